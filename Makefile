@@ -1,0 +1,52 @@
+# Everything happens in .venv; constraints.txt pins the versions that were tested.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.PHONY: run test lint types wheel bench picture golden clean
+
+run: $(VENV)/.run            ## install, and trace a first word
+	$(BIN)/gptrace run "Hello"
+
+test: lint types             ## lint, types and tests
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.test
+	$(BIN)/mypy
+
+wheel: $(VENV)/.run          ## build the wheel, and try it in an empty environment
+	sh tests/try_wheel.sh "$(PYTHON)"
+
+bench: $(VENV)/.bench        ## ratios against peers, side by side
+	$(BIN)/python -m tests.benchmarks
+
+picture: $(VENV)/.run        ## draw the picture in the README
+	$(BIN)/python docs/draw_picture.py docs/run.svg
+
+golden: $(VENV)/.test        ## rewrite the golden files, to be read before they are committed
+	$(BIN)/python -m pytest tests/test_golden.py --overwrite
+
+clean:
+	rm -rf $(VENV) build dist
+
+$(VENV)/.run: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "gptrace needs Python 3.11 or newer: make PYTHON=python3.11")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing torch and the rest into $(VENV); this takes a minute or two."
+	$(PIP) install -c constraints.txt -e .
+	touch $@
+
+$(VENV)/.test: $(VENV)/.run
+	$(PIP) install -c constraints.txt -e '.[test]'
+	# The course's published code, to compare with; what it asks for beside torch is not needed.
+	$(PIP) install -c constraints.txt --no-deps llms-from-scratch
+	touch $@
+
+$(VENV)/.bench: $(VENV)/.test
+	$(PIP) install -c constraints.txt -e '.[bench]'
+	touch $@

@@ -1,0 +1,60 @@
+"""See what a GPT does to a piece of text.
+
+>>> import gptrace
+>>> trace = gptrace.trace("Hello", model="tiny")
+>>> trace.calls[0].outputs[0].shape
+(1, 1, 50257)
+>>> trace.calls[0].outputs[0].dims
+('batch', 'seq_len', 'vocab_size')
+
+`import gptrace` loads nothing heavy: each name below arrives when it is first used (PEP 562).
+"""
+
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from gptrace.api import tokens, topk, trace
+    from gptrace.errors import GptraceError
+    from gptrace.model import GPTConfig, GPTModel
+    from gptrace.record import Trace
+    from gptrace.tracing import watch
+
+# Public name → the module that holds it.
+_HOMES = {
+    "GPTConfig": "gptrace.model",
+    "GPTModel": "gptrace.model",
+    "GptraceError": "gptrace.errors",
+    "Trace": "gptrace.record",
+    "tokens": "gptrace.api",
+    "topk": "gptrace.api",
+    "trace": "gptrace.api",
+    "watch": "gptrace.tracing",
+}
+
+__all__ = [
+    "GPTConfig",
+    "GPTModel",
+    "GptraceError",
+    "Trace",
+    "__version__",
+    "tokens",
+    "topk",
+    "trace",
+    "watch",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'gptrace' has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

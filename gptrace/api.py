@@ -1,0 +1,190 @@
+"""The Python functions, and what the commands call: text → tokens → model → trace → predictions.
+
+Everything that can be wrong without torch is found before torch is imported, which takes a second.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+
+import gptrace
+from gptrace.errors import InputError
+from gptrace.model.choice import DEFAULT_MODEL, DEFAULT_SEED, ModelChoice, choose
+from gptrace.model.config import PRESETS, GPTConfig
+from gptrace.predict.limits import check_k, check_temperature
+from gptrace.record import Preset, Presets, Prompt, Tokens, TopK, Trace
+from gptrace.text import encoding, prompts
+
+if TYPE_CHECKING:
+    from gptrace.model.gpt import GPTModel
+
+DEFAULT_K = 5
+
+Text = str | Sequence[str]
+Ids = Sequence[int] | Sequence[Sequence[int]]
+
+
+class Options(TypedDict, total=False):
+    """What `trace` and `topk` take beside the text, the model, k and the temperature.
+
+    ids        token ids in place of text: one list, or a list of lists
+    special    read "<|endoftext|>" in the text as the special token (default True)
+    truncate   keep the last context_length tokens of a prompt that is too long (default False)
+    config     configuration keys that replace the preset's, or a whole GPTConfig
+    seed       of the random weights (default 123)
+    device     cpu (default), cuda, cuda:N, mps, meta (shapes alone) or auto
+    dtype      float32 (default), float64, bfloat16 or float16
+    """
+
+    ids: Ids
+    special: bool
+    truncate: bool
+    config: Mapping[str, Any] | GPTConfig
+    seed: int
+    device: str
+    dtype: str
+
+
+def trace(
+    text: Text | None = None,
+    *,
+    model: str | GPTModel = DEFAULT_MODEL,
+    k: int = DEFAULT_K,
+    temperature: float = 1.0,
+    **options: Unpack[Options],
+) -> Trace:
+    """Run `text` (one prompt or several) through a model and record every call of every submodule.
+
+    `model` is a preset's name, built with random weights, or a GPTModel of your own, which is left as it
+    was; `options` are those of `Options`. Raises an InputError for what cannot be run.
+
+    >>> trace("Hello, I am", model="tiny").calls[1].outputs[0].shape  # tok_emb
+    (1, 4, 48)
+    """
+    given, chosen, truncate = _prepare(text, model, **options)
+    return trace_prompts(given, chosen, k=k, temperature=temperature, truncate=truncate)
+
+
+def topk(
+    text: Text | None = None,
+    *,
+    model: str | GPTModel = DEFAULT_MODEL,
+    k: int = DEFAULT_K,
+    temperature: float = 1.0,
+    **options: Unpack[Options],
+) -> TopK:
+    """Return the `k` most likely next tokens of each prompt; the arguments are those of `trace`.
+
+    >>> len(topk("Hello", k=3, model="tiny").results[0].candidates)
+    3
+    """
+    given, chosen, truncate = _prepare(text, model, **options)
+    return topk_prompts(given, chosen, k=k, temperature=temperature, truncate=truncate)
+
+
+def tokens(text: Text | None = None, *, ids: Ids | None = None, special: bool = True) -> Tokens:
+    """Return the GPT-2 tokens of each prompt, without torch.
+
+    >>> [token.text for token in tokens("Hello, I am").results[0].tokens]
+    ['Hello', ',', ' I', ' am']
+    """
+    return tokens_of(_make_prompts(text, ids, special=special))
+
+
+def tokens_of(given: Sequence[Prompt]) -> Tokens:
+    """Return the record that `gptrace tokens` prints."""
+    versions = {
+        "gptrace": gptrace.__version__,
+        "tiktoken": encoding.tiktoken_version(),
+        "python": platform.python_version(),
+    }
+    return Tokens(versions, encoding.NAME, encoding.VOCAB_SIZE, tuple(given))
+
+
+def presets() -> Presets:
+    """Return the models that have a name, with their sizes, without torch.
+
+    >>> presets().models[0].parameters
+    163009536
+    """
+    versions = {"gptrace": gptrace.__version__, "python": platform.python_version()}
+    models = []
+    for name, (aliases, config) in PRESETS.items():
+        count = config.parameter_count()
+        head = config.vocab_size * config.emb_dim
+        models.append(Preset(name, aliases, config.to_dict(), count, count - head, 4 * count))
+    return Presets(versions, tuple(models))
+
+
+def trace_prompts(
+    given: Sequence[Prompt], model: ModelChoice | GPTModel, *, k: int, temperature: float, truncate: bool
+) -> Trace:
+    """Trace prompts that are tokens already; what `gptrace run` calls."""
+    fitted = _checked(given, model, k=k, temperature=temperature, truncate=truncate)
+    from gptrace.predict.run import load, run_traced
+
+    return run_traced(load(model), fitted, k=k, temperature=temperature)
+
+
+def topk_prompts(
+    given: Sequence[Prompt], model: ModelChoice | GPTModel, *, k: int, temperature: float, truncate: bool
+) -> TopK:
+    """Predict what follows prompts that are tokens already; what `gptrace topk` calls."""
+    fitted = _checked(given, model, k=k, temperature=temperature, truncate=truncate)
+    if isinstance(model, ModelChoice) and model.device == "meta":
+        raise InputError(
+            "device meta has shapes, but no numbers to predict with", "use gptrace run --device meta"
+        )
+    from gptrace.predict.run import load, run_topk
+
+    return run_topk(load(model), fitted, k=k, temperature=temperature)
+
+
+def _prepare(
+    text: Text | None,
+    model: str | GPTModel,
+    *,
+    ids: Ids | None = None,
+    special: bool = True,
+    truncate: bool = False,
+    config: Mapping[str, Any] | GPTConfig | None = None,
+    seed: int = DEFAULT_SEED,
+    device: str = "cpu",
+    dtype: str = "float32",
+) -> tuple[tuple[Prompt, ...], ModelChoice | GPTModel, bool]:
+    given = _make_prompts(text, ids, special=special)
+    if isinstance(model, str):
+        return given, choose(model, config=config, seed=seed, device=device, dtype=dtype), truncate
+    if not isinstance(getattr(model, "config", None), GPTConfig):
+        raise InputError(
+            f"model is a {type(model).__name__}, neither a preset's name nor a GPTModel",
+            "`with gptrace.watch(module) as trace:` traces any module",
+        )
+    if config is not None:
+        raise InputError("config is given for a model that is built already", "drop config, or name a preset")
+    return given, model, truncate
+
+
+def _make_prompts(text: Text | None, ids: Ids | None, *, special: bool) -> tuple[Prompt, ...]:
+    if (text is None) == (ids is None):
+        raise InputError("give either text or ids", 'for example "Hello", or ids=[15496]')
+    if ids is not None:
+        rows = [list(row) for row in ids if not isinstance(row, int)]
+        return prompts.from_ids(rows or [[one for one in ids if isinstance(one, int)]])
+    texts = [text] if isinstance(text, str) else list(text or ())
+    if not texts:
+        raise InputError("the list of texts is empty", "give at least one text")
+    return prompts.from_texts(texts, special=special)
+
+
+def _checked(
+    given: Sequence[Prompt], model: ModelChoice | GPTModel, *, k: int, temperature: float, truncate: bool
+) -> tuple[Prompt, ...]:
+    config = model.config
+    check_k(k, config.vocab_size)
+    check_temperature(temperature)
+    return prompts.fit(
+        given, vocab_size=config.vocab_size, context_length=config.context_length, truncate=truncate
+    )

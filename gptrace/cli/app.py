@@ -1,0 +1,245 @@
+"""The commands. Each parses, calls one function of `gptrace.api`, and returns what is to be written."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import gptrace
+from gptrace import api
+from gptrace.cli import options, streams
+from gptrace.errors import InputError, OptionError
+from gptrace.model.choice import DEFAULT_MODEL, DEFAULT_SEED, choose
+from gptrace.model.config import suggestion
+from gptrace.record import Printable, Prompt
+from gptrace.report import FORMATS, View, render
+from gptrace.report.json_report import to_json
+from gptrace.report.schemas import SCHEMAS
+from gptrace.text import prompts as prompt_text
+from gptrace.text.source import SAMPLE, read_texts
+
+_SUFFIXES = {".json": "json", ".jsonl": "jsonl", ".csv": "csv", ".md": "markdown", ".txt": "table"}
+
+# \b keeps a paragraph's lines as they are.
+_HELP = """See what a GPT does to a piece of text: every shape on the way, and the next tokens.
+
+\b
+gptrace run "Hello"          [batch, seq_len] → … → [batch, seq_len, vocab_size]
+gptrace topk --k 5 "Hello"   the next tokens alone
+gptrace tokens "Hello"       ids, text and bytes of each token
+"""
+
+app = typer.Typer(
+    # Rich's markup would eat [batch, seq_len] in help strings.
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help=_HELP,
+    context_settings={"help_option_names": ["--help", "-h"]},
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a command wants written, and where: to `output`, or else to stdout."""
+
+    text: str
+    output: Path | None = None
+
+
+def call(arguments: Sequence[str]) -> object:
+    """Parse and run; return the command's Reply, or an exit code. Usage errors come as InputError."""
+    try:
+        return app(list(arguments), prog_name="gptrace", standalone_mode=False)
+    except typer.TyperException as error:
+        raise _usage_error(error) from None
+    except typer.Abort:
+        raise KeyboardInterrupt from None
+    except SystemExit as error:
+        # Typer leaves this way when the reader of a help page has gone.
+        raise streams.ReaderGoneError from error
+
+
+@app.callback(invoke_without_command=True)
+def _top(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", "-V", help="Show the version and exit.")] = False,
+) -> object:
+    if version:
+        typer.echo(f"gptrace {gptrace.__version__}")
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+    return None
+
+
+@app.command()
+def run(
+    text: options.Text = None,
+    lines: options.Lines = False,
+    ids: options.Ids = None,
+    no_special: options.NoSpecial = False,
+    truncate: options.Truncate = False,
+    model: options.Model = DEFAULT_MODEL,
+    seed: options.Seed = DEFAULT_SEED,
+    config: options.Config = None,
+    settings: options.Set = None,
+    device: options.Device = "cpu",
+    dtype: options.Dtype = "float32",
+    k: options.K = api.DEFAULT_K,
+    temperature: options.Temperature = 1.0,
+    full: options.Full = False,
+    depth: options.Depth = None,
+    form: options.Format = None,
+    json: options.Json = False,
+    output: options.Output = None,
+    width: options.Width = None,
+) -> Reply:
+    """Trace the shapes through every submodule and show the next tokens."""
+    target = _Target.of(form, json, output, width)
+    chosen = choose(model, config=config, settings=settings or (), seed=seed, device=device, dtype=dtype)
+    prompts = _read_prompts(text, lines, ids, no_special)
+    trace = api.trace_prompts(prompts, chosen, k=k, temperature=temperature, truncate=truncate)
+    return target.reply(trace, full=full, depth=depth)
+
+
+@app.command()
+def topk(
+    text: options.Text = None,
+    lines: options.Lines = False,
+    ids: options.Ids = None,
+    no_special: options.NoSpecial = False,
+    truncate: options.Truncate = False,
+    model: options.Model = DEFAULT_MODEL,
+    seed: options.Seed = DEFAULT_SEED,
+    config: options.Config = None,
+    settings: options.Set = None,
+    device: options.Device = "cpu",
+    dtype: options.Dtype = "float32",
+    k: options.K = api.DEFAULT_K,
+    temperature: options.Temperature = 1.0,
+    form: options.Format = None,
+    json: options.Json = False,
+    output: options.Output = None,
+    width: options.Width = None,
+) -> Reply:
+    """Show the most likely next tokens of one prompt or several."""
+    target = _Target.of(form, json, output, width)
+    chosen = choose(model, config=config, settings=settings or (), seed=seed, device=device, dtype=dtype)
+    prompts = _read_prompts(text, lines, ids, no_special)
+    return target.reply(api.topk_prompts(prompts, chosen, k=k, temperature=temperature, truncate=truncate))
+
+
+@app.command()
+def tokens(
+    text: options.Text = None,
+    lines: options.Lines = False,
+    ids: options.Ids = None,
+    no_special: options.NoSpecial = False,
+    form: options.Format = None,
+    json: options.Json = False,
+    output: options.Output = None,
+    width: options.Width = None,
+) -> Reply:
+    """Show ids, text and bytes of each token; loads no model."""
+    target = _Target.of(form, json, output, width)
+    return target.reply(api.tokens_of(_read_prompts(text, lines, ids, no_special)))
+
+
+@app.command()
+def models(
+    form: options.Format = None,
+    json: options.Json = False,
+    output: options.Output = None,
+    width: options.Width = None,
+) -> Reply:
+    """List the models that --model knows by name, with their sizes."""
+    return _Target.of(form, json, output, width).reply(api.presets())
+
+
+@app.command()
+def schema(
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help=f"One of {', '.join(SCHEMAS)}.", show_default=False)
+    ] = None,
+    output: options.Output = None,
+) -> Reply:
+    """Print the JSON Schema of an output, or of all of them."""
+    if name is not None and name not in SCHEMAS:
+        raise OptionError(f"{name!r} is not an output with a schema", suggestion(name, SCHEMAS))
+    if output is not None:
+        streams.check_writable(output)
+    wanted = SCHEMAS if name is None else SCHEMAS[name]
+    return Reply(to_json(wanted, indent=2) + "\n", output)
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """Format, place and width of an output, checked before any work is done."""
+
+    form: str
+    output: Path | None
+    width: int | None
+
+    @classmethod
+    def of(cls, form: str | None, json: bool, output: Path | None, width: int | None) -> _Target:
+        if json and form not in (None, "json"):
+            raise OptionError(f"--json and --format {form} are both given", "drop one of the two")
+        if json:
+            form = "json"
+        if form is None and output is not None:
+            form = _SUFFIXES.get(output.suffix.lower())
+            if form is None:
+                known = ", ".join(_SUFFIXES)
+                raise OptionError(
+                    f"--output {output}: its suffix names no format", f"use {known}, or --format"
+                )
+        form = form or os.environ.get("GPTRACE_FORMAT") or "table"
+        if form not in FORMATS:
+            raise OptionError(f"{form!r} is not a format", suggestion(form, FORMATS))
+        if output is not None:
+            streams.check_writable(output)
+        return cls(form, output, width)
+
+    def reply(self, record: Printable, *, full: bool = False, depth: int | None = None) -> Reply:
+        to_terminal = self.output is None and sys.stdout is not None
+        view = View(
+            width=self.width or (streams.stdout_width() if to_terminal else None),
+            color=to_terminal and streams.wants_color(sys.stdout),
+            full=full,
+            depth=depth,
+        )
+        return Reply(render(record, self.form, view), self.output)
+
+
+def _read_prompts(
+    text: list[str] | None, lines: bool, ids: list[str] | None, no_special: bool
+) -> tuple[Prompt, ...]:
+    if ids is not None:
+        if text or lines:
+            raise InputError("--ids takes the place of text, and there is text too", "drop one of the two")
+        return prompt_text.from_ids(map(prompt_text.parse_ids, ids))
+    found = read_texts(text or (), lines=lines)
+    if found.is_sample:
+        streams.write_notice(f'no text was given, so this is the sample prompt "{SAMPLE}"')
+    return prompt_text.from_texts(found.texts, special=not no_special)
+
+
+def _usage_error(error: typer.TyperException) -> InputError:
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context is not None else "gptrace"
+    message = " ".join(error.format_message().split())
+    hint = f"`{command} --help` lists what there is"
+    if "No such command" in message:
+        hint = f'commands: {", ".join(COMMANDS)}; text goes after one of them, as in: gptrace run "Hello"'
+    elif "No such option" in message and command != "gptrace":
+        hint += "; text that starts with a dash goes after --"
+    return InputError(message[0].lower() + message[1:].rstrip("."), hint)
+
+
+COMMANDS = ("run", "topk", "tokens", "models", "schema")

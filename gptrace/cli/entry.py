@@ -1,0 +1,78 @@
+"""`main()`: owns errors, pipes and exit codes. Imports little, so that Ctrl-C finds it in place early."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from gptrace.cli import streams
+from gptrace.errors import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, GptraceError, InputError
+
+
+def run_and_exit() -> NoReturn:
+    """Run the `gptrace` command as a process of its own."""
+    # Huge pages make the 160,000 page faults of a 124M model a few hundred. Read by torch when it loads.
+    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
+    code = main()
+    # Everything is written and flushed. Taking the model and torch apart in good order would take up to a
+    # second more, and the system does it at once.
+    os._exit(code)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code: 0 done, 1 failed, 2 wrong input, 130 interrupted.
+
+    Nothing but KeyboardInterrupt during the very first imports gets past it.
+    """
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        return _run(arguments)
+    except streams.ReaderGoneError:
+        return EXIT_DONE
+    except KeyboardInterrupt:
+        return _interrupted()
+    except GptraceError as error:
+        return _fail(error.message, error.hint + _origin(error, arguments), error.exit_code, error)
+    except Exception as error:  # not ours: a bug, or something that nobody thought of
+        hint = "this may be a bug in gptrace; GPTRACE_DEBUG=1 shows where it happened"
+        return _fail(f"{type(error).__name__}: {error}", hint, EXIT_FAILED, error)
+
+
+def _run(arguments: Sequence[str]) -> int:
+    from gptrace.cli.app import Reply, call
+
+    reply = call(arguments)
+    if reply == EXIT_INTERRUPTED:  # Typer's word for Ctrl-C
+        return _interrupted()
+    if isinstance(reply, Reply):
+        if reply.output is None:
+            streams.write_stdout(reply.text)
+        else:
+            streams.write_file(reply.output, reply.text)
+    streams.flush_stdout()
+    return reply if isinstance(reply, int) else EXIT_DONE
+
+
+def _interrupted() -> int:
+    return _fail("interrupted", "nothing was written; run the command again", EXIT_INTERRUPTED, None)
+
+
+def _fail(message: str, hint: str, code: int, error: BaseException | None) -> int:
+    if error is not None and os.environ.get("GPTRACE_DEBUG") == "1":
+        import traceback
+
+        traceback.print_exception(error)
+    streams.write_error(message, hint)
+    return code
+
+
+def _origin(error: GptraceError, arguments: Sequence[str]) -> str:
+    """Say which GPTRACE_ variable a wrong value came from."""
+    given = " ".join(arguments)
+    for name, value in os.environ.items():
+        wrong = isinstance(error, InputError) and value and repr(value) in error.message
+        if wrong and name.startswith("GPTRACE_") and value not in given:
+            return f"; the value comes from the variable {name}"
+    return ""

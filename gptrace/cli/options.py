@@ -1,0 +1,155 @@
+"""The options that commands share, each said once.
+
+Options of a Typer callback would parse only before the command's name, hence aliases.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gptrace.errors import OptionError
+from gptrace.model.choice import DEVICES, DTYPES
+from gptrace.model.config import PRESETS
+
+_TEXT = "What to read: one or more texts, or '-' for stdin. Without it: stdin when it is a pipe, or a sample."
+
+
+def _complete_model(incomplete: str) -> list[str]:
+    return [name for name in PRESETS if name.startswith(incomplete)]
+
+
+# Typer's own messages do not repeat the value that was wrong.
+def _whole(option: str) -> Callable[[str | int], int]:
+    def parse(text: str | int) -> int:
+        try:
+            return int(text)
+        except ValueError:
+            raise OptionError(
+                f"{option} {text!r} is not a whole number", f"write it like {option} 5"
+            ) from None
+
+    return parse
+
+
+def _number(option: str) -> Callable[[str | float], float]:
+    def parse(text: str | float) -> float:
+        try:
+            return float(text)
+        except ValueError:
+            raise OptionError(f"{option} {text!r} is not a number", f"write it like {option} 0.7") from None
+
+    return parse
+
+
+Text = Annotated[list[str] | None, typer.Argument(metavar="TEXT", help=_TEXT, show_default=False)]
+Lines = Annotated[bool, typer.Option("--lines", help="Each line of stdin is a prompt.")]
+Ids = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--ids", metavar="IDS", help='Token ids in place of text, as in "15496 11 314". Repeatable.'
+    ),
+]
+NoSpecial = Annotated[
+    bool, typer.Option("--no-special", help="Read <|endoftext|> in the text as plain characters.")
+]
+Truncate = Annotated[
+    bool, typer.Option("--truncate", help="Keep the last context_length tokens of a text that is too long.")
+]
+
+Model = Annotated[
+    str,
+    typer.Option(
+        "--model", "-m", metavar="NAME", envvar="GPTRACE_MODEL", autocompletion=_complete_model,
+        help="A preset; `gptrace models` lists them.",
+    ),
+]  # fmt: skip
+Seed = Annotated[
+    int,
+    typer.Option(
+        "--seed",
+        metavar="INTEGER",
+        parser=_whole("--seed"),
+        envvar="GPTRACE_SEED",
+        help="Seed of the random weights.",
+    ),
+]
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        "--config", metavar="FILE", envvar="GPTRACE_CONFIG",
+        help="A .json or .toml file of configuration keys that replace the preset's.",
+    ),
+]  # fmt: skip
+Set = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        envvar="GPTRACE_SET",
+        help="One configuration key, as in n_layers=2. Repeatable.",
+    ),
+]
+Device = Annotated[
+    str,
+    typer.Option(
+        "--device", metavar="NAME", envvar="GPTRACE_DEVICE", help=f"One of {', '.join(DEVICES)}, or cuda:N."
+    ),
+]
+Dtype = Annotated[
+    str, typer.Option("--dtype", metavar="NAME", envvar="GPTRACE_DTYPE", help=f"One of {', '.join(DTYPES)}.")
+]
+
+K = Annotated[
+    int,
+    typer.Option(
+        "--k",
+        "-k",
+        metavar="INTEGER",
+        parser=_whole("--k"),
+        envvar="GPTRACE_K",
+        help="How many next tokens to show.",
+    ),
+]
+Temperature = Annotated[
+    float,
+    typer.Option(
+        "--temperature",
+        metavar="NUMBER",
+        parser=_number("--temperature"),
+        envvar="GPTRACE_TEMPERATURE",
+        help="Divide the logits by this before the softmax.",
+    ),
+]
+
+Full = Annotated[bool, typer.Option("--full", help="Show every call; fold no blocks that are the same.")]
+Depth = Annotated[
+    int | None,
+    typer.Option("--depth", min=0, help="Show no deeper than this; sums still include what is below."),
+]
+
+Format = Annotated[
+    str | None,
+    typer.Option(
+        "--format", "-f", metavar="NAME",
+        help="One of table (the default), json, jsonl, csv, markdown.  [env var: GPTRACE_FORMAT]",
+    ),
+]  # fmt: skip
+Json = Annotated[bool, typer.Option("--json", help="Short for --format json.")]
+Output = Annotated[
+    Path | None,
+    typer.Option(
+        "--output", "-o", metavar="FILE",
+        help="Write to FILE, whole or not at all; .json, .jsonl, .csv, .md or .txt picks the format.",
+    ),
+]  # fmt: skip
+Width = Annotated[
+    int | None,
+    typer.Option(
+        "--width", min=40, max=10_000, envvar="GPTRACE_WIDTH",
+        help="Columns of the table. Default: the terminal's; in a pipe or a file, as wide as it needs.",
+    ),
+]  # fmt: skip

@@ -1,0 +1,79 @@
+"""The errors that gptrace raises on purpose, and the exit code of each.
+
+    GptraceError
+    ├── InputError (also a ValueError)   exit 2: wrong usage or bad input
+    │   ├── TextError                    the prompt: empty, not UTF-8, too long, ids out of range
+    │   ├── ConfigError                  the model's configuration
+    │   └── OptionError                  an option's value: k, temperature, format, device, dtype
+    └── RunError                         exit 1: it ran and failed
+        ├── MemoryNeededError            the model or its activations do not fit
+        ├── DeviceError                  the device is not there, or refused
+        ├── ForwardError                 the forward pass raised
+        └── OutputError                  the result could not be written
+
+Each says what was wrong and with which value (`message`), and what to do about it (`hint`).
+"""
+
+EXIT_DONE = 0
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_INTERRUPTED = 130
+
+
+class GptraceError(Exception):
+    """What was wrong, with which value, and what to do.
+
+    >>> error = ConfigError("n_heads is 7", "pick a divisor of emb_dim 768")
+    >>> print(error)
+    n_heads is 7 (pick a divisor of emb_dim 768)
+    >>> error.exit_code
+    2
+    """
+
+    exit_code = EXIT_FAILED
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(message, hint)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} ({self.hint})"
+
+
+class InputError(GptraceError, ValueError):
+    """Wrong usage or bad input."""
+
+    exit_code = EXIT_USAGE
+
+
+class TextError(InputError):
+    """The prompt cannot be used: empty, not UTF-8, too long, or ids out of range."""
+
+
+class ConfigError(InputError):
+    """The model's configuration is impossible or unknown."""
+
+
+class OptionError(InputError):
+    """An option has a value that it cannot have."""
+
+
+class RunError(GptraceError):
+    """The input was right, and the run failed all the same."""
+
+
+class MemoryNeededError(RunError):
+    """The model or its activations do not fit into memory."""
+
+
+class DeviceError(RunError):
+    """The device is not there, or refused the work."""
+
+
+class ForwardError(RunError):
+    """The forward pass raised."""
+
+
+class OutputError(RunError):
+    """The result could not be written."""

@@ -1,0 +1,182 @@
+"""The GPT on one page, with the names of the course code that its users come from.
+
+Shapes in comments: B batch, T tokens, D emb_dim, H heads, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from gptrace.model.config import GPTConfig
+from gptrace.model.quiet_torch import torch
+
+Tensor = torch.Tensor
+nn = torch.nn
+functional = torch.nn.functional
+
+
+class LayerNorm(nn.Module):
+    """Normalise the last axis to mean 0 and variance 1, then scale and shift it."""
+
+    def __init__(self, emb_dim: int) -> None:
+        super().__init__()
+        self.eps = 1e-5
+        self.scale = nn.Parameter(torch.ones(emb_dim))
+        self.shift = nn.Parameter(torch.zeros(emb_dim))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return `x` normalised, same shape."""
+        return functional.layer_norm(x, self.scale.shape, self.scale, self.shift, self.eps)
+
+
+class GELU(nn.Module):
+    """GPT-2's activation: the tanh approximation of GELU (arXiv:1606.08415)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return GELU of each element of `x`."""
+        return functional.gelu(x, approximate="tanh")
+
+
+class FeedForward(nn.Module):
+    """Widen each position to 4·D, bend it, and bring it back to D."""
+
+    def __init__(self, config: GPTConfig) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Linear(config.emb_dim, 4 * config.emb_dim),
+            GELU(),
+            nn.Linear(4 * config.emb_dim, config.emb_dim),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, T, D) → (B, T, D)."""
+        result: Tensor = self.layers(x)
+        return result
+
+
+class CausalMask:
+    """True where a position would look at a later one. One mask serves all blocks, as long as they need.
+
+    Not a buffer: it holds nothing that was learned, and a state dict should not carry it.
+    """
+
+    def __init__(self) -> None:
+        self._mask: Tensor | None = None
+
+    def __call__(self, length: int, device: torch.device) -> Tensor:
+        """Return the mask (T, T) for `length` tokens."""
+        mask = self._mask
+        if mask is None or mask.device != device or mask.shape[0] < length:
+            # A tensor born in inference mode could not be used by a later training step.
+            with torch.inference_mode(False):
+                mask = torch.ones(length, length, dtype=torch.bool, device=device).triu(1)
+            self._mask = mask
+        return mask[:length, :length]
+
+
+class MultiHeadAttention(nn.Module):
+    """Causal self-attention: each position takes a weighted sum of the positions up to itself."""
+
+    def __init__(self, config: GPTConfig, causal_mask: CausalMask) -> None:
+        super().__init__()
+        D = config.emb_dim
+        self.n_heads = config.n_heads
+        self.head_dim = config.head_dim
+        self.fused = config.attention == "sdpa"
+        self.causal_mask = causal_mask
+        self.W_query = nn.Linear(D, D, bias=config.qkv_bias)
+        self.W_key = nn.Linear(D, D, bias=config.qkv_bias)
+        self.W_value = nn.Linear(D, D, bias=config.qkv_bias)
+        self.out_proj = nn.Linear(D, D)
+        self.dropout = nn.Dropout(config.drop_rate)
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
+        # Course code keeps the mask as a buffer, so its state dicts carry it; ours does not need it.
+        state_dict.pop(prefix + "mask", None)
+        super()._load_from_state_dict(state_dict, prefix, *rest)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, T, D) → (B, T, D)."""
+        B, T, D = x.shape
+        queries = self._split(self.W_query(x))  # (B, H, T, D/H)
+        keys = self._split(self.W_key(x))
+        values = self._split(self.W_value(x))
+        context = self._fused(queries, keys, values) if self.fused else self._eager(queries, keys, values)
+        merged = context.transpose(1, 2).reshape(B, T, D)
+        result: Tensor = self.out_proj(merged)
+        return result
+
+    def _split(self, x: Tensor) -> Tensor:
+        B, T, _ = x.shape
+        return x.view(B, T, self.n_heads, self.head_dim).transpose(1, 2)  # (B, H, T, D/H)
+
+    def _eager(self, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+        T = queries.shape[2]
+        scores = queries @ keys.transpose(2, 3) / self.head_dim**0.5  # (B, H, T, T)
+        scores = scores.masked_fill(self.causal_mask(T, scores.device), -torch.inf)
+        weights = self.dropout(torch.softmax(scores, dim=-1))
+        result: Tensor = weights @ values  # (B, H, T, D/H)
+        return result
+
+    def _fused(self, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+        dropped = self.dropout.p if self.training else 0.0
+        result: Tensor = functional.scaled_dot_product_attention(
+            queries, keys, values, dropout_p=dropped, is_causal=True
+        )
+        return result
+
+
+class TransformerBlock(nn.Module):
+    """Attention, then feed-forward, each on a normalised copy and added back."""
+
+    def __init__(self, config: GPTConfig, causal_mask: CausalMask) -> None:
+        super().__init__()
+        # The order of these lines is the order of the random numbers.
+        self.att = MultiHeadAttention(config, causal_mask)
+        self.ff = FeedForward(config)
+        self.norm1 = LayerNorm(config.emb_dim)
+        self.norm2 = LayerNorm(config.emb_dim)
+        self.drop_shortcut = nn.Dropout(config.drop_rate)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, T, D) → (B, T, D)."""
+        x = x + self.drop_shortcut(self.att(self.norm1(x)))
+        x = x + self.drop_shortcut(self.ff(self.norm2(x)))
+        return x
+
+
+class GPTModel(nn.Module):
+    """A GPT-2 that takes token ids and returns a score for every token that could come next.
+
+    >>> model = GPTModel({"emb_dim": 48, "n_heads": 4, "n_layers": 2, "vocab_size": 1000})
+    >>> model(torch.tensor([[1, 2, 3]])).shape
+    torch.Size([1, 3, 1000])
+    """
+
+    def __init__(self, config: GPTConfig | Mapping[str, Any]) -> None:
+        super().__init__()
+        if not isinstance(config, GPTConfig):
+            config = GPTConfig.from_mapping(config)
+        self.config = config
+        causal_mask = CausalMask()
+        self.tok_emb = nn.Embedding(config.vocab_size, config.emb_dim)
+        self.pos_emb = nn.Embedding(config.context_length, config.emb_dim)
+        self.drop_emb = nn.Dropout(config.drop_rate)
+        self.trf_blocks = nn.Sequential(
+            *(TransformerBlock(config, causal_mask) for _ in range(config.n_layers))
+        )
+        self.final_norm = LayerNorm(config.emb_dim)
+        self.out_head = nn.Linear(config.emb_dim, config.vocab_size, bias=False)
+
+    def forward(self, in_idx: Tensor) -> Tensor:
+        """Token ids (B, T) → logits (B, T, V)."""
+        logits: Tensor = self.out_head(self.hidden_states(in_idx))
+        return logits
+
+    def hidden_states(self, in_idx: Tensor) -> Tensor:
+        """Token ids (B, T) → what the output head reads (B, T, D)."""
+        positions = torch.arange(in_idx.shape[1], device=in_idx.device)
+        x = self.drop_emb(self.tok_emb(in_idx) + self.pos_emb(positions))  # (B, T, D)
+        result: Tensor = self.final_norm(self.trf_blocks(x))
+        return result

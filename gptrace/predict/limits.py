@@ -1,0 +1,22 @@
+"""The values that an option of a prediction can have. No torch here: mistakes are cheap."""
+
+from __future__ import annotations
+
+import math
+
+from gptrace.errors import OptionError
+
+
+def check_k(k: int, vocab_size: int) -> None:
+    """Raise OptionError unless 1 ≤ k ≤ vocab_size."""
+    if not 1 <= k <= vocab_size:
+        raise OptionError(f"k is {k}", f"k must be from 1 to {vocab_size}, the size of the vocabulary")
+
+
+def check_temperature(temperature: float) -> None:
+    """Raise OptionError unless the temperature is a positive, finite number."""
+    if not (math.isfinite(temperature) and temperature > 0):
+        raise OptionError(
+            f"temperature is {temperature}",
+            "it must be a number above 0; 1 leaves the probabilities as the model has them",
+        )

@@ -1,0 +1,269 @@
+"""What flows from the tracer to the reports: frozen records, without torch.
+
+A fact that was not measured is None here and absent in JSON.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+class Printable:
+    """A record that is a whole report: it prints as a table and turns into JSON.
+
+    The one place that looks to the right, at `gptrace.report`, so that `print(trace)` shows something.
+    """
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        from gptrace.report import render
+
+        return render(self, "table").rstrip("\n")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what the command's `--json` prints, as plain dicts and lists."""
+        from gptrace.report import to_dict
+
+        return to_dict(self)
+
+    def to_json(self) -> str:
+        """Return `to_dict()` as JSON text: ASCII only, never NaN or Infinity."""
+        from gptrace.report import render
+
+        return render(self, "json").rstrip("\n")
+
+
+@dataclass(frozen=True, slots=True)
+class TensorSpec:
+    """What a tensor looked like at the moment it was seen.
+
+    `name` tells where it sat: an argument's name, `output`, `output.logits`, `output[1]`.
+    `dims` has one entry for each axis: its name, or its size as a string where nothing names it.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dims: tuple[str, ...]
+    dtype: str
+    device: str
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterCount:
+    """Parameters of a module: `own` without its children, `total` with them, each counted once."""
+
+    own: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleCall:
+    """One call of one module. A module called twice has two of these.
+
+    `index` is the order of entry, so a parent stands before its children; `parent` is the index of the
+    call that was open around it. `call` of `calls` numbers the calls of the same module, from 1.
+    `seconds` includes the children. `failed` marks a call that raised.
+    """
+
+    index: int
+    parent: int | None
+    depth: int
+    path: str
+    type: str
+    call: int
+    calls: int
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    parameters: ParameterCount
+    seconds: float
+    failed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """One token. `text` is None where its bytes are only part of a UTF-8 character.
+
+    `bytes` is None for an id that the tokenizer does not know (a model may have more rows than that).
+    """
+
+    id: int
+    text: str | None
+    bytes: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A prompt as the model sees it. `text` is None where the ids are not valid UTF-8.
+
+    `padding` counts the positions added on the right to make the batch rectangular; `truncated` the
+    tokens dropped on the left to fit the context.
+    """
+
+    text: str | None
+    tokens: tuple[Token, ...]
+    padding: int = 0
+    truncated: int = 0
+
+    @property
+    def ids(self) -> tuple[int, ...]:
+        """The token ids, without padding."""
+        return tuple(token.id for token in self.tokens)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A possible next token: `log_probability` is natural, `rank` starts at 1."""
+
+    rank: int
+    token: Token
+    logit: float
+    probability: float
+    log_probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """The candidates for what follows `position` of prompt number `input`."""
+
+    input: int
+    position: int
+    candidates: tuple[Candidate, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterTotals:
+    """A model's parameters. `total` counts a tensor once for each name, `unique` once; bytes are of `unique`.
+
+    `tied` lists the names that share one tensor; `without_out_head` is `unique` less the output head's own.
+    """
+
+    total: int
+    unique: int
+    trainable: int
+    bytes: int
+    tied: tuple[tuple[str, ...], ...] = ()
+    without_out_head: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """Which model ran: its name for people, its class, and where its weights came from."""
+
+    name: str
+    class_name: str
+    parameters: ParameterTotals
+    buffer_bytes: int
+    dtype: str
+    device: str
+    config: dict[str, Any] | None = None
+    weights: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FlowStep:
+    """One step of the main line: the tensor that leaves `at`."""
+
+    at: str
+    shape: tuple[int, ...]
+    dims: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What stopped the forward pass, in which module, and what had come in."""
+
+    path: str
+    type: str
+    message: str
+    inputs: tuple[TensorSpec, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Sums over the trace."""
+
+    calls: int
+    modules: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Trace(Printable):
+    """Everything that a trace saw. `print(trace)` is the table, `trace.to_dict()` the JSON object.
+
+    `dims` maps each axis name to its size in this run. `uncalled` lists modules that never ran.
+    """
+
+    versions: dict[str, str]
+    model: ModelInfo
+    dims: dict[str, int]
+    inputs: tuple[Prompt, ...]
+    flow: tuple[FlowStep, ...]
+    calls: tuple[ModuleCall, ...]
+    uncalled: tuple[str, ...]
+    predictions: tuple[Prediction, ...]
+    totals: Totals
+    error: Failure | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        # Reached for a field only while `gptrace.watch` is still recording into this object.
+        if name in Trace.__dataclass_fields__:
+            raise AttributeError(f"trace.{name} is there once the `with gptrace.watch(...)` block has ended")
+        raise AttributeError(f"a Trace has no attribute {name!r}")
+
+    def __repr__(self) -> str:
+        if not vars(self):
+            return "<Trace: still recording>"
+        return f"<Trace of {self.model.class_name}: {self.totals.calls} calls>"
+
+
+@dataclass(frozen=True, slots=True)
+class TopKResult:
+    """The candidates for the token after one prompt."""
+
+    index: int
+    prompt: Prompt
+    candidates: tuple[Candidate, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TopK(Printable):
+    """The next tokens of each prompt."""
+
+    versions: dict[str, str]
+    model: ModelInfo
+    k: int
+    temperature: float
+    results: tuple[TopKResult, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens(Printable):
+    """The tokens of each prompt."""
+
+    versions: dict[str, str]
+    encoding: str
+    vocab_size: int
+    results: tuple[Prompt, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """A model that can be named: its configuration and its size in float32."""
+
+    name: str
+    aliases: tuple[str, ...]
+    config: dict[str, Any]
+    parameters: int
+    without_out_head: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Presets(Printable):
+    """The models that `--model` knows by name."""
+
+    versions: dict[str, str]
+    models: tuple[Preset, ...]

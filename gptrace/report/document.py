@@ -1,0 +1,74 @@
+"""A record → the neutral parts of its report. What is said is decided here, what it looks like elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from rich.text import Text
+
+from gptrace.record import Presets, Printable, Tokens, TopK, Trace
+from gptrace.report import header, sheets
+from gptrace.report.rows import Row, rows_of
+from gptrace.report.sheet import Sheet
+from gptrace.report.view import View
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """The parts, in reading order, and `flat`: the same facts as one sheet for programs."""
+
+    flat: Sheet
+    flow: list[Text] = field(default_factory=list)
+    facts: list[tuple[str, Text]] = field(default_factory=list)
+    tree: list[Row] = field(default_factory=list)
+    notes: list[Text] = field(default_factory=list)
+    sheets: list[Sheet] = field(default_factory=list)
+
+
+def document(record: Printable, view: View) -> Document:
+    """Return the parts of a record's report."""
+    return _MAKERS[type(record)](record, view)
+
+
+def _of_trace(trace: Trace, view: View) -> Document:
+    rows = rows_of(trace, full=view.full, depth=view.depth)
+    return Document(
+        flow=header.flow(trace),
+        facts=header.trace_facts(trace),
+        tree=rows,
+        notes=header.notes(trace, rows),
+        sheets=[
+            sheets.candidates_sheet(trace.inputs[prediction.input], prediction.candidates)
+            for prediction in trace.predictions
+        ],
+        flat=sheets.calls_sheet(trace),
+    )
+
+
+def _of_topk(topk: TopK, view: View) -> Document:
+    return Document(
+        facts=header.model_facts(topk.model) + header.fitting_facts([one.prompt for one in topk.results]),
+        sheets=[sheets.candidates_sheet(one.prompt, one.candidates) for one in topk.results],
+        flat=sheets.flat_candidates(topk),
+    )
+
+
+def _of_tokens(tokens: Tokens, view: View) -> Document:
+    return Document(
+        sheets=[sheets.tokens_sheet(prompt) for prompt in tokens.results], flat=sheets.flat_tokens(tokens)
+    )
+
+
+def _of_presets(presets: Presets, view: View) -> Document:
+    sheet = sheets.presets_sheet(presets)
+    return Document(sheets=[sheet], flat=sheet)
+
+
+_MAKERS: dict[type[Printable], Callable[[Any, View], Document]] = {
+    Trace: _of_trace,
+    TopK: _of_topk,
+    Tokens: _of_tokens,
+    Presets: _of_presets,
+}

@@ -1,0 +1,145 @@
+"""What stands above the table: the flow of shapes, the model, its weights, the prompts and the axes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.text import Text
+
+from gptrace.record import FlowStep, ModelInfo, Prompt, Trace
+from gptrace.report.rows import Row
+from gptrace.report.safe_text import token_label, visible
+from gptrace.report.shapes import bracketed
+
+Facts = list[tuple[str, Text]]
+
+_PROMPTS_SHOWN = 8
+_TOKENS_SHOWN = 12
+_UNCALLED_SHOWN = 10
+
+
+def flow(trace: Trace) -> list[Text]:
+    """Return the main line, once in names and once in numbers: the shapes that differ from the one before."""
+    steps: list[FlowStep] = []
+    for step in trace.flow:
+        if not steps or (step.dims, step.shape) != (steps[-1].dims, steps[-1].shape):
+            steps.append(step)
+    if len(steps) < 2:
+        return []
+    named = [bracketed(step.dims) for step in steps]
+    sized = [bracketed(step.shape) for step in steps]
+    if named == sized:
+        return [Text(" → ".join(sized), style="bold")]
+    widths = [max(map(len, pair)) for pair in zip(named, sized, strict=True)]
+    return [
+        Text(" → ".join(part.ljust(w) for part, w in zip(parts, widths, strict=True)).rstrip(), style=style)
+        for parts, style in ((named, "bold"), (sized, ""))
+    ]
+
+
+def trace_facts(trace: Trace) -> Facts:
+    """Return the header as pairs of a name and what is to be said."""
+    pairs = model_facts(trace.model)
+    if trace.inputs:
+        pairs += prompt_facts(trace.inputs)
+    if trace.dims:
+        pairs.append(("axes", Text(" · ".join(f"{name} {size}" for name, size in trace.dims.items()))))
+    return pairs
+
+
+def model_facts(model: ModelInfo) -> Facts:
+    """Say which model ran, with how many parameters, and what its weights are worth."""
+    count = model.parameters
+    said = visible(model.name)
+    if model.class_name != model.name:
+        said += f" ({visible(model.class_name)})"
+    said += f", {count.unique:,} parameters"
+    if count.without_out_head is not None:
+        said += f", {count.without_out_head:,} without out_head"
+    said += f", {count.bytes / 2**20:,.1f} MiB in {model.dtype} on {model.device}"
+    pairs = [("model", Text(said))]
+    if model.weights is not None:
+        pairs.append(("weights", Text(weights_line(model.weights))))
+    return pairs
+
+
+def weights_line(weights: dict[str, object]) -> str:
+    """Say in one line where the weights come from and whether the predictions mean anything."""
+    if weights["source"] == "random":
+        return (
+            f"random, seed {weights['seed']}: the next tokens mean nothing yet; "
+            "for real ones, give gptrace.trace() a GPTModel with your weights"
+        )
+    if weights["source"] == "none":
+        return "none: device meta has shapes, but no numbers and so no next tokens"
+    return "those of the model that was passed in"
+
+
+def prompt_facts(prompts: Sequence[Prompt]) -> Facts:
+    """Show each prompt as its tokens with their ids, and say what was padded or cut."""
+    single = len(prompts) == 1
+    facts = [
+        ("prompt" if single else f"prompt {number}", _prompt_line(prompt))
+        for number, prompt in enumerate(prompts[:_PROMPTS_SHOWN])
+    ]
+    if len(prompts) > _PROMPTS_SHOWN:
+        facts.append(("", Text(f"… {len(prompts) - _PROMPTS_SHOWN} more prompts")))
+    return facts + fitting_facts(prompts)
+
+
+def fitting_facts(prompts: Sequence[Prompt]) -> Facts:
+    """Say which prompts were padded or cut to fit the batch and the model."""
+    facts: Facts = []
+    padded = sum(prompt.padding > 0 for prompt in prompts)
+    if padded:
+        length = max(len(prompt.tokens) for prompt in prompts)
+        said = f"{padded} of {len(prompts)} prompts, on the right, to {length} tokens; "
+        facts.append(("padding", Text(said + "each prediction is read at the prompt's last real token")))
+    cut = [prompt.truncated for prompt in prompts if prompt.truncated]
+    if cut:
+        said = f"{sum(cut)} tokens on the left of {len(cut)} of {len(prompts)} prompts"
+        facts.append(("cut off", Text(said)))
+    return facts
+
+
+def notes(trace: Trace, rows: Sequence[Row]) -> list[Text]:
+    """Say below the table what it leaves out, and what the columns add up."""
+    totals = trace.totals
+    said = f"{totals.calls} calls of {totals.modules} modules in {totals.seconds * 1000:.1f} ms"
+    folded = sum(row.hidden for row in rows if row.folded)
+    cut = sum(row.hidden for row in rows if not row.folded)
+    if folded:
+        said += f" · {folded} folded (--full shows them)"
+    if cut:
+        said += f" · {cut} below --depth"
+    lines = [Text(said + " · parameters include the children's", style="dim")]
+    if trace.uncalled:
+        shown = ", ".join(map(visible, trace.uncalled[:_UNCALLED_SHOWN]))
+        rest = len(trace.uncalled) - _UNCALLED_SHOWN
+        lines.append(Text(f"not called: {shown}" + (f" and {rest} more" if rest > 0 else "")))
+    if trace.error:
+        where = trace.error.path or "the root"
+        lines.append(
+            Text(
+                f"raised in {visible(where)}: {visible(trace.error.type)}: {visible(trace.error.message)}",
+                style="bold red",
+            )
+        )
+    return lines
+
+
+def _prompt_line(prompt: Prompt) -> Text:
+    tokens = prompt.tokens
+    head, tail = tokens, tokens[:0]
+    if len(tokens) > _TOKENS_SHOWN:
+        head, tail = tokens[: _TOKENS_SHOWN // 2], tokens[-_TOKENS_SHOWN // 2 :]
+    line = Text(f"{len(tokens)} token{'s' if len(tokens) > 1 else ''}: ")
+    for position, token in enumerate((*head, *tail)):
+        if position == len(head):
+            line.append(f" … {len(tokens) - len(head) - len(tail)} more …", style="dim")
+        line.append(" " if position else "")
+        line.append(token_label(token), style="bold")
+        line.append(f" {token.id}", style="dim")
+    if prompt.padding:
+        line.append(f" + {prompt.padding} padding")
+    return line

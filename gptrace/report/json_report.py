@@ -1,0 +1,230 @@
+"""Records → the JSON objects that programs read. Names may be added within a version, never changed."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable
+from typing import Any
+
+from gptrace.record import (
+    Candidate,
+    Failure,
+    ModelInfo,
+    ModuleCall,
+    Presets,
+    Printable,
+    Prompt,
+    TensorSpec,
+    Token,
+    Tokens,
+    TopK,
+    TopKResult,
+    Trace,
+)
+
+
+def to_dict(record: Printable) -> dict[str, Any]:
+    """Return a record as plain dicts and lists, with its schema's name first."""
+    if isinstance(record, Trace):
+        return _trace(record)
+    if isinstance(record, TopK):
+        return _topk(record)
+    if isinstance(record, Tokens):
+        return _tokens(record)
+    if isinstance(record, Presets):
+        return _presets(record)
+    raise TypeError(f"no JSON for a {type(record).__name__}")
+
+
+def to_json(value: Any, *, indent: int | None = None) -> str:
+    """Write JSON that is ASCII only; NaN and Infinity, which JSON does not know, become null.
+
+    >>> to_json({"loss": float("nan"), "text": "你"})
+    '{"loss": null, "text": "\\\\u4f60"}'
+    """
+    return json.dumps(_finite(value), ensure_ascii=True, allow_nan=False, indent=indent)
+
+
+def json_lines(record: Printable) -> Iterable[dict[str, Any]]:
+    """Return the objects of `--format jsonl`: a trace's calls, or one result for each prompt or model."""
+    whole = to_dict(record)
+    lines: Iterable[dict[str, Any]] = whole[{Trace: "calls", Presets: "models"}.get(type(record), "results")]
+    return lines
+
+
+def _trace(trace: Trace) -> dict[str, Any]:
+    return {
+        "schema": "gptrace.trace/1",
+        "versions": trace.versions,
+        "model": _model(trace.model),
+        "dims": trace.dims,
+        "inputs": [_prompt(prompt) | _fitting(prompt) for prompt in trace.inputs],
+        "flow": [{"at": step.at, "shape": list(step.shape), "dims": list(step.dims)} for step in trace.flow],
+        "calls": [_call(call) for call in trace.calls],
+        "uncalled": list(trace.uncalled),
+        "predictions": [
+            {
+                "input": prediction.input,
+                "position": prediction.position,
+                "candidates": [_candidate(one) for one in prediction.candidates],
+            }
+            for prediction in trace.predictions
+        ],
+        "totals": {
+            "calls": trace.totals.calls,
+            "modules": trace.totals.modules,
+            "seconds": trace.totals.seconds,
+        },
+        "error": _failure(trace.error) if trace.error else None,
+    }
+
+
+def _topk(topk: TopK) -> dict[str, Any]:
+    return {
+        "schema": "gptrace.topk/1",
+        "versions": topk.versions,
+        "model": _model(topk.model),
+        "k": topk.k,
+        "temperature": topk.temperature,
+        "results": [_topk_result(result) for result in topk.results],
+    }
+
+
+def _topk_result(result: TopKResult) -> dict[str, Any]:
+    return {
+        "index": result.index,
+        "text": result.prompt.text,
+        "ids": list(result.prompt.ids),
+        **_fitting(result.prompt),
+        "candidates": [_candidate(one) for one in result.candidates],
+    }
+
+
+def _tokens(tokens: Tokens) -> dict[str, Any]:
+    return {
+        "schema": "gptrace.tokens/1",
+        "versions": tokens.versions,
+        "encoding": tokens.encoding,
+        "vocab_size": tokens.vocab_size,
+        "results": [{"index": index} | _prompt(prompt) for index, prompt in enumerate(tokens.results)],
+    }
+
+
+def _presets(presets: Presets) -> dict[str, Any]:
+    return {
+        "schema": "gptrace.models/1",
+        "versions": presets.versions,
+        "models": [
+            {
+                "name": model.name,
+                "aliases": list(model.aliases),
+                "config": model.config,
+                "parameters": {"total": model.parameters, "without_out_head": model.without_out_head},
+                "bytes": model.bytes,
+            }
+            for model in presets.models
+        ],
+    }
+
+
+def _model(model: ModelInfo) -> dict[str, Any]:
+    count = model.parameters
+    parameters: dict[str, Any] = {
+        "total": count.total,
+        "unique": count.unique,
+        "trainable": count.trainable,
+        "bytes": count.bytes,
+        "tied": [list(names) for names in count.tied],
+    }
+    if count.without_out_head is not None:
+        parameters["without_out_head"] = count.without_out_head
+    described: dict[str, Any] = {"name": model.name, "class": model.class_name}
+    if model.config is not None:
+        described["config"] = model.config
+    if model.weights is not None:
+        described["weights"] = model.weights
+    return described | {
+        "parameters": parameters,
+        "buffers": {"bytes": model.buffer_bytes},
+        "dtype": model.dtype,
+        "device": model.device,
+    }
+
+
+def _prompt(prompt: Prompt) -> dict[str, Any]:
+    return {
+        "text": prompt.text,
+        "ids": list(prompt.ids),
+        "tokens": [_token(token) for token in prompt.tokens],
+    }
+
+
+def _fitting(prompt: Prompt) -> dict[str, Any]:
+    return {"padding": prompt.padding, "truncated": prompt.truncated}
+
+
+def _token(token: Token) -> dict[str, Any]:
+    return {
+        "id": token.id,
+        "text": token.text,
+        "bytes": None if token.bytes is None else token.bytes.hex(),
+    }
+
+
+def _candidate(candidate: Candidate) -> dict[str, Any]:
+    return {
+        "rank": candidate.rank,
+        **_token(candidate.token),
+        "logit": candidate.logit,
+        "probability": candidate.probability,
+        "log_probability": candidate.log_probability,
+    }
+
+
+def _call(call: ModuleCall) -> dict[str, Any]:
+    described: dict[str, Any] = {
+        "index": call.index,
+        "parent": call.parent,
+        "depth": call.depth,
+        "path": call.path,
+        "type": call.type,
+        "call": call.call,
+        "calls": call.calls,
+        "inputs": [_spec(spec) for spec in call.inputs],
+        "outputs": [_spec(spec) for spec in call.outputs],
+        "parameters": {"own": call.parameters.own, "total": call.parameters.total},
+        "seconds": call.seconds,
+    }
+    if call.failed:
+        described["failed"] = True
+    return described
+
+
+def _spec(spec: TensorSpec) -> dict[str, Any]:
+    return {
+        "name": spec.name,
+        "shape": list(spec.shape),
+        "dims": list(spec.dims),
+        "dtype": spec.dtype,
+        "device": spec.device,
+    }
+
+
+def _failure(failure: Failure) -> dict[str, Any]:
+    return {
+        "path": failure.path,
+        "type": failure.type,
+        "message": failure.message,
+        "inputs": [_spec(spec) for spec in failure.inputs],
+    }
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return value

@@ -1,0 +1,118 @@
+"""A trace → the rows of its table: a tree, cut at a depth, with look-alike siblings folded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from gptrace.record import ModuleCall, Trace
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row: a call, or a run of calls that look like the one above it.
+
+    `guide` is what the tree draws before the label, `below` what it draws on further lines of the row.
+    `folded` holds the calls of a run, `hidden` counts the calls that the row stands for beside its own.
+    """
+
+    call: ModuleCall
+    label: str
+    guide: str
+    below: str
+    folded: tuple[ModuleCall, ...]
+    hidden: int
+
+    @property
+    def parameters(self) -> int:
+        """Parameters with those of the children; a run of calls adds up."""
+        return sum(call.parameters.total for call in self.folded or (self.call,))
+
+
+class CallTree:
+    """The calls of a trace by parent, and a number for the looks of each subtree: equal ones look alike."""
+
+    def __init__(self, calls: Sequence[ModuleCall]) -> None:
+        self.children: dict[int | None, list[ModuleCall]] = {}
+        self.looks: dict[int, int] = {}
+        self.descendants: dict[int, int] = {}
+        for call in calls:
+            self.children.setdefault(call.parent, []).append(call)
+        known: dict[object, int] = {}
+        for call in reversed(calls):  # a parent stands before its children
+            below = self.below(call)
+            look = (
+                call.type,
+                call.inputs,
+                call.outputs,
+                call.parameters,
+                call.failed,
+                tuple((label(child, call), self.looks[child.index]) for child in below),
+            )
+            self.looks[call.index] = known.setdefault(look, len(known))
+            self.descendants[call.index] = sum(1 + self.descendants[child.index] for child in below)
+
+    def below(self, call: ModuleCall) -> list[ModuleCall]:
+        """Return the calls that `call` made."""
+        return self.children.get(call.index, [])
+
+    def groups(self, parent: ModuleCall, *, full: bool) -> Iterator[tuple[ModuleCall, ...]]:
+        """Yield the calls below `parent`: each alone, or with the ones after it that look like it."""
+        group: list[ModuleCall] = []
+        for call in self.below(parent):
+            if group and (full or not self._alike(group[0], call, parent)):
+                yield tuple(group)
+                group = []
+            group.append(call)
+        if group:
+            yield tuple(group)
+
+    def _alike(self, first: ModuleCall, call: ModuleCall, parent: ModuleCall) -> bool:
+        # Only numbered siblings are copies of each other; W_query and W_key look alike and are not.
+        numbered = label(first, parent).isdigit() and label(call, parent).isdigit()
+        return numbered and self.looks[first.index] == self.looks[call.index]
+
+
+def rows_of(trace: Trace, *, full: bool = False, depth: int | None = None) -> list[Row]:
+    """Return the rows of the table; `full` folds nothing, `depth` leaves out what lies deeper."""
+    tree = CallTree(trace.calls)
+    rows: list[Row] = []
+
+    def add(call: ModuleCall, text: str, guide: str, below: str, folded: tuple[ModuleCall, ...]) -> None:
+        hidden = sum(1 + tree.descendants[one.index] for one in folded)
+        if not folded and depth is not None and call.depth >= depth:
+            hidden = tree.descendants[call.index]
+        rows.append(Row(call, text, guide, below, folded, hidden))
+
+    def descend(call: ModuleCall, below: str) -> None:
+        if depth is not None and call.depth >= depth:
+            return
+        groups = list(tree.groups(call, full=full))
+        for position, (first, *rest) in enumerate(groups):
+            last = position == len(groups) - 1
+            closing = last and not rest
+            guide, stem = below + ("└ " if closing else "├ "), below + ("  " if closing else "│ ")
+            add(first, label(first, call), guide, stem, ())
+            descend(first, stem)
+            if rest:
+                guide, stem = below + ("└ " if last else "├ "), below + ("  " if last else "│ ")
+                add(rest[0], _run_label(rest, call), guide, stem, tuple(rest))
+
+    for root in tree.children.get(None, []):
+        add(root, label(root, None), "", "", ())
+        descend(root, "")
+    return rows
+
+
+def label(call: ModuleCall, parent: ModuleCall | None) -> str:
+    """Return the name of a call below its parent; a second call of the same module is numbered."""
+    if parent is None:
+        name = call.path or call.type
+    else:
+        name = call.path.removeprefix(parent.path + ".") if parent.path else call.path
+    return f"{name} ({call.call})" if call.call > 1 else name
+
+
+def _run_label(run: Sequence[ModuleCall], parent: ModuleCall) -> str:
+    first, last = label(run[0], parent), label(run[-1], parent)
+    return first if first == last else f"{first}–{last}"

@@ -1,0 +1,50 @@
+"""Text from outside, made safe to show: no escape sequence, no bidirectional control, no broken row."""
+
+from __future__ import annotations
+
+from gptrace.record import Token
+
+_SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
+
+
+def visible(text: str) -> str:
+    """Spell out every character that would not show as itself.
+
+    Python's notion of printable leaves out controls, format characters (bidirectional marks, joiners),
+    separators other than the space, surrogates and unassigned code points.
+
+    >>> visible("a\\x1b[31m\\u202eb\\n")
+    'a\\\\x1b[31m\\\\u202eb\\\\n'
+    """
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else _escaped(one) for one in text)
+
+
+def quoted(text: str) -> str:
+    """Put safe text into quotation marks, so that its spaces can be seen.
+
+    >>> quoted(' "Hi"')
+    '" \\\\"Hi\\\\""'
+    """
+    return '"' + visible(text.replace("\\", "\\\\").replace('"', '\\"')) + '"'
+
+
+def token_label(token: Token) -> str:
+    r"""Return a token as people see it: quoted text, bytes of half a character, or nothing known.
+
+    >>> token_label(Token(22177, None, b"\xe4\xbd"))
+    '<e4 bd>'
+    """
+    if token.text is not None:
+        return quoted(token.text)
+    if token.bytes is not None:
+        return f"<{token.bytes.hex(' ')}>"
+    return "<not in the vocabulary>"
+
+
+def _escaped(character: str) -> str:
+    if character in _SHORT:
+        return _SHORT[character]
+    code = ord(character)
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

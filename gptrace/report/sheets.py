@@ -1,0 +1,148 @@
+"""Records → sheets: which columns each report has."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from gptrace.record import Candidate, Presets, Prompt, Token, Tokens, TopK, Trace
+from gptrace.report.safe_text import quoted, token_label
+from gptrace.report.shapes import bracketed
+from gptrace.report.sheet import Column, Sheet
+
+BAR_WIDTH = 12
+_TITLE_LENGTH = 60
+
+
+def _thousands(value: int) -> str:
+    return f"{value:,}"
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:.4g} %"
+
+
+def _hex(raw: bytes | None) -> str:
+    return "" if raw is None else raw.hex(" ")
+
+
+def calls_sheet(trace: Trace) -> Sheet:
+    """One row for each call, for programs: names, sizes and types of the first tensors as text."""
+    columns = [
+        Column(key, key)
+        for key in (
+            "index", "parent", "depth", "path", "type", "call", "calls",
+            "input_dims", "input_shape", "output_dims", "output_shape",
+            "own_parameters", "total_parameters", "seconds",
+        )
+    ]  # fmt: skip
+    rows = [
+        (
+            call.index, call.parent, call.depth, call.path, call.type, call.call, call.calls,
+            *(" ".join(bracketed(spec.dims if named else spec.shape) for spec in side)
+              for side in (call.inputs, call.outputs) for named in (True, False)),
+            call.parameters.own, call.parameters.total, call.seconds,
+        )
+        for call in trace.calls
+    ]  # fmt: skip
+    return Sheet(columns, rows)
+
+
+def candidates_sheet(prompt: Prompt, candidates: Sequence[Candidate]) -> Sheet:
+    """The candidates after one prompt. The bar compares them with each other: the likeliest fills it."""
+    top = max((candidate.probability for candidate in candidates), default=0.0)
+    columns = [
+        Column("rank", "Rank", is_number=True),
+        Column("token", "Next token", token_label, style="bold"),
+        Column("id", "Id", is_number=True),
+        Column("probability", "Probability", _percent, is_number=True),
+        Column("bar", "", lambda value: _bar(value / top if top > 0 else 0.0), style="magenta"),
+        Column("logit", "Logit", lambda value: f"{value:.4f}", is_number=True),
+    ]
+    rows = [(c.rank, c.token, c.token.id, c.probability, c.probability, c.logit) for c in candidates]
+    return Sheet(columns, rows, title=f"After {_prompt_title(prompt)}")
+
+
+def flat_candidates(topk: TopK) -> Sheet:
+    """One row for each candidate of each prompt, for programs."""
+    keys = ("index", "prompt", "rank", "id", "token", "bytes", "logit", "probability", "log_probability")
+    rows = [
+        (
+            result.index, _text(result.prompt), c.rank, c.token.id, c.token.text, _plain_hex(c.token),
+            c.logit, c.probability, c.log_probability,
+        )
+        for result in topk.results
+        for c in result.candidates
+    ]  # fmt: skip
+    return Sheet([Column(key, key) for key in keys], rows)
+
+
+def tokens_sheet(prompt: Prompt) -> Sheet:
+    """The tokens of one prompt."""
+    columns = [
+        Column("position", "Position", is_number=True),
+        Column("id", "Id", is_number=True),
+        Column("token", "Token", token_label, style="bold"),
+        Column("bytes", "Bytes", _hex),
+    ]
+    rows = [(position, token.id, token, token.bytes) for position, token in enumerate(prompt.tokens)]
+    plural = "s" if len(rows) > 1 else ""
+    return Sheet(columns, rows, title=f"{len(rows)} token{plural} of {_prompt_title(prompt)}")
+
+
+def flat_tokens(tokens: Tokens) -> Sheet:
+    """One row for each token of each prompt, for programs."""
+    rows = [
+        (index, position, token.id, token.text, _plain_hex(token))
+        for index, prompt in enumerate(tokens.results)
+        for position, token in enumerate(prompt.tokens)
+    ]
+    return Sheet([Column(key, key) for key in ("index", "position", "id", "token", "bytes")], rows)
+
+
+def presets_sheet(presets: Presets) -> Sheet:
+    """The models by name."""
+    columns = [
+        Column("name", "Model", style="bold"),
+        Column("aliases", "Also", ", ".join),
+        Column("emb_dim", "emb_dim", is_number=True),
+        Column("n_layers", "n_layers", is_number=True),
+        Column("n_heads", "n_heads", is_number=True),
+        Column("context_length", "context", is_number=True),
+        Column("parameters", "Parameters", _thousands, is_number=True),
+        Column("without_out_head", "without out_head", _thousands, is_number=True),
+        Column("bytes", "float32", lambda value: f"{value / 2**30:,.2f} GiB", is_number=True),
+    ]
+    rows = [
+        (
+            model.name, model.aliases, *(model.config[column.key] for column in columns[2:6]),
+            model.parameters, model.without_out_head, model.bytes,
+        )
+        for model in presets.models
+    ]  # fmt: skip
+    return Sheet(columns, rows)
+
+
+def _bar(share: float) -> str:
+    """Draw a share of 1 with eighths of a block.
+
+    >>> _bar(1.0), _bar(0.5), _bar(0.01)
+    ('████████████', '██████', '▏')
+    """
+    eighths = max(1, round(share * BAR_WIDTH * 8)) if share > 0 else 0
+    return "█" * (eighths // 8) + ("", "▏", "▎", "▍", "▌", "▋", "▊", "▉")[eighths % 8]
+
+
+def _prompt_title(prompt: Prompt) -> str:
+    if prompt.text is None:
+        return f"ids {' '.join(map(str, prompt.ids))}"[:_TITLE_LENGTH]
+    text = prompt.text if len(prompt.text) <= _TITLE_LENGTH else "…" + prompt.text[-_TITLE_LENGTH:]
+    return quoted(text)
+
+
+def _text(prompt: Prompt) -> Any:
+    return prompt.text if prompt.text is not None else ""
+
+
+def _plain_hex(token: Token) -> str:
+    return "" if token.bytes is None else token.bytes.hex()

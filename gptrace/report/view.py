@@ -1,0 +1,18 @@
+"""How a report is to look."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Columns of the terminal (None: as wide as it wants), colour, and which rows of the tree.
+
+    `full` folds nothing; `depth` leaves out what lies deeper.
+    """
+
+    width: int | None = None
+    color: bool = False
+    full: bool = False
+    depth: int | None = None

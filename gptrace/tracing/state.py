@@ -1,0 +1,31 @@
+"""Leave a module, and torch, as they were found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from gptrace.model.quiet_torch import torch
+
+
+@contextmanager
+def undisturbed_evaluation(module: torch.nn.Module) -> Iterator[None]:
+    """Run the block with `module` in evaluation mode and without gradients, then put everything back.
+
+    Put back are each submodule's train/eval flag, the buffers, the random number generators (CPU and the
+    module's own accelerators) and the grad mode.
+    """
+    flags = [(submodule, submodule.training) for submodule in module.modules()]
+    buffers = [(buffer, buffer.detach().clone()) for buffer in module.buffers()]
+    accelerators = {p.device.index or 0 for p in module.parameters() if p.device.type == "cuda"}
+    try:
+        with torch.random.fork_rng(devices=sorted(accelerators)), torch.inference_mode():
+            module.eval()
+            yield
+    finally:
+        for submodule, training in flags:
+            submodule.training = training
+        with torch.no_grad():
+            for buffer, saved in buffers:
+                if not (buffer.is_meta or torch.equal(buffer, saved)):
+                    buffer.copy_(saved)

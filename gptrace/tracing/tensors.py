@@ -1,0 +1,83 @@
+"""Find the tensors in whatever a module takes or returns, and note what each looks like."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import NamedTuple
+
+from gptrace.model.quiet_torch import torch
+
+
+class Seen(NamedTuple):
+    """A tensor's outward facts, taken inside the hook: later in-place operations cannot change them."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: torch.dtype
+    device: torch.device
+
+
+def see(name: str, value: object) -> list[Seen]:
+    """Return the tensors in `value`, in order, each named by where it sits.
+
+    >>> [seen.name for seen in see("output", (torch.ones(2), {"logits": torch.ones(3)}))]
+    ['output[0]', 'output[1].logits']
+    """
+    if isinstance(value, torch.Tensor):
+        return [Seen(name, tuple(value.shape), value.dtype, value.device)]
+    found: list[Seen] = []
+    _search(name, value, found, ())
+    return found
+
+
+def see_arguments(
+    module: torch.nn.Module, args: tuple[object, ...], kwargs: Mapping[str, object]
+) -> list[Seen]:
+    """Return the tensors that a module was called with, named as its `forward` names them."""
+    names, rest = _positional_names(type(module).forward)
+    found: list[Seen] = []
+    for position, value in enumerate(args):
+        if position < len(names):
+            found += see(names[position], value)
+        else:
+            found += see(f"{rest}[{position - len(names)}]", value)
+    for name, value in kwargs.items():
+        found += see(name, value)
+    return found
+
+
+@cache
+def _positional_names(forward: Callable[..., object]) -> tuple[list[str], str]:
+    """Return the names of forward's positional parameters, and of its *args."""
+    try:
+        parameters = list(inspect.signature(forward).parameters.values())[1:]
+    except (TypeError, ValueError):
+        return [], "args"
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    names = [parameter.name for parameter in parameters if parameter.kind in positional]
+    rest = [parameter.name for parameter in parameters if parameter.kind is inspect.Parameter.VAR_POSITIONAL]
+    return names, (rest or ["args"])[0]
+
+
+def _search(name: str, value: object, found: list[Seen], around: tuple[int, ...]) -> None:
+    if isinstance(value, torch.Tensor):
+        found.append(Seen(name, tuple(value.shape), value.dtype, value.device))
+        return
+    if value is None or isinstance(value, str | bytes | int | float) or id(value) in around:
+        return  # `around` holds the containers that we are inside of: a list may hold itself
+    around = (*around, id(value))
+    if isinstance(value, Mapping):  # a ModelOutput of transformers is one
+        for key, item in value.items():
+            _search(f"{name}.{key}" if isinstance(key, str) else f"{name}[{key!r}]", item, found, around)
+    elif isinstance(value, tuple) and hasattr(value, "_fields"):
+        for key, item in zip(value._fields, value, strict=True):
+            _search(f"{name}.{key}", item, found, around)
+    elif isinstance(value, list | tuple):
+        for index, item in enumerate(value):
+            _search(f"{name}[{index}]", item, found, around)
+    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
+        for part in dataclasses.fields(value):
+            _search(f"{name}.{part.name}", getattr(value, part.name, None), found, around)

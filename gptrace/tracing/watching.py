@@ -1,0 +1,173 @@
+"""`with gptrace.watch(module) as trace:` — the primitive that every trace is made with."""
+
+from __future__ import annotations
+
+import platform
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+import gptrace
+from gptrace.model.gpt import GPTModel
+from gptrace.model.quiet_torch import torch
+from gptrace.record import Failure, FlowStep, ModelInfo, ModuleCall, TensorSpec, Totals, Trace
+from gptrace.tracing.dimensions import DimensionNames, numbered
+from gptrace.tracing.parameters import ancestors, buffer_bytes, count_all, count_by_module
+from gptrace.tracing.spans import Span, SpanRecorder
+from gptrace.tracing.tensors import Seen
+
+Module = torch.nn.Module
+
+
+@contextmanager
+def watch(module: Module) -> Iterator[Trace]:
+    """Record every call of `module` and of its submodules while the block runs.
+
+    The trace fills when the block ends, also when it ends in an exception, which goes on unchanged
+    and is then described in `trace.error`. The module is left as it was.
+
+    >>> model = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.ReLU())
+    >>> with watch(model) as trace:
+    ...     _ = model(torch.ones(5, 3))
+    >>> [(call.path, call.outputs[0].shape) for call in trace.calls]
+    [('', (5, 2)), ('0', (5, 2)), ('1', (5, 2))]
+    """
+    if not isinstance(module, Module):
+        raise TypeError(f"gptrace.watch takes a torch.nn.Module, not {type(module).__name__}")
+    trace = Trace.__new__(Trace)  # empty: reports and users read it only once it is filled
+    recorder = SpanRecorder(module)
+    error: BaseException | None = None
+    try:
+        with recorder:
+            yield trace
+    except BaseException as raised:
+        error = raised
+        raise
+    finally:
+        vars(trace).update(vars(_trace_of(recorder, error)))
+
+
+def versions() -> dict[str, str]:
+    """Return the versions that a report states."""
+    return {"gptrace": gptrace.__version__, "torch": torch.__version__, "python": platform.python_version()}
+
+
+def model_info(module: Module, name: str | None = None, weights: dict[str, Any] | None = None) -> ModelInfo:
+    """Describe a module: class, parameters, dtype and device."""
+    first = next(module.parameters(), None)
+    return ModelInfo(
+        name=name or type(module).__name__,
+        class_name=type(module).__name__,
+        parameters=count_all(module),
+        buffer_bytes=buffer_bytes(module),
+        dtype=dtype_name(first.dtype) if first is not None else "none",
+        device=str(first.device) if first is not None else "none",
+        config=module.config.to_dict() if isinstance(module, GPTModel) else None,
+        weights=weights,
+    )
+
+
+@cache
+def dtype_name(dtype: torch.dtype) -> str:
+    """Return "float32" for torch.float32."""
+    return str(dtype).removeprefix("torch.")
+
+
+def _trace_of(recorder: SpanRecorder, error: BaseException | None) -> Trace:
+    spans = recorder.spans
+    calls, dims = _calls_of(recorder)
+    called = {span.path for span in spans}
+    # A ModuleList is never called itself: it counts as used when anything in it was.
+    used = {path for called_path in called for path in ancestors(called_path)}
+    return Trace(
+        versions=versions(),
+        model=model_info(recorder.module),
+        dims=dims,
+        inputs=(),
+        flow=_flow_of(calls),
+        calls=calls,
+        uncalled=tuple(path for path, _ in recorder.module.named_modules() if path not in used),
+        predictions=(),
+        totals=Totals(
+            calls=len(calls),
+            modules=len(called),
+            seconds=sum(call.seconds for call in calls if call.parent is None),
+        ),
+        error=_failure_of(calls, error),
+    )
+
+
+def _calls_of(recorder: SpanRecorder) -> tuple[tuple[ModuleCall, ...], dict[str, int]]:
+    """Turn spans into records, with axis names where a forward pass of our own model gives them."""
+    spans = recorder.spans
+    parameters = count_by_module(recorder.module)
+    calls_of_path = Counter(span.path for span in spans)
+    names: DimensionNames | None = None
+    first_sizes: dict[str, int] = {}
+    # Number of the call within the forward pass that it belongs to: what the twin's single pass counts.
+    calls_in_pass: Counter[str] = Counter()
+    calls = []
+    for index, (span, call) in enumerate(numbered(spans)):
+        if span.parent is None:
+            names = _names_for(recorder.module, span)
+            first_sizes = first_sizes or (names.sizes if names else {})
+            calls_in_pass.clear()
+        calls_in_pass[span.path] += 1
+        at = (names, span.path, calls_in_pass[span.path])
+        calls.append(
+            ModuleCall(
+                index=index,
+                parent=span.parent,
+                depth=span.depth,
+                path=span.path,
+                type=type(span.module).__name__,
+                call=call,
+                calls=calls_of_path[span.path],
+                inputs=tuple(_spec(seen, *at) for seen in span.inputs),
+                outputs=tuple(_spec(seen, *at) for seen in span.outputs),
+                parameters=parameters[span.path],
+                seconds=span.seconds,
+                failed=span.failed,
+            )
+        )
+    return tuple(calls), first_sizes
+
+
+def _spec(seen: Seen, names: DimensionNames | None, path: str, call: int) -> TensorSpec:
+    dims = names.of(path, call, seen) if names else tuple(map(str, seen.shape))
+    return TensorSpec(seen.name, seen.shape, dims, dtype_name(seen.dtype), str(seen.device))
+
+
+def _names_for(module: Module, root: Span) -> DimensionNames | None:
+    """Return the axis names for one forward pass that starts at `root`, where there is a twin to run."""
+    if not (isinstance(module, GPTModel) and root.module is module and root.inputs):
+        return None
+    shape = root.inputs[0].shape
+    return DimensionNames(module.config, *shape) if len(shape) == 2 else None
+
+
+def _flow_of(calls: tuple[ModuleCall, ...]) -> tuple[FlowStep, ...]:
+    """Return the main line: what goes in, then what leaves each child of the root with those axes first."""
+    if not calls or not calls[0].inputs:
+        return ()
+    entry = calls[0].inputs[0]
+    steps = [FlowStep("input", entry.shape, entry.dims)]
+    for call in calls:
+        if call.parent == 0 and call.outputs and call.outputs[0].dims[: len(entry.dims)] == entry.dims:
+            steps.append(FlowStep(call.path, call.outputs[0].shape, call.outputs[0].dims))
+    return tuple(steps)
+
+
+def _failure_of(calls: tuple[ModuleCall, ...], error: BaseException | None) -> Failure | None:
+    if error is None:
+        return None
+    # The innermost call that raised was entered last.
+    failed = next((call for call in reversed(calls) if call.failed), None)
+    return Failure(
+        path=failed.path if failed else "",
+        type=type(error).__name__,
+        message=str(error),
+        inputs=failed.inputs if failed else (),
+    )
