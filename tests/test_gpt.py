@@ -1,0 +1,93 @@
+"""The model, against published numbers and against the course's own published code."""
+
+from __future__ import annotations
+
+import pytest
+from llms_from_scratch.ch04 import GPTModel as CourseModel  # type: ignore[import-untyped]
+
+from gptrace.model import GPTConfig, GPTModel
+from gptrace.model.quiet_torch import torch
+
+SMALL = {"vocab_size": 1000, "context_length": 64, "emb_dim": 48, "n_heads": 4, "n_layers": 2, "drop_rate": 0.1}
+
+
+def test_seed_123_in_training_mode_gives_the_published_logits() -> None:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(123)
+        model = GPTModel(GPTConfig())
+        logits = model(torch.tensor([[6109, 3626, 6100, 345], [6109, 1110, 6622, 257]]))
+    assert logits.shape == (2, 4, 50257)
+    assert [round(x, 4) for x in logits[0, 0, :3].tolist()] == [0.3613, 0.4222, -0.0711]
+    assert [round(x, 4) for x in logits[1, 3, -3:].tolist()] == [1.2630, -0.1858, 0.0388]
+
+
+def test_greedy_tokens_are_the_published_ones(gpt2_small: GPTModel) -> None:
+    ids = [15496, 11, 314, 716]
+    with torch.no_grad():
+        for _ in range(6):
+            ids.append(int(gpt2_small(torch.tensor([ids]))[0, -1].argmax()))
+    assert ids[4:] == [27018, 24086, 47843, 30961, 42348, 7267]
+
+
+def test_parameters_and_modules_are_the_published_ones(gpt2_small: GPTModel) -> None:
+    count = sum(p.numel() for p in gpt2_small.parameters())
+    assert count == 163_009_536
+    assert count - gpt2_small.out_head.weight.numel() == 124_412_160
+    assert round((count - gpt2_small.out_head.weight.numel()) * 4 / 2**20, 2) == 474.59
+    assert round(count * 4 / 2**20, 2) == 621.83
+    assert len(list(gpt2_small.modules())) == 187
+
+
+@pytest.mark.parametrize("qkv_bias", [False, True])
+@pytest.mark.parametrize("attention", ["eager", "sdpa"])
+def test_the_course_model_with_the_same_weights_gives_the_same_logits(qkv_bias: bool, attention: str) -> None:
+    torch.manual_seed(7)
+    course = CourseModel(SMALL | {"qkv_bias": qkv_bias}).eval()
+    model = GPTModel(SMALL | {"qkv_bias": qkv_bias, "attention": attention}).eval()
+    state = course.state_dict()
+    assert "trf_blocks.0.att.mask" in state
+    model.load_state_dict(state)  # strict
+    ids = torch.randint(0, 1000, (3, 20))
+    with torch.no_grad():
+        torch.testing.assert_close(model(ids), course(ids), atol=1e-5, rtol=1e-5)
+
+
+def test_the_same_seed_draws_the_same_weights_as_the_course_model() -> None:
+    torch.manual_seed(123)
+    course = CourseModel(SMALL | {"qkv_bias": True}).state_dict()
+    torch.manual_seed(123)
+    ours = GPTModel(SMALL | {"qkv_bias": True}).state_dict()
+    assert ours.keys() == {name for name in course if not name.endswith("att.mask")}
+    assert all(torch.equal(ours[name], course[name]) for name in ours)
+
+
+def test_a_block_alone_loads_a_state_with_a_mask() -> None:
+    state = CourseModel(SMALL | {"qkv_bias": False}).trf_blocks[0].att.state_dict()
+    GPTModel(SMALL).trf_blocks[0].att.load_state_dict(state)
+
+
+def test_one_mask_serves_all_blocks_and_is_as_long_as_needed() -> None:
+    model = GPTModel(SMALL).eval()
+    masks = {id(block.att.causal_mask) for block in model.trf_blocks}
+    assert len(masks) == 1
+    with torch.inference_mode():
+        model(torch.zeros(1, 5, dtype=torch.int64))
+    assert model.trf_blocks[0].att.causal_mask(3, torch.device("cpu")).shape == (3, 3)
+    assert model.trf_blocks[0].att.causal_mask._mask.shape == (5, 5)
+
+
+def test_a_forward_in_inference_mode_does_not_spoil_a_later_training_step() -> None:
+    model = GPTModel(SMALL)
+    ids = torch.zeros(1, 5, dtype=torch.int64)
+    with torch.inference_mode():
+        model(ids)
+    model(ids).sum().backward()
+    assert model.tok_emb.weight.grad is not None
+
+
+def test_attention_looks_only_to_the_left(gpt2_small: GPTModel) -> None:
+    with torch.no_grad():
+        one = gpt2_small(torch.tensor([[15496, 11, 314]]))
+        other = gpt2_small(torch.tensor([[15496, 11, 50000]]))
+    torch.testing.assert_close(one[:, :2], other[:, :2])
+    assert not torch.equal(one[:, 2], other[:, 2])
