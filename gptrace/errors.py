@@ -4,11 +4,10 @@
     ├── InputError (also a ValueError)   exit 2: wrong usage or bad input
     │   ├── TextError                    the prompt: empty, not UTF-8, too long, ids out of range
     │   ├── ConfigError                  the model's configuration
-    │   └── OptionError                  an option's value: k, temperature, format, device, dtype
+    │   ├── OptionError                  an option's value: k, temperature, format, dtype, output
+    │   └── DeviceError                  the device is unknown or not there
     └── RunError                         exit 1: it ran and failed
         ├── MemoryNeededError            the model or its activations do not fit
-        ├── DeviceError                  the device is not there, or refused
-        ├── ForwardError                 the forward pass raised
         └── OutputError                  the result could not be written
 
 Each says what was wrong and with which value (`message`), and what to do about it (`hint`).
@@ -59,20 +58,16 @@ class OptionError(InputError):
     """An option has a value that it cannot have."""
 
 
+class DeviceError(InputError):
+    """The device is unknown, or this machine does not have it."""
+
+
 class RunError(GptraceError):
     """The input was right, and the run failed all the same."""
 
 
 class MemoryNeededError(RunError):
     """The model or its activations do not fit into memory."""
-
-
-class DeviceError(RunError):
-    """The device is not there, or refused the work."""
-
-
-class ForwardError(RunError):
-    """The forward pass raised."""
 
 
 class OutputError(RunError):

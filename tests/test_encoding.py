@@ -69,7 +69,9 @@ def _merged(ranks: dict[bytes, int], token: bytes) -> list[bytes]:
 
 def test_the_ranks_file_is_the_published_one() -> None:
     raw = files("gptrace.text").joinpath("data/r50k_base.tiktoken").read_bytes()
-    assert hashlib.sha256(raw).hexdigest() == "306cd27f03c1a714eca7108e03d66b7dc042abe8c258b44c199a7ed9838dd930"
+    assert (
+        hashlib.sha256(raw).hexdigest() == "306cd27f03c1a714eca7108e03d66b7dc042abe8c258b44c199a7ed9838dd930"
+    )
 
 
 def test_the_known_prompts() -> None:
@@ -91,7 +93,9 @@ def test_any_text_has_tiktokens_own_ids(original: tiktoken.Encoding, text: str) 
     assert encoding.decode(ids) == text
 
 
-@pytest.mark.parametrize("text", ["don't  stop\n\n  now \t", "你好，世界", "<|endoftext|>a", "a" * 3000, "  " * 500])
+@pytest.mark.parametrize(
+    "text", ["don't  stop\n\n  now \t", "你好，世界", "<|endoftext|>a", "a" * 3000, "  " * 500]
+)
 def test_awkward_text_has_tiktokens_own_ids(original: tiktoken.Encoding, text: str) -> None:
     assert encoding.encode(text) == original.encode(text, allowed_special="all")
     assert encoding.encode(text, special=False) == original.encode_ordinary(text)

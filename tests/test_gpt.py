@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 import pytest
-from llms_from_scratch.ch04 import GPTModel as CourseModel  # type: ignore[import-untyped]
+from llms_from_scratch.ch04 import GPTModel as CourseModel
 
 from gptrace.model import GPTConfig, GPTModel
+from gptrace.model.gpt import MultiHeadAttention, TransformerBlock
 from gptrace.model.quiet_torch import torch
 
-SMALL = {"vocab_size": 1000, "context_length": 64, "emb_dim": 48, "n_heads": 4, "n_layers": 2, "drop_rate": 0.1}
+SMALL = {
+    "vocab_size": 1000,
+    "context_length": 64,
+    "emb_dim": 48,
+    "n_heads": 4,
+    "n_layers": 2,
+    "drop_rate": 0.1,
+}
+
+
+def first_block(model: GPTModel) -> TransformerBlock:
+    block = model.trf_blocks[0]
+    assert isinstance(block, TransformerBlock)
+    return block
 
 
 def test_seed_123_in_training_mode_gives_the_published_logits() -> None:
@@ -63,17 +77,20 @@ def test_the_same_seed_draws_the_same_weights_as_the_course_model() -> None:
 
 def test_a_block_alone_loads_a_state_with_a_mask() -> None:
     state = CourseModel(SMALL | {"qkv_bias": False}).trf_blocks[0].att.state_dict()
-    GPTModel(SMALL).trf_blocks[0].att.load_state_dict(state)
+    first_block(GPTModel(SMALL)).att.load_state_dict(state)
 
 
 def test_one_mask_serves_all_blocks_and_is_as_long_as_needed() -> None:
     model = GPTModel(SMALL).eval()
-    masks = {id(block.att.causal_mask) for block in model.trf_blocks}
-    assert len(masks) == 1
+    mask = first_block(model).att.causal_mask
+    assert all(m.causal_mask is mask for m in model.modules() if isinstance(m, MultiHeadAttention))
     with torch.inference_mode():
         model(torch.zeros(1, 5, dtype=torch.int64))
-    assert model.trf_blocks[0].att.causal_mask(3, torch.device("cpu")).shape == (3, 3)
-    assert model.trf_blocks[0].att.causal_mask._mask.shape == (5, 5)
+    assert mask(3, torch.device("cpu")).tolist() == [
+        [False, True, True], [False, False, True], [False, False, False],
+    ]  # fmt: skip
+    assert mask._mask is not None
+    assert mask._mask.shape == (5, 5)
 
 
 def test_a_forward_in_inference_mode_does_not_spoil_a_later_training_step() -> None:

@@ -26,7 +26,9 @@ def test_negative_and_missing_ids() -> None:
 
 
 def test_ids_beyond_the_vocabulary_are_named_with_their_place() -> None:
-    with pytest.raises(TextError, match="id 50257 at position 1 of prompt 1 is not in the vocabulary of 50257"):
+    with pytest.raises(
+        TextError, match="id 50257 at position 1 of prompt 1 is not in the vocabulary of 50257"
+    ):
         fit(from_ids([[1], [2, 50257]]), vocab_size=50257, context_length=8)
 
 

@@ -188,6 +188,8 @@ class _Target:
 
     @classmethod
     def of(cls, form: str | None, json: bool, output: Path | None, width: int | None) -> _Target:
+        if output is not None:
+            streams.check_writable(output)
         if json and form not in (None, "json"):
             raise OptionError(f"--json and --format {form} are both given", "drop one of the two")
         if json:
@@ -202,8 +204,6 @@ class _Target:
         form = form or os.environ.get("GPTRACE_FORMAT") or "table"
         if form not in FORMATS:
             raise OptionError(f"{form!r} is not a format", suggestion(form, FORMATS))
-        if output is not None:
-            streams.check_writable(output)
         return cls(form, output, width)
 
     def reply(self, record: Printable, *, full: bool = False, depth: int | None = None) -> Reply:

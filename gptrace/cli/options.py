@@ -23,14 +23,19 @@ def _complete_model(incomplete: str) -> list[str]:
 
 
 # Typer's own messages do not repeat the value that was wrong.
-def _whole(option: str) -> Callable[[str | int], int]:
+def _whole(option: str, least: int | None = None) -> Callable[[str | int], int]:
+    bound = "" if least is None else f" from {least} up"
+
     def parse(text: str | int) -> int:
         try:
-            return int(text)
+            number = int(text)
         except ValueError:
+            number = None
+        if number is None or (least is not None and number < least):
             raise OptionError(
-                f"{option} {text!r} is not a whole number", f"write it like {option} 5"
-            ) from None
+                f"{option} {text} is not a whole number{bound}", f"write it like {option} {least or 5}"
+            )
+        return number
 
     return parse
 
@@ -40,7 +45,7 @@ def _number(option: str) -> Callable[[str | float], float]:
         try:
             return float(text)
         except ValueError:
-            raise OptionError(f"{option} {text!r} is not a number", f"write it like {option} 0.7") from None
+            raise OptionError(f"{option} {text} is not a number", f"write it like {option} 0.7") from None
 
     return parse
 
@@ -128,8 +133,11 @@ Temperature = Annotated[
 Full = Annotated[bool, typer.Option("--full", help="Show every call; fold no blocks that are the same.")]
 Depth = Annotated[
     int | None,
-    typer.Option("--depth", min=0, help="Show no deeper than this; sums still include what is below."),
-]
+    typer.Option(
+        "--depth", metavar="INTEGER", parser=_whole("--depth", least=0),
+        help="Show no deeper than this; sums still include what is below.",
+    ),
+]  # fmt: skip
 
 Format = Annotated[
     str | None,
@@ -149,7 +157,7 @@ Output = Annotated[
 Width = Annotated[
     int | None,
     typer.Option(
-        "--width", min=40, max=10_000, envvar="GPTRACE_WIDTH",
+        "--width", metavar="INTEGER", parser=_whole("--width", least=40), envvar="GPTRACE_WIDTH",
         help="Columns of the table. Default: the terminal's; in a pipe or a file, as wide as it needs.",
     ),
 ]  # fmt: skip

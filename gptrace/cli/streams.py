@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import TextIO
 
-from gptrace.errors import OutputError
+from gptrace.errors import OptionError, OutputError
 
 # For a terminal or a file that is not UTF-8: one character for one, so that columns stay in line.
 _ASCII = str.maketrans(
@@ -48,8 +48,11 @@ def write_file(path: Path, text: str) -> None:
     """Write a file whole or not at all: to a temporary one beside it, which then takes its name."""
     target = Path(os.path.realpath(path))  # a link stays a link
     try:
-        if target.exists() and not target.is_file():  # a device or a pipe
-            target.write_text(text, encoding="utf-8")
+        # A device or a pipe, or a name for a stream that is open already, like /dev/stdout.
+        if path.exists() and (
+            not path.is_file() or path.is_relative_to("/dev") or path.is_relative_to("/proc")
+        ):
+            path.write_text(text, encoding="utf-8")
             return
         mode = stat.S_IMODE(target.stat().st_mode) if target.exists() else 0o666 & ~_umask()
         descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
@@ -66,16 +69,16 @@ def write_file(path: Path, text: str) -> None:
 
 
 def check_writable(path: Path) -> None:
-    """Raise OutputError now for a file that could not be written later."""
+    """Raise OptionError now for a file that could not be written later."""
     target = Path(os.path.realpath(path))
     if target.is_dir():
-        raise OutputError(f"--output {path} is a folder", "name a file in it")
+        raise OptionError(f"--output {path} is a folder", "name a file in it")
     if not target.parent.is_dir():
-        raise OutputError(
+        raise OptionError(
             f"--output {path}: the folder {path.parent} is not there", "make it first with mkdir -p"
         )
     if not os.access(target if target.exists() else target.parent, os.W_OK):
-        raise OutputError(
+        raise OptionError(
             f"--output {path} cannot be written: permission denied", "pick a place that is yours"
         )
 

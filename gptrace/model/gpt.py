@@ -99,8 +99,8 @@ class MultiHeadAttention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, T, D) → (B, T, D)."""
         B, T, D = x.shape
-        queries = self._split(self.W_query(x))  # (B, H, T, D/H)
-        keys = self._split(self.W_key(x))
+        keys = self._split(self.W_key(x))  # (B, H, T, D/H); keys first, as in course code
+        queries = self._split(self.W_query(x))
         values = self._split(self.W_value(x))
         context = self._fused(queries, keys, values) if self.fused else self._eager(queries, keys, values)
         merged = context.transpose(1, 2).reshape(B, T, D)

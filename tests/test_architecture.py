@@ -1,0 +1,91 @@
+"""The house: imports point to the left, and each heavy library has one door."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import gptrace
+
+ROOT = Path(gptrace.__file__).parent
+# From left to right, as the data flows. `__init__` is the public face and looks at all of it, lazily.
+ORDER = ["errors", "record", "text", "model", "tracing", "predict", "api", "report", "cli"]
+# So that print(trace) shows something; the only arrow that points to the right.
+EXCEPTIONS = {("record", "report")}
+DOORS = {
+    "torch": {"model.quiet_torch"},
+    "tiktoken": {"text.encoding"},
+    "typer": {"cli.app", "cli.options"},
+    "rich": {"report"},
+}
+
+
+def imports(source: str) -> Iterator[str]:
+    """Every module that a source imports, wherever in the file."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            if node.module == "gptrace":
+                yield from (f"gptrace.{alias.name}" for alias in node.names)
+
+
+def complaints(name: str, source: str) -> list[str]:
+    """What is wrong with the imports of the module gptrace.NAME."""
+    room = name.split(".")[0]
+    found = []
+    for imported in imports(source):
+        top, _, rest = imported.partition(".")
+        other = rest.split(".")[0]
+        if top == "gptrace" and other in ORDER and ORDER.index(other) > ORDER.index(room):
+            if (room, other) not in EXCEPTIONS:
+                found.append(f"{name} looks to the right, at {imported}")
+        elif top in DOORS and not any(name == door or name.startswith(door + ".") for door in DOORS[top]):
+            found.append(f"{name} imports {top}, whose door is {', '.join(DOORS[top])}")
+    return found
+
+
+def sources() -> list[tuple[str, str]]:
+    found = []
+    for path in sorted(ROOT.rglob("*.py")):
+        name = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+        if name not in ("__init__", "__main__"):
+            found.append((name, path.read_text()))
+    return found
+
+
+def test_every_arrow_points_to_the_left() -> None:
+    found = sources()
+    assert len(found) > 30
+    assert [line for name, source in found for line in complaints(name, source)] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "source"),
+    [
+        ("text.prompts", "from gptrace.model.config import GPTConfig"),
+        ("record", "def f():\n    from gptrace.cli import main"),
+        ("tracing.spans", "import torch"),
+        ("report.rows", "from torch import nn"),
+        ("model.config", "from gptrace import api"),
+        ("cli.streams", "from rich.console import Console"),
+        ("predict.run", "import tiktoken"),
+    ],
+)
+def test_a_wrong_arrow_is_noticed(name: str, source: str) -> None:
+    assert len(complaints(name, source)) == 1
+
+
+def test_every_room_is_small_enough_to_read() -> None:
+    assert {name: source.count("\n") for name, source in sources() if source.count("\n") > 350} == {}
+
+
+def test_only_the_command_line_prints() -> None:
+    for name, source in sources():
+        calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
+        prints = [call for call in calls if isinstance(call.func, ast.Name) and call.func.id == "print"]
+        assert not prints or name.startswith(("cli", "report")), name

@@ -1,0 +1,141 @@
+"""Axis names come from what moves an axis, never from its size."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+import gptrace
+from gptrace.model import GPTConfig, GPTModel
+from gptrace.model.quiet_torch import torch
+from gptrace.tracing.dimensions import axis_name
+
+BTD = ("batch", "seq_len", "emb_dim")
+WIDE = ("batch", "seq_len", "4*emb_dim")
+
+
+def dims_by_path(trace: gptrace.Trace) -> dict[str, tuple[tuple[str, ...], ...]]:
+    return {
+        call.path: tuple(spec.dims for spec in (*call.inputs, *call.outputs))
+        for call in trace.calls
+        if not call.path.startswith("trf_blocks.") or call.path.startswith("trf_blocks.0")
+    }
+
+
+EXPECTED = {
+    "": (("batch", "seq_len"), ("batch", "seq_len", "vocab_size")),
+    "tok_emb": (("batch", "seq_len"), BTD),
+    "pos_emb": (("seq_len",), ("seq_len", "emb_dim")),
+    "drop_emb": (BTD, BTD),
+    "trf_blocks": (BTD, BTD),
+    "trf_blocks.0": (BTD, BTD),
+    "trf_blocks.0.norm1": (BTD, BTD),
+    "trf_blocks.0.att": (BTD, BTD),
+    "trf_blocks.0.att.W_query": (BTD, BTD),
+    "trf_blocks.0.att.W_key": (BTD, BTD),
+    "trf_blocks.0.att.W_value": (BTD, BTD),
+    "trf_blocks.0.att.dropout": (("batch", "n_heads", "seq_len", "seq_len"),) * 2,
+    "trf_blocks.0.att.out_proj": (BTD, BTD),
+    "trf_blocks.0.drop_shortcut": (BTD, BTD),
+    "trf_blocks.0.norm2": (BTD, BTD),
+    "trf_blocks.0.ff": (BTD, BTD),
+    "trf_blocks.0.ff.layers": (BTD, BTD),
+    "trf_blocks.0.ff.layers.0": (BTD, WIDE),
+    "trf_blocks.0.ff.layers.1": (WIDE, WIDE),
+    "trf_blocks.0.ff.layers.2": (WIDE, BTD),
+    "final_norm": (BTD, BTD),
+    "out_head": (BTD, ("batch", "seq_len", "vocab_size")),
+}
+
+
+def watched(model: GPTModel, batch: int, seq_len: int) -> gptrace.Trace:
+    with torch.inference_mode(), gptrace.watch(model) as trace:
+        model(torch.zeros(batch, seq_len, dtype=torch.int64))
+    return trace
+
+
+@pytest.mark.parametrize(
+    ("batch", "seq_len"), [(1, 1), (1, 12), (1, 48), (1, 64), (1, 768), (12, 12), (12, 2), (4, 4), (11, 13)]
+)
+def test_names_of_the_124m_shape(batch: int, seq_len: int) -> None:
+    # The real widths with two layers and a small vocabulary: the collisions are the same, the run is short.
+    model = GPTModel(GPTConfig(n_layers=2, vocab_size=97)).eval()
+    trace = watched(model, batch, seq_len)
+    assert dims_by_path(trace) == EXPECTED
+    assert trace.dims == {
+        "batch": batch, "seq_len": seq_len, "emb_dim": 768, "vocab_size": 97, "n_heads": 12, "head_dim": 64,
+        "context_length": 1024,
+    }  # fmt: skip
+
+
+def test_names_where_every_size_may_collide_with_every_other() -> None:
+    choose = random.Random(0).choice
+    for _ in range(120):
+        heads, head_dim = choose([1, 2, 4, 5, 7, 12]), choose([1, 2, 4, 5, 7, 12])
+        width = heads * head_dim
+        sizes = [1, 2, heads, head_dim, width, 5, 7, 11, 13]
+        config = GPTConfig(
+            vocab_size=choose([*sizes, 4 * width, 29]), context_length=width + 32, emb_dim=width,
+            n_heads=heads, n_layers=choose([1, 2]), attention=choose(["eager", "sdpa"]),
+        )  # fmt: skip
+        batch, seq_len = choose(sizes), choose(sizes)
+        trace = watched(GPTModel(config).eval(), batch, seq_len)
+        expected = dict(EXPECTED)
+        if config.attention == "sdpa":  # PyTorch's kernel does its own dropout
+            del expected["trf_blocks.0.att.dropout"]
+        assert dims_by_path(trace) == expected, (config, batch, seq_len)
+        for call in trace.calls:
+            for spec in (*call.inputs, *call.outputs):
+                assert [value(dim, trace.dims) for dim in spec.dims] == list(spec.shape)
+
+
+def value(dim: str, sizes: dict[str, int]) -> int:
+    factor, star, name = dim.rpartition("*")
+    return int(factor) * sizes[name] if star else sizes[dim]
+
+
+def test_each_forward_pass_has_its_own_names() -> None:
+    model = GPTModel(
+        {"emb_dim": 8, "n_heads": 2, "n_layers": 1, "vocab_size": 9, "context_length": 16}
+    ).eval()
+    with torch.no_grad(), gptrace.watch(model) as trace:
+        model(torch.zeros(1, 3, dtype=torch.int64))
+        model(torch.zeros(2, 8, dtype=torch.int64))
+    roots = [call for call in trace.calls if call.path == ""]
+    assert [call.outputs[0].shape for call in roots] == [(1, 3, 9), (2, 8, 9)]
+    assert [call.outputs[0].dims for call in roots] == [("batch", "seq_len", "vocab_size")] * 2
+    assert (trace.dims["batch"], trace.dims["seq_len"]) == (1, 3)
+
+
+def test_a_module_without_a_twin_keeps_numbers() -> None:
+    module = torch.nn.Linear(768, 12)
+    with gptrace.watch(module) as trace:
+        module(torch.ones(2, 768))
+    assert trace.calls[0].inputs[0].dims == ("2", "768")
+    assert trace.dims == {}
+
+
+def test_naming_draws_no_random_numbers(tiny: GPTModel) -> None:
+    before = torch.get_rng_state()
+    watched(tiny, 3, 29)  # sizes that no other test uses, so the twin is built here
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize(
+    ("real", "twin", "name"),
+    [
+        (768, 35, "emb_dim"),
+        (3072, 140, "4*emb_dim"),
+        (2304, 105, "3*emb_dim"),
+        (24, 77, "batch*n_heads"),
+        (384, 17, "emb_dim//2"),
+        (11, 12, "seq_len-1"),
+        (5, 5, "5"),  # did not move: a constant
+        (99, 98, "99"),  # moved, and nothing explains it
+    ],
+)
+def test_expressions(real: int, twin: int, name: str) -> None:
+    real_sizes = {"batch": 2, "seq_len": 12, "emb_dim": 768, "n_heads": 12}
+    twin_sizes = {"batch": 11, "seq_len": 13, "emb_dim": 35, "n_heads": 7}
+    assert axis_name(real, twin, real_sizes, twin_sizes) == name

@@ -1,0 +1,81 @@
+"""The outputs as they looked when somebody last read them. `make golden` rewrites them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import gptrace
+from gptrace.model import GPTModel
+from gptrace.report import View, render
+from tests.conftest import still
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+@pytest.fixture(scope="module")
+def hello(gpt2_small: GPTModel) -> gptrace.Trace:
+    from gptrace.model.build import LoadedModel
+    from gptrace.predict.run import run_traced
+    from gptrace.text.prompts import from_texts
+
+    loaded = LoadedModel(gpt2_small, "gpt2-small", {"source": "random", "seed": 123})
+    return still(run_traced(loaded, from_texts(["Hello"]), k=5, temperature=1.0))
+
+
+@pytest.fixture(scope="module")
+def batch() -> gptrace.Trace:
+    return still(gptrace.trace(["Hello, I am", "你好"], model="tiny", k=3))
+
+
+def compare(name: str, text: str, request: pytest.FixtureRequest) -> None:
+    path = GOLDEN / name
+    if request.config.getoption("--overwrite"):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    assert text == path.read_text(encoding="utf-8"), (
+        f"see what changed, then `make golden` rewrites {path.name}"
+    )
+
+
+@pytest.mark.parametrize("width", [80, 120, 200])
+def test_the_table_of_hello(hello: gptrace.Trace, width: int, request: pytest.FixtureRequest) -> None:
+    compare(f"run-hello-{width}.txt", render(hello, "table", View(width=width)), request)
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_the_table_of_a_batch(batch: gptrace.Trace, width: int, request: pytest.FixtureRequest) -> None:
+    compare(f"run-batch-{width}.txt", render(batch, "table", View(width=width, depth=3)), request)
+
+
+@pytest.mark.parametrize(("form", "suffix"), [("json", "json"), ("csv", "csv"), ("markdown", "md")])
+def test_the_other_formats_of_a_batch(
+    batch: gptrace.Trace, form: str, suffix: str, request: pytest.FixtureRequest
+) -> None:
+    text = render(batch, form)
+    if form == "json":
+        text = json.dumps(rounded(json.loads(text)), indent=1) + "\n"
+    compare(f"run-batch.{suffix}", text, request)
+
+
+def test_the_tables_of_topk_tokens_and_models(request: pytest.FixtureRequest) -> None:
+    from gptrace.api import presets
+
+    prompts = ["Hello, I am", "你好\x1b[1m"]
+    compare("topk.txt", render(gptrace.topk(prompts, model="tiny", k=3), "table", View(width=80)), request)
+    compare("tokens.txt", render(gptrace.tokens(prompts), "table", View(width=80)), request)
+    compare("models.txt", render(presets(), "table", View(width=120)), request)
+
+
+def rounded(value: Any) -> Any:
+    """Floats differ in their last digits between processors."""
+    if isinstance(value, float):
+        return float(f"{value:.4g}")
+    if isinstance(value, dict):
+        return {key: rounded(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [rounded(item) for item in value]
+    return value

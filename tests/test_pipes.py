@@ -1,0 +1,158 @@
+"""Real processes: pipes, closed readers, full disks, terminals, signals, and what start-up imports."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Outcome, environment
+
+Process = Callable[..., Outcome]
+GPTRACE = [sys.executable, "-m", "gptrace"]
+
+
+def shell(script: str, **variables: str) -> Outcome:
+    """Run a bash script in which `gptrace` is ours; PIPESTATUS tells the exit codes."""
+    function = f'gptrace() {{ "{sys.executable}" -m gptrace "$@"; }}\n'
+    done = subprocess.run(
+        ["bash", "-c", function + script],
+        capture_output=True,
+        env=environment(**variables),
+        timeout=120,
+        check=False,
+    )
+    return Outcome(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+def test_the_next_token_after_hello_through_a_pipe() -> None:
+    script = "echo Hello | gptrace topk --k 5 --json"
+    first = json.loads(shell(script).out)["results"][0]["candidates"][0]
+    assert first["id"] == 23283
+    assert first["text"] == " Serial"
+
+
+def test_without_text_dev_null_means_the_sample_with_a_notice(process: Process) -> None:
+    done = process("tokens", "--json")
+    assert done.code == 0
+    assert json.loads(done.out)["results"][0]["text"] == "Hello, I am"
+    assert done.err == 'note: no text was given, so this is the sample prompt "Hello, I am"\n'
+
+
+def test_stdin_in_its_forms(process: Process, tmp_path: Path) -> None:
+    assert json.loads(process("tokens", "--json", stdin=b"a b\n").out)["results"][0]["text"] == "a b"
+    lines = json.loads(process("tokens", "--json", "--lines", stdin="a\n你\n".encode()).out)
+    assert [result["text"] for result in lines["results"]] == ["a", "你"]
+    process("tokens", stdin=b"").is_error(2, "stdin is empty")
+    process("tokens", stdin=b"ab\xff").is_error(2, "byte 0xff at offset 2")
+    process("tokens", b"ab\xff").is_error(2, "byte 0xff at offset 2")
+    assert process("tokens", "given", stdin=b"").code == 0
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("command", ["--help", "models", "tokens a -f csv", "run a -m tiny --json"])
+def test_a_reader_that_goes_away_is_no_error(unbuffered: str, command: str) -> None:
+    script = f"gptrace {command} | true; echo ${{PIPESTATUS[0]}}"
+    assert shell(script, PYTHONUNBUFFERED=unbuffered) == Outcome(0, "0\n", "")
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_full_disk_is_an_error(unbuffered: str) -> None:
+    done = shell("gptrace tokens a > /dev/full", PYTHONUNBUFFERED=unbuffered)
+    done.is_error(1, "stdout cannot be written: No space left on device")
+    shell("gptrace tokens a -f csv -o /dev/full").is_error(1, "/dev/full cannot be written: No space left")
+
+
+def test_closed_streams() -> None:
+    shell("gptrace tokens a >&-").is_error(1, "stdout is closed")
+    assert shell("gptrace tokens a 2>&- | head -1").out.startswith("1 token of")
+    assert shell("gptrace nothing 2>&-").code == 2
+    assert "sample" in shell("gptrace tokens <&-").err
+
+
+def test_a_table_in_a_pipe_is_not_cut(process: Process) -> None:
+    wide = process("run", "Hello", "-m", "tiny", COLUMNS="20").out
+    assert "[batch, seq_len, emb_dim] → [batch, seq_len, vocab_size]  [1, 1, 48] → [1, 1, 50257]" in wide
+
+
+def test_a_terminal_gets_colour_and_its_own_width() -> None:
+    outer, inner = pty.openpty()
+    import fcntl
+    import struct
+    import termios
+
+    fcntl.ioctl(inner, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 90, 0, 0))
+    command = subprocess.Popen(
+        [*GPTRACE, "run", "Hello", "-m", "tiny"], stdin=inner, stdout=inner, stderr=inner,
+        env=environment(TERM="xterm-256color"),
+    )  # fmt: skip
+    os.close(inner)
+    shown = b""
+    while True:
+        try:
+            chunk = os.read(outer, 65536)
+        except OSError:
+            break
+        if not chunk:
+            break
+        shown += chunk
+    os.close(outer)
+    assert command.wait() == 0
+    text = shown.decode()
+    assert "\x1b[1;35m" in text
+    rule = next(line for line in text.splitlines() if "────" in line)
+    assert rule.count("─") == 90
+
+
+def test_an_ascii_stream_gets_plain_signs(process: Process) -> None:
+    done = process("run", "Hello", "-m", "tiny", PYTHONIOENCODING="ascii", PYTHONUTF8="0")
+    assert done.code == 0
+    assert (
+        done.out.splitlines()[0]
+        == "[batch, seq_len] > [batch, seq_len, emb_dim] > [batch, seq_len, vocab_size]"
+    )
+    assert "\\u" not in done.out
+
+
+def test_ctrl_c_ends_it_with_130() -> None:
+    command = subprocess.Popen(
+        [*GPTRACE, "run", *["word " * 900] * 8],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment(),
+    )
+    time.sleep(4)
+    assert command.poll() is None
+    command.send_signal(signal.SIGINT)
+    out, err = command.communicate(timeout=60)
+    Outcome(command.returncode, out.decode(), err.decode()).is_error(130, "interrupted")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "--help", "--version", "run --help", "tokens Hello", "models", "schema", "tokens a --json",
+        "run '' -m tiny", "--show-completion bash",
+    ],
+)  # fmt: skip
+def test_what_needs_no_torch_loads_none(arguments: str) -> None:
+    probe = (
+        "import sys, shlex; from gptrace.cli import main; main(shlex.split(sys.argv[1]));"
+        "print('torch' in sys.modules, 'tiktoken' in sys.modules, 'rich' in sys.modules, file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", probe, arguments], capture_output=True, env=environment(), check=False
+    )
+    torch, tiktoken, rich = done.stderr.decode().split()[-3:]
+    assert torch == "False"
+    assert tiktoken == str("tokens" in arguments and "help" not in arguments)
+    if arguments in ("--help", "--version", "schema", "tokens a --json"):
+        assert rich == "False"
