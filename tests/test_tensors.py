@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gptrace.model.quiet_torch import torch
-from gptrace.tracing.tensors import see, see_arguments
+from gptrace.tracing.tensors import argument_names, see, see_arguments
 
 
 @dataclass
@@ -50,5 +50,5 @@ def test_arguments_are_named_as_forward_names_them() -> None:
         def forward(self, x: object, y: object = None, *more: object, mask: object = None) -> None: ...
 
     one = torch.ones(1)
-    seen = see_arguments(Many(), (one, one, one, one), {"mask": one})
+    seen = see_arguments(argument_names(Many.forward), (one, one, one, one), {"mask": one})
     assert [each.name for each in seen] == ["x", "y", "more[0]", "more[1]", "mask"]

@@ -15,10 +15,10 @@ from gptrace.model.config import GPTConfig
 from gptrace.model.gpt import GPTModel
 from gptrace.model.quiet_torch import torch
 from gptrace.tracing.spans import Span, SpanRecorder
-from gptrace.tracing.tensors import Seen
 
 Sizes = dict[str, int]
 Dims = tuple[str, ...]
+Shape = tuple[int, ...]
 
 # Not 2 and 3: those are what code multiplies and divides by.
 _PRIMES = (5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73, 79, 83, 89, 97)
@@ -84,14 +84,17 @@ class DimensionNames:
         )
         self._twin_sizes: Sizes = {"batch": twin_batch, "seq_len": twin_seq_len, **twin.dims()}
         self._shapes = _twin_shapes(twin, twin_batch, twin_seq_len)
-        self._known: dict[tuple[tuple[int, ...], tuple[int, ...]], Dims] = {}
+        self._known: dict[tuple[Shape, Shape], Dims] = {}
 
-    def of(self, path: str, call: int, seen: Seen) -> Dims:
-        """Return the names of the axes of a tensor of that call."""
-        twin_shape = self._shapes.get((path, call, seen.name), ())
-        if len(twin_shape) != len(seen.shape):
-            return tuple(map(str, seen.shape))
-        shapes = (seen.shape, twin_shape)
+    def twin_shape(self, path: str, call: int, name: str) -> Shape:
+        """Return the shape that a tensor of that call has in the twin, or () where the twin has none."""
+        return self._shapes.get((path, call, name), ())
+
+    def of(self, shape: Shape, twin_shape: Shape) -> Dims:
+        """Return the names of the axes of a tensor, by its shape here and in the twin."""
+        if len(twin_shape) != len(shape):
+            return tuple(map(str, shape))
+        shapes = (shape, twin_shape)
         if shapes not in self._known:
             self._known[shapes] = tuple(
                 axis_name(real, twin, self.sizes, self._twin_sizes)
@@ -101,7 +104,7 @@ class DimensionNames:
 
 
 @lru_cache(maxsize=8)
-def _twin_shapes(config: GPTConfig, batch: int, seq_len: int) -> dict[tuple[str, int, str], tuple[int, ...]]:
+def _twin_shapes(config: GPTConfig, batch: int, seq_len: int) -> dict[tuple[str, int, str], Shape]:
     """Run the twin once; return the shape of every tensor by path, number of the call, and name."""
     # The caller's random numbers, default device and modes are none of the twin's business.
     with torch.random.fork_rng(devices=[]), torch.device("cpu"), torch.inference_mode():

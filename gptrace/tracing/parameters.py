@@ -2,57 +2,74 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import lru_cache
+
 from gptrace.model.quiet_torch import torch
 from gptrace.record import ParameterCount, ParameterTotals
 
 Module = torch.nn.Module
+Parameter = torch.nn.Parameter
+Named = tuple[str, Parameter]
 
 
-def count_by_module(module: Module) -> dict[str, ParameterCount]:
-    """Return each submodule's parameters, own and with its children, by path.
+def named_parameters(module: Module) -> list[Named]:
+    """Return every name of every parameter; one that has two names is there twice."""
+    return list(module.named_parameters(remove_duplicate=False))
 
-    >>> count_by_module(torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.ReLU()))[""]
+
+def count_by_module(named: Sequence[Named]) -> dict[str, ParameterCount]:
+    """Return the parameters of each submodule that has any, own and with its children, by path.
+
+    >>> layers = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.ReLU())
+    >>> count_by_module(named_parameters(layers))[""]
     ParameterCount(own=0, total=8)
     """
-    own: dict[str, dict[int, int]] = {path: {} for path, _ in module.named_modules()}
-    total: dict[str, dict[int, int]] = {path: {} for path in own}
-    for name, parameter in module.named_parameters(remove_duplicate=False):
+    own: dict[str, dict[Parameter, int]] = {}
+    total: dict[str, dict[Parameter, int]] = {}
+    for name, parameter in named:
+        count = parameter.numel()
         owner = name.rpartition(".")[0]
-        own.setdefault(owner, {})[id(parameter)] = parameter.numel()
+        own.setdefault(owner, {})[parameter] = count
         for path in ancestors(owner):
-            total.setdefault(path, {})[id(parameter)] = parameter.numel()
-    return {path: ParameterCount(sum(own[path].values()), sum(total[path].values())) for path in own}
+            total.setdefault(path, {})[parameter] = count
+    return {
+        path: ParameterCount(sum(own.get(path, {}).values()), sum(counts.values()))
+        for path, counts in total.items()
+    }
 
 
-def ancestors(path: str) -> list[str]:
+@lru_cache(maxsize=100_000)
+def ancestors(path: str) -> tuple[str, ...]:
     """Return a module path and those of the modules around it, the root last.
 
     >>> ancestors("trf_blocks.0.att")
-    ['trf_blocks.0.att', 'trf_blocks.0', 'trf_blocks', '']
+    ('trf_blocks.0.att', 'trf_blocks.0', 'trf_blocks', '')
     """
     found = [path]
     while path:
         path = path.rpartition(".")[0]
         found.append(path)
-    return found
+    return tuple(found)
 
 
-def count_all(module: Module, head: str = "out_head") -> ParameterTotals:
+def count_all(named: Sequence[Named], head: str = "out_head") -> ParameterTotals:
     """Return the sums over a model; `head` is the path of the output head, if it has one there."""
-    names: dict[torch.nn.Parameter, list[str]] = {}
-    for name, parameter in module.named_parameters(remove_duplicate=False):
+    names: dict[Parameter, list[str]] = {}
+    for name, parameter in named:
         names.setdefault(parameter, []).append(name)
-    unique = sum(parameter.numel() for parameter in names)
+    counts = {parameter: parameter.numel() for parameter in names}
+    unique = sum(counts.values())
     head_own = sum(
-        parameter.numel()
+        counts[parameter]
         for parameter, its_names in names.items()
         if all(name.startswith(head + ".") for name in its_names)
     )
     return ParameterTotals(
-        total=sum(parameter.numel() * len(its_names) for parameter, its_names in names.items()),
+        total=sum(counts[parameter] * len(its_names) for parameter, its_names in names.items()),
         unique=unique,
-        trainable=sum(parameter.numel() for parameter in names if parameter.requires_grad),
-        bytes=sum(parameter.numel() * parameter.element_size() for parameter in names),
+        trainable=sum(count for parameter, count in counts.items() if parameter.requires_grad),
+        bytes=sum(count * parameter.element_size() for parameter, count in counts.items()),
         tied=tuple(tuple(its_names) for its_names in names.values() if len(its_names) > 1),
         without_out_head=unique - head_own if head_own else None,
     )

@@ -33,33 +33,37 @@ def see(name: str, value: object) -> list[Seen]:
     return found
 
 
-def see_arguments(
-    module: torch.nn.Module, args: tuple[object, ...], kwargs: Mapping[str, object]
-) -> list[Seen]:
-    """Return the tensors that a module was called with, named as its `forward` names them."""
-    names, rest = _positional_names(type(module).forward)
-    found: list[Seen] = []
-    for position, value in enumerate(args):
-        if position < len(names):
-            found += see(names[position], value)
-        else:
-            found += see(f"{rest}[{position - len(names)}]", value)
-    for name, value in kwargs.items():
-        found += see(name, value)
-    return found
+class ArgumentNames(NamedTuple):
+    """What a `forward` calls its positional arguments, and its *args."""
+
+    positional: tuple[str, ...]
+    rest: str
 
 
 @cache
-def _positional_names(forward: Callable[..., object]) -> tuple[list[str], str]:
-    """Return the names of forward's positional parameters, and of its *args."""
+def argument_names(forward: Callable[..., object]) -> ArgumentNames:
+    """Return the names of the arguments of a module class's `forward`."""
     try:
         parameters = list(inspect.signature(forward).parameters.values())[1:]
     except (TypeError, ValueError):
-        return [], "args"
-    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    names = [parameter.name for parameter in parameters if parameter.kind in positional]
+        return ArgumentNames((), "args")
+    by_position = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    names = [parameter.name for parameter in parameters if parameter.kind in by_position]
     rest = [parameter.name for parameter in parameters if parameter.kind is inspect.Parameter.VAR_POSITIONAL]
-    return names, (rest or ["args"])[0]
+    return ArgumentNames(tuple(names), (rest or ["args"])[0])
+
+
+def see_arguments(names: ArgumentNames, args: tuple[object, ...], kwargs: Mapping[str, object]) -> list[Seen]:
+    """Return the tensors that a module was called with, named as its `forward` names them."""
+    found: list[Seen] = []
+    for position, value in enumerate(args):
+        if position < len(names.positional):
+            found += see(names.positional[position], value)
+        else:
+            found += see(f"{names.rest}[{position - len(names.positional)}]", value)
+    for name, value in kwargs.items():
+        found += see(name, value)
+    return found
 
 
 def _search(name: str, value: object, found: list[Seen], around: tuple[int, ...]) -> None:

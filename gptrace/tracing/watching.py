@@ -6,15 +6,14 @@ import platform
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 from typing import Any
 
 import gptrace
 from gptrace.model.gpt import GPTModel
 from gptrace.model.quiet_torch import torch
-from gptrace.record import Failure, FlowStep, ModelInfo, ModuleCall, TensorSpec, Totals, Trace
+from gptrace.record import Failure, FlowStep, ModelInfo, ModuleCall, ParameterCount, TensorSpec, Totals, Trace
 from gptrace.tracing.dimensions import DimensionNames, numbered
-from gptrace.tracing.parameters import ancestors, buffer_bytes, count_all, count_by_module
+from gptrace.tracing.parameters import ancestors, buffer_bytes, count_all, count_by_module, named_parameters
 from gptrace.tracing.spans import Span, SpanRecorder
 from gptrace.tracing.tensors import Seen
 
@@ -56,11 +55,12 @@ def versions() -> dict[str, str]:
 
 def model_info(module: Module, name: str | None = None, weights: dict[str, Any] | None = None) -> ModelInfo:
     """Describe a module: class, parameters, dtype and device."""
-    first = next(module.parameters(), None)
+    named = named_parameters(module)
+    first = named[0][1] if named else None
     return ModelInfo(
         name=name or type(module).__name__,
         class_name=type(module).__name__,
-        parameters=count_all(module),
+        parameters=count_all(named),
         buffer_bytes=buffer_bytes(module),
         dtype=dtype_name(first.dtype) if first is not None else "none",
         device=str(first.device) if first is not None else "none",
@@ -69,7 +69,6 @@ def model_info(module: Module, name: str | None = None, weights: dict[str, Any] 
     )
 
 
-@cache
 def dtype_name(dtype: torch.dtype) -> str:
     """Return "float32" for torch.float32."""
     return str(dtype).removeprefix("torch.")
@@ -88,7 +87,7 @@ def _trace_of(recorder: SpanRecorder, error: BaseException | None) -> Trace:
         inputs=(),
         flow=_flow_of(calls),
         calls=calls,
-        uncalled=tuple(path for path, _ in recorder.module.named_modules() if path not in used),
+        uncalled=tuple(path for path in recorder.paths if path not in used),
         predictions=(),
         totals=Totals(
             calls=len(calls),
@@ -102,20 +101,20 @@ def _trace_of(recorder: SpanRecorder, error: BaseException | None) -> Trace:
 def _calls_of(recorder: SpanRecorder) -> tuple[tuple[ModuleCall, ...], dict[str, int]]:
     """Turn spans into records, with axis names where a forward pass of our own model gives them."""
     spans = recorder.spans
-    parameters = count_by_module(recorder.module)
+    parameters = count_by_module(named_parameters(recorder.module))
     calls_of_path = Counter(span.path for span in spans)
-    names: DimensionNames | None = None
+    specs = _Specs(None)
     first_sizes: dict[str, int] = {}
     # Number of the call within the forward pass that it belongs to: what the twin's single pass counts.
     calls_in_pass: Counter[str] = Counter()
     calls = []
     for index, (span, call) in enumerate(numbered(spans)):
         if span.parent is None:
-            names = _names_for(recorder.module, span)
-            first_sizes = first_sizes or (names.sizes if names else {})
+            specs = _Specs(_names_for(recorder.module, span))
+            first_sizes = first_sizes or specs.sizes
             calls_in_pass.clear()
         calls_in_pass[span.path] += 1
-        at = (names, span.path, calls_in_pass[span.path])
+        number = calls_in_pass[span.path]
         calls.append(
             ModuleCall(
                 index=index,
@@ -125,9 +124,9 @@ def _calls_of(recorder: SpanRecorder) -> tuple[tuple[ModuleCall, ...], dict[str,
                 type=type(span.module).__name__,
                 call=call,
                 calls=calls_of_path[span.path],
-                inputs=tuple(_spec(seen, *at) for seen in span.inputs),
-                outputs=tuple(_spec(seen, *at) for seen in span.outputs),
-                parameters=parameters[span.path],
+                inputs=specs.of(span.path, number, span.inputs),
+                outputs=specs.of(span.path, number, span.outputs),
+                parameters=parameters.get(span.path, ParameterCount(0, 0)),
                 seconds=span.seconds,
                 failed=span.failed,
             )
@@ -135,9 +134,25 @@ def _calls_of(recorder: SpanRecorder) -> tuple[tuple[ModuleCall, ...], dict[str,
     return tuple(calls), first_sizes
 
 
-def _spec(seen: Seen, names: DimensionNames | None, path: str, call: int) -> TensorSpec:
-    dims = names.of(path, call, seen) if names else tuple(map(str, seen.shape))
-    return TensorSpec(seen.name, seen.shape, dims, dtype_name(seen.dtype), str(seen.device))
+class _Specs:
+    """Makes the TensorSpecs of one forward pass; the blocks of a model share most of theirs."""
+
+    def __init__(self, names: DimensionNames | None) -> None:
+        self._names = names
+        self._made: dict[tuple[Seen, tuple[int, ...]], TensorSpec] = {}
+        self.sizes = names.sizes if names else {}
+
+    def of(self, path: str, call: int, seen: list[Seen]) -> tuple[TensorSpec, ...]:
+        return tuple([self._spec(one, path, call) for one in seen])
+
+    def _spec(self, seen: Seen, path: str, call: int) -> TensorSpec:
+        twin_shape = self._names.twin_shape(path, call, seen.name) if self._names else ()
+        spec = self._made.get((seen, twin_shape))
+        if spec is None:
+            dims = self._names.of(seen.shape, twin_shape) if self._names else tuple(map(str, seen.shape))
+            spec = TensorSpec(seen.name, seen.shape, dims, dtype_name(seen.dtype), str(seen.device))
+            self._made[seen, twin_shape] = spec
+        return spec
 
 
 def _names_for(module: Module, root: Span) -> DimensionNames | None:

@@ -1,0 +1,1 @@
+"""Side-by-side ratios against peers: `make bench`. Never part of the tests, since machines are noisy."""
