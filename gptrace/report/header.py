@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
+from gptrace.model.memory import readable_bytes
 from gptrace.record import FlowStep, ModelInfo, Prompt, Trace
 from gptrace.report.rows import Row
 from gptrace.report.safe_text import token_label, visible
@@ -56,7 +57,7 @@ def model_facts(model: ModelInfo) -> Facts:
     said += f", {count.unique:,} parameters"
     if count.without_out_head is not None:
         said += f", {count.without_out_head:,} without out_head"
-    said += f", {count.bytes / 2**20:,.1f} MiB in {model.dtype} on {model.device}"
+    said += f", {readable_bytes(count.bytes)} in {model.dtype} on {model.device}"
     pairs = [("model", Text(said))]
     if model.weights is not None:
         pairs.append(("weights", Text(weights_line(model.weights))))

@@ -1,0 +1,70 @@
+"""The README's examples, run as they stand: a line of three dots stands for anything."""
+
+from __future__ import annotations
+
+import doctest
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gptrace.cli.app import COMMANDS
+from tests.conftest import environment
+
+README = Path(__file__).parent.parent / "README.md"
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+
+
+def examples() -> list[tuple[str, str]]:
+    """Each `$ command` with the output that the README shows."""
+    found = []
+    for block in blocks("console"):
+        for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+            command, _, shown = part.partition("\n")
+            found.append((command, shown))
+    return found
+
+
+def matches(shown: str, printed: str) -> bool:
+    pattern = "".join(
+        ".*" if line == "..." else re.escape(line) + r"\n" for line in shown.rstrip("\n").split("\n")
+    )
+    return re.fullmatch(pattern, printed, re.DOTALL) is not None
+
+
+@pytest.mark.parametrize(("command", "shown"), examples())
+def test_a_command_prints_what_the_readme_shows(command: str, shown: str) -> None:
+    functions = (
+        f'gptrace() {{ "{sys.executable}" -m gptrace "$@"; }}; python() {{ "{sys.executable}" "$@"; }}\n'
+    )
+    done = subprocess.run(
+        ["bash", "-c", functions + command], capture_output=True, env=environment(), check=False, timeout=120,
+        stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr.decode()
+    assert matches(shown, done.stdout.decode()), done.stdout.decode()
+
+
+def test_the_python_examples() -> None:
+    flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+    runner = doctest.DocTestRunner(optionflags=flags)
+    source = "\n".join(blocks("python"))
+    test = doctest.DocTestParser().get_doctest(source, {}, "README.md", str(README), 0)
+    assert len(test.examples) > 8
+    assert runner.run(test).failed == 0
+
+
+def test_every_command_is_in_the_readme() -> None:
+    text = README.read_text(encoding="utf-8")
+    assert all(f"gptrace {command}" in text for command in COMMANDS)
+
+
+def test_a_wrong_example_is_noticed() -> None:
+    assert matches("a\n...\nc\n", "a\nb\nc\n")
+    assert not matches("a\nb\n", "a\nc\n")
+    assert not matches("a\n", "a\nb\n")
