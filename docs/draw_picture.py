@@ -7,7 +7,7 @@ from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 
-from rich.terminal_theme import DIMMED_MONOKAI
+from rich.terminal_theme import MONOKAI
 
 import gptrace
 from gptrace.report import View
@@ -23,7 +23,7 @@ def main(path: Path) -> None:
     view = View(width=120, color=True)
     screen = console(StringIO(), view, record=True)
     screen.print(*parts(document(trace, view), view), sep="\n")
-    path.write_text(screen.export_svg(title='gptrace run "Hello"', theme=DIMMED_MONOKAI, unique_id="gptrace"))
+    path.write_text(screen.export_svg(title='gptrace run "Hello"', theme=MONOKAI, unique_id="gptrace"))
 
 
 if __name__ == "__main__":

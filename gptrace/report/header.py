@@ -69,7 +69,7 @@ def weights_line(weights: dict[str, object]) -> str:
     if weights["source"] == "random":
         return (
             f"random, seed {weights['seed']}: the next tokens mean nothing yet; "
-            "for real ones, give gptrace.trace() a GPTModel with your weights"
+            "for real ones, pass a GPTModel of yours to gptrace.trace()"
         )
     if weights["source"] == "none":
         return "none: device meta has shapes, but no numbers and so no next tokens"

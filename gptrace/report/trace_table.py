@@ -39,8 +39,10 @@ def trace_table(rows: Sequence[Row], width: int | None) -> Table:
 
 
 def _module(cell: CallText) -> Text:
-    text = Text(cell.row.guide, style=_QUIET)
-    return text.append(cell.label, style=_CHANGED if cell.changed else "not dim")
+    # Text.append keeps the styles apart; a style of the whole Text would dim the label too.
+    return (
+        Text().append(cell.row.guide, style=_QUIET).append(cell.label, style=_CHANGED if cell.changed else "")
+    )
 
 
 def _names(cell: CallText) -> Text:
