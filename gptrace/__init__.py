@@ -10,7 +10,11 @@
 `import gptrace` loads nothing heavy: each name below arrives when it is first used (PEP 562).
 """
 
+import warnings
 from typing import TYPE_CHECKING
+
+# torch says so once when it is imported without numpy, which nothing here needs.
+warnings.filterwarnings("ignore", message="Failed to initialize NumPy")
 
 __version__ = "0.1.0"
 

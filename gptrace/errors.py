@@ -1,7 +1,7 @@
 """The errors that gptrace raises on purpose, and the exit code of each.
 
     GptraceError
-    ├── InputError (also a ValueError)   exit 2: wrong usage or bad input
+    ├── InputError                       exit 2: wrong usage or bad input
     │   ├── TextError                    the prompt: empty, not UTF-8, too long, ids out of range
     │   ├── ConfigError                  the model's configuration
     │   ├── OptionError                  an option's value: k, temperature, format, dtype, output
@@ -40,7 +40,7 @@ class GptraceError(Exception):
         return f"{self.message} ({self.hint})"
 
 
-class InputError(GptraceError, ValueError):
+class InputError(GptraceError):
     """Wrong usage or bad input."""
 
     exit_code = EXIT_USAGE

@@ -19,7 +19,7 @@ Cli = Callable[..., Outcome]
 def test_help_lists_only_what_works(cli: Cli) -> None:
     top = cli("--help")
     assert top.code == 0
-    assert "[batch, seq_len] → … → [batch, seq_len, vocab_size]" in top.out
+    assert "[batch, seq_len] → [batch, seq_len, vocab_size]\n" in top.out
     assert cli().out == top.out
     for command in app.COMMANDS:
         assert f"\n  {command} " in top.out
@@ -122,12 +122,12 @@ def test_schema(cli: Cli) -> None:
         (["run", "--frm", "x"], 2, ["--frm", "gptrace run --help"]),
         (["run", "-5 degrees"], 2, ["-5", "goes after --"]),
         (["run", "-k"], 2, ["-k", "requires an argument"]),
-        (["run", "a", "-k", "two"], 2, ["--k two is not a whole number"]),
+        (["run", "a", "-k", "two"], 2, ["error: --k two is not a whole number"]),
         (["run", "a", "-k", "0"], 2, ["k is 0", "from 1 to 50257"]),
         (["topk", "a", "-k", "50258"], 2, ["k is 50258", "from 1 to 50257"]),
-        (["run", "a", "--seed", "1.5"], 2, ["--seed 1.5"]),
+        (["run", "a", "--seed", "1.5"], 2, ["error: --seed 1.5 is not a whole number"]),
         (["run", "a", "--seed", "99999999999999999999999"], 2, ["does not fit"]),
-        (["run", "a", "--temperature", "hot"], 2, ["hot is not a number"]),
+        (["run", "a", "--temperature", "hot"], 2, ["error: --temperature hot is not a number"]),
         (["run", "a", "--temperature", "0"], 2, ["temperature is 0.0"]),
         (["run", "a", "--temperature", "nan"], 2, ["temperature is nan"]),
         (["run", "a", "-m", "gpt2-smal"], 2, ["gpt2-smal", "did you mean gpt2-small"]),
@@ -153,7 +153,7 @@ def test_schema(cli: Cli) -> None:
         (["run", "x " * 70, "-m", "tiny"], 2, ["has 71 tokens", "context holds 64", "--truncate"]),
         (["run", "a", "-m", "gpt3-175b"], 1, ["175,218,278,400 parameters needs 652.7 GiB", "meta"]),
         (["topk", "a", "--device", "meta"], 2, ["no numbers"]),
-        (["run", "a", "--depth", "-1"], 2, ["--depth -1 is not a whole number from 0 up"]),
+        (["run", "a", "--depth", "-1"], 2, ["error: --depth -1 is not a whole number from 0 up"]),
         (["run", "a", "--width", "3"], 2, ["--width 3 is", "from 40 up"]),
         (["run", "a", "-o", "/none/x.json"], 2, ["/none is not there"]),
         (["run", "a", "-o", "/"], 2, ["is a folder"]),

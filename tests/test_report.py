@@ -108,6 +108,33 @@ def test_no_line_is_wider_than_the_terminal_and_nothing_is_cut(
     assert all(line == line.rstrip() for line in text.splitlines())
 
 
+@pytest.mark.parametrize("width", [60, 80, 100, 120, None])
+def test_the_list_of_models_never_cuts_a_name_or_a_number(width: int | None) -> None:
+    from gptrace.api import presets
+
+    text = render(presets(), "table", View(width=width))
+    for model in presets().models:
+        assert f"{model.name} " in text
+        assert f" {model.parameters:,}" in text
+    assert max(map(cell_len, text.splitlines())) <= (width or 999)
+
+
+def test_a_narrow_terminal_loses_the_bar_before_the_token(tiny: GPTModel) -> None:
+    topk = gptrace.topk("Hello", model=tiny)
+    assert "█" in render(topk, "table", View(width=60))
+    narrow = render(topk, "table", View(width=40))
+    assert "█" not in narrow
+    assert all(token_label(one.token) in narrow for one in topk.results[0].candidates)
+
+
+@pytest.mark.parametrize("depth", [0, 1, 2])
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_a_cut_tree_is_not_cut_at_the_side(deep: gptrace.Trace, depth: int, width: int) -> None:
+    text = render(deep, "table", View(width=width, depth=depth))
+    assert "…" not in text
+    assert f"{deep.model.parameters.total:,}" in text
+
+
 def test_colour_changes_nothing_but_colour(deep: gptrace.Trace) -> None:
     from rich.text import Text
 

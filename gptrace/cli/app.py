@@ -30,9 +30,9 @@ _SUFFIXES = {".json": "json", ".jsonl": "jsonl", ".csv": "csv", ".md": "markdown
 _HELP = """See what a GPT does to a piece of text: every shape on the way, and the next tokens.
 
 \b
-gptrace run "Hello"          [batch, seq_len] → … → [batch, seq_len, vocab_size]
-gptrace topk --k 5 "Hello"   the next tokens alone
-gptrace tokens "Hello"       ids, text and bytes of each token
+gptrace run "Hello"         [batch, seq_len] → [batch, seq_len, vocab_size]
+gptrace topk --k 5 "Hello"  the next tokens alone
+gptrace tokens "Hello"      ids, text and bytes of each token
 """
 
 app = typer.Typer(
@@ -78,7 +78,9 @@ def _top(
     return None
 
 
-@app.command()
+@app.command(
+    help=f"Trace the shapes through every submodule and show the next tokens.\n\n{options.TEXT_HELP}"
+)
 def run(
     text: options.Text = None,
     lines: options.Lines = False,
@@ -100,7 +102,6 @@ def run(
     output: options.Output = None,
     width: options.Width = None,
 ) -> Reply:
-    """Trace the shapes through every submodule and show the next tokens."""
     target = _Target.of(form, json, output, width)
     chosen = choose(model, config=config, settings=settings or (), seed=seed, device=device, dtype=dtype)
     prompts = _read_prompts(text, lines, ids, no_special)
@@ -108,7 +109,7 @@ def run(
     return target.reply(trace, full=full, depth=depth)
 
 
-@app.command()
+@app.command(help=f"Show the most likely next tokens of one prompt or several.\n\n{options.TEXT_HELP}")
 def topk(
     text: options.Text = None,
     lines: options.Lines = False,
@@ -128,14 +129,13 @@ def topk(
     output: options.Output = None,
     width: options.Width = None,
 ) -> Reply:
-    """Show the most likely next tokens of one prompt or several."""
     target = _Target.of(form, json, output, width)
     chosen = choose(model, config=config, settings=settings or (), seed=seed, device=device, dtype=dtype)
     prompts = _read_prompts(text, lines, ids, no_special)
     return target.reply(api.topk_prompts(prompts, chosen, k=k, temperature=temperature, truncate=truncate))
 
 
-@app.command()
+@app.command(help=f"Show ids, text and bytes of each token; loads no model.\n\n{options.TEXT_HELP}")
 def tokens(
     text: options.Text = None,
     lines: options.Lines = False,
@@ -146,7 +146,6 @@ def tokens(
     output: options.Output = None,
     width: options.Width = None,
 ) -> Reply:
-    """Show ids, text and bytes of each token; loads no model."""
     target = _Target.of(form, json, output, width)
     return target.reply(api.tokens_of(_read_prompts(text, lines, ids, no_special)))
 
@@ -162,14 +161,13 @@ def models(
     return _Target.of(form, json, output, width).reply(api.presets())
 
 
-@app.command()
+@app.command(
+    help=f"Print the JSON Schema of an output. NAME is one of {', '.join(SCHEMAS)}; without it: all."
+)
 def schema(
-    name: Annotated[
-        str | None, typer.Argument(metavar="NAME", help=f"One of {', '.join(SCHEMAS)}.", show_default=False)
-    ] = None,
+    name: Annotated[str | None, typer.Argument(metavar="NAME", hidden=True)] = None,
     output: options.Output = None,
 ) -> Reply:
-    """Print the JSON Schema of an output, or of all of them."""
     if name is not None and name not in SCHEMAS:
         raise OptionError(f"{name!r} is not an output with a schema", suggestion(name, SCHEMAS))
     if output is not None:

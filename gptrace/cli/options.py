@@ -15,7 +15,9 @@ from gptrace.errors import OptionError
 from gptrace.model.choice import DEVICES, DTYPES
 from gptrace.model.config import PRESETS
 
-_TEXT = "What to read: one or more texts, or '-' for stdin. Without it: stdin when it is a pipe, or a sample."
+TEXT_HELP = (
+    "TEXT is one text or several, or '-' for stdin. Without TEXT: stdin if it is piped, else a sample prompt."
+)
 
 
 def _complete_model(incomplete: str) -> list[str]:
@@ -50,7 +52,8 @@ def _number(option: str) -> Callable[[str | float], float]:
     return parse
 
 
-Text = Annotated[list[str] | None, typer.Argument(metavar="TEXT", help=_TEXT, show_default=False)]
+# Typer would list the argument with its Python type; the help of each command describes it instead.
+Text = Annotated[list[str] | None, typer.Argument(metavar="TEXT", hidden=True)]
 Lines = Annotated[bool, typer.Option("--lines", help="Each line of stdin is a prompt.")]
 Ids = Annotated[
     list[str] | None,
@@ -86,7 +89,7 @@ Config = Annotated[
     Path | None,
     typer.Option(
         "--config", metavar="FILE", envvar="GPTRACE_CONFIG",
-        help="A .json or .toml file of configuration keys that replace the preset's.",
+        help="A .json or .toml file of configuration keys; they override the preset's.",
     ),
 ]  # fmt: skip
 Set = Annotated[

@@ -20,7 +20,7 @@ class CallText:
         self.label = visible(row.label)
         self.type = visible(call.type) if row.guide else ""
         if row.folded:
-            self.label += ", the same"
+            self.label += f", same as {visible(row.first_label)}"
             self.type = f"{len(row.folded)} × {self.type}"
         self.changed = changes_last_axis(call)
         self.entering, self.leaving = names(call.inputs), names(call.outputs)

@@ -113,7 +113,18 @@ def notes(trace: Trace, rows: Sequence[Row]) -> list[Text]:
         said += f" · {folded} folded (--full shows them)"
     if cut:
         said += f" · {cut} below --depth"
-    lines = [Text(said + " · parameters include the children's", style="dim")]
+    said += " · parameters include the children's"
+    if any(row.call.call > 1 for row in rows):
+        said += " · (2) marks a module's second call"
+    lines = [Text(said, style="dim")]
+    if trace.predictions and trace.flow:
+        vocab_size = trace.flow[-1].shape[-1]
+        lines.append(
+            Text(
+                f"At each position stand {vocab_size:,} logits, one for each token of the vocabulary; "
+                "softmax over those of the last position gives the next token."
+            )
+        )
     if trace.uncalled:
         shown = ", ".join(map(visible, trace.uncalled[:_UNCALLED_SHOWN]))
         rest = len(trace.uncalled) - _UNCALLED_SHOWN

@@ -13,7 +13,8 @@ class Row:
     """One row: a call, or a run of calls that look like the one above it.
 
     `guide` is what the tree draws before the label, `below` what it draws on further lines of the row.
-    `folded` holds the calls of a run, `hidden` counts the calls that the row stands for beside its own.
+    `folded` holds the calls of a run and `first_label` names the one above that they look like; `hidden`
+    counts the calls that the row stands for beside its own.
     """
 
     call: ModuleCall
@@ -22,6 +23,7 @@ class Row:
     below: str
     folded: tuple[ModuleCall, ...]
     hidden: int
+    first_label: str = ""
 
     @property
     def parameters(self) -> int:
@@ -78,11 +80,18 @@ def rows_of(trace: Trace, *, full: bool = False, depth: int | None = None) -> li
     tree = CallTree(trace.calls)
     rows: list[Row] = []
 
-    def add(call: ModuleCall, text: str, guide: str, below: str, folded: tuple[ModuleCall, ...]) -> None:
+    def add(
+        call: ModuleCall,
+        text: str,
+        guide: str = "",
+        below: str = "",
+        folded: tuple[ModuleCall, ...] = (),
+        first_label: str = "",
+    ) -> None:
         hidden = sum(1 + tree.descendants[one.index] for one in folded)
         if not folded and depth is not None and call.depth >= depth:
             hidden = tree.descendants[call.index]
-        rows.append(Row(call, text, guide, below, folded, hidden))
+        rows.append(Row(call, text, guide, below, folded, hidden, first_label))
 
     def descend(call: ModuleCall, below: str) -> None:
         if depth is not None and call.depth >= depth:
@@ -92,14 +101,14 @@ def rows_of(trace: Trace, *, full: bool = False, depth: int | None = None) -> li
             last = position == len(groups) - 1
             closing = last and not rest
             guide, stem = below + ("└ " if closing else "├ "), below + ("  " if closing else "│ ")
-            add(first, label(first, call), guide, stem, ())
+            add(first, label(first, call), guide, stem)
             descend(first, stem)
             if rest:
                 guide, stem = below + ("└ " if last else "├ "), below + ("  " if last else "│ ")
-                add(rest[0], _run_label(rest, call), guide, stem, tuple(rest))
+                add(rest[0], _run_label(rest, call), guide, stem, tuple(rest), label(first, call))
 
     for root in tree.children.get(None, []):
-        add(root, label(root, None), "", "", ())
+        add(root, label(root, None))
         descend(root, "")
     return rows
 

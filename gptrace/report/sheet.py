@@ -9,17 +9,22 @@ from io import StringIO
 from typing import Any
 
 from rich import box
+from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
 from gptrace.report.safe_text import visible
+
+_GAP = 2
+_LEGIBLE = 6  # characters that a folded column keeps on a line
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
     """A column: `key` heads it in CSV, `title` for people; `show` turns a value into what people read.
 
-    Numbers go to the right. A column without a title is for programs alone.
+    Numbers go to the right. A column without a title is for programs alone. Where the terminal is too
+    narrow for all, columns with `keep` 1 go first, then 2, and so on; those without it stay.
     """
 
     key: str
@@ -27,6 +32,7 @@ class Column:
     show: Callable[[Any], str] = str
     is_number: bool = False
     style: str = ""
+    keep: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,19 +58,27 @@ def to_csv(sheet: Sheet) -> str:
     return out.getvalue()
 
 
-def to_table(sheet: Sheet) -> Table:
-    """Lay a sheet out for the terminal."""
+def to_table(sheet: Sheet, width: int | None = None) -> Table:
+    """Lay a sheet out for a terminal of `width` columns; what does not fit is left out or folded."""
+    columns = [column for column, _ in sheet.for_people(sheet.columns)]
+    rows = [[visible(column.show(value)) for column, value in sheet.for_people(row)] for row in sheet.rows]
+    cells = [[str(column.title), *(row[i] for row in rows)] for i, column in enumerate(columns)]
+    widths = [max(map(cell_len, texts)) for texts in cells]
+    shown = list(range(len(columns)))
+    droppable = sorted((columns[i].keep or 0, i) for i in shown if columns[i].keep is not None)
+    while width is not None and sum(widths[i] + _GAP for i in shown) - _GAP > width and droppable:
+        shown.remove(droppable.pop(0)[1])
     table = Table(
-        box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold"
+        box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, _GAP - 1, 0, 0), header_style="bold"
     )
-    for column, _ in sheet.for_people(sheet.columns):
+    for i in shown:
         table.add_column(
-            Text(str(column.title)),
-            justify="right" if column.is_number else "left",
-            style=column.style,
+            Text(cells[i][0]),
+            justify="right" if columns[i].is_number else "left",
+            style=columns[i].style,
             overflow="fold",
-            no_wrap=column.is_number,
+            min_width=min(widths[i], _LEGIBLE),
         )
-    for row in sheet.rows:
-        table.add_row(*(Text(visible(column.show(value))) for column, value in sheet.for_people(row)))
+    for row in rows:
+        table.add_row(*(Text(row[i]) for i in shown))
     return table

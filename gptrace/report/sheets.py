@@ -19,7 +19,7 @@ def _thousands(value: int) -> str:
 
 
 def _percent(value: float) -> str:
-    return f"{100 * value:.4g} %"
+    return f"{100 * value:#.4g} %"
 
 
 def _hex(raw: bytes | None) -> str:
@@ -56,8 +56,8 @@ def candidates_sheet(prompt: Prompt, candidates: Sequence[Candidate]) -> Sheet:
         Column("token", "Next token", token_label, style="bold"),
         Column("id", "Id", is_number=True),
         Column("probability", "Probability", _percent, is_number=True),
-        Column("bar", "", lambda value: _bar(value / top if top > 0 else 0.0), style="magenta"),
-        Column("logit", "Logit", lambda value: f"{value:.4f}", is_number=True),
+        Column("bar", "", keep=1, show=lambda value: _bar(value / top if top > 0 else 0.0), style="magenta"),
+        Column("logit", "Logit", keep=2, show=lambda value: f"{value:.4f}", is_number=True),
     ]
     rows = [(c.rank, c.token, c.token.id, c.probability, c.probability, c.logit) for c in candidates]
     return Sheet(columns, rows, title=f"After {_prompt_title(prompt)}")
@@ -83,7 +83,7 @@ def tokens_sheet(prompt: Prompt) -> Sheet:
         Column("position", "Position", is_number=True),
         Column("id", "Id", is_number=True),
         Column("token", "Token", token_label, style="bold"),
-        Column("bytes", "Bytes", _hex),
+        Column("bytes", "Bytes", _hex, keep=1),
     ]
     rows = [(position, token.id, token, token.bytes) for position, token in enumerate(prompt.tokens)]
     plural = "s" if len(rows) > 1 else ""
@@ -104,14 +104,14 @@ def presets_sheet(presets: Presets) -> Sheet:
     """The models by name."""
     columns = [
         Column("name", "Model", style="bold"),
-        Column("aliases", "Also", ", ".join),
-        Column("emb_dim", "emb_dim", is_number=True),
-        Column("n_layers", "n_layers", is_number=True),
-        Column("n_heads", "n_heads", is_number=True),
-        Column("context_length", "context", is_number=True),
+        Column("aliases", "Also", ", ".join, keep=2),
+        Column("emb_dim", "emb_dim", is_number=True, keep=7),
+        Column("n_layers", "n_layers", is_number=True, keep=6),
+        Column("n_heads", "n_heads", is_number=True, keep=5),
+        Column("context_length", "context", is_number=True, keep=3),
         Column("parameters", "Parameters", _thousands, is_number=True),
-        Column("without_out_head", "without out_head", _thousands, is_number=True),
-        Column("bytes", "float32", lambda value: f"{value / 2**30:,.2f} GiB", is_number=True),
+        Column("without_out_head", "without out_head", _thousands, is_number=True, keep=1),
+        Column("bytes", "float32", keep=4, show=lambda value: f"{value / 2**30:,.2f} GiB", is_number=True),
     ]
     rows = [
         (

@@ -37,7 +37,7 @@ def parts(document: Document, view: View) -> list[RenderableType]:
         found += _blank(found)
         if sheet.title:
             found.append(Text(sheet.title, style="bold", overflow="fold"))
-        found.append(to_table(sheet))
+        found.append(to_table(sheet, view.width))
     return found
 
 

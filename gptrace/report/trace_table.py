@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from io import StringIO
 
 from rich import box
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -12,6 +14,8 @@ from gptrace.report.call_text import CallText
 from gptrace.report.rows import Row
 
 _GAP = 2
+_NARROWEST = 20
+_RULER = Console(file=StringIO(), width=1000)
 _CHANGED = "bold magenta"
 _QUIET = "dim"
 
@@ -24,18 +28,20 @@ def trace_table(rows: Sequence[Row], width: int | None) -> Table:
     narrow    the type below the module too, and the output below the input where needed
     """
     cells = [CallText(row) for row in rows]
-    modules = max(len(cell.module) for cell in cells)
-    types = max(len(cell.type) for cell in cells)
-    shapes = max(len(cell.names) for cell in cells)
+    modules = max(len("Module"), *(len(cell.module) for cell in cells))
+    types = max(len("Type"), *(len(cell.type) for cell in cells))
+    shapes = max(len("Input → output"), *(len(cell.names) for cell in cells))
     counts = max(len("Parameters"), *(len(cell.parameters) for cell in cells))
     beside = max(len(cell.sizes) for cell in cells)
     if width is None or width >= modules + types + shapes + beside + counts + 4 * _GAP:
         return _wide(cells, sized=beside > 0)
     left = width - modules - types - counts - 3 * _GAP
     if left >= shapes:
-        return _stacked(cells, left, types_below=False)
+        return _stacked(cells, modules, left, types_below=False)
     modules = max(modules, *(len(cell.row.below) + len(cell.type) for cell in cells))
-    return _stacked(cells, max(20, width - modules - counts - 2 * _GAP), types_below=True)
+    # In a very narrow terminal the shapes break first, at a space, and then the modules.
+    left = max(_NARROWEST, width - modules - counts - 2 * _GAP)
+    return _stacked(cells, width - left - counts - 2 * _GAP, left, types_below=True)
 
 
 def _module(cell: CallText) -> Text:
@@ -70,9 +76,9 @@ def _wide(cells: list[CallText], *, sized: bool) -> Table:
     return table
 
 
-def _stacked(cells: list[CallText], shape_width: int, *, types_below: bool) -> Table:
+def _stacked(cells: list[CallText], module_width: int, shape_width: int, *, types_below: bool) -> Table:
     table = _table()
-    table.add_column("Module", no_wrap=not types_below, overflow="fold")
+    table.add_column("Module", width=module_width, overflow="fold")
     if not types_below:
         table.add_column("Type", no_wrap=True, style=_QUIET)
     table.add_column("Input → output", overflow="fold", width=shape_width)
@@ -89,11 +95,16 @@ def _stacked(cells: list[CallText], shape_width: int, *, types_below: bool) -> T
         module = _module(cell)
         if types_below and cell.type:
             module.append(f"\n{cell.row.below}{cell.type}", style=_QUIET)
-        missing = shape.plain.count("\n") - module.plain.count("\n")
+        missing = _height(shape, shape_width) - _height(module, module_width)
         module.append(f"\n{cell.row.below}" * max(0, missing), style=_QUIET)
         types = [] if types_below else [cell.type]
         table.add_row(module, *types, shape, cell.parameters)
     return table
+
+
+def _height(text: Text, width: int) -> int:
+    """Return the lines that a cell takes in a column of that width."""
+    return len(text.wrap(_RULER, width, overflow="fold"))
 
 
 def _shape_lines(cell: CallText, width: int, stop: int) -> Text:

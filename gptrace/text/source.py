@@ -92,7 +92,8 @@ def _split_lines(text: str) -> tuple[str, ...]:
         raise TextError("stdin is empty", _HOW_TO)
     rows = [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")]
     for number, row in enumerate(rows, start=1):
-        _checked(row, f"line {number} of stdin")
+        if not row:
+            raise TextError(f"line {number} of stdin is empty", "drop empty lines, for example with: grep .")
     return tuple(rows)
 
 
