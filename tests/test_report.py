@@ -121,7 +121,7 @@ def test_the_list_of_models_never_cuts_a_name_or_a_number(width: int | None) -> 
 
 def test_a_narrow_terminal_loses_the_bar_before_the_token(tiny: GPTModel) -> None:
     topk = gptrace.topk("Hello", model=tiny)
-    assert "█" in render(topk, "table", View(width=60))
+    assert "█" in render(topk, "table", View(width=80))
     narrow = render(topk, "table", View(width=40))
     assert "█" not in narrow
     assert all(token_label(one.token) in narrow for one in topk.results[0].candidates)
