@@ -5,8 +5,9 @@ Everything that can be wrong without torch is found before torch is imported, wh
 
 from __future__ import annotations
 
+import operator
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 import gptrace
@@ -51,14 +52,15 @@ def trace(
     text: Text | None = None,
     *,
     model: str | GPTModel = DEFAULT_MODEL,
-    k: int = DEFAULT_K,
+    k: int | None = None,
     temperature: float = 1.0,
     **options: Unpack[Options],
 ) -> Trace:
     """Run `text` (one prompt or several) through a model and record every call of every submodule.
 
     `model` is a preset's name, built with random weights, or a GPTModel of your own, which is left as it
-    was; `options` are those of `Options`. Raises an InputError for what cannot be run.
+    was; `k` is 5 unless it is given; `options` are those of `Options`. Raises an InputError for what cannot
+    be run.
 
     >>> trace("Hello, I am", model="tiny").calls[1].outputs[0].shape  # tok_emb
     (1, 4, 48)
@@ -71,7 +73,7 @@ def topk(
     text: Text | None = None,
     *,
     model: str | GPTModel = DEFAULT_MODEL,
-    k: int = DEFAULT_K,
+    k: int | None = None,
     temperature: float = 1.0,
     **options: Unpack[Options],
 ) -> TopK:
@@ -119,20 +121,30 @@ def presets() -> Presets:
 
 
 def trace_prompts(
-    given: Sequence[Prompt], model: ModelChoice | GPTModel, *, k: int, temperature: float, truncate: bool
+    given: Sequence[Prompt],
+    model: ModelChoice | GPTModel,
+    *,
+    k: int | None,
+    temperature: float,
+    truncate: bool,
 ) -> Trace:
     """Trace prompts that are tokens already; what `gptrace run` calls."""
-    fitted = _checked(given, model, k=k, temperature=temperature, truncate=truncate)
+    fitted, k = _checked(given, model, k=k, temperature=temperature, truncate=truncate)
     from gptrace.predict.run import load, run_traced
 
     return run_traced(load(model), fitted, k=k, temperature=temperature)
 
 
 def topk_prompts(
-    given: Sequence[Prompt], model: ModelChoice | GPTModel, *, k: int, temperature: float, truncate: bool
+    given: Sequence[Prompt],
+    model: ModelChoice | GPTModel,
+    *,
+    k: int | None,
+    temperature: float,
+    truncate: bool,
 ) -> TopK:
     """Predict what follows prompts that are tokens already; what `gptrace topk` calls."""
-    fitted = _checked(given, model, k=k, temperature=temperature, truncate=truncate)
+    fitted, k = _checked(given, model, k=k, temperature=temperature, truncate=truncate)
     if isinstance(model, ModelChoice) and model.device == "meta":
         raise InputError(
             "device meta has shapes, but no numbers to predict with", "use gptrace run --device meta"
@@ -157,13 +169,18 @@ def _prepare(
     given = _make_prompts(text, ids, special=special)
     if isinstance(model, str):
         return given, choose(model, config=config, seed=seed, device=device, dtype=dtype), truncate
-    if not isinstance(getattr(model, "config", None), GPTConfig):
+    from gptrace.model.gpt import GPTModel
+
+    if not isinstance(model, GPTModel):
         raise InputError(
             f"model is a {type(model).__name__}, neither a preset's name nor a GPTModel",
             "`with gptrace.watch(module) as trace:` traces any module",
         )
-    if config is not None:
-        raise InputError("config is given for a model that is built already", "drop config, or name a preset")
+    if config is not None or (seed, device, dtype) != (DEFAULT_SEED, "cpu", "float32"):
+        raise InputError(
+            "config, seed, device and dtype are for building a model, and this one is built already",
+            "drop them, or name a preset",
+        )
     return given, model, truncate
 
 
@@ -171,20 +188,57 @@ def _make_prompts(text: Text | None, ids: Ids | None, *, special: bool) -> tuple
     if (text is None) == (ids is None):
         raise InputError("give either text or ids", 'for example "Hello", or ids=[15496]')
     if ids is not None:
-        rows = [list(row) for row in ids if not isinstance(row, int)]
-        return prompts.from_ids(rows or [[one for one in ids if isinstance(one, int)]])
-    texts = [text] if isinstance(text, str) else list(text or ())
+        return prompts.from_ids(_id_rows(ids))
+    texts = [text] if isinstance(text, str | bytes) or not isinstance(text, Iterable) else list(text)
+    for one in texts:
+        if not isinstance(one, str):
+            raise InputError(f"a text is a {type(one).__name__}", "give a str, or a list of them")
     if not texts:
         raise InputError("the list of texts is empty", "give at least one text")
-    return prompts.from_texts(texts, special=special)
+    return prompts.from_texts([str(one) for one in texts], special=special)
+
+
+def _id_rows(ids: object) -> list[list[int]]:
+    """Return rows of plain ints from a list of ids or a list of lists; arrays and tensors count as lists."""
+    given = _listed(ids)
+    if not isinstance(given, list):
+        raise InputError(f"ids are a {type(ids).__name__}", "give a list of ids, or a list of such lists")
+    nested = [isinstance(one, list) for one in map(_listed, given)]
+    if any(nested) and not all(nested):
+        raise InputError("ids and lists of ids are mixed", "give a list of ids, or a list of such lists")
+    rows = [_listed(row) for row in given] if any(nested) else [given]
+    return [[_id(one) for one in row] for row in rows]  # type: ignore[attr-defined]
+
+
+def _listed(value: object) -> object:
+    if isinstance(value, str | bytes):
+        return value
+    if hasattr(value, "tolist"):  # numpy and torch
+        return value.tolist()
+    return list(value) if isinstance(value, Iterable) else value
+
+
+def _id(value: object) -> int:
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise InputError(f"{value!r} is not a token id", "token ids are whole numbers")
+    return operator.index(value)
 
 
 def _checked(
-    given: Sequence[Prompt], model: ModelChoice | GPTModel, *, k: int, temperature: float, truncate: bool
-) -> tuple[Prompt, ...]:
+    given: Sequence[Prompt],
+    model: ModelChoice | GPTModel,
+    *,
+    k: int | None,
+    temperature: float,
+    truncate: bool,
+) -> tuple[tuple[Prompt, ...], int]:
+    """Return the prompts as they fit the model, and k, which is 5 where there are that many tokens."""
     config = model.config
+    if k is None:
+        k = min(DEFAULT_K, config.vocab_size)
     check_k(k, config.vocab_size)
     check_temperature(temperature)
-    return prompts.fit(
+    fitted = prompts.fit(
         given, vocab_size=config.vocab_size, context_length=config.context_length, truncate=truncate
     )
+    return fitted, k

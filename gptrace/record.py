@@ -194,6 +194,7 @@ class Trace(Printable):
     """Everything that a trace saw. `print(trace)` is the table, `trace.to_dict()` the JSON object.
 
     `dims` maps each axis name to its size in this run. `uncalled` lists modules that never ran.
+    `temperature` is what the logits were divided by for the predictions.
     """
 
     versions: dict[str, str]
@@ -206,6 +207,7 @@ class Trace(Printable):
     predictions: tuple[Prediction, ...]
     totals: Totals
     error: Failure | None = None
+    temperature: float = 1.0
 
     def __getattr__(self, name: str) -> Any:
         # Reached for a field only while `gptrace.watch` is still recording into this object.

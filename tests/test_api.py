@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
 import gptrace
-from gptrace.errors import InputError, OptionError, TextError
+from gptrace.errors import InputError, OptionError
 from gptrace.model import GPTModel
 from gptrace.model.quiet_torch import torch
 from gptrace.predict.candidates import candidates
@@ -103,26 +104,72 @@ def test_nan_logits_are_null_in_json(tiny: GPTModel) -> None:
     assert "nan" in str(gptrace.topk("Hello", model=tiny))
 
 
-def test_what_cannot_be_asked() -> None:
-    with pytest.raises(InputError, match="either text or ids"):
-        gptrace.trace()
-    with pytest.raises(InputError, match="either text or ids"):
-        gptrace.trace("Hello", ids=[1])
-    with pytest.raises(InputError, match="list of texts is empty"):
-        gptrace.trace([])
-    with pytest.raises(TextError, match="the text is empty"):
-        gptrace.trace("")
-    with pytest.raises(TextError, match="list of ids is empty"):
-        gptrace.trace(ids=[])
-    with pytest.raises(OptionError, match="k is 0"):
-        gptrace.topk("Hello", k=0, model="tiny")
-    with pytest.raises(OptionError, match="from 1 to 50257"):
-        gptrace.topk("Hello", k=50258, model="tiny")
-    for temperature in (0.0, -1.0, float("nan"), float("inf")):
-        with pytest.raises(OptionError, match="temperature is"):
-            gptrace.topk("Hello", temperature=temperature, model="tiny")
-    with pytest.raises(InputError, match="model is a Linear"):
-        gptrace.trace("Hello", model=torch.nn.Linear(1, 1))  # type: ignore[arg-type]
+def test_the_top_k_are_the_start_of_every_longer_list() -> None:
+    """In bfloat16 many logits are equal; ties must not depend on k."""
+    longest = gptrace.topk("Hello, I am", model="tiny", dtype="bfloat16", k=400).results[0].candidates
+    assert len({one.logit for one in longest}) < 100
+    for k in (1, 5, 9, 10, 50, 200):
+        found = gptrace.topk("Hello, I am", model="tiny", dtype="bfloat16", k=k).results[0].candidates
+        assert found == longest[:k]
+
+
+def test_a_tiny_temperature_is_greedy_and_not_nan() -> None:
+    found = gptrace.topk("Hello", model="tiny", temperature=1e-308).results[0].candidates
+    assert [one.probability for one in found] == [1, 0, 0, 0, 0]
+    trace = gptrace.trace("Hello", model="tiny", temperature=0.5)
+    assert trace.to_dict()["temperature"] == 0.5
+    assert "divided by the temperature 0.5" in str(trace)
+
+
+def test_a_small_vocabulary_has_fewer_candidates_unless_k_is_given() -> None:
+    assert len(gptrace.topk(ids=[1], model="tiny", config={"vocab_size": 3}).results[0].candidates) == 3
+    with pytest.raises(OptionError, match="k is 5"):
+        gptrace.topk(ids=[1], model="tiny", config={"vocab_size": 3}, k=5)
+
+
+def test_a_dict_of_a_trace_is_its_own_and_holds_no_nan(tiny: GPTModel) -> None:
+    trace = gptrace.trace("Hello", model=tiny)
+    trace.to_dict()["dims"].clear()
+    assert trace.dims["batch"] == 1
+    with torch.no_grad():
+        tiny.out_head.weight.fill_(float("nan"))
+    spoiled = gptrace.trace("Hello", model=tiny).to_dict()
+    assert spoiled["predictions"][0]["candidates"][0]["logit"] is None
+
+
+def test_ids_from_arrays_and_tensors() -> None:
+    for ids in (torch.tensor([1, 2]), (one for one in [1, 2]), range(1, 3), [torch.tensor(1), 2]):
+        assert gptrace.tokens(ids=ids).results[0].ids == (1, 2)  # type: ignore[arg-type]
+    assert len(gptrace.tokens(ids=torch.tensor([[1], [2]])).results) == 2  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {}, {"text": "a", "ids": [1]}, {"text": []}, {"text": ""}, {"text": b"a"}, {"text": [1]}, {"text": 5},
+        {"ids": []}, {"ids": [[1], 2]}, {"ids": [True]}, {"ids": [1.5]}, {"ids": ["1"]}, {"ids": 5},
+        {"ids": "1 2"}, {"text": "a", "temperature": "1"}, {"text": "a", "seed": 1.5},
+        {"text": "a", "k": 0}, {"text": "a", "k": 50258}, {"text": "a", "k": 2.5}, {"text": "a", "k": True},
+        {"text": "a", "temperature": 0.0}, {"text": "a", "temperature": float("nan")},
+        {"text": "a", "temperature": -1}, {"text": "a", "temperature": float("inf")},
+        {"text": "a", "seed": None}, {"text": "a", "config": 5}, {"text": "a", "config": {"n_head": 1}},
+        {"text": "a", "config": {"emb_dim": 10**30}}, {"text": "a", "config": {"n_layers": 10**9}},
+        {"text": "a", "device": "tpu"}, {"text": "a", "dtype": "int8"},
+        {"text": "a", "model": torch.nn.Linear(1, 1)},
+    ],
+)  # fmt: skip
+def test_what_cannot_be_asked_is_an_input_error(wrong: dict[str, Any]) -> None:
+    with pytest.raises(InputError) as caught:
+        gptrace.topk(**({"model": "tiny"} | wrong))
+    assert caught.value.message
+    assert caught.value.hint
+
+
+def test_options_for_building_do_not_go_with_a_built_model(tiny: GPTModel) -> None:
+    options: list[Any] = [{"seed": 7}, {"device": "meta"}, {"dtype": "float16"}, {"config": {}}]
+    for option in options:
+        with pytest.raises(InputError, match="built already"):
+            gptrace.trace("Hello", model=tiny, **option)
     with pytest.raises(TypeError, match="tempo"):
         gptrace.trace("Hello", tempo=1)  # type: ignore[call-arg]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -84,6 +85,17 @@ def test_variables_are_defaults_and_flags_beat_them(cli: Cli, monkeypatch: pytes
     assert cli("topk", "Hello", "-f", "csv").out.startswith("index,")
     monkeypatch.setenv("GPTRACE_MODEL", "tinny")
     cli("topk", "Hello").is_error(2, "'tinny' is not a model", "comes from the variable GPTRACE_MODEL")
+    monkeypatch.setenv("GPTRACE_MODEL", "tiny")
+    for name, value in (
+        ("K", "two"),
+        ("TEMPERATURE", "0"),
+        ("SEED", "x"),
+        ("SET", "n_head=1"),
+        ("WIDTH", "1"),
+    ):
+        with monkeypatch.context() as one:
+            one.setenv(f"GPTRACE_{name}", value)
+            cli("topk", "Hello").is_error(2, f"comes from the variable GPTRACE_{name}")
 
 
 def test_output_is_written_whole_and_its_suffix_picks_the_format(cli: Cli, tmp_path: Path) -> None:
@@ -105,6 +117,7 @@ def test_output_is_written_whole_and_its_suffix_picks_the_format(cli: Cli, tmp_p
         *(f"tokens.{s}" for s in sorted(starts)),
     ]
     assert json.loads(cli("tokens", "a", "-o", "/dev/stdout", "-f", "json").out)
+    assert json.loads(cli("tokens", "a", "-o", "-", "-f", "json").out)
 
 
 def test_schema(cli: Cli) -> None:
@@ -139,6 +152,18 @@ def test_schema(cli: Cli) -> None:
             ["'n_head' is not a configuration key", "did you mean n_heads"],
         ),
         (["run", "a", "--set", "n_heads=5"], 2, ["emb_dim 768 is not divisible by n_heads 5"]),
+        (["run", "a", "--set", "emb_dim=1" + "0" * 30], 2, ["emb_dim is 1000", "from 1 to 2147483647"]),
+        (
+            ["run", "a", "--set", "n_layers=100000000", "--device", "meta"],
+            2,
+            ["n_layers must be from 1 to 10000"],
+        ),
+        (["run", "a", "--set", "vocab_size=" + "9" * 5000], 2, ["vocab_size is"]),
+        (["run", "a", "--set", "n_layers=" + "[" * 100000], 2, ["n_layers is '[[[", "characters"]),
+        (["run", "a", "--config", "/dev/zero"], 2, ["/dev/zero is not a file"]),
+        (["run", "a", "-k", "1_0"], 2, ["--k 1_0 is not a whole number"]),
+        (["run", "a", "-k", "٣"], 2, ["is not a whole number"]),
+        (["run", "a", "-o", "x" * 300], 2, ["File name too long"]),
         (["run", "a", "--set", "n_heads"], 2, ["'n_heads' is not KEY=VALUE"]),
         (["run", "a", "--config", "/none.json"], 2, ["/none.json", "No such file"]),
         (["run", "a", "--device", "tpu"], 2, ["'tpu' is not a device", "cpu, cuda"]),
@@ -181,6 +206,21 @@ def test_special_token_or_plain_characters(cli: Cli) -> None:
     assert json.loads(cli("tokens", "<|endoftext|>", "--json").out)["results"][0]["ids"] == [50256]
     plain = cli("tokens", "<|endoftext|>", "--no-special", "--json")
     assert json.loads(plain.out)["results"][0]["ids"] == [27, 91, 437, 1659, 5239, 91, 29]
+
+
+def test_a_long_text_is_a_table_within_seconds(cli: Cli, tmp_path: Path) -> None:
+    start = time.monotonic()
+    lines = cli("tokens", "word " * 50_000).out.splitlines()
+    assert len(lines) == 3 + 50_001
+    assert lines[1].split() == ["Position", "Id", "Token", "Bytes"]
+    assert lines[-1].split() == ["50000", "220", '"', '"', "20"]
+    assert time.monotonic() - start < 20  # it was minutes
+
+
+def test_a_config_file_with_a_key_twice(cli: Cli, tmp_path: Path) -> None:
+    path = tmp_path / "twice.json"
+    path.write_text('{"n_layers": 1, "n_layers": 2}')
+    cli("run", "a", "--config", str(path)).is_error(2, "the key 'n_layers' is there twice")
 
 
 def test_text_after_a_double_dash(cli: Cli) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gptrace.errors import ConfigError, OptionError
+from gptrace.errors import ConfigError, DeviceError, OptionError
 from gptrace.model import GPTConfig, GPTModel
 from gptrace.model.choice import choose
 from gptrace.model.config import PRESETS, parse_setting, preset, read_config_file
@@ -107,7 +107,7 @@ def test_a_setting_needs_key_and_value(text: str) -> None:
 
 
 def test_choices_that_cannot_be() -> None:
-    with pytest.raises(OptionError, match="'gpu' is not a device"):
+    with pytest.raises(DeviceError, match="'gpu' is not a device"):
         choose(device="gpu")
     with pytest.raises(OptionError, match="'int8' is not a dtype"):
         choose(dtype="int8")

@@ -6,7 +6,7 @@ import pytest
 from llms_from_scratch.ch04 import GPTModel as CourseModel
 
 from gptrace.model import GPTConfig, GPTModel
-from gptrace.model.gpt import MultiHeadAttention, TransformerBlock
+from gptrace.model.gpt import TransformerBlock, causal_mask
 from gptrace.model.quiet_torch import torch
 
 SMALL = {
@@ -80,17 +80,21 @@ def test_a_block_alone_loads_a_state_with_a_mask() -> None:
     first_block(GPTModel(SMALL)).att.load_state_dict(state)
 
 
-def test_one_mask_serves_all_blocks_and_is_as_long_as_needed() -> None:
-    model = GPTModel(SMALL).eval()
-    mask = first_block(model).att.causal_mask
-    assert all(m.causal_mask is mask for m in model.modules() if isinstance(m, MultiHeadAttention))
-    with torch.inference_mode():
-        model(torch.zeros(1, 5, dtype=torch.int64))
-    assert mask(3, torch.device("cpu")).tolist() == [
+def test_the_mask_is_as_long_as_needed_and_no_buffer() -> None:
+    assert causal_mask(3, torch.device("cpu")).tolist() == [
         [False, True, True], [False, False, True], [False, False, False],
     ]  # fmt: skip
-    assert mask._mask is not None
-    assert mask._mask.shape == (5, 5)
+    assert list(GPTModel(SMALL).buffers()) == []
+
+
+def test_exporting_a_model_leaves_it_sound() -> None:
+    model = GPTModel(SMALL).eval()
+    ids = torch.tensor([[1, 2, 3]])
+    with torch.no_grad():
+        before = model(ids)
+        exported = torch.export.export(model, (ids,)).module()
+        torch.testing.assert_close(exported(ids), before)
+        assert torch.equal(model(ids), before)
 
 
 def test_a_forward_in_inference_mode_does_not_spoil_a_later_training_step() -> None:

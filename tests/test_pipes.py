@@ -71,6 +71,61 @@ def test_a_full_disk_is_an_error(unbuffered: str) -> None:
     shell("gptrace tokens a -f csv -o /dev/full").is_error(1, "/dev/full cannot be written: No space left")
 
 
+def test_help_takes_the_same_way_out(process: Process) -> None:
+    shell("gptrace --help > /dev/full").is_error(1, "No space left on device")
+    shell("gptrace tokens --help >&-").is_error(1, "stdout is closed")
+    assert process("--help", PYTHONIOENCODING="latin-1", PYTHONUTF8="0").code == 0
+
+
+def test_a_reader_of_dev_stdout_that_goes_away_is_no_error() -> None:
+    assert shell("gptrace models -f csv -o /dev/stdout | true; echo ${PIPESTATUS[0]}").out == "0\n"
+
+
+def test_a_stdout_that_a_parent_left_non_blocking_is_written_whole() -> None:
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    command = subprocess.Popen(
+        [*GPTRACE, "tokens", "word " * 9000, "--json"], stdout=writer, env=environment()
+    )
+    os.close(writer)
+    time.sleep(2)  # by now the pipe is full
+    with os.fdopen(reader, encoding="utf-8") as file:
+        assert len(json.load(file)["results"][0]["ids"]) == 9001
+    assert command.wait() == 0
+
+
+def test_a_stdin_that_a_parent_left_non_blocking_is_waited_for() -> None:
+    reader, writer = os.pipe()
+    os.set_blocking(reader, False)
+    command = subprocess.Popen(
+        [*GPTRACE, "tokens", "--json"], stdin=reader, stdout=subprocess.PIPE, env=environment()
+    )
+    os.close(reader)
+    time.sleep(1)
+    os.write(writer, b"late\n")
+    os.close(writer)
+    assert json.loads(command.communicate(timeout=60)[0])["results"][0]["text"] == "late"
+
+
+def test_a_folder_that_is_gone(tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    done = shell(f"cd {gone} && rmdir {gone} && PYTHONPATH={Path.cwd()} gptrace topk a -m tiny")
+    done.is_error(1, "the current folder is gone")
+
+
+def test_two_interrupts_in_a_row() -> None:
+    command = subprocess.Popen([*GPTRACE, "run", "Hello"], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                               env=environment())  # fmt: skip
+    time.sleep(0.6)
+    command.send_signal(signal.SIGINT)
+    time.sleep(0.02)
+    command.send_signal(signal.SIGINT)
+    out, err = command.communicate(timeout=60)
+    assert b"Traceback" not in err
+    assert (command.returncode, out) in ((130, b""),), err
+
+
 def test_closed_streams() -> None:
     shell("gptrace tokens a >&-").is_error(1, "stdout is closed")
     assert shell("gptrace tokens a 2>&- | head -1").out.startswith("1 token of")

@@ -50,5 +50,5 @@ def test_arguments_are_named_as_forward_names_them() -> None:
         def forward(self, x: object, y: object = None, *more: object, mask: object = None) -> None: ...
 
     one = torch.ones(1)
-    seen = see_arguments(argument_names(Many.forward), (one, one, one, one), {"mask": one})
+    seen = see_arguments(argument_names(Many), (one, one, one, one), {"mask": one})
     assert [each.name for each in seen] == ["x", "y", "more[0]", "more[1]", "mask"]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
+import pickle
 import threading
 from io import BytesIO
 from typing import Any
@@ -13,6 +15,7 @@ from llms_from_scratch.ch04 import GPTModel as CourseModel
 import gptrace
 from gptrace.model import GPTModel
 from gptrace.model.quiet_torch import torch
+from gptrace.tracing import dimensions
 
 nn = torch.nn
 IDS = torch.tensor([[15496, 11, 314, 716]])
@@ -212,6 +215,168 @@ def test_two_traces_in_two_threads_and_one_inside_another(tiny: GPTModel) -> Non
         tiny(IDS)
     assert thread_trace[0].totals.calls == 2
     assert inner.totals.calls * 2 == outer.totals.calls
+
+
+def test_one_module_in_several_threads() -> None:
+    model = nn.Sequential(*(nn.Sequential(nn.Linear(4, 4), nn.ReLU()) for _ in range(4)))
+    with gptrace.watch(model) as trace:
+        threads = [
+            threading.Thread(target=lambda: [model(torch.ones(2, 4)) for _ in range(20)]) for _ in range(4)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert trace.totals.calls == 80 * 13
+    assert sum(call.parent is None for call in trace.calls) == 80
+    assert not any(call.failed for call in trace.calls)
+    assert all(call.outputs for call in trace.calls)
+    assert max(call.depth for call in trace.calls) == 2
+
+
+def test_copies_of_a_watched_module_run_and_carry_no_hooks_of_ours() -> None:
+    model = nn.Sequential(nn.Linear(4, 4))
+    x = torch.ones(1, 4)
+    with gptrace.watch(model) as trace:
+        replica: Any = copy.copy(model)
+        replica._is_replica = True  # as DataParallel makes them
+        twin = copy.deepcopy(model)
+        saved = pickle.loads(pickle.dumps(model))
+        model(x)
+        for other in (replica, twin, saved):
+            assert torch.equal(other(x), model(x))
+    assert trace.calls[0].path == ""
+    assert all(
+        hook.__module__ == "gptrace.tracing.spans" and hook(1, 2) is None
+        for other in (twin, saved)
+        for hook in other._forward_hooks.values()
+    )  # inert
+
+
+def test_a_failure_to_describe_does_not_hide_the_users_own() -> None:
+    class Lazy(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.LazyLinear(3)
+
+        def forward(self, x: object) -> object:
+            raise ValueError("the user's own")
+
+    module = Lazy()
+    with pytest.raises(ValueError, match="the user's own"), gptrace.watch(module) as trace:
+        module(torch.ones(1))
+    assert trace.error is not None
+    assert trace.model.parameters.total == 0
+
+
+def test_a_container_that_cannot_be_looked_into_does_not_stop_the_forward_pass() -> None:
+    class Stubborn(dict[str, object]):
+        def items(self) -> Any:
+            raise RuntimeError("not for you")
+
+    class Returns(nn.Module):
+        def forward(self, x: object) -> object:
+            return Stubborn(a=x)
+
+    module = Returns()
+    with gptrace.watch(module) as trace:
+        module(torch.ones(1))
+    assert trace.calls[0].outputs == ()
+    nested: Any = torch.ones(1)
+    for _ in range(40):
+        nested = [nested, nested]
+    identity = nn.Identity()
+    with gptrace.watch(identity) as trace:
+        identity(nested)
+    assert 0 < len(trace.calls[0].inputs) < 10
+
+
+def test_a_module_with_two_parents_is_used_in_both() -> None:
+    class Shared(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            layer = nn.Linear(2, 2)
+            self.a, self.b = nn.ModuleList([layer]), nn.ModuleList([layer])
+
+        def forward(self, x: torch.Tensor) -> object:
+            return self.b[0](x)
+
+    module = Shared()
+    with gptrace.watch(module) as trace:
+        module(torch.ones(1, 2))
+    assert trace.uncalled == ()
+    assert trace.calls[0].parameters.total == 6
+
+
+def test_counts_of_frozen_half_and_buffered_models() -> None:
+    module = nn.Sequential(nn.Linear(4, 4).half(), nn.BatchNorm1d(4))
+    module[0].bias.requires_grad_(False)
+    with gptrace.watch(module) as trace:
+        pass
+    count = trace.model.parameters
+    assert (count.total, count.trainable, count.bytes) == (28, 24, 20 * 2 + 8 * 4)
+    assert trace.model.buffer_bytes == 4 * 4 + 4 * 4 + 8
+    with gptrace.watch(module[1]) as trace:
+        module[1](torch.ones(2, 4))
+    assert 0 < trace.calls[0].seconds == trace.totals.seconds
+
+
+class Disturbing(GPTModel):
+    """A model that draws random numbers, counts its calls and keeps a cache."""
+
+    count: torch.Tensor
+    cache: torch.Tensor
+
+    def __init__(self, config: Any) -> None:
+        super().__init__(config)
+        self.register_buffer("count", torch.zeros(1))
+        self.register_buffer("cache", torch.zeros(1))
+
+    def forward(self, in_idx: torch.Tensor) -> torch.Tensor:
+        torch.rand(1)
+        self.count = self.count.add_(1)
+        self.cache = torch.ones(3)
+        assert torch.is_inference_mode_enabled()
+        return super().forward(in_idx)
+
+
+def test_a_traced_model_in_training_mode_is_evaluated_and_put_back(tiny: GPTModel) -> None:
+    model = Disturbing(tiny.config)
+    model.load_state_dict(tiny.state_dict(), strict=False)
+    model.train()
+    model.trf_blocks[0].eval()
+    before = state_of(model)
+    found = gptrace.trace("Hello, I am", model=model)
+    assert state_of(model) == before
+    assert model.cache.shape == (1,)
+    assert found.predictions == gptrace.trace("Hello, I am", model=tiny).predictions  # no dropout
+
+
+def test_a_subclass_may_do_anything_and_gets_numbers(tiny: GPTModel) -> None:
+    model = Disturbing(tiny.config)
+    with torch.inference_mode(), gptrace.watch(model) as trace:
+        model(IDS)
+    assert trace.calls[0].inputs[0].dims == ("1", "4")
+
+
+def test_a_head_of_the_users_own_is_not_named_by_its_value(tiny: GPTModel) -> None:
+    tiny.out_head = nn.Linear(48, 10)
+    with gptrace.watch(tiny) as trace:
+        tiny(IDS)
+    assert trace.calls[-1].outputs[0].dims == ("batch", "seq_len", "10")
+
+
+def test_hooks_on_all_modules_do_not_see_the_twin(tiny: GPTModel) -> None:
+    dimensions._run_twin.cache_clear()
+    seen: list[object] = []
+    handle = nn.modules.module.register_module_forward_hook(lambda m, a, out: seen.append(m))
+    try:
+        with gptrace.watch(tiny) as trace:
+            tiny(IDS)
+    finally:
+        handle.remove()
+    assert len(seen) == trace.totals.calls
+    assert trace.calls[0].inputs[0].dims == ("batch", "seq_len")
 
 
 def test_a_trace_is_empty_until_the_block_ends() -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from typing import Annotated
 
@@ -14,7 +15,7 @@ import typer
 import gptrace
 from gptrace import api
 from gptrace.cli import options, streams
-from gptrace.errors import InputError, OptionError
+from gptrace.errors import EXIT_DONE, InputError, OptionError
 from gptrace.model.choice import DEFAULT_MODEL, DEFAULT_SEED, choose
 from gptrace.model.config import suggestion
 from gptrace.record import Printable, Prompt
@@ -46,23 +47,45 @@ app = typer.Typer(
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a command wants written, and where: to `output`, or else to stdout."""
+    """What a command wants written: a record in some form, or text; to `output`, or else to stdout."""
 
-    text: str
+    content: Printable | str
+    form: str = "table"
     output: Path | None = None
+    width: int | None = None
+    full: bool = False
+    depth: int | None = None
+
+    def text(self) -> str:
+        """Render for where it goes: a terminal gets its own width and colour."""
+        if isinstance(self.content, str):
+            return self.content
+        to_stdout = self.output is None
+        view = View(
+            width=self.width or (streams.stdout_width() if to_stdout else None),
+            color=to_stdout and streams.stdout_wants_color(),
+            full=self.full,
+            depth=self.depth,
+        )
+        return render(self.content, self.form, view)
 
 
 def call(arguments: Sequence[str]) -> object:
     """Parse and run; return the command's Reply, or an exit code. Usage errors come as InputError."""
+    # Typer prints help pages itself; they take the same way out as all else. What a command prints
+    # while it works is not data.
+    printed = StringIO()
     try:
-        return app(list(arguments), prog_name="gptrace", standalone_mode=False)
+        with redirect_stdout(printed):
+            reply = app(list(arguments), prog_name="gptrace", standalone_mode=False)
     except typer.TyperException as error:
         raise _usage_error(error) from None
     except typer.Abort:
         raise KeyboardInterrupt from None
-    except SystemExit as error:
-        # Typer leaves this way when the reader of a help page has gone.
-        raise streams.ReaderGoneError from error
+    except SystemExit as error:  # how shell completion ends
+        streams.write_stdout(printed.getvalue())
+        return error.code or EXIT_DONE
+    return reply if isinstance(reply, Reply) or not printed.getvalue() else Reply(printed.getvalue())
 
 
 @app.callback(invoke_without_command=True)
@@ -93,7 +116,7 @@ def run(
     settings: options.Set = None,
     device: options.Device = "cpu",
     dtype: options.Dtype = "float32",
-    k: options.K = api.DEFAULT_K,
+    k: options.K = None,
     temperature: options.Temperature = 1.0,
     full: options.Full = False,
     depth: options.Depth = None,
@@ -122,7 +145,7 @@ def topk(
     settings: options.Set = None,
     device: options.Device = "cpu",
     dtype: options.Dtype = "float32",
-    k: options.K = api.DEFAULT_K,
+    k: options.K = None,
     temperature: options.Temperature = 1.0,
     form: options.Format = None,
     json: options.Json = False,
@@ -170,10 +193,8 @@ def schema(
 ) -> Reply:
     if name is not None and name not in SCHEMAS:
         raise OptionError(f"{name!r} is not an output with a schema", suggestion(name, SCHEMAS))
-    if output is not None:
-        streams.check_writable(output)
     wanted = SCHEMAS if name is None else SCHEMAS[name]
-    return Reply(to_json(wanted, indent=2) + "\n", output)
+    return Reply(to_json(wanted, indent=2) + "\n", output=_checked(output))
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,8 +207,7 @@ class _Target:
 
     @classmethod
     def of(cls, form: str | None, json: bool, output: Path | None, width: int | None) -> _Target:
-        if output is not None:
-            streams.check_writable(output)
+        output = _checked(output)
         if json and form not in (None, "json"):
             raise OptionError(f"--json and --format {form} are both given", "drop one of the two")
         if json:
@@ -205,14 +225,15 @@ class _Target:
         return cls(form, output, width)
 
     def reply(self, record: Printable, *, full: bool = False, depth: int | None = None) -> Reply:
-        to_terminal = self.output is None and sys.stdout is not None
-        view = View(
-            width=self.width or (streams.stdout_width() if to_terminal else None),
-            color=to_terminal and streams.wants_color(sys.stdout),
-            full=full,
-            depth=depth,
-        )
-        return Reply(render(record, self.form, view), self.output)
+        return Reply(record, self.form, self.output, self.width, full, depth)
+
+
+def _checked(output: Path | None) -> Path | None:
+    """Find out now whether a file could not be written later; "-" is stdout."""
+    if output is None or str(output) == "-":
+        return None
+    streams.check_writable(output)
+    return output
 
 
 def _read_prompts(
@@ -240,4 +261,4 @@ def _usage_error(error: typer.TyperException) -> InputError:
     return InputError(message[0].lower() + message[1:].rstrip("."), hint)
 
 
-COMMANDS = ("run", "topk", "tokens", "models", "schema")
+COMMANDS = tuple(command.callback.__name__ for command in app.registered_commands if command.callback)

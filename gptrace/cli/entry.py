@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import gc
 import os
+import re
+import signal
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
 import gptrace
 from gptrace.cli import streams
-from gptrace.errors import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, GptraceError, InputError
+from gptrace.errors import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, GptraceError, InputError, RunError
 
 
 def run_and_exit() -> NoReturn:
@@ -38,15 +40,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _interrupted()
     except GptraceError as error:
         return _fail(error.message, error.hint + _origin(error, arguments), error.exit_code, error)
-    except Exception as error:  # not ours: a bug, or something that nobody thought of
-        hint = "this may be a bug in gptrace; GPTRACE_DEBUG=1 shows where it happened"
-        return _fail(f"{type(error).__name__}: {error}", hint, EXIT_FAILED, error)
+    except Exception as error:
+        if isinstance(error, MemoryError) or "failed to map segment" in str(error):
+            return _fail("not enough memory to load torch and the model", _MEMORY_HINT, EXIT_FAILED, error)
+        # Not ours: a bug, or something that nobody thought of.
+        return _fail(f"{type(error).__name__}: {error}", _BUG_HINT, EXIT_FAILED, error)
+
+
+_MEMORY_HINT = "torch alone takes some 300 MiB; free some memory, or raise the limit"
+_BUG_HINT = "this may be a bug in gptrace; GPTRACE_DEBUG=1 shows where it happened"
 
 
 def _run(arguments: Sequence[str]) -> int:
     if list(arguments) in (["--version"], ["-V"]):  # the one question that needs no parser
         streams.write_stdout(f"gptrace {gptrace.__version__}\n")
         return EXIT_DONE
+    try:
+        os.getcwd()
+    except OSError as error:
+        raise RunError(
+            f"the current folder is gone: {error.strerror}", "cd to a folder that exists"
+        ) from None
     from gptrace.cli.app import Reply, call
 
     reply = call(arguments)
@@ -54,15 +68,20 @@ def _run(arguments: Sequence[str]) -> int:
         return _interrupted()
     if isinstance(reply, Reply):
         if reply.output is None:
-            streams.write_stdout(reply.text)
+            streams.write_stdout(reply.text())
         else:
-            streams.write_file(reply.output, reply.text)
-    streams.flush_stdout()
+            streams.write_file(reply.output, reply.text())
     return reply if isinstance(reply, int) else EXIT_DONE
 
 
 def _interrupted() -> int:
-    return _fail("interrupted", "nothing was written; run the command again", EXIT_INTERRUPTED, None)
+    # A second Ctrl-C must not interrupt the telling.
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        hint = "what was written is incomplete" if streams.has_written() else "nothing was written"
+        return _fail("interrupted", f"{hint}; run the command again", EXIT_INTERRUPTED, None)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _fail(message: str, hint: str, code: int, error: BaseException | None) -> int:
@@ -78,7 +97,12 @@ def _origin(error: GptraceError, arguments: Sequence[str]) -> str:
     """Say which GPTRACE_ variable a wrong value came from."""
     given = " ".join(arguments)
     for name, value in os.environ.items():
-        wrong = isinstance(error, InputError) and value and repr(value) in error.message
-        if wrong and name.startswith("GPTRACE_") and value not in given:
+        option = name.removeprefix("GPTRACE_").lower()
+        if not isinstance(error, InputError) or option == name.lower() or not value:
+            continue
+        parts = [value, *re.split(r"[\s=]+", value)]
+        named = any(repr(part) in error.message for part in parts) or f" {value}" in error.message
+        named = named or f"{option} " in error.message
+        if named and f"--{option}" not in given and value not in given:
             return f"; the value comes from the variable {name}"
     return ""

@@ -5,7 +5,9 @@ Options of a Typer callback would parse only before the command's name, hence al
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -29,10 +31,8 @@ def _whole(option: str, least: int | None = None) -> Callable[[str | int], int]:
     bound = "" if least is None else f" from {least} up"
 
     def parse(text: str | int) -> int:
-        try:
-            number = int(text)
-        except ValueError:
-            number = None
+        plain = re.fullmatch("[+-]?[0-9]{1,30}", str(text))  # int() takes 1_0 and digits of other scripts too
+        number = int(text) if plain else None
         if number is None or (least is not None and number < least):
             raise OptionError(
                 f"{option} {text} is not a whole number{bound}", f"write it like {option} {least or 5}"
@@ -44,10 +44,10 @@ def _whole(option: str, least: int | None = None) -> Callable[[str | int], int]:
 
 def _number(option: str) -> Callable[[str | float], float]:
     def parse(text: str | float) -> float:
-        try:
-            return float(text)
-        except ValueError:
-            raise OptionError(f"{option} {text} is not a number", f"write it like {option} 0.7") from None
+        with suppress(ValueError):
+            if "_" not in str(text):
+                return float(text)
+        raise OptionError(f"{option} {text} is not a number", f"write it like {option} 0.7")
 
     return parse
 
@@ -112,14 +112,14 @@ Dtype = Annotated[
 ]
 
 K = Annotated[
-    int,
+    int | None,
     typer.Option(
         "--k",
         "-k",
         metavar="INTEGER",
         parser=_whole("--k"),
         envvar="GPTRACE_K",
-        help="How many next tokens to show.",
+        help="How many next tokens to show (5).",
     ),
 ]
 Temperature = Annotated[

@@ -7,10 +7,12 @@ import shutil
 import stat
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import TextIO
 
 from gptrace.errors import OptionError, OutputError
+from gptrace.report.safe_text import visible
 
 # For a terminal or a file that is not UTF-8: one character for one, so that columns stay in line.
 _ASCII = str.maketrans(
@@ -23,39 +25,52 @@ class ReaderGoneError(Exception):
     """Whoever read our stdout has gone away, which is no error: `gptrace run | head`."""
 
 
+_written = False
+
+
 def write_stdout(text: str) -> None:
     """Write data; raise ReaderGoneError when nobody reads it, OutputError when it cannot be written."""
+    global _written
     if sys.stdout is None:
         raise OutputError("stdout is closed", "send it somewhere, or use --output FILE")
     try:
+        with suppress(OSError, ValueError):  # not every stream is a descriptor
+            # A parent may have left it non-blocking, where a full pipe would look like an error.
+            os.set_blocking(sys.stdout.fileno(), True)
+        _written = bool(text)
         sys.stdout.write(_encodable(text, sys.stdout))
+        sys.stdout.flush()  # here, where an error still has somebody to handle it
     except OSError as error:
-        raise _lost(error) from None
-    flush_stdout()
+        _let_go_of_stdout()
+        if isinstance(error, BrokenPipeError):
+            raise ReaderGoneError from None
+        raise OutputError(
+            f"stdout cannot be written: {error.strerror}", "is the disk full? Nothing more was written"
+        ) from None
 
 
-def flush_stdout() -> None:
-    """Flush stdout here, where an error still has somebody to handle it."""
-    if sys.stdout is None:
-        return
-    try:
-        sys.stdout.flush()
-    except OSError as error:
-        raise _lost(error) from None
+def has_written() -> bool:
+    """Tell whether some of the data may have been written."""
+    return _written
 
 
 def write_file(path: Path, text: str) -> None:
     """Write a file whole or not at all: to a temporary one beside it, which then takes its name."""
+    # A device or a pipe, or a name for a stream that is open already, like /dev/stdout.
+    if path.exists() and (not path.is_file() or path.is_relative_to("/dev") or path.is_relative_to("/proc")):
+        try:
+            path.write_text(text, encoding="utf-8")
+        except BrokenPipeError:
+            raise ReaderGoneError from None
+        except OSError as error:
+            raise OutputError(
+                f"--output {path} cannot be written: {error.strerror}", "what was written is incomplete"
+            ) from None
+        return
     target = Path(os.path.realpath(path))  # a link stays a link
     try:
-        # A device or a pipe, or a name for a stream that is open already, like /dev/stdout.
-        if path.exists() and (
-            not path.is_file() or path.is_relative_to("/dev") or path.is_relative_to("/proc")
-        ):
-            path.write_text(text, encoding="utf-8")
-            return
         mode = stat.S_IMODE(target.stat().st_mode) if target.exists() else 0o666 & ~_umask()
-        descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+        descriptor, name = tempfile.mkstemp(prefix=".gptrace-", dir=target.parent)
         try:
             with open(descriptor, "w", encoding="utf-8", newline="") as file:
                 file.write(text)
@@ -65,22 +80,32 @@ def write_file(path: Path, text: str) -> None:
             Path(name).unlink(missing_ok=True)
             raise
     except OSError as error:
-        raise _unwritable(path, error) from None
+        raise OutputError(
+            f"--output {path} cannot be written: {error.strerror}", "the file is as it was before"
+        ) from None
 
 
 def check_writable(path: Path) -> None:
     """Raise OptionError now for a file that could not be written later."""
-    target = Path(os.path.realpath(path))
-    if target.is_dir():
-        raise OptionError(f"--output {path} is a folder", "name a file in it")
-    if not target.parent.is_dir():
-        raise OptionError(
-            f"--output {path}: the folder {path.parent} is not there", "make it first with mkdir -p"
+    try:
+        target = Path(os.path.realpath(path))
+        if target.is_dir():
+            raise OptionError(f"--output {path} is a folder", "name a file in it")
+        if not target.parent.is_dir():
+            raise OptionError(
+                f"--output {path}: the folder {target.parent} is not there", "make it first with mkdir -p"
+            )
+        # The folder must be writable too: a new file is made in it, and takes the place of the old one.
+        places = (
+            [target, target.parent] if target.is_file() else [target if target.exists() else target.parent]
         )
-    if not os.access(target if target.exists() else target.parent, os.W_OK):
-        raise OptionError(
-            f"--output {path} cannot be written: permission denied", "pick a place that is yours"
-        )
+        if not all(os.access(place, os.W_OK) for place in places):
+            raise OptionError(
+                f"--output {path} cannot be written: permission denied", "pick a place that is yours"
+            )
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise OptionError(f"--output {path}: {reason}", "give another file name") from None
 
 
 def write_notice(text: str) -> None:
@@ -90,11 +115,14 @@ def write_notice(text: str) -> None:
 
 def write_error(message: str, hint: str) -> None:
     """Write the error line and the hint line, with everything from outside spelled out."""
-    from gptrace.report.safe_text import visible
-
     color = sys.stderr is not None and wants_color(sys.stderr)
     red, cyan, off = ("\x1b[1;31m", "\x1b[36m", "\x1b[0m") if color else ("", "", "")
     _write_stderr(f"{red}error:{off} {visible(message)}\n{cyan}hint:{off} {visible(hint)}\n")
+
+
+def stdout_wants_color() -> bool:
+    """Decide on colour for stdout."""
+    return sys.stdout is not None and wants_color(sys.stdout)
 
 
 def wants_color(stream: TextIO) -> bool:
@@ -116,11 +144,9 @@ def stdout_width() -> int | None:
 def _write_stderr(text: str) -> None:
     if sys.stderr is None:
         return
-    try:
+    with suppress(OSError):  # nobody listens, and there is nowhere left to say so
         sys.stderr.write(_encodable(text, sys.stderr))
         sys.stderr.flush()
-    except OSError:
-        pass  # nobody listens, and there is nowhere left to say so
 
 
 def _encodable(text: str, stream: TextIO) -> str:
@@ -130,23 +156,12 @@ def _encodable(text: str, stream: TextIO) -> str:
     return text.translate(_ASCII).encode(encoding, "backslashreplace").decode(encoding)
 
 
-def _lost(error: OSError) -> Exception:
-    """Let go of a stdout that cannot be written to, so that no later flush trips over it again."""
-    try:
+def _let_go_of_stdout() -> None:
+    """Turn to nowhere a stdout that cannot be written to, so that no later flush trips over it again."""
+    with suppress(OSError, ValueError):
         descriptor = os.open(os.devnull, os.O_WRONLY)
         os.dup2(descriptor, sys.stdout.fileno())
         os.close(descriptor)
-    except (OSError, ValueError):
-        pass
-    if isinstance(error, BrokenPipeError):
-        return ReaderGoneError()
-    return OutputError(
-        f"stdout cannot be written: {error.strerror}", "is the disk full? Nothing more was written"
-    )
-
-
-def _unwritable(path: Path, error: OSError) -> OutputError:
-    return OutputError(f"--output {path} cannot be written: {error.strerror}", "the file is as it was before")
 
 
 def _umask() -> int:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gptrace.errors import OptionError
-from gptrace.model.config import GPTConfig, parse_setting, preset, read_config_file
+from gptrace.errors import ConfigError, DeviceError, OptionError
+from gptrace.model.config import GPTConfig, parse_setting, preset, read_config_file, shown
 
 DEFAULT_MODEL = "gpt2-small"
 DEFAULT_SEED = 123
@@ -49,18 +49,24 @@ def choose(
     >>> choose("tiny", settings=["n_layers=3"]).config.n_layers
     3
     """
+    if not isinstance(device, str):
+        device = str(device)  # a torch.device
+    if isinstance(seed, bool) or not isinstance(seed, int):
+        raise OptionError(f"seed is {seed!r}", "pick a whole number")
     name, sizes = preset(model)
     own = sizes
     if isinstance(config, GPTConfig):
         sizes = config
     elif config is not None:
+        if not isinstance(config, Mapping | str | Path):
+            raise ConfigError(f"config is a {type(config).__name__}", "give a file, a dict or a GPTConfig")
         keys = config if isinstance(config, Mapping) else read_config_file(Path(config))
         sizes = GPTConfig.from_mapping(keys, base=sizes)
     sizes = GPTConfig.from_mapping(dict(map(parse_setting, settings)), base=sizes)
     if device.partition(":")[0] not in DEVICES:
-        raise OptionError(f"{device!r} is not a device", f"pick one of {', '.join(DEVICES)}, or cuda:N")
+        raise DeviceError(f"{device!r} is not a device", f"pick one of {', '.join(DEVICES)}, or cuda:N")
     if dtype not in DTYPES:
         raise OptionError(f"{dtype!r} is not a dtype", f"pick one of {', '.join(DTYPES)}")
     if not -(2**63) <= seed < 2**64:
-        raise OptionError(f"seed {seed} does not fit into 64 bits", "pick a seed from 0 to 2**64 - 1")
+        raise OptionError(f"seed {shown(seed)} does not fit into 64 bits", "pick a seed from 0 to 2**64 - 1")
     return ModelChoice(name if sizes == own else f"{name}, changed", sizes, seed, device, dtype)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import math
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
@@ -13,6 +14,10 @@ from typing import Any
 from gptrace.errors import ConfigError
 
 ATTENTIONS = ("eager", "sdpa")
+# Far above any model that was ever made, and low enough that no size overflows on the way.
+_LARGEST_SIZE = 2**31 - 1
+_MOST_LAYERS = 10_000
+_CONFIG_FILE_LIMIT = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -27,8 +32,7 @@ class GPTConfig:
     >>> GPTConfig(n_heads=7)
     Traceback (most recent call last):
     ...
-    gptrace.errors.ConfigError: emb_dim 768 is not divisible by n_heads 7 (768 can be split into 1, 2, 3, \
-4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384 or 768 heads)
+    gptrace.errors.ConfigError: emb_dim 768 is not divisible by n_heads 7 (n_heads could be 3, 4, 6, 8)
     """
 
     vocab_size: int = 50257
@@ -42,29 +46,32 @@ class GPTConfig:
 
     def __post_init__(self) -> None:
         for key in ("vocab_size", "context_length", "emb_dim", "n_heads", "n_layers"):
-            size = getattr(self, key)
+            size, most = getattr(self, key), _MOST_LAYERS if key == "n_layers" else _LARGEST_SIZE
             if isinstance(size, bool) or not isinstance(size, int):
-                raise ConfigError(f"{key} is {size!r}, not a whole number", f"give {key} as a whole number")
-            if size < 1:
-                raise ConfigError(f"{key} is {size}", f"{key} must be at least 1")
+                raise ConfigError(
+                    f"{key} is {shown(size)}, not a whole number", f"give {key} as a whole number"
+                )
+            if not 1 <= size <= most:
+                raise ConfigError(f"{key} is {shown(size)}", f"{key} must be from 1 to {most}")
         if self.emb_dim % self.n_heads:
-            divisors = [str(n) for n in range(1, self.emb_dim + 1) if self.emb_dim % n == 0]
-            choices = " or ".join([", ".join(divisors[:-1]), divisors[-1]]) if divisors[1:] else divisors[0]
+            near = sorted(_divisors(self.emb_dim), key=lambda n: (abs(n - self.n_heads), n))[:4]
             raise ConfigError(
                 f"emb_dim {self.emb_dim} is not divisible by n_heads {self.n_heads}",
-                f"{self.emb_dim} can be split into {choices} heads",
+                f"n_heads could be {', '.join(map(str, sorted(near)))}",
             )
         if isinstance(self.drop_rate, bool) or not isinstance(self.drop_rate, int | float):
             raise ConfigError(
-                f"drop_rate is {self.drop_rate!r}, not a number", "give a number from 0 to below 1"
+                f"drop_rate is {shown(self.drop_rate)}, not a number", "give a number from 0 to below 1"
             )
         if not 0 <= self.drop_rate < 1:
-            raise ConfigError(f"drop_rate is {self.drop_rate}", "drop_rate must be at least 0 and below 1")
+            raise ConfigError(
+                f"drop_rate is {shown(self.drop_rate)}", "drop_rate must be at least 0 and below 1"
+            )
         if not isinstance(self.qkv_bias, bool):
-            raise ConfigError(f"qkv_bias is {self.qkv_bias!r}", "qkv_bias must be true or false")
+            raise ConfigError(f"qkv_bias is {shown(self.qkv_bias)}", "qkv_bias must be true or false")
         if self.attention not in ATTENTIONS:
             raise ConfigError(
-                f"attention is {self.attention!r}", f"attention must be one of {', '.join(ATTENTIONS)}"
+                f"attention is {shown(self.attention)}", f"attention must be one of {', '.join(ATTENTIONS)}"
             )
 
     @property
@@ -113,7 +120,7 @@ class GPTConfig:
         known = [field.name for field in fields(cls)]
         for key in settings:
             if key not in known:
-                raise ConfigError(f"{key!r} is not a configuration key", suggestion(str(key), known))
+                raise ConfigError(f"{shown(key)} is not a configuration key", suggestion(str(key), known))
         return replace(base or cls(), **settings)
 
 
@@ -154,15 +161,21 @@ def preset(name: str) -> tuple[str, GPTConfig]:
 
 def read_config_file(path: Path) -> dict[str, Any]:
     """Read a .json or .toml file of configuration keys."""
+    what = "give a .json or .toml file of configuration keys"
     try:
+        if not path.is_file() and path.exists():  # a pipe would be waited for, a device never ends
+            raise ConfigError(f"--config {path} is not a file", what)
+        if path.stat().st_size > _CONFIG_FILE_LIMIT:
+            raise ConfigError(f"--config {path} is larger than {_CONFIG_FILE_LIMIT >> 20} MiB", what)
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-        raise ConfigError(
-            f"--config {path}: {reason}", "give a .json or .toml file of configuration keys"
-        ) from None
+        raise ConfigError(f"--config {path}: {reason}", what) from None
+    except ValueError as error:  # a name with a NUL in it
+        raise ConfigError(f"--config {shown(str(path))}: {error}", what) from None
     try:
-        settings = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
+        is_toml = path.suffix.lower() == ".toml"
+        settings = tomllib.loads(text) if is_toml else json.loads(text, object_pairs_hook=_without_duplicates)
     except (ValueError, RecursionError) as error:
         raise ConfigError(
             f"--config {path}: {error}", "a file that ends in .toml must be TOML, any other JSON"
@@ -183,9 +196,35 @@ def parse_setting(text: str) -> tuple[str, Any]:
     """
     key, equals, value = text.partition("=")
     if not equals or not key:
-        raise ConfigError(f"--set {text!r} is not KEY=VALUE", "write it like --set n_layers=2")
+        raise ConfigError(f"--set {shown(text)} is not KEY=VALUE", "write it like --set n_layers=2")
     try:
         # Python's spelling of the truth values is what people copy out of a course's config dict.
         return key.strip(), json.loads({"True": "true", "False": "false"}.get(value, value))
-    except ValueError:
+    except (ValueError, RecursionError):
         return key.strip(), value
+
+
+def shown(value: object) -> str:
+    """Write a value into an error line, cut where it is long.
+
+    >>> shown("12"), shown(10**5000)
+    ("'12'", 'a number of more than 4300 digits')
+    """
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes no longer numbers than that
+        return "a number of more than 4300 digits"
+    return text if len(text) <= 60 else f"{text[:50]}… ({len(text)} characters)"
+
+
+def _divisors(number: int) -> set[int]:
+    small = [n for n in range(1, math.isqrt(number) + 1) if number % n == 0]
+    return {*small, *(number // n for n in small)}
+
+
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    settings = dict(pairs)
+    if len(settings) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"the key {next(n for n in names if names.count(n) > 1)!r} is there twice")
+    return settings

@@ -55,36 +55,24 @@ class FeedForward(nn.Module):
         return result
 
 
-class CausalMask:
-    """True where a position would look at a later one. One mask serves all blocks, as long as they need.
+def causal_mask(length: int, device: torch.device) -> Tensor:
+    """Return the mask (T, T): True where a position would look at a later one.
 
-    Not a buffer: it holds nothing that was learned, and a state dict should not carry it.
+    Made when needed, as long as needed, and then let go: that takes microseconds, and a mask that was kept
+    would be a constant for torch.export, a buffer in a state dict, or one more thing that threads share.
     """
-
-    def __init__(self) -> None:
-        self._mask: Tensor | None = None
-
-    def __call__(self, length: int, device: torch.device) -> Tensor:
-        """Return the mask (T, T) for `length` tokens."""
-        mask = self._mask
-        if mask is None or mask.device != device or mask.shape[0] < length:
-            # A tensor born in inference mode could not be used by a later training step.
-            with torch.inference_mode(False):
-                mask = torch.ones(length, length, dtype=torch.bool, device=device).triu(1)
-            self._mask = mask
-        return mask[:length, :length]
+    return torch.ones(length, length, dtype=torch.bool, device=device).triu(1)
 
 
 class MultiHeadAttention(nn.Module):
     """Causal self-attention: each position takes a weighted sum of the positions up to itself."""
 
-    def __init__(self, config: GPTConfig, causal_mask: CausalMask) -> None:
+    def __init__(self, config: GPTConfig) -> None:
         super().__init__()
         D = config.emb_dim
         self.n_heads = config.n_heads
         self.head_dim = config.head_dim
         self.fused = config.attention == "sdpa"
-        self.causal_mask = causal_mask
         self.W_query = nn.Linear(D, D, bias=config.qkv_bias)
         self.W_key = nn.Linear(D, D, bias=config.qkv_bias)
         self.W_value = nn.Linear(D, D, bias=config.qkv_bias)
@@ -114,7 +102,7 @@ class MultiHeadAttention(nn.Module):
     def _eager(self, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
         T = queries.shape[2]
         scores = queries @ keys.transpose(2, 3) / self.head_dim**0.5  # (B, H, T, T)
-        scores = scores.masked_fill(self.causal_mask(T, scores.device), -torch.inf)
+        scores = scores.masked_fill(causal_mask(T, scores.device), -torch.inf)
         weights = self.dropout(torch.softmax(scores, dim=-1))
         result: Tensor = weights @ values  # (B, H, T, D/H)
         return result
@@ -130,10 +118,10 @@ class MultiHeadAttention(nn.Module):
 class TransformerBlock(nn.Module):
     """Attention, then feed-forward, each on a normalised copy and added back."""
 
-    def __init__(self, config: GPTConfig, causal_mask: CausalMask) -> None:
+    def __init__(self, config: GPTConfig) -> None:
         super().__init__()
         # The order of these lines is the order of the random numbers.
-        self.att = MultiHeadAttention(config, causal_mask)
+        self.att = MultiHeadAttention(config)
         self.ff = FeedForward(config)
         self.norm1 = LayerNorm(config.emb_dim)
         self.norm2 = LayerNorm(config.emb_dim)
@@ -159,13 +147,10 @@ class GPTModel(nn.Module):
         if not isinstance(config, GPTConfig):
             config = GPTConfig.from_mapping(config)
         self.config = config
-        causal_mask = CausalMask()
         self.tok_emb = nn.Embedding(config.vocab_size, config.emb_dim)
         self.pos_emb = nn.Embedding(config.context_length, config.emb_dim)
         self.drop_emb = nn.Dropout(config.drop_rate)
-        self.trf_blocks = nn.Sequential(
-            *(TransformerBlock(config, causal_mask) for _ in range(config.n_layers))
-        )
+        self.trf_blocks = nn.Sequential(*(TransformerBlock(config) for _ in range(config.n_layers)))
         self.final_norm = LayerNorm(config.emb_dim)
         self.out_head = nn.Linear(config.emb_dim, config.vocab_size, bias=False)
 

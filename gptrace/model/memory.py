@@ -9,16 +9,15 @@ from gptrace.errors import MemoryNeededError
 _HINT = "pick a smaller model or fewer tokens, or use --device meta for shapes alone"
 
 
-def check_memory(needed: int, what: str, *, beyond: int = 0) -> None:
-    """Raise MemoryNeededError when `needed` bytes for `what` are more than what is free beyond `beyond`.
+def check_memory(needed: int, what: str) -> None:
+    """Raise MemoryNeededError when `needed` bytes for `what` are more than what is free.
 
     Asking first matters: Linux hands out memory that it does not have, and kills the process later.
     """
     free = available_bytes()
-    if free is not None and needed > free - beyond:
+    if free is not None and needed > free:
         raise MemoryNeededError(
-            f"{what} needs {readable_bytes(needed)}, and {readable_bytes(max(0, free - beyond))} is free",
-            _HINT,
+            f"{what} needs {readable_bytes(needed)}, and {readable_bytes(max(0, free))} is free", _HINT
         )
 
 

@@ -18,19 +18,18 @@ def candidates(logits: torch.Tensor, k: int, temperature: float = 1.0) -> tuple[
     [('!', 0.6652), ('"', 0.2447)]
     """
     logits = logits.detach().cpu().double()  # (V,)
-    log_probabilities = torch.log_softmax(logits / temperature, dim=-1)
-    ids = logits.topk(k).indices.tolist()
-    rows = sorted(
-        ((float(logits[token_id]), token_id) for token_id in ids), key=lambda row: (-row[0], row[1])
-    )
+    # Less the largest first: a tiny temperature must not make infinities of both.
+    log_probabilities = torch.log_softmax((logits - logits.max()) / temperature, dim=-1)
+    # A stable sort, where topk would pick any of equal logits.
+    ids = logits.sort(descending=True, stable=True).indices[:k].tolist()
     return tuple(
         Candidate(
             rank=rank,
             token=encoding.token(token_id),
-            logit=logit,
+            logit=float(logits[token_id]),
             probability=math.exp(log_probability),
             log_probability=log_probability,
         )
-        for rank, (logit, token_id) in enumerate(rows, start=1)
+        for rank, token_id in enumerate(ids, start=1)
         for log_probability in [float(log_probabilities[token_id])]
     )

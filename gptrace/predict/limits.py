@@ -9,12 +9,16 @@ from gptrace.errors import OptionError
 
 def check_k(k: int, vocab_size: int) -> None:
     """Raise OptionError unless 1 ≤ k ≤ vocab_size."""
+    if isinstance(k, bool) or not isinstance(k, int):
+        raise OptionError(f"k is {k!r}", "k must be a whole number")
     if not 1 <= k <= vocab_size:
         raise OptionError(f"k is {k}", f"k must be from 1 to {vocab_size}, the size of the vocabulary")
 
 
 def check_temperature(temperature: float) -> None:
     """Raise OptionError unless the temperature is a positive, finite number."""
+    if isinstance(temperature, bool) or not isinstance(temperature, int | float):
+        raise OptionError(f"temperature is {temperature!r}", "it must be a number above 0")
     if not (math.isfinite(temperature) and temperature > 0):
         raise OptionError(
             f"temperature is {temperature}",

@@ -42,6 +42,7 @@ def run_traced(loaded: LoadedModel, prompts: Sequence[Prompt], *, k: int, temper
         model=replace(trace.model, name=loaded.name, weights=loaded.weights),
         inputs=tuple(prompts),
         predictions=tuple(predictions),
+        temperature=temperature,
     )
 
 

@@ -49,7 +49,11 @@ def _of_trace(trace: Trace, view: View) -> Document:
 
 def _of_topk(topk: TopK, view: View) -> Document:
     return Document(
-        facts=header.model_facts(topk.model) + header.fitting_facts([one.prompt for one in topk.results]),
+        facts=[
+            *header.model_facts(topk.model),
+            *header.fitting_facts([one.prompt for one in topk.results]),
+            *header.temperature_facts(topk.temperature),
+        ],
         sheets=[sheets.candidates_sheet(one.prompt, one.candidates) for one in topk.results],
         flat=sheets.flat_candidates(topk),
     )

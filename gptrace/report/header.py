@@ -43,6 +43,7 @@ def trace_facts(trace: Trace) -> Facts:
     pairs = model_facts(trace.model)
     if trace.inputs:
         pairs += prompt_facts(trace.inputs)
+    pairs += temperature_facts(trace.temperature)
     if trace.dims:
         pairs.append(("axes", Text(" · ".join(f"{name} {size}" for name, size in trace.dims.items()))))
     return pairs
@@ -74,6 +75,13 @@ def weights_line(weights: dict[str, object]) -> str:
     if weights["source"] == "none":
         return "none: device meta has shapes, but no numbers and so no next tokens"
     return "those of the model that was passed in"
+
+
+def temperature_facts(temperature: float) -> Facts:
+    """Say the temperature where it changes the probabilities."""
+    if temperature == 1:
+        return []
+    return [("softmax", Text(f"of the logits divided by the temperature {temperature:g}"))]
 
 
 def prompt_facts(prompts: Sequence[Prompt]) -> Facts:

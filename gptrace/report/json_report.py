@@ -25,7 +25,15 @@ from gptrace.record import (
 
 
 def to_dict(record: Printable) -> dict[str, Any]:
-    """Return a record as plain dicts and lists, with its schema's name first."""
+    """Return a record as plain dicts and lists of its own, with its schema's name first.
+
+    NaN and Infinity, which JSON does not know, are None.
+    """
+    described: dict[str, Any] = _finite(_described(record))
+    return described
+
+
+def _described(record: Printable) -> dict[str, Any]:
     if isinstance(record, Trace):
         return _trace(record)
     if isinstance(record, TopK):
@@ -63,6 +71,7 @@ def _trace(trace: Trace) -> dict[str, Any]:
         "flow": [{"at": step.at, "shape": list(step.shape), "dims": list(step.dims)} for step in trace.flow],
         "calls": [_call(call) for call in trace.calls],
         "uncalled": list(trace.uncalled),
+        "temperature": trace.temperature,
         "predictions": [
             {
                 "input": prediction.input,

@@ -34,7 +34,9 @@ class Row:
 class CallTree:
     """The calls of a trace by parent, and a number for the looks of each subtree: equal ones look alike."""
 
-    def __init__(self, calls: Sequence[ModuleCall]) -> None:
+    def __init__(self, calls: Sequence[ModuleCall], tied: Sequence[Sequence[str]] = ()) -> None:
+        # Modules that share a parameter do not fold: their sum would count it more than once.
+        self._sharing = {name.rpartition(".")[0] for names in tied for name in names}
         self.children: dict[int | None, list[ModuleCall]] = {}
         self.looks: dict[int, int] = {}
         self.descendants: dict[int, int] = {}
@@ -44,6 +46,7 @@ class CallTree:
         for call in reversed(calls):  # a parent stands before its children
             below = self.below(call)
             look = (
+                call.path if call.path in self._sharing else None,
                 call.type,
                 call.inputs,
                 call.outputs,
@@ -77,7 +80,7 @@ class CallTree:
 
 def rows_of(trace: Trace, *, full: bool = False, depth: int | None = None) -> list[Row]:
     """Return the rows of the table; `full` folds nothing, `depth` leaves out what lies deeper."""
-    tree = CallTree(trace.calls)
+    tree = CallTree(trace.calls, trace.model.parameters.tied)
     rows: list[Row] = []
 
     def add(

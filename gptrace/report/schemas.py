@@ -118,6 +118,7 @@ _TRACE = _whole(
         "flow": _array(_object({"at": _TEXT, "shape": _SHAPE, "dims": _DIMS})),
         "calls": _array(_CALL),
         "uncalled": _array(_TEXT),
+        "temperature": {"type": "number", "exclusiveMinimum": 0},
         "predictions": _array(
             _object({"input": _COUNT, "position": _COUNT, "candidates": _array(_CANDIDATE)})
         ),

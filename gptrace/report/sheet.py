@@ -16,6 +16,7 @@ from rich.text import Text
 from gptrace.report.safe_text import visible
 
 _GAP = 2
+_MOST_ROWS = 2000
 _LEGIBLE = 6  # characters that a folded column keeps on a line
 
 
@@ -58,8 +59,11 @@ def to_csv(sheet: Sheet) -> str:
     return out.getvalue()
 
 
-def to_table(sheet: Sheet, width: int | None = None) -> Table:
-    """Lay a sheet out for a terminal of `width` columns; what does not fit is left out or folded."""
+def to_table(sheet: Sheet, width: int | None = None) -> Table | Text:
+    """Lay a sheet out for a terminal of `width` columns; what does not fit is left out or folded.
+
+    A sheet of thousands of rows becomes plain text: rich would take seconds for each ten thousand.
+    """
     columns = [column for column, _ in sheet.for_people(sheet.columns)]
     rows = [[visible(column.show(value)) for column, value in sheet.for_people(row)] for row in sheet.rows]
     cells = [[str(column.title), *(row[i] for row in rows)] for i, column in enumerate(columns)]
@@ -68,6 +72,12 @@ def to_table(sheet: Sheet, width: int | None = None) -> Table:
     droppable = sorted((columns[i].keep or 0, i) for i in shown if columns[i].keep is not None)
     while width is not None and sum(widths[i] + _GAP for i in shown) - _GAP > width and droppable:
         shown.remove(droppable.pop(0)[1])
+    if len(rows) > _MOST_ROWS:
+        return _plain(
+            [[texts[i] for i in shown] for texts in [[c[0] for c in cells], *rows]],
+            [widths[i] for i in shown],
+            [columns[i].is_number for i in shown],
+        )
     table = Table(
         box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, _GAP - 1, 0, 0), header_style="bold"
     )
@@ -82,3 +92,15 @@ def to_table(sheet: Sheet, width: int | None = None) -> Table:
     for row in rows:
         table.add_row(*(Text(row[i]) for i in shown))
     return table
+
+
+def _plain(rows: list[list[str]], widths: list[int], numbers: list[bool]) -> Text:
+    lines = []
+    for row in rows:
+        parts = []
+        for text, width, number in zip(row, widths, numbers, strict=True):
+            gap = " " * (width - cell_len(text))
+            parts.append(gap + text if number else text + gap)
+        lines.append((" " * _GAP).join(parts))
+    rule = "─" * (sum(widths) + _GAP * (len(widths) - 1))
+    return Text("\n".join([lines[0], rule, *lines[1:]]), no_wrap=True, overflow="ignore")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from base64 import b64decode
 from collections.abc import Iterable
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
@@ -72,6 +72,7 @@ def encode(text: str, *, special: bool = True) -> list[int]:
     return encoding().encode_ordinary(text)
 
 
+@lru_cache(maxsize=1 << 16)
 def token(token_id: int) -> Token:
     """Return the token of an id; an id that the vocabulary does not hold has neither text nor bytes.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from gptrace.errors import TextError
@@ -63,6 +64,8 @@ def _has_data(stdin: int) -> bool:
 def _read_stdin(stdin: int) -> str:
     chunks, size = [], 0
     try:
+        # A parent may have left it non-blocking, where "nothing yet" would look like an error.
+        os.set_blocking(stdin, True)
         while chunk := os.read(stdin, 1 << 20):
             chunks.append(chunk)
             size += len(chunk)
@@ -98,6 +101,8 @@ def _split_lines(text: str) -> tuple[str, ...]:
 
 
 def _from_argument(argument: str) -> str:
+    with suppress(UnicodeError):  # in a locale other than UTF-8 Python has read the bytes in its own way
+        return _checked(os.fsencode(argument).decode("utf-8"), "the text")
     # Python smuggles argument bytes that are not UTF-8 in as U+DC80 to U+DCFF.
     for position, character in enumerate(argument):
         if 0xDC80 <= ord(character) <= 0xDCFF:

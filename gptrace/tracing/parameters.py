@@ -8,6 +8,7 @@ from functools import lru_cache
 from gptrace.model.quiet_torch import torch
 from gptrace.record import ParameterCount, ParameterTotals
 
+is_lazy = torch.nn.parameter.is_lazy
 Module = torch.nn.Module
 Parameter = torch.nn.Parameter
 Named = tuple[str, Parameter]
@@ -28,7 +29,7 @@ def count_by_module(named: Sequence[Named]) -> dict[str, ParameterCount]:
     own: dict[str, dict[Parameter, int]] = {}
     total: dict[str, dict[Parameter, int]] = {}
     for name, parameter in named:
-        count = parameter.numel()
+        count = _count(parameter)
         owner = name.rpartition(".")[0]
         own.setdefault(owner, {})[parameter] = count
         for path in ancestors(owner):
@@ -58,7 +59,7 @@ def count_all(named: Sequence[Named], head: str = "out_head") -> ParameterTotals
     names: dict[Parameter, list[str]] = {}
     for name, parameter in named:
         names.setdefault(parameter, []).append(name)
-    counts = {parameter: parameter.numel() for parameter in names}
+    counts = {parameter: _count(parameter) for parameter in names}
     unique = sum(counts.values())
     head_own = sum(
         counts[parameter]
@@ -69,12 +70,16 @@ def count_all(named: Sequence[Named], head: str = "out_head") -> ParameterTotals
         total=sum(counts[parameter] * len(its_names) for parameter, its_names in names.items()),
         unique=unique,
         trainable=sum(count for parameter, count in counts.items() if parameter.requires_grad),
-        bytes=sum(count * parameter.element_size() for parameter, count in counts.items()),
+        bytes=sum(count * parameter.element_size() for parameter, count in counts.items() if count),
         tied=tuple(tuple(its_names) for its_names in names.values() if len(its_names) > 1),
         without_out_head=unique - head_own if head_own else None,
     )
 
 
+def _count(parameter: Parameter) -> int:
+    return 0 if is_lazy(parameter) else parameter.numel()  # a lazy one has no size yet
+
+
 def buffer_bytes(module: Module) -> int:
     """Return the bytes of all buffers, saved in the state dict or not."""
-    return sum(buffer.numel() * buffer.element_size() for buffer in module.buffers())
+    return sum(buffer.numel() * buffer.element_size() for buffer in module.buffers() if not is_lazy(buffer))

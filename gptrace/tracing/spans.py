@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from threading import Lock, get_ident
 from time import perf_counter
 from types import TracebackType
+from typing import Any
 
 from gptrace.model.quiet_torch import torch
 from gptrace.tracing.tensors import ArgumentNames, Seen, argument_names, see, see_arguments
@@ -44,31 +46,31 @@ class Span:
 class SpanRecorder:
     """Records every call inside `module`, itself included, while it is entered.
 
-    Usable once. The hooks go when the block ends, whatever ended it.
+    Usable once. The hooks go when the block ends, whatever ended it. Threads may share the module: each has
+    its own open calls.
     """
 
     def __init__(self, module: Module) -> None:
         self.module = module
         self.spans: list[Span] = []
-        self._open: list[int] = []
+        # Every name of every module: one that two parents share has two.
+        self.paths: list[tuple[str, Module]] = list(module.named_modules(remove_duplicate=False))
         self._modules: dict[Module, tuple[str, ArgumentNames]] = {}
+        self._open_in_threads: dict[int, list[int]] = {}
+        self._lock = Lock()
         self._handles: list[torch.utils.hooks.RemovableHandle] = []
 
-    @property
-    def paths(self) -> list[str]:
-        """The paths of all modules, called or not."""
-        return [path for path, _ in self._modules.values()]
-
     def __enter__(self) -> SpanRecorder:
+        opened, closed = _Hook(self._opened), _Hook(self._closed)
         try:
             for path, module in self.module.named_modules():
-                self._modules[module] = (path, argument_names(type(module).forward))
+                self._modules[module] = (path, argument_names(type(module)))
                 # First in, last out: a span is the call as its caller sees it, with the work of the
                 # module's own hooks inside.
-                before = module.register_forward_pre_hook(self._opened, prepend=True, with_kwargs=True)
+                before = module.register_forward_pre_hook(opened, prepend=True, with_kwargs=True)
                 self._handles.append(before)
                 # Without always_call the hook would stay silent when forward raises.
-                after = module.register_forward_hook(self._closed, with_kwargs=True, always_call=True)
+                after = module.register_forward_hook(closed, with_kwargs=True, always_call=True)
                 self._handles.append(after)
         except BaseException:
             self._remove_hooks()
@@ -84,31 +86,38 @@ class SpanRecorder:
         self._remove_hooks()
         # always_call leaves out KeyboardInterrupt and its like: what is still open was cut off.
         now = perf_counter()
-        while self._open:
-            self.spans[self._open.pop()].close(now, failed=True)
+        for opened in self._open_in_threads.values():
+            while opened:
+                self.spans[opened.pop()].close(now, failed=True)
 
     def _remove_hooks(self) -> None:
         while self._handles:
             self._handles.pop().remove()
 
     def _opened(self, module: Module, args: tuple[object, ...], kwargs: Mapping[str, object]) -> None:
-        path, names = self._modules[module]
-        parent = self._open[-1] if self._open else None
+        known = self._modules.get(module)
+        if known is None:
+            return  # a copy, which shares the hooks of its original: DataParallel makes such replicas
+        path, names = known
+        opened = self._open_in_threads.setdefault(get_ident(), [])
         inputs = see_arguments(names, args, kwargs)
-        self._open.append(len(self.spans))
-        self.spans.append(Span(module, path, parent, len(self._open) - 1, inputs))
+        with self._lock:
+            index = len(self.spans)
+            self.spans.append(Span(module, path, opened[-1] if opened else None, len(opened), inputs))
+        opened.append(index)
 
     def _closed(
         self, module: Module, args: tuple[object, ...], kwargs: Mapping[str, object], output: object
     ) -> None:
         now = perf_counter()
-        if not self._open or (
-            self.spans[self._open[-1]].module is not module
-            and all(self.spans[index].module is not module for index in self._open)
+        opened = self._open_in_threads.get(get_ident(), [])
+        if not opened or (
+            self.spans[opened[-1]].module is not module
+            and all(self.spans[index].module is not module for index in opened)
         ):
-            return  # entered before the hooks were there
+            return  # a copy, or entered before the hooks were there
         while True:
-            span = self.spans[self._open.pop()]
+            span = self.spans[opened.pop()]
             raised = sys.exc_info()[1]
             failed = raised is not None and raised is not span.raised_before
             if span.module is module:
@@ -117,3 +126,28 @@ class SpanRecorder:
                 span.close(now, failed=failed)
                 return
             span.close(now, failed=True)  # opened inside this call, and cut off without a word
+
+
+class _Hook:
+    """A hook that stays behind when its module is copied or saved: the copy gets one that does nothing."""
+
+    __slots__ = ("_work",)
+
+    def __init__(self, work: Callable[..., None]) -> None:
+        self._work = work
+
+    def __call__(self, *arguments: Any) -> None:
+        self._work(*arguments)
+
+    def __deepcopy__(self, memo: object) -> Callable[..., None]:
+        return _nothing
+
+    def __reduce__(self) -> tuple[Callable[[], Callable[..., None]], tuple[()]]:
+        return _no_hook, ()
+
+
+def _nothing(*arguments: object) -> None: ...
+
+
+def _no_hook() -> Callable[..., None]:
+    return _nothing

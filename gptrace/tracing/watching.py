@@ -35,7 +35,8 @@ def watch(module: Module) -> Iterator[Trace]:
     """
     if not isinstance(module, Module):
         raise TypeError(f"gptrace.watch takes a torch.nn.Module, not {type(module).__name__}")
-    trace = Trace.__new__(Trace)  # empty: reports and users read it only once it is filled
+    # The caller holds the record before there is anything to record: it is made empty, and filled once.
+    trace = Trace.__new__(Trace)
     recorder = SpanRecorder(module)
     error: BaseException | None = None
     try:
@@ -45,7 +46,7 @@ def watch(module: Module) -> Iterator[Trace]:
         error = raised
         raise
     finally:
-        vars(trace).update(vars(_trace_of(recorder, error)))
+        vars(trace).update(vars(_described(recorder, error)))
 
 
 def versions() -> dict[str, str]:
@@ -74,12 +75,21 @@ def dtype_name(dtype: torch.dtype) -> str:
     return str(dtype).removeprefix("torch.")
 
 
-def _trace_of(recorder: SpanRecorder, error: BaseException | None) -> Trace:
-    spans = recorder.spans
-    calls, dims = _calls_of(recorder)
-    called = {span.path for span in spans}
+def _described(recorder: SpanRecorder, error: BaseException | None) -> Trace:
+    """Return the trace; where the block failed, failing to describe it must not hide that error."""
+    try:
+        return _trace_of(recorder, error, named=True)
+    except Exception:
+        if error is None:
+            raise
+        return _trace_of(recorder, error, named=False)
+
+
+def _trace_of(recorder: SpanRecorder, error: BaseException | None, *, named: bool) -> Trace:
+    calls, dims = _calls_of(recorder, named=named)
+    called = {span.module for span in recorder.spans}
     # A ModuleList is never called itself: it counts as used when anything in it was.
-    used = {path for called_path in called for path in ancestors(called_path)}
+    used = {around for path, module in recorder.paths if module in called for around in ancestors(path)}
     return Trace(
         versions=versions(),
         model=model_info(recorder.module),
@@ -87,7 +97,7 @@ def _trace_of(recorder: SpanRecorder, error: BaseException | None) -> Trace:
         inputs=(),
         flow=_flow_of(calls),
         calls=calls,
-        uncalled=tuple(path for path in recorder.paths if path not in used),
+        uncalled=tuple(path for path, _ in recorder.paths if path not in used),
         predictions=(),
         totals=Totals(
             calls=len(calls),
@@ -98,23 +108,24 @@ def _trace_of(recorder: SpanRecorder, error: BaseException | None) -> Trace:
     )
 
 
-def _calls_of(recorder: SpanRecorder) -> tuple[tuple[ModuleCall, ...], dict[str, int]]:
+def _calls_of(recorder: SpanRecorder, *, named: bool) -> tuple[tuple[ModuleCall, ...], dict[str, int]]:
     """Turn spans into records, with axis names where a forward pass of our own model gives them."""
     spans = recorder.spans
     parameters = count_by_module(named_parameters(recorder.module))
     calls_of_path = Counter(span.path for span in spans)
-    specs = _Specs(None)
-    first_sizes: dict[str, int] = {}
+    roots: list[int] = []  # of each span, the index of the outermost call around it
+    passes: dict[int, list[Span]] = {}
+    for index, span in enumerate(spans):
+        roots.append(index if span.parent is None else roots[span.parent])
+        passes.setdefault(roots[index], []).append(span)
+    specs = {root: _Specs(_names_for(those) if named else None) for root, those in passes.items()}
     # Number of the call within the forward pass that it belongs to: what the twin's single pass counts.
-    calls_in_pass: Counter[str] = Counter()
+    calls_in_pass: Counter[tuple[int, str]] = Counter()
     calls = []
     for index, (span, call) in enumerate(numbered(spans)):
-        if span.parent is None:
-            specs = _Specs(_names_for(recorder.module, span))
-            first_sizes = first_sizes or specs.sizes
-            calls_in_pass.clear()
-        calls_in_pass[span.path] += 1
-        number = calls_in_pass[span.path]
+        calls_in_pass[roots[index], span.path] += 1
+        number = calls_in_pass[roots[index], span.path]
+        of_pass = specs[roots[index]]
         calls.append(
             ModuleCall(
                 index=index,
@@ -124,14 +135,14 @@ def _calls_of(recorder: SpanRecorder) -> tuple[tuple[ModuleCall, ...], dict[str,
                 type=type(span.module).__name__,
                 call=call,
                 calls=calls_of_path[span.path],
-                inputs=specs.of(span.path, number, span.inputs),
-                outputs=specs.of(span.path, number, span.outputs),
+                inputs=of_pass.of(span.path, number, span.inputs),
+                outputs=of_pass.of(span.path, number, span.outputs),
                 parameters=parameters.get(span.path, ParameterCount(0, 0)),
                 seconds=span.seconds,
                 failed=span.failed,
             )
         )
-    return tuple(calls), first_sizes
+    return tuple(calls), next((one.sizes for one in specs.values() if one.sizes), {})
 
 
 class _Specs:
@@ -155,12 +166,14 @@ class _Specs:
         return spec
 
 
-def _names_for(module: Module, root: Span) -> DimensionNames | None:
-    """Return the axis names for one forward pass that starts at `root`, where there is a twin to run."""
-    if not (isinstance(module, GPTModel) and root.module is module and root.inputs):
+def _names_for(spans: list[Span]) -> DimensionNames | None:
+    """Return the axis names of one forward pass, where there is a twin that makes the same calls."""
+    root = spans[0]
+    # A subclass may do anything; the twin speaks for GPTModel alone.
+    if type(root.module) is not GPTModel or root.path or not root.inputs or len(root.inputs[0].shape) != 2:
         return None
-    shape = root.inputs[0].shape
-    return DimensionNames(module.config, *shape) if len(shape) == 2 else None
+    names = DimensionNames(root.module.config, *root.inputs[0].shape)
+    return names if names.fits(spans) else None
 
 
 def _flow_of(calls: tuple[ModuleCall, ...]) -> tuple[FlowStep, ...]:
