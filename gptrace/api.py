@@ -8,17 +8,19 @@ from __future__ import annotations
 import operator
 import platform
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 import gptrace
 from gptrace.errors import InputError
-from gptrace.model.choice import DEFAULT_MODEL, DEFAULT_SEED, ModelChoice, choose
+from gptrace.model.choice import DEFAULT_SEED, RANDOM, ModelChoice, choose
 from gptrace.model.config import PRESETS, GPTConfig
 from gptrace.predict.limits import check_k, check_temperature
 from gptrace.record import Preset, Presets, Prompt, Tokens, TopK, Trace
 from gptrace.text import encoding, prompts
 
 if TYPE_CHECKING:
+    from gptrace.model.build import LoadedModel
     from gptrace.model.gpt import GPTModel
 
 DEFAULT_K = 5
@@ -34,6 +36,7 @@ class Options(TypedDict, total=False):
     special    read "<|endoftext|>" in the text as the special token (default True)
     truncate   keep the last context_length tokens of a prompt that is too long (default False)
     config     configuration keys that replace the preset's, or a whole GPTConfig
+    weights    "random" (default), or the path of a weight file or folder
     seed       of the random weights (default 123)
     device     cpu (default), cuda, cuda:N, mps, meta (shapes alone) or auto
     dtype      float32 (default), float64, bfloat16 or float16
@@ -43,6 +46,7 @@ class Options(TypedDict, total=False):
     special: bool
     truncate: bool
     config: Mapping[str, Any] | GPTConfig
+    weights: str | Path
     seed: int
     device: str
     dtype: str
@@ -51,16 +55,16 @@ class Options(TypedDict, total=False):
 def trace(
     text: Text | None = None,
     *,
-    model: str | GPTModel = DEFAULT_MODEL,
+    model: str | GPTModel | None = None,
     k: int | None = None,
     temperature: float = 1.0,
     **options: Unpack[Options],
 ) -> Trace:
     """Run `text` (one prompt or several) through a model and record every call of every submodule.
 
-    `model` is a preset's name, built with random weights, or a GPTModel of your own, which is left as it
-    was; `k` is 5 unless it is given; `options` are those of `Options`. Raises an InputError for what cannot
-    be run.
+    `model` is a preset's name ("gpt2-small" unless `weights` decide), or a GPTModel of your own, which is
+    left as it was; `k` is 5 unless it is given; `options` are those of `Options`. Raises an InputError for
+    what cannot be run.
 
     >>> trace("Hello, I am", model="tiny").calls[1].outputs[0].shape  # tok_emb
     (1, 4, 48)
@@ -72,7 +76,7 @@ def trace(
 def topk(
     text: Text | None = None,
     *,
-    model: str | GPTModel = DEFAULT_MODEL,
+    model: str | GPTModel | None = None,
     k: int | None = None,
     temperature: float = 1.0,
     **options: Unpack[Options],
@@ -129,10 +133,10 @@ def trace_prompts(
     truncate: bool,
 ) -> Trace:
     """Trace prompts that are tokens already; what `gptrace run` calls."""
-    fitted, k = _checked(given, model, k=k, temperature=temperature, truncate=truncate)
-    from gptrace.predict.run import load, run_traced
+    loaded, fitted, k = _ready(given, model, k=k, temperature=temperature, truncate=truncate)
+    from gptrace.predict.run import run_traced
 
-    return run_traced(load(model), fitted, k=k, temperature=temperature)
+    return run_traced(loaded, fitted, k=k, temperature=temperature)
 
 
 def topk_prompts(
@@ -144,31 +148,64 @@ def topk_prompts(
     truncate: bool,
 ) -> TopK:
     """Predict what follows prompts that are tokens already; what `gptrace topk` calls."""
-    fitted, k = _checked(given, model, k=k, temperature=temperature, truncate=truncate)
     if isinstance(model, ModelChoice) and model.device == "meta":
         raise InputError(
             "device meta has shapes, but no numbers to predict with", "use gptrace run --device meta"
         )
-    from gptrace.predict.run import load, run_topk
+    loaded, fitted, k = _ready(given, model, k=k, temperature=temperature, truncate=truncate)
+    from gptrace.predict.run import run_topk
 
-    return run_topk(load(model), fitted, k=k, temperature=temperature)
+    return run_topk(loaded, fitted, k=k, temperature=temperature)
+
+
+def _ready(
+    given: Sequence[Prompt],
+    model: ModelChoice | GPTModel,
+    *,
+    k: int | None,
+    temperature: float,
+    truncate: bool,
+) -> tuple[LoadedModel, tuple[Prompt, ...], int]:
+    """Check everything and load the model: in this order where its sizes are known before.
+
+    Returns the prompts as they fit the model, and k, which is 5 where there are that many tokens.
+    """
+    check_temperature(temperature)
+
+    def checked(config: GPTConfig, predicted: int) -> tuple[tuple[Prompt, ...], int]:
+        wanted = min(DEFAULT_K, predicted) if k is None else k
+        check_k(wanted, predicted)
+        fitted = prompts.fit(
+            given, vocab_size=config.vocab_size, context_length=config.context_length, truncate=truncate
+        )
+        return fitted, wanted
+
+    known = model.config
+    ready = checked(known, known.vocab_size) if known is not None else None
+    from gptrace.model.build import load
+
+    loaded = load(model)
+    fitted, wanted = ready or checked(loaded.config, loaded.predicted)
+    return loaded, fitted, wanted
 
 
 def _prepare(
     text: Text | None,
-    model: str | GPTModel,
+    model: str | GPTModel | None,
     *,
     ids: Ids | None = None,
     special: bool = True,
     truncate: bool = False,
     config: Mapping[str, Any] | GPTConfig | None = None,
+    weights: str | Path = RANDOM,
     seed: int = DEFAULT_SEED,
     device: str = "cpu",
     dtype: str = "float32",
 ) -> tuple[tuple[Prompt, ...], ModelChoice | GPTModel, bool]:
     given = _make_prompts(text, ids, special=special)
-    if isinstance(model, str):
-        return given, choose(model, config=config, seed=seed, device=device, dtype=dtype), truncate
+    if model is None or isinstance(model, str):
+        chosen = choose(model, weights=weights, config=config, seed=seed, device=device, dtype=dtype)
+        return given, chosen, truncate
     from gptrace.model.gpt import GPTModel
 
     if not isinstance(model, GPTModel):
@@ -176,9 +213,9 @@ def _prepare(
             f"model is a {type(model).__name__}, neither a preset's name nor a GPTModel",
             "`with gptrace.watch(module) as trace:` traces any module",
         )
-    if config is not None or (seed, device, dtype) != (DEFAULT_SEED, "cpu", "float32"):
+    if config is not None or (weights, seed, device, dtype) != (RANDOM, DEFAULT_SEED, "cpu", "float32"):
         raise InputError(
-            "config, seed, device and dtype are for building a model, and this one is built already",
+            "weights, config, seed, device and dtype are for building a model, and this one is built already",
             "drop them, or name a preset",
         )
     return given, model, truncate
@@ -222,23 +259,3 @@ def _id(value: object) -> int:
     if isinstance(value, bool) or not hasattr(value, "__index__"):
         raise InputError(f"{value!r} is not a token id", "token ids are whole numbers")
     return operator.index(value)
-
-
-def _checked(
-    given: Sequence[Prompt],
-    model: ModelChoice | GPTModel,
-    *,
-    k: int | None,
-    temperature: float,
-    truncate: bool,
-) -> tuple[tuple[Prompt, ...], int]:
-    """Return the prompts as they fit the model, and k, which is 5 where there are that many tokens."""
-    config = model.config
-    if k is None:
-        k = min(DEFAULT_K, config.vocab_size)
-    check_k(k, config.vocab_size)
-    check_temperature(temperature)
-    fitted = prompts.fit(
-        given, vocab_size=config.vocab_size, context_length=config.context_length, truncate=truncate
-    )
-    return fitted, k

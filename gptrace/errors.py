@@ -4,6 +4,7 @@
     ├── InputError                       exit 2: wrong usage or bad input
     │   ├── TextError                    the prompt: empty, not UTF-8, too long, ids out of range
     │   ├── ConfigError                  the model's configuration
+    │   ├── WeightsError                 the weights: not there, damaged, or of another model
     │   ├── OptionError                  an option's value: k, temperature, format, dtype, output
     │   └── DeviceError                  the device is unknown or not there
     └── RunError                         exit 1: it ran and failed
@@ -52,6 +53,10 @@ class TextError(InputError):
 
 class ConfigError(InputError):
     """The model's configuration is impossible or unknown."""
+
+
+class WeightsError(InputError):
+    """The weights are not there, cannot be read, or are of another model."""
 
 
 class OptionError(InputError):

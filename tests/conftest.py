@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from gptrace.cli import main
-from gptrace.model.build import build
+from gptrace.model.build import load
 from gptrace.model.choice import choose
 from gptrace.model.gpt import GPTModel
 from gptrace.record import Trace
@@ -25,12 +25,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.fixture(scope="session")
 def gpt2_small() -> GPTModel:
     """The 124M model with the weights of seed 123."""
-    return build(choose("gpt2-small")).module
+    return load(choose("gpt2-small")).module
 
 
 @pytest.fixture
 def tiny() -> GPTModel:
-    return build(choose("tiny")).module
+    return load(choose("tiny")).module
 
 
 def still(trace: Trace) -> Trace:

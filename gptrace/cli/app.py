@@ -16,7 +16,7 @@ import gptrace
 from gptrace import api
 from gptrace.cli import options, streams
 from gptrace.errors import EXIT_DONE, InputError, OptionError
-from gptrace.model.choice import DEFAULT_MODEL, DEFAULT_SEED, choose
+from gptrace.model.choice import DEFAULT_SEED, RANDOM, choose
 from gptrace.model.config import suggestion
 from gptrace.record import Printable, Prompt
 from gptrace.report import FORMATS, View, render
@@ -110,7 +110,8 @@ def run(
     ids: options.Ids = None,
     no_special: options.NoSpecial = False,
     truncate: options.Truncate = False,
-    model: options.Model = DEFAULT_MODEL,
+    model: options.Model = None,
+    weights: options.Weights = RANDOM,
     seed: options.Seed = DEFAULT_SEED,
     config: options.Config = None,
     settings: options.Set = None,
@@ -126,7 +127,9 @@ def run(
     width: options.Width = None,
 ) -> Reply:
     target = _Target.of(form, json, output, width)
-    chosen = choose(model, config=config, settings=settings or (), seed=seed, device=device, dtype=dtype)
+    chosen = choose(
+        model, weights=weights, config=config, settings=settings or (), seed=seed, device=device, dtype=dtype
+    )
     prompts = _read_prompts(text, lines, ids, no_special)
     trace = api.trace_prompts(prompts, chosen, k=k, temperature=temperature, truncate=truncate)
     return target.reply(trace, full=full, depth=depth)
@@ -139,7 +142,8 @@ def topk(
     ids: options.Ids = None,
     no_special: options.NoSpecial = False,
     truncate: options.Truncate = False,
-    model: options.Model = DEFAULT_MODEL,
+    model: options.Model = None,
+    weights: options.Weights = RANDOM,
     seed: options.Seed = DEFAULT_SEED,
     config: options.Config = None,
     settings: options.Set = None,
@@ -153,7 +157,9 @@ def topk(
     width: options.Width = None,
 ) -> Reply:
     target = _Target.of(form, json, output, width)
-    chosen = choose(model, config=config, settings=settings or (), seed=seed, device=device, dtype=dtype)
+    chosen = choose(
+        model, weights=weights, config=config, settings=settings or (), seed=seed, device=device, dtype=dtype
+    )
     prompts = _read_prompts(text, lines, ids, no_special)
     return target.reply(api.topk_prompts(prompts, chosen, k=k, temperature=temperature, truncate=truncate))
 

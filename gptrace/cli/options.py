@@ -69,10 +69,17 @@ Truncate = Annotated[
 ]
 
 Model = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--model", "-m", metavar="NAME", envvar="GPTRACE_MODEL", autocompletion=_complete_model,
-        help="A preset; `gptrace models` lists them.",
+        help="A preset; `gptrace models` lists them.  [default: gpt2-small, unless --weights decide]",
+    ),
+]  # fmt: skip
+Weights = Annotated[
+    str,
+    typer.Option(
+        "--weights", "-w", metavar="random|PATH", envvar="GPTRACE_WEIGHTS",
+        help="Random ones, or a file or folder: Hugging Face GPT-2, nanoGPT, minGPT or the course's own.",
     ),
 ]  # fmt: skip
 Seed = Annotated[

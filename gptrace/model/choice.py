@@ -3,38 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gptrace.errors import ConfigError, DeviceError, OptionError
-from gptrace.model.config import GPTConfig, parse_setting, preset, read_config_file, shown
+from gptrace.errors import ConfigError, DeviceError, OptionError, WeightsError
+from gptrace.model.config import GPTConfig, check_keys, parse_setting, preset, read_config_file, shown
 
 DEFAULT_MODEL = "gpt2-small"
 DEFAULT_SEED = 123
 DTYPES = {"float64": 8, "float32": 4, "bfloat16": 2, "float16": 2}  # bytes of one number
 DEVICES = ("cpu", "cuda", "mps", "meta", "auto")
+RANDOM = "random"
 
 
 @dataclass(frozen=True, slots=True)
 class ModelChoice:
-    """A model that can be built: name for people, sizes, seed of the random weights, where and in what."""
+    """A model that can be built: name for people, sizes, weights, where and in what it runs.
+
+    `config` is None where a weight file decides the sizes: then `preset` (when a model was named) and
+    `keys` (of --config and --set) are what it has to agree with.
+    """
 
     name: str
-    config: GPTConfig
+    config: GPTConfig | None
     seed: int = DEFAULT_SEED
     device: str = "cpu"
     dtype: str = "float32"
+    weights: Path | None = None
+    preset: GPTConfig | None = None
+    keys: dict[str, Any] = field(default_factory=dict)
 
     def parameter_bytes(self) -> int:
-        """Return the bytes that the parameters take at the peak of building: they are drawn in float32."""
-        drawn = self.config.parameter_count() * max(DTYPES["float32"], DTYPES[self.dtype])
-        return 0 if self.device == "meta" else drawn
+        """Return the bytes that random parameters take at the peak of building: they are drawn in float32."""
+        if self.config is None or self.device == "meta":
+            return 0
+        return self.config.parameter_count() * max(DTYPES["float32"], DTYPES[self.dtype])
 
 
 def choose(
-    model: str = DEFAULT_MODEL,
+    model: str | None = None,
     *,
+    weights: str | Path = RANDOM,
     config: str | Path | Mapping[str, Any] | GPTConfig | None = None,
     settings: Sequence[str] = (),
     seed: int = DEFAULT_SEED,
@@ -44,7 +54,7 @@ def choose(
     """Check everything that can be checked before torch is there.
 
     `config` (a file, a mapping or a GPTConfig) goes on top of the preset, `settings` ("KEY=VALUE") on top
-    of that.
+    of that. Weights that are not random decide every size that `model` does not name.
 
     >>> choose("tiny", settings=["n_layers=3"]).config.n_layers
     3
@@ -53,20 +63,32 @@ def choose(
         device = str(device)  # a torch.device
     if isinstance(seed, bool) or not isinstance(seed, int):
         raise OptionError(f"seed is {seed!r}", "pick a whole number")
-    name, sizes = preset(model)
-    own = sizes
-    if isinstance(config, GPTConfig):
-        sizes = config
-    elif config is not None:
-        if not isinstance(config, Mapping | str | Path):
-            raise ConfigError(f"config is a {type(config).__name__}", "give a file, a dict or a GPTConfig")
-        keys = config if isinstance(config, Mapping) else read_config_file(Path(config))
-        sizes = GPTConfig.from_mapping(keys, base=sizes)
-    sizes = GPTConfig.from_mapping(dict(map(parse_setting, settings)), base=sizes)
     if device.partition(":")[0] not in DEVICES:
         raise DeviceError(f"{device!r} is not a device", f"pick one of {', '.join(DEVICES)}, or cuda:N")
     if dtype not in DTYPES:
         raise OptionError(f"{dtype!r} is not a dtype", f"pick one of {', '.join(DTYPES)}")
     if not -(2**63) <= seed < 2**64:
         raise OptionError(f"seed {shown(seed)} does not fit into 64 bits", "pick a seed from 0 to 2**64 - 1")
-    return ModelChoice(name if sizes == own else f"{name}, changed", sizes, seed, device, dtype)
+    keys = _keys(config) | dict(map(parse_setting, settings))
+    if str(weights) == RANDOM:
+        name, sizes = preset(model or DEFAULT_MODEL)
+        changed = GPTConfig.from_mapping(keys, base=sizes)
+        return ModelChoice(name if changed == sizes else f"{name}, changed", changed, seed, device, dtype)
+    check_keys(keys)
+    path = Path(weights)
+    if not path.exists():
+        raise WeightsError(
+            f"--weights {path}: there is nothing", "give random, or the path of a weight file or folder"
+        )
+    name, named = preset(model) if model is not None else (path.name, None)
+    return ModelChoice(name, None, seed, device, dtype, weights=path, preset=named, keys=keys)
+
+
+def _keys(config: str | Path | Mapping[str, Any] | GPTConfig | None) -> dict[str, Any]:
+    if config is None:
+        return {}
+    if isinstance(config, GPTConfig):
+        return config.to_dict()
+    if not isinstance(config, Mapping | str | Path):
+        raise ConfigError(f"config is a {type(config).__name__}", "give a file, a dict or a GPTConfig")
+    return dict(config) if isinstance(config, Mapping) else read_config_file(Path(config))

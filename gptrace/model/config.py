@@ -14,6 +14,7 @@ from typing import Any
 from gptrace.errors import ConfigError
 
 ATTENTIONS = ("eager", "sdpa")
+ACTIVATIONS = ("gelu_tanh", "gelu", "relu")
 # Far above any model that was ever made, and low enough that no size overflows on the way.
 _LARGEST_SIZE = 2**31 - 1
 _MOST_LAYERS = 10_000
@@ -24,8 +25,12 @@ _CONFIG_FILE_LIMIT = 1 << 20
 class GPTConfig:
     """The sizes of a GPT, with the keys that course code uses; the defaults are GPT-2's 124M.
 
-    `attention` is "eager" (scores, mask, softmax, dropout, weighted sum, each visible to a trace) or
-    "sdpa" (PyTorch's fused scaled_dot_product_attention: faster, equal within float32 rounding).
+    `bias` is that of out_proj and the feed-forward layers, and the shift of the norms; `qkv_bias` that of
+    the three projections. `tie_head` makes out_head share tok_emb's weight. `ff_dim` is the width inside
+    the feed-forward layers, 4·emb_dim unless it is given. `activation` is GELU in GPT-2's tanh
+    approximation, exact GELU, or ReLU. `attention` is "eager" (scores, mask, softmax, dropout, weighted
+    sum, each visible to a trace) or "sdpa" (PyTorch's fused scaled_dot_product_attention: faster, equal
+    within float32 rounding).
 
     >>> GPTConfig(emb_dim=48, n_heads=4).head_dim
     12
@@ -43,10 +48,17 @@ class GPTConfig:
     drop_rate: float = 0.1
     qkv_bias: bool = False
     attention: str = "eager"
+    bias: bool = True
+    norm_eps: float = 1e-5
+    activation: str = "gelu_tanh"
+    tie_head: bool = False
+    ff_dim: int | None = None
 
     def __post_init__(self) -> None:
-        for key in ("vocab_size", "context_length", "emb_dim", "n_heads", "n_layers"):
+        for key in ("vocab_size", "context_length", "emb_dim", "n_heads", "n_layers", "ff_dim"):
             size, most = getattr(self, key), _MOST_LAYERS if key == "n_layers" else _LARGEST_SIZE
+            if key == "ff_dim" and size is None:
+                continue
             if isinstance(size, bool) or not isinstance(size, int):
                 raise ConfigError(
                     f"{key} is {shown(size)}, not a whole number", f"give {key} as a whole number"
@@ -67,17 +79,30 @@ class GPTConfig:
             raise ConfigError(
                 f"drop_rate is {shown(self.drop_rate)}", "drop_rate must be at least 0 and below 1"
             )
-        if not isinstance(self.qkv_bias, bool):
-            raise ConfigError(f"qkv_bias is {shown(self.qkv_bias)}", "qkv_bias must be true or false")
-        if self.attention not in ATTENTIONS:
+        if isinstance(self.norm_eps, bool) or not isinstance(self.norm_eps, int | float):
+            raise ConfigError(f"norm_eps is {shown(self.norm_eps)}, not a number", "GPT-2's is 1e-5")
+        if not 0 <= self.norm_eps < 1:
             raise ConfigError(
-                f"attention is {shown(self.attention)}", f"attention must be one of {', '.join(ATTENTIONS)}"
+                f"norm_eps is {shown(self.norm_eps)}", "norm_eps must be at least 0 and below 1"
             )
+        for key in ("qkv_bias", "bias", "tie_head"):
+            if not isinstance(getattr(self, key), bool):
+                raise ConfigError(f"{key} is {shown(getattr(self, key))}", f"{key} must be true or false")
+        for key, known in (("attention", ATTENTIONS), ("activation", ACTIVATIONS)):
+            if getattr(self, key) not in known:
+                raise ConfigError(
+                    f"{key} is {shown(getattr(self, key))}", f"{key} must be one of {', '.join(known)}"
+                )
 
     @property
     def head_dim(self) -> int:
         """The width of one attention head: emb_dim / n_heads."""
         return self.emb_dim // self.n_heads
+
+    @property
+    def hidden_dim(self) -> int:
+        """The width inside the feed-forward layers."""
+        return self.ff_dim or 4 * self.emb_dim
 
     def dims(self) -> dict[str, int]:
         """Return the sizes that can be an axis of a tensor, by name."""
@@ -87,7 +112,7 @@ class GPTConfig:
             "n_heads": self.n_heads,
             "head_dim": self.head_dim,
             "context_length": self.context_length,
-        }
+        } | ({} if self.ff_dim is None else {"ff_dim": self.ff_dim})
 
     def to_dict(self) -> dict[str, Any]:
         """Return the plain dict that course code uses, plus `attention`."""
@@ -96,19 +121,20 @@ class GPTConfig:
     def parameter_count(self) -> int:
         """Count the parameters of `GPTModel(self)` without building it.
 
-        Token and position embeddings V·D + C·D; each block four D·D projections (the last with a bias),
-        the two feed-forward matrices D·4D and 4D·D with biases, and two norms of scale and shift; a final
-        norm; an output head V·D without bias.
+        Token and position embeddings V·D + C·D; each block four D·D projections, the two feed-forward
+        matrices D·F and F·D, and two norms; a final norm; an output head V·D unless it is tied. Biases
+        and shifts where there are any.
 
         >>> GPTConfig().parameter_count()
         163009536
         """
-        D = self.emb_dim
-        attention = 4 * D * D + D + (3 * D if self.qkv_bias else 0)
-        feed_forward = 8 * D * D + 5 * D
-        block = attention + feed_forward + 4 * D
+        D, F = self.emb_dim, self.hidden_dim
+        attention = 4 * D * D + (3 * D if self.qkv_bias else 0) + (D if self.bias else 0)
+        feed_forward = 2 * D * F + (F + D if self.bias else 0)
+        norm = 2 * D if self.bias else D
         embeddings = (self.vocab_size + self.context_length) * D
-        return embeddings + self.n_layers * block + 2 * D + self.vocab_size * D
+        head = 0 if self.tie_head else self.vocab_size * D
+        return embeddings + self.n_layers * (attention + feed_forward + 2 * norm) + norm + head
 
     @classmethod
     def from_mapping(cls, settings: Mapping[str, Any], base: GPTConfig | None = None) -> GPTConfig:
@@ -117,11 +143,16 @@ class GPTConfig:
         >>> GPTConfig.from_mapping({"emb_dim": 64, "n_heads": 4}).emb_dim
         64
         """
-        known = [field.name for field in fields(cls)]
-        for key in settings:
-            if key not in known:
-                raise ConfigError(f"{shown(key)} is not a configuration key", suggestion(str(key), known))
+        check_keys(settings)
         return replace(base or cls(), **settings)
+
+
+def check_keys(settings: Mapping[str, Any]) -> None:
+    """Raise ConfigError for a key that a configuration does not have."""
+    known = [field.name for field in fields(GPTConfig)]
+    for key in settings:
+        if key not in known:
+            raise ConfigError(f"{shown(key)} is not a configuration key", suggestion(str(key), known))
 
 
 # name: (aliases, configuration). Sizes as published for GPT-2 and GPT-3 (arXiv:2005.14165, table 2.1).

@@ -19,11 +19,11 @@ functional = torch.nn.functional
 class LayerNorm(nn.Module):
     """Normalise the last axis to mean 0 and variance 1, then scale and shift it."""
 
-    def __init__(self, emb_dim: int) -> None:
+    def __init__(self, config: GPTConfig) -> None:
         super().__init__()
-        self.eps = 1e-5
-        self.scale = nn.Parameter(torch.ones(emb_dim))
-        self.shift = nn.Parameter(torch.zeros(emb_dim))
+        self.eps = config.norm_eps
+        self.scale = nn.Parameter(torch.ones(config.emb_dim))
+        self.shift = nn.Parameter(torch.zeros(config.emb_dim)) if config.bias else None
 
     def forward(self, x: Tensor) -> Tensor:
         """Return `x` normalised, same shape."""
@@ -38,15 +38,21 @@ class GELU(nn.Module):
         return functional.gelu(x, approximate="tanh")
 
 
+def activation(name: str) -> nn.Module:
+    """Return the activation of that name."""
+    activations: dict[str, type[nn.Module]] = {"gelu_tanh": GELU, "gelu": nn.GELU, "relu": nn.ReLU}
+    return activations[name]()
+
+
 class FeedForward(nn.Module):
-    """Widen each position to 4·D, bend it, and bring it back to D."""
+    """Widen each position (to 4·D, unless the configuration says otherwise), bend it, and bring it back."""
 
     def __init__(self, config: GPTConfig) -> None:
         super().__init__()
         self.layers = nn.Sequential(
-            nn.Linear(config.emb_dim, 4 * config.emb_dim),
-            GELU(),
-            nn.Linear(4 * config.emb_dim, config.emb_dim),
+            nn.Linear(config.emb_dim, config.hidden_dim, bias=config.bias),
+            activation(config.activation),
+            nn.Linear(config.hidden_dim, config.emb_dim, bias=config.bias),
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -76,7 +82,7 @@ class MultiHeadAttention(nn.Module):
         self.W_query = nn.Linear(D, D, bias=config.qkv_bias)
         self.W_key = nn.Linear(D, D, bias=config.qkv_bias)
         self.W_value = nn.Linear(D, D, bias=config.qkv_bias)
-        self.out_proj = nn.Linear(D, D)
+        self.out_proj = nn.Linear(D, D, bias=config.bias)
         self.dropout = nn.Dropout(config.drop_rate)
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
@@ -123,8 +129,8 @@ class TransformerBlock(nn.Module):
         # The order of these lines is the order of the random numbers.
         self.att = MultiHeadAttention(config)
         self.ff = FeedForward(config)
-        self.norm1 = LayerNorm(config.emb_dim)
-        self.norm2 = LayerNorm(config.emb_dim)
+        self.norm1 = LayerNorm(config)
+        self.norm2 = LayerNorm(config)
         self.drop_shortcut = nn.Dropout(config.drop_rate)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -151,8 +157,10 @@ class GPTModel(nn.Module):
         self.pos_emb = nn.Embedding(config.context_length, config.emb_dim)
         self.drop_emb = nn.Dropout(config.drop_rate)
         self.trf_blocks = nn.Sequential(*(TransformerBlock(config) for _ in range(config.n_layers)))
-        self.final_norm = LayerNorm(config.emb_dim)
+        self.final_norm = LayerNorm(config)
         self.out_head = nn.Linear(config.emb_dim, config.vocab_size, bias=False)
+        if config.tie_head:
+            self.out_head.weight = self.tok_emb.weight
 
     def forward(self, in_idx: Tensor) -> Tensor:
         """Token ids (B, T) → logits (B, T, V)."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
 
-from gptrace.model.build import LoadedModel, build
-from gptrace.model.choice import ModelChoice
+from gptrace.model.build import LoadedModel
 from gptrace.model.config import GPTConfig
 from gptrace.model.gpt import GPTModel
 from gptrace.model.memory import as_memory_error, check_memory
@@ -19,13 +19,6 @@ from gptrace.tracing.state import undisturbed_evaluation
 from gptrace.tracing.watching import model_info, versions, watch
 
 
-def load(model: ModelChoice | GPTModel) -> LoadedModel:
-    """Build what was chosen; a model that is there already is taken as it is."""
-    if isinstance(model, ModelChoice):
-        return build(model)
-    return LoadedModel(model, type(model).__name__, {"source": "given"})
-
-
 def run_traced(loaded: LoadedModel, prompts: Sequence[Prompt], *, k: int, temperature: float) -> Trace:
     """Run the prompts as one batch under `watch`, and read what follows each prompt's last token."""
     model = loaded.module
@@ -33,13 +26,13 @@ def run_traced(loaded: LoadedModel, prompts: Sequence[Prompt], *, k: int, temper
     with _guarded(model, batch, positions=batch.shape[1]), watch(model) as trace:
         logits = model(batch)  # (B, T, V)
     predictions = (
-        Prediction(number, last, candidates(logits[number, last], k, temperature))
+        Prediction(number, last, candidates(logits[number, last, : loaded.predicted], k, temperature))
         for number, last in enumerate(_last_positions(prompts))
         if not logits.is_meta
     )
     return replace(
         trace,
-        model=replace(trace.model, name=loaded.name, weights=loaded.weights),
+        model=replace(trace.model, name=loaded.name, weights=_weights_said(loaded, logits)),
         inputs=tuple(prompts),
         predictions=tuple(predictions),
         temperature=temperature,
@@ -55,16 +48,24 @@ def run_topk(loaded: LoadedModel, prompts: Sequence[Prompt], *, k: int, temperat
         last = torch.tensor(_last_positions(prompts), device=batch.device)
         logits = model.out_head(hidden[torch.arange(len(prompts), device=batch.device), last])  # (B, V)
     results = (
-        TopKResult(number, prompt, candidates(logits[number], k, temperature))
+        TopKResult(number, prompt, candidates(logits[number, : loaded.predicted], k, temperature))
         for number, prompt in enumerate(prompts)
     )
     return TopK(
         versions=versions(),
-        model=model_info(model, loaded.name, loaded.weights),
+        model=model_info(model, loaded.name, _weights_said(loaded, logits)),
         k=k,
         temperature=temperature,
         results=tuple(results),
     )
+
+
+def _weights_said(loaded: LoadedModel, logits: torch.Tensor) -> dict[str, Any]:
+    """Return what a report says of the weights; where the logits are NaN, whether the weights are why."""
+    if logits.is_meta or not logits.isnan().any():
+        return loaded.weights
+    spoiled = [name for name, parameter in loaded.module.named_parameters() if parameter.isnan().any()]
+    return loaded.weights | {"nan": spoiled}
 
 
 def _batch(model: GPTModel, prompts: Sequence[Prompt]) -> torch.Tensor:

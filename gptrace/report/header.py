@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from rich.text import Text
 
@@ -65,16 +66,31 @@ def model_facts(model: ModelInfo) -> Facts:
     return pairs
 
 
-def weights_line(weights: dict[str, object]) -> str:
+def weights_line(weights: dict[str, Any]) -> str:
     """Say in one line where the weights come from and whether the predictions mean anything."""
-    if weights["source"] == "random":
-        return (
-            f"random, seed {weights['seed']}: the next tokens mean nothing yet; "
-            "for real ones, pass a GPTModel of yours to gptrace.trace()"
+    source = weights["source"]
+    if source == "random":
+        said = f"random, seed {weights['seed']}: the next tokens mean nothing yet; "
+        said += "--weights PATH takes real ones"
+    elif source == "none":
+        said = "none: device meta has shapes, but no numbers and so no next tokens"
+    elif source == "file":
+        said = f"{visible(weights['path'])}, {weights['layout']} layout, stored in {weights['dtype']}"
+    else:
+        said = "those of the model that was passed in"
+    if "padding_rows" in weights:
+        said += f"; {weights['padding_rows']} rows that pad the vocabulary are never predicted"
+    if "assumed" in weights:
+        pairs = ", ".join(f"{key} {value}" for key, value in weights["assumed"].items())
+        said += f"; assumed, since the file does not tell: {pairs}"
+    if weights.get("nan"):
+        names = weights["nan"]
+        said += (
+            f"; {visible(names[0])}"
+            + (f" and {len(names) - 1} more hold" if names[1:] else " holds")
+            + " NaN"
         )
-    if weights["source"] == "none":
-        return "none: device meta has shapes, but no numbers and so no next tokens"
-    return "those of the model that was passed in"
+    return said
 
 
 def temperature_facts(temperature: float) -> Facts:

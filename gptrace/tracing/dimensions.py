@@ -80,15 +80,16 @@ class DimensionNames:
 
 def _choose_twin(config: GPTConfig, real_sizes: Sizes) -> tuple[GPTConfig, int, int]:
     """Return a twin, its batch and its seq_len: primes, none of them the size that it has in the real run."""
-    for start in range(len(_PRIMES) - 5):
+    for start in range(len(_PRIMES) - 6):
         # emb_dim is the product of the first two, so the smallest go to the heads.
-        n_heads, head_dim, batch, seq_len, context_length, vocab_size = _PRIMES[start : start + 6]
+        n_heads, head_dim, batch, seq_len, context_length, vocab_size, ff_dim = _PRIMES[start : start + 7]
         twin = replace(
             config,
             vocab_size=vocab_size,
             context_length=context_length,
             emb_dim=n_heads * head_dim,
             n_heads=n_heads,
+            ff_dim=None if config.ff_dim is None else ff_dim,
         )
         sizes = {"batch": batch, "seq_len": seq_len, **twin.dims()}
         if all(real_sizes[name] != size for name, size in sizes.items()):

@@ -101,11 +101,11 @@ def forward_passes(table: Table) -> None:
     import torchlens
 
     import gptrace
-    from gptrace.model.build import build
+    from gptrace.model.build import load
     from gptrace.model.choice import choose
     from gptrace.model.quiet_torch import torch
 
-    model = build(choose("gpt2-small")).module
+    model = load(choose("gpt2-small")).module
     for tokens in (1, 64, 256):
         ids = torch.zeros(1, tokens, dtype=torch.int64)
 

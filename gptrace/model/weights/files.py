@@ -1,0 +1,182 @@
+"""PATH → named tensors and the settings beside them. Opens files, and knows nothing of models.
+
+safetensors and PyTorch's own format, single or in shards. A pickle never gets to run code.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import struct
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+from gptrace.errors import WeightsError
+from gptrace.model.quiet_torch import torch
+
+_HINT = "give a folder with model.safetensors or pytorch_model.bin, or a .safetensors, .bin, .pt or .pth file"
+_CONVERT = "convert it to safetensors where it was made: safetensors.torch.save_file(model.state_dict(), ...)"
+# A header larger than this is no header: 100 MB is safetensors' own limit.
+_HEADER_LIMIT = 100_000_000
+_FOLDER_NAMES = (
+    "model.safetensors",
+    "model.safetensors.index.json",
+    "pytorch_model.bin",
+    "pytorch_model.bin.index.json",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class WeightFile:
+    """What lay at a path: tensors by name, and what config.json or the checkpoint says of the model."""
+
+    path: Path
+    tensors: dict[str, torch.Tensor]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+def read_weights(path: Path) -> WeightFile:
+    """Open whatever lies at `path`; raise WeightsError for what holds no weights."""
+    try:
+        return _read_folder(path) if path.is_dir() else _read_single(path)
+    except OSError as error:
+        raise WeightsError(f"--weights {path}: {error.strerror or error}", _HINT) from None
+
+
+def _read_folder(folder: Path) -> WeightFile:
+    found = next((folder / name for name in _FOLDER_NAMES if (folder / name).exists()), None)
+    if found is None:
+        raise WeightsError(f"--weights {folder}: the folder holds none of {', '.join(_FOLDER_NAMES)}", _HINT)
+    tensors: dict[str, torch.Tensor] = {}
+    for shard in _shards(found) if found.name.endswith(".index.json") else [found]:
+        tensors.update(_state_dict(_read_file(shard), shard)[0])
+    return WeightFile(folder, tensors, _config_beside(folder))
+
+
+def _read_single(path: Path) -> WeightFile:
+    if path.stat().st_size == 0:
+        raise WeightsError(f"--weights {path}: the file is empty", _HINT)
+    if path.name.endswith(".index.json"):
+        return _read_folder(path.parent)
+    tensors, settings = _state_dict(_read_file(path), path)
+    return WeightFile(path, tensors, settings or _config_beside(path.parent))
+
+
+def _shards(index: Path) -> list[Path]:
+    settings = _read_json(index)
+    weight_map = settings.get("weight_map")
+    if not isinstance(weight_map, dict) or not all(isinstance(name, str) for name in weight_map.values()):
+        raise WeightsError(f"--weights {index}: there is no weight_map in it", _HINT)
+    names = sorted(set(weight_map.values()))
+    for name in names:
+        # A shard lies beside its index, and nowhere else.
+        if Path(name).name != name:
+            raise WeightsError(f"--weights {index}: the shard {name!r} is not beside it", _HINT)
+        if not (index.parent / name).exists():
+            raise WeightsError(f"--weights {index}: the shard {name} is missing", "fetch it again, whole")
+    return [index.parent / name for name in names]
+
+
+def _config_beside(folder: Path) -> dict[str, Any]:
+    path = folder / "config.json"
+    return _read_json(path) if path.is_file() else {}
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        settings = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise WeightsError(f"--weights: {path} is not JSON: {error}", "fetch it again, whole") from None
+    if not isinstance(settings, dict):
+        raise WeightsError(f"--weights: {path} holds no keys and values", "fetch it again, whole")
+    return settings
+
+
+def _read_file(path: Path) -> Any:
+    with path.open("rb") as file:
+        start = file.read(16)
+    return _read_safetensors(path) if _looks_like_safetensors(path, start) else _read_pickle(path)
+
+
+def _looks_like_safetensors(path: Path, start: bytes) -> bool:
+    """A safetensors file begins with the length of a JSON object, and the object."""
+    return path.suffix == ".safetensors" or (len(start) >= 9 and start[8:9] == b"{" and start[:2] != b"PK")
+
+
+def _read_safetensors(path: Path) -> dict[str, torch.Tensor]:
+    from safetensors import SafetensorError, safe_open
+
+    size = os.path.getsize(path)
+    with path.open("rb") as file:
+        start = file.read(8)
+    length = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
+    if not 2 <= length <= min(size - 8, _HEADER_LIMIT):
+        raise WeightsError(
+            f"--weights {path}: the header claims {length} bytes of a file of {size}",
+            "the file is cut off or not safetensors; fetch it again",
+        )
+    try:
+        # Each tensor is a view of the mapped file.
+        with safe_open(path, framework="pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+    except SafetensorError as error:
+        raise WeightsError(
+            f"--weights {path}: {error}", "the file is cut off or damaged; fetch it again"
+        ) from None
+
+
+def _read_pickle(path: Path) -> Any:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what torch has to say of old pickles, the error says too
+            return _load_tensors(path)
+    except UnpicklingError as error:
+        # "Unsupported global: GLOBAL posix.system was not an allowed global by default."
+        wanted = re.search(r"GLOBAL (\S+)", str(error))
+        if wanted:
+            raise WeightsError(
+                f"--weights {path}: the file wants to run {wanted.group(1)}, so it was not loaded", _CONVERT
+            ) from None
+        raise WeightsError(
+            f"--weights {path}: neither safetensors nor a PyTorch file of tensors alone", _CONVERT
+        ) from None
+    except (RuntimeError, EOFError, ValueError, LookupError, TypeError, AttributeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise WeightsError(
+            f"--weights {path}: it cannot be read: {reason}", "the file is cut off or damaged; fetch it again"
+        ) from None
+
+
+def _load_tensors(path: Path) -> Any:
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except RuntimeError as error:
+        if "mmap can only be used" not in str(error):
+            raise
+        return torch.load(path, map_location="cpu", weights_only=True)  # the format before PyTorch 1.6
+
+
+def _state_dict(loaded: Any, path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """Find the tensors in what a training script saved: the state dict, or the dict that holds it."""
+    settings: dict[str, Any] = {}
+    if isinstance(loaded, Mapping):
+        for key in ("model_args", "config"):
+            if isinstance(loaded.get(key), Mapping):
+                settings = dict(loaded[key])
+                break
+        for key in ("model", "model_state_dict", "state_dict"):
+            if isinstance(loaded.get(key), Mapping):
+                loaded = loaded[key]
+                break
+        tensors = {name: value for name, value in loaded.items() if isinstance(value, torch.Tensor)}
+        if tensors:
+            return {str(name): value for name, value in tensors.items()}, settings
+    raise WeightsError(
+        f"--weights {path}: there is no state dict in it, only a {type(loaded).__name__}",
+        "save one with torch.save(model.state_dict(), path)",
+    )

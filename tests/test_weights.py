@@ -1,0 +1,428 @@
+"""Weights of every layout, against `transformers` on the same weights; and files not to be trusted."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import transformers
+from llms_from_scratch.ch04 import GPTModel as CourseModel
+from safetensors.torch import save_file
+
+import gptrace
+from gptrace.errors import GptraceError, WeightsError
+from gptrace.model.build import load
+from gptrace.model.choice import choose
+from gptrace.model.gpt import GPTModel
+from gptrace.model.quiet_torch import torch
+from tests.conftest import Outcome
+
+Tensors = dict[str, torch.Tensor]
+TEXTS = ["Hello, I am", "你好", "Every effort moves you forward"]
+
+
+def hugging_face(**changes: Any) -> Any:
+    """A GPT-2 of transformers with weights large enough for clear differences."""
+    settings = {"n_embd": 64, "n_head": 4, "n_layer": 3, "n_positions": 32} | changes
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = transformers.GPT2LMHeadModel(transformers.GPT2Config(**settings)).train(False)
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter.normal_(0, 0.3)
+    return model
+
+
+def agrees(path: Path, theirs: Any, **options: Any) -> gptrace.Trace:
+    """Check that our logits and top 10 are those of `theirs` for each prompt, alone and in a padded batch."""
+    found = gptrace.topk(TEXTS, weights=path, k=10, **options)
+    trace = gptrace.trace(TEXTS, weights=path, k=10, **options)
+    for result, prediction in zip(found.results, trace.predictions, strict=True):
+        with torch.no_grad():
+            logits = theirs(torch.tensor([result.prompt.ids]))
+        logits = getattr(logits, "logits", logits)[0, -1, :50257]
+        top = logits.topk(10)
+        for candidates in (result.candidates, prediction.candidates):
+            assert [one.token.id for one in candidates] == top.indices.tolist()
+            assert [one.logit for one in candidates] == pytest.approx(top.values.tolist(), abs=1e-4)
+    return trace
+
+
+def test_a_hugging_face_folder(tmp_path: Path) -> None:
+    theirs = hugging_face()
+    theirs.save_pretrained(tmp_path)
+    trace = agrees(tmp_path, theirs)
+    assert trace.model.weights is not None
+    assert trace.model.weights["layout"] == "Hugging Face GPT-2"
+    assert trace.model.parameters.tied == (("tok_emb.weight", "out_head.weight"),)
+    assert trace.model.parameters.unique == theirs.num_parameters()
+    agrees(tmp_path / "model.safetensors", theirs)
+
+
+def test_the_124m_shape(tmp_path: Path) -> None:
+    theirs = hugging_face(n_embd=768, n_head=12, n_layer=12, n_positions=1024)
+    theirs.save_pretrained(tmp_path)
+    assert agrees(tmp_path, theirs).model.parameters.unique == 124_439_808
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"activation_function": "gelu"},
+        {"activation_function": "relu"},
+        {"layer_norm_epsilon": 0.1},
+        {"n_inner": 100},
+        {"n_head": 1},
+        {"vocab_size": 50257, "tie_word_embeddings": False},
+    ],
+)
+def test_what_config_json_says_is_heeded(tmp_path: Path, changes: dict[str, Any]) -> None:
+    theirs = hugging_face(**changes)
+    theirs.save_pretrained(tmp_path)
+    trace = agrees(tmp_path, theirs)
+    if "n_inner" in changes:
+        ff = next(call for call in trace.calls if call.path == "trf_blocks.0.ff.layers.0")
+        assert ff.outputs[0].dims == ("batch", "seq_len", "ff_dim")
+
+
+def test_shards_of_both_kinds(tmp_path: Path) -> None:
+    theirs = hugging_face()
+    theirs.save_pretrained(tmp_path / "safetensors", max_shard_size="5MB")
+    assert (tmp_path / "safetensors" / "model.safetensors.index.json").exists()
+    agrees(tmp_path / "safetensors", theirs)
+    agrees(tmp_path / "safetensors" / "model.safetensors.index.json", theirs)
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    theirs.config.save_pretrained(folder)
+    state = theirs.state_dict()
+    names = sorted(state)
+    parts = {"pytorch_model-1.bin": names[::2], "pytorch_model-2.bin": names[1::2]}
+    for file, held in parts.items():
+        torch.save({name: state[name].clone() for name in held}, folder / file)
+    weight_map = {name: file for file, held in parts.items() for name in held}
+    (folder / "pytorch_model.bin.index.json").write_text(json.dumps({"weight_map": weight_map}))
+    agrees(folder, theirs)
+    (folder / "pytorch_model-2.bin").unlink()
+    with pytest.raises(WeightsError, match=r"pytorch_model-2\.bin is missing"):
+        gptrace.topk("Hello", weights=folder)
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+@pytest.mark.parametrize("prefix", ["transformer.", ""])
+@pytest.mark.parametrize("head", ["tied", "absent"])
+def test_a_bin_file_beside_its_config_or_without_one(
+    tmp_path: Path, prefix: str, head: str, legacy: bool
+) -> None:
+    theirs = hugging_face()
+    state = {prefix + name.removeprefix("transformer."): value for name, value in theirs.state_dict().items()}
+    state = {name.replace("transformer.lm_head", "lm_head"): value for name, value in state.items()}
+    if head == "absent":
+        state = {name: value for name, value in state.items() if "lm_head" not in name}
+    # Old files carry the causal mask as a buffer.
+    state[f"{prefix}h.0.attn.bias"] = torch.ones(1, 1, 32, 32)
+    state[f"{prefix}h.0.attn.masked_bias"] = torch.tensor(-1e4)
+    path = tmp_path / "pytorch_model.bin"
+    torch.save(state, path, _use_new_zipfile_serialization=not legacy)
+    trace = agrees(path, theirs, config={"n_heads": 4})
+    assert trace.model.parameters.unique == theirs.num_parameters()
+    theirs.config.save_pretrained(tmp_path)
+    agrees(path, theirs)
+
+
+def to_linear(state: Tensors) -> Tensors:
+    """Conv1D's [in, out] → Linear's [out, in]."""
+    return {
+        name: value.t().contiguous() if value.dim() == 2 and ".c_" in name else value
+        for name, value in state.items()
+    }
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_a_nanogpt_checkpoint_with_its_padded_vocabulary(tmp_path: Path, compiled: bool) -> None:
+    theirs = hugging_face(vocab_size=50304, activation_function="gelu")
+    state = to_linear(dict(theirs.state_dict()))
+    prefix = "_orig_mod." if compiled else ""
+    arguments = {
+        "n_layer": 3, "n_head": 4, "n_embd": 64, "block_size": 32, "bias": True, "vocab_size": 50304,
+        "dropout": 0.0,
+    }  # fmt: skip
+    path = tmp_path / "ckpt.pt"
+    held = {prefix + name: value for name, value in state.items()}
+    torch.save({"model": held, "model_args": arguments, "iter_num": 5, "config": {"out_dir": "out"}}, path)
+    with torch.no_grad():  # the padding would win, if it could
+        theirs.lm_head.weight[50257:] = 5
+    trace = agrees(path, theirs)
+    assert trace.model.config is not None
+    assert trace.model.config["vocab_size"] == 50304
+    assert "47 rows that pad the vocabulary are never predicted" in str(trace)
+    with pytest.raises(GptraceError, match="from 1 to 50257"):
+        gptrace.topk("Hello", weights=path, k=50258)
+
+
+class NoBias(torch.nn.Module):
+    """nanoGPT with bias=False, written here with PyTorch's own parts."""
+
+    def __init__(self, state: Tensors) -> None:
+        super().__init__()
+        self.state = state
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        state, F = self.state, torch.nn.functional
+        T = ids.shape[1]
+        x = state["wte.weight"][ids] + state["wpe.weight"][:T]
+        for n in range(2):
+            normed = F.layer_norm(x, (64,), state[f"h.{n}.ln_1.weight"])
+            parts = F.linear(normed, state[f"h.{n}.attn.c_attn.weight"]).chunk(3, dim=-1)
+            q, k, v = (part.view(1, T, 4, 16).transpose(1, 2) for part in parts)
+            mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True).transpose(1, 2).reshape(1, T, 64)
+            x = x + F.linear(mixed, state[f"h.{n}.attn.c_proj.weight"])
+            normed = F.layer_norm(x, (64,), state[f"h.{n}.ln_2.weight"])
+            inner = F.gelu(F.linear(normed, state[f"h.{n}.mlp.c_fc.weight"]))
+            x = x + F.linear(inner, state[f"h.{n}.mlp.c_proj.weight"])
+        return F.linear(F.layer_norm(x, (64,), state["ln_f.weight"]), state["wte.weight"])
+
+
+def test_nanogpt_without_biases(tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    shapes = {"wte.weight": (50304, 64), "wpe.weight": (32, 64), "ln_f.weight": (64,)}
+    for n in range(2):
+        shapes |= {
+            f"h.{n}.ln_1.weight": (64,), f"h.{n}.ln_2.weight": (64,), f"h.{n}.attn.c_attn.weight": (192, 64),
+            f"h.{n}.attn.c_proj.weight": (64, 64), f"h.{n}.mlp.c_fc.weight": (256, 64),
+            f"h.{n}.mlp.c_proj.weight": (64, 256),
+        }  # fmt: skip
+    state = {name: torch.randn(shape) * 0.3 for name, shape in shapes.items()}
+    arguments = {
+        "n_layer": 2,
+        "n_head": 4,
+        "n_embd": 64,
+        "block_size": 32,
+        "bias": False,
+        "vocab_size": 50304,
+    }
+    saved: dict[str, Any] = {
+        "model": {f"transformer.{k}": v for k, v in state.items()},
+        "model_args": arguments,
+    }
+    saved["model"]["lm_head.weight"] = saved["model"]["transformer.wte.weight"]
+    torch.save(saved, tmp_path / "ckpt.pt")
+    trace = agrees(tmp_path / "ckpt.pt", NoBias(state))
+    assert trace.model.config is not None
+    assert (trace.model.config["bias"], trace.model.config["qkv_bias"]) == (False, False)
+
+
+def test_a_mingpt_state_dict_whose_masks_are_no_parameters(tmp_path: Path) -> None:
+    theirs = hugging_face(tie_word_embeddings=False)
+    state = to_linear(dict(theirs.state_dict()))
+    for n in range(3):
+        state[f"transformer.h.{n}.attn.bias"] = torch.tril(torch.ones(1, 1, 32, 32))
+    torch.save(state, tmp_path / "model.pt")
+    agrees(tmp_path / "model.pt", theirs, config={"n_heads": 4})
+
+
+@pytest.mark.parametrize("suffix", ["pth", "safetensors"])
+@pytest.mark.parametrize("wrapped", [False, True])
+@pytest.mark.parametrize("mask", [False, True])
+@pytest.mark.parametrize("qkv_bias", [False, True])
+def test_the_courses_own_files(
+    tmp_path: Path, suffix: str, wrapped: bool, mask: bool, qkv_bias: bool
+) -> None:
+    torch.manual_seed(2)
+    settings = {
+        "vocab_size": 50257, "context_length": 32, "emb_dim": 48, "n_heads": 4, "n_layers": 2,
+        "drop_rate": 0.1, "qkv_bias": qkv_bias,
+    }  # fmt: skip
+    theirs = CourseModel(settings).eval()
+    state = {
+        name: value for name, value in theirs.state_dict().items() if mask or not name.endswith("att.mask")
+    }
+    path = tmp_path / f"model.{suffix}"
+    if suffix == "safetensors":
+        save_file(state, path)
+    elif wrapped:
+        optimizer = torch.optim.AdamW(theirs.parameters())
+        torch.save({"model_state_dict": state, "optimizer_state_dict": optimizer.state_dict()}, path)
+    else:
+        torch.save(state, path)
+    trace = agrees(path, theirs, config={"n_heads": 4})
+    assert trace.model.config is not None
+    assert trace.model.config["qkv_bias"] is qkv_bias
+
+
+def course_file(path: Path, **changes: Any) -> Path:
+    settings: dict[str, Any] = {
+        "vocab_size": 100,
+        "context_length": 16,
+        "emb_dim": 48,
+        "n_heads": 3,
+        "n_layers": 1,
+    }
+    torch.save(GPTModel(settings | changes).state_dict(), path)
+    return path
+
+
+def test_a_bare_state_dict_of_any_size_with_ids(tmp_path: Path, cli: Callable[..., Outcome]) -> None:
+    path = course_file(tmp_path / "model.pt")
+    done = cli("run", "--ids", "1 2", "--weights", str(path), "--set", "n_heads=3", "--json")
+    assert json.loads(done.out)["model"]["config"]["n_heads"] == 3
+    cli("run", "--ids", "1 2", "-w", str(path)).is_error(
+        2, "nothing tells the number of heads", "--set n_heads="
+    )
+    cli("run", "Hello", "-w", str(path), "--set", "n_heads=3").is_error(2, "not in the vocabulary of 100")
+
+
+def test_assumed_heads_are_said(tmp_path: Path) -> None:
+    path = course_file(tmp_path / "model.pt", emb_dim=128, n_heads=2)
+    trace = gptrace.trace(ids=[1], weights=path)
+    assert trace.model.weights is not None
+    assert trace.model.weights["assumed"] == {"n_heads": 2}
+    assert "assumed, since the file does not tell: n_heads 2" in str(trace)
+
+
+def test_a_disagreement_says_what_the_file_holds(tmp_path: Path) -> None:
+    path = course_file(tmp_path / "model.pt")
+    with pytest.raises(WeightsError, match=r"gpt2-small has vocab_size 50257, .*emb_dim 48, n_layers 1"):
+        gptrace.trace(ids=[1], weights=path, model="gpt2-small")
+    with pytest.raises(WeightsError, match="the configuration has n_layers 2, the weights have 1"):
+        gptrace.trace(ids=[1], weights=path, config={"n_layers": 2, "n_heads": 3})
+
+
+@pytest.mark.parametrize("stored", ["float16", "bfloat16", "float64"])
+def test_the_dtype_on_disk_and_the_dtype_that_runs(tmp_path: Path, stored: str) -> None:
+    theirs = hugging_face().to(getattr(torch, stored))
+    theirs.save_pretrained(tmp_path)
+    agrees(tmp_path, theirs.float())
+    trace = gptrace.trace("Hello", weights=tmp_path, dtype="bfloat16")
+    assert trace.model.weights is not None
+    assert trace.model.weights["dtype"] == stored
+    assert trace.calls[-1].outputs[0].dtype == "bfloat16"
+
+
+def test_parameters_are_views_of_the_mapped_file(tmp_path: Path) -> None:
+    """Nothing is copied: query, key and value share the storage of the one fused matrix."""
+    hugging_face().save_pretrained(tmp_path)
+    module = load(choose(weights=tmp_path)).module
+    attention: Any = module.trf_blocks[0].att
+    assert (
+        len({part.weight.untyped_storage().data_ptr() for part in (attention.W_query, attention.W_value)})
+        == 1
+    )
+
+
+def test_nan_weights_are_traced_and_said(tmp_path: Path) -> None:
+    path = course_file(tmp_path / "model.pt")
+    state = torch.load(path)
+    state["trf_blocks.0.att.out_proj.weight"][0, 0] = float("nan")
+    torch.save(state, path)
+    trace = gptrace.trace(ids=[1], weights=path, config={"n_heads": 3})
+    assert "NaN" in str(trace)
+    assert "trf_blocks.0.att.out_proj.weight" in str(trace)
+
+
+class Evil:
+    def __reduce__(self) -> tuple[object, ...]:
+        import os
+
+        return os.system, ("touch /tmp/gptrace-was-here",)
+
+
+def write(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+
+
+HEADER = json.dumps({"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}).encode()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "part"),
+    [
+        ("empty.pt", b"", "the file is empty"),
+        ("noise.pt", b"not a model at all", "neither safetensors nor a PyTorch file"),
+        ("cut.safetensors", struct.pack("<Q", len(HEADER)) + HEADER + b"1234", "Error while deserializing"),
+        ("lying.safetensors", struct.pack("<Q", 1 << 60) + b"{}", "header claims 1152921504606846976 bytes"),
+        ("short.safetensors", b"abc", "header claims 0 bytes of a file of 3"),
+        ("evil.pt", pickle.dumps({"model": Evil()}, protocol=2), "wants to run"),
+        ("evil4.pt", pickle.dumps({"model": Evil()}), "neither safetensors nor a PyTorch file of tensors"),
+        ("list.pt", None, "there is no state dict in it, only a list"),
+    ],
+)
+def test_a_file_that_is_no_checkpoint_is_one_error(
+    tmp_path: Path, cli: Callable[..., Outcome], name: str, content: bytes | None, part: str
+) -> None:
+    path = tmp_path / name
+    if content is None:
+        torch.save([1, 2], path)
+    else:
+        write(path, content)
+    cli("topk", "Hello", "-w", str(path)).is_error(2, part, name)
+    assert not Path("/tmp/gptrace-was-here").exists()
+
+
+def test_an_evil_zip_is_named_and_not_run(tmp_path: Path, cli: Callable[..., Outcome]) -> None:
+    torch.save({"model": Evil()}, tmp_path / "evil.pt")
+    cli("topk", "Hello", "-w", str(tmp_path / "evil.pt")).is_error(2, "system", "safetensors")
+    assert not Path("/tmp/gptrace-was-here").exists()
+
+
+def test_truncated_files_of_every_length_are_one_error(tmp_path: Path) -> None:
+    hugging_face(n_layer=1, vocab_size=50, n_positions=4).save_pretrained(tmp_path / "whole")
+    whole = (tmp_path / "whole" / "model.safetensors").read_bytes()
+    zipped = course_file(tmp_path / "whole.pt", emb_dim=8, n_heads=2, vocab_size=9).read_bytes()
+    for raw, suffix in ((whole, "safetensors"), (zipped, "pt")):
+        for part in range(12):
+            path = tmp_path / f"cut.{suffix}"
+            path.write_bytes(raw[: len(raw) * part // 12])
+            with pytest.raises(WeightsError):
+                load(choose(weights=path, settings=["n_heads=2"]))
+
+
+def test_folders_that_hold_no_weights(tmp_path: Path, cli: Callable[..., Outcome]) -> None:
+    cli("topk", "a", "-w", str(tmp_path)).is_error(2, "holds none of model.safetensors")
+    cli("topk", "a", "-w", str(tmp_path / "none")).is_error(2, "there is nothing")
+    loop = tmp_path / "loop"
+    loop.symlink_to(loop)
+    cli("topk", "a", "-w", str(loop)).is_error(2, "loop")
+    (tmp_path / "model.safetensors").mkdir()
+    cli("topk", "a", "-w", str(tmp_path)).is_error(2, "s a directory")
+    index = tmp_path / "model.safetensors.index.json"
+    (tmp_path / "model.safetensors").rmdir()
+    for content, part in (("[]", "no keys"), ("{}", "no weight_map"), ("{", "not JSON"),
+                          ('{"weight_map": {"a": "../../etc/passwd"}}', "not beside it")):  # fmt: skip
+        index.write_text(content)
+        cli("topk", "a", "-w", str(tmp_path)).is_error(2, part)
+
+
+def test_names_and_shapes_that_do_not_fit_are_listed(tmp_path: Path) -> None:
+    path = course_file(tmp_path / "model.pt")
+    whole = torch.load(path)
+
+    def refusal(state: Tensors) -> str:
+        torch.save(state, path)
+        with pytest.raises(WeightsError) as caught:
+            load(choose(weights=path, settings=["n_heads=3"]))
+        return str(caught.value)
+
+    cut = {name: value for name, value in whole.items() if "norm2" not in name}
+    assert "missing: trf_blocks.0.norm2.scale, trf_blocks.0.norm2.shift" in refusal(cut)
+    assert "unexpected: trf_blocks.0.extra" in refusal(whole | {"trf_blocks.0.extra": torch.ones(1)})
+    wrong = refusal(whole | {"trf_blocks.0.att.W_key.weight": torch.ones(48, 47)})
+    assert "trf_blocks.0.att.W_key.weight has the shape [48, 47], expected [48, 48]" in wrong
+    assert "int64, not floating point" in refusal(
+        whole | {"final_norm.scale": torch.ones(48, dtype=torch.int64)}
+    )
+    assert "no layout that is known: a, b" in refusal({"a": torch.ones(1), "b": torch.ones(1)})
+    assert "lack pos_emb.weight" in refusal({k: v for k, v in whole.items() if k != "pos_emb.weight"})
+
+
+def test_what_our_model_does_not_do_is_refused(tmp_path: Path) -> None:
+    hugging_face(scale_attn_by_inverse_layer_idx=True).save_pretrained(tmp_path)
+    with pytest.raises(WeightsError, match="scale_attn_by_inverse_layer_idx"):
+        gptrace.topk("Hello", weights=tmp_path)
+    hugging_face(activation_function="silu").save_pretrained(tmp_path)
+    with pytest.raises(WeightsError, match="'silu'"):
+        gptrace.topk("Hello", weights=tmp_path)
