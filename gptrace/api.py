@@ -15,6 +15,7 @@ import gptrace
 from gptrace.errors import InputError
 from gptrace.model.choice import DEFAULT_SEED, RANDOM, ModelChoice, choose
 from gptrace.model.config import PRESETS, GPTConfig
+from gptrace.model.weights import hub
 from gptrace.predict.limits import check_k, check_temperature
 from gptrace.record import Preset, Presets, Prompt, Tokens, TopK, Trace
 from gptrace.text import encoding, prompts
@@ -36,7 +37,7 @@ class Options(TypedDict, total=False):
     special    read "<|endoftext|>" in the text as the special token (default True)
     truncate   keep the last context_length tokens of a prompt that is too long (default False)
     config     configuration keys that replace the preset's, or a whole GPTConfig
-    weights    "random" (default), or the path of a weight file or folder
+    weights    "random" (default), "pretrained", or the path of a weight file or folder
     seed       of the random weights (default 123)
     device     cpu (default), cuda, cuda:N, mps, meta (shapes alone) or auto
     dtype      float32 (default), float64, bfloat16 or float16
@@ -120,7 +121,8 @@ def presets() -> Presets:
     for name, (aliases, config) in PRESETS.items():
         count = config.parameter_count()
         head = config.vocab_size * config.emb_dim
-        models.append(Preset(name, aliases, config.to_dict(), count, count - head, 4 * count))
+        at_hand = hub.folder_at_hand(name) is not None if name in hub.PUBLISHED else None
+        models.append(Preset(name, aliases, config.to_dict(), count, count - head, 4 * count, at_hand))
     return Presets(versions, tuple(models))
 
 

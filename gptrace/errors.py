@@ -8,6 +8,7 @@
     │   ├── OptionError                  an option's value: k, temperature, format, dtype, output
     │   └── DeviceError                  the device is unknown or not there
     └── RunError                         exit 1: it ran and failed
+        ├── DownloadError                the weights could not be fetched
         ├── MemoryNeededError            the model or its activations do not fit
         └── OutputError                  the result could not be written
 
@@ -69,6 +70,10 @@ class DeviceError(InputError):
 
 class RunError(GptraceError):
     """The input was right, and the run failed all the same."""
+
+
+class DownloadError(RunError):
+    """The weights could not be fetched."""
 
 
 class MemoryNeededError(RunError):

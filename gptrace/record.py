@@ -253,7 +253,10 @@ class Tokens(Printable):
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """A model that can be named: its configuration and its size in float32."""
+    """A model that can be named: its configuration and its size in float32.
+
+    `pretrained` tells whether its published weights are at hand; None where there are none.
+    """
 
     name: str
     aliases: tuple[str, ...]
@@ -261,6 +264,7 @@ class Preset:
     parameters: int
     without_out_head: int
     bytes: int
+    pretrained: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,8 +61,12 @@ def test_the_other_formats_of_a_batch(
     compare(f"run-batch.{suffix}", text, request)
 
 
-def test_the_tables_of_topk_tokens_and_models(request: pytest.FixtureRequest) -> None:
+def test_the_tables_of_topk_tokens_and_models(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from gptrace.api import presets
+
+    monkeypatch.setenv("HF_HOME", "/nowhere")  # no weights are at hand there
 
     prompts = ["Hello, I am", "你好\x1b[1m"]
     compare("topk.txt", render(gptrace.topk(prompts, model="tiny", k=3), "table", View(width=80)), request)

@@ -18,6 +18,7 @@ from gptrace.cli import options, streams
 from gptrace.errors import EXIT_DONE, InputError, OptionError
 from gptrace.model.choice import DEFAULT_SEED, RANDOM, choose
 from gptrace.model.config import suggestion
+from gptrace.model.weights import hub
 from gptrace.record import Printable, Prompt
 from gptrace.report import FORMATS, View, render
 from gptrace.report.json_report import to_json
@@ -128,8 +129,9 @@ def run(
 ) -> Reply:
     target = _Target.of(form, json, output, width)
     chosen = choose(
-        model, weights=weights, config=config, settings=settings or (), seed=seed, device=device, dtype=dtype
-    )
+        model, weights=weights, config=config, settings=settings or (), seed=seed, device=device, dtype=dtype,
+        say=streams.write_notice,
+    )  # fmt: skip
     prompts = _read_prompts(text, lines, ids, no_special)
     trace = api.trace_prompts(prompts, chosen, k=k, temperature=temperature, truncate=truncate)
     return target.reply(trace, full=full, depth=depth)
@@ -158,8 +160,9 @@ def topk(
 ) -> Reply:
     target = _Target.of(form, json, output, width)
     chosen = choose(
-        model, weights=weights, config=config, settings=settings or (), seed=seed, device=device, dtype=dtype
-    )
+        model, weights=weights, config=config, settings=settings or (), seed=seed, device=device, dtype=dtype,
+        say=streams.write_notice,
+    )  # fmt: skip
     prompts = _read_prompts(text, lines, ids, no_special)
     return target.reply(api.topk_prompts(prompts, chosen, k=k, temperature=temperature, truncate=truncate))
 
@@ -188,6 +191,12 @@ def models(
 ) -> Reply:
     """List the models that --model knows by name, with their sizes."""
     return _Target.of(form, json, output, width).reply(api.presets())
+
+
+@app.command(help=f"Fetch published weights, once. NAME is one or more of {', '.join(hub.PUBLISHED)}.")
+def pull(names: Annotated[list[str], typer.Argument(metavar="NAME", hidden=True)]) -> Reply:
+    known = [hub.published(name) for name in names]
+    return Reply("".join(f"{hub.fetch(name, streams.write_notice)}\n" for name in known))
 
 
 @app.command(

@@ -78,8 +78,9 @@ Model = Annotated[
 Weights = Annotated[
     str,
     typer.Option(
-        "--weights", "-w", metavar="random|PATH", envvar="GPTRACE_WEIGHTS",
-        help="Random ones, or a file or folder: Hugging Face GPT-2, nanoGPT, minGPT or the course's own.",
+        "--weights", "-w", metavar="random|pretrained|PATH", envvar="GPTRACE_WEIGHTS",
+        help="Random ones, the published ones, or a file or folder: Hugging Face GPT-2, nanoGPT, minGPT, the "
+        "course's own.",
     ),
 ]  # fmt: skip
 Seed = Annotated[

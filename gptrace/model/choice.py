@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from gptrace.errors import ConfigError, DeviceError, OptionError, WeightsError
 from gptrace.model.config import GPTConfig, check_keys, parse_setting, preset, read_config_file, shown
+from gptrace.model.weights import hub
 
 DEFAULT_MODEL = "gpt2-small"
 DEFAULT_SEED = 123
 DTYPES = {"float64": 8, "float32": 4, "bfloat16": 2, "float16": 2}  # bytes of one number
 DEVICES = ("cpu", "cuda", "mps", "meta", "auto")
+_log = logging.getLogger("gptrace").info
 RANDOM = "random"
+PRETRAINED = "pretrained"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +26,8 @@ class ModelChoice:
     """A model that can be built: name for people, sizes, weights, where and in what it runs.
 
     `config` is None where a weight file decides the sizes: then `preset` (when a model was named) and
-    `keys` (of --config and --set) are what it has to agree with.
+    `keys` (of --config and --set) are what it has to agree with. `origin` is what a report says of published
+    weights.
     """
 
     name: str
@@ -33,6 +38,7 @@ class ModelChoice:
     weights: Path | None = None
     preset: GPTConfig | None = None
     keys: dict[str, Any] = field(default_factory=dict)
+    origin: dict[str, Any] = field(default_factory=dict)
 
     def parameter_bytes(self) -> int:
         """Return the bytes that random parameters take at the peak of building: they are drawn in float32."""
@@ -50,11 +56,13 @@ def choose(
     seed: int = DEFAULT_SEED,
     device: str = "cpu",
     dtype: str = "float32",
+    say: Callable[[str], None] = _log,
 ) -> ModelChoice:
     """Check everything that can be checked before torch is there.
 
     `config` (a file, a mapping or a GPTConfig) goes on top of the preset, `settings` ("KEY=VALUE") on top
-    of that. Weights that are not random decide every size that `model` does not name.
+    of that. Weights that are not random decide every size that `model` does not name; `say` gets a line
+    before pretrained ones are downloaded.
 
     >>> choose("tiny", settings=["n_layers=3"]).config.n_layers
     3
@@ -75,10 +83,17 @@ def choose(
         changed = GPTConfig.from_mapping(keys, base=sizes)
         return ModelChoice(name if changed == sizes else f"{name}, changed", changed, seed, device, dtype)
     check_keys(keys)
+    if str(weights) == PRETRAINED:
+        name = hub.published(model or DEFAULT_MODEL)
+        folder = hub.fetch(name, say)
+        repository, revision = hub.PUBLISHED[name]
+        origin = {"source": PRETRAINED, "repository": repository, "revision": revision}
+        return ModelChoice(name, None, seed, device, dtype, weights=folder, keys=keys, origin=origin)
     path = Path(weights)
     if not path.exists():
         raise WeightsError(
-            f"--weights {path}: there is nothing", "give random, or the path of a weight file or folder"
+            f"--weights {path}: there is nothing",
+            "give random, pretrained, or the path of a weight file or folder",
         )
     name, named = preset(model) if model is not None else (path.name, None)
     return ModelChoice(name, None, seed, device, dtype, weights=path, preset=named, keys=keys)

@@ -71,9 +71,11 @@ def weights_line(weights: dict[str, Any]) -> str:
     source = weights["source"]
     if source == "random":
         said = f"random, seed {weights['seed']}: the next tokens mean nothing yet; "
-        said += "--weights PATH takes real ones"
+        said += "--weights pretrained or PATH takes real ones"
     elif source == "none":
         said = "none: device meta has shapes, but no numbers and so no next tokens"
+    elif source == "pretrained":
+        said = f"pretrained, {weights['repository']} at revision {weights['revision'][:7]}"
     elif source == "file":
         said = f"{visible(weights['path'])}, {weights['layout']} layout, stored in {weights['dtype']}"
     else:

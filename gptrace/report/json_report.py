@@ -131,6 +131,7 @@ def _presets(presets: Presets) -> dict[str, Any]:
                 "config": model.config,
                 "parameters": {"total": model.parameters, "without_out_head": model.without_out_head},
                 "bytes": model.bytes,
+                **({} if model.pretrained is None else {"pretrained": {"at_hand": model.pretrained}}),
             }
             for model in presets.models
         ],

@@ -164,7 +164,9 @@ _MODELS = _whole(
                     "config": {"type": "object"},
                     "parameters": _object({"total": _COUNT, "without_out_head": _COUNT}),
                     "bytes": _COUNT | {"description": "of the parameters in float32"},
-                }
+                    "pretrained": _object({"at_hand": {"type": "boolean"}}),
+                },
+                optional=("pretrained",),
             )
         )
     },

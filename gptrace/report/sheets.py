@@ -22,6 +22,10 @@ def _percent(value: float) -> str:
     return f"{100 * value:#.4g} %"
 
 
+def _at_hand(value: bool | None) -> str:
+    return {True: "at hand", False: "gptrace pull", None: "–"}[value]
+
+
 def _hex(raw: bytes | None) -> str:
     return "" if raw is None else raw.hex(" ")
 
@@ -111,12 +115,13 @@ def presets_sheet(presets: Presets) -> Sheet:
         Column("context_length", "context", is_number=True, keep=3),
         Column("parameters", "Parameters", _thousands, is_number=True),
         Column("without_out_head", "without out_head", _thousands, is_number=True, keep=1),
+        Column("pretrained", "Pretrained", _at_hand, keep=8),
         Column("bytes", "float32", keep=4, show=lambda value: f"{value / 2**30:,.2f} GiB", is_number=True),
     ]
     rows = [
         (
             model.name, model.aliases, *(model.config[column.key] for column in columns[2:6]),
-            model.parameters, model.without_out_head, model.bytes,
+            model.parameters, model.without_out_head, model.pretrained, model.bytes,
         )
         for model in presets.models
     ]  # fmt: skip

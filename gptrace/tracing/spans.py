@@ -63,7 +63,9 @@ class SpanRecorder:
     def __enter__(self) -> SpanRecorder:
         opened, closed = _Hook(self._opened), _Hook(self._closed)
         try:
-            for path, module in self.module.named_modules():
+            for path, module in self.paths:
+                if module in self._modules:
+                    continue
                 self._modules[module] = (path, argument_names(type(module)))
                 # First in, last out: a span is the call as its caller sees it, with the work of the
                 # module's own hooks inside.

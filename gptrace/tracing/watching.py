@@ -13,11 +13,19 @@ from gptrace.model.gpt import GPTModel
 from gptrace.model.quiet_torch import torch
 from gptrace.record import Failure, FlowStep, ModelInfo, ModuleCall, ParameterCount, TensorSpec, Totals, Trace
 from gptrace.tracing.dimensions import DimensionNames, numbered
-from gptrace.tracing.parameters import ancestors, buffer_bytes, count_all, count_by_module, named_parameters
+from gptrace.tracing.parameters import (
+    Named,
+    ancestors,
+    buffer_bytes,
+    count_all,
+    count_by_module,
+    named_parameters,
+)
 from gptrace.tracing.spans import Span, SpanRecorder
 from gptrace.tracing.tensors import Seen
 
 Module = torch.nn.Module
+_NO_PARAMETERS = ParameterCount(0, 0)
 
 
 @contextmanager
@@ -54,14 +62,19 @@ def versions() -> dict[str, str]:
     return {"gptrace": gptrace.__version__, "torch": torch.__version__, "python": platform.python_version()}
 
 
-def model_info(module: Module, name: str | None = None, weights: dict[str, Any] | None = None) -> ModelInfo:
+def model_info(
+    module: Module,
+    name: str | None = None,
+    weights: dict[str, Any] | None = None,
+    parameters: list[Named] | None = None,
+) -> ModelInfo:
     """Describe a module: class, parameters, dtype and device."""
-    named = named_parameters(module)
-    first = named[0][1] if named else None
+    parameters = named_parameters(module) if parameters is None else parameters
+    first = parameters[0][1] if parameters else None
     return ModelInfo(
         name=name or type(module).__name__,
         class_name=type(module).__name__,
-        parameters=count_all(named),
+        parameters=count_all(parameters),
         buffer_bytes=buffer_bytes(module),
         dtype=dtype_name(first.dtype) if first is not None else "none",
         device=str(first.device) if first is not None else "none",
@@ -86,13 +99,14 @@ def _described(recorder: SpanRecorder, error: BaseException | None) -> Trace:
 
 
 def _trace_of(recorder: SpanRecorder, error: BaseException | None, *, named: bool) -> Trace:
-    calls, dims = _calls_of(recorder, named=named)
+    parameters = named_parameters(recorder.module)
+    calls, dims = _calls_of(recorder, parameters, named=named)
     called = {span.module for span in recorder.spans}
     # A ModuleList is never called itself: it counts as used when anything in it was.
     used = {around for path, module in recorder.paths if module in called for around in ancestors(path)}
     return Trace(
         versions=versions(),
-        model=model_info(recorder.module),
+        model=model_info(recorder.module, parameters=parameters),
         dims=dims,
         inputs=(),
         flow=_flow_of(calls),
@@ -108,10 +122,12 @@ def _trace_of(recorder: SpanRecorder, error: BaseException | None, *, named: boo
     )
 
 
-def _calls_of(recorder: SpanRecorder, *, named: bool) -> tuple[tuple[ModuleCall, ...], dict[str, int]]:
+def _calls_of(
+    recorder: SpanRecorder, parameters: list[Named], *, named: bool
+) -> tuple[tuple[ModuleCall, ...], dict[str, int]]:
     """Turn spans into records, with axis names where a forward pass of our own model gives them."""
     spans = recorder.spans
-    parameters = count_by_module(named_parameters(recorder.module))
+    counts = count_by_module(parameters)
     calls_of_path = Counter(span.path for span in spans)
     roots: list[int] = []  # of each span, the index of the outermost call around it
     passes: dict[int, list[Span]] = {}
@@ -137,7 +153,7 @@ def _calls_of(recorder: SpanRecorder, *, named: bool) -> tuple[tuple[ModuleCall,
                 calls=calls_of_path[span.path],
                 inputs=of_pass.of(span.path, number, span.inputs),
                 outputs=of_pass.of(span.path, number, span.outputs),
-                parameters=parameters.get(span.path, ParameterCount(0, 0)),
+                parameters=counts.get(span.path, _NO_PARAMETERS),
                 seconds=span.seconds,
                 failed=span.failed,
             )

@@ -42,6 +42,7 @@ def load_weights(choice: ModelChoice, device: torch.device) -> tuple[GPTModel, d
     if config.tie_head:
         model.out_head.weight = model.tok_emb.weight
     said: dict[str, Any] = {"source": "file", "path": str(choice.weights), "layout": layout.name}
+    said |= choice.origin
     said["dtype"] = str(stored).removeprefix("torch.")
     padding = padding_rows(config.vocab_size)
     if padding:
