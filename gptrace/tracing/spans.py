@@ -72,7 +72,7 @@ class SpanRecorder:
                 before = module.register_forward_pre_hook(opened, prepend=True, with_kwargs=True)
                 self._handles.append(before)
                 # Without always_call the hook would stay silent when forward raises.
-                after = module.register_forward_hook(closed, with_kwargs=True, always_call=True)
+                after = module.register_forward_hook(closed, always_call=True)
                 self._handles.append(after)
         except BaseException:
             self._remove_hooks()
@@ -108,9 +108,7 @@ class SpanRecorder:
             self.spans.append(Span(module, path, opened[-1] if opened else None, len(opened), inputs))
         opened.append(index)
 
-    def _closed(
-        self, module: Module, args: tuple[object, ...], kwargs: Mapping[str, object], output: object
-    ) -> None:
+    def _closed(self, module: Module, args: tuple[object, ...], output: object) -> None:
         now = perf_counter()
         opened = self._open_in_threads.get(get_ident(), [])
         if not opened or (
@@ -135,11 +133,11 @@ class _Hook:
 
     __slots__ = ("_work",)
 
-    def __init__(self, work: Callable[..., None]) -> None:
+    def __init__(self, work: Callable[[Module, Any, Any], None]) -> None:
         self._work = work
 
-    def __call__(self, *arguments: Any) -> None:
-        self._work(*arguments)
+    def __call__(self, module: Module, first: Any, second: Any) -> None:
+        self._work(module, first, second)
 
     def __deepcopy__(self, memo: object) -> Callable[..., None]:
         return _nothing

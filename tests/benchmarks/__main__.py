@@ -11,11 +11,13 @@ import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from rich.console import Console
 from rich.table import Table
 
 BARE = str(Path(__file__).with_name("bare.py"))
+LOADING = str(Path(__file__).with_name("load_transformers.py"))
 GPTRACE = str(Path(sys.executable).with_name("gptrace"))
 PROCESS_ROUNDS = 9
 FORWARD_ROUNDS = 25
@@ -95,6 +97,42 @@ def whole_processes(table: Table) -> None:
     row(table, "gptrace --version", light["--version"], light["python"], "s", "≤ 0.12 s", "python -c pass")
 
 
+def loading(table: Table) -> None:
+    """A 124M Hugging Face folder with a warm page cache, loaded and asked for the next tokens."""
+    with TemporaryDirectory() as folder:
+        write = (
+            "import sys, torch, transformers as t; torch.manual_seed(0);"
+            "t.GPT2LMHeadModel(t.GPT2Config()).save_pretrained(sys.argv[1])"
+        )
+        subprocess.run([sys.executable, "-c", write, folder], check=True, capture_output=True)
+        memory: dict[str, list[float]] = {"gptrace": [], "transformers": []}
+        commands = {
+            "gptrace": [GPTRACE, "topk", "Hello", "--weights", folder],
+            "transformers": [sys.executable, LOADING, folder],
+        }
+
+        def turn(name: str) -> Callable[[], float]:
+            def run() -> float:
+                seconds, peak = process(commands[name])
+                memory[name].append(peak)
+                return seconds
+
+            return run
+
+        found = alternate({name: turn(name) for name in commands}, PROCESS_ROUNDS)
+    row(
+        table,
+        "gptrace topk --weights, 124M",
+        found["gptrace"],
+        found["transformers"],
+        "s",
+        "≤ 1.0",
+        "transformers",
+    )
+    ours, theirs = memory["gptrace"], memory["transformers"]
+    row(table, "the same, peak memory", ours, theirs, "MiB", "≤ 1.0", "transformers")
+
+
 def forward_passes(table: Table) -> None:
     """A traced forward of the 124M model against an untraced one, with the peers beside it."""
     import torchinfo
@@ -163,6 +201,7 @@ def main() -> None:
     """Print one table."""
     table = Table("What", "Ours", "Against", "Ratio", "Goal", "Against what", box=None, pad_edge=False)
     whole_processes(table)
+    loading(table)
     forward_passes(table)
     Console(width=140).print(table)
     print(f"\n{os.cpu_count()} processors, medians of {PROCESS_ROUNDS} and {FORWARD_ROUNDS} rounds")
