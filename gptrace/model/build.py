@@ -9,6 +9,7 @@ from gptrace.errors import DeviceError
 from gptrace.model.choice import ModelChoice
 from gptrace.model.config import GPTConfig
 from gptrace.model.gpt import GPTModel
+from gptrace.model.hollow import hollow_model
 from gptrace.model.memory import as_memory_error, check_memory, readable_bytes
 from gptrace.model.quiet_torch import torch
 from gptrace.model.weights.load import load_weights
@@ -42,8 +43,7 @@ def load(model: ModelChoice | GPTModel) -> LoadedModel:
     if model.config is None:
         module, weights = load_weights(model, device)
     elif device.type == "meta":
-        with device:
-            module, weights = GPTModel(model.config), {"source": "none"}
+        module, weights = hollow_model(model.config), {"source": "none"}
     else:
         module, weights = _random(model, model.config, device), {"source": "random", "seed": model.seed}
     module = module.to(getattr(torch, model.dtype)).eval()

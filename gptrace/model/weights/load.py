@@ -8,6 +8,7 @@ from gptrace.errors import ConfigError, WeightsError
 from gptrace.model.choice import ModelChoice
 from gptrace.model.config import GPTConfig
 from gptrace.model.gpt import GPTModel
+from gptrace.model.hollow import hollow_model
 from gptrace.model.quiet_torch import torch
 from gptrace.model.weights.files import read_weights
 from gptrace.model.weights.layouts import Layout, recognise
@@ -26,8 +27,7 @@ def load_weights(choice: ModelChoice, device: torch.device) -> tuple[GPTModel, d
     file = read_weights(choice.weights)
     layout = recognise(file.tensors, file.settings)
     config, assumed = settle(layout, choice)
-    with torch.device("meta"):  # shapes alone: nothing is initialised that the file overwrites
-        model = GPTModel(config)
+    model = hollow_model(config)  # nothing is initialised that the file overwrites
     tensors = dict(layout.tensors)
     if config.tie_head:
         tensors.pop("out_head.weight", None)
