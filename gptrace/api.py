@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import operator
 import platform
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
@@ -150,7 +150,7 @@ def topk_prompts(
     truncate: bool,
 ) -> TopK:
     """Predict what follows prompts that are tokens already; what `gptrace topk` calls."""
-    if isinstance(model, ModelChoice) and model.device == "meta":
+    if _is_meta(model):
         raise InputError(
             "device meta has shapes, but no numbers to predict with", "use gptrace run --device meta"
         )
@@ -228,7 +228,8 @@ def _make_prompts(text: Text | None, ids: Ids | None, *, special: bool) -> tuple
         raise InputError("give either text or ids", 'for example "Hello", or ids=[15496]')
     if ids is not None:
         return prompts.from_ids(_id_rows(ids))
-    texts = [text] if isinstance(text, str | bytes) or not isinstance(text, Iterable) else list(text)
+    one_by_one = isinstance(text, Iterable) and not isinstance(text, str | bytes | Set | Mapping)
+    texts: list[object] = list(text or ()) if one_by_one else [text]
     for one in texts:
         if not isinstance(one, str):
             raise InputError(f"a text is a {type(one).__name__}", "give a str, or a list of them")
@@ -249,11 +250,23 @@ def _id_rows(ids: object) -> list[list[int]]:
     return [[_id(one) for one in row] for row in rows]  # type: ignore[attr-defined]
 
 
+def _is_meta(model: ModelChoice | GPTModel) -> bool:
+    if isinstance(model, ModelChoice):
+        return model.device == "meta"
+    return model.tok_emb.weight.is_meta
+
+
 def _listed(value: object) -> object:
-    if isinstance(value, str | bytes):
+    if isinstance(value, str | bytes | Set | Mapping):  # no order, or no ids
         return value
     if hasattr(value, "tolist"):  # numpy and torch
-        return value.tolist()
+        try:
+            return value.tolist()
+        except RuntimeError as error:
+            reason = " ".join(str(error).split())[:100]
+            raise InputError(
+                f"ids cannot be read: {reason}", "give a dense tensor with numbers in it"
+            ) from None
     return list(value) if isinstance(value, Iterable) else value
 
 

@@ -17,6 +17,8 @@ from gptrace.model.choice import choose
 from gptrace.model.gpt import GPTModel
 from gptrace.record import Trace
 
+collect_ignore = ["benchmarks"]  # scripts: to import them is to run them
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--overwrite", action="store_true", help="rewrite the golden files")

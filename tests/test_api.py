@@ -155,7 +155,11 @@ def test_ids_from_arrays_and_tensors() -> None:
         {"text": "a", "seed": None}, {"text": "a", "config": 5}, {"text": "a", "config": {"n_head": 1}},
         {"text": "a", "config": {"emb_dim": 10**30}}, {"text": "a", "config": {"n_layers": 10**9}},
         {"text": "a", "device": "tpu"}, {"text": "a", "dtype": "int8"},
-        {"text": "a", "model": torch.nn.Linear(1, 1)},
+        {"text": "a", "model": torch.nn.Linear(1, 1)}, {"text": "a", "weights": None},
+        {"text": "a", "weights": 5}, {"text": "a", "weights": ""}, {"text": "a", "dtype": []},
+        {"text": "a", "temperature": 10**400},
+        {"ids": {1, 2}}, {"text": {"a": 1}}, {"ids": torch.empty(2, device="meta", dtype=torch.int64)},
+        {"text": "a", "model": GPTModel({"emb_dim": 8, "n_heads": 1, "n_layers": 1}).to("meta")},
     ],
 )  # fmt: skip
 def test_what_cannot_be_asked_is_an_input_error(wrong: dict[str, Any]) -> None:

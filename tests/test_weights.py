@@ -22,6 +22,7 @@ from gptrace.model.gpt import GPTModel
 from gptrace.model.quiet_torch import torch
 from tests.conftest import Outcome
 
+transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 Tensors = dict[str, torch.Tensor]
 TEXTS = ["Hello, I am", "你好", "Every effort moves you forward"]
 
@@ -388,7 +389,7 @@ def test_folders_that_hold_no_weights(tmp_path: Path, cli: Callable[..., Outcome
     loop.symlink_to(loop)
     cli("topk", "a", "-w", str(loop)).is_error(2, "loop")
     (tmp_path / "model.safetensors").mkdir()
-    cli("topk", "a", "-w", str(tmp_path)).is_error(2, "s a directory")
+    cli("topk", "a", "-w", str(tmp_path)).is_error(2, "is not a file")
     index = tmp_path / "model.safetensors.index.json"
     (tmp_path / "model.safetensors").rmdir()
     for content, part in (("[]", "no keys"), ("{}", "no weight_map"), ("{", "not JSON"),
@@ -417,6 +418,84 @@ def test_names_and_shapes_that_do_not_fit_are_listed(tmp_path: Path) -> None:
     )
     assert "no layout that is known: a, b" in refusal({"a": torch.ones(1), "b": torch.ones(1)})
     assert "lack pos_emb.weight" in refusal({k: v for k, v in whole.items() if k != "pos_emb.weight"})
+
+
+def spoiled(path: Path, **changes: Any) -> Path:
+    """A course file with some tensors replaced."""
+    state = torch.load(course_file(path)) | changes
+    torch.save(state, path)
+    return path
+
+
+def test_tensors_that_are_no_plain_matrices(tmp_path: Path, cli: Callable[..., Outcome]) -> None:
+    path = tmp_path / "model.pt"
+
+    def refused(part: str, **changes: Any) -> None:
+        spoiled(path, **changes)
+        cli("topk", "--ids", "1", "-w", str(path), "--set", "n_heads=3").is_error(2, part)
+
+    key = "trf_blocks.0.att.W_key.weight"
+    refused("is a sparse_coo tensor", **{key: torch.eye(48).to_sparse()})
+    refused("is a meta tensor", **{key: torch.empty(48, 48, device="meta")})
+    refused("complex64, not floating point", **{key: torch.ones(48, 48, dtype=torch.complex64)})
+    refused("tok_emb.weight is there twice", **{"module.tok_emb.weight": torch.zeros(100, 48)})
+    refused("unexpected: trf_blocks.999", **{"trf_blocks." + "9" * 5000 + ".x": torch.zeros(1)})
+    state = hugging_face(n_layer=1).state_dict()
+    for wrong in (torch.tensor(1.0), torch.ones(2, 3, 4)):
+        torch.save(state | {"transformer.h.0.attn.c_attn.bias": wrong}, path)
+        cli("topk", "Hello", "-w", str(path)).is_error(2, "c_attn.bias has the shape", "a bias is a vector")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("n_layer", 5), ("n_layer", 1), ("n_embd", 3), ("n_positions", 1024), ("vocab_size", 3),
+        ("model_type", "llama"), ("activation_function", ["gelu"]), ("activation_function", {}),
+        ("n_head", "4"), ("n_head", 0), ("layer_norm_epsilon", "x"),
+    ],
+)  # fmt: skip
+def test_settings_that_contradict_the_tensors(
+    tmp_path: Path, cli: Callable[..., Outcome], key: str, value: Any
+) -> None:
+    hugging_face().save_pretrained(tmp_path)
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {key: value}))
+    outcome = cli("topk", "Hello", "-w", str(tmp_path))
+    outcome.is_error(2)
+    assert "bug" not in outcome.err
+
+
+def test_missing_last_blocks_are_noticed(tmp_path: Path) -> None:
+    state = to_linear(dict(hugging_face(activation_function="gelu").state_dict()))
+    cut = {name: value for name, value in state.items() if ".h.2." not in name}
+    arguments = {"n_layer": 3, "n_head": 4, "n_embd": 64, "block_size": 32, "bias": True, "vocab_size": 50257}
+    torch.save({"model": cut, "model_args": arguments}, tmp_path / "ckpt.pt")
+    with pytest.raises(WeightsError, match="n_layer: 3, the tensors 2"):
+        load(choose(weights=tmp_path / "ckpt.pt"))
+
+
+def test_the_activation_of_a_bare_state_dict_is_assumed_and_said(tmp_path: Path) -> None:
+    path = tmp_path / "model.pt"
+    torch.save(to_linear(dict(hugging_face().state_dict())), path)
+    assert load(choose(weights=path)).weights["assumed"] == {"n_heads": 1, "activation": "gelu_tanh"}
+    told = load(choose(weights=path, settings=["n_heads=4", "activation=gelu"]))
+    assert "assumed" not in told.weights
+
+
+def test_a_width_that_is_given_and_right(tmp_path: Path) -> None:
+    path = course_file(tmp_path / "model.pt")
+    assert load(choose(weights=path, settings=["n_heads=3", "ff_dim=192"])).config.hidden_dim == 192
+    with pytest.raises(WeightsError, match="ff_dim 100, the weights have 192"):
+        load(choose(weights=path, settings=["n_heads=3", "ff_dim=100"]))
+
+
+def test_pipes_and_paths_that_cannot_be(tmp_path: Path, cli: Callable[..., Outcome]) -> None:
+    import os
+
+    os.mkfifo(tmp_path / "model.safetensors")
+    cli("topk", "a", "-w", str(tmp_path)).is_error(2, "is not a file")
+    cli("topk", "a", "-w", "x" * 300).is_error(2, "File name too long")
+    cli("topk", "a", "-w", "").is_error(2, "weights are ''")
 
 
 def test_what_our_model_does_not_do_is_refused(tmp_path: Path) -> None:

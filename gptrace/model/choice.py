@@ -67,8 +67,7 @@ def choose(
     >>> choose("tiny", settings=["n_layers=3"]).config.n_layers
     3
     """
-    if not isinstance(device, str):
-        device = str(device)  # a torch.device
+    device, dtype = str(device), str(dtype).removeprefix("torch.")  # torch's own are welcome too
     if isinstance(seed, bool) or not isinstance(seed, int):
         raise OptionError(f"seed is {seed!r}", "pick a whole number")
     if device.partition(":")[0] not in DEVICES:
@@ -77,6 +76,10 @@ def choose(
         raise OptionError(f"{dtype!r} is not a dtype", f"pick one of {', '.join(DTYPES)}")
     if not -(2**63) <= seed < 2**64:
         raise OptionError(f"seed {shown(seed)} does not fit into 64 bits", "pick a seed from 0 to 2**64 - 1")
+    if not isinstance(weights, str | Path) or not str(weights):
+        raise OptionError(
+            f"weights are {weights!r}", "give random, pretrained, or the path of a file or folder"
+        )
     keys = _keys(config) | dict(map(parse_setting, settings))
     if str(weights) == RANDOM:
         name, sizes = preset(model or DEFAULT_MODEL)
@@ -90,7 +93,7 @@ def choose(
         origin = {"source": PRETRAINED, "repository": repository, "revision": revision}
         return ModelChoice(name, None, seed, device, dtype, weights=folder, keys=keys, origin=origin)
     path = Path(weights)
-    if not path.exists():
+    if not _exists(path):
         raise WeightsError(
             f"--weights {path}: there is nothing",
             "give random, pretrained, or the path of a weight file or folder",
@@ -107,3 +110,13 @@ def _keys(config: str | Path | Mapping[str, Any] | GPTConfig | None) -> dict[str
     if not isinstance(config, Mapping | str | Path):
         raise ConfigError(f"config is a {type(config).__name__}", "give a file, a dict or a GPTConfig")
     return dict(config) if isinstance(config, Mapping) else read_config_file(Path(config))
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError) as error:  # a name too long, a folder that may not be searched
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise WeightsError(
+            f"--weights {shown(str(path))}: {reason}", "give the path of a file or folder"
+        ) from None

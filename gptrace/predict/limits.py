@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import sys
 
 from gptrace.errors import OptionError
 
@@ -19,7 +19,8 @@ def check_temperature(temperature: float) -> None:
     """Raise OptionError unless the temperature is a positive, finite number."""
     if isinstance(temperature, bool) or not isinstance(temperature, int | float):
         raise OptionError(f"temperature is {temperature!r}", "it must be a number above 0")
-    if not (math.isfinite(temperature) and temperature > 0):
+    # Compared, not converted: an int may be too large for a float.
+    if not 0 < temperature <= sys.float_info.max:
         raise OptionError(
             f"temperature is {temperature}",
             "it must be a number above 0; 1 leaves the probabilities as the model has them",

@@ -20,6 +20,7 @@ from gptrace.errors import WeightsError
 from gptrace.model.quiet_torch import torch
 
 _HINT = "give a folder with model.safetensors or pytorch_model.bin, or a .safetensors, .bin, .pt or .pth file"
+_AGAIN = "fetch it again, whole"
 _CONVERT = "convert it to safetensors where it was made: safetensors.torch.save_file(model.state_dict(), ...)"
 # A header larger than this is no header: 100 MB is safetensors' own limit.
 _HEADER_LIMIT = 100_000_000
@@ -52,9 +53,14 @@ def _read_folder(folder: Path) -> WeightFile:
     found = next((folder / name for name in _FOLDER_NAMES if (folder / name).exists()), None)
     if found is None:
         raise WeightsError(f"--weights {folder}: the folder holds none of {', '.join(_FOLDER_NAMES)}", _HINT)
+    is_index = found.name.endswith(".index.json")
+    weight_map = _weight_map(found) if is_index else {}
     tensors: dict[str, torch.Tensor] = {}
-    for shard in _shards(found) if found.name.endswith(".index.json") else [found]:
+    for shard in _shards(found, weight_map) if is_index else [found]:
         tensors.update(_state_dict(_read_file(shard), shard)[0])
+    absent = [name for name in weight_map if name not in tensors]
+    if absent:
+        raise WeightsError(f"--weights {folder}: the index names {absent[0]}, which no shard holds", _AGAIN)
     return WeightFile(folder, tensors, _config_beside(folder))
 
 
@@ -67,18 +73,21 @@ def _read_single(path: Path) -> WeightFile:
     return WeightFile(path, tensors, settings or _config_beside(path.parent))
 
 
-def _shards(index: Path) -> list[Path]:
-    settings = _read_json(index)
-    weight_map = settings.get("weight_map")
-    if not isinstance(weight_map, dict) or not all(isinstance(name, str) for name in weight_map.values()):
-        raise WeightsError(f"--weights {index}: there is no weight_map in it", _HINT)
+def _weight_map(index: Path) -> dict[str, str]:
+    weight_map = _read_json(index).get("weight_map")
+    if not isinstance(weight_map, dict) or not weight_map:
+        raise WeightsError(f"--weights {index}: there is no weight_map in it", _AGAIN)
+    return {name: str(shard) for name, shard in weight_map.items()}
+
+
+def _shards(index: Path, weight_map: Mapping[str, str]) -> list[Path]:
     names = sorted(set(weight_map.values()))
     for name in names:
         # A shard lies beside its index, and nowhere else.
         if Path(name).name != name:
-            raise WeightsError(f"--weights {index}: the shard {name!r} is not beside it", _HINT)
+            raise WeightsError(f"--weights {index}: the shard {name!r} is not beside it", _AGAIN)
         if not (index.parent / name).exists():
-            raise WeightsError(f"--weights {index}: the shard {name} is missing", "fetch it again, whole")
+            raise WeightsError(f"--weights {index}: the shard {name} is missing", _AGAIN)
     return [index.parent / name for name in names]
 
 
@@ -87,17 +96,24 @@ def _config_beside(folder: Path) -> dict[str, Any]:
     return _read_json(path) if path.is_file() else {}
 
 
+def _must_be_file(path: Path) -> None:
+    if not path.is_file():  # a pipe would be waited for
+        raise WeightsError(f"--weights {path} is not a file", _HINT)
+
+
 def _read_json(path: Path) -> dict[str, Any]:
+    _must_be_file(path)
     try:
         settings = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
-        raise WeightsError(f"--weights: {path} is not JSON: {error}", "fetch it again, whole") from None
+        raise WeightsError(f"--weights: {path} is not JSON: {error}", _AGAIN) from None
     if not isinstance(settings, dict):
-        raise WeightsError(f"--weights: {path} holds no keys and values", "fetch it again, whole")
+        raise WeightsError(f"--weights: {path} holds no keys and values", _AGAIN)
     return settings
 
 
 def _read_file(path: Path) -> Any:
+    _must_be_file(path)
     with path.open("rb") as file:
         start = file.read(16)
     return _read_safetensors(path) if _looks_like_safetensors(path, start) else _read_pickle(path)
@@ -174,6 +190,12 @@ def _state_dict(loaded: Any, path: Path) -> tuple[dict[str, torch.Tensor], dict[
                 loaded = loaded[key]
                 break
         tensors = {name: value for name, value in loaded.items() if isinstance(value, torch.Tensor)}
+        for name, value in tensors.items():
+            if value.layout is not torch.strided or value.is_meta or value.is_quantized:
+                kind = "meta" if value.is_meta else str(value.layout).removeprefix("torch.")
+                raise WeightsError(
+                    f"--weights {path}: {name} is a {kind} tensor", "save it dense, in floating point"
+                )
         if tensors:
             return {str(name): value for name, value in tensors.items()}, settings
     raise WeightsError(

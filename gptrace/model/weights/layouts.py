@@ -18,6 +18,8 @@ from gptrace.model.quiet_torch import torch
 Tensor = torch.Tensor
 Tensors = dict[str, Tensor]
 
+LINEAR = "nanoGPT or minGPT"
+
 # What wrappers put before every name: torch.compile, DataParallel, a Hugging Face model with a head.
 _WRAPPERS = ("_orig_mod.", "module.", "transformer.", "model.")
 
@@ -31,7 +33,7 @@ _BLOCK_PARTS = {
 }
 _TOP_PARTS = {"wte": "tok_emb", "wpe": "pos_emb", "ln_f": "final_norm", "lm_head": "out_head"}
 # Causal masks that were saved as buffers.
-_MASKS = re.compile(r"^(h\.\d+\.attn\.(bias|masked_bias)|trf_blocks\.\d+\.att\.mask)$")
+_MASKS = re.compile(r"^(h\.[0-9]+\.attn\.(bias|masked_bias)|trf_blocks\.[0-9]+\.att\.mask)$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,23 +56,30 @@ def recognise(tensors: Tensors, settings: Mapping[str, Any]) -> Layout:
         name, ours = "course", tensors
     elif "wte.weight" in tensors:
         linear = _is_linear(tensors)
-        name = "nanoGPT or minGPT" if linear else "Hugging Face GPT-2"
+        name = LINEAR if linear else "Hugging Face GPT-2"
         ours = dict(_from_gpt2(tensors, linear))
     else:
         known = "tok_emb.weight (the course's), wte.weight (GPT-2, nanoGPT, minGPT)"
         raise WeightsError(
             f"the weights are of no layout that is known: {_some(tensors)}",
-            f"what is looked for: {known}; for a model of your own give its class with --model",
+            f"what is looked for: {known}; in Python, gptrace.watch traces any model",
         )
-    return Layout(name, ours, _sizes(ours), _told(settings))
+    sizes = _sizes(ours)
+    _agree_with_settings(sizes, settings)
+    return Layout(name, ours, sizes, _told(settings))
 
 
 def _unwrapped(tensors: Tensors) -> Tensors:
     """Drop the prefixes of wrappers, as often as they stand there."""
-    return {
-        re.sub(rf"^({'|'.join(map(re.escape, _WRAPPERS))})+", "", name): value
-        for name, value in tensors.items()
-    }
+    found: Tensors = {}
+    for name, value in tensors.items():
+        short = re.sub(rf"^({'|'.join(map(re.escape, _WRAPPERS))})+", "", name)
+        if short in found:
+            raise WeightsError(
+                f"{short} is there twice, once as {name}", "keep the weights of one model in the file"
+            )
+        found[short] = value
+    return found
 
 
 def _is_linear(tensors: Tensors) -> bool:
@@ -92,13 +101,18 @@ def _is_linear(tensors: Tensors) -> bool:
 
 def _from_gpt2(tensors: Tensors, linear: bool) -> Iterator[tuple[str, Tensor]]:
     for name, value in tensors.items():
-        block = re.fullmatch(r"h\.(\d+)\.(.+)\.(weight|bias)", name)
+        block = re.fullmatch(r"h\.([0-9]{1,6})\.(.+)\.(weight|bias)", name)
         top = re.fullmatch(r"(wte|wpe|ln_f|lm_head)\.(weight|bias)", name)
         if top:
             part, kind = top.groups()
             yield f"{_TOP_PARTS[part]}.{_kind(_TOP_PARTS[part], kind)}", value
         elif block and block.group(2) == "attn.c_attn":
             number, _, kind = block.groups()
+            if value.dim() != (2 if kind == "weight" else 1):
+                raise WeightsError(
+                    f"{name} has the shape {list(value.shape)}",
+                    "a weight is a matrix, a bias is a vector",
+                )
             rows = value if linear or value.dim() == 1 else value.t()  # (3·D, D) or (3·D,)
             if rows.shape[0] % 3:
                 raise WeightsError(
@@ -134,7 +148,9 @@ def _sizes(tensors: Tensors) -> dict[str, Any]:
             )
     vocab_size, emb_dim = tensors["tok_emb.weight"].shape
     ff_dim = tensors["trf_blocks.0.ff.layers.0.weight"].shape[0]
-    blocks = {int(found.group(1)) for name in tensors if (found := re.match(r"trf_blocks\.(\d+)\.", name))}
+    blocks = {
+        int(found.group(1)) for name in tensors if (found := re.match(r"trf_blocks\.([0-9]{1,6})\.", name))
+    }
     head = tensors.get("out_head.weight")
     return {
         "vocab_size": vocab_size,
@@ -146,6 +162,30 @@ def _sizes(tensors: Tensors) -> dict[str, Any]:
         "bias": "trf_blocks.0.ff.layers.0.bias" in tensors,
         "tie_head": head is None or head.data_ptr() == tensors["tok_emb.weight"].data_ptr(),
     }
+
+
+# Our key: what Hugging Face, nanoGPT and the course call it.
+_SETTINGS_OF_SIZES = {
+    "n_layers": ("n_layer", "n_layers"),
+    "emb_dim": ("n_embd", "emb_dim"),
+    "context_length": ("n_positions", "block_size", "context_length"),
+    "vocab_size": ("vocab_size",),
+}
+
+
+def _agree_with_settings(sizes: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
+    """Raise WeightsError where the settings beside the tensors say another size: something is missing."""
+    if settings.get("model_type", "gpt2") != "gpt2":
+        raise WeightsError(
+            f"config.json says model_type: {settings['model_type']}", "--weights takes GPT-2 and its kin"
+        )
+    for key, names in _SETTINGS_OF_SIZES.items():
+        for name in names:
+            if settings.get(name, sizes[key]) != sizes[key]:
+                raise WeightsError(
+                    f"the settings beside the weights say {name}: {settings[name]}, the tensors {sizes[key]}",
+                    "is a shard missing, or the file of another model?",
+                )
 
 
 _HUGGING_FACE_ACTIVATIONS = {
@@ -171,7 +211,7 @@ def _told(settings: Mapping[str, Any]) -> dict[str, Any]:
         told["drop_rate"] = settings["dropout"]
     if "activation_function" in settings:
         name = settings["activation_function"]
-        if name not in _HUGGING_FACE_ACTIVATIONS:
+        if not isinstance(name, str) or name not in _HUGGING_FACE_ACTIVATIONS:
             raise WeightsError(
                 f"config.json's activation_function {name!r} is not one that gptrace has",
                 f"known: {', '.join(_HUGGING_FACE_ACTIVATIONS)}",
@@ -180,10 +220,10 @@ def _told(settings: Mapping[str, Any]) -> dict[str, Any]:
     elif "bias" in settings and "block_size" in settings:
         told["activation"] = "gelu"  # nanoGPT's nn.GELU() is the exact one
     for key, usual in (("scale_attn_weights", True), ("scale_attn_by_inverse_layer_idx", False)):
-        if settings.get(key, usual) is not usual:
+        if settings.get(key) not in (usual, None):
             raise WeightsError(
                 f"config.json says {key}: {settings[key]}, which gptrace's model does not do",
-                "trace it with --model hf: instead",
+                "in Python, gptrace.watch traces the model of transformers itself",
             )
     return told
 

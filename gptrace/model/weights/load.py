@@ -11,7 +11,7 @@ from gptrace.model.gpt import GPTModel
 from gptrace.model.hollow import hollow_model
 from gptrace.model.quiet_torch import torch
 from gptrace.model.weights.files import read_weights
-from gptrace.model.weights.layouts import Layout, recognise
+from gptrace.model.weights.layouts import LINEAR, Layout, recognise
 from gptrace.text import encoding
 
 _HEAD_DIM = 64  # of every published GPT-2, and so the best guess where nothing tells
@@ -74,6 +74,8 @@ def settle(layout: Layout, choice: ModelChoice) -> tuple[GPTConfig, dict[str, An
         keys["n_heads"] = preset.n_heads if preset else _assumed_heads(keys["emb_dim"])
         if preset is None:
             assumed["n_heads"] = keys["n_heads"]
+    if "activation" not in keys and layout.name == LINEAR:
+        assumed["activation"] = GPTConfig.activation  # minGPT's; nanoGPT of today has the exact one
     return GPTConfig.from_mapping(keys), assumed
 
 
@@ -98,11 +100,14 @@ def _assumed_heads(emb_dim: int) -> int:
 
 def _agree(given: dict[str, Any], layout: Layout, giver: str) -> None:
     for key, value in given.items():
-        if value != layout.sizes[key]:
-            held = ", ".join(f"{name} {size}" for name, size in layout.sizes.items() if size is not None)
+        held = layout.sizes[key]
+        if key == "ff_dim":  # None stands for the usual width
+            usual = 4 * layout.sizes["emb_dim"]
+            value, held = value or usual, held or usual
+        if value != held:
+            sizes = ", ".join(f"{name} {size}" for name, size in layout.sizes.items() if size is not None)
             raise WeightsError(
-                f"{giver} has {key} {value}, the weights have {layout.sizes[key]}",
-                f"the weights hold: {held}",
+                f"{giver} has {key} {value}, the weights have {held}", f"the weights hold: {sizes}"
             )
 
 
@@ -129,7 +134,7 @@ def _compare(model: GPTModel, tensors: dict[str, torch.Tensor], path: str) -> No
         if not tensor.is_floating_point():
             raise WeightsError(
                 f"--weights {path}: {name} is {str(tensor.dtype).removeprefix('torch.')}, not floating point",
-                "quantised weights are not supported",
+                "weights are float16, bfloat16, float32 or float64",
             )
 
 
