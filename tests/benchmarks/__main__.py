@@ -27,7 +27,8 @@ def process(command: list[str]) -> tuple[float, float]:
     """Run a whole process; return its seconds and its peak memory in MiB."""
     environment = {key: value for key, value in os.environ.items() if not key.startswith("GPTRACE_")}
     start = time.perf_counter()
-    child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL, env=environment)
+    nowhere = subprocess.DEVNULL
+    child = subprocess.Popen(command, stdin=nowhere, stdout=nowhere, stderr=nowhere, env=environment)
     _, status, usage = os.wait4(child.pid, 0)
     seconds = time.perf_counter() - start
     child.returncode = os.waitstatus_to_exitcode(status)
