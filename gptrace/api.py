@@ -243,11 +243,11 @@ def _id_rows(ids: object) -> list[list[int]]:
     given = _listed(ids)
     if not isinstance(given, list):
         raise InputError(f"ids are a {type(ids).__name__}", "give a list of ids, or a list of such lists")
-    nested = [isinstance(one, list) for one in map(_listed, given)]
-    if any(nested) and not all(nested):
+    items = [_listed(one) for one in given]  # once: a generator can be read only once
+    rows = [item for item in items if isinstance(item, list)]
+    if rows and len(rows) < len(items):
         raise InputError("ids and lists of ids are mixed", "give a list of ids, or a list of such lists")
-    rows = [_listed(row) for row in given] if any(nested) else [given]
-    return [[_id(one) for one in row] for row in rows]  # type: ignore[attr-defined]
+    return [[_id(one) for one in row] for row in rows or [items]]
 
 
 def _is_meta(model: ModelChoice | GPTModel) -> bool:

@@ -140,7 +140,8 @@ def test_a_dict_of_a_trace_is_its_own_and_holds_no_nan(tiny: GPTModel) -> None:
 def test_ids_from_arrays_and_tensors() -> None:
     for ids in (torch.tensor([1, 2]), (one for one in [1, 2]), range(1, 3), [torch.tensor(1), 2]):
         assert gptrace.tokens(ids=ids).results[0].ids == (1, 2)  # type: ignore[arg-type]
-    assert len(gptrace.tokens(ids=torch.tensor([[1], [2]])).results) == 2  # type: ignore[arg-type]
+    for rows in (torch.tensor([[1], [2]]), [range(1, 2), (one for one in [2])]):
+        assert [prompt.ids for prompt in gptrace.tokens(ids=rows).results] == [(1,), (2,)]  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -290,3 +291,8 @@ def test_a_file_that_cannot_be_finished_leaves_the_old_one(
         streams.write_file(path, "new")
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+    with tempfile.NamedTemporaryFile(dir="/dev/shm", suffix=".json") as shared:  # a folder like any other
+        Path(shared.name).write_text("old")
+        with pytest.raises(OutputError, match="No space left"):
+            streams.write_file(Path(shared.name), "new")
+        assert Path(shared.name).read_text() == "old"

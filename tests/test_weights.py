@@ -108,6 +108,9 @@ def test_shards_of_both_kinds(tmp_path: Path) -> None:
     weight_map = {name: file for file, held in parts.items() for name in held}
     (folder / "pytorch_model.bin.index.json").write_text(json.dumps({"weight_map": weight_map}))
     agrees(folder, theirs)
+    (folder / "model.safetensors").write_bytes(b"another file, not the one that is named")
+    agrees(folder / "pytorch_model.bin.index.json", theirs)
+    (folder / "model.safetensors").unlink()
     (folder / "pytorch_model-2.bin").unlink()
     with pytest.raises(WeightsError, match=r"pytorch_model-2\.bin is missing"):
         gptrace.topk("Hello", weights=folder)

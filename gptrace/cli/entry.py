@@ -14,6 +14,9 @@ import gptrace
 from gptrace.cli import streams
 from gptrace.errors import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, GptraceError, InputError, RunError
 
+_MEMORY_HINT = "torch alone takes some 300 MiB; free some memory, or raise the limit"
+_BUG_HINT = "this may be a bug in gptrace; GPTRACE_DEBUG=1 shows where it happened"
+
 
 def run_and_exit() -> NoReturn:
     """Run the `gptrace` command as a process of its own."""
@@ -45,10 +48,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _fail("not enough memory to load torch and the model", _MEMORY_HINT, EXIT_FAILED, error)
         # Not ours: a bug, or something that nobody thought of.
         return _fail(f"{type(error).__name__}: {error}", _BUG_HINT, EXIT_FAILED, error)
-
-
-_MEMORY_HINT = "torch alone takes some 300 MiB; free some memory, or raise the limit"
-_BUG_HINT = "this may be a bug in gptrace; GPTRACE_DEBUG=1 shows where it happened"
 
 
 def _run(arguments: Sequence[str]) -> int:

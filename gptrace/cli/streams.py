@@ -57,7 +57,7 @@ def has_written() -> bool:
 def write_file(path: Path, text: str) -> None:
     """Write a file whole or not at all: to a temporary one beside it, which then takes its name."""
     # A device or a pipe, or a name for a stream that is open already, like /dev/stdout.
-    if path.exists() and (not path.is_file() or path.is_relative_to("/dev") or path.is_relative_to("/proc")):
+    if path.exists() and (not path.is_file() or str(path).startswith(("/dev/std", "/dev/fd/", "/proc/"))):
         try:
             path.write_text(text, encoding="utf-8")
         except BrokenPipeError:
@@ -110,7 +110,7 @@ def check_writable(path: Path) -> None:
 
 def write_notice(text: str) -> None:
     """Tell a person something beside the data."""
-    _write_stderr(f"note: {text}\n")
+    _write_stderr(f"note: {visible(text)}\n")
 
 
 def write_error(message: str, hint: str) -> None:

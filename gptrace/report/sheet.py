@@ -15,7 +15,7 @@ from rich.text import Text
 
 from gptrace.report.safe_text import visible
 
-_GAP = 2
+GAP = 2
 _MOST_ROWS = 2000
 _LEGIBLE = 6  # characters that a folded column keeps on a line
 
@@ -70,7 +70,7 @@ def to_table(sheet: Sheet, width: int | None = None) -> Table | Text:
     widths = [max(map(cell_len, texts)) for texts in cells]
     shown = list(range(len(columns)))
     droppable = sorted((columns[i].keep or 0, i) for i in shown if columns[i].keep is not None)
-    while width is not None and sum(widths[i] + _GAP for i in shown) - _GAP > width and droppable:
+    while width is not None and sum(widths[i] + GAP for i in shown) - GAP > width and droppable:
         shown.remove(droppable.pop(0)[1])
     if len(rows) > _MOST_ROWS:
         return _plain(
@@ -78,9 +78,7 @@ def to_table(sheet: Sheet, width: int | None = None) -> Table | Text:
             [widths[i] for i in shown],
             [columns[i].is_number for i in shown],
         )
-    table = Table(
-        box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, _GAP - 1, 0, 0), header_style="bold"
-    )
+    table = empty_table()
     for i in shown:
         table.add_column(
             Text(cells[i][0]),
@@ -94,6 +92,14 @@ def to_table(sheet: Sheet, width: int | None = None) -> Table | Text:
     return table
 
 
+def empty_table() -> Table:
+    """Return the table that every report starts from: a line below the head, a gap between columns."""
+    # The box puts one of the gap's spaces between columns, the padding the others.
+    return Table(
+        box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, GAP - 1, 0, 0), header_style="bold"
+    )
+
+
 def _plain(rows: list[list[str]], widths: list[int], numbers: list[bool]) -> Text:
     lines = []
     for row in rows:
@@ -101,6 +107,6 @@ def _plain(rows: list[list[str]], widths: list[int], numbers: list[bool]) -> Tex
         for text, width, number in zip(row, widths, numbers, strict=True):
             gap = " " * (width - cell_len(text))
             parts.append(gap + text if number else text + gap)
-        lines.append((" " * _GAP).join(parts))
-    rule = "─" * (sum(widths) + _GAP * (len(widths) - 1))
+        lines.append((" " * GAP).join(parts))
+    rule = "─" * (sum(widths) + GAP * (len(widths) - 1))
     return Text("\n".join([lines[0], rule, *lines[1:]]), no_wrap=True, overflow="ignore")

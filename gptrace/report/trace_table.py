@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from io import StringIO
 
-from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from gptrace.report.call_text import CallText
 from gptrace.report.rows import Row
+from gptrace.report.sheet import GAP, empty_table
 
-_GAP = 2
 _NARROWEST = 20
 _RULER = Console(file=StringIO(), width=1000)
 _CHANGED = "bold magenta"
@@ -33,15 +32,15 @@ def trace_table(rows: Sequence[Row], width: int | None) -> Table:
     shapes = max(len("Input → output"), *(len(cell.names) for cell in cells))
     counts = max(len("Parameters"), *(len(cell.parameters) for cell in cells))
     beside = max(len(cell.sizes) for cell in cells)
-    if width is None or width >= modules + types + shapes + beside + counts + 4 * _GAP:
+    if width is None or width >= modules + types + shapes + beside + counts + 4 * GAP:
         return _wide(cells, sized=beside > 0)
-    left = width - modules - types - counts - 3 * _GAP
+    left = width - modules - types - counts - 3 * GAP
     if left >= shapes:
         return _stacked(cells, modules, left, types_below=False)
     modules = max(modules, *(len(cell.row.below) + len(cell.type) for cell in cells))
     # In a very narrow terminal the shapes break first, at a space, and then the modules.
-    left = max(_NARROWEST, width - modules - counts - 2 * _GAP)
-    return _stacked(cells, width - left - counts - 2 * _GAP, left, types_below=True)
+    left = max(_NARROWEST, width - modules - counts - 2 * GAP)
+    return _stacked(cells, width - left - counts - 2 * GAP, left, types_below=True)
 
 
 def _module(cell: CallText) -> Text:
@@ -55,15 +54,8 @@ def _names(cell: CallText) -> Text:
     return Text(cell.names, style=_CHANGED if cell.changed else "")
 
 
-def _table() -> Table:
-    # The box puts one of the gap's spaces between columns, the padding the others.
-    return Table(
-        box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, _GAP - 1, 0, 0), header_style="bold"
-    )
-
-
 def _wide(cells: list[CallText], *, sized: bool) -> Table:
-    table = _table()
+    table = empty_table()
     table.add_column("Module", no_wrap=True)
     table.add_column("Type", no_wrap=True, style=_QUIET)
     table.add_column("Input → output", no_wrap=True)
@@ -77,7 +69,7 @@ def _wide(cells: list[CallText], *, sized: bool) -> Table:
 
 
 def _stacked(cells: list[CallText], module_width: int, shape_width: int, *, types_below: bool) -> Table:
-    table = _table()
+    table = empty_table()
     table.add_column("Module", width=module_width, overflow="fold")
     if not types_below:
         table.add_column("Type", no_wrap=True, style=_QUIET)
@@ -87,9 +79,9 @@ def _stacked(cells: list[CallText], module_width: int, shape_width: int, *, type
     beside = [
         len(cell.names)
         for cell in cells
-        if cell.sizes and len(cell.names) + _GAP + len(cell.sizes) <= shape_width
+        if cell.sizes and len(cell.names) + GAP + len(cell.sizes) <= shape_width
     ]
-    stop = max(beside, default=0) + _GAP
+    stop = max(beside, default=0) + GAP
     for cell in cells:
         shape = _shape_lines(cell, shape_width, stop)
         module = _module(cell)
@@ -112,7 +104,7 @@ def _shape_lines(cell: CallText, width: int, stop: int) -> Text:
     names_text = _names(cell)
     if not cell.sizes:
         lines = [names_text]
-    elif len(cell.names) + _GAP <= stop and stop + len(cell.sizes) <= width:
+    elif len(cell.names) + GAP <= stop and stop + len(cell.sizes) <= width:
         names_text.append(" " * (stop - len(cell.names)))
         return names_text.append(cell.sizes, style="not bold default")
     else:

@@ -53,24 +53,27 @@ def _read_folder(folder: Path) -> WeightFile:
     found = next((folder / name for name in _FOLDER_NAMES if (folder / name).exists()), None)
     if found is None:
         raise WeightsError(f"--weights {folder}: the folder holds none of {', '.join(_FOLDER_NAMES)}", _HINT)
-    is_index = found.name.endswith(".index.json")
-    weight_map = _weight_map(found) if is_index else {}
-    tensors: dict[str, torch.Tensor] = {}
-    for shard in _shards(found, weight_map) if is_index else [found]:
-        tensors.update(_state_dict(_read_file(shard), shard)[0])
-    absent = [name for name in weight_map if name not in tensors]
-    if absent:
-        raise WeightsError(f"--weights {folder}: the index names {absent[0]}, which no shard holds", _AGAIN)
-    return WeightFile(folder, tensors, _config_beside(folder))
+    return _read_single(found)
 
 
 def _read_single(path: Path) -> WeightFile:
-    if path.stat().st_size == 0:
+    if path.is_file() and path.stat().st_size == 0:
         raise WeightsError(f"--weights {path}: the file is empty", _HINT)
     if path.name.endswith(".index.json"):
-        return _read_folder(path.parent)
+        return _read_shards(path)
     tensors, settings = _state_dict(_read_file(path), path)
     return WeightFile(path, tensors, settings or _config_beside(path.parent))
+
+
+def _read_shards(index: Path) -> WeightFile:
+    weight_map = _weight_map(index)
+    tensors: dict[str, torch.Tensor] = {}
+    for shard in _shards(index, weight_map):
+        tensors.update(_state_dict(_read_file(shard), shard)[0])
+    absent = [name for name in weight_map if name not in tensors]
+    if absent:
+        raise WeightsError(f"--weights {index}: it names {absent[0]}, which no shard holds", _AGAIN)
+    return WeightFile(index, tensors, _config_beside(index.parent))
 
 
 def _weight_map(index: Path) -> dict[str, str]:
@@ -139,7 +142,7 @@ def _read_safetensors(path: Path) -> dict[str, torch.Tensor]:
     try:
         # Each tensor is a view of the mapped file.
         with safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - a safe_open is no mapping, and cannot be iterated
     except SafetensorError as error:
         raise WeightsError(
             f"--weights {path}: {error}", "the file is cut off or damaged; fetch it again"
