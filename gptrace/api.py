@@ -7,24 +7,23 @@ from __future__ import annotations
 
 import operator
 import platform
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 import gptrace
 from gptrace.errors import InputError
-from gptrace.model.choice import DEFAULT_SEED, RANDOM, ModelChoice, choose
-from gptrace.model.config import PRESETS, GPTConfig
+from gptrace.model.choice import Limits, ModelChoice, choose
+from gptrace.model.config import PRESETS
 from gptrace.model.weights import hub
-from gptrace.predict.limits import check_k, check_temperature
+from gptrace.predict.limits import check_temperature, wanted_k
 from gptrace.record import Preset, Presets, Prompt, Tokens, TopK, Trace
 from gptrace.text import encoding, prompts
+from gptrace.text.prompts import Given
+from gptrace.text.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
-    from gptrace.model.build import LoadedModel
-    from gptrace.model.gpt import GPTModel
-
-DEFAULT_K = 5
+    from gptrace.model.build import LoadedModel, Module
 
 Text = str | Sequence[str]
 Ids = Sequence[int] | Sequence[Sequence[int]]
@@ -36,17 +35,19 @@ class Options(TypedDict, total=False):
     ids        token ids in place of text: one list, or a list of lists
     special    read "<|endoftext|>" in the text as the special token (default True)
     truncate   keep the last context_length tokens of a prompt that is too long (default False)
-    config     configuration keys that replace the preset's, or a whole GPTConfig
-    weights    "random" (default), "pretrained", or the path of a weight file or folder
+    config     configuration keys that replace the preset's, or a whole GPTConfig; for a model of your own
+               whatever its class takes
+    weights    "random", "pretrained", or the path of a weight file or folder; without it random ones, for
+               "hf:…" the model's own
     seed       of the random weights (default 123)
     device     cpu (default), cuda, cuda:N, mps, meta (shapes alone) or auto
-    dtype      float32 (default), float64, bfloat16 or float16
+    dtype      float32 (default), float64, bfloat16 or float16; a model of your own stays as it is made
     """
 
     ids: Ids
     special: bool
     truncate: bool
-    config: Mapping[str, Any] | GPTConfig
+    config: Any
     weights: str | Path
     seed: int
     device: str
@@ -56,28 +57,30 @@ class Options(TypedDict, total=False):
 def trace(
     text: Text | None = None,
     *,
-    model: str | GPTModel | None = None,
+    model: str | Callable[..., Any] | None = None,
     k: int | None = None,
     temperature: float = 1.0,
     **options: Unpack[Options],
 ) -> Trace:
     """Run `text` (one prompt or several) through a model and record every call of every submodule.
 
-    `model` is a preset's name ("gpt2-small" unless `weights` decide), or a GPTModel of your own, which is
-    left as it was; `k` is 5 unless it is given; `options` are those of `Options`. Raises an InputError for
-    what cannot be run.
+    `model` is a preset's name ("gpt2-small" unless `weights` decide), "FILE.py:OBJECT",
+    "package.module:OBJECT" or "hf:FOLDER"; or a module of your own, which is left as it was, its class, or a
+    function that makes one. It gets token ids `[batch, seq_len]`. `k` is 5 unless it is given; `options` are
+    those of `Options`. Raises an InputError for what cannot be run, a ModelCodeError for what the model's
+    own code raises.
 
     >>> trace("Hello, I am", model="tiny").calls[1].outputs[0].shape  # tok_emb
     (1, 4, 48)
     """
     given, chosen, truncate = _prepare(text, model, **options)
-    return trace_prompts(given, chosen, k=k, temperature=temperature, truncate=truncate)
+    return trace_given(given, chosen, k=k, temperature=temperature, truncate=truncate)
 
 
 def topk(
     text: Text | None = None,
     *,
-    model: str | GPTModel | None = None,
+    model: str | Callable[..., Any] | None = None,
     k: int | None = None,
     temperature: float = 1.0,
     **options: Unpack[Options],
@@ -88,7 +91,7 @@ def topk(
     3
     """
     given, chosen, truncate = _prepare(text, model, **options)
-    return topk_prompts(given, chosen, k=k, temperature=temperature, truncate=truncate)
+    return topk_given(given, chosen, k=k, temperature=temperature, truncate=truncate)
 
 
 def tokens(text: Text | None = None, *, ids: Ids | None = None, special: bool = True) -> Tokens:
@@ -97,17 +100,17 @@ def tokens(text: Text | None = None, *, ids: Ids | None = None, special: bool = 
     >>> [token.text for token in tokens("Hello, I am").results[0].tokens]
     ['Hello', ',', ' I', ' am']
     """
-    return tokens_of(_make_prompts(text, ids, special=special))
+    return tokens_of(_given(text, ids, special=special))
 
 
-def tokens_of(given: Sequence[Prompt]) -> Tokens:
+def tokens_of(given: Given) -> Tokens:
     """Return the record that `gptrace tokens` prints."""
     versions = {
         "gptrace": gptrace.__version__,
         "tiktoken": encoding.tiktoken_version(),
         "python": platform.python_version(),
     }
-    return Tokens(versions, encoding.NAME, encoding.VOCAB_SIZE, tuple(given))
+    return Tokens(versions, encoding.NAME, encoding.VOCAB_SIZE, given.prompts())
 
 
 def presets() -> Presets:
@@ -126,108 +129,101 @@ def presets() -> Presets:
     return Presets(versions, tuple(models))
 
 
-def trace_prompts(
-    given: Sequence[Prompt],
-    model: ModelChoice | GPTModel,
+def trace_given(
+    given: Given,
+    model: ModelChoice | Module,
     *,
     k: int | None,
     temperature: float,
     truncate: bool,
 ) -> Trace:
-    """Trace prompts that are tokens already; what `gptrace run` calls."""
-    loaded, fitted, k = _ready(given, model, k=k, temperature=temperature, truncate=truncate)
+    """Trace texts or ids; what `gptrace run` calls."""
+    ready = _ready(given, model, k=k, temperature=temperature, truncate=truncate)
     from gptrace.predict.run import run_traced
 
-    return run_traced(loaded, fitted, k=k, temperature=temperature)
+    return run_traced(*ready, k=k, temperature=temperature)
 
 
-def topk_prompts(
-    given: Sequence[Prompt],
-    model: ModelChoice | GPTModel,
+def topk_given(
+    given: Given,
+    model: ModelChoice | Module,
     *,
     k: int | None,
     temperature: float,
     truncate: bool,
 ) -> TopK:
-    """Predict what follows prompts that are tokens already; what `gptrace topk` calls."""
+    """Predict what follows texts or ids; what `gptrace topk` calls."""
     if _is_meta(model):
         raise InputError(
             "device meta has shapes, but no numbers to predict with", "use gptrace run --device meta"
         )
-    loaded, fitted, k = _ready(given, model, k=k, temperature=temperature, truncate=truncate)
+    ready = _ready(given, model, k=k, temperature=temperature, truncate=truncate)
     from gptrace.predict.run import run_topk
 
-    return run_topk(loaded, fitted, k=k, temperature=temperature)
+    return run_topk(*ready, k=k, temperature=temperature)
 
 
 def _ready(
-    given: Sequence[Prompt],
-    model: ModelChoice | GPTModel,
+    given: Given,
+    model: ModelChoice | Module,
     *,
     k: int | None,
     temperature: float,
     truncate: bool,
-) -> tuple[LoadedModel, tuple[Prompt, ...], int]:
-    """Check everything and load the model: in this order where its sizes are known before.
-
-    Returns the prompts as they fit the model, and k, which is 5 where there are that many tokens.
-    """
+) -> tuple[LoadedModel, Tokenizer, tuple[Prompt, ...]]:
+    """Check everything and load the model: in this order where its sizes are known before."""
     check_temperature(temperature)
+    tokenizer = model.tokenizer() if isinstance(model, ModelChoice) else encoding
+    read = given.prompts(tokenizer)
 
-    def checked(config: GPTConfig, predicted: int) -> tuple[tuple[Prompt, ...], int]:
-        wanted = min(DEFAULT_K, predicted) if k is None else k
-        check_k(wanted, predicted)
-        fitted = prompts.fit(
-            given, vocab_size=config.vocab_size, context_length=config.context_length, truncate=truncate
-        )
-        return fitted, wanted
+    def checked(limits: Limits) -> tuple[Prompt, ...]:
+        if limits.vocab_size is not None:
+            wanted_k(k, limits.vocab_size - tokenizer.padding_rows(limits.vocab_size))
+        return prompts.fit(read, truncate=truncate, **limits._asdict())
 
-    known = model.config
-    ready = checked(known, known.vocab_size) if known is not None else None
+    known = model.limits() if isinstance(model, ModelChoice) else None
+    fitted = None if known is None else checked(known)
     from gptrace.model.build import load
 
     loaded = load(model)
-    fitted, wanted = ready or checked(loaded.config, loaded.predicted)
-    return loaded, fitted, wanted
+    return loaded, tokenizer, checked(loaded.limits) if fitted is None else fitted
 
 
 def _prepare(
     text: Text | None,
-    model: str | GPTModel | None,
+    model: str | Callable[..., Any] | None,
     *,
     ids: Ids | None = None,
     special: bool = True,
     truncate: bool = False,
-    config: Mapping[str, Any] | GPTConfig | None = None,
-    weights: str | Path = RANDOM,
-    seed: int = DEFAULT_SEED,
-    device: str = "cpu",
-    dtype: str = "float32",
-) -> tuple[tuple[Prompt, ...], ModelChoice | GPTModel, bool]:
-    given = _make_prompts(text, ids, special=special)
+    **choice: Any,
+) -> tuple[Given, ModelChoice | Module, bool]:
+    given = _given(text, ids, special=special)
     if model is None or isinstance(model, str):
-        chosen = choose(model, weights=weights, config=config, seed=seed, device=device, dtype=dtype)
-        return given, chosen, truncate
-    from gptrace.model.gpt import GPTModel
-
-    if not isinstance(model, GPTModel):
+        return given, choose(model, **choice), truncate
+    if not callable(model):
         raise InputError(
-            f"model is a {type(model).__name__}, neither a preset's name nor a GPTModel",
-            "`with gptrace.watch(module) as trace:` traces any module",
+            f"model is a {type(model).__name__}, neither a name nor a model",
+            "give a preset's name, FILE.py:OBJECT, hf:FOLDER, a torch.nn.Module, its class, or a factory",
         )
-    if config is not None or (weights, seed, device, dtype) != (RANDOM, DEFAULT_SEED, "cpu", "float32"):
+    from gptrace.model.quiet_torch import torch
+
+    if not isinstance(model, torch.nn.Module):
+        return given, choose(model, **choice), truncate
+    if choice:
         raise InputError(
-            "weights, config, seed, device and dtype are for building a model, and this one is built already",
+            f"{', '.join(choice)} {'is' if len(choice) == 1 else 'are'} for building a model, "
+            "and this one is built already",
             "drop them, or name a preset",
         )
     return given, model, truncate
 
 
-def _make_prompts(text: Text | None, ids: Ids | None, *, special: bool) -> tuple[Prompt, ...]:
+def _given(text: Text | None, ids: Ids | None, *, special: bool) -> Given:
     if (text is None) == (ids is None):
         raise InputError("give either text or ids", 'for example "Hello", or ids=[15496]')
     if ids is not None:
-        return prompts.from_ids(_id_rows(ids))
+        return Given(rows=tuple(map(tuple, _id_rows(ids))), special=special)
     one_by_one = isinstance(text, Iterable) and not isinstance(text, str | bytes | Set | Mapping)
     texts: list[object] = list(text or ()) if one_by_one else [text]
     for one in texts:
@@ -235,7 +231,7 @@ def _make_prompts(text: Text | None, ids: Ids | None, *, special: bool) -> tuple
             raise InputError(f"a text is a {type(one).__name__}", "give a str, or a list of them")
     if not texts:
         raise InputError("the list of texts is empty", "give at least one text")
-    return prompts.from_texts([str(one) for one in texts], special=special)
+    return Given(texts=tuple(str(one) for one in texts), special=special)
 
 
 def _id_rows(ids: object) -> list[list[int]]:
@@ -250,10 +246,10 @@ def _id_rows(ids: object) -> list[list[int]]:
     return [[_id(one) for one in row] for row in rows or [items]]
 
 
-def _is_meta(model: ModelChoice | GPTModel) -> bool:
+def _is_meta(model: ModelChoice | Module) -> bool:
     if isinstance(model, ModelChoice):
         return model.device == "meta"
-    return model.tok_emb.weight.is_meta
+    return any(parameter.is_meta for parameter in model.parameters())
 
 
 def _listed(value: object) -> object:

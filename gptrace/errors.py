@@ -10,6 +10,8 @@
     └── RunError                         exit 1: it ran and failed
         ├── DownloadError                the weights could not be fetched
         ├── MemoryNeededError            the model or its activations do not fit
+        ├── ModelCodeError               a model's own code raised, while it was made or run
+        ├── NoLogitsError                what the model returns is no score for the next token
         └── OutputError                  the result could not be written
 
 Each says what was wrong and with which value (`message`), and what to do about it (`hint`).
@@ -78,6 +80,14 @@ class DownloadError(RunError):
 
 class MemoryNeededError(RunError):
     """The model or its activations do not fit into memory."""
+
+
+class ModelCodeError(RunError):
+    """The code of somebody's own model raised: while it was imported, built or run."""
+
+
+class NoLogitsError(RunError):
+    """The model's output holds no logits, so there is nothing to predict with."""
 
 
 class OutputError(RunError):

@@ -5,7 +5,7 @@ A fact that was not measured is None here and absent in JSON.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -98,13 +98,14 @@ class Prompt:
     """A prompt as the model sees it. `text` is None where the ids are not valid UTF-8.
 
     `padding` counts the positions added on the right to make the batch rectangular; `truncated` the
-    tokens dropped on the left to fit the context.
+    tokens dropped on the left to fit the context. `given_as_ids`: there was no text to begin with.
     """
 
     text: str | None
     tokens: tuple[Token, ...]
     padding: int = 0
     truncated: int = 0
+    given_as_ids: bool = field(default=False, compare=False)
 
     @property
     def ids(self) -> tuple[int, ...]:
@@ -194,7 +195,8 @@ class Trace(Printable):
     """Everything that a trace saw. `print(trace)` is the table, `trace.to_dict()` the JSON object.
 
     `dims` maps each axis name to its size in this run. `uncalled` lists modules that never ran.
-    `temperature` is what the logits were divided by for the predictions.
+    `temperature` is what the logits were divided by for the predictions. `notes` are what a reader should
+    know of how the trace came about: which axes could not be named, why there are no predictions.
     """
 
     versions: dict[str, str]
@@ -208,6 +210,7 @@ class Trace(Printable):
     totals: Totals
     error: Failure | None = None
     temperature: float = 1.0
+    notes: tuple[str, ...] = ()
 
     def __getattr__(self, name: str) -> Any:
         # Reached for a field only while `gptrace.watch` is still recording into this object.
@@ -239,6 +242,7 @@ class TopK(Printable):
     k: int
     temperature: float
     results: tuple[TopKResult, ...]
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,15 +24,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--overwrite", action="store_true", help="rewrite the golden files")
 
 
+def ours(name: str) -> GPTModel:
+    module = load(choose(name)).module
+    assert isinstance(module, GPTModel)
+    return module
+
+
 @pytest.fixture(scope="session")
 def gpt2_small() -> GPTModel:
     """The 124M model with the weights of seed 123."""
-    return load(choose("gpt2-small")).module
+    return ours("gpt2-small")
 
 
 @pytest.fixture
 def tiny() -> GPTModel:
-    return load(choose("tiny")).module
+    return ours("tiny")
 
 
 def still(trace: Trace) -> Trace:

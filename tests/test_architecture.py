@@ -18,6 +18,8 @@ EXCEPTIONS = {("record", "report")}
 DOORS = {
     "torch": {"model.quiet_torch"},
     "tiktoken": {"text.encoding"},
+    "transformers": {"model.hugging_face", "text.hugging_face"},
+    "huggingface_hub": {"model.weights.hub"},
     "typer": {"cli.app", "cli.options"},
     "rich": {"report"},
 }

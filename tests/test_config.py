@@ -9,7 +9,7 @@ import pytest
 
 from gptrace.errors import ConfigError, DeviceError, OptionError
 from gptrace.model import GPTConfig, GPTModel
-from gptrace.model.choice import choose
+from gptrace.model.choice import GPTChoice, choose
 from gptrace.model.config import PRESETS, parse_setting, preset, read_config_file
 from gptrace.model.quiet_torch import torch
 
@@ -71,6 +71,7 @@ def test_settings_go_on_top_of_the_file_on_top_of_the_preset(tmp_path: Path) -> 
     toml = tmp_path / "mine.toml"
     toml.write_text("n_layers = 3\nn_heads = 8\n")
     chosen = choose("tiny", config=toml, settings=["n_heads=2", "qkv_bias=True", "attention=sdpa"])
+    assert isinstance(chosen, GPTChoice)
     assert chosen.config is not None
     assert (chosen.config.n_layers, chosen.config.n_heads, chosen.config.emb_dim) == (3, 2, 48)
     assert chosen.config.qkv_bias is True

@@ -118,7 +118,7 @@ def test_a_module_without_a_twin_keeps_numbers() -> None:
 
 
 def test_naming_draws_no_random_numbers(tiny: GPTModel) -> None:
-    dimensions._run_twin.cache_clear()
+    dimensions._twin_of.cache_clear()
     before = torch.get_rng_state()
     watched(tiny, 3, 29)
     assert torch.equal(torch.get_rng_state(), before)

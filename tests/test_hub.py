@@ -54,6 +54,10 @@ class Handler(BaseHTTPRequestHandler):
     def answer(self, *, body: bool) -> None:
         wanted = self.headers.get("Range")
         self.server.requests.append((self.command, self.path, wanted))
+        if re.fullmatch(rf"/api/models/{REPOSITORY}/revision/(main|{REVISION})(\?.*)?", self.path):
+            siblings = [{"rfilename": name} for name in self.server.files]
+            self.answer_json({"id": REPOSITORY, "sha": REVISION, "siblings": siblings})
+            return
         found = re.fullmatch(rf"/{REPOSITORY}/resolve/{REVISION}/(.+)", self.path)
         content = self.server.files.get(found.group(1)) if found else None
         if content is None:
@@ -82,6 +86,14 @@ class Handler(BaseHTTPRequestHandler):
             self.connection.shutdown(2)
             return
         self.wfile.write(content[start:])
+
+    def answer_json(self, value: object) -> None:
+        content = json.dumps(value).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
 
 
 @pytest.fixture(scope="module")
@@ -179,7 +191,10 @@ def test_what_the_hub_does_not_have(hub: Hub, at: Process, name: str) -> None:
     done = at("pull", name)
     assert (done.code, done.out) == (1, "")
     assert "NotFound" in done.err.splitlines()[-2]
-    assert done.err.splitlines()[-1] == "hint: is HF_ENDPOINT a mirror that lacks this repository?"
+    assert (
+        done.err.splitlines()[-1]
+        == "hint: is the name right? And is HF_ENDPOINT a mirror that lacks this repository?"
+    )
 
 
 def test_offline_and_not_at_hand(at: Process, hub: Hub) -> None:
@@ -197,3 +212,32 @@ def test_without_huggingface_hub_the_hint_names_the_command(
     cli("pull", "gpt2-xl").is_error(1, "needs huggingface_hub", "pip install 'gptrace[hub]'")
     cli("pull", "tiny").is_error(2, "no published weights for tiny", "gpt2-medium")
     cli("run", "a", "-m", "gpt3-175b", "-w", "pretrained").is_error(2, "no published weights for gpt3-175b")
+
+
+def test_a_model_of_the_hub_by_its_name(hub: Hub, at: Process) -> None:
+    hub.files["flax_model.msgpack"] = b"not wanted"
+    name = f"hf:{REPOSITORY}"
+    config_alone = at("run", "--ids", "1 2", "-m", name, "-w", "random", "--json")
+    assert config_alone.code == 0, config_alone.err
+    assert not any("safetensors" in path or "msgpack" in path for _, path, _ in hub.requests)
+    done = at("topk", "--ids", "1 2", "-m", name, "--json")
+    assert done.code == 0, done.err
+    assert re.fullmatch(rf"note: fetching [\d.]+ MiB of {REPOSITORY}; this happens once\n", done.err)
+    weights = json.loads(done.out)["model"]["weights"]
+    assert weights == {"source": "hugging_face", "repository": REPOSITORY, "revision": REVISION}
+    asked = len(hub.requests)
+    again = at("topk", "--ids", "1 2", "-m", f"{name}@{REVISION}", "--json")
+    assert (again.err, first_ids(again)) == ("", first_ids(done))
+    assert len(hub.requests) == asked  # the network was left alone
+    assert not any("msgpack" in path for _, path, _ in hub.requests)
+
+
+def test_what_the_hub_has_no_model_of(hub: Hub, at: Process) -> None:
+    done = at("topk", "--ids", "1", "-m", "hf:nobody/nothing")
+    assert (done.code, done.out) == (1, "")
+    assert "error: nobody/nothing could not be fetched: RepositoryNotFound" in done.err
+    del hub.files["model.safetensors"]
+    done = at("topk", "--ids", "1", "-m", f"hf:{REPOSITORY}")
+    assert (done.code, done.out) == (1, "")
+    assert f"error: {REPOSITORY} holds no weights" in done.err
+    assert "HF_HUB_OFFLINE is set" in at("topk", "--ids", "1", "-m", "hf:a/b", HF_HUB_OFFLINE="1").err

@@ -43,7 +43,7 @@ def test_quoted_text_can_be_read_back(text: str) -> None:
 def test_tokens_as_people_see_them() -> None:
     assert token_label(encoding.token(314)) == '" I"'
     assert token_label(encoding.token(19526)) == "<e4 bd>"
-    assert token_label(Token(60000, None, None)) == "<not in the vocabulary>"
+    assert token_label(Token(60000, None, None)) == "–"
 
 
 @pytest.fixture(scope="module")

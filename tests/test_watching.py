@@ -367,7 +367,7 @@ def test_a_head_of_the_users_own_is_not_named_by_its_value(tiny: GPTModel) -> No
 
 
 def test_hooks_on_all_modules_do_not_see_the_twin(tiny: GPTModel) -> None:
-    dimensions._run_twin.cache_clear()
+    dimensions._twin_of.cache_clear()
     seen: list[object] = []
     handle = nn.modules.module.register_module_forward_hook(lambda m, a, out: seen.append(m))
     try:

@@ -22,7 +22,7 @@ from gptrace.model.gpt import GPTModel
 from gptrace.model.quiet_torch import torch
 from tests.conftest import Outcome
 
-transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+transformers.utils.logging.disable_progress_bar()
 Tensors = dict[str, torch.Tensor]
 TEXTS = ["Hello, I am", "你好", "Every effort moves you forward"]
 
@@ -310,7 +310,7 @@ def test_the_dtype_on_disk_and_the_dtype_that_runs(tmp_path: Path, stored: str) 
 def test_parameters_are_views_of_the_mapped_file(tmp_path: Path) -> None:
     """Nothing is copied: query, key and value share the storage of the one fused matrix."""
     hugging_face().save_pretrained(tmp_path)
-    module = load(choose(weights=tmp_path)).module
+    module: Any = load(choose(weights=tmp_path)).module
     attention: Any = module.trf_blocks[0].att
     assert (
         len({part.weight.untyped_storage().data_ptr() for part in (attention.W_query, attention.W_value)})
@@ -487,7 +487,8 @@ def test_the_activation_of_a_bare_state_dict_is_assumed_and_said(tmp_path: Path)
 
 def test_a_width_that_is_given_and_right(tmp_path: Path) -> None:
     path = course_file(tmp_path / "model.pt")
-    assert load(choose(weights=path, settings=["n_heads=3", "ff_dim=192"])).config.hidden_dim == 192
+    module: Any = load(choose(weights=path, settings=["n_heads=3", "ff_dim=192"])).module
+    assert module.config.hidden_dim == 192
     with pytest.raises(WeightsError, match="ff_dim 100, the weights have 192"):
         load(choose(weights=path, settings=["n_heads=3", "ff_dim=100"]))
 

@@ -16,14 +16,14 @@ import gptrace
 from gptrace import api
 from gptrace.cli import options, streams
 from gptrace.errors import EXIT_DONE, InputError, OptionError
-from gptrace.model.choice import DEFAULT_SEED, RANDOM, choose
+from gptrace.model.choice import DEFAULT_SEED, choose
 from gptrace.model.config import suggestion
 from gptrace.model.weights import hub
-from gptrace.record import Printable, Prompt
+from gptrace.record import Printable
 from gptrace.report import FORMATS, View, render
 from gptrace.report.json_report import to_json
 from gptrace.report.schemas import SCHEMAS
-from gptrace.text import prompts as prompt_text
+from gptrace.text.prompts import Given, parse_ids
 from gptrace.text.source import SAMPLE, read_texts
 
 _SUFFIXES = {".json": "json", ".jsonl": "jsonl", ".csv": "csv", ".md": "markdown", ".txt": "table"}
@@ -112,12 +112,12 @@ def run(
     no_special: options.NoSpecial = False,
     truncate: options.Truncate = False,
     model: options.Model = None,
-    weights: options.Weights = RANDOM,
+    weights: options.Weights = None,
     seed: options.Seed = DEFAULT_SEED,
     config: options.Config = None,
     settings: options.Set = None,
     device: options.Device = "cpu",
-    dtype: options.Dtype = "float32",
+    dtype: options.Dtype = None,
     k: options.K = None,
     temperature: options.Temperature = 1.0,
     full: options.Full = False,
@@ -132,8 +132,9 @@ def run(
         model, weights=weights, config=config, settings=settings or (), seed=seed, device=device, dtype=dtype,
         say=streams.write_notice,
     )  # fmt: skip
-    prompts = _read_prompts(text, lines, ids, no_special)
-    trace = api.trace_prompts(prompts, chosen, k=k, temperature=temperature, truncate=truncate)
+    given = _read_given(text, lines, ids, no_special)
+    with streams.only_data_on_stdout():
+        trace = api.trace_given(given, chosen, k=k, temperature=temperature, truncate=truncate)
     return target.reply(trace, full=full, depth=depth)
 
 
@@ -145,12 +146,12 @@ def topk(
     no_special: options.NoSpecial = False,
     truncate: options.Truncate = False,
     model: options.Model = None,
-    weights: options.Weights = RANDOM,
+    weights: options.Weights = None,
     seed: options.Seed = DEFAULT_SEED,
     config: options.Config = None,
     settings: options.Set = None,
     device: options.Device = "cpu",
-    dtype: options.Dtype = "float32",
+    dtype: options.Dtype = None,
     k: options.K = None,
     temperature: options.Temperature = 1.0,
     form: options.Format = None,
@@ -163,8 +164,10 @@ def topk(
         model, weights=weights, config=config, settings=settings or (), seed=seed, device=device, dtype=dtype,
         say=streams.write_notice,
     )  # fmt: skip
-    prompts = _read_prompts(text, lines, ids, no_special)
-    return target.reply(api.topk_prompts(prompts, chosen, k=k, temperature=temperature, truncate=truncate))
+    given = _read_given(text, lines, ids, no_special)
+    with streams.only_data_on_stdout():
+        result = api.topk_given(given, chosen, k=k, temperature=temperature, truncate=truncate)
+    return target.reply(result)
 
 
 @app.command(help=f"Show ids, text and bytes of each token; loads no model.\n\n{options.TEXT_HELP}")
@@ -179,7 +182,7 @@ def tokens(
     width: options.Width = None,
 ) -> Reply:
     target = _Target.of(form, json, output, width)
-    return target.reply(api.tokens_of(_read_prompts(text, lines, ids, no_special)))
+    return target.reply(api.tokens_of(_read_given(text, lines, ids, no_special)))
 
 
 @app.command()
@@ -251,17 +254,15 @@ def _checked(output: Path | None) -> Path | None:
     return output
 
 
-def _read_prompts(
-    text: list[str] | None, lines: bool, ids: list[str] | None, no_special: bool
-) -> tuple[Prompt, ...]:
+def _read_given(text: list[str] | None, lines: bool, ids: list[str] | None, no_special: bool) -> Given:
     if ids is not None:
         if text or lines:
             raise InputError("--ids takes the place of text, and there is text too", "drop one of the two")
-        return prompt_text.from_ids(map(prompt_text.parse_ids, ids))
+        return Given(rows=tuple(tuple(parse_ids(row)) for row in ids))
     found = read_texts(text or (), lines=lines)
     if found.is_sample:
         streams.write_notice(f'no text was given, so this is the sample prompt "{SAMPLE}"')
-    return prompt_text.from_texts(found.texts, special=not no_special)
+    return Given(texts=found.texts, special=not no_special)
 
 
 def _usage_error(error: typer.TyperException) -> InputError:

@@ -72,15 +72,17 @@ Model = Annotated[
     str | None,
     typer.Option(
         "--model", "-m", metavar="NAME", envvar="GPTRACE_MODEL", autocompletion=_complete_model,
-        help="A preset; `gptrace models` lists them.  [default: gpt2-small, unless --weights decide]",
+        help="A preset (`gptrace models` lists them), FILE.py:OBJECT or package.module:OBJECT for a model of "
+        "your own, hf:FOLDER or hf:OWNER/NAME for one of transformers.  "
+        "[default: gpt2-small, unless --weights decide]",
     ),
 ]  # fmt: skip
 Weights = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--weights", "-w", metavar="random|pretrained|PATH", envvar="GPTRACE_WEIGHTS",
         help="Random ones, the published ones, or a file or folder: Hugging Face GPT-2, nanoGPT, minGPT, the "
-        "course's own.",
+        "course's own; or a state dict for your own class.  [default: random; for hf: its own]",
     ),
 ]  # fmt: skip
 Seed = Annotated[
@@ -94,10 +96,11 @@ Seed = Annotated[
     ),
 ]
 Config = Annotated[
-    Path | None,
+    str | None,
     typer.Option(
-        "--config", metavar="FILE", envvar="GPTRACE_CONFIG",
-        help="A .json or .toml file of configuration keys; they override the preset's.",
+        "--config", metavar="FILE|OBJECT", envvar="GPTRACE_CONFIG",
+        help="A .json or .toml file of configuration keys, which override the preset's; for a model of your "
+        "own also FILE.py:NAME, a dict, an object or a class.",
     ),
 ]  # fmt: skip
 Set = Annotated[
@@ -116,8 +119,12 @@ Device = Annotated[
     ),
 ]
 Dtype = Annotated[
-    str, typer.Option("--dtype", metavar="NAME", envvar="GPTRACE_DTYPE", help=f"One of {', '.join(DTYPES)}.")
-]
+    str | None,
+    typer.Option(
+        "--dtype", metavar="NAME", envvar="GPTRACE_DTYPE",
+        help=f"One of {', '.join(DTYPES)}.  [default: float32; a model of your own stays as it is made]",
+    ),
+]  # fmt: skip
 
 K = Annotated[
     int | None,

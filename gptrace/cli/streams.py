@@ -7,7 +7,8 @@ import shutil
 import stat
 import sys
 import tempfile
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
 from pathlib import Path
 from typing import TextIO
 
@@ -47,6 +48,21 @@ def write_stdout(text: str) -> None:
         raise OutputError(
             f"stdout cannot be written: {error.strerror}", "is the disk full? Nothing more was written"
         ) from None
+
+
+@contextmanager
+def only_data_on_stdout() -> Iterator[None]:
+    """Send to stderr what code of other people prints in the block, its C code and its children too."""
+    # The file under `sys.stdout` may be another one, or none; descriptor 1 is where others write.
+    with ExitStack() as undo, redirect_stdout(sys.stderr or undo.enter_context(open(os.devnull, "w"))):
+        with suppress(OSError, ValueError):  # closed: then nothing can be written there either
+            if sys.__stdout__ is not None:
+                sys.__stdout__.flush()
+            kept = os.dup(1)
+            undo.callback(os.close, kept)
+            undo.callback(os.dup2, kept, 1)
+            os.dup2(2, 1)
+        yield
 
 
 def has_written() -> bool:

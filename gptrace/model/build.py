@@ -1,56 +1,127 @@
-"""A ModelChoice → a GPTModel with its weights, on its device."""
+"""A ModelChoice → a model with its weights, on its device, and what is known of it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 from gptrace.errors import DeviceError
-from gptrace.model.choice import ModelChoice
+from gptrace.model.architecture import Architecture
+from gptrace.model.choice import GPTChoice, HuggingFaceChoice, Limits, ModelChoice, ObjectChoice
 from gptrace.model.config import GPTConfig
 from gptrace.model.gpt import GPTModel
 from gptrace.model.hollow import hollow_model
+from gptrace.model.hugging_face import architecture as hugging_face_architecture
+from gptrace.model.hugging_face import build_hugging_face, forward_arguments, is_hugging_face
 from gptrace.model.memory import as_memory_error, check_memory, readable_bytes
+from gptrace.model.own import build_own
 from gptrace.model.quiet_torch import torch
-from gptrace.model.weights.load import load_weights
+from gptrace.model.weights.load import fill, load_weights
+
+Module = torch.nn.Module
+_UNKNOWN = Limits(None, None)
 
 
 @dataclass(frozen=True, slots=True)
 class LoadedModel:
-    """A model ready to run, with the name and the origin of its weights for the reports."""
+    """A model ready to run.
 
-    module: GPTModel
+    `name` and `weights` are for the reports, `limits` what the model takes where that is known,
+    `architecture` how to build it at other sizes, `arguments` what its forward gets beside the ids.
+    """
+
+    module: Module
     name: str
     weights: dict[str, Any]
-    padding_rows: int = 0
+    limits: Limits = _UNKNOWN
+    architecture: Architecture | None = None
+    arguments: dict[str, Any] = field(default_factory=dict)
 
     @property
-    def predicted(self) -> int:
-        """How many ids can be predicted: rows that only pad the vocabulary cannot."""
-        return self.config.vocab_size - self.padding_rows
-
-    @property
-    def config(self) -> GPTConfig:
-        """The sizes of the model."""
-        return self.module.config
+    def device(self) -> torch.device:
+        """Where its parameters are; the CPU for a module without any."""
+        first = next(self.module.parameters(), None)
+        return torch.device("cpu") if first is None else first.device
 
 
-def load(model: ModelChoice | GPTModel) -> LoadedModel:
-    """Build what was chosen; a model that is there already is taken as it is."""
-    if not isinstance(model, ModelChoice):
-        return LoadedModel(model, type(model).__name__, {"source": "given"})
+def load(model: ModelChoice | Module) -> LoadedModel:
+    """Build what was chosen; a module that is there already is taken as it is."""
+    if isinstance(model, Module):
+        return described(model, type(model).__name__, {"source": "given"})
     device = find_device(model.device)
-    if model.config is None:
-        module, weights = load_weights(model, device)
-    elif device.type == "meta":
-        module, weights = hollow_model(model.config), {"source": "none"}
+    if isinstance(model, ObjectChoice):
+        loaded = _own(model, device)
+    elif isinstance(model, HuggingFaceChoice):
+        module, weights = build_hugging_face(model, device)
+        loaded = described(module, model.name, _filled(module, model, device) or weights)
     else:
-        module, weights = _random(model, model.config, device), {"source": "random", "seed": model.seed}
-    module = module.to(getattr(torch, model.dtype)).eval()
-    return LoadedModel(module, model.name, weights, weights.get("padding_rows", 0))
+        assert isinstance(model, GPTChoice)
+        module, weights = _gpt(model, device)
+        loaded = described(module, model.name, weights)
+    dtype = {} if model.dtype is None else {"dtype": getattr(torch, model.dtype)}
+    module = loaded.module if device.type == "meta" else loaded.module.to(device)
+    return replace(loaded, module=module.to(**dtype).eval() if dtype else module.eval())
 
 
-def _random(choice: ModelChoice, config: GPTConfig, device: torch.device) -> GPTModel:
+def described(module: Module, name: str, weights: dict[str, Any]) -> LoadedModel:
+    """Return what is known of a module from the module itself."""
+    limits = _UNKNOWN
+    if type(module) is GPTModel:
+        limits = Limits(module.config.vocab_size, module.config.context_length)
+    elif is_hugging_face(module):
+        told = module.config
+        sizes = (getattr(told, "vocab_size", None), getattr(told, "max_position_embeddings", None))
+        limits = Limits(*(size if type(size) is int else None for size in sizes))
+    return LoadedModel(module, name, weights, limits, architecture_of(module), forward_arguments(module))
+
+
+def architecture_of(module: Module) -> Architecture | None:
+    """Return how a module is built at other sizes, where the module itself tells that."""
+    if type(module) is GPTModel:  # a subclass may do anything
+        return _gpt_architecture(module.config)
+    return hugging_face_architecture(module)
+
+
+@lru_cache(maxsize=8)
+def _gpt_architecture(config: GPTConfig) -> Architecture:
+    def build(changes: Mapping[str, int]) -> Module:
+        return GPTModel(GPTConfig.from_mapping(changes, base=config))
+
+    return Architecture(config.to_dict(), build)
+
+
+def _gpt(choice: GPTChoice, device: torch.device) -> tuple[GPTModel, dict[str, Any]]:
+    if choice.config is None:
+        return load_weights(choice, device)
+    if device.type == "meta":
+        return hollow_model(choice.config), {"source": "none"}
+    return _random(choice, choice.config, device), {"source": "random", "seed": choice.seed}
+
+
+def _own(choice: ObjectChoice, device: torch.device) -> LoadedModel:
+    module, architecture, made_by = build_own(choice, device)
+    said: dict[str, Any] = {"source": "own code", "made_by": made_by}
+    if architecture is not None:
+        said["seed"] = choice.seed
+    if device.type == "meta":
+        said = {"source": "none"}
+    loaded = described(module, choice.name, _filled(module, choice, device) or said)
+    limits = loaded.limits
+    if architecture is not None and loaded.architecture is None:
+        limits = architecture.limits()
+    return replace(loaded, architecture=loaded.architecture or architecture, limits=limits)
+
+
+def _filled(module: Module, choice: ModelChoice, device: torch.device) -> dict[str, Any] | None:
+    """Put the tensors of `--weights PATH` into a module that is not our GPTModel."""
+    if choice.weights is None or device.type == "meta":
+        return None
+    return fill(module, choice.weights)
+
+
+def _random(choice: GPTChoice, config: GPTConfig, device: torch.device) -> GPTModel:
     """Make the model with random weights; the caller's random numbers stay as they were.
 
     The weights are drawn on the CPU in float32 whatever the device and the dtype, so that one seed means

@@ -187,7 +187,8 @@ def preset(name: str) -> tuple[str, GPTConfig]:
         if name.lower() in (known, *(alias.lower() for alias in aliases)):
             return known, config
     names = [n for known, (aliases, _) in PRESETS.items() for n in (known, *aliases)]
-    raise ConfigError(f"{name!r} is not a model that gptrace knows", suggestion(name, names))
+    others = "; a model of your own: FILE.py:OBJECT, of transformers: hf:FOLDER"
+    raise ConfigError(f"{name!r} is not a model that gptrace knows", suggestion(name, names) + others)
 
 
 def read_config_file(path: Path) -> dict[str, Any]:

@@ -7,9 +7,12 @@ import math
 from gptrace.model.quiet_torch import torch
 from gptrace.record import Candidate
 from gptrace.text import encoding
+from gptrace.text.tokenizer import Tokenizer
 
 
-def candidates(logits: torch.Tensor, k: int, temperature: float = 1.0) -> tuple[Candidate, ...]:
+def candidates(
+    logits: torch.Tensor, k: int, temperature: float = 1.0, tokenizer: Tokenizer = encoding
+) -> tuple[Candidate, ...]:
     """Return the `k` most likely next tokens of one row of logits (V,).
 
     Probabilities are softmax(logits / temperature), computed in float64; equal logits rank by id.
@@ -25,7 +28,7 @@ def candidates(logits: torch.Tensor, k: int, temperature: float = 1.0) -> tuple[
     return tuple(
         Candidate(
             rank=rank,
-            token=encoding.token(token_id),
+            token=tokenizer.token(token_id),
             logit=float(logits[token_id]),
             probability=math.exp(log_probability),
             log_probability=log_probability,

@@ -6,6 +6,19 @@ import sys
 
 from gptrace.errors import OptionError
 
+DEFAULT_K = 5
+
+
+def wanted_k(k: int | None, vocab_size: int) -> int:
+    """Return k, or where none is given 5, if there are that many tokens; raise OptionError for a wrong one.
+
+    >>> wanted_k(None, 50257), wanted_k(None, 3)
+    (5, 3)
+    """
+    wanted = min(DEFAULT_K, vocab_size) if k is None else k
+    check_k(wanted, vocab_size)
+    return wanted
+
 
 def check_k(k: int, vocab_size: int) -> None:
     """Raise OptionError unless 1 ≤ k ≤ vocab_size."""

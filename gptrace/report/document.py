@@ -55,6 +55,7 @@ def _of_topk(topk: TopK, view: View) -> Document:
             *header.temperature_facts(topk.temperature),
         ],
         sheets=[sheets.candidates_sheet(one.prompt, one.candidates) for one in topk.results],
+        notes=list(map(header.note, topk.notes)),
         flat=sheets.flat_candidates(topk),
     )
 

@@ -76,6 +76,14 @@ def weights_line(weights: dict[str, Any]) -> str:
         said = "none: device meta has shapes, but no numbers and so no next tokens"
     elif source == "pretrained":
         said = f"pretrained, {weights['repository']} at revision {weights['revision'][:7]}"
+    elif source == "own code":
+        said = visible(weights["made_by"])
+        if "seed" in weights:
+            said += f", seed {weights['seed']}: if that means random, the next tokens mean nothing yet; "
+            said += "--weights PATH takes real ones"
+    elif source == "hugging_face":
+        said = f"those of {visible(weights.get('repository') or weights['path'])}"
+        said += f" at revision {weights['revision'][:7]}" if "revision" in weights else ""
     elif source == "file":
         said = f"{visible(weights['path'])}, {weights['layout']} layout, stored in {weights['dtype']}"
     else:
@@ -142,7 +150,7 @@ def notes(trace: Trace, rows: Sequence[Row]) -> list[Text]:
     said += " · parameters include the children's"
     if any(row.call.call > 1 for row in rows):
         said += " · (2) marks a module's second call"
-    lines = [Text(said, style="dim")]
+    lines = [Text(said, style="dim"), *map(note, trace.notes)]
     if trace.predictions and trace.flow:
         vocab_size = trace.flow[-1].shape[-1]
         lines.append(
@@ -166,6 +174,11 @@ def notes(trace: Trace, rows: Sequence[Row]) -> list[Text]:
     return lines
 
 
+def note(said: str) -> Text:
+    """Return a remark of a record, as a line of its own."""
+    return Text(f"note: {visible(said)}")
+
+
 def _prompt_line(prompt: Prompt) -> Text:
     tokens = prompt.tokens
     head, tail = tokens, tokens[:0]
@@ -176,8 +189,9 @@ def _prompt_line(prompt: Prompt) -> Text:
         if position == len(head):
             line.append(f" … {len(tokens) - len(head) - len(tail)} more …", style="dim")
         line.append(" " if position else "")
-        line.append(token_label(token), style="bold")
-        line.append(f" {token.id}", style="dim")
+        if token.bytes is not None:
+            line.append(f"{token_label(token)} ", style="bold")
+        line.append(str(token.id), style="dim")
     if prompt.padding:
         line.append(f" + {prompt.padding} padding")
     return line

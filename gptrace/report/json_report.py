@@ -85,6 +85,7 @@ def _trace(trace: Trace) -> dict[str, Any]:
             "modules": trace.totals.modules,
             "seconds": trace.totals.seconds,
         },
+        "notes": list(trace.notes),
         "error": _failure(trace.error) if trace.error else None,
     }
 
@@ -97,6 +98,7 @@ def _topk(topk: TopK) -> dict[str, Any]:
         "k": topk.k,
         "temperature": topk.temperature,
         "results": [_topk_result(result) for result in topk.results],
+        "notes": list(topk.notes),
     }
 
 

@@ -74,8 +74,11 @@ class CallTree:
 
     def _alike(self, first: ModuleCall, call: ModuleCall, parent: ModuleCall) -> bool:
         # Only numbered siblings are copies of each other; W_query and W_key look alike and are not.
-        numbered = label(first, parent).isdigit() and label(call, parent).isdigit()
-        return numbered and self.looks[first.index] == self.looks[call.index]
+        (list_of_first, number_of_first), (list_of_call, number) = (
+            _numbered(label(one, parent)) for one in (first, call)
+        )
+        numbered = number_of_first and number and list_of_first == list_of_call
+        return bool(numbered) and self.looks[first.index] == self.looks[call.index]
 
 
 def rows_of(trace: Trace, *, full: bool = False, depth: int | None = None) -> list[Row]:
@@ -127,4 +130,14 @@ def label(call: ModuleCall, parent: ModuleCall | None) -> str:
 
 def _run_label(run: Sequence[ModuleCall], parent: ModuleCall) -> str:
     first, last = label(run[0], parent), label(run[-1], parent)
-    return first if first == last else f"{first}–{last}"
+    return first if first == last else f"{first}–{_numbered(last)[1]}"
+
+
+def _numbered(name: str) -> tuple[str, str]:
+    """Split the number of a block from the name of the list that it is in, which is never called itself.
+
+    >>> _numbered("layers.11"), _numbered("3"), _numbered("W_query")
+    (('layers.', '11'), ('', '3'), ('W_query', ''))
+    """
+    place, dot, number = name.rpartition(".")
+    return (place + dot, number) if number.isdigit() else (name, "")

@@ -31,7 +31,7 @@ def quoted(text: str) -> str:
 
 
 def token_label(token: Token) -> str:
-    r"""Return a token as people see it: quoted text, bytes of half a character, or nothing known.
+    r"""Return a token as people see it: quoted text, bytes of half a character, or a dash for an unknown one.
 
     >>> token_label(Token(22177, None, b"\xe4\xbd"))
     '<e4 bd>'
@@ -40,7 +40,7 @@ def token_label(token: Token) -> str:
         return quoted(token.text)
     if token.bytes is not None:
         return f"<{token.bytes.hex(' ')}>"
-    return "<not in the vocabulary>"
+    return "–"
 
 
 def _escaped(character: str) -> str:

@@ -123,6 +123,7 @@ _TRACE = _whole(
             _object({"input": _COUNT, "position": _COUNT, "candidates": _array(_CANDIDATE)})
         ),
         "totals": _object({"calls": _COUNT, "modules": _COUNT, "seconds": {"type": "number", "minimum": 0}}),
+        "notes": _array(_TEXT),
         "error": {
             "oneOf": [
                 {"type": "null"},
@@ -141,6 +142,7 @@ _TOPK = _whole(
         "results": _array(
             _object({"index": _COUNT, **_PROMPT, **_FITTING, "candidates": _array(_CANDIDATE)})
         ),
+        "notes": _array(_TEXT),
     },
 )
 

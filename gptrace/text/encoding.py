@@ -6,13 +6,12 @@ The only importer of tiktoken.
 from __future__ import annotations
 
 from base64 import b64decode
-from collections.abc import Iterable
 from functools import cache, lru_cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from gptrace.errors import TextError
 from gptrace.record import Token
+from gptrace.text.tokenizer import check_unicode, utf8_or_none
 
 if TYPE_CHECKING:
     import tiktoken
@@ -58,15 +57,7 @@ def encode(text: str, *, special: bool = True) -> list[int]:
     >>> encode("<|endoftext|>"), encode("<|endoftext|>", special=False)
     ([50256], [27, 91, 437, 1659, 5239, 91, 29])
     """
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError as error:
-        # tiktoken would turn it into U+FFFD without a word.
-        raise TextError(
-            f"the text holds U+{ord(text[error.start]):04X} at character {error.start + 1}, "
-            "half of a character that has no meaning alone",
-            "the text must be valid Unicode; from a shell, check that it is UTF-8",
-        ) from None
+    check_unicode(text)
     if special:
         return encoding().encode(text, allowed_special="all")
     return encoding().encode_ordinary(text)
@@ -84,18 +75,24 @@ def token(token_id: int) -> Token:
     if not 0 <= token_id < VOCAB_SIZE:
         return Token(token_id, None, None)
     raw = encoding().decode_single_token_bytes(token_id)
-    return Token(token_id, _utf8_or_none(raw), raw)
+    return Token(token_id, utf8_or_none(raw), raw)
 
 
-def decode(ids: Iterable[int]) -> str | None:
-    """Return the text of `ids`; None for half characters, or for ids that are not in the vocabulary."""
-    pieces = [token(token_id).bytes for token_id in ids]
-    known = [piece for piece in pieces if piece is not None]
-    return _utf8_or_none(b"".join(known)) if len(known) == len(pieces) else None
+def speaks_for(vocab_size: int) -> bool:
+    """Tell whether a model with so many logits can have been made for GPT-2's vocabulary."""
+    return vocab_size - padding_rows(vocab_size) == VOCAB_SIZE
 
 
-def _utf8_or_none(raw: bytes) -> str | None:
-    try:
-        return raw.decode("utf-8")
-    except UnicodeDecodeError:
-        return None
+def padding_rows(vocab_size: int) -> int:
+    """Return how many rows only pad GPT-2's vocabulary to a multiple of 64, as nanoGPT does for speed.
+
+    >>> padding_rows(50304), padding_rows(50257), padding_rows(60000)
+    (47, 0, 0)
+    """
+    beyond = vocab_size - VOCAB_SIZE
+    return beyond if 0 < beyond < 128 and vocab_size % 64 == 0 else 0
+
+
+def described() -> str:
+    """Return what a report calls it."""
+    return f"GPT-2's tokenizer with its {VOCAB_SIZE:,} tokens"

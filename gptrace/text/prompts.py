@@ -4,14 +4,36 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from gptrace.errors import TextError
-from gptrace.record import Prompt
+from gptrace.record import Prompt, Token
 from gptrace.text import encoding
+from gptrace.text.tokenizer import Tokenizer, decode
 
 
-def from_texts(texts: Iterable[str], *, special: bool = True) -> tuple[Prompt, ...]:
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What somebody gave to run: texts, or rows of ids. Which tokenizer reads it depends on the model."""
+
+    texts: tuple[str, ...] = ()
+    rows: tuple[tuple[int, ...], ...] = ()
+    special: bool = True
+
+    def prompts(self, tokenizer: Tokenizer = encoding) -> tuple[Prompt, ...]:
+        """Return the prompts, as that tokenizer reads them.
+
+        >>> Given(texts=("Hello",)).prompts()[0].ids
+        (15496,)
+        """
+        if self.rows:
+            return from_ids(self.rows, tokenizer)
+        return from_texts(self.texts, tokenizer, special=self.special)
+
+
+def from_texts(
+    texts: Iterable[str], tokenizer: Tokenizer = encoding, *, special: bool = True
+) -> tuple[Prompt, ...]:
     """Encode each text.
 
     >>> from_texts(["Hello, I am"])[0].ids
@@ -21,12 +43,14 @@ def from_texts(texts: Iterable[str], *, special: bool = True) -> tuple[Prompt, .
     for text in texts:
         if not text:
             raise TextError("the text is empty", "a prompt needs at least one character")
-        ids = encoding.encode(text, special=special)
-        prompts.append(Prompt(text, tuple(map(encoding.token, ids))))
+        ids = tokenizer.encode(text, special=special)
+        if not ids:
+            raise TextError(f"the text {shortened(text)!r} gives no tokens", "give more text, or --ids")
+        prompts.append(Prompt(text, tuple(map(tokenizer.token, ids))))
     return tuple(prompts)
 
 
-def from_ids(rows: Iterable[Sequence[int]]) -> tuple[Prompt, ...]:
+def from_ids(rows: Iterable[Sequence[int]], tokenizer: Tokenizer = encoding) -> tuple[Prompt, ...]:
     """Make prompts of token ids; text is what they decode to, where they do.
 
     >>> from_ids([[15496, 11]])[0].text
@@ -39,7 +63,8 @@ def from_ids(rows: Iterable[Sequence[int]]) -> tuple[Prompt, ...]:
         for token_id in row:
             if token_id < 0:
                 raise TextError(f"id {token_id} is negative", "token ids start at 0")
-        prompts.append(Prompt(encoding.decode(row), tuple(map(encoding.token, row))))
+        tokens = tuple(map(tokenizer.token, row))
+        prompts.append(Prompt(decode(tokens), tokens, given_as_ids=True))
     return tuple(prompts)
 
 
@@ -61,9 +86,9 @@ def parse_ids(text: str) -> list[int]:
 
 
 def fit(
-    prompts: Sequence[Prompt], *, vocab_size: int, context_length: int, truncate: bool = False
+    prompts: Sequence[Prompt], *, vocab_size: int | None, context_length: int | None, truncate: bool = False
 ) -> tuple[Prompt, ...]:
-    """Check ids and lengths against a model, and pad to the longest prompt.
+    """Check ids and lengths against a model, where it tells its sizes, and pad to the longest prompt.
 
     With `truncate` a prompt that is too long keeps its last `context_length` tokens.
     """
@@ -71,12 +96,17 @@ def fit(
     for number, prompt in enumerate(prompts):
         where = f" of prompt {number}" if len(prompts) > 1 else ""
         for position, token_id in enumerate(prompt.ids):
-            if token_id >= vocab_size:
+            if vocab_size is not None and token_id >= vocab_size:
                 raise TextError(
                     f"id {token_id} at position {position}{where} is not in the vocabulary of {vocab_size}",
-                    f"ids go from 0 to {vocab_size - 1}",
+                    f"ids go from 0 to {vocab_size - 1}"
+                    + (
+                        ""
+                        if prompt.given_as_ids
+                        else "; the text was read with a larger vocabulary: give --ids"
+                    ),
                 )
-        excess = len(prompt.tokens) - context_length
+        excess = 0 if context_length is None else len(prompt.tokens) - context_length
         if excess > 0:
             if not truncate:
                 raise TextError(
@@ -85,14 +115,27 @@ def fit(
                     f"shorten it, or keep the last {context_length} tokens with --truncate",
                 )
             kept = prompt.tokens[excess:]
-            text = encoding.decode(token.id for token in kept)
-            prompt = Prompt(text, kept, truncated=excess)
+            prompt = replace(prompt, text=decode(kept), tokens=kept, truncated=excess)
         fitted.append(prompt)
     longest = max(len(prompt.tokens) for prompt in fitted)
     return tuple(replace(prompt, padding=longest - len(prompt.tokens)) for prompt in fitted)
 
 
-def padded_ids(prompts: Sequence[Prompt], *, vocab_size: int) -> list[list[int]]:
-    """Return the batch (B, T). What fills the right is never read, since attention looks to the left."""
-    filler = min(encoding.END_OF_TEXT_ID, vocab_size - 1)
-    return [[*prompt.ids, *[filler] * prompt.padding] for prompt in prompts]
+def padded_ids(prompts: Sequence[Prompt]) -> list[list[int]]:
+    """Return the batch (B, T). What fills the right is never read, since attention looks to the left.
+
+    The filler is the prompt's own last id, since that is in every vocabulary that the prompt is in.
+    """
+    return [[*prompt.ids, *[prompt.ids[-1]] * prompt.padding] for prompt in prompts]
+
+
+def without_text(prompt: Prompt) -> Prompt:
+    """Return a prompt that was given as ids as ids alone, for a model that another tokenizer was made for."""
+    if not prompt.given_as_ids:
+        return prompt
+    return replace(prompt, text=None, tokens=tuple(Token(token.id, None, None) for token in prompt.tokens))
+
+
+def shortened(text: str) -> str:
+    """Return the start of a text, for an error line."""
+    return text if len(text) <= 40 else text[:39] + "…"

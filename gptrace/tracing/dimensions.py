@@ -8,13 +8,18 @@ mistaken for 12 heads.
 
 from __future__ import annotations
 
+import copy
+import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from functools import lru_cache
+from io import StringIO
+from typing import NamedTuple
 
-from gptrace.model.config import GPTConfig
-from gptrace.model.gpt import GPTModel
+from gptrace.model.architecture import Architecture
+from gptrace.model.hollow import hollow_copy, without_hooks
+from gptrace.model.hugging_face import forward_arguments
+from gptrace.model.memory import check_memory
 from gptrace.model.quiet_torch import torch
 from gptrace.tracing.spans import Span, SpanRecorder
 
@@ -22,9 +27,6 @@ Sizes = dict[str, int]
 Dims = tuple[str, ...]
 Shape = tuple[int, ...]
 Types = tuple[tuple[str, str], ...]  # path and class of each call, in order
-
-# Not 2 and 3: those are what code multiplies and divides by.
-_PRIMES = (5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73, 79, 83, 89, 97)
 
 
 def axis_name(real: int, twin: int, real_sizes: Sizes, twin_sizes: Sizes) -> str:
@@ -47,23 +49,23 @@ def axis_name(real: int, twin: int, real_sizes: Sizes, twin_sizes: Sizes) -> str
 
 
 class DimensionNames:
-    """The axis names of one forward pass of a GPTModel, by path and number of the call."""
+    """The axis names of one forward pass, by path and number of the call: what the pass and its twin say."""
 
-    def __init__(self, config: GPTConfig, batch: int, seq_len: int) -> None:
-        self.sizes: Sizes = {"batch": batch, "seq_len": seq_len, **config.dims()}
-        twin, twin_batch, twin_seq_len = _choose_twin(config, self.sizes)
-        self._twin_sizes: Sizes = {"batch": twin_batch, "seq_len": twin_seq_len, **twin.dims()}
-        self._types, self._shapes = _run_twin(twin, twin_batch, twin_seq_len)
+    def __init__(
+        self, sizes: Sizes, twin_sizes: Sizes, twin: Twin, products: Sequence[tuple[str, str]] = ()
+    ) -> None:
+        self.sizes = sizes
+        self._real_sizes, self._twin_sizes = (_with_products(each, products) for each in (sizes, twin_sizes))
+        self._twin = twin
         self._known: dict[tuple[Shape, Shape], Dims] = {}
 
-    def fits(self, spans: Sequence[Span]) -> bool:
+    def fits(self, types: Types) -> bool:
         """Tell whether a forward pass made the calls that the twin made, as far as it came."""
-        types = _types_of(spans)
-        return types == self._types[: len(types)]
+        return types == self._twin.types[: len(types)]
 
     def twin_shape(self, path: str, call: int, name: str) -> Shape:
         """Return the shape that a tensor of that call has in the twin, or () where the twin has none."""
-        return self._shapes.get((path, call, name), ())
+        return self._twin.shapes.get((path, call, name), ())
 
     def of(self, shape: Shape, twin_shape: Shape) -> Dims:
         """Return the names of the axes of a tensor, by its shape here and in the twin."""
@@ -72,45 +74,172 @@ class DimensionNames:
         shapes = (shape, twin_shape)
         if shapes not in self._known:
             self._known[shapes] = tuple(
-                axis_name(real, twin, self.sizes, self._twin_sizes)
+                axis_name(real, twin, self._real_sizes, self._twin_sizes)
                 for real, twin in zip(*shapes, strict=True)
             )
         return self._known[shapes]
 
 
-def _choose_twin(config: GPTConfig, real_sizes: Sizes) -> tuple[GPTConfig, int, int]:
-    """Return a twin, its batch and its seq_len: primes, none of them the size that it has in the real run."""
-    for start in range(len(_PRIMES) - 6):
-        # emb_dim is the product of the first two, so the smallest go to the heads.
-        n_heads, head_dim, batch, seq_len, context_length, vocab_size, ff_dim = _PRIMES[start : start + 7]
-        twin = replace(
-            config,
-            vocab_size=vocab_size,
-            context_length=context_length,
-            emb_dim=n_heads * head_dim,
-            n_heads=n_heads,
-            ff_dim=None if config.ff_dim is None else ff_dim,
+def _with_products(sizes: Sizes, pairs: Sequence[tuple[str, str]]) -> Sizes:
+    """Add the sizes of merged axes, last: where heads times head_dim is emb_dim, emb_dim is its name."""
+    return sizes | {f"{a}*{b}": sizes[a] * sizes[b] for a, b in pairs}
+
+
+class Twin(NamedTuple):
+    """What a run at other sizes showed: its calls, and the shape of each tensor of each call, by name."""
+
+    types: Types
+    shapes: dict[tuple[str, int, str], Shape]
+
+
+class Naming(NamedTuple):
+    """The names that could be proven for a forward pass, and what has to be said of them."""
+
+    names: DimensionNames | None
+    note: str = ""
+
+
+def prove(
+    module: torch.nn.Module,
+    architecture: Architecture | None,
+    spans: Sequence[Span],
+    *,
+    by_copy: bool = False,
+) -> Naming:
+    """Return the axis names of a forward pass over token ids `[batch, seq_len]`.
+
+    A twin of `architecture` moves every size. Where there is none, or it cannot be run, or makes other
+    calls, and `by_copy` allows it, a copy of the module is run with another batch and another seq_len: the
+    other axes stay numbers then, and the note says so. Nothing that goes wrong on the way is an error.
+    """
+    ids = spans[0].inputs[0] if spans and spans[0].inputs else None
+    if ids is None or len(ids.shape) != 2 or ids.dtype.is_floating_point or spans[0].path:
+        return Naming(None)
+    batch, seq_len = ids.shape
+    inputs = tuple((seen.name, len(seen.shape), seen.dtype) for seen in spans[0].inputs)
+    types = _types_of(spans)
+    reason = ""
+    for changes, twin_sizes in architecture.twins(batch, seq_len) if architecture else ():
+        assert architecture is not None
+        twin = _twin_of(
+            architecture, tuple(changes.items()), twin_sizes["batch"], twin_sizes["seq_len"], inputs
         )
-        sizes = {"batch": batch, "seq_len": seq_len, **twin.dims()}
-        if all(real_sizes[name] != size for name, size in sizes.items()):
-            return twin, batch, seq_len
-    raise AssertionError("each real size can spoil only a few of the starts")
+        if isinstance(twin, Twin):
+            sizes = {"batch": batch, "seq_len": seq_len, **architecture.sizes}
+            names = DimensionNames(sizes, twin_sizes, twin, architecture.products())
+            if names.fits(types):
+                return Naming(names)
+        reason = twin if isinstance(twin, str) else "a copy of other sizes makes other calls"
+    if not by_copy:
+        return Naming(None)
+    return _proven_by_copy(module, batch, seq_len, inputs, types, reason)
+
+
+def _proven_by_copy(
+    module: torch.nn.Module, batch: int, seq_len: int, inputs: Inputs, types: Types, reason: str
+) -> Naming:
+    """Move batch and seq_len, or the one of them that can be moved."""
+    because = reason or "nothing tells how to build the model at other sizes"
+    # Small, for a table of positions may hold no more; not the real size, and not each other.
+    other_seq_len = next(size for size in (3, 5) if size != seq_len)
+    other_batch = next(size for size in (2, 3, 5) if size not in (batch, other_seq_len))
+    for moved in (("batch", "seq_len"), ("seq_len",), ("batch",)):
+        twin_sizes = {
+            "batch": other_batch if "batch" in moved else batch,
+            "seq_len": other_seq_len if "seq_len" in moved else seq_len,
+        }
+        twin = _copied_twin(module, twin_sizes["batch"], twin_sizes["seq_len"], inputs)
+        if isinstance(twin, str):
+            continue
+        real = {name: size for name, size in (("batch", batch), ("seq_len", seq_len)) if name in moved}
+        products = [("batch", "seq_len")] if len(moved) == 2 else []
+        names = DimensionNames(real, {name: twin_sizes[name] for name in moved}, twin, products)
+        if names.fits(types):
+            which = " and ".join(moved)
+            return Naming(
+                names, f"only {which} could be moved and so named, other axes are numbers: {because}"
+            )
+    return Naming(None, f"no axis could be moved and so named: {because}")
+
+
+_SMALL = 64 << 20
+
+# Of each tensor that the forward pass was given: its name, how many axes it has, its dtype.
+Inputs = tuple[tuple[str, int, torch.dtype], ...]
 
 
 @lru_cache(maxsize=8)
-def _run_twin(config: GPTConfig, batch: int, seq_len: int) -> tuple[Types, dict[tuple[str, int, str], Shape]]:
-    """Run the twin once; return its calls, and each tensor's shape by path, number of the call and name."""
-    # The caller's random numbers, default device, modes and global hooks are none of the twin's business.
-    with torch.random.fork_rng(devices=[]), torch.device("cpu"), torch.inference_mode(), _no_global_hooks():
-        twin = GPTModel(config).float().eval()
-        with SpanRecorder(twin) as recorder:
-            twin(torch.zeros(batch, seq_len, dtype=torch.int64))
+def _twin_of(
+    architecture: Architecture, changes: tuple[tuple[str, int], ...], batch: int, seq_len: int, inputs: Inputs
+) -> Twin | str:
+    """Build and run a twin; return what it showed, or why it could not be had."""
+    try:
+        with _in_private():
+            twin = architecture.build(dict(changes)).float().eval()
+            return _run(twin, batch, seq_len, inputs, torch.device("cpu"))
+    except Exception as error:  # code of anybody's, at sizes that it may never have been tried at
+        return f"at other sizes the model raises {type(error).__name__}"
+
+
+def _copied_twin(module: torch.nn.Module, batch: int, seq_len: int, inputs: Inputs) -> Twin | str:
+    """Run a copy of the module: without numbers if that works, else with them."""
+    first = next(module.parameters(), None)
+    whole = (_whole_copy, torch.device("cpu") if first is None else first.device)
+    hollow = (hollow_copy, torch.device("meta"))
+    reason = ""
+    # Device meta takes a second to get going, and some code cannot run there.
+    for copied, device in (whole, hollow) if _bytes(module) < _SMALL else (hollow, whole):
+        try:
+            with _in_private():
+                return _run(copied(module).eval(), batch, seq_len, inputs, device)
+        except Exception as error:
+            reason = f"the model raises {type(error).__name__} when its input has another shape"
+    return reason
+
+
+def _whole_copy(module: torch.nn.Module) -> torch.nn.Module:
+    check_memory(2 * _bytes(module), "a copy of the model")
+    return without_hooks(copy.deepcopy(module))
+
+
+def _bytes(module: torch.nn.Module) -> int:
+    return sum(tensor.numel() * tensor.element_size() for tensor in module.state_dict().values())
+
+
+def _run(twin: torch.nn.Module, batch: int, seq_len: int, inputs: Inputs, device: torch.device) -> Twin:
+    given = {}
+    for name, axes, dtype in inputs[1:]:  # a mask, positions: anything that is as long as the ids
+        if axes != 2 or not name.isidentifier():
+            raise ValueError(f"no way to make {name} at another size")
+        given[name] = torch.ones(batch, seq_len, dtype=dtype, device=device)
+    # A default device, since code that makes a mask or positions may not say where.
+    with SpanRecorder(twin) as recorder, torch.device(device):
+        twin(
+            torch.zeros(batch, seq_len, dtype=torch.int64, device=device), **given, **forward_arguments(twin)
+        )
     shapes = {
         (span.path, call, seen.name): seen.shape
         for span, call in numbered(recorder.spans)
         for seen in (*span.inputs, *span.outputs)
     }
-    return _types_of(recorder.spans), shapes
+    return Twin(_types_of(recorder.spans), shapes)
+
+
+@contextmanager
+def _in_private() -> Iterator[None]:
+    """Leave no trace: the caller's random numbers, modes, default device, global hooks and streams."""
+    nowhere = StringIO()
+    with (
+        torch.random.fork_rng(devices=[]),
+        torch.device("cpu"),
+        torch.inference_mode(),
+        _no_global_hooks(),
+        redirect_stdout(nowhere),
+        redirect_stderr(nowhere),
+        warnings.catch_warnings(),
+    ):
+        warnings.simplefilter("ignore")
+        yield
 
 
 @contextmanager

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import platform
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import gptrace
+from gptrace.model.architecture import Architecture
+from gptrace.model.build import architecture_of
 from gptrace.model.gpt import GPTModel
+from gptrace.model.hugging_face import is_hugging_face
 from gptrace.model.quiet_torch import torch
 from gptrace.record import Failure, FlowStep, ModelInfo, ModuleCall, ParameterCount, TensorSpec, Totals, Trace
-from gptrace.tracing.dimensions import DimensionNames, numbered
+from gptrace.tracing.dimensions import DimensionNames, Naming, numbered, prove
 from gptrace.tracing.parameters import (
     Named,
     ancestors,
@@ -32,6 +35,9 @@ _NO_PARAMETERS = ParameterCount(0, 0)
 def watch(module: Module) -> Iterator[Trace]:
     """Record every call of `module` and of its submodules while the block runs.
 
+    Axes get names where the module tells how it is built at other sizes: a GPTModel, a model of
+    transformers.
+
     The trace fills when the block ends, also when it ends in an exception, which goes on unchanged
     and is then described in `trace.error`. The module is left as it was.
 
@@ -43,6 +49,13 @@ def watch(module: Module) -> Iterator[Trace]:
     """
     if not isinstance(module, Module):
         raise TypeError(f"gptrace.watch takes a torch.nn.Module, not {type(module).__name__}")
+    with watch_as(module, architecture_of(module)) as trace:
+        yield trace
+
+
+@contextmanager
+def watch_as(module: Module, architecture: Architecture | None, *, by_copy: bool = False) -> Iterator[Trace]:
+    """Record as `watch` does, with an architecture to name axes by; `by_copy` is that of `prove`."""
     # The caller holds the record before there is anything to record: it is made empty, and filled once.
     trace = Trace.__new__(Trace)
     recorder = SpanRecorder(module)
@@ -54,7 +67,7 @@ def watch(module: Module) -> Iterator[Trace]:
         error = raised
         raise
     finally:
-        vars(trace).update(vars(_described(recorder, error)))
+        vars(trace).update(vars(_described(recorder, error, architecture, by_copy)))
 
 
 def versions() -> dict[str, str]:
@@ -78,9 +91,20 @@ def model_info(
         buffer_bytes=buffer_bytes(module),
         dtype=dtype_name(first.dtype) if first is not None else "none",
         device=str(first.device) if first is not None else "none",
-        config=module.config.to_dict() if isinstance(module, GPTModel) else None,
+        config=_configuration(module),
         weights=weights,
     )
+
+
+def _configuration(module: Module) -> dict[str, Any] | None:
+    """Return the settings of our model or of one of transformers, as far as JSON can hold them."""
+    if isinstance(module, GPTModel):
+        return module.config.to_dict()
+    if is_hugging_face(module):
+        config: Any = module.config
+        settings: dict[str, Any] = config.to_dict()
+        return {key: value for key, value in settings.items() if isinstance(value, int | float | str)}
+    return None
 
 
 def dtype_name(dtype: torch.dtype) -> str:
@@ -88,19 +112,29 @@ def dtype_name(dtype: torch.dtype) -> str:
     return str(dtype).removeprefix("torch.")
 
 
-def _described(recorder: SpanRecorder, error: BaseException | None) -> Trace:
+def _described(
+    recorder: SpanRecorder, error: BaseException | None, architecture: Architecture | None, by_copy: bool
+) -> Trace:
     """Return the trace; where the block failed, failing to describe it must not hide that error."""
+
+    def name(spans: list[Span]) -> Naming:
+        if spans[0].module is not recorder.module:
+            return Naming(None)
+        return prove(recorder.module, architecture, spans, by_copy=by_copy)
+
     try:
-        return _trace_of(recorder, error, named=True)
+        return _trace_of(recorder, error, name)
     except Exception:
         if error is None:
             raise
-        return _trace_of(recorder, error, named=False)
+        return _trace_of(recorder, error, lambda _: Naming(None))
 
 
-def _trace_of(recorder: SpanRecorder, error: BaseException | None, *, named: bool) -> Trace:
+def _trace_of(
+    recorder: SpanRecorder, error: BaseException | None, name: Callable[[list[Span]], Naming]
+) -> Trace:
     parameters = named_parameters(recorder.module)
-    calls, dims = _calls_of(recorder, parameters, named=named)
+    calls, dims, notes = _calls_of(recorder, parameters, name)
     called = {span.module for span in recorder.spans}
     # A ModuleList is never called itself: it counts as used when anything in it was.
     used = {around for path, module in recorder.paths if module in called for around in ancestors(path)}
@@ -119,13 +153,14 @@ def _trace_of(recorder: SpanRecorder, error: BaseException | None, *, named: boo
             seconds=sum(call.seconds for call in calls if call.parent is None),
         ),
         error=_failure_of(calls, error),
+        notes=notes,
     )
 
 
 def _calls_of(
-    recorder: SpanRecorder, parameters: list[Named], *, named: bool
-) -> tuple[tuple[ModuleCall, ...], dict[str, int]]:
-    """Turn spans into records, with axis names where a forward pass of our own model gives them."""
+    recorder: SpanRecorder, parameters: list[Named], name: Callable[[list[Span]], Naming]
+) -> tuple[tuple[ModuleCall, ...], dict[str, int], tuple[str, ...]]:
+    """Turn spans into records, with axis names where a forward pass can be given them, and what was noted."""
     spans = recorder.spans
     counts = count_by_module(parameters)
     calls_of_path = Counter(span.path for span in spans)
@@ -134,7 +169,8 @@ def _calls_of(
     for index, span in enumerate(spans):
         roots.append(index if span.parent is None else roots[span.parent])
         passes.setdefault(roots[index], []).append(span)
-    specs = {root: _Specs(_names_for(those) if named else None) for root, those in passes.items()}
+    namings = {root: name(those) for root, those in passes.items()}
+    specs = {root: _Specs(naming.names) for root, naming in namings.items()}
     # Number of the call within the forward pass that it belongs to: what the twin's single pass counts.
     calls_in_pass: Counter[tuple[int, str]] = Counter()
     calls = []
@@ -158,7 +194,9 @@ def _calls_of(
                 failed=span.failed,
             )
         )
-    return tuple(calls), next((one.sizes for one in specs.values() if one.sizes), {})
+    sizes = next((one.sizes for one in specs.values() if one.sizes), {})
+    notes = dict.fromkeys(naming.note for naming in namings.values() if naming.note)
+    return tuple(calls), sizes, tuple(notes)
 
 
 class _Specs:
@@ -180,16 +218,6 @@ class _Specs:
             spec = TensorSpec(seen.name, seen.shape, dims, dtype_name(seen.dtype), str(seen.device))
             self._made[seen, twin_shape] = spec
         return spec
-
-
-def _names_for(spans: list[Span]) -> DimensionNames | None:
-    """Return the axis names of one forward pass, where there is a twin that makes the same calls."""
-    root = spans[0]
-    # A subclass may do anything; the twin speaks for GPTModel alone.
-    if type(root.module) is not GPTModel or root.path or not root.inputs or len(root.inputs[0].shape) != 2:
-        return None
-    names = DimensionNames(root.module.config, *root.inputs[0].shape)
-    return names if names.fits(spans) else None
 
 
 def _flow_of(calls: tuple[ModuleCall, ...]) -> tuple[FlowStep, ...]:

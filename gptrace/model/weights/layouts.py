@@ -51,7 +51,7 @@ class Layout:
 
 def recognise(tensors: Tensors, settings: Mapping[str, Any]) -> Layout:
     """Return the tensors under our names, whichever of the known codes wrote them."""
-    tensors = {name: value for name, value in _unwrapped(tensors).items() if not _MASKS.match(name)}
+    tensors = {name: value for name, value in unwrapped(tensors).items() if not _MASKS.match(name)}
     if "tok_emb.weight" in tensors:
         name, ours = "course", tensors
     elif "wte.weight" in tensors:
@@ -62,14 +62,14 @@ def recognise(tensors: Tensors, settings: Mapping[str, Any]) -> Layout:
         known = "tok_emb.weight (the course's), wte.weight (GPT-2, nanoGPT, minGPT)"
         raise WeightsError(
             f"the weights are of no layout that is known: {_some(tensors)}",
-            f"what is looked for: {known}; in Python, gptrace.watch traces any model",
+            f"what is looked for: {known}; a model of your own takes them with --model FILE.py:CLASS beside",
         )
     sizes = _sizes(ours)
     _agree_with_settings(sizes, settings)
     return Layout(name, ours, sizes, _told(settings))
 
 
-def _unwrapped(tensors: Tensors) -> Tensors:
+def unwrapped(tensors: Tensors) -> Tensors:
     """Drop the prefixes of wrappers, as often as they stand there."""
     found: Tensors = {}
     for name, value in tensors.items():
@@ -177,7 +177,8 @@ def _agree_with_settings(sizes: Mapping[str, Any], settings: Mapping[str, Any]) 
     """Raise WeightsError where the settings beside the tensors say another size: something is missing."""
     if settings.get("model_type", "gpt2") != "gpt2":
         raise WeightsError(
-            f"config.json says model_type: {settings['model_type']}", "--weights takes GPT-2 and its kin"
+            f"config.json says model_type: {settings['model_type']}",
+            "--weights takes GPT-2 and its kin; --model hf:FOLDER takes this one",
         )
     for key, names in _SETTINGS_OF_SIZES.items():
         for name in names:
@@ -223,7 +224,7 @@ def _told(settings: Mapping[str, Any]) -> dict[str, Any]:
         if settings.get(key) not in (usual, None):
             raise WeightsError(
                 f"config.json says {key}: {settings[key]}, which gptrace's model does not do",
-                "in Python, gptrace.watch traces the model of transformers itself",
+                "--model hf:FOLDER traces the model of transformers itself",
             )
     return told
 

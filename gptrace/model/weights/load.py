@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
+from pathlib import Path
 from typing import Any
 
 from gptrace.errors import ConfigError, WeightsError
-from gptrace.model.choice import ModelChoice
+from gptrace.model.choice import GPTChoice
 from gptrace.model.config import GPTConfig
 from gptrace.model.gpt import GPTModel
 from gptrace.model.hollow import hollow_model
 from gptrace.model.quiet_torch import torch
 from gptrace.model.weights.files import read_weights
-from gptrace.model.weights.layouts import LINEAR, Layout, recognise
+from gptrace.model.weights.layouts import LINEAR, Layout, recognise, unwrapped
 from gptrace.text import encoding
 
 _HEAD_DIM = 64  # of every published GPT-2, and so the best guess where nothing tells
 _LISTED = 6
 
 
-def load_weights(choice: ModelChoice, device: torch.device) -> tuple[GPTModel, dict[str, Any]]:
+def load_weights(choice: GPTChoice, device: torch.device) -> tuple[GPTModel, dict[str, Any]]:
     """Return the model that the file at `choice.weights` holds, and what a report says of its weights.
 
     Raises WeightsError for a file that is no checkpoint, or not of the model that was asked for.
@@ -31,8 +33,9 @@ def load_weights(choice: ModelChoice, device: torch.device) -> tuple[GPTModel, d
     tensors = dict(layout.tensors)
     if config.tie_head:
         tensors.pop("out_head.weight", None)
-    _compare(model, tensors, str(choice.weights))
-    dtype = getattr(torch, choice.dtype)
+    tied = {"out_head.weight"} if config.tie_head else set()
+    _compare(model.state_dict(), tensors, str(choice.weights), optional=tied)
+    dtype = getattr(torch, choice.dtype or "float32")
     stored = tensors["tok_emb.weight"].dtype
     model.load_state_dict(
         {name: tensor.to(device=device, dtype=dtype) for name, tensor in tensors.items()},
@@ -44,7 +47,7 @@ def load_weights(choice: ModelChoice, device: torch.device) -> tuple[GPTModel, d
     said: dict[str, Any] = {"source": "file", "path": str(choice.weights), "layout": layout.name}
     said |= choice.origin
     said["dtype"] = str(stored).removeprefix("torch.")
-    padding = padding_rows(config.vocab_size)
+    padding = encoding.padding_rows(config.vocab_size)
     if padding:
         said["padding_rows"] = padding
     if assumed:
@@ -52,7 +55,7 @@ def load_weights(choice: ModelChoice, device: torch.device) -> tuple[GPTModel, d
     return model, said
 
 
-def settle(layout: Layout, choice: ModelChoice) -> tuple[GPTConfig, dict[str, Any]]:
+def settle(layout: Layout, choice: GPTChoice) -> tuple[GPTConfig, dict[str, Any]]:
     """Return the configuration, and what of it was assumed.
 
     The shapes decide what they can; anything given that disagrees is an error. What shapes cannot tell
@@ -79,14 +82,30 @@ def settle(layout: Layout, choice: ModelChoice) -> tuple[GPTConfig, dict[str, An
     return GPTConfig.from_mapping(keys), assumed
 
 
-def padding_rows(vocab_size: int) -> int:
-    """Return how many rows only pad GPT-2's vocabulary to a multiple of 64, as nanoGPT does for speed.
+def fill(module: torch.nn.Module, path: Path) -> dict[str, Any]:
+    """Put a state dict into somebody's own module, name by name; return what a report says of its weights.
 
-    >>> padding_rows(50304), padding_rows(50257), padding_rows(60000)
-    (47, 0, 0)
+    Prefixes of wrappers (torch.compile, DataParallel) are dropped where that makes the names fit.
     """
-    beyond = vocab_size - encoding.VOCAB_SIZE
-    return beyond if 0 < beyond < 128 and vocab_size % 64 == 0 else 0
+    tensors = read_weights(path).tensors
+    expected = module.state_dict()
+    if not expected.keys() & tensors.keys():
+        tensors = unwrapped(tensors)
+    _compare(expected, tensors, str(path), optional=_tied_names(module, tensors))
+    stored = next(iter(tensors.values())).dtype
+    module.load_state_dict(tensors, strict=False)  # names were compared above
+    return {
+        "source": "file", "path": str(path), "layout": f"{type(module).__name__}'s own",
+        "dtype": str(stored).removeprefix("torch."),
+    }  # fmt: skip
+
+
+def _tied_names(module: torch.nn.Module, tensors: dict[str, torch.Tensor]) -> set[str]:
+    """Return the names that need not be there, since the same tensor is there by another name."""
+    names: dict[torch.Tensor, list[str]] = {}
+    for name, parameter in module.named_parameters(remove_duplicate=False):
+        names.setdefault(parameter, []).append(name)
+    return {name for group in names.values() if any(one in tensors for one in group) for name in group}
 
 
 def _assumed_heads(emb_dim: int) -> int:
@@ -111,11 +130,15 @@ def _agree(given: dict[str, Any], layout: Layout, giver: str) -> None:
             )
 
 
-def _compare(model: GPTModel, tensors: dict[str, torch.Tensor], path: str) -> None:
-    expected = model.state_dict()
-    missing = [name for name in expected if name not in tensors]
-    if model.config.tie_head:
-        missing = [name for name in missing if name != "out_head.weight"]
+def _compare(
+    expected: Mapping[str, torch.Tensor],
+    tensors: Mapping[str, torch.Tensor],
+    path: str,
+    *,
+    optional: Collection[str] = (),
+) -> None:
+    """Raise WeightsError unless the tensors have the names and shapes that a model expects."""
+    missing = [name for name in expected if name not in tensors and name not in optional]
     unexpected = [name for name in tensors if name not in expected]
     if missing or unexpected:
         parts = [f"missing: {_listed(missing)}"] * bool(missing) + [
@@ -129,9 +152,9 @@ def _compare(model: GPTModel, tensors: dict[str, torch.Tensor], path: str) -> No
             raise WeightsError(
                 f"--weights {path}: {name} has the shape {list(tensor.shape)}, "
                 f"expected {list(expected[name].shape)}",
-                "the sizes come from tok_emb, pos_emb and the first block; this tensor disagrees with them",
+                "is it the file of a model of other sizes, or damaged?",
             )
-        if not tensor.is_floating_point():
+        if expected[name].is_floating_point() and not tensor.is_floating_point():
             raise WeightsError(
                 f"--weights {path}: {name} is {str(tensor.dtype).removeprefix('torch.')}, not floating point",
                 "weights are float16, bfloat16, float32 or float64",

@@ -1,0 +1,223 @@
+"""Somebody's own nn.Module, class or factory: imported, called, and blamed for what is theirs."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import linecache
+import os
+import sys
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+
+from gptrace.errors import ConfigError, GptraceError, ModelCodeError
+from gptrace.model.architecture import Architecture
+from gptrace.model.choice import ObjectChoice
+from gptrace.model.config import suggestion
+from gptrace.model.hollow import hollow
+from gptrace.model.own_call import Call, plan
+from gptrace.model.quiet_torch import torch
+from gptrace.model.reference import ObjectReference
+
+Module = torch.nn.Module
+
+# Where an exception comes through on its way: nobody's own code.
+_OURS = str(Path(__file__).parents[1])
+_PASSED_THROUGH = (
+    _OURS,
+    str(Path(torch.__file__).parent),
+    os.path.dirname(os.__file__) + "/importlib",
+    "<frozen",
+)
+
+
+def build_own(choice: ObjectChoice, device: torch.device) -> tuple[Module, Architecture | None, str]:
+    """Return the module that `choice` means, how to build it at other sizes, and how it was made.
+
+    The random numbers are seeded before its code is imported and again right before it is called; the
+    caller's stay as they were. Raises ConfigError for what cannot be called, ModelCodeError for what its
+    code raises.
+    """
+    with _own_random_numbers(choice.seed):
+        target = _resolved(choice.target)
+        config = _resolved(choice.config)
+        if isinstance(target, Module):
+            if config is not None or choice.keys:
+                raise ConfigError(
+                    f"{choice.name} is a module that is built already, so it takes no configuration",
+                    "drop --config and --set, or name its class",
+                )
+            return target, None, "those of the module as its code left it"
+        if not callable(target):
+            raise ConfigError(
+                f"{choice.name} is a {type(target).__name__}, neither a module nor something that makes one",
+                "name a torch.nn.Module, its class, or a function that returns one",
+            )
+        with theirs(f"while the configuration of {choice.name} was made"):
+            call = plan(target, choice.name, config, choice.keys)
+        module = _made(call, choice, device)
+    return module, Architecture(call.settings, lambda changes: _again(call, changes)), call.how
+
+
+def _made(call: Call, choice: ObjectChoice, device: torch.device) -> Module:
+    torch.manual_seed(choice.seed)
+    with theirs(f"while {choice.name} was made", hint=_advice(choice) if call.is_plain else ""):
+        if device.type == "meta":
+            with hollow():
+                module = call.make({})
+        else:
+            module = call.make({})
+    if not isinstance(module, Module):
+        raise ConfigError(
+            f"{choice.name} returned a {type(module).__name__}, not a torch.nn.Module",
+            "name a class of modules, or a function that returns one",
+        )
+    return module
+
+
+def _again(call: Call, changes: Mapping[str, int]) -> Module:
+    made = call.make(changes)
+    if not isinstance(made, Module):
+        raise TypeError("no module")
+    return made
+
+
+def _resolved(value: object) -> object:
+    return find_object(value) if isinstance(value, ObjectReference) else value
+
+
+def find_object(reference: ObjectReference) -> object:
+    """Import what a reference means; the folder of a file can be imported from, as with `python FILE.py`."""
+    with theirs(f"while {reference.file or reference.module} was imported"):
+        module = _from_file(reference.file) if reference.file else _from_name(reference)
+    found: object = module
+    for part in reference.name.split("."):
+        if not hasattr(found, part):
+            raise ConfigError(f"{reference.text}: there is no {part}", _what_there_is(found, part))
+        found = getattr(found, part)
+    return found
+
+
+def _from_file(file: Path) -> ModuleType:
+    folder, name = str(file.resolve().parent), file.stem
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    known = sys.modules.get(name)
+    if known is not None:
+        if getattr(known, "__file__", None) == str(file.resolve()):
+            return known
+        name = f"gptrace_own_{name}"  # it has the name of a module that is in use
+    spec = importlib.util.spec_from_file_location(name, file.resolve())
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def _from_name(reference: ObjectReference) -> ModuleType:
+    name = str(reference.module)
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())  # as with `python -m`
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not (name == error.name or name.startswith(error.name + ".")):
+            raise  # it is there, and what it imports is not
+        raise ConfigError(
+            f"{reference.text}: there is no module {error.name!r}",
+            "is it installed in this environment, or in this folder? For a file: FILE.py:OBJECT",
+        ) from None
+
+
+def _what_there_is(place: object, wanted: str) -> str:
+    """Return a hint with what could have been meant: modules, and what makes modules."""
+    if not isinstance(place, ModuleType):
+        return "look at how the name is spelled"
+    public = {name: value for name, value in vars(place).items() if not name.startswith("_")}
+    made_here = [
+        name
+        for name, value in public.items()
+        if isinstance(value, Module)
+        or (callable(value) and getattr(value, "__module__", place.__name__) == place.__name__)
+    ]
+    return suggestion(wanted, made_here[:12]) if made_here else "it defines no class and no function"
+
+
+@contextmanager
+def _own_random_numbers(seed: int) -> Iterator[None]:
+    started: bool = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+    used = list(range(torch.cuda.device_count())) if started else []
+    with torch.random.fork_rng(devices=used):
+        torch.manual_seed(seed)
+        yield
+
+
+@contextmanager
+def theirs(where: str, hint: str = "") -> Iterator[None]:
+    """Turn what somebody's own code raises into a ModelCodeError that shows their line."""
+    try:
+        yield
+    except GptraceError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise blamed(error, where, hint) from error
+
+
+def blamed(error: BaseException, where: str, hint: str = "") -> ModelCodeError:
+    """Return the error that tells of an exception of somebody's own code, with its line."""
+    text = " ".join(str(error).split())
+    said = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    place = _line_of(error)
+    return ModelCodeError(
+        f"{said}{f', at {place}' if place else ''} ({where})",
+        hint or "this is an exception of the model's own code; GPTRACE_DEBUG=1 shows the whole traceback",
+    )
+
+
+def _line_of(error: BaseException) -> str:
+    """Return file, line and source of the innermost frame that is the model's own."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{_short(error.filename)}, line {error.lineno}: {(error.text or '').strip()}"
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if not frame.filename.startswith(_PASSED_THROUGH)]
+    if not own:
+        return ""
+    source = own[-1].line or linecache.getline(own[-1].filename, own[-1].lineno or 0).strip()
+    return f"{_short(own[-1].filename)}, line {own[-1].lineno}, in {own[-1].name}: {source}"
+
+
+def _short(filename: str) -> str:
+    try:
+        return os.path.relpath(filename) if Path(filename).is_relative_to(Path.cwd()) else filename
+    except (OSError, ValueError):
+        return filename
+
+
+def _advice(choice: ObjectChoice) -> str:
+    """Say how a configuration is given, to somebody whose class did not like the one it got."""
+    where = choice.target
+    if not isinstance(where, ObjectReference):
+        return ""
+    place = where.text.rpartition(":")[0]
+    module = next((m for m in list(sys.modules.values()) if _is_of(m, where)), None)
+    classes = [name for name in vars(module or object) if name.lower().endswith("config")]
+    example = f"{place}:{classes[0]}" if classes else f"{place}:NAME, a .json or a .toml"
+    return (
+        f"the configuration is GPT_CONFIG_124M as a plain dict unless --config gives it: --config {example}; "
+        "--set KEY=VALUE changes a key"
+    )
+
+
+def _is_of(module: ModuleType, where: ObjectReference) -> bool:
+    if where.file is not None:
+        return getattr(module, "__file__", None) == str(where.file.resolve())
+    return getattr(module, "__name__", None) == where.module

@@ -1,0 +1,281 @@
+"""`--model hf:`: causal language models of transformers, from folders that transformers itself wrote."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import transformers
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+
+import gptrace
+from gptrace.errors import ConfigError
+from gptrace.model.quiet_torch import torch
+from gptrace.text.hugging_face import load_tokenizer
+from tests.conftest import Outcome
+
+Cli = Callable[..., Outcome]
+GROUPED = {"num_attention_heads": 4, "num_key_value_heads": 2}
+SIZES = {
+    "hidden_size": 48, "num_hidden_layers": 2, "intermediate_size": 100, "vocab_size": 500,
+    "max_position_embeddings": 64,
+}  # fmt: skip
+# name: (configuration, a call, the names of what goes in and comes out there)
+FAMILIES: dict[str, tuple[Any, str, list[str]]] = {
+    "gpt2": (
+        transformers.GPT2Config(n_embd=48, n_head=4, n_layer=2, n_positions=64, vocab_size=500),
+        "transformer.h.1.attn.c_attn", ["n_embd", "3*n_embd"],
+    ),
+    "llama": (
+        transformers.LlamaConfig(**SIZES, **GROUPED),
+        "model.layers.1.self_attn.k_proj", ["hidden_size", "num_key_value_heads*head_dim"],
+    ),
+    "qwen2": (
+        transformers.Qwen2Config(**SIZES, **GROUPED),
+        "model.layers.1.mlp.up_proj", ["hidden_size", "intermediate_size"],
+    ),
+    "qwen3": (
+        transformers.Qwen3Config(**SIZES, **GROUPED, head_dim=16),
+        "model.layers.1.self_attn.o_proj", ["num_attention_heads*head_dim", "hidden_size"],
+    ),
+    "mistral": (
+        transformers.MistralConfig(**SIZES, **GROUPED),
+        "model.layers.0.self_attn.v_proj", ["hidden_size", "num_key_value_heads*head_dim"],
+    ),
+    "gemma": (
+        transformers.GemmaConfig(**SIZES, num_attention_heads=4, num_key_value_heads=1, head_dim=16),
+        "model.layers.1.self_attn.q_proj", ["hidden_size", "num_attention_heads*head_dim"],
+    ),
+    "gemma2": (
+        transformers.Gemma2Config(**SIZES, **GROUPED, head_dim=16),
+        "model.layers.1.mlp.down_proj", ["intermediate_size", "hidden_size"],
+    ),
+    "gpt-neox": (
+        transformers.GPTNeoXConfig(**SIZES | {"hidden_size": 64}, num_attention_heads=4),
+        "gpt_neox.layers.1.attention.query_key_value", ["hidden_size", "3*hidden_size"],
+    ),
+    "opt": (
+        transformers.OPTConfig(
+            hidden_size=48, word_embed_proj_dim=48, num_attention_heads=4, num_hidden_layers=2, ffn_dim=100,
+            vocab_size=500, max_position_embeddings=64,
+        ),
+        "model.decoder.layers.1.fc1", ["hidden_size", "ffn_dim"],
+    ),
+    "mixtral": (
+        transformers.MixtralConfig(**SIZES, **GROUPED, num_local_experts=4),
+        "model.layers.1.mlp.experts", ["hidden_size", "hidden_size"],
+    ),
+}  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> None:
+    transformers.utils.logging.disable_progress_bar()
+
+
+def written(folder: Path, name: str) -> Any:
+    """Write a random model of a family; return it."""
+    torch.manual_seed(5)
+    model = transformers.AutoModelForCausalLM.from_config(FAMILIES[name][0]).eval()
+    model.save_pretrained(folder)
+    return model
+
+
+def to_json(outcome: Outcome) -> dict[str, Any]:
+    assert outcome.code == 0, outcome.err
+    whole: dict[str, Any] = json.loads(outcome.out)
+    return whole
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_each_family_predicts_as_transformers_does_and_names_its_axes(
+    cli: Cli, tmp_path: Path, name: str
+) -> None:
+    model = written(tmp_path, name)
+    capture = cli("run", "--ids", "1 2 3 4 5 6 7", "--ids", "9 8", "-m", f"hf:{tmp_path}", "--json")
+    trace = to_json(capture)
+    assert capture.err == ""
+    with torch.inference_mode():
+        for row, ids in enumerate(([1, 2, 3, 4, 5, 6, 7], [9, 8])):
+            logits = model(torch.tensor([ids])).logits[0, -1]
+            found = trace["predictions"][row]["candidates"]
+            assert [one["id"] for one in found] == logits.topk(5).indices.tolist()
+            assert [one["logit"] for one in found] == pytest.approx(logits.topk(5).values.tolist(), abs=1e-4)
+    _, path, last = FAMILIES[name]
+    call = next(call for call in trace["calls"] if call["path"] == path)
+    tokens = ["batch", "seq_len"] if len(call["inputs"][0]["dims"]) == 3 else ["batch*seq_len"]
+    assert [spec["dims"] for spec in (call["inputs"][0], call["outputs"][0])] == [
+        [*tokens, axis] for axis in last
+    ]
+    assert trace["calls"][0]["outputs"][0]["dims"] == ["batch", "seq_len", "vocab_size"]
+    assert trace["calls"][0]["outputs"][0]["name"] == "output.logits"
+    values = {name: str(size) for name, size in trace["dims"].items()}
+    for call in trace["calls"]:
+        for spec in (*call["inputs"], *call["outputs"]):
+            for axis, size in zip(spec["dims"], spec["shape"], strict=True):
+                product = 1
+                for part in axis.split("*"):
+                    product *= int(values.get(part, part))
+                assert product == size
+
+
+def test_random_weights_need_config_json_alone(cli: Cli, tmp_path: Path) -> None:
+    FAMILIES["llama"][0].save_pretrained(tmp_path)
+    where = ["--ids", "1 2 3", "-m", f"hf:{tmp_path}", "-w", "random", "--json"]
+    first, again = to_json(cli("topk", *where)), to_json(cli("topk", *where))
+    assert first["results"] == again["results"]
+    assert first["results"] != to_json(cli("topk", *where, "--seed", "7"))["results"]
+    assert first["model"]["weights"] == {"source": "random", "seed": 123}
+    assert (
+        to_json(cli("run", *where, "--set", "num_hidden_layers=1"))["model"]["config"]["num_hidden_layers"]
+        == 1
+    )
+    meta = to_json(cli("run", *where[:-1], "--device", "meta", "--json"))
+    assert (meta["predictions"], meta["model"]["device"]) == ([], "meta")
+    assert meta["calls"][-1]["outputs"][0]["dims"] == ["batch", "seq_len", "vocab_size"]
+    cli("topk", *where, "--set", "n_layers=1").is_error(2, "has no setting 'n_layers'")
+    no_weights = cli("topk", "--ids", "1", "-m", f"hf:{tmp_path}")
+    no_weights.is_error(2, f"the weights in {tmp_path}")
+
+
+def test_weights_of_another_file_and_of_a_lower_precision(cli: Cli, tmp_path: Path) -> None:
+    model = written(tmp_path / "a", "qwen2")
+    torch.save(model.state_dict(), tmp_path / "model.pt")
+    FAMILIES["qwen2"][0].save_pretrained(tmp_path / "b")
+    by_file = to_json(
+        cli("topk", "--ids", "1 2", "-m", f"hf:{tmp_path}/b", "-w", str(tmp_path / "model.pt"), "--json")
+    )
+    by_folder = to_json(cli("topk", "--ids", "1 2", "-m", f"hf:{tmp_path}/a", "--json"))
+    assert by_file["results"] == by_folder["results"]
+    model.to(torch.bfloat16).save_pretrained(tmp_path / "c")
+    assert (
+        to_json(cli("run", "--ids", "1", "-m", f"hf:{tmp_path}/c", "--json"))["model"]["dtype"] == "float32"
+    )
+    half = ["-m", f"hf:{tmp_path}/c", "--dtype", "bfloat16", "--json"]
+    assert to_json(cli("run", "--ids", "1", *half))["model"]["dtype"] == "bfloat16"
+
+
+def test_what_is_no_model(cli: Cli, tmp_path: Path) -> None:
+    cli("run", "a", "-m", "hf:").is_error(2, "names no model")
+    cli("run", "a", "-m", f"hf:{tmp_path}").is_error(2, "has no config.json")
+    cli("run", "a", "-m", "hf:./absent/deep").is_error(2, "neither a folder nor OWNER/NAME")
+    config = tmp_path / "config.json"
+    config.write_text("{")
+    cli("run", "--ids", "1", "-m", f"hf:{tmp_path}").is_error(2, "config.json")
+    config.write_text('{"model_type": "no-such-model"}')
+    cli("run", "--ids", "1", "-m", f"hf:{tmp_path}").is_error(2, "no-such-model")
+    config.write_text('{"model_type": "vit"}')
+    cli("run", "--ids", "1", "-m", f"hf:{tmp_path}", "-w", "random").is_error(
+        2, "is it a causal language model"
+    )
+    # Code that comes with a model would run here, if it were ever run.
+    (tmp_path / "evil.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
+    config.write_text('{"model_type": "evil", "auto_map": {"AutoConfig": "evil.Config", '
+                      '"AutoModelForCausalLM": "evil.Model"}}')  # fmt: skip
+    cli("run", "--ids", "1", "-m", f"hf:{tmp_path}").is_error(2, "code of its own, which gptrace never runs")
+    assert not (tmp_path / "ran").exists()
+
+
+def test_weights_that_are_missing_are_not_made_up(cli: Cli, tmp_path: Path) -> None:
+    model = written(tmp_path, "llama")
+    tensors = dict(model.state_dict())
+    del tensors["model.layers.1.mlp.up_proj.weight"]
+    model.save_pretrained(tmp_path, state_dict=tensors)
+    cli("topk", "--ids", "1", "-m", f"hf:{tmp_path}").is_error(2, "lack model.layers.1.mlp.up_proj.weight")
+
+
+def test_without_a_tokenizer_there_are_ids_alone(cli: Cli, tmp_path: Path) -> None:
+    written(tmp_path, "gpt2")
+    cli("topk", "Hello", "-m", f"hf:{tmp_path}").is_error(2, "has no tokenizer", "--ids")
+    done = to_json(cli("topk", "--ids", "1 2", "-m", f"hf:{tmp_path}", "--json"))
+    assert done["results"][0]["candidates"][0]["text"] is None
+    assert done["notes"] == [f"the folder {tmp_path} has no tokenizer: ids are shown without text"]
+    cli("topk", "--ids", "500", "-m", f"hf:{tmp_path}").is_error(2, "not in the vocabulary of 500")
+    cli("topk", "--ids", " ".join(["1"] * 65), "-m", f"hf:{tmp_path}").is_error(2, "context holds 64")
+
+
+LINES = ["Hello, I am a text.", "Every effort moves you", "你好，世界 🌍", "tabs\tand  spaces\n"]
+
+
+def byte_level() -> Tokenizer:
+    """As of GPT-2, Llama 3, Qwen, GPT-NeoX and OPT."""
+    made = Tokenizer(models.BPE())
+    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    made.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    made.train_from_iterator(
+        LINES, trainers.BpeTrainer(vocab_size=400, initial_alphabet=alphabet, special_tokens=["<s>", "</s>"])
+    )
+    return made
+
+
+def sentence_piece() -> Tokenizer:
+    """As of Llama 2, Mistral and Gemma: ▁ for a space, <0x0A> for a byte that no piece covers."""
+    pieces = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256))]
+    pieces += ["▁", *"Helo,Iamtx.", "▁He", "▁Hel", "▁Hell", "▁Hello"]
+    vocabulary = {piece: number for number, piece in enumerate(dict.fromkeys(pieces))}
+    merges = [("▁", "H"), ("▁He", "l"), ("▁Hel", "l"), ("▁Hell", "o")]
+    merges = [pair for pair in merges if "".join(pair) in vocabulary and pair[0] in vocabulary]
+    made = Tokenizer(models.BPE(vocabulary, merges, unk_token="<unk>", byte_fallback=True, fuse_unk=True))
+    made.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+    made.decoder = decoders.Sequence(
+        [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
+    )
+    return made
+
+
+@pytest.mark.parametrize("make", [byte_level, sentence_piece])
+def test_the_bytes_of_each_token_are_those_of_the_text(tmp_path: Path, make: Callable[[], Tokenizer]) -> None:
+    wrapped = transformers.PreTrainedTokenizerFast(
+        tokenizer_object=make(), bos_token="<s>", eos_token="</s>", clean_up_tokenization_spaces=False
+    )
+    wrapped.save_pretrained(tmp_path)
+    ours = load_tokenizer(tmp_path)
+    for line in LINES:
+        ids = ours.encode(line)
+        assert ids == wrapped(line)["input_ids"]
+        raw = b"".join(token.bytes or b"" for token in map(ours.token, ids))
+        assert raw.decode().removeprefix(" ") == line
+    assert "<s>" in [ours.token(one).text for one in ours.encode("a<s>b")]
+    assert "<s>" not in [ours.token(one).text for one in ours.encode("a<s>b", special=False)]
+    assert ours.token(10_000).bytes is None
+
+
+def test_text_goes_through_the_models_own_tokenizer(cli: Cli, tmp_path: Path) -> None:
+    written(tmp_path, "llama")
+    transformers.PreTrainedTokenizerFast(tokenizer_object=byte_level()).save_pretrained(tmp_path)
+    trace = to_json(cli("run", "Hello, I am", "-m", f"hf:{tmp_path}", "--json"))
+    assert "".join(token["text"] for token in trace["inputs"][0]["tokens"]) == "Hello, I am"
+    assert trace["notes"] == []
+    cli("run", "Hello\ud800", "-m", f"hf:{tmp_path}").is_error(2, "U+D800")
+
+
+def test_a_broken_tokenizer_is_said(tmp_path: Path) -> None:
+    (tmp_path / "tokenizer.json").write_text("{")
+    with pytest.raises(ConfigError, match=f"the tokenizer in {tmp_path} cannot be loaded"):
+        load_tokenizer(tmp_path)
+
+
+def test_watch_names_the_axes_of_a_model_of_transformers(tmp_path: Path) -> None:
+    model = written(tmp_path, "gpt2")
+    ids = torch.tensor([[1, 2, 3]])
+    with torch.no_grad(), gptrace.watch(model) as trace:
+        model(input_ids=ids, attention_mask=torch.ones_like(ids))
+    assert trace.dims["n_head"] == 4
+    assert trace.calls[0].inputs[1].name == "attention_mask"
+    assert trace.calls[0].inputs[1].dims == ("batch", "seq_len")
+    assert trace.calls[-1].outputs[0].dims == ("batch", "seq_len", "vocab_size")
+
+
+@pytest.mark.parametrize("library", ["transformers"])
+def test_without_the_library_the_hint_names_the_command(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, library: str
+) -> None:
+    FAMILIES["llama"][0].save_pretrained(tmp_path)
+    monkeypatch.setitem(__import__("sys").modules, library, None)
+    cli("run", "--ids", "1", "-m", f"hf:{tmp_path}").is_error(
+        2, "needs transformers", "pip install 'gptrace[hf]'"
+    )
