@@ -55,8 +55,11 @@ class Handler(BaseHTTPRequestHandler):
         wanted = self.headers.get("Range")
         self.server.requests.append((self.command, self.path, wanted))
         if re.fullmatch(rf"/api/models/{REPOSITORY}/revision/(main|{REVISION})(\?.*)?", self.path):
-            siblings = [{"rfilename": name} for name in self.server.files]
-            self.answer_json({"id": REPOSITORY, "sha": REVISION, "siblings": siblings})
+            self.answer_json({"id": REPOSITORY, "sha": REVISION})
+            return
+        if re.fullmatch(rf"/api/models/{REPOSITORY}/tree/(main|{REVISION})(\?.*)?", self.path):
+            self.answer_json([{"type": "file", "path": name, "size": len(content), "oid": "0" * 40}
+                              for name, content in self.server.files.items()])  # fmt: skip
             return
         found = re.fullmatch(rf"/{REPOSITORY}/resolve/{REVISION}/(.+)", self.path)
         content = self.server.files.get(found.group(1)) if found else None

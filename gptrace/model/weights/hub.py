@@ -100,16 +100,16 @@ def _fetch_repository(
     repository: str, revision: str | None, say: Callable[[str], None], *, weights: bool
 ) -> Path:
     huggingface_hub = _library(f"the model {repository}", "hf")
+    # Folders inside hold the same weights in other formats.
+    options: dict[str, Any] = {"revision": revision, "ignore_patterns": ["*/*", "consolidated*"]}
+    patterns = [*_BESIDE_WEIGHTS, *["*.safetensors"] * weights]
     with suppress(Exception):  # not there: for which reason will be seen below
-        at_hand = Path(
-            huggingface_hub.snapshot_download(repository, revision=revision, local_files_only=True)
+        at_hand = huggingface_hub.snapshot_download(
+            repository, allow_patterns=patterns, local_files_only=True, **options
         )
-        if _is_whole(at_hand, weights=weights):
-            return at_hand
+        if _is_whole(Path(at_hand), weights=weights):
+            return Path(at_hand)
     with _explained(repository):
-        # Folders inside hold the same weights in other formats.
-        options: dict[str, Any] = {"revision": revision, "ignore_patterns": ["*/*", "consolidated*"]}
-        patterns = [*_BESIDE_WEIGHTS, *["*.safetensors"] * weights]
         plans = huggingface_hub.snapshot_download(
             repository, allow_patterns=patterns, dry_run=True, **options
         )
@@ -170,9 +170,12 @@ def _explained(repository: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # of many libraries, for many reasons; the reason is what counts
-        reason = " ".join(str(error).split())[:300]
+        # Two that only say that the network failed: how it did stands behind them.
+        vague = type(error).__name__ in ("DryRunError", "LocalEntryNotFoundError")
+        first = error.__cause__ if vague and isinstance(error.__cause__, Exception) else error
+        reason = " ".join(str(first).split())[:300]
         raise DownloadError(
-            f"{repository} could not be fetched: {type(error).__name__}: {reason}", _advice(error)
+            f"{repository} could not be fetched: {type(first).__name__}: {reason}", _advice(first)
         ) from None
 
 
