@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 import gptrace
 from gptrace.errors import InputError
+from gptrace.measures import Measures
 from gptrace.model.choice import Limits, ModelChoice, choose
 from gptrace.model.config import PRESETS
 from gptrace.model.weights import hub
@@ -60,6 +61,7 @@ def trace(
     model: str | Callable[..., Any] | None = None,
     k: int | None = None,
     temperature: float = 1.0,
+    measure: Iterable[str] = (),
     **options: Unpack[Options],
 ) -> Trace:
     """Run `text` (one prompt or several) through a model and record every call of every submodule.
@@ -67,14 +69,16 @@ def trace(
     `model` is a preset's name ("gpt2-small" unless `weights` decide), "FILE.py:OBJECT",
     "package.module:OBJECT" or "hf:FOLDER"; or a module of your own, which is left as it was, its class, or a
     function that makes one. It gets token ids `[batch, seq_len]`. `k` is 5 unless it is given; `options` are
-    those of `Options`. Raises an InputError for what cannot be run, a ModelCodeError for what the model's
+    those of `Options`. `measure` names what else to take: "ops", "macs", "memory", "statistics", or "all".
+    Raises an InputError for what cannot be run, a ModelCodeError for what the model's
     own code raises.
 
     >>> trace("Hello, I am", model="tiny").calls[1].outputs[0].shape  # tok_emb
     (1, 4, 48)
     """
     given, chosen, truncate = _prepare(text, model, **options)
-    return trace_given(given, chosen, k=k, temperature=temperature, truncate=truncate)
+    measures = Measures.of(measure)
+    return trace_given(given, chosen, k=k, temperature=temperature, truncate=truncate, measures=measures)
 
 
 def topk(
@@ -136,12 +140,13 @@ def trace_given(
     k: int | None,
     temperature: float,
     truncate: bool,
+    measures: Measures,
 ) -> Trace:
     """Trace texts or ids; what `gptrace run` calls."""
     ready = _ready(given, model, k=k, temperature=temperature, truncate=truncate)
     from gptrace.predict.run import run_traced
 
-    return run_traced(*ready, k=k, temperature=temperature)
+    return run_traced(*ready, k=k, temperature=temperature, measures=measures)
 
 
 def topk_given(

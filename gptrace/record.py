@@ -36,11 +36,24 @@ class Printable:
 
 
 @dataclass(frozen=True, slots=True)
+class Statistics:
+    """Of a tensor's finite numbers; None where there are none. `nan` and `infinite` count the others."""
+
+    mean: float | None
+    std: float | None
+    min: float | None
+    max: float | None
+    nan: int
+    infinite: int
+
+
+@dataclass(frozen=True, slots=True)
 class TensorSpec:
     """What a tensor looked like at the moment it was seen.
 
     `name` tells where it sat: an argument's name, `output`, `output.logits`, `output[1]`.
     `dims` has one entry for each axis: its name, or its size as a string where nothing names it.
+    `local_shape` is the part that this process holds of a tensor that is spread over several.
     """
 
     name: str
@@ -48,14 +61,52 @@ class TensorSpec:
     dims: tuple[str, ...]
     dtype: str
     device: str
+    statistics: Statistics | None = None
+    local_shape: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Multiply-accumulates: `macs` are those that are known, `unknown` names what else multiplied.
+
+    Counted are matrix products, convolutions and attention.
+    """
+
+    macs: int
+    unknown: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class OpCall:
+    """One functional operation, between the calls of modules.
+
+    `place` is the index of the next call of a module when it ran: it stands before that one, and after those
+    with a lower index. `is_view`: the output is another look at the memory of an input. `source` is the line
+    that asked for it.
+    """
+
+    name: str
+    place: int
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    is_view: bool
+    in_place: bool
+    source: str
+    cost: Cost | None = None
+    failed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ParameterCount:
-    """Parameters of a module: `own` without its children, `total` with them, each counted once."""
+    """Parameters of a module: `own` without its children, `total` with them, each counted once.
+
+    `trainable` are those of `total` that a gradient reaches, `bytes` what `total` takes.
+    """
 
     own: int
     total: int
+    trainable: int = 0
+    bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +115,8 @@ class ModuleCall:
 
     `index` is the order of entry, so a parent stands before its children; `parent` is the index of the
     call that was open around it. `call` of `calls` numbers the calls of the same module, from 1.
-    `seconds` includes the children. `failed` marks a call that raised.
+    `seconds`, `cost` and `peak_bytes` (the most memory of activations alive while it ran) include the
+    children. `failed` marks a call that raised.
     """
 
     index: int
@@ -79,6 +131,9 @@ class ModuleCall:
     parameters: ParameterCount
     seconds: float
     failed: bool = False
+    cost: Cost | None = None
+    peak_bytes: int | None = None
+    ops: tuple[OpCall, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,11 +238,14 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """Sums over the trace."""
+    """Sums over the trace, as far as they were measured; `peak_bytes` is of activations."""
 
     calls: int
     modules: int
     seconds: float
+    cost: Cost | None = None
+    peak_bytes: int | None = None
+    ops: int | None = None
 
 
 @dataclass(frozen=True)

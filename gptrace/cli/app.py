@@ -21,6 +21,7 @@ from gptrace.model.config import suggestion
 from gptrace.model.weights import hub
 from gptrace.record import Printable
 from gptrace.report import FORMATS, View, render
+from gptrace.report.columns import measures_for, parse_columns
 from gptrace.report.json_report import to_json
 from gptrace.report.schemas import SCHEMAS
 from gptrace.text.prompts import Given, parse_ids
@@ -56,6 +57,7 @@ class Reply:
     width: int | None = None
     full: bool = False
     depth: int | None = None
+    columns: tuple[str, ...] = ()
 
     def text(self) -> str:
         """Render for where it goes: a terminal gets its own width and colour."""
@@ -67,6 +69,7 @@ class Reply:
             color=to_stdout and streams.stdout_wants_color(),
             full=self.full,
             depth=self.depth,
+            columns=self.columns,
         )
         return render(self.content, self.form, view)
 
@@ -120,6 +123,8 @@ def run(
     dtype: options.Dtype = None,
     k: options.K = None,
     temperature: options.Temperature = 1.0,
+    ops: options.Ops = False,
+    columns: options.Columns = None,
     full: options.Full = False,
     depth: options.Depth = None,
     form: options.Format = None,
@@ -128,14 +133,22 @@ def run(
     width: options.Width = None,
 ) -> Reply:
     target = _Target.of(form, json, output, width)
+    shown = parse_columns(columns) if columns is not None else ()
     chosen = choose(
         model, weights=weights, config=config, settings=settings or (), seed=seed, device=device, dtype=dtype,
         say=streams.write_notice,
     )  # fmt: skip
     given = _read_given(text, lines, ids, no_special)
     with streams.only_data_on_stdout():
-        trace = api.trace_given(given, chosen, k=k, temperature=temperature, truncate=truncate)
-    return target.reply(trace, full=full, depth=depth)
+        trace = api.trace_given(
+            given,
+            chosen,
+            k=k,
+            temperature=temperature,
+            truncate=truncate,
+            measures=measures_for(shown, ops=ops),
+        )
+    return target.reply(trace, full=full, depth=depth, columns=shown)
 
 
 @app.command(help=f"Show the most likely next tokens of one prompt or several.\n\n{options.TEXT_HELP}")
@@ -242,8 +255,15 @@ class _Target:
             raise OptionError(f"{form!r} is not a format", suggestion(form, FORMATS))
         return cls(form, output, width)
 
-    def reply(self, record: Printable, *, full: bool = False, depth: int | None = None) -> Reply:
-        return Reply(record, self.form, self.output, self.width, full, depth)
+    def reply(
+        self,
+        record: Printable,
+        *,
+        full: bool = False,
+        depth: int | None = None,
+        columns: tuple[str, ...] = (),
+    ) -> Reply:
+        return Reply(record, self.form, self.output, self.width, full, depth, columns)
 
 
 def _checked(output: Path | None) -> Path | None:

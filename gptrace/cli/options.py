@@ -16,6 +16,7 @@ import typer
 from gptrace.errors import OptionError
 from gptrace.model.choice import DEVICES, DTYPES
 from gptrace.model.config import PRESETS
+from gptrace.report.columns import ALL_COLUMNS
 
 TEXT_HELP = (
     "TEXT is one text or several, or '-' for stdin. Without TEXT: stdin if it is piped, else a sample prompt."
@@ -157,6 +158,18 @@ Depth = Annotated[
     ),
 ]  # fmt: skip
 
+Ops = Annotated[
+    bool,
+    typer.Option("--ops", help="Show the operations between the modules too, with the lines they are in."),
+]
+Columns = Annotated[
+    str | None,
+    typer.Option(
+        "--columns", metavar="NAMES", envvar="GPTRACE_COLUMNS",
+        help=f"Columns of the table, with commas: {', '.join(ALL_COLUMNS)}; or all. What a column shows is "
+        "measured, and is in the JSON too.",
+    ),
+]  # fmt: skip
 Format = Annotated[
     str | None,
     typer.Option(

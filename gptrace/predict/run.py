@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from gptrace.errors import GptraceError, NoLogitsError
+from gptrace.measures import Measures
 from gptrace.model.build import LoadedModel
 from gptrace.model.config import GPTConfig
 from gptrace.model.gpt import GPTModel
@@ -20,21 +21,29 @@ from gptrace.predict.logits import Found, find_logits
 from gptrace.record import Candidate, Prediction, Prompt, TopK, TopKResult, Trace
 from gptrace.text.prompts import padded_ids, without_text
 from gptrace.text.tokenizer import NoTokenizer, Tokenizer
+from gptrace.tracing.model_facts import model_info, versions
+from gptrace.tracing.spans import NOTHING_MORE
 from gptrace.tracing.state import undisturbed_evaluation
-from gptrace.tracing.watching import model_info, versions, watch_as
+from gptrace.tracing.watching import watch_as
 
 Tensor = torch.Tensor
 
 
 def run_traced(
-    loaded: LoadedModel, tokenizer: Tokenizer, prompts: Sequence[Prompt], *, k: int | None, temperature: float
+    loaded: LoadedModel,
+    tokenizer: Tokenizer,
+    prompts: Sequence[Prompt],
+    *,
+    k: int | None,
+    temperature: float,
+    measures: Measures = NOTHING_MORE,
 ) -> Trace:
     """Run the prompts as one batch under `watch`, and read what follows each prompt's last token."""
     model = loaded.module
     batch = _batch(loaded, prompts)  # (B, T)
     with (
         _guarded(loaded, batch, positions=batch.shape[1]),
-        watch_as(model, loaded.architecture, by_copy=True) as trace,
+        watch_as(model, loaded.architecture, by_copy=True, measures=measures) as trace,
     ):
         output = model(batch, **loaded.arguments)
     found = find_logits(output, *batch.shape)

@@ -40,10 +40,11 @@ def _csv(record: Printable, view: View) -> str:
 
 
 def _markdown(record: Printable, view: View) -> str:
+    from gptrace.report.columns import DEFAULT_COLUMNS
     from gptrace.report.document import document
     from gptrace.report.markdown import to_markdown
 
-    return to_markdown(document(record, view))
+    return to_markdown(document(record, view), view.columns or DEFAULT_COLUMNS)
 
 
 FORMATS: dict[str, Callable[[Printable, View], str]] = {

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from gptrace.model.memory import readable_bytes
 from gptrace.record import FlowStep, ModelInfo, Prompt, Trace
+from gptrace.report.columns import cost_text
 from gptrace.report.rows import Row
 from gptrace.report.safe_text import token_label, visible
 from gptrace.report.shapes import bracketed
@@ -141,6 +142,8 @@ def notes(trace: Trace, rows: Sequence[Row]) -> list[Text]:
     """Say below the table what it leaves out, and what the columns add up."""
     totals = trace.totals
     said = f"{totals.calls} calls of {totals.modules} modules in {totals.seconds * 1000:.1f} ms"
+    if totals.ops is not None:
+        said += f" · {totals.ops} operations"
     folded = sum(row.hidden for row in rows if row.folded)
     cut = sum(row.hidden for row in rows if not row.folded)
     if folded:
@@ -150,7 +153,7 @@ def notes(trace: Trace, rows: Sequence[Row]) -> list[Text]:
     said += " · parameters include the children's"
     if any(row.call.call > 1 for row in rows):
         said += " · (2) marks a module's second call"
-    lines = [Text(said, style="dim"), *map(note, trace.notes)]
+    lines = [Text(said, style="dim"), *_cost_lines(trace), *map(note, trace.notes)]
     if trace.predictions and trace.flow:
         vocab_size = trace.flow[-1].shape[-1]
         lines.append(
@@ -171,6 +174,23 @@ def notes(trace: Trace, rows: Sequence[Row]) -> list[Text]:
                 style="bold red",
             )
         )
+    return lines
+
+
+def _cost_lines(trace: Trace) -> list[Text]:
+    """Say what the costs add up to, and what they cover."""
+    lines, totals = [], trace.totals
+    if totals.cost is not None:
+        macs = cost_text(totals.cost)
+        said = f"{macs} MACs (multiply-accumulates) in matrix products, convolutions and attention"
+        if totals.cost.unknown:
+            said += f"; unknown: what {', '.join(map(visible, totals.cost.unknown[:4]))} takes"
+        lines.append(Text(said, style="dim"))
+    if totals.peak_bytes is not None:
+        said = (
+            f"{readable_bytes(totals.peak_bytes)} of activations alive at once at most, beside the parameters"
+        )
+        lines.append(Text(said, style="dim"))
     return lines
 
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable
+from dataclasses import asdict
 from typing import Any
 
 from gptrace.record import (
     Candidate,
+    Cost,
     Failure,
     ModelInfo,
     ModuleCall,
+    OpCall,
     Presets,
     Printable,
     Prompt,
@@ -84,6 +87,8 @@ def _trace(trace: Trace) -> dict[str, Any]:
             "calls": trace.totals.calls,
             "modules": trace.totals.modules,
             "seconds": trace.totals.seconds,
+            **_cost(trace.totals.cost),
+            **_known(peak_bytes=trace.totals.peak_bytes, ops=trace.totals.ops),
         },
         "notes": list(trace.notes),
         "error": _failure(trace.error) if trace.error else None,
@@ -205,22 +210,61 @@ def _call(call: ModuleCall) -> dict[str, Any]:
         "calls": call.calls,
         "inputs": [_spec(spec) for spec in call.inputs],
         "outputs": [_spec(spec) for spec in call.outputs],
-        "parameters": {"own": call.parameters.own, "total": call.parameters.total},
+        "parameters": {
+            "own": call.parameters.own,
+            "total": call.parameters.total,
+            "trainable": call.parameters.trainable,
+            "bytes": call.parameters.bytes,
+        },
         "seconds": call.seconds,
+        **_cost(call.cost),
+        **_known(peak_bytes=call.peak_bytes),
     }
+    if call.ops:
+        described["ops"] = [_op(op) for op in call.ops]
     if call.failed:
         described["failed"] = True
     return described
 
 
-def _spec(spec: TensorSpec) -> dict[str, Any]:
+def _op(op: OpCall) -> dict[str, Any]:
     return {
+        "name": op.name,
+        "place": op.place,
+        "inputs": [_spec(spec) for spec in op.inputs],
+        "outputs": [_spec(spec) for spec in op.outputs],
+        "view": op.is_view,
+        "in_place": op.in_place,
+        "source": op.source,
+        **_cost(op.cost),
+        **({"failed": True} if op.failed else {}),
+    }
+
+
+def _cost(cost: Cost | None) -> dict[str, Any]:
+    if cost is None:
+        return {}
+    return {"macs": cost.macs} | ({"macs_unknown": list(cost.unknown)} if cost.unknown else {})
+
+
+def _known(**facts: Any) -> dict[str, Any]:
+    """Leave out what was not measured."""
+    return {name: value for name, value in facts.items() if value is not None}
+
+
+def _spec(spec: TensorSpec) -> dict[str, Any]:
+    described: dict[str, Any] = {
         "name": spec.name,
         "shape": list(spec.shape),
         "dims": list(spec.dims),
         "dtype": spec.dtype,
         "device": spec.device,
     }
+    if spec.local_shape is not None:
+        described["local_shape"] = list(spec.local_shape)
+    if spec.statistics is not None:
+        described["statistics"] = asdict(spec.statistics)
+    return described
 
 
 def _failure(failure: Failure) -> dict[str, Any]:

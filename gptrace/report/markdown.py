@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from gptrace.report.call_text import CallText
+from gptrace.report.columns import COLUMNS, DEFAULT_COLUMNS
 from gptrace.report.safe_text import visible
 from gptrace.report.sheet import Sheet
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from gptrace.report.rows import Row
 
 
-def to_markdown(document: Document) -> str:
+def to_markdown(document: Document, columns: Sequence[str] = DEFAULT_COLUMNS) -> str:
     """Return the parts one below the other."""
     parts = []
     if document.flow:
@@ -23,7 +24,7 @@ def to_markdown(document: Document) -> str:
     if document.facts:
         parts.append("\n".join(f"- {name}: {escaped(said.plain)}" for name, said in document.facts))
     if document.tree:
-        parts.append(_tree(document.tree))
+        parts.append(_tree(document.tree, columns))
     parts += [escaped(note.plain) for note in document.notes]
     for sheet in document.sheets:
         parts += [*[escaped(sheet.title)] * bool(sheet.title), _sheet(sheet)]
@@ -66,19 +67,17 @@ def _sheet(sheet: Sheet) -> str:
     return _grid([column.title or "" for column in columns], [column.is_number for column in columns], rows)
 
 
-def _tree(rows: Sequence[Row]) -> str:
-    texts = [CallText(row) for row in rows]
-    cells = [
-        [
-            "&emsp;" * text.row.call.depth + code(text.label),
-            code(text.type),
-            code(text.names),
-            code(text.sizes),
-            text.parameters,
-        ]
-        for text in texts
-    ]
-    return _grid(["Module", "Type", "Input → output", "Sizes", "Parameters"], [False] * 4 + [True], cells)
+def _tree(rows: Sequence[Row], names: Sequence[str]) -> str:
+    extras = [COLUMNS[name] for name in names if name in COLUMNS]
+    cells = []
+    for row in rows:
+        text = CallText(row)
+        depth = row.call.depth + (row.op is not None)
+        words = [code(text.type), code(text.names), code(text.sizes)]
+        numbers = [column.show(row) for column in extras]
+        cells.append(["&emsp;" * depth + code(text.label), *words, *numbers])
+    titles = ["Module", "Type", "Input → output", "Sizes", *(column.title for column in extras)]
+    return _grid(titles, [False] * 4 + [column.is_number for column in extras], cells)
 
 
 def _grid(titles: Sequence[str], numbers: Sequence[bool], rows: Sequence[Sequence[str]]) -> str:

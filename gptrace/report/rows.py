@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from gptrace.record import ModuleCall, Trace
+from gptrace.record import ModuleCall, OpCall, Statistics, TensorSpec, Trace
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +14,8 @@ class Row:
 
     `guide` is what the tree draws before the label, `below` what it draws on further lines of the row.
     `folded` holds the calls of a run and `first_label` names the one above that they look like; `hidden`
-    counts the calls that the row stands for beside its own.
+    counts the calls that the row stands for beside its own. `op` makes it the row of an operation of `call`.
+    `own_seconds` is the time outside the calls inside.
     """
 
     call: ModuleCall
@@ -24,6 +25,27 @@ class Row:
     folded: tuple[ModuleCall, ...]
     hidden: int
     first_label: str = ""
+    op: OpCall | None = None
+    own_seconds: float = 0.0
+
+    @property
+    def calls(self) -> tuple[ModuleCall, ...]:
+        """The calls that the row speaks for."""
+        return self.folded or (self.call,)
+
+    @property
+    def sides(self) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
+        """What goes in and what comes out."""
+        of = self.op or self.call
+        return of.inputs, of.outputs
+
+    @property
+    def statistics(self) -> tuple[Statistics, ...]:
+        """Those of the first output that has some, of each call."""
+        if self.op is not None:
+            return ()
+        found = (next((s.statistics for s in call.outputs if s.statistics), None) for call in self.calls)
+        return tuple(one for one in found if one is not None)
 
     @property
     def parameters(self) -> int:
@@ -48,10 +70,11 @@ class CallTree:
             look = (
                 call.path if call.path in self._sharing else None,
                 call.type,
-                call.inputs,
-                call.outputs,
+                _looks(call.inputs),
+                _looks(call.outputs),
                 call.parameters,
                 call.failed,
+                tuple((op.name, _looks(op.inputs), _looks(op.outputs)) for op in call.ops),
                 tuple((label(child, call), self.looks[child.index]) for child in below),
             )
             self.looks[call.index] = known.setdefault(look, len(known))
@@ -86,6 +109,9 @@ def rows_of(trace: Trace, *, full: bool = False, depth: int | None = None) -> li
     tree = CallTree(trace.calls, trace.model.parameters.tied)
     rows: list[Row] = []
 
+    def own_seconds(calls: Sequence[ModuleCall]) -> float:
+        return sum(call.seconds - sum(child.seconds for child in tree.below(call)) for call in calls)
+
     def add(
         call: ModuleCall,
         text: str,
@@ -97,14 +123,20 @@ def rows_of(trace: Trace, *, full: bool = False, depth: int | None = None) -> li
         hidden = sum(1 + tree.descendants[one.index] for one in folded)
         if not folded and depth is not None and call.depth >= depth:
             hidden = tree.descendants[call.index]
-        rows.append(Row(call, text, guide, below, folded, hidden, first_label))
+        own = own_seconds(folded or (call,))
+        rows.append(Row(call, text, guide, below, folded, hidden, first_label, own_seconds=own))
 
     def descend(call: ModuleCall, below: str) -> None:
         if depth is not None and call.depth >= depth:
             return
-        groups = list(tree.groups(call, full=full))
-        for position, (first, *rest) in enumerate(groups):
-            last = position == len(groups) - 1
+        entries = _entries(call, list(tree.groups(call, full=full)), full=full)
+        for position, entry in enumerate(entries):
+            last = position == len(entries) - 1
+            if isinstance(entry, OpCall):
+                guide, stem = below + ("└ " if last else "├ "), below + ("  " if last else "│ ")
+                rows.append(Row(call, entry.name, guide, stem, (), 0, op=entry))
+                continue
+            first, *rest = entry
             closing = last and not rest
             guide, stem = below + ("└ " if closing else "├ "), below + ("  " if closing else "│ ")
             add(first, label(first, call), guide, stem)
@@ -117,6 +149,28 @@ def rows_of(trace: Trace, *, full: bool = False, depth: int | None = None) -> li
         add(root, label(root, None))
         descend(root, "")
     return rows
+
+
+def _entries(
+    call: ModuleCall, groups: list[tuple[ModuleCall, ...]], *, full: bool
+) -> list[OpCall | tuple[ModuleCall, ...]]:
+    """Return what a call did, in order: calls of modules, and operations between them.
+
+    A call that is one operation, as nn.Linear is, needs no second row for it.
+    """
+    ops = list(call.ops)
+    if not groups and len(ops) == 1 and not full and not ops[0].failed:
+        return []
+    found: list[OpCall | tuple[ModuleCall, ...]] = []
+    for group in groups:
+        while ops and ops[0].place <= group[0].index:
+            found.append(ops.pop(0))
+        found.append(group)
+    return found + ops
+
+
+def _looks(specs: Sequence[TensorSpec]) -> tuple[object, ...]:
+    return tuple((spec.name, spec.shape, spec.dims, spec.dtype, spec.device) for spec in specs)
 
 
 def label(call: ModuleCall, parent: ModuleCall | None) -> str:

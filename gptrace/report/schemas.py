@@ -57,7 +57,30 @@ _SPEC = _object(
         "dims": _DIMS,
         "dtype": _TEXT,
         "device": _TEXT,
-    }
+        "local_shape": _SHAPE | {"description": "what this process holds of a tensor spread over several"},
+        "statistics": _object(
+            dict.fromkeys(("mean", "std", "min", "max"), _NUMBER) | {"nan": _COUNT, "infinite": _COUNT}
+        ),
+    },
+    optional=("local_shape", "statistics"),
+)
+_COST = {
+    "macs": _COUNT | {"description": "multiply-accumulates in matrix products, convolutions, attention"},
+    "macs_unknown": _array(_TEXT) | {"description": "what else multiplied: macs is less than the whole then"},
+}
+_OP = _object(
+    {
+        "name": _TEXT,
+        "place": _COUNT | {"description": "it ran before the call of that index, and after those before it"},
+        "inputs": _array(_SPEC),
+        "outputs": _array(_SPEC),
+        "view": {"type": "boolean"},
+        "in_place": {"type": "boolean"},
+        "source": _TEXT,
+        **_COST,
+        "failed": {"const": True},
+    },
+    optional=("failed", *_COST),
 )
 _MODEL = _object(
     {
@@ -93,11 +116,14 @@ _CALL = _object(
         "calls": {"type": "integer", "minimum": 1},
         "inputs": _array(_SPEC),
         "outputs": _array(_SPEC),
-        "parameters": _object({"own": _COUNT, "total": _COUNT}),
+        "parameters": _object({"own": _COUNT, "total": _COUNT, "trainable": _COUNT, "bytes": _COUNT}),
         "seconds": {"type": "number", "minimum": 0, "description": "with the children"},
+        **_COST,
+        "peak_bytes": _COUNT | {"description": "the most memory of activations alive while it ran"},
+        "ops": _array(_OP),
         "failed": {"const": True, "description": "this call raised; absent where it did not"},
     },
-    optional=("failed",),
+    optional=("failed", "peak_bytes", "ops", *_COST),
 )
 
 
@@ -122,7 +148,17 @@ _TRACE = _whole(
         "predictions": _array(
             _object({"input": _COUNT, "position": _COUNT, "candidates": _array(_CANDIDATE)})
         ),
-        "totals": _object({"calls": _COUNT, "modules": _COUNT, "seconds": {"type": "number", "minimum": 0}}),
+        "totals": _object(
+            {
+                "calls": _COUNT,
+                "modules": _COUNT,
+                "seconds": {"type": "number", "minimum": 0},
+                **_COST,
+                "peak_bytes": _COUNT,
+                "ops": _COUNT,
+            },
+            optional=("peak_bytes", "ops", *_COST),
+        ),
         "notes": _array(_TEXT),
         "error": {
             "oneOf": [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gptrace.record import ModuleCall, TensorSpec
+from gptrace.record import ModuleCall, OpCall, TensorSpec
 from gptrace.report.safe_text import visible
 
 _SHOWN = 3  # tensors of one side of a call; a cache can hold dozens
@@ -19,22 +19,27 @@ def bracketed(axes: Sequence[object]) -> str:
     return f"[{', '.join(map(str, axes))}]"
 
 
-def names(specs: Sequence[TensorSpec]) -> str:
+def names(specs: Sequence[TensorSpec], sign: str = ", ") -> str:
     """Write the axis names of the tensors of one side of a call."""
-    return _joined([visible(bracketed(spec.dims)) for spec in specs])
+    return _joined([visible(bracketed(spec.dims)) for spec in specs], sign)
 
 
-def sizes(specs: Sequence[TensorSpec]) -> str:
+def sizes(specs: Sequence[TensorSpec], sign: str = ", ") -> str:
     """Write the sizes of the tensors of one side of a call."""
-    return _joined([bracketed(spec.shape) for spec in specs])
+    return _joined([_size(spec) for spec in specs], sign)
 
 
-def keeps_shape(call: ModuleCall) -> bool:
+def _size(spec: TensorSpec) -> str:
+    whole = bracketed(spec.shape)
+    return whole if spec.local_shape is None else f"{whole} (local {bracketed(spec.local_shape)})"
+
+
+def keeps_shape(call: ModuleCall | OpCall) -> bool:
     """Tell whether what leaves a call has the shape of what came in."""
     return bool(call.inputs) and [s.dims for s in call.inputs] == [s.dims for s in call.outputs]
 
 
-def changes_last_axis(call: ModuleCall) -> bool:
+def changes_last_axis(call: ModuleCall | OpCall) -> bool:
     """Tell whether the last axis leaves a call with another meaning or size: what people come to see."""
     if not (call.inputs and call.outputs):
         return False
@@ -42,8 +47,8 @@ def changes_last_axis(call: ModuleCall) -> bool:
     return (entering.dims[-1:], entering.shape[-1:]) != (leaving.dims[-1:], leaving.shape[-1:])
 
 
-def _joined(parts: list[str]) -> str:
+def _joined(parts: list[str], sign: str) -> str:
     if not parts:
         return "no tensor"
     rest = len(parts) - _SHOWN
-    return ", ".join(parts[:_SHOWN]) + (f", … {rest} more" if rest > 0 else "")
+    return sign.join(parts[:_SHOWN]) + (f", … {rest} more" if rest > 0 else "")

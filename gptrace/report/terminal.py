@@ -9,6 +9,7 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from gptrace.report.columns import DEFAULT_COLUMNS
 from gptrace.report.document import Document
 from gptrace.report.sheet import to_table
 from gptrace.report.trace_table import trace_table
@@ -31,7 +32,7 @@ def parts(document: Document, view: View) -> list[RenderableType]:
     if document.facts:
         found += [*_blank(found), _grid(document.facts)]
     if document.tree:
-        found += [*_blank(found), trace_table(document.tree, view.width)]
+        found += [*_blank(found), trace_table(document.tree, view.width, view.columns or DEFAULT_COLUMNS)]
     found += [*_blank(document.notes), *document.notes]
     for sheet in document.sheets:
         found += _blank(found)

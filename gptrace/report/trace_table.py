@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gptrace.report.call_text import CallText
+from gptrace.report.columns import COLUMNS, DEFAULT_COLUMNS
 from gptrace.report.rows import Row
 from gptrace.report.sheet import GAP, empty_table
 
@@ -19,100 +20,144 @@ _CHANGED = "bold magenta"
 _QUIET = "dim"
 
 
-def trace_table(rows: Sequence[Row], width: int | None) -> Table:
+def trace_table(rows: Sequence[Row], width: int | None, columns: Sequence[str] = DEFAULT_COLUMNS) -> Table:
     """Return the table in the widest of three layouts that fits.
 
     wide      names and sizes in columns of their own, one line for each call
     medium    sizes below the names where they do not fit beside them
     narrow    the type below the module too, and the output below the input where needed
     """
-    cells = [CallText(row) for row in rows]
-    modules = max(len("Module"), *(len(cell.module) for cell in cells))
-    types = max(len("Type"), *(len(cell.type) for cell in cells))
-    shapes = max(len("Input → output"), *(len(cell.names) for cell in cells))
-    counts = max(len("Parameters"), *(len(cell.parameters) for cell in cells))
-    beside = max(len(cell.sizes) for cell in cells)
-    if width is None or width >= modules + types + shapes + beside + counts + 4 * GAP:
-        return _wide(cells, sized=beside > 0)
-    left = width - modules - types - counts - 3 * GAP
-    if left >= shapes:
-        return _stacked(cells, modules, left, types_below=False)
-    modules = max(modules, *(len(cell.row.below) + len(cell.type) for cell in cells))
-    # In a very narrow terminal the shapes break first, at a space, and then the modules.
-    left = max(_NARROWEST, width - modules - counts - 2 * GAP)
-    return _stacked(cells, width - left - counts - 2 * GAP, left, types_below=True)
+    return _TraceTable(rows, columns).fitted(width)
+
+
+class _TraceTable:
+    """The texts of all cells, and how wide each column wants to be."""
+
+    def __init__(self, rows: Sequence[Row], columns: Sequence[str]) -> None:
+        self.cells = [CallText(row) for row in rows]
+        self.shapes = [_shape_text(cell, columns) for cell in self.cells]
+        self.sizes = [cell.sizes if {"input", "output"} <= set(columns) else "" for cell in self.cells]
+        self.has_types = "type" in columns
+        self.has_shapes = bool({"input", "output"} & set(columns))
+        self.extras = [COLUMNS[name] for name in columns if name in COLUMNS]
+        self.extra_texts = [[column.show(row) for column in self.extras] for row in rows]
+
+        def widest(title: str, texts: Sequence[str]) -> int:
+            return max(len(title), *map(len, texts))
+
+        sides = [name for name in ("input", "output") if name in columns]
+        self.title = " → ".join(sides).capitalize()
+        self.modules = widest("Module", [cell.module for cell in self.cells])
+        self.types = widest("Type", [cell.type for cell in self.cells]) if self.has_types else -GAP
+        self.names = widest(self.title, self.shapes) if self.has_shapes else -GAP
+        self.beside = max(map(len, self.sizes))
+        self.extra = sum(
+            GAP + widest(column.title, [texts[i] for texts in self.extra_texts])
+            for i, column in enumerate(self.extras)
+        )
+
+    def fitted(self, width: int | None) -> Table:
+        """Return the widest layout that fits."""
+        fixed = self.modules + GAP + self.types + self.extra
+        sizes = GAP + self.beside if self.beside else 0
+        if width is None or not self.has_shapes or width >= fixed + GAP + self.names + sizes:
+            return self._wide()
+        left = width - fixed - GAP
+        if left >= self.names:
+            return self._stacked(self.modules, left, types_below=False)
+        below = [len(cell.row.below) + len(cell.type) for cell in self.cells] if self.has_types else [0]
+        modules = max(self.modules, *below)
+        # In a very narrow terminal the shapes break first, at a space, and then the modules.
+        left = max(_NARROWEST, width - modules - self.extra - GAP)
+        return self._stacked(width - left - self.extra - GAP, left, types_below=self.has_types)
+
+    def _wide(self) -> Table:
+        table = empty_table()
+        table.add_column("Module", no_wrap=True)
+        if self.has_types:
+            table.add_column("Type", no_wrap=True, style=_QUIET)
+        if self.has_shapes:
+            table.add_column(self.title, no_wrap=True)
+        if self.beside:
+            table.add_column("Sizes", no_wrap=True)
+        self._add_extras(table)
+        for i, cell in enumerate(self.cells):
+            texts: list[Text | str] = [_module(cell)]
+            if self.has_types:
+                texts.append(cell.type)
+            if self.has_shapes:
+                texts.append(Text(self.shapes[i], style=_style(cell)))
+            if self.beside:
+                texts.append(Text(self.sizes[i], style="bold" if cell.changed else ""))
+            table.add_row(*texts, *self.extra_texts[i])
+        return table
+
+    def _stacked(self, module_width: int, shape_width: int, *, types_below: bool) -> Table:
+        table = empty_table()
+        table.add_column("Module", width=module_width, overflow="fold")
+        beside = self.has_types and not types_below
+        if beside:
+            table.add_column("Type", no_wrap=True, style=_QUIET)
+        table.add_column(self.title, overflow="fold", width=shape_width)
+        self._add_extras(table)
+        # Where sizes fit beside the names they all start at the same column.
+        fitting = [
+            len(names)
+            for names, sizes in zip(self.shapes, self.sizes, strict=True)
+            if sizes and len(names) + GAP + len(sizes) <= shape_width
+        ]
+        stop = max(fitting, default=0) + GAP
+        for i, cell in enumerate(self.cells):
+            shape = self._shape_lines(i, shape_width, stop)
+            module = _module(cell)
+            if types_below and cell.type:
+                module.append(f"\n{cell.row.below}{cell.type}", style=_QUIET)
+            missing = _height(shape, shape_width) - _height(module, module_width)
+            module.append(f"\n{cell.row.below}" * max(0, missing), style=_QUIET)
+            table.add_row(module, *([cell.type] if beside else []), shape, *self.extra_texts[i])
+        return table
+
+    def _add_extras(self, table: Table) -> None:
+        for column in self.extras:
+            table.add_column(column.title, no_wrap=True, justify="right" if column.is_number else "left")
+
+    def _shape_lines(self, i: int, width: int, stop: int) -> Text:
+        """Put names and sizes on as few lines as they fit on; sizes beside names start at column `stop`."""
+        cell, names, sizes = self.cells[i], self.shapes[i], self.sizes[i]
+        names_text = Text(names, style=_style(cell))
+        if not sizes:
+            lines = [names_text]
+        elif len(names) + GAP <= stop and stop + len(sizes) <= width:
+            names_text.append(" " * (stop - len(names)))
+            return names_text.append(sizes, style="not bold default")
+        else:
+            lines = [names_text, Text(sizes)]
+        if len(names) > width and names == cell.names:
+            lines[:1] = [
+                Text(cell.entering, style=_style(cell)),
+                Text(f"→ {cell.leaving}", style=_style(cell)),
+            ]
+        return Text("\n").join(lines)
+
+
+def _shape_text(cell: CallText, columns: Sequence[str]) -> str:
+    if "input" in columns and "output" in columns:
+        return cell.names
+    if "output" in columns:
+        return cell.entering if cell.leaving == "same" else cell.leaving
+    return cell.entering if "input" in columns else ""
 
 
 def _module(cell: CallText) -> Text:
     # Text.append keeps the styles apart; a style of the whole Text would dim the label too.
-    return (
-        Text().append(cell.row.guide, style=_QUIET).append(cell.label, style=_CHANGED if cell.changed else "")
-    )
+    style = "cyan" if cell.row.op is not None else _style(cell)
+    return Text().append(cell.row.guide, style=_QUIET).append(cell.label, style=style)
 
 
-def _names(cell: CallText) -> Text:
-    return Text(cell.names, style=_CHANGED if cell.changed else "")
-
-
-def _wide(cells: list[CallText], *, sized: bool) -> Table:
-    table = empty_table()
-    table.add_column("Module", no_wrap=True)
-    table.add_column("Type", no_wrap=True, style=_QUIET)
-    table.add_column("Input → output", no_wrap=True)
-    if sized:
-        table.add_column("Sizes", no_wrap=True)
-    table.add_column("Parameters", no_wrap=True, justify="right")
-    for cell in cells:
-        sizes_text = [Text(cell.sizes, style="bold" if cell.changed else "")] if sized else []
-        table.add_row(_module(cell), cell.type, _names(cell), *sizes_text, cell.parameters)
-    return table
-
-
-def _stacked(cells: list[CallText], module_width: int, shape_width: int, *, types_below: bool) -> Table:
-    table = empty_table()
-    table.add_column("Module", width=module_width, overflow="fold")
-    if not types_below:
-        table.add_column("Type", no_wrap=True, style=_QUIET)
-    table.add_column("Input → output", overflow="fold", width=shape_width)
-    table.add_column("Parameters", no_wrap=True, justify="right")
-    # Where sizes fit beside the names they all start at the same column.
-    beside = [
-        len(cell.names)
-        for cell in cells
-        if cell.sizes and len(cell.names) + GAP + len(cell.sizes) <= shape_width
-    ]
-    stop = max(beside, default=0) + GAP
-    for cell in cells:
-        shape = _shape_lines(cell, shape_width, stop)
-        module = _module(cell)
-        if types_below and cell.type:
-            module.append(f"\n{cell.row.below}{cell.type}", style=_QUIET)
-        missing = _height(shape, shape_width) - _height(module, module_width)
-        module.append(f"\n{cell.row.below}" * max(0, missing), style=_QUIET)
-        types = [] if types_below else [cell.type]
-        table.add_row(module, *types, shape, cell.parameters)
-    return table
+def _style(cell: CallText) -> str:
+    return _CHANGED if cell.changed else ""
 
 
 def _height(text: Text, width: int) -> int:
     """Return the lines that a cell takes in a column of that width."""
     return len(text.wrap(_RULER, width, overflow="fold"))
-
-
-def _shape_lines(cell: CallText, width: int, stop: int) -> Text:
-    """Put names and sizes on as few lines as they fit on; sizes beside names start at column `stop`."""
-    names_text = _names(cell)
-    if not cell.sizes:
-        lines = [names_text]
-    elif len(cell.names) + GAP <= stop and stop + len(cell.sizes) <= width:
-        names_text.append(" " * (stop - len(cell.names)))
-        return names_text.append(cell.sizes, style="not bold default")
-    else:
-        lines = [names_text, Text(cell.sizes)]
-    if len(cell.names) > width:
-        style = _CHANGED if cell.changed else ""
-        lines[:1] = [
-            Text(cell.entering, style=style),
-            Text(f"→ {cell.leaving}", style=style),
-        ]
-    return Text("\n").join(lines)

@@ -9,10 +9,12 @@ from dataclasses import dataclass
 class View:
     """Columns of the terminal (None: as wide as it wants), colour, and which rows of the tree.
 
-    `full` folds nothing; `depth` leaves out what lies deeper.
+    `full` folds nothing; `depth` leaves out what lies deeper. `columns` are those of the tree, without names
+    its usual ones.
     """
 
     width: int | None = None
     color: bool = False
     full: bool = False
     depth: int | None = None
+    columns: tuple[str, ...] = ()

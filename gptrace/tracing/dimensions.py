@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import copy
 import warnings
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from functools import lru_cache
 from io import StringIO
 from typing import NamedTuple
 
+from gptrace.measures import Measures
 from gptrace.model.architecture import Architecture
 from gptrace.model.hollow import hollow_copy, without_hooks
 from gptrace.model.hugging_face import forward_arguments
@@ -26,6 +28,7 @@ from gptrace.tracing.spans import Span, SpanRecorder
 Sizes = dict[str, int]
 Dims = tuple[str, ...]
 Shape = tuple[int, ...]
+Key = tuple[str, int, str]  # path, number of the call, name of the tensor
 Types = tuple[tuple[str, str], ...]  # path and class of each call, in order
 
 
@@ -63,9 +66,9 @@ class DimensionNames:
         """Tell whether a forward pass made the calls that the twin made, as far as it came."""
         return types == self._twin.types[: len(types)]
 
-    def twin_shape(self, path: str, call: int, name: str) -> Shape:
+    def twin_shape(self, key: Key) -> Shape:
         """Return the shape that a tensor of that call has in the twin, or () where the twin has none."""
-        return self._twin.shapes.get((path, call, name), ())
+        return self._twin.shapes.get(key, ())
 
     def of(self, shape: Shape, twin_shape: Shape) -> Dims:
         """Return the names of the axes of a tensor, by its shape here and in the twin."""
@@ -89,7 +92,7 @@ class Twin(NamedTuple):
     """What a run at other sizes showed: its calls, and the shape of each tensor of each call, by name."""
 
     types: Types
-    shapes: dict[tuple[str, int, str], Shape]
+    shapes: dict[Key, Shape]
 
 
 class Naming(NamedTuple):
@@ -99,18 +102,25 @@ class Naming(NamedTuple):
     note: str = ""
 
 
+def op_key(ordinal: int, operation: str, side: str, name: str) -> str:
+    """Return the name by which a tensor of a call's operation is known: its place, and what ran there."""
+    return f"{ordinal}:{operation}:{side}:{name}"
+
+
 def prove(
     module: torch.nn.Module,
     architecture: Architecture | None,
     spans: Sequence[Span],
     *,
     by_copy: bool = False,
+    ops: bool = False,
 ) -> Naming:
     """Return the axis names of a forward pass over token ids `[batch, seq_len]`.
 
     A twin of `architecture` moves every size. Where there is none, or it cannot be run, or makes other
     calls, and `by_copy` allows it, a copy of the module is run with another batch and another seq_len: the
-    other axes stay numbers then, and the note says so. Nothing that goes wrong on the way is an error.
+    other axes stay numbers then, and the note says so. With `ops` the operations are named, too. Nothing that
+    goes wrong on the way is an error.
     """
     ids = spans[0].inputs[0] if spans and spans[0].inputs else None
     if ids is None or len(ids.shape) != 2 or ids.dtype.is_floating_point or spans[0].path:
@@ -122,7 +132,7 @@ def prove(
     for changes, twin_sizes in architecture.twins(batch, seq_len) if architecture else ():
         assert architecture is not None
         twin = _twin_of(
-            architecture, tuple(changes.items()), twin_sizes["batch"], twin_sizes["seq_len"], inputs
+            architecture, tuple(changes.items()), twin_sizes["batch"], twin_sizes["seq_len"], inputs, ops
         )
         if isinstance(twin, Twin):
             sizes = {"batch": batch, "seq_len": seq_len, **architecture.sizes}
@@ -132,11 +142,17 @@ def prove(
         reason = twin if isinstance(twin, str) else "a copy of other sizes makes other calls"
     if not by_copy:
         return Naming(None)
-    return _proven_by_copy(module, batch, seq_len, inputs, types, reason)
+    return _proven_by_copy(module, batch, seq_len, inputs, types, reason, ops)
 
 
 def _proven_by_copy(
-    module: torch.nn.Module, batch: int, seq_len: int, inputs: Inputs, types: Types, reason: str
+    module: torch.nn.Module,
+    batch: int,
+    seq_len: int,
+    inputs: Inputs,
+    types: Types,
+    reason: str,
+    ops: bool,
 ) -> Naming:
     """Move batch and seq_len, or the one of them that can be moved."""
     because = reason or "nothing tells how to build the model at other sizes"
@@ -148,7 +164,7 @@ def _proven_by_copy(
             "batch": other_batch if "batch" in moved else batch,
             "seq_len": other_seq_len if "seq_len" in moved else seq_len,
         }
-        twin = _copied_twin(module, twin_sizes["batch"], twin_sizes["seq_len"], inputs)
+        twin = _copied_twin(module, twin_sizes["batch"], twin_sizes["seq_len"], inputs, ops)
         if isinstance(twin, str):
             continue
         real = {name: size for name, size in (("batch", batch), ("seq_len", seq_len)) if name in moved}
@@ -170,18 +186,23 @@ Inputs = tuple[tuple[str, int, torch.dtype], ...]
 
 @lru_cache(maxsize=8)
 def _twin_of(
-    architecture: Architecture, changes: tuple[tuple[str, int], ...], batch: int, seq_len: int, inputs: Inputs
+    architecture: Architecture,
+    changes: tuple[tuple[str, int], ...],
+    batch: int,
+    seq_len: int,
+    inputs: Inputs,
+    ops: bool,
 ) -> Twin | str:
     """Build and run a twin; return what it showed, or why it could not be had."""
     try:
         with _in_private():
             twin = architecture.build(dict(changes)).float().eval()
-            return _run(twin, batch, seq_len, inputs, torch.device("cpu"))
+            return _run(twin, batch, seq_len, inputs, torch.device("cpu"), ops)
     except Exception as error:  # code of anybody's, at sizes that it may never have been tried at
         return f"at other sizes the model raises {type(error).__name__}"
 
 
-def _copied_twin(module: torch.nn.Module, batch: int, seq_len: int, inputs: Inputs) -> Twin | str:
+def _copied_twin(module: torch.nn.Module, batch: int, seq_len: int, inputs: Inputs, ops: bool) -> Twin | str:
     """Run a copy of the module: without numbers if that works, else with them."""
     first = next(module.parameters(), None)
     whole = (_whole_copy, torch.device("cpu") if first is None else first.device)
@@ -191,7 +212,7 @@ def _copied_twin(module: torch.nn.Module, batch: int, seq_len: int, inputs: Inpu
     for copied, device in (whole, hollow) if _bytes(module) < _SMALL else (hollow, whole):
         try:
             with _in_private():
-                return _run(copied(module).eval(), batch, seq_len, inputs, device)
+                return _run(copied(module).eval(), batch, seq_len, inputs, device, ops)
         except Exception as error:
             reason = f"the model raises {type(error).__name__} when its input has another shape"
     return reason
@@ -206,14 +227,16 @@ def _bytes(module: torch.nn.Module) -> int:
     return sum(tensor.numel() * tensor.element_size() for tensor in module.state_dict().values())
 
 
-def _run(twin: torch.nn.Module, batch: int, seq_len: int, inputs: Inputs, device: torch.device) -> Twin:
+def _run(
+    twin: torch.nn.Module, batch: int, seq_len: int, inputs: Inputs, device: torch.device, ops: bool
+) -> Twin:
     given = {}
     for name, axes, dtype in inputs[1:]:  # a mask, positions: anything that is as long as the ids
         if axes != 2 or not name.isidentifier():
             raise ValueError(f"no way to make {name} at another size")
         given[name] = torch.ones(batch, seq_len, dtype=dtype, device=device)
     # A default device, since code that makes a mask or positions may not say where.
-    with SpanRecorder(twin) as recorder, torch.device(device):
+    with torch.device(device), SpanRecorder(twin, Measures(ops=ops)) as recorder:
         twin(
             torch.zeros(batch, seq_len, dtype=torch.int64, device=device), **given, **forward_arguments(twin)
         )
@@ -222,7 +245,22 @@ def _run(twin: torch.nn.Module, batch: int, seq_len: int, inputs: Inputs, device
         for span, call in numbered(recorder.spans)
         for seen in (*span.inputs, *span.outputs)
     }
-    return Twin(_types_of(recorder.spans), shapes)
+    return Twin(_types_of(recorder.spans), shapes | _shapes_of_operations(recorder))
+
+
+def _shapes_of_operations(recorder: SpanRecorder) -> dict[Key, Shape]:
+    found: dict[Key, Shape] = {}
+    places = [(span.path, call) for span, call in numbered(recorder.spans)]
+    ordinals: Counter[int] = Counter()
+    for operation in recorder.operations.operations if recorder.operations is not None else ():
+        parent = operation.parent
+        if parent is None:
+            continue
+        for side, seen in (("input", operation.inputs), ("output", operation.outputs)):
+            for one in seen:
+                found[(*places[parent], op_key(ordinals[parent], operation.name, side, one.name))] = one.shape
+        ordinals[parent] += 1
+    return found
 
 
 @contextmanager

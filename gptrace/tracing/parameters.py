@@ -24,7 +24,7 @@ def count_by_module(named: Sequence[Named]) -> dict[str, ParameterCount]:
 
     >>> layers = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.ReLU())
     >>> count_by_module(named_parameters(layers))[""]
-    ParameterCount(own=0, total=8)
+    ParameterCount(own=0, total=8, trainable=8, bytes=32)
     """
     own: dict[str, dict[Parameter, int]] = {}
     total: dict[str, dict[Parameter, int]] = {}
@@ -34,8 +34,14 @@ def count_by_module(named: Sequence[Named]) -> dict[str, ParameterCount]:
         own.setdefault(owner, {})[parameter] = count
         for path in ancestors(owner):
             total.setdefault(path, {})[parameter] = count
+    sizes = {parameter: parameter.element_size() for _, parameter in named if not is_lazy(parameter)}
     return {
-        path: ParameterCount(sum(own.get(path, {}).values()), sum(counts.values()))
+        path: ParameterCount(
+            own=sum(own.get(path, {}).values()),
+            total=sum(counts.values()),
+            trainable=sum(count for parameter, count in counts.items() if parameter.requires_grad),
+            bytes=sum(count * sizes.get(parameter, 0) for parameter, count in counts.items()),
+        )
         for path, counts in total.items()
     }
 

@@ -3,24 +3,39 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from threading import Lock, get_ident
 from time import perf_counter
 from types import TracebackType
 from typing import Any
 
+from gptrace.measures import Measures
 from gptrace.model.quiet_torch import torch
-from gptrace.tracing.tensors import ArgumentNames, Seen, argument_names, see, see_arguments
+from gptrace.tracing.costs import CostMode
+from gptrace.tracing.memory import ActivationMemory
+from gptrace.tracing.operations import OperationMode
+from gptrace.tracing.statistics import is_all_finite
+from gptrace.tracing.tensors import (
+    ArgumentNames,
+    Seen,
+    argument_names,
+    see,
+    see_arguments,
+    see_with_statistics,
+    tensors_in,
+)
 
 Module = torch.nn.Module
+NOTHING_MORE = Measures()
 
 
 class Span:
     """One call of one module, while it runs and after."""
 
     __slots__ = (
-        "depth", "failed", "inputs", "module", "outputs", "parent", "path",
-        "raised_before", "seconds", "start",
+        "depth", "failed", "inputs", "macs", "made", "module", "outputs", "parent", "path", "peak",
+        "raised_before", "seconds", "spoiled", "start", "unknown",
     )  # fmt: skip
 
     def __init__(self, module: Module, path: str, parent: int | None, depth: int, inputs: list[Seen]) -> None:
@@ -31,6 +46,13 @@ class Span:
         self.inputs = inputs
         self.outputs: list[Seen] = []
         self.failed = False
+        # Of its own, without the calls inside: MACs, and kernels whose cost is unknown.
+        self.macs = 0
+        self.unknown: set[str] = set()
+        self.peak = 0
+        # What came in, and what the call made of finite numbers: "NaN", "Inf", or nothing of the kind.
+        self.spoiled = False
+        self.made = ""
         # An exception that is being handled when the call begins is not this call's failure.
         self.raised_before = sys.exc_info()[1]
         self.seconds = 0.0
@@ -50,15 +72,22 @@ class SpanRecorder:
     its own open calls.
     """
 
-    def __init__(self, module: Module) -> None:
+    def __init__(self, module: Module, measures: Measures = NOTHING_MORE) -> None:
         self.module = module
+        self.measures = measures
         self.spans: list[Span] = []
         # Every name of every module: one that two parents share has two.
         self.paths: list[tuple[str, Module]] = list(module.named_modules(remove_duplicate=False))
+        self.operations = OperationMode(self._now) if measures.ops else None
         self._modules: dict[Module, tuple[str, ArgumentNames]] = {}
         self._open_in_threads: dict[int, list[int]] = {}
+        self.notes: list[str] = []
         self._lock = Lock()
         self._handles: list[torch.utils.hooks.RemovableHandle] = []
+        self._modes = ExitStack()
+        self._memory = ActivationMemory(module, self._grew) if measures.memory else None
+        counted = measures.macs or measures.memory
+        self._costs = CostMode(self._count, self._memory) if counted else None
 
     def __enter__(self) -> SpanRecorder:
         opened, closed = _Hook(self._opened), _Hook(self._closed)
@@ -74,6 +103,9 @@ class SpanRecorder:
                 # Without always_call the hook would stay silent when forward raises.
                 after = module.register_forward_hook(closed, always_call=True)
                 self._handles.append(after)
+            for mode in (self._costs, self.operations):
+                if mode is not None:
+                    self._modes.enter_context(mode)
         except BaseException:
             self._remove_hooks()
             raise
@@ -93,8 +125,44 @@ class SpanRecorder:
                 self.spans[opened.pop()].close(now, failed=True)
 
     def _remove_hooks(self) -> None:
+        self._modes.close()
         while self._handles:
             self._handles.pop().remove()
+
+    @contextmanager
+    def _own_work(self) -> Iterator[None]:
+        """Keep what the tracer does itself out of the operations and the costs."""
+        modes = [mode for mode in (self._costs, self.operations) if mode is not None]
+        for mode in modes:
+            mode.is_paused = True
+        try:
+            yield
+        finally:
+            for mode in modes:
+                mode.is_paused = False
+
+    def _innermost(self) -> Span | None:
+        opened = self._open_in_threads.get(get_ident())
+        return self.spans[opened[-1]] if opened else None
+
+    def _now(self) -> tuple[int | None, int]:
+        opened = self._open_in_threads.get(get_ident())
+        return (opened[-1] if opened else None), len(self.spans)
+
+    def _count(self, macs: int | None, kernel: str) -> None:
+        operation = self.operations.open if self.operations is not None else None
+        for counter in (self._innermost(), operation):
+            if counter is None:
+                continue
+            if macs is None:
+                counter.unknown.add(kernel)
+            else:
+                counter.macs += macs
+
+    def _grew(self, alive: int) -> None:
+        span = self._innermost()
+        if span is not None and alive > span.peak:
+            span.peak = alive
 
     def _opened(self, module: Module, args: tuple[object, ...], kwargs: Mapping[str, object]) -> None:
         known = self._modules.get(module)
@@ -105,8 +173,15 @@ class SpanRecorder:
         inputs = see_arguments(names, args, kwargs)
         with self._lock:
             index = len(self.spans)
-            self.spans.append(Span(module, path, opened[-1] if opened else None, len(opened), inputs))
+            span = Span(module, path, opened[-1] if opened else None, len(opened), inputs)
+            self.spans.append(span)
         opened.append(index)
+        if self._memory is not None:
+            span.peak = self._memory.alive
+        if self.measures.statistics:
+            with self._own_work():
+                given = tensors_in("", [args, dict(kwargs)])
+                span.spoiled = not all(is_all_finite(tensor) for _, tensor in given)
 
     def _closed(self, module: Module, args: tuple[object, ...], output: object) -> None:
         now = perf_counter()
@@ -121,11 +196,26 @@ class SpanRecorder:
             raised = sys.exc_info()[1]
             failed = raised is not None and raised is not span.raised_before
             if span.module is module:
-                if not failed:
+                if not failed and self.measures.statistics:
+                    with self._own_work():
+                        span.outputs = see_with_statistics("output", output)
+                    span.made = _made_of_finite(span)
+                elif not failed:
                     span.outputs = see("output", output)
                 span.close(now, failed=failed)
+                if opened:
+                    around = self.spans[opened[-1]]
+                    around.peak = max(around.peak, span.peak)
                 return
             span.close(now, failed=True)  # opened inside this call, and cut off without a word
+
+
+def _made_of_finite(span: Span) -> str:
+    """Return what kind of number that is none a call made out of finite ones."""
+    found = [seen.statistics for seen in span.outputs if seen.statistics is not None]
+    if span.spoiled:
+        return ""
+    return "NaN" if any(one.nan for one in found) else "Inf" if any(one.infinite for one in found) else ""
 
 
 class _Hook:

@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 from gptrace.model.quiet_torch import torch
+from gptrace.record import Statistics
+from gptrace.tracing.statistics import statistics_of
 
 
 class Seen(NamedTuple):
@@ -19,6 +21,8 @@ class Seen(NamedTuple):
     shape: tuple[int, ...]
     dtype: torch.dtype
     device: torch.device
+    statistics: Statistics | None = None
+    local_shape: tuple[int, ...] | None = None
 
 
 # A cache can hold hundreds of tensors; beyond this many of one value nobody reads on.
@@ -26,18 +30,35 @@ _MOST = 1000
 
 
 def see(name: str, value: object) -> list[Seen]:
-    """Return the tensors in `value`, in order, each named by where it sits.
+    """Return what the tensors in `value` look like, in order, each named by where it sits.
 
     >>> [seen.name for seen in see("output", (torch.ones(2), {"logits": torch.ones(3)}))]
     ['output[0]', 'output[1].logits']
     """
-    if isinstance(value, torch.Tensor):
+    if type(value) is torch.Tensor:
         return [Seen(name, tuple(value.shape), value.dtype, value.device)]
-    found: list[Seen] = []
+    return [_seen(*pair) for pair in tensors_in(name, value)]
+
+
+def see_with_statistics(name: str, value: object) -> list[Seen]:
+    """Return what `see` does, with the statistics of each tensor."""
+    return [_seen(*pair)._replace(statistics=statistics_of(pair[1])) for pair in tensors_in(name, value)]
+
+
+def tensors_in(name: str, value: object) -> list[tuple[str, torch.Tensor]]:
+    """Return the tensors in `value`, in order, each with the name of where it sits."""
+    found: list[tuple[str, torch.Tensor]] = []
     # Whatever a container of the user's does when it is looked into, the forward pass goes on.
     with suppress(Exception):
         _search(name, value, found, set())
     return found
+
+
+def _seen(name: str, tensor: torch.Tensor) -> Seen:
+    # A DTensor's shape is that of the whole; what this process holds of it is another.
+    local = getattr(tensor, "_local_tensor", None) if type(tensor) is not torch.Tensor else None
+    local_shape = tuple(local.shape) if isinstance(local, torch.Tensor) else None
+    return Seen(name, tuple(tensor.shape), tensor.dtype, tensor.device, None, local_shape)
 
 
 class ArgumentNames(NamedTuple):
@@ -83,11 +104,11 @@ def see_arguments(names: ArgumentNames, args: tuple[object, ...], kwargs: Mappin
     return found
 
 
-def _search(name: str, value: object, found: list[Seen], visited: set[int]) -> None:
+def _search(name: str, value: object, found: list[tuple[str, torch.Tensor]], visited: set[int]) -> None:
     if isinstance(value, torch.Tensor):
-        found.append(Seen(name, tuple(value.shape), value.dtype, value.device))
+        found.append((name, value))
         return
-    if value is None or isinstance(value, str | bytes | int | float) or len(found) >= _MOST:
+    if value is None or isinstance(value, _PLAIN) or len(found) >= _MOST:
         return
     if id(value) in visited:
         return  # a list may hold itself, or the same list many times over
@@ -104,3 +125,16 @@ def _search(name: str, value: object, found: list[Seen], visited: set[int]) -> N
     elif dataclasses.is_dataclass(value) and not isinstance(value, type):
         for part in dataclasses.fields(value):
             _search(f"{name}.{part.name}", getattr(value, part.name, None), found, visited)
+    elif _is_holder(value):  # such as a cache of keys and values
+        for key, item in vars(value).items():
+            if not key.startswith("_"):
+                _search(f"{name}.{key}", item, found, visited)
+
+
+# What holds no tensor, however one looks at it.
+_PLAIN = (str, bytes, int, float, complex, torch.dtype, torch.device, torch.nn.Module, type)
+
+
+def _is_holder(value: object) -> bool:
+    """Tell whether an object of somebody's class may hold tensors as attributes."""
+    return hasattr(value, "__dict__") and not callable(value) and type(value).__module__ != "builtins"

@@ -1,0 +1,247 @@
+"""What the hooks and modes saw → one frozen Trace."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+from gptrace.model.quiet_torch import torch
+from gptrace.record import (
+    Cost,
+    Failure,
+    FlowStep,
+    ModuleCall,
+    OpCall,
+    ParameterCount,
+    TensorSpec,
+    Totals,
+    Trace,
+)
+from gptrace.tracing.dimensions import DimensionNames, Naming, numbered, op_key
+from gptrace.tracing.model_facts import dtype_name, model_info, versions
+from gptrace.tracing.operations import Operation
+from gptrace.tracing.parameters import Named, ancestors, count_by_module, named_parameters
+from gptrace.tracing.spans import Span, SpanRecorder
+from gptrace.tracing.tensors import Seen
+
+Module = torch.nn.Module
+_NO_PARAMETERS = ParameterCount(0, 0)
+# Lists of modules, which nobody calls.
+_CONTAINERS = (torch.nn.ModuleList, torch.nn.ModuleDict, torch.nn.ParameterList, torch.nn.ParameterDict)
+
+
+def assembled(
+    recorder: SpanRecorder, error: BaseException | None, name: Callable[[list[Span]], Naming]
+) -> Trace:
+    """Return the trace of what was recorded; `name` gives the axis names of each forward pass."""
+    parameters = named_parameters(recorder.module)
+    calls, dims, notes = _calls_of(recorder, parameters, name)
+    called = {span.module for span in recorder.spans}
+    # A ModuleList is never called itself: it counts as used when anything in it was.
+    used = {around for path, module in recorder.paths if module in called for around in ancestors(path)}
+    roots = [call for call in calls if call.parent is None]
+    measures, operations = recorder.measures, recorder.operations
+    return Trace(
+        versions=versions(),
+        model=model_info(recorder.module, parameters=parameters),
+        dims=dims,
+        inputs=(),
+        flow=_flow_of(calls),
+        calls=calls,
+        uncalled=tuple(path for path, _ in recorder.paths if path not in used),
+        predictions=(),
+        totals=Totals(
+            calls=len(calls),
+            modules=len(called),
+            seconds=sum(call.seconds for call in roots),
+            cost=_sum([call.cost for call in roots if call.cost]) if measures.macs else None,
+            peak_bytes=max((call.peak_bytes or 0 for call in roots), default=0) if measures.memory else None,
+            ops=len(operations.operations) if operations is not None else None,
+        ),
+        error=_failure_of(calls, error),
+        notes=(*recorder.notes, *notes, *_bypassed(recorder, called, used), *_spoiled(recorder)),
+    )
+
+
+def _calls_of(
+    recorder: SpanRecorder, parameters: list[Named], name: Callable[[list[Span]], Naming]
+) -> tuple[tuple[ModuleCall, ...], dict[str, int], tuple[str, ...]]:
+    """Turn spans into records, with axis names where a forward pass can be given them, and what was noted."""
+    spans = recorder.spans
+    counts = count_by_module(parameters)
+    calls_of_path = Counter(span.path for span in spans)
+    roots: list[int] = []  # of each span, the index of the outermost call around it
+    passes: dict[int, list[Span]] = {}
+    for index, span in enumerate(spans):
+        roots.append(index if span.parent is None else roots[span.parent])
+        passes.setdefault(roots[index], []).append(span)
+    namings = {root: name(those) for root, those in passes.items()}
+    specs = {root: _Specs(naming.names) for root, naming in namings.items()}
+    costs = _costs_of(spans) if recorder.measures.macs else []
+    operations = _operations_by_call(recorder)
+    # Number of the call within the forward pass that it belongs to: what the twin's single pass counts.
+    calls_in_pass: Counter[tuple[int, str]] = Counter()
+    calls = []
+    for index, (span, call) in enumerate(numbered(spans)):
+        calls_in_pass[roots[index], span.path] += 1
+        number = calls_in_pass[roots[index], span.path]
+        of_pass = specs[roots[index]]
+        calls.append(
+            ModuleCall(
+                index=index,
+                parent=span.parent,
+                depth=span.depth,
+                path=span.path,
+                type=type(span.module).__name__,
+                call=call,
+                calls=calls_of_path[span.path],
+                inputs=of_pass.of(span.path, number, span.inputs),
+                outputs=of_pass.of(span.path, number, span.outputs),
+                parameters=counts.get(span.path, _NO_PARAMETERS),
+                seconds=span.seconds,
+                failed=span.failed,
+                cost=costs[index] if costs else None,
+                peak_bytes=span.peak if recorder.measures.memory else None,
+                ops=tuple(
+                    of_pass.operation(span.path, number, ordinal, operation, recorder)
+                    for ordinal, operation in enumerate(operations.get(index, ()))
+                ),
+            )
+        )
+    sizes = next((one.sizes for one in specs.values() if one.sizes), {})
+    notes = dict.fromkeys(naming.note for naming in namings.values() if naming.note)
+    return tuple(calls), sizes, tuple(notes)
+
+
+def _operations_by_call(recorder: SpanRecorder) -> dict[int, list[Operation]]:
+    found: dict[int, list[Operation]] = {}
+    for operation in recorder.operations.operations if recorder.operations is not None else ():
+        if operation.parent is not None:
+            found.setdefault(operation.parent, []).append(operation)
+    return found
+
+
+def _costs_of(spans: Sequence[Span]) -> list[Cost]:
+    """Return the cost of each call with the calls inside it."""
+    macs = [span.macs for span in spans]
+    unknown = [set(span.unknown) for span in spans]
+    for index in range(len(spans) - 1, -1, -1):  # a parent stands before its children
+        parent = spans[index].parent
+        if parent is not None:
+            macs[parent] += macs[index]
+            unknown[parent] |= unknown[index]
+    return [Cost(known, tuple(sorted(names))) for known, names in zip(macs, unknown, strict=True)]
+
+
+def _sum(costs: Sequence[Cost]) -> Cost:
+    unknown = {name for cost in costs for name in cost.unknown}
+    return Cost(sum(cost.macs for cost in costs), tuple(sorted(unknown)))
+
+
+class _Specs:
+    """Makes the records of one forward pass; the blocks of a model share most of their TensorSpecs."""
+
+    def __init__(self, names: DimensionNames | None) -> None:
+        self._names = names
+        self._made: dict[tuple[Seen, tuple[int, ...]], TensorSpec] = {}
+        self.sizes = names.sizes if names else {}
+
+    def of(self, path: str, call: int, seen: list[Seen]) -> tuple[TensorSpec, ...]:
+        return tuple([self._spec(one, (path, call, one.name)) for one in seen])
+
+    def operation(
+        self, path: str, call: int, ordinal: int, operation: Operation, recorder: SpanRecorder
+    ) -> OpCall:
+        def specs(side: str, seen: list[Seen]) -> tuple[TensorSpec, ...]:
+            return tuple(
+                self._spec(one, (path, call, op_key(ordinal, operation.name, side, one.name))) for one in seen
+            )
+
+        cost = Cost(operation.macs, tuple(sorted(operation.unknown))) if recorder.measures.macs else None
+        failed = recorder.operations is not None and recorder.operations.failed is operation
+        return OpCall(
+            name=operation.name,
+            place=operation.place,
+            inputs=specs("input", operation.inputs),
+            outputs=specs("output", operation.outputs),
+            is_view=operation.is_view,
+            in_place=operation.in_place,
+            source=operation.source,
+            cost=cost,
+            failed=failed,
+        )
+
+    def _spec(self, seen: Seen, key: tuple[str, int, str]) -> TensorSpec:
+        twin_shape = self._names.twin_shape(key) if self._names else ()
+        spec = self._made.get((seen, twin_shape))
+        if spec is None:
+            dims = self._names.of(seen.shape, twin_shape) if self._names else tuple(map(str, seen.shape))
+            spec = TensorSpec(
+                seen.name, seen.shape, dims, dtype_name(seen.dtype), str(seen.device), seen.statistics,
+                seen.local_shape,
+            )  # fmt: skip
+            self._made[seen, twin_shape] = spec
+        return spec
+
+
+def _flow_of(calls: tuple[ModuleCall, ...]) -> tuple[FlowStep, ...]:
+    """Return the main line: what goes in, then what leaves each child of the root with those axes first."""
+    if not calls or not calls[0].inputs:
+        return ()
+    entry = calls[0].inputs[0]
+    steps = [FlowStep("input", entry.shape, entry.dims)]
+    for call in calls:
+        if call.parent == 0 and call.outputs and call.outputs[0].dims[: len(entry.dims)] == entry.dims:
+            steps.append(FlowStep(call.path, call.outputs[0].shape, call.outputs[0].dims))
+    return tuple(steps)
+
+
+def _failure_of(calls: tuple[ModuleCall, ...], error: BaseException | None) -> Failure | None:
+    if error is None:
+        return None
+    # The innermost call that raised was entered last.
+    failed = next((call for call in reversed(calls) if call.failed), None)
+    return Failure(
+        path=failed.path if failed else "",
+        type=type(error).__name__,
+        message=str(error),
+        inputs=failed.inputs if failed else (),
+    )
+
+
+def _bypassed(recorder: SpanRecorder, called: set[Module], used: set[str]) -> list[str]:
+    """Say which modules have no row though what is in them ran: somebody called their forward() or parts."""
+    passed_over = [
+        path
+        for path, module in recorder.paths
+        if path in used and module not in called and not isinstance(module, _CONTAINERS)
+        and type(module).forward is not Module.forward
+    ]  # fmt: skip
+    if not passed_over:
+        return []
+    names = ", ".join(path or "the model itself" for path in passed_over[:5])
+    rest = f" and {len(passed_over) - 5} more" if passed_over[5:] else ""
+    return [
+        f"no row for {names}{rest}: parts of it ran, but it was not called itself (.forward() runs no hooks)"
+    ]
+
+
+def _spoiled(recorder: SpanRecorder) -> list[str]:
+    """Name the first calls that made NaN, or an infinity, of finite numbers."""
+    notes = []
+    for kind in ("NaN", "Inf"):
+        # Those inside end first: the innermost one is to blame.
+        made = [span for span in recorder.spans if span.made == kind]
+        if not made:
+            continue
+        first = min(made, key=lambda span: span.start + span.seconds)
+        held = [
+            name
+            for name, parameter in first.module.named_parameters(recurse=False)
+            if not parameter.is_meta and not bool(parameter.isfinite().all())
+        ]
+        because = f", since its {held[0]} holds some" if held else ""
+        notes.append(
+            f"{first.path or 'the model itself'} is the first to make {kind} of finite numbers{because}"
+        )
+    return notes

@@ -1,0 +1,57 @@
+"""What a report says of a model as a whole, and of the versions that ran it."""
+
+from __future__ import annotations
+
+import platform
+from typing import Any
+
+import gptrace
+from gptrace.model.gpt import GPTModel
+from gptrace.model.hugging_face import is_hugging_face
+from gptrace.model.quiet_torch import torch
+from gptrace.record import ModelInfo
+from gptrace.tracing.parameters import Named, buffer_bytes, count_all, named_parameters
+
+Module = torch.nn.Module
+
+
+def versions() -> dict[str, str]:
+    """Return the versions that a report states."""
+    return {"gptrace": gptrace.__version__, "torch": torch.__version__, "python": platform.python_version()}
+
+
+def model_info(
+    module: Module,
+    name: str | None = None,
+    weights: dict[str, Any] | None = None,
+    parameters: list[Named] | None = None,
+) -> ModelInfo:
+    """Describe a module: class, parameters, dtype and device."""
+    parameters = named_parameters(module) if parameters is None else parameters
+    first = parameters[0][1] if parameters else None
+    return ModelInfo(
+        name=name or type(module).__name__,
+        class_name=type(module).__name__,
+        parameters=count_all(parameters),
+        buffer_bytes=buffer_bytes(module),
+        dtype=dtype_name(first.dtype) if first is not None else "none",
+        device=str(first.device) if first is not None else "none",
+        config=_configuration(module),
+        weights=weights,
+    )
+
+
+def _configuration(module: Module) -> dict[str, Any] | None:
+    """Return the settings of our model or of one of transformers, as far as JSON can hold them."""
+    if isinstance(module, GPTModel):
+        return module.config.to_dict()
+    if is_hugging_face(module):
+        config: Any = module.config
+        settings: dict[str, Any] = config.to_dict()
+        return {key: value for key, value in settings.items() if isinstance(value, int | float | str)}
+    return None
+
+
+def dtype_name(dtype: torch.dtype) -> str:
+    """Return "float32" for torch.float32."""
+    return str(dtype).removeprefix("torch.")

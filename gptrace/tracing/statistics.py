@@ -1,0 +1,51 @@
+"""Mean, spread and extremes of a tensor, taken at the moment it is seen."""
+
+from __future__ import annotations
+
+from gptrace.model.quiet_torch import torch
+from gptrace.record import Statistics
+
+Tensor = torch.Tensor
+
+
+def statistics_of(tensor: Tensor) -> Statistics | None:
+    """Return the statistics of a floating tensor; None for others, and where there are no numbers.
+
+    NaN and infinities are counted, and left out of the rest. The standard deviation is that of all
+    numbers (no correction for a sample).
+
+    >>> statistics_of(torch.tensor([1.0, 3.0, float("nan")]))
+    Statistics(mean=2.0, std=1.0, min=1.0, max=3.0, nan=1, infinite=0)
+    """
+    if not tensor.is_floating_point() or tensor.is_meta or tensor.layout is not torch.strided:
+        return None
+    values = tensor.detach()
+    if not values.numel():
+        return None
+    if values.dtype in (torch.float16, torch.bfloat16):
+        values = values.float()
+    variance, mean = torch.var_mean(values, correction=0)
+    low, high = torch.aminmax(values)
+    found = torch.stack((mean, variance, low, high)).tolist()  # one look at the device
+    nan = infinite = 0
+    if not all(map(_is_finite, found)):
+        nan, infinite = int(values.isnan().sum()), int(values.isinf().sum())
+        finite = values[values.isfinite()].double()
+        if not finite.numel():
+            return Statistics(None, None, None, None, nan, infinite)
+        variance, mean = torch.var_mean(finite, correction=0)
+        found = [float(mean), float(variance), float(finite.min()), float(finite.max())]
+    mean_value, variance_value, least, most = found
+    return Statistics(mean_value, variance_value**0.5, least, most, nan, infinite)
+
+
+def is_all_finite(tensor: Tensor) -> bool:
+    """Tell whether a tensor holds neither NaN nor an infinity; what has no numbers does not."""
+    if not tensor.is_floating_point() or tensor.is_meta or tensor.layout is not torch.strided:
+        return True
+    # The sum tells at once in nearly every case; large numbers may overflow it.
+    return bool(tensor.sum().isfinite()) or bool(tensor.isfinite().all())
+
+
+def _is_finite(value: float) -> bool:
+    return value - value == 0
