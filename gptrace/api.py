@@ -184,7 +184,13 @@ def _ready(
     def checked(limits: Limits) -> tuple[Prompt, ...]:
         if limits.vocab_size is not None:
             wanted_k(k, limits.vocab_size - tokenizer.padding_rows(limits.vocab_size))
-        return prompts.fit(read, truncate=truncate, **limits._asdict())
+        bounded = limits.is_certain or truncate
+        return prompts.fit(
+            read,
+            vocab_size=limits.vocab_size,
+            context_length=limits.context_length if bounded else None,
+            truncate=truncate,
+        )
 
     known = model.limits() if isinstance(model, ModelChoice) else None
     fitted = None if known is None else checked(known)

@@ -254,7 +254,8 @@ class Trace(Printable):
 
     `dims` maps each axis name to its size in this run. `uncalled` lists modules that never ran.
     `temperature` is what the logits were divided by for the predictions. `notes` are what a reader should
-    know of how the trace came about: which axes could not be named, why there are no predictions.
+    know of how the trace came about: which axes could not be named, why there are no predictions. `scores` is
+    the number of logits at one position.
     """
 
     versions: dict[str, str]
@@ -269,6 +270,7 @@ class Trace(Printable):
     error: Failure | None = None
     temperature: float = 1.0
     notes: tuple[str, ...] = ()
+    scores: int | None = None
 
     def __getattr__(self, name: str) -> Any:
         # Reached for a field only while `gptrace.watch` is still recording into this object.

@@ -8,8 +8,9 @@ import pytest
 
 import gptrace
 from gptrace.model import GPTConfig, GPTModel
+from gptrace.model.architecture import Architecture
 from gptrace.model.quiet_torch import torch
-from gptrace.tracing import dimensions
+from gptrace.tracing import twins
 from gptrace.tracing.dimensions import axis_name
 
 BTD = ("batch", "seq_len", "emb_dim")
@@ -65,8 +66,7 @@ def test_names_of_the_124m_shape(batch: int, seq_len: int) -> None:
     trace = watched(model, batch, seq_len)
     assert dims_by_path(trace) == EXPECTED
     assert trace.dims == {
-        "batch": batch, "seq_len": seq_len, "emb_dim": 768, "vocab_size": 97, "n_heads": 12, "head_dim": 64,
-        "context_length": 1024,
+        "batch": batch, "seq_len": seq_len, "emb_dim": 768, "vocab_size": 97, "n_heads": 12,
     }  # fmt: skip
 
 
@@ -118,24 +118,45 @@ def test_a_module_without_a_twin_keeps_numbers() -> None:
 
 
 def test_naming_draws_no_random_numbers(tiny: GPTModel) -> None:
-    dimensions._twin_of.cache_clear()
+    twins.twin_of.cache_clear()
     before = torch.get_rng_state()
     watched(tiny, 3, 29)
     assert torch.equal(torch.get_rng_state(), before)
 
 
 @pytest.mark.parametrize(
-    ("real", "twin", "name"),
+    ("sizes", "name"),
     [
-        (768, 35, "emb_dim"),
-        (3072, 140, "4*emb_dim"),
-        (2304, 105, "3*emb_dim"),
-        (18, 19, "18"),  # six more than seq_len both times, by chance or not: that is no name
-        (5, 5, "5"),  # did not move: a constant
-        (99, 98, "99"),  # moved, and nothing explains it
+        ((768, 35, 55), "emb_dim"),
+        ((3072, 140, 220), "4*emb_dim"),
+        ((2304, 105, 165), "3*emb_dim"),
+        ((384, 17, 27), "384"),  # half of emb_dim, and the batch of the first twin, by chance
+        ((18, 19, 23), "18"),  # six more than seq_len each time: that is no name
+        ((5, 5, 5), "5"),  # did not move: a constant
+        ((99, 98, 97), "99"),  # moved, and nothing explains it
     ],
 )
-def test_expressions(real: int, twin: int, name: str) -> None:
-    real_sizes = {"batch": 2, "seq_len": 12, "emb_dim": 768, "n_heads": 12}
-    twin_sizes = {"batch": 11, "seq_len": 13, "emb_dim": 35, "n_heads": 7}
-    assert axis_name(real, twin, real_sizes, twin_sizes) == name
+def test_expressions(sizes: tuple[int, ...], name: str) -> None:
+    named = {"batch": (384, 17, 7), "seq_len": (12, 13, 17), "emb_dim": (768, 35, 55), "n_heads": (12, 7, 5)}
+    assert axis_name(sizes, named) == name
+
+
+@pytest.mark.parametrize("even", [1, 2, 8])
+@pytest.mark.parametrize(
+    "keys", [{}, {"num_key_value_heads": 2}, {"head_dim": 16}, {"n_kv_heads": 4, "head_dim": 5}]
+)
+def test_no_size_of_the_twins_is_another_one_changed_a_little(even: int, keys: dict[str, int]) -> None:
+    """What code makes of a size (one more, a half, twice and one more) never looks like another in both."""
+    given = {"n_embd": 48, "n_head": 4, "vocab_size": 99, "block_size": 32, "d_ff": 77, **keys}
+    architecture = Architecture(given, lambda changes: torch.nn.Module())
+    for number, (_, moved) in enumerate(architecture.twins()):
+        if (1, 2, 8)[number % 3] != even:
+            continue
+        first, second = ({**one, "bt": one["batch"] * one["seq_len"]} for one in moved)
+        for x in first:
+            made = [(k * first[x] + c, k * second[x] + c) for k in range(1, 5) for c in range(-16, 17) if c]
+            made += [(first[x] // k, second[x] // k) for k in range(2, 17) if first[x] % k or second[x] % k]
+            for y in first:
+                for a, b in made:
+                    if a > 0 and a % first[y] == 0:
+                        assert b != a // first[y] * second[y], (x, y, a, b)

@@ -12,7 +12,6 @@ import transformers
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
 import gptrace
-from gptrace.errors import ConfigError
 from gptrace.model.quiet_torch import torch
 from gptrace.text.hugging_face import load_tokenizer
 from tests.conftest import Outcome
@@ -253,10 +252,21 @@ def test_text_goes_through_the_models_own_tokenizer(cli: Cli, tmp_path: Path) ->
     cli("run", "Hello\ud800", "-m", f"hf:{tmp_path}").is_error(2, "U+D800")
 
 
-def test_a_broken_tokenizer_is_said(tmp_path: Path) -> None:
+def test_a_broken_tokenizer_is_said_and_ids_do_without_it(cli: Cli, tmp_path: Path) -> None:
+    written(tmp_path, "llama")
     (tmp_path / "tokenizer.json").write_text("{")
-    with pytest.raises(ConfigError, match=f"the tokenizer in {tmp_path} cannot be loaded"):
-        load_tokenizer(tmp_path)
+    cli("topk", "Hello", "-m", f"hf:{tmp_path}").is_error(2, "its tokenizer cannot be loaded", "--ids")
+    assert to_json(cli("topk", "--ids", "1 2", "-m", f"hf:{tmp_path}", "--json"))["results"]
+
+
+def test_code_of_a_tokenizers_own_is_never_run(cli: Cli, tmp_path: Path) -> None:
+    written(tmp_path, "llama")
+    (tmp_path / "evil.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
+    (tmp_path / "tokenizer_config.json").write_text(
+        '{"tokenizer_class": "Evil", "auto_map": {"AutoTokenizer": ["evil.Evil", "evil.Evil"]}}'
+    )
+    cli("topk", "Hello", "-m", f"hf:{tmp_path}").is_error(2, "tokenizer")
+    assert not (tmp_path / "ran").exists()
 
 
 def test_watch_names_the_axes_of_a_model_of_transformers(tmp_path: Path) -> None:
@@ -264,7 +274,7 @@ def test_watch_names_the_axes_of_a_model_of_transformers(tmp_path: Path) -> None
     ids = torch.tensor([[1, 2, 3]])
     with torch.no_grad(), gptrace.watch(model) as trace:
         model(input_ids=ids, attention_mask=torch.ones_like(ids))
-    assert trace.dims["n_head"] == 4
+    assert trace.dims == {"batch": 1, "seq_len": 3, "n_embd": 48, "vocab_size": 500}
     assert trace.calls[0].inputs[1].name == "attention_mask"
     assert trace.calls[0].inputs[1].dims == ("batch", "seq_len")
     assert trace.calls[-1].outputs[0].dims == ("batch", "seq_len", "vocab_size")

@@ -15,7 +15,7 @@ from llms_from_scratch.ch04 import GPTModel as CourseModel
 import gptrace
 from gptrace.model import GPTModel
 from gptrace.model.quiet_torch import torch
-from gptrace.tracing import dimensions
+from gptrace.tracing import twins
 
 nn = torch.nn
 IDS = torch.tensor([[15496, 11, 314, 716]])
@@ -336,7 +336,7 @@ class Disturbing(GPTModel):
         torch.rand(1)
         self.count = self.count.add_(1)
         self.cache = torch.ones(3)
-        assert torch.is_inference_mode_enabled()
+        assert not torch.is_grad_enabled()
         return super().forward(in_idx)
 
 
@@ -367,7 +367,7 @@ def test_a_head_of_the_users_own_is_not_named_by_its_value(tiny: GPTModel) -> No
 
 
 def test_hooks_on_all_modules_do_not_see_the_twin(tiny: GPTModel) -> None:
-    dimensions._twin_of.cache_clear()
+    twins.twin_of.cache_clear()
     seen: list[object] = []
     handle = nn.modules.module.register_module_forward_hook(lambda m, a, out: seen.append(m))
     try:

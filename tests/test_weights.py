@@ -416,7 +416,7 @@ def test_names_and_shapes_that_do_not_fit_are_listed(tmp_path: Path) -> None:
     assert "unexpected: trf_blocks.0.extra" in refusal(whole | {"trf_blocks.0.extra": torch.ones(1)})
     wrong = refusal(whole | {"trf_blocks.0.att.W_key.weight": torch.ones(48, 47)})
     assert "trf_blocks.0.att.W_key.weight has the shape [48, 47], expected [48, 48]" in wrong
-    assert "int64, not floating point" in refusal(
+    assert "is int64, and float32 in the model" in refusal(
         whole | {"final_norm.scale": torch.ones(48, dtype=torch.int64)}
     )
     assert "no layout that is known: a, b" in refusal({"a": torch.ones(1), "b": torch.ones(1)})
@@ -440,7 +440,7 @@ def test_tensors_that_are_no_plain_matrices(tmp_path: Path, cli: Callable[..., O
     key = "trf_blocks.0.att.W_key.weight"
     refused("is a sparse_coo tensor", **{key: torch.eye(48).to_sparse()})
     refused("is a meta tensor", **{key: torch.empty(48, 48, device="meta")})
-    refused("complex64, not floating point", **{key: torch.ones(48, 48, dtype=torch.complex64)})
+    refused("is complex64, and float32 in the model", **{key: torch.ones(48, 48, dtype=torch.complex64)})
     refused("tok_emb.weight is there twice", **{"module.tok_emb.weight": torch.zeros(100, 48)})
     refused("unexpected: trf_blocks.999", **{"trf_blocks." + "9" * 5000 + ".x": torch.zeros(1)})
     state = hugging_face(n_layer=1).state_dict()

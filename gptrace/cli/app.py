@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass
@@ -139,15 +140,11 @@ def run(
         say=streams.write_notice,
     )  # fmt: skip
     given = _read_given(text, lines, ids, no_special)
-    with streams.only_data_on_stdout():
+    with redirect_stdout(sys.stderr):
         trace = api.trace_given(
-            given,
-            chosen,
-            k=k,
-            temperature=temperature,
-            truncate=truncate,
+            given, chosen, k=k, temperature=temperature, truncate=truncate,
             measures=measures_for(shown, ops=ops),
-        )
+        )  # fmt: skip
     return target.reply(trace, full=full, depth=depth, columns=shown)
 
 
@@ -178,7 +175,7 @@ def topk(
         say=streams.write_notice,
     )  # fmt: skip
     given = _read_given(text, lines, ids, no_special)
-    with streams.only_data_on_stdout():
+    with redirect_stdout(sys.stderr):
         result = api.topk_given(given, chosen, k=k, temperature=temperature, truncate=truncate)
     return target.reply(result)
 

@@ -62,15 +62,16 @@ def _run(arguments: Sequence[str]) -> int:
         ) from None
     from gptrace.cli.app import Reply, call
 
-    reply = call(arguments)
-    if reply == EXIT_INTERRUPTED:  # Typer's word for Ctrl-C
-        return _interrupted()
-    if isinstance(reply, Reply):
-        if reply.output is None:
-            streams.write_stdout(reply.text())
-        else:
-            streams.write_file(reply.output, reply.text())
-    return reply if isinstance(reply, int) else EXIT_DONE
+    with streams.only_data_on_stdout():
+        reply = call(arguments)
+        if reply == EXIT_INTERRUPTED:  # Typer's word for Ctrl-C
+            return _interrupted()
+        if isinstance(reply, Reply):
+            if reply.output is None:
+                streams.write_stdout(reply.text())
+            else:
+                streams.write_file(reply.output, reply.text())
+        return reply if isinstance(reply, int) else EXIT_DONE
 
 
 def _interrupted() -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import stat
 import sys
 import tempfile
@@ -27,20 +26,23 @@ class ReaderGoneError(Exception):
 
 
 _written = False
+# The real stdout, while `only_data_on_stdout` keeps others away from it.
+_kept: list[TextIO | None] = []
 
 
 def write_stdout(text: str) -> None:
     """Write data; raise ReaderGoneError when nobody reads it, OutputError when it cannot be written."""
     global _written
-    if sys.stdout is None:
+    stdout = _stdout()
+    if stdout is None:
         raise OutputError("stdout is closed", "send it somewhere, or use --output FILE")
     try:
         with suppress(OSError, ValueError):  # not every stream is a descriptor
             # A parent may have left it non-blocking, where a full pipe would look like an error.
-            os.set_blocking(sys.stdout.fileno(), True)
+            os.set_blocking(stdout.fileno(), True)
         _written = bool(text)
-        sys.stdout.write(_encodable(text, sys.stdout))
-        sys.stdout.flush()  # here, where an error still has somebody to handle it
+        stdout.write(_encodable(text, stdout))
+        stdout.flush()  # here, where an error still has somebody to handle it
     except OSError as error:
         _let_go_of_stdout()
         if isinstance(error, BrokenPipeError):
@@ -52,17 +54,45 @@ def write_stdout(text: str) -> None:
 
 @contextmanager
 def only_data_on_stdout() -> Iterator[None]:
-    """Send to stderr what code of other people prints in the block, its C code and its children too."""
-    # The file under `sys.stdout` may be another one, or none; descriptor 1 is where others write.
-    with ExitStack() as undo, redirect_stdout(sys.stderr or undo.enter_context(open(os.devnull, "w"))):
-        with suppress(OSError, ValueError):  # closed: then nothing can be written there either
-            if sys.__stdout__ is not None:
-                sys.__stdout__.flush()
-            kept = os.dup(1)
-            undo.callback(os.close, kept)
-            undo.callback(os.dup2, kept, 1)
-            os.dup2(2, 1)
+    """Keep stdout for `write_stdout` in the block: what other people's code prints goes to stderr.
+
+    That of its C code and of its children too: descriptor 1, where they write, is stderr's meanwhile.
+    """
+    with ExitStack() as undo:
+        kept = _kept_descriptor(undo) if sys.stdout is sys.__stdout__ else None
+        _kept.append(sys.stdout if kept is None else kept)
+        undo.callback(_kept.pop)
+        undo.enter_context(redirect_stdout(sys.stderr or undo.enter_context(open(os.devnull, "w"))))
         yield
+
+
+def _kept_descriptor(undo: ExitStack) -> TextIO | None:
+    """Give descriptor 1 to stderr until it is undone; return another way to where it led."""
+    try:
+        sys.stdout.flush()
+        original = os.dup(1)
+        if original < 3:  # the place of a stream that is closed, and shall stay so
+            os.close(original)
+            return None
+        os.dup2(2, 1)
+    except (OSError, ValueError, AttributeError):  # closed: then nobody can write there either
+        return None
+
+    def restore() -> None:
+        with suppress(OSError, ValueError):
+            sys.stdout.flush()  # what somebody wrote there goes where it belongs, too
+        os.dup2(original, 1)
+        with suppress(OSError):
+            stream.close()
+
+    stream = open(original, "w", encoding=sys.stdout.encoding, errors=sys.stdout.errors, newline="")  # noqa: SIM115 - closed when undone
+    undo.callback(restore)
+    return stream
+
+
+def _stdout() -> TextIO | None:
+    """Return where data goes."""
+    return _kept[-1] if _kept else sys.stdout
 
 
 def has_written() -> bool:
@@ -72,6 +102,8 @@ def has_written() -> bool:
 
 def write_file(path: Path, text: str) -> None:
     """Write a file whole or not at all: to a temporary one beside it, which then takes its name."""
+    if str(path) in ("/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"):
+        return write_stdout(text)
     # A device or a pipe, or a name for a stream that is open already, like /dev/stdout.
     if path.exists() and (not path.is_file() or str(path).startswith(("/dev/std", "/dev/fd/", "/proc/"))):
         try:
@@ -138,7 +170,8 @@ def write_error(message: str, hint: str) -> None:
 
 def stdout_wants_color() -> bool:
     """Decide on colour for stdout."""
-    return sys.stdout is not None and wants_color(sys.stdout)
+    stdout = _stdout()
+    return stdout is not None and wants_color(stdout)
 
 
 def wants_color(stream: TextIO) -> bool:
@@ -152,9 +185,17 @@ def wants_color(stream: TextIO) -> bool:
 
 def stdout_width() -> int | None:
     """Return the columns of the terminal, or None when stdout is none: then nothing is cut."""
-    if sys.stdout is None or not sys.stdout.isatty():
+    stdout = _stdout()
+    if stdout is None or not stdout.isatty():
         return None
-    return shutil.get_terminal_size().columns
+    # Not shutil's: it asks descriptor 1, which may be another stream's for now.
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isdigit() and int(columns) > 0:
+        return int(columns)
+    try:
+        return os.get_terminal_size(stdout.fileno()).columns or 80
+    except (OSError, ValueError):
+        return 80
 
 
 def _write_stderr(text: str) -> None:
@@ -176,7 +217,9 @@ def _let_go_of_stdout() -> None:
     """Turn to nowhere a stdout that cannot be written to, so that no later flush trips over it again."""
     with suppress(OSError, ValueError):
         descriptor = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(descriptor, sys.stdout.fileno())
+        stdout = _stdout()
+        if stdout is not None:
+            os.dup2(descriptor, stdout.fileno())
         os.close(descriptor)
 
 

@@ -7,7 +7,7 @@ name the model's own configuration has.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from gptrace.model.choice import Limits
 from gptrace.model.quiet_torch import torch
@@ -26,18 +26,38 @@ _ROLES = {
     "head_dim": ("head_dim", "d_head", "head_size", "d_kv"),
     "context": (
         "context_length", "max_position_embeddings", "n_positions", "block_size", "n_ctx", "max_seq_len",
-        "context_size", "max_seq_length", "seq_len", "max_len",
+        "context_size", "max_seq_length", "max_len",
     ),
     "inner": (
         "ff_dim", "intermediate_size", "d_ff", "ffn_dim", "n_inner", "dim_feedforward", "mlp_dim",
         "ffn_hidden_size", "ffn_hidden", "hidden_dim",
     ),
 }  # fmt: skip
+SIZE_NAMES = frozenset(name for names in _ROLES.values() for name in names)
 # Widths that have to be the same as the width of the model, wherever they are.
 _SAME_AS_WIDTH = ("word_embed_proj_dim",)
 _HEADS_IN_A_GROUP = 3
-# Not 2 and 3: those are what code multiplies and divides by.
-_PRIMES = (5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73, 79, 83, 89, 97)
+
+
+class _Twin(NamedTuple):
+    """Tiny sizes, primes all of them."""
+
+    heads: int
+    head_dim: int
+    batch: int
+    seq_len: int
+    context: int
+    vocabulary: int
+    inner: int
+    width: int
+
+
+# Found by a search: whatever k·x + c (k to 4, c to ±16) or x/k (k to 16, rounded either way) one of these
+# sizes or their products x may become, it is never another of them, nor a multiple, in both.
+_TWINS = (
+    _Twin(heads=7, head_dim=5, batch=17, seq_len=13, context=67, vocabulary=53, inner=31, width=59),
+    _Twin(heads=5, head_dim=11, batch=7, seq_len=17, context=73, vocabulary=43, inner=29, width=13),
+)
 
 
 class Architecture:
@@ -76,55 +96,57 @@ class Architecture:
         merged = [(name, head_dim) for name in heads] if head_dim in self.sizes else []
         return merged + [("batch", name) for name in ("seq_len", *heads)]
 
+    @property
+    def width(self) -> str | None:
+        """What the configuration calls the width of the model."""
+        return self._keys.get("width")
+
     def limits(self) -> Limits:
         """Return how many ids the model knows and how many tokens it takes, where its settings tell."""
         return Limits(self._size("vocabulary"), self._size("context"))
 
-    def twins(self, batch: int, seq_len: int) -> Iterator[tuple[Sizes, Sizes]]:
-        """Yield tiny sizes to try, the simplest first: the changes of keys, and the sizes by name.
+    def twins(self) -> Iterator[tuple[list[Sizes], list[Sizes]]]:
+        """Yield two sets of tiny sizes to try, the simplest first: the changes of keys, and sizes by name.
 
-        In each every size is another prime, or a product of two, and none is what it is in the real run.
         Later ones allow for what architectures ask for: a head_dim that is even (rotary positions turn
         pairs), or that has an even quarter; as many key-value heads as heads.
         """
         if not self.sizes:
             return
-        real = {"batch": batch, "seq_len": seq_len, **self.sizes}
-        grouped = (True, False) if "key_value_heads" in self._keys else (True,)
-        for is_grouped in grouped:
+        for is_grouped in (True, False) if "key_value_heads" in self._keys else (True,):
             for even in (1, 2, 8):
-                for start in range(len(_PRIMES) - 8):
-                    changes, of_run = self._changes(_PRIMES[start:], even, is_grouped)
-                    sizes = of_run | self._named(self.settings | changes)
-                    if all(real[name] != size for name, size in sizes.items()):
-                        yield changes, sizes
-                        break
+                changes = [self._changes(twin, even, is_grouped) for twin in _TWINS]
+                yield (
+                    changes,
+                    [
+                        {"batch": twin.batch, "seq_len": twin.seq_len, **self._named(self.settings | change)}
+                        for twin, change in zip(_TWINS, changes, strict=True)
+                    ],
+                )
 
-    def _changes(self, primes: tuple[int, ...], even: int, is_grouped: bool) -> tuple[Sizes, Sizes]:
-        # The smallest primes go to the heads, since the width is a product of them.
-        heads, head_dim, batch, seq_len, context, vocabulary, inner, width = primes[:8]
-        head_dim *= even
-        key_value_heads = heads
-        if "key_value_heads" in self._keys and is_grouped:
-            heads *= _HEADS_IN_A_GROUP
+    def _changes(self, twin: _Twin, even: int, is_grouped: bool) -> Sizes:
+        head_dim = twin.head_dim * even
+        grouped = "key_value_heads" in self._keys and is_grouped
+        heads = twin.heads * (_HEADS_IN_A_GROUP if grouped else 1)
         by_role = {
-            "width": heads * head_dim if self._coupled else width * even,
-            "vocabulary": vocabulary,
+            "width": heads * head_dim if self._coupled else twin.width * even,
+            "vocabulary": twin.vocabulary,
             "heads": heads,
-            "key_value_heads": key_value_heads,
+            "key_value_heads": twin.heads,
             "head_dim": head_dim,
-            "context": context,
-            "inner": inner * even,
+            "context": twin.context,
+            "inner": twin.inner * even,
         }
         changes = {key: by_role[role] for role, key in self._keys.items()}
-        changes |= {key: by_role["width"] for key in _SAME_AS_WIDTH if key in self.settings}
+        width = self._size("width")
+        changes |= {key: by_role["width"] for key in _SAME_AS_WIDTH if self.settings.get(key) == width}
         # The number of a special token has to stay within the vocabulary.
         changes |= {
             key: 0
             for key, value in self.settings.items()
-            if key.endswith("_token_id") and "vocabulary" in self._keys and value >= vocabulary
+            if key.endswith("_token_id") and "vocabulary" in self._keys and value >= twin.vocabulary
         }
-        return changes, {"batch": batch, "seq_len": seq_len}
+        return changes
 
     def _size(self, role: str) -> int | None:
         return self.settings.get(self._keys.get(role, ""))

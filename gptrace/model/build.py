@@ -61,8 +61,15 @@ def load(model: ModelChoice | Module) -> LoadedModel:
         module, weights = _gpt(model, device)
         loaded = described(module, model.name, weights)
     dtype = {} if model.dtype is None else {"dtype": getattr(torch, model.dtype)}
-    module = loaded.module if device.type == "meta" else loaded.module.to(device)
-    return replace(loaded, module=module.to(**dtype).eval() if dtype else module.eval())
+    stays = device.type == "meta" or not _is_elsewhere(loaded.module, device)
+    module = loaded.module if stays else loaded.module.to(device)
+    module = module.to(**dtype) if dtype else module
+    # Somebody's own object may be in use elsewhere; it is turned to evaluation while it runs.
+    return replace(loaded, module=module if isinstance(model, ObjectChoice) else module.eval())
+
+
+def _is_elsewhere(module: Module, device: torch.device) -> bool:
+    return any(tensor.device != device for tensor in (*module.parameters(), *module.buffers()))
 
 
 def described(module: Module, name: str, weights: dict[str, Any]) -> LoadedModel:
@@ -73,7 +80,8 @@ def described(module: Module, name: str, weights: dict[str, Any]) -> LoadedModel
     elif is_hugging_face(module):
         told = module.config
         sizes = (getattr(told, "vocab_size", None), getattr(told, "max_position_embeddings", None))
-        limits = Limits(*(size if type(size) is int else None for size in sizes))
+        vocab_size, context = (size if type(size) is int else None for size in sizes)
+        limits = Limits(vocab_size, context)
     return LoadedModel(module, name, weights, limits, architecture_of(module), forward_arguments(module))
 
 
@@ -110,7 +118,9 @@ def _own(choice: ObjectChoice, device: torch.device) -> LoadedModel:
     loaded = described(module, choice.name, _filled(module, choice, device) or said)
     limits = loaded.limits
     if architecture is not None and loaded.architecture is None:
-        limits = architecture.limits()
+        # A guess from the names of its settings; on device meta nothing else would notice.
+        guessed = architecture.limits()
+        limits = guessed if device.type == "meta" else Limits(None, guessed.context_length, is_certain=False)
     return replace(loaded, architecture=loaded.architecture or architecture, limits=limits)
 
 

@@ -26,10 +26,14 @@ _log = logging.getLogger("gptrace").info
 
 
 class Limits(NamedTuple):
-    """What a model can take, where it is known: ids below `vocab_size`, up to `context_length` of them."""
+    """What a model can take, where it is known: ids below `vocab_size`, up to `context_length` of them.
+
+    `is_certain`: more would be an error; else it is only what a text can be cut to.
+    """
 
     vocab_size: int | None
     context_length: int | None
+    is_certain: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,9 +103,10 @@ class HuggingFaceChoice(ModelChoice):
 
     def limits(self) -> Limits | None:
         """Return what config.json says."""
-        told = read_config_file(self.folder / "config.json")
+        told = read_config_file(self.folder / "config.json") | self.keys
         sizes = [told.get("vocab_size"), told.get("max_position_embeddings", told.get("n_positions"))]
-        return Limits(*(size if type(size) is int and size > 0 else None for size in sizes))
+        vocab_size, context = (size if type(size) is int and size > 0 else None for size in sizes)
+        return Limits(vocab_size, context)
 
     def tokenizer(self) -> Tokenizer:
         """Return the folder's own tokenizer."""

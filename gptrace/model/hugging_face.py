@@ -16,6 +16,7 @@ from gptrace.model.config import shown, suggestion
 from gptrace.model.hollow import hollow
 from gptrace.model.memory import check_memory
 from gptrace.model.quiet_torch import torch
+from gptrace.text.hugging_face import transformers_library
 
 Module = torch.nn.Module
 
@@ -26,21 +27,23 @@ def build_hugging_face(choice: HuggingFaceChoice, device: torch.device) -> tuple
     Code that comes with a model is never run. Raises ConfigError for a folder that holds no causal language
     model, WeightsError for weights that do not fit it.
     """
-    transformers = _library()
+    transformers = transformers_library()
     with _quiet(transformers), _explained(f"--model hf:{choice.folder}", ConfigError):
         config = _configuration(transformers, choice)
         with hollow(), torch.random.fork_rng(devices=[]):
-            shapes = transformers.AutoModelForCausalLM.from_config(config, trust_remote_code=False)
+            dtype = choice.dtype or "float32"
+            # Not in the dtype that config.json names: tensors of another file would be rounded to it.
+            made_in = {"dtype": getattr(torch, dtype), "trust_remote_code": False}
+            shapes = transformers.AutoModelForCausalLM.from_config(config, **made_in)
     if device.type == "meta":
         return shapes, {"source": "none"}
-    dtype = choice.dtype or "float32"
     count = sum(parameter.numel() for parameter in shapes.parameters())
     check_memory(count * DTYPES[dtype], f"{choice.name} with {count:,} parameters")
     del shapes
     if choice.random:
         with _quiet(transformers), torch.random.fork_rng(devices=[]), _explained(choice.name, ConfigError):
             torch.default_generator.manual_seed(choice.seed)
-            module = transformers.AutoModelForCausalLM.from_config(config, trust_remote_code=False)
+            module = transformers.AutoModelForCausalLM.from_config(config, **made_in)
         return module, {"source": "random", "seed": choice.seed}
     with _quiet(transformers), _explained(f"the weights in {choice.folder}", WeightsError):
         module, report = transformers.AutoModelForCausalLM.from_pretrained(
@@ -59,10 +62,11 @@ def build_hugging_face(choice: HuggingFaceChoice, device: torch.device) -> tuple
 
 def architecture(module: Module) -> Architecture | None:
     """Return how a model of transformers is built at other sizes, or None for any other module."""
-    transformers = sys.modules.get("transformers")  # whoever holds such a model has imported it
-    if transformers is None or not isinstance(module, transformers.PreTrainedModel):
+    if not is_hugging_face(module):
         return None
-    kind, config = type(module), module.config
+    transformers: Any = sys.modules["transformers"]
+    kind: Any = type(module)
+    config: Any = module.config
 
     def build(changes: Mapping[str, int]) -> Module:
         changed = copy.deepcopy(config)
@@ -89,18 +93,9 @@ def forward_arguments(module: Module) -> dict[str, Any]:
 
 def is_hugging_face(module: Module) -> bool:
     """Tell whether a module is a model of transformers, without importing it."""
-    transformers = sys.modules.get("transformers")
-    return transformers is not None and isinstance(module, transformers.PreTrainedModel)
-
-
-def _library() -> Any:
-    try:
-        import transformers
-    except ImportError:
-        raise ConfigError(
-            "a model named with hf: needs transformers, which is not installed", "pip install 'gptrace[hf]'"
-        ) from None
-    return transformers
+    # Whoever holds such a model has imported it; somebody's own file may have that name too.
+    kind = getattr(sys.modules.get("transformers"), "PreTrainedModel", None)
+    return isinstance(kind, type) and isinstance(module, kind)
 
 
 def _configuration(transformers: Any, choice: HuggingFaceChoice) -> Any:

@@ -7,6 +7,7 @@ import importlib.util
 import linecache
 import os
 import sys
+import sysconfig
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,21 +18,16 @@ from gptrace.errors import ConfigError, GptraceError, ModelCodeError
 from gptrace.model.architecture import Architecture
 from gptrace.model.choice import ObjectChoice
 from gptrace.model.config import suggestion
-from gptrace.model.hollow import hollow
+from gptrace.model.hollow import hollow, hollow_copy
 from gptrace.model.own_call import Call, plan
 from gptrace.model.quiet_torch import torch
 from gptrace.model.reference import ObjectReference
 
 Module = torch.nn.Module
 
-# Where an exception comes through on its way: nobody's own code.
-_OURS = str(Path(__file__).parents[1])
-_PASSED_THROUGH = (
-    _OURS,
-    str(Path(torch.__file__).parent),
-    os.path.dirname(os.__file__) + "/importlib",
-    "<frozen",
-)
+# Where an exception comes through on its way: nobody's own code. Then what may be, if nothing else is.
+_OURS = (str(Path(__file__).parents[1]) + os.sep, str(Path(torch.__file__).parent) + os.sep, "<frozen")
+_LIBRARIES = (*{sysconfig.get_path(kind) + os.sep for kind in ("stdlib", "purelib", "platlib")},)
 
 
 def build_own(choice: ObjectChoice, device: torch.device) -> tuple[Module, Architecture | None, str]:
@@ -41,7 +37,7 @@ def build_own(choice: ObjectChoice, device: torch.device) -> tuple[Module, Archi
     caller's stay as they were. Raises ConfigError for what cannot be called, ModelCodeError for what its
     code raises.
     """
-    with _own_random_numbers(choice.seed):
+    with _own_random_numbers(choice.seed), _same_folder():
         target = _resolved(choice.target)
         config = _resolved(choice.config)
         if isinstance(target, Module):
@@ -50,7 +46,10 @@ def build_own(choice: ObjectChoice, device: torch.device) -> tuple[Module, Archi
                     f"{choice.name} is a module that is built already, so it takes no configuration",
                     "drop --config and --set, or name its class",
                 )
-            return target, None, "those of the module as its code left it"
+            module = hollow_copy(target) if device.type == "meta" else target
+            return module, None, "those of the module as its code left it"
+        if isinstance(target, ModuleType):
+            raise ConfigError(f"{choice.name} is a Python module, not a model", _what_there_is(target, ""))
         if not callable(target):
             raise ConfigError(
                 f"{choice.name} is a {type(target).__name__}, neither a module nor something that makes one",
@@ -59,7 +58,7 @@ def build_own(choice: ObjectChoice, device: torch.device) -> tuple[Module, Archi
         with theirs(f"while the configuration of {choice.name} was made"):
             call = plan(target, choice.name, config, choice.keys)
         module = _made(call, choice, device)
-    return module, Architecture(call.settings, lambda changes: _again(call, changes)), call.how
+    return module, Architecture(call.settings, lambda changes: _again(call, changes, module)), call.how
 
 
 def _made(call: Call, choice: ObjectChoice, device: torch.device) -> Module:
@@ -78,10 +77,13 @@ def _made(call: Call, choice: ObjectChoice, device: torch.device) -> Module:
     return module
 
 
-def _again(call: Call, changes: Mapping[str, int]) -> Module:
+def _again(call: Call, changes: Mapping[str, int], first: Module) -> Module:
     made = call.make(changes)
     if not isinstance(made, Module):
         raise TypeError("no module")
+    known = {id(one) for one in (first, *first.parameters())}
+    if any(id(one) in known for one in (made, *made.parameters())):
+        raise TypeError("the same module again")
     return made
 
 
@@ -92,25 +94,26 @@ def _resolved(value: object) -> object:
 def find_object(reference: ObjectReference) -> object:
     """Import what a reference means; the folder of a file can be imported from, as with `python FILE.py`."""
     with theirs(f"while {reference.file or reference.module} was imported"):
-        module = _from_file(reference.file) if reference.file else _from_name(reference)
-    found: object = module
-    for part in reference.name.split("."):
-        if not hasattr(found, part):
-            raise ConfigError(f"{reference.text}: there is no {part}", _what_there_is(found, part))
-        found = getattr(found, part)
+        found: object = _from_file(reference.file) if reference.file else _from_name(reference)
+        for part in reference.name.split("."):
+            if not hasattr(found, part):
+                raise ConfigError(f"{reference.text}: there is no {part}", _what_there_is(found, part))
+            found = getattr(found, part)
     return found
 
 
 def _from_file(file: Path) -> ModuleType:
     folder, name = str(file.resolve().parent), file.stem
+    path = str(file.resolve())
+    for known in list(sys.modules.values()):
+        if getattr(known, "__file__", None) == path and getattr(known, "__name__", "") != "__main__":
+            return known
+    # Under its own name, so that other files of its folder import the same one; unless that is a library's.
+    if name in sys.modules or _is_importable(name):
+        name = f"gptrace_own_{name}_{abs(hash(path)):x}"
     if folder not in sys.path:
         sys.path.insert(0, folder)
-    known = sys.modules.get(name)
-    if known is not None:
-        if getattr(known, "__file__", None) == str(file.resolve()):
-            return known
-        name = f"gptrace_own_{name}"  # it has the name of a module that is in use
-    spec = importlib.util.spec_from_file_location(name, file.resolve())
+    spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -118,9 +121,16 @@ def _from_file(file: Path) -> ModuleType:
     try:
         spec.loader.exec_module(module)
     except BaseException:
-        del sys.modules[name]
+        sys.modules.pop(name, None)
         raise
     return module
+
+
+def _is_importable(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name) is not None
+    except (ImportError, ValueError):
+        return False
 
 
 def _from_name(reference: ObjectReference) -> ModuleType:
@@ -162,13 +172,23 @@ def _own_random_numbers(seed: int) -> Iterator[None]:
 
 
 @contextmanager
+def _same_folder() -> Iterator[None]:
+    """Come back to the current folder: code that leaves it must not change what our paths mean."""
+    before = os.getcwd()
+    try:
+        yield
+    finally:
+        os.chdir(before)
+
+
+@contextmanager
 def theirs(where: str, hint: str = "") -> Iterator[None]:
     """Turn what somebody's own code raises into a ModelCodeError that shows their line."""
     try:
         yield
-    except GptraceError:
+    except (GptraceError, KeyboardInterrupt):
         raise
-    except (Exception, SystemExit) as error:
+    except BaseException as error:  # SystemExit, and whatever else somebody made of it
         raise blamed(error, where, hint) from error
 
 
@@ -187,8 +207,10 @@ def _line_of(error: BaseException) -> str:
     """Return file, line and source of the innermost frame that is the model's own."""
     if isinstance(error, SyntaxError) and error.filename:
         return f"{_short(error.filename)}, line {error.lineno}: {(error.text or '').strip()}"
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if not frame.filename.startswith(_PASSED_THROUGH)]
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith(_OURS)]
+    own = [frame for frame in frames if not frame.filename.startswith(_LIBRARIES)]
+    # The model itself may be installed among the libraries.
+    own = own or [frame for frame in frames if "site-packages" in frame.filename] or frames
     if not own:
         return ""
     source = own[-1].line or linecache.getline(own[-1].filename, own[-1].lineno or 0).strip()

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gptrace.errors import ConfigError
+from gptrace.model.architecture import SIZE_NAMES
 from gptrace.model.config import GPTConfig, shown, suggestion
 
 # What courses call GPT_CONFIG_124M: the plain dict that a class gets when nobody says otherwise.
@@ -50,10 +51,15 @@ def plan(target: Callable[..., Any], name: str, config: object, keys: Mapping[st
     if holder is not None:
         base = config if config is not None else _annotated(target, holder.name) or _course_config()
         whole = overlaid(base, keys)
+        beside = [p.name for p in required if p is not holder]
 
         def with_configuration(changes: Mapping[str, Any]) -> object:
-            made = overlaid(whole, changes) if changes else whole
-            return target(made) if holder.kind is Parameter.POSITIONAL_ONLY else target(**{holder.name: made})
+            # From the start, where there is one: what is derived from a size follows it.
+            made = overlaid(base, {**keys, **changes}) if changes else whole
+            if holder.kind is Parameter.POSITIONAL_ONLY:
+                return target(made)
+            settings = settings_of(made)
+            return target(**{holder.name: made}, **{name: settings[name] for name in beside})
 
         kind = "a plain dict" if isinstance(whole, Mapping) else f"a {type(whole).__name__}"
         how = f"{name}({holder.name}), {holder.name} {kind}"
@@ -82,6 +88,10 @@ def overlaid(config: object, changes: Mapping[str, Any]) -> object:
         if dataclasses.is_dataclass(config):
             _check_keys(changes, [field.name for field in dataclasses.fields(config)], config)
             return config(**changes)
+        # What it derives from a size, it derives while it is made.
+        parameters, takes_any = _parameters(config)
+        if changes and (takes_any or {p.name for p in parameters}.issuperset(changes)):
+            return config(**changes)
         return overlaid(config(), changes)
     if not changes:
         return config
@@ -92,7 +102,10 @@ def overlaid(config: object, changes: Mapping[str, Any]) -> object:
             return dataclasses.replace(config, **changes)
     if isinstance(config, tuple) and hasattr(config, "_replace"):
         return config._replace(**changes)
-    changed = copy.copy(config)
+    try:
+        changed = copy.deepcopy(config)
+    except Exception:  # something in it cannot be copied
+        changed = copy.copy(config)
     for key, value in changes.items():
         object.__setattr__(changed, key, value)  # a frozen dataclass too
     return changed
@@ -104,7 +117,12 @@ def settings_of(config: object) -> dict[str, Any]:
         return {}
     if isinstance(config, Mapping):
         return dict(config)
-    names = [name for name in dir(config) if not name.startswith("_")]
+    kind = type(config)
+    names = [
+        name
+        for name in dir(config)
+        if not name.startswith("_") and not isinstance(getattr(kind, name, None), property)
+    ]
     found = {name: getattr(config, name, None) for name in names}
     return {name: value for name, value in found.items() if not callable(value)}
 
@@ -126,10 +144,15 @@ def _parameters(target: Callable[..., Any]) -> tuple[list[Parameter], bool]:
 def _configuration_parameter(
     parameters: list[Parameter], required: list[Parameter], settings: Mapping[str, Any], is_given: bool
 ) -> Parameter | None:
-    """Return the parameter that takes a whole configuration, if the signature has one."""
-    if len(required) == 1 and required[0].name not in {*COURSE_KEYS, *settings}:
-        return required[0]
-    if required or not is_given:
+    """Return the parameter that takes a whole configuration, if the signature has one.
+
+    It is the only one that asks for something and is no size, or one that is called config or the like.
+    """
+    unknown = [p for p in required if p.name not in {*COURSE_KEYS, *SIZE_NAMES, *settings}]
+    if len(unknown) == 1 and (len(required) == 1 or unknown[0].name in _CONFIGURATION_NAMES):
+        return unknown[0]
+    names = {p.name for p in parameters}
+    if required or not is_given or names.issuperset(settings):
         return None
     named = [p for p in parameters if p.name in _CONFIGURATION_NAMES]
     return named[0] if len(named) == 1 else None

@@ -65,7 +65,7 @@ def _existing(file: Path, option: str) -> Path:
     if not found:
         what = "is not a file" if there else "is not there"
         raise ConfigError(f"{option}: the file {shown(str(file))} {what}", HOW_TO)
-    return file
+    return file.resolve()
 
 
 def _names_in(file: Path) -> list[str]:

@@ -29,32 +29,30 @@ def find_logits(output: object, batch: int, seq_len: int) -> Found:
     """
     named = _field(output)
     if isinstance(named, Tensor):
-        if _can_be(named, batch, seq_len):
-            return Found(named)
-        return Found(None, f"the output's logits {list(named.shape)} are no [batch, seq_len, V]")
+        reason = _why_not(named, batch, (seq_len, 1))
+        return Found(None, f"the output's logits {reason}") if reason else Found(named)
     tensors = list(_tensors(output))
-    whole = [tensor for tensor in tensors if _can_be(tensor, batch, seq_len)]
-    if len(whole) == 1:
-        return Found(whole[0])
-    if whole:
-        shapes = ", ".join(str(list(tensor.shape)) for tensor in whole[:3])
-        return Found(
-            None, f"the output holds {len(whole)} tensors that could be logits, {shapes}: name one so"
-        )
-    if len(tensors) == 1:
-        return Found(None, f"the output {list(tensors[0].shape)} is no [batch, seq_len, V]")
-    kind = type(output).__name__
-    return Found(None, f"the output, a {kind}, holds no tensor [batch, seq_len, V]")
-
-
-def _can_be(tensor: Tensor, batch: int, seq_len: int) -> bool:
     # nanoGPT computes those of the last position alone when it is not trained.
-    return (
-        tensor.dim() == 3
-        and tensor.is_floating_point()
-        and tensor.shape[0] == batch
-        and tensor.shape[1] in (seq_len, 1)
-    )
+    for length in (seq_len, 1):
+        whole = [tensor for tensor in tensors if not _why_not(tensor, batch, (length,))]
+        if len(whole) == 1:
+            return Found(whole[0])
+        if whole:
+            shapes = ", ".join(str(list(tensor.shape)) for tensor in whole[:3])
+            many = f"{len(whole)} tensors that could be logits, {shapes}"
+            return Found(None, f"the output holds {many}: give the field that holds them that name")
+    if len(tensors) == 1:
+        return Found(None, f"the output {_why_not(tensors[0], batch, (seq_len, 1))}")
+    return Found(None, f"the output, a {type(output).__name__}, holds no tensor [batch, seq_len, V]")
+
+
+def _why_not(tensor: Tensor, batch: int, lengths: tuple[int, ...]) -> str:
+    """Say why a tensor cannot be logits, or nothing."""
+    if tensor.dim() != 3 or tensor.shape[0] != batch or tensor.shape[1] not in lengths or not tensor.shape[2]:
+        return f"{list(tensor.shape)} is no [batch, seq_len, V]"
+    if not tensor.is_floating_point():
+        return f"{list(tensor.shape)} is {str(tensor.dtype).removeprefix('torch.')}, not floating point"
+    return "" if tensor.layout is torch.strided else f"{list(tensor.shape)} is sparse"
 
 
 def _field(output: object) -> object:

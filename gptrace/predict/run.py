@@ -13,7 +13,7 @@ from gptrace.model.build import LoadedModel
 from gptrace.model.config import GPTConfig
 from gptrace.model.gpt import GPTModel
 from gptrace.model.memory import as_memory_error, check_memory
-from gptrace.model.own import blamed
+from gptrace.model.own import blamed, theirs
 from gptrace.model.quiet_torch import torch
 from gptrace.predict.candidates import candidates
 from gptrace.predict.limits import wanted_k
@@ -46,7 +46,8 @@ def run_traced(
         watch_as(model, loaded.architecture, by_copy=True, measures=measures) as trace,
     ):
         output = model(batch, **loaded.arguments)
-    found = find_logits(output, *batch.shape)
+    with theirs(f"in the output of {loaded.name}"):
+        found = _vetoed(find_logits(output, *batch.shape), trace, loaded)
     rows, why_none = _last_rows(found, prompts)
     reader = _Reader(tokenizer, rows, prompts, k, temperature)
     return replace(
@@ -60,6 +61,7 @@ def run_traced(
             )
         ),
         temperature=temperature,
+        scores=None if rows is None else int(rows.shape[-1]),
         notes=(*trace.notes, *reader.notes, *[f"no next tokens: {why_none}"] * bool(why_none)),
     )
 
@@ -97,6 +99,17 @@ def _rows_of(loaded: LoadedModel, batch: Tensor, prompts: Sequence[Prompt]) -> t
         rows: Tensor = model.out_head(_at_last_tokens(model.hidden_states(batch), prompts))
         return rows, ""
     return _last_rows(find_logits(model(batch, **loaded.arguments), *batch.shape), prompts)
+
+
+def _vetoed(found: Found, trace: Trace, loaded: LoadedModel) -> Found:
+    """Refuse logits whose axes are proven to be something else: transposed ones, or hidden states."""
+    if found.logits is None or not trace.calls:
+        return found
+    shape, width = tuple(found.logits.shape), loaded.architecture and loaded.architecture.width
+    dims = next((spec.dims for spec in trace.calls[0].outputs if spec.shape == shape), ())
+    if dims[:1] == ("seq_len",) or (width and dims[-1:] == (width,)):
+        return Found(None, f"the output is [{', '.join(dims)}], no [batch, seq_len, V]")
+    return found
 
 
 def _last_rows(found: Found, prompts: Sequence[Prompt]) -> tuple[Tensor | None, str]:
@@ -180,9 +193,9 @@ def _guarded(loaded: LoadedModel, batch: Tensor, *, positions: int) -> Iterator[
     try:
         with undisturbed_evaluation(model):
             yield
-    except GptraceError:
+    except (GptraceError, KeyboardInterrupt, GeneratorExit):
         raise
-    except Exception as error:
+    except BaseException as error:  # SystemExit, and whatever else somebody made of it
         short = as_memory_error(error, what)
         if short is None and type(model) is not GPTModel:
             raise blamed(error, f"in the forward pass of {loaded.name}") from error

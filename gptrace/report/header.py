@@ -154,11 +154,10 @@ def notes(trace: Trace, rows: Sequence[Row]) -> list[Text]:
     if any(row.call.call > 1 for row in rows):
         said += " · (2) marks a module's second call"
     lines = [Text(said, style="dim"), *_cost_lines(trace), *map(note, trace.notes)]
-    if trace.predictions and trace.flow:
-        vocab_size = trace.flow[-1].shape[-1]
+    if trace.predictions and trace.scores:
         lines.append(
             Text(
-                f"At each position stand {vocab_size:,} logits, one for each token of the vocabulary; "
+                f"At each position stand {trace.scores:,} logits, one for each token of the vocabulary; "
                 "softmax over those of the last position gives the next token."
             )
         )

@@ -1,4 +1,4 @@
-"""The tokenizer that lies beside a Hugging Face model, as a Tokenizer. Loads transformers, and no torch."""
+"""The tokenizer that lies beside a Hugging Face model, as a Tokenizer."""
 
 from __future__ import annotations
 
@@ -17,29 +17,32 @@ _SPACE = "\u2581"  # sentencepiece writes a space as ▁
 
 
 def load_tokenizer(folder: Path) -> Tokenizer:
-    """Return the tokenizer in `folder`; one that refuses text where there is none."""
+    """Return the tokenizer in `folder`; one that refuses text where there is none, or none that works."""
     if not any((folder / name).is_file() for name in _FILES):
         return NoTokenizer(f"the folder {folder}")
+    transformers = transformers_library()
     try:
-        from transformers import AutoTokenizer
+        # Code that comes with a model is never run.
+        made = transformers.AutoTokenizer.from_pretrained(
+            str(folder), local_files_only=True, trust_remote_code=False
+        )
+    except Exception as error:  # of several libraries, for many reasons; the reason is what counts
+        reason = " ".join(str(error).split())[:300]
+        return NoTokenizer(
+            f"the folder {folder}", f"its tokenizer cannot be loaded: {type(error).__name__}: {reason}"
+        )
+    return HuggingFaceTokenizer(made)
+
+
+def transformers_library() -> Any:
+    """Return transformers; raise ConfigError where it is not installed."""
+    try:
+        import transformers
     except ImportError:
         raise ConfigError(
             "a model named with hf: needs transformers, which is not installed", "pip install 'gptrace[hf]'"
         ) from None
-    try:
-        # Code that comes with a model is never run.
-        made = AutoTokenizer.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
-    except Exception as error:  # of several libraries, for many reasons; the reason is what counts
-        reason = " ".join(str(error).split())[:300]
-        raise ConfigError(
-            f"the tokenizer in {folder} cannot be loaded: {type(error).__name__}: {reason}",
-            'give token ids instead: --ids "1 2 3"' if _lacks_only_the_tokenizer(folder) else "is it whole?",
-        ) from None
-    return HuggingFaceTokenizer(made)
-
-
-def _lacks_only_the_tokenizer(folder: Path) -> bool:
-    return (folder / "config.json").is_file()
+    return transformers
 
 
 class HuggingFaceTokenizer:

@@ -36,12 +36,15 @@ class Tokenizer(Protocol):
 class NoTokenizer:
     """For a model whose tokenizer is not there: ids alone."""
 
-    def __init__(self, where: str) -> None:
-        self._where = where
+    def __init__(self, where: str, why: str = "") -> None:
+        self._where, self._why = where, why
 
     def encode(self, text: str, *, special: bool = True) -> list[int]:
         """Raise TextError: there is nothing to encode with."""
-        raise TextError(f"{self._where} has no tokenizer, so text cannot be read", 'give ids: --ids "1 2 3"')
+        why = f" ({self._why})" if self._why else ""
+        raise TextError(
+            f"{self._where} has no tokenizer{why}, so text cannot be read", 'give ids: --ids "1 2 3"'
+        )
 
     def token(self, token_id: int) -> Token:
         """Return a token that is its id alone."""

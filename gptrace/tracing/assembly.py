@@ -17,12 +17,13 @@ from gptrace.record import (
     Totals,
     Trace,
 )
-from gptrace.tracing.dimensions import DimensionNames, Naming, numbered, op_key
+from gptrace.tracing.dimensions import DimensionNames, Naming
 from gptrace.tracing.model_facts import dtype_name, model_info, versions
 from gptrace.tracing.operations import Operation
 from gptrace.tracing.parameters import Named, ancestors, count_by_module, named_parameters
 from gptrace.tracing.spans import Span, SpanRecorder
 from gptrace.tracing.tensors import Seen
+from gptrace.tracing.twins import Key, Shape, numbered, op_key
 
 Module = torch.nn.Module
 _NO_PARAMETERS = ParameterCount(0, 0)
@@ -48,7 +49,7 @@ def assembled(
         inputs=(),
         flow=_flow_of(calls),
         calls=calls,
-        uncalled=tuple(path for path, _ in recorder.paths if path not in used),
+        uncalled=tuple(path for path, _ in recorder.paths if path not in used | _scripted(recorder)),
         predictions=(),
         totals=Totals(
             calls=len(calls),
@@ -108,9 +109,22 @@ def _calls_of(
                 ),
             )
         )
-    sizes = next((one.sizes for one in specs.values() if one.sizes), {})
+    named = next((one.sizes for one in specs.values() if one.sizes), {})
+    # Only what some axis turned out to be: a key of a configuration may never have been used.
+    used = {part for spec in _all_specs(calls) for dim in spec.dims for part in dim.split("*")}
+    sizes = {name: size for name, size in named.items() if name in used}
     notes = dict.fromkeys(naming.note for naming in namings.values() if naming.note)
     return tuple(calls), sizes, tuple(notes)
+
+
+def _all_specs(calls: Sequence[ModuleCall]) -> set[TensorSpec]:
+    """Return the different looks of the tensors of all calls and their operations."""
+    found: set[TensorSpec] = set()
+    for call in calls:
+        found.update(call.inputs, call.outputs)
+        for op in call.ops:
+            found.update(op.inputs, op.outputs)
+    return found
 
 
 def _operations_by_call(recorder: SpanRecorder) -> dict[int, list[Operation]]:
@@ -143,7 +157,7 @@ class _Specs:
 
     def __init__(self, names: DimensionNames | None) -> None:
         self._names = names
-        self._made: dict[tuple[Seen, tuple[int, ...]], TensorSpec] = {}
+        self._made: dict[tuple[Seen, tuple[Shape, ...]], TensorSpec] = {}
         self.sizes = names.sizes if names else {}
 
     def of(self, path: str, call: int, seen: list[Seen]) -> tuple[TensorSpec, ...]:
@@ -171,16 +185,16 @@ class _Specs:
             failed=failed,
         )
 
-    def _spec(self, seen: Seen, key: tuple[str, int, str]) -> TensorSpec:
-        twin_shape = self._names.twin_shape(key) if self._names else ()
-        spec = self._made.get((seen, twin_shape))
+    def _spec(self, seen: Seen, key: Key) -> TensorSpec:
+        twin_shapes = self._names.twin_shapes(key) if self._names else ()
+        spec = self._made.get((seen, twin_shapes))
         if spec is None:
-            dims = self._names.of(seen.shape, twin_shape) if self._names else tuple(map(str, seen.shape))
+            dims = self._names.of(seen.shape, twin_shapes) if self._names else tuple(map(str, seen.shape))
             spec = TensorSpec(
                 seen.name, seen.shape, dims, dtype_name(seen.dtype), str(seen.device), seen.statistics,
                 seen.local_shape,
             )  # fmt: skip
-            self._made[seen, twin_shape] = spec
+            self._made[seen, twin_shapes] = spec
         return spec
 
 
@@ -194,6 +208,16 @@ def _flow_of(calls: tuple[ModuleCall, ...]) -> tuple[FlowStep, ...]:
         if call.parent == 0 and call.outputs and call.outputs[0].dims[: len(entry.dims)] == entry.dims:
             steps.append(FlowStep(call.path, call.outputs[0].shape, call.outputs[0].dims))
     return tuple(steps)
+
+
+def _scripted(recorder: SpanRecorder) -> set[str]:
+    """Return the paths inside scripted modules, where nobody can see whether they are called."""
+    around = [path for path, module in recorder.paths if isinstance(module, torch.jit.ScriptModule)]
+    return {
+        path
+        for path, _ in recorder.paths
+        if any(outer != path and outer in ancestors(path) for outer in around)
+    }
 
 
 def _failure_of(calls: tuple[ModuleCall, ...], error: BaseException | None) -> Failure | None:

@@ -103,6 +103,7 @@ class SpanRecorder:
                 # Without always_call the hook would stay silent when forward raises.
                 after = module.register_forward_hook(closed, always_call=True)
                 self._handles.append(after)
+            self._run_uncompiled()
             for mode in (self._costs, self.operations):
                 if mode is not None:
                     self._modes.enter_context(mode)
@@ -128,6 +129,20 @@ class SpanRecorder:
         self._modes.close()
         while self._handles:
             self._handles.pop().remove()
+
+    def _run_uncompiled(self) -> None:
+        """Have what was compiled run as it was written: compiled code runs no hooks, or compiles ours."""
+        dynamo = sys.modules.get("torch._dynamo")
+        if dynamo is None:
+            return
+        compiled = [
+            path or "the model itself"
+            for path, module in self.paths
+            if isinstance(module, dynamo.OptimizedModule) or module._compiled_call_impl is not None
+        ]
+        self._modes.enter_context(torch.compiler.set_stance("force_eager"))
+        if compiled:
+            self.notes.append(f"compiled, and traced as it was written: {', '.join(compiled[:5])}")
 
     @contextmanager
     def _own_work(self) -> Iterator[None]:

@@ -4,33 +4,93 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
+from gptrace.model.gpt import GPTModel
 from gptrace.model.quiet_torch import torch
+
+Module = torch.nn.Module
+is_lazy = torch.nn.parameter.is_lazy
 
 
 @contextmanager
-def undisturbed_evaluation(module: torch.nn.Module) -> Iterator[None]:
+def undisturbed_evaluation(module: Module) -> Iterator[None]:
     """Run the block with `module` in evaluation mode and without gradients, then put everything back.
 
-    Put back are each submodule's train/eval flag, the buffers and their values, the random number
-    generators (of the CPU and of the module's CUDA devices) and the grad mode.
+    Put back are each submodule's train/eval flag, its attributes (parameters, buffers, hooks and submodules
+    by name, and whatever else its code keeps), the values of buffers and of embeddings that rescale
+    themselves, and the random number generators (of the CPU and of the module's CUDA devices). A lazy
+    module stays initialised once it has run, as it would without us.
     """
     flags = [(submodule, submodule.training) for submodule in module.modules()]
-    # Both: a forward may change a buffer, or put another in its place.
-    buffers = [(submodule, dict(submodule._buffers)) for submodule in module.modules()]
-    values = [(buffer, buffer.detach().clone()) for buffer in module.buffers()]
+    attributes = [(submodule, _attributes(submodule)) for submodule in module.modules()]
+    values = [(tensor, tensor.detach().clone()) for tensor in _rewritten(module)]
     accelerators = {p.device.index or 0 for p in module.parameters() if p.device.type == "cuda"}
+    # Inference mode is faster, and what is made in it can never be trained: other people's modules may keep
+    # some of what they make.
+    without_gradients = torch.inference_mode if type(module) is GPTModel else torch.no_grad
     try:
-        with torch.random.fork_rng(devices=sorted(accelerators)), torch.inference_mode():
-            module.eval()
+        with torch.random.fork_rng(devices=sorted(accelerators)), without_gradients():
+            if any(training for _, training in flags):
+                module.eval()
             yield
     finally:
-        for submodule, training in flags:
-            submodule.training = training
-        for submodule, before in buffers:
-            submodule._buffers.clear()
-            submodule._buffers.update(before)
+        _restore_flags(module, flags)
+        for submodule, before in attributes:
+            _restore(submodule, before)
         with torch.no_grad():
-            for buffer, saved in values:
-                if not (buffer.is_meta or torch.equal(buffer, saved)):
-                    buffer.copy_(saved)
+            for tensor, saved in values:
+                if not (tensor.is_meta or torch.equal(tensor, saved)):
+                    tensor.copy_(saved)
+
+
+def _restore_flags(module: Module, flags: list[tuple[Module, bool]]) -> None:
+    for submodule, training in flags:
+        # Code that does something of its own when turned to evaluation undoes it when it is turned back.
+        if training and type(submodule).train is not Module.train:
+            submodule.train(True)
+    for submodule, training in flags:
+        submodule.training = training
+
+
+def _attributes(module: Module) -> dict[str, Any] | None:
+    """Return what a module holds, its registries copied; None for a scripted one, which is no Python."""
+    if isinstance(module, torch.jit.ScriptModule):
+        return None
+    return {
+        name: dict(value) if name.startswith("_") and isinstance(value, dict) else value
+        for name, value in vars(module).items()
+    }
+
+
+def _restore(module: Module, before: dict[str, Any] | None) -> None:
+    if before is None or any(is_lazy(one) for one in (before.get("_parameters") or {}).values()):
+        return
+    now = vars(module)
+    for name in [name for name in now if name not in before]:
+        del now[name]
+    for name, value in before.items():
+        if name == "training":
+            continue
+        held = now.get(name)
+        if isinstance(value, dict) and name.startswith("_") and isinstance(held, dict):
+            if not _same(held, value):
+                held.clear()
+                held.update(value)
+        elif held is not value:
+            now[name] = value
+
+
+def _same(held: dict[str, Any], value: dict[str, Any]) -> bool:
+    return held.keys() == value.keys() and all(held[name] is value[name] for name in value)
+
+
+def _rewritten(module: Module) -> list[torch.Tensor]:
+    """Return the tensors that a forward pass may write into."""
+    rescaled = [
+        submodule.weight
+        for submodule in module.modules()
+        if isinstance(submodule, torch.nn.Embedding | torch.nn.EmbeddingBag)
+        and submodule.max_norm is not None
+    ]
+    return [tensor for tensor in (*module.buffers(), *rescaled) if not is_lazy(tensor)]

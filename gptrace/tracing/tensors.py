@@ -71,6 +71,8 @@ class ArgumentNames(NamedTuple):
 def argument_names(module_class: type[torch.nn.Module]) -> ArgumentNames:
     """Return the names of the arguments of a module class's `forward`."""
     forward = getattr(module_class, "forward", None)
+    if forward is None:  # a scripted module has its forward elsewhere
+        return ArgumentNames((), "args")
     if forward not in _known_names:
         _known_names[forward] = _read_names(forward)
     return _known_names[forward]

@@ -71,7 +71,9 @@ def _described(
     """Return the trace; where the block failed, failing to describe it must not hide that error."""
 
     def name(spans: list[Span]) -> Naming:
-        if spans[0].module is not recorder.module:
+        # Somebody who interrupts wants it to end: no other run of the model now.
+        interrupted = error is not None and not isinstance(error, Exception)
+        if interrupted or spans[0].module is not recorder.module:
             return Naming(None)
         return prove(recorder.module, architecture, spans, by_copy=by_copy, ops=recorder.measures.ops)
 

@@ -118,7 +118,8 @@ def _fetch_repository(
             plans = huggingface_hub.snapshot_download(
                 repository, allow_patterns=patterns, dry_run=True, **options
             )
-        say(_notice(plans, repository))
+        if any(getattr(plan, "will_download", True) for plan in plans):
+            say(_notice(plans, repository))
         folder = Path(huggingface_hub.snapshot_download(repository, allow_patterns=patterns, **options))
     if not _is_whole(folder, weights=weights):
         raise DownloadError(

@@ -51,7 +51,7 @@ class Layout:
 
 def recognise(tensors: Tensors, settings: Mapping[str, Any]) -> Layout:
     """Return the tensors under our names, whichever of the known codes wrote them."""
-    tensors = {name: value for name, value in unwrapped(tensors).items() if not _MASKS.match(name)}
+    tensors = {name: value for name, value in _unwrapped(tensors).items() if not _MASKS.match(name)}
     if "tok_emb.weight" in tensors:
         name, ours = "course", tensors
     elif "wte.weight" in tensors:
@@ -69,7 +69,7 @@ def recognise(tensors: Tensors, settings: Mapping[str, Any]) -> Layout:
     return Layout(name, ours, sizes, _told(settings))
 
 
-def unwrapped(tensors: Tensors) -> Tensors:
+def _unwrapped(tensors: Tensors) -> Tensors:
     """Drop the prefixes of wrappers, as often as they stand there."""
     found: Tensors = {}
     for name, value in tensors.items():

@@ -11,9 +11,10 @@ from gptrace.model.choice import GPTChoice
 from gptrace.model.config import GPTConfig
 from gptrace.model.gpt import GPTModel
 from gptrace.model.hollow import hollow_model
+from gptrace.model.own import theirs
 from gptrace.model.quiet_torch import torch
 from gptrace.model.weights.files import read_weights
-from gptrace.model.weights.layouts import LINEAR, Layout, recognise, unwrapped
+from gptrace.model.weights.layouts import LINEAR, Layout, recognise
 from gptrace.text import encoding
 
 _HEAD_DIM = 64  # of every published GPT-2, and so the best guess where nothing tells
@@ -85,19 +86,33 @@ def settle(layout: Layout, choice: GPTChoice) -> tuple[GPTConfig, dict[str, Any]
 def fill(module: torch.nn.Module, path: Path) -> dict[str, Any]:
     """Put a state dict into somebody's own module, name by name; return what a report says of its weights.
 
-    Prefixes of wrappers (torch.compile, DataParallel) are dropped where that makes the names fit.
+    Prefixes of wrappers (torch.compile, DataParallel) are dropped where no name fits with them.
     """
     tensors = read_weights(path).tensors
-    expected = module.state_dict()
-    if not expected.keys() & tensors.keys():
-        tensors = unwrapped(tensors)
-    _compare(expected, tensors, str(path), optional=_tied_names(module, tensors))
-    stored = next(iter(tensors.values())).dtype
-    module.load_state_dict(tensors, strict=False)  # names were compared above
+    # An extra state is no tensor, and a lazy parameter has no shape yet: any will do.
+    expected = {
+        name: tensor
+        for name, tensor in module.state_dict().items()
+        if isinstance(tensor, torch.Tensor) and not torch.nn.parameter.is_lazy(tensor)
+    }
+    while not expected.keys() & tensors.keys() and _wrapper(tensors):
+        tensors = {name.removeprefix(_wrapper(tensors)): value for name, value in tensors.items()}
+    lazy = {name for name in module.state_dict() if name not in expected}
+    compared = {name: tensor for name, tensor in tensors.items() if name not in lazy}
+    _compare(expected, compared, str(path), optional=_tied_names(module, tensors))
+    stored = next(tensor.dtype for tensor in tensors.values() if tensor.is_floating_point())
+    with theirs(f"while {type(module).__name__} loaded its state dict"):
+        module.load_state_dict(tensors, strict=False)  # names were compared above
     return {
         "source": "file", "path": str(path), "layout": f"{type(module).__name__}'s own",
         "dtype": str(stored).removeprefix("torch."),
     }  # fmt: skip
+
+
+def _wrapper(tensors: Mapping[str, torch.Tensor]) -> str:
+    """Return what a wrapper put before every name, or nothing."""
+    wrappers = ("_orig_mod.", "module.")
+    return next((one for one in wrappers if all(name.startswith(one) for name in tensors)), "")
 
 
 def _tied_names(module: torch.nn.Module, tensors: dict[str, torch.Tensor]) -> set[str]:
@@ -147,16 +162,22 @@ def _compare(
         raise WeightsError(
             f"--weights {path}: {'; '.join(parts)}", "is a shard missing, or is it another architecture?"
         )
+    wrong = [name for name, tensor in tensors.items() if tensor.shape != expected[name].shape]
+    if wrong:
+        shapes = [
+            f"{name} has the shape {list(tensors[name].shape)}, expected {list(expected[name].shape)}"
+            for name in wrong[:_LISTED]
+        ]
+        rest = f"; and {len(wrong) - _LISTED} more" if len(wrong) > _LISTED else ""
+        raise WeightsError(
+            f"--weights {path}: {'; '.join(shapes)}{rest}",
+            "is it the file of a model of other sizes, or damaged?",
+        )
     for name, tensor in tensors.items():
-        if tensor.shape != expected[name].shape:
+        if expected[name].is_floating_point() != tensor.is_floating_point():
+            held, wanted = (str(one.dtype).removeprefix("torch.") for one in (tensor, expected[name]))
             raise WeightsError(
-                f"--weights {path}: {name} has the shape {list(tensor.shape)}, "
-                f"expected {list(expected[name].shape)}",
-                "is it the file of a model of other sizes, or damaged?",
-            )
-        if expected[name].is_floating_point() and not tensor.is_floating_point():
-            raise WeightsError(
-                f"--weights {path}: {name} is {str(tensor.dtype).removeprefix('torch.')}, not floating point",
+                f"--weights {path}: {name} is {held}, and {wanted} in the model",
                 "weights are float16, bfloat16, float32 or float64",
             )
 
