@@ -34,6 +34,8 @@ class GptraceError(Exception):
     """
 
     exit_code = EXIT_FAILED
+    # Of a forward pass that raised while it was traced: the `Trace` up to there.
+    trace: object = None
 
     def __init__(self, message: str, hint: str) -> None:
         super().__init__(message, hint)

@@ -228,12 +228,19 @@ class FlowStep:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """What stopped the forward pass, in which module, and what had come in."""
+    """What stopped the forward pass, in which module, and what had come in.
+
+    `source` is the line of somebody's own code that it was in. `cause` names one of the usual causes, and
+    `diagnosis` tells of it in words; both are None for another.
+    """
 
     path: str
     type: str
     message: str
     inputs: tuple[TensorSpec, ...]
+    source: str = ""
+    cause: str | None = None
+    diagnosis: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import StringIO
 from pathlib import Path
 from typing import Annotated
@@ -16,11 +16,11 @@ import typer
 import gptrace
 from gptrace import api
 from gptrace.cli import options, streams
-from gptrace.errors import EXIT_DONE, InputError, OptionError
+from gptrace.errors import EXIT_DONE, GptraceError, InputError, OptionError
 from gptrace.model.choice import DEFAULT_SEED, choose
 from gptrace.model.config import suggestion
 from gptrace.model.weights import hub
-from gptrace.record import Printable
+from gptrace.record import Printable, Trace
 from gptrace.report import FORMATS, View, render
 from gptrace.report.columns import measures_for, parse_columns
 from gptrace.report.json_report import to_json
@@ -50,7 +50,10 @@ app = typer.Typer(
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a command wants written: a record in some form, or text; to `output`, or else to stdout."""
+    """What a command wants written: a record in some form, or text; to `output`, or else to stdout.
+
+    `error` is told of when that is done.
+    """
 
     content: Printable | str
     form: str = "table"
@@ -59,6 +62,7 @@ class Reply:
     full: bool = False
     depth: int | None = None
     columns: tuple[str, ...] = ()
+    error: GptraceError | None = None
 
     def text(self) -> str:
         """Render for where it goes: a terminal gets its own width and colour."""
@@ -140,12 +144,19 @@ def run(
         say=streams.write_notice,
     )  # fmt: skip
     given = _read_given(text, lines, ids, no_special)
-    with redirect_stdout(sys.stderr):
-        trace = api.trace_given(
-            given, chosen, k=k, temperature=temperature, truncate=truncate,
-            measures=measures_for(shown, ops=ops),
-        )  # fmt: skip
-    return target.reply(trace, full=full, depth=depth, columns=shown)
+    failed: GptraceError | None = None
+    try:
+        with redirect_stdout(sys.stderr):
+            trace = api.trace_given(
+                given, chosen, k=k, temperature=temperature, truncate=truncate,
+                measures=measures_for(shown, ops=ops),
+            )  # fmt: skip
+    except GptraceError as error:
+        if not isinstance(error.trace, Trace):
+            raise
+        trace, failed = error.trace, error  # up to where it broke
+    reply = target.reply(trace, full=full, depth=depth, columns=shown)
+    return replace(reply, error=failed)
 
 
 @app.command(help=f"Show the most likely next tokens of one prompt or several.\n\n{options.TEXT_HELP}")

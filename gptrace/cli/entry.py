@@ -71,6 +71,8 @@ def _run(arguments: Sequence[str]) -> int:
                 streams.write_stdout(reply.text())
             else:
                 streams.write_file(reply.output, reply.text())
+            if reply.error is not None:
+                raise reply.error
         return reply if isinstance(reply, int) else EXIT_DONE
 
 

@@ -9,11 +9,11 @@ from typing import Any
 
 from gptrace.errors import GptraceError, NoLogitsError
 from gptrace.measures import Measures
+from gptrace.model.blame import blamed, theirs
 from gptrace.model.build import LoadedModel
 from gptrace.model.config import GPTConfig
 from gptrace.model.gpt import GPTModel
 from gptrace.model.memory import as_memory_error, check_memory
-from gptrace.model.own import blamed, theirs
 from gptrace.model.quiet_torch import torch
 from gptrace.predict.candidates import candidates
 from gptrace.predict.limits import wanted_k
@@ -41,11 +41,20 @@ def run_traced(
     """Run the prompts as one batch under `watch`, and read what follows each prompt's last token."""
     model = loaded.module
     batch = _batch(loaded, prompts)  # (B, T)
-    with (
-        _guarded(loaded, batch, positions=batch.shape[1]),
-        watch_as(model, loaded.architecture, by_copy=True, measures=measures) as trace,
-    ):
-        output = model(batch, **loaded.arguments)
+    trace: Trace | None = None
+    try:
+        with (
+            _guarded(loaded, batch, positions=batch.shape[1]),
+            watch_as(model, loaded.architecture, by_copy=True, measures=measures) as trace,
+        ):
+            output = model(batch, **loaded.arguments)
+    except GptraceError as error:
+        if trace is not None:
+            described = replace(trace.model, name=loaded.name, weights=loaded.weights)
+            error.trace = replace(trace, model=described, inputs=tuple(prompts), temperature=temperature)
+            if trace.error is not None and trace.error.diagnosis is not None:
+                error.hint = trace.error.diagnosis
+        raise
     with theirs(f"in the output of {loaded.name}"):
         found = _vetoed(find_logits(output, *batch.shape), trace, loaded)
     rows, why_none = _last_rows(found, prompts)

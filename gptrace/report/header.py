@@ -8,7 +8,7 @@ from typing import Any
 from rich.text import Text
 
 from gptrace.model.memory import readable_bytes
-from gptrace.record import FlowStep, ModelInfo, Prompt, Trace
+from gptrace.record import Failure, FlowStep, ModelInfo, Prompt, Trace
 from gptrace.report.columns import cost_text
 from gptrace.report.rows import Row
 from gptrace.report.safe_text import token_label, visible
@@ -165,14 +165,23 @@ def notes(trace: Trace, rows: Sequence[Row]) -> list[Text]:
         shown = ", ".join(map(visible, trace.uncalled[:_UNCALLED_SHOWN]))
         rest = len(trace.uncalled) - _UNCALLED_SHOWN
         lines.append(Text(f"not called: {shown}" + (f" and {rest} more" if rest > 0 else "")))
-    if trace.error:
-        where = trace.error.path or "the root"
-        lines.append(
-            Text(
-                f"raised in {visible(where)}: {visible(trace.error.type)}: {visible(trace.error.message)}",
-                style="bold red",
-            )
-        )
+    return lines + (_failure_lines(trace.error) if trace.error else [])
+
+
+def _failure_lines(failure: Failure) -> list[Text]:
+    """Say what broke the forward pass, what had come in, where, and why that may be."""
+    where = visible(failure.path) or "the model itself"
+    message = " ".join(failure.message.split())
+    lines = [Text(f"raised in {where}: {visible(failure.type)}: {visible(message)}", style="bold red")]
+    came_in = [
+        f"{spec.name} {bracketed(spec.shape)} {spec.dtype} on {spec.device}" for spec in failure.inputs
+    ]
+    if came_in:
+        lines.append(Text(f"came in: {visible(', '.join(came_in[:4]))}"))
+    if failure.source:
+        lines.append(Text(f"at: {visible(failure.source)}"))
+    if failure.diagnosis:
+        lines.append(Text(f"likely: {visible(failure.diagnosis)}", style="bold"))
     return lines
 
 

@@ -272,6 +272,9 @@ def _failure(failure: Failure) -> dict[str, Any]:
         "path": failure.path,
         "type": failure.type,
         "message": failure.message,
+        "source": failure.source,
+        "cause": failure.cause,
+        "diagnosis": failure.diagnosis,
         "inputs": [_spec(spec) for spec in failure.inputs],
     }
 

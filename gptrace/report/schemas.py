@@ -163,7 +163,17 @@ _TRACE = _whole(
         "error": {
             "oneOf": [
                 {"type": "null"},
-                _object({"path": _TEXT, "type": _TEXT, "message": _TEXT, "inputs": _array(_SPEC)}),
+                _object(
+                    {
+                        "path": _TEXT,
+                        "type": _TEXT,
+                        "message": _TEXT,
+                        "source": _TEXT | {"description": "file, line and code of the model's own"},
+                        "cause": _MAYBE_TEXT | {"description": "a name for one of the usual causes"},
+                        "diagnosis": _MAYBE_TEXT,
+                        "inputs": _array(_SPEC),
+                    }
+                ),
             ]
         },
     },

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
+from gptrace.model.blame import line_of
 from gptrace.model.quiet_torch import torch
 from gptrace.record import (
     Cost,
@@ -17,6 +19,7 @@ from gptrace.record import (
     Totals,
     Trace,
 )
+from gptrace.tracing.diagnosis import Scene, diagnose
 from gptrace.tracing.dimensions import DimensionNames, Naming
 from gptrace.tracing.model_facts import dtype_name, model_info, versions
 from gptrace.tracing.operations import Operation
@@ -59,7 +62,7 @@ def assembled(
             peak_bytes=max((call.peak_bytes or 0 for call in roots), default=0) if measures.memory else None,
             ops=len(operations.operations) if operations is not None else None,
         ),
-        error=_failure_of(calls, error),
+        error=_failure_of(recorder, calls, error),
         notes=(*recorder.notes, *notes, *_bypassed(recorder, called, used), *_spoiled(recorder)),
     )
 
@@ -220,16 +223,46 @@ def _scripted(recorder: SpanRecorder) -> set[str]:
     }
 
 
-def _failure_of(calls: tuple[ModuleCall, ...], error: BaseException | None) -> Failure | None:
+def _failure_of(
+    recorder: SpanRecorder, calls: tuple[ModuleCall, ...], error: BaseException | None
+) -> Failure | None:
     if error is None:
         return None
     # The innermost call that raised was entered last.
     failed = next((call for call in reversed(calls) if call.failed), None)
+    found = None
+    if failed is not None:
+        with suppress(Exception):  # a diagnosis that fails is none, and hides nothing
+            found = diagnose(_scene(recorder, calls, failed, error))
     return Failure(
         path=failed.path if failed else "",
         type=type(error).__name__,
         message=str(error),
         inputs=failed.inputs if failed else (),
+        source=line_of(error),
+        cause=found.cause if found else None,
+        diagnosis=found.text if found else None,
+    )
+
+
+def _scene(
+    recorder: SpanRecorder, calls: tuple[ModuleCall, ...], failed: ModuleCall, error: BaseException
+) -> Scene:
+    root = failed
+    while root.parent is not None:
+        root = calls[root.parent]
+    span = recorder.spans[failed.index]
+    operation = recorder.operations.failed if recorder.operations is not None else None
+    return Scene(
+        error=error,
+        module=span.module,
+        root=recorder.module,
+        path=failed.path,
+        inputs=span.inputs,
+        ranges=span.ranges,
+        producer=span.producer,
+        root_inputs=recorder.spans[root.index].inputs,
+        operation=operation.inputs if operation is not None else (),
     )
 
 

@@ -94,13 +94,15 @@ def prove(
     *,
     by_copy: bool = False,
     ops: bool = False,
+    failed: bool = False,
 ) -> Naming:
     """Return the axis names of a forward pass over token ids `[batch, seq_len]`.
 
     Twins of `architecture` move every size. Where there is none, or it cannot be run, or makes other
     calls, and `by_copy` allows it, a copy of the module is run with another batch and with another seq_len:
-    the other axes stay numbers then, and the note says so. With `ops` the operations are named, too. Nothing
-    that goes wrong on the way is an error.
+    the other axes stay numbers then, and the note says so. With `ops` the operations are named, too. Where
+    the pass `failed`, twins may fail as well, and name what came before. Nothing that goes wrong on the way
+    is an error.
     """
     ids = spans[0].inputs[0] if spans and spans[0].inputs else None
     if ids is None or len(ids.shape) != 2 or ids.dtype.is_floating_point or spans[0].path:
@@ -113,7 +115,7 @@ def prove(
         sizes = {"batch": batch, "seq_len": seq_len, **architecture.sizes}
         for changes, moved in architecture.twins():
             made = [
-                twin_of(architecture, tuple(change.items()), of["batch"], of["seq_len"], inputs, ops)
+                twin_of(architecture, tuple(change.items()), of["batch"], of["seq_len"], inputs, ops, failed)
                 for change, of in zip(changes, moved, strict=True)
             ]
             twins = [twin for twin in made if isinstance(twin, Twin) and twin.fits(types)]
@@ -124,7 +126,7 @@ def prove(
             )
     if not by_copy:
         return Naming(None)
-    return _proven_by_copy(module, batch, seq_len, inputs, types, reason, ops)
+    return _proven_by_copy(module, batch, seq_len, inputs, types, reason, ops, failed)
 
 
 def _proven_by_copy(
@@ -135,13 +137,14 @@ def _proven_by_copy(
     types: Types,
     reason: str,
     ops: bool,
+    failed: bool,
 ) -> Naming:
     """Move batch and seq_len, one at a time; or the one of them that can be moved, to two other sizes."""
     because = reason or "nothing tells how to build the model at other sizes"
     for moved, runs in _other_inputs(batch, seq_len):
         twins: list[Twin] = []
         for sizes in runs:
-            twin = copied_twin(module, sizes["batch"], sizes["seq_len"], inputs, ops)
+            twin = copied_twin(module, sizes["batch"], sizes["seq_len"], inputs, ops, failed)
             if isinstance(twin, str) or not twin.fits(types):
                 break
             twins.append(twin)

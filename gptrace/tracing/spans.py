@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+import weakref
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from threading import Lock, get_ident
 from time import perf_counter
 from types import TracebackType
@@ -34,8 +35,8 @@ class Span:
     """One call of one module, while it runs and after."""
 
     __slots__ = (
-        "depth", "failed", "inputs", "macs", "made", "module", "outputs", "parent", "path", "peak",
-        "raised_before", "seconds", "spoiled", "start", "unknown",
+        "depth", "failed", "inputs", "macs", "made", "module", "output", "outputs", "parent", "path", "peak",
+        "producer", "raised_before", "ranges", "seconds", "spoiled", "start", "unknown",
     )  # fmt: skip
 
     def __init__(self, module: Module, path: str, parent: int | None, depth: int, inputs: list[Seen]) -> None:
@@ -50,6 +51,11 @@ class Span:
         self.macs = 0
         self.unknown: set[str] = set()
         self.peak = 0
+        # The tensor that left, while it lives; of a call that failed, the path of the call that made its
+        # input, and the least and greatest of the whole numbers that came in, by name.
+        self.output: weakref.ref[torch.Tensor] | None = None
+        self.producer: str | None = None
+        self.ranges: dict[str, tuple[int, int]] = {}
         # What came in, and what the call made of finite numbers: "NaN", "Inf", or nothing of the kind.
         self.spoiled = False
         self.made = ""
@@ -156,6 +162,20 @@ class SpanRecorder:
             for mode in modes:
                 mode.is_paused = False
 
+    def _note_what_came_in(self, span: Span, args: tuple[object, ...]) -> None:
+        """Keep what a diagnosis may want to know of the arguments of a call that failed."""
+        names = self._modules[span.module][1].positional
+        with self._own_work(), suppress(Exception):  # a device that failed tells nothing any more
+            for name, value in zip(names, args, strict=False):
+                if not isinstance(value, torch.Tensor):
+                    continue
+                if span.producer is None:
+                    made = (one for one in reversed(self.spans) if one.output is not None)
+                    span.producer = next((one.path for one in made if one.output() is value), None)  # type: ignore[misc]
+                is_whole = not (value.is_floating_point() or value.is_complex() or value.is_meta)
+                if is_whole and value.numel():
+                    span.ranges[name] = (int(value.min()), int(value.max()))
+
     def _innermost(self) -> Span | None:
         opened = self._open_in_threads.get(get_ident())
         return self.spans[opened[-1]] if opened else None
@@ -217,6 +237,10 @@ class SpanRecorder:
                     span.made = _made_of_finite(span)
                 elif not failed:
                     span.outputs = see("output", output)
+                if failed:
+                    self._note_what_came_in(span, args)
+                elif isinstance(output, torch.Tensor):
+                    span.output = weakref.ref(output)
                 span.close(now, failed=failed)
                 if opened:
                     around = self.spans[opened[-1]]

@@ -53,17 +53,23 @@ def twin_of(
     seq_len: int,
     inputs: Inputs,
     ops: bool,
+    may_fail: bool,
 ) -> Twin | str:
-    """Build and run a twin; return what it showed, or why it could not be had."""
+    """Build and run a twin; return what it showed, or why it could not be had.
+
+    `may_fail`: the real run raised, so what the twin showed until it raises will do.
+    """
     try:
         with _in_private(), _time_limit(_PATIENCE):
             twin = architecture.build(dict(changes)).float().eval()
-            return _run(twin, batch, seq_len, inputs, torch.device("cpu"), ops)
+            return _run(twin, batch, seq_len, inputs, torch.device("cpu"), ops, may_fail)
     except (Exception, SystemExit) as error:  # anybody's code, at sizes that it may never have been tried at
         return f"at other sizes the model raises {type(error).__name__}"
 
 
-def copied_twin(module: torch.nn.Module, batch: int, seq_len: int, inputs: Inputs, ops: bool) -> Twin | str:
+def copied_twin(
+    module: torch.nn.Module, batch: int, seq_len: int, inputs: Inputs, ops: bool, may_fail: bool
+) -> Twin | str:
     """Run a copy of the module with another input: without numbers if that works, else with them."""
     first = next(module.parameters(), None)
     whole = (_whole_copy, torch.device("cpu") if first is None else first.device)
@@ -73,7 +79,7 @@ def copied_twin(module: torch.nn.Module, batch: int, seq_len: int, inputs: Input
     for copied, device in (whole, hollow) if _bytes(module) < _SMALL else (hollow, whole):
         try:
             with _in_private(), _time_limit(_PATIENCE):
-                return _run(copied(module).eval(), batch, seq_len, inputs, device, ops)
+                return _run(copied(module).eval(), batch, seq_len, inputs, device, ops, may_fail)
         except (Exception, SystemExit) as error:
             reason = f"the model raises {type(error).__name__} when its input has another shape"
     return reason
@@ -93,7 +99,13 @@ _is_lazy = torch.nn.parameter.is_lazy
 
 
 def _run(
-    twin: torch.nn.Module, batch: int, seq_len: int, inputs: Inputs, device: torch.device, ops: bool
+    twin: torch.nn.Module,
+    batch: int,
+    seq_len: int,
+    inputs: Inputs,
+    device: torch.device,
+    ops: bool,
+    may_fail: bool,
 ) -> Twin:
     given = {}
     for name, axes, dtype in inputs[1:]:  # a mask, positions: anything that is as long as the ids
@@ -101,10 +113,13 @@ def _run(
             raise ValueError(f"no way to make {name} at another size")
         given[name] = torch.ones(batch, seq_len, dtype=dtype, device=device)
     # A default device, since code that makes a mask or positions may not say where.
+    ids = torch.zeros(batch, seq_len, dtype=torch.int64, device=device)
     with torch.device(device), SpanRecorder(twin, Measures(ops=ops)) as recorder:
-        twin(
-            torch.zeros(batch, seq_len, dtype=torch.int64, device=device), **given, **forward_arguments(twin)
-        )
+        try:
+            twin(ids, **given, **forward_arguments(twin))
+        except Exception:
+            if not may_fail:
+                raise
     shapes = {
         (span.path, call, seen.name): seen.shape
         for span, call in numbered(recorder.spans)

@@ -75,7 +75,14 @@ def _described(
         interrupted = error is not None and not isinstance(error, Exception)
         if interrupted or spans[0].module is not recorder.module:
             return Naming(None)
-        return prove(recorder.module, architecture, spans, by_copy=by_copy, ops=recorder.measures.ops)
+        return prove(
+            recorder.module,
+            architecture,
+            spans,
+            by_copy=by_copy,
+            ops=recorder.measures.ops,
+            failed=error is not None,
+        )
 
     try:
         return assembled(recorder, error, name)

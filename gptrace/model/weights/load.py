@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from gptrace.errors import ConfigError, WeightsError
+from gptrace.model.blame import theirs
 from gptrace.model.choice import GPTChoice
 from gptrace.model.config import GPTConfig
 from gptrace.model.gpt import GPTModel
 from gptrace.model.hollow import hollow_model
-from gptrace.model.own import theirs
 from gptrace.model.quiet_torch import torch
 from gptrace.model.weights.files import read_weights
 from gptrace.model.weights.layouts import LINEAR, Layout, recognise
