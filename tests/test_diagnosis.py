@@ -160,7 +160,7 @@ NINE = torch.tensor([[1, 2, 3, 4, 5, 6, 7, 8, 9]])
          ["expects [..., 12], got [1, 12, 8]", "x.transpose(-2, -1) would fit"]),
         (NotTransposed, FOUR, "inner_dimensions", "",
          ["[4, 12] is multiplied with one [4, 12]", "the second one transposed, [12, 4], would fit"]),
-        (FiveHeads, FOUR, "heads_do_not_divide", "", ["12 does not divide into 5 heads", "could be 4, 6"]),
+        (FiveHeads, FOUR, "heads_do_not_divide", "", ["12 does not divide into 5 heads", "could be 3, 4, 6"]),
         (FiveHeadsByHand, FOUR, "heads_do_not_divide", "", ["12 does not divide into 5 heads"]),
         (WrongView, FOUR, "view_of_wrong_size", "", ["48 numbers", "no multiple of 7"]),
         (NotContiguous, torch.cat([FOUR, FOUR]), "view_of_wrong_size", "", [".contiguous()"]),
