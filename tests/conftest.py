@@ -57,11 +57,14 @@ class Outcome:
     out: str
     err: str
 
-    def is_error(self, code: int, *parts: str) -> None:
-        """Check for exactly one error line and one hint line, holding `parts`, and nothing on stdout."""
+    def is_error(self, code: int, *parts: str, shows: str | None = None) -> None:
+        """Check for exactly one error line and one hint line, holding `parts`.
+
+        On stdout is nothing, or a table that holds `shows`: a forward pass is shown up to where it broke.
+        """
         lines = self.err.splitlines()
         assert self.code == code, self.err
-        assert self.out == ""
+        assert self.out == "" if shows is None else shows in self.out
         assert [line.split(":")[0] for line in lines] == ["error", "hint"], self.err
         for part in parts:
             assert part in self.err, self.err

@@ -261,7 +261,9 @@ def test_too_little_memory_says_how_much_is_needed(cli: Cli, monkeypatch: pytest
         )
 
     monkeypatch.setattr("gptrace.model.gpt.GELU.forward", full)
-    cli("run", "a", "-m", "tiny").is_error(1, "not enough memory for a batch of 1 × 1 tokens")
+    short = "not enough memory for a batch of 1 × 1 tokens"
+    cli("run", "a", "-m", "tiny").is_error(1, short, shows="raised in trf_blocks.0.ff.layers.1")
+    cli("topk", "a", "-m", "tiny").is_error(1, short)
 
 
 def test_colour_follows_no_color_then_force_color_then_the_terminal(

@@ -272,7 +272,7 @@ def odd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ],
 )
 def test_whatever_it_raises_is_shown_with_its_line(cli: Cli, odd: Path, name: str, parts: list[str]) -> None:
-    cli("run", "Hello", "-m", f"odd_{name}.py:M").is_error(1, *parts)
+    cli("run", "Hello", "-m", f"odd_{name}.py:M").is_error(1, *parts, shows="raised in the model itself")
     cli("topk", "Hello", "-m", f"odd_{name}.py:M").is_error(1, *parts)
 
 

@@ -63,7 +63,13 @@ def assembled(
             ops=len(operations.operations) if operations is not None else None,
         ),
         error=_failure_of(recorder, calls, error),
-        notes=(*recorder.notes, *notes, *_bypassed(recorder, called, used), *_spoiled(recorder)),
+        notes=(
+            *recorder.notes,
+            *notes,
+            *_bypassed(recorder, called, used),
+            *_without_fast_path(called),
+            *_spoiled(recorder),
+        ),
     )
 
 
@@ -280,6 +286,17 @@ def _bypassed(recorder: SpanRecorder, called: set[Module], used: set[str]) -> li
     rest = f" and {len(passed_over) - 5} more" if passed_over[5:] else ""
     return [
         f"no row for {names}{rest}: parts of it ran, but it was not called itself (.forward() runs no hooks)"
+    ]
+
+
+def _without_fast_path(called: set[Module]) -> list[str]:
+    """Say that hooks turn off the fused kernels of torch's own encoder: the last bits may differ from it."""
+    fused = (torch.nn.TransformerEncoder, torch.nn.TransformerEncoderLayer)
+    names = sorted({type(one).__name__ for one in called if isinstance(one, fused) and not one.training})
+    if not names:
+        return []
+    return [
+        f"the fused fast path of {' and '.join(names)} is off while it is traced: its parts run one by one"
     ]
 
 

@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from threading import Lock, get_ident
 from time import perf_counter
 from types import TracebackType
-from typing import Any
+from typing import Any, ClassVar
 
 from gptrace.measures import Measures
 from gptrace.model.quiet_torch import torch
@@ -75,8 +75,11 @@ class SpanRecorder:
     """Records every call inside `module`, itself included, while it is entered.
 
     Usable once. The hooks go when the block ends, whatever ended it. Threads may share the module: each has
-    its own open calls.
+    its own open calls. Where two threads each watch the same module, each sees what runs in it.
     """
+
+    # The recorders that are entered now, by thread.
+    _entered: ClassVar[dict[int, list[SpanRecorder]]] = {}
 
     def __init__(self, module: Module, measures: Measures = NOTHING_MORE) -> None:
         self.module = module
@@ -97,11 +100,15 @@ class SpanRecorder:
 
     def __enter__(self) -> SpanRecorder:
         opened, closed = _Hook(self._opened), _Hook(self._closed)
+        has_scripted = False
         try:
             for path, module in self.paths:
                 if module in self._modules:
                     continue
                 self._modules[module] = (path, argument_names(type(module)))
+                if isinstance(module, torch.jit._script.RecursiveScriptModule):
+                    has_scripted = True
+                    continue
                 # First in, last out: a span is the call as its caller sees it, with the work of the
                 # module's own hooks inside.
                 before = module.register_forward_pre_hook(opened, prepend=True, with_kwargs=True)
@@ -109,7 +116,10 @@ class SpanRecorder:
                 # Without always_call the hook would stay silent when forward raises.
                 after = module.register_forward_hook(closed, always_call=True)
                 self._handles.append(after)
+            if has_scripted:
+                self._hook_scripted()
             self._run_uncompiled()
+            self._enter_thread()
             for mode in (self._costs, self.operations):
                 if mode is not None:
                     self._modes.enter_context(mode)
@@ -135,6 +145,31 @@ class SpanRecorder:
         self._modes.close()
         while self._handles:
             self._handles.pop().remove()
+
+    def _hook_scripted(self) -> None:
+        """Watch scripted modules, which take no hooks of their own, through those for all modules."""
+
+        def opened(module: Module, args: tuple[object, ...]) -> None:
+            if isinstance(module, torch.jit._script.RecursiveScriptModule):
+                self._opened(module, args, {})
+
+        def closed(module: Module, args: tuple[object, ...], output: object) -> None:
+            if isinstance(module, torch.jit._script.RecursiveScriptModule):
+                self._closed(module, args, output)
+
+        hooks = torch.nn.modules.module
+        self._handles.append(hooks.register_module_forward_pre_hook(opened))
+        self._handles.append(hooks.register_module_forward_hook(closed, always_call=True))
+
+    def _enter_thread(self) -> None:
+        here = self._entered.setdefault(get_ident(), [])
+        here.append(self)
+        self._modes.callback(here.remove, self)
+
+    def _is_anothers(self, module: Module) -> bool:
+        """Tell whether a call belongs to another recorder, which this thread has entered itself."""
+        here = self._entered.get(get_ident(), [])
+        return self not in here and any(module in other._modules for other in here)
 
     def _run_uncompiled(self) -> None:
         """Have what was compiled run as it was written: compiled code runs no hooks, or compiles ours."""
@@ -201,7 +236,7 @@ class SpanRecorder:
 
     def _opened(self, module: Module, args: tuple[object, ...], kwargs: Mapping[str, object]) -> None:
         known = self._modules.get(module)
-        if known is None:
+        if known is None or self._is_anothers(module):
             return  # a copy, which shares the hooks of its original: DataParallel makes such replicas
         path, names = known
         opened = self._open_in_threads.setdefault(get_ident(), [])
