@@ -12,7 +12,19 @@ import gptrace
 
 ROOT = Path(gptrace.__file__).parent
 # From left to right, as the data flows. `__init__` is the public face and looks at all of it, lazily.
-ORDER = ["errors", "measures", "record", "text", "model", "tracing", "predict", "api", "report", "cli"]
+ORDER = [
+    "errors",
+    "measures",
+    "record",
+    "comparison",
+    "text",
+    "model",
+    "tracing",
+    "predict",
+    "api",
+    "report",
+    "cli",
+]
 # So that print(trace) shows something; the only arrow that points to the right.
 EXCEPTIONS = {("record", "report")}
 DOORS = {

@@ -2,33 +2,32 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 import gptrace
 from gptrace import api
 from gptrace.cli import options, streams
-from gptrace.errors import EXIT_DONE, GptraceError, InputError, OptionError
+from gptrace.cli.reply import Reply, Target, checked
+from gptrace.comparison import DEFAULT_ATOL, DEFAULT_RTOL, compare, read_trace, read_trace_file
+from gptrace.errors import EXIT_DONE, EXIT_FAILED, GptraceError, InputError, OptionError
+from gptrace.measures import Measures
 from gptrace.model.choice import DEFAULT_SEED, choose
 from gptrace.model.config import suggestion
 from gptrace.model.weights import hub
-from gptrace.record import Printable, Trace
-from gptrace.report import FORMATS, View, render
+from gptrace.record import Trace
 from gptrace.report.columns import measures_for, parse_columns
 from gptrace.report.json_report import to_json
 from gptrace.report.schemas import SCHEMAS
 from gptrace.text.prompts import Given, parse_ids
-from gptrace.text.source import SAMPLE, read_texts
-
-_SUFFIXES = {".json": "json", ".jsonl": "jsonl", ".csv": "csv", ".md": "markdown", ".txt": "table"}
+from gptrace.text.source import SAMPLE, read_stdin, read_texts
 
 # \b keeps a paragraph's lines as they are.
 _HELP = """See what a GPT does to a piece of text: every shape on the way, and the next tokens.
@@ -36,6 +35,7 @@ _HELP = """See what a GPT does to a piece of text: every shape on the way, and t
 \b
 gptrace run "Hello"         [batch, seq_len] → [batch, seq_len, vocab_size]
 gptrace topk --k 5 "Hello"  the next tokens alone
+gptrace diff a.json b.json  the first place where two traces part
 gptrace tokens "Hello"      ids, text and bytes of each token
 """
 
@@ -46,37 +46,6 @@ app = typer.Typer(
     help=_HELP,
     context_settings={"help_option_names": ["--help", "-h"]},
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What a command wants written: a record in some form, or text; to `output`, or else to stdout.
-
-    `error` is told of when that is done.
-    """
-
-    content: Printable | str
-    form: str = "table"
-    output: Path | None = None
-    width: int | None = None
-    full: bool = False
-    depth: int | None = None
-    columns: tuple[str, ...] = ()
-    error: GptraceError | None = None
-
-    def text(self) -> str:
-        """Render for where it goes: a terminal gets its own width and colour."""
-        if isinstance(self.content, str):
-            return self.content
-        to_stdout = self.output is None
-        view = View(
-            width=self.width or (streams.stdout_width() if to_stdout else None),
-            color=to_stdout and streams.stdout_wants_color(),
-            full=self.full,
-            depth=self.depth,
-            columns=self.columns,
-        )
-        return render(self.content, self.form, view)
 
 
 def call(arguments: Sequence[str]) -> object:
@@ -132,13 +101,18 @@ def run(
     columns: options.Columns = None,
     full: options.Full = False,
     depth: options.Depth = None,
+    expect: options.Expect = None,
+    rtol: options.Rtol = DEFAULT_RTOL,
+    atol: options.Atol = DEFAULT_ATOL,
     form: options.Format = None,
     json: options.Json = False,
     output: options.Output = None,
     width: options.Width = None,
 ) -> Reply:
-    target = _Target.of(form, json, output, width)
+    target = Target.of(form, json, output, width)
     shown = parse_columns(columns) if columns is not None else ()
+    expected = read_trace_file(expect) if expect is not None else None
+    measures = _measures(shown, ops, expected)
     chosen = choose(
         model, weights=weights, config=config, settings=settings or (), seed=seed, device=device, dtype=dtype,
         say=streams.write_notice,
@@ -149,14 +123,31 @@ def run(
         with redirect_stdout(sys.stderr):
             trace = api.trace_given(
                 given, chosen, k=k, temperature=temperature, truncate=truncate,
-                measures=measures_for(shown, ops=ops),
+                measures=measures,
             )  # fmt: skip
     except GptraceError as error:
         if not isinstance(error.trace, Trace):
             raise
         trace, failed = error.trace, error  # up to where it broke
+    if expected is not None and failed is None:
+        difference = compare(expected, trace.to_dict(), names=(str(expect), "now"), rtol=rtol, atol=atol)
+        return replace(target.reply(difference), code=EXIT_DONE if difference.is_same else EXIT_FAILED)
     reply = target.reply(trace, full=full, depth=depth, columns=shown)
     return replace(reply, error=failed)
+
+
+def _measures(columns: Sequence[str], ops: bool, expected: Mapping[str, Any] | None) -> Measures:
+    """Return what to measure: what is shown, and what a kept trace has to be compared with."""
+    needed = measures_for(columns, ops=ops)
+    if expected is None:
+        return needed
+    calls = expected["calls"]
+    specs = [spec for call in calls for spec in call["outputs"]]
+    return replace(
+        needed,
+        macs=needed.macs or any("macs" in call for call in calls),
+        statistics=needed.statistics or any("statistics" in spec for spec in specs),
+    )
 
 
 @app.command(help=f"Show the most likely next tokens of one prompt or several.\n\n{options.TEXT_HELP}")
@@ -180,7 +171,7 @@ def topk(
     output: options.Output = None,
     width: options.Width = None,
 ) -> Reply:
-    target = _Target.of(form, json, output, width)
+    target = Target.of(form, json, output, width)
     chosen = choose(
         model, weights=weights, config=config, settings=settings or (), seed=seed, device=device, dtype=dtype,
         say=streams.write_notice,
@@ -202,8 +193,33 @@ def tokens(
     output: options.Output = None,
     width: options.Width = None,
 ) -> Reply:
-    target = _Target.of(form, json, output, width)
+    target = Target.of(form, json, output, width)
     return target.reply(api.tokens_of(_read_given(text, lines, ids, no_special)))
+
+
+@app.command(
+    help="Compare two traces: calls added, removed or changed, and the first whose values part.\n\n"
+    "A and B are files that `gptrace run --json` wrote; one of them may be '-', stdin. Exit code 0: the "
+    "same, 1: different."
+)
+def diff(
+    a: Annotated[str, typer.Argument(metavar="A", hidden=True)],
+    b: Annotated[str, typer.Argument(metavar="B", hidden=True)],
+    rtol: options.Rtol = DEFAULT_RTOL,
+    atol: options.Atol = DEFAULT_ATOL,
+    form: options.Format = None,
+    json: options.Json = False,
+    output: options.Output = None,
+    width: options.Width = None,
+) -> Reply:
+    target = Target.of(form, json, output, width)
+    if a == b == "-":
+        raise InputError("'-' stands for stdin, and is given twice", "stdin can be read only once")
+    read = [
+        read_trace(read_stdin(), "stdin") if name == "-" else read_trace_file(Path(name)) for name in (a, b)
+    ]
+    difference = compare(*read, names=(a, b), rtol=rtol, atol=atol)
+    return replace(target.reply(difference), code=EXIT_DONE if difference.is_same else EXIT_FAILED)
 
 
 @app.command()
@@ -214,7 +230,7 @@ def models(
     width: options.Width = None,
 ) -> Reply:
     """List the models that --model knows by name, with their sizes."""
-    return _Target.of(form, json, output, width).reply(api.presets())
+    return Target.of(form, json, output, width).reply(api.presets())
 
 
 @app.command(help=f"Fetch published weights, once. NAME is one or more of {', '.join(hub.PUBLISHED)}.")
@@ -233,53 +249,7 @@ def schema(
     if name is not None and name not in SCHEMAS:
         raise OptionError(f"{name!r} is not an output with a schema", suggestion(name, SCHEMAS))
     wanted = SCHEMAS if name is None else SCHEMAS[name]
-    return Reply(to_json(wanted, indent=2) + "\n", output=_checked(output))
-
-
-@dataclass(frozen=True, slots=True)
-class _Target:
-    """Format, place and width of an output, checked before any work is done."""
-
-    form: str
-    output: Path | None
-    width: int | None
-
-    @classmethod
-    def of(cls, form: str | None, json: bool, output: Path | None, width: int | None) -> _Target:
-        output = _checked(output)
-        if json and form not in (None, "json"):
-            raise OptionError(f"--json and --format {form} are both given", "drop one of the two")
-        if json:
-            form = "json"
-        if form is None and output is not None:
-            form = _SUFFIXES.get(output.suffix.lower())
-            if form is None:
-                known = ", ".join(_SUFFIXES)
-                raise OptionError(
-                    f"--output {output}: its suffix names no format", f"use {known}, or --format"
-                )
-        form = form or os.environ.get("GPTRACE_FORMAT") or "table"
-        if form not in FORMATS:
-            raise OptionError(f"{form!r} is not a format", suggestion(form, FORMATS))
-        return cls(form, output, width)
-
-    def reply(
-        self,
-        record: Printable,
-        *,
-        full: bool = False,
-        depth: int | None = None,
-        columns: tuple[str, ...] = (),
-    ) -> Reply:
-        return Reply(record, self.form, self.output, self.width, full, depth, columns)
-
-
-def _checked(output: Path | None) -> Path | None:
-    """Find out now whether a file could not be written later; "-" is stdout."""
-    if output is None or str(output) == "-":
-        return None
-    streams.check_writable(output)
-    return output
+    return Reply(to_json(wanted, indent=2) + "\n", output=checked(output))
 
 
 def _read_given(text: list[str] | None, lines: bool, ids: list[str] | None, no_special: bool) -> Given:

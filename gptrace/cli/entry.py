@@ -60,7 +60,8 @@ def _run(arguments: Sequence[str]) -> int:
         raise RunError(
             f"the current folder is gone: {error.strerror}", "cd to a folder that exists"
         ) from None
-    from gptrace.cli.app import Reply, call
+    from gptrace.cli.app import call
+    from gptrace.cli.reply import Reply
 
     with streams.only_data_on_stdout():
         reply = call(arguments)
@@ -73,6 +74,7 @@ def _run(arguments: Sequence[str]) -> int:
                 streams.write_file(reply.output, reply.text())
             if reply.error is not None:
                 raise reply.error
+            return reply.code
         return reply if isinstance(reply, int) else EXIT_DONE
 
 

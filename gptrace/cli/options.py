@@ -170,6 +170,26 @@ Columns = Annotated[
         "measured, and is in the JSON too.",
     ),
 ]  # fmt: skip
+Expect = Annotated[
+    Path | None,
+    typer.Option(
+        "--expect", metavar="FILE",
+        help="Compare with a kept trace, as `gptrace diff` does: exit code 1 where they part.",
+    ),
+]  # fmt: skip
+Rtol = Annotated[
+    float,
+    typer.Option(
+        "--rtol",
+        metavar="NUMBER",
+        parser=_number("--rtol"),
+        help="How far values may part, relative to them.",
+    ),
+]
+Atol = Annotated[
+    float,
+    typer.Option("--atol", metavar="NUMBER", parser=_number("--atol"), help="The same, absolute."),
+]
 Format = Annotated[
     str | None,
     typer.Option(

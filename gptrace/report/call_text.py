@@ -39,6 +39,9 @@ class CallText:
         if entering_sizes == self.entering and self.leaving in ("same", leaving_sizes):
             self.sizes = ""
         self.names = f"{self.entering} → {self.leaving}"
+        if row.op is not None and not row.op.inputs:  # made out of nothing: a mask, positions
+            self.names = f"→ {self.leaving}"
+            self.sizes = f"→ {leaving_sizes}"
 
     @property
     def module(self) -> str:

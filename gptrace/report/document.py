@@ -8,6 +8,7 @@ from typing import Any
 
 from rich.text import Text
 
+from gptrace.comparison import Difference
 from gptrace.record import Presets, Printable, Tokens, TopK, Trace
 from gptrace.report import header, sheets
 from gptrace.report.rows import Row, rows_of
@@ -71,9 +72,20 @@ def _of_presets(presets: Presets, view: View) -> Document:
     return Document(sheets=[sheet], flat=sheet)
 
 
+def _of_difference(difference: Difference, view: View) -> Document:
+    sheet = sheets.difference_sheet(difference)
+    return Document(
+        facts=header.difference_facts(difference),
+        sheets=[sheet] if sheet.rows else [],
+        notes=header.difference_notes(difference),
+        flat=sheet,
+    )
+
+
 _MAKERS: dict[type[Printable], Callable[[Any, View], Document]] = {
     Trace: _of_trace,
     TopK: _of_topk,
     Tokens: _of_tokens,
     Presets: _of_presets,
+    Difference: _of_difference,
 }

@@ -7,6 +7,7 @@ from typing import Any
 
 from rich.text import Text
 
+from gptrace.comparison import Difference
 from gptrace.model.memory import readable_bytes
 from gptrace.record import Failure, FlowStep, ModelInfo, Prompt, Trace
 from gptrace.report.columns import cost_text
@@ -102,6 +103,36 @@ def weights_line(weights: dict[str, Any]) -> str:
             + " NaN"
         )
     return said
+
+
+def difference_facts(difference: Difference) -> Facts:
+    """Say which traces were compared."""
+    return [
+        (letter, Text(f"{visible(one.name)}: {visible(one.model)}, {one.calls} calls"))
+        for letter, one in (("A", difference.a), ("B", difference.b))
+    ]
+
+
+def difference_notes(difference: Difference) -> list[Text]:
+    """Say what the differences come to, and what of the values was compared."""
+    kinds = {"removed": difference.removed, "added": difference.added, "changed": difference.changed}
+    found = ", ".join(f"{len(calls)} {kind}" for kind, calls in kinds.items() if calls)
+    lines = [
+        Text(f"calls: {found}" if found else "calls: the same, with the same shapes, dtypes and parameters")
+    ]
+    tolerance = f"within rtol {difference.rtol:g} and atol {difference.atol:g}"
+    if not difference.compared:
+        lines.append(Text("values: not compared; make both traces with --columns mean,std,min,max,nan"))
+    elif difference.first_apart is None:
+        lines.append(Text(f"values: the same in {difference.compared} calls, {tolerance}"))
+    else:
+        first = visible(difference.first_apart.path or difference.first_apart.type)
+        lines.append(
+            Text(f"values: {first} is the first of {difference.compared} calls that differs, not {tolerance}")
+        )
+    if difference.compared and not difference.same_prompts:
+        lines.append(Text("the two were given other prompts, so their values differ for that alone"))
+    return lines
 
 
 def temperature_facts(temperature: float) -> Facts:

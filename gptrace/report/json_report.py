@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
+from gptrace.comparison import Difference
 from gptrace.record import (
     Candidate,
     Cost,
@@ -45,6 +46,8 @@ def _described(record: Printable) -> dict[str, Any]:
         return _tokens(record)
     if isinstance(record, Presets):
         return _presets(record)
+    if isinstance(record, Difference):
+        return _difference(record)
     raise TypeError(f"no JSON for a {type(record).__name__}")
 
 
@@ -60,7 +63,9 @@ def to_json(value: Any, *, indent: int | None = None) -> str:
 def json_lines(record: Printable) -> Iterable[dict[str, Any]]:
     """Return the objects of `--format jsonl`: a trace's calls, or one result for each prompt or model."""
     whole = to_dict(record)
-    lines: Iterable[dict[str, Any]] = whole[{Trace: "calls", Presets: "models"}.get(type(record), "results")]
+    lines: Iterable[dict[str, Any]] = whole[
+        {Trace: "calls", Presets: "models", Difference: "changed"}.get(type(record), "results")
+    ]
     return lines
 
 
@@ -124,6 +129,26 @@ def _tokens(tokens: Tokens) -> dict[str, Any]:
         "encoding": tokens.encoding,
         "vocab_size": tokens.vocab_size,
         "results": [{"index": index} | _prompt(prompt) for index, prompt in enumerate(tokens.results)],
+    }
+
+
+def _difference(difference: Difference) -> dict[str, Any]:
+    return {
+        "schema": "gptrace.diff/1",
+        "versions": difference.versions,
+        "same": difference.is_same,
+        "a": asdict(difference.a),
+        "b": asdict(difference.b),
+        "removed": [asdict(call) for call in difference.removed],
+        "added": [asdict(call) for call in difference.added],
+        "changed": [asdict(call) for call in difference.changed],
+        "values": {
+            "same_prompts": difference.same_prompts,
+            "compared": difference.compared,
+            "rtol": difference.rtol,
+            "atol": difference.atol,
+            "first_apart": asdict(difference.first_apart) if difference.first_apart else None,
+        },
     }
 
 

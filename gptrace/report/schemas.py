@@ -25,7 +25,7 @@ _SHAPE = _array(_COUNT)
 _DIMS = _array(_TEXT) | {
     "description": "one name for each axis, or its size as a string where nothing names it"
 }
-_VERSIONS: Schema = {"type": "object", "additionalProperties": _TEXT, "required": ["gptrace", "python"]}
+_VERSIONS: Schema = {"type": "object", "additionalProperties": _TEXT, "required": ["gptrace"]}
 
 _TOKEN = {
     "id": _COUNT,
@@ -220,4 +220,36 @@ _MODELS = _whole(
     },
 )
 
-SCHEMAS: dict[str, Schema] = {"trace": _TRACE, "topk": _TOPK, "tokens": _TOKENS, "models": _MODELS}
+_CHANGED = _object(
+    {
+        "path": _TEXT,
+        "call": {"type": "integer", "minimum": 1},
+        "type": _TEXT,
+        "changes": _array(_object({"what": _TEXT, "a": _TEXT, "b": _TEXT})),
+    }
+)
+_COMPARED = _object({"name": _TEXT, "model": _TEXT, "calls": _COUNT})
+_DIFF = _whole(
+    "diff",
+    {
+        "same": {"type": "boolean"},
+        "a": _COMPARED,
+        "b": _COMPARED,
+        "removed": _array(_CHANGED),
+        "added": _array(_CHANGED),
+        "changed": _array(_CHANGED),
+        "values": _object(
+            {
+                "same_prompts": {"type": "boolean"},
+                "compared": _COUNT | {"description": "calls whose outputs both traces have statistics of"},
+                "rtol": {"type": "number", "minimum": 0},
+                "atol": {"type": "number", "minimum": 0},
+                "first_apart": {"oneOf": [{"type": "null"}, _CHANGED]},
+            }
+        ),
+    },
+)
+
+SCHEMAS: dict[str, Schema] = {
+    "trace": _TRACE, "topk": _TOPK, "tokens": _TOKENS, "models": _MODELS, "diff": _DIFF,
+}  # fmt: skip

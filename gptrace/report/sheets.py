@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from gptrace.comparison import ChangedCall, Difference
 from gptrace.record import Candidate, Presets, Prompt, Token, Tokens, TopK, Trace
 from gptrace.report.safe_text import quoted, token_label
 from gptrace.report.shapes import bracketed
@@ -102,6 +103,42 @@ def flat_tokens(tokens: Tokens) -> Sheet:
         for position, token in enumerate(prompt.tokens)
     ]
     return Sheet([Column(key, key) for key in ("index", "position", "id", "token", "bytes")], rows)
+
+
+def difference_sheet(difference: Difference) -> Sheet:
+    """One row for each call that is in one trace alone, and for each fact that changed."""
+    columns = [
+        Column("kind", "", style="bold"),
+        Column("path", "Module"),
+        Column("call", None),
+        Column("type", "Type", keep=1),
+        Column("what", "What"),
+        Column("a", "A"),
+        Column("b", "B"),
+    ]
+    kinds = (("removed", difference.removed), ("added", difference.added))
+    rows: list[tuple[object, ...]] = [
+        (kind, _called(call), call.call, call.type, "", *("there", "–")[:: 1 if kind == "removed" else -1])
+        for kind, calls in kinds
+        for call in calls
+    ]
+    rows += [
+        ("changed", _called(call), call.call, call.type, change.what, change.a, change.b)
+        for call in difference.changed
+        for change in call.changes
+    ]
+    first = difference.first_apart
+    if first is not None:
+        rows += [
+            ("values", _called(first), first.call, first.type, change.what, change.a, change.b)
+            for change in first.changes
+        ]
+    return Sheet(columns, rows)
+
+
+def _called(call: ChangedCall) -> str:
+    path = call.path or call.type
+    return f"{path} ({call.call})" if call.call > 1 else path
 
 
 def presets_sheet(presets: Presets) -> Sheet:

@@ -43,10 +43,10 @@ def read_texts(arguments: Sequence[str], *, lines: bool = False, stdin: int = 0)
     if not arguments and not lines and not _has_data(stdin):
         return Texts((SAMPLE,), is_sample=True)
     if lines or not arguments:
-        whole = _read_stdin(stdin)
+        whole = read_stdin(stdin)
         return Texts(_split_lines(whole) if lines else (_checked(_drop_newline(whole), "stdin"),))
     texts = (
-        _checked(_drop_newline(_read_stdin(stdin)), "stdin") if argument == "-" else _from_argument(argument)
+        _checked(_drop_newline(read_stdin(stdin)), "stdin") if argument == "-" else _from_argument(argument)
         for argument in arguments
     )
     return Texts(tuple(texts))
@@ -61,7 +61,8 @@ def _has_data(stdin: int) -> bool:
     return not stat.S_ISCHR(mode)
 
 
-def _read_stdin(stdin: int) -> str:
+def read_stdin(stdin: int = 0) -> str:
+    """Read all of stdin as UTF-8; raise TextError for more than there should be, or for other bytes."""
     chunks, size = [], 0
     try:
         # A parent may have left it non-blocking, where "nothing yet" would look like an error.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 
 from gptrace.model.blame import line_of
@@ -26,7 +26,7 @@ from gptrace.tracing.operations import Operation
 from gptrace.tracing.parameters import Named, ancestors, count_by_module, named_parameters
 from gptrace.tracing.spans import Span, SpanRecorder
 from gptrace.tracing.tensors import Seen
-from gptrace.tracing.twins import Key, Shape, numbered, op_key
+from gptrace.tracing.twins import Key, numbered, op_key
 
 Module = torch.nn.Module
 _NO_PARAMETERS = ParameterCount(0, 0)
@@ -43,6 +43,7 @@ def assembled(
     called = {span.module for span in recorder.spans}
     # A ModuleList is never called itself: it counts as used when anything in it was.
     used = {around for path, module in recorder.paths if module in called for around in ancestors(path)}
+    scripted = _scripted(recorder)
     roots = [call for call in calls if call.parent is None]
     measures, operations = recorder.measures, recorder.operations
     return Trace(
@@ -52,7 +53,7 @@ def assembled(
         inputs=(),
         flow=_flow_of(calls),
         calls=calls,
-        uncalled=tuple(path for path, _ in recorder.paths if path not in used | _scripted(recorder)),
+        uncalled=tuple(path for path, _ in recorder.paths if path not in used and path not in scripted),
         predictions=(),
         totals=Totals(
             calls=len(calls),
@@ -93,8 +94,10 @@ def _calls_of(
     calls_in_pass: Counter[tuple[int, str]] = Counter()
     calls = []
     for index, (span, call) in enumerate(numbered(spans)):
-        calls_in_pass[roots[index], span.path] += 1
-        number = calls_in_pass[roots[index], span.path]
+        number = call
+        if len(passes) > 1:
+            calls_in_pass[roots[index], span.path] += 1
+            number = calls_in_pass[roots[index], span.path]
         of_pass = specs[roots[index]]
         calls.append(
             ModuleCall(
@@ -112,28 +115,18 @@ def _calls_of(
                 failed=span.failed,
                 cost=costs[index] if costs else None,
                 peak_bytes=span.peak if recorder.measures.memory else None,
-                ops=tuple(
-                    of_pass.operation(span.path, number, ordinal, operation, recorder)
-                    for ordinal, operation in enumerate(operations.get(index, ()))
-                ),
+                ops=of_pass.operations(span.path, number, operations[index], recorder)
+                if index in operations
+                else (),
             )
         )
     named = next((one.sizes for one in specs.values() if one.sizes), {})
     # Only what some axis turned out to be: a key of a configuration may never have been used.
-    used = {part for spec in _all_specs(calls) for dim in spec.dims for part in dim.split("*")}
+    dims = {dim for one in specs.values() for spec in one.made() for dim in spec.dims}
+    used = {part for dim in dims for part in dim.split("*")}
     sizes = {name: size for name, size in named.items() if name in used}
     notes = dict.fromkeys(naming.note for naming in namings.values() if naming.note)
     return tuple(calls), sizes, tuple(notes)
-
-
-def _all_specs(calls: Sequence[ModuleCall]) -> set[TensorSpec]:
-    """Return the different looks of the tensors of all calls and their operations."""
-    found: set[TensorSpec] = set()
-    for call in calls:
-        found.update(call.inputs, call.outputs)
-        for op in call.ops:
-            found.update(op.inputs, op.outputs)
-    return found
 
 
 def _operations_by_call(recorder: SpanRecorder) -> dict[int, list[Operation]]:
@@ -166,13 +159,27 @@ class _Specs:
 
     def __init__(self, names: DimensionNames | None) -> None:
         self._names = names
-        self._made: dict[tuple[Seen, tuple[Shape, ...]], TensorSpec] = {}
+        self._made: dict[tuple[Seen, tuple[str, ...]], TensorSpec] = {}
         self.sizes = names.sizes if names else {}
 
     def of(self, path: str, call: int, seen: list[Seen]) -> tuple[TensorSpec, ...]:
+        if len(seen) == 1:  # nearly always
+            return (self._spec(seen[0], (path, call, seen[0].name)),)
         return tuple([self._spec(one, (path, call, one.name)) for one in seen])
 
-    def operation(
+    def made(self) -> Iterable[TensorSpec]:
+        """Return the different looks of all tensors."""
+        return self._made.values()
+
+    def operations(
+        self, path: str, call: int, operations: Sequence[Operation], recorder: SpanRecorder
+    ) -> tuple[OpCall, ...]:
+        return tuple(
+            self._operation(path, call, ordinal, operation, recorder)
+            for ordinal, operation in enumerate(operations)
+        )
+
+    def _operation(
         self, path: str, call: int, ordinal: int, operation: Operation, recorder: SpanRecorder
     ) -> OpCall:
         def specs(side: str, seen: list[Seen]) -> tuple[TensorSpec, ...]:
@@ -195,15 +202,14 @@ class _Specs:
         )
 
     def _spec(self, seen: Seen, key: Key) -> TensorSpec:
-        twin_shapes = self._names.twin_shapes(key) if self._names else ()
-        spec = self._made.get((seen, twin_shapes))
+        dims = self._names.of(key, seen.shape) if self._names else tuple(map(str, seen.shape))
+        spec = self._made.get((seen, dims))
         if spec is None:
-            dims = self._names.of(seen.shape, twin_shapes) if self._names else tuple(map(str, seen.shape))
             spec = TensorSpec(
                 seen.name, seen.shape, dims, dtype_name(seen.dtype), str(seen.device), seen.statistics,
                 seen.local_shape,
             )  # fmt: skip
-            self._made[seen, twin_shapes] = spec
+            self._made[seen, dims] = spec
         return spec
 
 
@@ -222,6 +228,8 @@ def _flow_of(calls: tuple[ModuleCall, ...]) -> tuple[FlowStep, ...]:
 def _scripted(recorder: SpanRecorder) -> set[str]:
     """Return the paths inside scripted modules, where nobody can see whether they are called."""
     around = [path for path, module in recorder.paths if isinstance(module, torch.jit.ScriptModule)]
+    if not around:
+        return set()
     return {
         path
         for path, _ in recorder.paths

@@ -99,6 +99,12 @@ class CostMode(torch.utils._python_dispatch.TorchDispatchMode):  # type: ignore[
         self._memory = memory
         self._kinds: dict[object, tuple[Callable[..., int] | None, bool, bool]] = {}
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        # Else torch would import its compiler, a second's work, to keep it away from here; what is compiled
+        # runs uncompiled while it is traced.
+        return False
+
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
@@ -110,11 +116,9 @@ class CostMode(torch.utils._python_dispatch.TorchDispatchMode):  # type: ignore[
             kind = self._kinds[func] = _kind(func)
         formula, is_unknown, is_composite = kind
         if is_composite:
-            # In inference mode it arrives whole; taken apart by torch's own rule, its kernels come by.
+            # In inference mode it arrives whole; run by torch's own rule, its kernels come by.
             with self:
-                result = func.decompose(*args, **kwargs)
-            if result is not NotImplemented:
-                return result
+                return func._op_dk(_COMPOSITE, *args, **kwargs)
         result = func(*args, **kwargs)
         if formula is not None:
             self._count(formula(args, result), "")

@@ -9,6 +9,7 @@ do: half of 35 is 17, which another size may be by chance; the sizes are such th
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from gptrace.model.architecture import Architecture
@@ -59,20 +60,20 @@ class DimensionNames:
         self._twins = twins
         runs = [_with_products(each, products) for each in (sizes, *moved)]
         self._named = {name: tuple(run[name] for run in runs) for name in runs[0]}
-        self._known: dict[tuple[Shape, ...], Dims] = {}
+        self._known: dict[tuple[Key, Shape], Dims] = {}
 
-    def twin_shapes(self, key: Key) -> tuple[Shape, ...]:
-        """Return the shapes that a tensor of a call has in the twins; () for one that they do not have."""
-        return tuple(twin.shapes.get(key, ()) for twin in self._twins)
+    def of(self, key: Key, shape: Shape) -> Dims:
+        """Return the names of the axes of a tensor of a call, by its shape here and in the twins."""
+        known = self._known.get((key, shape))
+        if known is None:
+            known = self._known[key, shape] = self._named_axes(key, shape)
+        return known
 
-    def of(self, shape: Shape, twin_shapes: tuple[Shape, ...]) -> Dims:
-        """Return the names of the axes of a tensor, by its shape here and in the twins."""
-        if any(len(one) != len(shape) for one in twin_shapes):
+    def _named_axes(self, key: Key, shape: Shape) -> Dims:
+        shapes = (shape, *(twin.shapes.get(key, ()) for twin in self._twins))
+        if len(set(map(len, shapes))) > 1:
             return tuple(map(str, shape))
-        shapes = (shape, *twin_shapes)
-        if shapes not in self._known:
-            self._known[shapes] = tuple(axis_name(axis, self._named) for axis in zip(*shapes, strict=True))
-        return self._known[shapes]
+        return tuple(axis_name(axis, self._named) for axis in zip(*shapes, strict=True))
 
 
 def _with_products(sizes: Sizes, pairs: Sequence[tuple[str, str]]) -> Sizes:
@@ -110,23 +111,39 @@ def prove(
     batch, seq_len = ids.shape
     inputs = tuple((seen.name, len(seen.shape), seen.dtype) for seen in spans[0].inputs)
     types = types_of(spans)
-    reason = ""
+    names, reason = None, ""
     if architecture is not None:
-        sizes = {"batch": batch, "seq_len": seq_len, **architecture.sizes}
-        for changes, moved in architecture.twins():
-            made = [
-                twin_of(architecture, tuple(change.items()), of["batch"], of["seq_len"], inputs, ops, failed)
-                for change, of in zip(changes, moved, strict=True)
-            ]
-            twins = [twin for twin in made if isinstance(twin, Twin) and twin.fits(types)]
-            if len(twins) == len(made):
-                return Naming(DimensionNames(sizes, moved, twins, architecture.products()))
-            reason = next(
-                (one for one in made if isinstance(one, str)), "at other sizes it makes other calls"
-            )
+        names, reason = _proven_by_twins(architecture, batch, seq_len, inputs, types, ops, failed)
+    if names is not None:
+        return Naming(names)
     if not by_copy:
         return Naming(None)
     return _proven_by_copy(module, batch, seq_len, inputs, types, reason, ops, failed)
+
+
+@lru_cache(maxsize=16)
+def _proven_by_twins(
+    architecture: Architecture,
+    batch: int,
+    seq_len: int,
+    inputs: Inputs,
+    types: Types,
+    ops: bool,
+    failed: bool,
+) -> tuple[DimensionNames | None, str]:
+    """Return the names, or why there are none. Kept, for who watches one model again and again."""
+    sizes = {"batch": batch, "seq_len": seq_len, **architecture.sizes}
+    reason = ""
+    for changes, moved in architecture.twins():
+        made = [
+            twin_of(architecture, tuple(change.items()), of["batch"], of["seq_len"], inputs, ops, failed)
+            for change, of in zip(changes, moved, strict=True)
+        ]
+        twins = [twin for twin in made if isinstance(twin, Twin) and twin.fits(types)]
+        if len(twins) == len(made):
+            return DimensionNames(sizes, moved, twins, architecture.products()), ""
+        reason = next((one for one in made if isinstance(one, str)), "at other sizes it makes other calls")
+    return None, reason
 
 
 def _proven_by_copy(

@@ -26,24 +26,25 @@ def count_by_module(named: Sequence[Named]) -> dict[str, ParameterCount]:
     >>> count_by_module(named_parameters(layers))[""]
     ParameterCount(own=0, total=8, trainable=8, bytes=32)
     """
-    own: dict[str, dict[Parameter, int]] = {}
-    total: dict[str, dict[Parameter, int]] = {}
+    own: dict[str, int] = {}
+    total: dict[str, list[int]] = {}  # parameters, trainable ones, bytes
+    counted: set[tuple[str, int]] = set()  # by id: the hash of a tensor takes ten times as long
     for name, parameter in named:
         count = _count(parameter)
+        trainable = count if parameter.requires_grad else 0
+        size = count * parameter.element_size() if count else 0
         owner = name.rpartition(".")[0]
-        own.setdefault(owner, {})[parameter] = count
         for path in ancestors(owner):
-            total.setdefault(path, {})[parameter] = count
-    sizes = {parameter: parameter.element_size() for _, parameter in named if not is_lazy(parameter)}
-    return {
-        path: ParameterCount(
-            own=sum(own.get(path, {}).values()),
-            total=sum(counts.values()),
-            trainable=sum(count for parameter, count in counts.items() if parameter.requires_grad),
-            bytes=sum(count * sizes.get(parameter, 0) for parameter, count in counts.items()),
-        )
-        for path, counts in total.items()
-    }
+            if (path, id(parameter)) in counted:
+                continue
+            counted.add((path, id(parameter)))
+            if path == owner:
+                own[path] = own.get(path, 0) + count
+            sums = total.setdefault(path, [0, 0, 0])
+            sums[0] += count
+            sums[1] += trainable
+            sums[2] += size
+    return {path: ParameterCount(own.get(path, 0), *sums) for path, sums in total.items()}
 
 
 @lru_cache(maxsize=100_000)

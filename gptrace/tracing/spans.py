@@ -35,8 +35,8 @@ class Span:
     """One call of one module, while it runs and after."""
 
     __slots__ = (
-        "depth", "failed", "inputs", "macs", "made", "module", "output", "outputs", "parent", "path", "peak",
-        "producer", "raised_before", "ranges", "seconds", "spoiled", "start", "unknown",
+        "depth", "failed", "given", "inputs", "macs", "made", "module", "output", "outputs", "parent", "path",
+        "peak", "producer", "raised_before", "ranges", "seconds", "start", "unknown",
     )  # fmt: skip
 
     def __init__(self, module: Module, path: str, parent: int | None, depth: int, inputs: list[Seen]) -> None:
@@ -56,8 +56,8 @@ class Span:
         self.output: weakref.ref[torch.Tensor] | None = None
         self.producer: str | None = None
         self.ranges: dict[str, tuple[int, int]] = {}
-        # What came in, and what the call made of finite numbers: "NaN", "Inf", or nothing of the kind.
-        self.spoiled = False
+        # The tensors that came in, and what the call made of finite numbers: "NaN", "Inf", or nothing.
+        self.given: list[torch.Tensor] = []
         self.made = ""
         # An exception that is being handled when the call begins is not this call's failure.
         self.raised_before = sys.exc_info()[1]
@@ -69,6 +69,7 @@ class Span:
         self.seconds = now - self.start
         self.failed = failed
         self.raised_before = None  # it would keep a traceback alive, and all that its frames hold
+        self.given = []
 
 
 class SpanRecorder:
@@ -197,6 +198,14 @@ class SpanRecorder:
             for mode in modes:
                 mode.is_paused = False
 
+    def _made_of_finite(self, span: Span) -> str:
+        """Return what kind of number that is none a call made out of finite ones."""
+        found = [seen.statistics for seen in span.outputs if seen.statistics is not None]
+        kind = "NaN" if any(one.nan for one in found) else "Inf" if any(one.infinite for one in found) else ""
+        if not kind or not all(is_all_finite(tensor) for tensor in span.given):
+            return ""
+        return kind
+
     def _note_what_came_in(self, span: Span, args: tuple[object, ...]) -> None:
         """Keep what a diagnosis may want to know of the arguments of a call that failed."""
         names = self._modules[span.module][1].positional
@@ -249,9 +258,8 @@ class SpanRecorder:
         if self._memory is not None:
             span.peak = self._memory.alive
         if self.measures.statistics:
-            with self._own_work():
-                given = tensors_in("", [args, dict(kwargs)])
-                span.spoiled = not all(is_all_finite(tensor) for _, tensor in given)
+            # Kept until the call ends, and looked at only where something went wrong.
+            span.given = [tensor for _, tensor in tensors_in("", [args, dict(kwargs)])]
 
     def _closed(self, module: Module, args: tuple[object, ...], output: object) -> None:
         now = perf_counter()
@@ -269,7 +277,7 @@ class SpanRecorder:
                 if not failed and self.measures.statistics:
                     with self._own_work():
                         span.outputs = see_with_statistics("output", output)
-                    span.made = _made_of_finite(span)
+                        span.made = self._made_of_finite(span)
                 elif not failed:
                     span.outputs = see("output", output)
                 if failed:
@@ -282,14 +290,6 @@ class SpanRecorder:
                     around.peak = max(around.peak, span.peak)
                 return
             span.close(now, failed=True)  # opened inside this call, and cut off without a word
-
-
-def _made_of_finite(span: Span) -> str:
-    """Return what kind of number that is none a call made out of finite ones."""
-    found = [seen.statistics for seen in span.outputs if seen.statistics is not None]
-    if span.spoiled:
-        return ""
-    return "NaN" if any(one.nan for one in found) else "Inf" if any(one.infinite for one in found) else ""
 
 
 class _Hook:

@@ -1,0 +1,95 @@
+"""What a command wants written, and where: settled before any work is done."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from gptrace.cli import streams
+from gptrace.errors import EXIT_DONE, GptraceError, OptionError
+from gptrace.model.config import suggestion
+from gptrace.record import Printable
+from gptrace.report import FORMATS, View, render
+
+_SUFFIXES = {".json": "json", ".jsonl": "jsonl", ".csv": "csv", ".md": "markdown", ".txt": "table"}
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a command wants written: a record in some form, or text; to `output`, or else to stdout.
+
+    `error` is told of when that is done.
+    """
+
+    content: Printable | str
+    form: str = "table"
+    output: Path | None = None
+    width: int | None = None
+    full: bool = False
+    depth: int | None = None
+    columns: tuple[str, ...] = ()
+    error: GptraceError | None = None
+    code: int = EXIT_DONE
+
+    def text(self) -> str:
+        """Render for where it goes: a terminal gets its own width and colour."""
+        if isinstance(self.content, str):
+            return self.content
+        to_stdout = self.output is None
+        view = View(
+            width=self.width or (streams.stdout_width() if to_stdout else None),
+            color=to_stdout and streams.stdout_wants_color(),
+            full=self.full,
+            depth=self.depth,
+            columns=self.columns,
+        )
+        return render(self.content, self.form, view)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Format, place and width of an output, checked before any work is done."""
+
+    form: str
+    output: Path | None
+    width: int | None
+
+    @classmethod
+    def of(cls, form: str | None, json: bool, output: Path | None, width: int | None) -> Target:
+        """Settle --format, --json, --output and --width; raise OptionError for what cannot be."""
+        output = checked(output)
+        if json and form not in (None, "json"):
+            raise OptionError(f"--json and --format {form} are both given", "drop one of the two")
+        if json:
+            form = "json"
+        if form is None and output is not None:
+            form = _SUFFIXES.get(output.suffix.lower())
+            if form is None:
+                known = ", ".join(_SUFFIXES)
+                raise OptionError(
+                    f"--output {output}: its suffix names no format", f"use {known}, or --format"
+                )
+        form = form or os.environ.get("GPTRACE_FORMAT") or "table"
+        if form not in FORMATS:
+            raise OptionError(f"{form!r} is not a format", suggestion(form, FORMATS))
+        return cls(form, output, width)
+
+    def reply(
+        self,
+        record: Printable,
+        *,
+        full: bool = False,
+        depth: int | None = None,
+        columns: tuple[str, ...] = (),
+    ) -> Reply:
+        """Return the record as it is to be written here."""
+        return Reply(record, self.form, self.output, self.width, full, depth, columns)
+
+
+def checked(output: Path | None) -> Path | None:
+    """Find out now whether a file could not be written later; "-" is stdout."""
+    if output is None or str(output) == "-":
+        return None
+    streams.check_writable(output)
+    return output

@@ -1,0 +1,147 @@
+"""`gptrace diff` and `gptrace run --expect`: where two traces part."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+import gptrace
+from gptrace.comparison import compare, read_trace
+from gptrace.errors import InputError, OptionError
+from gptrace.model import GPTModel
+from gptrace.model.quiet_torch import torch
+from gptrace.report.schemas import SCHEMAS
+from tests.conftest import Outcome
+
+nn = torch.nn
+Cli = Callable[..., Outcome]
+
+
+def trace_of(module: nn.Module, x: Any, *measure: str) -> dict[str, Any]:
+    with torch.no_grad(), gptrace.watch(module, measure=measure) as trace:
+        module(x)
+    return trace.to_dict()
+
+
+def layers(*widths: int) -> nn.Module:
+    torch.manual_seed(1)
+    return nn.Sequential(*(nn.Linear(a, b) for a, b in itertools.pairwise(widths)))
+
+
+def test_the_same_is_the_same() -> None:
+    a = trace_of(layers(3, 4, 2), torch.ones(2, 3), "all")
+    b = trace_of(layers(3, 4, 2), torch.ones(2, 3), "all")
+    found = compare(a, b)
+    assert found.is_same
+    assert found.compared == 3
+    assert "calls: the same" in str(found)
+    assert "values: the same in 3 calls" in str(found)
+
+
+def test_added_removed_and_changed() -> None:
+    a = trace_of(layers(3, 4, 2), torch.ones(2, 3), "macs")
+    b = trace_of(layers(3, 5, 2, 7), torch.ones(2, 3), "macs")
+    found = compare(a, b)
+    assert [call.path for call in found.added] == ["2"]
+    assert found.removed == ()
+    changed = {(one.path, two.what): (two.a, two.b) for one in found.changed for two in one.changes}
+    assert changed == {
+        ("", "output"): ("[2, 2]", "[2, 7]"), ("", "parameters"): ("26", "53"), ("", "MACs"): ("40", "78"),
+        ("0", "output"): ("[2, 4]", "[2, 5]"), ("0", "parameters"): ("16", "20"), ("0", "MACs"): ("24", "30"),
+        ("1", "input"): ("[2, 4]", "[2, 5]"), ("1", "parameters"): ("10", "12"), ("1", "MACs"): ("16", "20"),
+    }  # fmt: skip
+    back = compare(b, a)
+    assert [call.path for call in back.removed] == ["2"]
+    assert "1 removed, 3 changed" in str(back)
+
+
+def test_the_first_call_whose_values_part_is_the_innermost() -> None:
+    def model(spoil: str | None) -> nn.Module:
+        torch.manual_seed(2)
+        made = GPTModel({"emb_dim": 12, "n_heads": 3, "n_layers": 3, "vocab_size": 40}).eval()
+        if spoil:
+            with torch.no_grad():
+                made.get_parameter(spoil).mul_(1.01)
+        return made
+
+    ids = torch.tensor([[1, 2, 3]])
+    a = trace_of(model(None), ids, "statistics")
+    b = trace_of(model("trf_blocks.1.ff.layers.2.weight"), ids, "statistics")
+    found = compare(a, b)
+    assert found.first_apart is not None
+    assert found.first_apart.path == "trf_blocks.1.ff.layers.2"
+    assert found.changed == ()
+    assert not found.is_same
+    assert compare(a, b, rtol=1.0).is_same
+    shown = str(found)
+    assert "values: trf_blocks.1.ff.layers.2 is the first of 55 calls that differs" in shown
+    without = trace_of(model(None), ids)
+    assert "values: not compared" in str(compare(a, without))
+    assert compare(a, without).is_same
+
+
+@pytest.mark.parametrize("tolerance", [-1.0, float("nan"), float("inf")])
+def test_a_tolerance_is_a_number_from_0_up(tolerance: float) -> None:
+    a = trace_of(layers(3, 2), torch.ones(1, 3))
+    with pytest.raises(OptionError, match="--rtol is"):
+        compare(a, a, rtol=tolerance)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "5", '{"schema": "gptrace.topk/1"}', '{"schema": "gptrace.trace/1"}',
+             '{"schema": "gptrace.trace/1", "calls": [{}]}', "[" * 100_000],
+)  # fmt: skip
+def test_what_is_no_trace(text: str) -> None:
+    with pytest.raises(InputError, match="the file"):
+        read_trace(text, "the file")
+
+
+def test_on_the_command_line(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, more in (("a", []), ("b", []), ("c", ["--seed", "7"]), ("d", ["--set", "n_layers=3"])):
+        columns = "" if name == "d" else "mean,std"
+        asked = ["--columns", columns] if columns else []
+        assert cli("run", "Hello", "-m", "tiny", *more, *asked, "-o", f"{name}.json").code == 0
+    assert cli("diff", "a.json", "b.json").code == 0
+    other = cli("diff", "a.json", "c.json")
+    assert other.code == 1
+    assert "values: tok_emb is the first of 39 calls that differs" in other.out
+    assert other.err == ""
+    longer = cli("diff", "a.json", "d.json", "--json")
+    assert longer.code == 1
+    found = json.loads(longer.out)
+    jsonschema.validate(found, SCHEMAS["diff"])
+    assert found["added"][0]["path"] == "trf_blocks.2"
+    assert cli("diff", "a.json", "d.json", "-f", "csv").out.startswith("kind,path,call,type,what,a,b\n")
+    monkeypatch.setattr("gptrace.cli.app.read_stdin", lambda: (tmp_path / "a.json").read_text())
+    assert cli("diff", "-", "b.json").code == 0
+    cli("diff", "-", "-").is_error(2, "given twice")
+    cli("diff", "a.json", "absent.json").is_error(2, "absent.json: No such file")
+    cli("diff", "a.json", ".").is_error(2, ". is not a file")
+    cli("diff", "a.json", "b.json", "--rtol", "x").is_error(2, "--rtol x is not a number")
+    cli("diff", "a.json").is_error(2, "missing argument")
+    assert cli("run", "Hello", "-m", "tiny", "--expect", "a.json").code == 0
+    parted = cli("run", "Hello", "-m", "tiny", "--seed", "7", "--expect", "a.json")
+    assert (parted.code, "tok_emb is the first" in parted.out) == (1, True)
+    prompts = cli("run", "Bye", "-m", "tiny", "--expect", "a.json")
+    assert "given other prompts" in prompts.out
+    cli("run", "Hello", "--expect", "absent.json").is_error(2, "absent.json")
+
+
+def test_untrusted_traces_send_nothing_to_the_terminal(cli: Cli, tmp_path: Path) -> None:
+    a = trace_of(layers(3, 2), torch.ones(1, 3))
+    b = json.loads(json.dumps(a))
+    b["calls"][1] |= {"path": "\x1b[31mred\u202e", "type": "[/]bold"}
+    b["model"]["name"] = "\x1b]0;title\x07"
+    for name, trace in (("a", a), ("b", b)):
+        (tmp_path / name).write_text(json.dumps(trace))
+    for form in ("table", "markdown", "csv"):
+        done = cli("diff", str(tmp_path / "a"), str(tmp_path / "b"), "-f", form)
+        assert done.code == 1
+        assert not {"\x1b", "\u202e", "\x07"} & set(done.out)
