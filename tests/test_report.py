@@ -6,6 +6,7 @@ import csv
 import json
 import unicodedata
 from io import StringIO
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -13,11 +14,12 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 import gptrace
+from gptrace.errors import OptionError
 from gptrace.model import GPTModel
 from gptrace.model.quiet_torch import torch
 from gptrace.record import Candidate, Prompt, Token
 from gptrace.report import View, render
-from gptrace.report.json_report import to_json
+from gptrace.report.json_report import json_pieces, to_dict, to_json
 from gptrace.report.rows import rows_of
 from gptrace.report.safe_text import quoted, token_label, visible
 from gptrace.report.sheet import Column, Sheet, to_csv
@@ -209,3 +211,77 @@ def test_many_prompts_and_long_ones_keep_the_header_short(tiny: GPTModel) -> Non
     long = str(gptrace.trace("word " * 60, model=tiny))
     assert "61 tokens:" in long
     assert "49 more" in long
+
+
+def test_blocks_that_differ_say_where() -> None:
+    blocks: Any = [
+        torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.Sequential(torch.nn.ReLU())) for _ in range(5)
+    ]
+    blocks[3][1][0] = torch.nn.GELU()
+    model = torch.nn.Sequential(*blocks)
+    with gptrace.watch(model) as trace:
+        model(torch.ones(1, 4))
+    labels = [row.label for row in rows_of(trace) if row.call.depth == 1]
+    assert labels == ["0", "1–2", "3, unlike 0 at 1.0", "4, unlike 3 at 1.0"]
+    assert [row.label for row in rows_of(trace, full=True) if row.call.depth == 1] == [
+        "0",
+        "1",
+        "2",
+        "3",
+        "4",
+    ]
+
+
+def test_calls_of_one_module_in_a_row_fold() -> None:
+    class Loop(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = torch.nn.Linear(4, 4)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            for _ in range(9):
+                x = self.layer(x)
+            return x
+
+    loop = Loop()
+    with gptrace.watch(loop) as trace:
+        loop(torch.ones(1, 4))
+    assert [row.label for row in rows_of(trace)] == ["Loop", "layer", "layer (2–9)"]
+    assert len(rows_of(trace, full=True)) == 10
+
+
+def test_rows_that_match_keep_what_is_around_them(deep: gptrace.Trace) -> None:
+    paths = [row.call.path for row in rows_of(deep, only="*.att.W_*", full=True)]
+    matching = [path for path in paths if ".att.W_" in path]
+    layers = len({path.split(".")[1] for path in matching})
+    assert len(matching) == 3 * layers
+    assert set(paths) - set(matching) == {"", "trf_blocks"} | {
+        around for path in matching for around in (path.rsplit(".", 1)[0], path.rsplit(".", 2)[0])
+    }
+    linear = [row.call for row in rows_of(deep, kind="Linear", full=True)]
+    assert {call.type for call in linear if not any(other.parent == call.index for other in linear)} == {
+        "Linear"
+    }
+    with pytest.raises(OptionError, match="--only nothing matches no call"):
+        rows_of(deep, only="nothing")
+    with pytest.raises(OptionError, match="--type nothing matches no call"):
+        rows_of(deep, kind="nothing")
+
+
+@pytest.mark.parametrize("width", [None, 60, 200])
+def test_thousands_of_rows_are_plain_text_and_whole(width: int | None) -> None:
+    model = torch.nn.Sequential(*[torch.nn.Linear(n % 7 + 1, (n + 1) % 7 + 1) for n in range(2500)])
+    with gptrace.watch(model) as trace:
+        model(torch.ones(1, 1))
+    lines = render(trace, "table", View(width=width, full=True)).splitlines()
+    assert len([line for line in lines if line.startswith(("├ ", "└ "))]) == 2500
+    assert any(line.startswith("Module ") for line in lines)
+
+
+def test_json_in_pieces_is_the_same_json(deep: gptrace.Trace) -> None:
+    whole = to_json(to_dict(deep), indent=2)
+    pieces = list(json_pieces(deep))
+    assert "".join(pieces) == whole
+    assert len(pieces) == len(deep.calls) + 2
+    lines = render(deep, "jsonl").splitlines()
+    assert [json.loads(line) for line in lines] == json.loads(whole)["calls"]

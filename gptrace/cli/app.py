@@ -23,6 +23,7 @@ from gptrace.model.choice import DEFAULT_SEED, choose
 from gptrace.model.config import suggestion
 from gptrace.model.weights import hub
 from gptrace.record import Trace
+from gptrace.report import View
 from gptrace.report.columns import measures_for, parse_columns
 from gptrace.report.json_report import to_json
 from gptrace.report.schemas import SCHEMAS
@@ -99,6 +100,8 @@ def run(
     temperature: options.Temperature = 1.0,
     ops: options.Ops = False,
     columns: options.Columns = None,
+    only: options.Only = None,
+    kind: options.Type = None,
     full: options.Full = False,
     depth: options.Depth = None,
     expect: options.Expect = None,
@@ -132,7 +135,7 @@ def run(
     if expected is not None and failed is None:
         difference = compare(expected, trace.to_dict(), names=(str(expect), "now"), rtol=rtol, atol=atol)
         return replace(target.reply(difference), code=EXIT_DONE if difference.is_same else EXIT_FAILED)
-    reply = target.reply(trace, full=full, depth=depth, columns=shown)
+    reply = target.reply(trace, View(full=full, depth=depth, columns=shown, only=only, kind=kind))
     return replace(reply, error=failed)
 
 

@@ -69,9 +69,9 @@ def _run(arguments: Sequence[str]) -> int:
             return _interrupted()
         if isinstance(reply, Reply):
             if reply.output is None:
-                streams.write_stdout(reply.text())
+                streams.write_stdout_pieces(reply.pieces())
             else:
-                streams.write_file(reply.output, reply.text())
+                streams.write_file(reply.output, reply.pieces())
             if reply.error is not None:
                 raise reply.error
             return reply.code

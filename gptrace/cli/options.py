@@ -158,6 +158,17 @@ Depth = Annotated[
     ),
 ]  # fmt: skip
 
+Only = Annotated[
+    str | None,
+    typer.Option(
+        "--only", metavar="GLOB",
+        help="Show the calls whose path matches, as in '*.att.*', and what is around them.",
+    ),
+]  # fmt: skip
+Type = Annotated[
+    str | None,
+    typer.Option("--type", metavar="GLOB", help="Show the calls of that type, and what is around them."),
+]
 Ops = Annotated[
     bool,
     typer.Option("--ops", help="Show the operations between the modules too, with the lines they are in."),

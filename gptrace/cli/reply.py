@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from gptrace.cli import streams
 from gptrace.errors import EXIT_DONE, GptraceError, OptionError
 from gptrace.model.config import suggestion
 from gptrace.record import Printable
-from gptrace.report import FORMATS, View, render
+from gptrace.report import FORMATS, View, pieces
 
 _SUFFIXES = {".json": "json", ".jsonl": "jsonl", ".csv": "csv", ".md": "markdown", ".txt": "table"}
 
@@ -26,25 +27,21 @@ class Reply:
     form: str = "table"
     output: Path | None = None
     width: int | None = None
-    full: bool = False
-    depth: int | None = None
-    columns: tuple[str, ...] = ()
+    view: View = field(default_factory=View)
     error: GptraceError | None = None
     code: int = EXIT_DONE
 
-    def text(self) -> str:
-        """Render for where it goes: a terminal gets its own width and colour."""
+    def pieces(self) -> Iterator[str]:
+        """Render for where it goes, piece by piece: a terminal gets its own width and colour."""
         if isinstance(self.content, str):
-            return self.content
+            return iter([self.content])
         to_stdout = self.output is None
-        view = View(
+        view = replace(
+            self.view,
             width=self.width or (streams.stdout_width() if to_stdout else None),
             color=to_stdout and streams.stdout_wants_color(),
-            full=self.full,
-            depth=self.depth,
-            columns=self.columns,
         )
-        return render(self.content, self.form, view)
+        return pieces(self.content, self.form, view)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,16 +72,9 @@ class Target:
             raise OptionError(f"{form!r} is not a format", suggestion(form, FORMATS))
         return cls(form, output, width)
 
-    def reply(
-        self,
-        record: Printable,
-        *,
-        full: bool = False,
-        depth: int | None = None,
-        columns: tuple[str, ...] = (),
-    ) -> Reply:
-        """Return the record as it is to be written here."""
-        return Reply(record, self.form, self.output, self.width, full, depth, columns)
+    def reply(self, record: Printable, view: View | None = None) -> Reply:
+        """Return the record as it is to be written here; `view` says which rows and columns of a tree."""
+        return Reply(record, self.form, self.output, self.width, view or View())
 
 
 def checked(output: Path | None) -> Path | None:

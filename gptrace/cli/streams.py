@@ -6,7 +6,7 @@ import os
 import stat
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
 from pathlib import Path
 from typing import TextIO
@@ -19,6 +19,9 @@ _ASCII = str.maketrans(
     {"→": ">", "├": "|", "└": "`", "│": "|", "─": "-", "–": "-", "·": "-", "×": "x", "…": "~"}
     | dict.fromkeys("█▏▎▍▌▋▊▉", "#")
 )
+
+
+_PIECE = 1 << 20  # characters
 
 
 class ReaderGoneError(Exception):
@@ -40,7 +43,7 @@ def write_stdout(text: str) -> None:
         with suppress(OSError, ValueError):  # not every stream is a descriptor
             # A parent may have left it non-blocking, where a full pipe would look like an error.
             os.set_blocking(stdout.fileno(), True)
-        _written = bool(text)
+        _written = _written or bool(text)
         stdout.write(_encodable(text, stdout))
         stdout.flush()  # here, where an error still has somebody to handle it
     except OSError as error:
@@ -58,6 +61,8 @@ def only_data_on_stdout() -> Iterator[None]:
 
     That of its C code and of its children too: descriptor 1, where they write, is stderr's meanwhile.
     """
+    global _written
+    _written = False
     with ExitStack() as undo:
         kept = _kept_descriptor(undo) if sys.stdout is sys.__stdout__ else None
         _kept.append(sys.stdout if kept is None else kept)
@@ -100,14 +105,27 @@ def has_written() -> bool:
     return _written
 
 
-def write_file(path: Path, text: str) -> None:
+def write_stdout_pieces(pieces: Iterable[str]) -> None:
+    """Write data that is made piece by piece."""
+    held, size = [], 0
+    for piece in pieces:
+        held.append(piece)
+        size += len(piece)
+        if size > _PIECE:
+            write_stdout("".join(held))
+            held, size = [], 0
+    write_stdout("".join(held))
+
+
+def write_file(path: Path, pieces: Iterable[str]) -> None:
     """Write a file whole or not at all: to a temporary one beside it, which then takes its name."""
     if str(path) in ("/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"):
-        return write_stdout(text)
+        return write_stdout_pieces(pieces)
     # A device or a pipe, or a name for a stream that is open already, like /dev/stdout.
     if path.exists() and (not path.is_file() or str(path).startswith(("/dev/std", "/dev/fd/", "/proc/"))):
         try:
-            path.write_text(text, encoding="utf-8")
+            with path.open("w", encoding="utf-8") as stream:
+                stream.writelines(pieces)
         except BrokenPipeError:
             raise ReaderGoneError from None
         except OSError as error:
@@ -121,7 +139,7 @@ def write_file(path: Path, text: str) -> None:
         descriptor, name = tempfile.mkstemp(prefix=".gptrace-", dir=target.parent)
         try:
             with open(descriptor, "w", encoding="utf-8", newline="") as file:
-                file.write(text)
+                file.writelines(pieces)
             os.chmod(name, mode)
             os.replace(name, target)
         except BaseException:

@@ -34,7 +34,7 @@ def document(record: Printable, view: View) -> Document:
 
 
 def _of_trace(trace: Trace, view: View) -> Document:
-    rows = rows_of(trace, full=view.full, depth=view.depth)
+    rows = rows_of(trace, full=view.full, depth=view.depth, only=view.only, kind=view.kind)
     return Document(
         flow=header.flow(trace),
         facts=header.trace_facts(trace),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable
-from dataclasses import asdict
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, replace
 from typing import Any
 
 from gptrace.comparison import Difference
@@ -60,11 +60,31 @@ def to_json(value: Any, *, indent: int | None = None) -> str:
     return json.dumps(_finite(value), ensure_ascii=True, allow_nan=False, indent=indent)
 
 
+def json_pieces(record: Printable) -> Iterator[str]:
+    """Yield the JSON of a record in pieces; a trace's calls one by one, so that no second copy is held.
+
+    Together they are `to_json(to_dict(record), indent=2)`.
+    """
+    if not isinstance(record, Trace) or not record.calls:
+        yield to_json(to_dict(record), indent=2)
+        return
+    around = to_json(_finite(_trace(replace(record, calls=()))), indent=2)
+    # No text in JSON holds a line break, so this is the one place.
+    head, tail = around.split('\n  "calls": []', 1)
+    yield head + '\n  "calls": ['
+    for number, call in enumerate(record.calls):
+        described = to_json(_call(call), indent=2).replace("\n", "\n    ")
+        yield ("," if number else "") + "\n    " + described
+    yield "\n  ]" + tail
+
+
 def json_lines(record: Printable) -> Iterable[dict[str, Any]]:
     """Return the objects of `--format jsonl`: a trace's calls, or one result for each prompt or model."""
+    if isinstance(record, Trace):
+        return (_finite(_call(call)) for call in record.calls)
     whole = to_dict(record)
     lines: Iterable[dict[str, Any]] = whole[
-        {Trace: "calls", Presets: "models", Difference: "changed"}.get(type(record), "results")
+        {Presets: "models", Difference: "changed"}.get(type(record), "results")
     ]
     return lines
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 
+from gptrace.errors import OptionError
+from gptrace.model.config import suggestion
 from gptrace.record import ModuleCall, OpCall, Statistics, TensorSpec, Trace
 
 
@@ -87,26 +90,61 @@ class CallTree:
     def groups(self, parent: ModuleCall, *, full: bool) -> Iterator[tuple[ModuleCall, ...]]:
         """Yield the calls below `parent`: each alone, or with the ones after it that look like it."""
         group: list[ModuleCall] = []
-        for call in self.below(parent):
-            if group and (full or not self._alike(group[0], call, parent)):
-                yield tuple(group)
+        for call in [*self.below(parent), None]:
+            if group and (call is None or full or not self._alike(group[0], call, parent)):
+                # Two calls of one module in a row are two lines either way.
+                if len(group) < 3 and len({one.path for one in group}) == 1:
+                    yield from ((one,) for one in group)
+                else:
+                    yield tuple(group)
                 group = []
-            group.append(call)
-        if group:
-            yield tuple(group)
+            if call is not None:
+                group.append(call)
 
     def _alike(self, first: ModuleCall, call: ModuleCall, parent: ModuleCall) -> bool:
-        # Only numbered siblings are copies of each other; W_query and W_key look alike and are not.
+        # Only numbered siblings are copies of each other, W_query and W_key look alike and are not; and only
+        # calls of one module are its repetitions.
+        same = first.path == call.path or self.are_siblings(first, call, parent)
+        return same and self.looks[first.index] == self.looks[call.index]
+
+    def are_siblings(self, first: ModuleCall, call: ModuleCall, parent: ModuleCall) -> bool:
+        """Tell whether two calls are of numbered modules of one list."""
         (list_of_first, number_of_first), (list_of_call, number) = (
             _numbered(label(one, parent)) for one in (first, call)
         )
-        numbered = number_of_first and number and list_of_first == list_of_call
-        return bool(numbered) and self.looks[first.index] == self.looks[call.index]
+        return bool(number_of_first and number) and list_of_first == list_of_call
+
+    def should_look_alike(self, first: ModuleCall, call: ModuleCall, parent: ModuleCall) -> bool:
+        """Tell whether two calls are blocks of one type in one list, which nearly always are copies."""
+        are_blocks = bool(self.below(first) and self.below(call)) and first.type == call.type
+        return are_blocks and self.are_siblings(first, call, parent)
+
+    def first_difference(self, first: ModuleCall, call: ModuleCall) -> str:
+        """Return the path, below two calls that should look alike, of the innermost thing that does not."""
+        pairs = zip(self.below(first), self.below(call), strict=False)
+        for one, other in pairs:
+            if label(one, first) != label(other, call):
+                break
+            if self.looks[one.index] != self.looks[other.index]:
+                inner = self.first_difference(one, other)
+                return label(other, call) + (f".{inner}" if inner else "")
+        return ""
 
 
-def rows_of(trace: Trace, *, full: bool = False, depth: int | None = None) -> list[Row]:
-    """Return the rows of the table; `full` folds nothing, `depth` leaves out what lies deeper."""
-    tree = CallTree(trace.calls, trace.model.parameters.tied)
+def rows_of(
+    trace: Trace,
+    *,
+    full: bool = False,
+    depth: int | None = None,
+    only: str | None = None,
+    kind: str | None = None,
+) -> list[Row]:
+    """Return the rows of the table; `full` folds nothing, `depth` leaves out what lies deeper.
+
+    `only` (a glob of paths) and `kind` (of types) leave the calls that match, with those around them.
+    """
+    calls, matching = filtered(trace.calls, only, kind)
+    tree = CallTree(calls, trace.model.parameters.tied)
     rows: list[Row] = []
 
     def own_seconds(calls: Sequence[ModuleCall]) -> float:
@@ -129,7 +167,9 @@ def rows_of(trace: Trace, *, full: bool = False, depth: int | None = None) -> li
     def descend(call: ModuleCall, below: str) -> None:
         if depth is not None and call.depth >= depth:
             return
-        entries = _entries(call, list(tree.groups(call, full=full)), full=full)
+        ops = call.ops if matching is None or call.index in matching else ()
+        entries = _entries(ops, list(tree.groups(call, full=full)), full=full)
+        before: ModuleCall | None = None
         for position, entry in enumerate(entries):
             last = position == len(entries) - 1
             if isinstance(entry, OpCall):
@@ -139,7 +179,12 @@ def rows_of(trace: Trace, *, full: bool = False, depth: int | None = None) -> li
             first, *rest = entry
             closing = last and not rest
             guide, stem = below + ("└ " if closing else "├ "), below + ("  " if closing else "│ ")
-            add(first, label(first, call), guide, stem)
+            text = label(first, call)
+            if before is not None and not full and tree.should_look_alike(before, first, call):
+                where = tree.first_difference(before, first)
+                text += f", unlike {label(before, call)}" + (f" at {where}" if where else "")
+            before = first
+            add(first, text, guide, stem)
             descend(first, stem)
             if rest:
                 guide, stem = below + ("└ " if last else "├ "), below + ("  " if last else "│ ")
@@ -151,14 +196,41 @@ def rows_of(trace: Trace, *, full: bool = False, depth: int | None = None) -> li
     return rows
 
 
+def filtered(
+    calls: Sequence[ModuleCall], only: str | None, kind: str | None
+) -> tuple[Sequence[ModuleCall], set[int] | None]:
+    """Return the calls whose path and type match, with those around them, and the indexes of the matching.
+
+    Where nothing is asked for, all calls, and None. Raises OptionError where nothing matches.
+    """
+    if only is None and kind is None:
+        return calls, None
+    matching = {
+        call.index
+        for call in calls
+        if (only is None or fnmatchcase(call.path, only)) and (kind is None or fnmatchcase(call.type, kind))
+    }
+    if not matching:
+        if only is not None and not any(fnmatchcase(call.path, only) for call in calls):
+            known = dict.fromkeys(call.path for call in calls if call.path)
+            raise OptionError(f"--only {only} matches no call", suggestion(only, [*known][:12]))
+        kinds = dict.fromkeys(call.type for call in calls)
+        raise OptionError(f"--type {kind} matches no call", suggestion(str(kind), kinds))
+    kept = set(matching)
+    for call in reversed(calls):  # a parent stands before its children
+        if call.index in kept and call.parent is not None:
+            kept.add(call.parent)
+    return [call for call in calls if call.index in kept], matching
+
+
 def _entries(
-    call: ModuleCall, groups: list[tuple[ModuleCall, ...]], *, full: bool
+    ops_of_call: Sequence[OpCall], groups: list[tuple[ModuleCall, ...]], *, full: bool
 ) -> list[OpCall | tuple[ModuleCall, ...]]:
     """Return what a call did, in order: calls of modules, and operations between them.
 
     A call that is one operation, as nn.Linear is, needs no second row for it.
     """
-    ops = list(call.ops)
+    ops = list(ops_of_call)
     if not groups and len(ops) == 1 and not full and not ops[0].failed:
         return []
     found: list[OpCall | tuple[ModuleCall, ...]] = []
@@ -184,6 +256,8 @@ def label(call: ModuleCall, parent: ModuleCall | None) -> str:
 
 def _run_label(run: Sequence[ModuleCall], parent: ModuleCall) -> str:
     first, last = label(run[0], parent), label(run[-1], parent)
+    if len(run) > 1 and run[0].path == run[-1].path:  # calls of one module
+        return f"{first.removesuffix(')')}–{run[-1].call})"
     return first if first == last else f"{first}–{_numbered(last)[1]}"
 
 

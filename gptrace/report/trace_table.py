@@ -12,22 +12,26 @@ from rich.text import Text
 from gptrace.report.call_text import CallText
 from gptrace.report.columns import COLUMNS, DEFAULT_COLUMNS
 from gptrace.report.rows import Row
-from gptrace.report.sheet import GAP, empty_table
+from gptrace.report.sheet import GAP, empty_table, plain_table
 
 _NARROWEST = 20
+_MOST_ROWS = 2000
 _RULER = Console(file=StringIO(), width=1000)
 _CHANGED = "bold magenta"
 _QUIET = "dim"
 
 
-def trace_table(rows: Sequence[Row], width: int | None, columns: Sequence[str] = DEFAULT_COLUMNS) -> Table:
-    """Return the table in the widest of three layouts that fits.
+def trace_table(
+    rows: Sequence[Row], width: int | None, columns: Sequence[str] = DEFAULT_COLUMNS
+) -> Table | Text:
+    """Return the table in the widest of three layouts that fits; thousands of rows become plain text.
 
     wide      names and sizes in columns of their own, one line for each call
     medium    sizes below the names where they do not fit beside them
     narrow    the type below the module too, and the output below the input where needed
     """
-    return _TraceTable(rows, columns).fitted(width)
+    table = _TraceTable(rows, columns)
+    return table.plain(width) if len(rows) > _MOST_ROWS else table.fitted(width)
 
 
 class _TraceTable:
@@ -70,6 +74,21 @@ class _TraceTable:
         # In a very narrow terminal the shapes break first, at a space, and then the modules.
         left = max(_NARROWEST, width - modules - self.extra - GAP)
         return self._stacked(width - left - self.extra - GAP, left, types_below=self.has_types)
+
+    def plain(self, width: int | None) -> Text:
+        """Return one line for each row; sizes and types are left out where they do not fit."""
+        room = width or 10**9
+        fixed = self.modules + GAP + self.names + self.extra
+        has_types = self.has_types and fixed + GAP + self.types <= room
+        has_sizes = self.beside and fixed + (GAP + self.types) * has_types + GAP + self.beside <= room
+        titles = ["Module", *["Type"] * has_types, *[self.title] * self.has_shapes]
+        titles += [*["Sizes"] * bool(has_sizes), *(column.title for column in self.extras)]
+        rows = [titles]
+        for i, cell in enumerate(self.cells):
+            words = [cell.module, *[cell.type] * has_types, *[self.shapes[i]] * self.has_shapes]
+            rows.append([*words, *[self.sizes[i]] * bool(has_sizes), *self.extra_texts[i]])
+        left = len(titles) - len(self.extras)
+        return plain_table(rows, [False] * left + [column.is_number for column in self.extras])
 
     def _wide(self) -> Table:
         table = empty_table()

@@ -10,7 +10,7 @@ class View:
     """Columns of the terminal (None: as wide as it wants), colour, and which rows of the tree.
 
     `full` folds nothing; `depth` leaves out what lies deeper. `columns` are those of the tree, without names
-    its usual ones.
+    its usual ones. `only` and `kind` are globs of paths and types of the calls to show.
     """
 
     width: int | None = None
@@ -18,3 +18,5 @@ class View:
     full: bool = False
     depth: int | None = None
     columns: tuple[str, ...] = ()
+    only: str | None = None
+    kind: str | None = None
