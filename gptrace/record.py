@@ -22,6 +22,12 @@ class Printable:
 
         return render(self, "table").rstrip("\n")
 
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows."""
+        from gptrace.report import render
+
+        return render(self, "html")
+
     def to_dict(self) -> dict[str, Any]:
         """Return what the command's `--json` prints, as plain dicts and lists."""
         from gptrace.report import to_dict

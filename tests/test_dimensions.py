@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
 import pytest
 
@@ -51,8 +52,20 @@ EXPECTED = {
 }
 
 
-def watched(model: GPTModel, batch: int, seq_len: int) -> gptrace.Trace:
-    with torch.inference_mode(), gptrace.watch(model) as trace:
+TURNED = ("batch", "n_heads", "seq_len", "head_dim")
+SPLIT = [("view", (("batch", "seq_len", "n_heads", "head_dim"),)), ("transpose", (TURNED,))]
+SCORES = (("batch", "n_heads", "seq_len", "seq_len"),)
+MERGED = [("transpose", (("batch", "seq_len", "n_heads", "head_dim"),)), ("reshape", (BTD,))]
+EAGER = [
+    *SPLIT, *SPLIT, *SPLIT, ("transpose", (("batch", "n_heads", "head_dim", "seq_len"),)), ("matmul", SCORES),
+    ("div", SCORES), ("ones", (("seq_len", "seq_len"),)), ("triu", (("seq_len", "seq_len"),)),
+    ("masked_fill", SCORES), ("softmax", SCORES), ("matmul", (TURNED,)), *MERGED,
+]  # fmt: skip
+FUSED = [*SPLIT, *SPLIT, *SPLIT, ("scaled_dot_product_attention", (TURNED,)), *MERGED]
+
+
+def watched(model: GPTModel, batch: int, seq_len: int, *measure: str) -> gptrace.Trace:
+    with torch.inference_mode(), gptrace.watch(model, measure=measure) as trace:
         model(torch.zeros(batch, seq_len, dtype=torch.int64))
     return trace
 
@@ -72,23 +85,29 @@ def test_names_of_the_124m_shape(batch: int, seq_len: int) -> None:
 
 def test_names_where_every_size_may_collide_with_every_other() -> None:
     choose = random.Random(0).choice
-    for _ in range(120):
-        heads, head_dim = choose([1, 2, 4, 5, 7, 12]), choose([1, 2, 4, 5, 7, 12, 35, 77])
+    for _ in range(330):
+        # Colliding with each other, and with the sizes of the twins.
+        heads, head_dim = choose([1, 2, 4, 5, 7, 12]), choose([1, 2, 4, 5, 7, 11, 12, 35])
         width = heads * head_dim
-        sizes = [1, 2, heads, head_dim, width, 5, 7, 11, 13]
+        sizes = [1, 2, heads, head_dim, width, 5, 7, 11, 13, 17]
         config = GPTConfig(
-            vocab_size=choose([*sizes, 4 * width, 29]), context_length=width + 32, emb_dim=width,
+            vocab_size=choose([*sizes, 4 * width, 43, 53]), context_length=width + 32, emb_dim=width,
             n_heads=heads, n_layers=choose([1, 2]), attention=choose(["eager", "sdpa"]),
         )  # fmt: skip
         batch, seq_len = choose(sizes), choose(sizes)
-        trace = watched(GPTModel(config).eval(), batch, seq_len)
+        trace = watched(GPTModel(config).eval(), batch, seq_len, "ops")
         expected = dict(EXPECTED)
         if config.attention == "sdpa":  # PyTorch's kernel does its own dropout
             del expected["trf_blocks.0.att.dropout"]
         assert dims_by_path(trace) == expected, (config, batch, seq_len)
         for call in trace.calls:
-            for spec in (*call.inputs, *call.outputs):
-                assert [value(dim, trace.dims) for dim in spec.dims] == list(spec.shape)
+            parts: list[Any] = [call, *call.ops]
+            for part in parts:
+                for spec in (*part.inputs, *part.outputs):
+                    assert [value(dim, trace.dims) for dim in spec.dims] == list(spec.shape)
+        attention = next(call for call in trace.calls if call.path == "trf_blocks.0.att")
+        seen = [(op.name, tuple(spec.dims for spec in op.outputs)) for op in attention.ops]
+        assert seen == (EAGER if config.attention == "eager" else FUSED), (config, batch, seq_len)
 
 
 def value(dim: str, sizes: dict[str, int]) -> int:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import csv
+import html
 import json
+import re
 import unicodedata
+from dataclasses import replace
 from io import StringIO
 from typing import Any
 
@@ -285,3 +288,16 @@ def test_json_in_pieces_is_the_same_json(deep: gptrace.Trace) -> None:
     assert len(pieces) == len(deep.calls) + 2
     lines = render(deep, "jsonl").splitlines()
     assert [json.loads(line) for line in lines] == json.loads(whole)["calls"]
+
+
+def test_html_is_the_table_and_nothing_of_it_is_markup(deep: gptrace.Trace) -> None:
+    spoiled = replace(deep, model=replace(deep.model, name="<script>alert(1)</script>&\x1b[31m"))
+    page = render(spoiled, "html", View(width=100))
+    assert spoiled._repr_html_() == render(spoiled, "html")
+    assert page.startswith("<pre ")
+    assert page.endswith("</pre>\n")
+    assert "<script" not in page
+    assert "\x1b" not in page
+    plain = html.unescape(re.sub("<[^>]*>", "", page))
+    assert plain.split() == render(spoiled, "table", View(width=100)).split()
+    assert '<span style="font-weight:bold;color:#b5338a">' in page

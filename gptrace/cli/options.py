@@ -205,7 +205,7 @@ Format = Annotated[
     str | None,
     typer.Option(
         "--format", "-f", metavar="NAME",
-        help="One of table (the default), json, jsonl, csv, markdown.  [env var: GPTRACE_FORMAT]",
+        help="One of table (the default), json, jsonl, csv, markdown, html.  [env var: GPTRACE_FORMAT]",
     ),
 ]  # fmt: skip
 Json = Annotated[bool, typer.Option("--json", help="Short for --format json.")]
@@ -213,7 +213,7 @@ Output = Annotated[
     Path | None,
     typer.Option(
         "--output", "-o", metavar="FILE",
-        help="Write to FILE, whole or not at all; .json, .jsonl, .csv, .md or .txt picks the format.",
+        help="Write to FILE, whole or not at all; .json, .jsonl, .csv, .md, .html or .txt picks the format.",
     ),
 ]  # fmt: skip
 Width = Annotated[

@@ -13,7 +13,14 @@ from gptrace.model.config import suggestion
 from gptrace.record import Printable
 from gptrace.report import FORMATS, View, pieces
 
-_SUFFIXES = {".json": "json", ".jsonl": "jsonl", ".csv": "csv", ".md": "markdown", ".txt": "table"}
+_SUFFIXES = {
+    ".json": "json",
+    ".jsonl": "jsonl",
+    ".csv": "csv",
+    ".md": "markdown",
+    ".html": "html",
+    ".txt": "table",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,10 +53,18 @@ def _markdown(record: Printable, view: View) -> Iterator[str]:
     yield to_markdown(document(record, view), view.columns or DEFAULT_COLUMNS)
 
 
+def _html(record: Printable, view: View) -> Iterator[str]:
+    from gptrace.report.document import document
+    from gptrace.report.html import to_html
+
+    yield to_html(document(record, view), view)
+
+
 FORMATS: dict[str, Callable[[Printable, View], Iterator[str]]] = {
     "table": _table,
     "json": _json,
     "jsonl": _json_lines,
     "csv": _csv,
     "markdown": _markdown,
+    "html": _html,
 }
