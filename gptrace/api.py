@@ -210,6 +210,11 @@ def _prepare(
     **choice: Any,
 ) -> tuple[Given, ModelChoice | Module, bool]:
     given = _given(text, ids, special=special)
+    unknown = choice.keys() - Options.__annotations__.keys()
+    if unknown:
+        raise TypeError(
+            f"there is no option {sorted(unknown)[0]!r}; known: {', '.join(Options.__annotations__)}"
+        )
     if model is None or isinstance(model, str):
         return given, choose(model, **choice), truncate
     if not callable(model):

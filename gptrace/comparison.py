@@ -13,7 +13,7 @@ from typing import Any
 
 import gptrace
 from gptrace.errors import InputError, OptionError
-from gptrace.record import Printable
+from gptrace.printable import Printable
 
 Call = Mapping[str, Any]
 Key = tuple[str, int]  # path, and number of the call
@@ -55,6 +55,7 @@ class TraceSummary:
 class Difference(Printable):
     """Where two traces part.
 
+    `settings` are what the two were given: prompts, weights, configuration; no difference by themselves.
     `compared` counts the calls whose values both traces have statistics of; `first_apart` is the first of
     them, in the order in which calls end, that differs beyond the tolerances.
     """
@@ -65,6 +66,7 @@ class Difference(Printable):
     removed: tuple[ChangedCall, ...]
     added: tuple[ChangedCall, ...]
     changed: tuple[ChangedCall, ...]
+    settings: tuple[Change, ...]
     same_prompts: bool
     compared: int
     first_apart: ChangedCall | None
@@ -151,6 +153,7 @@ def compare(
             ChangedCall(*key, str(call["type"]), ()) for key, call in calls_b.items() if key not in calls_a
         ),
         changed=tuple(changed),
+        settings=tuple(_settings(a, b)),
         same_prompts=_prompts(a) == _prompts(b),
         compared=compared,
         first_apart=first_apart[0] if first_apart else None,
@@ -170,6 +173,18 @@ def _summary(trace: Mapping[str, Any], name: str) -> TraceSummary:
 
 def _prompts(trace: Mapping[str, Any]) -> list[object]:
     return [prompt.get("ids") for prompt in trace.get("inputs", [])]
+
+
+def _settings(a: Mapping[str, Any], b: Mapping[str, Any]) -> Iterator[Change]:
+    """Yield what the two traces were given that is not the same."""
+    if _prompts(a) != _prompts(b):
+        texts = [[str(prompt.get("text")) for prompt in trace.get("inputs", [])] for trace in (a, b)]
+        yield Change("prompt", *(", ".join(each)[:80] for each in texts))
+    for group in ("weights", "config"):
+        one, two = ((trace.get("model") or {}).get(group) or {} for trace in (a, b))
+        for key in dict.fromkeys([*one, *two]):
+            if one.get(key) != two.get(key):
+                yield Change(f"{group} {key}", str(one.get(key, "–"))[:80], str(two.get(key, "–"))[:80])
 
 
 def _changes(a: Call, b: Call) -> Iterator[Change]:

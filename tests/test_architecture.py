@@ -15,6 +15,7 @@ ROOT = Path(gptrace.__file__).parent
 ORDER = [
     "errors",
     "measures",
+    "printable",
     "record",
     "comparison",
     "text",
@@ -26,7 +27,7 @@ ORDER = [
     "cli",
 ]
 # So that print(trace) shows something; the only arrow that points to the right.
-EXCEPTIONS = {("record", "report")}
+EXCEPTIONS = {("printable", "report")}
 DOORS = {
     "torch": {"model.quiet_torch"},
     "tiktoken": {"text.encoding"},

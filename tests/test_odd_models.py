@@ -377,6 +377,8 @@ def test_an_exception_at_another_size_is_no_error_of_ours() -> None:
             return self.head(self.emb(ids))
 
     trace = gptrace.trace("Hello", model=Picky)
-    assert trace.notes == ("no axis could be moved and so named: at other sizes the model raises SystemExit",)
+    assert trace.notes == (
+        "no axis has a name, since none could be varied: at other sizes the model raises SystemExit",
+    )
     with pytest.raises(ModelCodeError, match="KeyError: 'only one'"):
         gptrace.trace("Hello, I am", model=Picky)

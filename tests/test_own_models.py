@@ -241,7 +241,7 @@ def test_what_cannot_be_built_at_other_sizes_has_batch_and_seq_len(cli: Cli, her
     trace = trace_of(cli("run", "--ids", "1 2 3", "--ids", "4", "-m", f"small_models.py:{name}", "--json"))
     assert trace["dims"] == {"batch": 2, "seq_len": 3}
     assert dims(trace, "head") == [["batch", "seq_len", "8"], ["batch", "seq_len", "100"]]
-    assert "only batch and seq_len could be moved" in trace["notes"][0]
+    assert "only batch and seq_len have names" in trace["notes"][0]
     assert "100 logits" in trace["notes"][1]
     assert "ids are shown without text" in trace["notes"][1]
     assert [c["text"] for c in trace["predictions"][1]["candidates"]] == [None] * 5
@@ -271,7 +271,8 @@ def test_a_model_that_resists_is_traced_all_the_same(cli: Cli, here: Path) -> No
     assert trace["dims"] == {}
     assert dims(trace, "emb") == [["1", "4"], ["1", "4", "6"]]
     assert trace["notes"] == [
-        "no axis could be moved and so named: nothing tells how to build the model at other sizes",
+        "no axis has a name, since none could be varied: nothing tells how to build the model at other sizes; "
+        "a class that takes them would",
         "the model gives 6 logits and was not made for GPT-2's tokenizer with its 50,257 tokens, "
         "which read the text: ids are shown without text",
     ]

@@ -162,12 +162,17 @@ Only = Annotated[
     str | None,
     typer.Option(
         "--only", metavar="GLOB",
-        help="Show the calls whose path matches, as in '*.att.*', and what is around them.",
+        help="Show the modules with that name or path, as in att or 'trf_blocks.0.*', with what is in and "
+        "around them.",
     ),
 ]  # fmt: skip
 Type = Annotated[
     str | None,
-    typer.Option("--type", metavar="GLOB", help="Show the calls of that type, and what is around them."),
+    typer.Option(
+        "--type",
+        metavar="GLOB",
+        help="Show the calls of that type, as in Linear, or with --ops that operation, as in softmax.",
+    ),
 ]
 Ops = Annotated[
     bool,

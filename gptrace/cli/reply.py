@@ -10,7 +10,7 @@ from pathlib import Path
 from gptrace.cli import streams
 from gptrace.errors import EXIT_DONE, GptraceError, OptionError
 from gptrace.model.config import suggestion
-from gptrace.record import Printable
+from gptrace.printable import Printable
 from gptrace.report import FORMATS, View, pieces
 
 _SUFFIXES = {

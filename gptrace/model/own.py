@@ -12,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 
 from gptrace.errors import ConfigError
-from gptrace.model.architecture import Architecture
+from gptrace.model.architecture import SIZE_NAMES, Architecture
 from gptrace.model.blame import theirs
 from gptrace.model.choice import ObjectChoice
 from gptrace.model.config import suggestion
@@ -41,7 +41,7 @@ def build_own(choice: ObjectChoice, device: torch.device) -> tuple[Module, Archi
                     "drop --config and --set, or name its class",
                 )
             module = hollow_copy(target) if device.type == "meta" else target
-            return module, None, "those of the module as its code left it"
+            return module, None, "its own code"
         if isinstance(target, ModuleType):
             raise ConfigError(f"{choice.name} is a Python module, not a model", _what_there_is(target, ""))
         if not callable(target):
@@ -52,7 +52,11 @@ def build_own(choice: ObjectChoice, device: torch.device) -> tuple[Module, Archi
         with theirs(f"while the configuration of {choice.name} was made"):
             call = plan(target, choice.name, config, choice.keys)
         module = _made(call, choice, device)
-    return module, Architecture(call.settings, lambda changes: _again(call, changes, module)), call.how
+    how = call.how
+    if call.is_plain and isinstance(choice.target, ObjectReference):
+        own = _configurations(choice.target)
+        how += f" (--config {own[0]} would take the file's own)" if own else ""
+    return module, Architecture(call.settings, lambda changes: _again(call, changes, module)), how
 
 
 def _made(call: Call, choice: ObjectChoice, device: torch.device) -> Module:
@@ -180,14 +184,24 @@ def _advice(choice: ObjectChoice) -> str:
     where = choice.target
     if not isinstance(where, ObjectReference):
         return ""
-    place = where.text.rpartition(":")[0]
-    module = next((m for m in list(sys.modules.values()) if _is_of(m, where)), None)
-    classes = [name for name in vars(module or object) if name.lower().endswith("config")]
-    example = f"{place}:{classes[0]}" if classes else f"{place}:NAME, a .json or a .toml"
+    own = _configurations(where)
+    example = own[0] if own else f"{where.text.rpartition(':')[0]}:NAME, a .json or a .toml"
     return (
         f"the configuration is GPT_CONFIG_124M as a plain dict unless --config gives it: --config {example}; "
         "--set KEY=VALUE changes a key"
     )
+
+
+def _configurations(where: ObjectReference) -> list[str]:
+    """Return references to what may be a configuration, in the module that an object was found in."""
+    module = next((m for m in list(sys.modules.values()) if _is_of(m, where)), None)
+    place = where.text.rpartition(":")[0]
+    return [
+        f"{place}:{name}"
+        for name, value in vars(module or object).items()
+        if (isinstance(value, dict) and SIZE_NAMES.intersection(value))
+        or (isinstance(value, type) and name.lower().endswith("config"))
+    ]
 
 
 def _is_of(module: ModuleType, where: ObjectReference) -> bool:

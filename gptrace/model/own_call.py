@@ -62,7 +62,9 @@ def plan(target: Callable[..., Any], name: str, config: object, keys: Mapping[st
             return target(**{holder.name: made}, **{name: settings[name] for name in beside})
 
         kind = "a plain dict" if isinstance(whole, Mapping) else f"a {type(whole).__name__}"
-        how = f"{name}({holder.name}), {holder.name} {kind}"
+        if base == _course_config():
+            kind = "the course's GPT_CONFIG_124M" + (", changed" if keys else "")
+        how = f"{name}({holder.name}), {holder.name} being {kind}"
         is_plain = config is None and isinstance(whole, Mapping)
         return Call(with_configuration, settings_of(whole), how, is_plain)
     arguments = _keyword_arguments(name, parameters, takes_any, config, keys)

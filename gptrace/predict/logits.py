@@ -31,6 +31,8 @@ def find_logits(output: object, batch: int, seq_len: int) -> Found:
     if isinstance(named, Tensor):
         reason = _why_not(named, batch, (seq_len, 1))
         return Found(None, f"the output's logits {reason}") if reason else Found(named)
+    if output is None:
+        return Found(None, "forward() returned None; is a `return` missing?")
     tensors = list(_tensors(output))
     # nanoGPT computes those of the last position alone when it is not trained.
     for length in (seq_len, 1):

@@ -9,7 +9,8 @@ from typing import Any
 from rich.text import Text
 
 from gptrace.comparison import Difference
-from gptrace.record import Presets, Printable, Tokens, TopK, Trace
+from gptrace.printable import Printable
+from gptrace.record import Presets, Tokens, TopK, Trace
 from gptrace.report import header, sheets
 from gptrace.report.rows import Row, rows_of
 from gptrace.report.sheet import Sheet

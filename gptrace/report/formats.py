@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from gptrace.record import Printable
+from gptrace.printable import Printable
 from gptrace.report.json_report import json_lines, json_pieces, to_json
 from gptrace.report.view import View
 

@@ -79,10 +79,12 @@ def weights_line(weights: dict[str, Any]) -> str:
     elif source == "pretrained":
         said = f"pretrained, {weights['repository']} at revision {weights['revision'][:7]}"
     elif source == "own code":
-        said = visible(weights["made_by"])
+        said = f"as made by {visible(weights['made_by'])}"
         if "seed" in weights:
-            said += f", seed {weights['seed']}: if that means random, the next tokens mean nothing yet; "
-            said += "--weights PATH takes real ones"
+            said += (
+                f", seed {weights['seed']}: unless it loads some itself, they are random and the next tokens "
+            )
+            said += "mean nothing; --weights PATH takes real ones"
     elif source == "hugging_face":
         said = f"those of {visible(weights.get('repository') or weights['path'])}"
         said += f" at revision {weights['revision'][:7]}" if "revision" in weights else ""
@@ -110,6 +112,9 @@ def difference_facts(difference: Difference) -> Facts:
     return [
         (letter, Text(f"{visible(one.name)}: {visible(one.model)}, {one.calls} calls"))
         for letter, one in (("A", difference.a), ("B", difference.b))
+    ] + [
+        (visible(change.what), Text(f"{visible(change.a)} → {visible(change.b)}"))
+        for change in difference.settings
     ]
 
 
@@ -195,7 +200,8 @@ def notes(trace: Trace, rows: Sequence[Row]) -> list[Text]:
     if trace.uncalled:
         shown = ", ".join(map(visible, trace.uncalled[:_UNCALLED_SHOWN]))
         rest = len(trace.uncalled) - _UNCALLED_SHOWN
-        lines.append(Text(f"not called: {shown}" + (f" and {rest} more" if rest > 0 else "")))
+        what = "not called" if trace.error is None else "not reached"
+        lines.append(Text(f"{what}: {shown}" + (f" and {rest} more" if rest > 0 else "")))
     return lines + (_failure_lines(trace.error) if trace.error else [])
 
 

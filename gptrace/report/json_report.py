@@ -9,6 +9,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from gptrace.comparison import Difference
+from gptrace.printable import Printable
 from gptrace.record import (
     Candidate,
     Cost,
@@ -17,7 +18,6 @@ from gptrace.record import (
     ModuleCall,
     OpCall,
     Presets,
-    Printable,
     Prompt,
     TensorSpec,
     Token,
@@ -157,6 +157,7 @@ def _difference(difference: Difference) -> dict[str, Any]:
         "schema": "gptrace.diff/1",
         "versions": difference.versions,
         "same": difference.is_same,
+        "settings": [asdict(change) for change in difference.settings],
         "a": asdict(difference.a),
         "b": asdict(difference.b),
         "removed": [asdict(call) for call in difference.removed],

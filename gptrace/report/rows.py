@@ -141,7 +141,8 @@ def rows_of(
 ) -> list[Row]:
     """Return the rows of the table; `full` folds nothing, `depth` leaves out what lies deeper.
 
-    `only` (a glob of paths) and `kind` (of types) leave the calls that match, with those around them.
+    `only` (a glob of paths, or of a module's own name) and `kind` (of types, or of operations) leave the
+    calls that match, with those around them.
     """
     calls, matching = filtered(trace.calls, only, kind)
     tree = CallTree(calls, trace.model.parameters.tied)
@@ -168,7 +169,9 @@ def rows_of(
         if depth is not None and call.depth >= depth:
             return
         ops = call.ops if matching is None or call.index in matching else ()
-        entries = _entries(ops, list(tree.groups(call, full=full)), full=full)
+        if kind is not None and not fnmatchcase(call.type, kind):
+            ops = tuple(op for op in ops if fnmatchcase(op.name, kind))
+        entries = _entries(ops, list(tree.groups(call, full=full)), full=full or kind is not None)
         before: ModuleCall | None = None
         for position, entry in enumerate(entries):
             last = position == len(entries) - 1
@@ -208,19 +211,39 @@ def filtered(
     matching = {
         call.index
         for call in calls
-        if (only is None or fnmatchcase(call.path, only)) and (kind is None or fnmatchcase(call.type, kind))
+        if (only is None or _matches(call.path, only))
+        and (
+            kind is None or fnmatchcase(call.type, kind) or any(fnmatchcase(op.name, kind) for op in call.ops)
+        )
     }
     if not matching:
-        if only is not None and not any(fnmatchcase(call.path, only) for call in calls):
-            known = dict.fromkeys(call.path for call in calls if call.path)
-            raise OptionError(f"--only {only} matches no call", suggestion(only, [*known][:12]))
-        kinds = dict.fromkeys(call.type for call in calls)
-        raise OptionError(f"--type {kind} matches no call", suggestion(str(kind), kinds))
+        if only is not None and not any(_matches(call.path, only) for call in calls):
+            parts = dict.fromkeys(
+                part for call in calls for part in call.path.split(".") if not part.isdigit()
+            )
+            raise OptionError(
+                f"--only {only} matches no call", suggestion(only, [part for part in parts if part])
+            )
+        kinds = dict.fromkeys(
+            [*(call.type for call in calls), *(op.name for call in calls for op in call.ops)]
+        )
+        raise OptionError(f"--type {kind} matches no call and no operation", suggestion(str(kind), kinds))
     kept = set(matching)
     for call in reversed(calls):  # a parent stands before its children
         if call.index in kept and call.parent is not None:
             kept.add(call.parent)
     return [call for call in calls if call.index in kept], matching
+
+
+def _matches(path: str, glob: str) -> bool:
+    """Tell whether a glob means a path: whole, by its last part, or one of the modules around it.
+
+    >>> _matches("trf_blocks.0.att.W_key", "att"), _matches("trf_blocks.0.att", "*.att")
+    (True, True)
+    """
+    parts = path.split(".")
+    around = [".".join(parts[:end]) for end in range(1, len(parts) + 1)]
+    return any(fnmatchcase(one, glob) or fnmatchcase(one.rpartition(".")[2], glob) for one in around)
 
 
 def _entries(

@@ -233,6 +233,7 @@ _DIFF = _whole(
     "diff",
     {
         "same": {"type": "boolean"},
+        "settings": _array(_object({"what": _TEXT, "a": _TEXT, "b": _TEXT})),
         "a": _COMPARED,
         "b": _COMPARED,
         "removed": _array(_CHANGED),

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gptrace.report.call_text import CallText
-from gptrace.report.columns import COLUMNS, DEFAULT_COLUMNS
+from gptrace.report.columns import COLUMNS, DEFAULT_COLUMNS, Column
 from gptrace.report.rows import Row
 from gptrace.report.sheet import GAP, empty_table, plain_table
 
@@ -62,6 +62,25 @@ class _TraceTable:
 
     def fitted(self, width: int | None) -> Table:
         """Return the widest layout that fits."""
+        dropped = self._drop_columns(width) if width is not None else []
+        table = self._laid_out(width)
+        if dropped:
+            names = ", ".join(column.title for column in dropped)
+            table.caption = Text(f"not shown for want of room: {names}; a pipe or --width shows all")
+            table.caption_justify = "left"
+        return table
+
+    def _drop_columns(self, width: int) -> list[Column]:
+        """Take columns away from the right until the modules and the shapes have room; return them."""
+        least = min(self.modules, _NARROWEST) + (GAP + _NARROWEST if self.has_shapes else 0)
+        dropped: list[Column] = []
+        while self.extras and least + self.extra > width:
+            dropped.insert(0, self.extras.pop())
+            last = [texts.pop() for texts in self.extra_texts]
+            self.extra -= GAP + max(len(dropped[0].title), *map(len, last))
+        return dropped
+
+    def _laid_out(self, width: int | None) -> Table:
         fixed = self.modules + GAP + self.types + self.extra
         sizes = GAP + self.beside if self.beside else 0
         if width is None or not self.has_shapes or width >= fixed + GAP + self.names + sizes:

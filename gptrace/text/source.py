@@ -14,7 +14,7 @@ SAMPLE = "Hello, I am"
 # A bound, so that an endless pipe ends in an error line and not in the machine's last byte of memory.
 STDIN_LIMIT = 64 * 1024 * 1024
 
-_HOW_TO = 'give text as an argument, as in: gptrace run "Hello"'
+_HOW_TO = 'give text as an argument, as in "Hello"'
 
 
 @dataclass(frozen=True, slots=True)

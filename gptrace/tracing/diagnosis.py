@@ -189,7 +189,7 @@ def _outside_vocabulary(scene: Scene) -> str:
     wrong = low if low < 0 else high
     return (
         f"id {wrong} is not in the table {scene.name}, which has rows 0 to {rows - 1}; "
-        "was the text read with the tokenizer that the model was made for?"
+        "is it an id of the tokenizer that the model was made for? --ids gives ids in place of text"
     )
 
 

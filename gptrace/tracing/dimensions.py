@@ -157,7 +157,7 @@ def _proven_by_copy(
     failed: bool,
 ) -> Naming:
     """Move batch and seq_len, one at a time; or the one of them that can be moved, to two other sizes."""
-    because = reason or "nothing tells how to build the model at other sizes"
+    because = reason or "nothing tells how to build the model at other sizes; a class that takes them would"
     for moved, runs in _other_inputs(batch, seq_len):
         twins: list[Twin] = []
         for sizes in runs:
@@ -170,9 +170,9 @@ def _proven_by_copy(
         real = {name: size for name, size in (("batch", batch), ("seq_len", seq_len)) if name in moved}
         products = [("batch", "seq_len")] if len(moved) == 2 else []
         names = DimensionNames(real, [{name: one[name] for name in moved} for one in runs], twins, products)
-        note = f"only {' and '.join(moved)} could be moved and so named, other axes are numbers: {because}"
+        note = f"only {' and '.join(moved)} have names, since only they could be varied: {because}"
         return Naming(names, note)
-    return Naming(None, f"no axis could be moved and so named: {because}")
+    return Naming(None, f"no axis has a name, since none could be varied: {because}")
 
 
 def _other_inputs(batch: int, seq_len: int) -> Iterator[tuple[tuple[str, ...], list[Sizes]]]:

@@ -21,7 +21,10 @@ from gptrace.model.quiet_torch import torch
 
 _HINT = "give a folder with model.safetensors or pytorch_model.bin, or a .safetensors, .bin, .pt or .pth file"
 _AGAIN = "fetch it again, whole"
-_CONVERT = "convert it to safetensors where it was made: safetensors.torch.save_file(model.state_dict(), ...)"
+_CONVERT = (
+    "save model.state_dict(), not the whole model; best as safetensors, where it was made: "
+    "safetensors.torch.save_file(model.state_dict(), ...)"
+)
 # A header larger than this is no header: 100 MB is safetensors' own limit.
 _HEADER_LIMIT = 100_000_000
 _FOLDER_NAMES = (
