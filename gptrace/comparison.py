@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -83,7 +84,7 @@ def read_trace(text: str, name: str) -> dict[str, Any]:
     """Read what `gptrace run --json` printed; raise InputError for anything else."""
     hint = "make it with: gptrace run … --json --output trace.json"
     try:
-        trace = json.loads(text)
+        trace = json.loads(text, parse_constant=lambda _: None)  # what older ones wrote as NaN
     except (ValueError, RecursionError) as error:
         raise InputError(f"{name} is not JSON: {error}", hint) from None
     schema = trace.get("schema") if isinstance(trace, dict) else None
@@ -102,8 +103,8 @@ def read_trace(text: str, name: str) -> dict[str, Any]:
 def read_trace_file(path: Path) -> dict[str, Any]:
     """Read a trace from a file."""
     try:
-        if not path.is_file() and path.exists():
-            raise InputError(f"{path} is not a file", "give a file that holds a trace, or - for stdin")
+        if path.is_dir():
+            raise InputError(f"{path} is a folder", "give a file that holds a trace, or - for stdin")
         return read_trace(path.read_text(encoding="utf-8"), str(path))
     except UnicodeDecodeError:
         raise InputError(f"{path} is not UTF-8 text", "give a file that holds a trace") from None
@@ -128,6 +129,33 @@ def compare(
     for option, value in (("--rtol", rtol), ("--atol", atol)):
         if not 0 <= value < float("inf"):
             raise OptionError(f"{option} is {value}", "it must be a number from 0 up")
+    with _damage_told():
+        return _difference(a, b, names, rtol, atol)
+
+
+def measured(trace: Mapping[str, Any]) -> set[str]:
+    """Return which measures a trace holds: "macs", "statistics"."""
+    with _damage_told():
+        facts = {"macs" for call in trace["calls"] if "macs" in call}
+        specs = [spec for call in trace["calls"] for spec in call["outputs"]]
+        return facts | {"statistics" for spec in specs if "statistics" in spec}
+
+
+@contextmanager
+def _damage_told() -> Iterator[None]:
+    """Turn whatever a trace that was tampered with leads to into one error that says so."""
+    try:
+        yield
+    except (KeyError, TypeError, AttributeError, ValueError, OverflowError, IndexError) as error:
+        raise InputError(
+            f"one of the traces is damaged: {type(error).__name__}: {error}",
+            "make it again with: gptrace run … --json --output trace.json",
+        ) from None
+
+
+def _difference(
+    a: Mapping[str, Any], b: Mapping[str, Any], names: tuple[str, str], rtol: float, atol: float
+) -> Difference:
     calls_a, calls_b = _by_key(a), _by_key(b)
     changed = []
     compared, first_apart = 0, None
@@ -163,7 +191,10 @@ def compare(
 
 
 def _by_key(trace: Mapping[str, Any]) -> dict[Key, Call]:
-    return {(call["path"], call["call"]): call for call in trace["calls"]}
+    found = {(call["path"], call["call"]): call for call in trace["calls"]}
+    if len(found) < len(trace["calls"]):
+        raise ValueError("a call is there twice")
+    return found
 
 
 def _summary(trace: Mapping[str, Any], name: str) -> TraceSummary:
@@ -247,8 +278,9 @@ def _ended_before(call: Call, other: Call, trace: Mapping[str, Any]) -> bool:
     """Tell whether a call ended before another: one inside the other does."""
     calls = trace["calls"]
     parent = call.get("parent")
-    while parent is not None and 0 <= parent < len(calls):
+    before = len(calls)
+    while isinstance(parent, int) and 0 <= parent < before:  # a parent stands before its children
         if calls[parent] is other:
             return True
-        parent = calls[parent].get("parent")
+        before, parent = parent, calls[parent].get("parent")
     return False

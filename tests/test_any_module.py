@@ -437,3 +437,66 @@ def test_device_meta_for_ones_own_class(cli: Cli, tmp_path: Any) -> None:
     assert trace["calls"][2]["outputs"][0]["dims"] == ["batch", "seq_len", "vocab_size"]
     cli("run", "--ids", "60000", "-m", f"{tmp_path}/wide.py:Wide", "--device", "meta").is_error(2, "id 60000")
     assert os.path.exists(tmp_path)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("measure", [[], ["macs"], ["statistics"], ["all"]])
+def test_tensors_of_odd_kinds_pass_through(measure: list[str]) -> None:
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    layer = nn.Linear(4, 8)
+    for layout in (torch.jagged, torch.strided):
+        nested = torch.nested.nested_tensor([torch.randn(3, 4), torch.randn(2, 4)], layout=layout)
+        with torch.no_grad(), gptrace.watch(layer, measure=measure) as trace:
+            layer(nested)
+        json.dumps(trace.to_dict())
+    with FakeTensorMode():
+        fake = nn.Linear(4, 8)
+        with gptrace.watch(fake, measure=measure) as trace:
+            fake(torch.randn(3, 4))
+        assert trace.calls[0].outputs[0].shape == (3, 8)
+    with gptrace.watch(layer, measure=measure):
+        torch.func.vmap(layer)(torch.ones(3, 4))
+    with gptrace.watch(layer, measure=measure):
+        torch.export.export(layer, (torch.ones(3, 4),), strict=False)
+
+
+def test_a_module_with_its_own_equality() -> None:
+    class Odd(nn.Linear):
+        def __eq__(self, other: object) -> Any:
+            return torch.ones(2)
+
+        __hash__ = nn.Module.__hash__
+
+    assert len(traced(Odd(3, 3), torch.ones(1, 3)).calls) == 1
+
+
+def test_other_threads_and_backward_passes_are_said_to_be_uncounted() -> None:
+    layer = nn.Linear(4, 4)
+    with gptrace.watch(layer, measure=["macs"]) as trace:
+        thread = threading.Thread(target=lambda: layer(torch.ones(1, 4)))
+        thread.start()
+        thread.join()
+        layer(torch.ones(1, 4)).sum().backward()
+    assert [call.cost and (call.cost.macs, call.cost.unknown) for call in trace.calls] == [
+        (0, ("another thread",)), (16, ()),
+    ]  # fmt: skip
+    assert trace.notes == ("16 MACs more ran outside of any call (a backward pass, say)",)
+
+
+def test_checkpointed_parts_have_not_failed() -> None:
+    class Checkpointed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = nn.Sequential(nn.Linear(3, 3), nn.ReLU(), nn.Linear(3, 3))
+
+        def forward(self, x: Any) -> Any:
+            from torch.utils.checkpoint import checkpoint
+
+            run: Any = checkpoint
+            return run(self.inner, x, use_reentrant=False)
+
+    model = Checkpointed()
+    with gptrace.watch(model) as trace:
+        model(torch.ones(1, 3, requires_grad=True)).sum().backward()
+    assert not any(call.failed for call in trace.calls)

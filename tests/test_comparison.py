@@ -123,7 +123,7 @@ def test_on_the_command_line(cli: Cli, tmp_path: Path, monkeypatch: pytest.Monke
     assert cli("diff", "-", "b.json").code == 0
     cli("diff", "-", "-").is_error(2, "given twice")
     cli("diff", "a.json", "absent.json").is_error(2, "absent.json: No such file")
-    cli("diff", "a.json", ".").is_error(2, ". is not a file")
+    cli("diff", "a.json", ".").is_error(2, ". is a folder")
     cli("diff", "a.json", "b.json", "--rtol", "x").is_error(2, "--rtol x is not a number")
     cli("diff", "a.json").is_error(2, "missing argument")
     assert cli("run", "Hello", "-m", "tiny", "--expect", "a.json").code == 0
@@ -145,3 +145,48 @@ def test_untrusted_traces_send_nothing_to_the_terminal(cli: Cli, tmp_path: Path)
         done = cli("diff", str(tmp_path / "a"), str(tmp_path / "b"), "-f", form)
         assert done.code == 1
         assert not {"\x1b", "\u202e", "\x07"} & set(done.out)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"model": 5}, {"model": {"weights": 5}}, {"inputs": 5}, {"inputs": [None]},
+        {"calls": {"path": []}}, {"calls": {"call": []}}, {"calls": {"inputs": None}},
+        {"calls": {"outputs": 5}}, {"calls": {"outputs": [{}]}}, {"calls": {"parameters": {}}},
+        {"calls": {"macs": "many"}}, {"calls": {"parameters": {"total": None}}}, {"calls": {"path": "0"}},
+        {"calls": {"outputs": [{"name": "output", "shape": [1], "dtype": "a", "device": "b",
+                                "statistics": {"mean": "x"}}]}},
+    ],
+)  # fmt: skip
+def test_a_damaged_trace_is_one_error(cli: Cli, tmp_path: Path, damage: dict[str, Any]) -> None:
+    whole = trace_of(layers(3, 2), torch.ones(1, 3), "all")
+    spoiled = json.loads(json.dumps(whole))
+    for key, value in damage.items():
+        if key == "calls":
+            spoiled["calls"][0] |= value
+            spoiled["calls"][1] |= {"path": "0", "call": 1} if "path" in value else {}
+        else:
+            spoiled[key] = value
+    for name, trace in (("a", whole), ("b", spoiled)):
+        (tmp_path / name).write_text(json.dumps(trace))
+    cli("diff", str(tmp_path / "a"), str(tmp_path / "b")).is_error(2, "is damaged")
+    cli("diff", str(tmp_path / "b"), str(tmp_path / "a")).is_error(2, "is damaged")
+
+
+def test_parents_that_go_round_end(tmp_path: Path) -> None:
+    a = trace_of(layers(3, 4, 2), torch.ones(1, 3), "statistics")
+    b = json.loads(json.dumps(a))
+    for number, call in enumerate(b["calls"]):
+        call["parent"] = number
+        call["outputs"][0]["statistics"]["mean"] += 1
+    assert compare(a, b).first_apart is not None
+
+
+def test_what_is_compared_with_is_not_replaced(cli: Cli, tmp_path: Path) -> None:
+    kept = tmp_path / "kept.json"
+    assert cli("run", "a", "-m", "tiny", "-o", str(kept)).code == 0
+    before = kept.read_bytes()
+    cli("run", "a", "-m", "tiny", "--expect", str(kept), "-o", str(kept)).is_error(
+        2, "would replace the trace"
+    )
+    assert kept.read_bytes() == before

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +130,40 @@ class TooMuch(Small):
         return torch.zeros(1 << 50)
 
 
+class Recovers(Small):
+    def attend(self, x: Any) -> Any:
+        with suppress(RuntimeError):
+            self.out_head(x[..., :5])
+        raise KeyError("rope_theta")
+
+
+class Misleads(Small):
+    """Messages and shapes that look like one of the usual causes, and are none."""
+
+    def attend(self, x: Any) -> Any:
+        raise RuntimeError("KV cache pool out of memory blocks; all tables must have the same dtype setting")
+
+
+class MisleadsByShape(Small):
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(3))
+
+    def attend(self, x: Any) -> Any:
+        return x.transpose(1, 2)[:, :4] * self.scale
+
+
+class OwnLinear(nn.Linear):
+    def forward(self, x: Any) -> Any:
+        raise RuntimeError("elsewhere")
+
+
+class MisleadsByClass(Small):
+    def __init__(self) -> None:
+        super().__init__()
+        self.out_head = OwnLinear(16, V)
+
+
 class Odd(Small):
     def attend(self, x: Any) -> Any:
         raise LookupError("nobody\nknows\x1b[31m")
@@ -171,6 +206,11 @@ NINE = torch.tensor([[1, 2, 3, 4, 5, 6, 7, 8, 9]])
         (UnequalAxes, FOUR, "unequal_axes", "", ["axis 2 is 12 in one and 5 in the other"]),
         (TooMuch, FOUR, "out_of_memory", "", ["does not fit into memory"]),
         (Odd, FOUR, None, "", []),
+        (Recovers, FOUR, None, "", []),
+        (Misleads, FOUR, None, "", []),
+        (Misleads, FOUR[0], None, "", []),
+        (MisleadsByShape, FOUR, "unequal_axes", "", ["axis 2 is 4 in one and 3 in the other"]),
+        (MisleadsByClass, FOUR, None, "out_head", []),
     ],
 )  # fmt: skip
 def test_the_usual_causes(

@@ -16,7 +16,7 @@ import gptrace
 from gptrace import api
 from gptrace.cli import options, streams
 from gptrace.cli.reply import Reply, Target, checked
-from gptrace.comparison import DEFAULT_ATOL, DEFAULT_RTOL, compare, read_trace, read_trace_file
+from gptrace.comparison import DEFAULT_ATOL, DEFAULT_RTOL, compare, measured, read_trace, read_trace_file
 from gptrace.errors import EXIT_DONE, EXIT_FAILED, GptraceError, InputError, OptionError
 from gptrace.measures import Measures
 from gptrace.model.choice import DEFAULT_SEED, choose
@@ -114,6 +114,8 @@ def run(
 ) -> Reply:
     target = Target.of(form, json, output, width)
     shown = parse_columns(columns) if columns is not None else ()
+    if expect is not None and output is not None and expect.resolve() == output.resolve():
+        raise OptionError(f"--output {output} would replace the trace to compare with", "name another file")
     expected = read_trace_file(expect) if expect is not None else None
     measures = _measures(shown, ops, expected)
     chosen = choose(
@@ -144,12 +146,9 @@ def _measures(columns: Sequence[str], ops: bool, expected: Mapping[str, Any] | N
     needed = measures_for(columns, ops=ops)
     if expected is None:
         return needed
-    calls = expected["calls"]
-    specs = [spec for call in calls for spec in call["outputs"]]
+    kept = measured(expected)
     return replace(
-        needed,
-        macs=needed.macs or any("macs" in call for call in calls),
-        statistics=needed.statistics or any("statistics" in spec for spec in specs),
+        needed, macs=needed.macs or "macs" in kept, statistics=needed.statistics or "statistics" in kept
     )
 
 

@@ -22,6 +22,7 @@ from gptrace.record import (
 from gptrace.tracing.diagnosis import Scene, diagnose
 from gptrace.tracing.dimensions import DimensionNames, Naming
 from gptrace.tracing.model_facts import dtype_name, model_info, versions
+from gptrace.tracing.notes import notes_of
 from gptrace.tracing.operations import Operation
 from gptrace.tracing.parameters import Named, ancestors, count_by_module, named_parameters
 from gptrace.tracing.spans import Span, SpanRecorder
@@ -30,8 +31,6 @@ from gptrace.tracing.twins import Key, numbered, op_key
 
 Module = torch.nn.Module
 _NO_PARAMETERS = ParameterCount(0, 0)
-# Lists of modules, which nobody calls.
-_CONTAINERS = (torch.nn.ModuleList, torch.nn.ModuleDict, torch.nn.ParameterList, torch.nn.ParameterDict)
 
 
 def assembled(
@@ -64,13 +63,7 @@ def assembled(
             ops=len(operations.operations) if operations is not None else None,
         ),
         error=_failure_of(recorder, calls, error),
-        notes=(
-            *recorder.notes,
-            *notes,
-            *_bypassed(recorder, called, used),
-            *_without_fast_path(called),
-            *_spoiled(recorder),
-        ),
+        notes=(*recorder.notes, *notes, *notes_of(recorder, called, used)),
     )
 
 
@@ -242,8 +235,11 @@ def _failure_of(
 ) -> Failure | None:
     if error is None:
         return None
-    # The innermost call that raised was entered last.
-    failed = next((call for call in reversed(calls) if call.failed), None)
+    # The innermost call that this one went through was entered last; others may have been caught.
+    chain = _chain(error)
+    failed = next(
+        (call for call in reversed(calls) if _went_through(recorder.spans[call.index], chain)), None
+    )
     found = None
     if failed is not None:
         with suppress(Exception):  # a diagnosis that fails is none, and hides nothing
@@ -251,12 +247,38 @@ def _failure_of(
     return Failure(
         path=failed.path if failed else "",
         type=type(error).__name__,
-        message=str(error),
+        message=_message(error),
         inputs=failed.inputs if failed else (),
         source=line_of(error),
         cause=found.cause if found else None,
         diagnosis=found.text if found else None,
     )
+
+
+def _chain(error: BaseException) -> list[BaseException]:
+    """Return an exception and those that it was raised from."""
+    found: list[BaseException] = []
+    one: BaseException | None = error
+    while one is not None and not any(one is known for known in found):
+        found.append(one)
+        one = one.__cause__
+    return found
+
+
+def _went_through(span: Span, chain: Sequence[BaseException]) -> bool:
+    """Tell whether a call ended in one of these exceptions; one without any was cut off by an interrupt."""
+    if not span.failed:
+        return False
+    if span.error is None:
+        return not isinstance(chain[0], Exception)
+    return any(span.error is one for one in chain)
+
+
+def _message(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # somebody's own may fail at that, too
+        return "(no message)"
 
 
 def _scene(
@@ -266,7 +288,8 @@ def _scene(
     while root.parent is not None:
         root = calls[root.parent]
     span = recorder.spans[failed.index]
-    operation = recorder.operations.failed if recorder.operations is not None else None
+    noted = recorder.operations
+    operation = noted.failed if noted is not None and noted.error in _chain(error) else None
     return Scene(
         error=error,
         module=span.module,
@@ -278,52 +301,3 @@ def _scene(
         root_inputs=recorder.spans[root.index].inputs,
         operation=operation.inputs if operation is not None else (),
     )
-
-
-def _bypassed(recorder: SpanRecorder, called: set[Module], used: set[str]) -> list[str]:
-    """Say which modules have no row though what is in them ran: somebody called their forward() or parts."""
-    passed_over = [
-        path
-        for path, module in recorder.paths
-        if path in used and module not in called and not isinstance(module, _CONTAINERS)
-        and type(module).forward is not Module.forward
-    ]  # fmt: skip
-    if not passed_over:
-        return []
-    names = ", ".join(path or "the model itself" for path in passed_over[:5])
-    rest = f" and {len(passed_over) - 5} more" if passed_over[5:] else ""
-    return [
-        f"no row for {names}{rest}: parts of it ran, but it was not called itself (.forward() runs no hooks)"
-    ]
-
-
-def _without_fast_path(called: set[Module]) -> list[str]:
-    """Say that hooks turn off the fused kernels of torch's own encoder: the last bits may differ from it."""
-    fused = (torch.nn.TransformerEncoder, torch.nn.TransformerEncoderLayer)
-    names = sorted({type(one).__name__ for one in called if isinstance(one, fused) and not one.training})
-    if not names:
-        return []
-    return [
-        f"the fused fast path of {' and '.join(names)} is off while it is traced: its parts run one by one"
-    ]
-
-
-def _spoiled(recorder: SpanRecorder) -> list[str]:
-    """Name the first calls that made NaN, or an infinity, of finite numbers."""
-    notes = []
-    for kind in ("NaN", "Inf"):
-        # Those inside end first: the innermost one is to blame.
-        made = [span for span in recorder.spans if span.made == kind]
-        if not made:
-            continue
-        first = min(made, key=lambda span: span.start + span.seconds)
-        held = [
-            name
-            for name, parameter in first.module.named_parameters(recurse=False)
-            if not parameter.is_meta and not bool(parameter.isfinite().all())
-        ]
-        because = f", since its {held[0]} holds some" if held else ""
-        notes.append(
-            f"{first.path or 'the model itself'} is the first to make {kind} of finite numbers{because}"
-        )
-    return notes

@@ -79,7 +79,8 @@ _FORMULAS: dict[str, Callable[[tuple[Any, ...], Any], int]] = {
 
 # What multiplies matrices by its name, and has no formula above: its cost is unknown, and not 0.
 _MULTIPLIES = re.compile(
-    r"conv|attention|lstm|gru|rnn_|linear(?!ly)|matmul|mm($|_)|transformer|einsum|bilinear$|_trilinear|cdist|tensordot"
+    r"conv|attention|lstm|gru|rnn|vecdot|matrix_exp|cholesky_solve|ormqr|householder|solve_triangular|_dist|"
+    r"linear(?!ly)|matmul|mm($|_)|transformer|einsum|bilinear$|_trilinear|cdist|tensordot"
 )
 _NOT_MULTIPLYING = re.compile(r"upsample|grid_sample|im2col|col2im|linalg_vector_norm|commit")
 _OWN_NAMESPACES = ("aten", "prim", "prims", "profiler")
@@ -120,13 +121,28 @@ class CostMode(torch.utils._python_dispatch.TorchDispatchMode):  # type: ignore[
             with self:
                 return func._op_dk(_COMPOSITE, *args, **kwargs)
         result = func(*args, **kwargs)
-        if formula is not None:
+        if formula is not None and all(
+            one.layout is torch.strided for one in args if isinstance(one, Tensor)
+        ):
             self._count(formula(args, result), "")
-        elif is_unknown:
+        elif is_unknown or formula is not None:
             self._count(None, str(func.overloadpacket))
         if self._memory is not None:
             self._memory.hold(result, args)
         return result
+
+
+def _is_composite(func: Any, name: str) -> bool:
+    """Tell whether torch makes a function of others; those that only ask for a shape are left as they are."""
+    if name.startswith("sym_") or name in _QUESTIONS or func.namespace != "aten":
+        return False
+    try:
+        return bool(torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), _COMPOSITE))
+    except RuntimeError:  # some are known to Python alone
+        return False
+
+
+_QUESTIONS = ("is_contiguous", "size", "stride", "storage_offset", "numel", "dim", "layout", "device")
 
 
 def _kind(func: Any) -> tuple[Callable[..., int] | None, bool, bool]:
@@ -137,6 +153,6 @@ def _kind(func: Any) -> tuple[Callable[..., int] | None, bool, bool]:
     formula = _FORMULAS.get(name) if func.namespace == "aten" else None
     if formula is not None:
         return formula, False, False
-    is_composite = torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), _COMPOSITE)
+    is_composite = _is_composite(func, name)
     looks = bool(_MULTIPLIES.search(name)) and not _NOT_MULTIPLYING.search(name)
     return None, looks and not is_composite, is_composite

@@ -111,7 +111,8 @@ def _width(module: nn.Module) -> int | None:
 
 
 def _out_of_memory(scene: Scene) -> str:
-    if not (isinstance(scene.error, MemoryError) or re.search("out of memory|can't allocate", scene.message)):
+    torchs = re.search("(CUDA|MPS|HIP|XPU) (backend )?out of memory|DefaultCPUAllocator", scene.message)
+    if not (isinstance(scene.error, MemoryError | torch.OutOfMemoryError) or torchs):
         return ""
     asked = re.search(
         r"allocate (?:memory: you tried to allocate )?([\d.]+ ?(?:bytes|[KMGT]iB))", scene.message
@@ -127,9 +128,8 @@ def _missing_batch(scene: Scene) -> str:
     ids = scene.root_inputs[0] if scene.root_inputs else None
     if ids is None or len(ids.shape) != 1 or ids.dtype.is_floating_point:
         return ""
-    if not isinstance(scene.error, ValueError | IndexError | RuntimeError | AssertionError):
-        return ""
-    if isinstance(scene.module, nn.Embedding):
+    asks = r"not enough values to unpack|tuple index out of range|Dimension out of range|too many indices"
+    if not isinstance(scene.error, ValueError | IndexError) or not re.search(asks, scene.message):
         return ""
     return (
         f"the ids have the shape {list(ids.shape)}, without a batch axis; the model wants [batch, seq_len]: "
@@ -139,7 +139,7 @@ def _missing_batch(scene: Scene) -> str:
 
 def _float_ids(scene: Scene) -> str:
     given = scene.first
-    is_lookup = isinstance(scene.module, nn.Embedding) or "indices" in scene.message
+    is_lookup = "'indices' to have one of the following scalar types" in scene.message
     if not is_lookup or given is None or not given.dtype.is_floating_point:
         return ""
     return (
@@ -165,10 +165,12 @@ def _too_long(scene: Scene) -> str:
         if not is_token_table or len(scene.first.shape) == 1:
             return _longer(scene.seq_len, scene.name, outside[2])
     sizes = _broadcast(scene)
-    if sizes and scene.seq_len in sizes[:2]:
+    # [batch, seq_len, width] meets [1, rows, width] or [rows, width]: the axis of the tokens is the second.
+    if sizes and scene.seq_len in sizes[:2] and sizes[2] == 1:
         rows = sizes[0] if sizes[1] == scene.seq_len else sizes[1]
-        held = (*scene.module.named_parameters(), *scene.module.named_buffers())
-        table = next((name for name, tensor in held if rows in tensor.shape and rows < scene.seq_len), None)
+        held = (*scene.module.named_parameters(recurse=False), *scene.module.named_buffers(recurse=False))
+        tables = [name for name, tensor in held if tensor.dim() > 1 and tensor.shape[-2] == rows]
+        table = tables[0] if len(tables) == 1 and rows < scene.seq_len else None
         if table:
             return _longer(scene.seq_len, ".".join(filter(None, (scene.path, table))), rows)
     return ""
@@ -188,13 +190,13 @@ def _outside_vocabulary(scene: Scene) -> str:
     low, high, rows = outside
     wrong = low if low < 0 else high
     return (
-        f"id {wrong} is not in the table {scene.name}, which has rows 0 to {rows - 1}; "
+        f"id {wrong} is not in the table {scene.name}, which has rows 0 to {rows - 1}; for ids of tokens: "
         "is it an id of the tokenizer that the model was made for? --ids gives ids in place of text"
     )
 
 
 def _devices(scene: Scene) -> str:
-    if not re.search(
+    if not isinstance(scene.error, RuntimeError) or not re.search(
         r"same device|on the expected device|found two devices|device meta|not on the expected", scene.message
     ):
         return ""
@@ -208,10 +210,10 @@ def _devices(scene: Scene) -> str:
 
 
 def _dtypes(scene: Scene) -> str:
-    if not re.search(
-        r"same dtype|expected scalar type|[Ii]nput type \(|must have the same dtype|dtype .* mat",
-        scene.message,
-    ):
+    unequal = (
+        r"same dtype, but got|expected scalar type|[Ii]nput type \(.*weight type|to have the same dtype, but"
+    )
+    if not isinstance(scene.error, RuntimeError) or not re.search(unequal, scene.message):
         return ""
     given = [*(scene.operation or scene.inputs)]
     got = " and ".join(dict.fromkeys(map(_dtype, given)))
@@ -225,7 +227,8 @@ def _dtypes(scene: Scene) -> str:
 
 def _inner_dimensions(scene: Scene) -> str:
     width, given = _width(scene.module), scene.first
-    if width is not None and given is not None and given.shape and given.shape[-1] != width:
+    is_torchs = type(scene.module).__module__.startswith("torch.")  # others may do anything with it
+    if is_torchs and width is not None and given is not None and given.shape and given.shape[-1] != width:
         text = f"{scene.name}: {expectation(scene.module)}, got {list(given.shape)}"
         text += f", made by {scene.producer}" if scene.producer else ""
         if len(given.shape) > 1 and given.shape[-2] == width:
@@ -299,7 +302,7 @@ def _wrong_view(scene: Scene) -> str:
         return ""
     shape, size = view
     known = math.prod(n for n in shape if n != -1)
-    if -1 in shape:
+    if -1 in shape and known:
         return f"the tensor holds {size:,} numbers, which is no multiple of {known:,}, what {shape} fixes"
     return f"the tensor holds {size:,} numbers, and the shape {shape} asks for {known:,}"
 
@@ -319,8 +322,8 @@ def _unequal_axes(scene: Scene) -> str:
     shapes = " and ".join(str(list(seen.shape)) for seen in scene.operation[:2])
     which = f" ({shapes})" if shapes else ""
     return (
-        f"two tensors{which} are put together element by element, and axis {axis} is {a} in one and {b} in "
-        "the other; they have to be the same, or one of them 1"
+        f"two tensors{which} are put together, and axis {axis} is {a} in one and {b} in the other; "
+        "they have to be the same, or one of them 1"
     )
 
 

@@ -55,5 +55,5 @@ class ActivationMemory:
 def _key(tensor: Tensor) -> int | None:
     try:
         return int(tensor.untyped_storage()._cdata)
-    except (NotImplementedError, RuntimeError):  # sparse tensors and their like have no storage
+    except (NotImplementedError, RuntimeError, ValueError):  # sparse or lazy ones have no storage
         return None

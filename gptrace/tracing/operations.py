@@ -76,6 +76,7 @@ class OperationMode(torch.overrides.TorchFunctionMode):
         self.open: Operation | None = None
         self.is_paused = False
         self.failed: Operation | None = None
+        self.error: Exception | None = None
         self._now = now
         self._names: dict[object, str] = {}
 
@@ -94,8 +95,8 @@ class OperationMode(torch.overrides.TorchFunctionMode):
         self.open = operation
         try:
             result = func(*args, **kwargs)
-        except Exception:
-            self.failed = operation
+        except Exception as error:
+            self.failed, self.error = operation, error
             self.operations.append(operation)
             raise
         finally:

@@ -35,8 +35,8 @@ class Span:
     """One call of one module, while it runs and after."""
 
     __slots__ = (
-        "depth", "failed", "given", "inputs", "macs", "made", "module", "output", "outputs", "parent", "path",
-        "peak", "producer", "raised_before", "ranges", "seconds", "start", "unknown",
+        "depth", "error", "failed", "given", "inputs", "macs", "made", "module", "output", "outputs",
+        "parent", "path", "peak", "producer", "raised_before", "ranges", "seconds", "start", "unknown",
     )  # fmt: skip
 
     def __init__(self, module: Module, path: str, parent: int | None, depth: int, inputs: list[Seen]) -> None:
@@ -47,6 +47,7 @@ class Span:
         self.inputs = inputs
         self.outputs: list[Seen] = []
         self.failed = False
+        self.error: BaseException | None = None
         # Of its own, without the calls inside: MACs, and kernels whose cost is unknown.
         self.macs = 0
         self.unknown: set[str] = set()
@@ -89,9 +90,12 @@ class SpanRecorder:
         # Every name of every module: one that two parents share has two.
         self.paths: list[tuple[str, Module]] = list(module.named_modules(remove_duplicate=False))
         self.operations = OperationMode(self._now) if measures.ops else None
-        self._modules: dict[Module, tuple[str, ArgumentNames]] = {}
+        # By id: a class may define equality for itself.
+        self._modules: dict[int, tuple[str, ArgumentNames]] = {}
         self._open_in_threads: dict[int, list[int]] = {}
         self.notes: list[str] = []
+        self.macs_outside = 0
+        self._thread = get_ident()
         self._lock = Lock()
         self._handles: list[torch.utils.hooks.RemovableHandle] = []
         self._modes = ExitStack()
@@ -104,9 +108,9 @@ class SpanRecorder:
         has_scripted = False
         try:
             for path, module in self.paths:
-                if module in self._modules:
+                if id(module) in self._modules:
                     continue
-                self._modules[module] = (path, argument_names(type(module)))
+                self._modules[id(module)] = (path, argument_names(type(module)))
                 if isinstance(module, torch.jit._script.RecursiveScriptModule):
                     has_scripted = True
                     continue
@@ -170,7 +174,7 @@ class SpanRecorder:
     def _is_anothers(self, module: Module) -> bool:
         """Tell whether a call belongs to another recorder, which this thread has entered itself."""
         here = self._entered.get(get_ident(), [])
-        return self not in here and any(module in other._modules for other in here)
+        return self not in here and any(id(module) in other._modules for other in here)
 
     def _run_uncompiled(self) -> None:
         """Have what was compiled run as it was written: compiled code runs no hooks, or compiles ours."""
@@ -208,7 +212,7 @@ class SpanRecorder:
 
     def _note_what_came_in(self, span: Span, args: tuple[object, ...]) -> None:
         """Keep what a diagnosis may want to know of the arguments of a call that failed."""
-        names = self._modules[span.module][1].positional
+        names = self._modules[id(span.module)][1].positional
         with self._own_work(), suppress(Exception):  # a device that failed tells nothing any more
             for name, value in zip(names, args, strict=False):
                 if not isinstance(value, torch.Tensor):
@@ -230,6 +234,8 @@ class SpanRecorder:
 
     def _count(self, macs: int | None, kernel: str) -> None:
         operation = self.operations.open if self.operations is not None else None
+        if self._innermost() is None:
+            self.macs_outside += macs or 0
         for counter in (self._innermost(), operation):
             if counter is None:
                 continue
@@ -244,7 +250,7 @@ class SpanRecorder:
             span.peak = alive
 
     def _opened(self, module: Module, args: tuple[object, ...], kwargs: Mapping[str, object]) -> None:
-        known = self._modules.get(module)
+        known = self._modules.get(id(module))
         if known is None or self._is_anothers(module):
             return  # a copy, which shares the hooks of its original: DataParallel makes such replicas
         path, names = known
@@ -255,6 +261,8 @@ class SpanRecorder:
             span = Span(module, path, opened[-1] if opened else None, len(opened), inputs)
             self.spans.append(span)
         opened.append(index)
+        if get_ident() != self._thread and (self._costs is not None or self.operations is not None):
+            span.unknown.add("another thread")  # modes see the thread that they were entered in
         if self._memory is not None:
             span.peak = self._memory.alive
         if self.measures.statistics:
@@ -273,6 +281,8 @@ class SpanRecorder:
             span = self.spans[opened.pop()]
             raised = sys.exc_info()[1]
             failed = raised is not None and raised is not span.raised_before
+            # How checkpointing ends a part that it has run again: nothing went wrong.
+            failed = failed and type(raised).__name__ != "_StopRecomputationError"
             if span.module is module:
                 if not failed and self.measures.statistics:
                     with self._own_work():
@@ -281,6 +291,7 @@ class SpanRecorder:
                 elif not failed:
                     span.outputs = see("output", output)
                 if failed:
+                    span.error = raised
                     self._note_what_came_in(span, args)
                 elif isinstance(output, torch.Tensor):
                     span.output = weakref.ref(output)
@@ -295,10 +306,11 @@ class SpanRecorder:
 class _Hook:
     """A hook that stays behind when its module is copied or saved: the copy gets one that does nothing."""
 
-    __slots__ = ("_work",)
+    __slots__ = ("__name__", "_work")
 
     def __init__(self, work: Callable[[Module, Any, Any], None]) -> None:
         self._work = work
+        self.__name__ = "gptrace_hook"  # torch.jit asks for it
 
     def __call__(self, module: Module, first: Any, second: Any) -> None:
         self._work(module, first, second)

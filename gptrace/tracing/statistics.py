@@ -17,7 +17,17 @@ def statistics_of(tensor: Tensor) -> Statistics | None:
     >>> statistics_of(torch.tensor([1.0, 3.0, float("nan")]))
     Statistics(mean=2.0, std=1.0, min=1.0, max=3.0, nan=1, infinite=0)
     """
-    if not tensor.is_floating_point() or tensor.is_meta or tensor.layout is not torch.strided:
+    try:
+        return _of_floats(tensor)
+    except (RuntimeError, NotImplementedError, TypeError, ValueError):
+        return None  # of a kind that cannot be looked into: fake, batched by vmap, of eight bits
+
+
+def _of_floats(tensor: Tensor) -> Statistics | None:
+    # A fake or a wrapped tensor has no numbers to look at, or looks are recorded into somebody's graph.
+    if type(tensor) not in (Tensor, torch.nn.Parameter) or tensor.is_meta:
+        return None
+    if not tensor.is_floating_point() or tensor.layout is not torch.strided:
         return None
     values = tensor.detach()
     if not values.numel():
@@ -56,7 +66,10 @@ def is_all_finite(tensor: Tensor) -> bool:
     if not tensor.is_floating_point() or tensor.is_meta or tensor.layout is not torch.strided:
         return True
     # The sum tells at once in nearly every case; large numbers may overflow it.
-    return bool(tensor.sum().isfinite()) or bool(tensor.isfinite().all())
+    try:
+        return bool(tensor.sum().isfinite()) or bool(tensor.isfinite().all())
+    except (RuntimeError, NotImplementedError, TypeError, ValueError):
+        return True  # of a kind that cannot be looked into
 
 
 def _is_finite(value: float) -> bool:

@@ -35,8 +35,8 @@ def see(name: str, value: object) -> list[Seen]:
     >>> [seen.name for seen in see("output", (torch.ones(2), {"logits": torch.ones(3)}))]
     ['output[0]', 'output[1].logits']
     """
-    if type(value) is torch.Tensor:
-        return [Seen(name, tuple(value.shape), value.dtype, value.device)]
+    if type(value) is torch.Tensor and value.layout is torch.strided and not value.is_nested:
+        return [Seen(name, tuple(map(int, value.shape)), value.dtype, value.device)]
     return [_seen(*pair) for pair in tensors_in(name, value)]
 
 
@@ -58,7 +58,15 @@ def _seen(name: str, tensor: torch.Tensor) -> Seen:
     # A DTensor's shape is that of the whole; what this process holds of it is another.
     local = getattr(tensor, "_local_tensor", None) if type(tensor) is not torch.Tensor else None
     local_shape = tuple(local.shape) if isinstance(local, torch.Tensor) else None
-    return Seen(name, tuple(tensor.shape), tensor.dtype, tensor.device, None, local_shape)
+    return Seen(name, _shape(tensor), tensor.dtype, tensor.device, None, local_shape)
+
+
+def _shape(tensor: torch.Tensor) -> tuple[int, ...]:
+    """Return the sizes; none of a tensor that has no plain ones: nested, or not yet initialised."""
+    try:
+        return tuple(map(int, tensor.shape))
+    except (RuntimeError, TypeError, ValueError, AttributeError):
+        return ()
 
 
 class ArgumentNames(NamedTuple):
