@@ -20,6 +20,7 @@ class Hook:
         self.__name__ = "gptrace_hook"  # torch.jit asks for it
 
     def __call__(self, module: Module, first: Any, second: Any) -> None:
+        """Pass on what torch says of a call."""
         self._work(module, first, second)
 
     def __deepcopy__(self, memo: object) -> Callable[..., None]:
