@@ -16,10 +16,18 @@ import gptrace
 from gptrace import api
 from gptrace.cli import options, streams
 from gptrace.cli.reply import Reply, Target, checked
-from gptrace.comparison import DEFAULT_ATOL, DEFAULT_RTOL, compare, measured, read_trace, read_trace_file
+from gptrace.comparison import (
+    DEFAULT_ATOL,
+    DEFAULT_RTOL,
+    Difference,
+    compare,
+    measured,
+    read_trace,
+    read_trace_file,
+)
 from gptrace.errors import EXIT_DONE, EXIT_FAILED, GptraceError, InputError, OptionError
 from gptrace.measures import Measures
-from gptrace.model.choice import DEFAULT_SEED, choose
+from gptrace.model.choice import DEFAULT_SEED, ModelChoice, choose
 from gptrace.model.config import suggestion
 from gptrace.model.weights import hub
 from gptrace.record import Trace
@@ -118,10 +126,9 @@ def run(
         raise OptionError(f"--output {output} would replace the trace to compare with", "name another file")
     expected = read_trace_file(expect) if expect is not None else None
     measures = _measures(shown, ops, expected)
-    chosen = choose(
-        model, weights=weights, config=config, settings=settings or (), seed=seed, device=device, dtype=dtype,
-        say=streams.write_notice,
-    )  # fmt: skip
+    chosen = _chosen(
+        model, weights=weights, config=config, settings=settings, seed=seed, device=device, dtype=dtype
+    )
     given = _read_given(text, lines, ids, no_special)
     failed: GptraceError | None = None
     try:
@@ -136,9 +143,14 @@ def run(
         trace, failed = error.trace, error  # up to where it broke
     if expected is not None and failed is None:
         difference = compare(expected, trace.to_dict(), names=(str(expect), "now"), rtol=rtol, atol=atol)
-        return replace(target.reply(difference), code=EXIT_DONE if difference.is_same else EXIT_FAILED)
+        return _reply_of(difference, target)
     reply = target.reply(trace, View(full=full, depth=depth, columns=shown, only=only, kind=kind))
     return replace(reply, error=failed)
+
+
+def _chosen(model: str | None, *, settings: list[str] | None, **options: Any) -> ModelChoice:
+    """Return the model that the options mean, telling the person before anything is downloaded."""
+    return choose(model, settings=settings or (), say=streams.write_notice, **options)
 
 
 def _measures(columns: Sequence[str], ops: bool, expected: Mapping[str, Any] | None) -> Measures:
@@ -174,10 +186,9 @@ def topk(
     width: options.Width = None,
 ) -> Reply:
     target = Target.of(form, json, output, width)
-    chosen = choose(
-        model, weights=weights, config=config, settings=settings or (), seed=seed, device=device, dtype=dtype,
-        say=streams.write_notice,
-    )  # fmt: skip
+    chosen = _chosen(
+        model, weights=weights, config=config, settings=settings, seed=seed, device=device, dtype=dtype
+    )
     given = _read_given(text, lines, ids, no_special)
     with redirect_stdout(sys.stderr):
         result = api.topk_given(given, chosen, k=k, temperature=temperature, truncate=truncate)
@@ -221,6 +232,10 @@ def diff(
         read_trace(read_stdin(), "stdin") if name == "-" else read_trace_file(Path(name)) for name in (a, b)
     ]
     difference = compare(*read, names=(a, b), rtol=rtol, atol=atol)
+    return _reply_of(difference, target)
+
+
+def _reply_of(difference: Difference, target: Target) -> Reply:
     return replace(target.reply(difference), code=EXIT_DONE if difference.is_same else EXIT_FAILED)
 
 

@@ -154,19 +154,11 @@ class Architecture:
     def _named(self, settings: Mapping[str, int]) -> Sizes:
         """Return the sizes that can be an axis, by name, with those that follow from others."""
         keys = self._keys
-        sizes = {
-            keys[role]: settings[keys[role]] for role in ("width", "vocabulary", "heads") if role in keys
-        }
-        if "key_value_heads" in keys:
-            sizes[keys["key_value_heads"]] = settings[keys["key_value_heads"]]
-        head_dim, name = None, keys.get("head_dim", "head_dim")
-        if "head_dim" in keys:
-            head_dim = settings[keys["head_dim"]]
-        elif self._divides:
-            head_dim = settings[keys["width"]] // settings[keys["heads"]]
-        if head_dim is not None:
-            sizes[name] = head_dim
-        for role in ("context", "inner"):
-            if role in keys:
-                sizes[keys[role]] = settings[keys[role]]
-        return sizes
+
+        def of(*roles: str) -> Sizes:
+            return {keys[role]: settings[keys[role]] for role in roles if role in keys}
+
+        head_dim = of("head_dim")
+        if not head_dim and self._divides:
+            head_dim = {"head_dim": settings[keys["width"]] // settings[keys["heads"]]}
+        return of("width", "vocabulary", "heads", "key_value_heads") | head_dim | of("context", "inner")

@@ -61,11 +61,11 @@ def plan(target: Callable[..., Any], name: str, config: object, keys: Mapping[st
             settings = settings_of(made)
             return target(**{holder.name: made}, **{name: settings[name] for name in beside})
 
+        is_plain = config is None and isinstance(whole, Mapping)
         kind = "a plain dict" if isinstance(whole, Mapping) else f"a {type(whole).__name__}"
-        if base == _course_config():
+        if is_plain:
             kind = "the course's GPT_CONFIG_124M" + (", changed" if keys else "")
         how = f"{name}({holder.name}), {holder.name} being {kind}"
-        is_plain = config is None and isinstance(whole, Mapping)
         return Call(with_configuration, settings_of(whole), how, is_plain)
     arguments = _keyword_arguments(name, parameters, takes_any, config, keys)
     missing = [p.name for p in required if p.name not in arguments]

@@ -293,7 +293,6 @@ def _scene(
     return Scene(
         error=error,
         module=span.module,
-        root=recorder.module,
         path=failed.path,
         inputs=span.inputs,
         ranges=span.ranges,

@@ -25,7 +25,6 @@ class Scene:
 
     error: BaseException
     module: nn.Module
-    root: nn.Module
     path: str
     inputs: Sequence[Seen]
     ranges: dict[str, tuple[int, int]]

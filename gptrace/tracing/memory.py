@@ -23,7 +23,9 @@ class ActivationMemory:
         # Of each storage: the reference that says when it is freed.
         self._held: dict[int, weakref.ref[object]] = {}
         self._not_ours = {
-            key for tensor in (*module.parameters(), *module.buffers()) if (key := _key(tensor)) is not None
+            key
+            for tensor in (*module.parameters(), *module.buffers())
+            if (key := storage_key(tensor)) is not None
         }
 
     def hold(self, value: object, given: Sequence[object]) -> None:
@@ -35,10 +37,10 @@ class ActivationMemory:
                 self.hold(one, given)
 
     def _hold(self, tensor: Tensor, given: Sequence[object]) -> None:
-        key = _key(tensor)
+        key = storage_key(tensor)
         if key is None or key in self._held or key in self._not_ours:
             return
-        if any(isinstance(one, Tensor) and _key(one) == key for one in given):
+        if any(isinstance(one, Tensor) and storage_key(one) == key for one in given):
             return
         storage = tensor.untyped_storage()
         size = storage.nbytes()
@@ -52,7 +54,8 @@ class ActivationMemory:
         self._grew(self.alive)
 
 
-def _key(tensor: Tensor) -> int | None:
+def storage_key(tensor: Tensor) -> int | None:
+    """Return a number that tensors of the same memory share, or None for one without any of its own."""
     try:
         return int(tensor.untyped_storage()._cdata)
     except (NotImplementedError, RuntimeError, ValueError):  # sparse or lazy ones have no storage

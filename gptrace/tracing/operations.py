@@ -11,6 +11,7 @@ from types import FrameType
 from typing import Any
 
 from gptrace.model.quiet_torch import torch
+from gptrace.tracing.memory import storage_key
 from gptrace.tracing.tensors import Seen, see
 
 Tensor = torch.Tensor
@@ -131,13 +132,8 @@ def _seen_arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Seen]
 def _shares_memory(result: object, args: tuple[Any, ...]) -> bool:
     """Tell whether the first tensor of a result is another look at an argument's memory."""
     first = result[0] if isinstance(result, tuple | list) and result else result
-    if not isinstance(first, Tensor):
-        return False
-    try:
-        storage = first.untyped_storage()._cdata
-        return any(isinstance(one, Tensor) and one.untyped_storage()._cdata == storage for one in args)
-    except (NotImplementedError, RuntimeError):  # sparse tensors and their like have no storage
-        return False
+    key = storage_key(first) if isinstance(first, Tensor) else None
+    return key is not None and any(isinstance(one, Tensor) and storage_key(one) == key for one in args)
 
 
 def _source(frame: FrameType | None) -> str:

@@ -259,9 +259,10 @@ class SpanRecorder:
 
     def _count(self, macs: int | None, kernel: str) -> None:
         operation = self.operations.open if self.operations is not None else None
-        if self._innermost() is None:
+        span = self._innermost()
+        if span is None:
             self.macs_outside += macs or 0
-        for counter in (self._innermost(), operation):
+        for counter in (span, operation):
             if counter is None:
                 continue
             if macs is None:
