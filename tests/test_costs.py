@@ -196,6 +196,32 @@ def test_statistics_are_those_of_the_numbers() -> None:
     assert not is_all_finite(torch.tensor([3e38, math.nan]))
 
 
+@pytest.mark.parametrize("offset", [0.0, 0.4, 0.6, 3.0, 1e4])
+def test_the_spread_keeps_its_digits_beside_any_mean(offset: float) -> None:
+    values = torch.randn(300, 5000, generator=torch.Generator().manual_seed(1)) + offset
+    found = statistics_of(values)
+    assert found is not None
+    assert found.std == pytest.approx(float(values.double().std(correction=0)), rel=1e-5)
+    assert found.mean == pytest.approx(float(values.double().mean()), abs=1e-5 + 1e-6 * offset)
+
+
+def test_nobody_else_sees_what_the_tracer_computes() -> None:
+    """Neither a graph that is being recorded, nor somebody's count of operations."""
+    from torch.fx.experimental.proxy_tensor import make_fx
+
+    layers = nn.Sequential(nn.Linear(3, 2), nn.ReLU())
+
+    def traced(x: torch.Tensor) -> torch.Tensor:
+        with gptrace.watch(layers, measure="statistics") as trace:
+            result: torch.Tensor = layers(x)
+        assert trace.calls[0].outputs[0].statistics is not None
+        return result
+
+    recorded = [str(node.target) for node in make_fx(traced)(torch.ones(1, 3)).graph.nodes]
+    alone = [str(node.target) for node in make_fx(layers)(torch.ones(1, 3)).graph.nodes]
+    assert [name for name in recorded if "." in name] == [name for name in alone if "." in name]
+
+
 def test_the_first_call_that_makes_nan_is_named() -> None:
     layers = nn.Sequential(
         nn.Linear(2, 2), nn.Sequential(Function(lambda x: x - x), Function(lambda x: x / x)), nn.ReLU()

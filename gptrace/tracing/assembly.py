@@ -24,7 +24,7 @@ from gptrace.tracing.dimensions import DimensionNames, Naming
 from gptrace.tracing.model_facts import dtype_name, model_info, versions
 from gptrace.tracing.notes import notes_of
 from gptrace.tracing.operations import Operation
-from gptrace.tracing.parameters import Named, ancestors, count_by_module, named_parameters
+from gptrace.tracing.parameters import Held, ancestors, count_by_module, held_parameters
 from gptrace.tracing.spans import Span, SpanRecorder
 from gptrace.tracing.tensors import Seen
 from gptrace.tracing.twins import Key, numbered, op_key
@@ -37,7 +37,7 @@ def assembled(
     recorder: SpanRecorder, error: BaseException | None, name: Callable[[list[Span]], Naming]
 ) -> Trace:
     """Return the trace of what was recorded; `name` gives the axis names of each forward pass."""
-    parameters = named_parameters(recorder.module)
+    parameters = held_parameters(recorder.module)
     calls, dims, notes = _calls_of(recorder, parameters, name)
     called = {span.module for span in recorder.spans}
     # A ModuleList is never called itself: it counts as used when anything in it was.
@@ -68,7 +68,7 @@ def assembled(
 
 
 def _calls_of(
-    recorder: SpanRecorder, parameters: list[Named], name: Callable[[list[Span]], Naming]
+    recorder: SpanRecorder, parameters: list[Held], name: Callable[[list[Span]], Naming]
 ) -> tuple[tuple[ModuleCall, ...], dict[str, int], tuple[str, ...]]:
     """Turn spans into records, with axis names where a forward pass can be given them, and what was noted."""
     spans = recorder.spans
@@ -155,7 +155,7 @@ class _Specs:
         self._made: dict[tuple[Seen, tuple[str, ...]], TensorSpec] = {}
         self.sizes = names.sizes if names else {}
 
-    def of(self, path: str, call: int, seen: list[Seen]) -> tuple[TensorSpec, ...]:
+    def of(self, path: str, call: int, seen: Sequence[Seen]) -> tuple[TensorSpec, ...]:
         if len(seen) == 1:  # nearly always
             return (self._spec(seen[0], (path, call, seen[0].name)),)
         return tuple([self._spec(one, (path, call, one.name)) for one in seen])

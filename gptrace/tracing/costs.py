@@ -89,13 +89,11 @@ _OWN_NAMESPACES = ("aten", "prim", "prims", "profiler")
 class CostMode(torch.utils._python_dispatch.TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Counts MACs, and the memory of activations, of every kernel that runs while it is entered.
 
-    `count` gets what each costs: MACs, or None and the kernel's name where that is unknown. `is_paused`: what
-    runs now is the tracer's own work.
+    `count` gets what each costs: MACs, or None and the kernel's name where that is unknown.
     """
 
     def __init__(self, count: Callable[[int | None, str], None], memory: ActivationMemory | None) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.is_paused = False
         self._count = count
         self._memory = memory
         self._kinds: dict[object, tuple[Callable[..., int] | None, bool, bool]] = {}
@@ -110,8 +108,6 @@ class CostMode(torch.utils._python_dispatch.TorchDispatchMode):  # type: ignore[
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
-        if self.is_paused:
-            return func(*args, **kwargs)
         kind = self._kinds.get(func)
         if kind is None:
             kind = self._kinds[func] = _kind(func)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from gptrace.model.quiet_torch import torch
@@ -27,7 +27,7 @@ class Scene:
     module: nn.Module
     path: str
     inputs: Sequence[Seen]
-    ranges: dict[str, tuple[int, int]]
+    ranges: Mapping[str, tuple[int, int]]
     producer: str | None
     root_inputs: Sequence[Seen]
     operation: Sequence[Seen] = ()

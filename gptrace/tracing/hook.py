@@ -3,25 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
-
-from gptrace.model.quiet_torch import torch
-
-Module = torch.nn.Module
+from functools import partial
 
 
-class Hook:
-    """A hook that stays behind when its module is copied or saved: the copy gets one that does nothing."""
+class Hook(partial[None]):
+    """A hook that stays behind when its module is copied or saved: the copy gets one that does nothing.
 
-    __slots__ = ("__name__", "_work")
+    A partial of nothing, since that is called without a step of Python in between.
+    """
 
-    def __init__(self, work: Callable[[Module, Any, Any], None]) -> None:
-        self._work = work
-        self.__name__ = "gptrace_hook"  # torch.jit asks for it
-
-    def __call__(self, module: Module, first: Any, second: Any) -> None:
-        """Pass on what torch says of a call."""
-        self._work(module, first, second)
+    __name__ = "gptrace_hook"  # torch.jit asks for it
 
     def __deepcopy__(self, memo: object) -> Callable[..., None]:
         return _nothing

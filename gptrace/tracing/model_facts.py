@@ -10,7 +10,7 @@ from gptrace.model.gpt import GPTModel
 from gptrace.model.hugging_face import is_hugging_face
 from gptrace.model.quiet_torch import torch
 from gptrace.record import ModelInfo
-from gptrace.tracing.parameters import Named, buffer_bytes, count_all, named_parameters
+from gptrace.tracing.parameters import Held, buffer_bytes, count_all, held_parameters
 
 Module = torch.nn.Module
 
@@ -24,11 +24,11 @@ def model_info(
     module: Module,
     name: str | None = None,
     weights: dict[str, Any] | None = None,
-    parameters: list[Named] | None = None,
+    parameters: list[Held] | None = None,
 ) -> ModelInfo:
     """Describe a module: class, parameters, dtype and device."""
-    parameters = named_parameters(module) if parameters is None else parameters
-    first = parameters[0][1] if parameters else None
+    parameters = held_parameters(module) if parameters is None else parameters
+    first = parameters[0].parameter if parameters else None
     return ModelInfo(
         name=name or type(module).__name__,
         class_name=type(module).__name__,

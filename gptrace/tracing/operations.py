@@ -61,21 +61,19 @@ class Operation:
         self.in_place = False
         self.source = source
         self.macs = 0
-        self.unknown: set[str] = set()
+        self.unknown: frozenset[str] = frozenset()
 
 
 class OperationMode(torch.overrides.TorchFunctionMode):
     """Notes every operation while it is entered; `now` says in which call, and how many calls began before.
 
     `open` is the operation that runs, of whatever it becomes below. An operation that raises is kept, too.
-    `is_paused`: what runs now is the tracer's own work.
     """
 
     def __init__(self, now: Any) -> None:
         super().__init__()
         self.operations: list[Operation] = []
         self.open: Operation | None = None
-        self.is_paused = False
         self.failed: Operation | None = None
         self.error: Exception | None = None
         self._now = now
@@ -88,7 +86,7 @@ class OperationMode(torch.overrides.TorchFunctionMode):
         name = self._names.get(func)
         if name is None:
             name = self._names[func] = _name(func)
-        if not name or self.is_paused:
+        if not name:
             return func(*args, **kwargs)
         inputs = _seen_arguments(args, kwargs)
         parent, place = self._now()

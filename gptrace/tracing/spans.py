@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 import weakref
-from collections import OrderedDict
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from collections import OrderedDict, defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from threading import Lock, get_ident
 from time import perf_counter
 from types import TracebackType
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from gptrace.measures import Measures
 from gptrace.model.quiet_torch import torch
@@ -18,7 +18,8 @@ from gptrace.tracing.costs import CostMode
 from gptrace.tracing.hook import Hook
 from gptrace.tracing.memory import ActivationMemory
 from gptrace.tracing.operations import OperationMode
-from gptrace.tracing.statistics import is_all_finite
+from gptrace.tracing.parameters import every_name
+from gptrace.tracing.statistics import has_numbers, is_all_finite
 from gptrace.tracing.tensors import (
     ArgumentNames,
     Seen,
@@ -31,6 +32,15 @@ from gptrace.tracing.tensors import (
 
 Module = torch.nn.Module
 NOTHING_MORE = Measures()
+# What the tracer computes itself is nobody's to see: not its own modes', not those of somebody who counts or
+# records what the model does.
+_unseen_functions, _unseen_kernels = torch._C.DisableTorchFunction, torch._C._DisableTorchDispatch
+_NONE: Mapping[str, tuple[int, int]] = {}
+
+
+def _unseen(hook: Callable[[Module, Any, Any], None], *arguments: Any) -> None:
+    with _unseen_functions():
+        hook(*arguments)
 
 
 class Span:
@@ -47,23 +57,23 @@ class Span:
         self.parent = parent
         self.depth = depth
         self.inputs = inputs
-        self.outputs: list[Seen] = []
+        self.outputs: Sequence[Seen] = ()
         self.failed = False
         self.error: BaseException | None = None
         # Of its own, without the calls inside: MACs, and kernels whose cost is unknown.
         self.macs = 0
-        self.unknown: set[str] = set()
+        self.unknown: frozenset[str] = frozenset()
         self.peak = 0
         # The tensor that left, while it lives; of a call that failed, the path of the call that made its
         # input, and the least and greatest of the whole numbers that came in, by name.
         self.output: weakref.ref[torch.Tensor] | None = None
         self.producer: str | None = None
-        self.ranges: dict[str, tuple[int, int]] = {}
-        # The tensors that came in, and what the call made of finite numbers: "NaN", "Inf", or nothing.
-        self.given: list[torch.Tensor] = []
+        self.ranges: Mapping[str, tuple[int, int]] = _NONE
+        # What came in, and what the call made of finite numbers: "NaN", "Inf", or nothing.
+        self.given: object = None
         self.made = ""
         # An exception that is being handled when the call begins is not this call's failure.
-        self.raised_before = sys.exc_info()[1]
+        self.raised_before = sys.exception()
         self.seconds = 0.0
         self.start = perf_counter()
 
@@ -72,7 +82,7 @@ class Span:
         self.seconds = now - self.start
         self.failed = failed
         self.raised_before = None  # it would keep a traceback alive, and all that its frames hold
-        self.given = []
+        self.given = None
 
 
 class SpanRecorder:
@@ -90,11 +100,11 @@ class SpanRecorder:
         self.measures = measures
         self.spans: list[Span] = []
         # Every name of every module: one that two parents share has two.
-        self.paths: list[tuple[str, Module]] = list(module.named_modules(remove_duplicate=False))
+        self.paths: list[tuple[str, Module]] = list(every_name(module))
         self.operations = OperationMode(self._now) if measures.ops else None
         # By id: a class may define equality for itself.
         self._modules: dict[int, tuple[str, ArgumentNames]] = {}
-        self._open_in_threads: dict[int, list[int]] = {}
+        self._open_in_threads: defaultdict[int, list[int]] = defaultdict(list)
         self.notes: list[str] = []
         self.macs_outside = 0
         self._thread = get_ident()
@@ -109,6 +119,8 @@ class SpanRecorder:
 
     def __enter__(self) -> SpanRecorder:
         opened, closed = Hook(self._opened), Hook(self._closed)
+        if self.operations is not None:  # for which a tensor's shape would be one more operation
+            opened, closed = Hook(_unseen, self._opened), Hook(_unseen, self._closed)
         has_scripted = False
         try:
             for path, module in self.paths:
@@ -215,39 +227,33 @@ class SpanRecorder:
         if compiled:
             self.notes.append(f"compiled, and traced as it was written: {', '.join(compiled[:5])}")
 
-    @contextmanager
-    def _own_work(self) -> Iterator[None]:
-        """Keep what the tracer does itself out of the operations and the costs."""
-        modes = [mode for mode in (self._costs, self.operations) if mode is not None]
-        for mode in modes:
-            mode.is_paused = True
-        try:
-            yield
-        finally:
-            for mode in modes:
-                mode.is_paused = False
-
     def _made_of_finite(self, span: Span) -> str:
         """Return what kind of number that is none a call made out of finite ones."""
         found = [seen.statistics for seen in span.outputs if seen.statistics is not None]
         kind = "NaN" if any(one.nan for one in found) else "Inf" if any(one.infinite for one in found) else ""
-        if not kind or not all(is_all_finite(tensor) for tensor in span.given):
+        if not kind or not all(is_all_finite(tensor) for _, tensor in tensors_in("", span.given)):
             return ""
         return kind
 
     def _note_what_came_in(self, span: Span, args: tuple[object, ...]) -> None:
         """Keep what a diagnosis may want to know of the arguments of a call that failed."""
         names = self._modules[id(span.module)][1].positional
-        with self._own_work(), suppress(Exception):  # a device that failed tells nothing any more
+        ranges: dict[str, tuple[int, int]] = {}
+        with (
+            _unseen_functions(),
+            _unseen_kernels(),
+            suppress(Exception),
+        ):  # a device that failed tells nothing any more
             for name, value in zip(names, args, strict=False):
                 if not isinstance(value, torch.Tensor):
                     continue
                 if span.producer is None:
                     made = (one for one in reversed(self.spans) if one.output is not None)
                     span.producer = next((one.path for one in made if one.output() is value), None)  # type: ignore[misc]
-                is_whole = not (value.is_floating_point() or value.is_complex() or value.is_meta)
-                if is_whole and value.numel():
-                    span.ranges[name] = (int(value.min()), int(value.max()))
+                is_whole = not (value.is_floating_point() or value.is_complex())
+                if is_whole and has_numbers(value) and value.numel():
+                    ranges[name] = (int(value.min()), int(value.max()))
+        span.ranges = ranges
 
     def _innermost(self) -> Span | None:
         opened = self._open_in_threads.get(get_ident())
@@ -266,7 +272,7 @@ class SpanRecorder:
             if counter is None:
                 continue
             if macs is None:
-                counter.unknown.add(kernel)
+                counter.unknown |= {kernel}
             else:
                 counter.macs += macs
 
@@ -276,42 +282,42 @@ class SpanRecorder:
             span.peak = alive
 
     def _opened(self, module: Module, args: tuple[object, ...], kwargs: Mapping[str, object]) -> None:
-        known = self._modules.get(id(module))
-        if known is None or self._is_anothers(module):
+        known, thread = self._modules.get(id(module)), get_ident()
+        if known is None or (thread != self._thread and self._is_anothers(module)):
             return  # a copy, which shares the hooks of its original: DataParallel makes such replicas
         path, names = known
-        opened = self._open_in_threads.setdefault(get_ident(), [])
+        opened = self._open_in_threads[thread]
         inputs = see_arguments(names, args, kwargs)
         with self._lock:
             index = len(self.spans)
             span = Span(module, path, opened[-1] if opened else None, len(opened), inputs)
             self.spans.append(span)
         opened.append(index)
-        if get_ident() != self._thread and (self._costs is not None or self.operations is not None):
-            span.unknown.add("another thread")  # modes see the thread that they were entered in
+        if thread != self._thread and (self._costs is not None or self.operations is not None):
+            span.unknown |= {"another thread"}  # modes see the thread that they were entered in
         if self._memory is not None:
             span.peak = self._memory.alive
         if self.measures.statistics:
             # Kept until the call ends, and looked at only where something went wrong.
-            span.given = [tensor for _, tensor in tensors_in("", [args, dict(kwargs)])]
+            span.given = (args, kwargs)
 
     def _closed(self, module: Module, args: tuple[object, ...], output: object) -> None:
         now = perf_counter()
-        opened = self._open_in_threads.get(get_ident(), [])
+        opened = self._open_in_threads[get_ident()]
         if not opened or (
             self.spans[opened[-1]].module is not module
             and all(self.spans[index].module is not module for index in opened)
         ):
             return  # a copy, or entered before the hooks were there
+        raised = sys.exception()
         while True:
             span = self.spans[opened.pop()]
-            raised = sys.exc_info()[1]
             failed = raised is not None and raised is not span.raised_before
             # How checkpointing ends a part that it has run again: nothing went wrong.
             failed = failed and type(raised).__name__ != "_StopRecomputationError"
             if span.module is module:
                 if not failed and self.measures.statistics:
-                    with self._own_work():
+                    with _unseen_functions(), _unseen_kernels():
                         span.outputs = see_with_statistics("output", output)
                         span.made = self._made_of_finite(span)
                 elif not failed:

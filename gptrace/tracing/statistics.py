@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeGuard
+
 from gptrace.model.quiet_torch import torch
 from gptrace.record import Statistics
 
@@ -23,47 +25,61 @@ def statistics_of(tensor: Tensor) -> Statistics | None:
         return None  # of a kind that cannot be looked into: fake, batched by vmap, of eight bits
 
 
+def has_numbers(value: object) -> TypeGuard[Tensor]:
+    """Tell whether something is a tensor whose numbers can be looked at: not fake, wrapped or sparse."""
+    is_plain = isinstance(value, Tensor) and type(value) in _PLAIN
+    return is_plain and value.layout is torch.strided and not value.is_meta  # type: ignore[attr-defined]
+
+
+_PLAIN = (Tensor, torch.nn.Parameter)
+
+
 def _of_floats(tensor: Tensor) -> Statistics | None:
-    # A fake or a wrapped tensor has no numbers to look at, or looks are recorded into somebody's graph.
-    if type(tensor) not in (Tensor, torch.nn.Parameter) or tensor.is_meta:
+    if not has_numbers(tensor) or not tensor.is_floating_point():
         return None
-    if not tensor.is_floating_point() or tensor.layout is not torch.strided:
-        return None
-    values = tensor.detach()
+    values = tensor.detach() if tensor.requires_grad else tensor
     if not values.numel():
         return None
     if values.dtype in (torch.float16, torch.bfloat16):
         values = values.float()
-    mean = values.mean()
-    # Centred first: the difference of two large sums would lose the digits that count. torch.var_mean does
-    # the same in one pass, and takes ten times as long.
-    deviation = _norm(values - mean)
+    # Each kernel counts: right after the model's own it runs cold, at ten times its usual time.
     low, high = torch.aminmax(values)
-    found = torch.stack((mean, deviation, low, high)).tolist()  # one look at the device
-    nan = infinite = 0
-    count = values.numel()
-    if not all(map(_is_finite, found)):
-        nan, infinite = int(values.isnan().sum()), int(values.isinf().sum())
-        finite = values[values.isfinite()].double()
-        if not finite.numel():
-            return Statistics(None, None, None, None, nan, infinite)
-        deviation = _norm(finite - finite.mean())
-        count = finite.numel()
-        found = [float(finite.mean()), float(deviation), float(finite.min()), float(finite.max())]
-    mean_value, norm, least, most = found
-    return Statistics(mean_value, norm / count**0.5, least, most, nan, infinite)
+    least, most = low.item(), high.item()
+    mean, std = _mean_and_spread(values)
+    if _is_finite(least) and _is_finite(most) and _is_finite(mean) and _is_finite(std):
+        return Statistics(mean, std, least, most, 0, 0)
+    nan, infinite = int(values.isnan().sum()), int(values.isinf().sum())
+    finite = values[values.isfinite()].double()
+    if not finite.numel():
+        return Statistics(None, None, None, None, nan, infinite)
+    mean, std = _mean_and_spread(finite)
+    return Statistics(mean, std, float(finite.min()), float(finite.max()), nan, infinite)
 
 
-def _norm(values: Tensor) -> Tensor:
-    """Return the root of the sum of squares, row by row first: millions of squares in one sum lose digits."""
-    rows = values if values.dim() < 2 else torch.linalg.vector_norm(values, dim=-1)
-    result: Tensor = torch.linalg.vector_norm(rows)
-    return result
+def _mean_and_spread(values: Tensor) -> tuple[float, float]:
+    """Return the mean, and the root of the mean square around it; torch.std takes ten times as long."""
+    mean, count = float(values.mean()), values.numel()
+    square = _norm(values) ** 2 / count
+    # Around zero and then moved, which is one kernel less, unless the mean is so large beside the spread that
+    # the difference would lose the digits that count.
+    if 5 * mean * mean > square:
+        return mean, _norm(values - mean) / count**0.5
+    return mean, (square - mean * mean) ** 0.5
+
+
+def _norm(values: Tensor) -> float:
+    """Return the root of the sum of squares, of many row by row first: one sum of millions loses digits."""
+    if values.dim() > 1 and values.numel() > _MANY:
+        values = torch.linalg.vector_norm(values, dim=-1)
+    return float(torch.linalg.vector_norm(values))
+
+
+_MANY = 1 << 20
 
 
 def is_all_finite(tensor: Tensor) -> bool:
     """Tell whether a tensor holds neither NaN nor an infinity; what has no numbers does not."""
-    if not tensor.is_floating_point() or tensor.is_meta or tensor.layout is not torch.strided:
+    if not has_numbers(tensor) or not tensor.is_floating_point():
         return True
     # The sum tells at once in nearly every case; large numbers may overflow it.
     try:

@@ -13,6 +13,11 @@ from gptrace.model.quiet_torch import torch
 from gptrace.record import Statistics
 from gptrace.tracing.statistics import statistics_of
 
+Tensor = torch.Tensor
+_STRIDED = torch.strided
+# Under torch.jit.trace a size is a tensor, for the graph to know where it came from.
+_is_tracing = torch._C._get_tracing_state
+
 
 class Seen(NamedTuple):
     """A tensor's outward facts, taken inside the hook: later in-place operations cannot change them."""
@@ -35,14 +40,15 @@ def see(name: str, value: object) -> list[Seen]:
     >>> [seen.name for seen in see("output", (torch.ones(2), {"logits": torch.ones(3)}))]
     ['output[0]', 'output[1].logits']
     """
-    if type(value) is torch.Tensor and value.layout is torch.strided and not value.is_nested:
-        return [Seen(name, tuple(map(int, value.shape)), value.dtype, value.device)]
+    if type(value) is Tensor and value.layout is _STRIDED and not value.is_nested and not _is_tracing():
+        return [Seen(name, tuple(value.shape), value.dtype, value.device)]
     return [_seen(*pair) for pair in tensors_in(name, value)]
 
 
 def see_with_statistics(name: str, value: object) -> list[Seen]:
     """Return what `see` does, with the statistics of each tensor."""
-    return [_seen(*pair)._replace(statistics=statistics_of(pair[1])) for pair in tensors_in(name, value)]
+    tensors = [(name, value)] if type(value) is Tensor else tensors_in(name, value)
+    return [_seen(where, tensor, statistics_of(tensor)) for where, tensor in tensors]
 
 
 def tensors_in(name: str, value: object) -> list[tuple[str, torch.Tensor]]:
@@ -54,11 +60,11 @@ def tensors_in(name: str, value: object) -> list[tuple[str, torch.Tensor]]:
     return found
 
 
-def _seen(name: str, tensor: torch.Tensor) -> Seen:
+def _seen(name: str, tensor: torch.Tensor, statistics: Statistics | None = None) -> Seen:
     # A DTensor's shape is that of the whole; what this process holds of it is another.
     local = getattr(tensor, "_local_tensor", None) if type(tensor) is not torch.Tensor else None
     local_shape = tuple(local.shape) if isinstance(local, torch.Tensor) else None
-    return Seen(name, _shape(tensor), tensor.dtype, tensor.device, None, local_shape)
+    return Seen(name, _shape(tensor), tensor.dtype, tensor.device, statistics, local_shape)
 
 
 def _shape(tensor: torch.Tensor) -> tuple[int, ...]:
@@ -103,6 +109,8 @@ def _read_names(forward: Any) -> ArgumentNames:
 
 def see_arguments(names: ArgumentNames, args: tuple[object, ...], kwargs: Mapping[str, object]) -> list[Seen]:
     """Return the tensors that a module was called with, named as its `forward` names them."""
+    if len(args) == 1 and names.positional and not kwargs:  # nearly always
+        return see(names.positional[0], args[0])
     found: list[Seen] = []
     for position, value in enumerate(args):
         if position < len(names.positional):
