@@ -1,14 +1,14 @@
-"""What flows from the tracer to the reports: frozen records, without torch.
-
-A fact that was not measured is None here and absent in JSON.
-"""
+"""A trace: every call of every module, what went in and came out, and what that came to."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from gptrace.printable import Printable
+from gptrace.record.model import ModelInfo
+from gptrace.record.predictions import Prediction
+from gptrace.record.tokens import Prompt
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,87 +113,6 @@ class ModuleCall:
 
 
 @dataclass(frozen=True, slots=True)
-class Token:
-    """One token. `text` is None where its bytes are only part of a UTF-8 character.
-
-    `bytes` is None for an id that the tokenizer does not know (a model may have more rows than that).
-    """
-
-    id: int
-    text: str | None
-    bytes: bytes | None
-
-
-@dataclass(frozen=True, slots=True)
-class Prompt:
-    """A prompt as the model sees it. `text` is None where the ids are not valid UTF-8.
-
-    `padding` counts the positions added on the right to make the batch rectangular; `truncated` the
-    tokens dropped on the left to fit the context. `given_as_ids`: there was no text to begin with.
-    """
-
-    text: str | None
-    tokens: tuple[Token, ...]
-    padding: int = 0
-    truncated: int = 0
-    given_as_ids: bool = field(default=False, compare=False)
-
-    @property
-    def ids(self) -> tuple[int, ...]:
-        """The token ids, without padding."""
-        return tuple(token.id for token in self.tokens)
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A possible next token: `log_probability` is natural, `rank` starts at 1."""
-
-    rank: int
-    token: Token
-    logit: float
-    probability: float
-    log_probability: float
-
-
-@dataclass(frozen=True, slots=True)
-class Prediction:
-    """The candidates for what follows `position` of prompt number `input`."""
-
-    input: int
-    position: int
-    candidates: tuple[Candidate, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ParameterTotals:
-    """A model's parameters. `total` counts a tensor once for each name, `unique` once; bytes are of `unique`.
-
-    `tied` lists the names that share one tensor; `without_out_head` is `unique` less the output head's own.
-    """
-
-    total: int
-    unique: int
-    trainable: int
-    bytes: int
-    tied: tuple[tuple[str, ...], ...] = ()
-    without_out_head: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ModelInfo:
-    """Which model ran: its name for people, its class, and where its weights came from."""
-
-    name: str
-    class_name: str
-    parameters: ParameterTotals
-    buffer_bytes: int
-    dtype: str
-    device: str
-    config: dict[str, Any] | None = None
-    weights: dict[str, Any] | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class FlowStep:
     """One step of the main line: the tensor that leaves `at`."""
 
@@ -265,58 +184,3 @@ class Trace(Printable):
         if not vars(self):
             return "<Trace: still recording>"
         return f"<Trace of {self.model.class_name}: {self.totals.calls} calls>"
-
-
-@dataclass(frozen=True, slots=True)
-class TopKResult:
-    """The candidates for the token after one prompt."""
-
-    index: int
-    prompt: Prompt
-    candidates: tuple[Candidate, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class TopK(Printable):
-    """The next tokens of each prompt."""
-
-    versions: dict[str, str]
-    model: ModelInfo
-    k: int
-    temperature: float
-    results: tuple[TopKResult, ...]
-    notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Tokens(Printable):
-    """The tokens of each prompt."""
-
-    versions: dict[str, str]
-    encoding: str
-    vocab_size: int
-    results: tuple[Prompt, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Preset:
-    """A model that can be named: its configuration and its size in float32.
-
-    `pretrained` tells whether its published weights are at hand; None where there are none.
-    """
-
-    name: str
-    aliases: tuple[str, ...]
-    config: dict[str, Any]
-    parameters: int
-    without_out_head: int
-    bytes: int
-    pretrained: bool | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Presets(Printable):
-    """The models that `--model` knows by name."""
-
-    versions: dict[str, str]
-    models: tuple[Preset, ...]

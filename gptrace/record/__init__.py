@@ -1,0 +1,44 @@
+"""What flows between the stages: frozen records, without torch.
+
+A fact that was not measured is None here and absent in JSON.
+"""
+
+from gptrace.record.model import ModelInfo, ParameterTotals, Preset, Presets
+from gptrace.record.predictions import Candidate, Prediction, TopK, TopKResult
+from gptrace.record.tokens import Prompt, Token, Tokens
+from gptrace.record.trace import (
+    Cost,
+    Failure,
+    FlowStep,
+    ModuleCall,
+    OpCall,
+    ParameterCount,
+    Statistics,
+    TensorSpec,
+    Totals,
+    Trace,
+)
+
+__all__ = [
+    "Candidate",
+    "Cost",
+    "Failure",
+    "FlowStep",
+    "ModelInfo",
+    "ModuleCall",
+    "OpCall",
+    "ParameterCount",
+    "ParameterTotals",
+    "Prediction",
+    "Preset",
+    "Presets",
+    "Prompt",
+    "Statistics",
+    "TensorSpec",
+    "Token",
+    "Tokens",
+    "TopK",
+    "TopKResult",
+    "Totals",
+    "Trace",
+]
