@@ -33,7 +33,7 @@ DOORS = {
     "tiktoken": {"text.encoding"},
     "transformers": {"model.hugging_face", "text.hugging_face"},
     "huggingface_hub": {"model.weights.hub"},
-    "typer": {"cli.app", "cli.options"},
+    "typer": {"cli.app", "cli.commands", "cli.groups", "cli.options"},
     "rich": {"report"},
 }
 

@@ -18,10 +18,6 @@ from gptrace.model.choice import DEVICES, DTYPES
 from gptrace.model.config import PRESETS
 from gptrace.report.columns import ALL_COLUMNS
 
-TEXT_HELP = (
-    "TEXT is one text or several, or '-' for stdin. Without TEXT: stdin if it is piped, else a sample prompt."
-)
-
 
 def _complete_model(incomplete: str) -> list[str]:
     return [name for name in PRESETS if name.startswith(incomplete)]

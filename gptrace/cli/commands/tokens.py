@@ -1,0 +1,13 @@
+"""`gptrace tokens`: ids, text and bytes of each token."""
+
+from __future__ import annotations
+
+from gptrace import api
+from gptrace.cli.groups import OutputOptions, TextOptions
+from gptrace.cli.reply import Reply
+
+
+def tokens(text: TextOptions, output: OutputOptions) -> Reply:
+    """Show ids, text and bytes of each token; loads no model."""
+    target = output.target()
+    return target.reply(api.tokens_of(text.given()))
