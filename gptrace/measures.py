@@ -20,12 +20,14 @@ class Measures:
     statistics: bool = False
 
     @classmethod
-    def of(cls, names: Iterable[str]) -> Measures:
+    def of(cls, names: Iterable[str] | Measures) -> Measures:
         """Return the measures of those names; "all" stands for each of them.
 
         >>> Measures.of(["ops"]).ops
         True
         """
+        if isinstance(names, Measures):
+            return names
         wanted = {names} if isinstance(names, str) else set(names)
         if "all" in wanted:
             wanted = set(MEASURES)

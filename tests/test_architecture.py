@@ -22,6 +22,7 @@ ORDER = [
     "model",
     "tracing",
     "predict",
+    "prepare",
     "api",
     "report",
     "cli",

@@ -81,9 +81,10 @@ def test_a_block_alone_loads_a_state_with_a_mask() -> None:
 
 
 def test_the_mask_is_as_long_as_needed_and_no_buffer() -> None:
-    assert causal_mask(3, torch.device("cpu")).tolist() == [
+    assert causal_mask(3, 3, torch.device("cpu")).tolist() == [
         [False, True, True], [False, False, True], [False, False, False],
     ]  # fmt: skip
+    assert causal_mask(1, 3, torch.device("cpu")).tolist() == [[False, False, False]]
     assert list(GPTModel(SMALL).buffers()) == []
 
 

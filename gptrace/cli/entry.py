@@ -42,7 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _interrupted()
     except GptraceError as error:
-        return _fail(error.message, error.hint + _origin(error, arguments), error.exit_code, error)
+        hint = error.hint and error.hint + _origin(error, arguments)
+        return _fail(error.message, hint, error.exit_code, error)
     except Exception as error:
         if isinstance(error, MemoryError) or "failed to map segment" in str(error):
             return _fail("not enough memory to load torch and the model", _MEMORY_HINT, EXIT_FAILED, error)
@@ -69,11 +70,12 @@ def _run(arguments: Sequence[str]) -> int:
             return _interrupted()
         if isinstance(reply, Reply):
             if reply.output is None:
-                streams.write_stdout_pieces(reply.pieces())
+                streams.write_stdout_pieces(reply.pieces(), at_once=reply.live)
             else:
                 streams.write_file(reply.output, reply.pieces())
-            if reply.error is not None:
-                raise reply.error
+            ending = reply.ending()
+            if ending is not None:
+                raise ending
             return reply.code
         return reply if isinstance(reply, int) else EXIT_DONE
 

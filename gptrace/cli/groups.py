@@ -61,12 +61,14 @@ class ModelOptions:
     settings: options.Set = None
     device: options.Device = "cpu"
     dtype: options.Dtype = None
+    threads: options.Threads = None
 
     def chosen(self) -> ModelChoice:
         """Return the model that the options mean, telling the person before anything is downloaded."""
         return choose(
             self.model, weights=self.weights, config=self.config, settings=self.settings or (),
-            seed=self.seed, device=self.device, dtype=self.dtype, say=streams.write_notice,
+            seed=self.seed, device=self.device, dtype=self.dtype, threads=self.threads,
+            say=streams.write_notice,
         )  # fmt: skip
 
 

@@ -123,6 +123,14 @@ Dtype = Annotated[
     ),
 ]  # fmt: skip
 
+Threads = Annotated[
+    int | None,
+    typer.Option(
+        "--threads", metavar="INTEGER", parser=_whole("--threads", least=1), envvar="GPTRACE_THREADS",
+        help="Processor threads that torch may use. Default: as many as there are cores.",
+    ),
+]  # fmt: skip
+
 K = Annotated[
     int | None,
     typer.Option(
@@ -143,6 +151,39 @@ Temperature = Annotated[
         envvar="GPTRACE_TEMPERATURE",
         help="Divide the logits by this before the softmax.",
     ),
+]
+
+InputFormat = Annotated[
+    str | None,
+    typer.Option(
+        "--input-format", metavar="text|lines|jsonl",
+        help="How stdin is read: as one prompt (text), a prompt on each line (lines, or --lines), or JSON "
+        'Lines like {"text": "Hello"} or {"ids": [15496]}, whose other keys come out again.',
+    ),
+]  # fmt: skip
+BatchSize = Annotated[
+    int | None,
+    typer.Option(
+        "--batch-size", metavar="INTEGER", parser=_whole("--batch-size", least=1),
+        envvar="GPTRACE_BATCH_SIZE",
+        help="Prompts that run together. Default: as many as make some thousand tokens.",
+    ),
+]  # fmt: skip
+Positions = Annotated[
+    str,
+    typer.Option(
+        "--positions", metavar="last|all", help="Predict after the last token, or after every token."
+    ),
+]
+TokenChosen = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--token", metavar="TEXT",
+        help='Show the rank and probability of this next token too, as in --token " Paris". Repeatable.',
+    ),
+]  # fmt: skip
+LogProbabilities = Annotated[
+    bool, typer.Option("--logprobs", help="Show log-probabilities in the table too; JSON has them always.")
 ]
 
 Full = Annotated[bool, typer.Option("--full", help="Show every call; fold no blocks that are the same.")]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -27,7 +27,8 @@ _SUFFIXES = {
 class Reply:
     """What a command wants written: a record in some form, or text; to `output`, or else to stdout.
 
-    `error` is told of when that is done.
+    `live`: each piece is written as soon as it is made. `ending` is asked when all is written whether there
+    is an error to tell of.
     """
 
     content: Printable | str
@@ -35,7 +36,8 @@ class Reply:
     output: Path | None = None
     width: int | None = None
     view: View = field(default_factory=View)
-    error: GptraceError | None = None
+    live: bool = False
+    ending: Callable[[], GptraceError | None] = lambda: None
     code: int = EXIT_DONE
 
     def pieces(self) -> Iterator[str]:

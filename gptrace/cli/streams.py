@@ -44,8 +44,12 @@ def write_stdout(text: str) -> None:
             # A parent may have left it non-blocking, where a full pipe would look like an error.
             os.set_blocking(stdout.fileno(), True)
         _written = _written or bool(text)
-        stdout.write(_encodable(text, stdout))
-        stdout.flush()  # here, where an error still has somebody to handle it
+        try:
+            stdout.write(_encodable(text, stdout))
+            stdout.flush()  # here, where an error still has somebody to handle it
+        except KeyboardInterrupt:
+            stdout.flush()  # what a reader gets are whole lines
+            raise
     except OSError as error:
         _let_go_of_stdout()
         if isinstance(error, BrokenPipeError):
@@ -105,10 +109,13 @@ def has_written() -> bool:
     return _written
 
 
-def write_stdout_pieces(pieces: Iterable[str]) -> None:
-    """Write data that is made piece by piece."""
+def write_stdout_pieces(pieces: Iterable[str], *, at_once: bool = False) -> None:
+    """Write data that is made piece by piece; `at_once`: somebody waits for each."""
     held, size = [], 0
     for piece in pieces:
+        if at_once:
+            write_stdout(piece)
+            continue
         held.append(piece)
         size += len(piece)
         if size > _PIECE:
@@ -180,10 +187,11 @@ def write_notice(text: str) -> None:
 
 
 def write_error(message: str, hint: str) -> None:
-    """Write the error line and the hint line, with everything from outside spelled out."""
+    """Write the error line, and a hint line for a hint, with everything from outside spelled out."""
     color = sys.stderr is not None and wants_color(sys.stderr)
     red, cyan, off = ("\x1b[1;31m", "\x1b[36m", "\x1b[0m") if color else ("", "", "")
-    _write_stderr(f"{red}error:{off} {visible(message)}\n{cyan}hint:{off} {visible(hint)}\n")
+    advice = f"{cyan}hint:{off} {visible(hint)}\n" if hint else ""
+    _write_stderr(f"{red}error:{off} {visible(message)}\n{advice}")
 
 
 def stdout_wants_color() -> bool:
@@ -199,6 +207,14 @@ def wants_color(stream: TextIO) -> bool:
     if os.environ.get("FORCE_COLOR"):
         return True
     return stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def can_show_progress() -> bool:
+    """Tell whether a line on stderr may move: it is a terminal, and stdout does not go to the same one."""
+    stdout = _stdout()
+    if sys.stderr is None or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
+        return False
+    return stdout is not None and not stdout.isatty()
 
 
 def stdout_width() -> int | None:

@@ -50,6 +50,8 @@ def load(model: ModelChoice | Module) -> LoadedModel:
     """Build what was chosen; a module that is there already is taken as it is."""
     if isinstance(model, Module):
         return described(model, type(model).__name__, {"source": "given"})
+    if model.threads is not None:
+        torch.set_num_threads(model.threads)
     device = find_device(model.device)
     if isinstance(model, ObjectChoice):
         loaded = _own(model, device)

@@ -19,6 +19,7 @@ DEFAULT_MODEL = "gpt2-small"
 DEFAULT_SEED = 123
 DTYPES = {"float64": 8, "float32": 4, "bfloat16": 2, "float16": 2}  # bytes of one number
 DEVICES = ("cpu", "cuda", "mps", "meta", "auto")
+_MOST_THREADS = 4096
 RANDOM = "random"
 PRETRAINED = "pretrained"
 HUGGING_FACE = "hf:"
@@ -41,13 +42,15 @@ class ModelChoice:
     """A model that can be built: name for people, where and in what it runs, and whose weights.
 
     `dtype` None leaves a model of one's own as its code makes it. `weights` is a file or folder, None for
-    what the model has without one. `keys` are those of --config and --set.
+    what the model has without one. `keys` are those of --config and --set. `threads` None leaves torch its
+    own number of them.
     """
 
     name: str
     seed: int = DEFAULT_SEED
     device: str = "cpu"
     dtype: str | None = "float32"
+    threads: int | None = None
     weights: Path | None = None
     keys: dict[str, Any] = field(default_factory=dict)
 
@@ -124,6 +127,7 @@ def choose(
     seed: int = DEFAULT_SEED,
     device: str = "cpu",
     dtype: str | None = None,
+    threads: int | None = None,
     say: Callable[[str], None] = _log,
 ) -> ModelChoice:
     """Check everything that can be checked before torch is there.
@@ -150,7 +154,9 @@ def choose(
         raise OptionError(
             f"weights are {weights!r}", "give random, pretrained, or the path of a file or folder"
         )
-    run = {"seed": seed, "device": device}
+    if threads is not None and (type(threads) is not int or not 1 <= threads <= _MOST_THREADS):
+        raise OptionError(f"threads is {threads!r}", f"give a whole number from 1 to {_MOST_THREADS}")
+    run: dict[str, Any] = {"seed": seed, "device": device, "threads": threads}
     set_keys = dict(map(parse_setting, settings))
     if callable(model) or (isinstance(model, str) and is_reference(model)):
         if isinstance(model, str) and model.startswith(HUGGING_FACE):

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from gptrace.model.cache import KeyValueCache
 from gptrace.model.config import GPTConfig
 from gptrace.model.quiet_torch import torch
 
@@ -61,17 +62,22 @@ class FeedForward(nn.Module):
         return result
 
 
-def causal_mask(length: int, device: torch.device) -> Tensor:
-    """Return the mask (T, T): True where a position would look at a later one.
+def causal_mask(queries: int, keys: int, device: torch.device) -> Tensor:
+    """Return the mask (queries, keys) of the last positions: True where one would look at a later one.
 
     Made when needed, as long as needed, and then let go: that takes microseconds, and a mask that was kept
     would be a constant for torch.export, a buffer in a state dict, or one more thing that threads share.
     """
-    return torch.ones(length, length, dtype=torch.bool, device=device).triu(1)
+    return torch.ones(queries, keys, dtype=torch.bool, device=device).triu(1 + keys - queries)
 
 
 class MultiHeadAttention(nn.Module):
-    """Causal self-attention: each position takes a weighted sum of the positions up to itself."""
+    """Causal self-attention: each position takes a weighted sum of the positions up to itself.
+
+    With a `cache`, `x` holds the tokens that are new, and S is T and those before it; without one, S is T.
+    """
+
+    cache: KeyValueCache | None = None
 
     def __init__(self, config: GPTConfig) -> None:
         super().__init__()
@@ -96,6 +102,8 @@ class MultiHeadAttention(nn.Module):
         keys = self._split(self.W_key(x))  # (B, H, T, D/H); keys first, as in course code
         queries = self._split(self.W_query(x))
         values = self._split(self.W_value(x))
+        if self.cache is not None:
+            keys, values = self.cache.extended(keys, values)  # (B, H, S, D/H)
         context = self._fused(queries, keys, values) if self.fused else self._eager(queries, keys, values)
         merged = context.transpose(1, 2).reshape(B, T, D)
         result: Tensor = self.out_proj(merged)
@@ -106,17 +114,20 @@ class MultiHeadAttention(nn.Module):
         return x.view(B, T, self.n_heads, self.head_dim).transpose(1, 2)  # (B, H, T, D/H)
 
     def _eager(self, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-        T = queries.shape[2]
-        scores = queries @ keys.transpose(2, 3) / self.head_dim**0.5  # (B, H, T, T)
-        scores = scores.masked_fill(causal_mask(T, scores.device), -torch.inf)
+        T, S = queries.shape[2], keys.shape[2]
+        scores = queries @ keys.transpose(2, 3) / self.head_dim**0.5  # (B, H, T, S)
+        scores = scores.masked_fill(causal_mask(T, S, scores.device), -torch.inf)
         weights = self.dropout(torch.softmax(scores, dim=-1))
         result: Tensor = weights @ values  # (B, H, T, D/H)
         return result
 
     def _fused(self, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+        T, S = queries.shape[2], keys.shape[2]
         dropped = self.dropout.p if self.training else 0.0
+        # The kernel's own causal mask begins at the first key; one query alone may look at every key.
+        allowed = None if T in (1, S) else ~causal_mask(T, S, queries.device)
         result: Tensor = functional.scaled_dot_product_attention(
-            queries, keys, values, dropout_p=dropped, is_causal=True
+            queries, keys, values, attn_mask=allowed, dropout_p=dropped, is_causal=T == S
         )
         return result
 
@@ -169,7 +180,15 @@ class GPTModel(nn.Module):
 
     def hidden_states(self, in_idx: Tensor) -> Tensor:
         """Token ids (B, T) → what the output head reads (B, T, D)."""
-        positions = torch.arange(in_idx.shape[1], device=in_idx.device)
+        start = past_length(self)
+        positions = torch.arange(start, start + in_idx.shape[1], device=in_idx.device)
         x = self.drop_emb(self.tok_emb(in_idx) + self.pos_emb(positions))  # (B, T, D)
         result: Tensor = self.final_norm(self.trf_blocks(x))
         return result
+
+
+def past_length(model: GPTModel) -> int:
+    """Return how many tokens the caches of a model hold; 0 without caches."""
+    first = next(iter(model.trf_blocks), None)
+    cache = first.att.cache if isinstance(first, TransformerBlock) else None
+    return 0 if cache is None else cache.length

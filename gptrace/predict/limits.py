@@ -1,12 +1,17 @@
-"""The values that an option of a prediction can have. No torch here: mistakes are cheap."""
+"""What can be asked of a model: values of options, prompts that it can take. No torch: mistakes are cheap."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 
 from gptrace.errors import OptionError
+from gptrace.model.choice import Limits
+from gptrace.record import Prompt
+from gptrace.text import prompts as text_prompts
 
 DEFAULT_K = 5
+POSITIONS = ("last", "all")
 
 
 def wanted_k(k: int | None, vocab_size: int) -> int:
@@ -38,3 +43,19 @@ def check_temperature(temperature: float) -> None:
             f"temperature is {temperature}",
             "it must be a number above 0; 1 leaves the probabilities as the model has them",
         )
+
+
+def fit_to(
+    limits: Limits, prompts: Sequence[Prompt], *, truncate: bool = False, slides: bool = False
+) -> tuple[Prompt, ...]:
+    """Check prompts against what a model takes, and cut or pad them.
+
+    `slides`: one longer than the context is welcome, since it goes through in windows.
+    """
+    is_bounded = (limits.is_certain or truncate) and not slides
+    return text_prompts.fit(
+        prompts,
+        vocab_size=limits.vocab_size,
+        context_length=limits.context_length if is_bounded else None,
+        truncate=truncate,
+    )

@@ -4,7 +4,7 @@ A fact that was not measured is None here and absent in JSON.
 """
 
 from gptrace.record.model import ModelInfo, ParameterTotals, Preset, Presets
-from gptrace.record.predictions import Candidate, Prediction, TopK, TopKResult
+from gptrace.record.predictions import Candidate, Prediction, Problem, TopK, TopKResult, TopKStream
 from gptrace.record.tokens import Prompt, Token, Tokens
 from gptrace.record.trace import (
     Cost,
@@ -32,6 +32,7 @@ __all__ = [
     "Prediction",
     "Preset",
     "Presets",
+    "Problem",
     "Prompt",
     "Statistics",
     "TensorSpec",
@@ -39,6 +40,7 @@ __all__ = [
     "Tokens",
     "TopK",
     "TopKResult",
+    "TopKStream",
     "Totals",
     "Trace",
 ]

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from gptrace.comparison import Difference
 from gptrace.printable import Printable
-from gptrace.record import Presets, Tokens, TopK, Trace
+from gptrace.record import Presets, Tokens, TopK, TopKResult, TopKStream, Trace
 from gptrace.report import header, sheets
 from gptrace.report.rows import Row, rows_of
 from gptrace.report.sheet import Sheet
@@ -19,7 +19,10 @@ from gptrace.report.view import View
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """The parts, in reading order, and `flat`: the same facts as one sheet for programs."""
+    """The parts, in reading order, and `flat`: the same facts as one sheet for programs.
+
+    `problems` tell of the prompts of a stream that have no sheet.
+    """
 
     flat: Sheet
     flow: list[Text] = field(default_factory=list)
@@ -27,10 +30,13 @@ class Document:
     tree: list[Row] = field(default_factory=list)
     notes: list[Text] = field(default_factory=list)
     sheets: list[Sheet] = field(default_factory=list)
+    problems: list[Text] = field(default_factory=list)
 
 
 def document(record: Printable, view: View) -> Document:
     """Return the parts of a record's report."""
+    if isinstance(record, TopKStream):
+        record = record.whole()
     return _MAKERS[type(record)](record, view)
 
 
@@ -42,7 +48,9 @@ def _of_trace(trace: Trace, view: View) -> Document:
         tree=rows,
         notes=header.notes(trace, rows),
         sheets=[
-            sheets.candidates_sheet(trace.inputs[prediction.input], prediction.candidates)
+            sheets.candidates_sheet(
+                trace.inputs[prediction.input], prediction.candidates, with_logs=view.log_probabilities
+            )
             for prediction in trace.predictions
         ],
         flat=sheets.calls_sheet(trace),
@@ -56,9 +64,18 @@ def _of_topk(topk: TopK, view: View) -> Document:
             *header.fitting_facts([one.prompt for one in topk.results]),
             *header.temperature_facts(topk.temperature),
         ],
-        sheets=[sheets.candidates_sheet(one.prompt, one.candidates) for one in topk.results],
+        sheets=[_result_sheet(one, view) for one in topk.results if one.problem is None],
         notes=list(map(header.note, topk.notes)),
+        problems=[header.problem(one) for one in topk.results if one.problem is not None],
         flat=sheets.flat_candidates(topk),
+    )
+
+
+def _result_sheet(result: TopKResult, view: View) -> Sheet:
+    if result.positions:
+        return sheets.positions_sheet(result)
+    return sheets.candidates_sheet(
+        result.prompt, result.candidates, result.chosen, with_logs=view.log_probabilities
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from gptrace.printable import Printable
+from gptrace.record import TopKStream
 from gptrace.report.json_report import json_lines, json_pieces, to_json
 from gptrace.report.view import View
 
@@ -23,6 +24,11 @@ def pieces(record: Printable, form: str, view: View | None = None) -> Iterator[s
 
 
 def _table(record: Printable, view: View) -> Iterator[str]:
+    if isinstance(record, TopKStream):
+        from gptrace.report.streaming import table_pieces
+
+        yield from table_pieces(record, view)
+        return
     from gptrace.report.document import document
     from gptrace.report.terminal import to_text
 
@@ -39,6 +45,11 @@ def _json_lines(record: Printable, view: View) -> Iterator[str]:
 
 
 def _csv(record: Printable, view: View) -> Iterator[str]:
+    if isinstance(record, TopKStream):
+        from gptrace.report.streaming import csv_pieces
+
+        yield from csv_pieces(record, view)
+        return
     from gptrace.report.document import document
     from gptrace.report.sheet import to_csv
 

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from gptrace.comparison import Difference
 from gptrace.model.memory import readable_bytes
-from gptrace.record import Failure, FlowStep, ModelInfo, Prompt, Trace
+from gptrace.record import Failure, FlowStep, ModelInfo, Prompt, TopKResult, Trace
 from gptrace.report.columns import cost_text
 from gptrace.report.rows import Row
 from gptrace.report.safe_text import token_label, visible
@@ -237,6 +237,13 @@ def _cost_lines(trace: Trace) -> list[Text]:
         )
         lines.append(Text(said, style="dim"))
     return lines
+
+
+def problem(result: TopKResult) -> Text:
+    """Say why one prompt of a stream has no result."""
+    assert result.problem is not None
+    said = f"error: {result.problem.message} (prompt {result.index}; {result.problem.hint})"
+    return Text(visible(said), style="red")
 
 
 def note(said: str) -> Text:

@@ -49,11 +49,12 @@ class Sheet:
         return [pair for pair in zip(self.columns, row, strict=True) if pair[0].title is not None]
 
 
-def to_csv(sheet: Sheet) -> str:
+def to_csv(sheet: Sheet, *, with_head: bool = True) -> str:
     """Write a sheet as CSV: raw values, control characters spelled out."""
     out = StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(column.key for column in sheet.columns)
+    if with_head:
+        writer.writerow(column.key for column in sheet.columns)
     for row in sheet.rows:
         writer.writerow(visible(value) if isinstance(value, str) else value for value in row)
     return out.getvalue()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from gptrace.comparison import ChangedCall, Difference
-from gptrace.record import Candidate, Presets, Prompt, Token, Tokens, TopK, Trace
+from gptrace.record import Candidate, Prediction, Presets, Prompt, Token, Tokens, TopK, TopKResult, Trace
 from gptrace.report.safe_text import quoted, token_label
 from gptrace.report.shapes import bracketed
 from gptrace.report.sheet import Column, Sheet
@@ -17,6 +17,10 @@ _TITLE_LENGTH = 60
 
 def _thousands(value: int) -> str:
     return f"{value:,}"
+
+
+def _four_digits(value: float) -> str:
+    return f"{value:.4f}"
 
 
 def _percent(value: float) -> str:
@@ -53,8 +57,17 @@ def calls_sheet(trace: Trace) -> Sheet:
     return Sheet(columns, rows)
 
 
-def candidates_sheet(prompt: Prompt, candidates: Sequence[Candidate]) -> Sheet:
-    """The candidates after one prompt. The bar compares them with each other: the likeliest fills it."""
+def candidates_sheet(
+    prompt: Prompt,
+    candidates: Sequence[Candidate],
+    chosen: Sequence[Candidate] = (),
+    *,
+    with_logs: bool = False,
+) -> Sheet:
+    """The candidates after one prompt, and those `chosen` by name below them.
+
+    The bar compares them with each other: the likeliest fills it.
+    """
     top = max((candidate.probability for candidate in candidates), default=0.0)
     columns = [
         Column("rank", "Rank", is_number=True),
@@ -62,23 +75,59 @@ def candidates_sheet(prompt: Prompt, candidates: Sequence[Candidate]) -> Sheet:
         Column("id", "Id", is_number=True),
         Column("probability", "Probability", _percent, is_number=True),
         Column("bar", "", keep=1, show=lambda value: _bar(value / top if top > 0 else 0.0), style="magenta"),
-        Column("logit", "Logit", keep=2, show=lambda value: f"{value:.4f}", is_number=True),
+        Column("log", "Log-probability" if with_logs else None, _four_digits, is_number=True),
+        Column("logit", "Logit", keep=2, show=_four_digits, is_number=True),
     ]
-    rows = [(c.rank, c.token, c.token.id, c.probability, c.probability, c.logit) for c in candidates]
+    shown = [*candidates, *(one for one in chosen if one not in candidates)]
+    rows = [
+        (c.rank, c.token, c.token.id, c.probability, c.probability, c.log_probability, c.logit) for c in shown
+    ]
     return Sheet(columns, rows, title=f"After {_prompt_title(prompt)}")
 
 
-def flat_candidates(topk: TopK) -> Sheet:
-    """One row for each candidate of each prompt, for programs."""
-    keys = ("index", "prompt", "rank", "id", "token", "bytes", "logit", "probability", "log_probability")
+def positions_sheet(result: TopKResult) -> Sheet:
+    """One row for each position of a prompt: its token, what is expected next, and the chosen tokens."""
+    columns = [
+        Column("position", "Position", is_number=True),
+        Column("token", "Token", token_label),
+        Column("next", "Next tokens", _expected, style="bold"),
+    ]
+    for number, one in enumerate(result.chosen):
+        columns.append(Column(f"chosen {number}", token_label(one.token), _placed, is_number=True))
     rows = [
-        (
-            result.index, _text(result.prompt), c.rank, c.token.id, c.token.text, _plain_hex(c.token),
-            c.logit, c.probability, c.log_probability,
-        )
-        for result in topk.results
-        for c in result.candidates
-    ]  # fmt: skip
+        (at.position, result.prompt.tokens[at.position], at.candidates, *at.chosen) for at in result.positions
+    ]
+    return Sheet(columns, rows, title=f"At each position of {_prompt_title(result.prompt)}")
+
+
+def _expected(candidates: Sequence[Candidate]) -> str:
+    return "  ".join(f"{token_label(one.token)} {_percent(one.probability)}" for one in candidates)
+
+
+def _placed(candidate: Candidate) -> str:
+    return f"{_percent(candidate.probability)}, rank {candidate.rank:,}"
+
+
+def flat_candidates(topk: TopK) -> Sheet:
+    """One row for each candidate of each prompt, for programs, and one for each prompt with a problem."""
+    keys = (
+        "index", "prompt", "rank", "id", "token", "bytes", "logit", "probability", "log_probability",
+        "position", "error",
+    )  # fmt: skip
+    rows: list[tuple[object, ...]] = []
+    for result in topk.results:
+        start = (result.index, _text(result.prompt))
+        last = Prediction(result.index, len(result.prompt.tokens) - 1, result.candidates, result.chosen)
+        rows += [
+            (
+                *start, c.rank, c.token.id, c.token.text, _plain_hex(c.token), c.logit, c.probability,
+                c.log_probability, at.position, "",
+            )
+            for at in result.positions or [last]
+            for c in (*at.candidates, *(one for one in at.chosen if one not in at.candidates))
+        ]  # fmt: skip
+        if result.problem is not None:
+            rows.append((*start, *[""] * (len(keys) - 3), result.problem.message))
     return Sheet([Column(key, key) for key in keys], rows)
 
 

@@ -33,7 +33,8 @@ def parts(document: Document, view: View) -> list[RenderableType]:
         found += [*_blank(found), _grid(document.facts)]
     if document.tree:
         found += [*_blank(found), trace_table(document.tree, view.width, view.columns or DEFAULT_COLUMNS)]
-    found += [*_blank(document.notes), *document.notes]
+    if document.notes:
+        found += [*_blank(found), *document.notes]
     for sheet in document.sheets:
         found += _blank(found)
         if sheet.title:

@@ -63,6 +63,15 @@ def encode(text: str, *, special: bool = True) -> list[int]:
     return encoding().encode_ordinary(text)
 
 
+def encode_alone(text: str) -> list[int]:
+    """Return the ids of a piece of text; nothing belongs around a whole one either.
+
+    >>> encode_alone(" Paris")
+    [6342]
+    """
+    return encode(text)
+
+
 @lru_cache(maxsize=1 << 16)
 def token(token_id: int) -> Token:
     """Return the token of an id; an id that the vocabulary does not hold has neither text nor bytes.

@@ -57,6 +57,12 @@ class HuggingFaceTokenizer:
         ids: list[int] = self._made(text, split_special_tokens=not special)["input_ids"]
         return ids
 
+    def encode_alone(self, text: str) -> list[int]:
+        """Return the ids of a piece of text, with nothing around it."""
+        check_unicode(text)
+        ids: list[int] = self._made(text, add_special_tokens=False)["input_ids"]
+        return ids
+
     def token(self, token_id: int) -> Token:
         """Return the token of an id, its bytes read from how the vocabulary spells them."""
         piece = self._pieces.get(token_id)

@@ -92,33 +92,45 @@ def fit(
 
     With `truncate` a prompt that is too long keeps its last `context_length` tokens.
     """
-    fitted = []
-    for number, prompt in enumerate(prompts):
-        where = f" of prompt {number}" if len(prompts) > 1 else ""
-        for position, token_id in enumerate(prompt.ids):
-            if vocab_size is not None and token_id >= vocab_size:
-                raise TextError(
-                    f"id {token_id} at position {position}{where} is not in the vocabulary of {vocab_size}",
-                    f"ids go from 0 to {vocab_size - 1}"
-                    + (
-                        ""
-                        if prompt.given_as_ids
-                        else "; the text was read with a larger vocabulary: give --ids"
-                    ),
-                )
-        excess = 0 if context_length is None else len(prompt.tokens) - context_length
-        if excess > 0:
-            if not truncate:
-                raise TextError(
-                    f"the text{where} has {len(prompt.tokens)} tokens, "
-                    f"the model's context holds {context_length}",
-                    f"shorten it, or keep the last {context_length} tokens with --truncate",
-                )
-            kept = prompt.tokens[excess:]
-            prompt = replace(prompt, text=decode(kept), tokens=kept, truncated=excess)
-        fitted.append(prompt)
-    longest = max(len(prompt.tokens) for prompt in fitted)
-    return tuple(replace(prompt, padding=longest - len(prompt.tokens)) for prompt in fitted)
+    many = len(prompts) > 1
+    return padded(
+        [
+            fit_one(
+                prompt, vocab_size=vocab_size, context_length=context_length, truncate=truncate,
+                where=f" of prompt {number}" if many else "",
+            )
+            for number, prompt in enumerate(prompts)
+        ]
+    )  # fmt: skip
+
+
+def fit_one(
+    prompt: Prompt, *, vocab_size: int | None, context_length: int | None, truncate: bool, where: str = ""
+) -> Prompt:
+    """Check one prompt against a model, and cut it to its context where that is wished."""
+    for position, token_id in enumerate(prompt.ids):
+        if vocab_size is not None and token_id >= vocab_size:
+            larger = "; the text was read with a larger vocabulary: give --ids"
+            raise TextError(
+                f"id {token_id} at position {position}{where} is not in the vocabulary of {vocab_size}",
+                f"ids go from 0 to {vocab_size - 1}{'' if prompt.given_as_ids else larger}",
+            )
+    excess = 0 if context_length is None else len(prompt.tokens) - context_length
+    if excess <= 0:
+        return prompt
+    if not truncate:
+        raise TextError(
+            f"the text{where} has {len(prompt.tokens)} tokens, the model's context holds {context_length}",
+            f"shorten it, or keep the last {context_length} tokens with --truncate",
+        )
+    kept = prompt.tokens[excess:]
+    return replace(prompt, text=decode(kept), tokens=kept, truncated=excess)
+
+
+def padded(prompts: Sequence[Prompt]) -> tuple[Prompt, ...]:
+    """Return the prompts of a batch, each with the padding that makes it as long as the longest."""
+    longest = max((len(prompt.tokens) for prompt in prompts), default=0)
+    return tuple(replace(prompt, padding=longest - len(prompt.tokens)) for prompt in prompts)
 
 
 def padded_ids(prompts: Sequence[Prompt]) -> list[list[int]]:

@@ -81,10 +81,20 @@ def read_stdin(stdin: int = 0) -> str:
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise TextError(
-            f"stdin is not UTF-8: byte 0x{raw[error.start]:02x} at offset {error.start}",
-            "convert it first, for example with: iconv -f LATIN1 -t UTF-8",
-        ) from None
+        raise not_utf8("stdin", raw, error) from None
+
+
+def empty_stdin() -> TextError:
+    """Return the error for a stdin that holds nothing: an empty pipe is a mistake somewhere before."""
+    return TextError("stdin is empty", _HOW_TO)
+
+
+def not_utf8(what: str, raw: bytes, error: UnicodeDecodeError) -> TextError:
+    """Return the error that names the first byte that is no UTF-8."""
+    return TextError(
+        f"{what} is not UTF-8: byte 0x{raw[error.start]:02x} at offset {error.start}",
+        "convert it first, for example with: iconv -f LATIN1 -t UTF-8",
+    )
 
 
 def _drop_newline(text: str) -> str:
@@ -93,7 +103,7 @@ def _drop_newline(text: str) -> str:
 
 def _split_lines(text: str) -> tuple[str, ...]:
     if not text:
-        raise TextError("stdin is empty", _HOW_TO)
+        raise empty_stdin()
     rows = [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")]
     for number, row in enumerate(rows, start=1):
         if not row:

@@ -16,6 +16,10 @@ class Tokenizer(Protocol):
         """Return the ids of a text; `special`: read special tokens in it as such."""
         ...
 
+    def encode_alone(self, text: str) -> list[int]:
+        """Return the ids of a piece of text, without what belongs around a whole one."""
+        ...
+
     def token(self, token_id: int) -> Token:
         """Return the token of an id; an unknown id has neither text nor bytes."""
         ...
@@ -45,6 +49,10 @@ class NoTokenizer:
         raise TextError(
             f"{self._where} has no tokenizer{why}, so text cannot be read", 'give ids: --ids "1 2 3"'
         )
+
+    def encode_alone(self, text: str) -> list[int]:
+        """Raise TextError, as `encode` does."""
+        return self.encode(text)
 
     def token(self, token_id: int) -> Token:
         """Return a token that is its id alone."""

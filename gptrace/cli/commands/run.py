@@ -52,10 +52,9 @@ def run(
     failed: GptraceError | None = None
     try:
         with redirect_stdout(sys.stderr):
-            trace = api.trace_given(
-                given, chosen, k=k, temperature=temperature, truncate=truncate,
-                measures=measures,
-            )  # fmt: skip
+            trace = api.trace(
+                given, model=chosen, k=k, temperature=temperature, truncate=truncate, measure=measures
+            )
     except GptraceError as error:
         if not isinstance(error.trace, Trace):
             raise
@@ -64,7 +63,7 @@ def run(
         difference = compare(expected, trace.to_dict(), names=(str(expect), "now"), rtol=rtol, atol=atol)
         return reply_of(difference, target)
     reply = target.reply(trace, View(full=full, depth=depth, columns=shown, only=only, kind=kind))
-    return replace(reply, error=failed)
+    return replace(reply, ending=lambda: failed)
 
 
 def _measures(columns: Sequence[str], ops: bool, expected: Mapping[str, Any] | None) -> Measures:

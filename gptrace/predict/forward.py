@@ -1,0 +1,157 @@
+"""Prompts → rows of logits, at the positions that are asked for, with the model left as it was.
+
+Shapes: B batch, T tokens, D emb_dim, V vocabulary, R rows.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+from gptrace.errors import GptraceError, NoLogitsError
+from gptrace.model.blame import blamed
+from gptrace.model.build import LoadedModel
+from gptrace.model.config import GPTConfig
+from gptrace.model.gpt import GPTModel
+from gptrace.model.hugging_face import is_hugging_face
+from gptrace.model.memory import as_memory_error, check_memory
+from gptrace.model.quiet_torch import torch
+from gptrace.predict.logits import find_logits
+from gptrace.record import Prompt
+from gptrace.text.prompts import padded_ids
+from gptrace.tracing.state import undisturbed_evaluation
+
+Tensor = torch.Tensor
+# Logits that are held at once, as rows times vocabulary: 64 MiB in float32.
+_LOGITS_AT_ONCE = 1 << 24
+
+
+class Rows(NamedTuple):
+    """Logits (R, V), and for each row the prompt's number in its batch and the position in the prompt."""
+
+    places: list[tuple[int, int]]
+    logits: Tensor
+
+
+def last_position(prompt: Prompt) -> range:
+    """Return the position whose logits tell what follows the prompt."""
+    return range(len(prompt.tokens) - 1, len(prompt.tokens))
+
+
+def every_position(prompt: Prompt) -> range:
+    """Return all positions of a prompt."""
+    return range(len(prompt.tokens))
+
+
+class Forward:
+    """Runs prompts through a model, in a way that is made for answers and not to be looked at.
+
+    Our own model attends with PyTorch's fused kernel, and its output head reads only the positions that are
+    asked for. `may_pad`: prompts of different lengths can share a batch. Somebody else's model might look
+    at the padding, so it gets prompts of one length.
+    """
+
+    def __init__(self, loaded: LoadedModel) -> None:
+        self.loaded = loaded
+        self.may_pad = type(loaded.module) is GPTModel
+
+    def read(
+        self,
+        prompts: Sequence[Prompt],
+        wanted: Callable[[Prompt], range],
+        reader: Callable[[Rows], None],
+    ) -> None:
+        """Run prompts as one batch, and call `reader` with the logits at the `wanted` positions of each.
+
+        It is called once or several times, in order; the tensors are only for the time of the call. Raises
+        a NoLogitsError where the model gives no logits there.
+        """
+        places = [(number, at) for number, prompt in enumerate(prompts) for at in wanted(prompt)]
+        batch = batch_of(self.loaded, prompts)
+        model = self.loaded.module
+        if not self.may_pad:
+            with guarded(self.loaded, batch, rows=len(places)):
+                logits = self._logits(batch, is_last_alone=all(at == batch.shape[1] - 1 for _, at in places))
+                self._each(places, logits, reader, lambda rows: rows)
+            return
+        assert isinstance(model, GPTModel)
+        at_once = _LOGITS_AT_ONCE // model.config.vocab_size
+        with guarded(self.loaded, batch, rows=min(len(places), at_once), fused=True):
+            self._each(places, model.hidden_states(batch), reader, model.out_head)
+
+    def _each(
+        self,
+        places: list[tuple[int, int]],
+        values: Tensor,
+        reader: Callable[[Rows], None],
+        finish: Callable[[Tensor], Tensor],
+    ) -> None:
+        """Read (B, T, …) at each place, some rows at a time; `finish` makes logits of them."""
+        rows_at_once = max(1, _LOGITS_AT_ONCE // (self.loaded.limits.vocab_size or values.shape[-1]))
+        for start in range(0, len(places), rows_at_once):
+            part = places[start : start + rows_at_once]
+            numbers, positions = torch.tensor(part, device=values.device).T  # (R,), (R,)
+            # A model may give the last position alone.
+            rows = values[numbers, positions if values.shape[1] > 1 else -1]
+            reader(Rows(part, finish(rows)))
+
+    def _logits(self, batch: Tensor, *, is_last_alone: bool) -> Tensor:
+        """Run somebody else's model: (B, T) → (B, T, V), or (B, 1, V) where no more is wanted."""
+        arguments = dict(self.loaded.arguments)
+        if is_last_alone and is_hugging_face(self.loaded.module) and self._can_keep_the_last():
+            arguments["logits_to_keep"] = 1
+        found = find_logits(self.loaded.module(batch, **arguments), *batch.shape)
+        if found.logits is None:
+            raise NoLogitsError(
+                f"{self.loaded.name} gives nothing to predict with: {found.reason}",
+                "gptrace run shows its shapes",
+            )
+        if found.logits.shape[1] < batch.shape[1] and not is_last_alone:
+            raise NoLogitsError(
+                f"{self.loaded.name} gives logits for the last position alone",
+                "have its forward() return those of every position, [batch, seq_len, vocab_size]",
+            )
+        return found.logits
+
+    def _can_keep_the_last(self) -> bool:
+        return "logits_to_keep" in inspect.signature(self.loaded.module.forward).parameters
+
+
+def batch_of(loaded: LoadedModel, prompts: Sequence[Prompt]) -> Tensor:
+    """Return the ids (B, T), padded on the right to the longest prompt."""
+    return torch.tensor(padded_ids(prompts), dtype=torch.int64, device=loaded.device)
+
+
+@contextmanager
+def guarded(loaded: LoadedModel, batch: Tensor, *, rows: int, fused: bool = False) -> Iterator[None]:
+    """Leave the model undisturbed, and turn what it raises into an error that says what and where.
+
+    `rows` is how many rows of logits are held at once; `fused`: our own model attends with the fused kernel.
+    """
+    model: Any = loaded.module
+    what = f"a batch of {batch.shape[0]} × {batch.shape[1]} tokens"
+    if batch.device.type == "cpu" and isinstance(model, GPTModel):
+        check_memory(_activation_bytes(model.config, batch, rows, fused), what)
+    try:
+        with undisturbed_evaluation(model):
+            for block in model.trf_blocks if fused else ():
+                block.att.fused = True
+            yield
+    except (GptraceError, KeyboardInterrupt, GeneratorExit):
+        raise
+    except BaseException as error:  # SystemExit, and whatever else somebody made of it
+        short = as_memory_error(error, what)
+        if short is None and type(model) is not GPTModel:
+            raise blamed(error, f"in the forward pass of {loaded.name}") from error
+        raise short or error from None
+
+
+def _activation_bytes(config: GPTConfig, batch: Tensor, rows: int, fused: bool) -> int:
+    """Estimate the largest moment of a forward pass in float32: logits, or one block's scores."""
+    B, T = batch.shape
+    logits = rows * config.vocab_size
+    scores = 3 * B * config.n_heads * T * T if config.attention == "eager" and not fused else 0
+    residual = 6 * B * T * config.emb_dim
+    return 4 * (residual + max(logits, scores))

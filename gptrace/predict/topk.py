@@ -1,0 +1,165 @@
+"""`gptrace topk`: what follows each prompt, of a few of them or of a stream without end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from itertools import chain
+from typing import Any
+
+from gptrace.errors import NoLogitsError, OptionError, RunError, TextError
+from gptrace.model.build import LoadedModel
+from gptrace.model.choice import Limits
+from gptrace.model.quiet_torch import torch
+from gptrace.predict.batching import Budget, in_order
+from gptrace.predict.forward import Forward, Rows, every_position, last_position
+from gptrace.predict.limits import DEFAULT_K, fit_to
+from gptrace.predict.reading import Reading, weights_said
+from gptrace.record import Prediction, Problem, Prompt, TopKResult, TopKStream
+from gptrace.text.lines import as_lines
+from gptrace.text.prompts import padded
+from gptrace.text.tokenizer import Tokenizer
+from gptrace.tracing.model_facts import model_info, versions
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One prompt of many, or the problem that it has; `extra` are the other keys of its JSON line."""
+
+    index: int
+    prompt: Prompt
+    problem: Problem | None = None
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What to tell of each prompt: how many tokens, at which positions, and which ones by name."""
+
+    k: int | None = None
+    temperature: float = 1.0
+    every_position: bool = False
+    tokens: tuple[int, ...] = ()
+
+
+def questions_of(
+    prompts: Iterable[object], tokenizer: Tokenizer, limits: Limits, *, special: bool, truncate: bool
+) -> Iterator[Question]:
+    """Yield a question for each prompt of a stream, checked against what the model takes."""
+    for index, line in enumerate(as_lines(prompts)):
+        if line.problem is not None:
+            yield Question(index, Prompt(None, ()), line.problem)
+            continue
+        try:
+            (prompt,) = fit_to(limits, [line.prompt(tokenizer, special=special)], truncate=truncate)
+        except TextError as error:
+            yield Question(index, Prompt(line.text, ()), Problem(error.message, error.hint), line.extra)
+        else:
+            yield Question(index, prompt, extra=line.extra)
+
+
+def answers(
+    loaded: LoadedModel,
+    tokenizer: Tokenizer,
+    questions: Iterable[Question],
+    asked: Asked,
+    batch_size: int | None = None,
+    *,
+    waits: Callable[[], bool] = lambda: False,
+    goes_on: bool = False,
+) -> TopKStream:
+    """Return the answers to all questions, in their order; those of a stream are made as they are read.
+
+    The first batch is run at once, so that everything but the results is known. `goes_on`: a prompt that
+    the model fails at has a problem for a result, and the others go on; else it raises.
+    """
+    answering = _Answering(loaded, tokenizer, asked, goes_on)
+    results = in_order(
+        questions,
+        lambda question: None if question.problem else len(question.prompt.tokens),
+        answering.run,
+        _refused,
+        Budget.of(loaded.device.type, batch_size),
+        may_pad=answering.forward.may_pad,
+        waits=waits,
+    )
+    first = next(results, None)
+    reading = answering.reading
+    return TopKStream(
+        versions=versions(),
+        model=model_info(loaded.module, loaded.name, answering.weights),
+        k=reading.k if reading is not None else asked.k or DEFAULT_K,
+        temperature=asked.temperature,
+        results=chain([] if first is None else [first], results),
+        notes=tuple(reading.notes) if reading is not None else (),
+    )
+
+
+def _refused(question: Question) -> TopKResult:
+    return TopKResult(question.index, question.prompt, problem=question.problem, extra=question.extra)
+
+
+class _Answering:
+    """Runs batches, and reads the answers."""
+
+    def __init__(self, loaded: LoadedModel, tokenizer: Tokenizer, asked: Asked, goes_on: bool) -> None:
+        self.forward = Forward(loaded)
+        self.reading: Reading | None = None
+        self.weights = loaded.weights
+        self._tokenizer, self._asked, self._goes_on = tokenizer, asked, goes_on
+
+    def run(self, questions: list[Question]) -> list[TopKResult]:
+        """Answer a batch; where the model fails at it, each question for itself."""
+        try:
+            return self._answered(questions)
+        except NoLogitsError:
+            raise  # of no prompt will there be any
+        except RunError as error:
+            if not self._goes_on:
+                raise
+            if len(questions) > 1:
+                return [result for question in questions for result in self.run([question])]
+            problem = Problem(error.message, error.hint)
+            refused = replace(questions[0], prompt=Prompt(questions[0].prompt.text, ()), problem=problem)
+            return [_refused(refused)]
+
+    def _answered(self, questions: list[Question]) -> list[TopKResult]:
+        prompts = padded([question.prompt for question in questions])
+        found: list[list[Prediction]] = [[] for _ in prompts]
+
+        def read(rows: Rows) -> None:
+            reading = self._reading_of(rows.logits, prompts[0])
+            for (number, position), (best, chosen) in zip(
+                rows.places, reading.candidates(rows.logits, self._asked.tokens), strict=True
+            ):
+                found[number].append(Prediction(questions[number].index, position, best, chosen))
+
+        self.forward.read(prompts, every_position if self._asked.every_position else last_position, read)
+        assert self.reading is not None
+        return [
+            TopKResult(
+                index=question.index,
+                prompt=self.reading.shown(prompt),
+                candidates=predictions[-1].candidates,
+                chosen=predictions[-1].chosen,
+                positions=tuple(predictions) if self._asked.every_position else (),
+                extra=question.extra,
+            )
+            for question, prompt, predictions in zip(questions, prompts, found, strict=True)
+        ]
+
+    def _reading_of(self, logits: torch.Tensor, prompt: Prompt) -> Reading:
+        if self.reading is None:
+            reading = Reading(
+                self._tokenizer, logits.shape[1], k=self._asked.k, temperature=self._asked.temperature,
+                given_as_ids=prompt.given_as_ids,
+            )  # fmt: skip
+            beyond = [one for one in self._asked.tokens if one >= reading.count or not reading.fits]
+            if beyond:
+                raise OptionError(
+                    f"token id {beyond[0]} means nothing to the model's {logits.shape[1]:,} logits",
+                    "its vocabulary is another than that of the tokenizer: leave out --token",
+                )
+            self.reading = reading
+            self.weights = weights_said(self.forward.loaded, logits, reading.padding_rows)
+        return self.reading
