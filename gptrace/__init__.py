@@ -19,7 +19,7 @@ warnings.filterwarnings("ignore", message="Failed to initialize NumPy")
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from gptrace.api import tokens, topk, trace
+    from gptrace.api import explain, generate, lens, loss, tokens, topk, topk_stream, trace
     from gptrace.errors import GptraceError
     from gptrace.model import GPTConfig, GPTModel
     from gptrace.record import Trace
@@ -31,6 +31,11 @@ _HOMES = {
     "GPTModel": "gptrace.model",
     "GptraceError": "gptrace.errors",
     "Trace": "gptrace.record",
+    "explain": "gptrace.api",
+    "generate": "gptrace.api",
+    "lens": "gptrace.api",
+    "loss": "gptrace.api",
+    "topk_stream": "gptrace.api",
     "tokens": "gptrace.api",
     "topk": "gptrace.api",
     "trace": "gptrace.api",
@@ -43,8 +48,13 @@ __all__ = [
     "GptraceError",
     "Trace",
     "__version__",
+    "explain",
+    "generate",
+    "lens",
+    "loss",
     "tokens",
     "topk",
+    "topk_stream",
     "trace",
     "watch",
 ]

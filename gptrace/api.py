@@ -10,11 +10,12 @@ import gptrace
 from gptrace import prepare
 from gptrace.errors import OptionError
 from gptrace.measures import Measures
-from gptrace.model.choice import ModelChoice
+from gptrace.model.choice import DEFAULT_SEED, ModelChoice
 from gptrace.model.config import PRESETS
 from gptrace.model.weights import hub
-from gptrace.predict.limits import POSITIONS
+from gptrace.predict.limits import DEFAULT_NEW_TOKENS, POSITIONS, check_batch_size, generation_settings
 from gptrace.prepare import (
+    BuildOptions,
     Ids,
     Model,
     Options,
@@ -25,13 +26,14 @@ from gptrace.prepare import (
     ids_of_tokens,
     model_of,
 )
-from gptrace.record import Preset, Presets, Tokens, TopK, TopKStream, Trace
+from gptrace.record import Generation, Loss, Preset, Presets, Tokens, TopK, TopKStream, Trace
 from gptrace.text import encoding
 from gptrace.text.lines import Lines
 from gptrace.text.prompts import Given
 
 if TYPE_CHECKING:
     from gptrace.model.build import Module
+    from gptrace.predict.generate import Listener
 
 
 def trace(
@@ -137,6 +139,79 @@ def topk_stream(
     return answers(ready.loaded, ready.tokenizer, questions, asked, batch_size, waits=waits, goes_on=True)
 
 
+def loss(
+    text: Text | None = None,
+    *,
+    ids: Ids | None = None,
+    special: bool = True,
+    model: Model = None,
+    stride: int | None = None,
+    batch_size: int | None = None,
+    **options: Unpack[Options],
+) -> Loss:
+    """Return how well a model expects each token of each text: its cross-entropy, in nats, and perplexity.
+
+    A text longer than the context goes through in windows, each `stride` tokens further than the one before
+    (half a context unless it is given). The other arguments are those of `trace`.
+
+    >>> round(loss("Hello, I am", model="tiny").total.loss, 4)
+    10.9213
+    """
+    given, chosen = given_of(text, ids, special=special), model_of(model, {**options})
+    check_has_numbers(chosen, "predict")
+    check_batch_size(batch_size)
+    ready = prepare.ready(given, chosen, slides=True)
+    from gptrace.predict.loss import run_loss
+
+    return run_loss(
+        ready.loaded, ready.tokenizer, ready.prompts, context_length=ready.limits.context_length,
+        stride=stride, batch_size=batch_size,
+    )  # fmt: skip
+
+
+def generate(
+    text: Text | None = None,
+    *,
+    ids: Ids | None = None,
+    special: bool = True,
+    model: Model = None,
+    max_new_tokens: int = DEFAULT_NEW_TOKENS,
+    temperature: float | None = None,
+    top_k: int | None = None,
+    top_p: float | None = None,
+    stop: str | Sequence[str] = (),
+    seed: int = DEFAULT_SEED,
+    cache: bool = True,
+    trace: bool = False,
+    listener: Listener | None = None,
+    **options: Unpack[BuildOptions],
+) -> Generation:
+    """Continue each text by up to `max_new_tokens` tokens: the likeliest ones, or sampled ones.
+
+    They are sampled where `temperature` (above 0), `top_k` or `top_p` is given, from `seed`, which random
+    weights come from, too. It ends before a `stop` text, and at the end-of-text token. Without `cache` each
+    step runs all tokens again, which comes to the same ones. `trace` notes the shapes of each step; a
+    `listener` hears each piece of text as it comes. The other arguments are those of `trace`.
+
+    >>> generate("Hello, I am", model="tiny", max_new_tokens=2).results[0].text
+    ' RANDenium'
+    """
+    settings = generation_settings(
+        max_new_tokens=max_new_tokens, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed,
+        stop=stop, cache=cache,
+    )  # fmt: skip
+    given = given_of(text, ids, special=special)
+    chosen = model_of(model, {**options}, seed=seed)
+    check_has_numbers(chosen, "go on")
+    ready = prepare.ready(given, chosen, slides=True)
+    from gptrace.predict.generate import run_generate
+
+    return run_generate(
+        ready.loaded, ready.tokenizer, ready.prompts, settings,
+        context_length=ready.limits.context_length, trace=trace, listener=listener,
+    )  # fmt: skip
+
+
 def tokens(text: Text | None = None, *, ids: Ids | None = None, special: bool = True) -> Tokens:
     """Return the GPT-2 tokens of each prompt, without torch.
 
@@ -184,6 +259,5 @@ def _ready_to_ask(
     check_has_numbers(model, "predict")
     if positions not in POSITIONS:
         raise OptionError(f"positions are {positions!r}", f"pick one of {', '.join(POSITIONS)}")
-    if batch_size is not None and (type(batch_size) is not int or batch_size < 1):
-        raise OptionError(f"batch_size is {batch_size!r}", "give a whole number from 1 up")
+    check_batch_size(batch_size)
     return prepare.ready(given, model, k=k, temperature=temperature, truncate=truncate)

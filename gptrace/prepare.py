@@ -26,14 +26,13 @@ Ids = Sequence[int] | Sequence[Sequence[int]]
 Model = str | Callable[..., Any] | ModelChoice | None
 
 
-class Options(TypedDict, total=False):
+class BuildOptions(TypedDict, total=False):
     """How a model is built; what every function takes beside the text and the model.
 
     config     configuration keys that replace the preset's, or a whole GPTConfig; for a model of your own
                whatever its class takes
     weights    "random", "pretrained", or the path of a weight file or folder; without it random ones, for
                "hf:…" the model's own
-    seed       of the random weights (default 123)
     device     cpu (default), cuda, cuda:N, mps, meta (shapes alone) or auto
     dtype      float32 (default), float64, bfloat16 or float16; a model of your own stays as it is made
     threads    processor threads that torch may use from then on (default: as it is)
@@ -41,10 +40,21 @@ class Options(TypedDict, total=False):
 
     config: Any
     weights: str | Path
-    seed: int
     device: str
     dtype: str
     threads: int
+
+
+class Options(BuildOptions, total=False):
+    """The same, and where no other random numbers are drawn:
+
+    seed       of the random weights (default 123)
+    """
+
+    seed: int
+
+
+_OPTIONS = (*BuildOptions.__annotations__, "seed")
 
 
 class Ready(NamedTuple):
@@ -88,17 +98,16 @@ def ready(
     return Ready(loaded, tokenizer, limits, checked(limits) if fitted is None else fitted)
 
 
-def model_of(model: Model, choice: dict[str, Any]) -> ModelChoice | Module:
-    """Return what `model` means; `choice` are the options of `Options` that build one."""
+def model_of(model: Model, options: dict[str, Any], *, seed: int | None = None) -> ModelChoice | Module:
+    """Return what `model` means; `options` are those that build one, from `seed` where it is given apart."""
     if isinstance(model, ModelChoice):
         return model
-    unknown = choice.keys() - Options.__annotations__.keys()
+    unknown = [name for name in options if name not in _OPTIONS]
     if unknown:
-        raise TypeError(
-            f"there is no option {sorted(unknown)[0]!r}; known: {', '.join(Options.__annotations__)}"
-        )
+        raise TypeError(f"there is no option {unknown[0]!r}; known: {', '.join(_OPTIONS)}")
+    builds = options if seed is None else {**options, "seed": seed}
     if model is None or isinstance(model, str):
-        return choose(model, **choice)
+        return choose(model, **builds)
     if not callable(model):
         raise InputError(
             f"model is a {type(model).__name__}, neither a name nor a model",
@@ -107,10 +116,10 @@ def model_of(model: Model, choice: dict[str, Any]) -> ModelChoice | Module:
     from gptrace.model.quiet_torch import torch
 
     if not isinstance(model, torch.nn.Module):
-        return choose(model, **choice)
-    if choice:
+        return choose(model, **builds)
+    if options:
         raise InputError(
-            f"{', '.join(choice)} {'is' if len(choice) == 1 else 'are'} for building a model, "
+            f"{', '.join(options)} {'is' if len(options) == 1 else 'are'} for building a model, "
             "and this one is built already",
             "drop them, or name a preset",
         )

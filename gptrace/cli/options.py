@@ -153,6 +153,62 @@ Temperature = Annotated[
     ),
 ]
 
+Stride = Annotated[
+    int | None,
+    typer.Option(
+        "--stride", metavar="INTEGER", parser=_whole("--stride", least=1),
+        help="By how many tokens the window moves over a text longer than the context. Default: half a "
+        "context; less takes longer, and gives each token more to go by.",
+    ),
+]  # fmt: skip
+FullText = Annotated[bool, typer.Option("--full", help="Show every token of a long text.")]
+MaxNewTokens = Annotated[
+    int,
+    typer.Option(
+        "--max-new-tokens", "-n", metavar="INTEGER", parser=_whole("--max-new-tokens", least=1),
+        envvar="GPTRACE_MAX_NEW_TOKENS", help="How many tokens to add at most.",
+    ),
+]  # fmt: skip
+SamplingTemperature = Annotated[
+    float | None,
+    typer.Option(
+        "--temperature", metavar="NUMBER", parser=_number("--temperature"), envvar="GPTRACE_TEMPERATURE",
+        help="Sample, from the softmax of the logits divided by this; 0 takes the likeliest each time. "
+        "Default: 0, or 1 with --top-k or --top-p.",
+    ),
+]  # fmt: skip
+TopK = Annotated[
+    int | None,
+    typer.Option(
+        "--top-k", metavar="INTEGER", parser=_whole("--top-k", least=1),
+        help="Sample from the likeliest tokens, so many of them.",
+    ),
+]  # fmt: skip
+TopP = Annotated[
+    float | None,
+    typer.Option(
+        "--top-p", metavar="NUMBER", parser=_number("--top-p"),
+        help="Sample from the fewest tokens whose probabilities come to this.",
+    ),
+]  # fmt: skip
+Stop = Annotated[
+    list[str] | None,
+    typer.Option("--stop", metavar="TEXT", help="End before this text. Repeatable."),
+]
+NoCache = Annotated[
+    bool,
+    typer.Option(
+        "--no-cache", help="Run all tokens again at each step; the text is the same, it takes longer."
+    ),
+]
+TraceSteps = Annotated[
+    bool,
+    typer.Option(
+        "--trace",
+        help="Show the shapes of each step: with the cache, after the first one token goes in alone.",
+    ),
+]
+
 InputFormat = Annotated[
     str | None,
     typer.Option(

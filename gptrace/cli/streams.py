@@ -217,6 +217,12 @@ def can_show_progress() -> bool:
     return stdout is not None and not stdout.isatty()
 
 
+def stdout_is_terminal() -> bool:
+    """Tell whether somebody reads stdout as it is written."""
+    stdout = _stdout()
+    return stdout is not None and stdout.isatty()
+
+
 def stdout_width() -> int | None:
     """Return the columns of the terminal, or None when stdout is none: then nothing is cut."""
     stdout = _stdout()

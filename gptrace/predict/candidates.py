@@ -44,7 +44,7 @@ def candidates_of_rows(
     3
     """
     found = []
-    for part in torch.split(logits.detach().cpu(), max(1, _AT_ONCE // logits.shape[1])):
+    for part in torch.split(logits.detach().cpu(), rows_at_once(logits.shape[1])):
         log_probabilities = log_softmax(part, temperature)
         best = _best(part, k)
         for row, (values, chances, ids) in enumerate(zip(part, log_probabilities, best, strict=True)):
@@ -59,10 +59,16 @@ def candidates_of_rows(
     return found
 
 
+def rows_at_once(vocab_size: int) -> int:
+    """Return how many rows of logits are to be turned into float64 at once."""
+    return max(1, _AT_ONCE // vocab_size)
+
+
 def log_softmax(logits: Tensor, temperature: float = 1.0) -> Tensor:
     """Return the log-probabilities (R, V) of logits / temperature, in float64."""
-    # Less the largest first: a tiny temperature must not make infinities of both.
-    values = logits.double()
+    # Less the largest first: a tiny temperature must not make infinities of both. Apple's GPUs have no
+    # float64.
+    values = (logits.cpu() if logits.device.type == "mps" else logits).double()
     return torch.log_softmax((values - values.amax(dim=-1, keepdim=True)) / temperature, dim=-1)
 
 

@@ -60,7 +60,7 @@ class Forward:
     def read(
         self,
         prompts: Sequence[Prompt],
-        wanted: Callable[[Prompt], range],
+        wanted: Sequence[range],
         reader: Callable[[Rows], None],
     ) -> None:
         """Run prompts as one batch, and call `reader` with the logits at the `wanted` positions of each.
@@ -68,7 +68,7 @@ class Forward:
         It is called once or several times, in order; the tensors are only for the time of the call. Raises
         a NoLogitsError where the model gives no logits there.
         """
-        places = [(number, at) for number, prompt in enumerate(prompts) for at in wanted(prompt)]
+        places = [(number, at) for number, positions in enumerate(wanted) for at in positions]
         batch = batch_of(self.loaded, prompts)
         model = self.loaded.module
         if not self.may_pad:

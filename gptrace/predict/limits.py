@@ -7,10 +7,11 @@ from collections.abc import Sequence
 
 from gptrace.errors import OptionError
 from gptrace.model.choice import Limits
-from gptrace.record import Prompt
+from gptrace.record import GenerationSettings, Prompt
 from gptrace.text import prompts as text_prompts
 
 DEFAULT_K = 5
+DEFAULT_NEW_TOKENS = 20
 POSITIONS = ("last", "all")
 
 
@@ -59,3 +60,45 @@ def fit_to(
         context_length=limits.context_length if is_bounded else None,
         truncate=truncate,
     )
+
+
+def generation_settings(
+    *,
+    max_new_tokens: int = DEFAULT_NEW_TOKENS,
+    temperature: float | None = None,
+    top_k: int | None = None,
+    top_p: float | None = None,
+    seed: int = 0,
+    stop: Sequence[str] = (),
+    cache: bool = True,
+) -> GenerationSettings:
+    """Check how tokens are to be picked: greedily, unless a temperature, top_k or top_p says otherwise.
+
+    >>> generation_settings().temperature, generation_settings(top_k=5).temperature
+    (0.0, 1.0)
+    """
+    sampled = 0.0 if top_k is None and top_p is None else 1.0
+    heat = sampled if temperature is None else temperature
+    if heat != 0:
+        check_temperature(heat)
+    _check_count("max_new_tokens", max_new_tokens)
+    if top_k is not None:
+        _check_count("top_k", top_k)
+    is_share = isinstance(top_p, int | float) and not isinstance(top_p, bool) and 0 < top_p <= 1
+    if top_p is not None and not is_share:
+        raise OptionError(f"top_p is {top_p!r}", "it must be above 0, and 1 at most")
+    stops = (stop,) if isinstance(stop, str) else tuple(stop)
+    if not all(isinstance(one, str) and one for one in stops):
+        raise OptionError("a stop is empty", "give the text to stop at")
+    return GenerationSettings(max_new_tokens, float(heat), top_k, top_p, seed, stops, cache)
+
+
+def check_batch_size(batch_size: int | None) -> None:
+    """Raise OptionError unless the size of a batch is a whole number from 1 up, or left open."""
+    if batch_size is not None:
+        _check_count("batch_size", batch_size)
+
+
+def _check_count(name: str, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise OptionError(f"{name} is {value!r}", "it must be a whole number from 1 up")

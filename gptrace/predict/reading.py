@@ -57,6 +57,39 @@ class Reading:
         return candidates_of_rows(logits[:, : self.count], self.k, self.temperature, self.tokenizer, chosen)
 
 
+class FirstReading:
+    """The reading of a model's logits, made when the first of them are there: only they tell how many.
+
+    `weights` is what a report says of them, known for sure from then on.
+    """
+
+    def __init__(
+        self, loaded: LoadedModel, tokenizer: Tokenizer, *, k: int | None = None, temperature: float = 1.0
+    ) -> None:
+        self.made: Reading | None = None
+        self.weights = loaded.weights
+        self._loaded, self._tokenizer, self._k, self._temperature = loaded, tokenizer, k, temperature
+
+    def of(self, logits: Tensor, prompt: Prompt) -> Reading:
+        """Return the reading that fits logits (R, V) after a prompt."""
+        if self.made is None:
+            self.made = Reading(
+                self._tokenizer, logits.shape[-1], k=self._k, temperature=self._temperature,
+                given_as_ids=prompt.given_as_ids,
+            )  # fmt: skip
+            self.weights = weights_said(self._loaded, logits, self.made.padding_rows)
+        return self.made
+
+    def shown(self, prompt: Prompt) -> Prompt:
+        """Return a prompt as the tokenizer that fits the model can show it."""
+        return prompt if self.made is None else self.made.shown(prompt)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What has to be said."""
+        return () if self.made is None else tuple(self.made.notes)
+
+
 def weights_said(loaded: LoadedModel, logits: Tensor | None, padding_rows: int) -> dict[str, Any]:
     """Return what a report says of the weights; where the logits are NaN, whether the weights are why."""
     said = loaded.weights | ({"padding_rows": padding_rows} if padding_rows else {})

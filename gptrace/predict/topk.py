@@ -10,11 +10,10 @@ from typing import Any
 from gptrace.errors import NoLogitsError, OptionError, RunError, TextError
 from gptrace.model.build import LoadedModel
 from gptrace.model.choice import Limits
-from gptrace.model.quiet_torch import torch
 from gptrace.predict.batching import Budget, in_order
 from gptrace.predict.forward import Forward, Rows, every_position, last_position
 from gptrace.predict.limits import DEFAULT_K, fit_to
-from gptrace.predict.reading import Reading, weights_said
+from gptrace.predict.reading import FirstReading, Reading
 from gptrace.record import Prediction, Problem, Prompt, TopKResult, TopKStream
 from gptrace.text.lines import as_lines
 from gptrace.text.prompts import padded
@@ -87,11 +86,11 @@ def answers(
     reading = answering.reading
     return TopKStream(
         versions=versions(),
-        model=model_info(loaded.module, loaded.name, answering.weights),
-        k=reading.k if reading is not None else asked.k or DEFAULT_K,
+        model=model_info(loaded.module, loaded.name, reading.weights),
+        k=reading.made.k if reading.made is not None else asked.k or DEFAULT_K,
         temperature=asked.temperature,
         results=chain([] if first is None else [first], results),
-        notes=tuple(reading.notes) if reading is not None else (),
+        notes=reading.notes,
     )
 
 
@@ -104,9 +103,8 @@ class _Answering:
 
     def __init__(self, loaded: LoadedModel, tokenizer: Tokenizer, asked: Asked, goes_on: bool) -> None:
         self.forward = Forward(loaded)
-        self.reading: Reading | None = None
-        self.weights = loaded.weights
-        self._tokenizer, self._asked, self._goes_on = tokenizer, asked, goes_on
+        self.reading = FirstReading(loaded, tokenizer, k=asked.k, temperature=asked.temperature)
+        self._asked, self._goes_on = asked, goes_on
 
     def run(self, questions: list[Question]) -> list[TopKResult]:
         """Answer a batch; where the model fails at it, each question for itself."""
@@ -128,14 +126,14 @@ class _Answering:
         found: list[list[Prediction]] = [[] for _ in prompts]
 
         def read(rows: Rows) -> None:
-            reading = self._reading_of(rows.logits, prompts[0])
+            reading = self._checked(self.reading.of(rows.logits, prompts[0]))
             for (number, position), (best, chosen) in zip(
                 rows.places, reading.candidates(rows.logits, self._asked.tokens), strict=True
             ):
                 found[number].append(Prediction(questions[number].index, position, best, chosen))
 
-        self.forward.read(prompts, every_position if self._asked.every_position else last_position, read)
-        assert self.reading is not None
+        wanted = every_position if self._asked.every_position else last_position
+        self.forward.read(prompts, [wanted(prompt) for prompt in prompts], read)
         return [
             TopKResult(
                 index=question.index,
@@ -148,18 +146,11 @@ class _Answering:
             for question, prompt, predictions in zip(questions, prompts, found, strict=True)
         ]
 
-    def _reading_of(self, logits: torch.Tensor, prompt: Prompt) -> Reading:
-        if self.reading is None:
-            reading = Reading(
-                self._tokenizer, logits.shape[1], k=self._asked.k, temperature=self._asked.temperature,
-                given_as_ids=prompt.given_as_ids,
-            )  # fmt: skip
-            beyond = [one for one in self._asked.tokens if one >= reading.count or not reading.fits]
-            if beyond:
-                raise OptionError(
-                    f"token id {beyond[0]} means nothing to the model's {logits.shape[1]:,} logits",
-                    "its vocabulary is another than that of the tokenizer: leave out --token",
-                )
-            self.reading = reading
-            self.weights = weights_said(self.forward.loaded, logits, reading.padding_rows)
-        return self.reading
+    def _checked(self, reading: Reading) -> Reading:
+        beyond = [one for one in self._asked.tokens if one >= reading.count or not reading.fits]
+        if beyond:
+            raise OptionError(
+                f"token id {beyond[0]} means nothing to the model's {reading.count:,} logits",
+                "its vocabulary is another than that of the tokenizer: leave out --token",
+            )
+        return reading

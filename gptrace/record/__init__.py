@@ -3,6 +3,8 @@
 A fact that was not measured is None here and absent in JSON.
 """
 
+from gptrace.record.generation import Generation, GenerationResult, GenerationSettings, GenerationStep
+from gptrace.record.loss import Loss, LossResult, LossTotal, ScoredToken
 from gptrace.record.model import ModelInfo, ParameterTotals, Preset, Presets
 from gptrace.record.predictions import Candidate, Prediction, Problem, TopK, TopKResult, TopKStream
 from gptrace.record.tokens import Prompt, Token, Tokens
@@ -24,6 +26,13 @@ __all__ = [
     "Cost",
     "Failure",
     "FlowStep",
+    "Generation",
+    "GenerationResult",
+    "GenerationSettings",
+    "GenerationStep",
+    "Loss",
+    "LossResult",
+    "LossTotal",
     "ModelInfo",
     "ModuleCall",
     "OpCall",
@@ -34,6 +43,7 @@ __all__ = [
     "Presets",
     "Problem",
     "Prompt",
+    "ScoredToken",
     "Statistics",
     "TensorSpec",
     "Token",

@@ -10,8 +10,8 @@ from rich.text import Text
 
 from gptrace.comparison import Difference
 from gptrace.printable import Printable
-from gptrace.record import Presets, Tokens, TopK, TopKResult, TopKStream, Trace
-from gptrace.report import header, sheets
+from gptrace.record import Generation, Loss, Presets, Tokens, TopK, TopKResult, TopKStream, Trace
+from gptrace.report import answer_facts, answer_sheets, header, sheets
 from gptrace.report.rows import Row, rows_of
 from gptrace.report.sheet import Sheet
 from gptrace.report.view import View
@@ -100,9 +100,29 @@ def _of_difference(difference: Difference, view: View) -> Document:
     )
 
 
+def _of_loss(loss: Loss, view: View) -> Document:
+    return Document(
+        facts=[*header.model_facts(loss.model), *answer_facts.loss_facts(loss)],
+        sheets=[answer_sheets.loss_sheet(one, view) for one in loss.results],
+        notes=list(map(header.note, loss.notes)),
+        flat=answer_sheets.flat_loss(loss),
+    )
+
+
+def _of_generation(generation: Generation, view: View) -> Document:
+    return Document(
+        facts=[*header.model_facts(generation.model), *answer_facts.generation_facts(generation)],
+        sheets=[answer_sheets.generation_sheet(one) for one in generation.results],
+        notes=[*map(header.note, generation.notes)],
+        flat=answer_sheets.flat_generation(generation),
+    )
+
+
 _MAKERS: dict[type[Printable], Callable[[Any, View], Document]] = {
     Trace: _of_trace,
     TopK: _of_topk,
+    Loss: _of_loss,
+    Generation: _of_generation,
     Tokens: _of_tokens,
     Presets: _of_presets,
     Difference: _of_difference,

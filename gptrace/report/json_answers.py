@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from gptrace.record import Candidate, Prediction, Prompt, Token, TopK, TopKResult
+from gptrace.record import (
+    Candidate,
+    Generation,
+    GenerationResult,
+    GenerationStep,
+    Loss,
+    LossResult,
+    Prediction,
+    Prompt,
+    Token,
+    TopK,
+    TopKResult,
+)
+from gptrace.report.json_facts import op_object, step_object
 from gptrace.report.json_model import model_object
 
 
@@ -48,6 +61,91 @@ def _position(prediction: Prediction) -> dict[str, Any]:
     if prediction.chosen:
         described["chosen"] = [candidate_object(one) for one in prediction.chosen]
     return described
+
+
+def loss_object(loss: Loss) -> dict[str, Any]:
+    """Return what `gptrace loss --json` prints."""
+    return {
+        "schema": "gptrace.loss/1",
+        "versions": loss.versions,
+        "model": model_object(loss.model),
+        "results": [_loss_result(result) for result in loss.results],
+        "total": {
+            "tokens": loss.total.tokens,
+            "loss": loss.total.loss,
+            "perplexity": loss.total.perplexity,
+        },
+        "uniform_loss": loss.uniform,
+        **({} if loss.stride is None else {"stride": loss.stride}),
+        "notes": list(loss.notes),
+    }
+
+
+def _loss_result(result: LossResult) -> dict[str, Any]:
+    tokens = []
+    for scored in result.tokens:
+        described = token_object(scored.token)
+        if scored.rank is not None:
+            described |= {
+                "log_probability": scored.log_probability,
+                "probability": scored.probability,
+                "rank": scored.rank,
+            }
+        tokens.append(described)
+    return {
+        "index": result.index,
+        "text": result.prompt.text,
+        "ids": list(result.prompt.ids),
+        "tokens": tokens,
+        "loss": result.loss,
+        "perplexity": result.perplexity,
+        "windows": result.windows,
+    }
+
+
+def generation_object(generation: Generation) -> dict[str, Any]:
+    """Return what `gptrace generate --json` prints."""
+    settings = generation.settings
+    return {
+        "schema": "gptrace.generate/1",
+        "versions": generation.versions,
+        "model": model_object(generation.model),
+        "settings": {
+            "max_new_tokens": settings.max_new_tokens,
+            "temperature": settings.temperature,
+            "top_k": settings.top_k,
+            "top_p": settings.top_p,
+            "seed": settings.seed,
+            "stop": list(settings.stop),
+            "cache": settings.cache,
+        },
+        "results": [_generation_result(result) for result in generation.results],
+        "seconds": generation.seconds,
+        "notes": list(generation.notes),
+    }
+
+
+def _generation_result(result: GenerationResult) -> dict[str, Any]:
+    described: dict[str, Any] = {
+        "index": result.index,
+        "text": result.prompt.text,
+        "ids": list(result.prompt.ids),
+        "new_ids": [token.id for token in result.tokens],
+        "new_text": result.text,
+        "stopped_by": result.stopped_by,
+    }
+    if result.steps:
+        described["steps"] = [_generation_step(step) for step in result.steps]
+    return described
+
+
+def _generation_step(step: GenerationStep) -> dict[str, Any]:
+    return {
+        "cached": step.cached,
+        "flow": [step_object(one) for one in step.flow],
+        **({} if step.attention is None else {"attention": op_object(step.attention)}),
+        "token": token_object(step.token),
+    }
 
 
 def prompt_object(prompt: Prompt) -> dict[str, Any]:

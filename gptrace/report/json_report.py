@@ -10,8 +10,14 @@ from typing import Any
 
 from gptrace.comparison import Difference
 from gptrace.printable import Printable
-from gptrace.record import Presets, Tokens, TopK, TopKStream, Trace
-from gptrace.report.json_answers import prompt_object, topk_object, topk_result
+from gptrace.record import Generation, Loss, Presets, Tokens, TopK, TopKStream, Trace
+from gptrace.report.json_answers import (
+    generation_object,
+    loss_object,
+    prompt_object,
+    topk_object,
+    topk_result,
+)
 from gptrace.report.json_model import presets_object
 from gptrace.report.json_trace import call_object, trace_object
 
@@ -109,6 +115,8 @@ def _difference(difference: Difference) -> dict[str, Any]:
 _OBJECTS: dict[type[Printable], Callable[[Any], dict[str, Any]]] = {
     Trace: trace_object,
     TopK: topk_object,
+    Loss: loss_object,
+    Generation: generation_object,
     Tokens: _tokens,
     Presets: presets_object,
     Difference: _difference,

@@ -27,7 +27,9 @@ def to_markdown(document: Document, columns: Sequence[str] = DEFAULT_COLUMNS) ->
         parts.append(_tree(document.tree, columns))
     parts += [escaped(note.plain) for note in document.notes]
     for sheet in document.sheets:
-        parts += [*[escaped(sheet.title)] * bool(sheet.title), _sheet(sheet)]
+        parts += [escaped(sheet.title)] * bool(sheet.title)
+        parts += [escaped(line.plain) for line in sheet.lines]
+        parts += [_sheet(sheet)] * bool(sheet.columns)
     return "\n\n".join(parts) + "\n"
 
 

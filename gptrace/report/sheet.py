@@ -25,7 +25,8 @@ class Column:
     """A column: `key` heads it in CSV, `title` for people; `show` turns a value into what people read.
 
     Numbers go to the right. A column without a title is for programs alone. Where the terminal is too
-    narrow for all, columns with `keep` 1 go first, then 2, and so on; those without it stay.
+    narrow for all, columns with `keep` 1 go first, then 2, and so on; those without it stay. `style_of`
+    styles a cell by its value.
     """
 
     key: str
@@ -34,15 +35,17 @@ class Column:
     is_number: bool = False
     style: str = ""
     keep: int | None = None
+    style_of: Callable[[Any], str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """Columns, and rows of raw values in their order."""
+    """Columns, and rows of raw values in their order; `lines` stand between the title and the table."""
 
     columns: Sequence[Column]
     rows: Sequence[Sequence[Any]]
     title: str = ""
+    lines: Sequence[Text] = ()
 
     def for_people(self, row: Sequence[Any]) -> list[tuple[Column, Any]]:
         """Return the values of a row that people see, each with its column."""
@@ -87,9 +90,14 @@ def to_table(sheet: Sheet, width: int | None = None) -> Table | Text:
             overflow="fold",
             min_width=min(widths[i], _LEGIBLE),
         )
-    for row in rows:
-        table.add_row(*(Text(row[i]) for i in shown))
+    values = [[value for _, value in sheet.for_people(row)] for row in sheet.rows]
+    for row, raw in zip(rows, values, strict=True):
+        table.add_row(*(Text(row[i], style=_style(columns[i], raw[i])) for i in shown))
     return table
+
+
+def _style(column: Column, value: Any) -> str:
+    return "" if column.style_of is None else column.style_of(value)
 
 
 def empty_table() -> Table:

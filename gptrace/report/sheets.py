@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from gptrace.comparison import ChangedCall, Difference
 from gptrace.record import Candidate, Prediction, Presets, Prompt, Token, Tokens, TopK, TopKResult, Trace
@@ -23,7 +22,8 @@ def _four_digits(value: float) -> str:
     return f"{value:.4f}"
 
 
-def _percent(value: float) -> str:
+def percent(value: float) -> str:
+    """Write a probability."""
     return f"{100 * value:#.4g} %"
 
 
@@ -73,7 +73,7 @@ def candidates_sheet(
         Column("rank", "Rank", is_number=True),
         Column("token", "Next token", token_label, style="bold"),
         Column("id", "Id", is_number=True),
-        Column("probability", "Probability", _percent, is_number=True),
+        Column("probability", "Probability", percent, is_number=True),
         Column("bar", "", keep=1, show=lambda value: _bar(value / top if top > 0 else 0.0), style="magenta"),
         Column("log", "Log-probability" if with_logs else None, _four_digits, is_number=True),
         Column("logit", "Logit", keep=2, show=_four_digits, is_number=True),
@@ -82,7 +82,7 @@ def candidates_sheet(
     rows = [
         (c.rank, c.token, c.token.id, c.probability, c.probability, c.log_probability, c.logit) for c in shown
     ]
-    return Sheet(columns, rows, title=f"After {_prompt_title(prompt)}")
+    return Sheet(columns, rows, title=f"After {prompt_title(prompt)}")
 
 
 def positions_sheet(result: TopKResult) -> Sheet:
@@ -97,15 +97,15 @@ def positions_sheet(result: TopKResult) -> Sheet:
     rows = [
         (at.position, result.prompt.tokens[at.position], at.candidates, *at.chosen) for at in result.positions
     ]
-    return Sheet(columns, rows, title=f"At each position of {_prompt_title(result.prompt)}")
+    return Sheet(columns, rows, title=f"At each position of {prompt_title(result.prompt)}")
 
 
 def _expected(candidates: Sequence[Candidate]) -> str:
-    return "  ".join(f"{token_label(one.token)} {_percent(one.probability)}" for one in candidates)
+    return "  ".join(f"{token_label(one.token)} {percent(one.probability)}" for one in candidates)
 
 
 def _placed(candidate: Candidate) -> str:
-    return f"{_percent(candidate.probability)}, rank {candidate.rank:,}"
+    return f"{percent(candidate.probability)}, rank {candidate.rank:,}"
 
 
 def flat_candidates(topk: TopK) -> Sheet:
@@ -116,11 +116,11 @@ def flat_candidates(topk: TopK) -> Sheet:
     )  # fmt: skip
     rows: list[tuple[object, ...]] = []
     for result in topk.results:
-        start = (result.index, _text(result.prompt))
+        start = (result.index, text_of(result.prompt))
         last = Prediction(result.index, len(result.prompt.tokens) - 1, result.candidates, result.chosen)
         rows += [
             (
-                *start, c.rank, c.token.id, c.token.text, _plain_hex(c.token), c.logit, c.probability,
+                *start, c.rank, c.token.id, c.token.text, plain_hex(c.token), c.logit, c.probability,
                 c.log_probability, at.position, "",
             )
             for at in result.positions or [last]
@@ -141,13 +141,13 @@ def tokens_sheet(prompt: Prompt) -> Sheet:
     ]
     rows = [(position, token.id, token, token.bytes) for position, token in enumerate(prompt.tokens)]
     plural = "s" if len(rows) > 1 else ""
-    return Sheet(columns, rows, title=f"{len(rows)} token{plural} of {_prompt_title(prompt)}")
+    return Sheet(columns, rows, title=f"{len(rows)} token{plural} of {prompt_title(prompt)}")
 
 
 def flat_tokens(tokens: Tokens) -> Sheet:
     """One row for each token of each prompt, for programs."""
     rows = [
-        (index, position, token.id, token.text, _plain_hex(token))
+        (index, position, token.id, token.text, plain_hex(token))
         for index, prompt in enumerate(tokens.results)
         for position, token in enumerate(prompt.tokens)
     ]
@@ -224,16 +224,19 @@ def _bar(share: float) -> str:
     return "█" * (eighths // 8) + ("", "▏", "▎", "▍", "▌", "▋", "▊", "▉")[eighths % 8]
 
 
-def _prompt_title(prompt: Prompt) -> str:
+def prompt_title(prompt: Prompt) -> str:
+    """Return the end of a prompt, for a headline."""
     if prompt.text is None:
         return f"ids {' '.join(map(str, prompt.ids))}"[:_TITLE_LENGTH]
     text = prompt.text if len(prompt.text) <= _TITLE_LENGTH else "…" + prompt.text[-_TITLE_LENGTH:]
     return quoted(text)
 
 
-def _text(prompt: Prompt) -> Any:
+def text_of(prompt: Prompt) -> str:
+    """Return a prompt's text; nothing for one that has none."""
     return prompt.text if prompt.text is not None else ""
 
 
-def _plain_hex(token: Token) -> str:
+def plain_hex(token: Token) -> str:
+    """Return a token's bytes in hexadecimal."""
     return "" if token.bytes is None else token.bytes.hex()

@@ -39,7 +39,9 @@ def parts(document: Document, view: View) -> list[RenderableType]:
         found += _blank(found)
         if sheet.title:
             found.append(Text(sheet.title, style="bold", overflow="fold"))
-        found.append(to_table(sheet, view.width))
+        found += sheet.lines
+        if sheet.columns:
+            found.append(to_table(sheet, view.width))
     return found
 
 

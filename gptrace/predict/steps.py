@@ -1,0 +1,169 @@
+"""Ids so far → logits of what comes next, computing only what is new. Shapes: T new tokens, V vocabulary."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from gptrace.errors import NoLogitsError
+from gptrace.model.architecture import Architecture, Sizes
+from gptrace.model.build import LoadedModel
+from gptrace.model.cache import KeyValueCache
+from gptrace.model.config import GPTConfig
+from gptrace.model.gpt import GPTModel
+from gptrace.model.hugging_face import is_hugging_face
+from gptrace.model.quiet_torch import torch
+from gptrace.predict.logits import find_logits
+
+Tensor = torch.Tensor
+
+
+class CachedArchitecture(Architecture):
+    """How to build a GPTModel for a step with a cache: the axis of all tokens has another size than the new.
+
+    >>> CachedArchitecture(GPTConfig(), cached=4, new=1).sizes["cached+seq_len"]
+    5
+    """
+
+    _TOTAL = "cached+seq_len"
+    # Held by the caches of the twins; with their seq_len it is none of their other sizes.
+    _CACHED = 41
+
+    def __init__(self, config: GPTConfig, cached: int, new: int) -> None:
+        def build(changes: Mapping[str, int]) -> GPTModel:
+            made = GPTModel(GPTConfig.from_mapping(changes, base=config))
+            for block in _blocks(made):
+                block.att.cache = KeyValueCache(made.config.context_length, self._CACHED if cached else 0)
+            return made
+
+        super().__init__(config.to_dict(), build)
+        if cached:
+            self.sizes = self.sizes | {self._TOTAL: cached + new}
+
+    def twins(self) -> Iterator[tuple[list[Sizes], list[Sizes]]]:
+        """Yield those of the architecture, with the size of the axis of all tokens."""
+        for changes, moved in super().twins():
+            if self._TOTAL in self.sizes:
+                moved = [sizes | {self._TOTAL: self._CACHED + sizes["seq_len"]} for sizes in moved]
+            yield changes, moved
+
+
+class Steps:
+    """Runs a model step by step: with a cache of keys and values where it has one, else all tokens anew.
+
+    A model sees the last `context_length` tokens. Where the text grows beyond that, the positions of all
+    tokens move at each step, so what was cached is worth nothing, and each step runs them all.
+    """
+
+    def __init__(self, loaded: LoadedModel, context_length: int | None, *, use_cache: bool) -> None:
+        self.loaded = loaded
+        self.cached = 0
+        self._context_length = context_length
+        self._use_cache = use_cache
+
+    def logits(self, ids: Sequence[int]) -> Tensor:
+        """Return the logits (V,) after the ids, which are those of the last call and some more."""
+        length = self._context_length
+        has_room = length is None or len(ids) <= length
+        if not (self._use_cache and has_room):
+            self._forget()
+        new = ids[self.cached :] if has_room else ids[-(length or 0) :]
+        batch = torch.tensor([list(new)], dtype=torch.int64, device=self.loaded.device)  # (1, T)
+        logits = self._run(batch)
+        if self._use_cache and has_room:
+            self.cached = len(ids)
+        return logits
+
+    def architecture(self, ids: Sequence[int]) -> Architecture | None:
+        """Return how the model of the next step is built at other sizes, to name its axes by."""
+        return self.loaded.architecture
+
+    def _run(self, batch: Tensor) -> Tensor:
+        found = find_logits(self.loaded.module(batch, **self._arguments()), *batch.shape)
+        if found.logits is None:
+            raise NoLogitsError(
+                f"{self.loaded.name} gives nothing to go on with: {found.reason}",
+                "gptrace run shows its shapes",
+            )
+        return found.logits[0, -1]
+
+    def _arguments(self) -> dict[str, Any]:
+        return dict(self.loaded.arguments)
+
+    def _forget(self) -> None:
+        self.cached = 0
+
+
+class OwnSteps(Steps):
+    """Steps of our own GPTModel. `whole` runs it as somebody would who looks on: logits of every position."""
+
+    def __init__(
+        self, loaded: LoadedModel, context_length: int, capacity: int, *, use_cache: bool, whole: bool
+    ) -> None:
+        super().__init__(loaded, context_length, use_cache=use_cache)
+        assert isinstance(loaded.module, GPTModel)
+        self._model = loaded.module
+        self._whole = whole
+        for block in _blocks(self._model) if use_cache else ():
+            block.att.cache = KeyValueCache(min(capacity, context_length))
+
+    def _run(self, batch: Tensor) -> Tensor:
+        if self._whole:
+            return super()._run(batch)
+        logits: Tensor = self._model.out_head(self._model.hidden_states(batch)[0, -1])
+        return logits
+
+    def _forget(self) -> None:
+        super()._forget()
+        for block in _blocks(self._model):
+            block.att.cache = None
+
+    def architecture(self, ids: Sequence[int]) -> Architecture | None:
+        """Return that of a model with caches while there are any."""
+        if not self._use_cache or len(ids) > self._model.config.context_length:
+            return self.loaded.architecture
+        return CachedArchitecture(self._model.config, self.cached, len(ids) - self.cached)
+
+
+class HuggingFaceSteps(Steps):
+    """Steps of a model of transformers, with its own cache."""
+
+    def __init__(self, loaded: LoadedModel, context_length: int | None, *, use_cache: bool) -> None:
+        super().__init__(loaded, context_length, use_cache=use_cache)
+        self._past: Any = None
+        known = inspect.signature(loaded.module.forward).parameters
+        self._keeps = {"logits_to_keep": 1} if "logits_to_keep" in known else {}
+
+    def _run(self, batch: Tensor) -> Tensor:
+        output = self.loaded.module(batch, **self._arguments())
+        self._past = getattr(output, "past_key_values", None)
+        if self._past is None:
+            self._use_cache = False  # an architecture without one
+        logits: Tensor = output.logits[0, -1]
+        return logits
+
+    def _arguments(self) -> dict[str, Any]:
+        arguments = dict(self.loaded.arguments) | self._keeps | {"use_cache": self._use_cache}
+        return arguments | ({"past_key_values": self._past} if self._past is not None else {})
+
+    def _forget(self) -> None:
+        super()._forget()
+        self._past = None
+        self._use_cache = False
+
+
+def _blocks(model: GPTModel) -> Any:
+    return model.trf_blocks
+
+
+def steps_of(
+    loaded: LoadedModel, context_length: int | None, capacity: int, *, use_cache: bool, whole: bool
+) -> Steps:
+    """Return the steps of a model; `capacity` is the most tokens that it will see."""
+    if type(loaded.module) is GPTModel:
+        assert context_length is not None
+        return OwnSteps(loaded, context_length, capacity, use_cache=use_cache, whole=whole)
+    if is_hugging_face(loaded.module):
+        return HuggingFaceSteps(loaded, context_length, use_cache=use_cache)
+    return Steps(loaded, context_length, use_cache=False)
