@@ -26,7 +26,7 @@ from gptrace.prepare import (
     ids_of_tokens,
     model_of,
 )
-from gptrace.record import Generation, Loss, Preset, Presets, Tokens, TopK, TopKStream, Trace
+from gptrace.record import Generation, Lens, Loss, Preset, Presets, Tokens, TopK, TopKStream, Trace
 from gptrace.text import encoding
 from gptrace.text.lines import Lines
 from gptrace.text.prompts import Given
@@ -210,6 +210,34 @@ def generate(
         ready.loaded, ready.tokenizer, ready.prompts, settings,
         context_length=ready.limits.context_length, trace=trace, listener=listener,
     )  # fmt: skip
+
+
+def lens(
+    text: Text | None = None,
+    *,
+    ids: Ids | None = None,
+    special: bool = True,
+    truncate: bool = False,
+    model: Model = None,
+    k: int | None = None,
+    head: str | None = None,
+    **options: Unpack[Options],
+) -> Lens:
+    """Return what each layer would predict if it were the last, at each position of each text.
+
+    What leaves a block goes through the final norm and the output head; `head` is the path of the latter
+    where it cannot be found. The last layer has to come to what the model itself predicts: a RunError says
+    so where it does not. The other arguments are those of `trace`.
+
+    >>> [layer.path for layer in lens("Hello, I am", model="tiny").results[0].layers]
+    ['trf_blocks.0', 'trf_blocks.1']
+    """
+    given, chosen = given_of(text, ids, special=special), model_of(model, {**options})
+    check_has_numbers(chosen, "predict")
+    ready = prepare.ready(given, chosen, k=k, truncate=truncate)
+    from gptrace.predict.lens import run_lens
+
+    return run_lens(ready.loaded, ready.tokenizer, ready.prompts, k=k, head=head)
 
 
 def tokens(text: Text | None = None, *, ids: Ids | None = None, special: bool = True) -> Tokens:

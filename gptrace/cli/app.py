@@ -13,6 +13,7 @@ import gptrace
 from gptrace.cli import streams
 from gptrace.cli.commands.diff import diff
 from gptrace.cli.commands.generate import generate
+from gptrace.cli.commands.lens import lens
 from gptrace.cli.commands.look_up import models, pull, schema
 from gptrace.cli.commands.loss import loss
 from gptrace.cli.commands.run import run
@@ -39,7 +40,7 @@ app = typer.Typer(
     help=_HELP,
     context_settings={"help_option_names": ["--help", "-h"]},
 )
-_ALL = (run, topk, tokens, loss, generate, diff, models, pull, schema)
+_ALL = (run, topk, tokens, loss, generate, lens, diff, models, pull, schema)
 for command in _ALL:
     app.command(cls=GroupedCommand)(flattened(command))
 COMMANDS = tuple(command.__name__ for command in _ALL)

@@ -153,6 +153,12 @@ Temperature = Annotated[
     ),
 ]
 
+Head = Annotated[
+    str | None,
+    typer.Option(
+        "--head", metavar="PATH", help="The module that makes the logits, where it cannot be found."
+    ),
+]
 Stride = Annotated[
     int | None,
     typer.Option(

@@ -4,6 +4,7 @@ A fact that was not measured is None here and absent in JSON.
 """
 
 from gptrace.record.generation import Generation, GenerationResult, GenerationSettings, GenerationStep
+from gptrace.record.lens import Lens, LensCell, LensLayer, LensResult
 from gptrace.record.loss import Loss, LossResult, LossTotal, ScoredToken
 from gptrace.record.model import ModelInfo, ParameterTotals, Preset, Presets
 from gptrace.record.predictions import Candidate, Prediction, Problem, TopK, TopKResult, TopKStream
@@ -30,6 +31,10 @@ __all__ = [
     "GenerationResult",
     "GenerationSettings",
     "GenerationStep",
+    "Lens",
+    "LensCell",
+    "LensLayer",
+    "LensResult",
     "Loss",
     "LossResult",
     "LossTotal",

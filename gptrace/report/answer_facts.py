@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from rich.text import Text
 
-from gptrace.record import Generation, GenerationResult, Loss
-from gptrace.report.safe_text import quoted
+from gptrace.record import Generation, GenerationResult, Lens, Loss
+from gptrace.report.safe_text import quoted, visible
 
 Facts = list[tuple[str, Text]]
 _ENDS = {
@@ -44,6 +44,14 @@ def loss_text(loss: float | None, perplexity: float | None) -> str:
         return "one token, which nothing predicts"
     shown = f"{perplexity:.4g}" if perplexity < 1000 else f"{perplexity:,.0f}"
     return f"loss {loss:.4f}, perplexity {shown}"
+
+
+def lens_facts(lens: Lens) -> Facts:
+    """Say what each layer's output went through, and that the last one came to the model's own logits."""
+    way = " → ".join(map(visible, lens.through))
+    largest = max(result.difference for result in lens.results)
+    said = f"each layer's output → {way}; the last one's logits are the model's own (within {largest:.1e})"
+    return [("lens", Text(said))]
 
 
 def generation_facts(generation: Generation) -> Facts:

@@ -10,8 +10,8 @@ from rich.text import Text
 
 from gptrace.comparison import Difference
 from gptrace.printable import Printable
-from gptrace.record import Generation, Loss, Presets, Tokens, TopK, TopKResult, TopKStream, Trace
-from gptrace.report import answer_facts, answer_sheets, header, sheets
+from gptrace.record import Generation, Lens, Loss, Presets, Tokens, TopK, TopKResult, TopKStream, Trace
+from gptrace.report import answer_facts, answer_sheets, header, lens_sheets, sheets
 from gptrace.report.rows import Row, rows_of
 from gptrace.report.sheet import Sheet
 from gptrace.report.view import View
@@ -118,11 +118,25 @@ def _of_generation(generation: Generation, view: View) -> Document:
     )
 
 
+def _of_lens(lens: Lens, view: View) -> Document:
+    return Document(
+        facts=[*header.model_facts(lens.model), *answer_facts.lens_facts(lens)],
+        sheets=[
+            sheet
+            for one in lens.results
+            for sheet in (lens_sheets.map_sheet(one, view), lens_sheets.last_sheet(one))
+        ],
+        notes=list(map(header.note, lens.notes)),
+        flat=lens_sheets.flat_lens(lens),
+    )
+
+
 _MAKERS: dict[type[Printable], Callable[[Any, View], Document]] = {
     Trace: _of_trace,
     TopK: _of_topk,
     Loss: _of_loss,
     Generation: _of_generation,
+    Lens: _of_lens,
     Tokens: _of_tokens,
     Presets: _of_presets,
     Difference: _of_difference,

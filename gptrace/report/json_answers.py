@@ -9,6 +9,9 @@ from gptrace.record import (
     Generation,
     GenerationResult,
     GenerationStep,
+    Lens,
+    LensLayer,
+    LensResult,
     Loss,
     LossResult,
     Prediction,
@@ -145,6 +148,44 @@ def _generation_step(step: GenerationStep) -> dict[str, Any]:
         "flow": [step_object(one) for one in step.flow],
         **({} if step.attention is None else {"attention": op_object(step.attention)}),
         "token": token_object(step.token),
+    }
+
+
+def lens_object(lens: Lens) -> dict[str, Any]:
+    """Return what `gptrace lens --json` prints."""
+    return {
+        "schema": "gptrace.lens/1",
+        "versions": lens.versions,
+        "model": model_object(lens.model),
+        "through": list(lens.through),
+        "results": [_lens_result(result) for result in lens.results],
+        "notes": list(lens.notes),
+    }
+
+
+def _lens_result(result: LensResult) -> dict[str, Any]:
+    return {
+        "index": result.index,
+        "text": result.prompt.text,
+        "ids": list(result.prompt.ids),
+        "layers": [_lens_layer(layer) for layer in result.layers],
+        "difference": result.difference,
+    }
+
+
+def _lens_layer(layer: LensLayer) -> dict[str, Any]:
+    return {
+        "path": layer.path,
+        "candidates": [candidate_object(one) for one in layer.candidates],
+        "rank_of_prediction": layer.rank_of_prediction,
+        "positions": [
+            {
+                "position": position,
+                "candidates": [candidate_object(cell.best)],
+                "rank_of_prediction": cell.rank_of_prediction,
+            }
+            for position, cell in enumerate(layer.cells)
+        ],
     }
 
 

@@ -10,9 +10,10 @@ from typing import Any
 
 from gptrace.comparison import Difference
 from gptrace.printable import Printable
-from gptrace.record import Generation, Loss, Presets, Tokens, TopK, TopKStream, Trace
+from gptrace.record import Generation, Lens, Loss, Presets, Tokens, TopK, TopKStream, Trace
 from gptrace.report.json_answers import (
     generation_object,
+    lens_object,
     loss_object,
     prompt_object,
     topk_object,
@@ -117,6 +118,7 @@ _OBJECTS: dict[type[Printable], Callable[[Any], dict[str, Any]]] = {
     TopK: topk_object,
     Loss: loss_object,
     Generation: generation_object,
+    Lens: lens_object,
     Tokens: _tokens,
     Presets: presets_object,
     Difference: _difference,

@@ -1,0 +1,140 @@
+"""`gptrace lens`: what each layer would predict if it were the last, known as the "logit lens".
+
+Shapes: T tokens, D emb_dim, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from gptrace.errors import RunError
+from gptrace.model.blame import theirs
+from gptrace.model.build import LoadedModel
+from gptrace.model.quiet_torch import torch
+from gptrace.predict.anatomy import Anatomy, anatomy_of, checked_for_lens
+from gptrace.predict.candidates import candidates_of_rows
+from gptrace.predict.forward import batch_of, guarded
+from gptrace.predict.logits import find_logits
+from gptrace.predict.loss import scores_of
+from gptrace.predict.reading import FirstReading, Reading
+from gptrace.record import Candidate, Lens, LensCell, LensLayer, LensResult, Prompt
+from gptrace.text.tokenizer import Tokenizer
+from gptrace.tracing.model_facts import model_info, versions
+from gptrace.tracing.watching import watch_as
+
+Tensor = torch.Tensor
+# What float rounding may come to between two ways of the same sum, relative to the largest logit.
+_TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-4}
+_LOW_PRECISION = 5e-2
+
+
+def run_lens(
+    loaded: LoadedModel, tokenizer: Tokenizer, prompts: Sequence[Prompt], *, k: int | None, head: str | None
+) -> Lens:
+    """Put what leaves each block through the final norm and the output head, at every position."""
+    reading = FirstReading(loaded, tokenizer, k=k)
+    results, anatomy = [], None
+    for index, prompt in enumerate(prompts):
+        batch = batch_of(loaded, [prompt])  # (1, T)
+        with guarded(loaded, batch, rows=batch.shape[1]):
+            if anatomy is None:
+                anatomy = _anatomy(loaded, batch, head)
+            results.append(_looked_at(loaded, reading, anatomy, index, prompt, batch))
+    assert anatomy is not None
+    return Lens(
+        versions=versions(),
+        model=model_info(loaded.module, loaded.name, reading.weights),
+        through=(*anatomy.between, anatomy.head),
+        results=tuple(results),
+        notes=reading.notes,
+    )
+
+
+def _anatomy(loaded: LoadedModel, batch: Tensor, head: str | None) -> Anatomy:
+    with watch_as(loaded.module, None) as trace:
+        logits = _logits(loaded, batch)
+    found = anatomy_of(trace, loaded.module, tuple(logits.shape), head)
+    return checked_for_lens(found, loaded.name)
+
+
+def _logits(loaded: LoadedModel, batch: Tensor) -> Tensor:
+    """Run the model: (1, T) → (1, T, V), or (1, 1, V) of one that gives the last position alone."""
+    output = loaded.module(batch, **loaded.arguments)
+    with theirs(f"in the output of {loaded.name}"):
+        found = find_logits(output, *batch.shape)
+    if found.logits is None:
+        raise RunError(
+            f"{loaded.name} has no logits to look at: {found.reason}", "gptrace run shows its shapes"
+        )
+    return found.logits
+
+
+def _looked_at(
+    loaded: LoadedModel, first: FirstReading, anatomy: Anatomy, index: int, prompt: Prompt, batch: Tensor
+) -> LensResult:
+    with _kept(loaded.module, anatomy.blocks) as kept:
+        logits = _logits(loaded, batch)[0]  # (T, V)
+    reading = first.of(logits, prompt)
+    rest = [loaded.module.get_submodule(path) for path in (*anatomy.between, anatomy.head)]
+
+    def read(hidden: Tensor) -> Tensor:  # (T, D) → (T, V)
+        values = hidden[None]
+        for module in rest:
+            values = module(values)
+        return values[0]
+
+    last = read(kept[anatomy.blocks[-1]])
+    difference = _difference(last, logits, anatomy, loaded.name)
+    predicted = [best.token.id for best in _best(last, reading)]
+    layers = [_layer(path, read(kept[path]), reading, predicted) for path in anatomy.blocks]
+    return LensResult(index, first.shown(prompt), tuple(layers), difference)
+
+
+def _layer(path: str, logits: Tensor, reading: Reading, predicted: Sequence[int]) -> LensLayer:
+    """Return what a layer's logits (T, V) say, beside what the model predicts at each position."""
+    ranks = [rank for _, rank in scores_of(logits[:, : reading.count], predicted)]
+    cells = tuple(map(LensCell, _best(logits, reading), ranks))
+    ((candidates, _),) = reading.candidates(logits[-1:])
+    return LensLayer(path, candidates, ranks[-1], cells)
+
+
+def _best(logits: Tensor, reading: Reading) -> list[Candidate]:
+    """Return the likeliest token at each position (T, V)."""
+    found = candidates_of_rows(logits[:, : reading.count], 1, tokenizer=reading.tokenizer)
+    return [best for (best,), _ in found]
+
+
+def _difference(last: Tensor, logits: Tensor, anatomy: Anatomy, name: str) -> float:
+    """Return how far the last row is from the model's own logits; raise a RunError if it is not the same."""
+    own = logits.double()
+    difference = float((last[-own.shape[0] :].double() - own).abs().max())
+    allowed = _TOLERANCE.get(logits.dtype, _LOW_PRECISION) * max(1.0, float(own.abs().max()))
+    if difference <= allowed or not bool(own.isfinite().all()):
+        return difference
+    way = ", ".join((*anatomy.between, anatomy.head))
+    raise RunError(
+        f"the last layer's logits are not those of {name}: they differ by up to {difference:.3g}",
+        f"what leaves {anatomy.blocks[-1]} went through {way}, and the model does something else besides",
+    )
+
+
+@contextmanager
+def _kept(module: torch.nn.Module, paths: Sequence[str]) -> Iterator[dict[str, Tensor]]:
+    """Keep what leaves each of these modules in the block: (T, D), of a batch of one."""
+    kept: dict[str, Tensor] = {}
+
+    def keep(path: str) -> torch.utils.hooks.RemovableHandle:
+        def hook(_: torch.nn.Module, __: object, output: object) -> None:
+            tensor = output[0] if isinstance(output, tuple | list) else output
+            if isinstance(tensor, Tensor):
+                kept[path] = tensor[0].detach().clone()  # a later layer may write into it
+
+        return module.get_submodule(path).register_forward_hook(hook)
+
+    handles = [keep(path) for path in paths]
+    try:
+        yield kept
+    finally:
+        for handle in handles:
+            handle.remove()
