@@ -8,12 +8,19 @@ from typing import TYPE_CHECKING, Unpack
 
 import gptrace
 from gptrace import prepare
-from gptrace.errors import OptionError
+from gptrace.errors import InputError, OptionError
 from gptrace.measures import Measures
 from gptrace.model.choice import DEFAULT_SEED, ModelChoice
 from gptrace.model.config import PRESETS
 from gptrace.model.weights import hub
-from gptrace.predict.limits import DEFAULT_NEW_TOKENS, POSITIONS, check_batch_size, generation_settings
+from gptrace.predict.limits import (
+    DEFAULT_NEW_TOKENS,
+    POSITIONS,
+    check_batch_size,
+    check_language,
+    generation_settings,
+    wanted_topics,
+)  # fmt: skip
 from gptrace.prepare import (
     BuildOptions,
     Ids,
@@ -26,7 +33,18 @@ from gptrace.prepare import (
     ids_of_tokens,
     model_of,
 )
-from gptrace.record import Generation, Lens, Loss, Preset, Presets, Tokens, TopK, TopKStream, Trace
+from gptrace.record import (
+    Explanation,
+    Generation,
+    Lens,
+    Loss,
+    Preset,
+    Presets,
+    Tokens,
+    TopK,
+    TopKStream,
+    Trace,
+)
 from gptrace.text import encoding
 from gptrace.text.lines import Lines
 from gptrace.text.prompts import Given
@@ -238,6 +256,46 @@ def lens(
     from gptrace.predict.lens import run_lens
 
     return run_lens(ready.loaded, ready.tokenizer, ready.prompts, k=k, head=head)
+
+
+def explain(
+    text: Text | None = None,
+    *,
+    ids: Ids | None = None,
+    special: bool = True,
+    truncate: bool = False,
+    model: Model = None,
+    topics: Sequence[str] = (),
+    language: str = "en",
+    seed: int = DEFAULT_SEED,
+    head: str | None = None,
+    **options: Unpack[BuildOptions],
+) -> Explanation:
+    """Explain on a text how a model comes to its predictions, with every claim measured on it just now.
+
+    `topics` are some of "flow", "last-dim", "projection", "probabilities", "training", "inference" and
+    "tying"; all of them unless some are named. `language` is "en" or "zh". `head` is the path of the output
+    head where it cannot be found; `seed` is that of the sampled token. The other arguments are those of
+    `trace`, but there is one text.
+
+    >>> explain("Hello, I am", model="tiny", topics=["last-dim"]).topics[0].claims[0].measured
+    "50,257 scores; 50,257 tokens in GPT-2's tokenizer"
+    """
+    wanted = wanted_topics(topics)
+    check_language(language)
+    given, chosen = given_of(text, ids, special=special), model_of(model, {**options}, seed=seed)
+    check_has_numbers(chosen, "explain")
+    ready = prepare.ready(given, chosen, truncate=truncate)
+    if len(ready.prompts) > 1:
+        raise InputError(
+            f"there are {len(ready.prompts)} texts, and one is explained at a time", "give one of them"
+        )
+    from gptrace.predict.explain.walk import run_explain
+
+    return run_explain(
+        ready.loaded, ready.tokenizer, ready.prompts[0], topics=wanted, language=language, seed=seed,
+        head=head,
+    )  # fmt: skip
 
 
 def tokens(text: Text | None = None, *, ids: Ids | None = None, special: bool = True) -> Tokens:

@@ -12,6 +12,7 @@ import typer
 import gptrace
 from gptrace.cli import streams
 from gptrace.cli.commands.diff import diff
+from gptrace.cli.commands.explain import explain
 from gptrace.cli.commands.generate import generate
 from gptrace.cli.commands.lens import lens
 from gptrace.cli.commands.look_up import models, pull, schema
@@ -40,7 +41,7 @@ app = typer.Typer(
     help=_HELP,
     context_settings={"help_option_names": ["--help", "-h"]},
 )
-_ALL = (run, topk, tokens, loss, generate, lens, diff, models, pull, schema)
+_ALL = (run, topk, tokens, explain, loss, generate, lens, diff, models, pull, schema)
 for command in _ALL:
     app.command(cls=GroupedCommand)(flattened(command))
 COMMANDS = tuple(command.__name__ for command in _ALL)

@@ -16,6 +16,7 @@ import typer
 from gptrace.errors import OptionError
 from gptrace.model.choice import DEVICES, DTYPES
 from gptrace.model.config import PRESETS
+from gptrace.predict.limits import TOPICS
 from gptrace.report.columns import ALL_COLUMNS
 
 
@@ -153,6 +154,14 @@ Temperature = Annotated[
     ),
 ]
 
+TopicName = Annotated[
+    list[str] | None,
+    typer.Option("--topic", metavar="NAME", help=f"One of {', '.join(TOPICS)}; all without. Repeatable."),
+]
+Lang = Annotated[
+    str,
+    typer.Option("--lang", metavar="en|zh", envvar="GPTRACE_LANG", help="The language: English or Chinese."),
+]
 Head = Annotated[
     str | None,
     typer.Option(
@@ -309,7 +318,8 @@ Format = Annotated[
     str | None,
     typer.Option(
         "--format", "-f", metavar="NAME",
-        help="One of table (the default), json, jsonl, csv, markdown, html.  [env var: GPTRACE_FORMAT]",
+        help="One of table (the default; text means the same), json, jsonl, csv, markdown, html.  "
+        "[env var: GPTRACE_FORMAT]",
     ),
 ]  # fmt: skip
 Json = Annotated[bool, typer.Option("--json", help="Short for --format json.")]

@@ -77,6 +77,7 @@ class Target:
                     f"--output {output}: its suffix names no format", f"use {known}, or --format"
                 )
         form = form or os.environ.get("GPTRACE_FORMAT") or "table"
+        form = "table" if form == "text" else form
         if form not in FORMATS:
             raise OptionError(f"{form!r} is not a format", suggestion(form, FORMATS))
         return cls(form, output, width)

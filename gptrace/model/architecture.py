@@ -101,6 +101,11 @@ class Architecture:
         """What the configuration calls the width of the model."""
         return self._keys.get("width")
 
+    @property
+    def vocabulary(self) -> str | None:
+        """What the configuration calls the size of the vocabulary."""
+        return self._keys.get("vocabulary")
+
     def limits(self) -> Limits:
         """Return how many ids the model knows and how many tokens it takes, where its settings tell."""
         return Limits(self._size("vocabulary"), self._size("context"))

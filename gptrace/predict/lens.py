@@ -5,8 +5,7 @@ Shapes: T tokens, D emb_dim, V vocabulary.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 from gptrace.errors import RunError
 from gptrace.model.blame import theirs
@@ -14,6 +13,7 @@ from gptrace.model.build import LoadedModel
 from gptrace.model.quiet_torch import torch
 from gptrace.predict.anatomy import Anatomy, anatomy_of, checked_for_lens
 from gptrace.predict.candidates import candidates_of_rows
+from gptrace.predict.capture import captured
 from gptrace.predict.forward import batch_of, guarded
 from gptrace.predict.logits import find_logits
 from gptrace.predict.loss import scores_of
@@ -73,7 +73,7 @@ def _logits(loaded: LoadedModel, batch: Tensor) -> Tensor:
 def _looked_at(
     loaded: LoadedModel, first: FirstReading, anatomy: Anatomy, index: int, prompt: Prompt, batch: Tensor
 ) -> LensResult:
-    with _kept(loaded.module, anatomy.blocks) as kept:
+    with captured(loaded.module, anatomy.blocks) as seen:
         logits = _logits(loaded, batch)[0]  # (T, V)
     reading = first.of(logits, prompt)
     rest = [loaded.module.get_submodule(path) for path in (*anatomy.between, anatomy.head)]
@@ -84,6 +84,7 @@ def _looked_at(
             values = module(values)
         return values[0]
 
+    kept = {path: tensor[0] for path, tensor in seen.outputs.items()}  # (T, D)
     last = read(kept[anatomy.blocks[-1]])
     difference = _difference(last, logits, anatomy, loaded.name)
     predicted = [best.token.id for best in _best(last, reading)]
@@ -117,24 +118,3 @@ def _difference(last: Tensor, logits: Tensor, anatomy: Anatomy, name: str) -> fl
         f"the last layer's logits are not those of {name}: they differ by up to {difference:.3g}",
         f"what leaves {anatomy.blocks[-1]} went through {way}, and the model does something else besides",
     )
-
-
-@contextmanager
-def _kept(module: torch.nn.Module, paths: Sequence[str]) -> Iterator[dict[str, Tensor]]:
-    """Keep what leaves each of these modules in the block: (T, D), of a batch of one."""
-    kept: dict[str, Tensor] = {}
-
-    def keep(path: str) -> torch.utils.hooks.RemovableHandle:
-        def hook(_: torch.nn.Module, __: object, output: object) -> None:
-            tensor = output[0] if isinstance(output, tuple | list) else output
-            if isinstance(tensor, Tensor):
-                kept[path] = tensor[0].detach().clone()  # a later layer may write into it
-
-        return module.get_submodule(path).register_forward_hook(hook)
-
-    handles = [keep(path) for path in paths]
-    try:
-        yield kept
-    finally:
-        for handle in handles:
-            handle.remove()

@@ -7,12 +7,15 @@ from collections.abc import Sequence
 
 from gptrace.errors import OptionError
 from gptrace.model.choice import Limits
+from gptrace.model.config import suggestion
 from gptrace.record import GenerationSettings, Prompt
 from gptrace.text import prompts as text_prompts
 
 DEFAULT_K = 5
 DEFAULT_NEW_TOKENS = 20
 POSITIONS = ("last", "all")
+TOPICS = ("flow", "last-dim", "projection", "probabilities", "training", "inference", "tying")
+LANGUAGES = ("en", "zh")
 
 
 def wanted_k(k: int | None, vocab_size: int) -> int:
@@ -91,6 +94,25 @@ def generation_settings(
     if not all(isinstance(one, str) and one for one in stops):
         raise OptionError("a stop is empty", "give the text to stop at")
     return GenerationSettings(max_new_tokens, float(heat), top_k, top_p, seed, stops, cache)
+
+
+def wanted_topics(topics: Sequence[str]) -> tuple[str, ...]:
+    """Return the topics of an explanation in their order, all where none is named.
+
+    >>> wanted_topics(["tying", "flow"])
+    ('flow', 'tying')
+    """
+    named = (topics,) if isinstance(topics, str) else tuple(topics)
+    for one in named:
+        if one not in TOPICS:
+            raise OptionError(f"{one!r} is no topic", suggestion(one, TOPICS))
+    return tuple(one for one in TOPICS if one in named) or TOPICS
+
+
+def check_language(language: str) -> None:
+    """Raise OptionError for a language that explanations are not written in."""
+    if language not in LANGUAGES:
+        raise OptionError(f"the language is {language!r}", f"pick one of {', '.join(LANGUAGES)}")
 
 
 def check_batch_size(batch_size: int | None) -> None:

@@ -3,6 +3,7 @@
 A fact that was not measured is None here and absent in JSON.
 """
 
+from gptrace.record.explanation import Claim, Explanation, Topic
 from gptrace.record.generation import Generation, GenerationResult, GenerationSettings, GenerationStep
 from gptrace.record.lens import Lens, LensCell, LensLayer, LensResult
 from gptrace.record.loss import Loss, LossResult, LossTotal, ScoredToken
@@ -24,7 +25,9 @@ from gptrace.record.trace import (
 
 __all__ = [
     "Candidate",
+    "Claim",
     "Cost",
+    "Explanation",
     "Failure",
     "FlowStep",
     "Generation",
@@ -56,6 +59,7 @@ __all__ = [
     "TopK",
     "TopKResult",
     "TopKStream",
+    "Topic",
     "Totals",
     "Trace",
 ]

@@ -10,7 +10,19 @@ from rich.text import Text
 
 from gptrace.comparison import Difference
 from gptrace.printable import Printable
-from gptrace.record import Generation, Lens, Loss, Presets, Tokens, TopK, TopKResult, TopKStream, Trace
+from gptrace.record import (
+    Explanation,
+    Generation,
+    Lens,
+    Loss,
+    Presets,
+    Tokens,
+    Topic,
+    TopK,
+    TopKResult,
+    TopKStream,
+    Trace,
+)
 from gptrace.report import answer_facts, answer_sheets, header, lens_sheets, sheets
 from gptrace.report.rows import Row, rows_of
 from gptrace.report.sheet import Sheet
@@ -21,7 +33,7 @@ from gptrace.report.view import View
 class Document:
     """The parts, in reading order, and `flat`: the same facts as one sheet for programs.
 
-    `problems` tell of the prompts of a stream that have no sheet.
+    `problems` tell of the prompts of a stream that have no sheet. `topics` are those of an explanation.
     """
 
     flat: Sheet
@@ -31,6 +43,7 @@ class Document:
     notes: list[Text] = field(default_factory=list)
     sheets: list[Sheet] = field(default_factory=list)
     problems: list[Text] = field(default_factory=list)
+    topics: tuple[Topic, ...] = ()
 
 
 def document(record: Printable, view: View) -> Document:
@@ -131,12 +144,22 @@ def _of_lens(lens: Lens, view: View) -> Document:
     )
 
 
+def _of_explanation(explanation: Explanation, view: View) -> Document:
+    return Document(
+        facts=[*header.model_facts(explanation.model), *header.prompt_facts([explanation.prompt])],
+        topics=explanation.topics,
+        notes=list(map(header.note, explanation.notes)),
+        flat=sheets.flat_explanation(explanation),
+    )
+
+
 _MAKERS: dict[type[Printable], Callable[[Any, View], Document]] = {
     Trace: _of_trace,
     TopK: _of_topk,
     Loss: _of_loss,
     Generation: _of_generation,
     Lens: _of_lens,
+    Explanation: _of_explanation,
     Tokens: _of_tokens,
     Presets: _of_presets,
     Difference: _of_difference,

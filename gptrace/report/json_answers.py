@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from gptrace.record import (
     Candidate,
+    Explanation,
     Generation,
     GenerationResult,
     GenerationStep,
@@ -186,6 +188,23 @@ def _lens_layer(layer: LensLayer) -> dict[str, Any]:
             }
             for position, cell in enumerate(layer.cells)
         ],
+    }
+
+
+def explanation_object(explanation: Explanation) -> dict[str, Any]:
+    """Return what `gptrace explain --json` prints."""
+    return {
+        "schema": "gptrace.explain/1",
+        "versions": explanation.versions,
+        "model": model_object(explanation.model),
+        "language": explanation.language,
+        "text": explanation.prompt.text,
+        "ids": list(explanation.prompt.ids),
+        "topics": [
+            {"topic": topic.topic, "title": topic.title, "claims": [asdict(claim) for claim in topic.claims]}
+            for topic in explanation.topics
+        ],
+        "notes": list(explanation.notes),
     }
 
 

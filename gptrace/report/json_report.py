@@ -10,8 +10,9 @@ from typing import Any
 
 from gptrace.comparison import Difference
 from gptrace.printable import Printable
-from gptrace.record import Generation, Lens, Loss, Presets, Tokens, TopK, TopKStream, Trace
+from gptrace.record import Explanation, Generation, Lens, Loss, Presets, Tokens, TopK, TopKStream, Trace
 from gptrace.report.json_answers import (
+    explanation_object,
     generation_object,
     lens_object,
     loss_object,
@@ -65,7 +66,7 @@ def json_lines(record: Printable) -> Iterable[dict[str, Any]]:
         return map(call_object, record.calls)
     whole = to_dict(record)
     lines: Iterable[dict[str, Any]] = whole[
-        {Presets: "models", Difference: "changed"}.get(type(record), "results")
+        {Presets: "models", Difference: "changed", Explanation: "topics"}.get(type(record), "results")
     ]
     return lines
 
@@ -119,6 +120,7 @@ _OBJECTS: dict[type[Printable], Callable[[Any], dict[str, Any]]] = {
     Loss: loss_object,
     Generation: generation_object,
     Lens: lens_object,
+    Explanation: explanation_object,
     Tokens: _tokens,
     Presets: presets_object,
     Difference: _difference,

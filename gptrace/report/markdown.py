@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from gptrace.report.call_text import CallText
+from gptrace.report.claims import mark
 from gptrace.report.columns import COLUMNS, DEFAULT_COLUMNS
 from gptrace.report.safe_text import visible
 from gptrace.report.sheet import Sheet
@@ -30,7 +31,20 @@ def to_markdown(document: Document, columns: Sequence[str] = DEFAULT_COLUMNS) ->
         parts += [escaped(sheet.title)] * bool(sheet.title)
         parts += [escaped(line.plain) for line in sheet.lines]
         parts += [_sheet(sheet)] * bool(sheet.columns)
+    for topic in document.topics:
+        parts.append(f"## {escaped(topic.title)}")
+        parts += [f"{mark(one)} {prose(one.text)}\\\n{escaped(one.measured)}" for one in topic.claims]
     return "\n\n".join(parts) + "\n"
+
+
+def prose(text: str) -> str:
+    r"""Escape a sentence, but keep what stands in it as code.
+
+    >>> prose("`tok_emb` is a_table")
+    '`tok_emb` is a\\_table'
+    """
+    pieces = text.split("`")
+    return "".join(code(piece) if number % 2 else escaped(piece) for number, piece in enumerate(pieces))
 
 
 def escaped(text: str) -> str:

@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gptrace.comparison import ChangedCall, Difference
-from gptrace.record import Candidate, Prediction, Presets, Prompt, Token, Tokens, TopK, TopKResult, Trace
+from gptrace.record import (
+    Candidate,
+    Explanation,
+    Prediction,
+    Presets,
+    Prompt,
+    Token,
+    Tokens,
+    TopK,
+    TopKResult,
+    Trace,
+)
 from gptrace.report.safe_text import quoted, token_label
 from gptrace.report.shapes import bracketed
 from gptrace.report.sheet import Column, Sheet
@@ -188,6 +199,16 @@ def difference_sheet(difference: Difference) -> Sheet:
 def _called(call: ChangedCall) -> str:
     path = call.path or call.type
     return f"{path} ({call.call})" if call.call > 1 else path
+
+
+def flat_explanation(explanation: Explanation) -> Sheet:
+    """One row for each claim, for programs."""
+    rows = [
+        (topic.topic, topic.title, claim.text, claim.measured, claim.holds)
+        for topic in explanation.topics
+        for claim in topic.claims
+    ]
+    return Sheet([Column(key, key) for key in ("topic", "title", "text", "measured", "holds")], rows)
 
 
 def presets_sheet(presets: Presets) -> Sheet:

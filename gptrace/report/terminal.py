@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from io import StringIO
 
 from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from gptrace.report import claims
 from gptrace.report.columns import DEFAULT_COLUMNS
 from gptrace.report.document import Document
 from gptrace.report.sheet import to_table
@@ -22,6 +24,8 @@ NATURAL_WIDTH = 10_000
 def to_text(document: Document, view: View) -> str:
     """Render a document's parts one below the other."""
     out = StringIO()
+    if document.topics:
+        view = replace(view, width=min(view.width or claims.WIDTH, claims.WIDTH))
     console(out, view).print(*parts(document, view), sep="\n")
     return "".join(line.rstrip() + "\n" for line in out.getvalue().splitlines())
 
@@ -42,6 +46,8 @@ def parts(document: Document, view: View) -> list[RenderableType]:
         found += sheet.lines
         if sheet.columns:
             found.append(to_table(sheet, view.width))
+    for topic in document.topics:
+        found += [*_blank(found), *claims.parts(topic)]
     return found
 
 

@@ -102,6 +102,11 @@ def padding_rows(vocab_size: int) -> int:
     return beyond if 0 < beyond < 128 and vocab_size % 64 == 0 else 0
 
 
+def size() -> int:
+    """Return how many tokens there are."""
+    return VOCAB_SIZE
+
+
 def described() -> str:
     """Return what a report calls it."""
     return f"GPT-2's tokenizer with its {VOCAB_SIZE:,} tokens"

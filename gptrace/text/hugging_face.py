@@ -86,6 +86,10 @@ class HuggingFaceTokenizer:
         """Return 0: which rows are never trained is not known."""
         return 0
 
+    def size(self) -> int:
+        """Return how many tokens it has."""
+        return len(self._pieces)
+
     def described(self) -> str:
         """Return its class and size."""
         return f"the model's own {type(self._made).__name__} with {len(self._pieces):,} tokens"

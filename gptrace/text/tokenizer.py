@@ -32,6 +32,10 @@ class Tokenizer(Protocol):
         """Return how many of so many logits stand for no token, and only round their number up."""
         ...
 
+    def size(self) -> int:
+        """Return how many tokens it has; 0 where that is not known."""
+        ...
+
     def described(self) -> str:
         """Return what a report calls it."""
         ...
@@ -64,6 +68,10 @@ class NoTokenizer:
 
     def padding_rows(self, vocab_size: int) -> int:
         """Return 0: any row may stand for a token."""
+        return 0
+
+    def size(self) -> int:
+        """Return 0: none that it knows."""
         return 0
 
     def described(self) -> str:
