@@ -1,16 +1,17 @@
-"""The topics of an explanation, as they are read: a mark, the claim, and below it the figures."""
+"""The topics of an explanation, as they are read: a mark, the claim, and the figures below it."""
 
 from __future__ import annotations
 
 from rich.console import RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from gptrace.record import Claim, Topic
+from gptrace.report.prose import lines
 from gptrace.report.safe_text import visible
 
 # Longer lines are hard to read, however wide the terminal is.
 WIDTH = 100
+_INDENT = 2
 _MARKS = {True: ("✓", "bold green"), False: ("✗", "bold red"), None: ("–", "dim")}
 
 
@@ -19,14 +20,17 @@ def mark(claim: Claim) -> str:
     return _MARKS[claim.holds][0]
 
 
-def parts(topic: Topic) -> list[RenderableType]:
-    """Return a topic as its title and a grid of claims."""
-    grid = Table.grid(padding=(0, 1, 0, 0))
-    grid.add_column(no_wrap=True)
-    grid.add_column(overflow="fold")
+def parts(topic: Topic, width: int) -> list[RenderableType]:
+    """Return a topic as its title and its claims, indented below their marks."""
+    found = [Text(visible(topic.title), style="bold")]
     for number, claim in enumerate(topic.claims):
-        if number:
-            grid.add_row("", "")
-        grid.add_row(Text(*_MARKS[claim.holds]), Text(visible(claim.text)))
-        grid.add_row("", Text(visible(claim.measured), style="dim" if claim.holds is None else "cyan"))
-    return [Text(visible(topic.title), style="bold"), grid]
+        found += [Text("")] * bool(number)
+        first, *rest = lines(visible(claim.text), width - _INDENT)
+        found.append(Text.assemble(_MARKS[claim.holds], " ", first))
+        found += [Text(" " * _INDENT + line) for line in rest]
+        style = "dim" if claim.holds is None else "cyan"
+        found += [
+            Text(" " * _INDENT + line, style=style)
+            for line in lines(visible(claim.measured), width - _INDENT)
+        ]
+    return list(found)

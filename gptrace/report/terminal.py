@@ -47,7 +47,7 @@ def parts(document: Document, view: View) -> list[RenderableType]:
         if sheet.columns:
             found.append(to_table(sheet, view.width))
     for topic in document.topics:
-        found += [*_blank(found), *claims.parts(topic)]
+        found += [*_blank(found), *claims.parts(topic, view.width or claims.WIDTH)]
     return found
 
 
