@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: run test lint types wheel bench picture golden clean
+.PHONY: run test lint types wheel bench picture golden examples clean
 
 run: $(VENV)/.run            ## install, and trace a first word
 	$(BIN)/gptrace run "Hello"
@@ -30,6 +30,9 @@ picture: $(VENV)/.run        ## draw the picture in the README
 
 golden: $(VENV)/.test        ## rewrite the golden files, to be read before they are committed
 	$(BIN)/python -m pytest tests/test_golden.py --overwrite
+
+examples: $(VENV)/.run       ## run the examples of the READMEs again, to be read before they are committed
+	$(BIN)/python docs/refresh_examples.py
 
 clean:
 	rm -rf $(VENV) build dist

@@ -173,7 +173,7 @@ def loss(
     (half a context unless it is given). The other arguments are those of `trace`.
 
     >>> round(loss("Hello, I am", model="tiny").total.loss, 4)
-    10.9213
+    10.7746
     """
     given, chosen = given_of(text, ids, special=special), model_of(model, {**options})
     check_has_numbers(chosen, "predict")
@@ -212,7 +212,7 @@ def generate(
     `listener` hears each piece of text as it comes. The other arguments are those of `trace`.
 
     >>> generate("Hello, I am", model="tiny", max_new_tokens=2).results[0].text
-    ' RANDenium'
+    ' RAND rises'
     """
     settings = generation_settings(
         max_new_tokens=max_new_tokens, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed,

@@ -42,8 +42,8 @@ def probabilities(
     `top_k` leaves the k largest (and what equals the least of them); then `top_p` (nucleus sampling,
     arXiv:1904.09751) the fewest of these whose probabilities come to p.
 
-    >>> probabilities(torch.tensor([2.0, 1.0, 0.0, 0.0]).log(), top_k=2).tolist()
-    [0.6666666666666666, 0.3333333333333333, 0.0, 0.0]
+    >>> probabilities(torch.tensor([0.0, 0.0, -1.0]), top_k=2).tolist()
+    [0.5, 0.5, 0.0]
     """
     values = (logits.double() - logits.max()) / temperature
     if top_k is not None and top_k < values.shape[0]:

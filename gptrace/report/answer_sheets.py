@@ -73,6 +73,9 @@ def generation_sheet(result: GenerationResult) -> Sheet:
     lines = [continued(result.prompt, text_of_tokens(result)), ending(result)]
     if not result.steps:
         return Sheet((), (), lines=lines)
+    named = _attention(result.steps[-1].attention, "dims")
+    if named != _attention(result.steps[-1].attention):
+        lines.append(Text(f"queries @ keys: {named}"))
     columns = [
         Column("step", "Step", is_number=True),
         Column("cached", "Cached", is_number=True, keep=2),
@@ -123,11 +126,12 @@ def _shape(step: GenerationStep, at: int) -> str:
     return bracketed(step.flow[at].shape) if step.flow else "–"
 
 
-def _attention(op: OpCall | None) -> str:
+def _attention(op: OpCall | None, fact: str = "shape") -> str:
+    """Write the first product of attention, in sizes or in the names of its axes."""
     if op is None:
         return "–"
-    sides = " @ ".join(bracketed(spec.shape) for spec in op.inputs[:2])
-    return f"{sides} → {bracketed(op.outputs[0].shape)}" if op.outputs else sides
+    sides = " @ ".join(bracketed(getattr(spec, fact)) for spec in op.inputs[:2])
+    return f"{sides} → {bracketed(getattr(op.outputs[0], fact))}" if op.outputs else sides
 
 
 def _given(probability: float | None) -> str:
