@@ -1,4 +1,4 @@
-"""Run the examples of the READMEs again and put in what they print now. Read the difference before committing.
+"""Run the examples of the READMEs again and put in what they print now; then read the difference.
 
 Outputs with a line of three dots are left as they are: somebody has shortened them.
 """

@@ -37,12 +37,14 @@ def anatomy_of(trace: Trace, module: Module, logits: tuple[int, ...], head: str 
     calls = [call for call in trace.calls if call.path]
     output_head = _head(calls, logits, head)
     blocks = _blocks(calls)
-    embeddings = [
-        call.path
+    tables = {
+        call.path: table.num_embeddings
         for call in calls
-        if isinstance(module.get_submodule(call.path), torch.nn.Embedding)
+        if isinstance(table := module.get_submodule(call.path), torch.nn.Embedding)
         and not (blocks and call.index > blocks[0].index)
-    ]
+    }
+    # That of the tokens has a row for each logit, or nearly: the other is for positions.
+    embeddings = sorted(tables, key=lambda path: abs(tables[path] - logits[-1]))
     return Anatomy(
         token_embedding=embeddings[0] if embeddings else "",
         position_embedding=embeddings[1] if embeddings[1:] else "",

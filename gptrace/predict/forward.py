@@ -136,7 +136,8 @@ def guarded(loaded: LoadedModel, batch: Tensor, *, rows: int, fused: bool = Fals
         check_memory(_activation_bytes(model.config, batch, rows, fused), what)
     try:
         with undisturbed_evaluation(model):
-            for block in model.trf_blocks if fused else ():
+            blocks: Any = model.trf_blocks if fused and type(model) is GPTModel else ()
+            for block in blocks:
                 block.att.fused = True
             yield
     except (GptraceError, KeyboardInterrupt, GeneratorExit):

@@ -31,6 +31,7 @@ def to_markdown(document: Document, columns: Sequence[str] = DEFAULT_COLUMNS) ->
         parts += [escaped(sheet.title)] * bool(sheet.title)
         parts += [escaped(line.plain) for line in sheet.lines]
         parts += [_sheet(sheet)] * bool(sheet.columns)
+    parts += [escaped(problem.plain) for problem in document.problems]
     for topic in document.topics:
         parts.append(f"## {escaped(topic.title)}")
         parts += [f"{mark(one)} {prose(one.text)}\\\n{escaped(one.measured)}" for one in topic.claims]

@@ -20,7 +20,7 @@ def table_pieces(stream: TopKStream, view: View) -> Iterator[str]:
     yield to_text(head, view)
     for result in stream.results:
         one = document(replace(stream.head(), results=(result,)), view)
-        yield "\n" + to_text(Document(_NOTHING, sheets=one.sheets, notes=one.problems), view)
+        yield "\n" + to_text(Document(_NOTHING, sheets=one.sheets, problems=one.problems), view)
 
 
 def csv_pieces(stream: TopKStream, view: View) -> Iterator[str]:

@@ -46,6 +46,7 @@ def parts(document: Document, view: View) -> list[RenderableType]:
         found += sheet.lines
         if sheet.columns:
             found.append(to_table(sheet, view.width))
+    found += document.problems
     for topic in document.topics:
         found += [*_blank(found), *claims.parts(topic, view.width or claims.WIDTH)]
     return found
