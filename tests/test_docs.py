@@ -13,17 +13,19 @@ import pytest
 from gptrace.cli.app import COMMANDS
 from tests.conftest import environment
 
-README = Path(__file__).parent.parent / "README.md"
+ROOT = Path(__file__).parent.parent
+README = ROOT / "README.md"
+IN_CHINESE = ROOT / "README.zh-CN.md"
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+def blocks(language: str, readme: Path = README) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", readme.read_text(encoding="utf-8"), re.DOTALL)
 
 
 def examples() -> list[tuple[str, str]]:
-    """Each `$ command` with the output that the README shows."""
+    """Each `$ command` with the output that a README shows; what both show stands here once."""
     found = []
-    for block in blocks("console"):
+    for block in dict.fromkeys([*blocks("console"), *blocks("console", IN_CHINESE)]):
         for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
             command, _, shown = part.partition("\n")
             found.append((command, shown))
@@ -59,9 +61,21 @@ def test_the_python_examples() -> None:
     assert runner.run(test).failed == 0
 
 
-def test_every_command_is_in_the_readme() -> None:
-    text = README.read_text(encoding="utf-8")
+@pytest.mark.parametrize("readme", [README, IN_CHINESE])
+def test_every_command_is_in_the_readme(readme: Path) -> None:
+    text = readme.read_text(encoding="utf-8")
     assert all(f"gptrace {command}" in text for command in COMMANDS)
+
+
+def test_both_readmes_say_the_same() -> None:
+    english, chinese = (re.findall("^#+ ", path.read_text(), re.MULTILINE) for path in (README, IN_CHINESE))
+    assert english == chinese
+    for language in ("python", "sh"):
+        assert len(blocks(language)) == len(blocks(language, IN_CHINESE))
+    assert blocks("python") == blocks("python", IN_CHINESE)
+    ours = [block for block in blocks("console") if "gptrace explain" not in block]
+    theirs = [block for block in blocks("console", IN_CHINESE) if "gptrace explain" not in block]
+    assert ours == theirs
 
 
 def test_a_wrong_example_is_noticed() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import pytest
 
 import gptrace
 from gptrace.model import GPTModel
+from gptrace.printable import Printable
 from gptrace.report import View, render
 from tests.conftest import still
 
@@ -84,3 +87,46 @@ def rounded(value: Any) -> Any:
     if isinstance(value, list):
         return [rounded(item) for item in value]
     return value
+
+
+def answers() -> list[tuple[str, Printable]]:
+    """One record of each kind of answer, without what differs from run to run."""
+    lines = ["Hello", "", "Hello, I am"]
+    generation = gptrace.generate("Hello, I am", model="tiny", max_new_tokens=3, trace=True)
+    found: list[tuple[str, Printable]] = [
+        ("topk-positions", gptrace.topk("Hello, 你", model="tiny", k=2, positions="all", tokens=[" Paris"])),
+        ("topk-stream", gptrace.topk_stream(lines, model="tiny", k=2, tokens=[" Paris"]).whole()),
+        ("loss", gptrace.loss(["Hello, 你", "Hi"], model="tiny")),
+        ("generate", replace(generation, seconds=0.0)),
+        ("lens", gptrace.lens("Hello, 你", model="tiny", k=2)),
+        ("explain-en", gptrace.explain("Hello, 你", model="tiny")),
+        ("explain-zh", gptrace.explain("Hello, 你", model="tiny", language="zh")),
+    ]
+    stable = {"gptrace": "0", "torch": "0", "python": "0"}
+    return [(name, replace(record, versions=stable)) for name, record in found]  # type: ignore[type-var]
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_the_answers_as_people_read_them(width: int, request: pytest.FixtureRequest) -> None:
+    for name, record in answers():
+        text = render(record, "table", View(width=width))
+        compare(f"{name}-{width}.txt", settled(text), request)
+
+
+def test_the_answers_as_programs_read_them(request: pytest.FixtureRequest) -> None:
+    for name, record in answers():
+        if not name.startswith("explain"):  # its figures are in the tables
+            whole = rounded(json.loads(render(record, "json")))
+            compare(f"{name}.json", json.dumps(whole, indent=1) + "\n", request)
+            compare(f"{name}.csv", rounded_csv(render(record, "csv")), request)
+    page = render(answers()[-1][1], "markdown")
+    compare("explain-zh.md", settled(page), request)
+
+
+def settled(text: str) -> str:
+    """Text without the float rounding that a processor may do in its own way."""
+    return re.sub(r"\b[0-9.]+e-[0-9]+|(?<=differ by )0\b|(?<=相差 )0\b", "tiny", text)
+
+
+def rounded_csv(text: str) -> str:
+    return re.sub(r"-?[0-9]+\.[0-9]+(e-?[0-9]+)?", lambda found: f"{float(found[0]):.3g}", text)

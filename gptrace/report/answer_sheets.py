@@ -80,8 +80,8 @@ def generation_sheet(result: GenerationResult) -> Sheet:
         Column("step", "Step", is_number=True),
         Column("cached", "Cached", is_number=True, keep=2),
         Column("input", "Input", lambda step: _shape(step, 0)),
-        Column("attention", "Queries @ keys", _attention, keep=1),
-        Column("logits", "Logits", lambda step: _shape(step, -1)),
+        Column("attention", "Queries @ keys", _attention),
+        Column("logits", "Logits", lambda step: _shape(step, -1), keep=1),
         Column("token", "Next token", token_label, style="bold"),
     ]
     rows = [

@@ -5,10 +5,10 @@ from __future__ import annotations
 from rich.cells import set_cell_size
 from rich.text import Text
 
-from gptrace.record import Candidate, Lens, LensCell, LensResult
+from gptrace.record import Lens, LensCell, LensResult
 from gptrace.report.safe_text import token_label
 from gptrace.report.sheet import GAP, Column, Sheet
-from gptrace.report.sheets import percent, plain_hex, prompt_title, text_of
+from gptrace.report.sheets import expected, plain_hex, prompt_title, text_of
 from gptrace.report.view import View
 
 # The rank that the model's prediction has in a layer, up to which a cell looks like that.
@@ -43,7 +43,7 @@ def last_sheet(result: LensResult) -> Sheet:
     columns = [
         Column("layer", "Layer"),
         Column("rank", f"Rank of {token_label(prediction.token)}", lambda rank: f"{rank:,}", is_number=True),
-        Column("candidates", "Its next tokens", _listed, style="bold"),
+        Column("candidates", "Its next tokens", expected, style="bold"),
     ]
     rows = [(layer.path, layer.rank_of_prediction, layer.candidates) for layer in result.layers]
     return Sheet(columns, rows, "After the last token")
@@ -65,10 +65,6 @@ def flat_lens(lens: Lens) -> Sheet:
         for token in [cell.best.token]
     ]  # fmt: skip
     return Sheet([Column(key, key) for key in keys], rows)
-
-
-def _listed(candidates: tuple[Candidate, ...]) -> str:
-    return "  ".join(f"{token_label(one.token)} {percent(one.probability)}" for one in candidates)
 
 
 def _cell(cell: LensCell) -> str:

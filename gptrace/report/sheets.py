@@ -101,7 +101,7 @@ def positions_sheet(result: TopKResult) -> Sheet:
     columns = [
         Column("position", "Position", is_number=True),
         Column("token", "Token", token_label),
-        Column("next", "Next tokens", _expected, style="bold"),
+        Column("next", "Next tokens", expected, style="bold"),
     ]
     for number, one in enumerate(result.chosen):
         columns.append(Column(f"chosen {number}", token_label(one.token), _placed, is_number=True))
@@ -111,8 +111,12 @@ def positions_sheet(result: TopKResult) -> Sheet:
     return Sheet(columns, rows, title=f"At each position of {prompt_title(result.prompt)}")
 
 
-def _expected(candidates: Sequence[Candidate]) -> str:
-    return "  ".join(f"{token_label(one.token)} {percent(one.probability)}" for one in candidates)
+def expected(candidates: Sequence[Candidate]) -> str:
+    """Write candidates on one line, each as a piece that a narrow column does not break."""
+    shares = (percent(one.probability).replace(" ", "") for one in candidates)
+    return "  ".join(
+        f"{token_label(one.token)} {share}" for one, share in zip(candidates, shares, strict=True)
+    )
 
 
 def _placed(candidate: Candidate) -> str:
