@@ -140,8 +140,8 @@ def topk_stream(
     """Return what `topk` does for a stream of prompts, however many they are.
 
     A prompt is a text, a list of ids, or a mapping with "text" or "ids" whose other keys go into the `extra`
-    of its result. The `results` come one by one, in the order of the prompts, which are read as they are
-    needed; one that cannot be run has a `problem` in the place of candidates.
+    of its result. The `results` come one by one, in the order of the prompts; these are read ahead, by a
+    thousand at most. One that cannot be run has a `problem` in the place of candidates.
 
     >>> found = topk_stream(["Hello", "", [15496, 11]], k=2, model="tiny")
     >>> [len(result.candidates) for result in found.results]

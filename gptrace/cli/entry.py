@@ -49,6 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _fail("not enough memory to load torch and the model", _MEMORY_HINT, EXIT_FAILED, error)
         # Not ours: a bug, or something that nobody thought of.
         return _fail(f"{type(error).__name__}: {error}", _BUG_HINT, EXIT_FAILED, error)
+    except GeneratorExit as error:  # some model's own code may raise anything
+        return _fail(f"GeneratorExit: {error}", _BUG_HINT, EXIT_FAILED, error)
 
 
 def _run(arguments: Sequence[str]) -> int:

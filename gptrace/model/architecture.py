@@ -33,6 +33,7 @@ _ROLES = {
         "ffn_hidden_size", "ffn_hidden", "hidden_dim",
     ),
 }  # fmt: skip
+CONTEXT_NAMES = _ROLES["context"]
 SIZE_NAMES = frozenset(name for names in _ROLES.values() for name in names)
 # Widths that have to be the same as the width of the model, wherever they are.
 _SAME_AS_WIDTH = ("word_embed_proj_dim",)

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from gptrace.errors import DeviceError
-from gptrace.model.architecture import Architecture
+from gptrace.model.architecture import CONTEXT_NAMES, Architecture
 from gptrace.model.choice import GPTChoice, HuggingFaceChoice, Limits, ModelChoice, ObjectChoice
 from gptrace.model.config import GPTConfig
 from gptrace.model.gpt import GPTModel
@@ -30,6 +30,7 @@ class LoadedModel:
 
     `name` and `weights` are for the reports, `limits` what the model takes where that is known,
     `architecture` how to build it at other sizes, `arguments` what its forward gets beside the ids.
+    `is_private`: nobody else has it, so nothing on it needs to be put back.
     """
 
     module: Module
@@ -38,6 +39,7 @@ class LoadedModel:
     limits: Limits = _UNKNOWN
     architecture: Architecture | None = None
     arguments: dict[str, Any] = field(default_factory=dict)
+    is_private: bool = False
 
     @property
     def device(self) -> torch.device:
@@ -84,7 +86,20 @@ def described(module: Module, name: str, weights: dict[str, Any]) -> LoadedModel
         sizes = (getattr(told, "vocab_size", None), getattr(told, "max_position_embeddings", None))
         vocab_size, context = (size if type(size) is int else None for size in sizes)
         limits = Limits(vocab_size, context)
+    else:
+        limits = Limits(None, _context_told(module), is_certain=False)
     return LoadedModel(module, name, weights, limits, architecture_of(module), forward_arguments(module))
+
+
+def _context_told(module: Module) -> int | None:
+    """Return how many tokens somebody's own module says that it takes: in its configuration, or itself."""
+    config = getattr(module, "config", None)
+    for holder in (config, module):
+        told = holder if isinstance(holder, Mapping) else getattr(holder, "__dict__", {})
+        for name in CONTEXT_NAMES:
+            if type(told.get(name)) is int and told[name] > 0:
+                return int(told[name])
+    return None
 
 
 def architecture_of(module: Module) -> Architecture | None:

@@ -154,10 +154,14 @@ class TransformerBlock(nn.Module):
 class GPTModel(nn.Module):
     """A GPT-2 that takes token ids and returns a score for every token that could come next.
 
+    `past_length` is how many tokens the caches of its attention hold, where it has some.
+
     >>> model = GPTModel({"emb_dim": 48, "n_heads": 4, "n_layers": 2, "vocab_size": 1000})
     >>> model(torch.tensor([[1, 2, 3]])).shape
     torch.Size([1, 3, 1000])
     """
+
+    past_length = 0
 
     def __init__(self, config: GPTConfig | Mapping[str, Any]) -> None:
         super().__init__()
@@ -180,15 +184,8 @@ class GPTModel(nn.Module):
 
     def hidden_states(self, in_idx: Tensor) -> Tensor:
         """Token ids (B, T) → what the output head reads (B, T, D)."""
-        start = past_length(self)
+        start = self.past_length
         positions = torch.arange(start, start + in_idx.shape[1], device=in_idx.device)
         x = self.drop_emb(self.tok_emb(in_idx) + self.pos_emb(positions))  # (B, T, D)
         result: Tensor = self.final_norm(self.trf_blocks(x))
         return result
-
-
-def past_length(model: GPTModel) -> int:
-    """Return how many tokens the caches of a model hold; 0 without caches."""
-    first = next(iter(model.trf_blocks), None)
-    cache = first.att.cache if isinstance(first, TransformerBlock) else None
-    return 0 if cache is None else cache.length

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from gptrace.errors import OptionError, RunError
 from gptrace.model.quiet_torch import torch
 from gptrace.record import ModuleCall, Trace
+from gptrace.tracing.parameters import ancestors
 
 Module = torch.nn.Module
 _IN_A_LIST = re.compile(r"(?P<list>(?:.*\.)?[^.]+)\.(?P<number>[0-9]+)")
@@ -64,6 +65,12 @@ def checked_for_lens(anatomy: Anatomy, name: str) -> Anatomy:
         raise RunError(
             f"{name} has no list of blocks that run one after the other", "gptrace run shows what it has"
         )
+    again = next((path for path in anatomy.blocks if anatomy.blocks.count(path) > 1), None)
+    if again is not None:
+        raise RunError(
+            f"{again} runs more than once, so {name} has no layers to tell apart",
+            "gptrace run shows each of its calls",
+        )
     return anatomy
 
 
@@ -73,20 +80,20 @@ def _head(calls: Sequence[ModuleCall], logits: tuple[int, ...], named: str | Non
     leaves = [call for call in calls if call.index not in parents and call.outputs]
     if named is not None:
         found = next((call for call in reversed(calls) if call.path == named), None)
-        if found is None:
-            likely = [call.path for call in leaves if call.outputs[0].shape[-1:] == logits[-1:]]
+        likely = [call.path for call in leaves if _makes(call, logits)]
+        if found is None or not _makes(found, logits):
+            what = "is no module that ran" if found is None else "makes no logits"
             known = ", ".join(dict.fromkeys(likely or [call.path for call in leaves]))
-            raise OptionError(f"--head {named!r} is no module that ran", f"it may be one of: {known}")
+            raise OptionError(f"--head {named!r} {what}", f"it may be one of: {known}")
         return found
-    return next(
-        (
-            call
-            for call in reversed(leaves)
-            if call.parameters.own and call.outputs[0].shape[-1] == logits[-1]
-            and call.outputs[0].shape[0] == logits[0]
-        ),
-        None,
-    )  # fmt: skip
+    made = (call for call in reversed(leaves) if call.parameters.own and _makes(call, logits))
+    return next(made, None)
+
+
+def _makes(call: ModuleCall, logits: tuple[int, ...]) -> bool:
+    """Tell whether what leaves a call can be the logits, of all positions or of some."""
+    shape = call.outputs[0].shape if call.outputs else ()
+    return len(shape) == 3 and (shape[0], shape[-1]) == (logits[0], logits[-1])
 
 
 def _blocks(calls: Sequence[ModuleCall]) -> list[ModuleCall]:
@@ -113,9 +120,12 @@ def _between(
     if not blocks or head is None:
         return ()
     inside = {blocks[-1].index}
+    around = set(ancestors(head.path))  # a container of the head is none of what stands before it
     found = []
     for call in calls:
         if call.index <= blocks[-1].index or call.index >= head.index:
+            continue
+        if call.path in around:
             continue
         if call.parent not in inside and call.outputs:
             found.append(call.path)

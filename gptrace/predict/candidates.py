@@ -66,10 +66,19 @@ def rows_at_once(vocab_size: int) -> int:
 
 def log_softmax(logits: Tensor, temperature: float = 1.0) -> Tensor:
     """Return the log-probabilities (R, V) of logits / temperature, in float64."""
-    # Less the largest first: a tiny temperature must not make infinities of both. Apple's GPUs have no
-    # float64.
-    values = (logits.cpu() if logits.device.type == "mps" else logits).double()
+    # Less the largest first: a tiny temperature must not make infinities of both.
+    values = exact(logits)
     return torch.log_softmax((values - values.amax(dim=-1, keepdim=True)) / temperature, dim=-1)
+
+
+def exact(values: Tensor) -> Tensor:
+    """Return numbers as float64; of Apple's GPUs, which have none, on the CPU."""
+    return (values.cpu() if values.device.type == "mps" else values).double()
+
+
+def rounding(dtype: torch.dtype) -> float:
+    """Return what two ways of the same sum may differ by, relative to the largest number in them."""
+    return {torch.float64: 1e-9, torch.float32: 1e-4}.get(dtype, 8 * torch.finfo(dtype).eps)
 
 
 def rank_of(logits: Tensor, token_id: int) -> int:

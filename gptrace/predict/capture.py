@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from gptrace.model.quiet_torch import torch
+from gptrace.tracing.state import run_uncompiled
 
 Module = torch.nn.Module
 Tensor = torch.Tensor
@@ -51,7 +52,8 @@ def captured(module: Module, paths: Sequence[str]) -> Iterator[Captured]:
 
     handles = [handle for path in dict.fromkeys(paths) for handle in watch(path)]
     try:
-        yield seen
+        with run_uncompiled():
+            yield seen
     finally:
         for handle in handles:
             handle.remove()

@@ -8,15 +8,16 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from dataclasses import replace
+from typing import NamedTuple
 
 from gptrace.errors import GptraceError, NoLogitsError
 from gptrace.model.blame import blamed
 from gptrace.model.build import LoadedModel
-from gptrace.model.config import GPTConfig
 from gptrace.model.gpt import GPTModel
 from gptrace.model.hugging_face import is_hugging_face
 from gptrace.model.memory import as_memory_error, check_memory
+from gptrace.model.private import attentions, private_copy
 from gptrace.model.quiet_torch import torch
 from gptrace.predict.logits import find_logits
 from gptrace.record import Prompt
@@ -54,7 +55,7 @@ class Forward:
     """
 
     def __init__(self, loaded: LoadedModel) -> None:
-        self.loaded = loaded
+        self.loaded = ours_alone(loaded)
         self.may_pad = type(loaded.module) is GPTModel
 
     def read(
@@ -78,7 +79,7 @@ class Forward:
             return
         assert isinstance(model, GPTModel)
         at_once = _LOGITS_AT_ONCE // model.config.vocab_size
-        with guarded(self.loaded, batch, rows=min(len(places), at_once), fused=True):
+        with guarded(self.loaded, batch, rows=min(len(places), at_once)):
             self._each(places, model.hidden_states(batch), reader, model.out_head)
 
     def _each(
@@ -124,21 +125,25 @@ def batch_of(loaded: LoadedModel, prompts: Sequence[Prompt]) -> Tensor:
     return torch.tensor(padded_ids(prompts), dtype=torch.int64, device=loaded.device)
 
 
+def ours_alone(loaded: LoadedModel, *, fused: bool = True) -> LoadedModel:
+    """Return our own model as a copy that nobody else runs; somebody else's model as it is."""
+    if type(loaded.module) is not GPTModel:
+        return loaded
+    return replace(loaded, module=private_copy(loaded.module, fused=fused), is_private=True)
+
+
 @contextmanager
-def guarded(loaded: LoadedModel, batch: Tensor, *, rows: int, fused: bool = False) -> Iterator[None]:
+def guarded(loaded: LoadedModel, batch: Tensor, *, rows: int) -> Iterator[None]:
     """Leave the model undisturbed, and turn what it raises into an error that says what and where.
 
-    `rows` is how many rows of logits are held at once; `fused`: our own model attends with the fused kernel.
+    `rows` is how many rows of logits are held at once.
     """
-    model: Any = loaded.module
+    model = loaded.module
     what = f"a batch of {batch.shape[0]} × {batch.shape[1]} tokens"
     if batch.device.type == "cpu" and isinstance(model, GPTModel):
-        check_memory(_activation_bytes(model.config, batch, rows, fused), what)
+        check_memory(_activation_bytes(model, batch, rows), what)
     try:
-        with undisturbed_evaluation(model):
-            blocks: Any = model.trf_blocks if fused and type(model) is GPTModel else ()
-            for block in blocks:
-                block.att.fused = True
+        with torch.inference_mode() if loaded.is_private else undisturbed_evaluation(model):
             yield
     except (GptraceError, KeyboardInterrupt, GeneratorExit):
         raise
@@ -149,10 +154,12 @@ def guarded(loaded: LoadedModel, batch: Tensor, *, rows: int, fused: bool = Fals
         raise short or error from None
 
 
-def _activation_bytes(config: GPTConfig, batch: Tensor, rows: int, fused: bool) -> int:
+def _activation_bytes(model: GPTModel, batch: Tensor, rows: int) -> int:
     """Estimate the largest moment of a forward pass in float32: logits, or one block's scores."""
     B, T = batch.shape
+    config = model.config
     logits = rows * config.vocab_size
-    scores = 3 * B * config.n_heads * T * T if config.attention == "eager" and not fused else 0
+    is_eager = any(not attention.fused for attention in attentions(model))
+    scores = 3 * B * config.n_heads * T * T if is_eager else 0
     residual = 6 * B * T * config.emb_dim
     return 4 * (residual + max(logits, scores))

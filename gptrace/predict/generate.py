@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
 from gptrace.measures import Measures
-from gptrace.model.architecture import Architecture
 from gptrace.model.build import LoadedModel
 from gptrace.model.hugging_face import is_hugging_face
 from gptrace.model.quiet_torch import torch
-from gptrace.predict.forward import batch_of, guarded
+from gptrace.predict.forward import ours_alone
 from gptrace.predict.reading import FirstReading
 from gptrace.predict.sampling import next_id
-from gptrace.predict.steps import steps_of
+from gptrace.predict.steps import Steps, steps_of
 from gptrace.record import (
     Generation,
     GenerationResult,
@@ -23,6 +22,7 @@ from gptrace.record import (
     GenerationStep,
     OpCall,
     Prompt,
+    TensorSpec,
     Token,
     Trace,
 )
@@ -31,6 +31,8 @@ from gptrace.text.pieces import Pieces
 from gptrace.text.tokenizer import Tokenizer
 from gptrace.tracing.model_facts import model_info, versions
 from gptrace.tracing.watching import watch_as
+
+Tensor = torch.Tensor
 
 
 class Listener(Protocol):
@@ -78,6 +80,9 @@ def run_generate(
     return report()
 
 
+_NO_TOKEN = Token(0, None, None)  # until one is picked
+
+
 def _nobody(piece: str) -> None: ...
 
 
@@ -88,6 +93,7 @@ class _Generating:
     ) -> None:  # fmt: skip
         self._loaded, self._tokenizer, self._settings, self._reading = loaded, tokenizer, settings, reading
         self._context_length, self._trace = context_length, trace
+        self._named: dict[tuple[bool, bool], GenerationStep] = {}
 
     def run(self, index: int, prompt: Prompt, say: Callable[[str], None]) -> GenerationResult:
         """Continue one prompt, and `say` each piece of text that comes of it."""
@@ -97,42 +103,48 @@ class _Generating:
         pieces = Pieces(settings.stop)
         generator = torch.Generator().manual_seed(settings.seed % (1 << 64))
         stopped_by = "max_new_tokens"
-        with guarded(self._loaded, batch_of(self._loaded, [prompt]), rows=1, fused=not self._trace):
-            steps = steps_of(
-                self._loaded, self._context_length, capacity, use_cache=settings.cache, whole=self._trace
-            )
-            for _ in range(settings.max_new_tokens):
-                cached = steps.cached
-                with self._watched(steps.architecture(ids)) as traced:
-                    logits = steps.logits(ids)
-                reading = self._reading.of(logits[None], prompt)
-                picked = next_id(
-                    logits[: reading.count], generator, temperature=settings.temperature,
-                    top_k=settings.top_k, top_p=settings.top_p,
-                )  # fmt: skip
-                token = reading.tokenizer.token(picked)
-                ids.append(picked)
-                new.append(token)
-                if traced is not None:
-                    noted.append(_step(traced, cached, token))
-                if picked in self._ends():
-                    stopped_by = "end_of_text"
-                    break
-                say(pieces.add(token))
-                if pieces.has_stopped:
-                    stopped_by = "stop"
-                    break
-            say(pieces.rest())
+        steps = steps_of(
+            ours_alone(self._loaded, fused=not self._trace), self._context_length, capacity,
+            use_cache=settings.cache, whole=self._trace,
+        )  # fmt: skip
+        for _ in range(settings.max_new_tokens):
+            logits, seen = self._stepped(steps, ids)
+            reading = self._reading.of(logits[None], prompt)
+            picked = next_id(
+                logits[: reading.count], generator, temperature=settings.temperature,
+                top_k=settings.top_k, top_p=settings.top_p,
+            )  # fmt: skip
+            token = reading.tokenizer.token(picked)
+            ids.append(picked)
+            new.append(token)
+            if seen is not None:
+                noted.append(replace(seen, token=token))
+            if picked in self._ends():
+                stopped_by = "end_of_text"
+                break
+            say(pieces.add(token))
+            if pieces.has_stopped:
+                stopped_by = "stop"
+                break
+        say(pieces.rest())
         shown = self._reading.shown(prompt)
         return GenerationResult(index, shown, tuple(new), _text(pieces, new), stopped_by, tuple(noted))
 
-    @contextmanager
-    def _watched(self, architecture: Architecture | None) -> Iterator[Trace | None]:
+    def _stepped(self, steps: Steps, ids: Sequence[int]) -> tuple[Tensor, GenerationStep | None]:
+        """Run one step; return its logits (V,), and its shapes where they are wanted."""
         if not self._trace:
-            yield None
-            return
-        with watch_as(self._loaded.module, architecture, measures=Measures(ops=True)) as trace:
-            yield trace
+            return steps.logits(ids), None
+        cached = steps.cached
+        kind = (cached > 0, len(ids) > (self._context_length or len(ids)))
+        like = self._named.get(kind)
+        # The axes of all steps of a kind have the same names: they are proven once.
+        architecture = steps.architecture(ids) if like is None else None
+        with watch_as(steps.loaded.module, architecture, measures=Measures(ops=True)) as trace:
+            logits = steps.logits(ids)
+        seen = GenerationStep(cached, trace.flow, _first_attention(trace), _NO_TOKEN)
+        if like is None:
+            self._named[kind] = seen
+        return logits, seen if like is None else _named_like(seen, like)
 
     def _ends(self) -> frozenset[int]:
         """Return the ids that end a text."""
@@ -151,8 +163,22 @@ def _text(pieces: Pieces, tokens: Sequence[Token]) -> str | None:
     return None if any(token.bytes is None for token in tokens) else pieces.text
 
 
-def _step(trace: Trace, cached: int, token: Token) -> GenerationStep:
-    return GenerationStep(cached, trace.flow, _first_attention(trace), token)
+def _named_like(step: GenerationStep, like: GenerationStep) -> GenerationStep:
+    """Give the axes of a step the names that they have in another of its kind."""
+    attention = step.attention
+    if attention is not None and like.attention is not None:
+        attention = replace(
+            attention,
+            inputs=tuple(map(_specs_like, attention.inputs, like.attention.inputs)),
+            outputs=tuple(map(_specs_like, attention.outputs, like.attention.outputs)),
+        )
+    known = {one.at: one.dims for one in like.flow}
+    flow = tuple(replace(one, dims=known.get(one.at, one.dims)) for one in step.flow)
+    return replace(step, flow=flow, attention=attention)
+
+
+def _specs_like(spec: TensorSpec, like: TensorSpec) -> TensorSpec:
+    return replace(spec, dims=like.dims) if len(spec.shape) == len(like.shape) else spec
 
 
 def _first_attention(trace: Trace) -> OpCall | None:

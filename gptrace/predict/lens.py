@@ -12,21 +12,19 @@ from gptrace.model.blame import theirs
 from gptrace.model.build import LoadedModel
 from gptrace.model.quiet_torch import torch
 from gptrace.predict.anatomy import Anatomy, anatomy_of, checked_for_lens
-from gptrace.predict.candidates import candidates_of_rows
+from gptrace.predict.candidates import candidates_of_rows, exact, rounding
 from gptrace.predict.capture import captured
 from gptrace.predict.forward import batch_of, guarded
 from gptrace.predict.logits import find_logits
 from gptrace.predict.loss import scores_of
 from gptrace.predict.reading import FirstReading, Reading
 from gptrace.record import Candidate, Lens, LensCell, LensLayer, LensResult, Prompt
+from gptrace.text.prompts import padded
 from gptrace.text.tokenizer import Tokenizer
 from gptrace.tracing.model_facts import model_info, versions
 from gptrace.tracing.watching import watch_as
 
 Tensor = torch.Tensor
-# What float rounding may come to between two ways of the same sum, relative to the largest logit.
-_TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-4}
-_LOW_PRECISION = 5e-2
 
 
 def run_lens(
@@ -36,7 +34,7 @@ def run_lens(
     reading = FirstReading(loaded, tokenizer, k=k)
     results, anatomy = [], None
     for index, prompt in enumerate(prompts):
-        batch = batch_of(loaded, [prompt])  # (1, T)
+        batch = batch_of(loaded, padded([prompt]))  # (1, T), without the padding that others asked for
         with guarded(loaded, batch, rows=batch.shape[1]):
             if anatomy is None:
                 anatomy = _anatomy(loaded, batch, head)
@@ -108,10 +106,12 @@ def _best(logits: Tensor, reading: Reading) -> list[Candidate]:
 
 def _difference(last: Tensor, logits: Tensor, anatomy: Anatomy, name: str) -> float:
     """Return how far the last row is from the model's own logits; raise a RunError if it is not the same."""
-    own = logits.double()
-    difference = float((last[-own.shape[0] :].double() - own).abs().max())
-    allowed = _TOLERANCE.get(logits.dtype, _LOW_PRECISION) * max(1.0, float(own.abs().max()))
-    if difference <= allowed or not bool(own.isfinite().all()):
+    own, last = exact(logits), exact(last[-logits.shape[0] :])
+    # A mask may have made infinities of some: both ways have to agree on which.
+    finite = own.isfinite()
+    difference = float((last - own)[finite].abs().max()) if bool(finite.any()) else 0.0
+    allowed = rounding(logits.dtype) * max(1.0, float(own[finite].abs().max()) if bool(finite.any()) else 1.0)
+    if difference <= allowed and bool((last.isfinite() == finite).all()):
         return difference
     way = ", ".join((*anatomy.between, anatomy.head))
     raise RunError(

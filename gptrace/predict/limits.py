@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from gptrace.errors import OptionError
 from gptrace.model.choice import Limits
@@ -90,9 +90,12 @@ def generation_settings(
     is_share = isinstance(top_p, int | float) and not isinstance(top_p, bool) and 0 < top_p <= 1
     if top_p is not None and not is_share:
         raise OptionError(f"top_p is {top_p!r}", "it must be above 0, and 1 at most")
-    stops = (stop,) if isinstance(stop, str) else tuple(stop)
-    if not all(isinstance(one, str) and one for one in stops):
-        raise OptionError("a stop is empty", "give the text to stop at")
+    stops = (stop,) if not isinstance(stop, Iterable) or isinstance(stop, str | bytes) else tuple(stop)
+    for one in stops:
+        if not isinstance(one, str) or not one:
+            raise OptionError(f"a stop is {one!r}", "give the text to stop at")
+    if isinstance(seed, bool) or not isinstance(seed, int):
+        raise OptionError(f"seed is {seed!r}", "pick a whole number")
     return GenerationSettings(max_new_tokens, float(heat), top_k, top_p, seed, stops, cache)
 
 

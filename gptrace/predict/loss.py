@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -14,7 +15,7 @@ from gptrace.predict.batching import Budget, batches
 from gptrace.predict.candidates import log_softmax, rows_at_once
 from gptrace.predict.forward import Forward, Rows
 from gptrace.predict.reading import FirstReading
-from gptrace.record import Loss, LossResult, LossTotal, Prompt, ScoredToken
+from gptrace.record import Loss, LossResult, LossTotal, Prompt, ScoredToken, Token
 from gptrace.text.prompts import padded
 from gptrace.text.tokenizer import Tokenizer
 from gptrace.tracing.model_facts import model_info, versions
@@ -75,11 +76,10 @@ def run_loss(
     context_length: int | None = None,
     stride: int | None = None,
     batch_size: int | None = None,
-    progress: Callable[[Sequence[list[int]]], Iterable[list[int]]] = iter,
 ) -> Loss:
-    """Score each token of each prompt by those before it; `progress` may watch the batches go by."""
-    if stride is not None and context_length is not None:
-        checked_stride(stride, context_length)
+    """Score each token of each prompt by those before it."""
+    if stride is not None:
+        checked_stride(stride, context_length if context_length is not None else sys.maxsize)
     scoring = _Scoring(loaded, tokenizer)
     cut = [windows(len(prompt.tokens), context_length, stride) for prompt in prompts]
     parts = [
@@ -88,7 +88,7 @@ def run_loss(
     lengths = [window.end - window.start for _, window in parts]
     budget = Budget.of(loaded.device.type, batch_size)
     scores: list[dict[int, Score]] = [{} for _ in prompts]
-    for batch in progress(batches(lengths, budget, may_pad=scoring.forward.may_pad)):
+    for batch in batches(lengths, budget, may_pad=scoring.forward.may_pad):
         members = [parts[index] for index in batch]
         found = scoring.run([(prompts[number], window) for number, window in members])
         for (number, window), its_scores in zip(members, found, strict=True):
@@ -130,7 +130,9 @@ class _Scoring:
         def read(rows: Rows) -> None:
             reading = self.reading.of(rows.logits, prompts[0])
             targets = [prompts[number].tokens[position + 1].id for number, position in rows.places]
-            scores = scores_of(rows.logits[:, : reading.count], targets)
+            # A text may hold an id that only pads the vocabulary: then all of it counts.
+            count = reading.count if max(targets) < reading.count else rows.logits.shape[1]
+            scores = scores_of(rows.logits[:, :count], targets)
             for (number, _), score in zip(rows.places, scores, strict=True):
                 found[number].append(score)
 
@@ -145,6 +147,7 @@ def scores_of(logits: Tensor, targets: Sequence[int]) -> list[Score]:
     [(-0.6931471805599453, 2)]
     """
     found: list[Score] = []
+    logits = logits.cpu() if logits.device.type == "mps" else logits
     ids = torch.arange(logits.shape[1], device=logits.device)
     wanted = torch.tensor(targets, device=logits.device)
     step = rows_at_once(logits.shape[1])
@@ -158,12 +161,17 @@ def scores_of(logits: Tensor, targets: Sequence[int]) -> list[Score]:
 
 def _result(index: int, prompt: Prompt, scores: Mapping[int, Score], windows: int) -> LossResult:
     tokens = tuple(
-        ScoredToken(token, scores[at][0], math.exp(scores[at][0]), scores[at][1])
-        if at in scores
-        else ScoredToken(token)
+        _scored(token, scores[at]) if at in scores else ScoredToken(token)
         for at, token in enumerate(prompt.tokens)
     )
     return LossResult(index, prompt, tokens, *_mean([score for score, _ in scores.values()]), windows)
+
+
+def _scored(token: Token, score: Score) -> ScoredToken:
+    log_probability, rank = score
+    # NaN stands at no place among others.
+    known = None if math.isnan(log_probability) else rank
+    return ScoredToken(token, log_probability, math.exp(log_probability), known)
 
 
 def _mean(log_probabilities: Sequence[float]) -> tuple[float | None, float | None]:

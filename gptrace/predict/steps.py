@@ -13,7 +13,9 @@ from gptrace.model.cache import KeyValueCache
 from gptrace.model.config import GPTConfig
 from gptrace.model.gpt import GPTModel
 from gptrace.model.hugging_face import is_hugging_face
+from gptrace.model.private import attentions
 from gptrace.model.quiet_torch import torch
+from gptrace.predict.forward import guarded
 from gptrace.predict.logits import find_logits
 
 Tensor = torch.Tensor
@@ -33,8 +35,9 @@ class CachedArchitecture(Architecture):
     def __init__(self, config: GPTConfig, cached: int, new: int) -> None:
         def build(changes: Mapping[str, int]) -> GPTModel:
             made = GPTModel(GPTConfig.from_mapping(changes, base=config))
-            for block in _blocks(made):
-                block.att.cache = KeyValueCache(made.config.context_length, self._CACHED if cached else 0)
+            made.past_length = self._CACHED if cached else 0
+            for attention in attentions(made):
+                attention.cache = KeyValueCache(made.config.context_length, made.past_length)
             return made
 
         super().__init__(config.to_dict(), build)
@@ -70,7 +73,8 @@ class Steps:
             self._forget()
         new = ids[self.cached :] if has_room else ids[-(length or 0) :]
         batch = torch.tensor([list(new)], dtype=torch.int64, device=self.loaded.device)  # (1, T)
-        logits = self._run(batch)
+        with guarded(self.loaded, batch, rows=self._rows(batch)):
+            logits = self._run(batch)
         if self._use_cache and has_room:
             self.cached = len(ids)
         return logits
@@ -80,7 +84,10 @@ class Steps:
         return self.loaded.architecture
 
     def _run(self, batch: Tensor) -> Tensor:
-        found = find_logits(self.loaded.module(batch, **self._arguments()), *batch.shape)
+        return self._last(self.loaded.module(batch, **self._arguments()), batch)
+
+    def _last(self, output: object, batch: Tensor) -> Tensor:
+        found = find_logits(output, *batch.shape)
         if found.logits is None:
             raise NoLogitsError(
                 f"{self.loaded.name} gives nothing to go on with: {found.reason}",
@@ -91,12 +98,19 @@ class Steps:
     def _arguments(self) -> dict[str, Any]:
         return dict(self.loaded.arguments)
 
+    def _rows(self, batch: Tensor) -> int:
+        """Return how many rows of logits a step makes."""
+        return batch.shape[1]
+
     def _forget(self) -> None:
         self.cached = 0
 
 
 class OwnSteps(Steps):
-    """Steps of our own GPTModel. `whole` runs it as somebody would who looks on: logits of every position."""
+    """Steps of our own GPTModel, of a copy that is ours alone: the caches are set on it.
+
+    `whole` runs it as somebody would who looks on: logits of every position.
+    """
 
     def __init__(
         self, loaded: LoadedModel, context_length: int, capacity: int, *, use_cache: bool, whole: bool
@@ -105,10 +119,11 @@ class OwnSteps(Steps):
         assert isinstance(loaded.module, GPTModel)
         self._model = loaded.module
         self._whole = whole
-        for block in _blocks(self._model) if use_cache else ():
-            block.att.cache = KeyValueCache(min(capacity, context_length))
+        for attention in attentions(self._model) if use_cache else ():
+            attention.cache = KeyValueCache(min(capacity, context_length))
 
     def _run(self, batch: Tensor) -> Tensor:
+        self._model.past_length = self.cached
         if self._whole:
             return super()._run(batch)
         logits: Tensor = self._model.out_head(self._model.hidden_states(batch)[0, -1])
@@ -116,8 +131,12 @@ class OwnSteps(Steps):
 
     def _forget(self) -> None:
         super()._forget()
-        for block in _blocks(self._model):
-            block.att.cache = None
+        self._model.past_length = 0
+        for attention in attentions(self._model):
+            attention.cache = None
+
+    def _rows(self, batch: Tensor) -> int:
+        return batch.shape[1] if self._whole else 1
 
     def architecture(self, ids: Sequence[int]) -> Architecture | None:
         """Return that of a model with caches while there are any."""
@@ -140,8 +159,7 @@ class HuggingFaceSteps(Steps):
         self._past = getattr(output, "past_key_values", None)
         if self._past is None:
             self._use_cache = False  # an architecture without one
-        logits: Tensor = output.logits[0, -1]
-        return logits
+        return self._last(output, batch)
 
     def _arguments(self) -> dict[str, Any]:
         arguments = dict(self.loaded.arguments) | self._keeps | {"use_cache": self._use_cache}
@@ -151,10 +169,6 @@ class HuggingFaceSteps(Steps):
         super()._forget()
         self._past = None
         self._use_cache = False
-
-
-def _blocks(model: GPTModel) -> Any:
-    return model.trf_blocks
 
 
 def steps_of(

@@ -110,10 +110,10 @@ class _Answering:
         """Answer a batch; where the model fails at it, each question for itself."""
         try:
             return self._answered(questions)
-        except NoLogitsError:
-            raise  # of no prompt will there be any
         except RunError as error:
-            if not self._goes_on:
+            # A model that has never given logits will not give any for other prompts.
+            is_hopeless = isinstance(error, NoLogitsError) and self.reading.made is None
+            if is_hopeless or not self._goes_on:
                 raise
             if len(questions) > 1:
                 return [result for question in questions for result in self.run([question])]

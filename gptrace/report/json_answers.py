@@ -90,7 +90,7 @@ def _loss_result(result: LossResult) -> dict[str, Any]:
     tokens = []
     for scored in result.tokens:
         described = token_object(scored.token)
-        if scored.rank is not None:
+        if scored.log_probability is not None:
             described |= {
                 "log_probability": scored.log_probability,
                 "probability": scored.probability,

@@ -76,11 +76,12 @@ def _with_list(around: dict[str, Any], name: str, items: Iterable[dict[str, Any]
     # No text in JSON holds a line break, so this is the one place.
     head, tail = to_json(around, indent=2).split(f'\n  "{name}": []', 1)
     yield f'{head}\n  "{name}": ['
-    number = -1
-    for number, item in enumerate(items):
-        described = to_json(item, indent=2).replace("\n", "\n    ")
-        yield ("," if number else "") + "\n    " + described
-    yield ("]" if number < 0 else "\n  ]") + tail
+    # Each piece ends a line, so that what was written is whole lines wherever it ends.
+    last = None
+    for item in items:
+        yield "\n" if last is None else f"{last},\n"
+        last = "    " + to_json(item, indent=2).replace("\n", "\n    ")
+    yield ("]" if last is None else f"{last}\n  ]") + tail
 
 
 def _tokens(tokens: Tokens) -> dict[str, Any]:

@@ -72,7 +72,7 @@ LOSS = whole(
                                 "log_probability": _NUMBER_OR_NULL
                                 | {"description": "natural; absent for the first token"},
                                 "probability": _NUMBER_OR_NULL,
-                                "rank": _RANK,
+                                "rank": {"type": ["integer", "null"], "minimum": 1},
                             },
                             optional=_PREDICTED,
                         )
@@ -156,7 +156,8 @@ LENS = whole(
                             }
                         )
                     ),
-                    "difference": {"type": "number", "minimum": 0},
+                    "difference": _NUMBER_OR_NULL
+                    | {"description": "between the last layer's logits and the model's: float rounding"},
                 }
             )
         ),

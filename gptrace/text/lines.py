@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import operator
 import os
 import select
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -19,6 +20,7 @@ from gptrace.text.tokenizer import Tokenizer
 # No prompt is that long; a line that goes on is skipped without being kept.
 LINE_LIMIT = 16 * 1024 * 1024
 _KEYS = ("text", "ids")
+_MOST_LEVELS = 100
 # What a result is made of: a line that has one of these of its own would lose it.
 _OURS = frozenset({"index", "padding", "truncated", "candidates", "chosen", "positions", "error"})
 _HOW = 'write it like {"text": "Hello"} or {"ids": [15496]}'
@@ -98,12 +100,27 @@ def _text_of(raw: bytes | None, what: str) -> str:
 
 def _parsed(text: str, what: str) -> object:
     try:
-        return json.loads(text)
+        value = json.loads(text)
     except RecursionError:
         raise TextError(f"{what} is nested too deeply", _HOW) from None
     except ValueError as error:
         reason = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
         raise TextError(f"{what} is not JSON: {reason}", _HOW) from None
+    if _is_deep(value):  # it has to be written again
+        raise TextError(f"{what} is nested too deeply", f"{_MOST_LEVELS} levels at most")
+    return value
+
+
+def _is_deep(value: object) -> bool:
+    level = [value]
+    for _ in range(_MOST_LEVELS):
+        level = [
+            item
+            for one in level
+            if isinstance(one, dict | list)
+            for item in (one.values() if isinstance(one, dict) else one)
+        ]
+    return bool(level)
 
 
 def _line_of_object(value: object, what: str) -> Line:
@@ -121,12 +138,16 @@ def _line_of_object(value: object, what: str) -> Line:
 
 
 def _ids(value: object, what: str) -> tuple[int, ...]:
-    if not isinstance(value, Sequence) or isinstance(value, str | bytes):
+    listed = value.tolist() if hasattr(value, "tolist") else value  # numpy and torch
+    if not isinstance(listed, Sequence) or isinstance(listed, str | bytes):
         raise TextError(f"{what}: ids are {_shown(value)}, no list of whole numbers", _HOW)
-    for one in value:
-        if type(one) is not int or abs(one) >= 1 << 63:
+    ids = []
+    for one in listed:
+        is_whole = hasattr(one, "__index__") and not isinstance(one, bool)
+        if not is_whole or abs(operator.index(one)) >= 1 << 63:
             raise TextError(f"{what}: {_shown(one)} is not a token id", "token ids are whole numbers")
-    return tuple(value)
+        ids.append(operator.index(one))
+    return tuple(ids)
 
 
 def _shown(value: object) -> str:

@@ -19,6 +19,7 @@ from gptrace.tracing.hook import Hook
 from gptrace.tracing.memory import ActivationMemory
 from gptrace.tracing.operations import OperationMode
 from gptrace.tracing.parameters import every_name
+from gptrace.tracing.state import run_uncompiled
 from gptrace.tracing.statistics import has_numbers, is_all_finite
 from gptrace.tracing.tensors import (
     ArgumentNames,
@@ -223,7 +224,7 @@ class SpanRecorder:
             for path, module in self.paths
             if isinstance(module, dynamo.OptimizedModule) or module._compiled_call_impl is not None
         ]
-        self._modes.enter_context(torch.compiler.set_stance("force_eager"))
+        self._modes.enter_context(run_uncompiled())
         if compiled:
             self.notes.append(f"compiled, and traced as it was written: {', '.join(compiled[:5])}")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -42,6 +43,16 @@ def undisturbed_evaluation(module: Module) -> Iterator[None]:
             for tensor, saved in values:
                 if not (tensor.is_meta or torch.equal(tensor, saved)):
                     tensor.copy_(saved)
+
+
+@contextmanager
+def run_uncompiled() -> Iterator[None]:
+    """Have what was compiled run as it was written in the block: compiled code runs no hooks."""
+    if "torch._dynamo" not in sys.modules:  # then nothing was
+        yield
+        return
+    with torch.compiler.set_stance("force_eager"):
+        yield
 
 
 def _restore_flags(module: Module, flags: list[tuple[Module, bool]]) -> None:

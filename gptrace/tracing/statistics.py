@@ -78,9 +78,11 @@ _MANY = 1 << 20
 
 
 def is_all_finite(tensor: Tensor) -> bool:
-    """Tell whether a tensor holds neither NaN nor an infinity; what has no numbers does not."""
-    if not has_numbers(tensor) or not tensor.is_floating_point():
+    """Tell whether a tensor surely holds neither NaN nor an infinity: of one that is wrapped nobody knows."""
+    if not tensor.is_floating_point():
         return True
+    if not has_numbers(tensor):
+        return False
     # The sum tells at once in nearly every case; large numbers may overflow it.
     try:
         return bool(tensor.sum().isfinite()) or bool(tensor.isfinite().all())

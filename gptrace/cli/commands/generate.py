@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import redirect_stdout
+from contextlib import nullcontext, redirect_stdout
 from typing import TYPE_CHECKING
 
 from gptrace import api
@@ -39,7 +39,7 @@ def generate(
     chosen = model.chosen()
     given = text.given()
     reader = _Reader() if _is_watched(target, trace) else None
-    with redirect_stdout(sys.stderr):
+    with redirect_stdout(sys.stderr), reader or nullcontext():
         found = api.generate(
             given, model=chosen, max_new_tokens=max_new_tokens, temperature=temperature, top_k=top_k,
             top_p=top_p, stop=stop or (), seed=model.seed, cache=not no_cache, trace=trace, listener=reader,
@@ -57,6 +57,13 @@ class _Reader:
 
     def __init__(self) -> None:
         self._live: LiveText | None = None
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        """End the line that is open where something went wrong: the error is to begin one."""
+        if error is not None and self._live is not None:
+            streams.write_stdout("\n")
 
     def begin(self, head: Generation, prompt: Prompt) -> None:
         from gptrace.report.live_text import LiveText

@@ -34,7 +34,7 @@ def flow(facts: Facts) -> list[Said]:
             (
                 f"`{parts.token_embedding}` 是一张表（token embedding），词表里每个 token 占一行。按 id 取出对应的"
                 f"那一行，就得到代表这个 token 的向量，共 {width} 个数。",
-                f"{shape(one.ids)} → {shape(one.embedded)}；查表所得与实际输出相差 "
+                f"{shape(one.ids)} → {shape(one.embedded)}；查表所得{_times(one.lookup_factor)}与实际输出相差 "
                 f"{_small_or_none(one.lookup_difference)}",
             )
         )
@@ -47,6 +47,13 @@ def flow(facts: Facts) -> list[Said]:
                 "向量既说明自己是哪个 token，也说明自己站在第几位。",
                 f"{shape(one.embedded)} + {shape(one.positions)}；进入 `{parts.first_block}` 的张量与这个和相差 "
                 f"{small(one.sum_difference)}",
+            )
+        )
+    elif one.entered_difference:
+        said.append(
+            (
+                "在第一个 block 之前，这个模型还对向量做了些事，却没有专门的表：也许是从别处加上位置，也许是换了尺度。",
+                f"进入 `{parts.first_block}` 的张量与 token embedding 相差 {one.entered_difference:.3g}",
             )
         )
     else:
@@ -93,8 +100,8 @@ def last_dim(facts: Facts) -> list[Said]:
     figures = f"{one.vocab_size:,} 个分数"
     if one.tokens is not None:
         figures += f"；分词器有 {one.tokens:,} 个 token"
-    if one.padding_rows:
-        figures += f"，另有 {one.padding_rows} 行只是把总数凑整"
+    if one.tokens is not None and one.vocab_size > one.tokens:
+        figures += f"，另有 {one.vocab_size - one.tokens:,} 行只是把总数凑整"
     return [
         (
             "模型是自回归的（autoregressive）：它只做一件事，就是说出下一个 token 是什么。词表里任何一个 token 都"
@@ -148,7 +155,7 @@ def projection(facts: Facts) -> list[Said]:
         (
             f"{one.weight[0]:,} 个分数全都来自 {one.weight[1]} 个数，所以 {width} 限制了一个向量能表达多少不同的"
             "意思。如果只留下前一半的数，这个向量说的就是另一回事了。",
-            f"{one.weight[1]} 个数只用 {one.half} 个：与真实分数的相关系数为 {one.half_correlation:.3f}；最可能的 "
+            f"{one.weight[1]} 个数只用 {one.half} 个：与真实分数的相关系数为{_correlation(one.half_correlation)}；最可能的 "
             f"token 会是 {token(one.half_best)}，而真实结果是 {token(one.best)}",
         ),
     ]
@@ -171,8 +178,8 @@ def probabilities(facts: Facts) -> list[Said]:
         ),
         (
             "两个 logit 之差，就是两者概率之比的对数。",
-            f"{token(one.first)} 与 {token(one.second)}：exp({one.logits[0]:.4f} − {one.logits[1]:.4f}) = "
-            f"{one.ratio_of_logits:.5f}，p₁/p₂ = {one.ratio:.5f}",
+            f"{token(one.first)} 与 {token(one.second)}：{one.logits[0]:.4f} − {one.logits[1]:.4f} = "
+            f"{one.logits[0] - one.logits[1]:.5f}，ln(p₁/p₂) = {one.log_ratio:.5f}",
         ),
         (
             "先把 logits 除以温度 T（temperature）：T 小于 1，选择更果断；T 大于 1，选择更平均。排名不变。",
@@ -187,7 +194,7 @@ def training(facts: Facts) -> list[Said]:
     if one is None:
         return [
             (
-                "这里没有可以学习的内容：需要至少两个 token 的文本、在每个位置都给出 logits 的模型，以及找得到的"
+                "这里没法演示训练：需要至少两个 token 的文本、每个位置上的 logits，以及一个找得到的、直接给出 logits 的"
                 "输出层。",
                 f"logits {shape(facts.flow.logits)}",
             )
@@ -261,6 +268,14 @@ def tying(facts: Facts) -> list[Said]:
         if one.is_tied
         else ("这里它们是两张。", f"{separate}；若共用一张则为 {shared}"),
     ]
+
+
+def _times(factor: float) -> str:
+    return "" if factor == 1 else f"乘以 {factor:.4g} 后"
+
+
+def _correlation(found: float | None) -> str:
+    return "“无”（所有分数都相同）" if found is None else f" {found:.3f}"
 
 
 def _small_or_none(difference: float | None) -> str:

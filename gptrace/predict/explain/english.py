@@ -38,8 +38,8 @@ def flow(facts: Facts) -> list[Said]:
             (
                 f"`{parts.token_embedding}` is a table with a row for every token of the vocabulary. Each id "
                 f"picks its row: a vector of {width} numbers that stands for the token.",
-                f"{shape(one.ids)} → {shape(one.embedded)}; rows of the table and what came out differ by "
-                f"{_small_or_none(one.lookup_difference)}",
+                f"{shape(one.ids)} → {shape(one.embedded)}; rows of the table{_times(one.lookup_factor)} and what "
+                f"came out differ by {_small_or_none(one.lookup_difference)}",
             )
         )
     else:
@@ -51,6 +51,15 @@ def flow(facts: Facts) -> list[Said]:
                 "says which token it is and where it stands.",
                 f"{shape(one.embedded)} + {shape(one.positions)}; what enters `{parts.first_block}` differs "
                 f"from that sum by {small(one.sum_difference)}",
+            )
+        )
+    elif one.entered_difference:
+        said.append(
+            (
+                "Before the first block this model does something to the vectors without a table of its own for "
+                "it: it adds positions from elsewhere, or brings them to another scale.",
+                f"what enters `{parts.first_block}` differs from the token embedding by "
+                f"{one.entered_difference:.3g}",
             )
         )
     else:
@@ -98,8 +107,8 @@ def last_dim(facts: Facts) -> list[Said]:
     figures = f"{one.vocab_size:,} scores"
     if one.tokens is not None:
         figures += f"; {one.tokens:,} tokens in {one.tokenizer.split(' with ')[0]}"
-    if one.padding_rows:
-        figures += f", and {one.padding_rows} rows that only round the number up"
+    if one.tokens is not None and one.vocab_size > one.tokens:
+        figures += f", and {one.vocab_size - one.tokens:,} rows that only round the number up"
     return [
         (
             "The model is autoregressive: its one task is to say which token comes next. Any token of the "
@@ -157,7 +166,7 @@ def projection(facts: Facts) -> list[Said]:
             "different things a vector can say. With only the first half of its numbers, this one would say "
             "something else.",
             f"{one.half} of {one.weight[1]} numbers: correlation with the real scores "
-            f"{one.half_correlation:.3f}; likeliest then {token(one.half_best)}, really {token(one.best)}",
+            f"{_correlation(one.half_correlation)}; likeliest then {token(one.half_best)}, really {token(one.best)}",
         ),
     ]
 
@@ -180,8 +189,8 @@ def probabilities(facts: Facts) -> list[Said]:
         ),
         (
             "The difference of two logits is the logarithm of the ratio of their probabilities.",
-            f"{token(one.first)} and {token(one.second)}: exp({one.logits[0]:.4f} − {one.logits[1]:.4f}) = "
-            f"{one.ratio_of_logits:.5f}, p₁/p₂ = {one.ratio:.5f}",
+            f"{token(one.first)} and {token(one.second)}: {one.logits[0]:.4f} − {one.logits[1]:.4f} = "
+            f"{one.logits[0] - one.logits[1]:.5f}, ln(p₁/p₂) = {one.log_ratio:.5f}",
         ),
         (
             "Dividing the logits by a temperature T first makes the choice bolder (T below 1) or more even "
@@ -197,8 +206,8 @@ def training(facts: Facts) -> list[Said]:
     if one is None:
         return [
             (
-                "There is nothing to learn from here: it takes a text of two tokens or more, a model that "
-                "gives logits at every position, and an output head that can be found.",
+                "Nothing can be shown of training here: that takes a text of two tokens or more, logits at every "
+                "position, and an output head that makes them and can be found.",
                 f"logits {shape(facts.flow.logits)}",
             )
         ]
@@ -277,6 +286,14 @@ def tying(facts: Facts) -> list[Said]:
         if one.is_tied
         else ("Here they are two.", f"{separate}; as one they would be {shared}"),
     ]
+
+
+def _times(factor: float) -> str:
+    return "" if factor == 1 else f", times {factor:.4g},"
+
+
+def _correlation(found: float | None) -> str:
+    return "none, since all scores are the same" if found is None else f"{found:.3f}"
 
 
 def _small_or_none(difference: float | None) -> str:

@@ -33,9 +33,12 @@ class FlowFacts:
     round_trip: bool  # the ids decode to the text
     ids: Shape
     embedded: Shape | None
-    lookup_difference: float | None  # between the table's rows and what the embedding returned
+    lookup_difference: float | None  # between the table's rows, times the factor, and what came out
+    lookup_factor: float  # by which the model multiplies its embeddings: 1 for most
+    embedding_scale: float  # the largest number that enters the first block
     positions: Shape | None
     sum_difference: float | None  # between token + position and what entered the first block
+    entered_difference: float | None  # between the token embedding alone and that
     blocks: int
     blocks_that_keep_the_shape: int
     block: Shape | None
@@ -53,8 +56,9 @@ class LastDimFacts:
     padding_rows: int
     tokenizer: str
     tokens: int | None
-    # Of all rows, when one more token is put at the end; None where the context has no room for it.
+    # Of all rows, when one more token is put at the end; None where there is no room for it.
     causal_difference: float | None
+    scale: float  # the largest of all logits
     rows: int
     lowest: float
     highest: float
@@ -82,7 +86,7 @@ class ProjectionFacts:
     doubling_difference: float
     adding_difference: float
     half: int
-    half_correlation: float
+    half_correlation: float | None  # None where all scores are the same
     half_best: Token
     best: Token
 
@@ -100,8 +104,8 @@ class ProbabilityFacts:
     first: Token
     second: Token
     logits: tuple[float, float]
-    ratio: float  # of the two probabilities
-    ratio_of_logits: float  # exp of the difference of the two logits
+    # The logarithm of the ratio of the two probabilities.
+    log_ratio: float
     at_temperature: tuple[tuple[float, float], ...]  # temperature, probability of `first`
 
 
@@ -118,6 +122,7 @@ class TrainingFacts:
     before: Token
     answer: Token
     learning_rate: float
+    gradient_difference: float  # between autograd's and probability less 1 for the answer
     logits: tuple[float, float]  # of the answer, before and after the step
     others: float  # by how much the mean of the other logits moved
     losses: tuple[float, float]

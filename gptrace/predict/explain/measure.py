@@ -6,7 +6,7 @@ import math
 from typing import cast
 
 from gptrace.model.quiet_torch import torch
-from gptrace.predict.candidates import candidates_of_rows, log_softmax
+from gptrace.predict.candidates import candidates_of_rows, exact, log_softmax
 from gptrace.predict.explain.facts import (
     ByHand,
     Facts,
@@ -52,7 +52,7 @@ def _shape(tensor: Tensor | None) -> tuple[int, ...] | None:
 
 def _distance(a: Tensor, b: Tensor) -> float:
     """Return the largest difference."""
-    return float((a.double() - b.double()).abs().max())
+    return float((exact(a) - exact(b)).abs().max())
 
 
 def _flow(subject: Subject) -> FlowFacts:
@@ -61,19 +61,23 @@ def _flow(subject: Subject) -> FlowFacts:
     positions = seen.outputs.get(anatomy.position_embedding)
     entered = seen.inputs.get(anatomy.blocks[0]) if anatomy.blocks else None
     table = getattr(subject.module_at(anatomy.token_embedding), "weight", None)
-    looked_up = summed = None
+    looked_up = summed = apart = None
+    factor = 1.0
     if embedded is not None and isinstance(table, Tensor) and embedded.shape[-1] == table.shape[-1]:
-        looked_up = _distance(embedded, table.detach()[subject.ids])
-    if embedded is not None and positions is not None and entered is not None:
-        whole = embedded + positions
-        summed = _distance(whole, entered) if whole.shape == entered.shape else math.inf
+        rows = exact(table.detach()[subject.ids])
+        factor = _factor(exact(embedded), rows)
+        looked_up = _distance(embedded, factor * rows)
+    if embedded is not None and entered is not None and embedded.shape == entered.shape:
+        apart = _distance(embedded, entered)
+        if positions is not None and positions.shape[-2:] == entered.shape[-2:]:
+            summed = _distance(embedded + positions, entered)
     kept = sum(
         seen.inputs[path].shape == seen.outputs[path].shape
         for path in anatomy.blocks
         if path in seen.inputs and path in seen.outputs
     )
     spread, keeps = None, False
-    norm = anatomy.between[-1] if anatomy.between else ""
+    norm = subject.norm
     if norm in seen.inputs and norm in seen.outputs:
         before, after = seen.inputs[norm], seen.outputs[norm]
         spread = _root_mean_square(before[0, -1]), _root_mean_square(after[0, -1])
@@ -82,12 +86,15 @@ def _flow(subject: Subject) -> FlowFacts:
     return FlowFacts(
         text=prompt.text,
         tokens=prompt.tokens,
-        round_trip=decode(prompt.tokens) == prompt.text and prompt.text is not None,
+        round_trip=(prompt.text or "").strip() in (decode(prompt.tokens) or "") and prompt.text is not None,
         ids=tuple(subject.ids.shape),
         embedded=_shape(embedded),
         lookup_difference=looked_up,
+        lookup_factor=factor,
+        embedding_scale=1.0 if entered is None else max(1e-9, float(entered.abs().max())),
         positions=_shape(positions),
         sum_difference=summed,
+        entered_difference=apart,
         blocks=len(anatomy.blocks),
         blocks_that_keep_the_shape=kept,
         block=_shape(entered),
@@ -98,28 +105,35 @@ def _flow(subject: Subject) -> FlowFacts:
     )
 
 
+def _factor(values: Tensor, rows: Tensor) -> float:
+    """Return what rows are multiplied with to come to the values, if to that: some models scale them."""
+    whole = float((rows * rows).sum())
+    factor = float((values * rows).sum()) / whole if whole else 1.0
+    return 1.0 if math.isclose(factor, 1.0, rel_tol=1e-3) else factor
+
+
 def _root_mean_square(vector: Tensor) -> float:
-    return float(vector.double().square().mean().sqrt())
+    return float(exact(vector).square().mean().sqrt())
 
 
 def _last_dim(subject: Subject) -> LastDimFacts:
     reading = subject.reading
     tokenizer = reading.tokenizer
     last = subject.logits[-1, : reading.count]
-    longer = subject.with_more([subject.prompt.ids[0]])
+    # A token that is not in the prompt: of one that is, attention knows the keys and values already.
+    other = next(one for one in range(reading.count + 1) if one not in subject.prompt.ids)
+    longer = subject.run_longer(other) if other < reading.count else None
     causal = None
-    if longer is not None:
-        rows = subject.run(longer)[0]
-        # A model that gives the last row alone has no others to compare.
-        alone = rows.shape[0] == 1
-        causal = None if alone else _distance(rows[: subject.logits.shape[0]], subject.logits)
-    shifted = log_softmax(last[None].double() + 100.0).exp()
+    if longer is not None and longer.shape[1] > 1:  # a model may give the last row alone
+        causal = _distance(longer[0, : subject.logits.shape[0]], subject.logits)
+    shifted = log_softmax(exact(last[None]) + 100.0).exp()
     return LastDimFacts(
         vocab_size=subject.logits.shape[-1],
         padding_rows=reading.padding_rows,
         tokenizer=tokenizer.described(),
         tokens=None if isinstance(tokenizer, NoTokenizer) else tokenizer.size(),
         causal_difference=causal,
+        scale=subject.scale,
         rows=subject.logits.shape[0],
         lowest=float(last.min()),
         highest=float(last.max()),
@@ -134,7 +148,8 @@ def _projection(subject: Subject) -> ProjectionFacts | None:
         return None
     bias = getattr(head, "bias", None)
     bias = bias.detach() if isinstance(bias, Tensor) else None
-    last, best = x[-1], subject.logits[-1, : subject.reading.count].topk(_BY_HAND).indices
+    count = subject.reading.count
+    last, best = x[-1], subject.logits[-1, :count].topk(min(_BY_HAND, count)).indices
 
     def product(token_id: Tensor) -> float:
         pairs = zip(last.tolist(), weight[token_id].tolist(), strict=True)
@@ -142,7 +157,7 @@ def _projection(subject: Subject) -> ProjectionFacts | None:
         return math.fsum(a * b for a, b in pairs) + added
 
     def linear(vector: Tensor) -> Tensor:  # (D,) → (V,), without the bias
-        result = cast(Tensor, head(vector[None])[0])
+        result = cast(Tensor, head(vector[None, None])[0, 0])
         return result if bias is None else result - bias
 
     other = x[0] if x.shape[0] > 1 else last.flip(0)
@@ -159,10 +174,15 @@ def _projection(subject: Subject) -> ProjectionFacts | None:
         doubling_difference=_distance(linear(2 * last), 2 * own),
         adding_difference=_distance(linear(last + other), own + linear(other)),
         half=half,
-        half_correlation=float(torch.corrcoef(torch.stack([halved, own]).double())[0, 1]),
+        half_correlation=_correlation(exact(halved), exact(own)),
         half_best=subject.best(halved if bias is None else halved + bias),
         best=subject.best(subject.logits[-1]),
     )
+
+
+def _correlation(a: Tensor, b: Tensor) -> float | None:
+    found = float(torch.corrcoef(torch.stack([a, b]))[0, 1])
+    return found if math.isfinite(found) else None
 
 
 def _probabilities(subject: Subject) -> ProbabilityFacts:
@@ -172,7 +192,7 @@ def _probabilities(subject: Subject) -> ProbabilityFacts:
     count = min(_ORDERED, last.shape[0])
     ((best, _),) = candidates_of_rows(last[None], count, tokenizer=subject.reading.tokenizer)
     top = [one.token.id for one in best]
-    of_last = chances[-1][torch.tensor(top)]
+    of_last = chances[-1].cpu()[torch.tensor(top)]
     first, second = best[0], best[min(1, count - 1)]
     return ProbabilityFacts(
         rows=logits.shape[0],
@@ -184,8 +204,7 @@ def _probabilities(subject: Subject) -> ProbabilityFacts:
         first=first.token,
         second=second.token,
         logits=(first.logit, second.logit),
-        ratio=first.probability / second.probability if second.probability else math.inf,
-        ratio_of_logits=math.exp(first.logit - second.logit),
+        log_ratio=first.log_probability - second.log_probability,
         at_temperature=tuple(
             (heat, float(log_softmax(last[None], heat)[0, top[0]].exp())) for heat in _TEMPERATURES
         ),
@@ -193,19 +212,25 @@ def _probabilities(subject: Subject) -> ProbabilityFacts:
 
 
 def _training(subject: Subject) -> TrainingFacts | None:
-    ids = subject.ids[0]
-    if len(ids) < 2 or subject.logits.shape[0] < len(ids) or subject.head_input is None:
+    ids, x = subject.ids[0].cpu(), subject.head_input
+    if len(ids) < 2 or subject.logits.shape[0] < len(ids) or x is None or not subject.head_makes_the_logits:
         return None
-    count = subject.reading.count
-    logits, answers = subject.logits[:-1, :count].double(), ids[1:]  # (T - 1, V), (T - 1,)
+    count = subject.reading.count if int(ids.max()) < subject.reading.count else subject.logits.shape[1]
+    logits, answers = exact(subject.logits[:-1, :count]).cpu(), ids[1:]  # (T - 1, V), (T - 1,)
     chances = log_softmax(logits)
-    by_hand = -float(chances[torch.arange(len(answers)), answers.cpu()].mean())
-    x, answer = subject.head_input[-2].double(), int(answers[-1])
-    # At one position the gradient of the loss by row v of W is (p_v, less 1 for the answer) · x, so a
-    # step of 1/|x|² against it moves logit v by just that much.
-    moved = -chances[-1].exp()
-    moved[answer] += 1
-    stepped = logits[-1] + moved
+    by_hand = -float(chances[torch.arange(len(answers)), answers].mean())
+    answer, size = int(answers[-1]), float(exact(x[-2]).square().sum())
+    if size == 0:  # no step of W would move anything
+        return None
+    with torch.inference_mode(False), torch.enable_grad():
+        row = logits[-1].clone().requires_grad_()
+        loss = functional.cross_entropy(row[None], answers[-1:].clone())
+        (gradient,) = torch.autograd.grad(loss, row)
+    expected = chances[-1].exp()
+    expected[answer] -= 1
+    # The gradient by row v of W is that of logit v times x, so a step of 1/|x|² moves logit v by just the
+    # gradient of its logit.
+    stepped = logits[-1] - gradient
     others = torch.arange(count) != answer
     return TrainingFacts(
         pairs=len(answers),
@@ -216,9 +241,10 @@ def _training(subject: Subject) -> TrainingFacts | None:
         uniform_measured=float(functional.cross_entropy(torch.zeros_like(logits), answers)),
         before=subject.token(ids[-2]),
         answer=subject.token(answer),
-        learning_rate=1 / float(x.square().sum()),
+        learning_rate=1 / size,
+        gradient_difference=_distance(gradient, expected),
         logits=(float(logits[-1, answer]), float(stepped[answer])),
-        others=float(moved[others].mean()),
+        others=-float(gradient[others].mean()) if count > 1 else 0.0,
         losses=(-float(chances[-1, answer]), -float(log_softmax(stepped[None])[0, answer])),
     )
 
@@ -228,15 +254,15 @@ def _inference(subject: Subject, seed: int) -> InferenceFacts:
     last = subject.logits[-1, :count]
     row_difference = None
     if subject.head_input is not None and subject.head is not None:
-        alone = subject.head(subject.head_input[-1:])[0]
-        row_difference = _distance(alone, subject.logits[-1])
+        alone = subject.head(subject.head_input[None, -1:])[0, 0]
+        row_difference = _distance(alone, subject.seen.outputs[subject.anatomy.head][0, -1])
     generator = torch.Generator().manual_seed(seed % (1 << 64))
     greedy = next_id(last, generator)
     chances = probabilities(last.cpu())
     sampled = next_id(last, generator, temperature=1.0)
     drawn = torch.multinomial(chances, _DRAWS, replacement=True, generator=generator)
-    longer = subject.with_more([greedy])
-    rows = None if longer is None else subject.run(longer)[0]
+    longer = subject.run_longer(greedy)
+    rows = None if longer is None else longer[0]
     return InferenceFacts(
         row_difference=row_difference,
         scale=subject.scale,

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from gptrace.errors import RunError
 from gptrace.model.blame import theirs
 from gptrace.model.build import LoadedModel
 from gptrace.model.quiet_torch import torch
 from gptrace.predict.anatomy import Anatomy, anatomy_of
+from gptrace.predict.candidates import exact, rounding
 from gptrace.predict.capture import Captured, captured
 from gptrace.predict.explain.facts import Parts
 from gptrace.predict.logits import find_logits
@@ -19,8 +18,6 @@ from gptrace.tracing.watching import watch_as
 
 Tensor = torch.Tensor
 Module = torch.nn.Module
-_ROUNDING = {torch.float64: 1e-9, torch.float32: 1e-4}
-_LOW_PRECISION = 5e-2
 
 
 class Subject:
@@ -41,7 +38,7 @@ class Subject:
         self.seen: Captured = self._looked_into()
         self.logits = whole[0]
         self.reading = Reading(tokenizer, whole.shape[-1], given_as_ids=prompt.given_as_ids)
-        self.tolerance = _ROUNDING.get(whole.dtype, _LOW_PRECISION)
+        self.tolerance = rounding(whole.dtype)
         self.scale = max(1e-9, float(self.logits.abs().max()))
         self.head = self.module_at(self.anatomy.head)
         self.head_input, self.weight = self._head_facts()
@@ -57,6 +54,19 @@ class Subject:
             )
         return found.logits.detach()
 
+    def run_longer(self, more: int) -> Tensor | None:
+        """Run the model with one more token at the end: (1, T + 1, V); None where it has no room for it."""
+        room = self.loaded.limits.context_length
+        if room is not None and self.ids.shape[1] >= room:
+            return None
+        added = torch.tensor([[more]], dtype=torch.int64, device=self.ids.device)
+        try:
+            return self.run(torch.cat([self.ids, added], dim=1))
+        except Exception:  # what somebody's own model says where its context ends
+            if room is not None and self.loaded.limits.is_certain:
+                raise
+            return None
+
     def module_at(self, path: str) -> Module | None:
         """Return a submodule, or None for ""."""
         return self.module.get_submodule(path) if path else None
@@ -69,14 +79,6 @@ class Subject:
         """Return the likeliest token of a row of logits (V,)."""
         return self.token(row[: self.reading.count].argmax())
 
-    def with_more(self, more: Sequence[int]) -> Tensor | None:
-        """Return the ids with some more at the end, or None where the context has no room for them."""
-        room = self.loaded.limits.context_length
-        if room is not None and self.ids.shape[1] + len(more) > room:
-            return None
-        added = torch.tensor([list(more)], dtype=torch.int64, device=self.ids.device)
-        return torch.cat([self.ids, added], dim=1)
-
     def parts(self) -> Parts:
         """Return what the parts are called."""
         anatomy = self.anatomy
@@ -86,11 +88,26 @@ class Subject:
             position_embedding=anatomy.position_embedding,
             first_block=anatomy.blocks[0] if anatomy.blocks else "",
             last_block=anatomy.blocks[-1] if anatomy.blocks else "",
-            norm=anatomy.between[-1] if anatomy.between else "",
+            norm=self.norm,
             head=anatomy.head,
             width_name=(architecture.width if architecture is not None else None) or "emb_dim",
             vocabulary_name=(architecture.vocabulary if architecture is not None else None) or "vocab_size",
         )
+
+    @property
+    def head_makes_the_logits(self) -> bool:
+        """Tell whether the logits are what leaves the head, and nothing is done to them after."""
+        made = self.seen.outputs.get(self.anatomy.head)
+        if made is None or made[0].shape[-1] != self.logits.shape[-1]:
+            return False
+        difference = exact(made[0, -self.logits.shape[0] :]) - exact(self.logits)
+        return float(difference.abs().max()) <= self.tolerance * self.scale
+
+    @property
+    def norm(self) -> str:
+        """The last module before the head that is a norm, by its class; "" where there is none."""
+        kinds = {path: type(self.module.get_submodule(path)).__name__ for path in self.anatomy.between}
+        return next((path for path in reversed(kinds) if "norm" in kinds[path].lower()), "")
 
     def _looked_into(self) -> Captured:
         anatomy = self.anatomy
