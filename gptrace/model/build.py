@@ -137,7 +137,8 @@ def _own(choice: ObjectChoice, device: torch.device) -> LoadedModel:
     if architecture is not None and loaded.architecture is None:
         # A guess from the names of its settings; on device meta nothing else would notice.
         guessed = architecture.limits()
-        limits = guessed if device.type == "meta" else Limits(None, guessed.context_length, is_certain=False)
+        context = guessed.context_length or limits.context_length
+        limits = guessed if device.type == "meta" else Limits(None, context, is_certain=False)
     return replace(loaded, architecture=loaded.architecture or architecture, limits=limits)
 
 

@@ -181,6 +181,8 @@ def _projection(subject: Subject) -> ProjectionFacts | None:
 
 
 def _correlation(a: Tensor, b: Tensor) -> float | None:
+    if len(a) < 3:  # two numbers are always in line
+        return None
     found = float(torch.corrcoef(torch.stack([a, b]))[0, 1])
     return found if math.isfinite(found) else None
 
