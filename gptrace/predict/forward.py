@@ -73,13 +73,14 @@ class Forward:
         batch = batch_of(self.loaded, prompts)
         model = self.loaded.module
         if not self.may_pad:
-            with guarded(self.loaded, batch, rows=len(places)):
+            with guarded(self.loaded, batch):
                 logits = self._logits(batch, is_last_alone=all(at == batch.shape[1] - 1 for _, at in places))
                 self._each(places, logits, reader, lambda rows: rows)
             return
         assert isinstance(model, GPTModel)
         at_once = _LOGITS_AT_ONCE // model.config.vocab_size
-        with guarded(self.loaded, batch, rows=min(len(places), at_once)):
+        check_room(self.loaded, *batch.shape, rows=min(len(places), at_once))
+        with guarded(self.loaded, batch):
             self._each(places, model.hidden_states(batch), reader, model.out_head)
 
     def _each(
@@ -133,15 +134,10 @@ def ours_alone(loaded: LoadedModel, *, fused: bool = True) -> LoadedModel:
 
 
 @contextmanager
-def guarded(loaded: LoadedModel, batch: Tensor, *, rows: int) -> Iterator[None]:
-    """Leave the model undisturbed, and turn what it raises into an error that says what and where.
-
-    `rows` is how many rows of logits are held at once.
-    """
+def guarded(loaded: LoadedModel, batch: Tensor) -> Iterator[None]:
+    """Leave the model undisturbed, and turn what it raises into an error that says what and where."""
     model = loaded.module
-    what = f"a batch of {batch.shape[0]} × {batch.shape[1]} tokens"
-    if batch.device.type == "cpu" and isinstance(model, GPTModel):
-        check_memory(_activation_bytes(model, batch, rows), what)
+    what = _described(*batch.shape)
     try:
         with torch.inference_mode() if loaded.is_private else undisturbed_evaluation(model):
             yield
@@ -154,10 +150,22 @@ def guarded(loaded: LoadedModel, batch: Tensor, *, rows: int) -> Iterator[None]:
         raise short or error from None
 
 
-def _activation_bytes(model: GPTModel, batch: Tensor, rows: int) -> int:
+def check_room(loaded: LoadedModel, prompts: int, length: int, *, rows: int) -> None:
+    """Raise a MemoryNeededError for a batch of prompts of that length that our model has no memory for.
+
+    `rows` is how many rows of logits are held at once.
+    """
+    if loaded.device.type == "cpu" and isinstance(loaded.module, GPTModel):
+        check_memory(_activation_bytes(loaded.module, prompts, length, rows), _described(prompts, length))
+
+
+def _described(prompts: int, length: int) -> str:
+    return f"a batch of {prompts} × {length} tokens"
+
+
+def _activation_bytes(model: GPTModel, prompts: int, length: int, rows: int) -> int:
     """Estimate the largest moment of a forward pass in float32: logits, or one block's scores."""
-    B, T = batch.shape
-    config = model.config
+    B, T, config = prompts, length, model.config
     logits = rows * config.vocab_size
     is_eager = any(not attention.fused for attention in attentions(model))
     scores = 3 * B * config.n_heads * T * T if is_eager else 0

@@ -14,7 +14,7 @@ from gptrace.model.quiet_torch import torch
 from gptrace.predict.anatomy import Anatomy, anatomy_of, checked_for_lens
 from gptrace.predict.candidates import candidates_of_rows, exact, rounding
 from gptrace.predict.capture import captured
-from gptrace.predict.forward import batch_of, guarded
+from gptrace.predict.forward import batch_of, check_room, guarded
 from gptrace.predict.logits import find_logits
 from gptrace.predict.loss import scores_of
 from gptrace.predict.reading import FirstReading, Reading
@@ -35,7 +35,8 @@ def run_lens(
     results, anatomy = [], None
     for index, prompt in enumerate(prompts):
         batch = batch_of(loaded, padded([prompt]))  # (1, T), without the padding that others asked for
-        with guarded(loaded, batch, rows=batch.shape[1]):
+        check_room(loaded, *batch.shape, rows=2 * batch.shape[1])
+        with guarded(loaded, batch):
             if anatomy is None:
                 anatomy = _anatomy(loaded, batch, head)
             results.append(_looked_at(loaded, reading, anatomy, index, prompt, batch))

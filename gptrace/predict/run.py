@@ -10,7 +10,7 @@ from gptrace.measures import Measures
 from gptrace.model.blame import theirs
 from gptrace.model.build import LoadedModel
 from gptrace.model.quiet_torch import torch
-from gptrace.predict.forward import batch_of, guarded
+from gptrace.predict.forward import batch_of, check_room, guarded
 from gptrace.predict.logits import Found, find_logits
 from gptrace.predict.reading import Reading, weights_said
 from gptrace.record import Prediction, Prompt, Trace
@@ -34,9 +34,10 @@ def run_traced(
     model = loaded.module
     batch = batch_of(loaded, prompts)  # (B, T)
     trace: Trace | None = None
+    check_room(loaded, *batch.shape, rows=batch.numel())
     try:
         with (
-            guarded(loaded, batch, rows=batch.numel()),
+            guarded(loaded, batch),
             watch_as(model, loaded.architecture, by_copy=True, measures=measures) as trace,
         ):
             output = model(batch, **loaded.arguments)

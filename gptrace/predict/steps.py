@@ -15,7 +15,7 @@ from gptrace.model.gpt import GPTModel
 from gptrace.model.hugging_face import is_hugging_face
 from gptrace.model.private import attentions
 from gptrace.model.quiet_torch import torch
-from gptrace.predict.forward import guarded
+from gptrace.predict.forward import check_room, guarded
 from gptrace.predict.logits import find_logits
 
 Tensor = torch.Tensor
@@ -73,7 +73,7 @@ class Steps:
             self._forget()
         new = ids[self.cached :] if has_room else ids[-(length or 0) :]
         batch = torch.tensor([list(new)], dtype=torch.int64, device=self.loaded.device)  # (1, T)
-        with guarded(self.loaded, batch, rows=self._rows(batch)):
+        with guarded(self.loaded, batch):
             logits = self._run(batch)
         if self._use_cache and has_room:
             self.cached = len(ids)
@@ -98,10 +98,6 @@ class Steps:
     def _arguments(self) -> dict[str, Any]:
         return dict(self.loaded.arguments)
 
-    def _rows(self, batch: Tensor) -> int:
-        """Return how many rows of logits a step makes."""
-        return batch.shape[1]
-
     def _forget(self) -> None:
         self.cached = 0
 
@@ -119,8 +115,10 @@ class OwnSteps(Steps):
         assert isinstance(loaded.module, GPTModel)
         self._model = loaded.module
         self._whole = whole
+        longest = min(capacity, context_length)
+        check_room(loaded, 1, longest, rows=longest if whole else 1)
         for attention in attentions(self._model) if use_cache else ():
-            attention.cache = KeyValueCache(min(capacity, context_length))
+            attention.cache = KeyValueCache(longest)
 
     def _run(self, batch: Tensor) -> Tensor:
         self._model.past_length = self.cached
@@ -134,9 +132,6 @@ class OwnSteps(Steps):
         self._model.past_length = 0
         for attention in attentions(self._model):
             attention.cache = None
-
-    def _rows(self, batch: Tensor) -> int:
-        return batch.shape[1] if self._whole else 1
 
     def architecture(self, ids: Sequence[int]) -> Architecture | None:
         """Return that of a model with caches while there are any."""

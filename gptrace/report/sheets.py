@@ -113,14 +113,15 @@ def positions_sheet(result: TopKResult) -> Sheet:
 
 def expected(candidates: Sequence[Candidate]) -> str:
     """Write candidates on one line, each as a piece that a narrow column does not break."""
-    shares = (percent(one.probability).replace(" ", "") for one in candidates)
-    return "  ".join(
-        f"{token_label(one.token)} {share}" for one, share in zip(candidates, shares, strict=True)
-    )
+    return "  ".join(f"{token_label(one.token)} {_share(one.probability)}" for one in candidates)
+
+
+def _share(probability: float) -> str:
+    return percent(probability).replace(" ", "")
 
 
 def _placed(candidate: Candidate) -> str:
-    return f"{percent(candidate.probability)}, rank {candidate.rank:,}"
+    return f"{_share(candidate.probability)}, rank {candidate.rank:,}"
 
 
 def flat_candidates(topk: TopK) -> Sheet:

@@ -11,7 +11,7 @@ from gptrace.predict.explain import chinese, english, verdicts
 from gptrace.predict.explain.facts import Facts
 from gptrace.predict.explain.measure import facts_of
 from gptrace.predict.explain.subject import Subject
-from gptrace.predict.forward import batch_of, guarded
+from gptrace.predict.forward import batch_of, check_room, guarded
 from gptrace.predict.reading import weights_said
 from gptrace.record import Claim, Explanation, Prompt, Topic
 from gptrace.text.tokenizer import Tokenizer
@@ -32,7 +32,8 @@ def run_explain(
 ) -> Explanation:
     """Measure everything on this prompt and model, and tell of the `topics`."""
     batch = batch_of(loaded, [prompt])
-    with guarded(loaded, batch, rows=batch.numel()):
+    check_room(loaded, *batch.shape, rows=3 * batch.numel())  # as float64, too
+    with guarded(loaded, batch):
         subject = Subject(loaded, tokenizer, prompt, head)
         facts = facts_of(subject, seed)
     weights = weights_said(loaded, subject.logits, subject.reading.padding_rows)
