@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -126,15 +127,16 @@ def test_a_table_in_a_pipe_is_not_cut(process: Process) -> None:
     assert "[batch, seq_len, emb_dim] → [batch, seq_len, vocab_size]  [1, 1, 48] → [1, 1, 50257]" in wide
 
 
-def test_a_terminal_gets_colour_and_its_own_width() -> None:
+def in_a_terminal(*arguments: str, columns: int, folder: Path | None = None) -> tuple[int, str]:
+    """Run a command in a terminal of so many columns; return its exit code and all that was shown."""
     outer, inner = pty.openpty()
     import fcntl
     import struct
     import termios
 
-    fcntl.ioctl(inner, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 90, 0, 0))
+    fcntl.ioctl(inner, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
     command = subprocess.Popen(
-        [*GPTRACE, "run", "Hello", "-m", "tiny"], stdin=inner, stdout=inner, stderr=inner,
+        [*GPTRACE, *arguments], stdin=inner, stdout=inner, stderr=inner, cwd=folder,
         env=environment(TERM="xterm-256color"),
     )  # fmt: skip
     os.close(inner)
@@ -148,8 +150,12 @@ def test_a_terminal_gets_colour_and_its_own_width() -> None:
             break
         shown += chunk
     os.close(outer)
-    assert command.wait() == 0
-    text = shown.decode()
+    return command.wait(), shown.decode()
+
+
+def test_a_terminal_gets_colour_and_its_own_width() -> None:
+    code, text = in_a_terminal("run", "Hello", "-m", "tiny", columns=90)
+    assert code == 0
     assert "\x1b[1;35m" in text
     rule = next(line for line in text.splitlines() if "────" in line)
     assert rule.count("─") == 90
@@ -202,3 +208,27 @@ def test_what_needs_no_torch_loads_none(arguments: str) -> None:
     assert tiktoken == str("tokens" in arguments and "help" not in arguments)
     if arguments in ("--help", "--version", "schema", "tokens a --json"):
         assert rich == "False"
+
+
+def test_a_text_comes_to_a_terminal_piece_by_piece_between_the_lines_of_its_report() -> None:
+    code, text = in_a_terminal("generate", "Hello, I am", "-m", "tiny", "-n", "6", columns=100)
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", text).replace("\r\n", "\n")
+    piped = shell("gptrace generate 'Hello, I am' -m tiny -n 6 --width 100").out
+    assert code == 0
+    assert plain == piped
+    assert text.count("\x1b[1m") >= 6  # a style for each piece
+
+
+def test_an_error_while_a_text_comes_begins_its_own_line(tmp_path: Path) -> None:
+    (tmp_path / "late.py").write_text(
+        "import torch\n"
+        "class Late(torch.nn.Module):\n"
+        "    def __init__(self):\n"
+        "        super().__init__()\n"
+        "        self.e, self.h = torch.nn.Embedding(50257, 8), torch.nn.Linear(8, 50257)\n"
+        "    def forward(self, x):\n"
+        "        return self.h(self.e(x)) * (float('nan') if x.shape[1] > 5 else 1.0)\n"
+    )
+    code, text = in_a_terminal("generate", "Hello, I am", "-m", "late.py:Late", columns=100, folder=tmp_path)
+    assert code == 1
+    assert "\n\x1b[1;31merror:\x1b[0m the greatest logit is nan" in text.replace("\r", "")
