@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -344,3 +345,15 @@ def test_threads_are_set() -> None:
         assert torch.get_num_threads() == 1
     finally:
         torch.set_num_threads(before)
+
+
+def test_a_bar_moves_only_for_work_that_takes_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    from gptrace.report import progress
+
+    quick, slow = StringIO(), StringIO()
+    assert list(progress.watched(iter(range(5)), quick, "prompts")) == list(range(5))
+    monkeypatch.setattr(progress, "_PATIENCE", -1.0)
+    assert list(progress.watched(iter(range(5)), slow, "prompts")) == list(range(5))
+    assert quick.getvalue() == ""
+    assert "prompts" in slow.getvalue()
+    assert "5/?" in slow.getvalue()
