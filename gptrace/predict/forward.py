@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from gptrace.errors import GptraceError, NoLogitsError
-from gptrace.model.blame import blamed
+from gptrace.model.blame import blamed, theirs
 from gptrace.model.build import LoadedModel
 from gptrace.model.gpt import GPTModel
 from gptrace.model.hugging_face import is_hugging_face
@@ -104,21 +104,30 @@ class Forward:
         arguments = dict(self.loaded.arguments)
         if is_last_alone and is_hugging_face(self.loaded.module) and self._can_keep_the_last():
             arguments["logits_to_keep"] = 1
-        found = find_logits(self.loaded.module(batch, **arguments), *batch.shape)
-        if found.logits is None:
-            raise NoLogitsError(
-                f"{self.loaded.name} gives nothing to predict with: {found.reason}",
-                "gptrace run shows its shapes",
-            )
-        if found.logits.shape[1] < batch.shape[1] and not is_last_alone:
+        logits = logits_in(self.loaded.module(batch, **arguments), self.loaded, batch)
+        if logits.shape[1] < batch.shape[1] and not is_last_alone:
             raise NoLogitsError(
                 f"{self.loaded.name} gives logits for the last position alone",
                 "have its forward() return those of every position, [batch, seq_len, vocab_size]",
             )
-        return found.logits
+        return logits
 
     def _can_keep_the_last(self) -> bool:
         return "logits_to_keep" in inspect.signature(self.loaded.module.forward).parameters
+
+
+def logits_in(output: object, loaded: LoadedModel, batch: Tensor) -> Tensor:
+    """Return the logits (B, T, V), or (B, 1, V), in what a model made of a batch (B, T).
+
+    Raises a NoLogitsError where there are none.
+    """
+    with theirs(f"in the output of {loaded.name}"):
+        found = find_logits(output, *batch.shape)
+    if found.logits is None:
+        raise NoLogitsError(
+            f"{loaded.name} gives nothing to predict with: {found.reason}", "gptrace run shows its shapes"
+        )
+    return found.logits
 
 
 def batch_of(loaded: LoadedModel, prompts: Sequence[Prompt]) -> Tensor:

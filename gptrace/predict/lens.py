@@ -8,14 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gptrace.errors import RunError
-from gptrace.model.blame import theirs
 from gptrace.model.build import LoadedModel
 from gptrace.model.quiet_torch import torch
 from gptrace.predict.anatomy import Anatomy, anatomy_of, checked_for_lens
 from gptrace.predict.candidates import candidates_of_rows, exact, rounding
 from gptrace.predict.capture import captured
-from gptrace.predict.forward import batch_of, check_room, guarded
-from gptrace.predict.logits import find_logits
+from gptrace.predict.forward import batch_of, check_room, guarded, logits_in
 from gptrace.predict.loss import scores_of
 from gptrace.predict.reading import FirstReading, Reading
 from gptrace.record import Candidate, Lens, LensCell, LensLayer, LensResult, Prompt
@@ -52,28 +50,16 @@ def run_lens(
 
 def _anatomy(loaded: LoadedModel, batch: Tensor, head: str | None) -> Anatomy:
     with watch_as(loaded.module, None) as trace:
-        logits = _logits(loaded, batch)
+        logits = logits_in(loaded.module(batch, **loaded.arguments), loaded, batch)
     found = anatomy_of(trace, loaded.module, tuple(logits.shape), head)
     return checked_for_lens(found, loaded.name)
-
-
-def _logits(loaded: LoadedModel, batch: Tensor) -> Tensor:
-    """Run the model: (1, T) → (1, T, V), or (1, 1, V) of one that gives the last position alone."""
-    output = loaded.module(batch, **loaded.arguments)
-    with theirs(f"in the output of {loaded.name}"):
-        found = find_logits(output, *batch.shape)
-    if found.logits is None:
-        raise RunError(
-            f"{loaded.name} has no logits to look at: {found.reason}", "gptrace run shows its shapes"
-        )
-    return found.logits
 
 
 def _looked_at(
     loaded: LoadedModel, first: FirstReading, anatomy: Anatomy, index: int, prompt: Prompt, batch: Tensor
 ) -> LensResult:
     with captured(loaded.module, anatomy.blocks) as seen:
-        logits = _logits(loaded, batch)[0]  # (T, V)
+        logits = logits_in(loaded.module(batch, **loaded.arguments), loaded, batch)[0]  # (T, V)
     reading = first.of(logits, prompt)
     rest = [loaded.module.get_submodule(path) for path in (*anatomy.between, anatomy.head)]
 

@@ -6,7 +6,6 @@ import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from gptrace.errors import NoLogitsError
 from gptrace.model.architecture import Architecture, Sizes
 from gptrace.model.build import LoadedModel
 from gptrace.model.cache import KeyValueCache
@@ -15,8 +14,7 @@ from gptrace.model.gpt import GPTModel
 from gptrace.model.hugging_face import is_hugging_face
 from gptrace.model.private import attentions
 from gptrace.model.quiet_torch import torch
-from gptrace.predict.forward import check_room, guarded
-from gptrace.predict.logits import find_logits
+from gptrace.predict.forward import check_room, guarded, logits_in
 
 Tensor = torch.Tensor
 
@@ -84,16 +82,7 @@ class Steps:
         return self.loaded.architecture
 
     def _run(self, batch: Tensor) -> Tensor:
-        return self._last(self.loaded.module(batch, **self._arguments()), batch)
-
-    def _last(self, output: object, batch: Tensor) -> Tensor:
-        found = find_logits(output, *batch.shape)
-        if found.logits is None:
-            raise NoLogitsError(
-                f"{self.loaded.name} gives nothing to go on with: {found.reason}",
-                "gptrace run shows its shapes",
-            )
-        return found.logits[0, -1]
+        return logits_in(self.loaded.module(batch, **self._arguments()), self.loaded, batch)[0, -1]
 
     def _arguments(self) -> dict[str, Any]:
         return dict(self.loaded.arguments)
@@ -154,7 +143,7 @@ class HuggingFaceSteps(Steps):
         self._past = getattr(output, "past_key_values", None)
         if self._past is None:
             self._use_cache = False  # an architecture without one
-        return self._last(output, batch)
+        return logits_in(output, self.loaded, batch)[0, -1]
 
     def _arguments(self) -> dict[str, Any]:
         arguments = dict(self.loaded.arguments) | self._keeps | {"use_cache": self._use_cache}

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from gptrace.errors import RunError
-from gptrace.model.blame import theirs
 from gptrace.model.build import LoadedModel
 from gptrace.model.quiet_torch import torch
 from gptrace.predict.anatomy import Anatomy, anatomy_of
 from gptrace.predict.candidates import exact, rounding
 from gptrace.predict.capture import Captured, captured
 from gptrace.predict.explain.facts import Parts
-from gptrace.predict.logits import find_logits
+from gptrace.predict.forward import logits_in
 from gptrace.predict.reading import Reading
 from gptrace.record import Prompt, Token, Trace
 from gptrace.text.tokenizer import Tokenizer
@@ -46,13 +44,7 @@ class Subject:
     def run(self, ids: Tensor) -> Tensor:
         """Run the model: (1, T) → (1, T, V)."""
         output = self.module(ids, **self.loaded.arguments)
-        with theirs(f"in the output of {self.loaded.name}"):
-            found = find_logits(output, *ids.shape)
-        if found.logits is None:
-            raise RunError(
-                f"{self.loaded.name} has no logits to explain: {found.reason}", "gptrace run shows its shapes"
-            )
-        return found.logits.detach()
+        return logits_in(output, self.loaded, ids).detach()
 
     def run_longer(self, more: int) -> Tensor | None:
         """Run the model with one more token at the end: (1, T + 1, V); None where it has no room for it."""
