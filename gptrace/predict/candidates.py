@@ -11,8 +11,8 @@ from gptrace.text import encoding
 from gptrace.text.tokenizer import Tokenizer
 
 Tensor = torch.Tensor
-# Numbers of float64 that are held at once: 32 MiB.
-_AT_ONCE = 1 << 22
+# Numbers of float64 that are held at once: 8 MiB.
+_AT_ONCE = 1 << 20
 
 
 def candidates(

@@ -25,8 +25,8 @@ from gptrace.text.prompts import padded_ids
 from gptrace.tracing.state import undisturbed_evaluation
 
 Tensor = torch.Tensor
-# Logits that are held at once, as rows times vocabulary: 64 MiB in float32.
-_LOGITS_AT_ONCE = 1 << 24
+# Logits that are held at once, as rows times vocabulary: 8 MiB in float32.
+_LOGITS_AT_ONCE = 1 << 21
 
 
 class Rows(NamedTuple):

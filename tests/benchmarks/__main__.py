@@ -323,13 +323,14 @@ def row(
     )
 
 
+# Those that measure memory first: a process begins with the peak of the one that it is forked from.
 SECTIONS = {
     "processes": whole_processes,
     "loading": loading,
+    "memory": memory_of_streams,
     "forward": forward_passes,
     "streams": streams,
     "generations": generations,
-    "memory": memory_of_streams,
 }
 
 
