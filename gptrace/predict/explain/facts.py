@@ -16,7 +16,6 @@ class Parts:
     token_embedding: str
     position_embedding: str
     first_block: str
-    last_block: str
     norm: str
     head: str
     # What the configuration calls the width and the vocabulary: emb_dim, hidden_size…

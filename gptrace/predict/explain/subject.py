@@ -79,7 +79,6 @@ class Subject:
             token_embedding=anatomy.token_embedding,
             position_embedding=anatomy.position_embedding,
             first_block=anatomy.blocks[0] if anatomy.blocks else "",
-            last_block=anatomy.blocks[-1] if anatomy.blocks else "",
             norm=self.norm,
             head=anatomy.head,
             width_name=(architecture.width if architecture is not None else None) or "emb_dim",
