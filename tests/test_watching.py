@@ -392,16 +392,17 @@ def test_a_trace_is_empty_until_the_block_ends() -> None:
 
 
 def test_tied_parameters_count_once() -> None:
-    from gptrace.tracing.parameters import count_all, count_by_module, held_parameters
+    from gptrace.tracing.parameters import count_all, count_by_module, every_name, held_parameters
 
     module = nn.ModuleDict({"emb": nn.Embedding(10, 4), "out_head": nn.Linear(4, 10, bias=False)})
-    assert count_all(held_parameters(module)).without_out_head == 40
+    assert count_all(held_parameters(every_name(module))).without_out_head == 40
     module["out_head"].weight = module["emb"].weight
-    count = count_all(held_parameters(module))
+    count = count_all(held_parameters(every_name(module)))
     assert (count.total, count.unique, count.bytes) == (80, 40, 160)
     assert count.tied == (("emb.weight", "out_head.weight"),)
     assert count.without_out_head is None
-    assert count_by_module(held_parameters(module))[""].total == 40
+    modules = list(every_name(module))
+    assert count_by_module(modules, held_parameters(modules))[""].total == 40
 
 
 def test_our_model_traces_like_the_courses_own_class(tiny: GPTModel) -> None:

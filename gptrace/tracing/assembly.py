@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 
 from gptrace.model.blame import line_of
@@ -21,10 +21,10 @@ from gptrace.record import (
 )
 from gptrace.tracing.diagnosis import Scene, diagnose
 from gptrace.tracing.dimensions import DimensionNames, Naming
-from gptrace.tracing.model_facts import dtype_name, model_info, versions
+from gptrace.tracing.model_facts import described, dtype_name, versions
 from gptrace.tracing.notes import notes_of
 from gptrace.tracing.operations import Operation
-from gptrace.tracing.parameters import Held, ancestors, count_by_module, held_parameters
+from gptrace.tracing.parameters import ancestors, count_by_module, every_name, held_parameters
 from gptrace.tracing.spans import Span, SpanRecorder
 from gptrace.tracing.tensors import Seen
 from gptrace.tracing.twins import Key, numbered, op_key
@@ -37,8 +37,10 @@ def assembled(
     recorder: SpanRecorder, error: BaseException | None, name: Callable[[list[Span]], Naming]
 ) -> Trace:
     """Return the trace of what was recorded; `name` gives the axis names of each forward pass."""
-    parameters = held_parameters(recorder.module)
-    calls, dims, notes = _calls_of(recorder, parameters, name)
+    # As they are now: a forward pass may have added some.
+    modules = list(every_name(recorder.module))
+    parameters = held_parameters(modules)
+    calls, dims, notes = _calls_of(recorder, count_by_module(modules, parameters), name)
     called = {span.module for span in recorder.spans}
     # A ModuleList is never called itself: it counts as used when anything in it was.
     used = {around for path, module in recorder.paths if module in called for around in ancestors(path)}
@@ -47,7 +49,7 @@ def assembled(
     measures, operations = recorder.measures, recorder.operations
     return Trace(
         versions=versions(),
-        model=model_info(recorder.module, parameters=parameters),
+        model=described(recorder.module, modules, parameters),
         dims=dims,
         inputs=(),
         flow=_flow_of(calls),
@@ -68,11 +70,10 @@ def assembled(
 
 
 def _calls_of(
-    recorder: SpanRecorder, parameters: list[Held], name: Callable[[list[Span]], Naming]
+    recorder: SpanRecorder, counts: Mapping[str, ParameterCount], name: Callable[[list[Span]], Naming]
 ) -> tuple[tuple[ModuleCall, ...], dict[str, int], tuple[str, ...]]:
     """Turn spans into records, with axis names where a forward pass can be given them, and what was noted."""
     spans = recorder.spans
-    counts = count_by_module(parameters)
     calls_of_path = Counter(span.path for span in spans)
     roots: list[int] = []  # of each span, the index of the outermost call around it
     passes: dict[int, list[Span]] = {}

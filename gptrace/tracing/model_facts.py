@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Sequence
 from typing import Any
 
 import gptrace
@@ -10,7 +11,7 @@ from gptrace.model.gpt import GPTModel
 from gptrace.model.hugging_face import is_hugging_face
 from gptrace.model.quiet_torch import torch
 from gptrace.record import ModelInfo
-from gptrace.tracing.parameters import Held, buffer_bytes, count_all, held_parameters
+from gptrace.tracing.parameters import Held, buffer_bytes, count_all, every_name, held_parameters
 
 Module = torch.nn.Module
 
@@ -24,16 +25,26 @@ def model_info(
     module: Module,
     name: str | None = None,
     weights: dict[str, Any] | None = None,
-    parameters: list[Held] | None = None,
 ) -> ModelInfo:
     """Describe a module: class, parameters, dtype and device."""
-    parameters = held_parameters(module) if parameters is None else parameters
+    modules = list(every_name(module))
+    return described(module, modules, held_parameters(modules), name, weights)
+
+
+def described(
+    module: Module,
+    modules: Sequence[tuple[str, Module]],
+    parameters: Sequence[Held],
+    name: str | None = None,
+    weights: dict[str, Any] | None = None,
+) -> ModelInfo:
+    """Describe a module by what is in it: its modules by path, and the parameters that they hold."""
     first = parameters[0].parameter if parameters else None
     return ModelInfo(
         name=name or type(module).__name__,
         class_name=type(module).__name__,
         parameters=count_all(parameters),
-        buffer_bytes=buffer_bytes(module),
+        buffer_bytes=buffer_bytes(modules),
         dtype=dtype_name(first.dtype) if first is not None else "none",
         device=str(first.device) if first is not None else "none",
         config=_configuration(module),

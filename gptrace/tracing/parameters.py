@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import chain
 from typing import NamedTuple
@@ -15,13 +15,18 @@ Module = torch.nn.Module
 
 
 class Held(NamedTuple):
-    """A parameter that a module holds: each of its names, how many numbers it has, and their bytes."""
+    """A parameter that a module holds: each place (path of a module, name in it), its numbers and bytes."""
 
     parameter: torch.nn.Parameter
-    names: list[str]
+    places: list[tuple[str, str]]
     numbers: int
     trainable: int
     bytes: int
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Return every name that it goes by in the model."""
+        return tuple(f"{path}.{name}" if path else name for path, name in self.places)
 
 
 def every_name(module: Module, path: str = "") -> Iterator[tuple[str, Module]]:
@@ -41,48 +46,68 @@ def every_name(module: Module, path: str = "") -> Iterator[tuple[str, Module]]:
             ]
 
 
-def held_parameters(module: Module) -> list[Held]:
-    """Return every parameter once, with all its names; a lazy one has no numbers yet.
+def held_parameters(modules: Iterable[tuple[str, Module]]) -> list[Held]:
+    """Return every parameter of these modules once, with all its names; a lazy one has no numbers yet.
 
     >>> layers = torch.nn.Sequential(torch.nn.Linear(3, 2))
-    >>> [(one.names, one.numbers) for one in held_parameters(layers)]
-    [(['0.weight'], 6), (['0.bias'], 2)]
+    >>> [(one.names, one.numbers) for one in held_parameters(every_name(layers))]
+    [(('0.weight',), 6), (('0.bias',), 2)]
     """
     found: dict[int, Held] = {}  # by id: the hash of a tensor takes ten times as long
-    for prefix, submodule in every_name(module):
-        for name, parameter in submodule._parameters.items():
+    for path, module in modules:
+        for name, parameter in module._parameters.items():
             if parameter is None:
                 continue
             held = found.get(id(parameter))
-            if held is None:
-                count = 0 if is_lazy(parameter) else parameter.numel()
-                trainable = count if parameter.requires_grad else 0
-                size = count * parameter.element_size() if count else 0
-                held = found[id(parameter)] = Held(parameter, [], count, trainable, size)
-            held.names.append(f"{prefix}.{name}" if prefix else name)
+            if held is not None:
+                held.places.append((path, name))
+                continue
+            count = 0 if is_lazy(parameter) else parameter.numel()
+            trainable = count if parameter.requires_grad else 0
+            size = count * parameter.element_size() if count else 0
+            found[id(parameter)] = Held(parameter, [(path, name)], count, trainable, size)
     return list(found.values())
 
 
-def count_by_module(parameters: Sequence[Held]) -> dict[str, ParameterCount]:
+def count_by_module(
+    modules: Sequence[tuple[str, Module]], parameters: Iterable[Held]
+) -> dict[str, ParameterCount]:
     """Return the parameters of each submodule that has any, own and with its children, by path.
 
-    >>> layers = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.ReLU())
-    >>> count_by_module(held_parameters(layers))[""]
+    `modules` are all of a model, a parent before its children; `parameters` are what they hold.
+
+    >>> modules = list(every_name(torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.ReLU())))
+    >>> count_by_module(modules, held_parameters(modules))[""]
     ParameterCount(own=0, total=8, trainable=8, bytes=32)
     """
-    total: dict[str, list[int]] = {}  # own, all, trainable ones, bytes
-    for _, names, count, trainable, size in parameters:
-        owners = {name.rpartition(".")[0] for name in names}
+    counts: dict[str, list[int]] = {}  # own, all, trainable ones, bytes
+    shared = []
+    for held in parameters:
+        _, places, numbers, trainable, size = held
+        if len(places) > 1:
+            shared.append(held)
+        else:
+            _add(counts, places[0][0], numbers, numbers, trainable, size)
+    for path, _ in reversed(modules):
+        known = counts.get(path)
+        if path and known is not None:
+            _add(counts, path.rpartition(".")[0], 0, known[1], known[2], known[3])
+    for _, places, numbers, trainable, size in shared:  # once in whatever is around any of its places
+        owners = {path for path, _ in places}
         for path in set(chain.from_iterable(map(ancestors, owners))):
-            sums = total.get(path)
-            if sums is None:
-                sums = total[path] = [0, 0, 0, 0]
-            if path in owners:
-                sums[0] += count
-            sums[1] += count
-            sums[2] += trainable
-            sums[3] += size
-    return {path: ParameterCount(*sums) for path, sums in total.items()}
+            _add(counts, path, numbers if path in owners else 0, numbers, trainable, size)
+    return {path: ParameterCount(*sums) for path, sums in counts.items()}
+
+
+def _add(counts: dict[str, list[int]], path: str, own: int, numbers: int, trainable: int, size: int) -> None:
+    known = counts.get(path)
+    if known is None:
+        counts[path] = [own, numbers, trainable, size]
+        return
+    known[0] += own
+    known[1] += numbers
+    known[2] += trainable
+    known[3] += size
 
 
 @lru_cache(maxsize=100_000)
@@ -101,25 +126,35 @@ def ancestors(path: str) -> tuple[str, ...]:
 
 def count_all(parameters: Sequence[Held], head: str = "out_head") -> ParameterTotals:
     """Return the sums over a model; `head` is the path of the output head, if it has one there."""
-    unique = sum(one.numbers for one in parameters)
-    of_head = [one for one in parameters if all(name.startswith(head + ".") for name in one.names)]
-    head_own = sum(one.numbers for one in of_head)
+    inside = head + "."
+    unique = total = trainable = size = of_head = 0
+    tied = []
+    for held in parameters:
+        _, places, count, of_these, taken = held
+        unique += count
+        total += count * len(places)
+        trainable += of_these
+        size += taken
+        if len(places) > 1:
+            tied.append(held.names)
+        if places[0][0].startswith(head) and all(f"{path}.".startswith(inside) for path, _ in places):
+            of_head += count
     return ParameterTotals(
-        total=sum(one.numbers * len(one.names) for one in parameters),
+        total=total,
         unique=unique,
-        trainable=sum(one.trainable for one in parameters),
-        bytes=sum(one.bytes for one in parameters),
-        tied=tuple(tuple(one.names) for one in parameters if len(one.names) > 1),
-        without_out_head=unique - head_own if head_own else None,
+        trainable=trainable,
+        bytes=size,
+        tied=tuple(tied),
+        without_out_head=unique - of_head if of_head else None,
     )
 
 
-def buffer_bytes(module: Module) -> int:
+def buffer_bytes(modules: Iterable[tuple[str, Module]]) -> int:
     """Return the bytes of all buffers, saved in the state dict or not."""
     buffers = {
         id(buffer): buffer
-        for _, submodule in every_name(module)
-        for buffer in submodule._buffers.values()
+        for _, module in modules
+        for buffer in module._buffers.values()
         if buffer is not None and not is_lazy(buffer)
     }
     return sum(buffer.numel() * buffer.element_size() for buffer in buffers.values())
