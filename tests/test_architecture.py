@@ -87,7 +87,7 @@ def test_every_arrow_points_to_the_left() -> None:
     [
         ("text.prompts", "from gptrace.model.config import GPTConfig"),
         ("record", "def f():\n    from gptrace.cli import main"),
-        ("tracing.spans", "import torch"),
+        ("tracing.recorder", "import torch"),
         ("report.rows", "from torch import nn"),
         ("model.config", "from gptrace import api"),
         ("cli.streams", "from rich.console import Console"),

@@ -15,7 +15,7 @@ from gptrace.predict.logits import Found, find_logits
 from gptrace.predict.reading import Reading, weights_said
 from gptrace.record import Prediction, Prompt, Trace
 from gptrace.text.tokenizer import Tokenizer
-from gptrace.tracing.spans import NOTHING_MORE
+from gptrace.tracing.recorder import NOTHING_MORE
 from gptrace.tracing.watching import watch_as
 
 Tensor = torch.Tensor

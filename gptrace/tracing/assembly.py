@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 
@@ -25,7 +25,8 @@ from gptrace.tracing.model_facts import described, dtype_name, versions
 from gptrace.tracing.notes import notes_of
 from gptrace.tracing.operations import Operation
 from gptrace.tracing.parameters import ancestors, count_by_module, every_name, held_parameters
-from gptrace.tracing.spans import Span, SpanRecorder
+from gptrace.tracing.recorder import SpanRecorder
+from gptrace.tracing.span import Span
 from gptrace.tracing.tensors import Seen
 from gptrace.tracing.twins import Key, numbered, op_key
 
@@ -74,29 +75,25 @@ def _calls_of(
 ) -> tuple[tuple[ModuleCall, ...], dict[str, int], tuple[str, ...]]:
     """Turn spans into records, with axis names where a forward pass can be given them, and what was noted."""
     spans = recorder.spans
-    calls_of_path = Counter(span.path for span in spans)
-    roots: list[int] = []  # of each span, the index of the outermost call around it
-    passes: dict[int, list[Span]] = {}
+    passes: defaultdict[int, list[Span]] = defaultdict(list)  # by the index of the outermost call
     for index, span in enumerate(spans):
-        roots.append(index if span.parent is None else roots[span.parent])
-        passes.setdefault(roots[index], []).append(span)
+        span.index = index
+        span.root = index if span.parent is None else span.parent.root
+        passes[span.root].append(span)
     namings = {root: name(those) for root, those in passes.items()}
     specs = {root: _Specs(naming.names) for root, naming in namings.items()}
+    numbers = {span: number for those in passes.values() for span, number in numbered(those)}
+    calls_of_path = Counter([span.path for span in spans])
     costs = _costs_of(spans) if recorder.measures.macs else []
     operations = _operations_by_call(recorder)
-    # Number of the call within the forward pass that it belongs to: what the twin's single pass counts.
-    calls_in_pass: Counter[tuple[int, str]] = Counter()
     calls = []
-    for index, (span, call) in enumerate(numbered(spans)):
-        number = call
-        if len(passes) > 1:
-            calls_in_pass[roots[index], span.path] += 1
-            number = calls_in_pass[roots[index], span.path]
-        of_pass = specs[roots[index]]
+    for span, call in numbered(spans):
+        # What the twin's single pass counts is the number of the call within its own.
+        of_pass, number = specs[span.root], numbers[span]
         calls.append(
             ModuleCall(
-                index=index,
-                parent=span.parent,
+                index=span.index,
+                parent=span.parent.index if span.parent is not None else None,
                 depth=span.depth,
                 path=span.path,
                 type=type(span.module).__name__,
@@ -107,10 +104,10 @@ def _calls_of(
                 parameters=counts.get(span.path, _NO_PARAMETERS),
                 seconds=span.seconds,
                 failed=span.failed,
-                cost=costs[index] if costs else None,
+                cost=costs[span.index] if costs else None,
                 peak_bytes=span.peak if recorder.measures.memory else None,
-                ops=of_pass.operations(span.path, number, operations[index], recorder)
-                if index in operations
+                ops=of_pass.operations(span.path, number, operations[span], recorder)
+                if span in operations
                 else (),
             )
         )
@@ -123,8 +120,8 @@ def _calls_of(
     return tuple(calls), sizes, tuple(notes)
 
 
-def _operations_by_call(recorder: SpanRecorder) -> dict[int, list[Operation]]:
-    found: dict[int, list[Operation]] = {}
+def _operations_by_call(recorder: SpanRecorder) -> dict[Span, list[Operation]]:
+    found: dict[Span, list[Operation]] = {}
     for operation in recorder.operations.operations if recorder.operations is not None else ():
         if operation.parent is not None:
             found.setdefault(operation.parent, []).append(operation)
@@ -138,8 +135,8 @@ def _costs_of(spans: Sequence[Span]) -> list[Cost]:
     for index in range(len(spans) - 1, -1, -1):  # a parent stands before its children
         parent = spans[index].parent
         if parent is not None:
-            macs[parent] += macs[index]
-            unknown[parent] |= unknown[index]
+            macs[parent.index] += macs[index]
+            unknown[parent.index] |= unknown[index]
     return [Cost(known, tuple(sorted(names))) for known, names in zip(macs, unknown, strict=True)]
 
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from gptrace.model.architecture import Architecture
 from gptrace.model.quiet_torch import torch
-from gptrace.tracing.spans import Span
+from gptrace.tracing.span import Span
 from gptrace.tracing.twins import Inputs, Key, Shape, Twin, Types, copied_twin, twin_of, types_of
 
 Sizes = dict[str, int]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gptrace.model.quiet_torch import torch
-from gptrace.tracing.spans import SpanRecorder
+from gptrace.tracing.recorder import SpanRecorder
 
 Module = torch.nn.Module
 # Lists of modules, which nobody calls.

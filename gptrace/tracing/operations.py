@@ -12,6 +12,7 @@ from typing import Any
 
 from gptrace.model.quiet_torch import torch
 from gptrace.tracing.memory import storage_key
+from gptrace.tracing.span import Span
 from gptrace.tracing.tensors import Seen, see
 
 Tensor = torch.Tensor
@@ -51,7 +52,7 @@ class Operation:
         "unknown",
     )
 
-    def __init__(self, name: str, parent: int | None, place: int, inputs: list[Seen], source: str) -> None:
+    def __init__(self, name: str, parent: Span | None, place: int, inputs: list[Seen], source: str) -> None:
         self.name = name
         self.parent = parent
         self.place = place

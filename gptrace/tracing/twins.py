@@ -22,7 +22,8 @@ from gptrace.model.hollow import hollow_copy, without_hooks
 from gptrace.model.hugging_face import forward_arguments
 from gptrace.model.memory import check_memory
 from gptrace.model.quiet_torch import torch
-from gptrace.tracing.spans import Span, SpanRecorder
+from gptrace.tracing.recorder import SpanRecorder
+from gptrace.tracing.span import Span
 
 Shape = tuple[int, ...]
 Key = tuple[str, int, str]  # path, number of the call, name of the tensor
@@ -130,8 +131,8 @@ def _run(
 
 def _shapes_of_operations(recorder: SpanRecorder) -> dict[Key, Shape]:
     found: dict[Key, Shape] = {}
-    places = [(span.path, call) for span, call in numbered(recorder.spans)]
-    ordinals: Counter[int] = Counter()
+    places = {span: (span.path, call) for span, call in numbered(recorder.spans)}
+    ordinals: Counter[Span] = Counter()
     for operation in recorder.operations.operations if recorder.operations is not None else ():
         parent = operation.parent
         if parent is None:

@@ -12,7 +12,8 @@ from gptrace.model.quiet_torch import torch
 from gptrace.record import Trace
 from gptrace.tracing.assembly import assembled
 from gptrace.tracing.dimensions import Naming, prove
-from gptrace.tracing.spans import NOTHING_MORE, Span, SpanRecorder
+from gptrace.tracing.recorder import NOTHING_MORE, SpanRecorder
+from gptrace.tracing.span import Span
 
 Module = torch.nn.Module
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 import weakref
 from collections import OrderedDict, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
-from threading import Lock, get_ident
+from threading import get_ident
 from time import perf_counter
 from types import TracebackType
 from typing import Any, ClassVar
@@ -19,11 +19,11 @@ from gptrace.tracing.hook import Hook
 from gptrace.tracing.memory import ActivationMemory
 from gptrace.tracing.operations import OperationMode
 from gptrace.tracing.parameters import every_name
+from gptrace.tracing.span import Span
 from gptrace.tracing.state import run_uncompiled
 from gptrace.tracing.statistics import has_numbers, is_all_finite
 from gptrace.tracing.tensors import (
     ArgumentNames,
-    Seen,
     argument_names,
     see,
     see_arguments,
@@ -36,54 +36,11 @@ NOTHING_MORE = Measures()
 # What the tracer computes itself is nobody's to see: not its own modes', not those of somebody who counts or
 # records what the model does.
 _unseen_functions, _unseen_kernels = torch._C.DisableTorchFunction, torch._C._DisableTorchDispatch
-_NONE: Mapping[str, tuple[int, int]] = {}
 
 
 def _unseen(hook: Callable[[Module, Any, Any], None], *arguments: Any) -> None:
     with _unseen_functions():
         hook(*arguments)
-
-
-class Span:
-    """One call of one module, while it runs and after."""
-
-    __slots__ = (
-        "depth", "error", "failed", "given", "inputs", "macs", "made", "module", "output", "outputs",
-        "parent", "path", "peak", "producer", "raised_before", "ranges", "seconds", "start", "unknown",
-    )  # fmt: skip
-
-    def __init__(self, module: Module, path: str, parent: int | None, depth: int, inputs: list[Seen]) -> None:
-        self.module = module
-        self.path = path
-        self.parent = parent
-        self.depth = depth
-        self.inputs = inputs
-        self.outputs: Sequence[Seen] = ()
-        self.failed = False
-        self.error: BaseException | None = None
-        # Of its own, without the calls inside: MACs, and kernels whose cost is unknown.
-        self.macs = 0
-        self.unknown: frozenset[str] = frozenset()
-        self.peak = 0
-        # The tensor that left, while it lives; of a call that failed, the path of the call that made its
-        # input, and the least and greatest of the whole numbers that came in, by name.
-        self.output: weakref.ref[torch.Tensor] | None = None
-        self.producer: str | None = None
-        self.ranges: Mapping[str, tuple[int, int]] = _NONE
-        # What came in, and what the call made of finite numbers: "NaN", "Inf", or nothing.
-        self.given: object = None
-        self.made = ""
-        # An exception that is being handled when the call begins is not this call's failure.
-        self.raised_before = sys.exception()
-        self.seconds = 0.0
-        self.start = perf_counter()
-
-    def close(self, now: float, *, failed: bool) -> None:
-        """Note the end of the call."""
-        self.seconds = now - self.start
-        self.failed = failed
-        self.raised_before = None  # it would keep a traceback alive, and all that its frames hold
-        self.given = None
 
 
 class SpanRecorder:
@@ -105,11 +62,10 @@ class SpanRecorder:
         self.operations = OperationMode(self._now) if measures.ops else None
         # By id: a class may define equality for itself.
         self._modules: dict[int, tuple[str, ArgumentNames]] = {}
-        self._open_in_threads: defaultdict[int, list[int]] = defaultdict(list)
+        self._open_in_threads: defaultdict[int, list[Span]] = defaultdict(list)
         self.notes: list[str] = []
         self.macs_outside = 0
         self._thread = get_ident()
-        self._lock = Lock()
         self._handles: list[torch.utils.hooks.RemovableHandle] = []
         self._number = torch.utils.hooks.RemovableHandle(OrderedDict())  # a number that no other hook has
         self._hooked: list[Module] = []
@@ -117,6 +73,7 @@ class SpanRecorder:
         self._memory = ActivationMemory(module, self._grew) if measures.memory else None
         counted = measures.macs or measures.memory
         self._costs = CostMode(self._count, self._memory) if counted else None
+        self._takes_more = measures != NOTHING_MORE
 
     def __enter__(self) -> SpanRecorder:
         opened, closed = Hook(self._opened), Hook(self._closed)
@@ -156,7 +113,7 @@ class SpanRecorder:
         now = perf_counter()
         for opened in self._open_in_threads.values():
             while opened:
-                self.spans[opened.pop()].close(now, failed=True)
+                opened.pop().close(now, failed=True)
 
     def _hook(self, module: Module, opened: Hook, closed: Hook) -> None:
         """Do what register_forward_pre_hook and register_forward_hook do, at a fifth of their time.
@@ -256,13 +213,22 @@ class SpanRecorder:
                     ranges[name] = (int(value.min()), int(value.max()))
         span.ranges = ranges
 
+    def _note_what_left(self, span: Span, output: object) -> None:
+        if not self.measures.statistics:
+            span.outputs = see("output", output)
+        else:
+            with _unseen_functions(), _unseen_kernels():
+                span.outputs = see_with_statistics("output", output)
+                span.made = self._made_of_finite(span)
+        if isinstance(output, torch.Tensor):
+            span.output = weakref.ref(output)
+
     def _innermost(self) -> Span | None:
         opened = self._open_in_threads.get(get_ident())
-        return self.spans[opened[-1]] if opened else None
+        return opened[-1] if opened else None
 
-    def _now(self) -> tuple[int | None, int]:
-        opened = self._open_in_threads.get(get_ident())
-        return (opened[-1] if opened else None), len(self.spans)
+    def _now(self) -> tuple[Span | None, int]:
+        return self._innermost(), len(self.spans)
 
     def _count(self, macs: int | None, kernel: str) -> None:
         operation = self.operations.open if self.operations is not None else None
@@ -288,12 +254,15 @@ class SpanRecorder:
             return  # a copy, which shares the hooks of its original: DataParallel makes such replicas
         path, names = known
         opened = self._open_in_threads[thread]
-        inputs = see_arguments(names, args, kwargs)
-        with self._lock:
-            index = len(self.spans)
-            span = Span(module, path, opened[-1] if opened else None, len(opened), inputs)
-            self.spans.append(span)
-        opened.append(index)
+        span = Span(module, path, opened[-1] if opened else None, see_arguments(names, args, kwargs))
+        # An exception that is being handled when the call begins is not this call's failure.
+        raised = sys.exception()
+        if raised is not None:
+            span.raised_before = raised
+        self.spans.append(span)
+        opened.append(span)
+        if not self._takes_more:
+            return
         if thread != self._thread and (self._costs is not None or self.operations is not None):
             span.unknown |= {"another thread"}  # modes see the thread that they were entered in
         if self._memory is not None:
@@ -305,32 +274,24 @@ class SpanRecorder:
     def _closed(self, module: Module, args: tuple[object, ...], output: object) -> None:
         now = perf_counter()
         opened = self._open_in_threads[get_ident()]
-        if not opened or (
-            self.spans[opened[-1]].module is not module
-            and all(self.spans[index].module is not module for index in opened)
-        ):
-            return  # a copy, or entered before the hooks were there
+        if not opened:
+            return  # entered before the hooks were there
+        if opened[-1].module is not module and all(one.module is not module for one in opened):
+            return  # a copy
         raised = sys.exception()
         while True:
-            span = self.spans[opened.pop()]
+            span = opened.pop()
             failed = raised is not None and raised is not span.raised_before
             # How checkpointing ends a part that it has run again: nothing went wrong.
             failed = failed and type(raised).__name__ != "_StopRecomputationError"
             if span.module is module:
-                if not failed and self.measures.statistics:
-                    with _unseen_functions(), _unseen_kernels():
-                        span.outputs = see_with_statistics("output", output)
-                        span.made = self._made_of_finite(span)
-                elif not failed:
-                    span.outputs = see("output", output)
                 if failed:
                     span.error = raised
                     self._note_what_came_in(span, args)
-                elif isinstance(output, torch.Tensor):
-                    span.output = weakref.ref(output)
+                else:
+                    self._note_what_left(span, output)
                 span.close(now, failed=failed)
-                if opened:
-                    around = self.spans[opened[-1]]
-                    around.peak = max(around.peak, span.peak)
+                if opened and span.peak > opened[-1].peak:
+                    opened[-1].peak = span.peak
                 return
             span.close(now, failed=True)  # opened inside this call, and cut off without a word
