@@ -255,6 +255,31 @@ def test_a_parameter_that_the_course_has_too_is_no_configuration(cli: Cli, here:
     assert trace["totals"]["calls"] == 5
 
 
+def test_an_argument_may_be_called_output(cli: Cli, tmp_path: Path) -> None:
+    """As in BERT's code: what comes in under that name is not what leaves."""
+    (tmp_path / "last.py").write_text(
+        dedent("""
+            import torch
+            from torch import nn
+
+            class Turn(nn.Module):
+                def forward(self, output):
+                    return output.mT
+
+            class Model(nn.Module):
+                def __init__(self, vocab_size, emb_dim):
+                    super().__init__()
+                    self.tok_emb, self.turn = nn.Embedding(vocab_size, emb_dim), Turn()
+
+                def forward(self, ids):
+                    return self.turn(self.tok_emb(ids))
+        """)
+    )
+    arguments = ["-m", f"{tmp_path / 'last.py'}:Model", "--set", "vocab_size=50", "--set", "emb_dim=6"]
+    trace = trace_of(cli("run", "--ids", "1 2 3", *arguments, "--json"))
+    assert dims(trace, "turn") == [["batch", "seq_len", "emb_dim"], ["batch", "emb_dim", "seq_len"]]
+
+
 def test_what_it_prints_goes_to_stderr(process: Cli, tmp_path: Path) -> None:
     (tmp_path / "small_models.py").write_text(
         SMALL + "\nimport os, subprocess\nos.write(1, b'raw\\n'); subprocess.run(['echo', 'child'])\n"

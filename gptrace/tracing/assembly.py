@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from itertools import chain
 
 from gptrace.model.blame import line_of
 from gptrace.model.quiet_torch import torch
@@ -15,20 +16,19 @@ from gptrace.record import (
     ModuleCall,
     OpCall,
     ParameterCount,
-    TensorSpec,
     Totals,
     Trace,
 )
 from gptrace.tracing.diagnosis import Scene, diagnose
-from gptrace.tracing.dimensions import DimensionNames, Naming
-from gptrace.tracing.model_facts import described, dtype_name, versions
+from gptrace.tracing.dimensions import Naming
+from gptrace.tracing.model_facts import described, versions
 from gptrace.tracing.notes import notes_of
 from gptrace.tracing.operations import Operation
 from gptrace.tracing.parameters import ancestors, count_by_module, every_name, held_parameters
 from gptrace.tracing.recorder import SpanRecorder
 from gptrace.tracing.span import Span
-from gptrace.tracing.tensors import Seen
-from gptrace.tracing.twins import Key, numbered, op_key
+from gptrace.tracing.specs import Specs, kept_specs, with_statistics
+from gptrace.tracing.twins import numbered
 
 Module = torch.nn.Module
 _NO_PARAMETERS = ParameterCount(0, 0)
@@ -81,7 +81,9 @@ def _calls_of(
         span.root = index if span.parent is None else span.parent.root
         passes[span.root].append(span)
     namings = {root: name(those) for root, those in passes.items()}
-    specs = {root: _Specs(naming.names) for root, naming in namings.items()}
+    specs = {
+        root: kept_specs(naming.names) if naming.names else Specs(None) for root, naming in namings.items()
+    }
     numbers = {span: number for those in passes.values() for span, number in numbered(those)}
     calls_of_path = Counter([span.path for span in spans])
     costs = _costs_of(spans) if recorder.measures.macs else []
@@ -89,35 +91,41 @@ def _calls_of(
     calls = []
     for span, call in numbered(spans):
         # What the twin's single pass counts is the number of the call within its own.
-        of_pass, number = specs[span.root], numbers[span]
+        of_pass, path, number = specs[span.root], span.path, numbers[span]
+        outputs = of_pass.of((path, number, "output"), span.outputs)
         calls.append(
             ModuleCall(
                 index=span.index,
                 parent=span.parent.index if span.parent is not None else None,
                 depth=span.depth,
-                path=span.path,
+                path=path,
                 type=type(span.module).__name__,
                 call=call,
-                calls=calls_of_path[span.path],
-                inputs=of_pass.of(span.path, number, span.inputs),
-                outputs=of_pass.of(span.path, number, span.outputs),
-                parameters=counts.get(span.path, _NO_PARAMETERS),
+                calls=calls_of_path[path],
+                inputs=of_pass.of((path, number, "input"), span.inputs),
+                outputs=with_statistics(outputs, span.statistics) if span.statistics else outputs,
+                parameters=counts.get(path, _NO_PARAMETERS),
                 seconds=span.seconds,
                 failed=span.failed,
                 cost=costs[span.index] if costs else None,
                 peak_bytes=span.peak if recorder.measures.memory else None,
-                ops=of_pass.operations(span.path, number, operations[span], recorder)
+                ops=_operations_of(span, number, operations[span], of_pass, recorder)
                 if span in operations
                 else (),
             )
         )
-    named = next((one.sizes for one in specs.values() if one.sizes), {})
+    named = next((naming.names.sizes for naming in namings.values() if naming.names), {})
     # Only what some axis turned out to be: a key of a configuration may never have been used.
-    dims = {dim for one in specs.values() for spec in one.made() for dim in spec.dims}
-    used = {part for dim in dims for part in dim.split("*")}
+    used = {part for dim in _dims_in(calls) for part in dim.split("*")}
     sizes = {name: size for name, size in named.items() if name in used}
     notes = dict.fromkeys(naming.note for naming in namings.values() if naming.note)
     return tuple(calls), sizes, tuple(notes)
+
+
+def _dims_in(calls: Iterable[ModuleCall]) -> set[str]:
+    looks = {spec.dims for call in calls for spec in (*call.inputs, *call.outputs)}
+    looks |= {spec.dims for call in calls for op in call.ops for spec in (*op.inputs, *op.outputs)}
+    return set(chain.from_iterable(looks))
 
 
 def _operations_by_call(recorder: SpanRecorder) -> dict[Span, list[Operation]]:
@@ -145,63 +153,26 @@ def _sum(costs: Sequence[Cost]) -> Cost:
     return Cost(sum(cost.macs for cost in costs), tuple(sorted(unknown)))
 
 
-class _Specs:
-    """Makes the records of one forward pass; the blocks of a model share most of their TensorSpecs."""
-
-    def __init__(self, names: DimensionNames | None) -> None:
-        self._names = names
-        self._made: dict[tuple[Seen, tuple[str, ...]], TensorSpec] = {}
-        self.sizes = names.sizes if names else {}
-
-    def of(self, path: str, call: int, seen: Sequence[Seen]) -> tuple[TensorSpec, ...]:
-        if len(seen) == 1:  # nearly always
-            return (self._spec(seen[0], (path, call, seen[0].name)),)
-        return tuple([self._spec(one, (path, call, one.name)) for one in seen])
-
-    def made(self) -> Iterable[TensorSpec]:
-        """Return the different looks of all tensors."""
-        return self._made.values()
-
-    def operations(
-        self, path: str, call: int, operations: Sequence[Operation], recorder: SpanRecorder
-    ) -> tuple[OpCall, ...]:
-        return tuple(
-            self._operation(path, call, ordinal, operation, recorder)
-            for ordinal, operation in enumerate(operations)
-        )
-
-    def _operation(
-        self, path: str, call: int, ordinal: int, operation: Operation, recorder: SpanRecorder
-    ) -> OpCall:
-        def specs(side: str, seen: list[Seen]) -> tuple[TensorSpec, ...]:
-            return tuple(
-                self._spec(one, (path, call, op_key(ordinal, operation.name, side, one.name))) for one in seen
+def _operations_of(
+    span: Span, number: int, operations: Sequence[Operation], specs: Specs, recorder: SpanRecorder
+) -> tuple[OpCall, ...]:
+    path, failed = span.path, recorder.operations.failed if recorder.operations is not None else None
+    return tuple(
+        [
+            OpCall(
+                name=one.name,
+                place=one.place,
+                inputs=specs.of((path, number, ordinal, one.name, "input"), one.inputs),
+                outputs=specs.of((path, number, ordinal, one.name, "output"), one.outputs),
+                is_view=one.is_view,
+                in_place=one.in_place,
+                source=one.source,
+                cost=Cost(one.macs, tuple(sorted(one.unknown))) if recorder.measures.macs else None,
+                failed=one is failed,
             )
-
-        cost = Cost(operation.macs, tuple(sorted(operation.unknown))) if recorder.measures.macs else None
-        failed = recorder.operations is not None and recorder.operations.failed is operation
-        return OpCall(
-            name=operation.name,
-            place=operation.place,
-            inputs=specs("input", operation.inputs),
-            outputs=specs("output", operation.outputs),
-            is_view=operation.is_view,
-            in_place=operation.in_place,
-            source=operation.source,
-            cost=cost,
-            failed=failed,
-        )
-
-    def _spec(self, seen: Seen, key: Key) -> TensorSpec:
-        dims = self._names.of(key, seen.shape) if self._names else tuple(map(str, seen.shape))
-        spec = self._made.get((seen, dims))
-        if spec is None:
-            spec = TensorSpec(
-                seen.name, seen.shape, dims, dtype_name(seen.dtype), str(seen.device), seen.statistics,
-                seen.local_shape,
-            )  # fmt: skip
-            self._made[seen, dims] = spec
-        return spec
+            for ordinal, one in enumerate(operations)
+        ]
+    )
 
 
 def _flow_of(calls: tuple[ModuleCall, ...]) -> tuple[FlowStep, ...]:

@@ -60,16 +60,9 @@ class DimensionNames:
         self._twins = twins
         runs = [_with_products(each, products) for each in (sizes, *moved)]
         self._named = {name: tuple(run[name] for run in runs) for name in runs[0]}
-        self._known: dict[tuple[Key, Shape], Dims] = {}
 
     def of(self, key: Key, shape: Shape) -> Dims:
         """Return the names of the axes of a tensor of a call, by its shape here and in the twins."""
-        known = self._known.get((key, shape))
-        if known is None:
-            known = self._known[key, shape] = self._named_axes(key, shape)
-        return known
-
-    def _named_axes(self, key: Key, shape: Shape) -> Dims:
         shapes = (shape, *(twin.shapes.get(key, ()) for twin in self._twins))
         if len(set(map(len, shapes))) > 1:
             return tuple(map(str, shape))

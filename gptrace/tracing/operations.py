@@ -52,12 +52,14 @@ class Operation:
         "unknown",
     )
 
-    def __init__(self, name: str, parent: Span | None, place: int, inputs: list[Seen], source: str) -> None:
+    def __init__(
+        self, name: str, parent: Span | None, place: int, inputs: tuple[Seen, ...], source: str
+    ) -> None:
         self.name = name
         self.parent = parent
         self.place = place
         self.inputs = inputs
-        self.outputs: list[Seen] = []
+        self.outputs: tuple[Seen, ...] = ()
         self.is_view = False
         self.in_place = False
         self.source = source
@@ -119,13 +121,13 @@ def _name(func: Any) -> str:
     return _OPERATORS.get(name, "" if name.startswith("__") else name)
 
 
-def _seen_arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Seen]:
+def _seen_arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Seen, ...]:
     found: list[Seen] = []
     for position, value in enumerate(args):
         found += see("input" if position == 0 else f"args[{position}]", value)
     for name, value in kwargs.items():
         found += see(name, value)
-    return found
+    return tuple(found)
 
 
 def _shares_memory(result: object, args: tuple[Any, ...]) -> bool:

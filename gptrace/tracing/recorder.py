@@ -21,13 +21,12 @@ from gptrace.tracing.operations import OperationMode
 from gptrace.tracing.parameters import every_name
 from gptrace.tracing.span import Span
 from gptrace.tracing.state import run_uncompiled
-from gptrace.tracing.statistics import has_numbers, is_all_finite
+from gptrace.tracing.statistics import has_numbers, is_all_finite, statistics_of
 from gptrace.tracing.tensors import (
     ArgumentNames,
     argument_names,
     see,
     see_arguments,
-    see_with_statistics,
     tensors_in,
 )
 
@@ -187,7 +186,7 @@ class SpanRecorder:
 
     def _made_of_finite(self, span: Span) -> str:
         """Return what kind of number that is none a call made out of finite ones."""
-        found = [seen.statistics for seen in span.outputs if seen.statistics is not None]
+        found = [one for one in span.statistics if one is not None]
         kind = "NaN" if any(one.nan for one in found) else "Inf" if any(one.infinite for one in found) else ""
         if not kind or not all(is_all_finite(tensor) for _, tensor in tensors_in("", span.given)):
             return ""
@@ -214,11 +213,10 @@ class SpanRecorder:
         span.ranges = ranges
 
     def _note_what_left(self, span: Span, output: object) -> None:
-        if not self.measures.statistics:
-            span.outputs = see("output", output)
-        else:
+        span.outputs = see("output", output)
+        if self.measures.statistics:
             with _unseen_functions(), _unseen_kernels():
-                span.outputs = see_with_statistics("output", output)
+                span.statistics = [statistics_of(tensor) for _, tensor in tensors_in("output", output)]
                 span.made = self._made_of_finite(span)
         if isinstance(output, torch.Tensor):
             span.output = weakref.ref(output)

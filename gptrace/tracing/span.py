@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from time import perf_counter
 
 from gptrace.model.quiet_torch import torch
+from gptrace.record import Statistics
 from gptrace.tracing.tensors import Seen
 
 _NONE: Mapping[str, tuple[int, int]] = {}
@@ -33,19 +34,22 @@ class Span:
     output: weakref.ref[torch.Tensor] | None = None
     producer: str | None = None
     ranges: Mapping[str, tuple[int, int]] = _NONE
+    statistics: Sequence[Statistics | None] = ()  # of each tensor that left
     # What came in, and what the call made of finite numbers: "NaN", "Inf", or nothing.
     given: object = None
     made = ""
     # What was being handled when the call began, and is not its failure.
     raised_before: BaseException | None = None
 
-    def __init__(self, module: torch.nn.Module, path: str, parent: Span | None, inputs: list[Seen]) -> None:
+    def __init__(
+        self, module: torch.nn.Module, path: str, parent: Span | None, inputs: tuple[Seen, ...]
+    ) -> None:
         self.module = module
         self.path = path
         self.parent = parent
         self.depth: int = parent.depth + 1 if parent is not None else 0
         self.inputs = inputs
-        self.outputs: Sequence[Seen] = ()
+        self.outputs: tuple[Seen, ...] = ()
         self.start = perf_counter()
 
     def close(self, now: float, *, failed: bool) -> None:

@@ -10,8 +10,6 @@ from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 from gptrace.model.quiet_torch import torch
-from gptrace.record import Statistics
-from gptrace.tracing.statistics import statistics_of
 
 Tensor = torch.Tensor
 _new = tuple.__new__
@@ -26,7 +24,6 @@ class Seen(NamedTuple):
     shape: tuple[int, ...]
     dtype: torch.dtype
     device: torch.device
-    statistics: Statistics | None = None
     local_shape: tuple[int, ...] | None = None
 
 
@@ -34,7 +31,7 @@ class Seen(NamedTuple):
 _MOST = 1000
 
 
-def see(name: str, value: object) -> list[Seen]:
+def see(name: str, value: object) -> tuple[Seen, ...]:
     """Return what the tensors in `value` look like, in order, each named by where it sits.
 
     >>> [seen.name for seen in see("output", (torch.ones(2), {"logits": torch.ones(3)}))]
@@ -43,16 +40,10 @@ def see(name: str, value: object) -> list[Seen]:
     if type(value) is Tensor and not _is_tracing():  # nearly always, and twice in each call of each module
         try:
             # What Seen(…) does, without the step of Python in between.
-            return [_new(Seen, (name, tuple(value.shape), value.dtype, value.device, None, None))]
+            return (_new(Seen, (name, tuple(value.shape), value.dtype, value.device, None)),)
         except RuntimeError:  # a nested one has no plain sizes
             pass
-    return [_seen(*pair) for pair in tensors_in(name, value)]
-
-
-def see_with_statistics(name: str, value: object) -> list[Seen]:
-    """Return what `see` does, with the statistics of each tensor."""
-    tensors = [(name, value)] if type(value) is Tensor else tensors_in(name, value)
-    return [_seen(where, tensor, statistics_of(tensor)) for where, tensor in tensors]
+    return tuple([_seen(*pair) for pair in tensors_in(name, value)])
 
 
 def tensors_in(name: str, value: object) -> list[tuple[str, torch.Tensor]]:
@@ -64,11 +55,11 @@ def tensors_in(name: str, value: object) -> list[tuple[str, torch.Tensor]]:
     return found
 
 
-def _seen(name: str, tensor: torch.Tensor, statistics: Statistics | None = None) -> Seen:
+def _seen(name: str, tensor: torch.Tensor) -> Seen:
     # A DTensor's shape is that of the whole; what this process holds of it is another.
     local = getattr(tensor, "_local_tensor", None) if type(tensor) is not torch.Tensor else None
     local_shape = tuple(local.shape) if isinstance(local, torch.Tensor) else None
-    return Seen(name, _shape(tensor), tensor.dtype, tensor.device, statistics, local_shape)
+    return Seen(name, _shape(tensor), tensor.dtype, tensor.device, local_shape)
 
 
 def _shape(tensor: torch.Tensor) -> tuple[int, ...]:
@@ -111,7 +102,9 @@ def _read_names(forward: Any) -> ArgumentNames:
     return ArgumentNames(tuple(names), (rest or ["args"])[0])
 
 
-def see_arguments(names: ArgumentNames, args: tuple[object, ...], kwargs: Mapping[str, object]) -> list[Seen]:
+def see_arguments(
+    names: ArgumentNames, args: tuple[object, ...], kwargs: Mapping[str, object]
+) -> tuple[Seen, ...]:
     """Return the tensors that a module was called with, named as its `forward` names them."""
     if len(args) == 1 and names.positional and not kwargs:  # nearly always
         return see(names.positional[0], args[0])
@@ -123,7 +116,7 @@ def see_arguments(names: ArgumentNames, args: tuple[object, ...], kwargs: Mappin
             found += see(f"{names.rest}[{position - len(names.positional)}]", value)
     for name, value in kwargs.items():
         found += see(name, value)
-    return found
+    return tuple(found)
 
 
 def _search(name: str, value: object, found: list[tuple[str, torch.Tensor]], visited: set[int]) -> None:

@@ -26,7 +26,9 @@ from gptrace.tracing.recorder import SpanRecorder
 from gptrace.tracing.span import Span
 
 Shape = tuple[int, ...]
-Key = tuple[str, int, str]  # path, number of the call, name of the tensor
+# Where a tensor was seen: path, number of the call, of its operations which one and its name, and which side.
+Where = tuple[str | int, ...]
+Key = tuple[str | int, ...]  # the same, and the name of the tensor there
 Types = tuple[tuple[str, str], ...]  # path and class of each call, in order
 # Of each tensor that the forward pass was given: its name, how many axes it has, its dtype.
 Inputs = tuple[tuple[str, int, torch.dtype], ...]
@@ -122,9 +124,10 @@ def _run(
             if not may_fail:
                 raise
     shapes = {
-        (span.path, call, seen.name): seen.shape
+        (span.path, call, side, one.name): one.shape
         for span, call in numbered(recorder.spans)
-        for seen in (*span.inputs, *span.outputs)
+        for side, seen in (("input", span.inputs), ("output", span.outputs))
+        for one in seen
     }
     return Twin(types_of(recorder.spans), shapes | _shapes_of_operations(recorder))
 
@@ -139,14 +142,9 @@ def _shapes_of_operations(recorder: SpanRecorder) -> dict[Key, Shape]:
             continue
         for side, seen in (("input", operation.inputs), ("output", operation.outputs)):
             for one in seen:
-                found[(*places[parent], op_key(ordinals[parent], operation.name, side, one.name))] = one.shape
+                found[(*places[parent], ordinals[parent], operation.name, side, one.name)] = one.shape
         ordinals[parent] += 1
     return found
-
-
-def op_key(ordinal: int, operation: str, side: str, name: str) -> str:
-    """Return the name by which a tensor of a call's operation is known: its place, and what ran there."""
-    return f"{ordinal}:{operation}:{side}:{name}"
 
 
 @contextmanager

@@ -1,0 +1,65 @@
+"""What a tensor looked like, with the names of its axes → TensorSpec."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+from gptrace.record import Statistics, TensorSpec
+from gptrace.tracing.dimensions import DimensionNames, Dims
+from gptrace.tracing.model_facts import dtype_name
+from gptrace.tracing.tensors import Seen
+from gptrace.tracing.twins import Where
+
+_MOST = 100_000
+
+
+class Specs:
+    """Makes the TensorSpecs of one forward pass; the blocks of a model share most of theirs."""
+
+    def __init__(self, names: DimensionNames | None) -> None:
+        self._names = names
+        self._known: dict[tuple[Where, tuple[Seen, ...]], tuple[TensorSpec, ...]] = {}
+        self._alike: dict[tuple[Seen, Dims], TensorSpec] = {}
+
+    def of(self, where: Where, seen: tuple[Seen, ...]) -> tuple[TensorSpec, ...]:
+        """Return the records of the tensors that came to one place, or left it."""
+        known = self._known.get((where, seen))
+        if known is None:
+            if len(self._known) >= _MOST:  # of shapes that never come again
+                self._known.clear()
+                self._alike.clear()
+            known = self._known[where, seen] = tuple([self._spec(where, one) for one in seen])
+        return known
+
+    def _spec(self, where: Where, seen: Seen) -> TensorSpec:
+        dims = self._names.of((*where, seen.name), seen.shape) if self._names else tuple(map(str, seen.shape))
+        spec = self._alike.get((seen, dims))
+        if spec is None:
+            spec = self._alike[seen, dims] = TensorSpec(
+                name=seen.name,
+                shape=seen.shape,
+                dims=dims,
+                dtype=dtype_name(seen.dtype),
+                device=str(seen.device),
+                local_shape=seen.local_shape,
+            )
+        return spec
+
+
+@lru_cache(maxsize=4)
+def kept_specs(names: DimensionNames) -> Specs:
+    """Return the same for the same names, for who watches one model again and again."""
+    return Specs(names)
+
+
+def with_statistics(
+    specs: Sequence[TensorSpec], statistics: Sequence[Statistics | None]
+) -> tuple[TensorSpec, ...]:
+    """Return records with the statistics of each tensor."""
+    return tuple(
+        [
+            TensorSpec(spec.name, spec.shape, spec.dims, spec.dtype, spec.device, of_this, spec.local_shape)
+            for spec, of_this in zip(specs, statistics, strict=True)
+        ]
+    )
