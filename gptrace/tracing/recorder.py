@@ -30,7 +30,8 @@ from gptrace.tracing.tensors import (
     tensors_in,
 )
 
-Module = torch.nn.Module
+Module, Tensor = torch.nn.Module, torch.Tensor
+_Scripted = torch.jit._script.RecursiveScriptModule
 NOTHING_MORE = Measures()
 # What the tracer computes itself is nobody's to see: not its own modes', not those of somebody who counts or
 # records what the model does.
@@ -79,12 +80,16 @@ class SpanRecorder:
         if self.operations is not None:  # for which a tensor's shape would be one more operation
             opened, closed = Hook(_unseen, self._opened), Hook(_unseen, self._closed)
         has_scripted = False
+        names: dict[type[Module], ArgumentNames] = {}
         try:
             for path, module in self.paths:
                 if id(module) in self._modules:
                     continue
-                self._modules[id(module)] = (path, argument_names(type(module)))
-                if isinstance(module, torch.jit._script.RecursiveScriptModule):
+                kind = type(module)
+                if kind not in names:
+                    names[kind] = argument_names(kind)
+                self._modules[id(module)] = (path, names[kind])
+                if isinstance(module, _Scripted):
                     has_scripted = True
                     continue
                 self._hooked.append(module)
@@ -135,13 +140,10 @@ class SpanRecorder:
         number = self._number.id
         while self._hooked:
             module = self._hooked.pop()
-            for registry in (
-                module._forward_pre_hooks,
-                module._forward_pre_hooks_with_kwargs,
-                module._forward_hooks,
-                module._forward_hooks_always_called,
-            ):
-                registry.pop(number, None)
+            module._forward_pre_hooks.pop(number, None)
+            module._forward_pre_hooks_with_kwargs.pop(number, None)
+            module._forward_hooks.pop(number, None)
+            module._forward_hooks_always_called.pop(number, None)
         while self._handles:
             self._handles.pop().remove()
 
@@ -149,11 +151,11 @@ class SpanRecorder:
         """Watch scripted modules, which take no hooks of their own, through those for all modules."""
 
         def opened(module: Module, args: tuple[object, ...]) -> None:
-            if isinstance(module, torch.jit._script.RecursiveScriptModule):
+            if isinstance(module, _Scripted):
                 self._opened(module, args, {})
 
         def closed(module: Module, args: tuple[object, ...], output: object) -> None:
-            if isinstance(module, torch.jit._script.RecursiveScriptModule):
+            if isinstance(module, _Scripted):
                 self._closed(module, args, output)
 
         hooks = torch.nn.modules.module
@@ -202,7 +204,7 @@ class SpanRecorder:
             suppress(Exception),
         ):  # a device that failed tells nothing any more
             for name, value in zip(names, args, strict=False):
-                if not isinstance(value, torch.Tensor):
+                if not isinstance(value, Tensor):
                     continue
                 if span.producer is None:
                     made = (one for one in reversed(self.spans) if one.output is not None)
@@ -218,7 +220,7 @@ class SpanRecorder:
             with _unseen_functions(), _unseen_kernels():
                 span.statistics = [statistics_of(tensor) for _, tensor in tensors_in("output", output)]
                 span.made = self._made_of_finite(span)
-        if isinstance(output, torch.Tensor):
+        if isinstance(output, Tensor):
             span.output = weakref.ref(output)
 
     def _innermost(self) -> Span | None:
