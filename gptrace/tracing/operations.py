@@ -11,11 +11,11 @@ from types import FrameType
 from typing import Any
 
 from gptrace.model.quiet_torch import torch
-from gptrace.tracing.memory import storage_key
 from gptrace.tracing.span import Span
-from gptrace.tracing.tensors import Seen, see
+from gptrace.tracing.tensors import HOLD_NOTHING, Seen, see
 
 Tensor = torch.Tensor
+_is_alias_of = torch._C._is_alias_of
 
 # Properties that give a tensor; all others, like shape, are no work.
 _PROPERTIES = {"T", "mT", "H", "mH", "real", "imag"}
@@ -39,18 +39,11 @@ _PASSED_THROUGH = (
 class Operation:
     """One call of one function of torch. `place` is the number of calls of modules that began before it."""
 
-    __slots__ = (
-        "in_place",
-        "inputs",
-        "is_view",
-        "macs",
-        "name",
-        "outputs",
-        "parent",
-        "place",
-        "source",
-        "unknown",
-    )
+    is_view = False
+    in_place = False
+    macs = 0
+    unknown: frozenset[str] = frozenset()
+    outputs: tuple[Seen, ...] = ()
 
     def __init__(
         self, name: str, parent: Span | None, place: int, inputs: tuple[Seen, ...], source: str
@@ -59,12 +52,7 @@ class Operation:
         self.parent = parent
         self.place = place
         self.inputs = inputs
-        self.outputs: tuple[Seen, ...] = ()
-        self.is_view = False
-        self.in_place = False
         self.source = source
-        self.macs = 0
-        self.unknown: frozenset[str] = frozenset()
 
 
 class OperationMode(torch.overrides.TorchFunctionMode):
@@ -103,11 +91,12 @@ class OperationMode(torch.overrides.TorchFunctionMode):
             raise
         finally:
             self.open = None
-        operation.in_place = name.endswith("_")
         operation.outputs = see("output", args[0] if name == "setitem_" else result)
         if operation.outputs:
-            if not operation.in_place:
-                operation.is_view = _shares_memory(result, args)
+            if name.endswith("_"):
+                operation.in_place = True
+            elif _shares_memory(result, args):
+                operation.is_view = True
             self.operations.append(operation)
         return result
 
@@ -122,19 +111,28 @@ def _name(func: Any) -> str:
 
 
 def _seen_arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Seen, ...]:
-    found: list[Seen] = []
+    found: tuple[Seen, ...] = ()
     for position, value in enumerate(args):
-        found += see("input" if position == 0 else f"args[{position}]", value)
+        if type(value) not in HOLD_NOTHING:
+            found += see(f"args[{position}]" if position else "input", value)
     for name, value in kwargs.items():
-        found += see(name, value)
-    return tuple(found)
+        if type(value) not in HOLD_NOTHING:
+            found += see(name, value)
+    return found
 
 
 def _shares_memory(result: object, args: tuple[Any, ...]) -> bool:
     """Tell whether the first tensor of a result is another look at an argument's memory."""
     first = result[0] if isinstance(result, tuple | list) and result else result
-    key = storage_key(first) if isinstance(first, Tensor) else None
-    return key is not None and any(isinstance(one, Tensor) and storage_key(one) == key for one in args)
+    if not isinstance(first, Tensor):
+        return False
+    try:
+        for one in args:
+            if type(one) not in HOLD_NOTHING and isinstance(one, Tensor) and _is_alias_of(first, one):
+                return True
+    except (NotImplementedError, RuntimeError):  # wrapped ones have no memory of their own
+        pass
+    return False
 
 
 def _source(frame: FrameType | None) -> str:

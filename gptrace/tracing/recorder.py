@@ -30,7 +30,8 @@ from gptrace.tracing.tensors import (
     tensors_in,
 )
 
-Module, Tensor = torch.nn.Module, torch.Tensor
+Module = torch.nn.Module
+Tensor = torch.Tensor
 _Scripted = torch.jit._script.RecursiveScriptModule
 NOTHING_MORE = Measures()
 # What the tracer computes itself is nobody's to see: not its own modes', not those of somebody who counts or

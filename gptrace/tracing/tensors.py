@@ -12,6 +12,7 @@ from weakref import WeakKeyDictionary
 from gptrace.model.quiet_torch import torch
 
 Tensor = torch.Tensor
+Parameter = torch.nn.Parameter
 _new = tuple.__new__
 # Under torch.jit.trace a size is a tensor, for the graph to know where it came from.
 _is_tracing = torch._C._get_tracing_state
@@ -27,6 +28,10 @@ class Seen(NamedTuple):
     local_shape: tuple[int, ...] | None = None
 
 
+# What holds no tensor, however one looks at it: by exact type, which is told at once, and by kind.
+HOLD_NOTHING = frozenset({type(None), bool, int, float, complex, str, bytes, torch.dtype, torch.device})
+_PLAIN = (str, bytes, int, float, complex, torch.dtype, torch.device, torch.nn.Module, type)
+
 # A cache can hold hundreds of tensors; beyond this many of one value nobody reads on.
 _MOST = 1000
 
@@ -37,7 +42,8 @@ def see(name: str, value: object) -> tuple[Seen, ...]:
     >>> [seen.name for seen in see("output", (torch.ones(2), {"logits": torch.ones(3)}))]
     ['output[0]', 'output[1].logits']
     """
-    if type(value) is Tensor and not _is_tracing():  # nearly always, and twice in each call of each module
+    kind = type(value)
+    if (kind is Tensor or kind is Parameter) and not _is_tracing():  # nearly always
         try:
             # What Seen(…) does, without the step of Python in between.
             return (_new(Seen, (name, tuple(value.shape), value.dtype, value.device, None)),)
@@ -144,10 +150,6 @@ def _search(name: str, value: object, found: list[tuple[str, torch.Tensor]], vis
         for key, item in vars(value).items():
             if not key.startswith("_"):
                 _search(f"{name}.{key}", item, found, visited)
-
-
-# What holds no tensor, however one looks at it.
-_PLAIN = (str, bytes, int, float, complex, torch.dtype, torch.device, torch.nn.Module, type)
 
 
 def _is_holder(value: object) -> bool:
