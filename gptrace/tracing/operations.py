@@ -7,6 +7,7 @@ becomes further down.
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
@@ -15,7 +16,7 @@ from gptrace.tracing.span import Span
 from gptrace.tracing.tensors import HOLD_NOTHING, Seen, see
 
 Tensor = torch.Tensor
-_is_alias_of = torch._C._is_alias_of
+_is_alias_of: Callable[[Tensor, Tensor], bool] = torch._C._is_alias_of  # type: ignore[attr-defined]
 
 # Properties that give a tensor; all others, like shape, are no work.
 _PROPERTIES = {"T", "mT", "H", "mH", "real", "imag"}

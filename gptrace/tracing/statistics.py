@@ -58,20 +58,23 @@ def _of_floats(tensor: Tensor) -> Statistics | None:
 
 def _mean_and_spread(values: Tensor) -> tuple[float, float]:
     """Return the mean, and the root of the mean square around it; torch.std takes ten times as long."""
-    mean, count = float(values.mean()), values.numel()
-    square = _norm(values) ** 2 / count
+    count = values.numel()
+    mean, square = float(values.sum()) / count, _sum_of_squares(values) / count
     # Around zero and then moved, which is one kernel less, unless the mean is so large beside the spread that
     # the difference would lose the digits that count.
     if 5 * mean * mean > square:
-        return mean, _norm(values - mean) / count**0.5
+        return mean, (_sum_of_squares(values - mean) / count) ** 0.5
     return mean, (square - mean * mean) ** 0.5
 
 
-def _norm(values: Tensor) -> float:
-    """Return the root of the sum of squares, of many row by row first: one sum of millions loses digits."""
-    if values.dim() > 1 and values.numel() > _MANY:
+def _sum_of_squares(values: Tensor) -> float:
+    """Return the sum of the squares, of many row by row first: one sum of millions loses digits."""
+    if values.numel() <= _MANY and values.is_contiguous():
+        flat = values.view(-1)
+        return float(torch.dot(flat, flat))  # in half the time of the norm
+    if values.dim() > 1:
         values = torch.linalg.vector_norm(values, dim=-1)
-    return float(torch.linalg.vector_norm(values))
+    return float(torch.linalg.vector_norm(values)) ** 2
 
 
 _MANY = 1 << 20

@@ -42,8 +42,7 @@ def see(name: str, value: object) -> tuple[Seen, ...]:
     >>> [seen.name for seen in see("output", (torch.ones(2), {"logits": torch.ones(3)}))]
     ['output[0]', 'output[1].logits']
     """
-    kind = type(value)
-    if (kind is Tensor or kind is Parameter) and not _is_tracing():  # nearly always
+    if (type(value) is Tensor or type(value) is Parameter) and not _is_tracing():  # nearly always
         try:
             # What Seen(…) does, without the step of Python in between.
             return (_new(Seen, (name, tuple(value.shape), value.dtype, value.device, None)),)
