@@ -206,6 +206,58 @@ def test_the_spread_keeps_its_digits_beside_any_mean(offset: float, shape: tuple
     assert found.mean == pytest.approx(float(values.double().mean()), abs=1e-5 + 1e-6 * offset)
 
 
+def _rebound(x: torch.Tensor) -> torch.Tensor:
+    x.data.mul_(2)
+    return x
+
+
+def _through_a_view(x: torch.Tensor) -> torch.Tensor:
+    x[0].zero_()
+    return x
+
+
+_OTHER = torch.ones(2, 2)
+
+
+def _other_data(x: torch.Tensor) -> torch.Tensor:
+    x.data = _OTHER
+    return x
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        lambda x: x,
+        lambda x: x.mul_(2),
+        _through_a_view,
+        _rebound,
+        _other_data,
+        lambda x: torch.add(x, x, out=x),
+    ],
+    ids=["as it is", "in place", "through a view", "through .data", "other data", "out="],
+)
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_a_tensor_that_left_two_calls_is_looked_at_again_when_it_was_written_to(
+    after: Callable[[torch.Tensor], torch.Tensor], mode: Any
+) -> None:
+    class Returns(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear = nn.Linear(3, 2)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return after(self.linear(x))
+
+    returns, x = Returns(), torch.ones(2, 3)
+    with mode():
+        for measure in (["statistics"], ["all"]):
+            with gptrace.watch(returns, measure=measure) as trace:
+                output = returns(x)
+            outside, inside = (call.outputs[0].statistics for call in trace.calls)
+            assert outside == statistics_of(output)
+            assert inside == statistics_of(returns.linear(x))
+
+
 def test_nobody_else_sees_what_the_tracer_computes() -> None:
     """Neither a graph that is being recorded, nor somebody's count of operations."""
     from torch.fx.experimental.proxy_tensor import make_fx

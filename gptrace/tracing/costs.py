@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from gptrace.model.quiet_torch import torch
 from gptrace.tracing.memory import ActivationMemory
@@ -86,17 +86,28 @@ _NOT_MULTIPLYING = re.compile(r"upsample|grid_sample|im2col|col2im|linalg_vector
 _OWN_NAMESPACES = ("aten", "prim", "prims", "profiler")
 
 
+class Kind(NamedTuple):
+    """Of a kernel: a formula, or that its cost is unknown; whether others make it up; whether it writes."""
+
+    formula: Callable[..., int] | None = None
+    is_unknown: bool = False
+    is_composite: bool = False
+    writes: bool = False
+
+
 class CostMode(torch.utils._python_dispatch.TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Counts MACs, and the memory of activations, of every kernel that runs while it is entered.
 
-    `count` gets what each costs: MACs, or None and the kernel's name where that is unknown.
+    `count` gets what each costs: MACs, or None and the kernel's name where that is unknown. `writes` is the
+    number of kernels so far that wrote to what was there before.
     """
 
     def __init__(self, count: Callable[[int | None, str], None], memory: ActivationMemory | None) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
+        self.writes = 0
         self._count = count
         self._memory = memory
-        self._kinds: dict[object, tuple[Callable[..., int] | None, bool, bool]] = {}
+        self._kinds: dict[object, Kind] = {}
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -110,8 +121,10 @@ class CostMode(torch.utils._python_dispatch.TorchDispatchMode):  # type: ignore[
         kwargs = kwargs or {}
         kind = self._kinds.get(func)
         if kind is None:
-            kind = self._kinds[func] = _kind(func)
-        formula, is_unknown, is_composite = kind
+            kind = self._kinds[func] = _kind_of(func)
+        formula, is_unknown, is_composite, writes = kind
+        if writes:
+            self.writes += 1
         if is_composite:
             # In inference mode it arrives whole; run by torch's own rule, its kernels come by.
             with self:
@@ -141,14 +154,15 @@ def _is_composite(func: Any, name: str) -> bool:
 _QUESTIONS = ("is_contiguous", "size", "stride", "storage_offset", "numel", "dim", "layout", "device")
 
 
-def _kind(func: Any) -> tuple[Callable[..., int] | None, bool, bool]:
-    """Return the formula of a kernel, whether its cost is unknown, and whether it is made of others."""
+def _kind_of(func: Any) -> Kind:
+    """Return what kind of kernel a function of torch is."""
     name = func.overloadpacket.__name__
     if func.namespace not in _OWN_NAMESPACES:
-        return None, True, False  # somebody's own kernel may do anything
+        return Kind(is_unknown=True, writes=True)  # somebody's own kernel may do anything
+    writes = func._schema.is_mutable
     formula = _FORMULAS.get(name) if func.namespace == "aten" else None
     if formula is not None:
-        return formula, False, False
+        return Kind(formula, writes=writes)
     is_composite = _is_composite(func, name)
     looks = bool(_MULTIPLIES.search(name)) and not _NOT_MULTIPLYING.search(name)
-    return None, looks and not is_composite, is_composite
+    return Kind(None, looks and not is_composite, is_composite, writes)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import weakref
 from collections import OrderedDict, defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from threading import get_ident
 from time import perf_counter
@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 
 from gptrace.measures import Measures
 from gptrace.model.quiet_torch import torch
+from gptrace.record import Statistics
 from gptrace.tracing.costs import CostMode
 from gptrace.tracing.hook import Hook
 from gptrace.tracing.memory import ActivationMemory
@@ -37,6 +38,9 @@ NOTHING_MORE = Measures()
 # What the tracer computes itself is nobody's to see: not its own modes', not those of somebody who counts or
 # records what the model does.
 _unseen_functions, _unseen_kernels = torch._C.DisableTorchFunction, torch._C._DisableTorchDispatch
+
+
+_Described = tuple[weakref.ref[Tensor] | None, tuple[int, int] | None, Sequence[Statistics | None]]
 
 
 def _unseen(hook: Callable[[Module, Any, Any], None], *arguments: Any) -> None:
@@ -74,6 +78,8 @@ class SpanRecorder:
         self._memory = ActivationMemory(module, self._grew) if measures.memory else None
         counted = measures.macs or measures.memory
         self._costs = CostMode(self._count, self._memory) if counted else None
+        # The last tensor whose statistics were taken, the number of writes by then and where it was, and those.
+        self._latest: _Described = (None, None, ())
         self._takes_more = measures != NOTHING_MORE
 
     def __enter__(self) -> SpanRecorder:
@@ -217,12 +223,30 @@ class SpanRecorder:
 
     def _note_what_left(self, span: Span, output: object) -> None:
         span.outputs = see("output", output)
-        if self.measures.statistics:
-            with _unseen_functions(), _unseen_kernels():
-                span.statistics = [statistics_of(tensor) for _, tensor in tensors_in("output", output)]
-                span.made = self._made_of_finite(span)
         if isinstance(output, Tensor):
             span.output = weakref.ref(output)
+        if self.measures.statistics:
+            with _unseen_functions(), _unseen_kernels():
+                self._note_statistics(span, output)
+
+    def _note_statistics(self, span: Span, output: object) -> None:
+        """Take the numbers of what left a call, or those of the call before where the same tensor left it.
+
+        A module often returns what its last part made. It is the same still where no kernel wrote to anything
+        since; only the mode that counts kernels can tell, and only of its own thread.
+        """
+        now = None
+        if self._costs is not None and type(output) is Tensor and get_ident() == self._thread:
+            with suppress(RuntimeError):  # a wrapped one is nowhere
+                now = self._costs.writes, output.data_ptr()
+        latest, then, known = self._latest
+        if now is not None and now == then and latest is not None and latest() is output:
+            span.statistics = known
+        else:
+            tensors = [output] if type(output) is Tensor else [one for _, one in tensors_in("", output)]
+            span.statistics = [statistics_of(tensor) for tensor in tensors]
+        span.made = self._made_of_finite(span)
+        self._latest = span.output, now, span.statistics
 
     def _innermost(self) -> Span | None:
         opened = self._open_in_threads.get(get_ident())
