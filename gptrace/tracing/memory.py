@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from gptrace.model.quiet_torch import torch
+from gptrace.tracing.tensors import HOLD_NOTHING
 
 Tensor = torch.Tensor
+_is_alias_of: Callable[[Tensor, Tensor], bool] = torch._C._is_alias_of  # type: ignore[attr-defined]
 
 
 class ActivationMemory:
@@ -40,7 +42,7 @@ class ActivationMemory:
         key = storage_key(tensor)
         if key is None or key in self._held or key in self._not_ours:
             return
-        if any(isinstance(one, Tensor) and storage_key(one) == key for one in given):
+        if shares_memory(tensor, given):
             return
         storage = tensor.untyped_storage()
         size = storage.nbytes()
@@ -60,3 +62,14 @@ def storage_key(tensor: Tensor) -> int | None:
         return int(tensor.untyped_storage()._cdata)
     except (NotImplementedError, RuntimeError, ValueError):  # sparse or lazy ones have no storage
         return None
+
+
+def shares_memory(tensor: Tensor, others: Iterable[object]) -> bool:
+    """Tell whether a tensor is another look at the memory of one of these."""
+    try:
+        for one in others:
+            if type(one) not in HOLD_NOTHING and isinstance(one, Tensor) and _is_alias_of(tensor, one):
+                return True
+    except (NotImplementedError, RuntimeError):  # wrapped ones have no memory of their own
+        pass
+    return False

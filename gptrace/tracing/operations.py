@@ -7,16 +7,15 @@ becomes further down.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
 from gptrace.model.quiet_torch import torch
+from gptrace.tracing.memory import shares_memory
 from gptrace.tracing.span import Span
 from gptrace.tracing.tensors import HOLD_NOTHING, Seen, see
 
 Tensor = torch.Tensor
-_is_alias_of: Callable[[Tensor, Tensor], bool] = torch._C._is_alias_of  # type: ignore[attr-defined]
 
 # Properties that give a tensor; all others, like shape, are no work.
 _PROPERTIES = {"T", "mT", "H", "mH", "real", "imag"}
@@ -40,8 +39,7 @@ _PASSED_THROUGH = (
 class Operation:
     """One call of one function of torch. `place` is the number of calls of modules that began before it."""
 
-    is_view = False
-    in_place = False
+    is_view = in_place = False
     macs = 0
     unknown: frozenset[str] = frozenset()
     outputs: tuple[Seen, ...] = ()
@@ -96,8 +94,9 @@ class OperationMode(torch.overrides.TorchFunctionMode):
         if operation.outputs:
             if name.endswith("_"):
                 operation.in_place = True
-            elif _shares_memory(result, args):
-                operation.is_view = True
+            else:
+                first = result[0] if isinstance(result, tuple | list) else result
+                operation.is_view = isinstance(first, Tensor) and shares_memory(first, args)
             self.operations.append(operation)
         return result
 
@@ -120,20 +119,6 @@ def _seen_arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Seen
         if type(value) not in HOLD_NOTHING:
             found += see(name, value)
     return found
-
-
-def _shares_memory(result: object, args: tuple[Any, ...]) -> bool:
-    """Tell whether the first tensor of a result is another look at an argument's memory."""
-    first = result[0] if isinstance(result, tuple | list) and result else result
-    if not isinstance(first, Tensor):
-        return False
-    try:
-        for one in args:
-            if type(one) not in HOLD_NOTHING and isinstance(one, Tensor) and _is_alias_of(first, one):
-                return True
-    except (NotImplementedError, RuntimeError):  # wrapped ones have no memory of their own
-        pass
-    return False
 
 
 def _source(frame: FrameType | None) -> str:

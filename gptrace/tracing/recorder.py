@@ -78,7 +78,7 @@ class SpanRecorder:
         self._memory = ActivationMemory(module, self._grew) if measures.memory else None
         counted = measures.macs or measures.memory
         self._costs = CostMode(self._count, self._memory) if counted else None
-        # The last tensor whose statistics were taken, the number of writes by then and where it was, and those.
+        # The last tensor whose statistics were taken, the number of writes by then with its place, and those.
         self._latest: _Described = (None, None, ())
         self._takes_more = measures != NOTHING_MORE
 
