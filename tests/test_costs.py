@@ -291,6 +291,39 @@ def test_the_first_call_that_makes_nan_is_named() -> None:
     assert passed_on.notes == ()
 
 
+@pytest.mark.parametrize("measure", ["statistics", "all"])
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_a_call_that_makes_nan_in_place_is_named(measure: str, mode: Any) -> None:
+    """By then its input holds NaN, too; it did not when it came in."""
+    in_place = Function(lambda x: x.sub_(x).div_(x))
+    for before in (nn.Linear(2, 2), Function(lambda x: x + 1), Function(lambda x: (x + 1, x)[0])):
+        layers = nn.Sequential(before, nn.Sequential(nn.Identity(), in_place), nn.ReLU())
+        with mode(), gptrace.watch(layers, measure=measure) as trace:
+            layers(torch.ones(1, 2))
+        assert trace.notes == ("1.1 is the first to make NaN of finite numbers",)
+
+
+class SpoilsBetween(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Linear(2, 2), nn.ReLU(inplace=True)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.first(x)
+        x.sub_(x).div_(x)
+        result: torch.Tensor = self.second(x)
+        return result
+
+
+@pytest.mark.parametrize("measure", ["statistics", "all"])
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_what_is_spoiled_between_two_calls_is_neither_of_them(measure: str, mode: Any) -> None:
+    module = SpoilsBetween()
+    with mode(), gptrace.watch(module, measure=measure) as trace:
+        module(torch.ones(1, 2))
+    assert trace.notes == ("the model itself is the first to make NaN of finite numbers",)
+
+
 def test_everything_at_once_changes_nothing(gpt2_small: GPTModel) -> None:
     ids = torch.tensor([[15496, 11, 314, 716]])
     for mode in (torch.no_grad, torch.inference_mode):

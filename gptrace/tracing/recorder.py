@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import weakref
 from collections import OrderedDict, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 from threading import get_ident
 from time import perf_counter
@@ -14,21 +14,20 @@ from typing import Any, ClassVar
 
 from gptrace.measures import Measures
 from gptrace.model.quiet_torch import torch
-from gptrace.record import Statistics
 from gptrace.tracing.costs import CostMode
 from gptrace.tracing.hook import Hook
 from gptrace.tracing.memory import ActivationMemory
+from gptrace.tracing.numbers import Numbers, spoiled
 from gptrace.tracing.operations import OperationMode
 from gptrace.tracing.parameters import every_name
 from gptrace.tracing.span import Span
 from gptrace.tracing.state import run_uncompiled
-from gptrace.tracing.statistics import has_numbers, is_all_finite, statistics_of
+from gptrace.tracing.statistics import has_numbers
 from gptrace.tracing.tensors import (
     ArgumentNames,
     argument_names,
     see,
     see_arguments,
-    tensors_in,
 )
 
 Module = torch.nn.Module
@@ -38,9 +37,6 @@ NOTHING_MORE = Measures()
 # What the tracer computes itself is nobody's to see: not its own modes', not those of somebody who counts or
 # records what the model does.
 _unseen_functions, _unseen_kernels = torch._C.DisableTorchFunction, torch._C._DisableTorchDispatch
-
-
-_Described = tuple[weakref.ref[Tensor] | None, tuple[int, int] | None, Sequence[Statistics | None]]
 
 
 def _unseen(hook: Callable[[Module, Any, Any], None], *arguments: Any) -> None:
@@ -78,8 +74,7 @@ class SpanRecorder:
         self._memory = ActivationMemory(module, self._grew) if measures.memory else None
         counted = measures.macs or measures.memory
         self._costs = CostMode(self._count, self._memory) if counted else None
-        # The last tensor whose statistics were taken, the number of writes by then with its place, and those.
-        self._latest: _Described = (None, None, ())
+        self._numbers = Numbers(self._costs) if measures.statistics else None
         self._takes_more = measures != NOTHING_MORE
 
     def __enter__(self) -> SpanRecorder:
@@ -193,14 +188,6 @@ class SpanRecorder:
         if compiled:
             self.notes.append(f"compiled, and traced as it was written: {', '.join(compiled[:5])}")
 
-    def _made_of_finite(self, span: Span) -> str:
-        """Return what kind of number that is none a call made out of finite ones."""
-        found = [one for one in span.statistics if one is not None]
-        kind = "NaN" if any(one.nan for one in found) else "Inf" if any(one.infinite for one in found) else ""
-        if not kind or not all(is_all_finite(tensor) for _, tensor in tensors_in("", span.given)):
-            return ""
-        return kind
-
     def _note_what_came_in(self, span: Span, args: tuple[object, ...]) -> None:
         """Keep what a diagnosis may want to know of the arguments of a call that failed."""
         names = self._modules[id(span.module)][1].positional
@@ -225,28 +212,10 @@ class SpanRecorder:
         span.outputs = see("output", output)
         if isinstance(output, Tensor):
             span.output = weakref.ref(output)
-        if self.measures.statistics:
+        if self._numbers is not None:
             with _unseen_functions(), _unseen_kernels():
-                self._note_statistics(span, output)
-
-    def _note_statistics(self, span: Span, output: object) -> None:
-        """Take the numbers of what left a call, or those of the call before where the same tensor left it.
-
-        A module often returns what its last part made. It is the same still where no kernel wrote to anything
-        since; only the mode that counts kernels can tell, and only of its own thread.
-        """
-        now = None
-        if self._costs is not None and type(output) is Tensor and get_ident() == self._thread:
-            with suppress(RuntimeError):  # a wrapped one is nowhere
-                now = self._costs.writes, output.data_ptr()
-        latest, then, known = self._latest
-        if now is not None and now == then and latest is not None and latest() is output:
-            span.statistics = known
-        else:
-            tensors = [output] if type(output) is Tensor else [one for _, one in tensors_in("", output)]
-            span.statistics = [statistics_of(tensor) for tensor in tensors]
-        span.made = self._made_of_finite(span)
-        self._latest = span.output, now, span.statistics
+                span.statistics = self._numbers.statistics(output)
+            span.made = spoiled(span.statistics) if span.given_finite else ""
 
     def _innermost(self) -> Span | None:
         opened = self._open_in_threads.get(get_ident())
@@ -292,9 +261,10 @@ class SpanRecorder:
             span.unknown |= {"another thread"}  # modes see the thread that they were entered in
         if self._memory is not None:
             span.peak = self._memory.alive
-        if self.measures.statistics:
-            # Kept until the call ends, and looked at only where something went wrong.
-            span.given = (args, kwargs)
+        if self._numbers is not None:  # now, since the module may write to what it was given
+            with _unseen_functions(), _unseen_kernels():
+                span.given_finite = self._numbers.are_finite(args, kwargs)
+        span.start = perf_counter()
 
     def _closed(self, module: Module, args: tuple[object, ...], output: object) -> None:
         now = perf_counter()

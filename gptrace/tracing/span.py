@@ -35,8 +35,8 @@ class Span:
     producer: str | None = None
     ranges: Mapping[str, tuple[int, int]] = _NONE
     statistics: Sequence[Statistics | None] = ()  # of each tensor that left
-    # What came in, and what the call made of finite numbers: "NaN", "Inf", or nothing.
-    given: object = None
+    # Whether what came in was finite, and what the call made of it then: "NaN", "Inf", or nothing.
+    given_finite = False
     made = ""
     # What was being handled when the call began, and is not its failure.
     raised_before: BaseException | None = None
@@ -59,5 +59,3 @@ class Span:
             self.failed = True
         if self.raised_before is not None:
             self.raised_before = None  # it would keep a traceback alive, and all that its frames hold
-        if self.given is not None:
-            self.given = None
