@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from threading import get_ident
+from typing import NamedTuple
 
 from gptrace.model.quiet_torch import torch
 from gptrace.record import Statistics
@@ -14,11 +14,20 @@ from gptrace.tracing.statistics import is_all_finite, statistics_of
 from gptrace.tracing.tensors import tensors_in
 
 Tensor = torch.Tensor
-Moment = tuple[int, int]  # how many kernels had written to anything by then, and where a tensor was
+_MOST = 1000
+
+
+class _Look(NamedTuple):
+    """What was seen of a tensor, where it was then, and its statistics if they were taken."""
+
+    tensor: weakref.ref[Tensor]
+    place: int
+    is_finite: bool
+    statistics: Sequence[Statistics | None] = ()
 
 
 class Numbers:
-    """Looks at the numbers of what calls take and return, and remembers what it saw last.
+    """Looks at the numbers of what calls take and return, and once where nothing can have changed.
 
     A module often returns what its last part made, or takes what the one before it made. Such a tensor is the
     same still where no kernel wrote to anything since; only the mode that counts kernels can tell, and only
@@ -28,19 +37,19 @@ class Numbers:
     def __init__(self, kernels: CostMode | None) -> None:
         self._kernels = kernels
         self._thread = get_ident()
-        self._latest: weakref.ref[Tensor] | None = None
-        self._moment: Moment | None = None
-        self._statistics: Sequence[Statistics | None] = ()
+        self._writes = 0
+        self._looks: dict[int, _Look] = {}  # by id: the same one, while the tensor lives
 
     def statistics(self, output: object) -> Sequence[Statistics | None]:
         """Return the statistics of each tensor in what a call returned."""
         if type(output) is not Tensor:
             return [statistics_of(tensor) for _, tensor in tensors_in("", output)]
-        moment = self._now(output)
-        if not self._is_latest(output, moment):
-            self._statistics = (statistics_of(output),)
-            self._latest, self._moment = weakref.ref(output), moment
-        return self._statistics
+        known = self._known(output)
+        if known is not None and known.statistics:
+            return known.statistics
+        found = statistics_of(output)
+        self._keep(output, found is not None and not (found.nan or found.infinite), (found,))
+        return (found,)
 
     def are_finite(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> bool:
         """Tell whether what a call was given surely holds neither NaN nor an infinity."""
@@ -49,20 +58,34 @@ class Numbers:
         return all(self._is_finite(tensor) for _, tensor in tensors_in("", (args, kwargs)))
 
     def _is_finite(self, tensor: Tensor) -> bool:
-        if self._is_latest(tensor, self._now(tensor)):
-            known = self._statistics[0]
-            return known is None or not (known.nan or known.infinite)
-        return is_all_finite(tensor)
+        if not tensor.is_floating_point():
+            return is_all_finite(tensor)
+        known = self._known(tensor)
+        if known is not None:
+            return known.is_finite
+        is_finite = is_all_finite(tensor)
+        self._keep(tensor, is_finite)
+        return is_finite
 
-    def _now(self, tensor: Tensor) -> Moment | None:
+    def _known(self, tensor: Tensor) -> _Look | None:
+        if self._kernels is None or get_ident() != self._thread:
+            return None
+        if self._kernels.writes != self._writes or len(self._looks) > _MOST:
+            self._looks.clear()
+            self._writes = self._kernels.writes
+        look = self._looks.get(id(tensor))
+        return look if look is not None and look.tensor() is tensor and look.place == _place(tensor) else None
+
+    def _keep(self, tensor: Tensor, is_finite: bool, statistics: Sequence[Statistics | None] = ()) -> None:
         if self._kernels is not None and get_ident() == self._thread:
-            with suppress(RuntimeError):  # a wrapped one is nowhere
-                return self._kernels.writes, tensor.data_ptr()
-        return None
+            self._looks[id(tensor)] = _Look(weakref.ref(tensor), _place(tensor), is_finite, statistics)
 
-    def _is_latest(self, tensor: Tensor, moment: Moment | None) -> bool:
-        is_then = moment is not None and moment == self._moment
-        return is_then and self._latest is not None and self._latest() is tensor
+
+def _place(tensor: Tensor) -> int:
+    try:
+        return tensor.data_ptr()
+    except RuntimeError:  # a wrapped one is nowhere
+        return 0
 
 
 def spoiled(statistics: Sequence[Statistics | None]) -> str:
