@@ -62,7 +62,7 @@ def _mean_and_spread(values: Tensor) -> tuple[float, float]:
     mean, square = float(values.sum()) / count, _sum_of_squares(values) / count
     # Around zero and then moved, which is one kernel less, unless the mean is so large beside the spread that
     # the difference would lose the digits that count.
-    if 5 * mean * mean > square:
+    if 2 * mean * mean > square:
         return mean, (_sum_of_squares(values - mean) / count) ** 0.5
     return mean, (square - mean * mean) ** 0.5
 
