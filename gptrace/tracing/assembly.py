@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from functools import lru_cache
 from itertools import chain
 
 from gptrace.model.blame import line_of
@@ -139,13 +140,19 @@ def _operations_by_call(recorder: SpanRecorder) -> dict[Span, list[Operation]]:
 def _costs_of(spans: Sequence[Span]) -> list[Cost]:
     """Return the cost of each call with the calls inside it."""
     macs = [span.macs for span in spans]
-    unknown = [set(span.unknown) for span in spans]
+    unknown = [span.unknown for span in spans]
     for index in range(len(spans) - 1, -1, -1):  # a parent stands before its children
         parent = spans[index].parent
         if parent is not None:
             macs[parent.index] += macs[index]
-            unknown[parent.index] |= unknown[index]
-    return [Cost(known, tuple(sorted(names))) for known, names in zip(macs, unknown, strict=True)]
+            if unknown[index]:
+                unknown[parent.index] |= unknown[index]
+    return list(map(_cost, macs, unknown))
+
+
+@lru_cache(maxsize=1000)  # the blocks of a model have the same
+def _cost(macs: int, unknown: frozenset[str]) -> Cost:
+    return Cost(macs, tuple(sorted(unknown)))
 
 
 def _sum(costs: Sequence[Cost]) -> Cost:
@@ -156,7 +163,8 @@ def _sum(costs: Sequence[Cost]) -> Cost:
 def _operations_of(
     span: Span, number: int, operations: Sequence[Operation], specs: Specs, recorder: SpanRecorder
 ) -> tuple[OpCall, ...]:
-    path, failed = span.path, recorder.operations.failed if recorder.operations is not None else None
+    path, has_costs = span.path, recorder.measures.macs
+    failed = recorder.operations.failed if recorder.operations is not None else None
     return tuple(
         [
             OpCall(
@@ -167,7 +175,7 @@ def _operations_of(
                 is_view=one.is_view,
                 in_place=one.in_place,
                 source=one.source,
-                cost=Cost(one.macs, tuple(sorted(one.unknown))) if recorder.measures.macs else None,
+                cost=_cost(one.macs, one.unknown) if has_costs else None,
                 failed=one is failed,
             )
             for ordinal, one in enumerate(operations)
