@@ -15,18 +15,24 @@ Module = torch.nn.Module
 
 
 class Held(NamedTuple):
-    """A parameter that a module holds: each place (path of a module, name in it), its numbers and bytes."""
+    """A parameter that a module holds: path of the module and name in it, its numbers and their bytes.
+
+    `also` are the other places that it is in, where it is shared.
+    """
 
     parameter: torch.nn.Parameter
-    places: list[tuple[str, str]]
+    path: str
+    name: str
     numbers: int
     trainable: int
     bytes: int
+    also: tuple[tuple[str, str], ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
         """Return every name that it goes by in the model."""
-        return tuple(f"{path}.{name}" if path else name for path, name in self.places)
+        places = ((self.path, self.name), *self.also)
+        return tuple(f"{path}.{name}" if path else name for path, name in places)
 
 
 def every_name(module: Module, path: str = "") -> Iterator[tuple[str, Module]]:
@@ -60,12 +66,12 @@ def held_parameters(modules: Iterable[tuple[str, Module]]) -> list[Held]:
                 continue
             held = found.get(id(parameter))
             if held is not None:
-                held.places.append((path, name))
+                found[id(parameter)] = held._replace(also=(*held.also, (path, name)))
                 continue
             count = 0 if is_lazy(parameter) else parameter.numel()
             trainable = count if parameter.requires_grad else 0
             size = count * parameter.element_size() if count else 0
-            found[id(parameter)] = Held(parameter, [(path, name)], count, trainable, size)
+            found[id(parameter)] = Held(parameter, path, name, count, trainable, size)
     return list(found.values())
 
 
@@ -83,20 +89,24 @@ def count_by_module(
     counts: dict[str, list[int]] = {}  # own, all, trainable ones, bytes
     shared = []
     for held in parameters:
-        _, places, numbers, trainable, size = held
-        if len(places) > 1:
+        _, path, _, numbers, trainable, size, also = held
+        if also:
             shared.append(held)
         else:
-            _add(counts, places[0][0], numbers, numbers, trainable, size)
+            _add(counts, path, numbers, numbers, trainable, size)
     for path, _ in reversed(modules):
         known = counts.get(path)
         if path and known is not None:
             _add(counts, path.rpartition(".")[0], 0, known[1], known[2], known[3])
-    for _, places, numbers, trainable, size in shared:  # once in whatever is around any of its places
-        owners = {path for path, _ in places}
+    for _, owner, _, numbers, trainable, size, also in shared:  # once in whatever is around any of its places
+        owners = {owner, *(path for path, _ in also)}
         for path in set(chain.from_iterable(map(ancestors, owners))):
             _add(counts, path, numbers if path in owners else 0, numbers, trainable, size)
-    return {path: ParameterCount(*sums) for path, sums in counts.items()}
+    return {path: _count(*sums) for path, sums in counts.items()}
+
+
+# The blocks of a model have the same.
+_count = lru_cache(maxsize=10_000)(ParameterCount)
 
 
 def _add(counts: dict[str, list[int]], path: str, own: int, numbers: int, trainable: int, size: int) -> None:
@@ -130,14 +140,14 @@ def count_all(parameters: Sequence[Held], head: str = "out_head") -> ParameterTo
     unique = total = trainable = size = of_head = 0
     tied = []
     for held in parameters:
-        _, places, count, of_these, taken = held
+        _, path, _, count, of_these, taken, also = held
         unique += count
-        total += count * len(places)
+        total += count * (1 + len(also))
         trainable += of_these
         size += taken
-        if len(places) > 1:
+        if also:
             tied.append(held.names)
-        if places[0][0].startswith(head) and all(f"{path}.".startswith(inside) for path, _ in places):
+        if path.startswith(head) and all(name.startswith(inside) for name in held.names):
             of_head += count
     return ParameterTotals(
         total=total,

@@ -13,7 +13,6 @@ from gptrace.model.quiet_torch import torch
 
 Tensor = torch.Tensor
 Parameter = torch.nn.Parameter
-_new = tuple.__new__
 # Under torch.jit.trace a size is a tensor, for the graph to know where it came from.
 _is_tracing = torch._C._get_tracing_state
 
@@ -32,6 +31,10 @@ class Seen(NamedTuple):
 HOLD_NOTHING = frozenset({type(None), bool, int, float, complex, str, bytes, torch.dtype, torch.device})
 _PLAIN = (str, bytes, int, float, complex, torch.dtype, torch.device, torch.nn.Module, type)
 
+# Facts that were seen before: most come again in each block, and an object for each would be one more for the
+# collector of garbage to walk in the midst of a forward pass.
+_seen_before: dict[tuple[object, ...], tuple[Seen, ...]] = {}
+
 # A cache can hold hundreds of tensors; beyond this many of one value nobody reads on.
 _MOST = 1000
 
@@ -44,9 +47,14 @@ def see(name: str, value: object) -> tuple[Seen, ...]:
     """
     if (type(value) is Tensor or type(value) is Parameter) and not _is_tracing():  # nearly always
         try:
-            # What Seen(…) does, without the step of Python in between.
-            return (_new(Seen, (name, tuple(value.shape), value.dtype, value.device, None)),)
-        except RuntimeError:  # a nested one has no plain sizes
+            facts = (name, tuple(value.shape), value.dtype, value.device)
+            known = _seen_before.get(facts)
+            if known is None:
+                if len(_seen_before) >= _MOST:
+                    _seen_before.clear()
+                known = _seen_before[facts] = (Seen(*facts),)
+            return known
+        except (RuntimeError, TypeError):  # a nested one has no plain sizes, and others have symbols
             pass
     return tuple([_seen(*pair) for pair in tensors_in(name, value)])
 
