@@ -247,7 +247,7 @@ def test_copies_of_a_watched_module_run_and_carry_no_hooks_of_ours() -> None:
             assert torch.equal(other(x), model(x))
     assert trace.calls[0].path == ""
     assert all(
-        hook.__module__ == "gptrace.tracing.hook" and hook(1, 2) is None
+        hook.__module__ == "gptrace.tracing.hooks" and hook(1, 2) is None
         for other in (twin, saved)
         for hook in other._forward_hooks.values()
     )  # inert

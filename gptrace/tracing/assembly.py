@@ -28,7 +28,7 @@ from gptrace.tracing.operations import Operation
 from gptrace.tracing.parameters import ancestors, count_by_module, every_name, held_parameters
 from gptrace.tracing.recorder import SpanRecorder
 from gptrace.tracing.span import Span
-from gptrace.tracing.specs import Specs, kept_specs, with_statistics
+from gptrace.tracing.specs import Specs, with_statistics
 from gptrace.tracing.twins import numbered
 
 Module = torch.nn.Module
@@ -82,9 +82,7 @@ def _calls_of(
         span.root = index if span.parent is None else span.parent.root
         passes[span.root].append(span)
     namings = {root: name(those) for root, those in passes.items()}
-    specs = {
-        root: kept_specs(naming.names) if naming.names else Specs(None) for root, naming in namings.items()
-    }
+    specs = {root: Specs(naming.names) for root, naming in namings.items()}
     numbers = {span: number for those in passes.values() for span, number in numbered(those)}
     calls_of_path = Counter([span.path for span in spans])
     costs = _costs_of(spans) if recorder.measures.macs else []

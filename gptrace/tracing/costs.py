@@ -83,31 +83,33 @@ _MULTIPLIES = re.compile(
     r"linear(?!ly)|matmul|mm($|_)|transformer|einsum|bilinear$|_trilinear|cdist|tensordot"
 )
 _NOT_MULTIPLYING = re.compile(r"upsample|grid_sample|im2col|col2im|linalg_vector_norm|commit")
+_HigherOrder = torch._ops.HigherOrderOperator
 _OWN_NAMESPACES = ("aten", "prim", "prims", "profiler")
 
 
-class Kind(NamedTuple):
-    """Of a kernel: a formula, or that its cost is unknown; whether others make it up; whether it writes."""
+class _Kind(NamedTuple):
+    """Of a kernel: its formula, or that its cost is unknown; whether others make it up."""
 
     formula: Callable[..., int] | None = None
     is_unknown: bool = False
     is_composite: bool = False
-    writes: bool = False
 
 
 class CostMode(torch.utils._python_dispatch.TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Counts MACs, and the memory of activations, of every kernel that runs while it is entered.
 
-    `count` gets what each costs: MACs, or None and the kernel's name where that is unknown. `writes` is the
-    number of kernels so far that wrote to what was there before.
+    `count` gets what each costs: MACs, or None and the kernel's name where that is unknown. `done` is the
+    number of kernels so far, `running` of those that run now.
     """
+
+    supports_higher_order_operators = True  # such as torch.cond, which calls what it was given
 
     def __init__(self, count: Callable[[int | None, str], None], memory: ActivationMemory | None) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.writes = 0
+        self.done = self.running = 0
         self._count = count
         self._memory = memory
-        self._kinds: dict[object, Kind] = {}
+        self._kinds: dict[object, _Kind] = {}
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -119,25 +121,28 @@ class CostMode(torch.utils._python_dispatch.TorchDispatchMode):  # type: ignore[
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
+        self.done += 1
         kind = self._kinds.get(func)
         if kind is None:
             kind = self._kinds[func] = _kind_of(func)
-        formula, is_unknown, is_composite, writes = kind
-        if writes:
-            self.writes += 1
+        formula, is_unknown, is_composite = kind
         if is_composite:
             # In inference mode it arrives whole; run by torch's own rule, its kernels come by.
             with self:
                 return func._op_dk(_COMPOSITE, *args, **kwargs)
-        result = func(*args, **kwargs)
+        self.running += 1
+        try:
+            result = func(*args, **kwargs)
+        finally:
+            self.running -= 1
         if formula is not None and all(
             one.layout is torch.strided for one in args if isinstance(one, Tensor)
         ):
             self._count(formula(args, result), "")
         elif is_unknown or formula is not None:
-            self._count(None, str(func.overloadpacket))
+            self._count(None, str(func) if isinstance(func, _HigherOrder) else str(func.overloadpacket))
         if self._memory is not None:
-            self._memory.hold(result, args)
+            self._memory.hold(result, (*args, *kwargs.values()) if kwargs else args)
         return result
 
 
@@ -154,15 +159,14 @@ def _is_composite(func: Any, name: str) -> bool:
 _QUESTIONS = ("is_contiguous", "size", "stride", "storage_offset", "numel", "dim", "layout", "device")
 
 
-def _kind_of(func: Any) -> Kind:
+def _kind_of(func: Any) -> _Kind:
     """Return what kind of kernel a function of torch is."""
+    if isinstance(func, _HigherOrder) or func.namespace not in _OWN_NAMESPACES:
+        return _Kind(is_unknown=True)  # code that others gave may do anything
     name = func.overloadpacket.__name__
-    if func.namespace not in _OWN_NAMESPACES:
-        return Kind(is_unknown=True, writes=True)  # somebody's own kernel may do anything
-    writes = func._schema.is_mutable
     formula = _FORMULAS.get(name) if func.namespace == "aten" else None
     if formula is not None:
-        return Kind(formula, writes=writes)
+        return _Kind(formula)
     is_composite = _is_composite(func, name)
     looks = bool(_MULTIPLIES.search(name)) and not _NOT_MULTIPLYING.search(name)
-    return Kind(None, looks and not is_composite, is_composite, writes)
+    return _Kind(is_unknown=looks and not is_composite, is_composite=is_composite)

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from gptrace.model.architecture import Architecture
 from gptrace.model.quiet_torch import torch
+from gptrace.record import TensorSpec
 from gptrace.tracing.span import Span
 from gptrace.tracing.twins import Inputs, Key, Shape, Twin, Types, copied_twin, twin_of, types_of
 
@@ -57,6 +58,8 @@ class DimensionNames:
         products: Sequence[tuple[str, str]] = (),
     ) -> None:
         self.sizes = sizes
+        # What was made with these names; it goes when they go.
+        self.specs: dict[object, tuple[TensorSpec, ...]] = {}
         self._twins = twins
         runs = [_with_products(each, products) for each in (sizes, *moved)]
         self._named = {name: tuple(run[name] for run in runs) for name in runs[0]}

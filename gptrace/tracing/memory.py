@@ -38,6 +38,10 @@ class ActivationMemory:
             for one in value:
                 self.hold(one, given)
 
+    def forget(self) -> None:
+        """Let go of the tensors that are alive still."""
+        self._held.clear()
+
     def _hold(self, tensor: Tensor, given: Sequence[object]) -> None:
         key = storage_key(tensor)
         if key is None or key in self._held or key in self._not_ours:
@@ -60,7 +64,7 @@ def storage_key(tensor: Tensor) -> int | None:
     """Return a number that tensors of the same memory share, or None for one without any of its own."""
     try:
         return int(tensor.untyped_storage()._cdata)
-    except (NotImplementedError, RuntimeError, ValueError):  # sparse or lazy ones have no storage
+    except (RuntimeError, ValueError):  # sparse or lazy ones have no storage
         return None
 
 
@@ -70,6 +74,6 @@ def shares_memory(tensor: Tensor, others: Iterable[object]) -> bool:
         for one in others:
             if type(one) not in HOLD_NOTHING and isinstance(one, Tensor) and _is_alias_of(tensor, one):
                 return True
-    except (NotImplementedError, RuntimeError):  # wrapped ones have no memory of their own
+    except RuntimeError:  # wrapped ones have no memory of their own
         pass
     return False

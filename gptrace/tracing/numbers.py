@@ -2,93 +2,82 @@
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Mapping, Sequence
 from threading import get_ident
-from typing import NamedTuple
 
 from gptrace.model.quiet_torch import torch
 from gptrace.record import Statistics
 from gptrace.tracing.costs import CostMode
+from gptrace.tracing.operations import OperationMode
+from gptrace.tracing.span import Given, Moment, Span
 from gptrace.tracing.statistics import is_all_finite, statistics_of
 from gptrace.tracing.tensors import tensors_in
 
 Tensor = torch.Tensor
-_MOST = 1000
-
-
-class _Look(NamedTuple):
-    """What was seen of a tensor, where it was then, and its statistics if they were taken."""
-
-    tensor: weakref.ref[Tensor]
-    place: int
-    is_finite: bool
-    statistics: Sequence[Statistics | None] = ()
 
 
 class Numbers:
-    """Looks at the numbers of what calls take and return, and once where nothing can have changed.
+    """Looks at what the calls of `spans` return, and tells which of them made NaN of finite numbers.
 
-    A module often returns what its last part made, or takes what the one before it made. Such a tensor is the
-    same still where no kernel wrote to anything since; only the mode that counts kernels can tell, and only
-    of its own thread.
+    A module often returns what its last part made. Where nothing at all was done in between, the numbers of
+    the part are its own; it takes both modes, of kernels and of functions, to know that.
     """
 
-    def __init__(self, kernels: CostMode | None) -> None:
-        self._kernels = kernels
+    def __init__(
+        self, spans: Sequence[Span], kernels: CostMode | None, operations: OperationMode | None
+    ) -> None:
+        self._spans = spans
+        self._modes = (kernels, operations) if kernels is not None and operations is not None else None
         self._thread = get_ident()
-        self._writes = 0
-        self._looks: dict[int, _Look] = {}  # by id: the same one, while the tensor lives
+        self._latest: Span | None = None
 
-    def statistics(self, output: object) -> Sequence[Statistics | None]:
-        """Return the statistics of each tensor in what a call returned."""
-        if type(output) is not Tensor:
-            return [statistics_of(tensor) for _, tensor in tensors_in("", output)]
-        known = self._known(output)
-        if known is not None and known.statistics:
-            return known.statistics
-        found = statistics_of(output)
-        self._keep(output, found is not None and not (found.nan or found.infinite), (found,))
-        return (found,)
+    def opened(self, span: Span, args: tuple[object, ...], kwargs: Mapping[str, object]) -> None:
+        """Remember what a call is given, to look at it where something goes wrong."""
+        plain = len(args) == 1 and type(args[0]) is Tensor and not kwargs
+        tensors = tensors_in("", args[0] if plain else (args, kwargs))
+        span.given = [self._given(tensor) for _, tensor in tensors]
 
-    def are_finite(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> bool:
-        """Tell whether what a call was given surely holds neither NaN nor an infinity."""
-        if len(args) == 1 and type(args[0]) is Tensor and not kwargs:
-            return self._is_finite(args[0])
-        return all(self._is_finite(tensor) for _, tensor in tensors_in("", (args, kwargs)))
+    def closed(self, span: Span, tensors: Sequence[Tensor]) -> None:
+        """Note the statistics of what a call returned, and what it made of finite numbers."""
+        latest, moment = self._latest, self._moment(tensors[0]) if len(tensors) == 1 else None
+        if latest is not None and moment == latest.left and moment is not None and moment.done is not None:
+            same = latest.output is not None and latest.output() is tensors[0]
+            span.statistics = latest.statistics if same else ()
+        span.statistics = span.statistics or [statistics_of(tensor) for tensor in tensors]
+        span.left, self._latest = moment, span
+        kind = _spoiled(span.statistics)
+        if kind and all(self._was_finite(*given) for given in span.given):
+            span.made = kind
 
-    def _is_finite(self, tensor: Tensor) -> bool:
-        if not tensor.is_floating_point():
-            return is_all_finite(tensor)
-        known = self._known(tensor)
-        if known is not None:
-            return known.is_finite
-        is_finite = is_all_finite(tensor)
-        self._keep(tensor, is_finite)
-        return is_finite
+    def _given(self, tensor: Tensor) -> Given:
+        moment = self._moment(tensor)
+        # Where nothing tells later whether the call wrote to it, it is looked at before.
+        return Given(tensor, moment, is_all_finite(tensor) if moment == Moment() else None)
 
-    def _known(self, tensor: Tensor) -> _Look | None:
-        if self._kernels is None or get_ident() != self._thread:
-            return None
-        if self._kernels.writes != self._writes or len(self._looks) > _MOST:
-            self._looks.clear()
-            self._writes = self._kernels.writes
-        look = self._looks.get(id(tensor))
-        return look if look is not None and look.tensor() is tensor and look.place == _place(tensor) else None
+    def _was_finite(self, tensor: Tensor, moment: Moment, is_finite: bool | None) -> bool:
+        """Tell whether a tensor surely was finite when it was given to the call that has just ended."""
+        if is_finite is not None or is_all_finite(tensor):
+            return is_finite is not False
+        # It was if it left another call so, and stayed as it was until this one: then this one wrote to it.
+        return any(
+            span.output is not None and span.output() is tensor and span.left == moment
+            and not _spoiled(span.statistics) and any(span.statistics)
+            for span in self._spans
+        )  # fmt: skip
 
-    def _keep(self, tensor: Tensor, is_finite: bool, statistics: Sequence[Statistics | None] = ()) -> None:
-        if self._kernels is not None and get_ident() == self._thread:
-            self._looks[id(tensor)] = _Look(weakref.ref(tensor), _place(tensor), is_finite, statistics)
-
-
-def _place(tensor: Tensor) -> int:
-    try:
-        return tensor.data_ptr()
-    except RuntimeError:  # a wrapped one is nowhere
-        return 0
+    def _moment(self, tensor: Tensor) -> Moment:
+        try:
+            version = None if tensor.is_inference() else tensor._version
+        except RuntimeError:  # some do not count
+            version = None
+        if self._modes is None or get_ident() != self._thread:
+            return Moment(None, version)
+        kernels, operations = self._modes
+        # Nobody sees what is done inside of somebody's own kernel.
+        return Moment(None if kernels.running else kernels.done + operations.done, version)
 
 
-def spoiled(statistics: Sequence[Statistics | None]) -> str:
-    """Return what numbers that are none a call returned: "NaN", "Inf", or nothing."""
+def _spoiled(statistics: Sequence[Statistics | None]) -> str:
+    """Return what numbers that are none are among these: "NaN", "Inf", or nothing."""
     found = [one for one in statistics if one is not None]
     return "NaN" if any(one.nan for one in found) else "Inf" if any(one.infinite for one in found) else ""

@@ -58,6 +58,7 @@ class OperationMode(torch.overrides.TorchFunctionMode):
     """Notes every operation while it is entered; `now` says in which call, and how many calls began before.
 
     `open` is the operation that runs, of whatever it becomes below. An operation that raises is kept, too.
+    `done` is the number of functions that were called so far, with the attributes that were set.
     """
 
     def __init__(self, now: Any) -> None:
@@ -66,6 +67,7 @@ class OperationMode(torch.overrides.TorchFunctionMode):
         self.open: Operation | None = None
         self.failed: Operation | None = None
         self.error: Exception | None = None
+        self.done = 0
         self._now = now
         self._names: dict[object, str] = {}
 
@@ -77,7 +79,9 @@ class OperationMode(torch.overrides.TorchFunctionMode):
         if name is None:
             name = self._names[func] = _name(func)
         if not name:
+            self.done += func.__name__ != "__get__"
             return func(*args, **kwargs)
+        self.done += 1
         inputs = _seen_arguments(args, kwargs)
         parent, place = self._now()
         operation = Operation(name, parent, place, inputs, _source(sys._getframe(1)))
@@ -96,7 +100,8 @@ class OperationMode(torch.overrides.TorchFunctionMode):
                 operation.in_place = True
             else:
                 first = result[0] if isinstance(result, tuple | list) else result
-                operation.is_view = isinstance(first, Tensor) and shares_memory(first, args)
+                given = (*args, *kwargs.values()) if kwargs else args
+                operation.is_view = isinstance(first, Tensor) and shares_memory(first, given)
             self.operations.append(operation)
         return result
 

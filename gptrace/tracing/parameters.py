@@ -35,12 +35,12 @@ class Held(NamedTuple):
         return tuple(f"{path}.{name}" if path else name for path, name in places)
 
 
-def every_name(module: Module, path: str = "") -> Iterator[tuple[str, Module]]:
+def every_name(module: Module) -> Iterator[tuple[str, Module]]:
     """Yield each name of each submodule with the submodule; one that two parents share comes twice.
 
     What `named_modules(remove_duplicate=False)` yields, without passing each through all levels above it.
     """
-    waiting = [(path, module)]
+    waiting = [("", module)]
     while waiting:
         path, module = waiting.pop()
         yield path, module

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import weakref
-from collections import OrderedDict, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 from threading import get_ident
@@ -15,9 +15,9 @@ from typing import Any, ClassVar
 from gptrace.measures import Measures
 from gptrace.model.quiet_torch import torch
 from gptrace.tracing.costs import CostMode
-from gptrace.tracing.hook import Hook
+from gptrace.tracing.hooks import Hook, ModuleHooks
 from gptrace.tracing.memory import ActivationMemory
-from gptrace.tracing.numbers import Numbers, spoiled
+from gptrace.tracing.numbers import Numbers
 from gptrace.tracing.operations import OperationMode
 from gptrace.tracing.parameters import every_name
 from gptrace.tracing.span import Span
@@ -28,11 +28,12 @@ from gptrace.tracing.tensors import (
     argument_names,
     see,
     see_arguments,
+    see_each,
+    tensors_in,
 )
 
 Module = torch.nn.Module
 Tensor = torch.Tensor
-_Scripted = torch.jit._script.RecursiveScriptModule
 NOTHING_MORE = Measures()
 # What the tracer computes itself is nobody's to see: not its own modes', not those of somebody who counts or
 # records what the model does.
@@ -57,7 +58,8 @@ class SpanRecorder:
     def __init__(self, module: Module, measures: Measures = NOTHING_MORE) -> None:
         self.module = module
         self.measures = measures
-        self.spans: list[Span] = []
+        self.spans: list[Span] = []  # once the block has ended
+        self._begun: list[Span] = []
         # Every name of every module: one that two parents share has two.
         self.paths: list[tuple[str, Module]] = list(every_name(module))
         self.operations = OperationMode(self._now) if measures.ops else None
@@ -67,21 +69,19 @@ class SpanRecorder:
         self.notes: list[str] = []
         self.macs_outside = 0
         self._thread = get_ident()
-        self._handles: list[torch.utils.hooks.RemovableHandle] = []
-        self._number = torch.utils.hooks.RemovableHandle(OrderedDict())  # a number that no other hook has
-        self._hooked: list[Module] = []
-        self._modes = ExitStack()
+        self._to_leave = ExitStack()
         self._memory = ActivationMemory(module, self._grew) if measures.memory else None
         counted = measures.macs or measures.memory
         self._costs = CostMode(self._count, self._memory) if counted else None
-        self._numbers = Numbers(self._costs) if measures.statistics else None
+        self._numbers = Numbers(self._begun, self._costs, self.operations) if measures.statistics else None
         self._takes_more = measures != NOTHING_MORE
 
     def __enter__(self) -> SpanRecorder:
-        opened, closed = Hook(self._opened), Hook(self._closed)
-        if self.operations is not None:  # for which a tensor's shape would be one more operation
-            opened, closed = Hook(_unseen, self._opened), Hook(_unseen, self._closed)
-        has_scripted = False
+        if self.operations is None:
+            hooks = ModuleHooks(Hook(self._opened), Hook(self._closed))
+        else:  # for which a tensor's shape would be one more operation
+            hooks = ModuleHooks(Hook(_unseen, self._opened), Hook(_unseen, self._closed))
+        self._to_leave.callback(hooks.remove)
         names: dict[type[Module], ArgumentNames] = {}
         try:
             for path, module in self.paths:
@@ -91,20 +91,14 @@ class SpanRecorder:
                 if kind not in names:
                     names[kind] = argument_names(kind)
                 self._modules[id(module)] = (path, names[kind])
-                if isinstance(module, _Scripted):
-                    has_scripted = True
-                    continue
-                self._hooked.append(module)
-                self._hook(module, opened, closed)
-            if has_scripted:
-                self._hook_scripted()
+                hooks.add(module)
             self._run_uncompiled()
             self._enter_thread()
             for mode in (self._costs, self.operations):
                 if mode is not None:
-                    self._modes.enter_context(mode)
+                    self._to_leave.enter_context(mode)
         except BaseException:
-            self._remove_hooks()
+            self._to_leave.close()
             raise
         return self
 
@@ -114,60 +108,29 @@ class SpanRecorder:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._remove_hooks()
+        self._to_leave.close()
         # always_call leaves out KeyboardInterrupt and its like: what is still open was cut off.
         now = perf_counter()
-        for opened in self._open_in_threads.values():
+        for opened in list(self._open_in_threads.values()):
             while opened:
                 opened.pop().close(now, failed=True)
+        self.spans = list(self._begun)  # a thread that goes on may begin more
 
-    def _hook(self, module: Module, opened: Hook, closed: Hook) -> None:
-        """Do what register_forward_pre_hook and register_forward_hook do, at a fifth of their time.
+    def forget(self) -> None:
+        """Let go of what refers back to here: no collector of garbage is needed to free the module then.
 
-        That time is most of what a trace adds to a short forward pass: a handle for each hook of hundreds of
-        modules, made and taken apart. One number does for all of them.
+        The exception of a call holds the frames that it came through, and they hold the recorder.
         """
-        number = self._number.id
-        # First in, last out: a span is the call as its caller sees it, with the work of the module's own
-        # hooks inside.
-        module._forward_pre_hooks[number] = opened
-        module._forward_pre_hooks.move_to_end(number, last=False)  # type: ignore[attr-defined]
-        module._forward_pre_hooks_with_kwargs[number] = True
-        module._forward_hooks[number] = closed
-        # Without this the hook would stay silent when forward raises.
-        module._forward_hooks_always_called[number] = True
-
-    def _remove_hooks(self) -> None:
-        self._modes.close()
-        number = self._number.id
-        while self._hooked:
-            module = self._hooked.pop()
-            module._forward_pre_hooks.pop(number, None)
-            module._forward_pre_hooks_with_kwargs.pop(number, None)
-            module._forward_hooks.pop(number, None)
-            module._forward_hooks_always_called.pop(number, None)
-        while self._handles:
-            self._handles.pop().remove()
-
-    def _hook_scripted(self) -> None:
-        """Watch scripted modules, which take no hooks of their own, through those for all modules."""
-
-        def opened(module: Module, args: tuple[object, ...]) -> None:
-            if isinstance(module, _Scripted):
-                self._opened(module, args, {})
-
-        def closed(module: Module, args: tuple[object, ...], output: object) -> None:
-            if isinstance(module, _Scripted):
-                self._closed(module, args, output)
-
-        hooks = torch.nn.modules.module
-        self._handles.append(hooks.register_module_forward_pre_hook(opened))
-        self._handles.append(hooks.register_module_forward_hook(closed, always_call=True))
+        self.spans.clear()
+        self._begun.clear()
+        if self._memory is not None:
+            self._memory.forget()
+        self.operations = self._numbers = self._costs = self._memory = None
 
     def _enter_thread(self) -> None:
         here = self._entered.setdefault(get_ident(), [])
         here.append(self)
-        self._modes.callback(here.remove, self)
+        self._to_leave.callback(here.remove, self)
 
     def _is_anothers(self, module: Module) -> bool:
         """Tell whether a call belongs to another recorder, which this thread has entered itself."""
@@ -184,7 +147,7 @@ class SpanRecorder:
             for path, module in self.paths
             if isinstance(module, dynamo.OptimizedModule) or module._compiled_call_impl is not None
         ]
-        self._modes.enter_context(run_uncompiled())
+        self._to_leave.enter_context(run_uncompiled())
         if compiled:
             self.notes.append(f"compiled, and traced as it was written: {', '.join(compiled[:5])}")
 
@@ -201,7 +164,7 @@ class SpanRecorder:
                 if not isinstance(value, Tensor):
                     continue
                 if span.producer is None:
-                    made = (one for one in reversed(self.spans) if one.output is not None)
+                    made = (one for one in reversed(self._begun) if one.output is not None)
                     span.producer = next((one.path for one in made if one.output() is value), None)  # type: ignore[misc]
                 is_whole = not (value.is_floating_point() or value.is_complex())
                 if is_whole and has_numbers(value) and value.numel():
@@ -209,20 +172,22 @@ class SpanRecorder:
         span.ranges = ranges
 
     def _note_what_left(self, span: Span, output: object) -> None:
-        span.outputs = see("output", output)
         if isinstance(output, Tensor):
             span.output = weakref.ref(output)
-        if self._numbers is not None:
-            with _unseen_functions(), _unseen_kernels():
-                span.statistics = self._numbers.statistics(output)
-            span.made = spoiled(span.statistics) if span.given_finite else ""
+        if self._numbers is None:
+            span.outputs = see("output", output)
+            return
+        with _unseen_functions(), _unseen_kernels():
+            tensors = tensors_in("output", output)  # once: a container of the user's may give others then
+            span.outputs = see_each(tensors)
+            self._numbers.closed(span, [tensor for _, tensor in tensors])
 
     def _innermost(self) -> Span | None:
         opened = self._open_in_threads.get(get_ident())
         return opened[-1] if opened else None
 
     def _now(self) -> tuple[Span | None, int]:
-        return self._innermost(), len(self.spans)
+        return self._innermost(), len(self._begun)
 
     def _count(self, macs: int | None, kernel: str) -> None:
         operation = self.operations.open if self.operations is not None else None
@@ -252,8 +217,8 @@ class SpanRecorder:
         # An exception that is being handled when the call begins is not this call's failure.
         raised = sys.exception()
         if raised is not None:
-            span.raised_before = raised
-        self.spans.append(span)
+            span.raised_before = raised, raised.__traceback__
+        self._begun.append(span)
         opened.append(span)
         if not self._takes_more:
             return
@@ -261,9 +226,9 @@ class SpanRecorder:
             span.unknown |= {"another thread"}  # modes see the thread that they were entered in
         if self._memory is not None:
             span.peak = self._memory.alive
-        if self._numbers is not None:  # now, since the module may write to what it was given
+        if self._numbers is not None:
             with _unseen_functions(), _unseen_kernels():
-                span.given_finite = self._numbers.are_finite(args, kwargs)
+                self._numbers.opened(span, args, kwargs)
         span.start = perf_counter()
 
     def _closed(self, module: Module, args: tuple[object, ...], output: object) -> None:
@@ -276,7 +241,8 @@ class SpanRecorder:
         raised = sys.exception()
         while True:
             span = opened.pop()
-            failed = raised is not None and raised is not span.raised_before
+            # Raised again, it has come further than when the call began.
+            failed = raised is not None and (raised, raised.__traceback__) != span.raised_before
             # How checkpointing ends a part that it has run again: nothing went wrong.
             failed = failed and type(raised).__name__ != "_StopRecomputationError"
             if span.module is module:

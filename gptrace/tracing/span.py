@@ -5,12 +5,29 @@ from __future__ import annotations
 import weakref
 from collections.abc import Mapping, Sequence
 from time import perf_counter
+from types import TracebackType
+from typing import NamedTuple
 
 from gptrace.model.quiet_torch import torch
 from gptrace.record import Statistics
 from gptrace.tracing.tensors import Seen
 
 _NONE: Mapping[str, tuple[int, int]] = {}
+
+
+class Moment(NamedTuple):
+    """When a tensor was looked at: how much had been done by then, and the tensor's own count of writes."""
+
+    done: int | None = None
+    version: int | None = None
+
+
+class Given(NamedTuple):
+    """A tensor that a call was given, when, and whether it was finite, where that had to be looked at then."""
+
+    tensor: torch.Tensor
+    moment: Moment
+    is_finite: bool | None = None
 
 
 class Span:
@@ -35,11 +52,12 @@ class Span:
     producer: str | None = None
     ranges: Mapping[str, tuple[int, int]] = _NONE
     statistics: Sequence[Statistics | None] = ()  # of each tensor that left
-    # Whether what came in was finite, and what the call made of it then: "NaN", "Inf", or nothing.
-    given_finite = False
+    # What came in, while the call runs, and what it made of finite numbers: "NaN", "Inf", or nothing.
+    given: Sequence[Given] = ()
+    left: Moment | None = None
     made = ""
-    # What was being handled when the call began, and is not its failure.
-    raised_before: BaseException | None = None
+    # What was being handled when the call began, and how far it had come: that is not its failure.
+    raised_before: tuple[BaseException | None, TracebackType | None] = (None, None)
 
     def __init__(
         self, module: torch.nn.Module, path: str, parent: Span | None, inputs: tuple[Seen, ...]
@@ -57,5 +75,8 @@ class Span:
         self.seconds = now - self.start
         if failed:
             self.failed = True
-        if self.raised_before is not None:
-            self.raised_before = None  # it would keep a traceback alive, and all that its frames hold
+        # They would keep alive a traceback and all that its frames hold, and the arguments.
+        if self.raised_before[0] is not None:
+            self.raised_before = (None, None)
+        if self.given:
+            self.given = ()

@@ -11,46 +11,45 @@ from gptrace.tracing.model_facts import dtype_name
 from gptrace.tracing.tensors import Seen
 from gptrace.tracing.twins import Where
 
-_MOST = 100_000
+_MOST_KEPT = 100_000
 
 
 class Specs:
-    """Makes the TensorSpecs of one forward pass; the blocks of a model share most of theirs."""
+    """Makes the TensorSpecs of one forward pass; the blocks of a model share most of theirs.
+
+    With names, what a place had is kept with them, for who watches one model again and again; without any,
+    all places are alike.
+    """
 
     def __init__(self, names: DimensionNames | None) -> None:
         self._names = names
-        self._known: dict[tuple[Where, tuple[Seen, ...]], tuple[TensorSpec, ...]] = {}
-        self._alike: dict[tuple[Seen, Dims], TensorSpec] = {}
+        self._known: dict[object, tuple[TensorSpec, ...]] = names.specs if names is not None else {}
 
     def of(self, where: Where, seen: tuple[Seen, ...]) -> tuple[TensorSpec, ...]:
         """Return the records of the tensors that came to one place, or left it."""
-        known = self._known.get((where, seen))
+        key = (where, seen) if self._names is not None else seen
+        known = self._known.get(key)
         if known is None:
-            if len(self._known) >= _MOST:  # of shapes that never come again
+            if len(self._known) >= _MOST_KEPT:  # of shapes that never come again
                 self._known.clear()
-                self._alike.clear()
-            known = self._known[where, seen] = tuple([self._spec(where, one) for one in seen])
+            known = self._known[key] = tuple([self._spec(where, one) for one in seen])
         return known
 
     def _spec(self, where: Where, seen: Seen) -> TensorSpec:
         dims = self._names.of((*where, seen.name), seen.shape) if self._names else tuple(map(str, seen.shape))
-        spec = self._alike.get((seen, dims))
-        if spec is None:
-            spec = self._alike[seen, dims] = TensorSpec(
-                name=seen.name,
-                shape=seen.shape,
-                dims=dims,
-                dtype=dtype_name(seen.dtype),
-                device=str(seen.device),
-                local_shape=seen.local_shape,
-            )
-        return spec
+        return _made(seen, dims)
 
 
-@lru_cache(maxsize=4)
-def kept_specs(names: DimensionNames) -> Specs:
-    """Return the same for the same names, for who watches one model again and again."""
-    return Specs(names)
+@lru_cache(maxsize=10_000)
+def _made(seen: Seen, dims: Dims) -> TensorSpec:
+    return TensorSpec(
+        name=seen.name,
+        shape=seen.shape,
+        dims=dims,
+        dtype=dtype_name(seen.dtype),
+        device=str(seen.device),
+        local_shape=seen.local_shape,
+    )
 
 
 def with_statistics(

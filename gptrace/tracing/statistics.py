@@ -21,7 +21,7 @@ def statistics_of(tensor: Tensor) -> Statistics | None:
     """
     try:
         return _of_floats(tensor)
-    except (RuntimeError, NotImplementedError, TypeError, ValueError):
+    except (RuntimeError, TypeError, ValueError):
         return None  # of a kind that cannot be looked into: fake, batched by vmap, of eight bits
 
 
@@ -82,15 +82,16 @@ _MANY = 1 << 20
 
 def is_all_finite(tensor: Tensor) -> bool:
     """Tell whether a tensor surely holds neither NaN nor an infinity: of one that is wrapped nobody knows."""
-    if not tensor.is_floating_point():
+    if not (tensor.is_floating_point() or tensor.is_complex()):
         return True
     if not has_numbers(tensor):
         return False
+    values = tensor.detach() if tensor.requires_grad else tensor  # a look is no part of anybody's graph
     # The sum tells at once in nearly every case; large numbers may overflow it.
     try:
-        return bool(tensor.sum().isfinite()) or bool(tensor.isfinite().all())
-    except (RuntimeError, NotImplementedError, TypeError, ValueError):
-        return True  # of a kind that cannot be looked into
+        return bool(values.sum().isfinite()) or bool(values.isfinite().all())
+    except (RuntimeError, TypeError, ValueError):
+        return False  # of a kind that cannot be looked into
 
 
 def _is_finite(value: float) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
@@ -33,10 +33,11 @@ _PLAIN = (str, bytes, int, float, complex, torch.dtype, torch.device, torch.nn.M
 
 # Facts that were seen before: most come again in each block, and an object for each would be one more for the
 # collector of garbage to walk in the midst of a forward pass.
-_seen_before: dict[tuple[object, ...], tuple[Seen, ...]] = {}
+_seen_before: dict[tuple[object, ...], tuple[Seen]] = {}
+_MOST_KEPT = 1000
 
 # A cache can hold hundreds of tensors; beyond this many of one value nobody reads on.
-_MOST = 1000
+_MOST_OF_ONE = 1000
 
 
 def see(name: str, value: object) -> tuple[Seen, ...]:
@@ -45,37 +46,47 @@ def see(name: str, value: object) -> tuple[Seen, ...]:
     >>> [seen.name for seen in see("output", (torch.ones(2), {"logits": torch.ones(3)}))]
     ['output[0]', 'output[1].logits']
     """
-    if (type(value) is Tensor or type(value) is Parameter) and not _is_tracing():  # nearly always
-        try:
-            facts = (name, tuple(value.shape), value.dtype, value.device)
-            known = _seen_before.get(facts)
-            if known is None:
-                if len(_seen_before) >= _MOST:
-                    _seen_before.clear()
-                known = _seen_before[facts] = (Seen(*facts),)
-            return known
-        except (RuntimeError, TypeError):  # a nested one has no plain sizes, and others have symbols
-            pass
-    return tuple([_seen(*pair) for pair in tensors_in(name, value)])
+    return _seen(name, value) if type(value) is Tensor else see_each(tensors_in(name, value))
 
 
-def tensors_in(name: str, value: object) -> list[tuple[str, torch.Tensor]]:
+def see_each(tensors: Iterable[tuple[str, Tensor]]) -> tuple[Seen, ...]:
+    """Return what tensors look like that were found already."""
+    found: tuple[Seen, ...] = ()
+    for name, tensor in tensors:
+        found += _seen(name, tensor)
+    return found
+
+
+def tensors_in(name: str, value: object) -> list[tuple[str, Tensor]]:
     """Return the tensors in `value`, in order, each with the name of where it sits."""
-    found: list[tuple[str, torch.Tensor]] = []
+    if type(value) is Tensor or type(value) is Parameter:  # nearly always
+        return [(name, value)]
+    found: list[tuple[str, Tensor]] = []
     # Whatever a container of the user's does when it is looked into, the forward pass goes on.
     with suppress(Exception):
         _search(name, value, found, set())
     return found
 
 
-def _seen(name: str, tensor: torch.Tensor) -> Seen:
+def _seen(name: str, tensor: Tensor) -> tuple[Seen]:
+    if (type(tensor) is Tensor or type(tensor) is Parameter) and not _is_tracing():
+        try:
+            facts = (name, tuple(tensor.shape), tensor.dtype, tensor.device)
+            known = _seen_before.get(facts)
+            if known is None:
+                if len(_seen_before) >= _MOST_KEPT:
+                    _seen_before.clear()
+                known = _seen_before[facts] = (Seen(*facts),)
+            return known
+        except (RuntimeError, TypeError):  # a nested one has no plain sizes, and others have symbols
+            pass
     # A DTensor's shape is that of the whole; what this process holds of it is another.
-    local = getattr(tensor, "_local_tensor", None) if type(tensor) is not torch.Tensor else None
-    local_shape = tuple(local.shape) if isinstance(local, torch.Tensor) else None
-    return Seen(name, _shape(tensor), tensor.dtype, tensor.device, local_shape)
+    local = getattr(tensor, "_local_tensor", None) if type(tensor) is not Tensor else None
+    local_shape = tuple(local.shape) if isinstance(local, Tensor) else None
+    return (Seen(name, _shape(tensor), tensor.dtype, tensor.device, local_shape),)
 
 
-def _shape(tensor: torch.Tensor) -> tuple[int, ...]:
+def _shape(tensor: Tensor) -> tuple[int, ...]:
     """Return the sizes; none of a tensor that has no plain ones: nested, or not yet initialised."""
     try:
         return tuple(map(int, tensor.shape))
@@ -132,11 +143,11 @@ def see_arguments(
     return tuple(found)
 
 
-def _search(name: str, value: object, found: list[tuple[str, torch.Tensor]], visited: set[int]) -> None:
-    if isinstance(value, torch.Tensor):
+def _search(name: str, value: object, found: list[tuple[str, Tensor]], visited: set[int]) -> None:
+    if isinstance(value, Tensor):
         found.append((name, value))
         return
-    if value is None or isinstance(value, _PLAIN) or len(found) >= _MOST:
+    if value is None or isinstance(value, _PLAIN) or len(found) >= _MOST_OF_ONE:
         return
     if id(value) in visited:
         return  # a list may hold itself, or the same list many times over

@@ -129,7 +129,9 @@ def _run(
         for side, seen in (("input", span.inputs), ("output", span.outputs))
         for one in seen
     }
-    return Twin(types_of(recorder.spans), shapes | _shapes_of_operations(recorder))
+    showed = Twin(types_of(recorder.spans), shapes | _shapes_of_operations(recorder))
+    recorder.forget()
+    return showed
 
 
 def _shapes_of_operations(recorder: SpanRecorder) -> dict[Key, Shape]:

@@ -64,9 +64,7 @@ def watch_as(
         raise
     finally:
         vars(trace).update(vars(_described(recorder, error, architecture, by_copy)))
-        # The exception of a call holds the frames that it came through, and they hold the recorder.
-        recorder.spans.clear()
-        recorder.operations = None
+        recorder.forget()
 
 
 def _described(
