@@ -258,6 +258,23 @@ def test_a_tensor_that_left_two_calls_is_looked_at_again_when_it_was_written_to(
             assert inside == statistics_of(returns.linear(x))
 
 
+@pytest.mark.parametrize(
+    ("size", "dtype"),
+    [(0.0, torch.float32), (1e-38, torch.float32), (1e-23, torch.float32), (1e-14, torch.float32),
+     (1e13, torch.float32), (1e25, torch.float32), (1e38, torch.float32), (1e-290, torch.float64),
+     (1e200, torch.float64), (1e308, torch.float64), (1e-6, torch.float16), (1e38, torch.bfloat16)],
+)  # fmt: skip
+def test_the_spread_of_tiny_and_of_huge_numbers(size: float, dtype: torch.dtype) -> None:
+    values = torch.linspace(-1, 1, 1001, dtype=torch.float64).mul(size).to(dtype)
+    found = statistics_of(values)
+    assert found is not None
+    scaled = values.double() / (size or 1.0)
+    assert found.std == pytest.approx(float(scaled.std(correction=0)) * size, rel=1e-6)
+    assert found.mean == pytest.approx(float(scaled.mean()) * size, abs=1e-6 * size)
+    assert (found.min, found.max) == (float(values.min()), float(values.max()))
+    assert (found.nan, found.infinite) == (0, 0)
+
+
 def test_nobody_else_sees_what_the_tracer_computes() -> None:
     """Neither a graph that is being recorded, nor somebody's count of operations."""
     from torch.fx.experimental.proxy_tensor import make_fx

@@ -23,7 +23,7 @@ class Moment(NamedTuple):
 
 
 class Given(NamedTuple):
-    """A tensor that a call was given, when, and whether it was finite, where that had to be looked at then."""
+    """A tensor that a call was given, when, and whether it was finite where that had to be looked at."""
 
     tensor: torch.Tensor
     moment: Moment

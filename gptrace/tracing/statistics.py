@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TypeGuard
 
 from gptrace.model.quiet_torch import torch
@@ -45,15 +46,23 @@ def _of_floats(tensor: Tensor) -> Statistics | None:
     # Each kernel counts: right after the model's own it runs cold, at ten times its usual time.
     low, high = torch.aminmax(values)
     least, most = low.item(), high.item()
-    mean, std = _mean_and_spread(values)
-    if _is_finite(least) and _is_finite(most) and _is_finite(mean) and _is_finite(std):
+    largest = max(-least, most)
+    if _SMALLEST < largest < _LARGEST or least == most == 0:
+        mean, std = _mean_and_spread(values)
         return Statistics(mean, std, least, most, 0, 0)
     nan, infinite = int(values.isnan().sum()), int(values.isinf().sum())
     finite = values[values.isfinite()].double()
     if not finite.numel():
         return Statistics(None, None, None, None, nan, infinite)
-    mean, std = _mean_and_spread(finite)
-    return Statistics(mean, std, float(finite.min()), float(finite.max()), nan, infinite)
+    low, high = torch.aminmax(finite)
+    least, most = low.item(), high.item()
+    scale = 2.0 ** (math.frexp(max(-least, most))[1] - 1)  # a power of two, which changes no digit
+    mean, std = _mean_and_spread(finite / scale)
+    return Statistics(scale * mean, scale * std, least, most, nan, infinite)
+
+
+# Between these, neither the square of a number nor the sum of billions of them leaves what float32 can hold.
+_SMALLEST, _LARGEST = 1e-15, 1e14
 
 
 def _mean_and_spread(values: Tensor) -> tuple[float, float]:
@@ -92,7 +101,3 @@ def is_all_finite(tensor: Tensor) -> bool:
         return bool(values.sum().isfinite()) or bool(values.isfinite().all())
     except (RuntimeError, TypeError, ValueError):
         return False  # of a kind that cannot be looked into
-
-
-def _is_finite(value: float) -> bool:
-    return value - value == 0
