@@ -20,7 +20,9 @@ class Numbers:
     """Looks at what the calls of `spans` return, and tells which of them made NaN of finite numbers.
 
     A module often returns what its last part made. Where nothing at all was done in between, the numbers of
-    the part are its own; it takes both modes, of kernels and of functions, to know that.
+    the part are its own; it takes both modes, of kernels and of functions, to know that. They know only of
+    their own thread: another one that writes to a tensor just then is found by the tensor's count of writes,
+    which there is none of in inference mode.
     """
 
     def __init__(
