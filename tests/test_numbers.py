@@ -47,8 +47,18 @@ class Then(nn.Module):
 
 
 def _in_numpy(x: torch.Tensor) -> torch.Tensor:
-    x.detach().numpy()[0] = 7
+    (x.detach() if x.requires_grad else x).numpy()[0] = 7  # in inference mode no kernel runs
     return x
+
+
+def _tripled(x: torch.Tensor) -> torch.Tensor:
+    x.detach().mul_(3)
+    return x
+
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    _scripted = torch.jit.script(_tripled)  # which shows its kernels, and no functions
 
 
 def _elsewhere(x: torch.Tensor) -> torch.Tensor:
@@ -72,6 +82,7 @@ CHANGES: dict[str, Work] = {
     "nothing": lambda x: x,
     "a view": lambda x: x.view_as(x),
     "numpy": _in_numpy,
+    "scripted": _scripted,
     "another thread": _elsewhere,
     "shorter": _shorter,
     "foreach": _in_pieces,
