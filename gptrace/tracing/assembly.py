@@ -83,14 +83,15 @@ def _calls_of(
         passes[span.root].append(span)
     namings = {root: name(those) for root, those in passes.items()}
     specs = {root: Specs(naming.names) for root, naming in namings.items()}
-    numbers = {span: number for those in passes.values() for span, number in numbered(those)}
+    # What the twin's single pass counts is the number of the call within its own.
+    several = len(passes) > 1
+    numbers = {one: number for those in passes.values() for one, number in numbered(those)} if several else {}
     calls_of_path = Counter([span.path for span in spans])
     costs = _costs_of(spans) if recorder.measures.macs else []
     operations = _operations_by_call(recorder)
     calls = []
     for span, call in numbered(spans):
-        # What the twin's single pass counts is the number of the call within its own.
-        of_pass, path, number = specs[span.root], span.path, numbers[span]
+        of_pass, path, number = specs[span.root], span.path, numbers.get(span, call)
         outputs = of_pass.of((path, number, "output"), span.outputs)
         calls.append(
             ModuleCall(

@@ -179,7 +179,7 @@ class SpanRecorder:
             return
         with _unseen_functions(), _unseen_kernels():
             tensors = tensors_in("output", output)  # once: a container of the user's may give others then
-            span.outputs = see_each(tensors)
+            span.outputs = see("output", output) if type(output) is Tensor else see_each(tensors)
             self._numbers.closed(span, [tensor for _, tensor in tensors])
 
     def _innermost(self) -> Span | None:

@@ -33,7 +33,7 @@ _PLAIN = (str, bytes, int, float, complex, torch.dtype, torch.device, torch.nn.M
 
 # Facts that were seen before: most come again in each block, and an object for each would be one more for the
 # collector of garbage to walk in the midst of a forward pass.
-_seen_before: dict[tuple[object, ...], tuple[Seen]] = {}
+_seen_before: dict[tuple[object, ...], tuple[Seen, ...]] = {}
 _MOST_KEPT = 1000
 
 # A cache can hold hundreds of tensors; beyond this many of one value nobody reads on.
@@ -46,15 +46,23 @@ def see(name: str, value: object) -> tuple[Seen, ...]:
     >>> [seen.name for seen in see("output", (torch.ones(2), {"logits": torch.ones(3)}))]
     ['output[0]', 'output[1].logits']
     """
-    return _seen(name, value) if type(value) is Tensor else see_each(tensors_in(name, value))
+    if (type(value) is Tensor or type(value) is Parameter) and not _is_tracing():  # nearly always
+        try:
+            facts = (name, tuple(value.shape), value.dtype, value.device)
+            known = _seen_before.get(facts)
+            if known is None:
+                if len(_seen_before) >= _MOST_KEPT:
+                    _seen_before.clear()
+                known = _seen_before[facts] = (Seen(*facts),)
+            return known
+        except (RuntimeError, TypeError):  # a nested one has no plain sizes, and others have symbols
+            pass
+    return see_each(tensors_in(name, value))
 
 
 def see_each(tensors: Iterable[tuple[str, Tensor]]) -> tuple[Seen, ...]:
     """Return what tensors look like that were found already."""
-    found: tuple[Seen, ...] = ()
-    for name, tensor in tensors:
-        found += _seen(name, tensor)
-    return found
+    return tuple([_seen(name, tensor) for name, tensor in tensors])
 
 
 def tensors_in(name: str, value: object) -> list[tuple[str, Tensor]]:
@@ -68,22 +76,11 @@ def tensors_in(name: str, value: object) -> list[tuple[str, Tensor]]:
     return found
 
 
-def _seen(name: str, tensor: Tensor) -> tuple[Seen]:
-    if (type(tensor) is Tensor or type(tensor) is Parameter) and not _is_tracing():
-        try:
-            facts = (name, tuple(tensor.shape), tensor.dtype, tensor.device)
-            known = _seen_before.get(facts)
-            if known is None:
-                if len(_seen_before) >= _MOST_KEPT:
-                    _seen_before.clear()
-                known = _seen_before[facts] = (Seen(*facts),)
-            return known
-        except (RuntimeError, TypeError):  # a nested one has no plain sizes, and others have symbols
-            pass
+def _seen(name: str, tensor: Tensor) -> Seen:
     # A DTensor's shape is that of the whole; what this process holds of it is another.
     local = getattr(tensor, "_local_tensor", None) if type(tensor) is not Tensor else None
     local_shape = tuple(local.shape) if isinstance(local, Tensor) else None
-    return (Seen(name, _shape(tensor), tensor.dtype, tensor.device, local_shape),)
+    return Seen(name, _shape(tensor), tensor.dtype, tensor.device, local_shape)
 
 
 def _shape(tensor: Tensor) -> tuple[int, ...]:
