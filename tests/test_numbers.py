@@ -341,6 +341,15 @@ def test_sharing_memory() -> None:
     assert not shares_memory(torch.ones(2).to_sparse(), [x])
 
 
+KNOWN_ERROR = ValueError("known")
+
+
+def _caught(x: torch.Tensor) -> torch.Tensor:
+    with suppress(ValueError):
+        raise KNOWN_ERROR
+    return x
+
+
 def _while_handling(error: Exception, module: nn.Module) -> gptrace.Trace:
     with suppress(ValueError), gptrace.watch(module) as trace:
         try:
@@ -359,7 +368,11 @@ def test_an_exception_that_is_raised_again_is_a_failure() -> None:
     assert [call.failed for call in trace.calls] == [True, True]
     assert trace.error is not None
     assert trace.error.path == "0"
-    trace = _while_handling(known, nn.Sequential(Function(lambda x: x)))
+
+
+@pytest.mark.parametrize("work", [lambda x: x, lambda x: _caught(x)], ids=["returns", "catches it again"])
+def test_an_exception_that_is_only_being_handled_is_no_failure(work: Work) -> None:
+    trace = _while_handling(KNOWN_ERROR, nn.Sequential(Function(work)))
     assert [call.failed for call in trace.calls] == [False, False]
     assert trace.error is None
 

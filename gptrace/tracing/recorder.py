@@ -241,8 +241,10 @@ class SpanRecorder:
         raised = sys.exception()
         while True:
             span = opened.pop()
-            # Raised again, it has come further than when the call began.
-            failed = raised is not None and (raised, raised.__traceback__) != span.raised_before
+            before, how_far = span.raised_before
+            failed = raised is not None and raised is not before
+            # Raised again, it has come further than when the call began, and the call returns nothing.
+            failed = failed or (raised is not None and raised.__traceback__ is not how_far and output is None)
             # How checkpointing ends a part that it has run again: nothing went wrong.
             failed = failed and type(raised).__name__ != "_StopRecomputationError"
             if span.module is module:
