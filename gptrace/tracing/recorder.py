@@ -174,13 +174,14 @@ class SpanRecorder:
     def _note_what_left(self, span: Span, output: object) -> None:
         if isinstance(output, Tensor):
             span.output = weakref.ref(output)
-        if self._numbers is None:
+        numbers = self._numbers  # which a thread that goes on after the block may lose meanwhile
+        if numbers is None:
             span.outputs = see("output", output)
             return
         with _unseen_functions(), _unseen_kernels():
             tensors = tensors_in("output", output)  # once: a container of the user's may give others then
             span.outputs = see("output", output) if type(output) is Tensor else see_each(tensors)
-            self._numbers.closed(span, [tensor for _, tensor in tensors])
+            numbers.closed(span, [tensor for _, tensor in tensors])
 
     def _innermost(self) -> Span | None:
         opened = self._open_in_threads.get(get_ident())
