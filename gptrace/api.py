@@ -10,16 +10,16 @@ import gptrace
 from gptrace import prepare
 from gptrace.errors import InputError, OptionError
 from gptrace.measures import Measures
-from gptrace.model.choice import DEFAULT_SEED, ModelChoice
 from gptrace.model.config import PRESETS
+from gptrace.model.selection import DEFAULT_SEED, ModelSelection
 from gptrace.model.weights import hub
-from gptrace.predict.limits import (
+from gptrace.predict.validation import (
     DEFAULT_NEW_TOKENS,
     POSITIONS,
     check_batch_size,
     check_language,
     generation_settings,
-    wanted_topics,
+    resolve_topics,
 )  # fmt: skip
 from gptrace.prepare import (
     BuildOptions,
@@ -46,8 +46,8 @@ from gptrace.record import (
     Trace,
 )
 from gptrace.text import encoding
-from gptrace.text.lines import Lines
-from gptrace.text.prompts import Given
+from gptrace.text.lines import PromptLines
+from gptrace.text.prompts import PromptSource
 
 if TYPE_CHECKING:
     from gptrace.model.build import Module
@@ -116,16 +116,16 @@ def topk(
     """
     given, chosen = given_of(text, ids, special=special), model_of(model, {**options})
     ready = _ready_to_ask(given, chosen, k, temperature, truncate, positions, batch_size)
-    from gptrace.predict.topk import Asked, Question, answers
+    from gptrace.predict.topk import StreamedPrompt, TopKRequest, run_topk
 
-    asked = Asked(k, temperature, positions == "all", ids_of_tokens(tokens, ready.tokenizer))
-    questions = [Question(index, prompt) for index, prompt in enumerate(ready.prompts)]
-    found = answers(ready.loaded, ready.tokenizer, questions, asked, batch_size)
+    asked = TopKRequest(k, temperature, positions == "all", ids_of_tokens(tokens, ready.tokenizer))
+    questions = [StreamedPrompt(index, prompt) for index, prompt in enumerate(ready.prompts)]
+    found = run_topk(ready.loaded, ready.tokenizer, questions, asked, batch_size)
     return found.whole()
 
 
 def topk_stream(
-    prompts: Iterable[object] | Lines,
+    prompts: Iterable[object] | PromptLines,
     *,
     special: bool = True,
     truncate: bool = False,
@@ -149,12 +149,14 @@ def topk_stream(
     """
     chosen = model_of(model, {**options})
     ready = _ready_to_ask(None, chosen, k, temperature, truncate, positions, batch_size)
-    from gptrace.predict.topk import Asked, answers, questions_of
+    from gptrace.predict.topk import TopKRequest, read_prompts, run_topk
 
-    asked = Asked(k, temperature, positions == "all", ids_of_tokens(tokens, ready.tokenizer))
-    questions = questions_of(prompts, ready.tokenizer, ready.limits, special=special, truncate=truncate)
-    waits = prompts.waits if isinstance(prompts, Lines) else lambda: False
-    return answers(ready.loaded, ready.tokenizer, questions, asked, batch_size, waits=waits, goes_on=True)
+    asked = TopKRequest(k, temperature, positions == "all", ids_of_tokens(tokens, ready.tokenizer))
+    questions = read_prompts(prompts, ready.tokenizer, ready.limits, special=special, truncate=truncate)
+    waits = prompts.waits if isinstance(prompts, PromptLines) else lambda: False
+    return run_topk(
+        ready.loaded, ready.tokenizer, questions, asked, batch_size, waits=waits, continue_on_error=True
+    )
 
 
 def loss(
@@ -281,7 +283,7 @@ def explain(
     >>> explain("Hello, I am", model="tiny", topics=["last-dim"]).topics[0].claims[0].measured
     "50,257 scores; 50,257 tokens in GPT-2's tokenizer"
     """
-    wanted = wanted_topics(topics)
+    wanted = resolve_topics(topics)
     check_language(language)
     given, chosen = given_of(text, ids, special=special), model_of(model, {**options}, seed=seed)
     check_has_numbers(chosen, "explain")
@@ -307,7 +309,7 @@ def tokens(text: Text | None = None, *, ids: Ids | None = None, special: bool = 
     return tokens_of(given_of(text, ids, special=special))
 
 
-def tokens_of(given: Given) -> Tokens:
+def tokens_of(given: PromptSource) -> Tokens:
     """Return the record that `gptrace tokens` prints."""
     versions = {
         "gptrace": gptrace.__version__,
@@ -334,8 +336,8 @@ def presets() -> Presets:
 
 
 def _ready_to_ask(
-    given: Given | None,
-    model: ModelChoice | Module,
+    given: PromptSource | None,
+    model: ModelSelection | Module,
     k: int | None,
     temperature: float,
     truncate: bool,

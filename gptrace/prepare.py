@@ -11,19 +11,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
 
 from gptrace.errors import InputError, OptionError
-from gptrace.model.choice import Limits, ModelChoice, choose
-from gptrace.predict.limits import check_temperature, fit_to, wanted_k
+from gptrace.model.selection import Limits, ModelSelection, select_model
+from gptrace.predict.validation import check_temperature, fit_prompts, resolve_k
 from gptrace.record import Prompt
 from gptrace.text import encoding
-from gptrace.text.prompts import Given
+from gptrace.text.prompts import PromptSource
 from gptrace.text.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
     from gptrace.model.build import LoadedModel, Module
 
-Text = str | Sequence[str] | Given
+Text = str | Sequence[str] | PromptSource
 Ids = Sequence[int] | Sequence[Sequence[int]]
-Model = str | Callable[..., Any] | ModelChoice | None
+Model = str | Callable[..., Any] | ModelSelection | None
 
 
 class BuildOptions(TypedDict, total=False):
@@ -67,8 +67,8 @@ class Ready(NamedTuple):
 
 
 def ready(
-    given: Given | None,
-    model: ModelChoice | Module,
+    given: PromptSource | None,
+    model: ModelSelection | Module,
     *,
     k: int | None = None,
     temperature: float = 1.0,
@@ -81,15 +81,15 @@ def ready(
     goes through in windows.
     """
     check_temperature(temperature)
-    tokenizer = model.tokenizer() if isinstance(model, ModelChoice) else encoding
+    tokenizer = model.tokenizer() if isinstance(model, ModelSelection) else encoding
     read = () if given is None else given.prompts(tokenizer)
 
     def checked(limits: Limits) -> tuple[Prompt, ...]:
         if limits.vocab_size is not None:
-            wanted_k(k, limits.vocab_size - tokenizer.padding_rows(limits.vocab_size))
-        return fit_to(limits, read, truncate=truncate, slides=slides)
+            resolve_k(k, limits.vocab_size - tokenizer.padding_rows(limits.vocab_size))
+        return fit_prompts(limits, read, truncate=truncate, slides=slides)
 
-    known = model.limits() if isinstance(model, ModelChoice) else None
+    known = model.limits() if isinstance(model, ModelSelection) else None
     fitted = None if known is None else checked(known)
     from gptrace.model.build import load
 
@@ -98,16 +98,16 @@ def ready(
     return Ready(loaded, tokenizer, limits, checked(limits) if fitted is None else fitted)
 
 
-def model_of(model: Model, options: dict[str, Any], *, seed: int | None = None) -> ModelChoice | Module:
+def model_of(model: Model, options: dict[str, Any], *, seed: int | None = None) -> ModelSelection | Module:
     """Return what `model` means; `options` are those that build one, from `seed` where it is given apart."""
-    if isinstance(model, ModelChoice):
+    if isinstance(model, ModelSelection):
         return model
     unknown = [name for name in options if name not in _OPTIONS]
     if unknown:
         raise TypeError(f"there is no option {unknown[0]!r}; known: {', '.join(_OPTIONS)}")
     builds = options if seed is None else {**options, "seed": seed}
     if model is None or isinstance(model, str):
-        return choose(model, **builds)
+        return select_model(model, **builds)
     if not callable(model):
         raise InputError(
             f"model is a {type(model).__name__}, neither a name nor a model",
@@ -116,7 +116,7 @@ def model_of(model: Model, options: dict[str, Any], *, seed: int | None = None) 
     from gptrace.model.quiet_torch import torch
 
     if not isinstance(model, torch.nn.Module):
-        return choose(model, **builds)
+        return select_model(model, **builds)
     if options:
         raise InputError(
             f"{', '.join(options)} {'is' if len(options) == 1 else 'are'} for building a model, "
@@ -126,9 +126,9 @@ def model_of(model: Model, options: dict[str, Any], *, seed: int | None = None) 
     return model
 
 
-def check_has_numbers(model: ModelChoice | Module, what: str) -> None:
+def check_has_numbers(model: ModelSelection | Module, what: str) -> None:
     """Raise an InputError for a model on device meta, which has shapes alone."""
-    if isinstance(model, ModelChoice):
+    if isinstance(model, ModelSelection):
         is_meta = model.device == "meta"
     else:
         is_meta = any(parameter.is_meta for parameter in model.parameters())
@@ -138,14 +138,14 @@ def check_has_numbers(model: ModelChoice | Module, what: str) -> None:
         )
 
 
-def given_of(text: Text | None, ids: Ids | None, *, special: bool = True) -> Given:
+def given_of(text: Text | None, ids: Ids | None, *, special: bool = True) -> PromptSource:
     """Return what a caller gave: texts or ids, or what the command line has read of them."""
-    if isinstance(text, Given):
+    if isinstance(text, PromptSource):
         return text
     if (text is None) == (ids is None):
         raise InputError("give either text or ids", 'for example "Hello", or ids=[15496]')
     if ids is not None:
-        return Given(rows=tuple(map(tuple, _id_rows(ids))), special=special)
+        return PromptSource(rows=tuple(map(tuple, _id_rows(ids))), special=special)
     one_by_one = isinstance(text, Iterable) and not isinstance(text, str | bytes | Set | Mapping)
     texts: list[object] = list(text or ()) if one_by_one else [text]
     for one in texts:
@@ -153,7 +153,7 @@ def given_of(text: Text | None, ids: Ids | None, *, special: bool = True) -> Giv
             raise InputError(f"a text is a {type(one).__name__}", "give a str, or a list of them")
     if not texts:
         raise InputError("the list of texts is empty", "give at least one text")
-    return Given(texts=tuple(str(one) for one in texts), special=special)
+    return PromptSource(texts=tuple(str(one) for one in texts), special=special)
 
 
 def _id_rows(ids: object) -> list[list[int]]:

@@ -13,8 +13,8 @@ import pytest
 
 from gptrace.cli import main
 from gptrace.model.build import load
-from gptrace.model.choice import choose
 from gptrace.model.gpt import GPTModel
+from gptrace.model.selection import select_model
 from gptrace.record import Trace
 
 collect_ignore = ["benchmarks"]  # scripts: to import them is to run them
@@ -25,7 +25,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def ours(name: str) -> GPTModel:
-    module = load(choose(name)).module
+    module = load(select_model(name)).module
     assert isinstance(module, GPTModel)
     return module
 

@@ -49,13 +49,13 @@ def their_loss(model: Any, ids: list[int]) -> float:
 
 
 def test_losses_are_those_of_transformers(gpt2: tuple[Path, Any]) -> None:
-    folder, theirs = gpt2
+    folder, reference = gpt2
     found = gptrace.loss(ids=IDS, weights=folder)
     for ids, result in zip(IDS, found.results, strict=True):
-        assert result.loss == pytest.approx(their_loss(theirs, ids), abs=1e-5)
-        assert result.perplexity == pytest.approx(math.exp(their_loss(theirs, ids)), rel=1e-5)
+        assert result.loss == pytest.approx(their_loss(reference, ids), abs=1e-5)
+        assert result.perplexity == pytest.approx(math.exp(their_loss(reference, ids)), rel=1e-5)
         with torch.no_grad():
-            logits = theirs(torch.tensor([ids])).logits[0].double()
+            logits = reference(torch.tensor([ids])).logits[0].double()
         assert result.tokens[0].probability is None
         for position, one in enumerate(result.tokens[1:]):
             row, target = logits[position], ids[position + 1]
@@ -73,10 +73,10 @@ def test_losses_are_those_of_transformers(gpt2: tuple[Path, Any]) -> None:
 
 @pytest.mark.parametrize("name", ["llama", "gemma", "opt", "gpt-neox"])
 def test_losses_of_other_families(name: str, tmp_path: Path) -> None:
-    theirs = written(tmp_path, name)
+    reference = written(tmp_path, name)
     found = gptrace.loss(ids=IDS, model=f"hf:{tmp_path}")
     for ids, result in zip(IDS, found.results, strict=True):
-        assert result.loss == pytest.approx(their_loss(theirs, ids), abs=1e-5)
+        assert result.loss == pytest.approx(their_loss(reference, ids), abs=1e-5)
 
 
 @pytest.mark.parametrize("length", [1, 2, 31, 32, 33, 48, 49, 64, 100, 257])
@@ -92,14 +92,14 @@ def test_windows_score_each_token_once_with_enough_before_it(length: int, stride
 
 
 def test_a_text_beyond_the_context_by_hand(gpt2: tuple[Path, Any]) -> None:
-    folder, theirs = gpt2
+    folder, reference = gpt2
     ids = [(7 * n * n + 3) % 997 for n in range(80)]
     found = gptrace.loss(ids=ids, weights=folder, stride=10)
     expected = []
     for target in range(1, 80):
         start = 0 if target < 32 else 10 * math.ceil((target - 31) / 10)
         with torch.no_grad():
-            logits = theirs(torch.tensor([ids[start:target]])).logits[0, -1].double()
+            logits = reference(torch.tensor([ids[start:target]])).logits[0, -1].double()
         expected.append(float(logits.log_softmax(-1)[ids[target]]))
     assert [one.log_probability for one in found.results[0].tokens[1:]] == pytest.approx(expected, abs=1e-4)
     assert (found.results[0].windows, found.stride) == (6, 10)
@@ -138,9 +138,9 @@ def test_the_colour_of_a_text_follows_its_probabilities(cli: Cli, monkeypatch: p
 
 @pytest.mark.parametrize("prompt", [[50, 60, 70], [5], list(range(200, 230))])
 def test_greedy_tokens_are_those_of_transformers(gpt2: tuple[Path, Any], prompt: list[int]) -> None:
-    folder, theirs = gpt2
+    folder, reference = gpt2
     count = 32 - len(prompt)
-    expected = theirs.generate(
+    expected = reference.generate(
         torch.tensor([prompt]), attention_mask=torch.ones(1, len(prompt)), max_new_tokens=count,
         do_sample=False, pad_token_id=0,
     )[0, len(prompt) :].tolist()  # fmt: skip
@@ -151,8 +151,8 @@ def test_greedy_tokens_are_those_of_transformers(gpt2: tuple[Path, Any], prompt:
 
 @pytest.mark.parametrize("name", ["llama", "gemma2", "opt", "gpt-neox", "qwen3"])
 def test_greedy_tokens_of_other_families(name: str, tmp_path: Path) -> None:
-    theirs = written(tmp_path, name)
-    expected = theirs.generate(
+    reference = written(tmp_path, name)
+    expected = reference.generate(
         torch.tensor([[3, 4, 5]]), attention_mask=torch.ones(1, 3), max_new_tokens=12, do_sample=False,
         pad_token_id=0,
     )[0, 3:].tolist()  # fmt: skip

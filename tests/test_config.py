@@ -9,9 +9,9 @@ import pytest
 
 from gptrace.errors import ConfigError, DeviceError, OptionError
 from gptrace.model import GPTConfig, GPTModel
-from gptrace.model.choice import GPTChoice, choose
 from gptrace.model.config import PRESETS, parse_setting, preset, read_config_file
 from gptrace.model.quiet_torch import torch
+from gptrace.model.selection import GPTSelection, select_model
 
 
 @pytest.mark.parametrize(
@@ -70,14 +70,14 @@ def test_names_and_aliases_in_any_case() -> None:
 def test_settings_go_on_top_of_the_file_on_top_of_the_preset(tmp_path: Path) -> None:
     toml = tmp_path / "mine.toml"
     toml.write_text("n_layers = 3\nn_heads = 8\n")
-    chosen = choose("tiny", config=toml, settings=["n_heads=2", "qkv_bias=True", "attention=sdpa"])
-    assert isinstance(chosen, GPTChoice)
+    chosen = select_model("tiny", config=toml, settings=["n_heads=2", "qkv_bias=True", "attention=sdpa"])
+    assert isinstance(chosen, GPTSelection)
     assert chosen.config is not None
     assert (chosen.config.n_layers, chosen.config.n_heads, chosen.config.emb_dim) == (3, 2, 48)
     assert chosen.config.qkv_bias is True
     assert chosen.config.attention == "sdpa"
     assert chosen.name == "tiny, changed"
-    assert choose("tiny").name == "tiny"
+    assert select_model("tiny").name == "tiny"
 
 
 @pytest.mark.parametrize(
@@ -110,8 +110,8 @@ def test_a_setting_needs_key_and_value(text: str) -> None:
 
 def test_choices_that_cannot_be() -> None:
     with pytest.raises(DeviceError, match="'gpu' is not a device"):
-        choose(device="gpu")
+        select_model(device="gpu")
     with pytest.raises(OptionError, match="'int8' is not a dtype"):
-        choose(dtype="int8")
+        select_model(dtype="int8")
     with pytest.raises(OptionError, match="64 bits"):
-        choose(seed=2**64)
+        select_model(seed=2**64)

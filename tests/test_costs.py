@@ -33,9 +33,9 @@ def test_the_published_figures_of_the_124m_model(
 ) -> None:
     model = gpt2_small
     if length > 100:  # the same sums, without the time that the numbers take
-        from gptrace.model.hollow import hollow_copy
+        from gptrace.model.meta_device import meta_copy
 
-        model = hollow_copy(gpt2_small)  # type: ignore[assignment]
+        model = meta_copy(gpt2_small)  # type: ignore[assignment]
     ids = torch.zeros(1, length, dtype=torch.int64, device=model.tok_emb.weight.device)
     with mode(), gptrace.watch(model, measure=["macs"]) as trace:
         model(ids)

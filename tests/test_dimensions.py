@@ -11,8 +11,8 @@ import gptrace
 from gptrace.model import GPTConfig, GPTModel
 from gptrace.model.architecture import Architecture
 from gptrace.model.quiet_torch import torch
-from gptrace.tracing import twins
-from gptrace.tracing.dimensions import axis_name
+from gptrace.tracing import resized_runs
+from gptrace.tracing.axis_names import axis_name
 
 BTD = ("batch", "seq_len", "emb_dim")
 WIDE = ("batch", "seq_len", "4*emb_dim")
@@ -84,17 +84,17 @@ def test_names_of_the_124m_shape(batch: int, seq_len: int) -> None:
 
 
 def test_names_where_every_size_may_collide_with_every_other() -> None:
-    choose = random.Random(0).choice
+    select_model = random.Random(0).choice
     for _ in range(330):
         # Colliding with each other, and with the sizes of the twins.
-        heads, head_dim = choose([1, 2, 4, 5, 7, 12]), choose([1, 2, 4, 5, 7, 11, 12, 35])
+        heads, head_dim = select_model([1, 2, 4, 5, 7, 12]), select_model([1, 2, 4, 5, 7, 11, 12, 35])
         width = heads * head_dim
         sizes = [1, 2, heads, head_dim, width, 5, 7, 11, 13, 17]
         config = GPTConfig(
-            vocab_size=choose([*sizes, 4 * width, 43, 53]), context_length=width + 32, emb_dim=width,
-            n_heads=heads, n_layers=choose([1, 2]), attention=choose(["eager", "sdpa"]),
+            vocab_size=select_model([*sizes, 4 * width, 43, 53]), context_length=width + 32, emb_dim=width,
+            n_heads=heads, n_layers=select_model([1, 2]), attention=select_model(["eager", "sdpa"]),
         )  # fmt: skip
-        batch, seq_len = choose(sizes), choose(sizes)
+        batch, seq_len = select_model(sizes), select_model(sizes)
         trace = watched(GPTModel(config).eval(), batch, seq_len, "ops")
         expected = dict(EXPECTED)
         if config.attention == "sdpa":  # PyTorch's kernel does its own dropout
@@ -137,7 +137,7 @@ def test_a_module_without_a_twin_keeps_numbers() -> None:
 
 
 def test_naming_draws_no_random_numbers(tiny: GPTModel) -> None:
-    twins.twin_of.cache_clear()
+    resized_runs.run_resized.cache_clear()
     before = torch.get_rng_state()
     watched(tiny, 3, 29)
     assert torch.equal(torch.get_rng_state(), before)

@@ -74,8 +74,8 @@ def test_both_readmes_say_the_same() -> None:
         assert len(blocks(language)) == len(blocks(language, IN_CHINESE))
     assert blocks("python") == blocks("python", IN_CHINESE)
     ours = [block for block in blocks("console") if "gptrace explain" not in block]
-    theirs = [block for block in blocks("console", IN_CHINESE) if "gptrace explain" not in block]
-    assert ours == theirs
+    reference = [block for block in blocks("console", IN_CHINESE) if "gptrace explain" not in block]
+    assert ours == reference
 
 
 def test_a_wrong_example_is_noticed() -> None:

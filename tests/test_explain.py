@@ -19,7 +19,7 @@ from gptrace.model.quiet_torch import torch
 from gptrace.predict.explain.facts import Facts
 from gptrace.predict.explain.measure import facts_of
 from gptrace.predict.explain.subject import Subject
-from gptrace.predict.limits import TOPICS
+from gptrace.predict.validation import TOPICS
 from gptrace.record import Explanation
 from gptrace.text import encoding
 from gptrace.text.prompts import from_texts
@@ -56,9 +56,9 @@ def test_all_holds_on_our_model_in_both_languages(tiny: GPTModel) -> None:
 def test_the_languages_say_the_same_figures(tiny: GPTModel) -> None:
     english = gptrace.explain(TEXT, model=tiny)
     chinese = gptrace.explain(TEXT, model=tiny, language="zh")
-    for ours, theirs in zip(english.topics, chinese.topics, strict=True):
-        assert len(ours.claims) == len(theirs.claims)
-        for one, other in zip(ours.claims, theirs.claims, strict=True):
+    for ours, reference in zip(english.topics, chinese.topics, strict=True):
+        assert len(ours.claims) == len(reference.claims)
+        for one, other in zip(ours.claims, reference.claims, strict=True):
             ours_only = _figures(one.measured) ^ _figures(other.measured)
             assert len(ours_only) <= 2, ours_only  # "one of two", said in another way
             assert any("\u4e00" <= character <= "\u9fff" for character in other.text)

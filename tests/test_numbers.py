@@ -18,7 +18,7 @@ import gptrace
 from gptrace.measures import MEASURES
 from gptrace.model.quiet_torch import torch
 from gptrace.tracing.memory import shares_memory
-from gptrace.tracing.parameters import count_all, count_by_module, every_name, held_parameters
+from gptrace.tracing.parameters import count_all, count_by_module, named_modules_with_aliases, parameter_refs
 
 nn = torch.nn
 Work = Callable[[torch.Tensor], Any]
@@ -398,8 +398,8 @@ def test_parameters_are_counted_once_in_whatever_holds_them() -> None:
     rng = random.Random(5)
     for _ in range(200):
         module = _random_module(rng, [], 4)
-        modules = list(every_name(module))
-        held = held_parameters(modules)
+        modules = list(named_modules_with_aliases(module))
+        held = parameter_refs(modules)
         counts = count_by_module(modules, held)
         assert count_all(held).unique == sum(one.numel() for one in module.parameters())
         named = dict(module.named_modules(remove_duplicate=False))

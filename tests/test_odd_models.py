@@ -133,7 +133,7 @@ def test_sizes_that_a_class_derives_follow_its_settings() -> None:
 
     trace = gptrace.trace("Hello", model=make, config=Config)
     assert trace.calls[-1].outputs[0].shape[-1] == 128
-    from gptrace.model.own_call import overlaid
+    from gptrace.model.user_model_call import overlaid
 
     changed: Any = overlaid(Config, {"n_embd": 8})
     assert (changed.n_embd, changed.d_ff) == (8, 32)
@@ -338,7 +338,7 @@ def test_code_that_keeps_printing_soils_no_data(process: Cli, tmp_path: Path) ->
 
 
 def test_a_constructor_that_never_ends_at_another_size(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gptrace.tracing.twins._PATIENCE", 0.3)
+    monkeypatch.setattr("gptrace.tracing.resized_runs._PATIENCE", 0.3)
 
     class Loops(nn.Module):
         def __init__(self, emb_dim: int = 64) -> None:

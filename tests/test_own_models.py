@@ -159,7 +159,7 @@ def dims(trace: dict[str, Any], path: str) -> list[list[str]]:
 
 def test_the_courses_published_class_traces_like_ours(cli: Cli) -> None:
     ours = trace_of(cli("run", "Hello, I am", "--json"))
-    theirs = trace_of(cli("run", "Hello, I am", "-m", "llms_from_scratch.ch04:GPTModel", "--json"))
+    reference = trace_of(cli("run", "Hello, I am", "-m", "llms_from_scratch.ch04:GPTModel", "--json"))
 
     def seen(trace: dict[str, Any]) -> list[object]:
         return [
@@ -172,15 +172,15 @@ def test_the_courses_published_class_traces_like_ours(cli: Cli) -> None:
             for call in trace["calls"]
         ]
 
-    assert seen(theirs) == seen(ours)
-    assert theirs["dims"] == ours["dims"]
+    assert seen(reference) == seen(ours)
+    assert reference["dims"] == ours["dims"]
     for a, b in zip(
-        ours["predictions"][0]["candidates"], theirs["predictions"][0]["candidates"], strict=True
+        ours["predictions"][0]["candidates"], reference["predictions"][0]["candidates"], strict=True
     ):
         assert a["id"] == b["id"]
         assert a["logit"] == pytest.approx(b["logit"], abs=1e-5)
-    assert theirs["flow"] == ours["flow"]
-    assert theirs["notes"] == []
+    assert reference["flow"] == ours["flow"]
+    assert reference["notes"] == []
 
 
 def test_a_class_with_a_dataclass_of_its_own(cli: Cli, here: Path) -> None:

@@ -19,9 +19,9 @@ import torch
 
 import gptrace
 from gptrace.model import GPTModel
-from gptrace.predict.batching import Budget, batches, in_order
+from gptrace.predict.batching import Budget, batches, run_in_order
 from gptrace.predict.candidates import candidates_of_rows
-from gptrace.text.lines import LINE_LIMIT, Lines
+from gptrace.text.lines import LINE_LIMIT, PromptLines
 from tests.conftest import Outcome, environment
 
 Cli = Callable[..., Outcome]
@@ -79,7 +79,7 @@ def test_results_come_in_order_and_no_later_than_they_must() -> None:
             taken.append(number)
             yield number
 
-    results = in_order(
+    results = run_in_order(
         numbers(),
         lambda number: None if number % 7 == 3 else 1 + number % 5,
         lambda batch: [f"ran {number}" for number in batch],
@@ -284,7 +284,7 @@ def test_a_line_without_end_is_skipped_without_being_kept(tmp_path: Path) -> Non
     path = tmp_path / "long.txt"
     path.write_bytes(b"a\n" + b"x" * (LINE_LIMIT + 70_000) + b"\nb\n" + b"y" * (LINE_LIMIT + 1))
     with path.open("rb") as file:
-        found = list(Lines(stdin=file.fileno()))
+        found = list(PromptLines(stdin=file.fileno()))
     assert [line.text for line in found] == ["a", None, "b", None]
     assert all(
         line.problem is not None and "longer than 16 MiB" in line.problem.message for line in found[1::2]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gptrace.model.quiet_torch import torch
-from gptrace.tracing.tensors import argument_names, see, see_arguments
+from gptrace.tracing.tensors import argument_names, describe_arguments, describe_tensors
 
 
 @dataclass
@@ -20,7 +20,7 @@ Pair = namedtuple("Pair", "left right")
 
 
 def names(value: object) -> list[str]:
-    return [seen.name for seen in see("output", value)]
+    return [seen.name for seen in describe_tensors("output", value)]
 
 
 def test_every_kind_of_nest() -> None:
@@ -42,7 +42,10 @@ def test_a_list_that_holds_itself_ends() -> None:
 
 
 def test_scalars_and_empty_tensors_keep_their_shape() -> None:
-    assert [seen.shape for seen in see("x", (torch.tensor(1.0), torch.empty(0, 3)))] == [(), (0, 3)]
+    assert [seen.shape for seen in describe_tensors("x", (torch.tensor(1.0), torch.empty(0, 3)))] == [
+        (),
+        (0, 3),
+    ]
 
 
 def test_arguments_are_named_as_forward_names_them() -> None:
@@ -50,5 +53,5 @@ def test_arguments_are_named_as_forward_names_them() -> None:
         def forward(self, x: object, y: object = None, *more: object, mask: object = None) -> None: ...
 
     one = torch.ones(1)
-    seen = see_arguments(argument_names(Many), (one, one, one, one), {"mask": one})
+    seen = describe_arguments(argument_names(Many), (one, one, one, one), {"mask": one})
     assert [each.name for each in seen] == ["x", "y", "more[0]", "more[1]", "mask"]

@@ -15,7 +15,7 @@ from llms_from_scratch.ch04 import GPTModel as CourseModel
 import gptrace
 from gptrace.model import GPTModel
 from gptrace.model.quiet_torch import torch
-from gptrace.tracing import twins
+from gptrace.tracing import resized_runs
 
 nn = torch.nn
 IDS = torch.tensor([[15496, 11, 314, 716]])
@@ -367,7 +367,7 @@ def test_a_head_of_the_users_own_is_not_named_by_its_value(tiny: GPTModel) -> No
 
 
 def test_hooks_on_all_modules_do_not_see_the_twin(tiny: GPTModel) -> None:
-    twins.twin_of.cache_clear()
+    resized_runs.run_resized.cache_clear()
     seen: list[object] = []
     handle = nn.modules.module.register_module_forward_hook(lambda m, a, out: seen.append(m))
     try:
@@ -392,23 +392,28 @@ def test_a_trace_is_empty_until_the_block_ends() -> None:
 
 
 def test_tied_parameters_count_once() -> None:
-    from gptrace.tracing.parameters import count_all, count_by_module, every_name, held_parameters
+    from gptrace.tracing.parameters import (
+        count_all,
+        count_by_module,
+        named_modules_with_aliases,
+        parameter_refs,
+    )
 
     module = nn.ModuleDict({"emb": nn.Embedding(10, 4), "out_head": nn.Linear(4, 10, bias=False)})
-    assert count_all(held_parameters(every_name(module))).without_out_head == 40
+    assert count_all(parameter_refs(named_modules_with_aliases(module))).without_out_head == 40
     module["out_head"].weight = module["emb"].weight
-    count = count_all(held_parameters(every_name(module)))
+    count = count_all(parameter_refs(named_modules_with_aliases(module)))
     assert (count.total, count.unique, count.bytes) == (80, 40, 160)
     assert count.tied == (("emb.weight", "out_head.weight"),)
     assert count.without_out_head is None
-    modules = list(every_name(module))
-    assert count_by_module(modules, held_parameters(modules))[""].total == 40
+    modules = list(named_modules_with_aliases(module))
+    assert count_by_module(modules, parameter_refs(modules))[""].total == 40
 
 
 def test_our_model_traces_like_the_courses_own_class(tiny: GPTModel) -> None:
     """The same calls and shapes, but for the name of the shortcut's dropout."""
     course = CourseModel(tiny.config.to_dict()).eval()
-    with torch.no_grad(), gptrace.watch(tiny) as ours, gptrace.watch(course) as theirs:
+    with torch.no_grad(), gptrace.watch(tiny) as ours, gptrace.watch(course) as reference:
         tiny(IDS)
         course(IDS)
 
@@ -421,4 +426,4 @@ def test_our_model_traces_like_the_courses_own_class(tiny: GPTModel) -> None:
             for call in trace.calls
         ]  # fmt: skip
 
-    assert facts(ours) == facts(theirs)
+    assert facts(ours) == facts(reference)

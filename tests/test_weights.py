@@ -17,9 +17,9 @@ from safetensors.torch import save_file
 import gptrace
 from gptrace.errors import GptraceError, WeightsError
 from gptrace.model.build import load
-from gptrace.model.choice import choose
 from gptrace.model.gpt import GPTModel
 from gptrace.model.quiet_torch import torch
+from gptrace.model.selection import select_model
 from tests.conftest import Outcome
 
 transformers.utils.logging.disable_progress_bar()
@@ -39,13 +39,13 @@ def hugging_face(**changes: Any) -> Any:
     return model
 
 
-def agrees(path: Path, theirs: Any, **options: Any) -> gptrace.Trace:
-    """Check that our logits and top 10 are those of `theirs` for each prompt, alone and in a padded batch."""
+def agrees(path: Path, reference: Any, **options: Any) -> gptrace.Trace:
+    """Check that our logits and top 10 are the reference's for each prompt, alone and in a padded batch."""
     found = gptrace.topk(TEXTS, weights=path, k=10, **options)
     trace = gptrace.trace(TEXTS, weights=path, k=10, **options)
     for result, prediction in zip(found.results, trace.predictions, strict=True):
         with torch.no_grad():
-            logits = theirs(torch.tensor([result.prompt.ids]))
+            logits = reference(torch.tensor([result.prompt.ids]))
         logits = getattr(logits, "logits", logits)[0, -1, :50257]
         top = logits.topk(10)
         for candidates in (result.candidates, prediction.candidates):
@@ -55,20 +55,20 @@ def agrees(path: Path, theirs: Any, **options: Any) -> gptrace.Trace:
 
 
 def test_a_hugging_face_folder(tmp_path: Path) -> None:
-    theirs = hugging_face()
-    theirs.save_pretrained(tmp_path)
-    trace = agrees(tmp_path, theirs)
+    reference = hugging_face()
+    reference.save_pretrained(tmp_path)
+    trace = agrees(tmp_path, reference)
     assert trace.model.weights is not None
     assert trace.model.weights["layout"] == "Hugging Face GPT-2"
     assert trace.model.parameters.tied == (("tok_emb.weight", "out_head.weight"),)
-    assert trace.model.parameters.unique == theirs.num_parameters()
-    agrees(tmp_path / "model.safetensors", theirs)
+    assert trace.model.parameters.unique == reference.num_parameters()
+    agrees(tmp_path / "model.safetensors", reference)
 
 
 def test_the_124m_shape(tmp_path: Path) -> None:
-    theirs = hugging_face(n_embd=768, n_head=12, n_layer=12, n_positions=1024)
-    theirs.save_pretrained(tmp_path)
-    assert agrees(tmp_path, theirs).model.parameters.unique == 124_439_808
+    reference = hugging_face(n_embd=768, n_head=12, n_layer=12, n_positions=1024)
+    reference.save_pretrained(tmp_path)
+    assert agrees(tmp_path, reference).model.parameters.unique == 124_439_808
 
 
 @pytest.mark.parametrize(
@@ -83,33 +83,33 @@ def test_the_124m_shape(tmp_path: Path) -> None:
     ],
 )
 def test_what_config_json_says_is_heeded(tmp_path: Path, changes: dict[str, Any]) -> None:
-    theirs = hugging_face(**changes)
-    theirs.save_pretrained(tmp_path)
-    trace = agrees(tmp_path, theirs)
+    reference = hugging_face(**changes)
+    reference.save_pretrained(tmp_path)
+    trace = agrees(tmp_path, reference)
     if "n_inner" in changes:
         ff = next(call for call in trace.calls if call.path == "trf_blocks.0.ff.layers.0")
         assert ff.outputs[0].dims == ("batch", "seq_len", "ff_dim")
 
 
 def test_shards_of_both_kinds(tmp_path: Path) -> None:
-    theirs = hugging_face()
-    theirs.save_pretrained(tmp_path / "safetensors", max_shard_size="5MB")
+    reference = hugging_face()
+    reference.save_pretrained(tmp_path / "safetensors", max_shard_size="5MB")
     assert (tmp_path / "safetensors" / "model.safetensors.index.json").exists()
-    agrees(tmp_path / "safetensors", theirs)
-    agrees(tmp_path / "safetensors" / "model.safetensors.index.json", theirs)
+    agrees(tmp_path / "safetensors", reference)
+    agrees(tmp_path / "safetensors" / "model.safetensors.index.json", reference)
     folder = tmp_path / "bin"
     folder.mkdir()
-    theirs.config.save_pretrained(folder)
-    state = theirs.state_dict()
+    reference.config.save_pretrained(folder)
+    state = reference.state_dict()
     names = sorted(state)
     parts = {"pytorch_model-1.bin": names[::2], "pytorch_model-2.bin": names[1::2]}
     for file, held in parts.items():
         torch.save({name: state[name].clone() for name in held}, folder / file)
     weight_map = {name: file for file, held in parts.items() for name in held}
     (folder / "pytorch_model.bin.index.json").write_text(json.dumps({"weight_map": weight_map}))
-    agrees(folder, theirs)
+    agrees(folder, reference)
     (folder / "model.safetensors").write_bytes(b"another file, not the one that is named")
-    agrees(folder / "pytorch_model.bin.index.json", theirs)
+    agrees(folder / "pytorch_model.bin.index.json", reference)
     (folder / "model.safetensors").unlink()
     (folder / "pytorch_model-2.bin").unlink()
     with pytest.raises(WeightsError, match=r"pytorch_model-2\.bin is missing"):
@@ -122,8 +122,10 @@ def test_shards_of_both_kinds(tmp_path: Path) -> None:
 def test_a_bin_file_beside_its_config_or_without_one(
     tmp_path: Path, prefix: str, head: str, legacy: bool
 ) -> None:
-    theirs = hugging_face()
-    state = {prefix + name.removeprefix("transformer."): value for name, value in theirs.state_dict().items()}
+    reference = hugging_face()
+    state = {
+        prefix + name.removeprefix("transformer."): value for name, value in reference.state_dict().items()
+    }
     state = {name.replace("transformer.lm_head", "lm_head"): value for name, value in state.items()}
     if head == "absent":
         state = {name: value for name, value in state.items() if "lm_head" not in name}
@@ -132,10 +134,10 @@ def test_a_bin_file_beside_its_config_or_without_one(
     state[f"{prefix}h.0.attn.masked_bias"] = torch.tensor(-1e4)
     path = tmp_path / "pytorch_model.bin"
     torch.save(state, path, _use_new_zipfile_serialization=not legacy)
-    trace = agrees(path, theirs, config={"n_heads": 4})
-    assert trace.model.parameters.unique == theirs.num_parameters()
-    theirs.config.save_pretrained(tmp_path)
-    agrees(path, theirs)
+    trace = agrees(path, reference, config={"n_heads": 4})
+    assert trace.model.parameters.unique == reference.num_parameters()
+    reference.config.save_pretrained(tmp_path)
+    agrees(path, reference)
 
 
 def to_linear(state: Tensors) -> Tensors:
@@ -148,8 +150,8 @@ def to_linear(state: Tensors) -> Tensors:
 
 @pytest.mark.parametrize("compiled", [False, True])
 def test_a_nanogpt_checkpoint_with_its_padded_vocabulary(tmp_path: Path, compiled: bool) -> None:
-    theirs = hugging_face(vocab_size=50304, activation_function="gelu")
-    state = to_linear(dict(theirs.state_dict()))
+    reference = hugging_face(vocab_size=50304, activation_function="gelu")
+    state = to_linear(dict(reference.state_dict()))
     prefix = "_orig_mod." if compiled else ""
     arguments = {
         "n_layer": 3, "n_head": 4, "n_embd": 64, "block_size": 32, "bias": True, "vocab_size": 50304,
@@ -159,8 +161,8 @@ def test_a_nanogpt_checkpoint_with_its_padded_vocabulary(tmp_path: Path, compile
     held = {prefix + name: value for name, value in state.items()}
     torch.save({"model": held, "model_args": arguments, "iter_num": 5, "config": {"out_dir": "out"}}, path)
     with torch.no_grad():  # the padding would win, if it could
-        theirs.lm_head.weight[50257:] = 5
-    trace = agrees(path, theirs)
+        reference.lm_head.weight[50257:] = 5
+    trace = agrees(path, reference)
     assert trace.model.config is not None
     assert trace.model.config["vocab_size"] == 50304
     assert "47 rows that pad the vocabulary are never predicted" in str(trace)
@@ -221,12 +223,12 @@ def test_nanogpt_without_biases(tmp_path: Path) -> None:
 
 
 def test_a_mingpt_state_dict_whose_masks_are_no_parameters(tmp_path: Path) -> None:
-    theirs = hugging_face(tie_word_embeddings=False)
-    state = to_linear(dict(theirs.state_dict()))
+    reference = hugging_face(tie_word_embeddings=False)
+    state = to_linear(dict(reference.state_dict()))
     for n in range(3):
         state[f"transformer.h.{n}.attn.bias"] = torch.tril(torch.ones(1, 1, 32, 32))
     torch.save(state, tmp_path / "model.pt")
-    agrees(tmp_path / "model.pt", theirs, config={"n_heads": 4})
+    agrees(tmp_path / "model.pt", reference, config={"n_heads": 4})
 
 
 @pytest.mark.parametrize("suffix", ["pth", "safetensors"])
@@ -241,19 +243,19 @@ def test_the_courses_own_files(
         "vocab_size": 50257, "context_length": 32, "emb_dim": 48, "n_heads": 4, "n_layers": 2,
         "drop_rate": 0.1, "qkv_bias": qkv_bias,
     }  # fmt: skip
-    theirs = CourseModel(settings).eval()
+    reference = CourseModel(settings).eval()
     state = {
-        name: value for name, value in theirs.state_dict().items() if mask or not name.endswith("att.mask")
+        name: value for name, value in reference.state_dict().items() if mask or not name.endswith("att.mask")
     }
     path = tmp_path / f"model.{suffix}"
     if suffix == "safetensors":
         save_file(state, path)
     elif wrapped:
-        optimizer = torch.optim.AdamW(theirs.parameters())
+        optimizer = torch.optim.AdamW(reference.parameters())
         torch.save({"model_state_dict": state, "optimizer_state_dict": optimizer.state_dict()}, path)
     else:
         torch.save(state, path)
-    trace = agrees(path, theirs, config={"n_heads": 4})
+    trace = agrees(path, reference, config={"n_heads": 4})
     assert trace.model.config is not None
     assert trace.model.config["qkv_bias"] is qkv_bias
 
@@ -298,9 +300,9 @@ def test_a_disagreement_says_what_the_file_holds(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("stored", ["float16", "bfloat16", "float64"])
 def test_the_dtype_on_disk_and_the_dtype_that_runs(tmp_path: Path, stored: str) -> None:
-    theirs = hugging_face().to(getattr(torch, stored))
-    theirs.save_pretrained(tmp_path)
-    agrees(tmp_path, theirs.float())
+    reference = hugging_face().to(getattr(torch, stored))
+    reference.save_pretrained(tmp_path)
+    agrees(tmp_path, reference.float())
     trace = gptrace.trace("Hello", weights=tmp_path, dtype="bfloat16")
     assert trace.model.weights is not None
     assert trace.model.weights["dtype"] == stored
@@ -310,7 +312,7 @@ def test_the_dtype_on_disk_and_the_dtype_that_runs(tmp_path: Path, stored: str) 
 def test_parameters_are_views_of_the_mapped_file(tmp_path: Path) -> None:
     """Nothing is copied: query, key and value share the storage of the one fused matrix."""
     hugging_face().save_pretrained(tmp_path)
-    module: Any = load(choose(weights=tmp_path)).module
+    module: Any = load(select_model(weights=tmp_path)).module
     attention: Any = module.trf_blocks[0].att
     assert (
         len({part.weight.untyped_storage().data_ptr() for part in (attention.W_query, attention.W_value)})
@@ -382,7 +384,7 @@ def test_truncated_files_of_every_length_are_one_error(tmp_path: Path) -> None:
             path = tmp_path / f"cut.{suffix}"
             path.write_bytes(raw[: len(raw) * part // 12])
             with pytest.raises(WeightsError):
-                load(choose(weights=path, settings=["n_heads=2"]))
+                load(select_model(weights=path, settings=["n_heads=2"]))
 
 
 def test_folders_that_hold_no_weights(tmp_path: Path, cli: Callable[..., Outcome]) -> None:
@@ -408,7 +410,7 @@ def test_names_and_shapes_that_do_not_fit_are_listed(tmp_path: Path) -> None:
     def refusal(state: Tensors) -> str:
         torch.save(state, path)
         with pytest.raises(WeightsError) as caught:
-            load(choose(weights=path, settings=["n_heads=3"]))
+            load(select_model(weights=path, settings=["n_heads=3"]))
         return str(caught.value)
 
     cut = {name: value for name, value in whole.items() if "norm2" not in name}
@@ -474,23 +476,23 @@ def test_missing_last_blocks_are_noticed(tmp_path: Path) -> None:
     arguments = {"n_layer": 3, "n_head": 4, "n_embd": 64, "block_size": 32, "bias": True, "vocab_size": 50257}
     torch.save({"model": cut, "model_args": arguments}, tmp_path / "ckpt.pt")
     with pytest.raises(WeightsError, match="n_layer: 3, the tensors 2"):
-        load(choose(weights=tmp_path / "ckpt.pt"))
+        load(select_model(weights=tmp_path / "ckpt.pt"))
 
 
 def test_the_activation_of_a_bare_state_dict_is_assumed_and_said(tmp_path: Path) -> None:
     path = tmp_path / "model.pt"
     torch.save(to_linear(dict(hugging_face().state_dict())), path)
-    assert load(choose(weights=path)).weights["assumed"] == {"n_heads": 1, "activation": "gelu_tanh"}
-    told = load(choose(weights=path, settings=["n_heads=4", "activation=gelu"]))
+    assert load(select_model(weights=path)).weights["assumed"] == {"n_heads": 1, "activation": "gelu_tanh"}
+    told = load(select_model(weights=path, settings=["n_heads=4", "activation=gelu"]))
     assert "assumed" not in told.weights
 
 
 def test_a_width_that_is_given_and_right(tmp_path: Path) -> None:
     path = course_file(tmp_path / "model.pt")
-    module: Any = load(choose(weights=path, settings=["n_heads=3", "ff_dim=192"])).module
+    module: Any = load(select_model(weights=path, settings=["n_heads=3", "ff_dim=192"])).module
     assert module.config.hidden_dim == 192
     with pytest.raises(WeightsError, match="ff_dim 100, the weights have 192"):
-        load(choose(weights=path, settings=["n_heads=3", "ff_dim=100"]))
+        load(select_model(weights=path, settings=["n_heads=3", "ff_dim=100"]))
 
 
 def test_pipes_and_paths_that_cannot_be(tmp_path: Path, cli: Callable[..., Outcome]) -> None:

@@ -1,5 +1,5 @@
 """The command line: parse, call, render."""
 
-from gptrace.cli.entry import main, run_and_exit
+from gptrace.cli.main import main, run_and_exit
 
 __all__ = ["main", "run_and_exit"]

@@ -1,4 +1,4 @@
-"""The Typer application: which commands there are, and how a call of one becomes a Reply."""
+"""The Typer application: which commands there are, and how a call of one becomes a CommandResult."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from gptrace.cli.commands.loss import loss
 from gptrace.cli.commands.run import run
 from gptrace.cli.commands.tokens import tokens
 from gptrace.cli.commands.topk import topk
-from gptrace.cli.groups import GroupedCommand, flattened
-from gptrace.cli.reply import Reply
+from gptrace.cli.option_groups import GroupedCommand, with_flat_options
+from gptrace.cli.output import CommandResult
 from gptrace.errors import EXIT_DONE, InputError
 
 # \b keeps a paragraph's lines as they are.
@@ -43,12 +43,12 @@ app = typer.Typer(
 )
 _ALL = (run, topk, tokens, explain, loss, generate, lens, diff, models, pull, schema)
 for command in _ALL:
-    app.command(cls=GroupedCommand)(flattened(command))
+    app.command(cls=GroupedCommand)(with_flat_options(command))
 COMMANDS = tuple(command.__name__ for command in _ALL)
 
 
 def call(arguments: Sequence[str]) -> object:
-    """Parse and run; return the command's Reply, or an exit code. Usage errors come as InputError."""
+    """Parse and run; return the command's CommandResult, or an exit code. Usage errors come as InputError."""
     # Typer prints help pages itself; they take the same way out as all else. What a command prints
     # while it works is not data.
     printed = StringIO()
@@ -62,7 +62,11 @@ def call(arguments: Sequence[str]) -> object:
     except SystemExit as error:  # how shell completion ends
         streams.write_stdout(printed.getvalue())
         return error.code or EXIT_DONE
-    return reply if isinstance(reply, Reply) or not printed.getvalue() else Reply(printed.getvalue())
+    return (
+        reply
+        if isinstance(reply, CommandResult) or not printed.getvalue()
+        else CommandResult(printed.getvalue())
+    )
 
 
 @app.callback(invoke_without_command=True)

@@ -14,9 +14,9 @@ from typing import Annotated
 import typer
 
 from gptrace.errors import OptionError
-from gptrace.model.choice import DEVICES, DTYPES
 from gptrace.model.config import PRESETS
-from gptrace.predict.limits import TOPICS
+from gptrace.model.selection import DEVICES, DTYPES
+from gptrace.predict.validation import TOPICS
 from gptrace.report.columns import ALL_COLUMNS
 
 

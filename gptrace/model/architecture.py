@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from gptrace.model.choice import Limits
 from gptrace.model.quiet_torch import torch
+from gptrace.model.selection import Limits
 
 Sizes = dict[str, int]
 

@@ -1,4 +1,4 @@
-"""A ModelChoice → a model with its weights, on its device, and what is known of it."""
+"""A ModelSelection → a model with its weights, on its device, and what is known of it."""
 
 from __future__ import annotations
 
@@ -9,15 +9,21 @@ from typing import Any
 
 from gptrace.errors import DeviceError
 from gptrace.model.architecture import CONTEXT_NAMES, Architecture
-from gptrace.model.choice import GPTChoice, HuggingFaceChoice, Limits, ModelChoice, ObjectChoice
 from gptrace.model.config import GPTConfig
 from gptrace.model.gpt import GPTModel
-from gptrace.model.hollow import hollow_model
 from gptrace.model.hugging_face import architecture as hugging_face_architecture
 from gptrace.model.hugging_face import build_hugging_face, forward_arguments, is_hugging_face
 from gptrace.model.memory import as_memory_error, check_memory, readable_bytes
-from gptrace.model.own import build_own
+from gptrace.model.meta_device import meta_model
 from gptrace.model.quiet_torch import torch
+from gptrace.model.selection import (
+    GPTSelection,
+    HuggingFaceSelection,
+    Limits,
+    ModelSelection,
+    UserModelSelection,
+)
+from gptrace.model.user_model import build_user_model
 from gptrace.model.weights.load import fill, load_weights
 
 Module = torch.nn.Module
@@ -48,20 +54,20 @@ class LoadedModel:
         return torch.device("cpu") if first is None else first.device
 
 
-def load(model: ModelChoice | Module) -> LoadedModel:
+def load(model: ModelSelection | Module) -> LoadedModel:
     """Build what was chosen; a module that is there already is taken as it is."""
     if isinstance(model, Module):
         return described(model, type(model).__name__, {"source": "given"})
     if model.threads is not None:
         torch.set_num_threads(model.threads)
     device = find_device(model.device)
-    if isinstance(model, ObjectChoice):
+    if isinstance(model, UserModelSelection):
         loaded = _own(model, device)
-    elif isinstance(model, HuggingFaceChoice):
+    elif isinstance(model, HuggingFaceSelection):
         module, weights = build_hugging_face(model, device)
         loaded = described(module, model.name, _filled(module, model, device) or weights)
     else:
-        assert isinstance(model, GPTChoice)
+        assert isinstance(model, GPTSelection)
         module, weights = _gpt(model, device)
         loaded = described(module, model.name, weights)
     dtype = {} if model.dtype is None else {"dtype": getattr(torch, model.dtype)}
@@ -69,7 +75,7 @@ def load(model: ModelChoice | Module) -> LoadedModel:
     module = loaded.module if stays else loaded.module.to(device)
     module = module.to(**dtype) if dtype else module
     # Somebody's own object may be in use elsewhere; it is turned to evaluation while it runs.
-    return replace(loaded, module=module if isinstance(model, ObjectChoice) else module.eval())
+    return replace(loaded, module=module if isinstance(model, UserModelSelection) else module.eval())
 
 
 def _is_elsewhere(module: Module, device: torch.device) -> bool:
@@ -117,16 +123,16 @@ def _gpt_architecture(config: GPTConfig) -> Architecture:
     return Architecture(config.to_dict(), build)
 
 
-def _gpt(choice: GPTChoice, device: torch.device) -> tuple[GPTModel, dict[str, Any]]:
+def _gpt(choice: GPTSelection, device: torch.device) -> tuple[GPTModel, dict[str, Any]]:
     if choice.config is None:
         return load_weights(choice, device)
     if device.type == "meta":
-        return hollow_model(choice.config), {"source": "none"}
+        return meta_model(choice.config), {"source": "none"}
     return _random(choice, choice.config, device), {"source": "random", "seed": choice.seed}
 
 
-def _own(choice: ObjectChoice, device: torch.device) -> LoadedModel:
-    module, architecture, made_by = build_own(choice, device)
+def _own(choice: UserModelSelection, device: torch.device) -> LoadedModel:
+    module, architecture, made_by = build_user_model(choice, device)
     said: dict[str, Any] = {"source": "own code", "made_by": made_by}
     if architecture is not None:
         said["seed"] = choice.seed
@@ -142,14 +148,14 @@ def _own(choice: ObjectChoice, device: torch.device) -> LoadedModel:
     return replace(loaded, architecture=loaded.architecture or architecture, limits=limits)
 
 
-def _filled(module: Module, choice: ModelChoice, device: torch.device) -> dict[str, Any] | None:
+def _filled(module: Module, choice: ModelSelection, device: torch.device) -> dict[str, Any] | None:
     """Put the tensors of `--weights PATH` into a module that is not our GPTModel."""
     if choice.weights is None or device.type == "meta":
         return None
     return fill(module, choice.weights)
 
 
-def _random(choice: GPTChoice, config: GPTConfig, device: torch.device) -> GPTModel:
+def _random(choice: GPTSelection, config: GPTConfig, device: torch.device) -> GPTModel:
     """Make the model with random weights; the caller's random numbers stay as they were.
 
     The weights are drawn on the CPU in float32 whatever the device and the dtype, so that one seed means

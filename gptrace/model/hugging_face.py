@@ -11,17 +11,17 @@ from typing import Any
 
 from gptrace.errors import ConfigError, GptraceError, WeightsError
 from gptrace.model.architecture import Architecture
-from gptrace.model.choice import DTYPES, HuggingFaceChoice
 from gptrace.model.config import shown, suggestion
-from gptrace.model.hollow import hollow
 from gptrace.model.memory import check_memory
+from gptrace.model.meta_device import hollow
 from gptrace.model.quiet_torch import torch
+from gptrace.model.selection import DTYPES, HuggingFaceSelection
 from gptrace.text.hugging_face import transformers_library
 
 Module = torch.nn.Module
 
 
-def build_hugging_face(choice: HuggingFaceChoice, device: torch.device) -> tuple[Module, dict[str, Any]]:
+def build_hugging_face(choice: HuggingFaceSelection, device: torch.device) -> tuple[Module, dict[str, Any]]:
     """Return the model of a folder and what a report says of its weights, in the dtype that was chosen.
 
     Code that comes with a model is never run. Raises ConfigError for a folder that holds no causal language
@@ -98,7 +98,7 @@ def is_hugging_face(module: Module) -> bool:
     return isinstance(kind, type) and isinstance(module, kind)
 
 
-def _configuration(transformers: Any, choice: HuggingFaceChoice) -> Any:
+def _configuration(transformers: Any, choice: HuggingFaceSelection) -> Any:
     config = transformers.AutoConfig.from_pretrained(
         str(choice.folder), local_files_only=True, trust_remote_code=False
     )

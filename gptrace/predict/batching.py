@@ -56,7 +56,7 @@ def batches(lengths: Sequence[int], budget: Budget, *, may_pad: bool) -> list[li
     return sorted((sorted(batch) for batch in found), key=lambda batch: batch[0])
 
 
-def in_order(
+def run_in_order(
     items: Iterable[Item],
     length: Callable[[Item], int | None],
     run: Callable[[list[Item]], list[Result]],
@@ -72,7 +72,7 @@ def in_order(
     instead. `waits` says that no more is there for now: then what is there is run, and nobody is kept
     waiting.
 
-    >>> list(in_order("ab", lambda item: 1, lambda batch: [one.upper() for one in batch], str,
+    >>> list(run_in_order("ab", lambda item: 1, lambda batch: [one.upper() for one in batch], str,
     ...               Budget(tokens=8), may_pad=True))
     ['A', 'B']
     """

@@ -44,7 +44,7 @@ def candidates_of_rows(
     3
     """
     found = []
-    for part in torch.split(logits.detach().cpu(), rows_at_once(logits.shape[1])):
+    for part in torch.split(logits.detach().cpu(), rows_per_chunk(logits.shape[1])):
         log_probabilities = log_softmax(part, temperature)
         best = _best(part, k)
         for row, (values, chances, ids) in enumerate(zip(part, log_probabilities, best, strict=True)):
@@ -59,7 +59,7 @@ def candidates_of_rows(
     return found
 
 
-def rows_at_once(vocab_size: int) -> int:
+def rows_per_chunk(vocab_size: int) -> int:
     """Return how many rows of logits are to be turned into float64 at once."""
     return max(1, _AT_ONCE // vocab_size)
 

@@ -12,13 +12,13 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from gptrace.errors import GptraceError, NoLogitsError
-from gptrace.model.blame import blamed, theirs
 from gptrace.model.build import LoadedModel
 from gptrace.model.gpt import GPTModel
 from gptrace.model.hugging_face import is_hugging_face
+from gptrace.model.isolated_copy import attentions, isolated_copy
 from gptrace.model.memory import as_memory_error, check_memory
-from gptrace.model.private import attentions, private_copy
 from gptrace.model.quiet_torch import torch
+from gptrace.model.user_code_errors import user_code_error, user_code_errors
 from gptrace.predict.logits import find_logits
 from gptrace.record import Prompt
 from gptrace.text.prompts import padded_ids
@@ -29,7 +29,7 @@ Tensor = torch.Tensor
 _LOGITS_AT_ONCE = 1 << 21
 
 
-class Rows(NamedTuple):
+class LogitRows(NamedTuple):
     """Logits (R, V), and for each row the prompt's number in its batch and the position in the prompt."""
 
     places: list[tuple[int, int]]
@@ -55,14 +55,14 @@ class Forward:
     """
 
     def __init__(self, loaded: LoadedModel) -> None:
-        self.loaded = ours_alone(loaded)
+        self.loaded = isolated_model(loaded)
         self.may_pad = type(loaded.module) is GPTModel
 
     def read(
         self,
         prompts: Sequence[Prompt],
         wanted: Sequence[range],
-        reader: Callable[[Rows], None],
+        reader: Callable[[LogitRows], None],
     ) -> None:
         """Run prompts as one batch, and call `reader` with the logits at the `wanted` positions of each.
 
@@ -70,41 +70,41 @@ class Forward:
         a NoLogitsError where the model gives no logits there.
         """
         places = [(number, at) for number, positions in enumerate(wanted) for at in positions]
-        batch = batch_of(self.loaded, prompts)
+        batch = batch_ids(self.loaded, prompts)
         model = self.loaded.module
         if not self.may_pad:
-            with guarded(self.loaded, batch):
+            with isolated_forward(self.loaded, batch):
                 logits = self._logits(batch, is_last_alone=all(at == batch.shape[1] - 1 for _, at in places))
                 self._each(places, logits, reader, lambda rows: rows)
             return
         assert isinstance(model, GPTModel)
         at_once = _LOGITS_AT_ONCE // model.config.vocab_size
         check_room(self.loaded, *batch.shape, rows=min(len(places), at_once))
-        with guarded(self.loaded, batch):
+        with isolated_forward(self.loaded, batch):
             self._each(places, model.hidden_states(batch), reader, model.out_head)
 
     def _each(
         self,
         places: list[tuple[int, int]],
         values: Tensor,
-        reader: Callable[[Rows], None],
+        reader: Callable[[LogitRows], None],
         finish: Callable[[Tensor], Tensor],
     ) -> None:
         """Read (B, T, …) at each place, some rows at a time; `finish` makes logits of them."""
-        rows_at_once = max(1, _LOGITS_AT_ONCE // (self.loaded.limits.vocab_size or values.shape[-1]))
-        for start in range(0, len(places), rows_at_once):
-            part = places[start : start + rows_at_once]
+        rows_per_chunk = max(1, _LOGITS_AT_ONCE // (self.loaded.limits.vocab_size or values.shape[-1]))
+        for start in range(0, len(places), rows_per_chunk):
+            part = places[start : start + rows_per_chunk]
             numbers, positions = torch.tensor(part, device=values.device).T  # (R,), (R,)
             # A model may give the last position alone.
             rows = values[numbers, positions if values.shape[1] > 1 else -1]
-            reader(Rows(part, finish(rows)))
+            reader(LogitRows(part, finish(rows)))
 
     def _logits(self, batch: Tensor, *, is_last_alone: bool) -> Tensor:
         """Run somebody else's model: (B, T) → (B, T, V), or (B, 1, V) where no more is wanted."""
         arguments = dict(self.loaded.arguments)
         if is_last_alone and is_hugging_face(self.loaded.module) and self._can_keep_the_last():
             arguments["logits_to_keep"] = 1
-        logits = logits_in(self.loaded.module(batch, **arguments), self.loaded, batch)
+        logits = extract_logits(self.loaded.module(batch, **arguments), self.loaded, batch)
         if logits.shape[1] < batch.shape[1] and not is_last_alone:
             raise NoLogitsError(
                 f"{self.loaded.name} gives logits for the last position alone",
@@ -116,12 +116,12 @@ class Forward:
         return "logits_to_keep" in inspect.signature(self.loaded.module.forward).parameters
 
 
-def logits_in(output: object, loaded: LoadedModel, batch: Tensor) -> Tensor:
+def extract_logits(output: object, loaded: LoadedModel, batch: Tensor) -> Tensor:
     """Return the logits (B, T, V), or (B, 1, V), in what a model made of a batch (B, T).
 
     Raises a NoLogitsError where there are none.
     """
-    with theirs(f"in the output of {loaded.name}"):
+    with user_code_errors(f"in the output of {loaded.name}"):
         found = find_logits(output, *batch.shape)
     if found.logits is None:
         raise NoLogitsError(
@@ -130,20 +130,20 @@ def logits_in(output: object, loaded: LoadedModel, batch: Tensor) -> Tensor:
     return found.logits
 
 
-def batch_of(loaded: LoadedModel, prompts: Sequence[Prompt]) -> Tensor:
+def batch_ids(loaded: LoadedModel, prompts: Sequence[Prompt]) -> Tensor:
     """Return the ids (B, T), padded on the right to the longest prompt."""
     return torch.tensor(padded_ids(prompts), dtype=torch.int64, device=loaded.device)
 
 
-def ours_alone(loaded: LoadedModel, *, fused: bool = True) -> LoadedModel:
+def isolated_model(loaded: LoadedModel, *, fused: bool = True) -> LoadedModel:
     """Return our own model as a copy that nobody else runs; somebody else's model as it is."""
     if type(loaded.module) is not GPTModel:
         return loaded
-    return replace(loaded, module=private_copy(loaded.module, fused=fused), is_private=True)
+    return replace(loaded, module=isolated_copy(loaded.module, fused=fused), is_private=True)
 
 
 @contextmanager
-def guarded(loaded: LoadedModel, batch: Tensor) -> Iterator[None]:
+def isolated_forward(loaded: LoadedModel, batch: Tensor) -> Iterator[None]:
     """Leave the model undisturbed, and turn what it raises into an error that says what and where."""
     model = loaded.module
     what = _described(*batch.shape)
@@ -155,7 +155,7 @@ def guarded(loaded: LoadedModel, batch: Tensor) -> Iterator[None]:
     except BaseException as error:  # SystemExit, and whatever else somebody made of it
         short = as_memory_error(error, what)
         if short is None and type(model) is not GPTModel:
-            raise blamed(error, f"in the forward pass of {loaded.name}") from error
+            raise user_code_error(error, f"in the forward pass of {loaded.name}") from error
         raise short or error from None
 
 

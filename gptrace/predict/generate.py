@@ -11,8 +11,8 @@ from gptrace.measures import Measures
 from gptrace.model.build import LoadedModel
 from gptrace.model.hugging_face import is_hugging_face
 from gptrace.model.quiet_torch import torch
-from gptrace.predict.forward import ours_alone
-from gptrace.predict.reading import FirstReading
+from gptrace.predict.forward import isolated_model
+from gptrace.predict.logit_decoder import DeferredLogitDecoder
 from gptrace.predict.sampling import next_id
 from gptrace.predict.steps import Steps, steps_of
 from gptrace.record import (
@@ -27,10 +27,10 @@ from gptrace.record import (
     Trace,
 )
 from gptrace.text.encoding import END_OF_TEXT_ID
-from gptrace.text.pieces import Pieces
+from gptrace.text.incremental_text import IncrementalText
 from gptrace.text.tokenizer import Tokenizer
 from gptrace.tracing.model_facts import model_info, versions
-from gptrace.tracing.watching import watch_as
+from gptrace.tracing.watching import record_trace
 
 Tensor = torch.Tensor
 
@@ -58,7 +58,7 @@ def run_generate(
     listener: Listener | None = None,
 ) -> Generation:
     """Continue each prompt. `trace` notes the shapes of each step, with attention written out."""
-    reading = FirstReading(loaded, tokenizer)
+    reading = DeferredLogitDecoder(loaded, tokenizer)
     generating = _Generating(loaded, tokenizer, settings, reading, context_length, trace)
     results: list[GenerationResult] = []
     start = time.perf_counter()
@@ -88,8 +88,8 @@ def _nobody(piece: str) -> None: ...
 
 class _Generating:
     def __init__(
-        self, loaded: LoadedModel, tokenizer: Tokenizer, settings: GenerationSettings, reading: FirstReading,
-        context_length: int | None, trace: bool,
+        self, loaded: LoadedModel, tokenizer: Tokenizer, settings: GenerationSettings,
+        reading: DeferredLogitDecoder, context_length: int | None, trace: bool,
     ) -> None:  # fmt: skip
         self._loaded, self._tokenizer, self._settings, self._reading = loaded, tokenizer, settings, reading
         self._context_length, self._trace = context_length, trace
@@ -100,11 +100,11 @@ class _Generating:
         settings = self._settings
         ids, new, noted = list(prompt.ids), [], []
         capacity = len(ids) + settings.max_new_tokens
-        pieces = Pieces(settings.stop)
+        pieces = IncrementalText(settings.stop)
         generator = torch.Generator().manual_seed(settings.seed % (1 << 64))
         stopped_by = "max_new_tokens"
         steps = steps_of(
-            ours_alone(self._loaded, fused=not self._trace), self._context_length, capacity,
+            isolated_model(self._loaded, fused=not self._trace), self._context_length, capacity,
             use_cache=settings.cache, whole=self._trace,
         )  # fmt: skip
         for _ in range(settings.max_new_tokens):
@@ -139,7 +139,7 @@ class _Generating:
         like = self._named.get(kind)
         # The axes of all steps of a kind have the same names: they are proven once.
         architecture = steps.architecture(ids) if like is None else None
-        with watch_as(steps.loaded.module, architecture, measures=Measures(ops=True)) as trace:
+        with record_trace(steps.loaded.module, architecture, measures=Measures(ops=True)) as trace:
             logits = steps.logits(ids)
         seen = GenerationStep(cached, trace.flow, _first_attention(trace), _NO_TOKEN)
         if like is None:
@@ -159,7 +159,7 @@ class _Generating:
         )
 
 
-def _text(pieces: Pieces, tokens: Sequence[Token]) -> str | None:
+def _text(pieces: IncrementalText, tokens: Sequence[Token]) -> str | None:
     return None if any(token.bytes is None for token in tokens) else pieces.text
 
 

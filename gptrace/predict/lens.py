@@ -10,17 +10,17 @@ from collections.abc import Sequence
 from gptrace.errors import RunError
 from gptrace.model.build import LoadedModel
 from gptrace.model.quiet_torch import torch
-from gptrace.predict.anatomy import Anatomy, anatomy_of, checked_for_lens
 from gptrace.predict.candidates import candidates_of_rows, exact, rounding
 from gptrace.predict.capture import captured
-from gptrace.predict.forward import batch_of, check_room, guarded, logits_in
+from gptrace.predict.forward import batch_ids, check_room, extract_logits, isolated_forward
+from gptrace.predict.logit_decoder import DeferredLogitDecoder, LogitDecoder
 from gptrace.predict.loss import scores_of
-from gptrace.predict.reading import FirstReading, Reading
+from gptrace.predict.model_structure import ModelStructure, check_structure_for_lens, find_model_structure
 from gptrace.record import Candidate, Lens, LensCell, LensLayer, LensResult, Prompt
 from gptrace.text.prompts import padded
 from gptrace.text.tokenizer import Tokenizer
 from gptrace.tracing.model_facts import model_info, versions
-from gptrace.tracing.watching import watch_as
+from gptrace.tracing.watching import record_trace
 
 Tensor = torch.Tensor
 
@@ -29,12 +29,12 @@ def run_lens(
     loaded: LoadedModel, tokenizer: Tokenizer, prompts: Sequence[Prompt], *, k: int | None, head: str | None
 ) -> Lens:
     """Put what leaves each block through the final norm and the output head, at every position."""
-    reading = FirstReading(loaded, tokenizer, k=k)
+    reading = DeferredLogitDecoder(loaded, tokenizer, k=k)
     results, anatomy = [], None
     for index, prompt in enumerate(prompts):
-        batch = batch_of(loaded, padded([prompt]))  # (1, T), without the padding that others asked for
+        batch = batch_ids(loaded, padded([prompt]))  # (1, T), without the padding that others asked for
         check_room(loaded, *batch.shape, rows=2 * batch.shape[1])
-        with guarded(loaded, batch):
+        with isolated_forward(loaded, batch):
             if anatomy is None:
                 anatomy = _anatomy(loaded, batch, head)
             results.append(_looked_at(loaded, reading, anatomy, index, prompt, batch))
@@ -48,18 +48,23 @@ def run_lens(
     )
 
 
-def _anatomy(loaded: LoadedModel, batch: Tensor, head: str | None) -> Anatomy:
-    with watch_as(loaded.module, None) as trace:
-        logits = logits_in(loaded.module(batch, **loaded.arguments), loaded, batch)
-    found = anatomy_of(trace, loaded.module, tuple(logits.shape), head)
-    return checked_for_lens(found, loaded.name)
+def _anatomy(loaded: LoadedModel, batch: Tensor, head: str | None) -> ModelStructure:
+    with record_trace(loaded.module, None) as trace:
+        logits = extract_logits(loaded.module(batch, **loaded.arguments), loaded, batch)
+    found = find_model_structure(trace, loaded.module, tuple(logits.shape), head)
+    return check_structure_for_lens(found, loaded.name)
 
 
 def _looked_at(
-    loaded: LoadedModel, first: FirstReading, anatomy: Anatomy, index: int, prompt: Prompt, batch: Tensor
+    loaded: LoadedModel,
+    first: DeferredLogitDecoder,
+    anatomy: ModelStructure,
+    index: int,
+    prompt: Prompt,
+    batch: Tensor,
 ) -> LensResult:
     with captured(loaded.module, anatomy.blocks) as seen:
-        logits = logits_in(loaded.module(batch, **loaded.arguments), loaded, batch)[0]  # (T, V)
+        logits = extract_logits(loaded.module(batch, **loaded.arguments), loaded, batch)[0]  # (T, V)
     reading = first.of(logits, prompt)
     rest = [loaded.module.get_submodule(path) for path in (*anatomy.between, anatomy.head)]
 
@@ -77,7 +82,7 @@ def _looked_at(
     return LensResult(index, first.shown(prompt), tuple(layers), difference)
 
 
-def _layer(path: str, logits: Tensor, reading: Reading, predicted: Sequence[int]) -> LensLayer:
+def _layer(path: str, logits: Tensor, reading: LogitDecoder, predicted: Sequence[int]) -> LensLayer:
     """Return what a layer's logits (T, V) say, beside what the model predicts at each position."""
     ranks = [rank for _, rank in scores_of(logits[:, : reading.count], predicted)]
     cells = tuple(map(LensCell, _best(logits, reading), ranks))
@@ -85,13 +90,13 @@ def _layer(path: str, logits: Tensor, reading: Reading, predicted: Sequence[int]
     return LensLayer(path, candidates, ranks[-1], cells)
 
 
-def _best(logits: Tensor, reading: Reading) -> list[Candidate]:
+def _best(logits: Tensor, reading: LogitDecoder) -> list[Candidate]:
     """Return the likeliest token at each position (T, V)."""
     found = candidates_of_rows(logits[:, : reading.count], 1, tokenizer=reading.tokenizer)
     return [best for (best,), _ in found]
 
 
-def _difference(last: Tensor, logits: Tensor, anatomy: Anatomy, name: str) -> float:
+def _difference(last: Tensor, logits: Tensor, anatomy: ModelStructure, name: str) -> float:
     """Return how far the last row is from the model's own logits; raise a RunError if it is not the same."""
     own, last = exact(logits), exact(last[-logits.shape[0] :])
     # A mask may have made infinities of some: both ways have to agree on which.

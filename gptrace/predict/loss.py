@@ -12,9 +12,9 @@ from gptrace.errors import OptionError
 from gptrace.model.build import LoadedModel
 from gptrace.model.quiet_torch import torch
 from gptrace.predict.batching import Budget, batches
-from gptrace.predict.candidates import log_softmax, rows_at_once
-from gptrace.predict.forward import Forward, Rows
-from gptrace.predict.reading import FirstReading
+from gptrace.predict.candidates import log_softmax, rows_per_chunk
+from gptrace.predict.forward import Forward, LogitRows
+from gptrace.predict.logit_decoder import DeferredLogitDecoder
 from gptrace.record import Loss, LossResult, LossTotal, Prompt, ScoredToken, Token
 from gptrace.text.prompts import padded
 from gptrace.text.tokenizer import Tokenizer
@@ -117,7 +117,7 @@ class _Scoring:
 
     def __init__(self, loaded: LoadedModel, tokenizer: Tokenizer) -> None:
         self.forward = Forward(loaded)
-        self.reading = FirstReading(loaded, tokenizer)
+        self.reading = DeferredLogitDecoder(loaded, tokenizer)
 
     def run(self, parts: Sequence[tuple[Prompt, Window]]) -> list[list[Score]]:
         """Return the scores of the tokens that each window is there for, from its `first` on."""
@@ -127,7 +127,7 @@ class _Scoring:
         wanted = [range(w.first - 1 - w.start, w.end - 1 - w.start) for _, w in parts]
         found: list[list[Score]] = [[] for _ in parts]
 
-        def read(rows: Rows) -> None:
+        def read(rows: LogitRows) -> None:
             reading = self.reading.of(rows.logits, prompts[0])
             targets = [prompts[number].tokens[position + 1].id for number, position in rows.places]
             # A text may hold an id that only pads the vocabulary: then all of it counts.
@@ -150,7 +150,7 @@ def scores_of(logits: Tensor, targets: Sequence[int]) -> list[Score]:
     logits = logits.cpu() if logits.device.type == "mps" else logits
     ids = torch.arange(logits.shape[1], device=logits.device)
     wanted = torch.tensor(targets, device=logits.device)
-    step = rows_at_once(logits.shape[1])
+    step = rows_per_chunk(logits.shape[1])
     for rows, target in zip(torch.split(logits, step), torch.split(wanted, step), strict=True):
         values = rows.gather(1, target[:, None])  # (R, 1)
         ahead = (rows > values) | ((rows == values) & (ids < target[:, None]))

@@ -7,16 +7,16 @@ from dataclasses import replace
 
 from gptrace.errors import GptraceError
 from gptrace.measures import Measures
-from gptrace.model.blame import theirs
 from gptrace.model.build import LoadedModel
 from gptrace.model.quiet_torch import torch
-from gptrace.predict.forward import batch_of, check_room, guarded
+from gptrace.model.user_code_errors import user_code_errors
+from gptrace.predict.forward import batch_ids, check_room, isolated_forward
+from gptrace.predict.logit_decoder import LogitDecoder, weights_info
 from gptrace.predict.logits import Found, find_logits
-from gptrace.predict.reading import Reading, weights_said
 from gptrace.record import Prediction, Prompt, Trace
 from gptrace.text.tokenizer import Tokenizer
 from gptrace.tracing.recorder import NOTHING_MORE
-from gptrace.tracing.watching import watch_as
+from gptrace.tracing.watching import record_trace
 
 Tensor = torch.Tensor
 
@@ -32,13 +32,13 @@ def run_traced(
 ) -> Trace:
     """Run the prompts as one batch under `watch`, and read what follows each prompt's last token."""
     model = loaded.module
-    batch = batch_of(loaded, prompts)  # (B, T)
+    batch = batch_ids(loaded, prompts)  # (B, T)
     trace: Trace | None = None
     check_room(loaded, *batch.shape, rows=batch.numel())
     try:
         with (
-            guarded(loaded, batch),
-            watch_as(model, loaded.architecture, by_copy=True, measures=measures) as trace,
+            isolated_forward(loaded, batch),
+            record_trace(model, loaded.architecture, by_copy=True, measures=measures) as trace,
         ):
             output = model(batch, **loaded.arguments)
     except GptraceError as error:
@@ -48,7 +48,7 @@ def run_traced(
             if trace.error is not None and trace.error.diagnosis is not None:
                 error.hint = trace.error.diagnosis
         raise
-    with theirs(f"in the output of {loaded.name}"):
+    with user_code_errors(f"in the output of {loaded.name}"):
         found = _vetoed(find_logits(output, *batch.shape), trace, loaded)
     rows, why_none = _last_rows(found, prompts)
     trace = replace(
@@ -59,11 +59,11 @@ def run_traced(
     )
     if rows is None:
         return replace(trace, notes=(*trace.notes, f"no next tokens: {why_none}"))
-    reading = Reading(
+    reading = LogitDecoder(
         tokenizer, rows.shape[-1], k=k, temperature=temperature, given_as_ids=prompts[0].given_as_ids
     )
     found_candidates = [] if rows.is_meta else reading.candidates(rows)
-    weights = weights_said(loaded, found.logits, reading.padding_rows)
+    weights = weights_info(loaded, found.logits, reading.padding_rows)
     return replace(
         trace,
         model=replace(trace.model, weights=weights),

@@ -12,9 +12,9 @@ from gptrace.model.cache import KeyValueCache
 from gptrace.model.config import GPTConfig
 from gptrace.model.gpt import GPTModel
 from gptrace.model.hugging_face import is_hugging_face
-from gptrace.model.private import attentions
+from gptrace.model.isolated_copy import attentions
 from gptrace.model.quiet_torch import torch
-from gptrace.predict.forward import check_room, guarded, logits_in
+from gptrace.predict.forward import check_room, extract_logits, isolated_forward
 
 Tensor = torch.Tensor
 
@@ -71,7 +71,7 @@ class Steps:
             self._forget()
         new = ids[self.cached :] if has_room else ids[-(length or 0) :]
         batch = torch.tensor([list(new)], dtype=torch.int64, device=self.loaded.device)  # (1, T)
-        with guarded(self.loaded, batch):
+        with isolated_forward(self.loaded, batch):
             logits = self._run(batch)
         if self._use_cache and has_room:
             self.cached = len(ids)
@@ -82,7 +82,7 @@ class Steps:
         return self.loaded.architecture
 
     def _run(self, batch: Tensor) -> Tensor:
-        return logits_in(self.loaded.module(batch, **self._arguments()), self.loaded, batch)[0, -1]
+        return extract_logits(self.loaded.module(batch, **self._arguments()), self.loaded, batch)[0, -1]
 
     def _arguments(self) -> dict[str, Any]:
         return dict(self.loaded.arguments)
@@ -143,7 +143,7 @@ class HuggingFaceSteps(Steps):
         self._past = getattr(output, "past_key_values", None)
         if self._past is None:
             self._use_cache = False  # an architecture without one
-        return logits_in(output, self.loaded, batch)[0, -1]
+        return extract_logits(output, self.loaded, batch)[0, -1]
 
     def _arguments(self) -> dict[str, Any]:
         arguments = dict(self.loaded.arguments) | self._keeps | {"use_cache": self._use_cache}

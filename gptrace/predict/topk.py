@@ -9,11 +9,11 @@ from typing import Any
 
 from gptrace.errors import NoLogitsError, OptionError, RunError, TextError
 from gptrace.model.build import LoadedModel
-from gptrace.model.choice import Limits
-from gptrace.predict.batching import Budget, in_order
-from gptrace.predict.forward import Forward, Rows, every_position, last_position
-from gptrace.predict.limits import DEFAULT_K, fit_to
-from gptrace.predict.reading import FirstReading, Reading
+from gptrace.model.selection import Limits
+from gptrace.predict.batching import Budget, run_in_order
+from gptrace.predict.forward import Forward, LogitRows, every_position, last_position
+from gptrace.predict.logit_decoder import DeferredLogitDecoder, LogitDecoder
+from gptrace.predict.validation import DEFAULT_K, fit_prompts
 from gptrace.record import Prediction, Problem, Prompt, TopKResult, TopKStream
 from gptrace.text.lines import as_lines
 from gptrace.text.prompts import padded
@@ -22,7 +22,7 @@ from gptrace.tracing.model_facts import model_info, versions
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class StreamedPrompt:
     """One prompt of many, or the problem that it has; `extra` are the other keys of its JSON line."""
 
     index: int
@@ -32,7 +32,7 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class TopKRequest:
     """What to tell of each prompt: how many tokens, at which positions, and which ones by name."""
 
     k: int | None = None
@@ -41,39 +41,40 @@ class Asked:
     tokens: tuple[int, ...] = ()
 
 
-def questions_of(
+def read_prompts(
     prompts: Iterable[object], tokenizer: Tokenizer, limits: Limits, *, special: bool, truncate: bool
-) -> Iterator[Question]:
+) -> Iterator[StreamedPrompt]:
     """Yield a question for each prompt of a stream, checked against what the model takes."""
     for index, line in enumerate(as_lines(prompts)):
         if line.problem is not None:
-            yield Question(index, Prompt(None, ()), line.problem)
+            yield StreamedPrompt(index, Prompt(None, ()), line.problem)
             continue
         try:
-            (prompt,) = fit_to(limits, [line.prompt(tokenizer, special=special)], truncate=truncate)
+            (prompt,) = fit_prompts(limits, [line.prompt(tokenizer, special=special)], truncate=truncate)
         except TextError as error:
-            yield Question(index, Prompt(line.text, ()), Problem(error.message, error.hint), line.extra)
+            yield StreamedPrompt(index, Prompt(line.text, ()), Problem(error.message, error.hint), line.extra)
         else:
-            yield Question(index, prompt, extra=line.extra)
+            yield StreamedPrompt(index, prompt, extra=line.extra)
 
 
-def answers(
+def run_topk(
     loaded: LoadedModel,
     tokenizer: Tokenizer,
-    questions: Iterable[Question],
-    asked: Asked,
+    questions: Iterable[StreamedPrompt],
+    asked: TopKRequest,
     batch_size: int | None = None,
     *,
     waits: Callable[[], bool] = lambda: False,
-    goes_on: bool = False,
+    continue_on_error: bool = False,
 ) -> TopKStream:
     """Return the answers to all questions, in their order; those of a stream are made as they are read.
 
-    The first batch is run at once, so that everything but the results is known. `goes_on`: a prompt that
-    the model fails at has a problem for a result, and the others go on; else it raises.
+    The first batch is run at once, so that everything but the results is known. With
+    `continue_on_error` a prompt that the model fails at has a problem for a result, and the others go on;
+    else it raises.
     """
-    answering = _Answering(loaded, tokenizer, asked, goes_on)
-    results = in_order(
+    answering = _Answering(loaded, tokenizer, asked, continue_on_error)
+    results = run_in_order(
         questions,
         lambda question: None if question.problem else len(question.prompt.tokens),
         answering.run,
@@ -94,19 +95,21 @@ def answers(
     )
 
 
-def _refused(question: Question) -> TopKResult:
+def _refused(question: StreamedPrompt) -> TopKResult:
     return TopKResult(question.index, question.prompt, problem=question.problem, extra=question.extra)
 
 
 class _Answering:
     """Runs batches, and reads the answers."""
 
-    def __init__(self, loaded: LoadedModel, tokenizer: Tokenizer, asked: Asked, goes_on: bool) -> None:
+    def __init__(
+        self, loaded: LoadedModel, tokenizer: Tokenizer, asked: TopKRequest, continue_on_error: bool
+    ) -> None:
         self.forward = Forward(loaded)
-        self.reading = FirstReading(loaded, tokenizer, k=asked.k, temperature=asked.temperature)
-        self._asked, self._goes_on = asked, goes_on
+        self.reading = DeferredLogitDecoder(loaded, tokenizer, k=asked.k, temperature=asked.temperature)
+        self._asked, self._goes_on = asked, continue_on_error
 
-    def run(self, questions: list[Question]) -> list[TopKResult]:
+    def run(self, questions: list[StreamedPrompt]) -> list[TopKResult]:
         """Answer a batch; where the model fails at it, each question for itself."""
         try:
             return self._answered(questions)
@@ -121,11 +124,11 @@ class _Answering:
             refused = replace(questions[0], prompt=Prompt(questions[0].prompt.text, ()), problem=problem)
             return [_refused(refused)]
 
-    def _answered(self, questions: list[Question]) -> list[TopKResult]:
+    def _answered(self, questions: list[StreamedPrompt]) -> list[TopKResult]:
         prompts = padded([question.prompt for question in questions])
         found: list[list[Prediction]] = [[] for _ in prompts]
 
-        def read(rows: Rows) -> None:
+        def read(rows: LogitRows) -> None:
             reading = self._checked(self.reading.of(rows.logits, prompts[0]))
             for (number, position), (best, chosen) in zip(
                 rows.places, reading.candidates(rows.logits, self._asked.tokens), strict=True
@@ -146,7 +149,7 @@ class _Answering:
             for question, prompt, predictions in zip(questions, prompts, found, strict=True)
         ]
 
-    def _checked(self, reading: Reading) -> Reading:
+    def _checked(self, reading: LogitDecoder) -> LogitDecoder:
         beyond = [one for one in self._asked.tokens if one >= reading.count or not reading.fits]
         if beyond:
             raise OptionError(

@@ -87,7 +87,7 @@ def token(token_id: int) -> Token:
     return Token(token_id, utf8_or_none(raw), raw)
 
 
-def speaks_for(vocab_size: int) -> bool:
+def matches_vocab_size(vocab_size: int) -> bool:
     """Tell whether a model with so many logits can have been made for GPT-2's vocabulary."""
     return vocab_size - padding_rows(vocab_size) == VOCAB_SIZE
 

@@ -78,7 +78,7 @@ class HuggingFaceTokenizer:
             raw = piece.replace(_SPACE, " ").encode()
         return Token(token_id, utf8_or_none(raw), raw)
 
-    def speaks_for(self, vocab_size: int) -> bool:
+    def matches_vocab_size(self, vocab_size: int) -> bool:
         """Tell whether there is a row for each token: more rows only round their number up."""
         return vocab_size >= len(self._pieces)
 

@@ -27,7 +27,7 @@ _HOW = 'write it like {"text": "Hello"} or {"ids": [15496]}'
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class PromptLine:
     """What one prompt of a stream is: a text, ids, or a problem; `extra` are the other keys of its object."""
 
     text: str | None = None
@@ -42,22 +42,22 @@ class Line:
         return from_texts([self.text or ""], tokenizer, special=special)[0]
 
 
-def line_of(value: object, what: str = "the prompt") -> Line:
+def line_of(value: object, what: str = "the prompt") -> PromptLine:
     """Read a text, a list of ids, or a mapping with either of them; raise a TextError for anything else.
 
     >>> line_of({"ids": [1, 2], "name": "a"})
-    Line(text=None, ids=(1, 2), extra={'name': 'a'}, problem=None)
+    PromptLine(text=None, ids=(1, 2), extra={'name': 'a'}, problem=None)
     """
-    if isinstance(value, Line):
+    if isinstance(value, PromptLine):
         return value
     if isinstance(value, Mapping):
         return _line_of_object(value, what)
     if isinstance(value, str):
-        return Line(text=value)
-    return Line(ids=_ids(value, what))
+        return PromptLine(text=value)
+    return PromptLine(ids=_ids(value, what))
 
 
-class Lines:
+class PromptLines:
     """The prompts on the lines of stdin. A line that is none has a `problem`, and the rest go on.
 
     Raises a TextError where there is no line at all.
@@ -67,7 +67,7 @@ class Lines:
         self._is_json = is_json
         self._source = _StdinLines(stdin)
 
-    def __iter__(self) -> Iterator[Line]:
+    def __iter__(self) -> Iterator[PromptLine]:
         number = 0
         for number, raw in enumerate(self._source, start=1):
             yield self._line(raw, f"line {number}")
@@ -78,12 +78,12 @@ class Lines:
         """Tell whether the next line is still to come: somebody writes them one by one."""
         return self._source.waits()
 
-    def _line(self, raw: bytes | None, what: str) -> Line:
+    def _line(self, raw: bytes | None, what: str) -> PromptLine:
         try:
             text = _text_of(raw, what)
-            return _line_of_object(_parsed(text, what), what) if self._is_json else Line(text=text)
+            return _line_of_object(_parsed(text, what), what) if self._is_json else PromptLine(text=text)
         except TextError as error:
-            return Line(problem=Problem(error.message, error.hint))
+            return PromptLine(problem=Problem(error.message, error.hint))
 
 
 def _text_of(raw: bytes | None, what: str) -> str:
@@ -123,7 +123,7 @@ def _is_deep(value: object) -> bool:
     return bool(level)
 
 
-def _line_of_object(value: object, what: str) -> Line:
+def _line_of_object(value: object, what: str) -> PromptLine:
     if not isinstance(value, Mapping) or sum(key in value for key in _KEYS) != 1:
         raise TextError(f"{what} is no object with either text or ids", _HOW)
     extra = {str(key): item for key, item in value.items() if key not in _KEYS}
@@ -131,10 +131,10 @@ def _line_of_object(value: object, what: str) -> Line:
     if taken:
         raise TextError(f"{what} has the key {taken[0]!r}, which a result has too", "give it another name")
     if "ids" in value:
-        return Line(ids=_ids(value["ids"], what), extra=extra)
+        return PromptLine(ids=_ids(value["ids"], what), extra=extra)
     if not isinstance(value["text"], str):
         raise TextError(f"{what}: text is {_shown(value['text'])}, no string", _HOW)
-    return Line(text=value["text"], extra=extra)
+    return PromptLine(text=value["text"], extra=extra)
 
 
 def _ids(value: object, what: str) -> tuple[int, ...]:
@@ -200,10 +200,10 @@ class _StdinLines:
         self._ready = found[::-1]
 
 
-def as_lines(prompts: Iterable[object]) -> Iterator[Line]:
-    """Yield a Line for each prompt of a program's; one that is none has a `problem`."""
+def as_lines(prompts: Iterable[object]) -> Iterator[PromptLine]:
+    """Yield a PromptLine for each prompt of a program's; one that is none has a `problem`."""
     for one in prompts:
         try:
             yield line_of(one)
         except TextError as error:
-            yield Line(problem=Problem(error.message, error.hint))
+            yield PromptLine(problem=Problem(error.message, error.hint))

@@ -13,7 +13,7 @@ from gptrace.text.tokenizer import Tokenizer, decode
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class PromptSource:
     """What somebody gave to run: texts, or rows of ids. Which tokenizer reads it depends on the model."""
 
     texts: tuple[str, ...] = ()
@@ -23,7 +23,7 @@ class Given:
     def prompts(self, tokenizer: Tokenizer = encoding) -> tuple[Prompt, ...]:
         """Return the prompts, as that tokenizer reads them.
 
-        >>> Given(texts=("Hello",)).prompts()[0].ids
+        >>> PromptSource(texts=("Hello",)).prompts()[0].ids
         (15496,)
         """
         if self.rows:

@@ -24,7 +24,7 @@ class Tokenizer(Protocol):
         """Return the token of an id; an unknown id has neither text nor bytes."""
         ...
 
-    def speaks_for(self, vocab_size: int) -> bool:
+    def matches_vocab_size(self, vocab_size: int) -> bool:
         """Tell whether a model with so many logits can have been made for this tokenizer."""
         ...
 
@@ -62,7 +62,7 @@ class NoTokenizer:
         """Return a token that is its id alone."""
         return Token(token_id, None, None)
 
-    def speaks_for(self, vocab_size: int) -> bool:
+    def matches_vocab_size(self, vocab_size: int) -> bool:
         """Say yes: there is nothing to disagree with."""
         return True
 

@@ -8,8 +8,8 @@ from contextlib import suppress
 from functools import lru_cache
 from itertools import chain
 
-from gptrace.model.blame import line_of
 from gptrace.model.quiet_torch import torch
+from gptrace.model.user_code_errors import line_of
 from gptrace.record import (
     Cost,
     Failure,
@@ -20,28 +20,28 @@ from gptrace.record import (
     Totals,
     Trace,
 )
-from gptrace.tracing.diagnosis import Scene, diagnose
-from gptrace.tracing.dimensions import Naming
+from gptrace.tracing.axis_names import InferredAxisNames
+from gptrace.tracing.diagnosis import FailureContext, diagnose
 from gptrace.tracing.model_facts import described, versions
 from gptrace.tracing.notes import notes_of
 from gptrace.tracing.operations import Operation
-from gptrace.tracing.parameters import ancestors, count_by_module, every_name, held_parameters
+from gptrace.tracing.parameters import ancestors, count_by_module, named_modules_with_aliases, parameter_refs
 from gptrace.tracing.recorder import SpanRecorder
+from gptrace.tracing.resized_runs import numbered
 from gptrace.tracing.span import Span
 from gptrace.tracing.specs import Specs, with_statistics
-from gptrace.tracing.twins import numbered
 
 Module = torch.nn.Module
 _NO_PARAMETERS = ParameterCount(0, 0)
 
 
-def assembled(
-    recorder: SpanRecorder, error: BaseException | None, name: Callable[[list[Span]], Naming]
+def assemble_trace(
+    recorder: SpanRecorder, error: BaseException | None, name: Callable[[list[Span]], InferredAxisNames]
 ) -> Trace:
     """Return the trace of what was recorded; `name` gives the axis names of each forward pass."""
     # As they are now: a forward pass may have added some.
-    modules = list(every_name(recorder.module))
-    parameters = held_parameters(modules)
+    modules = list(named_modules_with_aliases(recorder.module))
+    parameters = parameter_refs(modules)
     calls, dims, notes = _calls_of(recorder, count_by_module(modules, parameters), name)
     called = {span.module for span in recorder.spans}
     # A ModuleList is never called itself: it counts as used when anything in it was.
@@ -72,7 +72,9 @@ def assembled(
 
 
 def _calls_of(
-    recorder: SpanRecorder, counts: Mapping[str, ParameterCount], name: Callable[[list[Span]], Naming]
+    recorder: SpanRecorder,
+    counts: Mapping[str, ParameterCount],
+    name: Callable[[list[Span]], InferredAxisNames],
 ) -> tuple[tuple[ModuleCall, ...], dict[str, int], tuple[str, ...]]:
     """Turn spans into records, with axis names where a forward pass can be given them, and what was noted."""
     spans = recorder.spans
@@ -259,14 +261,14 @@ def _message(error: BaseException) -> str:
 
 def _scene(
     recorder: SpanRecorder, calls: tuple[ModuleCall, ...], failed: ModuleCall, error: BaseException
-) -> Scene:
+) -> FailureContext:
     root = failed
     while root.parent is not None:
         root = calls[root.parent]
     span = recorder.spans[failed.index]
     noted = recorder.operations
     operation = noted.failed if noted is not None and noted.error in _chain(error) else None
-    return Scene(
+    return FailureContext(
         error=error,
         module=span.module,
         path=failed.path,

@@ -8,14 +8,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from gptrace.model.quiet_torch import torch
-from gptrace.tracing.tensors import Seen
+from gptrace.tracing.tensors import TensorInfo
 
 nn = torch.nn
 Shape = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
+class FailureContext:
     """What is known of the moment: the exception, the innermost call that was open, and what it got.
 
     `ranges` are the least and the greatest number of each tensor of whole numbers that came in, by name.
@@ -26,11 +26,11 @@ class Scene:
     error: BaseException
     module: nn.Module
     path: str
-    inputs: Sequence[Seen]
+    inputs: Sequence[TensorInfo]
     ranges: Mapping[str, tuple[int, int]]
     producer: str | None
-    root_inputs: Sequence[Seen]
-    operation: Sequence[Seen] = ()
+    root_inputs: Sequence[TensorInfo]
+    operation: Sequence[TensorInfo] = ()
 
     @property
     def message(self) -> str:
@@ -43,7 +43,7 @@ class Scene:
         return self.path or "the model itself"
 
     @property
-    def first(self) -> Seen | None:
+    def first(self) -> TensorInfo | None:
         """The first tensor that came in."""
         return self.inputs[0] if self.inputs else None
 
@@ -62,7 +62,7 @@ class Diagnosis:
     text: str
 
 
-def diagnose(scene: Scene) -> Diagnosis | None:
+def diagnose(scene: FailureContext) -> Diagnosis | None:
     """Return the likely cause, or None for one that is not among the usual ones."""
     for cause, explain in _CAUSES.items():
         text = explain(scene)
@@ -109,7 +109,7 @@ def _width(module: nn.Module) -> int | None:
     return module.embed_dim if isinstance(module, nn.MultiheadAttention) else None
 
 
-def _out_of_memory(scene: Scene) -> str:
+def _out_of_memory(scene: FailureContext) -> str:
     torchs = re.search("(CUDA|MPS|HIP|XPU) (backend )?out of memory|DefaultCPUAllocator", scene.message)
     if not (isinstance(scene.error, MemoryError | torch.OutOfMemoryError) or torchs):
         return ""
@@ -123,7 +123,7 @@ def _out_of_memory(scene: Scene) -> str:
     )
 
 
-def _missing_batch(scene: Scene) -> str:
+def _missing_batch(scene: FailureContext) -> str:
     ids = scene.root_inputs[0] if scene.root_inputs else None
     if ids is None or len(ids.shape) != 1 or ids.dtype.is_floating_point:
         return ""
@@ -136,7 +136,7 @@ def _missing_batch(scene: Scene) -> str:
     )
 
 
-def _float_ids(scene: Scene) -> str:
+def _float_ids(scene: FailureContext) -> str:
     given = scene.first
     is_lookup = "'indices' to have one of the following scalar types" in scene.message
     if not is_lookup or given is None or not given.dtype.is_floating_point:
@@ -146,7 +146,7 @@ def _float_ids(scene: Scene) -> str:
     )
 
 
-def _outside_a_table(scene: Scene) -> tuple[int, int, int] | None:
+def _outside_a_table(scene: FailureContext) -> tuple[int, int, int] | None:
     """Return the least and the greatest index, and the rows of the table, where an index is outside."""
     given = scene.first
     if not isinstance(scene.module, nn.Embedding) or given is None or given.name not in scene.ranges:
@@ -156,7 +156,7 @@ def _outside_a_table(scene: Scene) -> tuple[int, int, int] | None:
     return (low, high, rows) if low < 0 or high >= rows else None
 
 
-def _too_long(scene: Scene) -> str:
+def _too_long(scene: FailureContext) -> str:
     """Tell of positions beyond a table, looked up or added."""
     outside = _outside_a_table(scene)
     if outside and scene.seq_len is not None and outside[:2] == (0, scene.seq_len - 1) and scene.first:
@@ -182,7 +182,7 @@ def _longer(seq_len: int | None, table: str, rows: int) -> str:
     )
 
 
-def _outside_vocabulary(scene: Scene) -> str:
+def _outside_vocabulary(scene: FailureContext) -> str:
     outside = _outside_a_table(scene)
     if not outside:
         return ""
@@ -194,7 +194,7 @@ def _outside_vocabulary(scene: Scene) -> str:
     )
 
 
-def _devices(scene: Scene) -> str:
+def _devices(scene: FailureContext) -> str:
     if not isinstance(scene.error, RuntimeError) or not re.search(
         r"same device|on the expected device|found two devices|device meta|not on the expected", scene.message
     ):
@@ -208,7 +208,7 @@ def _devices(scene: Scene) -> str:
     return f"{got}; tensors that meet have to be on one device: {advice}"
 
 
-def _dtypes(scene: Scene) -> str:
+def _dtypes(scene: FailureContext) -> str:
     unequal = (
         r"same dtype, but got|expected scalar type|[Ii]nput type \(.*weight type|to have the same dtype, but"
     )
@@ -224,7 +224,7 @@ def _dtypes(scene: Scene) -> str:
     return f"{scene.name} got {got}{own}; tensors that meet have to be of one dtype: {advice}"
 
 
-def _inner_dimensions(scene: Scene) -> str:
+def _inner_dimensions(scene: FailureContext) -> str:
     width, given = _width(scene.module), scene.first
     is_torchs = type(scene.module).__module__.startswith("torch.")  # others may do anything with it
     if is_torchs and width is not None and given is not None and given.shape and given.shape[-1] != width:
@@ -266,12 +266,12 @@ def _product(rows: int, inner: int, other: int, columns: int) -> str:
     return text
 
 
-def _view(scene: Scene) -> tuple[list[int], int] | None:
+def _view(scene: FailureContext) -> tuple[list[int], int] | None:
     found = re.search(r"shape '\[([-\d, ]*)\]' is invalid for input of size (\d+)", scene.message)
     return ([int(n) for n in found.group(1).split(",") if n.strip()], int(found.group(2))) if found else None
 
 
-def _heads(scene: Scene) -> str:
+def _heads(scene: FailureContext) -> str:
     """Tell of a width that does not divide into heads, where a view asks for [batch, seq_len, heads, …]."""
     view = _view(scene)
     if not view or len(view[0]) < 4:
@@ -290,7 +290,7 @@ def _heads(scene: Scene) -> str:
     )
 
 
-def _wrong_view(scene: Scene) -> str:
+def _wrong_view(scene: FailureContext) -> str:
     if "view size is not compatible" in scene.message:
         return (
             "the tensor does not lie in memory in that order, as after a transpose: "
@@ -306,14 +306,14 @@ def _wrong_view(scene: Scene) -> str:
     return f"the tensor holds {size:,} numbers, and the shape {shape} asks for {known:,}"
 
 
-def _broadcast(scene: Scene) -> tuple[int, int, int] | None:
+def _broadcast(scene: FailureContext) -> tuple[int, int, int] | None:
     sizes = r"tensor a \((\d+)\) must match the size of tensor b \((\d+)\) at non-singleton dimension (\d+)"
     found = re.search(sizes, scene.message)
     a, b, axis = map(int, found.groups()) if found else (0, 0, 0)
     return (a, b, axis) if found else None
 
 
-def _unequal_axes(scene: Scene) -> str:
+def _unequal_axes(scene: FailureContext) -> str:
     sizes = _broadcast(scene)
     if not sizes:
         return ""
@@ -326,12 +326,12 @@ def _unequal_axes(scene: Scene) -> str:
     )
 
 
-def _dtype(seen: Seen) -> str:
+def _dtype(seen: TensorInfo) -> str:
     return str(seen.dtype).removeprefix("torch.")
 
 
 # In the order of how sure they are.
-_CAUSES: dict[str, Callable[[Scene], str]] = {
+_CAUSES: dict[str, Callable[[FailureContext], str]] = {
     "out_of_memory": _out_of_memory,
     "float_ids": _float_ids,
     "prompt_too_long": _too_long,

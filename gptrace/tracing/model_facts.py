@@ -11,7 +11,13 @@ from gptrace.model.gpt import GPTModel
 from gptrace.model.hugging_face import is_hugging_face
 from gptrace.model.quiet_torch import torch
 from gptrace.record import ModelInfo
-from gptrace.tracing.parameters import Held, buffer_bytes, count_all, every_name, held_parameters
+from gptrace.tracing.parameters import (
+    ParameterRef,
+    buffer_bytes,
+    count_all,
+    named_modules_with_aliases,
+    parameter_refs,
+)
 
 Module = torch.nn.Module
 
@@ -27,14 +33,14 @@ def model_info(
     weights: dict[str, Any] | None = None,
 ) -> ModelInfo:
     """Describe a module: class, parameters, dtype and device."""
-    modules = list(every_name(module))
-    return described(module, modules, held_parameters(modules), name, weights)
+    modules = list(named_modules_with_aliases(module))
+    return described(module, modules, parameter_refs(modules), name, weights)
 
 
 def described(
     module: Module,
     modules: Sequence[tuple[str, Module]],
-    parameters: Sequence[Held],
+    parameters: Sequence[ParameterRef],
     name: str | None = None,
     weights: dict[str, Any] | None = None,
 ) -> ModelInfo:

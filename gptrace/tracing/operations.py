@@ -1,6 +1,6 @@
 """The functional operations between the modules, as the source calls them: `--ops`.
 
-Seen through torch.overrides, so a row is what somebody wrote (`softmax`, `@`, `view`), and not what it
+TensorInfo through torch.overrides, so a row is what somebody wrote (`softmax`, `@`, `view`), and not what it
 becomes further down.
 """
 
@@ -13,7 +13,7 @@ from typing import Any
 from gptrace.model.quiet_torch import torch
 from gptrace.tracing.memory import shares_memory
 from gptrace.tracing.span import Span
-from gptrace.tracing.tensors import HOLD_NOTHING, Seen, see
+from gptrace.tracing.tensors import HOLD_NOTHING, TensorInfo, describe_tensors
 
 Tensor = torch.Tensor
 
@@ -42,10 +42,10 @@ class Operation:
     is_view = in_place = False
     macs = 0
     unknown: frozenset[str] = frozenset()
-    outputs: tuple[Seen, ...] = ()
+    outputs: tuple[TensorInfo, ...] = ()
 
     def __init__(
-        self, name: str, parent: Span | None, place: int, inputs: tuple[Seen, ...], source: str
+        self, name: str, parent: Span | None, place: int, inputs: tuple[TensorInfo, ...], source: str
     ) -> None:
         self.name = name
         self.parent = parent
@@ -94,7 +94,7 @@ class OperationMode(torch.overrides.TorchFunctionMode):
             raise
         finally:
             self.open = None
-        operation.outputs = see("output", args[0] if name == "setitem_" else result)
+        operation.outputs = describe_tensors("output", args[0] if name == "setitem_" else result)
         if operation.outputs:
             if name.endswith("_"):
                 operation.in_place = True
@@ -115,14 +115,14 @@ def _name(func: Any) -> str:
     return _OPERATORS.get(name, "" if name.startswith("__") else name)
 
 
-def _seen_arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Seen, ...]:
-    found: tuple[Seen, ...] = ()
+def _seen_arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[TensorInfo, ...]:
+    found: tuple[TensorInfo, ...] = ()
     for position, value in enumerate(args):
         if type(value) not in HOLD_NOTHING:
-            found += see(f"args[{position}]" if position else "input", value)
+            found += describe_tensors(f"args[{position}]" if position else "input", value)
     for name, value in kwargs.items():
         if type(value) not in HOLD_NOTHING:
-            found += see(name, value)
+            found += describe_tensors(name, value)
     return found
 
 

@@ -14,7 +14,7 @@ is_lazy = torch.nn.parameter.is_lazy
 Module = torch.nn.Module
 
 
-class Held(NamedTuple):
+class ParameterRef(NamedTuple):
     """A parameter that a module holds: path of the module and name in it, its numbers and their bytes.
 
     `also` are the other places that it is in, where it is shared.
@@ -35,7 +35,7 @@ class Held(NamedTuple):
         return tuple(f"{path}.{name}" if path else name for path, name in places)
 
 
-def every_name(module: Module) -> Iterator[tuple[str, Module]]:
+def named_modules_with_aliases(module: Module) -> Iterator[tuple[str, Module]]:
     """Yield each name of each submodule with the submodule; one that two parents share comes twice.
 
     What `named_modules(remove_duplicate=False)` yields, without passing each through all levels above it.
@@ -52,14 +52,14 @@ def every_name(module: Module) -> Iterator[tuple[str, Module]]:
             ]
 
 
-def held_parameters(modules: Iterable[tuple[str, Module]]) -> list[Held]:
+def parameter_refs(modules: Iterable[tuple[str, Module]]) -> list[ParameterRef]:
     """Return every parameter of these modules once, with all its names; a lazy one has no numbers yet.
 
     >>> layers = torch.nn.Sequential(torch.nn.Linear(3, 2))
-    >>> [(one.names, one.numbers) for one in held_parameters(every_name(layers))]
+    >>> [(one.names, one.numbers) for one in parameter_refs(named_modules_with_aliases(layers))]
     [(('0.weight',), 6), (('0.bias',), 2)]
     """
-    found: dict[int, Held] = {}  # by id: the hash of a tensor takes ten times as long
+    found: dict[int, ParameterRef] = {}  # by id: the hash of a tensor takes ten times as long
     for path, module in modules:
         for name, parameter in module._parameters.items():
             if parameter is None:
@@ -71,20 +71,20 @@ def held_parameters(modules: Iterable[tuple[str, Module]]) -> list[Held]:
             count = 0 if is_lazy(parameter) else parameter.numel()
             trainable = count if parameter.requires_grad else 0
             size = count * parameter.element_size() if count else 0
-            found[id(parameter)] = Held(parameter, path, name, count, trainable, size)
+            found[id(parameter)] = ParameterRef(parameter, path, name, count, trainable, size)
     return list(found.values())
 
 
 def count_by_module(
-    modules: Sequence[tuple[str, Module]], parameters: Iterable[Held]
+    modules: Sequence[tuple[str, Module]], parameters: Iterable[ParameterRef]
 ) -> dict[str, ParameterCount]:
     """Return the parameters of each submodule that has any, own and with its children, by path.
 
     `modules` are all of a model, a parent before its children; `parameters` are what they hold.
 
-    >>> modules = list(every_name(torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.ReLU())))
-    >>> count_by_module(modules, held_parameters(modules))[""]
-    ParameterCount(own=0, total=8, trainable=8, bytes=32)
+    >>> modules = list(named_modules_with_aliases(torch.nn.Linear(3, 2)))
+    >>> count_by_module(modules, parameter_refs(modules))[""]
+    ParameterCount(own=8, total=8, trainable=8, bytes=32)
     """
     counts: dict[str, list[int]] = {}  # own, all, trainable ones, bytes
     shared = []
@@ -134,7 +134,7 @@ def ancestors(path: str) -> tuple[str, ...]:
     return tuple(found)
 
 
-def count_all(parameters: Sequence[Held], head: str = "out_head") -> ParameterTotals:
+def count_all(parameters: Sequence[ParameterRef], head: str = "out_head") -> ParameterTotals:
     """Return the sums over a model; `head` is the path of the output head, if it has one there."""
     inside = head + "."
     unique = total = trainable = size = of_head = 0

@@ -17,19 +17,19 @@ from gptrace.model.quiet_torch import torch
 from gptrace.tracing.costs import CostMode
 from gptrace.tracing.hooks import Hook, ModuleHooks
 from gptrace.tracing.memory import ActivationMemory
-from gptrace.tracing.numbers import Numbers
+from gptrace.tracing.nan_tracker import Numbers
 from gptrace.tracing.operations import OperationMode
-from gptrace.tracing.parameters import every_name
+from gptrace.tracing.parameters import named_modules_with_aliases
 from gptrace.tracing.span import Span
 from gptrace.tracing.state import run_uncompiled
 from gptrace.tracing.statistics import has_numbers
 from gptrace.tracing.tensors import (
     ArgumentNames,
     argument_names,
-    see,
-    see_arguments,
-    see_each,
-    tensors_in,
+    describe_arguments,
+    describe_each,
+    describe_tensors,
+    find_tensors,
 )
 
 Module = torch.nn.Module
@@ -61,7 +61,7 @@ class SpanRecorder:
         self.spans: list[Span] = []  # once the block has ended
         self._begun: list[Span] = []
         # Every name of every module: one that two parents share has two.
-        self.paths: list[tuple[str, Module]] = list(every_name(module))
+        self.paths: list[tuple[str, Module]] = list(named_modules_with_aliases(module))
         self.operations = OperationMode(self._now) if measures.ops else None
         # By id: a class may define equality for itself.
         self._modules: dict[int, tuple[str, ArgumentNames]] = {}
@@ -176,11 +176,13 @@ class SpanRecorder:
             span.output = weakref.ref(output)
         numbers = self._numbers  # which a thread that goes on after the block may lose meanwhile
         if numbers is None:
-            span.outputs = see("output", output)
+            span.outputs = describe_tensors("output", output)
             return
         with _unseen_functions(), _unseen_kernels():
-            tensors = tensors_in("output", output)  # once: a container of the user's may give others then
-            span.outputs = see("output", output) if type(output) is Tensor else see_each(tensors)
+            tensors = find_tensors("output", output)  # once: a container of the user's may give others then
+            span.outputs = (
+                describe_tensors("output", output) if type(output) is Tensor else describe_each(tensors)
+            )
             numbers.closed(span, [tensor for _, tensor in tensors])
 
     def _innermost(self) -> Span | None:
@@ -214,7 +216,7 @@ class SpanRecorder:
             return  # a copy, which shares the hooks of its original: DataParallel makes such replicas
         path, names = known
         opened = self._open_in_threads[thread]
-        span = Span(module, path, opened[-1] if opened else None, see_arguments(names, args, kwargs))
+        span = Span(module, path, opened[-1] if opened else None, describe_arguments(names, args, kwargs))
         # An exception that is being handled when the call begins is not this call's failure.
         raised = sys.exception()
         if raised is not None:

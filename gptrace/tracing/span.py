@@ -10,12 +10,12 @@ from typing import NamedTuple
 
 from gptrace.model.quiet_torch import torch
 from gptrace.record import Statistics
-from gptrace.tracing.tensors import Seen
+from gptrace.tracing.tensors import TensorInfo
 
 _NONE: Mapping[str, tuple[int, int]] = {}
 
 
-class Moment(NamedTuple):
+class TensorState(NamedTuple):
     """When a tensor was looked at: how much had been done by then, and the tensor's own count of writes."""
 
     done: int | None = None
@@ -26,7 +26,7 @@ class Given(NamedTuple):
     """A tensor that a call was given, when, and whether it was finite where that had to be looked at."""
 
     tensor: torch.Tensor
-    moment: Moment
+    moment: TensorState
     is_finite: bool | None = None
 
 
@@ -54,20 +54,20 @@ class Span:
     statistics: Sequence[Statistics | None] = ()  # of each tensor that left
     # What came in, while the call runs, and what it made of finite numbers: "NaN", "Inf", or nothing.
     given: Sequence[Given] = ()
-    left: Moment | None = None
+    left: TensorState | None = None
     made = ""
     # What was being handled when the call began, and how far it had come: that is not its failure.
     raised_before: tuple[BaseException | None, TracebackType | None] = (None, None)
 
     def __init__(
-        self, module: torch.nn.Module, path: str, parent: Span | None, inputs: tuple[Seen, ...]
+        self, module: torch.nn.Module, path: str, parent: Span | None, inputs: tuple[TensorInfo, ...]
     ) -> None:
         self.module = module
         self.path = path
         self.parent = parent
         self.depth: int = parent.depth + 1 if parent is not None else 0
         self.inputs = inputs
-        self.outputs: tuple[Seen, ...] = ()
+        self.outputs: tuple[TensorInfo, ...] = ()
         self.start = perf_counter()
 
     def close(self, now: float, *, failed: bool) -> None:

@@ -6,26 +6,26 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from gptrace.record import Statistics, TensorSpec
-from gptrace.tracing.dimensions import DimensionNames, Dims
+from gptrace.tracing.axis_names import AxisNames, Dims
 from gptrace.tracing.model_facts import dtype_name
-from gptrace.tracing.tensors import Seen
-from gptrace.tracing.twins import Where
+from gptrace.tracing.resized_runs import Where
+from gptrace.tracing.tensors import TensorInfo
 
 _MOST_KEPT = 100_000
 
 
 class Specs:
-    """Makes the TensorSpecs of one forward pass; the blocks of a model share most of theirs.
+    """Makes the TensorSpecs of one forward pass; the blocks of a model share most of user_code_errors.
 
     With names, what a place had is kept with them, for who watches one model again and again; without any,
     all places are alike.
     """
 
-    def __init__(self, names: DimensionNames | None) -> None:
+    def __init__(self, names: AxisNames | None) -> None:
         self._names = names
         self._known: dict[object, tuple[TensorSpec, ...]] = names.specs if names is not None else {}
 
-    def of(self, where: Where, seen: tuple[Seen, ...]) -> tuple[TensorSpec, ...]:
+    def of(self, where: Where, seen: tuple[TensorInfo, ...]) -> tuple[TensorSpec, ...]:
         """Return the records of the tensors that came to one place, or left it."""
         key = (where, seen) if self._names is not None else seen
         known = self._known.get(key)
@@ -35,13 +35,13 @@ class Specs:
             known = self._known[key] = tuple([self._spec(where, one) for one in seen])
         return known
 
-    def _spec(self, where: Where, seen: Seen) -> TensorSpec:
+    def _spec(self, where: Where, seen: TensorInfo) -> TensorSpec:
         dims = self._names.of((*where, seen.name), seen.shape) if self._names else tuple(map(str, seen.shape))
         return _made(seen, dims)
 
 
 @lru_cache(maxsize=10_000)
-def _made(seen: Seen, dims: Dims) -> TensorSpec:
+def _made(seen: TensorInfo, dims: Dims) -> TensorSpec:
     return TensorSpec(
         name=seen.name,
         shape=seen.shape,

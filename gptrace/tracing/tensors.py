@@ -17,7 +17,7 @@ Parameter = torch.nn.Parameter
 _is_tracing = torch._C._get_tracing_state
 
 
-class Seen(NamedTuple):
+class TensorInfo(NamedTuple):
     """A tensor's outward facts, taken inside the hook: later in-place operations cannot change them."""
 
     name: str
@@ -33,17 +33,17 @@ _PLAIN = (str, bytes, int, float, complex, torch.dtype, torch.device, torch.nn.M
 
 # Facts that were seen before: most come again in each block, and an object for each would be one more for the
 # collector of garbage to walk in the midst of a forward pass.
-_seen_before: dict[tuple[object, ...], tuple[Seen, ...]] = {}
+_seen_before: dict[tuple[object, ...], tuple[TensorInfo, ...]] = {}
 _MOST_KEPT = 1000
 
 # A cache can hold hundreds of tensors; beyond this many of one value nobody reads on.
 _MOST_OF_ONE = 1000
 
 
-def see(name: str, value: object) -> tuple[Seen, ...]:
+def describe_tensors(name: str, value: object) -> tuple[TensorInfo, ...]:
     """Return what the tensors in `value` look like, in order, each named by where it sits.
 
-    >>> [seen.name for seen in see("output", (torch.ones(2), {"logits": torch.ones(3)}))]
+    >>> [seen.name for seen in describe_tensors("output", (torch.ones(2), {"logits": torch.ones(3)}))]
     ['output[0]', 'output[1].logits']
     """
     if (type(value) is Tensor or type(value) is Parameter) and not _is_tracing():  # nearly always
@@ -53,19 +53,19 @@ def see(name: str, value: object) -> tuple[Seen, ...]:
             if known is None:
                 if len(_seen_before) >= _MOST_KEPT:
                     _seen_before.clear()
-                known = _seen_before[facts] = (Seen(*facts),)
+                known = _seen_before[facts] = (TensorInfo(*facts),)
             return known
         except (RuntimeError, TypeError):  # a nested one has no plain sizes, and others have symbols
             pass
-    return see_each(tensors_in(name, value))
+    return describe_each(find_tensors(name, value))
 
 
-def see_each(tensors: Iterable[tuple[str, Tensor]]) -> tuple[Seen, ...]:
+def describe_each(tensors: Iterable[tuple[str, Tensor]]) -> tuple[TensorInfo, ...]:
     """Return what tensors look like that were found already."""
     return tuple([_seen(name, tensor) for name, tensor in tensors])
 
 
-def tensors_in(name: str, value: object) -> list[tuple[str, Tensor]]:
+def find_tensors(name: str, value: object) -> list[tuple[str, Tensor]]:
     """Return the tensors in `value`, in order, each with the name of where it sits."""
     if type(value) is Tensor or type(value) is Parameter:  # nearly always
         return [(name, value)]
@@ -76,11 +76,11 @@ def tensors_in(name: str, value: object) -> list[tuple[str, Tensor]]:
     return found
 
 
-def _seen(name: str, tensor: Tensor) -> Seen:
+def _seen(name: str, tensor: Tensor) -> TensorInfo:
     # A DTensor's shape is that of the whole; what this process holds of it is another.
     local = getattr(tensor, "_local_tensor", None) if type(tensor) is not Tensor else None
     local_shape = tuple(local.shape) if isinstance(local, Tensor) else None
-    return Seen(name, _shape(tensor), tensor.dtype, tensor.device, local_shape)
+    return TensorInfo(name, _shape(tensor), tensor.dtype, tensor.device, local_shape)
 
 
 def _shape(tensor: Tensor) -> tuple[int, ...]:
@@ -123,20 +123,20 @@ def _read_names(forward: Any) -> ArgumentNames:
     return ArgumentNames(tuple(names), (rest or ["args"])[0])
 
 
-def see_arguments(
+def describe_arguments(
     names: ArgumentNames, args: tuple[object, ...], kwargs: Mapping[str, object]
-) -> tuple[Seen, ...]:
+) -> tuple[TensorInfo, ...]:
     """Return the tensors that a module was called with, named as its `forward` names them."""
     if len(args) == 1 and names.positional and not kwargs:  # nearly always
-        return see(names.positional[0], args[0])
-    found: list[Seen] = []
+        return describe_tensors(names.positional[0], args[0])
+    found: list[TensorInfo] = []
     for position, value in enumerate(args):
         if position < len(names.positional):
-            found += see(names.positional[position], value)
+            found += describe_tensors(names.positional[position], value)
         else:
-            found += see(f"{names.rest}[{position - len(names.positional)}]", value)
+            found += describe_tensors(f"{names.rest}[{position - len(names.positional)}]", value)
     for name, value in kwargs.items():
-        found += see(name, value)
+        found += describe_tensors(name, value)
     return tuple(found)
 
 

@@ -10,8 +10,8 @@ from gptrace.model.architecture import Architecture
 from gptrace.model.build import architecture_of
 from gptrace.model.quiet_torch import torch
 from gptrace.record import Trace
-from gptrace.tracing.assembly import assembled
-from gptrace.tracing.dimensions import Naming, prove
+from gptrace.tracing.assembly import assemble_trace
+from gptrace.tracing.axis_names import InferredAxisNames, infer_axis_names
 from gptrace.tracing.recorder import NOTHING_MORE, SpanRecorder
 from gptrace.tracing.span import Span
 
@@ -39,19 +39,19 @@ def watch(module: Module, *, measure: Iterable[str] = ()) -> Iterator[Trace]:
     """
     if not isinstance(module, Module):
         raise TypeError(f"gptrace.watch takes a torch.nn.Module, not {type(module).__name__}")
-    with watch_as(module, architecture_of(module), measures=Measures.of(measure)) as trace:
+    with record_trace(module, architecture_of(module), measures=Measures.of(measure)) as trace:
         yield trace
 
 
 @contextmanager
-def watch_as(
+def record_trace(
     module: Module,
     architecture: Architecture | None,
     *,
     by_copy: bool = False,
     measures: Measures = NOTHING_MORE,
 ) -> Iterator[Trace]:
-    """Record as `watch` does, with an architecture to name axes by; `by_copy` is that of `prove`."""
+    """Record as `watch` does, with an architecture to name axes by; see `infer_axis_names` for `by_copy`."""
     # The caller holds the record before there is anything to record: it is made empty, and filled once.
     trace = Trace.__new__(Trace)
     recorder = SpanRecorder(module, measures)
@@ -72,12 +72,12 @@ def _described(
 ) -> Trace:
     """Return the trace; where the block failed, failing to describe it must not hide that error."""
 
-    def name(spans: list[Span]) -> Naming:
+    def name(spans: list[Span]) -> InferredAxisNames:
         # Somebody who interrupts wants it to end: no other run of the model now.
         interrupted = error is not None and not isinstance(error, Exception)
         if interrupted or spans[0].module is not recorder.module:
-            return Naming(None)
-        return prove(
+            return InferredAxisNames(None)
+        return infer_axis_names(
             recorder.module,
             architecture,
             spans,
@@ -87,8 +87,8 @@ def _described(
         )
 
     try:
-        return assembled(recorder, error, name)
+        return assemble_trace(recorder, error, name)
     except Exception:
         if error is None:
             raise
-        return assembled(recorder, error, lambda _: Naming(None))
+        return assemble_trace(recorder, error, lambda _: InferredAxisNames(None))

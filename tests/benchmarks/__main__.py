@@ -141,8 +141,8 @@ def loading(table: Table) -> None:
         "≤ 1.0",
         "transformers",
     )
-    ours, theirs = memory["gptrace"], memory["transformers"]
-    row(table, "the same, peak memory", ours, theirs, "MiB", "≤ 1.0", "transformers")
+    ours, reference = memory["gptrace"], memory["transformers"]
+    row(table, "the same, peak memory", ours, reference, "MiB", "≤ 1.0", "transformers")
 
 
 def forward_passes(table: Table) -> None:
@@ -152,10 +152,10 @@ def forward_passes(table: Table) -> None:
 
     import gptrace
     from gptrace.model.build import load
-    from gptrace.model.choice import choose
     from gptrace.model.quiet_torch import torch
+    from gptrace.model.selection import select_model
 
-    model = load(choose("gpt2-small")).module
+    model = load(select_model("gpt2-small")).module
     for tokens in (1, 64, 256):
         ids = torch.zeros(1, tokens, dtype=torch.int64)
 
@@ -218,14 +218,14 @@ def streams(table: Table) -> None:
 
     import gptrace
     from gptrace.model.build import load
-    from gptrace.model.choice import choose
     from gptrace.model.quiet_torch import torch
+    from gptrace.model.selection import select_model
 
-    model = load(choose("gpt2-small")).module
+    model = load(select_model("gpt2-small")).module
     chosen = random.Random(1)
     prompts = [[chosen.randrange(50256) for _ in range(chosen.randint(4, 40))] for _ in range(PROMPTS)]
     torch.manual_seed(123)
-    theirs = transformers.GPT2LMHeadModel(transformers.GPT2Config()).eval()
+    reference = transformers.GPT2LMHeadModel(transformers.GPT2Config()).eval()
     course = CourseModel(COURSE_CONFIG).eval()
 
     def ours() -> None:
@@ -245,7 +245,7 @@ def streams(table: Table) -> None:
                 longest = max(map(len, part))
                 ids = torch.tensor([[50256] * (longest - len(one)) + one for one in part])
                 mask = torch.tensor([[0] * (longest - len(one)) + [1] * len(one) for one in part])
-                found = theirs(input_ids=ids, attention_mask=mask, logits_to_keep=1, use_cache=False)
+                found = reference(input_ids=ids, attention_mask=mask, logits_to_keep=1, use_cache=False)
                 torch.softmax(found.logits[:, -1], dim=-1).topk(5)
 
     def products() -> None:
@@ -276,16 +276,16 @@ def generations(table: Table) -> None:
 
     import gptrace
     from gptrace.model.build import load
-    from gptrace.model.choice import choose
     from gptrace.model.quiet_torch import torch
+    from gptrace.model.selection import select_model
 
-    model = load(choose("gpt2-small")).module
+    model = load(select_model("gpt2-small")).module
     torch.manual_seed(123)
-    theirs = transformers.GPT2LMHeadModel(transformers.GPT2Config()).eval()
+    reference = transformers.GPT2LMHeadModel(transformers.GPT2Config()).eval()
     ids = list(range(1000, 1008))
 
     def generate() -> None:
-        theirs.generate(
+        reference.generate(
             torch.tensor([ids]), attention_mask=torch.ones(1, 8, dtype=torch.int64), do_sample=False,
             max_new_tokens=NEW_TOKENS, min_new_tokens=NEW_TOKENS, pad_token_id=50256,
         )  # fmt: skip
@@ -293,8 +293,8 @@ def generations(table: Table) -> None:
     def ours() -> None:
         gptrace.generate(ids=ids, model=model, max_new_tokens=NEW_TOKENS)
 
-    found = alternate({"ours": timed(ours), "theirs": timed(generate)}, GENERATION_ROUNDS)
-    mine, others = ([NEW_TOKENS / second for second in found[which]] for which in ("ours", "theirs"))
+    found = alternate({"ours": timed(ours), "reference": timed(generate)}, GENERATION_ROUNDS)
+    mine, others = ([NEW_TOKENS / second for second in found[which]] for which in ("ours", "reference"))
     row(table, f"generate, {NEW_TOKENS} tokens", mine, others, "tokens/s", "≥ 1.2", "transformers' generate")
 
 
@@ -311,11 +311,17 @@ def memory_of_streams(table: Table) -> None:
 
 
 def row(
-    table: Table, what: str, ours: list[float], theirs: list[float], unit: str, goal: str, against: str
+    table: Table,
+    what: str,
+    ours: list[float],
+    reference: list[float],
+    unit: str,
+    goal: str,
+    against: str,
 ) -> None:
     """Add medians, their ratio pair by pair where the turns are pairs, and the goal."""
-    mine, other = statistics.median(ours), statistics.median(theirs)
-    pairs = zip(ours, theirs, strict=True) if len(ours) == len(theirs) else [(mine, other)]
+    mine, other = statistics.median(ours), statistics.median(reference)
+    pairs = zip(ours, reference, strict=True) if len(ours) == len(reference) else [(mine, other)]
     ratio = statistics.median(a / b for a, b in pairs)
     digits = 3 if unit == "s" else 1
     table.add_row(

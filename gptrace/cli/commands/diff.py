@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 from gptrace.cli import options
-from gptrace.cli.groups import OutputOptions
-from gptrace.cli.reply import Reply, Target
+from gptrace.cli.option_groups import OutputOptions
+from gptrace.cli.output import CommandResult, Destination
 from gptrace.comparison import (
     DEFAULT_ATOL,
     DEFAULT_RTOL,
@@ -29,7 +29,7 @@ def diff(
     output: OutputOptions,
     rtol: options.Rtol = DEFAULT_RTOL,
     atol: options.Atol = DEFAULT_ATOL,
-) -> Reply:
+) -> CommandResult:
     """Compare two traces: calls added, removed or changed, and the first whose values part.
 
     A and B are files that `gptrace run --json` wrote; one of them may be '-', stdin. Exit code 0: the same,
@@ -44,6 +44,6 @@ def diff(
     return reply_of(compare(*read, names=(a, b), rtol=rtol, atol=atol), target)
 
 
-def reply_of(difference: Difference, target: Target) -> Reply:
+def reply_of(difference: Difference, target: Destination) -> CommandResult:
     """Return what is written of a comparison; its exit code tells the outcome."""
     return replace(target.reply(difference), code=EXIT_DONE if difference.is_same else EXIT_FAILED)

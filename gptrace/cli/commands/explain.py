@@ -7,9 +7,9 @@ from contextlib import redirect_stdout
 
 from gptrace import api
 from gptrace.cli import options
-from gptrace.cli.groups import ModelOptions, OutputOptions, TextOptions
-from gptrace.cli.reply import Reply
-from gptrace.predict.limits import check_language, wanted_topics
+from gptrace.cli.option_groups import ModelOptions, OutputOptions, TextOptions
+from gptrace.cli.output import CommandResult
+from gptrace.predict.validation import check_language, resolve_topics
 
 
 def explain(
@@ -20,13 +20,13 @@ def explain(
     lang: options.Lang = "en",
     truncate: options.Truncate = False,
     head: options.Head = None,
-) -> Reply:
+) -> CommandResult:
     """Explain on your own text why the last dimension is vocab_size, and how emb_dim turns into it.
 
     Every claim is measured on this text and this model: ✓ where it holds, ✗ where it does not.
     """
     target = output.target()
-    topics = wanted_topics(topic or ())
+    topics = resolve_topics(topic or ())
     check_language(lang)
     chosen = model.chosen()
     given = text.given()

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from gptrace import api
 from gptrace.cli import options, streams
-from gptrace.cli.groups import ModelOptions, OutputOptions, TextOptions
-from gptrace.cli.reply import Reply, Target
-from gptrace.predict.limits import DEFAULT_NEW_TOKENS
+from gptrace.cli.option_groups import ModelOptions, OutputOptions, TextOptions
+from gptrace.cli.output import CommandResult, Destination
+from gptrace.predict.validation import DEFAULT_NEW_TOKENS
 from gptrace.record import Generation, Prompt
 from gptrace.report import View
 
@@ -30,7 +30,7 @@ def generate(
     stop: options.Stop = None,
     no_cache: options.NoCache = False,
     trace: options.TraceSteps = False,
-) -> Reply:
+) -> CommandResult:
     """Continue a text: with the likeliest token each time, or with sampled ones.
 
     A prompt longer than the context slides: the model sees its last tokens.
@@ -44,10 +44,10 @@ def generate(
             given, model=chosen, max_new_tokens=max_new_tokens, temperature=temperature, top_k=top_k,
             top_p=top_p, stop=stop or (), seed=model.seed, cache=not no_cache, trace=trace, listener=reader,
         )  # fmt: skip
-    return target.reply(found) if reader is None else Reply("".join(reader.end(found)))
+    return target.reply(found) if reader is None else CommandResult("".join(reader.end(found)))
 
 
-def _is_watched(target: Target, trace: bool) -> bool:
+def _is_watched(target: Destination, trace: bool) -> bool:
     """Tell whether somebody sees the text come: at a terminal, where no table waits for the end."""
     return target.form == "table" and target.output is None and not trace and streams.stdout_is_terminal()
 

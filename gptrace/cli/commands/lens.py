@@ -7,8 +7,8 @@ from contextlib import redirect_stdout
 
 from gptrace import api
 from gptrace.cli import options
-from gptrace.cli.groups import ModelOptions, OutputOptions, TextOptions
-from gptrace.cli.reply import Reply
+from gptrace.cli.option_groups import ModelOptions, OutputOptions, TextOptions
+from gptrace.cli.output import CommandResult
 from gptrace.report import View
 
 
@@ -20,7 +20,7 @@ def lens(
     k: options.K = None,
     head: options.Head = None,
     full: options.FullText = False,
-) -> Reply:
+) -> CommandResult:
     """Show what each layer would predict if it were the last.
 
     What leaves a block goes through the final norm and the output head, at every position. The last layer's

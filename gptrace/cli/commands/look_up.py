@@ -8,8 +8,8 @@ import typer
 
 from gptrace import api
 from gptrace.cli import options, streams
-from gptrace.cli.groups import OutputOptions
-from gptrace.cli.reply import Reply, checked
+from gptrace.cli.option_groups import OutputOptions
+from gptrace.cli.output import CommandResult, checked
 from gptrace.errors import OptionError
 from gptrace.model.config import suggestion
 from gptrace.model.weights import hub
@@ -17,26 +17,26 @@ from gptrace.report.json_report import to_json
 from gptrace.report.schemas import SCHEMAS
 
 
-def models(output: OutputOptions) -> Reply:
+def models(output: OutputOptions) -> CommandResult:
     """List the models that --model knows by name, with their sizes."""
     return output.target().reply(api.presets())
 
 
-def pull(names: Annotated[list[str], typer.Argument(metavar="NAME", hidden=True)]) -> Reply:
+def pull(names: Annotated[list[str], typer.Argument(metavar="NAME", hidden=True)]) -> CommandResult:
     """Fetch published weights, once."""
     known = [hub.published(name) for name in names]
-    return Reply("".join(f"{hub.fetch(name, streams.write_notice)}\n" for name in known))
+    return CommandResult("".join(f"{hub.fetch(name, streams.write_notice)}\n" for name in known))
 
 
 def schema(
     name: Annotated[str | None, typer.Argument(metavar="NAME", hidden=True)] = None,
     output: options.Output = None,
-) -> Reply:
+) -> CommandResult:
     """Print the JSON Schema of an output."""
     if name is not None and name not in SCHEMAS:
         raise OptionError(f"{name!r} is not an output with a schema", suggestion(name, SCHEMAS))
     wanted = SCHEMAS if name is None else SCHEMAS[name]
-    return Reply(to_json(wanted, indent=2) + "\n", output=checked(output))
+    return CommandResult(to_json(wanted, indent=2) + "\n", output=checked(output))
 
 
 pull.__doc__ = f"{pull.__doc__} NAME is one or more of {', '.join(hub.PUBLISHED)}."

@@ -7,8 +7,8 @@ from contextlib import redirect_stdout
 
 from gptrace import api
 from gptrace.cli import options
-from gptrace.cli.groups import ModelOptions, OutputOptions, TextOptions
-from gptrace.cli.reply import Reply
+from gptrace.cli.option_groups import ModelOptions, OutputOptions, TextOptions
+from gptrace.cli.output import CommandResult
 from gptrace.report import View
 
 
@@ -19,7 +19,7 @@ def loss(
     stride: options.Stride = None,
     batch_size: options.BatchSize = None,
     full: options.FullText = False,
-) -> Reply:
+) -> CommandResult:
     """Show how well the model expects a text: cross-entropy and perplexity, token by token.
 
     A text longer than the context goes through in windows that overlap.

@@ -11,8 +11,8 @@ from typing import Any
 from gptrace import api
 from gptrace.cli import options
 from gptrace.cli.commands.diff import reply_of
-from gptrace.cli.groups import ModelOptions, OutputOptions, TextOptions
-from gptrace.cli.reply import Reply
+from gptrace.cli.option_groups import ModelOptions, OutputOptions, TextOptions
+from gptrace.cli.output import CommandResult
 from gptrace.comparison import DEFAULT_ATOL, DEFAULT_RTOL, compare, measured, read_trace_file
 from gptrace.errors import GptraceError, OptionError
 from gptrace.measures import Measures
@@ -37,7 +37,7 @@ def run(
     expect: options.Expect = None,
     rtol: options.Rtol = DEFAULT_RTOL,
     atol: options.Atol = DEFAULT_ATOL,
-) -> Reply:
+) -> CommandResult:
     """Trace the shapes through every submodule and show the next tokens."""
     target = output.target()
     shown = parse_columns(columns) if columns is not None else ()

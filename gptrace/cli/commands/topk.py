@@ -9,13 +9,13 @@ from dataclasses import replace
 
 from gptrace import api
 from gptrace.cli import options, streams
-from gptrace.cli.groups import ModelOptions, OutputOptions, TextOptions
-from gptrace.cli.reply import Reply
+from gptrace.cli.option_groups import ModelOptions, OutputOptions, TextOptions
+from gptrace.cli.output import CommandResult
 from gptrace.errors import InputError, OptionError, RunError
 from gptrace.record import TopKResult
 from gptrace.report import View
 from gptrace.report.progress import watched
-from gptrace.text.lines import Lines
+from gptrace.text.lines import PromptLines
 
 _INPUT_FORMATS = ("text", "lines", "jsonl")
 
@@ -32,7 +32,7 @@ def topk(
     positions: options.Positions = "last",
     logprobs: options.LogProbabilities = False,
     batch_size: options.BatchSize = None,
-) -> Reply:
+) -> CommandResult:
     """Show the most likely next tokens of one prompt, or of a stream of them.
 
     With --lines or --input-format jsonl each line of stdin is a prompt. Its result is written as soon as it
@@ -53,7 +53,7 @@ def topk(
         return target.reply(whole, view)
     with redirect_stdout(sys.stderr):
         stream = api.topk_stream(
-            Lines(is_json=reads == "jsonl"), model=chosen, special=not text.no_special, k=k,
+            PromptLines(is_json=reads == "jsonl"), model=chosen, special=not text.no_special, k=k,
             temperature=temperature, truncate=truncate, positions=positions, tokens=token or (),
             batch_size=batch_size,
         )  # fmt: skip

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from gptrace.errors import ConfigError, WeightsError
-from gptrace.model.blame import theirs
-from gptrace.model.choice import GPTChoice
 from gptrace.model.config import GPTConfig
 from gptrace.model.gpt import GPTModel
-from gptrace.model.hollow import hollow_model
+from gptrace.model.meta_device import meta_model
 from gptrace.model.quiet_torch import torch
+from gptrace.model.selection import GPTSelection
+from gptrace.model.user_code_errors import user_code_errors
 from gptrace.model.weights.files import read_weights
 from gptrace.model.weights.layouts import LINEAR, Layout, recognise
 from gptrace.text import encoding
@@ -21,7 +21,7 @@ _HEAD_DIM = 64  # of every published GPT-2, and so the best guess where nothing 
 _LISTED = 6
 
 
-def load_weights(choice: GPTChoice, device: torch.device) -> tuple[GPTModel, dict[str, Any]]:
+def load_weights(choice: GPTSelection, device: torch.device) -> tuple[GPTModel, dict[str, Any]]:
     """Return the model that the file at `choice.weights` holds, and what a report says of its weights.
 
     Raises WeightsError for a file that is no checkpoint, or not of the model that was asked for.
@@ -30,7 +30,7 @@ def load_weights(choice: GPTChoice, device: torch.device) -> tuple[GPTModel, dic
     file = read_weights(choice.weights)
     layout = recognise(file.tensors, file.settings)
     config, assumed = settle(layout, choice)
-    model = hollow_model(config)  # nothing is initialised that the file overwrites
+    model = meta_model(config)  # nothing is initialised that the file overwrites
     tensors = dict(layout.tensors)
     if config.tie_head:
         tensors.pop("out_head.weight", None)
@@ -56,7 +56,7 @@ def load_weights(choice: GPTChoice, device: torch.device) -> tuple[GPTModel, dic
     return model, said
 
 
-def settle(layout: Layout, choice: GPTChoice) -> tuple[GPTConfig, dict[str, Any]]:
+def settle(layout: Layout, choice: GPTSelection) -> tuple[GPTConfig, dict[str, Any]]:
     """Return the configuration, and what of it was assumed.
 
     The shapes decide what they can; anything given that disagrees is an error. What shapes cannot tell
@@ -101,7 +101,7 @@ def fill(module: torch.nn.Module, path: Path) -> dict[str, Any]:
     compared = {name: tensor for name, tensor in tensors.items() if name not in lazy}
     _compare(expected, compared, str(path), optional=_tied_names(module, tensors))
     stored = next(tensor.dtype for tensor in tensors.values() if tensor.is_floating_point())
-    with theirs(f"while {type(module).__name__} loaded its state dict"):
+    with user_code_errors(f"while {type(module).__name__} loaded its state dict"):
         module.load_state_dict(tensors, strict=False)  # names were compared above
     return {
         "source": "file", "path": str(path), "layout": f"{type(module).__name__}'s own",

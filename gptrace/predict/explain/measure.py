@@ -21,7 +21,7 @@ from gptrace.predict.explain.facts import (
 from gptrace.predict.explain.subject import Subject
 from gptrace.predict.sampling import next_id, probabilities
 from gptrace.text.tokenizer import NoTokenizer, decode
-from gptrace.tracing.parameters import every_name, held_parameters
+from gptrace.tracing.parameters import named_modules_with_aliases, parameter_refs
 
 Tensor = torch.Tensor
 functional = torch.nn.functional
@@ -289,7 +289,7 @@ def _tying(subject: Subject) -> TyingFacts | None:
     if not isinstance(table, Tensor) or not isinstance(weight, Tensor):
         return None
     is_tied = table is weight or table.data_ptr() == weight.data_ptr()
-    total = sum(one.numbers for one in held_parameters(every_name(subject.module)))
+    total = sum(one.numbers for one in parameter_refs(named_modules_with_aliases(subject.module)))
     return TyingFacts(
         embedding=tuple(table.shape),
         head=tuple(weight.shape),

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from gptrace.model.build import LoadedModel
 from gptrace.model.quiet_torch import torch
-from gptrace.predict.anatomy import Anatomy, anatomy_of
 from gptrace.predict.candidates import exact, rounding
 from gptrace.predict.capture import Captured, captured
 from gptrace.predict.explain.facts import Parts
-from gptrace.predict.forward import logits_in
-from gptrace.predict.reading import Reading
+from gptrace.predict.forward import extract_logits
+from gptrace.predict.logit_decoder import LogitDecoder
+from gptrace.predict.model_structure import ModelStructure, find_model_structure
 from gptrace.record import Prompt, Token, Trace
 from gptrace.text.tokenizer import Tokenizer
-from gptrace.tracing.watching import watch_as
+from gptrace.tracing.watching import record_trace
 
 Tensor = torch.Tensor
 Module = torch.nn.Module
@@ -29,13 +29,13 @@ class Subject:
         self.loaded, self.prompt = loaded, prompt
         self.module = loaded.module
         self.ids = torch.tensor([list(prompt.ids)], dtype=torch.int64, device=loaded.device)
-        with watch_as(self.module, loaded.architecture, by_copy=True) as trace:
+        with record_trace(self.module, loaded.architecture, by_copy=True) as trace:
             whole = self.run(self.ids)
         self.trace: Trace = trace
-        self.anatomy: Anatomy = anatomy_of(trace, self.module, tuple(whole.shape), head)
+        self.anatomy: ModelStructure = find_model_structure(trace, self.module, tuple(whole.shape), head)
         self.seen: Captured = self._looked_into()
         self.logits = whole[0]
-        self.reading = Reading(tokenizer, whole.shape[-1], given_as_ids=prompt.given_as_ids)
+        self.reading = LogitDecoder(tokenizer, whole.shape[-1], given_as_ids=prompt.given_as_ids)
         self.tolerance = rounding(whole.dtype)
         self.scale = max(1e-9, float(self.logits.abs().max()))
         self.head = self.module_at(self.anatomy.head)
@@ -44,7 +44,7 @@ class Subject:
     def run(self, ids: Tensor) -> Tensor:
         """Run the model: (1, T) → (1, T, V)."""
         output = self.module(ids, **self.loaded.arguments)
-        return logits_in(output, self.loaded, ids).detach()
+        return extract_logits(output, self.loaded, ids).detach()
 
     def run_longer(self, more: int) -> Tensor | None:
         """Run the model with one more token at the end: (1, T + 1, V); None where it has no room for it."""

@@ -11,8 +11,8 @@ from gptrace.predict.explain import chinese, english, verdicts
 from gptrace.predict.explain.facts import Facts
 from gptrace.predict.explain.measure import facts_of
 from gptrace.predict.explain.subject import Subject
-from gptrace.predict.forward import batch_of, check_room, guarded
-from gptrace.predict.reading import weights_said
+from gptrace.predict.forward import batch_ids, check_room, isolated_forward
+from gptrace.predict.logit_decoder import weights_info
 from gptrace.record import Claim, Explanation, Prompt, Topic
 from gptrace.text.tokenizer import Tokenizer
 from gptrace.tracing.model_facts import model_info, versions
@@ -31,12 +31,12 @@ def run_explain(
     head: str | None,
 ) -> Explanation:
     """Measure everything on this prompt and model, and tell of the `topics`."""
-    batch = batch_of(loaded, [prompt])
+    batch = batch_ids(loaded, [prompt])
     check_room(loaded, *batch.shape, rows=3 * batch.numel())  # as float64, too
-    with guarded(loaded, batch):
+    with isolated_forward(loaded, batch):
         subject = Subject(loaded, tokenizer, prompt, head)
         facts = facts_of(subject, seed)
-    weights = weights_said(loaded, subject.logits, subject.reading.padding_rows)
+    weights = weights_info(loaded, subject.logits, subject.reading.padding_rows)
     words = _LANGUAGES[language]
     return Explanation(
         versions=versions(),

@@ -6,8 +6,8 @@ import sys
 from collections.abc import Iterable, Sequence
 
 from gptrace.errors import OptionError
-from gptrace.model.choice import Limits
 from gptrace.model.config import suggestion
+from gptrace.model.selection import Limits
 from gptrace.record import GenerationSettings, Prompt
 from gptrace.text import prompts as text_prompts
 
@@ -18,10 +18,10 @@ TOPICS = ("flow", "last-dim", "projection", "probabilities", "training", "infere
 LANGUAGES = ("en", "zh")
 
 
-def wanted_k(k: int | None, vocab_size: int) -> int:
+def resolve_k(k: int | None, vocab_size: int) -> int:
     """Return k, or where none is given 5, if there are that many tokens; raise OptionError for a wrong one.
 
-    >>> wanted_k(None, 50257), wanted_k(None, 3)
+    >>> resolve_k(None, 50257), resolve_k(None, 3)
     (5, 3)
     """
     wanted = min(DEFAULT_K, vocab_size) if k is None else k
@@ -49,7 +49,7 @@ def check_temperature(temperature: float) -> None:
         )
 
 
-def fit_to(
+def fit_prompts(
     limits: Limits, prompts: Sequence[Prompt], *, truncate: bool = False, slides: bool = False
 ) -> tuple[Prompt, ...]:
     """Check prompts against what a model takes, and cut or pad them.
@@ -99,10 +99,10 @@ def generation_settings(
     return GenerationSettings(max_new_tokens, float(heat), top_k, top_p, seed, stops, cache)
 
 
-def wanted_topics(topics: Sequence[str]) -> tuple[str, ...]:
+def resolve_topics(topics: Sequence[str]) -> tuple[str, ...]:
     """Return the topics of an explanation in their order, all where none is named.
 
-    >>> wanted_topics(["tying", "flow"])
+    >>> resolve_topics(["tying", "flow"])
     ('flow', 'tying')
     """
     named = (topics,) if isinstance(topics, str) else tuple(topics)

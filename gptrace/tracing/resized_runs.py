@@ -18,9 +18,9 @@ from typing import NamedTuple
 
 from gptrace.measures import Measures
 from gptrace.model.architecture import Architecture
-from gptrace.model.hollow import hollow_copy, without_hooks
 from gptrace.model.hugging_face import forward_arguments
 from gptrace.model.memory import check_memory
+from gptrace.model.meta_device import meta_copy, without_hooks
 from gptrace.model.quiet_torch import torch
 from gptrace.tracing.recorder import SpanRecorder
 from gptrace.tracing.span import Span
@@ -37,7 +37,7 @@ _SMALL = 64 << 20  # bytes
 _PATIENCE = 10.0  # seconds: a constructor may loop until a size is one that it never gets
 
 
-class Twin(NamedTuple):
+class ResizedRun(NamedTuple):
     """What a run at other sizes showed: its calls, and the shape of each tensor of each call, by name."""
 
     types: Types
@@ -49,7 +49,7 @@ class Twin(NamedTuple):
 
 
 @lru_cache(maxsize=16)
-def twin_of(
+def run_resized(
     architecture: Architecture,
     changes: tuple[tuple[str, int], ...],
     batch: int,
@@ -57,7 +57,7 @@ def twin_of(
     inputs: Inputs,
     ops: bool,
     may_fail: bool,
-) -> Twin | str:
+) -> ResizedRun | str:
     """Build and run a twin; return what it showed, or why it could not be had.
 
     `may_fail`: the real run raised, so what the twin showed until it raises will do.
@@ -70,13 +70,13 @@ def twin_of(
         return f"at other sizes the model raises {type(error).__name__}"
 
 
-def copied_twin(
+def run_copy_resized(
     module: torch.nn.Module, batch: int, seq_len: int, inputs: Inputs, ops: bool, may_fail: bool
-) -> Twin | str:
+) -> ResizedRun | str:
     """Run a copy of the module with another input: without numbers if that works, else with them."""
     first = next(module.parameters(), None)
     whole = (_whole_copy, torch.device("cpu") if first is None else first.device)
-    hollow = (hollow_copy, torch.device("meta"))
+    hollow = (meta_copy, torch.device("meta"))
     reason = ""
     # Device meta takes a second to get going, and some code cannot run there.
     for copied, device in (whole, hollow) if _bytes(module) < _SMALL else (hollow, whole):
@@ -109,7 +109,7 @@ def _run(
     device: torch.device,
     ops: bool,
     may_fail: bool,
-) -> Twin:
+) -> ResizedRun:
     given = {}
     for name, axes, dtype in inputs[1:]:  # a mask, positions: anything that is as long as the ids
         if axes != 2 or not name.isidentifier():
@@ -129,7 +129,7 @@ def _run(
         for side, seen in (("input", span.inputs), ("output", span.outputs))
         for one in seen
     }
-    showed = Twin(types_of(recorder.spans), shapes | _shapes_of_operations(recorder))
+    showed = ResizedRun(types_of(recorder.spans), shapes | _shapes_of_operations(recorder))
     recorder.forget()
     return showed
 

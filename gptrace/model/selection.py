@@ -38,7 +38,7 @@ class Limits(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ModelChoice:
+class ModelSelection:
     """A model that can be built: name for people, where and in what it runs, and whose weights.
 
     `dtype` None leaves a model of one's own as its code makes it. `weights` is a file or folder, None for
@@ -64,7 +64,7 @@ class ModelChoice:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GPTChoice(ModelChoice):
+class GPTSelection(ModelSelection):
     """gptrace's own GPTModel.
 
     `config` is None where a weight file decides the sizes: then `preset` (when a model was named) and
@@ -89,7 +89,7 @@ class GPTChoice(ModelChoice):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ObjectChoice(ModelChoice):
+class UserModelSelection(ModelSelection):
     """Somebody's own nn.Module, class or factory, or where it lies; `config` likewise."""
 
     target: ObjectReference | Callable[..., Any]
@@ -97,7 +97,7 @@ class ObjectChoice(ModelChoice):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HuggingFaceChoice(ModelChoice):
+class HuggingFaceSelection(ModelSelection):
     """A folder that transformers can load; `random`: its config.json alone. `origin` is for the reports."""
 
     folder: Path
@@ -118,7 +118,7 @@ class HuggingFaceChoice(ModelChoice):
         return load_tokenizer(self.folder)
 
 
-def choose(
+def select_model(
     model: str | Callable[..., Any] | None = None,
     *,
     weights: str | Path | None = None,
@@ -129,14 +129,14 @@ def choose(
     dtype: str | None = None,
     threads: int | None = None,
     say: Callable[[str], None] = _log,
-) -> ModelChoice:
+) -> ModelSelection:
     """Check everything that can be checked before torch is there.
 
     `config` (a file, a mapping, a GPTConfig, for a model of one's own any object) goes on top of the
     preset, `settings` ("KEY=VALUE") on top of that. Weights that are not random decide every size that
     `model` does not name; `say` gets a line before anything is downloaded.
 
-    >>> choose("tiny", settings=["n_layers=3"]).config.n_layers
+    >>> select_model("tiny", settings=["n_layers=3"]).config.n_layers
     3
     """
     device = str(device)
@@ -173,21 +173,21 @@ def _gpt(
     keys: dict[str, Any],
     say: Callable[[str], None],
     run: dict[str, Any],
-) -> GPTChoice:
+) -> GPTSelection:
     if weights is None or str(weights) == RANDOM:
         name, sizes = preset(model or DEFAULT_MODEL)
         changed = GPTConfig.from_mapping(keys, base=sizes)
-        return GPTChoice(name=name if changed == sizes else f"{name}, changed", config=changed, **run)
+        return GPTSelection(name=name if changed == sizes else f"{name}, changed", config=changed, **run)
     check_keys(keys)
     if str(weights) == PRETRAINED:
         name = hub.published(model or DEFAULT_MODEL)
         folder = hub.fetch(name, say)
         repository, revision = hub.PUBLISHED[name]
         origin = {"source": PRETRAINED, "repository": repository, "revision": revision}
-        return GPTChoice(name=name, weights=folder, keys=keys, origin=origin, **run)
+        return GPTSelection(name=name, weights=folder, keys=keys, origin=origin, **run)
     path = _existing(weights)
     name, named = preset(model) if model is not None else (path.name, None)
-    return GPTChoice(name=name, weights=path, preset=named, keys=keys, **run)
+    return GPTSelection(name=name, weights=path, preset=named, keys=keys, **run)
 
 
 def _own(
@@ -196,7 +196,7 @@ def _own(
     config: object,
     settings: dict[str, Any],
     run: dict[str, Any],
-) -> ObjectChoice:
+) -> UserModelSelection:
     target = parse_reference(model, "--model") if isinstance(model, str) else model
     name = target.name if isinstance(target, ObjectReference) else getattr(model, "__name__", "model")
     if weights is not None and str(weights) == PRETRAINED:
@@ -207,7 +207,7 @@ def _own(
     if isinstance(config, str | Path):
         text = str(config)
         config = parse_reference(text, "--config") if is_reference(text) else read_config_file(Path(text))
-    return ObjectChoice(name=name, target=target, config=config, keys=settings, weights=path, **run)
+    return UserModelSelection(name=name, target=target, config=config, keys=settings, weights=path, **run)
 
 
 def _hugging_face(
@@ -216,7 +216,7 @@ def _hugging_face(
     keys: dict[str, Any],
     say: Callable[[str], None],
     run: dict[str, Any],
-) -> HuggingFaceChoice:
+) -> HuggingFaceSelection:
     where = model.removeprefix(HUGGING_FACE)
     if not where:
         raise ConfigError(
@@ -227,7 +227,7 @@ def _hugging_face(
     path = None if own or random else _existing(str(weights))
     wants_weights = not random and path is None and run["device"] != "meta"
     folder, origin = hub.model_folder(where, say, weights=wants_weights)
-    return HuggingFaceChoice(
+    return HuggingFaceSelection(
         name=Path(where).name or where, folder=folder, random=random or path is not None, keys=keys,
         weights=path, origin=origin, **run,
     )  # fmt: skip

@@ -20,17 +20,17 @@ _HINT = "this is an exception of the model's own code; GPTRACE_DEBUG=1 shows the
 
 
 @contextmanager
-def theirs(where: str, hint: str = "") -> Iterator[None]:
+def user_code_errors(where: str, hint: str = "") -> Iterator[None]:
     """Turn what somebody's own code raises into a ModelCodeError that shows their line."""
     try:
         yield
     except (GptraceError, KeyboardInterrupt):
         raise
     except BaseException as error:  # SystemExit, and whatever else somebody made of it
-        raise blamed(error, where, hint) from error
+        raise user_code_error(error, where, hint) from error
 
 
-def blamed(error: BaseException, where: str, hint: str = "") -> ModelCodeError:
+def user_code_error(error: BaseException, where: str, hint: str = "") -> ModelCodeError:
     """Return the error that tells of an exception of somebody's own code, with its line."""
     text = " ".join(str(error).split())
     said = f"{type(error).__name__}: {text}" if text else type(error).__name__

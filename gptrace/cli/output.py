@@ -24,7 +24,7 @@ _SUFFIXES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class CommandResult:
     """What a command wants written: a record in some form, or text; to `output`, or else to stdout.
 
     `live`: each piece is written as soon as it is made. `ending` is asked when all is written whether there
@@ -54,7 +54,7 @@ class Reply:
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class Destination:
     """Format, place and width of an output, checked before any work is done."""
 
     form: str
@@ -62,7 +62,7 @@ class Target:
     width: int | None
 
     @classmethod
-    def of(cls, form: str | None, json: bool, output: Path | None, width: int | None) -> Target:
+    def of(cls, form: str | None, json: bool, output: Path | None, width: int | None) -> Destination:
         """Settle --format, --json, --output and --width; raise OptionError for what cannot be."""
         output = checked(output)
         if json and form not in (None, "json"):
@@ -82,9 +82,9 @@ class Target:
             raise OptionError(f"{form!r} is not a format", suggestion(form, FORMATS))
         return cls(form, output, width)
 
-    def reply(self, record: Printable, view: View | None = None) -> Reply:
+    def reply(self, record: Printable, view: View | None = None) -> CommandResult:
         """Return the record as it is to be written here; `view` says which rows and columns of a tree."""
-        return Reply(record, self.form, self.output, self.width, view or View())
+        return CommandResult(record, self.form, self.output, self.width, view or View())
 
 
 def checked(output: Path | None) -> Path | None:

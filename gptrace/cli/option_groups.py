@@ -12,10 +12,10 @@ from typing import Annotated, Any, ClassVar, get_args, get_type_hints
 from typer.core import TyperCommand
 
 from gptrace.cli import options, streams
-from gptrace.cli.reply import Target
+from gptrace.cli.output import Destination
 from gptrace.errors import InputError
-from gptrace.model.choice import DEFAULT_SEED, ModelChoice, choose
-from gptrace.text.prompts import Given, parse_ids
+from gptrace.model.selection import DEFAULT_SEED, ModelSelection, select_model
+from gptrace.text.prompts import PromptSource, parse_ids
 from gptrace.text.source import SAMPLE, read_texts
 
 
@@ -34,18 +34,18 @@ class TextOptions:
     ids: options.Ids = None
     no_special: options.NoSpecial = False
 
-    def given(self) -> Given:
+    def given(self) -> PromptSource:
         """Read what the options name; say so where it is the sample prompt."""
         if self.ids is not None:
             if self.text or self.lines:
                 raise InputError(
                     "--ids takes the place of text, and there is text too", "drop one of the two"
                 )
-            return Given(rows=tuple(tuple(parse_ids(row)) for row in self.ids))
+            return PromptSource(rows=tuple(tuple(parse_ids(row)) for row in self.ids))
         found = read_texts(self.text or (), lines=self.lines)
         if found.is_sample:
             streams.write_notice(f'no text was given, so this is the sample prompt "{SAMPLE}"')
-        return Given(texts=found.texts, special=not self.no_special)
+        return PromptSource(texts=found.texts, special=not self.no_special)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +63,9 @@ class ModelOptions:
     dtype: options.Dtype = None
     threads: options.Threads = None
 
-    def chosen(self) -> ModelChoice:
+    def chosen(self) -> ModelSelection:
         """Return the model that the options mean, telling the person before anything is downloaded."""
-        return choose(
+        return select_model(
             self.model, weights=self.weights, config=self.config, settings=self.settings or (),
             seed=self.seed, device=self.device, dtype=self.dtype, threads=self.threads,
             say=streams.write_notice,
@@ -83,9 +83,9 @@ class OutputOptions:
     output: options.Output = None
     width: options.Width = None
 
-    def target(self) -> Target:
+    def target(self) -> Destination:
         """Settle them, before any work is done."""
-        return Target.of(self.form, self.json, self.output, self.width)
+        return Destination.of(self.form, self.json, self.output, self.width)
 
 
 class GroupedCommand(TyperCommand):
@@ -104,7 +104,7 @@ class GroupedCommand(TyperCommand):
                 formatter.write_dl(sections.get(title, []))
 
 
-def flattened(function: Callable[..., Any]) -> Callable[..., Any]:
+def with_flat_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Return the command that Typer sees: with every option of a group in the place of the group.
 
     Typer reads options from a signature, so one is made; the function gets its groups whole.

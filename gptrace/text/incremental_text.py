@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from gptrace.record import Token
 
 
-class Pieces:
+class IncrementalText:
     """Puts tokens together, and gives out each piece of text as soon as it can be read.
 
     Bytes wait until they are a whole character; text that may turn out to be the start of a stop waits until
     that is clear. `text` is all that was given out.
 
-    >>> pieces = Pieces(["END"])
+    >>> pieces = IncrementalText(["END"])
     >>> [pieces.add(Token(0, None, raw)) for raw in (b"a\\xe4\\xbd", b"\\xa0E", b"Nx", b"END!")]
     ['a', '你', 'ENx', '']
     >>> pieces.has_stopped, pieces.text

@@ -9,9 +9,9 @@ from gptrace.model.quiet_torch import torch
 from gptrace.record import Statistics
 from gptrace.tracing.costs import CostMode
 from gptrace.tracing.operations import OperationMode
-from gptrace.tracing.span import Given, Moment, Span
+from gptrace.tracing.span import Given, Span, TensorState
 from gptrace.tracing.statistics import is_all_finite, statistics_of
-from gptrace.tracing.tensors import tensors_in
+from gptrace.tracing.tensors import find_tensors
 
 Tensor = torch.Tensor
 
@@ -36,7 +36,7 @@ class Numbers:
     def opened(self, span: Span, args: tuple[object, ...], kwargs: Mapping[str, object]) -> None:
         """Remember what a call is given, to look at it where something goes wrong."""
         plain = len(args) == 1 and type(args[0]) is Tensor and not kwargs
-        tensors = tensors_in("", args[0] if plain else (args, kwargs))
+        tensors = find_tensors("", args[0] if plain else (args, kwargs))
         span.given = [self._given(tensor) for _, tensor in tensors]
 
     def closed(self, span: Span, tensors: Sequence[Tensor]) -> None:
@@ -54,9 +54,9 @@ class Numbers:
     def _given(self, tensor: Tensor) -> Given:
         moment = self._moment(tensor)
         # Where nothing tells later whether the call wrote to it, it is looked at before.
-        return Given(tensor, moment, is_all_finite(tensor) if moment == Moment() else None)
+        return Given(tensor, moment, is_all_finite(tensor) if moment == TensorState() else None)
 
-    def _was_finite(self, tensor: Tensor, moment: Moment, is_finite: bool | None) -> bool:
+    def _was_finite(self, tensor: Tensor, moment: TensorState, is_finite: bool | None) -> bool:
         """Tell whether a tensor surely was finite when it was given to the call that has just ended."""
         if is_finite is not None or is_all_finite(tensor):
             return is_finite is not False
@@ -67,16 +67,16 @@ class Numbers:
             for span in self._spans
         )  # fmt: skip
 
-    def _moment(self, tensor: Tensor) -> Moment:
+    def _moment(self, tensor: Tensor) -> TensorState:
         try:
             version = None if tensor.is_inference() else tensor._version
         except RuntimeError:  # some do not count
             version = None
         if self._modes is None or get_ident() != self._thread:
-            return Moment(None, version)
+            return TensorState(None, version)
         kernels, operations = self._modes
         # Nobody sees what is done inside of somebody's own kernel.
-        return Moment(None if kernels.running else kernels.done + operations.done, version)
+        return TensorState(None if kernels.running else kernels.done + operations.done, version)
 
 
 def _spoiled(statistics: Sequence[Statistics | None]) -> str:

@@ -15,8 +15,17 @@ from typing import NamedTuple
 from gptrace.model.architecture import Architecture
 from gptrace.model.quiet_torch import torch
 from gptrace.record import TensorSpec
+from gptrace.tracing.resized_runs import (
+    Inputs,
+    Key,
+    ResizedRun,
+    Shape,
+    Types,
+    run_copy_resized,
+    run_resized,
+    types_of,
+)
 from gptrace.tracing.span import Span
-from gptrace.tracing.twins import Inputs, Key, Shape, Twin, Types, copied_twin, twin_of, types_of
 
 Sizes = dict[str, int]
 Dims = tuple[str, ...]
@@ -43,7 +52,7 @@ def axis_name(sizes: Sequence[int], named: Mapping[str, tuple[int, ...]]) -> str
     return str(sizes[0])
 
 
-class DimensionNames:
+class AxisNames:
     """The axis names of one forward pass, by path and number of the call: what it and its twins say.
 
     `sizes` are those of the real run; `moved` has the same names for each twin. `products` are pairs of
@@ -54,7 +63,7 @@ class DimensionNames:
         self,
         sizes: Sizes,
         moved: Sequence[Sizes],
-        twins: Sequence[Twin],
+        twins: Sequence[ResizedRun],
         products: Sequence[tuple[str, str]] = (),
     ) -> None:
         self.sizes = sizes
@@ -77,14 +86,14 @@ def _with_products(sizes: Sizes, pairs: Sequence[tuple[str, str]]) -> Sizes:
     return sizes | {f"{a}*{b}": sizes[a] * sizes[b] for a, b in pairs}
 
 
-class Naming(NamedTuple):
+class InferredAxisNames(NamedTuple):
     """The names that could be proven for a forward pass, and what has to be said of them."""
 
-    names: DimensionNames | None
+    names: AxisNames | None
     note: str = ""
 
 
-def prove(
+def infer_axis_names(
     module: torch.nn.Module,
     architecture: Architecture | None,
     spans: Sequence[Span],
@@ -92,7 +101,7 @@ def prove(
     by_copy: bool = False,
     ops: bool = False,
     failed: bool = False,
-) -> Naming:
+) -> InferredAxisNames:
     """Return the axis names of a forward pass over token ids `[batch, seq_len]`.
 
     Twins of `architecture` move every size. Where there is none, or it cannot be run, or makes other
@@ -103,7 +112,7 @@ def prove(
     """
     ids = spans[0].inputs[0] if spans and spans[0].inputs else None
     if ids is None or len(ids.shape) != 2 or ids.dtype.is_floating_point or spans[0].path:
-        return Naming(None)
+        return InferredAxisNames(None)
     batch, seq_len = ids.shape
     inputs = tuple((seen.name, len(seen.shape), seen.dtype) for seen in spans[0].inputs)
     types = types_of(spans)
@@ -111,9 +120,9 @@ def prove(
     if architecture is not None:
         names, reason = _proven_by_twins(architecture, batch, seq_len, inputs, types, ops, failed)
     if names is not None:
-        return Naming(names)
+        return InferredAxisNames(names)
     if not by_copy:
-        return Naming(None)
+        return InferredAxisNames(None)
     return _proven_by_copy(module, batch, seq_len, inputs, types, reason, ops, failed)
 
 
@@ -126,18 +135,18 @@ def _proven_by_twins(
     types: Types,
     ops: bool,
     failed: bool,
-) -> tuple[DimensionNames | None, str]:
+) -> tuple[AxisNames | None, str]:
     """Return the names, or why there are none. Kept, for who watches one model again and again."""
     sizes = {"batch": batch, "seq_len": seq_len, **architecture.sizes}
     reason = ""
     for changes, moved in architecture.twins():
         made = [
-            twin_of(architecture, tuple(change.items()), of["batch"], of["seq_len"], inputs, ops, failed)
+            run_resized(architecture, tuple(change.items()), of["batch"], of["seq_len"], inputs, ops, failed)
             for change, of in zip(changes, moved, strict=True)
         ]
-        twins = [twin for twin in made if isinstance(twin, Twin) and twin.fits(types)]
+        twins = [twin for twin in made if isinstance(twin, ResizedRun) and twin.fits(types)]
         if len(twins) == len(made):
-            return DimensionNames(sizes, moved, twins, architecture.products()), ""
+            return AxisNames(sizes, moved, twins, architecture.products()), ""
         reason = next((one for one in made if isinstance(one, str)), "at other sizes it makes other calls")
     return None, reason
 
@@ -151,13 +160,13 @@ def _proven_by_copy(
     reason: str,
     ops: bool,
     failed: bool,
-) -> Naming:
+) -> InferredAxisNames:
     """Move batch and seq_len, one at a time; or the one of them that can be moved, to two other sizes."""
     because = reason or "nothing tells how to build the model at other sizes; a class that takes them would"
     for moved, runs in _other_inputs(batch, seq_len):
-        twins: list[Twin] = []
+        twins: list[ResizedRun] = []
         for sizes in runs:
-            twin = copied_twin(module, sizes["batch"], sizes["seq_len"], inputs, ops, failed)
+            twin = run_copy_resized(module, sizes["batch"], sizes["seq_len"], inputs, ops, failed)
             if isinstance(twin, str) or not twin.fits(types):
                 break
             twins.append(twin)
@@ -165,10 +174,10 @@ def _proven_by_copy(
             continue
         real = {name: size for name, size in (("batch", batch), ("seq_len", seq_len)) if name in moved}
         products = [("batch", "seq_len")] if len(moved) == 2 else []
-        names = DimensionNames(real, [{name: one[name] for name in moved} for one in runs], twins, products)
+        names = AxisNames(real, [{name: one[name] for name in moved} for one in runs], twins, products)
         note = f"only {' and '.join(moved)} have names, since only they could be varied: {because}"
-        return Naming(names, note)
-    return Naming(None, f"no axis has a name, since none could be varied: {because}")
+        return InferredAxisNames(names, note)
+    return InferredAxisNames(None, f"no axis has a name, since none could be varied: {because}")
 
 
 def _other_inputs(batch: int, seq_len: int) -> Iterator[tuple[tuple[str, ...], list[Sizes]]]:

@@ -16,7 +16,7 @@ _IN_A_LIST = re.compile(r"(?P<list>(?:.*\.)?[^.]+)\.(?P<number>[0-9]+)")
 
 
 @dataclass(frozen=True, slots=True)
-class Anatomy:
+class ModelStructure:
     """Paths of modules. `between` are those between the last block and the head: the final norm, mostly.
 
     `head` is "" where no module makes the logits; the embeddings are "" where there are none.
@@ -29,7 +29,9 @@ class Anatomy:
     head: str
 
 
-def anatomy_of(trace: Trace, module: Module, logits: tuple[int, ...], head: str | None = None) -> Anatomy:
+def find_model_structure(
+    trace: Trace, module: Module, logits: tuple[int, ...], head: str | None = None
+) -> ModelStructure:
     """Return which module is what, as the calls of one forward pass show it.
 
     `logits` is the shape of what the model returned; `head` names the output head for a model in which it
@@ -46,7 +48,7 @@ def anatomy_of(trace: Trace, module: Module, logits: tuple[int, ...], head: str 
     }
     # That of the tokens has a row for each logit, or nearly: the other is for positions.
     embeddings = sorted(tables, key=lambda path: abs(tables[path] - logits[-1]))
-    return Anatomy(
+    return ModelStructure(
         token_embedding=embeddings[0] if embeddings else "",
         position_embedding=embeddings[1] if embeddings[1:] else "",
         blocks=tuple(call.path for call in blocks),
@@ -55,7 +57,7 @@ def anatomy_of(trace: Trace, module: Module, logits: tuple[int, ...], head: str 
     )
 
 
-def checked_for_lens(anatomy: Anatomy, name: str) -> Anatomy:
+def check_structure_for_lens(anatomy: ModelStructure, name: str) -> ModelStructure:
     """Raise a RunError for a model whose layers cannot be read one by one."""
     if not anatomy.head:
         raise RunError(

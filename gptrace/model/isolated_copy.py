@@ -16,11 +16,11 @@ from gptrace.model.quiet_torch import torch
 Model = TypeVar("Model", bound=torch.nn.Module)
 
 
-def private_copy(model: GPTModel, *, fused: bool) -> GPTModel:
+def isolated_copy(model: GPTModel, *, fused: bool) -> GPTModel:
     """Return a copy in evaluation mode, whose attention runs `fused` if that is wished.
 
     >>> model = GPTModel({"emb_dim": 48, "n_heads": 4, "n_layers": 2, "vocab_size": 100})
-    >>> private_copy(model, fused=True).tok_emb.weight is model.tok_emb.weight
+    >>> isolated_copy(model, fused=True).tok_emb.weight is model.tok_emb.weight
     True
     """
     made = _copied(model, {})

@@ -8,7 +8,7 @@ from typing import Any
 from gptrace.model.build import LoadedModel
 from gptrace.model.quiet_torch import torch
 from gptrace.predict.candidates import candidates_of_rows
-from gptrace.predict.limits import wanted_k
+from gptrace.predict.validation import resolve_k
 from gptrace.record import Candidate, Prompt
 from gptrace.text.prompts import without_text
 from gptrace.text.tokenizer import NoTokenizer, Tokenizer
@@ -16,7 +16,7 @@ from gptrace.text.tokenizer import NoTokenizer, Tokenizer
 Tensor = torch.Tensor
 
 
-class Reading:
+class LogitDecoder:
     """Reads rows of logits (R, V) in the words of a tokenizer that fits them.
 
     `notes` are what has to be said, `padding_rows` how many logits stand for no token.
@@ -36,7 +36,7 @@ class Reading:
         self.temperature = temperature
         if isinstance(tokenizer, NoTokenizer):
             self.notes.append(f"{tokenizer.described()}: ids are shown without text")
-        self.fits = tokenizer.speaks_for(vocab_size)
+        self.fits = tokenizer.matches_vocab_size(vocab_size)
         if not self.fits:
             said = f"the model gives {vocab_size:,} logits and was not made for {tokenizer.described()}"
             read = "" if given_as_ids else ", which read the text"
@@ -44,7 +44,7 @@ class Reading:
             self.tokenizer = NoTokenizer("the model")
         self.padding_rows = self.tokenizer.padding_rows(vocab_size)
         self.count = vocab_size - self.padding_rows
-        self.k = wanted_k(k, self.count)
+        self.k = resolve_k(k, self.count)
 
     def shown(self, prompt: Prompt) -> Prompt:
         """Return a prompt as the tokenizer can show it."""
@@ -57,7 +57,7 @@ class Reading:
         return candidates_of_rows(logits[:, : self.count], self.k, self.temperature, self.tokenizer, chosen)
 
 
-class FirstReading:
+class DeferredLogitDecoder:
     """The reading of a model's logits, made when the first of them are there: only they tell how many.
 
     `weights` is what a report says of them, known for sure from then on.
@@ -66,18 +66,18 @@ class FirstReading:
     def __init__(
         self, loaded: LoadedModel, tokenizer: Tokenizer, *, k: int | None = None, temperature: float = 1.0
     ) -> None:
-        self.made: Reading | None = None
+        self.made: LogitDecoder | None = None
         self.weights = loaded.weights
         self._loaded, self._tokenizer, self._k, self._temperature = loaded, tokenizer, k, temperature
 
-    def of(self, logits: Tensor, prompt: Prompt) -> Reading:
+    def of(self, logits: Tensor, prompt: Prompt) -> LogitDecoder:
         """Return the reading that fits logits (R, V) after a prompt."""
         if self.made is None:
-            self.made = Reading(
+            self.made = LogitDecoder(
                 self._tokenizer, logits.shape[-1], k=self._k, temperature=self._temperature,
                 given_as_ids=prompt.given_as_ids,
             )  # fmt: skip
-            self.weights = weights_said(self._loaded, logits, self.made.padding_rows)
+            self.weights = weights_info(self._loaded, logits, self.made.padding_rows)
         return self.made
 
     def shown(self, prompt: Prompt) -> Prompt:
@@ -90,7 +90,7 @@ class FirstReading:
         return () if self.made is None else tuple(self.made.notes)
 
 
-def weights_said(loaded: LoadedModel, logits: Tensor | None, padding_rows: int) -> dict[str, Any]:
+def weights_info(loaded: LoadedModel, logits: Tensor | None, padding_rows: int) -> dict[str, Any]:
     """Return what a report says of the weights; where the logits are NaN, whether the weights are why."""
     said = loaded.weights | ({"padding_rows": padding_rows} if padding_rows else {})
     if logits is None or logits.is_meta or not logits.isnan().any():

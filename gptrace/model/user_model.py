@@ -13,18 +13,20 @@ from types import ModuleType
 
 from gptrace.errors import ConfigError
 from gptrace.model.architecture import SIZE_NAMES, Architecture
-from gptrace.model.blame import theirs
-from gptrace.model.choice import ObjectChoice
 from gptrace.model.config import suggestion
-from gptrace.model.hollow import hollow, hollow_copy
-from gptrace.model.own_call import Call, plan
+from gptrace.model.meta_device import hollow, meta_copy
 from gptrace.model.quiet_torch import torch
 from gptrace.model.reference import ObjectReference
+from gptrace.model.selection import UserModelSelection
+from gptrace.model.user_code_errors import user_code_errors
+from gptrace.model.user_model_call import Call, plan
 
 Module = torch.nn.Module
 
 
-def build_own(choice: ObjectChoice, device: torch.device) -> tuple[Module, Architecture | None, str]:
+def build_user_model(
+    choice: UserModelSelection, device: torch.device
+) -> tuple[Module, Architecture | None, str]:
     """Return the module that `choice` means, how to build it at other sizes, and how it was made.
 
     The random numbers are seeded before its code is imported and again right before it is called; the
@@ -40,7 +42,7 @@ def build_own(choice: ObjectChoice, device: torch.device) -> tuple[Module, Archi
                     f"{choice.name} is a module that is built already, so it takes no configuration",
                     "drop --config and --set, or name its class",
                 )
-            module = hollow_copy(target) if device.type == "meta" else target
+            module = meta_copy(target) if device.type == "meta" else target
             return module, None, "its own code"
         if isinstance(target, ModuleType):
             raise ConfigError(f"{choice.name} is a Python module, not a model", _what_there_is(target, ""))
@@ -49,7 +51,7 @@ def build_own(choice: ObjectChoice, device: torch.device) -> tuple[Module, Archi
                 f"{choice.name} is a {type(target).__name__}, neither a module nor something that makes one",
                 "name a torch.nn.Module, its class, or a function that returns one",
             )
-        with theirs(f"while the configuration of {choice.name} was made"):
+        with user_code_errors(f"while the configuration of {choice.name} was made"):
             call = plan(target, choice.name, config, choice.keys)
         module = _made(call, choice, device)
     how = call.how
@@ -59,9 +61,9 @@ def build_own(choice: ObjectChoice, device: torch.device) -> tuple[Module, Archi
     return module, Architecture(call.settings, lambda changes: _again(call, changes, module)), how
 
 
-def _made(call: Call, choice: ObjectChoice, device: torch.device) -> Module:
+def _made(call: Call, choice: UserModelSelection, device: torch.device) -> Module:
     torch.manual_seed(choice.seed)
-    with theirs(f"while {choice.name} was made", hint=_advice(choice) if call.is_plain else ""):
+    with user_code_errors(f"while {choice.name} was made", hint=_advice(choice) if call.is_plain else ""):
         if device.type == "meta":
             with hollow():
                 module = call.make({})
@@ -91,7 +93,7 @@ def _resolved(value: object) -> object:
 
 def find_object(reference: ObjectReference) -> object:
     """Import what a reference means; the folder of a file can be imported from, as with `python FILE.py`."""
-    with theirs(f"while {reference.file or reference.module} was imported"):
+    with user_code_errors(f"while {reference.file or reference.module} was imported"):
         found: object = _from_file(reference.file) if reference.file else _from_name(reference)
         for part in reference.name.split("."):
             if not hasattr(found, part):
@@ -179,7 +181,7 @@ def _same_folder() -> Iterator[None]:
         os.chdir(before)
 
 
-def _advice(choice: ObjectChoice) -> str:
+def _advice(choice: UserModelSelection) -> str:
     """Say how a configuration is given, to somebody whose class did not like the one it got."""
     where = choice.target
     if not isinstance(where, ObjectReference):

@@ -19,20 +19,20 @@ def hollow() -> Iterator[None]:
         yield
 
 
-def hollow_model(config: GPTConfig) -> GPTModel:
+def meta_model(config: GPTConfig) -> GPTModel:
     """Return a model whose parameters are on device meta: they take no memory.
 
-    >>> hollow_model(GPTConfig(n_layers=96, emb_dim=12288, n_heads=96)).out_head.weight.shape
+    >>> meta_model(GPTConfig(n_layers=96, emb_dim=12288, n_heads=96)).out_head.weight.shape
     torch.Size([50257, 12288])
     """
     with hollow():
         return GPTModel(config)
 
 
-def hollow_copy(module: torch.nn.Module) -> torch.nn.Module:
+def meta_copy(module: torch.nn.Module) -> torch.nn.Module:
     """Return a copy of a module with every tensor on device meta, and without hooks.
 
-    >>> hollow_copy(torch.nn.Linear(3, 2)).weight.is_meta
+    >>> meta_copy(torch.nn.Linear(3, 2)).weight.is_meta
     True
     """
     held = [

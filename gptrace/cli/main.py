@@ -64,13 +64,13 @@ def _run(arguments: Sequence[str]) -> int:
             f"the current folder is gone: {error.strerror}", "cd to a folder that exists"
         ) from None
     from gptrace.cli.app import call
-    from gptrace.cli.reply import Reply
+    from gptrace.cli.output import CommandResult
 
     with streams.only_data_on_stdout():
         reply = call(arguments)
         if reply == EXIT_INTERRUPTED:  # Typer's word for Ctrl-C
             return _interrupted()
-        if isinstance(reply, Reply):
+        if isinstance(reply, CommandResult):
             if reply.output is None:
                 streams.write_stdout_pieces(reply.pieces(), at_once=reply.live)
             else:
