@@ -17,6 +17,7 @@ from gptrace.model import GPTModel
 from gptrace.model.quiet_torch import torch
 from gptrace.predict.loss import windows
 from gptrace.predict.sampling import probabilities
+from gptrace.text.prompts import Prompt
 from gptrace.text.tokenizer import decode
 from tests.conftest import Outcome
 from tests.test_hugging_face import FAMILIES, written
@@ -117,13 +118,13 @@ def test_a_prompt_of_one_token_has_no_loss(cli: Cli) -> None:
     assert (found["results"][0]["loss"], found["results"][0]["perplexity"]) == (None, None)
     assert "probability" not in found["results"][0]["tokens"][0]
     assert found["total"] == {"tokens": 0, "loss": None, "perplexity": None}
-    assert "one token, which nothing predicts" in cli("loss", "Hello", "-m", "tiny").out
+    assert "one token, so nothing is predicted" in cli("loss", "Hello", "-m", "tiny").out
 
 
 def test_a_long_text_shows_what_surprised_most(cli: Cli) -> None:
     text = "one two three " * 40
     short = cli("loss", text, "-m", "tiny")
-    assert "the 10 of 121 tokens that surprised most; --full shows all" in short.out
+    assert "the 10 of 121 tokens with the highest surprisal; --full shows all" in short.out
     assert "windows" in short.out
     assert len(cli("loss", text, "-m", "tiny", "--full").out.splitlines()) > 121
     cli("loss", text, "-m", "tiny", "--stride", "64").is_error(2, "stride is 64", "from 1 to 63")
@@ -272,7 +273,7 @@ def test_text_is_heard_as_it_comes_and_in_whole_characters() -> None:
         def __init__(self) -> None:
             self.heard: list[str] = []
 
-        def begin(self, head: gptrace.record.Generation, prompt: gptrace.record.Prompt) -> None:
+        def begin(self, head: gptrace.record.Generation, prompt: Prompt) -> None:
             assert head.results == ()
             self.heard.append(f"<{prompt.text}>")
 
@@ -318,7 +319,7 @@ def test_the_last_layer_of_a_lens_is_the_model(tiny: GPTModel) -> None:
     found = gptrace.lens(["Hello, I am", "你好"], model=tiny, k=4)
     assert found.through == ("final_norm", "out_head")
     for result in found.results:
-        ids = torch.tensor([result.prompt.ids])
+        ids = torch.tensor([result.ids])
         with torch.no_grad():
             logits = tiny.eval()(ids)[0]
             x = tiny.tok_emb(ids) + tiny.pos_emb(torch.arange(ids.shape[1]))

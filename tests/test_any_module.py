@@ -17,7 +17,7 @@ import transformers
 
 import gptrace
 from gptrace.model.quiet_torch import torch
-from gptrace.report.schemas import SCHEMAS
+from gptrace.record.schema import json_schema
 from tests.conftest import Outcome
 
 nn = torch.nn
@@ -28,7 +28,7 @@ def traced(module: nn.Module, *inputs: Any, **named: Any) -> gptrace.Trace:
     """Trace a call; check that the table has a row for each call, and that the JSON is as its schema says."""
     with torch.no_grad(), gptrace.watch(module) as trace:
         module(*inputs, **named)
-    jsonschema.validate(json.loads(trace.to_json()), SCHEMAS["trace"])
+    jsonschema.validate(json.loads(trace.to_json()), json_schema("trace"))
     assert "\x1b" not in str(trace)
     return trace
 
@@ -218,7 +218,7 @@ def test_lazy_modules() -> None:
 
 def test_buffers_alone_and_nothing_at_all() -> None:
     trace = traced(nn.BatchNorm1d(4, affine=False).eval(), torch.ones(2, 4))
-    assert (trace.model.parameters.unique, trace.model.buffer_bytes) == (0, 4 * 4 * 2 + 8)
+    assert (trace.model.parameters.unique, trace.model.buffers.bytes) == (0, 4 * 4 * 2 + 8)
     assert trace.model.dtype == "none"
     assert rows(traced(nn.Identity(), torch.ones(2))) == ["Identity [2] → same –"]
 

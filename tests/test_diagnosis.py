@@ -15,7 +15,7 @@ import gptrace
 from gptrace.errors import GptraceError, MemoryNeededError
 from gptrace.model.quiet_torch import torch
 from gptrace.record import Failure, Trace
-from gptrace.report.schemas import SCHEMAS
+from gptrace.record.schema import json_schema
 from tests.conftest import Outcome
 
 nn = torch.nn
@@ -232,7 +232,7 @@ def test_the_usual_causes(
     assert "\x1b" not in shown
     if error.diagnosis:
         assert f"likely: {error.diagnosis}" in " ".join(shown.split())
-    jsonschema.validate(json.loads(trace.to_json()), SCHEMAS["trace"])
+    jsonschema.validate(json.loads(trace.to_json()), json_schema("trace"))
 
 
 def test_a_model_that_works_has_nothing_to_diagnose() -> None:

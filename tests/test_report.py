@@ -7,27 +7,28 @@ import html
 import json
 import re
 import unicodedata
-from dataclasses import replace
 from io import StringIO
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from rich.cells import cell_len
 
 import gptrace
 from gptrace.errors import OptionError
 from gptrace.model import GPTModel
 from gptrace.model.quiet_torch import torch
-from gptrace.record import Candidate, Prompt, Token
+from gptrace.record import Candidate, Token
+from gptrace.record.encoding import json_pieces, to_dict, to_json
 from gptrace.report import View, render
-from gptrace.report.json_report import json_pieces, to_dict, to_json
-from gptrace.report.rows import rows_of
+from gptrace.report.call_tree import rows_of
+from gptrace.report.common_parts import candidates_table
 from gptrace.report.safe_text import quoted, token_label, visible
-from gptrace.report.sheet import Column, Sheet, to_csv
-from gptrace.report.sheets import candidates_sheet
+from gptrace.report.table_data import Column, TableData, to_csv
 from gptrace.text import encoding
+from gptrace.text.prompts import Prompt
 
 nn = torch.nn
 
@@ -120,7 +121,7 @@ def test_the_list_of_models_never_cuts_a_name_or_a_number(width: int | None) -> 
     text = render(presets(), "table", View(width=width))
     for model in presets().models:
         assert f"{model.name} " in text
-        assert f" {model.parameters:,}" in text
+        assert f" {model.parameters.total:,}" in text
     assert max(map(cell_len, text.splitlines())) <= (width or 999)
 
 
@@ -198,14 +199,14 @@ def test_csv_of_tokens_says_the_bytes() -> None:
 
 
 def test_csv_quotes_what_needs_it() -> None:
-    sheet = Sheet([Column("a", None), Column("b", "B")], [('x,"y"', None), (1.5, "z")])
-    assert to_csv(sheet) == 'a,b\n"x,""y""",\n1.5,z\n'
+    table = TableData([Column("a", None), Column("b", "B")], [('x,"y"', None), (1.5, "z")])
+    assert to_csv(table) == 'a,b\n"x,""y""",\n1.5,z\n'
 
 
 def test_the_bar_compares_candidates_also_when_all_are_impossible() -> None:
-    nothing = [Candidate(1, Token(0, "!", b"!"), float("nan"), float("nan"), float("nan"))]
-    sheet = candidates_sheet(Prompt("a", (Token(64, "a", b"a"),)), nothing)
-    assert sheet.columns[4].show(sheet.rows[0][4]) == ""
+    nothing = [Candidate(1, 0, "!", b"!", float("nan"), float("nan"), float("nan"))]
+    table = candidates_table(Prompt("a", (Token(64, "a", b"a"),)), nothing).data
+    assert table.columns[4].show(table.rows[0][4]) == ""
 
 
 def test_many_prompts_and_long_ones_keep_the_header_short(tiny: GPTModel) -> None:
@@ -294,10 +295,11 @@ def test_html_is_the_table_and_nothing_of_it_is_markup(deep: gptrace.Trace) -> N
     spoiled = replace(deep, model=replace(deep.model, name="<script>alert(1)</script>&\x1b[31m"))
     page = render(spoiled, "html", View(width=100))
     assert spoiled._repr_html_() == render(spoiled, "html")
-    assert page.startswith("<pre ")
-    assert page.endswith("</pre>\n")
+    assert page.startswith("<div ")
+    assert page.endswith("</div>\n")
     assert "<script" not in page
     assert "\x1b" not in page
-    plain = html.unescape(re.sub("<[^>]*>", "", page))
-    assert plain.split() == render(spoiled, "table", View(width=100)).split()
+    plain = html.unescape(re.sub("</t[dh]>|<[^>]*>", " ", page))
+    rules = re.compile("─+")
+    assert plain.split() == rules.sub("", render(spoiled, "table")).split()
     assert '<span style="font-weight:bold;color:#b5338a">' in page

@@ -12,8 +12,8 @@ from jsonschema import Draft202012Validator, ValidationError
 import gptrace
 from gptrace.api import presets
 from gptrace.model.quiet_torch import torch
+from gptrace.record.schema import json_schema, report_names
 from gptrace.report import render
-from gptrace.report.schemas import SCHEMAS
 
 
 def outputs() -> list[tuple[str, gptrace.Trace | Any]]:
@@ -42,19 +42,19 @@ def outputs() -> list[tuple[str, gptrace.Trace | Any]]:
     ]
 
 
-@pytest.mark.parametrize("name", SCHEMAS)
+@pytest.mark.parametrize("name", report_names())
 def test_the_schema_is_one(name: str) -> None:
-    Draft202012Validator.check_schema(SCHEMAS[name])
+    Draft202012Validator.check_schema(json_schema(name))
 
 
 def test_every_output_is_valid() -> None:
     for name, record in outputs():
-        Draft202012Validator(SCHEMAS[name]).validate(json.loads(render(record, "json")))
+        Draft202012Validator(json_schema(name)).validate(json.loads(render(record, "json")))
 
 
 def test_the_schema_notices_what_is_missing_or_wrong() -> None:
     whole = json.loads(render(gptrace.trace("Hello", model="tiny"), "json"))
-    validator = Draft202012Validator(SCHEMAS["trace"])
+    validator = Draft202012Validator(json_schema("trace"))
     spoilers: list[Callable[[Any], object]] = [
         lambda trace: trace.pop("flow"),
         lambda trace: trace["calls"][0].pop("path"),

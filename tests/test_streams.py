@@ -101,7 +101,7 @@ def test_a_batch_changes_nothing_but_the_last_bits(tiny: GPTModel) -> None:
     for size in (None, 1, 7):
         together = gptrace.topk([texts[n] for n in order], k=5, model=tiny, batch_size=size).results
         for number, result in zip(order, together, strict=True):
-            assert result.prompt.text == texts[number]
+            assert result.text == texts[number]
             for ours, other in zip(result.candidates, alone[number].candidates, strict=True):
                 assert ours.token == other.token
                 assert ours.logit == pytest.approx(other.logit, abs=1e-5)
@@ -351,9 +351,9 @@ def test_a_bar_moves_only_for_work_that_takes_a_while(monkeypatch: pytest.Monkey
     from gptrace.report import progress
 
     quick, slow = StringIO(), StringIO()
-    assert list(progress.watched(iter(range(5)), quick, "prompts")) == list(range(5))
+    assert list(progress.with_progress(iter(range(5)), quick, "prompts")) == list(range(5))
     monkeypatch.setattr(progress, "_PATIENCE", -1.0)
-    assert list(progress.watched(iter(range(5)), slow, "prompts")) == list(range(5))
+    assert list(progress.with_progress(iter(range(5)), slow, "prompts")) == list(range(5))
     assert quick.getvalue() == ""
     assert "prompts" in slow.getvalue()
     assert "5/?" in slow.getvalue()

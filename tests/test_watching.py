@@ -315,7 +315,7 @@ def test_counts_of_frozen_half_and_buffered_models() -> None:
         pass
     count = trace.model.parameters
     assert (count.total, count.trainable, count.bytes) == (28, 24, 20 * 2 + 8 * 4)
-    assert trace.model.buffer_bytes == 4 * 4 + 4 * 4 + 8
+    assert trace.model.buffers.bytes == 4 * 4 + 4 * 4 + 8
     with gptrace.watch(module[1]) as trace:
         module[1](torch.ones(2, 4))
     assert 0 < trace.calls[0].seconds == trace.totals.seconds
@@ -383,7 +383,7 @@ def test_a_trace_is_empty_until_the_block_ends() -> None:
     module = nn.ReLU()
     with gptrace.watch(module) as trace:
         assert repr(trace) == "<Trace: still recording>"
-        with pytest.raises(AttributeError, match="once the `with"):
+        with pytest.raises(AttributeError, match="set when the `with gptrace"):
             _ = trace.calls
     with pytest.raises(AttributeError):
         trace.calls = ()  # type: ignore[misc]

@@ -45,7 +45,7 @@ def agrees(path: Path, reference: Any, **options: Any) -> gptrace.Trace:
     trace = gptrace.trace(TEXTS, weights=path, k=10, **options)
     for result, prediction in zip(found.results, trace.predictions, strict=True):
         with torch.no_grad():
-            logits = reference(torch.tensor([result.prompt.ids]))
+            logits = reference(torch.tensor([result.ids]))
         logits = getattr(logits, "logits", logits)[0, -1, :50257]
         top = logits.topk(10)
         for candidates in (result.candidates, prediction.candidates):

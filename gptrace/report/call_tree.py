@@ -1,4 +1,4 @@
-"""A trace → the rows of its table: a tree, cut at a depth, with look-alike siblings folded."""
+"""A trace → the rows of its table: a tree, cut at a depth, with runs of identical blocks folded."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from gptrace.record import ModuleCall, OpCall, Statistics, TensorSpec, Trace
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """One row: a call, or a run of calls that look like the one above it.
+class CallRow:
+    """One row: a call, a run of calls identical to the row above, or an operation of `call`.
 
-    `guide` is what the tree draws before the label, `below` what it draws on further lines of the row.
-    `folded` holds the calls of a run and `first_label` names the one above that they look like; `hidden`
-    counts the calls that the row stands for beside its own. `op` makes it the row of an operation of `call`.
-    `own_seconds` is the time outside the calls inside.
+    `guide` is the tree's drawing before the label, `below` the drawing on further lines of the row. `folded`
+    holds the calls of a run, and `first_label` names the call above that they are identical to. `hidden`
+    counts the calls that the row stands for beside its own. `own_seconds` is the time outside the calls that
+    `call` made.
     """
 
     call: ModuleCall
@@ -33,54 +33,54 @@ class Row:
 
     @property
     def calls(self) -> tuple[ModuleCall, ...]:
-        """The calls that the row speaks for."""
+        """The calls that the row stands for."""
         return self.folded or (self.call,)
 
     @property
     def sides(self) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
-        """What goes in and what comes out."""
-        of = self.op or self.call
-        return of.inputs, of.outputs
+        """The inputs and the outputs."""
+        call = self.op or self.call
+        return call.inputs, call.outputs
 
     @property
     def statistics(self) -> tuple[Statistics, ...]:
-        """Those of the first output that has some, of each call."""
+        """The statistics of each call: of its first output that has any."""
         if self.op is not None:
             return ()
-        found = (next((s.statistics for s in call.outputs if s.statistics), None) for call in self.calls)
-        return tuple(one for one in found if one is not None)
+        firsts = (next((s.statistics for s in call.outputs if s.statistics), None) for call in self.calls)
+        return tuple(statistics for statistics in firsts if statistics is not None)
 
     @property
     def parameters(self) -> int:
-        """Parameters with those of the children; a run of calls adds up."""
-        return sum(call.parameters.total for call in self.folded or (self.call,))
+        """The number of parameters, children included, summed over a run of calls."""
+        return sum(call.parameters.total for call in self.calls)
 
 
 class CallTree:
-    """The calls of a trace by parent, and a number for the looks of each subtree: equal ones look alike."""
+    """The calls of a trace by parent, and a number for each subtree: identical subtrees have the same."""
 
     def __init__(self, calls: Sequence[ModuleCall], tied: Sequence[Sequence[str]] = ()) -> None:
         # Modules that share a parameter do not fold: their sum would count it more than once.
         self._sharing = {name.rpartition(".")[0] for names in tied for name in names}
         self.children: dict[int | None, list[ModuleCall]] = {}
-        self.looks: dict[int, int] = {}
+        self.subtrees: dict[int, int] = {}
         self.descendants: dict[int, int] = {}
         for call in calls:
             self.children.setdefault(call.parent, []).append(call)
-        known: dict[object, int] = {}
+        numbers: dict[object, int] = {}
         for call in reversed(calls):  # a parent stands before its children
             below = self.below(call)
-            look = (
+            subtree = (
                 call.path if call.path in self._sharing else None,
                 call.type,
-                _looks(call.inputs),
-                _looks(call.outputs),
+                _facts(call.inputs),
+                _facts(call.outputs),
                 call.parameters,
                 call.failed,
-                tuple((op.name, _looks(op.inputs), _looks(op.outputs)) for op in call.ops),
-                tuple((label(child, call), self.looks[child.index]) for child in below),
+                tuple((op.name, _facts(op.inputs), _facts(op.outputs)) for op in call.ops),
+                tuple((label(child, call), self.subtrees[child.index]) for child in below),
             )
-            self.looks[call.index] = known.setdefault(look, len(known))
+            self.subtrees[call.index] = numbers.setdefault(subtree, len(numbers))
             self.descendants[call.index] = sum(1 + self.descendants[child.index] for child in below)
 
     def below(self, call: ModuleCall) -> list[ModuleCall]:
@@ -88,45 +88,45 @@ class CallTree:
         return self.children.get(call.index, [])
 
     def groups(self, parent: ModuleCall, *, full: bool) -> Iterator[tuple[ModuleCall, ...]]:
-        """Yield the calls below `parent`: each alone, or with the ones after it that look like it."""
+        """Yield the calls below `parent`: each alone, or with the identical ones after it."""
         group: list[ModuleCall] = []
         for call in [*self.below(parent), None]:
-            if group and (call is None or full or not self._alike(group[0], call, parent)):
+            if group and (call is None or full or not self._identical(group[0], call, parent)):
                 # Two calls of one module in a row are two lines either way.
-                if len(group) < 3 and len({one.path for one in group}) == 1:
-                    yield from ((one,) for one in group)
+                if len(group) < 3 and len({member.path for member in group}) == 1:
+                    yield from ((member,) for member in group)
                 else:
                     yield tuple(group)
                 group = []
             if call is not None:
                 group.append(call)
 
-    def _alike(self, first: ModuleCall, call: ModuleCall, parent: ModuleCall) -> bool:
-        # Only numbered siblings are copies of each other, W_query and W_key look alike and are not; and only
-        # calls of one module are its repetitions.
+    def _identical(self, first: ModuleCall, call: ModuleCall, parent: ModuleCall) -> bool:
+        # Numbered siblings are copies of each other; W_query and W_key have the same shapes and are not.
+        # Calls of one module are repetitions.
         same = first.path == call.path or self.are_siblings(first, call, parent)
-        return same and self.looks[first.index] == self.looks[call.index]
+        return same and self.subtrees[first.index] == self.subtrees[call.index]
 
     def are_siblings(self, first: ModuleCall, call: ModuleCall, parent: ModuleCall) -> bool:
         """Tell whether two calls are of numbered modules of one list."""
         (list_of_first, number_of_first), (list_of_call, number) = (
-            _numbered(label(one, parent)) for one in (first, call)
+            _numbered(label(sibling, parent)) for sibling in (first, call)
         )
         return bool(number_of_first and number) and list_of_first == list_of_call
 
-    def should_look_alike(self, first: ModuleCall, call: ModuleCall, parent: ModuleCall) -> bool:
+    def should_be_identical(self, first: ModuleCall, call: ModuleCall, parent: ModuleCall) -> bool:
         """Tell whether two calls are blocks of one type in one list, which nearly always are copies."""
         are_blocks = bool(self.below(first) and self.below(call)) and first.type == call.type
         return are_blocks and self.are_siblings(first, call, parent)
 
     def first_difference(self, first: ModuleCall, call: ModuleCall) -> str:
-        """Return the path, below two calls that should look alike, of the innermost thing that does not."""
+        """Return the path of the innermost difference below two calls that should be identical."""
         pairs = zip(self.below(first), self.below(call), strict=False)
-        for one, other in pairs:
-            if label(one, first) != label(other, call):
+        for child, other in pairs:
+            if label(child, first) != label(other, call):
                 break
-            if self.looks[one.index] != self.looks[other.index]:
-                inner = self.first_difference(one, other)
+            if self.subtrees[child.index] != self.subtrees[other.index]:
+                inner = self.first_difference(child, other)
                 return label(other, call) + (f".{inner}" if inner else "")
         return ""
 
@@ -138,15 +138,23 @@ def rows_of(
     depth: int | None = None,
     only: str | None = None,
     kind: str | None = None,
-) -> list[Row]:
-    """Return the rows of the table; `full` folds nothing, `depth` leaves out what lies deeper.
+) -> list[CallRow]:
+    """Return the rows of the table.
 
-    `only` (a glob of paths, or of a module's own name) and `kind` (of types, or of operations) leave the
-    calls that match, with those around them.
+    Args:
+        trace: the trace.
+        full: whether to fold nothing.
+        depth: deepest level to show.
+        only: glob of module paths, or of the last part of a path; matching calls are shown with their
+            parents and what is inside.
+        kind: glob of module types, or of names of operations, with the same effect.
+
+    Raises:
+        OptionError: a glob matches nothing.
     """
     calls, matching = filtered(trace.calls, only, kind)
     tree = CallTree(calls, trace.model.parameters.tied)
-    rows: list[Row] = []
+    rows: list[CallRow] = []
 
     def own_seconds(calls: Sequence[ModuleCall]) -> float:
         return sum(call.seconds - sum(child.seconds for child in tree.below(call)) for call in calls)
@@ -159,11 +167,11 @@ def rows_of(
         folded: tuple[ModuleCall, ...] = (),
         first_label: str = "",
     ) -> None:
-        hidden = sum(1 + tree.descendants[one.index] for one in folded)
+        hidden = sum(1 + tree.descendants[member.index] for member in folded)
         if not folded and depth is not None and call.depth >= depth:
             hidden = tree.descendants[call.index]
         own = own_seconds(folded or (call,))
-        rows.append(Row(call, text, guide, below, folded, hidden, first_label, own_seconds=own))
+        rows.append(CallRow(call, text, guide, below, folded, hidden, first_label, own_seconds=own))
 
     def descend(call: ModuleCall, below: str) -> None:
         if depth is not None and call.depth >= depth:
@@ -177,13 +185,13 @@ def rows_of(
             last = position == len(entries) - 1
             if isinstance(entry, OpCall):
                 guide, stem = below + ("└ " if last else "├ "), below + ("  " if last else "│ ")
-                rows.append(Row(call, entry.name, guide, stem, (), 0, op=entry))
+                rows.append(CallRow(call, entry.name, guide, stem, (), 0, op=entry))
                 continue
             first, *rest = entry
             closing = last and not rest
             guide, stem = below + ("└ " if closing else "├ "), below + ("  " if closing else "│ ")
             text = label(first, call)
-            if before is not None and not full and tree.should_look_alike(before, first, call):
+            if before is not None and not full and tree.should_be_identical(before, first, call):
                 where = tree.first_difference(before, first)
                 text += f", unlike {label(before, call)}" + (f" at {where}" if where else "")
             before = first
@@ -202,9 +210,9 @@ def rows_of(
 def filtered(
     calls: Sequence[ModuleCall], only: str | None, kind: str | None
 ) -> tuple[Sequence[ModuleCall], set[int] | None]:
-    """Return the calls whose path and type match, with those around them, and the indexes of the matching.
+    """Return the calls whose path and type match, with their parents, and the indexes of those that match.
 
-    Where nothing is asked for, all calls, and None. Raises OptionError where nothing matches.
+    Without a glob: all calls, and None. Raises OptionError where nothing matches.
     """
     if only is None and kind is None:
         return calls, None
@@ -236,35 +244,35 @@ def filtered(
 
 
 def _matches(path: str, glob: str) -> bool:
-    """Tell whether a glob means a path: whole, by its last part, or one of the modules around it.
+    """Tell whether a glob matches a path, its last part, or a module around it.
 
     >>> _matches("trf_blocks.0.att.W_key", "att"), _matches("trf_blocks.0.att", "*.att")
     (True, True)
     """
     parts = path.split(".")
-    around = [".".join(parts[:end]) for end in range(1, len(parts) + 1)]
-    return any(fnmatchcase(one, glob) or fnmatchcase(one.rpartition(".")[2], glob) for one in around)
+    paths = [".".join(parts[:end]) for end in range(1, len(parts) + 1)]
+    return any(fnmatchcase(outer, glob) or fnmatchcase(outer.rpartition(".")[2], glob) for outer in paths)
 
 
 def _entries(
     ops_of_call: Sequence[OpCall], groups: list[tuple[ModuleCall, ...]], *, full: bool
 ) -> list[OpCall | tuple[ModuleCall, ...]]:
-    """Return what a call did, in order: calls of modules, and operations between them.
+    """Return the calls of modules and the operations of one call, in order.
 
     A call that is one operation, as nn.Linear is, needs no second row for it.
     """
     ops = list(ops_of_call)
     if not groups and len(ops) == 1 and not full and not ops[0].failed:
         return []
-    found: list[OpCall | tuple[ModuleCall, ...]] = []
+    entries: list[OpCall | tuple[ModuleCall, ...]] = []
     for group in groups:
         while ops and ops[0].place <= group[0].index:
-            found.append(ops.pop(0))
-        found.append(group)
-    return found + ops
+            entries.append(ops.pop(0))
+        entries.append(group)
+    return entries + ops
 
 
-def _looks(specs: Sequence[TensorSpec]) -> tuple[object, ...]:
+def _facts(specs: Sequence[TensorSpec]) -> tuple[object, ...]:
     return tuple((spec.name, spec.shape, spec.dims, spec.dtype, spec.device) for spec in specs)
 
 

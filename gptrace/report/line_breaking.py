@@ -6,7 +6,7 @@ import re
 
 from rich.cells import cell_len
 
-# What must not begin a line, and what must not end one.
+# Characters that must not begin a line, and characters that must not end one.
 _CLOSING = "，。；：、！？）」』”’%,.;:!?)]}"
 _OPENING = "（「『“‘([{"
 # A quoted token stays whole, with the space that it begins with; then words; a wide character stands alone.
@@ -15,31 +15,31 @@ _UNIT = re.compile(
 )
 
 
-def lines(text: str, width: int) -> list[str]:
+def break_lines(text: str, width: int) -> list[str]:
     """Break a text into lines of at most `width` columns: at spaces, and between Chinese characters.
 
-    >>> lines("one two three", 8)
+    >>> break_lines("one two three", 8)
     ['one two', 'three']
-    >>> lines("词表里每个词，都有。", 12)
+    >>> break_lines("词表里每个词，都有。", 12)
     ['词表里每个', '词，都有。']
     """
-    found, line = [], ""
+    lines, line = [], ""
     for unit in _units(text):
         if cell_len(line + unit.rstrip()) > width and line.strip():
-            found.append(line.rstrip())
+            lines.append(line.rstrip())
             line = ""
         if line or not unit.isspace():
             line += unit
-    return [*found, line.rstrip()] if line.strip() or not found else found
+    return [*lines, line.rstrip()] if line.strip() or not lines else lines
 
 
 def _units(text: str) -> list[str]:
-    """Return the pieces that are not to be broken, in order."""
+    """Return the units of a text that no line break may split, in order."""
     units: list[str] = []
-    for piece in _UNIT.findall(text):
+    for unit in _UNIT.findall(text):
         before = units[-1] if units else ""
-        if before and not before.isspace() and (piece[0] in _CLOSING or before[-1] in _OPENING):
-            units[-1] += piece
+        if before and not before.isspace() and (unit[0] in _CLOSING or before[-1] in _OPENING):
+            units[-1] += unit
         else:
-            units.append(piece)
+            units.append(unit)
     return units
