@@ -15,6 +15,7 @@ import gptrace
 from gptrace.model.quiet_torch import torch
 from gptrace.text.hugging_face import load_tokenizer
 from tests.conftest import Outcome
+from tests.support import assert_same_but_for_rounding
 
 Cli = Callable[..., Outcome]
 GROUPED = {"num_attention_heads": 4, "num_key_value_heads": 2}
@@ -148,7 +149,8 @@ def test_weights_of_another_file_and_of_a_lower_precision(cli: Cli, tmp_path: Pa
         cli("topk", "--ids", "1 2", "-m", f"hf:{tmp_path}/b", "-w", str(tmp_path / "model.pt"), "--json")
     )
     by_folder = to_json(cli("topk", "--ids", "1 2", "-m", f"hf:{tmp_path}/a", "--json"))
-    assert by_file["results"] == by_folder["results"]
+    # Two loads: the tensors begin at other places in memory, where torch may take another kernel.
+    assert_same_but_for_rounding(by_file["results"], by_folder["results"])
     model.to(torch.bfloat16).save_pretrained(tmp_path / "c")
     assert (
         to_json(cli("run", "--ids", "1", "-m", f"hf:{tmp_path}/c", "--json"))["model"]["dtype"] == "float32"
