@@ -19,8 +19,8 @@ from gptrace.model.quiet_torch import torch
 from gptrace.record import Generation, Prompt
 from gptrace.report.schemas import SCHEMAS
 from tests.conftest import Outcome
-from tests.test_explain import Course, flat, verdicts
-from tests.test_hugging_face import SIZES
+from tests.model.test_hugging_face import SIZES
+from tests.predict.test_explain import Course, flat, verdicts
 
 Cli = Callable[..., Outcome]
 nn = torch.nn
@@ -200,7 +200,7 @@ def test_what_follows_the_head_is_not_put_down_to_it() -> None:
 def test_a_context_that_only_the_model_knows(cli: Cli, tmp_path: Path) -> None:
     path = tmp_path / "full.py"
     path.write_text(
-        "from tests.test_explain import Course\n"
+        "from tests.predict.test_explain import Course\n"
         "class Told(Course):\n"
         "    def __init__(self):\n"
         "        super().__init__()\n"
@@ -272,7 +272,7 @@ def test_nobody_is_blamed_for_nan_in_a_tensor_that_nobody_can_look_into() -> Non
 
 
 def test_a_vocabulary_that_is_rounded_up_and_a_tokenizer_that_begins_with_bos(tmp_path: Path) -> None:
-    from tests.test_hugging_face import byte_level
+    from tests.model.test_hugging_face import byte_level
 
     made = byte_level()
     made.add_special_tokens(["<s>"])

@@ -254,7 +254,7 @@ def test_operations_tell_what_came_in() -> None:
 
 def test_the_command_shows_the_table_up_to_the_break(cli: Callable[..., Outcome], tmp_path: Path) -> None:
     (tmp_path / "broken.py").write_text(
-        "from tests.test_diagnosis import *\nclass M(WrongWidth):\n    pass\n"
+        "from tests.tracing.test_diagnosis import *\nclass M(WrongWidth):\n    pass\n"
     )
     done = cli("run", "--ids", "1 2 3", "-m", f"{tmp_path}/broken.py:M")
     assert done.code == 1

@@ -19,7 +19,7 @@ from gptrace.predict.loss import windows
 from gptrace.predict.sampling import probabilities
 from gptrace.text.tokenizer import decode
 from tests.conftest import Outcome
-from tests.test_hugging_face import FAMILIES, written
+from tests.model.test_hugging_face import FAMILIES, written
 
 Cli = Callable[..., Outcome]
 functional = torch.nn.functional

@@ -24,7 +24,7 @@ from gptrace.record import Explanation
 from gptrace.text import encoding
 from gptrace.text.prompts import from_texts
 from tests.conftest import Outcome
-from tests.test_hugging_face import FAMILIES, written
+from tests.model.test_hugging_face import FAMILIES, written
 
 Cli = Callable[..., Outcome]
 nn = torch.nn
@@ -190,7 +190,9 @@ def test_a_claim_that_a_model_breaks_gets_its_mark(flaw: str, topic: str, number
 
 def test_the_marks_reach_the_reader(cli: Cli, tmp_path: Path) -> None:
     path = tmp_path / "flawed.py"
-    path.write_text("from tests.test_explain import Course\ndef make():\n    return Course('softcap')\n")
+    path.write_text(
+        "from tests.predict.test_explain import Course\ndef make():\n    return Course('softcap')\n"
+    )
     out = cli("explain", TEXT, "-m", f"{path}:make", "--topic", "projection").out
     assert "✗ So each row of W" in out
     assert "✓ The map is linear" in out

@@ -15,7 +15,7 @@ import pytest
 
 from gptrace.model.weights.hub import PUBLISHED
 from tests.conftest import Outcome
-from tests.test_weights import hugging_face
+from tests.model.test_weights import hugging_face
 
 Process = Callable[..., Outcome]
 REPOSITORY, REVISION = PUBLISHED["gpt2-small"]
