@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
+
+from gptrace.model.build import load
+from gptrace.model.gpt import GPTModel
+from gptrace.model.selection import select_model
+from gptrace.record import Explanation, Trace
 
 # How far the same float32 figure may be off between two loads of the same weights, two batch shapes or two
 # ways through a model. A matrix product adds up its terms in an order that the kernel chooses, by the
@@ -28,3 +36,56 @@ def assert_same_but_for_rounding(actual: Any, expected: Any, tolerance: float = 
             assert_same_but_for_rounding(item, other, tolerance)
     else:
         assert actual == expected
+
+
+def verdicts(found: Explanation) -> dict[str, list[bool | None]]:
+    return {topic.topic: [claim.holds for claim in topic.claims] for topic in found.topics}
+
+
+def flat(held: dict[str, list[bool | None]]) -> list[bool | None]:
+    return [holds for of_topic in held.values() for holds in of_topic]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    code: int
+    out: str
+    err: str
+
+    def is_error(self, code: int, *parts: str, shows: str | None = None) -> None:
+        """Check for exactly one error line and one hint line, holding `parts`.
+
+        On stdout is nothing, or a table that holds `shows`: a forward pass is shown up to where it broke.
+        """
+        lines = self.err.splitlines()
+        assert self.code == code, self.err
+        assert self.out == "" if shows is None else shows in self.out
+        assert [line.split(":")[0] for line in lines] == ["error", "hint"], self.err
+        for part in parts:
+            assert part in self.err, self.err
+
+
+Cli = Callable[..., Outcome]
+
+
+def environment(**changes: str) -> dict[str, str]:
+    """The environment of a process of its own: buffered output, no colour wishes, no defaults of ours."""
+    dropped = ("PYTHONUNBUFFERED", "NO_COLOR", "FORCE_COLOR", "GITHUB_ACTIONS")
+    kept = {k: v for k, v in os.environ.items() if k not in dropped and not k.startswith("GPTRACE_")}
+    return kept | changes
+
+
+def build_preset(name: str) -> GPTModel:
+    module = load(select_model(name)).module
+    assert isinstance(module, GPTModel)
+    return module
+
+
+def reproducible(trace: Trace) -> Trace:
+    """A trace without what differs from run to run: times and versions."""
+    return replace(
+        trace,
+        versions={"gptrace": "0", "torch": "0", "python": "0"},
+        calls=tuple(replace(call, seconds=0.0) for call in trace.calls),
+        totals=replace(trace.totals, seconds=0.0123),
+    )

@@ -13,7 +13,7 @@ from gptrace.errors import InputError, OptionError
 from gptrace.model import GPTModel
 from gptrace.model.quiet_torch import torch
 from gptrace.predict.candidates import candidates
-from tests.conftest import environment
+from tests.support import environment
 
 
 def test_the_candidates_are_those_of_torch(gpt2_small: GPTModel) -> None:

@@ -6,16 +6,13 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from gptrace.cli import app, streams
 from gptrace.errors import OutputError
-from tests.conftest import Outcome
-
-Cli = Callable[..., Outcome]
+from tests.support import Cli, Outcome
 
 
 def test_help_lists_only_what_works(cli: Cli) -> None:

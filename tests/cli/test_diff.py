@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +16,9 @@ from gptrace.errors import InputError, OptionError
 from gptrace.model import GPTModel
 from gptrace.model.quiet_torch import torch
 from gptrace.report.schemas import SCHEMAS
-from tests.conftest import Outcome
+from tests.support import Cli
 
 nn = torch.nn
-Cli = Callable[..., Outcome]
 
 
 def trace_of(module: nn.Module, x: Any, *measure: str) -> dict[str, Any]:

@@ -10,14 +10,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import Outcome, environment
+from tests.support import Cli, Outcome, environment
 
-Process = Callable[..., Outcome]
 GPTRACE = [sys.executable, "-m", "gptrace"]
 
 
@@ -41,14 +39,14 @@ def test_the_next_token_after_hello_through_a_pipe() -> None:
     assert first["text"] == " Serial"
 
 
-def test_without_text_dev_null_means_the_sample_with_a_notice(process: Process) -> None:
+def test_without_text_dev_null_means_the_sample_with_a_notice(process: Cli) -> None:
     done = process("tokens", "--json")
     assert done.code == 0
     assert json.loads(done.out)["results"][0]["text"] == "Hello, I am"
     assert done.err == 'note: no text was given, so this is the sample prompt "Hello, I am"\n'
 
 
-def test_stdin_in_its_forms(process: Process, tmp_path: Path) -> None:
+def test_stdin_in_its_forms(process: Cli, tmp_path: Path) -> None:
     assert json.loads(process("tokens", "--json", stdin=b"a b\n").out)["results"][0]["text"] == "a b"
     lines = json.loads(process("tokens", "--json", "--lines", stdin="a\n你\n".encode()).out)
     assert [result["text"] for result in lines["results"]] == ["a", "你"]
@@ -72,7 +70,7 @@ def test_a_full_disk_is_an_error(unbuffered: str) -> None:
     shell("gptrace tokens a -f csv -o /dev/full").is_error(1, "/dev/full cannot be written: No space left")
 
 
-def test_help_takes_the_same_way_out(process: Process) -> None:
+def test_help_takes_the_same_way_out(process: Cli) -> None:
     shell("gptrace --help > /dev/full").is_error(1, "No space left on device")
     shell("gptrace tokens --help >&-").is_error(1, "stdout is closed")
     assert process("--help", PYTHONIOENCODING="latin-1", PYTHONUTF8="0").code == 0
@@ -122,7 +120,7 @@ def test_closed_streams() -> None:
     assert "sample" in shell("gptrace tokens <&-").err
 
 
-def test_a_table_in_a_pipe_is_not_cut(process: Process) -> None:
+def test_a_table_in_a_pipe_is_not_cut(process: Cli) -> None:
     wide = process("run", "Hello", "-m", "tiny", COLUMNS="20").out
     assert "[batch, seq_len, emb_dim] → [batch, seq_len, vocab_size]  [1, 1, 48] → [1, 1, 50257]" in wide
 
@@ -161,7 +159,7 @@ def test_a_terminal_gets_colour_and_its_own_width() -> None:
     assert rule.count("─") == 90
 
 
-def test_an_ascii_stream_gets_plain_signs(process: Process) -> None:
+def test_an_ascii_stream_gets_plain_signs(process: Cli) -> None:
     done = process("run", "Hello", "-m", "tiny", PYTHONIOENCODING="ascii", PYTHONUTF8="0")
     assert done.code == 0
     assert (

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -22,10 +22,8 @@ from gptrace.model import GPTModel
 from gptrace.predict.batching import Budget, batches, run_in_order
 from gptrace.predict.candidates import candidates_of_rows
 from gptrace.text.lines import LINE_LIMIT, PromptLines
-from tests.conftest import Outcome, environment
+from tests.support import Cli, Outcome, environment
 
-Cli = Callable[..., Outcome]
-Process = Callable[..., Outcome]
 WORDS = [
     "the",
     "of",
@@ -138,7 +136,7 @@ def test_candidates_are_those_of_a_full_sort_ties_and_nan_included() -> None:
             assert [one.log_probability for one in best] == pytest.approx(expected[order[:6]].tolist())
 
 
-def test_a_bad_line_has_an_error_in_its_place_and_the_rest_go_on(process: Process) -> None:
+def test_a_bad_line_has_an_error_in_its_place_and_the_rest_go_on(process: Cli) -> None:
     lines = [b"Hello", b"", b"ab\xff", "你好".encode(), b"x" * 9000, b"last"]
     done = process("topk", "--lines", "-f", "jsonl", "-m", "tiny", "--k", "2", stdin=b"\n".join(lines))
     found = jsonl(done)
@@ -154,7 +152,7 @@ def test_a_bad_line_has_an_error_in_its_place_and_the_rest_go_on(process: Proces
     assert [len(result["candidates"]) for result in found] == [2, 0, 0, 2, 0, 2]  # type: ignore[arg-type]
 
 
-def test_json_lines_in_and_other_keys_out_again(process: Process) -> None:
+def test_json_lines_in_and_other_keys_out_again(process: Cli) -> None:
     lines = [
         '{"text": "Hello", "id": "a", "nested": {"b": [1, null]}}',
         '{"ids": [15496, 11]}',
@@ -185,7 +183,7 @@ def test_json_lines_in_and_other_keys_out_again(process: Process) -> None:
 
 
 @pytest.mark.parametrize("form", ["json", "csv", "table", "markdown", "html"])
-def test_a_stream_in_every_format(process: Process, form: str) -> None:
+def test_a_stream_in_every_format(process: Cli, form: str) -> None:
     done = process("topk", "--lines", "-f", form, "-m", "tiny", "--k", "1", stdin=b"Hello\n\nHello, I am\n")
     assert done.code == 1
     assert "57" in done.out
@@ -196,13 +194,13 @@ def test_a_stream_in_every_format(process: Process, form: str) -> None:
         assert [result["index"] for result in whole["results"]] == [0, 1, 2]
 
 
-def test_a_stream_and_its_whole_are_the_same_json(process: Process, cli: Cli) -> None:
+def test_a_stream_and_its_whole_are_the_same_json(process: Cli, cli: Cli) -> None:
     stream = json.loads(process("topk", "--lines", "--json", "-m", "tiny", stdin=b"Hello\nHello, I am\n").out)
     whole = json.loads(cli("topk", "Hello", "Hello, I am", "--json", "-m", "tiny").out)
     assert stream == whole
 
 
-def test_wrong_ways_to_ask_for_a_stream(process: Process) -> None:
+def test_wrong_ways_to_ask_for_a_stream(process: Cli) -> None:
     process("topk", "--lines", "-m", "tiny", stdin=b"").is_error(2, "stdin is empty")
     process("topk", "--input-format", "xml", "-m", "tiny").is_error(2, "'xml'", "jsonl")
     process("topk", "--lines", "--input-format", "jsonl").is_error(2, "both given")
@@ -309,7 +307,7 @@ def test_a_stream_in_python_takes_any_iterable_and_reads_it_as_it_goes() -> None
     assert problems == [False, True, True, True, False, True, True]
 
 
-def test_a_model_that_fails_at_one_prompt_answers_the_others(tmp_path: Path, process: Process) -> None:
+def test_a_model_that_fails_at_one_prompt_answers_the_others(tmp_path: Path, process: Cli) -> None:
     (tmp_path / "picky.py").write_text(
         "import torch\n"
         "class Picky(torch.nn.Module):\n"

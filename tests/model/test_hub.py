@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,9 @@ from typing import Any
 import pytest
 
 from gptrace.model.weights.hub import PUBLISHED
-from tests.conftest import Outcome
-from tests.model.test_weights import hugging_face
+from tests.models.hugging_face import gpt2_with_large_weights
+from tests.support import Cli, Outcome
 
-Process = Callable[..., Outcome]
 REPOSITORY, REVISION = PUBLISHED["gpt2-small"]
 CUT = 11_500_000  # huggingface_hub keeps what came in chunks of 10 MiB
 
@@ -102,7 +101,7 @@ class Handler(BaseHTTPRequestHandler):
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     folder = tmp_path_factory.mktemp("tiny-gpt2")
-    hugging_face().save_pretrained(folder)
+    gpt2_with_large_weights().save_pretrained(folder)
     return {name: (folder / name).read_bytes() for name in ("config.json", "model.safetensors")}
 
 
@@ -117,7 +116,7 @@ def hub(files: dict[str, bytes]) -> Iterator[Hub]:
 
 
 @pytest.fixture
-def at(hub: Hub, process: Process, tmp_path: Path) -> Process:
+def at(hub: Hub, process: Cli, tmp_path: Path) -> Cli:
     """Run gptrace with an empty cache and this hub."""
 
     def run(*arguments: str, **variables: str) -> Outcome:
@@ -131,7 +130,7 @@ def first_ids(outcome: Outcome) -> list[int]:
     return [candidate["id"] for candidate in result["candidates"]]
 
 
-def test_pull_once_and_then_work_without_a_network(hub: Hub, at: Process, tmp_path: Path) -> None:
+def test_pull_once_and_then_work_without_a_network(hub: Hub, at: Cli, tmp_path: Path) -> None:
     models = json.loads(at("models", "--json").out)["models"]
     assert models[0]["pretrained"] == {"at_hand": False}
     done = at("pull", "124M")
@@ -162,7 +161,7 @@ def test_pull_once_and_then_work_without_a_network(hub: Hub, at: Process, tmp_pa
     )
 
 
-def test_pretrained_fetches_what_is_not_there_yet(hub: Hub, at: Process) -> None:
+def test_pretrained_fetches_what_is_not_there_yet(hub: Hub, at: Cli) -> None:
     done = at("topk", "Hello", "-w", "pretrained", "--json")
     assert done.code == 0, done.err
     assert done.err.startswith("note: fetching ")
@@ -170,7 +169,7 @@ def test_pretrained_fetches_what_is_not_there_yet(hub: Hub, at: Process) -> None
     assert any("model.safetensors" in path for _, path, _ in hub.requests)
 
 
-def test_a_download_that_is_cut_off_goes_on_where_it_stopped(hub: Hub, at: Process) -> None:
+def test_a_download_that_is_cut_off_goes_on_where_it_stopped(hub: Hub, at: Cli) -> None:
     hub.cut_once = True
     done = at("pull", "gpt2-small")
     assert done.code == 0, done.err
@@ -178,7 +177,7 @@ def test_a_download_that_is_cut_off_goes_on_where_it_stopped(hub: Hub, at: Proce
     assert [wanted for _, _, wanted in hub.requests if wanted] == [f"bytes={10 * 2**20}-"]
 
 
-def test_a_file_of_the_wrong_size_is_refused(hub: Hub, at: Process) -> None:
+def test_a_file_of_the_wrong_size_is_refused(hub: Hub, at: Cli) -> None:
     hub.claims_more = 1000
     done = at("pull", "gpt2-small")
     assert done.code == 1
@@ -189,7 +188,7 @@ def test_a_file_of_the_wrong_size_is_refused(hub: Hub, at: Process) -> None:
 
 
 @pytest.mark.parametrize("name", ["gpt2-medium", "gpt2-small"])
-def test_what_the_hub_does_not_have(hub: Hub, at: Process, name: str) -> None:
+def test_what_the_hub_does_not_have(hub: Hub, at: Cli, name: str) -> None:
     del hub.files["model.safetensors"]
     done = at("pull", name)
     assert (done.code, done.out) == (1, "")
@@ -200,7 +199,7 @@ def test_what_the_hub_does_not_have(hub: Hub, at: Process, name: str) -> None:
     )
 
 
-def test_offline_and_not_at_hand(at: Process, hub: Hub) -> None:
+def test_offline_and_not_at_hand(at: Cli, hub: Hub) -> None:
     done = at("topk", "Hello", "-w", "pretrained", HF_HUB_OFFLINE="1")
     assert (done.code, done.out) == (1, "")
     assert done.err.splitlines()[-1] == "hint: HF_HUB_OFFLINE is set; unset it once to fetch the weights"
@@ -208,7 +207,7 @@ def test_offline_and_not_at_hand(at: Process, hub: Hub) -> None:
 
 
 def test_without_huggingface_hub_the_hint_names_the_command(
-    cli: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setitem(__import__("sys").modules, "huggingface_hub", None)
     monkeypatch.setenv("HF_HOME", str(tmp_path))
@@ -217,7 +216,7 @@ def test_without_huggingface_hub_the_hint_names_the_command(
     cli("run", "a", "-m", "gpt3-175b", "-w", "pretrained").is_error(2, "no published weights for gpt3-175b")
 
 
-def test_a_model_of_the_hub_by_its_name(hub: Hub, at: Process) -> None:
+def test_a_model_of_the_hub_by_its_name(hub: Hub, at: Cli) -> None:
     hub.files["flax_model.msgpack"] = b"not wanted"
     name = f"hf:{REPOSITORY}"
     config_alone = at("run", "--ids", "1 2", "-m", name, "-w", "random", "--json")
@@ -235,7 +234,7 @@ def test_a_model_of_the_hub_by_its_name(hub: Hub, at: Process) -> None:
     assert not any("msgpack" in path for _, path, _ in hub.requests)
 
 
-def test_what_the_hub_has_no_model_of(hub: Hub, at: Process) -> None:
+def test_what_the_hub_has_no_model_of(hub: Hub, at: Cli) -> None:
     done = at("topk", "--ids", "1", "-m", "hf:nobody/nothing")
     assert (done.code, done.out) == (1, "")
     assert "error: nobody/nothing could not be fetched: RepositoryNotFound" in done.err

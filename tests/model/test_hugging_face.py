@@ -9,79 +9,19 @@ from typing import Any
 
 import pytest
 import transformers
-from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+from tokenizers import Tokenizer
 
 import gptrace
 from gptrace.model.quiet_torch import torch
 from gptrace.text.hugging_face import load_tokenizer
-from tests.conftest import Outcome
-from tests.support import assert_same_but_for_rounding
-
-Cli = Callable[..., Outcome]
-GROUPED = {"num_attention_heads": 4, "num_key_value_heads": 2}
-SIZES = {
-    "hidden_size": 48, "num_hidden_layers": 2, "intermediate_size": 100, "vocab_size": 500,
-    "max_position_embeddings": 64,
-}  # fmt: skip
-# name: (configuration, a call, the names of what goes in and comes out there)
-FAMILIES: dict[str, tuple[Any, str, list[str]]] = {
-    "gpt2": (
-        transformers.GPT2Config(n_embd=48, n_head=4, n_layer=2, n_positions=64, vocab_size=500),
-        "transformer.h.1.attn.c_attn", ["n_embd", "3*n_embd"],
-    ),
-    "llama": (
-        transformers.LlamaConfig(**SIZES, **GROUPED),
-        "model.layers.1.self_attn.k_proj", ["hidden_size", "num_key_value_heads*head_dim"],
-    ),
-    "qwen2": (
-        transformers.Qwen2Config(**SIZES, **GROUPED),
-        "model.layers.1.mlp.up_proj", ["hidden_size", "intermediate_size"],
-    ),
-    "qwen3": (
-        transformers.Qwen3Config(**SIZES, **GROUPED, head_dim=16),
-        "model.layers.1.self_attn.o_proj", ["num_attention_heads*head_dim", "hidden_size"],
-    ),
-    "mistral": (
-        transformers.MistralConfig(**SIZES, **GROUPED),
-        "model.layers.0.self_attn.v_proj", ["hidden_size", "num_key_value_heads*head_dim"],
-    ),
-    "gemma": (
-        transformers.GemmaConfig(**SIZES, num_attention_heads=4, num_key_value_heads=1, head_dim=16),
-        "model.layers.1.self_attn.q_proj", ["hidden_size", "num_attention_heads*head_dim"],
-    ),
-    "gemma2": (
-        transformers.Gemma2Config(**SIZES, **GROUPED, head_dim=16),
-        "model.layers.1.mlp.down_proj", ["intermediate_size", "hidden_size"],
-    ),
-    "gpt-neox": (
-        transformers.GPTNeoXConfig(**SIZES | {"hidden_size": 64}, num_attention_heads=4),
-        "gpt_neox.layers.1.attention.query_key_value", ["hidden_size", "3*hidden_size"],
-    ),
-    "opt": (
-        transformers.OPTConfig(
-            hidden_size=48, word_embed_proj_dim=48, num_attention_heads=4, num_hidden_layers=2, ffn_dim=100,
-            vocab_size=500, max_position_embeddings=64,
-        ),
-        "model.decoder.layers.1.fc1", ["hidden_size", "ffn_dim"],
-    ),
-    "mixtral": (
-        transformers.MixtralConfig(**SIZES, **GROUPED, num_local_experts=4),
-        "model.layers.1.mlp.experts", ["hidden_size", "hidden_size"],
-    ),
-}  # fmt: skip
-
-
-@pytest.fixture(autouse=True)
-def quiet() -> None:
-    transformers.utils.logging.disable_progress_bar()
-
-
-def written(folder: Path, name: str) -> Any:
-    """Write a random model of a family; return it."""
-    torch.manual_seed(5)
-    model = transformers.AutoModelForCausalLM.from_config(FAMILIES[name][0]).eval()
-    model.save_pretrained(folder)
-    return model
+from tests.models.hugging_face import (
+    FAMILIES,
+    TOKENIZER_TEXTS,
+    byte_level_tokenizer,
+    save_family,
+    sentence_piece_tokenizer,
+)
+from tests.support import Cli, Outcome, assert_same_but_for_rounding
 
 
 def to_json(outcome: Outcome) -> dict[str, Any]:
@@ -94,7 +34,7 @@ def to_json(outcome: Outcome) -> dict[str, Any]:
 def test_each_family_predicts_as_transformers_does_and_names_its_axes(
     cli: Cli, tmp_path: Path, name: str
 ) -> None:
-    model = written(tmp_path, name)
+    model = save_family(tmp_path, name)
     capture = cli("run", "--ids", "1 2 3 4 5 6 7", "--ids", "9 8", "-m", f"hf:{tmp_path}", "--json")
     trace = to_json(capture)
     assert capture.err == ""
@@ -142,7 +82,7 @@ def test_random_weights_need_config_json_alone(cli: Cli, tmp_path: Path) -> None
 
 
 def test_weights_of_another_file_and_of_a_lower_precision(cli: Cli, tmp_path: Path) -> None:
-    model = written(tmp_path / "a", "qwen2")
+    model = save_family(tmp_path / "a", "qwen2")
     torch.save(model.state_dict(), tmp_path / "model.pt")
     FAMILIES["qwen2"][0].save_pretrained(tmp_path / "b")
     by_file = to_json(
@@ -181,7 +121,7 @@ def test_what_is_no_model(cli: Cli, tmp_path: Path) -> None:
 
 
 def test_weights_that_are_missing_are_not_made_up(cli: Cli, tmp_path: Path) -> None:
-    model = written(tmp_path, "llama")
+    model = save_family(tmp_path, "llama")
     tensors = dict(model.state_dict())
     del tensors["model.layers.1.mlp.up_proj.weight"]
     model.save_pretrained(tmp_path, state_dict=tensors)
@@ -189,7 +129,7 @@ def test_weights_that_are_missing_are_not_made_up(cli: Cli, tmp_path: Path) -> N
 
 
 def test_without_a_tokenizer_there_are_ids_alone(cli: Cli, tmp_path: Path) -> None:
-    written(tmp_path, "gpt2")
+    save_family(tmp_path, "gpt2")
     cli("topk", "Hello", "-m", f"hf:{tmp_path}").is_error(2, "has no tokenizer", "--ids")
     done = to_json(cli("topk", "--ids", "1 2", "-m", f"hf:{tmp_path}", "--json"))
     assert done["results"][0]["candidates"][0]["text"] is None
@@ -198,44 +138,14 @@ def test_without_a_tokenizer_there_are_ids_alone(cli: Cli, tmp_path: Path) -> No
     cli("topk", "--ids", " ".join(["1"] * 65), "-m", f"hf:{tmp_path}").is_error(2, "context holds 64")
 
 
-LINES = ["Hello, I am a text.", "Every effort moves you", "你好，世界 🌍", "tabs\tand  spaces\n"]
-
-
-def byte_level() -> Tokenizer:
-    """As of GPT-2, Llama 3, Qwen, GPT-NeoX and OPT."""
-    made = Tokenizer(models.BPE())
-    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    made.decoder = decoders.ByteLevel()
-    alphabet = pre_tokenizers.ByteLevel.alphabet()
-    made.train_from_iterator(
-        LINES, trainers.BpeTrainer(vocab_size=400, initial_alphabet=alphabet, special_tokens=["<s>", "</s>"])
-    )
-    return made
-
-
-def sentence_piece() -> Tokenizer:
-    """As of Llama 2, Mistral and Gemma: ▁ for a space, <0x0A> for a byte that no piece covers."""
-    pieces = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256))]
-    pieces += ["▁", *"Helo,Iamtx.", "▁He", "▁Hel", "▁Hell", "▁Hello"]
-    vocabulary = {piece: number for number, piece in enumerate(dict.fromkeys(pieces))}
-    merges = [("▁", "H"), ("▁He", "l"), ("▁Hel", "l"), ("▁Hell", "o")]
-    merges = [pair for pair in merges if "".join(pair) in vocabulary and pair[0] in vocabulary]
-    made = Tokenizer(models.BPE(vocabulary, merges, unk_token="<unk>", byte_fallback=True, fuse_unk=True))
-    made.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
-    made.decoder = decoders.Sequence(
-        [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
-    )
-    return made
-
-
-@pytest.mark.parametrize("make", [byte_level, sentence_piece])
+@pytest.mark.parametrize("make", [byte_level_tokenizer, sentence_piece_tokenizer])
 def test_the_bytes_of_each_token_are_those_of_the_text(tmp_path: Path, make: Callable[[], Tokenizer]) -> None:
     wrapped = transformers.PreTrainedTokenizerFast(
         tokenizer_object=make(), bos_token="<s>", eos_token="</s>", clean_up_tokenization_spaces=False
     )
     wrapped.save_pretrained(tmp_path)
     ours = load_tokenizer(tmp_path)
-    for line in LINES:
+    for line in TOKENIZER_TEXTS:
         ids = ours.encode(line)
         assert ids == wrapped(line)["input_ids"]
         raw = b"".join(token.bytes or b"" for token in map(ours.token, ids))
@@ -246,8 +156,8 @@ def test_the_bytes_of_each_token_are_those_of_the_text(tmp_path: Path, make: Cal
 
 
 def test_text_goes_through_the_models_own_tokenizer(cli: Cli, tmp_path: Path) -> None:
-    written(tmp_path, "llama")
-    transformers.PreTrainedTokenizerFast(tokenizer_object=byte_level()).save_pretrained(tmp_path)
+    save_family(tmp_path, "llama")
+    transformers.PreTrainedTokenizerFast(tokenizer_object=byte_level_tokenizer()).save_pretrained(tmp_path)
     trace = to_json(cli("run", "Hello, I am", "-m", f"hf:{tmp_path}", "--json"))
     assert "".join(token["text"] for token in trace["inputs"][0]["tokens"]) == "Hello, I am"
     assert trace["notes"] == []
@@ -255,14 +165,14 @@ def test_text_goes_through_the_models_own_tokenizer(cli: Cli, tmp_path: Path) ->
 
 
 def test_a_broken_tokenizer_is_said_and_ids_do_without_it(cli: Cli, tmp_path: Path) -> None:
-    written(tmp_path, "llama")
+    save_family(tmp_path, "llama")
     (tmp_path / "tokenizer.json").write_text("{")
     cli("topk", "Hello", "-m", f"hf:{tmp_path}").is_error(2, "its tokenizer cannot be loaded", "--ids")
     assert to_json(cli("topk", "--ids", "1 2", "-m", f"hf:{tmp_path}", "--json"))["results"]
 
 
 def test_code_of_a_tokenizers_own_is_never_run(cli: Cli, tmp_path: Path) -> None:
-    written(tmp_path, "llama")
+    save_family(tmp_path, "llama")
     (tmp_path / "evil.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
     (tmp_path / "tokenizer_config.json").write_text(
         '{"tokenizer_class": "Evil", "auto_map": {"AutoTokenizer": ["evil.Evil", "evil.Evil"]}}'
@@ -272,7 +182,7 @@ def test_code_of_a_tokenizers_own_is_never_run(cli: Cli, tmp_path: Path) -> None
 
 
 def test_watch_names_the_axes_of_a_model_of_transformers(tmp_path: Path) -> None:
-    model = written(tmp_path, "gpt2")
+    model = save_family(tmp_path, "gpt2")
     ids = torch.tensor([[1, 2, 3]])
     with torch.no_grad(), gptrace.watch(model) as trace:
         model(input_ids=ids, attention_mask=torch.ones_like(ids))

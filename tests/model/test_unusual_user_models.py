@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,10 +14,10 @@ import pytest
 import gptrace
 from gptrace.errors import ModelCodeError
 from gptrace.model.quiet_torch import torch
-from tests.conftest import Outcome
+from tests.models.user_files import FORWARD_METHODS, module_source
+from tests.support import Cli
 
 nn = torch.nn
-Cli = Callable[..., Outcome]
 V = 50257
 
 
@@ -224,42 +223,11 @@ def _scripted(module: nn.Module) -> object:
         return make(module, torch.tensor([[1, 2]]))
 
 
-FILES = {
-    "leaves": "def forward(self, ids):\n        import sys; sys.exit('bye')",
-    "raises": "def forward(self, ids):\n        class Odd(BaseException): pass\n        raise Odd('no')",
-    "parses": "def forward(self, ids):\n        import json; json.loads('{bad')",
-    "hidden": "def forward(self, ids):\n        return self.emb(ids)",
-    "complex": "def forward(self, ids):\n        return self.head(self.emb(ids)).to(torch.complex64)",
-    "turned": "def forward(self, ids):\n        return self.head(self.emb(ids)).transpose(0, 1)",
-    "plain": "def forward(self, ids):\n        return self.head(self.emb(ids))",
-    "pooled": "def forward(self, ids):\n        x = self.head(self.emb(ids))\n"
-    "        return x, x.mean(1, keepdim=True)",
-    "named": "def forward(self, ids):\n        x = self.head(self.emb(ids))\n        return Out(x * 0, x)",
-    "gradient": "def forward(self, ids):\n        x = self.head(self.emb(ids))\n"
-    "        with torch.enable_grad():\n            y = x.detach().requires_grad_()\n"
-    "            torch.autograd.grad(y.sum(), y)\n        return x",
-}
-HEAD = """
-from dataclasses import dataclass
-import torch
-from torch import nn
-@dataclass
-class Out:
-    other: torch.Tensor
-    logits: torch.Tensor
-class M(nn.Module):
-    def __init__(self, n_embd=8, vocab_size=50257):
-        super().__init__()
-        self.emb = nn.Embedding(vocab_size, n_embd)
-        self.head = nn.Linear(n_embd, vocab_size)
-    """
-
-
 @pytest.fixture
 def odd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    for name, forward in FILES.items():
-        (tmp_path / f"odd_{name}.py").write_text(HEAD + forward)
+    for name in FORWARD_METHODS:
+        (tmp_path / f"odd_{name}.py").write_text(module_source(name))
     return tmp_path
 
 
@@ -300,7 +268,7 @@ def test_logits_are_found_beside_others(odd: Path, name: str) -> None:
 
 
 def test_random_numbers_are_seeded_right_before_the_call(odd: Path) -> None:
-    (odd / "odd_draws.py").write_text("import torch\ntorch.rand(1000)\n" + HEAD + FILES["plain"])
+    (odd / "odd_draws.py").write_text("import torch\ntorch.rand(1000)\n" + module_source("plain"))
     torch.manual_seed(123)
     sys.path.insert(0, str(odd))
     first = gptrace.trace("Hello", model="odd_draws.py:M").predictions
@@ -311,13 +279,13 @@ def test_random_numbers_are_seeded_right_before_the_call(odd: Path) -> None:
 
 def test_a_file_with_the_name_of_a_library(cli: Cli, odd: Path) -> None:
     for name in ("transformers", "random", "tiktoken"):
-        (odd / f"{name}.py").write_text(HEAD + FILES["plain"])
+        (odd / f"{name}.py").write_text(module_source("plain"))
         assert cli("topk", "--ids", "1", "-m", f"{name}.py:M", "--json").code == 0
     assert not hasattr(sys.modules["random"], "M")
 
 
 def test_code_that_leaves_the_folder(cli: Cli, odd: Path) -> None:
-    (odd / "odd_moves.py").write_text("import os\nos.chdir('/')\n" + HEAD + FILES["plain"])
+    (odd / "odd_moves.py").write_text("import os\nos.chdir('/')\n" + module_source("plain"))
     (odd / "sizes.json").write_text('{"n_embd": 6}')
     done = cli("topk", "Hello", "-m", "odd_moves.py:M", "--config", "sizes.json", "-o", "out.json")
     assert (done.code, done.err) == (0, "")
@@ -329,7 +297,7 @@ def test_code_that_keeps_printing_soils_no_data(process: Cli, tmp_path: Path) ->
         "import sys, threading, time\n"
         "def tick():\n    while True:\n"
         "        print('tick'); sys.__stdout__.write('tock'); time.sleep(0.001)\n"
-        "threading.Thread(target=tick, daemon=True).start()\n" + HEAD + FILES["plain"]
+        "threading.Thread(target=tick, daemon=True).start()\n" + module_source("plain")
     )
     done = process("topk", "Hello", "-m", "ticks.py:M", "--json")
     assert done.code == 0
@@ -358,7 +326,7 @@ def test_a_constructor_that_never_ends_at_another_size(monkeypatch: pytest.Monke
 
 
 def test_a_module_that_is_there_has_shapes_alone_on_device_meta(odd: Path, cli: Cli) -> None:
-    (odd / "odd_there.py").write_text(HEAD + FILES["plain"] + "\nmodule = M()\n")
+    (odd / "odd_there.py").write_text(module_source("plain") + "\nmodule = M()\n")
     trace = json.loads(cli("run", "Hello", "-m", "odd_there.py:module", "--device", "meta", "--json").out)
     assert (trace["predictions"], trace["model"]["device"]) == ([], "meta")
 

@@ -5,12 +5,10 @@ from __future__ import annotations
 import json
 import pickle
 import struct
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-import transformers
 from llms_from_scratch.ch04 import GPTModel as CourseModel
 from safetensors.torch import save_file
 
@@ -20,23 +18,11 @@ from gptrace.model.build import load
 from gptrace.model.gpt import GPTModel
 from gptrace.model.quiet_torch import torch
 from gptrace.model.selection import select_model
-from tests.conftest import Outcome
+from tests.models.hugging_face import gpt2_with_large_weights
+from tests.support import Cli
 
-transformers.utils.logging.disable_progress_bar()
 Tensors = dict[str, torch.Tensor]
 TEXTS = ["Hello, I am", "你好", "Every effort moves you forward"]
-
-
-def hugging_face(**changes: Any) -> Any:
-    """A GPT-2 of transformers with weights large enough for clear differences."""
-    settings = {"n_embd": 64, "n_head": 4, "n_layer": 3, "n_positions": 32} | changes
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        model = transformers.GPT2LMHeadModel(transformers.GPT2Config(**settings)).train(False)
-        with torch.no_grad():
-            for parameter in model.parameters():
-                parameter.normal_(0, 0.3)
-    return model
 
 
 def agrees(path: Path, reference: Any, **options: Any) -> gptrace.Trace:
@@ -55,7 +41,7 @@ def agrees(path: Path, reference: Any, **options: Any) -> gptrace.Trace:
 
 
 def test_a_hugging_face_folder(tmp_path: Path) -> None:
-    reference = hugging_face()
+    reference = gpt2_with_large_weights()
     reference.save_pretrained(tmp_path)
     trace = agrees(tmp_path, reference)
     assert trace.model.weights is not None
@@ -66,7 +52,7 @@ def test_a_hugging_face_folder(tmp_path: Path) -> None:
 
 
 def test_the_124m_shape(tmp_path: Path) -> None:
-    reference = hugging_face(n_embd=768, n_head=12, n_layer=12, n_positions=1024)
+    reference = gpt2_with_large_weights(n_embd=768, n_head=12, n_layer=12, n_positions=1024)
     reference.save_pretrained(tmp_path)
     assert agrees(tmp_path, reference).model.parameters.unique == 124_439_808
 
@@ -83,7 +69,7 @@ def test_the_124m_shape(tmp_path: Path) -> None:
     ],
 )
 def test_what_config_json_says_is_heeded(tmp_path: Path, changes: dict[str, Any]) -> None:
-    reference = hugging_face(**changes)
+    reference = gpt2_with_large_weights(**changes)
     reference.save_pretrained(tmp_path)
     trace = agrees(tmp_path, reference)
     if "n_inner" in changes:
@@ -92,7 +78,7 @@ def test_what_config_json_says_is_heeded(tmp_path: Path, changes: dict[str, Any]
 
 
 def test_shards_of_both_kinds(tmp_path: Path) -> None:
-    reference = hugging_face()
+    reference = gpt2_with_large_weights()
     reference.save_pretrained(tmp_path / "safetensors", max_shard_size="5MB")
     assert (tmp_path / "safetensors" / "model.safetensors.index.json").exists()
     agrees(tmp_path / "safetensors", reference)
@@ -122,7 +108,7 @@ def test_shards_of_both_kinds(tmp_path: Path) -> None:
 def test_a_bin_file_beside_its_config_or_without_one(
     tmp_path: Path, prefix: str, head: str, legacy: bool
 ) -> None:
-    reference = hugging_face()
+    reference = gpt2_with_large_weights()
     state = {
         prefix + name.removeprefix("transformer."): value for name, value in reference.state_dict().items()
     }
@@ -150,7 +136,7 @@ def to_linear(state: Tensors) -> Tensors:
 
 @pytest.mark.parametrize("compiled", [False, True])
 def test_a_nanogpt_checkpoint_with_its_padded_vocabulary(tmp_path: Path, compiled: bool) -> None:
-    reference = hugging_face(vocab_size=50304, activation_function="gelu")
+    reference = gpt2_with_large_weights(vocab_size=50304, activation_function="gelu")
     state = to_linear(dict(reference.state_dict()))
     prefix = "_orig_mod." if compiled else ""
     arguments = {
@@ -223,7 +209,7 @@ def test_nanogpt_without_biases(tmp_path: Path) -> None:
 
 
 def test_a_mingpt_state_dict_whose_masks_are_no_parameters(tmp_path: Path) -> None:
-    reference = hugging_face(tie_word_embeddings=False)
+    reference = gpt2_with_large_weights(tie_word_embeddings=False)
     state = to_linear(dict(reference.state_dict()))
     for n in range(3):
         state[f"transformer.h.{n}.attn.bias"] = torch.tril(torch.ones(1, 1, 32, 32))
@@ -272,7 +258,7 @@ def course_file(path: Path, **changes: Any) -> Path:
     return path
 
 
-def test_a_bare_state_dict_of_any_size_with_ids(tmp_path: Path, cli: Callable[..., Outcome]) -> None:
+def test_a_bare_state_dict_of_any_size_with_ids(tmp_path: Path, cli: Cli) -> None:
     path = course_file(tmp_path / "model.pt")
     done = cli("run", "--ids", "1 2", "--weights", str(path), "--set", "n_heads=3", "--json")
     assert json.loads(done.out)["model"]["config"]["n_heads"] == 3
@@ -300,7 +286,7 @@ def test_a_disagreement_says_what_the_file_holds(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("stored", ["float16", "bfloat16", "float64"])
 def test_the_dtype_on_disk_and_the_dtype_that_runs(tmp_path: Path, stored: str) -> None:
-    reference = hugging_face().to(getattr(torch, stored))
+    reference = gpt2_with_large_weights().to(getattr(torch, stored))
     reference.save_pretrained(tmp_path)
     agrees(tmp_path, reference.float())
     trace = gptrace.trace("Hello", weights=tmp_path, dtype="bfloat16")
@@ -311,7 +297,7 @@ def test_the_dtype_on_disk_and_the_dtype_that_runs(tmp_path: Path, stored: str) 
 
 def test_parameters_are_views_of_the_mapped_file(tmp_path: Path) -> None:
     """Nothing is copied: query, key and value share the storage of the one fused matrix."""
-    hugging_face().save_pretrained(tmp_path)
+    gpt2_with_large_weights().save_pretrained(tmp_path)
     module: Any = load(select_model(weights=tmp_path)).module
     attention: Any = module.trf_blocks[0].att
     assert (
@@ -358,7 +344,7 @@ HEADER = json.dumps({"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}
     ],
 )
 def test_a_file_that_is_no_checkpoint_is_one_error(
-    tmp_path: Path, cli: Callable[..., Outcome], name: str, content: bytes | None, part: str
+    tmp_path: Path, cli: Cli, name: str, content: bytes | None, part: str
 ) -> None:
     path = tmp_path / name
     if content is None:
@@ -369,14 +355,14 @@ def test_a_file_that_is_no_checkpoint_is_one_error(
     assert not Path("/tmp/gptrace-was-here").exists()
 
 
-def test_an_evil_zip_is_named_and_not_run(tmp_path: Path, cli: Callable[..., Outcome]) -> None:
+def test_an_evil_zip_is_named_and_not_run(tmp_path: Path, cli: Cli) -> None:
     torch.save({"model": Evil()}, tmp_path / "evil.pt")
     cli("topk", "Hello", "-w", str(tmp_path / "evil.pt")).is_error(2, "system", "safetensors")
     assert not Path("/tmp/gptrace-was-here").exists()
 
 
 def test_truncated_files_of_every_length_are_one_error(tmp_path: Path) -> None:
-    hugging_face(n_layer=1, vocab_size=50, n_positions=4).save_pretrained(tmp_path / "whole")
+    gpt2_with_large_weights(n_layer=1, vocab_size=50, n_positions=4).save_pretrained(tmp_path / "whole")
     whole = (tmp_path / "whole" / "model.safetensors").read_bytes()
     zipped = course_file(tmp_path / "whole.pt", emb_dim=8, n_heads=2, vocab_size=9).read_bytes()
     for raw, suffix in ((whole, "safetensors"), (zipped, "pt")):
@@ -387,7 +373,7 @@ def test_truncated_files_of_every_length_are_one_error(tmp_path: Path) -> None:
                 load(select_model(weights=path, settings=["n_heads=2"]))
 
 
-def test_folders_that_hold_no_weights(tmp_path: Path, cli: Callable[..., Outcome]) -> None:
+def test_folders_that_hold_no_weights(tmp_path: Path, cli: Cli) -> None:
     cli("topk", "a", "-w", str(tmp_path)).is_error(2, "holds none of model.safetensors")
     cli("topk", "a", "-w", str(tmp_path / "none")).is_error(2, "there is nothing")
     loop = tmp_path / "loop"
@@ -432,7 +418,7 @@ def spoiled(path: Path, **changes: Any) -> Path:
     return path
 
 
-def test_tensors_that_are_no_plain_matrices(tmp_path: Path, cli: Callable[..., Outcome]) -> None:
+def test_tensors_that_are_no_plain_matrices(tmp_path: Path, cli: Cli) -> None:
     path = tmp_path / "model.pt"
 
     def refused(part: str, **changes: Any) -> None:
@@ -445,7 +431,7 @@ def test_tensors_that_are_no_plain_matrices(tmp_path: Path, cli: Callable[..., O
     refused("is complex64, and float32 in the model", **{key: torch.ones(48, 48, dtype=torch.complex64)})
     refused("tok_emb.weight is there twice", **{"module.tok_emb.weight": torch.zeros(100, 48)})
     refused("unexpected: trf_blocks.999", **{"trf_blocks." + "9" * 5000 + ".x": torch.zeros(1)})
-    state = hugging_face(n_layer=1).state_dict()
+    state = gpt2_with_large_weights(n_layer=1).state_dict()
     for wrong in (torch.tensor(1.0), torch.ones(2, 3, 4)):
         torch.save(state | {"transformer.h.0.attn.c_attn.bias": wrong}, path)
         cli("topk", "Hello", "-w", str(path)).is_error(2, "c_attn.bias has the shape", "a bias is a vector")
@@ -459,10 +445,8 @@ def test_tensors_that_are_no_plain_matrices(tmp_path: Path, cli: Callable[..., O
         ("n_head", "4"), ("n_head", 0), ("layer_norm_epsilon", "x"),
     ],
 )  # fmt: skip
-def test_settings_that_contradict_the_tensors(
-    tmp_path: Path, cli: Callable[..., Outcome], key: str, value: Any
-) -> None:
-    hugging_face().save_pretrained(tmp_path)
+def test_settings_that_contradict_the_tensors(tmp_path: Path, cli: Cli, key: str, value: Any) -> None:
+    gpt2_with_large_weights().save_pretrained(tmp_path)
     config = tmp_path / "config.json"
     config.write_text(json.dumps(json.loads(config.read_text()) | {key: value}))
     outcome = cli("topk", "Hello", "-w", str(tmp_path))
@@ -471,7 +455,7 @@ def test_settings_that_contradict_the_tensors(
 
 
 def test_missing_last_blocks_are_noticed(tmp_path: Path) -> None:
-    state = to_linear(dict(hugging_face(activation_function="gelu").state_dict()))
+    state = to_linear(dict(gpt2_with_large_weights(activation_function="gelu").state_dict()))
     cut = {name: value for name, value in state.items() if ".h.2." not in name}
     arguments = {"n_layer": 3, "n_head": 4, "n_embd": 64, "block_size": 32, "bias": True, "vocab_size": 50257}
     torch.save({"model": cut, "model_args": arguments}, tmp_path / "ckpt.pt")
@@ -481,7 +465,7 @@ def test_missing_last_blocks_are_noticed(tmp_path: Path) -> None:
 
 def test_the_activation_of_a_bare_state_dict_is_assumed_and_said(tmp_path: Path) -> None:
     path = tmp_path / "model.pt"
-    torch.save(to_linear(dict(hugging_face().state_dict())), path)
+    torch.save(to_linear(dict(gpt2_with_large_weights().state_dict())), path)
     assert load(select_model(weights=path)).weights["assumed"] == {"n_heads": 1, "activation": "gelu_tanh"}
     told = load(select_model(weights=path, settings=["n_heads=4", "activation=gelu"]))
     assert "assumed" not in told.weights
@@ -495,7 +479,7 @@ def test_a_width_that_is_given_and_right(tmp_path: Path) -> None:
         load(select_model(weights=path, settings=["n_heads=3", "ff_dim=100"]))
 
 
-def test_pipes_and_paths_that_cannot_be(tmp_path: Path, cli: Callable[..., Outcome]) -> None:
+def test_pipes_and_paths_that_cannot_be(tmp_path: Path, cli: Cli) -> None:
     import os
 
     os.mkfifo(tmp_path / "model.safetensors")
@@ -505,9 +489,9 @@ def test_pipes_and_paths_that_cannot_be(tmp_path: Path, cli: Callable[..., Outco
 
 
 def test_what_our_model_does_not_do_is_refused(tmp_path: Path) -> None:
-    hugging_face(scale_attn_by_inverse_layer_idx=True).save_pretrained(tmp_path)
+    gpt2_with_large_weights(scale_attn_by_inverse_layer_idx=True).save_pretrained(tmp_path)
     with pytest.raises(WeightsError, match="scale_attn_by_inverse_layer_idx"):
         gptrace.topk("Hello", weights=tmp_path)
-    hugging_face(activation_function="silu").save_pretrained(tmp_path)
+    gpt2_with_large_weights(activation_function="silu").save_pretrained(tmp_path)
     with pytest.raises(WeightsError, match="'silu'"):
         gptrace.topk("Hello", weights=tmp_path)

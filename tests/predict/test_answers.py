@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +17,9 @@ from gptrace.model.quiet_torch import torch
 from gptrace.predict.loss import windows
 from gptrace.predict.sampling import probabilities
 from gptrace.text.tokenizer import decode
-from tests.conftest import Outcome
-from tests.model.test_hugging_face import FAMILIES, written
+from tests.models.hugging_face import FAMILIES, save_family
+from tests.support import Cli
 
-Cli = Callable[..., Outcome]
 functional = torch.nn.functional
 # Parts of sentences, that a loss has to say something of.
 IDS = [[5, 7, 9, 11, 13, 2], [1, 2, 3], [4] * 20]
@@ -73,7 +71,7 @@ def test_losses_are_those_of_transformers(gpt2: tuple[Path, Any]) -> None:
 
 @pytest.mark.parametrize("name", ["llama", "gemma", "opt", "gpt-neox"])
 def test_losses_of_other_families(name: str, tmp_path: Path) -> None:
-    reference = written(tmp_path, name)
+    reference = save_family(tmp_path, name)
     found = gptrace.loss(ids=IDS, model=f"hf:{tmp_path}")
     for ids, result in zip(IDS, found.results, strict=True):
         assert result.loss == pytest.approx(their_loss(reference, ids), abs=1e-5)
@@ -151,7 +149,7 @@ def test_greedy_tokens_are_those_of_transformers(gpt2: tuple[Path, Any], prompt:
 
 @pytest.mark.parametrize("name", ["llama", "gemma2", "opt", "gpt-neox", "qwen3"])
 def test_greedy_tokens_of_other_families(name: str, tmp_path: Path) -> None:
-    reference = written(tmp_path, name)
+    reference = save_family(tmp_path, name)
     expected = reference.generate(
         torch.tensor([[3, 4, 5]]), attention_mask=torch.ones(1, 3), max_new_tokens=12, do_sample=False,
         pad_token_id=0,
@@ -337,7 +335,7 @@ def test_the_last_layer_of_a_lens_is_the_model(tiny: GPTModel) -> None:
 
 @pytest.mark.parametrize("name", sorted(set(FAMILIES) - {"gemma2"}))
 def test_a_lens_on_every_family(name: str, tmp_path: Path) -> None:
-    written(tmp_path, name)
+    save_family(tmp_path, name)
     result = gptrace.lens(ids=[3, 4, 5, 6], model=f"hf:{tmp_path}", k=2).results[0]
     assert len(result.layers) == 2
     assert result.layers[-1].rank_of_prediction == 1
@@ -347,7 +345,7 @@ def test_a_lens_on_every_family(name: str, tmp_path: Path) -> None:
 
 def test_a_model_that_does_more_after_its_head_is_said(tmp_path: Path, cli: Cli) -> None:
     """Gemma 2 bends its logits: what the last row shows is not what the model predicts."""
-    written(tmp_path, "gemma2")
+    save_family(tmp_path, "gemma2")
     outcome = cli("lens", "--ids", "3 4 5", "-m", f"hf:{tmp_path}", "--set", "final_logit_softcapping=0.01")
     outcome.is_error(1, "the last layer's logits are not those of", "model.norm, lm_head")
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +19,12 @@ from gptrace.predict.explain.facts import Facts
 from gptrace.predict.explain.measure import facts_of
 from gptrace.predict.explain.subject import Subject
 from gptrace.predict.validation import TOPICS
-from gptrace.record import Explanation
 from gptrace.text import encoding
 from gptrace.text.prompts import from_texts
-from tests.conftest import Outcome
-from tests.model.test_hugging_face import FAMILIES, written
+from tests.models.hugging_face import FAMILIES, save_family
+from tests.models.small_gpt import SmallGPT
+from tests.support import Cli, flat, verdicts
 
-Cli = Callable[..., Outcome]
 nn = torch.nn
 TEXT = "Hello, I am"
 
@@ -35,14 +33,6 @@ def facts(model: GPTModel, text: str = TEXT) -> Facts:
     loaded = described(model.eval(), "model", {"source": "given"})
     with torch.no_grad():
         return facts_of(Subject(loaded, encoding, from_texts([text])[0], None), seed=123)
-
-
-def verdicts(found: Explanation) -> dict[str, list[bool | None]]:
-    return {topic.topic: [claim.holds for claim in topic.claims] for topic in found.topics}
-
-
-def flat(held: dict[str, list[bool | None]]) -> list[bool | None]:
-    return [holds for of_topic in held.values() for holds in of_topic]
 
 
 def test_all_holds_on_our_model_in_both_languages(tiny: GPTModel) -> None:
@@ -122,49 +112,6 @@ def test_the_published_sizes(gpt2_small: GPTModel) -> None:
     assert "474.6 MiB" in topic.claims[1].measured
 
 
-class Course(nn.Module):
-    """The smallest model that everything can be said of; a flaw makes one claim false."""
-
-    def __init__(self, flaw: str = "") -> None:
-        super().__init__()
-        self.flaw = flaw
-        self.tok_emb = Bent(50257, 16) if flaw == "lookup" else nn.Embedding(50257, 16)
-        self.pos_emb = nn.Embedding(32, 16)
-        self.blocks = nn.ModuleList([Block(flaw) for _ in range(2)])
-        self.norm = nn.LayerNorm(16)
-        self.head = nn.Linear(16, 50256 if flaw == "vocabulary" else 50257, bias=flaw == "bias")
-        self.other = nn.Parameter(torch.ones(50257, 16))
-
-    def forward(self, ids: torch.Tensor) -> torch.Tensor:
-        positions = self.pos_emb(torch.arange(ids.shape[1]))
-        x = self.tok_emb(ids) + (2 * positions if self.flaw == "sum" else positions)
-        for block in self.blocks:
-            x = block(x)
-        logits: torch.Tensor = self.head(self.norm(x))
-        if self.flaw == "softcap":
-            logits = torch.tanh(logits)
-        if self.flaw == "random":
-            logits = logits + torch.randn(logits.shape)
-        return logits
-
-
-class Bent(nn.Embedding):
-    def forward(self, ids: torch.Tensor) -> torch.Tensor:
-        return super().forward(ids).abs()
-
-
-class Block(nn.Module):
-    def __init__(self, flaw: str) -> None:
-        super().__init__()
-        self.flaw = flaw
-        self.linear = nn.Linear(16, 16)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        mean = x.mean(dim=1, keepdim=True) if self.flaw == "causal" else x.cumsum(dim=1)
-        result: torch.Tensor = x + torch.relu(self.linear(mean))
-        return result
-
-
 @pytest.mark.parametrize(
     ("flaw", "topic", "number"),
     [
@@ -179,7 +126,7 @@ class Block(nn.Module):
 )
 def test_a_claim_that_a_model_breaks_gets_its_mark(flaw: str, topic: str, number: int) -> None:
     torch.manual_seed(3)
-    sound, flawed = (verdicts(gptrace.explain(TEXT, model=Course(one))) for one in ("", flaw))
+    sound, flawed = (verdicts(gptrace.explain(TEXT, model=SmallGPT(one))) for one in ("", flaw))
     assert sound[topic][number] is True
     assert all(holds is not False for holds in flat(sound)), sound
     if flaw == "vocabulary":  # another vocabulary than the tokenizer's: nothing to compare with
@@ -191,7 +138,7 @@ def test_a_claim_that_a_model_breaks_gets_its_mark(flaw: str, topic: str, number
 def test_the_marks_reach_the_reader(cli: Cli, tmp_path: Path) -> None:
     path = tmp_path / "flawed.py"
     path.write_text(
-        "from tests.predict.test_explain import Course\ndef make():\n    return Course('softcap')\n"
+        "from tests.models.small_gpt import SmallGPT\ndef make():\n    return SmallGPT('softcap')\n"
     )
     out = cli("explain", TEXT, "-m", f"{path}:make", "--topic", "projection").out
     assert "✗ So each row of W" in out
@@ -202,7 +149,7 @@ def test_the_marks_reach_the_reader(cli: Cli, tmp_path: Path) -> None:
 
 
 def test_what_does_not_apply_is_said_and_not_judged() -> None:
-    bias = gptrace.explain(TEXT, model=Course("bias"), topics=["projection"]).topics[0]
+    bias = gptrace.explain(TEXT, model=SmallGPT("bias"), topics=["projection"]).topics[0]
     assert "y = x·Wᵀ + b" in bias.claims[0].text
     assert all(claim.holds for claim in bias.claims)
     tied = gptrace.explain(TEXT, model="tiny", config={"tie_head": True}, topics=["tying"]).topics[0]
@@ -223,7 +170,7 @@ def test_a_full_context_has_no_room_for_more() -> None:
 
 @pytest.mark.parametrize("name", sorted(FAMILIES))
 def test_every_family_is_explained_in_its_own_words(name: str, tmp_path: Path) -> None:
-    written(tmp_path, name)
+    save_family(tmp_path, name)
     found = gptrace.explain(ids=[3, 4, 5, 6], model=f"hf:{tmp_path}")
     held = verdicts(found)
     assert held["projection"] == [True] * 4

@@ -18,11 +18,10 @@ from gptrace.model import GPTModel
 from gptrace.model.quiet_torch import torch
 from gptrace.record import Generation, Prompt
 from gptrace.report.schemas import SCHEMAS
-from tests.conftest import Outcome
-from tests.model.test_hugging_face import SIZES
-from tests.predict.test_explain import Course, flat, verdicts
+from tests.models.hugging_face import SIZES, byte_level_tokenizer
+from tests.models.small_gpt import SmallGPT
+from tests.support import Cli, flat, verdicts
 
-Cli = Callable[..., Outcome]
 nn = torch.nn
 
 
@@ -76,7 +75,7 @@ def test_threads_and_listeners_may_share_a_model(tiny: GPTModel) -> None:
 
 
 def test_what_a_listener_raises_is_its_own_and_leaves_no_trace() -> None:
-    model = Course()
+    model = SmallGPT()
     before = state_of(model)
 
     class Tired(Exception): ...
@@ -94,7 +93,7 @@ def test_what_a_listener_raises_is_its_own_and_leaves_no_trace() -> None:
 
 @pytest.mark.parametrize("command", ["topk", "loss", "generate", "lens", "explain"])
 def test_every_answer_leaves_a_module_as_it_was(command: str) -> None:
-    for model in (Course(), GPTModel({"emb_dim": 16, "n_heads": 2, "n_layers": 2, "context_length": 16})):
+    for model in (SmallGPT(), GPTModel({"emb_dim": 16, "n_heads": 2, "n_layers": 2, "context_length": 16})):
         model.train()
         model.eval() if command == "lens" else None
         before, random = state_of(model), torch.get_rng_state()
@@ -129,7 +128,7 @@ def test_a_vocabulary_of_hardly_any_tokens(size: int) -> None:
 
 
 def test_a_head_in_a_container() -> None:
-    class Contained(Course):
+    class Contained(SmallGPT):
         def __init__(self) -> None:
             super().__init__()
             self.norm = nn.Identity()  # type: ignore[assignment]
@@ -144,7 +143,7 @@ def test_a_head_in_a_container() -> None:
 
 
 def test_a_block_that_runs_again_and_again_has_no_layers() -> None:
-    class Recurrent(Course):
+    class Recurrent(SmallGPT):
         def __init__(self) -> None:
             super().__init__()
             self.blocks = nn.ModuleList([self.blocks[0]] * 3)
@@ -160,9 +159,9 @@ def test_a_wrong_head_is_refused(cli: Cli) -> None:
             outcome.is_error(2, f"--head '{path}' makes no logits", "out_head")
 
 
-def changed(change: Callable[[Any], None]) -> Course:
+def changed(change: Callable[[Any], None]) -> SmallGPT:
     torch.manual_seed(0)
-    model = Course()
+    model = SmallGPT()
     with torch.no_grad():
         change(model)
     return model
@@ -185,13 +184,13 @@ def test_extreme_weights_are_explained(change: Callable[[Any], None]) -> None:
 @pytest.mark.parametrize("text", ["Hello", "Hello, I am"])
 def test_a_model_that_looks_ahead_is_found_out_in_every_precision(dtype: torch.dtype, text: str) -> None:
     torch.manual_seed(1)
-    model = Course("causal").to(dtype)
+    model = SmallGPT("causal").to(dtype)
     assert verdicts(gptrace.explain(text, model=model))["last-dim"][1] is False
-    assert verdicts(gptrace.explain(text, model=Course().to(dtype)))["last-dim"][1] is True
+    assert verdicts(gptrace.explain(text, model=SmallGPT().to(dtype)))["last-dim"][1] is True
 
 
 def test_what_follows_the_head_is_not_put_down_to_it() -> None:
-    held = verdicts(gptrace.explain("Hello, I am", model=Course("softcap")))
+    held = verdicts(gptrace.explain("Hello, I am", model=SmallGPT("softcap")))
     assert held["inference"][0] is True  # the head may still leave out all rows but the last
     assert held["projection"][1] is False
     assert held["training"] == [None]
@@ -200,13 +199,13 @@ def test_what_follows_the_head_is_not_put_down_to_it() -> None:
 def test_a_context_that_only_the_model_knows(cli: Cli, tmp_path: Path) -> None:
     path = tmp_path / "full.py"
     path.write_text(
-        "from tests.predict.test_explain import Course\n"
-        "class Told(Course):\n"
+        "from tests.models.small_gpt import SmallGPT\n"
+        "class Told(SmallGPT):\n"
         "    def __init__(self):\n"
         "        super().__init__()\n"
         "        self.block_size = 32\n"
         "def quiet():\n"
-        "    return Course()\n"
+        "    return SmallGPT()\n"
         "def told():\n"
         "    return Told()\n"
     )
@@ -232,7 +231,7 @@ def test_numbers_that_are_none_keep_to_the_schema(cli: Cli, tiny: GPTModel) -> N
     assert records[1][1].to_dict()["results"][0]["tokens"][1]["rank"] is None
 
 
-def test_a_line_too_deep_to_be_written_again_is_one_bad_line(process: Callable[..., Outcome]) -> None:
+def test_a_line_too_deep_to_be_written_again_is_one_bad_line(process: Cli) -> None:
     deep = '{"text": "d", "x": ' + "[" * 600 + "]" * 600 + "}"
     lines = f'{deep}\n{{"text": "e", "x": [[1]]}}\n'
     for form in ("jsonl", "json"):
@@ -246,7 +245,7 @@ def test_a_line_too_deep_to_be_written_again_is_one_bad_line(process: Callable[.
         assert results[1]["x"] == [[1]]
 
 
-def test_a_model_without_logits_for_some_prompts(tmp_path: Path, process: Callable[..., Outcome]) -> None:
+def test_a_model_without_logits_for_some_prompts(tmp_path: Path, process: Cli) -> None:
     (tmp_path / "some.py").write_text(
         "import torch\n"
         "class Some(torch.nn.Module):\n"
@@ -272,9 +271,7 @@ def test_nobody_is_blamed_for_nan_in_a_tensor_that_nobody_can_look_into() -> Non
 
 
 def test_a_vocabulary_that_is_rounded_up_and_a_tokenizer_that_begins_with_bos(tmp_path: Path) -> None:
-    from tests.model.test_hugging_face import byte_level
-
-    made = byte_level()
+    made = byte_level_tokenizer()
     made.add_special_tokens(["<s>"])
     fast = transformers.PreTrainedTokenizerFast(tokenizer_object=made, bos_token="<s>")
     fast.backend_tokenizer.post_processor = __import__("tokenizers").processors.TemplateProcessing(

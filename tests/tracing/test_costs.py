@@ -14,7 +14,8 @@ from gptrace.model import GPTConfig, GPTModel
 from gptrace.model.quiet_torch import torch
 from gptrace.report.columns import cost_text
 from gptrace.tracing.statistics import is_all_finite, statistics_of
-from tests.conftest import Outcome
+from tests.models.toys import Function
+from tests.support import Cli
 
 nn = torch.nn
 functional = nn.functional
@@ -52,15 +53,6 @@ def test_the_published_figure_of_a_small_model(attention: str) -> None:
     trace = measured(GPTModel(config).eval(), torch.zeros(1, 8, dtype=torch.int64))
     assert trace.totals.cost is not None
     assert trace.totals.cost.macs == 838_656
-
-
-class Function(nn.Module):
-    def __init__(self, work: Callable[..., Any]) -> None:
-        super().__init__()
-        self.work = work
-
-    def forward(self, *inputs: Any) -> Any:
-        return self.work(*inputs)
 
 
 def rand(*shape: int) -> Any:
@@ -374,21 +366,21 @@ def test_bits_stay_the_same_in_every_model(name: str, module: nn.Module, inputs:
         ("mean,std,min,max,nan", ["Module", "Mean", "Std", "Min", "Max", "NaN"]),
     ],
 )  # fmt: skip
-def test_columns_show_what_they_name(cli: Callable[..., Outcome], columns: str, titles: list[str]) -> None:
+def test_columns_show_what_they_name(cli: Cli, columns: str, titles: list[str]) -> None:
     done = cli("run", "Hello", "-m", "tiny", "--columns", columns)
     assert done.code == 0, done.err
     head = next(line for line in done.out.splitlines() if line.startswith("Module"))
     assert [part.strip() for part in head.split("  ") if part.strip()] == titles
 
 
-def test_a_wrong_column_lists_them(cli: Callable[..., Outcome]) -> None:
+def test_a_wrong_column_lists_them(cli: Cli) -> None:
     cli("run", "Hello", "--columns", "macz").is_error(
         2, "'macz' is not a column", "did you mean macs?", "nan"
     )
     cli("run", "Hello", "--columns", ",").is_error(2, "names no column")
 
 
-def test_a_folded_row_carries_its_childrens(cli: Callable[..., Outcome]) -> None:
+def test_a_folded_row_carries_its_childrens(cli: Cli) -> None:
     shown = cli("run", "Hello", "-m", "tiny", "--columns", "macs,params", "--set", "n_layers=4").out
     first, rest = (
         next(line for line in shown.splitlines() if part in line) for part in ("├ 0 ", "1–3, same")

@@ -18,10 +18,9 @@ import transformers
 import gptrace
 from gptrace.model.quiet_torch import torch
 from gptrace.report.schemas import SCHEMAS
-from tests.conftest import Outcome
+from tests.support import Cli
 
 nn = torch.nn
-Cli = Callable[..., Outcome]
 
 
 def traced(module: nn.Module, *inputs: Any, **named: Any) -> gptrace.Trace:

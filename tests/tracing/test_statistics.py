@@ -19,19 +19,11 @@ from gptrace.measures import MEASURES
 from gptrace.model.quiet_torch import torch
 from gptrace.tracing.memory import shares_memory
 from gptrace.tracing.parameters import count_all, count_by_module, named_modules_with_aliases, parameter_refs
+from tests.models.toys import Function
 
 nn = torch.nn
 Work = Callable[[torch.Tensor], Any]
 Mode = Callable[[], AbstractContextManager[Any]]
-
-
-class Function(nn.Module):
-    def __init__(self, work: Work) -> None:
-        super().__init__()
-        self.work = work
-
-    def forward(self, x: torch.Tensor) -> Any:
-        return self.work(x)
 
 
 class Then(nn.Module):
