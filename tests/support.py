@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
+import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+import jsonschema
 import pytest
 
+import gptrace
 from gptrace.model.build import load
 from gptrace.model.gpt import GPTModel
+from gptrace.model.quiet_torch import torch
 from gptrace.model.selection import select_model
-from gptrace.record import Explanation, Trace
+from gptrace.record import Explanation, Generation, Trace
+from gptrace.report.schemas import SCHEMAS
+
+nn = torch.nn
+
+
+IDS = torch.tensor([[15496, 11, 314, 716]])  # "Hello, I am"
+
 
 # How far the same float32 figure may be off between two loads of the same weights, two batch shapes or two
 # ways through a model. A matrix product adds up its terms in an order that the kernel chooses, by the
@@ -89,3 +102,68 @@ def reproducible(trace: Trace) -> Trace:
         calls=tuple(replace(call, seconds=0.0) for call in trace.calls),
         totals=replace(trace.totals, seconds=0.0123),
     )
+
+
+def fingerprint(module: torch.nn.Module) -> str:
+    """A hash of everything of a module and of torch that a trace must leave as it was."""
+    digest = hashlib.sha256()
+    for name, tensor in (*module.named_parameters(), *module.named_buffers()):
+        digest.update(f"{name} {tensor.dtype} {tensor.requires_grad} {id(tensor)}".encode())
+        digest.update(tensor.detach().numpy().tobytes())
+    for path, submodule in module.named_modules():
+        hooks = {name: value for name, value in vars(submodule).items() if "hook" in name}
+        digest.update(repr((path, submodule.training, hooks, sorted(vars(submodule)))).encode())
+    digest.update(torch.get_rng_state().numpy().tobytes())
+    digest.update(f"{torch.is_grad_enabled()} {torch.is_inference_mode_enabled()}".encode())
+    return digest.hexdigest()
+
+
+def measured(module: nn.Module, *inputs: Any, measure: str = "macs") -> gptrace.Trace:
+    with torch.no_grad(), gptrace.watch(module, measure=[measure]) as trace:
+        module(*inputs)
+    return trace
+
+
+def ids_of(found: Generation) -> list[int]:
+    return [token.id for token in found.results[0].tokens]
+
+
+WORDS = [
+    "the",
+    "of",
+    "and",
+    "to",
+    "in",
+    "is",
+    "you",
+    "that",
+    "it",
+    "he",
+    "was",
+    "for",
+    "on",
+    "are",
+    "as",
+    "with",
+]
+
+
+def prompts(count: int, seed: int = 1) -> list[str]:
+    chosen = random.Random(seed)
+    return [" ".join(chosen.choices(WORDS, k=chosen.randint(1, 30))) for _ in range(count)]
+
+
+def to_json(outcome: Outcome) -> dict[str, Any]:
+    """Return the JSON that a command printed, after it ended well."""
+    assert outcome.code == 0, outcome.err
+    whole: dict[str, Any] = json.loads(outcome.out)
+    return whole
+
+
+def traced(module: nn.Module, *inputs: Any, **named: Any) -> gptrace.Trace:
+    """Trace a call; check that the table has a row for each call, and that the JSON is as its schema says."""
+    with torch.no_grad(), gptrace.watch(module) as trace:
+        module(*inputs, **named)
+    jsonschema.validate(json.loads(trace.to_json()), SCHEMAS["trace"])
+    assert "\x1b" not in str(trace)
+    return trace

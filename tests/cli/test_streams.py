@@ -4,136 +4,22 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from io import StringIO
 from pathlib import Path
-from typing import Any
 
 import pytest
-import torch
 
-import gptrace
-from gptrace.model import GPTModel
-from gptrace.predict.batching import Budget, batches, run_in_order
-from gptrace.predict.candidates import candidates_of_rows
-from gptrace.text.lines import LINE_LIMIT, PromptLines
-from tests.support import Cli, Outcome, environment
+from gptrace.model.quiet_torch import torch
+from tests.support import Cli, Outcome, environment, prompts
 
-WORDS = [
-    "the",
-    "of",
-    "and",
-    "to",
-    "in",
-    "is",
-    "you",
-    "that",
-    "it",
-    "he",
-    "was",
-    "for",
-    "on",
-    "are",
-    "as",
-    "with",
-]
-
-
-def prompts(count: int, seed: int = 1) -> list[str]:
-    chosen = random.Random(seed)
-    return [" ".join(chosen.choices(WORDS, k=chosen.randint(1, 30))) for _ in range(count)]
+nn = torch.nn
 
 
 def jsonl(done: Outcome) -> list[dict[str, object]]:
     return [json.loads(line) for line in done.out.splitlines()]
-
-
-def test_batches_waste_little_and_hold_every_prompt_once() -> None:
-    lengths = [random.Random(n).randint(1, 40) for n in range(300)]
-    found = batches(lengths, Budget(tokens=256), may_pad=True)
-    assert sorted(number for batch in found for number in batch) == list(range(300))
-    assert all(max(lengths[n] for n in batch) * len(batch) <= 256 for batch in found)
-    padded = sum(max(lengths[n] for n in batch) * len(batch) for batch in found)
-    assert padded < 1.15 * sum(lengths)
-    of_one_length = batches(lengths, Budget(tokens=256), may_pad=False)
-    assert all(len({lengths[n] for n in batch}) == 1 for batch in of_one_length)
-    assert all(len(batch) <= 3 for batch in batches(lengths, Budget.of("cpu", 3), may_pad=True))
-
-
-def test_a_prompt_longer_than_the_budget_is_a_batch_of_its_own() -> None:
-    assert batches([1000, 2], Budget(tokens=10), may_pad=True) == [[0], [1]]
-
-
-def test_results_come_in_order_and_no_later_than_they_must() -> None:
-    taken: list[int] = []
-
-    def numbers() -> Iterator[int]:
-        for number in range(10_000):
-            taken.append(number)
-            yield number
-
-    results = run_in_order(
-        numbers(),
-        lambda number: None if number % 7 == 3 else 1 + number % 5,
-        lambda batch: [f"ran {number}" for number in batch],
-        lambda number: f"refused {number}",
-        Budget(tokens=8),
-        may_pad=True,
-    )
-    expected = (f"refused {n}" if n % 7 == 3 else f"ran {n}" for n in range(10_000))
-    assert next(results) == next(expected)
-    assert len(taken) == Budget(tokens=8).pool  # read ahead, but not to the end
-    assert list(results) == list(expected)
-
-
-def test_a_batch_changes_nothing_but_the_last_bits(tiny: GPTModel) -> None:
-    texts = prompts(60)
-    alone = [gptrace.topk(text, k=5, model=tiny).results[0] for text in texts]
-    order = list(range(60))
-    random.Random(4).shuffle(order)
-    for size in (None, 1, 7):
-        together = gptrace.topk([texts[n] for n in order], k=5, model=tiny, batch_size=size).results
-        for number, result in zip(order, together, strict=True):
-            assert result.prompt.text == texts[number]
-            for ours, other in zip(result.candidates, alone[number].candidates, strict=True):
-                assert ours.token == other.token
-                assert ours.logit == pytest.approx(other.logit, abs=1e-5)
-
-
-def test_the_fused_way_finds_what_the_plain_forward_pass_finds(tiny: GPTModel) -> None:
-    ids = [[11, 12, 13], [5, 6, 7, 8, 9]]
-    found = gptrace.topk(ids=ids, k=4, model=tiny, positions="all")
-    for row, result in zip(ids, found.results, strict=True):
-        with torch.no_grad():
-            logits = tiny.eval()(torch.tensor([row]))[0]
-        assert len(result.positions) == len(row)
-        for position, prediction in enumerate(result.positions):
-            best = logits[position].topk(4)
-            assert [one.token.id for one in prediction.candidates] == best.indices.tolist()
-            assert [one.logit for one in prediction.candidates] == pytest.approx(
-                best.values.tolist(), abs=1e-5
-            )
-        assert result.candidates == result.positions[-1].candidates
-    blocks: Any = tiny.trf_blocks
-    assert not any(block.att.fused for block in blocks)
-
-
-def test_candidates_are_those_of_a_full_sort_ties_and_nan_included() -> None:
-    generator = torch.Generator().manual_seed(0)
-    rows = torch.randint(-3, 4, (40, 50), generator=generator).float()  # full of equal logits
-    rows[3, 7] = torch.nan
-    for row, (best, chosen) in zip(rows, candidates_of_rows(rows, 6, chosen=[0, 49]), strict=True):
-        order = row.sort(descending=True, stable=True).indices.tolist()
-        assert [one.token.id for one in best] == order[:6]
-        if not row.isnan().any():
-            assert [one.rank for one in chosen] == [order.index(0) + 1, order.index(49) + 1]
-            expected = torch.log_softmax(row.double(), dim=-1)
-            assert [one.log_probability for one in best] == pytest.approx(expected[order[:6]].tolist())
 
 
 def test_a_bad_line_has_an_error_in_its_place_and_the_rest_go_on(process: Cli) -> None:
@@ -278,35 +164,6 @@ def test_memory_does_not_grow_with_the_stream(tmp_path: Path) -> None:
     assert peak(12_000) < peak(1_000) + 12
 
 
-def test_a_line_without_end_is_skipped_without_being_kept(tmp_path: Path) -> None:
-    path = tmp_path / "long.txt"
-    path.write_bytes(b"a\n" + b"x" * (LINE_LIMIT + 70_000) + b"\nb\n" + b"y" * (LINE_LIMIT + 1))
-    with path.open("rb") as file:
-        found = list(PromptLines(stdin=file.fileno()))
-    assert [line.text for line in found] == ["a", None, "b", None]
-    assert all(
-        line.problem is not None and "longer than 16 MiB" in line.problem.message for line in found[1::2]
-    )
-
-
-def test_a_stream_in_python_takes_any_iterable_and_reads_it_as_it_goes() -> None:
-    taken = 0
-
-    def endless() -> Iterator[object]:
-        nonlocal taken
-        while True:
-            taken += 1
-            yield {"ids": [taken], "name": taken}
-
-    stream = gptrace.topk_stream(endless(), model="tiny", k=1, batch_size=2)
-    first = [next(stream.results) for _ in range(50)]
-    assert [result.extra["name"] for result in first] == list(range(1, 51))
-    assert taken < 150
-    odd = gptrace.topk_stream(["a", 5, None, [1.5], {"text": "b"}, "", [70000]], model="tiny")
-    problems = [result.problem is not None for result in odd.results]
-    assert problems == [False, True, True, True, False, True, True]
-
-
 def test_a_model_that_fails_at_one_prompt_answers_the_others(tmp_path: Path, process: Cli) -> None:
     (tmp_path / "picky.py").write_text(
         "import torch\n"
@@ -326,32 +183,30 @@ def test_a_model_that_fails_at_one_prompt_answers_the_others(tmp_path: Path, pro
     assert "two is too many" in found[1]["error"]["message"]  # type: ignore[index]
 
 
-def test_chosen_tokens_have_rank_and_probability(tiny: GPTModel) -> None:
-    result = gptrace.topk("Hello", k=2, model=tiny, tokens=[" Paris", "57"]).results[0]
-    with torch.no_grad():
-        logits = tiny.eval()(torch.tensor([[15496]]))[0, -1]
-    assert [one.token.text for one in result.chosen] == [" Paris", "57"]
-    for one in result.chosen:
-        assert one.rank == 1 + int((logits > logits[one.token.id]).sum())
-        assert one.probability == pytest.approx(float(logits.softmax(-1)[one.token.id]), rel=1e-4)
+def test_a_line_too_deep_to_be_written_again_is_one_bad_line(process: Cli) -> None:
+    deep = '{"text": "d", "x": ' + "[" * 600 + "]" * 600 + "}"
+    lines = f'{deep}\n{{"text": "e", "x": [[1]]}}\n'
+    for form in ("jsonl", "json"):
+        done = process("topk", "-m", "tiny", "--input-format", "jsonl", "-f", form, stdin=lines.encode())
+        results = (
+            [json.loads(line) for line in done.out.splitlines()]
+            if form == "jsonl"
+            else json.loads(done.out)["results"]
+        )
+        assert "nested too deeply" in results[0]["error"]["message"]
+        assert results[1]["x"] == [[1]]
 
 
-def test_threads_are_set() -> None:
-    before = torch.get_num_threads()
-    try:
-        gptrace.topk("Hello", model="tiny", threads=1)
-        assert torch.get_num_threads() == 1
-    finally:
-        torch.set_num_threads(before)
-
-
-def test_a_bar_moves_only_for_work_that_takes_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
-    from gptrace.report import progress
-
-    quick, slow = StringIO(), StringIO()
-    assert list(progress.watched(iter(range(5)), quick, "prompts")) == list(range(5))
-    monkeypatch.setattr(progress, "_PATIENCE", -1.0)
-    assert list(progress.watched(iter(range(5)), slow, "prompts")) == list(range(5))
-    assert quick.getvalue() == ""
-    assert "prompts" in slow.getvalue()
-    assert "5/?" in slow.getvalue()
+def test_a_model_without_logits_for_some_prompts(tmp_path: Path, process: Cli) -> None:
+    (tmp_path / "some.py").write_text(
+        "import torch\n"
+        "class Some(torch.nn.Module):\n"
+        "    def __init__(self):\n"
+        "        super().__init__()\n"
+        "        self.e, self.h = torch.nn.Embedding(50257, 8), torch.nn.Linear(8, 50257)\n"
+        "    def forward(self, x):\n"
+        "        return None if x.shape[1] == 2 else self.h(self.e(x))\n"
+    )
+    done = process("topk", "--lines", "-f", "jsonl", "-m", "some.py:Some", stdin=b"a\na b\na b c\n")
+    found = [json.loads(line) for line in done.out.splitlines()]
+    assert ["error" in result for result in found] == [False, True, False]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 import transformers
 
 import gptrace
+from gptrace.errors import InputError
 from gptrace.model import GPTModel
 from gptrace.model.build import described
 from gptrace.model.quiet_torch import torch
@@ -21,7 +23,7 @@ from gptrace.predict.explain.subject import Subject
 from gptrace.predict.validation import TOPICS
 from gptrace.text import encoding
 from gptrace.text.prompts import from_texts
-from tests.models.hugging_face import FAMILIES, save_family
+from tests.models.hugging_face import FAMILIES, SIZES, byte_level_tokenizer, save_family
 from tests.models.small_gpt import SmallGPT
 from tests.support import Cli, flat, verdicts
 
@@ -215,15 +217,58 @@ def test_wrong_ways_to_ask(cli: Cli) -> None:
     cli("explain", "a", "b", "-m", "tiny").is_error(2, "there are 2 texts")
 
 
-def test_a_prompt_cannot_reach_the_terminal(cli: Cli) -> None:
-    for arguments in (
-        ["explain"],
-        ["generate", "-n", "2"],
-        ["loss"],
-        ["lens"],
-        ["topk", "--positions", "all"],
-    ):
-        out = cli(*arguments, "a\x1b[31m\u202e[bold]b[/]", "-m", "tiny").out
-        assert "\x1b" not in out
-        assert "\u202e" not in out
-        assert "bold" in out
+def test_one_text_is_explained_at_a_time() -> None:
+    with pytest.raises(InputError, match="there are 2 texts"):
+        gptrace.explain(["a", "b"], model="tiny")
+
+
+def changed(change: Callable[[Any], None]) -> SmallGPT:
+    torch.manual_seed(0)
+    model = SmallGPT()
+    with torch.no_grad():
+        change(model)
+    return model
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda model: model.head.weight.mul_(1e5),  # gaps that exp cannot hold
+        lambda model: model.head.weight.zero_(),  # a usual way to begin
+        lambda model: model.norm.weight.zero_() + model.norm.bias.zero_(),  # nothing reaches the head
+    ],
+)
+def test_extreme_weights_are_explained(change: Callable[[Any], None]) -> None:
+    held = verdicts(gptrace.explain("Hello, I am", model=changed(change)))
+    assert False not in flat(held), held
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("text", ["Hello", "Hello, I am"])
+def test_a_model_that_looks_ahead_is_found_out_in_every_precision(dtype: torch.dtype, text: str) -> None:
+    torch.manual_seed(1)
+    model = SmallGPT("causal").to(dtype)
+    assert verdicts(gptrace.explain(text, model=model))["last-dim"][1] is False
+    assert verdicts(gptrace.explain(text, model=SmallGPT().to(dtype)))["last-dim"][1] is True
+
+
+def test_what_follows_the_head_is_not_put_down_to_it() -> None:
+    held = verdicts(gptrace.explain("Hello, I am", model=SmallGPT("softcap")))
+    assert held["inference"][0] is True  # the head may still leave out all rows but the last
+    assert held["projection"][1] is False
+    assert held["training"] == [None]
+
+
+def test_a_vocabulary_that_is_rounded_up_and_a_tokenizer_that_begins_with_bos(tmp_path: Path) -> None:
+    made = byte_level_tokenizer()
+    made.add_special_tokens(["<s>"])
+    fast = transformers.PreTrainedTokenizerFast(tokenizer_object=made, bos_token="<s>")
+    fast.backend_tokenizer.post_processor = __import__("tokenizers").processors.TemplateProcessing(
+        single="<s> $A", special_tokens=[("<s>", fast.bos_token_id)]
+    )
+    fast.save_pretrained(tmp_path)
+    config = transformers.LlamaConfig(**SIZES | {"vocab_size": len(fast) + 27}, num_attention_heads=4)
+    transformers.LlamaForCausalLM(config).save_pretrained(tmp_path)
+    found = gptrace.explain("hello there", model=f"hf:{tmp_path}")
+    assert False not in flat(verdicts(found)), found
+    assert "27 rows that only round the number up" in found.topics[1].claims[0].measured

@@ -13,7 +13,10 @@ from gptrace.model.architecture import Architecture
 from gptrace.model.quiet_torch import torch
 from gptrace.tracing import resized_runs
 from gptrace.tracing.axis_names import axis_name
+from tests.models.toys import Disturbing
+from tests.support import IDS
 
+nn = torch.nn
 BTD = ("batch", "seq_len", "emb_dim")
 WIDE = ("batch", "seq_len", "4*emb_dim")
 
@@ -61,6 +64,8 @@ EAGER = [
     ("div", SCORES), ("ones", (("seq_len", "seq_len"),)), ("triu", (("seq_len", "seq_len"),)),
     ("masked_fill", SCORES), ("softmax", SCORES), ("matmul", (TURNED,)), *MERGED,
 ]  # fmt: skip
+
+
 FUSED = [*SPLIT, *SPLIT, *SPLIT, ("scaled_dot_product_attention", (TURNED,)), *MERGED]
 
 
@@ -179,3 +184,30 @@ def test_no_size_of_the_twins_is_another_one_changed_a_little(even: int, keys: d
                 for a, b in made:
                     if a > 0 and a % first[y] == 0:
                         assert b != a // first[y] * second[y], (x, y, a, b)
+
+
+def test_a_subclass_may_do_anything_and_gets_numbers(tiny: GPTModel) -> None:
+    model = Disturbing(tiny.config)
+    with torch.inference_mode(), gptrace.watch(model) as trace:
+        model(IDS)
+    assert trace.calls[0].inputs[0].dims == ("1", "4")
+
+
+def test_a_head_of_the_users_own_is_not_named_by_its_value(tiny: GPTModel) -> None:
+    tiny.out_head = nn.Linear(48, 10)
+    with gptrace.watch(tiny) as trace:
+        tiny(IDS)
+    assert trace.calls[-1].outputs[0].dims == ("batch", "seq_len", "10")
+
+
+def test_hooks_on_all_modules_do_not_see_the_twin(tiny: GPTModel) -> None:
+    resized_runs.run_resized.cache_clear()
+    seen: list[object] = []
+    handle = nn.modules.module.register_module_forward_hook(lambda m, a, out: seen.append(m))
+    try:
+        with gptrace.watch(tiny) as trace:
+            tiny(IDS)
+    finally:
+        handle.remove()
+    assert len(seen) == trace.totals.calls
+    assert trace.calls[0].inputs[0].dims == ("batch", "seq_len")

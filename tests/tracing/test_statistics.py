@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import gc
-import random
+import math
 import threading
 import warnings
-import weakref
 from collections import Counter
 from collections.abc import Callable
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from typing import Any
 
 import pytest
 
 import gptrace
-from gptrace.measures import MEASURES
 from gptrace.model.quiet_torch import torch
-from gptrace.tracing.memory import shares_memory
-from gptrace.tracing.parameters import count_all, count_by_module, named_modules_with_aliases, parameter_refs
+from gptrace.tracing.statistics import is_all_finite, statistics_of
 from tests.models.toys import Function
 
 nn = torch.nn
@@ -121,6 +117,8 @@ def truth(module: nn.Module, run: Callable[[], object]) -> dict[tuple[str, int],
 # In inference mode tensors count no writes, and nobody sees what another thread does.
 UNSEEN = ("another thread", torch.inference_mode)
 MODES: list[Mode] = [torch.no_grad, torch.enable_grad, torch.inference_mode]
+
+
 KNOWN = [(name, mode) for name in CHANGES for mode in MODES if (name, mode) != UNSEEN]
 
 
@@ -194,211 +192,101 @@ def test_what_runs_in_somebodys_own_kernel_is_looked_at_again() -> None:
     assert after.mean == pytest.approx(3 * (before.mean or 0), rel=1e-5)
 
 
-class Residual(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.parts = nn.Sequential(nn.LayerNorm(4), nn.Linear(4, 4), nn.GELU(), nn.ReLU(inplace=True))
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        result: torch.Tensor = x + self.parts(x)
-        return result
-
-
-def _masked(x: torch.Tensor) -> torch.Tensor:
-    return x.masked_fill(torch.ones_like(x, dtype=torch.bool).triu(1), float("-inf"))
-
-
-@pytest.mark.parametrize("measure", [*MEASURES, "all"])
-@pytest.mark.parametrize("backward_inside", [True, False])
-@pytest.mark.parametrize(
-    "part",
-    [Residual(), nn.Sequential(nn.Linear(4, 4), Function(_masked), nn.Softmax(-1))],
-    ids=["residual", "masked"],
-)
-def test_a_checkpoint_saves_what_it_saves_untraced(
-    part: nn.Module, backward_inside: bool, measure: str
-) -> None:
-    from torch.utils.checkpoint import checkpoint
-
-    run: Any = checkpoint
-    x = torch.randn(4, 4, requires_grad=True)
-    run(part, x, use_reentrant=False).sum().backward()
-    expected, x.grad = x.grad, None
-    with gptrace.watch(part, measure=[measure]) as trace:
-        output = run(part, x, use_reentrant=False)
-        if backward_inside:
-            output.sum().backward()
-    if not backward_inside:
-        output.sum().backward()
-    assert x.grad is not None
-    assert expected is not None
-    assert torch.equal(x.grad, expected)
-    assert trace.error is None
+def test_statistics_are_those_of_the_numbers() -> None:
+    found = statistics_of(torch.tensor([[1.0, -3.0], [5.0, math.inf]]))
+    assert found is not None
+    assert (found.mean, found.min, found.max, found.nan, found.infinite) == (1.0, -3.0, 5.0, 0, 1)
+    assert found.std == pytest.approx(math.sqrt(32 / 3))
+    half = statistics_of(torch.full((1000, 1000), 300.0, dtype=torch.float16))
+    assert half is not None
+    assert (half.mean, half.std) == (300.0, 0.0)
+    large = statistics_of(torch.tensor([3e38, 3e38]))
+    assert large is not None
+    assert (large.nan, large.infinite, large.max) == (0, 0, float(torch.tensor(3e38)))
+    assert large.mean == pytest.approx(3e38)
+    for nothing in (torch.ones(2, dtype=torch.int64), torch.ones(0), torch.ones(2, device="meta")):
+        assert statistics_of(nothing) is None
+    all_nan = statistics_of(torch.tensor([math.nan]))
+    assert all_nan is not None
+    assert (all_nan.mean, all_nan.nan) == (None, 1)
+    assert is_all_finite(torch.tensor([3e38, 3e38]))
+    assert not is_all_finite(torch.tensor([3e38, math.nan]))
 
 
-def test_a_graph_holds_nothing_of_the_tracers() -> None:
-    module = nn.Sequential(nn.Linear(4, 4), Function(_masked), nn.Softmax(-1))
-    saved: list[list[tuple[int, ...]]] = []
-    for measure in ([], ["all"]):
-        shapes: list[tuple[int, ...]] = []
-
-        def keep(tensor: torch.Tensor, shapes: list[tuple[int, ...]] = shapes) -> torch.Tensor:
-            shapes.append(tuple(tensor.shape))
-            return tensor
-
-        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-            if measure:
-                with gptrace.watch(module, measure=measure):
-                    module(torch.ones(4, 4))
-            else:
-                module(torch.ones(4, 4))
-        saved.append(shapes)
-    assert saved[0] == saved[1]
+@pytest.mark.parametrize("shape", [(300, 5000), (200, 5000), (1_000_000,), (64, 768)])
+@pytest.mark.parametrize("offset", [0.0, 0.4, 0.95, 1.05, 3.0, 1e4])
+def test_the_spread_keeps_its_digits_beside_any_mean(offset: float, shape: tuple[int, ...]) -> None:
+    values = torch.randn(shape, generator=torch.Generator().manual_seed(1)) + offset
+    found = statistics_of(values)
+    assert found is not None
+    assert found.std == pytest.approx(float(values.double().std(correction=0)), rel=1e-5)
+    assert found.mean == pytest.approx(float(values.double().mean()), abs=1e-5 + 1e-6 * offset)
 
 
-@pytest.mark.parametrize("measure", [[], *([one] for one in MEASURES), ["all"]])
-def test_nothing_is_held_when_the_block_has_ended(measure: list[str]) -> None:
-    module, x = nn.Sequential(nn.Linear(4, 4), nn.ReLU()), torch.ones(2, 4)
-    alive = weakref.ref(module)
-    gc.collect()
-    gc.disable()
-    try:
-        with gptrace.watch(module, measure=measure) as trace:
-            output = module(x)
-        del module
-        assert alive() is None
-    finally:
-        gc.enable()
-    assert len(trace.calls) == 3
-    assert not weakref.getweakrefcount(x)
-    assert not weakref.getweakrefcount(output)
-
-
-def test_fake_tensors_are_not_touched() -> None:
-    from torch._subclasses.fake_tensor import FakeTensorMode
-
-    with FakeTensorMode(), warnings.catch_warnings():
-        warnings.simplefilter("error")
-        module = nn.Sequential(nn.Linear(4, 4), nn.ReLU())
-        with gptrace.watch(module, measure="all") as trace:
-            module(torch.ones(2, 4))
-    assert [call.outputs[0].shape for call in trace.calls] == [(2, 4)] * 3
-    assert [call.outputs[0].statistics for call in trace.calls] == [None] * 3
-
-
-def test_a_container_that_gives_more_each_time_breaks_nothing() -> None:
-    class Growing(dict[str, torch.Tensor]):
-        def items(self) -> Any:
-            self[f"more{len(self)}"] = torch.ones(2)
-            return dict(self).items()
-
-    module = Function(lambda x: Growing(x=x))
-    with gptrace.watch(module, measure="all") as trace:
-        module(torch.ones(1))
-    assert [spec.name for spec in trace.calls[0].outputs] == ["output.x", "output.more1"]
-    assert all(spec.statistics for spec in trace.calls[0].outputs)
-
-
-def test_what_calls_the_functions_that_it_is_given_has_an_unknown_cost() -> None:
-    def chosen(x: torch.Tensor) -> torch.Tensor:
-        result: torch.Tensor = torch.ops.higher_order.cond(
-            x.sum() > 0, lambda x: (x @ x,), lambda x: (x,), (x,)
-        )[0]
-        return result
-
-    module = Function(chosen)
-    with torch.no_grad(), gptrace.watch(module, measure="all") as trace:
-        assert torch.equal(module(torch.ones(2, 2)), torch.full((2, 2), 2.0))
-    assert trace.calls[0].cost is not None
-    assert trace.calls[0].cost.unknown == ("cond",)
-
-
-def test_what_is_written_where_the_caller_says_is_no_new_memory() -> None:
-    buffer, x = torch.empty(1000), torch.ones(1000)
-    with torch.no_grad():
-        module = Function(lambda x: torch.add(x, 1, out=buffer))
-        with gptrace.watch(module, measure=["memory", "ops"]) as trace:
-            module(x)
-        assert trace.totals.peak_bytes == 0
-        module = Function(lambda x: torch.transpose(input=x, dim0=0, dim1=1))
-        with gptrace.watch(module, measure="ops") as trace:
-            module(torch.ones(2, 3))
-    assert [op.is_view for op in trace.calls[0].ops] == [True]
-
-
-def test_sharing_memory() -> None:
-    x = torch.ones(2, 3)
-    assert shares_memory(x[0], [None, 1, torch.ones(2), x])
-    assert not shares_memory(x + 1, [x, torch.ones(2).to_sparse(), torch.ones(2, device="meta")])
-    assert not shares_memory(torch.ones(2).to_sparse(), [x])
-
-
-KNOWN_ERROR = ValueError("known")
-
-
-def _caught(x: torch.Tensor) -> torch.Tensor:
-    with suppress(ValueError):
-        raise KNOWN_ERROR
+def _rebound(x: torch.Tensor) -> torch.Tensor:
+    x.data.mul_(2)
     return x
 
 
-def _while_handling(error: Exception, module: nn.Module) -> gptrace.Trace:
-    with suppress(ValueError), gptrace.watch(module) as trace:
-        try:
-            raise error
-        except ValueError:
-            module(torch.ones(1))
-    return trace
+def _through_a_view(x: torch.Tensor) -> torch.Tensor:
+    x[0].zero_()
+    return x
 
 
-def test_an_exception_that_is_raised_again_is_a_failure() -> None:
-    def again(_: torch.Tensor) -> None:
-        raise known
-
-    known = ValueError("known")
-    trace = _while_handling(known, nn.Sequential(Function(again)))
-    assert [call.failed for call in trace.calls] == [True, True]
-    assert trace.error is not None
-    assert trace.error.path == "0"
+_OTHER = torch.ones(2, 2)
 
 
-@pytest.mark.parametrize("work", [lambda x: x, lambda x: _caught(x)], ids=["returns", "catches it again"])
-def test_an_exception_that_is_only_being_handled_is_no_failure(work: Work) -> None:
-    trace = _while_handling(KNOWN_ERROR, nn.Sequential(Function(work)))
-    assert [call.failed for call in trace.calls] == [False, False]
-    assert trace.error is None
+def _other_data(x: torch.Tensor) -> torch.Tensor:
+    x.data = _OTHER
+    return x
 
 
-def _random_module(rng: random.Random, pool: list[nn.Module], depth: int) -> nn.Module:
-    module = nn.Module()
-    for index in range(rng.randint(0, 2)):
-        module.register_parameter(
-            f"p{index}", rng.choice([None, nn.Parameter(torch.ones(rng.randint(0, 5)))])
-        )
-    held = [one for other in pool for one in other._parameters.values() if one is not None]
-    if held and rng.random() < 0.3:
-        module.tied = rng.choice(held)
-    for index in range(rng.randint(0, 3) if depth else 0):
-        shared = rng.random() < 0.2 and depth < 3
-        child = rng.choice(pool) if shared and pool else _random_module(rng, pool, depth - 1)
-        module.add_module(f"m{index}", child)
-    pool.append(module)
-    return module
+@pytest.mark.parametrize(
+    "after",
+    [
+        lambda x: x,
+        lambda x: x.mul_(2),
+        _through_a_view,
+        _rebound,
+        _other_data,
+        lambda x: torch.add(x, x, out=x),
+    ],
+    ids=["as it is", "in place", "through a view", "through .data", "other data", "out="],
+)
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_a_tensor_that_left_two_calls_is_looked_at_again_when_it_was_written_to(
+    after: Callable[[torch.Tensor], torch.Tensor], mode: Any
+) -> None:
+    class Returns(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear = nn.Linear(3, 2)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return after(self.linear(x))
+
+    returns, x = Returns(), torch.ones(2, 3)
+    with mode():
+        for measure in (["statistics"], ["all"]):
+            with gptrace.watch(returns, measure=measure) as trace:
+                output = returns(x)
+            outside, inside = (call.outputs[0].statistics for call in trace.calls)
+            assert outside == statistics_of(output)
+            assert inside == statistics_of(returns.linear(x))
 
 
-def test_parameters_are_counted_once_in_whatever_holds_them() -> None:
-    rng = random.Random(5)
-    for _ in range(200):
-        module = _random_module(rng, [], 4)
-        modules = list(named_modules_with_aliases(module))
-        held = parameter_refs(modules)
-        counts = count_by_module(modules, held)
-        assert count_all(held).unique == sum(one.numel() for one in module.parameters())
-        named = dict(module.named_modules(remove_duplicate=False))
-        assert [path for path, _ in modules] == list(named)
-        for path, one in named.items():
-            total = sum({id(p): p.numel() for p in one.parameters()}.values())
-            own = sum({id(p): p.numel() for p in one.parameters(recurse=False)}.values())
-            known = counts.get(path)
-            found = (known.own, known.total, known.bytes) if known else (0, 0, 0)
-            assert found == (own, total, 4 * total)
+@pytest.mark.parametrize(
+    ("size", "dtype"),
+    [(0.0, torch.float32), (1e-38, torch.float32), (1e-23, torch.float32), (1e-14, torch.float32),
+     (1e13, torch.float32), (1e25, torch.float32), (1e38, torch.float32), (1e-290, torch.float64),
+     (1e200, torch.float64), (1e308, torch.float64), (1e-6, torch.float16), (1e38, torch.bfloat16)],
+)  # fmt: skip
+def test_the_spread_of_tiny_and_of_huge_numbers(size: float, dtype: torch.dtype) -> None:
+    values = torch.linspace(-1, 1, 1001, dtype=torch.float64).mul(size).to(dtype)
+    found = statistics_of(values)
+    assert found is not None
+    scaled = values.double() / (size or 1.0)
+    assert found.std == pytest.approx(float(scaled.std(correction=0)) * size, rel=1e-6)
+    assert found.mean == pytest.approx(float(scaled.mean()) * size, abs=1e-6 * size)
+    assert (found.min, found.max) == (float(values.min()), float(values.max()))
+    assert (found.nan, found.infinite) == (0, 0)
