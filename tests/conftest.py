@@ -1,23 +1,45 @@
-"""Fixtures: the real 124M model once for the whole run, and the command line, in process and outside."""
+"""Fixtures: the 124M model once for the whole run, and the command line, in this process and in another."""
 
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
 
 from gptrace.cli import main
 from gptrace.model.gpt import GPTModel
-from tests.support import Cli, Outcome, build_preset, environment
+from gptrace.model.quiet_torch import torch
+from tests.support import HANG_TIMEOUT, Cli, Outcome, build_preset, environment
 
 collect_ignore = ["benchmarks"]  # scripts: to import them is to run them
+
+# `make test-fast` leaves out tests with these markers; the fixtures bring their marker with them.
+MARKERS_OF_FIXTURES = {"gpt2_small": "slow", "process": "processes"}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--overwrite", action="store_true", help="rewrite the golden files")
+
+
+def pytest_configure() -> None:
+    # One thread for each worker and each process that it starts: with more, they wait for each other's cores.
+    torch.set_num_threads(1)
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    # A shell without job control starts background commands with Ctrl-C ignored, and children inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        for fixture, marker in MARKERS_OF_FIXTURES.items():
+            if fixture in getattr(item, "fixturenames", ()):
+                item.add_marker(marker)
 
 
 @pytest.fixture(scope="session")
@@ -31,15 +53,33 @@ def tiny() -> GPTModel:
     return build_preset("tiny")
 
 
+@contextmanager
+def piped_to_stdin(data: bytes) -> Iterator[None]:
+    """Let stdin be a pipe that holds `data` and then ends."""
+    assert len(data) <= 65_536, "more than a pipe holds"
+    reader, writer = os.pipe()
+    os.write(writer, data)
+    os.close(writer)
+    original = os.dup(0)
+    os.dup2(reader, 0)
+    os.close(reader)
+    try:
+        yield
+    finally:
+        os.dup2(original, 0)
+        os.close(original)
+
+
 @pytest.fixture
 def cli(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Cli:
-    """Run the command line in this process."""
+    """Run the command line in this process, with bytes in a pipe on stdin or with none at all."""
     for name in list(os.environ):
         if name.startswith("GPTRACE_") or name in ("NO_COLOR", "FORCE_COLOR"):
             monkeypatch.delenv(name)
 
-    def run(*arguments: str) -> Outcome:
-        code = main(arguments)
+    def run(*arguments: str, stdin: bytes | None = None) -> Outcome:
+        with nullcontext() if stdin is None else piped_to_stdin(stdin):
+            code = main(arguments)
         captured = capfd.readouterr()
         return Outcome(code, captured.out, captured.err)
 
@@ -51,16 +91,16 @@ def process(tmp_path: Path) -> Cli:
     """Run the command line as a process, in an empty folder, with bytes on stdin or none at all."""
 
     def run(*arguments: str | bytes, stdin: bytes | None = None, **variables: str) -> Outcome:
-        done = subprocess.run(
+        finished = subprocess.run(
             [sys.executable, "-m", "gptrace", *arguments],
             input=stdin,
             stdin=subprocess.DEVNULL if stdin is None else None,
             capture_output=True,
             cwd=tmp_path,
             env=environment(**variables),
-            timeout=120,
+            timeout=HANG_TIMEOUT,
             check=False,
         )
-        return Outcome(done.returncode, done.stdout.decode(), done.stderr.decode())
+        return Outcome(finished.returncode, finished.stdout.decode(), finished.stderr.decode())
 
     return run

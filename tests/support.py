@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -23,6 +22,10 @@ from gptrace.report.schemas import SCHEMAS
 
 nn = torch.nn
 
+
+# Seconds after which a process is taken to hang. No test measures time: this only ends a wait that would last
+# for ever, and is many times what a busy machine needs.
+HANG_TIMEOUT = 300
 
 IDS = torch.tensor([[15496, 11, 314, 716]])  # "Hello, I am"
 
@@ -126,31 +129,6 @@ def measured(module: nn.Module, *inputs: Any, measure: str = "macs") -> gptrace.
 
 def ids_of(found: Generation) -> list[int]:
     return [token.id for token in found.results[0].tokens]
-
-
-WORDS = [
-    "the",
-    "of",
-    "and",
-    "to",
-    "in",
-    "is",
-    "you",
-    "that",
-    "it",
-    "he",
-    "was",
-    "for",
-    "on",
-    "are",
-    "as",
-    "with",
-]
-
-
-def prompts(count: int, seed: int = 1) -> list[str]:
-    chosen = random.Random(seed)
-    return [" ".join(chosen.choices(WORDS, k=chosen.randint(1, 30))) for _ in range(count)]
 
 
 def to_json(outcome: Outcome) -> dict[str, Any]:

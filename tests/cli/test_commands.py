@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import tempfile
 import time
 from pathlib import Path
@@ -245,6 +246,17 @@ def test_ctrl_c_in_the_forward_pass(cli: Cli, monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr("gptrace.model.gpt.GELU.forward", interrupted)
     cli("run", "a", "-m", "tiny").is_error(130, "interrupted")
+
+
+def test_a_second_ctrl_c_does_not_interrupt_the_error_line(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    handlers: list[object] = []
+    monkeypatch.setattr("gptrace.model.gpt.GELU.forward", interrupted)
+    monkeypatch.setattr(streams, "write_error", lambda *_: handlers.append(signal.getsignal(signal.SIGINT)))
+    assert cli("run", "a", "-m", "tiny").code == 130
+    assert handlers == [signal.SIG_IGN]
 
 
 def test_too_little_memory_says_how_much_is_needed(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:

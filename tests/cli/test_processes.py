@@ -6,16 +6,19 @@ import json
 import os
 import pty
 import re
+import select
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.support import Cli, Outcome, environment
+from tests.support import HANG_TIMEOUT, Cli, Outcome, environment
 
+pytestmark = pytest.mark.processes
 GPTRACE = [sys.executable, "-m", "gptrace"]
 
 
@@ -26,7 +29,7 @@ def shell(script: str, **variables: str) -> Outcome:
         ["bash", "-c", function + script],
         capture_output=True,
         env=environment(**variables),
-        timeout=120,
+        timeout=HANG_TIMEOUT,
         check=False,
     )
     return Outcome(done.returncode, done.stdout.decode(), done.stderr.decode())
@@ -80,30 +83,40 @@ def test_a_reader_of_dev_stdout_that_goes_away_is_no_error() -> None:
     assert shell("gptrace models -f csv -o /dev/stdout | true; echo ${PIPESTATUS[0]}").out == "0\n"
 
 
+def wait_until(condition: Callable[[], bool], child: subprocess.Popen[bytes]) -> None:
+    """Wait until `condition` holds, for as long as `child` runs."""
+    deadline = time.monotonic() + HANG_TIMEOUT
+    while not condition():
+        assert child.poll() is None, "the process ended before"
+        assert time.monotonic() < deadline, "the process hangs"
+        time.sleep(0.01)
+
+
 def test_a_stdout_that_a_parent_left_non_blocking_is_written_whole() -> None:
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
-    command = subprocess.Popen(
+    with subprocess.Popen(
         [*GPTRACE, "tokens", "word " * 9000, "--json"], stdout=writer, env=environment()
-    )
-    os.close(writer)
-    time.sleep(2)  # by now the pipe is full
-    with os.fdopen(reader, encoding="utf-8") as file:
-        assert len(json.load(file)["results"][0]["ids"]) == 9001
-    assert command.wait() == 0
+    ) as child:
+        wait_until(lambda: not select.select([], [writer], [], 0)[1], child)  # until the pipe is full
+        os.close(writer)
+        with os.fdopen(reader, encoding="utf-8") as file:
+            assert len(json.load(file)["results"][0]["ids"]) == 9001
+        assert child.wait() == 0
 
 
 def test_a_stdin_that_a_parent_left_non_blocking_is_waited_for() -> None:
     reader, writer = os.pipe()
     os.set_blocking(reader, False)
-    command = subprocess.Popen(
+    with subprocess.Popen(
         [*GPTRACE, "tokens", "--json"], stdin=reader, stdout=subprocess.PIPE, env=environment()
-    )
-    os.close(reader)
-    time.sleep(1)
-    os.write(writer, b"late\n")
-    os.close(writer)
-    assert json.loads(command.communicate(timeout=60)[0])["results"][0]["text"] == "late"
+    ) as child:
+        wait_until(lambda: os.get_blocking(reader), child)  # the mode is of the pipe, which both hold
+        os.close(reader)
+        os.write(writer, b"late\n")
+        os.close(writer)
+        out, _ = child.communicate(timeout=HANG_TIMEOUT)
+    assert json.loads(out)["results"][0]["text"] == "late"
 
 
 def test_a_folder_that_is_gone(tmp_path: Path) -> None:
@@ -123,6 +136,23 @@ def test_closed_streams() -> None:
 def test_a_table_in_a_pipe_is_not_cut(process: Cli) -> None:
     wide = process("run", "Hello", "-m", "tiny", COLUMNS="20").out
     assert "[batch, seq_len, emb_dim] → [batch, seq_len, vocab_size]  [1, 1, 48] → [1, 1, 50257]" in wide
+
+
+ENDLESS = """
+from pathlib import Path
+from torch import nn
+
+class Endless(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(1, 1)
+
+    def forward(self, ids):
+        Path("in-forward").touch()
+        x = ids[..., None].float()
+        while True:
+            x = self.linear(x)
+"""
 
 
 def in_a_terminal(*arguments: str, columns: int, folder: Path | None = None) -> tuple[int, str]:
@@ -169,21 +199,16 @@ def test_an_ascii_stream_gets_plain_signs(process: Cli) -> None:
     assert "\\u" not in done.out
 
 
-@pytest.mark.parametrize("presses", [1, 2])
-def test_ctrl_c_ends_it_with_130(presses: int) -> None:
-    command = subprocess.Popen(
-        [*GPTRACE, "run", *["word " * 900] * 8],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=environment(),
-    )
-    time.sleep(4)  # in the forward pass by now, for a good while
-    assert command.poll() is None
-    for _ in range(presses):
-        command.send_signal(signal.SIGINT)
-        time.sleep(0.02)
-    out, err = command.communicate(timeout=60)
-    Outcome(command.returncode, out.decode(), err.decode()).is_error(130, "interrupted")
+def test_ctrl_c_in_a_forward_pass_ends_it_with_130(tmp_path: Path) -> None:
+    (tmp_path / "endless.py").write_text(ENDLESS)
+    with subprocess.Popen(
+        [*GPTRACE, "run", "Hello", "-m", "endless.py:Endless"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=tmp_path, env=environment(),
+    ) as child:  # fmt: skip
+        wait_until((tmp_path / "in-forward").exists, child)
+        child.send_signal(signal.SIGINT)
+        out, err = child.communicate(timeout=HANG_TIMEOUT)
+    Outcome(child.returncode, out.decode(), err.decode()).is_error(130, "interrupted")
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,13 @@ import pytest
 import gptrace
 from gptrace.model import GPTModel
 from gptrace.predict.batching import Budget, batches, run_in_order
-from tests.support import prompts
+
+WORDS = "the of and to in is you that it he was for on are as with"
+
+
+def prompts(count: int, seed: int = 1) -> list[str]:
+    draw = random.Random(seed)
+    return [" ".join(draw.choices(WORDS.split(), k=draw.randint(1, 30))) for _ in range(count)]
 
 
 def test_batches_waste_little_and_hold_every_prompt_once() -> None:
