@@ -14,7 +14,7 @@ import gptrace
 from gptrace.model import GPTModel
 from gptrace.record import Report
 from gptrace.report import View, render
-from tests.conftest import still
+from tests.support import reproducible
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -27,12 +27,12 @@ def hello(gpt2_small: GPTModel) -> gptrace.Trace:
     from gptrace.text.prompts import from_texts
 
     loaded = described(gpt2_small, "gpt2-small", {"source": "random", "seed": 123})
-    return still(run_traced(loaded, encoding, from_texts(["Hello"]), k=5, temperature=1.0))
+    return reproducible(run_traced(loaded, encoding, from_texts(["Hello"]), k=5, temperature=1.0))
 
 
 @pytest.fixture(scope="module")
 def batch() -> gptrace.Trace:
-    return still(gptrace.trace(["Hello, I am", "你好"], model="tiny", k=3))
+    return reproducible(gptrace.trace(["Hello, I am", "你好"], model="tiny", k=3))
 
 
 def compare(name: str, text: str, request: pytest.FixtureRequest) -> None:
