@@ -13,7 +13,7 @@ from gptrace.model.config import GPTConfig
 from gptrace.model.gpt import GPTModel
 from gptrace.model.hugging_face import architecture as hugging_face_architecture
 from gptrace.model.hugging_face import build_hugging_face, forward_arguments, is_hugging_face
-from gptrace.model.memory import as_memory_error, check_memory, readable_bytes
+from gptrace.model.memory import as_memory_error, check_memory
 from gptrace.model.meta_device import meta_model
 from gptrace.model.quiet_torch import torch
 from gptrace.model.selection import (
@@ -25,6 +25,7 @@ from gptrace.model.selection import (
 )
 from gptrace.model.user_model import build_user_model
 from gptrace.model.weights.load import fill, load_weights
+from gptrace.wording import readable_bytes
 
 Module = torch.nn.Module
 _UNKNOWN = Limits(None, None)

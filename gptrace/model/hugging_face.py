@@ -11,12 +11,12 @@ from typing import Any
 
 from gptrace.errors import ConfigError, GptraceError, WeightsError
 from gptrace.model.architecture import Architecture
-from gptrace.model.config import shown, suggestion
 from gptrace.model.memory import check_memory
 from gptrace.model.meta_device import hollow
 from gptrace.model.quiet_torch import torch
 from gptrace.model.selection import DTYPES, HuggingFaceSelection
 from gptrace.text.hugging_face import transformers_library
+from gptrace.wording import enumerated, quoted_value, suggestion
 
 Module = torch.nn.Module
 
@@ -52,9 +52,8 @@ def build_hugging_face(choice: HuggingFaceSelection, device: torch.device) -> tu
         )  # fmt: skip
     missing = sorted(report.get("missing_keys", ()))
     if missing:
-        rest = f" and {len(missing) - 3} more" if missing[3:] else ""
         raise WeightsError(
-            f"the weights in {choice.folder} lack {', '.join(missing[:3])}{rest}",
+            f"the weights in {choice.folder} lack {enumerated(missing, 3)}",
             "they would be random numbers; is a shard missing, or is it another kind of model?",
         )
     return module, choice.origin
@@ -106,7 +105,7 @@ def _configuration(transformers: Any, choice: HuggingFaceSelection) -> Any:
     for key, value in choice.keys.items():
         if key not in known:
             raise ConfigError(
-                f"{choice.name} has no setting {shown(key)}",
+                f"{choice.name} has no setting {quoted_value(key)}",
                 suggestion(key, [k for k in known if k[0] != "_"]),
             )
         setattr(config, key, value)

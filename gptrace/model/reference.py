@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gptrace.errors import ConfigError
-from gptrace.model.config import shown
+from gptrace.wording import quoted_value
 
 HOW_TO = "write FILE.py:OBJECT or package.module:OBJECT, as in model.py:GPT"
 _NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
@@ -44,14 +44,14 @@ def parse_reference(text: str, option: str) -> ObjectReference:
         file = Path(text)
         names = _names_in(_existing(file, option))
         found = f"it defines {', '.join(names[:8])}" if names else HOW_TO
-        raise ConfigError(f"{option} {shown(text)} does not say which object of the file", found)
+        raise ConfigError(f"{option} {quoted_value(text)} does not say which object of the file", found)
     if not place or not _NAME.fullmatch(name):
-        raise ConfigError(f"{option} {shown(text)} names no object", HOW_TO)
+        raise ConfigError(f"{option} {quoted_value(text)} names no object", HOW_TO)
     if place.endswith(".py"):
         return ObjectReference(text, name, file=_existing(Path(place), option))
     if not _NAME.fullmatch(place):
         raise ConfigError(
-            f"{option} {shown(text)}: {shown(place)} is neither a .py file nor a module", HOW_TO
+            f"{option} {quoted_value(text)}: {quoted_value(place)} is neither a .py file nor a module", HOW_TO
         )
     return ObjectReference(text, name, module=place)
 
@@ -61,10 +61,10 @@ def _existing(file: Path, option: str) -> Path:
         found = file.is_file()
         there = file.exists()
     except (OSError, ValueError) as error:
-        raise ConfigError(f"{option} {shown(str(file))}: {error}", HOW_TO) from None
+        raise ConfigError(f"{option} {quoted_value(str(file))}: {error}", HOW_TO) from None
     if not found:
         what = "is not a file" if there else "is not there"
-        raise ConfigError(f"{option}: the file {shown(str(file))} {what}", HOW_TO)
+        raise ConfigError(f"{option}: the file {quoted_value(str(file))} {what}", HOW_TO)
     return file.resolve()
 
 

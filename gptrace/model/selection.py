@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from gptrace.errors import ConfigError, DeviceError, OptionError, WeightsError
-from gptrace.model.config import GPTConfig, check_keys, parse_setting, preset, read_config_file, shown
+from gptrace.model.config import GPTConfig, check_keys, parse_setting, preset, read_config_file
 from gptrace.model.reference import ObjectReference, is_reference, parse_reference
 from gptrace.model.weights import hub
 from gptrace.text import encoding
 from gptrace.text.tokenizer import Tokenizer
+from gptrace.wording import quoted_value
 
 DEFAULT_MODEL = "gpt2-small"
 DEFAULT_SEED = 123
@@ -149,7 +150,9 @@ def select_model(
         if dtype not in DTYPES:
             raise OptionError(f"{dtype!r} is not a dtype", f"pick one of {', '.join(DTYPES)}")
     if not -(2**63) <= seed < 2**64:
-        raise OptionError(f"seed {shown(seed)} does not fit into 64 bits", "pick a seed from 0 to 2**64 - 1")
+        raise OptionError(
+            f"seed {quoted_value(seed)} does not fit into 64 bits", "pick a seed from 0 to 2**64 - 1"
+        )
     if weights is not None and (not isinstance(weights, str | Path) or not str(weights)):
         raise OptionError(
             f"weights are {weights!r}", "give random, pretrained, or the path of a file or folder"
@@ -255,7 +258,7 @@ def _existing(weights: str | Path) -> Path:
     except (OSError, ValueError) as error:  # a name too long, a folder that may not be searched
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise WeightsError(
-            f"--weights {shown(str(path))}: {reason}", "give the path of a file or folder"
+            f"--weights {quoted_value(str(path))}: {reason}", "give the path of a file or folder"
         ) from None
     if not there:
         raise WeightsError(

@@ -13,13 +13,13 @@ from types import ModuleType
 
 from gptrace.errors import ConfigError
 from gptrace.model.architecture import SIZE_NAMES, Architecture
-from gptrace.model.config import suggestion
 from gptrace.model.meta_device import hollow, meta_copy
 from gptrace.model.quiet_torch import torch
 from gptrace.model.reference import ObjectReference
 from gptrace.model.selection import UserModelSelection
 from gptrace.model.user_code_errors import user_code_errors
 from gptrace.model.user_model_call import Call, plan
+from gptrace.wording import suggestion
 
 Module = torch.nn.Module
 

@@ -12,7 +12,8 @@ from typing import Any
 
 from gptrace.errors import ConfigError
 from gptrace.model.architecture import SIZE_NAMES
-from gptrace.model.config import GPTConfig, shown, suggestion
+from gptrace.model.config import GPTConfig
+from gptrace.wording import quoted_value, suggestion
 
 # What courses call GPT_CONFIG_124M: the plain dict that a class gets when nobody says otherwise.
 COURSE_KEYS = (
@@ -191,4 +192,4 @@ def _check_keys(changes: Iterable[str], known: Iterable[str], owner: object) -> 
         if key not in known:
             who = owner if isinstance(owner, str) else getattr(owner, "__name__", type(owner).__name__)
             hint = suggestion(str(key), known) if known else "drop it"
-            raise ConfigError(f"{who} has no setting {shown(key)}", hint)
+            raise ConfigError(f"{who} has no setting {quoted_value(key)}", hint)

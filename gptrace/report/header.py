@@ -8,12 +8,12 @@ from typing import Any
 from rich.text import Text
 
 from gptrace.comparison import Difference
-from gptrace.model.memory import readable_bytes
 from gptrace.record import Failure, FlowStep, ModelInfo, Prompt, TopKResult, Trace
 from gptrace.report.columns import cost_text
 from gptrace.report.rows import Row
 from gptrace.report.safe_text import token_label, visible
 from gptrace.report.shapes import bracketed
+from gptrace.wording import readable_bytes
 
 Facts = list[tuple[str, Text]]
 

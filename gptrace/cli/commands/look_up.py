@@ -11,10 +11,10 @@ from gptrace.cli import options, streams
 from gptrace.cli.option_groups import OutputOptions
 from gptrace.cli.output import CommandResult, checked
 from gptrace.errors import OptionError
-from gptrace.model.config import suggestion
 from gptrace.model.weights import hub
 from gptrace.report.json_report import to_json
 from gptrace.report.schemas import SCHEMAS
+from gptrace.wording import suggestion
 
 
 def models(output: OutputOptions) -> CommandResult:

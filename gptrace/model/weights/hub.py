@@ -18,7 +18,7 @@ from typing import Any
 
 from gptrace.errors import ConfigError, DownloadError
 from gptrace.model.config import preset
-from gptrace.model.memory import readable_bytes
+from gptrace.wording import readable_bytes
 
 # preset: (repository, revision)
 PUBLISHED = {

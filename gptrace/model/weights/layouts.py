@@ -14,6 +14,7 @@ from typing import Any
 
 from gptrace.errors import WeightsError
 from gptrace.model.quiet_torch import torch
+from gptrace.wording import enumerated
 
 Tensor = torch.Tensor
 Tensors = dict[str, Tensor]
@@ -61,7 +62,7 @@ def recognise(tensors: Tensors, settings: Mapping[str, Any]) -> Layout:
     else:
         known = "tok_emb.weight (the course's), wte.weight (GPT-2, nanoGPT, minGPT)"
         raise WeightsError(
-            f"the weights are of no layout that is known: {_some(tensors)}",
+            f"the weights are of no layout that is known: {enumerated(tensors, 3)}",
             f"what is looked for: {known}; a model of your own takes them with --model FILE.py:CLASS beside",
         )
     sizes = _sizes(ours)
@@ -227,8 +228,3 @@ def _told(settings: Mapping[str, Any]) -> dict[str, Any]:
                 "--model hf:FOLDER traces the model of transformers itself",
             )
     return told
-
-
-def _some(names: Mapping[str, object]) -> str:
-    shown = list(names)[:3]
-    return ", ".join(shown) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

@@ -16,6 +16,7 @@ from gptrace.model.user_code_errors import user_code_errors
 from gptrace.model.weights.files import read_weights
 from gptrace.model.weights.layouts import LINEAR, Layout, recognise
 from gptrace.text import encoding
+from gptrace.wording import enumerated
 
 _HEAD_DIM = 64  # of every published GPT-2, and so the best guess where nothing tells
 _LISTED = 6
@@ -156,8 +157,8 @@ def _compare(
     missing = [name for name in expected if name not in tensors and name not in optional]
     unexpected = [name for name in tensors if name not in expected]
     if missing or unexpected:
-        parts = [f"missing: {_listed(missing)}"] * bool(missing) + [
-            f"unexpected: {_listed(unexpected)}"
+        parts = [f"missing: {enumerated(missing, _LISTED)}"] * bool(missing) + [
+            f"unexpected: {enumerated(unexpected, _LISTED)}"
         ] * bool(unexpected)
         raise WeightsError(
             f"--weights {path}: {'; '.join(parts)}", "is a shard missing, or is it another architecture?"
@@ -180,8 +181,3 @@ def _compare(
                 f"--weights {path}: {name} is {held}, and {wanted} in the model",
                 "weights are float16, bfloat16, float32 or float64",
             )
-
-
-def _listed(names: list[str]) -> str:
-    rest = len(names) - _LISTED
-    return ", ".join(names[:_LISTED]) + (f" and {rest} more" if rest > 0 else "")
