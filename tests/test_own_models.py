@@ -324,8 +324,8 @@ def test_without_logits_the_trace_says_why(cli: Cli, here: Path) -> None:
         (["-m", "small_models.py:Keyword"], 2, ["there is no Keyword", "did you mean Keywords?"]),
         (["-m", "small_models.py:Keywords.absent"], 2, ["there is no absent"]),
         (["-m", "no_such_package.module:Model"], 2, ["there is no module 'no_such_package'"]),
-        (["-m", "small_models.py:number"], 2, ["number is a int, neither a module nor something that makes"]),
-        (["-m", "small_models.py:not_a_module"], 2, ["not_a_module returned a int"]),
+        (["-m", "small_models.py:number"], 2, ["number is of type int, and builds no module"]),
+        (["-m", "small_models.py:not_a_module"], 2, ["not_a_module returned a value of type int"]),
         (["-m", "small_models.py:module", "--set", "a=1"], 2, ["built already"]),
         (["-m", "small_models.py:Keywords", "--set", "emb_dims=1"], 2, ["no setting 'emb_dims'", "emb_dim?"]),
         (["-m", "small_models.py:Keywords", "-w", "pretrained"], 2, ["no published weights for Keywords"]),
@@ -410,7 +410,7 @@ def test_in_python_a_class_a_factory_and_a_module(here: Path) -> None:
     assert module.training
     assert by_module.dims == {"batch": 1, "seq_len": 1}
     assert by_module.calls[0].outputs[0].dims == ("batch", "seq_len", "50257")
-    with pytest.raises(ConfigError, match="asks for b, which nothing gives"):
+    with pytest.raises(ConfigError, match="requires b, and the configuration has no such key"):
         gptrace.trace("Hello", model=lambda emb_dim, b: None)
     with pytest.raises(ModelCodeError, match="ZeroDivisionError"):
         gptrace.trace("Hello", model=lambda: 1 / 0)

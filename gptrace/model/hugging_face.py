@@ -12,7 +12,7 @@ from typing import Any
 from gptrace.errors import ConfigError, GptraceError, WeightsError
 from gptrace.model.architecture import Architecture
 from gptrace.model.memory import check_memory
-from gptrace.model.meta_device import hollow
+from gptrace.model.meta_device import meta_parameters
 from gptrace.model.quiet_torch import torch
 from gptrace.model.selection import DTYPES, HuggingFaceSelection
 from gptrace.text.hugging_face import transformers_library
@@ -30,7 +30,7 @@ def build_hugging_face(choice: HuggingFaceSelection, device: torch.device) -> tu
     transformers = transformers_library()
     with _quiet(transformers), _explained(f"--model hf:{choice.folder}", ConfigError):
         config = _configuration(transformers, choice)
-        with hollow(), torch.random.fork_rng(devices=[]):
+        with meta_parameters(), torch.random.fork_rng(devices=[]):
             dtype = choice.dtype or "float32"
             # Not in the dtype that config.json names: tensors of another file would be rounded to it.
             made_in = {"dtype": getattr(torch, dtype), "trust_remote_code": False}

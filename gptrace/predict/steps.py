@@ -27,7 +27,7 @@ class CachedArchitecture(Architecture):
     """
 
     _TOTAL = "cached+seq_len"
-    # Held by the caches of the twins; with their seq_len it is none of their other sizes.
+    # The cached length of the resized models: added to their seq_len, it equals none of their other sizes.
     _CACHED = 41
 
     def __init__(self, config: GPTConfig, cached: int, new: int) -> None:
@@ -40,9 +40,9 @@ class CachedArchitecture(Architecture):
         if cached:
             self.sizes = self.sizes | {self._TOTAL: cached + new}
 
-    def twins(self) -> Iterator[tuple[list[Sizes], list[Sizes]]]:
-        """Yield those of the architecture, with the size of the axis of all tokens."""
-        for changes, moved in super().twins():
+    def resized_configurations(self) -> Iterator[tuple[list[Sizes], list[Sizes]]]:
+        """Yield the configurations of Architecture, with the size of the axis of all tokens."""
+        for changes, moved in super().resized_configurations():
             if self._TOTAL in self.sizes:
                 moved = [sizes | {self._TOTAL: self._CACHED + sizes["seq_len"]} for sizes in moved]
             yield changes, moved
