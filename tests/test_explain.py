@@ -14,7 +14,7 @@ import transformers
 
 import gptrace
 from gptrace.model import GPTModel
-from gptrace.model.build import described
+from gptrace.model.build import wrap_module
 from gptrace.model.isolated_copy import hidden_states
 from gptrace.model.quiet_torch import torch
 from gptrace.predict.explain.facts import Facts
@@ -33,7 +33,7 @@ TEXT = "Hello, I am"
 
 
 def facts(model: GPTModel, text: str = TEXT) -> Facts:
-    loaded = described(model.eval(), "model", {"source": "given"})
+    loaded = wrap_module(model.eval(), "model", {"source": "given"})
     with torch.no_grad():
         return facts_of(Subject(loaded, encoding, from_texts([text])[0], None), seed=123)
 

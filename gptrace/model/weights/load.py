@@ -84,7 +84,7 @@ def settle(layout: Layout, choice: GPTSelection) -> tuple[GPTConfig, dict[str, A
     return GPTConfig.from_mapping(keys), assumed
 
 
-def fill(module: torch.nn.Module, path: Path) -> dict[str, Any]:
+def load_state(module: torch.nn.Module, path: Path) -> dict[str, Any]:
     """Put a state dict into somebody's own module, name by name; return what a report says of its weights.
 
     Prefixes of wrappers (torch.compile, DataParallel) are dropped where no name fits with them.
