@@ -329,7 +329,7 @@ def test_without_logits_the_trace_says_why(cli: Cli, here: Path) -> None:
         (["-m", "small_models.py:module", "--set", "a=1"], 2, ["built already"]),
         (["-m", "small_models.py:Keywords", "--set", "emb_dims=1"], 2, ["no setting 'emb_dims'", "emb_dim?"]),
         (["-m", "small_models.py:Keywords", "-w", "pretrained"], 2, ["no published weights for Keywords"]),
-        (["-m", "small_models.py:Keywords", "-w", "absent.pt"], 2, ["there is nothing"]),
+        (["-m", "small_models.py:Keywords", "-w", "absent.pt"], 2, ["no such file or folder"]),
         (["-m", "small_models.py:Raises", "--set", "when=init"], 1,
          ["ValueError: no\\x1b[31m good, at small_models.py, line 56, in __init__: raise ValueError("]),
         (["-m", "small_models.py:Raises"], 1, ["RuntimeError", "small_models.py, line 59, in forward",
@@ -344,7 +344,7 @@ def test_without_logits_the_trace_says_why(cli: Cli, here: Path) -> None:
         (["-m", "leaves.py:Model"], 1, ["SystemExit: 3", "leaves.py, line 1"]),
         (["-m", "lacks.py:Model"], 1, ["ModuleNotFoundError: No module named 'absent_library'", "line 1"]),
         (["-m", "gpt2-smal"], 2, ["did you mean gpt2-small", "FILE.py:OBJECT"]),
-        (["--config", "nano_model.py:NanoConfig"], 2, ["for a model of your own"]),
+        (["--config", "nano_model.py:NanoConfig"], 2, ["only a model of your own"]),
     ],
 )  # fmt: skip
 def test_what_goes_wrong(cli: Cli, here: Path, arguments: list[str], code: int, parts: list[str]) -> None:
