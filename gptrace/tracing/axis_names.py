@@ -139,7 +139,7 @@ def _proven_by_twins(
     """Return the names, or why there are none. Kept, for who watches one model again and again."""
     sizes = {"batch": batch, "seq_len": seq_len, **architecture.sizes}
     reason = ""
-    for changes, moved in architecture.twins():
+    for changes, moved in architecture.resized_configurations():
         made = [
             run_resized(architecture, tuple(change.items()), of["batch"], of["seq_len"], inputs, ops, failed)
             for change, of in zip(changes, moved, strict=True)

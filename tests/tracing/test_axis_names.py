@@ -91,7 +91,7 @@ def test_names_of_the_124m_shape(batch: int, seq_len: int) -> None:
 def test_names_where_every_size_may_collide_with_every_other() -> None:
     select_model = random.Random(0).choice
     for _ in range(330):
-        # Colliding with each other, and with the sizes of the twins.
+        # Colliding with each other, and with the sizes of the resized runs.
         heads, head_dim = select_model([1, 2, 4, 5, 7, 12]), select_model([1, 2, 4, 5, 7, 11, 12, 35])
         width = heads * head_dim
         sizes = [1, 2, heads, head_dim, width, 5, 7, 11, 13, 17]
@@ -169,11 +169,11 @@ def test_expressions(sizes: tuple[int, ...], name: str) -> None:
 @pytest.mark.parametrize(
     "keys", [{}, {"num_key_value_heads": 2}, {"head_dim": 16}, {"n_kv_heads": 4, "head_dim": 5}]
 )
-def test_no_size_of_the_twins_is_another_one_changed_a_little(even: int, keys: dict[str, int]) -> None:
+def test_no_resized_size_is_another_one_changed_a_little(even: int, keys: dict[str, int]) -> None:
     """What code makes of a size (one more, a half, twice and one more) never looks like another in both."""
     given = {"n_embd": 48, "n_head": 4, "vocab_size": 99, "block_size": 32, "d_ff": 77, **keys}
     architecture = Architecture(given, lambda changes: torch.nn.Module())
-    for number, (_, moved) in enumerate(architecture.twins()):
+    for number, (_, moved) in enumerate(architecture.resized_configurations()):
         if (1, 2, 8)[number % 3] != even:
             continue
         first, second = ({**one, "bt": one["batch"] * one["seq_len"]} for one in moved)
