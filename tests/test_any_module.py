@@ -122,7 +122,8 @@ def test_forward_called_directly() -> None:
     trace = traced(Direct(), torch.ones(1, 3))
     assert [call.path for call in trace.calls] == ["", "block.0"]
     assert trace.notes == (
-        "no row for block: parts of it ran, but it was not called itself (.forward() runs no hooks)",
+        "no row for block: submodules ran, but nothing called the module itself; "
+        "module(x) is traced, module.forward(x) skips the hooks",
     )
     assert "note: no row for block" in str(trace)
 
@@ -269,7 +270,7 @@ def test_compiled_modules_are_traced_as_they_were_written() -> None:
     compiled: Any = torch.compile(layers, backend="eager")
     trace = traced(compiled, torch.ones(1, 3))
     assert [call.path for call in trace.calls] == ["", "_orig_mod", "_orig_mod.0", "_orig_mod.1"]
-    assert trace.notes == ("compiled, and traced as it was written: the model itself",)
+    assert trace.notes == ("compiled modules run uncompiled while they are traced: the model itself",)
 
 
 def test_data_parallel() -> None:
@@ -306,7 +307,8 @@ def test_the_fused_encoder_is_said_to_be_off() -> None:
     trace = traced(layer, torch.ones(1, 3, 8))
     assert "linear1" in [call.path for call in trace.calls]
     assert trace.notes == (
-        "the fused fast path of TransformerEncoderLayer is off while it is traced: its parts run one by one",
+        "traced without the fused fast path of TransformerEncoderLayer: the submodules run one by one, "
+        "and the last digits may differ",
     )
     assert traced(layer.train(), torch.ones(1, 3, 8)).notes == ()
 
@@ -481,7 +483,7 @@ def test_other_threads_and_backward_passes_are_said_to_be_uncounted() -> None:
     assert [call.cost and (call.cost.macs, call.cost.unknown) for call in trace.calls] == [
         (0, ("another thread",)), (16, ()),
     ]  # fmt: skip
-    assert trace.notes == ("16 MACs more ran outside of any call (a backward pass, say)",)
+    assert trace.notes == ("16 more MACs ran outside of any call, for example in a backward pass",)
 
 
 def test_checkpointed_parts_have_not_failed() -> None:

@@ -192,11 +192,11 @@ def test_what_is_compiled_is_traced_as_it_was_written() -> None:
     whole = gptrace.trace("Hello", model=torch.compile(layers, backend="eager"))
     assert [call.path for call in whole.calls] == ["", "_orig_mod", "_orig_mod.0", "_orig_mod.1"]
     assert whole.predictions == plain.predictions
-    assert "compiled, and traced as it was written: the model itself" in whole.notes
+    assert "compiled modules run uncompiled while they are traced: the model itself" in whole.notes
     layers[1].compile(backend="eager")
     part = gptrace.trace("Hello", model=layers)
     assert [call.path for call in part.calls] == ["", "0", "1"]
-    assert "compiled, and traced as it was written: 1" in part.notes
+    assert "compiled modules run uncompiled while they are traced: 1" in part.notes
     assert layers(torch.tensor([[1]])).shape == (1, 1, V)
 
 
@@ -338,7 +338,7 @@ def test_code_that_keeps_printing_soils_no_data(process: Cli, tmp_path: Path) ->
 
 
 def test_a_constructor_that_never_ends_at_another_size(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gptrace.tracing.resized_runs._PATIENCE", 0.3)
+    monkeypatch.setattr("gptrace.tracing.resized_runs._TIME_LIMIT", 0.3)
 
     class Loops(nn.Module):
         def __init__(self, emb_dim: int = 64) -> None:
@@ -378,7 +378,8 @@ def test_an_exception_at_another_size_is_no_error_of_ours() -> None:
 
     trace = gptrace.trace("Hello", model=Picky)
     assert trace.notes == (
-        "no axis has a name, since none could be varied: at other sizes the model raises SystemExit",
+        "no axis has a name: neither batch nor seq_len can be varied, and at other sizes the model raises "
+        "SystemExit",
     )
     with pytest.raises(ModelCodeError, match="KeyError: 'only one'"):
         gptrace.trace("Hello, I am", model=Picky)
