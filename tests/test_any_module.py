@@ -400,12 +400,12 @@ def test_everything_is_as_it_was(error: type[BaseException] | None, measure: lis
     assert fingerprint(model) == before
     # What the caller's own call changes is the caller's: watching it changes nothing more.
     torch.manual_seed(3)
-    twin = Stateful(error).train()
-    twin.load_state_dict(model.state_dict())
-    twin.drop.eval()
+    other = Stateful(error).train()
+    other.load_state_dict(model.state_dict())
+    other.drop.eval()
     ids = torch.tensor([[1, 2, 3]])
     found: list[object] = []
-    for each in (model, twin):
+    for each in (model, other):
         torch.manual_seed(3)
         try:
             if each is model:

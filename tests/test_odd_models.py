@@ -23,7 +23,7 @@ V = 50257
 
 
 class Halved(nn.Module):
-    """Widths that the first twin alone would take for others."""
+    """Widths that the first resized run alone would take for others."""
 
     def __init__(self, cfg: dict[str, int]) -> None:
         super().__init__()

@@ -240,15 +240,15 @@ def test_copies_of_a_watched_module_run_and_carry_no_hooks_of_ours() -> None:
     with gptrace.watch(model) as trace:
         replica: Any = copy.copy(model)
         replica._is_replica = True  # as DataParallel makes them
-        twin = copy.deepcopy(model)
+        copied = copy.deepcopy(model)
         saved = pickle.loads(pickle.dumps(model))
         model(x)
-        for other in (replica, twin, saved):
+        for other in (replica, copied, saved):
             assert torch.equal(other(x), model(x))
     assert trace.calls[0].path == ""
     assert all(
         hook.__module__ == "gptrace.tracing.hooks" and hook(1, 2) is None
-        for other in (twin, saved)
+        for other in (copied, saved)
         for hook in other._forward_hooks.values()
     )  # inert
 
@@ -366,7 +366,7 @@ def test_a_head_of_the_users_own_is_not_named_by_its_value(tiny: GPTModel) -> No
     assert trace.calls[-1].outputs[0].dims == ("batch", "seq_len", "10")
 
 
-def test_hooks_on_all_modules_do_not_see_the_twin(tiny: GPTModel) -> None:
+def test_hooks_on_all_modules_do_not_see_the_resized_runs(tiny: GPTModel) -> None:
     resized_runs.run_resized.cache_clear()
     seen: list[object] = []
     handle = nn.modules.module.register_module_forward_hook(lambda m, a, out: seen.append(m))

@@ -136,7 +136,7 @@ def _op_calls(
 
 
 def _dims(calls: Iterable[ModuleCall], inferred: Iterable[InferredAxisNames]) -> dict[str, int]:
-    """Return the axis names with their sizes, of those that some axis has."""
+    """Return the sizes by axis name, of the names that occur in the trace."""
     sizes = next((names.names.sizes for names in inferred if names.names), {})
     dims = {spec.dims for call in calls for spec in (*call.inputs, *call.outputs)}
     dims |= {spec.dims for call in calls for op in call.ops for spec in (*op.inputs, *op.outputs)}

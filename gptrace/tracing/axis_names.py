@@ -165,7 +165,7 @@ def _names_by_copy(
     ops: bool,
     failed: bool,
 ) -> InferredAxisNames:
-    """Name batch and seq_len by runs of a copy that change one of them, or the one that can be changed."""
+    """Name batch and seq_len by runs of a copy that vary them; or only one of them, if only one can vary."""
     if not reason:
         reason = "this model cannot be built at other sizes; pass a class that takes its sizes as arguments"
     for varied, input_sizes in _other_input_sizes(batch, seq_len):

@@ -1,4 +1,4 @@
-"""Multiply-accumulates of each call, counted where torch runs its kernels: exact, or said to be unknown."""
+"""Multiply-accumulates of each call, counted where torch runs its kernels: exact, or marked as unknown."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ class CostMode(torch.utils._python_dispatch.TorchDispatchMode):  # type: ignore[
     """Counts MACs, and the memory of activations, of every kernel that this thread runs while it is entered.
 
     `add_macs` gets (MACs, "") for each kernel with a formula, and (None, name) for each of unknown cost.
-    `kernel_count` is the number of kernels so far, `running_kernels` the number of those that run now.
+    `kernel_count` is the number of kernels so far, `running_kernels` the number of kernels that run now.
 
     torch has no public name for TorchDispatchMode; its own FLOP counter takes it from here, too.
     """
 
-    # Let operators such as torch.cond, which call functions they are given, through (torch raises otherwise).
+    # Otherwise torch raises for operators that take functions as arguments, such as torch.cond.
     supports_higher_order_operators = True
 
     def __init__(self, add_macs: Callable[[int | None, str], None], memory: ActivationMemory | None) -> None:
@@ -36,8 +36,9 @@ class CostMode(torch.utils._python_dispatch.TorchDispatchMode):  # type: ignore[
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
-        # If true, torch wraps __torch_dispatch__ to hide it from torch.compile, for which it imports the
-        # compiler: a second's work. Compiled models run uncompiled while they are traced anyway.
+        # If true, torch would import its compiler, which takes a second, to hide __torch_dispatch__ from it.
+        # There is no need to: compiled models run uncompiled while they are traced. Versions of torch that do
+        # not have this method ignore it.
         return False
 
     def __torch_dispatch__(
@@ -51,8 +52,8 @@ class CostMode(torch.utils._python_dispatch.TorchDispatchMode):  # type: ignore[
             kernel = self._kernels[func] = classify_kernel(func)
         formula, is_unknown, is_composite = kernel
         if is_composite:
-            # In inference mode a composite kernel arrives whole. `_op_dk` runs its implementation for the
-            # dispatch key, with this mode entered again, so that each kernel inside arrives in turn.
+            # In inference mode torch does not split composite kernels first. `_op_dk` runs the
+            # entry of one dispatch key; with this mode entered again, each kernel inside gets here in turn.
             with self:
                 return func._op_dk(COMPOSITE, *args, **kwargs)
         self.running_kernels += 1

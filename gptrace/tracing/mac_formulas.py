@@ -79,7 +79,7 @@ _FORMULAS: dict[str, Callable[[tuple[Any, ...], Any], int]] = {
     },
 }  # fmt: skip
 
-# Kernels without a formula above that multiply matrices, judging by the name: their cost is unknown, not 0.
+# Kernels without a formula whose name suggests that they multiply matrices: their cost is unknown, not 0.
 _MULTIPLIES = re.compile(
     r"conv|attention|lstm|gru|rnn|vecdot|matrix_exp|cholesky_solve|ormqr|householder|solve_triangular|_dist|"
     r"linear(?!ly)|matmul|mm($|_)|transformer|einsum|bilinear$|_trilinear|cdist|tensordot"

@@ -1,4 +1,4 @@
-"""Statistics of what modules return, and which call turned finite inputs into NaN."""
+"""Statistics of the outputs of modules, and the calls that turn finite inputs into NaN."""
 
 from __future__ import annotations
 
@@ -19,25 +19,27 @@ Tensor = torch.Tensor
 class NanTracker:
     """Takes the statistics of the outputs of `spans`, and finds calls that turn finite inputs into NaN.
 
-    Reuse. A module often returns the very tensor that its last child returned, and taking statistics is the
-    most expensive thing a trace does. Invariant: the statistics of the last call that ended are reused for
-    a call when both returned one tensor, the same object, in the same `TensorState`, and `work_done` in that
-    state is known. Then nothing ran in between that could have changed the tensor:
+    **When statistics are reused.** A module often returns the very tensor that its last child returned, and
+    statistics are the most expensive part of a trace. Invariant: a call reuses the statistics of the call
+    that ended just before it if and only if each returned one tensor, the same object, in the same
+    `TensorState`, with a known `work_done`. Then nothing that torch can see has run between the two ends:
 
-    - `work_done` adds two counters that only grow. CostMode counts every kernel that torch dispatches, which
-      includes those of scripted code; OperationMode counts every torch function called from Python and every
-      tensor attribute set, which includes writes without a kernel of their own (`x.numpy()`, `x.apply_`,
-      `x.data = y`). Each misses some of the other's, so without both modes `work_done` is None.
-    - While a kernel runs (`running_kernels`), the modes do not see what it does inside, for example in a
-      custom operator written in Python: `work_done` is None.
-    - Modes see only the thread that entered them. In any other thread `work_done` is None. If another thread
-      writes to the tensor, the tensor's version counter shows it.
-    - In inference mode tensors have no version counter, so a write by another thread goes unnoticed there.
-      So does, in any mode, a write that bypasses torch, through NumPy memory that was shared before.
+    - `work_done` is the sum of two counters that only grow. CostMode counts every kernel that torch runs,
+      those of scripted code included. OperationMode counts every torch function called from Python and every
+      tensor attribute that is set, and so also writes without a kernel (`x.numpy()`, `x.apply_(f)`,
+      `x.data = y`). Neither sees everything, so `work_done` is known only while both modes are entered.
+    - The modes do not see inside a kernel that runs (`running_kernels`), such as a custom operator that calls
+      modules: `work_done` is unknown there.
+    - The modes see only the thread that entered them: `work_done` is unknown in any other. A write by another
+      thread increases the tensor's version counter, and so the states differ.
 
-    Blame. Whether an input was finite is checked when the call ends, and only if its output is not. By then
-    the call may have overwritten the input; then it counts as finite if an earlier call returned it finite,
-    in the state that it had at entry. Where an input has no known state at all, it is checked at entry.
+    Two writes go unnoticed: by another thread in inference mode, where tensors have no version counter, and
+    through NumPy memory that was shared with the tensor before the child returned it.
+
+    **Which call introduced NaN.** If an output is not finite, the inputs are checked when the call ends. The
+    call may have overwritten an input by then. Such an input still counts as finite if an earlier call
+    returned it finite, in the state in which this call got it. An input without any known state is checked
+    before the call instead.
     """
 
     def __init__(
@@ -105,7 +107,6 @@ class NanTracker:
 
 def _nonfinite_kind(statistics: Sequence[Statistics | None]) -> str:
     """Return "NaN" if any of these counts NaN, else "Inf" if any counts an infinity, else ""."""
-    known = [tensor_statistics for tensor_statistics in statistics if tensor_statistics is not None]
-    if any(tensor_statistics.nan for tensor_statistics in known):
+    if any(of_tensor.nan for of_tensor in statistics if of_tensor is not None):
         return "NaN"
-    return "Inf" if any(tensor_statistics.infinite for tensor_statistics in known) else ""
+    return "Inf" if any(of_tensor.infinite for of_tensor in statistics if of_tensor is not None) else ""

@@ -6,13 +6,13 @@ from gptrace.model.quiet_torch import torch
 from gptrace.tracing.recorder import SpanRecorder
 
 Module = torch.nn.Module
-# Lists of modules, which have no forward of their own to call.
+# Containers have no forward, so they are never called.
 _CONTAINERS = (torch.nn.ModuleList, torch.nn.ModuleDict, torch.nn.ParameterList, torch.nn.ParameterDict)
 _NAMES_IN_A_NOTE = 5
 
 
 def trace_notes(recorder: SpanRecorder, called: set[Module], used: set[str]) -> tuple[str, ...]:
-    """Return the notes; `called` are the modules that ran, `used` the paths of these and of those around."""
+    """Return the notes; `called` are the modules that ran, `used` the paths of these and of their parents."""
     return (
         *_modules_without_row(recorder, called, used),
         *_without_fast_path(recorder, called),
@@ -41,14 +41,14 @@ def _modules_without_row(recorder: SpanRecorder, called: set[Module], used: set[
 
 
 def _macs_outside(recorder: SpanRecorder) -> list[str]:
-    """Tell of work outside of any call, which is in no row."""
+    """Report the work outside of any call, which is in no row."""
     if not recorder.macs_outside:
         return []
     return [f"{recorder.macs_outside:,} more MACs ran outside of any call, for example in a backward pass"]
 
 
 def _without_fast_path(recorder: SpanRecorder, called: set[Module]) -> list[str]:
-    """Tell that torch's own encoder runs without its fused kernels, which it skips when there are hooks."""
+    """Report that torch's encoder runs without its fused kernels, which torch skips where hooks are set."""
     fused: tuple[type[Module], ...] = (torch.nn.TransformerEncoder, torch.nn.TransformerEncoderLayer)
     if recorder.measures.ops:
         fused = (*fused, torch.nn.MultiheadAttention)

@@ -35,10 +35,10 @@ from gptrace.tracing.tensors import (
 Module = torch.nn.Module
 Tensor = torch.Tensor
 NOTHING_MORE = Measures()
-# In these blocks no mode sees a call: neither those of the tracer, nor those of a user who counts or records
-# what the model does. `DisableTorchFunction` turns off function modes and __torch_function__ of subclasses
-# (since torch 2.0), `_DisableTorchDispatch` turns off dispatch modes and __torch_dispatch__ (since 1.12).
-# torch has no public way to turn off the modes that others entered.
+# The tracer's own work runs in these blocks, where no mode sees it: neither the tracer's modes, nor those of
+# a user who counts or records operations. `DisableTorchFunction` turns off function modes and the
+# __torch_function__ of subclasses, `_DisableTorchDispatch` turns off dispatch modes and __torch_dispatch__.
+# Both are in torch 2.6, the oldest supported version; it has no public way to turn off other people's modes.
 _without_function_modes = torch._C.DisableTorchFunction
 _without_dispatch_modes = torch._C._DisableTorchDispatch
 
@@ -51,9 +51,9 @@ def _unseen(hook: Callable[[Module, Any, Any], None], *arguments: Any) -> None:
 class SpanRecorder:
     """Records every call of `module` and of the modules inside it, while it is entered.
 
-    A recorder is used once. The hooks are removed when the block ends, whatever ended it. Several threads may
-    call the module: each thread has its own stack of open calls. Where two threads each watch the same
-    module, each recorder gets the calls of its own thread.
+    A recorder is used once. The hooks are removed when the block ends, also by an exception. Several threads
+    may call the module: each has its own stack of open calls. If two threads each watch the same module, each
+    recorder gets the calls of its own thread.
     """
 
     # The recorders that are entered now, by the thread that entered them.
@@ -116,7 +116,7 @@ class SpanRecorder:
     ) -> None:
         self._cleanup.close()
         # torch runs no hook when a KeyboardInterrupt or another exception that is no Exception ends a call:
-        # close the spans that are still open. The list, since another thread may add its own meanwhile.
+        # close the spans that are still open. A copy, since another thread may add its stack meanwhile.
         now = perf_counter()
         for open_spans in list(self._open_spans.values()):
             while open_spans:
@@ -147,7 +147,7 @@ class SpanRecorder:
     def _run_uncompiled(self) -> None:
         """Run compiled modules as plain Python: compiled code runs no hooks, or compiles the tracer's hooks.
 
-        `_compiled_call_impl` is set by `Module.compile()`, and is None otherwise (since torch 2.1).
+        `Module.compile()` sets `_compiled_call_impl`, which is None in other modules (torch 2.6 and later).
         """
         dynamo = sys.modules.get("torch._dynamo")
         if dynamo is None:  # never imported, so nothing was compiled

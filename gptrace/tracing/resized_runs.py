@@ -74,8 +74,9 @@ def run_copy_resized(
 ) -> ResizedRun | None:
     """Run a copy of the module with ids `[batch, seq_len]`; return None if that fails.
 
-    The copy has its parameters on device meta, which takes no memory, or where the module has them. Small
-    models try the latter first: the first use of device meta takes a second, and some code fails there.
+    The copy has its parameters on device meta, where they take no memory, or on the module's device. A small
+    model is tried on its own device first, since the first use of device meta takes a second and some code
+    fails there.
     """
     first = next(module.parameters(), None)
     with_values = (_copy_with_values, torch.device("cpu") if first is None else first.device)

@@ -17,9 +17,9 @@ CallTypes = tuple[tuple[str, str], ...]  # path and class name of each call, in 
 
 
 class TensorState(NamedTuple):
-    """How much work had run when a tensor was looked at, and how often the tensor had been written to.
+    """How much work torch had done at some moment, and how often a tensor had been written to by then.
 
-    Two equal states of one tensor mean that nothing changed it in between; see `NanTracker`. None: unknown.
+    None means unknown. Two equal states of a tensor mean that it did not change in between; see `NanTracker`.
     """
 
     work_done: int | None = None
@@ -46,7 +46,7 @@ class Span:
     seconds = 0.0
     failed = False
     error: BaseException | None = None
-    # Without the calls inside: MACs, and the kernels whose cost is unknown.
+    # Of this call without the calls inside: MACs, and the names of kernels whose cost is unknown.
     macs = 0
     unknown: frozenset[str] = frozenset()
     peak_bytes = 0
@@ -55,8 +55,8 @@ class Span:
     # Of a failed call: path of the call that returned its input, and (min, max) of integer inputs by name.
     producer: str | None = None
     integer_ranges: Mapping[str, tuple[int, int]] = _NO_RANGES
-    # Where statistics are measured: those of each output, the inputs while the call runs, the state of the
-    # output, and "NaN" or "Inf" where the outputs hold some and all inputs were finite.
+    # If statistics are measured: those of each output; the inputs, while the call runs; the state of the
+    # output, if there is one; "NaN" or "Inf" if an output contains it and all inputs were finite.
     statistics: Sequence[Statistics | None] = ()
     input_states: Sequence[InputState] = ()
     output_state: TensorState | None = None

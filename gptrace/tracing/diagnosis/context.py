@@ -1,4 +1,4 @@
-"""The facts about a failed call that a diagnosis is made from."""
+"""The facts about a failed call on which a diagnosis is based."""
 
 from __future__ import annotations
 
