@@ -55,7 +55,7 @@ def _without_fast_path(recorder: SpanRecorder, called: set[Module]) -> list[str]
     modules = [module for module in called if isinstance(module, fused) and not module.training]
     if not modules:
         return []
-    names = " and ".join(sorted({type(module).__name__ for module in modules}))
+    names = ", ".join(sorted({type(module).__name__ for module in modules}))
     return [
         f"traced without the fused fast path of {names}: the submodules run one by one, and the last digits "
         "may differ"

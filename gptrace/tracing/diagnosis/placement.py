@@ -37,10 +37,11 @@ def device_mismatch(context: FailureContext) -> str:
         return ""
     devices = " and ".join(sorted({str(info.device) for info in _operands(context)}))
     parameter = next(context.module.parameters(recurse=False), None)
-    own = f" and has its parameters on {parameter.device}" if parameter is not None else ""
-    inputs = f"got tensors on {devices}{own}" if devices else "used tensors on different devices"
+    facts = [f"inputs on {devices}"] if devices else []
+    facts += [f"parameters on {parameter.device}"] if parameter is not None else []
+    where = f" ({', '.join(facts)})" if facts else ""
     return (
-        f"{context.name} {inputs}; an operation needs all its tensors on one device: create them with "
+        f"tensors on different devices meet in {context.name}{where}; create new tensors with "
         "device=x.device, or move them with .to()"
     )
 
@@ -55,8 +56,8 @@ def dtype_mismatch(context: FailureContext) -> str:
     parameter = next(context.module.parameters(recurse=False), None)
     own = f", but its parameters are {dtype_name(parameter.dtype)}" if parameter is not None else ""
     return (
-        f"{context.name} got {dtypes}{own}; an operation needs all its tensors in one dtype: "
-        "x.to(weight.dtype), or model.to(…)"
+        f"{context.name} got {dtypes}{own}; convert the input with x.to(weight.dtype), or the model with "
+        "model.to(dtype)"
     )
 
 

@@ -124,7 +124,7 @@ def view_of_wrong_size(context: FailureContext) -> str:
     shape, elements = view
     fixed = math.prod(size for size in shape if size != -1)
     if -1 in shape and fixed:
-        return f"the tensor has {elements:,} elements, not a multiple of {fixed:,} as {shape} needs"
+        return f"the tensor has {elements:,} elements, not a multiple of {fixed:,} as the shape {shape} needs"
     return f"the tensor has {elements:,} elements, but the shape {shape} has {fixed:,}"
 
 
