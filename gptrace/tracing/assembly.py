@@ -9,7 +9,7 @@ from itertools import chain
 from gptrace.model.quiet_torch import torch
 from gptrace.record import FlowStep, ModuleCall, OpCall, ParameterCount, Totals, Trace
 from gptrace.tracing.axis_names import InferredAxisNames
-from gptrace.tracing.costs import cost_of, costs_with_children, total_cost
+from gptrace.tracing.costs import costs_with_children, total_cost
 from gptrace.tracing.failures import failure_of
 from gptrace.tracing.model_facts import model_info_from, versions
 from gptrace.tracing.notes import trace_notes
@@ -21,7 +21,7 @@ from gptrace.tracing.tensor_specs import TensorSpecs, with_statistics
 
 Module = torch.nn.Module
 InferNames = Callable[[list[Span]], InferredAxisNames]
-_NO_PARAMETERS = ParameterCount(0, 0)
+_NO_PARAMETERS = ParameterCount(0, 0, 0, 0)
 
 
 def assemble_trace(recorder: SpanRecorder, error: BaseException | None, infer_names: InferNames) -> Trace:
@@ -45,6 +45,7 @@ def assemble_trace(recorder: SpanRecorder, error: BaseException | None, infer_na
         flow=_flow(calls),
         calls=calls,
         uncalled=tuple(path for path, _ in recorder.paths if path not in used and path not in hidden),
+        temperature=1.0,
         predictions=(),
         totals=_totals(recorder, calls, called),
         error=failure_of(recorder, calls, error),
@@ -96,7 +97,8 @@ def _module_calls(
                 parameters=counts.get(path, _NO_PARAMETERS),
                 seconds=span.seconds,
                 failed=span.failed,
-                cost=costs[span.index] if costs else None,
+                macs=costs[span.index].macs if costs else None,
+                macs_unknown=costs[span.index].unknown if costs else (),
                 peak_bytes=span.peak_bytes if recorder.measures.memory else None,
                 ops=_op_calls(span, number, operations[span], specs, recorder) if span in operations else (),
             )
@@ -127,7 +129,8 @@ def _op_calls(
                 is_view=operation.is_view,
                 in_place=operation.in_place,
                 source=operation.source,
-                cost=cost_of(operation.macs, operation.unknown) if has_costs else None,
+                macs=operation.macs if has_costs else None,
+                macs_unknown=tuple(sorted(operation.unknown)) if has_costs else (),
                 failed=operation is failed,
             )
             for position, operation in enumerate(operations)
@@ -159,11 +162,13 @@ def _flow(calls: tuple[ModuleCall, ...]) -> tuple[FlowStep, ...]:
 def _totals(recorder: SpanRecorder, calls: Sequence[ModuleCall], called: set[Module]) -> Totals:
     roots = [call for call in calls if call.parent is None]
     measures, operations = recorder.measures, recorder.operations
+    cost = total_cost([call.cost for call in roots if call.cost is not None]) if measures.macs else None
     return Totals(
         calls=len(calls),
         modules=len(called),
         seconds=sum(call.seconds for call in roots),
-        cost=total_cost(call.cost for call in roots if call.cost) if measures.macs else None,
+        macs=cost.macs if cost else None,
+        macs_unknown=cost.unknown if cost else (),
         peak_bytes=max((call.peak_bytes or 0 for call in roots), default=0) if measures.memory else None,
         ops=len(operations.operations) if operations is not None else None,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -83,21 +83,19 @@ def costs_with_children(spans: Sequence[Span]) -> list[Cost]:
             macs[parent.index] += macs[index]
             if unknown[index]:
                 unknown[parent.index] |= unknown[index]
-    return list(map(cost_of, macs, unknown))
+    return list(map(_cost, macs, unknown))
 
 
 @lru_cache(maxsize=1000)  # the blocks of a model share their costs
-def cost_of(macs: int, unknown: frozenset[str]) -> Cost:
-    """Return the record of a cost; `unknown` names the kernels that are not in `macs`."""
+def _cost(macs: int, unknown: frozenset[str]) -> Cost:
     return Cost(macs, tuple(sorted(unknown)))
 
 
-def total_cost(costs: Iterable[Cost]) -> Cost:
+def total_cost(costs: Sequence[Cost]) -> Cost:
     """Return the sum of several costs.
 
     >>> total_cost([Cost(3), Cost(4, ("aten.lstm",))])
     Cost(macs=7, unknown=('aten.lstm',))
     """
-    costs = list(costs)
     unknown = {name for cost in costs for name in cost.unknown}
     return Cost(sum(cost.macs for cost in costs), tuple(sorted(unknown)))

@@ -58,7 +58,7 @@ def with_statistics(
     """Return copies of the specs, each with the statistics of its tensor."""
     return tuple(
         [
-            TensorSpec(spec.name, spec.shape, spec.dims, spec.dtype, spec.device, measured, spec.local_shape)
+            TensorSpec(spec.name, spec.shape, spec.dims, spec.dtype, spec.device, spec.local_shape, measured)
             for spec, measured in zip(specs, statistics, strict=True)
         ]
     )

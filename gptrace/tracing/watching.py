@@ -52,8 +52,7 @@ def record_trace(
     measures: Measures = NOTHING_MORE,
 ) -> Iterator[Trace]:
     """Record as `watch` does; `architecture` and `by_copy` are explained in `infer_axis_names`."""
-    # The caller gets the record before anything is recorded: it is created empty, and filled once.
-    trace = Trace.__new__(Trace)
+    trace = Trace.pending()
     recorder = SpanRecorder(module, measures)
     error: BaseException | None = None
     try:
@@ -63,7 +62,7 @@ def record_trace(
         error = raised
         raise
     finally:
-        vars(trace).update(vars(_assemble(recorder, error, architecture, by_copy)))
+        trace.fill(_assemble(recorder, error, architecture, by_copy))
         recorder.release()
 
 
