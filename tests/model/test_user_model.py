@@ -184,8 +184,8 @@ def test_a_model_that_resists_is_traced_all_the_same(cli: Cli, here: Path) -> No
     assert trace["dims"] == {}
     assert dims(trace, "emb") == [["1", "4"], ["1", "4", "6"]]
     assert trace["notes"] == [
-        "no axis has a name, since none could be varied: nothing tells how to build the model at other "
-        "sizes; a class that takes them would",
+        "no axis has a name: neither batch nor seq_len can be varied, and this model cannot be built at "
+        "other sizes; pass a class that takes its sizes as arguments",
         "the model gives 6 logits and was not made for GPT-2's tokenizer with its 50,257 tokens, "
         "which read the text: ids are shown without text",
     ]

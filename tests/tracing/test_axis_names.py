@@ -133,7 +133,7 @@ def test_each_forward_pass_has_its_own_names() -> None:
     assert (trace.dims["batch"], trace.dims["seq_len"]) == (1, 3)
 
 
-def test_a_module_without_a_twin_keeps_numbers() -> None:
+def test_a_module_without_resized_runs_keeps_numbers() -> None:
     module = torch.nn.Linear(768, 12)
     with gptrace.watch(module) as trace:
         module(torch.ones(2, 768))
@@ -154,7 +154,7 @@ def test_naming_draws_no_random_numbers(tiny: GPTModel) -> None:
         ((768, 35, 55), "emb_dim"),
         ((3072, 140, 220), "4*emb_dim"),
         ((2304, 105, 165), "3*emb_dim"),
-        ((384, 17, 27), "384"),  # half of emb_dim, and the batch of the first twin, by chance
+        ((384, 17, 27), "384"),  # half of emb_dim, and the batch of the first resized run, by chance
         ((18, 19, 23), "18"),  # six more than seq_len each time: that is no name
         ((5, 5, 5), "5"),  # did not move: a constant
         ((99, 98, 97), "99"),  # moved, and nothing explains it
@@ -200,7 +200,7 @@ def test_a_head_of_the_users_own_is_not_named_by_its_value(tiny: GPTModel) -> No
     assert trace.calls[-1].outputs[0].dims == ("batch", "seq_len", "10")
 
 
-def test_hooks_on_all_modules_do_not_see_the_twin(tiny: GPTModel) -> None:
+def test_hooks_on_all_modules_do_not_see_the_resized_runs(tiny: GPTModel) -> None:
     resized_runs.run_resized.cache_clear()
     seen: list[object] = []
     handle = nn.modules.module.register_module_forward_hook(lambda m, a, out: seen.append(m))

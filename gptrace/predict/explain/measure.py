@@ -289,7 +289,7 @@ def _tying(subject: Subject) -> TyingFacts | None:
     if not isinstance(table, Tensor) or not isinstance(weight, Tensor):
         return None
     is_tied = table is weight or table.data_ptr() == weight.data_ptr()
-    total = sum(one.numbers for one in parameter_refs(named_modules_with_aliases(subject.module)))
+    total = sum(ref.elements for ref in parameter_refs(named_modules_with_aliases(subject.module)))
     return TyingFacts(
         embedding=tuple(table.shape),
         head=tuple(weight.shape),
