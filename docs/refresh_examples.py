@@ -1,7 +1,7 @@
 """Run the examples of README and docs again and write what they print into the pages: `make examples`.
 
-Read the difference before you commit it. Shortened outputs, with three dots in them, stay as they are; one that
-no longer matches is printed here, to be shortened by hand.
+Read the difference before you commit it. Outputs that are shortened with three dots stay as they are. Where
+one no longer matches, the new output is printed here, to be shortened by hand.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def main() -> int:
         text, complaints = refreshed(page.read_text(encoding="utf-8"))
         page.write_text(text, encoding="utf-8")
         for complaint in complaints:
-            print(f"{page.relative_to(ROOT)}: shorten this output again\n{complaint}")
+            sys.stderr.write(f"{page.relative_to(ROOT)}: shorten this output again\n{complaint}\n")
             code = 1
     return code
 

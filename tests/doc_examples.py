@@ -247,7 +247,8 @@ def _run(line: str, previous_code: int) -> Outcome:
     unquoted = re.sub(r"'[^']*'|\"[^\"$`]*\"", "", line)
     if line.startswith("gptrace ") and not re.search(r"[|<>;&$`*?\\]", unquoted):
         return _run_in_this_process(shlex.split(line)[1:])
-    functions = f'gptrace() {{ "{sys.executable}" -m gptrace "$@"; }}; python() {{ "{sys.executable}" "$@"; }}'
+    python = shlex.quote(sys.executable)
+    functions = f'gptrace() {{ {python} -m gptrace "$@"; }}; python() {{ {python} "$@"; }}'
     done = subprocess.run(
         ["bash", "-c", f"{functions}\n(exit {previous_code})\n{line}"],
         capture_output=True,

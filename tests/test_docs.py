@@ -1,4 +1,4 @@
-"""README and docs: every example runs and prints what the page shows, in both languages; no link is broken."""
+"""README and docs: every example prints what the page shows, in both languages; no link is broken."""
 
 from __future__ import annotations
 
@@ -41,12 +41,16 @@ def console_examples() -> list[object]:
 
 @pytest.mark.parametrize("block", console_examples())
 def test_a_command_prints_what_the_page_shows(block: Block) -> None:
-    assert "\n\n".join(complaints(block)) == ""
+    found = complaints(block)
+    if found:
+        pytest.fail("\n\n".join(found), pytrace=False)
 
 
 @pytest.mark.parametrize("page", [page for page in english_pages() if blocks(page, "python")], ids=str)
 def test_python_prints_what_the_page_shows(page: Path) -> None:
-    assert failed_doctests(page) == ""
+    report = failed_doctests(page)
+    if report:
+        pytest.fail(report, pytrace=False)
 
 
 @pytest.mark.parametrize("english", english_pages(), ids=lambda page: page.name)
@@ -86,7 +90,7 @@ def test_every_command_option_and_variable_is_documented(page: Path) -> None:
     options = [option for command in commands.values() for option in command.params]
     names = {max(option.opts, key=len) for option in options if option.param_type_name == "option"}
     variables = {str(option.envvar) for option in options if getattr(option, "envvar", None)}
-    assert sorted(name for name in (names | variables) - {"--help"} if f"{name}" not in text) == []
+    assert sorted(name for name in (names | variables) - {"--help"} if name not in text) == []
 
 
 def test_a_wrong_example_is_noticed() -> None:

@@ -25,7 +25,9 @@ class Block(nn.Module):
         self.c_proj = nn.Linear(config.n_embd, config.n_embd)
         self.ln_2 = nn.LayerNorm(config.n_embd)
         self.mlp = nn.Sequential(
-            nn.Linear(config.n_embd, 4 * config.n_embd), nn.GELU(), nn.Linear(4 * config.n_embd, config.n_embd)
+            nn.Linear(config.n_embd, 4 * config.n_embd),
+            nn.GELU(),
+            nn.Linear(4 * config.n_embd, config.n_embd),
         )
 
     def forward(self, x):
