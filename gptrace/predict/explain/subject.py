@@ -10,7 +10,8 @@ from gptrace.predict.explain.facts import Parts
 from gptrace.predict.forward import extract_logits
 from gptrace.predict.logit_decoder import LogitDecoder
 from gptrace.predict.model_structure import ModelStructure, find_model_structure
-from gptrace.record import Prompt, Token, Trace
+from gptrace.record import Token, Trace
+from gptrace.text.prompts import Prompt
 from gptrace.text.tokenizer import Tokenizer
 from gptrace.tracing.watching import record_trace
 

@@ -13,7 +13,8 @@ from gptrace.predict.explain.measure import facts_of
 from gptrace.predict.explain.subject import Subject
 from gptrace.predict.forward import batch_ids, check_room, isolated_forward
 from gptrace.predict.logit_decoder import weights_info
-from gptrace.record import Claim, Explanation, Prompt, Topic
+from gptrace.record import Claim, Explanation, Topic
+from gptrace.text.prompts import Prompt
 from gptrace.text.tokenizer import Tokenizer
 from gptrace.tracing.model_facts import model_info, versions
 
@@ -38,13 +39,16 @@ def run_explain(
         facts = facts_of(subject, seed)
     weights = weights_info(loaded, subject.logits, subject.reading.padding_rows)
     words = _LANGUAGES[language]
+    prompt = subject.reading.shown(prompt)
     return Explanation(
         versions=versions(),
         model=model_info(loaded.module, loaded.name, weights),
         language=language,
-        prompt=subject.reading.shown(prompt),
+        text=prompt.text,
+        ids=prompt.ids,
         topics=tuple(Topic(topic, words.TITLES[topic], claims_of(facts, topic, words)) for topic in topics),
         notes=tuple(subject.reading.notes),
+        tokens=prompt.tokens,
     )
 
 
@@ -56,4 +60,6 @@ def claims_of(facts: Facts, topic: str, words: ModuleType) -> tuple[Claim, ...]:
     said, judged = say(facts), judge(facts)
     # Of a topic that does not apply one sentence is said, and nothing is judged.
     pairs = zip_longest(said, judged[: len(said)])
-    return tuple(Claim(text, measured, holds) for (text, measured), holds in pairs)
+    return tuple(
+        Claim(key=topic, text=text, measured=measured, holds=holds) for (text, measured), holds in pairs
+    )
