@@ -183,6 +183,16 @@ def matches(shown: str, printed: str) -> bool:
     return end >= position and _starts_with(lines[end:], others[-1])
 
 
+def needs_a_shell(line: str) -> bool:
+    """Tell whether a command is more than a call of gptrace.
+
+    >>> needs_a_shell('gptrace run "Hello"'), needs_a_shell("gptrace run < hello.txt")
+    (False, True)
+    """
+    unquoted = re.sub(r"'[^']*'|\"[^\"$`]*\"", "", line)
+    return not line.startswith("gptrace ") or re.search(r"[|<>;&$`*?\\]", unquoted) is not None
+
+
 def refreshed(text: str) -> tuple[str, list[str]]:
     """Return a page with the outputs that its commands have now, and complaints about shortened outputs.
 
@@ -243,9 +253,8 @@ def _folder_of_a_reader() -> Iterator[None]:
 
 
 def _run(line: str, previous_code: int) -> Outcome:
-    # A process for each would spend most of the time on importing torch, so only what needs a shell gets one.
-    unquoted = re.sub(r"'[^']*'|\"[^\"$`]*\"", "", line)
-    if line.startswith("gptrace ") and not re.search(r"[|<>;&$`*?\\]", unquoted):
+    # A process for each would spend most of the time on importing torch.
+    if not needs_a_shell(line):
         return _run_in_this_process(shlex.split(line)[1:])
     python = shlex.quote(sys.executable)
     functions = f'gptrace() {{ {python} -m gptrace "$@"; }}; python() {{ {python} "$@"; }}'

@@ -19,11 +19,13 @@ from tests.doc_examples import (
     english_pages,
     failed_doctests,
     matches,
+    needs_a_shell,
     pages,
     refreshed,
     run_commands,
 )
 
+_RUN_A_MODEL = "run|topk|explain|loss|generate|lens"  # the 124M model, unless the line names another
 CONTRIBUTING = ROOT / "CONTRIBUTING.md"
 
 
@@ -35,7 +37,8 @@ def console_examples() -> list[object]:
             name = f"{page.relative_to(ROOT)}:{block.line}"
             alike = block._replace(line=0)
             if alike.is_runnable:
-                examples.setdefault((alike.text, alike.options), pytest.param(alike, id=name))
+                example = pytest.param(alike, id=name, marks=_marks(alike))
+                examples.setdefault((alike.text, alike.options), example)
     return list(examples.values())
 
 
@@ -125,6 +128,16 @@ def test_examples_are_refreshed_where_they_are_not_shortened() -> None:
     text, found = refreshed(page)
     assert text == page.replace("\nb\n", "\na\n")
     assert found == ["$ echo d\nprints:\nd\n"]
+
+
+def _marks(block: Block) -> list[pytest.MarkDecorator]:
+    marks = []
+    lines = [command.line for command in block.commands()]
+    if any(map(needs_a_shell, lines)):
+        marks.append(pytest.mark.processes)
+    if any(re.match(f"gptrace ({_RUN_A_MODEL}) (?!.*(-m|--model) )", line) for line in lines):
+        marks.append(pytest.mark.slow)
+    return marks
 
 
 def _heading_levels(page: Path) -> list[str]:
