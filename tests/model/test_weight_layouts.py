@@ -251,7 +251,7 @@ def test_assumed_heads_are_said(tmp_path: Path) -> None:
     trace = gptrace.trace(ids=[1], weights=path)
     assert trace.model.weights is not None
     assert trace.model.weights["assumed"] == {"n_heads": 2}
-    assert "assumed, since the file does not tell: n_heads 2" in str(trace)
+    assert "assumed, since the file does not say: n_heads 2" in str(trace)
 
 
 def test_a_disagreement_says_what_the_file_holds(tmp_path: Path) -> None:
