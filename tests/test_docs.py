@@ -29,6 +29,16 @@ _RUN_A_MODEL = "run|topk|explain|loss|generate|lens"  # the 124M model, unless t
 CONTRIBUTING = ROOT / "CONTRIBUTING.md"
 
 
+def _marks(block: Block) -> list[pytest.MarkDecorator]:
+    marks = []
+    lines = [command.line for command in block.commands()]
+    if any(map(needs_a_shell, lines)):
+        marks.append(pytest.mark.processes)
+    if any(re.match(f"gptrace ({_RUN_A_MODEL}) (?!.*(-m|--model) )", line) for line in lines):
+        marks.append(pytest.mark.slow)
+    return marks
+
+
 def console_examples() -> list[object]:
     """The console blocks of all pages; one that several pages show runs once."""
     examples: dict[tuple[str, str], object] = {}
@@ -128,16 +138,6 @@ def test_examples_are_refreshed_where_they_are_not_shortened() -> None:
     text, found = refreshed(page)
     assert text == page.replace("\nb\n", "\na\n")
     assert found == ["$ echo d\nprints:\nd\n"]
-
-
-def _marks(block: Block) -> list[pytest.MarkDecorator]:
-    marks = []
-    lines = [command.line for command in block.commands()]
-    if any(map(needs_a_shell, lines)):
-        marks.append(pytest.mark.processes)
-    if any(re.match(f"gptrace ({_RUN_A_MODEL}) (?!.*(-m|--model) )", line) for line in lines):
-        marks.append(pytest.mark.slow)
-    return marks
 
 
 def _heading_levels(page: Path) -> list[str]:
