@@ -285,4 +285,4 @@ def test_a_vocabulary_that_is_rounded_up_and_a_tokenizer_that_begins_with_bos(tm
     transformers.LlamaForCausalLM(config).save_pretrained(tmp_path)
     found = gptrace.explain("hello there", model=f"hf:{tmp_path}")
     assert False not in flat(verdicts(found)), found
-    assert "27 rows that only round the number up" in found.topics[1].claims[0].measured
+    assert "27 scores belong to no token" in found.topics[1].claims[0].measured
