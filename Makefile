@@ -3,14 +3,22 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+WORKERS ?= 2
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
-.PHONY: run test lint types wheel bench picture golden examples clean
+.PHONY: run help test test-fast lint types wheel bench picture golden examples clean
 
 run: $(VENV)/.run            ## install, and trace a first word
 	$(BIN)/gptrace run "Hello"
 
-test: lint types             ## lint, types and tests
-	$(BIN)/python -m pytest
+help:                        ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 12
+
+test: lint types             ## lint, types and all tests
+	$(PYTEST)
+
+test-fast: $(VENV)/.test     ## the tests that take less than a minute: no 124M model, no processes, no server
+	$(PYTEST) -m "not slow and not processes"
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .

@@ -39,7 +39,10 @@ from gptrace.record import (
     Lens,
     Loss,
     Preset,
+    PresetParameters,
     Presets,
+    PublishedWeights,
+    TokenizedPrompt,
     Tokens,
     TopK,
     TopKStream,
@@ -316,13 +319,21 @@ def tokens_of(given: PromptSource) -> Tokens:
         "tiktoken": encoding.tiktoken_version(),
         "python": platform.python_version(),
     }
-    return Tokens(versions, encoding.NAME, encoding.VOCAB_SIZE, given.prompts())
+    return Tokens(
+        versions,
+        encoding.NAME,
+        encoding.VOCAB_SIZE,
+        tuple(
+            TokenizedPrompt(index, prompt.text, prompt.ids, prompt.tokens)
+            for index, prompt in enumerate(given.prompts())
+        ),
+    )
 
 
 def presets() -> Presets:
     """Return the models that have a name, with their sizes, without torch.
 
-    >>> presets().models[0].parameters
+    >>> presets().models[0].parameters.total
     163009536
     """
     versions = {"gptrace": gptrace.__version__, "python": platform.python_version()}
@@ -330,8 +341,9 @@ def presets() -> Presets:
     for name, (aliases, config) in PRESETS.items():
         count = config.parameter_count()
         head = config.vocab_size * config.emb_dim
-        at_hand = hub.folder_at_hand(name) is not None if name in hub.PUBLISHED else None
-        models.append(Preset(name, aliases, config.to_dict(), count, count - head, 4 * count, at_hand))
+        published = PublishedWeights(hub.folder_at_hand(name) is not None) if name in hub.PUBLISHED else None
+        parameters = PresetParameters(count, count - head)
+        models.append(Preset(name, aliases, config.to_dict(), parameters, 4 * count, published))
     return Presets(versions, tuple(models))
 
 

@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
 from gptrace.errors import InputError, OptionError
 from gptrace.model.selection import Limits, ModelSelection, select_model
 from gptrace.predict.validation import check_temperature, fit_prompts, resolve_k
-from gptrace.record import Prompt
 from gptrace.text import encoding
-from gptrace.text.prompts import PromptSource
+from gptrace.text.prompts import Prompt, PromptSource
 from gptrace.text.tokenizer import Tokenizer
 
 if TYPE_CHECKING:

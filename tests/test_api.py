@@ -9,50 +9,10 @@ from typing import Any
 import pytest
 
 import gptrace
-from gptrace.errors import InputError, OptionError
+from gptrace.errors import InputError
 from gptrace.model import GPTModel
 from gptrace.model.quiet_torch import torch
-from gptrace.predict.candidates import candidates
-from tests.conftest import environment
-
-
-def test_the_candidates_are_those_of_torch(gpt2_small: GPTModel) -> None:
-    trace = gptrace.trace("Hello, I am", model=gpt2_small, k=7, temperature=0.5)
-    with torch.no_grad():
-        logits = gpt2_small(torch.tensor([[15496, 11, 314, 716]]))[0, -1]
-    top = torch.softmax(logits / 0.5, -1).topk(7)
-    found = trace.predictions[0].candidates
-    assert [one.token.id for one in found] == top.indices.tolist()
-    assert [one.rank for one in found] == list(range(1, 8))
-    assert [one.logit for one in found] == pytest.approx(logits[top.indices].tolist())
-    assert [one.probability for one in found] == pytest.approx(top.values.tolist(), rel=1e-5)
-    assert found[0].token.text == " Feature"
-
-
-def test_equal_logits_rank_by_id_and_all_probabilities_sum_to_one() -> None:
-    found = candidates(torch.tensor([0.0, 2.0, 2.0, 2.0]), 4)
-    assert [one.token.id for one in found] == [1, 2, 3, 0]
-    assert sum(one.probability for one in found) == pytest.approx(1)
-
-
-def test_a_padded_batch_gives_each_prompt_what_it_gets_alone(gpt2_small: GPTModel) -> None:
-    texts = ["Hello", "Every effort moves you", "你好", "<|endoftext|>Once upon a time there"]
-    alone = [gptrace.topk(text, k=5, model=gpt2_small).results[0] for text in texts]
-    together = gptrace.topk(texts, k=5, model=gpt2_small).results
-    traced = gptrace.trace(texts, k=5, model=gpt2_small)
-    assert [p.padding for p in traced.inputs] == [5, 2, 2, 0]
-    assert [p.position for p in traced.predictions] == [0, 3, 3, 5]
-    for one, both, prediction in zip(alone, together, traced.predictions, strict=True):
-        for other in (both.candidates, prediction.candidates):
-            assert [c.token.id for c in other] == [c.token.id for c in one.candidates]
-            assert [c.logit for c in other] == pytest.approx([c.logit for c in one.candidates], abs=1e-4)
-
-
-def test_topk_runs_the_head_at_the_last_positions_only(tiny: GPTModel) -> None:
-    rows: list[tuple[int, ...]] = []
-    tiny.out_head.register_forward_hook(lambda m, a, out: rows.append(tuple(out.shape)))
-    gptrace.topk(["Hello", "Hello, I am"], model=tiny)
-    assert rows == [(2, 50257)]
+from tests.support import environment
 
 
 def test_ids_in_place_of_text() -> None:
@@ -60,15 +20,6 @@ def test_ids_in_place_of_text() -> None:
     by_text = gptrace.topk("Hello,", model="tiny").results[0]
     assert by_ids == by_text
     assert len(gptrace.trace(ids=[[1], [2, 3]], model="tiny").inputs) == 2
-
-
-def test_a_vocabulary_that_is_not_gpt2s() -> None:
-    few = gptrace.topk(ids=[5], model="tiny", config={"vocab_size": 100}, k=100).results[0]
-    assert len(few.candidates) == 100
-    many = gptrace.topk(ids=[5], model="tiny", config={"vocab_size": 60000}, k=60000).results[0]
-    unknown = [one for one in many.candidates if one.token.id >= 50257]
-    assert len(unknown) == 60000 - 50257
-    assert all(one.token.text is None and one.token.bytes is None for one in unknown)
 
 
 def test_sizes_seeds_and_dtypes() -> None:
@@ -95,36 +46,6 @@ def test_meta_has_shapes_and_no_predictions() -> None:
     assert "no numbers" in str(trace)
     with pytest.raises(InputError, match="device meta"):
         gptrace.topk("Hello", model="tiny", device="meta")
-
-
-def test_nan_logits_are_null_in_json(tiny: GPTModel) -> None:
-    with torch.no_grad():
-        tiny.out_head.weight.fill_(float("nan"))
-    assert '"logit": null' in gptrace.topk("Hello", model=tiny).to_json()
-    assert "nan" in str(gptrace.topk("Hello", model=tiny))
-
-
-def test_the_top_k_are_the_start_of_every_longer_list() -> None:
-    """In bfloat16 many logits are equal; ties must not depend on k."""
-    longest = gptrace.topk("Hello, I am", model="tiny", dtype="bfloat16", k=400).results[0].candidates
-    assert len({one.logit for one in longest}) < 100
-    for k in (1, 5, 9, 10, 50, 200):
-        found = gptrace.topk("Hello, I am", model="tiny", dtype="bfloat16", k=k).results[0].candidates
-        assert found == longest[:k]
-
-
-def test_a_tiny_temperature_is_greedy_and_not_nan() -> None:
-    found = gptrace.topk("Hello", model="tiny", temperature=1e-308).results[0].candidates
-    assert [one.probability for one in found] == [1, 0, 0, 0, 0]
-    trace = gptrace.trace("Hello", model="tiny", temperature=0.5)
-    assert trace.to_dict()["temperature"] == 0.5
-    assert "divided by the temperature 0.5" in str(trace)
-
-
-def test_a_small_vocabulary_has_fewer_candidates_unless_k_is_given() -> None:
-    assert len(gptrace.topk(ids=[1], model="tiny", config={"vocab_size": 3}).results[0].candidates) == 3
-    with pytest.raises(OptionError, match="k is 5"):
-        gptrace.topk(ids=[1], model="tiny", config={"vocab_size": 3}, k=5)
 
 
 def test_a_dict_of_a_trace_is_its_own_and_holds_no_nan(tiny: GPTModel) -> None:

@@ -15,20 +15,19 @@ ROOT = Path(gptrace.__file__).parent
 ORDER = [
     "errors",
     "measures",
-    "printable",
     "record",
-    "comparison",
     "text",
     "model",
     "tracing",
     "predict",
+    "verify",
     "prepare",
     "api",
     "report",
     "cli",
 ]
 # So that print(trace) shows something; the only arrow that points to the right.
-EXCEPTIONS = {("printable", "report")}
+EXCEPTIONS = {("record", "report")}
 DOORS = {
     "torch": {"model.quiet_torch"},
     "tiktoken": {"text.encoding"},

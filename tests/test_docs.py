@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from gptrace.cli.app import COMMANDS
-from tests.conftest import environment
+from tests.support import environment
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 import gptrace
 from gptrace.model import GPTModel
-from gptrace.printable import Printable
+from gptrace.record import Report
 from gptrace.report import View, render
-from tests.conftest import still
+from tests.support import reproducible
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -27,12 +27,12 @@ def hello(gpt2_small: GPTModel) -> gptrace.Trace:
     from gptrace.text.prompts import from_texts
 
     loaded = described(gpt2_small, "gpt2-small", {"source": "random", "seed": 123})
-    return still(run_traced(loaded, encoding, from_texts(["Hello"]), k=5, temperature=1.0))
+    return reproducible(run_traced(loaded, encoding, from_texts(["Hello"]), k=5, temperature=1.0))
 
 
 @pytest.fixture(scope="module")
 def batch() -> gptrace.Trace:
-    return still(gptrace.trace(["Hello, I am", "你好"], model="tiny", k=3))
+    return reproducible(gptrace.trace(["Hello, I am", "你好"], model="tiny", k=3))
 
 
 def compare(name: str, text: str, request: pytest.FixtureRequest) -> None:
@@ -89,11 +89,11 @@ def rounded(value: Any) -> Any:
     return value
 
 
-def answers() -> list[tuple[str, Printable]]:
+def answers() -> list[tuple[str, Report]]:
     """One record of each kind of answer, without what differs from run to run."""
     lines = ["Hello", "", "Hello, I am"]
     generation = gptrace.generate("Hello, I am", model="tiny", max_new_tokens=3, trace=True)
-    found: list[tuple[str, Printable]] = [
+    found: list[tuple[str, Report]] = [
         ("topk-positions", gptrace.topk("Hello, 你", model="tiny", k=2, positions="all", tokens=[" Paris"])),
         ("topk-stream", gptrace.topk_stream(lines, model="tiny", k=2, tokens=[" Paris"]).whole()),
         ("loss", gptrace.loss(["Hello, 你", "Hi"], model="tiny")),
@@ -103,7 +103,7 @@ def answers() -> list[tuple[str, Printable]]:
         ("explain-zh", gptrace.explain("Hello, 你", model="tiny", language="zh")),
     ]
     stable = {"gptrace": "0", "torch": "0", "python": "0"}
-    return [(name, replace(record, versions=stable)) for name, record in found]  # type: ignore[type-var]
+    return [(name, replace(record, versions=stable)) for name, record in found]
 
 
 @pytest.mark.parametrize("width", [80, 120])

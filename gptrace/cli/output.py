@@ -10,8 +10,8 @@ from pathlib import Path
 from gptrace.cli import streams
 from gptrace.errors import EXIT_DONE, GptraceError, OptionError
 from gptrace.model.config import suggestion
-from gptrace.printable import Printable
-from gptrace.report import FORMATS, View, pieces
+from gptrace.record import Report
+from gptrace.report import FORMATS, View, render_pieces
 
 _SUFFIXES = {
     ".json": "json",
@@ -31,7 +31,7 @@ class CommandResult:
     is an error to tell of.
     """
 
-    content: Printable | str
+    content: Report | str
     form: str = "table"
     output: Path | None = None
     width: int | None = None
@@ -50,7 +50,7 @@ class CommandResult:
             width=self.width or (streams.stdout_width() if to_stdout else None),
             color=to_stdout and streams.stdout_wants_color(),
         )
-        return pieces(self.content, self.form, view)
+        return render_pieces(self.content, self.form, view)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ class Destination:
             raise OptionError(f"{form!r} is not a format", suggestion(form, FORMATS))
         return cls(form, output, width)
 
-    def reply(self, record: Printable, view: View | None = None) -> CommandResult:
+    def reply(self, record: Report, view: View | None = None) -> CommandResult:
         """Return the record as it is to be written here; `view` says which rows and columns of a tree."""
         return CommandResult(record, self.form, self.output, self.width, view or View())
 

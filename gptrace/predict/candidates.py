@@ -117,11 +117,14 @@ def _candidates(
     return tuple(
         Candidate(
             rank=rank,
-            token=tokenizer.token(token_id),
+            id=token_id,
+            text=token.text,
+            bytes=token.bytes,
             logit=float(logits[token_id]),
             probability=math.exp(log_probability),
             log_probability=log_probability,
         )
         for rank, token_id in ranked
+        for token in [tokenizer.token(token_id)]
         for log_probability in [float(log_probabilities[token_id])]
     )

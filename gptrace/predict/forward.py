@@ -20,8 +20,7 @@ from gptrace.model.memory import as_memory_error, check_memory
 from gptrace.model.quiet_torch import torch
 from gptrace.model.user_code_errors import user_code_error, user_code_errors
 from gptrace.predict.logits import find_logits
-from gptrace.record import Prompt
-from gptrace.text.prompts import padded_ids
+from gptrace.text.prompts import Prompt, padded_ids
 from gptrace.tracing.state import undisturbed_evaluation
 
 Tensor = torch.Tensor

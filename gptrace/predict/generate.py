@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any, Protocol
+
+from msgspec.structs import replace
 
 from gptrace.measures import Measures
 from gptrace.model.build import LoadedModel
@@ -21,13 +22,14 @@ from gptrace.record import (
     GenerationSettings,
     GenerationStep,
     OpCall,
-    Prompt,
     TensorSpec,
     Token,
     Trace,
 )
+from gptrace.record.generate import StoppedBy
 from gptrace.text.encoding import END_OF_TEXT_ID
 from gptrace.text.incremental_text import IncrementalText
+from gptrace.text.prompts import Prompt
 from gptrace.text.tokenizer import Tokenizer
 from gptrace.tracing.model_facts import model_info, versions
 from gptrace.tracing.watching import record_trace
@@ -102,7 +104,7 @@ class _Generating:
         capacity = len(ids) + settings.max_new_tokens
         pieces = IncrementalText(settings.stop)
         generator = torch.Generator().manual_seed(settings.seed % (1 << 64))
-        stopped_by = "max_new_tokens"
+        stopped_by: StoppedBy = "max_new_tokens"
         steps = steps_of(
             isolated_model(self._loaded, fused=not self._trace), self._context_length, capacity,
             use_cache=settings.cache, whole=self._trace,
@@ -128,7 +130,10 @@ class _Generating:
                 break
         say(pieces.rest())
         shown = self._reading.shown(prompt)
-        return GenerationResult(index, shown, tuple(new), _text(pieces, new), stopped_by, tuple(noted))
+        return GenerationResult(
+            index, shown.text, shown.ids, tuple(token.id for token in new), _text(pieces, new), stopped_by,
+            tuple(new), tuple(noted),
+        )  # fmt: skip
 
     def _stepped(self, steps: Steps, ids: Sequence[int]) -> tuple[Tensor, GenerationStep | None]:
         """Run one step; return its logits (V,), and its shapes where they are wanted."""
@@ -141,7 +146,9 @@ class _Generating:
         architecture = steps.architecture(ids) if like is None else None
         with record_trace(steps.loaded.module, architecture, measures=Measures(ops=True)) as trace:
             logits = steps.logits(ids)
-        seen = GenerationStep(cached, trace.flow, _first_attention(trace), _NO_TOKEN)
+        seen = GenerationStep(
+            cached=cached, flow=trace.flow, attention=_first_attention(trace), token=_NO_TOKEN
+        )
         if like is None:
             self._named[kind] = seen
         return logits, seen if like is None else _named_like(seen, like)

@@ -16,8 +16,8 @@ from gptrace.predict.forward import batch_ids, check_room, extract_logits, isola
 from gptrace.predict.logit_decoder import DeferredLogitDecoder, LogitDecoder
 from gptrace.predict.loss import scores_of
 from gptrace.predict.model_structure import ModelStructure, check_structure_for_lens, find_model_structure
-from gptrace.record import Candidate, Lens, LensCell, LensLayer, LensResult, Prompt
-from gptrace.text.prompts import padded
+from gptrace.record import Candidate, Lens, LensCell, LensLayer, LensResult
+from gptrace.text.prompts import Prompt, padded
 from gptrace.text.tokenizer import Tokenizer
 from gptrace.tracing.model_facts import model_info, versions
 from gptrace.tracing.watching import record_trace
@@ -77,15 +77,19 @@ def _looked_at(
     kept = {path: tensor[0] for path, tensor in seen.outputs.items()}  # (T, D)
     last = read(kept[anatomy.blocks[-1]])
     difference = _difference(last, logits, anatomy, loaded.name)
-    predicted = [best.token.id for best in _best(last, reading)]
+    predicted = [best.id for best in _best(last, reading)]
     layers = [_layer(path, read(kept[path]), reading, predicted) for path in anatomy.blocks]
-    return LensResult(index, first.shown(prompt), tuple(layers), difference)
+    prompt = first.shown(prompt)
+    return LensResult(index, prompt.text, prompt.ids, tuple(layers), difference, prompt.tokens)
 
 
 def _layer(path: str, logits: Tensor, reading: LogitDecoder, predicted: Sequence[int]) -> LensLayer:
     """Return what a layer's logits (T, V) say, beside what the model predicts at each position."""
     ranks = [rank for _, rank in scores_of(logits[:, : reading.count], predicted)]
-    cells = tuple(map(LensCell, _best(logits, reading), ranks))
+    cells = tuple(
+        LensCell(position, (best,), rank)
+        for position, (best, rank) in enumerate(zip(_best(logits, reading), ranks, strict=True))
+    )
     ((candidates, _),) = reading.candidates(logits[-1:])
     return LensLayer(path, candidates, ranks[-1], cells)
 

@@ -9,8 +9,8 @@ from gptrace.model.build import LoadedModel
 from gptrace.model.quiet_torch import torch
 from gptrace.predict.candidates import candidates_of_rows
 from gptrace.predict.validation import resolve_k
-from gptrace.record import Candidate, Prompt
-from gptrace.text.prompts import without_text
+from gptrace.record import Candidate
+from gptrace.text.prompts import Prompt, without_text
 from gptrace.text.tokenizer import NoTokenizer, Tokenizer
 
 Tensor = torch.Tensor

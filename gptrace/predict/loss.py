@@ -15,8 +15,8 @@ from gptrace.predict.batching import Budget, batches
 from gptrace.predict.candidates import log_softmax, rows_per_chunk
 from gptrace.predict.forward import Forward, LogitRows
 from gptrace.predict.logit_decoder import DeferredLogitDecoder
-from gptrace.record import Loss, LossResult, LossTotal, Prompt, ScoredToken, Token
-from gptrace.text.prompts import padded
+from gptrace.record import Loss, LossResult, LossTotal, ScoredToken, Token
+from gptrace.text.prompts import Prompt, padded
 from gptrace.text.tokenizer import Tokenizer
 from gptrace.tracing.model_facts import model_info, versions
 
@@ -161,17 +161,18 @@ def scores_of(logits: Tensor, targets: Sequence[int]) -> list[Score]:
 
 def _result(index: int, prompt: Prompt, scores: Mapping[int, Score], windows: int) -> LossResult:
     tokens = tuple(
-        _scored(token, scores[at]) if at in scores else ScoredToken(token)
+        _scored(token, scores[at]) if at in scores else ScoredToken(token.id, token.text, token.bytes)
         for at, token in enumerate(prompt.tokens)
     )
-    return LossResult(index, prompt, tokens, *_mean([score for score, _ in scores.values()]), windows)
+    mean = _mean([score for score, _ in scores.values()])
+    return LossResult(index, prompt.text, prompt.ids, tokens, *mean, windows)
 
 
 def _scored(token: Token, score: Score) -> ScoredToken:
     log_probability, rank = score
     # NaN stands at no place among others.
     known = None if math.isnan(log_probability) else rank
-    return ScoredToken(token, log_probability, math.exp(log_probability), known)
+    return ScoredToken(token.id, token.text, token.bytes, log_probability, math.exp(log_probability), known)
 
 
 def _mean(log_probabilities: Sequence[float]) -> tuple[float | None, float | None]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
+
+from msgspec.structs import replace
 
 from gptrace.errors import GptraceError
 from gptrace.measures import Measures
@@ -13,7 +14,8 @@ from gptrace.model.user_code_errors import user_code_errors
 from gptrace.predict.forward import batch_ids, check_room, isolated_forward
 from gptrace.predict.logit_decoder import LogitDecoder, weights_info
 from gptrace.predict.logits import Found, find_logits
-from gptrace.record import Prediction, Prompt, Trace
+from gptrace.record import Prediction, Trace, TracedPrompt
+from gptrace.text.prompts import Prompt
 from gptrace.text.tokenizer import Tokenizer
 from gptrace.tracing.recorder import NOTHING_MORE
 from gptrace.tracing.watching import record_trace
@@ -44,7 +46,7 @@ def run_traced(
     except GptraceError as error:
         if trace is not None:
             described = replace(trace.model, name=loaded.name, weights=loaded.weights)
-            error.trace = replace(trace, model=described, inputs=tuple(prompts), temperature=temperature)
+            error.trace = replace(trace, model=described, inputs=_recorded(prompts), temperature=temperature)
             if trace.error is not None and trace.error.diagnosis is not None:
                 error.hint = trace.error.diagnosis
         raise
@@ -54,7 +56,7 @@ def run_traced(
     trace = replace(
         trace,
         model=replace(trace.model, name=loaded.name, weights=loaded.weights),
-        inputs=tuple(prompts),
+        inputs=_recorded(prompts),
         temperature=temperature,
     )
     if rows is None:
@@ -67,13 +69,20 @@ def run_traced(
     return replace(
         trace,
         model=replace(trace.model, weights=weights),
-        inputs=tuple(map(reading.shown, prompts)),
+        inputs=_recorded(map(reading.shown, prompts)),
         predictions=tuple(
             Prediction(number, len(prompt.tokens) - 1, best)
             for number, (prompt, (best, _)) in enumerate(zip(prompts, found_candidates, strict=False))
         ),
-        scores=int(rows.shape[-1]),
+        logits_per_position=int(rows.shape[-1]),
         notes=(*trace.notes, *reading.notes),
+    )
+
+
+def _recorded(prompts: Iterable[Prompt]) -> tuple[TracedPrompt, ...]:
+    return tuple(
+        TracedPrompt(prompt.text, prompt.ids, prompt.tokens, prompt.padding, prompt.truncated)
+        for prompt in prompts
     )
 
 

@@ -14,9 +14,9 @@ from gptrace.predict.batching import Budget, run_in_order
 from gptrace.predict.forward import Forward, LogitRows, every_position, last_position
 from gptrace.predict.logit_decoder import DeferredLogitDecoder, LogitDecoder
 from gptrace.predict.validation import DEFAULT_K, fit_prompts
-from gptrace.record import Prediction, Problem, Prompt, TopKResult, TopKStream
+from gptrace.record import PositionPrediction, Problem, TopKResult, TopKStream
 from gptrace.text.lines import as_lines
-from gptrace.text.prompts import padded
+from gptrace.text.prompts import Prompt, padded
 from gptrace.text.tokenizer import Tokenizer
 from gptrace.tracing.model_facts import model_info, versions
 
@@ -96,7 +96,11 @@ def run_topk(
 
 
 def _refused(question: StreamedPrompt) -> TopKResult:
-    return TopKResult(question.index, question.prompt, problem=question.problem, extra=question.extra)
+    prompt = question.prompt
+    return TopKResult(
+        question.index, prompt.text, prompt.ids, prompt.padding, prompt.truncated, (),
+        problem=question.problem, extra=question.extra,
+    )  # fmt: skip
 
 
 class _Answering:
@@ -126,27 +130,33 @@ class _Answering:
 
     def _answered(self, questions: list[StreamedPrompt]) -> list[TopKResult]:
         prompts = padded([question.prompt for question in questions])
-        found: list[list[Prediction]] = [[] for _ in prompts]
+        found: list[list[PositionPrediction]] = [[] for _ in prompts]
 
         def read(rows: LogitRows) -> None:
             reading = self._checked(self.reading.of(rows.logits, prompts[0]))
             for (number, position), (best, chosen) in zip(
                 rows.places, reading.candidates(rows.logits, self._asked.tokens), strict=True
             ):
-                found[number].append(Prediction(questions[number].index, position, best, chosen))
+                found[number].append(PositionPrediction(position, best, chosen))
 
         wanted = every_position if self._asked.every_position else last_position
         self.forward.read(prompts, [wanted(prompt) for prompt in prompts], read)
         return [
             TopKResult(
                 index=question.index,
-                prompt=self.reading.shown(prompt),
+                text=prompt.text,
+                ids=prompt.ids,
+                padding=prompt.padding,
+                truncated=prompt.truncated,
                 candidates=predictions[-1].candidates,
                 chosen=predictions[-1].chosen,
                 positions=tuple(predictions) if self._asked.every_position else (),
+                tokens=prompt.tokens if self._asked.every_position else (),
                 extra=question.extra,
             )
-            for question, prompt, predictions in zip(questions, prompts, found, strict=True)
+            for question, prompt, predictions in zip(
+                questions, map(self.reading.shown, prompts), found, strict=True
+            )
         ]
 
     def _checked(self, reading: LogitDecoder) -> LogitDecoder:

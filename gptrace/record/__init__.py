@@ -1,15 +1,20 @@
-"""What flows between the stages: frozen records, without torch.
+"""The contract: frozen structs, one file for each output. Their encoding is the JSON.
 
-A fact that was not measured is None here and absent in JSON.
+Nothing here imports torch. `encoding.py` writes records, `reading.py` reads them back, `schema.py` derives
+the JSON Schemas from their types. The file of an output has the name of its
+schema: "gptrace.topk/1" is in topk.py.
 """
 
-from gptrace.record.explanation import Claim, Explanation, Topic
-from gptrace.record.generation import Generation, GenerationResult, GenerationSettings, GenerationStep
+from gptrace.record.base import Record, Report
+from gptrace.record.diff import Change, ChangedCall, Difference, TraceSummary, ValueDifference
+from gptrace.record.explain import Claim, Explanation, Topic
+from gptrace.record.generate import Generation, GenerationResult, GenerationSettings, GenerationStep
 from gptrace.record.lens import Lens, LensCell, LensLayer, LensResult
 from gptrace.record.loss import Loss, LossResult, LossTotal, ScoredToken
-from gptrace.record.model import ModelInfo, ParameterTotals, Preset, Presets
-from gptrace.record.predictions import Candidate, Prediction, Problem, TopK, TopKResult, TopKStream
-from gptrace.record.tokens import Prompt, Token, Tokens
+from gptrace.record.model import Buffers, ModelInfo, ParameterTotals
+from gptrace.record.models import Preset, PresetParameters, Presets, PublishedWeights
+from gptrace.record.tokens import Token, TokenizedPrompt, Tokens
+from gptrace.record.topk import Candidate, PositionPrediction, Problem, TopK, TopKResult, TopKStream
 from gptrace.record.trace import (
     Cost,
     Failure,
@@ -17,16 +22,22 @@ from gptrace.record.trace import (
     ModuleCall,
     OpCall,
     ParameterCount,
+    Prediction,
     Statistics,
     TensorSpec,
     Totals,
     Trace,
+    TracedPrompt,
 )
 
 __all__ = [
+    "Buffers",
     "Candidate",
+    "Change",
+    "ChangedCall",
     "Claim",
     "Cost",
+    "Difference",
     "Explanation",
     "Failure",
     "FlowStep",
@@ -46,15 +57,20 @@ __all__ = [
     "OpCall",
     "ParameterCount",
     "ParameterTotals",
+    "PositionPrediction",
     "Prediction",
     "Preset",
+    "PresetParameters",
     "Presets",
     "Problem",
-    "Prompt",
+    "PublishedWeights",
+    "Record",
+    "Report",
     "ScoredToken",
     "Statistics",
     "TensorSpec",
     "Token",
+    "TokenizedPrompt",
     "Tokens",
     "TopK",
     "TopKResult",
@@ -62,4 +78,7 @@ __all__ = [
     "Topic",
     "Totals",
     "Trace",
+    "TraceSummary",
+    "TracedPrompt",
+    "ValueDifference",
 ]

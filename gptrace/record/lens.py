@@ -1,55 +1,59 @@
-"""What each layer of a model would predict, if it were the last."""
+"""`gptrace lens`: the predictions of each layer, as if it were the last."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import Annotated
 
-from gptrace.printable import Printable
+from msgspec import Meta, field
+
+from gptrace.record.base import Count, Number, Positive, Record, Report, Versions
 from gptrace.record.model import ModelInfo
-from gptrace.record.predictions import Candidate
-from gptrace.record.tokens import Prompt
+from gptrace.record.tokens import Ids, PromptText, Token
+from gptrace.record.topk import Candidate
+
+Rank = Annotated[Positive, Meta(description="rank of the whole model's prediction, from 1")]
 
 
-@dataclass(frozen=True, slots=True)
-class LensCell:
-    """A layer at one position: its likeliest token, and the rank of what the whole model predicts there."""
+class LensCell(Record, frozen=True):
+    """A layer at one position: its most likely token, and its rank of the whole model's prediction."""
 
-    best: Candidate
-    rank_of_prediction: int
+    position: Count
+    candidates: tuple[Candidate, ...]
+    rank_of_prediction: Rank
+
+    @property
+    def best(self) -> Candidate:
+        """The most likely token."""
+        return self.candidates[0]
 
 
-@dataclass(frozen=True, slots=True)
-class LensLayer:
-    """A layer: its candidates after the last token, and a cell for each position.
-
-    `rank_of_prediction` is that of the whole model's prediction after the last token, from 1.
-    """
+class LensLayer(Record, frozen=True):
+    """A layer: its candidates after the last token, and a cell for each position."""
 
     path: str
-    candidates: tuple[Candidate, ...]
-    rank_of_prediction: int
-    cells: tuple[LensCell, ...]
+    candidates: Annotated[tuple[Candidate, ...], Meta(description="after the last token", min_length=1)]
+    rank_of_prediction: Rank
+    cells: tuple[LensCell, ...] = field(name="positions")
 
 
-@dataclass(frozen=True, slots=True)
-class LensResult:
-    """The layers of one prompt, first to last. The last one's logits are the model's own.
+class LensResult(Record, frozen=True):
+    """The layers of one prompt, first to last."""
 
-    `difference` is the largest that was found between them, which is float rounding.
-    """
+    index: Count
+    text: PromptText
+    ids: Ids
+    layers: Annotated[tuple[LensLayer, ...], Meta(min_length=1)]
+    difference: Annotated[
+        Number, Meta(description="largest between the last layer's logits and the model's: float rounding")
+    ]
+    tokens: tuple[Token, ...]
 
-    index: int
-    prompt: Prompt
-    layers: tuple[LensLayer, ...]
-    difference: float
 
+class Lens(Report, frozen=True, tag_field="schema", tag="gptrace.lens/1"):
+    """The predictions of each layer."""
 
-@dataclass(frozen=True, slots=True)
-class Lens(Printable):
-    """What each layer would predict; `through` are the modules that its output goes through for that."""
-
-    versions: dict[str, str]
+    versions: Versions
     model: ModelInfo
-    through: tuple[str, ...]
+    through: Annotated[tuple[str, ...], Meta(description="the modules that each layer's output goes through")]
     results: tuple[LensResult, ...]
-    notes: tuple[str, ...] = ()
+    notes: tuple[str, ...]

@@ -1,63 +1,82 @@
-"""How well a model expects a text: token by token, and as a whole."""
+"""`gptrace loss`: how well a model predicts a text, token by token and as a whole."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from typing import Annotated
 
-from gptrace.printable import Printable
+from msgspec import Meta, field
+from msgspec.structs import force_setattr
+
+from gptrace.record.base import Count, Number, Positive, Record, Report, Versions
 from gptrace.record.model import ModelInfo
-from gptrace.record.tokens import Prompt, Token
+from gptrace.record.tokens import Ids, PromptText, Token, TokenBytes, TokenText
+
+MeanLoss = Annotated[
+    float | None,
+    Meta(description="mean of -log_probability, in nats; null where nothing was predicted, and for NaN"),
+]
+Perplexity = Annotated[float | None, Meta(description="exp(loss); null where it is NaN or infinite")]
 
 
-@dataclass(frozen=True, slots=True)
-class ScoredToken:
-    """A token of a text, and what the model gave it before it came: nothing for the first one.
+class ScoredToken(Record, frozen=True):
+    """A token of a text, and the probability that the model gave it; the first token has none."""
 
-    `log_probability` is natural; its negative is the token's surprisal in nats. `rank` is its place among all
-    tokens, from 1.
-    """
+    id: Count
+    text: TokenText
+    bytes: TokenBytes
+    log_probability: Annotated[Number | None, Meta(description="natural; absent for the first token")] = None
+    probability: Number | None = None
+    rank: Annotated[
+        Positive | None, Meta(description="among all tokens, from 1; absent where the probability is NaN")
+    ] = None
 
-    token: Token
-    log_probability: float | None = None
-    probability: float | None = None
-    rank: int | None = None
+    @property
+    def token(self) -> Token:
+        """The token alone."""
+        return Token(self.id, self.text, self.bytes)
 
 
-@dataclass(frozen=True, slots=True)
-class LossResult:
-    """The loss of one prompt: the mean surprisal of its predicted tokens in nats, and its exponential.
+class LossResult(Record, frozen=True):
+    """The loss of one text. `windows` is the number of forward passes that the text took."""
 
-    Both are None for a prompt of one token. `windows` is how many passes the text took.
-    """
-
-    index: int
-    prompt: Prompt
+    index: Count
+    text: PromptText
+    ids: Ids
     tokens: tuple[ScoredToken, ...]
-    loss: float | None
-    perplexity: float | None
-    windows: int = 1
+    loss: MeanLoss
+    perplexity: Perplexity
+    windows: Positive
+
+    def __post_init__(self) -> None:
+        # null in the JSON may stand for NaN or an infinity: the other fields tell.
+        if self.loss is None and any(token.log_probability is not None for token in self.tokens):
+            force_setattr(self, "loss", math.nan)
+        if self.loss is not None and self.perplexity is None:
+            force_setattr(self, "perplexity", math.nan if math.isnan(self.loss) else math.inf)
 
 
-@dataclass(frozen=True, slots=True)
-class LossTotal:
-    """The loss over all predicted tokens of all prompts, each token counting once."""
+class LossTotal(Record, frozen=True):
+    """The loss over all predicted tokens of all texts; each token counts once."""
 
-    tokens: int
-    loss: float | None
-    perplexity: float | None
+    tokens: Count
+    loss: MeanLoss
+    perplexity: Perplexity
 
 
-@dataclass(frozen=True, slots=True)
-class Loss(Printable):
-    """The losses of prompts. `uniform` is that of a model that knows nothing: ln(vocab_size).
+class Loss(Report, frozen=True, kw_only=True, tag_field="schema", tag="gptrace.loss/1"):
+    """The loss of each text, and of all together."""
 
-    `stride` is by how many tokens the window moves over a text that is longer than the context.
-    """
-
-    versions: dict[str, str]
+    versions: Versions
     model: ModelInfo
     results: tuple[LossResult, ...]
     total: LossTotal
-    uniform: float | None
-    stride: int | None = None
-    notes: tuple[str, ...] = ()
+    uniform: Annotated[
+        float | None,
+        Meta(description="of a model that gives every token the same probability: ln(vocab_size)"),
+    ] = field(name="uniform_loss")
+    stride: Annotated[
+        Positive | None,
+        Meta(description="tokens from one window to the next; absent where every text fits the context"),
+    ] = None
+    notes: tuple[str, ...]

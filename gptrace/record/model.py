@@ -1,61 +1,44 @@
-"""What a report says of a model: which one ran, and those that have a name."""
+"""The model that a report is about."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
-from gptrace.printable import Printable
+from msgspec import Meta, field
 
-
-@dataclass(frozen=True, slots=True)
-class ParameterTotals:
-    """A model's parameters. `total` counts a tensor once for each name, `unique` once; bytes are of `unique`.
-
-    `tied` lists the names that share one tensor; `without_out_head` is `unique` less the output head's own.
-    """
-
-    total: int
-    unique: int
-    trainable: int
-    bytes: int
-    tied: tuple[tuple[str, ...], ...] = ()
-    without_out_head: int | None = None
+from gptrace.record.base import Count, Record
 
 
-@dataclass(frozen=True, slots=True)
-class ModelInfo:
-    """Which model ran: its name for people, its class, and where its weights came from."""
+class ParameterTotals(Record, frozen=True):
+    """The parameters of a model."""
+
+    total: Annotated[Count, Meta(description="a tensor with two names counts twice")]
+    unique: Annotated[Count, Meta(description="each tensor counts once")]
+    trainable: Count
+    bytes: Annotated[Count, Meta(description="of the unique parameters")]
+    tied: Annotated[tuple[tuple[str, ...], ...], Meta(description="names that share one tensor")]
+    without_out_head: Annotated[
+        Count | None, Meta(description="unique, without the parameters of the output head alone")
+    ] = None
+
+
+class Buffers(Record, frozen=True):
+    """The buffers of a model."""
+
+    bytes: Count
+
+
+class ModelInfo(Record, frozen=True, kw_only=True):
+    """The model that ran: its name for people, its class, its weights and its size."""
 
     name: str
-    class_name: str
+    class_name: str = field(name="class")
+    config: Annotated[dict[str, Any] | None, Meta(description="configuration keys and values")] = None
+    weights: Annotated[
+        dict[str, Any] | None,
+        Meta(description="`source` says where they come from; with random weights, `seed` is their seed"),
+    ] = None
     parameters: ParameterTotals
-    buffer_bytes: int
+    buffers: Buffers
     dtype: str
     device: str
-    config: dict[str, Any] | None = None
-    weights: dict[str, Any] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Preset:
-    """A model that can be named: its configuration and its size in float32.
-
-    `pretrained` tells whether its published weights are at hand; None where there are none.
-    """
-
-    name: str
-    aliases: tuple[str, ...]
-    config: dict[str, Any]
-    parameters: int
-    without_out_head: int
-    bytes: int
-    pretrained: bool | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Presets(Printable):
-    """The models that `--model` knows by name."""
-
-    versions: dict[str, str]
-    models: tuple[Preset, ...]

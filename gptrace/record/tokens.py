@@ -1,49 +1,44 @@
-"""Tokens, and the prompts that are made of them."""
+"""`gptrace tokens`: the tokens of prompts."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from typing import Annotated
 
-from gptrace.printable import Printable
+from msgspec import Meta
+
+from gptrace.record.base import Count, HexBytes, Record, Report, Versions
+
+TokenText = Annotated[str | None, Meta(description="null for bytes that are only part of a UTF-8 character")]
+TokenBytes = Annotated[
+    HexBytes | None, Meta(description="in hexadecimal; null for an id that the tokenizer does not know")
+]
+PromptText = Annotated[str | None, Meta(description="null for ids that do not decode to UTF-8")]
+Ids = Annotated[tuple[Count, ...], Meta(description="token ids, without padding")]
+Padding = Annotated[Count, Meta(description="positions added on the right to make the batch rectangular")]
+Truncated = Annotated[Count, Meta(description="tokens cut off on the left to fit the context")]
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
-    """One token. `text` is None where its bytes are only part of a UTF-8 character.
+class Token(Record, frozen=True):
+    """One token: its id, its text and its bytes, where they are known."""
 
-    `bytes` is None for an id that the tokenizer does not know (a model may have more rows than that).
-    """
-
-    id: int
-    text: str | None
-    bytes: bytes | None
+    id: Count
+    text: TokenText
+    bytes: TokenBytes
 
 
-@dataclass(frozen=True, slots=True)
-class Prompt:
-    """A prompt as the model sees it. `text` is None where the ids are not valid UTF-8.
+class TokenizedPrompt(Record, frozen=True):
+    """One prompt and its tokens."""
 
-    `padding` counts the positions added on the right to make the batch rectangular; `truncated` the
-    tokens dropped on the left to fit the context. `given_as_ids`: there was no text to begin with.
-    """
-
-    text: str | None
+    index: Count
+    text: PromptText
+    ids: Ids
     tokens: tuple[Token, ...]
-    padding: int = 0
-    truncated: int = 0
-    given_as_ids: bool = field(default=False, compare=False)
-
-    @property
-    def ids(self) -> tuple[int, ...]:
-        """The token ids, without padding."""
-        return tuple(token.id for token in self.tokens)
 
 
-@dataclass(frozen=True, slots=True)
-class Tokens(Printable):
+class Tokens(Report, frozen=True, tag_field="schema", tag="gptrace.tokens/1"):
     """The tokens of each prompt."""
 
-    versions: dict[str, str]
+    versions: Versions
     encoding: str
-    vocab_size: int
-    results: tuple[Prompt, ...]
+    vocab_size: Count
+    results: tuple[TokenizedPrompt, ...]

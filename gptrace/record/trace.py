@@ -1,186 +1,229 @@
-"""A trace: every call of every module, what went in and came out, and what that came to."""
+"""`gptrace run`: every call of every module, with its inputs, its outputs and its cost."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, ClassVar
 
-from gptrace.printable import Printable
-from gptrace.record.model import ModelInfo
-from gptrace.record.predictions import Prediction
-from gptrace.record.tokens import Prompt
+from msgspec import Meta, field
+from msgspec.structs import force_setattr
+
+from gptrace.record.base import Count, Positive, Record, Report, Versions
+from gptrace.record.model import Buffers, ModelInfo, ParameterTotals
+from gptrace.record.tokens import Ids, Padding, PromptText, Token, Truncated
+from gptrace.record.topk import Candidate, Temperature
+
+Shape = tuple[Count, ...]
+Dims = Annotated[
+    tuple[str, ...],
+    Meta(description="one name for each axis, or its size as a string where nothing names it"),
+]
+Seconds = Annotated[float, Meta(ge=0)]
+Macs = Annotated[
+    Count | None,
+    Meta(description="multiply-accumulates in matrix products, convolutions and attention"),
+]
+UnknownMacs = Annotated[
+    tuple[str, ...],
+    Meta(description="kernels whose cost is unknown: macs is less than the whole then"),
+]
 
 
-@dataclass(frozen=True, slots=True)
-class Statistics:
-    """Of a tensor's finite numbers; None where there are none. `nan` and `infinite` count the others."""
+class Statistics(Record, frozen=True):
+    """Statistics of a tensor's finite numbers, null where there are none, and the count of the others."""
 
     mean: float | None
     std: float | None
     min: float | None
     max: float | None
-    nan: int
-    infinite: int
+    nan: Count
+    infinite: Count
 
 
-@dataclass(frozen=True, slots=True)
-class TensorSpec:
-    """What a tensor looked like at the moment it was seen.
+class TensorSpec(Record, frozen=True):
+    """A tensor's outward facts at the moment it was seen."""
 
-    `name` tells where it sat: an argument's name, `output`, `output.logits`, `output[1]`.
-    `dims` has one entry for each axis: its name, or its size as a string where nothing names it.
-    `local_shape` is the part that this process holds of a tensor that is spread over several.
-    """
-
-    name: str
-    shape: tuple[int, ...]
-    dims: tuple[str, ...]
+    name: Annotated[
+        str, Meta(description="where the tensor was: an argument's name, output, output.logits, output[1]")
+    ]
+    shape: Shape
+    dims: Dims
     dtype: str
     device: str
+    local_shape: Annotated[
+        Shape | None, Meta(description="the part that this process holds of a tensor spread over several")
+    ] = None
     statistics: Statistics | None = None
-    local_shape: tuple[int, ...] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """Multiply-accumulates: `macs` are those that are known, `unknown` names what else multiplied.
-
-    Counted are matrix products, convolutions and attention.
-    """
+class Cost(Record, frozen=True):
+    """Multiply-accumulates (MACs); `unknown` names the kernels whose cost is not in `macs`."""
 
     macs: int
     unknown: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class OpCall:
-    """One functional operation, between the calls of modules.
-
-    `place` is the index of the next call of a module when it ran: it stands before that one, and after those
-    with a lower index. `is_view`: the output is another look at the memory of an input. `source` is the line
-    that asked for it.
-    """
+class OpCall(Record, frozen=True):
+    """One functional operation, between the calls of modules."""
 
     name: str
-    place: int
+    place: Annotated[
+        Count, Meta(description="it ran before the call of that index, and after the calls before that")
+    ]
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
-    is_view: bool
+    is_view: Annotated[bool, Meta(description="the output shares memory with an input")] = field(name="view")
     in_place: bool
-    source: str
-    cost: Cost | None = None
-    failed: bool = False
+    source: Annotated[str, Meta(description="file and line of the code that asked for it")]
+    macs: Macs = None
+    macs_unknown: UnknownMacs = ()
+    failed: Annotated[bool, Meta(description="absent where it did not raise")] = False
+
+    @property
+    def cost(self) -> Cost | None:
+        """The MACs, where they were counted."""
+        return None if self.macs is None else Cost(self.macs, self.macs_unknown)
 
 
-@dataclass(frozen=True, slots=True)
-class ParameterCount:
-    """Parameters of a module: `own` without its children, `total` with them, each counted once.
+class ParameterCount(Record, frozen=True):
+    """Parameters of a module: `own` without its children, `total` with them; each tensor counts once."""
 
-    `trainable` are those of `total` that a gradient reaches, `bytes` what `total` takes.
+    own: Count
+    total: Count
+    trainable: Annotated[Count, Meta(description="of total")]
+    bytes: Annotated[Count, Meta(description="of total")]
+
+
+class ModuleCall(Record, frozen=True):
+    """One call of one module; a module called twice has two of these.
+
+    Calls are in order of entry, so a parent stands before its children. Times, costs and memory include the
+    children.
     """
 
-    own: int
-    total: int
-    trainable: int = 0
-    bytes: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class ModuleCall:
-    """One call of one module. A module called twice has two of these.
-
-    `index` is the order of entry, so a parent stands before its children; `parent` is the index of the
-    call that was open around it. `call` of `calls` numbers the calls of the same module, from 1.
-    `seconds`, `cost` and `peak_bytes` (the most memory of activations alive while it ran) include the
-    children. `failed` marks a call that raised.
-    """
-
-    index: int
-    parent: int | None
-    depth: int
+    index: Count
+    parent: Annotated[Count | None, Meta(description="index of the call that was open around it")]
+    depth: Count
     path: str
     type: str
-    call: int
-    calls: int
+    call: Annotated[Positive, Meta(description="number among the calls of this module")]
+    calls: Annotated[Positive, Meta(description="calls of this module")]
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
     parameters: ParameterCount
-    seconds: float
-    failed: bool = False
-    cost: Cost | None = None
-    peak_bytes: int | None = None
+    seconds: Seconds
+    macs: Macs = None
+    macs_unknown: UnknownMacs = ()
+    peak_bytes: Annotated[Count | None, Meta(description="most memory of activations alive while it ran")] = (
+        None
+    )
     ops: tuple[OpCall, ...] = ()
+    failed: Annotated[bool, Meta(description="absent where it did not raise")] = False
+
+    @property
+    def cost(self) -> Cost | None:
+        """The MACs, where they were counted."""
+        return None if self.macs is None else Cost(self.macs, self.macs_unknown)
 
 
-@dataclass(frozen=True, slots=True)
-class FlowStep:
-    """One step of the main line: the tensor that leaves `at`."""
+class FlowStep(Record, frozen=True):
+    """One step of the main line: the tensor that leaves the module `at`."""
 
     at: str
-    shape: tuple[int, ...]
-    dims: tuple[str, ...]
+    shape: Shape
+    dims: Dims
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """What stopped the forward pass, in which module, and what had come in.
+class TracedPrompt(Record, frozen=True):
+    """One prompt of the batch."""
 
-    `source` is the line of somebody's own code that it was in. `cause` names one of the usual causes, and
-    `diagnosis` tells of it in words; both are None for another.
-    """
+    text: PromptText
+    ids: Ids
+    tokens: tuple[Token, ...]
+    padding: Padding
+    truncated: Truncated
+
+
+class Prediction(Record, frozen=True):
+    """The candidates for the token that follows `position` of prompt number `input`."""
+
+    input: Count
+    position: Count
+    candidates: tuple[Candidate, ...]
+
+
+class Failure(Record, frozen=True):
+    """The exception that stopped the forward pass: in which module, with which inputs, and why."""
 
     path: str
     type: str
     message: str
+    source: Annotated[str, Meta(description="file, line and code of the model's own")]
+    cause: Annotated[str | None, Meta(description="a name for one of the usual causes")]
+    diagnosis: Annotated[str | None, Meta(description="the likely cause in words")]
     inputs: tuple[TensorSpec, ...]
-    source: str = ""
-    cause: str | None = None
-    diagnosis: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Totals:
-    """Sums over the trace, as far as they were measured; `peak_bytes` is of activations."""
+class Totals(Record, frozen=True):
+    """Sums over the trace, as far as they were measured."""
 
-    calls: int
-    modules: int
-    seconds: float
-    cost: Cost | None = None
-    peak_bytes: int | None = None
-    ops: int | None = None
+    calls: Count
+    modules: Count
+    seconds: Seconds
+    macs: Macs = None
+    macs_unknown: UnknownMacs = ()
+    peak_bytes: Annotated[Count | None, Meta(description="most memory of activations alive at once")] = None
+    ops: Annotated[Count | None, Meta(description="number of operations")] = None
+
+    @property
+    def cost(self) -> Cost | None:
+        """The MACs, where they were counted."""
+        return None if self.macs is None else Cost(self.macs, self.macs_unknown)
 
 
-@dataclass(frozen=True)
-class Trace(Printable):
-    """Everything that a trace saw. `print(trace)` is the table, `trace.to_dict()` the JSON object.
+class Trace(Report, frozen=True, tag_field="schema", tag="gptrace.trace/1"):
+    """Everything that was recorded of a forward pass. `print(trace)` is the table."""
 
-    `dims` maps each axis name to its size in this run. `uncalled` lists modules that never ran.
-    `temperature` is what the logits were divided by for the predictions. `notes` are what a reader should
-    know of how the trace came about: which axes could not be named, why there are no predictions. `scores` is
-    the number of logits at one position.
-    """
+    items: ClassVar[str] = "calls"
 
-    versions: dict[str, str]
+    versions: Versions
     model: ModelInfo
-    dims: dict[str, int]
-    inputs: tuple[Prompt, ...]
+    dims: Annotated[dict[str, Count], Meta(description="size of each axis name in this run")]
+    inputs: tuple[TracedPrompt, ...]
     flow: tuple[FlowStep, ...]
     calls: tuple[ModuleCall, ...]
-    uncalled: tuple[str, ...]
+    uncalled: Annotated[tuple[str, ...], Meta(description="paths of modules that never ran")]
+    temperature: Temperature
     predictions: tuple[Prediction, ...]
     totals: Totals
-    error: Failure | None = None
-    temperature: float = 1.0
-    notes: tuple[str, ...] = ()
-    scores: int | None = None
+    notes: Annotated[tuple[str, ...], Meta(description="remarks on the trace, such as axes without a name")]
+    error: Failure | None
+    logits_per_position: Annotated[Count | None, Meta(description="number of logits at one position")] = None
+
+    @classmethod
+    def pending(cls) -> Trace:
+        """Return a trace without any fact: `gptrace.watch` hands it out, and fills it when its block ends."""
+        parameters = ParameterTotals(0, 0, 0, 0, ())
+        model = ModelInfo(
+            name="", class_name="", parameters=parameters, buffers=Buffers(0), dtype="", device=""
+        )
+        trace = cls({}, model, {}, (), (), (), (), 1.0, (), Totals(0, 0, 0.0), (), None)
+        for name in cls.__struct_fields__:
+            cls.__dict__[name].__delete__(trace)
+        return trace
+
+    def fill(self, trace: Trace) -> None:
+        """Take over the fields of another trace; only a pending trace is filled, and only once."""
+        for name in self.__struct_fields__:
+            force_setattr(self, name, getattr(trace, name))
 
     def __getattr__(self, name: str) -> Any:
-        # Reached for a field only while `gptrace.watch` is still recording into this object.
-        if name in Trace.__dataclass_fields__:
-            raise AttributeError(f"trace.{name} is there once the `with gptrace.watch(...)` block has ended")
+        # Reached for a field only while the trace is pending.
+        if name in type(self).__struct_fields__:
+            raise AttributeError(f"trace.{name} is set when the `with gptrace.watch(...)` block ends")
         raise AttributeError(f"a Trace has no attribute {name!r}")
 
     def __repr__(self) -> str:
-        if not vars(self):
+        try:
+            return f"<Trace of {self.model.class_name}: {self.totals.calls} calls>"
+        except AttributeError:
             return "<Trace: still recording>"
-        return f"<Trace of {self.model.class_name}: {self.totals.calls} calls>"

@@ -1,7 +1,10 @@
-"""Records → table, JSON, JSON Lines, CSV, Markdown. The only importer of rich."""
+"""Reports → table, JSON, JSON Lines, CSV, Markdown, HTML. The only importer of rich.
 
-from gptrace.report.formats import FORMATS, pieces, render
-from gptrace.report.json_report import to_dict
+`outputs/` has one file for each record, which turns it into the neutral parts of `parts.py`. `terminal.py`,
+`markdown.py` and `html.py` lay parts out, and know no record. `formats.py` is the door to all of them.
+"""
+
+from gptrace.report.formats import FORMATS, print_report, render, render_pieces
 from gptrace.report.view import View
 
-__all__ = ["FORMATS", "View", "pieces", "render", "to_dict"]
+__all__ = ["FORMATS", "View", "print_report", "render", "render_pieces"]

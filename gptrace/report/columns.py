@@ -1,4 +1,4 @@
-"""The columns of the tree beside the module itself: what each is called, needs measured, and shows."""
+"""The columns of a trace's table beside the module itself: the title, the measure and the texts of each."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from gptrace.errors import OptionError
 from gptrace.measures import Measures
 from gptrace.model.config import suggestion
 from gptrace.model.memory import readable_bytes
-from gptrace.record import Cost, Statistics
-from gptrace.report.rows import Row
+from gptrace.record import Cost, Trace
+from gptrace.report.call_tree import CallRow
 
 NOTHING = "–"
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
-    """A column of numbers or words; `measure` names what has to be taken for it."""
+class TreeColumn:
+    """A column of numbers or words; `measure` names the measure that it needs."""
 
     title: str
-    show: Callable[[Row], str]
+    show: Callable[[CallRow], str]
     measure: str = ""
     is_number: bool = True
 
 
 def cost_text(cost: Cost | None) -> str:
-    """Write MACs; what is unknown is never a silent 0.
+    """Return MACs as text; an unknown cost is never a silent 0.
 
     >>> cost_text(Cost(1234)), cost_text(Cost(12, ("my.op",))), cost_text(Cost(0, ("my.op",)))
     ('1,234', '≥ 12', '?')
@@ -38,23 +38,23 @@ def cost_text(cost: Cost | None) -> str:
     return f"{cost.macs:,}" if cost.macs else NOTHING
 
 
-def _parameters(row: Row) -> str:
+def _parameters(row: CallRow) -> str:
     if row.op is not None or not row.parameters:
         return NOTHING
     return "above" if row.call.call > 1 else f"{row.parameters:,}"  # counted at the module's first call
 
 
-def _trainable(row: Row) -> str:
+def _trainable(row: CallRow) -> str:
     count = sum(call.parameters.trainable for call in row.calls)
     return f"{count:,}" if count and row.op is None else NOTHING
 
 
-def _bytes(row: Row) -> str:
+def _bytes(row: CallRow) -> str:
     count = sum(call.parameters.bytes for call in row.calls)
     return readable_bytes(count) if count and row.op is None else NOTHING
 
 
-def _macs(row: Row) -> str:
+def _macs(row: CallRow) -> str:
     if row.op is not None:
         return cost_text(row.op.cost)
     costs = [call.cost for call in row.calls if call.cost is not None]
@@ -62,11 +62,11 @@ def _macs(row: Row) -> str:
     return cost_text(Cost(sum(cost.macs for cost in costs), unknown)) if costs else NOTHING
 
 
-def _time(row: Row) -> str:
+def _time(row: CallRow) -> str:
     return NOTHING if row.op is not None else _milliseconds(sum(call.seconds for call in row.calls))
 
 
-def _own_time(row: Row) -> str:
+def _own_time(row: CallRow) -> str:
     return NOTHING if row.op is not None else _milliseconds(row.own_seconds)
 
 
@@ -74,13 +74,13 @@ def _milliseconds(seconds: float) -> str:
     return f"{seconds * 1000:.2f} ms"
 
 
-def _memory(row: Row) -> str:
+def _memory(row: CallRow) -> str:
     peaks = [call.peak_bytes for call in row.calls if call.peak_bytes is not None]
     return readable_bytes(max(peaks)) if peaks and row.op is None else NOTHING
 
 
-def _of_tensors(fact: str) -> Callable[[Row], str]:
-    def show(row: Row) -> str:
+def _of_tensors(fact: str) -> Callable[[CallRow], str]:
+    def show(row: CallRow) -> str:
         entering, leaving = (list(dict.fromkeys(getattr(spec, fact) for spec in side)) for side in row.sides)
         if not entering or not leaving or entering == leaving:
             return ", ".join(leaving or entering) or NOTHING
@@ -89,10 +89,9 @@ def _of_tensors(fact: str) -> Callable[[Row], str]:
     return show
 
 
-def _statistic(fact: str, combine: Callable[[Sequence[float]], float] | None) -> Callable[[Row], str]:
-    def show(row: Row) -> str:
-        found = row.statistics
-        values = [value for one in found if (value := getattr(one, fact)) is not None]
+def _statistic(fact: str, combine: Callable[[Sequence[float]], float] | None) -> Callable[[CallRow], str]:
+    def show(row: CallRow) -> str:
+        values = [value for each in row.statistics if (value := getattr(each, fact)) is not None]
         if not values or (len(values) > 1 and combine is None):
             return NOTHING
         return f"{combine(values) if combine else values[0]:.4g}"
@@ -100,40 +99,42 @@ def _statistic(fact: str, combine: Callable[[Sequence[float]], float] | None) ->
     return show
 
 
-def _spoiled(row: Row) -> str:
-    found: tuple[Statistics, ...] = row.statistics
-    if not found:
+def _not_finite(row: CallRow) -> str:
+    if not row.statistics:
         return NOTHING
-    nan, infinite = sum(one.nan for one in found), sum(one.infinite for one in found)
-    said = [f"{nan:,}"] if nan or not infinite else []
-    return " + ".join(said + [f"{infinite:,} inf"] * bool(infinite))
+    nan = sum(statistics.nan for statistics in row.statistics)
+    infinite = sum(statistics.infinite for statistics in row.statistics)
+    counts = [f"{nan:,}"] if nan or not infinite else []
+    return " + ".join(counts + [f"{infinite:,} inf"] * bool(infinite))
 
 
 # Type and shapes have places of their own in the table; the others stand to the right of them.
 LAYOUT = ("path", "type", "input", "output")
-COLUMNS: dict[str, Column] = {
-    "params": Column("Parameters", _parameters),
-    "trainable": Column("Trainable", _trainable),
-    "bytes": Column("Bytes", _bytes),
-    "macs": Column("MACs", _macs, "macs"),
-    "time": Column("Time", _time),
-    "own": Column("Own time", _own_time),
-    "memory": Column("Peak memory", _memory, "memory"),
-    "dtype": Column("Dtype", _of_tensors("dtype"), is_number=False),
-    "device": Column("Device", _of_tensors("device"), is_number=False),
-    # Of folded rows: an average of averages would be none.
-    "mean": Column("Mean", _statistic("mean", None), "statistics"),
-    "std": Column("Std", _statistic("std", None), "statistics"),
-    "min": Column("Min", _statistic("min", min), "statistics"),
-    "max": Column("Max", _statistic("max", max), "statistics"),
-    "nan": Column("NaN", _spoiled, "statistics"),
+COLUMNS: dict[str, TreeColumn] = {
+    "params": TreeColumn("Parameters", _parameters),
+    "trainable": TreeColumn("Trainable", _trainable),
+    "bytes": TreeColumn("Bytes", _bytes),
+    "macs": TreeColumn("MACs", _macs, "macs"),
+    "time": TreeColumn("Time", _time),
+    "own": TreeColumn("Own time", _own_time),
+    "memory": TreeColumn("Peak memory", _memory, "memory"),
+    "dtype": TreeColumn("Dtype", _of_tensors("dtype"), is_number=False),
+    "device": TreeColumn("Device", _of_tensors("device"), is_number=False),
+    # Not of folded rows: an average of averages is not the average.
+    "mean": TreeColumn("Mean", _statistic("mean", None), "statistics"),
+    "std": TreeColumn("Std", _statistic("std", None), "statistics"),
+    "min": TreeColumn("Min", _statistic("min", min), "statistics"),
+    "max": TreeColumn("Max", _statistic("max", max), "statistics"),
+    "nan": TreeColumn("NaN", _not_finite, "statistics"),
 }
 DEFAULT_COLUMNS = ("path", "type", "input", "output", "params")
 ALL_COLUMNS = (*LAYOUT, *COLUMNS)
 
 
 def parse_columns(text: str) -> tuple[str, ...]:
-    """Read names with commas between them; "all" stands for each. A wrong name lists them.
+    """Read column names with commas between them; "all" stands for each.
+
+    Raises an OptionError that lists the columns for a wrong name.
 
     >>> parse_columns("path,macs")
     ('path', 'macs')
@@ -150,6 +151,17 @@ def parse_columns(text: str) -> tuple[str, ...]:
 
 
 def measures_for(columns: Sequence[str], *, ops: bool) -> Measures:
-    """Return what has to be measured for some columns."""
+    """Return the measures that some columns need."""
     needed = {COLUMNS[name].measure for name in columns if name in COLUMNS} - {""}
     return Measures.of(needed | ({"ops"} if ops else set()))
+
+
+def measured_columns(trace: Trace) -> tuple[str, ...]:
+    """Return the usual columns, and those whose measure the trace holds."""
+    measures = {
+        "macs": trace.totals.macs is not None,
+        "memory": trace.totals.peak_bytes is not None,
+        "statistics": any(spec.statistics for call in trace.calls for spec in call.outputs),
+    }
+    measured = (name for name, column in COLUMNS.items() if measures.get(column.measure, False))
+    return (*DEFAULT_COLUMNS, *measured)

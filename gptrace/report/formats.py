@@ -1,77 +1,84 @@
-"""One door to every format: a record and the name of a format in, text out."""
+"""One door to every format: a report and the name of a format in, text out."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator
 
-from gptrace.printable import Printable
-from gptrace.record import TopKStream
-from gptrace.report.json_report import json_lines, json_pieces, to_json
+from msgspec.structs import replace
+
+from gptrace.record import Report
+from gptrace.record.encoding import item_dicts, json_pieces, to_json
 from gptrace.report.view import View
 
-# rich, and what is built on it, takes a while to import, and JSON does not need it: hence the imports
-# inside the functions.
+# rich takes a while to import and JSON does not need it, nor the parts of a report: hence the imports inside
+# the functions.
 
 
-def render(record: Printable, form: str, view: View | None = None) -> str:
-    """Return a record as text in one of `FORMATS`, ending in a newline."""
-    return "".join(pieces(record, form, view))
+def render(report: Report, format: str, view: View | None = None) -> str:
+    """Return a report as text in one of `FORMATS`, ending in a newline."""
+    return "".join(render_pieces(report, format, view))
 
 
-def pieces(record: Printable, form: str, view: View | None = None) -> Iterator[str]:
-    """Yield what `render` returns piece by piece, where a format can be written as it is made."""
-    return FORMATS[form](record, view or View())
+def render_pieces(report: Report, format: str, view: View | None = None) -> Iterator[str]:
+    """Yield the text of `render` piece by piece, where a format can be written as it is made."""
+    return FORMATS[format](report, view or View())
 
 
-def _table(record: Printable, view: View) -> Iterator[str]:
-    if isinstance(record, TopKStream):
-        from gptrace.report.streaming import table_pieces
+def print_report(report: Report, view: View) -> None:
+    """Print a report as a table to stdout: as wide as the terminal, or as wide as needed elsewhere."""
+    import shutil
+    import sys
 
-        yield from table_pieces(record, view)
-        return
-    from gptrace.report.document import document
-    from gptrace.report.terminal import to_text
-
-    yield to_text(document(record, view), view)
+    if view.width is None and sys.stdout.isatty():
+        view = dataclasses.replace(view, width=shutil.get_terminal_size().columns)
+    print(render(report, "table", view), end="")
 
 
-def _json(record: Printable, view: View) -> Iterator[str]:
-    yield from json_pieces(record)
+def _table(report: Report, view: View) -> Iterator[str]:
+    from gptrace.report import outputs, terminal
+
+    for number, parts in enumerate(outputs.parts_as_they_come(report, view)):
+        yield "\n" * bool(number) + terminal.to_text(parts, view)
+
+
+def _json(report: Report, view: View) -> Iterator[str]:
+    yield from json_pieces(report)
     yield "\n"
 
 
-def _json_lines(record: Printable, view: View) -> Iterator[str]:
-    return (to_json(line) + "\n" for line in json_lines(record))
+def _json_lines(report: Report, view: View) -> Iterator[str]:
+    return (to_json(item) + "\n" for item in item_dicts(report))
 
 
-def _csv(record: Printable, view: View) -> Iterator[str]:
-    if isinstance(record, TopKStream):
-        from gptrace.report.streaming import csv_pieces
+def _csv(report: Report, view: View) -> Iterator[str]:
+    from gptrace.report import outputs
+    from gptrace.report.table_data import to_csv
 
-        yield from csv_pieces(record, view)
+    if not report.is_stream:
+        yield to_csv(outputs.csv_table(report))
         return
-    from gptrace.report.document import document
-    from gptrace.report.sheet import to_csv
+    head = replace(report, **{report.items: ()})
+    yield to_csv(outputs.csv_table(head))
+    for item in getattr(report, report.items):
+        yield to_csv(outputs.csv_table(replace(head, **{report.items: (item,)})), with_head=False)
 
-    yield to_csv(document(record, view).flat)
 
-
-def _markdown(record: Printable, view: View) -> Iterator[str]:
-    from gptrace.report.columns import DEFAULT_COLUMNS
-    from gptrace.report.document import document
+def _markdown(report: Report, view: View) -> Iterator[str]:
+    from gptrace.report import outputs
     from gptrace.report.markdown import to_markdown
 
-    yield to_markdown(document(record, view), view.columns or DEFAULT_COLUMNS)
+    yield to_markdown(outputs.parts(report, view))
 
 
-def _html(record: Printable, view: View) -> Iterator[str]:
-    from gptrace.report.document import document
+def _html(report: Report, view: View) -> Iterator[str]:
+    from gptrace.report import outputs
     from gptrace.report.html import to_html
 
-    yield to_html(document(record, view), view)
+    yield to_html(outputs.parts(report, view))
 
 
-FORMATS: dict[str, Callable[[Printable, View], Iterator[str]]] = {
+FORMATS: dict[str, Callable[[Report, View], Iterator[str]]] = {
     "table": _table,
     "json": _json,
     "jsonl": _json_lines,

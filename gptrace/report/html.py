@@ -1,56 +1,134 @@
-"""A document as HTML: what a terminal shows, in colours that can be read on light and on dark."""
+"""Neutral parts → one HTML element, with inline styles that can be read on light and on dark."""
 
 from __future__ import annotations
 
 import html
-from io import StringIO
-from itertools import pairwise
+from collections.abc import Iterable, Sequence
 
-from rich.style import Style
-from rich.text import Span
-from rich.text import Text as RichText
+from gptrace.report.parts import Claims, Facts, Line, Lines, Part, Table, Tree
+from gptrace.report.safe_text import visible
+from gptrace.report.table_data import TableData
 
-from gptrace.report.document import Document
-from gptrace.report.terminal import console, parts
-from gptrace.report.view import View
-
-_WIDTH = 160
-# The page's own background shows through; the colours keep their contrast on white and on black. Their
-# numbers are the terminal's: 1 is red, 5 magenta, 6 cyan.
-_COLORS = {1: "#c0392b", 5: "#b5338a", 6: "#1f8299"}
-_PRE = "white-space:pre;overflow-x:auto;line-height:1.3;font-family:ui-monospace,Menlo,Consolas,monospace"
-
-
-def to_html(document: Document, view: View) -> str:
-    """Return one <pre> element, with every character of the report's text escaped."""
-    wide = View(width=view.width or _WIDTH, color=True, columns=view.columns)
-    screen = console(StringIO(), wide, record=True)
-    screen.print(*parts(document, wide), sep="\n")
-    shown = RichText.from_ansi(screen.export_text(styles=True))
-    lines = [_line(line) for line in shown.split("\n", allow_blank=True)]
-    return f'<pre style="{_PRE}">' + "\n".join(lines).rstrip() + "</pre>\n"
-
-
-def _line(line: RichText) -> str:
-    """Write one line: each run of characters of one style in a span of its own."""
-    text = line.plain
-    edges = sorted({0, len(text), *(edge for span in line.spans for edge in (span.start, span.end))})
-    written = []
-    for start, end in pairwise(edges):
-        styles = _css([span for span in line.spans if span.start <= start and span.end >= end])
-        part = html.escape(text[start:end])
-        written.append(f'<span style="{styles}">{part}</span>' if styles and part.strip() else part)
-    return "".join(written).rstrip()
+# The page's own background shows through, so the colours have to be legible on white and on black.
+_STYLES = {
+    "strong": "font-weight:bold",
+    "quiet": "opacity:.7",
+    "changed": "font-weight:bold;color:#b5338a",
+    "operation": "color:#1f8299",
+    "bar": "color:#b5338a",
+    "error": "color:#c0392b",
+    "failed": "font-weight:bold;color:#c0392b",
+    "holds": "font-weight:bold;color:#1e8449",
+    "fails": "font-weight:bold;color:#c0392b",
+    "figures": "color:#1f8299",
+    "rank 1": "font-weight:bold;color:#1e8449",
+    "rank 10": "color:#1f8299",
+    "rank 100": "color:#9a6b00",
+    "likely": "color:#1e8449",
+    "fairly likely": "color:#1f8299",
+    "unlikely": "color:#9a6b00",
+    "very unlikely": "color:#c0392b",
+}
+_ROOT = "overflow-x:auto;line-height:1.3;font-family:ui-monospace,Menlo,Consolas,monospace"
+_CELL = "text-align:{};padding:0 1em 0 0;white-space:pre;vertical-align:top;border:0"
 
 
-def _css(spans: list[Span]) -> str:
-    found = []
-    for style in (span.style for span in spans if isinstance(span.style, Style)):
-        if style.bold:
-            found.append("font-weight:bold")
-        if style.dim:
-            found.append("opacity:.6")
-        number = style.color.number if style.color is not None else None
-        if number in _COLORS:
-            found.append(f"color:{_COLORS[number]}")
-    return ";".join(dict.fromkeys(found))
+def to_html(parts: Sequence[Part]) -> str:
+    """Return one <div> element, with every character of the report's text escaped."""
+    return f'<div style="{_ROOT}">\n' + "".join(_element(part) for part in parts) + "</div>\n"
+
+
+def _element(part: Part) -> str:
+    match part:
+        case Lines():
+            return f"<p{_style('white-space:pre-wrap')}>{_lines(part.lines)}</p>\n"
+        case Facts():
+            rows = ([_cell(name, role="quiet", is_head=True), _line_cell(line)] for name, line in part.pairs)
+            return _table([], rows)
+        case Table():
+            title = f"<p>{_span(part.title, 'strong')}</p>\n" if part.title else ""
+            lines = f"<p{_style('white-space:pre-wrap')}>{_lines(part.lines)}</p>\n" if part.lines else ""
+            return title + lines + (_data_table(part.data) if part.data.columns else "")
+        case Tree():
+            return _tree(part)
+        case Claims():
+            items = "".join(
+                f"<p>{_span(claim.mark, claim.role)} {_escaped(claim.text)}<br>"
+                f"{_span(claim.figures, 'figures')}</p>\n"
+                for claim in part.claims
+            )
+            return f"<h3>{_escaped(part.title)}</h3>\n{items}"
+
+
+def _data_table(table: TableData) -> str:
+    columns = [column for column, _ in table.for_people(table.columns)]
+    heads = [_cell(column.title or "", is_number=column.is_number, is_head=True) for column in columns]
+    rows = (
+        [
+            _cell(
+                column.show(value),
+                role=column.role_of(value) if column.role_of is not None else column.role,
+                is_number=column.is_number,
+            )
+            for column, value in table.for_people(row)
+        ]
+        for row in table.rows
+    )
+    return _table(heads, rows)
+
+
+def _tree(tree: Tree) -> str:
+    has_shapes, has_sizes = bool(tree.shapes_title), any(row.sizes for row in tree.rows)
+    titles = ["Module", *["Type"] * tree.has_types, *[tree.shapes_title] * has_shapes, *["Sizes"] * has_sizes]
+    heads = [_cell(title, is_head=True) for title in titles]
+    heads += [_cell(title, is_number=is_number, is_head=True) for title, is_number in tree.columns]
+    rows = []
+    for row in tree.rows:
+        cells = [_line_cell(((row.guide, "quiet"), (row.label, row.role)))]
+        cells += [_cell(row.type, role="quiet")] * tree.has_types
+        cells += [_cell(row.shapes, role=row.shapes_role)] * has_shapes
+        cells += [_cell(row.sizes)] * has_sizes
+        cells += [
+            _cell(text, is_number=is_number)
+            for text, (_, is_number) in zip(row.cells, tree.columns, strict=True)
+        ]
+        rows.append(cells)
+    return _table(heads, rows)
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    head = f"<thead><tr>{''.join(heads)}</tr></thead>\n" if heads else ""
+    body = "\n".join(f"<tr>{''.join(cells)}</tr>" for cells in rows)
+    style = _style("border-collapse:collapse;border:0;margin:.5em 0")
+    return f"<table{style}>\n{head}<tbody>\n{body}\n</tbody></table>\n"
+
+
+def _cell(text: str, *, role: str = "", is_number: bool = False, is_head: bool = False) -> str:
+    tag = "th" if is_head else "td"
+    style = _CELL.format("right" if is_number else "left")
+    return f"<{tag}{_style(style)}>{_span(text, role)}</{tag}>"
+
+
+def _line_cell(line: Line) -> str:
+    return f"<td{_style(_CELL.format('left'))}>{_spans(line)}</td>"
+
+
+def _lines(lines: Sequence[Line]) -> str:
+    return "\n".join(map(_spans, lines))
+
+
+def _spans(line: Line) -> str:
+    return "".join(_span(text, role) for text, role in line)
+
+
+def _span(text: str, role: str) -> str:
+    style = _STYLES.get(role, "")
+    return f"<span{_style(style)}>{_escaped(text)}</span>" if style and text.strip() else _escaped(text)
+
+
+def _style(style: str) -> str:
+    return f' style="{style}"'
+
+
+def _escaped(text: str) -> str:
+    return html.escape("\n".join(map(visible, text.split("\n"))))

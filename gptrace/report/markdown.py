@@ -1,65 +1,42 @@
-"""A document as GitHub Markdown."""
+"""Neutral parts → GitHub Markdown."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
 
-from gptrace.report.call_text import CallText
-from gptrace.report.claims import mark
-from gptrace.report.columns import COLUMNS, DEFAULT_COLUMNS
+from gptrace.report.parts import Claims, Facts, Lines, Part, Table, Tree, plain
 from gptrace.report.safe_text import visible
-from gptrace.report.sheet import Sheet
-
-if TYPE_CHECKING:
-    from gptrace.report.document import Document
-    from gptrace.report.rows import Row
+from gptrace.report.table_data import TableData
 
 
-def to_markdown(document: Document, columns: Sequence[str] = DEFAULT_COLUMNS) -> str:
+def to_markdown(parts: Sequence[Part]) -> str:
     """Return the parts one below the other."""
-    parts = []
-    if document.flow:
-        parts.append("```text\n" + "\n".join(line.plain for line in document.flow) + "\n```")
-    if document.facts:
-        parts.append("\n".join(f"- {name}: {escaped(said.plain)}" for name, said in document.facts))
-    if document.tree:
-        parts.append(_tree(document.tree, columns))
-    parts += [escaped(note.plain) for note in document.notes]
-    for sheet in document.sheets:
-        parts += [escaped(sheet.title)] * bool(sheet.title)
-        parts += [escaped(line.plain) for line in sheet.lines]
-        parts += [_sheet(sheet)] * bool(sheet.columns)
-    parts += [escaped(problem.plain) for problem in document.problems]
-    for topic in document.topics:
-        parts.append(f"## {escaped(topic.title)}")
-        parts += [f"{mark(one)} {prose(one.text)}\\\n{escaped(one.measured)}" for one in topic.claims]
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(paragraph for part in parts for paragraph in _paragraphs(part)) + "\n"
 
 
 def prose(text: str) -> str:
-    r"""Escape a sentence, but keep what stands in it as code.
+    r"""Escape a sentence, but keep what stands in backquotes as code.
 
     >>> prose("`tok_emb` is a_table")
     '`tok_emb` is a\\_table'
     """
-    pieces = text.split("`")
-    return "".join(code(piece) if number % 2 else escaped(piece) for number, piece in enumerate(pieces))
+    sections = text.split("`")
+    return "".join(code(part) if number % 2 else escaped(part) for number, part in enumerate(sections))
 
 
 def escaped(text: str) -> str:
-    r"""Escape what Markdown or HTML would read as its own.
+    r"""Escape the characters that Markdown or HTML would read as markup.
 
     >>> escaped("a|b <c> [d] *e*")
     'a\\|b &lt;c&gt; \\[d\\] \\*e\\*'
     """
     text = visible(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return "".join(f"\\{one}" if one in "\\`*_[]|~#" else one for one in text)
+    return "".join(f"\\{character}" if character in "\\`*_[]|~#" else character for character in text)
 
 
 def code(text: str) -> str:
-    r"""Write a table's cell as code: nothing in it is markup, only the bar needs an escape.
+    r"""Write the text of a table's cell as code: nothing in it is markup, only the bar needs an escape.
 
     >>> code("[batch, seq_len]"), code("a|b`c"), code("")
     ('`[batch, seq_len]`', '`` a\\|b`c ``', '')
@@ -72,29 +49,49 @@ def code(text: str) -> str:
     return f"{fence} {text} {fence}" if longest else f"`{text}`"
 
 
-def _sheet(sheet: Sheet) -> str:
-    columns = [column for column, _ in sheet.for_people(sheet.columns)]
+def _paragraphs(part: Part) -> list[str]:
+    match part:
+        case Lines(aligned=True):
+            return ["```text\n" + "\n".join(map(plain, part.lines)) + "\n```"]
+        case Lines():
+            return [escaped(plain(line)) for line in part.lines]
+        case Facts():
+            return ["\n".join(f"- {name}: {escaped(plain(line))}" for name, line in part.pairs)]
+        case Table():
+            title = [escaped(part.title)] if part.title else []
+            table = [_table(part.data)] if part.data.columns else []
+            return [*title, *(escaped(plain(line)) for line in part.lines), *table]
+        case Tree():
+            return [_tree(part)]
+        case Claims():
+            claims = [
+                f"{claim.mark} {prose(claim.text)}\\\n{escaped(claim.figures)}" for claim in part.claims
+            ]
+            return [f"## {escaped(part.title)}", *claims]
+
+
+def _table(table: TableData) -> str:
+    columns = [column for column, _ in table.for_people(table.columns)]
     rows = [
         [
             column.show(value) if column.is_number else code(column.show(value))
-            for column, value in sheet.for_people(row)
+            for column, value in table.for_people(row)
         ]
-        for row in sheet.rows
+        for row in table.rows
     ]
     return _grid([column.title or "" for column in columns], [column.is_number for column in columns], rows)
 
 
-def _tree(rows: Sequence[Row], names: Sequence[str]) -> str:
-    extras = [COLUMNS[name] for name in names if name in COLUMNS]
-    cells = []
-    for row in rows:
-        text = CallText(row)
-        depth = row.call.depth + (row.op is not None)
-        words = [code(text.type), code(text.names), code(text.sizes)]
-        numbers = [column.show(row) for column in extras]
-        cells.append(["&emsp;" * depth + code(text.label), *words, *numbers])
-    titles = ["Module", "Type", "Input → output", "Sizes", *(column.title for column in extras)]
-    return _grid(titles, [False] * 4 + [column.is_number for column in extras], cells)
+def _tree(tree: Tree) -> str:
+    has_shapes, has_sizes = bool(tree.shapes_title), any(row.sizes for row in tree.rows)
+    titles = ["Module", *["Type"] * tree.has_types, *[tree.shapes_title] * has_shapes, *["Sizes"] * has_sizes]
+    rows = []
+    for row in tree.rows:
+        words = [*[code(row.type)] * tree.has_types, *[code(row.shapes)] * has_shapes]
+        words += [code(row.sizes)] * has_sizes
+        rows.append(["&emsp;" * row.depth + code(row.label), *words, *row.cells])
+    numbers = [False] * len(titles) + [is_number for _, is_number in tree.columns]
+    return _grid([*titles, *(title for title, _ in tree.columns)], numbers, rows)
 
 
 def _grid(titles: Sequence[str], numbers: Sequence[bool], rows: Sequence[Sequence[str]]) -> str:

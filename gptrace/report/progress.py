@@ -1,4 +1,4 @@
-"""How far a long piece of work is, for somebody who watches: a line on stderr that moves."""
+"""The progress of long work: a bar on stderr, once the work has taken a second."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from collections.abc import Iterable, Iterator
 from typing import TextIO, TypeVar
 
 Item = TypeVar("Item")
-# Work that is done sooner needs no bar.
+# Shorter work needs no bar.
 _PATIENCE = 1.0  # seconds
 
 
-def watched(items: Iterable[Item], stream: TextIO, what: str, total: int | None = None) -> Iterator[Item]:
-    """Yield the items, and once a second has gone by show on `stream` how many there were and how fast."""
+def with_progress(
+    items: Iterable[Item], stream: TextIO, what: str, total: int | None = None
+) -> Iterator[Item]:
+    """Yield the items, and after a second show on `stream` how many there were and how many a second."""
     start = time.monotonic()
     iterator = iter(items)
     for count, item in enumerate(iterator, start=1):

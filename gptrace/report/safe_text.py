@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 from gptrace.record import Token
 
 _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
@@ -19,6 +21,24 @@ def visible(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(one if one.isprintable() else _escaped(one) for one in text)
+
+
+def visible_lines(text: str) -> str:
+    """Return safe text whose line breaks are line breaks."""
+    return "\n".join(visible(part) for part in text.split("\n"))
+
+
+def shortened_to(label: str, width: int) -> str:
+    """Return a label cut to so many columns of a terminal, where wide characters take two.
+
+    >>> shortened_to("supervise", 6), shortened_to("你好吗", 5), shortened_to("ok", 5)
+    ('super…', '你好…', 'ok')
+    """
+    widths = [2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in label]
+    if sum(widths) <= width:
+        return label
+    ends = [end for end in range(len(label)) if sum(widths[:end]) <= width - 1]
+    return label[: ends[-1]].rstrip() + "…"
 
 
 def quoted(text: str) -> str:

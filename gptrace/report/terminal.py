@@ -1,81 +1,59 @@
-"""Rich renderables → text of a given width, with or without colour. The environment has no say here."""
+"""Neutral parts → text of a given width, with or without colour. The environment has no say here."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from io import StringIO
 
 from rich.console import Console, RenderableType
-from rich.table import Table
+from rich.table import Table as RichTable
 from rich.text import Text
 
-from gptrace.report import claims
-from gptrace.report.columns import DEFAULT_COLUMNS
-from gptrace.report.document import Document
-from gptrace.report.sheet import to_table
-from gptrace.report.trace_table import trace_table
+from gptrace.report.line_breaking import break_lines
+from gptrace.report.parts import Claims, ClaimText, Facts, Line, Lines, Part, Table, Tree
+from gptrace.report.rich_tables import NATURAL_WIDTH, STYLES, table_layout
+from gptrace.report.safe_text import visible
+from gptrace.report.tree_layout import tree_table
 from gptrace.report.view import View
 
-# Where nothing limits the width: wider than any line, so nothing is cut or wrapped in a pipe.
-NATURAL_WIDTH = 10_000
+# Sentences are hard to read on longer lines, however wide the terminal is.
+SENTENCE_WIDTH = 100
+_INDENT = 2
 
 
-def to_text(document: Document, view: View) -> str:
-    """Render a document's parts one below the other."""
+def to_text(parts: Sequence[Part], view: View) -> str:
+    """Return the parts one below the other, a blank line between them, each line without trailing spaces."""
+    width = view.width
+    if any(isinstance(part, Claims) for part in parts):
+        width = min(width or SENTENCE_WIDTH, SENTENCE_WIDTH)
     out = StringIO()
-    if document.topics:
-        view = replace(view, width=min(view.width or claims.WIDTH, claims.WIDTH))
-    console(out, view).print(*parts(document, view), sep="\n")
+    console(out, width, view.color).print(*renderables(parts, width), sep="\n")
     return "".join(line.rstrip() + "\n" for line in out.getvalue().splitlines())
 
 
-def parts(document: Document, view: View) -> list[RenderableType]:
-    """Return what a document is made of, with blank lines between."""
-    found: list[RenderableType] = [*document.flow]
-    if document.facts:
-        found += [*_blank(found), _grid(document.facts)]
-    if document.tree:
-        found += [*_blank(found), trace_table(document.tree, view.width, view.columns or DEFAULT_COLUMNS)]
-    if document.notes:
-        found += [*_blank(found), *document.notes]
-    for sheet in document.sheets:
-        found += _blank(found)
-        if sheet.title:
-            found.append(Text(sheet.title, style="bold", overflow="fold"))
-        found += sheet.lines
-        if sheet.columns:
-            found.append(to_table(sheet, view.width))
-    found += document.problems
-    for topic in document.topics:
-        found += [*_blank(found), *claims.parts(topic, view.width or claims.WIDTH)]
-    return found
+def line_text(line: Line, view: View, *, end: str = "\n") -> str:
+    """Return one line; the terminal itself breaks it."""
+    out = StringIO()
+    console(out, None, view.color).print(_text(line), end=end, soft_wrap=True)
+    return out.getvalue()
 
 
-def _blank(before: Sequence[object]) -> list[RenderableType]:
-    return [Text("")] if before else []
+def renderables(parts: Sequence[Part], width: int | None) -> list[RenderableType]:
+    """Return what rich prints, a blank line between the parts."""
+    result: list[RenderableType] = []
+    for part in parts:
+        result += [*([Text("")] if result else []), *_rendered(part, width)]
+    return result
 
 
-def _grid(facts: Sequence[tuple[str, Text]]) -> Table:
-    grid = Table.grid(padding=(0, 2, 0, 0))
-    grid.add_column(style="dim", no_wrap=True)
-    grid.add_column(overflow="fold")
-    for name, said in facts:
-        grid.add_row(Text(name), said)
-    return grid
-
-
-def console(out: StringIO, view: View, *, record: bool = False) -> Console:
-    """Return a console that reads no markup and asks the environment nothing.
-
-    Only the sixteen colours of the terminal's own theme are used: they are legible on light and dark.
-    """
+def console(out: StringIO, width: int | None, color: bool, *, record: bool = False) -> Console:
+    """Return a console that reads no markup and asks the environment nothing."""
     return Console(
         file=out,
-        width=view.width or NATURAL_WIDTH,
+        width=width or NATURAL_WIDTH,
         height=100,
-        force_terminal=view.color,
-        color_system="standard" if view.color else None,
+        force_terminal=color,
+        color_system="standard" if color else None,
         no_color=False,
         force_jupyter=False,
         force_interactive=False,
@@ -85,3 +63,53 @@ def console(out: StringIO, view: View, *, record: bool = False) -> Console:
         highlight=False,
         record=record,
     )
+
+
+def _rendered(part: Part, width: int | None) -> list[RenderableType]:
+    match part:
+        case Lines():
+            return [_text(line) for line in part.lines]
+        case Facts():
+            return [_facts(part)]
+        case Table():
+            title = [Text(part.title, style="bold", overflow="fold")] if part.title else []
+            table = [table_layout(part.data, width)] if part.data.columns else []
+            return [*title, *map(_text, part.lines), *table]
+        case Tree():
+            return [tree_table(part, width)]
+        case Claims():
+            return _claims(part, width or SENTENCE_WIDTH)
+
+
+def _text(line: Line) -> Text:
+    if len(line) == 1:
+        return Text(line[0][0], style=STYLES[line[0][1]])
+    return Text.assemble(*((text, STYLES[role] or "default") for text, role in line if text))
+
+
+def _facts(facts: Facts) -> RichTable:
+    grid = RichTable.grid(padding=(0, 2, 0, 0))
+    grid.add_column(style="dim", no_wrap=True)
+    grid.add_column(overflow="fold")
+    for name, line in facts.pairs:
+        grid.add_row(Text(name), _text(line))
+    return grid
+
+
+def _claims(claims: Claims, width: int) -> list[RenderableType]:
+    lines = [Text(visible(claims.title), style="bold")]
+    for number, claim in enumerate(claims.claims):
+        lines += [*([Text("")] if number else []), *_claim(claim, width)]
+    return list(lines)
+
+
+def _claim(claim: ClaimText, width: int) -> list[Text]:
+    """Return a claim as its sentence and its figures, indented below its mark."""
+    first, *rest = break_lines(visible(claim.text), width - _INDENT)
+    figures = break_lines(visible(claim.figures), width - _INDENT)
+    figures_style = STYLES["quiet" if claim.role == "quiet" else "figures"]
+    return [
+        Text.assemble((claim.mark, STYLES[claim.role]), " ", first),
+        *(Text(" " * _INDENT + line) for line in rest),
+        *(Text(" " * _INDENT + line, style=figures_style) for line in figures),
+    ]

@@ -1,24 +1,50 @@
-"""How a report is to look."""
+"""The reader's wishes: how wide, in colour or not, which rows and columns."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from typing import Any
+
+from gptrace.errors import OptionError
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """Columns of the terminal (None: as wide as it wants), colour, and which rows of the tree.
+    """How a report is shown; the last fields are for a trace.
 
-    `full` folds nothing; `depth` leaves out what lies deeper. `columns` are those of the tree, without names
-    its usual ones. `only` and `kind` are globs of paths and types of the calls to show. `log_probabilities`
-    are shown beside the probabilities.
+    Args:
+        width: columns of text; None is as wide as needed.
+        color: whether to write colours for a terminal.
+        full: whether to show every row, and fold nothing.
+        log_probabilities: whether candidates show them too.
+        columns: names of the columns of a trace; without any, the usual ones and those that were measured.
+        depth: deepest level of modules to show; None is all.
+        only: glob of module paths to show.
+        type: glob of module types or operations to show.
     """
 
     width: int | None = None
     color: bool = False
     full: bool = False
-    depth: int | None = None
-    columns: tuple[str, ...] = ()
-    only: str | None = None
-    kind: str | None = None
     log_probabilities: bool = False
+    columns: tuple[str, ...] = ()
+    depth: int | None = None
+    only: str | None = None
+    type: str | None = None
+
+    @classmethod
+    def of(cls, *, columns: str | Iterable[str] = (), **wishes: Any) -> View:
+        """Return the view of some keyword arguments; raise an OptionError for a wrong name.
+
+        >>> View.of(columns=["output", "macs"], depth=1).columns
+        ('output', 'macs')
+        """
+        from gptrace.report.columns import parse_columns
+
+        names = [field.name for field in fields(cls)]
+        unknown = next((name for name in wishes if name not in names), None)
+        if unknown is not None:
+            raise OptionError(f"{unknown!r} is no way to show a report", f"known: {', '.join(names)}")
+        text = columns if isinstance(columns, str) else ",".join(columns)
+        return cls(columns=parse_columns(text) if text else (), **wishes)

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gptrace.errors import TextError
-from gptrace.record import Problem, Prompt
-from gptrace.text.prompts import from_ids, from_texts
+from gptrace.record import Problem
+from gptrace.text.prompts import Prompt, from_ids, from_texts
 from gptrace.text.source import empty_stdin, not_utf8
 from gptrace.text.tokenizer import Tokenizer
 

@@ -7,9 +7,29 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from gptrace.errors import TextError
-from gptrace.record import Prompt, Token
+from gptrace.record import Token
 from gptrace.text import encoding
 from gptrace.text.tokenizer import Tokenizer, decode
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A prompt as a model gets it. `text` is None where the ids do not decode to UTF-8.
+
+    `padding` counts the positions added on the right to make the batch rectangular, `truncated` the tokens
+    cut off on the left to fit the context. `given_as_ids`: the prompt came as ids, not as text.
+    """
+
+    text: str | None
+    tokens: tuple[Token, ...]
+    padding: int = 0
+    truncated: int = 0
+    given_as_ids: bool = False
+
+    @property
+    def ids(self) -> tuple[int, ...]:
+        """The token ids, without padding."""
+        return tuple(token.id for token in self.tokens)
 
 
 @dataclass(frozen=True, slots=True)

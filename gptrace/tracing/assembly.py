@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from itertools import chain
+from typing import Any
 
 from gptrace.model.quiet_torch import torch
 from gptrace.model.user_code_errors import line_of
@@ -32,7 +33,7 @@ from gptrace.tracing.span import Span
 from gptrace.tracing.specs import Specs, with_statistics
 
 Module = torch.nn.Module
-_NO_PARAMETERS = ParameterCount(0, 0)
+_NO_PARAMETERS = ParameterCount(0, 0, 0, 0)
 
 
 def assemble_trace(
@@ -57,12 +58,13 @@ def assemble_trace(
         flow=_flow_of(calls),
         calls=calls,
         uncalled=tuple(path for path, _ in recorder.paths if path not in used and path not in scripted),
+        temperature=1.0,
         predictions=(),
         totals=Totals(
             calls=len(calls),
             modules=len(called),
             seconds=sum(call.seconds for call in roots),
-            cost=_sum([call.cost for call in roots if call.cost]) if measures.macs else None,
+            **_sum(roots, measured=measures.macs),
             peak_bytes=max((call.peak_bytes or 0 for call in roots), default=0) if measures.memory else None,
             ops=len(operations.operations) if operations is not None else None,
         ),
@@ -109,7 +111,8 @@ def _calls_of(
                 parameters=counts.get(path, _NO_PARAMETERS),
                 seconds=span.seconds,
                 failed=span.failed,
-                cost=costs[span.index] if costs else None,
+                macs=costs[span.index].macs if costs else None,
+                macs_unknown=costs[span.index].unknown if costs else (),
                 peak_bytes=span.peak if recorder.measures.memory else None,
                 ops=_operations_of(span, number, operations[span], of_pass, recorder)
                 if span in operations
@@ -156,9 +159,11 @@ def _cost(macs: int, unknown: frozenset[str]) -> Cost:
     return Cost(macs, tuple(sorted(unknown)))
 
 
-def _sum(costs: Sequence[Cost]) -> Cost:
-    unknown = {name for cost in costs for name in cost.unknown}
-    return Cost(sum(cost.macs for cost in costs), tuple(sorted(unknown)))
+def _sum(roots: Sequence[ModuleCall], *, measured: bool) -> dict[str, Any]:
+    if not measured:
+        return {}
+    unknown = {name for call in roots for name in call.macs_unknown}
+    return {"macs": sum(call.macs or 0 for call in roots), "macs_unknown": tuple(sorted(unknown))}
 
 
 def _operations_of(
@@ -176,7 +181,8 @@ def _operations_of(
                 is_view=one.is_view,
                 in_place=one.in_place,
                 source=one.source,
-                cost=_cost(one.macs, one.unknown) if has_costs else None,
+                macs=one.macs if has_costs else None,
+                macs_unknown=tuple(sorted(one.unknown)) if has_costs else (),
                 failed=one is failed,
             )
             for ordinal, one in enumerate(operations)

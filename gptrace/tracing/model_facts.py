@@ -10,7 +10,7 @@ import gptrace
 from gptrace.model.gpt import GPTModel
 from gptrace.model.hugging_face import is_hugging_face
 from gptrace.model.quiet_torch import torch
-from gptrace.record import ModelInfo
+from gptrace.record import Buffers, ModelInfo
 from gptrace.tracing.parameters import (
     ParameterRef,
     buffer_bytes,
@@ -24,7 +24,11 @@ Module = torch.nn.Module
 
 def versions() -> dict[str, str]:
     """Return the versions that a report states."""
-    return {"gptrace": gptrace.__version__, "torch": torch.__version__, "python": platform.python_version()}
+    return {
+        "gptrace": gptrace.__version__,
+        "torch": str(torch.__version__),
+        "python": platform.python_version(),
+    }
 
 
 def model_info(
@@ -50,7 +54,7 @@ def described(
         name=name or type(module).__name__,
         class_name=type(module).__name__,
         parameters=count_all(parameters),
-        buffer_bytes=buffer_bytes(modules),
+        buffers=Buffers(buffer_bytes(modules)),
         dtype=dtype_name(first.dtype) if first is not None else "none",
         device=str(first.device) if first is not None else "none",
         config=_configuration(module),

@@ -58,7 +58,7 @@ def with_statistics(
     """Return records with the statistics of each tensor."""
     return tuple(
         [
-            TensorSpec(spec.name, spec.shape, spec.dims, spec.dtype, spec.device, of_this, spec.local_shape)
+            TensorSpec(spec.name, spec.shape, spec.dims, spec.dtype, spec.device, spec.local_shape, of_this)
             for spec, of_this in zip(specs, statistics, strict=True)
         ]
     )

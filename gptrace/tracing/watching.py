@@ -52,8 +52,7 @@ def record_trace(
     measures: Measures = NOTHING_MORE,
 ) -> Iterator[Trace]:
     """Record as `watch` does, with an architecture to name axes by; see `infer_axis_names` for `by_copy`."""
-    # The caller holds the record before there is anything to record: it is made empty, and filled once.
-    trace = Trace.__new__(Trace)
+    trace = Trace.pending()
     recorder = SpanRecorder(module, measures)
     error: BaseException | None = None
     try:
@@ -63,7 +62,7 @@ def record_trace(
         error = raised
         raise
     finally:
-        vars(trace).update(vars(_described(recorder, error, architecture, by_copy)))
+        trace.fill(_described(recorder, error, architecture, by_copy))
         recorder.forget()
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,16 +10,11 @@ import typer
 from gptrace.cli import options
 from gptrace.cli.option_groups import OutputOptions
 from gptrace.cli.output import CommandResult, Destination
-from gptrace.comparison import (
-    DEFAULT_ATOL,
-    DEFAULT_RTOL,
-    Difference,
-    compare,
-    read_trace,
-    read_trace_file,
-)
 from gptrace.errors import EXIT_DONE, EXIT_FAILED, InputError
+from gptrace.record import Difference, Trace
+from gptrace.record.reading import expect, load, parse
 from gptrace.text.source import read_stdin
+from gptrace.verify.diff import DEFAULT_ATOL, DEFAULT_RTOL, diff_traces
 
 
 def diff(
@@ -38,12 +32,16 @@ def diff(
     target = output.target()
     if a == b == "-":
         raise InputError("'-' stands for stdin, and is given twice", "stdin can be read only once")
-    read = [
-        read_trace(read_stdin(), "stdin") if name == "-" else read_trace_file(Path(name)) for name in (a, b)
-    ]
-    return reply_of(compare(*read, names=(a, b), rtol=rtol, atol=atol), target)
+    first, second = (read_trace(name) for name in (a, b))
+    return reply_of(diff_traces(first, second, names=(a, b), rtol=rtol, atol=atol), target)
+
+
+def read_trace(name: str) -> Trace:
+    """Read a kept trace from a file, or from stdin for "-"."""
+    report = parse(read_stdin(), "stdin") if name == "-" else load(name)
+    return expect(report, Trace, "stdin" if name == "-" else name)
 
 
 def reply_of(difference: Difference, target: Destination) -> CommandResult:
     """Return what is written of a comparison; its exit code tells the outcome."""
-    return replace(target.reply(difference), code=EXIT_DONE if difference.is_same else EXIT_FAILED)
+    return replace(target.reply(difference), code=EXIT_DONE if difference.same else EXIT_FAILED)

@@ -12,8 +12,9 @@ from gptrace.cli import options, streams
 from gptrace.cli.option_groups import ModelOptions, OutputOptions, TextOptions
 from gptrace.cli.output import CommandResult, Destination
 from gptrace.predict.validation import DEFAULT_NEW_TOKENS
-from gptrace.record import Generation, Prompt
+from gptrace.record import Generation
 from gptrace.report import View
+from gptrace.text.prompts import Prompt
 
 if TYPE_CHECKING:
     from gptrace.report.live_text import LiveText
@@ -74,12 +75,12 @@ class _Reader:
             streams.write_stdout(self._live.head(head))
         else:
             streams.write_stdout("".join(self.end(head)))
-        streams.write_stdout(self._live.prompt(prompt))
+        streams.write_stdout(self._live.prompt(prompt.text, prompt.ids))
 
     def text(self, piece: str) -> None:
         assert self._live is not None
         if piece:
-            streams.write_stdout(self._live.piece(piece))
+            streams.write_stdout(self._live.continuation(piece))
 
     def end(self, found: Generation) -> Iterator[str]:
         """Return what follows the text of the last result."""

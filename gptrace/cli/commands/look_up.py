@@ -13,8 +13,8 @@ from gptrace.cli.output import CommandResult, checked
 from gptrace.errors import OptionError
 from gptrace.model.config import suggestion
 from gptrace.model.weights import hub
-from gptrace.report.json_report import to_json
-from gptrace.report.schemas import SCHEMAS
+from gptrace.record.encoding import to_json
+from gptrace.record.schema import json_schema, report_names
 
 
 def models(output: OutputOptions) -> CommandResult:
@@ -33,11 +33,11 @@ def schema(
     output: options.Output = None,
 ) -> CommandResult:
     """Print the JSON Schema of an output."""
-    if name is not None and name not in SCHEMAS:
-        raise OptionError(f"{name!r} is not an output with a schema", suggestion(name, SCHEMAS))
-    wanted = SCHEMAS if name is None else SCHEMAS[name]
+    if name is not None and name not in report_names():
+        raise OptionError(f"{name!r} is not an output with a schema", suggestion(name, report_names()))
+    wanted = json_schema(name) if name is not None else {each: json_schema(each) for each in report_names()}
     return CommandResult(to_json(wanted, indent=2) + "\n", output=checked(output))
 
 
 pull.__doc__ = f"{pull.__doc__} NAME is one or more of {', '.join(hub.PUBLISHED)}."
-schema.__doc__ = f"{schema.__doc__} NAME is one of {', '.join(SCHEMAS)}; without it: all."
+schema.__doc__ = f"{schema.__doc__} NAME is one of {', '.join(report_names())}; without it: all."

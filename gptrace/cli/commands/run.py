@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import redirect_stdout
 from dataclasses import replace
-from typing import Any
 
 from gptrace import api
 from gptrace.cli import options
-from gptrace.cli.commands.diff import reply_of
+from gptrace.cli.commands.diff import read_trace, reply_of
 from gptrace.cli.option_groups import ModelOptions, OutputOptions, TextOptions
 from gptrace.cli.output import CommandResult
-from gptrace.comparison import DEFAULT_ATOL, DEFAULT_RTOL, compare, measured, read_trace_file
 from gptrace.errors import GptraceError, OptionError
 from gptrace.measures import Measures
 from gptrace.record import Trace
 from gptrace.report import View
 from gptrace.report.columns import measures_for, parse_columns
+from gptrace.verify.diff import DEFAULT_ATOL, DEFAULT_RTOL, diff_traces, measured
 
 
 def run(
@@ -45,7 +44,7 @@ def run(
         raise OptionError(
             f"--output {output.output} would replace the trace to compare with", "name another file"
         )
-    expected = read_trace_file(expect) if expect is not None else None
+    expected = read_trace(str(expect)) if expect is not None else None
     measures = _measures(shown, ops, expected)
     chosen = model.chosen()
     given = text.given()
@@ -60,13 +59,13 @@ def run(
             raise
         trace, failed = error.trace, error  # up to where it broke
     if expected is not None and failed is None:
-        difference = compare(expected, trace.to_dict(), names=(str(expect), "now"), rtol=rtol, atol=atol)
+        difference = diff_traces(expected, trace, names=(str(expect), "now"), rtol=rtol, atol=atol)
         return reply_of(difference, target)
-    reply = target.reply(trace, View(full=full, depth=depth, columns=shown, only=only, kind=kind))
+    reply = target.reply(trace, View(full=full, depth=depth, columns=shown, only=only, type=kind))
     return replace(reply, ending=lambda: failed)
 
 
-def _measures(columns: Sequence[str], ops: bool, expected: Mapping[str, Any] | None) -> Measures:
+def _measures(columns: Sequence[str], ops: bool, expected: Trace | None) -> Measures:
     """Return what to measure: what is shown, and what a kept trace has to be compared with."""
     needed = measures_for(columns, ops=ops)
     if expected is None:

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import redirect_stdout
 from dataclasses import replace
 
+from msgspec import structs
+
 from gptrace import api
 from gptrace.cli import options, streams
 from gptrace.cli.option_groups import ModelOptions, OutputOptions, TextOptions
@@ -14,7 +16,7 @@ from gptrace.cli.output import CommandResult
 from gptrace.errors import InputError, OptionError, RunError
 from gptrace.record import TopKResult
 from gptrace.report import View
-from gptrace.report.progress import watched
+from gptrace.report.progress import with_progress
 from gptrace.text.lines import PromptLines
 
 _INPUT_FORMATS = ("text", "lines", "jsonl")
@@ -60,8 +62,10 @@ def topk(
     counted = _Counted(stream.results)
     results: Iterator[TopKResult] = counted.results()
     if streams.can_show_progress():
-        results = watched(results, sys.stderr, "prompts")
-    return replace(target.reply(replace(stream, results=results), view), live=True, ending=counted.ending)
+        results = with_progress(results, sys.stderr, "prompts")
+    return replace(
+        target.reply(structs.replace(stream, results=results), view), live=True, ending=counted.ending
+    )
 
 
 def _input_format(named: str | None, text: TextOptions) -> str:

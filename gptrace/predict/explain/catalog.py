@@ -52,6 +52,7 @@ class Catalog:
         sentence = self.sentences[measured.key]
         formatter = _FigureFormatter(sentence)
         return Claim(
+            key=measured.key,
             text=formatter.vformat(sentence.text, (), measured.figures),
             measured=formatter.vformat(sentence.measured, (), measured.figures),
             holds=measured.holds,

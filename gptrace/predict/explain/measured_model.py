@@ -10,7 +10,8 @@ from gptrace.predict.forward import extract_logits
 from gptrace.predict.logit_decoder import LogitDecoder
 from gptrace.predict.model_structure import ModelStructure, find_model_structure
 from gptrace.predict.sampling import next_id
-from gptrace.record import Prompt, Token
+from gptrace.record import Token
+from gptrace.text.prompts import Prompt
 from gptrace.text.tokenizer import Tokenizer
 from gptrace.tracing.watching import record_trace
 

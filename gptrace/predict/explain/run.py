@@ -12,7 +12,8 @@ from gptrace.predict.explain.measured_model import MeasuredModel
 from gptrace.predict.explain.topics import TOPICS
 from gptrace.predict.forward import batch_ids, check_room, isolated_forward
 from gptrace.predict.logit_decoder import weights_info
-from gptrace.record import Explanation, Prompt, Topic
+from gptrace.record import Explanation, Topic
+from gptrace.text.prompts import Prompt
 from gptrace.text.tokenizer import Tokenizer
 from gptrace.tracing.model_facts import model_info, versions
 
@@ -39,14 +40,16 @@ def run_explain(
         model = MeasuredModel(loaded, tokenizer, prompt, head=head, seed=seed)
         claims = {topic: TOPICS[topic](model) for topic in topics}
     weights = weights_info(loaded, model.logits, model.decoder.padding_rows)
-    catalog = CATALOGS[language]
+    catalog, prompt = CATALOGS[language], model.decoder.shown(prompt)
     return Explanation(
         versions=versions(),
         model=model_info(loaded.module, loaded.name, weights),
         language=language,
-        prompt=model.decoder.shown(prompt),
+        text=prompt.text,
+        ids=prompt.ids,
         topics=tuple(
             Topic(topic, catalog.titles[topic], tuple(map(catalog.claim, claims[topic]))) for topic in topics
         ),
         notes=tuple(model.decoder.notes),
+        tokens=prompt.tokens,
     )

@@ -1,0 +1,114 @@
+"""The base of every record: a frozen struct whose encoding is the JSON and whose type is the JSON Schema.
+
+A field without a default is always in the JSON. A field with a default is a fact that may not have been
+measured: it is absent from the JSON where it has its default. Field names are the names in the JSON; where
+Python needs another one, `msgspec.field(name=…)` says so.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+import msgspec
+from msgspec import Meta
+
+Count = Annotated[int, Meta(ge=0)]
+Positive = Annotated[int, Meta(ge=1)]
+Versions = Annotated[dict[str, str], Meta(description="version of each program that made the record")]
+
+if TYPE_CHECKING:
+    Number = float
+    HexBytes = bytes
+else:
+
+    class Number(float):
+        """A float that the JSON shows as null where it is NaN or infinite."""
+
+    class HexBytes(bytes):
+        """Bytes that the JSON shows in hexadecimal."""
+
+
+class Record(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A frozen record. Two records are equal when they say the same, times aside.
+
+    NaN and the infinities, all null in the JSON, are equal to each other. Fields named `seconds` are not
+    compared.
+    """
+
+    def __eq__(self, other: object) -> bool:
+        if type(self) is not type(other):
+            return NotImplemented
+        return all(
+            _says_the_same(getattr(self, name), getattr(other, name))
+            for name in self.__struct_fields__
+            if name != "seconds"
+        )
+
+    def __hash__(self) -> int:
+        # Floats are left out: NaN equals an infinity here.
+        values = (getattr(self, name) for name in self.__struct_fields__)
+        return hash((type(self), *(value for value in values if not isinstance(value, float))))
+
+
+def _says_the_same(a: object, b: object) -> bool:
+    if isinstance(a, float) and isinstance(b, float) and not (math.isfinite(a) or math.isfinite(b)):
+        return True
+    return a == b
+
+
+class Report(Record, frozen=True):
+    """A record that is a whole report: it prints as a table, shows itself in a notebook, turns into JSON.
+
+    `items` names the field that may be long: it is written piece by piece, and is what JSON Lines hold.
+
+    This is the one place that looks to the right, at `gptrace.report`, so that `print(record)` shows a table.
+    """
+
+    items: ClassVar[str] = "results"
+
+    @classmethod
+    def output_name(cls) -> str:
+        """Return the name of the output: "topk" for the schema "gptrace.topk/1"."""
+        return str(cls.__struct_config__.tag).removeprefix("gptrace.").partition("/")[0]
+
+    @property
+    def is_stream(self) -> bool:
+        """Whether the items come one by one, and can be read once."""
+        return isinstance(getattr(self, self.items), Iterator)
+
+    def __str__(self) -> str:
+        from gptrace.report import render
+
+        return render(self, "table").rstrip("\n")
+
+    def show(self, **view: Any) -> None:
+        """Print the report as a table, the way `gptrace show` does.
+
+        The keyword arguments are the fields of `gptrace.report.View`: `width` in columns (None: as wide as
+        needed), `color`, `full` (fold nothing), and for a trace `columns` (names such as "macs"), `depth`,
+        `only` (a glob of module paths) and `type` (a glob of module types). Raises an OptionError for a
+        name or value that there is not.
+        """
+        from gptrace.report import View, print_report
+
+        print_report(self, View.of(**view))
+
+    def _repr_html_(self) -> str:
+        """Return the table that a notebook shows."""
+        from gptrace.report import render
+
+        return render(self, "html")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON object as plain dicts and lists: NaN and the infinities are None."""
+        from gptrace.record.encoding import to_dict
+
+        return to_dict(self)
+
+    def to_json(self) -> str:
+        """Return `to_dict()` as JSON text: ASCII only, without NaN or Infinity."""
+        from gptrace.record.encoding import json_pieces
+
+        return "".join(json_pieces(self))

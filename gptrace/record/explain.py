@@ -1,0 +1,43 @@
+"""`gptrace explain`: claims about a model, each checked on the reader's own text."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+
+from msgspec import Meta
+
+from gptrace.record.base import Record, Report, Versions
+from gptrace.record.model import ModelInfo
+from gptrace.record.tokens import Ids, PromptText, Token
+
+
+class Claim(Record, frozen=True):
+    """A sentence, the figures measured for it, and whether they bear it out."""
+
+    key: Annotated[str, Meta(description="a name for the claim, the same in every language")]
+    text: str
+    measured: str
+    holds: Annotated[bool | None, Meta(description="null where the claim does not apply to the model")]
+
+
+class Topic(Record, frozen=True):
+    """The claims about one question."""
+
+    topic: str
+    title: str
+    claims: tuple[Claim, ...]
+
+
+class Explanation(Report, frozen=True, tag_field="schema", tag="gptrace.explain/1"):
+    """The topics, in reading order."""
+
+    items: ClassVar[str] = "topics"
+
+    versions: Versions
+    model: ModelInfo
+    language: Annotated[str, Meta(pattern="^(en|zh)$")]
+    text: PromptText
+    ids: Ids
+    topics: tuple[Topic, ...]
+    notes: tuple[str, ...]
+    tokens: tuple[Token, ...]

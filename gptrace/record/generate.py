@@ -1,0 +1,65 @@
+"""`gptrace generate`: the continuation of a text."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, field
+
+from gptrace.record.base import Count, Positive, Record, Report, Versions
+from gptrace.record.model import ModelInfo
+from gptrace.record.tokens import Ids, PromptText, Token
+from gptrace.record.trace import FlowStep, OpCall, Seconds
+
+StoppedBy = Literal["max_new_tokens", "end_of_text", "stop"]
+
+
+class GenerationStep(Record, frozen=True, kw_only=True):
+    """The shapes of one step: the main line, and the first attention product where it can be seen."""
+
+    cached: Annotated[Count, Meta(description="tokens whose keys and values were in the cache")]
+    flow: tuple[FlowStep, ...]
+    attention: OpCall | None = None
+    token: Token
+
+
+class GenerationResult(Record, frozen=True):
+    """The continuation of one prompt.
+
+    `text` is the continuation, without the end-of-text token and a stop text; it is None where there is no
+    tokenizer. `prompt_text` is what came before.
+    """
+
+    index: Count
+    prompt_text: PromptText = field(name="text")
+    prompt_ids: Ids = field(name="ids")
+    new_ids: Ids
+    text: Annotated[str | None, Meta(description="without the end-of-text token and a stop text")] = field(
+        name="new_text"
+    )
+    stopped_by: StoppedBy
+    tokens: tuple[Token, ...] = field(name="new_tokens")
+    steps: Annotated[tuple[GenerationStep, ...], Meta(description="with --trace")] = ()
+
+
+class GenerationSettings(Record, frozen=True):
+    """The way each next token is picked, and the bounds of the continuation."""
+
+    max_new_tokens: Positive
+    temperature: Annotated[float, Meta(ge=0, description="0 is greedy")]
+    top_k: Positive | None
+    top_p: float | None
+    seed: int
+    stop: tuple[str, ...]
+    cache: bool
+
+
+class Generation(Report, frozen=True, tag_field="schema", tag="gptrace.generate/1"):
+    """The continuations of prompts; `seconds` is the time of the steps alone."""
+
+    versions: Versions
+    model: ModelInfo
+    settings: GenerationSettings
+    results: tuple[GenerationResult, ...]
+    seconds: Seconds
+    notes: tuple[str, ...]

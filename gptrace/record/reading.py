@@ -1,0 +1,126 @@
+"""JSON → records: what gptrace printed is checked against its type and read back."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from gptrace.errors import InputError
+from gptrace.record.base import HexBytes, Number, Report
+from gptrace.record.schema import report_names, report_type
+from gptrace.record.topk import TopK, TopKResult
+from gptrace.record.trace import Trace
+
+AnyReport = TypeVar("AnyReport", bound=Report)
+_HINT = "give a file that gptrace wrote with --json"
+
+
+def load(path: str | Path) -> Report:
+    """Read a file that gptrace wrote with `--json`, and return its record.
+
+    Args:
+        path: the file. Its "schema" says which record it holds.
+
+    Returns:
+        A Trace, TopK, Loss, Generation, Lens, Explanation, Tokens, Presets or Difference.
+
+    Raises:
+        InputError: the file cannot be read, is damaged, or was written by another version.
+    """
+    name = str(path)
+    try:
+        if Path(path).is_dir():
+            raise InputError(f"{name} is a folder", _HINT)
+        text = Path(path).read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise InputError(f"{name} is not UTF-8 text", _HINT) from None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise InputError(f"{name}: {reason}", _HINT) from None
+    return parse(text, name)
+
+
+def parse(text: str, name: str = "the text") -> Report:
+    """Return the record of a JSON text; `name` is what an error calls the text.
+
+    >>> from gptrace.record import Tokens
+    >>> tokens = Tokens({"gptrace": "1"}, "gpt2", 50257, ())
+    >>> parse(tokens.to_json()) == tokens
+    True
+    """
+    try:
+        # A NaN that another program wrote is read as the null that it should have been.
+        value = json.loads(text, parse_constant=lambda _: None)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{name} is not JSON: {error}", _HINT) from None
+    record_type = _type_of(value, name)
+    try:
+        return _converted(value, record_type)
+    except (msgspec.ValidationError, ValueError, OverflowError) as error:
+        raise InputError(f"{name} is damaged: {error}", "write it again with gptrace … --json") from None
+
+
+def expect(report: Report, record_type: type[AnyReport], name: str) -> AnyReport:
+    """Return a report that has to be of one type; raise an InputError for another."""
+    if not isinstance(report, record_type):
+        schema, wanted = (kind.__struct_config__.tag for kind in (type(report), record_type))
+        raise InputError(f"{name} holds {schema}, not {wanted}", _HINT)
+    return report
+
+
+def _type_of(value: Any, name: str) -> type[Report]:
+    schema = value.get("schema") if isinstance(value, dict) else None
+    kind, _, version = schema.rpartition("/") if isinstance(schema, str) else ("", "", "")
+    output = kind.removeprefix("gptrace.")
+    if not kind.startswith("gptrace.") or output not in report_names():
+        outputs = ", ".join(report_names())
+        raise InputError(f"{name} has the schema {schema!r}", f"gptrace reads what it wrote: {outputs}")
+    if version != "1":
+        raise InputError(
+            f"{name} is version {version} of gptrace.{output}, and this gptrace reads version 1",
+            "read it with the version of gptrace that wrote it, or write it again with this one",
+        )
+    return report_type(output)
+
+
+def _converted(value: dict[str, Any], record_type: type[Report]) -> Report:
+    if record_type is TopK and isinstance(value.get("results"), list):
+        value = value | {"results": [_with_extra(result) for result in value["results"]]}
+    report: Report = msgspec.convert(value, record_type, dec_hook=_decode)
+    if isinstance(report, Trace):
+        _check_tree(report)
+    return report
+
+
+def _with_extra(result: Any) -> Any:
+    """Gather the keys of a result that are none of its fields: they came with the prompt."""
+    if not isinstance(result, dict):
+        return result
+    names = {field.encode_name for field in msgspec.structs.fields(TopKResult)} - {TopKResult.pass_through}
+    extra = {key: item for key, item in result.items() if key not in names}
+    return {key: item for key, item in result.items() if key in names} | {TopKResult.pass_through: extra}
+
+
+def _check_tree(trace: Trace) -> None:
+    """Raise a ValueError where the calls are no tree in order of entry."""
+    for index, call in enumerate(trace.calls):
+        if call.index != index or not (call.parent is None or call.parent < index):
+            raise ValueError(f"call {index} has the index {call.index} and the parent {call.parent}")
+        if call.depth != (0 if call.parent is None else trace.calls[call.parent].depth + 1):
+            raise ValueError(f"call {index} has the depth {call.depth}")
+    if len({(call.path, call.call) for call in trace.calls}) < len(trace.calls):
+        raise ValueError("one call is there twice")
+    if any(not 0 <= prediction.input < len(trace.inputs) for prediction in trace.predictions):
+        raise ValueError("a prediction belongs to no input")
+
+
+def _decode(kind: type, value: Any) -> Any:
+    if kind is HexBytes and isinstance(value, str):
+        return HexBytes.fromhex(value)
+    if kind is Number and (value is None or type(value) in (int, float)):
+        return Number(math.nan if value is None else value)
+    raise ValueError(f"Expected `{kind.__name__}`, got `{type(value).__name__}`")

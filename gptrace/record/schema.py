@@ -1,0 +1,71 @@
+"""The outputs by name, and the JSON Schema (2020-12) of each, derived from its record type."""
+
+from __future__ import annotations
+
+import pkgutil
+from functools import cache
+from importlib import import_module
+from typing import Any
+
+import msgspec
+
+import gptrace.record
+from gptrace.record.base import HexBytes, Number, Report
+from gptrace.record.topk import TopKResult
+
+# The command whose --json an output is, where it has another name.
+_COMMANDS = {"trace": "run"}
+
+
+@cache
+def report_names() -> tuple[str, ...]:
+    """Return the names of all outputs: each is the name of a file here that defines a tagged Report.
+
+    >>> "topk" in report_names()
+    True
+    """
+    modules = [module.name for module in pkgutil.iter_modules(gptrace.record.__path__)]
+    return tuple(name for name in modules if _reports_in(name))
+
+
+def report_type(name: str) -> type[Report]:
+    """Return the record type of an output.
+
+    >>> report_type("topk").__name__
+    'TopK'
+    """
+    return _reports_in(name)[0]
+
+
+def json_schema(name: str) -> dict[str, Any]:
+    """Return the JSON Schema of an output. Names may be added within a version, so more are allowed."""
+    schema = msgspec.json.schema(report_type(name), schema_hook=_custom_types)
+    result = schema["$defs"].get(TopKResult.__name__)
+    if result is not None:  # keys that are passed through stand beside the fields
+        del result["properties"][TopKResult.pass_through]
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": f"gptrace {_COMMANDS.get(name, name)} --json",
+        **schema,
+    }
+
+
+def _reports_in(name: str) -> list[type[Report]]:
+    """Return the record types that the file of an output defines with its schema, the output's own first."""
+    members = vars(import_module(f"gptrace.record.{name}")).values()
+    return [
+        member
+        for member in members
+        if isinstance(member, type)
+        and issubclass(member, Report)
+        and member.__struct_config__.tag
+        and member.output_name() == name
+    ]
+
+
+def _custom_types(kind: type) -> dict[str, Any]:
+    if kind is HexBytes:
+        return {"type": "string", "pattern": "^([0-9a-f]{2})*$"}
+    if kind is Number:
+        return {"type": ["number", "null"], "description": "null stands for NaN or an infinity"}
+    raise NotImplementedError(kind)

@@ -1,0 +1,97 @@
+"""`gptrace topk`: the most likely next tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Any, ClassVar
+
+from msgspec import Meta, field
+
+from gptrace.record.base import Count, Number, Positive, Record, Report, Versions
+from gptrace.record.model import ModelInfo
+from gptrace.record.tokens import Ids, Padding, PromptText, Token, TokenBytes, TokenText, Truncated
+
+Temperature = Annotated[float, Meta(gt=0, description="the logits are divided by it before the softmax")]
+
+
+class Candidate(Record, frozen=True):
+    """A possible next token; its log-probability is natural."""
+
+    rank: Positive
+    id: Count
+    text: TokenText
+    bytes: TokenBytes
+    logit: Number
+    probability: Number
+    log_probability: Number
+
+    @property
+    def token(self) -> Token:
+        """The token alone."""
+        return Token(self.id, self.text, self.bytes)
+
+
+class Problem(Record, frozen=True):
+    """Why one prompt of a stream has no result, and what to do about it."""
+
+    message: str
+    hint: str
+
+
+class PositionPrediction(Record, frozen=True):
+    """The candidates for the token that follows one position of a prompt."""
+
+    position: Count
+    candidates: tuple[Candidate, ...]
+    chosen: Annotated[tuple[Candidate, ...], Meta(description="the tokens asked for with --token")] = ()
+
+
+class TopKResult(Record, frozen=True):
+    """The candidates for the token after one prompt.
+
+    `extra` holds the other keys of the JSON line that the prompt came in; in the JSON they stand beside the
+    fields.
+    """
+
+    pass_through: ClassVar[str] = "extra"
+
+    index: Count
+    text: PromptText
+    ids: Ids
+    padding: Padding
+    truncated: Truncated
+    candidates: tuple[Candidate, ...] = field()
+    chosen: Annotated[tuple[Candidate, ...], Meta(description="the tokens asked for with --token")] = ()
+    positions: Annotated[tuple[PositionPrediction, ...], Meta(description="with --positions all")] = ()
+    tokens: Annotated[tuple[Token, ...], Meta(description="with --positions all: the prompt's tokens")] = ()
+    problem: Annotated[Problem | None, Meta(description="why this prompt of a stream has no candidates")] = (
+        field(default=None, name="error")
+    )
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+class TopK(Report, frozen=True, tag_field="schema", tag="gptrace.topk/1"):
+    """The next tokens of each prompt."""
+
+    versions: Versions
+    model: ModelInfo
+    k: Positive
+    temperature: Temperature
+    results: tuple[TopKResult, ...]
+    notes: tuple[str, ...]
+
+
+class TopKStream(Report, frozen=True, tag_field="schema", tag="gptrace.topk/1"):
+    """A TopK whose results come one by one, as they are made, and can be read once."""
+
+    versions: Versions
+    model: ModelInfo
+    k: Positive
+    temperature: Temperature
+    results: Iterator[TopKResult]
+    notes: tuple[str, ...]
+
+    def whole(self) -> TopK:
+        """Wait for all results."""
+        results = tuple(self.results)
+        return TopK(self.versions, self.model, self.k, self.temperature, results, self.notes)

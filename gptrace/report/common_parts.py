@@ -1,0 +1,237 @@
+"""Parts that several outputs share: the model, the prompts, notes, candidates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from gptrace.model.memory import readable_bytes
+from gptrace.record import Candidate, ModelInfo, Token
+from gptrace.report.parts import Line, Lines, Part, Table, line
+from gptrace.report.safe_text import quoted, token_label, visible
+from gptrace.report.table_data import Column, TableData
+
+FactPairs = list[tuple[str, Line]]
+
+_PROMPTS_SHOWN = 8
+_TOKENS_SHOWN = 12
+_TITLE_LENGTH = 60  # characters
+_BAR_WIDTH = 12  # characters
+
+
+class AnyPrompt(Protocol):
+    """A record with a prompt in it."""
+
+    @property
+    def text(self) -> str | None: ...  # noqa: D102 - a field of the record
+    @property
+    def ids(self) -> tuple[int, ...]: ...  # noqa: D102
+
+
+class FittedPrompt(AnyPrompt, Protocol):
+    """A record with a prompt that was fitted to its batch and to the model."""
+
+    @property
+    def padding(self) -> int: ...  # noqa: D102
+    @property
+    def truncated(self) -> int: ...  # noqa: D102
+
+
+def model_facts(model: ModelInfo) -> FactPairs:
+    """Return the model that ran, its number of parameters, and the origin of its weights."""
+    parameters = model.parameters
+    text = visible(model.name)
+    if model.class_name != model.name:
+        text += f" ({visible(model.class_name)})"
+    text += f", {parameters.unique:,} parameters"
+    if parameters.without_out_head is not None:
+        text += f", {parameters.without_out_head:,} without out_head"
+    text += f", {readable_bytes(parameters.bytes)} in {model.dtype} on {model.device}"
+    facts = [("model", line(text))]
+    if model.weights is not None:
+        facts.append(("weights", line(weights_text(model.weights))))
+    return facts
+
+
+def weights_text(weights: dict[str, Any]) -> str:
+    """Return the origin of the weights in one line, and whether the predictions mean anything."""
+    text = _origin(weights)
+    if "padding_rows" in weights:
+        text += f"; {weights['padding_rows']} rows that pad the vocabulary are never predicted"
+    if "assumed" in weights:
+        pairs = ", ".join(f"{key} {value}" for key, value in weights["assumed"].items())
+        text += f"; assumed, since the file does not say: {pairs}"
+    if weights.get("nan"):
+        names = weights["nan"]
+        subject = visible(names[0]) + (f" and {len(names) - 1} more hold" if names[1:] else " holds")
+        text += f"; {subject} NaN"
+    return text
+
+
+def _origin(weights: dict[str, Any]) -> str:
+    meaningless = "the next tokens mean nothing"
+    match weights["source"]:
+        case "random":
+            return (
+                f"random, seed {weights['seed']}: {meaningless}; for real weights use --weights pretrained "
+                "or --weights PATH"
+            )
+        case "none":
+            return "none: device meta has shapes, but no numbers and so no next tokens"
+        case "pretrained":
+            return f"pretrained, {weights['repository']} at revision {weights['revision'][:7]}"
+        case "own code":
+            text = f"made by {visible(weights['made_by'])}"
+            if "seed" in weights:
+                text += f", seed {weights['seed']}: unless that code loads some they are random, and "
+                text += f"{meaningless}; for real weights use --weights PATH"
+            return text
+        case "hugging_face":
+            text = f"from {visible(weights.get('repository') or weights['path'])}"
+            return text + (f" at revision {weights['revision'][:7]}" if "revision" in weights else "")
+        case "file":
+            return f"{visible(weights['path'])}, {weights['layout']} layout, stored in {weights['dtype']}"
+        case _:
+            return "as in the model that was passed in"
+
+
+def temperature_facts(temperature: float) -> FactPairs:
+    """Return the temperature where it changes the probabilities."""
+    if temperature == 1:
+        return []
+    return [("softmax", line(f"of the logits divided by the temperature {temperature:g}"))]
+
+
+def prompt_fact(name: str, tokens: Sequence[Token], padding: int = 0) -> tuple[str, Line]:
+    """Return the tokens of a prompt with their ids, the middle of a long one left out."""
+    head, tail = tokens, tokens[:0]
+    if len(tokens) > _TOKENS_SHOWN:
+        head, tail = tokens[: _TOKENS_SHOWN // 2], tokens[-_TOKENS_SHOWN // 2 :]
+    spans = [(f"{len(tokens)} token{'s' if len(tokens) > 1 else ''}: ", "")]
+    for position, token in enumerate((*head, *tail)):
+        if position == len(head):
+            spans.append((f" … {len(tokens) - len(head) - len(tail)} more …", "quiet"))
+        spans.append((" " if position else "", ""))
+        if token.bytes is not None:
+            spans.append((f"{token_label(token)} ", "strong"))
+        spans.append((str(token.id), "quiet"))
+    if padding:
+        spans.append((f" + {padding} padding", ""))
+    return name, tuple(spans)
+
+
+def prompts_left_out(count: int) -> FactPairs:
+    """Return how many prompts the header leaves out."""
+    return [("", line(f"… {count - _PROMPTS_SHOWN} more prompts"))] if count > _PROMPTS_SHOWN else []
+
+
+def shown_prompts(count: int) -> range:
+    """Return the numbers of the prompts that the header shows."""
+    return range(min(count, _PROMPTS_SHOWN))
+
+
+def fitting_facts(prompts: Sequence[FittedPrompt]) -> FactPairs:
+    """Return which prompts were padded or cut to fit the batch and the model."""
+    facts: FactPairs = []
+    padded = sum(prompt.padding > 0 for prompt in prompts)
+    if padded:
+        length = max(len(prompt.ids) for prompt in prompts)
+        text = f"{padded} of {len(prompts)} prompts, on the right, to {length} tokens; "
+        facts.append(("padding", line(text + "each prediction is read at the prompt's last real token")))
+    cut = [prompt.truncated for prompt in prompts if prompt.truncated]
+    if cut:
+        text = f"{sum(cut)} tokens on the left of {len(cut)} of {len(prompts)} prompts"
+        facts.append(("cut off", line(text)))
+    return facts
+
+
+def note_parts(notes: Sequence[str]) -> list[Part]:
+    """Return the notes of a record, each on a line of its own."""
+    return [Lines([line(f"note: {visible(note)}") for note in notes])] if notes else []
+
+
+def prompt_title(prompt: AnyPrompt) -> str:
+    """Return the end of a prompt, for a headline."""
+    return title_of(prompt.text, prompt.ids)
+
+
+def title_of(text: str | None, ids: Sequence[int]) -> str:
+    """Return the end of a prompt, for a headline: its quoted text, or its ids where there is no text."""
+    if text is None:
+        return f"ids {' '.join(map(str, ids))}"[:_TITLE_LENGTH]
+    return quoted(text if len(text) <= _TITLE_LENGTH else "…" + text[-_TITLE_LENGTH:])
+
+
+def candidates_table(
+    prompt: AnyPrompt,
+    candidates: Sequence[Candidate],
+    chosen: Sequence[Candidate] = (),
+    *,
+    log_probabilities: bool = False,
+) -> Table:
+    """Return the candidates after a prompt, and below them the `chosen` ones that are not among them.
+
+    The bar compares probabilities with each other: the largest fills it.
+    """
+    largest = max((candidate.probability for candidate in candidates), default=0.0)
+
+    def bar(probability: float) -> str:
+        return bar_of(probability / largest if largest > 0 else 0.0)
+
+    columns = [
+        Column("rank", "Rank", is_number=True),
+        Column("token", "Next token", token_label, role="strong"),
+        Column("id", "Id", is_number=True),
+        Column("probability", "Probability", percent, is_number=True),
+        Column("bar", "", bar, role="bar", drop_order=1),
+        Column("log", "Log-probability" if log_probabilities else None, four_digits, is_number=True),
+        Column("logit", "Logit", four_digits, is_number=True, drop_order=2),
+    ]
+    shown = [*candidates, *(candidate for candidate in chosen if candidate not in candidates)]
+    rows = [(c.rank, c.token, c.id, c.probability, c.probability, c.log_probability, c.logit) for c in shown]
+    return Table(TableData(columns, rows), title=f"After {prompt_title(prompt)}")
+
+
+def next_tokens(candidates: Sequence[Candidate]) -> str:
+    """Return candidates on one line; a narrow column breaks it between them."""
+    return "  ".join(f"{token_label(c.token)} {percent_without_space(c.probability)}" for c in candidates)
+
+
+def percent(probability: float) -> str:
+    """Return a probability in percent."""
+    return f"{100 * probability:#.4g} %"
+
+
+def percent_without_space(probability: float) -> str:
+    """Return a probability in percent, as one word."""
+    return percent(probability).replace(" ", "")
+
+
+def four_digits(value: float) -> str:
+    """Return a number with four digits after the point."""
+    return f"{value:.4f}"
+
+
+def thousands(value: int) -> str:
+    """Return a whole number with commas."""
+    return f"{value:,}"
+
+
+def text_of(prompt: AnyPrompt) -> str:
+    """Return a prompt's text for CSV; it is empty where there is none."""
+    return prompt.text if prompt.text is not None else ""
+
+
+def hex_of(raw: bytes | None, separator: str = "") -> str:
+    """Return bytes in hexadecimal; empty where they are not known."""
+    return "" if raw is None else raw.hex(separator) if separator else raw.hex()
+
+
+def bar_of(share: float) -> str:
+    """Draw a share of 1 with eighths of a block.
+
+    >>> bar_of(1.0), bar_of(0.5), bar_of(0.01)
+    ('████████████', '██████', '▏')
+    """
+    eighths = max(1, round(share * _BAR_WIDTH * 8)) if share > 0 else 0
+    return "█" * (eighths // 8) + ("", "▏", "▎", "▍", "▌", "▋", "▊", "▉")[eighths % 8]

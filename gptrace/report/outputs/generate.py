@@ -1,0 +1,100 @@
+"""`gptrace generate`: each text with its continuation, and the shapes of each step where they were traced."""
+
+from __future__ import annotations
+
+from gptrace.record import Generation, GenerationResult, GenerationStep, OpCall
+from gptrace.report.common_parts import hex_of, model_facts, note_parts
+from gptrace.report.parts import Facts, Line, Lines, Part, Table, line
+from gptrace.report.safe_text import quoted, token_label, visible_lines
+from gptrace.report.shapes import bracketed
+from gptrace.report.table_data import Column, TableData
+from gptrace.report.view import View
+
+_ENDINGS = {
+    "max_new_tokens": "--max-new-tokens reached",
+    "end_of_text": "the model ended the text",
+    "stop": "a --stop text came",
+}
+
+
+def parts(generation: Generation, view: View) -> list[Part]:
+    """Return the header, and each continuation."""
+    items = [part for result in generation.results for part in item_parts(result, view)]
+    return [
+        Facts([*model_facts(generation.model), *_facts(generation)]),
+        *note_parts(generation.notes),
+        *items,
+    ]
+
+
+def item_parts(result: GenerationResult, view: View) -> list[Part]:
+    """Return one continuation, and a table of its steps where they were traced."""
+    prompt = prompt_text(result.prompt_text, result.prompt_ids)
+    text = result.text if result.text is not None else " ".join(map(str, result.new_ids))
+    lines = [((prompt, "quiet"), (visible_lines(text), "strong")), ending(result)]
+    if not result.steps:
+        return [Lines(lines)]
+    named = _attention_text(result.steps[-1].attention, "dims")
+    if named != _attention_text(result.steps[-1].attention):
+        lines.append(line(f"queries @ keys: {named}"))
+    columns = [
+        Column("step", "Step", is_number=True),
+        Column("cached", "Cached", is_number=True, drop_order=2),
+        Column("input", "Input", lambda step: _flow_shape(step, 0)),
+        Column("attention", "Queries @ keys", _attention_text),
+        Column("logits", "Logits", lambda step: _flow_shape(step, -1), drop_order=1),
+        Column("token", "Next token", token_label, role="strong"),
+    ]
+    rows = [
+        (number, step.cached, step, step.attention, step, step.token)
+        for number, step in enumerate(result.steps, start=1)
+    ]
+    return [Table(TableData(columns, rows), lines=lines)]
+
+
+def csv_table(generation: Generation) -> TableData:
+    """Return one row for each new token."""
+    rows = [
+        (result.index, result.prompt_text or "", step, token.id, token.text, hex_of(token.bytes))
+        for result in generation.results
+        for step, token in enumerate(result.tokens, start=1)
+    ]
+    return TableData.plain(("index", "prompt", "step", "id", "token", "bytes"), rows)
+
+
+def prompt_text(text: str | None, ids: tuple[int, ...]) -> str:
+    """Return a prompt as it stands before its continuation: its text, or its ids."""
+    return visible_lines(text) if text is not None else f"ids {' '.join(map(str, ids))} "
+
+
+def ending(result: GenerationResult) -> Line:
+    """Return how many tokens came, and why no more."""
+    count = len(result.new_ids)
+    return line(f"{count} new token{'s' if count != 1 else ''}; {_ENDINGS[result.stopped_by]}", "quiet")
+
+
+def _facts(generation: Generation) -> list[tuple[str, Line]]:
+    settings = generation.settings
+    if settings.temperature == 0:
+        text = "greedy: the most likely token each time"
+    else:
+        rules = [f"temperature {settings.temperature:g}"]
+        rules += [f"top-k {settings.top_k}"] if settings.top_k is not None else []
+        rules += [f"top-p {settings.top_p:g}"] if settings.top_p is not None else []
+        text = f"sampled: {', '.join(rules)}, seed {settings.seed}"
+    facts = [("decoding", line(text))]
+    if settings.stop:
+        facts.append(("stops at", line(" ".join(map(quoted, settings.stop)))))
+    return facts
+
+
+def _flow_shape(step: GenerationStep, index: int) -> str:
+    return bracketed(step.flow[index].shape) if step.flow else "–"
+
+
+def _attention_text(op: OpCall | None, fact: str = "shape") -> str:
+    """Return the first product of attention, in sizes or in the names of its axes."""
+    if op is None:
+        return "–"
+    sides = " @ ".join(bracketed(getattr(spec, fact)) for spec in op.inputs[:2])
+    return f"{sides} → {bracketed(getattr(op.outputs[0], fact))}" if op.outputs else sides

@@ -1,0 +1,101 @@
+"""`gptrace lens`: a map of layers and positions, and the next tokens of each layer."""
+
+from __future__ import annotations
+
+from gptrace.record import Lens, LensCell, LensResult
+from gptrace.report.common_parts import (
+    hex_of,
+    model_facts,
+    next_tokens,
+    note_parts,
+    prompt_title,
+    text_of,
+    thousands,
+)
+from gptrace.report.parts import Facts, Line, Part, Table, line
+from gptrace.report.safe_text import shortened_to, token_label, visible
+from gptrace.report.table_data import Column, TableData
+from gptrace.report.view import View
+
+# The role of a cell by its rank of the model's prediction: at most so high.
+_ROLES = ((1, "rank 1"), (10, "rank 10"), (100, "rank 100"))
+_CELL_WIDTH, _GAP, _LAYER_WIDTH = 12, 2, 18  # columns of text
+_MOST_POSITIONS = 16
+
+
+def parts(lens: Lens, view: View) -> list[Part]:
+    """Return the header, and a map and a table for each prompt."""
+    path = " → ".join(map(visible, lens.through))
+    largest = max(result.difference for result in lens.results)
+    text = f"each layer's output → {path}; the last layer's logits are the model's own (within {largest:.1e})"
+    facts = Facts([*model_facts(lens.model), ("lens", line(text))])
+    items = [part for result in lens.results for part in item_parts(result, view)]
+    return [facts, *note_parts(lens.notes), *items]
+
+
+def item_parts(result: LensResult, view: View) -> list[Part]:
+    """Return the map of one prompt, and the table of its last position."""
+    return [_map(result, view), _last_position(result)]
+
+
+def csv_table(lens: Lens) -> TableData:
+    """Return one row for each layer and position."""
+    keys = (
+        "index", "prompt", "layer", "position", "id", "token", "bytes", "probability", "rank_of_prediction",
+    )  # fmt: skip
+    rows = [
+        (
+            result.index, text_of(result), layer.path, cell.position, cell.best.id, cell.best.text,
+            hex_of(cell.best.bytes), cell.best.probability, cell.rank_of_prediction,
+        )
+        for result in lens.results
+        for layer in result.layers
+        for cell in layer.cells
+    ]  # fmt: skip
+    return TableData.plain(keys, rows)
+
+
+def _map(result: LensResult, view: View) -> Table:
+    """Return a row for each layer, and a column for each of the last positions."""
+    tokens = result.tokens
+    room = _MOST_POSITIONS
+    if view.width is not None:
+        room = max(1, (view.width - _LAYER_WIDTH) // (_CELL_WIDTH + _GAP))
+    count = len(tokens) if view.full else min(len(tokens), room)
+    positions = range(len(tokens) - count, len(tokens))
+    columns = [Column("layer", "Layer")]
+    for position in positions:
+        label = shortened_to(token_label(tokens[position]), _CELL_WIDTH - len(str(position)) - 1)
+        columns.append(Column(str(position), f"{position} {label}", _cell, role_of=_role))
+    rows = [(layer.path, *(layer.cells[position] for position in positions)) for layer in result.layers]
+    lines = [_legend()]
+    if count < len(tokens):
+        lines.append(line(f"the last {count} of {len(tokens)} positions; --full shows all", "quiet"))
+    title = f"After each token of {prompt_title(result)}, layer by layer"
+    return Table(TableData(columns, rows), title, lines)
+
+
+def _last_position(result: LensResult) -> Table:
+    """Return a row for each layer: its candidates after the last token, and its rank of the prediction."""
+    prediction = result.layers[-1].candidates[0]
+    columns = [
+        Column("layer", "Layer"),
+        Column("rank", f"Rank of {token_label(prediction.token)}", thousands, is_number=True),
+        Column("candidates", "Its next tokens", next_tokens, role="strong"),
+    ]
+    rows = [(layer.path, layer.rank_of_prediction, layer.candidates) for layer in result.layers]
+    return Table(TableData(columns, rows), "After the last token")
+
+
+def _cell(cell: LensCell) -> str:
+    return shortened_to(token_label(cell.best.token), _CELL_WIDTH)
+
+
+def _role(cell: LensCell) -> str:
+    return next((role for rank, role in _ROLES if cell.rank_of_prediction <= rank), "quiet")
+
+
+def _legend() -> Line:
+    spans = [("cells: the most likely token; colour: the layer's rank of the model's prediction: ", "quiet")]
+    spans += [(f"{'1' if rank == 1 else f'up to {rank}'}  ", role) for rank, role in _ROLES]
+    return (*spans, ("beyond", "quiet"))

@@ -1,0 +1,137 @@
+"""`gptrace loss`: the tokens of each text, and the probability that the model gave each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gptrace.record import Loss, LossResult, ScoredToken
+from gptrace.report.common_parts import hex_of, model_facts, note_parts, percent, prompt_title
+from gptrace.report.parts import Facts, Line, Part, Span, Table, line
+from gptrace.report.safe_text import token_label, visible_lines
+from gptrace.report.table_data import Column, TableData
+from gptrace.report.view import View
+
+# The role of a token by its probability: at least so high; the last one is for all below.
+_ROLES = ((0.5, "likely"), (0.1, "fairly likely"), (0.01, ""), (0.0001, "unlikely"), (0.0, "very unlikely"))
+_MOST_ROWS = 64
+_ROWS_OF_LONG_TEXT = 10
+
+
+def parts(loss: Loss, view: View) -> list[Part]:
+    """Return the header, and a table for each text."""
+    items = [part for result in loss.results for part in item_parts(result, view)]
+    return [Facts([*model_facts(loss.model), *_facts(loss)]), *note_parts(loss.notes), *items]
+
+
+def item_parts(result: LossResult, view: View) -> list[Part]:
+    """Return the table of one text: of a long one, the tokens with the highest surprisal."""
+    columns = [
+        Column("position", "Position", is_number=True),
+        Column("token", "Token", token_label, role="strong"),
+        Column("id", "Id", is_number=True, drop_order=1),
+        Column("probability", "Probability", _probability, is_number=True, role_of=_role),
+        Column("rank", "Rank", _rank, is_number=True),
+        Column("surprisal", "Surprisal", _surprisal, is_number=True),
+    ]
+    rows = [
+        (position, scored.token, scored.id, scored.probability, scored.rank, scored.log_probability)
+        for position, scored in enumerate(result.tokens)
+    ]
+    lines = [_colored_text(result.tokens), _legend()] if view.color and len(rows) > 1 else []
+    if len(rows) > _MOST_ROWS and not view.full:
+        rows = sorted(rows[1:], key=lambda row: (row[5] or 0.0, row[0]))[:_ROWS_OF_LONG_TEXT]
+        text = f"the {_ROWS_OF_LONG_TEXT} of {len(result.tokens):,} tokens with the highest surprisal"
+        lines.append(line(f"{text}; --full shows all", "quiet"))
+    title = f"{prompt_title(result)}: {loss_text(result.loss, result.perplexity)}"
+    return [Table(TableData(columns, rows), title, lines)]
+
+
+def csv_table(loss: Loss) -> TableData:
+    """Return one row for each token of each text."""
+    keys = ("index", "position", "id", "token", "bytes", "log_probability", "probability", "rank")
+    rows = [
+        (
+            result.index, position, scored.id, scored.text, hex_of(scored.bytes),
+            *("" if value is None else value
+              for value in (scored.log_probability, scored.probability, scored.rank)),
+        )
+        for result in loss.results
+        for position, scored in enumerate(result.tokens)
+    ]  # fmt: skip
+    return TableData.plain(keys, rows)
+
+
+def loss_text(loss: float | None, perplexity: float | None) -> str:
+    """Return a loss and its perplexity in words.
+
+    >>> loss_text(1.0, 2.718281828)
+    'loss 1.0000, perplexity 2.718'
+    """
+    if loss is None or perplexity is None:
+        return "one token, so nothing is predicted"
+    shown = f"{perplexity:.4g}" if perplexity < 1000 else f"{perplexity:,.0f}"
+    return f"loss {loss:.4f}, perplexity {shown}"
+
+
+def _facts(loss: Loss) -> list[tuple[str, Line]]:
+    facts = []
+    total = loss.total
+    if total.loss is not None and len(loss.results) > 1:
+        text = f"{loss_text(total.loss, total.perplexity)}, {total.tokens:,} tokens"
+        facts.append(("together", line(text)))
+    if loss.uniform is not None:
+        text = "the loss is the mean surprisal, -ln p, in nats; equal probabilities for all tokens would give"
+        facts.append(("measure", line(f"{text} {loss.uniform:.4f}")))
+    if loss.stride is not None:
+        text = f"windows as long as the context, each {loss.stride} tokens after the one before"
+        facts.append(("windows", line(text)))
+    return facts
+
+
+def _probability(probability: float | None) -> str:
+    return "–" if probability is None else percent(probability)
+
+
+def _rank(rank: int | None) -> str:
+    return "–" if rank is None else f"{rank:,}"
+
+
+def _surprisal(log_probability: float | None) -> str:
+    return "–" if log_probability is None else f"{-log_probability:.4f}"
+
+
+def _role(probability: float | None) -> str:
+    if probability is None:
+        return "quiet"
+    return next((role for least, role in _ROLES if probability >= least), "")
+
+
+def _colored_text(tokens: Sequence[ScoredToken]) -> Line:
+    """Return the text, each token in the role of its probability."""
+    spans: list[Span] = []
+    waiting: list[ScoredToken] = []  # parts of a character that is not whole yet
+    for scored in tokens:
+        waiting.append(scored)
+        text = _joined(waiting)
+        if text is not None or scored is tokens[-1]:
+            probabilities = [part.probability for part in waiting if part.probability is not None]
+            role = _role(min(probabilities, default=None))
+            spans.append((visible_lines(text if text is not None else "�"), role))
+            waiting = []
+    return tuple(spans)
+
+
+def _joined(tokens: Sequence[ScoredToken]) -> str | None:
+    if any(token.bytes is None for token in tokens):
+        return "".join(token.text if token.text is not None else f" {token.id}" for token in tokens)
+    try:
+        return b"".join(token.bytes or b"" for token in tokens).decode()
+    except UnicodeDecodeError:
+        return None
+
+
+def _legend() -> Line:
+    spans: list[Span] = [("probability ", "quiet")]
+    for least, role in _ROLES:
+        spans += [(f"≥ {100 * least:g} %" if least else "less", role), ("  ", "")]
+    return tuple(spans)

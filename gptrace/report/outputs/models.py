@@ -1,0 +1,47 @@
+"""`gptrace models`: the presets in one table."""
+
+from __future__ import annotations
+
+from gptrace.record import Presets
+from gptrace.report.common_parts import thousands
+from gptrace.report.parts import Part, Table
+from gptrace.report.table_data import Column, TableData
+from gptrace.report.view import View
+
+
+def parts(presets: Presets, view: View) -> list[Part]:
+    """Return one table."""
+    return [Table(csv_table(presets))]
+
+
+def csv_table(presets: Presets) -> TableData:
+    """Return one row for each preset."""
+    columns = [
+        Column("name", "Model", role="strong"),
+        Column("aliases", "Also", ", ".join, drop_order=2),
+        Column("emb_dim", "emb_dim", is_number=True, drop_order=7),
+        Column("n_layers", "n_layers", is_number=True, drop_order=6),
+        Column("n_heads", "n_heads", is_number=True, drop_order=5),
+        Column("context_length", "context", is_number=True, drop_order=3),
+        Column("parameters", "Parameters", thousands, is_number=True),
+        Column("without_out_head", "without out_head", thousands, is_number=True, drop_order=1),
+        Column("pretrained", "Pretrained", _pretrained, drop_order=8),
+        Column("bytes", "float32", _gibibytes, is_number=True, drop_order=4),
+    ]
+    rows = [
+        (
+            preset.name, preset.aliases, *(preset.config[column.key] for column in columns[2:6]),
+            preset.parameters.total, preset.parameters.without_out_head,
+            None if preset.pretrained is None else preset.pretrained.at_hand, preset.bytes,
+        )
+        for preset in presets.models
+    ]  # fmt: skip
+    return TableData(columns, rows)
+
+
+def _pretrained(at_hand: bool | None) -> str:
+    return {True: "at hand", False: "gptrace pull", None: "–"}[at_hand]
+
+
+def _gibibytes(count: int) -> str:
+    return f"{count / 2**30:,.2f} GiB"

@@ -1,0 +1,89 @@
+"""`gptrace topk`: a table of candidates for each prompt, or of positions."""
+
+from __future__ import annotations
+
+from gptrace.record import Candidate, PositionPrediction, TopK, TopKResult
+from gptrace.report.common_parts import (
+    candidates_table,
+    fitting_facts,
+    hex_of,
+    model_facts,
+    next_tokens,
+    note_parts,
+    percent_without_space,
+    prompt_title,
+    temperature_facts,
+    text_of,
+)
+from gptrace.report.parts import Facts, Lines, Part, Table, line
+from gptrace.report.safe_text import token_label, visible
+from gptrace.report.table_data import Column, TableData
+from gptrace.report.view import View
+
+_CSV_KEYS = (
+    "index", "prompt", "rank", "id", "token", "bytes", "logit", "probability", "log_probability", "position",
+    "error",
+)  # fmt: skip
+
+
+def parts(topk: TopK, view: View) -> list[Part]:
+    """Return the header, and a table for each prompt."""
+    results = tuple(topk.results)
+    facts = [*model_facts(topk.model), *fitting_facts(results), *temperature_facts(topk.temperature)]
+    items = [part for result in results for part in item_parts(result, view)]
+    return [Facts(facts), *note_parts(topk.notes), *items]
+
+
+def item_parts(result: TopKResult, view: View) -> list[Part]:
+    """Return the table of one prompt, or its error."""
+    if result.problem is not None:
+        problem = result.problem
+        text = f"error: {problem.message} (prompt {result.index}; {problem.hint})"
+        return [Lines([line(visible(text), "error")])]
+    if result.positions:
+        return [_positions_table(result)]
+    return [
+        candidates_table(result, result.candidates, result.chosen, log_probabilities=view.log_probabilities)
+    ]
+
+
+def csv_table(topk: TopK) -> TableData:
+    """Return one row for each candidate of each prompt, and one for each prompt with an error."""
+    rows: list[tuple[object, ...]] = []
+    for result in topk.results:
+        prompt = (result.index, text_of(result))
+        last = PositionPrediction(len(result.ids) - 1, result.candidates, result.chosen)
+        rows += [
+            (
+                *prompt, c.rank, c.id, c.text, hex_of(c.bytes), c.logit, c.probability, c.log_probability,
+                prediction.position, "",
+            )
+            for prediction in result.positions or [last]
+            for c in (
+                *prediction.candidates,
+                *(chosen for chosen in prediction.chosen if chosen not in prediction.candidates),
+            )
+        ]  # fmt: skip
+        if result.problem is not None:
+            rows.append((*prompt, *[""] * (len(_CSV_KEYS) - 3), result.problem.message))
+    return TableData.plain(_CSV_KEYS, rows)
+
+
+def _positions_table(result: TopKResult) -> Table:
+    """Return a row for each position: its token, the next tokens, and the chosen tokens."""
+    columns = [
+        Column("position", "Position", is_number=True),
+        Column("token", "Token", token_label),
+        Column("next", "Next tokens", next_tokens, role="strong"),
+    ]
+    for number, chosen in enumerate(result.chosen):
+        columns.append(Column(f"chosen {number}", token_label(chosen.token), _chosen, is_number=True))
+    rows = [
+        (prediction.position, result.tokens[prediction.position], prediction.candidates, *prediction.chosen)
+        for prediction in result.positions
+    ]
+    return Table(TableData(columns, rows), title=f"At each position of {prompt_title(result)}")
+
+
+def _chosen(candidate: Candidate) -> str:
+    return f"{percent_without_space(candidate.probability)}, rank {candidate.rank:,}"

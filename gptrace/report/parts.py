@@ -1,0 +1,101 @@
+"""The neutral parts of a report: text with roles, facts, tables, trees, claims. No renderer owns them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gptrace.report.table_data import TableData
+
+# Text and its role. Roles say what a text is; each renderer decides how a role looks. "" is plain text.
+Span = tuple[str, str]
+Line = tuple[Span, ...]
+
+
+def line(text: str, role: str = "") -> Line:
+    """Return a line of one span."""
+    return ((text, role),)
+
+
+def plain(spans: Line) -> str:
+    """Return the text of a line without its roles."""
+    return "".join(text for text, _ in spans)
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """Lines of text; `aligned` ones stand exactly below each other."""
+
+    lines: Sequence[Line]
+    aligned: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Pairs of a name and a line."""
+
+    pairs: Sequence[tuple[str, Line]]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table with a title, and lines between the two."""
+
+    data: TableData
+    title: str = ""
+    lines: Sequence[Line] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TreeRow:
+    """One row of a tree of calls.
+
+    `guide` is the tree's drawing before the label, `below` the drawing on further lines of the row.
+    `shapes` holds the names of the axes, and is `entering → leaving` where both are shown; `sizes` has the
+    same in numbers, or nothing where the names are the numbers. `cells` are the texts of the extra columns.
+    """
+
+    label: str
+    guide: str
+    below: str
+    depth: int
+    type: str
+    shapes: str
+    sizes: str
+    entering: str
+    leaving: str
+    role: str
+    shapes_role: str
+    cells: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """A tree of calls. `shapes_title` heads the shapes, and is empty where none are shown."""
+
+    rows: Sequence[TreeRow]
+    shapes_title: str
+    has_types: bool
+    # Title, and whether the column holds numbers.
+    columns: Sequence[tuple[str, bool]]
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimText:
+    """A claim with its mark, and the figures below it."""
+
+    mark: str
+    role: str
+    text: str
+    figures: str
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """A title and the claims below it."""
+
+    title: str
+    claims: Sequence[ClaimText]
+
+
+Part = Lines | Facts | Table | Tree | Claims

@@ -1,0 +1,104 @@
+"""Roles and neutral tables → the styles and tables of rich."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rich import box
+from rich.cells import cell_len
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from gptrace.report.safe_text import visible
+from gptrace.report.table_data import Column, TableData
+
+# Without a limit: wider than any line, so that nothing is cut or wrapped in a pipe.
+NATURAL_WIDTH = 10_000
+GAP = 2  # columns of text between the columns of a table
+# rich takes seconds to lay out tens of thousands of rows, so longer tables become plain text.
+MOST_ROWS = 2000
+_LEGIBLE = 6  # columns of text that a folded column keeps
+
+# Only the sixteen colours of the terminal's own theme: they are legible on light and on dark.
+STYLES = {
+    "": "",
+    "strong": "bold",
+    "quiet": "dim",
+    "changed": "bold magenta",
+    "operation": "cyan",
+    "bar": "magenta",
+    "error": "red",
+    "failed": "bold red",
+    "holds": "bold green",
+    "fails": "bold red",
+    "figures": "cyan",
+    "rank 1": "bold green",
+    "rank 10": "cyan",
+    "rank 100": "yellow",
+    "likely": "green",
+    "fairly likely": "cyan",
+    "unlikely": "yellow",
+    "very unlikely": "red",
+}
+
+
+def table_layout(table: TableData, width: int | None) -> RichTable | Text:
+    """Lay a table out for a width; columns that do not fit are left out or folded."""
+    columns = [column for column, _ in table.for_people(table.columns)]
+    rows = [[visible(column.show(value)) for column, value in table.for_people(row)] for row in table.rows]
+    cells = [[str(column.title), *(row[i] for row in rows)] for i, column in enumerate(columns)]
+    widths = [max(map(cell_len, texts)) for texts in cells]
+    shown = _columns_that_fit(columns, widths, width)
+    if len(rows) > MOST_ROWS:
+        return plain_table(
+            [[texts[i] for i in shown] for texts in [[c[0] for c in cells], *rows]],
+            [columns[i].is_number for i in shown],
+        )
+    layout = empty_table()
+    for i in shown:
+        layout.add_column(
+            Text(cells[i][0]),
+            justify="right" if columns[i].is_number else "left",
+            style=STYLES[columns[i].role],
+            overflow="fold",
+            min_width=min(widths[i], _LEGIBLE),
+        )
+    values = [[value for _, value in table.for_people(row)] for row in table.rows]
+    for row, row_values in zip(rows, values, strict=True):
+        layout.add_row(*(Text(row[i], style=_cell_style(columns[i], row_values[i])) for i in shown))
+    return layout
+
+
+def _columns_that_fit(columns: Sequence[Column], widths: Sequence[int], width: int | None) -> list[int]:
+    shown = list(range(len(columns)))
+    droppable = sorted((columns[i].drop_order or 0, i) for i in shown if columns[i].drop_order is not None)
+    while width is not None and sum(widths[i] + GAP for i in shown) - GAP > width and droppable:
+        shown.remove(droppable.pop(0)[1])
+    return shown
+
+
+def _cell_style(column: Column, value: Any) -> str:
+    return "" if column.role_of is None else STYLES[column.role_of(value)]
+
+
+def empty_table() -> RichTable:
+    """Return the table that every layout starts from: a rule below the head, a gap between columns."""
+    # The box puts one space of the gap between columns, the padding the others.
+    return RichTable(
+        box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, GAP - 1, 0, 0), header_style="bold"
+    )
+
+
+def plain_table(rows: list[list[str]], numbers: Sequence[bool]) -> Text:
+    """Lay rows out as plain text, the first as the head."""
+    widths = [max(map(cell_len, texts)) for texts in zip(*rows, strict=True)]
+    lines = []
+    for row in rows:
+        cells = []
+        for text, width, number in zip(row, widths, numbers, strict=True):
+            gap = " " * (width - cell_len(text))
+            cells.append(gap + text if number else text + gap)
+        lines.append((" " * GAP).join(cells).rstrip())
+    rule = "─" * (sum(widths) + GAP * (len(widths) - 1))
+    return Text("\n".join([lines[0], rule, *lines[1:]]), no_wrap=True, overflow="ignore")

@@ -1,0 +1,63 @@
+"""A neutral table: columns, and rows of raw values. Its CSV is here; renderers lay it out."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from io import StringIO
+from typing import Any
+
+from gptrace.report.safe_text import visible
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a table.
+
+    Args:
+        key: its name in CSV.
+        title: its name for people; without one the column is for programs alone.
+        show: turns a value into the text that people read.
+        is_number: whether its texts are aligned on the right.
+        role: the role of its texts.
+        drop_order: where the width is too small for all columns, those with 1 go first, then 2, and so on;
+            columns without it stay.
+        role_of: returns the role of a value, where it depends on the value.
+    """
+
+    key: str
+    title: str | None
+    show: Callable[[Any], str] = str
+    is_number: bool = False
+    role: str = ""
+    drop_order: int | None = None
+    role_of: Callable[[Any], str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TableData:
+    """Columns, and rows of raw values in their order."""
+
+    columns: Sequence[Column]
+    rows: Sequence[Sequence[Any]]
+
+    @classmethod
+    def plain(cls, keys: Sequence[str], rows: Sequence[Sequence[Any]]) -> TableData:
+        """Return a table for programs: its columns are known by their keys alone."""
+        return cls([Column(key, None) for key in keys], rows)
+
+    def for_people(self, row: Sequence[Any]) -> list[tuple[Column, Any]]:
+        """Return the values of a row that people see, each with its column."""
+        return [pair for pair in zip(self.columns, row, strict=True) if pair[0].title is not None]
+
+
+def to_csv(table: TableData, *, with_head: bool = True) -> str:
+    """Write a table as CSV: raw values, control characters spelled out."""
+    out = StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    if with_head:
+        writer.writerow(column.key for column in table.columns)
+    for row in table.rows:
+        writer.writerow(visible(value) if isinstance(value, str) else value for value in row)
+    return out.getvalue()

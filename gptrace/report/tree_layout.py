@@ -1,0 +1,176 @@
+"""The layout of a tree of calls in a terminal: one line or several for each row, by the width."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from io import StringIO
+
+from rich.console import Console
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from gptrace.report.parts import Tree, TreeRow
+from gptrace.report.rich_tables import GAP, MOST_ROWS, NATURAL_WIDTH, STYLES, empty_table, plain_table
+
+_NARROWEST = 20  # columns of text that the modules and the shapes keep at least
+_RULER = Console(file=StringIO(), width=1000)
+
+
+def tree_table(tree: Tree, width: int | None) -> RichTable | Text:
+    """Return a tree in the widest of three layouts that fits; thousands of rows become plain text.
+
+    wide      names and sizes in columns of their own, one line for each row
+    medium    sizes below the names where they do not fit beside them
+    narrow    the type below the module too, and the output below the input where needed
+    """
+    layout = _TreeLayout(tree)
+    return layout.plain(width) if len(tree.rows) > MOST_ROWS else layout.fitted(width)
+
+
+class _TreeLayout:
+    """The texts of all cells, and the width of each column, in columns of text."""
+
+    def __init__(self, tree: Tree) -> None:
+        self.rows = tree.rows
+        self.title = tree.shapes_title
+        self.has_types = tree.has_types
+        self.has_shapes = bool(tree.shapes_title)
+        self.columns = list(tree.columns)
+        self.cells = [list(row.cells) for row in tree.rows]
+        self.modules = _widest("Module", [_module(row) for row in tree.rows])
+        self.types = _widest("Type", [row.type for row in tree.rows]) if self.has_types else -GAP
+        self.shapes = _widest(self.title, [row.shapes for row in tree.rows]) if self.has_shapes else -GAP
+        self.sizes = max(len(row.sizes) for row in tree.rows)
+        self.extra = sum(
+            GAP + _widest(title, [cells[i] for cells in self.cells])
+            for i, (title, _) in enumerate(self.columns)
+        )
+
+    def fitted(self, width: int | None) -> RichTable:
+        """Return the widest layout that fits."""
+        dropped = self._drop_columns(width) if width is not None else []
+        table = self._laid_out(width)
+        if dropped:
+            text = f"too narrow for: {', '.join(dropped)}; a pipe or a larger --width shows all columns"
+            table.caption = Text(text)
+            table.caption_justify = "left"
+        return table
+
+    def _drop_columns(self, width: int) -> list[str]:
+        """Drop columns from the right until modules and shapes have room; return their titles."""
+        least = min(self.modules, _NARROWEST) + (GAP + _NARROWEST if self.has_shapes else 0)
+        dropped: list[str] = []
+        while self.columns and least + self.extra > width:
+            title, _ = self.columns.pop()
+            self.extra -= GAP + _widest(title, [cells.pop() for cells in self.cells])
+            dropped.insert(0, title)
+        return dropped
+
+    def _laid_out(self, width: int | None) -> RichTable:
+        fixed = self.modules + GAP + self.types + self.extra
+        sizes = GAP + self.sizes if self.sizes else 0
+        if width is None or not self.has_shapes or width >= fixed + GAP + self.shapes + sizes:
+            return self._wide()
+        room = width - fixed - GAP
+        if room >= self.shapes:
+            return self._stacked(self.modules, room, types_below=False)
+        below = [len(row.below) + len(row.type) for row in self.rows] if self.has_types else [0]
+        modules = max(self.modules, *below)
+        # In a very narrow terminal the shapes break first, at a space, and then the modules.
+        room = max(_NARROWEST, width - modules - self.extra - GAP)
+        return self._stacked(width - room - self.extra - GAP, room, types_below=self.has_types)
+
+    def plain(self, width: int | None) -> Text:
+        """Return one line for each row; sizes and types are left out where they do not fit."""
+        room = width or NATURAL_WIDTH
+        fixed = self.modules + GAP + self.shapes + self.extra
+        has_types = self.has_types and fixed + GAP + self.types <= room
+        has_sizes = bool(self.sizes) and fixed + (GAP + self.types) * has_types + GAP + self.sizes <= room
+        titles = ["Module", *["Type"] * has_types, *[self.title] * self.has_shapes, *["Sizes"] * has_sizes]
+        texts = [[*titles, *(title for title, _ in self.columns)]]
+        for row, cells in zip(self.rows, self.cells, strict=True):
+            words = [_module(row), *[row.type] * has_types, *[row.shapes] * self.has_shapes]
+            texts.append([*words, *[row.sizes] * has_sizes, *cells])
+        numbers = [False] * len(titles) + [is_number for _, is_number in self.columns]
+        return plain_table(texts, numbers)
+
+    def _wide(self) -> RichTable:
+        table = empty_table()
+        table.add_column("Module", no_wrap=True)
+        if self.has_types:
+            table.add_column("Type", no_wrap=True, style="dim")
+        if self.has_shapes:
+            table.add_column(self.title, no_wrap=True)
+        if self.sizes:
+            table.add_column("Sizes", no_wrap=True)
+        self._add_columns(table)
+        for row, cells in zip(self.rows, self.cells, strict=True):
+            texts: list[Text | str] = [_module_text(row)]
+            if self.has_types:
+                texts.append(row.type)
+            if self.has_shapes:
+                texts.append(Text(row.shapes, style=STYLES[row.shapes_role]))
+            if self.sizes:
+                texts.append(Text(row.sizes, style="bold" if row.shapes_role else ""))
+            table.add_row(*texts, *cells)
+        return table
+
+    def _stacked(self, module_width: int, shape_width: int, *, types_below: bool) -> RichTable:
+        table = empty_table()
+        table.add_column("Module", width=module_width, overflow="fold")
+        beside = self.has_types and not types_below
+        if beside:
+            table.add_column("Type", no_wrap=True, style="dim")
+        table.add_column(self.title, overflow="fold", width=shape_width)
+        self._add_columns(table)
+        # Where sizes fit beside the names they all start at the same column.
+        fitting = [
+            len(row.shapes)
+            for row in self.rows
+            if row.sizes and len(row.shapes) + GAP + len(row.sizes) <= shape_width
+        ]
+        stop = max(fitting, default=0) + GAP
+        for row, cells in zip(self.rows, self.cells, strict=True):
+            shape = _shape_lines(row, shape_width, stop)
+            module = _module_text(row)
+            if types_below and row.type:
+                module.append(f"\n{row.below}{row.type}", style="dim")
+            missing = _height(shape, shape_width) - _height(module, module_width)
+            module.append(f"\n{row.below}" * max(0, missing), style="dim")
+            table.add_row(module, *([row.type] if beside else []), shape, *cells)
+        return table
+
+    def _add_columns(self, table: RichTable) -> None:
+        for title, is_number in self.columns:
+            table.add_column(title, no_wrap=True, justify="right" if is_number else "left")
+
+
+def _widest(title: str, texts: Sequence[str]) -> int:
+    return max(len(title), *map(len, texts))
+
+
+def _shape_lines(row: TreeRow, width: int, stop: int) -> Text:
+    """Put names and sizes on as few lines as possible; sizes beside names start at column `stop`."""
+    style = STYLES[row.shapes_role]
+    names = Text(row.shapes, style=style)
+    if row.sizes and len(row.shapes) + GAP <= stop and stop + len(row.sizes) <= width:
+        names.append(" " * (stop - len(row.shapes)))
+        return names.append(row.sizes, style="not bold default")
+    lines = [names, *([Text(row.sizes)] if row.sizes else [])]
+    if len(row.shapes) > width and row.shapes == f"{row.entering} → {row.leaving}":
+        lines[:1] = [Text(row.entering, style=style), Text(f"→ {row.leaving}", style=style)]
+    return Text("\n").join(lines)
+
+
+def _module(row: TreeRow) -> str:
+    return row.guide + row.label
+
+
+def _module_text(row: TreeRow) -> Text:
+    # Text.append keeps the styles apart; a style of the whole Text would dim the label too.
+    return Text().append(row.guide, style="dim").append(row.label, style=STYLES[row.role])
+
+
+def _height(text: Text, width: int) -> int:
+    """Return the number of lines that a cell takes in a column of that width."""
+    return len(text.wrap(_RULER, width, overflow="fold"))

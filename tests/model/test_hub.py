@@ -1,0 +1,245 @@
+"""Pretrained weights over HTTP, for real, from a small hub on 127.0.0.1 that serves a tiny GPT-2."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gptrace.model.weights.hub import PUBLISHED
+from tests.models.hugging_face import gpt2_with_large_weights
+from tests.support import Cli, Outcome
+
+REPOSITORY, REVISION = PUBLISHED["gpt2-small"]
+CUT = 11_500_000  # huggingface_hub keeps what came in chunks of 10 MiB
+
+
+class Hub(ThreadingHTTPServer):
+    """Serves the files of one repository at one revision; `requests` keeps what was asked."""
+
+    daemon_threads = True
+
+    def __init__(self, files: dict[str, bytes]) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.files = files
+        self.requests: list[tuple[str, str, str | None]] = []
+        self.cut_once = False
+        self.claims_more = 0
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Hub
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *arguments: object) -> None: ...
+
+    def do_HEAD(self) -> None:
+        self.answer(body=False)
+
+    def do_GET(self) -> None:
+        self.answer(body=True)
+
+    def answer(self, *, body: bool) -> None:
+        wanted = self.headers.get("Range")
+        self.server.requests.append((self.command, self.path, wanted))
+        if re.fullmatch(rf"/api/models/{REPOSITORY}/revision/(main|{REVISION})(\?.*)?", self.path):
+            self.answer_json({"id": REPOSITORY, "sha": REVISION})
+            return
+        if re.fullmatch(rf"/api/models/{REPOSITORY}/tree/(main|{REVISION})(\?.*)?", self.path):
+            self.answer_json([{"type": "file", "path": name, "size": len(content), "oid": "0" * 40}
+                              for name, content in self.server.files.items()])  # fmt: skip
+            return
+        found = re.fullmatch(rf"/{REPOSITORY}/resolve/{REVISION}/(.+)", self.path)
+        content = self.server.files.get(found.group(1)) if found else None
+        if content is None:
+            self.send_response(404)
+            self.send_header("X-Error-Code", "EntryNotFound" if found else "RepoNotFound")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
+        start = int(wanted.removeprefix("bytes=").rstrip("-")) if wanted else 0
+        size = len(content) + self.server.claims_more * (not body)
+        self.send_response(206 if wanted else 200)
+        self.send_header("ETag", f'"{hashlib.sha256(content).hexdigest()}"')
+        self.send_header("X-Repo-Commit", REVISION)
+        self.send_header("Accept-Ranges", "bytes")
+        if wanted:
+            self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
+        self.send_header("Content-Length", str(size - start))
+        self.end_headers()
+        if not body:
+            return
+        if self.server.cut_once and len(content) > CUT:
+            self.server.cut_once = False
+            self.wfile.write(content[start:CUT])
+            self.wfile.flush()
+            self.close_connection = True
+            self.connection.shutdown(2)
+            return
+        self.wfile.write(content[start:])
+
+    def answer_json(self, value: object) -> None:
+        content = json.dumps(value).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    folder = tmp_path_factory.mktemp("tiny-gpt2")
+    gpt2_with_large_weights().save_pretrained(folder)
+    return {name: (folder / name).read_bytes() for name in ("config.json", "model.safetensors")}
+
+
+@pytest.fixture
+def hub(files: dict[str, bytes]) -> Iterator[Hub]:
+    server = Hub(dict(files))
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def at(hub: Hub, process: Cli, tmp_path: Path) -> Cli:
+    """Run gptrace with an empty cache and this hub."""
+
+    def run(*arguments: str, **variables: str) -> Outcome:
+        return process(*arguments, HF_HOME=str(tmp_path / "home"), HF_ENDPOINT=hub.url, **variables)
+
+    return run
+
+
+def first_ids(outcome: Outcome) -> list[int]:
+    result: Any = json.loads(outcome.out)["results"][0]
+    return [candidate["id"] for candidate in result["candidates"]]
+
+
+def test_pull_once_and_then_work_without_a_network(hub: Hub, at: Cli, tmp_path: Path) -> None:
+    models = json.loads(at("models", "--json").out)["models"]
+    assert models[0]["pretrained"] == {"at_hand": False}
+    done = at("pull", "124M")
+    assert done.code == 0, done.err
+    folder = Path(done.out.strip())
+    assert folder.is_relative_to(tmp_path)
+    assert re.fullmatch(
+        rf"note: fetching [\d.]+ MiB of {REPOSITORY} at revision {REVISION[:7]}; .*\n", done.err
+    )
+    assert (folder / "model.safetensors").read_bytes() == hub.files["model.safetensors"]
+    asked = len(hub.requests)
+    assert at("pull", "gpt2-small") == Outcome(0, done.out, "")
+    pretrained = at("topk", "Hello", "--weights", "pretrained", "--json")
+    assert pretrained.err == ""
+    assert len(hub.requests) == asked  # the network was left alone
+    by_path = at("topk", "Hello", "--weights", str(folder), "--json")
+    assert first_ids(pretrained) == first_ids(by_path)
+    weights = json.loads(pretrained.out)["model"]["weights"]
+    assert (weights["source"], weights["repository"], weights["revision"]) == (
+        "pretrained",
+        REPOSITORY,
+        REVISION,
+    )
+    assert json.loads(at("models", "--json").out)["models"][0]["pretrained"] == {"at_hand": True}
+    assert "at hand" in at("models").out
+    assert (
+        "pretrained, openai-community/gpt2 at revision 607a30d" in at("topk", "Hello", "-w", "pretrained").out
+    )
+
+
+def test_pretrained_fetches_what_is_not_there_yet(hub: Hub, at: Cli) -> None:
+    done = at("topk", "Hello", "-w", "pretrained", "--json")
+    assert done.code == 0, done.err
+    assert done.err.startswith("note: fetching ")
+    assert len(first_ids(done)) == 5
+    assert any("model.safetensors" in path for _, path, _ in hub.requests)
+
+
+def test_a_download_that_is_cut_off_goes_on_where_it_stopped(hub: Hub, at: Cli) -> None:
+    hub.cut_once = True
+    done = at("pull", "gpt2-small")
+    assert done.code == 0, done.err
+    assert (Path(done.out.strip()) / "model.safetensors").read_bytes() == hub.files["model.safetensors"]
+    assert [wanted for _, _, wanted in hub.requests if wanted] == [f"bytes={10 * 2**20}-"]
+
+
+def test_a_file_of_the_wrong_size_is_refused(hub: Hub, at: Cli) -> None:
+    hub.claims_more = 1000
+    done = at("pull", "gpt2-small")
+    assert done.code == 1
+    assert done.out == ""
+    assert done.err.splitlines()[-2].startswith(f"error: {REPOSITORY} could not be fetched: ")
+    hub.claims_more = 0
+    assert at("topk", "Hello", "-w", "pretrained", "--json").code == 0
+
+
+@pytest.mark.parametrize("name", ["gpt2-medium", "gpt2-small"])
+def test_what_the_hub_does_not_have(hub: Hub, at: Cli, name: str) -> None:
+    del hub.files["model.safetensors"]
+    done = at("pull", name)
+    assert (done.code, done.out) == (1, "")
+    assert "NotFound" in done.err.splitlines()[-2]
+    assert (
+        done.err.splitlines()[-1]
+        == "hint: is the name right? And is HF_ENDPOINT a mirror that lacks this repository?"
+    )
+
+
+def test_offline_and_not_at_hand(at: Cli, hub: Hub) -> None:
+    done = at("topk", "Hello", "-w", "pretrained", HF_HUB_OFFLINE="1")
+    assert (done.code, done.out) == (1, "")
+    assert done.err.splitlines()[-1] == "hint: HF_HUB_OFFLINE is set; unset it once to fetch the weights"
+    assert hub.requests == []
+
+
+def test_without_huggingface_hub_the_hint_names_the_command(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "huggingface_hub", None)
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    cli("pull", "gpt2-xl").is_error(1, "needs huggingface_hub", "pip install 'gptrace[hub]'")
+    cli("pull", "tiny").is_error(2, "no published weights for tiny", "gpt2-medium")
+    cli("run", "a", "-m", "gpt3-175b", "-w", "pretrained").is_error(2, "no published weights for gpt3-175b")
+
+
+def test_a_model_of_the_hub_by_its_name(hub: Hub, at: Cli) -> None:
+    hub.files["flax_model.msgpack"] = b"not wanted"
+    name = f"hf:{REPOSITORY}"
+    config_alone = at("run", "--ids", "1 2", "-m", name, "-w", "random", "--json")
+    assert config_alone.code == 0, config_alone.err
+    assert not any("safetensors" in path or "msgpack" in path for _, path, _ in hub.requests)
+    done = at("topk", "--ids", "1 2", "-m", name, "--json")
+    assert done.code == 0, done.err
+    assert re.fullmatch(rf"note: fetching [\d.]+ MiB of {REPOSITORY}; this happens once\n", done.err)
+    weights = json.loads(done.out)["model"]["weights"]
+    assert weights == {"source": "hugging_face", "repository": REPOSITORY, "revision": REVISION}
+    asked = len(hub.requests)
+    again = at("topk", "--ids", "1 2", "-m", f"{name}@{REVISION}", "--json")
+    assert (again.err, first_ids(again)) == ("", first_ids(done))
+    assert len(hub.requests) == asked  # the network was left alone
+    assert not any("msgpack" in path for _, path, _ in hub.requests)
+
+
+def test_what_the_hub_has_no_model_of(hub: Hub, at: Cli) -> None:
+    done = at("topk", "--ids", "1", "-m", "hf:nobody/nothing")
+    assert (done.code, done.out) == (1, "")
+    assert "error: nobody/nothing could not be fetched: RepositoryNotFound" in done.err
+    del hub.files["model.safetensors"]
+    done = at("topk", "--ids", "1", "-m", f"hf:{REPOSITORY}")
+    assert (done.code, done.out) == (1, "")
+    assert f"error: {REPOSITORY} holds no weights" in done.err
+    assert "HF_HUB_OFFLINE is set" in at("topk", "--ids", "1", "-m", "hf:a/b", HF_HUB_OFFLINE="1").err

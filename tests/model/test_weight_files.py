@@ -1,0 +1,185 @@
+"""Checkpoints that cannot be trusted, read or used: one error each, and no code of theirs runs."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import struct
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import gptrace
+from gptrace.errors import WeightsError
+from gptrace.model.build import load
+from gptrace.model.quiet_torch import torch
+from gptrace.model.selection import select_model
+from tests.models.checkpoints import Tensors, course_file, to_linear
+from tests.models.hugging_face import gpt2_with_large_weights
+from tests.support import Cli
+
+
+class Evil:
+    def __reduce__(self) -> tuple[object, ...]:
+        import os
+
+        return os.system, ("touch /tmp/gptrace-was-here",)
+
+
+def write(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+
+
+HEADER = json.dumps({"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}).encode()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "part"),
+    [
+        ("empty.pt", b"", "the file is empty"),
+        ("noise.pt", b"not a model at all", "neither safetensors nor a PyTorch file"),
+        ("cut.safetensors", struct.pack("<Q", len(HEADER)) + HEADER + b"1234", "Error while deserializing"),
+        ("lying.safetensors", struct.pack("<Q", 1 << 60) + b"{}", "header claims 1152921504606846976 bytes"),
+        ("short.safetensors", b"abc", "header claims 0 bytes of a file of 3"),
+        ("evil.pt", pickle.dumps({"model": Evil()}, protocol=2), "wants to run"),
+        ("evil4.pt", pickle.dumps({"model": Evil()}), "neither safetensors nor a PyTorch file of tensors"),
+        ("list.pt", None, "there is no state dict in it, only a list"),
+    ],
+)
+def test_a_file_that_is_no_checkpoint_is_one_error(
+    tmp_path: Path, cli: Cli, name: str, content: bytes | None, part: str
+) -> None:
+    path = tmp_path / name
+    if content is None:
+        torch.save([1, 2], path)
+    else:
+        write(path, content)
+    cli("topk", "Hello", "-w", str(path)).is_error(2, part, name)
+    assert not Path("/tmp/gptrace-was-here").exists()
+
+
+def test_an_evil_zip_is_named_and_not_run(tmp_path: Path, cli: Cli) -> None:
+    torch.save({"model": Evil()}, tmp_path / "evil.pt")
+    cli("topk", "Hello", "-w", str(tmp_path / "evil.pt")).is_error(2, "system", "safetensors")
+    assert not Path("/tmp/gptrace-was-here").exists()
+
+
+def test_truncated_files_of_every_length_are_one_error(tmp_path: Path) -> None:
+    gpt2_with_large_weights(n_layer=1, vocab_size=50, n_positions=4).save_pretrained(tmp_path / "whole")
+    whole = (tmp_path / "whole" / "model.safetensors").read_bytes()
+    zipped = course_file(tmp_path / "whole.pt", emb_dim=8, n_heads=2, vocab_size=9).read_bytes()
+    for raw, suffix in ((whole, "safetensors"), (zipped, "pt")):
+        for part in range(12):
+            path = tmp_path / f"cut.{suffix}"
+            path.write_bytes(raw[: len(raw) * part // 12])
+            with pytest.raises(WeightsError):
+                load(select_model(weights=path, settings=["n_heads=2"]))
+
+
+def test_folders_that_hold_no_weights(tmp_path: Path, cli: Cli) -> None:
+    cli("topk", "a", "-w", str(tmp_path)).is_error(2, "holds none of model.safetensors")
+    cli("topk", "a", "-w", str(tmp_path / "none")).is_error(2, "there is nothing")
+    loop = tmp_path / "loop"
+    loop.symlink_to(loop)
+    cli("topk", "a", "-w", str(loop)).is_error(2, "loop")
+    (tmp_path / "model.safetensors").mkdir()
+    cli("topk", "a", "-w", str(tmp_path)).is_error(2, "is not a file")
+    index = tmp_path / "model.safetensors.index.json"
+    (tmp_path / "model.safetensors").rmdir()
+    for content, part in (("[]", "no keys"), ("{}", "no weight_map"), ("{", "not JSON"),
+                          ('{"weight_map": {"a": "../../etc/passwd"}}', "not beside it")):  # fmt: skip
+        index.write_text(content)
+        cli("topk", "a", "-w", str(tmp_path)).is_error(2, part)
+
+
+def test_names_and_shapes_that_do_not_fit_are_listed(tmp_path: Path) -> None:
+    path = course_file(tmp_path / "model.pt")
+    whole = torch.load(path)
+
+    def refusal(state: Tensors) -> str:
+        torch.save(state, path)
+        with pytest.raises(WeightsError) as caught:
+            load(select_model(weights=path, settings=["n_heads=3"]))
+        return str(caught.value)
+
+    cut = {name: value for name, value in whole.items() if "norm2" not in name}
+    assert "missing: trf_blocks.0.norm2.scale, trf_blocks.0.norm2.shift" in refusal(cut)
+    assert "unexpected: trf_blocks.0.extra" in refusal(whole | {"trf_blocks.0.extra": torch.ones(1)})
+    wrong = refusal(whole | {"trf_blocks.0.att.W_key.weight": torch.ones(48, 47)})
+    assert "trf_blocks.0.att.W_key.weight has the shape [48, 47], expected [48, 48]" in wrong
+    assert "is int64, and float32 in the model" in refusal(
+        whole | {"final_norm.scale": torch.ones(48, dtype=torch.int64)}
+    )
+    assert "no layout that is known: a, b" in refusal({"a": torch.ones(1), "b": torch.ones(1)})
+    assert "lack pos_emb.weight" in refusal({k: v for k, v in whole.items() if k != "pos_emb.weight"})
+
+
+def spoiled(path: Path, **changes: Any) -> Path:
+    """A course file with some tensors replaced."""
+    state = torch.load(course_file(path)) | changes
+    torch.save(state, path)
+    return path
+
+
+def test_tensors_that_are_no_plain_matrices(tmp_path: Path, cli: Cli) -> None:
+    path = tmp_path / "model.pt"
+
+    def refused(part: str, **changes: Any) -> None:
+        spoiled(path, **changes)
+        cli("topk", "--ids", "1", "-w", str(path), "--set", "n_heads=3").is_error(2, part)
+
+    key = "trf_blocks.0.att.W_key.weight"
+    refused("is a sparse_coo tensor", **{key: torch.eye(48).to_sparse()})
+    refused("is a meta tensor", **{key: torch.empty(48, 48, device="meta")})
+    refused("is complex64, and float32 in the model", **{key: torch.ones(48, 48, dtype=torch.complex64)})
+    refused("tok_emb.weight is there twice", **{"module.tok_emb.weight": torch.zeros(100, 48)})
+    refused("unexpected: trf_blocks.999", **{"trf_blocks." + "9" * 5000 + ".x": torch.zeros(1)})
+    state = gpt2_with_large_weights(n_layer=1).state_dict()
+    for wrong in (torch.tensor(1.0), torch.ones(2, 3, 4)):
+        torch.save(state | {"transformer.h.0.attn.c_attn.bias": wrong}, path)
+        cli("topk", "Hello", "-w", str(path)).is_error(2, "c_attn.bias has the shape", "a bias is a vector")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("n_layer", 5), ("n_layer", 1), ("n_embd", 3), ("n_positions", 1024), ("vocab_size", 3),
+        ("model_type", "llama"), ("activation_function", ["gelu"]), ("activation_function", {}),
+        ("n_head", "4"), ("n_head", 0), ("layer_norm_epsilon", "x"),
+    ],
+)  # fmt: skip
+def test_settings_that_contradict_the_tensors(tmp_path: Path, cli: Cli, key: str, value: Any) -> None:
+    gpt2_with_large_weights().save_pretrained(tmp_path)
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {key: value}))
+    outcome = cli("topk", "Hello", "-w", str(tmp_path))
+    outcome.is_error(2)
+    assert "bug" not in outcome.err
+
+
+def test_missing_last_blocks_are_noticed(tmp_path: Path) -> None:
+    state = to_linear(dict(gpt2_with_large_weights(activation_function="gelu").state_dict()))
+    cut = {name: value for name, value in state.items() if ".h.2." not in name}
+    arguments = {"n_layer": 3, "n_head": 4, "n_embd": 64, "block_size": 32, "bias": True, "vocab_size": 50257}
+    torch.save({"model": cut, "model_args": arguments}, tmp_path / "ckpt.pt")
+    with pytest.raises(WeightsError, match="n_layer: 3, the tensors 2"):
+        load(select_model(weights=tmp_path / "ckpt.pt"))
+
+
+def test_pipes_and_paths_that_cannot_be(tmp_path: Path, cli: Cli) -> None:
+    import os
+
+    os.mkfifo(tmp_path / "model.safetensors")
+    cli("topk", "a", "-w", str(tmp_path)).is_error(2, "is not a file")
+    cli("topk", "a", "-w", "x" * 300).is_error(2, "File name too long")
+    cli("topk", "a", "-w", "").is_error(2, "weights are ''")
+
+
+def test_what_our_model_does_not_do_is_refused(tmp_path: Path) -> None:
+    gpt2_with_large_weights(scale_attn_by_inverse_layer_idx=True).save_pretrained(tmp_path)
+    with pytest.raises(WeightsError, match="scale_attn_by_inverse_layer_idx"):
+        gptrace.topk("Hello", weights=tmp_path)
+    gpt2_with_large_weights(activation_function="silu").save_pretrained(tmp_path)
+    with pytest.raises(WeightsError, match="'silu'"):
+        gptrace.topk("Hello", weights=tmp_path)

@@ -1,0 +1,50 @@
+"""A GPT that every claim of `gptrace explain` applies to, with a flaw on request."""
+
+from __future__ import annotations
+
+from gptrace.model.quiet_torch import torch
+
+nn = torch.nn
+
+
+class SmallGPT(nn.Module):
+    """The smallest model that everything can be said of; a flaw makes one claim false."""
+
+    def __init__(self, flaw: str = "") -> None:
+        super().__init__()
+        self.flaw = flaw
+        self.tok_emb = Bent(50257, 16) if flaw == "lookup" else nn.Embedding(50257, 16)
+        self.pos_emb = nn.Embedding(32, 16)
+        self.blocks = nn.ModuleList([Block(flaw) for _ in range(2)])
+        self.norm = nn.LayerNorm(16)
+        self.head = nn.Linear(16, 50256 if flaw == "vocabulary" else 50257, bias=flaw == "bias")
+        self.other = nn.Parameter(torch.ones(50257, 16))
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        positions = self.pos_emb(torch.arange(ids.shape[1]))
+        x = self.tok_emb(ids) + (2 * positions if self.flaw == "sum" else positions)
+        for block in self.blocks:
+            x = block(x)
+        logits: torch.Tensor = self.head(self.norm(x))
+        if self.flaw == "softcap":
+            logits = torch.tanh(logits)
+        if self.flaw == "random":
+            logits = logits + torch.randn(logits.shape)
+        return logits
+
+
+class Bent(nn.Embedding):
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        return super().forward(ids).abs()
+
+
+class Block(nn.Module):
+    def __init__(self, flaw: str) -> None:
+        super().__init__()
+        self.flaw = flaw
+        self.linear = nn.Linear(16, 16)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        mean = x.mean(dim=1, keepdim=True) if self.flaw == "causal" else x.cumsum(dim=1)
+        result: torch.Tensor = x + torch.relu(self.linear(mean))
+        return result

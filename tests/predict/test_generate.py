@@ -1,0 +1,240 @@
+"""Losses, generations and lenses against transformers, on the same weights, and against what they mean."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+import transformers
+
+import gptrace
+from gptrace.errors import OptionError, RunError
+from gptrace.model import GPTModel
+from gptrace.model.quiet_torch import torch
+from gptrace.predict.sampling import probabilities
+from gptrace.record import Generation
+from gptrace.text.prompts import Prompt
+from gptrace.text.tokenizer import decode
+from tests.models.hugging_face import save_family
+from tests.models.small_gpt import SmallGPT
+from tests.support import fingerprint, ids_of
+
+nn = torch.nn
+
+
+@pytest.mark.parametrize("prompt", [[50, 60, 70], [5], list(range(200, 230))])
+def test_greedy_tokens_are_those_of_transformers(gpt2: tuple[Path, Any], prompt: list[int]) -> None:
+    folder, reference = gpt2
+    count = 32 - len(prompt)
+    expected = reference.generate(
+        torch.tensor([prompt]), attention_mask=torch.ones(1, len(prompt)), max_new_tokens=count,
+        do_sample=False, pad_token_id=0,
+    )[0, len(prompt) :].tolist()  # fmt: skip
+    for cache in (True, False):
+        found = gptrace.generate(ids=prompt, weights=folder, max_new_tokens=count, cache=cache)
+        assert [token.id for token in found.results[0].tokens] == expected
+
+
+@pytest.mark.parametrize("name", ["llama", "gemma2", "opt", "gpt-neox", "qwen3"])
+def test_greedy_tokens_of_other_families(name: str, tmp_path: Path) -> None:
+    reference = save_family(tmp_path, name)
+    expected = reference.generate(
+        torch.tensor([[3, 4, 5]]), attention_mask=torch.ones(1, 3), max_new_tokens=12, do_sample=False,
+        pad_token_id=0,
+    )[0, 3:].tolist()  # fmt: skip
+    for cache in (True, False):
+        found = gptrace.generate(ids=[3, 4, 5], model=f"hf:{tmp_path}", max_new_tokens=12, cache=cache)
+        assert [token.id for token in found.results[0].tokens] == expected
+
+
+@pytest.mark.parametrize("attention", ["eager", "sdpa"])
+def test_a_cache_changes_no_token_and_a_window_slides_as_in_the_course(attention: str) -> None:
+    config = {"context_length": 12, "attention": attention}
+    with_cache = gptrace.generate("Hello, I am", model="tiny", config=config, max_new_tokens=40)
+    without = gptrace.generate("Hello, I am", model="tiny", config=config, max_new_tokens=40, cache=False)
+    ids = [token.id for token in with_cache.results[0].tokens]
+    assert ids == [token.id for token in without.results[0].tokens]
+    torch.manual_seed(123)
+    model = GPTModel({"emb_dim": 48, "n_heads": 4, "n_layers": 2, **config}).eval()
+    expected = [15496, 11, 314, 716]
+    with torch.no_grad():
+        for _ in range(40):  # the course's generate_text_simple
+            expected.append(int(model(torch.tensor([expected[-12:]]))[0, -1].argmax()))
+    assert ids == expected[4:]
+    longer = gptrace.generate(ids=list(range(30)), model=model, max_new_tokens=3)
+    again = gptrace.generate(ids=list(range(18, 30)), model=model, max_new_tokens=3)
+    assert longer.results[0].tokens == again.results[0].tokens
+
+
+def test_the_published_greedy_tokens(gpt2_small: GPTModel) -> None:
+    found = gptrace.generate("Hello, I am", model=gpt2_small, max_new_tokens=6)
+    assert [token.id for token in found.results[0].tokens] == [27018, 24086, 47843, 30961, 42348, 7267]
+    assert found.results[0].text == " Featureiman Byeswickattribute argue"
+    attention: Any = gpt2_small.trf_blocks[0]
+    assert attention.att.cache is None
+    assert "cache" not in vars(attention.att)
+
+
+def test_each_step_with_a_cache_takes_one_token() -> None:
+    found = gptrace.generate("Hello, I am", model="tiny", max_new_tokens=3, trace=True)
+    plain = gptrace.generate("Hello, I am", model="tiny", max_new_tokens=3)
+    result = found.results[0]
+    assert result.tokens == plain.results[0].tokens
+    assert [step.cached for step in result.steps] == [0, 4, 5]
+    assert [step.flow[0].shape for step in result.steps] == [(1, 4), (1, 1), (1, 1)]
+    attention = result.steps[2].attention
+    assert attention is not None
+    assert [spec.shape for spec in attention.inputs] == [(1, 4, 1, 12), (1, 4, 12, 6)]
+    assert [spec.dims for spec in (*attention.inputs, *attention.outputs)] == [
+        ("batch", "n_heads", "seq_len", "head_dim"),
+        ("batch", "n_heads", "head_dim", "cached+seq_len"),
+        ("batch", "n_heads", "seq_len", "cached+seq_len"),
+    ]
+    uncached = gptrace.generate("Hello, I am", model="tiny", max_new_tokens=3, trace=True, cache=False)
+    assert [step.flow[0].shape for step in uncached.results[0].steps] == [(1, 4), (1, 5), (1, 6)]
+
+
+def test_sampling_leaves_what_top_k_and_top_p_say() -> None:
+    logits = torch.tensor([0.4, 0.3, 0.15, 0.1, 0.05]).log()
+    assert probabilities(logits).tolist() == pytest.approx([0.4, 0.3, 0.15, 0.1, 0.05])
+    assert probabilities(logits, top_k=2).tolist() == pytest.approx([4 / 7, 3 / 7, 0, 0, 0])
+    assert probabilities(logits, top_p=0.6).tolist() == pytest.approx([4 / 7, 3 / 7, 0, 0, 0])
+    assert probabilities(logits, top_p=0.71).tolist() == pytest.approx([8 / 17, 6 / 17, 3 / 17, 0, 0])
+    assert probabilities(logits, top_p=1e-9).tolist() == [1, 0, 0, 0, 0]
+    warped = transformers.TopPLogitsWarper(0.8)(
+        None, transformers.TopKLogitsWarper(4)(None, logits[None] / 0.7)
+    )
+    expected = warped[0].softmax(-1).tolist()
+    assert probabilities(logits, temperature=0.7, top_k=4, top_p=0.8).tolist() == pytest.approx(expected)
+
+
+def test_samples_come_as_often_as_they_should_and_from_the_seed() -> None:
+    found = [
+        gptrace.generate(
+            ids=[1], model="tiny", max_new_tokens=1, top_k=2, seed=seed, config={"vocab_size": 50}
+        )
+        for seed in range(3)
+    ]
+    again = gptrace.generate(
+        ids=[1], model="tiny", max_new_tokens=1, top_k=2, seed=2, config={"vocab_size": 50}
+    )
+    assert again.results == found[2].results
+    model = GPTModel(
+        {"emb_dim": 8, "n_heads": 2, "n_layers": 1, "vocab_size": 20, "context_length": 8}
+    ).eval()
+    with torch.no_grad():
+        chances = model(torch.tensor([[1]]))[0, -1].softmax(-1)
+    drawn = [
+        gptrace.generate(ids=[1], model=model, max_new_tokens=1, temperature=1.0, seed=seed)
+        .results[0]
+        .tokens[0]
+        for seed in range(600)
+    ]
+    counts = torch.bincount(torch.tensor([token.id for token in drawn]), minlength=20)
+    statistic = float(((counts - 600 * chances) ** 2 / (600 * chances)).sum())
+    assert statistic < 50  # chi-squared with 19 degrees of freedom: beyond this once in ten thousand
+
+
+def test_where_it_stops() -> None:
+    whole = gptrace.generate("Hello, I am", model="tiny", max_new_tokens=6).results[0]
+    assert whole.text == decode(whole.tokens)
+    assert whole.text is not None
+    stop = whole.text[3:9]
+    stopped = gptrace.generate("Hello, I am", model="tiny", max_new_tokens=6, stop=["never", stop]).results[0]
+    assert (stopped.text, stopped.stopped_by) == (whole.text[:3], "stop")
+    assert len(stopped.tokens) < 6
+
+
+def test_the_end_of_text_ends_it(tiny: GPTModel) -> None:
+    with torch.no_grad():
+        tiny.out_head.weight[50256] = 100 * tiny.out_head.weight[46920]  # what " RAND" would have been
+    result = gptrace.generate("Hello, I am", model=tiny).results[0]
+    assert (result.stopped_by, [token.id for token in result.tokens]) == ("end_of_text", [50256])
+    assert result.text == ""
+
+
+def test_text_is_heard_as_it_comes_and_in_whole_characters() -> None:
+    class Listener:
+        def __init__(self) -> None:
+            self.heard: list[str] = []
+
+        def begin(self, head: gptrace.record.Generation, prompt: Prompt) -> None:
+            assert head.results == ()
+            self.heard.append(f"<{prompt.text}>")
+
+        def text(self, piece: str) -> None:
+            self.heard.append(piece)
+
+    listener = Listener()
+    found = gptrace.generate(["Hello"], model="tiny", max_new_tokens=8, listener=listener)
+    assert listener.heard[0] == "<Hello>"
+    assert "".join(listener.heard[1:]) == found.results[0].text
+    assert sum(bool(piece) for piece in listener.heard) > 5
+
+
+@pytest.mark.parametrize(
+    ("options", "part"),
+    [
+        ({"max_new_tokens": 0}, "max_new_tokens is 0"),
+        ({"temperature": -1.0}, "temperature is -1.0"),
+        ({"top_k": 0}, "top_k is 0"),
+        ({"top_p": 0.0}, "top_p is 0.0"),
+        ({"top_p": 1.5}, "top_p is 1.5"),
+        ({"stop": ""}, "a stop is ''"),
+    ],
+)
+def test_wrong_ways_to_go_on(options: dict[str, Any], part: str) -> None:
+    with pytest.raises(OptionError, match=part):
+        gptrace.generate("Hello", model="tiny", **options)
+
+
+def test_nan_has_no_next_token(tiny: GPTModel) -> None:
+    with torch.no_grad():
+        tiny.out_head.weight.fill_(torch.nan)
+    with pytest.raises(RunError, match="the greatest logit is nan"):
+        gptrace.generate("Hello", model=tiny)
+
+
+def test_threads_and_listeners_may_share_a_model(tiny: GPTModel) -> None:
+    expected = ids_of(gptrace.generate("Hello, I am", model=tiny, max_new_tokens=12))
+    top = gptrace.topk("Hello", model=tiny).results
+    before = fingerprint(tiny)
+    found: list[list[int]] = []
+
+    class Listener:
+        def begin(self, head: Generation, prompt: Prompt) -> None: ...
+
+        def text(self, piece: str) -> None:
+            assert gptrace.topk("Hello", model=tiny).results == top
+
+    def work() -> None:
+        found.append(
+            ids_of(gptrace.generate("Hello, I am", model=tiny, max_new_tokens=12, listener=Listener()))
+        )
+
+    threads = [threading.Thread(target=work) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [expected] * 3
+    assert fingerprint(tiny) == before
+
+
+def test_what_a_listener_raises_is_its_own_and_leaves_no_trace() -> None:
+    model = SmallGPT()
+    before = fingerprint(model)
+
+    class Tired(Exception): ...
+
+    class Listener:
+        def begin(self, head: Generation, prompt: Prompt) -> None: ...
+
+        def text(self, piece: str) -> None:
+            raise Tired
+
+    with pytest.raises(Tired):
+        gptrace.generate("Hello, I am", model=model, listener=Listener())
+    assert fingerprint(model) == before

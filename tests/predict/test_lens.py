@@ -1,0 +1,109 @@
+"""The logit lens against the model itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import gptrace
+from gptrace.errors import RunError
+from gptrace.model import GPTModel
+from gptrace.model.quiet_torch import torch
+from tests.models.hugging_face import FAMILIES, save_family
+from tests.models.small_gpt import SmallGPT
+from tests.support import Cli, flat, verdicts
+
+nn = torch.nn
+
+
+def test_the_last_layer_of_a_lens_is_the_model(tiny: GPTModel) -> None:
+    found = gptrace.lens(["Hello, I am", "你好"], model=tiny, k=4)
+    assert found.through == ("final_norm", "out_head")
+    for result in found.results:
+        ids = torch.tensor([result.ids])
+        with torch.no_grad():
+            logits = tiny.eval()(ids)[0]
+            x = tiny.tok_emb(ids) + tiny.pos_emb(torch.arange(ids.shape[1]))
+            for layer, block in zip(result.layers, tiny.trf_blocks, strict=True):
+                x = block(x)
+                row = tiny.out_head(tiny.final_norm(x))[0]
+                assert [one.token.id for one in layer.candidates] == row[-1].topk(4).indices.tolist()
+                assert [cell.best.token.id for cell in layer.cells] == row.argmax(-1).tolist()
+                final = logits.argmax(-1)
+                ranks = [1 + int((r > r[t]).sum()) for r, t in zip(row, final, strict=True)]
+                assert [cell.rank_of_prediction for cell in layer.cells] == ranks
+                assert layer.rank_of_prediction == ranks[-1]
+        assert all(cell.rank_of_prediction == 1 for cell in result.layers[-1].cells)
+    assert not tiny.trf_blocks[0]._forward_hooks
+
+
+@pytest.mark.parametrize("name", sorted(set(FAMILIES) - {"gemma2"}))
+def test_a_lens_on_every_family(name: str, tmp_path: Path) -> None:
+    save_family(tmp_path, name)
+    result = gptrace.lens(ids=[3, 4, 5, 6], model=f"hf:{tmp_path}", k=2).results[0]
+    assert len(result.layers) == 2
+    assert result.layers[-1].rank_of_prediction == 1
+    expected = gptrace.topk(ids=[3, 4, 5, 6], model=f"hf:{tmp_path}", k=2).results[0].candidates
+    assert [one.token.id for one in result.layers[-1].candidates] == [one.token.id for one in expected]
+
+
+def test_a_model_that_does_more_after_its_head_is_said(tmp_path: Path, cli: Cli) -> None:
+    """Gemma 2 bends its logits: what the last row shows is not what the model predicts."""
+    save_family(tmp_path, "gemma2")
+    outcome = cli("lens", "--ids", "3 4 5", "-m", f"hf:{tmp_path}", "--set", "final_logit_softcapping=0.01")
+    outcome.is_error(1, "the last layer's logits are not those of", "model.norm, lm_head")
+
+
+def test_a_model_without_layers_has_no_lens(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "flat.py").write_text(
+        "import torch\n"
+        "class Flat(torch.nn.Module):\n"
+        "    def __init__(self):\n"
+        "        super().__init__()\n"
+        "        self.e = torch.nn.Embedding(50257, 8)\n"
+        "        self.first, self.second = torch.nn.Linear(8, 50257), torch.nn.Linear(8, 50257)\n"
+        "    def forward(self, x):\n"
+        "        return self.first(self.e(x)) + self.second(self.e(x))\n"
+    )
+    flat = f"{tmp_path}/flat.py:Flat"
+    cli("lens", "Hello", "-m", flat).is_error(1, "Flat has no list of blocks")
+    cli("lens", "Hello", "-m", flat, "--head", "nope").is_error(2, "'nope'", "first, second")
+
+
+def test_a_lens_does_not_read_the_padding_of_its_neighbours(tiny: GPTModel) -> None:
+    together = gptrace.lens(["Hello", "Hello, I am"], model=tiny).results
+    for text, result in zip(["Hello", "Hello, I am"], together, strict=True):
+        assert result.layers == gptrace.lens(text, model=tiny).results[0].layers
+
+
+def test_a_head_in_a_container() -> None:
+    class Contained(SmallGPT):
+        def __init__(self) -> None:
+            super().__init__()
+            self.norm = nn.Identity()  # type: ignore[assignment]
+            self.head = nn.Sequential(nn.LayerNorm(16), nn.Linear(16, 50257))  # type: ignore[assignment]
+
+    model = Contained()
+    found = gptrace.lens("Hello, I am", model=model)
+    assert found.through == ("norm", "head.0", "head.1")
+    explained = gptrace.explain("Hello, I am", model=model)
+    assert "`head.0` brings every vector" in explained.topics[0].claims[4].text
+    assert False not in flat(verdicts(explained))
+
+
+def test_a_block_that_runs_again_and_again_has_no_layers() -> None:
+    class Recurrent(SmallGPT):
+        def __init__(self) -> None:
+            super().__init__()
+            self.blocks = nn.ModuleList([self.blocks[0]] * 3)
+
+    with pytest.raises(RunError, match=r"blocks\.0 runs more than once"):
+        gptrace.lens("Hello", model=Recurrent())
+
+
+def test_a_wrong_head_is_refused(cli: Cli) -> None:
+    for path in ("trf_blocks.0", "tok_emb", "trf_blocks.0.norm1"):
+        for command in ("lens", "explain"):
+            outcome = cli(command, "hi there", "-m", "tiny", "--head", path)
+            outcome.is_error(2, f"--head '{path}' makes no logits", "out_head")

@@ -1,0 +1,112 @@
+"""Losses against transformers, on the same weights, and against their definition."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import gptrace
+from gptrace.model.quiet_torch import torch
+from gptrace.predict.loss import windows
+from tests.models.hugging_face import save_family
+from tests.support import Cli
+
+# Parts of sentences, that a loss has to say something of.
+IDS = [[5, 7, 9, 11, 13, 2], [1, 2, 3], [4] * 20]
+
+
+def their_loss(model: Any, ids: list[int]) -> float:
+    with torch.no_grad():
+        return float(model(torch.tensor([ids]), labels=torch.tensor([ids])).loss)
+
+
+def test_losses_are_those_of_transformers(gpt2: tuple[Path, Any]) -> None:
+    folder, reference = gpt2
+    found = gptrace.loss(ids=IDS, weights=folder)
+    for ids, result in zip(IDS, found.results, strict=True):
+        assert result.loss == pytest.approx(their_loss(reference, ids), abs=1e-5)
+        assert result.perplexity == pytest.approx(math.exp(their_loss(reference, ids)), rel=1e-5)
+        with torch.no_grad():
+            logits = reference(torch.tensor([ids])).logits[0].double()
+        assert result.tokens[0].probability is None
+        for position, one in enumerate(result.tokens[1:]):
+            row, target = logits[position], ids[position + 1]
+            ahead = [1 + int((row > row[target] + rounding).sum()) for rounding in (1e-4, -1e-4)]
+            assert one.rank is not None
+            assert ahead[0] <= one.rank <= ahead[1]
+            assert one.log_probability == pytest.approx(float(row.log_softmax(-1)[target]), abs=1e-4)
+    weighted = sum(
+        (result.loss or 0) * (len(ids) - 1) for ids, result in zip(IDS, found.results, strict=True)
+    )
+    assert found.total.tokens == sum(len(ids) - 1 for ids in IDS)
+    assert found.total.loss == pytest.approx(weighted / found.total.tokens)
+    assert found.uniform == pytest.approx(math.log(50257))
+
+
+@pytest.mark.parametrize("name", ["llama", "gemma", "opt", "gpt-neox"])
+def test_losses_of_other_families(name: str, tmp_path: Path) -> None:
+    reference = save_family(tmp_path, name)
+    found = gptrace.loss(ids=IDS, model=f"hf:{tmp_path}")
+    for ids, result in zip(IDS, found.results, strict=True):
+        assert result.loss == pytest.approx(their_loss(reference, ids), abs=1e-5)
+
+
+@pytest.mark.parametrize("length", [1, 2, 31, 32, 33, 48, 49, 64, 100, 257])
+@pytest.mark.parametrize("stride", [None, 1, 5, 31])
+def test_windows_score_each_token_once_with_enough_before_it(length: int, stride: int | None) -> None:
+    cut = windows(length, 32, stride)
+    scored = [position for window in cut for position in range(window.first, window.end)]
+    assert scored == list(range(1, length))
+    assert all(window.end - window.start <= 32 for window in cut)
+    assert all(window.first > window.start for window in cut)
+    if length > 32:
+        assert all(window.first - window.start >= 32 - (stride or 16) for window in cut[1:])
+
+
+def test_a_text_beyond_the_context_by_hand(gpt2: tuple[Path, Any]) -> None:
+    folder, reference = gpt2
+    ids = [(7 * n * n + 3) % 997 for n in range(80)]
+    found = gptrace.loss(ids=ids, weights=folder, stride=10)
+    expected = []
+    for target in range(1, 80):
+        start = 0 if target < 32 else 10 * math.ceil((target - 31) / 10)
+        with torch.no_grad():
+            logits = reference(torch.tensor([ids[start:target]])).logits[0, -1].double()
+        expected.append(float(logits.log_softmax(-1)[ids[target]]))
+    assert [one.log_probability for one in found.results[0].tokens[1:]] == pytest.approx(expected, abs=1e-4)
+    assert (found.results[0].windows, found.stride) == (6, 10)
+
+
+def test_where_a_text_fits_the_stride_changes_nothing(gpt2: tuple[Path, Any]) -> None:
+    ids = list(range(100, 132))
+    whole = gptrace.loss(ids=ids, weights=gpt2[0])
+    assert whole.results[0].windows == 1
+    assert gptrace.loss(ids=ids, weights=gpt2[0], stride=3).results == whole.results
+
+
+def test_a_prompt_of_one_token_has_no_loss(cli: Cli) -> None:
+    found = json.loads(cli("loss", "Hello", "-m", "tiny", "--json").out)
+    assert (found["results"][0]["loss"], found["results"][0]["perplexity"]) == (None, None)
+    assert "probability" not in found["results"][0]["tokens"][0]
+    assert found["total"] == {"tokens": 0, "loss": None, "perplexity": None}
+    assert "one token, so nothing is predicted" in cli("loss", "Hello", "-m", "tiny").out
+
+
+def test_a_long_text_shows_what_surprised_most(cli: Cli) -> None:
+    text = "one two three " * 40
+    short = cli("loss", text, "-m", "tiny")
+    assert "the 10 of 121 tokens with the highest surprisal; --full shows all" in short.out
+    assert "windows" in short.out
+    assert len(cli("loss", text, "-m", "tiny", "--full").out.splitlines()) > 121
+    cli("loss", text, "-m", "tiny", "--stride", "64").is_error(2, "stride is 64", "from 1 to 63")
+
+
+def test_the_colour_of_a_text_follows_its_probabilities(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    out = cli("loss", "Hello 你\x1b[31m", "-m", "tiny").out
+    assert "\x1b[31m 你" in out or "\x1b[31m你" in out  # red, in one piece though it is two tokens
+    assert "\\x1b[31m" in out  # the prompt's own escape is spelled out

@@ -1,0 +1,160 @@
+"""Top candidates against torch, alone and in batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+import gptrace
+from gptrace.errors import OptionError
+from gptrace.model import GPTModel
+from gptrace.model.quiet_torch import torch
+from gptrace.predict.candidates import candidates, candidates_of_rows
+
+
+def test_the_fused_way_finds_what_the_plain_forward_pass_finds(tiny: GPTModel) -> None:
+    ids = [[11, 12, 13], [5, 6, 7, 8, 9]]
+    found = gptrace.topk(ids=ids, k=4, model=tiny, positions="all")
+    for row, result in zip(ids, found.results, strict=True):
+        with torch.no_grad():
+            logits = tiny.eval()(torch.tensor([row]))[0]
+        assert len(result.positions) == len(row)
+        for position, prediction in enumerate(result.positions):
+            best = logits[position].topk(4)
+            assert [one.token.id for one in prediction.candidates] == best.indices.tolist()
+            assert [one.logit for one in prediction.candidates] == pytest.approx(
+                best.values.tolist(), abs=1e-5
+            )
+        assert result.candidates == result.positions[-1].candidates
+    blocks: Any = tiny.trf_blocks
+    assert not any(block.att.fused for block in blocks)
+
+
+def test_candidates_are_those_of_a_full_sort_ties_and_nan_included() -> None:
+    generator = torch.Generator().manual_seed(0)
+    rows = torch.randint(-3, 4, (40, 50), generator=generator).float()  # full of equal logits
+    rows[3, 7] = torch.nan
+    for row, (best, chosen) in zip(rows, candidates_of_rows(rows, 6, chosen=[0, 49]), strict=True):
+        order = row.sort(descending=True, stable=True).indices.tolist()
+        assert [one.token.id for one in best] == order[:6]
+        if not row.isnan().any():
+            assert [one.rank for one in chosen] == [order.index(0) + 1, order.index(49) + 1]
+            expected = torch.log_softmax(row.double(), dim=-1)
+            assert [one.log_probability for one in best] == pytest.approx(expected[order[:6]].tolist())
+
+
+def test_a_stream_in_python_takes_any_iterable_and_reads_it_as_it_goes() -> None:
+    taken = 0
+
+    def endless() -> Iterator[object]:
+        nonlocal taken
+        while True:
+            taken += 1
+            yield {"ids": [taken], "name": taken}
+
+    stream = gptrace.topk_stream(endless(), model="tiny", k=1, batch_size=2)
+    first = [next(stream.results) for _ in range(50)]
+    assert [result.extra["name"] for result in first] == list(range(1, 51))
+    assert taken < 150
+    odd = gptrace.topk_stream(["a", 5, None, [1.5], {"text": "b"}, "", [70000]], model="tiny")
+    problems = [result.problem is not None for result in odd.results]
+    assert problems == [False, True, True, True, False, True, True]
+
+
+def test_chosen_tokens_have_rank_and_probability(tiny: GPTModel) -> None:
+    result = gptrace.topk("Hello", k=2, model=tiny, tokens=[" Paris", "57"]).results[0]
+    with torch.no_grad():
+        logits = tiny.eval()(torch.tensor([[15496]]))[0, -1]
+    assert [one.token.text for one in result.chosen] == [" Paris", "57"]
+    for one in result.chosen:
+        assert one.rank == 1 + int((logits > logits[one.token.id]).sum())
+        assert one.probability == pytest.approx(float(logits.softmax(-1)[one.token.id]), rel=1e-4)
+
+
+def test_threads_are_set() -> None:
+    before = torch.get_num_threads()
+    try:
+        gptrace.topk("Hello", model="tiny", threads=1)
+        assert torch.get_num_threads() == 1
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_the_candidates_are_those_of_torch(gpt2_small: GPTModel) -> None:
+    trace = gptrace.trace("Hello, I am", model=gpt2_small, k=7, temperature=0.5)
+    with torch.no_grad():
+        logits = gpt2_small(torch.tensor([[15496, 11, 314, 716]]))[0, -1]
+    top = torch.softmax(logits / 0.5, -1).topk(7)
+    found = trace.predictions[0].candidates
+    assert [one.token.id for one in found] == top.indices.tolist()
+    assert [one.rank for one in found] == list(range(1, 8))
+    assert [one.logit for one in found] == pytest.approx(logits[top.indices].tolist())
+    assert [one.probability for one in found] == pytest.approx(top.values.tolist(), rel=1e-5)
+    assert found[0].token.text == " Feature"
+
+
+def test_equal_logits_rank_by_id_and_all_probabilities_sum_to_one() -> None:
+    found = candidates(torch.tensor([0.0, 2.0, 2.0, 2.0]), 4)
+    assert [one.token.id for one in found] == [1, 2, 3, 0]
+    assert sum(one.probability for one in found) == pytest.approx(1)
+
+
+def test_a_padded_batch_gives_each_prompt_what_it_gets_alone(gpt2_small: GPTModel) -> None:
+    texts = ["Hello", "Every effort moves you", "你好", "<|endoftext|>Once upon a time there"]
+    alone = [gptrace.topk(text, k=5, model=gpt2_small).results[0] for text in texts]
+    together = gptrace.topk(texts, k=5, model=gpt2_small).results
+    traced = gptrace.trace(texts, k=5, model=gpt2_small)
+    assert [p.padding for p in traced.inputs] == [5, 2, 2, 0]
+    assert [p.position for p in traced.predictions] == [0, 3, 3, 5]
+    for one, both, prediction in zip(alone, together, traced.predictions, strict=True):
+        for other in (both.candidates, prediction.candidates):
+            assert [c.token.id for c in other] == [c.token.id for c in one.candidates]
+            assert [c.logit for c in other] == pytest.approx([c.logit for c in one.candidates], abs=1e-4)
+
+
+def test_topk_runs_the_head_at_the_last_positions_only(tiny: GPTModel) -> None:
+    rows: list[tuple[int, ...]] = []
+    tiny.out_head.register_forward_hook(lambda m, a, out: rows.append(tuple(out.shape)))
+    gptrace.topk(["Hello", "Hello, I am"], model=tiny)
+    assert rows == [(2, 50257)]
+
+
+def test_a_vocabulary_that_is_not_gpt2s() -> None:
+    few = gptrace.topk(ids=[5], model="tiny", config={"vocab_size": 100}, k=100).results[0]
+    assert len(few.candidates) == 100
+    many = gptrace.topk(ids=[5], model="tiny", config={"vocab_size": 60000}, k=60000).results[0]
+    unknown = [one for one in many.candidates if one.token.id >= 50257]
+    assert len(unknown) == 60000 - 50257
+    assert all(one.token.text is None and one.token.bytes is None for one in unknown)
+
+
+def test_nan_logits_are_null_in_json(tiny: GPTModel) -> None:
+    with torch.no_grad():
+        tiny.out_head.weight.fill_(float("nan"))
+    assert '"logit": null' in gptrace.topk("Hello", model=tiny).to_json()
+    assert "nan" in str(gptrace.topk("Hello", model=tiny))
+
+
+def test_the_top_k_are_the_start_of_every_longer_list() -> None:
+    """In bfloat16 many logits are equal; ties must not depend on k."""
+    longest = gptrace.topk("Hello, I am", model="tiny", dtype="bfloat16", k=400).results[0].candidates
+    assert len({one.logit for one in longest}) < 100
+    for k in (1, 5, 9, 10, 50, 200):
+        found = gptrace.topk("Hello, I am", model="tiny", dtype="bfloat16", k=k).results[0].candidates
+        assert found == longest[:k]
+
+
+def test_a_tiny_temperature_is_greedy_and_not_nan() -> None:
+    found = gptrace.topk("Hello", model="tiny", temperature=1e-308).results[0].candidates
+    assert [one.probability for one in found] == [1, 0, 0, 0, 0]
+    trace = gptrace.trace("Hello", model="tiny", temperature=0.5)
+    assert trace.to_dict()["temperature"] == 0.5
+    assert "divided by the temperature 0.5" in str(trace)
+
+
+def test_a_small_vocabulary_has_fewer_candidates_unless_k_is_given() -> None:
+    assert len(gptrace.topk(ids=[1], model="tiny", config={"vocab_size": 3}).results[0].candidates) == 3
+    with pytest.raises(OptionError, match="k is 5"):
+        gptrace.topk(ids=[1], model="tiny", config={"vocab_size": 3}, k=5)

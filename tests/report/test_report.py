@@ -1,0 +1,305 @@
+"""Records → text: safe, folded, cut, and the same facts in every format."""
+
+from __future__ import annotations
+
+import csv
+import html
+import json
+import re
+import unicodedata
+from io import StringIO
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+from rich.cells import cell_len
+
+import gptrace
+from gptrace.errors import OptionError
+from gptrace.model import GPTModel
+from gptrace.model.quiet_torch import torch
+from gptrace.record import Candidate, Token
+from gptrace.record.encoding import json_pieces, to_dict, to_json
+from gptrace.report import View, render
+from gptrace.report.call_tree import rows_of
+from gptrace.report.common_parts import candidates_table
+from gptrace.report.safe_text import quoted, token_label, visible
+from gptrace.report.table_data import Column, TableData, to_csv
+from gptrace.text import encoding
+from gptrace.text.prompts import Prompt
+
+nn = torch.nn
+
+
+@given(st.text(st.characters()))
+def test_no_control_format_or_lone_surrogate_character_gets_through(text: str) -> None:
+    for shown in (visible(text), quoted(text)):
+        assert not {unicodedata.category(one) for one in shown} & {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+
+
+@given(st.text(st.characters()))
+def test_quoted_text_can_be_read_back(text: str) -> None:
+    inside = quoted(text)[1:-1].replace('\\"', '"')
+    escaped = visible(text.replace("\\", "\\\\"))
+    assert inside == escaped
+
+
+def test_tokens_as_people_see_them() -> None:
+    assert token_label(encoding.token(314)) == '" I"'
+    assert token_label(encoding.token(19526)) == "<e4 bd>"
+    assert token_label(Token(60000, None, None)) == "–"
+
+
+@pytest.fixture(scope="module")
+def deep() -> gptrace.Trace:
+    return gptrace.trace("Hello, I am", model="tiny", config={"n_layers": 12})
+
+
+def test_blocks_that_look_alike_fold_and_the_sums_stay(deep: gptrace.Trace) -> None:
+    rows = rows_of(deep)
+    folded = [row for row in rows if row.folded]
+    assert [row.label for row in folded] == ["1–11"]
+    block = next(call for call in deep.calls if call.path == "trf_blocks.0")
+    blocks = next(call for call in deep.calls if call.path == "trf_blocks")
+    assert folded[0].parameters == 11 * block.parameters.total
+    assert folded[0].parameters + block.parameters.total == blocks.parameters.total
+    assert len(rows) + folded[0].hidden - 1 == deep.totals.calls == 199
+
+
+def test_full_shows_every_call_and_depth_cuts(deep: gptrace.Trace) -> None:
+    assert len(rows_of(deep, full=True)) == 199
+    assert [row.label for row in rows_of(deep, depth=0)] == ["GPTModel"]
+    cut = rows_of(deep, depth=1)
+    assert [row.label for row in cut] == [
+        "GPTModel", "tok_emb", "pos_emb", "drop_emb", "trf_blocks", "final_norm", "out_head",
+    ]  # fmt: skip
+    assert sum(row.parameters for row in cut[1:]) == deep.model.parameters.total
+    assert sum(row.hidden for row in cut) + len(cut) == 199
+    assert "192 below --depth" in render(deep, "table", View(depth=1))
+
+
+def test_blocks_that_differ_do_not_fold() -> None:
+    model = nn.Sequential(
+        nn.Linear(4, 4), nn.Linear(4, 4), nn.Linear(4, 5), nn.Linear(5, 5), nn.ReLU(), nn.ReLU()
+    )
+    with gptrace.watch(model) as trace:
+        model(torch.ones(1, 4))
+    assert [row.label for row in rows_of(trace)] == ["Sequential", "0", "1", "2", "3", "4", "5"]
+    named = nn.ModuleDict({"query": nn.Linear(4, 4), "key": nn.Linear(4, 4)})
+    with gptrace.watch(named) as trace:
+        named["key"](named["query"](torch.ones(1, 4)))
+    assert len(rows_of(trace)) == 2
+
+
+def test_a_second_call_of_a_module_does_not_count_again() -> None:
+    layer = nn.Linear(4, 4)
+    with gptrace.watch(layer) as trace:
+        layer(layer(torch.ones(1, 4)))
+    assert [row.label for row in rows_of(trace)] == ["Linear", "Linear (2)"]
+    assert "above" in str(trace).splitlines()[-3]
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 100, 120, 160, 200, None])
+def test_no_line_is_wider_than_the_terminal_and_nothing_is_cut(
+    deep: gptrace.Trace, width: int | None
+) -> None:
+    text = render(deep, "table", View(width=width))
+    assert "…" not in text
+    assert "4*emb_dim" in text
+    assert "[batch, seq_len, emb_dim]" in text or (width or 99) < 60
+    if width:
+        assert max(map(cell_len, text.splitlines())) <= width
+    assert all(line == line.rstrip() for line in text.splitlines())
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 120, None])
+def test_the_list_of_models_never_cuts_a_name_or_a_number(width: int | None) -> None:
+    from gptrace.api import presets
+
+    text = render(presets(), "table", View(width=width))
+    for model in presets().models:
+        assert f"{model.name} " in text
+        assert f" {model.parameters.total:,}" in text
+    assert max(map(cell_len, text.splitlines())) <= (width or 999)
+
+
+def test_a_narrow_terminal_loses_the_bar_before_the_token(tiny: GPTModel) -> None:
+    topk = gptrace.topk("Hello", model=tiny)
+    assert "█" in render(topk, "table", View(width=80))
+    narrow = render(topk, "table", View(width=40))
+    assert "█" not in narrow
+    assert all(token_label(one.token) in narrow for one in topk.results[0].candidates)
+
+
+@pytest.mark.parametrize("depth", [0, 1, 2])
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_a_cut_tree_is_not_cut_at_the_side(deep: gptrace.Trace, depth: int, width: int) -> None:
+    text = render(deep, "table", View(width=width, depth=depth))
+    assert "…" not in text
+    assert f"{deep.model.parameters.total:,}" in text
+
+
+def test_colour_changes_nothing_but_colour(deep: gptrace.Trace) -> None:
+    from rich.text import Text
+
+    plain, coloured = (render(deep, "table", View(width=120, color=color)) for color in (False, True))
+    assert "\x1b[" not in plain
+    assert "\x1b[1;35m" in coloured
+    lines = [line.rstrip() for line in Text.from_ansi(coloured).plain.splitlines()]
+    assert lines == plain.splitlines()
+
+
+def test_hostile_text_stays_in_its_cell() -> None:
+    text = "\x1b[31m[/] [bold]x\n\u202e|`a`\r\x07<b>"
+    record = gptrace.topk(text, model="tiny", k=3)
+    tokens = gptrace.tokens(text)
+    for shown in (record, tokens):
+        for form in ("table", "json", "jsonl", "csv", "markdown"):
+            for view in (View(), View(width=80, color=False)):
+                out = render(shown, form, view)
+                assert not set(out) & set("\x1b\r\x07\u202e"), form
+    assert "[/]" in render(tokens, "table")
+    assert len(list(csv.reader(StringIO(render(tokens, "csv"))))) == len(tokens.results[0].tokens) + 1
+
+
+def test_a_hostile_module_name_stays_in_its_cell() -> None:
+    model = nn.Module()
+    model.add_module("[/red]\x1b[2J\nx", nn.ReLU())
+    with gptrace.watch(model) as trace:
+        model.get_submodule("[/red]\x1b[2J\nx")(torch.ones(1))
+    for form in ("table", "csv", "markdown", "json"):
+        out = render(trace, form, View(color=False))
+        assert "\x1b" not in out
+    assert r"[/red]\x1b[2J\nx" in str(trace)
+
+
+def test_json_is_ascii_and_holds_no_nan() -> None:
+    text = to_json({"a": [float("nan"), float("inf"), -0.5], "b": "你\ud800"})
+    assert text.isascii()
+    assert json.loads(text) == {"a": [None, None, -0.5], "b": "你\ud800"}
+
+
+def test_the_json_of_a_trace_holds_every_call_also_when_the_table_folds(deep: gptrace.Trace) -> None:
+    assert len(deep.to_dict()["calls"]) == 199
+    assert len(render(deep, "jsonl").splitlines()) == 199
+    assert len(render(deep, "csv").splitlines()) == 200
+    assert json.loads(deep.to_json()) == deep.to_dict()
+    call = deep.to_dict()["calls"][1]
+    assert call["inputs"] == [
+        {"name": "input", "shape": [1, 4], "dims": ["batch", "seq_len"], "dtype": "int64", "device": "cpu"}
+    ]
+
+
+def test_csv_of_tokens_says_the_bytes() -> None:
+    rows = list(csv.DictReader(StringIO(render(gptrace.tokens("a,\n你"), "csv"))))
+    assert [row["token"] for row in rows] == ["a", ",", r"\n", "", ""]
+    assert bytes.fromhex("".join(row["bytes"] for row in rows)).decode() == "a,\n你"
+
+
+def test_csv_quotes_what_needs_it() -> None:
+    table = TableData([Column("a", None), Column("b", "B")], [('x,"y"', None), (1.5, "z")])
+    assert to_csv(table) == 'a,b\n"x,""y""",\n1.5,z\n'
+
+
+def test_the_bar_compares_candidates_also_when_all_are_impossible() -> None:
+    nothing = [Candidate(1, 0, "!", b"!", float("nan"), float("nan"), float("nan"))]
+    table = candidates_table(Prompt("a", (Token(64, "a", b"a"),)), nothing).data
+    assert table.columns[4].show(table.rows[0][4]) == ""
+
+
+def test_many_prompts_and_long_ones_keep_the_header_short(tiny: GPTModel) -> None:
+    many = str(gptrace.trace(["Hello"] * 30, model=tiny))
+    assert "22 more prompts" in many
+    long = str(gptrace.trace("word " * 60, model=tiny))
+    assert "61 tokens:" in long
+    assert "49 more" in long
+
+
+def test_blocks_that_differ_say_where() -> None:
+    blocks: Any = [
+        torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.Sequential(torch.nn.ReLU())) for _ in range(5)
+    ]
+    blocks[3][1][0] = torch.nn.GELU()
+    model = torch.nn.Sequential(*blocks)
+    with gptrace.watch(model) as trace:
+        model(torch.ones(1, 4))
+    labels = [row.label for row in rows_of(trace) if row.call.depth == 1]
+    assert labels == ["0", "1–2", "3, unlike 0 at 1.0", "4, unlike 3 at 1.0"]
+    assert [row.label for row in rows_of(trace, full=True) if row.call.depth == 1] == [
+        "0",
+        "1",
+        "2",
+        "3",
+        "4",
+    ]
+
+
+def test_calls_of_one_module_in_a_row_fold() -> None:
+    class Loop(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = torch.nn.Linear(4, 4)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            for _ in range(9):
+                x = self.layer(x)
+            return x
+
+    loop = Loop()
+    with gptrace.watch(loop) as trace:
+        loop(torch.ones(1, 4))
+    assert [row.label for row in rows_of(trace)] == ["Loop", "layer", "layer (2–9)"]
+    assert len(rows_of(trace, full=True)) == 10
+
+
+def test_rows_that_match_keep_what_is_around_them(deep: gptrace.Trace) -> None:
+    paths = [row.call.path for row in rows_of(deep, only="*.att.W_*", full=True)]
+    matching = [path for path in paths if ".att.W_" in path]
+    layers = len({path.split(".")[1] for path in matching})
+    assert len(matching) == 3 * layers
+    assert set(paths) - set(matching) == {"", "trf_blocks"} | {
+        around for path in matching for around in (path.rsplit(".", 1)[0], path.rsplit(".", 2)[0])
+    }
+    linear = [row.call for row in rows_of(deep, kind="Linear", full=True)]
+    assert {call.type for call in linear if not any(other.parent == call.index for other in linear)} == {
+        "Linear"
+    }
+    with pytest.raises(OptionError, match="--only nothing matches no call"):
+        rows_of(deep, only="nothing")
+    with pytest.raises(OptionError, match="--type nothing matches no call"):
+        rows_of(deep, kind="nothing")
+
+
+@pytest.mark.parametrize("width", [None, 60, 200])
+def test_thousands_of_rows_are_plain_text_and_whole(width: int | None) -> None:
+    model = torch.nn.Sequential(*[torch.nn.Linear(n % 7 + 1, (n + 1) % 7 + 1) for n in range(2500)])
+    with gptrace.watch(model) as trace:
+        model(torch.ones(1, 1))
+    lines = render(trace, "table", View(width=width, full=True)).splitlines()
+    assert len([line for line in lines if line.startswith(("├ ", "└ "))]) == 2500
+    assert any(line.startswith("Module ") for line in lines)
+
+
+def test_json_in_pieces_is_the_same_json(deep: gptrace.Trace) -> None:
+    whole = to_json(to_dict(deep), indent=2)
+    pieces = list(json_pieces(deep))
+    assert "".join(pieces) == whole
+    assert len(pieces) == len(deep.calls) + 2
+    lines = render(deep, "jsonl").splitlines()
+    assert [json.loads(line) for line in lines] == json.loads(whole)["calls"]
+
+
+def test_html_is_the_table_and_nothing_of_it_is_markup(deep: gptrace.Trace) -> None:
+    spoiled = replace(deep, model=replace(deep.model, name="<script>alert(1)</script>&\x1b[31m"))
+    page = render(spoiled, "html", View(width=100))
+    assert spoiled._repr_html_() == render(spoiled, "html")
+    assert page.startswith("<div ")
+    assert page.endswith("</div>\n")
+    assert "<script" not in page
+    assert "\x1b" not in page
+    plain = html.unescape(re.sub("</t[dh]>|<[^>]*>", " ", page))
+    rules = re.compile("─+")
+    assert plain.split() == rules.sub("", render(spoiled, "table")).split()
+    assert '<span style="font-weight:bold;color:#b5338a">' in page

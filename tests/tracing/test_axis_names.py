@@ -1,0 +1,213 @@
+"""Axis names come from what moves an axis, never from its size."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+
+import gptrace
+from gptrace.model import GPTConfig, GPTModel
+from gptrace.model.architecture import Architecture
+from gptrace.model.quiet_torch import torch
+from gptrace.tracing import resized_runs
+from gptrace.tracing.axis_names import axis_name
+from tests.models.toys import Disturbing
+from tests.support import IDS
+
+nn = torch.nn
+BTD = ("batch", "seq_len", "emb_dim")
+WIDE = ("batch", "seq_len", "4*emb_dim")
+
+
+def dims_by_path(trace: gptrace.Trace) -> dict[str, tuple[tuple[str, ...], ...]]:
+    return {
+        call.path: tuple(spec.dims for spec in (*call.inputs, *call.outputs))
+        for call in trace.calls
+        if not call.path.startswith("trf_blocks.") or call.path.startswith("trf_blocks.0")
+    }
+
+
+EXPECTED = {
+    "": (("batch", "seq_len"), ("batch", "seq_len", "vocab_size")),
+    "tok_emb": (("batch", "seq_len"), BTD),
+    "pos_emb": (("seq_len",), ("seq_len", "emb_dim")),
+    "drop_emb": (BTD, BTD),
+    "trf_blocks": (BTD, BTD),
+    "trf_blocks.0": (BTD, BTD),
+    "trf_blocks.0.norm1": (BTD, BTD),
+    "trf_blocks.0.att": (BTD, BTD),
+    "trf_blocks.0.att.W_query": (BTD, BTD),
+    "trf_blocks.0.att.W_key": (BTD, BTD),
+    "trf_blocks.0.att.W_value": (BTD, BTD),
+    "trf_blocks.0.att.dropout": (("batch", "n_heads", "seq_len", "seq_len"),) * 2,
+    "trf_blocks.0.att.out_proj": (BTD, BTD),
+    "trf_blocks.0.drop_shortcut": (BTD, BTD),
+    "trf_blocks.0.norm2": (BTD, BTD),
+    "trf_blocks.0.ff": (BTD, BTD),
+    "trf_blocks.0.ff.layers": (BTD, BTD),
+    "trf_blocks.0.ff.layers.0": (BTD, WIDE),
+    "trf_blocks.0.ff.layers.1": (WIDE, WIDE),
+    "trf_blocks.0.ff.layers.2": (WIDE, BTD),
+    "final_norm": (BTD, BTD),
+    "out_head": (BTD, ("batch", "seq_len", "vocab_size")),
+}
+
+
+TURNED = ("batch", "n_heads", "seq_len", "head_dim")
+SPLIT = [("view", (("batch", "seq_len", "n_heads", "head_dim"),)), ("transpose", (TURNED,))]
+SCORES = (("batch", "n_heads", "seq_len", "seq_len"),)
+MERGED = [("transpose", (("batch", "seq_len", "n_heads", "head_dim"),)), ("reshape", (BTD,))]
+EAGER = [
+    *SPLIT, *SPLIT, *SPLIT, ("transpose", (("batch", "n_heads", "head_dim", "seq_len"),)), ("matmul", SCORES),
+    ("div", SCORES), ("ones", (("seq_len", "seq_len"),)), ("triu", (("seq_len", "seq_len"),)),
+    ("masked_fill", SCORES), ("softmax", SCORES), ("matmul", (TURNED,)), *MERGED,
+]  # fmt: skip
+
+
+FUSED = [*SPLIT, *SPLIT, *SPLIT, ("scaled_dot_product_attention", (TURNED,)), *MERGED]
+
+
+def watched(model: GPTModel, batch: int, seq_len: int, *measure: str) -> gptrace.Trace:
+    with torch.inference_mode(), gptrace.watch(model, measure=measure) as trace:
+        model(torch.zeros(batch, seq_len, dtype=torch.int64))
+    return trace
+
+
+@pytest.mark.parametrize(
+    ("batch", "seq_len"), [(1, 1), (1, 12), (1, 48), (1, 64), (1, 768), (12, 12), (12, 2), (4, 4), (11, 13)]
+)
+def test_names_of_the_124m_shape(batch: int, seq_len: int) -> None:
+    # The real widths with two layers and a small vocabulary: the collisions are the same, the run is short.
+    model = GPTModel(GPTConfig(n_layers=2, vocab_size=97)).eval()
+    trace = watched(model, batch, seq_len)
+    assert dims_by_path(trace) == EXPECTED
+    assert trace.dims == {
+        "batch": batch, "seq_len": seq_len, "emb_dim": 768, "vocab_size": 97, "n_heads": 12,
+    }  # fmt: skip
+
+
+def test_names_where_every_size_may_collide_with_every_other() -> None:
+    select_model = random.Random(0).choice
+    for _ in range(330):
+        # Colliding with each other, and with the sizes of the twins.
+        heads, head_dim = select_model([1, 2, 4, 5, 7, 12]), select_model([1, 2, 4, 5, 7, 11, 12, 35])
+        width = heads * head_dim
+        sizes = [1, 2, heads, head_dim, width, 5, 7, 11, 13, 17]
+        config = GPTConfig(
+            vocab_size=select_model([*sizes, 4 * width, 43, 53]), context_length=width + 32, emb_dim=width,
+            n_heads=heads, n_layers=select_model([1, 2]), attention=select_model(["eager", "sdpa"]),
+        )  # fmt: skip
+        batch, seq_len = select_model(sizes), select_model(sizes)
+        trace = watched(GPTModel(config).eval(), batch, seq_len, "ops")
+        expected = dict(EXPECTED)
+        if config.attention == "sdpa":  # PyTorch's kernel does its own dropout
+            del expected["trf_blocks.0.att.dropout"]
+        assert dims_by_path(trace) == expected, (config, batch, seq_len)
+        for call in trace.calls:
+            parts: list[Any] = [call, *call.ops]
+            for part in parts:
+                for spec in (*part.inputs, *part.outputs):
+                    assert [value(dim, trace.dims) for dim in spec.dims] == list(spec.shape)
+        attention = next(call for call in trace.calls if call.path == "trf_blocks.0.att")
+        seen = [(op.name, tuple(spec.dims for spec in op.outputs)) for op in attention.ops]
+        assert seen == (EAGER if config.attention == "eager" else FUSED), (config, batch, seq_len)
+
+
+def value(dim: str, sizes: dict[str, int]) -> int:
+    factor, star, name = dim.rpartition("*")
+    return int(factor) * sizes[name] if star else sizes[dim]
+
+
+def test_each_forward_pass_has_its_own_names() -> None:
+    model = GPTModel(
+        {"emb_dim": 8, "n_heads": 2, "n_layers": 1, "vocab_size": 9, "context_length": 16}
+    ).eval()
+    with torch.no_grad(), gptrace.watch(model) as trace:
+        model(torch.zeros(1, 3, dtype=torch.int64))
+        model(torch.zeros(2, 8, dtype=torch.int64))
+    roots = [call for call in trace.calls if call.path == ""]
+    assert [call.outputs[0].shape for call in roots] == [(1, 3, 9), (2, 8, 9)]
+    assert [call.outputs[0].dims for call in roots] == [("batch", "seq_len", "vocab_size")] * 2
+    assert (trace.dims["batch"], trace.dims["seq_len"]) == (1, 3)
+
+
+def test_a_module_without_a_twin_keeps_numbers() -> None:
+    module = torch.nn.Linear(768, 12)
+    with gptrace.watch(module) as trace:
+        module(torch.ones(2, 768))
+    assert trace.calls[0].inputs[0].dims == ("2", "768")
+    assert trace.dims == {}
+
+
+def test_naming_draws_no_random_numbers(tiny: GPTModel) -> None:
+    resized_runs.run_resized.cache_clear()
+    before = torch.get_rng_state()
+    watched(tiny, 3, 29)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "name"),
+    [
+        ((768, 35, 55), "emb_dim"),
+        ((3072, 140, 220), "4*emb_dim"),
+        ((2304, 105, 165), "3*emb_dim"),
+        ((384, 17, 27), "384"),  # half of emb_dim, and the batch of the first twin, by chance
+        ((18, 19, 23), "18"),  # six more than seq_len each time: that is no name
+        ((5, 5, 5), "5"),  # did not move: a constant
+        ((99, 98, 97), "99"),  # moved, and nothing explains it
+    ],
+)
+def test_expressions(sizes: tuple[int, ...], name: str) -> None:
+    named = {"batch": (384, 17, 7), "seq_len": (12, 13, 17), "emb_dim": (768, 35, 55), "n_heads": (12, 7, 5)}
+    assert axis_name(sizes, named) == name
+
+
+@pytest.mark.parametrize("even", [1, 2, 8])
+@pytest.mark.parametrize(
+    "keys", [{}, {"num_key_value_heads": 2}, {"head_dim": 16}, {"n_kv_heads": 4, "head_dim": 5}]
+)
+def test_no_size_of_the_twins_is_another_one_changed_a_little(even: int, keys: dict[str, int]) -> None:
+    """What code makes of a size (one more, a half, twice and one more) never looks like another in both."""
+    given = {"n_embd": 48, "n_head": 4, "vocab_size": 99, "block_size": 32, "d_ff": 77, **keys}
+    architecture = Architecture(given, lambda changes: torch.nn.Module())
+    for number, (_, moved) in enumerate(architecture.twins()):
+        if (1, 2, 8)[number % 3] != even:
+            continue
+        first, second = ({**one, "bt": one["batch"] * one["seq_len"]} for one in moved)
+        for x in first:
+            made = [(k * first[x] + c, k * second[x] + c) for k in range(1, 5) for c in range(-16, 17) if c]
+            made += [(first[x] // k, second[x] // k) for k in range(2, 17) if first[x] % k or second[x] % k]
+            for y in first:
+                for a, b in made:
+                    if a > 0 and a % first[y] == 0:
+                        assert b != a // first[y] * second[y], (x, y, a, b)
+
+
+def test_a_subclass_may_do_anything_and_gets_numbers(tiny: GPTModel) -> None:
+    model = Disturbing(tiny.config)
+    with torch.inference_mode(), gptrace.watch(model) as trace:
+        model(IDS)
+    assert trace.calls[0].inputs[0].dims == ("1", "4")
+
+
+def test_a_head_of_the_users_own_is_not_named_by_its_value(tiny: GPTModel) -> None:
+    tiny.out_head = nn.Linear(48, 10)
+    with gptrace.watch(tiny) as trace:
+        tiny(IDS)
+    assert trace.calls[-1].outputs[0].dims == ("batch", "seq_len", "10")
+
+
+def test_hooks_on_all_modules_do_not_see_the_twin(tiny: GPTModel) -> None:
+    resized_runs.run_resized.cache_clear()
+    seen: list[object] = []
+    handle = nn.modules.module.register_module_forward_hook(lambda m, a, out: seen.append(m))
+    try:
+        with gptrace.watch(tiny) as trace:
+            tiny(IDS)
+    finally:
+        handle.remove()
+    assert len(seen) == trace.totals.calls
+    assert trace.calls[0].inputs[0].dims == ("batch", "seq_len")

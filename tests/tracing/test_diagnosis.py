@@ -1,0 +1,137 @@
+"""Models that fail, each in one of the usual ways, and what is said of it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+import gptrace
+from gptrace.errors import GptraceError, MemoryNeededError
+from gptrace.model.quiet_torch import torch
+from gptrace.record import Failure, Trace
+from gptrace.record.schema import json_schema
+from tests.models import failing
+from tests.support import Cli
+
+nn = torch.nn
+
+
+def failure(model: nn.Module, ids: Any, **options: Any) -> tuple[Trace, Failure]:
+    caught: Exception | None = None
+    try:
+        with gptrace.watch(model, **options) as trace:
+            model(ids)
+    except Exception as error:
+        caught = error
+    assert caught is not None
+    assert trace.error is not None
+    assert trace.error.type == type(caught).__name__  # it goes on unchanged
+    assert trace.error.message == str(caught)
+    return trace, trace.error
+
+
+FOUR = torch.tensor([[1, 2, 3, 4]])
+NINE = torch.tensor([[1, 2, 3, 4, 5, 6, 7, 8, 9]])
+
+
+@pytest.mark.parametrize(
+    ("make", "ids", "cause", "path", "parts"),
+    [
+        (failing.WorkingGPT, NINE, "prompt_too_long", "pos_emb", ["9 tokens", "pos_emb has 8 rows"]),
+        (failing.AddedPositions, NINE, "prompt_too_long", "", ["9 tokens", "positions positions has 8 rows"]),
+        (failing.WorkingGPT, FOUR + 93, "id_outside_vocabulary", "tok_emb", ["id 97", "rows 0 to 96"]),
+        (failing.WorkingGPT, FOUR - 3, "id_outside_vocabulary", "tok_emb", ["id -2", "rows 0 to 96"]),
+        (failing.WrongWidth, FOUR, "inner_dimensions", "out_head",
+         ["out_head: Linear expects [..., 16], got [1, 4, 12], made by norm"]),
+        (failing.TurnedAround, torch.arange(12)[None, :8].repeat(1, 1), "inner_dimensions", "out_head",
+         ["expects [..., 12], got [1, 12, 8]", "x.transpose(-2, -1) would fit"]),
+        (failing.NotTransposed, FOUR, "inner_dimensions", "",
+         ["[4, 12] is multiplied with one [4, 12]", "the second one transposed, [12, 4], would fit"]),
+        (failing.FiveHeads, FOUR, "heads_do_not_divide", "",
+         ["12 does not divide into 5 heads", "could be 3, 4, 6"]),
+        (failing.FiveHeadsByHand, FOUR, "heads_do_not_divide", "", ["12 does not divide into 5 heads"]),
+        (failing.WrongView, FOUR, "view_of_wrong_size", "", ["48 numbers", "no multiple of 7"]),
+        (failing.NotContiguous, torch.cat([FOUR, FOUR]), "view_of_wrong_size", "", [".contiguous()"]),
+        (failing.MaskElsewhere, FOUR, "device_mismatch", "", ["device=x.device"]),
+        (failing.HalfWeights, FOUR, "dtype_mismatch", "out_head", ["out_head got float32", "are float16"]),
+        (failing.FloatIds, FOUR, "float_ids", "tok_emb", ["got float32", "ids.long()"]),
+        (failing.Unsqueezed, FOUR[0], "missing_batch_axis", "", ["shape [4]", "ids.unsqueeze(0)"]),
+        (failing.UnequalAxes, FOUR, "unequal_axes", "", ["axis 2 is 12 in one and 5 in the other"]),
+        (failing.TooMuch, FOUR, "out_of_memory", "", ["does not fit into memory"]),
+        (failing.Odd, FOUR, None, "", []),
+        (failing.Recovers, FOUR, None, "", []),
+        (failing.Misleads, FOUR, None, "", []),
+        (failing.Misleads, FOUR[0], None, "", []),
+        (failing.MisleadsByShape, FOUR, "unequal_axes", "", ["axis 2 is 4 in one and 3 in the other"]),
+        (failing.MisleadsByClass, FOUR, None, "out_head", []),
+    ],
+)  # fmt: skip
+def test_the_usual_causes(
+    make: type[nn.Module], ids: Any, cause: str | None, path: str, parts: list[str]
+) -> None:
+    trace, error = failure(make(), ids)
+    assert (error.cause, error.path) == (cause, path), error.message
+    assert [part for part in parts if part not in (error.diagnosis or "")] == [], error.diagnosis
+    assert "failing.py, line" in error.source
+    assert trace.calls[0].failed
+    shown = str(trace)
+    assert "raised in" in shown
+    assert "→ raised" in shown
+    assert "\x1b" not in shown
+    if error.diagnosis:
+        assert f"likely: {error.diagnosis}" in " ".join(shown.split())
+    jsonschema.validate(json.loads(trace.to_json()), json_schema("trace"))
+
+
+def test_a_model_that_works_has_nothing_to_diagnose() -> None:
+    with gptrace.watch(failing.WorkingGPT()) as trace:
+        assert trace
+    with gptrace.watch(failing.WorkingGPT().eval()) as trace:
+        pass
+    assert trace.error is None
+
+
+def test_operations_tell_what_came_in() -> None:
+    trace, error = failure(failing.UnequalAxes(), FOUR, measure=["ops"])
+    assert "([1, 4, 12] and [1, 4, 5])" in (error.diagnosis or "")
+    failed = [op for call in trace.calls for op in call.ops if op.failed]
+    assert [(op.name, [spec.shape for spec in op.inputs]) for op in failed] == [
+        ("add", [(1, 4, 12), (1, 4, 5)])
+    ]
+
+
+def test_the_command_shows_the_table_up_to_the_break(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "broken.py").write_text(
+        "from tests.models.failing import *\nclass M(WrongWidth):\n    pass\n"
+    )
+    done = cli("run", "--ids", "1 2 3", "-m", f"{tmp_path}/broken.py:M")
+    assert done.code == 1
+    assert "out_head  Linear     [batch, seq_len, 12] → raised" in " ".join(done.out.split("└ ")[1:])
+    assert done.err.splitlines()[-1] == (
+        "hint: out_head: Linear expects [..., 16], got [1, 3, 12], made by norm"
+    )
+    assert "failing.py, line" in done.err
+    as_json = cli("run", "--ids", "1 2 3", "-m", f"{tmp_path}/broken.py:M", "--json")
+    assert as_json.code == 1
+    error = json.loads(as_json.out)["error"]
+    assert (error["path"], error["cause"]) == ("out_head", "inner_dimensions")
+    assert error["inputs"][0]["shape"] == [1, 3, 12]
+
+
+def test_in_python_the_error_carries_the_trace() -> None:
+    with pytest.raises(GptraceError) as caught:
+        gptrace.trace(ids=[1, 2], model=failing.WrongWidth)
+    trace = caught.value.trace
+    assert isinstance(trace, Trace)
+    assert trace.error is not None
+    assert trace.error.cause == "inner_dimensions"
+    assert trace.inputs[0].ids == (1, 2)
+    with pytest.raises(MemoryNeededError) as memory:
+        gptrace.trace(ids=[1, 2], model=failing.TooMuch)
+    assert isinstance(memory.value.trace, Trace)
+    assert memory.value.trace.error is not None
+    assert memory.value.trace.error.cause == "out_of_memory"

@@ -1,0 +1,53 @@
+"""Peak memory of activations."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gptrace
+from gptrace.model.quiet_torch import torch
+from gptrace.tracing.memory import shares_memory
+from tests.models.toys import Function
+from tests.support import measured
+
+nn = torch.nn
+
+
+def test_activations_are_counted_while_they_live() -> None:
+    class Grows(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.second = nn.Linear(10, 1000, bias=False), nn.Linear(1000, 10, bias=False)
+
+        def forward(self, x: Any) -> Any:
+            return self.second(self.first(x))
+
+    x = torch.zeros(25, 10)
+    trace = measured(Grows(), x, measure="memory")
+    wide, narrow = 25 * 1000 * 4, 25 * 10 * 4
+    assert [call.peak_bytes for call in trace.calls] == [wide + narrow, wide, wide + narrow]
+    assert trace.totals.peak_bytes == wide + narrow
+    views = measured(Function(lambda x: x.view(-1)[None].t()), x, measure="memory")
+    assert views.totals.peak_bytes == 0
+    hollow = measured(Grows().to("meta"), x.to("meta"), measure="memory")
+    assert hollow.totals.peak_bytes == wide + narrow
+
+
+def test_what_is_written_where_the_caller_says_is_no_new_memory() -> None:
+    buffer, x = torch.empty(1000), torch.ones(1000)
+    with torch.no_grad():
+        module = Function(lambda x: torch.add(x, 1, out=buffer))
+        with gptrace.watch(module, measure=["memory", "ops"]) as trace:
+            module(x)
+        assert trace.totals.peak_bytes == 0
+        module = Function(lambda x: torch.transpose(input=x, dim0=0, dim1=1))
+        with gptrace.watch(module, measure="ops") as trace:
+            module(torch.ones(2, 3))
+    assert [op.is_view for op in trace.calls[0].ops] == [True]
+
+
+def test_sharing_memory() -> None:
+    x = torch.ones(2, 3)
+    assert shares_memory(x[0], [None, 1, torch.ones(2), x])
+    assert not shares_memory(x + 1, [x, torch.ones(2).to_sparse(), torch.ones(2, device="meta")])
+    assert not shares_memory(torch.ones(2).to_sparse(), [x])

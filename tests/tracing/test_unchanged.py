@@ -1,0 +1,274 @@
+"""Watching changes nothing: not the numbers, the module, what autograd saves or the state of torch."""
+
+from __future__ import annotations
+
+import copy
+import gc
+import pickle
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import gptrace
+from gptrace.measures import MEASURES
+from gptrace.model import GPTModel
+from gptrace.model.quiet_torch import torch
+from tests.models.layers import LAYERS
+from tests.models.toys import Disturbing, Function
+from tests.support import IDS, fingerprint
+
+nn = torch.nn
+
+
+@pytest.mark.parametrize(
+    "mode",
+    [torch.inference_mode, torch.no_grad, torch.enable_grad, lambda: torch.autocast("cpu", torch.bfloat16)],
+)
+def test_in_every_mode(mode: Callable[[], Any]) -> None:
+    layers = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2))
+    x = torch.ones(2, 3)
+    with mode():
+        plain = layers(x)
+        with gptrace.watch(layers, measure=["all"]) as trace:
+            seen = layers(x)
+    assert torch.equal(plain, seen)
+    assert trace.totals.cost is not None
+    assert trace.totals.cost.macs == 2 * (3 * 4 + 4 * 2)
+    assert plain.requires_grad == seen.requires_grad
+    assert plain.dtype == seen.dtype
+
+
+class Stateful(nn.Module):
+    def __init__(self, error: type[BaseException] | None) -> None:
+        super().__init__()
+        self.emb, self.drop = nn.Embedding(50257, 6), nn.Dropout(0.5)
+        self.norm, self.head = nn.BatchNorm1d(6), nn.Linear(6, 50257)
+        self.error = error
+
+    def forward(self, ids: Any) -> Any:
+        x = self.drop(self.emb(ids))
+        x = self.norm(x.transpose(1, 2)).transpose(1, 2) + torch.rand(1)
+        if self.error:
+            raise self.error("now")
+        return self.head(x)
+
+
+@pytest.mark.parametrize("error", [None, ValueError, KeyboardInterrupt, SystemExit])
+@pytest.mark.parametrize("measure", [[], ["all"]])
+def test_everything_is_as_it_was(error: type[BaseException] | None, measure: list[str]) -> None:
+    model = Stateful(error).train()
+    model.drop.eval()
+    before = fingerprint(model)
+    if error is None:
+        gptrace.trace("Hello, I am", model=model, measure=measure)
+    else:
+        with pytest.raises((gptrace.GptraceError, KeyboardInterrupt)):
+            gptrace.trace("Hello, I am", model=model, measure=measure)
+    assert fingerprint(model) == before
+    # What the caller's own call changes is the caller's: watching it changes nothing more.
+    torch.manual_seed(3)
+    twin = Stateful(error).train()
+    twin.load_state_dict(model.state_dict())
+    twin.drop.eval()
+    ids = torch.tensor([[1, 2, 3]])
+    found: list[object] = []
+    for each in (model, twin):
+        torch.manual_seed(3)
+        try:
+            if each is model:
+                with gptrace.watch(each, measure=measure):
+                    each(ids)
+            else:
+                each(ids)
+        except BaseException as raised:
+            found.append(type(raised))
+        found.append(torch.get_rng_state().tolist())
+        found.append({name: value.tolist() for name, value in each.named_buffers()})
+    assert found[: len(found) // 2] == found[len(found) // 2 :]
+
+
+def test_logits_are_bit_identical_traced_and_untraced(gpt2_small: GPTModel) -> None:
+    with torch.no_grad():
+        bare = gpt2_small(IDS)
+        with gptrace.watch(gpt2_small):
+            traced = gpt2_small(IDS)
+    assert torch.equal(bare, traced)
+
+
+def test_nothing_is_left_behind_after_success(tiny: GPTModel) -> None:
+    tiny.trf_blocks[0].train()  # a flag of one's own
+    before = fingerprint(tiny)
+    gptrace.trace("Hello", model=tiny)
+    assert fingerprint(tiny) == before
+
+
+def test_hooks_of_the_users_own_are_kept_and_seen_from_outside() -> None:
+    module = nn.Linear(2, 2)
+    seen: list[str] = []
+    module.register_forward_pre_hook(lambda m, a: (torch.cat([a[0], a[0]]),))
+
+    def cut(module: object, args: object, out: torch.Tensor) -> torch.Tensor:
+        seen.append("mine")
+        return out[:, :1]
+
+    module.register_forward_hook(cut)
+    hooks = [*module._forward_hooks], [*module._forward_pre_hooks]
+    with gptrace.watch(module) as trace:
+        out = module(torch.ones(3, 2))
+    assert seen == ["mine"]
+    assert out.shape == (6, 1)
+    assert trace.calls[0].inputs[0].shape == (3, 2)  # what the caller gave
+    assert trace.calls[0].outputs[0].shape == (6, 1)  # what the caller got
+    assert ([*module._forward_hooks], [*module._forward_pre_hooks]) == hooks
+
+
+def test_copies_of_a_watched_module_run_and_carry_no_hooks_of_ours() -> None:
+    model = nn.Sequential(nn.Linear(4, 4))
+    x = torch.ones(1, 4)
+    with gptrace.watch(model) as trace:
+        replica: Any = copy.copy(model)
+        replica._is_replica = True  # as DataParallel makes them
+        twin = copy.deepcopy(model)
+        saved = pickle.loads(pickle.dumps(model))
+        model(x)
+        for other in (replica, twin, saved):
+            assert torch.equal(other(x), model(x))
+    assert trace.calls[0].path == ""
+    assert all(
+        hook.__module__ == "gptrace.tracing.hooks" and hook(1, 2) is None
+        for other in (twin, saved)
+        for hook in other._forward_hooks.values()
+    )  # inert
+
+
+def test_a_traced_model_in_training_mode_is_evaluated_and_put_back(tiny: GPTModel) -> None:
+    model = Disturbing(tiny.config)
+    model.load_state_dict(tiny.state_dict(), strict=False)
+    model.train()
+    model.trf_blocks[0].eval()
+    before = fingerprint(model)
+    found = gptrace.trace("Hello, I am", model=model)
+    assert fingerprint(model) == before
+    assert model.cache.shape == (1,)
+    assert found.predictions == gptrace.trace("Hello, I am", model=tiny).predictions  # no dropout
+
+
+def test_nobody_else_sees_what_the_tracer_computes() -> None:
+    """Neither a graph that is being recorded, nor somebody's count of operations."""
+    from torch.fx.experimental.proxy_tensor import make_fx
+
+    layers = nn.Sequential(nn.Linear(3, 2), nn.ReLU())
+
+    def traced(x: torch.Tensor) -> torch.Tensor:
+        with gptrace.watch(layers, measure="statistics") as trace:
+            result: torch.Tensor = layers(x)
+        assert trace.calls[0].outputs[0].statistics is not None
+        return result
+
+    recorded = [str(node.target) for node in make_fx(traced)(torch.ones(1, 3)).graph.nodes]
+    alone = [str(node.target) for node in make_fx(layers)(torch.ones(1, 3)).graph.nodes]
+    assert [name for name in recorded if "." in name] == [name for name in alone if "." in name]
+
+
+def test_everything_at_once_changes_nothing(gpt2_small: GPTModel) -> None:
+    ids = torch.tensor([[15496, 11, 314, 716]])
+    for mode in (torch.no_grad, torch.inference_mode):
+        with mode():
+            plain = gpt2_small(ids)
+            with gptrace.watch(gpt2_small, measure=["all"]) as trace:
+                traced = gpt2_small(ids)
+        assert torch.equal(plain, traced)
+        assert trace.totals.ops == 367
+
+
+@pytest.mark.parametrize(("name", "module", "inputs"), LAYERS, ids=[name for name, _, _ in LAYERS])
+def test_bits_stay_the_same_in_every_model(name: str, module: nn.Module, inputs: tuple[Any, ...]) -> None:
+    module.eval()
+    with torch.no_grad():
+        plain = module(*inputs)
+        with gptrace.watch(module, measure=["all"]):
+            traced = module(*inputs)
+    pairs = zip(plain, traced, strict=True) if isinstance(plain, tuple) else [(plain, traced)]
+    assert all(torch.equal(a, b) for a, b in pairs)
+
+
+class Residual(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.parts = nn.Sequential(nn.LayerNorm(4), nn.Linear(4, 4), nn.GELU(), nn.ReLU(inplace=True))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        result: torch.Tensor = x + self.parts(x)
+        return result
+
+
+def _masked(x: torch.Tensor) -> torch.Tensor:
+    return x.masked_fill(torch.ones_like(x, dtype=torch.bool).triu(1), float("-inf"))
+
+
+@pytest.mark.parametrize("measure", [*MEASURES, "all"])
+@pytest.mark.parametrize("backward_inside", [True, False])
+@pytest.mark.parametrize(
+    "part",
+    [Residual(), nn.Sequential(nn.Linear(4, 4), Function(_masked), nn.Softmax(-1))],
+    ids=["residual", "masked"],
+)
+def test_a_checkpoint_saves_what_it_saves_untraced(
+    part: nn.Module, backward_inside: bool, measure: str
+) -> None:
+    from torch.utils.checkpoint import checkpoint
+
+    run: Any = checkpoint
+    x = torch.randn(4, 4, requires_grad=True)
+    run(part, x, use_reentrant=False).sum().backward()
+    expected, x.grad = x.grad, None
+    with gptrace.watch(part, measure=[measure]) as trace:
+        output = run(part, x, use_reentrant=False)
+        if backward_inside:
+            output.sum().backward()
+    if not backward_inside:
+        output.sum().backward()
+    assert x.grad is not None
+    assert expected is not None
+    assert torch.equal(x.grad, expected)
+    assert trace.error is None
+
+
+def test_a_graph_holds_nothing_of_the_tracers() -> None:
+    module = nn.Sequential(nn.Linear(4, 4), Function(_masked), nn.Softmax(-1))
+    saved: list[list[tuple[int, ...]]] = []
+    for measure in ([], ["all"]):
+        shapes: list[tuple[int, ...]] = []
+
+        def keep(tensor: torch.Tensor, shapes: list[tuple[int, ...]] = shapes) -> torch.Tensor:
+            shapes.append(tuple(tensor.shape))
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+            if measure:
+                with gptrace.watch(module, measure=measure):
+                    module(torch.ones(4, 4))
+            else:
+                module(torch.ones(4, 4))
+        saved.append(shapes)
+    assert saved[0] == saved[1]
+
+
+@pytest.mark.parametrize("measure", [[], *([one] for one in MEASURES), ["all"]])
+def test_nothing_is_held_when_the_block_has_ended(measure: list[str]) -> None:
+    module, x = nn.Sequential(nn.Linear(4, 4), nn.ReLU()), torch.ones(2, 4)
+    alive = weakref.ref(module)
+    gc.collect()
+    gc.disable()
+    try:
+        with gptrace.watch(module, measure=measure) as trace:
+            output = module(x)
+        del module
+        assert alive() is None
+    finally:
+        gc.enable()
+    assert len(trace.calls) == 3
+    assert not weakref.getweakrefcount(x)
+    assert not weakref.getweakrefcount(output)
