@@ -7,11 +7,11 @@ from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 
+from gptrace.report.document import document
 from rich.terminal_theme import MONOKAI
 
 import gptrace
 from gptrace.report import View
-from gptrace.report.document import document
 from gptrace.report.terminal import console, parts
 
 # Several tokens, so that seq_len is a number that stands out beside a batch of 1.
