@@ -130,7 +130,7 @@ def _last_dim(subject: Subject) -> LastDimFacts:
     return LastDimFacts(
         vocab_size=subject.logits.shape[-1],
         padding_rows=reading.padding_rows,
-        tokenizer=tokenizer.described(),
+        tokenizer=tokenizer.description(),
         tokens=None if isinstance(tokenizer, NoTokenizer) else tokenizer.size(),
         causal_difference=causal,
         scale=subject.scale,
