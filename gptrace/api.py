@@ -156,9 +156,9 @@ def topk_stream(
 
     asked = TopKRequest(k, temperature, positions == "all", ids_of_tokens(tokens, ready.tokenizer))
     questions = read_prompts(prompts, ready.tokenizer, ready.limits, special=special, truncate=truncate)
-    waits = prompts.waits if isinstance(prompts, PromptLines) else lambda: False
+    is_idle = prompts.is_idle if isinstance(prompts, PromptLines) else lambda: False
     return run_topk(
-        ready.loaded, ready.tokenizer, questions, asked, batch_size, waits=waits, continue_on_error=True
+        ready.loaded, ready.tokenizer, questions, asked, batch_size, is_idle=is_idle, continue_on_error=True
     )
 
 

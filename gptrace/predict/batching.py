@@ -64,13 +64,13 @@ def run_in_order(
     budget: Budget,
     *,
     may_pad: bool,
-    waits: Callable[[], bool] = lambda: False,
+    is_idle: Callable[[], bool] = lambda: False,
 ) -> Iterator[Result]:
     """Yield one result for each item, in their order, each as soon as all before it are there.
 
     Items are read ahead, a bounded number of them, and run in batches. One without a `length` is refused
-    instead. `waits` says that no more is there for now: then what is there is run, and nobody is kept
-    waiting.
+    instead. `is_idle` tells that the next item is not there yet: then the items so far
+    are run at once, so that their sender gets an answer.
 
     >>> list(run_in_order("ab", lambda item: 1, lambda batch: [one.upper() for one in batch], str,
     ...               Budget(tokens=8), may_pad=True))
@@ -93,7 +93,7 @@ def run_in_order(
 
     for item in items:
         pool.append(item)
-        if len(pool) >= budget.pool or waits():
+        if len(pool) >= budget.pool or is_idle():
             yield from finished()
             pool = []
     yield from finished()

@@ -35,10 +35,10 @@ class LogitDecoder:
         self.tokenizer = tokenizer
         self.temperature = temperature
         if isinstance(tokenizer, NoTokenizer):
-            self.notes.append(f"{tokenizer.described()}: ids are shown without text")
+            self.notes.append(f"{tokenizer.description()}: ids are shown without text")
         self.fits = tokenizer.matches_vocab_size(vocab_size)
         if not self.fits:
-            said = f"the model gives {vocab_size:,} logits and was not made for {tokenizer.described()}"
+            said = f"the model gives {vocab_size:,} logits and was not made for {tokenizer.description()}"
             read = "" if given_as_ids else ", which read the text"
             self.notes.append(f"{said}{read}: ids are shown without text")
             self.tokenizer = NoTokenizer("the model")

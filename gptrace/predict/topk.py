@@ -64,7 +64,7 @@ def run_topk(
     asked: TopKRequest,
     batch_size: int | None = None,
     *,
-    waits: Callable[[], bool] = lambda: False,
+    is_idle: Callable[[], bool] = lambda: False,
     continue_on_error: bool = False,
 ) -> TopKStream:
     """Return the answers to all questions, in their order; those of a stream are made as they are read.
@@ -81,7 +81,7 @@ def run_topk(
         _refused,
         Budget.of(loaded.device.type, batch_size),
         may_pad=answering.forward.may_pad,
-        waits=waits,
+        is_idle=is_idle,
     )
     first = next(results, None)
     reading = answering.reading

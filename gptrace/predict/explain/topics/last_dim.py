@@ -23,7 +23,7 @@ def _vocabulary(model: MeasuredModel) -> MeasuredClaim:
     if isinstance(decoder.tokenizer, NoTokenizer):
         return claim("vocabulary_without_tokenizer", None, vocab_size=vocab_size)
     tokens = decoder.tokenizer.size()
-    name = decoder.tokenizer.described().split(" with ")[0]
+    name = decoder.tokenizer.description().split(" with ")[0]
     key = "vocabulary_padded" if vocab_size > tokens else "vocabulary"
     holds = decoder.count >= tokens
     return claim(key, holds, vocab_size=vocab_size, tokens=tokens, others=vocab_size - tokens, tokenizer=name)
