@@ -241,7 +241,7 @@ def test_a_bare_state_dict_of_any_size_with_ids(tmp_path: Path, cli: Cli) -> Non
     done = cli("run", "--ids", "1 2", "--weights", str(path), "--set", "n_heads=3", "--json")
     assert json.loads(done.out)["model"]["config"]["n_heads"] == 3
     cli("run", "--ids", "1 2", "-w", str(path)).is_error(
-        2, "nothing tells the number of heads", "--set n_heads="
+        2, "the number of heads is unknown", "--set n_heads="
     )
     cli("run", "Hello", "-w", str(path), "--set", "n_heads=3").is_error(2, "not in the vocabulary of 100")
 
