@@ -22,30 +22,47 @@ if TYPE_CHECKING:
     from gptrace.api import explain, generate, lens, loss, tokens, topk, topk_stream, trace
     from gptrace.errors import GptraceError
     from gptrace.model import GPTConfig, GPTModel
-    from gptrace.record import Trace
+    from gptrace.record import Explanation, Generation, Lens, Loss, Tokens, TopK, TopKStream, Trace
+    from gptrace.session import Session
     from gptrace.tracing import watch
 
 # Public name → the module that holds it.
 _HOMES = {
+    "Explanation": "gptrace.record",
     "GPTConfig": "gptrace.model",
     "GPTModel": "gptrace.model",
+    "Generation": "gptrace.record",
     "GptraceError": "gptrace.errors",
+    "Lens": "gptrace.record",
+    "Loss": "gptrace.record",
+    "Session": "gptrace.session",
+    "Tokens": "gptrace.record",
+    "TopK": "gptrace.record",
+    "TopKStream": "gptrace.record",
     "Trace": "gptrace.record",
     "explain": "gptrace.api",
     "generate": "gptrace.api",
     "lens": "gptrace.api",
     "loss": "gptrace.api",
-    "topk_stream": "gptrace.api",
     "tokens": "gptrace.api",
     "topk": "gptrace.api",
+    "topk_stream": "gptrace.api",
     "trace": "gptrace.api",
     "watch": "gptrace.tracing",
 }
 
 __all__ = [
+    "Explanation",
     "GPTConfig",
     "GPTModel",
+    "Generation",
     "GptraceError",
+    "Lens",
+    "Loss",
+    "Session",
+    "Tokens",
+    "TopK",
+    "TopKStream",
     "Trace",
     "__version__",
     "explain",

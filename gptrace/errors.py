@@ -14,8 +14,12 @@
         ├── NoLogitsError                what the model returns is no score for the next token
         └── OutputError                  the result could not be written
 
-Each says what was wrong and with which value (`message`), and what to do about it (`hint`).
+Each says what was wrong and with which value (`message`), and what to do about it (`hint`). `option` names
+the parameter whose value was wrong, where it is a single one.
 """
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 EXIT_DONE = 0
 EXIT_FAILED = 1
@@ -36,11 +40,13 @@ class GptraceError(Exception):
     exit_code = EXIT_FAILED
     # Of a forward pass that raised while it was traced: the `Trace` up to there.
     trace: object = None
+    option: str | None = None
 
-    def __init__(self, message: str, hint: str) -> None:
+    def __init__(self, message: str, hint: str, *, option: str | None = None) -> None:
         super().__init__(message, hint)
         self.message = message
         self.hint = hint
+        self.option = option or self.option
 
     def __str__(self) -> str:
         return f"{self.message} ({self.hint})"
@@ -63,6 +69,8 @@ class ConfigError(InputError):
 class WeightsError(InputError):
     """The weights are not there, cannot be read, or are of another model."""
 
+    option = "weights"
+
 
 class OptionError(InputError):
     """An option has a value that it cannot have."""
@@ -70,6 +78,8 @@ class OptionError(InputError):
 
 class DeviceError(InputError):
     """The device is unknown, or this machine does not have it."""
+
+    option = "device"
 
 
 class RunError(GptraceError):
@@ -94,3 +104,13 @@ class NoLogitsError(RunError):
 
 class OutputError(RunError):
     """The result could not be written."""
+
+
+@contextmanager
+def about_option(option: str | None) -> Iterator[None]:
+    """Name the option that an InputError raised in the block is about, unless the error names one itself."""
+    try:
+        yield
+    except InputError as error:
+        error.option = error.option or option
+        raise

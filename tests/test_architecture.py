@@ -22,7 +22,7 @@ ORDER = [
     "model",
     "tracing",
     "predict",
-    "prepare",
+    "session",
     "api",
     "report",
     "cli",

@@ -236,7 +236,7 @@ def test_a_bug_is_reported_without_a_traceback_unless_asked(
     def broken(*arguments: object, **options: object) -> None:
         raise ZeroDivisionError("oh\nno \x1b[31m")
 
-    monkeypatch.setattr("gptrace.api.tokens_of", broken)
+    monkeypatch.setattr("gptrace.session.Session.tokens", broken)
     cli("tokens", "a").is_error(1, r"ZeroDivisionError: oh\nno \x1b[31m", "GPTRACE_DEBUG=1")
     monkeypatch.setenv("GPTRACE_DEBUG", "1")
     assert "Traceback" in cli("tokens", "a").err

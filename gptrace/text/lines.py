@@ -74,9 +74,9 @@ class PromptLines:
         if not number:
             raise empty_stdin()
 
-    def waits(self) -> bool:
+    def is_idle(self) -> bool:
         """Tell whether the next line is still to come: somebody writes them one by one."""
-        return self._source.waits()
+        return self._source.is_idle()
 
     def _line(self, raw: bytes | None, what: str) -> PromptLine:
         try:
@@ -175,7 +175,7 @@ class _StdinLines:
             else:
                 self._read()
 
-    def waits(self) -> bool:
+    def is_idle(self) -> bool:
         if self._ready or self._has_ended:
             return False
         try:

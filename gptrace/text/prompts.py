@@ -4,31 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from gptrace.errors import TextError
 from gptrace.record import Prompt, Token
 from gptrace.text import encoding
 from gptrace.text.tokenizer import Tokenizer, decode
-
-
-@dataclass(frozen=True, slots=True)
-class PromptSource:
-    """What somebody gave to run: texts, or rows of ids. Which tokenizer reads it depends on the model."""
-
-    texts: tuple[str, ...] = ()
-    rows: tuple[tuple[int, ...], ...] = ()
-    special: bool = True
-
-    def prompts(self, tokenizer: Tokenizer = encoding) -> tuple[Prompt, ...]:
-        """Return the prompts, as that tokenizer reads them.
-
-        >>> PromptSource(texts=("Hello",)).prompts()[0].ids
-        (15496,)
-        """
-        if self.rows:
-            return from_ids(self.rows, tokenizer)
-        return from_texts(self.texts, tokenizer, special=self.special)
 
 
 def from_texts(

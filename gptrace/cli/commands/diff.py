@@ -1,4 +1,4 @@
-"""`gptrace diff`: the first place where two traces part."""
+"""`gptrace diff`: the first place where two traces differ."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from gptrace.cli import options
-from gptrace.cli.option_groups import OutputOptions
+from gptrace.cli.options.display import Atol, Rtol
+from gptrace.cli.options.output import OutputOptions
 from gptrace.cli.output import CommandResult, Destination
 from gptrace.comparison import (
     DEFAULT_ATOL,
@@ -27,23 +27,25 @@ def diff(
     a: Annotated[str, typer.Argument(metavar="A", hidden=True)],
     b: Annotated[str, typer.Argument(metavar="B", hidden=True)],
     output: OutputOptions,
-    rtol: options.Rtol = DEFAULT_RTOL,
-    atol: options.Atol = DEFAULT_ATOL,
+    rtol: Rtol = DEFAULT_RTOL,
+    atol: Atol = DEFAULT_ATOL,
 ) -> CommandResult:
-    """Compare two traces: calls added, removed or changed, and the first whose values part.
+    """Compare two traces and show the first call that differs.
 
-    A and B are files that `gptrace run --json` wrote; one of them may be '-', stdin. Exit code 0: the same,
-    1: different.
+    Shows the calls that were added, removed or changed, and the first one whose values differ. A and B are
+    files that `gptrace run --json` wrote; one of them may be '-', stdin. The exit code is 0 if they are the
+    same, 1 if they differ.
     """
-    target = output.target()
+    destination = output.destination()
     if a == b == "-":
         raise InputError("'-' stands for stdin, and is given twice", "stdin can be read only once")
-    read = [
+    traces = [
         read_trace(read_stdin(), "stdin") if name == "-" else read_trace_file(Path(name)) for name in (a, b)
     ]
-    return reply_of(compare(*read, names=(a, b), rtol=rtol, atol=atol), target)
+    return difference_result(compare(*traces, names=(a, b), rtol=rtol, atol=atol), destination)
 
 
-def reply_of(difference: Difference, target: Destination) -> CommandResult:
-    """Return what is written of a comparison; its exit code tells the outcome."""
-    return replace(target.reply(difference), code=EXIT_DONE if difference.is_same else EXIT_FAILED)
+def difference_result(difference: Difference, destination: Destination) -> CommandResult:
+    """Return the result of a comparison, whose exit code tells the outcome."""
+    exit_code = EXIT_DONE if difference.is_same else EXIT_FAILED
+    return replace(destination.result(difference), exit_code=exit_code)

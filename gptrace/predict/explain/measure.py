@@ -119,10 +119,10 @@ def _root_mean_square(vector: Tensor) -> float:
 def _last_dim(subject: Subject) -> LastDimFacts:
     reading = subject.reading
     tokenizer = reading.tokenizer
-    last = subject.logits[-1, : reading.count]
+    last = subject.logits[-1, : reading.token_count]
     # A token that is not in the prompt: of one that is, attention knows the keys and values already.
-    other = next(one for one in range(reading.count + 1) if one not in subject.prompt.ids)
-    longer = subject.run_longer(other) if other < reading.count else None
+    other = next(one for one in range(reading.token_count + 1) if one not in subject.prompt.ids)
+    longer = subject.run_longer(other) if other < reading.token_count else None
     causal = None
     if longer is not None and longer.shape[1] > 1:  # a model may give the last row alone
         causal = _distance(longer[0, : subject.logits.shape[0]], subject.logits)
@@ -148,7 +148,7 @@ def _projection(subject: Subject) -> ProjectionFacts | None:
         return None
     bias = getattr(head, "bias", None)
     bias = bias.detach() if isinstance(bias, Tensor) else None
-    count = subject.reading.count
+    count = subject.reading.token_count
     last, best = x[-1], subject.logits[-1, :count].topk(min(_BY_HAND, count)).indices
 
     def product(token_id: Tensor) -> float:
@@ -188,7 +188,7 @@ def _correlation(a: Tensor, b: Tensor) -> float | None:
 
 
 def _probabilities(subject: Subject) -> ProbabilityFacts:
-    logits = subject.logits[:, : subject.reading.count]
+    logits = subject.logits[:, : subject.reading.token_count]
     chances = log_softmax(logits).exp()
     sums, last = chances.sum(dim=-1), logits[-1]
     count = min(_ORDERED, last.shape[0])
@@ -217,7 +217,11 @@ def _training(subject: Subject) -> TrainingFacts | None:
     ids, x = subject.ids[0].cpu(), subject.head_input
     if len(ids) < 2 or subject.logits.shape[0] < len(ids) or x is None or not subject.head_makes_the_logits:
         return None
-    count = subject.reading.count if int(ids.max()) < subject.reading.count else subject.logits.shape[1]
+    count = (
+        subject.reading.token_count
+        if int(ids.max()) < subject.reading.token_count
+        else subject.logits.shape[1]
+    )
     logits, answers = exact(subject.logits[:-1, :count]).cpu(), ids[1:]  # (T - 1, V), (T - 1,)
     chances = log_softmax(logits)
     by_hand = -float(chances[torch.arange(len(answers)), answers].mean())
@@ -252,7 +256,7 @@ def _training(subject: Subject) -> TrainingFacts | None:
 
 
 def _inference(subject: Subject, seed: int) -> InferenceFacts:
-    count = subject.reading.count
+    count = subject.reading.token_count
     last = subject.logits[-1, :count]
     row_difference = None
     if subject.head_input is not None and subject.head is not None:

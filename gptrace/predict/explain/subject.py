@@ -69,7 +69,7 @@ class Subject:
 
     def best(self, row: Tensor) -> Token:
         """Return the likeliest token of a row of logits (V,)."""
-        return self.token(row[: self.reading.count].argmax())
+        return self.token(row[: self.reading.token_count].argmax())
 
     def parts(self) -> Parts:
         """Return what the parts are called."""

@@ -42,7 +42,7 @@ def run_explain(
         versions=versions(),
         model=model_info(loaded.module, loaded.name, weights),
         language=language,
-        prompt=subject.reading.shown(prompt),
+        prompt=subject.reading.displayable(prompt),
         topics=tuple(Topic(topic, words.TITLES[topic], claims_of(facts, topic, words)) for topic in topics),
         notes=tuple(subject.reading.notes),
     )
