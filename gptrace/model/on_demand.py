@@ -52,8 +52,8 @@ class ModelOnDemand:
         model      a preset ("gpt2-small" is the default), "FILE.py:OBJECT", "package.module:OBJECT" or
                    "hf:FOLDER"; or a torch.nn.Module, which is left as it is, its class, or a function that
                    returns one. It is called with token ids `[batch, seq_len]`
-        weights    "random", "pretrained", or the path of a weight file or folder (default: random; for "hf:…"
-                   its own)
+        weights    "random", "pretrained" (downloaded at once, unless they are in the cache), or the path of a
+                   weight file or folder (default: random; for "hf:…" its own)
         tokenizer  a tokenizer of transformers, or any object with the methods of
                    gptrace.text.tokenizer.Tokenizer (default: GPT-2's; for "hf:…" its own)
         name       the name of the model in reports (default: that of the preset, object, folder or class)
