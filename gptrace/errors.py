@@ -14,8 +14,12 @@
         ├── NoLogitsError                the model's output holds no logits
         └── OutputError                  the result could not be written
 
-Each has a `message`, which names the problem and the value, and a `hint`, which says what to do.
+Each says what was wrong and with which value (`message`), and what to do about it (`hint`). `option` names
+the parameter whose value was wrong, where it is a single one.
 """
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 EXIT_DONE = 0
 EXIT_FAILED = 1
@@ -38,11 +42,13 @@ class GptraceError(Exception):
     exit_code = EXIT_FAILED
     # The `Trace` up to the exception, where a traced forward pass raised it.
     trace: object = None
+    option: str | None = None
 
-    def __init__(self, message: str, hint: str) -> None:
+    def __init__(self, message: str, hint: str, *, option: str | None = None) -> None:
         super().__init__(message, hint)
         self.message = message
         self.hint = hint
+        self.option = option or self.option
 
     def __str__(self) -> str:
         return f"{self.message} ({self.hint})"
@@ -65,6 +71,8 @@ class ConfigError(InputError):
 class WeightsError(InputError):
     """The weights are missing or damaged, or belong to another model."""
 
+    option = "weights"
+
 
 class OptionError(InputError):
     """The value of an option is not allowed."""
@@ -72,6 +80,8 @@ class OptionError(InputError):
 
 class DeviceError(InputError):
     """The device is unknown, or not in this machine."""
+
+    option = "device"
 
 
 class RunError(GptraceError):
@@ -96,3 +106,13 @@ class NoLogitsError(RunError):
 
 class OutputError(RunError):
     """The result could not be written."""
+
+
+@contextmanager
+def about_option(option: str | None) -> Iterator[None]:
+    """Name the option that an InputError raised in the block is about, unless the error names one itself."""
+    try:
+        yield
+    except InputError as error:
+        error.option = error.option or option
+        raise

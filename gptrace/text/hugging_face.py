@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from gptrace.errors import ConfigError
+from gptrace.errors import ConfigError, InputError
 from gptrace.record import Token
 from gptrace.text.tokenizer import NoTokenizer, Tokenizer, check_unicode, utf8_or_none
 
@@ -45,6 +45,19 @@ def transformers_library() -> Any:
             "--model hf:… needs transformers, which is not installed", "pip install 'gptrace[hf]'"
         ) from None
     return transformers
+
+
+def as_tokenizer(tokenizer: object) -> Tokenizer:
+    """Return a Tokenizer as it is, and a tokenizer of transformers as a Tokenizer; else raise InputError."""
+    if not isinstance(tokenizer, type):
+        if isinstance(tokenizer, Tokenizer):
+            return tokenizer
+        if callable(tokenizer) and hasattr(tokenizer, "added_tokens_decoder"):
+            return HuggingFaceTokenizer(tokenizer)
+    raise InputError(
+        f"tokenizer is a {type(tokenizer).__name__}, not a tokenizer",
+        "give a tokenizer of transformers, or an object with the methods of gptrace.text.tokenizer.Tokenizer",
+    )
 
 
 class HuggingFaceTokenizer:

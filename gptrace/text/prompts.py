@@ -33,28 +33,6 @@ class Prompt:
         return tuple(token.id for token in self.tokens)
 
 
-@dataclass(frozen=True, slots=True)
-class PromptSource:
-    """Texts or rows of ids to run, before the model and with it the tokenizer is known.
-
-    `special`: names of special tokens in the texts become these tokens.
-    """
-
-    texts: tuple[str, ...] = ()
-    rows: tuple[tuple[int, ...], ...] = ()
-    special: bool = True
-
-    def prompts(self, tokenizer: Tokenizer = encoding) -> tuple[Prompt, ...]:
-        """Return the prompts that `tokenizer` makes of the texts or ids; raise TextError for one it cannot.
-
-        >>> PromptSource(texts=("Hello",)).prompts()[0].ids
-        (15496,)
-        """
-        if self.rows:
-            return from_ids(self.rows, tokenizer)
-        return from_texts(self.texts, tokenizer, special=self.special)
-
-
 def from_texts(
     texts: Iterable[str], tokenizer: Tokenizer = encoding, *, special: bool = True
 ) -> tuple[Prompt, ...]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from gptrace.errors import TextError
 from gptrace.record import Token
 
 
+@runtime_checkable
 class Tokenizer(Protocol):
     """Text ↔ ids. GPT-2's tokenizer is the module `gptrace.text.encoding` itself."""
 
