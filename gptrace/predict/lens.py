@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from gptrace.errors import RunError
 from gptrace.model.build import LoadedModel
 from gptrace.model.quiet_torch import torch
-from gptrace.predict.candidates import candidates_of_rows, exact, rounding
-from gptrace.predict.capture import captured
+from gptrace.predict.candidates import as_float64, candidates_of_rows, rounding_tolerance
+from gptrace.predict.capture import capture_tensors
 from gptrace.predict.forward import batch_ids, check_room, extract_logits, isolated_forward
 from gptrace.predict.logit_decoder import DeferredLogitDecoder, LogitDecoder
 from gptrace.predict.loss import scores_of
@@ -63,7 +63,7 @@ def _looked_at(
     prompt: Prompt,
     batch: Tensor,
 ) -> LensResult:
-    with captured(loaded.module, anatomy.blocks) as seen:
+    with capture_tensors(loaded.module, anatomy.blocks) as seen:
         logits = extract_logits(loaded.module(batch, **loaded.arguments), loaded, batch)[0]  # (T, V)
     reading = first.of(logits, prompt)
     rest = [loaded.module.get_submodule(path) for path in (*anatomy.between, anatomy.head)]
@@ -102,11 +102,12 @@ def _best(logits: Tensor, reading: LogitDecoder) -> list[Candidate]:
 
 def _difference(last: Tensor, logits: Tensor, anatomy: ModelStructure, name: str) -> float:
     """Return how far the last row is from the model's own logits; raise a RunError if it is not the same."""
-    own, last = exact(logits), exact(last[-logits.shape[0] :])
+    own, last = as_float64(logits), as_float64(last[-logits.shape[0] :])
     # A mask may have made infinities of some: both ways have to agree on which.
     finite = own.isfinite()
     difference = float((last - own)[finite].abs().max()) if bool(finite.any()) else 0.0
-    allowed = rounding(logits.dtype) * max(1.0, float(own[finite].abs().max()) if bool(finite.any()) else 1.0)
+    largest = float(own[finite].abs().max()) if bool(finite.any()) else 1.0
+    allowed = rounding_tolerance(logits.dtype) * max(1.0, largest)
     if difference <= allowed and bool((last.isfinite() == finite).all()):
         return difference
     way = ", ".join((*anatomy.between, anatomy.head))
