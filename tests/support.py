@@ -77,6 +77,15 @@ def assert_top_logits(
     assert [*top.values()] == pytest.approx(logits[[*top]].tolist(), abs=tolerance)
 
 
+def assert_same_candidates(actual: Iterable[Candidate], expected: Iterable[Candidate]) -> None:
+    """Compare candidates from two loads or two batches; near ties may stand in either order."""
+    logits, expected_logits = logits_by_id(actual), logits_by_id(expected)
+    assert [*logits.values()] == pytest.approx([*expected_logits.values()], abs=KERNEL_ROUNDING)
+    last = min(expected_logits.values())
+    for token_id, logit in logits.items():  # only a near tie of the last one may have no counterpart
+        assert logit == pytest.approx(expected_logits.get(token_id, last), abs=KERNEL_ROUNDING)
+
+
 def assert_rank(rank: int, logits: torch.Tensor, token_id: int, tolerance: float = KERNEL_ROUNDING) -> None:
     """Check the rank of a token among `logits`, a vector; near ties may stand in either order."""
     least = 1 + int((logits > logits[token_id] + tolerance).sum())
