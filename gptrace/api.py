@@ -295,7 +295,7 @@ def explain(
         raise InputError(
             f"there are {len(ready.prompts)} texts, and one is explained at a time", "give one of them"
         )
-    from gptrace.predict.explain.walk import run_explain
+    from gptrace.predict.explain.run import run_explain
 
     return run_explain(
         ready.loaded, ready.tokenizer, ready.prompts[0], topics=wanted, language=language, seed=seed,

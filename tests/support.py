@@ -148,7 +148,7 @@ Cli = Callable[..., Outcome]
 
 def environment(**changes: str) -> dict[str, str]:
     """The environment of a process of its own: buffered output, no colour wishes, no defaults of ours."""
-    dropped = ("PYTHONUNBUFFERED", "NO_COLOR", "FORCE_COLOR", "GITHUB_ACTIONS")
+    dropped = ("COLUMNS", "LINES", "PYTHONUNBUFFERED", "NO_COLOR", "FORCE_COLOR", "GITHUB_ACTIONS")
     kept = {k: v for k, v in os.environ.items() if k not in dropped and not k.startswith("GPTRACE_")}
     return kept | changes
 

@@ -15,6 +15,7 @@ ROOT = Path(gptrace.__file__).parent
 ORDER = [
     "errors",
     "measures",
+    "wording",
     "record",
     "text",
     "model",

@@ -22,12 +22,12 @@ GOLDEN = Path(__file__).parent / "golden"
 
 @pytest.fixture(scope="module")
 def hello(gpt2_small: GPTModel) -> gptrace.Trace:
-    from gptrace.model.build import described
+    from gptrace.model.build import wrap_module
     from gptrace.predict.run import run_traced
     from gptrace.text import encoding
     from gptrace.text.prompts import from_texts
 
-    loaded = described(gpt2_small, "gpt2-small", {"source": "random", "seed": 123})
+    loaded = wrap_module(gpt2_small, "gpt2-small", {"source": "random", "seed": 123})
     return reproducible(run_traced(loaded, encoding, from_texts(["Hello"]), k=5, temperature=1.0))
 
 

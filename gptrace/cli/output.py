@@ -9,9 +9,9 @@ from pathlib import Path
 
 from gptrace.cli import streams
 from gptrace.errors import EXIT_DONE, GptraceError, OptionError
-from gptrace.model.config import suggestion
 from gptrace.record import Report
 from gptrace.report import FORMATS, View, render_pieces
+from gptrace.wording import suggestion
 
 _SUFFIXES = {
     ".json": "json",

@@ -13,9 +13,10 @@ from typing import NamedTuple
 
 from gptrace.errors import GptraceError, NoLogitsError
 from gptrace.model.build import LoadedModel
+from gptrace.model.fused_attention import fused_attention
 from gptrace.model.gpt import GPTModel
 from gptrace.model.hugging_face import is_hugging_face
-from gptrace.model.isolated_copy import attentions, isolated_copy
+from gptrace.model.isolated_copy import attentions, hidden_states, isolated_copy
 from gptrace.model.memory import as_memory_error, check_memory
 from gptrace.model.quiet_torch import torch
 from gptrace.model.user_code_errors import user_code_error, user_code_errors
@@ -80,7 +81,7 @@ class Forward:
         at_once = _LOGITS_AT_ONCE // model.config.vocab_size
         check_room(self.loaded, *batch.shape, rows=min(len(places), at_once))
         with isolated_forward(self.loaded, batch):
-            self._each(places, model.hidden_states(batch), reader, model.out_head)
+            self._each(places, hidden_states(model, batch), reader, model.out_head)
 
     def _each(
         self,
@@ -175,7 +176,7 @@ def _activation_bytes(model: GPTModel, prompts: int, length: int, rows: int) -> 
     """Estimate the largest moment of a forward pass in float32: logits, or one block's scores."""
     B, T, config = prompts, length, model.config
     logits = rows * config.vocab_size
-    is_eager = any(not attention.fused for attention in attentions(model))
+    is_eager = any(attention.attend is not fused_attention for attention in attentions(model))
     scores = 3 * B * config.n_heads * T * T if is_eager else 0
     residual = 6 * B * T * config.emb_dim
     return 4 * (residual + max(logits, scores))

@@ -8,11 +8,11 @@ from typing import Any
 
 from gptrace.model.architecture import Architecture, Sizes
 from gptrace.model.build import LoadedModel
-from gptrace.model.cache import KeyValueCache
+from gptrace.model.cache import add_caches, remove_caches
 from gptrace.model.config import GPTConfig
 from gptrace.model.gpt import GPTModel
 from gptrace.model.hugging_face import is_hugging_face
-from gptrace.model.isolated_copy import attentions
+from gptrace.model.isolated_copy import hidden_states
 from gptrace.model.quiet_torch import torch
 from gptrace.predict.forward import check_room, extract_logits, isolated_forward
 
@@ -27,24 +27,22 @@ class CachedArchitecture(Architecture):
     """
 
     _TOTAL = "cached+seq_len"
-    # Held by the caches of the twins; with their seq_len it is none of their other sizes.
+    # The cached length of the resized models: added to their seq_len, it equals none of their other sizes.
     _CACHED = 41
 
     def __init__(self, config: GPTConfig, cached: int, new: int) -> None:
         def build(changes: Mapping[str, int]) -> GPTModel:
             made = GPTModel(GPTConfig.from_mapping(changes, base=config))
-            made.past_length = self._CACHED if cached else 0
-            for attention in attentions(made):
-                attention.cache = KeyValueCache(made.config.context_length, made.past_length)
+            add_caches(made, made.config.context_length, length=self._CACHED if cached else 0)
             return made
 
         super().__init__(config.to_dict(), build)
         if cached:
             self.sizes = self.sizes | {self._TOTAL: cached + new}
 
-    def twins(self) -> Iterator[tuple[list[Sizes], list[Sizes]]]:
-        """Yield those of the architecture, with the size of the axis of all tokens."""
-        for changes, moved in super().twins():
+    def resized_configurations(self) -> Iterator[tuple[list[Sizes], list[Sizes]]]:
+        """Yield the configurations of Architecture, with the size of the axis of all tokens."""
+        for changes, moved in super().resized_configurations():
             if self._TOTAL in self.sizes:
                 moved = [sizes | {self._TOTAL: self._CACHED + sizes["seq_len"]} for sizes in moved]
             yield changes, moved
@@ -106,21 +104,19 @@ class OwnSteps(Steps):
         self._whole = whole
         longest = min(capacity, context_length)
         check_room(loaded, 1, longest, rows=longest if whole else 1)
-        for attention in attentions(self._model) if use_cache else ():
-            attention.cache = KeyValueCache(longest)
+        if use_cache:
+            add_caches(self._model, longest)
 
     def _run(self, batch: Tensor) -> Tensor:
-        self._model.past_length = self.cached
         if self._whole:
             return super()._run(batch)
-        logits: Tensor = self._model.out_head(self._model.hidden_states(batch)[0, -1])
+        last = hidden_states(self._model, batch, first_position=self.cached)[0, -1]
+        logits: Tensor = self._model.out_head(last)
         return logits
 
     def _forget(self) -> None:
         super()._forget()
-        self._model.past_length = 0
-        for attention in attentions(self._model):
-            attention.cache = None
+        remove_caches(self._model)
 
     def architecture(self, ids: Sequence[int]) -> Architecture | None:
         """Return that of a model with caches while there are any."""

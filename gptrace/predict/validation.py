@@ -6,11 +6,11 @@ import sys
 from collections.abc import Iterable, Sequence
 
 from gptrace.errors import OptionError
-from gptrace.model.config import suggestion
 from gptrace.model.selection import Limits
 from gptrace.record import GenerationSettings
 from gptrace.text import prompts as text_prompts
 from gptrace.text.prompts import Prompt
+from gptrace.wording import suggestion
 
 DEFAULT_K = 5
 DEFAULT_NEW_TOKENS = 20

@@ -16,6 +16,7 @@ from gptrace.record import Problem
 from gptrace.text.prompts import Prompt, from_ids, from_texts
 from gptrace.text.source import empty_stdin, not_utf8
 from gptrace.text.tokenizer import Tokenizer
+from gptrace.wording import quoted_value
 
 # No prompt is that long; a line that goes on is skipped without being kept.
 LINE_LIMIT = 16 * 1024 * 1024
@@ -133,26 +134,21 @@ def _line_of_object(value: object, what: str) -> PromptLine:
     if "ids" in value:
         return PromptLine(ids=_ids(value["ids"], what), extra=extra)
     if not isinstance(value["text"], str):
-        raise TextError(f"{what}: text is {_shown(value['text'])}, no string", _HOW)
+        raise TextError(f"{what}: text is {quoted_value(value['text'])}, no string", _HOW)
     return PromptLine(text=value["text"], extra=extra)
 
 
 def _ids(value: object, what: str) -> tuple[int, ...]:
     listed = value.tolist() if hasattr(value, "tolist") else value  # numpy and torch
     if not isinstance(listed, Sequence) or isinstance(listed, str | bytes):
-        raise TextError(f"{what}: ids are {_shown(value)}, no list of whole numbers", _HOW)
+        raise TextError(f"{what}: ids are {quoted_value(value)}, no list of whole numbers", _HOW)
     ids = []
     for one in listed:
         is_whole = hasattr(one, "__index__") and not isinstance(one, bool)
         if not is_whole or abs(operator.index(one)) >= 1 << 63:
-            raise TextError(f"{what}: {_shown(one)} is not a token id", "token ids are whole numbers")
+            raise TextError(f"{what}: {quoted_value(one)} is not a token id", "token ids are whole numbers")
         ids.append(operator.index(one))
     return tuple(ids)
-
-
-def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 40 else text[:39] + "…"
 
 
 class _StdinLines:

@@ -10,6 +10,7 @@ from gptrace.errors import TextError
 from gptrace.record import Token
 from gptrace.text import encoding
 from gptrace.text.tokenizer import Tokenizer, decode
+from gptrace.wording import quoted_value
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,7 @@ def from_texts(
             raise TextError("the text is empty", "a prompt needs at least one character")
         ids = tokenizer.encode(text, special=special)
         if not ids:
-            raise TextError(f"the text {shortened(text)!r} gives no tokens", "give more text, or --ids")
+            raise TextError(f"the text {quoted_value(text)} gives no tokens", "give more text, or --ids")
         prompts.append(Prompt(text, tuple(map(tokenizer.token, ids))))
     return tuple(prompts)
 
@@ -166,8 +167,3 @@ def without_text(prompt: Prompt) -> Prompt:
     if not prompt.given_as_ids:
         return prompt
     return replace(prompt, text=None, tokens=tuple(Token(token.id, None, None) for token in prompt.tokens))
-
-
-def shortened(text: str) -> str:
-    """Return the start of a text, for an error line."""
-    return text if len(text) <= 40 else text[:39] + "…"

@@ -169,7 +169,7 @@ def test_schema(cli: Cli) -> None:
         (["run", "a", "--config", "/none.json"], 2, ["/none.json", "No such file"]),
         (["run", "a", "--device", "tpu"], 2, ["'tpu' is not a device", "cpu, cuda"]),
         (["run", "a", "--device", "cuda:x"], 2, ["cuda:x"]),
-        (["run", "a", "-m", "tiny", "--device", "cuda:99"], 2, ["'cuda:99' is not there", "cpu"]),
+        (["run", "a", "-m", "tiny", "--device", "cuda:99"], 2, ["no device 'cuda:99'", "cpu"]),
         (["run", "a", "--dtype", "int8"], 2, ["'int8' is not a dtype", "float32"]),
         (["run", "--ids", "1 x"], 2, ["'x' is not a token id"]),
         (["run", "--ids", ""], 2, ["list of ids is empty"]),
@@ -232,7 +232,7 @@ def test_a_long_text_is_a_table_without_much_work_for_each_row(cli: Cli) -> None
 def test_a_config_file_with_a_key_twice(cli: Cli, tmp_path: Path) -> None:
     path = tmp_path / "twice.json"
     path.write_text('{"n_layers": 1, "n_layers": 2}')
-    cli("run", "a", "--config", str(path)).is_error(2, "the key 'n_layers' is there twice")
+    cli("run", "a", "--config", str(path)).is_error(2, "the key 'n_layers' occurs twice")
 
 
 def test_text_after_a_double_dash(cli: Cli) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+
 import pytest
 from llms_from_scratch.ch04 import GPTModel as CourseModel
 
@@ -80,7 +83,10 @@ def test_the_same_seed_draws_the_same_weights_as_the_course_model() -> None:
 
 def test_a_block_alone_loads_a_state_with_a_mask() -> None:
     state = CourseModel(SMALL | {"qkv_bias": False}).trf_blocks[0].att.state_dict()
-    first_block(GPTModel(SMALL)).att.load_state_dict(state)
+    attention = first_block(GPTModel(SMALL)).att
+    for module in (attention, copy.deepcopy(attention), pickle.loads(pickle.dumps(attention))):
+        module.load_state_dict(state)
+    assert "mask" in state
 
 
 def test_the_mask_is_as_long_as_needed_and_no_buffer() -> None:

@@ -184,8 +184,8 @@ def test_a_model_that_resists_is_traced_all_the_same(cli: Cli, here: Path) -> No
     assert trace["dims"] == {}
     assert dims(trace, "emb") == [["1", "4"], ["1", "4", "6"]]
     assert trace["notes"] == [
-        "no axis has a name, since none could be varied: nothing tells how to build the model at other "
-        "sizes; a class that takes them would",
+        "no axis has a name: neither batch nor seq_len can be varied, and this model cannot be built at "
+        "other sizes; pass a class that takes its sizes as arguments",
         "the model gives 6 logits and was not made for GPT-2's tokenizer with its 50,257 tokens, "
         "which read the text: ids are shown without text",
     ]
@@ -206,18 +206,18 @@ def test_without_logits_the_trace_says_why(cli: Cli, here: Path) -> None:
     ("arguments", "code", "parts"),
     [
         (["-m", "small_models.py"], 2, ["does not say which object", "small_models.py:Keywords"]),
-        (["-m", "absent.py:Model"], 2, ["the file 'absent.py' is not there"]),
+        (["-m", "absent.py:Model"], 2, ["'absent.py' does not exist"]),
         (["-m", ".:Model"], 2, ["neither a .py file nor a module"]),
         (["-m", "small_models.py:"], 2, ["names no object"]),
         (["-m", "small_models.py:Keyword"], 2, ["there is no Keyword", "did you mean Keywords?"]),
         (["-m", "small_models.py:Keywords.absent"], 2, ["there is no absent"]),
         (["-m", "no_such_package.module:Model"], 2, ["there is no module 'no_such_package'"]),
-        (["-m", "small_models.py:number"], 2, ["number is a int, neither a module nor something that makes"]),
-        (["-m", "small_models.py:not_a_module"], 2, ["not_a_module returned a int"]),
+        (["-m", "small_models.py:number"], 2, ["number is of type int, and builds no module"]),
+        (["-m", "small_models.py:not_a_module"], 2, ["not_a_module returned a value of type int"]),
         (["-m", "small_models.py:module", "--set", "a=1"], 2, ["built already"]),
         (["-m", "small_models.py:Keywords", "--set", "emb_dims=1"], 2, ["no setting 'emb_dims'", "emb_dim?"]),
         (["-m", "small_models.py:Keywords", "-w", "pretrained"], 2, ["no published weights for Keywords"]),
-        (["-m", "small_models.py:Keywords", "-w", "absent.pt"], 2, ["there is nothing"]),
+        (["-m", "small_models.py:Keywords", "-w", "absent.pt"], 2, ["no such file or folder"]),
         (["-m", "small_models.py:Raises", "--set", "when=init"], 1,
          ["ValueError: no\\x1b[31m good, at small_models.py, line 56, in __init__: raise ValueError("]),
         (["-m", "small_models.py:Raises"], 1, ["RuntimeError", "small_models.py, line 59, in forward",
@@ -232,7 +232,7 @@ def test_without_logits_the_trace_says_why(cli: Cli, here: Path) -> None:
         (["-m", "leaves.py:Model"], 1, ["SystemExit: 3", "leaves.py, line 1"]),
         (["-m", "lacks.py:Model"], 1, ["ModuleNotFoundError: No module named 'absent_library'", "line 1"]),
         (["-m", "gpt2-smal"], 2, ["did you mean gpt2-small", "FILE.py:OBJECT"]),
-        (["--config", "nano_model.py:NanoConfig"], 2, ["for a model of your own"]),
+        (["--config", "nano_model.py:NanoConfig"], 2, ["only a model of your own"]),
     ],
 )  # fmt: skip
 def test_what_goes_wrong(cli: Cli, here: Path, arguments: list[str], code: int, parts: list[str]) -> None:
@@ -299,7 +299,7 @@ def test_in_python_a_class_a_factory_and_a_module(here: Path) -> None:
     assert module.training
     assert by_module.dims == {"batch": 1, "seq_len": 1}
     assert by_module.calls[0].outputs[0].dims == ("batch", "seq_len", "50257")
-    with pytest.raises(ConfigError, match="asks for b, which nothing gives"):
+    with pytest.raises(ConfigError, match="requires b, and the configuration has no such key"):
         gptrace.trace("Hello", model=lambda emb_dim, b: None)
     with pytest.raises(ModelCodeError, match="ZeroDivisionError"):
         gptrace.trace("Hello", model=lambda: 1 / 0)

@@ -240,7 +240,7 @@ def test_a_bare_state_dict_of_any_size_with_ids(tmp_path: Path, cli: Cli) -> Non
     done = cli("run", "--ids", "1 2", "--weights", str(path), "--set", "n_heads=3", "--json")
     assert json.loads(done.out)["model"]["config"]["n_heads"] == 3
     cli("run", "--ids", "1 2", "-w", str(path)).is_error(
-        2, "nothing tells the number of heads", "--set n_heads="
+        2, "the number of heads is unknown", "--set n_heads="
     )
     cli("run", "Hello", "-w", str(path), "--set", "n_heads=3").is_error(2, "not in the vocabulary of 100")
 
@@ -250,7 +250,7 @@ def test_assumed_heads_are_said(tmp_path: Path) -> None:
     trace = gptrace.trace(ids=[1], weights=path)
     assert trace.model.weights is not None
     assert trace.model.weights["assumed"] == {"n_heads": 2}
-    assert "assumed, since the file does not tell: n_heads 2" in str(trace)
+    assert "assumed, since the file does not say: n_heads 2" in str(trace)
 
 
 def test_a_disagreement_says_what_the_file_holds(tmp_path: Path) -> None:

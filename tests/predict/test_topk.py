@@ -10,6 +10,7 @@ import pytest
 import gptrace
 from gptrace.errors import OptionError
 from gptrace.model import GPTModel
+from gptrace.model.gpt import attend
 from gptrace.model.quiet_torch import torch
 from gptrace.predict.candidates import candidates, candidates_of_rows
 from tests.support import (
@@ -32,7 +33,7 @@ def test_the_fused_way_finds_what_the_plain_forward_pass_finds(tiny: GPTModel) -
             assert_top_logits(logits_by_id(prediction.candidates), logits[position])
         assert result.candidates == result.positions[-1].candidates
     blocks: Any = tiny.trf_blocks
-    assert not any(block.att.fused for block in blocks)
+    assert all(block.att.attend is attend for block in blocks)
 
 
 def test_candidates_are_those_of_a_full_sort_ties_and_nan_included() -> None:

@@ -11,10 +11,10 @@ from gptrace.cli import options, streams
 from gptrace.cli.option_groups import OutputOptions
 from gptrace.cli.output import CommandResult, checked
 from gptrace.errors import OptionError
-from gptrace.model.config import suggestion
 from gptrace.model.weights import hub
 from gptrace.record.encoding import to_json
 from gptrace.record.schema import json_schema, report_names
+from gptrace.wording import suggestion
 
 
 def models(output: OutputOptions) -> CommandResult:

@@ -1,300 +1,286 @@
-"""The explanation in English: each function returns text and figures of each claim, as `verdicts` has them."""
+"""The explanation in English. `topics` makes the keys; `catalog` says what a template may hold."""
 
 from __future__ import annotations
 
-from gptrace.predict.explain.facts import Facts
-from gptrace.predict.explain.wording import mebibytes, percent, shape, small, token, tokens
+from gptrace.predict.explain.catalog import Catalog, Sentence
 
-Said = tuple[str, str]
-
-TITLES = {
-    "flow": "The way of a text through the model",
-    "last-dim": "Why the last dimension is the size of the vocabulary",
-    "projection": "How emb_dim becomes vocab_size",
-    "probabilities": "From scores to probabilities",
-    "training": "What training compares",
-    "inference": "What happens when the model writes",
-    "tying": "One table or two",
-}
-_NO_HEAD = (
-    "The layer that makes the scores could not be found in this model, or is no plain matrix; if it has one, "
-    "--head PATH names it."
+_IDS = "The model never sees letters: it gets the ids of the tokens, one row for each text of the batch."
+_IDS_FIGURES = "{tokens:tokens}; [batch, seq_len] = {ids:shape}"
+_TABLE = "`{table}` is a table with a row for every token of the vocabulary. Each id selects its row"
+_NORM_FIGURES = "root mean square of the last vector: {before:.4g} → {after:.4g}"
+_HEAD = (
+    "`{head}`, the output head, gives every vector one score for each token of the vocabulary: the logits."
 )
+_VOCABULARY = (
+    "The model is autoregressive: its one task is to predict the next token. Any token of the vocabulary "
+    "could come next, so each needs a score of its own. The last dimension holds these scores, one for "
+    "every token."
+)
+_MATRIX = "W has a row for each token and a column for each of the {width} numbers."
+_MATRIX_FIGURES = "W [{vocabulary}, {width}] = {weight:shape}, {numbers:,} numbers"
+_LARGE = (
+    "large where x and the row point the same way. Multiplied and summed by hand, the scores of the "
+    "likeliest tokens come out the same."
+)
+_DIRECTION = (
+    "So each row of W is one token's direction, and a logit is the dot product of the vector x with that row"
+)
+_BY_HAND = "{token:token} {product:.4f}, the model says {logit:.4f}"
+_LINEAR = (
+    "twice the vector gives twice the scores, and the scores of a sum are the sum of the scores. The head "
+    "cannot do anything nonlinear; that is left to the rest of the model."
+)
+_LINEAR_FIGURES = "W(2x) and 2·Wx differ by {doubling:small}, W(x+z) and Wx + Wz by {adding:small}"
+_BOTTLENECK = (
+    "All {vocab_size:,} scores come from {numbers} numbers, so {width} limits how many different things a "
+    "vector can say."
+)
+_LAST_ROW = (
+    "To continue a text, only the last row matters: it scores the token that follows the whole text. The "
+    "output head can leave out all other rows."
+)
+_SHAPES = "`{table}` {table_shape:shape}, `{head}` {head_shape:shape}"
+_PARAMETERS = "{parameters:,} parameters, {mebibytes:,.1f} MiB"
+_PARAMETERS_OTHERWISE = "{otherwise:,} parameters, {mebibytes_otherwise:,.1f} MiB"
 
-
-def flow(facts: Facts) -> list[Said]:
-    """From ids to logits."""
-    one, parts = facts.flow, facts.parts
-    width = parts.width_name
-    said = [
-        (
-            "The tokenizer cuts the text into tokens. The model never sees letters: it gets the tokens' ids, "
-            "one row for each text of the batch.",
-            f"{tokens(one.tokens)}; [batch, seq_len] = {shape(one.ids)}",
-        )
-    ]
-    if parts.token_embedding:
-        said.append(
-            (
-                f"`{parts.token_embedding}` is a table with a row for every token of the vocabulary. Each id "
-                f"picks its row: a vector of {width} numbers that stands for the token.",
-                f"{shape(one.ids)} → {shape(one.embedded)}; rows of the table{_times(one.lookup_factor)} and what "
-                f"came out differ by {_small_or_none(one.lookup_difference)}",
-            )
-        )
-    else:
-        said.append(("No table of token embeddings was found in this model.", "none"))
-    if parts.position_embedding and one.sum_difference is not None:
-        said.append(
-            (
-                f"`{parts.position_embedding}` has a row for every position. It is added, so each vector now "
-                "says which token it is and where it stands.",
-                f"{shape(one.embedded)} + {shape(one.positions)}; what enters `{parts.first_block}` differs "
-                f"from that sum by {small(one.sum_difference)}",
-            )
-        )
-    elif one.entered_difference:
-        said.append(
-            (
-                "Before the first block this model does something to the vectors without a table of its own for "
-                "it: it adds positions from elsewhere, or brings them to another scale.",
-                f"what enters `{parts.first_block}` differs from the token embedding by "
-                f"{one.entered_difference:.3g}",
-            )
-        )
-    else:
-        said.append(
-            (
-                "This model adds no table of positions at the entrance. Order comes in elsewhere, mostly by "
-                "turning queries and keys inside attention (rotary positions).",
-                "no second table before the blocks",
-            )
-        )
-    said.append(
-        (
-            f"{one.blocks} blocks follow. In each the positions exchange what they know (attention), each "
-            "position thinks for itself (feed-forward), and both results are added. The shape stays.",
-            f"{one.blocks_that_keep_the_shape} of {one.blocks} blocks: {shape(one.block)} → {shape(one.block)}",
-        )
-        if one.blocks
-        else ("No list of blocks was found in this model.", "none")
-    )
-    said.append(
-        (
-            f"`{parts.norm}` brings every vector to a common scale, so that none drowns the others. The shape "
-            "stays.",
-            f"size of the last vector's numbers (root mean square): {one.norm_spread[0]:.4g} → "
-            f"{one.norm_spread[1]:.4g}",
-        )
-        if one.norm_spread is not None
-        else ("No norm stands between the blocks and the output head.", "none")
-    )
-    said.append(
-        (
-            f"`{parts.head}`, the output head, gives every vector one score for each token of the vocabulary: "
-            f"the logits. Only here does the last dimension change, from {width} to {parts.vocabulary_name}.",
-            f"{shape(one.head_input)} → {shape(one.logits)}",
-        )
-        if one.head_input is not None
-        else (_NO_HEAD, shape(one.logits))
-    )
-    return said
-
-
-def last_dim(facts: Facts) -> list[Said]:
-    """Why there are so many scores."""
-    one = facts.last_dim
-    figures = f"{one.vocab_size:,} scores"
-    if one.tokens is not None:
-        figures += f"; {one.tokens:,} tokens in {one.tokenizer.split(' with ')[0]}"
-    if one.tokens is not None and one.vocab_size > one.tokens:
-        figures += f", and {one.vocab_size - one.tokens:,} rows that only round the number up"
-    return [
-        (
-            "The model is autoregressive: its one task is to say which token comes next. Any token of the "
-            "vocabulary could, so each needs a score of its own. That is what the last dimension holds: one "
-            "place for every token.",
-            figures if one.tokens is not None else f"{figures}; no tokenizer to compare with",
+ENGLISH = Catalog(
+    titles={
+        "flow": "The path of a text through the model",
+        "last-dim": "Why the last dimension is the size of the vocabulary",
+        "projection": "How emb_dim becomes vocab_size",
+        "probabilities": "From scores to probabilities",
+        "training": "What training compares",
+        "inference": "What happens when the model writes",
+        "tying": "One table or two",
+    },
+    sentences={
+        # flow
+        "tokens": Sentence(
+            "The tokenizer cuts the text into tokens; joined together, they give the text again. " + _IDS,
+            _IDS_FIGURES,
         ),
-        (
-            "It does so at every position at once. Each row scores what follows its token, and sees only that "
-            "token and those before it, so the rows stay as they are when the text goes on.",
-            f"{one.rows} row{'s' if one.rows > 1 else ''}; with one more token at the end they differ by "
-            f"{small(one.causal_difference)}"
-            if one.causal_difference is not None
-            else "not compared: the model gives the last row alone, or has no room for one more token",
+        "token_ids": Sentence(
+            "The prompt was given as token ids, so no text had to be cut into tokens. " + _IDS, _IDS_FIGURES
         ),
-        (
-            "A row of logits is no probability yet. The numbers can be negative, and only the differences "
-            "between them count: 100 more for each changes nothing.",
-            f"the last row goes from {one.lowest:.4g} to {one.highest:.4g}, the greatest for "
-            f"{token(one.best)}; with 100 more, probabilities differ by {small(one.shift_difference)}",
+        "token_embedding": Sentence(
+            _TABLE + ": a vector of {width} numbers that stands for the token.",
+            "{ids:shape} → {embedded:shape}; the rows of the table and the layer's output differ by "
+            "{difference:small}",
         ),
-    ]
-
-
-def projection(facts: Facts) -> list[Said]:
-    """How the head makes scores of a vector."""
-    one, parts = facts.projection, facts.parts
-    if one is None:
-        return [(_NO_HEAD, shape(facts.flow.logits))]
-    width, size = parts.width_name, parts.vocabulary_name
-    formula = "y = x·Wᵀ + b, with a bias b for each token" if one.has_bias else "y = x·Wᵀ, without a bias"
-    by_hand = "; ".join(
-        f"{token(each.token)} {each.product:.4f}, the model says {each.logit:.4f}" for each in one.by_hand
-    )
-    return [
-        (
-            f"`{parts.head}` is one matrix product: {formula}. W has a row for each token and a column for "
-            f"each of the {width} numbers.",
-            f"W [{size}, {width}] = {shape(one.weight)}, {one.weight[0] * one.weight[1]:,} numbers",
+        "token_embedding_scaled": Sentence(
+            _TABLE + ", and the row is multiplied by a constant: a vector of {width} numbers that stands for "
+            "the token.",
+            "{ids:shape} → {embedded:shape}; the rows of the table, times {factor:.4g}, and the layer's "
+            "output differ by {difference:small}",
         ),
-        (
-            "So each row of W is one token's direction, and a logit is the dot product of the vector x with "
-            "that row: large where both point the same way. Multiplied and added up by hand, the likeliest "
-            "tokens get just the model's scores.",
-            by_hand,
+        "token_embedding_unmeasured": Sentence(
+            _TABLE + ": a vector that stands for the token.",
+            "not measured: the layer's output cannot be compared with the rows of the table",
         ),
-        (
-            "The map is linear: twice the vector gives twice the scores, and the scores of a sum are the sum "
-            "of the scores. All that is clever has happened before, in the blocks.",
-            f"W(2x) and 2·Wx differ by {small(one.doubling_difference)}, W(x+z) and Wx + Wz by "
-            f"{small(one.adding_difference)}",
+        "no_token_embedding": Sentence("No table of token embeddings was found in this model.", "none"),
+        "position_embedding": Sentence(
+            "`{table}` has a row for every position. The row is added, so each vector now says which token "
+            "it is and where it stands.",
+            "{embedded:shape} + {positions:shape}; the input of `{block}` differs from this sum by "
+            "{difference:small}",
         ),
-        (
-            f"All {one.weight[0]:,} scores come from {one.weight[1]} numbers, so {width} bounds how many "
-            "different things a vector can say. With only the first half of its numbers, this one would say "
-            "something else.",
-            f"{one.half} of {one.weight[1]} numbers: correlation with the real scores "
-            f"{_correlation(one.half_correlation)}; likeliest then {token(one.half_best)}, really {token(one.best)}",
+        "no_position_embedding": Sentence(
+            "This model adds no position embedding before the first block: the token embedding enters it "
+            "unchanged. The order of the tokens has to come in later; most such models rotate queries and "
+            "keys in attention (rotary positions).",
+            "the input of `{block}` differs from the token embedding by {difference:small}",
         ),
-    ]
-
-
-def probabilities(facts: Facts) -> list[Said]:
-    """Softmax."""
-    one = facts.probabilities
-    heats = ", ".join(f"T = {heat:g}: {percent(chance)}" for heat, chance in one.at_temperature)
-    return [
-        (
-            "Softmax over the last dimension turns a row of logits into probabilities, pᵢ = exp(yᵢ) / "
-            "Σ exp(yⱼ). None is negative, and at every position they sum to 1.",
-            f"{one.rows} row{'s' if one.rows > 1 else ''}, sums from {one.lowest_sum:.9f} to "
-            f"{one.highest_sum:.9f}; the smallest probability is {percent(one.smallest)}",
+        "block_input_changed": Sentence(
+            "Before the first block, this model changes the vectors, but not with a table of positions "
+            "that could be found: it adds positions from elsewhere, or rescales the vectors.",
+            "the input of `{block}` differs from the token embedding by {difference:.3g}",
         ),
-        (
-            "The ranking stays that of the logits, since exp only grows. To find the likeliest token, softmax "
-            "is not needed.",
-            f"the {one.ordered} likeliest are in the same order, {token(one.first)} first",
+        "block_input_unmeasured": Sentence(
+            "Whether this model adds positions to the token embedding could not be measured.",
+            "not measured: the token embedding and the first block's input were not found, or differ in "
+            "shape",
         ),
-        (
+        "blocks": Sentence(
+            "The vectors pass through {count:block|blocks}. In a GPT, each block lets the positions "
+            "exchange information (attention), then transforms each position on its own (feed-forward), "
+            "and adds both results to the vectors. The shape stays the same.",
+            "{kept} of {count:block|blocks}: {shape:shape} → {shape:shape}",
+        ),
+        "no_blocks": Sentence("No list of blocks was found in this model.", "none"),
+        "final_norm": Sentence(
+            "`{norm}` brings every vector to a common scale: twice the vector gives the same result. The "
+            "shape stays the same.",
+            _NORM_FIGURES + "; the results for doubled vectors differ by {difference:small}",
+        ),
+        "final_norm_unmeasured": Sentence(
+            "`{norm}` is the norm between the blocks and the output head. A norm brings every vector to a "
+            "common scale.",
+            _NORM_FIGURES + "; the norm could not be run on its own",
+        ),
+        "no_final_norm": Sentence("No norm was found between the blocks and the output head.", "none"),
+        "output_head": Sentence(
+            _HEAD + " Only here does the last dimension change, from {width} to {vocabulary}.",
+            "{head_input:shape} → {logits:shape}",
+        ),
+        "output_head_of_other_width": Sentence(
+            _HEAD + " In this model the last dimension changes before that, too.",
+            "{head_input:shape} → {logits:shape}; widths before: {widths:shape}",
+        ),
+        "no_output_head": Sentence(
+            "The layer that computes the scores was not found in this model, or is not a plain matrix. If "
+            "the model has one, name it with --head PATH.",
+            "{logits:shape}",
+        ),
+        # last-dim
+        "vocabulary": Sentence(_VOCABULARY, "{vocab_size:,} scores; {tokens:,} tokens in {tokenizer}"),
+        "vocabulary_padded": Sentence(
+            _VOCABULARY,
+            "{vocab_size:,} scores; {tokens:,} tokens in {tokenizer}; {others:score belongs|scores belong} "
+            "to no token",
+        ),
+        "vocabulary_without_tokenizer": Sentence(
+            _VOCABULARY, "{vocab_size:,} scores; no tokenizer to compare with"
+        ),
+        "causal": Sentence(
+            "The model does so at every position at once. Each row scores the token that follows, and "
+            "depends only on its own token and those before it, so the rows stay the same when the text "
+            "goes on.",
+            "{rows:row|rows}; with one more token at the end they differ by {difference:small}",
+        ),
+        "causal_unmeasured": Sentence(
+            "The model does so at every position at once. In a causal model each row depends only on its "
+            "own token and those before it, so the rows stay the same when the text goes on.",
+            "not measured: no room for one more token, or no token that is not in the text already",
+        ),
+        "last_row_alone": Sentence(
+            "A GPT computes such a row at every position at once. This model returns the last one alone.",
+            "logits {logits:shape} for {tokens:token|tokens}",
+        ),
+        "logits": Sentence(
+            "A row of logits is not a probability distribution yet. The numbers can be negative, and only "
+            "the differences between them count: {added:g} more for each changes no probability.",
+            "the last row goes from {lowest:.4g} to {highest:.4g}, the greatest for {best:token}; with "
+            "{added:g} more, probabilities differ by {difference:small}",
+        ),
+        # projection
+        "matrix_product": Sentence(
+            "`{head}` is one matrix product: y = x·Wᵀ, without a bias. " + _MATRIX,
+            _MATRIX_FIGURES + "; x·Wᵀ gives {equal:,} of {scores:score|scores}",
+        ),
+        "matrix_product_with_bias": Sentence(
+            "`{head}` is one matrix product: y = x·Wᵀ + b, with a bias b for each token. " + _MATRIX,
+            _MATRIX_FIGURES + "; x·Wᵀ + b gives {equal:,} of {scores:score|scores}",
+        ),
+        "dot_product": Sentence(_DIRECTION + ": " + _LARGE, "{by_hand:each}", _BY_HAND, "; "),
+        "dot_product_with_bias": Sentence(
+            _DIRECTION + ", plus the token's bias: " + _LARGE, "{by_hand:each}", _BY_HAND, "; "
+        ),
+        "linear": Sentence("The map is linear: " + _LINEAR, _LINEAR_FIGURES),
+        "linear_with_bias": Sentence("Apart from the bias, the map is linear: " + _LINEAR, _LINEAR_FIGURES),
+        "bottleneck": Sentence(
+            _BOTTLENECK + " With only the first half of its numbers, this vector would give other scores.",
+            "{half} of {numbers} numbers: correlation with the real scores {correlation:.3f}; likeliest "
+            "then {best_of_half:token}, really {best:token}",
+        ),
+        "bottleneck_unmeasured": Sentence(
+            _BOTTLENECK, "not measured: there are too few different scores to compare"
+        ),
+        # probabilities
+        "softmax": Sentence(
+            "Softmax over the last dimension turns a row of logits into probabilities, pᵢ = exp(yᵢ) / Σ "
+            "exp(yⱼ). None is negative, and at every position they sum to 1.",
+            "{rows:row|rows}, sums from {lowest:.9f} to {highest:.9f}; the smallest probability is "
+            "{smallest:percent}",
+        ),
+        "ranking": Sentence(
+            "Softmax keeps the ranking of the logits, since exp is an increasing function. To find the "
+            "likeliest token, softmax is not needed.",
+            "the {count} likeliest are in the same order, {first:token} first",
+        ),
+        "log_ratio": Sentence(
             "The difference of two logits is the logarithm of the ratio of their probabilities.",
-            f"{token(one.first)} and {token(one.second)}: {one.logits[0]:.4f} − {one.logits[1]:.4f} = "
-            f"{one.logits[0] - one.logits[1]:.5f}, ln(p₁/p₂) = {one.log_ratio:.5f}",
+            "{first:token} and {second:token}: {first_logit:.4f} − {second_logit:.4f} = {difference:.5f}, "
+            "ln(p₁/p₂) = {log_ratio:.5f}",
         ),
-        (
-            "Dividing the logits by a temperature T first makes the choice bolder (T below 1) or more even "
-            "(above 1). The ranking stays.",
-            f"{token(one.first)} at {heats}",
+        "temperature": Sentence(
+            "Dividing the logits by a temperature T before softmax makes the choice bolder (T below 1) or "
+            "more even (T above 1). The ranking stays the same.",
+            "{first:token} at {at_temperatures:each}",
+            "T = {temperature:g}: {probability:percent}",
+            ", ",
         ),
-    ]
-
-
-def training(facts: Facts) -> list[Said]:
-    """The loss."""
-    one = facts.training
-    if one is None:
-        return [
-            (
-                "Nothing can be shown of training here: that takes a text of two tokens or more, logits at every "
-                "position, and an output head that makes them and can be found.",
-                f"logits {shape(facts.flow.logits)}",
-            )
-        ]
-    return [
-        (
-            "Every position is a question whose answer is known: the next token of the text. The logits are "
-            "laid out as [batch·seq_len, vocab_size] beside the answers [batch·seq_len], and the loss is the "
-            "mean of −ln p(answer), the cross-entropy. The last position has no answer yet.",
-            f"[{one.pairs}, {one.vocab_size}] beside [{one.pairs}]: loss {one.cross_entropy:.6f}, by hand "
-            f"{one.by_hand:.6f}",
+        # training
+        "no_training": Sentence(
+            "Nothing can be measured about training here: that takes a text of two tokens or more, logits "
+            "at every position, and an output head that can be found and computes them.",
+            "logits {logits:shape}",
         ),
-        (
+        "cross_entropy": Sentence(
+            "Every position is a question whose answer is known: the next token of the text. The logits "
+            "are laid out as [batch·seq_len, vocab_size] beside the answers [batch·seq_len], and the loss "
+            "is the mean of −ln p(answer), the cross-entropy. The last position has no answer yet.",
+            "[{pairs}, {vocab_size}] beside [{pairs}]: loss {loss:.6f}, by hand {by_hand:.6f}",
+        ),
+        "uniform_loss": Sentence(
             "A model that knows nothing gives every token the same probability, and its loss is "
-            "ln(vocab_size). Training starts about there, and goes down.",
-            f"ln {one.vocab_size:,} = {one.uniform:.4f}, with all logits equal {one.uniform_measured:.4f}; "
-            f"this model on this text: {one.cross_entropy:.4f}",
+            "ln(vocab_size). Training usually starts near this value, and the loss goes down from there.",
+            "ln {vocab_size:,} = {logarithm:.4f}, with all logits equal {measured:.4f}; this model on this "
+            "text: {loss:.4f}",
         ),
-        (
-            "For each token the gradient of the loss by its logit is its probability, less 1 for the answer. "
-            "One step of W against it lifts the answer's logit and lowers all others.",
-            f"{token(one.answer)} after {token(one.before)}, learning rate {one.learning_rate:.3g}: logit "
-            f"{one.logits[0]:.4f} → {one.logits[1]:.4f}, the others {one.others:+.1e} on average, loss "
-            f"{one.losses[0]:.4f} → {one.losses[1]:.4f}",
+        "gradient_step": Sentence(
+            "The gradient of the loss with respect to a token's logit is the token's probability, less 1 "
+            "for the answer. One step of gradient descent on W raises the answer's logit and lowers all "
+            "others.",
+            "{answer:token} after {before:token}, learning rate {learning_rate:.3g}: logit {logit:.4f} → "
+            "{logit_after:.4f}, the others {others:+.1e} on average, loss {loss:.4f} → {loss_after:.4f}",
         ),
-    ]
-
-
-def inference(facts: Facts) -> list[Said]:
-    """One step, both ways."""
-    one = facts.inference
-    expected = one.draws * one.greedy_probability
-    return [
-        (
-            "To go on, only the last row counts: it scores what follows the whole text. The output head can "
-            "leave out all others.",
-            f"the head on the last vector alone and row {one.rows} of {one.rows} differ by "
-            f"{_small_or_none(one.row_difference)}",
+        # inference
+        "last_row": Sentence(
+            _LAST_ROW,
+            "the head on the last vector alone and row {rows} of {rows} differ by {difference:small}",
         ),
-        (
+        "last_row_unmeasured": Sentence(
+            _LAST_ROW, "not measured: the output head was not found, or is not a plain matrix"
+        ),
+        "greedy": Sentence(
             "Greedy: take the likeliest token. The same text gives the same token every time.",
-            f"{token(one.greedy)}, id {one.greedy.id}, {percent(one.greedy_probability)}; "
-            f"{'the same' if one.greedy_again else 'another one'} in a second run",
+            "{token:token}, id {id}, {probability:percent}; a second run gives {second:token}",
         ),
-        (
-            "Sampled: draw a token by the probabilities. Drawn many times, each comes about as often as its "
-            "probability says.",
-            f"seed {one.seed} draws {token(one.sampled)} ({percent(one.sampled_probability)}); of "
-            f"{one.draws:,} draws {one.greedy_drawn:,} are {token(one.greedy)}, {expected:,.1f} expected",
+        "sampled": Sentence(
+            "Sampled: draw a token by the probabilities. Drawn many times, a token comes up about as often "
+            "as its probability says.",
+            "seed {seed} draws {token:token} ({probability:percent}); of {draws:,} draws {greedy_draws:,} "
+            "are {greedy:token}, {expected:,.1f} expected",
         ),
-        (
-            "The token is put at the end of the text, seq_len grows by one, and all begins again.",
-            f"{token(one.greedy)} added: logits {shape(one.longer)}; next comes {token(one.then)}"
-            if one.then is not None
-            else "the context is full: the model would see the last tokens only",
+        "next_step": Sentence(
+            "The token is appended to the text, seq_len grows by one, and everything starts again.",
+            "{token:token} added: logits {logits:shape}; next comes {following:token}",
         ),
-    ]
-
-
-def tying(facts: Facts) -> list[Said]:
-    """Shared or not."""
-    one, parts = facts.tying, facts.parts
-    if one is None:
-        return [("This model has no table of tokens at its entrance and at its exit to compare.", "none")]
-    separate = f"{one.separate:,} parameters, {mebibytes(one.separate, one.bytes_per_number)}"
-    shared = f"{one.shared:,} parameters, {mebibytes(one.shared, one.bytes_per_number)}"
-    same = (
-        f"The table at the entrance and the matrix at the exit both have one row of {parts.width_name} numbers "
-        "for every token, so one could serve as both (weight tying)."
-    )
-    return [
-        (
-            same,
-            f"`{parts.token_embedding}` {shape(one.embedding)}, `{parts.head}` {shape(one.head)}",
+        "context_full": Sentence(
+            "The token is appended to the text, and everything starts again. Here the context is full: the "
+            "first token of the text has to go before another one fits.",
+            "not measured: no room for {token:token}",
         ),
-        ("Here they are one and the same tensor.", f"{shared}; as two they would be {separate}")
-        if one.is_tied
-        else ("Here they are two.", f"{separate}; as one they would be {shared}"),
-    ]
-
-
-def _times(factor: float) -> str:
-    return "" if factor == 1 else f", times {factor:.4g},"
-
-
-def _correlation(found: float | None) -> str:
-    return "none, since all scores are the same" if found is None else f"{found:.3f}"
-
-
-def _small_or_none(difference: float | None) -> str:
-    return "nothing that could be measured" if difference is None else small(difference)
+        # tying
+        "same_shape": Sentence(
+            "The table at the entrance and the matrix at the exit both have one row of {width} numbers for "
+            "every token, so one could serve as both (weight tying).",
+            _SHAPES,
+        ),
+        "different_shapes": Sentence(
+            "The table at the entrance and the matrix at the exit have different shapes, so one cannot "
+            "serve as both (weight tying).",
+            _SHAPES,
+        ),
+        "tied": Sentence(
+            "Here they are one and the same tensor.",
+            _PARAMETERS + "; as two they would be " + _PARAMETERS_OTHERWISE,
+        ),
+        "untied": Sentence(
+            "Here they are two.", _PARAMETERS + "; as one they would be " + _PARAMETERS_OTHERWISE
+        ),
+        "no_tables": Sentence(
+            "This model has no table of tokens at its entrance, or no matrix at its exit, to compare.", "none"
+        ),
+    },
+)

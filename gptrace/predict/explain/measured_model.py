@@ -1,0 +1,140 @@
+"""A model that has run on a prompt: the tensors that claims are measured on, and ways to run it again."""
+
+from __future__ import annotations
+
+from gptrace.model.build import LoadedModel
+from gptrace.model.quiet_torch import torch
+from gptrace.predict.candidates import exact, rounding
+from gptrace.predict.capture import Captured, captured
+from gptrace.predict.forward import extract_logits
+from gptrace.predict.logit_decoder import LogitDecoder
+from gptrace.predict.model_structure import ModelStructure, find_model_structure
+from gptrace.predict.sampling import next_id
+from gptrace.record import Token
+from gptrace.text.prompts import Prompt
+from gptrace.text.tokenizer import Tokenizer
+from gptrace.tracing.watching import record_trace
+
+Tensor = torch.Tensor
+Module = torch.nn.Module
+
+
+class MeasuredModel:
+    """A model that has run on one prompt. Shapes: T tokens, D emb_dim, V vocabulary.
+
+    `ids` (1, T) went in, `logits` (T, V) came out; (1, V) from a model that returns the last row alone.
+    `captured` holds what passed the modules of `structure`. `head_input` (T, D) and `head_weight` (V, D) are
+    None where the output head was not found, or is not a matrix. `tolerance` is the relative rounding error
+    of the model's dtype, `logit_tolerance` how far two computations of the same logits may differ.
+
+    Raises a RunError where the logits have no largest number.
+    """
+
+    def __init__(
+        self, loaded: LoadedModel, tokenizer: Tokenizer, prompt: Prompt, *, head: str | None, seed: int
+    ) -> None:
+        self.loaded, self.prompt, self.seed = loaded, prompt, seed
+        self.module = loaded.module
+        self.ids = torch.tensor([list(prompt.ids)], dtype=torch.int64, device=loaded.device)
+        with record_trace(self.module, loaded.architecture, by_copy=True) as trace:
+            logits = self.run(self.ids)
+        self.structure: ModelStructure = find_model_structure(trace, self.module, tuple(logits.shape), head)
+        self.captured: Captured = self._capture()
+        self.logits = logits[0]
+        self.decoder = LogitDecoder(tokenizer, logits.shape[-1], given_as_ids=prompt.given_as_ids)
+        self.tolerance = rounding(logits.dtype)
+        self.logit_tolerance = self.tolerance * max(1e-9, float(self.logits.abs().max()))
+        self.head = self.submodule(self.structure.head)
+        self.head_input, self.head_weight = self._head_matrix()
+        self.greedy_id = next_id(self.last_logits, torch.Generator())
+
+    def run(self, ids: Tensor) -> Tensor:
+        """Run the model: (1, T) → (1, T, V)."""
+        output = self.module(ids, **self.loaded.arguments)
+        return extract_logits(output, self.loaded, ids).detach()
+
+    def run_with(self, token_id: int) -> Tensor | None:
+        """Run the model with one more token at the end: (1, T + 1, V); None where its context is full."""
+        context_length = self.loaded.limits.context_length
+        if context_length is not None and self.ids.shape[1] >= context_length:
+            return None
+        added = torch.tensor([[token_id]], dtype=torch.int64, device=self.ids.device)
+        try:
+            return self.run(torch.cat([self.ids, added], dim=1))
+        except Exception:
+            # A user's model may not say how long its context is, and raises any exception where it ends.
+            if context_length is not None and self.loaded.limits.is_certain:
+                raise
+            return None
+
+    @property
+    def last_logits(self) -> Tensor:
+        """The last row of logits (V,), without those that only pad the vocabulary."""
+        return self.logits[-1, : self.decoder.count]
+
+    @property
+    def head_makes_the_logits(self) -> bool:
+        """Whether the model returns the output of its head unchanged."""
+        output = self.captured.outputs.get(self.structure.head)
+        if output is None or output[0].shape[-1] != self.logits.shape[-1]:
+            return False
+        return largest_difference(output[0, -len(self.logits) :], self.logits) <= self.logit_tolerance
+
+    @property
+    def norm_path(self) -> str:
+        """The last norm before the head, told by the name of its class; "" where there is none."""
+        classes = {path: type(self.module.get_submodule(path)).__name__ for path in self.structure.between}
+        return next((path for path in reversed(classes) if "norm" in classes[path].lower()), "")
+
+    @property
+    def width_name(self) -> str:
+        """The name of D in the model's configuration: emb_dim, hidden_size, n_embd."""
+        architecture = self.loaded.architecture
+        return (architecture.width if architecture is not None else None) or "emb_dim"
+
+    @property
+    def vocabulary_name(self) -> str:
+        """The name of V in the model's configuration."""
+        architecture = self.loaded.architecture
+        return (architecture.vocabulary if architecture is not None else None) or "vocab_size"
+
+    def submodule(self, path: str) -> Module | None:
+        """Return a submodule; None for ""."""
+        return self.module.get_submodule(path) if path else None
+
+    def weight_of(self, path: str) -> Tensor | None:
+        """Return the weight of a submodule; None for "", and for a module without one."""
+        weight = getattr(self.submodule(path), "weight", None)
+        return weight.detach() if isinstance(weight, Tensor) else None
+
+    def token(self, token_id: int | Tensor) -> Token:
+        """Return a token, with its text where the tokenizer fits the model."""
+        return self.decoder.tokenizer.token(int(token_id))
+
+    def likeliest(self, logits: Tensor) -> Token:
+        """Return the likeliest token of a row of logits (V,)."""
+        return self.token(logits[: self.decoder.count].argmax())
+
+    def _capture(self) -> Captured:
+        structure = self.structure
+        paths = [
+            structure.token_embedding, structure.position_embedding, *structure.blocks, *structure.between,
+            structure.head,
+        ]  # fmt: skip
+        with captured(self.module, [path for path in paths if path]) as tensors:
+            self.run(self.ids)
+        return tensors
+
+    def _head_matrix(self) -> tuple[Tensor | None, Tensor | None]:
+        head_input = self.captured.inputs.get(self.structure.head)
+        weight = self.weight_of(self.structure.head)
+        if head_input is None or weight is None:
+            return None, None
+        if tuple(weight.shape) != (self.logits.shape[-1], head_input.shape[-1]):
+            return None, None
+        return head_input[0], weight
+
+
+def largest_difference(a: Tensor, b: Tensor) -> float:
+    """Return the largest absolute difference of two tensors."""
+    return float((exact(a) - exact(b)).abs().max())

@@ -1,0 +1,55 @@
+"""`gptrace explain`: measure the topics on a prompt and a model, and put the claims into words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from gptrace.model.build import LoadedModel
+from gptrace.predict.explain.catalog import Catalog
+from gptrace.predict.explain.chinese import CHINESE
+from gptrace.predict.explain.english import ENGLISH
+from gptrace.predict.explain.measured_model import MeasuredModel
+from gptrace.predict.explain.topics import TOPICS
+from gptrace.predict.forward import batch_ids, check_room, isolated_forward
+from gptrace.predict.logit_decoder import weights_info
+from gptrace.record import Explanation, Topic
+from gptrace.text.prompts import Prompt
+from gptrace.text.tokenizer import Tokenizer
+from gptrace.tracing.model_facts import model_info, versions
+
+CATALOGS: Mapping[str, Catalog] = {"en": ENGLISH, "zh": CHINESE}
+
+
+def run_explain(
+    loaded: LoadedModel,
+    tokenizer: Tokenizer,
+    prompt: Prompt,
+    *,
+    topics: Sequence[str],
+    language: str,
+    seed: int,
+    head: str | None,
+) -> Explanation:
+    """Return the claims of each topic in a language ("en", "zh"), measured on this prompt and model.
+
+    `seed` is that of the sampled token; `head` names the output head where it cannot be found.
+    """
+    batch = batch_ids(loaded, [prompt])
+    check_room(loaded, *batch.shape, rows=3 * batch.numel())  # logits in float32 and in float64
+    with isolated_forward(loaded, batch):
+        model = MeasuredModel(loaded, tokenizer, prompt, head=head, seed=seed)
+        claims = {topic: TOPICS[topic](model) for topic in topics}
+    weights = weights_info(loaded, model.logits, model.decoder.padding_rows)
+    catalog, prompt = CATALOGS[language], model.decoder.shown(prompt)
+    return Explanation(
+        versions=versions(),
+        model=model_info(loaded.module, loaded.name, weights),
+        language=language,
+        text=prompt.text,
+        ids=prompt.ids,
+        topics=tuple(
+            Topic(topic, catalog.titles[topic], tuple(map(catalog.claim, claims[topic]))) for topic in topics
+        ),
+        notes=tuple(model.decoder.notes),
+        tokens=prompt.tokens,
+    )

@@ -1,0 +1,144 @@
+"""The path of the prompt through the model: ids, embeddings, blocks, final norm, output head."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from gptrace.model.quiet_torch import torch
+from gptrace.predict.candidates import exact
+from gptrace.predict.explain.claims import MeasuredClaim, claim
+from gptrace.predict.explain.measured_model import MeasuredModel, largest_difference
+from gptrace.text.tokenizer import decode
+
+Tensor = torch.Tensor
+# The root mean square of the vectors that the norm is tested with: far above the constant (often 1e-5) that
+# norms add to the variance.
+_NORM_TEST_SIZE = 4.0
+
+
+def measure(model: MeasuredModel) -> list[MeasuredClaim]:
+    """Measure what happens on the way from ids to logits."""
+    return [
+        _tokens(model),
+        _token_embedding(model),
+        _block_input(model),
+        _blocks(model),
+        _final_norm(model),
+        _output_head(model),
+    ]
+
+
+def _tokens(model: MeasuredModel) -> MeasuredClaim:
+    prompt = model.prompt
+    figures = {"tokens": prompt.tokens, "ids": tuple(model.ids.shape)}
+    if prompt.given_as_ids:
+        return claim("token_ids", None, **figures)
+    # A tokenizer may add special tokens around the text, or a space before it.
+    holds = None if prompt.text is None else prompt.text.strip() in (decode(prompt.tokens) or "")
+    return claim("tokens", holds, **figures)
+
+
+def _token_embedding(model: MeasuredModel) -> MeasuredClaim:
+    path = model.structure.token_embedding
+    if not path:
+        return claim("no_token_embedding", None)
+    embedded, table = model.captured.outputs.get(path), model.weight_of(path)
+    if embedded is None or table is None or embedded.shape[-1] != table.shape[-1]:
+        return claim("token_embedding_unmeasured", None, table=path, width=model.width_name)
+    rows, values = exact(table[model.ids]), exact(embedded)
+    # Some models multiply their embeddings by a constant, such as √D: the one that fits best.
+    factor = float((values * rows).sum()) / max(float((rows * rows).sum()), 1e-30)
+    figures = {"table": path, "width": model.width_name, "ids": tuple(model.ids.shape)}
+    figures |= {"embedded": tuple(embedded.shape)}
+    allowed = model.tolerance * _largest(values)
+    difference, scaled = largest_difference(values, rows), largest_difference(values, factor * rows)
+    if scaled <= allowed < difference:
+        return claim("token_embedding_scaled", True, **figures, factor=factor, difference=scaled)
+    return claim("token_embedding", difference <= allowed, **figures, difference=difference)
+
+
+def _block_input(model: MeasuredModel) -> MeasuredClaim:
+    """Compare what enters the first block with the token embedding, with and without positions."""
+    structure, captured = model.structure, model.captured
+    embedded = captured.outputs.get(structure.token_embedding)
+    entering = captured.inputs.get(structure.blocks[0]) if structure.blocks else None
+    if embedded is None or entering is None or embedded.shape != entering.shape:
+        return claim("block_input_unmeasured", None)
+    allowed, block = model.tolerance * _largest(entering), structure.blocks[0]
+    positions = captured.outputs.get(structure.position_embedding)
+    if positions is not None and positions.shape[-2:] == entering.shape[-2:]:
+        difference = largest_difference(embedded + positions, entering)
+        return claim(
+            "position_embedding",
+            difference <= allowed,
+            table=structure.position_embedding,
+            block=block,
+            embedded=tuple(embedded.shape),
+            positions=tuple(positions.shape),
+            difference=difference,
+        )
+    difference = largest_difference(embedded, entering)
+    key = "no_position_embedding" if difference <= allowed else "block_input_changed"
+    return claim(key, True, block=block, difference=difference)
+
+
+def _blocks(model: MeasuredModel) -> MeasuredClaim:
+    paths, captured = model.structure.blocks, model.captured
+    if not paths:
+        return claim("no_blocks", None)
+    shapes = [
+        (tuple(captured.inputs[path].shape), tuple(captured.outputs[path].shape))
+        for path in paths
+        if path in captured.inputs and path in captured.outputs
+    ]
+    kept = sum(entering == leaving for entering, leaving in shapes)
+    shape = shapes[0][0] if shapes else None
+    return claim("blocks", kept == len(paths), count=len(paths), kept=kept, shape=shape)
+
+
+def _final_norm(model: MeasuredModel) -> MeasuredClaim:
+    """Run the norm on its vectors at two lengths: it returns the same for a vector and for its double."""
+    path, captured = model.norm_path, model.captured
+    norm = model.submodule(path)
+    if norm is None or path not in captured.inputs or path not in captured.outputs:
+        return claim("no_final_norm", None)
+    before, after = captured.inputs[path], captured.outputs[path]
+    figures = {"norm": path, "before": _root_mean_square(before), "after": _root_mean_square(after)}
+    sizes = exact(before).square().mean(dim=-1, keepdim=True).sqrt() / _NORM_TEST_SIZE
+    vectors = torch.where(sizes > 0, exact(before) / sizes, 0.0).to(before)
+    try:
+        once, twice = cast(Tensor, norm(vectors)), cast(Tensor, norm(2 * vectors))
+        difference = largest_difference(once, twice)
+    except Exception:  # a user's norm may want more than the vectors
+        return claim("final_norm_unmeasured", None, **figures)
+    holds = before.shape == after.shape and difference <= model.tolerance * _largest(once)
+    return claim("final_norm", holds, **figures, difference=difference)
+
+
+def _output_head(model: MeasuredModel) -> MeasuredClaim:
+    structure, captured = model.structure, model.captured
+    head_input, logits = captured.inputs.get(structure.head), (1, *model.logits.shape)
+    if head_input is None:
+        return claim("no_output_head", None, logits=logits)
+    holds = logits[:-1] == tuple(head_input.shape[:-1])
+    figures = {"head": structure.head, "head_input": tuple(head_input.shape), "logits": logits}
+    tensors = [
+        captured.outputs.get(structure.token_embedding),
+        *(captured.inputs.get(path) for path in structure.blocks),
+        head_input,
+    ]
+    widths = tuple(dict.fromkeys(tensor.shape[-1] for tensor in tensors if tensor is not None))
+    if len(widths) > 1:
+        return claim("output_head_of_other_width", holds, **figures, widths=widths)
+    names = {"width": model.width_name, "vocabulary": model.vocabulary_name}
+    return claim("output_head", holds, **figures, **names)
+
+
+def _largest(values: Tensor) -> float:
+    """Return the largest absolute value, by which differences are judged; not zero."""
+    return max(1e-9, float(values.abs().max()))
+
+
+def _root_mean_square(vectors: Tensor) -> float:
+    """Return that of the last of the vectors."""
+    return float(exact(vectors).reshape(-1, vectors.shape[-1])[-1].square().mean().sqrt())

@@ -1,0 +1,81 @@
+"""Inference: how the last row of logits becomes the next token, and how the text goes on."""
+
+from __future__ import annotations
+
+import math
+from typing import cast
+
+from gptrace.model.quiet_torch import torch
+from gptrace.predict.explain.claims import MeasuredClaim, claim
+from gptrace.predict.explain.measured_model import MeasuredModel, largest_difference
+from gptrace.predict.sampling import next_id, probabilities
+
+Tensor = torch.Tensor
+_DRAWS = 100_000
+# A count may be off by so many standard deviations: chance exceeds six once in five hundred million times.
+_DEVIATIONS = 6
+
+
+def measure(model: MeasuredModel) -> list[MeasuredClaim]:
+    """Measure the last row alone, the greedy and a sampled token, and the step after that."""
+    chances = probabilities(model.last_logits.cpu())
+    return [_last_row(model), _greedy(model, chances), _sampled(model, chances), _next_step(model)]
+
+
+def _last_row(model: MeasuredModel) -> MeasuredClaim:
+    if model.head is None or model.head_input is None:
+        return claim("last_row_unmeasured", None)
+    alone = cast(Tensor, model.head(model.head_input[None, -1:]))[0, 0]
+    difference = largest_difference(alone, model.captured.outputs[model.structure.head][0, -1])
+    return claim(
+        "last_row", difference <= model.logit_tolerance, rows=len(model.logits), difference=difference
+    )
+
+
+def _greedy(model: MeasuredModel, chances: Tensor) -> MeasuredClaim:
+    again = model.run(model.ids)[0, -1, : model.decoder.count]
+    second_id = next_id(again, torch.Generator())
+    return claim(
+        "greedy",
+        second_id == model.greedy_id,
+        token=model.token(model.greedy_id),
+        id=model.greedy_id,
+        probability=float(chances[model.greedy_id]),
+        second=model.token(second_id),
+    )
+
+
+def _sampled(model: MeasuredModel, chances: Tensor) -> MeasuredClaim:
+    """Draw one token, then many: the greedy token has to come up about as often as its probability says."""
+    generator = torch.Generator().manual_seed(model.seed % (1 << 64))
+    sampled_id = next_id(model.last_logits, generator, temperature=1.0)
+    draws = torch.multinomial(chances, _DRAWS, replacement=True, generator=generator)
+    greedy_draws, probability = int((draws == model.greedy_id).sum()), float(chances[model.greedy_id])
+    expected = _DRAWS * probability
+    deviation = math.sqrt(expected * (1 - probability))
+    return claim(
+        "sampled",
+        abs(greedy_draws - expected) <= _DEVIATIONS * deviation + 1,
+        seed=model.seed,
+        token=model.token(sampled_id),
+        probability=float(chances[sampled_id]),
+        draws=_DRAWS,
+        greedy=model.token(model.greedy_id),
+        greedy_draws=greedy_draws,
+        expected=expected,
+    )
+
+
+def _next_step(model: MeasuredModel) -> MeasuredClaim:
+    longer = model.run_with(model.greedy_id)
+    token = model.token(model.greedy_id)
+    if longer is None:
+        return claim("context_full", None, token=token)
+    rows = longer.shape[1]
+    return claim(
+        "next_step",
+        rows in (len(model.logits) + 1, 1),  # a model may return the last row alone
+        token=token,
+        logits=tuple(longer.shape),
+        following=model.likeliest(longer[0, -1]),
+    )

@@ -1,0 +1,58 @@
+"""The last dimension: a score for every token of the vocabulary, at every position."""
+
+from __future__ import annotations
+
+from gptrace.predict.candidates import exact, log_softmax
+from gptrace.predict.explain.claims import MeasuredClaim, claim
+from gptrace.predict.explain.measured_model import MeasuredModel, largest_difference
+from gptrace.text.tokenizer import NoTokenizer
+
+# Of probabilities, which are computed in float64.
+_PROBABILITY_TOLERANCE = 1e-6
+_ADDED = 100.0
+
+
+def measure(model: MeasuredModel) -> list[MeasuredClaim]:
+    """Measure how many scores there are, what each row depends on, and what a row is."""
+    return [_vocabulary(model), _causal(model), _logits(model)]
+
+
+def _vocabulary(model: MeasuredModel) -> MeasuredClaim:
+    decoder = model.decoder
+    vocab_size = model.logits.shape[1]
+    if isinstance(decoder.tokenizer, NoTokenizer):
+        return claim("vocabulary_without_tokenizer", None, vocab_size=vocab_size)
+    tokens = decoder.tokenizer.size()
+    name = decoder.tokenizer.described().split(" with ")[0]
+    key = "vocabulary_padded" if vocab_size > tokens else "vocabulary"
+    holds = decoder.count >= tokens
+    return claim(key, holds, vocab_size=vocab_size, tokens=tokens, others=vocab_size - tokens, tokenizer=name)
+
+
+def _causal(model: MeasuredModel) -> MeasuredClaim:
+    """Run the text with one more token: the rows of a causal model stay as they were."""
+    rows, tokens, ids = len(model.logits), model.ids.shape[1], set(model.prompt.ids)
+    # A new token, since attention has seen the keys and values of the others already.
+    new_id = next(number for number in range(model.decoder.count + 1) if number not in ids)
+    longer = model.run_with(new_id) if new_id < model.decoder.count else None
+    if rows < tokens or (longer is not None and longer.shape[1] == 1):
+        return claim("last_row_alone", True, logits=(1, *model.logits.shape), tokens=tokens)
+    if longer is None:
+        return claim("causal_unmeasured", None)
+    difference = largest_difference(longer[0, :rows], model.logits)
+    return claim("causal", difference <= model.logit_tolerance, rows=rows, difference=difference)
+
+
+def _logits(model: MeasuredModel) -> MeasuredClaim:
+    row = model.last_logits
+    shifted = log_softmax(exact(row[None]) + _ADDED).exp()
+    difference = largest_difference(shifted, log_softmax(row[None]).exp())
+    return claim(
+        "logits",
+        difference <= _PROBABILITY_TOLERANCE,
+        lowest=float(row.min()),
+        highest=float(row.max()),
+        best=model.likeliest(row),
+        added=_ADDED,
+        difference=difference,
+    )

@@ -1,0 +1,114 @@
+"""The output head as a matrix: how a vector of emb_dim numbers becomes vocab_size scores."""
+
+from __future__ import annotations
+
+import math
+from typing import cast
+
+from gptrace.model.quiet_torch import torch
+from gptrace.predict.candidates import exact
+from gptrace.predict.explain.claims import MeasuredClaim, claim
+from gptrace.predict.explain.measured_model import MeasuredModel, largest_difference
+
+Tensor = torch.Tensor
+Module = torch.nn.Module
+_BY_HAND = 3
+
+
+def measure(model: MeasuredModel) -> list[MeasuredClaim]:
+    """Measure that the head is one matrix product, linear, and limited by the width of its input."""
+    if model.head is None or model.head_input is None or model.head_weight is None:
+        return [claim("no_output_head", None, logits=(1, *model.logits.shape))]
+    head = _Head(model, model.head, model.head_input, model.head_weight)
+    return [head.matrix_product(), head.dot_product(), head.linear(), head.bottleneck()]
+
+
+class _Head:
+    """The head's input at the last position `x` (D,), its weight W (V, D), its bias (V,) if it has one."""
+
+    def __init__(self, model: MeasuredModel, head: Module, head_input: Tensor, weight: Tensor) -> None:
+        self.model, self.module, self.weight = model, head, weight
+        self.x = head_input[-1]
+        # Another vector: that of the first position, or x backwards where there is one position.
+        self.z = head_input[0] if len(head_input) > 1 else self.x.flip(0)
+        bias = getattr(head, "bias", None)
+        self.bias: Tensor | None = bias.detach() if isinstance(bias, Tensor) else None
+        self.scores = self.without_bias(self.x)
+
+    def output(self, vector: Tensor) -> Tensor:
+        """Run the head on one vector: (D,) → (V,)."""
+        return cast(Tensor, self.module(vector[None, None])[0, 0])
+
+    def without_bias(self, vector: Tensor) -> Tensor:
+        """Run the head on one vector, and take its bias away: (D,) → (V,)."""
+        return self.output(vector) if self.bias is None else self.output(vector) - self.bias
+
+    def matrix_product(self) -> MeasuredClaim:
+        """Compare every score of the head with x·Wᵀ + b."""
+        product = torch.nn.functional.linear(self.x, self.weight, self.bias)
+        errors = (exact(product) - exact(self.output(self.x))).abs()
+        equal = int((errors <= self.model.logit_tolerance).sum())
+        return claim(
+            "matrix_product" if self.bias is None else "matrix_product_with_bias",
+            equal == len(errors),
+            head=self.model.structure.head,
+            width=self.model.width_name,
+            vocabulary=self.model.vocabulary_name,
+            weight=tuple(self.weight.shape),
+            numbers=self.weight.numel(),
+            equal=equal,
+            scores=len(errors),
+        )
+
+    def dot_product(self) -> MeasuredClaim:
+        """Compute the scores of the likeliest tokens by hand, and compare them with the model's."""
+        logits = self.model.last_logits
+        best = logits.topk(min(_BY_HAND, len(logits)))
+        products = [self._by_hand(token_id) for token_id in best.indices.tolist()]
+        by_hand = [
+            {"token": self.model.token(token_id), "product": product, "logit": logit}
+            for token_id, product, logit in zip(best.indices, products, best.values.tolist(), strict=True)
+        ]
+        error = max(abs(a - b) for a, b in zip(products, best.values.tolist(), strict=True))
+        key = "dot_product" if self.bias is None else "dot_product_with_bias"
+        return claim(key, error <= self.model.logit_tolerance, by_hand=by_hand)
+
+    def _by_hand(self, token_id: int) -> float:
+        pairs = zip(self.x.tolist(), self.weight[token_id].tolist(), strict=True)
+        return math.fsum(a * b for a, b in pairs) + (0.0 if self.bias is None else float(self.bias[token_id]))
+
+    def linear(self) -> MeasuredClaim:
+        """Compare the scores of 2x and of x + z with those of x and z."""
+        x, z = self.x, self.z
+        doubling = largest_difference(self.without_bias(2 * x), 2 * self.scores)
+        adding = largest_difference(self.without_bias(x + z), self.scores + self.without_bias(z))
+        key = "linear" if self.bias is None else "linear_with_bias"
+        # Up to four roundings add up in a sum of two products.
+        holds = max(doubling, adding) <= 4 * self.model.logit_tolerance
+        return claim(key, holds, doubling=doubling, adding=adding)
+
+    def bottleneck(self) -> MeasuredClaim:
+        """Compare the scores with those of the first half of the numbers in x."""
+        half = len(self.x) // 2
+        halved = self.without_bias(torch.cat([self.x[:half], torch.zeros_like(self.x[half:])]))
+        figures = {"vocab_size": len(self.weight), "numbers": len(self.x), "width": self.model.width_name}
+        correlation = _correlation(exact(halved), exact(self.scores))
+        if correlation is None:
+            return claim("bottleneck_unmeasured", None, **figures)
+        return claim(
+            "bottleneck",
+            correlation < 1 - 1e-6,
+            **figures,
+            half=half,
+            correlation=correlation,
+            best_of_half=self.model.likeliest(halved if self.bias is None else halved + self.bias),
+            best=self.model.likeliest(self.model.logits[-1]),
+        )
+
+
+def _correlation(a: Tensor, b: Tensor) -> float | None:
+    """Return the correlation coefficient; None for fewer than three numbers, or for equal ones."""
+    if len(a) < 3:
+        return None
+    coefficient = float(torch.corrcoef(torch.stack([a, b]))[0, 1])
+    return coefficient if math.isfinite(coefficient) else None

@@ -1,0 +1,91 @@
+"""Training: the loss on this prompt, and one step of gradient descent on the output head."""
+
+from __future__ import annotations
+
+import math
+
+from gptrace.model.quiet_torch import torch
+from gptrace.predict.candidates import exact, log_softmax
+from gptrace.predict.explain.claims import MeasuredClaim, claim
+from gptrace.predict.explain.measured_model import MeasuredModel, largest_difference
+
+Tensor = torch.Tensor
+functional = torch.nn.functional
+
+
+def measure(model: MeasuredModel) -> list[MeasuredClaim]:
+    """Measure the cross-entropy, that of equal probabilities, and what one step of training changes."""
+    ids, vectors = model.ids[0].cpu(), model.head_input
+    unavailable = [claim("no_training", None, logits=(1, *model.logits.shape))]
+    if len(ids) < 2 or len(model.logits) < len(ids) or vectors is None or not model.head_makes_the_logits:
+        return unavailable
+    squared_length = float(exact(vectors[-2]).square().sum())
+    if squared_length == 0:  # the gradient of W is zero
+        return unavailable
+    # An id beyond the tokenizer's tokens may be an answer too.
+    in_vocabulary = int(ids.max()) < model.decoder.count
+    count = model.decoder.count if in_vocabulary else model.logits.shape[1]
+    logits, answers = exact(model.logits[:-1, :count]).cpu(), ids[1:]  # (T - 1, V), (T - 1,)
+    loss = float(functional.cross_entropy(logits, answers))
+    return [
+        _cross_entropy(logits, answers, loss),
+        _uniform_loss(logits, answers, loss),
+        _gradient_step(model, logits[-1], int(answers[-1]), squared_length),
+    ]
+
+
+def _cross_entropy(logits: Tensor, answers: Tensor, loss: float) -> MeasuredClaim:
+    log_probabilities = log_softmax(logits)
+    by_hand = -float(log_probabilities[torch.arange(len(answers)), answers].mean())
+    holds = math.isclose(loss, by_hand, rel_tol=1e-6)
+    return claim(
+        "cross_entropy", holds, pairs=len(answers), vocab_size=logits.shape[1], loss=loss, by_hand=by_hand
+    )
+
+
+def _uniform_loss(logits: Tensor, answers: Tensor, loss: float) -> MeasuredClaim:
+    vocab_size = logits.shape[1]
+    measured = float(functional.cross_entropy(torch.zeros_like(logits), answers))
+    return claim(
+        "uniform_loss",
+        math.isclose(math.log(vocab_size), measured, rel_tol=1e-6),
+        vocab_size=vocab_size,
+        logarithm=math.log(vocab_size),
+        measured=measured,
+        loss=loss,
+    )
+
+
+def _gradient_step(model: MeasuredModel, logits: Tensor, answer: int, squared_length: float) -> MeasuredClaim:
+    """Take one step on W for the last answer of the prompt, given the logits (V,) of the position before it.
+
+    The gradient of the loss by row v of W is the gradient by logit v, times x. So a step with learning rate
+    1/|x|² moves logit v by just the gradient by that logit.
+    """
+    with torch.inference_mode(False), torch.enable_grad():
+        row = logits.clone().requires_grad_()
+        (gradient,) = torch.autograd.grad(functional.cross_entropy(row[None], torch.tensor([answer])), row)
+    log_probabilities = log_softmax(logits[None])[0]
+    expected = log_probabilities.exp()
+    expected[answer] -= 1
+    stepped = logits - gradient
+    others = -gradient[torch.arange(len(logits)) != answer]
+    losses = -float(log_probabilities[answer]), -float(log_softmax(stepped[None])[0, answer])
+    holds = (
+        largest_difference(gradient, expected) <= 1e-6
+        and bool(stepped[answer] >= logits[answer])
+        and bool((others <= 0).all())
+        and losses[1] <= losses[0]
+    )
+    return claim(
+        "gradient_step",
+        holds,
+        before=model.token(model.ids[0, -2]),
+        answer=model.token(answer),
+        learning_rate=1 / squared_length,
+        logit=float(logits[answer]),
+        logit_after=float(stepped[answer]),
+        others=float(others.mean()) if len(others) else 0.0,
+        loss=losses[0],
+        loss_after=losses[1],
+    )

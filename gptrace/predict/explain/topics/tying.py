@@ -1,0 +1,48 @@
+"""Weight tying: whether the token embedding and the output head are one tensor or two."""
+
+from __future__ import annotations
+
+from gptrace.model.quiet_torch import torch
+from gptrace.predict.explain.claims import MeasuredClaim, claim
+from gptrace.predict.explain.measured_model import MeasuredModel
+from gptrace.tracing.parameters import named_modules_with_aliases, parameter_refs
+
+Tensor = torch.Tensor
+_MEBIBYTE = 2**20
+
+
+def measure(model: MeasuredModel) -> list[MeasuredClaim]:
+    """Compare the shapes of both tensors, then count parameters with one tensor and with two."""
+    table, weight = model.weight_of(model.structure.token_embedding), model.weight_of(model.structure.head)
+    if table is None or weight is None:
+        return [claim("no_tables", None)]
+    figures = {
+        "table": model.structure.token_embedding,
+        "head": model.structure.head,
+        "width": model.width_name,
+        "table_shape": tuple(table.shape),
+        "head_shape": tuple(weight.shape),
+    }
+    if table.shape != weight.shape:
+        return [claim("different_shapes", True, **figures)]
+    is_tied = table.data_ptr() == weight.data_ptr()
+    return [claim("same_shape", True, **figures), _parameters(model, weight, is_tied=is_tied)]
+
+
+def _parameters(model: MeasuredModel, weight: Tensor, *, is_tied: bool) -> MeasuredClaim:
+    """Count the parameters as they are, and as they would be with one tensor more or less."""
+    references = parameter_refs(named_modules_with_aliases(model.module))
+    parameters = sum(reference.elements for reference in references)
+    if is_tied:
+        # `head.weight.data = table.weight.data` makes two parameters that share their memory.
+        sharing = [ref for ref in references if ref.parameter.data_ptr() == weight.data_ptr()]
+        parameters -= weight.numel() * (len(sharing) - 1)
+    otherwise = parameters + weight.numel() if is_tied else parameters - weight.numel()
+    return claim(
+        "tied" if is_tied else "untied",
+        True,
+        parameters=parameters,
+        mebibytes=parameters * weight.element_size() / _MEBIBYTE,
+        otherwise=otherwise,
+        mebibytes_otherwise=otherwise * weight.element_size() / _MEBIBYTE,
+    )

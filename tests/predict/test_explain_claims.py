@@ -1,0 +1,271 @@
+"""Claims and their words: a model makes each key, both languages have a sentence, each keeps its mark."""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import Any
+
+import pytest
+
+import gptrace
+from gptrace.model.build import wrap_module, load
+from gptrace.model.quiet_torch import torch
+from gptrace.model.selection import select_model
+from gptrace.predict.explain.catalog import Catalog, Sentence
+from gptrace.predict.explain.claims import MeasuredClaim
+from gptrace.predict.explain.measured_model import MeasuredModel
+from gptrace.predict.explain.run import CATALOGS
+from gptrace.predict.explain.topics import TOPICS as MEASURES
+from gptrace.predict.validation import LANGUAGES, TOPICS
+from gptrace.text import encoding
+from gptrace.text.prompts import from_ids, from_texts
+from tests.models.small_gpt import SmallGPT
+
+nn = torch.nn
+TEXT = "Hello, I am"
+
+
+class ScaledTable(nn.Embedding):
+    def forward(self, ids: Any) -> Any:
+        return 4 * super().forward(ids)
+
+
+class DoubledTable(nn.Embedding):
+    """Each row is returned twice, side by side."""
+
+    def forward(self, ids: Any) -> Any:
+        return super().forward(ids).repeat(1, 1, 2)
+
+
+class NormOfTwo(nn.LayerNorm):
+    def forward(self, x: Any, residual: Any = None) -> Any:
+        return super().forward(x + residual)
+
+
+class FixedNorm(nn.LayerNorm):
+    """A norm by its name alone."""
+
+    def forward(self, x: Any) -> Any:
+        return 0.1 * x
+
+
+class Adapted(SmallGPT):
+    """SmallGPT, with some parts replaced."""
+
+    def __init__(self, **parts: nn.Module) -> None:
+        super().__init__()
+        for name, part in parts.items():
+            setattr(self, name, part)
+
+
+class WithoutPositions(SmallGPT):
+    """SmallGPT, without a table of positions."""
+
+    shift = 0.0
+
+    def forward(self, ids: Any) -> Any:
+        x = self.tok_emb(ids) + self.shift
+        for block in self.blocks:
+            x = block(x)
+        return self.head(self.norm(x))
+
+
+class ShiftedVectors(WithoutPositions):
+    shift = 1.0
+
+
+class TwoInputNorm(SmallGPT):
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = NormOfTwo(16)
+
+    def forward(self, ids: Any) -> Any:
+        x = self.tok_emb(ids)
+        for block in self.blocks:
+            x = block(x)
+        return self.head(self.norm(x, x))
+
+
+class Bare(nn.Module):
+    """A table of scores: no blocks, no norm, no head."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scores = nn.Parameter(torch.randn(50257, 4))
+
+    def forward(self, ids: Any) -> Any:
+        return self.scores[ids].cumsum(dim=1) @ self.scores.T
+
+
+class LastRow(SmallGPT):
+    def forward(self, ids: Any) -> Any:
+        return super().forward(ids)[:, -1:]
+
+
+class Factorized(nn.Module):
+    """The table has another width than the head."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.wte = nn.Embedding(50257, 4)
+        self.up = nn.Linear(4, 6)
+        self.lm_head = nn.Linear(6, 50257, bias=False)
+
+    def forward(self, ids: Any) -> Any:
+        return self.lm_head(self.up(self.wte(ids)).cumsum(dim=1))
+
+
+class SharedMemory(nn.Module):
+    """Two parameters that share their numbers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.wte = nn.Embedding(50257, 4)
+        self.lm_head = nn.Linear(4, 50257, bias=False)
+        self.lm_head.weight.data = self.wte.weight.data
+
+    def forward(self, ids: Any) -> Any:
+        return self.lm_head(self.wte(ids).cumsum(dim=1))
+
+
+def measured(
+    model: nn.Module | str, ids: Sequence[int] = (), **config: int | bool
+) -> dict[str, list[MeasuredClaim]]:
+    """The claims of each topic, about a text or about ids."""
+    torch.manual_seed(3)
+    if isinstance(model, str):
+        loaded = load(select_model(model, config=config))
+    else:
+        loaded = wrap_module(model.eval(), "model", {"source": "given"})
+    (prompt,) = from_ids([ids]) if ids else from_texts([TEXT])
+    with torch.no_grad():
+        run = MeasuredModel(loaded, encoding, prompt, head=None, seed=123)
+        return {topic: measure(run) for topic, measure in MEASURES.items()}
+
+
+def variants() -> list[dict[str, list[MeasuredClaim]]]:
+    """The claims about models that together make every claim there is."""
+    torch.manual_seed(3)
+    return [
+        measured("tiny"),
+        measured("tiny", [15496, 11], tie_head=True),
+        measured("tiny", [15496], vocab_size=50304),
+        measured("tiny", [5] * 64),
+        measured("tiny", [0, 0], vocab_size=2),
+        measured(SmallGPT("bias")),
+        measured(Adapted(tok_emb=ScaledTable(50257, 16))),
+        measured(Adapted(tok_emb=DoubledTable(50257, 8))),
+        measured(WithoutPositions()),
+        measured(ShiftedVectors()),
+        measured(TwoInputNorm()),
+        measured(Bare()),
+        measured(LastRow()),
+        measured(Factorized()),
+    ]
+
+
+@pytest.fixture(scope="module")
+def every_claim() -> dict[str, MeasuredClaim]:
+    return {claim.key: claim for topics in variants() for claims in topics.values() for claim in claims}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_catalog_has_the_sentences_of_the_claims_that_models_make(
+    language: str, every_claim: dict[str, MeasuredClaim]
+) -> None:
+    catalog = CATALOGS[language]
+    assert set(catalog.sentences) == set(every_claim)
+    assert tuple(catalog.titles) == TOPICS == tuple(MEASURES)
+    assert set(CATALOGS) == set(LANGUAGES)
+    for claim in every_claim.values():
+        words = catalog.claim(claim)
+        assert not set("{}") & set(words.text + words.measured), words
+        assert words.text
+        assert words.measured
+        assert "None" not in words.measured
+        assert words.holds is claim.holds
+
+
+def test_both_catalogs_say_the_same_figures() -> None:
+    english, chinese = (catalog.sentences for catalog in CATALOGS.values())
+    for key in english:
+        one, other = (
+            {name for part in (sentence.text, sentence.measured, sentence.each) for name in names(part)}
+            for sentence in (english[key], chinese[key])
+        )
+        assert one - {"tokenizer"} == other, key  # the name of the tokenizer is English
+
+
+def names(template: str) -> list[str]:
+    return [name for _, name, _, _ in string.Formatter().parse(template) if name]
+
+
+def words_of(catalog: Catalog, claims: list[MeasuredClaim]) -> dict[str, tuple[str, bool | None]]:
+    """Figures and mark of each sentence."""
+    return {words.text: (words.measured, words.holds) for words in map(catalog.claim, claims)}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_sentence_keeps_its_own_mark_in_another_order(language: str) -> None:
+    claims = measured(SmallGPT("softcap"))["projection"]
+    assert [claim.holds for claim in claims] == [True, False, True, True]
+    catalog = CATALOGS[language]
+    expected = words_of(catalog, claims)
+    first, false, third, last = claims
+    assert words_of(catalog, [third, false, last, first]) == expected
+    without_first = words_of(catalog, [last, false, third])
+    assert without_first == {text: expected[text] for text in without_first}
+    assert [holds for _, holds in without_first.values()] == [True, False, True]
+
+
+def test_a_catalog_cannot_change_a_mark() -> None:
+    """A sentence is words alone. Sentences of other keys, or marks in the text, leave `holds` as measured."""
+    assert {field.name for field in fields(Sentence)} == {"text", "measured", "each", "separator"}
+    claims = [claim for claims in measured(SmallGPT("softcap")).values() for claim in claims]
+    marks = [claim.holds for claim in claims]
+    assert set(marks) == {True, False, None}
+    sentences = CATALOGS["en"].sentences
+    pairs = zip(sentences, reversed(list(sentences)), strict=True)
+    wrong = Catalog({}, {key: Sentence(f"✓ {other}", "True") for key, other in pairs})
+    assert [wrong.claim(claim).holds for claim in claims] == marks
+    with pytest.raises(KeyError, match="holds"):  # nor can it ask for the mark
+        Catalog({}, dict.fromkeys(sentences, Sentence("{holds}", ""))).claim(claims[0])
+
+
+def test_a_missing_sentence_is_an_error() -> None:
+    with pytest.raises(KeyError, match="softmax"):
+        Catalog({}, {}).claim(MeasuredClaim("softmax", True, {}))
+
+
+@pytest.mark.parametrize(
+    ("model", "key"),
+    [
+        (Adapted(tok_emb=ScaledTable(50257, 16)), "token_embedding_scaled"),
+        (WithoutPositions(), "no_position_embedding"),
+        (ShiftedVectors(), "block_input_changed"),
+        (LastRow(), "last_row_alone"),
+        (Factorized(), "different_shapes"),
+        (Factorized(), "output_head_of_other_width"),
+    ],
+)
+def test_a_variant_is_measured_too(model: nn.Module, key: str) -> None:
+    claims = {claim.key: claim for claims in measured(model).values() for claim in claims}
+    assert claims[key].holds is True
+
+
+def test_a_norm_that_leaves_the_scale_is_no_norm() -> None:
+    claims = {claim.key: claim for claim in measured(Adapted(norm=FixedNorm(16)))["flow"]}
+    assert claims["final_norm"].holds is False
+
+
+def test_parameters_that_share_their_memory_count_once() -> None:
+    claims = {claim.key: claim for claim in measured(SharedMemory())["tying"]}
+    assert claims["tied"].figures["parameters"] == 50257 * 4
+    assert claims["tied"].figures["otherwise"] == 2 * 50257 * 4
+
+
+def test_only_the_topics_asked_for_are_explained() -> None:
+    topics = gptrace.explain(TEXT, model="tiny", topics=["tying", "flow"]).topics
+    assert [topic.topic for topic in topics] == ["flow", "tying"]
