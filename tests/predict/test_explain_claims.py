@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import gptrace
-from gptrace.model.build import wrap_module, load
+from gptrace.model.build import load, wrap_module
 from gptrace.model.quiet_torch import torch
 from gptrace.model.selection import select_model
 from gptrace.predict.explain.catalog import Catalog, Sentence
