@@ -180,7 +180,7 @@ def _mean(log_probabilities: Sequence[float]) -> tuple[float | None, float | Non
     if not log_probabilities:
         return None, None
     loss = -math.fsum(log_probabilities) / len(log_probabilities)
-    return loss, math.exp(loss) if loss < _LARGEST_EXPONENT else math.inf
+    return loss, math.inf if loss >= _LARGEST_EXPONENT else math.exp(loss)
 
 
 _LARGEST_EXPONENT = 709.0

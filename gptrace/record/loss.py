@@ -49,11 +49,8 @@ class LossResult(Record, frozen=True):
     windows: Positive
 
     def __post_init__(self) -> None:
-        # null in the JSON may stand for NaN or an infinity: the other fields tell.
-        if self.loss is None and any(token.log_probability is not None for token in self.tokens):
-            force_setattr(self, "loss", math.nan)
-        if self.loss is not None and self.perplexity is None:
-            force_setattr(self, "perplexity", math.nan if math.isnan(self.loss) else math.inf)
+        is_predicted = any(token.log_probability is not None for token in self.tokens)
+        _restore_null(self, is_predicted)
 
 
 class LossTotal(Record, frozen=True):
@@ -62,6 +59,9 @@ class LossTotal(Record, frozen=True):
     tokens: Count
     loss: MeanLoss
     perplexity: Perplexity
+
+    def __post_init__(self) -> None:
+        _restore_null(self, is_predicted=self.tokens > 0)
 
 
 class Loss(Report, frozen=True, kw_only=True, tag_field="schema", tag="gptrace.loss/1"):
@@ -80,3 +80,11 @@ class Loss(Report, frozen=True, kw_only=True, tag_field="schema", tag="gptrace.l
         Meta(description="tokens from one window to the next; absent where every text fits the context"),
     ] = None
     notes: tuple[str, ...]
+
+
+def _restore_null(result: LossResult | LossTotal, is_predicted: bool) -> None:
+    """Turn None that was read from null back into NaN or an infinity, where something was predicted."""
+    if result.loss is None and is_predicted:
+        force_setattr(result, "loss", math.nan)
+    if result.loss is not None and result.perplexity is None:
+        force_setattr(result, "perplexity", math.nan if math.isnan(result.loss) else math.inf)

@@ -166,7 +166,7 @@ def _totals(recorder: SpanRecorder, calls: Sequence[ModuleCall], called: set[Mod
     return Totals(
         calls=len(calls),
         modules=len(called),
-        seconds=sum(call.seconds for call in roots),
+        seconds=sum((call.seconds for call in roots), 0.0),
         macs=cost.macs if cost else None,
         macs_unknown=cost.unknown if cost else (),
         peak_bytes=max((call.peak_bytes or 0 for call in roots), default=0) if measures.memory else None,
