@@ -111,6 +111,7 @@ def test_the_public_names_are_pinned() -> None:
         _ = gptrace.nothing
 
 
+@pytest.mark.processes
 def test_importing_gptrace_and_its_names_is_light() -> None:
     code = (
         "import sys, gptrace; gptrace.tokens('Hello'); gptrace.GPTConfig(); import gptrace.cli;"
@@ -119,6 +120,7 @@ def test_importing_gptrace_and_its_names_is_light() -> None:
     assert subprocess.run([sys.executable, "-c", code], env=environment(), check=False).returncode == 0
 
 
+@pytest.mark.processes
 def test_no_warning_when_numpy_is_missing() -> None:
     code = "import sys; sys.modules['numpy'] = None; import gptrace; gptrace.GPTModel"
     done = subprocess.run(

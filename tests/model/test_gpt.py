@@ -29,6 +29,7 @@ def first_block(model: GPTModel) -> TransformerBlock:
     return block
 
 
+@pytest.mark.slow
 def test_seed_123_in_training_mode_gives_the_published_logits() -> None:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(123)

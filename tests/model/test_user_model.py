@@ -46,8 +46,9 @@ def dims(trace: dict[str, Any], path: str) -> list[list[str]]:
 
 
 def test_the_courses_published_class_traces_like_ours(cli: Cli) -> None:
-    ours = trace_of(cli("run", "Hello, I am", "--json"))
-    reference = trace_of(cli("run", "Hello, I am", "-m", "llms_from_scratch.ch04:GPTModel", "--json"))
+    sizes = ["--set", "emb_dim=48", "--set", "n_heads=4", "--set", "n_layers=2", "--set", "context_length=64"]
+    ours = trace_of(cli("run", "Hello, I am", *sizes, "--json"))
+    reference = trace_of(cli("run", "Hello, I am", "-m", "llms_from_scratch.ch04:GPTModel", *sizes, "--json"))
 
     def seen(trace: dict[str, Any]) -> list[object]:
         return [

@@ -48,6 +48,7 @@ def test_a_hugging_face_folder(tmp_path: Path) -> None:
     agrees(tmp_path / "model.safetensors", reference)
 
 
+@pytest.mark.slow
 def test_the_124m_shape(tmp_path: Path) -> None:
     reference = gpt2_with_large_weights(n_embd=768, n_head=12, n_layer=12, n_positions=1024)
     reference.save_pretrained(tmp_path)
