@@ -3,29 +3,29 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 
-from gptrace.report.document import document
+from msgspec.structs import replace
 from rich.terminal_theme import MONOKAI
 
 import gptrace
-from gptrace.report import View
-from gptrace.report.terminal import console, parts
+from gptrace.report import View, outputs
+from gptrace.report.terminal import console, renderables
 
+COLUMNS = 120
 # Several tokens, so that seq_len is a number that stands out beside a batch of 1.
 TEXT = "Hello, I am"
 
 
 def main(path: Path) -> None:
-    """Write what a terminal of 120 columns shows, in colour."""
+    """Write what a terminal shows, in colour."""
     trace = gptrace.trace(TEXT)
     # The time differs from run to run; without it the file changes only when the report does.
     trace = replace(trace, totals=replace(trace.totals, seconds=0.04))
-    view = View(width=120, color=True)
-    screen = console(StringIO(), view, record=True)
-    screen.print(*parts(document(trace, view), view), sep="\n")
+    parts = outputs.parts(trace, View(width=COLUMNS, color=True))
+    screen = console(StringIO(), COLUMNS, color=True, record=True)
+    screen.print(*renderables(parts, COLUMNS), sep="\n")
     path.write_text(screen.export_svg(title=f'gptrace run "{TEXT}"', theme=MONOKAI, unique_id="gptrace"))
 
 

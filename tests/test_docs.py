@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import typer.main
 
+import gptrace
 from gptrace.cli.app import COMMANDS, app
 from tests.doc_examples import (
     DOCS,
@@ -93,6 +94,22 @@ def test_every_link_leads_somewhere(page: Path) -> None:
         if not target.exists() or (anchor and anchor not in _anchors(target)):
             broken.append(link)
     assert broken == []
+
+
+@pytest.mark.parametrize(
+    "page",
+    [DOCS / "architecture.md", DOCS / "zh" / "architecture.md", CONTRIBUTING],
+    ids=lambda page: str(page.relative_to(ROOT)),
+)
+def test_every_file_that_is_named_exists(page: Path) -> None:
+    names = re.findall(r"`((?:\w+/)*\w+\.py|(?:\w+/)+)`", page.read_text(encoding="utf-8"))
+    missing = [
+        name
+        for name in names
+        if not (ROOT / name).exists() and not any((ROOT / "gptrace").glob(f"**/{name.rstrip('/')}"))
+    ]
+    assert len(names) > 5
+    assert [name for name in missing if name != "session.py" or hasattr(gptrace, "Session")] == []
 
 
 @pytest.mark.parametrize("page", [DOCS / "commands.md", DOCS / "zh" / "commands.md"], ids=str)

@@ -19,9 +19,9 @@ Attend = Callable[[Tensor, Tensor, Tensor, torch.nn.Dropout], Tensor]
 def add_caches(model: GPTModel, capacity: int, *, length: int = 0) -> None:
     """Give each attention of `model` a cache; from then on the model takes only the tokens that are new.
 
-    `model` must be an isolated copy, or one that nobody else has: it is changed. Each cache has room for
-    `capacity` tokens and counts `length` of them as cached already, with undefined keys and values: enough
-    to find shapes.
+    `model` is changed, so it must be an isolated copy or otherwise private. Each cache has room for
+    `capacity` tokens. It counts the first `length` of them as cached, with undefined keys and values, which
+    is enough to trace shapes.
 
     >>> model = GPTModel({"emb_dim": 48, "n_heads": 4, "n_layers": 2, "vocab_size": 100}).eval()
     >>> whole = model(torch.tensor([[1, 2, 3]]))

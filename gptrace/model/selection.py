@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from gptrace.errors import ConfigError, DeviceError, OptionError, WeightsError
+from gptrace.errors import ConfigError, DeviceError, OptionError, WeightsError, about_option
 from gptrace.model.config import GPTConfig, check_keys, parse_setting, preset, read_config_file
 from gptrace.model.reference import ObjectReference, is_reference, parse_reference
 from gptrace.model.weights import hub
@@ -166,54 +166,70 @@ def select_model(
     """
     device = str(device)
     if isinstance(seed, bool) or not isinstance(seed, int):
-        raise OptionError(f"seed is {seed!r}", "pick a whole number")
+        raise OptionError(f"seed is {seed!r}", "pick a whole number", option="seed")
     if device.partition(":")[0] not in DEVICES:
         raise DeviceError(f"{device!r} is not a device", f"pick one of {', '.join(DEVICES)}, or cuda:N")
     if dtype is not None:
         dtype = str(dtype).removeprefix("torch.")  # "torch.float32" is accepted, and torch.float32 itself
         if dtype not in DTYPES:
-            raise OptionError(f"{dtype!r} is not a dtype", f"pick one of {', '.join(DTYPES)}")
+            raise OptionError(f"{dtype!r} is not a dtype", f"pick one of {', '.join(DTYPES)}", option="dtype")
     if not -(2**63) <= seed < 2**64:
         raise OptionError(
-            f"seed {quoted_value(seed)} does not fit into 64 bits", "pick a seed from 0 to 2**64 - 1"
+            f"seed {quoted_value(seed)} does not fit into 64 bits",
+            "pick a seed from 0 to 2**64 - 1",
+            option="seed",
         )
     if weights is not None and (not isinstance(weights, str | Path) or not str(weights)):
         raise OptionError(
-            f"weights are {weights!r}", "give random, pretrained, or the path of a file or folder"
+            f"weights are {weights!r}",
+            "give random, pretrained, or the path of a file or folder",
+            option="weights",
         )
     if threads is not None and (type(threads) is not int or not 1 <= threads <= _MAX_THREADS):
-        raise OptionError(f"threads is {threads!r}", f"give a whole number from 1 to {_MAX_THREADS}")
+        raise OptionError(
+            f"threads is {threads!r}", f"give a whole number from 1 to {_MAX_THREADS}", option="threads"
+        )
     options: dict[str, Any] = {"seed": seed, "device": device, "threads": threads}
-    set_keys = dict(map(parse_setting, settings))
+    with about_option("settings"):
+        set_keys = dict(map(parse_setting, settings))
     if callable(model) or (isinstance(model, str) and is_reference(model)):
-        if isinstance(model, str) and model.startswith(HUGGING_FACE):
-            options["dtype"] = dtype or "float32"
-            return _select_hugging_face(model, weights, _keys(config) | set_keys, say, options)
-        return _select_user_model(model, weights, config, set_keys, options | {"dtype": dtype})
+        with about_option("model"):
+            if isinstance(model, str) and model.startswith(HUGGING_FACE):
+                options["dtype"] = dtype or "float32"
+                return _select_hugging_face(model, weights, _keys(config) | set_keys, say, options)
+            return _select_user_model(model, weights, config, set_keys, options | {"dtype": dtype})
     options["dtype"] = dtype or "float32"
-    return _select_gpt(model, weights, _keys(config) | set_keys, say, options)
+    # With both, an impossible size may come from either.
+    keys_option = None if settings and config is not None else "settings" if settings else "config"
+    return _select_gpt(model, weights, _keys(config) | set_keys, keys_option, say, options)
 
 
 def _select_gpt(
     model: str | None,
     weights: str | Path | None,
     keys: dict[str, Any],
+    keys_option: str | None,
     say: Callable[[str], None],
     options: dict[str, Any],
 ) -> GPTSelection:
     if weights is None or str(weights) == RANDOM:
-        name, base = preset(model or DEFAULT_MODEL)
-        changed = GPTConfig.from_mapping(keys, base=base)
+        with about_option("model"):
+            name, base = preset(model or DEFAULT_MODEL)
+        with about_option(keys_option):
+            changed = GPTConfig.from_mapping(keys, base=base)
         return GPTSelection(name=name if changed == base else f"{name}, changed", config=changed, **options)
-    check_keys(keys)
+    with about_option(keys_option):
+        check_keys(keys)
     if str(weights) == PRETRAINED:
-        name = hub.published(model or DEFAULT_MODEL)
+        with about_option("model"):
+            name = hub.published(model or DEFAULT_MODEL)
         folder = hub.fetch(name, say)
         repository, revision = hub.PUBLISHED[name]
         origin = {"source": PRETRAINED, "repository": repository, "revision": revision}
         return GPTSelection(name=name, weights=folder, keys=keys, origin=origin, **options)
     path = _existing(weights)
-    name, expected = preset(model) if model is not None else (path.name, None)
+    with about_option("model"):
+        name, expected = preset(model) if model is not None else (path.name, None)
     return GPTSelection(name=name, weights=path, preset=expected, keys=keys, **options)
 
 
@@ -233,7 +249,8 @@ def _select_user_model(
     path = None if weights is None or str(weights) == RANDOM else _existing(weights)
     if isinstance(config, str | Path):
         text = str(config)
-        config = parse_reference(text, "--config") if is_reference(text) else read_config_file(Path(text))
+        with about_option("config"):
+            config = parse_reference(text, "--config") if is_reference(text) else read_config_file(Path(text))
     return UserModelSelection(name=name, target=target, config=config, keys=settings, weights=path, **options)
 
 
@@ -260,6 +277,7 @@ def _select_hugging_face(
     )  # fmt: skip
 
 
+@about_option("config")
 def _keys(config: object) -> dict[str, Any]:
     """Return the keys and values of a configuration for a GPTModel or a model of transformers."""
     if config is None:

@@ -44,13 +44,13 @@ def plan_construction(
 ) -> Construction:
     """Decide how to call a class or factory.
 
-    target   the class or factory; its signature decides between one argument that is the configuration,
-             keyword arguments named like keys of the configuration, and no arguments
+    target   the class or factory; by its signature it gets the whole configuration as one argument, or a
+             keyword argument for each key that it has a parameter for, or nothing
     name     its name in messages
     config   the configuration: a mapping, any other object, its class, or None
-    keys     keys that replace those of `config`
+    keys     keys that replace keys of `config`
 
-    Raises ConfigError where the signature accepts none of these, or does not have one of the keys.
+    Raises ConfigError for a required parameter without a key, and for a key without a parameter.
 
     >>> plan_construction(lambda cfg: cfg, "f", None, {"n_layers": 2}).build({"emb_dim": 64})["emb_dim"]
     64
@@ -182,9 +182,9 @@ def _configuration_parameter(
 ) -> Parameter | None:
     """Return the parameter that takes the whole configuration, or None.
 
-    That is the only required parameter, if its name is not a key; or the only required one whose name is not
-    a key, if it is called config or similar; or an optional one called so, for a configuration that the
-    parameters do not cover.
+    It is a required parameter whose name is no key of a configuration: the only required one, or one called
+    config or similar. Without required parameters it may be an optional one called so, provided that a
+    configuration was given and has keys without a parameter.
     """
     unknown = [p for p in required if p.name not in {*COURSE_KEYS, *SIZE_NAMES, *settings}]
     if len(unknown) == 1 and (len(required) == 1 or unknown[0].name in _CONFIGURATION_NAMES):

@@ -8,7 +8,7 @@ from typing import Annotated
 from msgspec import Meta, field
 from msgspec.structs import force_setattr
 
-from gptrace.record.base import Count, Number, Positive, Record, Report, Versions
+from gptrace.record.base import Count, MeasuredNumber, Positive, Record, Report, Versions
 from gptrace.record.model import ModelInfo
 from gptrace.record.tokens import Ids, PromptText, Token, TokenBytes, TokenText
 
@@ -25,8 +25,8 @@ class ScoredToken(Record, frozen=True):
     id: Count
     text: TokenText
     bytes: TokenBytes
-    log_probability: Annotated[Number | None, Meta(description="natural; absent for the first token")] = None
-    probability: Number | None = None
+    log_probability: Annotated[MeasuredNumber, Meta(description="natural; absent for the first token")] = None
+    probability: MeasuredNumber = None
     rank: Annotated[
         Positive | None, Meta(description="among all tokens, from 1; absent where the probability is NaN")
     ] = None

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import gptrace
 from gptrace.model import GPTModel
-from gptrace.predict.batching import Budget, batches, run_in_order
+from gptrace.predict.batching import BatchBudget, batches, run_in_order
 from tests.support import assert_same_candidates
 
 WORDS = "the of and to in is you that it he was for on are as with"
@@ -20,18 +20,18 @@ def prompts(count: int, seed: int = 1) -> list[str]:
 
 def test_batches_waste_little_and_hold_every_prompt_once() -> None:
     lengths = [random.Random(n).randint(1, 40) for n in range(300)]
-    found = batches(lengths, Budget(tokens=256), may_pad=True)
+    found = batches(lengths, BatchBudget(tokens=256), may_pad=True)
     assert sorted(number for batch in found for number in batch) == list(range(300))
     assert all(max(lengths[n] for n in batch) * len(batch) <= 256 for batch in found)
     padded = sum(max(lengths[n] for n in batch) * len(batch) for batch in found)
     assert padded < 1.15 * sum(lengths)
-    of_one_length = batches(lengths, Budget(tokens=256), may_pad=False)
+    of_one_length = batches(lengths, BatchBudget(tokens=256), may_pad=False)
     assert all(len({lengths[n] for n in batch}) == 1 for batch in of_one_length)
-    assert all(len(batch) <= 3 for batch in batches(lengths, Budget.of("cpu", 3), may_pad=True))
+    assert all(len(batch) <= 3 for batch in batches(lengths, BatchBudget.for_device("cpu", 3), may_pad=True))
 
 
 def test_a_prompt_longer_than_the_budget_is_a_batch_of_its_own() -> None:
-    assert batches([1000, 2], Budget(tokens=10), may_pad=True) == [[0], [1]]
+    assert batches([1000, 2], BatchBudget(tokens=10), may_pad=True) == [[0], [1]]
 
 
 def test_results_come_in_order_and_no_later_than_they_must() -> None:
@@ -47,12 +47,12 @@ def test_results_come_in_order_and_no_later_than_they_must() -> None:
         lambda number: None if number % 7 == 3 else 1 + number % 5,
         lambda batch: [f"ran {number}" for number in batch],
         lambda number: f"refused {number}",
-        Budget(tokens=8),
+        BatchBatchBudget(tokens=8),
         may_pad=True,
     )
     expected = (f"refused {n}" if n % 7 == 3 else f"ran {n}" for n in range(10_000))
     assert next(results) == next(expected)
-    assert len(taken) == Budget(tokens=8).pool  # read ahead, but not to the end
+    assert len(taken) == BatchBudget(tokens=8).pool  # read ahead, but not to the end
     assert list(results) == list(expected)
 
 
