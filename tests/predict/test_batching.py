@@ -5,11 +5,10 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 
-import pytest
-
 import gptrace
 from gptrace.model import GPTModel
 from gptrace.predict.batching import BatchBudget, batches, run_in_order
+from tests.support import assert_same_candidates
 
 WORDS = "the of and to in is you that it he was for on are as with"
 
@@ -66,6 +65,4 @@ def test_a_batch_changes_nothing_but_the_last_bits(tiny: GPTModel) -> None:
         together = gptrace.topk([texts[n] for n in order], k=5, model=tiny, batch_size=size).results
         for number, result in zip(order, together, strict=True):
             assert result.text == texts[number]
-            for ours, other in zip(result.candidates, alone[number].candidates, strict=True):
-                assert ours.token == other.token
-                assert ours.logit == pytest.approx(other.logit, abs=1e-5)
+            assert_same_candidates(result.candidates, alone[number].candidates)

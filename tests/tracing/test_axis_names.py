@@ -88,6 +88,7 @@ def test_names_of_the_124m_shape(batch: int, seq_len: int) -> None:
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_names_where_every_size_may_collide_with_every_other() -> None:
     select_model = random.Random(0).choice
     for _ in range(330):
