@@ -1,35 +1,31 @@
-"""Run the examples of the READMEs again and put in what they print now; then read the difference.
+"""Run the examples of README and docs again and write what they print into the pages: `make examples`.
 
-Outputs with a line of three dots are left as they are: somebody has shortened them.
+Read the difference before you commit it. Outputs that are shortened with three dots stay as they are. Where
+one no longer matches, the new output is printed here, to be shortened by hand.
 """
 
 from __future__ import annotations
 
-import re
-import subprocess
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-FUNCTIONS = f'gptrace() {{ "{sys.executable}" -m gptrace "$@"; }}; python() {{ "{sys.executable}" "$@"; }}\n'
+sys.path.insert(0, str(ROOT))  # the tests run the same examples, with the same code
+
+from tests.doc_examples import pages, refreshed  # noqa: E402
 
 
-def refreshed(block: re.Match[str]) -> str:
-    """Return a console block with the outputs of its commands."""
-    parts = re.split(r"^\$ ", block.group(1), flags=re.MULTILINE)
-    written = [parts[0]]
-    for part in parts[1:]:
-        command, _, shown = part.partition("\n")
-        if "\n...\n" not in f"\n{shown}":
-            done = subprocess.run(
-                ["bash", "-c", FUNCTIONS + command], capture_output=True, cwd=ROOT, stdin=subprocess.DEVNULL,
-                check=True,
-            )  # fmt: skip
-            shown = done.stdout.decode()
-        written.append(f"$ {command}\n{shown}")
-    return f"```console\n{''.join(written)}```"
+def main() -> int:
+    """Rewrite every page; return 1 where a shortened output has to be written again by hand."""
+    code = 0
+    for page in pages():
+        text, complaints = refreshed(page.read_text(encoding="utf-8"))
+        page.write_text(text, encoding="utf-8")
+        for complaint in complaints:
+            sys.stderr.write(f"{page.relative_to(ROOT)}: shorten this output again\n{complaint}\n")
+            code = 1
+    return code
 
 
-for readme in sorted(ROOT.glob("README*.md")):
-    text = readme.read_text(encoding="utf-8")
-    readme.write_text(re.sub(r"```console\n(.*?)```", refreshed, text, flags=re.DOTALL), encoding="utf-8")
+if __name__ == "__main__":
+    sys.exit(main())

@@ -22,35 +22,67 @@ if TYPE_CHECKING:
     from gptrace.api import explain, generate, lens, loss, tokens, topk, topk_stream, trace
     from gptrace.errors import GptraceError
     from gptrace.model import GPTConfig, GPTModel
-    from gptrace.record import Trace
+    from gptrace.record import (
+        Difference,
+        Explanation,
+        Generation,
+        Lens,
+        Loss,
+        Tokens,
+        TopK,
+        TopKStream,
+        Trace,
+    )
+    from gptrace.record.reading import load
+    from gptrace.session import Session
     from gptrace.tracing import watch
 
 # Public name → the module that holds it.
 _HOMES = {
+    "Difference": "gptrace.record",
+    "Explanation": "gptrace.record",
     "GPTConfig": "gptrace.model",
     "GPTModel": "gptrace.model",
+    "Generation": "gptrace.record",
     "GptraceError": "gptrace.errors",
+    "Lens": "gptrace.record",
+    "Loss": "gptrace.record",
+    "Session": "gptrace.session",
+    "Tokens": "gptrace.record",
+    "TopK": "gptrace.record",
+    "TopKStream": "gptrace.record",
     "Trace": "gptrace.record",
     "explain": "gptrace.api",
     "generate": "gptrace.api",
     "lens": "gptrace.api",
+    "load": "gptrace.record.reading",
     "loss": "gptrace.api",
-    "topk_stream": "gptrace.api",
     "tokens": "gptrace.api",
     "topk": "gptrace.api",
+    "topk_stream": "gptrace.api",
     "trace": "gptrace.api",
     "watch": "gptrace.tracing",
 }
 
 __all__ = [
+    "Difference",
+    "Explanation",
     "GPTConfig",
     "GPTModel",
+    "Generation",
     "GptraceError",
+    "Lens",
+    "Loss",
+    "Session",
+    "Tokens",
+    "TopK",
+    "TopKStream",
     "Trace",
     "__version__",
     "explain",
     "generate",
     "lens",
+    "load",
     "loss",
     "tokens",
     "topk",

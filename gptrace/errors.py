@@ -1,21 +1,25 @@
-"""The errors that gptrace raises on purpose, and the exit code of each.
+"""The exceptions of gptrace, and the exit code of each.
 
     GptraceError
     ├── InputError                       exit 2: wrong usage or bad input
     │   ├── TextError                    the prompt: empty, not UTF-8, too long, ids out of range
     │   ├── ConfigError                  the model's configuration
-    │   ├── WeightsError                 the weights: not there, damaged, or of another model
+    │   ├── WeightsError                 the weights: missing, damaged, or of another model
     │   ├── OptionError                  an option's value: k, temperature, format, dtype, output
-    │   └── DeviceError                  the device is unknown or not there
+    │   └── DeviceError                  the device: unknown, or not in this machine
     └── RunError                         exit 1: it ran and failed
-        ├── DownloadError                the weights could not be fetched
+        ├── DownloadError                the model could not be downloaded
         ├── MemoryNeededError            the model or its activations do not fit
-        ├── ModelCodeError               a model's own code raised, while it was made or run
-        ├── NoLogitsError                what the model returns is no score for the next token
+        ├── ModelCodeError               the model's own code raised an exception
+        ├── NoLogitsError                the model's output holds no logits
         └── OutputError                  the result could not be written
 
-Each says what was wrong and with which value (`message`), and what to do about it (`hint`).
+Each says what was wrong and with which value (`message`), and what to do about it (`hint`). `option` names
+the parameter whose value was wrong, where it is a single one.
 """
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 EXIT_DONE = 0
 EXIT_FAILED = 1
@@ -24,7 +28,9 @@ EXIT_INTERRUPTED = 130
 
 
 class GptraceError(Exception):
-    """What was wrong, with which value, and what to do.
+    """The base class of all errors that gptrace raises.
+
+    `message` names the problem and the value, `hint` says what to do; the command line ends with `exit_code`.
 
     >>> error = ConfigError("n_heads is 7", "pick a divisor of emb_dim 768")
     >>> print(error)
@@ -34,13 +40,15 @@ class GptraceError(Exception):
     """
 
     exit_code = EXIT_FAILED
-    # Of a forward pass that raised while it was traced: the `Trace` up to there.
+    # The `Trace` up to the exception, where a traced forward pass raised it.
     trace: object = None
+    option: str | None = None
 
-    def __init__(self, message: str, hint: str) -> None:
+    def __init__(self, message: str, hint: str, *, option: str | None = None) -> None:
         super().__init__(message, hint)
         self.message = message
         self.hint = hint
+        self.option = option or self.option
 
     def __str__(self) -> str:
         return f"{self.message} ({self.hint})"
@@ -61,23 +69,27 @@ class ConfigError(InputError):
 
 
 class WeightsError(InputError):
-    """The weights are not there, cannot be read, or are of another model."""
+    """The weights are missing or damaged, or belong to another model."""
+
+    option = "weights"
 
 
 class OptionError(InputError):
-    """An option has a value that it cannot have."""
+    """The value of an option is not allowed."""
 
 
 class DeviceError(InputError):
-    """The device is unknown, or this machine does not have it."""
+    """The device is unknown, or not in this machine."""
+
+    option = "device"
 
 
 class RunError(GptraceError):
-    """The input was right, and the run failed all the same."""
+    """The run failed although the input was right."""
 
 
 class DownloadError(RunError):
-    """The weights could not be fetched."""
+    """The model or its weights could not be downloaded."""
 
 
 class MemoryNeededError(RunError):
@@ -85,12 +97,22 @@ class MemoryNeededError(RunError):
 
 
 class ModelCodeError(RunError):
-    """The code of somebody's own model raised: while it was imported, built or run."""
+    """The model's own code raised an exception while it was imported, built or run."""
 
 
 class NoLogitsError(RunError):
-    """The model's output holds no logits, so there is nothing to predict with."""
+    """The model's output holds no logits, so there are no predictions."""
 
 
 class OutputError(RunError):
     """The result could not be written."""
+
+
+@contextmanager
+def about_option(option: str | None) -> Iterator[None]:
+    """Name the option that an InputError raised in the block is about, unless the error names one itself."""
+    try:
+        yield
+    except InputError as error:
+        error.option = error.option or option
+        raise

@@ -1,4 +1,4 @@
-"""What a trace can take beside the shapes, each at some cost."""
+"""Optional measurements of a trace. Each costs time or memory."""
 
 from __future__ import annotations
 
@@ -12,7 +12,13 @@ MEASURES = ("ops", "macs", "memory", "statistics")
 
 @dataclass(frozen=True, slots=True)
 class Measures:
-    """Functional operations, multiply-accumulates, memory of activations, statistics of outputs."""
+    """The measurements to take beside the shapes.
+
+    ops          functional operations inside the modules
+    macs         multiply-accumulates
+    memory       memory of activations
+    statistics   statistics of outputs
+    """
 
     ops: bool = False
     macs: bool = False
@@ -21,17 +27,21 @@ class Measures:
 
     @classmethod
     def of(cls, names: Iterable[str] | Measures) -> Measures:
-        """Return the measures of those names; "all" stands for each of them.
+        """Return the measures with these names; "all" stands for every one.
+
+        Raises OptionError for an unknown name.
 
         >>> Measures.of(["ops"]).ops
         True
         """
         if isinstance(names, Measures):
             return names
-        wanted = {names} if isinstance(names, str) else set(names)
-        if "all" in wanted:
-            wanted = set(MEASURES)
-        unknown = sorted(wanted.difference(MEASURES))
+        chosen = {names} if isinstance(names, str) else set(names)
+        if "all" in chosen:
+            chosen = set(MEASURES)
+        unknown = sorted(chosen.difference(MEASURES))
         if unknown:
-            raise OptionError(f"{unknown[0]!r} is nothing to measure", f"known: {', '.join(MEASURES)}, all")
-        return cls(**dict.fromkeys(wanted, True))
+            raise OptionError(
+                f"{unknown[0]!r} is not a measurement", f"pick one of {', '.join(MEASURES)}, all"
+            )
+        return cls(**dict.fromkeys(chosen, True))

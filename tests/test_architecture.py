@@ -15,13 +15,14 @@ ROOT = Path(gptrace.__file__).parent
 ORDER = [
     "errors",
     "measures",
+    "wording",
     "record",
     "text",
     "model",
     "tracing",
     "predict",
     "verify",
-    "prepare",
+    "session",
     "api",
     "report",
     "cli",
@@ -100,6 +101,11 @@ def test_a_wrong_arrow_is_noticed(name: str, source: str) -> None:
 
 def test_every_room_is_small_enough_to_read() -> None:
     assert {name: source.count("\n") for name, source in sources() if source.count("\n") > 350} == {}
+
+
+def test_commands_redirect_nothing() -> None:
+    found = [name for name, source in sources() if name.startswith("cli") and "redirect" in source]
+    assert found == ["cli.streams"]
 
 
 def test_only_the_command_line_prints() -> None:

@@ -7,26 +7,27 @@ import re
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
 import gptrace
 from gptrace.model import GPTModel
 from gptrace.record import Report
 from gptrace.report import View, render
-from tests.support import reproducible
+from tests.support import agree_to_the_last_digit, reproducible, without_rounding_errors
 
 GOLDEN = Path(__file__).parent / "golden"
 
 
 @pytest.fixture(scope="module")
 def hello(gpt2_small: GPTModel) -> gptrace.Trace:
-    from gptrace.model.build import described
+    from gptrace.model.build import wrap_module
     from gptrace.predict.run import run_traced
     from gptrace.text import encoding
     from gptrace.text.prompts import from_texts
 
-    loaded = described(gpt2_small, "gpt2-small", {"source": "random", "seed": 123})
+    loaded = wrap_module(gpt2_small, "gpt2-small", {"source": "random", "seed": 123})
     return reproducible(run_traced(loaded, encoding, from_texts(["Hello"]), k=5, temperature=1.0))
 
 
@@ -40,7 +41,7 @@ def compare(name: str, text: str, request: pytest.FixtureRequest) -> None:
     if request.config.getoption("--overwrite"):
         path.parent.mkdir(exist_ok=True)
         path.write_text(text, encoding="utf-8")
-    assert text == path.read_text(encoding="utf-8"), (
+    assert agree_to_the_last_digit(text, path.read_text(encoding="utf-8")), (
         f"see what changed, then `make golden` rewrites {path.name}"
     )
 
@@ -93,7 +94,7 @@ def answers() -> list[tuple[str, Report]]:
     """One record of each kind of answer, without what differs from run to run."""
     lines = ["Hello", "", "Hello, I am"]
     generation = gptrace.generate("Hello, I am", model="tiny", max_new_tokens=3, trace=True)
-    found: list[tuple[str, Report]] = [
+    records: list[tuple[str, Report]] = [
         ("topk-positions", gptrace.topk("Hello, 你", model="tiny", k=2, positions="all", tokens=[" Paris"])),
         ("topk-stream", gptrace.topk_stream(lines, model="tiny", k=2, tokens=[" Paris"]).whole()),
         ("loss", gptrace.loss(["Hello, 你", "Hi"], model="tiny")),
@@ -102,15 +103,30 @@ def answers() -> list[tuple[str, Report]]:
         ("explain-en", gptrace.explain("Hello, 你", model="tiny")),
         ("explain-zh", gptrace.explain("Hello, 你", model="tiny", language="zh")),
     ]
-    stable = {"gptrace": "0", "torch": "0", "python": "0"}
-    return [(name, replace(record, versions=stable)) for name, record in found]
+    versions = {"gptrace": "0", "torch": "0", "python": "0"}
+    return [(name, coarser(replace(record, versions=versions))) for name, record in records]
+
+
+def coarser(value: Any, name: str = "") -> Any:
+    """A record whose integers that come from floats have no more digits than every processor agrees on.
+
+    Deep in a vocabulary of 50,257 tokens many logits are so near to each other that kernel rounding moves a
+    token by a rank or two; a perplexity in the thousands shows more digits than float32 has.
+    """
+    if isinstance(value, msgspec.Struct):
+        return replace(value, **{key: coarser(item, key) for key, item in asdict(value).items()})
+    if isinstance(value, list | tuple):
+        return type(value)(coarser(item) for item in value)
+    if name == "rank" and isinstance(value, int) and value > 1000:
+        return round(value, -3)
+    return float(f"{value:.3g}") if name == "perplexity" and value is not None else value
 
 
 @pytest.mark.parametrize("width", [80, 120])
 def test_the_answers_as_people_read_them(width: int, request: pytest.FixtureRequest) -> None:
     for name, record in answers():
         text = render(record, "table", View(width=width))
-        compare(f"{name}-{width}.txt", settled(text), request)
+        compare(f"{name}-{width}.txt", without_rounding_errors(text), request)
 
 
 def test_the_answers_as_programs_read_them(request: pytest.FixtureRequest) -> None:
@@ -120,7 +136,7 @@ def test_the_answers_as_programs_read_them(request: pytest.FixtureRequest) -> No
             compare(f"{name}.json", json.dumps(whole, indent=1) + "\n", request)
             compare(f"{name}.csv", rounded_csv(render(record, "csv")), request)
     page = render(answers()[-1][1], "markdown")
-    compare("explain-zh.md", settled(page), request)
+    compare("explain-zh.md", without_rounding_errors(page), request)
 
 
 def without_sources(value: Any) -> Any:
@@ -128,11 +144,6 @@ def without_sources(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: without_sources(item) for key, item in value.items() if key != "source"}
     return [without_sources(item) for item in value] if isinstance(value, list) else value
-
-
-def settled(text: str) -> str:
-    """Text without the float rounding that a processor may do in its own way."""
-    return re.sub(r"\b[0-9.]+e-[0-9]+|(?<=differ by )0\b|(?<=相差 )0\b", "tiny", text)
 
 
 def rounded_csv(text: str) -> str:

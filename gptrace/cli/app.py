@@ -1,26 +1,18 @@
-"""The Typer application: which commands there are, and how a call of one becomes a CommandResult."""
+"""The Typer application: the commands, and how a command line becomes a CommandResult."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import redirect_stdout
-from io import StringIO
-from typing import Annotated
+import inspect
+import pkgutil
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from typing import Annotated, Any
 
 import typer
 
 import gptrace
-from gptrace.cli import streams
-from gptrace.cli.commands.diff import diff
-from gptrace.cli.commands.explain import explain
-from gptrace.cli.commands.generate import generate
-from gptrace.cli.commands.lens import lens
-from gptrace.cli.commands.look_up import models, pull, schema
-from gptrace.cli.commands.loss import loss
-from gptrace.cli.commands.run import run
-from gptrace.cli.commands.tokens import tokens
-from gptrace.cli.commands.topk import topk
-from gptrace.cli.option_groups import GroupedCommand, with_flat_options
+from gptrace.cli import commands, streams
+from gptrace.cli.option_groups import GroupedCommand, Invocation, with_flat_options
 from gptrace.cli.output import CommandResult
 from gptrace.errors import EXIT_DONE, InputError
 
@@ -30,7 +22,7 @@ _HELP = """See what a GPT does to a piece of text: every shape on the way, and t
 \b
 gptrace run "Hello"         [batch, seq_len] → [batch, seq_len, vocab_size]
 gptrace topk --k 5 "Hello"  the next tokens alone
-gptrace diff a.json b.json  the first place where two traces part
+gptrace diff a.json b.json  the first place where two traces differ
 gptrace tokens "Hello"      ids, text and bytes of each token
 """
 
@@ -41,32 +33,50 @@ app = typer.Typer(
     help=_HELP,
     context_settings={"help_option_names": ["--help", "-h"]},
 )
-_ALL = (run, topk, tokens, explain, loss, generate, lens, diff, models, pull, schema)
-for command in _ALL:
-    app.command(cls=GroupedCommand)(with_flat_options(command))
-COMMANDS = tuple(command.__name__ for command in _ALL)
+# The order of the help; a command that is not named here comes last.
+_ORDER = (
+    "run", "topk", "tokens", "explain", "loss", "generate", "lens", "diff", "show", "models", "pull",
+    "schema",
+)  # fmt: skip
 
 
-def call(arguments: Sequence[str]) -> object:
-    """Parse and run; return the command's CommandResult, or an exit code. Usage errors come as InputError."""
-    # Typer prints help pages itself; they take the same way out as all else. What a command prints
-    # while it works is not data.
-    printed = StringIO()
+def _command_names() -> tuple[str, ...]:
+    """Return the names of the commands: each is a file in cli/commands with a function of its name."""
+    names = sorted(module.name for module in pkgutil.iter_modules(commands.__path__))
+    return tuple(sorted(names, key=lambda name: _ORDER.index(name) if name in _ORDER else len(_ORDER)))
+
+
+COMMANDS = _command_names()
+for _name in COMMANDS:
+    _command: Callable[..., CommandResult] = getattr(import_module(f"{commands.__name__}.{_name}"), _name)
+    # The first line, whole: left to itself, Typer cuts it where the terminal ends.
+    _summary = (inspect.getdoc(_command) or "").partition("\n")[0]
+    app.command(cls=GroupedCommand, short_help=_summary)(with_flat_options(_command))
+
+
+def call(arguments: Sequence[str]) -> CommandResult | int:
+    """Parse and run a command line; return its result, or an exit code. Usage errors come as InputError."""
+    with streams.captured_stdout() as printed:
+        parsed = _parse(arguments)
+    if isinstance(parsed, Invocation):
+        return parsed.run()
+    text = printed.getvalue()  # a help page, the version or a completion script
+    if isinstance(parsed, int) and parsed != EXIT_DONE:
+        streams.write_stdout(text)
+        return parsed
+    return CommandResult(text)
+
+
+def _parse(arguments: Sequence[str]) -> Any:
+    """Return an Invocation, or the exit code of a command line that Typer answers itself."""
     try:
-        with redirect_stdout(printed):
-            reply = app(list(arguments), prog_name="gptrace", standalone_mode=False)
+        return app(list(arguments), prog_name="gptrace", standalone_mode=False)
     except typer.TyperException as error:
         raise _usage_error(error) from None
     except typer.Abort:
         raise KeyboardInterrupt from None
     except SystemExit as error:  # how shell completion ends
-        streams.write_stdout(printed.getvalue())
         return error.code or EXIT_DONE
-    return (
-        reply
-        if isinstance(reply, CommandResult) or not printed.getvalue()
-        else CommandResult(printed.getvalue())
-    )
 
 
 @app.callback(invoke_without_command=True)
@@ -86,7 +96,7 @@ def _usage_error(error: typer.TyperException) -> InputError:
     context = getattr(error, "ctx", None)
     command = context.command_path if context is not None else "gptrace"
     message = " ".join(error.format_message().split())
-    hint = f"`{command} --help` lists what there is"
+    hint = f"`{command} --help` lists the arguments and options"
     if "No such command" in message:
         hint = f'commands: {", ".join(COMMANDS)}; text goes after one of them, as in: gptrace run "Hello"'
     elif "No such option" in message and command != "gptrace":

@@ -1,10 +1,9 @@
-"""`main()`: owns errors, pipes and exit codes. Imports little, so that Ctrl-C finds it in place early."""
+"""`main()` owns errors, pipes and exit codes. It imports little, so that it soon handles Ctrl-C."""
 
 from __future__ import annotations
 
 import gc
 import os
-import re
 import signal
 import sys
 from collections.abc import Sequence
@@ -12,7 +11,7 @@ from typing import NoReturn
 
 import gptrace
 from gptrace.cli import streams
-from gptrace.errors import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, GptraceError, InputError, RunError
+from gptrace.errors import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, GptraceError, RunError
 
 _MEMORY_HINT = "torch alone takes some 300 MiB; free some memory, or raise the limit"
 _BUG_HINT = "this may be a bug in gptrace; GPTRACE_DEBUG=1 shows where it happened"
@@ -20,12 +19,12 @@ _BUG_HINT = "this may be a bug in gptrace; GPTRACE_DEBUG=1 shows where it happen
 
 def run_and_exit() -> NoReturn:
     """Run the `gptrace` command as a process of its own."""
-    # torch brings half a million objects that live to the end; looking for garbage among them costs a
-    # tenth of a short run and finds none.
+    # torch makes half a million objects that live to the end; looking for garbage among them costs a tenth
+    # of a short run and finds none.
     gc.disable()
     code = main()
-    # Everything is written and flushed. Taking the model and torch apart in good order would take up to a
-    # second more, and the system does it at once.
+    # Everything is written and flushed. Python would take up to a second to free the model and torch, object
+    # by object; the system does it at once.
     os._exit(code)
 
 
@@ -42,19 +41,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _interrupted()
     except GptraceError as error:
-        hint = error.hint and error.hint + _origin(error, arguments)
-        return _fail(error.message, hint, error.exit_code, error)
+        return _fail(error.message, error.hint, error.exit_code, error)
     except Exception as error:
         if isinstance(error, MemoryError) or "failed to map segment" in str(error):
             return _fail("not enough memory to load torch and the model", _MEMORY_HINT, EXIT_FAILED, error)
-        # Not ours: a bug, or something that nobody thought of.
+        # Not raised on purpose: a bug, or a case that was not foreseen.
         return _fail(f"{type(error).__name__}: {error}", _BUG_HINT, EXIT_FAILED, error)
-    except GeneratorExit as error:  # some model's own code may raise anything
+    except GeneratorExit as error:  # the code of a user's model may raise anything
         return _fail(f"GeneratorExit: {error}", _BUG_HINT, EXIT_FAILED, error)
 
 
 def _run(arguments: Sequence[str]) -> int:
-    if list(arguments) in (["--version"], ["-V"]):  # the one question that needs no parser
+    if list(arguments) in (["--version"], ["-V"]):  # needs no parser
         streams.write_stdout(f"gptrace {gptrace.__version__}\n")
         return EXIT_DONE
     try:
@@ -67,23 +65,24 @@ def _run(arguments: Sequence[str]) -> int:
     from gptrace.cli.output import CommandResult
 
     with streams.only_data_on_stdout():
-        reply = call(arguments)
-        if reply == EXIT_INTERRUPTED:  # Typer's word for Ctrl-C
+        result = call(arguments)
+        if result == EXIT_INTERRUPTED:  # Typer's exit code for Ctrl-C
             return _interrupted()
-        if isinstance(reply, CommandResult):
-            if reply.output is None:
-                streams.write_stdout_pieces(reply.pieces(), at_once=reply.live)
-            else:
-                streams.write_file(reply.output, reply.pieces())
-            ending = reply.ending()
-            if ending is not None:
-                raise ending
-            return reply.code
-        return reply if isinstance(reply, int) else EXIT_DONE
+        if not isinstance(result, CommandResult):
+            return result
+        file = result.destination.file
+        if file is None:
+            streams.write_stdout_pieces(result.pieces(), at_once=result.is_live)
+        else:
+            streams.write_file(file, result.pieces())
+        final_error = result.final_error()
+        if final_error is not None:
+            raise final_error
+        return result.exit_code
 
 
 def _interrupted() -> int:
-    # A second Ctrl-C must not interrupt the telling.
+    # A second Ctrl-C must not interrupt this message.
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         hint = "what was written is incomplete" if streams.has_written() else "nothing was written"
@@ -99,18 +98,3 @@ def _fail(message: str, hint: str, code: int, error: BaseException | None) -> in
         traceback.print_exception(error)
     streams.write_error(message, hint)
     return code
-
-
-def _origin(error: GptraceError, arguments: Sequence[str]) -> str:
-    """Say which GPTRACE_ variable a wrong value came from."""
-    given = " ".join(arguments)
-    for name, value in os.environ.items():
-        option = name.removeprefix("GPTRACE_").lower()
-        if not isinstance(error, InputError) or option == name.lower() or not value:
-            continue
-        parts = [value, *re.split(r"[\s=]+", value)]
-        named = any(repr(part) in error.message for part in parts) or f" {value}" in error.message
-        named = named or f"{option} " in error.message
-        if named and f"--{option}" not in given and value not in given:
-            return f"; the value comes from the variable {name}"
-    return ""

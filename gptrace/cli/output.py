@@ -1,4 +1,4 @@
-"""What a command wants written, and where: settled before any work is done."""
+"""The result of a command, and the destination that it is written to."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pathlib import Path
 
 from gptrace.cli import streams
 from gptrace.errors import EXIT_DONE, GptraceError, OptionError
-from gptrace.model.config import suggestion
 from gptrace.record import Report
 from gptrace.report import FORMATS, View, render_pieces
+from gptrace.wording import suggestion
 
 _SUFFIXES = {
     ".json": "json",
@@ -24,72 +24,78 @@ _SUFFIXES = {
 
 
 @dataclass(frozen=True, slots=True)
-class CommandResult:
-    """What a command wants written: a record in some form, or text; to `output`, or else to stdout.
+class Destination:
+    """The format, file and width of an output; `file` None is stdout, `width` None the terminal's."""
 
-    `live`: each piece is written as soon as it is made. `ending` is asked when all is written whether there
-    is an error to tell of.
-    """
-
-    content: Report | str
-    form: str = "table"
-    output: Path | None = None
+    format: str = "table"
+    file: Path | None = None
     width: int | None = None
-    view: View = field(default_factory=View)
-    live: bool = False
-    ending: Callable[[], GptraceError | None] = lambda: None
-    code: int = EXIT_DONE
 
-    def pieces(self) -> Iterator[str]:
-        """Render for where it goes, piece by piece: a terminal gets its own width and colour."""
-        if isinstance(self.content, str):
-            return iter([self.content])
-        to_stdout = self.output is None
-        view = replace(
-            self.view,
-            width=self.width or (streams.stdout_width() if to_stdout else None),
-            color=to_stdout and streams.stdout_wants_color(),
-        )
-        return render_pieces(self.content, self.form, view)
+    @classmethod
+    def parse(cls, format: str | None, json: bool, file: Path | None, width: int | None) -> Destination:
+        """Check --format, --json, --output and --width; raise OptionError for what cannot be.
+
+        The format is that of --json or --format, of the file's suffix, or of the variable GPTRACE_FORMAT.
+        """
+        file = checked_file(file)
+        if json and format not in (None, "json"):
+            raise OptionError(f"--json and --format {format} are both given", "drop one of the two")
+        origin = ""
+        if json:
+            format = "json"
+        if format is None and file is not None:
+            format = _SUFFIXES.get(file.suffix.lower())
+            if format is None:
+                known = ", ".join(_SUFFIXES)
+                raise OptionError(f"--output {file}: its suffix names no format", f"use {known}, or --format")
+        if format is None and (format := os.environ.get("GPTRACE_FORMAT") or None):
+            origin = variable_origin("GPTRACE_FORMAT")
+        format = "table" if format in (None, "text") else format
+        if format not in FORMATS:
+            raise OptionError(f"{format!r} is not a format", suggestion(format, FORMATS) + origin)
+        return cls(format, file, width)
+
+    def result(self, record: Report, view: View | None = None) -> CommandResult:
+        """Return the result that writes a record here; `view` says which rows and columns it shows."""
+        return CommandResult(record, self, view or View())
 
 
 @dataclass(frozen=True, slots=True)
-class Destination:
-    """Format, place and width of an output, checked before any work is done."""
+class CommandResult:
+    """A record or a text, and the destination to write it to.
 
-    form: str
-    output: Path | None
-    width: int | None
+    `is_live`: each piece is written as soon as it is made. `final_error` is called when all is written, and
+    returns the error to end with, if there is one. Without an error, `exit_code` is the command's.
+    """
 
-    @classmethod
-    def of(cls, form: str | None, json: bool, output: Path | None, width: int | None) -> Destination:
-        """Settle --format, --json, --output and --width; raise OptionError for what cannot be."""
-        output = checked(output)
-        if json and form not in (None, "json"):
-            raise OptionError(f"--json and --format {form} are both given", "drop one of the two")
-        if json:
-            form = "json"
-        if form is None and output is not None:
-            form = _SUFFIXES.get(output.suffix.lower())
-            if form is None:
-                known = ", ".join(_SUFFIXES)
-                raise OptionError(
-                    f"--output {output}: its suffix names no format", f"use {known}, or --format"
-                )
-        form = form or os.environ.get("GPTRACE_FORMAT") or "table"
-        form = "table" if form == "text" else form
-        if form not in FORMATS:
-            raise OptionError(f"{form!r} is not a format", suggestion(form, FORMATS))
-        return cls(form, output, width)
+    content: Report | str
+    destination: Destination = field(default_factory=Destination)
+    view: View = field(default_factory=View)
+    is_live: bool = False
+    final_error: Callable[[], GptraceError | None] = lambda: None
+    exit_code: int = EXIT_DONE
 
-    def reply(self, record: Report, view: View | None = None) -> CommandResult:
-        """Return the record as it is to be written here; `view` says which rows and columns of a tree."""
-        return CommandResult(record, self.form, self.output, self.width, view or View())
+    def pieces(self) -> Iterator[str]:
+        """Yield the output piece by piece; on stdout it takes the terminal's width and colour."""
+        if isinstance(self.content, str):
+            return iter([self.content])
+        to_stdout = self.destination.file is None
+        view = replace(
+            self.view,
+            width=self.destination.width or (streams.stdout_width() if to_stdout else None),
+            color=to_stdout and streams.stdout_wants_color(),
+        )
+        return render_pieces(self.content, self.destination.format, view)
 
 
-def checked(output: Path | None) -> Path | None:
-    """Find out now whether a file could not be written later; "-" is stdout."""
-    if output is None or str(output) == "-":
+def checked_file(file: Path | None) -> Path | None:
+    """Return the file of --output, None for "-"; raise OptionError if it cannot be written."""
+    if file is None or str(file) == "-":
         return None
-    streams.check_writable(output)
-    return output
+    streams.check_writable(file)
+    return file
+
+
+def variable_origin(variable: str) -> str:
+    """Return the end of a hint about a value that comes from an environment variable."""
+    return f"; the value comes from the variable {variable}"

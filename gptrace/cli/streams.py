@@ -1,4 +1,4 @@
-"""stdout, stderr and files: the only place that writes. Data goes to stdout, all else to stderr."""
+"""stdout, stderr and files: the only module that writes. Data goes to stdout, all else to stderr."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ import sys
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
+from io import StringIO
 from pathlib import Path
 from typing import TextIO
 
 from gptrace.errors import OptionError, OutputError
 from gptrace.report.safe_text import visible
 
-# For a terminal or a file that is not UTF-8: one character for one, so that columns stay in line.
+# For a terminal or a file that is not UTF-8: one character for each, so that columns stay aligned.
 _ASCII = str.maketrans(
     {"→": ">", "├": "|", "└": "`", "│": "|", "─": "-", "–": "-", "·": "-", "×": "x", "…": "~"}
     | dict.fromkeys("█▏▎▍▌▋▊▉", "#")
@@ -25,16 +26,16 @@ _PIECE = 1 << 20  # characters
 
 
 class ReaderGoneError(Exception):
-    """Whoever read our stdout has gone away, which is no error: `gptrace run | head`."""
+    """The reader of stdout has gone away, which is no error: `gptrace run | head`."""
 
 
 _written = False
-# The real stdout, while `only_data_on_stdout` keeps others away from it.
+# The stream that data goes to, while `only_data_on_stdout` redirects sys.stdout.
 _kept: list[TextIO | None] = []
 
 
 def write_stdout(text: str) -> None:
-    """Write data; raise ReaderGoneError when nobody reads it, OutputError when it cannot be written."""
+    """Write data; raise ReaderGoneError when its reader is gone, OutputError when it cannot be written."""
     global _written
     stdout = _stdout()
     if stdout is None:
@@ -46,9 +47,9 @@ def write_stdout(text: str) -> None:
         _written = _written or bool(text)
         try:
             stdout.write(_encodable(text, stdout))
-            stdout.flush()  # here, where an error still has somebody to handle it
+            stdout.flush()  # now, because an error at exit could not be handled
         except KeyboardInterrupt:
-            stdout.flush()  # what a reader gets are whole lines
+            stdout.flush()  # so that the reader gets whole lines
             raise
     except OSError as error:
         _let_go_of_stdout()
@@ -61,9 +62,9 @@ def write_stdout(text: str) -> None:
 
 @contextmanager
 def only_data_on_stdout() -> Iterator[None]:
-    """Keep stdout for `write_stdout` in the block: what other people's code prints goes to stderr.
+    """Keep stdout for `write_stdout` in the block: whatever other code prints goes to stderr.
 
-    That of its C code and of its children too: descriptor 1, where they write, is stderr's meanwhile.
+    This includes C code and child processes: descriptor 1, where they write, leads to stderr meanwhile.
     """
     global _written
     _written = False
@@ -75,21 +76,29 @@ def only_data_on_stdout() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def captured_stdout() -> Iterator[StringIO]:
+    """Capture in the block what Typer prints: a help page is written with `write_stdout`, as all data is."""
+    captured = StringIO()
+    with redirect_stdout(captured):
+        yield captured
+
+
 def _kept_descriptor(undo: ExitStack) -> TextIO | None:
-    """Give descriptor 1 to stderr until it is undone; return another way to where it led."""
+    """Make descriptor 1 a copy of stderr's until undone; return a stream to where it led before."""
     try:
         sys.stdout.flush()
         original = os.dup(1)
-        if original < 3:  # the place of a stream that is closed, and shall stay so
+        if original < 3:  # the number of a standard stream that is closed, and has to stay closed
             os.close(original)
             return None
         os.dup2(2, 1)
-    except (OSError, ValueError, AttributeError):  # closed: then nobody can write there either
+    except (OSError, ValueError, AttributeError):  # closed: nothing can be written there
         return None
 
     def restore() -> None:
         with suppress(OSError, ValueError):
-            sys.stdout.flush()  # what somebody wrote there goes where it belongs, too
+            sys.stdout.flush()  # what other code wrote goes to stderr
         os.dup2(original, 1)
         with suppress(OSError):
             stream.close()
@@ -100,7 +109,7 @@ def _kept_descriptor(undo: ExitStack) -> TextIO | None:
 
 
 def _stdout() -> TextIO | None:
-    """Return where data goes."""
+    """Return the stream that data goes to."""
     return _kept[-1] if _kept else sys.stdout
 
 
@@ -110,7 +119,7 @@ def has_written() -> bool:
 
 
 def write_stdout_pieces(pieces: Iterable[str], *, at_once: bool = False) -> None:
-    """Write data that is made piece by piece; `at_once`: somebody waits for each."""
+    """Write data that is made piece by piece; `at_once`: write each piece as soon as it is made."""
     held, size = [], 0
     for piece in pieces:
         if at_once:
@@ -159,7 +168,7 @@ def write_file(path: Path, pieces: Iterable[str]) -> None:
 
 
 def check_writable(path: Path) -> None:
-    """Raise OptionError now for a file that could not be written later."""
+    """Raise OptionError for a file that cannot be written, before any work is done for it."""
     try:
         target = Path(os.path.realpath(path))
         if target.is_dir():
@@ -168,13 +177,13 @@ def check_writable(path: Path) -> None:
             raise OptionError(
                 f"--output {path}: the folder {target.parent} is not there", "make it first with mkdir -p"
             )
-        # The folder must be writable too: a new file is made in it, and takes the place of the old one.
+        # The folder must be writable too: a new file is made in it, which then replaces the old one.
         places = (
             [target, target.parent] if target.is_file() else [target if target.exists() else target.parent]
         )
         if not all(os.access(place, os.W_OK) for place in places):
             raise OptionError(
-                f"--output {path} cannot be written: permission denied", "pick a place that is yours"
+                f"--output {path} cannot be written: permission denied", "pick a folder that you may write to"
             )
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
@@ -182,12 +191,12 @@ def check_writable(path: Path) -> None:
 
 
 def write_notice(text: str) -> None:
-    """Tell a person something beside the data."""
+    """Write a note to stderr."""
     _write_stderr(f"note: {visible(text)}\n")
 
 
 def write_error(message: str, hint: str) -> None:
-    """Write the error line, and a hint line for a hint, with everything from outside spelled out."""
+    """Write the error line, and a hint line if there is a hint, with control characters escaped."""
     color = sys.stderr is not None and wants_color(sys.stderr)
     red, cyan, off = ("\x1b[1;31m", "\x1b[36m", "\x1b[0m") if color else ("", "", "")
     advice = f"{cyan}hint:{off} {visible(hint)}\n" if hint else ""
@@ -218,7 +227,7 @@ def can_show_progress() -> bool:
 
 
 def stdout_is_terminal() -> bool:
-    """Tell whether somebody reads stdout as it is written."""
+    """Tell whether stdout is a terminal."""
     stdout = _stdout()
     return stdout is not None and stdout.isatty()
 
@@ -228,7 +237,7 @@ def stdout_width() -> int | None:
     stdout = _stdout()
     if stdout is None or not stdout.isatty():
         return None
-    # Not shutil's: it asks descriptor 1, which may be another stream's for now.
+    # Not shutil.get_terminal_size: it asks descriptor 1, which leads to stderr meanwhile.
     columns = os.environ.get("COLUMNS", "")
     if columns.isdigit() and int(columns) > 0:
         return int(columns)
@@ -241,7 +250,7 @@ def stdout_width() -> int | None:
 def _write_stderr(text: str) -> None:
     if sys.stderr is None:
         return
-    with suppress(OSError):  # nobody listens, and there is nowhere left to say so
+    with suppress(OSError):  # stderr is gone, and there is no other place for messages
         sys.stderr.write(_encodable(text, sys.stderr))
         sys.stderr.flush()
 
@@ -254,7 +263,7 @@ def _encodable(text: str, stream: TextIO) -> str:
 
 
 def _let_go_of_stdout() -> None:
-    """Turn to nowhere a stdout that cannot be written to, so that no later flush trips over it again."""
+    """Point a stdout that cannot be written to at the null device, so that no later flush fails again."""
     with suppress(OSError, ValueError):
         descriptor = os.open(os.devnull, os.O_WRONLY)
         stdout = _stdout()

@@ -1,4 +1,4 @@
-"""The GPT and its configuration. `GPTConfig` and the presets come without torch."""
+"""The GPT and its configuration. `GPTModel` imports torch on first use, `GPTConfig` never."""
 
 from typing import TYPE_CHECKING
 

@@ -1,7 +1,7 @@
-"""A model that can be built again at other sizes, and which of its configuration's keys are sizes.
+"""How to build a model at other sizes, and which keys of its configuration are sizes.
 
-Training codes call the same size by different names; the table below knows them, and reports use whichever
-name the model's own configuration has.
+Codebases give the same size different names. The table below lists them; reports use the name in the model's
+own configuration.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from gptrace.model.selection import Limits
 
 Sizes = dict[str, int]
 
-# What a size is for: what configurations call it.
+# The role of a size: the names that configurations give it.
 _ROLES = {
     "width": (
         "emb_dim", "n_embd", "hidden_size", "d_model", "embed_dim", "embedding_dim", "n_embed", "model_dim",
@@ -35,13 +35,13 @@ _ROLES = {
 }  # fmt: skip
 CONTEXT_NAMES = _ROLES["context"]
 SIZE_NAMES = frozenset(name for names in _ROLES.values() for name in names)
-# Widths that have to be the same as the width of the model, wherever they are.
+# Widths under another name that must equal the width of the model.
 _SAME_AS_WIDTH = ("word_embed_proj_dim",)
-_HEADS_IN_A_GROUP = 3
+_HEADS_PER_GROUP = 3
 
 
-class _Twin(NamedTuple):
-    """Tiny sizes, primes all of them."""
+class _ResizedSizes(NamedTuple):
+    """Sizes for a small run. Each is a prime number."""
 
     heads: int
     head_dim: int
@@ -53,21 +53,25 @@ class _Twin(NamedTuple):
     width: int
 
 
-# Found by a search: whatever k·x + c (k to 4, c to ±16) or x/k (k to 16, rounded either way) one of these
-# sizes or their products x may become, it is never another of them, nor a multiple, in both.
-_TWINS = (
-    _Twin(heads=7, head_dim=5, batch=17, seq_len=13, context=67, vocabulary=53, inner=31, width=59),
-    _Twin(heads=5, head_dim=11, batch=7, seq_len=17, context=73, vocabulary=43, inner=29, width=13),
+# Model code computes sizes from others, as in 4 * x + 1 or x // 2. In these two sets such a result is never
+# taken for another size: for each size or product x, no k·x + c (k up to 4, c up to ±16) and no x/k (k up to
+# 16, rounded up or down) equals another size, or a multiple of it, in both sets. A search found them.
+_RESIZED_SIZES = (
+    _ResizedSizes(heads=7, head_dim=5, batch=17, seq_len=13, context=67, vocabulary=53, inner=31, width=59),
+    _ResizedSizes(heads=5, head_dim=11, batch=7, seq_len=17, context=73, vocabulary=43, inner=29, width=13),
 )
 
 
 class Architecture:
-    """How to build a model at other sizes: `build(changes)` takes the configuration's keys to change.
+    """How to build a model at other sizes.
 
-    `settings` are the whole numbers of its configuration. `sizes` names those that can be an axis.
+    settings   the configuration; of its values, the positive integers count
+    build      returns a new model; its argument maps the keys to change to their new values
 
-    >>> made = Architecture({"n_embd": 768, "n_head": 12, "block_size": 1024}, lambda changes: ...)
-    >>> made.sizes
+    The attribute `sizes` holds the settings that can be the size of an axis, by name, and head_dim.
+
+    >>> settings = {"n_embd": 768, "n_head": 12, "block_size": 1024}
+    >>> Architecture(settings, build=lambda changes: ...).sizes
     {'n_embd': 768, 'n_head': 12, 'head_dim': 64, 'block_size': 1024}
     """
 
@@ -85,13 +89,13 @@ class Architecture:
                 self._keys[role] = key
         width, heads = self._size("width"), self._size("heads")
         self._divides = bool(width and heads and width % heads == 0)
-        # A head_dim of its own may cut loose the width of the heads from that of the model.
-        own = self._size("head_dim")
-        self._coupled = self._divides and (own is None or own * (heads or 0) == width)
-        self.sizes = self._named(self.settings)
+        # Where head_dim is a setting, heads·head_dim may differ from the width of the model.
+        head_dim = self._size("head_dim")
+        self._width_is_heads = self._divides and (head_dim is None or head_dim * (heads or 0) == width)
+        self.sizes = self._axis_sizes(self.settings)
 
     def products(self) -> list[tuple[str, str]]:
-        """Return the pairs of sizes that code merges into one axis: all heads, or the batch with another."""
+        """Return the pairs of sizes that models merge into one axis: heads·head_dim, and batch·another."""
         keys, head_dim = self._keys, self._keys.get("head_dim", "head_dim")
         heads = [keys[role] for role in ("heads", "key_value_heads") if role in keys]
         merged = [(name, head_dim) for name in heads] if head_dim in self.sizes else []
@@ -99,72 +103,77 @@ class Architecture:
 
     @property
     def width(self) -> str | None:
-        """What the configuration calls the width of the model."""
+        """The configuration's name of the width of the model, such as emb_dim; None where it has none."""
         return self._keys.get("width")
 
     @property
     def vocabulary(self) -> str | None:
-        """What the configuration calls the size of the vocabulary."""
+        """The configuration's name of the size of the vocabulary; None where it has none."""
         return self._keys.get("vocabulary")
 
     def limits(self) -> Limits:
-        """Return how many ids the model knows and how many tokens it takes, where its settings tell."""
+        """Return how many ids and how many tokens the model takes, as far as its settings say."""
         return Limits(self._size("vocabulary"), self._size("context"))
 
-    def twins(self) -> Iterator[tuple[list[Sizes], list[Sizes]]]:
-        """Yield two sets of tiny sizes to try, the simplest first: the changes of keys, and sizes by name.
+    def resized_configurations(self) -> Iterator[tuple[list[Sizes], list[Sizes]]]:
+        """Yield pairs of small configurations to try, the simplest pair first.
 
-        Later ones allow for what architectures ask for: a head_dim that is even (rotary positions turn
-        pairs), or that has an even quarter; as many key-value heads as heads.
+        Of each pair, the first list holds the changed keys of both configurations, the second the sizes of
+        both, by axis name. Later pairs meet what some architectures require: a head_dim that is even (rotary
+        embeddings rotate pairs) or divisible by 8, or as many key-value heads as heads.
         """
         if not self.sizes:
             return
         for is_grouped in (True, False) if "key_value_heads" in self._keys else (True,):
-            for even in (1, 2, 8):
-                changes = [self._changes(twin, even, is_grouped) for twin in _TWINS]
-                yield (
-                    changes,
-                    [
-                        {"batch": twin.batch, "seq_len": twin.seq_len, **self._named(self.settings | change)}
-                        for twin, change in zip(_TWINS, changes, strict=True)
-                    ],
-                )
+            for factor in (1, 2, 8):
+                changes = [self._changes(small, factor, is_grouped) for small in _RESIZED_SIZES]
+                sizes = [
+                    {"batch": small.batch, "seq_len": small.seq_len}
+                    | self._axis_sizes(self.settings | change)
+                    for small, change in zip(_RESIZED_SIZES, changes, strict=True)
+                ]
+                yield changes, sizes
 
-    def _changes(self, twin: _Twin, even: int, is_grouped: bool) -> Sizes:
-        head_dim = twin.head_dim * even
-        grouped = "key_value_heads" in self._keys and is_grouped
-        heads = twin.heads * (_HEADS_IN_A_GROUP if grouped else 1)
+    def _changes(self, small: _ResizedSizes, factor: int, is_grouped: bool) -> Sizes:
+        """Return the keys to change; `factor` multiplies the sizes that may have to be divisible by it."""
+        head_dim = small.head_dim * factor
+        is_grouped = is_grouped and "key_value_heads" in self._keys
+        heads = small.heads * (_HEADS_PER_GROUP if is_grouped else 1)
         by_role = {
-            "width": heads * head_dim if self._coupled else twin.width * even,
-            "vocabulary": twin.vocabulary,
+            "width": heads * head_dim if self._width_is_heads else small.width * factor,
+            "vocabulary": small.vocabulary,
             "heads": heads,
-            "key_value_heads": twin.heads,
+            "key_value_heads": small.heads,
             "head_dim": head_dim,
-            "context": twin.context,
-            "inner": twin.inner * even,
+            "context": small.context,
+            "inner": small.inner * factor,
         }
         changes = {key: by_role[role] for role, key in self._keys.items()}
         width = self._size("width")
         changes |= {key: by_role["width"] for key in _SAME_AS_WIDTH if self.settings.get(key) == width}
-        # The number of a special token has to stay within the vocabulary.
+        # The id of a special token must stay within the vocabulary.
         changes |= {
             key: 0
             for key, value in self.settings.items()
-            if key.endswith("_token_id") and "vocabulary" in self._keys and value >= twin.vocabulary
+            if key.endswith("_token_id") and "vocabulary" in self._keys and value >= small.vocabulary
         }
         return changes
 
     def _size(self, role: str) -> int | None:
         return self.settings.get(self._keys.get(role, ""))
 
-    def _named(self, settings: Mapping[str, int]) -> Sizes:
-        """Return the sizes that can be an axis, by name, with those that follow from others."""
+    def _axis_sizes(self, settings: Mapping[str, int]) -> Sizes:
+        """Return the sizes that can be an axis, by name; head_dim is computed where it is no setting."""
         keys = self._keys
 
-        def of(*roles: str) -> Sizes:
+        def sizes_of(*roles: str) -> Sizes:
             return {keys[role]: settings[keys[role]] for role in roles if role in keys}
 
-        head_dim = of("head_dim")
+        head_dim = sizes_of("head_dim")
         if not head_dim and self._divides:
             head_dim = {"head_dim": settings[keys["width"]] // settings[keys["heads"]]}
-        return of("width", "vocabulary", "heads", "key_value_heads") | head_dim | of("context", "inner")
+        return (
+            sizes_of("width", "vocabulary", "heads", "key_value_heads")
+            | head_dim
+            | sizes_of("context", "inner")
+        )

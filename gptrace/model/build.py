@@ -1,4 +1,4 @@
-"""A ModelSelection → a model with its weights, on its device, and what is known of it."""
+"""A ModelSelection → a model with its weights, on its device, and the facts that the other stages need."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from gptrace.model.config import GPTConfig
 from gptrace.model.gpt import GPTModel
 from gptrace.model.hugging_face import architecture as hugging_face_architecture
 from gptrace.model.hugging_face import build_hugging_face, forward_arguments, is_hugging_face
-from gptrace.model.memory import as_memory_error, check_memory, readable_bytes
+from gptrace.model.memory import as_memory_error, check_memory
 from gptrace.model.meta_device import meta_model
 from gptrace.model.quiet_torch import torch
 from gptrace.model.selection import (
@@ -24,57 +24,66 @@ from gptrace.model.selection import (
     UserModelSelection,
 )
 from gptrace.model.user_model import build_user_model
-from gptrace.model.weights.load import fill, load_weights
+from gptrace.model.weights.load import load_state, load_weights
+from gptrace.wording import readable_bytes
 
 Module = torch.nn.Module
-_UNKNOWN = Limits(None, None)
+_NO_LIMITS = Limits(None, None)
 
 
 @dataclass(frozen=True, slots=True)
 class LoadedModel:
-    """A model ready to run.
+    """A model that is ready to run.
 
-    `name` and `weights` are for the reports, `limits` what the model takes where that is known,
-    `architecture` how to build it at other sizes, `arguments` what its forward gets beside the ids.
-    `is_private`: nobody else has it, so nothing on it needs to be put back.
+    name           its name in reports
+    weights        where its weights come from, for reports
+    limits         the ids and the number of tokens that it takes, as far as known
+    architecture   how to build it at other sizes, or None
+    arguments      keyword arguments of its forward pass, beside the ids
+    is_private     no other code holds the module, so it need not be restored after a run
     """
 
     module: Module
     name: str
     weights: dict[str, Any]
-    limits: Limits = _UNKNOWN
+    limits: Limits = _NO_LIMITS
     architecture: Architecture | None = None
     arguments: dict[str, Any] = field(default_factory=dict)
     is_private: bool = False
 
     @property
     def device(self) -> torch.device:
-        """Where its parameters are; the CPU for a module without any."""
+        """The device of the first parameter; the CPU for a module without parameters."""
         first = next(self.module.parameters(), None)
         return torch.device("cpu") if first is None else first.device
 
 
 def load(model: ModelSelection | Module) -> LoadedModel:
-    """Build what was chosen; a module that is there already is taken as it is."""
+    """Build the selected model and load its weights; a module is wrapped as it is.
+
+    The model is on the selected device, in the selected dtype and in evaluation mode (a user's module keeps
+    its mode). Raises an InputError or a RunError for a model that cannot be built.
+    """
     if isinstance(model, Module):
-        return described(model, type(model).__name__, {"source": "given"})
+        return wrap_module(model, type(model).__name__, {"source": "given"})
     if model.threads is not None:
         torch.set_num_threads(model.threads)
     device = find_device(model.device)
     if isinstance(model, UserModelSelection):
-        loaded = _own(model, device)
+        loaded = _load_user_model(model, device)
     elif isinstance(model, HuggingFaceSelection):
         module, weights = build_hugging_face(model, device)
-        loaded = described(module, model.name, _filled(module, model, device) or weights)
+        loaded = wrap_module(module, model.name, _load_state(module, model, device) or weights)
     else:
         assert isinstance(model, GPTSelection)
-        module, weights = _gpt(model, device)
-        loaded = described(module, model.name, weights)
-    dtype = {} if model.dtype is None else {"dtype": getattr(torch, model.dtype)}
-    stays = device.type == "meta" or not _is_elsewhere(loaded.module, device)
-    module = loaded.module if stays else loaded.module.to(device)
-    module = module.to(**dtype) if dtype else module
-    # Somebody's own object may be in use elsewhere; it is turned to evaluation while it runs.
+        module, weights = _build_gpt(model, device)
+        loaded = wrap_module(module, model.name, weights)
+    module = loaded.module
+    if device.type != "meta" and _is_elsewhere(module, device):
+        module = module.to(device)
+    if model.dtype is not None:
+        module = module.to(dtype=getattr(torch, model.dtype))
+    # Other code may use a user's module; it is put into evaluation mode only while it runs.
     return replace(loaded, module=module if isinstance(model, UserModelSelection) else module.eval())
 
 
@@ -82,35 +91,33 @@ def _is_elsewhere(module: Module, device: torch.device) -> bool:
     return any(tensor.device != device for tensor in (*module.parameters(), *module.buffers()))
 
 
-def described(module: Module, name: str, weights: dict[str, Any]) -> LoadedModel:
-    """Return what is known of a module from the module itself."""
-    limits = _UNKNOWN
+def wrap_module(module: Module, name: str, weights: dict[str, Any]) -> LoadedModel:
+    """Return a LoadedModel around a module, with the facts that the module itself holds."""
     if type(module) is GPTModel:
         limits = Limits(module.config.vocab_size, module.config.context_length)
     elif is_hugging_face(module):
-        told = module.config
-        sizes = (getattr(told, "vocab_size", None), getattr(told, "max_position_embeddings", None))
+        config = module.config
+        sizes = (getattr(config, "vocab_size", None), getattr(config, "max_position_embeddings", None))
         vocab_size, context = (size if type(size) is int else None for size in sizes)
         limits = Limits(vocab_size, context)
     else:
-        limits = Limits(None, _context_told(module), is_certain=False)
+        limits = Limits(None, _configured_context(module), is_certain=False)
     return LoadedModel(module, name, weights, limits, architecture_of(module), forward_arguments(module))
 
 
-def _context_told(module: Module) -> int | None:
-    """Return how many tokens somebody's own module says that it takes: in its configuration, or itself."""
-    config = getattr(module, "config", None)
-    for holder in (config, module):
-        told = holder if isinstance(holder, Mapping) else getattr(holder, "__dict__", {})
+def _configured_context(module: Module) -> int | None:
+    """Return the context length that the `config` of a user's module holds, or the module itself, or None."""
+    for holder in (getattr(module, "config", None), module):
+        settings = holder if isinstance(holder, Mapping) else getattr(holder, "__dict__", {})
         for name in CONTEXT_NAMES:
-            if type(told.get(name)) is int and told[name] > 0:
-                return int(told[name])
+            if type(settings.get(name)) is int and settings[name] > 0:
+                return int(settings[name])
     return None
 
 
 def architecture_of(module: Module) -> Architecture | None:
-    """Return how a module is built at other sizes, where the module itself tells that."""
-    if type(module) is GPTModel:  # a subclass may do anything
+    """Return how to build a module at other sizes, if its own configuration says so, or None."""
+    if type(module) is GPTModel:  # a subclass may need other arguments
         return _gpt_architecture(module.config)
     return hugging_face_architecture(module)
 
@@ -123,59 +130,63 @@ def _gpt_architecture(config: GPTConfig) -> Architecture:
     return Architecture(config.to_dict(), build)
 
 
-def _gpt(choice: GPTSelection, device: torch.device) -> tuple[GPTModel, dict[str, Any]]:
-    if choice.config is None:
-        return load_weights(choice, device)
+def _build_gpt(selection: GPTSelection, device: torch.device) -> tuple[GPTModel, dict[str, Any]]:
+    if selection.config is None:
+        return load_weights(selection, device)
     if device.type == "meta":
-        return meta_model(choice.config), {"source": "none"}
-    return _random(choice, choice.config, device), {"source": "random", "seed": choice.seed}
+        return meta_model(selection.config), {"source": "none"}
+    return _random_gpt(selection, selection.config, device), {"source": "random", "seed": selection.seed}
 
 
-def _own(choice: UserModelSelection, device: torch.device) -> LoadedModel:
-    module, architecture, made_by = build_user_model(choice, device)
-    said: dict[str, Any] = {"source": "own code", "made_by": made_by}
+def _load_user_model(selection: UserModelSelection, device: torch.device) -> LoadedModel:
+    module, architecture, description = build_user_model(selection, device)
+    weights: dict[str, Any] = {"source": "own code", "made_by": description}
     if architecture is not None:
-        said["seed"] = choice.seed
+        weights["seed"] = selection.seed
     if device.type == "meta":
-        said = {"source": "none"}
-    loaded = described(module, choice.name, _filled(module, choice, device) or said)
+        weights = {"source": "none"}
+    loaded = wrap_module(module, selection.name, _load_state(module, selection, device) or weights)
     limits = loaded.limits
     if architecture is not None and loaded.architecture is None:
-        # A guess from the names of its settings; on device meta nothing else would notice.
+        # The limits are guessed from the names of settings. On device meta they are taken for certain, since
+        # an embedding without values accepts any id.
         guessed = architecture.limits()
         context = guessed.context_length or limits.context_length
         limits = guessed if device.type == "meta" else Limits(None, context, is_certain=False)
     return replace(loaded, architecture=loaded.architecture or architecture, limits=limits)
 
 
-def _filled(module: Module, choice: ModelSelection, device: torch.device) -> dict[str, Any] | None:
-    """Put the tensors of `--weights PATH` into a module that is not our GPTModel."""
-    if choice.weights is None or device.type == "meta":
+def _load_state(module: Module, selection: ModelSelection, device: torch.device) -> dict[str, Any] | None:
+    """Load the state dict of `--weights PATH`; return the facts about it, or None without a path."""
+    if selection.weights is None or device.type == "meta":
         return None
-    return fill(module, choice.weights)
+    return load_state(module, selection.weights)
 
 
-def _random(choice: GPTSelection, config: GPTConfig, device: torch.device) -> GPTModel:
-    """Make the model with random weights; the caller's random numbers stay as they were.
+def _random_gpt(selection: GPTSelection, config: GPTConfig, device: torch.device) -> GPTModel:
+    """Build the model with random weights, and leave the caller's random number generators as they were.
 
-    The weights are drawn on the CPU in float32 whatever the device and the dtype, so that one seed means
-    the same numbers everywhere.
+    The weights are drawn on the CPU in float32 for every device and dtype, so that a seed gives the same
+    numbers everywhere.
     """
-    what = f"{choice.name} with {config.parameter_count():,} parameters"
-    check_memory(choice.parameter_bytes(), what)
+    what = f"{selection.name} with {config.parameter_count():,} parameters"
+    check_memory(selection.parameter_bytes(), what)
     try:
         with torch.random.fork_rng(devices=[]), torch.device("cpu"):
-            # Not torch.manual_seed: it would reseed the caller's accelerators too.
-            torch.default_generator.manual_seed(choice.seed)
+            # torch.manual_seed would also reseed the caller's GPUs, which fork_rng does not restore here.
+            torch.default_generator.manual_seed(selection.seed)
             module = GPTModel(config)
         return module.to(device)
     except RuntimeError as error:
-        needed = f"{what}: it needs {readable_bytes(choice.parameter_bytes())}"
-        raise as_memory_error(error, needed) or error from None
+        with_size = f"{what}: it needs {readable_bytes(selection.parameter_bytes())}"
+        raise as_memory_error(error, with_size) or error from None
 
 
 def find_device(name: str) -> torch.device:
-    """Return the device of that name if this machine has it; "auto" is the fastest one there is."""
+    """Return the device called `name`; "auto" means CUDA, else MPS, else the CPU.
+
+    Raises DeviceError for an unknown device, or one that this machine does not have.
+    """
     cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
     if name == "auto":
         return torch.device("cuda" if cuda else "mps" if mps else "cpu")
@@ -183,14 +194,12 @@ def find_device(name: str) -> torch.device:
         device = torch.device(name)
     except RuntimeError:
         raise DeviceError(f"{name!r} is not a device", "write it like cuda or cuda:0") from None
-    there = {"cuda": cuda, "mps": mps}.get(device.type, True)
-    if there and device.type == "cuda" and device.index is not None:
-        there = device.index < torch.cuda.device_count()
-    if there and device.type == "cpu":
-        there = not device.index
-    if not there:
-        found = ", ".join(["cpu", *["cuda"] * cuda, *["mps"] * mps])
-        raise DeviceError(
-            f"device {name!r} is not there", f"this machine has: {found}; --device auto picks one"
-        )
+    exists = {"cuda": cuda, "mps": mps}.get(device.type, True)
+    if exists and device.type == "cuda" and device.index is not None:
+        exists = device.index < torch.cuda.device_count()
+    if exists and device.type == "cpu":
+        exists = not device.index
+    if not exists:
+        names = ", ".join(["cpu", *["cuda"] * cuda, *["mps"] * mps])
+        raise DeviceError(f"this machine has no device {name!r}", f"it has: {names}; --device auto picks one")
     return device

@@ -1,21 +1,21 @@
-"""The configuration of a GPT, and the presets as a table. No torch here: `gptrace models` reads this."""
+"""The configuration of a GPT, and the presets as a table. Nothing here imports torch."""
 
 from __future__ import annotations
 
-import difflib
 import json
 import math
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 from gptrace.errors import ConfigError
+from gptrace.wording import quoted_value, suggestion
 
 ATTENTIONS = ("eager", "sdpa")
 ACTIVATIONS = ("gelu_tanh", "gelu", "relu")
-# Far above any model that was ever made, and low enough that no size overflows on the way.
+# Larger than in any existing model, and small enough that products of two sizes fit into 64 bits.
 _LARGEST_SIZE = 2**31 - 1
 _MOST_LAYERS = 10_000
 _CONFIG_FILE_LIMIT = 1 << 20
@@ -23,14 +23,21 @@ _CONFIG_FILE_LIMIT = 1 << 20
 
 @dataclass(frozen=True)
 class GPTConfig:
-    """The sizes of a GPT, with the keys that course code uses; the defaults are GPT-2's 124M.
+    """The configuration of a GPT, with the keys of course code. The defaults are GPT-2's 124M model.
 
-    `bias` is that of out_proj and the feed-forward layers, and the shift of the norms; `qkv_bias` that of
-    the three projections. `tie_head` makes out_head share tok_emb's weight. `ff_dim` is the width inside
-    the feed-forward layers, 4·emb_dim unless it is given. `activation` is GELU in GPT-2's tanh
-    approximation, exact GELU, or ReLU. `attention` is "eager" (scores, mask, softmax, dropout, weighted
-    sum, each visible to a trace) or "sdpa" (PyTorch's fused scaled_dot_product_attention: faster, equal
-    within float32 rounding).
+    vocab_size, context_length, emb_dim, n_heads, n_layers
+                   sizes; emb_dim must be divisible by n_heads
+    drop_rate      dropout in training, at least 0 and below 1
+    qkv_bias       biases in W_query, W_key and W_value
+    bias           biases in out_proj and the feed-forward layers, and a shift in the norms
+    attention      "eager" (scores, mask, softmax, dropout and weighted sum are visible to a trace) or "sdpa"
+                   (PyTorch's fused scaled_dot_product_attention: faster, equal within float32 rounding)
+    norm_eps       added to the variance in the norms
+    activation     "gelu_tanh" (GPT-2's approximation), "gelu" (exact) or "relu"
+    tie_head       out_head shares the weight of tok_emb
+    ff_dim         width inside the feed-forward layers; None stands for 4·emb_dim
+
+    Raises ConfigError for a value that no model can have.
 
     >>> GPTConfig(emb_dim=48, n_heads=4).head_dim
     12
@@ -56,42 +63,34 @@ class GPTConfig:
 
     def __post_init__(self) -> None:
         for key in ("vocab_size", "context_length", "emb_dim", "n_heads", "n_layers", "ff_dim"):
-            size, most = getattr(self, key), _MOST_LAYERS if key == "n_layers" else _LARGEST_SIZE
+            size, largest = getattr(self, key), _MOST_LAYERS if key == "n_layers" else _LARGEST_SIZE
             if key == "ff_dim" and size is None:
                 continue
             if isinstance(size, bool) or not isinstance(size, int):
                 raise ConfigError(
-                    f"{key} is {shown(size)}, not a whole number", f"give {key} as a whole number"
+                    f"{key} is {quoted_value(size)}, not a whole number", f"give {key} as a whole number"
                 )
-            if not 1 <= size <= most:
-                raise ConfigError(f"{key} is {shown(size)}", f"{key} must be from 1 to {most}")
+            if not 1 <= size <= largest:
+                raise ConfigError(f"{key} is {quoted_value(size)}", f"{key} must be from 1 to {largest}")
         if self.emb_dim % self.n_heads:
-            near = sorted(_divisors(self.emb_dim), key=lambda n: (abs(n - self.n_heads), n))[:4]
+            nearest = sorted(_divisors(self.emb_dim), key=lambda n: (abs(n - self.n_heads), n))[:4]
             raise ConfigError(
                 f"emb_dim {self.emb_dim} is not divisible by n_heads {self.n_heads}",
-                f"n_heads could be {', '.join(map(str, sorted(near)))}",
+                f"n_heads could be {', '.join(map(str, sorted(nearest)))}",
             )
-        if isinstance(self.drop_rate, bool) or not isinstance(self.drop_rate, int | float):
-            raise ConfigError(
-                f"drop_rate is {shown(self.drop_rate)}, not a number", "give a number from 0 to below 1"
-            )
-        if not 0 <= self.drop_rate < 1:
-            raise ConfigError(
-                f"drop_rate is {shown(self.drop_rate)}", "drop_rate must be at least 0 and below 1"
-            )
-        if isinstance(self.norm_eps, bool) or not isinstance(self.norm_eps, int | float):
-            raise ConfigError(f"norm_eps is {shown(self.norm_eps)}, not a number", "GPT-2's is 1e-5")
-        if not 0 <= self.norm_eps < 1:
-            raise ConfigError(
-                f"norm_eps is {shown(self.norm_eps)}", "norm_eps must be at least 0 and below 1"
-            )
+        for key in ("drop_rate", "norm_eps"):
+            number, allowed = getattr(self, key), f"{key} must be at least 0 and below 1"
+            if isinstance(number, bool) or not isinstance(number, int | float):
+                raise ConfigError(f"{key} is {quoted_value(number)}, not a number", allowed)
+            if not 0 <= number < 1:
+                raise ConfigError(f"{key} is {quoted_value(number)}", allowed)
         for key in ("qkv_bias", "bias", "tie_head"):
-            if not isinstance(getattr(self, key), bool):
-                raise ConfigError(f"{key} is {shown(getattr(self, key))}", f"{key} must be true or false")
-        for key, known in (("attention", ATTENTIONS), ("activation", ACTIVATIONS)):
-            if getattr(self, key) not in known:
+            if not isinstance(flag := getattr(self, key), bool):
+                raise ConfigError(f"{key} is {quoted_value(flag)}", f"{key} must be true or false")
+        for key, names in (("attention", ATTENTIONS), ("activation", ACTIVATIONS)):
+            if (name := getattr(self, key)) not in names:
                 raise ConfigError(
-                    f"{key} is {shown(getattr(self, key))}", f"{key} must be one of {', '.join(known)}"
+                    f"{key} is {quoted_value(name)}", f"{key} must be one of {', '.join(names)}"
                 )
 
     @property
@@ -115,15 +114,15 @@ class GPTConfig:
         } | ({} if self.ff_dim is None else {"ff_dim": self.ff_dim})
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the plain dict that course code uses, plus `attention`."""
+        """Return the configuration as a plain dict."""
         return asdict(self)
 
     def parameter_count(self) -> int:
         """Count the parameters of `GPTModel(self)` without building it.
 
-        Token and position embeddings V·D + C·D; each block four D·D projections, the two feed-forward
-        matrices D·F and F·D, and two norms; a final norm; an output head V·D unless it is tied. Biases
-        and shifts where there are any.
+        The embeddings have V·D + C·D, each block four projections D·D, two feed-forward matrices D·F and
+        F·D, and two norms; then come a final norm and, unless it is tied, the output head V·D. Biases and
+        shifts count where the configuration has them. (C context_length, F width inside feed-forward.)
 
         >>> GPTConfig().parameter_count()
         163009536
@@ -138,7 +137,9 @@ class GPTConfig:
 
     @classmethod
     def from_mapping(cls, settings: Mapping[str, Any], base: GPTConfig | None = None) -> GPTConfig:
-        """Return `base` (or the defaults) with `settings` on top; an unknown key is an error.
+        """Return `base`, or the defaults, with `settings` replacing their keys.
+
+        Raises ConfigError for an unknown key or an impossible value.
 
         >>> GPTConfig.from_mapping({"emb_dim": 64, "n_heads": 4}).emb_dim
         64
@@ -148,11 +149,11 @@ class GPTConfig:
 
 
 def check_keys(settings: Mapping[str, Any]) -> None:
-    """Raise ConfigError for a key that a configuration does not have."""
-    known = [field.name for field in fields(GPTConfig)]
+    """Raise ConfigError for a key that is not a field of GPTConfig."""
+    names = [field.name for field in fields(GPTConfig)]
     for key in settings:
-        if key not in known:
-            raise ConfigError(f"{shown(key)} is not a configuration key", suggestion(str(key), known))
+        if key not in names:
+            raise ConfigError(f"{quoted_value(key)} is not a configuration key", suggestion(str(key), names))
 
 
 # name: (aliases, configuration). Sizes as published for GPT-2 and GPT-3 (arXiv:2005.14165, table 2.1).
@@ -166,87 +167,67 @@ PRESETS: dict[str, tuple[tuple[str, ...], GPTConfig]] = {
 }
 
 
-def suggestion(unknown: str, known: Iterable[str]) -> str:
-    """Return a hint that lists the known names, the most similar one first.
-
-    >>> suggestion("n_head", ["emb_dim", "n_heads"])
-    'did you mean n_heads? Known: emb_dim, n_heads'
-    """
-    known = list(known)
-    close = difflib.get_close_matches(unknown, known, n=1)
-    return (f"did you mean {close[0]}? " if close else "") + f"Known: {', '.join(known)}"
-
-
 def preset(name: str) -> tuple[str, GPTConfig]:
-    """Return a preset's own name and configuration, by name or alias, in any case.
+    """Return the name and the configuration of the preset called `name`: its name or an alias, in any case.
+
+    Raises ConfigError for an unknown name.
 
     >>> preset("124m")[0]
     'gpt2-small'
     """
-    for known, (aliases, config) in PRESETS.items():
-        if name.lower() in (known, *(alias.lower() for alias in aliases)):
-            return known, config
-    names = [n for known, (aliases, _) in PRESETS.items() for n in (known, *aliases)]
-    others = "; a model of your own: FILE.py:OBJECT, of transformers: hf:FOLDER"
-    raise ConfigError(f"{name!r} is not a model that gptrace knows", suggestion(name, names) + others)
+    for official, (aliases, config) in PRESETS.items():
+        if name.lower() in (official, *(alias.lower() for alias in aliases)):
+            return official, config
+    names = [n for official, (aliases, _) in PRESETS.items() for n in (official, *aliases)]
+    others = "; for your own model use FILE.py:OBJECT, for one of transformers hf:FOLDER"
+    raise ConfigError(f"{name!r} is not a model that gptrace has", suggestion(name, names) + others)
 
 
 def read_config_file(path: Path) -> dict[str, Any]:
-    """Read a .json or .toml file of configuration keys."""
-    what = "give a .json or .toml file of configuration keys"
+    """Return the keys and values in a .json or .toml file; raise ConfigError where it holds none."""
+    hint = "give a .json or .toml file of configuration keys"
     try:
-        if not path.is_file() and path.exists():  # a pipe would be waited for, a device never ends
-            raise ConfigError(f"--config {path} is not a file", what)
+        if not path.is_file() and path.exists():  # a pipe would block, a device may never end
+            raise ConfigError(f"--config {path} is not a file", hint)
         if path.stat().st_size > _CONFIG_FILE_LIMIT:
-            raise ConfigError(f"--config {path} is larger than {_CONFIG_FILE_LIMIT >> 20} MiB", what)
+            raise ConfigError(f"--config {path} is larger than {_CONFIG_FILE_LIMIT >> 20} MiB", hint)
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-        raise ConfigError(f"--config {path}: {reason}", what) from None
-    except ValueError as error:  # a name with a NUL in it
-        raise ConfigError(f"--config {shown(str(path))}: {error}", what) from None
+        raise ConfigError(f"--config {path}: {reason}", hint) from None
+    except ValueError as error:  # the path contains a NUL character
+        raise ConfigError(f"--config {quoted_value(str(path))}: {error}", hint) from None
     try:
         is_toml = path.suffix.lower() == ".toml"
         settings = tomllib.loads(text) if is_toml else json.loads(text, object_pairs_hook=_without_duplicates)
     except (ValueError, RecursionError) as error:
         raise ConfigError(
-            f"--config {path}: {error}", "a file that ends in .toml must be TOML, any other JSON"
+            f"--config {path}: {error}", "a file named *.toml must be TOML; any other must be JSON"
         ) from None
     if not isinstance(settings, dict):
         raise ConfigError(
-            f"--config {path} holds {type(settings).__name__}, not keys and values",
+            f"--config {path} holds a {type(settings).__name__}, not keys and values",
             'write it like {"emb_dim": 768, "n_heads": 12}',
         )
     return settings
 
 
 def parse_setting(text: str) -> tuple[str, Any]:
-    """Read one KEY=VALUE of `--set`. The value is JSON, or else a plain string.
+    """Return the key and the value of a `--set KEY=VALUE`. A value that is not JSON is a plain string.
+
+    Raises ConfigError for a text without a key or without "=".
 
     >>> parse_setting("n_layers=2"), parse_setting("qkv_bias=true"), parse_setting("attention=sdpa")
     (('n_layers', 2), ('qkv_bias', True), ('attention', 'sdpa'))
     """
     key, equals, value = text.partition("=")
     if not equals or not key:
-        raise ConfigError(f"--set {shown(text)} is not KEY=VALUE", "write it like --set n_layers=2")
+        raise ConfigError(f"--set {quoted_value(text)} is not KEY=VALUE", "write it like --set n_layers=2")
     try:
-        # Python's spelling of the truth values is what people copy out of a course's config dict.
+        # True and False are Python's spelling: people copy them from the config dict of a course.
         return key.strip(), json.loads({"True": "true", "False": "false"}.get(value, value))
     except (ValueError, RecursionError):
         return key.strip(), value
-
-
-def shown(value: object) -> str:
-    """Write a value into an error line, cut where it is long.
-
-    >>> shown("12"), shown(10**5000)
-    ("'12'", 'a number of more than 4300 digits')
-    """
-    try:
-        text = repr(value)
-    except ValueError:  # Python writes no longer numbers than that
-        return "a number of more than 4300 digits"
-    return text if len(text) <= 60 else f"{text[:50]}… ({len(text)} characters)"
 
 
 def _divisors(number: int) -> set[int]:
@@ -258,5 +239,5 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     settings = dict(pairs)
     if len(settings) < len(pairs):
         names = [name for name, _ in pairs]
-        raise ValueError(f"the key {next(n for n in names if names.count(n) > 1)!r} is there twice")
+        raise ValueError(f"the key {next(n for n in names if names.count(n) > 1)!r} occurs twice")
     return settings

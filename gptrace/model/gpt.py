@@ -1,16 +1,18 @@
 """The GPT on one page, with the names of the course code that its users come from.
 
-Shapes in comments: B batch, T tokens, D emb_dim, H heads, V vocabulary.
+Shapes in comments: B batch, T tokens, S all tokens so far (T, unless earlier ones are cached), D emb_dim,
+H heads, V vocabulary. Caching and the fused kernel live beside this page, in cache.py and fused_attention.py.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from gptrace.model.cache import KeyValueCache
 from gptrace.model.config import GPTConfig
+from gptrace.model.fused_attention import fused_attention
 from gptrace.model.quiet_torch import torch
+from gptrace.model.weights.course_mask import ignore_course_mask
 
 Tensor = torch.Tensor
 nn = torch.nn
@@ -18,7 +20,7 @@ functional = torch.nn.functional
 
 
 class LayerNorm(nn.Module):
-    """Normalise the last axis to mean 0 and variance 1, then scale and shift it."""
+    """Normalise the features of each token to mean 0 and variance 1, then scale and shift them."""
 
     def __init__(self, config: GPTConfig) -> None:
         super().__init__()
@@ -27,7 +29,7 @@ class LayerNorm(nn.Module):
         self.shift = nn.Parameter(torch.zeros(config.emb_dim)) if config.bias else None
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return `x` normalised, same shape."""
+        """(B, T, D) → (B, T, D)."""
         return functional.layer_norm(x, self.scale.shape, self.scale, self.shift, self.eps)
 
 
@@ -35,18 +37,18 @@ class GELU(nn.Module):
     """GPT-2's activation: the tanh approximation of GELU (arXiv:1606.08415)."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return GELU of each element of `x`."""
+        """Apply GELU to each element of `x`; the shape stays."""
         return functional.gelu(x, approximate="tanh")
 
 
 def activation(name: str) -> nn.Module:
-    """Return the activation of that name."""
+    """Return the activation function that GPTConfig calls `name`."""
     activations: dict[str, type[nn.Module]] = {"gelu_tanh": GELU, "gelu": nn.GELU, "relu": nn.ReLU}
     return activations[name]()
 
 
 class FeedForward(nn.Module):
-    """Widen each position (to 4·D, unless the configuration says otherwise), bend it, and bring it back."""
+    """Process each token by itself: widen it (4·D by default), apply a nonlinearity, narrow it again."""
 
     def __init__(self, config: GPTConfig) -> None:
         super().__init__()
@@ -63,81 +65,80 @@ class FeedForward(nn.Module):
 
 
 def causal_mask(queries: int, keys: int, device: torch.device) -> Tensor:
-    """Return the mask (queries, keys) of the last positions: True where one would look at a later one.
+    """Return the mask (queries, keys) of the last `queries` of `keys` positions: True hides a later key.
 
-    Made when needed, as long as needed, and then let go: that takes microseconds, and a mask that was kept
-    would be a constant for torch.export, a buffer in a state dict, or one more thing that threads share.
+    The mask is built in each call and then freed. That takes microseconds, and a stored mask would be a
+    constant in torch.export, a buffer in the state dict, and state that threads share.
     """
     return torch.ones(queries, keys, dtype=torch.bool, device=device).triu(1 + keys - queries)
 
 
-class MultiHeadAttention(nn.Module):
-    """Causal self-attention: each position takes a weighted sum of the positions up to itself.
+def attend(queries: Tensor, keys: Tensor, values: Tensor, dropout: nn.Dropout) -> Tensor:
+    """Queries (B, H, T, D/H), keys and values (B, H, S, D/H) → (B, H, T, D/H)."""
+    T, S, head_dim = queries.shape[2], keys.shape[2], keys.shape[3]
+    # Scores: the dot product of a query and a key says how much that token matters to this one. Dividing by
+    # √head_dim keeps the scores small, since large ones would leave softmax with almost no gradient.
+    scores = queries @ keys.transpose(2, 3) / head_dim**0.5  # (B, H, T, S)
+    # Mask: a token must not see later tokens, since they are what it learns to predict.
+    scores = scores.masked_fill(causal_mask(T, S, scores.device), -torch.inf)  # (B, H, T, S)
+    # Softmax: each row of scores becomes weights that add up to 1; a masked score becomes weight 0.
+    weights = torch.softmax(scores, dim=-1)  # (B, H, T, S)
+    # Dropout: in training, some weights are zeroed, so that no token relies on a single other token.
+    weights = dropout(weights)  # (B, H, T, S)
+    # Weighted sum: each token collects the values of the tokens that it attends to.
+    context: Tensor = weights @ values  # (B, H, T, D/H)
+    return context
 
-    With a `cache`, `x` holds the tokens that are new, and S is T and those before it; without one, S is T.
+
+class MultiHeadAttention(nn.Module):
+    """Causal self-attention: each token collects information from itself and the tokens before it.
+
+    `attend` turns queries, keys and values into the result of each head. It is the function above, or one
+    with the same arguments: `fused_attention`, or a cache around either.
     """
 
-    cache: KeyValueCache | None = None
+    attend: Callable[[Tensor, Tensor, Tensor, nn.Dropout], Tensor]
 
     def __init__(self, config: GPTConfig) -> None:
         super().__init__()
         D = config.emb_dim
         self.n_heads = config.n_heads
         self.head_dim = config.head_dim
-        self.fused = config.attention == "sdpa"
+        self.attend = fused_attention if config.attention == "sdpa" else attend
         self.W_query = nn.Linear(D, D, bias=config.qkv_bias)
         self.W_key = nn.Linear(D, D, bias=config.qkv_bias)
         self.W_value = nn.Linear(D, D, bias=config.qkv_bias)
         self.out_proj = nn.Linear(D, D, bias=config.bias)
         self.dropout = nn.Dropout(config.drop_rate)
-
-    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
-        # Course code keeps the mask as a buffer, so its state dicts carry it; ours does not need it.
-        state_dict.pop(prefix + "mask", None)
-        super()._load_from_state_dict(state_dict, prefix, *rest)
+        ignore_course_mask(self)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, T, D) → (B, T, D)."""
         B, T, D = x.shape
-        keys = self._split(self.W_key(x))  # (B, H, T, D/H); keys first, as in course code
-        queries = self._split(self.W_query(x))
-        values = self._split(self.W_value(x))
-        if self.cache is not None:
-            keys, values = self.cache.extended(keys, values)  # (B, H, S, D/H)
-        context = self._fused(queries, keys, values) if self.fused else self._eager(queries, keys, values)
-        merged = context.transpose(1, 2).reshape(B, T, D)
-        result: Tensor = self.out_proj(merged)
+        # Project: a key says what a token offers, a query what it looks for, a value what it passes on.
+        # Split into heads: each head attends by itself, on D/H of the features.
+        keys = self.split_heads(self.W_key(x))  # (B, H, T, D/H)
+        queries = self.split_heads(self.W_query(x))  # (B, H, T, D/H)
+        values = self.split_heads(self.W_value(x))  # (B, H, T, D/H)
+        context = self.attend(queries, keys, values, self.dropout)  # (B, H, T, D/H)
+        # Merge: the results of all heads become one vector for each token again.
+        context = context.transpose(1, 2).reshape(B, T, D)  # (B, T, D)
+        # Project: the heads have worked apart so far; this layer combines what they found.
+        result: Tensor = self.out_proj(context)  # (B, T, D)
         return result
 
-    def _split(self, x: Tensor) -> Tensor:
+    def split_heads(self, x: Tensor) -> Tensor:
+        """(B, T, D) → (B, H, T, D/H)."""
         B, T, _ = x.shape
         return x.view(B, T, self.n_heads, self.head_dim).transpose(1, 2)  # (B, H, T, D/H)
 
-    def _eager(self, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-        T, S = queries.shape[2], keys.shape[2]
-        scores = queries @ keys.transpose(2, 3) / self.head_dim**0.5  # (B, H, T, S)
-        scores = scores.masked_fill(causal_mask(T, S, scores.device), -torch.inf)
-        weights = self.dropout(torch.softmax(scores, dim=-1))
-        result: Tensor = weights @ values  # (B, H, T, D/H)
-        return result
-
-    def _fused(self, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-        T, S = queries.shape[2], keys.shape[2]
-        dropped = self.dropout.p if self.training else 0.0
-        # The kernel's own causal mask begins at the first key; one query alone may look at every key.
-        allowed = None if T in (1, S) else ~causal_mask(T, S, queries.device)
-        result: Tensor = functional.scaled_dot_product_attention(
-            queries, keys, values, attn_mask=allowed, dropout_p=dropped, is_causal=T == S
-        )
-        return result
-
 
 class TransformerBlock(nn.Module):
-    """Attention, then feed-forward, each on a normalised copy and added back."""
+    """Attention, then a feed-forward network. Each reads `x` normalised and adds its result to `x`."""
 
     def __init__(self, config: GPTConfig) -> None:
         super().__init__()
-        # The order of these lines is the order of the random numbers.
+        # The order of these lines decides which random numbers each layer draws: the course's order.
         self.att = MultiHeadAttention(config)
         self.ff = FeedForward(config)
         self.norm1 = LayerNorm(config)
@@ -146,22 +147,20 @@ class TransformerBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, T, D) → (B, T, D)."""
-        x = x + self.drop_shortcut(self.att(self.norm1(x)))
-        x = x + self.drop_shortcut(self.ff(self.norm2(x)))
+        x = x + self.drop_shortcut(self.att(self.norm1(x)))  # (B, T, D)
+        x = x + self.drop_shortcut(self.ff(self.norm2(x)))  # (B, T, D)
         return x
 
 
 class GPTModel(nn.Module):
-    """A GPT-2 that takes token ids and returns a score for every token that could come next.
+    """A GPT-2: takes token ids, returns for each position a score for every token that could come next.
 
-    `past_length` is how many tokens the caches of its attention hold, where it has some.
+    `config` is a GPTConfig, or a mapping of its keys. Raises ConfigError for an impossible configuration.
 
     >>> model = GPTModel({"emb_dim": 48, "n_heads": 4, "n_layers": 2, "vocab_size": 1000})
     >>> model(torch.tensor([[1, 2, 3]])).shape
     torch.Size([1, 3, 1000])
     """
-
-    past_length = 0
 
     def __init__(self, config: GPTConfig | Mapping[str, Any]) -> None:
         super().__init__()
@@ -179,13 +178,9 @@ class GPTModel(nn.Module):
 
     def forward(self, in_idx: Tensor) -> Tensor:
         """Token ids (B, T) → logits (B, T, V)."""
-        logits: Tensor = self.out_head(self.hidden_states(in_idx))
-        return logits
-
-    def hidden_states(self, in_idx: Tensor) -> Tensor:
-        """Token ids (B, T) → what the output head reads (B, T, D)."""
-        start = self.past_length
-        positions = torch.arange(start, start + in_idx.shape[1], device=in_idx.device)
+        positions = torch.arange(in_idx.shape[1], device=in_idx.device)  # (T,)
+        # Attention alone does not know where a token stands, so a position embedding is added.
         x = self.drop_emb(self.tok_emb(in_idx) + self.pos_emb(positions))  # (B, T, D)
-        result: Tensor = self.final_norm(self.trf_blocks(x))
-        return result
+        x = self.final_norm(self.trf_blocks(x))  # (B, T, D)
+        logits: Tensor = self.out_head(x)  # (B, T, V)
+        return logits

@@ -1,4 +1,4 @@
-"""Causal language models of transformers: loaded from a folder, or made at random from its config.json."""
+"""Causal language models of transformers: loaded from a folder, or built at random from its config.json."""
 
 from __future__ import annotations
 
@@ -11,61 +11,62 @@ from typing import Any
 
 from gptrace.errors import ConfigError, GptraceError, WeightsError
 from gptrace.model.architecture import Architecture
-from gptrace.model.config import shown, suggestion
 from gptrace.model.memory import check_memory
-from gptrace.model.meta_device import hollow
+from gptrace.model.meta_device import meta_parameters
 from gptrace.model.quiet_torch import torch
 from gptrace.model.selection import DTYPES, HuggingFaceSelection
 from gptrace.text.hugging_face import transformers_library
+from gptrace.wording import enumerated, quoted_value, suggestion
 
 Module = torch.nn.Module
 
 
-def build_hugging_face(choice: HuggingFaceSelection, device: torch.device) -> tuple[Module, dict[str, Any]]:
-    """Return the model of a folder and what a report says of its weights, in the dtype that was chosen.
+def build_hugging_face(
+    selection: HuggingFaceSelection, device: torch.device
+) -> tuple[Module, dict[str, Any]]:
+    """Return the selected model in its dtype, and where its weights come from, for reports.
 
-    Code that comes with a model is never run. Raises ConfigError for a folder that holds no causal language
-    model, WeightsError for weights that do not fit it.
+    Code in the folder is never run. Raises ConfigError for a folder without a causal language model,
+    WeightsError for weights that do not match it, MemoryNeededError for a model that is too large.
     """
     transformers = transformers_library()
-    with _quiet(transformers), _explained(f"--model hf:{choice.folder}", ConfigError):
-        config = _configuration(transformers, choice)
-        with hollow(), torch.random.fork_rng(devices=[]):
-            dtype = choice.dtype or "float32"
-            # Not in the dtype that config.json names: tensors of another file would be rounded to it.
-            made_in = {"dtype": getattr(torch, dtype), "trust_remote_code": False}
-            shapes = transformers.AutoModelForCausalLM.from_config(config, **made_in)
+    with _quiet(transformers), _explained(f"--model hf:{selection.folder}", ConfigError):
+        config = _configuration(transformers, selection)
+        with meta_parameters(), torch.random.fork_rng(devices=[]):
+            dtype = selection.dtype or "float32"
+            # The dtype in config.json does not count: weights from another file would be rounded to it.
+            options = {"dtype": getattr(torch, dtype), "trust_remote_code": False}
+            shapes = transformers.AutoModelForCausalLM.from_config(config, **options)
     if device.type == "meta":
         return shapes, {"source": "none"}
     count = sum(parameter.numel() for parameter in shapes.parameters())
-    check_memory(count * DTYPES[dtype], f"{choice.name} with {count:,} parameters")
+    check_memory(count * DTYPES[dtype], f"{selection.name} with {count:,} parameters")
     del shapes
-    if choice.random:
-        with _quiet(transformers), torch.random.fork_rng(devices=[]), _explained(choice.name, ConfigError):
-            torch.default_generator.manual_seed(choice.seed)
-            module = transformers.AutoModelForCausalLM.from_config(config, **made_in)
-        return module, {"source": "random", "seed": choice.seed}
-    with _quiet(transformers), _explained(f"the weights in {choice.folder}", WeightsError):
+    if selection.random:
+        with _quiet(transformers), torch.random.fork_rng(devices=[]), _explained(selection.name, ConfigError):
+            torch.default_generator.manual_seed(selection.seed)
+            module = transformers.AutoModelForCausalLM.from_config(config, **options)
+        return module, {"source": "random", "seed": selection.seed}
+    with _quiet(transformers), _explained(f"the weights in {selection.folder}", WeightsError):
         module, report = transformers.AutoModelForCausalLM.from_pretrained(
-            str(choice.folder), config=config, dtype=getattr(torch, dtype), local_files_only=True,
+            str(selection.folder), config=config, dtype=getattr(torch, dtype), local_files_only=True,
             trust_remote_code=False, output_loading_info=True,
         )  # fmt: skip
     missing = sorted(report.get("missing_keys", ()))
     if missing:
-        rest = f" and {len(missing) - 3} more" if missing[3:] else ""
         raise WeightsError(
-            f"the weights in {choice.folder} lack {', '.join(missing[:3])}{rest}",
-            "they would be random numbers; is a shard missing, or is it another kind of model?",
+            f"the weights in {selection.folder} lack {enumerated(missing, 3)}",
+            "is a shard missing, or are these the weights of another model?",
         )
-    return module, choice.origin
+    return module, selection.origin
 
 
 def architecture(module: Module) -> Architecture | None:
-    """Return how a model of transformers is built at other sizes, or None for any other module."""
+    """Return how to build a model of transformers at other sizes, or None for any other module."""
     if not is_hugging_face(module):
         return None
     transformers: Any = sys.modules["transformers"]
-    kind: Any = type(module)
+    model_class: Any = type(module)
     config: Any = module.config
 
     def build(changes: Mapping[str, int]) -> Module:
@@ -73,18 +74,18 @@ def architecture(module: Module) -> Architecture | None:
         for key, value in changes.items():
             setattr(changed, key, value)
         with _quiet(transformers):
-            made = kind(changed)
-        assert isinstance(made, Module)
-        return made
+            resized = model_class(changed)
+        assert isinstance(resized, Module)
+        return resized
 
     return Architecture(config.to_dict(), build)
 
 
 def forward_arguments(module: Module) -> dict[str, Any]:
-    """Return what the forward of a model of transformers gets beside the ids, and nothing for others.
+    """Return the keyword arguments for the forward pass of a model of transformers; none for other modules.
 
-    One pass needs no cache of keys and values, which would only take memory. On device meta it costs nothing,
-    and without it transformers looks into positions, which are no numbers there.
+    A single pass needs no cache of keys and values, which would only take memory. On device meta the cache
+    takes none, and without it transformers would read the values of positions, which do not exist there.
     """
     if not is_hugging_face(module):
         return {}
@@ -93,21 +94,21 @@ def forward_arguments(module: Module) -> dict[str, Any]:
 
 def is_hugging_face(module: Module) -> bool:
     """Tell whether a module is a model of transformers, without importing it."""
-    # Whoever holds such a model has imported it; somebody's own file may have that name too.
-    kind = getattr(sys.modules.get("transformers"), "PreTrainedModel", None)
-    return isinstance(kind, type) and isinstance(module, kind)
+    # If such a model exists, transformers is imported already. A user's file may be called transformers too.
+    base_class = getattr(sys.modules.get("transformers"), "PreTrainedModel", None)
+    return isinstance(base_class, type) and isinstance(module, base_class)
 
 
-def _configuration(transformers: Any, choice: HuggingFaceSelection) -> Any:
+def _configuration(transformers: Any, selection: HuggingFaceSelection) -> Any:
     config = transformers.AutoConfig.from_pretrained(
-        str(choice.folder), local_files_only=True, trust_remote_code=False
+        str(selection.folder), local_files_only=True, trust_remote_code=False
     )
-    known = config.to_dict()
-    for key, value in choice.keys.items():
-        if key not in known:
+    names = config.to_dict()
+    for key, value in selection.keys.items():
+        if key not in names:
             raise ConfigError(
-                f"{choice.name} has no setting {shown(key)}",
-                suggestion(key, [k for k in known if k[0] != "_"]),
+                f"{selection.name} has no setting {quoted_value(key)}",
+                suggestion(key, [name for name in names if name[0] != "_"]),
             )
         setattr(config, key, value)
     return config
@@ -115,7 +116,7 @@ def _configuration(transformers: Any, choice: HuggingFaceSelection) -> Any:
 
 @contextmanager
 def _quiet(transformers: Any) -> Iterator[None]:
-    """Keep its progress bars, its advice and its warnings to itself: what counts comes as an exception."""
+    """Silence the progress bars, logs and warnings of transformers in the block; exceptions remain."""
     logging = transformers.utils.logging
     level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
@@ -131,17 +132,18 @@ def _quiet(transformers: Any) -> Iterator[None]:
 
 
 @contextmanager
-def _explained(what: str, kind: type[GptraceError]) -> Iterator[None]:
+def _explained(what: str, error_class: type[GptraceError]) -> Iterator[None]:
+    """Turn any exception in the block into an `error_class` that says `what` failed, and why."""
     try:
         yield
     except (GptraceError, MemoryError):
         raise
-    except Exception as error:  # of several libraries, for many reasons; the reason is what counts
+    except Exception as error:  # several libraries raise many classes here
         reason = " ".join(str(error).split())
         if "trust_remote_code" in reason:
-            raise kind(
-                f"{what}: the model brings code of its own, which gptrace never runs",
-                "use a model that transformers knows by itself",
+            raise error_class(
+                f"{what}: the model comes with code of its own, which gptrace never runs",
+                "use a model whose architecture is part of transformers",
             ) from None
-        hint = "is it a causal language model, and does this version of transformers know it?"
-        raise kind(f"{what}: {type(error).__name__}: {reason[:300]}", hint) from None
+        hint = "is it a causal language model, and does this version of transformers support it?"
+        raise error_class(f"{what}: {type(error).__name__}: {reason[:300]}", hint) from None

@@ -1,7 +1,7 @@
-"""A copy of our model that shares its weights and nothing else: to run it in another way than its owner does.
+"""A copy of a GPTModel that shares its weights and nothing else, so that it can run in another way.
 
-What is set on the copy, a cache or the fused kernel, is seen by nobody who runs the original meanwhile:
-another thread, or whoever listens to a text as it is generated.
+Changes to the copy (the fused kernel, a cache) do not reach the original, which its owner may run at the same
+time: in another thread, or in a listener between two generated tokens.
 """
 
 from __future__ import annotations
@@ -10,37 +10,57 @@ import copy
 from collections.abc import Iterator
 from typing import TypeVar
 
+from gptrace.model.fused_attention import fused_attention
 from gptrace.model.gpt import GPTModel, MultiHeadAttention
 from gptrace.model.quiet_torch import torch
 
-Model = TypeVar("Model", bound=torch.nn.Module)
+Tensor = torch.Tensor
+Module = TypeVar("Module", bound=torch.nn.Module)
 
 
 def isolated_copy(model: GPTModel, *, fused: bool) -> GPTModel:
-    """Return a copy in evaluation mode, whose attention runs `fused` if that is wished.
+    """Return a copy in evaluation mode with the same parameters, buffers and hooks.
+
+    `fused`: its attention uses PyTorch's fused kernel; otherwise it attends as `model` does.
 
     >>> model = GPTModel({"emb_dim": 48, "n_heads": 4, "n_layers": 2, "vocab_size": 100})
     >>> isolated_copy(model, fused=True).tok_emb.weight is model.tok_emb.weight
     True
     """
-    made = _copied(model, {})
-    made.eval()
-    for attention in attentions(made):
-        attention.fused = attention.fused or fused
-    return made
+    isolated = _copied(model, {}).eval()
+    for attention in attentions(isolated) if fused else ():
+        attention.attend = fused_attention
+    return isolated
 
 
 def attentions(model: torch.nn.Module) -> Iterator[MultiHeadAttention]:
-    """Yield the attention of each block that has one: somebody may have put another module in its place."""
+    """Yield the attention of each block, except where a user has put another module in its place."""
     return (module for module in model.modules() if isinstance(module, MultiHeadAttention))
 
 
-def _copied(module: Model, known: dict[int, torch.nn.Module]) -> Model:
-    """Copy modules, each once, with the same parameters, buffers and hooks."""
-    made = copy.copy(module)
-    known[id(module)] = made
-    vars(made)["_modules"] = {
-        name: child if child is None else known.get(id(child)) or _copied(child, known)
+def hidden_states(model: GPTModel, in_idx: Tensor, *, first_position: int = 0) -> Tensor:
+    """Token ids (B, T) → the input (B, T, D) of the output head: GPTModel.forward without its last step.
+
+    B batch, T tokens, D emb_dim. `first_position` is that of the first id: larger than 0 where the tokens
+    before are cached. A caller that needs few logits applies `model.out_head` to those rows alone.
+    """
+    last = first_position + in_idx.shape[1]
+    positions = torch.arange(first_position, last, device=in_idx.device)  # (T,)
+    x = model.drop_emb(model.tok_emb(in_idx) + model.pos_emb(positions))  # (B, T, D)
+    normalised: Tensor = model.final_norm(model.trf_blocks(x))  # (B, T, D)
+    return normalised
+
+
+def _copied(module: Module, copies: dict[int, torch.nn.Module]) -> Module:
+    """Copy a module and its submodules; one that is used twice is copied once.
+
+    copy.copy copies the attribute dict of a module and shares the registries in it: _parameters, _buffers and
+    the hooks. Of these only _modules, the private registry of submodules, must hold the copies instead.
+    """
+    shallow = copy.copy(module)
+    copies[id(module)] = shallow
+    vars(shallow)["_modules"] = {
+        name: child if child is None else copies.get(id(child)) or _copied(child, copies)
         for name, child in module._modules.items()
     }
-    return made
+    return shallow

@@ -1,28 +1,32 @@
-"""How much memory is left, and the error for too little of it."""
+"""How much memory is free, and the error where it is not enough."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from gptrace.errors import MemoryNeededError
+from gptrace.wording import readable_bytes
 
-_HINT = "pick a smaller model or fewer tokens, or use --device meta for shapes alone"
+_HINT = "pick a smaller model or fewer tokens, or use --device meta to see shapes only"
 
 
 def check_memory(needed: int, what: str) -> None:
-    """Raise MemoryNeededError when `needed` bytes for `what` are more than what is free.
+    """Raise MemoryNeededError if fewer than `needed` bytes are free; `what` needs them, in words.
 
-    Asking first matters: Linux hands out memory that it does not have, and kills the process later.
+    Linux grants more memory than it has and kills the process later, so this is checked in advance.
     """
     free = available_bytes()
     if free is not None and needed > free:
         raise MemoryNeededError(
-            f"{what} needs {readable_bytes(needed)}, and {readable_bytes(max(0, free))} is free", _HINT
+            f"{what} needs {readable_bytes(needed)}, but {readable_bytes(max(0, free))} is free", _HINT
         )
 
 
 def as_memory_error(error: BaseException, what: str) -> MemoryNeededError | None:
-    """Return the MemoryNeededError that an allocator's failure stands for, or None for any other error."""
+    """Return a MemoryNeededError for the failure of an allocator, or None for any other error.
+
+    `what` is what the memory was needed for, in words.
+    """
     text = str(error)
     if isinstance(error, MemoryError) or "can't allocate memory" in text or "out of memory" in text:
         return MemoryNeededError(f"not enough memory for {what}", _HINT)
@@ -30,23 +34,9 @@ def as_memory_error(error: BaseException, what: str) -> MemoryNeededError | None
 
 
 def available_bytes() -> int | None:
-    """Return the bytes that this process can still take, or None where the system does not tell."""
+    """Return how many bytes this process can still allocate, or None where the system does not report it."""
     limits = [*_from_meminfo(), *_from_control_group()]
     return min(limits) if limits else None
-
-
-def readable_bytes(count: int) -> str:
-    """Write a number of bytes for people.
-
-    >>> readable_bytes(652038144), readable_bytes(512)
-    ('621.8 MiB', '512 B')
-    """
-    size = float(count)
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if size < 1024:
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1024
-    return f"{size:,.1f} TiB"
 
 
 def _from_meminfo() -> list[int]:
@@ -58,12 +48,12 @@ def _from_meminfo() -> list[int]:
 
 
 def _from_control_group() -> list[int]:
-    """Read the limit of a container (cgroup version 2)."""
+    """Return the bytes that the limit of a container (cgroup version 2) leaves free; nothing without one."""
     folder = Path("/sys/fs/cgroup")
     try:
         limit = (folder / "memory.max").read_text().strip()
         used = int((folder / "memory.current").read_text())
-        # File cache counts as used, and is given back when it is needed.
+        # The file cache counts as used, but the kernel frees it when a process needs memory.
         cache = {
             key: int(value)
             for key, value in map(str.split, (folder / "memory.stat").read_text().splitlines())

@@ -1,4 +1,4 @@
-"""Models with shapes and no numbers: what weights are assigned to, and what device meta runs."""
+"""Modules on device meta, where tensors have shapes but no values: to take weights, or to trace shapes."""
 
 from __future__ import annotations
 
@@ -13,29 +13,33 @@ from gptrace.model.quiet_torch import torch
 
 
 @contextmanager
-def hollow() -> Iterator[None]:
-    """Make every module that is built in the block one whose parameters are on device meta."""
+def meta_parameters() -> Iterator[None]:
+    """Create the parameters of every module that is built in the block on device meta."""
     with torch.device("meta"), _NoInitialisation():
         yield
 
 
 def meta_model(config: GPTConfig) -> GPTModel:
-    """Return a model whose parameters are on device meta: they take no memory.
+    """Return a GPTModel whose parameters are on device meta, where they take no memory.
 
     >>> meta_model(GPTConfig(n_layers=96, emb_dim=12288, n_heads=96)).out_head.weight.shape
     torch.Size([50257, 12288])
     """
-    with hollow():
+    with meta_parameters():
         return GPTModel(config)
 
 
 def meta_copy(module: torch.nn.Module) -> torch.nn.Module:
-    """Return a copy of a module with every tensor on device meta, and without hooks.
+    """Return a deep copy of `module` without hooks, and with every tensor on device meta.
+
+    The tensors are those that a submodule holds as a parameter, a buffer or a plain attribute.
 
     >>> meta_copy(torch.nn.Linear(3, 2)).weight.is_meta
     True
     """
-    held = [
+    # PyTorch keeps parameters and buffers in these private dicts (None for an absent one), and any other
+    # tensor as a plain attribute.
+    tensors = [
         tensor
         for submodule in module.modules()
         for tensor in (
@@ -45,9 +49,9 @@ def meta_copy(module: torch.nn.Module) -> torch.nn.Module:
         )
         if isinstance(tensor, torch.Tensor)
     ]
-    # What is in a deepcopy's memo is taken from there, and not copied.
+    # deepcopy does not copy an object whose id is a key of its memo, but takes the value there.
     memo: dict[int, Any] = {}
-    for tensor in held:
+    for tensor in tensors:
         empty = torch.empty_like(tensor, device="meta")
         is_parameter = isinstance(tensor, torch.nn.Parameter)
         memo[id(tensor)] = torch.nn.Parameter(empty, tensor.requires_grad) if is_parameter else empty
@@ -55,7 +59,10 @@ def meta_copy(module: torch.nn.Module) -> torch.nn.Module:
 
 
 def without_hooks(module: torch.nn.Module) -> torch.nn.Module:
-    """Take the forward hooks off a copy: they are its original's, and would see calls that are none."""
+    """Remove the forward hooks from a copy, and return it. They listen to calls of the original alone.
+
+    The hooks lie in two private dicts of each module; no public function removes hooks without their handles.
+    """
     for submodule in module.modules():
         submodule._forward_hooks.clear()
         submodule._forward_pre_hooks.clear()
@@ -63,7 +70,10 @@ def without_hooks(module: torch.nn.Module) -> torch.nn.Module:
 
 
 class _NoInitialisation(torch.overrides.TorchFunctionMode):
-    """Leaves out torch.nn.init, which on device meta fills nothing and imports for a second to do so."""
+    """Skips the functions of torch.nn.init.
+
+    On device meta they have nothing to fill, and their first call there imports modules for about a second.
+    """
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None

@@ -1,13 +1,13 @@
-"""torch, imported once; every other file that needs it takes it from here."""
+"""torch, imported with the garbage collector paused. Every other file imports it from here."""
 
 import gc
 
-# torch makes some 500,000 long-lived objects while it is imported; a collector that walks them again and
-# again costs a tenth of the import, and finds nothing.
-_collecting = gc.isenabled()
+# Importing torch creates about 500,000 objects that stay alive. Collections during the import walk them again
+# and again: that takes a tenth of its time and frees nothing.
+_is_collecting = gc.isenabled()
 gc.disable()
 try:
     import torch as torch
 finally:
-    if _collecting:
+    if _is_collecting:
         gc.enable()

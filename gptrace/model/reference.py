@@ -1,4 +1,4 @@
-"""`FILE.py:OBJECT` and `package.module:OBJECT`: where somebody's own object lies. No torch here."""
+"""`FILE.py:OBJECT` and `package.module:OBJECT`: references to the user's own objects. No torch here."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gptrace.errors import ConfigError
-from gptrace.model.config import shown
+from gptrace.wording import quoted_value
 
 HOW_TO = "write FILE.py:OBJECT or package.module:OBJECT, as in model.py:GPT"
 _NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
@@ -16,7 +16,7 @@ _NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 
 @dataclass(frozen=True, slots=True)
 class ObjectReference:
-    """A name in a file, or in a module that can be imported; `text` is how it was written."""
+    """The name of an object in a file or in an importable module; `text` is the reference as written."""
 
     text: str
     name: str
@@ -25,7 +25,7 @@ class ObjectReference:
 
 
 def is_reference(text: str) -> bool:
-    """Tell whether a text means somebody's own object, well written or not.
+    """Tell whether `text` is meant as a reference to an object, whether or not it is a valid one.
 
     >>> is_reference("model.py:GPT"), is_reference("gpt2-small")
     (True, False)
@@ -34,42 +34,43 @@ def is_reference(text: str) -> bool:
 
 
 def parse_reference(text: str, option: str) -> ObjectReference:
-    """Read a reference; raise ConfigError for one that cannot be meant, or for a file that is not there.
+    """Read the reference that was given with `option`, as in "--model".
+
+    Raises ConfigError for text that is not a reference, or for a file that does not exist.
 
     >>> parse_reference("llms_from_scratch.ch04:GPTModel", "--model").module
     'llms_from_scratch.ch04'
     """
-    place, colon, name = text.rpartition(":")
-    if not colon or name.endswith(".py"):  # the colon of C:\model.py is none of ours
-        file = Path(text)
-        names = _names_in(_existing(file, option))
-        found = f"it defines {', '.join(names[:8])}" if names else HOW_TO
-        raise ConfigError(f"{option} {shown(text)} does not say which object of the file", found)
-    if not place or not _NAME.fullmatch(name):
-        raise ConfigError(f"{option} {shown(text)} names no object", HOW_TO)
-    if place.endswith(".py"):
-        return ObjectReference(text, name, file=_existing(Path(place), option))
-    if not _NAME.fullmatch(place):
+    container, colon, name = text.rpartition(":")
+    if not colon or name.endswith(".py"):  # the colon of C:\model.py separates no object
+        names = _names_in(_existing(Path(text), option))
+        hint = f"it defines {', '.join(names[:8])}" if names else HOW_TO
+        raise ConfigError(f"{option} {quoted_value(text)} does not say which object of the file", hint)
+    if not container or not _NAME.fullmatch(name):
+        raise ConfigError(f"{option} {quoted_value(text)} names no object", HOW_TO)
+    if container.endswith(".py"):
+        return ObjectReference(text, name, file=_existing(Path(container), option))
+    if not _NAME.fullmatch(container):
         raise ConfigError(
-            f"{option} {shown(text)}: {shown(place)} is neither a .py file nor a module", HOW_TO
+            f"{option} {quoted_value(text)}: {quoted_value(container)} is neither a .py file nor a module",
+            HOW_TO,
         )
-    return ObjectReference(text, name, module=place)
+    return ObjectReference(text, name, module=container)
 
 
 def _existing(file: Path, option: str) -> Path:
     try:
-        found = file.is_file()
-        there = file.exists()
+        is_file, exists = file.is_file(), file.exists()
     except (OSError, ValueError) as error:
-        raise ConfigError(f"{option} {shown(str(file))}: {error}", HOW_TO) from None
-    if not found:
-        what = "is not a file" if there else "is not there"
-        raise ConfigError(f"{option}: the file {shown(str(file))} {what}", HOW_TO)
+        raise ConfigError(f"{option} {quoted_value(str(file))}: {error}", HOW_TO) from None
+    if not is_file:
+        problem = "is not a file" if exists else "does not exist"
+        raise ConfigError(f"{option}: {quoted_value(str(file))} {problem}", HOW_TO)
     return file.resolve()
 
 
 def _names_in(file: Path) -> list[str]:
-    """Return the classes and functions that a file defines, without running it."""
+    """Return references to the classes and functions that a file defines, without running it."""
     try:
         tree = ast.parse(file.read_bytes())
     except (OSError, SyntaxError, ValueError, RecursionError):

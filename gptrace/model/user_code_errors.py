@@ -1,4 +1,4 @@
-"""An exception of somebody's own code → the error that tells of it, with their line."""
+"""An exception of user code → a ModelCodeError that shows the user's line."""
 
 from __future__ import annotations
 
@@ -13,43 +13,53 @@ from pathlib import Path
 from gptrace.errors import GptraceError, ModelCodeError
 from gptrace.model.quiet_torch import torch
 
-# Where an exception comes through on its way: nobody's own code. Then what may be, if nothing else is.
-_OURS = (str(Path(__file__).parents[1]) + os.sep, str(Path(torch.__file__).parent) + os.sep, "<frozen")
+# Frames of gptrace and torch are never user code; frames of other libraries are if there are no others.
+_NEVER_USER_CODE = (
+    str(Path(__file__).parents[1]) + os.sep,
+    str(Path(torch.__file__).parent) + os.sep,
+    "<frozen",
+)
 _LIBRARIES = (*{sysconfig.get_path(kind) + os.sep for kind in ("stdlib", "purelib", "platlib")},)
-_HINT = "this is an exception of the model's own code; GPTRACE_DEBUG=1 shows the whole traceback"
+_HINT = "the model's own code raised this; GPTRACE_DEBUG=1 shows the whole traceback"
 
 
 @contextmanager
 def user_code_errors(where: str, hint: str = "") -> Iterator[None]:
-    """Turn what somebody's own code raises into a ModelCodeError that shows their line."""
+    """Turn an exception of user code in the block into a ModelCodeError that shows the user's line.
+
+    `where` says when it happened, as in "while Model was built"; `hint` replaces the usual hint. Errors of
+    gptrace and KeyboardInterrupt pass unchanged.
+    """
     try:
         yield
     except (GptraceError, KeyboardInterrupt):
         raise
-    except BaseException as error:  # SystemExit, and whatever else somebody made of it
+    except BaseException as error:  # user code may raise SystemExit, or derive from BaseException
         raise user_code_error(error, where, hint) from error
 
 
 def user_code_error(error: BaseException, where: str, hint: str = "") -> ModelCodeError:
-    """Return the error that tells of an exception of somebody's own code, with its line."""
+    """Return the ModelCodeError for an exception of user code; see `user_code_errors` for the arguments."""
     text = " ".join(str(error).split())
-    said = f"{type(error).__name__}: {text}" if text else type(error).__name__
-    place = line_of(error)
-    return ModelCodeError(f"{said}{f', at {place}' if place else ''} ({where})", hint or _HINT)
+    message = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    line = line_of(error)
+    return ModelCodeError(f"{message}{f', at {line}' if line else ''} ({where})", hint or _HINT)
 
 
 def line_of(error: BaseException) -> str:
-    """Return file, line and source of the innermost frame that is somebody's own; "" where none is."""
+    """Return file, line number and source of the innermost frame of user code; "" where there is none."""
     if isinstance(error, SyntaxError) and error.filename:
         return f"{_short(error.filename)}, line {error.lineno}: {(error.text or '').strip()}"
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith(_OURS)]
-    own = [frame for frame in frames if not frame.filename.startswith(_LIBRARIES)]
-    # The model itself may be installed among the libraries.
-    own = own or [frame for frame in frames if "site-packages" in frame.filename] or frames
-    if not own:
+    every = traceback.extract_tb(error.__traceback__)
+    frames = [frame for frame in every if not frame.filename.startswith(_NEVER_USER_CODE)]
+    outside = [frame for frame in frames if not frame.filename.startswith(_LIBRARIES)]
+    # Where no frame is outside the libraries, the model itself may be an installed package.
+    candidates = outside or [frame for frame in frames if "site-packages" in frame.filename] or frames
+    if not candidates:
         return ""
-    source = own[-1].line or linecache.getline(own[-1].filename, own[-1].lineno or 0).strip()
-    return f"{_short(own[-1].filename)}, line {own[-1].lineno}, in {own[-1].name}: {source}"
+    frame = candidates[-1]
+    source = frame.line or linecache.getline(frame.filename, frame.lineno or 0).strip()
+    return f"{_short(frame.filename)}, line {frame.lineno}, in {frame.name}: {source}"
 
 
 def _short(filename: str) -> str:

@@ -1,4 +1,4 @@
-"""Somebody's own nn.Module, class or factory: imported, and called."""
+"""The user's own module, class or factory: imported, and called to build the model."""
 
 from __future__ import annotations
 
@@ -7,84 +7,88 @@ import importlib.util
 import os
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 
 from gptrace.errors import ConfigError
 from gptrace.model.architecture import SIZE_NAMES, Architecture
-from gptrace.model.config import suggestion
-from gptrace.model.meta_device import hollow, meta_copy
+from gptrace.model.meta_device import meta_copy, meta_parameters
 from gptrace.model.quiet_torch import torch
 from gptrace.model.reference import ObjectReference
 from gptrace.model.selection import UserModelSelection
 from gptrace.model.user_code_errors import user_code_errors
-from gptrace.model.user_model_call import Call, plan
+from gptrace.model.user_model_construction import Construction, plan_construction
+from gptrace.wording import suggestion
 
 Module = torch.nn.Module
 
 
 def build_user_model(
-    choice: UserModelSelection, device: torch.device
+    selection: UserModelSelection, device: torch.device
 ) -> tuple[Module, Architecture | None, str]:
-    """Return the module that `choice` means, how to build it at other sizes, and how it was made.
+    """Return the selected module, how to build it at other sizes, and a description of how it was built.
 
-    The random numbers are seeded before its code is imported and again right before it is called; the
-    caller's stay as they were. Raises ConfigError for what cannot be called, ModelCodeError for what its
-    code raises.
+    On device meta its parameters are on that device; otherwise its code decides where they are. The random
+    number generators are seeded before the code is imported and again right before it is called; afterwards
+    they are as they were. Raises ConfigError for an object that is no model and builds none, ModelCodeError
+    where the code raises.
     """
-    with _own_random_numbers(choice.seed), _same_folder():
-        target = _resolved(choice.target)
-        config = _resolved(choice.config)
+    with _seeded_generators(selection.seed), _unchanged_working_directory():
+        target = _resolved(selection.target)
+        config = _resolved(selection.config)
         if isinstance(target, Module):
-            if config is not None or choice.keys:
+            if config is not None or selection.keys:
                 raise ConfigError(
-                    f"{choice.name} is a module that is built already, so it takes no configuration",
+                    f"{selection.name} is built already, so it takes no configuration",
                     "drop --config and --set, or name its class",
                 )
             module = meta_copy(target) if device.type == "meta" else target
             return module, None, "its own code"
         if isinstance(target, ModuleType):
-            raise ConfigError(f"{choice.name} is a Python module, not a model", _what_there_is(target, ""))
+            raise ConfigError(f"{selection.name} is a Python module, not a model", _names_hint(target, ""))
         if not callable(target):
             raise ConfigError(
-                f"{choice.name} is a {type(target).__name__}, neither a module nor something that makes one",
+                f"{selection.name} is of type {type(target).__name__}, and builds no module",
                 "name a torch.nn.Module, its class, or a function that returns one",
             )
-        with user_code_errors(f"while the configuration of {choice.name} was made"):
-            call = plan(target, choice.name, config, choice.keys)
-        module = _made(call, choice, device)
-    how = call.how
-    if call.is_plain and isinstance(choice.target, ObjectReference):
-        own = _configurations(choice.target)
-        how += f" (--config {own[0]} would take the file's own)" if own else ""
-    return module, Architecture(call.settings, lambda changes: _again(call, changes, module)), how
+        with user_code_errors(f"while the configuration of {selection.name} was built"):
+            construction = plan_construction(target, selection.name, config, selection.keys)
+        module = _build(construction, selection, device)
+    description = construction.description
+    if construction.is_default_config and isinstance(selection.target, ObjectReference):
+        names = _configurations(selection.target)
+        description += f" (--config {names[0]} would use the file's own)" if names else ""
+    return module, Architecture(construction.settings, partial(_rebuild, construction, module)), description
 
 
-def _made(call: Call, choice: UserModelSelection, device: torch.device) -> Module:
-    torch.manual_seed(choice.seed)
-    with user_code_errors(f"while {choice.name} was made", hint=_advice(choice) if call.is_plain else ""):
-        if device.type == "meta":
-            with hollow():
-                module = call.make({})
-        else:
-            module = call.make({})
+def _build(construction: Construction, selection: UserModelSelection, device: torch.device) -> Module:
+    torch.manual_seed(selection.seed)
+    hint = _configuration_hint(selection) if construction.is_default_config else ""
+    on_device = meta_parameters() if device.type == "meta" else nullcontext()
+    with user_code_errors(f"while {selection.name} was built", hint=hint), on_device:
+        module = construction.build({})
     if not isinstance(module, Module):
         raise ConfigError(
-            f"{choice.name} returned a {type(module).__name__}, not a torch.nn.Module",
-            "name a class of modules, or a function that returns one",
+            f"{selection.name} returned a value of type {type(module).__name__}, not a torch.nn.Module",
+            "name a subclass of torch.nn.Module, or a function that returns a module",
         )
     return module
 
 
-def _again(call: Call, changes: Mapping[str, int], first: Module) -> Module:
-    made = call.make(changes)
-    if not isinstance(made, Module):
+def _rebuild(construction: Construction, first: Module, changes: Mapping[str, int]) -> Module:
+    """Build the model again; raise TypeError for a module that is `first`, or shares its parameters.
+
+    A factory may cache its module. To run that at other sizes would change the user's own.
+    """
+    module = construction.build(changes)
+    if not isinstance(module, Module):
         raise TypeError("no module")
-    known = {id(one) for one in (first, *first.parameters())}
-    if any(id(one) in known for one in (made, *made.parameters())):
+    ids = {id(item) for item in (first, *first.parameters())}
+    if any(id(item) in ids for item in (module, *module.parameters())):
         raise TypeError("the same module again")
-    return made
+    return module
 
 
 def _resolved(value: object) -> object:
@@ -92,25 +96,30 @@ def _resolved(value: object) -> object:
 
 
 def find_object(reference: ObjectReference) -> object:
-    """Import what a reference means; the folder of a file can be imported from, as with `python FILE.py`."""
+    """Import and return the object that `reference` names.
+
+    The folder of a file is put on sys.path, as `python FILE.py` does. Raises ConfigError for a module or a
+    name that does not exist, ModelCodeError where the imported code raises.
+    """
     with user_code_errors(f"while {reference.file or reference.module} was imported"):
-        found: object = _from_file(reference.file) if reference.file else _from_name(reference)
+        target: object = _from_file(reference.file) if reference.file else _from_name(reference)
         for part in reference.name.split("."):
-            if not hasattr(found, part):
-                raise ConfigError(f"{reference.text}: there is no {part}", _what_there_is(found, part))
-            found = getattr(found, part)
-    return found
+            if not hasattr(target, part):
+                raise ConfigError(f"{reference.text}: there is no {part}", _names_hint(target, part))
+            target = getattr(target, part)
+    return target
 
 
 def _from_file(file: Path) -> ModuleType:
     folder, name = str(file.resolve().parent), file.stem
     path = str(file.resolve())
-    for known in list(sys.modules.values()):
-        if getattr(known, "__file__", None) == path and getattr(known, "__name__", "") != "__main__":
-            return known
-    # Under its own name, so that other files of its folder import the same one; unless that is a library's.
+    for loaded in list(sys.modules.values()):
+        if getattr(loaded, "__file__", None) == path and getattr(loaded, "__name__", "") != "__main__":
+            return loaded
+    # The file's own name, so that other files of its folder import the same module; another name if a library
+    # has that one.
     if name in sys.modules or _is_importable(name):
-        name = f"gptrace_own_{name}_{abs(hash(path)):x}"
+        name = f"gptrace_user_{name}_{abs(hash(path)):x}"
     if folder not in sys.path:
         sys.path.insert(0, folder)
     spec = importlib.util.spec_from_file_location(name, path)
@@ -141,39 +150,40 @@ def _from_name(reference: ObjectReference) -> ModuleType:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name is None or not (name == error.name or name.startswith(error.name + ".")):
-            raise  # it is there, and what it imports is not
+            raise  # the module exists, but it imports one that does not
         raise ConfigError(
             f"{reference.text}: there is no module {error.name!r}",
             "is it installed in this environment, or in this folder? For a file: FILE.py:OBJECT",
         ) from None
 
 
-def _what_there_is(place: object, wanted: str) -> str:
-    """Return a hint with what could have been meant: modules, and what makes modules."""
-    if not isinstance(place, ModuleType):
-        return "look at how the name is spelled"
-    public = {name: value for name, value in vars(place).items() if not name.startswith("_")}
-    made_here = [
+def _names_hint(container: object, unknown: str) -> str:
+    """Return a hint that lists the models, classes and functions that a Python module defines."""
+    if not isinstance(container, ModuleType):
+        return "check the spelling of the name"
+    public = {name: value for name, value in vars(container).items() if not name.startswith("_")}
+    names = [
         name
         for name, value in public.items()
         if isinstance(value, Module)
-        or (callable(value) and getattr(value, "__module__", place.__name__) == place.__name__)
+        or (callable(value) and getattr(value, "__module__", container.__name__) == container.__name__)
     ]
-    return suggestion(wanted, made_here[:12]) if made_here else "it defines no class and no function"
+    return suggestion(unknown, names[:12]) if names else "it defines no class and no function"
 
 
 @contextmanager
-def _own_random_numbers(seed: int) -> Iterator[None]:
-    started: bool = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
-    used = list(range(torch.cuda.device_count())) if started else []
-    with torch.random.fork_rng(devices=used):
+def _seeded_generators(seed: int) -> Iterator[None]:
+    """Seed the random number generators in the block, of the CPU and of GPUs in use; then restore them."""
+    is_cuda_in_use: bool = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+    devices = list(range(torch.cuda.device_count())) if is_cuda_in_use else []
+    with torch.random.fork_rng(devices=devices):
         torch.manual_seed(seed)
         yield
 
 
 @contextmanager
-def _same_folder() -> Iterator[None]:
-    """Come back to the current folder: code that leaves it must not change what our paths mean."""
+def _unchanged_working_directory() -> Iterator[None]:
+    """Return to the working directory afterwards: user code may leave it, and relative paths depend on it."""
     before = os.getcwd()
     try:
         yield
@@ -181,32 +191,32 @@ def _same_folder() -> Iterator[None]:
         os.chdir(before)
 
 
-def _advice(choice: UserModelSelection) -> str:
-    """Say how a configuration is given, to somebody whose class did not like the one it got."""
-    where = choice.target
-    if not isinstance(where, ObjectReference):
+def _configuration_hint(selection: UserModelSelection) -> str:
+    """Return a hint how to give a configuration, for a class that failed with the default one."""
+    reference = selection.target
+    if not isinstance(reference, ObjectReference):
         return ""
-    own = _configurations(where)
-    example = own[0] if own else f"{where.text.rpartition(':')[0]}:NAME, a .json or a .toml"
+    names = _configurations(reference)
+    example = names[0] if names else f"{reference.text.rpartition(':')[0]}:NAME, a .json or a .toml file"
     return (
-        f"the configuration is GPT_CONFIG_124M as a plain dict unless --config gives it: --config {example}; "
+        f"without --config the configuration is a plain dict, GPT_CONFIG_124M; try --config {example}; "
         "--set KEY=VALUE changes a key"
     )
 
 
-def _configurations(where: ObjectReference) -> list[str]:
-    """Return references to what may be a configuration, in the module that an object was found in."""
-    module = next((m for m in list(sys.modules.values()) if _is_of(m, where)), None)
-    place = where.text.rpartition(":")[0]
+def _configurations(reference: ObjectReference) -> list[str]:
+    """Return references to what may be a configuration in the Python module of an object."""
+    module = next((m for m in list(sys.modules.values()) if _is_module_of(reference, m)), None)
+    prefix = reference.text.rpartition(":")[0]
     return [
-        f"{place}:{name}"
+        f"{prefix}:{name}"
         for name, value in vars(module or object).items()
         if (isinstance(value, dict) and SIZE_NAMES.intersection(value))
         or (isinstance(value, type) and name.lower().endswith("config"))
     ]
 
 
-def _is_of(module: ModuleType, where: ObjectReference) -> bool:
-    if where.file is not None:
-        return getattr(module, "__file__", None) == str(where.file.resolve())
-    return getattr(module, "__name__", None) == where.module
+def _is_module_of(reference: ObjectReference, module: ModuleType) -> bool:
+    if reference.file is not None:
+        return getattr(module, "__file__", None) == str(reference.file.resolve())
+    return getattr(module, "__name__", None) == reference.module

@@ -1,4 +1,4 @@
-"""Prompts of all lengths → batches of few wasted positions, and their results in the order of the prompts."""
+"""Prompts of all lengths → batches with little padding, and their results in the order of the prompts."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 # Enough for matrix products to run at full speed, little enough to stay in a processor's cache.
-TOKENS = {"cpu": 1024}
-TOKENS_ELSEWHERE = 16384
-# How many batches' worth of prompts are sorted by length together.
+_TOKENS = {"cpu": 1024}
+_TOKENS_ELSEWHERE = 16384
+# The number of batches whose prompts are sorted by length together.
 _BATCHES_IN_POOL = 16
 
 Item = TypeVar("Item")
@@ -17,18 +17,18 @@ Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
-class Budget:
+class BatchBudget:
     """How much goes into one batch: positions, padding included, and prompts."""
 
     tokens: int
     prompts: int | None = None
 
     @classmethod
-    def of(cls, device: str, batch_size: int | None) -> Budget:
-        """Return that of a device; `batch_size` prompts whatever their lengths, where it is given."""
+    def for_device(cls, device: str, batch_size: int | None) -> BatchBudget:
+        """Return the budget of a device, or of `batch_size` prompts of any length where that is given."""
         if batch_size is not None:
             return cls(tokens=1 << 62, prompts=batch_size)
-        return cls(TOKENS.get(device, TOKENS_ELSEWHERE))
+        return cls(_TOKENS.get(device, _TOKENS_ELSEWHERE))
 
     @property
     def pool(self) -> int:
@@ -36,24 +36,24 @@ class Budget:
         return _BATCHES_IN_POOL * (self.prompts or 64)
 
 
-def batches(lengths: Sequence[int], budget: Budget, *, may_pad: bool) -> list[list[int]]:
-    """Return the numbers of the prompts of each batch: near lengths together, the earliest prompt first.
+def batches(lengths: Sequence[int], budget: BatchBudget, *, may_pad: bool) -> list[list[int]]:
+    """Batch prompts of similar length: return the numbers of the prompts in each batch, in ascending order.
 
-    Without `may_pad` those of one batch have one length.
+    Without `may_pad` all prompts of a batch have the same length.
 
-    >>> batches([3, 9, 3, 4], Budget(tokens=8), may_pad=True)
+    >>> batches([3, 9, 3, 4], BatchBudget(tokens=8), may_pad=True)
     [[0, 2], [1], [3]]
     """
-    found: list[list[int]] = []
+    by_length: list[list[int]] = []
     for number in sorted(range(len(lengths)), key=lambda number: lengths[number]):
-        batch = found[-1] if found else []
-        size = (len(batch) + 1) * lengths[number]
+        batch = by_length[-1] if by_length else []
+        size = (len(batch) + 1) * lengths[number]  # padded to the longest, which is this one
         is_full = size > budget.tokens or len(batch) == budget.prompts
         if not batch or is_full or (not may_pad and lengths[batch[0]] != lengths[number]):
-            found.append([number])
+            by_length.append([number])
         else:
             batch.append(number)
-    return sorted((sorted(batch) for batch in found), key=lambda batch: batch[0])
+    return sorted((sorted(batch) for batch in by_length), key=lambda batch: batch[0])
 
 
 def run_in_order(
@@ -61,39 +61,39 @@ def run_in_order(
     length: Callable[[Item], int | None],
     run: Callable[[list[Item]], list[Result]],
     refuse: Callable[[Item], Result],
-    budget: Budget,
+    budget: BatchBudget,
     *,
     may_pad: bool,
-    waits: Callable[[], bool] = lambda: False,
+    is_idle: Callable[[], bool] = lambda: False,
 ) -> Iterator[Result]:
-    """Yield one result for each item, in their order, each as soon as all before it are there.
+    """Yield one result for each item, in the order of the items, as soon as all results before it are ready.
 
-    Items are read ahead, a bounded number of them, and run in batches. One without a `length` is refused
-    instead. `waits` says that no more is there for now: then what is there is run, and nobody is kept
-    waiting.
+    A bounded number of items is read ahead and run in batches. An item whose `length` is None is passed to
+    `refuse` instead of `run`. `is_idle` tells that no further item is ready to be read: then the items
+    read so far are run, instead of waiting for more.
 
-    >>> list(run_in_order("ab", lambda item: 1, lambda batch: [one.upper() for one in batch], str,
-    ...               Budget(tokens=8), may_pad=True))
+    >>> list(run_in_order("ab", len, lambda batch: [item.upper() for item in batch], str,
+    ...                   BatchBudget(tokens=8), may_pad=True))
     ['A', 'B']
     """
     pool: list[Item] = []
 
-    def finished() -> Iterator[Result]:
-        done = {number: refuse(item) for number, item in enumerate(pool) if length(item) is None}
-        numbers = [number for number in range(len(pool)) if number not in done]
+    def run_pool() -> Iterator[Result]:
+        results = {number: refuse(item) for number, item in enumerate(pool) if length(item) is None}
+        numbers = [number for number in range(len(pool)) if number not in results]
         lengths = [length(pool[number]) or 0 for number in numbers]
         following = 0
-        for batch in [*batches(lengths, budget, may_pad=may_pad), []]:
+        for batch in [*batches(lengths, budget, may_pad=may_pad), []]:  # the last one: for refused items
             members = [numbers[index] for index in batch]
-            results = run([pool[number] for number in members]) if members else []
-            done.update(zip(members, results, strict=True))
-            while following in done:
-                yield done.pop(following)
+            if members:
+                results.update(zip(members, run([pool[number] for number in members]), strict=True))
+            while following in results:
+                yield results.pop(following)
                 following += 1
 
     for item in items:
         pool.append(item)
-        if len(pool) >= budget.pool or waits():
-            yield from finished()
+        if len(pool) >= budget.pool or is_idle():
+            yield from run_pool()
             pool = []
-    yield from finished()
+    yield from run_pool()

@@ -1,4 +1,4 @@
-"""Prompts → rows of logits, at the positions that are asked for, with the model left as it was.
+"""Prompts → rows of logits at chosen positions; the model is left as it was.
 
 Shapes: B batch, T tokens, D emb_dim, V vocabulary, R rows.
 """
@@ -13,9 +13,10 @@ from typing import NamedTuple
 
 from gptrace.errors import GptraceError, NoLogitsError
 from gptrace.model.build import LoadedModel
+from gptrace.model.fused_attention import fused_attention
 from gptrace.model.gpt import GPTModel
 from gptrace.model.hugging_face import is_hugging_face
-from gptrace.model.isolated_copy import attentions, isolated_copy
+from gptrace.model.isolated_copy import attentions, hidden_states, isolated_copy
 from gptrace.model.memory import as_memory_error, check_memory
 from gptrace.model.quiet_torch import torch
 from gptrace.model.user_code_errors import user_code_error, user_code_errors
@@ -24,7 +25,7 @@ from gptrace.text.prompts import Prompt, padded_ids
 from gptrace.tracing.state import undisturbed_evaluation
 
 Tensor = torch.Tensor
-# Logits that are held at once, as rows times vocabulary: 8 MiB in float32.
+# Logits in memory at once, as rows times vocabulary: 8 MiB in float32.
 _LOGITS_AT_ONCE = 1 << 21
 
 
@@ -36,7 +37,7 @@ class LogitRows(NamedTuple):
 
 
 def last_position(prompt: Prompt) -> range:
-    """Return the position whose logits tell what follows the prompt."""
+    """Return the position whose logits predict the token after the prompt."""
     return range(len(prompt.tokens) - 1, len(prompt.tokens))
 
 
@@ -46,11 +47,11 @@ def every_position(prompt: Prompt) -> range:
 
 
 class Forward:
-    """Runs prompts through a model, in a way that is made for answers and not to be looked at.
+    """Runs prompts through a model as fast as it can, where nobody needs to see what happens inside.
 
-    Our own model attends with PyTorch's fused kernel, and its output head reads only the positions that are
-    asked for. `may_pad`: prompts of different lengths can share a batch. Somebody else's model might look
-    at the padding, so it gets prompts of one length.
+    A GPTModel attends with PyTorch's fused kernel, and its output head reads only the chosen positions.
+    `may_pad`: prompts of different lengths can share a batch. Another model might attend to the padding, so
+    the prompts of its batches all have one length.
     """
 
     def __init__(self, loaded: LoadedModel) -> None:
@@ -60,27 +61,29 @@ class Forward:
     def read(
         self,
         prompts: Sequence[Prompt],
-        wanted: Sequence[range],
+        positions: Sequence[range],
         reader: Callable[[LogitRows], None],
     ) -> None:
-        """Run prompts as one batch, and call `reader` with the logits at the `wanted` positions of each.
+        """Run prompts as one batch, and call `reader` with the logits at the given positions of each.
 
-        It is called once or several times, in order; the tensors are only for the time of the call. Raises
-        a NoLogitsError where the model gives no logits there.
+        The reader is called once or several times, in order of the places, and must not keep the tensors.
+        Raises a NoLogitsError where the model gives no logits there.
         """
-        places = [(number, at) for number, positions in enumerate(wanted) for at in positions]
+        places = [(number, position) for number, row in enumerate(positions) for position in row]
         batch = batch_ids(self.loaded, prompts)
         model = self.loaded.module
         if not self.may_pad:
             with isolated_forward(self.loaded, batch):
-                logits = self._logits(batch, is_last_alone=all(at == batch.shape[1] - 1 for _, at in places))
+                logits = self._logits(
+                    batch, is_last_alone=all(position == batch.shape[1] - 1 for _, position in places)
+                )
                 self._each(places, logits, reader, lambda rows: rows)
             return
         assert isinstance(model, GPTModel)
         at_once = _LOGITS_AT_ONCE // model.config.vocab_size
         check_room(self.loaded, *batch.shape, rows=min(len(places), at_once))
         with isolated_forward(self.loaded, batch):
-            self._each(places, model.hidden_states(batch), reader, model.out_head)
+            self._each(places, hidden_states(model, batch), reader, model.out_head)
 
     def _each(
         self,
@@ -89,17 +92,17 @@ class Forward:
         reader: Callable[[LogitRows], None],
         finish: Callable[[Tensor], Tensor],
     ) -> None:
-        """Read (B, T, …) at each place, some rows at a time; `finish` makes logits of them."""
+        """Read (B, T, …) at each place, some rows at a time; `finish` turns rows into logits."""
         rows_per_chunk = max(1, _LOGITS_AT_ONCE // (self.loaded.limits.vocab_size or values.shape[-1]))
         for start in range(0, len(places), rows_per_chunk):
             part = places[start : start + rows_per_chunk]
             numbers, positions = torch.tensor(part, device=values.device).T  # (R,), (R,)
-            # A model may give the last position alone.
+            # A model may return the last position alone.
             rows = values[numbers, positions if values.shape[1] > 1 else -1]
             reader(LogitRows(part, finish(rows)))
 
     def _logits(self, batch: Tensor, *, is_last_alone: bool) -> Tensor:
-        """Run somebody else's model: (B, T) → (B, T, V), or (B, 1, V) where no more is wanted."""
+        """Run a model that is not a GPTModel: (B, T) → (B, T, V), or (B, 1, V) if the last is enough."""
         arguments = dict(self.loaded.arguments)
         if is_last_alone and is_hugging_face(self.loaded.module) and self._can_keep_the_last():
             arguments["logits_to_keep"] = 1
@@ -107,7 +110,7 @@ class Forward:
         if logits.shape[1] < batch.shape[1] and not is_last_alone:
             raise NoLogitsError(
                 f"{self.loaded.name} gives logits for the last position alone",
-                "have its forward() return those of every position, [batch, seq_len, vocab_size]",
+                "have its forward() return the logits of every position, [batch, seq_len, vocab_size]",
             )
         return logits
 
@@ -116,17 +119,17 @@ class Forward:
 
 
 def extract_logits(output: object, loaded: LoadedModel, batch: Tensor) -> Tensor:
-    """Return the logits (B, T, V), or (B, 1, V), in what a model made of a batch (B, T).
+    """Return the logits (B, T, V), or (B, 1, V), in the output of a model for a batch (B, T).
 
     Raises a NoLogitsError where there are none.
     """
     with user_code_errors(f"in the output of {loaded.name}"):
-        found = find_logits(output, *batch.shape)
-    if found.logits is None:
+        result = find_logits(output, *batch.shape)
+    if result.logits is None:
         raise NoLogitsError(
-            f"{loaded.name} gives nothing to predict with: {found.reason}", "gptrace run shows its shapes"
+            f"{loaded.name} gives nothing to predict with: {result.reason}", "gptrace run shows its shapes"
         )
-    return found.logits
+    return result.logits
 
 
 def batch_ids(loaded: LoadedModel, prompts: Sequence[Prompt]) -> Tensor:
@@ -135,7 +138,7 @@ def batch_ids(loaded: LoadedModel, prompts: Sequence[Prompt]) -> Tensor:
 
 
 def isolated_model(loaded: LoadedModel, *, fused: bool = True) -> LoadedModel:
-    """Return our own model as a copy that nobody else runs; somebody else's model as it is."""
+    """Return a GPTModel as a private copy that nobody else runs; any other model as it is."""
     if type(loaded.module) is not GPTModel:
         return loaded
     return replace(loaded, module=isolated_copy(loaded.module, fused=fused), is_private=True)
@@ -143,39 +146,39 @@ def isolated_model(loaded: LoadedModel, *, fused: bool = True) -> LoadedModel:
 
 @contextmanager
 def isolated_forward(loaded: LoadedModel, batch: Tensor) -> Iterator[None]:
-    """Leave the model undisturbed, and turn what it raises into an error that says what and where."""
+    """Leave the model undisturbed, and turn what it raises into a GptraceError that says where."""
     model = loaded.module
-    what = _described(*batch.shape)
+    batch_text = _batch_text(*batch.shape)
     try:
         with torch.inference_mode() if loaded.is_private else undisturbed_evaluation(model):
             yield
     except (GptraceError, KeyboardInterrupt, GeneratorExit):
         raise
-    except BaseException as error:  # SystemExit, and whatever else somebody made of it
-        short = as_memory_error(error, what)
+    except BaseException as error:  # the user's code may raise anything, SystemExit too
+        short = as_memory_error(error, batch_text)
         if short is None and type(model) is not GPTModel:
             raise user_code_error(error, f"in the forward pass of {loaded.name}") from error
         raise short or error from None
 
 
 def check_room(loaded: LoadedModel, prompts: int, length: int, *, rows: int) -> None:
-    """Raise a MemoryNeededError for a batch of prompts of that length that our model has no memory for.
+    """Raise a MemoryNeededError for a batch that a GPTModel on the CPU has no memory for.
 
-    `rows` is how many rows of logits are held at once.
+    The batch is of `prompts` prompts of `length` tokens; `rows` rows of logits are in memory at once.
     """
     if loaded.device.type == "cpu" and isinstance(loaded.module, GPTModel):
-        check_memory(_activation_bytes(loaded.module, prompts, length, rows), _described(prompts, length))
+        check_memory(_activation_bytes(loaded.module, prompts, length, rows), _batch_text(prompts, length))
 
 
-def _described(prompts: int, length: int) -> str:
+def _batch_text(prompts: int, length: int) -> str:
     return f"a batch of {prompts} × {length} tokens"
 
 
 def _activation_bytes(model: GPTModel, prompts: int, length: int, rows: int) -> int:
-    """Estimate the largest moment of a forward pass in float32: logits, or one block's scores."""
+    """Estimate the peak of a forward pass in float32: logits, or one block's attention scores."""
     B, T, config = prompts, length, model.config
     logits = rows * config.vocab_size
-    is_eager = any(not attention.fused for attention in attentions(model))
+    is_eager = any(attention.attend is not fused_attention for attention in attentions(model))
     scores = 3 * B * config.n_heads * T * T if is_eager else 0
     residual = 6 * B * T * config.emb_dim
     return 4 * (residual + max(logits, scores))

@@ -1,4 +1,4 @@
-"""`gptrace generate`: one token after the other, each read by the model before the next is picked."""
+"""`gptrace generate`: a continuation, token by token: run the model, pick a token, append it, repeat."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from gptrace.model.build import LoadedModel
 from gptrace.model.hugging_face import is_hugging_face
 from gptrace.model.quiet_torch import torch
 from gptrace.predict.forward import isolated_model
-from gptrace.predict.logit_decoder import DeferredLogitDecoder
+from gptrace.predict.logit_decoder import DeferredLogitDecoder, LogitDecoder
 from gptrace.predict.sampling import next_id
-from gptrace.predict.steps import Steps, steps_of
+from gptrace.predict.steps import Steps, steps_for
 from gptrace.record import (
     Generation,
     GenerationResult,
@@ -38,14 +38,14 @@ Tensor = torch.Tensor
 
 
 class Listener(Protocol):
-    """Somebody who wants to read along: told of each prompt before it is run, and of each piece of text."""
+    """An object that follows a generation: it gets each prompt before its run, and each piece of text."""
 
     def begin(self, head: Generation, prompt: Prompt) -> None:
-        """Hear which prompt comes now; `head` is the report without results."""
+        """Take the prompt that runs next; `head` is the report without results."""
         ...
 
     def text(self, piece: str) -> None:
-        """Hear whole characters, as they come."""
+        """Take the next piece of text; it consists of whole characters."""
         ...
 
 
@@ -59,137 +59,139 @@ def run_generate(
     trace: bool = False,
     listener: Listener | None = None,
 ) -> Generation:
-    """Continue each prompt. `trace` notes the shapes of each step, with attention written out."""
-    reading = DeferredLogitDecoder(loaded, tokenizer)
-    generating = _Generating(loaded, tokenizer, settings, reading, context_length, trace)
+    """Continue each prompt. `trace` records the shapes of each step, for which attention runs unfused."""
+    deferred = DeferredLogitDecoder(loaded, tokenizer)
+    generator = _Generator(loaded, settings, deferred, context_length, trace)
     results: list[GenerationResult] = []
     start = time.perf_counter()
 
     def report() -> Generation:
         return Generation(
             versions=versions(),
-            model=model_info(loaded.module, loaded.name, reading.weights),
+            model=model_info(loaded.module, loaded.name, deferred.weights),
             settings=settings,
             results=tuple(results),
             seconds=time.perf_counter() - start,
-            notes=reading.notes,
+            notes=deferred.notes,
         )
 
     for index, prompt in enumerate(prompts):
         if listener is not None:
             listener.begin(report(), prompt)
-        results.append(generating.run(index, prompt, listener.text if listener is not None else _nobody))
+        results.append(generator.run(index, prompt, listener.text if listener is not None else _ignore))
     return report()
 
 
 _NO_TOKEN = Token(0, None, None)  # until one is picked
 
 
-def _nobody(piece: str) -> None: ...
+def _ignore(piece: str) -> None: ...
 
 
-class _Generating:
+class _Generator:
+    """Continues prompts with one model and one way of picking tokens."""
+
     def __init__(
-        self, loaded: LoadedModel, tokenizer: Tokenizer, settings: GenerationSettings,
-        reading: DeferredLogitDecoder, context_length: int | None, trace: bool,
+        self, loaded: LoadedModel, settings: GenerationSettings, deferred: DeferredLogitDecoder,
+        context_length: int | None, trace: bool,
     ) -> None:  # fmt: skip
-        self._loaded, self._tokenizer, self._settings, self._reading = loaded, tokenizer, settings, reading
+        self._loaded, self._settings, self._deferred = loaded, settings, deferred
         self._context_length, self._trace = context_length, trace
-        self._named: dict[tuple[bool, bool], GenerationStep] = {}
+        # The first step of each kind, whose axis names are proven: (has a cache, is beyond the context).
+        self._first_steps: dict[tuple[bool, bool], GenerationStep] = {}
 
-    def run(self, index: int, prompt: Prompt, say: Callable[[str], None]) -> GenerationResult:
-        """Continue one prompt, and `say` each piece of text that comes of it."""
+    def run(self, index: int, prompt: Prompt, emit: Callable[[str], None]) -> GenerationResult:
+        """Continue one prompt, and `emit` each piece of its text."""
         settings = self._settings
-        ids, new, noted = list(prompt.ids), [], []
+        ids, new, traced = list(prompt.ids), [], []
         capacity = len(ids) + settings.max_new_tokens
-        pieces = IncrementalText(settings.stop)
+        text = IncrementalText(settings.stop)
         generator = torch.Generator().manual_seed(settings.seed % (1 << 64))
         stopped_by: StoppedBy = "max_new_tokens"
-        steps = steps_of(
+        steps = steps_for(
             isolated_model(self._loaded, fused=not self._trace), self._context_length, capacity,
-            use_cache=settings.cache, whole=self._trace,
+            use_cache=settings.cache, every_position=self._trace,
         )  # fmt: skip
         for _ in range(settings.max_new_tokens):
-            logits, seen = self._stepped(steps, ids)
-            reading = self._reading.of(logits[None], prompt)
-            picked = next_id(
-                logits[: reading.count], generator, temperature=settings.temperature,
+            logits, step = self._run_step(steps, ids)
+            decoder = self._deferred.decoder_for(logits[None], prompt)
+            token_id = next_id(
+                logits[: decoder.token_count], generator, temperature=settings.temperature,
                 top_k=settings.top_k, top_p=settings.top_p,
             )  # fmt: skip
-            token = reading.tokenizer.token(picked)
-            ids.append(picked)
+            token = decoder.tokenizer.token(token_id)
+            ids.append(token_id)
             new.append(token)
-            if seen is not None:
-                noted.append(replace(seen, token=token))
-            if picked in self._ends():
+            if step is not None:
+                traced.append(replace(step, token=token))
+            if token_id in self._end_ids(decoder):
                 stopped_by = "end_of_text"
                 break
-            say(pieces.add(token))
-            if pieces.has_stopped:
+            emit(text.add(token))
+            if text.has_stopped:
                 stopped_by = "stop"
                 break
-        say(pieces.rest())
-        shown = self._reading.shown(prompt)
+        emit(text.rest())
+        displayable = self._deferred.displayable(prompt)
         return GenerationResult(
-            index, shown.text, shown.ids, tuple(token.id for token in new), _text(pieces, new), stopped_by,
-            tuple(new), tuple(noted),
+            index, displayable.text, displayable.ids, tuple(token.id for token in new), _text(text, new),
+            stopped_by, tuple(new), tuple(traced),
         )  # fmt: skip
 
-    def _stepped(self, steps: Steps, ids: Sequence[int]) -> tuple[Tensor, GenerationStep | None]:
-        """Run one step; return its logits (V,), and its shapes where they are wanted."""
+    def _run_step(self, steps: Steps, ids: Sequence[int]) -> tuple[Tensor, GenerationStep | None]:
+        """Run one step; return its logits (V,), and its shapes where steps are traced."""
         if not self._trace:
             return steps.logits(ids), None
         cached = steps.cached
         kind = (cached > 0, len(ids) > (self._context_length or len(ids)))
-        like = self._named.get(kind)
-        # The axes of all steps of a kind have the same names: they are proven once.
-        architecture = steps.architecture(ids) if like is None else None
+        first = self._first_steps.get(kind)
+        # The axes of all steps of a kind have the same names, which are proven once.
+        architecture = steps.architecture(ids) if first is None else None
         with record_trace(steps.loaded.module, architecture, measures=Measures(ops=True)) as trace:
             logits = steps.logits(ids)
-        seen = GenerationStep(
+        step = GenerationStep(
             cached=cached, flow=trace.flow, attention=_first_attention(trace), token=_NO_TOKEN
         )
-        if like is None:
-            self._named[kind] = seen
-        return logits, seen if like is None else _named_like(seen, like)
+        if first is not None:
+            return logits, _with_axis_names(step, first)
+        self._first_steps[kind] = step
+        return logits, step
 
-    def _ends(self) -> frozenset[int]:
+    def _end_ids(self, decoder: LogitDecoder) -> frozenset[int]:
         """Return the ids that end a text."""
-        made = self._reading.made
         module: Any = self._loaded.module
         if is_hugging_face(module):
-            told = getattr(module, "generation_config", None) or module.config
-            ends = getattr(told, "eos_token_id", None)
+            config = getattr(module, "generation_config", None) or module.config
+            ends = getattr(config, "eos_token_id", None)
             return frozenset([ends] if isinstance(ends, int) else ends or ())
-        return frozenset(
-            [END_OF_TEXT_ID] if made is not None and made.fits and made.count > END_OF_TEXT_ID else []
-        )
+        has_end = decoder.fits_tokenizer and decoder.token_count > END_OF_TEXT_ID
+        return frozenset([END_OF_TEXT_ID] if has_end else [])
 
 
-def _text(pieces: IncrementalText, tokens: Sequence[Token]) -> str | None:
-    return None if any(token.bytes is None for token in tokens) else pieces.text
+def _text(text: IncrementalText, tokens: Sequence[Token]) -> str | None:
+    return None if any(token.bytes is None for token in tokens) else text.text
 
 
-def _named_like(step: GenerationStep, like: GenerationStep) -> GenerationStep:
-    """Give the axes of a step the names that they have in another of its kind."""
+def _with_axis_names(step: GenerationStep, named: GenerationStep) -> GenerationStep:
+    """Return a step with the axis names of another step of its kind."""
     attention = step.attention
-    if attention is not None and like.attention is not None:
+    if attention is not None and named.attention is not None:
         attention = replace(
             attention,
-            inputs=tuple(map(_specs_like, attention.inputs, like.attention.inputs)),
-            outputs=tuple(map(_specs_like, attention.outputs, like.attention.outputs)),
+            inputs=tuple(map(_spec_with_axis_names, attention.inputs, named.attention.inputs)),
+            outputs=tuple(map(_spec_with_axis_names, attention.outputs, named.attention.outputs)),
         )
-    known = {one.at: one.dims for one in like.flow}
-    flow = tuple(replace(one, dims=known.get(one.at, one.dims)) for one in step.flow)
+    dims = {flow_step.at: flow_step.dims for flow_step in named.flow}
+    flow = tuple(replace(flow_step, dims=dims.get(flow_step.at, flow_step.dims)) for flow_step in step.flow)
     return replace(step, flow=flow, attention=attention)
 
 
-def _specs_like(spec: TensorSpec, like: TensorSpec) -> TensorSpec:
-    return replace(spec, dims=like.dims) if len(spec.shape) == len(like.shape) else spec
+def _spec_with_axis_names(spec: TensorSpec, named: TensorSpec) -> TensorSpec:
+    return replace(spec, dims=named.dims) if len(spec.shape) == len(named.shape) else spec
 
 
 def _first_attention(trace: Trace) -> OpCall | None:
-    """Return the product of queries and keys that ran first, or the fused attention."""
+    """Return the first product of queries and keys, or the first fused attention."""
     for call in trace.calls:
         for op in call.ops:
             shapes = [spec.shape for spec in op.inputs]

@@ -1,4 +1,4 @@
-"""`gptrace lens`: what each layer would predict if it were the last, known as the "logit lens".
+"""`gptrace lens`: the prediction that each layer would make if it were the last, the "logit lens".
 
 Shapes: T tokens, D emb_dim, V vocabulary.
 """
@@ -28,90 +28,89 @@ Tensor = torch.Tensor
 def run_lens(
     loaded: LoadedModel, tokenizer: Tokenizer, prompts: Sequence[Prompt], *, k: int | None, head: str | None
 ) -> Lens:
-    """Put what leaves each block through the final norm and the output head, at every position."""
-    reading = DeferredLogitDecoder(loaded, tokenizer, k=k)
-    results, anatomy = [], None
+    """Pass the output of each block through the final norm and the output head, at every position."""
+    deferred = DeferredLogitDecoder(loaded, tokenizer, k=k)
+    results, structure = [], None
     for index, prompt in enumerate(prompts):
-        batch = batch_ids(loaded, padded([prompt]))  # (1, T), without the padding that others asked for
+        batch = batch_ids(loaded, padded([prompt]))  # (1, T), without the padding to the longest prompt
         check_room(loaded, *batch.shape, rows=2 * batch.shape[1])
         with isolated_forward(loaded, batch):
-            if anatomy is None:
-                anatomy = _anatomy(loaded, batch, head)
-            results.append(_looked_at(loaded, reading, anatomy, index, prompt, batch))
-    assert anatomy is not None
+            if structure is None:
+                structure = _model_structure(loaded, batch, head)
+            results.append(_lens_result(loaded, deferred, structure, index, prompt, batch))
+    assert structure is not None
     return Lens(
         versions=versions(),
-        model=model_info(loaded.module, loaded.name, reading.weights),
-        through=(*anatomy.between, anatomy.head),
+        model=model_info(loaded.module, loaded.name, deferred.weights),
+        through=(*structure.between, structure.head),
         results=tuple(results),
-        notes=reading.notes,
+        notes=deferred.notes,
     )
 
 
-def _anatomy(loaded: LoadedModel, batch: Tensor, head: str | None) -> ModelStructure:
+def _model_structure(loaded: LoadedModel, batch: Tensor, head: str | None) -> ModelStructure:
     with record_trace(loaded.module, None) as trace:
         logits = extract_logits(loaded.module(batch, **loaded.arguments), loaded, batch)
-    found = find_model_structure(trace, loaded.module, tuple(logits.shape), head)
-    return check_structure_for_lens(found, loaded.name)
+    structure = find_model_structure(trace, loaded.module, tuple(logits.shape), head)
+    return check_structure_for_lens(structure, loaded.name)
 
 
-def _looked_at(
+def _lens_result(
     loaded: LoadedModel,
-    first: DeferredLogitDecoder,
-    anatomy: ModelStructure,
+    deferred: DeferredLogitDecoder,
+    structure: ModelStructure,
     index: int,
     prompt: Prompt,
     batch: Tensor,
 ) -> LensResult:
-    with capture_tensors(loaded.module, anatomy.blocks) as seen:
+    with capture_tensors(loaded.module, structure.blocks) as tensors:
         logits = extract_logits(loaded.module(batch, **loaded.arguments), loaded, batch)[0]  # (T, V)
-    reading = first.of(logits, prompt)
-    rest = [loaded.module.get_submodule(path) for path in (*anatomy.between, anatomy.head)]
+    decoder = deferred.decoder_for(logits, prompt)
+    rest = [loaded.module.get_submodule(path) for path in (*structure.between, structure.head)]
 
-    def read(hidden: Tensor) -> Tensor:  # (T, D) → (T, V)
-        values = hidden[None]
+    def logits_after(path: str) -> Tensor:  # (T, D) → (T, V)
+        values = tensors.outputs[path][:1]
         for module in rest:
             values = module(values)
         return values[0]
 
-    kept = {path: tensor[0] for path, tensor in seen.outputs.items()}  # (T, D)
-    last = read(kept[anatomy.blocks[-1]])
-    difference = _difference(last, logits, anatomy, loaded.name)
-    predicted = [best.id for best in _best(last, reading)]
-    layers = [_layer(path, read(kept[path]), reading, predicted) for path in anatomy.blocks]
-    prompt = first.shown(prompt)
+    last = logits_after(structure.blocks[-1])
+    difference = _difference(last, logits, structure, loaded.name)
+    predicted = [best.id for best in _best(last, decoder)]
+    layers = [_layer(path, logits_after(path), decoder, predicted) for path in structure.blocks]
+    prompt = deferred.displayable(prompt)
     return LensResult(index, prompt.text, prompt.ids, tuple(layers), difference, prompt.tokens)
 
 
-def _layer(path: str, logits: Tensor, reading: LogitDecoder, predicted: Sequence[int]) -> LensLayer:
-    """Return what a layer's logits (T, V) say, beside what the model predicts at each position."""
-    ranks = [rank for _, rank in scores_of(logits[:, : reading.count], predicted)]
+def _layer(path: str, logits: Tensor, decoder: LogitDecoder, predicted: Sequence[int]) -> LensLayer:
+    """Return the candidates of a layer's logits (T, V), and the ranks of the ids that the model predicts."""
+    ranks = [rank for _, rank in scores_of(logits[:, : decoder.token_count], predicted)]
     cells = tuple(
         LensCell(position, (best,), rank)
-        for position, (best, rank) in enumerate(zip(_best(logits, reading), ranks, strict=True))
+        for position, (best, rank) in enumerate(zip(_best(logits, decoder), ranks, strict=True))
     )
-    ((candidates, _),) = reading.candidates(logits[-1:])
+    ((candidates, _),) = decoder.candidates(logits[-1:])
     return LensLayer(path, candidates, ranks[-1], cells)
 
 
-def _best(logits: Tensor, reading: LogitDecoder) -> list[Candidate]:
+def _best(logits: Tensor, decoder: LogitDecoder) -> list[Candidate]:
     """Return the likeliest token at each position (T, V)."""
-    found = candidates_of_rows(logits[:, : reading.count], 1, tokenizer=reading.tokenizer)
-    return [best for (best,), _ in found]
+    rows = candidates_of_rows(logits[:, : decoder.token_count], 1, tokenizer=decoder.tokenizer)
+    return [best for (best,), _ in rows]
 
 
-def _difference(last: Tensor, logits: Tensor, anatomy: ModelStructure, name: str) -> float:
-    """Return how far the last row is from the model's own logits; raise a RunError if it is not the same."""
-    own, last = as_float64(logits), as_float64(last[-logits.shape[0] :])
-    # A mask may have made infinities of some: both ways have to agree on which.
-    finite = own.isfinite()
-    difference = float((last - own)[finite].abs().max()) if bool(finite.any()) else 0.0
-    largest = float(own[finite].abs().max()) if bool(finite.any()) else 1.0
+def _difference(last: Tensor, logits: Tensor, structure: ModelStructure, name: str) -> float:
+    """Return how far the last layer's logits are from the model's; raise a RunError beyond rounding."""
+    expected, last = as_float64(logits), as_float64(last[-logits.shape[0] :])
+    # A mask may make some logits infinite: then they have to be infinite in both.
+    finite = expected.isfinite()
+    difference = float((last - expected)[finite].abs().max()) if bool(finite.any()) else 0.0
+    largest = float(expected[finite].abs().max()) if bool(finite.any()) else 1.0
     allowed = rounding_tolerance(logits.dtype) * max(1.0, largest)
     if difference <= allowed and bool((last.isfinite() == finite).all()):
         return difference
-    way = ", ".join((*anatomy.between, anatomy.head))
+    path = ", ".join((*structure.between, structure.head))
     raise RunError(
         f"the last layer's logits are not those of {name}: they differ by up to {difference:.3g}",
-        f"what leaves {anatomy.blocks[-1]} went through {way}, and the model does something else besides",
+        f"the output of {structure.blocks[-1]} went through {path}; the model does something more",
     )

@@ -1,4 +1,4 @@
-"""How logits are read: with which tokenizer's words, how many candidates, and what has to be said of it."""
+"""Logits → candidates: which tokenizer names them, how many there are, and the notes that a report needs."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ Tensor = torch.Tensor
 
 
 class LogitDecoder:
-    """Reads rows of logits (R, V) in the words of a tokenizer that fits them.
+    """Decodes rows of logits (R, V) with a tokenizer, or as bare ids where the tokenizer does not fit them.
 
-    `notes` are what has to be said, `padding_rows` how many logits stand for no token.
+    The last `padding_rows` logits stand for no token, which leaves `token_count` of them. `notes` are for the
+    report.
     """
 
     def __init__(
@@ -35,65 +36,67 @@ class LogitDecoder:
         self.tokenizer = tokenizer
         self.temperature = temperature
         if isinstance(tokenizer, NoTokenizer):
-            self.notes.append(f"{tokenizer.described()}: ids are shown without text")
-        self.fits = tokenizer.matches_vocab_size(vocab_size)
-        if not self.fits:
-            said = f"the model gives {vocab_size:,} logits and was not made for {tokenizer.described()}"
-            read = "" if given_as_ids else ", which read the text"
-            self.notes.append(f"{said}{read}: ids are shown without text")
+            self.notes.append(f"{tokenizer.description()}: ids are shown without text")
+        self.fits_tokenizer = tokenizer.matches_vocab_size(vocab_size)
+        if not self.fits_tokenizer:
+            reader = "" if given_as_ids else ", which read the text"
+            self.notes.append(
+                f"the model gives {vocab_size:,} logits and was not made for {tokenizer.description()}"
+                f"{reader}: ids are shown without text"
+            )
             self.tokenizer = NoTokenizer("the model")
         self.padding_rows = self.tokenizer.padding_rows(vocab_size)
-        self.count = vocab_size - self.padding_rows
-        self.k = resolve_k(k, self.count)
+        self.token_count = vocab_size - self.padding_rows
+        self.k = resolve_k(k, self.token_count)
 
-    def shown(self, prompt: Prompt) -> Prompt:
-        """Return a prompt as the tokenizer can show it."""
-        return prompt if self.fits else without_text(prompt)
+    def displayable(self, prompt: Prompt) -> Prompt:
+        """Return a prompt as a report can show it: without text where the tokenizer does not fit."""
+        return prompt if self.fits_tokenizer else without_text(prompt)
 
     def candidates(
         self, logits: Tensor, chosen: Sequence[int] = ()
     ) -> list[tuple[tuple[Candidate, ...], tuple[Candidate, ...]]]:
-        """Return for each row its candidates, and those of the `chosen` ids."""
-        return candidates_of_rows(logits[:, : self.count], self.k, self.temperature, self.tokenizer, chosen)
+        """Return the `k` candidates of each row (R, V), and the candidates of the `chosen` ids."""
+        logits = logits[:, : self.token_count]
+        return candidates_of_rows(logits, self.k, self.temperature, self.tokenizer, chosen)
 
 
 class DeferredLogitDecoder:
-    """The reading of a model's logits, made when the first of them are there: only they tell how many.
+    """The LogitDecoder of a model, made from its first logits: only they tell the size of the vocabulary.
 
-    `weights` is what a report says of them, known for sure from then on.
+    `decoder` is None until then. `weights` is what a report says of the weights, complete from then on.
     """
 
     def __init__(
         self, loaded: LoadedModel, tokenizer: Tokenizer, *, k: int | None = None, temperature: float = 1.0
     ) -> None:
-        self.made: LogitDecoder | None = None
+        self.decoder: LogitDecoder | None = None
         self.weights = loaded.weights
         self._loaded, self._tokenizer, self._k, self._temperature = loaded, tokenizer, k, temperature
 
-    def of(self, logits: Tensor, prompt: Prompt) -> LogitDecoder:
-        """Return the reading that fits logits (R, V) after a prompt."""
-        if self.made is None:
-            self.made = LogitDecoder(
+    def decoder_for(self, logits: Tensor, prompt: Prompt) -> LogitDecoder:
+        """Return the decoder of logits (R, V) that follow a prompt."""
+        if self.decoder is None:
+            self.decoder = LogitDecoder(
                 self._tokenizer, logits.shape[-1], k=self._k, temperature=self._temperature,
                 given_as_ids=prompt.given_as_ids,
             )  # fmt: skip
-            self.weights = weights_info(self._loaded, logits, self.made.padding_rows)
-        return self.made
+            self.weights = weights_info(self._loaded, logits, self.decoder.padding_rows)
+        return self.decoder
 
-    def shown(self, prompt: Prompt) -> Prompt:
-        """Return a prompt as the tokenizer that fits the model can show it."""
-        return prompt if self.made is None else self.made.shown(prompt)
+    def displayable(self, prompt: Prompt) -> Prompt:
+        """Return a prompt as a report can show it."""
+        return prompt if self.decoder is None else self.decoder.displayable(prompt)
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What has to be said."""
-        return () if self.made is None else tuple(self.made.notes)
+        """The notes for the report."""
+        return () if self.decoder is None else tuple(self.decoder.notes)
 
 
 def weights_info(loaded: LoadedModel, logits: Tensor | None, padding_rows: int) -> dict[str, Any]:
-    """Return what a report says of the weights; where the logits are NaN, whether the weights are why."""
-    said = loaded.weights | ({"padding_rows": padding_rows} if padding_rows else {})
+    """Return what a report says of the weights; where logits are NaN, also which parameters are."""
+    info = loaded.weights | ({"padding_rows": padding_rows} if padding_rows else {})
     if logits is None or logits.is_meta or not logits.isnan().any():
-        return said
-    spoiled = [name for name, parameter in loaded.module.named_parameters() if parameter.isnan().any()]
-    return said | {"nan": spoiled}
+        return info
+    return info | {"nan": [name for name, value in loaded.module.named_parameters() if value.isnan().any()]}

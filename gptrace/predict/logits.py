@@ -1,4 +1,4 @@
-"""Find the logits in whatever a model returns."""
+"""Find the logits in the output of a model, of whatever type it is."""
 
 from __future__ import annotations
 
@@ -12,44 +12,47 @@ Tensor = torch.Tensor
 _FIELD = "logits"
 
 
-class Found(NamedTuple):
-    """Logits `[batch, seq_len, V]`, or `[batch, 1, V]` of the last position alone; or why there are none."""
+class LogitsOrReason(NamedTuple):
+    """Logits (B, T, V), or (B, 1, V) of the last position alone; or the reason why there are none."""
 
     logits: Tensor | None
     reason: str = ""
 
 
-def find_logits(output: object, batch: int, seq_len: int) -> Found:
-    """Return the field named logits, else the one tensor that can be a score for each token at each position.
+def find_logits(output: object, batch: int, seq_len: int) -> LogitsOrReason:
+    """Return the field named logits, or else the only tensor whose shape and dtype logits can have.
 
     >>> find_logits((torch.ones(2, 3, 10), torch.ones(())), batch=2, seq_len=3).logits.shape
     torch.Size([2, 3, 10])
     >>> find_logits(torch.ones(2, 10), batch=2, seq_len=3).reason
     'the output [2, 10] is no [batch, seq_len, V]'
     """
-    named = _field(output)
-    if isinstance(named, Tensor):
-        reason = _why_not(named, batch, (seq_len, 1))
-        return Found(None, f"the output's logits {reason}") if reason else Found(named)
+    logits = _logits_field(output)
+    if isinstance(logits, Tensor):
+        reason = _why_not(logits, batch, (seq_len, 1))
+        return LogitsOrReason(None, f"the output's logits {reason}") if reason else LogitsOrReason(logits)
     if output is None:
-        return Found(None, "forward() returned None; is a `return` missing?")
+        return LogitsOrReason(None, "forward() returned None; is a `return` missing?")
     tensors = list(_tensors(output))
-    # nanoGPT computes those of the last position alone when it is not trained.
+    # nanoGPT computes only the logits of the last position when it is not trained.
     for length in (seq_len, 1):
-        whole = [tensor for tensor in tensors if not _why_not(tensor, batch, (length,))]
-        if len(whole) == 1:
-            return Found(whole[0])
-        if whole:
-            shapes = ", ".join(str(list(tensor.shape)) for tensor in whole[:3])
-            many = f"{len(whole)} tensors that could be logits, {shapes}"
-            return Found(None, f"the output holds {many}: give the field that holds them that name")
+        fitting = [tensor for tensor in tensors if not _why_not(tensor, batch, (length,))]
+        if len(fitting) == 1:
+            return LogitsOrReason(fitting[0])
+        if fitting:
+            shapes = ", ".join(str(list(tensor.shape)) for tensor in fitting[:3])
+            return LogitsOrReason(
+                None,
+                f"the output holds {len(fitting)} tensors that could be logits, {shapes}: "
+                "name the field that holds them logits",
+            )
     if len(tensors) == 1:
-        return Found(None, f"the output {_why_not(tensors[0], batch, (seq_len, 1))}")
-    return Found(None, f"the output, a {type(output).__name__}, holds no tensor [batch, seq_len, V]")
+        return LogitsOrReason(None, f"the output {_why_not(tensors[0], batch, (seq_len, 1))}")
+    return LogitsOrReason(None, f"the output, a {type(output).__name__}, holds no tensor [batch, seq_len, V]")
 
 
 def _why_not(tensor: Tensor, batch: int, lengths: tuple[int, ...]) -> str:
-    """Say why a tensor cannot be logits, or nothing."""
+    """Return the reason why a tensor cannot be logits, or an empty string."""
     if tensor.dim() != 3 or tensor.shape[0] != batch or tensor.shape[1] not in lengths or not tensor.shape[2]:
         return f"{list(tensor.shape)} is no [batch, seq_len, V]"
     if not tensor.is_floating_point():
@@ -57,14 +60,14 @@ def _why_not(tensor: Tensor, batch: int, lengths: tuple[int, ...]) -> str:
     return "" if tensor.layout is torch.strided else f"{list(tensor.shape)} is sparse"
 
 
-def _field(output: object) -> object:
+def _logits_field(output: object) -> object:
     if isinstance(output, Mapping):
         return output.get(_FIELD)
     return None if isinstance(output, Tensor) else getattr(output, _FIELD, None)
 
 
 def _tensors(output: object) -> Iterator[Tensor]:
-    """Yield the tensors at the top of an output; what lies deeper is a cache or a state, not the answer."""
+    """Yield the tensors at the top level of an output; deeper ones are caches and states."""
     if isinstance(output, Tensor):
         yield output
     elif isinstance(output, Mapping):
@@ -72,7 +75,7 @@ def _tensors(output: object) -> Iterator[Tensor]:
     elif isinstance(output, list | tuple):
         yield from (value for value in output if isinstance(value, Tensor))
     elif dataclasses.is_dataclass(output) and not isinstance(output, type):
-        for part in dataclasses.fields(output):
-            value = getattr(output, part.name, None)
+        for field in dataclasses.fields(output):
+            value = getattr(output, field.name, None)
             if isinstance(value, Tensor):
                 yield value

@@ -1,4 +1,4 @@
-"""`gptrace run`: prompts through a model with a trace around it, and what follows each."""
+"""`gptrace run`: the trace of one batch of prompts, and the next tokens of each prompt."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from gptrace.model.quiet_torch import torch
 from gptrace.model.user_code_errors import user_code_errors
 from gptrace.predict.forward import batch_ids, check_room, isolated_forward
 from gptrace.predict.logit_decoder import LogitDecoder, weights_info
-from gptrace.predict.logits import Found, find_logits
+from gptrace.predict.logits import LogitsOrReason, find_logits
 from gptrace.record import Prediction, Trace, TracedPrompt
 from gptrace.text.prompts import Prompt
 from gptrace.text.tokenizer import Tokenizer
@@ -32,7 +32,7 @@ def run_traced(
     temperature: float,
     measures: Measures = NOTHING_MORE,
 ) -> Trace:
-    """Run the prompts as one batch under `watch`, and read what follows each prompt's last token."""
+    """Run the prompts as one traced batch, and predict the tokens that follow the last token of each."""
     model = loaded.module
     batch = batch_ids(loaded, prompts)  # (B, T)
     trace: Trace | None = None
@@ -51,8 +51,8 @@ def run_traced(
                 error.hint = trace.error.diagnosis
         raise
     with user_code_errors(f"in the output of {loaded.name}"):
-        found = _vetoed(find_logits(output, *batch.shape), trace, loaded)
-    rows, why_none = _last_rows(found, prompts)
+        result = _refuse_other_axes(find_logits(output, *batch.shape), trace, loaded)
+    rows, reason = _last_rows(result, prompts)
     trace = replace(
         trace,
         model=replace(trace.model, name=loaded.name, weights=loaded.weights),
@@ -60,22 +60,22 @@ def run_traced(
         temperature=temperature,
     )
     if rows is None:
-        return replace(trace, notes=(*trace.notes, f"no next tokens: {why_none}"))
-    reading = LogitDecoder(
+        return replace(trace, notes=(*trace.notes, f"no next tokens: {reason}"))
+    decoder = LogitDecoder(
         tokenizer, rows.shape[-1], k=k, temperature=temperature, given_as_ids=prompts[0].given_as_ids
     )
-    found_candidates = [] if rows.is_meta else reading.candidates(rows)
-    weights = weights_info(loaded, found.logits, reading.padding_rows)
+    candidates = [] if rows.is_meta else decoder.candidates(rows)
+    weights = weights_info(loaded, result.logits, decoder.padding_rows)
     return replace(
         trace,
         model=replace(trace.model, weights=weights),
-        inputs=_recorded(map(reading.shown, prompts)),
+        inputs=_recorded(map(decoder.displayable, prompts)),
         predictions=tuple(
             Prediction(number, len(prompt.tokens) - 1, best)
-            for number, (prompt, (best, _)) in enumerate(zip(prompts, found_candidates, strict=False))
+            for number, (prompt, (best, _)) in enumerate(zip(prompts, candidates, strict=False))
         ),
         logits_per_position=int(rows.shape[-1]),
-        notes=(*trace.notes, *reading.notes),
+        notes=(*trace.notes, *decoder.notes),
     )
 
 
@@ -86,22 +86,22 @@ def _recorded(prompts: Iterable[Prompt]) -> tuple[TracedPrompt, ...]:
     )
 
 
-def _vetoed(found: Found, trace: Trace, loaded: LoadedModel) -> Found:
-    """Refuse logits whose axes are proven to be something else: transposed ones, or hidden states."""
-    if found.logits is None or not trace.calls:
-        return found
-    shape, width = tuple(found.logits.shape), loaded.architecture and loaded.architecture.width
+def _refuse_other_axes(result: LogitsOrReason, trace: Trace, loaded: LoadedModel) -> LogitsOrReason:
+    """Refuse tensors whose axes are proven not to be those of logits: transposed ones, or hidden states."""
+    if result.logits is None or not trace.calls:
+        return result
+    shape, width = tuple(result.logits.shape), loaded.architecture and loaded.architecture.width
     dims = next((spec.dims for spec in trace.calls[0].outputs if spec.shape == shape), ())
     if dims[:1] == ("seq_len",) or (width and dims[-1:] == (width,)):
-        return Found(None, f"the output is [{', '.join(dims)}], no [batch, seq_len, V]")
-    return found
+        return LogitsOrReason(None, f"the output is [{', '.join(dims)}], no [batch, seq_len, V]")
+    return result
 
 
-def _last_rows(found: Found, prompts: Sequence[Prompt]) -> tuple[Tensor | None, str]:
-    """Return the logits at the last token of each prompt (B, V), or why there are none."""
-    logits = found.logits
+def _last_rows(result: LogitsOrReason, prompts: Sequence[Prompt]) -> tuple[Tensor | None, str]:
+    """Return the logits at the last token of each prompt (B, V), or the reason why there are none."""
+    logits = result.logits
     if logits is None:
-        return None, found.reason
+        return None, result.reason
     if logits.shape[1] == 1 and any(prompt.padding for prompt in prompts):
         return None, (
             "the model gives logits for the last position alone, where the shorter prompts have padding; "

@@ -1,4 +1,4 @@
-"""Ids so far → logits of what comes next, computing only what is new. Shapes: T new tokens, V vocabulary."""
+"""Ids so far → logits of the next token, computed for the new tokens only. Shapes: T new tokens, V logits."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 
 from gptrace.model.architecture import Architecture, Sizes
 from gptrace.model.build import LoadedModel
-from gptrace.model.cache import KeyValueCache
+from gptrace.model.cache import add_caches, remove_caches
 from gptrace.model.config import GPTConfig
 from gptrace.model.gpt import GPTModel
 from gptrace.model.hugging_face import is_hugging_face
-from gptrace.model.isolated_copy import attentions
+from gptrace.model.isolated_copy import hidden_states
 from gptrace.model.quiet_torch import torch
 from gptrace.predict.forward import check_room, extract_logits, isolated_forward
 
@@ -20,41 +20,39 @@ Tensor = torch.Tensor
 
 
 class CachedArchitecture(Architecture):
-    """How to build a GPTModel for a step with a cache: the axis of all tokens has another size than the new.
+    """How to build a GPTModel for a step with a cache, where all tokens are more than the new ones.
 
     >>> CachedArchitecture(GPTConfig(), cached=4, new=1).sizes["cached+seq_len"]
     5
     """
 
     _TOTAL = "cached+seq_len"
-    # Held by the caches of the twins; with their seq_len it is none of their other sizes.
+    # The cached length of the resized models: added to their seq_len, it equals none of their other sizes.
     _CACHED = 41
 
     def __init__(self, config: GPTConfig, cached: int, new: int) -> None:
         def build(changes: Mapping[str, int]) -> GPTModel:
-            made = GPTModel(GPTConfig.from_mapping(changes, base=config))
-            made.past_length = self._CACHED if cached else 0
-            for attention in attentions(made):
-                attention.cache = KeyValueCache(made.config.context_length, made.past_length)
-            return made
+            model = GPTModel(GPTConfig.from_mapping(changes, base=config))
+            add_caches(model, model.config.context_length, length=self._CACHED if cached else 0)
+            return model
 
         super().__init__(config.to_dict(), build)
         if cached:
             self.sizes = self.sizes | {self._TOTAL: cached + new}
 
-    def twins(self) -> Iterator[tuple[list[Sizes], list[Sizes]]]:
-        """Yield those of the architecture, with the size of the axis of all tokens."""
-        for changes, moved in super().twins():
+    def resized_configurations(self) -> Iterator[tuple[list[Sizes], list[Sizes]]]:
+        """Yield the configurations of Architecture, with the size of the axis of all tokens."""
+        for changes, resized in super().resized_configurations():
             if self._TOTAL in self.sizes:
-                moved = [sizes | {self._TOTAL: self._CACHED + sizes["seq_len"]} for sizes in moved]
-            yield changes, moved
+                resized = [sizes | {self._TOTAL: self._CACHED + sizes["seq_len"]} for sizes in resized]
+            yield changes, resized
 
 
 class Steps:
-    """Runs a model step by step: with a cache of keys and values where it has one, else all tokens anew.
+    """Runs a model step by step: with its cache of keys and values, or else on all tokens each time.
 
-    A model sees the last `context_length` tokens. Where the text grows beyond that, the positions of all
-    tokens move at each step, so what was cached is worth nothing, and each step runs them all.
+    The model sees the last `context_length` tokens. Where the text grows beyond that, the position of every
+    token changes at each step, so cached keys and values no longer hold, and each step runs all tokens.
     """
 
     def __init__(self, loaded: LoadedModel, context_length: int | None, *, use_cache: bool) -> None:
@@ -64,11 +62,11 @@ class Steps:
         self._use_cache = use_cache
 
     def logits(self, ids: Sequence[int]) -> Tensor:
-        """Return the logits (V,) after the ids, which are those of the last call and some more."""
+        """Return the logits (V,) after the ids, which begin with the ids of the call before."""
         length = self._context_length
         has_room = length is None or len(ids) <= length
         if not (self._use_cache and has_room):
-            self._forget()
+            self._clear_cache()
         new = ids[self.cached :] if has_room else ids[-(length or 0) :]
         batch = torch.tensor([list(new)], dtype=torch.int64, device=self.loaded.device)  # (1, T)
         with isolated_forward(self.loaded, batch):
@@ -78,7 +76,7 @@ class Steps:
         return logits
 
     def architecture(self, ids: Sequence[int]) -> Architecture | None:
-        """Return how the model of the next step is built at other sizes, to name its axes by."""
+        """Return how the model of the next step is built at other sizes, which names its axes."""
         return self.loaded.architecture
 
     def _run(self, batch: Tensor) -> Tensor:
@@ -87,43 +85,47 @@ class Steps:
     def _arguments(self) -> dict[str, Any]:
         return dict(self.loaded.arguments)
 
-    def _forget(self) -> None:
+    def _clear_cache(self) -> None:
         self.cached = 0
 
 
-class OwnSteps(Steps):
-    """Steps of our own GPTModel, of a copy that is ours alone: the caches are set on it.
+class GPTSteps(Steps):
+    """Steps of a GPTModel, which must be a private copy: the caches are set on it.
 
-    `whole` runs it as somebody would who looks on: logits of every position.
+    `every_position` computes the logits of every position, as a traced forward pass does.
     """
 
     def __init__(
-        self, loaded: LoadedModel, context_length: int, capacity: int, *, use_cache: bool, whole: bool
+        self,
+        loaded: LoadedModel,
+        context_length: int,
+        capacity: int,
+        *,
+        use_cache: bool,
+        every_position: bool,
     ) -> None:
         super().__init__(loaded, context_length, use_cache=use_cache)
         assert isinstance(loaded.module, GPTModel)
         self._model = loaded.module
-        self._whole = whole
+        self._every_position = every_position
         longest = min(capacity, context_length)
-        check_room(loaded, 1, longest, rows=longest if whole else 1)
-        for attention in attentions(self._model) if use_cache else ():
-            attention.cache = KeyValueCache(longest)
+        check_room(loaded, 1, longest, rows=longest if every_position else 1)
+        if use_cache:
+            add_caches(self._model, longest)
 
     def _run(self, batch: Tensor) -> Tensor:
-        self._model.past_length = self.cached
-        if self._whole:
+        if self._every_position:
             return super()._run(batch)
-        logits: Tensor = self._model.out_head(self._model.hidden_states(batch)[0, -1])
+        last = hidden_states(self._model, batch, first_position=self.cached)[0, -1]
+        logits: Tensor = self._model.out_head(last)
         return logits
 
-    def _forget(self) -> None:
-        super()._forget()
-        self._model.past_length = 0
-        for attention in attentions(self._model):
-            attention.cache = None
+    def _clear_cache(self) -> None:
+        super()._clear_cache()
+        remove_caches(self._model)
 
     def architecture(self, ids: Sequence[int]) -> Architecture | None:
-        """Return that of a model with caches while there are any."""
+        """Return the architecture with caches, as long as they are in use."""
         if not self._use_cache or len(ids) > self._model.config.context_length:
             return self.loaded.architecture
         return CachedArchitecture(self._model.config, self.cached, len(ids) - self.cached)
@@ -135,8 +137,8 @@ class HuggingFaceSteps(Steps):
     def __init__(self, loaded: LoadedModel, context_length: int | None, *, use_cache: bool) -> None:
         super().__init__(loaded, context_length, use_cache=use_cache)
         self._past: Any = None
-        known = inspect.signature(loaded.module.forward).parameters
-        self._keeps = {"logits_to_keep": 1} if "logits_to_keep" in known else {}
+        parameters = inspect.signature(loaded.module.forward).parameters
+        self._last_logits = {"logits_to_keep": 1} if "logits_to_keep" in parameters else {}
 
     def _run(self, batch: Tensor) -> Tensor:
         output = self.loaded.module(batch, **self._arguments())
@@ -146,22 +148,22 @@ class HuggingFaceSteps(Steps):
         return extract_logits(output, self.loaded, batch)[0, -1]
 
     def _arguments(self) -> dict[str, Any]:
-        arguments = dict(self.loaded.arguments) | self._keeps | {"use_cache": self._use_cache}
+        arguments = dict(self.loaded.arguments) | self._last_logits | {"use_cache": self._use_cache}
         return arguments | ({"past_key_values": self._past} if self._past is not None else {})
 
-    def _forget(self) -> None:
-        super()._forget()
+    def _clear_cache(self) -> None:
+        super()._clear_cache()
         self._past = None
         self._use_cache = False
 
 
-def steps_of(
-    loaded: LoadedModel, context_length: int | None, capacity: int, *, use_cache: bool, whole: bool
+def steps_for(
+    loaded: LoadedModel, context_length: int | None, capacity: int, *, use_cache: bool, every_position: bool
 ) -> Steps:
-    """Return the steps of a model; `capacity` is the most tokens that it will see."""
+    """Return the steps of a model; `capacity` is the largest number of tokens that it will see."""
     if type(loaded.module) is GPTModel:
         assert context_length is not None
-        return OwnSteps(loaded, context_length, capacity, use_cache=use_cache, whole=whole)
+        return GPTSteps(loaded, context_length, capacity, use_cache=use_cache, every_position=every_position)
     if is_hugging_face(loaded.module):
         return HuggingFaceSteps(loaded, context_length, use_cache=use_cache)
     return Steps(loaded, context_length, use_cache=False)

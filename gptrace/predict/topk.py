@@ -1,4 +1,4 @@
-"""`gptrace topk`: what follows each prompt, of a few of them or of a stream without end."""
+"""`gptrace topk`: the next tokens of each prompt, of a few prompts or of a stream without end."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from gptrace.errors import NoLogitsError, OptionError, RunError, TextError
 from gptrace.model.build import LoadedModel
 from gptrace.model.selection import Limits
-from gptrace.predict.batching import Budget, run_in_order
+from gptrace.predict.batching import BatchBudget, run_in_order
 from gptrace.predict.forward import Forward, LogitRows, every_position, last_position
 from gptrace.predict.logit_decoder import DeferredLogitDecoder, LogitDecoder
 from gptrace.predict.validation import DEFAULT_K, fit_prompts
@@ -33,18 +33,18 @@ class StreamedPrompt:
 
 @dataclass(frozen=True, slots=True)
 class TopKRequest:
-    """What to tell of each prompt: how many tokens, at which positions, and which ones by name."""
+    """How many next tokens to return, at which positions, and the ids whose rank and probability to add."""
 
     k: int | None = None
     temperature: float = 1.0
     every_position: bool = False
-    tokens: tuple[int, ...] = ()
+    token_ids: tuple[int, ...] = ()
 
 
 def read_prompts(
     prompts: Iterable[object], tokenizer: Tokenizer, limits: Limits, *, special: bool, truncate: bool
 ) -> Iterator[StreamedPrompt]:
-    """Yield a question for each prompt of a stream, checked against what the model takes."""
+    """Yield each prompt of a stream, checked against the model's limits."""
     for index, line in enumerate(as_lines(prompts)):
         if line.problem is not None:
             yield StreamedPrompt(index, Prompt(None, ()), line.problem)
@@ -60,110 +60,111 @@ def read_prompts(
 def run_topk(
     loaded: LoadedModel,
     tokenizer: Tokenizer,
-    questions: Iterable[StreamedPrompt],
-    asked: TopKRequest,
+    prompts: Iterable[StreamedPrompt],
+    request: TopKRequest,
     batch_size: int | None = None,
     *,
-    waits: Callable[[], bool] = lambda: False,
+    is_idle: Callable[[], bool] = lambda: False,
     continue_on_error: bool = False,
 ) -> TopKStream:
-    """Return the answers to all questions, in their order; those of a stream are made as they are read.
+    """Return the results of all prompts, in their order; those of a stream are made as they are read.
 
-    The first batch is run at once, so that everything but the results is known. With
-    `continue_on_error` a prompt that the model fails at has a problem for a result, and the others go on;
-    else it raises.
+    The first batch runs at once, because only its logits tell the size of the vocabulary. With
+    `continue_on_error` a prompt that the model fails at gets a problem as its result; without, it raises.
+    `is_idle` tells that no prompt is waiting to be read: then a batch that is not full runs.
     """
-    answering = _Answering(loaded, tokenizer, asked, continue_on_error)
+    runner = _TopKRunner(loaded, tokenizer, request, continue_on_error)
     results = run_in_order(
-        questions,
-        lambda question: None if question.problem else len(question.prompt.tokens),
-        answering.run,
-        _refused,
-        Budget.of(loaded.device.type, batch_size),
-        may_pad=answering.forward.may_pad,
-        waits=waits,
+        prompts,
+        lambda streamed: None if streamed.problem else len(streamed.prompt.tokens),
+        runner.run,
+        _problem_result,
+        BatchBudget.for_device(loaded.device.type, batch_size),
+        may_pad=runner.forward.may_pad,
+        is_idle=is_idle,
     )
     first = next(results, None)
-    reading = answering.reading
+    decoder = runner.deferred.decoder
     return TopKStream(
         versions=versions(),
-        model=model_info(loaded.module, loaded.name, reading.weights),
-        k=reading.made.k if reading.made is not None else asked.k or DEFAULT_K,
-        temperature=asked.temperature,
+        model=model_info(loaded.module, loaded.name, runner.deferred.weights),
+        k=decoder.k if decoder is not None else request.k or DEFAULT_K,
+        temperature=request.temperature,
         results=chain([] if first is None else [first], results),
-        notes=reading.notes,
+        notes=runner.deferred.notes,
     )
 
 
-def _refused(question: StreamedPrompt) -> TopKResult:
-    prompt = question.prompt
+def _problem_result(streamed: StreamedPrompt) -> TopKResult:
+    prompt = streamed.prompt
     return TopKResult(
-        question.index, prompt.text, prompt.ids, prompt.padding, prompt.truncated, (),
-        problem=question.problem, extra=question.extra,
+        streamed.index, prompt.text, prompt.ids, prompt.padding, prompt.truncated, (),
+        problem=streamed.problem, extra=streamed.extra,
     )  # fmt: skip
 
 
-class _Answering:
-    """Runs batches, and reads the answers."""
+class _TopKRunner:
+    """Runs batches of prompts and decodes their logits."""
 
     def __init__(
-        self, loaded: LoadedModel, tokenizer: Tokenizer, asked: TopKRequest, continue_on_error: bool
+        self, loaded: LoadedModel, tokenizer: Tokenizer, request: TopKRequest, continue_on_error: bool
     ) -> None:
         self.forward = Forward(loaded)
-        self.reading = DeferredLogitDecoder(loaded, tokenizer, k=asked.k, temperature=asked.temperature)
-        self._asked, self._goes_on = asked, continue_on_error
+        self.deferred = DeferredLogitDecoder(loaded, tokenizer, k=request.k, temperature=request.temperature)
+        self._request, self._continue_on_error = request, continue_on_error
 
-    def run(self, questions: list[StreamedPrompt]) -> list[TopKResult]:
-        """Answer a batch; where the model fails at it, each question for itself."""
+    def run(self, batch: list[StreamedPrompt]) -> list[TopKResult]:
+        """Run a batch; where the model fails at it, run each of its prompts alone."""
         try:
-            return self._answered(questions)
+            return self._run_batch(batch)
         except RunError as error:
-            # A model that has never given logits will not give any for other prompts.
-            is_hopeless = isinstance(error, NoLogitsError) and self.reading.made is None
-            if is_hopeless or not self._goes_on:
+            # A model that has never returned logits will not return any for other prompts.
+            is_hopeless = isinstance(error, NoLogitsError) and self.deferred.decoder is None
+            if is_hopeless or not self._continue_on_error:
                 raise
-            if len(questions) > 1:
-                return [result for question in questions for result in self.run([question])]
+            if len(batch) > 1:
+                return [result for streamed in batch for result in self.run([streamed])]
             problem = Problem(error.message, error.hint)
-            refused = replace(questions[0], prompt=Prompt(questions[0].prompt.text, ()), problem=problem)
-            return [_refused(refused)]
+            without_tokens = replace(batch[0], prompt=Prompt(batch[0].prompt.text, ()), problem=problem)
+            return [_problem_result(without_tokens)]
 
-    def _answered(self, questions: list[StreamedPrompt]) -> list[TopKResult]:
-        prompts = padded([question.prompt for question in questions])
-        found: list[list[PositionPrediction]] = [[] for _ in prompts]
+    def _run_batch(self, batch: list[StreamedPrompt]) -> list[TopKResult]:
+        prompts = padded([streamed.prompt for streamed in batch])
+        predictions: list[list[PositionPrediction]] = [[] for _ in prompts]
 
         def read(rows: LogitRows) -> None:
-            reading = self._checked(self.reading.of(rows.logits, prompts[0]))
+            decoder = self._checked(self.deferred.decoder_for(rows.logits, prompts[0]))
             for (number, position), (best, chosen) in zip(
-                rows.places, reading.candidates(rows.logits, self._asked.tokens), strict=True
+                rows.places, decoder.candidates(rows.logits, self._request.token_ids), strict=True
             ):
-                found[number].append(PositionPrediction(position, best, chosen))
+                predictions[number].append(PositionPrediction(position, best, chosen))
 
-        wanted = every_position if self._asked.every_position else last_position
-        self.forward.read(prompts, [wanted(prompt) for prompt in prompts], read)
+        positions = every_position if self._request.every_position else last_position
+        self.forward.read(prompts, [positions(prompt) for prompt in prompts], read)
         return [
             TopKResult(
-                index=question.index,
+                index=streamed.index,
                 text=prompt.text,
                 ids=prompt.ids,
                 padding=prompt.padding,
                 truncated=prompt.truncated,
-                candidates=predictions[-1].candidates,
-                chosen=predictions[-1].chosen,
-                positions=tuple(predictions) if self._asked.every_position else (),
-                tokens=prompt.tokens if self._asked.every_position else (),
-                extra=question.extra,
+                candidates=of_prompt[-1].candidates,
+                chosen=of_prompt[-1].chosen,
+                positions=tuple(of_prompt) if self._request.every_position else (),
+                tokens=prompt.tokens if self._request.every_position else (),
+                extra=streamed.extra,
             )
-            for question, prompt, predictions in zip(
-                questions, map(self.reading.shown, prompts), found, strict=True
+            for streamed, prompt, of_prompt in zip(
+                batch, map(self.deferred.displayable, prompts), predictions, strict=True
             )
         ]
 
-    def _checked(self, reading: LogitDecoder) -> LogitDecoder:
-        beyond = [one for one in self._asked.tokens if one >= reading.count or not reading.fits]
-        if beyond:
-            raise OptionError(
-                f"token id {beyond[0]} means nothing to the model's {reading.count:,} logits",
-                "its vocabulary is another than that of the tokenizer: leave out --token",
-            )
-        return reading
+    def _checked(self, decoder: LogitDecoder) -> LogitDecoder:
+        """Raise an OptionError for ids that the model has no logit for."""
+        for token_id in self._request.token_ids:
+            if token_id >= decoder.token_count or not decoder.fits_tokenizer:
+                raise OptionError(
+                    f"token id {token_id} means nothing to the model's {decoder.token_count:,} logits",
+                    "its vocabulary is not that of the tokenizer: leave out --token",
+                )
+        return decoder

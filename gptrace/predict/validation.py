@@ -1,4 +1,4 @@
-"""What can be asked of a model: values of options, prompts that it can take. No torch: mistakes are cheap."""
+"""Checks of options, and of prompts against a model's limits. No torch here, so mistakes are found early."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import sys
 from collections.abc import Iterable, Sequence
 
 from gptrace.errors import OptionError
-from gptrace.model.config import suggestion
 from gptrace.model.selection import Limits
 from gptrace.record import GenerationSettings
+from gptrace.text import encoding
 from gptrace.text import prompts as text_prompts
 from gptrace.text.prompts import Prompt
+from gptrace.text.tokenizer import Tokenizer
+from gptrace.wording import suggestion
 
 DEFAULT_K = 5
 DEFAULT_NEW_TOKENS = 20
@@ -20,50 +22,88 @@ LANGUAGES = ("en", "zh")
 
 
 def resolve_k(k: int | None, vocab_size: int) -> int:
-    """Return k, or where none is given 5, if there are that many tokens; raise OptionError for a wrong one.
+    """Return k, or its default of 5 where the vocabulary is that large; raise OptionError for a wrong k.
 
     >>> resolve_k(None, 50257), resolve_k(None, 3)
     (5, 3)
     """
-    wanted = min(DEFAULT_K, vocab_size) if k is None else k
-    check_k(wanted, vocab_size)
-    return wanted
-
-
-def check_k(k: int, vocab_size: int) -> None:
-    """Raise OptionError unless 1 ≤ k ≤ vocab_size."""
+    if k is None:
+        return min(DEFAULT_K, vocab_size)
     if isinstance(k, bool) or not isinstance(k, int):
-        raise OptionError(f"k is {k!r}", "k must be a whole number")
+        raise OptionError(f"k is {k!r}", "k must be a whole number", option="k")
     if not 1 <= k <= vocab_size:
-        raise OptionError(f"k is {k}", f"k must be from 1 to {vocab_size}, the size of the vocabulary")
+        raise OptionError(
+            f"k is {k}", f"k must be from 1 to {vocab_size}, the size of the vocabulary", option="k"
+        )
+    return k
 
 
 def check_temperature(temperature: float) -> None:
     """Raise OptionError unless the temperature is a positive, finite number."""
     if isinstance(temperature, bool) or not isinstance(temperature, int | float):
-        raise OptionError(f"temperature is {temperature!r}", "it must be a number above 0")
+        raise OptionError(
+            f"temperature is {temperature!r}", "it must be a number above 0", option="temperature"
+        )
     # Compared, not converted: an int may be too large for a float.
     if not 0 < temperature <= sys.float_info.max:
         raise OptionError(
             f"temperature is {temperature}",
-            "it must be a number above 0; 1 leaves the probabilities as the model has them",
+            "it must be a number above 0; 1 leaves the probabilities as the model gives them",
+            option="temperature",
         )
 
 
 def fit_prompts(
-    limits: Limits, prompts: Sequence[Prompt], *, truncate: bool = False, slides: bool = False
+    limits: Limits, prompts: Sequence[Prompt], *, truncate: bool = False, allow_windows: bool = False
 ) -> tuple[Prompt, ...]:
-    """Check prompts against what a model takes, and cut or pad them.
+    """Check prompts against a model's limits, and cut or pad them.
 
-    `slides`: one longer than the context is welcome, since it goes through in windows.
+    `allow_windows`: a prompt may be longer than the context, because it goes through in windows.
     """
-    is_bounded = (limits.is_certain or truncate) and not slides
+    is_bounded = (limits.is_certain or truncate) and not allow_windows
     return text_prompts.fit(
         prompts,
         vocab_size=limits.vocab_size,
         context_length=limits.context_length if is_bounded else None,
         truncate=truncate,
     )
+
+
+def token_ids(texts: Sequence[str], tokenizer: Tokenizer = encoding) -> tuple[int, ...]:
+    """Return the id of each text; raise an OptionError for a text that is not exactly one token.
+
+    >>> token_ids([" Paris"])
+    (6342,)
+    """
+    ids = []
+    for text in texts:
+        encoded = tokenizer.encode_alone(text) if text else []
+        if len(encoded) != 1:
+            tokens = [tokenizer.token(token_id) for token_id in encoded]
+            listed = " ".join(repr(token.text or token.bytes) for token in tokens)
+            raise OptionError(
+                f"--token {text!r} is {len(tokens)} tokens{': ' * bool(tokens)}{listed}",
+                "name exactly one; a word within a text begins with its space, as in --token ' Paris'",
+            )
+        ids.append(encoded[0])
+    return tuple(ids)
+
+
+def resolve_stride(stride: int | None, context_length: int) -> int:
+    """Return how many tokens a window moves on, half a context by default; raise OptionError for a wrong one.
+
+    Each window but the first scores its last `stride` tokens, so at least one token of context must be left.
+    """
+    if context_length < 2:
+        raise OptionError(
+            f"a context of {context_length} tokens predicts nothing within a text", "use a larger model"
+        )
+    step = max(1, context_length // 2) if stride is None else stride
+    if isinstance(step, bool) or not isinstance(step, int) or not 1 <= step < context_length:
+        raise OptionError(
+            f"stride is {step}", f"it must be from 1 to {context_length - 1}, less than the context"
+        )
+    return step
 
 
 def generation_settings(
@@ -76,15 +116,15 @@ def generation_settings(
     stop: Sequence[str] = (),
     cache: bool = True,
 ) -> GenerationSettings:
-    """Check how tokens are to be picked: greedily, unless a temperature, top_k or top_p says otherwise.
+    """Check how tokens are picked: greedily, unless a temperature, top_k or top_p is given.
 
     >>> generation_settings().temperature, generation_settings(top_k=5).temperature
     (0.0, 1.0)
     """
-    sampled = 0.0 if top_k is None and top_p is None else 1.0
-    heat = sampled if temperature is None else temperature
-    if heat != 0:
-        check_temperature(heat)
+    if temperature is None:
+        temperature = 0.0 if top_k is None and top_p is None else 1.0
+    if temperature != 0:
+        check_temperature(temperature)
     _check_count("max_new_tokens", max_new_tokens)
     if top_k is not None:
         _check_count("top_k", top_k)
@@ -92,39 +132,47 @@ def generation_settings(
     if top_p is not None and not is_share:
         raise OptionError(f"top_p is {top_p!r}", "it must be above 0, and 1 at most")
     stops = (stop,) if not isinstance(stop, Iterable) or isinstance(stop, str | bytes) else tuple(stop)
-    for one in stops:
-        if not isinstance(one, str) or not one:
-            raise OptionError(f"a stop is {one!r}", "give the text to stop at")
+    for text in stops:
+        if not isinstance(text, str) or not text:
+            raise OptionError(f"a stop is {text!r}", "give the text to stop at")
     if isinstance(seed, bool) or not isinstance(seed, int):
-        raise OptionError(f"seed is {seed!r}", "pick a whole number")
-    return GenerationSettings(max_new_tokens, float(heat), top_k, top_p, seed, stops, cache)
+        raise OptionError(f"seed is {seed!r}", "pick a whole number", option="seed")
+    return GenerationSettings(max_new_tokens, float(temperature), top_k, top_p, seed, stops, cache)
 
 
 def resolve_topics(topics: Sequence[str]) -> tuple[str, ...]:
-    """Return the topics of an explanation in their order, all where none is named.
+    """Return the named topics of an explanation in their order, or all of them where none is named.
 
     >>> resolve_topics(["tying", "flow"])
     ('flow', 'tying')
     """
-    named = (topics,) if isinstance(topics, str) else tuple(topics)
-    for one in named:
-        if one not in TOPICS:
-            raise OptionError(f"{one!r} is no topic", suggestion(one, TOPICS))
-    return tuple(one for one in TOPICS if one in named) or TOPICS
+    names = (topics,) if isinstance(topics, str) else tuple(topics)
+    for name in names:
+        if name not in TOPICS:
+            raise OptionError(f"{name!r} is not a topic", suggestion(name, TOPICS))
+    return tuple(topic for topic in TOPICS if topic in names) or TOPICS
 
 
 def check_language(language: str) -> None:
     """Raise OptionError for a language that explanations are not written in."""
     if language not in LANGUAGES:
-        raise OptionError(f"the language is {language!r}", f"pick one of {', '.join(LANGUAGES)}")
+        raise OptionError(
+            f"the language is {language!r}", f"pick one of {', '.join(LANGUAGES)}", option="language"
+        )
+
+
+def check_positions(positions: str) -> None:
+    """Raise OptionError unless the positions to predict at are "last" or "all"."""
+    if positions not in POSITIONS:
+        raise OptionError(f"positions are {positions!r}", f"pick one of {', '.join(POSITIONS)}")
 
 
 def check_batch_size(batch_size: int | None) -> None:
-    """Raise OptionError unless the size of a batch is a whole number from 1 up, or left open."""
+    """Raise OptionError unless the size of a batch is None or a whole number from 1 up."""
     if batch_size is not None:
         _check_count("batch_size", batch_size)
 
 
 def _check_count(name: str, value: object) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise OptionError(f"{name} is {value!r}", "it must be a whole number from 1 up")
+        raise OptionError(f"{name} is {value!r}", "it must be a whole number from 1 up", option=name)

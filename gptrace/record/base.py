@@ -20,11 +20,15 @@ Versions = Annotated[dict[str, str], Meta(description="version of each program t
 
 if TYPE_CHECKING:
     Number = float
+    MeasuredNumber = float | None
     HexBytes = bytes
 else:
 
     class Number(float):
         """A float that the JSON shows as null where it is NaN or infinite."""
+
+    # None, and absent from the JSON, where it was not measured; so null is always NaN or an infinity.
+    MeasuredNumber = Number
 
     class HexBytes(bytes):
         """Bytes that the JSON shows in hexadecimal."""

@@ -8,7 +8,7 @@ from typing import Annotated
 from msgspec import Meta, field
 from msgspec.structs import force_setattr
 
-from gptrace.record.base import Count, Number, Positive, Record, Report, Versions
+from gptrace.record.base import Count, MeasuredNumber, Positive, Record, Report, Versions
 from gptrace.record.model import ModelInfo
 from gptrace.record.tokens import Ids, PromptText, Token, TokenBytes, TokenText
 
@@ -25,8 +25,8 @@ class ScoredToken(Record, frozen=True):
     id: Count
     text: TokenText
     bytes: TokenBytes
-    log_probability: Annotated[Number | None, Meta(description="natural; absent for the first token")] = None
-    probability: Number | None = None
+    log_probability: Annotated[MeasuredNumber, Meta(description="natural; absent for the first token")] = None
+    probability: MeasuredNumber = None
     rank: Annotated[
         Positive | None, Meta(description="among all tokens, from 1; absent where the probability is NaN")
     ] = None
@@ -49,11 +49,8 @@ class LossResult(Record, frozen=True):
     windows: Positive
 
     def __post_init__(self) -> None:
-        # null in the JSON may stand for NaN or an infinity: the other fields tell.
-        if self.loss is None and any(token.log_probability is not None for token in self.tokens):
-            force_setattr(self, "loss", math.nan)
-        if self.loss is not None and self.perplexity is None:
-            force_setattr(self, "perplexity", math.nan if math.isnan(self.loss) else math.inf)
+        is_predicted = any(token.log_probability is not None for token in self.tokens)
+        _restore_null(self, is_predicted)
 
 
 class LossTotal(Record, frozen=True):
@@ -62,6 +59,9 @@ class LossTotal(Record, frozen=True):
     tokens: Count
     loss: MeanLoss
     perplexity: Perplexity
+
+    def __post_init__(self) -> None:
+        _restore_null(self, is_predicted=self.tokens > 0)
 
 
 class Loss(Report, frozen=True, kw_only=True, tag_field="schema", tag="gptrace.loss/1"):
@@ -80,3 +80,11 @@ class Loss(Report, frozen=True, kw_only=True, tag_field="schema", tag="gptrace.l
         Meta(description="tokens from one window to the next; absent where every text fits the context"),
     ] = None
     notes: tuple[str, ...]
+
+
+def _restore_null(result: LossResult | LossTotal, is_predicted: bool) -> None:
+    """Turn None that was read from null back into NaN or an infinity, where something was predicted."""
+    if result.loss is None and is_predicted:
+        force_setattr(result, "loss", math.nan)
+    if result.loss is not None and result.perplexity is None:
+        force_setattr(result, "perplexity", math.nan if math.isnan(result.loss) else math.inf)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from gptrace.errors import OptionError
-from gptrace.model.config import suggestion
 from gptrace.record import ModuleCall, OpCall, Statistics, TensorSpec, Trace
+from gptrace.wording import suggestion
 
 
 @dataclass(frozen=True, slots=True)

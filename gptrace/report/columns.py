@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 from gptrace.errors import OptionError
 from gptrace.measures import Measures
-from gptrace.model.config import suggestion
-from gptrace.model.memory import readable_bytes
 from gptrace.record import Cost, Trace
 from gptrace.report.call_tree import CallRow
+from gptrace.wording import readable_bytes, suggestion
 
 NOTHING = "–"
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from gptrace.model.memory import readable_bytes
 from gptrace.record import Candidate, ModelInfo, Token
 from gptrace.report.parts import Line, Lines, Part, Table, line
 from gptrace.report.safe_text import quoted, token_label, visible
 from gptrace.report.table_data import Column, TableData
+from gptrace.wording import readable_bytes
 
 FactPairs = list[tuple[str, Line]]
 

@@ -1,1 +1,1 @@
-"""Text in, token ids out, and back. Nothing here loads torch."""
+"""Text → token ids, and back. Nothing here imports torch."""

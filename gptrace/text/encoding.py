@@ -1,6 +1,6 @@
-"""GPT-2's byte-pair encoding, from the ranks that ship with the package: no network, ever.
+"""GPT-2's byte-pair encoding, from the ranks in the package, so that it never needs the network.
 
-The only importer of tiktoken.
+The module itself is a Tokenizer. No other module imports tiktoken.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ VOCAB_SIZE = 50257
 END_OF_TEXT = "<|endoftext|>"
 END_OF_TEXT_ID = 50256
 
-# How GPT-2 cuts text into pieces before merging: contractions, letters, digits, other signs, white space.
-# Possessive quantifiers (++) give the same pieces as the published pattern and cannot backtrack.
+# GPT-2 splits text before it merges bytes: into contractions, letters, digits, other characters, white space.
+# The possessive quantifiers (++) match the same as those of the published pattern, without backtracking.
 _PATTERN = r"""'(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s"""
 
 
 @cache
 def encoding() -> tiktoken.Encoding:
-    """Return the GPT-2 encoding, equal to `tiktoken.get_encoding("gpt2")`."""
+    """Return GPT-2's encoding, equal to `tiktoken.get_encoding("gpt2")`."""
     import tiktoken
 
     lines = files("gptrace.text").joinpath("data/r50k_base.tiktoken").read_bytes().splitlines()
@@ -50,7 +50,9 @@ def tiktoken_version() -> str:
 
 
 def encode(text: str, *, special: bool = True) -> list[int]:
-    """Return the ids of `text`. With `special`, `<|endoftext|>` in it is the one special token.
+    """Return the ids of a text; with `special`, `<|endoftext|>` in it becomes the special token.
+
+    Raises TextError for a text that is not valid Unicode.
 
     >>> encode("Hello, I am")
     [15496, 11, 314, 716]
@@ -64,7 +66,7 @@ def encode(text: str, *, special: bool = True) -> list[int]:
 
 
 def encode_alone(text: str) -> list[int]:
-    """Return the ids of a piece of text; nothing belongs around a whole one either.
+    """Return the ids of a text without tokens at its ends: as `encode` does, since GPT-2 adds none.
 
     >>> encode_alone(" Paris")
     [6342]
@@ -74,7 +76,7 @@ def encode_alone(text: str) -> list[int]:
 
 @lru_cache(maxsize=1 << 16)
 def token(token_id: int) -> Token:
-    """Return the token of an id; an id that the vocabulary does not hold has neither text nor bytes.
+    """Return the token of an id; one outside the vocabulary has neither text nor bytes.
 
     >>> token(15496)
     Token(id=15496, text='Hello', bytes=b'Hello')
@@ -88,12 +90,12 @@ def token(token_id: int) -> Token:
 
 
 def matches_vocab_size(vocab_size: int) -> bool:
-    """Tell whether a model with so many logits can have been made for GPT-2's vocabulary."""
+    """Tell whether a model with `vocab_size` logits may use GPT-2's vocabulary."""
     return vocab_size - padding_rows(vocab_size) == VOCAB_SIZE
 
 
 def padding_rows(vocab_size: int) -> int:
-    """Return how many rows only pad GPT-2's vocabulary to a multiple of 64, as nanoGPT does for speed.
+    """Return how many of `vocab_size` rows only pad GPT-2's vocabulary to a multiple of 64, as in nanoGPT.
 
     >>> padding_rows(50304), padding_rows(50257), padding_rows(60000)
     (47, 0, 0)
@@ -103,10 +105,10 @@ def padding_rows(vocab_size: int) -> int:
 
 
 def size() -> int:
-    """Return how many tokens there are."""
+    """Return the number of tokens."""
     return VOCAB_SIZE
 
 
-def described() -> str:
-    """Return what a report calls it."""
+def description() -> str:
+    """Return what reports call this tokenizer."""
     return f"GPT-2's tokenizer with its {VOCAB_SIZE:,} tokens"

@@ -1,4 +1,4 @@
-"""The tokenizer that lies beside a Hugging Face model, as a Tokenizer."""
+"""The tokenizer in the folder of a Hugging Face model."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from gptrace.errors import ConfigError
+from gptrace.errors import ConfigError, InputError
 from gptrace.record import Token
 from gptrace.text.tokenizer import NoTokenizer, Tokenizer, check_unicode, utf8_or_none
 
@@ -17,100 +17,121 @@ _SPACE = "\u2581"  # sentencepiece writes a space as ▁
 
 
 def load_tokenizer(folder: Path) -> Tokenizer:
-    """Return the tokenizer in `folder`; one that refuses text where there is none, or none that works."""
+    """Return the tokenizer in `folder`, or a NoTokenizer where there is none or it cannot be loaded.
+
+    Code in the folder is never run. Raises ConfigError if transformers is needed and not installed.
+    """
     if not any((folder / name).is_file() for name in _FILES):
         return NoTokenizer(f"the folder {folder}")
     transformers = transformers_library()
     try:
-        # Code that comes with a model is never run.
-        made = transformers.AutoTokenizer.from_pretrained(
+        tokenizer = transformers.AutoTokenizer.from_pretrained(
             str(folder), local_files_only=True, trust_remote_code=False
         )
-    except Exception as error:  # of several libraries, for many reasons; the reason is what counts
+    except Exception as error:  # several libraries raise many classes here
         reason = " ".join(str(error).split())[:300]
         return NoTokenizer(
             f"the folder {folder}", f"its tokenizer cannot be loaded: {type(error).__name__}: {reason}"
         )
-    return HuggingFaceTokenizer(made)
+    return HuggingFaceTokenizer(tokenizer)
 
 
 def transformers_library() -> Any:
-    """Return transformers; raise ConfigError where it is not installed."""
+    """Return the package transformers; raise ConfigError if it is not installed."""
     try:
         import transformers
     except ImportError:
         raise ConfigError(
-            "a model named with hf: needs transformers, which is not installed", "pip install 'gptrace[hf]'"
+            "--model hf:… needs transformers, which is not installed", "pip install 'gptrace[hf]'"
         ) from None
     return transformers
 
 
-class HuggingFaceTokenizer:
-    """A tokenizer of transformers, with the bytes of each token."""
+def as_tokenizer(tokenizer: object) -> Tokenizer:
+    """Return a Tokenizer as it is, and a tokenizer of transformers as a Tokenizer; else raise InputError."""
+    if not isinstance(tokenizer, type):
+        if isinstance(tokenizer, Tokenizer):
+            return tokenizer
+        if callable(tokenizer) and hasattr(tokenizer, "added_tokens_decoder"):
+            return HuggingFaceTokenizer(tokenizer)
+    raise InputError(
+        f"tokenizer is a {type(tokenizer).__name__}, not a tokenizer",
+        "give a tokenizer of transformers, or an object with the methods of gptrace.text.tokenizer.Tokenizer",
+    )
 
-    def __init__(self, made: Any) -> None:
-        self._made = made
+
+class HuggingFaceTokenizer:
+    """A Tokenizer around a tokenizer of transformers. It also knows the bytes of each token."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        self._tokenizer = tokenizer
 
     def encode(self, text: str, *, special: bool = True) -> list[int]:
-        """Return the ids of a text, with what the model expects around it (a <bos>, say)."""
+        """Return the ids of a text, with the tokens that the model expects around it, such as <bos>."""
         check_unicode(text)
-        ids: list[int] = self._made(text, split_special_tokens=not special)["input_ids"]
+        ids: list[int] = self._tokenizer(text, split_special_tokens=not special)["input_ids"]
         return ids
 
     def encode_alone(self, text: str) -> list[int]:
-        """Return the ids of a piece of text, with nothing around it."""
+        """Return the ids of a text, without tokens around it."""
         check_unicode(text)
-        ids: list[int] = self._made(text, add_special_tokens=False)["input_ids"]
+        ids: list[int] = self._tokenizer(text, add_special_tokens=False)["input_ids"]
         return ids
 
     def token(self, token_id: int) -> Token:
-        """Return the token of an id, its bytes read from how the vocabulary spells them."""
-        piece = self._pieces.get(token_id)
-        if piece is None:
+        """Return the token of an id; its bytes are read from its spelling in the vocabulary."""
+        spelling = self._spellings.get(token_id)
+        if spelling is None:
             return Token(token_id, None, None)
         if token_id in self._added:
-            raw = piece.encode()
+            raw = spelling.encode()
         elif self._spells_bytes:
-            raw = bytes(_BYTES.get(character, 63) for character in piece)
-        elif byte := _BYTE.fullmatch(piece):
+            raw = bytes(_BYTES.get(character, 63) for character in spelling)
+        elif byte := _BYTE.fullmatch(spelling):
             raw = bytes.fromhex(byte.group(1))
         else:
-            raw = piece.replace(_SPACE, " ").encode()
+            raw = spelling.replace(_SPACE, " ").encode()
         return Token(token_id, utf8_or_none(raw), raw)
 
     def matches_vocab_size(self, vocab_size: int) -> bool:
-        """Tell whether there is a row for each token: more rows only round their number up."""
-        return vocab_size >= len(self._pieces)
+        """Tell whether each token has a logit; models round the number of logits up."""
+        return vocab_size >= len(self._spellings)
 
     def padding_rows(self, vocab_size: int) -> int:
-        """Return 0: which rows are never trained is not known."""
+        """Return 0: it is unknown which rows were never trained."""
         return 0
 
     def size(self) -> int:
-        """Return how many tokens it has."""
-        return len(self._pieces)
+        """Return the number of tokens."""
+        return len(self._spellings)
 
-    def described(self) -> str:
-        """Return its class and size."""
-        return f"the model's own {type(self._made).__name__} with {len(self._pieces):,} tokens"
+    def description(self) -> str:
+        """Return its class and its size, for reports."""
+        return f"the model's own {type(self._tokenizer).__name__} with {len(self._spellings):,} tokens"
 
     @cached_property
-    def _pieces(self) -> dict[int, str]:
-        return {number: piece for piece, number in self._made.get_vocab().items()}
+    def _spellings(self) -> dict[int, str]:
+        return {token_id: spelling for spelling, token_id in self._tokenizer.get_vocab().items()}
 
     @cached_property
     def _added(self) -> frozenset[int]:
-        return frozenset(self._made.added_tokens_decoder) | frozenset(self._made.all_special_ids)
+        return frozenset(self._tokenizer.added_tokens_decoder) | frozenset(self._tokenizer.all_special_ids)
 
     @cached_property
     def _spells_bytes(self) -> bool:
-        """Byte-level vocabularies spell all 256 bytes as visible characters; others hold plain text."""
-        known = set(self._made.get_vocab())
-        return sum(character in known for character in _BYTES) > 200
+        """Whether each character of a spelling stands for a byte; else the spelling is plain text.
+
+        Byte-level vocabularies contain nearly all of the 256 characters of GPT-2's spelling.
+        """
+        vocabulary = self._tokenizer.get_vocab()
+        return sum(character in vocabulary for character in _BYTES) > 200
 
 
 def _byte_alphabet() -> dict[str, int]:
-    """Return GPT-2's spelling of bytes: printable ones stand for themselves, others for U+0100 and on."""
+    """Return the characters that spell bytes in GPT-2's vocabulary, and the byte of each.
+
+    A printable byte is spelled as itself, the others as U+0100, U+0101 and so on.
+    """
     plain = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
     others = [byte for byte in range(256) if byte not in plain]
     return {chr(byte): byte for byte in plain} | {chr(256 + n): byte for n, byte in enumerate(others)}

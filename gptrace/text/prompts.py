@@ -1,4 +1,4 @@
-"""Texts or ids → prompts that fit a model: encoded, checked, cut and padded."""
+"""Texts or ids → prompts for a model: encoded, checked, cut and padded."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from gptrace.errors import TextError
 from gptrace.record import Token
 from gptrace.text import encoding
 from gptrace.text.tokenizer import Tokenizer, decode
+from gptrace.wording import quoted_value
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,29 +33,10 @@ class Prompt:
         return tuple(token.id for token in self.tokens)
 
 
-@dataclass(frozen=True, slots=True)
-class PromptSource:
-    """What somebody gave to run: texts, or rows of ids. Which tokenizer reads it depends on the model."""
-
-    texts: tuple[str, ...] = ()
-    rows: tuple[tuple[int, ...], ...] = ()
-    special: bool = True
-
-    def prompts(self, tokenizer: Tokenizer = encoding) -> tuple[Prompt, ...]:
-        """Return the prompts, as that tokenizer reads them.
-
-        >>> PromptSource(texts=("Hello",)).prompts()[0].ids
-        (15496,)
-        """
-        if self.rows:
-            return from_ids(self.rows, tokenizer)
-        return from_texts(self.texts, tokenizer, special=self.special)
-
-
 def from_texts(
     texts: Iterable[str], tokenizer: Tokenizer = encoding, *, special: bool = True
 ) -> tuple[Prompt, ...]:
-    """Encode each text.
+    """Encode each text; raise TextError for one without tokens.
 
     >>> from_texts(["Hello, I am"])[0].ids
     (15496, 11, 314, 716)
@@ -65,13 +47,15 @@ def from_texts(
             raise TextError("the text is empty", "a prompt needs at least one character")
         ids = tokenizer.encode(text, special=special)
         if not ids:
-            raise TextError(f"the text {shortened(text)!r} gives no tokens", "give more text, or --ids")
+            raise TextError(f"the text {quoted_value(text)} gives no tokens", "give more text, or --ids")
         prompts.append(Prompt(text, tuple(map(tokenizer.token, ids))))
     return tuple(prompts)
 
 
 def from_ids(rows: Iterable[Sequence[int]], tokenizer: Tokenizer = encoding) -> tuple[Prompt, ...]:
-    """Make prompts of token ids; text is what they decode to, where they do.
+    """Return a prompt for each row of ids; its text is None where the ids cannot be decoded.
+
+    Raises TextError for an empty row or a negative id.
 
     >>> from_ids([[15496, 11]])[0].text
     'Hello,'
@@ -89,14 +73,14 @@ def from_ids(rows: Iterable[Sequence[int]], tokenizer: Tokenizer = encoding) -> 
 
 
 def parse_ids(text: str) -> list[int]:
-    """Read ids written with spaces or commas between them.
+    """Read token ids separated by white space or commas; raise TextError for anything else.
 
     >>> parse_ids("15496, 11 314")
     [15496, 11, 314]
     """
     ids = []
     for word in re.split(r"[\s,]+", text.strip(" \t\r\n,[]")):
-        # int() also takes 1_000 and digits of other scripts; an id is plain.
+        # int() would also accept 1_000 and the digits of other scripts.
         if not re.fullmatch(r"-?[0-9]{1,18}", word):
             if not word:
                 continue
@@ -108,16 +92,13 @@ def parse_ids(text: str) -> list[int]:
 def fit(
     prompts: Sequence[Prompt], *, vocab_size: int | None, context_length: int | None, truncate: bool = False
 ) -> tuple[Prompt, ...]:
-    """Check ids and lengths against a model, where it tells its sizes, and pad to the longest prompt.
-
-    With `truncate` a prompt that is too long keeps its last `context_length` tokens.
-    """
-    many = len(prompts) > 1
+    """Check prompts against the limits of a model, and pad them to the longest; see `fit_one`."""
+    is_batch = len(prompts) > 1
     return padded(
         [
             fit_one(
                 prompt, vocab_size=vocab_size, context_length=context_length, truncate=truncate,
-                where=f" of prompt {number}" if many else "",
+                where=f" of prompt {number}" if is_batch else "",
             )
             for number, prompt in enumerate(prompts)
         ]
@@ -127,10 +108,14 @@ def fit(
 def fit_one(
     prompt: Prompt, *, vocab_size: int | None, context_length: int | None, truncate: bool, where: str = ""
 ) -> Prompt:
-    """Check one prompt against a model, and cut it to its context where that is wished."""
+    """Check one prompt against the limits of a model; None stands for a limit that is unknown.
+
+    With `truncate`, a prompt that is too long keeps its last `context_length` tokens. `where` names the
+    prompt in messages. Raises TextError for an id or a length beyond the limits.
+    """
     for position, token_id in enumerate(prompt.ids):
         if vocab_size is not None and token_id >= vocab_size:
-            larger = "; the text was read with a larger vocabulary: give --ids"
+            larger = "; the tokenizer has a larger vocabulary than the model: give --ids"
             raise TextError(
                 f"id {token_id} at position {position}{where} is not in the vocabulary of {vocab_size}",
                 f"ids go from 0 to {vocab_size - 1}{'' if prompt.given_as_ids else larger}",
@@ -148,26 +133,22 @@ def fit_one(
 
 
 def padded(prompts: Sequence[Prompt]) -> tuple[Prompt, ...]:
-    """Return the prompts of a batch, each with the padding that makes it as long as the longest."""
+    """Return the prompts of a batch with their padding set, so that all are as long as the longest."""
     longest = max((len(prompt.tokens) for prompt in prompts), default=0)
     return tuple(replace(prompt, padding=longest - len(prompt.tokens)) for prompt in prompts)
 
 
 def padded_ids(prompts: Sequence[Prompt]) -> list[list[int]]:
-    """Return the batch (B, T). What fills the right is never read, since attention looks to the left.
+    """Return the ids (B, T) of a batch. B batch, T tokens.
 
-    The filler is the prompt's own last id, since that is in every vocabulary that the prompt is in.
+    Each prompt is padded on the right with its last id, which is in the vocabulary of the model. Under causal
+    attention no token of the prompt sees the padding.
     """
     return [[*prompt.ids, *[prompt.ids[-1]] * prompt.padding] for prompt in prompts]
 
 
 def without_text(prompt: Prompt) -> Prompt:
-    """Return a prompt that was given as ids as ids alone, for a model that another tokenizer was made for."""
+    """Return a prompt that was given as ids without text: the model does not use this tokenizer."""
     if not prompt.given_as_ids:
         return prompt
     return replace(prompt, text=None, tokens=tuple(Token(token.id, None, None) for token in prompt.tokens))
-
-
-def shortened(text: str) -> str:
-    """Return the start of a text, for an error line."""
-    return text if len(text) <= 40 else text[:39] + "…"

@@ -1,4 +1,4 @@
-"""Where text comes from: arguments, `-`, a pipe, a file or a socket on stdin, or the sample prompt."""
+"""The sources of text: arguments, stdin (a pipe, a file or a socket), or the sample prompt."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from gptrace.errors import TextError
 
 SAMPLE = "Hello, I am"
-# A bound, so that an endless pipe ends in an error line and not in the machine's last byte of memory.
+# An endless pipe ends in an error message before the memory is full.
 STDIN_LIMIT = 64 * 1024 * 1024
 
 _HOW_TO = 'give text as an argument, as in "Hello"'
@@ -19,16 +19,20 @@ _HOW_TO = 'give text as an argument, as in "Hello"'
 
 @dataclass(frozen=True, slots=True)
 class Texts:
-    """The texts to work on; `is_sample` when nobody gave any."""
+    """The texts to run; `is_sample`: the user gave none, so it is the sample prompt."""
 
     texts: tuple[str, ...]
     is_sample: bool = False
 
 
 def read_texts(arguments: Sequence[str], *, lines: bool = False, stdin: int = 0) -> Texts:
-    """Return the texts that the command line means.
+    """Return the texts of a command line.
 
-    `stdin` is a file descriptor; it is not touched when there are arguments other than "-".
+    arguments   texts; "-" stands for stdin
+    lines       each line of stdin is a text
+    stdin       a file descriptor, which is read only for "-", for `lines`, or without arguments
+
+    Raises TextError for text that is empty or not UTF-8, or for contradictory arguments.
 
     >>> read_texts(["Hello", "Bye"]).texts
     ('Hello', 'Bye')
@@ -39,12 +43,12 @@ def read_texts(arguments: Sequence[str], *, lines: bool = False, stdin: int = 0)
             "drop one of the two",
         )
     if list(arguments).count("-") > 1:
-        raise TextError("'-' stands for stdin, and is given more than once", "stdin can be read only once")
+        raise TextError("'-', which stands for stdin, is given more than once", "stdin can be read only once")
     if not arguments and not lines and not _has_data(stdin):
         return Texts((SAMPLE,), is_sample=True)
     if lines or not arguments:
-        whole = read_stdin(stdin)
-        return Texts(_split_lines(whole) if lines else (_checked(_drop_newline(whole), "stdin"),))
+        content = read_stdin(stdin)
+        return Texts(_split_lines(content) if lines else (_checked(_drop_newline(content), "stdin"),))
     texts = (
         _checked(_drop_newline(read_stdin(stdin)), "stdin") if argument == "-" else _from_argument(argument)
         for argument in arguments
@@ -53,7 +57,7 @@ def read_texts(arguments: Sequence[str], *, lines: bool = False, stdin: int = 0)
 
 
 def _has_data(stdin: int) -> bool:
-    """Tell a pipe, a file or a socket from a terminal, /dev/null or a closed descriptor."""
+    """Tell whether stdin is a pipe, a file or a socket, and not a terminal, /dev/null or closed."""
     try:
         mode = os.fstat(stdin).st_mode
     except OSError:
@@ -62,10 +66,10 @@ def _has_data(stdin: int) -> bool:
 
 
 def read_stdin(stdin: int = 0) -> str:
-    """Read all of stdin as UTF-8; raise TextError for more than there should be, or for other bytes."""
+    """Return all of stdin; raise TextError for more than STDIN_LIMIT bytes, or bytes that are not UTF-8."""
     chunks, size = [], 0
     try:
-        # A parent may have left it non-blocking, where "nothing yet" would look like an error.
+        # The parent process may have set it to non-blocking; then reading before data comes would fail.
         os.set_blocking(stdin, True)
         while chunk := os.read(stdin, 1 << 20):
             chunks.append(chunk)
@@ -73,7 +77,7 @@ def read_stdin(stdin: int = 0) -> str:
             if size > STDIN_LIMIT:
                 raise TextError(
                     f"stdin holds more than {STDIN_LIMIT // 2**20} MiB",
-                    "send less at a time, for example with `head -c` or `split`",
+                    "pass less text at a time, for example with `head -c` or `split`",
                 )
     except OSError as error:
         raise TextError(f"stdin cannot be read: {error.strerror}", _HOW_TO) from None
@@ -85,12 +89,12 @@ def read_stdin(stdin: int = 0) -> str:
 
 
 def empty_stdin() -> TextError:
-    """Return the error for a stdin that holds nothing: an empty pipe is a mistake somewhere before."""
+    """Return the error for an empty stdin. An empty pipe means that an earlier command failed."""
     return TextError("stdin is empty", _HOW_TO)
 
 
 def not_utf8(what: str, raw: bytes, error: UnicodeDecodeError) -> TextError:
-    """Return the error that names the first byte that is no UTF-8."""
+    """Return the error that names the first byte that is not UTF-8; `what` names the source of the bytes."""
     return TextError(
         f"{what} is not UTF-8: byte 0x{raw[error.start]:02x} at offset {error.start}",
         "convert it first, for example with: iconv -f LATIN1 -t UTF-8",
@@ -112,20 +116,21 @@ def _split_lines(text: str) -> tuple[str, ...]:
 
 
 def _from_argument(argument: str) -> str:
-    with suppress(UnicodeError):  # in a locale other than UTF-8 Python has read the bytes in its own way
+    with suppress(UnicodeError):  # in a locale other than UTF-8, Python may have decoded the argument wrongly
         return _checked(os.fsencode(argument).decode("utf-8"), "the text")
-    # Python smuggles argument bytes that are not UTF-8 in as U+DC80 to U+DCFF.
+    # Python represents bytes of an argument that are not UTF-8 as U+DC80 to U+DCFF.
     for position, character in enumerate(argument):
         if 0xDC80 <= ord(character) <= 0xDCFF:
             offset = len(argument[:position].encode("utf-8", "surrogateescape"))
             raise TextError(
                 f"the text argument is not UTF-8: byte 0x{ord(character) - 0xDC00:02x} at offset {offset}",
-                "check the terminal's encoding, or pipe the text through iconv",
+                "check the encoding of the terminal, or pipe the text through iconv",
             )
     return _checked(argument, "the text")
 
 
 def _checked(text: str, what: str) -> str:
+    """Return `text`; raise TextError if it is empty."""
     if not text:
         raise TextError(f"{what} is empty", _HOW_TO)
     return text

@@ -1,69 +1,76 @@
-"""What every tokenizer can do here, and the one that can do nothing."""
+"""The interface of tokenizers, and the one for models without a tokenizer."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from gptrace.errors import TextError
 from gptrace.record import Token
 
 
+@runtime_checkable
 class Tokenizer(Protocol):
-    """Text ↔ ids. `gptrace.text.encoding`, the module itself, is GPT-2's."""
+    """Text ↔ ids. GPT-2's tokenizer is the module `gptrace.text.encoding` itself."""
 
     def encode(self, text: str, *, special: bool = True) -> list[int]:
-        """Return the ids of a text; `special`: read special tokens in it as such."""
+        """Return the ids of a text; with `special`, the names of special tokens in it become these tokens.
+
+        Raises TextError for a text that is not valid Unicode.
+        """
         ...
 
     def encode_alone(self, text: str) -> list[int]:
-        """Return the ids of a piece of text, without what belongs around a whole one."""
+        """Return the ids of a text, without the tokens that `encode` adds at its ends."""
         ...
 
     def token(self, token_id: int) -> Token:
-        """Return the token of an id; an unknown id has neither text nor bytes."""
+        """Return the token of an id; an unknown one has neither text nor bytes."""
         ...
 
     def matches_vocab_size(self, vocab_size: int) -> bool:
-        """Tell whether a model with so many logits can have been made for this tokenizer."""
+        """Tell whether a model with `vocab_size` logits may use this tokenizer."""
         ...
 
     def padding_rows(self, vocab_size: int) -> int:
-        """Return how many of so many logits stand for no token, and only round their number up."""
+        """Return how many of `vocab_size` logits stand for no token and only round up their number."""
         ...
 
     def size(self) -> int:
-        """Return how many tokens it has; 0 where that is not known."""
+        """Return the number of tokens; 0 where it is unknown."""
         ...
 
-    def described(self) -> str:
-        """Return what a report calls it."""
+    def description(self) -> str:
+        """Return what reports call this tokenizer."""
         ...
 
 
 class NoTokenizer:
-    """For a model whose tokenizer is not there: ids alone."""
+    """The tokenizer of a model that comes without one: it refuses text, and ids have no text.
 
-    def __init__(self, where: str, why: str = "") -> None:
-        self._where, self._why = where, why
+    `owner` is what has no tokenizer, in words; `reason` says why, where there is more to say.
+    """
+
+    def __init__(self, owner: str, reason: str = "") -> None:
+        self._owner, self._reason = owner, reason
 
     def encode(self, text: str, *, special: bool = True) -> list[int]:
-        """Raise TextError: there is nothing to encode with."""
-        why = f" ({self._why})" if self._why else ""
+        """Raise TextError."""
+        reason = f" ({self._reason})" if self._reason else ""
         raise TextError(
-            f"{self._where} has no tokenizer{why}, so text cannot be read", 'give ids: --ids "1 2 3"'
+            f"{self._owner} has no tokenizer{reason}, so text cannot be read", 'give ids: --ids "1 2 3"'
         )
 
     def encode_alone(self, text: str) -> list[int]:
-        """Raise TextError, as `encode` does."""
+        """Raise TextError."""
         return self.encode(text)
 
     def token(self, token_id: int) -> Token:
-        """Return a token that is its id alone."""
+        """Return a token without text and bytes."""
         return Token(token_id, None, None)
 
     def matches_vocab_size(self, vocab_size: int) -> bool:
-        """Say yes: there is nothing to disagree with."""
+        """Return True: nothing is known that could disagree."""
         return True
 
     def padding_rows(self, vocab_size: int) -> int:
@@ -71,23 +78,22 @@ class NoTokenizer:
         return 0
 
     def size(self) -> int:
-        """Return 0: none that it knows."""
+        """Return 0: the number is unknown."""
         return 0
 
-    def described(self) -> str:
-        """Say that there is none."""
-        return f"{self._where} has no tokenizer"
+    def description(self) -> str:
+        """Return that there is no tokenizer."""
+        return f"{self._owner} has no tokenizer"
 
 
 def decode(tokens: Iterable[Token]) -> str | None:
-    """Return the text of tokens; None for half characters, or for ids that are not in the vocabulary."""
-    pieces = [token.bytes for token in tokens]
-    known = [piece for piece in pieces if piece is not None]
-    return utf8_or_none(b"".join(known)) if len(known) == len(pieces) else None
+    """Return the text of tokens; None if their bytes are not UTF-8, or an id is not in the vocabulary."""
+    parts = [token.bytes for token in tokens]
+    return None if None in parts else utf8_or_none(b"".join(part or b"" for part in parts))
 
 
 def utf8_or_none(raw: bytes) -> str | None:
-    """Return the text that bytes are in UTF-8, or None."""
+    """Decode bytes as UTF-8; return None if they are not valid."""
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError:
@@ -95,12 +101,12 @@ def utf8_or_none(raw: bytes) -> str | None:
 
 
 def check_unicode(text: str) -> None:
-    """Raise TextError for half a surrogate pair, which tokenizers turn into U+FFFD without a word."""
+    """Raise TextError for half a surrogate pair; tokenizers would silently turn it into U+FFFD."""
     try:
         text.encode("utf-8")
     except UnicodeEncodeError as error:
         raise TextError(
             f"the text holds U+{ord(text[error.start]):04X} at character {error.start + 1}, "
-            "half of a character that has no meaning alone",
-            "the text must be valid Unicode; from a shell, check that it is UTF-8",
+            "which is half of a surrogate pair and no character",
+            "the text must be valid Unicode; check that the shell uses UTF-8",
         ) from None

@@ -1,4 +1,4 @@
-"""Hooks on every submodule, spans, axis names and counts → one `Trace`."""
+"""Trace a forward pass: hooks on every module, spans, axis names, costs, diagnosis → `Trace`."""
 
 from gptrace.tracing.watching import watch
 

@@ -1,9 +1,12 @@
-"""Name a dimension by what moves it, not by its value.
+"""Name an axis by what changes its size, not by the size itself.
 
-The same architecture is run again twice, as twins at tiny sizes, in which every dimension has another size.
-An axis that has 768 here, 35 in one twin and 55 in the other is emb_dim, because that is what emb_dim was;
-one that is 3 all three times is just a 3. So 12 tokens are never mistaken for 12 heads. One twin would not
-do: half of 35 is 17, which another size may be by chance; the sizes are such that no chance comes twice.
+A model with 12 heads and a prompt of 12 tokens has two axes of size 12, and the sizes alone cannot tell them
+apart. So the same architecture is run twice more, with other, tiny sizes everywhere: emb_dim is 768 in the
+real run, 35 in one resized run and 55 in the other; n_heads is 12, 7 and 5. An axis whose sizes in the three
+runs are 768, 35 and 55 is emb_dim; an axis of size 3 in all of them is a plain 3.
+
+One resized run would not do: half of 35 is 17 (rounded), which another size may be by chance as well. The
+sizes in `gptrace.model.architecture` are chosen such that no coincidence happens in both runs.
 """
 
 from __future__ import annotations
@@ -16,78 +19,79 @@ from gptrace.model.architecture import Architecture
 from gptrace.model.quiet_torch import torch
 from gptrace.record import TensorSpec
 from gptrace.tracing.resized_runs import (
-    Inputs,
-    Key,
+    InputKinds,
     ResizedRun,
     Shape,
-    Types,
+    TensorKey,
     run_copy_resized,
     run_resized,
-    types_of,
 )
-from gptrace.tracing.span import Span
+from gptrace.tracing.span import CallTypes, Span, call_types
 
 Sizes = dict[str, int]
 Dims = tuple[str, ...]
 
 
 def axis_name(sizes: Sequence[int], named: Mapping[str, tuple[int, ...]]) -> str:
-    """Return the size, or the multiple of a size, that an axis has in every run; or its number as a string.
+    """Return the name whose sizes an axis has in every run, or a multiple of them; else its size as a string.
 
-    `sizes` are those of the axis, the real run's first; `named` has those of each name in the same order.
+    `sizes` are those of the axis in each run, the real run first; `named` has those of each name, in the same
+    order.
 
     >>> axis_name((3072, 140, 220), {"emb_dim": (768, 35, 55), "batch": (1, 17, 7)})
     '4*emb_dim'
     >>> axis_name((3, 3, 3), {"n_heads": (3, 7, 5)})
     '3'
     """
-    if len(set(sizes)) > 1:  # an axis of one size in all runs is a constant
-        for name, moved in named.items():
-            if tuple(sizes) == moved:
+    if len(set(sizes)) > 1:  # an axis of the same size in all runs is a constant
+        for name, name_sizes in named.items():
+            if tuple(sizes) == name_sizes:
                 return name
-        for name, moved in named.items():
-            factor = sizes[-1] // moved[-1]
-            if factor and all(size == factor * one for size, one in zip(sizes, moved, strict=True)):
+        for name, name_sizes in named.items():
+            factor = sizes[-1] // name_sizes[-1]
+            if factor and all(
+                size == factor * name_size for size, name_size in zip(sizes, name_sizes, strict=True)
+            ):
                 return f"{factor}*{name}"
     return str(sizes[0])
 
 
 class AxisNames:
-    """The axis names of one forward pass, by path and number of the call: what it and its twins say.
+    """The axis names of one forward pass: its own shapes beside those of the resized runs.
 
-    `sizes` are those of the real run; `moved` has the same names for each twin. `products` are pairs of
-    names that code merges into one axis.
+    `sizes` are the sizes in the real run by name; `resized_sizes` are those in each of the `runs`, with the
+    same names. `products` are pairs of names that a model may merge into one axis.
     """
 
     def __init__(
         self,
         sizes: Sizes,
-        moved: Sequence[Sizes],
-        twins: Sequence[ResizedRun],
+        resized_sizes: Sequence[Sizes],
+        runs: Sequence[ResizedRun],
         products: Sequence[tuple[str, str]] = (),
     ) -> None:
         self.sizes = sizes
-        # What was made with these names; it goes when they go.
+        # A cache of the TensorSpecs with these names, which is freed with them.
         self.specs: dict[object, tuple[TensorSpec, ...]] = {}
-        self._twins = twins
-        runs = [_with_products(each, products) for each in (sizes, *moved)]
-        self._named = {name: tuple(run[name] for run in runs) for name in runs[0]}
+        self._runs = runs
+        by_run = [_with_products(run_sizes, products) for run_sizes in (sizes, *resized_sizes)]
+        self._named = {name: tuple(run_sizes[name] for run_sizes in by_run) for name in by_run[0]}
 
-    def of(self, key: Key, shape: Shape) -> Dims:
-        """Return the names of the axes of a tensor of a call, by its shape here and in the twins."""
-        shapes = (shape, *(twin.shapes.get(key, ()) for twin in self._twins))
+    def of(self, key: TensorKey, shape: Shape) -> Dims:
+        """Return the axis names of a tensor, by its shape in the real run and in the resized ones."""
+        shapes = (shape, *(run.shapes.get(key, ()) for run in self._runs))
         if len(set(map(len, shapes))) > 1:
             return tuple(map(str, shape))
-        return tuple(axis_name(axis, self._named) for axis in zip(*shapes, strict=True))
+        return tuple(axis_name(sizes, self._named) for sizes in zip(*shapes, strict=True))
 
 
 def _with_products(sizes: Sizes, pairs: Sequence[tuple[str, str]]) -> Sizes:
-    """Add the sizes of merged axes, last: where heads times head_dim is emb_dim, emb_dim is its name."""
+    """Add the sizes of merged axes, last: where n_heads*head_dim equals emb_dim, the name is emb_dim."""
     return sizes | {f"{a}*{b}": sizes[a] * sizes[b] for a, b in pairs}
 
 
 class InferredAxisNames(NamedTuple):
-    """The names that could be proven for a forward pass, and what has to be said of them."""
+    """The axis names of a forward pass, or None; and a note for the user where some could not be inferred."""
 
     names: AxisNames | None
     note: str = ""
@@ -104,84 +108,87 @@ def infer_axis_names(
 ) -> InferredAxisNames:
     """Return the axis names of a forward pass over token ids `[batch, seq_len]`.
 
-    Twins of `architecture` move every size. Where there is none, or it cannot be run, or makes other
-    calls, and `by_copy` allows it, a copy of the module is run with another batch and with another seq_len:
-    the other axes stay numbers then, and the note says so. With `ops` the operations are named, too. Where
-    the pass `failed`, twins may fail as well, and name what came before. Nothing that goes wrong on the way
-    is an error.
+    Resized runs of `architecture` change every size. If it is None, cannot be run, or makes other calls, and
+    `by_copy` is true, a copy of the module is run with another batch and with another seq_len: other axes
+    stay numbers then, and the note says so. With `ops` the operations get names, too. If the pass `failed`,
+    resized runs may fail as well, and name what came before. Nothing is raised when a run goes wrong.
     """
     ids = spans[0].inputs[0] if spans and spans[0].inputs else None
     if ids is None or len(ids.shape) != 2 or ids.dtype.is_floating_point or spans[0].path:
         return InferredAxisNames(None)
     batch, seq_len = ids.shape
-    inputs = tuple((seen.name, len(seen.shape), seen.dtype) for seen in spans[0].inputs)
-    types = types_of(spans)
+    inputs = tuple((info.name, len(info.shape), info.dtype) for info in spans[0].inputs)
+    types = call_types(spans)
     names, reason = None, ""
     if architecture is not None:
-        names, reason = _proven_by_twins(architecture, batch, seq_len, inputs, types, ops, failed)
+        names, reason = _names_by_resizing(architecture, batch, seq_len, inputs, types, ops, failed)
     if names is not None:
         return InferredAxisNames(names)
     if not by_copy:
         return InferredAxisNames(None)
-    return _proven_by_copy(module, batch, seq_len, inputs, types, reason, ops, failed)
+    return _names_by_copy(module, batch, seq_len, inputs, types, reason, ops, failed)
 
 
-@lru_cache(maxsize=16)
-def _proven_by_twins(
+@lru_cache(maxsize=16)  # for a model that is traced again and again
+def _names_by_resizing(
     architecture: Architecture,
     batch: int,
     seq_len: int,
-    inputs: Inputs,
-    types: Types,
+    inputs: InputKinds,
+    types: CallTypes,
     ops: bool,
     failed: bool,
 ) -> tuple[AxisNames | None, str]:
-    """Return the names, or why there are none. Kept, for who watches one model again and again."""
+    """Return the axis names from runs of the architecture at other sizes, or None and the reason."""
     sizes = {"batch": batch, "seq_len": seq_len, **architecture.sizes}
     reason = ""
-    for changes, moved in architecture.twins():
-        made = [
+    for changes, resized_sizes in architecture.resized_configurations():
+        results = [
             run_resized(architecture, tuple(change.items()), of["batch"], of["seq_len"], inputs, ops, failed)
-            for change, of in zip(changes, moved, strict=True)
+            for change, of in zip(changes, resized_sizes, strict=True)
         ]
-        twins = [twin for twin in made if isinstance(twin, ResizedRun) and twin.fits(types)]
-        if len(twins) == len(made):
-            return AxisNames(sizes, moved, twins, architecture.products()), ""
-        reason = next((one for one in made if isinstance(one, str)), "at other sizes it makes other calls")
+        runs = [result for result in results if isinstance(result, ResizedRun) and result.fits(types)]
+        if len(runs) == len(results):
+            return AxisNames(sizes, resized_sizes, runs, architecture.products()), ""
+        failures = (result for result in results if isinstance(result, str))
+        reason = next(failures, "at other sizes the model makes other calls")
     return None, reason
 
 
-def _proven_by_copy(
+def _names_by_copy(
     module: torch.nn.Module,
     batch: int,
     seq_len: int,
-    inputs: Inputs,
-    types: Types,
+    inputs: InputKinds,
+    types: CallTypes,
     reason: str,
     ops: bool,
     failed: bool,
 ) -> InferredAxisNames:
-    """Move batch and seq_len, one at a time; or the one of them that can be moved, to two other sizes."""
-    because = reason or "nothing tells how to build the model at other sizes; a class that takes them would"
-    for moved, runs in _other_inputs(batch, seq_len):
-        twins: list[ResizedRun] = []
-        for sizes in runs:
-            twin = run_copy_resized(module, sizes["batch"], sizes["seq_len"], inputs, ops, failed)
-            if isinstance(twin, str) or not twin.fits(types):
+    """Name batch and seq_len by runs of a copy that vary them; or only one of them, if only one can vary."""
+    if not reason:
+        reason = "this model cannot be built at other sizes; pass a class that takes its sizes as arguments"
+    for varied, input_sizes in _other_input_sizes(batch, seq_len):
+        runs: list[ResizedRun] = []
+        for sizes in input_sizes:
+            run = run_copy_resized(module, sizes["batch"], sizes["seq_len"], inputs, ops, failed)
+            if run is None or not run.fits(types):
                 break
-            twins.append(twin)
-        if len(twins) < len(runs):
+            runs.append(run)
+        if len(runs) < len(input_sizes):
             continue
-        real = {name: size for name, size in (("batch", batch), ("seq_len", seq_len)) if name in moved}
-        products = [("batch", "seq_len")] if len(moved) == 2 else []
-        names = AxisNames(real, [{name: one[name] for name in moved} for one in runs], twins, products)
-        note = f"only {' and '.join(moved)} have names, since only they could be varied: {because}"
-        return InferredAxisNames(names, note)
-    return InferredAxisNames(None, f"no axis has a name, since none could be varied: {because}")
+        real_sizes = {name: size for name, size in (("batch", batch), ("seq_len", seq_len)) if name in varied}
+        resized_sizes = [{name: sizes[name] for name in varied} for sizes in input_sizes]
+        products = [("batch", "seq_len")] if len(varied) == 2 else []
+        names = AxisNames(real_sizes, resized_sizes, runs, products)
+        subject = "batch and seq_len have names" if len(varied) == 2 else f"{varied[0]} has a name"
+        return InferredAxisNames(names, f"only {subject}: {reason}")
+    note = f"no axis has a name: neither batch nor seq_len can be varied, and {reason}"
+    return InferredAxisNames(None, note)
 
 
-def _other_inputs(batch: int, seq_len: int) -> Iterator[tuple[tuple[str, ...], list[Sizes]]]:
-    """Yield what to move and the two runs that do it. Small, for a table of positions may hold no more."""
+def _other_input_sizes(batch: int, seq_len: int) -> Iterator[tuple[tuple[str, ...], list[Sizes]]]:
+    """Yield names to vary, with the sizes of two runs that do so; small, for a table of positions may be."""
     batches = [size for size in (2, 3, 5) if size != batch]
     lengths = [size for size in (3, 5, 2) if size != seq_len]
     yield (

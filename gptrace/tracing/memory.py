@@ -1,4 +1,4 @@
-"""The bytes of activations that are alive, and the most that there were at once."""
+"""The bytes of activations that are alive, and their maximum."""
 
 from __future__ import annotations
 
@@ -6,74 +6,84 @@ import weakref
 from collections.abc import Callable, Iterable, Sequence
 
 from gptrace.model.quiet_torch import torch
-from gptrace.tracing.tensors import HOLD_NOTHING
+from gptrace.tracing.tensors import TENSORLESS_TYPES
 
 Tensor = torch.Tensor
+# Tells whether two tensors share a storage. The public alternative, comparing `untyped_storage().data_ptr()`,
+# does not work on device meta, where every address is 0.
 _is_alias_of: Callable[[Tensor, Tensor], bool] = torch._C._is_alias_of  # type: ignore[attr-defined]
 
 
 class ActivationMemory:
-    """Adds up the memory of the tensors that kernels return, from when they are made until they are freed.
+    """Adds up the memory of the tensors that kernels return, from their creation until they are freed.
 
-    Parameters, buffers and what was there before are none of it, nor is what a kernel needs while it runs. It
-    works on device meta as well, where it tells what a run would take. `grew` is called with what is alive.
+    Left out are parameters, buffers, tensors from before the trace, and the scratch memory of a kernel. On
+    device meta it tells what a run would need. `on_growth` gets the bytes that are alive after each increase.
     """
 
-    def __init__(self, module: torch.nn.Module, grew: Callable[[int], None]) -> None:
+    def __init__(self, module: torch.nn.Module, on_growth: Callable[[int], None]) -> None:
         self.alive = 0
-        self._grew = grew
-        # Of each storage: the reference that says when it is freed.
-        self._held: dict[int, weakref.ref[object]] = {}
-        self._not_ours = {
+        self._on_growth = on_growth
+        # By storage: a weak reference, whose callback reports that the storage is freed.
+        self._live_storages: dict[int, weakref.ref[object]] = {}
+        self._model_storages = {
             key
             for tensor in (*module.parameters(), *module.buffers())
             if (key := storage_key(tensor)) is not None
         }
 
-    def hold(self, value: object, given: Sequence[object]) -> None:
-        """Count the memory of what a kernel returned, where it is new: no view of what it was given."""
+    def add(self, value: object, inputs: Sequence[object]) -> None:
+        """Count the memory of a kernel's result, unless it is a view of an input or already counted."""
         if isinstance(value, Tensor):
-            self._hold(value, given)
+            self._add_tensor(value, inputs)
         elif isinstance(value, tuple | list):
-            for one in value:
-                self.hold(one, given)
+            for item in value:
+                self.add(item, inputs)
 
-    def forget(self) -> None:
-        """Let go of the tensors that are alive still."""
-        self._held.clear()
+    def release(self) -> None:
+        """Stop watching the storages that are still alive."""
+        self._live_storages.clear()
 
-    def _hold(self, tensor: Tensor, given: Sequence[object]) -> None:
+    def _add_tensor(self, tensor: Tensor, inputs: Sequence[object]) -> None:
         key = storage_key(tensor)
-        if key is None or key in self._held or key in self._not_ours:
+        if key is None or key in self._live_storages or key in self._model_storages:
             return
-        if shares_memory(tensor, given):
+        if shares_memory(tensor, inputs):
             return
         storage = tensor.untyped_storage()
         size = storage.nbytes()
 
         def freed(_: object) -> None:
-            self._held.pop(key, None)
+            self._live_storages.pop(key, None)
             self.alive -= size
 
-        self._held[key] = weakref.ref(storage, freed)
+        self._live_storages[key] = weakref.ref(storage, freed)
         self.alive += size
-        self._grew(self.alive)
+        self._on_growth(self.alive)
 
 
 def storage_key(tensor: Tensor) -> int | None:
-    """Return a number that tensors of the same memory share, or None for one without any of its own."""
+    """Return a number that identifies the tensor's storage, or None for a tensor without one.
+
+    `_cdata` is the address of the StorageImpl, which all views of a storage share, on device meta too. It is
+    unique among the storages that are alive.
+    """
     try:
         return int(tensor.untyped_storage()._cdata)
-    except (RuntimeError, ValueError):  # sparse or lazy ones have no storage
+    except (RuntimeError, ValueError):  # sparse and lazy tensors have no storage
         return None
 
 
 def shares_memory(tensor: Tensor, others: Iterable[object]) -> bool:
-    """Tell whether a tensor is another look at the memory of one of these."""
+    """Tell whether a tensor shares its memory with one of `others`; these may be any objects."""
     try:
-        for one in others:
-            if type(one) not in HOLD_NOTHING and isinstance(one, Tensor) and _is_alias_of(tensor, one):
+        for other in others:
+            if (
+                type(other) not in TENSORLESS_TYPES
+                and isinstance(other, Tensor)
+                and _is_alias_of(tensor, other)
+            ):
                 return True
-    except RuntimeError:  # wrapped ones have no memory of their own
+    except RuntimeError:  # wrapper subclasses have no memory of their own
         pass
     return False

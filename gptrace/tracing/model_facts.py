@@ -1,4 +1,4 @@
-"""What a report says of a model as a whole, and of the versions that ran it."""
+"""Facts about a model as a whole, and about the versions that ran it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Module = torch.nn.Module
 
 
 def versions() -> dict[str, str]:
-    """Return the versions that a report states."""
+    """Return the versions of gptrace, torch and Python."""
     return {
         "gptrace": gptrace.__version__,
         "torch": str(torch.__version__),
@@ -38,17 +38,17 @@ def model_info(
 ) -> ModelInfo:
     """Describe a module: class, parameters, dtype and device."""
     modules = list(named_modules_with_aliases(module))
-    return described(module, modules, parameter_refs(modules), name, weights)
+    return model_info_from(module, modules, parameter_refs(modules), name, weights)
 
 
-def described(
+def model_info_from(
     module: Module,
     modules: Sequence[tuple[str, Module]],
     parameters: Sequence[ParameterRef],
     name: str | None = None,
     weights: dict[str, Any] | None = None,
 ) -> ModelInfo:
-    """Describe a module by what is in it: its modules by path, and the parameters that they hold."""
+    """Describe a module as `model_info` does, from its modules by path and their parameters."""
     first = parameters[0].parameter if parameters else None
     return ModelInfo(
         name=name or type(module).__name__,
@@ -63,7 +63,7 @@ def described(
 
 
 def _configuration(module: Module) -> dict[str, Any] | None:
-    """Return the settings of our model or of one of transformers, as far as JSON can hold them."""
+    """Return the configuration of a GPTModel or of a transformers model, as far as JSON can hold it."""
     if isinstance(module, GPTModel):
         return module.config.to_dict()
     if is_hugging_face(module):
@@ -74,5 +74,9 @@ def _configuration(module: Module) -> dict[str, Any] | None:
 
 
 def dtype_name(dtype: torch.dtype) -> str:
-    """Return "float32" for torch.float32."""
+    """Return the name of a dtype without its module.
+
+    >>> dtype_name(torch.float32)
+    'float32'
+    """
     return str(dtype).removeprefix("torch.")

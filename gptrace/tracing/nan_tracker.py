@@ -1,4 +1,4 @@
-"""The numbers that pass between calls: their statistics, and where the first NaN comes from."""
+"""Statistics of the outputs of modules, and the calls that turn finite inputs into NaN."""
 
 from __future__ import annotations
 
@@ -9,20 +9,37 @@ from gptrace.model.quiet_torch import torch
 from gptrace.record import Statistics
 from gptrace.tracing.costs import CostMode
 from gptrace.tracing.operations import OperationMode
-from gptrace.tracing.span import Given, Span, TensorState
+from gptrace.tracing.span import InputState, Span, TensorState
 from gptrace.tracing.statistics import is_all_finite, statistics_of
 from gptrace.tracing.tensors import find_tensors
 
 Tensor = torch.Tensor
 
 
-class Numbers:
-    """Looks at what the calls of `spans` return, and tells which of them made NaN of finite numbers.
+class NanTracker:
+    """Takes the statistics of the outputs of `spans`, and finds calls that turn finite inputs into NaN.
 
-    A module often returns what its last part made. Where nothing at all was done in between, the numbers of
-    the part are its own; it takes both modes, of kernels and of functions, to know that. They know only of
-    their own thread: another one that writes to a tensor just then is found by the tensor's count of writes,
-    which there is none of in inference mode.
+    **When statistics are reused.** A module often returns the very tensor that its last child returned, and
+    statistics are the most expensive part of a trace. Invariant: a call reuses the statistics of the call
+    that ended just before it if and only if each returned one tensor, the same object, in the same
+    `TensorState`, with a known `work_done`. Then nothing that torch can see has run between the two ends:
+
+    - `work_done` is the sum of two counters that only grow. CostMode counts every kernel that torch runs,
+      those of scripted code included. OperationMode counts every torch function called from Python and every
+      tensor attribute that is set, and so also writes without a kernel (`x.numpy()`, `x.apply_(f)`,
+      `x.data = y`). Neither sees everything, so `work_done` is known only while both modes are entered.
+    - The modes do not see inside a kernel that runs (`running_kernels`), such as a custom operator that calls
+      modules: `work_done` is unknown there.
+    - The modes see only the thread that entered them: `work_done` is unknown in any other. A write by another
+      thread increases the tensor's version counter, and so the states differ.
+
+    Two writes go unnoticed: by another thread in inference mode, where tensors have no version counter, and
+    through NumPy memory that was shared with the tensor before the child returned it.
+
+    **Which call introduced NaN.** If an output is not finite, the inputs are checked when the call ends. The
+    call may have overwritten an input by then. Such an input still counts as finite if an earlier call
+    returned it finite, in the state in which this call got it. An input without any known state is checked
+    before the call instead.
     """
 
     def __init__(
@@ -31,55 +48,65 @@ class Numbers:
         self._spans = spans
         self._modes = (kernels, operations) if kernels is not None and operations is not None else None
         self._thread = get_ident()
-        self._latest: Span | None = None
+        self._latest: Span | None = None  # the call that ended last
 
-    def opened(self, span: Span, args: tuple[object, ...], kwargs: Mapping[str, object]) -> None:
-        """Remember what a call is given, to look at it where something goes wrong."""
+    def record_inputs(self, span: Span, args: tuple[object, ...], kwargs: Mapping[str, object]) -> None:
+        """Keep the inputs of a call, to look at them if its output is not finite."""
         plain = len(args) == 1 and type(args[0]) is Tensor and not kwargs
         tensors = find_tensors("", args[0] if plain else (args, kwargs))
-        span.given = [self._given(tensor) for _, tensor in tensors]
+        span.input_states = [self._input_state(tensor) for _, tensor in tensors]
 
-    def closed(self, span: Span, tensors: Sequence[Tensor]) -> None:
-        """Note the statistics of what a call returned, and what it made of finite numbers."""
-        latest, moment = self._latest, self._moment(tensors[0]) if len(tensors) == 1 else None
-        if latest is not None and moment == latest.left and moment is not None and moment.done is not None:
-            same = latest.output is not None and latest.output() is tensors[0]
+    def record_outputs(self, span: Span, tensors: Sequence[Tensor]) -> None:
+        """Note the statistics of a call's outputs, and whether it turned finite inputs into NaN or Inf."""
+        latest, state = self._latest, self._state(tensors[0]) if len(tensors) == 1 else None
+        if (
+            latest is not None
+            and state == latest.output_state
+            and state is not None
+            and state.work_done is not None
+        ):
+            same = latest.output_ref is not None and latest.output_ref() is tensors[0]
             span.statistics = latest.statistics if same else ()
         span.statistics = span.statistics or [statistics_of(tensor) for tensor in tensors]
-        span.left, self._latest = moment, span
-        kind = _spoiled(span.statistics)
-        if kind and all(self._was_finite(*given) for given in span.given):
-            span.made = kind
+        span.output_state, self._latest = state, span
+        kind = _nonfinite_kind(span.statistics)
+        if kind and all(self._was_finite(*input_state) for input_state in span.input_states):
+            span.introduced = kind
 
-    def _given(self, tensor: Tensor) -> Given:
-        moment = self._moment(tensor)
-        # Where nothing tells later whether the call wrote to it, it is looked at before.
-        return Given(tensor, moment, is_all_finite(tensor) if moment == TensorState() else None)
+    def _input_state(self, tensor: Tensor) -> InputState:
+        state = self._state(tensor)
+        # Without any known state, nothing can tell later whether the call wrote to it: check it now.
+        return InputState(tensor, state, is_all_finite(tensor) if state == TensorState() else None)
 
-    def _was_finite(self, tensor: Tensor, moment: TensorState, is_finite: bool | None) -> bool:
-        """Tell whether a tensor surely was finite when it was given to the call that has just ended."""
+    def _was_finite(self, tensor: Tensor, state: TensorState, is_finite: bool | None) -> bool:
+        """Tell whether a tensor was certainly finite at the entry of the call that has just ended."""
         if is_finite is not None or is_all_finite(tensor):
             return is_finite is not False
-        # It was if it left another call so, and stayed as it was until this one: then this one wrote to it.
+        # It is not finite now. If an earlier call returned it finite, in the state that it had at entry, then
+        # this call wrote to it.
         return any(
-            span.output is not None and span.output() is tensor and span.left == moment
-            and not _spoiled(span.statistics) and any(span.statistics)
+            span.output_ref is not None and span.output_ref() is tensor and span.output_state == state
+            and not _nonfinite_kind(span.statistics) and any(span.statistics)
             for span in self._spans
         )  # fmt: skip
 
-    def _moment(self, tensor: Tensor) -> TensorState:
+    def _state(self, tensor: Tensor) -> TensorState:
+        # `_version`: the counter that autograd keeps of in-place writes to a tensor and its views; an access
+        # raises for inference tensors.
         try:
             version = None if tensor.is_inference() else tensor._version
-        except RuntimeError:  # some do not count
+        except RuntimeError:  # some tensor types have no counter
             version = None
         if self._modes is None or get_ident() != self._thread:
             return TensorState(None, version)
         kernels, operations = self._modes
-        # Nobody sees what is done inside of somebody's own kernel.
-        return TensorState(None if kernels.running else kernels.done + operations.done, version)
+        if kernels.running_kernels:
+            return TensorState(None, version)
+        return TensorState(kernels.kernel_count + operations.call_count, version)
 
 
-def _spoiled(statistics: Sequence[Statistics | None]) -> str:
-    """Return what numbers that are none are among these: "NaN", "Inf", or nothing."""
-    found = [one for one in statistics if one is not None]
-    return "NaN" if any(one.nan for one in found) else "Inf" if any(one.infinite for one in found) else ""
+def _nonfinite_kind(statistics: Sequence[Statistics | None]) -> str:
+    """Return "NaN" if any of these counts NaN, else "Inf" if any counts an infinity, else ""."""
+    if any(of_tensor.nan for of_tensor in statistics if of_tensor is not None):
+        return "NaN"
+    return "Inf" if any(of_tensor.infinite for of_tensor in statistics if of_tensor is not None) else ""

@@ -1,4 +1,4 @@
-"""What a reader should know of a trace: what it cannot show, and what it found to be wrong."""
+"""Notes on a trace: rows that it cannot have, and where NaN begins."""
 
 from __future__ import annotations
 
@@ -6,73 +6,76 @@ from gptrace.model.quiet_torch import torch
 from gptrace.tracing.recorder import SpanRecorder
 
 Module = torch.nn.Module
-# Lists of modules, which nobody calls.
+# Containers have no forward, so they are never called.
 _CONTAINERS = (torch.nn.ModuleList, torch.nn.ModuleDict, torch.nn.ParameterList, torch.nn.ParameterDict)
+_NAMES_IN_A_NOTE = 5
 
 
-def notes_of(recorder: SpanRecorder, called: set[Module], used: set[str]) -> tuple[str, ...]:
-    """Return the remarks; `called` are the modules that ran, `used` the paths with anything that did."""
+def trace_notes(recorder: SpanRecorder, called: set[Module], used: set[str]) -> tuple[str, ...]:
+    """Return the notes; `called` are the modules that ran, `used` the paths of these and of their parents."""
     return (
-        *_bypassed(recorder, called, used),
+        *_modules_without_row(recorder, called, used),
         *_without_fast_path(recorder, called),
-        *_uncounted(recorder),
-        *_spoiled(recorder),
+        *_macs_outside(recorder),
+        *_first_nonfinite(recorder),
     )
 
 
-def _bypassed(recorder: SpanRecorder, called: set[Module], used: set[str]) -> list[str]:
-    """Say which modules have no row though what is in them ran: somebody called their forward() or parts."""
-    passed_over = [
+def _modules_without_row(recorder: SpanRecorder, called: set[Module], used: set[str]) -> list[str]:
+    """Name modules that have no row although submodules ran: their forward or submodules were called."""
+    paths = [
         path
         for path, module in recorder.paths
         if path in used and module not in called and not isinstance(module, _CONTAINERS)
         and type(module).forward is not Module.forward
     ]  # fmt: skip
-    if not passed_over:
+    if not paths:
         return []
-    names = ", ".join(path or "the model itself" for path in passed_over[:5])
-    rest = f" and {len(passed_over) - 5} more" if passed_over[5:] else ""
+    names = ", ".join(path or "the model itself" for path in paths[:_NAMES_IN_A_NOTE])
+    more = len(paths) - _NAMES_IN_A_NOTE
+    rest = f" and {more} more" if more > 0 else ""
     return [
-        f"no row for {names}{rest}: parts of it ran, but it was not called itself (.forward() runs no hooks)"
+        f"no row for {names}{rest}: submodules ran, but nothing called the module itself; "
+        "module(x) is traced, module.forward(x) skips the hooks"
     ]
 
 
-def _uncounted(recorder: SpanRecorder) -> list[str]:
-    """Say what ran outside of any call, and so is in no row."""
+def _macs_outside(recorder: SpanRecorder) -> list[str]:
+    """Report the work outside of any call, which is in no row."""
     if not recorder.macs_outside:
         return []
-    return [f"{recorder.macs_outside:,} MACs more ran outside of any call (a backward pass, say)"]
+    return [f"{recorder.macs_outside:,} more MACs ran outside of any call, for example in a backward pass"]
 
 
 def _without_fast_path(recorder: SpanRecorder, called: set[Module]) -> list[str]:
-    """Say that hooks turn off the fused kernels of torch's own encoder: the last bits may differ from it."""
+    """Report that torch's encoder runs without its fused kernels, which torch skips where hooks are set."""
     fused: tuple[type[Module], ...] = (torch.nn.TransformerEncoder, torch.nn.TransformerEncoderLayer)
     if recorder.measures.ops:
         fused = (*fused, torch.nn.MultiheadAttention)
-    names = sorted({type(one).__name__ for one in called if isinstance(one, fused) and not one.training})
-    if not names:
+    modules = [module for module in called if isinstance(module, fused) and not module.training]
+    if not modules:
         return []
+    names = ", ".join(sorted({type(module).__name__ for module in modules}))
     return [
-        f"the fused fast path of {' and '.join(names)} is off while it is traced: its parts run one by one"
+        f"traced without the fused fast path of {names}: the submodules run one by one, and the last digits "
+        "may differ"
     ]
 
 
-def _spoiled(recorder: SpanRecorder) -> list[str]:
-    """Name the first calls that made NaN, or an infinity, of finite numbers."""
+def _first_nonfinite(recorder: SpanRecorder) -> list[str]:
+    """Name the first calls that turned finite inputs into NaN, and into infinities."""
     notes = []
     for kind in ("NaN", "Inf"):
-        # Those inside end first: the innermost one is to blame.
-        made = [span for span in recorder.spans if span.made == kind]
-        if not made:
+        spans = [span for span in recorder.spans if span.introduced == kind]
+        if not spans:
             continue
-        first = min(made, key=lambda span: span.start + span.seconds)
-        held = [
+        first = min(spans, key=lambda span: span.start + span.seconds)  # an inner call ends before its parent
+        nonfinite = [
             name
             for name, parameter in first.module.named_parameters(recurse=False)
             if not parameter.is_meta and not bool(parameter.isfinite().all())
         ]
-        because = f", since its {held[0]} holds some" if held else ""
-        notes.append(
-            f"{first.path or 'the model itself'} is the first to make {kind} of finite numbers{because}"
-        )
+        reason = f"; its {nonfinite[0]} is not finite" if nonfinite else ""
+        path = first.path or "the model itself"
+        notes.append(f"{path} is the first to turn finite inputs into {kind}{reason}")
     return notes

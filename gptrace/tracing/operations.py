@@ -1,7 +1,7 @@
 """The functional operations between the modules, as the source calls them: `--ops`.
 
-TensorInfo through torch.overrides, so a row is what somebody wrote (`softmax`, `@`, `view`), and not what it
-becomes further down.
+They are seen through torch.overrides, so a row is the operation in the user's code (`softmax`, `@`, `view`)
+and not the kernels that it runs.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from typing import Any
 from gptrace.model.quiet_torch import torch
 from gptrace.tracing.memory import shares_memory
 from gptrace.tracing.span import Span
-from gptrace.tracing.tensors import HOLD_NOTHING, TensorInfo, describe_tensors
+from gptrace.tracing.tensors import TENSORLESS_TYPES, TensorInfo, describe_tensors
 
 Tensor = torch.Tensor
 
-# Properties that give a tensor; all others, like shape, are no work.
-_PROPERTIES = {"T", "mT", "H", "mH", "real", "imag"}
+# Attributes of a tensor that return a tensor; other attributes, such as shape, are not operations.
+_TENSOR_ATTRIBUTES = {"T", "mT", "H", "mH", "real", "imag"}
 _OPERATORS = {
     "__add__": "add", "__radd__": "add", "__iadd__": "add_", "__sub__": "sub", "__rsub__": "rsub",
     "__isub__": "sub_", "__mul__": "mul", "__rmul__": "mul", "__imul__": "mul_", "__truediv__": "div",
@@ -28,7 +28,7 @@ _OPERATORS = {
     "__le__": "le", "__gt__": "gt", "__ge__": "ge", "__and__": "bitwise_and", "__or__": "bitwise_or",
     "__invert__": "bitwise_not", "__abs__": "abs",
 }  # fmt: skip
-# Where an operation comes through on its way from somebody's line.
+# Files of torch, and this one, whose frames lie between an operation and the line that asked for it.
 _FOLDER = torch.__file__.rpartition("/")[0]
 _PASSED_THROUGH = (
     f"{_FOLDER}/overrides.py", f"{_FOLDER}/_tensor.py", f"{_FOLDER}/functional.py",
@@ -37,11 +37,11 @@ _PASSED_THROUGH = (
 
 
 class Operation:
-    """One call of one function of torch. `place` is the number of calls of modules that began before it."""
+    """One call of one torch function. `place` is the number of module calls that began before it."""
 
     is_view = in_place = False
     macs = 0
-    unknown: frozenset[str] = frozenset()
+    unknown: frozenset[str] = frozenset()  # kernels whose cost is unknown
     outputs: tuple[TensorInfo, ...] = ()
 
     def __init__(
@@ -55,37 +55,40 @@ class Operation:
 
 
 class OperationMode(torch.overrides.TorchFunctionMode):
-    """Notes every operation while it is entered; `now` says in which call, and how many calls began before.
+    """Records every operation of this thread while it is entered.
 
-    `open` is the operation that runs, of whatever it becomes below. An operation that raises is kept, too.
-    `done` is the number of functions that were called so far, with the attributes that were set.
+    `position` returns the innermost open module call and the number of calls that began before. `current` is
+    the operation that runs now, to which kernels are charged. `failed` is the last operation that raised,
+    with its `error`; it is among the `operations`, too. `call_count` counts all torch functions called so far
+    and all tensor attributes set or deleted, whether they are operations or not.
     """
 
-    def __init__(self, now: Any) -> None:
+    def __init__(self, position: Any) -> None:
         super().__init__()
         self.operations: list[Operation] = []
-        self.open: Operation | None = None
+        self.current: Operation | None = None
         self.failed: Operation | None = None
         self.error: Exception | None = None
-        self.done = 0
-        self._now = now
+        self.call_count = 0
+        self._position = position
         self._names: dict[object, str] = {}
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
+        # While this runs, torch has taken the mode off its stack: calls in here are not recorded.
         kwargs = kwargs or {}
         name = self._names.get(func)
         if name is None:
-            name = self._names[func] = _name(func)
+            name = self._names[func] = _operation_name(func)
         if not name:
-            self.done += func.__name__ != "__get__"
+            self.call_count += func.__name__ != "__get__"  # reading an attribute changes no tensor
             return func(*args, **kwargs)
-        self.done += 1
-        inputs = _seen_arguments(args, kwargs)
-        parent, place = self._now()
-        operation = Operation(name, parent, place, inputs, _source(sys._getframe(1)))
-        self.open = operation
+        self.call_count += 1
+        inputs = _describe_inputs(args, kwargs)
+        parent, place = self._position()
+        operation = Operation(name, parent, place, inputs, _source_line(sys._getframe(1)))
+        self.current = operation
         try:
             result = func(*args, **kwargs)
         except Exception as error:
@@ -93,41 +96,41 @@ class OperationMode(torch.overrides.TorchFunctionMode):
             self.operations.append(operation)
             raise
         finally:
-            self.open = None
+            self.current = None
         operation.outputs = describe_tensors("output", args[0] if name == "setitem_" else result)
         if operation.outputs:
             if name.endswith("_"):
                 operation.in_place = True
             else:
                 first = result[0] if isinstance(result, tuple | list) else result
-                given = (*args, *kwargs.values()) if kwargs else args
-                operation.is_view = isinstance(first, Tensor) and shares_memory(first, given)
+                arguments = (*args, *kwargs.values()) if kwargs else args
+                operation.is_view = isinstance(first, Tensor) and shares_memory(first, arguments)
             self.operations.append(operation)
         return result
 
 
-def _name(func: Any) -> str:
-    """Return the name that people know a function by; "" for what is no operation."""
+def _operation_name(func: Any) -> str:
+    """Return the name by which people know a torch function; "" for a function that is no operation."""
     name = getattr(func, "__name__", "")
     if name in ("__get__", "__set__", "__delete__"):
         attribute = getattr(func.__self__, "__name__", "")
-        return attribute if name == "__get__" and attribute in _PROPERTIES else ""
+        return attribute if name == "__get__" and attribute in _TENSOR_ATTRIBUTES else ""
     return _OPERATORS.get(name, "" if name.startswith("__") else name)
 
 
-def _seen_arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[TensorInfo, ...]:
-    found: tuple[TensorInfo, ...] = ()
+def _describe_inputs(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[TensorInfo, ...]:
+    infos: tuple[TensorInfo, ...] = ()
     for position, value in enumerate(args):
-        if type(value) not in HOLD_NOTHING:
-            found += describe_tensors(f"args[{position}]" if position else "input", value)
+        if type(value) not in TENSORLESS_TYPES:
+            infos += describe_tensors(f"args[{position}]" if position else "input", value)
     for name, value in kwargs.items():
-        if type(value) not in HOLD_NOTHING:
-            found += describe_tensors(name, value)
-    return found
+        if type(value) not in TENSORLESS_TYPES:
+            infos += describe_tensors(name, value)
+    return infos
 
 
-def _source(frame: FrameType | None) -> str:
-    """Return file and line of the code that asked for an operation."""
+def _source_line(frame: FrameType | None) -> str:
+    """Return file and line of the code that called an operation."""
     while frame is not None and frame.f_code.co_filename.startswith(_PASSED_THROUGH):
         frame = frame.f_back
     return "" if frame is None else f"{frame.f_code.co_filename}:{frame.f_lineno}"

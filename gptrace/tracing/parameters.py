@@ -15,152 +15,164 @@ Module = torch.nn.Module
 
 
 class ParameterRef(NamedTuple):
-    """A parameter that a module holds: path of the module and name in it, its numbers and their bytes.
+    """A parameter and where it is: the path of its module and its name there.
 
-    `also` are the other places that it is in, where it is shared.
+    `elements` is its size, `trainable` the same or 0. `aliases` are the further (path, name) pairs
+    of a tied parameter.
     """
 
     parameter: torch.nn.Parameter
     path: str
     name: str
-    numbers: int
+    elements: int
     trainable: int
     bytes: int
-    also: tuple[tuple[str, str], ...] = ()
+    aliases: tuple[tuple[str, str], ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Return every name that it goes by in the model."""
-        places = ((self.path, self.name), *self.also)
+        """Every full name of the parameter in the model."""
+        places = ((self.path, self.name), *self.aliases)
         return tuple(f"{path}.{name}" if path else name for path, name in places)
 
 
 def named_modules_with_aliases(module: Module) -> Iterator[tuple[str, Module]]:
-    """Yield each name of each submodule with the submodule; one that two parents share comes twice.
+    """Yield every path of every submodule with the submodule; one with two parents comes twice.
 
-    What `named_modules(remove_duplicate=False)` yields, without passing each through all levels above it.
+    The same as `named_modules(remove_duplicate=False)`, but a deep module takes no longer than a shallow one.
+    It reads `_modules`, where a module keeps its children by name; a child may be None.
     """
-    waiting = [("", module)]
-    while waiting:
-        path, module = waiting.pop()
+    pending = [("", module)]
+    while pending:
+        path, module = pending.pop()
         yield path, module
         children = module._modules
         if children:
             prefix = f"{path}." if path else ""
-            waiting += [
+            pending += [
                 (prefix + name, child) for name, child in reversed(children.items()) if child is not None
             ]
 
 
 def parameter_refs(modules: Iterable[tuple[str, Module]]) -> list[ParameterRef]:
-    """Return every parameter of these modules once, with all its names; a lazy one has no numbers yet.
+    """Return each parameter of these modules once, with all its names; a lazy one counts 0 elements.
+
+    `_parameters` and `_buffers` of a module hold its own by name; the public iterators would look for
+    duplicates in each module anew, and skip the further names.
 
     >>> layers = torch.nn.Sequential(torch.nn.Linear(3, 2))
-    >>> [(one.names, one.numbers) for one in parameter_refs(named_modules_with_aliases(layers))]
+    >>> [(ref.names, ref.elements) for ref in parameter_refs(named_modules_with_aliases(layers))]
     [(('0.weight',), 6), (('0.bias',), 2)]
     """
-    found: dict[int, ParameterRef] = {}  # by id: the hash of a tensor takes ten times as long
+    refs: dict[int, ParameterRef] = {}  # by id: the hash of a tensor takes ten times as long
     for path, module in modules:
         for name, parameter in module._parameters.items():
             if parameter is None:
                 continue
-            held = found.get(id(parameter))
-            if held is not None:
-                found[id(parameter)] = held._replace(also=(*held.also, (path, name)))
+            ref = refs.get(id(parameter))
+            if ref is not None:
+                refs[id(parameter)] = ref._replace(aliases=(*ref.aliases, (path, name)))
                 continue
-            count = 0 if is_lazy(parameter) else parameter.numel()
-            trainable = count if parameter.requires_grad else 0
-            size = count * parameter.element_size() if count else 0
-            found[id(parameter)] = ParameterRef(parameter, path, name, count, trainable, size)
-    return list(found.values())
+            elements = 0 if is_lazy(parameter) else parameter.numel()
+            trainable = elements if parameter.requires_grad else 0
+            size = elements * parameter.element_size() if elements else 0
+            refs[id(parameter)] = ParameterRef(parameter, path, name, elements, trainable, size)
+    return list(refs.values())
 
 
 def count_by_module(
     modules: Sequence[tuple[str, Module]], parameters: Iterable[ParameterRef]
 ) -> dict[str, ParameterCount]:
-    """Return the parameters of each submodule that has any, own and with its children, by path.
+    """Return the parameter counts of each submodule that has any, by path.
 
-    `modules` are all of a model, a parent before its children; `parameters` are what they hold.
+    `modules` are all modules of a model, parents before children; `parameters` are what they hold.
 
     >>> modules = list(named_modules_with_aliases(torch.nn.Linear(3, 2)))
     >>> count_by_module(modules, parameter_refs(modules))[""]
     ParameterCount(own=8, total=8, trainable=8, bytes=32)
     """
-    counts: dict[str, list[int]] = {}  # own, all, trainable ones, bytes
-    shared = []
-    for held in parameters:
-        _, path, _, numbers, trainable, size, also = held
-        if also:
-            shared.append(held)
+    sums: dict[str, list[int]] = {}  # own, total, trainable, bytes
+    tied = []
+    for ref in parameters:
+        _, path, _, elements, trainable, size, aliases = ref
+        if aliases:
+            tied.append(ref)
         else:
-            _add(counts, path, numbers, numbers, trainable, size)
-    for path, _ in reversed(modules):
-        known = counts.get(path)
-        if path and known is not None:
-            _add(counts, path.rpartition(".")[0], 0, known[1], known[2], known[3])
-    for _, owner, _, numbers, trainable, size, also in shared:  # once in whatever is around any of its places
-        owners = {owner, *(path for path, _ in also)}
+            _add(sums, path, elements, elements, trainable, size)
+    for path, _ in reversed(modules):  # children before parents: add each to its parent
+        of_module = sums.get(path)
+        if path and of_module is not None:
+            _add(sums, path.rpartition(".")[0], 0, of_module[1], of_module[2], of_module[3])
+    for (
+        _,
+        owner,
+        _,
+        elements,
+        trainable,
+        size,
+        aliases,
+    ) in tied:  # once in each module around
+        owners = {owner, *(path for path, _ in aliases)}
         for path in set(chain.from_iterable(map(ancestors, owners))):
-            _add(counts, path, numbers if path in owners else 0, numbers, trainable, size)
-    return {path: _count(*sums) for path, sums in counts.items()}
+            _add(sums, path, elements if path in owners else 0, elements, trainable, size)
+    return {path: _parameter_count(*of_module) for path, of_module in sums.items()}
 
 
-# The blocks of a model have the same.
-_count = lru_cache(maxsize=10_000)(ParameterCount)
+# The blocks of a model share their counts.
+_parameter_count = lru_cache(maxsize=10_000)(ParameterCount)
 
 
-def _add(counts: dict[str, list[int]], path: str, own: int, numbers: int, trainable: int, size: int) -> None:
-    known = counts.get(path)
-    if known is None:
-        counts[path] = [own, numbers, trainable, size]
+def _add(sums: dict[str, list[int]], path: str, own: int, total: int, trainable: int, size: int) -> None:
+    of_module = sums.get(path)
+    if of_module is None:
+        sums[path] = [own, total, trainable, size]
         return
-    known[0] += own
-    known[1] += numbers
-    known[2] += trainable
-    known[3] += size
+    of_module[0] += own
+    of_module[1] += total
+    of_module[2] += trainable
+    of_module[3] += size
 
 
 @lru_cache(maxsize=100_000)
 def ancestors(path: str) -> tuple[str, ...]:
-    """Return a module path and those of the modules around it, the root last.
+    """Return the path of a module and those of the modules around it, the root last.
 
     >>> ancestors("trf_blocks.0.att")
     ('trf_blocks.0.att', 'trf_blocks.0', 'trf_blocks', '')
     """
-    found = [path]
+    paths = [path]
     while path:
         path = path.rpartition(".")[0]
-        found.append(path)
-    return tuple(found)
+        paths.append(path)
+    return tuple(paths)
 
 
 def count_all(parameters: Sequence[ParameterRef], head: str = "out_head") -> ParameterTotals:
-    """Return the sums over a model; `head` is the path of the output head, if it has one there."""
-    inside = head + "."
-    unique = total = trainable = size = of_head = 0
+    """Return the sums over a model; `head` is the path of the output head, if the model has one there."""
+    inside_head = head + "."
+    unique = total = trainable = size = in_head = 0
     tied = []
-    for held in parameters:
-        _, path, _, count, of_these, taken, also = held
-        unique += count
-        total += count * (1 + len(also))
-        trainable += of_these
-        size += taken
-        if also:
-            tied.append(held.names)
-        if path.startswith(head) and all(name.startswith(inside) for name in held.names):
-            of_head += count
+    for ref in parameters:
+        unique += ref.elements
+        total += ref.elements * (1 + len(ref.aliases))
+        trainable += ref.trainable
+        size += ref.bytes
+        if ref.aliases:
+            tied.append(ref.names)
+        if ref.path.startswith(head) and all(name.startswith(inside_head) for name in ref.names):
+            in_head += ref.elements
     return ParameterTotals(
         total=total,
         unique=unique,
         trainable=trainable,
         bytes=size,
         tied=tuple(tied),
-        without_out_head=unique - of_head if of_head else None,
+        without_out_head=unique - in_head if in_head else None,
     )
 
 
 def buffer_bytes(modules: Iterable[tuple[str, Module]]) -> int:
-    """Return the bytes of all buffers, saved in the state dict or not."""
+    """Return the bytes of all buffers, whether the state dict saves them or not."""
     buffers = {
         id(buffer): buffer
         for _, module in modules

@@ -1,4 +1,4 @@
-"""Two hooks on every submodule: one opens a span, the other closes it. Neither changes anything."""
+"""Two hooks on every module of a model: one opens a span, the other closes it. Neither changes anything."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from gptrace.model.quiet_torch import torch
 from gptrace.tracing.costs import CostMode
 from gptrace.tracing.hooks import Hook, ModuleHooks
 from gptrace.tracing.memory import ActivationMemory
-from gptrace.tracing.nan_tracker import Numbers
+from gptrace.tracing.nan_tracker import NanTracker
 from gptrace.tracing.operations import OperationMode
 from gptrace.tracing.parameters import named_modules_with_aliases
 from gptrace.tracing.span import Span
@@ -35,70 +35,76 @@ from gptrace.tracing.tensors import (
 Module = torch.nn.Module
 Tensor = torch.Tensor
 NOTHING_MORE = Measures()
-# What the tracer computes itself is nobody's to see: not its own modes', not those of somebody who counts or
-# records what the model does.
-_unseen_functions, _unseen_kernels = torch._C.DisableTorchFunction, torch._C._DisableTorchDispatch
+# The tracer's own work runs in these blocks, where no mode sees it: neither the tracer's modes, nor those of
+# a user who counts or records operations. `DisableTorchFunction` turns off function modes and the
+# __torch_function__ of subclasses, `_DisableTorchDispatch` turns off dispatch modes and __torch_dispatch__.
+# Both are in torch 2.6, the oldest supported version; it has no public way to turn off other people's modes.
+_without_function_modes = torch._C.DisableTorchFunction
+_without_dispatch_modes = torch._C._DisableTorchDispatch
 
 
 def _unseen(hook: Callable[[Module, Any, Any], None], *arguments: Any) -> None:
-    with _unseen_functions():
+    with _without_function_modes():
         hook(*arguments)
 
 
 class SpanRecorder:
-    """Records every call inside `module`, itself included, while it is entered.
+    """Records every call of `module` and of the modules inside it, while it is entered.
 
-    Usable once. The hooks go when the block ends, whatever ended it. Threads may share the module: each has
-    its own open calls. Where two threads each watch the same module, each sees what runs in it.
+    A recorder is used once. The hooks are removed when the block ends, also by an exception. Several threads
+    may call the module: each has its own stack of open calls. If two threads each watch the same module, each
+    recorder gets the calls of its own thread.
     """
 
-    # The recorders that are entered now, by thread.
-    _entered: ClassVar[dict[int, list[SpanRecorder]]] = {}
+    # The recorders that are entered now, by the thread that entered them.
+    _active: ClassVar[dict[int, list[SpanRecorder]]] = {}
 
     def __init__(self, module: Module, measures: Measures = NOTHING_MORE) -> None:
         self.module = module
         self.measures = measures
-        self.spans: list[Span] = []  # once the block has ended
-        self._begun: list[Span] = []
-        # Every name of every module: one that two parents share has two.
+        self.spans: list[Span] = []  # in order of entry; filled when the block ends
+        self._begun: list[Span] = []  # the same, while the block runs
+        # Every path of every module; a module with two parents has two paths.
         self.paths: list[tuple[str, Module]] = list(named_modules_with_aliases(module))
-        self.operations = OperationMode(self._now) if measures.ops else None
-        # By id: a class may define equality for itself.
-        self._modules: dict[int, tuple[str, ArgumentNames]] = {}
-        self._open_in_threads: defaultdict[int, list[Span]] = defaultdict(list)
+        self.operations = OperationMode(self._position) if measures.ops else None
+        # Path and argument names by id of the module: its class may define equality differently.
+        self._watched: dict[int, tuple[str, ArgumentNames]] = {}
+        self._open_spans: defaultdict[int, list[Span]] = defaultdict(list)  # by thread, innermost last
         self.notes: list[str] = []
         self.macs_outside = 0
         self._thread = get_ident()
-        self._to_leave = ExitStack()
-        self._memory = ActivationMemory(module, self._grew) if measures.memory else None
-        counted = measures.macs or measures.memory
-        self._costs = CostMode(self._count, self._memory) if counted else None
-        self._numbers = Numbers(self._begun, self._costs, self.operations) if measures.statistics else None
-        self._takes_more = measures != NOTHING_MORE
+        self._cleanup = ExitStack()
+        self._memory = ActivationMemory(module, self._note_peak) if measures.memory else None
+        counts_kernels = measures.macs or measures.memory
+        self._costs = CostMode(self._add_macs, self._memory) if counts_kernels else None
+        self._nan_tracker = (
+            NanTracker(self._begun, self._costs, self.operations) if measures.statistics else None
+        )
+        self._has_measures = measures != NOTHING_MORE
 
     def __enter__(self) -> SpanRecorder:
         if self.operations is None:
-            hooks = ModuleHooks(Hook(self._opened), Hook(self._closed))
-        else:  # for which a tensor's shape would be one more operation
-            hooks = ModuleHooks(Hook(_unseen, self._opened), Hook(_unseen, self._closed))
-        self._to_leave.callback(hooks.remove)
+            hooks = ModuleHooks(Hook(self._open_span), Hook(self._close_span))
+        else:  # OperationMode would record each shape that the hooks read
+            hooks = ModuleHooks(Hook(_unseen, self._open_span), Hook(_unseen, self._close_span))
+        self._cleanup.callback(hooks.remove)
         names: dict[type[Module], ArgumentNames] = {}
         try:
             for path, module in self.paths:
-                if id(module) in self._modules:
+                if id(module) in self._watched:
                     continue
-                kind = type(module)
-                if kind not in names:
-                    names[kind] = argument_names(kind)
-                self._modules[id(module)] = (path, names[kind])
+                module_class = type(module)
+                if module_class not in names:
+                    names[module_class] = argument_names(module_class)
+                self._watched[id(module)] = (path, names[module_class])
                 hooks.add(module)
             self._run_uncompiled()
-            self._enter_thread()
+            self._register_in_thread()
             for mode in (self._costs, self.operations):
                 if mode is not None:
-                    self._to_leave.enter_context(mode)
+                    self._cleanup.enter_context(mode)
         except BaseException:
-            self._to_leave.close()
+            self._cleanup.close()
             raise
         return self
 
@@ -108,92 +114,102 @@ class SpanRecorder:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._to_leave.close()
-        # always_call leaves out KeyboardInterrupt and its like: what is still open was cut off.
+        self._cleanup.close()
+        # torch runs no hook when a KeyboardInterrupt or another exception that is no Exception ends a call:
+        # close the spans that are still open. A copy, since another thread may add its stack meanwhile.
         now = perf_counter()
-        for opened in list(self._open_in_threads.values()):
-            while opened:
-                opened.pop().close(now, failed=True)
-        self.spans = list(self._begun)  # a thread that goes on may begin more
+        for open_spans in list(self._open_spans.values()):
+            while open_spans:
+                open_spans.pop().close(now, failed=True)
+        self.spans = list(self._begun)  # a copy, since a thread that still runs may begin more calls
 
-    def forget(self) -> None:
-        """Let go of what refers back to here: no collector of garbage is needed to free the module then.
+    def release(self) -> None:
+        """Drop the references that lead back to the recorder: the module is freed without a collection then.
 
-        The exception of a call holds the frames that it came through, and they hold the recorder.
+        The exception of a failed call holds its frames, and these hold the recorder.
         """
         self.spans.clear()
         self._begun.clear()
         if self._memory is not None:
-            self._memory.forget()
-        self.operations = self._numbers = self._costs = self._memory = None
+            self._memory.release()
+        self.operations = self._nan_tracker = self._costs = self._memory = None
 
-    def _enter_thread(self) -> None:
-        here = self._entered.setdefault(get_ident(), [])
-        here.append(self)
-        self._to_leave.callback(here.remove, self)
+    def _register_in_thread(self) -> None:
+        recorders = self._active.setdefault(get_ident(), [])
+        recorders.append(self)
+        self._cleanup.callback(recorders.remove, self)
 
-    def _is_anothers(self, module: Module) -> bool:
-        """Tell whether a call belongs to another recorder, which this thread has entered itself."""
-        here = self._entered.get(get_ident(), [])
-        return self not in here and any(id(module) in other._modules for other in here)
+    def _belongs_to_other_recorder(self, module: Module) -> bool:
+        """Tell whether this thread has entered another recorder that watches the module, and not this one."""
+        recorders = self._active.get(get_ident(), [])
+        return self not in recorders and any(id(module) in other._watched for other in recorders)
 
     def _run_uncompiled(self) -> None:
-        """Have what was compiled run as it was written: compiled code runs no hooks, or compiles ours."""
+        """Run compiled modules as plain Python: compiled code runs no hooks, or compiles the tracer's hooks.
+
+        `Module.compile()` sets `_compiled_call_impl`, which is None in other modules (torch 2.6 and later).
+        """
         dynamo = sys.modules.get("torch._dynamo")
-        if dynamo is None:
+        if dynamo is None:  # never imported, so nothing was compiled
             return
         compiled = [
             path or "the model itself"
             for path, module in self.paths
             if isinstance(module, dynamo.OptimizedModule) or module._compiled_call_impl is not None
         ]
-        self._to_leave.enter_context(run_uncompiled())
+        self._cleanup.enter_context(run_uncompiled())
         if compiled:
-            self.notes.append(f"compiled, and traced as it was written: {', '.join(compiled[:5])}")
+            paths = ", ".join(compiled[:5])
+            self.notes.append(f"compiled modules run uncompiled while they are traced: {paths}")
 
-    def _note_what_came_in(self, span: Span, args: tuple[object, ...]) -> None:
-        """Keep what a diagnosis may want to know of the arguments of a call that failed."""
-        names = self._modules[id(span.module)][1].positional
+    def _record_failed_inputs(self, span: Span, args: tuple[object, ...]) -> None:
+        """Note where the inputs of a failed call came from and their ranges, for the diagnosis."""
+        names = self._watched[id(span.module)][1].positional
         ranges: dict[str, tuple[int, int]] = {}
-        with (
-            _unseen_functions(),
-            _unseen_kernels(),
-            suppress(Exception),
-        ):  # a device that failed tells nothing any more
+        # Suppress everything: after a failure on a device, even reading a tensor raises.
+        with _without_function_modes(), _without_dispatch_modes(), suppress(Exception):
             for name, value in zip(names, args, strict=False):
                 if not isinstance(value, Tensor):
                     continue
                 if span.producer is None:
-                    made = (one for one in reversed(self._begun) if one.output is not None)
-                    span.producer = next((one.path for one in made if one.output() is value), None)  # type: ignore[misc]
-                is_whole = not (value.is_floating_point() or value.is_complex())
-                if is_whole and has_numbers(value) and value.numel():
+                    span.producer = self._producer_of(value)
+                is_integer = not (value.is_floating_point() or value.is_complex())
+                if is_integer and has_numbers(value) and value.numel():
                     ranges[name] = (int(value.min()), int(value.max()))
-        span.ranges = ranges
+        span.integer_ranges = ranges
 
-    def _note_what_left(self, span: Span, output: object) -> None:
+    def _producer_of(self, tensor: Tensor) -> str | None:
+        """Return the path of the last call that returned this tensor, if any did."""
+        for span in reversed(self._begun):
+            if span.output_ref is not None and span.output_ref() is tensor:
+                return span.path
+        return None
+
+    def _record_outputs(self, span: Span, output: object) -> None:
         if isinstance(output, Tensor):
-            span.output = weakref.ref(output)
-        numbers = self._numbers  # which a thread that goes on after the block may lose meanwhile
-        if numbers is None:
+            span.output_ref = weakref.ref(output)
+        # Read once: `release` may set it to None while a thread still runs after the block.
+        nan_tracker = self._nan_tracker
+        if nan_tracker is None:
             span.outputs = describe_tensors("output", output)
             return
-        with _unseen_functions(), _unseen_kernels():
-            tensors = find_tensors("output", output)  # once: a container of the user's may give others then
+        with _without_function_modes(), _without_dispatch_modes():
+            tensors = find_tensors("output", output)  # once: a user's container may return others next time
             span.outputs = (
                 describe_tensors("output", output) if type(output) is Tensor else describe_each(tensors)
             )
-            numbers.closed(span, [tensor for _, tensor in tensors])
+            nan_tracker.record_outputs(span, [tensor for _, tensor in tensors])
 
     def _innermost(self) -> Span | None:
-        opened = self._open_in_threads.get(get_ident())
-        return opened[-1] if opened else None
+        open_spans = self._open_spans.get(get_ident())
+        return open_spans[-1] if open_spans else None
 
-    def _now(self) -> tuple[Span | None, int]:
+    def _position(self) -> tuple[Span | None, int]:
         return self._innermost(), len(self._begun)
 
-    def _count(self, macs: int | None, kernel: str) -> None:
-        operation = self.operations.open if self.operations is not None else None
+    def _add_macs(self, macs: int | None, kernel: str) -> None:
+        """Charge a kernel to the innermost call and to the operation that runs; MACs None: cost unknown."""
+        operation = self.operations.current if self.operations is not None else None
         span = self._innermost()
         if span is None:
             self.macs_outside += macs or 0
@@ -205,59 +221,67 @@ class SpanRecorder:
             else:
                 counter.macs += macs
 
-    def _grew(self, alive: int) -> None:
+    def _note_peak(self, alive: int) -> None:
         span = self._innermost()
-        if span is not None and alive > span.peak:
-            span.peak = alive
+        if span is not None and alive > span.peak_bytes:
+            span.peak_bytes = alive
 
-    def _opened(self, module: Module, args: tuple[object, ...], kwargs: Mapping[str, object]) -> None:
-        known, thread = self._modules.get(id(module)), get_ident()
-        if known is None or (thread != self._thread and self._is_anothers(module)):
-            return  # a copy, which shares the hooks of its original: DataParallel makes such replicas
-        path, names = known
-        opened = self._open_in_threads[thread]
-        span = Span(module, path, opened[-1] if opened else None, describe_arguments(names, args, kwargs))
-        # An exception that is being handled when the call begins is not this call's failure.
-        raised = sys.exception()
-        if raised is not None:
-            span.raised_before = raised, raised.__traceback__
+    def _open_span(self, module: Module, args: tuple[object, ...], kwargs: Mapping[str, object]) -> None:
+        watched, thread = self._watched.get(id(module)), get_ident()
+        # A module that is not watched carries the hooks if it is a shallow copy, which shares the
+        # dictionaries of hooks with its original: the replicas of DataParallel are such copies.
+        if watched is None or (thread != self._thread and self._belongs_to_other_recorder(module)):
+            return
+        path, names = watched
+        open_spans = self._open_spans[thread]
+        parent = open_spans[-1] if open_spans else None
+        span = Span(module, path, parent, describe_arguments(names, args, kwargs))
+        # If an exception is being handled when the call begins, this call did not raise it.
+        handled = sys.exception()
+        if handled is not None:
+            span.handled_at_entry = handled, handled.__traceback__
         self._begun.append(span)
-        opened.append(span)
-        if not self._takes_more:
+        open_spans.append(span)
+        if not self._has_measures:
             return
         if thread != self._thread and (self._costs is not None or self.operations is not None):
-            span.unknown |= {"another thread"}  # modes see the thread that they were entered in
+            span.unknown |= {"another thread"}  # modes see only the thread that entered them
         if self._memory is not None:
-            span.peak = self._memory.alive
-        if self._numbers is not None:
-            with _unseen_functions(), _unseen_kernels():
-                self._numbers.opened(span, args, kwargs)
-        span.start = perf_counter()
+            span.peak_bytes = self._memory.alive
+        if self._nan_tracker is not None:
+            with _without_function_modes(), _without_dispatch_modes():
+                self._nan_tracker.record_inputs(span, args, kwargs)
+        span.start = perf_counter()  # again, so that the time taken here is not the call's
 
-    def _closed(self, module: Module, args: tuple[object, ...], output: object) -> None:
+    def _close_span(self, module: Module, args: tuple[object, ...], output: object) -> None:
         now = perf_counter()
-        opened = self._open_in_threads[get_ident()]
-        if not opened:
-            return  # entered before the hooks were there
-        if opened[-1].module is not module and all(one.module is not module for one in opened):
-            return  # a copy
+        open_spans = self._open_spans[get_ident()]
+        if not open_spans:
+            return  # the call began before the hooks were added
+        if open_spans[-1].module is not module and all(span.module is not module for span in open_spans):
+            return  # a shallow copy, as above
+        # torch runs the hook inside its `except` clause if forward raised, so the exception is current here.
         raised = sys.exception()
         while True:
-            span = opened.pop()
-            before, how_far = span.raised_before
-            failed = raised is not None and raised is not before
-            # Raised again, it has come further than when the call began, and the call returns nothing.
-            failed = failed or (raised is not None and raised.__traceback__ is not how_far and output is None)
-            # How checkpointing ends a part that it has run again: nothing went wrong.
+            span = open_spans.pop()
+            handled, traceback_at_entry = span.handled_at_entry
+            failed = raised is not None and raised is not handled
+            # The same exception failed this call if it was raised again in it: its traceback is another then,
+            # and the call returned nothing.
+            failed = failed or (
+                raised is not None and raised.__traceback__ is not traceback_at_entry and output is None
+            )
+            # torch.utils.checkpoint ends a recomputed part early by raising this; nothing went wrong.
             failed = failed and type(raised).__name__ != "_StopRecomputationError"
             if span.module is module:
                 if failed:
                     span.error = raised
-                    self._note_what_came_in(span, args)
+                    self._record_failed_inputs(span, args)
                 else:
-                    self._note_what_left(span, output)
+                    self._record_outputs(span, output)
                 span.close(now, failed=failed)
-                if opened and span.peak > opened[-1].peak:
-                    opened[-1].peak = span.peak
+                if open_spans and span.peak_bytes > open_spans[-1].peak_bytes:
+                    open_spans[-1].peak_bytes = span.peak_bytes
                 return
-            span.close(now, failed=True)  # opened inside this call, and cut off without a word
+            # Opened inside this call and never closed: cut off by an exception that skips hooks.
+            span.close(now, failed=True)

@@ -1,19 +1,11 @@
-"""Run a model again at other sizes, or with another input, out of everybody's sight."""
+"""Run the same architecture at other sizes, or a copy of the model with another input, to compare shapes."""
 
 from __future__ import annotations
 
 import copy
-import ctypes
-import logging
-import random
-import threading
-import time
-import warnings
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
-from io import StringIO
 from typing import NamedTuple
 
 from gptrace.measures import Measures
@@ -22,29 +14,33 @@ from gptrace.model.hugging_face import forward_arguments
 from gptrace.model.memory import check_memory
 from gptrace.model.meta_device import meta_copy, without_hooks
 from gptrace.model.quiet_torch import torch
+from gptrace.tracing.isolation import TimeLimitError, isolated_process_state, time_limit
 from gptrace.tracing.recorder import SpanRecorder
-from gptrace.tracing.span import Span
+from gptrace.tracing.span import CallTypes, call_types, numbered_calls
+from gptrace.tracing.tensors import TensorInfo
 
+is_lazy = torch.nn.parameter.is_lazy
 Shape = tuple[int, ...]
-# Where a tensor was seen: path, number of the call, of its operations which one and its name, and which side.
-Where = tuple[str | int, ...]
-Key = tuple[str | int, ...]  # the same, and the name of the tensor there
-Types = tuple[tuple[str, str], ...]  # path and class of each call, in order
-# Of each tensor that the forward pass was given: its name, how many axes it has, its dtype.
-Inputs = tuple[tuple[str, int, torch.dtype], ...]
+# The inputs or the outputs of a call: (path, number of the call, "input" or "output"). Of an operation:
+# (path, number of the call, position of the operation in it, its name, "input" or "output").
+CallSide = tuple[str | int, ...]
+TensorKey = tuple[str | int, ...]  # a CallSide and the name of one tensor there
+# Name, number of axes and dtype of each tensor that the forward pass got, the ids first.
+InputKinds = tuple[tuple[str, int, torch.dtype], ...]
 
-_SMALL = 64 << 20  # bytes
-_PATIENCE = 10.0  # seconds: a constructor may loop until a size is one that it never gets
+_SMALL_MODEL_BYTES = 64 << 20
+# A constructor may loop until a size has a certain value, which it never has in a resized run.
+_TIME_LIMIT = 10.0  # seconds
 
 
 class ResizedRun(NamedTuple):
-    """What a run at other sizes showed: its calls, and the shape of each tensor of each call, by name."""
+    """The calls of a resized run, and the shape of each tensor in it."""
 
-    types: Types
-    shapes: dict[Key, Shape]
+    types: CallTypes
+    shapes: dict[TensorKey, Shape]
 
-    def fits(self, types: Types) -> bool:
-        """Tell whether a forward pass made the same calls, as far as it came."""
+    def fits(self, types: CallTypes) -> bool:
+        """Tell whether the real run made the same calls, as far as it got."""
         return types == self.types[: len(types)]
 
 
@@ -54,178 +50,102 @@ def run_resized(
     changes: tuple[tuple[str, int], ...],
     batch: int,
     seq_len: int,
-    inputs: Inputs,
+    inputs: InputKinds,
     ops: bool,
     may_fail: bool,
 ) -> ResizedRun | str:
-    """Build and run a twin; return what it showed, or why it could not be had.
+    """Build the architecture with other sizes and run it; return the run, or why it failed.
 
-    `may_fail`: the real run raised, so what the twin showed until it raises will do.
+    `changes` are the keys of the configuration to change, and their values. With `may_fail`, as when the real
+    run failed, a run that raises counts as far as it got.
     """
     try:
-        with _in_private(), _time_limit(_PATIENCE):
-            twin = architecture.build(dict(changes)).float().eval()
-            return _run(twin, batch, seq_len, inputs, torch.device("cpu"), ops, may_fail)
-    except (Exception, SystemExit) as error:  # anybody's code, at sizes that it may never have been tried at
+        with isolated_process_state(), time_limit(_TIME_LIMIT):
+            model = architecture.build(dict(changes)).float().eval()
+            return _run(model, batch, seq_len, inputs, torch.device("cpu"), ops, may_fail)
+    except TimeLimitError:
+        return f"at other sizes the model takes longer than {_TIME_LIMIT:g} seconds"
+    except (Exception, SystemExit) as error:  # the user's code may never have run at these sizes
         return f"at other sizes the model raises {type(error).__name__}"
 
 
 def run_copy_resized(
-    module: torch.nn.Module, batch: int, seq_len: int, inputs: Inputs, ops: bool, may_fail: bool
-) -> ResizedRun | str:
-    """Run a copy of the module with another input: without numbers if that works, else with them."""
+    module: torch.nn.Module, batch: int, seq_len: int, inputs: InputKinds, ops: bool, may_fail: bool
+) -> ResizedRun | None:
+    """Run a copy of the module with ids `[batch, seq_len]`; return None if that fails.
+
+    The copy has its parameters on device meta, where they take no memory, or on the module's device. A small
+    model is tried on its own device first, since the first use of device meta takes a second and some code
+    fails there.
+    """
     first = next(module.parameters(), None)
-    whole = (_whole_copy, torch.device("cpu") if first is None else first.device)
-    hollow = (meta_copy, torch.device("meta"))
-    reason = ""
-    # Device meta takes a second to get going, and some code cannot run there.
-    for copied, device in (whole, hollow) if _bytes(module) < _SMALL else (hollow, whole):
+    with_values = (_copy_with_values, torch.device("cpu") if first is None else first.device)
+    on_meta = (meta_copy, torch.device("meta"))
+    is_small = _module_bytes(module) < _SMALL_MODEL_BYTES
+    for make_copy, device in (with_values, on_meta) if is_small else (on_meta, with_values):
         try:
-            with _in_private(), _time_limit(_PATIENCE):
-                return _run(copied(module).eval(), batch, seq_len, inputs, device, ops, may_fail)
-        except (Exception, SystemExit) as error:
-            reason = f"the model raises {type(error).__name__} when its input has another shape"
-    return reason
+            with isolated_process_state(), time_limit(_TIME_LIMIT):
+                return _run(make_copy(module).eval(), batch, seq_len, inputs, device, ops, may_fail)
+        except (Exception, SystemExit):
+            continue
+    return None
 
 
-def _whole_copy(module: torch.nn.Module) -> torch.nn.Module:
-    check_memory(2 * _bytes(module), "a copy of the model")
+def _copy_with_values(module: torch.nn.Module) -> torch.nn.Module:
+    check_memory(2 * _module_bytes(module), "a copy of the model")
     return without_hooks(copy.deepcopy(module))
 
 
-def _bytes(module: torch.nn.Module) -> int:
-    held = (*module.parameters(), *module.buffers())
-    return sum(tensor.numel() * tensor.element_size() for tensor in held if not _is_lazy(tensor))
-
-
-_is_lazy = torch.nn.parameter.is_lazy
+def _module_bytes(module: torch.nn.Module) -> int:
+    tensors = (*module.parameters(), *module.buffers())
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors if not is_lazy(tensor))
 
 
 def _run(
-    twin: torch.nn.Module,
+    model: torch.nn.Module,
     batch: int,
     seq_len: int,
-    inputs: Inputs,
+    inputs: InputKinds,
     device: torch.device,
     ops: bool,
     may_fail: bool,
 ) -> ResizedRun:
-    given = {}
-    for name, axes, dtype in inputs[1:]:  # a mask, positions: anything that is as long as the ids
+    arguments = {}
+    for name, axes, dtype in inputs[1:]:  # a mask or positions, [B, T] as the ids
         if axes != 2 or not name.isidentifier():
-            raise ValueError(f"no way to make {name} at another size")
-        given[name] = torch.ones(batch, seq_len, dtype=dtype, device=device)
-    # A default device, since code that makes a mask or positions may not say where.
+            raise ValueError(f"cannot make the input {name} at another size")
+        arguments[name] = torch.ones(batch, seq_len, dtype=dtype, device=device)
     ids = torch.zeros(batch, seq_len, dtype=torch.int64, device=device)
-    with torch.device(device), SpanRecorder(twin, Measures(ops=ops)) as recorder:
+    # A default device, since code that makes a mask or positions may not name one.
+    with torch.device(device), SpanRecorder(model, Measures(ops=ops)) as recorder:
         try:
-            twin(ids, **given, **forward_arguments(twin))
+            model(ids, **arguments, **forward_arguments(model))
         except Exception:
             if not may_fail:
                 raise
-    shapes = {
-        (span.path, call, side, one.name): one.shape
-        for span, call in numbered(recorder.spans)
-        for side, seen in (("input", span.inputs), ("output", span.outputs))
-        for one in seen
-    }
-    showed = ResizedRun(types_of(recorder.spans), shapes | _shapes_of_operations(recorder))
-    recorder.forget()
-    return showed
+    run = ResizedRun(call_types(recorder.spans), dict(_shapes(recorder)))
+    recorder.release()
+    return run
 
 
-def _shapes_of_operations(recorder: SpanRecorder) -> dict[Key, Shape]:
-    found: dict[Key, Shape] = {}
-    places = {span: (span.path, call) for span, call in numbered(recorder.spans)}
-    ordinals: Counter[Span] = Counter()
+def _shapes(recorder: SpanRecorder) -> Iterator[tuple[TensorKey, Shape]]:
+    """Yield the shape of each tensor of each call, then of each operation."""
+    calls = {span: (span.path, call) for span, call in numbered_calls(recorder.spans)}
+    for span, call in calls.items():
+        yield from _shapes_on_sides(call, span.inputs, span.outputs)
+    positions: Counter[object] = Counter()
     for operation in recorder.operations.operations if recorder.operations is not None else ():
         parent = operation.parent
         if parent is None:
             continue
-        for side, seen in (("input", operation.inputs), ("output", operation.outputs)):
-            for one in seen:
-                found[(*places[parent], ordinals[parent], operation.name, side, one.name)] = one.shape
-        ordinals[parent] += 1
-    return found
+        place = (*calls[parent], positions[parent], operation.name)
+        yield from _shapes_on_sides(place, operation.inputs, operation.outputs)
+        positions[parent] += 1
 
 
-@contextmanager
-def _in_private() -> Iterator[None]:
-    """Leave no trace: the caller's random numbers, modes, default device, global hooks, streams and logs."""
-    nowhere = StringIO()
-    plain_random, quieted = random.getstate(), logging.root.manager.disable
-    logging.disable(logging.CRITICAL)
-    try:
-        with (
-            torch.random.fork_rng(devices=[]),
-            torch.device("cpu"),
-            torch.inference_mode(),
-            _no_global_hooks(),
-            redirect_stdout(nowhere),
-            redirect_stderr(nowhere),
-            warnings.catch_warnings(),
-        ):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        random.setstate(plain_random)
-        logging.disable(quieted)
-
-
-class _TooLongError(Exception):
-    """A twin took longer than anybody wants to wait for names."""
-
-
-@contextmanager
-def _time_limit(seconds: float) -> Iterator[None]:
-    """Raise _TooLongError in the block when it takes longer: in Python code, at its next step."""
-    thread, lock = threading.get_ident(), threading.Lock()
-    state = {"done": False, "late": False}
-
-    def stop() -> None:
-        with lock:
-            if not state["done"]:
-                state["late"] = True
-                ctypes.pythonapi.PyThreadState_SetAsyncExc(
-                    ctypes.c_ulong(thread), ctypes.py_object(_TooLongError)
-                )
-
-    timer = threading.Timer(seconds, stop)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        with lock:
-            state["done"] = True
-        timer.cancel()
-        if state["late"]:
-            with suppress(_TooLongError):  # where it is still on its way, it shall arrive here
-                time.sleep(0.01)
-
-
-@contextmanager
-def _no_global_hooks() -> Iterator[None]:
-    """Put away the hooks that somebody registered on all modules: they would see calls that are none."""
-    kinds = [torch.nn.modules.module._global_forward_pre_hooks, torch.nn.modules.module._global_forward_hooks]
-    kept = [dict(hooks) for hooks in kinds]
-    for hooks in kinds:
-        hooks.clear()
-    try:
-        yield
-    finally:
-        for hooks, before in zip(kinds, kept, strict=True):
-            hooks.update(before)
-
-
-def types_of(spans: Sequence[Span]) -> Types:
-    """Return path and class of each call, in order."""
-    return tuple((span.path, type(span.module).__name__) for span in spans)
-
-
-def numbered(spans: Sequence[Span]) -> Iterator[tuple[Span, int]]:
-    """Yield each span with the number of its call: 1 for the first call of that path."""
-    calls: dict[str, int] = {}
-    for span in spans:
-        calls[span.path] = calls.get(span.path, 0) + 1
-        yield span, calls[span.path]
+def _shapes_on_sides(
+    place: tuple[str | int, ...], inputs: Iterable[TensorInfo], outputs: Iterable[TensorInfo]
+) -> Iterator[tuple[TensorKey, Shape]]:
+    for side, infos in (("input", inputs), ("output", outputs)):
+        for info in infos:
+            yield (*place, side, info.name), info.shape

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from time import perf_counter
 from types import TracebackType
 from typing import NamedTuple
@@ -12,52 +12,58 @@ from gptrace.model.quiet_torch import torch
 from gptrace.record import Statistics
 from gptrace.tracing.tensors import TensorInfo
 
-_NONE: Mapping[str, tuple[int, int]] = {}
+_NO_RANGES: Mapping[str, tuple[int, int]] = {}
+CallTypes = tuple[tuple[str, str], ...]  # path and class name of each call, in order
 
 
 class TensorState(NamedTuple):
-    """When a tensor was looked at: how much had been done by then, and the tensor's own count of writes."""
+    """How much work torch had done at some moment, and how often a tensor had been written to by then.
 
-    done: int | None = None
+    None means unknown. Two equal states of a tensor mean that it did not change in between; see `NanTracker`.
+    """
+
+    work_done: int | None = None
     version: int | None = None
 
 
-class Given(NamedTuple):
-    """A tensor that a call was given, when, and whether it was finite where that had to be looked at."""
+class InputState(NamedTuple):
+    """An input of a call, its state at entry, and whether it was finite where that was checked at once."""
 
     tensor: torch.Tensor
-    moment: TensorState
+    state: TensorState
     is_finite: bool | None = None
 
 
 class Span:
     """One call of one module, while it runs and after.
 
-    What few calls have, or only what was asked for, is an attribute of the class until it is found: a span is
-    made within each call of each module, and each attribute that is set takes time there.
+    A span is created in every call of every module, and each attribute set there takes time. So values that
+    few calls have, or that are measured only on demand, are class attributes until they are known.
     """
 
-    # Its place in order of entry, and that of the outermost call around it: told once all are there.
+    # Position in order of entry, and that of the outermost call around it; set when all calls have ended.
     index = root = -1
     seconds = 0.0
     failed = False
     error: BaseException | None = None
-    # Of its own, without the calls inside: MACs, and kernels whose cost is unknown.
+    # Of this call without the calls inside: MACs, and the names of kernels whose cost is unknown.
     macs = 0
     unknown: frozenset[str] = frozenset()
-    peak = 0
-    # The tensor that left, while it lives; of a call that failed, the path of the call that made its
-    # input, and the least and greatest of the whole numbers that came in, by name.
-    output: weakref.ref[torch.Tensor] | None = None
+    peak_bytes = 0
+    # The returned tensor, as long as it lives.
+    output_ref: weakref.ref[torch.Tensor] | None = None
+    # Of a failed call: path of the call that returned its input, and (min, max) of integer inputs by name.
     producer: str | None = None
-    ranges: Mapping[str, tuple[int, int]] = _NONE
-    statistics: Sequence[Statistics | None] = ()  # of each tensor that left
-    # What came in, while the call runs, and what it made of finite numbers: "NaN", "Inf", or nothing.
-    given: Sequence[Given] = ()
-    left: TensorState | None = None
-    made = ""
-    # What was being handled when the call began, and how far it had come: that is not its failure.
-    raised_before: tuple[BaseException | None, TracebackType | None] = (None, None)
+    integer_ranges: Mapping[str, tuple[int, int]] = _NO_RANGES
+    # If statistics are measured: those of each output; the inputs, while the call runs; the state of the
+    # output, if there is one; "NaN" or "Inf" if an output contains it and all inputs were finite.
+    statistics: Sequence[Statistics | None] = ()
+    input_states: Sequence[InputState] = ()
+    output_state: TensorState | None = None
+    introduced = ""
+    # The exception that was being handled when the call began, and its traceback at that time: this call
+    # did not raise it.
+    handled_at_entry: tuple[BaseException | None, TracebackType | None] = (None, None)
 
     def __init__(
         self, module: torch.nn.Module, path: str, parent: Span | None, inputs: tuple[TensorInfo, ...]
@@ -75,8 +81,21 @@ class Span:
         self.seconds = now - self.start
         if failed:
             self.failed = True
-        # They would keep alive a traceback and all that its frames hold, and the arguments.
-        if self.raised_before[0] is not None:
-            self.raised_before = (None, None)
-        if self.given:
-            self.given = ()
+        # Let go of the traceback, whose frames hold all their variables, and of the arguments.
+        if self.handled_at_entry[0] is not None:
+            self.handled_at_entry = (None, None)
+        if self.input_states:
+            self.input_states = ()
+
+
+def call_types(spans: Sequence[Span]) -> CallTypes:
+    """Return path and class name of each call, in order."""
+    return tuple((span.path, type(span.module).__name__) for span in spans)
+
+
+def numbered_calls(spans: Sequence[Span]) -> Iterator[tuple[Span, int]]:
+    """Yield each span with the number of its call: 1 for the first call of that path."""
+    calls: dict[str, int] = {}
+    for span in spans:
+        calls[span.path] = calls.get(span.path, 0) + 1
+        yield span, calls[span.path]

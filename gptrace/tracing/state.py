@@ -1,4 +1,4 @@
-"""Leave a module, and torch, as they were found."""
+"""Run a module, and leave it and torch as they were."""
 
 from __future__ import annotations
 
@@ -16,29 +16,28 @@ is_lazy = torch.nn.parameter.is_lazy
 
 @contextmanager
 def undisturbed_evaluation(module: Module) -> Iterator[None]:
-    """Run the block with `module` in evaluation mode and without gradients, then put everything back.
+    """Run the block with `module` in evaluation mode and without gradients, then restore its state.
 
-    Put back are each submodule's train/eval flag, its attributes (parameters, buffers, hooks and submodules
-    by name, and whatever else its code keeps), the values of buffers and of embeddings that rescale
+    Restored are the train/eval flag and the attributes of each submodule (parameters, buffers, hooks and
+    submodules by name, and any that its code sets), the values of buffers and of embeddings that renormalise
     themselves, and the random number generators (of the CPU and of the module's CUDA devices). A lazy
-    module stays initialised once it has run, as it would without us.
+    module stays initialised once it has run, as it would without gptrace.
     """
     flags = [(submodule, submodule.training) for submodule in module.modules()]
     attributes = [(submodule, _attributes(submodule)) for submodule in module.modules()]
-    values = [(tensor, tensor.detach().clone()) for tensor in _rewritten(module)]
-    accelerators = {p.device.index or 0 for p in module.parameters() if p.device.type == "cuda"}
-    # Inference mode is faster, and what is made in it can never be trained: other people's modules may keep
-    # some of what they make.
+    values = [(tensor, tensor.detach().clone()) for tensor in _overwritable_tensors(module)]
+    cuda_devices = {p.device.index or 0 for p in module.parameters() if p.device.type == "cuda"}
+    # Inference mode is faster, but tensors made in it can never be trained; the user's module may keep some.
     without_gradients = torch.inference_mode if type(module) is GPTModel else torch.no_grad
     try:
-        with torch.random.fork_rng(devices=sorted(accelerators)), without_gradients():
+        with torch.random.fork_rng(devices=sorted(cuda_devices)), without_gradients():
             if any(training for _, training in flags):
                 module.eval()
             yield
     finally:
         _restore_flags(module, flags)
         for submodule, before in attributes:
-            _restore(submodule, before)
+            _restore_attributes(submodule, before)
         with torch.no_grad():
             for tensor, saved in values:
                 if not (tensor.is_meta or torch.equal(tensor, saved)):
@@ -47,8 +46,8 @@ def undisturbed_evaluation(module: Module) -> Iterator[None]:
 
 @contextmanager
 def run_uncompiled() -> Iterator[None]:
-    """Have what was compiled run as it was written in the block: compiled code runs no hooks."""
-    if "torch._dynamo" not in sys.modules:  # then nothing was
+    """Run compiled modules as plain Python in the block: compiled code runs no hooks."""
+    if "torch._dynamo" not in sys.modules:  # never imported, so nothing was compiled
         yield
         return
     with torch.compiler.set_stance("force_eager"):
@@ -57,7 +56,7 @@ def run_uncompiled() -> Iterator[None]:
 
 def _restore_flags(module: Module, flags: list[tuple[Module, bool]]) -> None:
     for submodule, training in flags:
-        # Code that does something of its own when turned to evaluation undoes it when it is turned back.
+        # A `train` method that does more on the way to evaluation undoes it on the way back.
         if training and type(submodule).train is not Module.train:
             submodule.train(True)
     for submodule, training in flags:
@@ -65,7 +64,11 @@ def _restore_flags(module: Module, flags: list[tuple[Module, bool]]) -> None:
 
 
 def _attributes(module: Module) -> dict[str, Any] | None:
-    """Return what a module holds, its registries copied; None for a scripted one, which is no Python."""
+    """Return a module's attributes, its registries copied; None for a scripted one, which keeps them in C++.
+
+    The registries are the dictionaries that torch.nn.Module keeps in private attributes: `_parameters`,
+    `_buffers`, `_modules`, `_forward_hooks` and so on. There is no public way to copy or restore hooks.
+    """
     if isinstance(module, torch.jit.ScriptModule):
         return None
     return {
@@ -74,34 +77,34 @@ def _attributes(module: Module) -> dict[str, Any] | None:
     }
 
 
-def _restore(module: Module, before: dict[str, Any] | None) -> None:
-    if before is None or any(is_lazy(one) for one in (before.get("_parameters") or {}).values()):
+def _restore_attributes(module: Module, before: dict[str, Any] | None) -> None:
+    if before is None or any(is_lazy(parameter) for parameter in (before.get("_parameters") or {}).values()):
         return
-    now = vars(module)
-    for name in [name for name in now if name not in before]:
-        del now[name]
+    attributes = vars(module)
+    for name in [name for name in attributes if name not in before]:
+        del attributes[name]
     for name, value in before.items():
         if name == "training":
             continue
-        held = now.get(name)
-        if isinstance(value, dict) and name.startswith("_") and isinstance(held, dict):
-            if not _same(held, value):
-                held.clear()
-                held.update(value)
-        elif held is not value:
-            now[name] = value
+        current = attributes.get(name)
+        if isinstance(value, dict) and name.startswith("_") and isinstance(current, dict):
+            if not _has_same_items(current, value):
+                current.clear()
+                current.update(value)
+        elif current is not value:
+            attributes[name] = value
 
 
-def _same(held: dict[str, Any], value: dict[str, Any]) -> bool:
-    return held.keys() == value.keys() and all(held[name] is value[name] for name in value)
+def _has_same_items(a: dict[str, Any], b: dict[str, Any]) -> bool:
+    return a.keys() == b.keys() and all(a[name] is b[name] for name in b)
 
 
-def _rewritten(module: Module) -> list[torch.Tensor]:
-    """Return the tensors that a forward pass may write into."""
-    rescaled = [
+def _overwritable_tensors(module: Module) -> list[torch.Tensor]:
+    """Return the tensors of a module that a forward pass may write into."""
+    renormalised = [
         submodule.weight
         for submodule in module.modules()
         if isinstance(submodule, torch.nn.Embedding | torch.nn.EmbeddingBag)
         and submodule.max_norm is not None
     ]
-    return [tensor for tensor in (*module.buffers(), *rescaled) if not is_lazy(tensor)]
+    return [tensor for tensor in (*module.buffers(), *renormalised) if not is_lazy(tensor)]

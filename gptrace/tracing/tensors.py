@@ -1,4 +1,4 @@
-"""Find the tensors in whatever a module takes or returns, and note what each looks like."""
+"""Find the tensors in the arguments and results of modules, and describe each."""
 
 from __future__ import annotations
 
@@ -13,12 +13,16 @@ from gptrace.model.quiet_torch import torch
 
 Tensor = torch.Tensor
 Parameter = torch.nn.Parameter
-# Under torch.jit.trace a size is a tensor, for the graph to know where it came from.
+# Returns the graph that torch.jit.trace is recording, or None. While it records, each size of a shape is a
+# tensor, so that the graph knows where the size came from.
 _is_tracing = torch._C._get_tracing_state
 
 
 class TensorInfo(NamedTuple):
-    """A tensor's outward facts, taken inside the hook: later in-place operations cannot change them."""
+    """Name, shape, dtype and device of a tensor, as they were in the hook.
+
+    `local_shape` is the shape of this process's part of a distributed tensor.
+    """
 
     name: str
     shape: tuple[int, ...]
@@ -27,64 +31,64 @@ class TensorInfo(NamedTuple):
     local_shape: tuple[int, ...] | None = None
 
 
-# What holds no tensor, however one looks at it: by exact type, which is told at once, and by kind.
-HOLD_NOTHING = frozenset({type(None), bool, int, float, complex, str, bytes, torch.dtype, torch.device})
-_PLAIN = (str, bytes, int, float, complex, torch.dtype, torch.device, torch.nn.Module, type)
+# Values that contain no tensor: by exact type, which is quick to tell, and by kind.
+TENSORLESS_TYPES = frozenset({type(None), bool, int, float, complex, str, bytes, torch.dtype, torch.device})
+_TENSORLESS_KINDS = (str, bytes, int, float, complex, torch.dtype, torch.device, torch.nn.Module, type)
 
-# Facts that were seen before: most come again in each block, and an object for each would be one more for the
-# collector of garbage to walk in the midst of a forward pass.
-_seen_before: dict[tuple[object, ...], tuple[TensorInfo, ...]] = {}
-_MOST_KEPT = 1000
+# The blocks of a model repeat the same facts. Sharing one object for each also leaves the garbage collector
+# less to walk during a forward pass.
+_info_cache: dict[tuple[object, ...], tuple[TensorInfo, ...]] = {}
+_CACHE_LIMIT = 1000
 
-# A cache can hold hundreds of tensors; beyond this many of one value nobody reads on.
-_MOST_OF_ONE = 1000
+# A cache of keys and values can hold hundreds of tensors; the rest of a longer value is left out.
+_TENSORS_PER_VALUE = 1000
 
 
 def describe_tensors(name: str, value: object) -> tuple[TensorInfo, ...]:
-    """Return what the tensors in `value` look like, in order, each named by where it sits.
+    """Return a description of each tensor in `value`, in order, named by its place there.
 
-    >>> [seen.name for seen in describe_tensors("output", (torch.ones(2), {"logits": torch.ones(3)}))]
+    >>> [info.name for info in describe_tensors("output", (torch.ones(2), {"logits": torch.ones(3)}))]
     ['output[0]', 'output[1].logits']
     """
-    if (type(value) is Tensor or type(value) is Parameter) and not _is_tracing():  # nearly always
+    if (type(value) is Tensor or type(value) is Parameter) and not _is_tracing():  # the usual case
         try:
             facts = (name, tuple(value.shape), value.dtype, value.device)
-            known = _seen_before.get(facts)
-            if known is None:
-                if len(_seen_before) >= _MOST_KEPT:
-                    _seen_before.clear()
-                known = _seen_before[facts] = (TensorInfo(*facts),)
-            return known
-        except (RuntimeError, TypeError):  # a nested one has no plain sizes, and others have symbols
+            infos = _info_cache.get(facts)
+            if infos is None:
+                if len(_info_cache) >= _CACHE_LIMIT:
+                    _info_cache.clear()
+                infos = _info_cache[facts] = (TensorInfo(*facts),)
+            return infos
+        except (RuntimeError, TypeError):  # nested tensors have no plain sizes, others have symbolic ones
             pass
     return describe_each(find_tensors(name, value))
 
 
 def describe_each(tensors: Iterable[tuple[str, Tensor]]) -> tuple[TensorInfo, ...]:
-    """Return what tensors look like that were found already."""
-    return tuple([_seen(name, tensor) for name, tensor in tensors])
+    """Return a description of each of these named tensors."""
+    return tuple([_tensor_info(name, tensor) for name, tensor in tensors])
 
 
 def find_tensors(name: str, value: object) -> list[tuple[str, Tensor]]:
-    """Return the tensors in `value`, in order, each with the name of where it sits."""
-    if type(value) is Tensor or type(value) is Parameter:  # nearly always
+    """Return the tensors in `value`, in order, each with the name of its place there."""
+    if type(value) is Tensor or type(value) is Parameter:  # the usual case
         return [(name, value)]
-    found: list[tuple[str, Tensor]] = []
-    # Whatever a container of the user's does when it is looked into, the forward pass goes on.
+    tensors: list[tuple[str, Tensor]] = []
+    # The user's container may raise when it is iterated; that must not stop the forward pass.
     with suppress(Exception):
-        _search(name, value, found, set())
-    return found
+        _collect(name, value, tensors, set())
+    return tensors
 
 
-def _seen(name: str, tensor: Tensor) -> TensorInfo:
-    # A DTensor's shape is that of the whole; what this process holds of it is another.
+def _tensor_info(name: str, tensor: Tensor) -> TensorInfo:
+    # The shape of a DTensor is that of the whole tensor; `_local_tensor` is the shard of this process.
     local = getattr(tensor, "_local_tensor", None) if type(tensor) is not Tensor else None
     local_shape = tuple(local.shape) if isinstance(local, Tensor) else None
     return TensorInfo(name, _shape(tensor), tensor.dtype, tensor.device, local_shape)
 
 
 def _shape(tensor: Tensor) -> tuple[int, ...]:
-    """Return the sizes; none of a tensor that has no plain ones: nested, or not yet initialised."""
+    """Return the sizes; () for a tensor that has no plain ones: nested, or not yet initialised."""
     try:
         return tuple(map(int, tensor.shape))
     except (RuntimeError, TypeError, ValueError, AttributeError):
@@ -92,27 +96,31 @@ def _shape(tensor: Tensor) -> tuple[int, ...]:
 
 
 class ArgumentNames(NamedTuple):
-    """What a `forward` calls its positional arguments, and its *args."""
+    """The names of the positional arguments of a `forward`, and of its `*args`."""
 
     positional: tuple[str, ...]
     rest: str
 
 
 def argument_names(module_class: type[torch.nn.Module]) -> ArgumentNames:
-    """Return the names of the arguments of a module class's `forward`."""
+    """Return the argument names of a module class's `forward`.
+
+    >>> argument_names(torch.nn.Bilinear).positional
+    ('input1', 'input2')
+    """
     forward = getattr(module_class, "forward", None)
-    if forward is None:  # a scripted module has its forward elsewhere
+    if forward is None:  # a scripted module defines its forward in TorchScript
         return ArgumentNames((), "args")
-    if forward not in _known_names:
-        _known_names[forward] = _read_names(forward)
-    return _known_names[forward]
+    if forward not in _names_cache:
+        _names_cache[forward] = _signature_names(forward)
+    return _names_cache[forward]
 
 
-# Weak, so that a class made in a function can go.
-_known_names: WeakKeyDictionary[Any, ArgumentNames] = WeakKeyDictionary()
+# Weak, so that a class defined inside a function can be freed.
+_names_cache: WeakKeyDictionary[Any, ArgumentNames] = WeakKeyDictionary()
 
 
-def _read_names(forward: Any) -> ArgumentNames:
+def _signature_names(forward: Any) -> ArgumentNames:
     try:
         parameters = list(inspect.signature(forward).parameters.values())[1:]
     except (TypeError, ValueError, AttributeError):
@@ -126,47 +134,48 @@ def _read_names(forward: Any) -> ArgumentNames:
 def describe_arguments(
     names: ArgumentNames, args: tuple[object, ...], kwargs: Mapping[str, object]
 ) -> tuple[TensorInfo, ...]:
-    """Return the tensors that a module was called with, named as its `forward` names them."""
-    if len(args) == 1 and names.positional and not kwargs:  # nearly always
+    """Return a description of each tensor that a module was called with, named as its `forward` names it."""
+    if len(args) == 1 and names.positional and not kwargs:  # the usual case
         return describe_tensors(names.positional[0], args[0])
-    found: list[TensorInfo] = []
+    infos: list[TensorInfo] = []
     for position, value in enumerate(args):
         if position < len(names.positional):
-            found += describe_tensors(names.positional[position], value)
+            infos += describe_tensors(names.positional[position], value)
         else:
-            found += describe_tensors(f"{names.rest}[{position - len(names.positional)}]", value)
+            infos += describe_tensors(f"{names.rest}[{position - len(names.positional)}]", value)
     for name, value in kwargs.items():
-        found += describe_tensors(name, value)
-    return tuple(found)
+        infos += describe_tensors(name, value)
+    return tuple(infos)
 
 
-def _search(name: str, value: object, found: list[tuple[str, Tensor]], visited: set[int]) -> None:
+def _collect(name: str, value: object, tensors: list[tuple[str, Tensor]], visited: set[int]) -> None:
+    """Append the tensors in `value` to `tensors`; `visited` are the ids of the containers so far."""
     if isinstance(value, Tensor):
-        found.append((name, value))
+        tensors.append((name, value))
         return
-    if value is None or isinstance(value, _PLAIN) or len(found) >= _MOST_OF_ONE:
+    if value is None or isinstance(value, _TENSORLESS_KINDS) or len(tensors) >= _TENSORS_PER_VALUE:
         return
     if id(value) in visited:
-        return  # a list may hold itself, or the same list many times over
+        return  # a list may contain itself, or another list many times
     visited.add(id(value))
-    if isinstance(value, Mapping):  # a ModelOutput of transformers is one
+    if isinstance(value, Mapping):  # includes the ModelOutput of transformers
         for key, item in value.items():
-            _search(f"{name}.{key}" if isinstance(key, str) else f"{name}[{key!r}]", item, found, visited)
+            _collect(f"{name}.{key}" if isinstance(key, str) else f"{name}[{key!r}]", item, tensors, visited)
     elif isinstance(value, tuple) and hasattr(value, "_fields"):
         for key, item in zip(value._fields, value, strict=True):
-            _search(f"{name}.{key}", item, found, visited)
+            _collect(f"{name}.{key}", item, tensors, visited)
     elif isinstance(value, list | tuple):
         for index, item in enumerate(value):
-            _search(f"{name}[{index}]", item, found, visited)
+            _collect(f"{name}[{index}]", item, tensors, visited)
     elif dataclasses.is_dataclass(value) and not isinstance(value, type):
-        for part in dataclasses.fields(value):
-            _search(f"{name}.{part.name}", getattr(value, part.name, None), found, visited)
-    elif _is_holder(value):  # such as a cache of keys and values
+        for field in dataclasses.fields(value):
+            _collect(f"{name}.{field.name}", getattr(value, field.name, None), tensors, visited)
+    elif _may_hold_tensors(value):  # such as a cache of keys and values
         for key, item in vars(value).items():
             if not key.startswith("_"):
-                _search(f"{name}.{key}", item, found, visited)
+                _collect(f"{name}.{key}", item, tensors, visited)
 
 
-def _is_holder(value: object) -> bool:
-    """Tell whether an object of somebody's class may hold tensors as attributes."""
+def _may_hold_tensors(value: object) -> bool:
+    """Tell whether an object is an instance of a user-defined class, whose attributes may be tensors."""
     return hasattr(value, "__dict__") and not callable(value) and type(value).__module__ != "builtins"

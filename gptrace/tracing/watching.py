@@ -1,4 +1,4 @@
-"""`with gptrace.watch(module) as trace:` — the primitive that every trace is made with."""
+"""`with gptrace.watch(module) as trace:`, the primitive that makes every trace."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ Module = torch.nn.Module
 def watch(module: Module, *, measure: Iterable[str] = ()) -> Iterator[Trace]:
     """Record every call of `module` and of its submodules while the block runs.
 
-    `measure` names what else to take: "ops" (the functional operations between the modules), "macs"
+    `measure` names further measurements: "ops" (the functional operations between the modules), "macs"
     (multiply-accumulates), "memory" (of activations), "statistics" (of each output), or "all".
 
-    Axes get names where the module tells how it is built at other sizes: a GPTModel, a model of
-    transformers.
+    Axes have names if gptrace can build the module at other sizes: a GPTModel, a model of transformers.
 
-    The trace fills when the block ends, also when it ends in an exception, which goes on unchanged
-    and is then described in `trace.error`. The module is left as it was.
+    The trace is filled when the block ends. An exception in the block passes through unchanged, and
+    `trace.error` describes it. The module is left as it was. A `module` that is no torch.nn.Module is a
+    TypeError.
 
     >>> model = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.ReLU())
     >>> with watch(model, measure=["macs"]) as trace:
@@ -51,7 +51,7 @@ def record_trace(
     by_copy: bool = False,
     measures: Measures = NOTHING_MORE,
 ) -> Iterator[Trace]:
-    """Record as `watch` does, with an architecture to name axes by; see `infer_axis_names` for `by_copy`."""
+    """Record as `watch` does; `architecture` and `by_copy` are explained in `infer_axis_names`."""
     trace = Trace.pending()
     recorder = SpanRecorder(module, measures)
     error: BaseException | None = None
@@ -62,17 +62,17 @@ def record_trace(
         error = raised
         raise
     finally:
-        trace.fill(_described(recorder, error, architecture, by_copy))
-        recorder.forget()
+        trace.fill(_assemble(recorder, error, architecture, by_copy))
+        recorder.release()
 
 
-def _described(
+def _assemble(
     recorder: SpanRecorder, error: BaseException | None, architecture: Architecture | None, by_copy: bool
 ) -> Trace:
-    """Return the trace; where the block failed, failing to describe it must not hide that error."""
+    """Return the trace; if the block failed, a failure in here must not hide that exception."""
 
-    def name(spans: list[Span]) -> InferredAxisNames:
-        # Somebody who interrupts wants it to end: no other run of the model now.
+    def infer_names(spans: list[Span]) -> InferredAxisNames:
+        # After Ctrl-C the user waits for the end: do not run the model again.
         interrupted = error is not None and not isinstance(error, Exception)
         if interrupted or spans[0].module is not recorder.module:
             return InferredAxisNames(None)
@@ -86,7 +86,7 @@ def _described(
         )
 
     try:
-        return assemble_trace(recorder, error, name)
+        return assemble_trace(recorder, error, infer_names)
     except Exception:
         if error is None:
             raise

@@ -57,8 +57,8 @@ def test_json_lines_in_and_other_keys_out_again(cli: Cli) -> None:
     assert found[1]["ids"] == [15496, 11]
     assert found[2]["id"] == "far"
     parts = [
-        "60000", "True is not a token id", "ids are '1 2'", "text is 5", "no object with either",
-        "'candidates', which a result has too", "no object", "U+D800", "nested too deeply", "not JSON",
+        "60000", "True is not a token id", "ids are '1 2'", "text is 5", "not an object with either",
+        "'candidates', which a result has too", "not an object", "U+D800", "nested too deeply", "not JSON",
     ]  # fmt: skip
     for result, part in zip(found[2:], parts, strict=True):
         assert part in result["error"]["message"]

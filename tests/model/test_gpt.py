@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+
 import pytest
 from llms_from_scratch.ch04 import GPTModel as CourseModel
 
 from gptrace.model import GPTConfig, GPTModel
 from gptrace.model.gpt import TransformerBlock, causal_mask
 from gptrace.model.quiet_torch import torch
+from tests.support import KERNEL_ROUNDING
 
 SMALL = {
     "vocab_size": 1000,
@@ -25,14 +29,16 @@ def first_block(model: GPTModel) -> TransformerBlock:
     return block
 
 
+@pytest.mark.slow
 def test_seed_123_in_training_mode_gives_the_published_logits() -> None:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(123)
         model = GPTModel(GPTConfig())
         logits = model(torch.tensor([[6109, 3626, 6100, 345], [6109, 1110, 6622, 257]]))
     assert logits.shape == (2, 4, 50257)
-    assert [round(x, 4) for x in logits[0, 0, :3].tolist()] == [0.3613, 0.4222, -0.0711]
-    assert [round(x, 4) for x in logits[1, 3, -3:].tolist()] == [1.2630, -0.1858, 0.0388]
+    published = 0.5e-4 + KERNEL_ROUNDING  # four digits
+    assert logits[0, 0, :3].tolist() == pytest.approx([0.3613, 0.4222, -0.0711], abs=published)
+    assert logits[1, 3, -3:].tolist() == pytest.approx([1.2630, -0.1858, 0.0388], abs=published)
 
 
 def test_greedy_tokens_are_the_published_ones(gpt2_small: GPTModel) -> None:
@@ -72,12 +78,16 @@ def test_the_same_seed_draws_the_same_weights_as_the_course_model() -> None:
     torch.manual_seed(123)
     ours = GPTModel(SMALL | {"qkv_bias": True}).state_dict()
     assert ours.keys() == {name for name in course if not name.endswith("att.mask")}
-    assert all(torch.equal(ours[name], course[name]) for name in ours)
+    # Bit by bit: each number is drawn by itself, so there is no sum whose order could differ.
+    assert [name for name in ours if not torch.equal(ours[name], course[name])] == []
 
 
 def test_a_block_alone_loads_a_state_with_a_mask() -> None:
     state = CourseModel(SMALL | {"qkv_bias": False}).trf_blocks[0].att.state_dict()
-    first_block(GPTModel(SMALL)).att.load_state_dict(state)
+    attention = first_block(GPTModel(SMALL)).att
+    for module in (attention, copy.deepcopy(attention), pickle.loads(pickle.dumps(attention))):
+        module.load_state_dict(state)
+    assert "mask" in state
 
 
 def test_the_mask_is_as_long_as_needed_and_no_buffer() -> None:
@@ -112,4 +122,4 @@ def test_attention_looks_only_to_the_left(gpt2_small: GPTModel) -> None:
         one = gpt2_small(torch.tensor([[15496, 11, 314]]))
         other = gpt2_small(torch.tensor([[15496, 11, 50000]]))
     torch.testing.assert_close(one[:, :2], other[:, :2])
-    assert not torch.equal(one[:, 2], other[:, 2])
+    assert (one[:, 2] - other[:, 2]).abs().max() > 0.1

@@ -17,6 +17,7 @@ from gptrace.model.weights.hub import PUBLISHED
 from tests.models.hugging_face import gpt2_with_large_weights
 from tests.support import Cli, Outcome
 
+pytestmark = pytest.mark.processes
 REPOSITORY, REVISION = PUBLISHED["gpt2-small"]
 CUT = 11_500_000  # huggingface_hub keeps what came in chunks of 10 MiB
 

@@ -72,11 +72,11 @@ def test_what_is_compiled_is_traced_as_it_was_written() -> None:
     whole = gptrace.trace("Hello", model=torch.compile(layers, backend="eager"))
     assert [call.path for call in whole.calls] == ["", "_orig_mod", "_orig_mod.0", "_orig_mod.1"]
     assert whole.predictions == plain.predictions
-    assert "compiled, and traced as it was written: the model itself" in whole.notes
+    assert "compiled modules run uncompiled while they are traced: the model itself" in whole.notes
     layers[1].compile(backend="eager")
     part = gptrace.trace("Hello", model=layers)
     assert [call.path for call in part.calls] == ["", "0", "1"]
-    assert "compiled, and traced as it was written: 1" in part.notes
+    assert "compiled modules run uncompiled while they are traced: 1" in part.notes
     assert layers(torch.tensor([[1]])).shape == (1, 1, V)
 
 

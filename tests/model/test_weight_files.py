@@ -44,7 +44,7 @@ HEADER = json.dumps({"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}
         ("short.safetensors", b"abc", "header claims 0 bytes of a file of 3"),
         ("evil.pt", pickle.dumps({"model": Evil()}, protocol=2), "wants to run"),
         ("evil4.pt", pickle.dumps({"model": Evil()}), "neither safetensors nor a PyTorch file of tensors"),
-        ("list.pt", None, "there is no state dict in it, only a list"),
+        ("list.pt", None, "it holds no state dict, only a list"),
     ],
 )
 def test_a_file_that_is_no_checkpoint_is_one_error(
@@ -79,7 +79,7 @@ def test_truncated_files_of_every_length_are_one_error(tmp_path: Path) -> None:
 
 def test_folders_that_hold_no_weights(tmp_path: Path, cli: Cli) -> None:
     cli("topk", "a", "-w", str(tmp_path)).is_error(2, "holds none of model.safetensors")
-    cli("topk", "a", "-w", str(tmp_path / "none")).is_error(2, "there is nothing")
+    cli("topk", "a", "-w", str(tmp_path / "none")).is_error(2, "no such file or folder")
     loop = tmp_path / "loop"
     loop.symlink_to(loop)
     cli("topk", "a", "-w", str(loop)).is_error(2, "loop")
@@ -111,7 +111,7 @@ def test_names_and_shapes_that_do_not_fit_are_listed(tmp_path: Path) -> None:
     assert "is int64, and float32 in the model" in refusal(
         whole | {"final_norm.scale": torch.ones(48, dtype=torch.int64)}
     )
-    assert "no layout that is known: a, b" in refusal({"a": torch.ones(1), "b": torch.ones(1)})
+    assert "the layout of the weights is unknown: a, b" in refusal({"a": torch.ones(1), "b": torch.ones(1)})
     assert "lack pos_emb.weight" in refusal({k: v for k, v in whole.items() if k != "pos_emb.weight"})
 
 
@@ -133,7 +133,7 @@ def test_tensors_that_are_no_plain_matrices(tmp_path: Path, cli: Cli) -> None:
     refused("is a sparse_coo tensor", **{key: torch.eye(48).to_sparse()})
     refused("is a meta tensor", **{key: torch.empty(48, 48, device="meta")})
     refused("is complex64, and float32 in the model", **{key: torch.ones(48, 48, dtype=torch.complex64)})
-    refused("tok_emb.weight is there twice", **{"module.tok_emb.weight": torch.zeros(100, 48)})
+    refused("tok_emb.weight occurs twice", **{"module.tok_emb.weight": torch.zeros(100, 48)})
     refused("unexpected: trf_blocks.999", **{"trf_blocks." + "9" * 5000 + ".x": torch.zeros(1)})
     state = gpt2_with_large_weights(n_layer=1).state_dict()
     for wrong in (torch.tensor(1.0), torch.ones(2, 3, 4)):

@@ -5,11 +5,10 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 
-import pytest
-
 import gptrace
 from gptrace.model import GPTModel
-from gptrace.predict.batching import Budget, batches, run_in_order
+from gptrace.predict.batching import BatchBudget, batches, run_in_order
+from tests.support import assert_same_candidates
 
 WORDS = "the of and to in is you that it he was for on are as with"
 
@@ -21,18 +20,18 @@ def prompts(count: int, seed: int = 1) -> list[str]:
 
 def test_batches_waste_little_and_hold_every_prompt_once() -> None:
     lengths = [random.Random(n).randint(1, 40) for n in range(300)]
-    found = batches(lengths, Budget(tokens=256), may_pad=True)
+    found = batches(lengths, BatchBudget(tokens=256), may_pad=True)
     assert sorted(number for batch in found for number in batch) == list(range(300))
     assert all(max(lengths[n] for n in batch) * len(batch) <= 256 for batch in found)
     padded = sum(max(lengths[n] for n in batch) * len(batch) for batch in found)
     assert padded < 1.15 * sum(lengths)
-    of_one_length = batches(lengths, Budget(tokens=256), may_pad=False)
+    of_one_length = batches(lengths, BatchBudget(tokens=256), may_pad=False)
     assert all(len({lengths[n] for n in batch}) == 1 for batch in of_one_length)
-    assert all(len(batch) <= 3 for batch in batches(lengths, Budget.of("cpu", 3), may_pad=True))
+    assert all(len(batch) <= 3 for batch in batches(lengths, BatchBudget.for_device("cpu", 3), may_pad=True))
 
 
 def test_a_prompt_longer_than_the_budget_is_a_batch_of_its_own() -> None:
-    assert batches([1000, 2], Budget(tokens=10), may_pad=True) == [[0], [1]]
+    assert batches([1000, 2], BatchBudget(tokens=10), may_pad=True) == [[0], [1]]
 
 
 def test_results_come_in_order_and_no_later_than_they_must() -> None:
@@ -48,12 +47,12 @@ def test_results_come_in_order_and_no_later_than_they_must() -> None:
         lambda number: None if number % 7 == 3 else 1 + number % 5,
         lambda batch: [f"ran {number}" for number in batch],
         lambda number: f"refused {number}",
-        Budget(tokens=8),
+        BatchBudget(tokens=8),
         may_pad=True,
     )
     expected = (f"refused {n}" if n % 7 == 3 else f"ran {n}" for n in range(10_000))
     assert next(results) == next(expected)
-    assert len(taken) == Budget(tokens=8).pool  # read ahead, but not to the end
+    assert len(taken) == BatchBudget(tokens=8).pool  # read ahead, but not to the end
     assert list(results) == list(expected)
 
 
@@ -66,6 +65,4 @@ def test_a_batch_changes_nothing_but_the_last_bits(tiny: GPTModel) -> None:
         together = gptrace.topk([texts[n] for n in order], k=5, model=tiny, batch_size=size).results
         for number, result in zip(order, together, strict=True):
             assert result.text == texts[number]
-            for ours, other in zip(result.candidates, alone[number].candidates, strict=True):
-                assert ours.token == other.token
-                assert ours.logit == pytest.approx(other.logit, abs=1e-5)
+            assert_same_candidates(result.candidates, alone[number].candidates)

@@ -15,7 +15,8 @@ import transformers
 import gptrace
 from gptrace.errors import InputError
 from gptrace.model import GPTModel
-from gptrace.model.build import described
+from gptrace.model.build import wrap_module
+from gptrace.model.isolated_copy import hidden_states
 from gptrace.model.quiet_torch import torch
 from gptrace.predict.explain.measured_model import MeasuredModel
 from gptrace.predict.explain.topics import TOPICS as MEASURES
@@ -32,7 +33,7 @@ TEXT = "Hello, I am"
 
 def figures(model: GPTModel, text: str = TEXT) -> dict[str, Any]:
     """The figures of each claim, by key."""
-    loaded = described(model.eval(), "model", {"source": "given"})
+    loaded = wrap_module(model.eval(), "model", {"source": "given"})
     with torch.no_grad():
         measured = MeasuredModel(loaded, encoding, from_texts([text])[0], head=None, seed=123)
         return {claim.key: claim.figures for topic in MEASURES.values() for claim in topic(measured)}
@@ -90,7 +91,7 @@ def test_the_step_of_training_is_what_autograd_does(tiny: GPTModel) -> None:
     step = figures(tiny)["gradient_step"]
     ids = torch.tensor([encoding.encode(TEXT)])
     with torch.no_grad():
-        x = tiny.hidden_states(ids)[0, -2].double()
+        x = hidden_states(tiny, ids)[0, -2].double()
     weight = tiny.out_head.weight.detach().double().requires_grad_()
     loss = nn.functional.cross_entropy((weight @ x)[None], ids[0, -1:])
     loss.backward()  # type: ignore[no-untyped-call]

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import gptrace
-from gptrace.model.build import described, load
+from gptrace.model.build import load, wrap_module
 from gptrace.model.quiet_torch import torch
 from gptrace.model.selection import select_model
 from gptrace.predict.explain.catalog import Catalog, Sentence
@@ -140,7 +140,7 @@ def measured(
     if isinstance(model, str):
         loaded = load(select_model(model, config=config))
     else:
-        loaded = described(model.eval(), "model", {"source": "given"})
+        loaded = wrap_module(model.eval(), "model", {"source": "given"})
     (prompt,) = from_ids([ids]) if ids else from_texts([TEXT])
     with torch.no_grad():
         run = MeasuredModel(loaded, encoding, prompt, head=None, seed=123)

@@ -12,6 +12,7 @@ import transformers
 import gptrace
 from gptrace.errors import OptionError, RunError
 from gptrace.model import GPTModel
+from gptrace.model.gpt import attend
 from gptrace.model.quiet_torch import torch
 from gptrace.predict.sampling import probabilities
 from gptrace.record import Generation
@@ -72,9 +73,9 @@ def test_the_published_greedy_tokens(gpt2_small: GPTModel) -> None:
     found = gptrace.generate("Hello, I am", model=gpt2_small, max_new_tokens=6)
     assert [token.id for token in found.results[0].tokens] == [27018, 24086, 47843, 30961, 42348, 7267]
     assert found.results[0].text == " Featureiman Byeswickattribute argue"
-    attention: Any = gpt2_small.trf_blocks[0]
-    assert attention.att.cache is None
-    assert "cache" not in vars(attention.att)
+    block: Any = gpt2_small.trf_blocks[0]
+    assert block.att.attend is attend
+    assert "forward" not in vars(gpt2_small)
 
 
 def test_each_step_with_a_cache_takes_one_token() -> None:

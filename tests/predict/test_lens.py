@@ -12,7 +12,16 @@ from gptrace.model import GPTModel
 from gptrace.model.quiet_torch import torch
 from tests.models.hugging_face import FAMILIES, save_family
 from tests.models.small_gpt import SmallGPT
-from tests.support import Cli, flat, verdicts
+from tests.support import (
+    Cli,
+    assert_rank,
+    assert_same_but_for_rounding,
+    assert_same_candidates,
+    assert_top_logits,
+    flat,
+    logits_by_id,
+    verdicts,
+)
 
 nn = torch.nn
 
@@ -28,12 +37,12 @@ def test_the_last_layer_of_a_lens_is_the_model(tiny: GPTModel) -> None:
             for layer, block in zip(result.layers, tiny.trf_blocks, strict=True):
                 x = block(x)
                 row = tiny.out_head(tiny.final_norm(x))[0]
-                assert [one.token.id for one in layer.candidates] == row[-1].topk(4).indices.tolist()
-                assert [cell.best.token.id for cell in layer.cells] == row.argmax(-1).tolist()
-                final = logits.argmax(-1)
-                ranks = [1 + int((r > r[t]).sum()) for r, t in zip(row, final, strict=True)]
-                assert [cell.rank_of_prediction for cell in layer.cells] == ranks
-                assert layer.rank_of_prediction == ranks[-1]
+                assert len(layer.candidates) == 4
+                assert_top_logits(logits_by_id(layer.candidates), row[-1])
+                for cell, of_layer, final in zip(layer.cells, row, logits, strict=True):
+                    assert_top_logits(logits_by_id([cell.best]), of_layer)
+                    assert_rank(cell.rank_of_prediction, of_layer, int(final.argmax()))
+                assert layer.rank_of_prediction == layer.cells[-1].rank_of_prediction
         assert all(cell.rank_of_prediction == 1 for cell in result.layers[-1].cells)
     assert not tiny.trf_blocks[0]._forward_hooks
 
@@ -45,7 +54,7 @@ def test_a_lens_on_every_family(name: str, tmp_path: Path) -> None:
     assert len(result.layers) == 2
     assert result.layers[-1].rank_of_prediction == 1
     expected = gptrace.topk(ids=[3, 4, 5, 6], model=f"hf:{tmp_path}", k=2).results[0].candidates
-    assert [one.token.id for one in result.layers[-1].candidates] == [one.token.id for one in expected]
+    assert_same_candidates(result.layers[-1].candidates, expected)
 
 
 def test_a_model_that_does_more_after_its_head_is_said(tmp_path: Path, cli: Cli) -> None:
@@ -74,7 +83,7 @@ def test_a_model_without_layers_has_no_lens(cli: Cli, tmp_path: Path) -> None:
 def test_a_lens_does_not_read_the_padding_of_its_neighbours(tiny: GPTModel) -> None:
     together = gptrace.lens(["Hello", "Hello, I am"], model=tiny).results
     for text, result in zip(["Hello", "Hello, I am"], together, strict=True):
-        assert result.layers == gptrace.lens(text, model=tiny).results[0].layers
+        assert_same_but_for_rounding(result.layers, gptrace.lens(text, model=tiny).results[0].layers)
 
 
 def test_a_head_in_a_container() -> None:

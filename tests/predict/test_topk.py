@@ -10,8 +10,15 @@ import pytest
 import gptrace
 from gptrace.errors import OptionError
 from gptrace.model import GPTModel
+from gptrace.model.gpt import attend
 from gptrace.model.quiet_torch import torch
 from gptrace.predict.candidates import candidates, candidates_of_rows
+from tests.support import (
+    assert_rank,
+    assert_same_candidates,
+    assert_top_logits,
+    logits_by_id,
+)
 
 
 def test_the_fused_way_finds_what_the_plain_forward_pass_finds(tiny: GPTModel) -> None:
@@ -22,14 +29,11 @@ def test_the_fused_way_finds_what_the_plain_forward_pass_finds(tiny: GPTModel) -
             logits = tiny.eval()(torch.tensor([row]))[0]
         assert len(result.positions) == len(row)
         for position, prediction in enumerate(result.positions):
-            best = logits[position].topk(4)
-            assert [one.token.id for one in prediction.candidates] == best.indices.tolist()
-            assert [one.logit for one in prediction.candidates] == pytest.approx(
-                best.values.tolist(), abs=1e-5
-            )
+            assert len(prediction.candidates) == 4
+            assert_top_logits(logits_by_id(prediction.candidates), logits[position])
         assert result.candidates == result.positions[-1].candidates
     blocks: Any = tiny.trf_blocks
-    assert not any(block.att.fused for block in blocks)
+    assert all(block.att.attend is attend for block in blocks)
 
 
 def test_candidates_are_those_of_a_full_sort_ties_and_nan_included() -> None:
@@ -69,7 +73,7 @@ def test_chosen_tokens_have_rank_and_probability(tiny: GPTModel) -> None:
         logits = tiny.eval()(torch.tensor([[15496]]))[0, -1]
     assert [one.token.text for one in result.chosen] == [" Paris", "57"]
     for one in result.chosen:
-        assert one.rank == 1 + int((logits > logits[one.token.id]).sum())
+        assert_rank(one.rank, logits, one.token.id)
         assert one.probability == pytest.approx(float(logits.softmax(-1)[one.token.id]), rel=1e-4)
 
 
@@ -86,13 +90,13 @@ def test_the_candidates_are_those_of_torch(gpt2_small: GPTModel) -> None:
     trace = gptrace.trace("Hello, I am", model=gpt2_small, k=7, temperature=0.5)
     with torch.no_grad():
         logits = gpt2_small(torch.tensor([[15496, 11, 314, 716]]))[0, -1]
-    top = torch.softmax(logits / 0.5, -1).topk(7)
-    found = trace.predictions[0].candidates
-    assert [one.token.id for one in found] == top.indices.tolist()
-    assert [one.rank for one in found] == list(range(1, 8))
-    assert [one.logit for one in found] == pytest.approx(logits[top.indices].tolist())
-    assert [one.probability for one in found] == pytest.approx(top.values.tolist(), rel=1e-5)
-    assert found[0].token.text == " Feature"
+    probabilities = torch.softmax(logits / 0.5, -1)
+    candidates = trace.predictions[0].candidates
+    assert [candidate.rank for candidate in candidates] == list(range(1, 8))
+    assert_top_logits(logits_by_id(candidates), logits)
+    for candidate in candidates:
+        assert candidate.probability == pytest.approx(float(probabilities[candidate.token.id]), rel=1e-4)
+    assert candidates[0].token.text == " Feature"
 
 
 def test_equal_logits_rank_by_id_and_all_probabilities_sum_to_one() -> None:
@@ -108,10 +112,9 @@ def test_a_padded_batch_gives_each_prompt_what_it_gets_alone(gpt2_small: GPTMode
     traced = gptrace.trace(texts, k=5, model=gpt2_small)
     assert [p.padding for p in traced.inputs] == [5, 2, 2, 0]
     assert [p.position for p in traced.predictions] == [0, 3, 3, 5]
-    for one, both, prediction in zip(alone, together, traced.predictions, strict=True):
-        for other in (both.candidates, prediction.candidates):
-            assert [c.token.id for c in other] == [c.token.id for c in one.candidates]
-            assert [c.logit for c in other] == pytest.approx([c.logit for c in one.candidates], abs=1e-4)
+    for single, batched, prediction in zip(alone, together, traced.predictions, strict=True):
+        assert_same_candidates(batched.candidates, single.candidates)
+        assert_same_candidates(prediction.candidates, single.candidates)
 
 
 def test_topk_runs_the_head_at_the_last_positions_only(tiny: GPTModel) -> None:
@@ -137,12 +140,13 @@ def test_nan_logits_are_null_in_json(tiny: GPTModel) -> None:
     assert "nan" in str(gptrace.topk("Hello", model=tiny))
 
 
-def test_the_top_k_are_the_start_of_every_longer_list() -> None:
+def test_the_top_k_are_the_start_of_every_longer_list(tiny: GPTModel) -> None:
     """In bfloat16 many logits are equal; ties must not depend on k."""
-    longest = gptrace.topk("Hello, I am", model="tiny", dtype="bfloat16", k=400).results[0].candidates
+    model = tiny.to(torch.bfloat16)  # one model, so that all logits are the same bits
+    longest = gptrace.topk("Hello, I am", model=model, k=400).results[0].candidates
     assert len({one.logit for one in longest}) < 100
     for k in (1, 5, 9, 10, 50, 200):
-        found = gptrace.topk("Hello, I am", model="tiny", dtype="bfloat16", k=k).results[0].candidates
+        found = gptrace.topk("Hello, I am", model=model, k=k).results[0].candidates
         assert found == longest[:k]
 
 

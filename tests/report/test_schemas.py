@@ -22,13 +22,15 @@ def outputs() -> list[tuple[str, gptrace.Trace | Any]]:
         broken(torch.ones(1, 2))
     with gptrace.watch(torch.nn.ReLU()) as empty:
         pass
+    beyond_the_tokenizer = gptrace.topk(ids=[1], model="tiny", config={"vocab_size": 60000}, k=100)
+    assert None in [candidate.text for candidate in beyond_the_tokenizer.results[0].candidates]
     return [
         ("trace", gptrace.trace(["Hello", "你好 there"], model="tiny", k=3)),
         ("trace", gptrace.trace("Hello", model="tiny", device="meta")),
         ("trace", failed),
         ("trace", empty),
         ("topk", gptrace.topk(["Hello", "你好 there"], model="tiny")),
-        ("topk", gptrace.topk(ids=[1], model="tiny", config={"vocab_size": 60000}, k=60000)),
+        ("topk", beyond_the_tokenizer),
         ("topk", gptrace.topk("Hello, 你", model="tiny", positions="all", tokens=[" Paris"])),
         ("topk", gptrace.topk_stream(["a", "", [1, 2]], model="tiny")),
         ("loss", gptrace.loss(["Hello", "你好 there", "a " * 100], model="tiny")),

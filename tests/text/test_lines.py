@@ -4,15 +4,22 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gptrace.text.lines import LINE_LIMIT, PromptLines
+import pytest
+
+from gptrace.text import lines
+from gptrace.text.lines import PromptLines
 
 
-def test_a_line_without_end_is_skipped_without_being_kept(tmp_path: Path) -> None:
+def test_a_line_without_end_is_skipped_without_being_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limit = 1 << 20
+    monkeypatch.setattr(lines, "LINE_LIMIT", limit)
     path = tmp_path / "long.txt"
-    path.write_bytes(b"a\n" + b"x" * (LINE_LIMIT + 70_000) + b"\nb\n" + b"y" * (LINE_LIMIT + 1))
+    path.write_bytes(b"a\n" + b"x" * (limit + 70_000) + b"\nb\n" + b"y" * (limit + 1))
     with path.open("rb") as file:
-        found = list(PromptLines(stdin=file.fileno()))
-    assert [line.text for line in found] == ["a", None, "b", None]
-    assert all(
-        line.problem is not None and "longer than 16 MiB" in line.problem.message for line in found[1::2]
-    )
+        prompts = list(PromptLines(stdin=file.fileno()))
+    assert [line.text for line in prompts] == ["a", None, "b", None]
+    for line in prompts[1::2]:
+        assert line.problem is not None
+        assert "longer than 1 MiB" in line.problem.message

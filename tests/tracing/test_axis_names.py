@@ -88,10 +88,11 @@ def test_names_of_the_124m_shape(batch: int, seq_len: int) -> None:
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_names_where_every_size_may_collide_with_every_other() -> None:
     select_model = random.Random(0).choice
     for _ in range(330):
-        # Colliding with each other, and with the sizes of the twins.
+        # Colliding with each other, and with the sizes of the resized runs.
         heads, head_dim = select_model([1, 2, 4, 5, 7, 12]), select_model([1, 2, 4, 5, 7, 11, 12, 35])
         width = heads * head_dim
         sizes = [1, 2, heads, head_dim, width, 5, 7, 11, 13, 17]
@@ -133,7 +134,7 @@ def test_each_forward_pass_has_its_own_names() -> None:
     assert (trace.dims["batch"], trace.dims["seq_len"]) == (1, 3)
 
 
-def test_a_module_without_a_twin_keeps_numbers() -> None:
+def test_a_module_without_resized_runs_keeps_numbers() -> None:
     module = torch.nn.Linear(768, 12)
     with gptrace.watch(module) as trace:
         module(torch.ones(2, 768))
@@ -154,7 +155,7 @@ def test_naming_draws_no_random_numbers(tiny: GPTModel) -> None:
         ((768, 35, 55), "emb_dim"),
         ((3072, 140, 220), "4*emb_dim"),
         ((2304, 105, 165), "3*emb_dim"),
-        ((384, 17, 27), "384"),  # half of emb_dim, and the batch of the first twin, by chance
+        ((384, 17, 27), "384"),  # half of emb_dim, and the batch of the first resized run, by chance
         ((18, 19, 23), "18"),  # six more than seq_len each time: that is no name
         ((5, 5, 5), "5"),  # did not move: a constant
         ((99, 98, 97), "99"),  # moved, and nothing explains it
@@ -169,11 +170,11 @@ def test_expressions(sizes: tuple[int, ...], name: str) -> None:
 @pytest.mark.parametrize(
     "keys", [{}, {"num_key_value_heads": 2}, {"head_dim": 16}, {"n_kv_heads": 4, "head_dim": 5}]
 )
-def test_no_size_of_the_twins_is_another_one_changed_a_little(even: int, keys: dict[str, int]) -> None:
+def test_no_resized_size_is_another_one_changed_a_little(even: int, keys: dict[str, int]) -> None:
     """What code makes of a size (one more, a half, twice and one more) never looks like another in both."""
     given = {"n_embd": 48, "n_head": 4, "vocab_size": 99, "block_size": 32, "d_ff": 77, **keys}
     architecture = Architecture(given, lambda changes: torch.nn.Module())
-    for number, (_, moved) in enumerate(architecture.twins()):
+    for number, (_, moved) in enumerate(architecture.resized_configurations()):
         if (1, 2, 8)[number % 3] != even:
             continue
         first, second = ({**one, "bt": one["batch"] * one["seq_len"]} for one in moved)
@@ -200,7 +201,7 @@ def test_a_head_of_the_users_own_is_not_named_by_its_value(tiny: GPTModel) -> No
     assert trace.calls[-1].outputs[0].dims == ("batch", "seq_len", "10")
 
 
-def test_hooks_on_all_modules_do_not_see_the_twin(tiny: GPTModel) -> None:
+def test_hooks_on_all_modules_do_not_see_the_resized_runs(tiny: GPTModel) -> None:
     resized_runs.run_resized.cache_clear()
     seen: list[object] = []
     handle = nn.modules.module.register_module_forward_hook(lambda m, a, out: seen.append(m))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +18,7 @@ V = 50257
 
 
 class Halved(nn.Module):
-    """Widths that the first twin alone would take for others."""
+    """Widths that the first resized run alone would take for others."""
 
     def __init__(self, cfg: dict[str, int]) -> None:
         super().__init__()
@@ -127,27 +128,44 @@ def test_sizes_that_a_class_derives_follow_its_settings() -> None:
 
     trace = gptrace.trace("Hello", model=make, config=Config)
     assert trace.calls[-1].outputs[0].shape[-1] == 128
-    from gptrace.model.user_model_call import overlaid
+    from gptrace.model.user_model_construction import overlaid
 
     changed: Any = overlaid(Config, {"n_embd": 8})
     assert (changed.n_embd, changed.d_ff) == (8, 32)
 
 
 def test_a_constructor_that_never_ends_at_another_size(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gptrace.tracing.resized_runs._PATIENCE", 0.3)
+    """The time limit is over as soon as the constructor loops: no clock decides."""
+    running: list[Timer] = []
+
+    class Timer:
+        daemon = True
+
+        def __init__(self, seconds: float, stop: Callable[[], None]) -> None:
+            self.stop = stop
+
+        def start(self) -> None:
+            running.append(self)
+
+        def cancel(self) -> None:
+            if self in running:
+                running.remove(self)
 
     class Loops(nn.Module):
         def __init__(self, emb_dim: int = 64) -> None:
             super().__init__()
             n = 0
             while 2**n != emb_dim:
-                n += 1 if n < 50 else 0
+                n = min(n + 1, 50)
+                while n == 50 and running:
+                    running.pop().stop()
             self.emb = nn.Embedding(V, emb_dim)
             self.head = nn.Linear(emb_dim, V)
 
         def forward(self, ids: Any) -> Any:
             return self.head(self.emb(ids))
 
+    monkeypatch.setattr("gptrace.tracing.isolation.threading.Timer", Timer)
     trace = gptrace.trace("Hello", model=Loops)
     assert trace.dims == {"batch": 1, "seq_len": 1}
     assert len(trace.predictions) == 1
@@ -168,7 +186,8 @@ def test_an_exception_at_another_size_is_no_error_of_ours() -> None:
 
     trace = gptrace.trace("Hello", model=Picky)
     assert trace.notes == (
-        "no axis has a name, since none could be varied: at other sizes the model raises SystemExit",
+        "no axis has a name: neither batch nor seq_len can be varied, and at other sizes the model raises "
+        "SystemExit",
     )
     with pytest.raises(ModelCodeError, match="KeyError: 'only one'"):
         gptrace.trace("Hello, I am", model=Picky)

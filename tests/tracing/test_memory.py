@@ -29,8 +29,8 @@ def test_activations_are_counted_while_they_live() -> None:
     assert trace.totals.peak_bytes == wide + narrow
     views = measured(Function(lambda x: x.view(-1)[None].t()), x, measure="memory")
     assert views.totals.peak_bytes == 0
-    hollow = measured(Grows().to("meta"), x.to("meta"), measure="memory")
-    assert hollow.totals.peak_bytes == wide + narrow
+    on_meta = measured(Grows().to("meta"), x.to("meta"), measure="memory")
+    assert on_meta.totals.peak_bytes == wide + narrow
 
 
 def test_what_is_written_where_the_caller_says_is_no_new_memory() -> None:

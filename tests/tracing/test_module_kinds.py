@@ -103,7 +103,8 @@ def test_forward_called_directly() -> None:
     trace = traced(Direct(), torch.ones(1, 3))
     assert [call.path for call in trace.calls] == ["", "block.0"]
     assert trace.notes == (
-        "no row for block: parts of it ran, but it was not called itself (.forward() runs no hooks)",
+        "no row for block: submodules ran, but nothing called the module itself; "
+        "module(x) is traced, module.forward(x) skips the hooks",
     )
     assert "note: no row for block" in str(trace)
 

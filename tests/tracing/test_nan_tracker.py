@@ -20,13 +20,13 @@ def test_the_first_call_that_makes_nan_is_named() -> None:
         nn.Linear(2, 2), nn.Sequential(Function(lambda x: x - x), Function(lambda x: x / x)), nn.ReLU()
     )
     trace = measured(layers, torch.ones(1, 2), measure="statistics")
-    assert trace.notes == ("1.1 is the first to make NaN of finite numbers",)
+    assert trace.notes == ("1.1 is the first to turn finite inputs into NaN",)
     first = nn.Linear(2, 2)
     spoiled = nn.Sequential(first, nn.ReLU())
     with torch.no_grad():
         first.weight[0, 0] = math.inf
     trace = measured(spoiled, torch.ones(1, 2), measure="statistics")
-    assert trace.notes == ("0 is the first to make Inf of finite numbers, since its weight holds some",)
+    assert trace.notes == ("0 is the first to turn finite inputs into Inf; its weight is not finite",)
     passed_on = measured(nn.ReLU(), torch.tensor([math.nan]), measure="statistics")
     assert passed_on.notes == ()
 
@@ -40,7 +40,7 @@ def test_a_call_that_makes_nan_in_place_is_named(measure: str, mode: Any) -> Non
         layers = nn.Sequential(before, nn.Sequential(nn.Identity(), in_place), nn.ReLU())
         with mode(), gptrace.watch(layers, measure=measure) as trace:
             layers(torch.ones(1, 2))
-        assert trace.notes == ("1.1 is the first to make NaN of finite numbers",)
+        assert trace.notes == ("1.1 is the first to turn finite inputs into NaN",)
 
 
 class SpoilsBetween(nn.Module):
@@ -61,7 +61,7 @@ def test_what_is_spoiled_between_two_calls_is_neither_of_them(measure: str, mode
     module = SpoilsBetween()
     with mode(), gptrace.watch(module, measure=measure) as trace:
         module(torch.ones(1, 2))
-    assert trace.notes == ("the model itself is the first to make NaN of finite numbers",)
+    assert trace.notes == ("the model itself is the first to turn finite inputs into NaN",)
 
 
 def test_nobody_is_blamed_for_nan_in_a_tensor_that_nobody_can_look_into() -> None:
@@ -71,4 +71,4 @@ def test_nobody_is_blamed_for_nan_in_a_tensor_that_nobody_can_look_into() -> Non
     given = torch.tensor([torch.nan]).as_subclass(Wrapped)
     with gptrace.watch(layer, measure=["statistics"]) as trace:
         layer(given)
-    assert not any("first to make NaN" in note for note in trace.notes)
+    assert not any("into NaN" in note for note in trace.notes)

@@ -44,7 +44,7 @@ def test_other_threads_and_backward_passes_are_said_to_be_uncounted() -> None:
     assert [call.cost and (call.cost.macs, call.cost.unknown) for call in trace.calls] == [
         (0, ("another thread",)), (16, ()),
     ]  # fmt: skip
-    assert trace.notes == ("16 MACs more ran outside of any call (a backward pass, say)",)
+    assert trace.notes == ("16 more MACs ran outside of any call, for example in a backward pass",)
 
 
 def test_two_traces_in_two_threads_and_one_inside_another(tiny: GPTModel) -> None:

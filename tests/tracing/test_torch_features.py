@@ -58,7 +58,7 @@ def test_compiled_modules_are_traced_as_they_were_written() -> None:
     compiled: Any = torch.compile(layers, backend="eager")
     trace = traced(compiled, torch.ones(1, 3))
     assert [call.path for call in trace.calls] == ["", "_orig_mod", "_orig_mod.0", "_orig_mod.1"]
-    assert trace.notes == ("compiled, and traced as it was written: the model itself",)
+    assert trace.notes == ("compiled modules run uncompiled while they are traced: the model itself",)
 
 
 def test_data_parallel() -> None:
@@ -95,7 +95,8 @@ def test_the_fused_encoder_is_said_to_be_off() -> None:
     trace = traced(layer, torch.ones(1, 3, 8))
     assert "linear1" in [call.path for call in trace.calls]
     assert trace.notes == (
-        "the fused fast path of TransformerEncoderLayer is off while it is traced: its parts run one by one",
+        "traced without the fused fast path of TransformerEncoderLayer: the submodules run one by one, "
+        "and the last digits may differ",
     )
     assert traced(layer.train(), torch.ones(1, 3, 8)).notes == ()
 

@@ -2,36 +2,26 @@
 
 from __future__ import annotations
 
-import sys
-from contextlib import redirect_stdout
-
-from gptrace import api
-from gptrace.cli import options
-from gptrace.cli.option_groups import ModelOptions, OutputOptions, TextOptions
+from gptrace.cli.options.model import ModelOptions
+from gptrace.cli.options.output import OutputOptions
+from gptrace.cli.options.prediction import Head, Language, Topics
+from gptrace.cli.options.text import TextOptions, Truncate
 from gptrace.cli.output import CommandResult
 from gptrace.predict.validation import check_language, resolve_topics
 
 
 def explain(
-    text: TextOptions,
-    model: ModelOptions,
-    output: OutputOptions,
-    topic: options.TopicName = None,
-    lang: options.Lang = "en",
-    truncate: options.Truncate = False,
-    head: options.Head = None,
-) -> CommandResult:
-    """Explain on your own text why the last dimension is vocab_size, and how emb_dim turns into it.
+    text: TextOptions, model: ModelOptions, output: OutputOptions,
+    topics: Topics = None, language: Language = "en", truncate: Truncate = False, head: Head = None,
+) -> CommandResult:  # fmt: skip
+    """Explain why the last dimension is vocab_size, on your text.
 
-    Every claim is measured on this text and this model: ✓ where it holds, ✗ where it does not.
+    Every claim about the way from emb_dim to vocab_size is measured on this text and this model: ✓ where it
+    holds, ✗ where it does not.
     """
-    target = output.target()
-    topics = resolve_topics(topic or ())
-    check_language(lang)
-    chosen = model.chosen()
-    given = text.given()
-    with redirect_stdout(sys.stderr):
-        found = api.explain(
-            given, model=chosen, topics=topics, language=lang, seed=model.seed, truncate=truncate, head=head
-        )
-    return target.reply(found)
+    destination = output.destination()
+    names = resolve_topics(topics or ())
+    check_language(language)
+    session = model.session()
+    record = session.explain(text.source(), topics=names, language=language, truncate=truncate, head=head)
+    return destination.result(record)

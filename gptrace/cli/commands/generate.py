@@ -1,15 +1,23 @@
-"""`gptrace generate`: how a model goes on with a text."""
+"""`gptrace generate`: the continuation of a text."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
-from contextlib import nullcontext, redirect_stdout
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
-from gptrace import api
-from gptrace.cli import options, streams
-from gptrace.cli.option_groups import ModelOptions, OutputOptions, TextOptions
+from gptrace.cli import streams
+from gptrace.cli.options.model import ModelOptions
+from gptrace.cli.options.output import OutputOptions
+from gptrace.cli.options.prediction import (
+    MaxNewTokens,
+    NoCache,
+    SamplingTemperature,
+    Stop,
+    TopK,
+    TopP,
+    TraceSteps,
+)
+from gptrace.cli.options.text import TextOptions
 from gptrace.cli.output import CommandResult, Destination
 from gptrace.predict.validation import DEFAULT_NEW_TOKENS
 from gptrace.record import Generation
@@ -21,39 +29,34 @@ if TYPE_CHECKING:
 
 
 def generate(
-    text: TextOptions,
-    model: ModelOptions,
-    output: OutputOptions,
-    max_new_tokens: options.MaxNewTokens = DEFAULT_NEW_TOKENS,
-    temperature: options.SamplingTemperature = None,
-    top_k: options.TopK = None,
-    top_p: options.TopP = None,
-    stop: options.Stop = None,
-    no_cache: options.NoCache = False,
-    trace: options.TraceSteps = False,
-) -> CommandResult:
-    """Continue a text: with the likeliest token each time, or with sampled ones.
+    text: TextOptions, model: ModelOptions, output: OutputOptions,
+    max_new_tokens: MaxNewTokens = DEFAULT_NEW_TOKENS, temperature: SamplingTemperature = None,
+    top_k: TopK = None, top_p: TopP = None, stop: Stop = None, no_cache: NoCache = False,
+    trace: TraceSteps = False,
+) -> CommandResult:  # fmt: skip
+    """Continue a text, with the most likely tokens or by sampling.
 
-    A prompt longer than the context slides: the model sees its last tokens.
+    Where the text is longer than the context, the model sees its last tokens.
     """
-    target = output.target()
-    chosen = model.chosen()
-    given = text.given()
-    reader = _Reader() if _is_watched(target, trace) else None
-    with redirect_stdout(sys.stderr), reader or nullcontext():
-        found = api.generate(
-            given, model=chosen, max_new_tokens=max_new_tokens, temperature=temperature, top_k=top_k,
-            top_p=top_p, stop=stop or (), seed=model.seed, cache=not no_cache, trace=trace, listener=reader,
+    destination = output.destination()
+    session = model.session()
+    source = text.source()
+    writer = _LiveWriter() if _is_live(destination, trace) else None
+    with writer or nullcontext():
+        record = session.generate(
+            source, max_new_tokens=max_new_tokens, temperature=temperature, top_k=top_k, top_p=top_p,
+            stop=stop or (), cache=not no_cache, trace=trace, listener=writer,
         )  # fmt: skip
-    return target.reply(found) if reader is None else CommandResult("".join(reader.end(found)))
+    return destination.result(record) if writer is None else CommandResult(writer.ending(record))
 
 
-def _is_watched(target: Destination, trace: bool) -> bool:
-    """Tell whether somebody sees the text come: at a terminal, where no table waits for the end."""
-    return target.form == "table" and target.output is None and not trace and streams.stdout_is_terminal()
+def _is_live(destination: Destination, trace: bool) -> bool:
+    """Tell whether the text is written as it comes: at a terminal, where no table waits for the end."""
+    is_terminal = destination.file is None and streams.stdout_is_terminal()
+    return is_terminal and destination.format == "table" and not trace
 
 
-class _Reader:
+class _LiveWriter:
     """Writes the report to the terminal while the text comes: the same lines, in the same order."""
 
     def __init__(self) -> None:
@@ -62,7 +65,7 @@ class _Reader:
     def __enter__(self) -> None: ...
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        """End the line that is open where something went wrong: the error is to begin one."""
+        """End the open line where something went wrong, so that the error begins a line of its own."""
         if error is not None and self._live is not None:
             streams.write_stdout("\n")
 
@@ -74,7 +77,7 @@ class _Reader:
             self._live = LiveText(view)
             streams.write_stdout(self._live.head(head))
         else:
-            streams.write_stdout("".join(self.end(head)))
+            streams.write_stdout(self.ending(head))
         streams.write_stdout(self._live.prompt(prompt.text, prompt.ids))
 
     def text(self, piece: str) -> None:
@@ -82,7 +85,7 @@ class _Reader:
         if piece:
             streams.write_stdout(self._live.continuation(piece))
 
-    def end(self, found: Generation) -> Iterator[str]:
+    def ending(self, record: Generation) -> str:
         """Return what follows the text of the last result."""
         assert self._live is not None
-        yield self._live.ending(found.results[-1], found.notes)
+        return self._live.ending(record.results[-1], record.notes)

@@ -1,34 +1,26 @@
-"""`gptrace lens`: what each layer of a model would predict."""
+"""`gptrace lens`: the tokens that each layer of a model would predict."""
 
 from __future__ import annotations
 
-import sys
-from contextlib import redirect_stdout
-
-from gptrace import api
-from gptrace.cli import options
-from gptrace.cli.option_groups import ModelOptions, OutputOptions, TextOptions
+from gptrace.cli.options.display import FullText
+from gptrace.cli.options.model import ModelOptions
+from gptrace.cli.options.output import OutputOptions
+from gptrace.cli.options.prediction import Head, K
+from gptrace.cli.options.text import TextOptions, Truncate
 from gptrace.cli.output import CommandResult
 from gptrace.report import View
 
 
 def lens(
-    text: TextOptions,
-    model: ModelOptions,
-    output: OutputOptions,
-    truncate: options.Truncate = False,
-    k: options.K = None,
-    head: options.Head = None,
-    full: options.FullText = False,
-) -> CommandResult:
+    text: TextOptions, model: ModelOptions, output: OutputOptions,
+    truncate: Truncate = False, k: K = None, head: Head = None, full: FullText = False,
+) -> CommandResult:  # fmt: skip
     """Show what each layer would predict if it were the last.
 
-    What leaves a block goes through the final norm and the output head, at every position. The last layer's
-    row is checked to be what the model predicts.
+    The output of each block goes through the final norm and the output head, at every position. The last
+    row is checked to be the prediction of the model itself.
     """
-    target = output.target()
-    chosen = model.chosen()
-    given = text.given()
-    with redirect_stdout(sys.stderr):
-        found = api.lens(given, model=chosen, truncate=truncate, k=k, head=head)
-    return target.reply(found, View(full=full))
+    destination = output.destination()
+    session = model.session()
+    record = session.lens(text.source(), truncate=truncate, k=k, head=head)
+    return destination.result(record, View(full=full))

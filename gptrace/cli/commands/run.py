@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
-from contextlib import redirect_stdout
 from dataclasses import replace
 
-from gptrace import api
-from gptrace.cli import options
-from gptrace.cli.commands.diff import read_trace, reply_of
-from gptrace.cli.option_groups import ModelOptions, OutputOptions, TextOptions
+from gptrace.cli.commands.diff import difference_result, read_trace
+from gptrace.cli.options.display import Atol, Columns, Depth, Expect, FullTrace, Only, Ops, Rtol, Type
+from gptrace.cli.options.model import ModelOptions
+from gptrace.cli.options.output import OutputOptions
+from gptrace.cli.options.prediction import K, Temperature
+from gptrace.cli.options.text import TextOptions, Truncate
 from gptrace.cli.output import CommandResult
-from gptrace.errors import GptraceError, OptionError
+from gptrace.errors import GptraceError, OptionError, about_option
 from gptrace.measures import Measures
 from gptrace.record import Trace
 from gptrace.report import View
@@ -21,56 +21,44 @@ from gptrace.verify.diff import DEFAULT_ATOL, DEFAULT_RTOL, diff_traces, measure
 
 
 def run(
-    text: TextOptions,
-    model: ModelOptions,
-    output: OutputOptions,
-    truncate: options.Truncate = False,
-    k: options.K = None,
-    temperature: options.Temperature = 1.0,
-    ops: options.Ops = False,
-    columns: options.Columns = None,
-    only: options.Only = None,
-    kind: options.Type = None,
-    full: options.Full = False,
-    depth: options.Depth = None,
-    expect: options.Expect = None,
-    rtol: options.Rtol = DEFAULT_RTOL,
-    atol: options.Atol = DEFAULT_ATOL,
-) -> CommandResult:
-    """Trace the shapes through every submodule and show the next tokens."""
-    target = output.target()
-    shown = parse_columns(columns) if columns is not None else ()
-    if expect is not None and output.output is not None and expect.resolve() == output.output.resolve():
+    text: TextOptions, model: ModelOptions, output: OutputOptions,
+    truncate: Truncate = False, k: K = None, temperature: Temperature = 1.0, ops: Ops = False,
+    columns: Columns = None, only: Only = None, kind: Type = None, full: FullTrace = False,
+    depth: Depth = None, expect: Expect = None, rtol: Rtol = DEFAULT_RTOL, atol: Atol = DEFAULT_ATOL,
+) -> CommandResult:  # fmt: skip
+    """Trace the shapes through every submodule, and the next tokens."""
+    destination = output.destination()
+    with about_option("columns"):
+        names = parse_columns(columns) if columns is not None else ()
+    if expect is not None and output.file is not None and expect.resolve() == output.file.resolve():
         raise OptionError(
-            f"--output {output.output} would replace the trace to compare with", "name another file"
+            f"--output {output.file} would replace the trace to compare with", "name another file"
         )
     expected = read_trace(str(expect)) if expect is not None else None
-    measures = _measures(shown, ops, expected)
-    chosen = model.chosen()
-    given = text.given()
-    failed: GptraceError | None = None
+    measures = _measures(names, ops, expected)
+    session = model.session()
+    failure: GptraceError | None = None
     try:
-        with redirect_stdout(sys.stderr):
-            trace = api.trace(
-                given, model=chosen, k=k, temperature=temperature, truncate=truncate, measure=measures
-            )
+        trace = session.trace(
+            text.source(), truncate=truncate, k=k, temperature=temperature, measure=measures
+        )
     except GptraceError as error:
         if not isinstance(error.trace, Trace):
             raise
-        trace, failed = error.trace, error  # up to where it broke
-    if expected is not None and failed is None:
+        trace, failure = error.trace, error  # up to where it broke
+    if expected is not None and failure is None:
         difference = diff_traces(expected, trace, names=(str(expect), "now"), rtol=rtol, atol=atol)
-        return reply_of(difference, target)
-    reply = target.reply(trace, View(full=full, depth=depth, columns=shown, only=only, type=kind))
-    return replace(reply, ending=lambda: failed)
+        return difference_result(difference, destination)
+    view = View(full=full, depth=depth, columns=names, only=only, type=kind)
+    return replace(destination.result(trace, view), final_error=lambda: failure)
 
 
 def _measures(columns: Sequence[str], ops: bool, expected: Trace | None) -> Measures:
-    """Return what to measure: what is shown, and what a kept trace has to be compared with."""
-    needed = measures_for(columns, ops=ops)
+    """Return what the columns need, and what a trace to compare with has measured."""
+    measures = measures_for(columns, ops=ops)
     if expected is None:
-        return needed
+        return measures
     kept = measured(expected)
     return replace(
-        needed, macs=needed.macs or "macs" in kept, statistics=needed.statistics or "statistics" in kept
+        measures, macs=measures.macs or "macs" in kept, statistics=measures.statistics or "statistics" in kept
     )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from gptrace import api
-from gptrace.cli.option_groups import OutputOptions, TextOptions
+from gptrace.cli.options.output import OutputOptions
+from gptrace.cli.options.text import TextOptions
 from gptrace.cli.output import CommandResult
+from gptrace.session import Session
 
 
 def tokens(text: TextOptions, output: OutputOptions) -> CommandResult:
-    """Show ids, text and bytes of each token; loads no model."""
-    target = output.target()
-    return target.reply(api.tokens_of(text.given()))
+    """Show the ids, text and bytes of each token; loads no model."""
+    destination = output.destination()
+    return destination.result(Session().tokens(text.source()))

@@ -1,5 +1,5 @@
-"""Whatever holds weights → a GPTModel: files are opened, their layout is recognised, and the model is filled.
+"""Weight files → a GPTModel: files are opened, their layout is recognised, their tensors are assigned.
 
-Nothing is initialised that will be overwritten, and nothing is read twice: the parameters are views of the
-mapped file wherever its dtype is the one to run in.
+The model is not initialised first. Its parameters are views of the memory-mapped file where the dtype on disk
+is the dtype of the run, so nothing is copied.
 """

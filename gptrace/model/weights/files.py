@@ -1,6 +1,6 @@
-"""PATH → named tensors and the settings beside them. Opens files, and knows nothing of models.
+"""A path → named tensors, and the settings stored with them. Independent of any model.
 
-safetensors and PyTorch's own format, single or in shards. A pickle never gets to run code.
+Reads safetensors and PyTorch's format, a single file or shards. A pickle never runs code.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from gptrace.errors import WeightsError
 from gptrace.model.quiet_torch import torch
 
 _HINT = "give a folder with model.safetensors or pytorch_model.bin, or a .safetensors, .bin, .pt or .pth file"
-_AGAIN = "fetch it again, whole"
+_AGAIN = "download it again, completely"
 _CONVERT = (
-    "save model.state_dict(), not the whole model; best as safetensors, where it was made: "
+    "save model.state_dict() instead of the whole model, best as safetensors, where the file was made: "
     "safetensors.torch.save_file(model.state_dict(), ...)"
 )
-# A header larger than this is no header: 100 MB is safetensors' own limit.
+# The limit of safetensors itself: a larger number at the start of a file is not the size of a header.
 _HEADER_LIMIT = 100_000_000
 _FOLDER_NAMES = (
     "model.safetensors",
@@ -37,7 +37,7 @@ _FOLDER_NAMES = (
 
 @dataclass(frozen=True, slots=True)
 class WeightFile:
-    """What lay at a path: tensors by name, and what config.json or the checkpoint says of the model."""
+    """The content of a path: tensors by name, and the settings in config.json or in the checkpoint."""
 
     path: Path
     tensors: dict[str, torch.Tensor]
@@ -45,7 +45,7 @@ class WeightFile:
 
 
 def read_weights(path: Path) -> WeightFile:
-    """Open whatever lies at `path`; raise WeightsError for what holds no weights."""
+    """Read the file or folder at `path`; raise WeightsError if it holds no weights."""
     try:
         return _read_folder(path) if path.is_dir() else _read_single(path)
     except OSError as error:
@@ -53,10 +53,10 @@ def read_weights(path: Path) -> WeightFile:
 
 
 def _read_folder(folder: Path) -> WeightFile:
-    found = next((folder / name for name in _FOLDER_NAMES if (folder / name).exists()), None)
-    if found is None:
+    file = next((folder / name for name in _FOLDER_NAMES if (folder / name).exists()), None)
+    if file is None:
         raise WeightsError(f"--weights {folder}: the folder holds none of {', '.join(_FOLDER_NAMES)}", _HINT)
-    return _read_single(found)
+    return _read_single(file)
 
 
 def _read_single(path: Path) -> WeightFile:
@@ -75,21 +75,21 @@ def _read_shards(index: Path) -> WeightFile:
         tensors.update(_state_dict(_read_file(shard), shard)[0])
     absent = [name for name in weight_map if name not in tensors]
     if absent:
-        raise WeightsError(f"--weights {index}: it names {absent[0]}, which no shard holds", _AGAIN)
+        raise WeightsError(f"--weights {index}: it lists {absent[0]}, which no shard holds", _AGAIN)
     return WeightFile(index, tensors, _config_beside(index.parent))
 
 
 def _weight_map(index: Path) -> dict[str, str]:
     weight_map = _read_json(index).get("weight_map")
     if not isinstance(weight_map, dict) or not weight_map:
-        raise WeightsError(f"--weights {index}: there is no weight_map in it", _AGAIN)
+        raise WeightsError(f"--weights {index}: it has no weight_map", _AGAIN)
     return {name: str(shard) for name, shard in weight_map.items()}
 
 
 def _shards(index: Path, weight_map: Mapping[str, str]) -> list[Path]:
     names = sorted(set(weight_map.values()))
     for name in names:
-        # A shard lies beside its index, and nowhere else.
+        # A shard must be in the folder of its index: a path could lead anywhere.
         if Path(name).name != name:
             raise WeightsError(f"--weights {index}: the shard {name!r} is not beside it", _AGAIN)
         if not (index.parent / name).exists():
@@ -103,7 +103,7 @@ def _config_beside(folder: Path) -> dict[str, Any]:
 
 
 def _must_be_file(path: Path) -> None:
-    if not path.is_file():  # a pipe would be waited for
+    if not path.is_file():  # reading a pipe would block
         raise WeightsError(f"--weights {path} is not a file", _HINT)
 
 
@@ -126,7 +126,7 @@ def _read_file(path: Path) -> Any:
 
 
 def _looks_like_safetensors(path: Path, start: bytes) -> bool:
-    """A safetensors file begins with the length of a JSON object, and the object."""
+    """Tell whether a file is safetensors, which starts with 8 bytes of length and then a JSON object."""
     return path.suffix == ".safetensors" or (len(start) >= 9 and start[8:9] == b"{" and start[:2] != b"PK")
 
 
@@ -140,29 +140,29 @@ def _read_safetensors(path: Path) -> dict[str, torch.Tensor]:
     if not 2 <= length <= min(size - 8, _HEADER_LIMIT):
         raise WeightsError(
             f"--weights {path}: the header claims {length} bytes of a file of {size}",
-            "the file is cut off or not safetensors; fetch it again",
+            "the file is truncated or not safetensors; download it again",
         )
     try:
-        # Each tensor is a view of the mapped file.
+        # Each tensor is a view of the memory-mapped file.
         with safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - a safe_open is no mapping, and cannot be iterated
+            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - a safe_open cannot be iterated
     except SafetensorError as error:
         raise WeightsError(
-            f"--weights {path}: {error}", "the file is cut off or damaged; fetch it again"
+            f"--weights {path}: {error}", "the file is truncated or damaged; download it again"
         ) from None
 
 
 def _read_pickle(path: Path) -> Any:
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what torch has to say of old pickles, the error says too
+            warnings.simplefilter("ignore")  # the error below replaces torch's advice on old pickles
             return _load_tensors(path)
     except UnpicklingError as error:
         # "Unsupported global: GLOBAL posix.system was not an allowed global by default."
-        wanted = re.search(r"GLOBAL (\S+)", str(error))
-        if wanted:
+        refused = re.search(r"GLOBAL (\S+)", str(error))
+        if refused:
             raise WeightsError(
-                f"--weights {path}: the file wants to run {wanted.group(1)}, so it was not loaded", _CONVERT
+                f"--weights {path}: the file wants to run {refused.group(1)}, so it was not loaded", _CONVERT
             ) from None
         raise WeightsError(
             f"--weights {path}: neither safetensors nor a PyTorch file of tensors alone", _CONVERT
@@ -170,7 +170,8 @@ def _read_pickle(path: Path) -> Any:
     except (RuntimeError, EOFError, ValueError, LookupError, TypeError, AttributeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise WeightsError(
-            f"--weights {path}: it cannot be read: {reason}", "the file is cut off or damaged; fetch it again"
+            f"--weights {path}: it cannot be read: {reason}",
+            "the file is truncated or damaged; download it again",
         ) from None
 
 
@@ -180,11 +181,11 @@ def _load_tensors(path: Path) -> Any:
     except RuntimeError as error:
         if "mmap can only be used" not in str(error):
             raise
-        return torch.load(path, map_location="cpu", weights_only=True)  # the format before PyTorch 1.6
+        return torch.load(path, map_location="cpu", weights_only=True)  # PyTorch's format before 1.6
 
 
 def _state_dict(loaded: Any, path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-    """Find the tensors in what a training script saved: the state dict, or the dict that holds it."""
+    """Return the tensors and the settings in a saved object: a state dict, or a dict that contains one."""
     settings: dict[str, Any] = {}
     if isinstance(loaded, Mapping):
         for key in ("model_args", "config"):
@@ -205,6 +206,6 @@ def _state_dict(loaded: Any, path: Path) -> tuple[dict[str, torch.Tensor], dict[
         if tensors:
             return {str(name): value for name, value in tensors.items()}, settings
     raise WeightsError(
-        f"--weights {path}: there is no state dict in it, only a {type(loaded).__name__}",
+        f"--weights {path}: it holds no state dict, only a {type(loaded).__name__}",
         "save one with torch.save(model.state_dict(), path)",
     )

@@ -1,8 +1,8 @@
-"""Named tensors → our names and a configuration. Which training code wrote them shows in the names.
+"""Named tensors of several codebases → the names of GPTModel, and its configuration.
 
-Hugging Face, nanoGPT and minGPT share GPT-2's names (`h.0.attn.c_attn.weight`), with the three projections
-fused into one matrix. Hugging Face keeps its matrices as [in, out], the other two as [out, in]: which of
-the two is decided once for the whole checkpoint, from matrices that are not square.
+The names tell which code wrote a checkpoint. Hugging Face, nanoGPT and minGPT share GPT-2's names
+(`h.0.attn.c_attn.weight`), with query, key and value fused into one matrix. Hugging Face stores matrices as
+[in, out], the other two as [out, in]. A matrix that is not square decides this, once for a whole checkpoint.
 """
 
 from __future__ import annotations
@@ -14,16 +14,17 @@ from typing import Any
 
 from gptrace.errors import WeightsError
 from gptrace.model.quiet_torch import torch
+from gptrace.wording import enumerated
 
 Tensor = torch.Tensor
 Tensors = dict[str, Tensor]
 
 LINEAR = "nanoGPT or minGPT"
 
-# What wrappers put before every name: torch.compile, DataParallel, a Hugging Face model with a head.
-_WRAPPERS = ("_orig_mod.", "module.", "transformer.", "model.")
+# Prefixes that wrappers add to every name: torch.compile, DataParallel, a Hugging Face model with a head.
+_PREFIXES = ("_orig_mod.", "module.", "transformer.", "model.")
 
-# GPT-2's name of a part of a block → ours.
+# A module of a block, or at the top: GPT-2's name → the name in GPTModel.
 _BLOCK_PARTS = {
     "ln_1": "norm1",
     "ln_2": "norm2",
@@ -32,58 +33,65 @@ _BLOCK_PARTS = {
     "mlp.c_proj": "ff.layers.2",
 }
 _TOP_PARTS = {"wte": "tok_emb", "wpe": "pos_emb", "ln_f": "final_norm", "lm_head": "out_head"}
-# Causal masks that were saved as buffers.
+# Causal masks, which are buffers there.
 _MASKS = re.compile(r"^(h\.[0-9]+\.attn\.(bias|masked_bias)|trf_blocks\.[0-9]+\.att\.mask)$")
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Tensors under our names, and what their shapes and the settings beside them say of the model.
+    """The content of a checkpoint.
 
-    `sizes` are facts of the shapes; `told` came from config.json or model_args.
+    name       the codebase that wrote it
+    tensors    by their names in GPTModel
+    sizes      configuration keys that the shapes prove
+    settings   configuration keys from config.json or model_args
     """
 
     name: str
     tensors: Tensors
     sizes: dict[str, Any]
-    told: dict[str, Any]
+    settings: dict[str, Any]
 
 
 def recognise(tensors: Tensors, settings: Mapping[str, Any]) -> Layout:
-    """Return the tensors under our names, whichever of the known codes wrote them."""
+    """Find out which code wrote the tensors, and return them by their names in GPTModel.
+
+    `settings` come from config.json or the checkpoint. Raises WeightsError for tensors of none of these
+    codebases, or tensors that disagree with `settings`.
+    """
     tensors = {name: value for name, value in _unwrapped(tensors).items() if not _MASKS.match(name)}
     if "tok_emb.weight" in tensors:
-        name, ours = "course", tensors
+        name, renamed = "course", tensors
     elif "wte.weight" in tensors:
-        linear = _is_linear(tensors)
-        name = LINEAR if linear else "Hugging Face GPT-2"
-        ours = dict(_from_gpt2(tensors, linear))
+        is_linear = _is_linear(tensors)
+        name = LINEAR if is_linear else "Hugging Face GPT-2"
+        renamed = dict(_from_gpt2(tensors, is_linear))
     else:
-        known = "tok_emb.weight (the course's), wte.weight (GPT-2, nanoGPT, minGPT)"
         raise WeightsError(
-            f"the weights are of no layout that is known: {_some(tensors)}",
-            f"what is looked for: {known}; a model of your own takes them with --model FILE.py:CLASS beside",
+            f"the layout of the weights is unknown: {enumerated(tensors, 3)}",
+            "gptrace looks for tok_emb.weight (the course) or wte.weight (GPT-2, nanoGPT, minGPT); for the "
+            "weights of your own model, add --model FILE.py:CLASS",
         )
-    sizes = _sizes(ours)
-    _agree_with_settings(sizes, settings)
-    return Layout(name, ours, sizes, _told(settings))
+    sizes = _sizes(renamed)
+    _check_settings(sizes, settings)
+    return Layout(name, renamed, sizes, _read_settings(settings))
 
 
 def _unwrapped(tensors: Tensors) -> Tensors:
-    """Drop the prefixes of wrappers, as often as they stand there."""
-    found: Tensors = {}
+    """Remove the prefixes of wrappers, also where several wrappers are nested."""
+    unwrapped: Tensors = {}
     for name, value in tensors.items():
-        short = re.sub(rf"^({'|'.join(map(re.escape, _WRAPPERS))})+", "", name)
-        if short in found:
+        short = re.sub(rf"^({'|'.join(map(re.escape, _PREFIXES))})+", "", name)
+        if short in unwrapped:
             raise WeightsError(
-                f"{short} is there twice, once as {name}", "keep the weights of one model in the file"
+                f"{short} occurs twice, once as {name}", "keep the weights of one model in the file"
             )
-        found[short] = value
-    return found
+        unwrapped[short] = value
+    return unwrapped
 
 
 def _is_linear(tensors: Tensors) -> bool:
-    """Tell [out, in] from [in, out] by the first matrix that is not square."""
+    """Tell whether matrices are [out, in], as in nn.Linear; the first one that is not square decides."""
     for name, factor in (("h.0.attn.c_attn.weight", 3), ("h.0.mlp.c_fc.weight", None)):
         matrix = tensors.get(name)
         width = tensors["wte.weight"].shape[-1]
@@ -93,13 +101,14 @@ def _is_linear(tensors: Tensors) -> bool:
             if matrix.shape[0] == width:
                 return False
             raise WeightsError(
-                f"{name} has the shape {list(matrix.shape)}, and tok_emb a width of {width}",
-                "one side of it must be the width of the embedding",
+                f"{name} has the shape {list(matrix.shape)}, but the width of the embedding is {width}",
+                "one of its sides must have that width",
             )
-    raise WeightsError("there is no h.0.attn.c_attn.weight in the weights", "is a shard missing?")
+    raise WeightsError("the weights have no h.0.attn.c_attn.weight", "is a shard missing?")
 
 
-def _from_gpt2(tensors: Tensors, linear: bool) -> Iterator[tuple[str, Tensor]]:
+def _from_gpt2(tensors: Tensors, is_linear: bool) -> Iterator[tuple[str, Tensor]]:
+    """Yield each tensor by its name in GPTModel, matrices as [out, in], and query, key and value apart."""
     for name, value in tensors.items():
         block = re.fullmatch(r"h\.([0-9]{1,6})\.(.+)\.(weight|bias)", name)
         top = re.fullmatch(r"(wte|wpe|ln_f|lm_head)\.(weight|bias)", name)
@@ -113,22 +122,22 @@ def _from_gpt2(tensors: Tensors, linear: bool) -> Iterator[tuple[str, Tensor]]:
                     f"{name} has the shape {list(value.shape)}",
                     "a weight is a matrix, a bias is a vector",
                 )
-            rows = value if linear or value.dim() == 1 else value.t()  # (3·D, D) or (3·D,)
+            rows = value if is_linear or value.dim() == 1 else value.t()  # (3·D, D) or (3·D,)
             if rows.shape[0] % 3:
                 raise WeightsError(
-                    f"{name} has the shape {list(value.shape)}, which is not three equal parts",
+                    f"{name} has the shape {list(value.shape)}, which does not divide into three parts",
                     "it should hold query, key and value",
                 )
-            for part, piece in zip(("W_query", "W_key", "W_value"), rows.chunk(3), strict=True):
-                yield f"trf_blocks.{number}.att.{part}.{kind}", piece
+            for part, projection in zip(("W_query", "W_key", "W_value"), rows.chunk(3), strict=True):
+                yield f"trf_blocks.{number}.att.{part}.{kind}", projection
         elif block and block.group(2) in _BLOCK_PARTS:
             number, part, kind = block.groups()
-            ours = _BLOCK_PARTS[part]
-            if not linear and value.dim() == 2:
+            renamed = _BLOCK_PARTS[part]
+            if not is_linear and value.dim() == 2:
                 value = value.t()
-            yield f"trf_blocks.{number}.{ours}.{_kind(ours, kind)}", value
+            yield f"trf_blocks.{number}.{renamed}.{_kind(renamed, kind)}", value
         else:
-            yield name, value  # unknown: the comparison with the model will name it
+            yield name, value  # an unexpected tensor: the comparison with the model reports it
 
 
 def _kind(part: str, kind: str) -> str:
@@ -136,7 +145,7 @@ def _kind(part: str, kind: str) -> str:
 
 
 def _sizes(tensors: Tensors) -> dict[str, Any]:
-    """Read every size that the shapes tell."""
+    """Return the configuration keys that the shapes prove."""
     needed = ("tok_emb.weight", "pos_emb.weight", "trf_blocks.0.ff.layers.0.weight")
     missing = [name for name in needed if name not in tensors]
     if missing:
@@ -144,12 +153,13 @@ def _sizes(tensors: Tensors) -> dict[str, Any]:
     for name in needed:
         if tensors[name].dim() != 2:
             raise WeightsError(
-                f"{name} has the shape {list(tensors[name].shape)}, not a matrix", "is it the right file?"
+                f"{name} has the shape {list(tensors[name].shape)}, so it is no matrix",
+                "is it the right file?",
             )
     vocab_size, emb_dim = tensors["tok_emb.weight"].shape
     ff_dim = tensors["trf_blocks.0.ff.layers.0.weight"].shape[0]
     blocks = {
-        int(found.group(1)) for name in tensors if (found := re.match(r"trf_blocks\.([0-9]{1,6})\.", name))
+        int(match.group(1)) for name in tensors if (match := re.match(r"trf_blocks\.([0-9]{1,6})\.", name))
     }
     head = tensors.get("out_head.weight")
     return {
@@ -164,8 +174,8 @@ def _sizes(tensors: Tensors) -> dict[str, Any]:
     }
 
 
-# Our key: what Hugging Face, nanoGPT and the course call it.
-_SETTINGS_OF_SIZES = {
+# A key of GPTConfig: its names in the settings of Hugging Face, nanoGPT and the course.
+_SIZE_SETTINGS = {
     "n_layers": ("n_layer", "n_layers"),
     "emb_dim": ("n_embd", "emb_dim"),
     "context_length": ("n_positions", "block_size", "context_length"),
@@ -173,18 +183,18 @@ _SETTINGS_OF_SIZES = {
 }
 
 
-def _agree_with_settings(sizes: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
-    """Raise WeightsError where the settings beside the tensors say another size: something is missing."""
+def _check_settings(sizes: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
+    """Raise WeightsError where the settings and the shapes disagree: then tensors may be missing."""
     if settings.get("model_type", "gpt2") != "gpt2":
         raise WeightsError(
             f"config.json says model_type: {settings['model_type']}",
-            "--weights takes GPT-2 and its kin; --model hf:FOLDER takes this one",
+            "--weights reads only GPT-2's architecture; use --model hf:FOLDER for this one",
         )
-    for key, names in _SETTINGS_OF_SIZES.items():
+    for key, names in _SIZE_SETTINGS.items():
         for name in names:
             if settings.get(name, sizes[key]) != sizes[key]:
                 raise WeightsError(
-                    f"the settings beside the weights say {name}: {settings[name]}, the tensors {sizes[key]}",
+                    f"the settings say {name}: {settings[name]}, the tensors {sizes[key]}",
                     "is a shard missing, or the file of another model?",
                 )
 
@@ -198,37 +208,36 @@ _HUGGING_FACE_ACTIVATIONS = {
 }
 
 
-def _told(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Read what shapes cannot tell from config.json (Hugging Face), model_args (nanoGPT) or course keys."""
-    told: dict[str, Any] = {}
+def _read_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the configuration keys that no shape shows.
+
+    `settings` are a config.json (Hugging Face), model_args (nanoGPT) or the course's keys. Raises
+    WeightsError for a setting that GPTModel does not support.
+    """
+    keys: dict[str, Any] = {}
     heads = settings.get("n_head", settings.get("n_heads", settings.get("num_attention_heads")))
     if heads is not None:
-        told["n_heads"] = heads
+        keys["n_heads"] = heads
     if "layer_norm_epsilon" in settings:
-        told["norm_eps"] = settings["layer_norm_epsilon"]
+        keys["norm_eps"] = settings["layer_norm_epsilon"]
     if "drop_rate" in settings:
-        told["drop_rate"] = settings["drop_rate"]
+        keys["drop_rate"] = settings["drop_rate"]
     if "dropout" in settings:
-        told["drop_rate"] = settings["dropout"]
+        keys["drop_rate"] = settings["dropout"]
     if "activation_function" in settings:
         name = settings["activation_function"]
         if not isinstance(name, str) or name not in _HUGGING_FACE_ACTIVATIONS:
             raise WeightsError(
-                f"config.json's activation_function {name!r} is not one that gptrace has",
-                f"known: {', '.join(_HUGGING_FACE_ACTIVATIONS)}",
+                f"gptrace's model has no activation_function {name!r}, which config.json asks for",
+                f"it has {', '.join(_HUGGING_FACE_ACTIVATIONS)}",
             )
-        told["activation"] = _HUGGING_FACE_ACTIVATIONS[name]
+        keys["activation"] = _HUGGING_FACE_ACTIVATIONS[name]
     elif "bias" in settings and "block_size" in settings:
-        told["activation"] = "gelu"  # nanoGPT's nn.GELU() is the exact one
-    for key, usual in (("scale_attn_weights", True), ("scale_attn_by_inverse_layer_idx", False)):
-        if settings.get(key) not in (usual, None):
+        keys["activation"] = "gelu"  # nanoGPT uses nn.GELU(), the exact function
+    for key, supported in (("scale_attn_weights", True), ("scale_attn_by_inverse_layer_idx", False)):
+        if settings.get(key) not in (supported, None):
             raise WeightsError(
-                f"config.json says {key}: {settings[key]}, which gptrace's model does not do",
-                "--model hf:FOLDER traces the model of transformers itself",
+                f"config.json says {key}: {settings[key]}, which gptrace's model does not support",
+                "use --model hf:FOLDER to trace the model of transformers itself",
             )
-    return told
-
-
-def _some(names: Mapping[str, object]) -> str:
-    shown = list(names)[:3]
-    return ", ".join(shown) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    return keys

@@ -1,4 +1,4 @@
-"""A weight file → a GPTModel that holds it: the configuration is settled, every name and shape is checked."""
+"""A weight file → a GPTModel, or a state dict for another module. Every name and shape is checked."""
 
 from __future__ import annotations
 
@@ -16,132 +16,133 @@ from gptrace.model.user_code_errors import user_code_errors
 from gptrace.model.weights.files import read_weights
 from gptrace.model.weights.layouts import LINEAR, Layout, recognise
 from gptrace.text import encoding
+from gptrace.wording import enumerated
 
-_HEAD_DIM = 64  # of every published GPT-2, and so the best guess where nothing tells
+_HEAD_DIM = 64  # that of every published GPT-2: the best guess for a file that does not say
 _LISTED = 6
 
 
-def load_weights(choice: GPTSelection, device: torch.device) -> tuple[GPTModel, dict[str, Any]]:
-    """Return the model that the file at `choice.weights` holds, and what a report says of its weights.
+def load_weights(selection: GPTSelection, device: torch.device) -> tuple[GPTModel, dict[str, Any]]:
+    """Return the model in the file at `selection.weights`, and facts about its weights for reports.
 
-    Raises WeightsError for a file that is no checkpoint, or not of the model that was asked for.
+    Raises WeightsError for a file that is no checkpoint, or one of another model than the selected one.
     """
-    assert choice.weights is not None
-    file = read_weights(choice.weights)
+    assert selection.weights is not None
+    file = read_weights(selection.weights)
     layout = recognise(file.tensors, file.settings)
-    config, assumed = settle(layout, choice)
-    model = meta_model(config)  # nothing is initialised that the file overwrites
+    config, assumed = _configuration(layout, selection)
+    model = meta_model(config)  # takes no time to initialise weights that the file replaces
     tensors = dict(layout.tensors)
     if config.tie_head:
         tensors.pop("out_head.weight", None)
     tied = {"out_head.weight"} if config.tie_head else set()
-    _compare(model.state_dict(), tensors, str(choice.weights), optional=tied)
-    dtype = getattr(torch, choice.dtype or "float32")
+    _compare(model.state_dict(), tensors, str(selection.weights), optional=tied)
+    dtype = getattr(torch, selection.dtype or "float32")
     stored = tensors["tok_emb.weight"].dtype
     model.load_state_dict(
         {name: tensor.to(device=device, dtype=dtype) for name, tensor in tensors.items()},
-        strict=False,  # names were compared above, where a tied head counts as there
+        strict=False,  # _compare has checked the names; the weight of a tied head may be absent
         assign=True,
     )
     if config.tie_head:
         model.out_head.weight = model.tok_emb.weight
-    said: dict[str, Any] = {"source": "file", "path": str(choice.weights), "layout": layout.name}
-    said |= choice.origin
-    said["dtype"] = str(stored).removeprefix("torch.")
+    facts: dict[str, Any] = {"source": "file", "path": str(selection.weights), "layout": layout.name}
+    facts |= selection.origin
+    facts["dtype"] = str(stored).removeprefix("torch.")
     padding = encoding.padding_rows(config.vocab_size)
     if padding:
-        said["padding_rows"] = padding
+        facts["padding_rows"] = padding
     if assumed:
-        said["assumed"] = assumed
-    return model, said
+        facts["assumed"] = assumed
+    return model, facts
 
 
-def settle(layout: Layout, choice: GPTSelection) -> tuple[GPTConfig, dict[str, Any]]:
-    """Return the configuration, and what of it was assumed.
+def _configuration(layout: Layout, selection: GPTSelection) -> tuple[GPTConfig, dict[str, Any]]:
+    """Return the configuration, and the keys of it that were assumed.
 
-    The shapes decide what they can; anything given that disagrees is an error. What shapes cannot tell
-    comes from `--set` and `--config`, then from the file's own settings, then from a preset named with
-    `--model`; the number of heads, failing all, from a head_dim of 64.
+    The shapes decide the sizes; a preset, --config or --set that disagrees is an error. Other keys come from
+    --set and --config, else from the settings in the file. Where none of these has the number of heads, it
+    comes from the preset that --model names, else from a head_dim of 64.
     """
-    preset = choice.preset
+    preset = selection.preset
     if preset is not None:
-        wanted = {
-            key: getattr(preset, key) for key in ("vocab_size", "context_length", "emb_dim", "n_layers")
-        }
-        _agree(wanted, layout, f"the model {choice.name}")
-    _agree(
-        {key: value for key, value in choice.keys.items() if key in layout.sizes}, layout, "the configuration"
-    )
-    keys = {**layout.told, **layout.sizes, **choice.keys}
+        compared = ("vocab_size", "context_length", "emb_dim", "n_layers")
+        sizes = {key: getattr(preset, key) for key in compared}
+        _check_sizes(sizes, layout, f"the model {selection.name}")
+    sizes = {key: value for key, value in selection.keys.items() if key in layout.sizes}
+    _check_sizes(sizes, layout, "the configuration")
+    keys = {**layout.settings, **layout.sizes, **selection.keys}
     assumed: dict[str, Any] = {}
     if "n_heads" not in keys:
         keys["n_heads"] = preset.n_heads if preset else _assumed_heads(keys["emb_dim"])
         if preset is None:
             assumed["n_heads"] = keys["n_heads"]
     if "activation" not in keys and layout.name == LINEAR:
-        assumed["activation"] = GPTConfig.activation  # minGPT's; nanoGPT of today has the exact one
+        assumed["activation"] = GPTConfig.activation  # that of minGPT; today's nanoGPT has the exact one
     return GPTConfig.from_mapping(keys), assumed
 
 
-def fill(module: torch.nn.Module, path: Path) -> dict[str, Any]:
-    """Put a state dict into somebody's own module, name by name; return what a report says of its weights.
+def load_state(module: torch.nn.Module, path: Path) -> dict[str, Any]:
+    """Load the state dict at `path` into a module that is no GPTModel; return facts about it for reports.
 
-    Prefixes of wrappers (torch.compile, DataParallel) are dropped where no name fits with them.
+    Prefixes of wrappers (torch.compile, DataParallel) are removed where no name matches with them. Raises
+    WeightsError where names or shapes do not match, ModelCodeError where the module's own code raises.
     """
     tensors = read_weights(path).tensors
-    # An extra state is no tensor, and a lazy parameter has no shape yet: any will do.
+    # Extra state is no tensor, and a lazy parameter has no shape yet, so neither is compared.
     expected = {
         name: tensor
         for name, tensor in module.state_dict().items()
         if isinstance(tensor, torch.Tensor) and not torch.nn.parameter.is_lazy(tensor)
     }
-    while not expected.keys() & tensors.keys() and _wrapper(tensors):
-        tensors = {name.removeprefix(_wrapper(tensors)): value for name, value in tensors.items()}
+    while not expected.keys() & tensors.keys() and (prefix := _common_prefix(tensors)):
+        tensors = {name.removeprefix(prefix): value for name, value in tensors.items()}
     lazy = {name for name in module.state_dict() if name not in expected}
     compared = {name: tensor for name, tensor in tensors.items() if name not in lazy}
     _compare(expected, compared, str(path), optional=_tied_names(module, tensors))
     stored = next(tensor.dtype for tensor in tensors.values() if tensor.is_floating_point())
     with user_code_errors(f"while {type(module).__name__} loaded its state dict"):
-        module.load_state_dict(tensors, strict=False)  # names were compared above
+        module.load_state_dict(tensors, strict=False)  # _compare has checked the names
     return {
         "source": "file", "path": str(path), "layout": f"{type(module).__name__}'s own",
         "dtype": str(stored).removeprefix("torch."),
     }  # fmt: skip
 
 
-def _wrapper(tensors: Mapping[str, torch.Tensor]) -> str:
-    """Return what a wrapper put before every name, or nothing."""
-    wrappers = ("_orig_mod.", "module.")
-    return next((one for one in wrappers if all(name.startswith(one) for name in tensors)), "")
+def _common_prefix(tensors: Mapping[str, torch.Tensor]) -> str:
+    """Return the prefix that a wrapper added to every name, or "" where there is none."""
+    prefixes = ("_orig_mod.", "module.")
+    return next((prefix for prefix in prefixes if all(name.startswith(prefix) for name in tensors)), "")
 
 
 def _tied_names(module: torch.nn.Module, tensors: dict[str, torch.Tensor]) -> set[str]:
-    """Return the names that need not be there, since the same tensor is there by another name."""
+    """Return the names of each parameter that the file has by at least one of its names."""
     names: dict[torch.Tensor, list[str]] = {}
     for name, parameter in module.named_parameters(remove_duplicate=False):
         names.setdefault(parameter, []).append(name)
-    return {name for group in names.values() if any(one in tensors for one in group) for name in group}
+    return {name for group in names.values() if not tensors.keys().isdisjoint(group) for name in group}
 
 
 def _assumed_heads(emb_dim: int) -> int:
     if emb_dim % _HEAD_DIM:
         raise ConfigError(
-            f"nothing tells the number of heads, and emb_dim {emb_dim} is no multiple of {_HEAD_DIM}",
+            f"the number of heads is unknown, and emb_dim {emb_dim} is no multiple of {_HEAD_DIM}",
             "give it with --set n_heads=…",
         )
     return emb_dim // _HEAD_DIM
 
 
-def _agree(given: dict[str, Any], layout: Layout, giver: str) -> None:
-    for key, value in given.items():
-        held = layout.sizes[key]
-        if key == "ff_dim":  # None stands for the usual width
-            usual = 4 * layout.sizes["emb_dim"]
-            value, held = value or usual, held or usual
-        if value != held:
+def _check_sizes(expected: Mapping[str, Any], layout: Layout, source: str) -> None:
+    """Raise WeightsError where a size differs from that in the file; `source` is where it comes from."""
+    for key, value in expected.items():
+        actual = layout.sizes[key]
+        if key == "ff_dim":  # None stands for the default width
+            default = 4 * layout.sizes["emb_dim"]
+            value, actual = value or default, actual or default
+        if value != actual:
             sizes = ", ".join(f"{name} {size}" for name, size in layout.sizes.items() if size is not None)
             raise WeightsError(
-                f"{giver} has {key} {value}, the weights have {held}", f"the weights hold: {sizes}"
+                f"{source} has {key} {value}, the weights have {actual}", f"the sizes in the file: {sizes}"
             )
 
 
@@ -152,12 +153,15 @@ def _compare(
     *,
     optional: Collection[str] = (),
 ) -> None:
-    """Raise WeightsError unless the tensors have the names and shapes that a model expects."""
+    """Raise WeightsError unless the tensors have the expected names, shapes and kinds of dtype.
+
+    Tensors whose names are `optional` may be missing.
+    """
     missing = [name for name in expected if name not in tensors and name not in optional]
     unexpected = [name for name in tensors if name not in expected]
     if missing or unexpected:
-        parts = [f"missing: {_listed(missing)}"] * bool(missing) + [
-            f"unexpected: {_listed(unexpected)}"
+        parts = [f"missing: {enumerated(missing, _LISTED)}"] * bool(missing) + [
+            f"unexpected: {enumerated(unexpected, _LISTED)}"
         ] * bool(unexpected)
         raise WeightsError(
             f"--weights {path}: {'; '.join(parts)}", "is a shard missing, or is it another architecture?"
@@ -171,17 +175,12 @@ def _compare(
         rest = f"; and {len(wrong) - _LISTED} more" if len(wrong) > _LISTED else ""
         raise WeightsError(
             f"--weights {path}: {'; '.join(shapes)}{rest}",
-            "is it the file of a model of other sizes, or damaged?",
+            "is it the file of a model with other sizes, or damaged?",
         )
     for name, tensor in tensors.items():
         if expected[name].is_floating_point() != tensor.is_floating_point():
-            held, wanted = (str(one.dtype).removeprefix("torch.") for one in (tensor, expected[name]))
+            stored, needed = (str(t.dtype).removeprefix("torch.") for t in (tensor, expected[name]))
             raise WeightsError(
-                f"--weights {path}: {name} is {held}, and {wanted} in the model",
+                f"--weights {path}: {name} is {stored}, and {needed} in the model",
                 "weights are float16, bfloat16, float32 or float64",
             )
-
-
-def _listed(names: list[str]) -> str:
-    rest = len(names) - _LISTED
-    return ", ".join(names[:_LISTED]) + (f" and {rest} more" if rest > 0 else "")

@@ -70,7 +70,7 @@ class MeasuredModel:
     @property
     def last_logits(self) -> Tensor:
         """The last row of logits (V,), without those that only pad the vocabulary."""
-        return self.logits[-1, : self.decoder.count]
+        return self.logits[-1, : self.decoder.token_count]
 
     @property
     def head_makes_the_logits(self) -> bool:
@@ -113,7 +113,7 @@ class MeasuredModel:
 
     def likeliest(self, logits: Tensor) -> Token:
         """Return the likeliest token of a row of logits (V,)."""
-        return self.token(logits[: self.decoder.count].argmax())
+        return self.token(logits[: self.decoder.token_count].argmax())
 
     def _capture(self) -> CapturedTensors:
         structure = self.structure

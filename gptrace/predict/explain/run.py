@@ -40,7 +40,7 @@ def run_explain(
         model = MeasuredModel(loaded, tokenizer, prompt, head=head, seed=seed)
         claims = {topic: TOPICS[topic](model) for topic in topics}
     weights = weights_info(loaded, model.logits, model.decoder.padding_rows)
-    catalog, prompt = CATALOGS[language], model.decoder.shown(prompt)
+    catalog, prompt = CATALOGS[language], model.decoder.displayable(prompt)
     return Explanation(
         versions=versions(),
         model=model_info(loaded.module, loaded.name, weights),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import PurePath
 
-from gptrace.model.memory import readable_bytes
 from gptrace.record import Failure, FlowStep, OpCall, Trace
 from gptrace.report.call_tree import CallRow, rows_of
 from gptrace.report.columns import COLUMNS, TreeColumn, cost_text, measured_columns
@@ -24,6 +23,7 @@ from gptrace.report.safe_text import visible
 from gptrace.report.shapes import bracketed, changes_last_axis, keeps_shape, names, sizes
 from gptrace.report.table_data import TableData
 from gptrace.report.view import View
+from gptrace.wording import readable_bytes
 
 _UNCALLED_SHOWN = 10
 _INPUTS_SHOWN = 4

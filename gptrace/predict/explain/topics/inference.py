@@ -33,7 +33,7 @@ def _last_row(model: MeasuredModel) -> MeasuredClaim:
 
 
 def _greedy(model: MeasuredModel, chances: Tensor) -> MeasuredClaim:
-    again = model.run(model.ids)[0, -1, : model.decoder.count]
+    again = model.run(model.ids)[0, -1, : model.decoder.token_count]
     second_id = next_id(again, torch.Generator())
     return claim(
         "greedy",

@@ -23,9 +23,9 @@ def _vocabulary(model: MeasuredModel) -> MeasuredClaim:
     if isinstance(decoder.tokenizer, NoTokenizer):
         return claim("vocabulary_without_tokenizer", None, vocab_size=vocab_size)
     tokens = decoder.tokenizer.size()
-    name = decoder.tokenizer.described().split(" with ")[0]
+    name = decoder.tokenizer.description().split(" with ")[0]
     key = "vocabulary_padded" if vocab_size > tokens else "vocabulary"
-    holds = decoder.count >= tokens
+    holds = decoder.token_count >= tokens
     return claim(key, holds, vocab_size=vocab_size, tokens=tokens, others=vocab_size - tokens, tokenizer=name)
 
 
@@ -33,8 +33,8 @@ def _causal(model: MeasuredModel) -> MeasuredClaim:
     """Run the text with one more token: the rows of a causal model stay as they were."""
     rows, tokens, ids = len(model.logits), model.ids.shape[1], set(model.prompt.ids)
     # A new token, since attention has seen the keys and values of the others already.
-    new_id = next(number for number in range(model.decoder.count + 1) if number not in ids)
-    longer = model.run_with(new_id) if new_id < model.decoder.count else None
+    new_id = next(number for number in range(model.decoder.token_count + 1) if number not in ids)
+    longer = model.run_with(new_id) if new_id < model.decoder.token_count else None
     if rows < tokens or (longer is not None and longer.shape[1] == 1):
         return claim("last_row_alone", True, logits=(1, *model.logits.shape), tokens=tokens)
     if longer is None:

@@ -19,7 +19,7 @@ _TOLERANCE = 1e-6
 
 def measure(model: MeasuredModel) -> list[MeasuredClaim]:
     """Measure sums, ranking and ratios of probabilities, and what a temperature changes."""
-    logits = model.logits[:, : model.decoder.count]
+    logits = model.logits[:, : model.decoder.token_count]
     probabilities = log_softmax(logits).exp()
     count = min(_COMPARED, logits.shape[1])
     ((ranked, _),) = candidates_of_rows(logits[-1:], count, tokenizer=model.decoder.tokenizer)

@@ -23,8 +23,8 @@ def measure(model: MeasuredModel) -> list[MeasuredClaim]:
     if squared_length == 0:  # the gradient of W is zero
         return unavailable
     # An id beyond the tokenizer's tokens may be an answer too.
-    in_vocabulary = int(ids.max()) < model.decoder.count
-    count = model.decoder.count if in_vocabulary else model.logits.shape[1]
+    in_vocabulary = int(ids.max()) < model.decoder.token_count
+    count = model.decoder.token_count if in_vocabulary else model.logits.shape[1]
     logits, answers = as_float64(model.logits[:-1, :count]).cpu(), ids[1:]  # (T - 1, V), (T - 1,)
     loss = float(functional.cross_entropy(logits, answers))
     return [

@@ -32,7 +32,7 @@ def measure(model: MeasuredModel) -> list[MeasuredClaim]:
 def _parameters(model: MeasuredModel, weight: Tensor, *, is_tied: bool) -> MeasuredClaim:
     """Count the parameters as they are, and as they would be with one tensor more or less."""
     references = parameter_refs(named_modules_with_aliases(model.module))
-    parameters = sum(reference.numbers for reference in references)
+    parameters = sum(reference.elements for reference in references)
     if is_tied:
         # `head.weight.data = table.weight.data` makes two parameters that share their memory.
         sharing = [ref for ref in references if ref.parameter.data_ptr() == weight.data_ptr()]

@@ -1,0 +1,37 @@
+"""`gptrace show`: a kept JSON again, in any format."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from gptrace.cli.commands.diff import read_report
+from gptrace.cli.options.display import Columns, Depth, FullTrace, LogProbabilities, Only, Type
+from gptrace.cli.options.output import OutputOptions
+from gptrace.cli.output import CommandResult
+from gptrace.errors import OptionError, about_option
+from gptrace.record import Trace
+from gptrace.report import View
+from gptrace.report.columns import parse_columns
+
+
+def show(
+    kept: Annotated[str, typer.Argument(metavar="FILE", hidden=True)],
+    output: OutputOptions,
+    columns: Columns = None, only: Only = None, kind: Type = None, full: FullTrace = False,
+    depth: Depth = None, logprobs: LogProbabilities = False,
+) -> CommandResult:  # fmt: skip
+    """Print a JSON file that gptrace wrote, in any format.
+
+    FILE holds the JSON of any command; '-' is stdin. A trace shows what was measured, or --columns.
+    """
+    destination = output.destination()
+    with about_option("columns"):
+        names = parse_columns(columns) if columns is not None else ()
+    report = read_report(kept)
+    for option, value in (("--columns", columns), ("--only", only), ("--type", kind), ("--depth", depth)):
+        if value is not None and not isinstance(report, Trace):
+            raise OptionError(f"{option} is for a trace, and {kept} is not one", f"leave out {option}")
+    view = View(full=full, log_probabilities=logprobs, columns=names, depth=depth, only=only, type=kind)
+    return destination.result(report, view)

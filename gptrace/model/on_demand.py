@@ -1,0 +1,190 @@
+"""A model that is checked at once, and loaded at its first use. Nothing here imports torch before that."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Any, TypeGuard
+
+from gptrace.errors import InputError
+from gptrace.model.selection import (
+    DEFAULT_SEED,
+    GPTSelection,
+    HuggingFaceSelection,
+    Limits,
+    ModelSelection,
+    select_model,
+)
+from gptrace.text import encoding
+from gptrace.text.hugging_face import as_tokenizer
+from gptrace.text.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    from gptrace.model.build import LoadedModel, Module
+
+Model = str | Callable[..., Any] | ModelSelection | None
+_DEFAULTS = {
+    "weights": None, "config": None, "seed": DEFAULT_SEED, "device": "cpu", "dtype": None, "threads": None,
+}  # fmt: skip
+
+
+class ModelOnDemand:
+    """A model with its tokenizer and its limits. It is loaded once, at its first use, also among threads."""
+
+    def __init__(
+        self,
+        model: Model = None,
+        *,
+        weights: str | Path | None = None,
+        tokenizer: object = None,
+        name: str | None = None,
+        config: Any = None,
+        seed: int = DEFAULT_SEED,
+        device: str = "cpu",
+        dtype: str | None = None,
+        threads: int | None = None,
+    ) -> None:
+        """Check everything that can be checked without torch; raise an InputError for what is wrong.
+
+        model      a preset ("gpt2-small" is the default), "FILE.py:OBJECT", "package.module:OBJECT" or
+                   "hf:FOLDER"; or a torch.nn.Module, which is left as it is, its class, or a function that
+                   returns one. It is called with token ids `[batch, seq_len]`
+        weights    "random", "pretrained" (downloaded at once, unless they are in the cache), or the path of a
+                   weight file or folder (default: random; for "hf:…" its own)
+        tokenizer  a tokenizer of transformers, or any object with the methods of
+                   gptrace.text.tokenizer.Tokenizer (default: GPT-2's; for "hf:…" its own)
+        name       the name of the model in reports (default: that of the preset, object, folder or class)
+        config     configuration keys that replace the preset's, or a whole GPTConfig; for a class or function
+                   of your own, whatever it takes
+        seed       seed of the random weights, and of sampling (default: 123)
+        device     "cpu" (default), "cuda", "cuda:N", "mps", "meta" (shapes alone) or "auto"
+        dtype      "float32", "float64", "bfloat16" or "float16" (default: float32; a model of your own stays
+                   as it is made)
+        threads    processor threads of torch, set when the model is loaded (default: torch's own choice)
+        """
+        options = {
+            "weights": weights, "config": config, "seed": seed, "device": device, "dtype": dtype,
+            "threads": threads,
+        }  # fmt: skip
+        self._module: Module | None = None
+        self._selection: ModelSelection | None = None
+        if is_module(model):
+            _check_no_options(options)
+            self._module = model
+        elif isinstance(model, ModelSelection):
+            _check_no_options(options)
+            self._selection = model
+        else:
+            self._selection = select_model(_name_or_factory(model), **options)
+        self.seed = seed if self._selection is None else self._selection.seed
+        self._name = name
+        self._tokenizer = None if tokenizer is None else as_tokenizer(tokenizer)
+        self._known_limits = None if self._selection is None else self._selection.limits()
+        self._loaded: LoadedModel | None = None
+        self._lock = Lock()
+
+    def __repr__(self) -> str:
+        state = "loaded" if self.is_loaded else "not loaded"
+        kind = type(self).__name__
+        return f"<{kind} {self.name}, {_weights(self._selection)}, on {self._device()}, {state}>"
+
+    @property
+    def name(self) -> str:
+        """The name of the model in reports."""
+        if self._name is not None:
+            return self._name
+        return type(self._module).__name__ if self._selection is None else self._selection.name
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether the model has been loaded."""
+        return self._loaded is not None
+
+    @property
+    def model(self) -> Module:
+        """The torch.nn.Module; it is loaded if it was not before."""
+        return self._load().module
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """The tokenizer that reads text for the model."""
+        if self._tokenizer is None:
+            self._tokenizer = encoding if self._selection is None else self._selection.tokenizer()
+        return self._tokenizer
+
+    @property
+    def limits(self) -> Limits:
+        """The ids and the number of tokens that the model takes; it is loaded where only that tells."""
+        return self._known_limits or self._load().limits
+
+    def check_has_numbers(self, purpose: str) -> None:
+        """Raise an InputError for a model on device meta, which has shapes alone."""
+        if self._device() == "meta":
+            raise InputError(
+                f"device meta has shapes, but no numbers to {purpose} with", "use gptrace run --device meta"
+            )
+
+    def _load(self) -> LoadedModel:
+        with self._lock:
+            if self._loaded is None:
+                from gptrace.model.build import load
+
+                source = self._module if self._selection is None else self._selection
+                assert source is not None
+                loaded = load(source)
+                self._loaded = loaded if self._name is None else replace(loaded, name=self._name)
+            return self._loaded
+
+    def _device(self) -> str:
+        if self._loaded is not None:
+            return str(self._loaded.device)
+        if self._selection is not None:
+            return self._selection.device
+        first = None if self._module is None else next(self._module.parameters(), None)
+        return "cpu" if first is None else str(first.device)
+
+
+def is_module(model: object) -> TypeGuard[Module]:
+    """Tell whether a value is a torch.nn.Module, without importing torch: who made it has done so."""
+    module_class = getattr(getattr(sys.modules.get("torch"), "nn", None), "Module", None)
+    return isinstance(module_class, type) and isinstance(model, module_class)
+
+
+def _name_or_factory(model: Model) -> str | Callable[..., Any] | None:
+    if model is None or isinstance(model, str) or callable(model):
+        return model
+    raise InputError(
+        f"model is a {type(model).__name__}, neither a name nor a model",
+        "give a preset's name, FILE.py:OBJECT, hf:FOLDER, a torch.nn.Module, its class, or a factory",
+    )
+
+
+def _check_no_options(options: Mapping[str, Any]) -> None:
+    """Raise an InputError for options that build a model, where it is built already."""
+    names = [
+        name
+        for name, default in _DEFAULTS.items()
+        if options[name] is not default and (default is None or options[name] != default)
+    ]
+    if names:
+        raise InputError(
+            f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} for building a model, "
+            "and this one is built already",
+            "drop them, or name a preset",
+        )
+
+
+def _weights(selection: ModelSelection | None) -> str:
+    """Say which weights a model has, or is going to have."""
+    if selection is not None and selection.device == "meta":
+        return "no weights"
+    if selection is not None and selection.weights is not None:
+        is_published = isinstance(selection, GPTSelection) and selection.origin
+        return "pretrained weights" if is_published else f"weights from {selection.weights}"
+    is_random = isinstance(selection, HuggingFaceSelection) and selection.random
+    if selection is not None and (is_random or isinstance(selection, GPTSelection)):
+        return f"random weights (seed {selection.seed})"
+    return "its own weights"

@@ -1,0 +1,232 @@
+"""How to call the user's class or factory: with arguments from the configuration, as its signature asks."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import inspect
+import typing
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gptrace.errors import ConfigError
+from gptrace.model.architecture import SIZE_NAMES
+from gptrace.model.config import GPTConfig
+from gptrace.wording import quoted_value, suggestion
+
+# The keys of the course's GPT_CONFIG_124M: the dict that a class gets where the user gives no configuration.
+COURSE_KEYS = (
+    "vocab_size", "context_length", "emb_dim", "n_heads", "n_layers", "drop_rate", "qkv_bias",
+)  # fmt: skip
+_CONFIGURATION_NAMES = ("config", "cfg", "conf", "configuration", "args", "hparams", "params", "options")
+Parameter = inspect.Parameter
+
+
+@dataclass(frozen=True, slots=True)
+class Construction:
+    """A way to construct a model, again and again.
+
+    build                 calls the class or factory, with these keys of the configuration changed
+    settings              the keys and values of the configuration
+    description           the call in words, for reports
+    is_default_config     the user gave no configuration, so the model gets the course's dict
+    """
+
+    build: Callable[[Mapping[str, Any]], object]
+    settings: Mapping[str, Any]
+    description: str
+    is_default_config: bool = False
+
+
+def plan_construction(
+    target: Callable[..., Any], name: str, config: object, keys: Mapping[str, Any]
+) -> Construction:
+    """Decide how to call a class or factory.
+
+    target   the class or factory; by its signature it gets the whole configuration as one argument, or a
+             keyword argument for each key that it has a parameter for, or nothing
+    name     its name in messages
+    config   the configuration: a mapping, any other object, its class, or None
+    keys     keys that replace keys of `config`
+
+    Raises ConfigError for a required parameter without a key, and for a key without a parameter.
+
+    >>> plan_construction(lambda cfg: cfg, "f", None, {"n_layers": 2}).build({"emb_dim": 64})["emb_dim"]
+    64
+    """
+    parameters, takes_any = _parameters(target)
+    required = [p for p in parameters if p.default is Parameter.empty]
+    is_given = config is not None or bool(keys)
+    holder = _configuration_parameter(parameters, required, settings_of(config) | dict(keys), is_given)
+    if holder is not None:
+        return _with_configuration(target, name, config, keys, holder, required)
+    arguments = _keyword_arguments(name, parameters, takes_any, config, keys)
+    missing = [p.name for p in required if p.name not in arguments]
+    if missing:
+        raise ConfigError(
+            f"{name}() requires {', '.join(missing)}, and the configuration has no such key",
+            f"give each with --set {missing[0]}=…, or all with --config",
+        )
+    defaults = {p.name: p.default for p in parameters if p.default is not Parameter.empty}
+    description = f"{name}({', '.join(arguments)})"
+    return Construction(
+        lambda changes: target(**(arguments | dict(changes))), defaults | arguments, description
+    )
+
+
+def _with_configuration(
+    target: Callable[..., Any],
+    name: str,
+    config: object,
+    keys: Mapping[str, Any],
+    holder: Parameter,
+    required: list[Parameter],
+) -> Construction:
+    """Plan a call whose parameter `holder` takes the whole configuration, other required ones a key each."""
+    base = config if config is not None else _annotated(target, holder.name) or _course_config()
+    whole = overlaid(base, keys)
+    others = [p.name for p in required if p is not holder]
+
+    def build(changes: Mapping[str, Any]) -> object:
+        # `base` is changed, and not `whole`: values that its code derives from a size are derived anew.
+        changed = overlaid(base, {**keys, **changes}) if changes else whole
+        if holder.kind is Parameter.POSITIONAL_ONLY:
+            return target(changed)
+        settings = settings_of(changed)
+        return target(**{holder.name: changed}, **{other: settings[other] for other in others})
+
+    is_default = config is None and isinstance(whole, Mapping)
+    kind = "a plain dict" if isinstance(whole, Mapping) else f"a {type(whole).__name__}"
+    if is_default:
+        kind = "the course's GPT_CONFIG_124M" + (", changed" if keys else "")
+    description = f"{name}({holder.name}), {holder.name} being {kind}"
+    return Construction(build, settings_of(whole), description, is_default)
+
+
+def overlaid(config: object, changes: Mapping[str, Any]) -> object:
+    """Return a copy of a configuration with `changes`; the original stays as it is.
+
+    A class or a function is called first, so `--config model.py:GPTConfig` means its default values. Raises
+    ConfigError for a key that the configuration does not have, unless it is a mapping.
+
+    >>> overlaid({"n_layers": 12}, {"n_layers": 2})
+    {'n_layers': 2}
+    """
+    if isinstance(config, Mapping):
+        return {**config, **changes}
+    if callable(config):
+        if dataclasses.is_dataclass(config):
+            _check_keys(changes, [field.name for field in dataclasses.fields(config)], config)
+            return config(**changes)
+        # Passed to the call, the changes also reach the values that it derives from them.
+        parameters, takes_any = _parameters(config)
+        if changes and (takes_any or {p.name for p in parameters}.issuperset(changes)):
+            return config(**changes)
+        return overlaid(config(), changes)
+    if not changes:
+        return config
+    _check_keys(changes, settings_of(config), config)
+    if dataclasses.is_dataclass(config) and not isinstance(config, type):
+        arguments = {field.name for field in dataclasses.fields(config) if field.init}
+        if arguments.issuperset(changes):
+            return dataclasses.replace(config, **changes)
+    if isinstance(config, tuple) and hasattr(config, "_replace"):
+        return config._replace(**changes)
+    try:
+        changed = copy.deepcopy(config)
+    except Exception:  # deepcopy runs user code, which may raise anything
+        changed = copy.copy(config)
+    for key, value in changes.items():
+        object.__setattr__(changed, key, value)  # works for a frozen dataclass too
+    return changed
+
+
+def settings_of(config: object) -> dict[str, Any]:
+    """Return the keys and values of a configuration: of a mapping, or the public attributes of an object.
+
+    >>> settings_of({"n_layers": 2}), settings_of(None)
+    ({'n_layers': 2}, {})
+    """
+    if config is None:
+        return {}
+    if isinstance(config, Mapping):
+        return dict(config)
+    kind = type(config)
+    names = [
+        name
+        for name in dir(config)
+        if not name.startswith("_") and not isinstance(getattr(kind, name, None), property)
+    ]
+    values = {name: getattr(config, name, None) for name in names}
+    return {name: value for name, value in values.items() if not callable(value)}
+
+
+def _course_config() -> dict[str, Any]:
+    whole = GPTConfig().to_dict()
+    return {key: whole[key] for key in COURSE_KEYS}
+
+
+def _parameters(target: Callable[..., Any]) -> tuple[list[Parameter], bool]:
+    """Return the named parameters of `target`, and whether it takes any other keyword too."""
+    try:
+        every = inspect.signature(target).parameters.values()
+    except (TypeError, ValueError):  # functions written in C may have no signature
+        return [], False
+    variable = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
+    return [p for p in every if p.kind not in variable], any(p.kind is Parameter.VAR_KEYWORD for p in every)
+
+
+def _configuration_parameter(
+    parameters: list[Parameter], required: list[Parameter], settings: Mapping[str, Any], is_given: bool
+) -> Parameter | None:
+    """Return the parameter that takes the whole configuration, or None.
+
+    It is a required parameter whose name is no key of a configuration: the only required one, or one called
+    config or similar. Without required parameters it may be an optional one called so, provided that a
+    configuration was given and has keys without a parameter.
+    """
+    unknown = [p for p in required if p.name not in {*COURSE_KEYS, *SIZE_NAMES, *settings}]
+    if len(unknown) == 1 and (len(required) == 1 or unknown[0].name in _CONFIGURATION_NAMES):
+        return unknown[0]
+    names = {p.name for p in parameters}
+    if required or not is_given or names.issuperset(settings):
+        return None
+    named = [p for p in parameters if p.name in _CONFIGURATION_NAMES]
+    return named[0] if len(named) == 1 else None
+
+
+def _annotated(target: Callable[..., Any], name: str) -> object:
+    """Return the class that annotates a parameter if it is a dataclass; a dict would not work there."""
+    try:
+        function: Any = target
+        hints = typing.get_type_hints(function.__init__ if isinstance(target, type) else function)
+    except Exception:  # get_type_hints evaluates annotations, which may raise anything
+        return None
+    annotated = hints.get(name)
+    return annotated if isinstance(annotated, type) and dataclasses.is_dataclass(annotated) else None
+
+
+def _keyword_arguments(
+    name: str, parameters: list[Parameter], takes_any: bool, config: object, keys: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the arguments of a call by keyword; keys that the user gave must be parameters."""
+    names = [p.name for p in parameters]
+    settings = settings_of(overlaid(config, {})) if config is not None else {}
+    if not takes_any:
+        # A mapping was written for this call; an object may have attributes for other code.
+        _check_keys(keys if not isinstance(config, Mapping) else {**settings, **keys}, names, name)
+    required = {p.name for p in parameters if p.default is Parameter.empty}
+    defaults = {key: value for key, value in _course_config().items() if key in required}
+    merged = {**defaults, **settings, **keys}
+    return {key: value for key, value in merged.items() if takes_any or key in names}
+
+
+def _check_keys(changes: Iterable[str], names: Iterable[str], owner: object) -> None:
+    """Raise ConfigError for a key that is none of `names`; `owner` is their configuration, or its name."""
+    names = list(names)
+    for key in changes:
+        if key not in names:
+            name = owner if isinstance(owner, str) else getattr(owner, "__name__", type(owner).__name__)
+            hint = suggestion(str(key), names) if names else "drop it"
+            raise ConfigError(f"{name} has no setting {quoted_value(key)}", hint)

@@ -1,0 +1,311 @@
+"""A Session: a model, its tokenizer and its limits, loaded once and used often."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+import gptrace
+from gptrace.errors import InputError
+from gptrace.measures import Measures
+from gptrace.model.on_demand import ModelOnDemand
+from gptrace.predict import validation
+from gptrace.record import (
+    Explanation,
+    Generation,
+    Lens,
+    Loss,
+    TokenizedPrompt,
+    Tokens,
+    TopK,
+    TopKStream,
+    Trace,
+)
+from gptrace.text import encoding
+from gptrace.text.lines import PromptLines
+from gptrace.text.prompt_source import Ids, PromptSource, Text
+from gptrace.text.prompts import Prompt
+
+if TYPE_CHECKING:
+    from gptrace.predict.generate import Listener
+
+
+class Session(ModelOnDemand):
+    """A model that is loaded at its first use and then kept, with one method for each thing to ask of it.
+
+    All that can be wrong without torch is found before torch is imported. The methods raise an InputError for
+    what cannot be run, and a RunError where a run fails (a ModelCodeError where the model's own code raises).
+    The session can be used again afterwards.
+
+    >>> session = Session("tiny")
+    >>> session
+    <Session tiny, random weights (seed 123), on cpu, not loaded>
+    >>> session.topk("Hello").results[0].candidates[0].token.text
+    '57'
+    >>> session.is_loaded
+    True
+    """
+
+    def trace(
+        self, text: Text | None = None, *, ids: Ids | None = None, special: bool = True,
+        truncate: bool = False, k: int | None = None, temperature: float = 1.0,
+        measure: Iterable[str] | Measures = (),
+    ) -> Trace:  # fmt: skip
+        """Run one batch of prompts and record every call of every submodule.
+
+        text         one prompt, or a list of them
+        ids          token ids in place of text: a list, or a list of lists
+        special      read "<|endoftext|>" in a text as the special token (default: True)
+        truncate     keep the last context_length tokens of a prompt that is longer (default: an InputError)
+        k            number of next tokens to predict (default: 5)
+        temperature  divisor of the logits before the softmax, above 0 (default: 1)
+        measure      what to measure beside shapes: some of "ops", "macs", "memory", "statistics", or "all"
+
+        Returns a Trace. When the model fails on the way, the error's `trace` holds the calls up to there.
+
+        >>> Session("tiny").trace("Hello, I am").calls[1].outputs[0].shape  # tok_emb
+        (1, 4, 48)
+        """
+        measures = Measures.of(measure)
+        source = PromptSource.from_arguments(text, ids, special=special)
+        prompts = self._fit(source, k=k, temperature=temperature, truncate=truncate)
+        loaded = self._load()
+        from gptrace.predict.run import run_traced
+
+        return run_traced(loaded, self.tokenizer, prompts, k=k, temperature=temperature, measures=measures)
+
+    def topk(
+        self, text: Text | None = None, *, ids: Ids | None = None, special: bool = True,
+        truncate: bool = False, k: int | None = None, temperature: float = 1.0, positions: str = "last",
+        tokens: Sequence[str] = (), batch_size: int | None = None,
+    ) -> TopK:  # fmt: skip
+        """Return the most likely next tokens of each prompt.
+
+        text, ids, special, truncate, k, temperature
+                     as for `trace`
+        positions    predict after the "last" token (default), or after "all" tokens
+        tokens       texts of one token each, whose rank and probability are returned too
+        batch_size   prompts in a batch (default: as many as make some thousand tokens)
+
+        >>> len(Session("tiny").topk("Hello", k=3).results[0].candidates)
+        3
+        """
+        validation.check_positions(positions)
+        validation.check_batch_size(batch_size)
+        self.check_has_numbers("predict")
+        source = PromptSource.from_arguments(text, ids, special=special)
+        ids_of_tokens = validation.token_ids(tokens, self.tokenizer)
+        prompts = self._fit(source, k=k, temperature=temperature, truncate=truncate)
+        loaded = self._load()
+        from gptrace.predict.topk import StreamedPrompt, TopKRequest, run_topk
+
+        request = TopKRequest(k, temperature, positions == "all", ids_of_tokens)
+        streamed = [StreamedPrompt(index, prompt) for index, prompt in enumerate(prompts)]
+        return run_topk(loaded, self.tokenizer, streamed, request, batch_size).whole()
+
+    def topk_stream(
+        self, prompts: Iterable[object] | PromptLines, *, special: bool = True, truncate: bool = False,
+        k: int | None = None, temperature: float = 1.0, positions: str = "last",
+        tokens: Sequence[str] = (), batch_size: int | None = None,
+    ) -> TopKStream:  # fmt: skip
+        """Return the same as `topk` for a stream of prompts of any length, in constant memory.
+
+        prompts      each a text, a list of ids, or a mapping with "text" or "ids" whose other keys go into
+                     the `extra` of its result; a thousand of them at most are read ahead
+        special, truncate, k, temperature, positions, tokens, batch_size
+                     as for `topk`
+
+        The `results` are an iterator in the order of the prompts. A prompt that cannot be run has a `problem`
+        in place of candidates.
+
+        >>> stream = Session("tiny").topk_stream(["Hello", "", [15496, 11]], k=2)
+        >>> [len(result.candidates) for result in stream.results]
+        [2, 0, 2]
+        """
+        validation.check_positions(positions)
+        validation.check_batch_size(batch_size)
+        self.check_has_numbers("predict")
+        validation.check_temperature(temperature)
+        ids_of_tokens = validation.token_ids(tokens, self.tokenizer)
+        self._check_k(k)
+        loaded = self._load()
+        from gptrace.predict.topk import TopKRequest, read_prompts, run_topk
+
+        request = TopKRequest(k, temperature, positions == "all", ids_of_tokens)
+        streamed = read_prompts(prompts, self.tokenizer, self.limits, special=special, truncate=truncate)
+        is_idle = prompts.is_idle if isinstance(prompts, PromptLines) else lambda: False
+        return run_topk(
+            loaded, self.tokenizer, streamed, request, batch_size, is_idle=is_idle, continue_on_error=True
+        )
+
+    def loss(
+        self, text: Text | None = None, *, ids: Ids | None = None, special: bool = True,
+        stride: int | None = None, batch_size: int | None = None,
+    ) -> Loss:  # fmt: skip
+        """Return the cross-entropy of each token of each text, in nats, and the perplexity.
+
+        text, ids, special
+                     as for `trace`; a text that is longer than the context goes through in windows
+        stride       tokens from one window to the next (default: half a context); fewer take longer and give
+                     each token more context
+        batch_size   windows in a batch (default: as many as make some thousand tokens)
+
+        >>> round(Session("tiny").loss("Hello, I am").total.loss, 4)
+        10.7746
+        """
+        validation.check_batch_size(batch_size)
+        self.check_has_numbers("predict")
+        source = PromptSource.from_arguments(text, ids, special=special)
+        prompts = self._fit(source, allow_windows=True)
+        context_length = self.limits.context_length
+        if stride is not None:
+            validation.resolve_stride(stride, sys.maxsize if context_length is None else context_length)
+        loaded = self._load()
+        from gptrace.predict.loss import run_loss
+
+        return run_loss(
+            loaded, self.tokenizer, prompts, context_length=context_length, stride=stride,
+            batch_size=batch_size,
+        )  # fmt: skip
+
+    def generate(
+        self, text: Text | None = None, *, ids: Ids | None = None, special: bool = True,
+        max_new_tokens: int = validation.DEFAULT_NEW_TOKENS, temperature: float | None = None,
+        top_k: int | None = None, top_p: float | None = None, stop: str | Sequence[str] = (),
+        seed: int | None = None, cache: bool = True, trace: bool = False,
+        listener: Listener | None = None,
+    ) -> Generation:  # fmt: skip
+        """Continue each text with the most likely token each time, or with sampled ones.
+
+        text, ids, special
+                     as for `trace`; the model sees the last context_length tokens of a longer text
+        max_new_tokens
+                     tokens to add at most (default: 20); the end-of-text token ends a text earlier
+        temperature  0 is greedy; above 0 tokens are sampled from softmax(logits / temperature) (default: 0,
+                     or 1 with top_k or top_p)
+        top_k        sample from this many of the most likely tokens (default: all)
+        top_p        sample from the fewest tokens whose probabilities reach this sum, up to 1 (default: 1)
+        stop         a text, or several, to end before
+        seed         seed of the sampling (default: the session's)
+        cache        keep the keys and values of earlier tokens (default: True); without, each step runs all
+                     tokens again and picks the same ones
+        trace        record the shapes of each step (default: False)
+        listener     object whose `begin` gets each prompt, and whose `text` each piece of text as it comes
+
+        >>> Session("tiny").generate("Hello, I am", max_new_tokens=2).results[0].text
+        ' RAND rises'
+        """
+        settings = validation.generation_settings(
+            max_new_tokens=max_new_tokens, temperature=temperature, top_k=top_k, top_p=top_p,
+            seed=self.seed if seed is None else seed, stop=stop, cache=cache,
+        )  # fmt: skip
+        self.check_has_numbers("generate")
+        source = PromptSource.from_arguments(text, ids, special=special)
+        prompts = self._fit(source, allow_windows=True)
+        loaded = self._load()
+        from gptrace.predict.generate import run_generate
+
+        return run_generate(
+            loaded, self.tokenizer, prompts, settings, context_length=self.limits.context_length,
+            trace=trace, listener=listener,
+        )  # fmt: skip
+
+    def lens(
+        self, text: Text | None = None, *, ids: Ids | None = None, special: bool = True,
+        truncate: bool = False, k: int | None = None, head: str | None = None,
+    ) -> Lens:  # fmt: skip
+        """Return the tokens that each layer would predict if it were the last, at each position of each text.
+
+        The output of a block goes through the final norm and the output head.
+
+        text, ids, special, truncate, k
+                     as for `trace`
+        head         path of the output head (default: the module that makes the logits, where one is found)
+
+        Raises a RunError where the last layer does not come to what the model itself predicts.
+
+        >>> [layer.path for layer in Session("tiny").lens("Hello, I am").results[0].layers]
+        ['trf_blocks.0', 'trf_blocks.1']
+        """
+        self.check_has_numbers("predict")
+        source = PromptSource.from_arguments(text, ids, special=special)
+        prompts = self._fit(source, k=k, truncate=truncate)
+        loaded = self._load()
+        from gptrace.predict.lens import run_lens
+
+        return run_lens(loaded, self.tokenizer, prompts, k=k, head=head)
+
+    def explain(
+        self, text: Text | None = None, *, ids: Ids | None = None, special: bool = True,
+        truncate: bool = False, topics: Sequence[str] = (), language: str = "en", seed: int | None = None,
+        head: str | None = None,
+    ) -> Explanation:  # fmt: skip
+        """Explain how the model comes to its predictions on a text, with every claim measured on it.
+
+        text, ids, special, truncate
+                     as for `trace`, but one text
+        topics       some of "flow", "last-dim", "projection", "probabilities", "training", "inference" and
+                     "tying" (default: all)
+        language     "en" (default) or "zh"
+        seed         seed of the token that is sampled (default: the session's)
+        head         path of the output head (default: the module that makes the logits, where one is found)
+
+        >>> explanation = Session("tiny").explain("Hello, I am", topics=["last-dim"])
+        >>> explanation.topics[0].claims[0].measured
+        "50,257 scores; 50,257 tokens in GPT-2's tokenizer"
+        """
+        topics = validation.resolve_topics(topics)
+        validation.check_language(language)
+        self.check_has_numbers("explain")
+        source = PromptSource.from_arguments(text, ids, special=special)
+        prompts = self._fit(source, truncate=truncate)
+        if len(prompts) > 1:
+            raise InputError(
+                f"there are {len(prompts)} texts, and one is explained at a time", "give one of them"
+            )
+        loaded = self._load()
+        from gptrace.predict.explain.run import run_explain
+
+        return run_explain(
+            loaded, self.tokenizer, prompts[0], topics=topics, language=language,
+            seed=self.seed if seed is None else seed, head=head,
+        )  # fmt: skip
+
+    def tokens(self, text: Text | None = None, *, ids: Ids | None = None, special: bool = True) -> Tokens:
+        """Return the tokens of each prompt, without loading the model; the arguments are those of `trace`.
+
+        >>> [token.text for token in Session().tokens("Hello, I am").results[0].tokens]
+        ['Hello', ',', ' I', ' am']
+        """
+        prompts = PromptSource.from_arguments(text, ids, special=special).prompts(self.tokenizer)
+        results = tuple(
+            TokenizedPrompt(index, prompt.text, prompt.ids, prompt.tokens)
+            for index, prompt in enumerate(prompts)
+        )
+        versions = {"gptrace": gptrace.__version__, "python": platform.python_version()}
+        if self.tokenizer is not encoding:
+            return Tokens(versions, self.tokenizer.description(), self.tokenizer.size(), results)
+        versions["tiktoken"] = encoding.tiktoken_version()
+        return Tokens(versions, encoding.NAME, encoding.VOCAB_SIZE, results)
+
+    def _fit(
+        self,
+        source: PromptSource,
+        *,
+        k: int | None = None,
+        temperature: float = 1.0,
+        truncate: bool = False,
+        allow_windows: bool = False,
+    ) -> tuple[Prompt, ...]:
+        """Check prompts and options against the model's limits: before it is loaded, where they are known."""
+        validation.check_temperature(temperature)
+        prompts = source.prompts(self.tokenizer)
+        self._check_k(k)
+        return validation.fit_prompts(self.limits, prompts, truncate=truncate, allow_windows=allow_windows)
+
+    def _check_k(self, k: int | None) -> None:
+        vocab_size = self.limits.vocab_size
+        if vocab_size is not None:
+            validation.resolve_k(k, vocab_size - self.tokenizer.padding_rows(vocab_size))

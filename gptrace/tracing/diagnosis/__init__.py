@@ -1,0 +1,44 @@
+"""The likely cause of a failed forward pass, in words, from the message, the module and its inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gptrace.tracing.diagnosis import ids, placement, shapes
+from gptrace.tracing.diagnosis.context import FailureContext
+
+__all__ = ["Diagnosis", "FailureContext", "diagnose"]
+
+# Cause → function that returns the text of the diagnosis, or "" where the cause does not apply. The most
+# certain ones come first, and the first that applies is taken. The names are part of the JSON.
+_CAUSES: dict[str, Callable[[FailureContext], str]] = {
+    "out_of_memory": placement.out_of_memory,
+    "float_ids": ids.float_ids,
+    "prompt_too_long": ids.prompt_too_long,
+    "id_outside_vocabulary": ids.id_outside_vocabulary,
+    "missing_batch_axis": ids.missing_batch_axis,
+    "device_mismatch": placement.device_mismatch,
+    "dtype_mismatch": placement.dtype_mismatch,
+    "inner_dimensions": shapes.inner_dimensions,
+    "heads_do_not_divide": shapes.heads_do_not_divide,
+    "view_of_wrong_size": shapes.view_of_wrong_size,
+    "unequal_axes": shapes.unequal_axes,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """A likely cause: its name, for programs, and a sentence or two that say what to do."""
+
+    cause: str
+    text: str
+
+
+def diagnose(context: FailureContext) -> Diagnosis | None:
+    """Return the likely cause of a failure, or None if it is not one of the usual causes."""
+    for cause, explain in _CAUSES.items():
+        text = explain(context)
+        if text:
+            return Diagnosis(cause, text)
+    return None

@@ -1,0 +1,54 @@
+"""The facts about a failed call on which a diagnosis is based."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from gptrace.model.quiet_torch import torch
+from gptrace.tracing.tensors import TensorInfo
+
+
+@dataclass(frozen=True, slots=True)
+class FailureContext:
+    """The exception, the innermost call that it went through, and the inputs of that call.
+
+    `integer_ranges` has (min, max) of each integer input by name. `producer` is the path of the call that
+    returned the first input. `root_inputs` are the inputs of the whole forward pass, the ids first.
+    `operation_inputs` are those of the operation that failed, if operations are recorded.
+    """
+
+    error: BaseException
+    module: torch.nn.Module
+    path: str
+    inputs: Sequence[TensorInfo]
+    integer_ranges: Mapping[str, tuple[int, int]]
+    producer: str | None
+    root_inputs: Sequence[TensorInfo]
+    operation_inputs: Sequence[TensorInfo] = ()
+
+    @property
+    def message(self) -> str:
+        """The message of the exception, on one line."""
+        return " ".join(str(self.error).split())
+
+    @property
+    def name(self) -> str:
+        """The failed module as a sentence names it."""
+        return self.path or "the model itself"
+
+    @property
+    def first_input(self) -> TensorInfo | None:
+        """The first tensor that the failed call got."""
+        return self.inputs[0] if self.inputs else None
+
+    @property
+    def ids(self) -> TensorInfo | None:
+        """The token ids that the forward pass got, if its first input is integer."""
+        first = self.root_inputs[0] if self.root_inputs else None
+        return first if first is not None and not first.dtype.is_floating_point else None
+
+    @property
+    def seq_len(self) -> int | None:
+        """The number of tokens in the prompt, if the forward pass got ids `[batch, seq_len]`."""
+        return self.ids.shape[-1] if self.ids is not None and self.ids.shape else None

@@ -1,0 +1,91 @@
+"""Failures due to the token ids: their dtype, their number, their values, their shape."""
+
+from __future__ import annotations
+
+import re
+
+from gptrace.model.quiet_torch import torch
+from gptrace.tracing.diagnosis.context import FailureContext
+from gptrace.tracing.diagnosis.shapes import broadcast_sizes
+from gptrace.tracing.model_facts import dtype_name
+
+
+def float_ids(context: FailureContext) -> str:
+    """An embedding got floating-point numbers."""
+    first = context.first_input
+    is_lookup = "'indices' to have one of the following scalar types" in context.message
+    if not is_lookup or first is None or not first.dtype.is_floating_point:
+        return ""
+    return (
+        f"{context.name} looks up rows by integer ids and got {dtype_name(first.dtype)}; "
+        "ids.long() converts them to int64"
+    )
+
+
+def prompt_too_long(context: FailureContext) -> str:
+    """There are more tokens than rows in a position table, which is looked up or added."""
+    index_error = _index_error(context)
+    first, seq_len = context.first_input, context.seq_len
+    if index_error and seq_len is not None and index_error[:2] == (0, seq_len - 1) and first:
+        is_token_table = context.root_inputs and first.shape == context.root_inputs[0].shape
+        if not is_token_table or len(first.shape) == 1:
+            return _too_long(seq_len, context.name, index_error[2])
+    sizes = broadcast_sizes(context)
+    # [B, T, D] is added to [1, rows, D] or [rows, D]: the axis of the tokens is axis 1.
+    if sizes and seq_len in sizes[:2] and sizes[2] == 1:
+        rows = sizes[0] if sizes[1] == seq_len else sizes[1]
+        module = context.module
+        tensors = (*module.named_parameters(recurse=False), *module.named_buffers(recurse=False))
+        tables = [name for name, tensor in tensors if tensor.dim() > 1 and tensor.shape[-2] == rows]
+        if seq_len is not None and len(tables) == 1 and tables[0] and rows < seq_len:
+            return _too_long(seq_len, ".".join(filter(None, (context.path, tables[0]))), rows)
+    return ""
+
+
+def _too_long(seq_len: int, table: str, rows: int) -> str:
+    return (
+        f"the prompt has {seq_len} tokens, but the position table {table} has {rows} rows; "
+        "shorten the prompt, or build the model with a longer context"
+    )
+
+
+def id_outside_vocabulary(context: FailureContext) -> str:
+    """An embedding got an index that is none of its rows."""
+    index_error = _index_error(context)
+    if not index_error:
+        return ""
+    low, high, rows = index_error
+    return (
+        f"id {low if low < 0 else high} is outside the table {context.name}, which has rows 0 to {rows - 1}; "
+        "for token ids, check that the tokenizer belongs to the model, or pass ids with --ids"
+    )
+
+
+def _index_error(context: FailureContext) -> tuple[int, int, int] | None:
+    """Return (smallest index, largest index, rows) of an embedding, if an index is outside its rows."""
+    first = context.first_input
+    if not isinstance(context.module, torch.nn.Embedding) or first is None:
+        return None
+    if first.name not in context.integer_ranges:
+        return None
+    low, high = context.integer_ranges[first.name]
+    rows = context.module.num_embeddings
+    return (low, high, rows) if low < 0 or high >= rows else None
+
+
+def missing_batch_axis(context: FailureContext) -> str:
+    """The model unpacked or indexed an axis that ids of shape [T] do not have."""
+    ids = context.ids
+    if ids is None or len(ids.shape) != 1:
+        return ""
+    needs_an_axis = (
+        "not enough values to unpack|tuple index out of range|Dimension out of range|too many indices"
+    )
+    if not isinstance(context.error, ValueError | IndexError):
+        return ""
+    if not re.search(needs_an_axis, context.message):
+        return ""
+    return (
+        f"the ids have shape {list(ids.shape)}, without a batch axis; the model expects [batch, seq_len]: "
+        "pass ids.unsqueeze(0)"
+    )

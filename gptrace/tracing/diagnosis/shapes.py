@@ -1,0 +1,159 @@
+"""Failures due to shapes: products, heads, views and broadcasting."""
+
+from __future__ import annotations
+
+import math
+import re
+
+from gptrace.model.quiet_torch import torch
+from gptrace.tracing.diagnosis.context import FailureContext
+
+nn = torch.nn
+_CONV_AXES = ("length", "height, width", "depth, height, width")  # by number of axes
+
+
+def expected_input(module: nn.Module) -> str:
+    """Return the input shape that a module of torch expects, or "" where the module does not fix one.
+
+    >>> expected_input(nn.Linear(768, 10))
+    'Linear expects [..., 768]'
+    """
+    name = type(module).__name__
+    if isinstance(module, nn.Linear):
+        return f"{name} expects [..., {module.in_features}]"
+    if isinstance(module, nn.LayerNorm | nn.RMSNorm):
+        return f"{name} expects [..., {', '.join(map(str, module.normalized_shape))}]"
+    if isinstance(module, nn.Embedding):
+        return f"{name} expects ids below {module.num_embeddings}"
+    if isinstance(module, nn.modules.conv._ConvNd):  # the base class of all convolutions, which is not public
+        axes = ", ".join(_CONV_AXES[len(module.kernel_size) - 1 :][:1])
+        return f"{name} expects [batch, {module.in_channels}, {axes}]"
+    if isinstance(module, nn.modules.batchnorm._BatchNorm):  # the same for BatchNorm1d to 3d
+        return f"{name} expects [batch, {module.num_features}, ...]"
+    if isinstance(module, nn.RNNBase):
+        return f"{name} expects [..., {module.input_size}]"
+    if isinstance(module, nn.MultiheadAttention):
+        return f"{name} expects [..., {module.embed_dim}]"
+    return ""
+
+
+def _expected_width(module: nn.Module) -> int | None:
+    """Return the size that the last axis of a module's input must have."""
+    if isinstance(module, nn.Linear):
+        return module.in_features
+    if isinstance(module, nn.LayerNorm | nn.RMSNorm):
+        return int(module.normalized_shape[-1])
+    if isinstance(module, nn.RNNBase):
+        return module.input_size
+    return module.embed_dim if isinstance(module, nn.MultiheadAttention) else None
+
+
+def inner_dimensions(context: FailureContext) -> str:
+    """The input of a module does not have the width of its weight, or two matrices do not fit."""
+    module, message = context.module, context.message
+    shape = context.first_input.shape if context.first_input is not None else None
+    width = _expected_width(module)
+    is_torch_class = type(module).__module__.startswith("torch.")  # a subclass may do anything with its input
+    if is_torch_class and width is not None and shape and shape[-1] != width:
+        text = _unexpected_input(context, shape)
+        if len(shape) > 1 and shape[-2] == width:
+            text += "; the last two axes are swapped: x.transpose(-2, -1) would fit"
+        return text
+    product = re.search(r"cannot be multiplied \((\d+)x(\d+) and (\d+)x(\d+)\)", message)
+    if product:
+        return _product_text(*map(int, product.groups()))
+    batched = re.search(r"batch2 tensor to be: \[(\d+), (\d+)\] but got: \[(\d+), (\d+)\]", message)
+    if batched:
+        batch, inner, other_batch, rows = map(int, batched.groups())
+        if batch != other_batch:
+            return f"a batch of {batch} matrices is multiplied by a batch of {other_batch}"
+        return f"matrices of {inner} columns are multiplied by matrices of {rows} rows; these must be equal"
+    is_shape_error = re.search(r"expected input|to have \d+ channels|size mismatch", message)
+    if expected_input(module) and shape is not None and is_shape_error:
+        return _unexpected_input(context, shape)
+    return ""
+
+
+def _unexpected_input(context: FailureContext, shape: tuple[int, ...]) -> str:
+    producer = f", made by {context.producer}" if context.producer else ""
+    return f"{context.name}: {expected_input(context.module)}, got {list(shape)}{producer}"
+
+
+def _product_text(rows: int, inner: int, other: int, columns: int) -> str:
+    text = (
+        f"a [{rows}, {inner}] matrix is multiplied by a [{other}, {columns}] matrix: "
+        f"the inner sizes {inner} and {other} must be equal"
+    )
+    if inner == columns:
+        return text + f"; the second matrix transposed, [{columns}, {other}], would fit"
+    if rows == other:
+        return text + f"; the first matrix transposed, [{inner}, {rows}], would fit"
+    return text
+
+
+def heads_do_not_divide(context: FailureContext) -> str:
+    """A view to [batch, seq_len, heads, …] fails, as the width is no multiple of the heads."""
+    view = _failed_view(context)
+    if not view or len(view[0]) < 4:
+        return ""
+    (batch, seq_len, heads, *_), elements = view
+    leading_axes = [info.shape[:2] for info in (*context.root_inputs[:1], *context.inputs[:1])]
+    if (batch, seq_len) not in leading_axes or elements % (batch * seq_len):
+        return ""
+    width = elements // (batch * seq_len)
+    if heads < 1 or width % heads == 0:
+        return ""
+    divisors = (n for n in range(1, width + 1) if width % n == 0)
+    nearest = sorted(sorted(divisors, key=lambda n: abs(n - heads))[:3])
+    return (
+        f"a width of {width} does not divide into {heads} heads ({width} / {heads} = {width / heads:.2f}); "
+        f"possible numbers of heads are {', '.join(map(str, nearest))}"
+    )
+
+
+def view_of_wrong_size(context: FailureContext) -> str:
+    """A view asks for another number of elements, or for another order of them in memory."""
+    if "view size is not compatible" in context.message:
+        return (
+            "view() does not work on a tensor whose axes were swapped, as by transpose(): "
+            "use x.contiguous().view(…) or x.reshape(…)"
+        )
+    view = _failed_view(context)
+    if not view:
+        return ""
+    shape, elements = view
+    fixed = math.prod(size for size in shape if size != -1)
+    if -1 in shape and fixed:
+        return f"the tensor has {elements:,} elements, not a multiple of {fixed:,} as the shape {shape} needs"
+    return f"the tensor has {elements:,} elements, but the shape {shape} has {fixed:,}"
+
+
+def _failed_view(context: FailureContext) -> tuple[list[int], int] | None:
+    """Return the shape that a failed view asked for and the number of elements of the tensor."""
+    match = re.search(r"shape '\[([-\d, ]*)\]' is invalid for input of size (\d+)", context.message)
+    if not match:
+        return None
+    return [int(size) for size in match.group(1).split(",") if size.strip()], int(match.group(2))
+
+
+def unequal_axes(context: FailureContext) -> str:
+    """Two tensors do not broadcast."""
+    sizes = broadcast_sizes(context)
+    if not sizes:
+        return ""
+    a, b, axis = sizes
+    shapes = " and ".join(str(list(info.shape)) for info in context.operation_inputs[:2])
+    return (
+        f"two tensors{f' ({shapes})' if shapes else ''} do not broadcast: axis {axis} is {a} in one and {b} "
+        "in the other; the sizes must be equal, or one of them 1"
+    )
+
+
+def broadcast_sizes(context: FailureContext) -> tuple[int, int, int] | None:
+    """Return (size in the first tensor, size in the second, axis) where two tensors do not broadcast."""
+    pattern = r"tensor a \((\d+)\) must match the size of tensor b \((\d+)\) at non-singleton dimension (\d+)"
+    match = re.search(pattern, context.message)
+    if not match:
+        return None
+    a, b, axis = map(int, match.groups())
+    return a, b, axis

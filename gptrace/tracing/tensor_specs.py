@@ -1,0 +1,64 @@
+"""Describe tensors with the names of their axes: TensorInfo → TensorSpec."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+from gptrace.record import Statistics, TensorSpec
+from gptrace.tracing.axis_names import AxisNames, Dims
+from gptrace.tracing.model_facts import dtype_name
+from gptrace.tracing.resized_runs import CallSide
+from gptrace.tracing.tensors import TensorInfo
+
+_CACHE_LIMIT = 100_000
+
+
+class TensorSpecs:
+    """Makes the TensorSpecs of one forward pass, and shares those that repeat.
+
+    With axis names, the specs are cached with the names, by place: a model that is traced again and again
+    makes them once. Without names, a spec is the same in all places.
+    """
+
+    def __init__(self, names: AxisNames | None) -> None:
+        self._names = names
+        self._cache: dict[object, tuple[TensorSpec, ...]] = names.specs if names is not None else {}
+
+    def of(self, side: CallSide, infos: tuple[TensorInfo, ...]) -> tuple[TensorSpec, ...]:
+        """Return the specs of the tensors on one side of a call, its inputs or its outputs."""
+        key = (side, infos) if self._names is not None else infos
+        specs = self._cache.get(key)
+        if specs is None:
+            if len(self._cache) >= _CACHE_LIMIT:  # full of shapes that never return
+                self._cache.clear()
+            specs = self._cache[key] = tuple([self._spec(side, info) for info in infos])
+        return specs
+
+    def _spec(self, side: CallSide, info: TensorInfo) -> TensorSpec:
+        dims = self._names.of((*side, info.name), info.shape) if self._names else tuple(map(str, info.shape))
+        return _tensor_spec(info, dims)
+
+
+@lru_cache(maxsize=10_000)
+def _tensor_spec(info: TensorInfo, dims: Dims) -> TensorSpec:
+    return TensorSpec(
+        name=info.name,
+        shape=info.shape,
+        dims=dims,
+        dtype=dtype_name(info.dtype),
+        device=str(info.device),
+        local_shape=info.local_shape,
+    )
+
+
+def with_statistics(
+    specs: Sequence[TensorSpec], statistics: Sequence[Statistics | None]
+) -> tuple[TensorSpec, ...]:
+    """Return copies of the specs, each with the statistics of its tensor."""
+    return tuple(
+        [
+            TensorSpec(spec.name, spec.shape, spec.dims, spec.dtype, spec.device, spec.local_shape, measured)
+            for spec, measured in zip(specs, statistics, strict=True)
+        ]
+    )

@@ -1,0 +1,55 @@
+"""Values, sizes and lists as a message shows them. No other file of the package is imported here."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection, Iterable
+from itertools import islice
+
+
+def suggestion(unknown: str, names: Iterable[str]) -> str:
+    """Return a hint that lists the valid `names`, after the one that is most like `unknown`.
+
+    >>> suggestion("n_head", ["emb_dim", "n_heads"])
+    'did you mean n_heads? Known: emb_dim, n_heads'
+    """
+    names = list(names)
+    similar = difflib.get_close_matches(unknown, names, n=1)
+    return (f"did you mean {similar[0]}? " if similar else "") + f"Known: {', '.join(names)}"
+
+
+def quoted_value(value: object) -> str:
+    """Return the repr of a value for a message, cut to 50 characters where it has more than 60.
+
+    >>> quoted_value("12"), quoted_value(10**5000)
+    ("'12'", 'a number of more than 4300 digits')
+    """
+    try:
+        text = repr(value)
+    except ValueError:  # Python refuses to write a longer int
+        return "a number of more than 4300 digits"
+    return text if len(text) <= 60 else f"{text[:50]}… ({len(text)} characters)"
+
+
+def enumerated(names: Collection[str], limit: int) -> str:
+    """Return the first `limit` names with commas between them, and how many more there are.
+
+    >>> enumerated(["a", "b", "c", "d"], limit=2)
+    'a, b and 2 more'
+    """
+    rest = f" and {len(names) - limit} more" if len(names) > limit else ""
+    return ", ".join(islice(names, limit)) + rest
+
+
+def readable_bytes(count: int) -> str:
+    """Return a number of bytes with a unit that suits it.
+
+    >>> readable_bytes(652038144), readable_bytes(512)
+    ('621.8 MiB', '512 B')
+    """
+    size = float(count)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if size < 1024:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1024
+    return f"{size:,.1f} TiB"
