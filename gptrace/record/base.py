@@ -16,7 +16,14 @@ from msgspec import Meta
 
 Count = Annotated[int, Meta(ge=0)]
 Positive = Annotated[int, Meta(ge=1)]
-Versions = Annotated[dict[str, str], Meta(description="version of each program that made the record")]
+
+
+def about(description: str, **bounds: Any) -> Meta:
+    """Return the description of a field, and its bounds (`ge`, `gt`, `min_length`), for the JSON Schema."""
+    return Meta(description=description, **bounds)
+
+
+Versions = Annotated[dict[str, str], about("version of each program that made the record")]
 
 if TYPE_CHECKING:
     Number = float

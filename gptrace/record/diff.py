@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 
 from msgspec import Meta
 
-from gptrace.record.base import Count, Positive, Record, Report, Versions
+from gptrace.record.base import Count, Positive, Record, Report, Versions, about
 
 Tolerance = Annotated[float, Meta(ge=0)]
 
@@ -40,12 +40,10 @@ class ValueDifference(Record, frozen=True):
     """The comparison of values, by the statistics that both traces hold."""
 
     same_prompts: bool
-    compared: Annotated[Count, Meta(description="calls whose outputs both traces have statistics of")]
+    compared: Annotated[Count, about("calls whose outputs both traces have statistics of")]
     rtol: Tolerance
     atol: Tolerance
-    first_apart: Annotated[
-        ChangedCall | None, Meta(description="the first call, in order of ending, beyond the tolerances")
-    ]
+    first_apart: Annotated[ChangedCall | None, about("the first to end, beyond the tolerances")]
 
 
 class Difference(Report, frozen=True, tag_field="schema", tag="gptrace.diff/1"):
@@ -58,7 +56,7 @@ class Difference(Report, frozen=True, tag_field="schema", tag="gptrace.diff/1"):
     items: ClassVar[str] = "changed"
 
     versions: Versions
-    same: Annotated[bool, Meta(description="no call and no value differs")]
+    same: Annotated[bool, about("no call and no value differs")]
     settings: tuple[Change, ...]
     a: TraceSummary
     b: TraceSummary

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 
 from msgspec import Meta
 
-from gptrace.record.base import Record, Report, Versions
+from gptrace.record.base import Record, Report, Versions, about
 from gptrace.record.model import ModelInfo
 from gptrace.record.tokens import Ids, PromptText, Token
 
@@ -14,12 +14,10 @@ from gptrace.record.tokens import Ids, PromptText, Token
 class Claim(Record, frozen=True):
     """A sentence, the figures measured for it, and whether they bear it out."""
 
-    key: Annotated[str, Meta(description="a name for the claim, the same in every language")]
+    key: Annotated[str, about("a name for the claim, the same in every language")]
     text: str
     measured: str
-    holds: Annotated[
-        bool | None, Meta(description="null where the claim does not apply or could not be measured")
-    ]
+    holds: Annotated[bool | None, about("null where the claim does not apply or could not be measured")]
 
 
 class Topic(Record, frozen=True):

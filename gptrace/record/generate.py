@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from msgspec import Meta, field
+from msgspec import field
 
-from gptrace.record.base import Count, Positive, Record, Report, Versions
+from gptrace.record.base import Count, Positive, Record, Report, Versions, about
 from gptrace.record.model import ModelInfo
 from gptrace.record.tokens import Ids, PromptText, Token
 from gptrace.record.trace import FlowStep, OpCall, Seconds
@@ -17,7 +17,7 @@ StoppedBy = Literal["max_new_tokens", "end_of_text", "stop"]
 class GenerationStep(Record, frozen=True, kw_only=True):
     """The shapes of one step: the main line, and the first attention product where it can be seen."""
 
-    cached: Annotated[Count, Meta(description="tokens whose keys and values were in the cache")]
+    cached: Annotated[Count, about("tokens whose keys and values were in the cache")]
     flow: tuple[FlowStep, ...]
     attention: OpCall | None = None
     token: Token
@@ -34,19 +34,19 @@ class GenerationResult(Record, frozen=True):
     prompt_text: PromptText = field(name="text")
     prompt_ids: Ids = field(name="ids")
     new_ids: Ids
-    text: Annotated[str | None, Meta(description="without the end-of-text token and a stop text")] = field(
+    text: Annotated[str | None, about("without the end-of-text token and a stop text")] = field(
         name="new_text"
     )
     stopped_by: StoppedBy
     tokens: tuple[Token, ...] = field(name="new_tokens")
-    steps: Annotated[tuple[GenerationStep, ...], Meta(description="with --trace")] = ()
+    steps: Annotated[tuple[GenerationStep, ...], about("with --trace")] = ()
 
 
 class GenerationSettings(Record, frozen=True):
     """The way each next token is picked, and the bounds of the continuation."""
 
     max_new_tokens: Positive
-    temperature: Annotated[float, Meta(ge=0, description="0 is greedy")]
+    temperature: Annotated[float, about("0 is greedy", ge=0)]
     top_k: Positive | None
     top_p: float | None
     seed: int

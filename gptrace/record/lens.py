@@ -6,12 +6,12 @@ from typing import Annotated
 
 from msgspec import Meta, field
 
-from gptrace.record.base import Count, Number, Positive, Record, Report, Versions
+from gptrace.record.base import Count, Number, Positive, Record, Report, Versions, about
 from gptrace.record.model import ModelInfo
 from gptrace.record.tokens import Ids, PromptText, Token
 from gptrace.record.topk import Candidate
 
-Rank = Annotated[Positive, Meta(description="rank of the whole model's prediction, from 1")]
+Rank = Annotated[Positive, about("rank of the whole model's prediction, from 1")]
 
 
 class LensCell(Record, frozen=True):
@@ -31,7 +31,7 @@ class LensLayer(Record, frozen=True):
     """A layer: its candidates after the last token, and a cell for each position."""
 
     path: str
-    candidates: Annotated[tuple[Candidate, ...], Meta(description="after the last token", min_length=1)]
+    candidates: Annotated[tuple[Candidate, ...], about("after the last token", min_length=1)]
     rank_of_prediction: Rank
     cells: tuple[LensCell, ...] = field(name="positions")
 
@@ -43,9 +43,7 @@ class LensResult(Record, frozen=True):
     text: PromptText
     ids: Ids
     layers: Annotated[tuple[LensLayer, ...], Meta(min_length=1)]
-    difference: Annotated[
-        Number, Meta(description="largest between the last layer's logits and the model's: float rounding")
-    ]
+    difference: Annotated[Number, about("of the last layer's logits and the model's: rounding")]
     tokens: tuple[Token, ...]
 
 
@@ -54,6 +52,6 @@ class Lens(Report, frozen=True, tag_field="schema", tag="gptrace.lens/1"):
 
     versions: Versions
     model: ModelInfo
-    through: Annotated[tuple[str, ...], Meta(description="the modules that each layer's output goes through")]
+    through: Annotated[tuple[str, ...], about("modules that turn each layer's output into logits")]
     results: tuple[LensResult, ...]
     notes: tuple[str, ...]

@@ -5,18 +5,17 @@ from __future__ import annotations
 import math
 from typing import Annotated
 
-from msgspec import Meta, field
+from msgspec import field
 from msgspec.structs import force_setattr
 
-from gptrace.record.base import Count, MeasuredNumber, Positive, Record, Report, Versions
+from gptrace.record.base import Count, MeasuredNumber, Positive, Record, Report, Versions, about
 from gptrace.record.model import ModelInfo
 from gptrace.record.tokens import Ids, PromptText, Token, TokenBytes, TokenText
 
 MeanLoss = Annotated[
-    float | None,
-    Meta(description="mean of -log_probability, in nats; null where nothing was predicted, and for NaN"),
+    float | None, about("mean of -log_probability, in nats; null where nothing is predicted")
 ]
-Perplexity = Annotated[float | None, Meta(description="exp(loss); null where it is NaN or infinite")]
+Perplexity = Annotated[float | None, about("exp(loss); null where it is NaN or infinite")]
 
 
 class ScoredToken(Record, frozen=True):
@@ -25,11 +24,9 @@ class ScoredToken(Record, frozen=True):
     id: Count
     text: TokenText
     bytes: TokenBytes
-    log_probability: Annotated[MeasuredNumber, Meta(description="natural; absent for the first token")] = None
+    log_probability: Annotated[MeasuredNumber, about("natural; absent for the first token")] = None
     probability: MeasuredNumber = None
-    rank: Annotated[
-        Positive | None, Meta(description="among all tokens, from 1; absent where the probability is NaN")
-    ] = None
+    rank: Annotated[Positive | None, about("among all tokens; absent where the probability is NaN")] = None
 
     @property
     def token(self) -> Token:
@@ -72,12 +69,10 @@ class Loss(Report, frozen=True, kw_only=True, tag_field="schema", tag="gptrace.l
     results: tuple[LossResult, ...]
     total: LossTotal
     uniform: Annotated[
-        float | None,
-        Meta(description="of a model that gives every token the same probability: ln(vocab_size)"),
+        float | None, about("of a model that gives every token the same probability: ln(vocab_size)")
     ] = field(name="uniform_loss")
     stride: Annotated[
-        Positive | None,
-        Meta(description="tokens from one window to the next; absent where every text fits the context"),
+        Positive | None, about("tokens between windows; absent where all texts fit the context")
     ] = None
     notes: tuple[str, ...]
 

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from msgspec import Meta, field
+from msgspec import field
 
-from gptrace.record.base import Count, Record
+from gptrace.record.base import Count, Record, about
 
 
 class ParameterTotals(Record, frozen=True):
     """The parameters of a model."""
 
-    total: Annotated[Count, Meta(description="a tensor with two names counts twice")]
-    unique: Annotated[Count, Meta(description="each tensor counts once")]
+    total: Annotated[Count, about("a tensor with two names counts twice")]
+    unique: Annotated[Count, about("each tensor counts once")]
     trainable: Count
-    bytes: Annotated[Count, Meta(description="of the unique parameters")]
-    tied: Annotated[tuple[tuple[str, ...], ...], Meta(description="names that share one tensor")]
-    without_out_head: Annotated[
-        Count | None, Meta(description="unique, without the parameters of the output head alone")
-    ] = None
+    bytes: Annotated[Count, about("of the unique parameters")]
+    tied: Annotated[tuple[tuple[str, ...], ...], about("names that share one tensor")]
+    without_out_head: Annotated[Count | None, about("unique, less those of the output head alone")] = None
 
 
 class Buffers(Record, frozen=True):
@@ -33,10 +31,9 @@ class ModelInfo(Record, frozen=True, kw_only=True):
 
     name: str
     class_name: str = field(name="class")
-    config: Annotated[dict[str, Any] | None, Meta(description="configuration keys and values")] = None
+    config: Annotated[dict[str, Any] | None, about("configuration keys and values")] = None
     weights: Annotated[
-        dict[str, Any] | None,
-        Meta(description="`source` says where they come from; with random weights, `seed` is their seed"),
+        dict[str, Any] | None, about("`source` is their origin, `seed` that of random ones")
     ] = None
     parameters: ParameterTotals
     buffers: Buffers

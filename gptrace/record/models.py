@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar
 
-from msgspec import Meta
-
-from gptrace.record.base import Count, Record, Report, Versions
+from gptrace.record.base import Count, Record, Report, Versions, about
 
 
 class PresetParameters(Record, frozen=True):
@@ -19,7 +17,7 @@ class PresetParameters(Record, frozen=True):
 class PublishedWeights(Record, frozen=True):
     """Published weights of a model."""
 
-    at_hand: Annotated[bool, Meta(description="whether they are in the local cache")]
+    at_hand: Annotated[bool, about("whether they are in the local cache")]
 
 
 class Preset(Record, frozen=True):
@@ -29,8 +27,8 @@ class Preset(Record, frozen=True):
     aliases: tuple[str, ...]
     config: dict[str, Any]
     parameters: PresetParameters
-    bytes: Annotated[Count, Meta(description="of the parameters in float32")]
-    pretrained: Annotated[PublishedWeights | None, Meta(description="absent where none are published")] = None
+    bytes: Annotated[Count, about("of the parameters in float32")]
+    pretrained: Annotated[PublishedWeights | None, about("absent where none are published")] = None
 
 
 class Presets(Report, frozen=True, tag_field="schema", tag="gptrace.models/1"):

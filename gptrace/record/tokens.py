@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from msgspec import Meta
+from gptrace.record.base import Count, HexBytes, Record, Report, Versions, about
 
-from gptrace.record.base import Count, HexBytes, Record, Report, Versions
-
-TokenText = Annotated[str | None, Meta(description="null for bytes that are only part of a UTF-8 character")]
-TokenBytes = Annotated[
-    HexBytes | None, Meta(description="in hexadecimal; null for an id that the tokenizer does not know")
-]
-PromptText = Annotated[str | None, Meta(description="null for ids that do not decode to UTF-8")]
-Ids = Annotated[tuple[Count, ...], Meta(description="token ids, without padding")]
-Padding = Annotated[Count, Meta(description="positions added on the right to make the batch rectangular")]
-Truncated = Annotated[Count, Meta(description="tokens cut off on the left to fit the context")]
+TokenText = Annotated[str | None, about("null for a part of a UTF-8 character")]
+TokenBytes = Annotated[HexBytes | None, about("in hexadecimal; null for an unknown id")]
+PromptText = Annotated[str | None, about("null for ids that do not decode to UTF-8")]
+Ids = Annotated[tuple[Count, ...], about("token ids, without padding")]
+Padding = Annotated[Count, about("positions added on the right to make the batch rectangular")]
+Truncated = Annotated[Count, about("tokens cut off on the left to fit the context")]
 
 
 class Token(Record, frozen=True):

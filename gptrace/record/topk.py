@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Any, ClassVar
 
-from msgspec import Meta, field
+from msgspec import field
 
-from gptrace.record.base import Count, Number, Positive, Record, Report, Versions
+from gptrace.record.base import Count, Number, Positive, Record, Report, Versions, about
 from gptrace.record.model import ModelInfo
 from gptrace.record.tokens import Ids, Padding, PromptText, Token, TokenBytes, TokenText, Truncated
 
-Temperature = Annotated[float, Meta(gt=0, description="the logits are divided by it before the softmax")]
+Temperature = Annotated[float, about("the logits are divided by it before the softmax", gt=0)]
 
 
 class Candidate(Record, frozen=True):
@@ -43,7 +43,7 @@ class PositionPrediction(Record, frozen=True):
 
     position: Count
     candidates: tuple[Candidate, ...]
-    chosen: Annotated[tuple[Candidate, ...], Meta(description="the tokens asked for with --token")] = ()
+    chosen: Annotated[tuple[Candidate, ...], about("the tokens asked for with --token")] = ()
 
 
 class TopKResult(Record, frozen=True):
@@ -61,11 +61,11 @@ class TopKResult(Record, frozen=True):
     padding: Padding
     truncated: Truncated
     candidates: tuple[Candidate, ...] = field()
-    chosen: Annotated[tuple[Candidate, ...], Meta(description="the tokens asked for with --token")] = ()
-    positions: Annotated[tuple[PositionPrediction, ...], Meta(description="with --positions all")] = ()
-    tokens: Annotated[tuple[Token, ...], Meta(description="with --positions all: the prompt's tokens")] = ()
-    problem: Annotated[Problem | None, Meta(description="why this prompt of a stream has no candidates")] = (
-        field(default=None, name="error")
+    chosen: Annotated[tuple[Candidate, ...], about("the tokens asked for with --token")] = ()
+    positions: Annotated[tuple[PositionPrediction, ...], about("with --positions all")] = ()
+    tokens: Annotated[tuple[Token, ...], about("with --positions all: the prompt's tokens")] = ()
+    problem: Annotated[Problem | None, about("why this prompt of a stream has no candidates")] = field(
+        default=None, name="error"
     )
     extra: dict[str, Any] = field(default_factory=dict)
 

@@ -7,25 +7,16 @@ from typing import Annotated, Any, ClassVar
 from msgspec import Meta, field
 from msgspec.structs import force_setattr
 
-from gptrace.record.base import Count, Positive, Record, Report, Versions
+from gptrace.record.base import Count, Positive, Record, Report, Versions, about
 from gptrace.record.model import Buffers, ModelInfo, ParameterTotals
 from gptrace.record.tokens import Ids, Padding, PromptText, Token, Truncated
 from gptrace.record.topk import Candidate, Temperature
 
 Shape = tuple[Count, ...]
-Dims = Annotated[
-    tuple[str, ...],
-    Meta(description="one name for each axis, or its size as a string where nothing names it"),
-]
+Dims = Annotated[tuple[str, ...], about("names of the axes; a size in digits where nothing names it")]
 Seconds = Annotated[float, Meta(ge=0)]
-Macs = Annotated[
-    Count | None,
-    Meta(description="multiply-accumulates in matrix products, convolutions and attention"),
-]
-UnknownMacs = Annotated[
-    tuple[str, ...],
-    Meta(description="kernels whose cost is unknown: macs is less than the whole then"),
-]
+Macs = Annotated[Count | None, about("multiply-accumulates in matrix products, convolutions and attention")]
+UnknownMacs = Annotated[tuple[str, ...], about("kernels of unknown cost, which are not in macs")]
 
 
 class Statistics(Record, frozen=True):
@@ -42,16 +33,12 @@ class Statistics(Record, frozen=True):
 class TensorSpec(Record, frozen=True):
     """A tensor's outward facts at the moment it was seen."""
 
-    name: Annotated[
-        str, Meta(description="where the tensor was: an argument's name, output, output.logits, output[1]")
-    ]
+    name: Annotated[str, about("where the tensor was: an argument's name, output, output.logits, output[1]")]
     shape: Shape
     dims: Dims
     dtype: str
     device: str
-    local_shape: Annotated[
-        Shape | None, Meta(description="the part that this process holds of a tensor spread over several")
-    ] = None
+    local_shape: Annotated[Shape | None, about("this process's part of a tensor spread over several")] = None
     statistics: Statistics | None = None
 
 
@@ -66,17 +53,15 @@ class OpCall(Record, frozen=True):
     """One functional operation, between the calls of modules."""
 
     name: str
-    place: Annotated[
-        Count, Meta(description="it ran before the call of that index, and after the calls before that")
-    ]
+    place: Annotated[Count, about("index of the next call when it ran")]
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
-    is_view: Annotated[bool, Meta(description="the output shares memory with an input")] = field(name="view")
+    is_view: Annotated[bool, about("the output shares memory with an input")] = field(name="view")
     in_place: bool
-    source: Annotated[str, Meta(description="file and line of the code that asked for it")]
+    source: Annotated[str, about("file and line of the code that asked for it")]
     macs: Macs = None
     macs_unknown: UnknownMacs = ()
-    failed: Annotated[bool, Meta(description="absent where it did not raise")] = False
+    failed: Annotated[bool, about("absent where it did not raise")] = False
 
     @property
     def cost(self) -> Cost | None:
@@ -89,8 +74,8 @@ class ParameterCount(Record, frozen=True):
 
     own: Count
     total: Count
-    trainable: Annotated[Count, Meta(description="of total")]
-    bytes: Annotated[Count, Meta(description="of total")]
+    trainable: Annotated[Count, about("of total")]
+    bytes: Annotated[Count, about("of total")]
 
 
 class ModuleCall(Record, frozen=True):
@@ -101,23 +86,21 @@ class ModuleCall(Record, frozen=True):
     """
 
     index: Count
-    parent: Annotated[Count | None, Meta(description="index of the call that was open around it")]
+    parent: Annotated[Count | None, about("index of the call that was open around it")]
     depth: Count
     path: str
     type: str
-    call: Annotated[Positive, Meta(description="number among the calls of this module")]
-    calls: Annotated[Positive, Meta(description="calls of this module")]
+    call: Annotated[Positive, about("number among the calls of this module")]
+    calls: Annotated[Positive, about("calls of this module")]
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
     parameters: ParameterCount
     seconds: Seconds
     macs: Macs = None
     macs_unknown: UnknownMacs = ()
-    peak_bytes: Annotated[Count | None, Meta(description="most memory of activations alive while it ran")] = (
-        None
-    )
+    peak_bytes: Annotated[Count | None, about("peak memory of activations while it ran")] = None
     ops: tuple[OpCall, ...] = ()
-    failed: Annotated[bool, Meta(description="absent where it did not raise")] = False
+    failed: Annotated[bool, about("absent where it did not raise")] = False
 
     @property
     def cost(self) -> Cost | None:
@@ -157,9 +140,9 @@ class Failure(Record, frozen=True):
     path: str
     type: str
     message: str
-    source: Annotated[str, Meta(description="file, line and code of the model's own")]
-    cause: Annotated[str | None, Meta(description="a name for one of the usual causes")]
-    diagnosis: Annotated[str | None, Meta(description="the likely cause in words")]
+    source: Annotated[str, about("file, line and code of the model's own")]
+    cause: Annotated[str | None, about("a name for one of the usual causes")]
+    diagnosis: Annotated[str | None, about("the likely cause in words")]
     inputs: tuple[TensorSpec, ...]
 
 
@@ -171,8 +154,8 @@ class Totals(Record, frozen=True):
     seconds: Seconds
     macs: Macs = None
     macs_unknown: UnknownMacs = ()
-    peak_bytes: Annotated[Count | None, Meta(description="most memory of activations alive at once")] = None
-    ops: Annotated[Count | None, Meta(description="number of operations")] = None
+    peak_bytes: Annotated[Count | None, about("peak memory of activations")] = None
+    ops: Annotated[Count | None, about("number of operations")] = None
 
     @property
     def cost(self) -> Cost | None:
@@ -187,17 +170,17 @@ class Trace(Report, frozen=True, tag_field="schema", tag="gptrace.trace/1"):
 
     versions: Versions
     model: ModelInfo
-    dims: Annotated[dict[str, Count], Meta(description="size of each axis name in this run")]
+    dims: Annotated[dict[str, Count], about("size of each axis name in this run")]
     inputs: tuple[TracedPrompt, ...]
     flow: tuple[FlowStep, ...]
     calls: tuple[ModuleCall, ...]
-    uncalled: Annotated[tuple[str, ...], Meta(description="paths of modules that never ran")]
+    uncalled: Annotated[tuple[str, ...], about("paths of modules that never ran")]
     temperature: Temperature
     predictions: tuple[Prediction, ...]
     totals: Totals
-    notes: Annotated[tuple[str, ...], Meta(description="remarks on the trace, such as axes without a name")]
+    notes: Annotated[tuple[str, ...], about("remarks on the trace, such as axes without a name")]
     error: Failure | None
-    logits_per_position: Annotated[Count | None, Meta(description="number of logits at one position")] = None
+    logits_per_position: Annotated[Count | None, about("number of logits at one position")] = None
 
     @classmethod
     def pending(cls) -> Trace:

@@ -3,38 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any
 
-from gptrace.record import Candidate, ModelInfo, Token
+from gptrace.record import (
+    Candidate,
+    LensResult,
+    LossResult,
+    ModelInfo,
+    Token,
+    TokenizedPrompt,
+    TopKResult,
+    TracedPrompt,
+)
 from gptrace.report.parts import Line, Lines, Part, Table, line
 from gptrace.report.safe_text import quoted, token_label, visible
 from gptrace.report.table_data import Column, TableData
 from gptrace.wording import readable_bytes
 
 FactPairs = list[tuple[str, Line]]
+FittedPrompt = TracedPrompt | TopKResult
+AnyPrompt = FittedPrompt | TokenizedPrompt | LossResult | LensResult
 
 _PROMPTS_SHOWN = 8
 _TOKENS_SHOWN = 12
 _TITLE_LENGTH = 60  # characters
 _BAR_WIDTH = 12  # characters
-
-
-class AnyPrompt(Protocol):
-    """A record with a prompt in it."""
-
-    @property
-    def text(self) -> str | None: ...  # noqa: D102 - a field of the record
-    @property
-    def ids(self) -> tuple[int, ...]: ...  # noqa: D102
-
-
-class FittedPrompt(AnyPrompt, Protocol):
-    """A record with a prompt that was fitted to its batch and to the model."""
-
-    @property
-    def padding(self) -> int: ...  # noqa: D102
-    @property
-    def truncated(self) -> int: ...  # noqa: D102
 
 
 def model_facts(model: ModelInfo) -> FactPairs:

@@ -20,7 +20,7 @@ import gptrace
 from gptrace.errors import OptionError
 from gptrace.model import GPTModel
 from gptrace.model.quiet_torch import torch
-from gptrace.record import Candidate, Token
+from gptrace.record import Candidate, Token, TokenizedPrompt
 from gptrace.record.encoding import json_pieces, to_dict, to_json
 from gptrace.report import View, render
 from gptrace.report.call_tree import rows_of
@@ -28,7 +28,6 @@ from gptrace.report.common_parts import candidates_table
 from gptrace.report.safe_text import quoted, token_label, visible
 from gptrace.report.table_data import Column, TableData, to_csv
 from gptrace.text import encoding
-from gptrace.text.prompts import Prompt
 
 nn = torch.nn
 
@@ -205,7 +204,7 @@ def test_csv_quotes_what_needs_it() -> None:
 
 def test_the_bar_compares_candidates_also_when_all_are_impossible() -> None:
     nothing = [Candidate(1, 0, "!", b"!", float("nan"), float("nan"), float("nan"))]
-    table = candidates_table(Prompt("a", (Token(64, "a", b"a"),)), nothing).data
+    table = candidates_table(TokenizedPrompt(0, "a", (64,), ()), nothing).data
     assert table.columns[4].show(table.rows[0][4]) == ""
 
 
