@@ -188,7 +188,7 @@ def candidates_table(
 
 
 def next_tokens(candidates: Sequence[Candidate]) -> str:
-    """Return candidates on one line; a narrow column breaks it between them."""
+    """Return candidates and their probabilities on one line."""
     return "  ".join(f"{token_label(c.token)} {percent_without_space(c.probability)}" for c in candidates)
 
 

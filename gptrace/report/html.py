@@ -53,7 +53,7 @@ def _element(part: Part) -> str:
             return _tree(part)
         case Claims():
             items = "".join(
-                f"<p>{_span(claim.mark, claim.role)} {_escaped(claim.text)}<br>"
+                f"<p>{_span(claim.mark, claim.role)} {_prose(claim.text)}<br>"
                 f"{_span(claim.figures, 'figures')}</p>\n"
                 for claim in part.claims
             )
@@ -124,6 +124,12 @@ def _spans(line: Line) -> str:
 def _span(text: str, role: str) -> str:
     style = _STYLES.get(role, "")
     return f"<span{_style(style)}>{_escaped(text)}</span>" if style and text.strip() else _escaped(text)
+
+
+def _prose(text: str) -> str:
+    """Escape a sentence; what stands in backquotes is code."""
+    sections = map(_escaped, text.split("`"))
+    return "".join(f"<code>{part}</code>" if number % 2 else part for number, part in enumerate(sections))
 
 
 def _style(style: str) -> str:

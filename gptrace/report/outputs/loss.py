@@ -77,7 +77,8 @@ def _facts(loss: Loss) -> list[tuple[str, Line]]:
     facts = []
     total = loss.total
     if total.loss is not None and len(loss.results) > 1:
-        text = f"{loss_text(total.loss, total.perplexity)}, {total.tokens:,} tokens"
+        count = f"{total.tokens:,} token{'s' if total.tokens != 1 else ''}"
+        text = f"{loss_text(total.loss, total.perplexity)}, {count}"
         facts.append(("together", line(text)))
     if loss.uniform is not None:
         text = "the loss is the mean surprisal, -ln p, in nats; equal probabilities for all tokens would give"
