@@ -35,7 +35,7 @@ def _marks(block: Block) -> list[pytest.MarkDecorator]:
     lines = [command.line for command in block.commands()]
     if any(map(needs_a_shell, lines)):
         marks.append(pytest.mark.processes)
-    if any(re.match(f"gptrace ({_RUN_A_MODEL}) (?!.*(-m|--model) )", line) for line in lines):
+    if any(re.match(f"gptrace ({_RUN_A_MODEL}) (?!.*(-m|--model) (?!gpt))", line) for line in lines):
         marks.append(pytest.mark.slow)
     return marks
 

@@ -207,6 +207,7 @@ def test_a_mingpt_state_dict_whose_masks_are_no_parameters(tmp_path: Path) -> No
     agrees(tmp_path / "model.pt", reference, config={"n_heads": 4})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", ["pth", "safetensors"])
 @pytest.mark.parametrize("wrapped", [False, True])
 @pytest.mark.parametrize("mask", [False, True])

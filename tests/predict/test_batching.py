@@ -47,7 +47,7 @@ def test_results_come_in_order_and_no_later_than_they_must() -> None:
         lambda number: None if number % 7 == 3 else 1 + number % 5,
         lambda batch: [f"ran {number}" for number in batch],
         lambda number: f"refused {number}",
-        BatchBatchBudget(tokens=8),
+        BatchBudget(tokens=8),
         may_pad=True,
     )
     expected = (f"refused {n}" if n % 7 == 3 else f"ran {n}" for n in range(10_000))

@@ -111,6 +111,7 @@ def test_sampling_leaves_what_top_k_and_top_p_say() -> None:
     assert probabilities(logits, temperature=0.7, top_k=4, top_p=0.8).tolist() == pytest.approx(expected)
 
 
+@pytest.mark.slow
 def test_samples_come_as_often_as_they_should_and_from_the_seed() -> None:
     found = [
         gptrace.generate(
