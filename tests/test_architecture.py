@@ -55,31 +55,31 @@ def imports(source: str) -> Iterator[str]:
 def complaints(name: str, source: str) -> list[str]:
     """What is wrong with the imports of the module gptrace.NAME."""
     room = name.split(".")[0]
-    found = []
+    lines = []
     for imported in imports(source):
         top, _, rest = imported.partition(".")
         other = rest.split(".")[0]
         if top == "gptrace" and other in ORDER and ORDER.index(other) > ORDER.index(room):
             if (room, other) not in EXCEPTIONS:
-                found.append(f"{name} looks to the right, at {imported}")
+                lines.append(f"{name} looks to the right, at {imported}")
         elif top in DOORS and not any(name == door or name.startswith(door + ".") for door in DOORS[top]):
-            found.append(f"{name} imports {top}, whose door is {', '.join(DOORS[top])}")
-    return found
+            lines.append(f"{name} imports {top}, whose door is {', '.join(DOORS[top])}")
+    return lines
 
 
 def sources() -> list[tuple[str, str]]:
-    found = []
+    modules = []
     for path in sorted(ROOT.rglob("*.py")):
         name = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
         if name not in ("__init__", "__main__"):
-            found.append((name, path.read_text()))
-    return found
+            modules.append((name, path.read_text()))
+    return modules
 
 
 def test_every_arrow_points_to_the_left() -> None:
-    found = sources()
-    assert len(found) > 30
-    assert [line for name, source in found for line in complaints(name, source)] == []
+    modules = sources()
+    assert len(modules) > 30
+    assert [line for name, source in modules for line in complaints(name, source)] == []
 
 
 @pytest.mark.parametrize(
@@ -104,8 +104,8 @@ def test_every_room_is_small_enough_to_read() -> None:
 
 
 def test_commands_redirect_nothing() -> None:
-    found = [name for name, source in sources() if name.startswith("cli") and "redirect" in source]
-    assert found == ["cli.streams"]
+    names = [name for name, source in sources() if name.startswith("cli") and "redirect" in source]
+    assert names == ["cli.streams"]
 
 
 def test_only_the_command_line_prints() -> None:

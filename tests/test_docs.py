@@ -55,9 +55,9 @@ def console_examples() -> list[object]:
 
 @pytest.mark.parametrize("block", console_examples())
 def test_a_command_prints_what_the_page_shows(block: Block) -> None:
-    found = complaints(block)
-    if found:
-        pytest.fail("\n\n".join(found), pytrace=False)
+    problems = complaints(block)
+    if problems:
+        pytest.fail("\n\n".join(problems), pytrace=False)
 
 
 @pytest.mark.parametrize("page", [page for page in english_pages() if blocks(page, "python")], ids=str)
