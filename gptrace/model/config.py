@@ -180,7 +180,7 @@ def preset(name: str) -> tuple[str, GPTConfig]:
             return official, config
     names = [n for official, (aliases, _) in PRESETS.items() for n in (official, *aliases)]
     others = "; for your own model use FILE.py:OBJECT, for one of transformers hf:FOLDER"
-    raise ConfigError(f"{name!r} is not a model that gptrace has", suggestion(name, names) + others)
+    raise ConfigError(f"{name!r} is not a model name", suggestion(name, names) + others)
 
 
 def read_config_file(path: Path) -> dict[str, Any]:

@@ -11,8 +11,8 @@ from gptrace.text import encoding
 from gptrace.text.tokenizer import Tokenizer
 
 Tensor = torch.Tensor
-# Numbers of float64 that are held at once: 8 MiB.
-_AT_ONCE = 1 << 20
+# Logits that are converted to float64 at once: 8 MiB of them.
+_CHUNK_SIZE = 1 << 20
 
 
 def candidates(
@@ -35,7 +35,9 @@ def candidates_of_rows(
     tokenizer: Tokenizer = encoding,
     chosen: Sequence[int] = (),
 ) -> list[tuple[tuple[Candidate, ...], tuple[Candidate, ...]]]:
-    """Return for each row of logits (R, V) its `k` most likely tokens, and those of the `chosen` ids.
+    """Return for each row of logits (R, V) its `k` most likely tokens, and the tokens of the ids in `chosen`.
+
+    Ranks start at 1; a token of `chosen` has its rank in the whole row.
 
     >>> rows = torch.tensor([[2.0, 1.0, 0.0], [0.0, 5.0, 5.0]])
     >>> [[c.token.id for c in best] for best, _ in candidates_of_rows(rows, k=2)]
@@ -43,46 +45,46 @@ def candidates_of_rows(
     >>> candidates_of_rows(rows, k=1, chosen=[2])[0][1][0].rank
     3
     """
-    found = []
-    for part in torch.split(logits.detach().cpu(), rows_per_chunk(logits.shape[1])):
-        log_probabilities = log_softmax(part, temperature)
-        best = _best(part, k)
-        for row, (values, chances, ids) in enumerate(zip(part, log_probabilities, best, strict=True)):
-            ranked = list(enumerate(ids, start=1))
-            asked = [(rank_of(part[row], one), one) for one in chosen]
-            found.append(
+    candidates_by_row = []
+    for chunk in torch.split(logits.detach().cpu(), rows_per_chunk(logits.shape[1])):
+        for row, log_probabilities, best_ids in zip(
+            chunk, log_softmax(chunk, temperature), _best_ids(chunk, k), strict=True
+        ):
+            best = list(enumerate(best_ids, start=1))
+            others = [(rank_of(row, token_id), token_id) for token_id in chosen]
+            candidates_by_row.append(
                 (
-                    _candidates(ranked, values, chances, tokenizer),
-                    _candidates(asked, values, chances, tokenizer),
+                    _candidates(best, row, log_probabilities, tokenizer),
+                    _candidates(others, row, log_probabilities, tokenizer),
                 )
             )
-    return found
+    return candidates_by_row
 
 
 def rows_per_chunk(vocab_size: int) -> int:
-    """Return how many rows of logits are to be turned into float64 at once."""
-    return max(1, _AT_ONCE // vocab_size)
+    """Return how many rows of logits to convert to float64 at once."""
+    return max(1, _CHUNK_SIZE // vocab_size)
 
 
 def log_softmax(logits: Tensor, temperature: float = 1.0) -> Tensor:
     """Return the log-probabilities (R, V) of logits / temperature, in float64."""
-    # Less the largest first: a tiny temperature must not make infinities of both.
-    values = exact(logits)
+    # The largest is subtracted first: divided by a tiny temperature, large logits would become infinite.
+    values = as_float64(logits)
     return torch.log_softmax((values - values.amax(dim=-1, keepdim=True)) / temperature, dim=-1)
 
 
-def exact(values: Tensor) -> Tensor:
-    """Return numbers as float64; of Apple's GPUs, which have none, on the CPU."""
+def as_float64(values: Tensor) -> Tensor:
+    """Return values in float64; on the CPU if they were on an Apple GPU, which has no float64."""
     return (values.cpu() if values.device.type == "mps" else values).double()
 
 
-def rounding(dtype: torch.dtype) -> float:
-    """Return what two ways of the same sum may differ by, relative to the largest number in them."""
+def rounding_tolerance(dtype: torch.dtype) -> float:
+    """Return how far two computations of the same sum may differ, relative to their largest number."""
     return {torch.float64: 1e-9, torch.float32: 1e-4}.get(dtype, 8 * torch.finfo(dtype).eps)
 
 
 def rank_of(logits: Tensor, token_id: int) -> int:
-    """Return the place of a token among logits (V,), from 1; of equal ones the lower id comes first.
+    """Return the rank of a token among logits (V,), from 1; equal logits rank by id.
 
     >>> rank_of(torch.tensor([1.0, 5.0, 5.0]), 2)
     2
@@ -91,24 +93,20 @@ def rank_of(logits: Tensor, token_id: int) -> int:
     return 1 + int((logits > value).sum()) + int((logits[:token_id] == value).sum())
 
 
-def _best(logits: Tensor, k: int) -> list[list[int]]:
-    """Return the ids of the `k` largest of each row (R, V), equal ones by id."""
+def _best_ids(logits: Tensor, k: int) -> list[list[int]]:
+    """Return the ids of the `k` largest logits of each row (R, V); equal logits are in order of id."""
     values, ids = logits.topk(k, dim=-1)  # (R, k)
-    # Of equal logits topk picks any: where more than k reach the least, or one is NaN, all are sorted.
-    clear = ((logits >= values[:, -1:]).sum(dim=-1) == k).tolist()
-    found = []
-    for row, is_clear in enumerate(clear):
-        if is_clear:
-            pairs = sorted(zip(values[row].tolist(), ids[row].tolist(), strict=True), key=_by_value)
-            found.append([token_id for _, token_id in pairs])
+    # topk picks any of equal logits. Where more than k are as large as the smallest it picked, or one is NaN,
+    # the row is sorted instead.
+    needs_sort = ((logits >= values[:, -1:]).sum(dim=-1) != k).tolist()
+    ids_by_row = []
+    for row, has_ties in enumerate(needs_sort):
+        if has_ties:
+            ids_by_row.append(logits[row].sort(descending=True, stable=True).indices[:k].tolist())
         else:
-            order = logits[row].sort(descending=True, stable=True).indices
-            found.append(order[:k].tolist())
-    return found
-
-
-def _by_value(pair: tuple[float, int]) -> tuple[float, int]:
-    return -pair[0], pair[1]
+            pairs = sorted(zip((-values[row]).tolist(), ids[row].tolist(), strict=True))
+            ids_by_row.append([token_id for _, token_id in pairs])
+    return ids_by_row
 
 
 def _candidates(

@@ -1,4 +1,4 @@
-"""What goes into and what leaves some modules during a forward pass."""
+"""The tensors that enter and leave some submodules during a forward pass."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ Module = torch.nn.Module
 Tensor = torch.Tensor
 
 
-class Captured:
-    """The first tensor that each module got, and that it returned, by path: copies of them."""
+class CapturedTensors:
+    """Copies of the first tensor that each submodule took and of the first that it returned, by path."""
 
     def __init__(self) -> None:
         self.inputs: dict[str, Tensor] = {}
@@ -21,39 +21,40 @@ class Captured:
 
 
 @contextmanager
-def captured(module: Module, paths: Sequence[str]) -> Iterator[Captured]:
-    """Note what goes through the submodules of those paths in the block.
+def capture_tensors(module: Module, paths: Sequence[str]) -> Iterator[CapturedTensors]:
+    """Capture the tensors of the submodules at `paths` while the block runs; of several calls, the last.
 
     >>> layers = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.ReLU())
-    >>> with captured(layers, ["1"]) as seen:
+    >>> with capture_tensors(layers, ["1"]) as captured:
     ...     _ = layers(torch.ones(4, 3))
-    >>> seen.inputs["1"].shape
+    >>> captured.inputs["1"].shape
     torch.Size([4, 2])
     """
-    seen = Captured()
+    captured = CapturedTensors()
 
-    def keep(kept: dict[str, Tensor], path: str, values: Sequence[object]) -> None:
+    def copy_first(copies: dict[str, Tensor], path: str, values: Sequence[object]) -> None:
         tensor = next((value for value in values if isinstance(value, Tensor)), None)
         if tensor is not None:
-            kept[path] = tensor.detach().clone()
+            # A copy, since a later operation may work in place.
+            copies[path] = tensor.detach().clone()
 
-    def watch(path: str) -> list[torch.utils.hooks.RemovableHandle]:
-        def entering(_: Module, args: tuple[object, ...], kwargs: dict[str, object]) -> None:
-            keep(seen.inputs, path, [*args, *kwargs.values()])
+    def add_hooks(path: str) -> list[torch.utils.hooks.RemovableHandle]:
+        def before(_: Module, args: tuple[object, ...], kwargs: dict[str, object]) -> None:
+            copy_first(captured.inputs, path, [*args, *kwargs.values()])
 
-        def leaving(_: Module, __: object, output: object) -> None:
-            keep(seen.outputs, path, output if isinstance(output, tuple | list) else [output])
+        def after(_: Module, __: object, output: object) -> None:
+            copy_first(captured.outputs, path, output if isinstance(output, tuple | list) else [output])
 
         submodule = module.get_submodule(path)
         return [
-            submodule.register_forward_pre_hook(entering, with_kwargs=True),
-            submodule.register_forward_hook(leaving),
+            submodule.register_forward_pre_hook(before, with_kwargs=True),
+            submodule.register_forward_hook(after),
         ]
 
-    handles = [handle for path in dict.fromkeys(paths) for handle in watch(path)]
+    handles = [handle for path in dict.fromkeys(paths) for handle in add_hooks(path)]
     try:
-        with run_uncompiled():
-            yield seen
+        with run_uncompiled():  # compiled code may skip the hooks of submodules
+            yield captured
     finally:
         for handle in handles:
             handle.remove()

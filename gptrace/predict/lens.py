@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from gptrace.errors import RunError
 from gptrace.model.build import LoadedModel
 from gptrace.model.quiet_torch import torch
-from gptrace.predict.candidates import candidates_of_rows, exact, rounding
-from gptrace.predict.capture import captured
+from gptrace.predict.candidates import as_float64, candidates_of_rows, rounding_tolerance
+from gptrace.predict.capture import capture_tensors
 from gptrace.predict.forward import batch_ids, check_room, extract_logits, isolated_forward
 from gptrace.predict.logit_decoder import DeferredLogitDecoder, LogitDecoder
 from gptrace.predict.loss import scores_of
@@ -63,7 +63,7 @@ def _lens_result(
     prompt: Prompt,
     batch: Tensor,
 ) -> LensResult:
-    with captured(loaded.module, structure.blocks) as tensors:
+    with capture_tensors(loaded.module, structure.blocks) as tensors:
         logits = extract_logits(loaded.module(batch, **loaded.arguments), loaded, batch)[0]  # (T, V)
     decoder = deferred.decoder_for(logits, prompt)
     rest = [loaded.module.get_submodule(path) for path in (*structure.between, structure.head)]
@@ -101,12 +101,12 @@ def _best(logits: Tensor, decoder: LogitDecoder) -> list[Candidate]:
 
 def _difference(last: Tensor, logits: Tensor, structure: ModelStructure, name: str) -> float:
     """Return how far the last layer's logits are from the model's; raise a RunError beyond rounding."""
-    expected, last = exact(logits), exact(last[-logits.shape[0] :])
+    expected, last = as_float64(logits), as_float64(last[-logits.shape[0] :])
     # A mask may make some logits infinite: then they have to be infinite in both.
     finite = expected.isfinite()
     difference = float((last - expected)[finite].abs().max()) if bool(finite.any()) else 0.0
     largest = float(expected[finite].abs().max()) if bool(finite.any()) else 1.0
-    allowed = rounding(logits.dtype) * max(1.0, largest)
+    allowed = rounding_tolerance(logits.dtype) * max(1.0, largest)
     if difference <= allowed and bool((last.isfinite() == finite).all()):
         return difference
     path = ", ".join((*structure.between, structure.head))

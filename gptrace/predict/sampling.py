@@ -1,4 +1,4 @@
-"""Logits → the next token: the likeliest, or a sampled one. Shape: V vocabulary."""
+"""Logits → the next token, the likeliest or a sampled one. Shape: V vocabulary."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ def next_id(
     top_k: int | None = None,
     top_p: float | None = None,
 ) -> int:
-    """Return the id of the next token after logits (V,): at temperature 0 the likeliest, of equals the first.
+    """Return the id of the next token after logits (V,), sampled with the generator.
+
+    At temperature 0 it is the likeliest token; of equal logits, that of the lowest id. Raises a RunError
+    where the largest logit is NaN or infinite.
 
     >>> next_id(torch.tensor([1.0, 3.0, 3.0]), torch.Generator())
     1
@@ -30,29 +33,29 @@ def next_id(
         )
     if temperature == 0:
         return int((logits == best).nonzero()[0])
-    chances = probabilities(logits, temperature=temperature, top_k=top_k, top_p=top_p)
-    return int(torch.multinomial(chances, 1, generator=generator))
+    distribution = probabilities(logits, temperature=temperature, top_k=top_k, top_p=top_p)
+    return int(torch.multinomial(distribution, 1, generator=generator))
 
 
 def probabilities(
     logits: Tensor, *, temperature: float = 1.0, top_k: int | None = None, top_p: float | None = None
 ) -> Tensor:
-    """Return what logits (V,) are sampled with, in float64: softmax of those that are left, divided by T.
+    """Return the probabilities (V,) that sampling draws from, in float64: softmax(logits / temperature).
 
-    `top_k` leaves the k largest (and what equals the least of them); then `top_p` (nucleus sampling,
-    arXiv:1904.09751) the fewest of these whose probabilities come to p.
+    `top_k` keeps the k largest logits, and all that equal the smallest of these. Then `top_p` keeps the
+    fewest tokens whose probabilities sum to p or more (nucleus sampling, arXiv:1904.09751). The others get 0.
 
     >>> probabilities(torch.tensor([0.0, 0.0, -1.0]), top_k=2).tolist()
     [0.5, 0.5, 0.0]
     """
     values = (logits.double() - logits.max()) / temperature
     if top_k is not None and top_k < values.shape[0]:
-        least = values.topk(top_k).values[-1]
-        values = values.masked_fill(values < least, -torch.inf)
-    chances = torch.softmax(values, dim=-1)
+        smallest = values.topk(top_k).values[-1]
+        values = values.masked_fill(values < smallest, -torch.inf)
+    distribution = torch.softmax(values, dim=-1)
     if top_p is not None and top_p < 1:
-        ordered, ids = chances.sort(descending=True, stable=True)
-        before = ordered.cumsum(dim=-1) - ordered  # what those ahead come to
-        chances = chances.index_fill(0, ids[before >= top_p], 0.0)
-        chances = chances / chances.sum()
-    return chances
+        ordered, ids = distribution.sort(descending=True, stable=True)
+        preceding = ordered.cumsum(dim=-1) - ordered  # the sum of all more likely tokens
+        distribution = distribution.index_fill(0, ids[preceding >= top_p], 0.0)
+        distribution = distribution / distribution.sum()
+    return distribution

@@ -168,11 +168,11 @@ def check_positions(positions: str) -> None:
 
 
 def check_batch_size(batch_size: int | None) -> None:
-    """Raise OptionError unless the size of a batch is None or a whole number from 1 up."""
+    """Raise OptionError unless the size of a batch is None or a whole number of at least 1."""
     if batch_size is not None:
         _check_count("batch_size", batch_size)
 
 
 def _check_count(name: str, value: object) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise OptionError(f"{name} is {value!r}", "it must be a whole number from 1 up", option=name)
+        raise OptionError(f"{name} is {value!r}", "it must be a whole number of at least 1", option=name)

@@ -17,7 +17,9 @@ class Claim(Record, frozen=True):
     key: Annotated[str, Meta(description="a name for the claim, the same in every language")]
     text: str
     measured: str
-    holds: Annotated[bool | None, Meta(description="null where the claim does not apply to the model")]
+    holds: Annotated[
+        bool | None, Meta(description="null where the claim does not apply or could not be measured")
+    ]
 
 
 class Topic(Record, frozen=True):

@@ -77,14 +77,16 @@ def _origin(weights: dict[str, Any]) -> str:
                 "or --weights PATH"
             )
         case "none":
-            return "none: device meta has shapes, but no numbers and so no next tokens"
+            return "none: device meta has shapes but no numbers, so there are no next tokens"
         case "pretrained":
             return f"pretrained, {weights['repository']} at revision {weights['revision'][:7]}"
         case "own code":
             text = f"made by {visible(weights['made_by'])}"
             if "seed" in weights:
-                text += f", seed {weights['seed']}: unless that code loads some they are random, and "
-                text += f"{meaningless}; for real weights use --weights PATH"
+                text += (
+                    f" with seed {weights['seed']}: where they are random, {meaningless}; for real weights "
+                )
+                text += "use --weights PATH"
             return text
         case "hugging_face":
             text = f"from {visible(weights.get('repository') or weights['path'])}"

@@ -46,15 +46,15 @@ def diff_traces(
         a: the first trace.
         b: the second trace.
         names: what the report calls the two, such as file names.
-        rtol: relative tolerance, from 0 up.
-        atol: absolute tolerance, from 0 up.
+        rtol: relative tolerance, at least 0.
+        atol: absolute tolerance, at least 0.
 
     Raises:
         OptionError: a tolerance is negative or not finite.
     """
     for option, value in (("--rtol", rtol), ("--atol", atol)):
         if not 0 <= value < float("inf"):
-            raise OptionError(f"{option} is {value}", "it must be a number from 0 up")
+            raise OptionError(f"{option} is {value}", "it must be a number of at least 0")
     calls_a, calls_b = _by_key(a), _by_key(b)
     pairs = [(call, calls_b[key]) for key, call in calls_a.items() if key in calls_b]
     changed = [

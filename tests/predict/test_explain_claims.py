@@ -5,6 +5,7 @@ from __future__ import annotations
 import string
 from collections.abc import Sequence
 from dataclasses import fields
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from gptrace.predict.explain.claims import MeasuredClaim
 from gptrace.predict.explain.measured_model import MeasuredModel
 from gptrace.predict.explain.run import CATALOGS
 from gptrace.predict.explain.topics import TOPICS as MEASURES
+from gptrace.predict.explain.topics import inference, last_dim, probabilities, training
 from gptrace.predict.validation import LANGUAGES, TOPICS
 from gptrace.text import encoding
 from gptrace.text.prompts import from_ids, from_texts
@@ -255,9 +257,58 @@ def test_a_variant_is_measured_too(model: nn.Module, key: str) -> None:
     assert claims[key].holds is True
 
 
-def test_a_norm_that_leaves_the_scale_is_no_norm() -> None:
-    claims = {claim.key: claim for claim in measured(Adapted(norm=FixedNorm(16)))["flow"]}
-    assert claims["final_norm"].holds is False
+class RectifiedHead(nn.Linear):
+    def forward(self, x: Any) -> Any:
+        return super().forward(x).relu()
+
+
+class MixingHead(nn.Linear):
+    """Its last row depends on the rows before it."""
+
+    def forward(self, x: Any) -> Any:
+        return super().forward(x.cumsum(dim=1))
+
+
+def with_half_a_head() -> SmallGPT:
+    model = SmallGPT()
+    with torch.no_grad():
+        model.head.weight[:, 8:] = 0
+    return model
+
+
+def holds_by_key(model: nn.Module) -> dict[str, bool | None]:
+    return {claim.key: claim.holds for claims in measured(model).values() for claim in claims}
+
+
+@pytest.mark.parametrize(
+    ("model", "keys"),
+    [
+        (Adapted(head=RectifiedHead(16, 50257, bias=False)), {"matrix_product", "linear"}),
+        (Adapted(head=MixingHead(16, 50257, bias=False)), {"last_row", "dot_product"}),
+        (with_half_a_head(), {"bottleneck"}),
+        (SmallGPT("random"), {"causal", "dot_product", "greedy"}),
+        (Adapted(norm=FixedNorm(16)), {"final_norm"}),
+    ],
+)
+def test_a_model_breaks_its_claims_and_no_others(model: nn.Module, keys: set[str]) -> None:
+    assert {key for key, holds in holds_by_key(model).items() if holds is False} == keys
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "wrong", "keys"),
+    [
+        (probabilities, "log_softmax", lambda x, t=1.0: x.double() * t, {"softmax", "temperature"}),
+        (probabilities, "log_softmax", lambda x, t=1.0: -x.double().log_softmax(-1), {"softmax", "ranking"}),
+        (last_dim, "log_softmax", lambda x: x.double().cos(), {"logits"}),
+        (training, "log_softmax", lambda x: x.double() - 10, {"cross_entropy", "gradient_step"}),
+        (inference, "probabilities", lambda x: x.double().softmax(-1) ** 2, {"sampled"}),
+    ],
+)
+def test_wrong_arithmetic_breaks_a_claim(
+    module: ModuleType, name: str, wrong: Any, keys: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, name, wrong)
+    assert keys <= {key for key, holds in holds_by_key(SmallGPT()).items() if holds is False}
 
 
 def test_parameters_that_share_their_memory_count_once() -> None:

@@ -15,7 +15,7 @@ def whole_number(option: str, least: int | None = None) -> Callable[[str | int],
     >>> whole_number("--k")("12")
     12
     """
-    bound = "" if least is None else f" from {least} up"
+    bound = "" if least is None else f" of at least {least}"
 
     def parse(text: str | int) -> int:
         plain = re.fullmatch("[+-]?[0-9]{1,30}", str(text))  # int() also takes 1_0 and other scripts

@@ -49,9 +49,7 @@ class TextOptions:
         """Read the texts or ids; write a notice where the sample prompt is used."""
         if self.ids is not None:
             if self.text or self.lines:
-                raise InputError(
-                    "--ids takes the place of text, and there is text too", "drop one of the two"
-                )
+                raise InputError("--ids and text are both given", "drop one of the two")
             return PromptSource(rows=tuple(tuple(parse_ids(row)) for row in self.ids))
         texts = read_texts(self.text or (), lines=self.lines)
         if texts.is_sample:

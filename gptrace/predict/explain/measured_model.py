@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from gptrace.model.build import LoadedModel
 from gptrace.model.quiet_torch import torch
-from gptrace.predict.candidates import exact, rounding
-from gptrace.predict.capture import Captured, captured
+from gptrace.predict.candidates import as_float64, rounding_tolerance
+from gptrace.predict.capture import CapturedTensors, capture_tensors
 from gptrace.predict.forward import extract_logits
 from gptrace.predict.logit_decoder import LogitDecoder
 from gptrace.predict.model_structure import ModelStructure, find_model_structure
@@ -39,10 +39,10 @@ class MeasuredModel:
         with record_trace(self.module, loaded.architecture, by_copy=True) as trace:
             logits = self.run(self.ids)
         self.structure: ModelStructure = find_model_structure(trace, self.module, tuple(logits.shape), head)
-        self.captured: Captured = self._capture()
+        self.captured: CapturedTensors = self._capture()
         self.logits = logits[0]
         self.decoder = LogitDecoder(tokenizer, logits.shape[-1], given_as_ids=prompt.given_as_ids)
-        self.tolerance = rounding(logits.dtype)
+        self.tolerance = rounding_tolerance(logits.dtype)
         self.logit_tolerance = self.tolerance * max(1e-9, float(self.logits.abs().max()))
         self.head = self.submodule(self.structure.head)
         self.head_input, self.head_weight = self._head_matrix()
@@ -115,13 +115,13 @@ class MeasuredModel:
         """Return the likeliest token of a row of logits (V,)."""
         return self.token(logits[: self.decoder.token_count].argmax())
 
-    def _capture(self) -> Captured:
+    def _capture(self) -> CapturedTensors:
         structure = self.structure
         paths = [
             structure.token_embedding, structure.position_embedding, *structure.blocks, *structure.between,
             structure.head,
         ]  # fmt: skip
-        with captured(self.module, [path for path in paths if path]) as tensors:
+        with capture_tensors(self.module, [path for path in paths if path]) as tensors:
             self.run(self.ids)
         return tensors
 
@@ -137,4 +137,4 @@ class MeasuredModel:
 
 def largest_difference(a: Tensor, b: Tensor) -> float:
     """Return the largest absolute difference of two tensors."""
-    return float((exact(a) - exact(b)).abs().max())
+    return float((as_float64(a) - as_float64(b)).abs().max())

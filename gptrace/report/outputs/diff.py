@@ -67,9 +67,9 @@ def _summary(difference: Difference) -> list[Line]:
 
 def _rows(difference: Difference) -> Iterator[tuple[object, ...]]:
     for call in difference.removed:
-        yield "removed", _name(call), call.call, call.type, "", "there", "–"
+        yield "removed", _name(call), call.call, call.type, "", "present", "absent"
     for call in difference.added:
-        yield "added", _name(call), call.call, call.type, "", "–", "there"
+        yield "added", _name(call), call.call, call.type, "", "absent", "present"
     for call in difference.changed:
         yield from _change_rows("changed", call)
     if difference.values.first_apart is not None:

@@ -11,9 +11,9 @@ from gptrace.report.table_data import Column, TableData
 from gptrace.report.view import View
 
 _ENDINGS = {
-    "max_new_tokens": "--max-new-tokens reached",
-    "end_of_text": "the model ended the text",
-    "stop": "a --stop text came",
+    "max_new_tokens": "stopped at --max-new-tokens",
+    "end_of_text": "stopped by the end-of-text token",
+    "stop": "stopped before a --stop text",
 }
 
 
@@ -70,7 +70,7 @@ def prompt_text(text: str | None, ids: tuple[int, ...]) -> str:
 def ending(result: GenerationResult) -> Line:
     """Return how many tokens came, and why no more."""
     count = len(result.new_ids)
-    return line(f"{count} new token{'s' if count != 1 else ''}; {_ENDINGS[result.stopped_by]}", "quiet")
+    return line(f"{count} new token{'s' if count != 1 else ''}, {_ENDINGS[result.stopped_by]}", "quiet")
 
 
 def _facts(generation: Generation) -> list[tuple[str, Line]]:

@@ -27,7 +27,7 @@ def parts(lens: Lens, view: View) -> list[Part]:
     """Return the header, and a map and a table for each prompt."""
     path = " → ".join(map(visible, lens.through))
     largest = max(result.difference for result in lens.results)
-    text = f"each layer's output → {path}; the last layer's logits are the model's own (within {largest:.1e})"
+    text = f"each layer's output → {path}; the last layer's logits differ from the model's by {largest:.1e}"
     facts = Facts([*model_facts(lens.model), ("lens", line(text))])
     items = [part for result in lens.results for part in item_parts(result, view)]
     return [facts, *note_parts(lens.notes), *items]
@@ -68,7 +68,7 @@ def _map(result: LensResult, view: View) -> Table:
         label = shortened_to(token_label(tokens[position]), _CELL_WIDTH - len(str(position)) - 1)
         columns.append(Column(str(position), f"{position} {label}", _cell, role_of=_role))
     rows = [(layer.path, *(layer.cells[position] for position in positions)) for layer in result.layers]
-    lines = [_legend()]
+    lines = [_legend(color=view.color)]
     if count < len(tokens):
         lines.append(line(f"the last {count} of {len(tokens)} positions; --full shows all", "quiet"))
     title = f"After each token of {prompt_title(result)}, layer by layer"
@@ -95,7 +95,10 @@ def _role(cell: LensCell) -> str:
     return next((role for rank, role in _ROLES if cell.rank_of_prediction <= rank), "quiet")
 
 
-def _legend() -> Line:
-    spans = [("cells: the most likely token; colour: the layer's rank of the model's prediction: ", "quiet")]
+def _legend(*, color: bool) -> Line:
+    cells = "cells: the most likely token of the layer"
+    if not color:
+        return line(cells, "quiet")
+    spans = [(f"{cells}; colour: its rank of the model's prediction: ", "quiet")]
     spans += [(f"{'1' if rank == 1 else f'up to {rank}'}  ", role) for rank, role in _ROLES]
-    return (*spans, ("beyond", "quiet"))
+    return (*spans, ("higher", "quiet"))

@@ -221,7 +221,7 @@ def _failure(failure: Failure) -> list[Line]:
         for spec in failure.inputs[:_INPUTS_SHOWN]
     ]
     if inputs:
-        lines.append(line(f"input: {visible(', '.join(inputs))}"))
+        lines.append(line(f"arguments: {visible(', '.join(inputs))}"))
     if failure.source:
         lines.append(line(f"at: {visible(failure.source)}"))
     if failure.diagnosis:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import cast
 
 from gptrace.model.quiet_torch import torch
-from gptrace.predict.candidates import exact
+from gptrace.predict.candidates import as_float64
 from gptrace.predict.explain.claims import MeasuredClaim, claim
 from gptrace.predict.explain.measured_model import MeasuredModel, largest_difference
 from gptrace.text.tokenizer import decode
@@ -45,7 +45,7 @@ def _token_embedding(model: MeasuredModel) -> MeasuredClaim:
     embedded, table = model.captured.outputs.get(path), model.weight_of(path)
     if embedded is None or table is None or embedded.shape[-1] != table.shape[-1]:
         return claim("token_embedding_unmeasured", None, table=path, width=model.width_name)
-    rows, values = exact(table[model.ids]), exact(embedded)
+    rows, values = as_float64(table[model.ids]), as_float64(embedded)
     # Some models multiply their embeddings by a constant, such as √D: the one that fits best.
     factor = float((values * rows).sum()) / max(float((rows * rows).sum()), 1e-30)
     figures = {"table": path, "width": model.width_name, "ids": tuple(model.ids.shape)}
@@ -104,8 +104,8 @@ def _final_norm(model: MeasuredModel) -> MeasuredClaim:
         return claim("no_final_norm", None)
     before, after = captured.inputs[path], captured.outputs[path]
     figures = {"norm": path, "before": _root_mean_square(before), "after": _root_mean_square(after)}
-    sizes = exact(before).square().mean(dim=-1, keepdim=True).sqrt() / _NORM_TEST_SIZE
-    vectors = torch.where(sizes > 0, exact(before) / sizes, 0.0).to(before)
+    sizes = as_float64(before).square().mean(dim=-1, keepdim=True).sqrt() / _NORM_TEST_SIZE
+    vectors = torch.where(sizes > 0, as_float64(before) / sizes, 0.0).to(before)
     try:
         once, twice = cast(Tensor, norm(vectors)), cast(Tensor, norm(2 * vectors))
         difference = largest_difference(once, twice)
@@ -141,4 +141,4 @@ def _largest(values: Tensor) -> float:
 
 def _root_mean_square(vectors: Tensor) -> float:
     """Return that of the last of the vectors."""
-    return float(exact(vectors).reshape(-1, vectors.shape[-1])[-1].square().mean().sqrt())
+    return float(as_float64(vectors).reshape(-1, vectors.shape[-1])[-1].square().mean().sqrt())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gptrace.predict.candidates import exact, log_softmax
+from gptrace.predict.candidates import as_float64, log_softmax
 from gptrace.predict.explain.claims import MeasuredClaim, claim
 from gptrace.predict.explain.measured_model import MeasuredModel, largest_difference
 from gptrace.text.tokenizer import NoTokenizer
@@ -45,7 +45,7 @@ def _causal(model: MeasuredModel) -> MeasuredClaim:
 
 def _logits(model: MeasuredModel) -> MeasuredClaim:
     row = model.last_logits
-    shifted = log_softmax(exact(row[None]) + _ADDED).exp()
+    shifted = log_softmax(as_float64(row[None]) + _ADDED).exp()
     difference = largest_difference(shifted, log_softmax(row[None]).exp())
     return claim(
         "logits",

@@ -6,7 +6,7 @@ import math
 from typing import cast
 
 from gptrace.model.quiet_torch import torch
-from gptrace.predict.candidates import exact
+from gptrace.predict.candidates import as_float64
 from gptrace.predict.explain.claims import MeasuredClaim, claim
 from gptrace.predict.explain.measured_model import MeasuredModel, largest_difference
 
@@ -46,7 +46,7 @@ class _Head:
     def matrix_product(self) -> MeasuredClaim:
         """Compare every score of the head with x·Wᵀ + b."""
         product = torch.nn.functional.linear(self.x, self.weight, self.bias)
-        errors = (exact(product) - exact(self.output(self.x))).abs()
+        errors = (as_float64(product) - as_float64(self.output(self.x))).abs()
         equal = int((errors <= self.model.logit_tolerance).sum())
         return claim(
             "matrix_product" if self.bias is None else "matrix_product_with_bias",
@@ -92,7 +92,7 @@ class _Head:
         half = len(self.x) // 2
         halved = self.without_bias(torch.cat([self.x[:half], torch.zeros_like(self.x[half:])]))
         figures = {"vocab_size": len(self.weight), "numbers": len(self.x), "width": self.model.width_name}
-        correlation = _correlation(exact(halved), exact(self.scores))
+        correlation = _correlation(as_float64(halved), as_float64(self.scores))
         if correlation is None:
             return claim("bottleneck_unmeasured", None, **figures)
         return claim(

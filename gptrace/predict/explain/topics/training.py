@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from gptrace.model.quiet_torch import torch
-from gptrace.predict.candidates import exact, log_softmax
+from gptrace.predict.candidates import as_float64, log_softmax
 from gptrace.predict.explain.claims import MeasuredClaim, claim
 from gptrace.predict.explain.measured_model import MeasuredModel, largest_difference
 
@@ -19,13 +19,13 @@ def measure(model: MeasuredModel) -> list[MeasuredClaim]:
     unavailable = [claim("no_training", None, logits=(1, *model.logits.shape))]
     if len(ids) < 2 or len(model.logits) < len(ids) or vectors is None or not model.head_makes_the_logits:
         return unavailable
-    squared_length = float(exact(vectors[-2]).square().sum())
+    squared_length = float(as_float64(vectors[-2]).square().sum())
     if squared_length == 0:  # the gradient of W is zero
         return unavailable
     # An id beyond the tokenizer's tokens may be an answer too.
     in_vocabulary = int(ids.max()) < model.decoder.token_count
     count = model.decoder.token_count if in_vocabulary else model.logits.shape[1]
-    logits, answers = exact(model.logits[:-1, :count]).cpu(), ids[1:]  # (T - 1, V), (T - 1,)
+    logits, answers = as_float64(model.logits[:-1, :count]).cpu(), ids[1:]  # (T - 1, V), (T - 1,)
     loss = float(functional.cross_entropy(logits, answers))
     return [
         _cross_entropy(logits, answers, loss),

@@ -36,7 +36,7 @@ def _parameters(model: MeasuredModel, weight: Tensor, *, is_tied: bool) -> Measu
     if is_tied:
         # `head.weight.data = table.weight.data` makes two parameters that share their memory.
         sharing = [ref for ref in references if ref.parameter.data_ptr() == weight.data_ptr()]
-        parameters -= weight.numel() * (len(sharing) - 1)
+        parameters -= weight.numel() * max(0, len(sharing) - 1)
     otherwise = parameters + weight.numel() if is_tied else parameters - weight.numel()
     return claim(
         "tied" if is_tied else "untied",
