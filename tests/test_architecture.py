@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -113,3 +114,17 @@ def test_only_the_command_line_prints() -> None:
         calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
         prints = [call for call in calls if isinstance(call.func, ast.Name) and call.func.id == "print"]
         assert not prints or name.startswith(("cli", "report")), name
+
+
+def imported_test_files(source: str) -> list[str]:
+    return [name for name in imports(source) if re.search(r"^tests\.(.*\.)?test_", name)]
+
+
+def test_no_test_file_imports_another() -> None:
+    files = sorted(Path(__file__).parent.rglob("*.py"))
+    assert len(files) > 50
+    assert {file.name: imported_test_files(file.read_text(encoding="utf-8")) for file in files} == {
+        file.name: [] for file in files
+    }
+    assert imported_test_files("from tests.model.test_gpt import SMALL") == ["tests.model.test_gpt"]
+    assert imported_test_files("import tests.test_api") == ["tests.test_api"]
