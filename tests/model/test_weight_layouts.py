@@ -100,6 +100,7 @@ def test_shards_of_both_kinds(tmp_path: Path) -> None:
         gptrace.topk("Hello", weights=folder)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("legacy", [False, True])
 @pytest.mark.parametrize("prefix", ["transformer.", ""])
 @pytest.mark.parametrize("head", ["tied", "absent"])

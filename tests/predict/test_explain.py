@@ -171,6 +171,7 @@ def test_a_full_context_has_no_room_for_more() -> None:
     assert False not in flat(marks)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(FAMILIES))
 def test_every_family_is_explained_in_its_own_words(name: str, tmp_path: Path) -> None:
     save_family(tmp_path, name)

@@ -38,6 +38,7 @@ def test_greedy_tokens_are_those_of_transformers(gpt2: tuple[Path, Any], prompt:
         assert [token.id for token in generation.results[0].tokens] == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["llama", "gemma2", "opt", "gpt-neox", "qwen3"])
 def test_greedy_tokens_of_other_families(name: str, tmp_path: Path) -> None:
     reference = save_family(tmp_path, name)

@@ -47,6 +47,7 @@ def test_the_last_layer_of_a_lens_is_the_model(tiny: GPTModel) -> None:
     assert not tiny.trf_blocks[0]._forward_hooks
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(set(FAMILIES) - {"gemma2"}))
 def test_a_lens_on_every_family(name: str, tmp_path: Path) -> None:
     save_family(tmp_path, name)

@@ -54,6 +54,7 @@ def test_losses_are_those_of_transformers(gpt2: tuple[Path, Any]) -> None:
     assert loss.uniform == pytest.approx(math.log(50257))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["llama", "gemma", "opt", "gpt-neox"])
 def test_losses_of_other_families(name: str, tmp_path: Path) -> None:
     reference = save_family(tmp_path, name)
