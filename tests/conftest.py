@@ -20,7 +20,7 @@ from tests.support import HANG_TIMEOUT, Cli, Outcome, build_preset, environment
 collect_ignore = ["benchmarks"]  # scripts: to import them is to run them
 
 # `make test-fast` leaves out tests with these markers; the fixtures bring their marker with them.
-MARKERS_OF_FIXTURES = {"gpt2_small": "slow", "process": "processes"}
+MARKERS_OF_FIXTURES = {"gpt2_small": "slow", "original": "slow", "process": "processes"}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

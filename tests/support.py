@@ -121,12 +121,12 @@ def _last_digit(figure: str) -> float:
     return 10.0 ** (int(exponent or 0) - len(mantissa.partition(".")[2]))
 
 
-def verdicts(found: Explanation) -> dict[str, list[bool | None]]:
-    return {topic.topic: [claim.holds for claim in topic.claims] for topic in found.topics}
+def verdicts(explanation: Explanation) -> dict[str, list[bool | None]]:
+    return {topic.topic: [claim.holds for claim in topic.claims] for topic in explanation.topics}
 
 
-def flat(held: dict[str, list[bool | None]]) -> list[bool | None]:
-    return [holds for of_topic in held.values() for holds in of_topic]
+def flat(marks: dict[str, list[bool | None]]) -> list[bool | None]:
+    return [holds for of_topic in marks.values() for holds in of_topic]
 
 
 @dataclass(frozen=True)
@@ -194,8 +194,8 @@ def measured(module: nn.Module, *inputs: Any, measure: str = "macs") -> gptrace.
     return trace
 
 
-def ids_of(found: Generation) -> list[int]:
-    return [token.id for token in found.results[0].tokens]
+def ids_of(generation: Generation) -> list[int]:
+    return [token.id for token in generation.results[0].tokens]
 
 
 def to_json(outcome: Outcome) -> dict[str, Any]:

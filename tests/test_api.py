@@ -59,9 +59,9 @@ def test_a_dict_of_a_trace_is_its_own_and_holds_no_nan(tiny: GPTModel) -> None:
 
 
 def test_ids_from_arrays_and_tensors() -> None:
-    for ids in (torch.tensor([1, 2]), (one for one in [1, 2]), range(1, 3), [torch.tensor(1), 2]):
+    for ids in (torch.tensor([1, 2]), (token_id for token_id in [1, 2]), range(1, 3), [torch.tensor(1), 2]):
         assert gptrace.tokens(ids=ids).results[0].ids == (1, 2)  # type: ignore[arg-type]
-    for rows in (torch.tensor([[1], [2]]), [range(1, 2), (one for one in [2])]):
+    for rows in (torch.tensor([[1], [2]]), [range(1, 2), (token_id for token_id in [2])]):
         assert [prompt.ids for prompt in gptrace.tokens(ids=rows).results] == [(1,), (2,)]  # type: ignore[arg-type]
 
 
@@ -124,7 +124,7 @@ def test_importing_gptrace_and_its_names_is_light() -> None:
 @pytest.mark.processes
 def test_no_warning_when_numpy_is_missing() -> None:
     code = "import sys; sys.modules['numpy'] = None; import gptrace; gptrace.GPTModel"
-    done = subprocess.run(
+    outcome = subprocess.run(
         [sys.executable, "-W", "error", "-c", code], env=environment(), capture_output=True, check=False
     )
-    assert (done.returncode, done.stderr) == (0, b"")
+    assert (outcome.returncode, outcome.stderr) == (0, b"")

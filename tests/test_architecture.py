@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -55,31 +56,31 @@ def imports(source: str) -> Iterator[str]:
 def complaints(name: str, source: str) -> list[str]:
     """What is wrong with the imports of the module gptrace.NAME."""
     room = name.split(".")[0]
-    found = []
+    lines = []
     for imported in imports(source):
         top, _, rest = imported.partition(".")
         other = rest.split(".")[0]
         if top == "gptrace" and other in ORDER and ORDER.index(other) > ORDER.index(room):
             if (room, other) not in EXCEPTIONS:
-                found.append(f"{name} looks to the right, at {imported}")
+                lines.append(f"{name} looks to the right, at {imported}")
         elif top in DOORS and not any(name == door or name.startswith(door + ".") for door in DOORS[top]):
-            found.append(f"{name} imports {top}, whose door is {', '.join(DOORS[top])}")
-    return found
+            lines.append(f"{name} imports {top}, whose door is {', '.join(DOORS[top])}")
+    return lines
 
 
 def sources() -> list[tuple[str, str]]:
-    found = []
+    modules = []
     for path in sorted(ROOT.rglob("*.py")):
         name = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
         if name not in ("__init__", "__main__"):
-            found.append((name, path.read_text()))
-    return found
+            modules.append((name, path.read_text()))
+    return modules
 
 
 def test_every_arrow_points_to_the_left() -> None:
-    found = sources()
-    assert len(found) > 30
-    assert [line for name, source in found for line in complaints(name, source)] == []
+    modules = sources()
+    assert len(modules) > 30
+    assert [line for name, source in modules for line in complaints(name, source)] == []
 
 
 @pytest.mark.parametrize(
@@ -104,8 +105,8 @@ def test_every_room_is_small_enough_to_read() -> None:
 
 
 def test_commands_redirect_nothing() -> None:
-    found = [name for name, source in sources() if name.startswith("cli") and "redirect" in source]
-    assert found == ["cli.streams"]
+    names = [name for name, source in sources() if name.startswith("cli") and "redirect" in source]
+    assert names == ["cli.streams"]
 
 
 def test_only_the_command_line_prints() -> None:
@@ -113,3 +114,17 @@ def test_only_the_command_line_prints() -> None:
         calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
         prints = [call for call in calls if isinstance(call.func, ast.Name) and call.func.id == "print"]
         assert not prints or name.startswith(("cli", "report")), name
+
+
+def imported_test_files(source: str) -> list[str]:
+    return [name for name in imports(source) if re.search(r"^tests\.(.*\.)?test_", name)]
+
+
+def test_no_test_file_imports_another() -> None:
+    files = sorted(Path(__file__).parent.rglob("*.py"))
+    assert len(files) > 50
+    assert {file.name: imported_test_files(file.read_text(encoding="utf-8")) for file in files} == {
+        file.name: [] for file in files
+    }
+    assert imported_test_files("from tests.model.test_gpt import SMALL") == ["tests.model.test_gpt"]
+    assert imported_test_files("import tests.test_api") == ["tests.test_api"]

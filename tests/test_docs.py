@@ -35,7 +35,7 @@ def _marks(block: Block) -> list[pytest.MarkDecorator]:
     lines = [command.line for command in block.commands()]
     if any(map(needs_a_shell, lines)):
         marks.append(pytest.mark.processes)
-    if any(re.match(f"gptrace ({_RUN_A_MODEL}) (?!.*(-m|--model) )", line) for line in lines):
+    if any(re.match(f"gptrace ({_RUN_A_MODEL}) (?!.*(-m|--model) (?!gpt))", line) for line in lines):
         marks.append(pytest.mark.slow)
     return marks
 
@@ -55,9 +55,9 @@ def console_examples() -> list[object]:
 
 @pytest.mark.parametrize("block", console_examples())
 def test_a_command_prints_what_the_page_shows(block: Block) -> None:
-    found = complaints(block)
-    if found:
-        pytest.fail("\n\n".join(found), pytrace=False)
+    problems = complaints(block)
+    if problems:
+        pytest.fail("\n\n".join(problems), pytrace=False)
 
 
 @pytest.mark.parametrize("page", [page for page in english_pages() if blocks(page, "python")], ids=str)

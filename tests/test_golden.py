@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import re
 from pathlib import Path
@@ -41,9 +42,12 @@ def compare(name: str, text: str, request: pytest.FixtureRequest) -> None:
     if request.config.getoption("--overwrite"):
         path.parent.mkdir(exist_ok=True)
         path.write_text(text, encoding="utf-8")
-    assert agree_to_the_last_digit(text, path.read_text(encoding="utf-8")), (
-        f"see what changed, then `make golden` rewrites {path.name}"
-    )
+    golden = path.read_text(encoding="utf-8")
+    if not agree_to_the_last_digit(text, golden):
+        lines = difflib.unified_diff(
+            golden.splitlines(), text.splitlines(), path.name, "now", n=1, lineterm=""
+        )
+        pytest.fail("\n".join([*lines, "read what changed, then `make golden` rewrites it"]), pytrace=False)
 
 
 @pytest.mark.parametrize("width", [80, 120, 200])

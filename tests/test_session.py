@@ -108,14 +108,14 @@ def test_a_one_shot_function_takes_the_arguments_of_session_and_of_its_method(na
     of_session = inspect.signature(Session).parameters
     of_method = dict(inspect.signature(getattr(Session, name)).parameters)
     del of_method["self"]
-    found = inspect.signature(getattr(api, name)).parameters
+    parameters = inspect.signature(getattr(api, name)).parameters
     of_model = ["tokenizer"] if name == "tokens" else list(of_session)
-    assert set(found) == {*of_method, *of_model}
-    for parameter in found.values():
+    assert set(parameters) == {*of_method, *of_model}
+    for parameter in parameters.values():
         declared = of_method.get(parameter.name) or of_session[parameter.name]
         if parameter.name != "seed":  # of a method: the session's unless it is given
             assert (parameter.default, parameter.annotation) == (declared.default, declared.annotation)
-    first, *rest = found.values()
+    first, *rest = parameters.values()
     assert first.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD
     assert {parameter.kind for parameter in rest} == {inspect.Parameter.KEYWORD_ONLY}
 
@@ -169,21 +169,21 @@ def test_a_transformers_model_with_its_tokenizer() -> None:
     module = transformers.LlamaForCausalLM(config).eval()
     session = Session(module, tokenizer=tokenizer)
     assert isinstance(session.tokenizer, HuggingFaceTokenizer)
-    found = session.topk("low lower", k=3)
+    topk = session.topk("low lower", k=3)
     ids = tokenizer("low lower")["input_ids"]
-    assert list(found.results[0].ids) == ids
+    assert list(topk.results[0].ids) == ids
     with torch.no_grad():
         best = module(torch.tensor([ids])).logits[0, -1].topk(3).indices.tolist()
-    assert [one.token.id for one in found.results[0].candidates] == best
-    assert found.results[0].candidates[0].token.text is not None
-    assert found.notes == ()
+    assert [result.token.id for result in topk.results[0].candidates] == best
+    assert topk.results[0].candidates[0].token.text is not None
+    assert topk.notes == ()
     tokens = session.tokens("low lower")
     assert (list(tokens.results[0].ids), tokens.vocab_size) == (ids, len(tokenizer))
     assert tokens == gptrace.tokens("low lower", tokenizer=tokenizer)
     with pytest.raises(TextError, match="context holds 16"):
         session.trace("low " * 40)
     same = gptrace.topk("low lower", model=module, tokenizer=session.tokenizer, k=3)
-    assert same.results == found.results
+    assert same.results == topk.results
 
 
 @pytest.mark.parametrize("tokenizer", ["gpt2", 5, HuggingFaceTokenizer, object()])
@@ -263,10 +263,10 @@ for ask in (
     sys.exit("no error")
 sys.exit("torch" in sys.modules)
 """
-    done = subprocess.run(
+    outcome = subprocess.run(
         [sys.executable, "-c", code], env=environment(), capture_output=True, text=True, check=False
     )
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (outcome.returncode, outcome.stderr) == (0, "")
 
 
 def test_a_session_can_be_used_again_after_an_error(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,14 +25,14 @@ GPTRACE = [sys.executable, "-m", "gptrace"]
 def shell(script: str, **variables: str) -> Outcome:
     """Run a bash script in which `gptrace` is ours; PIPESTATUS tells the exit codes."""
     function = f'gptrace() {{ "{sys.executable}" -m gptrace "$@"; }}\n'
-    done = subprocess.run(
+    outcome = subprocess.run(
         ["bash", "-c", function + script],
         capture_output=True,
         env=environment(**variables),
         timeout=HANG_TIMEOUT,
         check=False,
     )
-    return Outcome(done.returncode, done.stdout.decode(), done.stderr.decode())
+    return Outcome(outcome.returncode, outcome.stdout.decode(), outcome.stderr.decode())
 
 
 def test_the_next_token_after_hello_through_a_pipe() -> None:
@@ -43,10 +43,10 @@ def test_the_next_token_after_hello_through_a_pipe() -> None:
 
 
 def test_without_text_dev_null_means_the_sample_with_a_notice(process: Cli) -> None:
-    done = process("tokens", "--json")
-    assert done.code == 0
-    assert json.loads(done.out)["results"][0]["text"] == "Hello, I am"
-    assert done.err == 'note: no text was given, so this is the sample prompt "Hello, I am"\n'
+    outcome = process("tokens", "--json")
+    assert outcome.code == 0
+    assert json.loads(outcome.out)["results"][0]["text"] == "Hello, I am"
+    assert outcome.err == 'note: no text was given, so this is the sample prompt "Hello, I am"\n'
 
 
 def test_stdin_in_its_forms(process: Cli, tmp_path: Path) -> None:
@@ -68,8 +68,8 @@ def test_a_reader_that_goes_away_is_no_error(unbuffered: str, command: str) -> N
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 def test_a_full_disk_is_an_error(unbuffered: str) -> None:
-    done = shell("gptrace tokens a > /dev/full", PYTHONUNBUFFERED=unbuffered)
-    done.is_error(1, "stdout cannot be written: No space left on device")
+    outcome = shell("gptrace tokens a > /dev/full", PYTHONUNBUFFERED=unbuffered)
+    outcome.is_error(1, "stdout cannot be written: No space left on device")
     shell("gptrace tokens a -f csv -o /dev/full").is_error(1, "/dev/full cannot be written: No space left")
 
 
@@ -122,8 +122,8 @@ def test_a_stdin_that_a_parent_left_non_blocking_is_waited_for() -> None:
 def test_a_folder_that_is_gone(tmp_path: Path) -> None:
     gone = tmp_path / "gone"
     gone.mkdir()
-    done = shell(f"cd {gone} && rmdir {gone} && PYTHONPATH={Path.cwd()} gptrace topk a -m tiny")
-    done.is_error(1, "the current folder is gone")
+    outcome = shell(f"cd {gone} && rmdir {gone} && PYTHONPATH={Path.cwd()} gptrace topk a -m tiny")
+    outcome.is_error(1, "the current folder is gone")
 
 
 def test_closed_streams() -> None:
@@ -190,13 +190,13 @@ def test_a_terminal_gets_colour_and_its_own_width() -> None:
 
 
 def test_an_ascii_stream_gets_plain_signs(process: Cli) -> None:
-    done = process("run", "Hello", "-m", "tiny", PYTHONIOENCODING="ascii", PYTHONUTF8="0")
-    assert done.code == 0
+    outcome = process("run", "Hello", "-m", "tiny", PYTHONIOENCODING="ascii", PYTHONUTF8="0")
+    assert outcome.code == 0
     assert (
-        done.out.splitlines()[0]
+        outcome.out.splitlines()[0]
         == "[batch, seq_len] > [batch, seq_len, emb_dim] > [batch, seq_len, vocab_size]"
     )
-    assert "\\u" not in done.out
+    assert "\\u" not in outcome.out
 
 
 def test_ctrl_c_in_a_forward_pass_ends_it_with_130(tmp_path: Path) -> None:
@@ -223,10 +223,10 @@ def test_what_needs_no_torch_loads_none(arguments: str) -> None:
         "import sys, shlex; from gptrace.cli import main; main(shlex.split(sys.argv[1]));"
         "print('torch' in sys.modules, 'tiktoken' in sys.modules, 'rich' in sys.modules, file=sys.stderr)"
     )
-    done = subprocess.run(
+    outcome = subprocess.run(
         [sys.executable, "-c", probe, arguments], capture_output=True, env=environment(), check=False
     )
-    torch, tiktoken, rich = done.stderr.decode().split()[-3:]
+    torch, tiktoken, rich = outcome.stderr.decode().split()[-3:]
     assert torch == "False"
     assert tiktoken == str("tokens" in arguments and "help" not in arguments)
     if arguments in ("--help", "--version", "schema", "tokens a --json"):

@@ -15,24 +15,24 @@ import pytest
 from tests.support import HANG_TIMEOUT, Cli, Outcome, assert_same_but_for_rounding, environment
 
 
-def jsonl(done: Outcome) -> list[dict[str, object]]:
-    return [json.loads(line) for line in done.out.splitlines()]
+def jsonl(outcome: Outcome) -> list[dict[str, object]]:
+    return [json.loads(line) for line in outcome.out.splitlines()]
 
 
 def test_a_bad_line_has_an_error_in_its_place_and_the_rest_go_on(cli: Cli) -> None:
     lines = [b"Hello", b"", b"ab\xff", "你好".encode(), b"x" * 9000, b"last"]
-    done = cli("topk", "--lines", "-f", "jsonl", "-m", "tiny", "--k", "2", stdin=b"\n".join(lines))
-    found = jsonl(done)
-    assert done.code == 1
-    assert done.err == "error: 3 of 6 prompts have no result; each says why in its place\n"
-    assert [result["index"] for result in found] == list(range(6))
-    messages = [result.get("error", {}).get("message", "") for result in found]  # type: ignore[attr-defined]
+    outcome = cli("topk", "--lines", "-f", "jsonl", "-m", "tiny", "--k", "2", stdin=b"\n".join(lines))
+    results = jsonl(outcome)
+    assert outcome.code == 1
+    assert outcome.err == "error: 3 of 6 prompts have no result; each says why in its place\n"
+    assert [result["index"] for result in results] == list(range(6))
+    messages = [result.get("error", {}).get("message", "") for result in results]  # type: ignore[attr-defined]
     assert [bool(message) for message in messages] == [False, True, True, False, True, False]
     assert "line 2 is empty" in messages[1]
     assert "line 3 is not UTF-8: byte 0xff at offset 2" in messages[2]
     assert "tokens, the model's context holds 64" in messages[4]
-    assert found[3]["text"] == "你好"
-    assert [len(result["candidates"]) for result in found] == [2, 0, 0, 2, 0, 2]  # type: ignore[arg-type]
+    assert results[3]["text"] == "你好"
+    assert [len(result["candidates"]) for result in results] == [2, 0, 0, 2, 0, 2]  # type: ignore[arg-type]
 
 
 def test_json_lines_in_and_other_keys_out_again(cli: Cli) -> None:
@@ -50,30 +50,30 @@ def test_json_lines_in_and_other_keys_out_again(cli: Cli) -> None:
         "[" * 5000,
         '{"text": "a"',
     ]
-    done = cli("topk", "--input-format", "jsonl", "--json", "-m", "tiny", stdin="\n".join(lines).encode())
-    found = json.loads(done.out)["results"]
-    assert done.code == 1
-    assert (found[0]["id"], found[0]["nested"]) == ("a", {"b": [1, None]})
-    assert found[1]["ids"] == [15496, 11]
-    assert found[2]["id"] == "far"
+    outcome = cli("topk", "--input-format", "jsonl", "--json", "-m", "tiny", stdin="\n".join(lines).encode())
+    report = json.loads(outcome.out)["results"]
+    assert outcome.code == 1
+    assert (report[0]["id"], report[0]["nested"]) == ("a", {"b": [1, None]})
+    assert report[1]["ids"] == [15496, 11]
+    assert report[2]["id"] == "far"
     parts = [
         "60000", "True is not a token id", "ids are '1 2'", "text is 5", "not an object with either",
         "'candidates', which a result has too", "not an object", "U+D800", "nested too deeply", "not JSON",
     ]  # fmt: skip
-    for result, part in zip(found[2:], parts, strict=True):
+    for result, part in zip(report[2:], parts, strict=True):
         assert part in result["error"]["message"]
         assert result["candidates"] == []
 
 
 @pytest.mark.parametrize("form", ["json", "csv", "table", "markdown", "html"])
 def test_a_stream_in_every_format(cli: Cli, form: str) -> None:
-    done = cli("topk", "--lines", "-f", form, "-m", "tiny", "--k", "1", stdin=b"Hello\n\nHello, I am\n")
-    assert done.code == 1
-    assert "57" in done.out
-    assert "RAND" in done.out
-    assert "line 2 is empty" in done.out
+    outcome = cli("topk", "--lines", "-f", form, "-m", "tiny", "--k", "1", stdin=b"Hello\n\nHello, I am\n")
+    assert outcome.code == 1
+    assert "57" in outcome.out
+    assert "RAND" in outcome.out
+    assert "line 2 is empty" in outcome.out
     if form == "json":
-        whole = json.loads(done.out)
+        whole = json.loads(outcome.out)
         assert [result["index"] for result in whole["results"]] == [0, 1, 2]
 
 
@@ -138,12 +138,12 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
         f"yes 'Hello, I am' | head -n 3000 | {sys.executable} -m gptrace topk --lines -f jsonl -m tiny --k 1 "
         "| head -n 1; echo ${PIPESTATUS[2]}"
     )
-    done = subprocess.run(
+    outcome = subprocess.run(
         ["bash", "-c", script], capture_output=True, env=environment(), timeout=HANG_TIMEOUT, check=False
     )
-    first, code = done.stdout.decode().splitlines()
+    first, code = outcome.stdout.decode().splitlines()
     assert json.loads(first)["index"] == 0
-    assert (code, done.stderr) == ("0", b"")
+    assert (code, outcome.stderr) == ("0", b"")
 
 
 @pytest.mark.slow
@@ -185,22 +185,24 @@ def test_a_model_that_fails_at_one_prompt_answers_the_others(tmp_path: Path, cli
         "        if x.shape[1] == 2: raise ValueError('two is too many')\n"
         "        return self.h(self.e(x))\n"
     )
-    done = cli("topk", "--lines", "-f", "jsonl", "-m", f"{tmp_path}/picky.py:Picky", stdin=b"a\na b\na b c\n")
-    found = jsonl(done)
-    assert done.code == 1
-    assert ["error" in result for result in found] == [False, True, False]
-    assert "two is too many" in found[1]["error"]["message"]  # type: ignore[index]
+    outcome = cli(
+        "topk", "--lines", "-f", "jsonl", "-m", f"{tmp_path}/picky.py:Picky", stdin=b"a\na b\na b c\n"
+    )
+    results = jsonl(outcome)
+    assert outcome.code == 1
+    assert ["error" in result for result in results] == [False, True, False]
+    assert "two is too many" in results[1]["error"]["message"]  # type: ignore[index]
 
 
 def test_a_line_too_deep_to_be_written_again_is_one_bad_line(process: Cli) -> None:
     deep = '{"text": "d", "x": ' + "[" * 600 + "]" * 600 + "}"
     lines = f'{deep}\n{{"text": "e", "x": [[1]]}}\n'
     for form in ("jsonl", "json"):
-        done = process("topk", "-m", "tiny", "--input-format", "jsonl", "-f", form, stdin=lines.encode())
+        outcome = process("topk", "-m", "tiny", "--input-format", "jsonl", "-f", form, stdin=lines.encode())
         results = (
-            [json.loads(line) for line in done.out.splitlines()]
+            [json.loads(line) for line in outcome.out.splitlines()]
             if form == "jsonl"
-            else json.loads(done.out)["results"]
+            else json.loads(outcome.out)["results"]
         )
         assert "nested too deeply" in results[0]["error"]["message"]
         assert results[1]["x"] == [[1]]
@@ -216,6 +218,8 @@ def test_a_model_without_logits_for_some_prompts(tmp_path: Path, cli: Cli) -> No
         "    def forward(self, x):\n"
         "        return None if x.shape[1] == 2 else self.h(self.e(x))\n"
     )
-    done = cli("topk", "--lines", "-f", "jsonl", "-m", f"{tmp_path}/some.py:Some", stdin=b"a\na b\na b c\n")
-    found = [json.loads(line) for line in done.out.splitlines()]
-    assert ["error" in result for result in found] == [False, True, False]
+    outcome = cli(
+        "topk", "--lines", "-f", "jsonl", "-m", f"{tmp_path}/some.py:Some", stdin=b"a\na b\na b c\n"
+    )
+    results = [json.loads(line) for line in outcome.out.splitlines()]
+    assert ["error" in result for result in results] == [False, True, False]

@@ -74,12 +74,12 @@ def test_the_course_model_with_the_same_weights_gives_the_same_logits(qkv_bias: 
 
 def test_the_same_seed_draws_the_same_weights_as_the_course_model() -> None:
     torch.manual_seed(123)
-    course = CourseModel(SMALL | {"qkv_bias": True}).state_dict()
+    course_state = CourseModel(SMALL | {"qkv_bias": True}).state_dict()
     torch.manual_seed(123)
-    ours = GPTModel(SMALL | {"qkv_bias": True}).state_dict()
-    assert ours.keys() == {name for name in course if not name.endswith("att.mask")}
+    state = GPTModel(SMALL | {"qkv_bias": True}).state_dict()
+    assert state.keys() == {name for name in course_state if not name.endswith("att.mask")}
     # Bit by bit: each number is drawn by itself, so there is no sum whose order could differ.
-    assert [name for name in ours if not torch.equal(ours[name], course[name])] == []
+    assert [name for name in state if not torch.equal(state[name], course_state[name])] == []
 
 
 def test_a_block_alone_loads_a_state_with_a_mask() -> None:
@@ -119,7 +119,7 @@ def test_a_forward_in_inference_mode_does_not_spoil_a_later_training_step() -> N
 
 def test_attention_looks_only_to_the_left(gpt2_small: GPTModel) -> None:
     with torch.no_grad():
-        one = gpt2_small(torch.tensor([[15496, 11, 314]]))
-        other = gpt2_small(torch.tensor([[15496, 11, 50000]]))
-    torch.testing.assert_close(one[:, :2], other[:, :2])
-    assert (one[:, 2] - other[:, 2]).abs().max() > 0.1
+        logits = gpt2_small(torch.tensor([[15496, 11, 314]]))
+        other_logits = gpt2_small(torch.tensor([[15496, 11, 50000]]))
+    torch.testing.assert_close(logits[:, :2], other_logits[:, :2])
+    assert (logits[:, 2] - other_logits[:, 2]).abs().max() > 0.1

@@ -134,16 +134,16 @@ def first_ids(outcome: Outcome) -> list[int]:
 def test_pull_once_and_then_work_without_a_network(hub: Hub, at: Cli, tmp_path: Path) -> None:
     models = json.loads(at("models", "--json").out)["models"]
     assert models[0]["pretrained"] == {"at_hand": False}
-    done = at("pull", "124M")
-    assert done.code == 0, done.err
-    folder = Path(done.out.strip())
+    outcome = at("pull", "124M")
+    assert outcome.code == 0, outcome.err
+    folder = Path(outcome.out.strip())
     assert folder.is_relative_to(tmp_path)
     assert re.fullmatch(
-        rf"note: fetching [\d.]+ MiB of {REPOSITORY} at revision {REVISION[:7]}; .*\n", done.err
+        rf"note: fetching [\d.]+ MiB of {REPOSITORY} at revision {REVISION[:7]}; .*\n", outcome.err
     )
     assert (folder / "model.safetensors").read_bytes() == hub.files["model.safetensors"]
     asked = len(hub.requests)
-    assert at("pull", "gpt2-small") == Outcome(0, done.out, "")
+    assert at("pull", "gpt2-small") == Outcome(0, outcome.out, "")
     pretrained = at("topk", "Hello", "--weights", "pretrained", "--json")
     assert pretrained.err == ""
     assert len(hub.requests) == asked  # the network was left alone
@@ -163,27 +163,27 @@ def test_pull_once_and_then_work_without_a_network(hub: Hub, at: Cli, tmp_path: 
 
 
 def test_pretrained_fetches_what_is_not_there_yet(hub: Hub, at: Cli) -> None:
-    done = at("topk", "Hello", "-w", "pretrained", "--json")
-    assert done.code == 0, done.err
-    assert done.err.startswith("note: fetching ")
-    assert len(first_ids(done)) == 5
+    outcome = at("topk", "Hello", "-w", "pretrained", "--json")
+    assert outcome.code == 0, outcome.err
+    assert outcome.err.startswith("note: fetching ")
+    assert len(first_ids(outcome)) == 5
     assert any("model.safetensors" in path for _, path, _ in hub.requests)
 
 
 def test_a_download_that_is_cut_off_goes_on_where_it_stopped(hub: Hub, at: Cli) -> None:
     hub.cut_once = True
-    done = at("pull", "gpt2-small")
-    assert done.code == 0, done.err
-    assert (Path(done.out.strip()) / "model.safetensors").read_bytes() == hub.files["model.safetensors"]
+    outcome = at("pull", "gpt2-small")
+    assert outcome.code == 0, outcome.err
+    assert (Path(outcome.out.strip()) / "model.safetensors").read_bytes() == hub.files["model.safetensors"]
     assert [wanted for _, _, wanted in hub.requests if wanted] == [f"bytes={10 * 2**20}-"]
 
 
 def test_a_file_of_the_wrong_size_is_refused(hub: Hub, at: Cli) -> None:
     hub.claims_more = 1000
-    done = at("pull", "gpt2-small")
-    assert done.code == 1
-    assert done.out == ""
-    assert done.err.splitlines()[-2].startswith(f"error: {REPOSITORY} could not be fetched: ")
+    outcome = at("pull", "gpt2-small")
+    assert outcome.code == 1
+    assert outcome.out == ""
+    assert outcome.err.splitlines()[-2].startswith(f"error: {REPOSITORY} could not be fetched: ")
     hub.claims_more = 0
     assert at("topk", "Hello", "-w", "pretrained", "--json").code == 0
 
@@ -191,19 +191,19 @@ def test_a_file_of_the_wrong_size_is_refused(hub: Hub, at: Cli) -> None:
 @pytest.mark.parametrize("name", ["gpt2-medium", "gpt2-small"])
 def test_what_the_hub_does_not_have(hub: Hub, at: Cli, name: str) -> None:
     del hub.files["model.safetensors"]
-    done = at("pull", name)
-    assert (done.code, done.out) == (1, "")
-    assert "NotFound" in done.err.splitlines()[-2]
+    outcome = at("pull", name)
+    assert (outcome.code, outcome.out) == (1, "")
+    assert "NotFound" in outcome.err.splitlines()[-2]
     assert (
-        done.err.splitlines()[-1]
+        outcome.err.splitlines()[-1]
         == "hint: is the name right? And is HF_ENDPOINT a mirror that lacks this repository?"
     )
 
 
 def test_offline_and_not_at_hand(at: Cli, hub: Hub) -> None:
-    done = at("topk", "Hello", "-w", "pretrained", HF_HUB_OFFLINE="1")
-    assert (done.code, done.out) == (1, "")
-    assert done.err.splitlines()[-1] == "hint: HF_HUB_OFFLINE is set; unset it once to fetch the weights"
+    outcome = at("topk", "Hello", "-w", "pretrained", HF_HUB_OFFLINE="1")
+    assert (outcome.code, outcome.out) == (1, "")
+    assert outcome.err.splitlines()[-1] == "hint: HF_HUB_OFFLINE is set; unset it once to fetch the weights"
     assert hub.requests == []
 
 
@@ -223,24 +223,24 @@ def test_a_model_of_the_hub_by_its_name(hub: Hub, at: Cli) -> None:
     config_alone = at("run", "--ids", "1 2", "-m", name, "-w", "random", "--json")
     assert config_alone.code == 0, config_alone.err
     assert not any("safetensors" in path or "msgpack" in path for _, path, _ in hub.requests)
-    done = at("topk", "--ids", "1 2", "-m", name, "--json")
-    assert done.code == 0, done.err
-    assert re.fullmatch(rf"note: fetching [\d.]+ MiB of {REPOSITORY}; this happens once\n", done.err)
-    weights = json.loads(done.out)["model"]["weights"]
+    outcome = at("topk", "--ids", "1 2", "-m", name, "--json")
+    assert outcome.code == 0, outcome.err
+    assert re.fullmatch(rf"note: fetching [\d.]+ MiB of {REPOSITORY}; this happens once\n", outcome.err)
+    weights = json.loads(outcome.out)["model"]["weights"]
     assert weights == {"source": "hugging_face", "repository": REPOSITORY, "revision": REVISION}
     asked = len(hub.requests)
     again = at("topk", "--ids", "1 2", "-m", f"{name}@{REVISION}", "--json")
-    assert (again.err, first_ids(again)) == ("", first_ids(done))
+    assert (again.err, first_ids(again)) == ("", first_ids(outcome))
     assert len(hub.requests) == asked  # the network was left alone
     assert not any("msgpack" in path for _, path, _ in hub.requests)
 
 
 def test_what_the_hub_has_no_model_of(hub: Hub, at: Cli) -> None:
-    done = at("topk", "--ids", "1", "-m", "hf:nobody/nothing")
-    assert (done.code, done.out) == (1, "")
-    assert "error: nobody/nothing could not be fetched: RepositoryNotFound" in done.err
+    outcome = at("topk", "--ids", "1", "-m", "hf:nobody/nothing")
+    assert (outcome.code, outcome.out) == (1, "")
+    assert "error: nobody/nothing could not be fetched: RepositoryNotFound" in outcome.err
     del hub.files["model.safetensors"]
-    done = at("topk", "--ids", "1", "-m", f"hf:{REPOSITORY}")
-    assert (done.code, done.out) == (1, "")
-    assert f"error: {REPOSITORY} holds no weights" in done.err
+    outcome = at("topk", "--ids", "1", "-m", f"hf:{REPOSITORY}")
+    assert (outcome.code, outcome.out) == (1, "")
+    assert f"error: {REPOSITORY} holds no weights" in outcome.err
     assert "HF_HUB_OFFLINE is set" in at("topk", "--ids", "1", "-m", "hf:a/b", HF_HUB_OFFLINE="1").err

@@ -168,8 +168,8 @@ def test_a_file_with_the_name_of_a_library(cli: Cli, odd: Path) -> None:
 def test_code_that_leaves_the_folder(cli: Cli, odd: Path) -> None:
     (odd / "odd_moves.py").write_text("import os\nos.chdir('/')\n" + module_source("plain"))
     (odd / "sizes.json").write_text('{"n_embd": 6}')
-    done = cli("topk", "Hello", "-m", "odd_moves.py:M", "--config", "sizes.json", "-o", "out.json")
-    assert (done.code, done.err) == (0, "")
+    outcome = cli("topk", "Hello", "-m", "odd_moves.py:M", "--config", "sizes.json", "-o", "out.json")
+    assert (outcome.code, outcome.err) == (0, "")
     assert (odd / "out.json").exists()
 
 
@@ -180,10 +180,10 @@ def test_code_that_keeps_printing_soils_no_data(process: Cli, tmp_path: Path) ->
         "        print('tick'); sys.__stdout__.write('tock'); time.sleep(0.001)\n"
         "threading.Thread(target=tick, daemon=True).start()\n" + module_source("plain")
     )
-    done = process("topk", "Hello", "-m", "ticks.py:M", "--json")
-    assert done.code == 0
-    assert json.loads(done.out)["results"]
-    assert "tick" in done.err
+    outcome = process("topk", "Hello", "-m", "ticks.py:M", "--json")
+    assert outcome.code == 0
+    assert json.loads(outcome.out)["results"]
+    assert "tick" in outcome.err
 
 
 def test_a_module_that_is_there_has_shapes_alone_on_device_meta(odd: Path, cli: Cli) -> None:

@@ -173,11 +173,11 @@ def test_what_it_prints_goes_to_stderr(process: Cli, tmp_path: Path) -> None:
     (tmp_path / "small_models.py").write_text(
         SMALL + "\nimport os, subprocess\nos.write(1, b'raw\\n'); subprocess.run(['echo', 'child'])\n"
     )
-    done = process("run", "--ids", "1 2", "-m", "small_models.py:factory", "--json")
-    assert done.code == 0, done.err
-    json.loads(done.out)
+    outcome = process("run", "--ids", "1 2", "-m", "small_models.py:factory", "--json")
+    assert outcome.code == 0, outcome.err
+    json.loads(outcome.out)
     # Once each: building and running a copy, to name the axes, is nobody's business.
-    assert sorted(done.err.split()) == ["child", "imported", "made", "made", "raw", "run"]
+    assert sorted(outcome.err.split()) == ["child", "imported", "made", "made", "raw", "run"]
 
 
 def test_a_model_that_resists_is_traced_all_the_same(cli: Cli, here: Path) -> None:
@@ -258,9 +258,9 @@ def test_a_state_dict_for_ones_own_class(cli: Cli, here: Path) -> None:
         tensors["head.weight"] @ (tensors["tok_emb.weight"][5] + tensors["pos"][0]) + tensors["head.bias"]
     )
     for file in ("whole.pt", "compiled.pt"):
-        done = trace_of(cli("topk", "--ids", "5", *model, "-w", file, "--json"))
-        assert done["results"][0]["candidates"][0]["id"] == int(expected.argmax())
-        assert done["model"]["weights"]["path"] == file
+        outcome = trace_of(cli("topk", "--ids", "5", *model, "-w", file, "--json"))
+        assert outcome["results"][0]["candidates"][0]["id"] == int(expected.argmax())
+        assert outcome["model"]["weights"]["path"] == file
     torch.save(tensors | {"extra": torch.ones(1)}, here / "extra.pt")
     del tensors["head.bias"]
     torch.save(tensors, here / "short.pt")

@@ -25,9 +25,9 @@ TEXTS = ["Hello, I am", "你好", "Every effort moves you forward"]
 
 def agrees(path: Path, reference: Any, **options: Any) -> gptrace.Trace:
     """Check that our logits and top 10 are the reference's for each prompt, alone and in a padded batch."""
-    found = gptrace.topk(TEXTS, weights=path, k=10, **options)
+    topk = gptrace.topk(TEXTS, weights=path, k=10, **options)
     trace = gptrace.trace(TEXTS, weights=path, k=10, **options)
-    for result, prediction in zip(found.results, trace.predictions, strict=True):
+    for result, prediction in zip(topk.results, trace.predictions, strict=True):
         with torch.no_grad():
             logits = reference(torch.tensor([result.ids]))
         logits = getattr(logits, "logits", logits)[0, -1, :50257]
@@ -100,6 +100,7 @@ def test_shards_of_both_kinds(tmp_path: Path) -> None:
         gptrace.topk("Hello", weights=folder)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("legacy", [False, True])
 @pytest.mark.parametrize("prefix", ["transformer.", ""])
 @pytest.mark.parametrize("head", ["tied", "absent"])
@@ -207,6 +208,7 @@ def test_a_mingpt_state_dict_whose_masks_are_no_parameters(tmp_path: Path) -> No
     agrees(tmp_path / "model.pt", reference, config={"n_heads": 4})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", ["pth", "safetensors"])
 @pytest.mark.parametrize("wrapped", [False, True])
 @pytest.mark.parametrize("mask", [False, True])
@@ -238,8 +240,8 @@ def test_the_courses_own_files(
 
 def test_a_bare_state_dict_of_any_size_with_ids(tmp_path: Path, cli: Cli) -> None:
     path = course_file(tmp_path / "model.pt")
-    done = cli("run", "--ids", "1 2", "--weights", str(path), "--set", "n_heads=3", "--json")
-    assert json.loads(done.out)["model"]["config"]["n_heads"] == 3
+    outcome = cli("run", "--ids", "1 2", "--weights", str(path), "--set", "n_heads=3", "--json")
+    assert json.loads(outcome.out)["model"]["config"]["n_heads"] == 3
     cli("run", "--ids", "1 2", "-w", str(path)).is_error(
         2, "the number of heads is unknown", "--set n_heads="
     )

@@ -20,10 +20,10 @@ def prompts(count: int, seed: int = 1) -> list[str]:
 
 def test_batches_waste_little_and_hold_every_prompt_once() -> None:
     lengths = [random.Random(n).randint(1, 40) for n in range(300)]
-    found = batches(lengths, BatchBudget(tokens=256), may_pad=True)
-    assert sorted(number for batch in found for number in batch) == list(range(300))
-    assert all(max(lengths[n] for n in batch) * len(batch) <= 256 for batch in found)
-    padded = sum(max(lengths[n] for n in batch) * len(batch) for batch in found)
+    groups = batches(lengths, BatchBudget(tokens=256), may_pad=True)
+    assert sorted(number for batch in groups for number in batch) == list(range(300))
+    assert all(max(lengths[n] for n in batch) * len(batch) <= 256 for batch in groups)
+    padded = sum(max(lengths[n] for n in batch) * len(batch) for batch in groups)
     assert padded < 1.15 * sum(lengths)
     of_one_length = batches(lengths, BatchBudget(tokens=256), may_pad=False)
     assert all(len({lengths[n] for n in batch}) == 1 for batch in of_one_length)

@@ -41,21 +41,21 @@ def figures(model: GPTModel, text: str = TEXT) -> dict[str, Any]:
 
 def test_all_holds_on_our_model_in_both_languages(tiny: GPTModel) -> None:
     for language in ("en", "zh"):
-        found = gptrace.explain(TEXT, model=tiny, language=language)
-        assert tuple(topic.topic for topic in found.topics) == TOPICS
-        assert all(holds is True for holds in flat(verdicts(found))), verdicts(found)
+        explanation = gptrace.explain(TEXT, model=tiny, language=language)
+        assert tuple(topic.topic for topic in explanation.topics) == TOPICS
+        assert all(holds is True for holds in flat(verdicts(explanation))), verdicts(explanation)
     assert not tiny.tok_emb._forward_hooks
 
 
 def test_the_languages_say_the_same_figures(tiny: GPTModel) -> None:
     english = gptrace.explain(TEXT, model=tiny)
     chinese = gptrace.explain(TEXT, model=tiny, language="zh")
-    for ours, reference in zip(english.topics, chinese.topics, strict=True):
-        assert len(ours.claims) == len(reference.claims)
-        for one, other in zip(ours.claims, reference.claims, strict=True):
-            ours_only = _figures(one.measured) ^ _figures(other.measured)
-            assert ours_only <= {"2"}, ours_only  # English alone names GPT-2's tokenizer
-            assert any("\u4e00" <= character <= "\u9fff" for character in other.text)
+    for topic, chinese_topic in zip(english.topics, chinese.topics, strict=True):
+        assert len(topic.claims) == len(chinese_topic.claims)
+        for claim, chinese_claim in zip(topic.claims, chinese_topic.claims, strict=True):
+            differing = _figures(claim.measured) ^ _figures(chinese_claim.measured)
+            assert differing <= {"2"}, differing  # English alone names GPT-2's tokenizer
+            assert any("\u4e00" <= character <= "\u9fff" for character in chinese_claim.text)
 
 
 def _figures(text: str) -> set[str]:
@@ -108,8 +108,8 @@ def test_the_step_of_training_is_what_autograd_does(tiny: GPTModel) -> None:
 
 
 def test_the_published_sizes(gpt2_small: GPTModel) -> None:
-    found = gptrace.explain(TEXT, model=gpt2_small, topics=["tying"])
-    (topic,) = found.topics
+    explanation = gptrace.explain(TEXT, model=gpt2_small, topics=["tying"])
+    (topic,) = explanation.topics
     assert "163,009,536 parameters" in topic.claims[1].measured
     assert "124,412,160 parameters" in topic.claims[1].measured
     assert "474.6 MiB" in topic.claims[1].measured
@@ -129,7 +129,7 @@ def test_the_published_sizes(gpt2_small: GPTModel) -> None:
 )
 def test_a_claim_that_a_model_breaks_gets_its_mark(flaw: str, topic: str, number: int) -> None:
     torch.manual_seed(3)
-    sound, flawed = (verdicts(gptrace.explain(TEXT, model=SmallGPT(one))) for one in ("", flaw))
+    sound, flawed = (verdicts(gptrace.explain(TEXT, model=SmallGPT(kind))) for kind in ("", flaw))
     assert sound[topic][number] is True
     assert all(holds is not False for holds in flat(sound)), sound
     if flaw == "vocabulary":  # another vocabulary than the tokenizer's: nothing to compare with
@@ -158,39 +158,40 @@ def test_what_does_not_apply_is_said_and_not_judged() -> None:
     tied = gptrace.explain(TEXT, model="tiny", config={"tie_head": True}, topics=["tying"]).topics[0]
     assert tied.claims[1].text == "Here they are one and the same tensor."
     assert tied.claims[1].holds
-    one = verdicts(gptrace.explain("Hello", model="tiny"))
-    assert one["training"] == [None]
-    assert one["last-dim"] == [True] * 3
+    marks = verdicts(gptrace.explain("Hello", model="tiny"))
+    assert marks["training"] == [None]
+    assert marks["last-dim"] == [True] * 3
 
 
 def test_a_full_context_has_no_room_for_more() -> None:
-    found = gptrace.explain(ids=[5] * 64, model="tiny")
-    held = verdicts(found)
-    assert held["last-dim"][1] is None
-    assert held["inference"][3] is None
-    assert False not in flat(held)
+    explanation = gptrace.explain(ids=[5] * 64, model="tiny")
+    marks = verdicts(explanation)
+    assert marks["last-dim"][1] is None
+    assert marks["inference"][3] is None
+    assert False not in flat(marks)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(FAMILIES))
 def test_every_family_is_explained_in_its_own_words(name: str, tmp_path: Path) -> None:
     save_family(tmp_path, name)
-    found = gptrace.explain(ids=[3, 4, 5, 6], model=f"hf:{tmp_path}")
-    held = verdicts(found)
-    assert held["projection"] == [True] * 4
-    assert held["probabilities"] == [True] * 4
-    assert held["training"] == [True] * 3
-    assert None in held["last-dim"]  # there is no tokenizer to compare with
-    assert False not in flat(held), held
+    explanation = gptrace.explain(ids=[3, 4, 5, 6], model=f"hf:{tmp_path}")
+    marks = verdicts(explanation)
+    assert marks["projection"] == [True] * 4
+    assert marks["probabilities"] == [True] * 4
+    assert marks["training"] == [True] * 3
+    assert None in marks["last-dim"]  # there is no tokenizer to compare with
+    assert False not in flat(marks), marks
     if name.startswith("gemma"):
-        assert "times 6.928" in found.topics[0].claims[1].measured  # its embedding is scaled by √48
-    text = " ".join(claim.text for topic in found.topics for claim in topic.claims)
+        assert "times 6.928" in explanation.topics[0].claims[1].measured  # its embedding is scaled by √48
+    text = " ".join(claim.text for topic in explanation.topics for claim in topic.claims)
     config: Any = FAMILIES[name][0]
     assert ("n_embd" if isinstance(config, transformers.GPT2Config) else "hidden_size") in text
 
 
 def test_bfloat16_is_judged_by_its_own_precision() -> None:
-    held = verdicts(gptrace.explain(TEXT, model="tiny", dtype="bfloat16"))
-    assert False not in flat(held), held
+    marks = verdicts(gptrace.explain(TEXT, model="tiny", dtype="bfloat16"))
+    assert False not in flat(marks), marks
 
 
 def test_a_model_that_gives_the_last_row_alone(tmp_path: Path, cli: Cli) -> None:
@@ -205,11 +206,11 @@ def test_a_model_that_gives_the_last_row_alone(tmp_path: Path, cli: Cli) -> None
         "    def forward(self, idx, targets=None):\n"
         "        return self.lm_head(self.wte(idx)[:, [-1]]), None\n"
     )
-    found = json.loads(cli("explain", TEXT, "-m", f"{tmp_path}/last.py:Last", "--json").out)
-    held = {topic["topic"]: [claim["holds"] for claim in topic["claims"]] for topic in found["topics"]}
-    assert False not in flat(held)
-    assert held["tying"] == [True, True]
-    assert held["projection"] == [True] * 4
+    report = json.loads(cli("explain", TEXT, "-m", f"{tmp_path}/last.py:Last", "--json").out)
+    marks = {topic["topic"]: [claim["holds"] for claim in topic["claims"]] for topic in report["topics"]}
+    assert False not in flat(marks)
+    assert marks["tying"] == [True, True]
+    assert marks["projection"] == [True] * 4
 
 
 def test_wrong_ways_to_ask(cli: Cli) -> None:
@@ -240,8 +241,8 @@ def changed(change: Callable[[Any], None]) -> SmallGPT:
     ],
 )
 def test_extreme_weights_are_explained(change: Callable[[Any], None]) -> None:
-    held = verdicts(gptrace.explain("Hello, I am", model=changed(change)))
-    assert False not in flat(held), held
+    marks = verdicts(gptrace.explain("Hello, I am", model=changed(change)))
+    assert False not in flat(marks), marks
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
@@ -254,22 +255,22 @@ def test_a_model_that_looks_ahead_is_found_out_in_every_precision(dtype: torch.d
 
 
 def test_what_follows_the_head_is_not_put_down_to_it() -> None:
-    held = verdicts(gptrace.explain("Hello, I am", model=SmallGPT("softcap")))
-    assert held["inference"][0] is True  # the head may still leave out all rows but the last
-    assert held["projection"][1] is False
-    assert held["training"] == [None]
+    marks = verdicts(gptrace.explain("Hello, I am", model=SmallGPT("softcap")))
+    assert marks["inference"][0] is True  # the head may still leave out all rows but the last
+    assert marks["projection"][1] is False
+    assert marks["training"] == [None]
 
 
 def test_a_vocabulary_that_is_rounded_up_and_a_tokenizer_that_begins_with_bos(tmp_path: Path) -> None:
-    made = byte_level_tokenizer()
-    made.add_special_tokens(["<s>"])
-    fast = transformers.PreTrainedTokenizerFast(tokenizer_object=made, bos_token="<s>")
+    tokenizer = byte_level_tokenizer()
+    tokenizer.add_special_tokens(["<s>"])
+    fast = transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token="<s>")
     fast.backend_tokenizer.post_processor = __import__("tokenizers").processors.TemplateProcessing(
         single="<s> $A", special_tokens=[("<s>", fast.bos_token_id)]
     )
     fast.save_pretrained(tmp_path)
     config = transformers.LlamaConfig(**SIZES | {"vocab_size": len(fast) + 27}, num_attention_heads=4)
     transformers.LlamaForCausalLM(config).save_pretrained(tmp_path)
-    found = gptrace.explain("hello there", model=f"hf:{tmp_path}")
-    assert False not in flat(verdicts(found)), found
-    assert "27 scores belong to no token" in found.topics[1].claims[0].measured
+    explanation = gptrace.explain("hello there", model=f"hf:{tmp_path}")
+    assert False not in flat(verdicts(explanation)), explanation
+    assert "27 scores belong to no token" in explanation.topics[1].claims[0].measured

@@ -193,11 +193,11 @@ def test_a_catalog_has_the_sentences_of_the_claims_that_models_make(
 def test_both_catalogs_say_the_same_figures() -> None:
     english, chinese = (catalog.sentences for catalog in CATALOGS.values())
     for key in english:
-        one, other = (
+        figures, chinese_figures = (
             {name for part in (sentence.text, sentence.measured, sentence.each) for name in names(part)}
             for sentence in (english[key], chinese[key])
         )
-        assert one - {"tokenizer"} == other, key  # the name of the tokenizer is English
+        assert figures - {"tokenizer"} == chinese_figures, key  # the name of the tokenizer is English
 
 
 def names(template: str) -> list[str]:

@@ -34,10 +34,11 @@ def test_greedy_tokens_are_those_of_transformers(gpt2: tuple[Path, Any], prompt:
         do_sample=False, pad_token_id=0,
     )[0, len(prompt) :].tolist()  # fmt: skip
     for cache in (True, False):
-        found = gptrace.generate(ids=prompt, weights=folder, max_new_tokens=count, cache=cache)
-        assert [token.id for token in found.results[0].tokens] == expected
+        generation = gptrace.generate(ids=prompt, weights=folder, max_new_tokens=count, cache=cache)
+        assert [token.id for token in generation.results[0].tokens] == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["llama", "gemma2", "opt", "gpt-neox", "qwen3"])
 def test_greedy_tokens_of_other_families(name: str, tmp_path: Path) -> None:
     reference = save_family(tmp_path, name)
@@ -46,8 +47,8 @@ def test_greedy_tokens_of_other_families(name: str, tmp_path: Path) -> None:
         pad_token_id=0,
     )[0, 3:].tolist()  # fmt: skip
     for cache in (True, False):
-        found = gptrace.generate(ids=[3, 4, 5], model=f"hf:{tmp_path}", max_new_tokens=12, cache=cache)
-        assert [token.id for token in found.results[0].tokens] == expected
+        generation = gptrace.generate(ids=[3, 4, 5], model=f"hf:{tmp_path}", max_new_tokens=12, cache=cache)
+        assert [token.id for token in generation.results[0].tokens] == expected
 
 
 @pytest.mark.parametrize("attention", ["eager", "sdpa"])
@@ -70,18 +71,18 @@ def test_a_cache_changes_no_token_and_a_window_slides_as_in_the_course(attention
 
 
 def test_the_published_greedy_tokens(gpt2_small: GPTModel) -> None:
-    found = gptrace.generate("Hello, I am", model=gpt2_small, max_new_tokens=6)
-    assert [token.id for token in found.results[0].tokens] == [27018, 24086, 47843, 30961, 42348, 7267]
-    assert found.results[0].text == " Featureiman Byeswickattribute argue"
+    generation = gptrace.generate("Hello, I am", model=gpt2_small, max_new_tokens=6)
+    assert [token.id for token in generation.results[0].tokens] == [27018, 24086, 47843, 30961, 42348, 7267]
+    assert generation.results[0].text == " Featureiman Byeswickattribute argue"
     block: Any = gpt2_small.trf_blocks[0]
     assert block.att.attend is attend
     assert "forward" not in vars(gpt2_small)
 
 
 def test_each_step_with_a_cache_takes_one_token() -> None:
-    found = gptrace.generate("Hello, I am", model="tiny", max_new_tokens=3, trace=True)
+    generation = gptrace.generate("Hello, I am", model="tiny", max_new_tokens=3, trace=True)
     plain = gptrace.generate("Hello, I am", model="tiny", max_new_tokens=3)
-    result = found.results[0]
+    result = generation.results[0]
     assert result.tokens == plain.results[0].tokens
     assert [step.cached for step in result.steps] == [0, 4, 5]
     assert [step.flow[0].shape for step in result.steps] == [(1, 4), (1, 1), (1, 1)]
@@ -111,8 +112,9 @@ def test_sampling_leaves_what_top_k_and_top_p_say() -> None:
     assert probabilities(logits, temperature=0.7, top_k=4, top_p=0.8).tolist() == pytest.approx(expected)
 
 
+@pytest.mark.slow
 def test_samples_come_as_often_as_they_should_and_from_the_seed() -> None:
-    found = [
+    generation = [
         gptrace.generate(
             ids=[1], model="tiny", max_new_tokens=1, top_k=2, seed=seed, config={"vocab_size": 50}
         )
@@ -121,7 +123,7 @@ def test_samples_come_as_often_as_they_should_and_from_the_seed() -> None:
     again = gptrace.generate(
         ids=[1], model="tiny", max_new_tokens=1, top_k=2, seed=2, config={"vocab_size": 50}
     )
-    assert again.results == found[2].results
+    assert again.results == generation[2].results
     model = GPTModel(
         {"emb_dim": 8, "n_heads": 2, "n_layers": 1, "vocab_size": 20, "context_length": 8}
     ).eval()
@@ -169,9 +171,9 @@ def test_text_is_heard_as_it_comes_and_in_whole_characters() -> None:
             self.heard.append(piece)
 
     listener = Listener()
-    found = gptrace.generate(["Hello"], model="tiny", max_new_tokens=8, listener=listener)
+    generation = gptrace.generate(["Hello"], model="tiny", max_new_tokens=8, listener=listener)
     assert listener.heard[0] == "<Hello>"
-    assert "".join(listener.heard[1:]) == found.results[0].text
+    assert "".join(listener.heard[1:]) == generation.results[0].text
     assert sum(bool(piece) for piece in listener.heard) > 5
 
 
@@ -202,7 +204,7 @@ def test_threads_and_listeners_may_share_a_model(tiny: GPTModel) -> None:
     expected = ids_of(gptrace.generate("Hello, I am", model=tiny, max_new_tokens=12))
     top = gptrace.topk("Hello", model=tiny).results
     before = fingerprint(tiny)
-    found: list[list[int]] = []
+    generated: list[list[int]] = []
 
     class Listener:
         def begin(self, head: Generation, prompt: Prompt) -> None: ...
@@ -211,7 +213,7 @@ def test_threads_and_listeners_may_share_a_model(tiny: GPTModel) -> None:
             assert gptrace.topk("Hello", model=tiny).results == top
 
     def work() -> None:
-        found.append(
+        generated.append(
             ids_of(gptrace.generate("Hello, I am", model=tiny, max_new_tokens=12, listener=Listener()))
         )
 
@@ -220,7 +222,7 @@ def test_threads_and_listeners_may_share_a_model(tiny: GPTModel) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert found == [expected] * 3
+    assert generated == [expected] * 3
     assert fingerprint(tiny) == before
 
 

@@ -27,9 +27,9 @@ nn = torch.nn
 
 
 def test_the_last_layer_of_a_lens_is_the_model(tiny: GPTModel) -> None:
-    found = gptrace.lens(["Hello, I am", "你好"], model=tiny, k=4)
-    assert found.through == ("final_norm", "out_head")
-    for result in found.results:
+    lens = gptrace.lens(["Hello, I am", "你好"], model=tiny, k=4)
+    assert lens.through == ("final_norm", "out_head")
+    for result in lens.results:
         ids = torch.tensor([result.ids])
         with torch.no_grad():
             logits = tiny.eval()(ids)[0]
@@ -47,6 +47,7 @@ def test_the_last_layer_of_a_lens_is_the_model(tiny: GPTModel) -> None:
     assert not tiny.trf_blocks[0]._forward_hooks
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(set(FAMILIES) - {"gemma2"}))
 def test_a_lens_on_every_family(name: str, tmp_path: Path) -> None:
     save_family(tmp_path, name)
@@ -94,8 +95,8 @@ def test_a_head_in_a_container() -> None:
             self.head = nn.Sequential(nn.LayerNorm(16), nn.Linear(16, 50257))  # type: ignore[assignment]
 
     model = Contained()
-    found = gptrace.lens("Hello, I am", model=model)
-    assert found.through == ("norm", "head.0", "head.1")
+    lens = gptrace.lens("Hello, I am", model=model)
+    assert lens.through == ("norm", "head.0", "head.1")
     explained = gptrace.explain("Hello, I am", model=model)
     assert "`head.0` brings every vector" in explained.topics[0].claims[4].text
     assert False not in flat(verdicts(explained))

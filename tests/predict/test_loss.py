@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -32,32 +33,33 @@ def their_loss(model: Any, ids: list[int]) -> float:
 
 def test_losses_are_those_of_transformers(gpt2: tuple[Path, Any]) -> None:
     folder, reference = gpt2
-    found = gptrace.loss(ids=IDS, weights=folder)
-    for ids, result in zip(IDS, found.results, strict=True):
+    loss = gptrace.loss(ids=IDS, weights=folder)
+    for ids, result in zip(IDS, loss.results, strict=True):
         assert result.loss == pytest.approx(their_loss(reference, ids), abs=KERNEL_ROUNDING)
         assert result.perplexity == pytest.approx(math.exp(their_loss(reference, ids)), rel=KERNEL_ROUNDING)
         with torch.no_grad():
             logits = reference(torch.tensor([ids])).logits[0].double()
         assert result.tokens[0].probability is None
-        for position, one in enumerate(result.tokens[1:]):
+        for position, token in enumerate(result.tokens[1:]):
             row, target = logits[position], ids[position + 1]
-            assert one.rank is not None
-            assert_rank(one.rank, row, target, KERNEL_ROUNDING_OF_LARGE_LOGITS)
+            assert token.rank is not None
+            assert_rank(token.rank, row, target, KERNEL_ROUNDING_OF_LARGE_LOGITS)
             log_probability = float(row.log_softmax(-1)[target])
-            assert one.log_probability == pytest.approx(log_probability, abs=KERNEL_ROUNDING_OF_LARGE_LOGITS)
-    weighted = sum(
-        (result.loss or 0) * (len(ids) - 1) for ids, result in zip(IDS, found.results, strict=True)
-    )
-    assert found.total.tokens == sum(len(ids) - 1 for ids in IDS)
-    assert found.total.loss == pytest.approx(weighted / found.total.tokens)
-    assert found.uniform == pytest.approx(math.log(50257))
+            assert token.log_probability == pytest.approx(
+                log_probability, abs=KERNEL_ROUNDING_OF_LARGE_LOGITS
+            )
+    weighted = sum((result.loss or 0) * (len(ids) - 1) for ids, result in zip(IDS, loss.results, strict=True))
+    assert loss.total.tokens == sum(len(ids) - 1 for ids in IDS)
+    assert loss.total.loss == pytest.approx(weighted / loss.total.tokens)
+    assert loss.uniform == pytest.approx(math.log(50257))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["llama", "gemma", "opt", "gpt-neox"])
 def test_losses_of_other_families(name: str, tmp_path: Path) -> None:
     reference = save_family(tmp_path, name)
-    found = gptrace.loss(ids=IDS, model=f"hf:{tmp_path}")
-    for ids, result in zip(IDS, found.results, strict=True):
+    loss = gptrace.loss(ids=IDS, model=f"hf:{tmp_path}")
+    for ids, result in zip(IDS, loss.results, strict=True):
         assert result.loss == pytest.approx(their_loss(reference, ids), abs=KERNEL_ROUNDING)
 
 
@@ -76,17 +78,17 @@ def test_windows_score_each_token_once_with_enough_before_it(length: int, stride
 def test_a_text_beyond_the_context_by_hand(gpt2: tuple[Path, Any]) -> None:
     folder, reference = gpt2
     ids = [(7 * n * n + 3) % 997 for n in range(80)]
-    found = gptrace.loss(ids=ids, weights=folder, stride=10)
+    loss = gptrace.loss(ids=ids, weights=folder, stride=10)
     expected = []
     for target in range(1, 80):
         start = 0 if target < 32 else 10 * math.ceil((target - 31) / 10)
         with torch.no_grad():
             logits = reference(torch.tensor([ids[start:target]])).logits[0, -1].double()
         expected.append(float(logits.log_softmax(-1)[ids[target]]))
-    assert [one.log_probability for one in found.results[0].tokens[1:]] == pytest.approx(
+    assert [result.log_probability for result in loss.results[0].tokens[1:]] == pytest.approx(
         expected, abs=KERNEL_ROUNDING_OF_LARGE_LOGITS
     )
-    assert (found.results[0].windows, found.stride) == (6, 10)
+    assert (loss.results[0].windows, loss.stride) == (6, 10)
 
 
 def test_where_a_text_fits_the_stride_changes_nothing(gpt2: tuple[Path, Any]) -> None:
@@ -98,10 +100,10 @@ def test_where_a_text_fits_the_stride_changes_nothing(gpt2: tuple[Path, Any]) ->
 
 
 def test_a_prompt_of_one_token_has_no_loss(cli: Cli) -> None:
-    found = json.loads(cli("loss", "Hello", "-m", "tiny", "--json").out)
-    assert (found["results"][0]["loss"], found["results"][0]["perplexity"]) == (None, None)
-    assert "probability" not in found["results"][0]["tokens"][0]
-    assert found["total"] == {"tokens": 0, "loss": None, "perplexity": None}
+    report = json.loads(cli("loss", "Hello", "-m", "tiny", "--json").out)
+    assert (report["results"][0]["loss"], report["results"][0]["perplexity"]) == (None, None)
+    assert "probability" not in report["results"][0]["tokens"][0]
+    assert report["total"] == {"tokens": 0, "loss": None, "perplexity": None}
     assert "one token, so nothing is predicted" in cli("loss", "Hello", "-m", "tiny").out
 
 
@@ -117,5 +119,5 @@ def test_a_long_text_shows_what_surprised_most(cli: Cli) -> None:
 def test_the_colour_of_a_text_follows_its_probabilities(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")
     out = cli("loss", "Hello 你\x1b[31m", "-m", "tiny").out
-    assert "\x1b[31m 你" in out or "\x1b[31m你" in out  # red, in one piece though it is two tokens
+    assert re.search("\x1b\\[31m ?你", out)  # red, in one piece though it is two tokens
     assert "\\x1b[31m" in out  # the prompt's own escape is spelled out

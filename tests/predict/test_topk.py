@@ -23,8 +23,8 @@ from tests.support import (
 
 def test_the_fused_way_finds_what_the_plain_forward_pass_finds(tiny: GPTModel) -> None:
     ids = [[11, 12, 13], [5, 6, 7, 8, 9]]
-    found = gptrace.topk(ids=ids, k=4, model=tiny, positions="all")
-    for row, result in zip(ids, found.results, strict=True):
+    topk = gptrace.topk(ids=ids, k=4, model=tiny, positions="all")
+    for row, result in zip(ids, topk.results, strict=True):
         with torch.no_grad():
             logits = tiny.eval()(torch.tensor([row]))[0]
         assert len(result.positions) == len(row)
@@ -42,11 +42,13 @@ def test_candidates_are_those_of_a_full_sort_ties_and_nan_included() -> None:
     rows[3, 7] = torch.nan
     for row, (best, chosen) in zip(rows, candidates_of_rows(rows, 6, chosen=[0, 49]), strict=True):
         order = row.sort(descending=True, stable=True).indices.tolist()
-        assert [one.token.id for one in best] == order[:6]
+        assert [candidate.token.id for candidate in best] == order[:6]
         if not row.isnan().any():
-            assert [one.rank for one in chosen] == [order.index(0) + 1, order.index(49) + 1]
+            assert [candidate.rank for candidate in chosen] == [order.index(0) + 1, order.index(49) + 1]
             expected = torch.log_softmax(row.double(), dim=-1)
-            assert [one.log_probability for one in best] == pytest.approx(expected[order[:6]].tolist())
+            assert [candidate.log_probability for candidate in best] == pytest.approx(
+                expected[order[:6]].tolist()
+            )
 
 
 def test_a_stream_in_python_takes_any_iterable_and_reads_it_as_it_goes() -> None:
@@ -71,10 +73,10 @@ def test_chosen_tokens_have_rank_and_probability(tiny: GPTModel) -> None:
     result = gptrace.topk("Hello", k=2, model=tiny, tokens=[" Paris", "57"]).results[0]
     with torch.no_grad():
         logits = tiny.eval()(torch.tensor([[15496]]))[0, -1]
-    assert [one.token.text for one in result.chosen] == [" Paris", "57"]
-    for one in result.chosen:
-        assert_rank(one.rank, logits, one.token.id)
-        assert one.probability == pytest.approx(float(logits.softmax(-1)[one.token.id]), rel=1e-4)
+    assert [candidate.token.text for candidate in result.chosen] == [" Paris", "57"]
+    for candidate in result.chosen:
+        assert_rank(candidate.rank, logits, candidate.token.id)
+        assert candidate.probability == pytest.approx(float(logits.softmax(-1)[candidate.token.id]), rel=1e-4)
 
 
 def test_threads_are_set() -> None:
@@ -100,9 +102,9 @@ def test_the_candidates_are_those_of_torch(gpt2_small: GPTModel) -> None:
 
 
 def test_equal_logits_rank_by_id_and_all_probabilities_sum_to_one() -> None:
-    found = candidates(torch.tensor([0.0, 2.0, 2.0, 2.0]), 4)
-    assert [one.token.id for one in found] == [1, 2, 3, 0]
-    assert sum(one.probability for one in found) == pytest.approx(1)
+    best = candidates(torch.tensor([0.0, 2.0, 2.0, 2.0]), 4)
+    assert [candidate.token.id for candidate in best] == [1, 2, 3, 0]
+    assert sum(candidate.probability for candidate in best) == pytest.approx(1)
 
 
 def test_a_padded_batch_gives_each_prompt_what_it_gets_alone(gpt2_small: GPTModel) -> None:
@@ -128,9 +130,9 @@ def test_a_vocabulary_that_is_not_gpt2s() -> None:
     few = gptrace.topk(ids=[5], model="tiny", config={"vocab_size": 100}, k=100).results[0]
     assert len(few.candidates) == 100
     many = gptrace.topk(ids=[5], model="tiny", config={"vocab_size": 60000}, k=60000).results[0]
-    unknown = [one for one in many.candidates if one.token.id >= 50257]
+    unknown = [candidate for candidate in many.candidates if candidate.token.id >= 50257]
     assert len(unknown) == 60000 - 50257
-    assert all(one.token.text is None and one.token.bytes is None for one in unknown)
+    assert all(candidate.token.text is None and candidate.token.bytes is None for candidate in unknown)
 
 
 def test_nan_logits_are_null_in_json(tiny: GPTModel) -> None:
@@ -144,15 +146,15 @@ def test_the_top_k_are_the_start_of_every_longer_list(tiny: GPTModel) -> None:
     """In bfloat16 many logits are equal; ties must not depend on k."""
     model = tiny.to(torch.bfloat16)  # one model, so that all logits are the same bits
     longest = gptrace.topk("Hello, I am", model=model, k=400).results[0].candidates
-    assert len({one.logit for one in longest}) < 100
+    assert len({candidate.logit for candidate in longest}) < 100
     for k in (1, 5, 9, 10, 50, 200):
-        found = gptrace.topk("Hello, I am", model=model, k=k).results[0].candidates
-        assert found == longest[:k]
+        best = gptrace.topk("Hello, I am", model=model, k=k).results[0].candidates
+        assert best == longest[:k]
 
 
 def test_a_tiny_temperature_is_greedy_and_not_nan() -> None:
-    found = gptrace.topk("Hello", model="tiny", temperature=1e-308).results[0].candidates
-    assert [one.probability for one in found] == [1, 0, 0, 0, 0]
+    best = gptrace.topk("Hello", model="tiny", temperature=1e-308).results[0].candidates
+    assert [candidate.probability for candidate in best] == [1, 0, 0, 0, 0]
     trace = gptrace.trace("Hello", model="tiny", temperature=0.5)
     assert trace.to_dict()["temperature"] == 0.5
     assert "divided by the temperature 0.5" in str(trace)

@@ -22,9 +22,9 @@ nn = torch.nn
     ],
 )  # fmt: skip
 def test_columns_show_what_they_name(cli: Cli, columns: str, titles: list[str]) -> None:
-    done = cli("run", "Hello", "-m", "tiny", "--columns", columns)
-    assert done.code == 0, done.err
-    head = next(line for line in done.out.splitlines() if line.startswith("Module"))
+    outcome = cli("run", "Hello", "-m", "tiny", "--columns", columns)
+    assert outcome.code == 0, outcome.err
+    head = next(line for line in outcome.out.splitlines() if line.startswith("Module"))
     assert [part.strip() for part in head.split("  ") if part.strip()] == titles
 
 
@@ -40,7 +40,7 @@ def test_a_folded_row_carries_its_childrens(cli: Cli) -> None:
     first, rest = (
         next(line for line in shown.splitlines() if part in line) for part in ("├ 0 ", "1–3, same")
     )
-    one, others = (int(line.split()[-2].replace(",", "")) for line in (first, rest))
-    assert others == 3 * one > 0
+    of_one_block, of_three_blocks = (int(line.split()[-2].replace(",", "")) for line in (first, rest))
+    assert of_three_blocks == 3 * of_one_block > 0
     cut = cli("run", "Hello", "-m", "tiny", "--columns", "macs", "--depth", "0").out
     assert next(line for line in cut.splitlines() if line.startswith("GPTModel")).split()[-1] == "2,467,824"

@@ -35,7 +35,15 @@ nn = torch.nn
 @given(st.text(st.characters()))
 def test_no_control_format_or_lone_surrogate_character_gets_through(text: str) -> None:
     for shown in (visible(text), quoted(text)):
-        assert not {unicodedata.category(one) for one in shown} & {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+        assert not {unicodedata.category(character) for character in shown} & {
+            "Cc",
+            "Cf",
+            "Cs",
+            "Co",
+            "Cn",
+            "Zl",
+            "Zp",
+        }
 
 
 @given(st.text(st.characters()))
@@ -129,7 +137,7 @@ def test_a_narrow_terminal_loses_the_bar_before_the_token(tiny: GPTModel) -> Non
     assert "█" in render(topk, "table", View(width=80))
     narrow = render(topk, "table", View(width=40))
     assert "█" not in narrow
-    assert all(token_label(one.token) in narrow for one in topk.results[0].candidates)
+    assert all(token_label(result.token) in narrow for result in topk.results[0].candidates)
 
 
 @pytest.mark.parametrize("depth", [0, 1, 2])

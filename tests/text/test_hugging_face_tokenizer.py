@@ -22,9 +22,9 @@ from tests.support import Cli, to_json
 def test_without_a_tokenizer_there_are_ids_alone(cli: Cli, tmp_path: Path) -> None:
     save_family(tmp_path, "gpt2")
     cli("topk", "Hello", "-m", f"hf:{tmp_path}").is_error(2, "has no tokenizer", "--ids")
-    done = to_json(cli("topk", "--ids", "1 2", "-m", f"hf:{tmp_path}", "--json"))
-    assert done["results"][0]["candidates"][0]["text"] is None
-    assert done["notes"] == [f"the folder {tmp_path} has no tokenizer: ids are shown without text"]
+    outcome = to_json(cli("topk", "--ids", "1 2", "-m", f"hf:{tmp_path}", "--json"))
+    assert outcome["results"][0]["candidates"][0]["text"] is None
+    assert outcome["notes"] == [f"the folder {tmp_path} has no tokenizer: ids are shown without text"]
     cli("topk", "--ids", "500", "-m", f"hf:{tmp_path}").is_error(2, "not in the vocabulary of 500")
     cli("topk", "--ids", " ".join(["1"] * 65), "-m", f"hf:{tmp_path}").is_error(2, "context holds 64")
 
@@ -35,15 +35,17 @@ def test_the_bytes_of_each_token_are_those_of_the_text(tmp_path: Path, make: Cal
         tokenizer_object=make(), bos_token="<s>", eos_token="</s>", clean_up_tokenization_spaces=False
     )
     wrapped.save_pretrained(tmp_path)
-    ours = load_tokenizer(tmp_path)
+    tokenizer = load_tokenizer(tmp_path)
     for line in TOKENIZER_TEXTS:
-        ids = ours.encode(line)
+        ids = tokenizer.encode(line)
         assert ids == wrapped(line)["input_ids"]
-        raw = b"".join(token.bytes or b"" for token in map(ours.token, ids))
+        raw = b"".join(token.bytes or b"" for token in map(tokenizer.token, ids))
         assert raw.decode().removeprefix(" ") == line
-    assert "<s>" in [ours.token(one).text for one in ours.encode("a<s>b")]
-    assert "<s>" not in [ours.token(one).text for one in ours.encode("a<s>b", special=False)]
-    assert ours.token(10_000).bytes is None
+    assert "<s>" in [tokenizer.token(token_id).text for token_id in tokenizer.encode("a<s>b")]
+    assert "<s>" not in [
+        tokenizer.token(token_id).text for token_id in tokenizer.encode("a<s>b", special=False)
+    ]
+    assert tokenizer.token(10_000).bytes is None
 
 
 def test_text_goes_through_the_models_own_tokenizer(cli: Cli, tmp_path: Path) -> None:

@@ -172,17 +172,17 @@ def test_expressions(sizes: tuple[int, ...], name: str) -> None:
 )
 def test_no_resized_size_is_another_one_changed_a_little(even: int, keys: dict[str, int]) -> None:
     """What code makes of a size (one more, a half, twice and one more) never looks like another in both."""
-    given = {"n_embd": 48, "n_head": 4, "vocab_size": 99, "block_size": 32, "d_ff": 77, **keys}
-    architecture = Architecture(given, lambda changes: torch.nn.Module())
+    config = {"n_embd": 48, "n_head": 4, "vocab_size": 99, "block_size": 32, "d_ff": 77, **keys}
+    architecture = Architecture(config, lambda changes: torch.nn.Module())
     for number, (_, moved) in enumerate(architecture.resized_configurations()):
         if (1, 2, 8)[number % 3] != even:
             continue
-        first, second = ({**one, "bt": one["batch"] * one["seq_len"]} for one in moved)
+        first, second = ({**sizes, "bt": sizes["batch"] * sizes["seq_len"]} for sizes in moved)
         for x in first:
-            made = [(k * first[x] + c, k * second[x] + c) for k in range(1, 5) for c in range(-16, 17) if c]
-            made += [(first[x] // k, second[x] // k) for k in range(2, 17) if first[x] % k or second[x] % k]
+            pairs = [(k * first[x] + c, k * second[x] + c) for k in range(1, 5) for c in range(-16, 17) if c]
+            pairs += [(first[x] // k, second[x] // k) for k in range(2, 17) if first[x] % k or second[x] % k]
             for y in first:
-                for a, b in made:
+                for a, b in pairs:
                     if a > 0 and a % first[y] == 0:
                         assert b != a // first[y] * second[y], (x, y, a, b)
 

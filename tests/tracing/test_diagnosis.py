@@ -88,10 +88,10 @@ def test_the_usual_causes(
 
 
 def test_a_model_that_works_has_nothing_to_diagnose() -> None:
-    with gptrace.watch(failing.WorkingGPT()) as trace:
-        assert trace
-    with gptrace.watch(failing.WorkingGPT().eval()) as trace:
-        pass
+    model = failing.WorkingGPT()
+    with gptrace.watch(model) as trace:
+        model(FOUR)
+    assert len(trace.calls) == 6
     assert trace.error is None
 
 
@@ -108,13 +108,13 @@ def test_the_command_shows_the_table_up_to_the_break(cli: Cli, tmp_path: Path) -
     (tmp_path / "broken.py").write_text(
         "from tests.models.failing import *\nclass M(WrongWidth):\n    pass\n"
     )
-    done = cli("run", "--ids", "1 2 3", "-m", f"{tmp_path}/broken.py:M")
-    assert done.code == 1
-    assert "out_head  Linear     [batch, seq_len, 12] → raised" in " ".join(done.out.split("└ ")[1:])
-    assert done.err.splitlines()[-1] == (
+    outcome = cli("run", "--ids", "1 2 3", "-m", f"{tmp_path}/broken.py:M")
+    assert outcome.code == 1
+    assert "out_head  Linear     [batch, seq_len, 12] → raised" in " ".join(outcome.out.split("└ ")[1:])
+    assert outcome.err.splitlines()[-1] == (
         "hint: out_head: Linear expects [..., 16], got [1, 3, 12], made by norm"
     )
-    assert "failing.py, line" in done.err
+    assert "failing.py, line" in outcome.err
     as_json = cli("run", "--ids", "1 2 3", "-m", f"{tmp_path}/broken.py:M", "--json")
     assert as_json.code == 1
     error = json.loads(as_json.out)["error"]

@@ -135,10 +135,10 @@ def _while_handling(error: Exception, module: nn.Module) -> gptrace.Trace:
 
 def test_an_exception_that_is_raised_again_is_a_failure() -> None:
     def again(_: torch.Tensor) -> None:
-        raise known
+        raise error
 
-    known = ValueError("known")
-    trace = _while_handling(known, nn.Sequential(Function(again)))
+    error = ValueError("known")
+    trace = _while_handling(error, nn.Sequential(Function(again)))
     assert [call.failed for call in trace.calls] == [True, True]
     assert trace.error is not None
     assert trace.error.path == "0"

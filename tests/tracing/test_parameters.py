@@ -66,9 +66,11 @@ def _random_module(rng: random.Random, pool: list[nn.Module], depth: int) -> nn.
         module.register_parameter(
             f"p{index}", rng.choice([None, nn.Parameter(torch.ones(rng.randint(0, 5)))])
         )
-    held = [one for other in pool for one in other._parameters.values() if one is not None]
-    if held and rng.random() < 0.3:
-        module.tied = rng.choice(held)
+    parameters = [
+        parameter for other in pool for parameter in other._parameters.values() if parameter is not None
+    ]
+    if parameters and rng.random() < 0.3:
+        module.tied = rng.choice(parameters)
     for index in range(rng.randint(0, 3) if depth else 0):
         shared = rng.random() < 0.2 and depth < 3
         child = rng.choice(pool) if shared and pool else _random_module(rng, pool, depth - 1)
@@ -82,14 +84,14 @@ def test_parameters_are_counted_once_in_whatever_holds_them() -> None:
     for _ in range(200):
         module = _random_module(rng, [], 4)
         modules = list(named_modules_with_aliases(module))
-        held = parameter_refs(modules)
-        counts = count_by_module(modules, held)
-        assert count_all(held).unique == sum(one.numel() for one in module.parameters())
+        refs = parameter_refs(modules)
+        counts = count_by_module(modules, refs)
+        assert count_all(refs).unique == sum(parameter.numel() for parameter in module.parameters())
         named = dict(module.named_modules(remove_duplicate=False))
         assert [path for path, _ in modules] == list(named)
-        for path, one in named.items():
-            total = sum({id(p): p.numel() for p in one.parameters()}.values())
-            own = sum({id(p): p.numel() for p in one.parameters(recurse=False)}.values())
-            known = counts.get(path)
-            found = (known.own, known.total, known.bytes) if known else (0, 0, 0)
-            assert found == (own, total, 4 * total)
+        for path, submodule in named.items():
+            total = sum({id(p): p.numel() for p in submodule.parameters()}.values())
+            own = sum({id(p): p.numel() for p in submodule.parameters(recurse=False)}.values())
+            count = counts.get(path)
+            counted = (count.own, count.total, count.bytes) if count else (0, 0, 0)
+            assert counted == (own, total, 4 * total)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
 
+import numpy
 import pytest
 
 import gptrace
@@ -85,13 +86,13 @@ CHANGES: dict[str, Work] = {
 
 
 def shown(trace: gptrace.Trace) -> dict[tuple[str, int], tuple[Any, ...] | None]:
-    found = {(call.path, call.call): call.outputs[0].statistics for call in trace.calls}
-    return {key: (one.mean, one.nan, one.infinite) if one else None for key, one in found.items()}
+    by_call = {(call.path, call.call): call.outputs[0].statistics for call in trace.calls}
+    return {key: (it.mean, it.nan, it.infinite) if it else None for key, it in by_call.items()}
 
 
 def truth(module: nn.Module, run: Callable[[], object]) -> dict[tuple[str, int], tuple[Any, ...] | None]:
     """What plain hooks see, each number by itself."""
-    found: dict[tuple[str, int], tuple[Any, ...] | None] = {}
+    statistics: dict[tuple[str, int], tuple[Any, ...] | None] = {}
     calls: Counter[str] = Counter()
 
     def look(path: str) -> Any:
@@ -99,20 +100,20 @@ def truth(module: nn.Module, run: Callable[[], object]) -> dict[tuple[str, int],
             calls[path] += 1
             values = output.detach().reshape(-1)
             if not values.is_floating_point() or not len(values) or values.dtype == torch.float8_e4m3fn:
-                found[path, calls[path]] = None
+                statistics[path, calls[path]] = None
                 return
-            finite = [one for one in values.double().tolist() if one - one == 0]
+            finite = [number for number in values.double().tolist() if math.isfinite(number)]
             mean = pytest.approx(sum(finite) / len(finite), rel=1e-5, abs=1e-6) if finite else None
-            nan = sum(one != one for one in values.tolist())
-            found[path, calls[path]] = (mean, nan, len(values) - len(finite) - nan)
+            nan = sum(map(math.isnan, values.tolist()))
+            statistics[path, calls[path]] = (mean, nan, len(values) - len(finite) - nan)
 
         return hook
 
-    handles = [one.register_forward_hook(look(path)) for path, one in module.named_modules()]
+    handles = [part.register_forward_hook(look(path)) for path, part in module.named_modules()]
     run()
     for handle in handles:
         handle.remove()
-    return found
+    return statistics
 
 
 # In inference mode tensors count no writes, and nobody sees what another thread does.
@@ -148,7 +149,6 @@ def test_the_first_nan_is_the_same_whatever_else_is_measured(name: str, mode: Mo
 
 @pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
 def test_a_buffer_that_is_filled_again_is_looked_at_again(mode: Mode) -> None:
-    numpy = pytest.importorskip("numpy")
     buffer = numpy.ones((3, 4), dtype="float32")
     module, x = nn.Sequential(nn.Identity(), nn.Linear(4, 4)), torch.from_numpy(buffer)
     with mode(), gptrace.watch(module, measure="all") as trace:
@@ -156,7 +156,7 @@ def test_a_buffer_that_is_filled_again_is_looked_at_again(mode: Mode) -> None:
             buffer[...] = value
             module(x)
     seen = [call.outputs[0].statistics for call in trace.calls if call.path == "0"]
-    assert [one.mean if one else 0 for one in seen] == [1, 5, None]
+    assert [statistics.mean if statistics else 0 for statistics in seen] == [1, 5, None]
     assert trace.notes == ()
 
 
@@ -190,14 +190,21 @@ def test_what_runs_in_somebodys_own_kernel_is_looked_at_again() -> None:
     (before, after) = (call.outputs[0].statistics for call in trace.calls)
     assert before is not None
     assert after is not None
-    assert after.mean == pytest.approx(3 * (before.mean or 0), rel=1e-5)
+    assert before.mean
+    assert after.mean == pytest.approx(3 * before.mean, rel=1e-5)
 
 
 def test_statistics_are_those_of_the_numbers() -> None:
-    found = statistics_of(torch.tensor([[1.0, -3.0], [5.0, math.inf]]))
-    assert found is not None
-    assert (found.mean, found.min, found.max, found.nan, found.infinite) == (1.0, -3.0, 5.0, 0, 1)
-    assert found.std == pytest.approx(math.sqrt(32 / 3))
+    statistics = statistics_of(torch.tensor([[1.0, -3.0], [5.0, math.inf]]))
+    assert statistics is not None
+    assert (statistics.mean, statistics.min, statistics.max, statistics.nan, statistics.infinite) == (
+        1.0,
+        -3.0,
+        5.0,
+        0,
+        1,
+    )
+    assert statistics.std == pytest.approx(math.sqrt(32 / 3))
     half = statistics_of(torch.full((1000, 1000), 300.0, dtype=torch.float16))
     assert half is not None
     assert half.mean == pytest.approx(300)
@@ -219,10 +226,10 @@ def test_statistics_are_those_of_the_numbers() -> None:
 @pytest.mark.parametrize("offset", [0.0, 0.4, 0.95, 1.05, 3.0, 1e4])
 def test_the_spread_keeps_its_digits_beside_any_mean(offset: float, shape: tuple[int, ...]) -> None:
     values = torch.randn(shape, generator=torch.Generator().manual_seed(1)) + offset
-    found = statistics_of(values)
-    assert found is not None
-    assert found.std == pytest.approx(float(values.double().std(correction=0)), rel=1e-5)
-    assert found.mean == pytest.approx(float(values.double().mean()), abs=1e-5 + 1e-6 * offset)
+    statistics = statistics_of(values)
+    assert statistics is not None
+    assert statistics.std == pytest.approx(float(values.double().std(correction=0)), rel=1e-5)
+    assert statistics.mean == pytest.approx(float(values.double().mean()), abs=1e-5 + 1e-6 * offset)
 
 
 def _rebound(x: torch.Tensor) -> torch.Tensor:
@@ -285,10 +292,10 @@ def test_a_tensor_that_left_two_calls_is_looked_at_again_when_it_was_written_to(
 )  # fmt: skip
 def test_the_spread_of_tiny_and_of_huge_numbers(size: float, dtype: torch.dtype) -> None:
     values = torch.linspace(-1, 1, 1001, dtype=torch.float64).mul(size).to(dtype)
-    found = statistics_of(values)
-    assert found is not None
+    statistics = statistics_of(values)
+    assert statistics is not None
     scaled = values.double() / (size or 1.0)
-    assert found.std == pytest.approx(float(scaled.std(correction=0)) * size, rel=1e-6)
-    assert found.mean == pytest.approx(float(scaled.mean()) * size, abs=1e-6 * size)
-    assert (found.min, found.max) == (float(values.min()), float(values.max()))
-    assert (found.nan, found.infinite) == (0, 0)
+    assert statistics.std == pytest.approx(float(scaled.std(correction=0)) * size, rel=1e-6)
+    assert statistics.mean == pytest.approx(float(scaled.mean()) * size, abs=1e-6 * size)
+    assert (statistics.min, statistics.max) == (float(values.min()), float(values.max()))
+    assert (statistics.nan, statistics.infinite) == (0, 0)

@@ -24,12 +24,12 @@ def names(value: object) -> list[str]:
 
 
 def test_every_kind_of_nest() -> None:
-    one = torch.ones(2)
-    assert names(one) == ["output"]
-    assert names((one, [one, (one,)])) == ["output[0]", "output[1][0]", "output[1][1][0]"]
-    assert names(OrderedDict(a=one, b={3: one})) == ["output.a", "output.b[3]"]
-    assert names(Output(one, (one, None))) == ["output.logits", "output.cache[0]"]
-    assert names(Pair(one, one)) == ["output.left", "output.right"]
+    tensor = torch.ones(2)
+    assert names(tensor) == ["output"]
+    assert names((tensor, [tensor, (tensor,)])) == ["output[0]", "output[1][0]", "output[1][1][0]"]
+    assert names(OrderedDict(a=tensor, b={3: tensor})) == ["output.a", "output.b[3]"]
+    assert names(Output(tensor, (tensor, None))) == ["output.logits", "output.cache[0]"]
+    assert names(Pair(tensor, tensor)) == ["output.left", "output.right"]
     assert names([None, 3, "text", b"bytes", 2.5, object()]) == []
 
 
@@ -52,6 +52,6 @@ def test_arguments_are_named_as_forward_names_them() -> None:
     class Many(torch.nn.Module):
         def forward(self, x: object, y: object = None, *more: object, mask: object = None) -> None: ...
 
-    one = torch.ones(1)
-    seen = describe_arguments(argument_names(Many), (one, one, one, one), {"mask": one})
+    tensor = torch.ones(1)
+    seen = describe_arguments(argument_names(Many), (tensor, tensor, tensor, tensor), {"mask": tensor})
     assert [each.name for each in seen] == ["x", "y", "more[0]", "more[1]", "mask"]

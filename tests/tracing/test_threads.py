@@ -14,7 +14,7 @@ nn = torch.nn
 
 def test_two_threads_that_watch_one_module_see_each_its_own() -> None:
     layers = nn.Sequential(nn.Linear(3, 3), nn.ReLU())
-    barrier, found = threading.Barrier(2), {}
+    barrier, traces = threading.Barrier(2), {}
 
     def work(rows: int) -> None:
         with gptrace.watch(layers) as trace:
@@ -22,16 +22,16 @@ def test_two_threads_that_watch_one_module_see_each_its_own() -> None:
             for _ in range(50):
                 layers(torch.ones(rows, 3))
             barrier.wait()
-        found[rows] = trace
+        traces[rows] = trace
 
     threads = [threading.Thread(target=work, args=(rows,)) for rows in (1, 2)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    for rows_, trace in found.items():
+    for batch, trace in traces.items():
         assert len(trace.calls) == 150
-        assert {spec.shape[0] for call in trace.calls for spec in call.inputs} == {rows_}
+        assert {spec.shape[0] for call in trace.calls for spec in call.inputs} == {batch}
 
 
 def test_other_threads_and_backward_passes_are_said_to_be_uncounted() -> None:

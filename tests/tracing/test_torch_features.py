@@ -22,8 +22,8 @@ def shapes(trace: gptrace.Trace) -> list[tuple[str, list[tuple[int, ...]]]]:
 
 @pytest.mark.filterwarnings("ignore")
 def test_quantised_modules() -> None:
-    made: Any = torch.ao.quantization.quantize_dynamic
-    layers = made(nn.Sequential(nn.Linear(8, 4), nn.ReLU()), {nn.Linear}, dtype=torch.qint8)
+    quantize: Any = torch.ao.quantization.quantize_dynamic
+    layers = quantize(nn.Sequential(nn.Linear(8, 4), nn.ReLU()), {nn.Linear}, dtype=torch.qint8)
     with torch.no_grad(), gptrace.watch(layers, measure=["macs"]) as trace:
         layers(torch.ones(2, 8))
     assert shapes(trace) == [("", [(2, 4)]), ("0", [(2, 4)]), ("1", [(2, 4)])]

@@ -146,11 +146,11 @@ def test_a_traced_model_in_training_mode_is_evaluated_and_put_back(tiny: GPTMode
     model.train()
     model.trf_blocks[0].eval()
     before = fingerprint(model)
-    found = gptrace.trace("Hello, I am", model=model)
+    trace = gptrace.trace("Hello, I am", model=model)
     assert fingerprint(model) == before
     assert model.cache.shape == (1,)
     # Without dropout; the copy of the weights lies elsewhere in memory.
-    assert_same_but_for_rounding(found.predictions, gptrace.trace("Hello, I am", model=tiny).predictions)
+    assert_same_but_for_rounding(trace.predictions, gptrace.trace("Hello, I am", model=tiny).predictions)
 
 
 def test_nobody_else_sees_what_the_tracer_computes() -> None:

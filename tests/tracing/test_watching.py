@@ -105,7 +105,7 @@ def test_a_trace_is_empty_until_the_block_ends() -> None:
 def test_our_model_traces_like_the_courses_own_class(tiny: GPTModel) -> None:
     """The same calls and shapes, but for the name of the shortcut's dropout."""
     course = CourseModel(tiny.config.to_dict()).eval()
-    with torch.no_grad(), gptrace.watch(tiny) as ours, gptrace.watch(course) as reference:
+    with torch.no_grad(), gptrace.watch(tiny) as trace, gptrace.watch(course) as course_trace:
         tiny(IDS)
         course(IDS)
 
@@ -118,4 +118,4 @@ def test_our_model_traces_like_the_courses_own_class(tiny: GPTModel) -> None:
             for call in trace.calls
         ]  # fmt: skip
 
-    assert facts(ours) == facts(reference)
+    assert facts(trace) == facts(course_trace)

@@ -37,20 +37,20 @@ def layers(*widths: int) -> nn.Module:
 def test_the_same_is_the_same() -> None:
     a = trace_of(layers(3, 4, 2), torch.ones(2, 3), "all")
     b = trace_of(layers(3, 4, 2), torch.ones(2, 3), "all")
-    found = diff_traces(a, b)
-    assert found.same
-    assert found.values.compared == 3
-    assert "calls: the same" in str(found)
-    assert "values: the same in 3 calls" in str(found)
+    difference = diff_traces(a, b)
+    assert difference.same
+    assert difference.values.compared == 3
+    assert "calls: the same" in str(difference)
+    assert "values: the same in 3 calls" in str(difference)
 
 
 def test_added_removed_and_changed() -> None:
     a = trace_of(layers(3, 4, 2), torch.ones(2, 3), "macs")
     b = trace_of(layers(3, 5, 2, 7), torch.ones(2, 3), "macs")
-    found = diff_traces(a, b)
-    assert [call.path for call in found.added] == ["2"]
-    assert found.removed == ()
-    changed = {(one.path, two.what): (two.a, two.b) for one in found.changed for two in one.changes}
+    difference = diff_traces(a, b)
+    assert [call.path for call in difference.added] == ["2"]
+    assert difference.removed == ()
+    changed = {(call.path, two.what): (two.a, two.b) for call in difference.changed for two in call.changes}
     assert changed == {
         ("", "output"): ("[2, 2]", "[2, 7]"), ("", "parameters"): ("26", "53"), ("", "MACs"): ("40", "78"),
         ("0", "output"): ("[2, 4]", "[2, 5]"), ("0", "parameters"): ("16", "20"), ("0", "MACs"): ("24", "30"),
@@ -64,22 +64,22 @@ def test_added_removed_and_changed() -> None:
 def test_the_first_call_whose_values_part_is_the_innermost() -> None:
     def model(spoil: str | None) -> nn.Module:
         torch.manual_seed(2)
-        made = GPTModel({"emb_dim": 12, "n_heads": 3, "n_layers": 3, "vocab_size": 40}).eval()
+        gpt = GPTModel({"emb_dim": 12, "n_heads": 3, "n_layers": 3, "vocab_size": 40}).eval()
         if spoil:
             with torch.no_grad():
-                made.get_parameter(spoil).mul_(1.01)
-        return made
+                gpt.get_parameter(spoil).mul_(1.01)
+        return gpt
 
     ids = torch.tensor([[1, 2, 3]])
     a = trace_of(model(None), ids, "statistics")
     b = trace_of(model("trf_blocks.1.ff.layers.2.weight"), ids, "statistics")
-    found = diff_traces(a, b)
-    assert found.values.first_apart is not None
-    assert found.values.first_apart.path == "trf_blocks.1.ff.layers.2"
-    assert found.changed == ()
-    assert not found.same
+    difference = diff_traces(a, b)
+    assert difference.values.first_apart is not None
+    assert difference.values.first_apart.path == "trf_blocks.1.ff.layers.2"
+    assert difference.changed == ()
+    assert not difference.same
     assert diff_traces(a, b, rtol=1.0).same
-    shown = str(found)
+    shown = str(difference)
     assert "values: trf_blocks.1.ff.layers.2 is the first of 55 calls that differs" in shown
     without = trace_of(model(None), ids)
     assert "values: not compared" in str(diff_traces(a, without))
@@ -115,9 +115,9 @@ def test_on_the_command_line(cli: Cli, tmp_path: Path, monkeypatch: pytest.Monke
     assert other.err == ""
     longer = cli("diff", "a.json", "d.json", "--json")
     assert longer.code == 1
-    found = json.loads(longer.out)
-    jsonschema.validate(found, json_schema("diff"))
-    assert found["added"][0]["path"] == "trf_blocks.2"
+    report = json.loads(longer.out)
+    jsonschema.validate(report, json_schema("diff"))
+    assert report["added"][0]["path"] == "trf_blocks.2"
     assert cli("diff", "a.json", "d.json", "-f", "csv").out.startswith("kind,path,call,type,what,a,b\n")
     monkeypatch.setattr("gptrace.cli.commands.diff.read_stdin", lambda: (tmp_path / "a.json").read_text())
     assert cli("diff", "-", "b.json").code == 0
@@ -142,9 +142,9 @@ def test_untrusted_traces_send_nothing_to_the_terminal(cli: Cli, tmp_path: Path)
     for name, trace in (("a", a.to_dict()), ("b", b)):
         (tmp_path / name).write_text(json.dumps(trace))
     for form in ("table", "markdown", "csv"):
-        done = cli("diff", str(tmp_path / "a"), str(tmp_path / "b"), "-f", form)
-        assert done.code == 1
-        assert not {"\x1b", "\u202e", "\x07"} & set(done.out)
+        outcome = cli("diff", str(tmp_path / "a"), str(tmp_path / "b"), "-f", form)
+        assert outcome.code == 1
+        assert not {"\x1b", "\u202e", "\x07"} & set(outcome.out)
 
 
 @pytest.mark.parametrize(
