@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 
 from gptrace.errors import OptionError
 from gptrace.record import ModuleCall, OpCall, Statistics, TensorSpec, Trace
+from gptrace.report.view import View
 from gptrace.wording import suggestion
 
 
@@ -131,83 +132,81 @@ class CallTree:
         return ""
 
 
-def rows_of(
-    trace: Trace,
-    *,
-    full: bool = False,
-    depth: int | None = None,
-    only: str | None = None,
-    kind: str | None = None,
-) -> list[CallRow]:
-    """Return the rows of the table.
-
-    Args:
-        trace: the trace.
-        full: whether to fold nothing.
-        depth: deepest level to show.
-        only: glob of module paths, or of the last part of a path; matching calls are shown with their
-            parents and what is inside.
-        kind: glob of module types, or of names of operations, with the same effect.
-
-    Raises:
-        OptionError: a glob matches nothing.
-    """
-    calls, matching = filtered(trace.calls, only, kind)
+def rows_of(trace: Trace, view: View | None = None) -> list[CallRow]:
+    """Return the rows of the table; raise an OptionError where a glob of the view matches nothing."""
+    view = view or View()
+    calls, matching = _filtered(trace.calls, view.only, view.type)
     tree = CallTree(calls, trace.model.parameters.tied)
-    rows: list[CallRow] = []
+    builder = _RowBuilder(tree, view, matching)
+    for root in tree.children.get(None, []):
+        builder.add(root, label(root, None), ("", ""))
+    return builder.rows
 
-    def own_seconds(calls: Sequence[ModuleCall]) -> float:
-        return sum(call.seconds - sum(child.seconds for child in tree.below(call)) for call in calls)
 
-    def add(
-        call: ModuleCall,
-        text: str,
-        guide: str = "",
-        below: str = "",
-        folded: tuple[ModuleCall, ...] = (),
-        first_label: str = "",
-    ) -> None:
-        hidden = sum(1 + tree.descendants[member.index] for member in folded)
-        if not folded and depth is not None and call.depth >= depth:
-            hidden = tree.descendants[call.index]
-        own = own_seconds(folded or (call,))
-        rows.append(CallRow(call, text, guide, below, folded, hidden, first_label, own_seconds=own))
+class _RowBuilder:
+    """Adds rows in reading order. `matching` holds the indexes of the calls that match; None is all."""
 
-    def descend(call: ModuleCall, below: str) -> None:
-        if depth is not None and call.depth >= depth:
-            return
-        ops = call.ops if matching is None or call.index in matching else ()
-        if kind is not None and not fnmatchcase(call.type, kind):
-            ops = tuple(op for op in ops if fnmatchcase(op.name, kind))
-        entries = _entries(ops, list(tree.groups(call, full=full)), full=full or kind is not None)
+    def __init__(self, tree: CallTree, view: View, matching: set[int] | None) -> None:
+        self.rows: list[CallRow] = []
+        self._tree, self._view, self._matching = tree, view, matching
+
+    def add(self, call: ModuleCall, text: str, branch: tuple[str, str]) -> None:
+        """Add the row of a call, and the rows of what it did, down to the depth of the view."""
+        is_cut = self._view.depth is not None and call.depth >= self._view.depth
+        hidden = self._tree.descendants[call.index] if is_cut else 0
+        self.rows.append(CallRow(call, text, *branch, (), hidden, own_seconds=self._own_seconds(call)))
+        if not is_cut:
+            self._add_entries(call, branch[1])
+
+    def _add_entries(self, call: ModuleCall, below: str) -> None:
+        view, tree = self._view, self._tree
+        groups = list(tree.groups(call, full=view.full))
+        entries = _entries(self._ops(call), groups, full=view.full or view.type is not None)
         before: ModuleCall | None = None
-        for position, entry in enumerate(entries):
-            last = position == len(entries) - 1
+        for entry in entries:
+            is_last = entry is entries[-1]
             if isinstance(entry, OpCall):
-                guide, stem = below + ("└ " if last else "├ "), below + ("  " if last else "│ ")
-                rows.append(CallRow(call, entry.name, guide, stem, (), 0, op=entry))
+                self.rows.append(CallRow(call, entry.name, *_branch(below, is_last), (), 0, op=entry))
                 continue
             first, *rest = entry
-            closing = last and not rest
-            guide, stem = below + ("└ " if closing else "├ "), below + ("  " if closing else "│ ")
             text = label(first, call)
-            if before is not None and not full and tree.should_be_identical(before, first, call):
+            if before is not None and not view.full and tree.should_be_identical(before, first, call):
                 where = tree.first_difference(before, first)
                 text += f", unlike {label(before, call)}" + (f" at {where}" if where else "")
             before = first
-            add(first, text, guide, stem)
-            descend(first, stem)
+            self.add(first, text, _branch(below, is_last and not rest))
             if rest:
-                guide, stem = below + ("└ " if last else "├ "), below + ("  " if last else "│ ")
-                add(rest[0], _run_label(rest, call), guide, stem, tuple(rest), label(first, call))
+                self._add_run(rest, call, label(first, call), _branch(below, is_last))
 
-    for root in tree.children.get(None, []):
-        add(root, label(root, None))
-        descend(root, "")
-    return rows
+    def _add_run(
+        self, run: Sequence[ModuleCall], parent: ModuleCall, first_label: str, branch: tuple[str, str]
+    ) -> None:
+        """Add one row for calls that are identical to the one above."""
+        hidden = sum(1 + self._tree.descendants[call.index] for call in run)
+        own_seconds = sum(map(self._own_seconds, run))
+        text = _run_label(run, parent)
+        self.rows.append(
+            CallRow(run[0], text, *branch, tuple(run), hidden, first_label, own_seconds=own_seconds)
+        )
+
+    def _ops(self, call: ModuleCall) -> Sequence[OpCall]:
+        if self._matching is not None and call.index not in self._matching:
+            return ()
+        glob = self._view.type
+        if glob is None or fnmatchcase(call.type, glob):
+            return call.ops
+        return [op for op in call.ops if fnmatchcase(op.name, glob)]
+
+    def _own_seconds(self, call: ModuleCall) -> float:
+        return call.seconds - sum(child.seconds for child in self._tree.below(call))
 
 
-def filtered(
+def _branch(below: str, is_last: bool) -> tuple[str, str]:
+    """Return the drawing before the label of a row, and the drawing before the rows below it."""
+    return below + ("└ " if is_last else "├ "), below + ("  " if is_last else "│ ")
+
+
+def _filtered(
     calls: Sequence[ModuleCall], only: str | None, kind: str | None
 ) -> tuple[Sequence[ModuleCall], set[int] | None]:
     """Return the calls whose path and type match, with their parents, and the indexes of those that match.

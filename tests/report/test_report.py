@@ -76,9 +76,9 @@ def test_blocks_that_look_alike_fold_and_the_sums_stay(deep: gptrace.Trace) -> N
 
 
 def test_full_shows_every_call_and_depth_cuts(deep: gptrace.Trace) -> None:
-    assert len(rows_of(deep, full=True)) == 199
-    assert [row.label for row in rows_of(deep, depth=0)] == ["GPTModel"]
-    cut = rows_of(deep, depth=1)
+    assert len(rows_of(deep, View(full=True))) == 199
+    assert [row.label for row in rows_of(deep, View(depth=0))] == ["GPTModel"]
+    cut = rows_of(deep, View(depth=1))
     assert [row.label for row in cut] == [
         "GPTModel", "tok_emb", "pos_emb", "drop_emb", "trf_blocks", "final_norm", "out_head",
     ]  # fmt: skip
@@ -234,7 +234,7 @@ def test_blocks_that_differ_say_where() -> None:
         model(torch.ones(1, 4))
     labels = [row.label for row in rows_of(trace) if row.call.depth == 1]
     assert labels == ["0", "1–2", "3, unlike 0 at 1.0", "4, unlike 3 at 1.0"]
-    assert [row.label for row in rows_of(trace, full=True) if row.call.depth == 1] == [
+    assert [row.label for row in rows_of(trace, View(full=True)) if row.call.depth == 1] == [
         "0",
         "1",
         "2",
@@ -258,25 +258,25 @@ def test_calls_of_one_module_in_a_row_fold() -> None:
     with gptrace.watch(loop) as trace:
         loop(torch.ones(1, 4))
     assert [row.label for row in rows_of(trace)] == ["Loop", "layer", "layer (2–9)"]
-    assert len(rows_of(trace, full=True)) == 10
+    assert len(rows_of(trace, View(full=True))) == 10
 
 
 def test_rows_that_match_keep_what_is_around_them(deep: gptrace.Trace) -> None:
-    paths = [row.call.path for row in rows_of(deep, only="*.att.W_*", full=True)]
+    paths = [row.call.path for row in rows_of(deep, View(only="*.att.W_*", full=True))]
     matching = [path for path in paths if ".att.W_" in path]
     layers = len({path.split(".")[1] for path in matching})
     assert len(matching) == 3 * layers
     assert set(paths) - set(matching) == {"", "trf_blocks"} | {
         around for path in matching for around in (path.rsplit(".", 1)[0], path.rsplit(".", 2)[0])
     }
-    linear = [row.call for row in rows_of(deep, kind="Linear", full=True)]
+    linear = [row.call for row in rows_of(deep, View(type="Linear", full=True))]
     assert {call.type for call in linear if not any(other.parent == call.index for other in linear)} == {
         "Linear"
     }
     with pytest.raises(OptionError, match="--only nothing matches no call"):
-        rows_of(deep, only="nothing")
+        rows_of(deep, View(only="nothing"))
     with pytest.raises(OptionError, match="--type nothing matches no call"):
-        rows_of(deep, kind="nothing")
+        rows_of(deep, View(type="nothing"))
 
 
 @pytest.mark.parametrize("width", [None, 60, 200])

@@ -32,7 +32,7 @@ _KERNELS_SHOWN = 4
 
 def parts(trace: Trace, view: View) -> list[Part]:
     """Return the parts, without those that the trace does not have."""
-    rows = rows_of(trace, full=view.full, depth=view.depth, only=view.only, kind=view.type)
+    rows = rows_of(trace, view)
     flow = _flow(trace)
     predictions = [
         candidates_table(
