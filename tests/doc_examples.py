@@ -4,7 +4,6 @@ A comment right above a fenced block tells how to run it; readers of the rendere
 
     <!-- exit 1 -->          the block's last command exits with code 1 (0 is expected otherwise)
     <!-- stderr -->          the page shows stderr below stdout; otherwise stderr is not looked at
-    <!-- needs: Session -->  run only where `gptrace.Session`, or a command of that name, exists
 
 Several go into one comment with commas. Each block runs in a new temporary folder that holds a copy of
 docs/examples, with HF_HOME pointing to no folder and without a network. Its commands run one after the
@@ -25,21 +24,18 @@ from collections.abc import Iterator
 from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout
 from functools import cache
 from io import StringIO
-from operator import attrgetter
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 from unittest.mock import patch
 
-import gptrace
 from gptrace.cli import main
-from gptrace.cli.app import COMMANDS
 from tests.support import agree_to_the_last_digit, without_rounding_errors
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 _BLOCK = re.compile(
-    r"(?:^<!-- ((?:exit|needs|stderr)[^\n]*) -->\n)?^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL
+    r"(?:^<!-- ((?:exit|stderr)[^\n]*) -->\n)?^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL
 )
 _SETTINGS_OF_THE_CALLER = ("PYTHONUNBUFFERED", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "GITHUB_ACTIONS")
 
@@ -71,18 +67,6 @@ class Block(NamedTuple):
         """Return what follows an option's name, "" for one that stands alone, None where there is none."""
         found = re.search(rf"(?:^|, ){name}\b:? ?([^,]*)", self.options)
         return found.group(1) if found else None
-
-    @property
-    def is_runnable(self) -> bool:
-        """Whether this version of gptrace has what the block needs."""
-        needed = self.option("needs")
-        if needed is None or needed in COMMANDS:
-            return True
-        try:
-            attrgetter(needed)(gptrace)
-        except AttributeError:
-            return False
-        return True
 
     def commands(self) -> list[Command]:
         """Return the commands of a console block; a backslash continues one on the next line."""
@@ -147,7 +131,7 @@ def complaints(block: Block) -> list[str]:
 
 def failed_doctests(page: Path) -> str:
     """Run the Python blocks of a page as one session; return what went wrong, as doctest reports it."""
-    source = "\n".join(_doctest_source(block) for block in blocks(page, "python") if block.is_runnable)
+    source = "\n".join(_doctest_source(block) for block in blocks(page, "python"))
     test = doctest.DocTestParser().get_doctest(source, {}, page.name, str(page), 0)
     report = StringIO()
     with _folder_of_a_reader():
@@ -203,7 +187,7 @@ def refreshed(text: str) -> tuple[str, list[str]]:
 
     def fresh(match: re.Match[str]) -> str:
         block = Block(match[2], match[3], 0, match[1] or "")
-        if block.language != "console" or not block.is_runnable:
+        if block.language != "console":
             return match[0]
         written = []
         for command, outcome in zip(block.commands(), run_commands(block), strict=True):
