@@ -179,8 +179,8 @@ def candidates_table(
         Column("id", "Id", is_number=True),
         Column("probability", "Probability", percent, is_number=True),
         Column("bar", "", bar, role="bar", drop_order=1),
-        Column("log", "Log-probability" if log_probabilities else None, four_digits, is_number=True),
-        Column("logit", "Logit", four_digits, is_number=True, drop_order=2),
+        Column("log", "Log-probability" if log_probabilities else None, "{:.4f}".format, is_number=True),
+        Column("logit", "Logit", "{:.4f}".format, is_number=True, drop_order=2),
     ]
     shown = [*candidates, *(candidate for candidate in chosen if candidate not in candidates)]
     rows = [(c.rank, c.token, c.id, c.probability, c.probability, c.log_probability, c.logit) for c in shown]
@@ -200,16 +200,6 @@ def percent(probability: float) -> str:
 def percent_without_space(probability: float) -> str:
     """Return a probability in percent, as one word."""
     return percent(probability).replace(" ", "")
-
-
-def four_digits(value: float) -> str:
-    """Return a number with four digits after the point."""
-    return f"{value:.4f}"
-
-
-def thousands(value: int) -> str:
-    """Return a whole number with commas."""
-    return f"{value:,}"
 
 
 def text_of(prompt: AnyPrompt) -> str:

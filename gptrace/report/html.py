@@ -78,20 +78,16 @@ def _data_table(table: TableData) -> str:
 
 
 def _tree(tree: Tree) -> str:
-    has_shapes, has_sizes = bool(tree.shapes_title), any(row.sizes for row in tree.rows)
-    titles = ["Module", *["Type"] * tree.has_types, *[tree.shapes_title] * has_shapes, *["Sizes"] * has_sizes]
-    heads = [_cell(title, is_head=True) for title in titles]
+    texts = tree.text_columns()
+    heads = [_cell(title, is_head=True) for title in ("Module", *texts.values())]
     heads += [_cell(title, is_number=is_number, is_head=True) for title, is_number in tree.columns]
     rows = []
     for row in tree.rows:
+        roles = {"type": "quiet", "shapes": row.shapes_role}
         cells = [_line_cell(((row.guide, "quiet"), (row.label, row.role)))]
-        cells += [_cell(row.type, role="quiet")] * tree.has_types
-        cells += [_cell(row.shapes, role=row.shapes_role)] * has_shapes
-        cells += [_cell(row.sizes)] * has_sizes
-        cells += [
-            _cell(text, is_number=is_number)
-            for text, (_, is_number) in zip(row.cells, tree.columns, strict=True)
-        ]
+        cells += [_cell(getattr(row, field), role=roles.get(field, "")) for field in texts]
+        numbers = zip(row.cells, tree.columns, strict=True)
+        cells += [_cell(text, is_number=is_number) for text, (_, is_number) in numbers]
         rows.append(cells)
     return _table(heads, rows)
 

@@ -83,15 +83,14 @@ def _table(table: TableData) -> str:
 
 
 def _tree(tree: Tree) -> str:
-    has_shapes, has_sizes = bool(tree.shapes_title), any(row.sizes for row in tree.rows)
-    titles = ["Module", *["Type"] * tree.has_types, *[tree.shapes_title] * has_shapes, *["Sizes"] * has_sizes]
-    rows = []
-    for row in tree.rows:
-        words = [*[code(row.type)] * tree.has_types, *[code(row.shapes)] * has_shapes]
-        words += [code(row.sizes)] * has_sizes
-        rows.append(["&emsp;" * row.depth + code(row.label), *words, *row.cells])
-    numbers = [False] * len(titles) + [is_number for _, is_number in tree.columns]
-    return _grid([*titles, *(title for title, _ in tree.columns)], numbers, rows)
+    texts = tree.text_columns()
+    rows = [
+        ["&emsp;" * row.depth + code(row.label), *(code(getattr(row, field)) for field in texts), *row.cells]
+        for row in tree.rows
+    ]
+    titles = ["Module", *texts.values(), *(title for title, _ in tree.columns)]
+    numbers = [False] * (1 + len(texts)) + [is_number for _, is_number in tree.columns]
+    return _grid(titles, numbers, rows)
 
 
 def _grid(titles: Sequence[str], numbers: Sequence[bool], rows: Sequence[Sequence[str]]) -> str:

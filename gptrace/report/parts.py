@@ -79,6 +79,12 @@ class Tree:
     # Title, and whether the column holds numbers.
     columns: Sequence[tuple[str, bool]]
 
+    def text_columns(self) -> dict[str, str]:
+        """Return the titles of the columns of text beside the module, by the field of a row."""
+        titles = {"type": "Type" * self.has_types, "shapes": self.shapes_title}
+        titles["sizes"] = "Sizes" if any(row.sizes for row in self.rows) else ""
+        return {field: title for field, title in titles.items() if title}
+
 
 @dataclass(frozen=True, slots=True)
 class ClaimText:

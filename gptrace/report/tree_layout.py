@@ -33,8 +33,8 @@ class _TreeLayout:
     def __init__(self, tree: Tree) -> None:
         self.rows = tree.rows
         self.title = tree.shapes_title
-        self.has_types = tree.has_types
-        self.has_shapes = bool(tree.shapes_title)
+        self.texts = tree.text_columns()
+        self.has_types, self.has_shapes = "type" in self.texts, "shapes" in self.texts
         self.columns = list(tree.columns)
         self.cells = [list(row.cells) for row in tree.rows]
         self.modules = _widest("Module", [_module(row) for row in tree.rows])
@@ -81,38 +81,30 @@ class _TreeLayout:
         return self._stacked(width - room - self.extra - GAP, room, types_below=self.has_types)
 
     def plain(self, width: int | None) -> Text:
-        """Return one line for each row; sizes and types are left out where they do not fit."""
-        room = width or NATURAL_WIDTH
-        fixed = self.modules + GAP + self.shapes + self.extra
-        has_types = self.has_types and fixed + GAP + self.types <= room
-        has_sizes = bool(self.sizes) and fixed + (GAP + self.types) * has_types + GAP + self.sizes <= room
-        titles = ["Module", *["Type"] * has_types, *[self.title] * self.has_shapes, *["Sizes"] * has_sizes]
-        texts = [[*titles, *(title for title, _ in self.columns)]]
+        """Return one line for each row; types and sizes are left out where they do not fit."""
+        room = (width or NATURAL_WIDTH) - self.modules - GAP - self.shapes - self.extra
+        texts = dict(self.texts)
+        for field, needed in (("type", self.types), ("sizes", self.sizes)):
+            room -= (GAP + needed) * (field in texts)
+            if field in texts and room < 0:
+                del texts[field]
+                room += GAP + needed
+        lines = [["Module", *texts.values(), *(title for title, _ in self.columns)]]
         for row, cells in zip(self.rows, self.cells, strict=True):
-            words = [_module(row), *[row.type] * has_types, *[row.shapes] * self.has_shapes]
-            texts.append([*words, *[row.sizes] * has_sizes, *cells])
-        numbers = [False] * len(titles) + [is_number for _, is_number in self.columns]
-        return plain_table(texts, numbers)
+            lines.append([_module(row), *(getattr(row, field) for field in texts), *cells])
+        numbers = [False] * (1 + len(texts)) + [is_number for _, is_number in self.columns]
+        return plain_table(lines, numbers)
 
     def _wide(self) -> RichTable:
         table = empty_table()
         table.add_column("Module", no_wrap=True)
-        if self.has_types:
-            table.add_column("Type", no_wrap=True, style="dim")
-        if self.has_shapes:
-            table.add_column(self.title, no_wrap=True)
-        if self.sizes:
-            table.add_column("Sizes", no_wrap=True)
+        for field, title in self.texts.items():
+            table.add_column(title, no_wrap=True, style="dim" if field == "type" else "")
         self._add_columns(table)
         for row, cells in zip(self.rows, self.cells, strict=True):
-            texts: list[Text | str] = [_module_text(row)]
-            if self.has_types:
-                texts.append(row.type)
-            if self.has_shapes:
-                texts.append(Text(row.shapes, style=STYLES[row.shapes_role]))
-            if self.sizes:
-                texts.append(Text(row.sizes, style="bold" if row.shapes_role else ""))
-            table.add_row(*texts, *cells)
+            styles = {"shapes": STYLES[row.shapes_role], "sizes": "bold" if row.shapes_role else ""}
+            texts = [Text(getattr(row, field), style=styles.get(field, "")) for field in self.texts]
+            table.add_row(_module_text(row), *texts, *cells)
         return table
 
     def _stacked(self, module_width: int, shape_width: int, *, types_below: bool) -> RichTable:

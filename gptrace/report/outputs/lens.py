@@ -10,7 +10,6 @@ from gptrace.report.common_parts import (
     note_parts,
     prompt_title,
     text_of,
-    thousands,
 )
 from gptrace.report.parts import Facts, Line, Part, Table, line
 from gptrace.report.safe_text import shortened_to, token_label, visible
@@ -80,7 +79,7 @@ def _last_position(result: LensResult) -> Table:
     prediction = result.layers[-1].candidates[0]
     columns = [
         Column("layer", "Layer"),
-        Column("rank", f"Rank of {token_label(prediction.token)}", thousands, is_number=True),
+        Column("rank", f"Rank of {token_label(prediction.token)}", "{:,}".format, is_number=True),
         Column("candidates", "Its next tokens", next_tokens, role="strong"),
     ]
     rows = [(layer.path, layer.rank_of_prediction, layer.candidates) for layer in result.layers]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from gptrace.record import Presets
-from gptrace.report.common_parts import thousands
 from gptrace.report.parts import Part, Table
 from gptrace.report.table_data import Column, TableData
 from gptrace.report.view import View
@@ -23,8 +22,8 @@ def csv_table(presets: Presets) -> TableData:
         Column("n_layers", "n_layers", is_number=True, drop_order=6),
         Column("n_heads", "n_heads", is_number=True, drop_order=5),
         Column("context_length", "context", is_number=True, drop_order=3),
-        Column("parameters", "Parameters", thousands, is_number=True),
-        Column("without_out_head", "without out_head", thousands, is_number=True, drop_order=1),
+        Column("parameters", "Parameters", "{:,}".format, is_number=True),
+        Column("without_out_head", "without out_head", "{:,}".format, is_number=True, drop_order=1),
         Column("pretrained", "Pretrained", _pretrained, drop_order=8),
         Column("bytes", "float32", _gibibytes, is_number=True, drop_order=4),
     ]
