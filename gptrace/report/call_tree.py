@@ -243,14 +243,14 @@ def _filtered(
 
 
 def _matches(path: str, glob: str) -> bool:
-    """Tell whether a glob matches a path, its last part, or a module around it.
+    """Tell whether a glob matches a path, the end of one, or a module around it.
 
-    >>> _matches("trf_blocks.0.att.W_key", "att"), _matches("trf_blocks.0.att", "*.att")
-    (True, True)
+    >>> [_matches("trf_blocks.0.att.W_key", glob) for glob in ("att", "*.att", "0.att", "blocks.0")]
+    [True, True, True, False]
     """
     parts = path.split(".")
-    paths = [".".join(parts[:end]) for end in range(1, len(parts) + 1)]
-    return any(fnmatchcase(outer, glob) or fnmatchcase(outer.rpartition(".")[2], glob) for outer in paths)
+    ends = range(1, len(parts) + 1)
+    return any(fnmatchcase(".".join(parts[start:end]), glob) for end in ends for start in range(end))
 
 
 def _entries(

@@ -130,6 +130,14 @@ DEFAULT_COLUMNS = ("path", "type", "input", "output", "params")
 ALL_COLUMNS = (*LAYOUT, *COLUMNS)
 
 
+# Other tools' names of what a column here shows, or of what it is nearest to.
+_SYNONYMS = {
+    "flops": "macs", "mult_adds": "macs", "num_params": "params", "parameters": "params", "size": "bytes",
+    "shape": "output", "shapes": "output", "output_size": "output", "input_size": "input", "kind": "type",
+    "module": "path", "name": "path", "peak": "memory", "duration": "time", "inf": "nan",
+}  # fmt: skip
+
+
 def parse_columns(text: str) -> tuple[str, ...]:
     """Read column names with commas between them; "all" stands for each.
 
@@ -143,7 +151,7 @@ def parse_columns(text: str) -> tuple[str, ...]:
         return ALL_COLUMNS
     for name in names:
         if name not in ALL_COLUMNS:
-            raise OptionError(f"{name!r} is not a column", suggestion(name, ALL_COLUMNS))
+            raise OptionError(f"{name!r} is not a column", suggestion(_SYNONYMS.get(name, name), ALL_COLUMNS))
     if not names:
         raise OptionError("--columns names no column", suggestion("", ALL_COLUMNS))
     return tuple(dict.fromkeys(names))

@@ -16,7 +16,7 @@ from gptrace.record import (
     TracedPrompt,
 )
 from gptrace.report.parts import Line, Lines, Part, Table, line
-from gptrace.report.safe_text import quoted, token_label, visible
+from gptrace.report.safe_text import quoted, token_label, token_or_id, visible
 from gptrace.report.table_data import Column, TableData
 from gptrace.wording import readable_bytes
 
@@ -189,7 +189,7 @@ def candidates_table(
 
 def next_tokens(candidates: Sequence[Candidate]) -> str:
     """Return candidates and their probabilities on one line."""
-    return "  ".join(f"{token_label(c.token)} {percent_without_space(c.probability)}" for c in candidates)
+    return "  ".join(f"{token_or_id(c.token)} {percent_without_space(c.probability)}" for c in candidates)
 
 
 def percent(probability: float) -> str:

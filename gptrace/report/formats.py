@@ -56,12 +56,12 @@ def _csv(report: Report, view: View) -> Iterator[str]:
     from gptrace.report.table_data import to_csv
 
     if not report.is_stream:
-        yield to_csv(outputs.csv_table(report))
+        yield to_csv(outputs.csv_table(report, view))
         return
     head = replace(report, **{report.items: ()})
-    yield to_csv(outputs.csv_table(head))
+    yield to_csv(outputs.csv_table(head, view))
     for item in getattr(report, report.items):
-        yield to_csv(outputs.csv_table(replace(head, **{report.items: (item,)})), with_head=False)
+        yield to_csv(outputs.csv_table(replace(head, **{report.items: (item,)}), view), with_head=False)
 
 
 def _markdown(report: Report, view: View) -> Iterator[str]:

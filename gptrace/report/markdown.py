@@ -56,7 +56,7 @@ def _paragraphs(part: Part) -> list[str]:
         case Lines():
             return [escaped(plain(line)) for line in part.lines]
         case Facts():
-            return ["\n".join(f"- {name}: {escaped(plain(line))}" for name, line in part.pairs)]
+            return ["\n".join(f"- {escaped(name)}: {escaped(plain(line))}" for name, line in part.pairs)]
         case Table():
             title = [escaped(part.title)] if part.title else []
             table = [_table(part.data)] if part.data.columns else []
@@ -74,12 +74,13 @@ def _table(table: TableData) -> str:
     columns = [column for column, _ in table.for_people(table.columns)]
     rows = [
         [
-            column.show(value) if column.is_number else code(column.show(value))
+            escaped(column.show(value)) if column.is_number else code(column.show(value))
             for column, value in table.for_people(row)
         ]
         for row in table.rows
     ]
-    return _grid([column.title or "" for column in columns], [column.is_number for column in columns], rows)
+    titles = [escaped(column.title or "") for column in columns]
+    return _grid(titles, [column.is_number for column in columns], rows)
 
 
 def _tree(tree: Tree) -> str:

@@ -63,6 +63,15 @@ def token_label(token: Token) -> str:
     return "–"
 
 
+def token_or_id(token: Token) -> str:
+    """Return a token as people see it, or its id where its text and bytes are unknown.
+
+    >>> token_or_id(Token(60000, None, None))
+    'id 60000'
+    """
+    return token_label(token) if token.bytes is not None or token.text is not None else f"id {token.id}"
+
+
 def _escaped(character: str) -> str:
     if character in _SHORT:
         return _SHORT[character]

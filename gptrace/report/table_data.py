@@ -53,11 +53,22 @@ class TableData:
 
 
 def to_csv(table: TableData, *, with_head: bool = True) -> str:
-    """Write a table as CSV: raw values, control characters spelled out."""
+    """Write a table as CSV: raw values, control characters spelled out, no text that runs as a formula."""
     out = StringIO()
     writer = csv.writer(out, lineterminator="\n")
     if with_head:
         writer.writerow(column.key for column in table.columns)
-    for row in table.rows:
-        writer.writerow(visible(value) if isinstance(value, str) else value for value in row)
+    writer.writerows(map(_csv_value, row) for row in table.rows)
     return out.getvalue()
+
+
+def _csv_value(value: Any) -> Any:
+    """Return a value as CSV holds it: several texts with a space between them, and no text as a formula.
+
+    Spreadsheets run text that begins with one of these signs; an apostrophe before it makes it plain text.
+    """
+    if isinstance(value, tuple):
+        value = " ".join(map(str, value))
+    if not isinstance(value, str):
+        return value
+    return "'" + visible(value) if len(value) > 1 and value[0] in "=+-@\t\r" else visible(value)

@@ -1,7 +1,7 @@
 """One file for each output, with the name of its record's file: its header, its tables and its CSV.
 
-Each defines `parts(report, view)`, the neutral parts in reading order, and `csv_table(report)`, the same
-facts as one table for programs. An output whose items can come as a stream also defines
+Each defines `parts(report, view)`, the neutral parts in reading order, and `csv_table(report, view)`, the
+same facts as one table for programs. An output whose items can come as a stream also defines
 `item_parts(item, view)`, the parts of one item.
 """
 
@@ -35,9 +35,9 @@ def parts_as_they_come(report: Report, view: View) -> Iterator[list[Part]]:
         yield _module_of(report).item_parts(item, view)
 
 
-def csv_table(report: Report) -> TableData:
+def csv_table(report: Report, view: View) -> TableData:
     """Return the facts of a report as one table for programs."""
-    table: TableData = _module_of(report).csv_table(report)
+    table: TableData = _module_of(report).csv_table(report, view)
     return table
 
 

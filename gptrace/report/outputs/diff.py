@@ -13,12 +13,12 @@ from gptrace.report.view import View
 
 def parts(difference: Difference, view: View) -> list[Part]:
     """Return the two traces, a summary, and a table of the differences."""
-    table = csv_table(difference)
+    table = csv_table(difference, view)
     facts = Facts([*_traces(difference), *_settings(difference)])
     return [facts, Lines(_summary(difference)), *([Table(table)] if table.rows else [])]
 
 
-def csv_table(difference: Difference) -> TableData:
+def csv_table(difference: Difference, view: View) -> TableData:
     """Return one row for each call that one trace alone has, and one for each fact that differs."""
     columns = [
         Column("kind", "", role="strong"),

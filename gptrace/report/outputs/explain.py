@@ -20,7 +20,7 @@ def parts(explanation: Explanation, view: View) -> list[Part]:
     return [facts, *note_parts(explanation.notes), *topics]
 
 
-def csv_table(explanation: Explanation) -> TableData:
+def csv_table(explanation: Explanation, view: View) -> TableData:
     """Return one row for each claim."""
     rows = [
         (topic.topic, topic.title, claim.text, claim.measured, claim.holds)

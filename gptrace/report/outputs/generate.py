@@ -52,7 +52,7 @@ def item_parts(result: GenerationResult, view: View) -> list[Part]:
     return [Table(TableData(columns, rows), lines=lines)]
 
 
-def csv_table(generation: Generation) -> TableData:
+def csv_table(generation: Generation, view: View) -> TableData:
     """Return one row for each new token."""
     rows = [
         (result.index, result.prompt_text or "", step, token.id, token.text, hex_of(token.bytes))

@@ -12,7 +12,7 @@ from gptrace.report.common_parts import (
     text_of,
 )
 from gptrace.report.parts import Facts, Line, Part, Table, line
-from gptrace.report.safe_text import shortened_to, token_label, visible
+from gptrace.report.safe_text import shortened_to, token_or_id, visible
 from gptrace.report.table_data import Column, TableData
 from gptrace.report.view import View
 
@@ -37,7 +37,7 @@ def item_parts(result: LensResult, view: View) -> list[Part]:
     return [_map(result, view), _last_position(result)]
 
 
-def csv_table(lens: Lens) -> TableData:
+def csv_table(lens: Lens, view: View) -> TableData:
     """Return one row for each layer and position."""
     keys = (
         "index", "prompt", "layer", "position", "id", "token", "bytes", "probability", "rank_of_prediction",
@@ -64,7 +64,7 @@ def _map(result: LensResult, view: View) -> Table:
     positions = range(len(tokens) - count, len(tokens))
     columns = [Column("layer", "Layer")]
     for position in positions:
-        label = shortened_to(token_label(tokens[position]), _CELL_WIDTH - len(str(position)) - 1)
+        label = shortened_to(token_or_id(tokens[position]), _CELL_WIDTH - len(str(position)) - 1)
         columns.append(Column(str(position), f"{position} {label}", _cell, role_of=_role))
     rows = [(layer.path, *(layer.cells[position] for position in positions)) for layer in result.layers]
     lines = [_legend(color=view.color)]
@@ -79,7 +79,7 @@ def _last_position(result: LensResult) -> Table:
     prediction = result.layers[-1].candidates[0]
     columns = [
         Column("layer", "Layer"),
-        Column("rank", f"Rank of {token_label(prediction.token)}", "{:,}".format, is_number=True),
+        Column("rank", f"Rank of {token_or_id(prediction.token)}", "{:,}".format, is_number=True),
         Column("candidates", "Its next tokens", next_tokens, role="strong"),
     ]
     rows = [(layer.path, layer.rank_of_prediction, layer.candidates) for layer in result.layers]
@@ -87,7 +87,7 @@ def _last_position(result: LensResult) -> Table:
 
 
 def _cell(cell: LensCell) -> str:
-    return shortened_to(token_label(cell.best.token), _CELL_WIDTH)
+    return shortened_to(token_or_id(cell.best.token), _CELL_WIDTH)
 
 
 def _role(cell: LensCell) -> str:

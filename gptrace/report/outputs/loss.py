@@ -46,7 +46,7 @@ def item_parts(result: LossResult, view: View) -> list[Part]:
     return [Table(TableData(columns, rows), title, lines)]
 
 
-def csv_table(loss: Loss) -> TableData:
+def csv_table(loss: Loss, view: View) -> TableData:
     """Return one row for each token of each text."""
     keys = ("index", "position", "id", "token", "bytes", "log_probability", "probability", "rank")
     rows = [

@@ -10,10 +10,10 @@ from gptrace.report.view import View
 
 def parts(presets: Presets, view: View) -> list[Part]:
     """Return one table."""
-    return [Table(csv_table(presets))]
+    return [Table(csv_table(presets, view))]
 
 
-def csv_table(presets: Presets) -> TableData:
+def csv_table(presets: Presets, view: View) -> TableData:
     """Return one row for each preset."""
     columns = [
         Column("name", "Model", role="strong"),

@@ -15,7 +15,7 @@ def parts(tokens: Tokens, view: View) -> list[Part]:
     return [_table(prompt) for prompt in tokens.results]
 
 
-def csv_table(tokens: Tokens) -> TableData:
+def csv_table(tokens: Tokens, view: View) -> TableData:
     """Return one row for each token of each prompt."""
     rows = [
         (prompt.index, position, token.id, token.text, hex_of(token.bytes))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gptrace.record import Candidate, PositionPrediction, TopK, TopKResult
+from gptrace.record.encoding import to_json
 from gptrace.report.common_parts import (
     candidates_table,
     fitting_facts,
@@ -16,13 +17,13 @@ from gptrace.report.common_parts import (
     text_of,
 )
 from gptrace.report.parts import Facts, Lines, Part, Table, line
-from gptrace.report.safe_text import token_label, visible
+from gptrace.report.safe_text import token_or_id, visible
 from gptrace.report.table_data import Column, TableData
 from gptrace.report.view import View
 
 _CSV_KEYS = (
     "index", "prompt", "rank", "id", "token", "bytes", "logit", "probability", "log_probability", "position",
-    "error",
+    "error", "extra",
 )  # fmt: skip
 
 
@@ -47,16 +48,17 @@ def item_parts(result: TopKResult, view: View) -> list[Part]:
     ]
 
 
-def csv_table(topk: TopK) -> TableData:
+def csv_table(topk: TopK, view: View) -> TableData:
     """Return one row for each candidate of each prompt, and one for each prompt with an error."""
     rows: list[tuple[object, ...]] = []
     for result in topk.results:
         prompt = (result.index, text_of(result))
+        extra = to_json(result.extra) if result.extra else ""
         last = PositionPrediction(len(result.ids) - 1, result.candidates, result.chosen)
         rows += [
             (
                 *prompt, c.rank, c.id, c.text, hex_of(c.bytes), c.logit, c.probability, c.log_probability,
-                prediction.position, "",
+                prediction.position, "", extra,
             )
             for prediction in result.positions or [last]
             for c in (
@@ -65,7 +67,7 @@ def csv_table(topk: TopK) -> TableData:
             )
         ]  # fmt: skip
         if result.problem is not None:
-            rows.append((*prompt, *[""] * (len(_CSV_KEYS) - 3), result.problem.message))
+            rows.append((*prompt, *[""] * (len(_CSV_KEYS) - 4), result.problem.message, extra))
     return TableData.plain(_CSV_KEYS, rows)
 
 
@@ -73,11 +75,11 @@ def _positions_table(result: TopKResult) -> Table:
     """Return a row for each position: its token, the next tokens, and the chosen tokens."""
     columns = [
         Column("position", "Position", is_number=True),
-        Column("token", "Token", token_label),
+        Column("token", "Token", token_or_id),
         Column("next", "Next tokens", next_tokens, role="strong"),
     ]
     for number, chosen in enumerate(result.chosen):
-        columns.append(Column(f"chosen {number}", token_label(chosen.token), _chosen, is_number=True))
+        columns.append(Column(f"chosen {number}", token_or_id(chosen.token), _chosen, is_number=True))
     rows = [
         (prediction.position, result.tokens[prediction.position], prediction.candidates, *prediction.chosen)
         for prediction in result.positions

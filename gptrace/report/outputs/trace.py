@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from pathlib import PurePath
 
-from gptrace.record import Failure, FlowStep, OpCall, Trace
+from gptrace.record import Failure, FlowStep, ModuleCall, OpCall, Trace
 from gptrace.report.call_tree import CallRow, rows_of
 from gptrace.report.columns import COLUMNS, TreeColumn, cost_text, measured_columns
 from gptrace.report.common_parts import (
@@ -49,22 +50,50 @@ def parts(trace: Trace, view: View) -> list[Part]:
     ]
 
 
-def csv_table(trace: Trace) -> TableData:
-    """Return one row for each call: the names and sizes of its tensors as text."""
+def csv_table(trace: Trace, view: View) -> TableData:
+    """Return one row for each call: its tensors as text, and the columns of the view."""
     keys = (
         "index", "parent", "depth", "path", "type", "call", "calls", "input_dims", "input_shape",
         "output_dims", "output_shape", "own_parameters", "total_parameters", "seconds",
     )  # fmt: skip
+    columns = [name for name in view.columns or measured_columns(trace) if name in _CSV_VALUES]
+    inside: defaultdict[int | None, float] = defaultdict(float)  # seconds of the calls that each call made
+    for call in trace.calls:
+        inside[call.parent] += call.seconds
     rows = [
         (
             call.index, call.parent, call.depth, call.path, call.type, call.call, call.calls,
             *(" ".join(bracketed(getattr(spec, fact)) for spec in side)
               for side in (call.inputs, call.outputs) for fact in ("dims", "shape")),
             call.parameters.own, call.parameters.total, call.seconds,
+            *(_CSV_VALUES[name](call, call.seconds - inside[call.index]) for name in columns),
         )
         for call in trace.calls
     ]  # fmt: skip
-    return TableData.plain(keys, rows)
+    return TableData.plain((*keys, *columns), rows)
+
+
+def _of_first(fact: str) -> Callable[[ModuleCall, float], object]:
+    """Return a statistic of the first output that has any."""
+
+    def value(call: ModuleCall, own_seconds: float) -> object:
+        statistics = next((spec.statistics for spec in call.outputs if spec.statistics), None)
+        return None if statistics is None else getattr(statistics, fact)
+
+    return value
+
+
+# The columns of the view that are not in every CSV, by their raw values.
+_CSV_VALUES: dict[str, Callable[[ModuleCall, float], object]] = {
+    "trainable": lambda call, _: call.parameters.trainable,
+    "bytes": lambda call, _: call.parameters.bytes,
+    "macs": lambda call, _: cost_text(call.cost) if call.macs_unknown else call.macs,
+    "own": lambda _, own_seconds: own_seconds,
+    "memory": lambda call, _: call.peak_bytes,
+    "dtype": lambda call, _: tuple(spec.dtype for spec in call.outputs),
+    "device": lambda call, _: tuple(spec.device for spec in call.outputs),
+    **{fact: _of_first(fact) for fact in ("mean", "std", "min", "max", "nan")},
+}
 
 
 def _flow(trace: Trace) -> list[Line]:
