@@ -31,11 +31,7 @@ def versions() -> dict[str, str]:
     }
 
 
-def model_info(
-    module: Module,
-    name: str | None = None,
-    weights: dict[str, Any] | None = None,
-) -> ModelInfo:
+def model_info(module: Module, name: str | None = None, weights: dict[str, Any] | None = None) -> ModelInfo:
     """Describe a module: class, parameters, dtype and device."""
     modules = list(named_modules_with_aliases(module))
     return model_info_from(module, modules, parameter_refs(modules), name, weights)

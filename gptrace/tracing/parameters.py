@@ -103,15 +103,7 @@ def count_by_module(
         of_module = sums.get(path)
         if path and of_module is not None:
             _add(sums, path.rpartition(".")[0], 0, of_module[1], of_module[2], of_module[3])
-    for (
-        _,
-        owner,
-        _,
-        elements,
-        trainable,
-        size,
-        aliases,
-    ) in tied:  # once in each module around
+    for _, owner, _, elements, trainable, size, aliases in tied:  # once in each module around
         owners = {owner, *(path for path, _ in aliases)}
         for path in set(chain.from_iterable(map(ancestors, owners))):
             _add(sums, path, elements if path in owners else 0, elements, trainable, size)

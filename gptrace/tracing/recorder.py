@@ -109,10 +109,7 @@ class SpanRecorder:
         return self
 
     def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._cleanup.close()
         # torch runs no hook when a KeyboardInterrupt or another exception that is no Exception ends a call:
