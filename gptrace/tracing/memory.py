@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Iterable, Sequence
+from importlib import import_module
 
 from gptrace.model.quiet_torch import torch
 from gptrace.tracing.tensors import TENSORLESS_TYPES
@@ -26,11 +27,13 @@ class ActivationMemory:
         self._on_growth = on_growth
         # By storage: a weak reference, whose callback reports that the storage is freed.
         self._live_storages: dict[int, weakref.ref[object]] = {}
-        self._model_storages = {
-            key
-            for tensor in (*module.parameters(), *module.buffers())
-            if (key := storage_key(tensor)) is not None
-        }
+        tensors = (*module.parameters(), *module.buffers())
+        self._model_storages = {storage_key(tensor) for tensor in tensors}
+        # torch imports its compiler with the first kernels on device meta. That import calls torch.fx.wrap,
+        # whose frame refers to itself and to the frames of its callers. In a forward pass these hold
+        # activations, which would count as alive until the garbage collector runs. So import it before.
+        if any(tensor.is_meta for tensor in tensors):
+            import_module("torch._dynamo")
 
     def add(self, value: object, inputs: Sequence[object]) -> None:
         """Count the memory of a kernel's result, unless it is a view of an input or already counted."""
