@@ -28,7 +28,7 @@ class ActivationMemory:
         # By storage: a weak reference, whose callback reports that the storage is freed.
         self._live_storages: dict[int, weakref.ref[object]] = {}
         tensors = (*module.parameters(), *module.buffers())
-        self._model_storages = {storage_key(tensor) for tensor in tensors}
+        self._model_storages = {_storage_key(tensor) for tensor in tensors}
         # torch imports its compiler with the first kernels on device meta. That import calls torch.fx.wrap,
         # whose frame refers to itself and to the frames of its callers. In a forward pass these hold
         # activations, which would count as alive until the garbage collector runs. So import it before.
@@ -48,7 +48,7 @@ class ActivationMemory:
         self._live_storages.clear()
 
     def _add_tensor(self, tensor: Tensor, inputs: Sequence[object]) -> None:
-        key = storage_key(tensor)
+        key = _storage_key(tensor)
         if key is None or key in self._live_storages or key in self._model_storages:
             return
         if shares_memory(tensor, inputs):
@@ -65,7 +65,7 @@ class ActivationMemory:
         self._on_growth(self.alive)
 
 
-def storage_key(tensor: Tensor) -> int | None:
+def _storage_key(tensor: Tensor) -> int | None:
     """Return a number that identifies the tensor's storage, or None for a tensor without one.
 
     `_cdata` is the address of the StorageImpl, which all views of a storage share, on device meta too. It is

@@ -34,7 +34,7 @@ from gptrace.tracing.tensors import (
 
 Module = torch.nn.Module
 Tensor = torch.Tensor
-NOTHING_MORE = Measures()
+SHAPES_ONLY = Measures()
 # The tracer's own work runs in these blocks, where no mode sees it: neither the tracer's modes, nor those of
 # a user who counts or records operations. `DisableTorchFunction` turns off function modes and the
 # __torch_function__ of subclasses, `_DisableTorchDispatch` turns off dispatch modes and __torch_dispatch__.
@@ -59,7 +59,7 @@ class SpanRecorder:
     # The recorders that are entered now, by the thread that entered them.
     _active: ClassVar[dict[int, list[SpanRecorder]]] = {}
 
-    def __init__(self, module: Module, measures: Measures = NOTHING_MORE) -> None:
+    def __init__(self, module: Module, measures: Measures = SHAPES_ONLY) -> None:
         self.module = module
         self.measures = measures
         self.spans: list[Span] = []  # in order of entry; filled when the block ends
@@ -80,7 +80,7 @@ class SpanRecorder:
         self._nan_tracker = (
             NanTracker(self._begun, self._costs, self.operations) if measures.statistics else None
         )
-        self._has_measures = measures != NOTHING_MORE
+        self._has_measures = measures != SHAPES_ONLY
 
     def __enter__(self) -> SpanRecorder:
         if self.operations is None:

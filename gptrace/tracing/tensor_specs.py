@@ -32,24 +32,17 @@ class TensorSpecs:
         if specs is None:
             if len(self._cache) >= _CACHE_LIMIT:  # full of shapes that never return
                 self._cache.clear()
-            specs = self._cache[key] = tuple([self._spec(side, info) for info in infos])
+            specs = self._cache[key] = tuple([_tensor_spec(info, self._dims(side, info)) for info in infos])
         return specs
 
-    def _spec(self, side: CallSide, info: TensorInfo) -> TensorSpec:
-        dims = self._names.of((*side, info.name), info.shape) if self._names else tuple(map(str, info.shape))
-        return _tensor_spec(info, dims)
+    def _dims(self, side: CallSide, info: TensorInfo) -> Dims:
+        return self._names.of((*side, info.name), info.shape) if self._names else tuple(map(str, info.shape))
 
 
 @lru_cache(maxsize=10_000)
 def _tensor_spec(info: TensorInfo, dims: Dims) -> TensorSpec:
-    return TensorSpec(
-        name=info.name,
-        shape=info.shape,
-        dims=dims,
-        dtype=dtype_name(info.dtype),
-        device=str(info.device),
-        local_shape=info.local_shape,
-    )
+    dtype, device = dtype_name(info.dtype), str(info.device)
+    return TensorSpec(info.name, info.shape, dims, dtype, device, info.local_shape)
 
 
 def with_statistics(

@@ -38,7 +38,6 @@ class Diagnosis:
 def diagnose(context: FailureContext) -> Diagnosis | None:
     """Return the likely cause of a failure, or None if it is not one of the usual causes."""
     for cause, explain in _CAUSES.items():
-        text = explain(context)
-        if text:
+        if text := explain(context):
             return Diagnosis(cause, text)
     return None

@@ -78,12 +78,8 @@ def missing_batch_axis(context: FailureContext) -> str:
     ids = context.ids
     if ids is None or len(ids.shape) != 1:
         return ""
-    needs_an_axis = (
-        "not enough values to unpack|tuple index out of range|Dimension out of range|too many indices"
-    )
-    if not isinstance(context.error, ValueError | IndexError):
-        return ""
-    if not re.search(needs_an_axis, context.message):
+    no_axis = "not enough values to unpack|tuple index out of range|Dimension out of range|too many indices"
+    if not isinstance(context.error, ValueError | IndexError) or not re.search(no_axis, context.message):
         return ""
     return (
         f"the ids have shape {list(ids.shape)}, without a batch axis; the model expects [batch, seq_len]: "
