@@ -26,7 +26,7 @@ _NO_PARAMETERS = ParameterCount(0, 0, 0, 0)
 
 def assemble_trace(recorder: SpanRecorder, error: BaseException | None, infer_names: InferNames) -> Trace:
     """Return the trace of what was recorded; `infer_names` gives the axis names of each forward pass."""
-    # The modules as they are now: a forward pass may have added some.
+    # The modules as they are now, since a forward pass may have added some.
     modules = list(named_modules_with_aliases(recorder.module))
     parameters = parameter_refs(modules)
     passes = _forward_passes(recorder.spans)
@@ -78,7 +78,7 @@ def _module_calls(
         numbers = {span: number for of_pass in passes.values() for span, number in numbered_calls(of_pass)}
     calls_of_path = Counter([span.path for span in spans])
     costs = costs_with_children(spans) if recorder.measures.macs else []
-    operations = _operations_by_call(recorder)
+    operations = recorder.operations_by_call()
     calls = []
     for span, call in numbered_calls(spans):
         specs, path, number = specs_by_root[span.root], span.path, numbers.get(span, call)
@@ -104,14 +104,6 @@ def _module_calls(
             )
         )
     return tuple(calls)
-
-
-def _operations_by_call(recorder: SpanRecorder) -> dict[Span, list[Operation]]:
-    by_call: defaultdict[Span, list[Operation]] = defaultdict(list)
-    for operation in recorder.operations.operations if recorder.operations is not None else ():
-        if operation.parent is not None:
-            by_call[operation.parent].append(operation)
-    return by_call
 
 
 def _op_calls(

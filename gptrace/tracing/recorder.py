@@ -18,7 +18,7 @@ from gptrace.tracing.costs import CostMode
 from gptrace.tracing.hooks import Hook, ModuleHooks
 from gptrace.tracing.memory import ActivationMemory
 from gptrace.tracing.nan_tracker import NanTracker
-from gptrace.tracing.operations import OperationMode
+from gptrace.tracing.operations import Operation, OperationMode
 from gptrace.tracing.parameters import named_modules_with_aliases
 from gptrace.tracing.span import Span
 from gptrace.tracing.state import run_uncompiled
@@ -31,6 +31,7 @@ from gptrace.tracing.tensors import (
     describe_tensors,
     find_tensors,
 )
+from gptrace.wording import enumerated
 
 Module = torch.nn.Module
 Tensor = torch.Tensor
@@ -88,7 +89,7 @@ class SpanRecorder:
         else:  # OperationMode would record each shape that the hooks read
             hooks = ModuleHooks(Hook(_unseen, self._open_span), Hook(_unseen, self._close_span))
         self._cleanup.callback(hooks.remove)
-        names: dict[type[Module], ArgumentNames] = {}
+        names: dict[type[Module], ArgumentNames] = {}  # the cache of argument_names is weak, and slower
         try:
             for path, module in self.paths:
                 if id(module) in self._watched:
@@ -99,7 +100,9 @@ class SpanRecorder:
                 self._watched[id(module)] = (path, names[module_class])
                 hooks.add(module)
             self._run_uncompiled()
-            self._register_in_thread()
+            recorders = self._active.setdefault(get_ident(), [])
+            recorders.append(self)
+            self._cleanup.callback(recorders.remove, self)
             for mode in (self._costs, self.operations):
                 if mode is not None:
                     self._cleanup.enter_context(mode)
@@ -120,6 +123,14 @@ class SpanRecorder:
                 open_spans.pop().close(now, failed=True)
         self.spans = list(self._begun)  # a copy, since a thread that still runs may begin more calls
 
+    def operations_by_call(self) -> dict[Span, list[Operation]]:
+        """Return the operations inside each module call, in order; none unless they were recorded."""
+        by_call: defaultdict[Span, list[Operation]] = defaultdict(list)
+        for operation in self.operations.operations if self.operations is not None else ():
+            if operation.parent is not None:
+                by_call[operation.parent].append(operation)
+        return by_call
+
     def release(self) -> None:
         """Drop the references that lead back to the recorder: the module is freed without a collection then.
 
@@ -130,11 +141,6 @@ class SpanRecorder:
         if self._memory is not None:
             self._memory.release()
         self.operations = self._nan_tracker = self._costs = self._memory = None
-
-    def _register_in_thread(self) -> None:
-        recorders = self._active.setdefault(get_ident(), [])
-        recorders.append(self)
-        self._cleanup.callback(recorders.remove, self)
 
     def _belongs_to_other_recorder(self, module: Module) -> bool:
         """Tell whether this thread has entered another recorder that watches the module, and not this one."""
@@ -149,14 +155,14 @@ class SpanRecorder:
         dynamo = sys.modules.get("torch._dynamo")
         if dynamo is None:  # never imported, so nothing was compiled
             return
+        self._cleanup.enter_context(run_uncompiled())
         compiled = [
             path or "the model itself"
             for path, module in self.paths
             if isinstance(module, dynamo.OptimizedModule) or module._compiled_call_impl is not None
         ]
-        self._cleanup.enter_context(run_uncompiled())
         if compiled:
-            paths = ", ".join(compiled[:5])
+            paths = enumerated(compiled, 5)
             self.notes.append(f"compiled modules run uncompiled while they are traced: {paths}")
 
     def _record_failed_inputs(self, span: Span, args: tuple[object, ...]) -> None:
@@ -177,10 +183,8 @@ class SpanRecorder:
 
     def _producer_of(self, tensor: Tensor) -> str | None:
         """Return the path of the last call that returned this tensor, if any did."""
-        for span in reversed(self._begun):
-            if span.output_ref is not None and span.output_ref() is tensor:
-                return span.path
-        return None
+        spans = (span for span in reversed(self._begun) if span.returned(tensor))
+        return next((span.path for span in spans), None)
 
     def _record_outputs(self, span: Span, output: object) -> None:
         if isinstance(output, Tensor):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import NamedTuple
@@ -126,16 +125,12 @@ def _run(model: torch.nn.Module, forward_pass: ForwardPass, device: torch.device
 
 
 def _shapes(recorder: SpanRecorder) -> Iterator[tuple[TensorKey, tuple[int, ...]]]:
-    """Yield the shape of each tensor of each call, then of each operation."""
-    calls = {span: (span.path, call) for span, call in numbered_calls(recorder.spans)}
-    for span, place in calls.items():
-        yield from _shapes_at(place, span)
-    positions: Counter[Span] = Counter()
-    for operation in recorder.operations.operations if recorder.operations is not None else ():
-        parent = operation.parent
-        if parent is not None:
-            yield from _shapes_at((*calls[parent], positions[parent], operation.name), operation)
-            positions[parent] += 1
+    """Yield the shape of each tensor of each call and of each operation in it."""
+    operations = recorder.operations_by_call()
+    for span, call in numbered_calls(recorder.spans):
+        yield from _shapes_at((span.path, call), span)
+        for position, operation in enumerate(operations.get(span, ())):
+            yield from _shapes_at((span.path, call, position, operation.name), operation)
 
 
 def _shapes_at(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 
+from msgspec.structs import replace
+
 from gptrace.record import Statistics, TensorSpec
 from gptrace.tracing.axis_names import AxisNames, Dims
 from gptrace.tracing.model_facts import dtype_name
@@ -49,9 +51,5 @@ def with_statistics(
     specs: Sequence[TensorSpec], statistics: Sequence[Statistics | None]
 ) -> tuple[TensorSpec, ...]:
     """Return copies of the specs, each with the statistics of its tensor."""
-    return tuple(
-        [
-            TensorSpec(spec.name, spec.shape, spec.dims, spec.dtype, spec.device, spec.local_shape, measured)
-            for spec, measured in zip(specs, statistics, strict=True)
-        ]
-    )
+    pairs = zip(specs, statistics, strict=True)
+    return tuple([replace(spec, statistics=of_tensor) for spec, of_tensor in pairs])
