@@ -145,11 +145,10 @@ def _flow(calls: tuple[ModuleCall, ...]) -> tuple[FlowStep, ...]:
     if not calls or not calls[0].inputs:
         return ()
     entry = calls[0].inputs[0]
-    steps = [FlowStep("input", entry.shape, entry.dims)]
-    for call in calls:
-        if call.parent == 0 and call.outputs and call.outputs[0].dims[: len(entry.dims)] == entry.dims:
-            steps.append(FlowStep(call.path, call.outputs[0].shape, call.outputs[0].dims))
-    return tuple(steps)
+    steps = [("input", entry)]
+    steps += [(call.path, call.outputs[0]) for call in calls if call.parent == 0 and call.outputs]
+    axes = len(entry.dims)
+    return tuple(FlowStep(at, spec.shape, spec.dims) for at, spec in steps if spec.dims[:axes] == entry.dims)
 
 
 def _totals(recorder: SpanRecorder, calls: Sequence[ModuleCall], called: set[Module]) -> Totals:

@@ -21,22 +21,22 @@ def failure_of(
     """
     if error is None:
         return None
-    causes = _with_causes(error)
+    errors = _with_causes(error)
     # The innermost call that the exception went through was entered last. Other failed calls, whose exception
     # the model caught, do not count.
-    failed = next((call for call in reversed(calls) if _ended_in(recorder.spans[call.index], causes)), None)
-    diagnosis = None
+    failed = next((call for call in reversed(calls) if _ended_in(recorder.spans[call.index], errors)), None)
+    cause = diagnosis = None
     if failed is not None:
         with suppress(Exception):  # a failing diagnosis must not hide the user's exception
-            diagnosis = diagnose(_failure_context(recorder, calls, failed, causes))
+            cause, diagnosis = diagnose(_failure_context(recorder, calls, failed, errors))
     return Failure(
         path=failed.path if failed else "",
         type=type(error).__name__,
         message=_message(error),
         inputs=failed.inputs if failed else (),
         source=line_of(error),
-        cause=diagnosis.cause if diagnosis else None,
-        diagnosis=diagnosis.text if diagnosis else None,
+        cause=cause,
+        diagnosis=diagnosis,
     )
 
 

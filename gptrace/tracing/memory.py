@@ -81,11 +81,9 @@ def shares_memory(tensor: Tensor, others: Iterable[object]) -> bool:
     """Tell whether a tensor shares its memory with one of `others`; these may be any objects."""
     try:
         for other in others:
-            if (
-                type(other) not in TENSORLESS_TYPES
-                and isinstance(other, Tensor)
-                and _is_alias_of(tensor, other)
-            ):
+            if type(other) in TENSORLESS_TYPES or not isinstance(other, Tensor):
+                continue
+            if _is_alias_of(tensor, other):
                 return True
     except RuntimeError:  # wrapper subclasses have no memory of their own
         pass

@@ -13,10 +13,11 @@ _CONTAINERS = (torch.nn.ModuleList, torch.nn.ModuleDict, torch.nn.ParameterList,
 
 def trace_notes(recorder: SpanRecorder, called: set[Module], used: set[str]) -> tuple[str, ...]:
     """Return the notes; `called` are the modules that ran, `used` the paths of these and of their parents."""
+    macs = recorder.macs_outside
     notes = (
         _modules_without_row(recorder, called, used),
         _without_fast_path(recorder, called),
-        _macs_outside(recorder),
+        f"{macs:,} more MACs ran outside of any call, for example in a backward pass" if macs else "",
         _first_nonfinite(recorder, "NaN"),
         _first_nonfinite(recorder, "Inf"),
     )
@@ -51,11 +52,6 @@ def _without_fast_path(recorder: SpanRecorder, called: set[Module]) -> str:
         f"traced without the fused fast path of {', '.join(sorted(names))}: the submodules run one by one, "
         "and the last digits may differ"
     )
-
-
-def _macs_outside(recorder: SpanRecorder) -> str:
-    macs = recorder.macs_outside
-    return f"{macs:,} more MACs ran outside of any call, for example in a backward pass" if macs else ""
 
 
 def _first_nonfinite(recorder: SpanRecorder, kind: str) -> str:

@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 from threading import get_ident
 from time import perf_counter
-from types import TracebackType
 from typing import Any, ClassVar
 
 from gptrace.measures import Measures
@@ -111,9 +110,7 @@ class SpanRecorder:
             raise
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         self._cleanup.close()
         # torch runs no hook when a KeyboardInterrupt or another exception that is no Exception ends a call:
         # close the spans that are still open. A copy, since another thread may add its stack meanwhile.
@@ -215,12 +212,11 @@ class SpanRecorder:
         if span is None:
             self.macs_outside += macs or 0
         for counter in (span, operation):
-            if counter is None:
-                continue
-            if macs is None:
-                counter.unknown |= {kernel}
-            else:
-                counter.macs += macs
+            if counter is not None:
+                if macs is None:
+                    counter.unknown |= {kernel}
+                else:
+                    counter.macs += macs
 
     def _note_peak(self, alive: int) -> None:
         span = self._innermost()

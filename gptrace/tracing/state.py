@@ -88,23 +88,17 @@ def _restore_attributes(module: Module, before: dict[str, Any] | None) -> None:
             continue
         current = attributes.get(name)
         if isinstance(value, dict) and name.startswith("_") and isinstance(current, dict):
-            if not _has_same_items(current, value):
+            # Compared by identity, as == of tensors gives a tensor.
+            if current.keys() != value.keys() or any(current[key] is not value[key] for key in value):
                 current.clear()
                 current.update(value)
         elif current is not value:
             attributes[name] = value
 
 
-def _has_same_items(a: dict[str, Any], b: dict[str, Any]) -> bool:
-    return a.keys() == b.keys() and all(a[name] is b[name] for name in b)
-
-
 def _overwritable_tensors(module: Module) -> list[torch.Tensor]:
     """Return the tensors of a module that a forward pass may write into."""
-    renormalised = [
-        submodule.weight
-        for submodule in module.modules()
-        if isinstance(submodule, torch.nn.Embedding | torch.nn.EmbeddingBag)
-        and submodule.max_norm is not None
-    ]
+    embeddings = (torch.nn.Embedding, torch.nn.EmbeddingBag)
+    modules = (submodule for submodule in module.modules() if isinstance(submodule, embeddings))
+    renormalised = (embedding.weight for embedding in modules if embedding.max_norm is not None)
     return [tensor for tensor in (*module.buffers(), *renormalised) if not is_lazy(tensor)]
