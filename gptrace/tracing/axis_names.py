@@ -18,6 +18,7 @@ from typing import NamedTuple
 from gptrace.model.architecture import Architecture
 from gptrace.model.quiet_torch import torch
 from gptrace.record import TensorSpec
+from gptrace.tracing.recorder import SpanRecorder
 from gptrace.tracing.resized_runs import ForwardPass, ResizedRun, TensorKey, run_copy_resized, run_resized
 from gptrace.tracing.span import CallTypes, Span, call_types
 
@@ -85,35 +86,33 @@ class InferredAxisNames(NamedTuple):
 
 
 def infer_axis_names(
-    module: torch.nn.Module,
+    recorder: SpanRecorder,
     architecture: Architecture | None,
     spans: Sequence[Span],
     *,
     by_copy: bool,
-    ops: bool,
     failed: bool,
 ) -> InferredAxisNames:
-    """Return the axis names of a forward pass over token ids `[batch, seq_len]`.
+    """Return the axis names of one forward pass, whose calls are `spans`; none unless it got ids `[B, T]`.
 
     Resized runs of `architecture` change every size. If it is None, cannot be run, or makes other calls, and
     `by_copy` is true, a copy of the module is run with another batch and with another seq_len: other axes
-    stay numbers then, and the note says so. With `ops` the operations get names, too. If the pass `failed`,
-    resized runs may fail as well, and name what came before. Nothing is raised when a run goes wrong.
+    stay numbers then, and the note says so. If the pass `failed`, resized runs may fail as well, and name
+    the axes up to there. Nothing is raised when a run goes wrong.
     """
-    ids = spans[0].inputs[0] if spans and spans[0].inputs else None
-    if ids is None or len(ids.shape) != 2 or ids.dtype.is_floating_point or spans[0].path:
+    ids = spans[0].inputs[0] if spans[0].inputs else None
+    is_submodule = spans[0].path != ""  # called by itself
+    if is_submodule or ids is None or len(ids.shape) != 2 or ids.dtype.is_floating_point:
         return InferredAxisNames(None)
     inputs = tuple((info.name, len(info.shape), info.dtype) for info in spans[0].inputs)
-    forward_pass = ForwardPass(*ids.shape, inputs, ops, may_fail=failed)
+    forward_pass = ForwardPass(*ids.shape, inputs, recorder.measures.ops, may_fail=failed)
     types = call_types(spans)
-    names, reason = None, ""
-    if architecture is not None:
-        names, reason = _names_by_resizing(architecture, forward_pass, types)
+    names, reason = _names_by_resizing(architecture, forward_pass, types) if architecture else (None, "")
     if names is not None or not by_copy:
         return InferredAxisNames(names)
     if not reason:
         reason = "this model cannot be built at other sizes; pass a class that takes its sizes as arguments"
-    return _names_by_copy(module, forward_pass, types, reason)
+    return _names_by_copy(recorder.module, forward_pass, types, reason)
 
 
 @lru_cache(maxsize=16)  # for a model that is traced again and again

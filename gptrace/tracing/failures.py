@@ -24,16 +24,16 @@ def failure_of(
     errors = _with_causes(error)
     # The innermost call that the exception went through was entered last. Other failed calls, whose exception
     # the model caught, do not count.
-    failed = next((call for call in reversed(calls) if _ended_in(recorder.spans[call.index], errors)), None)
+    span = next((span for span in reversed(recorder.spans) if _ended_in(span, errors)), None)
     cause = diagnosis = None
-    if failed is not None:
+    if span is not None:
         with suppress(Exception):  # a failing diagnosis must not hide the user's exception
-            cause, diagnosis = diagnose(_failure_context(recorder, calls, failed, errors))
+            cause, diagnosis = diagnose(_failure_context(recorder, span, errors))
     return Failure(
-        path=failed.path if failed else "",
+        path=span.path if span is not None else "",
         type=type(error).__name__,
         message=_message(error),
-        inputs=failed.inputs if failed else (),
+        inputs=calls[span.index].inputs if span is not None else (),
         source=line_of(error),
         cause=cause,
         diagnosis=diagnosis,
@@ -70,22 +70,8 @@ def _message(error: BaseException) -> str:
         return "(no message)"
 
 
-def _failure_context(
-    recorder: SpanRecorder, calls: Sequence[ModuleCall], failed: ModuleCall, errors: Sequence[BaseException]
-) -> FailureContext:
-    root = failed
-    while root.parent is not None:
-        root = calls[root.parent]
-    span = recorder.spans[failed.index]
+def _failure_context(recorder: SpanRecorder, span: Span, errors: Sequence[BaseException]) -> FailureContext:
     mode = recorder.operations
     operation = mode.failed if mode is not None and mode.error in errors else None
-    return FailureContext(
-        error=errors[0],
-        module=span.module,
-        path=failed.path,
-        inputs=span.inputs,
-        integer_ranges=span.integer_ranges,
-        producer=span.producer,
-        root_inputs=recorder.spans[root.index].inputs,
-        operation_inputs=operation.inputs if operation is not None else (),
-    )
+    operation_inputs = operation.inputs if operation is not None else ()
+    return FailureContext(errors[0], span, recorder.spans[span.root].inputs, operation_inputs)

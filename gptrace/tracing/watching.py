@@ -72,18 +72,9 @@ def _assemble(
     """Return the trace; if the block failed, a failure in here must not hide that exception."""
 
     def infer_names(spans: list[Span]) -> InferredAxisNames:
-        if spans[0].module is not recorder.module:
-            return InferredAxisNames(None)
         if error is not None and not isinstance(error, Exception):
             return InferredAxisNames(None)  # after Ctrl-C the user waits for the end: run nothing again
-        return infer_axis_names(
-            recorder.module,
-            architecture,
-            spans,
-            by_copy=by_copy,
-            ops=recorder.measures.ops,
-            failed=error is not None,
-        )
+        return infer_axis_names(recorder, architecture, spans, by_copy=by_copy, failed=error is not None)
 
     try:
         return assemble_trace(recorder, error, infer_names)

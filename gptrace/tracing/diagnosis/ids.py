@@ -34,11 +34,11 @@ def prompt_too_long(context: FailureContext) -> str:
     # [B, T, D] is added to [1, rows, D] or [rows, D]: the axis of the tokens is axis 1.
     if sizes and seq_len in sizes[:2] and sizes[2] == 1:
         rows = sizes[0] if sizes[1] == seq_len else sizes[1]
-        module = context.module
+        module = context.call.module
         tensors = (*module.named_parameters(recurse=False), *module.named_buffers(recurse=False))
         tables = [name for name, tensor in tensors if tensor.dim() > 1 and tensor.shape[-2] == rows]
         if seq_len is not None and len(tables) == 1 and tables[0] and rows < seq_len:
-            return _too_long(seq_len, ".".join(filter(None, (context.path, tables[0]))), rows)
+            return _too_long(seq_len, ".".join(filter(None, (context.call.path, tables[0]))), rows)
     return ""
 
 
@@ -64,12 +64,12 @@ def id_outside_vocabulary(context: FailureContext) -> str:
 def _index_error(context: FailureContext) -> tuple[int, int, int] | None:
     """Return (smallest index, largest index, rows) of an embedding, if an index is outside its rows."""
     first = context.first_input
-    if not isinstance(context.module, torch.nn.Embedding) or first is None:
+    if not isinstance(context.call.module, torch.nn.Embedding) or first is None:
         return None
-    if first.name not in context.integer_ranges:
+    if first.name not in context.call.integer_ranges:
         return None
-    low, high = context.integer_ranges[first.name]
-    rows = context.module.num_embeddings
+    low, high = context.call.integer_ranges[first.name]
+    rows = context.call.module.num_embeddings
     return (low, high, rows) if low < 0 or high >= rows else None
 
 

@@ -44,7 +44,7 @@ def _expected_last_axes(module: nn.Module) -> tuple[int, ...]:
 
 def inner_dimensions(context: FailureContext) -> str:
     """The input of a module does not have the width of its weight, or two matrices do not fit."""
-    module, message = context.module, context.message
+    module, message = context.call.module, context.message
     shape = context.first_input.shape if context.first_input is not None else None
     last_axes = _expected_last_axes(module)
     is_torch_class = type(module).__module__.startswith("torch.")  # a subclass may do anything with its input
@@ -69,8 +69,8 @@ def inner_dimensions(context: FailureContext) -> str:
 
 
 def _unexpected_input(context: FailureContext, shape: tuple[int, ...]) -> str:
-    producer = f", made by {context.producer}" if context.producer else ""
-    return f"{context.name}: {expected_input(context.module)}, got {list(shape)}{producer}"
+    producer = f", made by {context.call.producer}" if context.call.producer else ""
+    return f"{context.name}: {expected_input(context.call.module)}, got {list(shape)}{producer}"
 
 
 def _product_text(rows: int, inner: int, other: int, columns: int) -> str:
@@ -91,7 +91,7 @@ def heads_do_not_divide(context: FailureContext) -> str:
     if not view or len(view[0]) < 4:
         return ""
     (batch, seq_len, heads, *_), elements = view
-    leading_axes = [info.shape[:2] for info in (*context.root_inputs[:1], *context.inputs[:1])]
+    leading_axes = [info.shape[:2] for info in (*context.root_inputs[:1], *context.call.inputs[:1])]
     if (batch, seq_len) not in leading_axes or elements % (batch * seq_len):
         return ""
     width = elements // (batch * seq_len)
