@@ -62,8 +62,9 @@ class AxisNames:
         # A cache of the TensorSpecs with these names, which is freed with them.
         self.specs: dict[object, tuple[TensorSpec, ...]] = {}
         self._runs = runs
-        by_run = [_with_products(sizes_of_run, products) for sizes_of_run in sizes]
-        self._named = {name: tuple(sizes_of_run[name] for sizes_of_run in by_run) for name in by_run[0]}
+        # Products come last: where n_heads*head_dim equals emb_dim, the name is emb_dim.
+        by_run = [of_run | {f"{a}*{b}": of_run[a] * of_run[b] for a, b in products} for of_run in sizes]
+        self._named = {name: tuple(of_run[name] for of_run in by_run) for name in by_run[0]}
 
     def of(self, key: TensorKey, shape: tuple[int, ...]) -> Dims:
         """Return the axis names of a tensor, by its shape in the real run and in the resized ones."""
@@ -71,11 +72,6 @@ class AxisNames:
         if len(set(map(len, shapes))) > 1:
             return tuple(map(str, shape))
         return tuple(axis_name(sizes, self._named) for sizes in zip(*shapes, strict=True))
-
-
-def _with_products(sizes: Sizes, pairs: Sequence[tuple[str, str]]) -> Sizes:
-    """Add the sizes of merged axes, last: where n_heads*head_dim equals emb_dim, the name is emb_dim."""
-    return sizes | {f"{a}*{b}": sizes[a] * sizes[b] for a, b in pairs}
 
 
 class InferredAxisNames(NamedTuple):

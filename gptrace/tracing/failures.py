@@ -51,14 +51,9 @@ def _with_causes(error: BaseException) -> list[BaseException]:
 
 
 def _ended_in(span: Span, errors: Sequence[BaseException]) -> bool:
-    """Tell whether a call ended in one of these exceptions.
-
-    A failed call without an exception was cut off by one for which torch runs no hooks, such as
-    KeyboardInterrupt.
-    """
     if not span.failed:
         return False
-    if span.error is None:
+    if span.error is None:  # cut off by one for which torch runs no hooks, such as KeyboardInterrupt
         return not isinstance(errors[0], Exception)
     return any(span.error is error for error in errors)
 

@@ -66,11 +66,8 @@ class ActivationMemory:
 
 
 def _storage_key(tensor: Tensor) -> int | None:
-    """Return a number that identifies the tensor's storage, or None for a tensor without one.
-
-    `_cdata` is the address of the StorageImpl, which all views of a storage share, on device meta too. It is
-    unique among the storages that are alive.
-    """
+    # `_cdata`: the address of the StorageImpl, which all views of a storage share, on device meta too. It is
+    # unique among the storages that are alive.
     try:
         return int(tensor.untyped_storage()._cdata)
     except (RuntimeError, ValueError):  # sparse and lazy tensors have no storage

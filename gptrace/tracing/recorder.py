@@ -20,7 +20,6 @@ from gptrace.tracing.nan_tracker import NanTracker
 from gptrace.tracing.operations import Operation, OperationMode
 from gptrace.tracing.parameters import named_modules_with_aliases
 from gptrace.tracing.span import Span
-from gptrace.tracing.state import run_uncompiled
 from gptrace.tracing.statistics import has_numbers
 from gptrace.tracing.tensors import (
     ArgumentNames,
@@ -30,6 +29,7 @@ from gptrace.tracing.tensors import (
     describe_tensors,
     find_tensors,
 )
+from gptrace.tracing.undisturbed import run_uncompiled
 from gptrace.wording import enumerated
 
 Module = torch.nn.Module
@@ -145,14 +145,12 @@ class SpanRecorder:
         return self not in recorders and any(id(module) in other._watched for other in recorders)
 
     def _run_uncompiled(self) -> None:
-        """Run compiled modules as plain Python: compiled code runs no hooks, or compiles the tracer's hooks.
-
-        `Module.compile()` sets `_compiled_call_impl`, which is None in other modules (torch 2.6 and later).
-        """
+        """Run compiled modules as plain Python: compiled code skips the hooks, or compiles them, too."""
         dynamo = sys.modules.get("torch._dynamo")
         if dynamo is None:  # never imported, so nothing was compiled
             return
         self._cleanup.enter_context(run_uncompiled())
+        # `Module.compile()` sets `_compiled_call_impl`, which is None in other modules (torch 2.6 and later).
         compiled = [
             path or "the model itself"
             for path, module in self.paths
@@ -172,16 +170,12 @@ class SpanRecorder:
                 if not isinstance(value, Tensor):
                     continue
                 if span.producer is None:
-                    span.producer = self._producer_of(value)
+                    producers = (call.path for call in reversed(self._begun) if call.returned(value))
+                    span.producer = next(producers, None)
                 is_integer = not (value.is_floating_point() or value.is_complex())
                 if is_integer and has_numbers(value) and value.numel():
                     ranges[name] = (int(value.min()), int(value.max()))
         span.integer_ranges = ranges
-
-    def _producer_of(self, tensor: Tensor) -> str | None:
-        """Return the path of the last call that returned this tensor, if any did."""
-        spans = (span for span in reversed(self._begun) if span.returned(tensor))
-        return next((span.path for span in spans), None)
 
     def _record_outputs(self, span: Span, output: object) -> None:
         if isinstance(output, Tensor):

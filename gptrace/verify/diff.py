@@ -1,6 +1,6 @@
 """Two traces → their differences: calls added, removed and changed, and the first call whose values differ.
 
-Works on records, so that either trace may have been kept in a file. No torch.
+Works on records without torch, so that either trace may have been kept in a file.
 """
 
 from __future__ import annotations
@@ -51,11 +51,10 @@ def diff_traces(
             raise OptionError(f"{option} is {value}", "it must be a number of at least 0")
     calls_a, calls_b = ({(call.path, call.call): call for call in trace.calls} for trace in (a, b))
     pairs = [(call, calls_b[key]) for key, call in calls_a.items() if key in calls_b]
-    changed = [
-        _changed_call(after, changes) for before, after in pairs if (changes := _changes(before, after))
-    ]
-    removed = [_changed_call(call, ()) for key, call in calls_a.items() if key not in calls_b]
-    added = [_changed_call(call, ()) for key, call in calls_b.items() if key not in calls_a]
+    in_both = [_changed_call(call_b, _changes(call_a, call_b)) for call_a, call_b in pairs]
+    changed = tuple(call for call in in_both if call.changes)
+    removed = tuple(_changed_call(call) for key, call in calls_a.items() if key not in calls_b)
+    added = tuple(_changed_call(call) for key, call in calls_b.items() if key not in calls_a)
     values = _compare_values(pairs, b, same_prompts=_ids(a) == _ids(b), rtol=rtol, atol=atol)
     return Difference(
         versions={"gptrace": gptrace.__version__},
@@ -63,9 +62,9 @@ def diff_traces(
         settings=tuple(_settings(a, b)),
         a=TraceSummary(names[0], a.model.name, len(a.calls)),
         b=TraceSummary(names[1], b.model.name, len(b.calls)),
-        removed=tuple(removed),
-        added=tuple(added),
-        changed=tuple(changed),
+        removed=removed,
+        added=added,
+        changed=changed,
         values=values,
     )
 
@@ -82,7 +81,7 @@ def _ids(trace: Trace) -> list[Sequence[int]]:
     return [prompt.ids for prompt in trace.inputs]
 
 
-def _changed_call(call: ModuleCall, changes: Sequence[Change]) -> ChangedCall:
+def _changed_call(call: ModuleCall, changes: Sequence[Change] = ()) -> ChangedCall:
     return ChangedCall(call.path, call.call, call.type, tuple(changes))
 
 
@@ -92,11 +91,11 @@ def _settings(a: Trace, b: Trace) -> Iterator[Change]:
         texts = (", ".join(str(prompt.text) for prompt in trace.inputs) for trace in (a, b))
         yield Change("prompt", *(text[:_LONGEST_SETTING] for text in texts))
     for group in ("weights", "config"):
-        before, after = (getattr(trace.model, group) or {} for trace in (a, b))
-        for key in dict.fromkeys([*before, *after]):
-            if before.get(key) != after.get(key):
-                values = (str(settings.get(key, "–"))[:_LONGEST_SETTING] for settings in (before, after))
-                yield Change(f"{group} {key}", *values)
+        settings_a, settings_b = (getattr(trace.model, group) or {} for trace in (a, b))
+        for key in dict.fromkeys([*settings_a, *settings_b]):
+            if settings_a.get(key) != settings_b.get(key):
+                values = (str(settings.get(key, "–")) for settings in (settings_a, settings_b))
+                yield Change(f"{group} {key}", *(value[:_LONGEST_SETTING] for value in values))
 
 
 def _changes(a: ModuleCall, b: ModuleCall) -> list[Change]:
@@ -154,8 +153,8 @@ def _values_apart(output: str, a: Statistics, b: Statistics, rtol: float, atol: 
             agree = x is y
         else:
             # The mean of numbers on both sides of 0 says little by itself.
-            scale = max(abs(x), abs(y), *((a.std or 0.0, b.std or 0.0) if name == "mean" else ()))
-            agree = abs(x - y) <= atol + rtol * scale
+            deviation = max(a.std or 0.0, b.std or 0.0) if name == "mean" else 0.0
+            agree = abs(x - y) <= atol + rtol * max(abs(x), abs(y), deviation)
         if not agree:
             yield Change(f"{name} of {output}", *("–" if v is None else f"{v:.7g}" for v in (x, y)))
 

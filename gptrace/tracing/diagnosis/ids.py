@@ -64,12 +64,10 @@ def id_outside_vocabulary(context: FailureContext) -> str:
 def _index_error(context: FailureContext) -> tuple[int, int, int] | None:
     """Return (smallest index, largest index, rows) of an embedding, if an index is outside its rows."""
     first = context.first_input
-    if not isinstance(context.call.module, torch.nn.Embedding) or first is None:
+    module, ranges = context.call.module, context.call.integer_ranges
+    if not isinstance(module, torch.nn.Embedding) or first is None or first.name not in ranges:
         return None
-    if first.name not in context.call.integer_ranges:
-        return None
-    low, high = context.call.integer_ranges[first.name]
-    rows = context.call.module.num_embeddings
+    (low, high), rows = ranges[first.name], module.num_embeddings
     return (low, high, rows) if low < 0 or high >= rows else None
 
 

@@ -64,13 +64,11 @@ def _restore_flags(module: Module, flags: list[tuple[Module, bool]]) -> None:
 
 
 def _attributes(module: Module) -> dict[str, Any] | None:
-    """Return a module's attributes, its registries copied; None for a scripted one, which keeps them in C++.
-
-    The registries are the dictionaries that torch.nn.Module keeps in private attributes: `_parameters`,
-    `_buffers`, `_modules`, `_forward_hooks` and so on. There is no public way to copy or restore hooks.
-    """
+    """Return a module's attributes, with copies of its registries; None for a scripted one (its are in C++)."""
     if isinstance(module, torch.jit.ScriptModule):
         return None
+    # The registries are the dictionaries in private attributes: `_parameters`, `_buffers`, `_modules`,
+    # `_forward_hooks` and so on. There is no public way to copy or restore hooks.
     return {
         name: dict(value) if name.startswith("_") and isinstance(value, dict) else value
         for name, value in vars(module).items()
