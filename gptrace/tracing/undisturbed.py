@@ -64,7 +64,7 @@ def _restore_flags(module: Module, flags: list[tuple[Module, bool]]) -> None:
 
 
 def _attributes(module: Module) -> dict[str, Any] | None:
-    """Return a module's attributes, with copies of its registries; None for a scripted one (its are in C++)."""
+    """Return the attributes, with copies of the registries; None for a scripted module (they are in C++)."""
     if isinstance(module, torch.jit.ScriptModule):
         return None
     # The registries are the dictionaries in private attributes: `_parameters`, `_buffers`, `_modules`,
