@@ -22,7 +22,7 @@ from gptrace.model.quiet_torch import torch
 from gptrace.model.user_code_errors import user_code_error, user_code_errors
 from gptrace.predict.logits import find_logits
 from gptrace.text.prompts import Prompt, padded_ids
-from gptrace.tracing.state import undisturbed_evaluation
+from gptrace.tracing.undisturbed import undisturbed_evaluation
 
 Tensor = torch.Tensor
 # Logits in memory at once, as rows times vocabulary: 8 MiB in float32.

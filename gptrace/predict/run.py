@@ -17,7 +17,7 @@ from gptrace.predict.logits import LogitsOrReason, find_logits
 from gptrace.record import Prediction, Trace, TracedPrompt
 from gptrace.text.prompts import Prompt
 from gptrace.text.tokenizer import Tokenizer
-from gptrace.tracing.recorder import NOTHING_MORE
+from gptrace.tracing.recorder import SHAPES_ONLY
 from gptrace.tracing.watching import record_trace
 
 Tensor = torch.Tensor
@@ -30,7 +30,7 @@ def run_traced(
     *,
     k: int | None,
     temperature: float,
-    measures: Measures = NOTHING_MORE,
+    measures: Measures = SHAPES_ONLY,
 ) -> Trace:
     """Run the prompts as one traced batch, and predict the tokens that follow the last token of each."""
     model = loaded.module
