@@ -59,10 +59,7 @@ class Forward:
         self.may_pad = type(loaded.module) is GPTModel
 
     def read(
-        self,
-        prompts: Sequence[Prompt],
-        positions: Sequence[range],
-        reader: Callable[[LogitRows], None],
+        self, prompts: Sequence[Prompt], positions: Sequence[range], reader: Callable[[LogitRows], None]
     ) -> None:
         """Run prompts as one batch, and call `reader` with the logits at the given positions of each.
 

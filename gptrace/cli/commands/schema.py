@@ -15,8 +15,7 @@ from gptrace.wording import suggestion
 
 
 def schema(
-    name: Annotated[str | None, typer.Argument(metavar="NAME", hidden=True)] = None,
-    output: OutputFile = None,
+    name: Annotated[str | None, typer.Argument(metavar="NAME", hidden=True)] = None, output: OutputFile = None
 ) -> CommandResult:
     """Print the JSON Schema of an output."""
     destination = Destination("json", checked_file(output))

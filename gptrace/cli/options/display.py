@@ -35,8 +35,7 @@ Type = Annotated[
     ),
 ]  # fmt: skip
 Ops = Annotated[
-    bool,
-    typer.Option("--ops", help="Also show the operations between the modules, with their source lines."),
+    bool, typer.Option("--ops", help="Also show the operations between the modules, with their source lines.")
 ]
 Columns = Annotated[
     str | None,

@@ -109,12 +109,10 @@ TopP = Annotated[
     ),
 ]  # fmt: skip
 Stop = Annotated[
-    list[str] | None,
-    typer.Option("--stop", metavar="TEXT", help="End before this text. Repeatable."),
+    list[str] | None, typer.Option("--stop", metavar="TEXT", help="End before this text. Repeatable.")
 ]
 NoCache = Annotated[
-    bool,
-    typer.Option("--no-cache", help="Run all tokens again at each step: the same text, but slower."),
+    bool, typer.Option("--no-cache", help="Run all tokens again at each step: the same text, but slower.")
 ]
 TraceSteps = Annotated[
     bool,

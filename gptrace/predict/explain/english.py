@@ -59,6 +59,11 @@ ENGLISH = Catalog(
             "The tokenizer cuts the text into tokens; joined together, they give the text again. " + _IDS,
             _IDS_FIGURES,
         ),
+        "tokens_normalized": Sentence(
+            "The tokenizer cuts the text into tokens. Joined together, they do not give exactly the text "
+            "again: many tokenizers normalize it first, for example to lower case. " + _IDS,
+            _IDS_FIGURES,
+        ),
         "token_ids": Sentence(
             "The prompt was given as token ids, so no text had to be cut into tokens. " + _IDS, _IDS_FIGURES
         ),

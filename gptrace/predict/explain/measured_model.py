@@ -33,7 +33,7 @@ class MeasuredModel:
     def __init__(
         self, loaded: LoadedModel, tokenizer: Tokenizer, prompt: Prompt, *, head: str | None, seed: int
     ) -> None:
-        self.loaded, self.prompt, self.seed = loaded, prompt, seed
+        self.loaded, self.tokenizer, self.prompt, self.seed = loaded, tokenizer, prompt, seed
         self.module = loaded.module
         self.ids = torch.tensor([list(prompt.ids)], dtype=torch.int64, device=loaded.device)
         with record_trace(self.module, loaded.architecture, by_copy=True) as trace:

@@ -8,6 +8,7 @@ from gptrace.model.quiet_torch import torch
 from gptrace.predict.candidates import as_float64
 from gptrace.predict.explain.claims import MeasuredClaim, claim
 from gptrace.predict.explain.measured_model import MeasuredModel, largest_difference
+from gptrace.text import encoding
 from gptrace.text.tokenizer import decode
 
 Tensor = torch.Tensor
@@ -33,8 +34,13 @@ def _tokens(model: MeasuredModel) -> MeasuredClaim:
     figures = {"tokens": prompt.tokens, "ids": tuple(model.ids.shape)}
     if prompt.given_as_ids:
         return claim("token_ids", None, **figures)
+    if prompt.text is None:
+        return claim("tokens", None, **figures)
     # A tokenizer may add special tokens around the text, or a space before it.
-    holds = None if prompt.text is None else prompt.text.strip() in (decode(prompt.tokens) or "")
+    holds = prompt.text.strip() in (decode(prompt.tokens) or "")
+    # Only GPT-2's tokenizer is known to change nothing in a text; others may make it lower-case, for example.
+    if not holds and model.tokenizer is not encoding:
+        return claim("tokens_normalized", None, **figures)
     return claim("tokens", holds, **figures)
 
 
