@@ -45,8 +45,8 @@ CHINESE = Catalog(
         # flow
         "tokens": Sentence("分词器（tokenizer）先把文字切成 token，拼起来就是原文。" + _IDS, _IDS_FIGURES),
         "tokens_normalized": Sentence(
-            "分词器（tokenizer）先把文字切成 token，拼起来与原文不完全相同：许多分词器会先规范化文字，例如转成小"
-            "写。" + _IDS,
+            "分词器（tokenizer）先把文字切成 token，拼起来与原文不完全相同：许多分词器会先规范化文字，例如转"
+            "成小写。" + _IDS,
             _IDS_FIGURES,
         ),
         "token_ids": Sentence("输入直接给出了 token 的编号，不需要再分词。" + _IDS, _IDS_FIGURES),
