@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
-import typer
-
 from gptrace.cli import streams
-from gptrace.cli.options.parsers import whole_number
+from gptrace.cli.options.option import option
 from gptrace.model.config import PRESETS
 from gptrace.model.selection import DEFAULT_SEED, DEVICES, DTYPES, select_model
 from gptrace.session import Session
@@ -18,82 +16,62 @@ def _complete_model(incomplete: str) -> list[str]:
     return [name for name in PRESETS if name.startswith(incomplete)]
 
 
-_Model = Annotated[
-    str | None,
-    typer.Option(
-        "--model", "-m", metavar="NAME", envvar="GPTRACE_MODEL", autocompletion=_complete_model,
-        help="A preset (`gptrace models` lists them); FILE.py:OBJECT or package.module:OBJECT for a model of "
-        "your own; hf:FOLDER or hf:OWNER/NAME for a model of transformers.  "
-        "[default: gpt2-small, or the model of the --weights file]",
-    ),
-]  # fmt: skip
-_Weights = Annotated[
-    str | None,
-    typer.Option(
-        "--weights", "-w", metavar="random|pretrained|PATH", envvar="GPTRACE_WEIGHTS",
-        help="Random weights, the published ones, or a file or folder: of GPT-2 from Hugging Face, nanoGPT, "
-        "minGPT or the course; for a model of your own, its state dict.  "
-        "[default: random; for hf: its own]",
-    ),
-]  # fmt: skip
-_Seed = Annotated[
-    int,
-    typer.Option(
-        "--seed", metavar="INTEGER", parser=whole_number("--seed"), envvar="GPTRACE_SEED",
-        help="Seed of the random weights, and of sampling.",
-    ),
-]  # fmt: skip
-_Config = Annotated[
-    str | None,
-    typer.Option(
-        "--config", metavar="FILE|OBJECT", envvar="GPTRACE_CONFIG",
-        help="A .json or .toml file of configuration keys, which replace the preset's; for a model of your "
-        "own also FILE.py:NAME, a dict, an object or a class.",
-    ),
-]  # fmt: skip
-_Settings = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set", metavar="KEY=VALUE", envvar="GPTRACE_SET",
-        help="One configuration key, as in n_layers=2. Repeatable.",
-    ),
-]  # fmt: skip
-_Device = Annotated[
-    str,
-    typer.Option(
-        "--device", metavar="NAME", envvar="GPTRACE_DEVICE", help=f"One of {', '.join(DEVICES)}, or cuda:N."
-    ),
-]
-_Dtype = Annotated[
-    str | None,
-    typer.Option(
-        "--dtype", metavar="NAME", envvar="GPTRACE_DTYPE",
-        help=f"One of {', '.join(DTYPES)}.  [default: float32; a model of your own stays as it is made]",
-    ),
-]  # fmt: skip
-_Threads = Annotated[
-    int | None,
-    typer.Option(
-        "--threads", metavar="INTEGER", parser=whole_number("--threads", least=1), envvar="GPTRACE_THREADS",
-        help="Processor threads that torch may use.  [default: one for each core]",
-    ),
-]  # fmt: skip
-
-
 @dataclass(frozen=True, slots=True)
 class ModelOptions:
     """The model to run, with its weights, configuration, device and dtype."""
 
     title: ClassVar = "Model"
 
-    model: _Model = None
-    weights: _Weights = None
-    seed: _Seed = DEFAULT_SEED
-    config: _Config = None
-    settings: _Settings = None
-    device: _Device = "cpu"
-    dtype: _Dtype = None
-    threads: _Threads = None
+    model: Annotated[
+        str | None,
+        option(
+            "--model -m NAME", variable=True, completion=_complete_model,
+            help="A preset (`gptrace models` lists them); FILE.py:OBJECT or package.module:OBJECT for a model "
+            "of your own; hf:FOLDER or hf:OWNER/NAME for a model of transformers.  "
+            "[default: gpt2-small, or the model of the --weights file]",
+        ),
+    ] = None  # fmt: skip
+    weights: Annotated[
+        str | None,
+        option(
+            "--weights -w random|pretrained|PATH", variable=True,
+            help="Random weights, the published ones, or a file or folder: of GPT-2 from Hugging Face, "
+            "nanoGPT, minGPT or the course; for a model of your own, its state dict.  "
+            "[default: random; for hf: its own]",
+        ),
+    ] = None  # fmt: skip
+    seed: Annotated[
+        int, option("--seed INTEGER", "Seed of the random weights, and of sampling.", variable=True)
+    ] = DEFAULT_SEED
+    config: Annotated[
+        str | None,
+        option(
+            "--config FILE|OBJECT", variable=True,
+            help="A .json or .toml file of configuration keys, which replace the preset's; for a model of "
+            "your own also FILE.py:NAME, a dict, an object or a class.",
+        ),
+    ] = None  # fmt: skip
+    settings: Annotated[
+        list[str] | None,
+        option("--set KEY=VALUE", "One configuration key, as in n_layers=2. Repeatable.", variable=True),
+    ] = None
+    device: Annotated[
+        str, option("--device NAME", f"One of {', '.join(DEVICES)}, or cuda:N.", variable=True)
+    ] = "cpu"
+    dtype: Annotated[
+        str | None,
+        option(
+            "--dtype NAME", variable=True,
+            help=f"One of {', '.join(DTYPES)}.  [default: float32; a model of your own stays as it is made]",
+        ),
+    ] = None  # fmt: skip
+    threads: Annotated[
+        int | None,
+        option(
+            "--threads INTEGER", least=1, variable=True,
+            help="Processor threads that torch may use.  [default: one for each core]",
+        ),
+    ] = None  # fmt: skip
 
     def session(self) -> Session:
         """Return a session with the model; a notice is written before anything is downloaded."""

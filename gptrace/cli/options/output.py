@@ -6,35 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, ClassVar
 
-import typer
-
-from gptrace.cli.options.parsers import whole_number
+from gptrace.cli.options.option import option
 from gptrace.cli.output import Destination
 
-_Format = Annotated[
-    str | None,
-    typer.Option(
-        "--format", "-f", metavar="NAME",
-        help="One of table (or text), json, jsonl, csv, markdown, html.  "
-        "[env var: GPTRACE_FORMAT; default: table]",
-    ),
-]  # fmt: skip
-_Json = Annotated[bool, typer.Option("--json", help="Short for --format json.")]
 OutputFile = Annotated[
     Path | None,
-    typer.Option(
-        "--output", "-o", metavar="FILE",
-        help="Write to FILE, whole or not at all; .json, .jsonl, .csv, .md, .html or .txt picks the format.",
+    option(
+        "--output -o FILE",
+        "Write to FILE, whole or not at all; .json, .jsonl, .csv, .md, .html or .txt picks the format.",
     ),
-]  # fmt: skip
-_Width = Annotated[
-    int | None,
-    typer.Option(
-        "--width", metavar="INTEGER", parser=whole_number("--width", least=40), envvar="GPTRACE_WIDTH",
-        help="Width of the table in characters.  "
-        "[default: the terminal's; in a pipe or a file as wide as the table needs]",
-    ),
-]  # fmt: skip
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +24,24 @@ class OutputOptions:
 
     title: ClassVar = "Output"
 
-    format: _Format = None
-    json: _Json = False
+    format: Annotated[
+        str | None,
+        option(
+            "--format -f NAME",
+            "One of table (or text), json, jsonl, csv, markdown, html.  "
+            "[env var: GPTRACE_FORMAT; default: table]",
+        ),
+    ] = None
+    json: Annotated[bool, option("--json", "Short for --format json.")] = False
     file: OutputFile = None
-    width: _Width = None
+    width: Annotated[
+        int | None,
+        option(
+            "--width INTEGER", least=40, variable=True,
+            help="Width of the table in characters.  "
+            "[default: the terminal's; in a pipe or a file as wide as the table needs]",
+        ),
+    ] = None  # fmt: skip
 
     def destination(self) -> Destination:
         """Check the options, before any work is done."""

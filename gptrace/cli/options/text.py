@@ -8,25 +8,14 @@ from typing import Annotated, ClassVar
 import typer
 
 from gptrace.cli import streams
+from gptrace.cli.options.option import option
 from gptrace.errors import InputError
 from gptrace.text.prompt_source import PromptSource
 from gptrace.text.prompts import parse_ids
 from gptrace.text.source import SAMPLE, read_texts
 
-# Typer would list the argument with its Python type; the help of each command describes it instead.
-_Text = Annotated[list[str] | None, typer.Argument(metavar="TEXT", hidden=True)]
-_Lines = Annotated[bool, typer.Option("--lines", help="Read each line of stdin as a prompt.")]
-_Ids = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--ids", metavar="IDS", help='Token ids in place of text, as in "15496 11 314". Repeatable.'
-    ),
-]
-_NoSpecial = Annotated[
-    bool, typer.Option("--no-special", help="Read <|endoftext|> in a text as plain characters.")
-]
 Truncate = Annotated[
-    bool, typer.Option("--truncate", help="Keep the last context_length tokens of a text that is too long.")
+    bool, option("--truncate", "Keep the last context_length tokens of a text that is too long.")
 ]
 
 
@@ -40,10 +29,15 @@ class TextOptions:
         "Without TEXT, stdin is read if it is piped; else a sample prompt is used."
     )
 
-    text: _Text = None
-    lines: _Lines = False
-    ids: _Ids = None
-    no_special: _NoSpecial = False
+    # Typer would list the argument with its Python type; `help` above describes it instead.
+    text: Annotated[list[str] | None, typer.Argument(metavar="TEXT", hidden=True)] = None
+    lines: Annotated[bool, option("--lines", "Read each line of stdin as a prompt.")] = False
+    ids: Annotated[
+        list[str] | None, option("--ids IDS", 'Token ids in place of text, as in "15496 11 314". Repeatable.')
+    ] = None
+    no_special: Annotated[
+        bool, option("--no-special", "Read <|endoftext|> in a text as plain characters.")
+    ] = False
 
     def source(self) -> PromptSource:
         """Read the texts or ids; write a notice where the sample prompt is used."""
