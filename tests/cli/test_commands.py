@@ -236,7 +236,7 @@ def test_schema(cli: Cli) -> None:
         (["run", "a", "-m", "gpt3-175b"], 1, ["175,218,278,400 parameters needs 652.7 GiB", "meta"]),
         (["topk", "a", "--device", "meta"], 2, ["no numbers"]),
         (["run", "a", "--depth", "-1"], 2, ["error: --depth -1 is not a whole number of at least 0"]),
-        (["run", "a", "--width", "3"], 2, ["--width 3 is", "from 40 up"]),
+        (["run", "a", "--width", "3"], 2, ["--width 3 is", "of at least 40"]),
         (["run", "a", "-o", "/none/x.json"], 2, ["/none is not there"]),
         (["run", "a", "-o", "/"], 2, ["is a folder"]),
         (["run", "a", "-o", "x.pdf"], 2, ["x.pdf", ".json, .jsonl"]),

@@ -26,8 +26,8 @@ class ModelOptions:
         str | None,
         option(
             "--model -m NAME", variable=True, completion=_complete_model,
-            help="A preset (`gptrace models` lists them); FILE.py:OBJECT or package.module:OBJECT for a model "
-            "of your own; hf:FOLDER or hf:OWNER/NAME for a model of transformers.  "
+            help="A preset (`gptrace models` lists them); FILE.py:OBJECT or package.module:OBJECT for a "
+            "model of your own; hf:FOLDER or hf:OWNER/NAME for a model of transformers.  "
             "[default: gpt2-small, or the model of the --weights file]",
         ),
     ] = None  # fmt: skip

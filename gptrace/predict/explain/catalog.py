@@ -59,13 +59,13 @@ class Catalog:
         )
 
 
-def shape(sizes: Sequence[int] | None) -> str:
-    """Write a shape; a dash where there is none.
+def shape(value: Any) -> str:
+    """Write the sizes of a shape, or of a tensor; a dash where there is none.
 
     >>> shape((1, 4, 768))
     '[1, 4, 768]'
     """
-    return "–" if sizes is None else f"[{', '.join(map(str, sizes))}]"
+    return "–" if value is None else f"[{', '.join(map(str, getattr(value, 'shape', value)))}]"
 
 
 def token(value: Token) -> str:

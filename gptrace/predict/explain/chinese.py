@@ -5,7 +5,7 @@ from __future__ import annotations
 from gptrace.predict.explain.catalog import Catalog, Sentence
 
 _IDS = "模型看不到文字，只看到 token 的编号（id）：一条文本占一行。"
-_IDS_FIGURES = "{tokens:tokens}；[batch, seq_len] = {ids:shape}"
+_IDS_FIGURES = "{prompt:tokens}；[batch, seq_len] = {ids:shape}"
 _TABLE = "`{table}` 是一张表（token embedding），词表里每个 token 占一行。按 id 取出对应的那一行，"
 _NORM_FIGURES = "最后一个向量的均方根：{before:.4g} → {after:.4g}"
 _HEAD = "输出层（output head）`{head}` 给每个向量打分：词表里每个 token 得一分，这些分数叫 logits。"
@@ -27,7 +27,7 @@ _BOTTLENECK = (
     "{vocab_size:,} 个分数全都来自 {numbers} 个数，所以 {width} 限制了一个向量能表达多少不同的意思。"
 )
 _LAST_ROW = "续写时只需要最后一行：它给整段文字之后的下一个 token 打分，其余各行输出层都可以不算。"
-_SHAPES = "`{table}` {table_shape:shape}，`{head}` {head_shape:shape}"
+_SHAPES = "`{table}` {weights:shape}，`{head}` {head_weight:shape}"
 _PARAMETERS = "{parameters:,} 个参数，{mebibytes:,.1f} MiB"
 _PARAMETERS_OTHERWISE = "{otherwise:,} 个参数，{mebibytes_otherwise:,.1f} MiB"
 
@@ -171,8 +171,8 @@ CHINESE = Catalog(
         ),
         "log_ratio": Sentence(
             "两个 logit 之差，就是两者概率之比的对数。",
-            "{first:token} 与 {second:token}：{first_logit:.4f} − {second_logit:.4f} = {difference:.5f}，"
-            "ln(p₁/p₂) = {log_ratio:.5f}",
+            "{first.token:token} 与 {second.token:token}：{first.logit:.4f} − {second.logit:.4f} = "
+            "{difference:.5f}，ln(p₁/p₂) = {log_ratio:.5f}",
         ),
         "temperature": Sentence(
             "先把 logits 除以温度 T（temperature），再做 softmax：T 小于 1，选择更果断；T 大于 1，选择更平"
@@ -212,7 +212,7 @@ CHINESE = Catalog(
         "last_row_unmeasured": Sentence(_LAST_ROW, "未测量：没有找到输出层，或者它不是一个普通的矩阵"),
         "greedy": Sentence(
             "贪心（greedy）：取最可能的 token。同样的文字，每次结果都一样。",
-            "{token:token}，id {id}，{probability:percent}；再跑一遍，得到 {second:token}",
+            "{token:token}，id {token.id}，{probability:percent}；再跑一遍，得到 {second:token}",
         ),
         "sampled": Sentence(
             "采样（sampling）：按概率抽一个 token。抽的次数多了，一个 token 出现的频率就接近它的概率。",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from gptrace.predict.explain.catalog import Catalog, Sentence
 
 _IDS = "The model never sees letters: it gets the ids of the tokens, one row for each text of the batch."
-_IDS_FIGURES = "{tokens:tokens}; [batch, seq_len] = {ids:shape}"
+_IDS_FIGURES = "{prompt:tokens}; [batch, seq_len] = {ids:shape}"
 _TABLE = "`{table}` is a table with a row for every token of the vocabulary. Each id selects its row"
 _NORM_FIGURES = "root mean square of the last vector: {before:.4g} → {after:.4g}"
 _HEAD = (
@@ -39,7 +39,7 @@ _LAST_ROW = (
     "To continue a text, only the last row matters: it scores the token that follows the whole text. The "
     "output head can leave out all other rows."
 )
-_SHAPES = "`{table}` {table_shape:shape}, `{head}` {head_shape:shape}"
+_SHAPES = "`{table}` {weights:shape}, `{head}` {head_weight:shape}"
 _PARAMETERS = "{parameters:,} parameters, {mebibytes:,.1f} MiB"
 _PARAMETERS_OTHERWISE = "{otherwise:,} parameters, {mebibytes_otherwise:,.1f} MiB"
 
@@ -204,8 +204,8 @@ ENGLISH = Catalog(
         ),
         "log_ratio": Sentence(
             "The difference of two logits is the logarithm of the ratio of their probabilities.",
-            "{first:token} and {second:token}: {first_logit:.4f} − {second_logit:.4f} = {difference:.5f}, "
-            "ln(p₁/p₂) = {log_ratio:.5f}",
+            "{first.token:token} and {second.token:token}: {first.logit:.4f} − {second.logit:.4f} = "
+            "{difference:.5f}, ln(p₁/p₂) = {log_ratio:.5f}",
         ),
         "temperature": Sentence(
             "Dividing the logits by a temperature T before softmax makes the choice bolder (T below 1) or "
@@ -249,7 +249,7 @@ ENGLISH = Catalog(
         ),
         "greedy": Sentence(
             "Greedy: take the likeliest token. The same text gives the same token every time.",
-            "{token:token}, id {id}, {probability:percent}; a second run gives {second:token}",
+            "{token:token}, id {token.id}, {probability:percent}; a second run gives {second:token}",
         ),
         "sampled": Sentence(
             "Sampled: draw a token by the probabilities. Drawn many times, a token comes up about as often "

@@ -6,6 +6,7 @@ from gptrace.model.build import LoadedModel
 from gptrace.model.quiet_torch import torch
 from gptrace.predict.candidates import as_float64, rounding_tolerance
 from gptrace.predict.capture import CapturedTensors, capture_tensors
+from gptrace.predict.explain.claims import MeasuredClaim
 from gptrace.predict.forward import extract_logits
 from gptrace.predict.logit_decoder import LogitDecoder
 from gptrace.predict.model_structure import ModelStructure, find_model_structure
@@ -47,6 +48,15 @@ class MeasuredModel:
         self.head = self.submodule(self.structure.head)
         self.head_input, self.head_weight = self._head_matrix()
         self.greedy_id = next_id(self.last_logits, torch.Generator())
+        self._figures = {
+            "prompt": prompt.tokens, "ids": self.ids, "logits": logits, "width": self.width_name,
+            "vocabulary": self.vocabulary_name, "table": self.structure.token_embedding,
+            "block": next(iter(self.structure.blocks), ""), "head": self.structure.head,
+        }  # fmt: skip
+
+    def claim(self, key: str, holds: bool | None, /, **figures: object) -> MeasuredClaim:
+        """Return a claim with its figures, beside those that any sentence may name."""
+        return MeasuredClaim(key, holds, self._figures | figures)
 
     def run(self, ids: Tensor) -> Tensor:
         """Run the model: (1, T) → (1, T, V)."""
