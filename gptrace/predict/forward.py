@@ -100,9 +100,7 @@ class Forward:
 
     def _logits(self, batch: Tensor, *, is_last_alone: bool) -> Tensor:
         """Run a model that is not a GPTModel: (B, T) → (B, T, V), or (B, 1, V) if the last is enough."""
-        arguments = dict(self.loaded.arguments)
-        if is_last_alone and is_hugging_face(self.loaded.module) and self._can_keep_the_last():
-            arguments["logits_to_keep"] = 1
+        arguments = self.loaded.arguments | (last_logits_alone(self.loaded.module) if is_last_alone else {})
         logits = extract_logits(self.loaded.module(batch, **arguments), self.loaded, batch)
         if logits.shape[1] < batch.shape[1] and not is_last_alone:
             raise NoLogitsError(
@@ -111,8 +109,11 @@ class Forward:
             )
         return logits
 
-    def _can_keep_the_last(self) -> bool:
-        return "logits_to_keep" in inspect.signature(self.loaded.module.forward).parameters
+
+def last_logits_alone(module: torch.nn.Module) -> dict[str, int]:
+    """Return the argument that makes a model of transformers compute only the logits of the last position."""
+    can_choose = is_hugging_face(module) and "logits_to_keep" in inspect.signature(module.forward).parameters
+    return {"logits_to_keep": 1} if can_choose else {}
 
 
 def extract_logits(output: object, loaded: LoadedModel, batch: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from gptrace.model.build import LoadedModel
 from gptrace.model.quiet_torch import torch
 from gptrace.model.user_code_errors import user_code_errors
 from gptrace.predict.forward import batch_ids, check_room, isolated_forward
-from gptrace.predict.logit_decoder import LogitDecoder, weights_info
+from gptrace.predict.logit_decoder import LogitDecoder
 from gptrace.predict.logits import LogitsOrReason, find_logits
 from gptrace.record import Prediction, Trace, TracedPrompt
 from gptrace.text.prompts import Prompt
@@ -52,23 +52,20 @@ def run_traced(
         raise
     with user_code_errors(f"in the output of {loaded.name}"):
         result = _refuse_other_axes(find_logits(output, *batch.shape), trace, loaded)
-    rows, reason = _last_rows(result, prompts)
     trace = replace(
         trace,
         model=replace(trace.model, name=loaded.name, weights=loaded.weights),
         inputs=_recorded(prompts),
         temperature=temperature,
     )
-    if rows is None:
+    rows, reason = _last_rows(result, prompts)
+    if result.logits is None or rows is None:
         return replace(trace, notes=(*trace.notes, f"no next tokens: {reason}"))
-    decoder = LogitDecoder(
-        tokenizer, rows.shape[-1], k=k, temperature=temperature, given_as_ids=prompts[0].given_as_ids
-    )
+    decoder = LogitDecoder(loaded, tokenizer, result.logits, prompts[0], k=k, temperature=temperature)
     candidates = [] if rows.is_meta else decoder.candidates(rows)
-    weights = weights_info(loaded, result.logits, decoder.padding_rows)
     return replace(
         trace,
-        model=replace(trace.model, weights=weights),
+        model=replace(trace.model, weights=decoder.weights),
         inputs=_recorded(map(decoder.displayable, prompts)),
         predictions=tuple(
             Prediction(number, len(prompt.tokens) - 1, best)

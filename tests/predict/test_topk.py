@@ -12,7 +12,7 @@ from gptrace.errors import OptionError
 from gptrace.model import GPTModel
 from gptrace.model.gpt import attend
 from gptrace.model.quiet_torch import torch
-from gptrace.predict.candidates import candidates, candidates_of_rows
+from gptrace.predict.candidates import candidates_of_rows
 from tests.support import (
     assert_rank,
     assert_same_candidates,
@@ -100,7 +100,7 @@ def test_the_candidates_are_those_of_torch(gpt2_small: GPTModel) -> None:
 
 
 def test_equal_logits_rank_by_id_and_all_probabilities_sum_to_one() -> None:
-    found = candidates(torch.tensor([0.0, 2.0, 2.0, 2.0]), 4)
+    ((found, _),) = candidates_of_rows(torch.tensor([[0.0, 2.0, 2.0, 2.0]]), 4)
     assert [one.token.id for one in found] == [1, 2, 3, 0]
     assert sum(one.probability for one in found) == pytest.approx(1)
 

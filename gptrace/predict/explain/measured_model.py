@@ -42,7 +42,7 @@ class MeasuredModel:
         self.structure: ModelStructure = find_model_structure(trace, self.module, tuple(logits.shape), head)
         self.captured: CapturedTensors = self._capture()
         self.logits = logits[0]
-        self.decoder = LogitDecoder(tokenizer, logits.shape[-1], given_as_ids=prompt.given_as_ids)
+        self.decoder = LogitDecoder(loaded, tokenizer, logits, prompt)
         self.tolerance = rounding_tolerance(logits.dtype)
         self.logit_tolerance = self.tolerance * max(1e-9, float(self.logits.abs().max()))
         self.head = self.submodule(self.structure.head)
