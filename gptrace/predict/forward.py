@@ -70,10 +70,9 @@ class Forward:
         batch = batch_ids(self.loaded, prompts)
         model = self.loaded.module
         if not self.may_pad:
+            is_last_alone = all(position == batch.shape[1] - 1 for _, position in places)
             with isolated_forward(self.loaded, batch):
-                logits = self._logits(
-                    batch, is_last_alone=all(position == batch.shape[1] - 1 for _, position in places)
-                )
+                logits = self._logits(batch, is_last_alone=is_last_alone)
                 self._each(places, logits, reader, lambda rows: rows)
             return
         assert isinstance(model, GPTModel)
@@ -83,12 +82,9 @@ class Forward:
             self._each(places, hidden_states(model, batch), reader, model.out_head)
 
     def _each(
-        self,
-        places: list[tuple[int, int]],
-        values: Tensor,
-        reader: Callable[[LogitRows], None],
-        finish: Callable[[Tensor], Tensor],
-    ) -> None:
+        self, places: list[tuple[int, int]], values: Tensor,
+        reader: Callable[[LogitRows], None], finish: Callable[[Tensor], Tensor],
+    ) -> None:  # fmt: skip
         """Read (B, T, …) at each place, some rows at a time; `finish` turns rows into logits."""
         rows_per_chunk = max(1, _LOGITS_AT_ONCE // (self.loaded.limits.vocab_size or values.shape[-1]))
         for start in range(0, len(places), rows_per_chunk):

@@ -16,17 +16,8 @@ from gptrace.predict.forward import isolated_model
 from gptrace.predict.logit_decoder import DeferredLogitDecoder, LogitDecoder
 from gptrace.predict.sampling import next_id
 from gptrace.predict.steps import Steps, steps_for
-from gptrace.record import (
-    Generation,
-    GenerationResult,
-    GenerationSettings,
-    GenerationStep,
-    OpCall,
-    TensorSpec,
-    Token,
-    Trace,
-)
-from gptrace.record.generate import StoppedBy
+from gptrace.record import Generation, GenerationResult, GenerationSettings, OpCall, TensorSpec, Token, Trace
+from gptrace.record.generate import GenerationStep, StoppedBy
 from gptrace.text.encoding import END_OF_TEXT_ID
 from gptrace.text.incremental_text import IncrementalText
 from gptrace.text.prompts import Prompt

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from gptrace.model.build import LoadedModel
@@ -70,13 +71,13 @@ class DeferredLogitDecoder:
         self, loaded: LoadedModel, tokenizer: Tokenizer, *, k: int | None = None, temperature: float = 1.0
     ) -> None:
         self.decoder: LogitDecoder | None = None
-        self._loaded, self._tokenizer, self._k, self._temperature = loaded, tokenizer, k, temperature
+        self._loaded = loaded
+        self._make = partial(LogitDecoder, loaded, tokenizer, k=k, temperature=temperature)
 
     def decoder_for(self, logits: Tensor, prompt: Prompt) -> LogitDecoder:
         """Return the decoder of logits (R, V) that follow a prompt."""
         if self.decoder is None:
-            loaded, tokenizer, k = self._loaded, self._tokenizer, self._k
-            self.decoder = LogitDecoder(loaded, tokenizer, logits, prompt, k=k, temperature=self._temperature)
+            self.decoder = self._make(logits, prompt)
         return self.decoder
 
     def displayable(self, prompt: Prompt) -> Prompt:

@@ -66,10 +66,7 @@ def run_loss(
     """Score each token of each prompt, given the tokens before it."""
     scorer = _Scorer(loaded, tokenizer)
     cut = [windows(len(prompt.tokens), context_length, stride) for prompt in prompts]
-    parts = [
-        (number, window) for number, of_prompt in enumerate(cut) for window in of_prompt
-        if window.first < window.end
-    ]  # fmt: skip
+    parts = [(number, part) for number, row in enumerate(cut) for part in row if part.first < part.end]
     lengths = [window.end - window.start for _, window in parts]
     budget = BatchBudget.for_device(loaded.device.type, batch_size)
     scores: list[dict[int, Score]] = [{} for _ in prompts]

@@ -45,19 +45,13 @@ def run_traced(
             output = model(batch, **loaded.arguments)
     except GptraceError as error:
         if trace is not None:
-            described = replace(trace.model, name=loaded.name, weights=loaded.weights)
-            error.trace = replace(trace, model=described, inputs=_recorded(prompts), temperature=temperature)
+            error.trace = trace = _described(trace, loaded, prompts, temperature)
             if trace.error is not None and trace.error.diagnosis is not None:
                 error.hint = trace.error.diagnosis
         raise
     with user_code_errors(f"in the output of {loaded.name}"):
         result = _refuse_other_axes(find_logits(output, *batch.shape), trace, loaded)
-    trace = replace(
-        trace,
-        model=replace(trace.model, name=loaded.name, weights=loaded.weights),
-        inputs=_recorded(prompts),
-        temperature=temperature,
-    )
+    trace = _described(trace, loaded, prompts, temperature)
     rows, reason = _last_rows(result, prompts)
     if result.logits is None or rows is None:
         return replace(trace, notes=(*trace.notes, f"no next tokens: {reason}"))
@@ -74,6 +68,11 @@ def run_traced(
         logits_per_position=int(rows.shape[-1]),
         notes=(*trace.notes, *decoder.notes),
     )
+
+
+def _described(trace: Trace, loaded: LoadedModel, prompts: Sequence[Prompt], temperature: float) -> Trace:
+    model = replace(trace.model, name=loaded.name, weights=loaded.weights)
+    return replace(trace, model=model, inputs=_recorded(prompts), temperature=temperature)
 
 
 def _recorded(prompts: Iterable[Prompt]) -> tuple[TracedPrompt, ...]:

@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING
 
 from gptrace.cli import streams
 from gptrace.cli.options import prediction
-from gptrace.cli.options.model import ModelOptions
-from gptrace.cli.options.output import OutputOptions
-from gptrace.cli.options.text import TextOptions
+from gptrace.cli.options.groups import ModelOptions, OutputOptions, TextOptions
 from gptrace.cli.output import CommandResult, Destination
 from gptrace.predict.validation import DEFAULT_NEW_TOKENS
 from gptrace.record import Generation

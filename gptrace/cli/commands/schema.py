@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from gptrace.cli.options.output import OutputFile
+from gptrace.cli.options.groups import OutputFile
 from gptrace.cli.output import CommandResult, Destination, checked_file
 from gptrace.errors import OptionError
 from gptrace.record.encoding import to_json

@@ -107,11 +107,7 @@ def percent(probability: float) -> str:
 
 
 _FORMATS: dict[str, Callable[[Any], str]] = {
-    "shape": shape,
-    "token": token,
-    "tokens": tokens,
-    "small": small,
-    "percent": percent,
+    function.__name__: function for function in (shape, token, tokens, small, percent)
 }
 
 

@@ -48,10 +48,13 @@ class MeasuredModel:
         self.head = self.submodule(self.structure.head)
         self.head_input, self.head_weight = self._head_matrix()
         self.greedy_id = next_id(self.last_logits, torch.Generator())
+        names = loaded.architecture  # of D and V: emb_dim, hidden_size, n_embd
         self._figures = {
-            "prompt": prompt.tokens, "ids": self.ids, "logits": logits, "width": self.width_name,
-            "vocabulary": self.vocabulary_name, "table": self.structure.token_embedding,
-            "block": next(iter(self.structure.blocks), ""), "head": self.structure.head,
+            "prompt": prompt.tokens, "ids": self.ids, "logits": logits,
+            "width": (names and names.width) or "emb_dim",
+            "vocabulary": (names and names.vocabulary) or "vocab_size",
+            "table": self.structure.token_embedding, "head": self.structure.head,
+            "block": next(iter(self.structure.blocks), ""),
         }  # fmt: skip
 
     def claim(self, key: str, holds: bool | None, /, **figures: object) -> MeasuredClaim:
@@ -95,18 +98,6 @@ class MeasuredModel:
         """The last norm before the head, told by the name of its class; "" where there is none."""
         classes = {path: type(self.module.get_submodule(path)).__name__ for path in self.structure.between}
         return next((path for path in reversed(classes) if "norm" in classes[path].lower()), "")
-
-    @property
-    def width_name(self) -> str:
-        """The name of D in the model's configuration: emb_dim, hidden_size, n_embd."""
-        architecture = self.loaded.architecture
-        return (architecture.width if architecture is not None else None) or "emb_dim"
-
-    @property
-    def vocabulary_name(self) -> str:
-        """The name of V in the model's configuration."""
-        architecture = self.loaded.architecture
-        return (architecture.vocabulary if architecture is not None else None) or "vocab_size"
 
     def submodule(self, path: str) -> Module | None:
         """Return a submodule; None for ""."""

@@ -46,17 +46,11 @@ def _sampled(model: MeasuredModel, chances: Tensor) -> MeasuredClaim:
     greedy_draws, probability = int((draws == model.greedy_id).sum()), float(chances[model.greedy_id])
     expected = _DRAWS * probability
     deviation = math.sqrt(expected * (1 - probability))
-    return model.claim(
-        "sampled",
-        abs(greedy_draws - expected) <= _DEVIATIONS * deviation + 1,
-        seed=model.seed,
-        token=model.token(sampled_id),
-        probability=float(chances[sampled_id]),
-        draws=_DRAWS,
-        greedy=model.token(model.greedy_id),
-        greedy_draws=greedy_draws,
-        expected=expected,
-    )
+    holds = abs(greedy_draws - expected) <= _DEVIATIONS * deviation + 1
+    sampled = {"token": model.token(sampled_id), "probability": float(chances[sampled_id])}
+    counts = {"draws": _DRAWS, "greedy_draws": greedy_draws, "expected": expected}
+    greedy = model.token(model.greedy_id)
+    return model.claim("sampled", holds, seed=model.seed, greedy=greedy, **sampled, **counts)
 
 
 def _next_step(model: MeasuredModel) -> MeasuredClaim:

@@ -88,14 +88,12 @@ class _Head:
         correlation = _correlation(as_float64(halved), as_float64(self.scores))
         if correlation is None:
             return self.model.claim("bottleneck_unmeasured", None, **figures)
+        best_of_half = self.model.likeliest(halved if self.bias is None else halved + self.bias)
+        best = self.model.likeliest(self.model.logits[-1])
+        likeliest = {"best_of_half": best_of_half, "best": best}
+        holds = correlation < 1 - 1e-6
         return self.model.claim(
-            "bottleneck",
-            correlation < 1 - 1e-6,
-            **figures,
-            half=half,
-            correlation=correlation,
-            best_of_half=self.model.likeliest(halved if self.bias is None else halved + self.bias),
-            best=self.model.likeliest(self.model.logits[-1]),
+            "bottleneck", holds, half=half, correlation=correlation, **figures, **likeliest
         )
 
 

@@ -68,15 +68,8 @@ def _gradient_step(model: MeasuredModel, logits: Tensor, answer: int, squared_le
         and bool((others <= 0).all())
         and losses[1] <= losses[0]
     )
-    return model.claim(
-        "gradient_step",
-        holds,
-        before=model.token(model.ids[0, -2]),
-        answer=model.token(answer),
-        learning_rate=1 / squared_length,
-        logit=float(logits[answer]),
-        logit_after=float(stepped[answer]),
-        others=float(others.mean()) if len(others) else 0.0,
-        loss=losses[0],
-        loss_after=losses[1],
-    )
+    tokens = {"before": model.token(model.ids[0, -2]), "answer": model.token(answer)}
+    logit = {"logit": float(logits[answer]), "logit_after": float(stepped[answer])}
+    loss = {"loss": losses[0], "loss_after": losses[1]}
+    step = {"learning_rate": 1 / squared_length, "others": float(others.mean()) if len(others) else 0.0}
+    return model.claim("gradient_step", holds, **tokens, **step, **logit, **loss)

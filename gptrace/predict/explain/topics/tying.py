@@ -32,11 +32,7 @@ def _parameters(model: MeasuredModel, weight: Tensor, *, is_tied: bool) -> Measu
         sharing = [ref for ref in references if ref.parameter.data_ptr() == weight.data_ptr()]
         parameters -= weight.numel() * max(0, len(sharing) - 1)
     otherwise = parameters + weight.numel() if is_tied else parameters - weight.numel()
-    return model.claim(
-        "tied" if is_tied else "untied",
-        True,
-        parameters=parameters,
-        mebibytes=parameters * weight.element_size() / _MEBIBYTE,
-        otherwise=otherwise,
-        mebibytes_otherwise=otherwise * weight.element_size() / _MEBIBYTE,
-    )
+    sizes = [count * weight.element_size() / _MEBIBYTE for count in (parameters, otherwise)]
+    figures = {"parameters": parameters, "mebibytes": sizes[0]}
+    figures |= {"otherwise": otherwise, "mebibytes_otherwise": sizes[1]}
+    return model.claim("tied" if is_tied else "untied", True, **figures)
