@@ -3,13 +3,15 @@
 A sentence is two templates of `str.format`: the text, and the figures below it. Beside the format
 specifications of Python, such as `{rows:,}`, a template may use these:
 
-    {ids:shape}            [1, 4]
+    {ids:shape}            [1, 4], of a shape or of a tensor
     {best:token}           the text of a token in quotes; its bytes or its id where it has no text
     {prompt:tokens}        tokens with their ids
     {difference:small}     a difference that should be next to nothing
     {smallest:percent}     a probability
     {rows:row|rows}        a count with its noun: 1 row, 4 rows
     {by_hand:each}         a list, each item written with the template `each` of the sentence
+
+Beside the figures of its claim, a template may use those of `MeasuredModel.claim`.
 """
 
 from __future__ import annotations

@@ -58,7 +58,7 @@ class MeasuredModel:
         }  # fmt: skip
 
     def claim(self, key: str, holds: bool | None, /, **figures: object) -> MeasuredClaim:
-        """Return a claim with its figures, beside those that any sentence may name."""
+        """Return a claim with its figures and the figures that any sentence may use."""
         return MeasuredClaim(key, holds, self._figures | figures)
 
     def run(self, ids: Tensor) -> Tensor:

@@ -84,7 +84,7 @@ class _Head:
         """Compare the scores with those of the first half of the numbers in x."""
         half = len(self.x) // 2
         halved = self.without_bias(torch.cat([self.x[:half], torch.zeros_like(self.x[half:])]))
-        figures = {"vocab_size": len(self.weight), "numbers": len(self.x)}
+        figures = {"vocab_size": len(self.weight), "numbers": len(self.x), "half": half}
         correlation = _correlation(as_float64(halved), as_float64(self.scores))
         if correlation is None:
             return self.model.claim("bottleneck_unmeasured", None, **figures)
@@ -92,9 +92,7 @@ class _Head:
         best = self.model.likeliest(self.model.logits[-1])
         likeliest = {"best_of_half": best_of_half, "best": best}
         holds = correlation < 1 - 1e-6
-        return self.model.claim(
-            "bottleneck", holds, half=half, correlation=correlation, **figures, **likeliest
-        )
+        return self.model.claim("bottleneck", holds, correlation=correlation, **figures, **likeliest)
 
 
 def _correlation(a: Tensor, b: Tensor) -> float | None:
