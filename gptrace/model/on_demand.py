@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from gptrace.model.build import LoadedModel, Module
 
 Model = str | Callable[..., Any] | ModelSelection | None
+_MODEL_HINT = "give a preset's name, FILE.py:OBJECT, hf:FOLDER, a torch.nn.Module, its class, or a factory"
+# Of the options that build a model.
 _DEFAULTS = {
     "weights": None, "config": None, "seed": DEFAULT_SEED, "device": "cpu", "dtype": None, "threads": None,
 }  # fmt: skip
@@ -78,7 +80,11 @@ class ModelOnDemand:
             _check_no_options(options)
             self._selection = model
         else:
-            self._selection = select_model(_name_or_factory(model), **options)
+            if not (model is None or isinstance(model, str) or callable(model)):
+                raise InputError(
+                    f"model is a {type(model).__name__}, neither a name nor a model", _MODEL_HINT
+                )
+            self._selection = select_model(model, **options)
         self.seed = seed if self._selection is None else self._selection.seed
         self._name = name
         self._tokenizer = None if tokenizer is None else as_tokenizer(tokenizer)
@@ -153,15 +159,6 @@ def is_module(model: object) -> TypeGuard[Module]:
     return isinstance(module_class, type) and isinstance(model, module_class)
 
 
-def _name_or_factory(model: Model) -> str | Callable[..., Any] | None:
-    if model is None or isinstance(model, str) or callable(model):
-        return model
-    raise InputError(
-        f"model is a {type(model).__name__}, neither a name nor a model",
-        "give a preset's name, FILE.py:OBJECT, hf:FOLDER, a torch.nn.Module, its class, or a factory",
-    )
-
-
 def _check_no_options(options: Mapping[str, Any]) -> None:
     """Raise an InputError for options that build a model, where it is built already."""
     names = [
@@ -170,11 +167,9 @@ def _check_no_options(options: Mapping[str, Any]) -> None:
         if options[name] is not default and (default is None or options[name] != default)
     ]
     if names:
-        raise InputError(
-            f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} for building a model, "
-            "and this one is built already",
-            "drop them, or name a preset",
-        )
+        subject = f"{', '.join(names)} {'is' if len(names) == 1 else 'are'}"
+        problem = f"{subject} for building a model, and this one is built already"
+        raise InputError(problem, "drop them, or name a preset")
 
 
 def _weights(selection: ModelSelection | None) -> str:

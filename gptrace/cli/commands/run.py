@@ -7,10 +7,8 @@ from dataclasses import replace
 
 from gptrace.cli.commands.diff import difference_result, read_trace
 from gptrace.cli.options.display import Atol, Columns, Depth, Expect, FullTrace, Only, Ops, Rtol, Type
-from gptrace.cli.options.model import ModelOptions
-from gptrace.cli.options.output import OutputOptions
+from gptrace.cli.options.groups import ModelOptions, OutputOptions, TextOptions, Truncate
 from gptrace.cli.options.prediction import K, Temperature
-from gptrace.cli.options.text import TextOptions, Truncate
 from gptrace.cli.output import CommandResult
 from gptrace.errors import GptraceError, OptionError, about_option
 from gptrace.measures import Measures
