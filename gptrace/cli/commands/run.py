@@ -24,7 +24,7 @@ def run(
     columns: Columns = None, only: Only = None, kind: Type = None, full: FullTrace = False,
     depth: Depth = None, expect: Expect = None, rtol: Rtol = DEFAULT_RTOL, atol: Atol = DEFAULT_ATOL,
 ) -> CommandResult:  # fmt: skip
-    """Trace the shapes through every submodule, and show the next tokens."""
+    """Trace shapes through every submodule, and show the next tokens."""
     destination = output.destination()
     with about_option("columns"):
         names = parse_columns(columns) if columns is not None else ()
