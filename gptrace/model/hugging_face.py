@@ -16,7 +16,7 @@ from gptrace.model.meta_device import meta_parameters
 from gptrace.model.quiet_torch import torch
 from gptrace.model.selection import DTYPES, HuggingFaceSelection
 from gptrace.text.hugging_face import transformers_library
-from gptrace.wording import enumerated, quoted_value, suggestion
+from gptrace.wording import enumerated, one_line, quoted_value, suggestion
 
 Module = torch.nn.Module
 
@@ -139,11 +139,11 @@ def _explained(what: str, error_class: type[GptraceError]) -> Iterator[None]:
     except (GptraceError, MemoryError):
         raise
     except Exception as error:  # several libraries raise many classes here
-        reason = " ".join(str(error).split())
+        reason = one_line(error)
         if "trust_remote_code" in reason:
             raise error_class(
                 f"{what}: the model comes with code of its own, which gptrace never runs",
                 "use a model whose architecture is part of transformers",
             ) from None
         hint = "is it a causal language model, and does this version of transformers support it?"
-        raise error_class(f"{what}: {type(error).__name__}: {reason[:300]}", hint) from None
+        raise error_class(f"{what}: {type(error).__name__}: {reason}", hint) from None

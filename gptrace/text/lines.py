@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import json
-import operator
 import os
 import select
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from gptrace.errors import TextError
 from gptrace.record import Problem
+from gptrace.text.prompt_source import as_ids
 from gptrace.text.prompts import Prompt, from_ids, from_texts
-from gptrace.text.source import empty_stdin, not_utf8
+from gptrace.text.source import decode_utf8, empty_stdin
 from gptrace.text.tokenizer import Tokenizer
 from gptrace.wording import quoted_value
 
 # The longest line in bytes. A longer one is skipped without being kept in memory.
 LINE_LIMIT = 16 * 1024 * 1024
 _KEYS = ("text", "ids")
+# Encoding a deeper value as JSON again would exceed Python's recursion limit.
 _MAX_DEPTH = 100
 # Keys of a result. A line with the same key would lose it, since its other keys are copied into the result.
 _RESULT_KEYS = frozenset({"index", "padding", "truncated", "candidates", "chosen", "positions", "error"})
@@ -44,23 +45,6 @@ class PromptLine:
         if self.ids is not None:
             return from_ids([self.ids], tokenizer)[0]
         return from_texts([self.text or ""], tokenizer, special=special)[0]
-
-
-def prompt_line(value: object, what: str = "the prompt") -> PromptLine:
-    """Read a text, a list of ids, or a mapping with one of the two.
-
-    `what` names the value in messages. Raises TextError for any other value.
-
-    >>> prompt_line({"ids": [1, 2], "name": "a"})
-    PromptLine(text=None, ids=(1, 2), extra={'name': 'a'}, problem=None)
-    """
-    if isinstance(value, PromptLine):
-        return value
-    if isinstance(value, Mapping):
-        return _line_of_object(value, what)
-    if isinstance(value, str):
-        return PromptLine(text=value)
-    return PromptLine(ids=_ids(value, what))
 
 
 class PromptLines:
@@ -99,35 +83,25 @@ def _text_of(raw: bytes | None, what: str) -> str:
     raw = raw.removesuffix(b"\r")
     if not raw:
         raise TextError(f"{what} is empty", "drop empty lines, for example with: grep .")
-    try:
-        return raw.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise not_utf8(what, raw, error) from None
+    return decode_utf8(raw, what)
 
 
 def _parsed(text: str, what: str) -> object:
     try:
         value = json.loads(text)
+        if _depth(value) <= _MAX_DEPTH:
+            return value
     except RecursionError:
-        raise TextError(f"{what} is nested too deeply", _FORMAT_HINT) from None
+        pass
     except ValueError as error:
         reason = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
         raise TextError(f"{what} is not JSON: {reason}", _FORMAT_HINT) from None
-    if _is_deep(value):  # encoding it as JSON again would exceed Python's recursion limit
-        raise TextError(f"{what} is nested too deeply", f"{_MAX_DEPTH} levels at most")
-    return value
+    raise TextError(f"{what} is nested too deeply", f"{_MAX_DEPTH} levels at most")
 
 
-def _is_deep(value: object) -> bool:
-    level = [value]
-    for _ in range(_MAX_DEPTH):
-        level = [
-            item
-            for container in level
-            if isinstance(container, dict | list)
-            for item in (container.values() if isinstance(container, dict) else container)
-        ]
-    return bool(level)
+def _depth(value: object) -> int:
+    items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return 1 + max(map(_depth, items), default=0)
 
 
 def _line_of_object(value: object, what: str) -> PromptLine:
@@ -138,23 +112,10 @@ def _line_of_object(value: object, what: str) -> PromptLine:
     if reserved:
         raise TextError(f"{what} has the key {reserved[0]!r}, which a result has too", "give it another name")
     if "ids" in value:
-        return PromptLine(ids=_ids(value["ids"], what), extra=extra)
+        return PromptLine(ids=as_ids(value["ids"], f"{what}: "), extra=extra)
     if not isinstance(value["text"], str):
         raise TextError(f"{what}: text is {quoted_value(value['text'])}, not a string", _FORMAT_HINT)
     return PromptLine(text=value["text"], extra=extra)
-
-
-def _ids(value: object, what: str) -> tuple[int, ...]:
-    listed = value.tolist() if hasattr(value, "tolist") else value  # numpy and torch
-    if not isinstance(listed, Sequence) or isinstance(listed, str | bytes):
-        raise TextError(f"{what}: ids are {quoted_value(value)}, not a list of whole numbers", _FORMAT_HINT)
-    for token_id in listed:
-        is_whole = hasattr(token_id, "__index__") and not isinstance(token_id, bool)
-        if not is_whole or abs(operator.index(token_id)) >= 1 << 63:
-            raise TextError(
-                f"{what}: {quoted_value(token_id)} is not a token id", "token ids are whole numbers"
-            )
-    return tuple(map(operator.index, listed))
 
 
 class _StdinLines:
@@ -203,9 +164,20 @@ class _StdinLines:
 
 
 def as_lines(prompts: Iterable[object]) -> Iterator[PromptLine]:
-    """Yield a PromptLine for each value that a program passes; one that is no prompt has a `problem`."""
+    """Yield a PromptLine for each text, list of ids, or mapping; one for another value has a `problem`.
+
+    >>> next(as_lines([{"ids": [1, 2], "name": "a"}]))
+    PromptLine(text=None, ids=(1, 2), extra={'name': 'a'}, problem=None)
+    """
     for value in prompts:
         try:
-            yield prompt_line(value)
+            if isinstance(value, PromptLine):
+                yield value
+            elif isinstance(value, str):
+                yield PromptLine(text=value)
+            elif isinstance(value, Mapping):
+                yield _line_of_object(value, "the prompt")
+            else:
+                yield PromptLine(ids=as_ids(value, "the prompt: "))
         except TextError as error:
             yield PromptLine(problem=Problem(error.message, error.hint))

@@ -70,9 +70,9 @@ def test_a_cache_changes_no_token_and_a_window_slides_as_in_the_course(attention
 
 
 class AverageAttention(nn.Module):
-    """A user's attention: each token gets the average of the tokens that it may see, all of them by default."""
+    """A user's attention: each token gets the average of the tokens that it may see."""
 
-    def __init__(self, att: nn.Module, *, causal: bool) -> None:
+    def __init__(self, att: Any, *, causal: bool) -> None:
         super().__init__()
         self.W_value, self.causal = att.W_value, causal
 
