@@ -57,9 +57,8 @@ def build_user_model(
             construction = plan_construction(target, selection.name, config, selection.keys)
         module = _build(construction, selection, device)
     description = construction.description
-    if construction.is_default_config and isinstance(selection.target, ObjectReference):
-        names = _configurations(selection.target)
-        description += f" (--config {names[0]} would use the file's own)" if names else ""
+    names = _configurations(selection.target) if construction.is_default_config else []
+    description += f" (--config {names[0]} would use the file's own)" if names else ""
     return module, Architecture(construction.settings, partial(_rebuild, construction, module)), description
 
 
@@ -91,16 +90,10 @@ def _rebuild(construction: Construction, first: Module, changes: Mapping[str, in
     return module
 
 
-def _resolved(value: object) -> object:
-    return find_object(value) if isinstance(value, ObjectReference) else value
-
-
-def find_object(reference: ObjectReference) -> object:
-    """Import and return the object that `reference` names.
-
-    The folder of a file is put on sys.path, as `python FILE.py` does. Raises ConfigError for a module or a
-    name that does not exist, ModelCodeError where the imported code raises.
-    """
+def _resolved(reference: object) -> object:
+    """Import and return the object that a reference names; return any other object as it is."""
+    if not isinstance(reference, ObjectReference):
+        return reference
     with user_code_errors(f"while {reference.file or reference.module} was imported"):
         target: object = _from_file(reference.file) if reference.file else _from_name(reference)
         for part in reference.name.split("."):
@@ -111,8 +104,7 @@ def find_object(reference: ObjectReference) -> object:
 
 
 def _from_file(file: Path) -> ModuleType:
-    folder, name = str(file.resolve().parent), file.stem
-    path = str(file.resolve())
+    path, name = str(file.resolve()), file.stem
     for loaded in list(sys.modules.values()):
         if getattr(loaded, "__file__", None) == path and getattr(loaded, "__name__", "") != "__main__":
             return loaded
@@ -120,8 +112,7 @@ def _from_file(file: Path) -> ModuleType:
     # has that one.
     if name in sys.modules or _is_importable(name):
         name = f"gptrace_user_{name}_{abs(hash(path)):x}"
-    if folder not in sys.path:
-        sys.path.insert(0, folder)
+    _add_to_path(os.path.dirname(path))  # as `python FILE.py` does
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None
@@ -135,6 +126,11 @@ def _from_file(file: Path) -> ModuleType:
     return module
 
 
+def _add_to_path(folder: str) -> None:
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+
+
 def _is_importable(name: str) -> bool:
     try:
         return importlib.util.find_spec(name) is not None
@@ -144,8 +140,7 @@ def _is_importable(name: str) -> bool:
 
 def _from_name(reference: ObjectReference) -> ModuleType:
     name = str(reference.module)
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())  # as with `python -m`
+    _add_to_path(os.getcwd())  # as `python -m` does
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
@@ -161,12 +156,12 @@ def _names_hint(container: object, unknown: str) -> str:
     """Return a hint that lists the models, classes and functions that a Python module defines."""
     if not isinstance(container, ModuleType):
         return "check the spelling of the name"
-    public = {name: value for name, value in vars(container).items() if not name.startswith("_")}
+    home = container.__name__
+    public = [(name, value) for name, value in vars(container).items() if not name.startswith("_")]
     names = [
         name
-        for name, value in public.items()
-        if isinstance(value, Module)
-        or (callable(value) and getattr(value, "__module__", container.__name__) == container.__name__)
+        for name, value in public
+        if isinstance(value, Module) or (callable(value) and getattr(value, "__module__", home) == home)
     ]
     return suggestion(unknown, names[:12]) if names else "it defines no class and no function"
 
@@ -204,8 +199,10 @@ def _configuration_hint(selection: UserModelSelection) -> str:
     )
 
 
-def _configurations(reference: ObjectReference) -> list[str]:
+def _configurations(reference: object) -> list[str]:
     """Return references to what may be a configuration in the Python module of an object."""
+    if not isinstance(reference, ObjectReference):
+        return []
     module = next((m for m in list(sys.modules.values()) if _is_module_of(reference, m)), None)
     prefix = reference.text.rpartition(":")[0]
     return [

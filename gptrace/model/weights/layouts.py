@@ -60,12 +60,13 @@ def recognise(tensors: Tensors, settings: Mapping[str, Any]) -> Layout:
     codebases, or tensors that disagree with `settings`.
     """
     tensors = {name: value for name, value in _unwrapped(tensors).items() if not _MASKS.match(name)}
-    name = "course"
-    if "wte.weight" in tensors and "tok_emb.weight" not in tensors:
+    if "tok_emb.weight" in tensors:
+        name = "course"
+    elif "wte.weight" in tensors:
         is_linear = _is_linear(tensors)
         name = LINEAR if is_linear else "Hugging Face GPT-2"
         tensors = dict(_from_gpt2(tensors, is_linear))
-    elif "tok_emb.weight" not in tensors:
+    else:
         raise WeightsError(
             f"the layout of the weights is unknown: {enumerated(tensors, 3)}",
             "gptrace looks for tok_emb.weight (the course) or wte.weight (GPT-2, nanoGPT, minGPT); for the "
@@ -117,7 +118,7 @@ def _from_gpt2(tensors: Tensors, is_linear: bool) -> Iterator[tuple[str, Tensor]
             if value.dim() != (2 if kind == "weight" else 1) or value.shape[0] % 3:
                 raise WeightsError(
                     f"{name} has the shape {list(tensors[name].shape)}",
-                    "a weight is a matrix, a bias is a vector; a third of it is query, a third key, a third value",
+                    "a weight is a matrix, a bias is a vector; query, key and value are a third of it each",
                 )
             for projection, third in zip(("W_query", "W_key", "W_value"), value.chunk(3), strict=True):
                 yield f"{prefix}att.{projection}.{kind}", third  # (D, D) or (D,)
