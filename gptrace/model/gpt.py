@@ -40,10 +40,8 @@ class GELU(nn.Module):
         return functional.gelu(x, approximate="tanh")
 
 
-def activation(name: str) -> nn.Module:
-    """Return the activation function that GPTConfig calls `name`."""
-    activations: dict[str, type[nn.Module]] = {"gelu_tanh": GELU, "gelu": nn.GELU, "relu": nn.ReLU}
-    return activations[name]()
+# GPTConfig.activation → its module.
+ACTIVATIONS: dict[str, type[nn.Module]] = {"gelu_tanh": GELU, "gelu": nn.GELU, "relu": nn.ReLU}
 
 
 class FeedForward(nn.Module):
@@ -53,7 +51,7 @@ class FeedForward(nn.Module):
         super().__init__()
         self.layers = nn.Sequential(
             nn.Linear(config.emb_dim, config.hidden_dim, bias=config.bias),
-            activation(config.activation),
+            ACTIVATIONS[config.activation](),
             nn.Linear(config.hidden_dim, config.emb_dim, bias=config.bias),
         )
 

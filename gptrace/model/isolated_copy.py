@@ -58,8 +58,8 @@ def has_standard_attention(model: GPTModel) -> bool:
 def hidden_states(model: GPTModel, in_idx: Tensor, *, first_position: int = 0) -> Tensor:
     """Token ids (B, T) → the input (B, T, D) of the output head: GPTModel.forward without its last step.
 
-    B batch, T tokens, D emb_dim. `first_position` is that of the first id: larger than 0 where the tokens
-    before are cached. A caller that needs few logits applies `model.out_head` to those rows alone.
+    B batch, T tokens, D emb_dim. `first_position` is that of the first id: the number of cached tokens. A
+    caller that needs few logits applies `model.out_head` to those rows alone.
     """
     last = first_position + in_idx.shape[1]
     positions = torch.arange(first_position, last, device=in_idx.device)  # (T,)

@@ -7,7 +7,7 @@ import importlib.util
 import os
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import chdir, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -35,7 +35,8 @@ def build_user_model(
     they are as they were. Raises ConfigError for an object that is no model and builds none, ModelCodeError
     where the code raises.
     """
-    with _seeded_generators(selection.seed), _unchanged_working_directory():
+    # User code may leave the working directory, on which relative paths depend; chdir returns to it.
+    with _seeded_generators(selection.seed), chdir(os.getcwd()):
         target = _resolved(selection.target)
         config = _resolved(selection.config)
         if isinstance(target, Module):
@@ -174,16 +175,6 @@ def _seeded_generators(seed: int) -> Iterator[None]:
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(seed)
         yield
-
-
-@contextmanager
-def _unchanged_working_directory() -> Iterator[None]:
-    """Return to the working directory afterwards: user code may leave it, and relative paths depend on it."""
-    before = os.getcwd()
-    try:
-        yield
-    finally:
-        os.chdir(before)
 
 
 def _configuration_hint(selection: UserModelSelection) -> str:

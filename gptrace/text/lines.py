@@ -56,18 +56,35 @@ class PromptLines:
 
     def __init__(self, *, is_json: bool = False, stdin: int = 0) -> None:
         self._is_json = is_json
-        self._source = _StdinLines(stdin)
+        self._stdin = stdin
+        # Lines that were read, the next one last; None stands for one that is too long.
+        self._ready: list[bytes | None] = []
+        self._rest = b""
+        self._is_skipping = False
+        self._has_ended = False
+        with suppress(OSError):
+            # The parent process may have set it to non-blocking; then reading before data comes would fail.
+            os.set_blocking(stdin, True)
 
     def __iter__(self) -> Iterator[PromptLine]:
         number = 0
-        for number, raw in enumerate(self._source, start=1):
-            yield self._line(raw, f"line {number}")
+        while self._ready or not self._has_ended:
+            if self._ready:
+                number += 1
+                yield self._line(self._ready.pop(), f"line {number}")
+            else:
+                self._read()
         if not number:
             raise empty_stdin()
 
     def is_idle(self) -> bool:
         """Tell whether reading the next line would block, because its writer has not sent it yet."""
-        return self._source.is_idle()
+        if self._ready or self._has_ended:
+            return False
+        try:
+            return not select.select([self._stdin], [], [], 0)[0]
+        except (OSError, ValueError):
+            return False
 
     def _line(self, raw: bytes | None, what: str) -> PromptLine:
         try:
@@ -75,6 +92,22 @@ class PromptLines:
             return _line_of_object(_parsed(text, what), what) if self._is_json else PromptLine(text=text)
         except TextError as error:
             return PromptLine(problem=Problem(error.message, error.hint))
+
+    def _read(self) -> None:
+        try:
+            chunk = os.read(self._stdin, 1 << 16)
+        except OSError as error:
+            raise TextError(f"stdin cannot be read: {error.strerror}", "give text another way") from None
+        self._has_ended = not chunk
+        *lines, self._rest = (self._rest + chunk).split(b"\n")
+        ready: list[bytes | None] = [line if len(line) <= LINE_LIMIT else None for line in lines]
+        if self._is_skipping and ready:
+            ready[0], self._is_skipping = None, False
+        if self._is_skipping or len(self._rest) > LINE_LIMIT:
+            self._rest, self._is_skipping = b"", True
+        if self._has_ended and (self._rest or self._is_skipping):
+            ready.append(None if self._is_skipping else self._rest)
+        self._ready = ready[::-1]
 
 
 def _text_of(raw: bytes | None, what: str) -> str:
@@ -116,51 +149,6 @@ def _line_of_object(value: object, what: str) -> PromptLine:
     if not isinstance(value["text"], str):
         raise TextError(f"{what}: text is {quoted_value(value['text'])}, not a string", _FORMAT_HINT)
     return PromptLine(text=value["text"], extra=extra)
-
-
-class _StdinLines:
-    """The lines of stdin as bytes, without line breaks; None for one that is longer than LINE_LIMIT."""
-
-    def __init__(self, stdin: int) -> None:
-        self._stdin = stdin
-        self._ready: list[bytes | None] = []  # in reverse: the next line is the last item
-        self._rest = b""
-        self._is_skipping = False
-        self._has_ended = False
-        with suppress(OSError):
-            # The parent process may have set it to non-blocking; then reading before data comes would fail.
-            os.set_blocking(stdin, True)
-
-    def __iter__(self) -> Iterator[bytes | None]:
-        while self._ready or not self._has_ended:
-            if self._ready:
-                yield self._ready.pop()
-            else:
-                self._read()
-
-    def is_idle(self) -> bool:
-        if self._ready or self._has_ended:
-            return False
-        try:
-            return not select.select([self._stdin], [], [], 0)[0]
-        except (OSError, ValueError):
-            return False
-
-    def _read(self) -> None:
-        try:
-            chunk = os.read(self._stdin, 1 << 16)
-        except OSError as error:
-            raise TextError(f"stdin cannot be read: {error.strerror}", "give text another way") from None
-        self._has_ended = not chunk
-        *lines, self._rest = (self._rest + chunk).split(b"\n")
-        ready: list[bytes | None] = [line if len(line) <= LINE_LIMIT else None for line in lines]
-        if self._is_skipping and ready:
-            ready[0], self._is_skipping = None, False
-        if self._is_skipping or len(self._rest) > LINE_LIMIT:
-            self._rest, self._is_skipping = b"", True
-        if self._has_ended and (self._rest or self._is_skipping):
-            ready.append(None if self._is_skipping else self._rest)
-        self._ready = ready[::-1]
 
 
 def as_lines(prompts: Iterable[object]) -> Iterator[PromptLine]:

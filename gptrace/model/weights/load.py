@@ -101,7 +101,7 @@ def load_state(module: torch.nn.Module, path: Path) -> dict[str, Any]:
     lazy = {name for name in module.state_dict() if name not in expected}
     compared = {name: tensor for name, tensor in tensors.items() if name not in lazy}
     _compare(expected, compared, str(path), optional=_tied_names(module, tensors))
-    first = next(tensor for tensor in tensors.values() if tensor.is_floating_point())
+    first = max(tensors.values(), key=torch.is_floating_point)  # the first of them, else any
     with user_code_errors(f"while {type(module).__name__} loaded its state dict"):
         module.load_state_dict(tensors, strict=False)  # _compare has checked the names
     return _facts(path, f"{type(module).__name__}'s own", first)
