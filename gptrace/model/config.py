@@ -75,10 +75,8 @@ class GPTConfig:
             small = [n for n in range(1, math.isqrt(self.emb_dim) + 1) if self.emb_dim % n == 0]
             divisors = {*small, *(self.emb_dim // n for n in small)}
             nearest = sorted(divisors, key=lambda n: (abs(n - self.n_heads), n))[:4]
-            raise ConfigError(
-                f"emb_dim {self.emb_dim} is not divisible by n_heads {self.n_heads}",
-                f"n_heads could be {', '.join(map(str, sorted(nearest)))}",
-            )
+            hint = f"n_heads could be {', '.join(map(str, sorted(nearest)))}"
+            raise ConfigError(f"emb_dim {self.emb_dim} is not divisible by n_heads {self.n_heads}", hint)
         for key in ("drop_rate", "norm_eps"):
             number = getattr(self, key)
             if isinstance(number, bool) or not isinstance(number, int | float) or not 0 <= number < 1:

@@ -53,10 +53,8 @@ def build_hugging_face(
         module, report = auto_class.from_pretrained(str(selection.folder), **options)
     missing = sorted(report.get("missing_keys", ()))
     if missing:
-        raise WeightsError(
-            f"the weights in {selection.folder} lack {enumerated(missing, 3)}",
-            "is a shard missing, or are these the weights of another model?",
-        )
+        hint = "is a shard missing, or are these the weights of another model?"
+        raise WeightsError(f"the weights in {selection.folder} lack {enumerated(missing, 3)}", hint)
     return module, selection.origin
 
 
@@ -101,10 +99,8 @@ def _configuration(transformers: Any, selection: HuggingFaceSelection) -> Any:
     names = config.to_dict()
     for key, value in selection.keys.items():
         if key not in names:
-            raise ConfigError(
-                f"{selection.name} has no setting {quoted_value(key)}",
-                suggestion(key, [name for name in names if name[0] != "_"]),
-            )
+            hint = suggestion(key, [name for name in names if name[0] != "_"])
+            raise ConfigError(f"{selection.name} has no setting {quoted_value(key)}", hint)
         setattr(config, key, value)
     return config
 
@@ -135,9 +131,7 @@ def _explained(what: str, error_class: type[GptraceError]) -> Iterator[None]:
         raise
     except Exception as error:  # several libraries raise many classes here
         if "trust_remote_code" in str(error):
-            raise error_class(
-                f"{what}: the model comes with code of its own, which gptrace never runs",
-                "use a model whose architecture is part of transformers",
-            ) from None
+            problem = f"{what}: the model comes with code of its own, which gptrace never runs"
+            raise error_class(problem, "use a model whose architecture is part of transformers") from None
         hint = "is it a causal language model, and does this version of transformers support it?"
         raise error_class(f"{what}: {type(error).__name__}: {one_line(error)}", hint) from None

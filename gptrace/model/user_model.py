@@ -41,19 +41,15 @@ def build_user_model(
         config = _resolved(selection.config)
         if isinstance(target, Module):
             if config is not None or selection.keys:
-                raise ConfigError(
-                    f"{selection.name} is built already, so it takes no configuration",
-                    "drop --config and --set, or name its class",
-                )
+                hint = "drop --config and --set, or name its class"
+                raise ConfigError(f"{selection.name} is built already, so it takes no configuration", hint)
             module = meta_copy(target) if device.type == "meta" else target
             return module, None, "its own code"
         if isinstance(target, ModuleType):
             raise ConfigError(f"{selection.name} is a Python module, not a model", _names_hint(target, ""))
         if not callable(target):
-            raise ConfigError(
-                f"{selection.name} is of type {type(target).__name__}, and builds no module",
-                "name a torch.nn.Module, its class, or a function that returns one",
-            )
+            problem = f"{selection.name} is of type {type(target).__name__}, and builds no module"
+            raise ConfigError(problem, "name a torch.nn.Module, its class, or a function that returns one")
         with user_code_errors(f"while the configuration of {selection.name} was built"):
             construction = plan_construction(target, selection.name, config, selection.keys)
         module = _build(construction, selection, device)
@@ -70,10 +66,8 @@ def _build(construction: Construction, selection: UserModelSelection, device: to
     with user_code_errors(f"while {selection.name} was built", hint=hint), on_device:
         module = construction.build({})
     if not isinstance(module, Module):
-        raise ConfigError(
-            f"{selection.name} returned a value of type {type(module).__name__}, not a torch.nn.Module",
-            "name a subclass of torch.nn.Module, or a function that returns a module",
-        )
+        problem = f"{selection.name} returned a value of type {type(module).__name__}, not a torch.nn.Module"
+        raise ConfigError(problem, "name a subclass of torch.nn.Module, or a function that returns a module")
     return module
 
 
@@ -147,10 +141,8 @@ def _from_name(reference: ObjectReference) -> ModuleType:
     except ModuleNotFoundError as error:
         if error.name is None or not (name == error.name or name.startswith(error.name + ".")):
             raise  # the module exists, but it imports one that does not
-        raise ConfigError(
-            f"{reference.text}: there is no module {error.name!r}",
-            "is it installed in this environment, or in this folder? For a file: FILE.py:OBJECT",
-        ) from None
+        hint = "is it installed in this environment, or in this folder? For a file: FILE.py:OBJECT"
+        raise ConfigError(f"{reference.text}: there is no module {error.name!r}", hint) from None
 
 
 def _names_hint(container: object, unknown: str) -> str:

@@ -64,10 +64,8 @@ def plan_construction(target: Factory, name: str, config: object, keys: Settings
     arguments = _keyword_arguments(name, parameters, takes_any, config, keys)
     missing = [p.name for p in required if p.name not in arguments]
     if missing:
-        raise ConfigError(
-            f"{name}() requires {', '.join(missing)}, and the configuration has no such key",
-            f"give each with --set {missing[0]}=…, or all with --config",
-        )
+        problem = f"{name}() requires {', '.join(missing)}, and the configuration has no such key"
+        raise ConfigError(problem, f"give each with --set {missing[0]}=…, or all with --config")
     settings = {p.name: p.default for p in parameters if p not in required} | arguments
     description = f"{name}({', '.join(arguments)})"
     return Construction(lambda changes: target(**{**arguments, **changes}), settings, description)

@@ -71,10 +71,8 @@ def read_stdin(stdin: int = 0) -> str:
     except OSError as error:
         raise TextError(f"stdin cannot be read: {error.strerror}", _HOW_TO) from None
     if len(raw) > STDIN_LIMIT:
-        raise TextError(
-            f"stdin holds more than {STDIN_LIMIT >> 20} MiB",
-            "pass less text at a time, for example with `head -c` or `split`",
-        )
+        hint = "pass less text at a time, for example with `head -c` or `split`"
+        raise TextError(f"stdin holds more than {STDIN_LIMIT >> 20} MiB", hint)
     return decode_utf8(raw, "stdin")
 
 
@@ -88,10 +86,8 @@ def decode_utf8(raw: bytes, what: str) -> str:
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise TextError(
-            f"{what} is not UTF-8: byte 0x{raw[error.start]:02x} at offset {error.start}",
-            "convert it first, for example with: iconv -f LATIN1 -t UTF-8",
-        ) from None
+        problem = f"{what} is not UTF-8: byte 0x{raw[error.start]:02x} at offset {error.start}"
+        raise TextError(problem, "convert it first, for example with: iconv -f LATIN1 -t UTF-8") from None
 
 
 def _whole(stdin: int) -> str:

@@ -82,17 +82,13 @@ def model_folder(location: str, say: Callable[[str], None], *, weights: bool) ->
     folder = Path(location)
     if folder.is_dir():
         if not (folder / "config.json").is_file():
-            raise ConfigError(
-                f"--model hf:{location}: the folder has no config.json",
-                "give the folder that save_pretrained() wrote",
-            )
+            hint = "give the folder that save_pretrained() wrote"
+            raise ConfigError(f"--model hf:{location}: the folder has no config.json", hint)
         return folder, {"source": "hugging_face", "path": location}
     repository, _, revision = location.partition("@")
     if not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", repository) or repository.startswith("."):
-        raise ConfigError(
-            f"--model hf:{location} is neither a folder nor OWNER/NAME",
-            "write hf:./my-model or hf:Qwen/Qwen3-0.6B",
-        )
+        hint = "write hf:./my-model or hf:Qwen/Qwen3-0.6B"
+        raise ConfigError(f"--model hf:{location} is neither a folder nor OWNER/NAME", hint)
     folder = _fetch_repository(repository, revision or None, say, weights=weights)
     # The hub's cache names the folder of a snapshot after its commit.
     return folder, {"source": "hugging_face", "repository": repository, "revision": folder.name}
@@ -144,10 +140,8 @@ def _library(what: str, extra: str) -> Any:
     try:
         import huggingface_hub
     except ImportError:
-        raise DownloadError(
-            f"fetching {what} needs huggingface_hub, which is not installed",
-            f"pip install 'gptrace[{extra}]'",
-        ) from None
+        hint = f"pip install 'gptrace[{extra}]'"
+        raise DownloadError(f"fetching {what} needs huggingface_hub, which is not installed", hint) from None
     return huggingface_hub
 
 

@@ -99,10 +99,8 @@ def _is_linear(tensors: Tensors) -> bool:
                 return True
             if shape[0] == width:
                 return False
-            raise WeightsError(
-                f"{name} has the shape {list(shape)}, but the width of the embedding is {width}",
-                "one of its sides must have that width",
-            )
+            problem = f"{name} has the shape {list(shape)}, but the width of the embedding is {width}"
+            raise WeightsError(problem, "one of its sides must have that width")
     raise WeightsError("the weights have no h.0.attn.c_attn.weight", "is a shard missing?")
 
 
@@ -116,10 +114,8 @@ def _from_gpt2(tensors: Tensors, is_linear: bool) -> Iterator[tuple[str, Tensor]
             value = value.t()
         if block is not None and part == "attn.c_attn":
             if value.dim() != (2 if kind == "weight" else 1) or value.shape[0] % 3:
-                raise WeightsError(
-                    f"{name} has the shape {list(tensors[name].shape)}",
-                    "a weight is a matrix, a bias is a vector; query, key and value are a third of it each",
-                )
+                hint = "a weight is a matrix, a bias is a vector; query, key and value are a third of it each"
+                raise WeightsError(f"{name} has the shape {list(tensors[name].shape)}", hint)
             for projection, third in zip(("W_query", "W_key", "W_value"), value.chunk(3), strict=True):
                 yield f"{prefix}att.{projection}.{kind}", third  # (D, D) or (D,)
         elif part in names:
@@ -178,17 +174,13 @@ _ACTIVATIONS |= {"gelu": "gelu", "relu": "relu"}
 def _check_settings(sizes: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
     """Raise WeightsError where the settings and the shapes disagree: then tensors may be missing."""
     if settings.get("model_type", "gpt2") != "gpt2":
-        raise WeightsError(
-            f"config.json says model_type: {settings['model_type']}",
-            "--weights reads only GPT-2's architecture; use --model hf:FOLDER for this one",
-        )
+        hint = "--weights reads only GPT-2's architecture; use --model hf:FOLDER for this one"
+        raise WeightsError(f"config.json says model_type: {settings['model_type']}", hint)
     for key, names in _SIZE_SETTINGS.items():
         for name in names:
             if settings.get(name, sizes[key]) != sizes[key]:
-                raise WeightsError(
-                    f"the settings say {name}: {settings[name]}, the tensors {sizes[key]}",
-                    "is a shard missing, or the file of another model?",
-                )
+                problem = f"the settings say {name}: {settings[name]}, the tensors {sizes[key]}"
+                raise WeightsError(problem, "is a shard missing, or the file of another model?")
 
 
 def _read_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -205,17 +197,13 @@ def _read_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     if "activation_function" in settings:
         name = settings["activation_function"]
         if not isinstance(name, str) or name not in _ACTIVATIONS:
-            raise WeightsError(
-                f"gptrace's model has no activation_function {name!r}, which config.json asks for",
-                f"it has {', '.join(_ACTIVATIONS)}",
-            )
+            problem = f"gptrace's model has no activation_function {name!r}, which config.json asks for"
+            raise WeightsError(problem, f"it has {', '.join(_ACTIVATIONS)}")
         keys["activation"] = _ACTIVATIONS[name]
     elif "bias" in settings and "block_size" in settings:
         keys["activation"] = "gelu"  # nanoGPT uses nn.GELU(), the exact function
     for key, supported in (("scale_attn_weights", True), ("scale_attn_by_inverse_layer_idx", False)):
         if settings.get(key) not in (supported, None):
-            raise WeightsError(
-                f"config.json says {key}: {settings[key]}, which gptrace's model does not support",
-                "use --model hf:FOLDER to trace the model of transformers itself",
-            )
+            problem = f"config.json says {key}: {settings[key]}, which gptrace's model does not support"
+            raise WeightsError(problem, "use --model hf:FOLDER to trace the model of transformers itself")
     return keys

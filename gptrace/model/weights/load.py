@@ -161,7 +161,5 @@ def _compare(expected: Tensors, tensors: Tensors, path: str, *, optional: Collec
     for name, tensor in tensors.items():
         if expected[name].is_floating_point() != tensor.is_floating_point():
             stored, needed = (str(t.dtype).removeprefix("torch.") for t in (tensor, expected[name]))
-            raise WeightsError(
-                f"--weights {path}: {name} is {stored}, and {needed} in the model",
-                "weights are float16, bfloat16, float32 or float64",
-            )
+            hint = "weights are float16, bfloat16, float32 or float64"
+            raise WeightsError(f"--weights {path}: {name} is {stored}, and {needed} in the model", hint)
