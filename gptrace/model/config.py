@@ -80,9 +80,8 @@ class GPTConfig:
         for key in ("drop_rate", "norm_eps"):
             number = getattr(self, key)
             if isinstance(number, bool) or not isinstance(number, int | float) or not 0 <= number < 1:
-                raise ConfigError(
-                    f"{key} is {quoted_value(number)}", f"{key} must be a number of at least 0 and below 1"
-                )
+                hint = f"{key} must be a number of at least 0 and below 1"
+                raise ConfigError(f"{key} is {quoted_value(number)}", hint)
         for key in ("qkv_bias", "bias", "tie_head"):
             if not isinstance(flag := getattr(self, key), bool):
                 raise ConfigError(f"{key} is {quoted_value(flag)}", f"{key} must be true or false")

@@ -117,9 +117,8 @@ class ModelOnDemand:
     def check_has_numbers(self, purpose: str) -> None:
         """Raise an InputError for a model on device meta, which has shapes alone."""
         if self._device() == "meta":
-            raise InputError(
-                f"device meta has shapes, but no numbers to {purpose} with", "use gptrace run --device meta"
-            )
+            hint = "use gptrace run --device meta"
+            raise InputError(f"device meta has shapes, but no numbers to {purpose} with", hint)
 
     def _load(self) -> LoadedModel:
         with self._lock:

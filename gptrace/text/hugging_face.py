@@ -40,9 +40,8 @@ def transformers_library() -> Any:
     try:
         import transformers
     except ImportError:
-        raise ConfigError(
-            "--model hf:… needs transformers, which is not installed", "pip install 'gptrace[hf]'"
-        ) from None
+        hint = "pip install 'gptrace[hf]'"
+        raise ConfigError("--model hf:… needs transformers, which is not installed", hint) from None
     return transformers
 
 

@@ -39,9 +39,8 @@ def read_texts(arguments: Sequence[str], *, lines: bool = False, stdin: int = 0)
     """
     texts = [argument for argument in arguments if argument != "-"]
     if lines and texts:
-        raise TextError(
-            f"--lines reads prompts from stdin, but there is also the text {texts[0]!r}", "drop one of them"
-        )
+        hint = "drop one of them"
+        raise TextError(f"--lines reads prompts from stdin, but there is also the text {texts[0]!r}", hint)
     if len(arguments) - len(texts) > 1:
         raise TextError("'-', which stands for stdin, is given more than once", "stdin can be read only once")
     if not arguments and not lines and not _has_data(stdin):

@@ -52,9 +52,8 @@ class NoTokenizer(Tokenizer):
     def encode(self, text: str, *, special: bool = True) -> list[int]:
         """Raise TextError."""
         reason = f" ({self._reason})" if self._reason else ""
-        raise TextError(
-            f"{self._owner} has no tokenizer{reason}, so text cannot be read", 'give ids: --ids "1 2 3"'
-        )
+        hint = 'give ids: --ids "1 2 3"'
+        raise TextError(f"{self._owner} has no tokenizer{reason}, so text cannot be read", hint)
 
     encode_alone = encode
 

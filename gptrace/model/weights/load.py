@@ -130,9 +130,8 @@ def _check_sizes(expected: Mapping[str, Any], layout: Layout, source: str) -> No
             value, actual = value or default, actual or default
         if value != actual:
             sizes = ", ".join(f"{name} {size}" for name, size in layout.sizes.items() if size is not None)
-            raise WeightsError(
-                f"{source} has {key} {value}, the weights have {actual}", f"the sizes in the file: {sizes}"
-            )
+            hint = f"the sizes in the file: {sizes}"
+            raise WeightsError(f"{source} has {key} {value}, the weights have {actual}", hint)
 
 
 def _compare(expected: Tensors, tensors: Tensors, path: str, *, optional: Collection[str]) -> None:
@@ -155,9 +154,8 @@ def _compare(expected: Tensors, tensors: Tensors, path: str, *, optional: Collec
     if wrong:
         rest = f"; and {len(wrong) - _LISTED} more" if len(wrong) > _LISTED else ""
         problem = "; ".join(wrong[:_LISTED]) + rest
-        raise WeightsError(
-            f"--weights {path}: {problem}", "is it the file of a model with other sizes, or damaged?"
-        )
+        hint = "is it the file of a model with other sizes, or damaged?"
+        raise WeightsError(f"--weights {path}: {problem}", hint)
     for name, tensor in tensors.items():
         if expected[name].is_floating_point() != tensor.is_floating_point():
             stored, needed = (str(t.dtype).removeprefix("torch.") for t in (tensor, expected[name]))
