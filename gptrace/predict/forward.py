@@ -16,7 +16,7 @@ from gptrace.model.build import LoadedModel
 from gptrace.model.fused_attention import fused_attention
 from gptrace.model.gpt import GPTModel
 from gptrace.model.hugging_face import is_hugging_face
-from gptrace.model.isolated_copy import attentions, hidden_states, isolated_copy
+from gptrace.model.isolated_copy import attentions, has_standard_attention, hidden_states, isolated_copy
 from gptrace.model.memory import as_memory_error, check_memory
 from gptrace.model.quiet_torch import torch
 from gptrace.model.user_code_errors import user_code_error, user_code_errors
@@ -50,13 +50,14 @@ class Forward:
     """Runs prompts through a model as fast as it can, where nobody needs to see what happens inside.
 
     A GPTModel attends with PyTorch's fused kernel, and its output head reads only the chosen positions.
-    `may_pad`: prompts of different lengths can share a batch. Another model might attend to the padding, so
-    the prompts of its batches all have one length.
+    `may_pad`: prompts of different lengths can share a batch. Another model, or a user's attention in a
+    GPTModel, might attend to the padding, so the prompts of its batches all have one length.
     """
 
     def __init__(self, loaded: LoadedModel) -> None:
         self.loaded = isolated_model(loaded)
-        self.may_pad = type(loaded.module) is GPTModel
+        module = self.loaded.module
+        self.may_pad = type(module) is GPTModel and has_standard_attention(module)
 
     def read(
         self, prompts: Sequence[Prompt], positions: Sequence[range], reader: Callable[[LogitRows], None]

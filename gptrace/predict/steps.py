@@ -11,7 +11,7 @@ from gptrace.model.cache import add_caches, remove_caches
 from gptrace.model.config import GPTConfig
 from gptrace.model.gpt import GPTModel
 from gptrace.model.hugging_face import is_hugging_face
-from gptrace.model.isolated_copy import hidden_states
+from gptrace.model.isolated_copy import has_standard_attention, hidden_states
 from gptrace.model.quiet_torch import torch
 from gptrace.predict.forward import check_room, extract_logits, isolated_forward, last_logits_alone
 
@@ -150,6 +150,7 @@ def steps_for(
     """Return the steps of a model; `capacity` is the largest number of tokens that it will see."""
     if type(loaded.module) is GPTModel:
         assert context_length is not None
+        use_cache = use_cache and has_standard_attention(loaded.module)
         return GPTSteps(loaded, context_length, capacity, use_cache=use_cache, every_position=every_position)
     if is_hugging_face(loaded.module):
         return HuggingFaceSteps(loaded, context_length, use_cache=use_cache)
