@@ -38,7 +38,7 @@ SHAPES_ONLY = Measures()
 # The tracer's own work runs in these blocks, where no mode sees it: neither the tracer's modes, nor those of
 # a user who counts or records operations. `DisableTorchFunction` turns off function modes and the
 # __torch_function__ of subclasses, `_DisableTorchDispatch` turns off dispatch modes and __torch_dispatch__.
-# Both are in torch 2.6, the oldest supported version; it has no public way to turn off other people's modes.
+# Both are in torch 2.9, the oldest supported version; it has no public way to turn off other people's modes.
 _without_function_modes = torch._C.DisableTorchFunction
 _without_dispatch_modes = torch._C._DisableTorchDispatch
 
