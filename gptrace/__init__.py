@@ -11,6 +11,7 @@
 """
 
 import warnings
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 # torch says so once when it is imported without numpy, which nothing here needs.
@@ -18,85 +19,48 @@ warnings.filterwarnings("ignore", message="Failed to initialize NumPy")
 
 __version__ = "0.1.0"
 
-if TYPE_CHECKING:
-    from gptrace.api import explain, generate, lens, loss, tokens, topk, topk_stream, trace
-    from gptrace.errors import GptraceError
-    from gptrace.model import GPTConfig, GPTModel
-    from gptrace.record import (
-        Difference,
-        Explanation,
-        Generation,
-        Lens,
-        Loss,
-        Tokens,
-        TopK,
-        TopKStream,
-        Trace,
-    )
-    from gptrace.record.reading import load
-    from gptrace.session import Session
-    from gptrace.tracing import watch
-
-# Public name → the module that holds it.
-_HOMES = {
-    "Difference": "gptrace.record",
-    "Explanation": "gptrace.record",
-    "GPTConfig": "gptrace.model",
-    "GPTModel": "gptrace.model",
-    "Generation": "gptrace.record",
-    "GptraceError": "gptrace.errors",
-    "Lens": "gptrace.record",
-    "Loss": "gptrace.record",
-    "Session": "gptrace.session",
-    "Tokens": "gptrace.record",
-    "TopK": "gptrace.record",
-    "TopKStream": "gptrace.record",
-    "Trace": "gptrace.record",
-    "explain": "gptrace.api",
-    "generate": "gptrace.api",
-    "lens": "gptrace.api",
-    "load": "gptrace.record.reading",
-    "loss": "gptrace.api",
-    "tokens": "gptrace.api",
-    "topk": "gptrace.api",
-    "topk_stream": "gptrace.api",
-    "trace": "gptrace.api",
-    "watch": "gptrace.tracing",
+# Module → the public names that it holds.
+_PUBLIC = {
+    "gptrace.api": "explain generate lens loss tokens topk topk_stream trace",
+    "gptrace.errors": "GptraceError",
+    "gptrace.model": "GPTConfig GPTModel",
+    "gptrace.record": "Difference Explanation Generation Lens Loss Tokens TopK TopKStream Trace",
+    "gptrace.record.reading": "load",
+    "gptrace.session": "Session",
+    "gptrace.tracing": "watch",
 }
+_HOMES = {name: module for module, names in _PUBLIC.items() for name in names.split()}
+__all__ = ["__version__", *_HOMES]
 
-__all__ = [
-    "Difference",
-    "Explanation",
-    "GPTConfig",
-    "GPTModel",
-    "Generation",
-    "GptraceError",
-    "Lens",
-    "Loss",
-    "Session",
-    "Tokens",
-    "TopK",
-    "TopKStream",
-    "Trace",
-    "__version__",
-    "explain",
-    "generate",
-    "lens",
-    "load",
-    "loss",
-    "tokens",
-    "topk",
-    "topk_stream",
-    "trace",
-    "watch",
-]
+if TYPE_CHECKING:  # the same names for type checkers, to which `x as x` says that a name is public
+    from gptrace.api import explain as explain
+    from gptrace.api import generate as generate
+    from gptrace.api import lens as lens
+    from gptrace.api import loss as loss
+    from gptrace.api import tokens as tokens
+    from gptrace.api import topk as topk
+    from gptrace.api import topk_stream as topk_stream
+    from gptrace.api import trace as trace
+    from gptrace.errors import GptraceError as GptraceError
+    from gptrace.model import GPTConfig as GPTConfig
+    from gptrace.model import GPTModel as GPTModel
+    from gptrace.record import Difference as Difference
+    from gptrace.record import Explanation as Explanation
+    from gptrace.record import Generation as Generation
+    from gptrace.record import Lens as Lens
+    from gptrace.record import Loss as Loss
+    from gptrace.record import Tokens as Tokens
+    from gptrace.record import TopK as TopK
+    from gptrace.record import TopKStream as TopKStream
+    from gptrace.record import Trace as Trace
+    from gptrace.record.reading import load as load
+    from gptrace.session import Session as Session
+    from gptrace.tracing import watch as watch
 
 
 def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"module 'gptrace' has no attribute {name!r}")
-    from importlib import import_module
-
     value = getattr(import_module(_HOMES[name]), name)
     globals()[name] = value
     return value

@@ -39,9 +39,6 @@ class Measures:
         chosen = {names} if isinstance(names, str) else set(names)
         if "all" in chosen:
             chosen = set(MEASURES)
-        unknown = sorted(chosen.difference(MEASURES))
-        if unknown:
-            raise OptionError(
-                f"{unknown[0]!r} is not a measurement", f"pick one of {', '.join(MEASURES)}, all"
-            )
+        for name in sorted(chosen.difference(MEASURES)):
+            raise OptionError(f"{name!r} is not a measurement", f"pick one of {', '.join(MEASURES)}, all")
         return cls(**dict.fromkeys(chosen, True))

@@ -8,21 +8,11 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import gptrace
+from gptrace import record
 from gptrace.errors import InputError
 from gptrace.measures import Measures
 from gptrace.model.on_demand import ModelOnDemand
 from gptrace.predict import validation
-from gptrace.record import (
-    Explanation,
-    Generation,
-    Lens,
-    Loss,
-    TokenizedPrompt,
-    Tokens,
-    TopK,
-    TopKStream,
-    Trace,
-)
 from gptrace.text import encoding
 from gptrace.text.lines import PromptLines
 from gptrace.text.prompt_source import Ids, PromptSource, Text
@@ -52,7 +42,7 @@ class Session(ModelOnDemand):
         self, text: Text | None = None, *, ids: Ids | None = None, special: bool = True,
         truncate: bool = False, k: int | None = None, temperature: float = 1.0,
         measure: Iterable[str] | Measures = (),
-    ) -> Trace:  # fmt: skip
+    ) -> record.Trace:  # fmt: skip
         """Run one batch of prompts and record every call of every submodule.
 
         text         one prompt, or a list of them
@@ -69,8 +59,7 @@ class Session(ModelOnDemand):
         (1, 4, 48)
         """
         measures = Measures.of(measure)
-        source = PromptSource.from_arguments(text, ids, special=special)
-        prompts = self._fit(source, k=k, temperature=temperature, truncate=truncate)
+        prompts = self._prompts(text, ids, special, k=k, temperature=temperature, truncate=truncate)
         loaded = self._load()
         from gptrace.predict.run import run_traced
 
@@ -80,7 +69,7 @@ class Session(ModelOnDemand):
         self, text: Text | None = None, *, ids: Ids | None = None, special: bool = True,
         truncate: bool = False, k: int | None = None, temperature: float = 1.0, positions: str = "last",
         tokens: Sequence[str] = (), batch_size: int | None = None,
-    ) -> TopK:  # fmt: skip
+    ) -> record.TopK:  # fmt: skip
         """Return the most likely next tokens of each prompt.
 
         text, ids, special, truncate, k, temperature
@@ -95,9 +84,8 @@ class Session(ModelOnDemand):
         validation.check_positions(positions)
         validation.check_batch_size(batch_size)
         self.check_has_numbers("predict")
-        source = PromptSource.from_arguments(text, ids, special=special)
         ids_of_tokens = validation.token_ids(tokens, self.tokenizer)
-        prompts = self._fit(source, k=k, temperature=temperature, truncate=truncate)
+        prompts = self._prompts(text, ids, special, k=k, temperature=temperature, truncate=truncate)
         loaded = self._load()
         from gptrace.predict.topk import StreamedPrompt, TopKRequest, run_topk
 
@@ -109,7 +97,7 @@ class Session(ModelOnDemand):
         self, prompts: Iterable[object] | PromptLines, *, special: bool = True, truncate: bool = False,
         k: int | None = None, temperature: float = 1.0, positions: str = "last",
         tokens: Sequence[str] = (), batch_size: int | None = None,
-    ) -> TopKStream:  # fmt: skip
+    ) -> record.TopKStream:  # fmt: skip
         """Return the same as `topk` for a stream of prompts of any length, in constant memory.
 
         prompts      each a text, a list of ids, or a mapping with "text" or "ids" whose other keys go into
@@ -143,7 +131,7 @@ class Session(ModelOnDemand):
     def loss(
         self, text: Text | None = None, *, ids: Ids | None = None, special: bool = True,
         stride: int | None = None, batch_size: int | None = None,
-    ) -> Loss:  # fmt: skip
+    ) -> record.Loss:  # fmt: skip
         """Return the cross-entropy of each token of each text, in nats, and the perplexity.
 
         text, ids, special
@@ -157,8 +145,7 @@ class Session(ModelOnDemand):
         """
         validation.check_batch_size(batch_size)
         self.check_has_numbers("predict")
-        source = PromptSource.from_arguments(text, ids, special=special)
-        prompts = self._fit(source, allow_windows=True)
+        prompts = self._prompts(text, ids, special, allow_windows=True)
         context_length = self.limits.context_length
         if stride is not None:
             validation.resolve_stride(stride, sys.maxsize if context_length is None else context_length)
@@ -176,7 +163,7 @@ class Session(ModelOnDemand):
         top_k: int | None = None, top_p: float | None = None, stop: str | Sequence[str] = (),
         seed: int | None = None, cache: bool = True, trace: bool = False,
         listener: Listener | None = None,
-    ) -> Generation:  # fmt: skip
+    ) -> record.Generation:  # fmt: skip
         """Continue each text with the most likely token each time, or with sampled ones.
 
         text, ids, special
@@ -202,8 +189,7 @@ class Session(ModelOnDemand):
             seed=self.seed if seed is None else seed, stop=stop, cache=cache,
         )  # fmt: skip
         self.check_has_numbers("generate")
-        source = PromptSource.from_arguments(text, ids, special=special)
-        prompts = self._fit(source, allow_windows=True)
+        prompts = self._prompts(text, ids, special, allow_windows=True)
         loaded = self._load()
         from gptrace.predict.generate import run_generate
 
@@ -215,7 +201,7 @@ class Session(ModelOnDemand):
     def lens(
         self, text: Text | None = None, *, ids: Ids | None = None, special: bool = True,
         truncate: bool = False, k: int | None = None, head: str | None = None,
-    ) -> Lens:  # fmt: skip
+    ) -> record.Lens:  # fmt: skip
         """Return the tokens that each layer would predict if it were the last, at each position of each text.
 
         The output of a block goes through the final norm and the output head.
@@ -230,8 +216,7 @@ class Session(ModelOnDemand):
         ['trf_blocks.0', 'trf_blocks.1']
         """
         self.check_has_numbers("predict")
-        source = PromptSource.from_arguments(text, ids, special=special)
-        prompts = self._fit(source, k=k, truncate=truncate)
+        prompts = self._prompts(text, ids, special, k=k, truncate=truncate)
         loaded = self._load()
         from gptrace.predict.lens import run_lens
 
@@ -241,7 +226,7 @@ class Session(ModelOnDemand):
         self, text: Text | None = None, *, ids: Ids | None = None, special: bool = True,
         truncate: bool = False, topics: Sequence[str] = (), language: str = "en", seed: int | None = None,
         head: str | None = None,
-    ) -> Explanation:  # fmt: skip
+    ) -> record.Explanation:  # fmt: skip
         """Explain how the model comes to its predictions on a text, with every claim measured on it.
 
         text, ids, special, truncate
@@ -259,8 +244,7 @@ class Session(ModelOnDemand):
         topics = validation.resolve_topics(topics)
         validation.check_language(language)
         self.check_has_numbers("explain")
-        source = PromptSource.from_arguments(text, ids, special=special)
-        prompts = self._fit(source, truncate=truncate)
+        prompts = self._prompts(text, ids, special, truncate=truncate)
         if len(prompts) > 1:
             raise InputError(
                 f"there are {len(prompts)} texts, and one is explained at a time", "give one of them"
@@ -273,7 +257,9 @@ class Session(ModelOnDemand):
             seed=self.seed if seed is None else seed, head=head,
         )  # fmt: skip
 
-    def tokens(self, text: Text | None = None, *, ids: Ids | None = None, special: bool = True) -> Tokens:
+    def tokens(
+        self, text: Text | None = None, *, ids: Ids | None = None, special: bool = True
+    ) -> record.Tokens:
         """Return the tokens of each prompt, without loading the model; the arguments are those of `trace`.
 
         >>> [token.text for token in Session().tokens("Hello, I am").results[0].tokens]
@@ -281,25 +267,21 @@ class Session(ModelOnDemand):
         """
         prompts = PromptSource.from_arguments(text, ids, special=special).prompts(self.tokenizer)
         results = tuple(
-            TokenizedPrompt(index, prompt.text, prompt.ids, prompt.tokens)
+            record.TokenizedPrompt(index, prompt.text, prompt.ids, prompt.tokens)
             for index, prompt in enumerate(prompts)
         )
         versions = {"gptrace": gptrace.__version__, "python": platform.python_version()}
         if self.tokenizer is not encoding:
-            return Tokens(versions, self.tokenizer.description(), self.tokenizer.size(), results)
+            return record.Tokens(versions, self.tokenizer.description(), self.tokenizer.size(), results)
         versions["tiktoken"] = encoding.tiktoken_version()
-        return Tokens(versions, encoding.NAME, encoding.VOCAB_SIZE, results)
+        return record.Tokens(versions, encoding.NAME, encoding.VOCAB_SIZE, results)
 
-    def _fit(
-        self,
-        source: PromptSource,
-        *,
-        k: int | None = None,
-        temperature: float = 1.0,
-        truncate: bool = False,
-        allow_windows: bool = False,
-    ) -> tuple[Prompt, ...]:
+    def _prompts(
+        self, text: Text | None, ids: Ids | None, special: bool, *, k: int | None = None,
+        temperature: float = 1.0, truncate: bool = False, allow_windows: bool = False,
+    ) -> tuple[Prompt, ...]:  # fmt: skip
         """Check prompts and options against the model's limits: before it is loaded, where they are known."""
+        source = PromptSource.from_arguments(text, ids, special=special)
         validation.check_temperature(temperature)
         prompts = source.prompts(self.tokenizer)
         self._check_k(k)

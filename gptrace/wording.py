@@ -31,6 +31,15 @@ def quoted_value(value: object) -> str:
     return text if len(text) <= 60 else f"{text[:50]}… ({len(text)} characters)"
 
 
+def one_line(error: BaseException, limit: int = 300) -> str:
+    """Return the message of an exception without line breaks, cut to `limit` characters.
+
+    >>> one_line(ValueError("so\\n  it is"))
+    'so it is'
+    """
+    return " ".join(str(error).split())[:limit]
+
+
 def enumerated(names: Collection[str], limit: int) -> str:
     """Return the first `limit` names with commas between them, and how many more there are.
 

@@ -35,7 +35,7 @@ DOORS = {
     "tiktoken": {"text.encoding"},
     "transformers": {"model.hugging_face", "text.hugging_face"},
     "huggingface_hub": {"model.weights.hub"},
-    "typer": {"cli.app", "cli.commands", "cli.option_groups", "cli.options"},
+    "typer": {"cli.app", "cli.commands", "cli.grouped_command", "cli.options"},
     "rich": {"report"},
 }
 

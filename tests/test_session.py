@@ -120,6 +120,13 @@ def test_a_one_shot_function_takes_the_arguments_of_session_and_of_its_method(na
     assert {parameter.kind for parameter in rest} == {inspect.Parameter.KEYWORD_ONLY}
 
 
+def test_the_arguments_of_the_model_are_those_of_session() -> None:
+    declared = {name: one.annotation for name, one in inspect.signature(Session).parameters.items()}
+    assert {
+        name: hint.__forward_arg__ for name, hint in api.ModelArguments.__annotations__.items()
+    } == declared
+
+
 def test_the_seed_is_that_of_sampling_too() -> None:
     session = Session("tiny", seed=5)
     asked: dict[str, Any] = {"max_new_tokens": 8, "temperature": 2.0}

@@ -12,7 +12,7 @@ import typer
 
 import gptrace
 from gptrace.cli import commands, streams
-from gptrace.cli.option_groups import GroupedCommand, Invocation, with_flat_options
+from gptrace.cli.grouped_command import GroupedCommand, Invocation, with_flat_options
 from gptrace.cli.output import CommandResult
 from gptrace.errors import EXIT_DONE, InputError
 

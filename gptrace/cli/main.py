@@ -42,13 +42,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _interrupted()
     except GptraceError as error:
         return _fail(error.message, error.hint, error.exit_code, error)
-    except Exception as error:
+    except (Exception, GeneratorExit) as error:  # the code of a user's model may raise anything
         if isinstance(error, MemoryError) or "failed to map segment" in str(error):
             return _fail("not enough memory to load torch and the model", _MEMORY_HINT, EXIT_FAILED, error)
         # Not raised on purpose: a bug, or a case that was not foreseen.
         return _fail(f"{type(error).__name__}: {error}", _BUG_HINT, EXIT_FAILED, error)
-    except GeneratorExit as error:  # the code of a user's model may raise anything
-        return _fail(f"GeneratorExit: {error}", _BUG_HINT, EXIT_FAILED, error)
 
 
 def _run(arguments: Sequence[str]) -> int:

@@ -20,8 +20,6 @@ _ASCII = str.maketrans(
     {"→": ">", "├": "|", "└": "`", "│": "|", "─": "-", "–": "-", "·": "-", "×": "x", "…": "~"}
     | dict.fromkeys("█▏▎▍▌▋▊▉", "#")
 )
-
-
 _PIECE = 1 << 20  # characters
 
 
@@ -138,33 +136,31 @@ def write_file(path: Path, pieces: Iterable[str]) -> None:
     if str(path) in ("/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"):
         return write_stdout_pieces(pieces)
     # A device or a pipe, or a name for a stream that is open already, like /dev/stdout.
-    if path.exists() and (not path.is_file() or str(path).startswith(("/dev/std", "/dev/fd/", "/proc/"))):
-        try:
-            with path.open("w", encoding="utf-8") as stream:
-                stream.writelines(pieces)
-        except BrokenPipeError:
-            raise ReaderGoneError from None
-        except OSError as error:
-            raise OutputError(
-                f"--output {path} cannot be written: {error.strerror}", "what was written is incomplete"
-            ) from None
-        return
-    target = Path(os.path.realpath(path))  # a link stays a link
+    named_like_one = str(path).startswith(("/dev/std", "/dev/fd/", "/proc/"))
+    is_stream = path.exists() and (named_like_one or not path.is_file())
     try:
-        mode = stat.S_IMODE(target.stat().st_mode) if target.exists() else 0o666 & ~_umask()
-        descriptor, name = tempfile.mkstemp(prefix=".gptrace-", dir=target.parent)
-        try:
-            with open(descriptor, "w", encoding="utf-8", newline="") as file:
-                file.writelines(pieces)
-            os.chmod(name, mode)
-            os.replace(name, target)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+        if not is_stream:
+            return _replace_file(Path(os.path.realpath(path)), pieces)  # a link stays a link
+        with path.open("w", encoding="utf-8") as stream:
+            stream.writelines(pieces)
     except OSError as error:
-        raise OutputError(
-            f"--output {path} cannot be written: {error.strerror}", "the file is as it was before"
-        ) from None
+        if is_stream and isinstance(error, BrokenPipeError):
+            raise ReaderGoneError from None
+        state = "what was written is incomplete" if is_stream else "the file is as it was before"
+        raise OutputError(f"--output {path} cannot be written: {error.strerror}", state) from None
+
+
+def _replace_file(target: Path, pieces: Iterable[str]) -> None:
+    mode = stat.S_IMODE(target.stat().st_mode) if target.exists() else 0o666 & ~_umask()
+    descriptor, name = tempfile.mkstemp(prefix=".gptrace-", dir=target.parent)
+    try:
+        with open(descriptor, "w", encoding="utf-8", newline="") as file:
+            file.writelines(pieces)
+        os.chmod(name, mode)
+        os.replace(name, target)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
 
 
 def check_writable(path: Path) -> None:
@@ -177,11 +173,9 @@ def check_writable(path: Path) -> None:
             raise OptionError(
                 f"--output {path}: the folder {target.parent} is not there", "make it first with mkdir -p"
             )
-        # The folder must be writable too: a new file is made in it, which then replaces the old one.
-        places = (
-            [target, target.parent] if target.is_file() else [target if target.exists() else target.parent]
-        )
-        if not all(os.access(place, os.W_OK) for place in places):
+        # A file needs a folder that is writable too: a new file is made in it, which then replaces the old.
+        needed = [target.parent] if target.is_file() or not target.exists() else []
+        if not all(os.access(place, os.W_OK) for place in [*needed, target] if place.exists()):
             raise OptionError(
                 f"--output {path} cannot be written: permission denied", "pick a folder that you may write to"
             )
@@ -197,25 +191,22 @@ def write_notice(text: str) -> None:
 
 def write_error(message: str, hint: str) -> None:
     """Write the error line, and a hint line if there is a hint, with control characters escaped."""
-    color = sys.stderr is not None and wants_color(sys.stderr)
+    color = _wants_color(sys.stderr)
     red, cyan, off = ("\x1b[1;31m", "\x1b[36m", "\x1b[0m") if color else ("", "", "")
     advice = f"{cyan}hint:{off} {visible(hint)}\n" if hint else ""
     _write_stderr(f"{red}error:{off} {visible(message)}\n{advice}")
 
 
 def stdout_wants_color() -> bool:
-    """Decide on colour for stdout."""
-    stdout = _stdout()
-    return stdout is not None and wants_color(stdout)
+    """Tell whether data is written in colour."""
+    return _wants_color(_stdout())
 
 
-def wants_color(stream: TextIO) -> bool:
+def _wants_color(stream: TextIO | None) -> bool:
     """Decide on colour: NO_COLOR, then FORCE_COLOR, then whether the stream is a terminal."""
-    if os.environ.get("NO_COLOR"):
+    if stream is None or os.environ.get("NO_COLOR"):
         return False
-    if os.environ.get("FORCE_COLOR"):
-        return True
-    return stream.isatty() and os.environ.get("TERM") != "dumb"
+    return bool(os.environ.get("FORCE_COLOR")) or (stream.isatty() and os.environ.get("TERM") != "dumb")
 
 
 def can_show_progress() -> bool:
@@ -235,7 +226,7 @@ def stdout_is_terminal() -> bool:
 def stdout_width() -> int | None:
     """Return the columns of the terminal, or None when stdout is none: then nothing is cut."""
     stdout = _stdout()
-    if stdout is None or not stdout.isatty():
+    if stdout is None or not stdout_is_terminal():
         return None
     # Not shutil.get_terminal_size: it asks descriptor 1, which leads to stderr meanwhile.
     columns = os.environ.get("COLUMNS", "")

@@ -6,6 +6,7 @@ own configuration.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -96,8 +97,8 @@ class Architecture:
 
     def products(self) -> list[tuple[str, str]]:
         """Return the pairs of sizes that models merge into one axis: heads·head_dim, and batch·another."""
-        keys, head_dim = self._keys, self._keys.get("head_dim", "head_dim")
-        heads = [keys[role] for role in ("heads", "key_value_heads") if role in keys]
+        head_dim = self._keys.get("head_dim", "head_dim")
+        heads = [self._keys[role] for role in ("heads", "key_value_heads") if role in self._keys]
         merged = [(name, head_dim) for name in heads] if head_dim in self.sizes else []
         return merged + [("batch", name) for name in ("seq_len", *heads)]
 
@@ -124,7 +125,7 @@ class Architecture:
         """
         if not self.sizes:
             return
-        for is_grouped in (True, False) if "key_value_heads" in self._keys else (True,):
+        for is_grouped in (True, False) if "key_value_heads" in self._keys else (False,):
             for factor in (1, 2, 8):
                 changes = [self._changes(small, factor, is_grouped) for small in _RESIZED_SIZES]
                 sizes = [
@@ -137,7 +138,6 @@ class Architecture:
     def _changes(self, small: _ResizedSizes, factor: int, is_grouped: bool) -> Sizes:
         """Return the keys to change; `factor` multiplies the sizes that may have to be divisible by it."""
         head_dim = small.head_dim * factor
-        is_grouped = is_grouped and "key_value_heads" in self._keys
         heads = small.heads * (_HEADS_PER_GROUP if is_grouped else 1)
         by_role = {
             "width": heads * head_dim if self._width_is_heads else small.width * factor,
@@ -152,12 +152,9 @@ class Architecture:
         width = self._size("width")
         changes |= {key: by_role["width"] for key in _SAME_AS_WIDTH if self.settings.get(key) == width}
         # The id of a special token must stay within the vocabulary.
-        changes |= {
-            key: 0
-            for key, value in self.settings.items()
-            if key.endswith("_token_id") and "vocabulary" in self._keys and value >= small.vocabulary
-        }
-        return changes
+        too_large = small.vocabulary if "vocabulary" in self._keys else math.inf
+        special = [key for key in self.settings if key.endswith("_token_id")]
+        return changes | {key: 0 for key in special if self.settings[key] >= too_large}
 
     def _size(self, role: str) -> int | None:
         return self.settings.get(self._keys.get(role, ""))
@@ -172,8 +169,5 @@ class Architecture:
         head_dim = sizes_of("head_dim")
         if not head_dim and self._divides:
             head_dim = {"head_dim": settings[keys["width"]] // settings[keys["heads"]]}
-        return (
-            sizes_of("width", "vocabulary", "heads", "key_value_heads")
-            | head_dim
-            | sizes_of("context", "inner")
-        )
+        sizes = sizes_of("width", "vocabulary", "heads", "key_value_heads")
+        return sizes | head_dim | sizes_of("context", "inner")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -17,6 +17,7 @@ from gptrace.model.memory import as_memory_error, check_memory
 from gptrace.model.meta_device import meta_model
 from gptrace.model.quiet_torch import torch
 from gptrace.model.selection import (
+    DTYPES,
     GPTSelection,
     HuggingFaceSelection,
     Limits,
@@ -28,7 +29,6 @@ from gptrace.model.weights.load import load_state, load_weights
 from gptrace.wording import readable_bytes
 
 Module = torch.nn.Module
-_NO_LIMITS = Limits(None, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +46,9 @@ class LoadedModel:
     module: Module
     name: str
     weights: dict[str, Any]
-    limits: Limits = _NO_LIMITS
-    architecture: Architecture | None = None
-    arguments: dict[str, Any] = field(default_factory=dict)
+    limits: Limits
+    architecture: Architecture | None
+    arguments: dict[str, Any]
     is_private: bool = False
 
     @property
@@ -79,16 +79,13 @@ def load(model: ModelSelection | Module) -> LoadedModel:
         module, weights = _build_gpt(model, device)
         loaded = wrap_module(module, model.name, weights)
     module = loaded.module
-    if device.type != "meta" and _is_elsewhere(module, device):
+    tensors = (*module.parameters(), *module.buffers())
+    if device.type != "meta" and any(tensor.device != device for tensor in tensors):
         module = module.to(device)
     if model.dtype is not None:
         module = module.to(dtype=getattr(torch, model.dtype))
     # Other code may use a user's module; it is put into evaluation mode only while it runs.
     return replace(loaded, module=module if isinstance(model, UserModelSelection) else module.eval())
-
-
-def _is_elsewhere(module: Module, device: torch.device) -> bool:
-    return any(tensor.device != device for tensor in (*module.parameters(), *module.buffers()))
 
 
 def wrap_module(module: Module, name: str, weights: dict[str, Any]) -> LoadedModel:
@@ -124,10 +121,9 @@ def architecture_of(module: Module) -> Architecture | None:
 
 @lru_cache(maxsize=8)
 def _gpt_architecture(config: GPTConfig) -> Architecture:
-    def build(changes: Mapping[str, int]) -> Module:
-        return GPTModel(GPTConfig.from_mapping(changes, base=config))
-
-    return Architecture(config.to_dict(), build)
+    return Architecture(
+        config.to_dict(), lambda changes: GPTModel(GPTConfig.from_mapping(changes, base=config))
+    )
 
 
 def _build_gpt(selection: GPTSelection, device: torch.device) -> tuple[GPTModel, dict[str, Any]]:
@@ -140,11 +136,10 @@ def _build_gpt(selection: GPTSelection, device: torch.device) -> tuple[GPTModel,
 
 def _load_user_model(selection: UserModelSelection, device: torch.device) -> LoadedModel:
     module, architecture, description = build_user_model(selection, device)
-    weights: dict[str, Any] = {"source": "own code", "made_by": description}
-    if architecture is not None:
-        weights["seed"] = selection.seed
-    if device.type == "meta":
-        weights = {"source": "none"}
+    weights: dict[str, Any] = {"source": "none"}
+    if device.type != "meta":
+        seed = {} if architecture is None else {"seed": selection.seed}
+        weights = {"source": "own code", "made_by": description, **seed}
     loaded = wrap_module(module, selection.name, _load_state(module, selection, device) or weights)
     limits = loaded.limits
     if architecture is not None and loaded.architecture is None:
@@ -169,8 +164,10 @@ def _random_gpt(selection: GPTSelection, config: GPTConfig, device: torch.device
     The weights are drawn on the CPU in float32 for every device and dtype, so that a seed gives the same
     numbers everywhere.
     """
-    what = f"{selection.name} with {config.parameter_count():,} parameters"
-    check_memory(selection.parameter_bytes(), what)
+    count = config.parameter_count()
+    what = f"{selection.name} with {count:,} parameters"
+    needed = count * max(DTYPES["float32"], DTYPES[selection.dtype or "float32"])
+    check_memory(needed, what)
     try:
         with torch.random.fork_rng(devices=[]), torch.device("cpu"):
             # torch.manual_seed would also reseed the caller's GPUs, which fork_rng does not restore here.
@@ -178,8 +175,7 @@ def _random_gpt(selection: GPTSelection, config: GPTConfig, device: torch.device
             module = GPTModel(config)
         return module.to(device)
     except RuntimeError as error:
-        with_size = f"{what}: it needs {readable_bytes(selection.parameter_bytes())}"
-        raise as_memory_error(error, with_size) or error from None
+        raise as_memory_error(error, f"{what}: it needs {readable_bytes(needed)}") or error from None
 
 
 def find_device(name: str) -> torch.device:
@@ -194,12 +190,9 @@ def find_device(name: str) -> torch.device:
         device = torch.device(name)
     except RuntimeError:
         raise DeviceError(f"{name!r} is not a device", "write it like cuda or cuda:0") from None
-    exists = {"cuda": cuda, "mps": mps}.get(device.type, True)
-    if exists and device.type == "cuda" and device.index is not None:
-        exists = device.index < torch.cuda.device_count()
-    if exists and device.type == "cpu":
-        exists = not device.index
-    if not exists:
+    counts = {"cuda": torch.cuda.device_count() if cuda else 0, "mps": int(mps), "cpu": 1}
+    index = device.index or 0
+    if index >= counts.get(device.type, index + 1):
         names = ", ".join(["cpu", *["cuda"] * cuda, *["mps"] * mps])
         raise DeviceError(f"this machine has no device {name!r}", f"it has: {names}; --device auto picks one")
     return device

@@ -45,15 +45,11 @@ def remove_caches(model: GPTModel) -> None:
     vars(model).pop("forward", None)
 
 
-def cached_length(model: GPTModel) -> int:
-    """Return how many tokens the caches of `model` hold; 0 where it has none."""
-    caches = (attention.attend for attention in attentions(model))
-    return next((cache.length for cache in caches if isinstance(cache, CachedAttend)), 0)
-
-
 def _forward(model: GPTModel, in_idx: Tensor) -> Tensor:
     """New token ids (B, T) → logits (B, T, V)."""
-    logits: Tensor = model.out_head(hidden_states(model, in_idx, first_position=cached_length(model)))
+    caches = (attention.attend for attention in attentions(model))
+    cached = next((cache.length for cache in caches if isinstance(cache, CachedAttend)), 0)
+    logits: Tensor = model.out_head(hidden_states(model, in_idx, first_position=cached))
     return logits
 
 
@@ -78,11 +74,6 @@ class CachedAttend:
 
     def __call__(self, queries: Tensor, keys: Tensor, values: Tensor, dropout: torch.nn.Dropout) -> Tensor:
         """Queries, keys and values (B, H, T, D/H) of the new tokens → (B, H, T, D/H)."""
-        keys, values = self._extended(keys, values)  # (B, H, S, D/H)
-        return self.attend(queries, keys, values, dropout)
-
-    def _extended(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Cache the keys and values (B, H, T, D/H) of new tokens; return those of all (B, H, S, D/H)."""
         B, H, T, head_dim = keys.shape
         if self._keys is None or self._values is None:
             # The memory is reserved once: torch.cat in each step would copy every cached token again.
@@ -94,4 +85,5 @@ class CachedAttend:
         start, self.length = self.length, self.length + T
         self._keys[:, :, start : self.length] = keys
         self._values[:, :, start : self.length] = values
-        return self._keys[:, :, : self.length], self._values[:, :, : self.length]
+        keys, values = self._keys[:, :, : self.length], self._values[:, :, : self.length]  # (B, H, S, D/H)
+        return self.attend(queries, keys, values, dropout)

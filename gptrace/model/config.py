@@ -66,32 +66,29 @@ class GPTConfig:
             size, largest = getattr(self, key), _MOST_LAYERS if key == "n_layers" else _LARGEST_SIZE
             if key == "ff_dim" and size is None:
                 continue
+            problem = f"{key} is {quoted_value(size)}"
             if isinstance(size, bool) or not isinstance(size, int):
-                raise ConfigError(
-                    f"{key} is {quoted_value(size)}, not a whole number", f"give {key} as a whole number"
-                )
+                raise ConfigError(f"{problem}, not a whole number", f"give {key} as a whole number")
             if not 1 <= size <= largest:
-                raise ConfigError(f"{key} is {quoted_value(size)}", f"{key} must be from 1 to {largest}")
+                raise ConfigError(problem, f"{key} must be from 1 to {largest}")
         if self.emb_dim % self.n_heads:
-            nearest = sorted(_divisors(self.emb_dim), key=lambda n: (abs(n - self.n_heads), n))[:4]
-            raise ConfigError(
-                f"emb_dim {self.emb_dim} is not divisible by n_heads {self.n_heads}",
-                f"n_heads could be {', '.join(map(str, sorted(nearest)))}",
-            )
+            small = [n for n in range(1, math.isqrt(self.emb_dim) + 1) if self.emb_dim % n == 0]
+            divisors = {*small, *(self.emb_dim // n for n in small)}
+            nearest = sorted(divisors, key=lambda n: (abs(n - self.n_heads), n))[:4]
+            hint = f"n_heads could be {', '.join(map(str, sorted(nearest)))}"
+            raise ConfigError(f"emb_dim {self.emb_dim} is not divisible by n_heads {self.n_heads}", hint)
         for key in ("drop_rate", "norm_eps"):
-            number, allowed = getattr(self, key), f"{key} must be at least 0 and below 1"
-            if isinstance(number, bool) or not isinstance(number, int | float):
-                raise ConfigError(f"{key} is {quoted_value(number)}, not a number", allowed)
-            if not 0 <= number < 1:
-                raise ConfigError(f"{key} is {quoted_value(number)}", allowed)
+            number = getattr(self, key)
+            if isinstance(number, bool) or not isinstance(number, int | float) or not 0 <= number < 1:
+                hint = f"{key} must be a number of at least 0 and below 1"
+                raise ConfigError(f"{key} is {quoted_value(number)}", hint)
         for key in ("qkv_bias", "bias", "tie_head"):
             if not isinstance(flag := getattr(self, key), bool):
                 raise ConfigError(f"{key} is {quoted_value(flag)}", f"{key} must be true or false")
         for key, names in (("attention", ATTENTIONS), ("activation", ACTIVATIONS)):
             if (name := getattr(self, key)) not in names:
-                raise ConfigError(
-                    f"{key} is {quoted_value(name)}", f"{key} must be one of {', '.join(names)}"
-                )
+                hint = f"{key} must be one of {', '.join(names)}"
+                raise ConfigError(f"{key} is {quoted_value(name)}", hint)
 
     @property
     def head_dim(self) -> int:
@@ -201,14 +198,11 @@ def read_config_file(path: Path) -> dict[str, Any]:
         is_toml = path.suffix.lower() == ".toml"
         settings = tomllib.loads(text) if is_toml else json.loads(text, object_pairs_hook=_without_duplicates)
     except (ValueError, RecursionError) as error:
-        raise ConfigError(
-            f"--config {path}: {error}", "a file named *.toml must be TOML; any other must be JSON"
-        ) from None
+        hint = "a file named *.toml must be TOML; any other must be JSON"
+        raise ConfigError(f"--config {path}: {error}", hint) from None
     if not isinstance(settings, dict):
-        raise ConfigError(
-            f"--config {path} holds a {type(settings).__name__}, not keys and values",
-            'write it like {"emb_dim": 768, "n_heads": 12}',
-        )
+        problem = f"--config {path} holds a {type(settings).__name__}, not keys and values"
+        raise ConfigError(problem, 'write it like {"emb_dim": 768, "n_heads": 12}')
     return settings
 
 
@@ -228,11 +222,6 @@ def parse_setting(text: str) -> tuple[str, Any]:
         return key.strip(), json.loads({"True": "true", "False": "false"}.get(value, value))
     except (ValueError, RecursionError):
         return key.strip(), value
-
-
-def _divisors(number: int) -> set[int]:
-    small = [n for n in range(1, math.isqrt(number) + 1) if number % n == 0]
-    return {*small, *(number // n for n in small)}
 
 
 def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -12,7 +12,6 @@ from typing import Any
 from gptrace.model.config import GPTConfig
 from gptrace.model.fused_attention import fused_attention
 from gptrace.model.quiet_torch import torch
-from gptrace.model.weights.course_mask import ignore_course_mask
 
 Tensor = torch.Tensor
 nn = torch.nn
@@ -41,10 +40,8 @@ class GELU(nn.Module):
         return functional.gelu(x, approximate="tanh")
 
 
-def activation(name: str) -> nn.Module:
-    """Return the activation function that GPTConfig calls `name`."""
-    activations: dict[str, type[nn.Module]] = {"gelu_tanh": GELU, "gelu": nn.GELU, "relu": nn.ReLU}
-    return activations[name]()
+# GPTConfig.activation → its module.
+ACTIVATIONS: dict[str, type[nn.Module]] = {"gelu_tanh": GELU, "gelu": nn.GELU, "relu": nn.ReLU}
 
 
 class FeedForward(nn.Module):
@@ -54,7 +51,7 @@ class FeedForward(nn.Module):
         super().__init__()
         self.layers = nn.Sequential(
             nn.Linear(config.emb_dim, config.hidden_dim, bias=config.bias),
-            activation(config.activation),
+            ACTIVATIONS[config.activation](),
             nn.Linear(config.hidden_dim, config.emb_dim, bias=config.bias),
         )
 
@@ -110,7 +107,7 @@ class MultiHeadAttention(nn.Module):
         self.W_value = nn.Linear(D, D, bias=config.qkv_bias)
         self.out_proj = nn.Linear(D, D, bias=config.bias)
         self.dropout = nn.Dropout(config.drop_rate)
-        ignore_course_mask(self)
+        self.register_load_state_dict_pre_hook(_drop_course_mask)  # type: ignore[no-untyped-call]
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, T, D) → (B, T, D)."""
@@ -131,6 +128,11 @@ class MultiHeadAttention(nn.Module):
         """(B, T, D) → (B, H, T, D/H)."""
         B, T, _ = x.shape
         return x.view(B, T, self.n_heads, self.head_dim).transpose(1, 2)  # (B, H, T, D/H)
+
+
+def _drop_course_mask(_: nn.Module, state_dict: dict[str, Any], prefix: str, *_others: object) -> None:
+    # Course code stores the causal mask as a buffer. `state_dict` is load_state_dict's own copy.
+    state_dict.pop(f"{prefix}mask", None)
 
 
 class TransformerBlock(nn.Module):

@@ -16,7 +16,7 @@ from gptrace.model.meta_device import meta_parameters
 from gptrace.model.quiet_torch import torch
 from gptrace.model.selection import DTYPES, HuggingFaceSelection
 from gptrace.text.hugging_face import transformers_library
-from gptrace.wording import enumerated, quoted_value, suggestion
+from gptrace.wording import enumerated, one_line, quoted_value, suggestion
 
 Module = torch.nn.Module
 
@@ -30,13 +30,14 @@ def build_hugging_face(
     WeightsError for weights that do not match it, MemoryNeededError for a model that is too large.
     """
     transformers = transformers_library()
+    auto_class = transformers.AutoModelForCausalLM
+    dtype = selection.dtype or "float32"
+    # The dtype in config.json does not count: weights from another file would be rounded to it.
+    options = {"dtype": getattr(torch, dtype), "trust_remote_code": False}
     with _quiet(transformers), _explained(f"--model hf:{selection.folder}", ConfigError):
         config = _configuration(transformers, selection)
         with meta_parameters(), torch.random.fork_rng(devices=[]):
-            dtype = selection.dtype or "float32"
-            # The dtype in config.json does not count: weights from another file would be rounded to it.
-            options = {"dtype": getattr(torch, dtype), "trust_remote_code": False}
-            shapes = transformers.AutoModelForCausalLM.from_config(config, **options)
+            shapes = auto_class.from_config(config, **options)
     if device.type == "meta":
         return shapes, {"source": "none"}
     count = sum(parameter.numel() for parameter in shapes.parameters())
@@ -45,19 +46,15 @@ def build_hugging_face(
     if selection.random:
         with _quiet(transformers), torch.random.fork_rng(devices=[]), _explained(selection.name, ConfigError):
             torch.default_generator.manual_seed(selection.seed)
-            module = transformers.AutoModelForCausalLM.from_config(config, **options)
+            module = auto_class.from_config(config, **options)
         return module, {"source": "random", "seed": selection.seed}
     with _quiet(transformers), _explained(f"the weights in {selection.folder}", WeightsError):
-        module, report = transformers.AutoModelForCausalLM.from_pretrained(
-            str(selection.folder), config=config, dtype=getattr(torch, dtype), local_files_only=True,
-            trust_remote_code=False, output_loading_info=True,
-        )  # fmt: skip
+        options |= {"config": config, "local_files_only": True, "output_loading_info": True}
+        module, report = auto_class.from_pretrained(str(selection.folder), **options)
     missing = sorted(report.get("missing_keys", ()))
     if missing:
-        raise WeightsError(
-            f"the weights in {selection.folder} lack {enumerated(missing, 3)}",
-            "is a shard missing, or are these the weights of another model?",
-        )
+        hint = "is a shard missing, or are these the weights of another model?"
+        raise WeightsError(f"the weights in {selection.folder} lack {enumerated(missing, 3)}", hint)
     return module, selection.origin
 
 
@@ -65,18 +62,14 @@ def architecture(module: Module) -> Architecture | None:
     """Return how to build a model of transformers at other sizes, or None for any other module."""
     if not is_hugging_face(module):
         return None
-    transformers: Any = sys.modules["transformers"]
-    model_class: Any = type(module)
     config: Any = module.config
 
     def build(changes: Mapping[str, int]) -> Module:
         changed = copy.deepcopy(config)
         for key, value in changes.items():
             setattr(changed, key, value)
-        with _quiet(transformers):
-            resized = model_class(changed)
-        assert isinstance(resized, Module)
-        return resized
+        with _quiet(sys.modules["transformers"]):
+            return type(module)(changed)
 
     return Architecture(config.to_dict(), build)
 
@@ -106,10 +99,8 @@ def _configuration(transformers: Any, selection: HuggingFaceSelection) -> Any:
     names = config.to_dict()
     for key, value in selection.keys.items():
         if key not in names:
-            raise ConfigError(
-                f"{selection.name} has no setting {quoted_value(key)}",
-                suggestion(key, [name for name in names if name[0] != "_"]),
-            )
+            hint = suggestion(key, [name for name in names if name[0] != "_"])
+            raise ConfigError(f"{selection.name} has no setting {quoted_value(key)}", hint)
         setattr(config, key, value)
     return config
 
@@ -139,11 +130,8 @@ def _explained(what: str, error_class: type[GptraceError]) -> Iterator[None]:
     except (GptraceError, MemoryError):
         raise
     except Exception as error:  # several libraries raise many classes here
-        reason = " ".join(str(error).split())
-        if "trust_remote_code" in reason:
-            raise error_class(
-                f"{what}: the model comes with code of its own, which gptrace never runs",
-                "use a model whose architecture is part of transformers",
-            ) from None
+        if "trust_remote_code" in str(error):
+            problem = f"{what}: the model comes with code of its own, which gptrace never runs"
+            raise error_class(problem, "use a model whose architecture is part of transformers") from None
         hint = "is it a causal language model, and does this version of transformers support it?"
-        raise error_class(f"{what}: {type(error).__name__}: {reason[:300]}", hint) from None
+        raise error_class(f"{what}: {type(error).__name__}: {one_line(error)}", hint) from None

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import TypeVar
 
 from gptrace.model.fused_attention import fused_attention
-from gptrace.model.gpt import GPTModel, MultiHeadAttention
+from gptrace.model.gpt import GPTModel, MultiHeadAttention, TransformerBlock, attend
 from gptrace.model.quiet_torch import torch
 
 Tensor = torch.Tensor
@@ -21,7 +21,8 @@ Module = TypeVar("Module", bound=torch.nn.Module)
 def isolated_copy(model: GPTModel, *, fused: bool) -> GPTModel:
     """Return a copy in evaluation mode with the same parameters, buffers and hooks.
 
-    `fused`: its attention uses PyTorch's fused kernel; otherwise it attends as `model` does.
+    `fused`: its attention uses PyTorch's fused kernel; otherwise it attends as `model` does. A user's own
+    function in place of `attend` stays.
 
     >>> model = GPTModel({"emb_dim": 48, "n_heads": 4, "n_layers": 2, "vocab_size": 100})
     >>> isolated_copy(model, fused=True).tok_emb.weight is model.tok_emb.weight
@@ -29,7 +30,8 @@ def isolated_copy(model: GPTModel, *, fused: bool) -> GPTModel:
     """
     isolated = _copied(model, {}).eval()
     for attention in attentions(isolated) if fused else ():
-        attention.attend = fused_attention
+        if attention.attend is attend:
+            attention.attend = fused_attention
     return isolated
 
 
@@ -38,11 +40,26 @@ def attentions(model: torch.nn.Module) -> Iterator[MultiHeadAttention]:
     return (module for module in model.modules() if isinstance(module, MultiHeadAttention))
 
 
+def has_standard_attention(model: GPTModel) -> bool:
+    """Tell whether every block attends as in gpt.py: causally, and to cached tokens too.
+
+    A user may have put another module in place of a block or its attention, or another function in place of
+    `attend`. Such code may attend to padding, and knows nothing of a cache.
+    """
+    blocks = model.trf_blocks
+    return isinstance(blocks, torch.nn.Sequential) and all(
+        type(block) is TransformerBlock
+        and type(block.att) is MultiHeadAttention
+        and block.att.attend in (attend, fused_attention)
+        for block in blocks
+    )
+
+
 def hidden_states(model: GPTModel, in_idx: Tensor, *, first_position: int = 0) -> Tensor:
     """Token ids (B, T) → the input (B, T, D) of the output head: GPTModel.forward without its last step.
 
-    B batch, T tokens, D emb_dim. `first_position` is that of the first id: larger than 0 where the tokens
-    before are cached. A caller that needs few logits applies `model.out_head` to those rows alone.
+    B batch, T tokens, D emb_dim. `first_position` is that of the first id: the number of cached tokens. A
+    caller that needs few logits applies `model.out_head` to those rows alone.
     """
     last = first_position + in_idx.shape[1]
     positions = torch.arange(first_position, last, device=in_idx.device)  # (T,)

@@ -17,16 +17,12 @@ def check_memory(needed: int, what: str) -> None:
     """
     free = available_bytes()
     if free is not None and needed > free:
-        raise MemoryNeededError(
-            f"{what} needs {readable_bytes(needed)}, but {readable_bytes(max(0, free))} is free", _HINT
-        )
+        problem = f"{what} needs {readable_bytes(needed)}, but {readable_bytes(max(0, free))} is free"
+        raise MemoryNeededError(problem, _HINT)
 
 
 def as_memory_error(error: BaseException, what: str) -> MemoryNeededError | None:
-    """Return a MemoryNeededError for the failure of an allocator, or None for any other error.
-
-    `what` is what the memory was needed for, in words.
-    """
+    """Return a MemoryNeededError for the failure of an allocator; None for any other. `what` needed it."""
     text = str(error)
     if isinstance(error, MemoryError) or "can't allocate memory" in text or "out of memory" in text:
         return MemoryNeededError(f"not enough memory for {what}", _HINT)
@@ -54,10 +50,7 @@ def _from_control_group() -> list[int]:
         limit = (folder / "memory.max").read_text().strip()
         used = int((folder / "memory.current").read_text())
         # The file cache counts as used, but the kernel frees it when a process needs memory.
-        cache = {
-            key: int(value)
-            for key, value in map(str.split, (folder / "memory.stat").read_text().splitlines())
-        }
+        statistics = dict(map(str.split, (folder / "memory.stat").read_text().splitlines()))
+        return [] if limit == "max" else [int(limit) - used + int(statistics.get("inactive_file", 0))]
     except (OSError, ValueError):
         return []
-    return [] if limit == "max" else [int(limit) - used + cache.get("inactive_file", 0)]

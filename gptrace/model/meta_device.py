@@ -37,24 +37,17 @@ def meta_copy(module: torch.nn.Module) -> torch.nn.Module:
     >>> meta_copy(torch.nn.Linear(3, 2)).weight.is_meta
     True
     """
-    # PyTorch keeps parameters and buffers in these private dicts (None for an absent one), and any other
-    # tensor as a plain attribute.
-    tensors = [
-        tensor
-        for submodule in module.modules()
-        for tensor in (
-            *submodule._parameters.values(),
-            *submodule._buffers.values(),
-            *vars(submodule).values(),
-        )
-        if isinstance(tensor, torch.Tensor)
-    ]
     # deepcopy does not copy an object whose id is a key of its memo, but takes the value there.
     memo: dict[int, Any] = {}
-    for tensor in tensors:
-        empty = torch.empty_like(tensor, device="meta")
-        is_parameter = isinstance(tensor, torch.nn.Parameter)
-        memo[id(tensor)] = torch.nn.Parameter(empty, tensor.requires_grad) if is_parameter else empty
+    for submodule in module.modules():
+        # PyTorch keeps parameters and buffers in these private dicts (None for an absent one), and any other
+        # tensor as a plain attribute.
+        registries = (submodule._parameters, submodule._buffers, vars(submodule))
+        for tensor in (value for registry in registries for value in registry.values()):
+            if isinstance(tensor, torch.Tensor):
+                empty = torch.empty_like(tensor, device="meta")
+                is_parameter = isinstance(tensor, torch.nn.Parameter)
+                memo[id(tensor)] = torch.nn.Parameter(empty, tensor.requires_grad) if is_parameter else empty
     return without_hooks(copy.deepcopy(module, memo))
 
 

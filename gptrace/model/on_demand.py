@@ -13,7 +13,6 @@ from gptrace.errors import InputError
 from gptrace.model.selection import (
     DEFAULT_SEED,
     GPTSelection,
-    HuggingFaceSelection,
     Limits,
     ModelSelection,
     select_model,
@@ -26,9 +25,6 @@ if TYPE_CHECKING:
     from gptrace.model.build import LoadedModel, Module
 
 Model = str | Callable[..., Any] | ModelSelection | None
-_DEFAULTS = {
-    "weights": None, "config": None, "seed": DEFAULT_SEED, "device": "cpu", "dtype": None, "threads": None,
-}  # fmt: skip
 
 
 class ModelOnDemand:
@@ -65,20 +61,18 @@ class ModelOnDemand:
                    as it is made)
         threads    processor threads of torch, set when the model is loaded (default: torch's own choice)
         """
-        options = {
-            "weights": weights, "config": config, "seed": seed, "device": device, "dtype": dtype,
-            "threads": threads,
-        }  # fmt: skip
-        self._module: Module | None = None
-        self._selection: ModelSelection | None = None
-        if is_module(model):
-            _check_no_options(options)
-            self._module = model
-        elif isinstance(model, ModelSelection):
-            _check_no_options(options)
-            self._selection = model
+        options = {"weights": weights, "config": config, "dtype": dtype, "threads": threads}
+        self._module = model if is_module(model) else None
+        self._selection: ModelSelection | None = model if isinstance(model, ModelSelection) else None
+        if self._module is not None or self._selection is not None:
+            _check_no_options(options, seed, device)
+        elif model is None or isinstance(model, str) or callable(model):
+            self._selection = select_model(model, seed=seed, device=device, **options)
         else:
-            self._selection = select_model(_name_or_factory(model), **options)
+            raise InputError(
+                f"model is a {type(model).__name__}, neither a name nor a model",
+                "give a preset's name, FILE.py:OBJECT, hf:FOLDER, a torch.nn.Module, its class, or a factory",
+            )
         self.seed = seed if self._selection is None else self._selection.seed
         self._name = name
         self._tokenizer = None if tokenizer is None else as_tokenizer(tokenizer)
@@ -123,9 +117,8 @@ class ModelOnDemand:
     def check_has_numbers(self, purpose: str) -> None:
         """Raise an InputError for a model on device meta, which has shapes alone."""
         if self._device() == "meta":
-            raise InputError(
-                f"device meta has shapes, but no numbers to {purpose} with", "use gptrace run --device meta"
-            )
+            hint = "use gptrace run --device meta"
+            raise InputError(f"device meta has shapes, but no numbers to {purpose} with", hint)
 
     def _load(self) -> LoadedModel:
         with self._lock:
@@ -153,38 +146,24 @@ def is_module(model: object) -> TypeGuard[Module]:
     return isinstance(module_class, type) and isinstance(model, module_class)
 
 
-def _name_or_factory(model: Model) -> str | Callable[..., Any] | None:
-    if model is None or isinstance(model, str) or callable(model):
-        return model
-    raise InputError(
-        f"model is a {type(model).__name__}, neither a name nor a model",
-        "give a preset's name, FILE.py:OBJECT, hf:FOLDER, a torch.nn.Module, its class, or a factory",
-    )
-
-
-def _check_no_options(options: Mapping[str, Any]) -> None:
+def _check_no_options(options: Mapping[str, object], seed: object, device: object) -> None:
     """Raise an InputError for options that build a model, where it is built already."""
-    names = [
-        name
-        for name, default in _DEFAULTS.items()
-        if options[name] is not default and (default is None or options[name] != default)
-    ]
+    names = [name for name, value in options.items() if value is not None]
+    names += ["seed"] * (seed != DEFAULT_SEED) + ["device"] * (device != "cpu")
     if names:
-        raise InputError(
-            f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} for building a model, "
-            "and this one is built already",
-            "drop them, or name a preset",
-        )
+        subject = f"{', '.join(names)} {'is' if len(names) == 1 else 'are'}"
+        problem = f"{subject} for building a model, and this one is built already"
+        raise InputError(problem, "drop them, or name a preset")
 
 
 def _weights(selection: ModelSelection | None) -> str:
     """Say which weights a model has, or is going to have."""
-    if selection is not None and selection.device == "meta":
+    if selection is None:
+        return "its own weights"
+    if selection.device == "meta":
         return "no weights"
-    if selection is not None and selection.weights is not None:
+    if selection.weights is not None:
         is_published = isinstance(selection, GPTSelection) and selection.origin
         return "pretrained weights" if is_published else f"weights from {selection.weights}"
-    is_random = isinstance(selection, HuggingFaceSelection) and selection.random
-    if selection is not None and (is_random or isinstance(selection, GPTSelection)):
-        return f"random weights (seed {selection.seed})"
-    return "its own weights"
+    is_random = isinstance(selection, GPTSelection) or getattr(selection, "random", False)
+    return f"random weights (seed {selection.seed})" if is_random else "its own weights"

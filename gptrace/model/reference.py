@@ -10,7 +10,7 @@ from pathlib import Path
 from gptrace.errors import ConfigError
 from gptrace.wording import quoted_value
 
-HOW_TO = "write FILE.py:OBJECT or package.module:OBJECT, as in model.py:GPT"
+_HOW_TO = "write FILE.py:OBJECT or package.module:OBJECT, as in model.py:GPT"
 _NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 
 
@@ -44,17 +44,15 @@ def parse_reference(text: str, option: str) -> ObjectReference:
     container, colon, name = text.rpartition(":")
     if not colon or name.endswith(".py"):  # the colon of C:\model.py separates no object
         names = _names_in(_existing(Path(text), option))
-        hint = f"it defines {', '.join(names[:8])}" if names else HOW_TO
+        hint = f"it defines {', '.join(names[:8])}" if names else _HOW_TO
         raise ConfigError(f"{option} {quoted_value(text)} does not say which object of the file", hint)
     if not container or not _NAME.fullmatch(name):
-        raise ConfigError(f"{option} {quoted_value(text)} names no object", HOW_TO)
+        raise ConfigError(f"{option} {quoted_value(text)} names no object", _HOW_TO)
     if container.endswith(".py"):
         return ObjectReference(text, name, file=_existing(Path(container), option))
     if not _NAME.fullmatch(container):
-        raise ConfigError(
-            f"{option} {quoted_value(text)}: {quoted_value(container)} is neither a .py file nor a module",
-            HOW_TO,
-        )
+        problem = f"{quoted_value(container)} is neither a .py file nor a module"
+        raise ConfigError(f"{option} {quoted_value(text)}: {problem}", _HOW_TO)
     return ObjectReference(text, name, module=container)
 
 
@@ -62,10 +60,10 @@ def _existing(file: Path, option: str) -> Path:
     try:
         is_file, exists = file.is_file(), file.exists()
     except (OSError, ValueError) as error:
-        raise ConfigError(f"{option} {quoted_value(str(file))}: {error}", HOW_TO) from None
+        raise ConfigError(f"{option} {quoted_value(str(file))}: {error}", _HOW_TO) from None
     if not is_file:
         problem = "is not a file" if exists else "does not exist"
-        raise ConfigError(f"{option}: {quoted_value(str(file))} {problem}", HOW_TO)
+        raise ConfigError(f"{option}: {quoted_value(str(file))} {problem}", _HOW_TO)
     return file.resolve()
 
 

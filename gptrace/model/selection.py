@@ -24,6 +24,10 @@ _MAX_THREADS = 4096
 RANDOM = "random"
 PRETRAINED = "pretrained"
 HUGGING_FACE = "hf:"
+_WEIGHTS_HINT = "give random, pretrained, or the path of a file or folder"
+Keys = dict[str, Any]
+Factory = Callable[..., Any]
+Say = Callable[[str], None]
 _log = logging.getLogger("gptrace").info
 
 
@@ -58,7 +62,7 @@ class ModelSelection:
     dtype: str | None = "float32"
     threads: int | None = None
     weights: Path | None = None
-    keys: dict[str, Any] = field(default_factory=dict)
+    keys: Keys = field(default_factory=dict)
 
     def limits(self) -> Limits | None:
         """Return the limits of the model, or None where they are known only after it is built."""
@@ -80,19 +84,12 @@ class GPTSelection(ModelSelection):
 
     config: GPTConfig | None = None
     preset: GPTConfig | None = None
-    origin: dict[str, Any] = field(default_factory=dict)
+    origin: Keys = field(default_factory=dict)
 
     def limits(self) -> Limits | None:
         """Return the limits from the configuration, or None where a weight file decides."""
         config = self.config
         return None if config is None else Limits(config.vocab_size, config.context_length)
-
-    def parameter_bytes(self) -> int:
-        """Return the peak bytes of random parameters while they are built; they start in float32."""
-        if self.config is None or self.device == "meta":
-            return 0
-        dtype = self.dtype or "float32"
-        return self.config.parameter_count() * max(DTYPES["float32"], DTYPES[dtype])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +100,7 @@ class UserModelSelection(ModelSelection):
     config   the configuration, or a reference to it, or None
     """
 
-    target: ObjectReference | Callable[..., Any]
+    target: ObjectReference | Factory
     config: object = None
 
 
@@ -118,7 +115,7 @@ class HuggingFaceSelection(ModelSelection):
 
     folder: Path
     random: bool = False
-    origin: dict[str, Any] = field(default_factory=dict)
+    origin: Keys = field(default_factory=dict)
 
     def limits(self) -> Limits | None:
         """Return the limits from config.json."""
@@ -136,7 +133,7 @@ class HuggingFaceSelection(ModelSelection):
 
 
 def select_model(
-    model: str | Callable[..., Any] | None = None,
+    model: str | Factory | None = None,
     *,
     weights: str | Path | None = None,
     config: object = None,
@@ -145,74 +142,60 @@ def select_model(
     device: str = "cpu",
     dtype: str | None = None,
     threads: int | None = None,
-    say: Callable[[str], None] = _log,
+    say: Say = _log,
 ) -> ModelSelection:
     """Check the arguments, as far as that is possible without torch, and return what they select.
 
-    model      a preset's name, FILE.py:OBJECT, package.module:OBJECT, hf:FOLDER or hf:OWNER/NAME; a class or
-               a function that returns a module; None for the default, or for the model in a weight file
+    model      as for Session, but no module; None for the default, or for the model in a weight file
     weights    "random", "pretrained", or the path of a file or folder, which then decides the sizes
-    config     keys that replace those of the preset: a mapping, a file or a GPTConfig; for a user's model
-               any object
     settings   "KEY=VALUE" texts, which replace keys of `config`
-    dtype      None stands for float32; a user's model keeps its own
     say        gets one line before a download
 
-    The other arguments are those of ModelSelection. Raises an InputError for an argument that cannot be,
+    The other arguments are those of Session. Raises an InputError for an argument that cannot be,
     DownloadError where a download fails.
 
     >>> select_model("tiny", settings=["n_layers=3"]).config.n_layers
     3
     """
+    # "torch.float32" is accepted, and torch.float32 itself
+    dtype = None if dtype is None else str(dtype).removeprefix("torch.")
     device = str(device)
-    if isinstance(seed, bool) or not isinstance(seed, int):
-        raise OptionError(f"seed is {seed!r}", "pick a whole number", option="seed")
-    if device.partition(":")[0] not in DEVICES:
-        raise DeviceError(f"{device!r} is not a device", f"pick one of {', '.join(DEVICES)}, or cuda:N")
-    if dtype is not None:
-        dtype = str(dtype).removeprefix("torch.")  # "torch.float32" is accepted, and torch.float32 itself
-        if dtype not in DTYPES:
-            raise OptionError(f"{dtype!r} is not a dtype", f"pick one of {', '.join(DTYPES)}", option="dtype")
-    if not -(2**63) <= seed < 2**64:
-        raise OptionError(
-            f"seed {quoted_value(seed)} does not fit into 64 bits",
-            "pick a seed from 0 to 2**64 - 1",
-            option="seed",
-        )
-    if weights is not None and (not isinstance(weights, str | Path) or not str(weights)):
-        raise OptionError(
-            f"weights are {weights!r}",
-            "give random, pretrained, or the path of a file or folder",
-            option="weights",
-        )
-    if threads is not None and (type(threads) is not int or not 1 <= threads <= _MAX_THREADS):
-        raise OptionError(
-            f"threads is {threads!r}", f"give a whole number from 1 to {_MAX_THREADS}", option="threads"
-        )
-    options: dict[str, Any] = {"seed": seed, "device": device, "threads": threads}
+    _check_options(seed, device, dtype, weights, threads)
+    options: Keys = {"seed": seed, "device": device, "threads": threads, "dtype": dtype or "float32"}
+    source = None if weights is None else str(weights)
     with about_option("settings"):
         set_keys = dict(map(parse_setting, settings))
     if callable(model) or (isinstance(model, str) and is_reference(model)):
         with about_option("model"):
             if isinstance(model, str) and model.startswith(HUGGING_FACE):
-                options["dtype"] = dtype or "float32"
-                return _select_hugging_face(model, weights, _keys(config) | set_keys, say, options)
-            return _select_user_model(model, weights, config, set_keys, options | {"dtype": dtype})
-    options["dtype"] = dtype or "float32"
+                return _select_hugging_face(model, source, _keys(config) | set_keys, say, options)
+            return _select_user_model(model, source, config, set_keys, options | {"dtype": dtype})
     # With both, an impossible size may come from either.
     keys_option = None if settings and config is not None else "settings" if settings else "config"
-    return _select_gpt(model, weights, _keys(config) | set_keys, keys_option, say, options)
+    return _select_gpt(model, source, _keys(config) | set_keys, keys_option, say, options)
+
+
+def _check_options(seed: object, device: str, dtype: str | None, weights: object, threads: object) -> None:
+    if isinstance(seed, bool) or not isinstance(seed, int):
+        raise OptionError(f"seed is {seed!r}", "pick a whole number", option="seed")
+    if not -(2**63) <= seed < 2**64:
+        problem = f"seed {quoted_value(seed)} does not fit into 64 bits"
+        raise OptionError(problem, "pick a seed from 0 to 2**64 - 1", option="seed")
+    if device.partition(":")[0] not in DEVICES:
+        raise DeviceError(f"{device!r} is not a device", f"pick one of {', '.join(DEVICES)}, or cuda:N")
+    if dtype is not None and dtype not in DTYPES:
+        raise OptionError(f"{dtype!r} is not a dtype", f"pick one of {', '.join(DTYPES)}", option="dtype")
+    if weights is not None and (not isinstance(weights, str | Path) or not str(weights)):
+        raise OptionError(f"weights are {weights!r}", _WEIGHTS_HINT, option="weights")
+    if threads is not None and (type(threads) is not int or not 1 <= threads <= _MAX_THREADS):
+        hint = f"give a whole number from 1 to {_MAX_THREADS}"
+        raise OptionError(f"threads is {threads!r}", hint, option="threads")
 
 
 def _select_gpt(
-    model: str | None,
-    weights: str | Path | None,
-    keys: dict[str, Any],
-    keys_option: str | None,
-    say: Callable[[str], None],
-    options: dict[str, Any],
+    model: str | None, weights: str | None, keys: Keys, keys_option: str | None, say: Say, options: Keys
 ) -> GPTSelection:
-    if weights is None or str(weights) == RANDOM:
+    if weights in (None, RANDOM):
         with about_option("model"):
             name, base = preset(model or DEFAULT_MODEL)
         with about_option(keys_option):
@@ -220,7 +203,7 @@ def _select_gpt(
         return GPTSelection(name=name if changed == base else f"{name}, changed", config=changed, **options)
     with about_option(keys_option):
         check_keys(keys)
-    if str(weights) == PRETRAINED:
+    if weights == PRETRAINED:
         with about_option("model"):
             name = hub.published(model or DEFAULT_MODEL)
         folder = hub.fetch(name, say)
@@ -234,19 +217,14 @@ def _select_gpt(
 
 
 def _select_user_model(
-    model: str | Callable[..., Any],
-    weights: str | Path | None,
-    config: object,
-    settings: dict[str, Any],
-    options: dict[str, Any],
+    model: str | Factory, weights: str | None, config: object, settings: Keys, options: Keys
 ) -> UserModelSelection:
     target = parse_reference(model, "--model") if isinstance(model, str) else model
     name = target.name if isinstance(target, ObjectReference) else getattr(model, "__name__", "model")
-    if weights is not None and str(weights) == PRETRAINED:
-        raise OptionError(
-            f"there are no published weights for {name}", "give the path of a state dict of that model"
-        )
-    path = None if weights is None or str(weights) == RANDOM else _existing(weights)
+    if weights == PRETRAINED:
+        hint = "give the path of a state dict of that model"
+        raise OptionError(f"there are no published weights for {name}", hint)
+    path = None if weights in (None, RANDOM) else _existing(str(weights))
     if isinstance(config, str | Path):
         text = str(config)
         with about_option("config"):
@@ -255,58 +233,45 @@ def _select_user_model(
 
 
 def _select_hugging_face(
-    model: str,
-    weights: str | Path | None,
-    keys: dict[str, Any],
-    say: Callable[[str], None],
-    options: dict[str, Any],
+    model: str, weights: str | None, keys: Keys, say: Say, options: Keys
 ) -> HuggingFaceSelection:
     location = model.removeprefix(HUGGING_FACE)
     if not location:
-        raise ConfigError(
-            "--model hf: names no model", "write hf:FOLDER, or hf:OWNER/NAME for one on the hub"
-        )
-    random = weights is not None and str(weights) == RANDOM
-    pretrained = weights is None or str(weights) == PRETRAINED
-    path = None if pretrained or random else _existing(str(weights))
-    needs_weights = not random and path is None and options["device"] != "meta"
-    folder, origin = hub.model_folder(location, say, weights=needs_weights)
+        hint = "write hf:FOLDER, or hf:OWNER/NAME for one on the hub"
+        raise ConfigError("--model hf: names no model", hint)
+    random = weights not in (None, PRETRAINED)  # a weight file replaces the random weights
+    path = _existing(str(weights)) if random and weights != RANDOM else None
+    folder, origin = hub.model_folder(location, say, weights=not random and options["device"] != "meta")
+    name = Path(location).name or location
     return HuggingFaceSelection(
-        name=Path(location).name or location, folder=folder, random=random or path is not None, keys=keys,
-        weights=path, origin=origin, **options,
-    )  # fmt: skip
+        name=name, folder=folder, random=random, keys=keys, weights=path, origin=origin, **options
+    )
 
 
 @about_option("config")
-def _keys(config: object) -> dict[str, Any]:
+def _keys(config: object) -> Keys:
     """Return the keys and values of a configuration for a GPTModel or a model of transformers."""
     if config is None:
         return {}
     if isinstance(config, GPTConfig):
         return config.to_dict()
-    if not isinstance(config, Mapping | str | Path):
+    if isinstance(config, Mapping):
+        return dict(config)
+    if not isinstance(config, str | Path):
         raise ConfigError(f"config is a {type(config).__name__}", "give a file, a dict or a GPTConfig")
-    if isinstance(config, str | Path) and str(config).rpartition(":")[0].endswith(".py"):
+    if str(config).rpartition(":")[0].endswith(".py"):
         raise ConfigError(
             f"--config {config}: an object in a .py file can configure only a model of your own",
             "give a .json or .toml file of configuration keys, or use --model FILE.py:OBJECT",
         )
-    return dict(config) if isinstance(config, Mapping) else read_config_file(Path(config))
+    return read_config_file(Path(config))
 
 
-def _existing(weights: str | Path) -> Path:
-    """Return the path of a file or folder of weights; raise WeightsError where there is none."""
-    path = Path(weights)
+def _existing(weights: str) -> Path:
     try:
-        exists = path.exists()
+        if Path(weights).exists():
+            return Path(weights)
     except (OSError, ValueError) as error:  # the name is too long, or a folder may not be searched
         reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise WeightsError(
-            f"--weights {quoted_value(str(path))}: {reason}", "give the path of a file or folder"
-        ) from None
-    if not exists:
-        raise WeightsError(
-            f"--weights {path}: no such file or folder",
-            "give random, pretrained, or the path of a weight file or folder",
-        )
-    return path
+        raise WeightsError(f"--weights {quoted_value(weights)}: {reason}", _WEIGHTS_HINT) from None
+    raise WeightsError(f"--weights {weights}: no such file or folder", _WEIGHTS_HINT)

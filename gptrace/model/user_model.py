@@ -7,7 +7,7 @@ import importlib.util
 import os
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import chdir, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -35,31 +35,27 @@ def build_user_model(
     they are as they were. Raises ConfigError for an object that is no model and builds none, ModelCodeError
     where the code raises.
     """
-    with _seeded_generators(selection.seed), _unchanged_working_directory():
+    # User code may leave the working directory, on which relative paths depend; chdir returns to it.
+    with _seeded_generators(selection.seed), chdir(os.getcwd()):
         target = _resolved(selection.target)
         config = _resolved(selection.config)
         if isinstance(target, Module):
             if config is not None or selection.keys:
-                raise ConfigError(
-                    f"{selection.name} is built already, so it takes no configuration",
-                    "drop --config and --set, or name its class",
-                )
+                hint = "drop --config and --set, or name its class"
+                raise ConfigError(f"{selection.name} is built already, so it takes no configuration", hint)
             module = meta_copy(target) if device.type == "meta" else target
             return module, None, "its own code"
         if isinstance(target, ModuleType):
             raise ConfigError(f"{selection.name} is a Python module, not a model", _names_hint(target, ""))
         if not callable(target):
-            raise ConfigError(
-                f"{selection.name} is of type {type(target).__name__}, and builds no module",
-                "name a torch.nn.Module, its class, or a function that returns one",
-            )
+            problem = f"{selection.name} is of type {type(target).__name__}, and builds no module"
+            raise ConfigError(problem, "name a torch.nn.Module, its class, or a function that returns one")
         with user_code_errors(f"while the configuration of {selection.name} was built"):
             construction = plan_construction(target, selection.name, config, selection.keys)
         module = _build(construction, selection, device)
     description = construction.description
-    if construction.is_default_config and isinstance(selection.target, ObjectReference):
-        names = _configurations(selection.target)
-        description += f" (--config {names[0]} would use the file's own)" if names else ""
+    names = _configurations(selection.target) if construction.is_default_config else []
+    description += f" (--config {names[0]} would use the file's own)" if names else ""
     return module, Architecture(construction.settings, partial(_rebuild, construction, module)), description
 
 
@@ -70,10 +66,8 @@ def _build(construction: Construction, selection: UserModelSelection, device: to
     with user_code_errors(f"while {selection.name} was built", hint=hint), on_device:
         module = construction.build({})
     if not isinstance(module, Module):
-        raise ConfigError(
-            f"{selection.name} returned a value of type {type(module).__name__}, not a torch.nn.Module",
-            "name a subclass of torch.nn.Module, or a function that returns a module",
-        )
+        problem = f"{selection.name} returned a value of type {type(module).__name__}, not a torch.nn.Module"
+        raise ConfigError(problem, "name a subclass of torch.nn.Module, or a function that returns a module")
     return module
 
 
@@ -91,16 +85,10 @@ def _rebuild(construction: Construction, first: Module, changes: Mapping[str, in
     return module
 
 
-def _resolved(value: object) -> object:
-    return find_object(value) if isinstance(value, ObjectReference) else value
-
-
-def find_object(reference: ObjectReference) -> object:
-    """Import and return the object that `reference` names.
-
-    The folder of a file is put on sys.path, as `python FILE.py` does. Raises ConfigError for a module or a
-    name that does not exist, ModelCodeError where the imported code raises.
-    """
+def _resolved(reference: object) -> object:
+    """Import and return the object that a reference names; return any other object as it is."""
+    if not isinstance(reference, ObjectReference):
+        return reference
     with user_code_errors(f"while {reference.file or reference.module} was imported"):
         target: object = _from_file(reference.file) if reference.file else _from_name(reference)
         for part in reference.name.split("."):
@@ -111,8 +99,7 @@ def find_object(reference: ObjectReference) -> object:
 
 
 def _from_file(file: Path) -> ModuleType:
-    folder, name = str(file.resolve().parent), file.stem
-    path = str(file.resolve())
+    path, name = str(file.resolve()), file.stem
     for loaded in list(sys.modules.values()):
         if getattr(loaded, "__file__", None) == path and getattr(loaded, "__name__", "") != "__main__":
             return loaded
@@ -120,8 +107,7 @@ def _from_file(file: Path) -> ModuleType:
     # has that one.
     if name in sys.modules or _is_importable(name):
         name = f"gptrace_user_{name}_{abs(hash(path)):x}"
-    if folder not in sys.path:
-        sys.path.insert(0, folder)
+    _add_to_path(os.path.dirname(path))  # as `python FILE.py` does
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None
@@ -135,6 +121,11 @@ def _from_file(file: Path) -> ModuleType:
     return module
 
 
+def _add_to_path(folder: str) -> None:
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+
+
 def _is_importable(name: str) -> bool:
     try:
         return importlib.util.find_spec(name) is not None
@@ -144,29 +135,26 @@ def _is_importable(name: str) -> bool:
 
 def _from_name(reference: ObjectReference) -> ModuleType:
     name = str(reference.module)
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())  # as with `python -m`
+    _add_to_path(os.getcwd())  # as `python -m` does
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name is None or not (name == error.name or name.startswith(error.name + ".")):
             raise  # the module exists, but it imports one that does not
-        raise ConfigError(
-            f"{reference.text}: there is no module {error.name!r}",
-            "is it installed in this environment, or in this folder? For a file: FILE.py:OBJECT",
-        ) from None
+        hint = "is it installed in this environment, or in this folder? For a file: FILE.py:OBJECT"
+        raise ConfigError(f"{reference.text}: there is no module {error.name!r}", hint) from None
 
 
 def _names_hint(container: object, unknown: str) -> str:
     """Return a hint that lists the models, classes and functions that a Python module defines."""
     if not isinstance(container, ModuleType):
         return "check the spelling of the name"
-    public = {name: value for name, value in vars(container).items() if not name.startswith("_")}
+    home = container.__name__
+    public = [(name, value) for name, value in vars(container).items() if not name.startswith("_")]
     names = [
         name
-        for name, value in public.items()
-        if isinstance(value, Module)
-        or (callable(value) and getattr(value, "__module__", container.__name__) == container.__name__)
+        for name, value in public
+        if isinstance(value, Module) or (callable(value) and getattr(value, "__module__", home) == home)
     ]
     return suggestion(unknown, names[:12]) if names else "it defines no class and no function"
 
@@ -179,16 +167,6 @@ def _seeded_generators(seed: int) -> Iterator[None]:
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(seed)
         yield
-
-
-@contextmanager
-def _unchanged_working_directory() -> Iterator[None]:
-    """Return to the working directory afterwards: user code may leave it, and relative paths depend on it."""
-    before = os.getcwd()
-    try:
-        yield
-    finally:
-        os.chdir(before)
 
 
 def _configuration_hint(selection: UserModelSelection) -> str:
@@ -204,8 +182,10 @@ def _configuration_hint(selection: UserModelSelection) -> str:
     )
 
 
-def _configurations(reference: ObjectReference) -> list[str]:
+def _configurations(reference: object) -> list[str]:
     """Return references to what may be a configuration in the Python module of an object."""
+    if not isinstance(reference, ObjectReference):
+        return []
     module = next((m for m in list(sys.modules.values()) if _is_module_of(reference, m)), None)
     prefix = reference.text.rpartition(":")[0]
     return [

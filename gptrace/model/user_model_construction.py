@@ -21,27 +21,27 @@ COURSE_KEYS = (
 )  # fmt: skip
 _CONFIGURATION_NAMES = ("config", "cfg", "conf", "configuration", "args", "hparams", "params", "options")
 Parameter = inspect.Parameter
+Factory = Callable[..., Any]
+Settings = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Construction:
     """A way to construct a model, again and again.
 
-    build                 calls the class or factory, with these keys of the configuration changed
-    settings              the keys and values of the configuration
-    description           the call in words, for reports
-    is_default_config     the user gave no configuration, so the model gets the course's dict
+    build               calls the class or factory, with these keys of the configuration changed
+    settings            the keys and values of the configuration
+    description         the call in words, for reports
+    is_default_config   the user gave no configuration, so the model gets the course's dict
     """
 
-    build: Callable[[Mapping[str, Any]], object]
-    settings: Mapping[str, Any]
+    build: Callable[[Settings], object]
+    settings: Settings
     description: str
     is_default_config: bool = False
 
 
-def plan_construction(
-    target: Callable[..., Any], name: str, config: object, keys: Mapping[str, Any]
-) -> Construction:
+def plan_construction(target: Factory, name: str, config: object, keys: Settings) -> Construction:
     """Decide how to call a class or factory.
 
     target   the class or factory; by its signature it gets the whole configuration as one argument, or a
@@ -64,31 +64,22 @@ def plan_construction(
     arguments = _keyword_arguments(name, parameters, takes_any, config, keys)
     missing = [p.name for p in required if p.name not in arguments]
     if missing:
-        raise ConfigError(
-            f"{name}() requires {', '.join(missing)}, and the configuration has no such key",
-            f"give each with --set {missing[0]}=…, or all with --config",
-        )
-    defaults = {p.name: p.default for p in parameters if p.default is not Parameter.empty}
+        problem = f"{name}() requires {', '.join(missing)}, and the configuration has no such key"
+        raise ConfigError(problem, f"give each with --set {missing[0]}=…, or all with --config")
+    settings = {p.name: p.default for p in parameters if p not in required} | arguments
     description = f"{name}({', '.join(arguments)})"
-    return Construction(
-        lambda changes: target(**(arguments | dict(changes))), defaults | arguments, description
-    )
+    return Construction(lambda changes: target(**{**arguments, **changes}), settings, description)
 
 
 def _with_configuration(
-    target: Callable[..., Any],
-    name: str,
-    config: object,
-    keys: Mapping[str, Any],
-    holder: Parameter,
-    required: list[Parameter],
+    target: Factory, name: str, config: object, keys: Settings, holder: Parameter, required: list[Parameter]
 ) -> Construction:
     """Plan a call whose parameter `holder` takes the whole configuration, other required ones a key each."""
     base = config if config is not None else _annotated(target, holder.name) or _course_config()
     whole = overlaid(base, keys)
     others = [p.name for p in required if p is not holder]
 
-    def build(changes: Mapping[str, Any]) -> object:
+    def build(changes: Settings) -> object:
         # `base` is changed, and not `whole`: values that its code derives from a size are derived anew.
         changed = overlaid(base, {**keys, **changes}) if changes else whole
         if holder.kind is Parameter.POSITIONAL_ONLY:
@@ -104,7 +95,7 @@ def _with_configuration(
     return Construction(build, settings_of(whole), description, is_default)
 
 
-def overlaid(config: object, changes: Mapping[str, Any]) -> object:
+def overlaid(config: object, changes: Settings) -> object:
     """Return a copy of a configuration with `changes`; the original stays as it is.
 
     A class or a function is called first, so `--config model.py:GPTConfig` means its default values. Raises
@@ -152,22 +143,17 @@ def settings_of(config: object) -> dict[str, Any]:
         return {}
     if isinstance(config, Mapping):
         return dict(config)
-    kind = type(config)
-    names = [
-        name
-        for name in dir(config)
-        if not name.startswith("_") and not isinstance(getattr(kind, name, None), property)
-    ]
+    kind, names = type(config), [name for name in dir(config) if not name.startswith("_")]
+    names = [name for name in names if not isinstance(getattr(kind, name, None), property)]
     values = {name: getattr(config, name, None) for name in names}
     return {name: value for name, value in values.items() if not callable(value)}
 
 
 def _course_config() -> dict[str, Any]:
-    whole = GPTConfig().to_dict()
-    return {key: whole[key] for key in COURSE_KEYS}
+    return {key: getattr(GPTConfig, key) for key in COURSE_KEYS}
 
 
-def _parameters(target: Callable[..., Any]) -> tuple[list[Parameter], bool]:
+def _parameters(target: Factory) -> tuple[list[Parameter], bool]:
     """Return the named parameters of `target`, and whether it takes any other keyword too."""
     try:
         every = inspect.signature(target).parameters.values()
@@ -178,7 +164,7 @@ def _parameters(target: Callable[..., Any]) -> tuple[list[Parameter], bool]:
 
 
 def _configuration_parameter(
-    parameters: list[Parameter], required: list[Parameter], settings: Mapping[str, Any], is_given: bool
+    parameters: list[Parameter], required: list[Parameter], settings: Settings, is_given: bool
 ) -> Parameter | None:
     """Return the parameter that takes the whole configuration, or None.
 
@@ -196,10 +182,10 @@ def _configuration_parameter(
     return named[0] if len(named) == 1 else None
 
 
-def _annotated(target: Callable[..., Any], name: str) -> object:
+def _annotated(target: Factory, name: str) -> object:
     """Return the class that annotates a parameter if it is a dataclass; a dict would not work there."""
+    function: Any = target
     try:
-        function: Any = target
         hints = typing.get_type_hints(function.__init__ if isinstance(target, type) else function)
     except Exception:  # get_type_hints evaluates annotations, which may raise anything
         return None
@@ -208,14 +194,14 @@ def _annotated(target: Callable[..., Any], name: str) -> object:
 
 
 def _keyword_arguments(
-    name: str, parameters: list[Parameter], takes_any: bool, config: object, keys: Mapping[str, Any]
+    name: str, parameters: list[Parameter], takes_any: bool, config: object, keys: Settings
 ) -> dict[str, Any]:
     """Return the arguments of a call by keyword; keys that the user gave must be parameters."""
     names = [p.name for p in parameters]
     settings = settings_of(overlaid(config, {})) if config is not None else {}
     if not takes_any:
         # A mapping was written for this call; an object may have attributes for other code.
-        _check_keys(keys if not isinstance(config, Mapping) else {**settings, **keys}, names, name)
+        _check_keys({**settings, **keys} if isinstance(config, Mapping) else keys, names, name)
     required = {p.name for p in parameters if p.default is Parameter.empty}
     defaults = {key: value for key, value in _course_config().items() if key in required}
     merged = {**defaults, **settings, **keys}

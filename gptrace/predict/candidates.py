@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from gptrace.model.quiet_torch import torch
 from gptrace.record import Candidate
@@ -15,33 +15,18 @@ Tensor = torch.Tensor
 _CHUNK_SIZE = 1 << 20
 
 
-def candidates(
-    logits: Tensor, k: int, temperature: float = 1.0, tokenizer: Tokenizer = encoding
-) -> tuple[Candidate, ...]:
-    """Return the `k` most likely next tokens of one row of logits (V,).
-
-    Probabilities are softmax(logits / temperature), computed in float64; equal logits rank by id.
-
-    >>> [(c.token.text, round(c.probability, 4)) for c in candidates(torch.tensor([2.0, 1.0, 0.0]), k=2)]
-    [('!', 0.6652), ('"', 0.2447)]
-    """
-    return candidates_of_rows(logits[None], k, temperature, tokenizer)[0][0]
-
-
 def candidates_of_rows(
-    logits: Tensor,
-    k: int,
-    temperature: float = 1.0,
-    tokenizer: Tokenizer = encoding,
+    logits: Tensor, k: int, temperature: float = 1.0, tokenizer: Tokenizer = encoding,
     chosen: Sequence[int] = (),
-) -> list[tuple[tuple[Candidate, ...], tuple[Candidate, ...]]]:
+) -> list[tuple[tuple[Candidate, ...], tuple[Candidate, ...]]]:  # fmt: skip
     """Return for each row of logits (R, V) its `k` most likely tokens, and the tokens of the ids in `chosen`.
 
-    Ranks start at 1; a token of `chosen` has its rank in the whole row.
+    Probabilities are softmax(logits / temperature), computed in float64. Ranks start at 1, and equal logits
+    rank by id; a token of `chosen` has its rank in the whole row.
 
     >>> rows = torch.tensor([[2.0, 1.0, 0.0], [0.0, 5.0, 5.0]])
-    >>> [[c.token.id for c in best] for best, _ in candidates_of_rows(rows, k=2)]
-    [[0, 1], [1, 2]]
+    >>> [[(c.id, round(c.probability, 4)) for c in best] for best, _ in candidates_of_rows(rows, k=2)]
+    [[(0, 0.6652), (1, 0.2447)], [(1, 0.4983), (2, 0.4983)]]
     >>> candidates_of_rows(rows, k=1, chosen=[2])[0][1][0].rank
     3
     """
@@ -50,14 +35,9 @@ def candidates_of_rows(
         for row, log_probabilities, best_ids in zip(
             chunk, log_softmax(chunk, temperature), _best_ids(chunk, k), strict=True
         ):
-            best = list(enumerate(best_ids, start=1))
-            others = [(rank_of(row, token_id), token_id) for token_id in chosen]
-            candidates_by_row.append(
-                (
-                    _candidates(best, row, log_probabilities, tokenizer),
-                    _candidates(others, row, log_probabilities, tokenizer),
-                )
-            )
+            best = _candidates(enumerate(best_ids, start=1), row, log_probabilities, tokenizer)
+            ranked = [(rank_of(row, token_id), token_id) for token_id in chosen]
+            candidates_by_row.append((best, _candidates(ranked, row, log_probabilities, tokenizer)))
     return candidates_by_row
 
 
@@ -110,19 +90,13 @@ def _best_ids(logits: Tensor, k: int) -> list[list[int]]:
 
 
 def _candidates(
-    ranked: Sequence[tuple[int, int]], logits: Tensor, log_probabilities: Tensor, tokenizer: Tokenizer
+    ranked: Iterable[tuple[int, int]], logits: Tensor, log_probabilities: Tensor, tokenizer: Tokenizer
 ) -> tuple[Candidate, ...]:
-    return tuple(
-        Candidate(
-            rank=rank,
-            id=token_id,
-            text=token.text,
-            bytes=token.bytes,
-            logit=float(logits[token_id]),
-            probability=math.exp(log_probability),
-            log_probability=log_probability,
-        )
-        for rank, token_id in ranked
-        for token in [tokenizer.token(token_id)]
-        for log_probability in [float(log_probabilities[token_id])]
-    )
+    def candidate(rank: int, token_id: int) -> Candidate:
+        token, log_probability = tokenizer.token(token_id), float(log_probabilities[token_id])
+        return Candidate(
+            rank, token_id, token.text, token.bytes, float(logits[token_id]), math.exp(log_probability),
+            log_probability,
+        )  # fmt: skip
+
+    return tuple(candidate(rank, token_id) for rank, token_id in ranked)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from gptrace.model.quiet_torch import torch
-from gptrace.tracing.state import run_uncompiled
+from gptrace.tracing.undisturbed import run_uncompiled
 
 Module = torch.nn.Module
 Tensor = torch.Tensor

@@ -16,13 +16,13 @@ from gptrace.model.build import LoadedModel
 from gptrace.model.fused_attention import fused_attention
 from gptrace.model.gpt import GPTModel
 from gptrace.model.hugging_face import is_hugging_face
-from gptrace.model.isolated_copy import attentions, hidden_states, isolated_copy
+from gptrace.model.isolated_copy import attentions, has_standard_attention, hidden_states, isolated_copy
 from gptrace.model.memory import as_memory_error, check_memory
 from gptrace.model.quiet_torch import torch
 from gptrace.model.user_code_errors import user_code_error, user_code_errors
 from gptrace.predict.logits import find_logits
 from gptrace.text.prompts import Prompt, padded_ids
-from gptrace.tracing.state import undisturbed_evaluation
+from gptrace.tracing.undisturbed import undisturbed_evaluation
 
 Tensor = torch.Tensor
 # Logits in memory at once, as rows times vocabulary: 8 MiB in float32.
@@ -50,19 +50,17 @@ class Forward:
     """Runs prompts through a model as fast as it can, where nobody needs to see what happens inside.
 
     A GPTModel attends with PyTorch's fused kernel, and its output head reads only the chosen positions.
-    `may_pad`: prompts of different lengths can share a batch. Another model might attend to the padding, so
-    the prompts of its batches all have one length.
+    `may_pad`: prompts of different lengths can share a batch. Another model, or a user's attention in a
+    GPTModel, might attend to the padding, so the prompts of its batches all have one length.
     """
 
     def __init__(self, loaded: LoadedModel) -> None:
         self.loaded = isolated_model(loaded)
-        self.may_pad = type(loaded.module) is GPTModel
+        module = self.loaded.module
+        self.may_pad = type(module) is GPTModel and has_standard_attention(module)
 
     def read(
-        self,
-        prompts: Sequence[Prompt],
-        positions: Sequence[range],
-        reader: Callable[[LogitRows], None],
+        self, prompts: Sequence[Prompt], positions: Sequence[range], reader: Callable[[LogitRows], None]
     ) -> None:
         """Run prompts as one batch, and call `reader` with the logits at the given positions of each.
 
@@ -73,10 +71,9 @@ class Forward:
         batch = batch_ids(self.loaded, prompts)
         model = self.loaded.module
         if not self.may_pad:
+            is_last_alone = all(position == batch.shape[1] - 1 for _, position in places)
             with isolated_forward(self.loaded, batch):
-                logits = self._logits(
-                    batch, is_last_alone=all(position == batch.shape[1] - 1 for _, position in places)
-                )
+                logits = self._logits(batch, is_last_alone=is_last_alone)
                 self._each(places, logits, reader, lambda rows: rows)
             return
         assert isinstance(model, GPTModel)
@@ -86,12 +83,9 @@ class Forward:
             self._each(places, hidden_states(model, batch), reader, model.out_head)
 
     def _each(
-        self,
-        places: list[tuple[int, int]],
-        values: Tensor,
-        reader: Callable[[LogitRows], None],
-        finish: Callable[[Tensor], Tensor],
-    ) -> None:
+        self, places: list[tuple[int, int]], values: Tensor,
+        reader: Callable[[LogitRows], None], finish: Callable[[Tensor], Tensor],
+    ) -> None:  # fmt: skip
         """Read (B, T, …) at each place, some rows at a time; `finish` turns rows into logits."""
         rows_per_chunk = max(1, _LOGITS_AT_ONCE // (self.loaded.limits.vocab_size or values.shape[-1]))
         for start in range(0, len(places), rows_per_chunk):
@@ -103,9 +97,7 @@ class Forward:
 
     def _logits(self, batch: Tensor, *, is_last_alone: bool) -> Tensor:
         """Run a model that is not a GPTModel: (B, T) → (B, T, V), or (B, 1, V) if the last is enough."""
-        arguments = dict(self.loaded.arguments)
-        if is_last_alone and is_hugging_face(self.loaded.module) and self._can_keep_the_last():
-            arguments["logits_to_keep"] = 1
+        arguments = self.loaded.arguments | (last_logits_alone(self.loaded.module) if is_last_alone else {})
         logits = extract_logits(self.loaded.module(batch, **arguments), self.loaded, batch)
         if logits.shape[1] < batch.shape[1] and not is_last_alone:
             raise NoLogitsError(
@@ -114,8 +106,11 @@ class Forward:
             )
         return logits
 
-    def _can_keep_the_last(self) -> bool:
-        return "logits_to_keep" in inspect.signature(self.loaded.module.forward).parameters
+
+def last_logits_alone(module: torch.nn.Module) -> dict[str, int]:
+    """Return the argument that makes a model of transformers compute only the logits of the last position."""
+    can_choose = is_hugging_face(module) and "logits_to_keep" in inspect.signature(module.forward).parameters
+    return {"logits_to_keep": 1} if can_choose else {}
 
 
 def extract_logits(output: object, loaded: LoadedModel, batch: Tensor) -> Tensor:

@@ -16,17 +16,8 @@ from gptrace.predict.forward import isolated_model
 from gptrace.predict.logit_decoder import DeferredLogitDecoder, LogitDecoder
 from gptrace.predict.sampling import next_id
 from gptrace.predict.steps import Steps, steps_for
-from gptrace.record import (
-    Generation,
-    GenerationResult,
-    GenerationSettings,
-    GenerationStep,
-    OpCall,
-    TensorSpec,
-    Token,
-    Trace,
-)
-from gptrace.record.generate import StoppedBy
+from gptrace.record import Generation, GenerationResult, GenerationSettings, OpCall, TensorSpec, Token, Trace
+from gptrace.record.generate import GenerationStep, StoppedBy
 from gptrace.text.encoding import END_OF_TEXT_ID
 from gptrace.text.incremental_text import IncrementalText
 from gptrace.text.prompts import Prompt
@@ -35,6 +26,7 @@ from gptrace.tracing.model_facts import model_info, versions
 from gptrace.tracing.watching import record_trace
 
 Tensor = torch.Tensor
+_NO_TOKEN = Token(0, None, None)  # until one is picked
 
 
 class Listener(Protocol):
@@ -78,14 +70,9 @@ def run_generate(
     for index, prompt in enumerate(prompts):
         if listener is not None:
             listener.begin(report(), prompt)
-        results.append(generator.run(index, prompt, listener.text if listener is not None else _ignore))
+        emit = listener.text if listener is not None else lambda piece: None
+        results.append(generator.run(index, prompt, emit))
     return report()
-
-
-_NO_TOKEN = Token(0, None, None)  # until one is picked
-
-
-def _ignore(piece: str) -> None: ...
 
 
 class _Generator:
@@ -133,8 +120,9 @@ class _Generator:
                 break
         emit(text.rest())
         displayable = self._deferred.displayable(prompt)
+        new_text = None if any(token.bytes is None for token in new) else text.text
         return GenerationResult(
-            index, displayable.text, displayable.ids, tuple(token.id for token in new), _text(text, new),
+            index, displayable.text, displayable.ids, tuple(token.id for token in new), new_text,
             stopped_by, tuple(new), tuple(traced),
         )  # fmt: skip
 
@@ -168,19 +156,13 @@ class _Generator:
         return frozenset([END_OF_TEXT_ID] if has_end else [])
 
 
-def _text(text: IncrementalText, tokens: Sequence[Token]) -> str | None:
-    return None if any(token.bytes is None for token in tokens) else text.text
-
-
 def _with_axis_names(step: GenerationStep, named: GenerationStep) -> GenerationStep:
     """Return a step with the axis names of another step of its kind."""
     attention = step.attention
     if attention is not None and named.attention is not None:
-        attention = replace(
-            attention,
-            inputs=tuple(map(_spec_with_axis_names, attention.inputs, named.attention.inputs)),
-            outputs=tuple(map(_spec_with_axis_names, attention.outputs, named.attention.outputs)),
-        )
+        inputs = tuple(map(_spec_with_axis_names, attention.inputs, named.attention.inputs))
+        outputs = tuple(map(_spec_with_axis_names, attention.outputs, named.attention.outputs))
+        attention = replace(attention, inputs=inputs, outputs=outputs)
     dims = {flow_step.at: flow_step.dims for flow_step in named.flow}
     flow = tuple(replace(flow_step, dims=dims.get(flow_step.at, flow_step.dims)) for flow_step in step.flow)
     return replace(step, flow=flow, attention=attention)

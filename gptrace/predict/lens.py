@@ -56,13 +56,9 @@ def _model_structure(loaded: LoadedModel, batch: Tensor, head: str | None) -> Mo
 
 
 def _lens_result(
-    loaded: LoadedModel,
-    deferred: DeferredLogitDecoder,
-    structure: ModelStructure,
-    index: int,
-    prompt: Prompt,
-    batch: Tensor,
-) -> LensResult:
+    loaded: LoadedModel, deferred: DeferredLogitDecoder, structure: ModelStructure,
+    index: int, prompt: Prompt, batch: Tensor,
+) -> LensResult:  # fmt: skip
     with capture_tensors(loaded.module, structure.blocks) as tensors:
         logits = extract_logits(loaded.module(batch, **loaded.arguments), loaded, batch)[0]  # (T, V)
     decoder = deferred.decoder_for(logits, prompt)

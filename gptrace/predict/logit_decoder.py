@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from gptrace.model.build import LoadedModel
@@ -19,35 +20,34 @@ Tensor = torch.Tensor
 class LogitDecoder:
     """Decodes rows of logits (R, V) with a tokenizer, or as bare ids where the tokenizer does not fit them.
 
-    The last `padding_rows` logits stand for no token, which leaves `token_count` of them. `notes` are for the
-    report.
+    It is made from the first logits (…, V) of a model, which follow `prompt`. The last of the V may only pad
+    the vocabulary, which leaves `token_count` of them. `notes` and `weights` are for the report.
     """
 
     def __init__(
-        self,
-        tokenizer: Tokenizer,
-        vocab_size: int,
-        *,
-        k: int | None = None,
-        temperature: float = 1.0,
-        given_as_ids: bool = False,
-    ) -> None:
+        self, loaded: LoadedModel, tokenizer: Tokenizer, logits: Tensor, prompt: Prompt, *,
+        k: int | None = None, temperature: float = 1.0,
+    ) -> None:  # fmt: skip
+        vocab_size = logits.shape[-1]
         self.notes: list[str] = []
-        self.tokenizer = tokenizer
-        self.temperature = temperature
+        self.tokenizer, self.temperature = tokenizer, temperature
         if isinstance(tokenizer, NoTokenizer):
             self.notes.append(f"{tokenizer.description()}: ids are shown without text")
         self.fits_tokenizer = tokenizer.matches_vocab_size(vocab_size)
         if not self.fits_tokenizer:
-            reader = "" if given_as_ids else ", which read the text"
+            reader = "" if prompt.given_as_ids else ", which read the text"
             self.notes.append(
                 f"the model gives {vocab_size:,} logits and was not made for {tokenizer.description()}"
                 f"{reader}: ids are shown without text"
             )
             self.tokenizer = NoTokenizer("the model")
-        self.padding_rows = self.tokenizer.padding_rows(vocab_size)
-        self.token_count = vocab_size - self.padding_rows
+        padding_rows = self.tokenizer.padding_rows(vocab_size)
+        self.token_count = vocab_size - padding_rows
         self.k = resolve_k(k, self.token_count)
+        self.weights = loaded.weights | ({"padding_rows": padding_rows} if padding_rows else {})
+        if not logits.is_meta and logits.isnan().any():
+            parameters = loaded.module.named_parameters()
+            self.weights |= {"nan": [name for name, value in parameters if value.isnan().any()]}
 
     def displayable(self, prompt: Prompt) -> Prompt:
         """Return a prompt as a report can show it: without text where the tokenizer does not fit."""
@@ -64,24 +64,20 @@ class LogitDecoder:
 class DeferredLogitDecoder:
     """The LogitDecoder of a model, made from its first logits: only they tell the size of the vocabulary.
 
-    `decoder` is None until then. `weights` is what a report says of the weights, complete from then on.
+    `decoder` is None until then.
     """
 
     def __init__(
         self, loaded: LoadedModel, tokenizer: Tokenizer, *, k: int | None = None, temperature: float = 1.0
     ) -> None:
         self.decoder: LogitDecoder | None = None
-        self.weights = loaded.weights
-        self._loaded, self._tokenizer, self._k, self._temperature = loaded, tokenizer, k, temperature
+        self._loaded = loaded
+        self._make = partial(LogitDecoder, loaded, tokenizer, k=k, temperature=temperature)
 
     def decoder_for(self, logits: Tensor, prompt: Prompt) -> LogitDecoder:
         """Return the decoder of logits (R, V) that follow a prompt."""
         if self.decoder is None:
-            self.decoder = LogitDecoder(
-                self._tokenizer, logits.shape[-1], k=self._k, temperature=self._temperature,
-                given_as_ids=prompt.given_as_ids,
-            )  # fmt: skip
-            self.weights = weights_info(self._loaded, logits, self.decoder.padding_rows)
+            self.decoder = self._make(logits, prompt)
         return self.decoder
 
     def displayable(self, prompt: Prompt) -> Prompt:
@@ -89,14 +85,11 @@ class DeferredLogitDecoder:
         return prompt if self.decoder is None else self.decoder.displayable(prompt)
 
     @property
+    def weights(self) -> dict[str, Any]:
+        """The facts of the weights for the report, complete when a decoder is made."""
+        return self._loaded.weights if self.decoder is None else self.decoder.weights
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """The notes for the report."""
         return () if self.decoder is None else tuple(self.decoder.notes)
-
-
-def weights_info(loaded: LoadedModel, logits: Tensor | None, padding_rows: int) -> dict[str, Any]:
-    """Return what a report says of the weights; where logits are NaN, also which parameters are."""
-    info = loaded.weights | ({"padding_rows": padding_rows} if padding_rows else {})
-    if logits is None or logits.is_meta or not logits.isnan().any():
-        return info
-    return info | {"nan": [name for name, value in loaded.module.named_parameters() if value.isnan().any()]}

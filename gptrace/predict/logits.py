@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from gptrace.model.quiet_torch import torch
 
 Tensor = torch.Tensor
-_FIELD = "logits"
 
 
 class LogitsOrReason(NamedTuple):
@@ -33,7 +32,7 @@ def find_logits(output: object, batch: int, seq_len: int) -> LogitsOrReason:
         return LogitsOrReason(None, f"the output's logits {reason}") if reason else LogitsOrReason(logits)
     if output is None:
         return LogitsOrReason(None, "forward() returned None; is a `return` missing?")
-    tensors = list(_tensors(output))
+    tensors = _tensors(output)
     # nanoGPT computes only the logits of the last position when it is not trained.
     for length in (seq_len, 1):
         fitting = [tensor for tensor in tensors if not _why_not(tensor, batch, (length,))]
@@ -41,11 +40,8 @@ def find_logits(output: object, batch: int, seq_len: int) -> LogitsOrReason:
             return LogitsOrReason(fitting[0])
         if fitting:
             shapes = ", ".join(str(list(tensor.shape)) for tensor in fitting[:3])
-            return LogitsOrReason(
-                None,
-                f"the output holds {len(fitting)} tensors that could be logits, {shapes}: "
-                "name the field that holds them logits",
-            )
+            problem = f"the output holds {len(fitting)} tensors that could be logits, {shapes}"
+            return LogitsOrReason(None, f"{problem}: name the field that holds them logits")
     if len(tensors) == 1:
         return LogitsOrReason(None, f"the output {_why_not(tensors[0], batch, (seq_len, 1))}")
     return LogitsOrReason(None, f"the output, a {type(output).__name__}, holds no tensor [batch, seq_len, V]")
@@ -62,20 +58,17 @@ def _why_not(tensor: Tensor, batch: int, lengths: tuple[int, ...]) -> str:
 
 def _logits_field(output: object) -> object:
     if isinstance(output, Mapping):
-        return output.get(_FIELD)
-    return None if isinstance(output, Tensor) else getattr(output, _FIELD, None)
+        return output.get("logits")
+    return None if isinstance(output, Tensor) else getattr(output, "logits", None)
 
 
-def _tensors(output: object) -> Iterator[Tensor]:
-    """Yield the tensors at the top level of an output; deeper ones are caches and states."""
-    if isinstance(output, Tensor):
-        yield output
-    elif isinstance(output, Mapping):
-        yield from (value for value in output.values() if isinstance(value, Tensor))
+def _tensors(output: object) -> list[Tensor]:
+    """Return the tensors at the top level of an output; deeper ones are caches and states."""
+    values: Iterable[object] = [output]
+    if isinstance(output, Mapping):
+        values = output.values()
     elif isinstance(output, list | tuple):
-        yield from (value for value in output if isinstance(value, Tensor))
+        values = output
     elif dataclasses.is_dataclass(output) and not isinstance(output, type):
-        for field in dataclasses.fields(output):
-            value = getattr(output, field.name, None)
-            if isinstance(value, Tensor):
-                yield value
+        values = [getattr(output, field.name, None) for field in dataclasses.fields(output)]
+    return [value for value in values if isinstance(value, Tensor)]

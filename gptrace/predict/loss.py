@@ -21,6 +21,7 @@ from gptrace.tracing.model_facts import model_info, versions
 
 Tensor = torch.Tensor
 Score = tuple[float, int]  # log-probability, rank
+_LARGEST_EXPONENT = 709.0  # exp of more overflows
 
 
 class Window(NamedTuple):
@@ -65,12 +66,7 @@ def run_loss(
     """Score each token of each prompt, given the tokens before it."""
     scorer = _Scorer(loaded, tokenizer)
     cut = [windows(len(prompt.tokens), context_length, stride) for prompt in prompts]
-    parts = [
-        (number, window)
-        for number, of_prompt in enumerate(cut)
-        for window in of_prompt
-        if window.first < window.end
-    ]
+    parts = [(number, part) for number, row in enumerate(cut) for part in row if part.first < part.end]
     lengths = [window.end - window.start for _, window in parts]
     budget = BatchBudget.for_device(loaded.device.type, batch_size)
     scores: list[dict[int, Score]] = [{} for _ in prompts]
@@ -85,15 +81,14 @@ def run_loss(
         for index, prompt in enumerate(prompts)
     )
     log_probabilities = [score for by_position in scores for score, _ in by_position.values()]
+    has_windows = any(result.windows > 1 for result in results)
     return Loss(
         versions=versions(),
         model=model_info(loaded.module, loaded.name, deferred.weights),
         results=results,
         total=LossTotal(len(log_probabilities), *_mean(log_probabilities)),
         uniform=None if deferred.decoder is None else math.log(deferred.decoder.token_count),
-        stride=resolve_stride(stride, context_length or 0)
-        if any(result.windows > 1 for result in results)
-        else None,
+        stride=resolve_stride(stride, context_length or 0) if has_windows else None,
         notes=deferred.notes,
     )
 
@@ -156,12 +151,9 @@ def _result(index: int, prompt: Prompt, scores: Mapping[int, Score], windows: in
 
 
 def _scored(token: Token, score: Score) -> ScoredToken:
-    log_probability, rank = score
-    # NaN has no rank.
-    rank_or_none = None if math.isnan(log_probability) else rank
-    return ScoredToken(
-        token.id, token.text, token.bytes, log_probability, math.exp(log_probability), rank_or_none
-    )
+    log_probability = score[0]
+    rank = None if math.isnan(log_probability) else score[1]  # NaN has no rank
+    return ScoredToken(token.id, token.text, token.bytes, log_probability, math.exp(log_probability), rank)
 
 
 def _mean(log_probabilities: Sequence[float]) -> tuple[float | None, float | None]:
@@ -170,6 +162,3 @@ def _mean(log_probabilities: Sequence[float]) -> tuple[float | None, float | Non
         return None, None
     loss = -math.fsum(log_probabilities) / len(log_probabilities)
     return loss, math.inf if loss >= _LARGEST_EXPONENT else math.exp(loss)
-
-
-_LARGEST_EXPONENT = 709.0

@@ -12,12 +12,12 @@ from gptrace.model.build import LoadedModel
 from gptrace.model.quiet_torch import torch
 from gptrace.model.user_code_errors import user_code_errors
 from gptrace.predict.forward import batch_ids, check_room, isolated_forward
-from gptrace.predict.logit_decoder import LogitDecoder, weights_info
+from gptrace.predict.logit_decoder import LogitDecoder
 from gptrace.predict.logits import LogitsOrReason, find_logits
 from gptrace.record import Prediction, Trace, TracedPrompt
 from gptrace.text.prompts import Prompt
 from gptrace.text.tokenizer import Tokenizer
-from gptrace.tracing.recorder import NOTHING_MORE
+from gptrace.tracing.recorder import SHAPES_ONLY
 from gptrace.tracing.watching import record_trace
 
 Tensor = torch.Tensor
@@ -30,7 +30,7 @@ def run_traced(
     *,
     k: int | None,
     temperature: float,
-    measures: Measures = NOTHING_MORE,
+    measures: Measures = SHAPES_ONLY,
 ) -> Trace:
     """Run the prompts as one traced batch, and predict the tokens that follow the last token of each."""
     model = loaded.module
@@ -45,30 +45,21 @@ def run_traced(
             output = model(batch, **loaded.arguments)
     except GptraceError as error:
         if trace is not None:
-            described = replace(trace.model, name=loaded.name, weights=loaded.weights)
-            error.trace = replace(trace, model=described, inputs=_recorded(prompts), temperature=temperature)
+            error.trace = trace = _described(trace, loaded, prompts, temperature)
             if trace.error is not None and trace.error.diagnosis is not None:
                 error.hint = trace.error.diagnosis
         raise
     with user_code_errors(f"in the output of {loaded.name}"):
         result = _refuse_other_axes(find_logits(output, *batch.shape), trace, loaded)
+    trace = _described(trace, loaded, prompts, temperature)
     rows, reason = _last_rows(result, prompts)
-    trace = replace(
-        trace,
-        model=replace(trace.model, name=loaded.name, weights=loaded.weights),
-        inputs=_recorded(prompts),
-        temperature=temperature,
-    )
-    if rows is None:
+    if result.logits is None or rows is None:
         return replace(trace, notes=(*trace.notes, f"no next tokens: {reason}"))
-    decoder = LogitDecoder(
-        tokenizer, rows.shape[-1], k=k, temperature=temperature, given_as_ids=prompts[0].given_as_ids
-    )
+    decoder = LogitDecoder(loaded, tokenizer, result.logits, prompts[0], k=k, temperature=temperature)
     candidates = [] if rows.is_meta else decoder.candidates(rows)
-    weights = weights_info(loaded, result.logits, decoder.padding_rows)
     return replace(
         trace,
-        model=replace(trace.model, weights=weights),
+        model=replace(trace.model, weights=decoder.weights),
         inputs=_recorded(map(decoder.displayable, prompts)),
         predictions=tuple(
             Prediction(number, len(prompt.tokens) - 1, best)
@@ -77,6 +68,11 @@ def run_traced(
         logits_per_position=int(rows.shape[-1]),
         notes=(*trace.notes, *decoder.notes),
     )
+
+
+def _described(trace: Trace, loaded: LoadedModel, prompts: Sequence[Prompt], temperature: float) -> Trace:
+    model = replace(trace.model, name=loaded.name, weights=loaded.weights)
+    return replace(trace, model=model, inputs=_recorded(prompts), temperature=temperature)
 
 
 def _recorded(prompts: Iterable[Prompt]) -> tuple[TracedPrompt, ...]:

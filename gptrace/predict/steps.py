@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from gptrace.model.architecture import Architecture, Sizes
 from gptrace.model.build import LoadedModel
@@ -12,9 +11,9 @@ from gptrace.model.cache import add_caches, remove_caches
 from gptrace.model.config import GPTConfig
 from gptrace.model.gpt import GPTModel
 from gptrace.model.hugging_face import is_hugging_face
-from gptrace.model.isolated_copy import hidden_states
+from gptrace.model.isolated_copy import has_standard_attention, hidden_states
 from gptrace.model.quiet_torch import torch
-from gptrace.predict.forward import check_room, extract_logits, isolated_forward
+from gptrace.predict.forward import check_room, extract_logits, isolated_forward, last_logits_alone
 
 Tensor = torch.Tensor
 
@@ -80,10 +79,7 @@ class Steps:
         return self.loaded.architecture
 
     def _run(self, batch: Tensor) -> Tensor:
-        return extract_logits(self.loaded.module(batch, **self._arguments()), self.loaded, batch)[0, -1]
-
-    def _arguments(self) -> dict[str, Any]:
-        return dict(self.loaded.arguments)
+        return extract_logits(self.loaded.module(batch, **self.loaded.arguments), self.loaded, batch)[0, -1]
 
     def _clear_cache(self) -> None:
         self.cached = 0
@@ -96,14 +92,9 @@ class GPTSteps(Steps):
     """
 
     def __init__(
-        self,
-        loaded: LoadedModel,
-        context_length: int,
-        capacity: int,
-        *,
-        use_cache: bool,
-        every_position: bool,
-    ) -> None:
+        self, loaded: LoadedModel, context_length: int, capacity: int, *,
+        use_cache: bool, every_position: bool,
+    ) -> None:  # fmt: skip
         super().__init__(loaded, context_length, use_cache=use_cache)
         assert isinstance(loaded.module, GPTModel)
         self._model = loaded.module
@@ -116,9 +107,8 @@ class GPTSteps(Steps):
     def _run(self, batch: Tensor) -> Tensor:
         if self._every_position:
             return super()._run(batch)
-        last = hidden_states(self._model, batch, first_position=self.cached)[0, -1]
-        logits: Tensor = self._model.out_head(last)
-        return logits
+        hidden = hidden_states(self._model, batch, first_position=self.cached)
+        return cast(Tensor, self._model.out_head(hidden[0, -1]))
 
     def _clear_cache(self) -> None:
         super()._clear_cache()
@@ -137,19 +127,16 @@ class HuggingFaceSteps(Steps):
     def __init__(self, loaded: LoadedModel, context_length: int | None, *, use_cache: bool) -> None:
         super().__init__(loaded, context_length, use_cache=use_cache)
         self._past: Any = None
-        parameters = inspect.signature(loaded.module.forward).parameters
-        self._last_logits = {"logits_to_keep": 1} if "logits_to_keep" in parameters else {}
+        self._fixed_arguments = loaded.arguments | last_logits_alone(loaded.module)
 
     def _run(self, batch: Tensor) -> Tensor:
-        output = self.loaded.module(batch, **self._arguments())
+        past = {} if self._past is None else {"past_key_values": self._past}
+        arguments = self._fixed_arguments | {"use_cache": self._use_cache} | past
+        output = self.loaded.module(batch, **arguments)
         self._past = getattr(output, "past_key_values", None)
         if self._past is None:
             self._use_cache = False  # an architecture without one
         return extract_logits(output, self.loaded, batch)[0, -1]
-
-    def _arguments(self) -> dict[str, Any]:
-        arguments = dict(self.loaded.arguments) | self._last_logits | {"use_cache": self._use_cache}
-        return arguments | ({"past_key_values": self._past} if self._past is not None else {})
 
     def _clear_cache(self) -> None:
         super()._clear_cache()
@@ -163,6 +150,7 @@ def steps_for(
     """Return the steps of a model; `capacity` is the largest number of tokens that it will see."""
     if type(loaded.module) is GPTModel:
         assert context_length is not None
+        use_cache = use_cache and has_standard_attention(loaded.module)
         return GPTSteps(loaded, context_length, capacity, use_cache=use_cache, every_position=every_position)
     if is_hugging_face(loaded.module):
         return HuggingFaceSteps(loaded, context_length, use_cache=use_cache)

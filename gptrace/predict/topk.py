@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any
@@ -141,23 +141,19 @@ class _TopKRunner:
 
         positions = every_position if self._request.every_position else last_position
         self.forward.read(prompts, [positions(prompt) for prompt in prompts], read)
-        return [
-            TopKResult(
-                index=streamed.index,
-                text=prompt.text,
-                ids=prompt.ids,
-                padding=prompt.padding,
-                truncated=prompt.truncated,
-                candidates=of_prompt[-1].candidates,
-                chosen=of_prompt[-1].chosen,
-                positions=tuple(of_prompt) if self._request.every_position else (),
-                tokens=prompt.tokens if self._request.every_position else (),
-                extra=streamed.extra,
-            )
-            for streamed, prompt, of_prompt in zip(
-                batch, map(self.deferred.displayable, prompts), predictions, strict=True
-            )
-        ]
+        displayable = map(self.deferred.displayable, prompts)
+        return list(map(self._result, batch, displayable, predictions))
+
+    def _result(
+        self, streamed: StreamedPrompt, prompt: Prompt, predictions: Sequence[PositionPrediction]
+    ) -> TopKResult:
+        every = self._request.every_position
+        return TopKResult(
+            streamed.index, prompt.text, prompt.ids, prompt.padding, prompt.truncated,
+            predictions[-1].candidates, chosen=predictions[-1].chosen,
+            positions=tuple(predictions) if every else (), tokens=prompt.tokens if every else (),
+            extra=streamed.extra,
+        )  # fmt: skip
 
     def _checked(self, decoder: LogitDecoder) -> LogitDecoder:
         """Raise an OptionError for ids that the model has no logit for."""

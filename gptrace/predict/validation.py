@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Sequence
+from typing import TypeGuard
 
 from gptrace.errors import OptionError
 from gptrace.model.selection import Limits
@@ -12,7 +13,7 @@ from gptrace.text import encoding
 from gptrace.text import prompts as text_prompts
 from gptrace.text.prompts import Prompt
 from gptrace.text.tokenizer import Tokenizer
-from gptrace.wording import suggestion
+from gptrace.wording import quoted_value, suggestion
 
 DEFAULT_K = 5
 DEFAULT_NEW_TOKENS = 20
@@ -29,28 +30,21 @@ def resolve_k(k: int | None, vocab_size: int) -> int:
     """
     if k is None:
         return min(DEFAULT_K, vocab_size)
-    if isinstance(k, bool) or not isinstance(k, int):
-        raise OptionError(f"k is {k!r}", "k must be a whole number", option="k")
+    if not _is_whole(k):
+        raise OptionError(f"k is {quoted_value(k)}", "k must be a whole number", option="k")
     if not 1 <= k <= vocab_size:
-        raise OptionError(
-            f"k is {k}", f"k must be from 1 to {vocab_size}, the size of the vocabulary", option="k"
-        )
+        hint = f"k must be from 1 to {vocab_size}, the size of the vocabulary"
+        raise OptionError(f"k is {quoted_value(k)}", hint, option="k")
     return k
 
 
 def check_temperature(temperature: float) -> None:
     """Raise OptionError unless the temperature is a positive, finite number."""
-    if isinstance(temperature, bool) or not isinstance(temperature, int | float):
-        raise OptionError(
-            f"temperature is {temperature!r}", "it must be a number above 0", option="temperature"
-        )
+    is_number = isinstance(temperature, int | float) and not isinstance(temperature, bool)
     # Compared, not converted: an int may be too large for a float.
-    if not 0 < temperature <= sys.float_info.max:
-        raise OptionError(
-            f"temperature is {temperature}",
-            "it must be a number above 0; 1 leaves the probabilities as the model gives them",
-            option="temperature",
-        )
+    if not is_number or not 0 < temperature <= sys.float_info.max:
+        hint = "it must be a number above 0; 1 leaves the probabilities as the model gives them"
+        raise OptionError(f"temperature is {quoted_value(temperature)}", hint, option="temperature")
 
 
 def fit_prompts(
@@ -61,12 +55,8 @@ def fit_prompts(
     `allow_windows`: a prompt may be longer than the context, because it goes through in windows.
     """
     is_bounded = (limits.is_certain or truncate) and not allow_windows
-    return text_prompts.fit(
-        prompts,
-        vocab_size=limits.vocab_size,
-        context_length=limits.context_length if is_bounded else None,
-        truncate=truncate,
-    )
+    longest = limits.context_length if is_bounded else None
+    return text_prompts.fit(prompts, vocab_size=limits.vocab_size, context_length=longest, truncate=truncate)
 
 
 def token_ids(texts: Sequence[str], tokenizer: Tokenizer = encoding) -> tuple[int, ...]:
@@ -99,23 +89,16 @@ def resolve_stride(stride: int | None, context_length: int) -> int:
             f"a context of {context_length} tokens predicts nothing within a text", "use a larger model"
         )
     step = max(1, context_length // 2) if stride is None else stride
-    if isinstance(step, bool) or not isinstance(step, int) or not 1 <= step < context_length:
-        raise OptionError(
-            f"stride is {step}", f"it must be from 1 to {context_length - 1}, less than the context"
-        )
+    if not _is_whole(step) or not 1 <= step < context_length:
+        hint = f"it must be from 1 to {context_length - 1}, less than the context"
+        raise OptionError(f"stride is {quoted_value(step)}", hint)
     return step
 
 
 def generation_settings(
-    *,
-    max_new_tokens: int = DEFAULT_NEW_TOKENS,
-    temperature: float | None = None,
-    top_k: int | None = None,
-    top_p: float | None = None,
-    seed: int = 0,
-    stop: Sequence[str] = (),
-    cache: bool = True,
-) -> GenerationSettings:
+    *, max_new_tokens: int = DEFAULT_NEW_TOKENS, temperature: float | None = None, top_k: int | None = None,
+    top_p: float | None = None, seed: int = 0, stop: Sequence[str] = (), cache: bool = True,
+) -> GenerationSettings:  # fmt: skip
     """Check how tokens are picked: greedily, unless a temperature, top_k or top_p is given.
 
     >>> generation_settings().temperature, generation_settings(top_k=5).temperature
@@ -130,13 +113,13 @@ def generation_settings(
         _check_count("top_k", top_k)
     is_share = isinstance(top_p, int | float) and not isinstance(top_p, bool) and 0 < top_p <= 1
     if top_p is not None and not is_share:
-        raise OptionError(f"top_p is {top_p!r}", "it must be above 0, and 1 at most")
+        raise OptionError(f"top_p is {quoted_value(top_p)}", "it must be above 0, and 1 at most")
     stops = (stop,) if not isinstance(stop, Iterable) or isinstance(stop, str | bytes) else tuple(stop)
     for text in stops:
         if not isinstance(text, str) or not text:
             raise OptionError(f"a stop is {text!r}", "give the text to stop at")
-    if isinstance(seed, bool) or not isinstance(seed, int):
-        raise OptionError(f"seed is {seed!r}", "pick a whole number", option="seed")
+    if not _is_whole(seed):
+        raise OptionError(f"seed is {quoted_value(seed)}", "pick a whole number", option="seed")
     return GenerationSettings(max_new_tokens, float(temperature), top_k, top_p, seed, stops, cache)
 
 
@@ -156,9 +139,8 @@ def resolve_topics(topics: Sequence[str]) -> tuple[str, ...]:
 def check_language(language: str) -> None:
     """Raise OptionError for a language that explanations are not written in."""
     if language not in LANGUAGES:
-        raise OptionError(
-            f"the language is {language!r}", f"pick one of {', '.join(LANGUAGES)}", option="language"
-        )
+        hint = f"pick one of {', '.join(LANGUAGES)}"
+        raise OptionError(f"the language is {language!r}", hint, option="language")
 
 
 def check_positions(positions: str) -> None:
@@ -174,5 +156,11 @@ def check_batch_size(batch_size: int | None) -> None:
 
 
 def _check_count(name: str, value: object) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise OptionError(f"{name} is {value!r}", "it must be a whole number of at least 1", option=name)
+    if not _is_whole(value) or value < 1:
+        raise OptionError(
+            f"{name} is {quoted_value(value)}", "it must be a whole number of at least 1", option=name
+        )
+
+
+def _is_whole(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool)

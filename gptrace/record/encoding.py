@@ -32,7 +32,7 @@ def to_json(value: Any, *, indent: int | None = None) -> str:
     >>> to_json({"loss": float("nan"), "text": "你"})
     '{"loss": null, "text": "\\u4f60"}'
     """
-    return json.dumps(_plain(value), ensure_ascii=True, allow_nan=False, indent=indent)
+    return _dumps(_plain(value), indent)
 
 
 def json_pieces(report: Report) -> Iterator[str]:
@@ -42,13 +42,17 @@ def json_pieces(report: Report) -> Iterator[str]:
     """
     name = _items_name(report)
     # JSON text holds no line break inside a string, so the empty list is found in one place.
-    head, tail = to_json(_around_items(report), indent=2).split(f'\n  "{name}": []', 1)
+    head, tail = _dumps(_around_items(report), 2).split(f'\n  "{name}": []', 1)
     yield f'{head}\n  "{name}": ['
     last = None
     for item in item_dicts(report):
         yield "\n" if last is None else f"{last},\n"
-        last = "    " + to_json(item, indent=2).replace("\n", "\n    ")
+        last = "    " + _dumps(item, 2).replace("\n", "\n    ")
     yield ("]" if last is None else f"{last}\n  ]") + tail
+
+
+def _dumps(plain: Any, indent: int | None) -> str:
+    return json.dumps(plain, ensure_ascii=True, allow_nan=False, indent=indent)
 
 
 def _items_name(report: Report) -> str:

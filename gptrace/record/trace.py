@@ -190,6 +190,7 @@ class Trace(Report, frozen=True, tag_field="schema", tag="gptrace.trace/1"):
             name="", class_name="", parameters=parameters, buffers=Buffers(0), dtype="", device=""
         )
         trace = cls({}, model, {}, (), (), (), (), 1.0, (), Totals(0, 0, 0.0), (), None)
+        # A read of an empty slot reaches __getattr__, which says when the field is set.
         for name in cls.__struct_fields__:
             cls.__dict__[name].__delete__(trace)
         return trace

@@ -33,12 +33,9 @@ def encoding() -> tiktoken.Encoding:
 
     lines = files("gptrace.text").joinpath("data/r50k_base.tiktoken").read_bytes().splitlines()
     ranks = {b64decode(token): int(rank) for token, rank in (line.split() for line in lines)}
+    special = {END_OF_TEXT: END_OF_TEXT_ID}
     return tiktoken.Encoding(
-        NAME,
-        pat_str=_PATTERN,
-        mergeable_ranks=ranks,
-        special_tokens={END_OF_TEXT: END_OF_TEXT_ID},
-        explicit_n_vocab=VOCAB_SIZE,
+        NAME, pat_str=_PATTERN, mergeable_ranks=ranks, special_tokens=special, explicit_n_vocab=VOCAB_SIZE
     )
 
 
@@ -60,18 +57,10 @@ def encode(text: str, *, special: bool = True) -> list[int]:
     ([50256], [27, 91, 437, 1659, 5239, 91, 29])
     """
     check_unicode(text)
-    if special:
-        return encoding().encode(text, allowed_special="all")
-    return encoding().encode_ordinary(text)
+    return encoding().encode(text, allowed_special="all") if special else encoding().encode_ordinary(text)
 
 
-def encode_alone(text: str) -> list[int]:
-    """Return the ids of a text without tokens at its ends: as `encode` does, since GPT-2 adds none.
-
-    >>> encode_alone(" Paris")
-    [6342]
-    """
-    return encode(text)
+encode_alone = encode  # GPT-2 adds no tokens at the ends of a text
 
 
 @lru_cache(maxsize=1 << 16)

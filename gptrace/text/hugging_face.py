@@ -10,6 +10,7 @@ from typing import Any
 from gptrace.errors import ConfigError, InputError
 from gptrace.record import Token
 from gptrace.text.tokenizer import NoTokenizer, Tokenizer, check_unicode, utf8_or_none
+from gptrace.wording import one_line
 
 _FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "tokenizer_config.json")
 _BYTE = re.compile(r"<0x([0-9A-F]{2})>")
@@ -29,10 +30,8 @@ def load_tokenizer(folder: Path) -> Tokenizer:
             str(folder), local_files_only=True, trust_remote_code=False
         )
     except Exception as error:  # several libraries raise many classes here
-        reason = " ".join(str(error).split())[:300]
-        return NoTokenizer(
-            f"the folder {folder}", f"its tokenizer cannot be loaded: {type(error).__name__}: {reason}"
-        )
+        reason = f"its tokenizer cannot be loaded: {type(error).__name__}: {one_line(error)}"
+        return NoTokenizer(f"the folder {folder}", reason)
     return HuggingFaceTokenizer(tokenizer)
 
 
@@ -41,9 +40,8 @@ def transformers_library() -> Any:
     try:
         import transformers
     except ImportError:
-        raise ConfigError(
-            "--model hf:… needs transformers, which is not installed", "pip install 'gptrace[hf]'"
-        ) from None
+        hint = "pip install 'gptrace[hf]'"
+        raise ConfigError("--model hf:… needs transformers, which is not installed", hint) from None
     return transformers
 
 
@@ -60,7 +58,7 @@ def as_tokenizer(tokenizer: object) -> Tokenizer:
     )
 
 
-class HuggingFaceTokenizer:
+class HuggingFaceTokenizer(Tokenizer):
     """A Tokenizer around a tokenizer of transformers. It also knows the bytes of each token."""
 
     def __init__(self, tokenizer: Any) -> None:
@@ -96,10 +94,6 @@ class HuggingFaceTokenizer:
     def matches_vocab_size(self, vocab_size: int) -> bool:
         """Tell whether each token has a logit; models round the number of logits up."""
         return vocab_size >= len(self._spellings)
-
-    def padding_rows(self, vocab_size: int) -> int:
-        """Return 0: it is unknown which rows were never trained."""
-        return 0
 
     def size(self) -> int:
         """Return the number of tokens."""

@@ -6,10 +6,11 @@ import operator
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 
-from gptrace.errors import InputError
+from gptrace.errors import InputError, TextError
 from gptrace.text import encoding
 from gptrace.text.prompts import Prompt, from_ids, from_texts
 from gptrace.text.tokenizer import Tokenizer
+from gptrace.wording import one_line, quoted_value
 
 _IDS_HINT = "give a list of ids, or a list of such lists"
 
@@ -39,7 +40,7 @@ class PromptSource:
         if (text is None) == (ids is None):
             raise InputError("give either text or ids", 'for example "Hello", or ids=[15496]')
         if ids is not None:
-            return cls(rows=tuple(map(tuple, _id_rows(ids))), special=special)
+            return cls(rows=_id_rows(ids), special=special)
         return cls(texts=_texts(text), special=special)
 
     def prompts(self, tokenizer: Tokenizer = encoding) -> tuple[Prompt, ...]:
@@ -68,8 +69,24 @@ def _texts(text: object) -> tuple[str, ...]:
     return tuple(map(str, texts))
 
 
-def _id_rows(ids: object) -> list[list[int]]:
-    """Return rows of plain ints from a list of ids or a list of lists; arrays and tensors count as lists."""
+def as_ids(value: object, prefix: str = "") -> tuple[int, ...]:
+    """Return the ids in a list, an array or a tensor as plain ints.
+
+    Raises a TextError, whose message begins with `prefix`, for any other value.
+    """
+    listed = _as_list(value)
+    if not isinstance(listed, list):
+        problem = f"{prefix}ids are {quoted_value(value)}, not a list of whole numbers"
+        raise TextError(problem, "write them like [15496, 11]")
+    for item in listed:
+        is_whole = hasattr(item, "__index__") and not isinstance(item, bool)
+        if not is_whole or abs(operator.index(item)) >= 1 << 63:
+            raise TextError(f"{prefix}{quoted_value(item)} is not a token id", "token ids are whole numbers")
+    return tuple(map(operator.index, listed))
+
+
+def _id_rows(ids: object) -> tuple[tuple[int, ...], ...]:
+    """Return the rows of a list of ids or a list of lists; arrays and tensors count as lists."""
     values = _as_list(ids)
     if not isinstance(values, list):
         raise InputError(f"ids are a {type(ids).__name__}", _IDS_HINT)
@@ -77,7 +94,7 @@ def _id_rows(ids: object) -> list[list[int]]:
     rows = [item for item in items if isinstance(item, list)]
     if rows and len(rows) < len(items):
         raise InputError("ids and lists of ids are mixed", _IDS_HINT)
-    return [[_id(value) for value in row] for row in rows or [items]]
+    return tuple(as_ids(row) for row in rows or [items])
 
 
 def _as_list(value: object) -> object:
@@ -88,14 +105,6 @@ def _as_list(value: object) -> object:
         try:
             return value.tolist()
         except RuntimeError as error:
-            reason = " ".join(str(error).split())[:100]
-            raise InputError(
-                f"ids cannot be read: {reason}", "give a dense tensor with numbers in it"
-            ) from None
+            problem = f"ids cannot be read: {one_line(error, 100)}"
+            raise TextError(problem, "give a dense tensor with numbers in it") from None
     return list(value) if isinstance(value, Iterable) else value
-
-
-def _id(value: object) -> int:
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
-        raise InputError(f"{value!r} is not a token id", "token ids are whole numbers")
-    return operator.index(value)

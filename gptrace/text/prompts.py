@@ -64,9 +64,8 @@ def from_ids(rows: Iterable[Sequence[int]], tokenizer: Tokenizer = encoding) -> 
     for row in rows:
         if not row:
             raise TextError("the list of ids is empty", "a prompt needs at least one id")
-        for token_id in row:
-            if token_id < 0:
-                raise TextError(f"id {token_id} is negative", "token ids start at 0")
+        if min(row) < 0:
+            raise TextError(f"id {min(row)} is negative", "token ids start at 0")
         tokens = tuple(map(tokenizer.token, row))
         prompts.append(Prompt(decode(tokens), tokens, given_as_ids=True))
     return tuple(prompts)
@@ -79,11 +78,9 @@ def parse_ids(text: str) -> list[int]:
     [15496, 11, 314]
     """
     ids = []
-    for word in re.split(r"[\s,]+", text.strip(" \t\r\n,[]")):
+    for word in re.findall(r"[^\s,]+", text.strip(" \t\r\n,[]")):
         # int() would also accept 1_000 and the digits of other scripts.
         if not re.fullmatch(r"-?[0-9]{1,18}", word):
-            if not word:
-                continue
             raise TextError(f"{word!r} is not a token id", 'write ids as whole numbers: --ids "15496 11 314"')
         ids.append(int(word))
     return ids
@@ -92,27 +89,21 @@ def parse_ids(text: str) -> list[int]:
 def fit(
     prompts: Sequence[Prompt], *, vocab_size: int | None, context_length: int | None, truncate: bool = False
 ) -> tuple[Prompt, ...]:
-    """Check prompts against the limits of a model, and pad them to the longest; see `fit_one`."""
-    is_batch = len(prompts) > 1
-    return padded(
-        [
-            fit_one(
-                prompt, vocab_size=vocab_size, context_length=context_length, truncate=truncate,
-                where=f" of prompt {number}" if is_batch else "",
-            )
-            for number, prompt in enumerate(prompts)
-        ]
-    )  # fmt: skip
+    """Check prompts against the limits of a model, and pad them to the longest; None is no limit.
 
-
-def fit_one(
-    prompt: Prompt, *, vocab_size: int | None, context_length: int | None, truncate: bool, where: str = ""
-) -> Prompt:
-    """Check one prompt against the limits of a model; None stands for a limit that is unknown.
-
-    With `truncate`, a prompt that is too long keeps its last `context_length` tokens. `where` names the
-    prompt in messages. Raises TextError for an id or a length beyond the limits.
+    With `truncate`, a prompt that is too long keeps its last `context_length` tokens. Raises TextError for an
+    id or a length beyond the limits.
     """
+    fitted = []
+    for number, prompt in enumerate(prompts):
+        where = f" of prompt {number}" if len(prompts) > 1 else ""
+        fitted.append(_fit_one(prompt, where, vocab_size, context_length, truncate))
+    return padded(fitted)
+
+
+def _fit_one(
+    prompt: Prompt, where: str, vocab_size: int | None, context_length: int | None, truncate: bool
+) -> Prompt:
     for position, token_id in enumerate(prompt.ids):
         if vocab_size is not None and token_id >= vocab_size:
             larger = "; the tokenizer has a larger vocabulary than the model: give --ids"
@@ -139,10 +130,9 @@ def padded(prompts: Sequence[Prompt]) -> tuple[Prompt, ...]:
 
 
 def padded_ids(prompts: Sequence[Prompt]) -> list[list[int]]:
-    """Return the ids (B, T) of a batch. B batch, T tokens.
+    """Return the ids (B, T) of a batch (B batch, T tokens), each prompt padded with its last id on the right.
 
-    Each prompt is padded on the right with its last id, which is in the vocabulary of the model. Under causal
-    attention no token of the prompt sees the padding.
+    That id is in the vocabulary of any model, and under causal attention no token sees the padding.
     """
     return [[*prompt.ids, *[prompt.ids[-1]] * prompt.padding] for prompt in prompts]
 

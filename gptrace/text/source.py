@@ -37,23 +37,18 @@ def read_texts(arguments: Sequence[str], *, lines: bool = False, stdin: int = 0)
     >>> read_texts(["Hello", "Bye"]).texts
     ('Hello', 'Bye')
     """
-    if lines and [a for a in arguments if a != "-"]:
-        raise TextError(
-            f"--lines reads prompts from stdin, but there is also the text {arguments[0]!r}",
-            "drop one of the two",
-        )
-    if list(arguments).count("-") > 1:
+    texts = [argument for argument in arguments if argument != "-"]
+    if lines and texts:
+        hint = "drop one of them"
+        raise TextError(f"--lines reads prompts from stdin, but there is also the text {texts[0]!r}", hint)
+    if len(arguments) - len(texts) > 1:
         raise TextError("'-', which stands for stdin, is given more than once", "stdin can be read only once")
     if not arguments and not lines and not _has_data(stdin):
         return Texts((SAMPLE,), is_sample=True)
-    if lines or not arguments:
-        content = read_stdin(stdin)
-        return Texts(_split_lines(content) if lines else (_checked(_drop_newline(content), "stdin"),))
-    texts = (
-        _checked(_drop_newline(read_stdin(stdin)), "stdin") if argument == "-" else _from_argument(argument)
-        for argument in arguments
-    )
-    return Texts(tuple(texts))
+    if lines:
+        return Texts(_split_lines(read_stdin(stdin)))
+    sources = arguments or ["-"]
+    return Texts(tuple(_whole(stdin) if text == "-" else _from_argument(text) for text in sources))
 
 
 def _has_data(stdin: int) -> bool:
@@ -67,25 +62,17 @@ def _has_data(stdin: int) -> bool:
 
 def read_stdin(stdin: int = 0) -> str:
     """Return all of stdin; raise TextError for more than STDIN_LIMIT bytes, or bytes that are not UTF-8."""
-    chunks, size = [], 0
     try:
         # The parent process may have set it to non-blocking; then reading before data comes would fail.
         os.set_blocking(stdin, True)
-        while chunk := os.read(stdin, 1 << 20):
-            chunks.append(chunk)
-            size += len(chunk)
-            if size > STDIN_LIMIT:
-                raise TextError(
-                    f"stdin holds more than {STDIN_LIMIT // 2**20} MiB",
-                    "pass less text at a time, for example with `head -c` or `split`",
-                )
+        with open(stdin, "rb", closefd=False) as file:
+            raw = file.read(STDIN_LIMIT + 1)
     except OSError as error:
         raise TextError(f"stdin cannot be read: {error.strerror}", _HOW_TO) from None
-    raw = b"".join(chunks)
-    try:
-        return raw.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise not_utf8("stdin", raw, error) from None
+    if len(raw) > STDIN_LIMIT:
+        hint = "pass less text at a time, for example with `head -c` or `split`"
+        raise TextError(f"stdin holds more than {STDIN_LIMIT >> 20} MiB", hint)
+    return decode_utf8(raw, "stdin")
 
 
 def empty_stdin() -> TextError:
@@ -93,16 +80,20 @@ def empty_stdin() -> TextError:
     return TextError("stdin is empty", _HOW_TO)
 
 
-def not_utf8(what: str, raw: bytes, error: UnicodeDecodeError) -> TextError:
-    """Return the error that names the first byte that is not UTF-8; `what` names the source of the bytes."""
-    return TextError(
-        f"{what} is not UTF-8: byte 0x{raw[error.start]:02x} at offset {error.start}",
-        "convert it first, for example with: iconv -f LATIN1 -t UTF-8",
-    )
+def decode_utf8(raw: bytes, what: str) -> str:
+    """Decode bytes; raise a TextError that names `what` and its first byte that is not UTF-8."""
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        problem = f"{what} is not UTF-8: byte 0x{raw[error.start]:02x} at offset {error.start}"
+        raise TextError(problem, "convert it first, for example with: iconv -f LATIN1 -t UTF-8") from None
 
 
-def _drop_newline(text: str) -> str:
-    return text.removesuffix("\n").removesuffix("\r") if text.endswith("\n") else text
+def _whole(stdin: int) -> str:
+    text = read_stdin(stdin)
+    if text.endswith("\n"):
+        text = text.removesuffix("\n").removesuffix("\r")
+    return _checked(text, "stdin")
 
 
 def _split_lines(text: str) -> tuple[str, ...]:
@@ -118,14 +109,9 @@ def _split_lines(text: str) -> tuple[str, ...]:
 def _from_argument(argument: str) -> str:
     with suppress(UnicodeError):  # in a locale other than UTF-8, Python may have decoded the argument wrongly
         return _checked(os.fsencode(argument).decode("utf-8"), "the text")
-    # Python represents bytes of an argument that are not UTF-8 as U+DC80 to U+DCFF.
-    for position, character in enumerate(argument):
-        if 0xDC80 <= ord(character) <= 0xDCFF:
-            offset = len(argument[:position].encode("utf-8", "surrogateescape"))
-            raise TextError(
-                f"the text argument is not UTF-8: byte 0x{ord(character) - 0xDC00:02x} at offset {offset}",
-                "check the encoding of the terminal, or pipe the text through iconv",
-            )
+    with suppress(UnicodeEncodeError):
+        # Python represents bytes of an argument that it cannot decode as U+DC80 to U+DCFF.
+        argument = decode_utf8(argument.encode("utf-8", "surrogateescape"), "the text argument")
     return _checked(argument, "the text")
 
 

@@ -18,34 +18,29 @@ class Tokenizer(Protocol):
 
         Raises TextError for a text that is not valid Unicode.
         """
-        ...
 
     def encode_alone(self, text: str) -> list[int]:
         """Return the ids of a text, without the tokens that `encode` adds at its ends."""
-        ...
 
     def token(self, token_id: int) -> Token:
         """Return the token of an id; an unknown one has neither text nor bytes."""
-        ...
 
     def matches_vocab_size(self, vocab_size: int) -> bool:
         """Tell whether a model with `vocab_size` logits may use this tokenizer."""
-        ...
 
     def padding_rows(self, vocab_size: int) -> int:
-        """Return how many of `vocab_size` logits stand for no token and only round up their number."""
-        ...
+        """Return how many of `vocab_size` logits only round up the number of tokens; 0 if unknown."""
+        return 0
 
     def size(self) -> int:
         """Return the number of tokens; 0 where it is unknown."""
-        ...
+        return 0
 
     def description(self) -> str:
         """Return what reports call this tokenizer."""
-        ...
 
 
-class NoTokenizer:
+class NoTokenizer(Tokenizer):
     """The tokenizer of a model that comes without one: it refuses text, and ids have no text.
 
     `owner` is what has no tokenizer, in words; `reason` says why, where there is more to say.
@@ -57,13 +52,10 @@ class NoTokenizer:
     def encode(self, text: str, *, special: bool = True) -> list[int]:
         """Raise TextError."""
         reason = f" ({self._reason})" if self._reason else ""
-        raise TextError(
-            f"{self._owner} has no tokenizer{reason}, so text cannot be read", 'give ids: --ids "1 2 3"'
-        )
+        hint = 'give ids: --ids "1 2 3"'
+        raise TextError(f"{self._owner} has no tokenizer{reason}, so text cannot be read", hint)
 
-    def encode_alone(self, text: str) -> list[int]:
-        """Raise TextError."""
-        return self.encode(text)
+    encode_alone = encode
 
     def token(self, token_id: int) -> Token:
         """Return a token without text and bytes."""
@@ -72,14 +64,6 @@ class NoTokenizer:
     def matches_vocab_size(self, vocab_size: int) -> bool:
         """Return True: nothing is known that could disagree."""
         return True
-
-    def padding_rows(self, vocab_size: int) -> int:
-        """Return 0: any row may stand for a token."""
-        return 0
-
-    def size(self) -> int:
-        """Return 0: the number is unknown."""
-        return 0
 
     def description(self) -> str:
         """Return that there is no tokenizer."""

@@ -9,7 +9,7 @@ from itertools import chain
 from gptrace.model.quiet_torch import torch
 from gptrace.record import FlowStep, ModuleCall, OpCall, ParameterCount, Totals, Trace
 from gptrace.tracing.axis_names import InferredAxisNames
-from gptrace.tracing.costs import costs_with_children, total_cost
+from gptrace.tracing.costs import costs_with_children
 from gptrace.tracing.failures import failure_of
 from gptrace.tracing.model_facts import model_info_from, versions
 from gptrace.tracing.notes import trace_notes
@@ -26,7 +26,7 @@ _NO_PARAMETERS = ParameterCount(0, 0, 0, 0)
 
 def assemble_trace(recorder: SpanRecorder, error: BaseException | None, infer_names: InferNames) -> Trace:
     """Return the trace of what was recorded; `infer_names` gives the axis names of each forward pass."""
-    # The modules as they are now: a forward pass may have added some.
+    # The modules as they are now, since a forward pass may have added some.
     modules = list(named_modules_with_aliases(recorder.module))
     parameters = parameter_refs(modules)
     passes = _forward_passes(recorder.spans)
@@ -78,7 +78,7 @@ def _module_calls(
         numbers = {span: number for of_pass in passes.values() for span, number in numbered_calls(of_pass)}
     calls_of_path = Counter([span.path for span in spans])
     costs = costs_with_children(spans) if recorder.measures.macs else []
-    operations = _operations_by_call(recorder)
+    operations = recorder.operations_by_call()
     calls = []
     for span, call in numbered_calls(spans):
         specs, path, number = specs_by_root[span.root], span.path, numbers.get(span, call)
@@ -86,7 +86,7 @@ def _module_calls(
         calls.append(
             ModuleCall(
                 index=span.index,
-                parent=span.parent.index if span.parent is not None else None,
+                parent=span.parent.index if span.parent else None,
                 depth=span.depth,
                 path=path,
                 type=type(span.module).__name__,
@@ -106,26 +106,20 @@ def _module_calls(
     return tuple(calls)
 
 
-def _operations_by_call(recorder: SpanRecorder) -> dict[Span, list[Operation]]:
-    by_call: dict[Span, list[Operation]] = {}
-    for operation in recorder.operations.operations if recorder.operations is not None else ():
-        if operation.parent is not None:
-            by_call.setdefault(operation.parent, []).append(operation)
-    return by_call
-
-
 def _op_calls(
     span: Span, number: int, operations: Sequence[Operation], specs: TensorSpecs, recorder: SpanRecorder
 ) -> tuple[OpCall, ...]:
-    path, has_costs = span.path, recorder.measures.macs
+    has_costs = recorder.measures.macs
     failed = recorder.operations.failed if recorder.operations is not None else None
-    return tuple(
-        [
+    calls = []
+    for position, operation in enumerate(operations):
+        place = (span.path, number, position, operation.name)
+        calls.append(
             OpCall(
                 name=operation.name,
                 place=operation.place,
-                inputs=specs.of((path, number, position, operation.name, "input"), operation.inputs),
-                outputs=specs.of((path, number, position, operation.name, "output"), operation.outputs),
+                inputs=specs.of((*place, "input"), operation.inputs),
+                outputs=specs.of((*place, "output"), operation.outputs),
                 is_view=operation.is_view,
                 in_place=operation.in_place,
                 source=operation.source,
@@ -133,9 +127,8 @@ def _op_calls(
                 macs_unknown=tuple(sorted(operation.unknown)) if has_costs else (),
                 failed=operation is failed,
             )
-            for position, operation in enumerate(operations)
-        ]
-    )
+        )
+    return tuple(calls)
 
 
 def _dims(calls: Iterable[ModuleCall], inferred: Iterable[InferredAxisNames]) -> dict[str, int]:
@@ -152,23 +145,21 @@ def _flow(calls: tuple[ModuleCall, ...]) -> tuple[FlowStep, ...]:
     if not calls or not calls[0].inputs:
         return ()
     entry = calls[0].inputs[0]
-    steps = [FlowStep("input", entry.shape, entry.dims)]
-    for call in calls:
-        if call.parent == 0 and call.outputs and call.outputs[0].dims[: len(entry.dims)] == entry.dims:
-            steps.append(FlowStep(call.path, call.outputs[0].shape, call.outputs[0].dims))
-    return tuple(steps)
+    steps = [("input", entry)]
+    steps += [(call.path, call.outputs[0]) for call in calls if call.parent == 0 and call.outputs]
+    axes = len(entry.dims)
+    return tuple(FlowStep(at, spec.shape, spec.dims) for at, spec in steps if spec.dims[:axes] == entry.dims)
 
 
 def _totals(recorder: SpanRecorder, calls: Sequence[ModuleCall], called: set[Module]) -> Totals:
     roots = [call for call in calls if call.parent is None]
     measures, operations = recorder.measures, recorder.operations
-    cost = total_cost([call.cost for call in roots if call.cost is not None]) if measures.macs else None
     return Totals(
         calls=len(calls),
         modules=len(called),
         seconds=sum((call.seconds for call in roots), 0.0),
-        macs=cost.macs if cost else None,
-        macs_unknown=cost.unknown if cost else (),
+        macs=sum(call.macs or 0 for call in roots) if measures.macs else None,
+        macs_unknown=tuple(sorted({name for call in roots for name in call.macs_unknown})),
         peak_bytes=max((call.peak_bytes or 0 for call in roots), default=0) if measures.memory else None,
         ops=len(operations.operations) if operations is not None else None,
     )

@@ -18,14 +18,8 @@ from typing import NamedTuple
 from gptrace.model.architecture import Architecture
 from gptrace.model.quiet_torch import torch
 from gptrace.record import TensorSpec
-from gptrace.tracing.resized_runs import (
-    InputKinds,
-    ResizedRun,
-    Shape,
-    TensorKey,
-    run_copy_resized,
-    run_resized,
-)
+from gptrace.tracing.recorder import SpanRecorder
+from gptrace.tracing.resized_runs import ForwardPass, ResizedRun, TensorKey, run_copy_resized, run_resized
 from gptrace.tracing.span import CallTypes, Span, call_types
 
 Sizes = dict[str, int]
@@ -49,9 +43,7 @@ def axis_name(sizes: Sequence[int], named: Mapping[str, tuple[int, ...]]) -> str
                 return name
         for name, name_sizes in named.items():
             factor = sizes[-1] // name_sizes[-1]
-            if factor and all(
-                size == factor * name_size for size, name_size in zip(sizes, name_sizes, strict=True)
-            ):
+            if factor and tuple(sizes) == tuple(factor * size for size in name_sizes):
                 return f"{factor}*{name}"
     return str(sizes[0])
 
@@ -59,35 +51,27 @@ def axis_name(sizes: Sequence[int], named: Mapping[str, tuple[int, ...]]) -> str
 class AxisNames:
     """The axis names of one forward pass: its own shapes beside those of the resized runs.
 
-    `sizes` are the sizes in the real run by name; `resized_sizes` are those in each of the `runs`, with the
-    same names. `products` are pairs of names that a model may merge into one axis.
+    `sizes` are those of each name, first in the real run, then in each of the resized `runs`. `products` are
+    pairs of names that a model may merge into one axis.
     """
 
     def __init__(
-        self,
-        sizes: Sizes,
-        resized_sizes: Sequence[Sizes],
-        runs: Sequence[ResizedRun],
-        products: Sequence[tuple[str, str]] = (),
+        self, sizes: Sequence[Sizes], runs: Sequence[ResizedRun], products: Sequence[tuple[str, str]]
     ) -> None:
-        self.sizes = sizes
+        self.sizes = sizes[0]
         # A cache of the TensorSpecs with these names, which is freed with them.
         self.specs: dict[object, tuple[TensorSpec, ...]] = {}
         self._runs = runs
-        by_run = [_with_products(run_sizes, products) for run_sizes in (sizes, *resized_sizes)]
-        self._named = {name: tuple(run_sizes[name] for run_sizes in by_run) for name in by_run[0]}
+        # Products come last: where n_heads*head_dim equals emb_dim, the name is emb_dim.
+        by_run = [of_run | {f"{a}*{b}": of_run[a] * of_run[b] for a, b in products} for of_run in sizes]
+        self._named = {name: tuple(of_run[name] for of_run in by_run) for name in by_run[0]}
 
-    def of(self, key: TensorKey, shape: Shape) -> Dims:
+    def of(self, key: TensorKey, shape: tuple[int, ...]) -> Dims:
         """Return the axis names of a tensor, by its shape in the real run and in the resized ones."""
         shapes = (shape, *(run.shapes.get(key, ()) for run in self._runs))
         if len(set(map(len, shapes))) > 1:
             return tuple(map(str, shape))
         return tuple(axis_name(sizes, self._named) for sizes in zip(*shapes, strict=True))
-
-
-def _with_products(sizes: Sizes, pairs: Sequence[tuple[str, str]]) -> Sizes:
-    """Add the sizes of merged axes, last: where n_heads*head_dim equals emb_dim, the name is emb_dim."""
-    return sizes | {f"{a}*{b}": sizes[a] * sizes[b] for a, b in pairs}
 
 
 class InferredAxisNames(NamedTuple):
@@ -98,102 +82,85 @@ class InferredAxisNames(NamedTuple):
 
 
 def infer_axis_names(
-    module: torch.nn.Module,
+    recorder: SpanRecorder,
     architecture: Architecture | None,
     spans: Sequence[Span],
     *,
-    by_copy: bool = False,
-    ops: bool = False,
-    failed: bool = False,
+    by_copy: bool,
+    failed: bool,
 ) -> InferredAxisNames:
-    """Return the axis names of a forward pass over token ids `[batch, seq_len]`.
+    """Return the axis names of one forward pass, whose calls are `spans`; none unless it got ids `[B, T]`.
 
     Resized runs of `architecture` change every size. If it is None, cannot be run, or makes other calls, and
     `by_copy` is true, a copy of the module is run with another batch and with another seq_len: other axes
-    stay numbers then, and the note says so. With `ops` the operations get names, too. If the pass `failed`,
-    resized runs may fail as well, and name what came before. Nothing is raised when a run goes wrong.
+    stay numbers then, and the note says so. If the pass `failed`, resized runs may fail as well, and name
+    the axes up to there. Nothing is raised when a run goes wrong.
     """
-    ids = spans[0].inputs[0] if spans and spans[0].inputs else None
-    if ids is None or len(ids.shape) != 2 or ids.dtype.is_floating_point or spans[0].path:
+    ids = spans[0].inputs[0] if spans[0].inputs else None
+    is_submodule = spans[0].path != ""  # called by itself
+    if is_submodule or ids is None or len(ids.shape) != 2 or ids.dtype.is_floating_point:
         return InferredAxisNames(None)
-    batch, seq_len = ids.shape
     inputs = tuple((info.name, len(info.shape), info.dtype) for info in spans[0].inputs)
+    forward_pass = ForwardPass(*ids.shape, inputs, recorder.measures.ops, may_fail=failed)
     types = call_types(spans)
-    names, reason = None, ""
-    if architecture is not None:
-        names, reason = _names_by_resizing(architecture, batch, seq_len, inputs, types, ops, failed)
-    if names is not None:
+    names, reason = _names_by_resizing(architecture, forward_pass, types) if architecture else (None, "")
+    if names is not None or not by_copy:
         return InferredAxisNames(names)
-    if not by_copy:
-        return InferredAxisNames(None)
-    return _names_by_copy(module, batch, seq_len, inputs, types, reason, ops, failed)
+    if not reason:
+        reason = "this model cannot be built at other sizes; pass a class that takes its sizes as arguments"
+    return _names_by_copy(recorder.module, forward_pass, types, reason)
 
 
 @lru_cache(maxsize=16)  # for a model that is traced again and again
 def _names_by_resizing(
-    architecture: Architecture,
-    batch: int,
-    seq_len: int,
-    inputs: InputKinds,
-    types: CallTypes,
-    ops: bool,
-    failed: bool,
+    architecture: Architecture, forward_pass: ForwardPass, types: CallTypes
 ) -> tuple[AxisNames | None, str]:
     """Return the axis names from runs of the architecture at other sizes, or None and the reason."""
-    sizes = {"batch": batch, "seq_len": seq_len, **architecture.sizes}
+    sizes = _sizes(forward_pass.batch, forward_pass.seq_len) | architecture.sizes
     reason = ""
     for changes, resized_sizes in architecture.resized_configurations():
         results = [
-            run_resized(architecture, tuple(change.items()), of["batch"], of["seq_len"], inputs, ops, failed)
-            for change, of in zip(changes, resized_sizes, strict=True)
+            run_resized(architecture, tuple(change.items()), forward_pass.resized(sizes_of_run))
+            for change, sizes_of_run in zip(changes, resized_sizes, strict=True)
         ]
         runs = [result for result in results if isinstance(result, ResizedRun) and result.fits(types)]
         if len(runs) == len(results):
-            return AxisNames(sizes, resized_sizes, runs, architecture.products()), ""
+            return AxisNames([sizes, *resized_sizes], runs, architecture.products()), ""
         failures = (result for result in results if isinstance(result, str))
         reason = next(failures, "at other sizes the model makes other calls")
     return None, reason
 
 
 def _names_by_copy(
-    module: torch.nn.Module,
-    batch: int,
-    seq_len: int,
-    inputs: InputKinds,
-    types: CallTypes,
-    reason: str,
-    ops: bool,
-    failed: bool,
+    module: torch.nn.Module, forward_pass: ForwardPass, types: CallTypes, reason: str
 ) -> InferredAxisNames:
     """Name batch and seq_len by runs of a copy that vary them; or only one of them, if only one can vary."""
-    if not reason:
-        reason = "this model cannot be built at other sizes; pass a class that takes its sizes as arguments"
-    for varied, input_sizes in _other_input_sizes(batch, seq_len):
+    real_sizes = _sizes(forward_pass.batch, forward_pass.seq_len)
+    for varied, resized_sizes in _other_input_sizes(**real_sizes):
         runs: list[ResizedRun] = []
-        for sizes in input_sizes:
-            run = run_copy_resized(module, sizes["batch"], sizes["seq_len"], inputs, ops, failed)
+        for sizes in resized_sizes:
+            run = run_copy_resized(module, forward_pass.resized(sizes))
             if run is None or not run.fits(types):
                 break
             runs.append(run)
-        if len(runs) < len(input_sizes):
-            continue
-        real_sizes = {name: size for name, size in (("batch", batch), ("seq_len", seq_len)) if name in varied}
-        resized_sizes = [{name: sizes[name] for name in varied} for sizes in input_sizes]
-        products = [("batch", "seq_len")] if len(varied) == 2 else []
-        names = AxisNames(real_sizes, resized_sizes, runs, products)
-        subject = "batch and seq_len have names" if len(varied) == 2 else f"{varied[0]} has a name"
-        return InferredAxisNames(names, f"only {subject}: {reason}")
-    note = f"no axis has a name: neither batch nor seq_len can be varied, and {reason}"
-    return InferredAxisNames(None, note)
+        else:
+            by_run = [{name: sizes[name] for name in varied} for sizes in (real_sizes, *resized_sizes)]
+            names = AxisNames(by_run, runs, [("batch", "seq_len")] if len(varied) == 2 else [])
+            subject = "batch and seq_len have names" if len(varied) == 2 else f"{varied[0]} has a name"
+            return InferredAxisNames(names, f"only {subject}: {reason}")
+    return InferredAxisNames(
+        None, f"no axis has a name: neither batch nor seq_len can be varied, and {reason}"
+    )
 
 
 def _other_input_sizes(batch: int, seq_len: int) -> Iterator[tuple[tuple[str, ...], list[Sizes]]]:
-    """Yield names to vary, with the sizes of two runs that do so; small, for a table of positions may be."""
+    """Yield names to vary, with the sizes of two runs that do so; small, as a table of positions may be."""
     batches = [size for size in (2, 3, 5) if size != batch]
     lengths = [size for size in (3, 5, 2) if size != seq_len]
-    yield (
-        ("batch", "seq_len"),
-        [{"batch": batches[0], "seq_len": seq_len}, {"batch": batch, "seq_len": lengths[0]}],
-    )
-    yield ("seq_len",), [{"batch": batch, "seq_len": length} for length in lengths[:2]]
-    yield ("batch",), [{"batch": size, "seq_len": seq_len} for size in batches[:2]]
+    yield ("batch", "seq_len"), [_sizes(batches[0], seq_len), _sizes(batch, lengths[0])]
+    yield ("seq_len",), [_sizes(batch, length) for length in lengths[:2]]
+    yield ("batch",), [_sizes(size, seq_len) for size in batches[:2]]
+
+
+def _sizes(batch: int, seq_len: int) -> Sizes:
+    return {"batch": batch, "seq_len": seq_len}

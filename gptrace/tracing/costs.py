@@ -52,8 +52,8 @@ class CostMode(torch.utils._python_dispatch.TorchDispatchMode):  # type: ignore[
             kernel = self._kernels[func] = classify_kernel(func)
         formula, is_unknown, is_composite = kernel
         if is_composite:
-            # In inference mode torch does not split composite kernels first. `_op_dk` runs the
-            # entry of one dispatch key; with this mode entered again, each kernel inside gets here in turn.
+            # In inference mode torch does not split composite kernels first. `_op_dk` runs the entry of one
+            # dispatch key; with this mode entered again, each kernel inside gets here in turn.
             with self:
                 return func._op_dk(COMPOSITE, *args, **kwargs)
         self.running_kernels += 1
@@ -67,7 +67,7 @@ class CostMode(torch.utils._python_dispatch.TorchDispatchMode):  # type: ignore[
             self._add_macs(formula(args, result), "")
         elif is_unknown or formula is not None:
             is_higher_order = isinstance(func, HigherOrderOperator)
-            self._add_macs(None, str(func) if is_higher_order else str(func.overloadpacket))
+            self._add_macs(None, str(func if is_higher_order else func.overloadpacket))
         if self._memory is not None:
             self._memory.add(result, (*args, *kwargs.values()) if kwargs else args)
         return result
@@ -77,25 +77,14 @@ def costs_with_children(spans: Sequence[Span]) -> list[Cost]:
     """Return the cost of each call, including the calls inside it."""
     macs = [span.macs for span in spans]
     unknown = [span.unknown for span in spans]
-    for index in range(len(spans) - 1, -1, -1):  # children first: a parent stands before its children
-        parent = spans[index].parent
-        if parent is not None:
-            macs[parent.index] += macs[index]
-            if unknown[index]:
-                unknown[parent.index] |= unknown[index]
+    for span in reversed(spans):  # children first: a parent stands before its children
+        if span.parent is not None:
+            macs[span.parent.index] += macs[span.index]
+            if unknown[span.index]:
+                unknown[span.parent.index] |= unknown[span.index]
     return list(map(_cost, macs, unknown))
 
 
 @lru_cache(maxsize=1000)  # the blocks of a model share their costs
 def _cost(macs: int, unknown: frozenset[str]) -> Cost:
     return Cost(macs, tuple(sorted(unknown)))
-
-
-def total_cost(costs: Sequence[Cost]) -> Cost:
-    """Return the sum of several costs.
-
-    >>> total_cost([Cost(3), Cost(4, ("aten.lstm",))])
-    Cost(macs=7, unknown=('aten.lstm',))
-    """
-    unknown = {name for cost in costs for name in cost.unknown}
-    return Cost(sum(cost.macs for cost in costs), tuple(sorted(unknown)))

@@ -21,22 +21,22 @@ def failure_of(
     """
     if error is None:
         return None
-    causes = _with_causes(error)
+    errors = _with_causes(error)
     # The innermost call that the exception went through was entered last. Other failed calls, whose exception
     # the model caught, do not count.
-    failed = next((call for call in reversed(calls) if _ended_in(recorder.spans[call.index], causes)), None)
-    diagnosis = None
-    if failed is not None:
+    span = next((span for span in reversed(recorder.spans) if _ended_in(span, errors)), None)
+    cause = diagnosis = None
+    if span is not None:
         with suppress(Exception):  # a failing diagnosis must not hide the user's exception
-            diagnosis = diagnose(_failure_context(recorder, calls, failed, causes))
+            cause, diagnosis = diagnose(_failure_context(recorder, span, errors))
     return Failure(
-        path=failed.path if failed else "",
+        path=span.path if span is not None else "",
         type=type(error).__name__,
         message=_message(error),
-        inputs=failed.inputs if failed else (),
+        inputs=calls[span.index].inputs if span is not None else (),
         source=line_of(error),
-        cause=diagnosis.cause if diagnosis else None,
-        diagnosis=diagnosis.text if diagnosis else None,
+        cause=cause,
+        diagnosis=diagnosis,
     )
 
 
@@ -51,14 +51,9 @@ def _with_causes(error: BaseException) -> list[BaseException]:
 
 
 def _ended_in(span: Span, errors: Sequence[BaseException]) -> bool:
-    """Tell whether a call ended in one of these exceptions.
-
-    A failed call without an exception was cut off by one for which torch runs no hooks, such as
-    KeyboardInterrupt.
-    """
     if not span.failed:
         return False
-    if span.error is None:
+    if span.error is None:  # cut off by one for which torch runs no hooks, such as KeyboardInterrupt
         return not isinstance(errors[0], Exception)
     return any(span.error is error for error in errors)
 
@@ -70,22 +65,8 @@ def _message(error: BaseException) -> str:
         return "(no message)"
 
 
-def _failure_context(
-    recorder: SpanRecorder, calls: Sequence[ModuleCall], failed: ModuleCall, errors: Sequence[BaseException]
-) -> FailureContext:
-    root = failed
-    while root.parent is not None:
-        root = calls[root.parent]
-    span = recorder.spans[failed.index]
+def _failure_context(recorder: SpanRecorder, span: Span, errors: Sequence[BaseException]) -> FailureContext:
     mode = recorder.operations
     operation = mode.failed if mode is not None and mode.error in errors else None
-    return FailureContext(
-        error=errors[0],
-        module=span.module,
-        path=failed.path,
-        inputs=span.inputs,
-        integer_ranges=span.integer_ranges,
-        producer=span.producer,
-        root_inputs=recorder.spans[root.index].inputs,
-        operation_inputs=operation.inputs if operation is not None else (),
-    )
+    operation_inputs = operation.inputs if operation is not None else ()
+    return FailureContext(errors[0], span, recorder.spans[span.root].inputs, operation_inputs)

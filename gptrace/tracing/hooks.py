@@ -22,9 +22,6 @@ class Hook(partial[None]):
 
     __name__ = "gptrace_hook"  # torch.jit reads the name of every hook
 
-    def __deepcopy__(self, memo: object) -> Callable[..., None]:
-        return _inert
-
     def __reduce__(self) -> tuple[Callable[[], Callable[..., None]], tuple[()]]:
         return _no_hook, ()
 

@@ -44,16 +44,11 @@ def isolated_process_state() -> Iterator[None]:
 
 @contextmanager
 def _no_global_hooks() -> Iterator[None]:
-    """Take away the hooks that the user registered for all modules: these calls are not the user's.
-
-    `_global_forward_pre_hooks` and `_global_forward_hooks` are the dictionaries that
-    `register_module_forward_pre_hook` and `register_module_forward_hook` fill; torch has no public way to
-    read or clear them.
-    """
-    registries = [
-        torch.nn.modules.module._global_forward_pre_hooks,
-        torch.nn.modules.module._global_forward_hooks,
-    ]
+    """Take away the hooks that the user registered for all modules: these calls are not the user's."""
+    # `register_module_forward_pre_hook` and `register_module_forward_hook` fill these two dictionaries; torch
+    # has no public way to read or clear them.
+    global_hooks = torch.nn.modules.module
+    registries = (global_hooks._global_forward_pre_hooks, global_hooks._global_forward_hooks)
     saved = [dict(hooks) for hooks in registries]
     for hooks in registries:
         hooks.clear()

@@ -44,39 +44,26 @@ def _multi_head(query: Tensor, key: Tensor, value: Tensor, emb_dim: int) -> int:
     return projections + 2 * B * T * S * emb_dim
 
 
-# Name of the aten kernel: (arguments, result) → MACs.
+# Name of the aten kernel → formula of (arguments, result) → MACs.
 _FORMULAS: dict[str, Callable[[tuple[Any, ...], Any], int]] = {
-    "mm": lambda a, _: _product(a[0], a[1]),
-    "addmm": lambda a, _: _product(a[1], a[2]),
-    "_addmm_activation": lambda a, _: _product(a[1], a[2]),
-    "_int_mm": lambda a, _: _product(a[0], a[1]),
-    "_scaled_mm": lambda a, _: _product(a[0], a[1]),
-    "bmm": lambda a, _: _product(a[0], a[1]),
-    "baddbmm": lambda a, _: _product(a[1], a[2]),
-    "addbmm": lambda a, _: _product(a[1], a[2]),
-    "mv": lambda a, _: _product(a[0], a[1]),
-    "addmv": lambda a, _: _product(a[1], a[2]),
-    "dot": lambda a, _: a[0].numel(),
-    "vdot": lambda a, _: a[0].numel(),
-    "addr": lambda a, _: a[1].numel() * a[2].numel(),
-    "linear": lambda a, _: a[0].numel() * a[1].shape[0],
-    "mkldnn_linear": lambda a, _: a[0].numel() * a[1].shape[0],
-    "convolution": lambda a, out: _convolution(a[0], a[1], out, a[6]),
-    "_convolution": lambda a, out: _convolution(a[0], a[1], out, a[6]),
-    "convolution_overrideable": lambda a, out: _convolution(a[0], a[1], out, a[6]),
-    "cudnn_convolution": lambda a, out: _convolution(a[0], a[1], out, transposed=False),
-    "mkldnn_convolution": lambda a, out: _convolution(a[0], a[1], out, transposed=False),
-    "_slow_conv2d_forward": lambda a, out: _convolution(a[0], a[1], out, transposed=False),
-    "mkldnn_rnn_layer": lambda a, _: a[0].shape[0] * a[0].shape[1] * (a[1].numel() + a[2].numel()),
-    "_native_multi_head_attention": lambda a, _: _multi_head(a[0], a[1], a[2], a[3]),
-    **{
-        name: lambda a, _: _attention(a[0], a[1], a[2])
-        for name in (
-            "_scaled_dot_product_flash_attention", "_scaled_dot_product_flash_attention_for_cpu",
-            "_scaled_dot_product_efficient_attention", "_scaled_dot_product_cudnn_attention",
-            "_scaled_dot_product_fused_attention_overrideable",
-        )
-    },
+    name: formula
+    for names, formula in (
+        ("mm bmm mv _int_mm _scaled_mm", lambda a, _: _product(a[0], a[1])),
+        ("addmm addbmm addmv baddbmm _addmm_activation", lambda a, _: _product(a[1], a[2])),
+        ("dot vdot", lambda a, _: a[0].numel()),
+        ("addr", lambda a, _: a[1].numel() * a[2].numel()),
+        ("linear mkldnn_linear", lambda a, _: a[0].numel() * a[1].shape[0]),
+        ("convolution _convolution convolution_overrideable",
+         lambda a, out: _convolution(a[0], a[1], out, transposed=a[6])),
+        ("cudnn_convolution mkldnn_convolution _slow_conv2d_forward",
+         lambda a, out: _convolution(a[0], a[1], out, transposed=False)),
+        ("mkldnn_rnn_layer", lambda a, _: a[0].shape[0] * a[0].shape[1] * (a[1].numel() + a[2].numel())),
+        ("_native_multi_head_attention", lambda a, _: _multi_head(*a[:4])),
+        ("_scaled_dot_product_flash_attention _scaled_dot_product_flash_attention_for_cpu "
+         "_scaled_dot_product_efficient_attention _scaled_dot_product_cudnn_attention "
+         "_scaled_dot_product_fused_attention_overrideable", lambda a, _: _attention(*a[:3])),
+    )
+    for name in names.split()
 }  # fmt: skip
 
 # Kernels without a formula whose name suggests that they multiply matrices: their cost is unknown, not 0.

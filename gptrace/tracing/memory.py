@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Iterable, Sequence
+from importlib import import_module
 
 from gptrace.model.quiet_torch import torch
 from gptrace.tracing.tensors import TENSORLESS_TYPES
@@ -26,11 +27,13 @@ class ActivationMemory:
         self._on_growth = on_growth
         # By storage: a weak reference, whose callback reports that the storage is freed.
         self._live_storages: dict[int, weakref.ref[object]] = {}
-        self._model_storages = {
-            key
-            for tensor in (*module.parameters(), *module.buffers())
-            if (key := storage_key(tensor)) is not None
-        }
+        tensors = (*module.parameters(), *module.buffers())
+        self._model_storages = {_storage_key(tensor) for tensor in tensors}
+        # torch imports its compiler with the first kernels on device meta. That import calls torch.fx.wrap,
+        # whose frame refers to itself and to the frames of its callers. In a forward pass these hold
+        # activations, which would count as alive until the garbage collector runs. So import it before.
+        if any(tensor.is_meta for tensor in tensors):
+            import_module("torch._dynamo")
 
     def add(self, value: object, inputs: Sequence[object]) -> None:
         """Count the memory of a kernel's result, unless it is a view of an input or already counted."""
@@ -45,7 +48,7 @@ class ActivationMemory:
         self._live_storages.clear()
 
     def _add_tensor(self, tensor: Tensor, inputs: Sequence[object]) -> None:
-        key = storage_key(tensor)
+        key = _storage_key(tensor)
         if key is None or key in self._live_storages or key in self._model_storages:
             return
         if shares_memory(tensor, inputs):
@@ -62,12 +65,9 @@ class ActivationMemory:
         self._on_growth(self.alive)
 
 
-def storage_key(tensor: Tensor) -> int | None:
-    """Return a number that identifies the tensor's storage, or None for a tensor without one.
-
-    `_cdata` is the address of the StorageImpl, which all views of a storage share, on device meta too. It is
-    unique among the storages that are alive.
-    """
+def _storage_key(tensor: Tensor) -> int | None:
+    # `_cdata`: the address of the StorageImpl, which all views of a storage share, on device meta too. It is
+    # unique among the storages that are alive.
     try:
         return int(tensor.untyped_storage()._cdata)
     except (RuntimeError, ValueError):  # sparse and lazy tensors have no storage
@@ -78,11 +78,9 @@ def shares_memory(tensor: Tensor, others: Iterable[object]) -> bool:
     """Tell whether a tensor shares its memory with one of `others`; these may be any objects."""
     try:
         for other in others:
-            if (
-                type(other) not in TENSORLESS_TYPES
-                and isinstance(other, Tensor)
-                and _is_alias_of(tensor, other)
-            ):
+            if type(other) in TENSORLESS_TYPES or not isinstance(other, Tensor):
+                continue
+            if _is_alias_of(tensor, other):
                 return True
     except RuntimeError:  # wrapper subclasses have no memory of their own
         pass

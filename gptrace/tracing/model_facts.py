@@ -6,6 +6,8 @@ import platform
 from collections.abc import Sequence
 from typing import Any
 
+from msgspec.structs import replace
+
 import gptrace
 from gptrace.model.gpt import GPTModel
 from gptrace.model.hugging_face import is_hugging_face
@@ -31,34 +33,26 @@ def versions() -> dict[str, str]:
     }
 
 
-def model_info(
-    module: Module,
-    name: str | None = None,
-    weights: dict[str, Any] | None = None,
-) -> ModelInfo:
+def model_info(module: Module, name: str | None = None, weights: dict[str, Any] | None = None) -> ModelInfo:
     """Describe a module: class, parameters, dtype and device."""
     modules = list(named_modules_with_aliases(module))
-    return model_info_from(module, modules, parameter_refs(modules), name, weights)
+    info = model_info_from(module, modules, parameter_refs(modules))
+    return replace(info, name=name or info.name, weights=weights)
 
 
 def model_info_from(
-    module: Module,
-    modules: Sequence[tuple[str, Module]],
-    parameters: Sequence[ParameterRef],
-    name: str | None = None,
-    weights: dict[str, Any] | None = None,
+    module: Module, modules: Sequence[tuple[str, Module]], parameters: Sequence[ParameterRef]
 ) -> ModelInfo:
     """Describe a module as `model_info` does, from its modules by path and their parameters."""
     first = parameters[0].parameter if parameters else None
     return ModelInfo(
-        name=name or type(module).__name__,
+        name=type(module).__name__,
         class_name=type(module).__name__,
         parameters=count_all(parameters),
         buffers=Buffers(buffer_bytes(modules)),
         dtype=dtype_name(first.dtype) if first is not None else "none",
         device=str(first.device) if first is not None else "none",
         config=_configuration(module),
-        weights=weights,
     )
 
 

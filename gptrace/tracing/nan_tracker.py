@@ -59,14 +59,9 @@ class NanTracker:
     def record_outputs(self, span: Span, tensors: Sequence[Tensor]) -> None:
         """Note the statistics of a call's outputs, and whether it turned finite inputs into NaN or Inf."""
         latest, state = self._latest, self._state(tensors[0]) if len(tensors) == 1 else None
-        if (
-            latest is not None
-            and state == latest.output_state
-            and state is not None
-            and state.work_done is not None
-        ):
-            same = latest.output_ref is not None and latest.output_ref() is tensors[0]
-            span.statistics = latest.statistics if same else ()
+        is_known = state is not None and state.work_done is not None
+        if is_known and latest is not None and state == latest.output_state and latest.returned(tensors[0]):
+            span.statistics = latest.statistics
         span.statistics = span.statistics or [statistics_of(tensor) for tensor in tensors]
         span.output_state, self._latest = state, span
         kind = _nonfinite_kind(span.statistics)
@@ -85,7 +80,7 @@ class NanTracker:
         # It is not finite now. If an earlier call returned it finite, in the state that it had at entry, then
         # this call wrote to it.
         return any(
-            span.output_ref is not None and span.output_ref() is tensor and span.output_state == state
+            span.returned(tensor) and span.output_state == state
             and not _nonfinite_kind(span.statistics) and any(span.statistics)
             for span in self._spans
         )  # fmt: skip
@@ -97,12 +92,11 @@ class NanTracker:
             version = None if tensor.is_inference() else tensor._version
         except RuntimeError:  # some tensor types have no counter
             version = None
-        if self._modes is None or get_ident() != self._thread:
-            return TensorState(None, version)
-        kernels, operations = self._modes
-        if kernels.running_kernels:
-            return TensorState(None, version)
-        return TensorState(kernels.kernel_count + operations.call_count, version)
+        if self._modes is not None and get_ident() == self._thread:
+            kernels, operations = self._modes
+            if not kernels.running_kernels:
+                return TensorState(kernels.kernel_count + operations.call_count, version)
+        return TensorState(None, version)
 
 
 def _nonfinite_kind(statistics: Sequence[Statistics | None]) -> str:

@@ -4,78 +4,66 @@ from __future__ import annotations
 
 from gptrace.model.quiet_torch import torch
 from gptrace.tracing.recorder import SpanRecorder
+from gptrace.wording import enumerated
 
 Module = torch.nn.Module
 # Containers have no forward, so they are never called.
 _CONTAINERS = (torch.nn.ModuleList, torch.nn.ModuleDict, torch.nn.ParameterList, torch.nn.ParameterDict)
-_NAMES_IN_A_NOTE = 5
 
 
 def trace_notes(recorder: SpanRecorder, called: set[Module], used: set[str]) -> tuple[str, ...]:
     """Return the notes; `called` are the modules that ran, `used` the paths of these and of their parents."""
-    return (
-        *_modules_without_row(recorder, called, used),
-        *_without_fast_path(recorder, called),
-        *_macs_outside(recorder),
-        *_first_nonfinite(recorder),
+    macs = recorder.macs_outside
+    notes = (
+        _modules_without_row(recorder, called, used),
+        _without_fast_path(recorder, called),
+        f"{macs:,} more MACs ran outside of any call, for example in a backward pass" if macs else "",
+        _first_nonfinite(recorder, "NaN"),
+        _first_nonfinite(recorder, "Inf"),
     )
+    return tuple(filter(None, notes))
 
 
-def _modules_without_row(recorder: SpanRecorder, called: set[Module], used: set[str]) -> list[str]:
+def _modules_without_row(recorder: SpanRecorder, called: set[Module], used: set[str]) -> str:
     """Name modules that have no row although submodules ran: their forward or submodules were called."""
     paths = [
-        path
+        path or "the model itself"
         for path, module in recorder.paths
         if path in used and module not in called and not isinstance(module, _CONTAINERS)
         and type(module).forward is not Module.forward
     ]  # fmt: skip
     if not paths:
-        return []
-    names = ", ".join(path or "the model itself" for path in paths[:_NAMES_IN_A_NOTE])
-    more = len(paths) - _NAMES_IN_A_NOTE
-    rest = f" and {more} more" if more > 0 else ""
-    return [
-        f"no row for {names}{rest}: submodules ran, but nothing called the module itself; "
+        return ""
+    return (
+        f"no row for {enumerated(paths, 5)}: submodules ran, but nothing called the module itself; "
         "module(x) is traced, module.forward(x) skips the hooks"
-    ]
+    )
 
 
-def _macs_outside(recorder: SpanRecorder) -> list[str]:
-    """Report the work outside of any call, which is in no row."""
-    if not recorder.macs_outside:
-        return []
-    return [f"{recorder.macs_outside:,} more MACs ran outside of any call, for example in a backward pass"]
-
-
-def _without_fast_path(recorder: SpanRecorder, called: set[Module]) -> list[str]:
+def _without_fast_path(recorder: SpanRecorder, called: set[Module]) -> str:
     """Report that torch's encoder runs without its fused kernels, which torch skips where hooks are set."""
     fused: tuple[type[Module], ...] = (torch.nn.TransformerEncoder, torch.nn.TransformerEncoderLayer)
     if recorder.measures.ops:
         fused = (*fused, torch.nn.MultiheadAttention)
-    modules = [module for module in called if isinstance(module, fused) and not module.training]
-    if not modules:
-        return []
-    names = ", ".join(sorted({type(module).__name__ for module in modules}))
-    return [
-        f"traced without the fused fast path of {names}: the submodules run one by one, and the last digits "
-        "may differ"
+    names = {type(module).__name__ for module in called if isinstance(module, fused) and not module.training}
+    if not names:
+        return ""
+    return (
+        f"traced without the fused fast path of {', '.join(sorted(names))}: the submodules run one by one, "
+        "and the last digits may differ"
+    )
+
+
+def _first_nonfinite(recorder: SpanRecorder, kind: str) -> str:
+    """Name the first call that turned finite inputs into NaN, or into infinities."""
+    spans = [span for span in recorder.spans if span.introduced == kind]
+    if not spans:
+        return ""
+    first = min(spans, key=lambda span: span.start + span.seconds)  # an inner call ends before its parent
+    nonfinite = [
+        name
+        for name, parameter in first.module.named_parameters(recurse=False)
+        if not parameter.is_meta and not bool(parameter.isfinite().all())
     ]
-
-
-def _first_nonfinite(recorder: SpanRecorder) -> list[str]:
-    """Name the first calls that turned finite inputs into NaN, and into infinities."""
-    notes = []
-    for kind in ("NaN", "Inf"):
-        spans = [span for span in recorder.spans if span.introduced == kind]
-        if not spans:
-            continue
-        first = min(spans, key=lambda span: span.start + span.seconds)  # an inner call ends before its parent
-        nonfinite = [
-            name
-            for name, parameter in first.module.named_parameters(recurse=False)
-            if not parameter.is_meta and not bool(parameter.isfinite().all())
-        ]
-        reason = f"; its {nonfinite[0]} is not finite" if nonfinite else ""
-        path = first.path or "the model itself"
-        notes.append(f"{path} is the first to turn finite inputs into {kind}{reason}")
-    return notes
+    reason = f"; its {nonfinite[0]} is not finite" if nonfinite else ""
+    return f"{first.path or 'the model itself'} is the first to turn finite inputs into {kind}{reason}"

@@ -12,6 +12,7 @@ from gptrace.record import ParameterCount, ParameterTotals
 
 is_lazy = torch.nn.parameter.is_lazy
 Module = torch.nn.Module
+_Sums = tuple[int, int, int, int]  # own, total, trainable, bytes
 
 
 class ParameterRef(NamedTuple):
@@ -91,7 +92,7 @@ def count_by_module(
     >>> count_by_module(modules, parameter_refs(modules))[""]
     ParameterCount(own=8, total=8, trainable=8, bytes=32)
     """
-    sums: dict[str, list[int]] = {}  # own, total, trainable, bytes
+    sums: dict[str, _Sums] = {}
     tied = []
     for ref in parameters:
         _, path, _, elements, trainable, size, aliases = ref
@@ -103,15 +104,7 @@ def count_by_module(
         of_module = sums.get(path)
         if path and of_module is not None:
             _add(sums, path.rpartition(".")[0], 0, of_module[1], of_module[2], of_module[3])
-    for (
-        _,
-        owner,
-        _,
-        elements,
-        trainable,
-        size,
-        aliases,
-    ) in tied:  # once in each module around
+    for _, owner, _, elements, trainable, size, aliases in tied:  # once in each module around
         owners = {owner, *(path for path, _ in aliases)}
         for path in set(chain.from_iterable(map(ancestors, owners))):
             _add(sums, path, elements if path in owners else 0, elements, trainable, size)
@@ -122,15 +115,9 @@ def count_by_module(
 _parameter_count = lru_cache(maxsize=10_000)(ParameterCount)
 
 
-def _add(sums: dict[str, list[int]], path: str, own: int, total: int, trainable: int, size: int) -> None:
-    of_module = sums.get(path)
-    if of_module is None:
-        sums[path] = [own, total, trainable, size]
-        return
-    of_module[0] += own
-    of_module[1] += total
-    of_module[2] += trainable
-    of_module[3] += size
+def _add(sums: dict[str, _Sums], path: str, own: int, total: int, trainable: int, size: int) -> None:
+    before = sums.get(path, (0, 0, 0, 0))
+    sums[path] = (before[0] + own, before[1] + total, before[2] + trainable, before[3] + size)
 
 
 @lru_cache(maxsize=100_000)
@@ -147,9 +134,8 @@ def ancestors(path: str) -> tuple[str, ...]:
     return tuple(paths)
 
 
-def count_all(parameters: Sequence[ParameterRef], head: str = "out_head") -> ParameterTotals:
-    """Return the sums over a model; `head` is the path of the output head, if the model has one there."""
-    inside_head = head + "."
+def count_all(parameters: Sequence[ParameterRef]) -> ParameterTotals:
+    """Return the sums over a model, and over its parameters outside of `out_head`, if it has one."""
     unique = total = trainable = size = in_head = 0
     tied = []
     for ref in parameters:
@@ -159,7 +145,7 @@ def count_all(parameters: Sequence[ParameterRef], head: str = "out_head") -> Par
         size += ref.bytes
         if ref.aliases:
             tied.append(ref.names)
-        if ref.path.startswith(head) and all(name.startswith(inside_head) for name in ref.names):
+        if ref.path.startswith("out_head") and all(name.startswith("out_head.") for name in ref.names):
             in_head += ref.elements
     return ParameterTotals(
         total=total,

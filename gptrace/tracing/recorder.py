@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 from threading import get_ident
 from time import perf_counter
-from types import TracebackType
 from typing import Any, ClassVar
 
 from gptrace.measures import Measures
@@ -18,10 +17,9 @@ from gptrace.tracing.costs import CostMode
 from gptrace.tracing.hooks import Hook, ModuleHooks
 from gptrace.tracing.memory import ActivationMemory
 from gptrace.tracing.nan_tracker import NanTracker
-from gptrace.tracing.operations import OperationMode
+from gptrace.tracing.operations import Operation, OperationMode
 from gptrace.tracing.parameters import named_modules_with_aliases
 from gptrace.tracing.span import Span
-from gptrace.tracing.state import run_uncompiled
 from gptrace.tracing.statistics import has_numbers
 from gptrace.tracing.tensors import (
     ArgumentNames,
@@ -31,14 +29,16 @@ from gptrace.tracing.tensors import (
     describe_tensors,
     find_tensors,
 )
+from gptrace.tracing.undisturbed import run_uncompiled
+from gptrace.wording import enumerated
 
 Module = torch.nn.Module
 Tensor = torch.Tensor
-NOTHING_MORE = Measures()
+SHAPES_ONLY = Measures()
 # The tracer's own work runs in these blocks, where no mode sees it: neither the tracer's modes, nor those of
 # a user who counts or records operations. `DisableTorchFunction` turns off function modes and the
 # __torch_function__ of subclasses, `_DisableTorchDispatch` turns off dispatch modes and __torch_dispatch__.
-# Both are in torch 2.6, the oldest supported version; it has no public way to turn off other people's modes.
+# Both are in torch 2.9, the oldest supported version; it has no public way to turn off other people's modes.
 _without_function_modes = torch._C.DisableTorchFunction
 _without_dispatch_modes = torch._C._DisableTorchDispatch
 
@@ -59,7 +59,7 @@ class SpanRecorder:
     # The recorders that are entered now, by the thread that entered them.
     _active: ClassVar[dict[int, list[SpanRecorder]]] = {}
 
-    def __init__(self, module: Module, measures: Measures = NOTHING_MORE) -> None:
+    def __init__(self, module: Module, measures: Measures = SHAPES_ONLY) -> None:
         self.module = module
         self.measures = measures
         self.spans: list[Span] = []  # in order of entry; filled when the block ends
@@ -80,7 +80,7 @@ class SpanRecorder:
         self._nan_tracker = (
             NanTracker(self._begun, self._costs, self.operations) if measures.statistics else None
         )
-        self._has_measures = measures != NOTHING_MORE
+        self._has_measures = measures != SHAPES_ONLY
 
     def __enter__(self) -> SpanRecorder:
         if self.operations is None:
@@ -88,7 +88,7 @@ class SpanRecorder:
         else:  # OperationMode would record each shape that the hooks read
             hooks = ModuleHooks(Hook(_unseen, self._open_span), Hook(_unseen, self._close_span))
         self._cleanup.callback(hooks.remove)
-        names: dict[type[Module], ArgumentNames] = {}
+        names: dict[type[Module], ArgumentNames] = {}  # the cache of argument_names is weak, and slower
         try:
             for path, module in self.paths:
                 if id(module) in self._watched:
@@ -99,7 +99,9 @@ class SpanRecorder:
                 self._watched[id(module)] = (path, names[module_class])
                 hooks.add(module)
             self._run_uncompiled()
-            self._register_in_thread()
+            recorders = self._active.setdefault(get_ident(), [])
+            recorders.append(self)
+            self._cleanup.callback(recorders.remove, self)
             for mode in (self._costs, self.operations):
                 if mode is not None:
                     self._cleanup.enter_context(mode)
@@ -108,12 +110,7 @@ class SpanRecorder:
             raise
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         self._cleanup.close()
         # torch runs no hook when a KeyboardInterrupt or another exception that is no Exception ends a call:
         # close the spans that are still open. A copy, since another thread may add its stack meanwhile.
@@ -122,6 +119,14 @@ class SpanRecorder:
             while open_spans:
                 open_spans.pop().close(now, failed=True)
         self.spans = list(self._begun)  # a copy, since a thread that still runs may begin more calls
+
+    def operations_by_call(self) -> dict[Span, list[Operation]]:
+        """Return the operations inside each module call, in order; none unless they were recorded."""
+        by_call: defaultdict[Span, list[Operation]] = defaultdict(list)
+        for operation in self.operations.operations if self.operations is not None else ():
+            if operation.parent is not None:
+                by_call[operation.parent].append(operation)
+        return by_call
 
     def release(self) -> None:
         """Drop the references that lead back to the recorder: the module is freed without a collection then.
@@ -134,32 +139,25 @@ class SpanRecorder:
             self._memory.release()
         self.operations = self._nan_tracker = self._costs = self._memory = None
 
-    def _register_in_thread(self) -> None:
-        recorders = self._active.setdefault(get_ident(), [])
-        recorders.append(self)
-        self._cleanup.callback(recorders.remove, self)
-
     def _belongs_to_other_recorder(self, module: Module) -> bool:
         """Tell whether this thread has entered another recorder that watches the module, and not this one."""
         recorders = self._active.get(get_ident(), [])
         return self not in recorders and any(id(module) in other._watched for other in recorders)
 
     def _run_uncompiled(self) -> None:
-        """Run compiled modules as plain Python: compiled code runs no hooks, or compiles the tracer's hooks.
-
-        `Module.compile()` sets `_compiled_call_impl`, which is None in other modules (torch 2.6 and later).
-        """
+        """Run compiled modules as plain Python: compiled code skips the hooks, or compiles them, too."""
         dynamo = sys.modules.get("torch._dynamo")
         if dynamo is None:  # never imported, so nothing was compiled
             return
+        self._cleanup.enter_context(run_uncompiled())
+        # `Module.compile()` sets `_compiled_call_impl`, which is None in other modules (torch 2.6 and later).
         compiled = [
             path or "the model itself"
             for path, module in self.paths
             if isinstance(module, dynamo.OptimizedModule) or module._compiled_call_impl is not None
         ]
-        self._cleanup.enter_context(run_uncompiled())
         if compiled:
-            paths = ", ".join(compiled[:5])
+            paths = enumerated(compiled, 5)
             self.notes.append(f"compiled modules run uncompiled while they are traced: {paths}")
 
     def _record_failed_inputs(self, span: Span, args: tuple[object, ...]) -> None:
@@ -172,18 +170,12 @@ class SpanRecorder:
                 if not isinstance(value, Tensor):
                     continue
                 if span.producer is None:
-                    span.producer = self._producer_of(value)
+                    producers = (call.path for call in reversed(self._begun) if call.returned(value))
+                    span.producer = next(producers, None)
                 is_integer = not (value.is_floating_point() or value.is_complex())
                 if is_integer and has_numbers(value) and value.numel():
                     ranges[name] = (int(value.min()), int(value.max()))
         span.integer_ranges = ranges
-
-    def _producer_of(self, tensor: Tensor) -> str | None:
-        """Return the path of the last call that returned this tensor, if any did."""
-        for span in reversed(self._begun):
-            if span.output_ref is not None and span.output_ref() is tensor:
-                return span.path
-        return None
 
     def _record_outputs(self, span: Span, output: object) -> None:
         if isinstance(output, Tensor):
@@ -214,12 +206,11 @@ class SpanRecorder:
         if span is None:
             self.macs_outside += macs or 0
         for counter in (span, operation):
-            if counter is None:
-                continue
-            if macs is None:
-                counter.unknown |= {kernel}
-            else:
-                counter.macs += macs
+            if counter is not None:
+                if macs is None:
+                    counter.unknown |= {kernel}
+                else:
+                    counter.macs += macs
 
     def _note_peak(self, alive: int) -> None:
         span = self._innermost()

@@ -76,6 +76,10 @@ class Span:
         self.outputs: tuple[TensorInfo, ...] = ()
         self.start = perf_counter()
 
+    def returned(self, tensor: torch.Tensor) -> bool:
+        """Tell whether the output of the call was this very tensor."""
+        return self.output_ref is not None and self.output_ref() is tensor
+
     def close(self, now: float, *, failed: bool) -> None:
         """Note the end of the call."""
         self.seconds = now - self.start

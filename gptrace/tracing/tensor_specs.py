@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 
+from msgspec.structs import replace
+
 from gptrace.record import Statistics, TensorSpec
 from gptrace.tracing.axis_names import AxisNames, Dims
 from gptrace.tracing.model_facts import dtype_name
@@ -32,33 +34,22 @@ class TensorSpecs:
         if specs is None:
             if len(self._cache) >= _CACHE_LIMIT:  # full of shapes that never return
                 self._cache.clear()
-            specs = self._cache[key] = tuple([self._spec(side, info) for info in infos])
+            specs = self._cache[key] = tuple([_tensor_spec(info, self._dims(side, info)) for info in infos])
         return specs
 
-    def _spec(self, side: CallSide, info: TensorInfo) -> TensorSpec:
-        dims = self._names.of((*side, info.name), info.shape) if self._names else tuple(map(str, info.shape))
-        return _tensor_spec(info, dims)
+    def _dims(self, side: CallSide, info: TensorInfo) -> Dims:
+        return self._names.of((*side, info.name), info.shape) if self._names else tuple(map(str, info.shape))
 
 
 @lru_cache(maxsize=10_000)
 def _tensor_spec(info: TensorInfo, dims: Dims) -> TensorSpec:
-    return TensorSpec(
-        name=info.name,
-        shape=info.shape,
-        dims=dims,
-        dtype=dtype_name(info.dtype),
-        device=str(info.device),
-        local_shape=info.local_shape,
-    )
+    dtype, device = dtype_name(info.dtype), str(info.device)
+    return TensorSpec(info.name, info.shape, dims, dtype, device, info.local_shape)
 
 
 def with_statistics(
     specs: Sequence[TensorSpec], statistics: Sequence[Statistics | None]
 ) -> tuple[TensorSpec, ...]:
     """Return copies of the specs, each with the statistics of its tensor."""
-    return tuple(
-        [
-            TensorSpec(spec.name, spec.shape, spec.dims, spec.dtype, spec.device, spec.local_shape, measured)
-            for spec, measured in zip(specs, statistics, strict=True)
-        ]
-    )
+    pairs = zip(specs, statistics, strict=True)
+    return tuple([replace(spec, statistics=of_tensor) for spec, of_tensor in pairs])

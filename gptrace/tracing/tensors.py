@@ -126,9 +126,9 @@ def _signature_names(forward: Any) -> ArgumentNames:
     except (TypeError, ValueError, AttributeError):
         return ArgumentNames((), "args")
     by_position = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    names = [parameter.name for parameter in parameters if parameter.kind in by_position]
-    rest = [parameter.name for parameter in parameters if parameter.kind is inspect.Parameter.VAR_POSITIONAL]
-    return ArgumentNames(tuple(names), (rest or ["args"])[0])
+    names = tuple(parameter.name for parameter in parameters if parameter.kind in by_position)
+    rest = (parameter.name for parameter in parameters if parameter.kind is inspect.Parameter.VAR_POSITIONAL)
+    return ArgumentNames(names, next(rest, "args"))
 
 
 def describe_arguments(
@@ -138,11 +138,10 @@ def describe_arguments(
     if len(args) == 1 and names.positional and not kwargs:  # the usual case
         return describe_tensors(names.positional[0], args[0])
     infos: list[TensorInfo] = []
+    named = len(names.positional)
     for position, value in enumerate(args):
-        if position < len(names.positional):
-            infos += describe_tensors(names.positional[position], value)
-        else:
-            infos += describe_tensors(f"{names.rest}[{position - len(names.positional)}]", value)
+        name = names.positional[position] if position < named else f"{names.rest}[{position - named}]"
+        infos += describe_tensors(name, value)
     for name, value in kwargs.items():
         infos += describe_tensors(name, value)
     return tuple(infos)
@@ -167,15 +166,11 @@ def _collect(name: str, value: object, tensors: list[tuple[str, Tensor]], visite
     elif isinstance(value, list | tuple):
         for index, item in enumerate(value):
             _collect(f"{name}[{index}]", item, tensors, visited)
-    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
+    elif dataclasses.is_dataclass(value):
         for field in dataclasses.fields(value):
             _collect(f"{name}.{field.name}", getattr(value, field.name, None), tensors, visited)
-    elif _may_hold_tensors(value):  # such as a cache of keys and values
+    # An instance of a user-defined class, such as a cache of keys and values.
+    elif hasattr(value, "__dict__") and not callable(value) and type(value).__module__ != "builtins":
         for key, item in vars(value).items():
             if not key.startswith("_"):
                 _collect(f"{name}.{key}", item, tensors, visited)
-
-
-def _may_hold_tensors(value: object) -> bool:
-    """Tell whether an object is an instance of a user-defined class, whose attributes may be tensors."""
-    return hasattr(value, "__dict__") and not callable(value) and type(value).__module__ != "builtins"

@@ -12,7 +12,7 @@ from gptrace.model.quiet_torch import torch
 from gptrace.record import Trace
 from gptrace.tracing.assembly import assemble_trace
 from gptrace.tracing.axis_names import InferredAxisNames, infer_axis_names
-from gptrace.tracing.recorder import NOTHING_MORE, SpanRecorder
+from gptrace.tracing.recorder import SHAPES_ONLY, SpanRecorder
 from gptrace.tracing.span import Span
 
 Module = torch.nn.Module
@@ -49,7 +49,7 @@ def record_trace(
     architecture: Architecture | None,
     *,
     by_copy: bool = False,
-    measures: Measures = NOTHING_MORE,
+    measures: Measures = SHAPES_ONLY,
 ) -> Iterator[Trace]:
     """Record as `watch` does; `architecture` and `by_copy` are explained in `infer_axis_names`."""
     trace = Trace.pending()
@@ -72,18 +72,9 @@ def _assemble(
     """Return the trace; if the block failed, a failure in here must not hide that exception."""
 
     def infer_names(spans: list[Span]) -> InferredAxisNames:
-        # After Ctrl-C the user waits for the end: do not run the model again.
-        interrupted = error is not None and not isinstance(error, Exception)
-        if interrupted or spans[0].module is not recorder.module:
-            return InferredAxisNames(None)
-        return infer_axis_names(
-            recorder.module,
-            architecture,
-            spans,
-            by_copy=by_copy,
-            ops=recorder.measures.ops,
-            failed=error is not None,
-        )
+        if error is not None and not isinstance(error, Exception):
+            return InferredAxisNames(None)  # after Ctrl-C the user waits for the end: run nothing again
+        return infer_axis_names(recorder, architecture, spans, by_copy=by_copy, failed=error is not None)
 
     try:
         return assemble_trace(recorder, error, infer_names)

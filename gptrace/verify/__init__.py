@@ -1,1 +1,1 @@
-"""Is it right? Kept traces held against each other."""
+"""Compare kept traces."""

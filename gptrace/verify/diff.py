@@ -1,6 +1,6 @@
 """Two traces → their differences: calls added, removed and changed, and the first call whose values differ.
 
-Works on records, so that either trace may have been kept in a file. No torch.
+Works on records without torch, so that either trace may have been kept in a file.
 """
 
 from __future__ import annotations
@@ -21,8 +21,6 @@ from gptrace.record import (
     ValueDifference,
 )
 
-Key = tuple[str, int]  # module path, and number of the call
-
 _STATISTICS = ("mean", "std", "min", "max", "nan", "infinite")
 _LONGEST_SETTING = 80  # characters
 DEFAULT_RTOL, DEFAULT_ATOL = 1e-4, 1e-6
@@ -38,30 +36,25 @@ def diff_traces(
 ) -> Difference:
     """Return the differences between two traces. Calls are matched by module path and number.
 
-    Values are compared by the statistics of outputs, where both traces have them: two numbers agree when
-    they differ by no more than atol + rtol times the larger of them (for a mean: or of the standard
-    deviation).
+    Values are compared by the statistics of outputs, where both traces have them: two numbers agree if their
+    difference is at most atol + rtol * the larger magnitude (for means: that, or the standard deviation).
 
-    Args:
-        a: the first trace.
-        b: the second trace.
-        names: what the report calls the two, such as file names.
-        rtol: relative tolerance, at least 0.
-        atol: absolute tolerance, at least 0.
+    a, b   the two traces
+    names  their names in the report, such as file names
+    rtol   relative tolerance, at least 0
+    atol   absolute tolerance, at least 0
 
-    Raises:
-        OptionError: a tolerance is negative or not finite.
+    A tolerance that is negative or not finite is an OptionError.
     """
     for option, value in (("--rtol", rtol), ("--atol", atol)):
         if not 0 <= value < float("inf"):
             raise OptionError(f"{option} is {value}", "it must be a number of at least 0")
-    calls_a, calls_b = _by_key(a), _by_key(b)
+    calls_a, calls_b = ({(call.path, call.call): call for call in trace.calls} for trace in (a, b))
     pairs = [(call, calls_b[key]) for key, call in calls_a.items() if key in calls_b]
-    changed = [
-        _changed_call(after, changes) for before, after in pairs if (changes := _changes(before, after))
-    ]
-    removed = [_changed_call(call, ()) for key, call in calls_a.items() if key not in calls_b]
-    added = [_changed_call(call, ()) for key, call in calls_b.items() if key not in calls_a]
+    in_both = [_changed_call(call_b, _changes(call_a, call_b)) for call_a, call_b in pairs]
+    changed = tuple(call for call in in_both if call.changes)
+    removed = tuple(_changed_call(call) for key, call in calls_a.items() if key not in calls_b)
+    added = tuple(_changed_call(call) for key, call in calls_b.items() if key not in calls_a)
     values = _compare_values(pairs, b, same_prompts=_ids(a) == _ids(b), rtol=rtol, atol=atol)
     return Difference(
         versions={"gptrace": gptrace.__version__},
@@ -69,9 +62,9 @@ def diff_traces(
         settings=tuple(_settings(a, b)),
         a=TraceSummary(names[0], a.model.name, len(a.calls)),
         b=TraceSummary(names[1], b.model.name, len(b.calls)),
-        removed=tuple(removed),
-        added=tuple(added),
-        changed=tuple(changed),
+        removed=removed,
+        added=added,
+        changed=changed,
         values=values,
     )
 
@@ -79,19 +72,16 @@ def diff_traces(
 def measured(trace: Trace) -> set[str]:
     """Return the measures that a trace holds: "macs", "statistics"."""
     measures = {"macs"} if any(call.macs is not None for call in trace.calls) else set()
-    specs = (spec for call in trace.calls for spec in call.outputs)
-    return measures | ({"statistics"} if any(spec.statistics is not None for spec in specs) else set())
-
-
-def _by_key(trace: Trace) -> dict[Key, ModuleCall]:
-    return {(call.path, call.call): call for call in trace.calls}
+    if any(spec.statistics is not None for call in trace.calls for spec in call.outputs):
+        measures.add("statistics")
+    return measures
 
 
 def _ids(trace: Trace) -> list[Sequence[int]]:
     return [prompt.ids for prompt in trace.inputs]
 
 
-def _changed_call(call: ModuleCall, changes: Sequence[Change]) -> ChangedCall:
+def _changed_call(call: ModuleCall, changes: Sequence[Change] = ()) -> ChangedCall:
     return ChangedCall(call.path, call.call, call.type, tuple(changes))
 
 
@@ -101,20 +91,17 @@ def _settings(a: Trace, b: Trace) -> Iterator[Change]:
         texts = (", ".join(str(prompt.text) for prompt in trace.inputs) for trace in (a, b))
         yield Change("prompt", *(text[:_LONGEST_SETTING] for text in texts))
     for group in ("weights", "config"):
-        before, after = (getattr(trace.model, group) or {} for trace in (a, b))
-        for key in dict.fromkeys([*before, *after]):
-            if before.get(key) != after.get(key):
-                values = (str(settings.get(key, "–"))[:_LONGEST_SETTING] for settings in (before, after))
-                yield Change(f"{group} {key}", *values)
+        settings_a, settings_b = (getattr(trace.model, group) or {} for trace in (a, b))
+        for key in dict.fromkeys([*settings_a, *settings_b]):
+            if settings_a.get(key) != settings_b.get(key):
+                values = (str(settings.get(key, "–")) for settings in (settings_a, settings_b))
+                yield Change(f"{group} {key}", *(value[:_LONGEST_SETTING] for value in values))
 
 
 def _changes(a: ModuleCall, b: ModuleCall) -> list[Change]:
-    changes = []
-    for name, fact in _FACTS.items():
-        before, after = fact(a), fact(b)
-        if before != after and None not in (before, after):  # None: not measured in both
-            changes.append(Change(name, str(before), str(after)))
-    return changes
+    facts = [(name, fact(a), fact(b)) for name, fact in _FACTS.items()]
+    # None: not measured in both
+    return [Change(name, x, y) for name, x, y in facts if x != y and x is not None and y is not None]
 
 
 def _shapes(specs: Sequence[TensorSpec]) -> str:
@@ -143,45 +130,37 @@ def _compare_values(
 ) -> ValueDifference:
     compared = 0
     first: tuple[ModuleCall, list[Change]] | None = None
-    for before, after in pairs:
+    for call_a, call_b in pairs:
         statistics = [
-            (after_spec.name, before_spec.statistics, after_spec.statistics)
-            for before_spec, after_spec in zip(before.outputs, after.outputs, strict=False)
-            if before_spec.statistics and after_spec.statistics
+            (spec_b.name, spec_a.statistics, spec_b.statistics)
+            for spec_a, spec_b in zip(call_a.outputs, call_b.outputs, strict=False)
+            if spec_a.statistics and spec_b.statistics
         ]
         compared += bool(statistics)
-        apart = [
-            Change(f"{name} of {output}", _number(getattr(one, name)), _number(getattr(other, name)))
-            for output, one, other in statistics
-            if one is not None and other is not None
-            for name in _STATISTICS
-            if not _agree(name, one, other, rtol, atol)
-        ]
-        if apart and (first is None or _is_inside(first[0], after, b)):
-            first = (after, apart)
+        apart = [change for outputs in statistics for change in _values_apart(*outputs, rtol, atol)]
+        # A call inside the first one so far ended before it.
+        if apart and (first is None or _is_inside(first[0], call_b, b)):
+            first = (call_b, apart)
     first_apart = None if first is None else _changed_call(*first)
     return ValueDifference(same_prompts, compared, rtol, atol, first_apart)
 
 
-def _agree(name: str, a: Statistics, b: Statistics, rtol: float, atol: float) -> bool:
-    one, other = getattr(a, name), getattr(b, name)
-    if one is None or other is None:
-        return one is other
-    scale = max(abs(one), abs(other))
-    if name == "mean":  # the mean of numbers on both sides of 0 says little by itself
-        scale = max(scale, a.std or 0.0, b.std or 0.0)
-    return bool(abs(one - other) <= atol + rtol * scale)
-
-
-def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.7g}"
+def _values_apart(output: str, a: Statistics, b: Statistics, rtol: float, atol: float) -> Iterator[Change]:
+    """Yield the statistics of an output that differ by more than the tolerances."""
+    for name in _STATISTICS:
+        x, y = getattr(a, name), getattr(b, name)
+        if x is None or y is None:
+            agree = x is y
+        else:
+            # The mean of numbers on both sides of 0 says little by itself.
+            deviation = max(a.std or 0.0, b.std or 0.0) if name == "mean" else 0.0
+            agree = abs(x - y) <= atol + rtol * max(abs(x), abs(y), deviation)
+        if not agree:
+            yield Change(f"{name} of {output}", *("–" if v is None else f"{v:.7g}" for v in (x, y)))
 
 
 def _is_inside(outer: ModuleCall, call: ModuleCall, trace: Trace) -> bool:
-    """Tell whether a call was made inside another, and so ended before it."""
     parent = call.parent
-    while parent is not None:
-        if parent == outer.index:
-            return True
+    while parent is not None and parent != outer.index:
         parent = trace.calls[parent].parent
-    return False
+    return parent is not None

@@ -15,6 +15,7 @@ from gptrace.errors import WeightsError
 from gptrace.model.build import load
 from gptrace.model.quiet_torch import torch
 from gptrace.model.selection import select_model
+from gptrace.model.weights.load import load_state
 from tests.models.checkpoints import Tensors, course_file, to_linear
 from tests.models.hugging_face import gpt2_with_large_weights
 from tests.support import Cli
@@ -183,3 +184,11 @@ def test_what_our_model_does_not_do_is_refused(tmp_path: Path) -> None:
     gpt2_with_large_weights(activation_function="silu").save_pretrained(tmp_path)
     with pytest.raises(WeightsError, match="'silu'"):
         gptrace.topk("Hello", weights=tmp_path)
+
+
+def test_a_state_dict_of_integers_alone_is_loaded(tmp_path: Path) -> None:
+    module = torch.nn.Module()
+    module.register_buffer("table", torch.zeros(3, dtype=torch.int64))
+    torch.save({"table": torch.tensor([1, 2, 3])}, tmp_path / "table.pt")
+    assert load_state(module, tmp_path / "table.pt")["dtype"] == "int64"
+    assert module.get_buffer("table").tolist() == [1, 2, 3]

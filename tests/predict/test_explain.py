@@ -77,7 +77,7 @@ def test_the_figures_are_torchs_own(tiny: GPTModel) -> None:
     assert measured["uniform_loss"]["logarithm"] == pytest.approx(math.log(50257))
     chances = logits.softmax(-1)
     assert measured["softmax"]["smallest"] == pytest.approx(float(chances.min()), rel=1e-4)
-    assert measured["greedy"]["id"] == int(best.indices[0])
+    assert measured["greedy"]["token"].id == int(best.indices[0])
     assert measured["greedy"]["probability"] == pytest.approx(float(chances[-1].max()), rel=1e-4)
     total = sum(parameter.numel() for parameter in tiny.parameters())
     untied = measured["untied"]

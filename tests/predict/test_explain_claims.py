@@ -9,6 +9,8 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+import transformers
+from tokenizers import normalizers
 
 import gptrace
 from gptrace.model.build import load, wrap_module
@@ -22,7 +24,10 @@ from gptrace.predict.explain.topics import TOPICS as MEASURES
 from gptrace.predict.explain.topics import inference, last_dim, probabilities, training
 from gptrace.predict.validation import LANGUAGES, TOPICS
 from gptrace.text import encoding
+from gptrace.text.hugging_face import HuggingFaceTokenizer
 from gptrace.text.prompts import from_ids, from_texts
+from gptrace.text.tokenizer import Tokenizer
+from tests.models.hugging_face import byte_level_tokenizer
 from tests.models.small_gpt import SmallGPT
 
 nn = torch.nn
@@ -133,7 +138,7 @@ class SharedMemory(nn.Module):
 
 
 def measured(
-    model: nn.Module | str, ids: Sequence[int] = (), **config: int | bool
+    model: nn.Module | str, ids: Sequence[int] = (), tokenizer: Tokenizer = encoding, **config: int | bool
 ) -> dict[str, list[MeasuredClaim]]:
     """The claims of each topic, about a text or about ids."""
     torch.manual_seed(3)
@@ -141,10 +146,16 @@ def measured(
         loaded = load(select_model(model, config=config))
     else:
         loaded = wrap_module(model.eval(), "model", {"source": "given"})
-    (prompt,) = from_ids([ids]) if ids else from_texts([TEXT])
+    (prompt,) = from_ids([ids]) if ids else from_texts([TEXT], tokenizer)
     with torch.no_grad():
-        run = MeasuredModel(loaded, encoding, prompt, head=None, seed=123)
+        run = MeasuredModel(loaded, tokenizer, prompt, head=None, seed=123)
         return {topic: measure(run) for topic, measure in MEASURES.items()}
+
+
+def lower_case_tokenizer() -> Tokenizer:
+    tokenizer = byte_level_tokenizer()
+    tokenizer.normalizer = normalizers.Lowercase()
+    return HuggingFaceTokenizer(transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer))
 
 
 def variants() -> list[dict[str, list[MeasuredClaim]]]:
@@ -165,6 +176,7 @@ def variants() -> list[dict[str, list[MeasuredClaim]]]:
         measured(Bare()),
         measured(LastRow()),
         measured(Factorized()),
+        measured(SmallGPT(), tokenizer=lower_case_tokenizer()),
     ]
 
 
@@ -255,6 +267,12 @@ def test_a_missing_sentence_is_an_error() -> None:
 def test_a_variant_is_measured_too(model: nn.Module, key: str) -> None:
     claims = {claim.key: claim for claims in measured(model).values() for claim in claims}
     assert claims[key].holds is True
+
+
+def test_a_tokenizer_that_normalizes_the_text_is_no_fault_of_the_model() -> None:
+    claim, *others = measured(SmallGPT(), tokenizer=lower_case_tokenizer())["flow"]
+    assert (claim.key, claim.holds) == ("tokens_normalized", None)
+    assert {other.holds for other in others} == {True}
 
 
 class RectifiedHead(nn.Linear):

@@ -70,6 +70,57 @@ def test_a_cache_changes_no_token_and_a_window_slides_as_in_the_course(attention
     assert longer.results[0].tokens == again.results[0].tokens
 
 
+class AverageAttention(nn.Module):
+    """A user's attention: each token gets the average of the tokens that it may see."""
+
+    def __init__(self, att: Any, *, causal: bool) -> None:
+        super().__init__()
+        self.W_value, self.causal = att.W_value, causal
+
+    def forward(self, x: torch.Tensor) -> Any:
+        ones = torch.ones(x.shape[1], x.shape[1])
+        weights = ones.tril() if self.causal else ones
+        return weights / weights.sum(1, keepdim=True) @ self.W_value(x) * 30
+
+
+def without_scaling(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, dropout: nn.Dropout) -> Any:
+    """A user's function in place of `attend`; it assumes that there are as many queries as keys."""
+    ones = torch.ones(q.shape[2], k.shape[2], dtype=torch.bool)
+    return (q @ k.transpose(2, 3) * 40).masked_fill(ones.triu(1), -torch.inf).softmax(-1) @ v * 30
+
+
+@pytest.mark.parametrize("replacement", ["module", "block", "function"])
+def test_attention_of_the_users_own_is_run_without_a_cache(replacement: str) -> None:
+    torch.manual_seed(0)
+    model = GPTModel({"emb_dim": 48, "n_heads": 4, "n_layers": 2}).eval()
+    block: Any = model.trf_blocks[1]
+    if replacement == "module":
+        block.att = AverageAttention(block.att, causal=True)
+    elif replacement == "block":
+        model.trf_blocks[1] = AverageAttention(block.att, causal=True)
+    else:
+        block.att.attend = without_scaling
+    expected = [15496, 11, 314, 716]
+    with torch.no_grad():
+        for _ in range(12):
+            expected.append(int(model(torch.tensor([expected]))[0, -1].argmax()))
+    for cache in (True, False):
+        result = gptrace.generate("Hello, I am", model=model, max_new_tokens=12, cache=cache).results[0]
+        assert [token.id for token in result.tokens] == expected[4:]
+    traced = gptrace.generate("Hello, I am", model=model, max_new_tokens=3, trace=True).results[0]
+    assert [token.id for token in traced.tokens] == expected[4:7]
+    assert [step.cached for step in traced.steps] == [0, 0, 0]
+
+
+def test_attention_of_the_users_own_sees_no_padding() -> None:
+    model = GPTModel({"emb_dim": 48, "n_heads": 4, "n_layers": 2}).eval()
+    block: Any = model.trf_blocks[1]
+    block.att = AverageAttention(block.att, causal=False)
+    together = gptrace.topk(["Hello", "Hello, I am a model"], model=model, k=1).results
+    alone = gptrace.topk("Hello", model=model, k=1).results
+    assert together[0].candidates[0].logit == pytest.approx(alone[0].candidates[0].logit, abs=1e-5)
+
+
 def test_the_published_greedy_tokens(gpt2_small: GPTModel) -> None:
     generation = gptrace.generate("Hello, I am", model=gpt2_small, max_new_tokens=6)
     assert [token.id for token in generation.results[0].tokens] == [27018, 24086, 47843, 30961, 42348, 7267]

@@ -12,7 +12,7 @@ from gptrace.errors import OptionError
 from gptrace.model import GPTModel
 from gptrace.model.gpt import attend
 from gptrace.model.quiet_torch import torch
-from gptrace.predict.candidates import candidates, candidates_of_rows
+from gptrace.predict.candidates import candidates_of_rows
 from tests.support import (
     assert_rank,
     assert_same_candidates,
@@ -102,9 +102,9 @@ def test_the_candidates_are_those_of_torch(gpt2_small: GPTModel) -> None:
 
 
 def test_equal_logits_rank_by_id_and_all_probabilities_sum_to_one() -> None:
-    best = candidates(torch.tensor([0.0, 2.0, 2.0, 2.0]), 4)
-    assert [candidate.token.id for candidate in best] == [1, 2, 3, 0]
-    assert sum(candidate.probability for candidate in best) == pytest.approx(1)
+    ((found, _),) = candidates_of_rows(torch.tensor([[0.0, 2.0, 2.0, 2.0]]), 4)
+    assert [candidate.token.id for candidate in found] == [1, 2, 3, 0]
+    assert sum(candidate.probability for candidate in found) == pytest.approx(1)
 
 
 def test_a_padded_batch_gives_each_prompt_what_it_gets_alone(gpt2_small: GPTModel) -> None:

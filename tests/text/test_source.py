@@ -86,7 +86,7 @@ def test_lines() -> None:
     with piped(b"") as stdin, pytest.raises(TextError, match="stdin is empty"):
         read_texts([], lines=True, stdin=stdin)
     with pytest.raises(TextError, match="'Hello'"):
-        read_texts(["Hello"], lines=True)
+        read_texts(["-", "Hello"], lines=True)
 
 
 def test_what_is_not_utf8_is_named_with_its_place() -> None:

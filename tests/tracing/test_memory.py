@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
+
+import pytest
 
 import gptrace
 from gptrace.model.quiet_torch import torch
 from gptrace.tracing.memory import shares_memory
 from tests.models.toys import Function
-from tests.support import measured
+from tests.support import environment, measured
 
 nn = torch.nn
 
@@ -51,3 +55,21 @@ def test_sharing_memory() -> None:
     assert shares_memory(x[0], [None, 1, torch.ones(2), x])
     assert not shares_memory(x + 1, [x, torch.ones(2).to_sparse(), torch.ones(2, device="meta")])
     assert not shares_memory(torch.ones(2).to_sparse(), [x])
+
+
+@pytest.mark.processes
+def test_the_peak_on_device_meta_does_not_depend_on_the_garbage_collector() -> None:
+    code = """
+import gc, sys
+gc.disable() if sys.argv[1] == "off" else gc.enable()
+import gptrace
+session = gptrace.Session("tiny", device="meta")
+print(*[session.trace("Hello, I am", measure=["memory"]).totals.peak_bytes for _ in range(2)])
+"""
+    outputs = [
+        subprocess.run(
+            [sys.executable, "-c", code, setting], env=environment(), capture_output=True, check=True
+        ).stdout.split()
+        for setting in ("off", "on")
+    ]
+    assert len({peak for peaks in outputs for peak in peaks}) == 1, outputs

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from gptrace.cli.options.display import Atol, Rtol
-from gptrace.cli.options.output import OutputOptions
+from gptrace.cli.options.groups import OutputOptions
 from gptrace.cli.output import CommandResult, Destination
 from gptrace.errors import EXIT_DONE, EXIT_FAILED, InputError
 from gptrace.record import Difference, Report, Trace

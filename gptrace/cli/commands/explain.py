@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from gptrace.cli.options.model import ModelOptions
-from gptrace.cli.options.output import OutputOptions
+from gptrace.cli.options.groups import ModelOptions, OutputOptions, TextOptions, Truncate
 from gptrace.cli.options.prediction import Head, Language, Topics
-from gptrace.cli.options.text import TextOptions, Truncate
 from gptrace.cli.output import CommandResult
 from gptrace.predict.validation import check_language, resolve_topics
 

@@ -6,18 +6,8 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from gptrace.cli import streams
-from gptrace.cli.options.model import ModelOptions
-from gptrace.cli.options.output import OutputOptions
-from gptrace.cli.options.prediction import (
-    MaxNewTokens,
-    NoCache,
-    SamplingTemperature,
-    Stop,
-    TopK,
-    TopP,
-    TraceSteps,
-)
-from gptrace.cli.options.text import TextOptions
+from gptrace.cli.options import prediction
+from gptrace.cli.options.groups import ModelOptions, OutputOptions, TextOptions
 from gptrace.cli.output import CommandResult, Destination
 from gptrace.predict.validation import DEFAULT_NEW_TOKENS
 from gptrace.record import Generation
@@ -30,9 +20,10 @@ if TYPE_CHECKING:
 
 def generate(
     text: TextOptions, model: ModelOptions, output: OutputOptions,
-    max_new_tokens: MaxNewTokens = DEFAULT_NEW_TOKENS, temperature: SamplingTemperature = None,
-    top_k: TopK = None, top_p: TopP = None, stop: Stop = None, no_cache: NoCache = False,
-    trace: TraceSteps = False,
+    max_new_tokens: prediction.MaxNewTokens = DEFAULT_NEW_TOKENS,
+    temperature: prediction.SamplingTemperature = None,
+    top_k: prediction.TopK = None, top_p: prediction.TopP = None, stop: prediction.Stop = None,
+    no_cache: prediction.NoCache = False, trace: prediction.TraceSteps = False,
 ) -> CommandResult:  # fmt: skip
     """Continue a text, with the most likely tokens or by sampling.
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from gptrace.cli.options.display import FullText
-from gptrace.cli.options.model import ModelOptions
-from gptrace.cli.options.output import OutputOptions
+from gptrace.cli.options.groups import ModelOptions, OutputOptions, TextOptions
 from gptrace.cli.options.prediction import BatchSize, Stride
-from gptrace.cli.options.text import TextOptions
 from gptrace.cli.output import CommandResult
 from gptrace.report import View
 

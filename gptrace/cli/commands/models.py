@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gptrace import api
-from gptrace.cli.options.output import OutputOptions
+from gptrace.cli.options.groups import OutputOptions
 from gptrace.cli.output import CommandResult
 
 

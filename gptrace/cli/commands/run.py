@@ -7,10 +7,8 @@ from dataclasses import replace
 
 from gptrace.cli.commands.diff import difference_result, read_trace
 from gptrace.cli.options.display import Atol, Columns, Depth, Expect, FullTrace, Only, Ops, Rtol, Type
-from gptrace.cli.options.model import ModelOptions
-from gptrace.cli.options.output import OutputOptions
+from gptrace.cli.options.groups import ModelOptions, OutputOptions, TextOptions, Truncate
 from gptrace.cli.options.prediction import K, Temperature
-from gptrace.cli.options.text import TextOptions, Truncate
 from gptrace.cli.output import CommandResult
 from gptrace.errors import GptraceError, OptionError, about_option
 from gptrace.measures import Measures
@@ -26,7 +24,7 @@ def run(
     columns: Columns = None, only: Only = None, kind: Type = None, full: FullTrace = False,
     depth: Depth = None, expect: Expect = None, rtol: Rtol = DEFAULT_RTOL, atol: Atol = DEFAULT_ATOL,
 ) -> CommandResult:  # fmt: skip
-    """Trace the shapes through every submodule, and the next tokens."""
+    """Trace shapes through every submodule, and show the next tokens."""
     destination = output.destination()
     with about_option("columns"):
         names = parse_columns(columns) if columns is not None else ()

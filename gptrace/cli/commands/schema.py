@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from gptrace.cli.options.output import OutputFile
+from gptrace.cli.options.groups import OutputFile
 from gptrace.cli.output import CommandResult, Destination, checked_file
 from gptrace.errors import OptionError
 from gptrace.record.encoding import to_json
@@ -15,8 +15,7 @@ from gptrace.wording import suggestion
 
 
 def schema(
-    name: Annotated[str | None, typer.Argument(metavar="NAME", hidden=True)] = None,
-    output: OutputFile = None,
+    name: Annotated[str | None, typer.Argument(metavar="NAME", hidden=True)] = None, output: OutputFile = None
 ) -> CommandResult:
     """Print the JSON Schema of an output."""
     destination = Destination("json", checked_file(output))

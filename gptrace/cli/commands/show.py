@@ -8,7 +8,7 @@ import typer
 
 from gptrace.cli.commands.diff import read_report
 from gptrace.cli.options.display import Columns, Depth, FullTrace, LogProbabilities, Only, Type
-from gptrace.cli.options.output import OutputOptions
+from gptrace.cli.options.groups import OutputOptions
 from gptrace.cli.output import CommandResult
 from gptrace.errors import OptionError, about_option
 from gptrace.record import Trace

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from gptrace.cli.options.output import OutputOptions
-from gptrace.cli.options.text import TextOptions
+from gptrace.cli.options.groups import OutputOptions, TextOptions
 from gptrace.cli.output import CommandResult
 from gptrace.session import Session
 

@@ -10,10 +10,8 @@ from msgspec import structs
 
 from gptrace.cli import streams
 from gptrace.cli.options.display import LogProbabilities
-from gptrace.cli.options.model import ModelOptions
-from gptrace.cli.options.output import OutputOptions
+from gptrace.cli.options.groups import ModelOptions, OutputOptions, TextOptions, Truncate
 from gptrace.cli.options.prediction import BatchSize, InputFormat, K, NextTokens, Positions, Temperature
-from gptrace.cli.options.text import TextOptions, Truncate
 from gptrace.cli.output import CommandResult
 from gptrace.errors import InputError, OptionError, RunError
 from gptrace.record import TopKResult

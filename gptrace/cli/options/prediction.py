@@ -4,121 +4,85 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
-
-from gptrace.cli.options.parsers import number, whole_number
+from gptrace.cli.options.option import option
 from gptrace.predict.validation import LANGUAGES, TOPICS
 
 K = Annotated[
-    int | None,
-    typer.Option(
-        "--k", "-k", metavar="INTEGER", parser=whole_number("--k"), envvar="GPTRACE_K",
-        help="Number of next tokens to show.  [default: 5]",
-    ),
-]  # fmt: skip
+    int | None, option("--k -k INTEGER", "Number of next tokens to show.  [default: 5]", variable=True)
+]
 Temperature = Annotated[
-    float,
-    typer.Option(
-        "--temperature", metavar="NUMBER", parser=number("--temperature"), envvar="GPTRACE_TEMPERATURE",
-        help="Divide the logits by this before the softmax.",
-    ),
-]  # fmt: skip
+    float, option("--temperature NUMBER", "Divide the logits by this before the softmax.", variable=True)
+]
 Positions = Annotated[
-    str,
-    typer.Option(
-        "--positions", metavar="last|all", help="Predict after the last token, or after every token."
-    ),
+    str, option("--positions last|all", "Predict after the last token, or after every token.")
 ]
 NextTokens = Annotated[
     list[str] | None,
-    typer.Option(
-        "--token", metavar="TEXT",
-        help='Also show the rank and probability of this next token, as in --token " Paris". Repeatable.',
+    option(
+        "--token TEXT",
+        'Also show the rank and probability of this next token, as in --token " Paris". Repeatable.',
     ),
-]  # fmt: skip
+]
 InputFormat = Annotated[
     str | None,
-    typer.Option(
-        "--input-format", metavar="text|lines|jsonl",
-        help="Read stdin as one prompt (text), a prompt on each line (lines, or --lines), or JSON Lines like "
+    option(
+        "--input-format text|lines|jsonl",
+        "Read stdin as one prompt (text), a prompt on each line (lines, or --lines), or JSON Lines like "
         '{"text": "Hello"} or {"ids": [15496]}, whose other keys are kept in the results.',
     ),
-]  # fmt: skip
+]
 BatchSize = Annotated[
     int | None,
-    typer.Option(
-        "--batch-size", metavar="INTEGER", parser=whole_number("--batch-size", least=1),
-        envvar="GPTRACE_BATCH_SIZE",
+    option(
+        "--batch-size INTEGER", least=1, variable=True,
         help="Number of prompts in a batch.  [default: as many as make some thousand tokens]",
     ),
 ]  # fmt: skip
 Stride = Annotated[
     int | None,
-    typer.Option(
-        "--stride", metavar="INTEGER", parser=whole_number("--stride", least=1),
+    option(
+        "--stride INTEGER", least=1,
         help="Tokens from one window to the next, where a text is longer than the context. A smaller stride "
         "takes longer and gives each token more context.  [default: half a context]",
     ),
 ]  # fmt: skip
 
 Head = Annotated[
-    str | None,
-    typer.Option(
-        "--head", metavar="PATH", help="The module that makes the logits, where it cannot be found."
-    ),
+    str | None, option("--head PATH", "The module that makes the logits, where it cannot be found.")
 ]
 Topics = Annotated[
-    list[str] | None,
-    typer.Option("--topic", metavar="NAME", help=f"One of {', '.join(TOPICS)}. Repeatable.  [default: all]"),
+    list[str] | None, option("--topic NAME", f"One of {', '.join(TOPICS)}. Repeatable.  [default: all]")
 ]
 Language = Annotated[
     str,
-    typer.Option(
-        "--lang", metavar="|".join(LANGUAGES), envvar="GPTRACE_LANG",
-        help="Language of the explanation: English or Chinese.",
+    option(
+        f"--lang {'|'.join(LANGUAGES)}", "Language of the explanation: English or Chinese.", variable=True
     ),
-]  # fmt: skip
+]
 
 MaxNewTokens = Annotated[
-    int,
-    typer.Option(
-        "--max-new-tokens", "-n", metavar="INTEGER", parser=whole_number("--max-new-tokens", least=1),
-        envvar="GPTRACE_MAX_NEW_TOKENS", help="Number of tokens to add at most.",
-    ),
-]  # fmt: skip
+    int, option("--max-new-tokens -n INTEGER", "Number of tokens to add at most.", least=1, variable=True)
+]
 SamplingTemperature = Annotated[
     float | None,
-    typer.Option(
-        "--temperature", metavar="NUMBER", parser=number("--temperature"), envvar="GPTRACE_TEMPERATURE",
+    option(
+        "--temperature NUMBER", variable=True,
         help="Sample from the softmax of the logits divided by this; 0 picks the most likely token.  "
         "[default: 0, or 1 with --top-k or --top-p]",
     ),
 ]  # fmt: skip
 TopK = Annotated[
-    int | None,
-    typer.Option(
-        "--top-k", metavar="INTEGER", parser=whole_number("--top-k", least=1),
-        help="Sample from this many of the most likely tokens.",
-    ),
-]  # fmt: skip
+    int | None, option("--top-k INTEGER", "Sample from this many of the most likely tokens.", least=1)
+]
 TopP = Annotated[
     float | None,
-    typer.Option(
-        "--top-p", metavar="NUMBER", parser=number("--top-p"),
-        help="Sample from the fewest tokens whose probabilities reach this sum.",
-    ),
-]  # fmt: skip
-Stop = Annotated[
-    list[str] | None,
-    typer.Option("--stop", metavar="TEXT", help="End before this text. Repeatable."),
+    option("--top-p NUMBER", "Sample from the fewest tokens whose probabilities reach this sum."),
 ]
+Stop = Annotated[list[str] | None, option("--stop TEXT", "End before this text. Repeatable.")]
 NoCache = Annotated[
-    bool,
-    typer.Option("--no-cache", help="Run all tokens again at each step: the same text, but slower."),
+    bool, option("--no-cache", "Run all tokens again at each step: the same text, but slower.")
 ]
 TraceSteps = Annotated[
     bool,
-    typer.Option(
-        "--trace", help="Show the shapes of each step: after the first, the cache leaves one token to run."
-    ),
+    option("--trace", "Show the shapes of each step: after the first, the cache leaves one token to run."),
 ]

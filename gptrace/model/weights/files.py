@@ -6,9 +6,7 @@ Reads safetensors and PyTorch's format, a single file or shards. A pickle never 
 from __future__ import annotations
 
 import json
-import os
 import re
-import struct
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,128 +16,103 @@ from typing import Any
 
 from gptrace.errors import WeightsError
 from gptrace.model.quiet_torch import torch
+from gptrace.wording import one_line
 
+Tensors = dict[str, torch.Tensor]
 _HINT = "give a folder with model.safetensors or pytorch_model.bin, or a .safetensors, .bin, .pt or .pth file"
 _AGAIN = "download it again, completely"
+_DAMAGED = "the file is truncated or damaged; download it again"
 _CONVERT = (
     "save model.state_dict() instead of the whole model, best as safetensors, where the file was made: "
     "safetensors.torch.save_file(model.state_dict(), ...)"
 )
 # The limit of safetensors itself: a larger number at the start of a file is not the size of a header.
 _HEADER_LIMIT = 100_000_000
-_FOLDER_NAMES = (
-    "model.safetensors",
-    "model.safetensors.index.json",
-    "pytorch_model.bin",
-    "pytorch_model.bin.index.json",
-)
+_FILES = ("model.safetensors", "pytorch_model.bin")
+_FOLDER_NAMES = [name + suffix for name in _FILES for suffix in ("", ".index.json")]
 
 
 @dataclass(frozen=True, slots=True)
 class WeightFile:
     """The content of a path: tensors by name, and the settings in config.json or in the checkpoint."""
 
-    path: Path
-    tensors: dict[str, torch.Tensor]
+    tensors: Tensors
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 def read_weights(path: Path) -> WeightFile:
     """Read the file or folder at `path`; raise WeightsError if it holds no weights."""
     try:
-        return _read_folder(path) if path.is_dir() else _read_single(path)
+        files = [path / name for name in _FOLDER_NAMES if (path / name).exists()] if path.is_dir() else [path]
+        if not files:
+            raise _error(path, f"the folder holds none of {', '.join(_FOLDER_NAMES)}")
+        file = files[0]
+        tensors, settings = _read_shards(file) if file.name.endswith(".index.json") else _read_file(file)
+        beside = file.parent / "config.json"
+        return WeightFile(tensors, settings or (_read_json(beside) if beside.is_file() else {}))
     except OSError as error:
-        raise WeightsError(f"--weights {path}: {error.strerror or error}", _HINT) from None
+        raise _error(path, str(error.strerror or error)) from None
 
 
-def _read_folder(folder: Path) -> WeightFile:
-    file = next((folder / name for name in _FOLDER_NAMES if (folder / name).exists()), None)
-    if file is None:
-        raise WeightsError(f"--weights {folder}: the folder holds none of {', '.join(_FOLDER_NAMES)}", _HINT)
-    return _read_single(file)
+def _error(path: Path, problem: str, hint: str = _HINT) -> WeightsError:
+    return WeightsError(f"--weights {path}: {problem}", hint)
 
 
-def _read_single(path: Path) -> WeightFile:
-    if path.is_file() and path.stat().st_size == 0:
-        raise WeightsError(f"--weights {path}: the file is empty", _HINT)
-    if path.name.endswith(".index.json"):
-        return _read_shards(path)
-    tensors, settings = _state_dict(_read_file(path), path)
-    return WeightFile(path, tensors, settings or _config_beside(path.parent))
-
-
-def _read_shards(index: Path) -> WeightFile:
-    weight_map = _weight_map(index)
-    tensors: dict[str, torch.Tensor] = {}
-    for shard in _shards(index, weight_map):
-        tensors.update(_state_dict(_read_file(shard), shard)[0])
-    absent = [name for name in weight_map if name not in tensors]
-    if absent:
-        raise WeightsError(f"--weights {index}: it lists {absent[0]}, which no shard holds", _AGAIN)
-    return WeightFile(index, tensors, _config_beside(index.parent))
-
-
-def _weight_map(index: Path) -> dict[str, str]:
+def _read_shards(index: Path) -> tuple[Tensors, dict[str, Any]]:
     weight_map = _read_json(index).get("weight_map")
     if not isinstance(weight_map, dict) or not weight_map:
-        raise WeightsError(f"--weights {index}: it has no weight_map", _AGAIN)
-    return {name: str(shard) for name, shard in weight_map.items()}
-
-
-def _shards(index: Path, weight_map: Mapping[str, str]) -> list[Path]:
-    names = sorted(set(weight_map.values()))
-    for name in names:
+        raise _error(index, "it has no weight_map", _AGAIN)
+    tensors: Tensors = {}
+    for name in sorted(set(map(str, weight_map.values()))):
         # A shard must be in the folder of its index: a path could lead anywhere.
         if Path(name).name != name:
-            raise WeightsError(f"--weights {index}: the shard {name!r} is not beside it", _AGAIN)
+            raise _error(index, f"the shard {name!r} is not beside it", _AGAIN)
         if not (index.parent / name).exists():
-            raise WeightsError(f"--weights {index}: the shard {name} is missing", _AGAIN)
-    return [index.parent / name for name in names]
+            raise _error(index, f"the shard {name} is missing", _AGAIN)
+        tensors.update(_read_file(index.parent / name)[0])
+    absent = [name for name in weight_map if name not in tensors]
+    if absent:
+        raise _error(index, f"it lists {absent[0]}, which no shard holds", _AGAIN)
+    return tensors, {}
 
 
-def _config_beside(folder: Path) -> dict[str, Any]:
-    path = folder / "config.json"
-    return _read_json(path) if path.is_file() else {}
-
-
-def _must_be_file(path: Path) -> None:
-    if not path.is_file():  # reading a pipe would block
+def _check_file(path: Path) -> None:
+    if path.exists() and not path.is_file():  # reading a pipe would block
         raise WeightsError(f"--weights {path} is not a file", _HINT)
+    if path.stat().st_size == 0:
+        raise _error(path, "the file is empty")
 
 
 def _read_json(path: Path) -> dict[str, Any]:
-    _must_be_file(path)
+    _check_file(path)
     try:
         settings = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
-        raise WeightsError(f"--weights: {path} is not JSON: {error}", _AGAIN) from None
+        raise _error(path, f"it is not JSON: {error}", _AGAIN) from None
     if not isinstance(settings, dict):
-        raise WeightsError(f"--weights: {path} holds no keys and values", _AGAIN)
+        raise _error(path, "it holds no keys and values", _AGAIN)
     return settings
 
 
-def _read_file(path: Path) -> Any:
-    _must_be_file(path)
+def _read_file(path: Path) -> tuple[Tensors, dict[str, Any]]:
+    """Return the tensors of a file, and the settings that are stored with them."""
+    _check_file(path)
     with path.open("rb") as file:
-        start = file.read(16)
-    return _read_safetensors(path) if _looks_like_safetensors(path, start) else _read_pickle(path)
+        start = file.read(9)
+    # Safetensors starts with 8 bytes of length and then a JSON object; PK is the start of PyTorch's format.
+    is_safetensors = path.suffix == ".safetensors" or (start[8:] == b"{" and start[:2] != b"PK")
+    return _state_dict(_read_safetensors(path, start[:8]) if is_safetensors else _read_pickle(path), path)
 
 
-def _looks_like_safetensors(path: Path, start: bytes) -> bool:
-    """Tell whether a file is safetensors, which starts with 8 bytes of length and then a JSON object."""
-    return path.suffix == ".safetensors" or (len(start) >= 9 and start[8:9] == b"{" and start[:2] != b"PK")
-
-
-def _read_safetensors(path: Path) -> dict[str, torch.Tensor]:
+def _read_safetensors(path: Path, start: bytes) -> Tensors:
     from safetensors import SafetensorError, safe_open
 
-    size = os.path.getsize(path)
-    with path.open("rb") as file:
-        start = file.read(8)
-    length = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
+    size = path.stat().st_size
+    length = int.from_bytes(start, "little") if len(start) == 8 else 0
     if not 2 <= length <= min(size - 8, _HEADER_LIMIT):
-        raise WeightsError(
-            f"--weights {path}: the header claims {length} bytes of a file of {size}",
+        raise _error(
+            path,
+            f"the header claims {length} bytes of a file of {size}",
             "the file is truncated or not safetensors; download it again",
         )
     try:
@@ -147,9 +120,7 @@ def _read_safetensors(path: Path) -> dict[str, torch.Tensor]:
         with safe_open(path, framework="pt") as file:
             return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - a safe_open cannot be iterated
     except SafetensorError as error:
-        raise WeightsError(
-            f"--weights {path}: {error}", "the file is truncated or damaged; download it again"
-        ) from None
+        raise _error(path, str(error), _DAMAGED) from None
 
 
 def _read_pickle(path: Path) -> Any:
@@ -159,20 +130,12 @@ def _read_pickle(path: Path) -> Any:
             return _load_tensors(path)
     except UnpicklingError as error:
         # "Unsupported global: GLOBAL posix.system was not an allowed global by default."
-        refused = re.search(r"GLOBAL (\S+)", str(error))
-        if refused:
-            raise WeightsError(
-                f"--weights {path}: the file wants to run {refused.group(1)}, so it was not loaded", _CONVERT
-            ) from None
-        raise WeightsError(
-            f"--weights {path}: neither safetensors nor a PyTorch file of tensors alone", _CONVERT
-        ) from None
+        problem = "neither safetensors nor a PyTorch file of tensors alone"
+        if refused := re.search(r"GLOBAL (\S+)", str(error)):
+            problem = f"the file wants to run {refused.group(1)}, so it was not loaded"
+        raise _error(path, problem, _CONVERT) from None
     except (RuntimeError, EOFError, ValueError, LookupError, TypeError, AttributeError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise WeightsError(
-            f"--weights {path}: it cannot be read: {reason}",
-            "the file is truncated or damaged; download it again",
-        ) from None
+        raise _error(path, f"it cannot be read: {one_line(error, 200)}", _DAMAGED) from None
 
 
 def _load_tensors(path: Path) -> Any:
@@ -184,28 +147,19 @@ def _load_tensors(path: Path) -> Any:
         return torch.load(path, map_location="cpu", weights_only=True)  # PyTorch's format before 1.6
 
 
-def _state_dict(loaded: Any, path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+def _state_dict(saved: Any, path: Path) -> tuple[Tensors, dict[str, Any]]:
     """Return the tensors and the settings in a saved object: a state dict, or a dict that contains one."""
-    settings: dict[str, Any] = {}
-    if isinstance(loaded, Mapping):
-        for key in ("model_args", "config"):
-            if isinstance(loaded.get(key), Mapping):
-                settings = dict(loaded[key])
-                break
-        for key in ("model", "model_state_dict", "state_dict"):
-            if isinstance(loaded.get(key), Mapping):
-                loaded = loaded[key]
-                break
-        tensors = {name: value for name, value in loaded.items() if isinstance(value, torch.Tensor)}
+    if isinstance(saved, Mapping):
+        parts = {key: value for key, value in saved.items() if isinstance(value, Mapping)}
+        settings = dict(next((parts[key] for key in ("model_args", "config") if key in parts), {}))
+        states = [parts[key] for key in ("model", "model_state_dict", "state_dict") if key in parts]
+        saved = states[0] if states else saved
+        tensors = {str(name): value for name, value in saved.items() if isinstance(value, torch.Tensor)}
         for name, value in tensors.items():
             if value.layout is not torch.strided or value.is_meta or value.is_quantized:
                 kind = "meta" if value.is_meta else str(value.layout).removeprefix("torch.")
-                raise WeightsError(
-                    f"--weights {path}: {name} is a {kind} tensor", "save it dense, in floating point"
-                )
+                raise _error(path, f"{name} is a {kind} tensor", "save it dense, in floating point")
         if tensors:
-            return {str(name): value for name, value in tensors.items()}, settings
-    raise WeightsError(
-        f"--weights {path}: it holds no state dict, only a {type(loaded).__name__}",
-        "save one with torch.save(model.state_dict(), path)",
-    )
+            return tensors, settings
+    hint = "save one with torch.save(model.state_dict(), path)"
+    raise _error(path, f"it holds no state dict, only a {type(saved).__name__}", hint)

@@ -13,12 +13,13 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from gptrace.errors import ConfigError, DownloadError
 from gptrace.model.config import preset
-from gptrace.wording import readable_bytes
+from gptrace.wording import one_line, readable_bytes
 
 # preset: (repository, revision)
 PUBLISHED = {
@@ -61,12 +62,10 @@ def fetch(name: str, say: Callable[[str], None]) -> Path:
     huggingface_hub = _library(f"the weights of {name}", "hub")
     repository, revision = PUBLISHED[name]
     with _explained(repository):
-        files = [
-            huggingface_hub.hf_hub_download(repository, file, revision=revision, dry_run=True)
-            for file in _FILES
-        ]
+        download = partial(huggingface_hub.hf_hub_download, repository, revision=revision)
+        files = [download(file, dry_run=True) for file in _FILES]
         say(_notice(files, f"{repository} at revision {revision[:7]}"))
-        paths = [huggingface_hub.hf_hub_download(repository, file, revision=revision) for file in _FILES]
+        paths = [download(file) for file in _FILES]
     return Path(paths[0]).parent
 
 
@@ -83,17 +82,13 @@ def model_folder(location: str, say: Callable[[str], None], *, weights: bool) ->
     folder = Path(location)
     if folder.is_dir():
         if not (folder / "config.json").is_file():
-            raise ConfigError(
-                f"--model hf:{location}: the folder has no config.json",
-                "give the folder that save_pretrained() wrote",
-            )
+            hint = "give the folder that save_pretrained() wrote"
+            raise ConfigError(f"--model hf:{location}: the folder has no config.json", hint)
         return folder, {"source": "hugging_face", "path": location}
     repository, _, revision = location.partition("@")
     if not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", repository) or repository.startswith("."):
-        raise ConfigError(
-            f"--model hf:{location} is neither a folder nor OWNER/NAME",
-            "write hf:./my-model or hf:Qwen/Qwen3-0.6B",
-        )
+        hint = "write hf:./my-model or hf:Qwen/Qwen3-0.6B"
+        raise ConfigError(f"--model hf:{location} is neither a folder nor OWNER/NAME", hint)
     folder = _fetch_repository(repository, revision or None, say, weights=weights)
     # The hub's cache names the folder of a snapshot after its commit.
     return folder, {"source": "hugging_face", "repository": repository, "revision": folder.name}
@@ -102,28 +97,23 @@ def model_folder(location: str, say: Callable[[str], None], *, weights: bool) ->
 def _fetch_repository(
     repository: str, revision: str | None, say: Callable[[str], None], *, weights: bool
 ) -> Path:
-    huggingface_hub = _library(f"the model {repository}", "hf")
+    library = _library(f"the model {repository}", "hf")
     # Subfolders hold the same weights in other formats.
-    options: dict[str, Any] = {"revision": revision, "ignore_patterns": ["*/*", "consolidated*"]}
+    ignored = ["*/*", "consolidated*"]
+    download = partial(library.snapshot_download, repository, revision=revision, ignore_patterns=ignored)
     patterns = [*_SMALL_FILES, *["*.safetensors"] * weights]
     with suppress(Exception):  # not in the cache; the download below reports other problems
-        cached = huggingface_hub.snapshot_download(
-            repository, allow_patterns=patterns, local_files_only=True, **options
-        )
-        if _is_complete(Path(cached), weights=weights):
-            return Path(cached)
+        folder = Path(download(allow_patterns=patterns, local_files_only=True))
+        if _is_complete(folder, weights=weights):
+            return folder
     with _explained(repository):
-        files = huggingface_hub.snapshot_download(
-            repository, allow_patterns=patterns, dry_run=True, **options
-        )
+        files = download(allow_patterns=patterns, dry_run=True)
         if weights and not any(file.filename.endswith(".safetensors") for file in files):
             patterns = [*_SMALL_FILES, "pytorch_model*.bin"]
-            files = huggingface_hub.snapshot_download(
-                repository, allow_patterns=patterns, dry_run=True, **options
-            )
+            files = download(allow_patterns=patterns, dry_run=True)
         if any(getattr(file, "will_download", True) for file in files):
             say(_notice(files, repository))
-        folder = Path(huggingface_hub.snapshot_download(repository, allow_patterns=patterns, **options))
+        folder = Path(download(allow_patterns=patterns))
     if not _is_complete(folder, weights=weights):
         raise DownloadError(
             f"{repository} holds no {'weights' if (folder / 'config.json').is_file() else 'config.json'}",
@@ -134,17 +124,14 @@ def _fetch_repository(
 
 def _is_complete(folder: Path, *, weights: bool) -> bool:
     """Tell whether a snapshot has all files that loading needs; the cache may hold only some."""
-    if not (folder / "config.json").is_file():
-        return False
-    indexes = [folder / "model.safetensors.index.json", folder / "pytorch_model.bin.index.json"]
-    shards = [
-        shard
-        for index in indexes
-        if index.is_file()
-        for shard in set(json.loads(index.read_text(encoding="utf-8")).get("weight_map", {}).values())
-    ]
-    single = any((folder / name).is_file() for name in ("model.safetensors", "pytorch_model.bin"))
-    return not weights or single or (bool(shards) and all((folder / shard).is_file() for shard in shards))
+    singles = [folder / "model.safetensors", folder / "pytorch_model.bin"]
+    has_weights = any(single.is_file() for single in singles)
+    indexes = [index for single in singles if (index := Path(f"{single}.index.json")).is_file()]
+    if weights and not has_weights and indexes:
+        maps = [json.loads(index.read_text(encoding="utf-8")).get("weight_map", {}) for index in indexes]
+        shards = {shard for weight_map in maps for shard in weight_map.values()}
+        has_weights = bool(shards) and all((folder / shard).is_file() for shard in shards)
+    return (folder / "config.json").is_file() and (has_weights or not weights)
 
 
 def _library(what: str, extra: str) -> Any:
@@ -153,10 +140,8 @@ def _library(what: str, extra: str) -> Any:
     try:
         import huggingface_hub
     except ImportError:
-        raise DownloadError(
-            f"fetching {what} needs huggingface_hub, which is not installed",
-            f"pip install 'gptrace[{extra}]'",
-        ) from None
+        hint = f"pip install 'gptrace[{extra}]'"
+        raise DownloadError(f"fetching {what} needs huggingface_hub, which is not installed", hint) from None
     return huggingface_hub
 
 
@@ -174,10 +159,8 @@ def _explained(repository: str) -> Iterator[None]:
         # These two only say that the network failed; their cause says how.
         is_vague = type(error).__name__ in ("DryRunError", "LocalEntryNotFoundError")
         cause = error.__cause__ if is_vague and isinstance(error.__cause__, Exception) else error
-        reason = " ".join(str(cause).split())[:300]
-        raise DownloadError(
-            f"{repository} could not be fetched: {type(cause).__name__}: {reason}", _hint(cause)
-        ) from None
+        problem = f"{repository} could not be fetched: {type(cause).__name__}: {one_line(cause)}"
+        raise DownloadError(problem, _hint(cause)) from None
 
 
 def _hint(error: Exception) -> str:
@@ -191,10 +174,7 @@ def _hint(error: Exception) -> str:
 
 def _cache() -> Path:
     """Return the folder of the hub's cache, found as huggingface_hub finds it, without importing that."""
-    home = os.environ.get("HF_HOME") or os.path.join(
-        os.environ.get("XDG_CACHE_HOME") or "~/.cache", "huggingface"
-    )
-    cache = (
-        os.environ.get("HF_HUB_CACHE") or os.environ.get("HUGGINGFACE_HUB_CACHE") or os.path.join(home, "hub")
-    )
+    get = os.environ.get
+    home = get("HF_HOME") or os.path.join(get("XDG_CACHE_HOME") or "~/.cache", "huggingface")
+    cache = get("HF_HUB_CACHE") or get("HUGGINGFACE_HUB_CACHE") or os.path.join(home, "hub")
     return Path(os.path.expandvars(os.path.expanduser(cache)))

@@ -61,20 +61,20 @@ def recognise(tensors: Tensors, settings: Mapping[str, Any]) -> Layout:
     """
     tensors = {name: value for name, value in _unwrapped(tensors).items() if not _MASKS.match(name)}
     if "tok_emb.weight" in tensors:
-        name, renamed = "course", tensors
+        name = "course"
     elif "wte.weight" in tensors:
         is_linear = _is_linear(tensors)
         name = LINEAR if is_linear else "Hugging Face GPT-2"
-        renamed = dict(_from_gpt2(tensors, is_linear))
+        tensors = dict(_from_gpt2(tensors, is_linear))
     else:
         raise WeightsError(
             f"the layout of the weights is unknown: {enumerated(tensors, 3)}",
             "gptrace looks for tok_emb.weight (the course) or wte.weight (GPT-2, nanoGPT, minGPT); for the "
             "weights of your own model, add --model FILE.py:CLASS",
         )
-    sizes = _sizes(renamed)
+    sizes = _sizes(tensors)
     _check_settings(sizes, settings)
-    return Layout(name, renamed, sizes, _read_settings(settings))
+    return Layout(name, tensors, sizes, _read_settings(settings))
 
 
 def _unwrapped(tensors: Tensors) -> Tensors:
@@ -83,65 +83,47 @@ def _unwrapped(tensors: Tensors) -> Tensors:
     for name, value in tensors.items():
         short = re.sub(rf"^({'|'.join(map(re.escape, _PREFIXES))})+", "", name)
         if short in unwrapped:
-            raise WeightsError(
-                f"{short} occurs twice, once as {name}", "keep the weights of one model in the file"
-            )
+            problem = f"{short} occurs twice, once as {name}"
+            raise WeightsError(problem, "keep the weights of one model in the file")
         unwrapped[short] = value
     return unwrapped
 
 
 def _is_linear(tensors: Tensors) -> bool:
     """Tell whether matrices are [out, in], as in nn.Linear; the first one that is not square decides."""
+    width = tensors["wte.weight"].shape[-1]
     for name, factor in (("h.0.attn.c_attn.weight", 3), ("h.0.mlp.c_fc.weight", None)):
-        matrix = tensors.get(name)
-        width = tensors["wte.weight"].shape[-1]
-        if matrix is not None and matrix.dim() == 2 and matrix.shape[0] != matrix.shape[1]:
-            if matrix.shape[1] == width and (factor is None or matrix.shape[0] == factor * width):
+        shape = tensors[name].shape if name in tensors else ()
+        if len(shape) == 2 and shape[0] != shape[1]:
+            if shape[1] == width and (factor is None or shape[0] == factor * width):
                 return True
-            if matrix.shape[0] == width:
+            if shape[0] == width:
                 return False
-            raise WeightsError(
-                f"{name} has the shape {list(matrix.shape)}, but the width of the embedding is {width}",
-                "one of its sides must have that width",
-            )
+            problem = f"{name} has the shape {list(shape)}, but the width of the embedding is {width}"
+            raise WeightsError(problem, "one of its sides must have that width")
     raise WeightsError("the weights have no h.0.attn.c_attn.weight", "is a shard missing?")
 
 
 def _from_gpt2(tensors: Tensors, is_linear: bool) -> Iterator[tuple[str, Tensor]]:
     """Yield each tensor by its name in GPTModel, matrices as [out, in], and query, key and value apart."""
     for name, value in tensors.items():
-        block = re.fullmatch(r"h\.([0-9]{1,6})\.(.+)\.(weight|bias)", name)
-        top = re.fullmatch(r"(wte|wpe|ln_f|lm_head)\.(weight|bias)", name)
-        if top:
-            part, kind = top.groups()
-            yield f"{_TOP_PARTS[part]}.{_kind(_TOP_PARTS[part], kind)}", value
-        elif block and block.group(2) == "attn.c_attn":
-            number, _, kind = block.groups()
-            if value.dim() != (2 if kind == "weight" else 1):
-                raise WeightsError(
-                    f"{name} has the shape {list(value.shape)}",
-                    "a weight is a matrix, a bias is a vector",
-                )
-            rows = value if is_linear or value.dim() == 1 else value.t()  # (3·D, D) or (3·D,)
-            if rows.shape[0] % 3:
-                raise WeightsError(
-                    f"{name} has the shape {list(value.shape)}, which does not divide into three parts",
-                    "it should hold query, key and value",
-                )
-            for part, projection in zip(("W_query", "W_key", "W_value"), rows.chunk(3), strict=True):
-                yield f"trf_blocks.{number}.att.{part}.{kind}", projection
-        elif block and block.group(2) in _BLOCK_PARTS:
-            number, part, kind = block.groups()
-            renamed = _BLOCK_PARTS[part]
-            if not is_linear and value.dim() == 2:
-                value = value.t()
-            yield f"trf_blocks.{number}.{renamed}.{_kind(renamed, kind)}", value
+        match = re.fullmatch(r"(?:h\.([0-9]{1,6})\.)?(.+)\.(weight|bias)", name)
+        block, part, kind = match.groups() if match else (None, "", "")
+        names, prefix = (_TOP_PARTS, "") if block is None else (_BLOCK_PARTS, f"trf_blocks.{block}.")
+        if block is not None and not is_linear and value.dim() == 2:
+            value = value.t()
+        if block is not None and part == "attn.c_attn":
+            if value.dim() != (2 if kind == "weight" else 1) or value.shape[0] % 3:
+                hint = "a weight is a matrix, a bias is a vector; query, key and value are a third of it each"
+                raise WeightsError(f"{name} has the shape {list(tensors[name].shape)}", hint)
+            for projection, third in zip(("W_query", "W_key", "W_value"), value.chunk(3), strict=True):
+                yield f"{prefix}att.{projection}.{kind}", third  # (D, D) or (D,)
+        elif part in names:
+            renamed = names[part]
+            kind = {"weight": "scale", "bias": "shift"}[kind] if "norm" in renamed else kind
+            yield f"{prefix}{renamed}.{kind}", value
         else:
             yield name, value  # an unexpected tensor: the comparison with the model reports it
-
-
-def _kind(part: str, kind: str) -> str:
-    return {"weight": "scale", "bias": "shift"}[kind] if "norm" in part else kind
 
 
 def _sizes(tensors: Tensors) -> dict[str, Any]:
@@ -152,10 +134,8 @@ def _sizes(tensors: Tensors) -> dict[str, Any]:
         raise WeightsError(f"the weights lack {', '.join(missing)}", "is a shard missing?")
     for name in needed:
         if tensors[name].dim() != 2:
-            raise WeightsError(
-                f"{name} has the shape {list(tensors[name].shape)}, so it is no matrix",
-                "is it the right file?",
-            )
+            problem = f"{name} has the shape {list(tensors[name].shape)}, so it is no matrix"
+            raise WeightsError(problem, "is it the right file?")
     vocab_size, emb_dim = tensors["tok_emb.weight"].shape
     ff_dim = tensors["trf_blocks.0.ff.layers.0.weight"].shape[0]
     blocks = {
@@ -181,31 +161,26 @@ _SIZE_SETTINGS = {
     "context_length": ("n_positions", "block_size", "context_length"),
     "vocab_size": ("vocab_size",),
 }
+_OTHER_SETTINGS = {
+    "n_heads": ("n_head", "n_heads", "num_attention_heads"),
+    "norm_eps": ("layer_norm_epsilon",),
+    "drop_rate": ("dropout", "drop_rate"),
+}
+# Hugging Face's name of an activation → GPTConfig's.
+_ACTIVATIONS = dict.fromkeys(("gelu_new", "gelu_pytorch_tanh", "gelu_fast"), "gelu_tanh")
+_ACTIVATIONS |= {"gelu": "gelu", "relu": "relu"}
 
 
 def _check_settings(sizes: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
     """Raise WeightsError where the settings and the shapes disagree: then tensors may be missing."""
     if settings.get("model_type", "gpt2") != "gpt2":
-        raise WeightsError(
-            f"config.json says model_type: {settings['model_type']}",
-            "--weights reads only GPT-2's architecture; use --model hf:FOLDER for this one",
-        )
+        hint = "--weights reads only GPT-2's architecture; use --model hf:FOLDER for this one"
+        raise WeightsError(f"config.json says model_type: {settings['model_type']}", hint)
     for key, names in _SIZE_SETTINGS.items():
         for name in names:
             if settings.get(name, sizes[key]) != sizes[key]:
-                raise WeightsError(
-                    f"the settings say {name}: {settings[name]}, the tensors {sizes[key]}",
-                    "is a shard missing, or the file of another model?",
-                )
-
-
-_HUGGING_FACE_ACTIVATIONS = {
-    "gelu_new": "gelu_tanh",
-    "gelu_pytorch_tanh": "gelu_tanh",
-    "gelu_fast": "gelu_tanh",
-    "gelu": "gelu",
-    "relu": "relu",
-}
+                problem = f"the settings say {name}: {settings[name]}, the tensors {sizes[key]}"
+                raise WeightsError(problem, "is a shard missing, or the file of another model?")
 
 
 def _read_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -215,29 +190,20 @@ def _read_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     WeightsError for a setting that GPTModel does not support.
     """
     keys: dict[str, Any] = {}
-    heads = settings.get("n_head", settings.get("n_heads", settings.get("num_attention_heads")))
-    if heads is not None:
-        keys["n_heads"] = heads
-    if "layer_norm_epsilon" in settings:
-        keys["norm_eps"] = settings["layer_norm_epsilon"]
-    if "drop_rate" in settings:
-        keys["drop_rate"] = settings["drop_rate"]
-    if "dropout" in settings:
-        keys["drop_rate"] = settings["dropout"]
+    for key, names in _OTHER_SETTINGS.items():
+        values = [settings[name] for name in names if settings.get(name) is not None]
+        if values:
+            keys[key] = values[0]
     if "activation_function" in settings:
         name = settings["activation_function"]
-        if not isinstance(name, str) or name not in _HUGGING_FACE_ACTIVATIONS:
-            raise WeightsError(
-                f"gptrace's model has no activation_function {name!r}, which config.json asks for",
-                f"it has {', '.join(_HUGGING_FACE_ACTIVATIONS)}",
-            )
-        keys["activation"] = _HUGGING_FACE_ACTIVATIONS[name]
+        if not isinstance(name, str) or name not in _ACTIVATIONS:
+            problem = f"gptrace's model has no activation_function {name!r}, which config.json asks for"
+            raise WeightsError(problem, f"it has {', '.join(_ACTIVATIONS)}")
+        keys["activation"] = _ACTIVATIONS[name]
     elif "bias" in settings and "block_size" in settings:
         keys["activation"] = "gelu"  # nanoGPT uses nn.GELU(), the exact function
     for key, supported in (("scale_attn_weights", True), ("scale_attn_by_inverse_layer_idx", False)):
         if settings.get(key) not in (supported, None):
-            raise WeightsError(
-                f"config.json says {key}: {settings[key]}, which gptrace's model does not support",
-                "use --model hf:FOLDER to trace the model of transformers itself",
-            )
+            problem = f"config.json says {key}: {settings[key]}, which gptrace's model does not support"
+            raise WeightsError(problem, "use --model hf:FOLDER to trace the model of transformers itself")
     return keys

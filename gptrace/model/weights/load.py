@@ -14,7 +14,7 @@ from gptrace.model.quiet_torch import torch
 from gptrace.model.selection import GPTSelection
 from gptrace.model.user_code_errors import user_code_errors
 from gptrace.model.weights.files import read_weights
-from gptrace.model.weights.layouts import LINEAR, Layout, recognise
+from gptrace.model.weights.layouts import LINEAR, Layout, Tensors, recognise
 from gptrace.text import encoding
 from gptrace.wording import enumerated
 
@@ -32,13 +32,10 @@ def load_weights(selection: GPTSelection, device: torch.device) -> tuple[GPTMode
     layout = recognise(file.tensors, file.settings)
     config, assumed = _configuration(layout, selection)
     model = meta_model(config)  # takes no time to initialise weights that the file replaces
-    tensors = dict(layout.tensors)
-    if config.tie_head:
-        tensors.pop("out_head.weight", None)
     tied = {"out_head.weight"} if config.tie_head else set()
+    tensors = {name: tensor for name, tensor in layout.tensors.items() if name not in tied}
     _compare(model.state_dict(), tensors, str(selection.weights), optional=tied)
     dtype = getattr(torch, selection.dtype or "float32")
-    stored = tensors["tok_emb.weight"].dtype
     model.load_state_dict(
         {name: tensor.to(device=device, dtype=dtype) for name, tensor in tensors.items()},
         strict=False,  # _compare has checked the names; the weight of a tied head may be absent
@@ -46,15 +43,15 @@ def load_weights(selection: GPTSelection, device: torch.device) -> tuple[GPTMode
     )
     if config.tie_head:
         model.out_head.weight = model.tok_emb.weight
-    facts: dict[str, Any] = {"source": "file", "path": str(selection.weights), "layout": layout.name}
-    facts |= selection.origin
-    facts["dtype"] = str(stored).removeprefix("torch.")
     padding = encoding.padding_rows(config.vocab_size)
-    if padding:
-        facts["padding_rows"] = padding
-    if assumed:
-        facts["assumed"] = assumed
-    return model, facts
+    facts = _facts(selection.weights, layout.name, tensors["tok_emb.weight"]) | selection.origin
+    facts |= {"padding_rows": padding} if padding else {}
+    return model, facts | ({"assumed": assumed} if assumed else {})
+
+
+def _facts(path: Path, layout: str, tensor: torch.Tensor) -> dict[str, Any]:
+    dtype = str(tensor.dtype).removeprefix("torch.")
+    return {"source": "file", "path": str(path), "layout": layout, "dtype": dtype}
 
 
 def _configuration(layout: Layout, selection: GPTSelection) -> tuple[GPTConfig, dict[str, Any]]:
@@ -73,10 +70,14 @@ def _configuration(layout: Layout, selection: GPTSelection) -> tuple[GPTConfig, 
     _check_sizes(sizes, layout, "the configuration")
     keys = {**layout.settings, **layout.sizes, **selection.keys}
     assumed: dict[str, Any] = {}
-    if "n_heads" not in keys:
-        keys["n_heads"] = preset.n_heads if preset else _assumed_heads(keys["emb_dim"])
-        if preset is None:
-            assumed["n_heads"] = keys["n_heads"]
+    if "n_heads" not in keys and preset is not None:
+        keys["n_heads"] = preset.n_heads
+    elif "n_heads" not in keys:
+        D = keys["emb_dim"]
+        if D % _HEAD_DIM:
+            problem = f"the number of heads is unknown, and emb_dim {D} is no multiple of {_HEAD_DIM}"
+            raise ConfigError(problem, "give it with --set n_heads=…")
+        keys["n_heads"] = assumed["n_heads"] = D // _HEAD_DIM
     if "activation" not in keys and layout.name == LINEAR:
         assumed["activation"] = GPTConfig.activation  # that of minGPT; today's nanoGPT has the exact one
     return GPTConfig.from_mapping(keys), assumed
@@ -100,36 +101,24 @@ def load_state(module: torch.nn.Module, path: Path) -> dict[str, Any]:
     lazy = {name for name in module.state_dict() if name not in expected}
     compared = {name: tensor for name, tensor in tensors.items() if name not in lazy}
     _compare(expected, compared, str(path), optional=_tied_names(module, tensors))
-    stored = next(tensor.dtype for tensor in tensors.values() if tensor.is_floating_point())
+    first = max(tensors.values(), key=torch.is_floating_point)  # the first of them, else any
     with user_code_errors(f"while {type(module).__name__} loaded its state dict"):
         module.load_state_dict(tensors, strict=False)  # _compare has checked the names
-    return {
-        "source": "file", "path": str(path), "layout": f"{type(module).__name__}'s own",
-        "dtype": str(stored).removeprefix("torch."),
-    }  # fmt: skip
+    return _facts(path, f"{type(module).__name__}'s own", first)
 
 
-def _common_prefix(tensors: Mapping[str, torch.Tensor]) -> str:
+def _common_prefix(tensors: Tensors) -> str:
     """Return the prefix that a wrapper added to every name, or "" where there is none."""
     prefixes = ("_orig_mod.", "module.")
     return next((prefix for prefix in prefixes if all(name.startswith(prefix) for name in tensors)), "")
 
 
-def _tied_names(module: torch.nn.Module, tensors: dict[str, torch.Tensor]) -> set[str]:
+def _tied_names(module: torch.nn.Module, tensors: Tensors) -> set[str]:
     """Return the names of each parameter that the file has by at least one of its names."""
     names: dict[torch.Tensor, list[str]] = {}
     for name, parameter in module.named_parameters(remove_duplicate=False):
         names.setdefault(parameter, []).append(name)
     return {name for group in names.values() if not tensors.keys().isdisjoint(group) for name in group}
-
-
-def _assumed_heads(emb_dim: int) -> int:
-    if emb_dim % _HEAD_DIM:
-        raise ConfigError(
-            f"the number of heads is unknown, and emb_dim {emb_dim} is no multiple of {_HEAD_DIM}",
-            "give it with --set n_heads=…",
-        )
-    return emb_dim // _HEAD_DIM
 
 
 def _check_sizes(expected: Mapping[str, Any], layout: Layout, source: str) -> None:
@@ -141,46 +130,34 @@ def _check_sizes(expected: Mapping[str, Any], layout: Layout, source: str) -> No
             value, actual = value or default, actual or default
         if value != actual:
             sizes = ", ".join(f"{name} {size}" for name, size in layout.sizes.items() if size is not None)
-            raise WeightsError(
-                f"{source} has {key} {value}, the weights have {actual}", f"the sizes in the file: {sizes}"
-            )
+            hint = f"the sizes in the file: {sizes}"
+            raise WeightsError(f"{source} has {key} {value}, the weights have {actual}", hint)
 
 
-def _compare(
-    expected: Mapping[str, torch.Tensor],
-    tensors: Mapping[str, torch.Tensor],
-    path: str,
-    *,
-    optional: Collection[str] = (),
-) -> None:
+def _compare(expected: Tensors, tensors: Tensors, path: str, *, optional: Collection[str]) -> None:
     """Raise WeightsError unless the tensors have the expected names, shapes and kinds of dtype.
 
     Tensors whose names are `optional` may be missing.
     """
     missing = [name for name in expected if name not in tensors and name not in optional]
     unexpected = [name for name in tensors if name not in expected]
+    parts = {"missing": missing, "unexpected": unexpected}.items()
     if missing or unexpected:
-        parts = [f"missing: {enumerated(missing, _LISTED)}"] * bool(missing) + [
-            f"unexpected: {enumerated(unexpected, _LISTED)}"
-        ] * bool(unexpected)
-        raise WeightsError(
-            f"--weights {path}: {'; '.join(parts)}", "is a shard missing, or is it another architecture?"
-        )
-    wrong = [name for name, tensor in tensors.items() if tensor.shape != expected[name].shape]
+        problem = "; ".join(f"{part}: {enumerated(names, _LISTED)}" for part, names in parts if names)
+        hint = "is a shard missing, or is it another architecture?"
+        raise WeightsError(f"--weights {path}: {problem}", hint)
+    wrong = [
+        f"{name} has the shape {list(tensor.shape)}, expected {list(expected[name].shape)}"
+        for name, tensor in tensors.items()
+        if tensor.shape != expected[name].shape
+    ]
     if wrong:
-        shapes = [
-            f"{name} has the shape {list(tensors[name].shape)}, expected {list(expected[name].shape)}"
-            for name in wrong[:_LISTED]
-        ]
         rest = f"; and {len(wrong) - _LISTED} more" if len(wrong) > _LISTED else ""
-        raise WeightsError(
-            f"--weights {path}: {'; '.join(shapes)}{rest}",
-            "is it the file of a model with other sizes, or damaged?",
-        )
+        problem = "; ".join(wrong[:_LISTED]) + rest
+        hint = "is it the file of a model with other sizes, or damaged?"
+        raise WeightsError(f"--weights {path}: {problem}", hint)
     for name, tensor in tensors.items():
         if expected[name].is_floating_point() != tensor.is_floating_point():
             stored, needed = (str(t.dtype).removeprefix("torch.") for t in (tensor, expected[name]))
-            raise WeightsError(
-                f"--weights {path}: {name} is {stored}, and {needed} in the model",
-                "weights are float16, bfloat16, float32 or float64",
-            )
+            hint = "weights are float16, bfloat16, float32 or float64"
+            raise WeightsError(f"--weights {path}: {name} is {stored}, and {needed} in the model", hint)

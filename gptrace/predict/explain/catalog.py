@@ -3,13 +3,15 @@
 A sentence is two templates of `str.format`: the text, and the figures below it. Beside the format
 specifications of Python, such as `{rows:,}`, a template may use these:
 
-    {ids:shape}            [1, 4]
+    {ids:shape}            [1, 4], of a shape or of a tensor
     {best:token}           the text of a token in quotes; its bytes or its id where it has no text
     {prompt:tokens}        tokens with their ids
     {difference:small}     a difference that should be next to nothing
     {smallest:percent}     a probability
     {rows:row|rows}        a count with its noun: 1 row, 4 rows
     {by_hand:each}         a list, each item written with the template `each` of the sentence
+
+Beside the figures of its claim, a template may use those of `MeasuredModel.claim`.
 """
 
 from __future__ import annotations
@@ -59,13 +61,13 @@ class Catalog:
         )
 
 
-def shape(sizes: Sequence[int] | None) -> str:
-    """Write a shape; a dash where there is none.
+def shape(value: Any) -> str:
+    """Write the sizes of a shape, or of a tensor; a dash where there is none.
 
     >>> shape((1, 4, 768))
     '[1, 4, 768]'
     """
-    return "–" if sizes is None else f"[{', '.join(map(str, sizes))}]"
+    return "–" if value is None else f"[{', '.join(map(str, getattr(value, 'shape', value)))}]"
 
 
 def token(value: Token) -> str:
@@ -107,11 +109,7 @@ def percent(probability: float) -> str:
 
 
 _FORMATS: dict[str, Callable[[Any], str]] = {
-    "shape": shape,
-    "token": token,
-    "tokens": tokens,
-    "small": small,
-    "percent": percent,
+    function.__name__: function for function in (shape, token, tokens, small, percent)
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from gptrace.predict.explain.catalog import Catalog, Sentence
 
 _IDS = "模型看不到文字，只看到 token 的编号（id）：一条文本占一行。"
-_IDS_FIGURES = "{tokens:tokens}；[batch, seq_len] = {ids:shape}"
+_IDS_FIGURES = "{prompt:tokens}；[batch, seq_len] = {ids:shape}"
 _TABLE = "`{table}` 是一张表（token embedding），词表里每个 token 占一行。按 id 取出对应的那一行，"
 _NORM_FIGURES = "最后一个向量的均方根：{before:.4g} → {after:.4g}"
 _HEAD = "输出层（output head）`{head}` 给每个向量打分：词表里每个 token 得一分，这些分数叫 logits。"
@@ -27,214 +27,215 @@ _BOTTLENECK = (
     "{vocab_size:,} 个分数全都来自 {numbers} 个数，所以 {width} 限制了一个向量能表达多少不同的意思。"
 )
 _LAST_ROW = "续写时只需要最后一行：它给整段文字之后的下一个 token 打分，其余各行输出层都可以不算。"
-_SHAPES = "`{table}` {table_shape:shape}，`{head}` {head_shape:shape}"
+_SHAPES = "`{table}` {weights:shape}，`{head}` {head_weight:shape}"
 _PARAMETERS = "{parameters:,} 个参数，{mebibytes:,.1f} MiB"
 _PARAMETERS_OTHERWISE = "{otherwise:,} 个参数，{mebibytes_otherwise:,.1f} MiB"
 
-CHINESE = Catalog(
-    titles={
-        "flow": "一段文字怎样走过模型",
-        "last-dim": "最后一维为什么等于词表大小",
-        "projection": "emb_dim 怎样变成 vocab_size",
-        "probabilities": "从分数到概率",
-        "training": "训练时在比较什么",
-        "inference": "模型续写时发生了什么",
-        "tying": "一张表，还是两张表",
-    },
-    sentences={
-        # flow
-        "tokens": Sentence("分词器（tokenizer）先把文字切成 token，拼起来就是原文。" + _IDS, _IDS_FIGURES),
-        "token_ids": Sentence("输入直接给出了 token 的编号，不需要再分词。" + _IDS, _IDS_FIGURES),
-        "token_embedding": Sentence(
-            _TABLE + "就得到代表这个 token 的向量，共 {width} 个数。",
-            "{ids:shape} → {embedded:shape}；查表所得与实际输出相差 {difference:small}",
-        ),
-        "token_embedding_scaled": Sentence(
-            _TABLE + "再乘上一个常数，就得到代表这个 token 的向量，共 {width} 个数。",
-            "{ids:shape} → {embedded:shape}；查表所得乘以 {factor:.4g} 后与实际输出相差 {difference:small}",
-        ),
-        "token_embedding_unmeasured": Sentence(
-            _TABLE + "就得到代表这个 token 的向量。", "未测量：这一层的输出无法与表中的行比较"
-        ),
-        "no_token_embedding": Sentence("没有在这个模型里找到 token embedding 表。", "无"),
-        "position_embedding": Sentence(
-            "`{table}` 给每个位置也准备了一行（position embedding），直接加上去。这样每个向量既说明自己是哪"
-            "个 token，也说明自己排在第几位。",
-            "{embedded:shape} + {positions:shape}；进入 `{block}` 的张量与这个和相差 {difference:small}",
-        ),
-        "no_position_embedding": Sentence(
-            "这个模型在第一个 block 之前不加位置表，token embedding 原样进入。顺序信息要到后面才加进来：这"
-            "类模型大多在注意力里旋转 query 和 key（旋转位置编码，rotary positions）。",
-            "进入 `{block}` 的张量与 token embedding 相差 {difference:small}",
-        ),
-        "block_input_changed": Sentence(
-            "在第一个 block 之前，这个模型还改动了向量，但没有找到对应的位置表：也许位置来自别处，也许只是"
-            "换了尺度。",
-            "进入 `{block}` 的张量与 token embedding 相差 {difference:.3g}",
-        ),
-        "block_input_unmeasured": Sentence(
-            "无法测量这个模型是否把位置加到 token embedding 上。",
-            "未测量：token embedding 和第一个 block 的输入没有都找到，或者形状不同",
-        ),
-        "blocks": Sentence(
-            "向量依次经过 {count} 个 block。在 GPT 里，每个 block 先让各个位置互相交换信息（注意力，"
-            "attention），再对每个位置单独加工（前馈网络，feed-forward），两步的结果都加回原来的向量上。形"
-            "状始终不变。",
-            "{count} 个 block 中有 {kept} 个保持 {shape:shape} → {shape:shape}",
-        ),
-        "no_blocks": Sentence("没有在这个模型里找到成列的 block。", "无"),
-        "final_norm": Sentence(
-            "`{norm}` 把每个向量调整到同一尺度（最终归一化，final norm）：向量放大一倍，结果也不变。形状仍"
-            "然不变。",
-            _NORM_FIGURES + "；向量放大一倍后，结果相差 {difference:small}",
-        ),
-        "final_norm_unmeasured": Sentence(
-            "`{norm}` 是 block 与输出层之间的归一化层（最终归一化，final norm）。归一化把每个向量调整到同一"
-            "尺度。",
-            _NORM_FIGURES + "；这一层无法单独运行",
-        ),
-        "no_final_norm": Sentence("没有在 block 和输出层之间找到归一化层。", "无"),
-        "output_head": Sentence(
-            _HEAD + "只有在这一步，最后一维才从 {width} 变成 {vocabulary}。",
-            "{head_input:shape} → {logits:shape}",
-        ),
-        "output_head_of_other_width": Sentence(
-            _HEAD + "在这个模型里，最后一维在此之前就变过。",
-            "{head_input:shape} → {logits:shape}；此前的宽度：{widths:shape}",
-        ),
-        "no_output_head": Sentence(
-            "没有在这个模型里找到给出分数的那一层，或者它不是一个普通的矩阵；如果模型里确有这一层，请用 "
-            "--head PATH 指明。",
-            "{logits:shape}",
-        ),
-        # last-dim
-        "vocabulary": Sentence(_VOCABULARY, "{vocab_size:,} 个分数；分词器有 {tokens:,} 个 token"),
-        "vocabulary_padded": Sentence(
-            _VOCABULARY,
-            "{vocab_size:,} 个分数；分词器有 {tokens:,} 个 token，其余 {others:,} 个分数不对应任何 token",
-        ),
-        "vocabulary_without_tokenizer": Sentence(_VOCABULARY, "{vocab_size:,} 个分数；没有分词器可供对照"),
-        "causal": Sentence(
-            "所有位置都在同时做这件事。每一行给它后面的 token 打分，只取决于它自己的 token 和前面的 token，"
-            "所以后面再接文字，这些行也不会变。",
-            "{rows} 行；末尾多接一个 token，这些行相差 {difference:small}",
-        ),
-        "causal_unmeasured": Sentence(
-            "所有位置都在同时做这件事。在因果（causal）模型里，每一行只取决于自己的 token 和前面的 token，"
-            "所以后面再接文字，这些行也不会变。",
-            "未测量：上下文已满，或者词表里的 token 都已在文本中，没有新的可接",
-        ),
-        "last_row_alone": Sentence(
-            "GPT 在每个位置上都同时算出这样一行，而这个模型只给出最后一行。",
-            "{tokens} 个 token，logits {logits:shape}",
-        ),
-        "logits": Sentence(
-            "一行 logits 还不是概率。它们可以是负数，有意义的只是彼此之差：每个都加 {added:g}，概率不变。",
-            "最后一行从 {lowest:.4g} 到 {highest:.4g}，最高分属于 {best:token}；全部加 {added:g} 后，概率相"
-            "差 {difference:small}",
-        ),
-        # projection
-        "matrix_product": Sentence(
-            "`{head}` 只做一次矩阵乘法：y = x·Wᵀ，没有偏置（bias）。" + _MATRIX,
-            _MATRIX_FIGURES + "；{scores:,} 个分数中有 {equal:,} 个等于 x·Wᵀ",
-        ),
-        "matrix_product_with_bias": Sentence(
-            "`{head}` 只做一次矩阵乘法：y = x·Wᵀ + b，每个 token 带一个偏置 b（bias）。" + _MATRIX,
-            _MATRIX_FIGURES + "；{scores:,} 个分数中有 {equal:,} 个等于 x·Wᵀ + b",
-        ),
-        "dot_product": Sentence(_DIRECTION + "：" + _LARGE, "{by_hand:each}", _BY_HAND, "；"),
-        "dot_product_with_bias": Sentence(
-            _DIRECTION + "，再加上这个 token 的偏置：" + _LARGE, "{by_hand:each}", _BY_HAND, "；"
-        ),
-        "linear": Sentence("这个映射是线性的（linear）：" + _LINEAR, _LINEAR_FIGURES),
-        "linear_with_bias": Sentence("除去偏置，这个映射是线性的（linear）：" + _LINEAR, _LINEAR_FIGURES),
-        "bottleneck": Sentence(
-            _BOTTLENECK + "如果只留下前一半的数，这个向量给出的分数就不一样了。",
-            "{numbers} 个数只用 {half} 个：与真实分数的相关系数为 {correlation:.3f}；最可能的 token 会是 "
-            "{best_of_half:token}，而真实结果是 {best:token}",
-        ),
-        "bottleneck_unmeasured": Sentence(_BOTTLENECK, "未测量：不同的分数太少，无从比较"),
-        # probabilities
-        "softmax": Sentence(
-            "沿最后一维做 softmax，一行 logits 就变成概率：pᵢ = exp(yᵢ) / Σ exp(yⱼ)。没有一个是负的，每个位"
-            "置上加起来都等于 1。",
-            "{rows} 行，总和在 {lowest:.9f} 与 {highest:.9f} 之间；最小的概率是 {smallest:percent}",
-        ),
-        "ranking": Sentence(
-            "概率的排名和 logits 完全一样，因为 exp 是单调递增的。只想知道谁最可能，不必算 softmax。",
-            "最可能的 {count} 个顺序相同，第一名是 {first:token}",
-        ),
-        "log_ratio": Sentence(
-            "两个 logit 之差，就是两者概率之比的对数。",
-            "{first:token} 与 {second:token}：{first_logit:.4f} − {second_logit:.4f} = {difference:.5f}，"
-            "ln(p₁/p₂) = {log_ratio:.5f}",
-        ),
-        "temperature": Sentence(
-            "先把 logits 除以温度 T（temperature），再做 softmax：T 小于 1，选择更果断；T 大于 1，选择更平"
-            "均。排名不变。",
-            "{first:token}：{at_temperatures:each}",
-            "T = {temperature:g} 时 {probability:percent}",
-            "，",
-        ),
-        # training
-        "no_training": Sentence(
-            "这里没法测量训练：需要至少两个 token 的文本、每个位置上的 logits，以及一个找得到的、直接给出 "
-            "logits 的输出层。",
-            "logits {logits:shape}",
-        ),
-        "cross_entropy": Sentence(
-            "每个位置都是一道已知答案的题：答案就是文本里的下一个 token。把 logits 排成 "
-            "[batch·seq_len, vocab_size]，旁边放上答案 [batch·seq_len]，损失（loss）就是 −ln p(答案) 的平均"
-            "值，也就是交叉熵（cross-entropy）。最后一个位置还没有答案。",
-            "[{pairs}, {vocab_size}] 对 [{pairs}]：损失 {loss:.6f}，手算 {by_hand:.6f}",
-        ),
-        "uniform_loss": Sentence(
-            "一无所知的模型给每个 token 同样的概率，损失等于 ln(vocab_size)。训练通常从这个值附近开始，然后"
-            "损失逐渐下降。",
-            "ln {vocab_size:,} = {logarithm:.4f}，令所有 logits 相等，实测 {measured:.4f}；这个模型在这段文"
-            "字上是 {loss:.4f}",
-        ),
-        "gradient_step": Sentence(
-            "损失对某个 token 的 logit 的梯度（gradient），就是这个 token 的概率；如果它是答案，还要减去 1。"
-            "让 W 沿梯度的反方向走一步，答案的 logit 上升，其余的都下降。",
-            "{before:token} 之后的 {answer:token}，学习率 {learning_rate:.3g}：logit {logit:.4f} → "
-            "{logit_after:.4f}，其余平均 {others:+.1e}，损失 {loss:.4f} → {loss_after:.4f}",
-        ),
-        # inference
-        "last_row": Sentence(
-            _LAST_ROW, "只对最后一个向量使用输出层，与 {rows} 行中的第 {rows} 行相差 {difference:small}"
-        ),
-        "last_row_unmeasured": Sentence(_LAST_ROW, "未测量：没有找到输出层，或者它不是一个普通的矩阵"),
-        "greedy": Sentence(
-            "贪心（greedy）：取最可能的 token。同样的文字，每次结果都一样。",
-            "{token:token}，id {id}，{probability:percent}；再跑一遍，得到 {second:token}",
-        ),
-        "sampled": Sentence(
-            "采样（sampling）：按概率抽一个 token。抽的次数多了，一个 token 出现的频率就接近它的概率。",
-            "种子 {seed} 抽到 {token:token}（{probability:percent}）；抽 {draws:,} 次，{greedy:token} 出现 "
-            "{greedy_draws:,} 次，期望 {expected:,.1f} 次",
-        ),
-        "next_step": Sentence(
-            "选出的 token 接到文字末尾，seq_len 加一，一切重新开始。",
-            "接上 {token:token}：logits {logits:shape}；再下一个是 {following:token}",
-        ),
-        "context_full": Sentence(
-            "选出的 token 接到文字末尾，一切重新开始。这里上下文已满，要先丢掉最前面的 token，才接得下新的。",
-            "未测量：接不下 {token:token}",
-        ),
-        # tying
-        "same_shape": Sentence(
-            "入口的表和出口的矩阵，都是每个 token 一行、每行 {width} 个数，所以一张表可以两用（权重共享，"
-            "weight tying）。",
-            _SHAPES,
-        ),
-        "different_shapes": Sentence(
-            "入口的表和出口的矩阵形状不同，所以一张表不能两用（权重共享，weight tying）。", _SHAPES
-        ),
-        "tied": Sentence(
-            "这里它们就是同一个张量。", _PARAMETERS + "；若分成两张则为 " + _PARAMETERS_OTHERWISE
-        ),
-        "untied": Sentence("这里它们是两张。", _PARAMETERS + "；若共用一张则为 " + _PARAMETERS_OTHERWISE),
-        "no_tables": Sentence("这个模型的入口没有 token 表，或者出口没有矩阵，无从比较。", "无"),
-    },
-)
+_TITLES = {
+    "flow": "一段文字怎样走过模型",
+    "last-dim": "最后一维为什么等于词表大小",
+    "projection": "emb_dim 怎样变成 vocab_size",
+    "probabilities": "从分数到概率",
+    "training": "训练时在比较什么",
+    "inference": "模型续写时发生了什么",
+    "tying": "一张表，还是两张表",
+}
+_SENTENCES = {
+    # flow
+    "tokens": Sentence("分词器（tokenizer）先把文字切成 token，拼起来就是原文。" + _IDS, _IDS_FIGURES),
+    "tokens_normalized": Sentence(
+        "分词器（tokenizer）先把文字切成 token，拼起来与原文不完全相同：许多分词器会先规范化文字，例如转成小"
+        "写。" + _IDS,
+        _IDS_FIGURES,
+    ),
+    "token_ids": Sentence("输入直接给出了 token 的编号，不需要再分词。" + _IDS, _IDS_FIGURES),
+    "token_embedding": Sentence(
+        _TABLE + "就得到代表这个 token 的向量，共 {width} 个数。",
+        "{ids:shape} → {embedded:shape}；查表所得与实际输出相差 {difference:small}",
+    ),
+    "token_embedding_scaled": Sentence(
+        _TABLE + "再乘上一个常数，就得到代表这个 token 的向量，共 {width} 个数。",
+        "{ids:shape} → {embedded:shape}；查表所得乘以 {factor:.4g} 后与实际输出相差 {difference:small}",
+    ),
+    "token_embedding_unmeasured": Sentence(
+        _TABLE + "就得到代表这个 token 的向量。", "未测量：这一层的输出无法与表中的行比较"
+    ),
+    "no_token_embedding": Sentence("没有在这个模型里找到 token embedding 表。", "无"),
+    "position_embedding": Sentence(
+        "`{table}` 给每个位置也准备了一行（position embedding），直接加上去。这样每个向量既说明自己是哪个 "
+        "token，也说明自己排在第几位。",
+        "{embedded:shape} + {positions:shape}；进入 `{block}` 的张量与这个和相差 {difference:small}",
+    ),
+    "no_position_embedding": Sentence(
+        "这个模型在第一个 block 之前不加位置表，token embedding 原样进入。顺序信息要到后面才加进来：这类模型"
+        "大多在注意力里旋转 query 和 key（旋转位置编码，rotary positions）。",
+        "进入 `{block}` 的张量与 token embedding 相差 {difference:small}",
+    ),
+    "block_input_changed": Sentence(
+        "在第一个 block 之前，这个模型还改动了向量，但没有找到对应的位置表：也许位置来自别处，也许只是换了尺"
+        "度。",
+        "进入 `{block}` 的张量与 token embedding 相差 {difference:.3g}",
+    ),
+    "block_input_unmeasured": Sentence(
+        "无法测量这个模型是否把位置加到 token embedding 上。",
+        "未测量：token embedding 和第一个 block 的输入没有都找到，或者形状不同",
+    ),
+    "blocks": Sentence(
+        "向量依次经过 {count} 个 block。在 GPT 里，每个 block 先让各个位置互相交换信息（注意力，attention），"
+        "再对每个位置单独加工（前馈网络，feed-forward），两步的结果都加回原来的向量上。形状始终不变。",
+        "{count} 个 block 中有 {kept} 个保持 {shape:shape} → {shape:shape}",
+    ),
+    "no_blocks": Sentence("没有在这个模型里找到成列的 block。", "无"),
+    "final_norm": Sentence(
+        "`{norm}` 把每个向量调整到同一尺度（最终归一化，final norm）：向量放大一倍，结果也不变。形状仍然不变"
+        "。",
+        _NORM_FIGURES + "；向量放大一倍后，结果相差 {difference:small}",
+    ),
+    "final_norm_unmeasured": Sentence(
+        "`{norm}` 是 block 与输出层之间的归一化层（最终归一化，final norm）。归一化把每个向量调整到同一尺度"
+        "。",
+        _NORM_FIGURES + "；这一层无法单独运行",
+    ),
+    "no_final_norm": Sentence("没有在 block 和输出层之间找到归一化层。", "无"),
+    "output_head": Sentence(
+        _HEAD + "只有在这一步，最后一维才从 {width} 变成 {vocabulary}。",
+        "{head_input:shape} → {logits:shape}",
+    ),
+    "output_head_of_other_width": Sentence(
+        _HEAD + "在这个模型里，最后一维在此之前就变过。",
+        "{head_input:shape} → {logits:shape}；此前的宽度：{widths:shape}",
+    ),
+    "no_output_head": Sentence(
+        "没有在这个模型里找到给出分数的那一层，或者它不是一个普通的矩阵；如果模型里确有这一层，请用 --head "
+        "PATH 指明。",
+        "{logits:shape}",
+    ),
+    # last-dim
+    "vocabulary": Sentence(_VOCABULARY, "{vocab_size:,} 个分数；分词器有 {tokens:,} 个 token"),
+    "vocabulary_padded": Sentence(
+        _VOCABULARY,
+        "{vocab_size:,} 个分数；分词器有 {tokens:,} 个 token，其余 {others:,} 个分数不对应任何 token",
+    ),
+    "vocabulary_without_tokenizer": Sentence(_VOCABULARY, "{vocab_size:,} 个分数；没有分词器可供对照"),
+    "causal": Sentence(
+        "所有位置都在同时做这件事。每一行给它后面的 token 打分，只取决于它自己的 token 和前面的 token，所以后"
+        "面再接文字，这些行也不会变。",
+        "{rows} 行；末尾多接一个 token，这些行相差 {difference:small}",
+    ),
+    "causal_unmeasured": Sentence(
+        "所有位置都在同时做这件事。在因果（causal）模型里，每一行只取决于自己的 token 和前面的 token，所以后"
+        "面再接文字，这些行也不会变。",
+        "未测量：上下文已满，或者词表里的 token 都已在文本中，没有新的可接",
+    ),
+    "last_row_alone": Sentence(
+        "GPT 在每个位置上都同时算出这样一行，而这个模型只给出最后一行。",
+        "{tokens} 个 token，logits {logits:shape}",
+    ),
+    "logits": Sentence(
+        "一行 logits 还不是概率。它们可以是负数，有意义的只是彼此之差：每个都加 {added:g}，概率不变。",
+        "最后一行从 {lowest:.4g} 到 {highest:.4g}，最高分属于 {best:token}；全部加 {added:g} 后，概率相差 "
+        "{difference:small}",
+    ),
+    # projection
+    "matrix_product": Sentence(
+        "`{head}` 只做一次矩阵乘法：y = x·Wᵀ，没有偏置（bias）。" + _MATRIX,
+        _MATRIX_FIGURES + "；{scores:,} 个分数中有 {equal:,} 个等于 x·Wᵀ",
+    ),
+    "matrix_product_with_bias": Sentence(
+        "`{head}` 只做一次矩阵乘法：y = x·Wᵀ + b，每个 token 带一个偏置 b（bias）。" + _MATRIX,
+        _MATRIX_FIGURES + "；{scores:,} 个分数中有 {equal:,} 个等于 x·Wᵀ + b",
+    ),
+    "dot_product": Sentence(_DIRECTION + "：" + _LARGE, "{by_hand:each}", _BY_HAND, "；"),
+    "dot_product_with_bias": Sentence(
+        _DIRECTION + "，再加上这个 token 的偏置：" + _LARGE, "{by_hand:each}", _BY_HAND, "；"
+    ),
+    "linear": Sentence("这个映射是线性的（linear）：" + _LINEAR, _LINEAR_FIGURES),
+    "linear_with_bias": Sentence("除去偏置，这个映射是线性的（linear）：" + _LINEAR, _LINEAR_FIGURES),
+    "bottleneck": Sentence(
+        _BOTTLENECK + "如果只留下前一半的数，这个向量给出的分数就不一样了。",
+        "{numbers} 个数只用 {half} 个：与真实分数的相关系数为 {correlation:.3f}；最可能的 token 会是 "
+        "{best_of_half:token}，而真实结果是 {best:token}",
+    ),
+    "bottleneck_unmeasured": Sentence(_BOTTLENECK, "未测量：不同的分数太少，无从比较"),
+    # probabilities
+    "softmax": Sentence(
+        "沿最后一维做 softmax，一行 logits 就变成概率：pᵢ = exp(yᵢ) / Σ exp(yⱼ)。没有一个是负的，每个位置上加"
+        "起来都等于 1。",
+        "{rows} 行，总和在 {lowest:.9f} 与 {highest:.9f} 之间；最小的概率是 {smallest:percent}",
+    ),
+    "ranking": Sentence(
+        "概率的排名和 logits 完全一样，因为 exp 是单调递增的。只想知道谁最可能，不必算 softmax。",
+        "最可能的 {count} 个顺序相同，第一名是 {first:token}",
+    ),
+    "log_ratio": Sentence(
+        "两个 logit 之差，就是两者概率之比的对数。",
+        "{first.token:token} 与 {second.token:token}：{first.logit:.4f} − {second.logit:.4f} = "
+        "{difference:.5f}，ln(p₁/p₂) = {log_ratio:.5f}",
+    ),
+    "temperature": Sentence(
+        "先把 logits 除以温度 T（temperature），再做 softmax：T 小于 1，选择更果断；T 大于 1，选择更平均。排"
+        "名不变。",
+        "{first:token}：{at_temperatures:each}",
+        "T = {temperature:g} 时 {probability:percent}",
+        "，",
+    ),
+    # training
+    "no_training": Sentence(
+        "这里没法测量训练：需要至少两个 token 的文本、每个位置上的 logits，以及一个找得到的、直接给出 logits "
+        "的输出层。",
+        "logits {logits:shape}",
+    ),
+    "cross_entropy": Sentence(
+        "每个位置都是一道已知答案的题：答案就是文本里的下一个 token。把 logits 排成 [batch·seq_len, "
+        "vocab_size]，旁边放上答案 [batch·seq_len]，损失（loss）就是 −ln p(答案) 的平均值，也就是交叉熵（"
+        "cross-entropy）。最后一个位置还没有答案。",
+        "[{pairs}, {vocab_size}] 对 [{pairs}]：损失 {loss:.6f}，手算 {by_hand:.6f}",
+    ),
+    "uniform_loss": Sentence(
+        "一无所知的模型给每个 token 同样的概率，损失等于 ln(vocab_size)。训练通常从这个值附近开始，然后损失逐"
+        "渐下降。",
+        "ln {vocab_size:,} = {logarithm:.4f}，令所有 logits 相等，实测 {measured:.4f}；这个模型在这段文字上"
+        "是 {loss:.4f}",
+    ),
+    "gradient_step": Sentence(
+        "损失对某个 token 的 logit 的梯度（gradient），就是这个 token 的概率；如果它是答案，还要减去 1。让 W "
+        "沿梯度的反方向走一步，答案的 logit 上升，其余的都下降。",
+        "{before:token} 之后的 {answer:token}，学习率 {learning_rate:.3g}：logit {logit:.4f} → "
+        "{logit_after:.4f}，其余平均 {others:+.1e}，损失 {loss:.4f} → {loss_after:.4f}",
+    ),
+    # inference
+    "last_row": Sentence(
+        _LAST_ROW, "只对最后一个向量使用输出层，与 {rows} 行中的第 {rows} 行相差 {difference:small}"
+    ),
+    "last_row_unmeasured": Sentence(_LAST_ROW, "未测量：没有找到输出层，或者它不是一个普通的矩阵"),
+    "greedy": Sentence(
+        "贪心（greedy）：取最可能的 token。同样的文字，每次结果都一样。",
+        "{token:token}，id {token.id}，{probability:percent}；再跑一遍，得到 {second:token}",
+    ),
+    "sampled": Sentence(
+        "采样（sampling）：按概率抽一个 token。抽的次数多了，一个 token 出现的频率就接近它的概率。",
+        "种子 {seed} 抽到 {token:token}（{probability:percent}）；抽 {draws:,} 次，{greedy:token} 出现 "
+        "{greedy_draws:,} 次，期望 {expected:,.1f} 次",
+    ),
+    "next_step": Sentence(
+        "选出的 token 接到文字末尾，seq_len 加一，一切重新开始。",
+        "接上 {token:token}：logits {logits:shape}；再下一个是 {following:token}",
+    ),
+    "context_full": Sentence(
+        "选出的 token 接到文字末尾，一切重新开始。这里上下文已满，要先丢掉最前面的 token，才接得下新的。",
+        "未测量：接不下 {token:token}",
+    ),
+    # tying
+    "same_shape": Sentence(
+        "入口的表和出口的矩阵，都是每个 token 一行、每行 {width} 个数，所以一张表可以两用（权重共享，weight "
+        "tying）。",
+        _SHAPES,
+    ),
+    "different_shapes": Sentence(
+        "入口的表和出口的矩阵形状不同，所以一张表不能两用（权重共享，weight tying）。", _SHAPES
+    ),
+    "tied": Sentence("这里它们就是同一个张量。", _PARAMETERS + "；若分成两张则为 " + _PARAMETERS_OTHERWISE),
+    "untied": Sentence("这里它们是两张。", _PARAMETERS + "；若共用一张则为 " + _PARAMETERS_OTHERWISE),
+    "no_tables": Sentence("这个模型的入口没有 token 表，或者出口没有矩阵，无从比较。", "无"),
+}
+CHINESE = Catalog(_TITLES, _SENTENCES)

@@ -17,12 +17,3 @@ class MeasuredClaim:
     key: str
     holds: bool | None
     figures: Mapping[str, object]
-
-
-def claim(key: str, holds: bool | None, /, **figures: object) -> MeasuredClaim:
-    """Return a claim with its figures.
-
-    >>> claim("softmax_sums", True, rows=4)
-    MeasuredClaim(key='softmax_sums', holds=True, figures={'rows': 4})
-    """
-    return MeasuredClaim(key, holds, figures)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from gptrace.predict.explain.catalog import Catalog, Sentence
 
 _IDS = "The model never sees letters: it gets the ids of the tokens, one row for each text of the batch."
-_IDS_FIGURES = "{tokens:tokens}; [batch, seq_len] = {ids:shape}"
+_IDS_FIGURES = "{prompt:tokens}; [batch, seq_len] = {ids:shape}"
 _TABLE = "`{table}` is a table with a row for every token of the vocabulary. Each id selects its row"
 _NORM_FIGURES = "root mean square of the last vector: {before:.4g} → {after:.4g}"
 _HEAD = (
@@ -39,248 +39,246 @@ _LAST_ROW = (
     "To continue a text, only the last row matters: it scores the token that follows the whole text. The "
     "output head can leave out all other rows."
 )
-_SHAPES = "`{table}` {table_shape:shape}, `{head}` {head_shape:shape}"
+_SHAPES = "`{table}` {weights:shape}, `{head}` {head_weight:shape}"
 _PARAMETERS = "{parameters:,} parameters, {mebibytes:,.1f} MiB"
 _PARAMETERS_OTHERWISE = "{otherwise:,} parameters, {mebibytes_otherwise:,.1f} MiB"
 
-ENGLISH = Catalog(
-    titles={
-        "flow": "The path of a text through the model",
-        "last-dim": "Why the last dimension is the size of the vocabulary",
-        "projection": "How emb_dim becomes vocab_size",
-        "probabilities": "From scores to probabilities",
-        "training": "What training compares",
-        "inference": "What happens when the model writes",
-        "tying": "One table or two",
-    },
-    sentences={
-        # flow
-        "tokens": Sentence(
-            "The tokenizer cuts the text into tokens; joined together, they give the text again. " + _IDS,
-            _IDS_FIGURES,
-        ),
-        "token_ids": Sentence(
-            "The prompt was given as token ids, so no text had to be cut into tokens. " + _IDS, _IDS_FIGURES
-        ),
-        "token_embedding": Sentence(
-            _TABLE + ": a vector of {width} numbers that stands for the token.",
-            "{ids:shape} → {embedded:shape}; the rows of the table and the layer's output differ by "
-            "{difference:small}",
-        ),
-        "token_embedding_scaled": Sentence(
-            _TABLE + ", and the row is multiplied by a constant: a vector of {width} numbers that stands for "
-            "the token.",
-            "{ids:shape} → {embedded:shape}; the rows of the table, times {factor:.4g}, and the layer's "
-            "output differ by {difference:small}",
-        ),
-        "token_embedding_unmeasured": Sentence(
-            _TABLE + ": a vector that stands for the token.",
-            "not measured: the layer's output cannot be compared with the rows of the table",
-        ),
-        "no_token_embedding": Sentence("No table of token embeddings was found in this model.", "none"),
-        "position_embedding": Sentence(
-            "`{table}` has a row for every position. The row is added, so each vector now says which token "
-            "it is and where it stands.",
-            "{embedded:shape} + {positions:shape}; the input of `{block}` differs from this sum by "
-            "{difference:small}",
-        ),
-        "no_position_embedding": Sentence(
-            "This model adds no position embedding before the first block: the token embedding enters it "
-            "unchanged. The order of the tokens has to come in later; most such models rotate queries and "
-            "keys in attention (rotary positions).",
-            "the input of `{block}` differs from the token embedding by {difference:small}",
-        ),
-        "block_input_changed": Sentence(
-            "Before the first block, this model changes the vectors, but not with a table of positions "
-            "that could be found: it adds positions from elsewhere, or rescales the vectors.",
-            "the input of `{block}` differs from the token embedding by {difference:.3g}",
-        ),
-        "block_input_unmeasured": Sentence(
-            "Whether this model adds positions to the token embedding could not be measured.",
-            "not measured: the token embedding and the first block's input were not found, or differ in "
-            "shape",
-        ),
-        "blocks": Sentence(
-            "The vectors pass through {count:block|blocks}. In a GPT, each block lets the positions "
-            "exchange information (attention), then transforms each position on its own (feed-forward), "
-            "and adds both results to the vectors. The shape stays the same.",
-            "{kept} of {count:block|blocks}: {shape:shape} → {shape:shape}",
-        ),
-        "no_blocks": Sentence("No list of blocks was found in this model.", "none"),
-        "final_norm": Sentence(
-            "`{norm}` brings every vector to a common scale: twice the vector gives the same result. The "
-            "shape stays the same.",
-            _NORM_FIGURES + "; the results for doubled vectors differ by {difference:small}",
-        ),
-        "final_norm_unmeasured": Sentence(
-            "`{norm}` is the norm between the blocks and the output head. A norm brings every vector to a "
-            "common scale.",
-            _NORM_FIGURES + "; the norm could not be run on its own",
-        ),
-        "no_final_norm": Sentence("No norm was found between the blocks and the output head.", "none"),
-        "output_head": Sentence(
-            _HEAD + " Only here does the last dimension change, from {width} to {vocabulary}.",
-            "{head_input:shape} → {logits:shape}",
-        ),
-        "output_head_of_other_width": Sentence(
-            _HEAD + " In this model the last dimension changes before that, too.",
-            "{head_input:shape} → {logits:shape}; widths before: {widths:shape}",
-        ),
-        "no_output_head": Sentence(
-            "The layer that computes the scores was not found in this model, or is not a plain matrix. If "
-            "the model has one, name it with --head PATH.",
-            "{logits:shape}",
-        ),
-        # last-dim
-        "vocabulary": Sentence(_VOCABULARY, "{vocab_size:,} scores; {tokens:,} tokens in {tokenizer}"),
-        "vocabulary_padded": Sentence(
-            _VOCABULARY,
-            "{vocab_size:,} scores; {tokens:,} tokens in {tokenizer}; {others:score belongs|scores belong} "
-            "to no token",
-        ),
-        "vocabulary_without_tokenizer": Sentence(
-            _VOCABULARY, "{vocab_size:,} scores; no tokenizer to compare with"
-        ),
-        "causal": Sentence(
-            "The model does so at every position at once. Each row scores the token that follows, and "
-            "depends only on its own token and those before it, so the rows stay the same when the text "
-            "goes on.",
-            "{rows:row|rows}; with one more token at the end they differ by {difference:small}",
-        ),
-        "causal_unmeasured": Sentence(
-            "The model does so at every position at once. In a causal model each row depends only on its "
-            "own token and those before it, so the rows stay the same when the text goes on.",
-            "not measured: no room for one more token, or no token that is not in the text already",
-        ),
-        "last_row_alone": Sentence(
-            "A GPT computes such a row at every position at once. This model returns the last one alone.",
-            "logits {logits:shape} for {tokens:token|tokens}",
-        ),
-        "logits": Sentence(
-            "A row of logits is not a probability distribution yet. The numbers can be negative, and only "
-            "the differences between them count: {added:g} more for each changes no probability.",
-            "the last row goes from {lowest:.4g} to {highest:.4g}, the greatest for {best:token}; with "
-            "{added:g} more, probabilities differ by {difference:small}",
-        ),
-        # projection
-        "matrix_product": Sentence(
-            "`{head}` is one matrix product: y = x·Wᵀ, without a bias. " + _MATRIX,
-            _MATRIX_FIGURES + "; x·Wᵀ gives {equal:,} of {scores:score|scores}",
-        ),
-        "matrix_product_with_bias": Sentence(
-            "`{head}` is one matrix product: y = x·Wᵀ + b, with a bias b for each token. " + _MATRIX,
-            _MATRIX_FIGURES + "; x·Wᵀ + b gives {equal:,} of {scores:score|scores}",
-        ),
-        "dot_product": Sentence(_DIRECTION + ": " + _LARGE, "{by_hand:each}", _BY_HAND, "; "),
-        "dot_product_with_bias": Sentence(
-            _DIRECTION + ", plus the token's bias: " + _LARGE, "{by_hand:each}", _BY_HAND, "; "
-        ),
-        "linear": Sentence("The map is linear: " + _LINEAR, _LINEAR_FIGURES),
-        "linear_with_bias": Sentence("Apart from the bias, the map is linear: " + _LINEAR, _LINEAR_FIGURES),
-        "bottleneck": Sentence(
-            _BOTTLENECK + " With only the first half of its numbers, this vector would give other scores.",
-            "{half} of {numbers} numbers: correlation with the real scores {correlation:.3f}; likeliest "
-            "then {best_of_half:token}, really {best:token}",
-        ),
-        "bottleneck_unmeasured": Sentence(
-            _BOTTLENECK, "not measured: there are too few different scores to compare"
-        ),
-        # probabilities
-        "softmax": Sentence(
-            "Softmax over the last dimension turns a row of logits into probabilities, pᵢ = exp(yᵢ) / Σ "
-            "exp(yⱼ). None is negative, and at every position they sum to 1.",
-            "{rows:row|rows}, sums from {lowest:.9f} to {highest:.9f}; the smallest probability is "
-            "{smallest:percent}",
-        ),
-        "ranking": Sentence(
-            "Softmax keeps the ranking of the logits, since exp is an increasing function. To find the "
-            "likeliest token, softmax is not needed.",
-            "the {count} likeliest are in the same order, {first:token} first",
-        ),
-        "log_ratio": Sentence(
-            "The difference of two logits is the logarithm of the ratio of their probabilities.",
-            "{first:token} and {second:token}: {first_logit:.4f} − {second_logit:.4f} = {difference:.5f}, "
-            "ln(p₁/p₂) = {log_ratio:.5f}",
-        ),
-        "temperature": Sentence(
-            "Dividing the logits by a temperature T before softmax makes the choice bolder (T below 1) or "
-            "more even (T above 1). The ranking stays the same.",
-            "{first:token} at {at_temperatures:each}",
-            "T = {temperature:g}: {probability:percent}",
-            ", ",
-        ),
-        # training
-        "no_training": Sentence(
-            "Nothing can be measured about training here: that takes a text of two tokens or more, logits "
-            "at every position, and an output head that can be found and computes them.",
-            "logits {logits:shape}",
-        ),
-        "cross_entropy": Sentence(
-            "Every position is a question whose answer is known: the next token of the text. The logits "
-            "are laid out as [batch·seq_len, vocab_size] beside the answers [batch·seq_len], and the loss "
-            "is the mean of −ln p(answer), the cross-entropy. The last position has no answer yet.",
-            "[{pairs}, {vocab_size}] beside [{pairs}]: loss {loss:.6f}, by hand {by_hand:.6f}",
-        ),
-        "uniform_loss": Sentence(
-            "A model that knows nothing gives every token the same probability, and its loss is "
-            "ln(vocab_size). Training usually starts near this value, and the loss goes down from there.",
-            "ln {vocab_size:,} = {logarithm:.4f}, with all logits equal {measured:.4f}; this model on this "
-            "text: {loss:.4f}",
-        ),
-        "gradient_step": Sentence(
-            "The gradient of the loss with respect to a token's logit is the token's probability, less 1 "
-            "for the answer. One step of gradient descent on W raises the answer's logit and lowers all "
-            "others.",
-            "{answer:token} after {before:token}, learning rate {learning_rate:.3g}: logit {logit:.4f} → "
-            "{logit_after:.4f}, the others {others:+.1e} on average, loss {loss:.4f} → {loss_after:.4f}",
-        ),
-        # inference
-        "last_row": Sentence(
-            _LAST_ROW,
-            "the head on the last vector alone and row {rows} of {rows} differ by {difference:small}",
-        ),
-        "last_row_unmeasured": Sentence(
-            _LAST_ROW, "not measured: the output head was not found, or is not a plain matrix"
-        ),
-        "greedy": Sentence(
-            "Greedy: take the likeliest token. The same text gives the same token every time.",
-            "{token:token}, id {id}, {probability:percent}; a second run gives {second:token}",
-        ),
-        "sampled": Sentence(
-            "Sampled: draw a token by the probabilities. Drawn many times, a token comes up about as often "
-            "as its probability says.",
-            "seed {seed} draws {token:token} ({probability:percent}); of {draws:,} draws {greedy_draws:,} "
-            "are {greedy:token}, {expected:,.1f} expected",
-        ),
-        "next_step": Sentence(
-            "The token is appended to the text, seq_len grows by one, and everything starts again.",
-            "{token:token} added: logits {logits:shape}; next comes {following:token}",
-        ),
-        "context_full": Sentence(
-            "The token is appended to the text, and everything starts again. Here the context is full: the "
-            "first token of the text has to go before another one fits.",
-            "not measured: no room for {token:token}",
-        ),
-        # tying
-        "same_shape": Sentence(
-            "The table at the entrance and the matrix at the exit both have one row of {width} numbers for "
-            "every token, so one could serve as both (weight tying).",
-            _SHAPES,
-        ),
-        "different_shapes": Sentence(
-            "The table at the entrance and the matrix at the exit have different shapes, so one cannot "
-            "serve as both (weight tying).",
-            _SHAPES,
-        ),
-        "tied": Sentence(
-            "Here they are one and the same tensor.",
-            _PARAMETERS + "; as two they would be " + _PARAMETERS_OTHERWISE,
-        ),
-        "untied": Sentence(
-            "Here they are two.", _PARAMETERS + "; as one they would be " + _PARAMETERS_OTHERWISE
-        ),
-        "no_tables": Sentence(
-            "This model has no table of tokens at its entrance, or no matrix at its exit, to compare.", "none"
-        ),
-    },
-)
+_TITLES = {
+    "flow": "The path of a text through the model",
+    "last-dim": "Why the last dimension is the size of the vocabulary",
+    "projection": "How emb_dim becomes vocab_size",
+    "probabilities": "From scores to probabilities",
+    "training": "What training compares",
+    "inference": "What happens when the model writes",
+    "tying": "One table or two",
+}
+_SENTENCES = {
+    # flow
+    "tokens": Sentence(
+        "The tokenizer cuts the text into tokens; joined together, they give the text again. " + _IDS,
+        _IDS_FIGURES,
+    ),
+    "tokens_normalized": Sentence(
+        "The tokenizer cuts the text into tokens. Joined together, they do not give exactly the text again: "
+        "many tokenizers normalize it first, for example to lower case. " + _IDS,
+        _IDS_FIGURES,
+    ),
+    "token_ids": Sentence(
+        "The prompt was given as token ids, so no text had to be cut into tokens. " + _IDS, _IDS_FIGURES
+    ),
+    "token_embedding": Sentence(
+        _TABLE + ": a vector of {width} numbers that stands for the token.",
+        "{ids:shape} → {embedded:shape}; the rows of the table and the layer's output differ by "
+        "{difference:small}",
+    ),
+    "token_embedding_scaled": Sentence(
+        _TABLE + ", and the row is multiplied by a constant: a vector of {width} numbers that stands for the "
+        "token.",
+        "{ids:shape} → {embedded:shape}; the rows of the table, times {factor:.4g}, and the layer's output "
+        "differ by {difference:small}",
+    ),
+    "token_embedding_unmeasured": Sentence(
+        _TABLE + ": a vector that stands for the token.",
+        "not measured: the layer's output cannot be compared with the rows of the table",
+    ),
+    "no_token_embedding": Sentence("No table of token embeddings was found in this model.", "none"),
+    "position_embedding": Sentence(
+        "`{table}` has a row for every position. The row is added, so each vector now says which token it is "
+        "and where it stands.",
+        "{embedded:shape} + {positions:shape}; the input of `{block}` differs from this sum by "
+        "{difference:small}",
+    ),
+    "no_position_embedding": Sentence(
+        "This model adds no position embedding before the first block: the token embedding enters it "
+        "unchanged. The order of the tokens has to come in later; most such models rotate queries and keys "
+        "in attention (rotary positions).",
+        "the input of `{block}` differs from the token embedding by {difference:small}",
+    ),
+    "block_input_changed": Sentence(
+        "Before the first block, this model changes the vectors, but not with a table of positions that "
+        "could be found: it adds positions from elsewhere, or rescales the vectors.",
+        "the input of `{block}` differs from the token embedding by {difference:.3g}",
+    ),
+    "block_input_unmeasured": Sentence(
+        "Whether this model adds positions to the token embedding could not be measured.",
+        "not measured: the token embedding and the first block's input were not found, or differ in shape",
+    ),
+    "blocks": Sentence(
+        "The vectors pass through {count:block|blocks}. In a GPT, each block lets the positions exchange "
+        "information (attention), then transforms each position on its own (feed-forward), and adds both "
+        "results to the vectors. The shape stays the same.",
+        "{kept} of {count:block|blocks}: {shape:shape} → {shape:shape}",
+    ),
+    "no_blocks": Sentence("No list of blocks was found in this model.", "none"),
+    "final_norm": Sentence(
+        "`{norm}` brings every vector to a common scale: twice the vector gives the same result. The shape "
+        "stays the same.",
+        _NORM_FIGURES + "; the results for doubled vectors differ by {difference:small}",
+    ),
+    "final_norm_unmeasured": Sentence(
+        "`{norm}` is the norm between the blocks and the output head. A norm brings every vector to a common "
+        "scale.",
+        _NORM_FIGURES + "; the norm could not be run on its own",
+    ),
+    "no_final_norm": Sentence("No norm was found between the blocks and the output head.", "none"),
+    "output_head": Sentence(
+        _HEAD + " Only here does the last dimension change, from {width} to {vocabulary}.",
+        "{head_input:shape} → {logits:shape}",
+    ),
+    "output_head_of_other_width": Sentence(
+        _HEAD + " In this model the last dimension changes before that, too.",
+        "{head_input:shape} → {logits:shape}; widths before: {widths:shape}",
+    ),
+    "no_output_head": Sentence(
+        "The layer that computes the scores was not found in this model, or is not a plain matrix. If the "
+        "model has one, name it with --head PATH.",
+        "{logits:shape}",
+    ),
+    # last-dim
+    "vocabulary": Sentence(_VOCABULARY, "{vocab_size:,} scores; {tokens:,} tokens in {tokenizer}"),
+    "vocabulary_padded": Sentence(
+        _VOCABULARY,
+        "{vocab_size:,} scores; {tokens:,} tokens in {tokenizer}; {others:score belongs|scores belong} to no "
+        "token",
+    ),
+    "vocabulary_without_tokenizer": Sentence(
+        _VOCABULARY, "{vocab_size:,} scores; no tokenizer to compare with"
+    ),
+    "causal": Sentence(
+        "The model does so at every position at once. Each row scores the token that follows, and depends "
+        "only on its own token and those before it, so the rows stay the same when the text goes on.",
+        "{rows:row|rows}; with one more token at the end they differ by {difference:small}",
+    ),
+    "causal_unmeasured": Sentence(
+        "The model does so at every position at once. In a causal model each row depends only on its own "
+        "token and those before it, so the rows stay the same when the text goes on.",
+        "not measured: no room for one more token, or no token that is not in the text already",
+    ),
+    "last_row_alone": Sentence(
+        "A GPT computes such a row at every position at once. This model returns the last one alone.",
+        "logits {logits:shape} for {tokens:token|tokens}",
+    ),
+    "logits": Sentence(
+        "A row of logits is not a probability distribution yet. The numbers can be negative, and only the "
+        "differences between them count: {added:g} more for each changes no probability.",
+        "the last row goes from {lowest:.4g} to {highest:.4g}, the greatest for {best:token}; with {added:g} "
+        "more, probabilities differ by {difference:small}",
+    ),
+    # projection
+    "matrix_product": Sentence(
+        "`{head}` is one matrix product: y = x·Wᵀ, without a bias. " + _MATRIX,
+        _MATRIX_FIGURES + "; x·Wᵀ gives {equal:,} of {scores:score|scores}",
+    ),
+    "matrix_product_with_bias": Sentence(
+        "`{head}` is one matrix product: y = x·Wᵀ + b, with a bias b for each token. " + _MATRIX,
+        _MATRIX_FIGURES + "; x·Wᵀ + b gives {equal:,} of {scores:score|scores}",
+    ),
+    "dot_product": Sentence(_DIRECTION + ": " + _LARGE, "{by_hand:each}", _BY_HAND, "; "),
+    "dot_product_with_bias": Sentence(
+        _DIRECTION + ", plus the token's bias: " + _LARGE, "{by_hand:each}", _BY_HAND, "; "
+    ),
+    "linear": Sentence("The map is linear: " + _LINEAR, _LINEAR_FIGURES),
+    "linear_with_bias": Sentence("Apart from the bias, the map is linear: " + _LINEAR, _LINEAR_FIGURES),
+    "bottleneck": Sentence(
+        _BOTTLENECK + " With only the first half of its numbers, this vector would give other scores.",
+        "{half} of {numbers} numbers: correlation with the real scores {correlation:.3f}; likeliest then "
+        "{best_of_half:token}, really {best:token}",
+    ),
+    "bottleneck_unmeasured": Sentence(
+        _BOTTLENECK, "not measured: there are too few different scores to compare"
+    ),
+    # probabilities
+    "softmax": Sentence(
+        "Softmax over the last dimension turns a row of logits into probabilities, pᵢ = exp(yᵢ) / Σ exp(yⱼ). "
+        "None is negative, and at every position they sum to 1.",
+        "{rows:row|rows}, sums from {lowest:.9f} to {highest:.9f}; the smallest probability is "
+        "{smallest:percent}",
+    ),
+    "ranking": Sentence(
+        "Softmax keeps the ranking of the logits, since exp is an increasing function. To find the likeliest "
+        "token, softmax is not needed.",
+        "the {count} likeliest are in the same order, {first:token} first",
+    ),
+    "log_ratio": Sentence(
+        "The difference of two logits is the logarithm of the ratio of their probabilities.",
+        "{first.token:token} and {second.token:token}: {first.logit:.4f} − {second.logit:.4f} = "
+        "{difference:.5f}, ln(p₁/p₂) = {log_ratio:.5f}",
+    ),
+    "temperature": Sentence(
+        "Dividing the logits by a temperature T before softmax makes the choice bolder (T below 1) or more "
+        "even (T above 1). The ranking stays the same.",
+        "{first:token} at {at_temperatures:each}",
+        "T = {temperature:g}: {probability:percent}",
+        ", ",
+    ),
+    # training
+    "no_training": Sentence(
+        "Nothing can be measured about training here: that takes a text of two tokens or more, logits at "
+        "every position, and an output head that can be found and computes them.",
+        "logits {logits:shape}",
+    ),
+    "cross_entropy": Sentence(
+        "Every position is a question whose answer is known: the next token of the text. The logits are laid "
+        "out as [batch·seq_len, vocab_size] beside the answers [batch·seq_len], and the loss is the mean of "
+        "−ln p(answer), the cross-entropy. The last position has no answer yet.",
+        "[{pairs}, {vocab_size}] beside [{pairs}]: loss {loss:.6f}, by hand {by_hand:.6f}",
+    ),
+    "uniform_loss": Sentence(
+        "A model that knows nothing gives every token the same probability, and its loss is ln(vocab_size). "
+        "Training usually starts near this value, and the loss goes down from there.",
+        "ln {vocab_size:,} = {logarithm:.4f}, with all logits equal {measured:.4f}; this model on this text: "
+        "{loss:.4f}",
+    ),
+    "gradient_step": Sentence(
+        "The gradient of the loss with respect to a token's logit is the token's probability, less 1 for the "
+        "answer. One step of gradient descent on W raises the answer's logit and lowers all others.",
+        "{answer:token} after {before:token}, learning rate {learning_rate:.3g}: logit {logit:.4f} → "
+        "{logit_after:.4f}, the others {others:+.1e} on average, loss {loss:.4f} → {loss_after:.4f}",
+    ),
+    # inference
+    "last_row": Sentence(
+        _LAST_ROW, "the head on the last vector alone and row {rows} of {rows} differ by {difference:small}"
+    ),
+    "last_row_unmeasured": Sentence(
+        _LAST_ROW, "not measured: the output head was not found, or is not a plain matrix"
+    ),
+    "greedy": Sentence(
+        "Greedy: take the likeliest token. The same text gives the same token every time.",
+        "{token:token}, id {token.id}, {probability:percent}; a second run gives {second:token}",
+    ),
+    "sampled": Sentence(
+        "Sampled: draw a token by the probabilities. Drawn many times, a token comes up about as often as "
+        "its probability says.",
+        "seed {seed} draws {token:token} ({probability:percent}); of {draws:,} draws {greedy_draws:,} are "
+        "{greedy:token}, {expected:,.1f} expected",
+    ),
+    "next_step": Sentence(
+        "The token is appended to the text, seq_len grows by one, and everything starts again.",
+        "{token:token} added: logits {logits:shape}; next comes {following:token}",
+    ),
+    "context_full": Sentence(
+        "The token is appended to the text, and everything starts again. Here the context is full: the first "
+        "token of the text has to go before another one fits.",
+        "not measured: no room for {token:token}",
+    ),
+    # tying
+    "same_shape": Sentence(
+        "The table at the entrance and the matrix at the exit both have one row of {width} numbers for every "
+        "token, so one could serve as both (weight tying).",
+        _SHAPES,
+    ),
+    "different_shapes": Sentence(
+        "The table at the entrance and the matrix at the exit have different shapes, so one cannot serve as "
+        "both (weight tying).",
+        _SHAPES,
+    ),
+    "tied": Sentence(
+        "Here they are one and the same tensor.",
+        _PARAMETERS + "; as two they would be " + _PARAMETERS_OTHERWISE,
+    ),
+    "untied": Sentence("Here they are two.", _PARAMETERS + "; as one they would be " + _PARAMETERS_OTHERWISE),
+    "no_tables": Sentence(
+        "This model has no table of tokens at its entrance, or no matrix at its exit, to compare.", "none"
+    ),
+}
+ENGLISH = Catalog(_TITLES, _SENTENCES)

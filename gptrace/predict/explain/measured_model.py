@@ -6,6 +6,7 @@ from gptrace.model.build import LoadedModel
 from gptrace.model.quiet_torch import torch
 from gptrace.predict.candidates import as_float64, rounding_tolerance
 from gptrace.predict.capture import CapturedTensors, capture_tensors
+from gptrace.predict.explain.claims import MeasuredClaim
 from gptrace.predict.forward import extract_logits
 from gptrace.predict.logit_decoder import LogitDecoder
 from gptrace.predict.model_structure import ModelStructure, find_model_structure
@@ -33,7 +34,7 @@ class MeasuredModel:
     def __init__(
         self, loaded: LoadedModel, tokenizer: Tokenizer, prompt: Prompt, *, head: str | None, seed: int
     ) -> None:
-        self.loaded, self.prompt, self.seed = loaded, prompt, seed
+        self.loaded, self.tokenizer, self.prompt, self.seed = loaded, tokenizer, prompt, seed
         self.module = loaded.module
         self.ids = torch.tensor([list(prompt.ids)], dtype=torch.int64, device=loaded.device)
         with record_trace(self.module, loaded.architecture, by_copy=True) as trace:
@@ -41,12 +42,24 @@ class MeasuredModel:
         self.structure: ModelStructure = find_model_structure(trace, self.module, tuple(logits.shape), head)
         self.captured: CapturedTensors = self._capture()
         self.logits = logits[0]
-        self.decoder = LogitDecoder(tokenizer, logits.shape[-1], given_as_ids=prompt.given_as_ids)
+        self.decoder = LogitDecoder(loaded, tokenizer, logits, prompt)
         self.tolerance = rounding_tolerance(logits.dtype)
         self.logit_tolerance = self.tolerance * max(1e-9, float(self.logits.abs().max()))
         self.head = self.submodule(self.structure.head)
         self.head_input, self.head_weight = self._head_matrix()
         self.greedy_id = next_id(self.last_logits, torch.Generator())
+        names = loaded.architecture  # of D and V: emb_dim, hidden_size, n_embd
+        self._figures = {
+            "prompt": prompt.tokens, "ids": self.ids, "logits": logits,
+            "width": (names and names.width) or "emb_dim",
+            "vocabulary": (names and names.vocabulary) or "vocab_size",
+            "table": self.structure.token_embedding, "head": self.structure.head,
+            "block": next(iter(self.structure.blocks), ""),
+        }  # fmt: skip
+
+    def claim(self, key: str, holds: bool | None, /, **figures: object) -> MeasuredClaim:
+        """Return a claim with its figures and the figures that any sentence may use."""
+        return MeasuredClaim(key, holds, self._figures | figures)
 
     def run(self, ids: Tensor) -> Tensor:
         """Run the model: (1, T) → (1, T, V)."""
@@ -85,18 +98,6 @@ class MeasuredModel:
         """The last norm before the head, told by the name of its class; "" where there is none."""
         classes = {path: type(self.module.get_submodule(path)).__name__ for path in self.structure.between}
         return next((path for path in reversed(classes) if "norm" in classes[path].lower()), "")
-
-    @property
-    def width_name(self) -> str:
-        """The name of D in the model's configuration: emb_dim, hidden_size, n_embd."""
-        architecture = self.loaded.architecture
-        return (architecture.width if architecture is not None else None) or "emb_dim"
-
-    @property
-    def vocabulary_name(self) -> str:
-        """The name of V in the model's configuration."""
-        architecture = self.loaded.architecture
-        return (architecture.vocabulary if architecture is not None else None) or "vocab_size"
 
     def submodule(self, path: str) -> Module | None:
         """Return a submodule; None for ""."""

@@ -11,7 +11,6 @@ from gptrace.predict.explain.english import ENGLISH
 from gptrace.predict.explain.measured_model import MeasuredModel
 from gptrace.predict.explain.topics import TOPICS
 from gptrace.predict.forward import batch_ids, check_room, isolated_forward
-from gptrace.predict.logit_decoder import weights_info
 from gptrace.record import Explanation, Topic
 from gptrace.text.prompts import Prompt
 from gptrace.text.tokenizer import Tokenizer
@@ -39,11 +38,10 @@ def run_explain(
     with isolated_forward(loaded, batch):
         model = MeasuredModel(loaded, tokenizer, prompt, head=head, seed=seed)
         claims = {topic: TOPICS[topic](model) for topic in topics}
-    weights = weights_info(loaded, model.logits, model.decoder.padding_rows)
     catalog, prompt = CATALOGS[language], model.decoder.displayable(prompt)
     return Explanation(
         versions=versions(),
-        model=model_info(loaded.module, loaded.name, weights),
+        model=model_info(loaded.module, loaded.name, model.decoder.weights),
         language=language,
         text=prompt.text,
         ids=prompt.ids,

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from gptrace.tracing.diagnosis import ids, placement, shapes
 from gptrace.tracing.diagnosis.context import FailureContext
 
-__all__ = ["Diagnosis", "FailureContext", "diagnose"]
+__all__ = ["FailureContext", "diagnose"]
 
 # Cause → function that returns the text of the diagnosis, or "" where the cause does not apply. The most
 # certain ones come first, and the first that applies is taken. The names are part of the JSON.
@@ -27,18 +26,9 @@ _CAUSES: dict[str, Callable[[FailureContext], str]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Diagnosis:
-    """A likely cause: its name, for programs, and a sentence or two that say what to do."""
-
-    cause: str
-    text: str
-
-
-def diagnose(context: FailureContext) -> Diagnosis | None:
-    """Return the likely cause of a failure, or None if it is not one of the usual causes."""
+def diagnose(context: FailureContext) -> tuple[str, str] | tuple[None, None]:
+    """Return the name and the text of a failure's likely cause; (None, None) for an unusual one."""
     for cause, explain in _CAUSES.items():
-        text = explain(context)
-        if text:
-            return Diagnosis(cause, text)
-    return None
+        if text := explain(context):
+            return cause, text
+    return None, None

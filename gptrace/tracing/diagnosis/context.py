@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gptrace.model.quiet_torch import torch
+from gptrace.tracing.span import Span
 from gptrace.tracing.tensors import TensorInfo
 
 
 @dataclass(frozen=True, slots=True)
 class FailureContext:
-    """The exception, the innermost call that it went through, and the inputs of that call.
+    """The exception, and the innermost call that it went through.
 
-    `integer_ranges` has (min, max) of each integer input by name. `producer` is the path of the call that
-    returned the first input. `root_inputs` are the inputs of the whole forward pass, the ids first.
-    `operation_inputs` are those of the operation that failed, if operations are recorded.
+    `root_inputs` are the inputs of the whole forward pass, the ids first. `operation_inputs` are those of the
+    operation that failed, if operations are recorded.
     """
 
     error: BaseException
-    module: torch.nn.Module
-    path: str
-    inputs: Sequence[TensorInfo]
-    integer_ranges: Mapping[str, tuple[int, int]]
-    producer: str | None
+    call: Span
     root_inputs: Sequence[TensorInfo]
-    operation_inputs: Sequence[TensorInfo] = ()
+    operation_inputs: Sequence[TensorInfo]
 
     @property
     def message(self) -> str:
@@ -35,12 +30,12 @@ class FailureContext:
     @property
     def name(self) -> str:
         """The failed module as a sentence names it."""
-        return self.path or "the model itself"
+        return self.call.path or "the model itself"
 
     @property
     def first_input(self) -> TensorInfo | None:
         """The first tensor that the failed call got."""
-        return self.inputs[0] if self.inputs else None
+        return self.call.inputs[0] if self.call.inputs else None
 
     @property
     def ids(self) -> TensorInfo | None:

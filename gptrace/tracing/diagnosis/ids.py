@@ -34,11 +34,11 @@ def prompt_too_long(context: FailureContext) -> str:
     # [B, T, D] is added to [1, rows, D] or [rows, D]: the axis of the tokens is axis 1.
     if sizes and seq_len in sizes[:2] and sizes[2] == 1:
         rows = sizes[0] if sizes[1] == seq_len else sizes[1]
-        module = context.module
+        module = context.call.module
         tensors = (*module.named_parameters(recurse=False), *module.named_buffers(recurse=False))
         tables = [name for name, tensor in tensors if tensor.dim() > 1 and tensor.shape[-2] == rows]
         if seq_len is not None and len(tables) == 1 and tables[0] and rows < seq_len:
-            return _too_long(seq_len, ".".join(filter(None, (context.path, tables[0]))), rows)
+            return _too_long(seq_len, ".".join(filter(None, (context.call.path, tables[0]))), rows)
     return ""
 
 
@@ -64,12 +64,10 @@ def id_outside_vocabulary(context: FailureContext) -> str:
 def _index_error(context: FailureContext) -> tuple[int, int, int] | None:
     """Return (smallest index, largest index, rows) of an embedding, if an index is outside its rows."""
     first = context.first_input
-    if not isinstance(context.module, torch.nn.Embedding) or first is None:
+    module, ranges = context.call.module, context.call.integer_ranges
+    if not isinstance(module, torch.nn.Embedding) or first is None or first.name not in ranges:
         return None
-    if first.name not in context.integer_ranges:
-        return None
-    low, high = context.integer_ranges[first.name]
-    rows = context.module.num_embeddings
+    (low, high), rows = ranges[first.name], module.num_embeddings
     return (low, high, rows) if low < 0 or high >= rows else None
 
 
@@ -78,12 +76,8 @@ def missing_batch_axis(context: FailureContext) -> str:
     ids = context.ids
     if ids is None or len(ids.shape) != 1:
         return ""
-    needs_an_axis = (
-        "not enough values to unpack|tuple index out of range|Dimension out of range|too many indices"
-    )
-    if not isinstance(context.error, ValueError | IndexError):
-        return ""
-    if not re.search(needs_an_axis, context.message):
+    no_axis = "not enough values to unpack|tuple index out of range|Dimension out of range|too many indices"
+    if not isinstance(context.error, ValueError | IndexError) or not re.search(no_axis, context.message):
         return ""
     return (
         f"the ids have shape {list(ids.shape)}, without a batch axis; the model expects [batch, seq_len]: "

@@ -36,7 +36,7 @@ def device_mismatch(context: FailureContext) -> str:
     if not isinstance(context.error, RuntimeError) or not re.search(_UNEQUAL_DEVICES, context.message):
         return ""
     devices = " and ".join(sorted({str(info.device) for info in _operands(context)}))
-    parameter = next(context.module.parameters(recurse=False), None)
+    parameter = next(context.call.module.parameters(recurse=False), None)
     facts = [f"inputs on {devices}"] if devices else []
     facts += [f"parameters on {parameter.device}"] if parameter is not None else []
     where = f" ({', '.join(facts)})" if facts else ""
@@ -53,7 +53,7 @@ def dtype_mismatch(context: FailureContext) -> str:
     dtypes = " and ".join(dict.fromkeys(dtype_name(info.dtype) for info in _operands(context)))
     if not dtypes:
         return ""
-    parameter = next(context.module.parameters(recurse=False), None)
+    parameter = next(context.call.module.parameters(recurse=False), None)
     own = f", but its parameters are {dtype_name(parameter.dtype)}" if parameter is not None else ""
     return (
         f"{context.name} got {dtypes}{own}; convert the input with x.to(weight.dtype), or the model with "
@@ -63,4 +63,4 @@ def dtype_mismatch(context: FailureContext) -> str:
 
 def _operands(context: FailureContext) -> Sequence[TensorInfo]:
     """Return the inputs of the operation that failed, if known, else those of the call."""
-    return context.operation_inputs or context.inputs
+    return context.operation_inputs or context.call.inputs

@@ -19,10 +19,8 @@ def expected_input(module: nn.Module) -> str:
     'Linear expects [..., 768]'
     """
     name = type(module).__name__
-    if isinstance(module, nn.Linear):
-        return f"{name} expects [..., {module.in_features}]"
-    if isinstance(module, nn.LayerNorm | nn.RMSNorm):
-        return f"{name} expects [..., {', '.join(map(str, module.normalized_shape))}]"
+    if last_axes := _expected_last_axes(module):
+        return f"{name} expects [..., {', '.join(map(str, last_axes))}]"
     if isinstance(module, nn.Embedding):
         return f"{name} expects ids below {module.num_embeddings}"
     if isinstance(module, nn.modules.conv._ConvNd):  # the base class of all convolutions, which is not public
@@ -30,33 +28,29 @@ def expected_input(module: nn.Module) -> str:
         return f"{name} expects [batch, {module.in_channels}, {axes}]"
     if isinstance(module, nn.modules.batchnorm._BatchNorm):  # the same for BatchNorm1d to 3d
         return f"{name} expects [batch, {module.num_features}, ...]"
-    if isinstance(module, nn.RNNBase):
-        return f"{name} expects [..., {module.input_size}]"
-    if isinstance(module, nn.MultiheadAttention):
-        return f"{name} expects [..., {module.embed_dim}]"
     return ""
 
 
-def _expected_width(module: nn.Module) -> int | None:
-    """Return the size that the last axis of a module's input must have."""
+def _expected_last_axes(module: nn.Module) -> tuple[int, ...]:
+    """Return the sizes that the last axes of a module's input must have, or ()."""
     if isinstance(module, nn.Linear):
-        return module.in_features
+        return (module.in_features,)
     if isinstance(module, nn.LayerNorm | nn.RMSNorm):
-        return int(module.normalized_shape[-1])
+        return tuple(module.normalized_shape)
     if isinstance(module, nn.RNNBase):
-        return module.input_size
-    return module.embed_dim if isinstance(module, nn.MultiheadAttention) else None
+        return (module.input_size,)
+    return (module.embed_dim,) if isinstance(module, nn.MultiheadAttention) else ()
 
 
 def inner_dimensions(context: FailureContext) -> str:
     """The input of a module does not have the width of its weight, or two matrices do not fit."""
-    module, message = context.module, context.message
+    module, message = context.call.module, context.message
     shape = context.first_input.shape if context.first_input is not None else None
-    width = _expected_width(module)
+    last_axes = _expected_last_axes(module)
     is_torch_class = type(module).__module__.startswith("torch.")  # a subclass may do anything with its input
-    if is_torch_class and width is not None and shape and shape[-1] != width:
+    if is_torch_class and last_axes and shape and shape[-1] != last_axes[-1]:
         text = _unexpected_input(context, shape)
-        if len(shape) > 1 and shape[-2] == width:
+        if len(shape) > 1 and shape[-2] == last_axes[-1]:
             text += "; the last two axes are swapped: x.transpose(-2, -1) would fit"
         return text
     product = re.search(r"cannot be multiplied \((\d+)x(\d+) and (\d+)x(\d+)\)", message)
@@ -75,8 +69,8 @@ def inner_dimensions(context: FailureContext) -> str:
 
 
 def _unexpected_input(context: FailureContext, shape: tuple[int, ...]) -> str:
-    producer = f", made by {context.producer}" if context.producer else ""
-    return f"{context.name}: {expected_input(context.module)}, got {list(shape)}{producer}"
+    producer = f", made by {context.call.producer}" if context.call.producer else ""
+    return f"{context.name}: {expected_input(context.call.module)}, got {list(shape)}{producer}"
 
 
 def _product_text(rows: int, inner: int, other: int, columns: int) -> str:
@@ -97,7 +91,7 @@ def heads_do_not_divide(context: FailureContext) -> str:
     if not view or len(view[0]) < 4:
         return ""
     (batch, seq_len, heads, *_), elements = view
-    leading_axes = [info.shape[:2] for info in (*context.root_inputs[:1], *context.inputs[:1])]
+    leading_axes = [info.shape[:2] for info in (*context.root_inputs[:1], *context.call.inputs[:1])]
     if (batch, seq_len) not in leading_axes or elements % (batch * seq_len):
         return ""
     width = elements // (batch * seq_len)

@@ -3,25 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from importlib import import_module
 
+from gptrace.predict import validation
 from gptrace.predict.explain.claims import MeasuredClaim
 from gptrace.predict.explain.measured_model import MeasuredModel
-from gptrace.predict.explain.topics import (
-    flow,
-    inference,
-    last_dim,
-    probabilities,
-    projection,
-    training,
-    tying,
-)
 
+# Topic → `measure` of the file of its name.
 TOPICS: Mapping[str, Callable[[MeasuredModel], list[MeasuredClaim]]] = {
-    "flow": flow.measure,
-    "last-dim": last_dim.measure,
-    "projection": projection.measure,
-    "probabilities": probabilities.measure,
-    "training": training.measure,
-    "inference": inference.measure,
-    "tying": tying.measure,
+    topic: import_module(f"{__name__}.{topic.replace('-', '_')}").measure for topic in validation.TOPICS
 }

@@ -6,8 +6,9 @@ from typing import cast
 
 from gptrace.model.quiet_torch import torch
 from gptrace.predict.candidates import as_float64
-from gptrace.predict.explain.claims import MeasuredClaim, claim
+from gptrace.predict.explain.claims import MeasuredClaim
 from gptrace.predict.explain.measured_model import MeasuredModel, largest_difference
+from gptrace.text import encoding
 from gptrace.text.tokenizer import decode
 
 Tensor = torch.Tensor
@@ -30,31 +31,34 @@ def measure(model: MeasuredModel) -> list[MeasuredClaim]:
 
 def _tokens(model: MeasuredModel) -> MeasuredClaim:
     prompt = model.prompt
-    figures = {"tokens": prompt.tokens, "ids": tuple(model.ids.shape)}
     if prompt.given_as_ids:
-        return claim("token_ids", None, **figures)
+        return model.claim("token_ids", None)
+    if prompt.text is None:
+        return model.claim("tokens", None)
     # A tokenizer may add special tokens around the text, or a space before it.
-    holds = None if prompt.text is None else prompt.text.strip() in (decode(prompt.tokens) or "")
-    return claim("tokens", holds, **figures)
+    holds = prompt.text.strip() in (decode(prompt.tokens) or "")
+    # Only GPT-2's tokenizer is known to change nothing in a text; others may make it lower-case, for example.
+    if not holds and model.tokenizer is not encoding:
+        return model.claim("tokens_normalized", None)
+    return model.claim("tokens", holds)
 
 
 def _token_embedding(model: MeasuredModel) -> MeasuredClaim:
     path = model.structure.token_embedding
     if not path:
-        return claim("no_token_embedding", None)
+        return model.claim("no_token_embedding", None)
     embedded, table = model.captured.outputs.get(path), model.weight_of(path)
     if embedded is None or table is None or embedded.shape[-1] != table.shape[-1]:
-        return claim("token_embedding_unmeasured", None, table=path, width=model.width_name)
+        return model.claim("token_embedding_unmeasured", None)
     rows, values = as_float64(table[model.ids]), as_float64(embedded)
     # Some models multiply their embeddings by a constant, such as √D: the one that fits best.
     factor = float((values * rows).sum()) / max(float((rows * rows).sum()), 1e-30)
-    figures = {"table": path, "width": model.width_name, "ids": tuple(model.ids.shape)}
-    figures |= {"embedded": tuple(embedded.shape)}
     allowed = model.tolerance * _largest(values)
     difference, scaled = largest_difference(values, rows), largest_difference(values, factor * rows)
     if scaled <= allowed < difference:
-        return claim("token_embedding_scaled", True, **figures, factor=factor, difference=scaled)
-    return claim("token_embedding", difference <= allowed, **figures, difference=difference)
+        figures = {"embedded": embedded, "factor": factor, "difference": scaled}
+        return model.claim("token_embedding_scaled", True, **figures)
+    return model.claim("token_embedding", difference <= allowed, embedded=embedded, difference=difference)
 
 
 def _block_input(model: MeasuredModel) -> MeasuredClaim:
@@ -63,29 +67,23 @@ def _block_input(model: MeasuredModel) -> MeasuredClaim:
     embedded = captured.outputs.get(structure.token_embedding)
     entering = captured.inputs.get(structure.blocks[0]) if structure.blocks else None
     if embedded is None or entering is None or embedded.shape != entering.shape:
-        return claim("block_input_unmeasured", None)
-    allowed, block = model.tolerance * _largest(entering), structure.blocks[0]
+        return model.claim("block_input_unmeasured", None)
+    allowed = model.tolerance * _largest(entering)
     positions = captured.outputs.get(structure.position_embedding)
     if positions is not None and positions.shape[-2:] == entering.shape[-2:]:
         difference = largest_difference(embedded + positions, entering)
-        return claim(
-            "position_embedding",
-            difference <= allowed,
-            table=structure.position_embedding,
-            block=block,
-            embedded=tuple(embedded.shape),
-            positions=tuple(positions.shape),
-            difference=difference,
-        )
+        figures = {"embedded": embedded, "positions": positions, "difference": difference}
+        table = structure.position_embedding
+        return model.claim("position_embedding", difference <= allowed, table=table, **figures)
     difference = largest_difference(embedded, entering)
     key = "no_position_embedding" if difference <= allowed else "block_input_changed"
-    return claim(key, True, block=block, difference=difference)
+    return model.claim(key, True, difference=difference)
 
 
 def _blocks(model: MeasuredModel) -> MeasuredClaim:
     paths, captured = model.structure.blocks, model.captured
     if not paths:
-        return claim("no_blocks", None)
+        return model.claim("no_blocks", None)
     shapes = [
         (tuple(captured.inputs[path].shape), tuple(captured.outputs[path].shape))
         for path in paths
@@ -93,7 +91,7 @@ def _blocks(model: MeasuredModel) -> MeasuredClaim:
     ]
     kept = sum(entering == leaving for entering, leaving in shapes)
     shape = shapes[0][0] if shapes else None
-    return claim("blocks", kept == len(paths), count=len(paths), kept=kept, shape=shape)
+    return model.claim("blocks", kept == len(paths), count=len(paths), kept=kept, shape=shape)
 
 
 def _final_norm(model: MeasuredModel) -> MeasuredClaim:
@@ -101,7 +99,7 @@ def _final_norm(model: MeasuredModel) -> MeasuredClaim:
     path, captured = model.norm_path, model.captured
     norm = model.submodule(path)
     if norm is None or path not in captured.inputs or path not in captured.outputs:
-        return claim("no_final_norm", None)
+        return model.claim("no_final_norm", None)
     before, after = captured.inputs[path], captured.outputs[path]
     figures = {"norm": path, "before": _root_mean_square(before), "after": _root_mean_square(after)}
     sizes = as_float64(before).square().mean(dim=-1, keepdim=True).sqrt() / _NORM_TEST_SIZE
@@ -110,28 +108,23 @@ def _final_norm(model: MeasuredModel) -> MeasuredClaim:
         once, twice = cast(Tensor, norm(vectors)), cast(Tensor, norm(2 * vectors))
         difference = largest_difference(once, twice)
     except Exception:  # a user's norm may want more than the vectors
-        return claim("final_norm_unmeasured", None, **figures)
+        return model.claim("final_norm_unmeasured", None, **figures)
     holds = before.shape == after.shape and difference <= model.tolerance * _largest(once)
-    return claim("final_norm", holds, **figures, difference=difference)
+    return model.claim("final_norm", holds, **figures, difference=difference)
 
 
 def _output_head(model: MeasuredModel) -> MeasuredClaim:
     structure, captured = model.structure, model.captured
-    head_input, logits = captured.inputs.get(structure.head), (1, *model.logits.shape)
+    head_input = captured.inputs.get(structure.head)
     if head_input is None:
-        return claim("no_output_head", None, logits=logits)
-    holds = logits[:-1] == tuple(head_input.shape[:-1])
-    figures = {"head": structure.head, "head_input": tuple(head_input.shape), "logits": logits}
-    tensors = [
-        captured.outputs.get(structure.token_embedding),
-        *(captured.inputs.get(path) for path in structure.blocks),
-        head_input,
-    ]
+        return model.claim("no_output_head", None)
+    holds = head_input.shape[:-1] == (1, len(model.logits))
+    embedded = captured.outputs.get(structure.token_embedding)
+    tensors = [embedded, *(captured.inputs.get(path) for path in structure.blocks), head_input]
     widths = tuple(dict.fromkeys(tensor.shape[-1] for tensor in tensors if tensor is not None))
     if len(widths) > 1:
-        return claim("output_head_of_other_width", holds, **figures, widths=widths)
-    names = {"width": model.width_name, "vocabulary": model.vocabulary_name}
-    return claim("output_head", holds, **figures, **names)
+        return model.claim("output_head_of_other_width", holds, head_input=head_input, widths=widths)
+    return model.claim("output_head", holds, head_input=head_input)
 
 
 def _largest(values: Tensor) -> float:

@@ -6,7 +6,7 @@ import math
 from typing import cast
 
 from gptrace.model.quiet_torch import torch
-from gptrace.predict.explain.claims import MeasuredClaim, claim
+from gptrace.predict.explain.claims import MeasuredClaim
 from gptrace.predict.explain.measured_model import MeasuredModel, largest_difference
 from gptrace.predict.sampling import next_id, probabilities
 
@@ -24,25 +24,18 @@ def measure(model: MeasuredModel) -> list[MeasuredClaim]:
 
 def _last_row(model: MeasuredModel) -> MeasuredClaim:
     if model.head is None or model.head_input is None:
-        return claim("last_row_unmeasured", None)
+        return model.claim("last_row_unmeasured", None)
     alone = cast(Tensor, model.head(model.head_input[None, -1:]))[0, 0]
     difference = largest_difference(alone, model.captured.outputs[model.structure.head][0, -1])
-    return claim(
-        "last_row", difference <= model.logit_tolerance, rows=len(model.logits), difference=difference
-    )
+    holds = difference <= model.logit_tolerance
+    return model.claim("last_row", holds, rows=len(model.logits), difference=difference)
 
 
 def _greedy(model: MeasuredModel, chances: Tensor) -> MeasuredClaim:
     again = model.run(model.ids)[0, -1, : model.decoder.token_count]
-    second_id = next_id(again, torch.Generator())
-    return claim(
-        "greedy",
-        second_id == model.greedy_id,
-        token=model.token(model.greedy_id),
-        id=model.greedy_id,
-        probability=float(chances[model.greedy_id]),
-        second=model.token(second_id),
-    )
+    second_id, probability = next_id(again, torch.Generator()), float(chances[model.greedy_id])
+    token, second = model.token(model.greedy_id), model.token(second_id)
+    return model.claim("greedy", second_id == token.id, token=token, probability=probability, second=second)
 
 
 def _sampled(model: MeasuredModel, chances: Tensor) -> MeasuredClaim:
@@ -53,29 +46,18 @@ def _sampled(model: MeasuredModel, chances: Tensor) -> MeasuredClaim:
     greedy_draws, probability = int((draws == model.greedy_id).sum()), float(chances[model.greedy_id])
     expected = _DRAWS * probability
     deviation = math.sqrt(expected * (1 - probability))
-    return claim(
-        "sampled",
-        abs(greedy_draws - expected) <= _DEVIATIONS * deviation + 1,
-        seed=model.seed,
-        token=model.token(sampled_id),
-        probability=float(chances[sampled_id]),
-        draws=_DRAWS,
-        greedy=model.token(model.greedy_id),
-        greedy_draws=greedy_draws,
-        expected=expected,
-    )
+    holds = abs(greedy_draws - expected) <= _DEVIATIONS * deviation + 1
+    sampled = {"token": model.token(sampled_id), "probability": float(chances[sampled_id])}
+    counts = {"draws": _DRAWS, "greedy_draws": greedy_draws, "expected": expected}
+    greedy = model.token(model.greedy_id)
+    return model.claim("sampled", holds, seed=model.seed, greedy=greedy, **sampled, **counts)
 
 
 def _next_step(model: MeasuredModel) -> MeasuredClaim:
-    longer = model.run_with(model.greedy_id)
-    token = model.token(model.greedy_id)
+    token, longer = model.token(model.greedy_id), model.run_with(model.greedy_id)
     if longer is None:
-        return claim("context_full", None, token=token)
-    rows = longer.shape[1]
-    return claim(
-        "next_step",
-        rows in (len(model.logits) + 1, 1),  # a model may return the last row alone
-        token=token,
-        logits=tuple(longer.shape),
-        following=model.likeliest(longer[0, -1]),
+        return model.claim("context_full", None, token=token)
+    holds = longer.shape[1] in (len(model.logits) + 1, 1)  # a model may return the last row alone
+    return model.claim(
+        "next_step", holds, token=token, logits=longer, following=model.likeliest(longer[0, -1])
     )

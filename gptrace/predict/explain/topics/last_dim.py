@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gptrace.predict.candidates import as_float64, log_softmax
-from gptrace.predict.explain.claims import MeasuredClaim, claim
+from gptrace.predict.explain.claims import MeasuredClaim
 from gptrace.predict.explain.measured_model import MeasuredModel, largest_difference
 from gptrace.text.tokenizer import NoTokenizer
 
@@ -21,12 +21,14 @@ def _vocabulary(model: MeasuredModel) -> MeasuredClaim:
     decoder = model.decoder
     vocab_size = model.logits.shape[1]
     if isinstance(decoder.tokenizer, NoTokenizer):
-        return claim("vocabulary_without_tokenizer", None, vocab_size=vocab_size)
+        return model.claim("vocabulary_without_tokenizer", None, vocab_size=vocab_size)
     tokens = decoder.tokenizer.size()
     name = decoder.tokenizer.description().split(" with ")[0]
     key = "vocabulary_padded" if vocab_size > tokens else "vocabulary"
     holds = decoder.token_count >= tokens
-    return claim(key, holds, vocab_size=vocab_size, tokens=tokens, others=vocab_size - tokens, tokenizer=name)
+    return model.claim(
+        key, holds, vocab_size=vocab_size, tokens=tokens, others=vocab_size - tokens, tokenizer=name
+    )
 
 
 def _causal(model: MeasuredModel) -> MeasuredClaim:
@@ -36,23 +38,17 @@ def _causal(model: MeasuredModel) -> MeasuredClaim:
     new_id = next(number for number in range(model.decoder.token_count + 1) if number not in ids)
     longer = model.run_with(new_id) if new_id < model.decoder.token_count else None
     if rows < tokens or (longer is not None and longer.shape[1] == 1):
-        return claim("last_row_alone", True, logits=(1, *model.logits.shape), tokens=tokens)
+        return model.claim("last_row_alone", True, tokens=tokens)
     if longer is None:
-        return claim("causal_unmeasured", None)
+        return model.claim("causal_unmeasured", None)
     difference = largest_difference(longer[0, :rows], model.logits)
-    return claim("causal", difference <= model.logit_tolerance, rows=rows, difference=difference)
+    return model.claim("causal", difference <= model.logit_tolerance, rows=rows, difference=difference)
 
 
 def _logits(model: MeasuredModel) -> MeasuredClaim:
     row = model.last_logits
     shifted = log_softmax(as_float64(row[None]) + _ADDED).exp()
     difference = largest_difference(shifted, log_softmax(row[None]).exp())
-    return claim(
-        "logits",
-        difference <= _PROBABILITY_TOLERANCE,
-        lowest=float(row.min()),
-        highest=float(row.max()),
-        best=model.likeliest(row),
-        added=_ADDED,
-        difference=difference,
-    )
+    figures = {"lowest": float(row.min()), "highest": float(row.max()), "best": model.likeliest(row)}
+    holds = difference <= _PROBABILITY_TOLERANCE
+    return model.claim("logits", holds, **figures, added=_ADDED, difference=difference)

@@ -6,7 +6,7 @@ import math
 
 from gptrace.model.quiet_torch import torch
 from gptrace.predict.candidates import candidates_of_rows, log_softmax
-from gptrace.predict.explain.claims import MeasuredClaim, claim
+from gptrace.predict.explain.claims import MeasuredClaim
 from gptrace.predict.explain.measured_model import MeasuredModel
 from gptrace.record import Candidate
 
@@ -24,43 +24,37 @@ def measure(model: MeasuredModel) -> list[MeasuredClaim]:
     count = min(_COMPARED, logits.shape[1])
     ((ranked, _),) = candidates_of_rows(logits[-1:], count, tokenizer=model.decoder.tokenizer)
     return [
-        _sums(probabilities),
-        _ranking(probabilities[-1], ranked),
-        _ratio(ranked),
-        _temperature(logits[-1:], ranked),
+        _sums(model, probabilities),
+        _ranking(model, probabilities[-1], ranked),
+        _ratio(model, ranked),
+        _temperature(model, logits[-1:], ranked),
     ]
 
 
-def _sums(probabilities: Tensor) -> MeasuredClaim:
+def _sums(model: MeasuredModel, probabilities: Tensor) -> MeasuredClaim:
     sums, smallest = probabilities.sum(dim=-1), float(probabilities.min())
     lowest, highest = float(sums.min()), float(sums.max())
     holds = abs(lowest - 1) <= _TOLERANCE and abs(highest - 1) <= _TOLERANCE and smallest >= 0
-    return claim("softmax", holds, rows=len(probabilities), lowest=lowest, highest=highest, smallest=smallest)
-
-
-def _ranking(probabilities: Tensor, ranked: tuple[Candidate, ...]) -> MeasuredClaim:
-    """Compare the ranking of the last position by logit with that by probability (V,)."""
-    holds = _falls(probabilities, ranked) and bool(probabilities[ranked[0].token.id] == probabilities.max())
-    return claim("ranking", holds, count=len(ranked), first=ranked[0].token)
-
-
-def _ratio(ranked: tuple[Candidate, ...]) -> MeasuredClaim:
-    first, second = ranked[0], ranked[min(1, len(ranked) - 1)]
-    difference = first.logit - second.logit
-    log_ratio = first.log_probability - second.log_probability
-    return claim(
-        "log_ratio",
-        math.isclose(difference, log_ratio, rel_tol=1e-5, abs_tol=1e-5),
-        first=first.token,
-        second=second.token,
-        first_logit=first.logit,
-        second_logit=second.logit,
-        difference=difference,
-        log_ratio=log_ratio,
+    return model.claim(
+        "softmax", holds, rows=len(probabilities), lowest=lowest, highest=highest, smallest=smallest
     )
 
 
-def _temperature(logits: Tensor, ranked: tuple[Candidate, ...]) -> MeasuredClaim:
+def _ranking(model: MeasuredModel, probabilities: Tensor, ranked: tuple[Candidate, ...]) -> MeasuredClaim:
+    """Compare the ranking of the last position by logit with that by probability (V,)."""
+    holds = _falls(probabilities, ranked) and bool(probabilities[ranked[0].token.id] == probabilities.max())
+    return model.claim("ranking", holds, count=len(ranked), first=ranked[0].token)
+
+
+def _ratio(model: MeasuredModel, ranked: tuple[Candidate, ...]) -> MeasuredClaim:
+    first, second = ranked[0], ranked[min(1, len(ranked) - 1)]
+    difference, log_ratio = first.logit - second.logit, first.log_probability - second.log_probability
+    holds = math.isclose(difference, log_ratio, rel_tol=1e-5, abs_tol=1e-5)
+    figures = {"first": first, "second": second, "difference": difference, "log_ratio": log_ratio}
+    return model.claim("log_ratio", holds, **figures)
+
+
+def _temperature(model: MeasuredModel, logits: Tensor, ranked: tuple[Candidate, ...]) -> MeasuredClaim:
     """Divide the last row of logits (1, V) by each temperature."""
     best = ranked[0].token
     rows = [log_softmax(logits, temperature)[0] for temperature in _TEMPERATURES]
@@ -70,7 +64,7 @@ def _temperature(logits: Tensor, ranked: tuple[Candidate, ...]) -> MeasuredClaim
         {"temperature": temperature, "probability": probability}
         for temperature, probability in zip(_TEMPERATURES, of_best, strict=True)
     ]
-    return claim("temperature", holds, first=best, at_temperatures=at_temperatures)
+    return model.claim("temperature", holds, first=best, at_temperatures=at_temperatures)
 
 
 def _falls(values: Tensor, ranked: tuple[Candidate, ...]) -> bool:

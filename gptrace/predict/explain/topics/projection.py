@@ -7,7 +7,7 @@ from typing import cast
 
 from gptrace.model.quiet_torch import torch
 from gptrace.predict.candidates import as_float64
-from gptrace.predict.explain.claims import MeasuredClaim, claim
+from gptrace.predict.explain.claims import MeasuredClaim
 from gptrace.predict.explain.measured_model import MeasuredModel, largest_difference
 
 Tensor = torch.Tensor
@@ -18,7 +18,7 @@ _BY_HAND = 3
 def measure(model: MeasuredModel) -> list[MeasuredClaim]:
     """Measure that the head is one matrix product, linear, and limited by the width of its input."""
     if model.head is None or model.head_input is None or model.head_weight is None:
-        return [claim("no_output_head", None, logits=(1, *model.logits.shape))]
+        return [model.claim("no_output_head", None)]
     head = _Head(model, model.head, model.head_input, model.head_weight)
     return [head.matrix_product(), head.dot_product(), head.linear(), head.bottleneck()]
 
@@ -43,22 +43,17 @@ class _Head:
         """Run the head on one vector, and take its bias away: (D,) → (V,)."""
         return self.output(vector) if self.bias is None else self.output(vector) - self.bias
 
+    def claim(self, key: str, holds: bool, **figures: object) -> MeasuredClaim:
+        """Return a claim whose sentence says whether there is a bias."""
+        return self.model.claim(key if self.bias is None else f"{key}_with_bias", holds, **figures)
+
     def matrix_product(self) -> MeasuredClaim:
         """Compare every score of the head with x·Wᵀ + b."""
         product = torch.nn.functional.linear(self.x, self.weight, self.bias)
         errors = (as_float64(product) - as_float64(self.output(self.x))).abs()
         equal = int((errors <= self.model.logit_tolerance).sum())
-        return claim(
-            "matrix_product" if self.bias is None else "matrix_product_with_bias",
-            equal == len(errors),
-            head=self.model.structure.head,
-            width=self.model.width_name,
-            vocabulary=self.model.vocabulary_name,
-            weight=tuple(self.weight.shape),
-            numbers=self.weight.numel(),
-            equal=equal,
-            scores=len(errors),
-        )
+        counts = {"numbers": self.weight.numel(), "equal": equal, "scores": len(errors)}
+        return self.claim("matrix_product", equal == len(errors), weight=self.weight, **counts)
 
     def dot_product(self) -> MeasuredClaim:
         """Compute the scores of the likeliest tokens by hand, and compare them with the model's."""
@@ -70,8 +65,7 @@ class _Head:
             for token_id, product, logit in zip(best.indices, products, best.values.tolist(), strict=True)
         ]
         error = max(abs(a - b) for a, b in zip(products, best.values.tolist(), strict=True))
-        key = "dot_product" if self.bias is None else "dot_product_with_bias"
-        return claim(key, error <= self.model.logit_tolerance, by_hand=by_hand)
+        return self.claim("dot_product", error <= self.model.logit_tolerance, by_hand=by_hand)
 
     def _by_hand(self, token_id: int) -> float:
         pairs = zip(self.x.tolist(), self.weight[token_id].tolist(), strict=True)
@@ -82,28 +76,23 @@ class _Head:
         x, z = self.x, self.z
         doubling = largest_difference(self.without_bias(2 * x), 2 * self.scores)
         adding = largest_difference(self.without_bias(x + z), self.scores + self.without_bias(z))
-        key = "linear" if self.bias is None else "linear_with_bias"
         # Up to four roundings add up in a sum of two products.
         holds = max(doubling, adding) <= 4 * self.model.logit_tolerance
-        return claim(key, holds, doubling=doubling, adding=adding)
+        return self.claim("linear", holds, doubling=doubling, adding=adding)
 
     def bottleneck(self) -> MeasuredClaim:
         """Compare the scores with those of the first half of the numbers in x."""
         half = len(self.x) // 2
         halved = self.without_bias(torch.cat([self.x[:half], torch.zeros_like(self.x[half:])]))
-        figures = {"vocab_size": len(self.weight), "numbers": len(self.x), "width": self.model.width_name}
+        figures = {"vocab_size": len(self.weight), "numbers": len(self.x), "half": half}
         correlation = _correlation(as_float64(halved), as_float64(self.scores))
         if correlation is None:
-            return claim("bottleneck_unmeasured", None, **figures)
-        return claim(
-            "bottleneck",
-            correlation < 1 - 1e-6,
-            **figures,
-            half=half,
-            correlation=correlation,
-            best_of_half=self.model.likeliest(halved if self.bias is None else halved + self.bias),
-            best=self.model.likeliest(self.model.logits[-1]),
-        )
+            return self.model.claim("bottleneck_unmeasured", None, **figures)
+        best_of_half = self.model.likeliest(halved if self.bias is None else halved + self.bias)
+        best = self.model.likeliest(self.model.logits[-1])
+        likeliest = {"best_of_half": best_of_half, "best": best}
+        holds = correlation < 1 - 1e-6
+        return self.model.claim("bottleneck", holds, correlation=correlation, **figures, **likeliest)
 
 
 def _correlation(a: Tensor, b: Tensor) -> float | None:

@@ -6,7 +6,7 @@ import math
 
 from gptrace.model.quiet_torch import torch
 from gptrace.predict.candidates import as_float64, log_softmax
-from gptrace.predict.explain.claims import MeasuredClaim, claim
+from gptrace.predict.explain.claims import MeasuredClaim
 from gptrace.predict.explain.measured_model import MeasuredModel, largest_difference
 
 Tensor = torch.Tensor
@@ -16,7 +16,7 @@ functional = torch.nn.functional
 def measure(model: MeasuredModel) -> list[MeasuredClaim]:
     """Measure the cross-entropy, that of equal probabilities, and what one step of training changes."""
     ids, vectors = model.ids[0].cpu(), model.head_input
-    unavailable = [claim("no_training", None, logits=(1, *model.logits.shape))]
+    unavailable = [model.claim("no_training", None)]
     if len(ids) < 2 or len(model.logits) < len(ids) or vectors is None or not model.head_makes_the_logits:
         return unavailable
     squared_length = float(as_float64(vectors[-2]).square().sum())
@@ -28,32 +28,23 @@ def measure(model: MeasuredModel) -> list[MeasuredClaim]:
     logits, answers = as_float64(model.logits[:-1, :count]).cpu(), ids[1:]  # (T - 1, V), (T - 1,)
     loss = float(functional.cross_entropy(logits, answers))
     return [
-        _cross_entropy(logits, answers, loss),
-        _uniform_loss(logits, answers, loss),
+        _cross_entropy(model, logits, answers, loss),
+        _uniform_loss(model, logits, answers, loss),
         _gradient_step(model, logits[-1], int(answers[-1]), squared_length),
     ]
 
 
-def _cross_entropy(logits: Tensor, answers: Tensor, loss: float) -> MeasuredClaim:
-    log_probabilities = log_softmax(logits)
-    by_hand = -float(log_probabilities[torch.arange(len(answers)), answers].mean())
-    holds = math.isclose(loss, by_hand, rel_tol=1e-6)
-    return claim(
-        "cross_entropy", holds, pairs=len(answers), vocab_size=logits.shape[1], loss=loss, by_hand=by_hand
-    )
+def _cross_entropy(model: MeasuredModel, logits: Tensor, answers: Tensor, loss: float) -> MeasuredClaim:
+    by_hand = -float(log_softmax(logits)[torch.arange(len(answers)), answers].mean())
+    figures = {"pairs": len(answers), "vocab_size": logits.shape[1], "loss": loss, "by_hand": by_hand}
+    return model.claim("cross_entropy", math.isclose(loss, by_hand, rel_tol=1e-6), **figures)
 
 
-def _uniform_loss(logits: Tensor, answers: Tensor, loss: float) -> MeasuredClaim:
-    vocab_size = logits.shape[1]
+def _uniform_loss(model: MeasuredModel, logits: Tensor, answers: Tensor, loss: float) -> MeasuredClaim:
+    vocab_size, logarithm = logits.shape[1], math.log(logits.shape[1])
     measured = float(functional.cross_entropy(torch.zeros_like(logits), answers))
-    return claim(
-        "uniform_loss",
-        math.isclose(math.log(vocab_size), measured, rel_tol=1e-6),
-        vocab_size=vocab_size,
-        logarithm=math.log(vocab_size),
-        measured=measured,
-        loss=loss,
-    )
+    figures = {"vocab_size": vocab_size, "logarithm": logarithm, "measured": measured, "loss": loss}
+    return model.claim("uniform_loss", math.isclose(logarithm, measured, rel_tol=1e-6), **figures)
 
 
 def _gradient_step(model: MeasuredModel, logits: Tensor, answer: int, squared_length: float) -> MeasuredClaim:
@@ -77,15 +68,8 @@ def _gradient_step(model: MeasuredModel, logits: Tensor, answer: int, squared_le
         and bool((others <= 0).all())
         and losses[1] <= losses[0]
     )
-    return claim(
-        "gradient_step",
-        holds,
-        before=model.token(model.ids[0, -2]),
-        answer=model.token(answer),
-        learning_rate=1 / squared_length,
-        logit=float(logits[answer]),
-        logit_after=float(stepped[answer]),
-        others=float(others.mean()) if len(others) else 0.0,
-        loss=losses[0],
-        loss_after=losses[1],
-    )
+    tokens = {"before": model.token(model.ids[0, -2]), "answer": model.token(answer)}
+    logit = {"logit": float(logits[answer]), "logit_after": float(stepped[answer])}
+    loss = {"loss": losses[0], "loss_after": losses[1]}
+    step = {"learning_rate": 1 / squared_length, "others": float(others.mean()) if len(others) else 0.0}
+    return model.claim("gradient_step", holds, **tokens, **step, **logit, **loss)

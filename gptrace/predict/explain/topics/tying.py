@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gptrace.model.quiet_torch import torch
-from gptrace.predict.explain.claims import MeasuredClaim, claim
+from gptrace.predict.explain.claims import MeasuredClaim
 from gptrace.predict.explain.measured_model import MeasuredModel
 from gptrace.tracing.parameters import named_modules_with_aliases, parameter_refs
 
@@ -15,18 +15,12 @@ def measure(model: MeasuredModel) -> list[MeasuredClaim]:
     """Compare the shapes of both tensors, then count parameters with one tensor and with two."""
     table, weight = model.weight_of(model.structure.token_embedding), model.weight_of(model.structure.head)
     if table is None or weight is None:
-        return [claim("no_tables", None)]
-    figures = {
-        "table": model.structure.token_embedding,
-        "head": model.structure.head,
-        "width": model.width_name,
-        "table_shape": tuple(table.shape),
-        "head_shape": tuple(weight.shape),
-    }
+        return [model.claim("no_tables", None)]
+    figures = {"weights": table, "head_weight": weight}
     if table.shape != weight.shape:
-        return [claim("different_shapes", True, **figures)]
+        return [model.claim("different_shapes", True, **figures)]
     is_tied = table.data_ptr() == weight.data_ptr()
-    return [claim("same_shape", True, **figures), _parameters(model, weight, is_tied=is_tied)]
+    return [model.claim("same_shape", True, **figures), _parameters(model, weight, is_tied=is_tied)]
 
 
 def _parameters(model: MeasuredModel, weight: Tensor, *, is_tied: bool) -> MeasuredClaim:
@@ -38,11 +32,7 @@ def _parameters(model: MeasuredModel, weight: Tensor, *, is_tied: bool) -> Measu
         sharing = [ref for ref in references if ref.parameter.data_ptr() == weight.data_ptr()]
         parameters -= weight.numel() * max(0, len(sharing) - 1)
     otherwise = parameters + weight.numel() if is_tied else parameters - weight.numel()
-    return claim(
-        "tied" if is_tied else "untied",
-        True,
-        parameters=parameters,
-        mebibytes=parameters * weight.element_size() / _MEBIBYTE,
-        otherwise=otherwise,
-        mebibytes_otherwise=otherwise * weight.element_size() / _MEBIBYTE,
-    )
+    sizes = [count * weight.element_size() / _MEBIBYTE for count in (parameters, otherwise)]
+    figures = {"parameters": parameters, "mebibytes": sizes[0]}
+    figures |= {"otherwise": otherwise, "mebibytes_otherwise": sizes[1]}
+    return model.claim("tied" if is_tied else "untied", True, **figures)

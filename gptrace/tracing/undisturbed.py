@@ -64,13 +64,11 @@ def _restore_flags(module: Module, flags: list[tuple[Module, bool]]) -> None:
 
 
 def _attributes(module: Module) -> dict[str, Any] | None:
-    """Return a module's attributes, its registries copied; None for a scripted one, which keeps them in C++.
-
-    The registries are the dictionaries that torch.nn.Module keeps in private attributes: `_parameters`,
-    `_buffers`, `_modules`, `_forward_hooks` and so on. There is no public way to copy or restore hooks.
-    """
+    """Return the attributes, with copies of the registries; None for a scripted module (they are in C++)."""
     if isinstance(module, torch.jit.ScriptModule):
         return None
+    # The registries are the dictionaries in private attributes: `_parameters`, `_buffers`, `_modules`,
+    # `_forward_hooks` and so on. There is no public way to copy or restore hooks.
     return {
         name: dict(value) if name.startswith("_") and isinstance(value, dict) else value
         for name, value in vars(module).items()
@@ -88,23 +86,17 @@ def _restore_attributes(module: Module, before: dict[str, Any] | None) -> None:
             continue
         current = attributes.get(name)
         if isinstance(value, dict) and name.startswith("_") and isinstance(current, dict):
-            if not _has_same_items(current, value):
+            # Compared by identity, as == of tensors gives a tensor.
+            if current.keys() != value.keys() or any(current[key] is not value[key] for key in value):
                 current.clear()
                 current.update(value)
         elif current is not value:
             attributes[name] = value
 
 
-def _has_same_items(a: dict[str, Any], b: dict[str, Any]) -> bool:
-    return a.keys() == b.keys() and all(a[name] is b[name] for name in b)
-
-
 def _overwritable_tensors(module: Module) -> list[torch.Tensor]:
     """Return the tensors of a module that a forward pass may write into."""
-    renormalised = [
-        submodule.weight
-        for submodule in module.modules()
-        if isinstance(submodule, torch.nn.Embedding | torch.nn.EmbeddingBag)
-        and submodule.max_norm is not None
-    ]
+    embeddings = (torch.nn.Embedding, torch.nn.EmbeddingBag)
+    modules = (submodule for submodule in module.modules() if isinstance(submodule, embeddings))
+    renormalised = (embedding.weight for embedding in modules if embedding.max_norm is not None)
     return [tensor for tensor in (*module.buffers(), *renormalised) if not is_lazy(tensor)]

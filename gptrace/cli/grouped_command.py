@@ -1,4 +1,4 @@
-"""Groups of options that commands share: a command takes a whole group as one argument."""
+"""Commands that take a whole group of options as one argument, and how Typer gets to see them."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from typer.core import TyperCommand
 
 from gptrace.cli.output import CommandResult, variable_origin
 from gptrace.errors import InputError
+
+_KEYWORD = inspect.Parameter.KEYWORD_ONLY
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +63,12 @@ def with_flat_options(function: Callable[..., CommandResult]) -> Callable[..., I
     hints = get_type_hints(function, include_extras=True)
     signature = inspect.signature(function)
     groups = {name: hints[name] for name in signature.parameters if is_dataclass(hints[name])}
-    keyword = inspect.Parameter.KEYWORD_ONLY
-    parameters = [inspect.Parameter("context", keyword, annotation=typer.Context)]
+    parameters = [inspect.Parameter("context", _KEYWORD, annotation=typer.Context)]
     for name, parameter in signature.parameters.items():
         if name in groups:
             parameters += _options_of(groups[name])
         else:
-            parameters.append(parameter.replace(annotation=hints[name], kind=keyword))
+            parameters.append(parameter.replace(annotation=hints[name], kind=_KEYWORD))
 
     @wraps(function)
     def parsed(context: typer.Context, **arguments: Any) -> Invocation:
@@ -89,12 +90,10 @@ def _options_of(group: Any) -> list[inspect.Parameter]:
         kind, info = get_args(hints[field.name])
         info = copy.copy(info)
         info.rich_help_panel = group.title
+        default = field.default
         parameters.append(
-            inspect.Parameter(
-                field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default,
-                annotation=Annotated[kind, info],
-            )
-        )  # fmt: skip
+            inspect.Parameter(field.name, _KEYWORD, default=default, annotation=Annotated[kind, info])
+        )
     return parameters
 
 

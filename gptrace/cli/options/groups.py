@@ -1,0 +1,165 @@
+"""The groups of options that commands share: the text, the model and the output."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, ClassVar
+
+import typer
+
+from gptrace.cli import streams
+from gptrace.cli.options.option import option
+from gptrace.cli.output import Destination
+from gptrace.errors import InputError
+from gptrace.model.config import PRESETS
+from gptrace.model.selection import DEFAULT_SEED, DEVICES, DTYPES, select_model
+from gptrace.session import Session
+from gptrace.text.prompt_source import PromptSource
+from gptrace.text.prompts import parse_ids
+from gptrace.text.source import SAMPLE, read_texts
+
+Truncate = Annotated[
+    bool, option("--truncate", "Keep the last context_length tokens of a text that is too long.")
+]
+OutputFile = Annotated[
+    Path | None,
+    option(
+        "--output -o FILE",
+        "Write to FILE, whole or not at all; .json, .jsonl, .csv, .md, .html or .txt picks the format.",
+    ),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class TextOptions:
+    """The texts, lines of stdin, or ids to run."""
+
+    title: ClassVar = "Text"
+    help: ClassVar = (
+        "TEXT is one text or several, or '-' for stdin. "
+        "Without TEXT, stdin is read if it is piped; else a sample prompt is used."
+    )
+
+    # Typer would list the argument with its Python type; `help` above describes it instead.
+    text: Annotated[list[str] | None, typer.Argument(metavar="TEXT", hidden=True)] = None
+    lines: Annotated[bool, option("--lines", "Read each line of stdin as a prompt.")] = False
+    ids: Annotated[
+        list[str] | None, option("--ids IDS", 'Token ids in place of text, as in "15496 11 314". Repeatable.')
+    ] = None
+    no_special: Annotated[
+        bool, option("--no-special", "Read <|endoftext|> in a text as plain characters.")
+    ] = False
+
+    def source(self) -> PromptSource:
+        """Read the texts or ids; write a notice where the sample prompt is used."""
+        if self.ids is not None:
+            if self.text or self.lines:
+                raise InputError("--ids and text are both given", "drop one of the two")
+            return PromptSource(rows=tuple(tuple(parse_ids(row)) for row in self.ids))
+        texts = read_texts(self.text or (), lines=self.lines)
+        if texts.is_sample:
+            streams.write_notice(f'no text was given, so this is the sample prompt "{SAMPLE}"')
+        return PromptSource(texts=texts.texts, special=not self.no_special)
+
+
+def _complete_model(incomplete: str) -> list[str]:
+    return [name for name in PRESETS if name.startswith(incomplete)]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelOptions:
+    """The model to run, with its weights, configuration, device and dtype."""
+
+    title: ClassVar = "Model"
+
+    model: Annotated[
+        str | None,
+        option(
+            "--model -m NAME", variable=True, completion=_complete_model,
+            help="A preset (`gptrace models` lists them); FILE.py:OBJECT or package.module:OBJECT for a "
+            "model of your own; hf:FOLDER or hf:OWNER/NAME for a model of transformers.  "
+            "[default: gpt2-small, or the model of the --weights file]",
+        ),
+    ] = None  # fmt: skip
+    weights: Annotated[
+        str | None,
+        option(
+            "--weights -w random|pretrained|PATH", variable=True,
+            help="Random weights, the published ones, or a file or folder: of GPT-2 from Hugging Face, "
+            "nanoGPT, minGPT or the course; for a model of your own, its state dict.  "
+            "[default: random; for hf: its own]",
+        ),
+    ] = None  # fmt: skip
+    seed: Annotated[
+        int, option("--seed INTEGER", "Seed of the random weights, and of sampling.", variable=True)
+    ] = DEFAULT_SEED
+    config: Annotated[
+        str | None,
+        option(
+            "--config FILE|OBJECT", variable=True,
+            help="A .json or .toml file of configuration keys, which replace the preset's; for a model of "
+            "your own also FILE.py:NAME, a dict, an object or a class.",
+        ),
+    ] = None  # fmt: skip
+    settings: Annotated[
+        list[str] | None,
+        option("--set KEY=VALUE", "One configuration key, as in n_layers=2. Repeatable.", variable=True),
+    ] = None
+    device: Annotated[
+        str, option("--device NAME", f"One of {', '.join(DEVICES)}, or cuda:N.", variable=True)
+    ] = "cpu"
+    dtype: Annotated[
+        str | None,
+        option(
+            "--dtype NAME", variable=True,
+            help=f"One of {', '.join(DTYPES)}.  [default: float32; a model of your own stays as it is made]",
+        ),
+    ] = None  # fmt: skip
+    threads: Annotated[
+        int | None,
+        option(
+            "--threads INTEGER", least=1, variable=True,
+            help="Processor threads that torch may use.  [default: one for each core]",
+        ),
+    ] = None  # fmt: skip
+
+    def session(self) -> Session:
+        """Return a session with the model; a notice is written before anything is downloaded."""
+        return Session(
+            select_model(
+                self.model, weights=self.weights, config=self.config, settings=self.settings or (),
+                seed=self.seed, device=self.device, dtype=self.dtype, threads=self.threads,
+                say=streams.write_notice,
+            )
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class OutputOptions:
+    """The format, the place and the width of the output."""
+
+    title: ClassVar = "Output"
+
+    format: Annotated[
+        str | None,
+        option(
+            "--format -f NAME",
+            "One of table (or text), json, jsonl, csv, markdown, html.  "
+            "[env var: GPTRACE_FORMAT; default: table]",
+        ),
+    ] = None
+    json: Annotated[bool, option("--json", "Short for --format json.")] = False
+    file: OutputFile = None
+    width: Annotated[
+        int | None,
+        option(
+            "--width INTEGER", least=40, variable=True,
+            help="Width of the table in characters.  "
+            "[default: the terminal's; in a pipe or a file as wide as the table needs]",
+        ),
+    ] = None  # fmt: skip
+
+    def destination(self) -> Destination:
+        """Check the options, before any work is done."""
+        return Destination.parse(self.format, self.json, self.file, self.width)
