@@ -75,7 +75,7 @@ def test_the_tables_of_topk_tokens_and_models(
 ) -> None:
     from gptrace.api import presets
 
-    monkeypatch.setenv("HF_HOME", "/nowhere")  # no weights are at hand there
+    monkeypatch.setenv("HF_HOME", "/nowhere")  # no weights are there
 
     prompts = ["Hello, I am", "你好\x1b[1m"]
     compare("topk.txt", render(gptrace.topk(prompts, model="tiny", k=3), "table", View(width=80)), request)

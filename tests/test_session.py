@@ -210,11 +210,11 @@ def test_what_is_no_tokenizer_is_an_input_error(tokenizer: object) -> None:
         ({"model": "tiny", "config": {"n_head": 2}}, InputError, "n_head"),
         ({"model": "nothing.py:GPT"}, InputError, "nothing.py"),
         ({"weights": "nothing.pt"}, InputError, "nothing.pt"),
-        ({"model": Toy(), "seed": 7}, InputError, "seed is for building a model"),
+        ({"model": Toy(), "seed": 7}, InputError, "seed cannot be set for a model"),
         (
             {"model": Toy(), "weights": "random", "threads": 1},
             InputError,
-            "weights, threads are for building",
+            "weights, threads cannot be set for a model",
         ),
     ],
 )

@@ -1,4 +1,4 @@
-"""The GPT on one page, with the names of the course code that its users come from.
+"""The GPT on one page, with the names of the course "Build a Large Language Model (From Scratch)".
 
 Shapes in comments: B batch, T tokens, S all tokens so far (T, unless earlier ones are cached), D emb_dim,
 H heads, V vocabulary. Caching and the fused kernel live beside this page, in cache.py and fused_attention.py.

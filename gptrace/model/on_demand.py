@@ -151,9 +151,8 @@ def _check_no_options(options: Mapping[str, object], seed: object, device: objec
     names = [name for name, value in options.items() if value is not None]
     names += ["seed"] * (seed != DEFAULT_SEED) + ["device"] * (device != "cpu")
     if names:
-        subject = f"{', '.join(names)} {'is' if len(names) == 1 else 'are'}"
-        problem = f"{subject} for building a model, and this one is built already"
-        raise InputError(problem, "drop them, or name a preset")
+        problem = f"{', '.join(names)} cannot be set for a model that is built already"
+        raise InputError(problem, "drop them, or give the name of a preset")
 
 
 def _weights(selection: ModelSelection | None) -> str:

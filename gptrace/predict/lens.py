@@ -108,5 +108,5 @@ def _difference(last: Tensor, logits: Tensor, structure: ModelStructure, name: s
     path = ", ".join((*structure.between, structure.head))
     raise RunError(
         f"the last layer's logits are not those of {name}: they differ by up to {difference:.3g}",
-        f"the output of {structure.blocks[-1]} went through {path}; the model does something more",
+        f"gptrace sent the output of {structure.blocks[-1]} through {path}; the model does more than that",
     )

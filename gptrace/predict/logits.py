@@ -41,7 +41,7 @@ def find_logits(output: object, batch: int, seq_len: int) -> LogitsOrReason:
         if fitting:
             shapes = ", ".join(str(list(tensor.shape)) for tensor in fitting[:3])
             problem = f"the output holds {len(fitting)} tensors that could be logits, {shapes}"
-            return LogitsOrReason(None, f"{problem}: name the field that holds them logits")
+            return LogitsOrReason(None, f"{problem}: return the logits in a field named logits")
     if len(tensors) == 1:
         return LogitsOrReason(None, f"the output {_why_not(tensors[0], batch, (seq_len, 1))}")
     return LogitsOrReason(None, f"the output, a {type(output).__name__}, holds no tensor [batch, seq_len, V]")

@@ -86,7 +86,8 @@ def resolve_stride(stride: int | None, context_length: int) -> int:
     """
     if context_length < 2:
         raise OptionError(
-            f"a context of {context_length} tokens predicts nothing within a text", "use a larger model"
+            f"the context length is {context_length}, but the loss needs at least 2 tokens",
+            "use a larger model",
         )
     step = max(1, context_length // 2) if stride is None else stride
     if not _is_whole(step) or not 1 <= step < context_length:

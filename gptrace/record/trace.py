@@ -31,7 +31,7 @@ class Statistics(Record, frozen=True):
 
 
 class TensorSpec(Record, frozen=True):
-    """A tensor's outward facts at the moment it was seen."""
+    """The name, axes, shape, dtype and device of a tensor when a hook saw it."""
 
     name: Annotated[str, about("where the tensor was: an argument's name, output, output.logits, output[1]")]
     shape: Shape
@@ -58,7 +58,7 @@ class OpCall(Record, frozen=True):
     outputs: tuple[TensorSpec, ...]
     is_view: Annotated[bool, about("the output shares memory with an input")] = field(name="view")
     in_place: bool
-    source: Annotated[str, about("file and line of the code that asked for it")]
+    source: Annotated[str, about("file and line of the code that called it")]
     macs: Macs = None
     macs_unknown: UnknownMacs = ()
     failed: Annotated[bool, about("absent where it did not raise")] = False
@@ -184,7 +184,7 @@ class Trace(Report, frozen=True, tag_field="schema", tag="gptrace.trace/1"):
 
     @classmethod
     def pending(cls) -> Trace:
-        """Return a trace without any fact: `gptrace.watch` hands it out, and fills it when its block ends."""
+        """Return an empty trace: `gptrace.watch` hands it out, and fills it when its block ends."""
         parameters = ParameterTotals(0, 0, 0, 0, ())
         model = ModelInfo(
             name="", class_name="", parameters=parameters, buffers=Buffers(0), dtype="", device=""

@@ -143,7 +143,9 @@ def _line_of_object(value: object, what: str) -> PromptLine:
     extra = {str(key): item for key, item in value.items() if key not in _KEYS}
     reserved = sorted(_RESULT_KEYS.intersection(extra))
     if reserved:
-        raise TextError(f"{what} has the key {reserved[0]!r}, which a result has too", "give it another name")
+        raise TextError(
+            f"{what} has the key {reserved[0]!r}, which is reserved for results", "rename the key"
+        )
     if "ids" in value:
         return PromptLine(ids=as_ids(value["ids"], f"{what}: "), extra=extra)
     if not isinstance(value["text"], str):

@@ -156,7 +156,7 @@ def test_what_does_not_apply_is_said_and_not_judged() -> None:
     assert "y = x·Wᵀ + b" in bias.claims[0].text
     assert all(claim.holds for claim in bias.claims)
     tied = gptrace.explain(TEXT, model="tiny", config={"tie_head": True}, topics=["tying"]).topics[0]
-    assert tied.claims[1].text == "Here they are one and the same tensor."
+    assert tied.claims[1].text == "In this model they are the same tensor."
     assert tied.claims[1].holds
     marks = verdicts(gptrace.explain("Hello", model="tiny"))
     assert marks["training"] == [None]

@@ -38,12 +38,12 @@ def diff(
 
 
 def read_report(name: str) -> Report:
-    """Read a kept JSON from a file, or from stdin for "-"."""
+    """Read a saved JSON from a file, or from stdin for "-"."""
     return parse(read_stdin(), "stdin") if name == "-" else load(name)
 
 
 def read_trace(name: str) -> Trace:
-    """Read a kept trace from a file, or from stdin for "-"."""
+    """Read a saved trace from a file, or from stdin for "-"."""
     return expect(read_report(name), Trace, "stdin" if name == "-" else name)
 
 

@@ -24,7 +24,8 @@ def show(
 ) -> CommandResult:  # fmt: skip
     """Print a JSON file that gptrace wrote, in any format.
 
-    FILE holds the JSON of any command; '-' is stdin. A trace shows what was measured, or --columns.
+    FILE holds the JSON of any command; '-' is stdin. A trace shows all that was measured, or
+    the columns of --columns.
     """
     destination = output.destination()
     with about_option("columns"):

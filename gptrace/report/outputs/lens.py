@@ -98,6 +98,6 @@ def _legend(*, color: bool) -> Line:
     cells = "cells: the most likely token of the layer"
     if not color:
         return line(cells, "quiet")
-    spans = [(f"{cells}; colour: its rank of the model's prediction: ", "quiet")]
+    spans = [(f"{cells}; colour: rank that the layer gives to the model's prediction: ", "quiet")]
     spans += [(f"{'1' if rank == 1 else f'up to {rank}'}  ", role) for rank, role in _ROLES]
-    return (*spans, ("higher", "quiet"))
+    return (*spans, ("beyond", "quiet"))

@@ -207,7 +207,7 @@ def _costs(trace: Trace) -> list[Line]:
         lines.append(line(text, "quiet"))
     if totals.peak_bytes is not None:
         peak = readable_bytes(totals.peak_bytes)
-        lines.append(line(f"{peak} of activations at most at one moment, parameters not included", "quiet"))
+        lines.append(line(f"peak memory of activations: {peak}, parameters not included", "quiet"))
     return lines
 
 
