@@ -58,7 +58,7 @@ def test_json_lines_in_and_other_keys_out_again(cli: Cli) -> None:
     assert report[2]["id"] == "far"
     parts = [
         "60000", "True is not a token id", "ids are '1 2'", "text is 5", "not an object with either",
-        "'candidates', which is reserved for results", "not an object", "U+D800", "nested too deeply", "not JSON",
+        "'candidates', which is reserved", "not an object", "U+D800", "nested too deeply", "not JSON",
     ]  # fmt: skip
     for result, part in zip(report[2:], parts, strict=True):
         assert part in result["error"]["message"]
