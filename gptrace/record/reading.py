@@ -100,7 +100,7 @@ def _with_extra(result: Any) -> Any:
     """Gather the keys of a result that are none of its fields: they came with the prompt."""
     if not isinstance(result, dict):
         return result
-    names = {field.encode_name for field in msgspec.structs.fields(TopKResult)} - {TopKResult.pass_through}
+    names = TopKResult.own_keys()
     extra = {key: item for key, item in result.items() if key not in names}
     return {key: item for key, item in result.items() if key in names} | {TopKResult.pass_through: extra}
 
