@@ -70,8 +70,9 @@ def test_blocks_that_look_alike_fold_and_the_sums_stay(deep: gptrace.Trace) -> N
     assert [row.label for row in folded] == ["1–11"]
     block = next(call for call in deep.calls if call.path == "trf_blocks.0")
     blocks = next(call for call in deep.calls if call.path == "trf_blocks")
-    assert folded[0].parameters == 11 * block.parameters.total
-    assert folded[0].parameters + block.parameters.total == blocks.parameters.total
+    of_folded = sum(call.parameters.total for call in folded[0].calls)
+    assert of_folded == 11 * block.parameters.total
+    assert of_folded + block.parameters.total == blocks.parameters.total
     assert len(rows) + folded[0].hidden - 1 == deep.totals.calls == 199
 
 
@@ -82,7 +83,7 @@ def test_full_shows_every_call_and_depth_cuts(deep: gptrace.Trace) -> None:
     assert [row.label for row in cut] == [
         "GPTModel", "tok_emb", "pos_emb", "drop_emb", "trf_blocks", "final_norm", "out_head",
     ]  # fmt: skip
-    assert sum(row.parameters for row in cut[1:]) == deep.model.parameters.total
+    assert sum(call.parameters.total for row in cut[1:] for call in row.calls) == deep.model.parameters.total
     assert sum(row.hidden for row in cut) + len(cut) == 199
     assert "192 below --depth" in render(deep, "table", View(depth=1))
 
