@@ -180,28 +180,31 @@ def preset(name: str) -> tuple[str, GPTConfig]:
     raise ConfigError(f"{name!r} is not a model name", suggestion(name, names) + others)
 
 
-def read_config_file(path: Path) -> dict[str, Any]:
-    """Return the keys and values in a .json or .toml file; raise ConfigError where it holds none."""
+def read_config_file(path: Path, what: str = "--config ") -> dict[str, Any]:
+    """Return the keys and values in a .json or .toml file; raise ConfigError where it holds none.
+
+    Errors call the file by its path after `what`.
+    """
     hint = "give a .json or .toml file of configuration keys"
     try:
         if not path.is_file() and path.exists():  # a pipe would block, a device may never end
-            raise ConfigError(f"--config {path} is not a file", hint)
+            raise ConfigError(f"{what}{path} is not a file", hint)
         if path.stat().st_size > _CONFIG_FILE_LIMIT:
-            raise ConfigError(f"--config {path} is larger than {_CONFIG_FILE_LIMIT >> 20} MiB", hint)
+            raise ConfigError(f"{what}{path} is larger than {_CONFIG_FILE_LIMIT >> 20} MiB", hint)
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-        raise ConfigError(f"--config {path}: {reason}", hint) from None
+        raise ConfigError(f"{what}{path}: {reason}", hint) from None
     except ValueError as error:  # the path contains a NUL character
-        raise ConfigError(f"--config {quoted_value(str(path))}: {error}", hint) from None
+        raise ConfigError(f"{what}{quoted_value(str(path))}: {error}", hint) from None
     try:
         is_toml = path.suffix.lower() == ".toml"
         settings = tomllib.loads(text) if is_toml else json.loads(text, object_pairs_hook=_without_duplicates)
     except (ValueError, RecursionError) as error:
         hint = "a file named *.toml must be TOML; any other must be JSON"
-        raise ConfigError(f"--config {path}: {error}", hint) from None
+        raise ConfigError(f"{what}{path}: {error}", hint) from None
     if not isinstance(settings, dict):
-        problem = f"--config {path} holds a {type(settings).__name__}, not keys and values"
+        problem = f"{what}{path} holds a {type(settings).__name__}, not keys and values"
         raise ConfigError(problem, 'write it like {"emb_dim": 768, "n_heads": 12}')
     return settings
 

@@ -117,9 +117,10 @@ class HuggingFaceSelection(ModelSelection):
     random: bool = False
     origin: Keys = field(default_factory=dict)
 
+    @about_option("model")
     def limits(self) -> Limits | None:
         """Return the limits from config.json."""
-        settings = read_config_file(self.folder / "config.json") | self.keys
+        settings = read_config_file(self.folder / "config.json", "the model's ") | self.keys
         context = settings.get("max_position_embeddings", settings.get("n_positions"))
         sizes = (settings.get("vocab_size"), context)
         vocab_size, context = (size if type(size) is int and size > 0 else None for size in sizes)
