@@ -16,7 +16,6 @@ from gptrace import record
 from gptrace.measures import Measures
 from gptrace.model.config import PRESETS
 from gptrace.model.on_demand import Model, is_module
-from gptrace.model.selection import DEFAULT_SEED
 from gptrace.model.weights import hub
 from gptrace.predict.validation import DEFAULT_NEW_TOKENS
 from gptrace.session import Session
@@ -55,9 +54,12 @@ def _with_model_parameters(function: Function) -> Function:
     return function
 
 
-def _session_and_seed(model: ModelArguments) -> tuple[Session, int]:
-    """Return a session and the seed of sampling, the only use of a seed where the model is built already."""
-    seed = model.get("seed", DEFAULT_SEED)
+def _session_and_seed(model: ModelArguments) -> tuple[Session, int | None]:
+    """Return a session and the seed of sampling, the only use of a seed where the model is built already.
+
+    None stands for the session's own.
+    """
+    seed = model.get("seed")
     if is_module(model.get("model")):
         model.pop("seed", None)
     return Session(**model), seed
