@@ -101,7 +101,7 @@ class Session(ModelOnDemand):
         """Return the same as `topk` for a stream of prompts of any length, in constant memory.
 
         prompts      each a text, a list of ids, or a mapping with "text" or "ids" whose other keys go into
-                     the `extra` of its result; a thousand of them at most are read ahead
+                     the `extra` of its result; 16 batches at most are read ahead
         special, truncate, k, temperature, positions, tokens, batch_size
                      as for `topk`
 

@@ -107,7 +107,7 @@ def test_the_public_names_are_pinned() -> None:
     assert sorted(gptrace.__all__) == [
         "Difference", "Explanation", "GPTConfig", "GPTModel", "Generation", "GptraceError", "Lens", "Loss",
         "Session", "Tokens", "TopK", "TopKStream", "Trace", "__version__", "explain", "generate", "lens",
-        "load", "loss", "tokens", "topk", "topk_stream", "trace", "watch",
+        "load", "loss", "presets", "tokens", "topk", "topk_stream", "trace", "watch",
     ]  # fmt: skip
     assert dir(gptrace) == sorted(gptrace.__all__)
     assert gptrace.GPTModel is GPTModel
