@@ -58,7 +58,7 @@ def build_hugging_face(
     return module, selection.origin
 
 
-def architecture(module: Module) -> Architecture | None:
+def hugging_face_architecture(module: Module) -> Architecture | None:
     """Return how to build a model of transformers at other sizes, or None for any other module."""
     if not is_hugging_face(module):
         return None

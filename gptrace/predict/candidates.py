@@ -78,10 +78,10 @@ def _best_ids(logits: Tensor, k: int) -> list[list[int]]:
     values, ids = logits.topk(k, dim=-1)  # (R, k)
     # topk picks any of equal logits. Where more than k are as large as the smallest it picked, or one is NaN,
     # the row is sorted instead.
-    needs_sort = ((logits >= values[:, -1:]).sum(dim=-1) != k).tolist()
+    rows_to_sort = ((logits >= values[:, -1:]).sum(dim=-1) != k).tolist()
     ids_by_row = []
-    for row, has_ties in enumerate(needs_sort):
-        if has_ties:
+    for row, needs_sort in enumerate(rows_to_sort):
+        if needs_sort:
             ids_by_row.append(logits[row].sort(descending=True, stable=True).indices[:k].tolist())
         else:
             pairs = sorted(zip((-values[row]).tolist(), ids[row].tolist(), strict=True))

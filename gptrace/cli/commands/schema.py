@@ -21,7 +21,7 @@ def schema(
     destination = Destination("json", checked_file(output))
     if name is not None and name not in report_names():
         raise OptionError(f"{name!r} is not an output with a schema", suggestion(name, report_names()))
-    schemas = {output: json_schema(output) for output in ([name] if name else report_names())}
+    schemas = {each: json_schema(each) for each in ([name] if name else report_names())}
     content = schemas[name] if name else schemas
     return CommandResult(to_json(content, indent=2) + "\n", destination)
 
