@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gptrace.errors import ConfigError
-from gptrace.wording import quoted_value, suggestion
+from gptrace.wording import nearest_divisors, quoted_value, suggestion
 
 ATTENTIONS = ("eager", "sdpa")
 ACTIVATIONS = ("gelu_tanh", "gelu", "relu")
@@ -72,10 +71,7 @@ class GPTConfig:
             if not 1 <= size <= largest:
                 raise ConfigError(problem, f"{key} must be from 1 to {largest}")
         if self.emb_dim % self.n_heads:
-            small = [n for n in range(1, math.isqrt(self.emb_dim) + 1) if self.emb_dim % n == 0]
-            divisors = {*small, *(self.emb_dim // n for n in small)}
-            nearest = sorted(divisors, key=lambda n: (abs(n - self.n_heads), n))[:4]
-            hint = f"n_heads could be {', '.join(map(str, sorted(nearest)))}"
+            hint = f"n_heads could be {nearest_divisors(self.emb_dim, self.n_heads)}"
             raise ConfigError(f"emb_dim {self.emb_dim} is not divisible by n_heads {self.n_heads}", hint)
         for key in ("drop_rate", "norm_eps"):
             number = getattr(self, key)
@@ -99,16 +95,6 @@ class GPTConfig:
     def hidden_dim(self) -> int:
         """The width inside the feed-forward layers."""
         return self.ff_dim or 4 * self.emb_dim
-
-    def dims(self) -> dict[str, int]:
-        """Return the sizes that can be an axis of a tensor, by name."""
-        return {
-            "emb_dim": self.emb_dim,
-            "vocab_size": self.vocab_size,
-            "n_heads": self.n_heads,
-            "head_dim": self.head_dim,
-            "context_length": self.context_length,
-        } | ({} if self.ff_dim is None else {"ff_dim": self.ff_dim})
 
     def to_dict(self) -> dict[str, Any]:
         """Return the configuration as a plain dict."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from msgspec.structs import replace
 
 from gptrace.errors import GptraceError
-from gptrace.measures import Measures
+from gptrace.measures import SHAPES_ONLY, Measures
 from gptrace.model.build import LoadedModel
 from gptrace.model.quiet_torch import torch
 from gptrace.model.user_code_errors import user_code_errors
@@ -17,7 +17,6 @@ from gptrace.predict.logits import LogitsOrReason, find_logits
 from gptrace.record import Prediction, Trace, TracedPrompt
 from gptrace.text.prompts import Prompt
 from gptrace.text.tokenizer import Tokenizer
-from gptrace.tracing.recorder import SHAPES_ONLY
 from gptrace.tracing.watching import record_trace
 
 Tensor = torch.Tensor

@@ -9,6 +9,7 @@ from typing import Any
 from msgspec.structs import replace
 
 import gptrace
+from gptrace.model.dtypes import dtype_name
 from gptrace.model.gpt import GPTModel
 from gptrace.model.hugging_face import is_hugging_face
 from gptrace.model.quiet_torch import torch
@@ -65,12 +66,3 @@ def _configuration(module: Module) -> dict[str, Any] | None:
         settings: dict[str, Any] = config.to_dict()
         return {key: value for key, value in settings.items() if isinstance(value, int | float | str)}
     return None
-
-
-def dtype_name(dtype: torch.dtype) -> str:
-    """Return the name of a dtype without its module.
-
-    >>> dtype_name(torch.float32)
-    'float32'
-    """
-    return str(dtype).removeprefix("torch.")
