@@ -72,14 +72,14 @@ class Forward:
         model = self.loaded.module
         if not self.may_pad:
             is_last_alone = all(position == batch.shape[1] - 1 for _, position in places)
-            with isolated_forward(self.loaded, batch):
+            with guarded_forward(self.loaded, batch):
                 logits = self._logits(batch, is_last_alone=is_last_alone)
                 self._each(places, logits, reader, lambda rows: rows)
             return
         assert isinstance(model, GPTModel)
         at_once = _LOGITS_AT_ONCE // model.config.vocab_size
         check_room(self.loaded, *batch.shape, rows=min(len(places), at_once))
-        with isolated_forward(self.loaded, batch):
+        with guarded_forward(self.loaded, batch):
             self._each(places, hidden_states(model, batch), reader, model.out_head)
 
     def _each(
@@ -140,7 +140,7 @@ def isolated_model(loaded: LoadedModel, *, fused: bool = True) -> LoadedModel:
 
 
 @contextmanager
-def isolated_forward(loaded: LoadedModel, batch: Tensor) -> Iterator[None]:
+def guarded_forward(loaded: LoadedModel, batch: Tensor) -> Iterator[None]:
     """Leave the model undisturbed, and turn what it raises into a GptraceError that says where."""
     model = loaded.module
     batch_text = _batch_text(*batch.shape)
