@@ -14,7 +14,7 @@ from gptrace.errors import TextError
 from gptrace.record import Problem, TopKResult
 from gptrace.text.prompt_source import as_ids
 from gptrace.text.prompts import Prompt, from_ids, from_texts
-from gptrace.text.source import decode_utf8, empty_stdin
+from gptrace.text.stdin import decode_utf8, empty_stdin
 from gptrace.text.tokenizer import Tokenizer
 from gptrace.wording import quoted_value
 

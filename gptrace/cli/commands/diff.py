@@ -13,7 +13,7 @@ from gptrace.cli.output import CommandResult, Destination
 from gptrace.errors import EXIT_DONE, EXIT_FAILED, InputError
 from gptrace.record import Difference, Report, Trace
 from gptrace.record.reading import expect, load, parse
-from gptrace.text.source import read_stdin
+from gptrace.text.stdin import read_stdin
 from gptrace.verify.diff import DEFAULT_ATOL, DEFAULT_RTOL, diff_traces
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from gptrace.errors import TextError
 from gptrace.text import source
-from gptrace.text.source import read_texts
+from gptrace.text.stdin import read_texts
 
 
 @contextmanager
