@@ -11,7 +11,7 @@ from typing import Any
 
 from gptrace.errors import ConfigError, GptraceError, WeightsError
 from gptrace.model.architecture import Architecture
-from gptrace.model.memory import check_memory
+from gptrace.model.free_memory import check_memory
 from gptrace.model.meta_device import meta_parameters
 from gptrace.model.quiet_torch import torch
 from gptrace.model.selection import DTYPES, HuggingFaceSelection

@@ -13,9 +13,9 @@ from typing import Any, ClassVar
 
 from gptrace.measures import SHAPES_ONLY, Measures
 from gptrace.model.quiet_torch import torch
+from gptrace.tracing.activation_memory import ActivationMemory
 from gptrace.tracing.costs import CostMode
 from gptrace.tracing.hooks import Hook, ModuleHooks
-from gptrace.tracing.memory import ActivationMemory
 from gptrace.tracing.nan_tracker import NanTracker
 from gptrace.tracing.operations import Operation, OperationMode
 from gptrace.tracing.parameters import named_modules_with_aliases
