@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import partial
 
 from gptrace.model.gpt import Attend, GPTModel
-from gptrace.model.isolated_copy import attentions, hidden_states
+from gptrace.model.gpt_parts import attentions, hidden_states
 from gptrace.model.quiet_torch import torch
 
 Tensor = torch.Tensor

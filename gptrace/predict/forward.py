@@ -16,8 +16,9 @@ from gptrace.model.build import LoadedModel
 from gptrace.model.free_memory import as_memory_error, check_memory
 from gptrace.model.fused_attention import fused_attention
 from gptrace.model.gpt import GPTModel
+from gptrace.model.gpt_parts import attentions, has_standard_attention, hidden_states
 from gptrace.model.hugging_face import is_hugging_face
-from gptrace.model.isolated_copy import attentions, has_standard_attention, hidden_states, isolated_copy
+from gptrace.model.isolated_copy import isolated_copy
 from gptrace.model.quiet_torch import torch
 from gptrace.model.user_code_errors import user_code_error, user_code_errors
 from gptrace.predict.logits import find_logits

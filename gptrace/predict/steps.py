@@ -10,8 +10,8 @@ from gptrace.model.build import LoadedModel
 from gptrace.model.cache import add_caches, remove_caches
 from gptrace.model.config import GPTConfig
 from gptrace.model.gpt import GPTModel
+from gptrace.model.gpt_parts import has_standard_attention, hidden_states
 from gptrace.model.hugging_face import is_hugging_face
-from gptrace.model.isolated_copy import has_standard_attention, hidden_states
 from gptrace.model.quiet_torch import torch
 from gptrace.predict.forward import check_room, extract_logits, guarded_forward, last_logits_alone
 

@@ -16,7 +16,7 @@ import gptrace
 from gptrace.errors import InputError
 from gptrace.model import GPTModel
 from gptrace.model.build import wrap_module
-from gptrace.model.isolated_copy import hidden_states
+from gptrace.model.gpt_parts import hidden_states
 from gptrace.model.quiet_torch import torch
 from gptrace.predict.explain.measured_model import MeasuredModel
 from gptrace.predict.explain.topics import TOPICS as MEASURES
