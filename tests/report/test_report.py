@@ -21,7 +21,7 @@ from gptrace.errors import OptionError
 from gptrace.model import GPTModel
 from gptrace.model.quiet_torch import torch
 from gptrace.record import Candidate, Token, TokenizedPrompt
-from gptrace.record.encoding import json_pieces, to_dict, to_json
+from gptrace.record.writing import json_pieces, to_dict, to_json
 from gptrace.report import View, render
 from gptrace.report.call_tree import rows_of
 from gptrace.report.common_parts import candidates_table

@@ -9,8 +9,8 @@ import typer
 from gptrace.cli.options.groups import OutputFile
 from gptrace.cli.output import CommandResult, Destination, checked_file
 from gptrace.errors import OptionError
-from gptrace.record.encoding import to_json
 from gptrace.record.schema import json_schema, report_names
+from gptrace.record.writing import to_json
 from gptrace.wording import suggestion
 
 
