@@ -34,8 +34,8 @@ def find_model_structure(
 ) -> ModelStructure:
     """Return the roles of the modules, as the calls of one forward pass show them.
 
-    `logits_shape` is the (B, T, V) that the model returned. `head` is the path of the output head, for a model
-    in which it is not found. Raises an OptionError if that module did not run, or returns no logits.
+    `logits_shape` is the (B, T, V) that the model returned. `head` is the path of the output head, for a
+    model in which it is not found. Raises an OptionError if that module did not run, or returns no logits.
     """
     calls = [call for call in trace.calls if call.path]
     output_head = (
