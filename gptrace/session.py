@@ -13,7 +13,7 @@ from gptrace.errors import InputError
 from gptrace.measures import Measures
 from gptrace.model.on_demand import ModelOnDemand
 from gptrace.predict import validation
-from gptrace.text import encoding
+from gptrace.text.gpt2_tokenizer import GPT2, NAME, VOCAB_SIZE, tiktoken_version
 from gptrace.text.lines import PromptLines
 from gptrace.text.prompt_source import Ids, PromptSource, Text
 from gptrace.text.prompts import Prompt
@@ -271,10 +271,10 @@ class Session(ModelOnDemand):
             for index, prompt in enumerate(prompts)
         )
         versions = {"gptrace": gptrace.__version__, "python": platform.python_version()}
-        if self.tokenizer is not encoding:
+        if self.tokenizer is not GPT2:
             return record.Tokens(versions, self.tokenizer.description(), self.tokenizer.size(), results)
-        versions["tiktoken"] = encoding.tiktoken_version()
-        return record.Tokens(versions, encoding.NAME, encoding.VOCAB_SIZE, results)
+        versions["tiktoken"] = tiktoken_version()
+        return record.Tokens(versions, NAME, VOCAB_SIZE, results)
 
     def _prompts(
         self, text: Text | None, ids: Ids | None, special: bool, *, k: int | None = None,

@@ -12,7 +12,7 @@ from gptrace.errors import ConfigError, DeviceError, OptionError, WeightsError, 
 from gptrace.model.config import GPTConfig, check_keys, parse_setting, preset, read_config_file
 from gptrace.model.reference import ObjectReference, is_reference, parse_reference
 from gptrace.model.weights import hub
-from gptrace.text import encoding
+from gptrace.text.gpt2_tokenizer import GPT2
 from gptrace.text.tokenizer import Tokenizer
 from gptrace.wording import quoted_value
 
@@ -70,7 +70,7 @@ class ModelSelection:
 
     def tokenizer(self) -> Tokenizer:
         """Return the tokenizer of the model."""
-        return encoding
+        return GPT2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from gptrace.model.quiet_torch import torch
 from gptrace.record import Candidate
-from gptrace.text import encoding
+from gptrace.text.gpt2_tokenizer import GPT2
 from gptrace.text.tokenizer import Tokenizer
 
 Tensor = torch.Tensor
@@ -16,7 +16,7 @@ _CHUNK_SIZE = 1 << 20
 
 
 def candidates_of_rows(
-    logits: Tensor, k: int, temperature: float = 1.0, tokenizer: Tokenizer = encoding,
+    logits: Tensor, k: int, temperature: float = 1.0, tokenizer: Tokenizer = GPT2,
     chosen: Sequence[int] = (),
 ) -> list[tuple[tuple[Candidate, ...], tuple[Candidate, ...]]]:  # fmt: skip
     """Return for each row of logits (R, V) its `k` most likely tokens, and the tokens of the ids in `chosen`.

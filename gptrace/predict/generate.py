@@ -18,7 +18,7 @@ from gptrace.predict.sampling import next_id
 from gptrace.predict.steps import Steps, steps_for
 from gptrace.record import Generation, GenerationResult, GenerationSettings, OpCall, TensorSpec, Token, Trace
 from gptrace.record.generate import GenerationStep, StoppedBy
-from gptrace.text.encoding import END_OF_TEXT_ID
+from gptrace.text.gpt2_tokenizer import END_OF_TEXT_ID
 from gptrace.text.incremental_text import IncrementalText
 from gptrace.text.prompts import Prompt
 from gptrace.text.tokenizer import Tokenizer

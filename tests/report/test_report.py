@@ -27,7 +27,7 @@ from gptrace.report.call_tree import rows_of
 from gptrace.report.common_parts import candidates_table
 from gptrace.report.safe_text import quoted, token_label, visible
 from gptrace.report.table_data import Column, TableData, to_csv
-from gptrace.text import encoding
+from gptrace.text.gpt2_tokenizer import GPT2
 
 nn = torch.nn
 
@@ -54,8 +54,8 @@ def test_quoted_text_can_be_read_back(text: str) -> None:
 
 
 def test_tokens_as_people_see_them() -> None:
-    assert token_label(encoding.token(314)) == '" I"'
-    assert token_label(encoding.token(19526)) == "<e4 bd>"
+    assert token_label(GPT2.token(314)) == '" I"'
+    assert token_label(GPT2.token(19526)) == "<e4 bd>"
     assert token_label(Token(60000, None, None)) == "–"
 
 

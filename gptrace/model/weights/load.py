@@ -16,7 +16,7 @@ from gptrace.model.selection import GPTSelection
 from gptrace.model.user_code_errors import user_code_errors
 from gptrace.model.weights.files import read_weights
 from gptrace.model.weights.layouts import NANOGPT_OR_MINGPT, Layout, Tensors, recognise
-from gptrace.text import encoding
+from gptrace.text.gpt2_tokenizer import GPT2
 from gptrace.wording import enumerated
 
 _HEAD_DIM = 64  # that of every published GPT-2: the best guess for a file that does not say
@@ -44,7 +44,7 @@ def load_weights(selection: GPTSelection, device: torch.device) -> tuple[GPTMode
     )
     if config.tie_head:
         model.out_head.weight = model.tok_emb.weight
-    padding = encoding.padding_rows(config.vocab_size)
+    padding = GPT2.padding_rows(config.vocab_size)
     facts = _facts(selection.weights, layout.name, tensors["tok_emb.weight"]) | selection.origin
     facts |= {"padding_rows": padding} if padding else {}
     return model, facts | ({"assumed": assumed} if assumed else {})
