@@ -6,12 +6,10 @@ To ask one model several things, make a Session: it loads the model once.
 from __future__ import annotations
 
 import inspect
-import platform
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack
 
-import gptrace
 from gptrace import record
 from gptrace.measures import Measures
 from gptrace.model.config import PRESETS
@@ -21,6 +19,7 @@ from gptrace.predict.validation import DEFAULT_NEW_TOKENS
 from gptrace.session import Session
 from gptrace.text.lines import PromptLines
 from gptrace.text.prompt_source import Ids, Text
+from gptrace.versions import versions_with
 
 if TYPE_CHECKING:
     from gptrace.predict.generate import Listener
@@ -203,7 +202,6 @@ def presets() -> record.Presets:
     >>> presets().models[0].parameters.total
     163009536
     """
-    versions = {"gptrace": gptrace.__version__, "python": platform.python_version()}
     models = []
     for name, (aliases, config) in PRESETS.items():
         count = config.parameter_count()
@@ -212,4 +210,4 @@ def presets() -> record.Presets:
         published = record.PublishedWeights(hub.folder_at_hand(name) is not None) if is_published else None
         parameters = record.PresetParameters(count, count - head)
         models.append(record.Preset(name, aliases, config.to_dict(), parameters, 4 * count, published))
-    return record.Presets(versions, tuple(models))
+    return record.Presets(versions_with(), tuple(models))

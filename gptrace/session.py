@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import platform
 import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-import gptrace
 from gptrace import record
 from gptrace.errors import InputError
 from gptrace.measures import Measures
@@ -17,6 +15,7 @@ from gptrace.text.gpt2_tokenizer import GPT2, NAME, VOCAB_SIZE, tiktoken_version
 from gptrace.text.lines import PromptLines
 from gptrace.text.prompt_source import Ids, PromptSource, Text
 from gptrace.text.prompts import Prompt
+from gptrace.versions import versions_with
 
 if TYPE_CHECKING:
     from gptrace.predict.generate import Listener
@@ -270,10 +269,10 @@ class Session(ModelOnDemand):
             record.TokenizedPrompt(index, prompt.text, prompt.ids, prompt.tokens)
             for index, prompt in enumerate(prompts)
         )
-        versions = {"gptrace": gptrace.__version__, "python": platform.python_version()}
-        if self.tokenizer is not GPT2:
-            return record.Tokens(versions, self.tokenizer.description(), self.tokenizer.size(), results)
-        versions["tiktoken"] = tiktoken_version()
+        tokenizer = self.tokenizer
+        if tokenizer is not GPT2:
+            return record.Tokens(versions_with(), tokenizer.description(), tokenizer.size(), results)
+        versions = versions_with(tiktoken=tiktoken_version())
         return record.Tokens(versions, NAME, VOCAB_SIZE, results)
 
     def _prompts(

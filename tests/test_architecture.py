@@ -17,6 +17,7 @@ ORDER = [
     "errors",
     "measures",
     "wording",
+    "versions",
     "record",
     "text",
     "model",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -137,6 +137,16 @@ def check_keys(settings: Mapping[str, Any]) -> None:
     for key in settings:
         if key not in names:
             raise ConfigError(f"{quoted_value(key)} is not a configuration key", suggestion(str(key), names))
+
+
+def check_settings(changes: Iterable[str], names: Iterable[str], owner: object) -> None:
+    """Raise ConfigError for a key that is none of `names`; `owner` is their configuration, or its name."""
+    names = list(names)
+    for key in changes:
+        if key not in names:
+            name = owner if isinstance(owner, str) else getattr(owner, "__name__", type(owner).__name__)
+            hint = suggestion(str(key), names) if names else "drop it"
+            raise ConfigError(f"{name} has no setting {quoted_value(key)}", hint)
 
 
 # name: (aliases, configuration). Sizes as published for GPT-2 and GPT-3 (arXiv:2005.14165, table 2.1).

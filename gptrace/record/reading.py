@@ -22,14 +22,9 @@ _HINT = "give a file that gptrace wrote with --json"
 def load(path: str | Path) -> Report:
     """Read a file that gptrace wrote with `--json`, and return its record.
 
-    Args:
-        path: the file. Its "schema" says which record it holds.
-
-    Returns:
-        A Trace, TopK, Loss, Generation, Lens, Explanation, Tokens, Presets or Difference.
-
-    Raises:
-        InputError: the file cannot be read, is damaged, or was written by another version.
+    The "schema" in the file says which record it is: a Trace, TopK, Loss, Generation, Lens, Explanation,
+    Tokens, Presets or Difference. Raises an InputError for a file that cannot be read, is damaged, or was
+    written by another version.
     """
     name = str(path)
     try:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Sequence
 from typing import Any
 
 from msgspec.structs import replace
 
-import gptrace
 from gptrace.model.dtypes import dtype_name
 from gptrace.model.gpt import GPTModel
 from gptrace.model.hugging_face import is_hugging_face
@@ -21,17 +19,14 @@ from gptrace.tracing.parameters import (
     named_modules_with_aliases,
     parameter_refs,
 )
+from gptrace.versions import versions_with
 
 Module = torch.nn.Module
 
 
 def versions() -> dict[str, str]:
     """Return the versions of gptrace, torch and Python."""
-    return {
-        "gptrace": gptrace.__version__,
-        "torch": str(torch.__version__),
-        "python": platform.python_version(),
-    }
+    return versions_with(torch=str(torch.__version__))
 
 
 def model_info(module: Module, name: str | None = None, weights: dict[str, Any] | None = None) -> ModelInfo:
