@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import platform
 import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-import gptrace
 from gptrace import record
 from gptrace.errors import InputError
 from gptrace.measures import Measures
 from gptrace.model.on_demand import ModelOnDemand
 from gptrace.predict import validation
-from gptrace.text import encoding
+from gptrace.text.gpt2_tokenizer import GPT2, NAME, VOCAB_SIZE, tiktoken_version
 from gptrace.text.lines import PromptLines
 from gptrace.text.prompt_source import Ids, PromptSource, Text
 from gptrace.text.prompts import Prompt
+from gptrace.versions import versions_with
 
 if TYPE_CHECKING:
     from gptrace.predict.generate import Listener
@@ -101,7 +100,7 @@ class Session(ModelOnDemand):
         """Return the same as `topk` for a stream of prompts of any length, in constant memory.
 
         prompts      each a text, a list of ids, or a mapping with "text" or "ids" whose other keys go into
-                     the `extra` of its result; a thousand of them at most are read ahead
+                     the `extra` of its result; 16 batches at most are read ahead
         special, truncate, k, temperature, positions, tokens, batch_size
                      as for `topk`
 
@@ -270,11 +269,11 @@ class Session(ModelOnDemand):
             record.TokenizedPrompt(index, prompt.text, prompt.ids, prompt.tokens)
             for index, prompt in enumerate(prompts)
         )
-        versions = {"gptrace": gptrace.__version__, "python": platform.python_version()}
-        if self.tokenizer is not encoding:
-            return record.Tokens(versions, self.tokenizer.description(), self.tokenizer.size(), results)
-        versions["tiktoken"] = encoding.tiktoken_version()
-        return record.Tokens(versions, encoding.NAME, encoding.VOCAB_SIZE, results)
+        tokenizer = self.tokenizer
+        if tokenizer is not GPT2:
+            return record.Tokens(versions_with(), tokenizer.description(), tokenizer.size(), results)
+        versions = versions_with(tiktoken=tiktoken_version())
+        return record.Tokens(versions, NAME, VOCAB_SIZE, results)
 
     def _prompts(
         self, text: Text | None, ids: Ids | None, special: bool, *, k: int | None = None,

@@ -15,6 +15,7 @@ from gptrace.model.quiet_torch import torch
 
 Tensor = torch.Tensor
 nn = torch.nn
+Attend = Callable[[Tensor, Tensor, Tensor, nn.Dropout], Tensor]
 functional = torch.nn.functional
 
 
@@ -94,7 +95,7 @@ class MultiHeadAttention(nn.Module):
     with the same arguments: `fused_attention`, or a cache around either.
     """
 
-    attend: Callable[[Tensor, Tensor, Tensor, nn.Dropout], Tensor]
+    attend: Attend
 
     def __init__(self, config: GPTConfig) -> None:
         super().__init__()

@@ -17,7 +17,7 @@ from gptrace.model.selection import (
     ModelSelection,
     select_model,
 )
-from gptrace.text import encoding
+from gptrace.text.gpt2_tokenizer import GPT2
 from gptrace.text.hugging_face import as_tokenizer
 from gptrace.text.tokenizer import Tokenizer
 
@@ -106,7 +106,7 @@ class ModelOnDemand:
     def tokenizer(self) -> Tokenizer:
         """The tokenizer that reads text for the model."""
         if self._tokenizer is None:
-            self._tokenizer = encoding if self._selection is None else self._selection.tokenizer()
+            self._tokenizer = GPT2 if self._selection is None else self._selection.tokenizer()
         return self._tokenizer
 
     @property

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+from gptrace.model.dtypes import dtype_name
 from gptrace.model.quiet_torch import torch
 
 Tensor = torch.Tensor
@@ -52,7 +53,7 @@ def _why_not(tensor: Tensor, batch: int, lengths: tuple[int, ...]) -> str:
     if tensor.dim() != 3 or tensor.shape[0] != batch or tensor.shape[1] not in lengths or not tensor.shape[2]:
         return f"{list(tensor.shape)} is no [batch, seq_len, V]"
     if not tensor.is_floating_point():
-        return f"{list(tensor.shape)} is {str(tensor.dtype).removeprefix('torch.')}, not floating point"
+        return f"{list(tensor.shape)} is {dtype_name(tensor.dtype)}, not floating point"
     return "" if tensor.layout is torch.strided else f"{list(tensor.shape)} is sparse"
 
 

@@ -114,12 +114,12 @@ class Report(Record, frozen=True):
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON object as plain dicts and lists: NaN and the infinities are None."""
-        from gptrace.record.encoding import to_dict
+        from gptrace.record.writing import to_dict
 
         return to_dict(self)
 
     def to_json(self) -> str:
         """Return `to_dict()` as JSON text: ASCII only, without NaN or Infinity."""
-        from gptrace.record.encoding import json_pieces
+        from gptrace.record.writing import json_pieces
 
         return "".join(json_pieces(self))

@@ -18,6 +18,7 @@ def explain(
     holds, ✗ where it does not, – where it was not measured.
     """
     destination = output.destination()
+    # Checked before the model is selected, which may download it.
     names = resolve_topics(topics or ())
     check_language(language)
     session = model.session()

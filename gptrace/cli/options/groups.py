@@ -17,7 +17,7 @@ from gptrace.model.selection import DEFAULT_SEED, DEVICES, DTYPES, select_model
 from gptrace.session import Session
 from gptrace.text.prompt_source import PromptSource
 from gptrace.text.prompts import parse_ids
-from gptrace.text.source import SAMPLE, read_texts
+from gptrace.text.stdin import SAMPLE, read_texts
 
 Truncate = Annotated[
     bool, option("--truncate", "Keep the last context_length tokens of a text that is too long.")
