@@ -10,13 +10,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from gptrace.errors import InputError
-from gptrace.model.selection import (
-    DEFAULT_SEED,
-    GPTSelection,
-    Limits,
-    ModelSelection,
-    select_model,
-)
+from gptrace.model.selection import DEFAULT_SEED, GPTSelection, Limits, ModelSelection, select_model
 from gptrace.text.gpt2_tokenizer import GPT2
 from gptrace.text.hugging_face import as_tokenizer
 from gptrace.text.tokenizer import Tokenizer

@@ -3,14 +3,7 @@
 from __future__ import annotations
 
 from gptrace.record import Lens, LensCell, LensResult
-from gptrace.report.common_parts import (
-    hex_of,
-    model_facts,
-    next_tokens,
-    note_parts,
-    prompt_title,
-    text_of,
-)
+from gptrace.report.common_parts import hex_of, model_facts, next_tokens, note_parts, prompt_title, text_of
 from gptrace.report.parts import Facts, Line, Part, Table, line
 from gptrace.report.safe_text import shortened_to, token_label, visible
 from gptrace.report.table_data import Column, TableData
