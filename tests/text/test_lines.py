@@ -30,4 +30,4 @@ def test_a_line_without_end_is_skipped_without_being_kept(
 def test_no_key_of_a_result_can_come_with_a_prompt(key: str) -> None:
     (line,) = as_lines([{"text": "Hello", key: 5}])
     assert line.problem is not None
-    assert f"the key '{key}', which a result has too" in line.problem.message
+    assert f"the key '{key}', which is reserved for results" in line.problem.message
