@@ -21,7 +21,7 @@ __version__ = "0.1.0"
 
 # Module → the public names that it holds.
 _PUBLIC = {
-    "gptrace.api": "explain generate lens loss tokens topk topk_stream trace",
+    "gptrace.api": "explain generate lens loss presets tokens topk topk_stream trace",
     "gptrace.errors": "GptraceError",
     "gptrace.model": "GPTConfig GPTModel",
     "gptrace.record": "Difference Explanation Generation Lens Loss Tokens TopK TopKStream Trace",
@@ -37,6 +37,7 @@ if TYPE_CHECKING:  # the same names for type checkers, to which `x as x` says th
     from gptrace.api import generate as generate
     from gptrace.api import lens as lens
     from gptrace.api import loss as loss
+    from gptrace.api import presets as presets
     from gptrace.api import tokens as tokens
     from gptrace.api import topk as topk
     from gptrace.api import topk_stream as topk_stream

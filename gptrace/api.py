@@ -6,22 +6,20 @@ To ask one model several things, make a Session: it loads the model once.
 from __future__ import annotations
 
 import inspect
-import platform
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack
 
-import gptrace
 from gptrace import record
 from gptrace.measures import Measures
 from gptrace.model.config import PRESETS
 from gptrace.model.on_demand import Model, is_module
-from gptrace.model.selection import DEFAULT_SEED
 from gptrace.model.weights import hub
 from gptrace.predict.validation import DEFAULT_NEW_TOKENS
 from gptrace.session import Session
 from gptrace.text.lines import PromptLines
 from gptrace.text.prompt_source import Ids, Text
+from gptrace.versions import versions_with
 
 if TYPE_CHECKING:
     from gptrace.predict.generate import Listener
@@ -55,9 +53,12 @@ def _with_model_parameters(function: Function) -> Function:
     return function
 
 
-def _session_and_seed(model: ModelArguments) -> tuple[Session, int]:
-    """Return a session and the seed of sampling, the only use of a seed where the model is built already."""
-    seed = model.get("seed", DEFAULT_SEED)
+def _session_and_seed(model: ModelArguments) -> tuple[Session, int | None]:
+    """Return a session and the seed of sampling, the only use of a seed where the model is built already.
+
+    None stands for the session's own.
+    """
+    seed = model.get("seed")
     if is_module(model.get("model")):
         model.pop("seed", None)
     return Session(**model), seed
@@ -201,7 +202,6 @@ def presets() -> record.Presets:
     >>> presets().models[0].parameters.total
     163009536
     """
-    versions = {"gptrace": gptrace.__version__, "python": platform.python_version()}
     models = []
     for name, (aliases, config) in PRESETS.items():
         count = config.parameter_count()
@@ -210,4 +210,4 @@ def presets() -> record.Presets:
         published = record.PublishedWeights(hub.folder_at_hand(name) is not None) if is_published else None
         parameters = record.PresetParameters(count, count - head)
         models.append(record.Preset(name, aliases, config.to_dict(), parameters, 4 * count, published))
-    return record.Presets(versions, tuple(models))
+    return record.Presets(versions_with(), tuple(models))

@@ -42,3 +42,6 @@ class Measures:
         for name in sorted(chosen.difference(MEASURES)):
             raise OptionError(f"{name!r} is not a measurement", f"pick one of {', '.join(MEASURES)}, all")
         return cls(**dict.fromkeys(chosen, True))
+
+
+SHAPES_ONLY = Measures()

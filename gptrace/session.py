@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import platform
 import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-import gptrace
 from gptrace import record
 from gptrace.errors import InputError
 from gptrace.measures import Measures
 from gptrace.model.on_demand import ModelOnDemand
 from gptrace.predict import validation
-from gptrace.text import encoding
+from gptrace.text.gpt2_tokenizer import GPT2, NAME, VOCAB_SIZE, tiktoken_version
 from gptrace.text.lines import PromptLines
 from gptrace.text.prompt_source import Ids, PromptSource, Text
 from gptrace.text.prompts import Prompt
+from gptrace.versions import versions_with
 
 if TYPE_CHECKING:
     from gptrace.predict.generate import Listener
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 class Session(ModelOnDemand):
     """A model that is loaded at its first use and then kept, with one method for each thing to ask of it.
 
-    All that can be wrong without torch is found before torch is imported. The methods raise an InputError for
+    What can be checked without torch is checked before torch is imported. The methods raise an InputError for
     what cannot be run, and a RunError where a run fails (a ModelCodeError where the model's own code raises).
     The session can be used again afterwards.
 
@@ -76,7 +75,7 @@ class Session(ModelOnDemand):
                      as for `trace`
         positions    predict after the "last" token (default), or after "all" tokens
         tokens       texts of one token each, whose rank and probability are returned too
-        batch_size   prompts in a batch (default: as many as make some thousand tokens)
+        batch_size   prompts in a batch (default: as many as fit into 1,024 tokens on a CPU, 16,384 elsewhere)
 
         >>> len(Session("tiny").topk("Hello", k=3).results[0].candidates)
         3
@@ -101,7 +100,7 @@ class Session(ModelOnDemand):
         """Return the same as `topk` for a stream of prompts of any length, in constant memory.
 
         prompts      each a text, a list of ids, or a mapping with "text" or "ids" whose other keys go into
-                     the `extra` of its result; a thousand of them at most are read ahead
+                     the `extra` of its result; 16 batches at most are read ahead
         special, truncate, k, temperature, positions, tokens, batch_size
                      as for `topk`
 
@@ -136,9 +135,9 @@ class Session(ModelOnDemand):
 
         text, ids, special
                      as for `trace`; a text that is longer than the context goes through in windows
-        stride       tokens from one window to the next (default: half a context); fewer take longer and give
-                     each token more context
-        batch_size   windows in a batch (default: as many as make some thousand tokens)
+        stride       tokens from one window to the next (default: half a context); a smaller
+                     stride takes longer and gives each token more context
+        batch_size   windows in a batch (default: as many as fit into 1,024 tokens on a CPU, 16,384 elsewhere)
 
         >>> round(Session("tiny").loss("Hello, I am").total.loss, 4)
         10.7746
@@ -179,7 +178,7 @@ class Session(ModelOnDemand):
         cache        keep the keys and values of earlier tokens (default: True); without, each step runs all
                      tokens again and picks the same ones
         trace        record the shapes of each step (default: False)
-        listener     object whose `begin` gets each prompt, and whose `text` each piece of text as it comes
+        listener     object whose `begin` is called with each prompt, and `text` with each new piece of text
 
         >>> Session("tiny").generate("Hello, I am", max_new_tokens=2).results[0].text
         ' RAND rises'
@@ -210,7 +209,7 @@ class Session(ModelOnDemand):
                      as for `trace`
         head         path of the output head (default: the module that makes the logits, where one is found)
 
-        Raises a RunError where the last layer does not come to what the model itself predicts.
+        Raises a RunError if the last layer's logits are not those of the model itself.
 
         >>> [layer.path for layer in Session("tiny").lens("Hello, I am").results[0].layers]
         ['trf_blocks.0', 'trf_blocks.1']
@@ -227,7 +226,7 @@ class Session(ModelOnDemand):
         truncate: bool = False, topics: Sequence[str] = (), language: str = "en", seed: int | None = None,
         head: str | None = None,
     ) -> record.Explanation:  # fmt: skip
-        """Explain how the model comes to its predictions on a text, with every claim measured on it.
+        """Explain how the model comes to its predictions on a text, with every claim checked on it.
 
         text, ids, special, truncate
                      as for `trace`, but one text
@@ -270,11 +269,11 @@ class Session(ModelOnDemand):
             record.TokenizedPrompt(index, prompt.text, prompt.ids, prompt.tokens)
             for index, prompt in enumerate(prompts)
         )
-        versions = {"gptrace": gptrace.__version__, "python": platform.python_version()}
-        if self.tokenizer is not encoding:
-            return record.Tokens(versions, self.tokenizer.description(), self.tokenizer.size(), results)
-        versions["tiktoken"] = encoding.tiktoken_version()
-        return record.Tokens(versions, encoding.NAME, encoding.VOCAB_SIZE, results)
+        tokenizer = self.tokenizer
+        if tokenizer is not GPT2:
+            return record.Tokens(versions_with(), tokenizer.description(), tokenizer.size(), results)
+        versions = versions_with(tiktoken=tiktoken_version())
+        return record.Tokens(versions, NAME, VOCAB_SIZE, results)
 
     def _prompts(
         self, text: Text | None, ids: Ids | None, special: bool, *, k: int | None = None,

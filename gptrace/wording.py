@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Iterable
+import math
+from collections.abc import Collection, Iterable, Sequence
 from itertools import islice
 
 
@@ -31,8 +32,8 @@ def quoted_value(value: object) -> str:
     return text if len(text) <= 60 else f"{text[:50]}… ({len(text)} characters)"
 
 
-def one_line(error: BaseException, limit: int = 300) -> str:
-    """Return the message of an exception without line breaks, cut to `limit` characters.
+def one_line(error: object, limit: int | None = 300) -> str:
+    """Return the message of an exception, or a text, without line breaks, cut to `limit` characters.
 
     >>> one_line(ValueError("so\\n  it is"))
     'so it is'
@@ -48,6 +49,27 @@ def enumerated(names: Collection[str], limit: int) -> str:
     """
     rest = f" and {len(names) - limit} more" if len(names) > limit else ""
     return ", ".join(islice(names, limit)) + rest
+
+
+def bracketed(axes: Sequence[object]) -> str:
+    """Write axes in brackets.
+
+    >>> bracketed((1, 4, 768))
+    '[1, 4, 768]'
+    """
+    return f"[{', '.join(map(str, axes))}]"
+
+
+def nearest_divisors(number: int, target: int) -> str:
+    """Return the four divisors of a number that are nearest to a target, in ascending order.
+
+    >>> nearest_divisors(768, 7)
+    '3, 4, 6, 8'
+    """
+    small = [n for n in range(1, math.isqrt(number) + 1) if number % n == 0]
+    divisors = {*small, *(number // n for n in small)}
+    nearest = sorted(divisors, key=lambda n: (abs(n - target), n))[:4]
+    return ", ".join(map(str, sorted(nearest)))
 
 
 def readable_bytes(count: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from functools import partial
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ import gptrace
 from gptrace.errors import InputError
 from gptrace.model import GPTModel
 from gptrace.model.quiet_torch import torch
+from gptrace.model.selection import select_model
 from tests.support import assert_same_but_for_rounding, environment, logits_by_id
 
 
@@ -105,7 +107,7 @@ def test_the_public_names_are_pinned() -> None:
     assert sorted(gptrace.__all__) == [
         "Difference", "Explanation", "GPTConfig", "GPTModel", "Generation", "GptraceError", "Lens", "Loss",
         "Session", "Tokens", "TopK", "TopKStream", "Trace", "__version__", "explain", "generate", "lens",
-        "load", "loss", "tokens", "topk", "topk_stream", "trace", "watch",
+        "load", "loss", "presets", "tokens", "topk", "topk_stream", "trace", "watch",
     ]  # fmt: skip
     assert dir(gptrace) == sorted(gptrace.__all__)
     assert gptrace.GPTModel is GPTModel
@@ -129,3 +131,11 @@ def test_no_warning_when_numpy_is_missing() -> None:
         [sys.executable, "-W", "error", "-c", code], env=environment(), capture_output=True, check=False
     )
     assert (outcome.returncode, outcome.stderr) == (0, b"")
+
+
+def test_sampling_has_the_seed_of_a_selection_unless_another_is_given() -> None:
+    selection = select_model("tiny", seed=7)
+    sampled = partial(gptrace.generate, "Hello", max_new_tokens=1, temperature=1.0)
+    assert sampled(model=selection).settings.seed == 7
+    assert sampled(model="tiny").settings.seed == 123
+    assert sampled(model="tiny", seed=5).settings.seed == 5

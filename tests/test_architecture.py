@@ -17,6 +17,7 @@ ORDER = [
     "errors",
     "measures",
     "wording",
+    "versions",
     "record",
     "text",
     "model",
@@ -32,7 +33,7 @@ ORDER = [
 EXCEPTIONS = {("record", "report")}
 DOORS = {
     "torch": {"model.quiet_torch"},
-    "tiktoken": {"text.encoding"},
+    "tiktoken": {"text.gpt2_tokenizer"},
     "transformers": {"model.hugging_face", "text.hugging_face"},
     "huggingface_hub": {"model.weights.hub"},
     "typer": {"cli.app", "cli.commands", "cli.grouped_command", "cli.options"},

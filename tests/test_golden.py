@@ -25,11 +25,11 @@ GOLDEN = Path(__file__).parent / "golden"
 def hello(gpt2_small: GPTModel) -> gptrace.Trace:
     from gptrace.model.build import wrap_module
     from gptrace.predict.run import run_traced
-    from gptrace.text import encoding
+    from gptrace.text.gpt2_tokenizer import GPT2
     from gptrace.text.prompts import from_texts
 
     loaded = wrap_module(gpt2_small, "gpt2-small", {"source": "random", "seed": 123})
-    return reproducible(run_traced(loaded, encoding, from_texts(["Hello"]), k=5, temperature=1.0))
+    return reproducible(run_traced(loaded, GPT2, from_texts(["Hello"]), k=5, temperature=1.0))
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +75,7 @@ def test_the_tables_of_topk_tokens_and_models(
 ) -> None:
     from gptrace.api import presets
 
-    monkeypatch.setenv("HF_HOME", "/nowhere")  # no weights are at hand there
+    monkeypatch.setenv("HF_HOME", "/nowhere")  # no weights are there
 
     prompts = ["Hello, I am", "你好\x1b[1m"]
     compare("topk.txt", render(gptrace.topk(prompts, model="tiny", k=3), "table", View(width=80)), request)

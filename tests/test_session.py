@@ -19,7 +19,7 @@ from gptrace import Session, api
 from gptrace.errors import DeviceError, InputError, ModelCodeError, OptionError, TextError
 from gptrace.model import GPTConfig, GPTModel, build
 from gptrace.model.quiet_torch import torch
-from gptrace.text import encoding
+from gptrace.text.gpt2_tokenizer import GPT2
 from gptrace.text.hugging_face import HuggingFaceTokenizer
 from tests.support import environment, reproducible
 
@@ -197,7 +197,7 @@ def test_a_transformers_model_with_its_tokenizer() -> None:
 def test_what_is_no_tokenizer_is_an_input_error(tokenizer: object) -> None:
     with pytest.raises(InputError, match="not a tokenizer"):
         Session("tiny", tokenizer=tokenizer)
-    assert Session("tiny", tokenizer=encoding).tokenizer is encoding
+    assert Session("tiny", tokenizer=GPT2).tokenizer is GPT2
 
 
 @pytest.mark.parametrize(
@@ -210,11 +210,11 @@ def test_what_is_no_tokenizer_is_an_input_error(tokenizer: object) -> None:
         ({"model": "tiny", "config": {"n_head": 2}}, InputError, "n_head"),
         ({"model": "nothing.py:GPT"}, InputError, "nothing.py"),
         ({"weights": "nothing.pt"}, InputError, "nothing.pt"),
-        ({"model": Toy(), "seed": 7}, InputError, "seed is for building a model"),
+        ({"model": Toy(), "seed": 7}, InputError, "seed cannot be set for a model"),
         (
             {"model": Toy(), "weights": "random", "threads": 1},
             InputError,
-            "weights, threads are for building",
+            "weights, threads cannot be set for a model",
         ),
     ],
 )

@@ -15,6 +15,7 @@ from gptrace.cli import commands, streams
 from gptrace.cli.grouped_command import GroupedCommand, Invocation, with_flat_options
 from gptrace.cli.output import CommandResult
 from gptrace.errors import EXIT_DONE, InputError
+from gptrace.wording import one_line
 
 # \b keeps a paragraph's lines as they are.
 _HELP = """See what a GPT does to a piece of text: every shape on the way, and the next tokens.
@@ -95,7 +96,7 @@ def _top(
 def _usage_error(error: typer.TyperException) -> InputError:
     context = getattr(error, "ctx", None)
     command = context.command_path if context is not None else "gptrace"
-    message = " ".join(error.format_message().split())
+    message = one_line(error.format_message(), limit=None)
     hint = f"`{command} --help` lists the arguments and options"
     if "No such command" in message:
         hint = f'commands: {", ".join(COMMANDS)}; text goes after one of them, as in: gptrace run "Hello"'

@@ -17,6 +17,7 @@ Sizes = dict[str, int]
 
 # The role of a size: the names that configurations give it.
 _ROLES = {
+    # "hidden_dim" is the width of the model in some codebases, and the inner width in others.
     "width": (
         "emb_dim", "n_embd", "hidden_size", "d_model", "embed_dim", "embedding_dim", "n_embed", "model_dim",
         "dim", "hidden_dim",

@@ -10,10 +10,14 @@ from typing import Any
 from gptrace.errors import DeviceError
 from gptrace.model.architecture import CONTEXT_NAMES, Architecture
 from gptrace.model.config import GPTConfig
+from gptrace.model.free_memory import as_memory_error, check_memory
 from gptrace.model.gpt import GPTModel
-from gptrace.model.hugging_face import architecture as hugging_face_architecture
-from gptrace.model.hugging_face import build_hugging_face, forward_arguments, is_hugging_face
-from gptrace.model.memory import as_memory_error, check_memory
+from gptrace.model.hugging_face import (
+    build_hugging_face,
+    forward_arguments,
+    hugging_face_architecture,
+    is_hugging_face,
+)
 from gptrace.model.meta_device import meta_model
 from gptrace.model.quiet_torch import torch
 from gptrace.model.selection import (

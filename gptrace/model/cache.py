@@ -5,15 +5,13 @@ Shapes: B batch, H heads, T new tokens, S all tokens so far, D emb_dim, V vocabu
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 
-from gptrace.model.gpt import GPTModel
-from gptrace.model.isolated_copy import attentions, hidden_states
+from gptrace.model.gpt import Attend, GPTModel
+from gptrace.model.gpt_parts import attentions, hidden_states
 from gptrace.model.quiet_torch import torch
 
 Tensor = torch.Tensor
-Attend = Callable[[Tensor, Tensor, Tensor, torch.nn.Dropout], Tensor]
 
 
 def add_caches(model: GPTModel, capacity: int, *, length: int = 0) -> None:

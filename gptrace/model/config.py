@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import math
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 from gptrace.errors import ConfigError
-from gptrace.wording import quoted_value, suggestion
+from gptrace.wording import nearest_divisors, quoted_value, suggestion
 
 ATTENTIONS = ("eager", "sdpa")
 ACTIVATIONS = ("gelu_tanh", "gelu", "relu")
@@ -72,10 +71,7 @@ class GPTConfig:
             if not 1 <= size <= largest:
                 raise ConfigError(problem, f"{key} must be from 1 to {largest}")
         if self.emb_dim % self.n_heads:
-            small = [n for n in range(1, math.isqrt(self.emb_dim) + 1) if self.emb_dim % n == 0]
-            divisors = {*small, *(self.emb_dim // n for n in small)}
-            nearest = sorted(divisors, key=lambda n: (abs(n - self.n_heads), n))[:4]
-            hint = f"n_heads could be {', '.join(map(str, sorted(nearest)))}"
+            hint = f"n_heads could be {nearest_divisors(self.emb_dim, self.n_heads)}"
             raise ConfigError(f"emb_dim {self.emb_dim} is not divisible by n_heads {self.n_heads}", hint)
         for key in ("drop_rate", "norm_eps"):
             number = getattr(self, key)
@@ -99,16 +95,6 @@ class GPTConfig:
     def hidden_dim(self) -> int:
         """The width inside the feed-forward layers."""
         return self.ff_dim or 4 * self.emb_dim
-
-    def dims(self) -> dict[str, int]:
-        """Return the sizes that can be an axis of a tensor, by name."""
-        return {
-            "emb_dim": self.emb_dim,
-            "vocab_size": self.vocab_size,
-            "n_heads": self.n_heads,
-            "head_dim": self.head_dim,
-            "context_length": self.context_length,
-        } | ({} if self.ff_dim is None else {"ff_dim": self.ff_dim})
 
     def to_dict(self) -> dict[str, Any]:
         """Return the configuration as a plain dict."""
@@ -153,6 +139,16 @@ def check_keys(settings: Mapping[str, Any]) -> None:
             raise ConfigError(f"{quoted_value(key)} is not a configuration key", suggestion(str(key), names))
 
 
+def check_settings(changes: Iterable[str], names: Iterable[str], owner: object) -> None:
+    """Raise ConfigError for a key that is none of `names`; `owner` is their configuration, or its name."""
+    names = list(names)
+    for key in changes:
+        if key not in names:
+            name = owner if isinstance(owner, str) else getattr(owner, "__name__", type(owner).__name__)
+            hint = suggestion(str(key), names) if names else "drop it"
+            raise ConfigError(f"{name} has no setting {quoted_value(key)}", hint)
+
+
 # name: (aliases, configuration). Sizes as published for GPT-2 and GPT-3 (arXiv:2005.14165, table 2.1).
 PRESETS: dict[str, tuple[tuple[str, ...], GPTConfig]] = {
     "gpt2-small": (("124M",), GPTConfig()),
@@ -180,28 +176,31 @@ def preset(name: str) -> tuple[str, GPTConfig]:
     raise ConfigError(f"{name!r} is not a model name", suggestion(name, names) + others)
 
 
-def read_config_file(path: Path) -> dict[str, Any]:
-    """Return the keys and values in a .json or .toml file; raise ConfigError where it holds none."""
+def read_config_file(path: Path, what: str = "--config ") -> dict[str, Any]:
+    """Return the keys and values in a .json or .toml file; raise ConfigError where it holds none.
+
+    Errors call the file by its path after `what`.
+    """
     hint = "give a .json or .toml file of configuration keys"
     try:
         if not path.is_file() and path.exists():  # a pipe would block, a device may never end
-            raise ConfigError(f"--config {path} is not a file", hint)
+            raise ConfigError(f"{what}{path} is not a file", hint)
         if path.stat().st_size > _CONFIG_FILE_LIMIT:
-            raise ConfigError(f"--config {path} is larger than {_CONFIG_FILE_LIMIT >> 20} MiB", hint)
+            raise ConfigError(f"{what}{path} is larger than {_CONFIG_FILE_LIMIT >> 20} MiB", hint)
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-        raise ConfigError(f"--config {path}: {reason}", hint) from None
+        raise ConfigError(f"{what}{path}: {reason}", hint) from None
     except ValueError as error:  # the path contains a NUL character
-        raise ConfigError(f"--config {quoted_value(str(path))}: {error}", hint) from None
+        raise ConfigError(f"{what}{quoted_value(str(path))}: {error}", hint) from None
     try:
         is_toml = path.suffix.lower() == ".toml"
         settings = tomllib.loads(text) if is_toml else json.loads(text, object_pairs_hook=_without_duplicates)
     except (ValueError, RecursionError) as error:
         hint = "a file named *.toml must be TOML; any other must be JSON"
-        raise ConfigError(f"--config {path}: {error}", hint) from None
+        raise ConfigError(f"{what}{path}: {error}", hint) from None
     if not isinstance(settings, dict):
-        problem = f"--config {path} holds a {type(settings).__name__}, not keys and values"
+        problem = f"{what}{path} holds a {type(settings).__name__}, not keys and values"
         raise ConfigError(problem, 'write it like {"emb_dim": 768, "n_heads": 12}')
     return settings
 

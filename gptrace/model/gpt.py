@@ -1,4 +1,4 @@
-"""The GPT on one page, with the names of the course code that its users come from.
+"""The GPT on one page, with the names of the course "Build a Large Language Model (From Scratch)".
 
 Shapes in comments: B batch, T tokens, S all tokens so far (T, unless earlier ones are cached), D emb_dim,
 H heads, V vocabulary. Caching and the fused kernel live beside this page, in cache.py and fused_attention.py.
@@ -15,6 +15,7 @@ from gptrace.model.quiet_torch import torch
 
 Tensor = torch.Tensor
 nn = torch.nn
+Attend = Callable[[Tensor, Tensor, Tensor, nn.Dropout], Tensor]
 functional = torch.nn.functional
 
 
@@ -94,7 +95,7 @@ class MultiHeadAttention(nn.Module):
     with the same arguments: `fused_attention`, or a cache around either.
     """
 
-    attend: Callable[[Tensor, Tensor, Tensor, nn.Dropout], Tensor]
+    attend: Attend
 
     def __init__(self, config: GPTConfig) -> None:
         super().__init__()

@@ -11,12 +11,13 @@ from typing import Any
 
 from gptrace.errors import ConfigError, GptraceError, WeightsError
 from gptrace.model.architecture import Architecture
-from gptrace.model.memory import check_memory
+from gptrace.model.config import check_settings
+from gptrace.model.free_memory import check_memory
 from gptrace.model.meta_device import meta_parameters
 from gptrace.model.quiet_torch import torch
 from gptrace.model.selection import DTYPES, HuggingFaceSelection
 from gptrace.text.hugging_face import transformers_library
-from gptrace.wording import enumerated, one_line, quoted_value, suggestion
+from gptrace.wording import enumerated, one_line
 
 Module = torch.nn.Module
 
@@ -58,7 +59,7 @@ def build_hugging_face(
     return module, selection.origin
 
 
-def architecture(module: Module) -> Architecture | None:
+def hugging_face_architecture(module: Module) -> Architecture | None:
     """Return how to build a model of transformers at other sizes, or None for any other module."""
     if not is_hugging_face(module):
         return None
@@ -96,11 +97,8 @@ def _configuration(transformers: Any, selection: HuggingFaceSelection) -> Any:
     config = transformers.AutoConfig.from_pretrained(
         str(selection.folder), local_files_only=True, trust_remote_code=False
     )
-    names = config.to_dict()
+    check_settings(selection.keys, [name for name in config.to_dict() if name[0] != "_"], selection.name)
     for key, value in selection.keys.items():
-        if key not in names:
-            hint = suggestion(key, [name for name in names if name[0] != "_"])
-            raise ConfigError(f"{selection.name} has no setting {quoted_value(key)}", hint)
         setattr(config, key, value)
     return config
 

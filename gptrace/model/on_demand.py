@@ -10,14 +10,8 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from gptrace.errors import InputError
-from gptrace.model.selection import (
-    DEFAULT_SEED,
-    GPTSelection,
-    Limits,
-    ModelSelection,
-    select_model,
-)
-from gptrace.text import encoding
+from gptrace.model.selection import DEFAULT_SEED, GPTSelection, Limits, ModelSelection, select_model
+from gptrace.text.gpt2_tokenizer import GPT2
 from gptrace.text.hugging_face import as_tokenizer
 from gptrace.text.tokenizer import Tokenizer
 
@@ -106,7 +100,7 @@ class ModelOnDemand:
     def tokenizer(self) -> Tokenizer:
         """The tokenizer that reads text for the model."""
         if self._tokenizer is None:
-            self._tokenizer = encoding if self._selection is None else self._selection.tokenizer()
+            self._tokenizer = GPT2 if self._selection is None else self._selection.tokenizer()
         return self._tokenizer
 
     @property
@@ -151,9 +145,8 @@ def _check_no_options(options: Mapping[str, object], seed: object, device: objec
     names = [name for name, value in options.items() if value is not None]
     names += ["seed"] * (seed != DEFAULT_SEED) + ["device"] * (device != "cpu")
     if names:
-        subject = f"{', '.join(names)} {'is' if len(names) == 1 else 'are'}"
-        problem = f"{subject} for building a model, and this one is built already"
-        raise InputError(problem, "drop them, or name a preset")
+        problem = f"{', '.join(names)} cannot be set for a model that is built already"
+        raise InputError(problem, "drop them, or give the name of a preset")
 
 
 def _weights(selection: ModelSelection | None) -> str:

@@ -12,7 +12,7 @@ from gptrace.errors import ConfigError, DeviceError, OptionError, WeightsError, 
 from gptrace.model.config import GPTConfig, check_keys, parse_setting, preset, read_config_file
 from gptrace.model.reference import ObjectReference, is_reference, parse_reference
 from gptrace.model.weights import hub
-from gptrace.text import encoding
+from gptrace.text.gpt2_tokenizer import GPT2
 from gptrace.text.tokenizer import Tokenizer
 from gptrace.wording import quoted_value
 
@@ -70,7 +70,7 @@ class ModelSelection:
 
     def tokenizer(self) -> Tokenizer:
         """Return the tokenizer of the model."""
-        return encoding
+        return GPT2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,9 +117,10 @@ class HuggingFaceSelection(ModelSelection):
     random: bool = False
     origin: Keys = field(default_factory=dict)
 
+    @about_option("model")
     def limits(self) -> Limits | None:
         """Return the limits from config.json."""
-        settings = read_config_file(self.folder / "config.json") | self.keys
+        settings = read_config_file(self.folder / "config.json", "the model's ") | self.keys
         context = settings.get("max_position_embeddings", settings.get("n_positions"))
         sizes = (settings.get("vocab_size"), context)
         vocab_size, context = (size if type(size) is int and size > 0 else None for size in sizes)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from gptrace.errors import GptraceError, ModelCodeError
 from gptrace.model.quiet_torch import torch
+from gptrace.wording import one_line
 
 # Frames of gptrace and torch are never user code; frames of other libraries are if there are no others.
 _NEVER_USER_CODE = (
@@ -40,7 +41,7 @@ def user_code_errors(where: str, hint: str = "") -> Iterator[None]:
 
 def user_code_error(error: BaseException, where: str, hint: str = "") -> ModelCodeError:
     """Return the ModelCodeError for an exception of user code; see `user_code_errors` for the arguments."""
-    text = " ".join(str(error).split())
+    text = one_line(error, limit=None)
     message = f"{type(error).__name__}: {text}" if text else type(error).__name__
     line = line_of(error)
     return ModelCodeError(f"{message}{f', at {line}' if line else ''} ({where})", hint or _HINT)

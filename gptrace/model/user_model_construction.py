@@ -6,14 +6,13 @@ import copy
 import dataclasses
 import inspect
 import typing
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from gptrace.errors import ConfigError
 from gptrace.model.architecture import SIZE_NAMES
-from gptrace.model.config import GPTConfig
-from gptrace.wording import quoted_value, suggestion
+from gptrace.model.config import GPTConfig, check_settings
 
 # The keys of the course's GPT_CONFIG_124M: the dict that a class gets where the user gives no configuration.
 COURSE_KEYS = (
@@ -108,7 +107,7 @@ def overlaid(config: object, changes: Settings) -> object:
         return {**config, **changes}
     if callable(config):
         if dataclasses.is_dataclass(config):
-            _check_keys(changes, [field.name for field in dataclasses.fields(config)], config)
+            check_settings(changes, [field.name for field in dataclasses.fields(config)], config)
             return config(**changes)
         # Passed to the call, the changes also reach the values that it derives from them.
         parameters, takes_any = _parameters(config)
@@ -117,7 +116,7 @@ def overlaid(config: object, changes: Settings) -> object:
         return overlaid(config(), changes)
     if not changes:
         return config
-    _check_keys(changes, settings_of(config), config)
+    check_settings(changes, settings_of(config), config)
     if dataclasses.is_dataclass(config) and not isinstance(config, type):
         arguments = {field.name for field in dataclasses.fields(config) if field.init}
         if arguments.issuperset(changes):
@@ -201,18 +200,8 @@ def _keyword_arguments(
     settings = settings_of(overlaid(config, {})) if config is not None else {}
     if not takes_any:
         # A mapping was written for this call; an object may have attributes for other code.
-        _check_keys({**settings, **keys} if isinstance(config, Mapping) else keys, names, name)
+        check_settings({**settings, **keys} if isinstance(config, Mapping) else keys, names, name)
     required = {p.name for p in parameters if p.default is Parameter.empty}
     defaults = {key: value for key, value in _course_config().items() if key in required}
     merged = {**defaults, **settings, **keys}
     return {key: value for key, value in merged.items() if takes_any or key in names}
-
-
-def _check_keys(changes: Iterable[str], names: Iterable[str], owner: object) -> None:
-    """Raise ConfigError for a key that is none of `names`; `owner` is their configuration, or its name."""
-    names = list(names)
-    for key in changes:
-        if key not in names:
-            name = owner if isinstance(owner, str) else getattr(owner, "__name__", type(owner).__name__)
-            hint = suggestion(str(key), names) if names else "drop it"
-            raise ConfigError(f"{name} has no setting {quoted_value(key)}", hint)

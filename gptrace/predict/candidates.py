@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from gptrace.model.quiet_torch import torch
 from gptrace.record import Candidate
-from gptrace.text import encoding
+from gptrace.text.gpt2_tokenizer import GPT2
 from gptrace.text.tokenizer import Tokenizer
 
 Tensor = torch.Tensor
@@ -16,7 +16,7 @@ _CHUNK_SIZE = 1 << 20
 
 
 def candidates_of_rows(
-    logits: Tensor, k: int, temperature: float = 1.0, tokenizer: Tokenizer = encoding,
+    logits: Tensor, k: int, temperature: float = 1.0, tokenizer: Tokenizer = GPT2,
     chosen: Sequence[int] = (),
 ) -> list[tuple[tuple[Candidate, ...], tuple[Candidate, ...]]]:  # fmt: skip
     """Return for each row of logits (R, V) its `k` most likely tokens, and the tokens of the ids in `chosen`.
@@ -78,10 +78,10 @@ def _best_ids(logits: Tensor, k: int) -> list[list[int]]:
     values, ids = logits.topk(k, dim=-1)  # (R, k)
     # topk picks any of equal logits. Where more than k are as large as the smallest it picked, or one is NaN,
     # the row is sorted instead.
-    needs_sort = ((logits >= values[:, -1:]).sum(dim=-1) != k).tolist()
+    rows_to_sort = ((logits >= values[:, -1:]).sum(dim=-1) != k).tolist()
     ids_by_row = []
-    for row, has_ties in enumerate(needs_sort):
-        if has_ties:
+    for row, needs_sort in enumerate(rows_to_sort):
+        if needs_sort:
             ids_by_row.append(logits[row].sort(descending=True, stable=True).indices[:k].tolist())
         else:
             pairs = sorted(zip((-values[row]).tolist(), ids[row].tolist(), strict=True))

@@ -13,11 +13,12 @@ from typing import NamedTuple
 
 from gptrace.errors import GptraceError, NoLogitsError
 from gptrace.model.build import LoadedModel
+from gptrace.model.free_memory import as_memory_error, check_memory
 from gptrace.model.fused_attention import fused_attention
 from gptrace.model.gpt import GPTModel
+from gptrace.model.gpt_parts import attentions, has_standard_attention, hidden_states
 from gptrace.model.hugging_face import is_hugging_face
-from gptrace.model.isolated_copy import attentions, has_standard_attention, hidden_states, isolated_copy
-from gptrace.model.memory import as_memory_error, check_memory
+from gptrace.model.isolated_copy import isolated_copy
 from gptrace.model.quiet_torch import torch
 from gptrace.model.user_code_errors import user_code_error, user_code_errors
 from gptrace.predict.logits import find_logits
@@ -72,14 +73,14 @@ class Forward:
         model = self.loaded.module
         if not self.may_pad:
             is_last_alone = all(position == batch.shape[1] - 1 for _, position in places)
-            with isolated_forward(self.loaded, batch):
+            with guarded_forward(self.loaded, batch):
                 logits = self._logits(batch, is_last_alone=is_last_alone)
                 self._each(places, logits, reader, lambda rows: rows)
             return
         assert isinstance(model, GPTModel)
         at_once = _LOGITS_AT_ONCE // model.config.vocab_size
         check_room(self.loaded, *batch.shape, rows=min(len(places), at_once))
-        with isolated_forward(self.loaded, batch):
+        with guarded_forward(self.loaded, batch):
             self._each(places, hidden_states(model, batch), reader, model.out_head)
 
     def _each(
@@ -140,7 +141,7 @@ def isolated_model(loaded: LoadedModel, *, fused: bool = True) -> LoadedModel:
 
 
 @contextmanager
-def isolated_forward(loaded: LoadedModel, batch: Tensor) -> Iterator[None]:
+def guarded_forward(loaded: LoadedModel, batch: Tensor) -> Iterator[None]:
     """Leave the model undisturbed, and turn what it raises into a GptraceError that says where."""
     model = loaded.module
     batch_text = _batch_text(*batch.shape)

@@ -18,7 +18,7 @@ from gptrace.predict.sampling import next_id
 from gptrace.predict.steps import Steps, steps_for
 from gptrace.record import Generation, GenerationResult, GenerationSettings, OpCall, TensorSpec, Token, Trace
 from gptrace.record.generate import GenerationStep, StoppedBy
-from gptrace.text.encoding import END_OF_TEXT_ID
+from gptrace.text.gpt2_tokenizer import END_OF_TEXT_ID
 from gptrace.text.incremental_text import IncrementalText
 from gptrace.text.prompts import Prompt
 from gptrace.text.tokenizer import Tokenizer
@@ -130,8 +130,9 @@ class _Generator:
         """Run one step; return its logits (V,), and its shapes where steps are traced."""
         if not self._trace:
             return steps.logits(ids), None
-        cached = steps.cached
-        kind = (cached > 0, len(ids) > (self._context_length or len(ids)))
+        is_beyond = len(ids) > (self._context_length or len(ids))
+        cached = 0 if is_beyond else steps.cached  # the step drops what no longer holds
+        kind = (cached > 0, is_beyond)
         first = self._first_steps.get(kind)
         # The axes of all steps of a kind have the same names, which are proven once.
         architecture = steps.architecture(ids) if first is None else None

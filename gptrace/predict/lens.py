@@ -12,7 +12,7 @@ from gptrace.model.build import LoadedModel
 from gptrace.model.quiet_torch import torch
 from gptrace.predict.candidates import as_float64, candidates_of_rows, rounding_tolerance
 from gptrace.predict.capture import capture_tensors
-from gptrace.predict.forward import batch_ids, check_room, extract_logits, isolated_forward
+from gptrace.predict.forward import batch_ids, check_room, extract_logits, guarded_forward
 from gptrace.predict.logit_decoder import DeferredLogitDecoder, LogitDecoder
 from gptrace.predict.loss import scores_of
 from gptrace.predict.model_structure import ModelStructure, check_structure_for_lens, find_model_structure
@@ -34,7 +34,7 @@ def run_lens(
     for index, prompt in enumerate(prompts):
         batch = batch_ids(loaded, padded([prompt]))  # (1, T), without the padding to the longest prompt
         check_room(loaded, *batch.shape, rows=2 * batch.shape[1])
-        with isolated_forward(loaded, batch):
+        with guarded_forward(loaded, batch):
             if structure is None:
                 structure = _model_structure(loaded, batch, head)
             results.append(_lens_result(loaded, deferred, structure, index, prompt, batch))
@@ -108,5 +108,5 @@ def _difference(last: Tensor, logits: Tensor, structure: ModelStructure, name: s
     path = ", ".join((*structure.between, structure.head))
     raise RunError(
         f"the last layer's logits are not those of {name}: they differ by up to {difference:.3g}",
-        f"the output of {structure.blocks[-1]} went through {path}; the model does something more",
+        f"gptrace sent the output of {structure.blocks[-1]} through {path}; the model does more than that",
     )

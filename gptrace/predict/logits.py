@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+from gptrace.model.dtypes import dtype_name
 from gptrace.model.quiet_torch import torch
 
 Tensor = torch.Tensor
@@ -41,7 +42,7 @@ def find_logits(output: object, batch: int, seq_len: int) -> LogitsOrReason:
         if fitting:
             shapes = ", ".join(str(list(tensor.shape)) for tensor in fitting[:3])
             problem = f"the output holds {len(fitting)} tensors that could be logits, {shapes}"
-            return LogitsOrReason(None, f"{problem}: name the field that holds them logits")
+            return LogitsOrReason(None, f"{problem}: return the logits in a field named logits")
     if len(tensors) == 1:
         return LogitsOrReason(None, f"the output {_why_not(tensors[0], batch, (seq_len, 1))}")
     return LogitsOrReason(None, f"the output, a {type(output).__name__}, holds no tensor [batch, seq_len, V]")
@@ -52,7 +53,7 @@ def _why_not(tensor: Tensor, batch: int, lengths: tuple[int, ...]) -> str:
     if tensor.dim() != 3 or tensor.shape[0] != batch or tensor.shape[1] not in lengths or not tensor.shape[2]:
         return f"{list(tensor.shape)} is no [batch, seq_len, V]"
     if not tensor.is_floating_point():
-        return f"{list(tensor.shape)} is {str(tensor.dtype).removeprefix('torch.')}, not floating point"
+        return f"{list(tensor.shape)} is {dtype_name(tensor.dtype)}, not floating point"
     return "" if tensor.layout is torch.strided else f"{list(tensor.shape)} is sparse"
 
 

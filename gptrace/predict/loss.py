@@ -112,9 +112,12 @@ class _Scorer:
         def read(rows: LogitRows) -> None:
             decoder = self.deferred.decoder_for(rows.logits, prompts[0])
             targets = [prompts[number].tokens[position + 1].id for number, position in rows.places]
-            # A text may hold an id that only pads the vocabulary: then all logits count.
-            is_known = max(targets) < decoder.token_count
-            logits = rows.logits[:, : decoder.token_count] if is_known else rows.logits
+            logits = rows.logits[:, : (count := decoder.token_count)]
+            if max(targets) >= count:
+                # A text may hold an id that only pads the vocabulary: all logits count in its row alone.
+                logits = rows.logits.clone()
+                known = [number for number, target in enumerate(targets) if target < count]
+                logits[known, count:] = -math.inf
             for (number, _), score in zip(rows.places, scores_of(logits, targets), strict=True):
                 scores[number].append(score)
 

@@ -30,15 +30,17 @@ class ModelStructure:
 
 
 def find_model_structure(
-    trace: Trace, module: Module, logits: tuple[int, ...], head: str | None = None
+    trace: Trace, module: Module, logits_shape: tuple[int, ...], head: str | None = None
 ) -> ModelStructure:
     """Return the roles of the modules, as the calls of one forward pass show them.
 
-    `logits` is the shape (B, T, V) that the model returned. `head` is the path of the output head, for a
+    `logits_shape` is the (B, T, V) that the model returned. `head` is the path of the output head, for a
     model in which it is not found. Raises an OptionError if that module did not run, or returns no logits.
     """
     calls = [call for call in trace.calls if call.path]
-    output_head = _output_head(calls, logits) if head is None else _named_head(calls, logits, head)
+    output_head = (
+        _output_head(calls, logits_shape) if head is None else _named_head(calls, logits_shape, head)
+    )
     blocks = _blocks(calls)
     table_sizes = {
         call.path: table.num_embeddings
@@ -47,7 +49,7 @@ def find_model_structure(
         and not (blocks and call.index > blocks[0].index)
     }
     # The token embedding has about as many rows as there are logits; the other one is for positions.
-    embeddings = sorted(table_sizes, key=lambda path: abs(table_sizes[path] - logits[-1]))
+    embeddings = sorted(table_sizes, key=lambda path: abs(table_sizes[path] - logits_shape[-1]))
     return ModelStructure(
         token_embedding=embeddings[0] if embeddings else "",
         position_embedding=embeddings[1] if embeddings[1:] else "",
@@ -77,20 +79,21 @@ def check_structure_for_lens(structure: ModelStructure, name: str) -> ModelStruc
     return structure
 
 
-def _output_head(calls: Sequence[ModuleCall], logits: tuple[int, ...]) -> ModuleCall | None:
+def _output_head(calls: Sequence[ModuleCall], logits_shape: tuple[int, ...]) -> ModuleCall | None:
     """Return the last call of a leaf with parameters whose output has the shape of the logits."""
-    heads = (call for call in reversed(_leaves(calls)) if call.parameters.own and _may_be_head(call, logits))
-    return next(heads, None)
+    leaves = (call for call in reversed(_leaves(calls)) if call.parameters.own)
+    return next((call for call in leaves if _may_be_head(call, logits_shape)), None)
 
 
-def _named_head(calls: Sequence[ModuleCall], logits: tuple[int, ...], path: str) -> ModuleCall:
+def _named_head(calls: Sequence[ModuleCall], logits_shape: tuple[int, ...], path: str) -> ModuleCall:
     """Return the last call of the module that --head names."""
     call = next((call for call in reversed(calls) if call.path == path), None)
-    if call is not None and _may_be_head(call, logits):
+    if call is not None and _may_be_head(call, logits_shape):
         return call
     problem = "is no module that ran" if call is None else "makes no logits"
     leaves = _leaves(calls)
-    paths = [leaf.path for leaf in leaves if _may_be_head(leaf, logits)] or [leaf.path for leaf in leaves]
+    heads = [leaf for leaf in leaves if _may_be_head(leaf, logits_shape)]
+    paths = [leaf.path for leaf in heads or leaves]
     raise OptionError(f"--head {path!r} {problem}", f"it may be one of: {', '.join(dict.fromkeys(paths))}")
 
 
@@ -100,10 +103,10 @@ def _leaves(calls: Sequence[ModuleCall]) -> list[ModuleCall]:
     return [call for call in calls if call.index not in parents and call.outputs]
 
 
-def _may_be_head(call: ModuleCall, logits: tuple[int, ...]) -> bool:
+def _may_be_head(call: ModuleCall, logits_shape: tuple[int, ...]) -> bool:
     """Tell whether the output of a call may be the logits (B, T, V), or some rows of them."""
     shape = call.outputs[0].shape if call.outputs else ()
-    return len(shape) == 3 and (shape[0], shape[-1]) == (logits[0], logits[-1])
+    return len(shape) == 3 and (shape[0], shape[-1]) == (logits_shape[0], logits_shape[-1])
 
 
 def _blocks(calls: Sequence[ModuleCall]) -> list[ModuleCall]:

@@ -7,17 +7,16 @@ from collections.abc import Iterable, Sequence
 from msgspec.structs import replace
 
 from gptrace.errors import GptraceError
-from gptrace.measures import Measures
+from gptrace.measures import SHAPES_ONLY, Measures
 from gptrace.model.build import LoadedModel
 from gptrace.model.quiet_torch import torch
 from gptrace.model.user_code_errors import user_code_errors
-from gptrace.predict.forward import batch_ids, check_room, isolated_forward
+from gptrace.predict.forward import batch_ids, check_room, guarded_forward
 from gptrace.predict.logit_decoder import LogitDecoder
 from gptrace.predict.logits import LogitsOrReason, find_logits
 from gptrace.record import Prediction, Trace, TracedPrompt
 from gptrace.text.prompts import Prompt
 from gptrace.text.tokenizer import Tokenizer
-from gptrace.tracing.recorder import SHAPES_ONLY
 from gptrace.tracing.watching import record_trace
 
 Tensor = torch.Tensor
@@ -39,7 +38,7 @@ def run_traced(
     check_room(loaded, *batch.shape, rows=batch.numel())
     try:
         with (
-            isolated_forward(loaded, batch),
+            guarded_forward(loaded, batch),
             record_trace(model, loaded.architecture, by_copy=True, measures=measures) as trace,
         ):
             output = model(batch, **loaded.arguments)

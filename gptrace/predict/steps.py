@@ -10,10 +10,10 @@ from gptrace.model.build import LoadedModel
 from gptrace.model.cache import add_caches, remove_caches
 from gptrace.model.config import GPTConfig
 from gptrace.model.gpt import GPTModel
+from gptrace.model.gpt_parts import has_standard_attention, hidden_states
 from gptrace.model.hugging_face import is_hugging_face
-from gptrace.model.isolated_copy import has_standard_attention, hidden_states
 from gptrace.model.quiet_torch import torch
-from gptrace.predict.forward import check_room, extract_logits, isolated_forward, last_logits_alone
+from gptrace.predict.forward import check_room, extract_logits, guarded_forward, last_logits_alone
 
 Tensor = torch.Tensor
 
@@ -68,7 +68,7 @@ class Steps:
             self._clear_cache()
         new = ids[self.cached :] if has_room else ids[-(length or 0) :]
         batch = torch.tensor([list(new)], dtype=torch.int64, device=self.loaded.device)  # (1, T)
-        with isolated_forward(self.loaded, batch):
+        with guarded_forward(self.loaded, batch):
             logits = self._run(batch)
         if self._use_cache and has_room:
             self.cached = len(ids)

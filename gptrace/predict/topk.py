@@ -160,7 +160,7 @@ class _TopKRunner:
         for token_id in self._request.token_ids:
             if token_id >= decoder.token_count or not decoder.fits_tokenizer:
                 raise OptionError(
-                    f"token id {token_id} means nothing to the model's {decoder.token_count:,} logits",
+                    f"token id {token_id} has no logit among the model's {decoder.token_count:,}",
                     "its vocabulary is not that of the tokenizer: leave out --token",
                 )
         return decoder

@@ -9,8 +9,8 @@ from typing import TypeGuard
 from gptrace.errors import OptionError
 from gptrace.model.selection import Limits
 from gptrace.record import GenerationSettings
-from gptrace.text import encoding
 from gptrace.text import prompts as text_prompts
+from gptrace.text.gpt2_tokenizer import GPT2
 from gptrace.text.prompts import Prompt
 from gptrace.text.tokenizer import Tokenizer
 from gptrace.wording import quoted_value, suggestion
@@ -59,7 +59,7 @@ def fit_prompts(
     return text_prompts.fit(prompts, vocab_size=limits.vocab_size, context_length=longest, truncate=truncate)
 
 
-def token_ids(texts: Sequence[str], tokenizer: Tokenizer = encoding) -> tuple[int, ...]:
+def token_ids(texts: Sequence[str], tokenizer: Tokenizer = GPT2) -> tuple[int, ...]:
     """Return the id of each text; raise an OptionError for a text that is not exactly one token.
 
     >>> token_ids([" Paris"])
@@ -86,7 +86,8 @@ def resolve_stride(stride: int | None, context_length: int) -> int:
     """
     if context_length < 2:
         raise OptionError(
-            f"a context of {context_length} tokens predicts nothing within a text", "use a larger model"
+            f"the context length is {context_length}, but the loss needs at least 2 tokens",
+            "use a larger model",
         )
     step = max(1, context_length // 2) if stride is None else stride
     if not _is_whole(step) or not 1 <= step < context_length:

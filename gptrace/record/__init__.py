@@ -1,6 +1,6 @@
 """The contract: frozen structs, one file for each output. Their encoding is the JSON.
 
-Nothing here imports torch. `encoding.py` writes records, `reading.py` reads them back, `schema.py` derives
+Nothing here imports torch. `writing.py` writes records, `reading.py` reads them back, `schema.py` derives
 the JSON Schemas from their types. The file of an output has the name of its
 schema: "gptrace.topk/1" is in topk.py.
 """

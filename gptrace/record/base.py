@@ -42,7 +42,7 @@ else:
 
 
 class Record(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A frozen record. Two records are equal when they say the same, times aside.
+    """A frozen record. Two records are equal if all their fields are equal.
 
     NaN and the infinities, all null in the JSON, are equal to each other. Fields named `seconds` are not
     compared.
@@ -74,7 +74,7 @@ class Report(Record, frozen=True):
 
     `items` names the field that may be long: it is written piece by piece, and is what JSON Lines hold.
 
-    This is the one place that looks to the right, at `gptrace.report`, so that `print(record)` shows a table.
+    This is the only place that imports from a later folder, `gptrace.report`: `print(record)` shows a table.
     """
 
     items: ClassVar[str] = "results"
@@ -114,12 +114,12 @@ class Report(Record, frozen=True):
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON object as plain dicts and lists: NaN and the infinities are None."""
-        from gptrace.record.encoding import to_dict
+        from gptrace.record.writing import to_dict
 
         return to_dict(self)
 
     def to_json(self) -> str:
         """Return `to_dict()` as JSON text: ASCII only, without NaN or Infinity."""
-        from gptrace.record.encoding import json_pieces
+        from gptrace.record.writing import json_pieces
 
         return "".join(json_pieces(self))

@@ -12,7 +12,7 @@ from gptrace.record.tokens import Ids, PromptText, Token
 
 
 class Claim(Record, frozen=True):
-    """A sentence, the figures measured for it, and whether they bear it out."""
+    """A sentence, the figures measured for it, and whether they confirm it."""
 
     key: Annotated[str, about("a name for the claim, the same in every language")]
     text: str

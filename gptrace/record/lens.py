@@ -15,7 +15,7 @@ Rank = Annotated[Positive, about("rank of the whole model's prediction, from 1")
 
 
 class LensCell(Record, frozen=True):
-    """A layer at one position: its most likely token, and its rank of the whole model's prediction."""
+    """A layer at one position: its most likely token, and the rank it gives to the model's prediction."""
 
     position: Count
     candidates: tuple[Candidate, ...]

@@ -22,14 +22,9 @@ _HINT = "give a file that gptrace wrote with --json"
 def load(path: str | Path) -> Report:
     """Read a file that gptrace wrote with `--json`, and return its record.
 
-    Args:
-        path: the file. Its "schema" says which record it holds.
-
-    Returns:
-        A Trace, TopK, Loss, Generation, Lens, Explanation, Tokens, Presets or Difference.
-
-    Raises:
-        InputError: the file cannot be read, is damaged, or was written by another version.
+    The "schema" in the file says which record it is: a Trace, TopK, Loss, Generation, Lens, Explanation,
+    Tokens, Presets or Difference. Raises an InputError for a file that cannot be read, is damaged, or was
+    written by another version.
     """
     name = str(path)
     try:
@@ -100,7 +95,7 @@ def _with_extra(result: Any) -> Any:
     """Gather the keys of a result that are none of its fields: they came with the prompt."""
     if not isinstance(result, dict):
         return result
-    names = {field.encode_name for field in msgspec.structs.fields(TopKResult)} - {TopKResult.pass_through}
+    names = TopKResult.own_keys()
     extra = {key: item for key, item in result.items() if key not in names}
     return {key: item for key, item in result.items() if key in names} | {TopKResult.pass_through: extra}
 

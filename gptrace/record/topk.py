@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Annotated, Any, ClassVar
 
 from msgspec import field
+from msgspec.structs import fields
 
 from gptrace.record.base import Count, Number, Positive, Record, Report, Versions, about
 from gptrace.record.model import ModelInfo
@@ -68,6 +69,11 @@ class TopKResult(Record, frozen=True):
         default=None, name="error"
     )
     extra: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def own_keys(cls) -> frozenset[str]:
+        """Return the keys of a result in JSON that are its own, not passed through."""
+        return frozenset(field.encode_name for field in fields(cls)) - {cls.pass_through}
 
 
 class TopK(Report, frozen=True, tag_field="schema", tag="gptrace.topk/1"):

@@ -31,7 +31,7 @@ class Statistics(Record, frozen=True):
 
 
 class TensorSpec(Record, frozen=True):
-    """A tensor's outward facts at the moment it was seen."""
+    """The name, axes, shape, dtype and device of a tensor when a hook saw it."""
 
     name: Annotated[str, about("where the tensor was: an argument's name, output, output.logits, output[1]")]
     shape: Shape
@@ -49,7 +49,20 @@ class Cost(Record, frozen=True):
     unknown: tuple[str, ...] = ()
 
 
-class OpCall(Record, frozen=True):
+class _HasCost:
+    """A record with the fields `macs` and `macs_unknown`."""
+
+    __slots__ = ()
+    macs: int | None
+    macs_unknown: tuple[str, ...]
+
+    @property
+    def cost(self) -> Cost | None:
+        """The MACs, where they were counted."""
+        return None if self.macs is None else Cost(self.macs, self.macs_unknown)
+
+
+class OpCall(Record, _HasCost, frozen=True):
     """One functional operation, between the calls of modules."""
 
     name: str
@@ -58,15 +71,10 @@ class OpCall(Record, frozen=True):
     outputs: tuple[TensorSpec, ...]
     is_view: Annotated[bool, about("the output shares memory with an input")] = field(name="view")
     in_place: bool
-    source: Annotated[str, about("file and line of the code that asked for it")]
+    source: Annotated[str, about("file and line of the code that called it")]
     macs: Macs = None
     macs_unknown: UnknownMacs = ()
     failed: Annotated[bool, about("absent where it did not raise")] = False
-
-    @property
-    def cost(self) -> Cost | None:
-        """The MACs, where they were counted."""
-        return None if self.macs is None else Cost(self.macs, self.macs_unknown)
 
 
 class ParameterCount(Record, frozen=True):
@@ -78,7 +86,7 @@ class ParameterCount(Record, frozen=True):
     bytes: Annotated[Count, about("of total")]
 
 
-class ModuleCall(Record, frozen=True):
+class ModuleCall(Record, _HasCost, frozen=True):
     """One call of one module; a module called twice has two of these.
 
     Calls are in order of entry, so a parent stands before its children. Times, costs and memory include the
@@ -101,11 +109,6 @@ class ModuleCall(Record, frozen=True):
     peak_bytes: Annotated[Count | None, about("peak memory of activations while it ran")] = None
     ops: tuple[OpCall, ...] = ()
     failed: Annotated[bool, about("absent where it did not raise")] = False
-
-    @property
-    def cost(self) -> Cost | None:
-        """The MACs, where they were counted."""
-        return None if self.macs is None else Cost(self.macs, self.macs_unknown)
 
 
 class FlowStep(Record, frozen=True):
@@ -146,7 +149,7 @@ class Failure(Record, frozen=True):
     inputs: tuple[TensorSpec, ...]
 
 
-class Totals(Record, frozen=True):
+class Totals(Record, _HasCost, frozen=True):
     """Sums over the trace, as far as they were measured."""
 
     calls: Count
@@ -156,11 +159,6 @@ class Totals(Record, frozen=True):
     macs_unknown: UnknownMacs = ()
     peak_bytes: Annotated[Count | None, about("peak memory of activations")] = None
     ops: Annotated[Count | None, about("number of operations")] = None
-
-    @property
-    def cost(self) -> Cost | None:
-        """The MACs, where they were counted."""
-        return None if self.macs is None else Cost(self.macs, self.macs_unknown)
 
 
 class Trace(Report, frozen=True, tag_field="schema", tag="gptrace.trace/1"):
@@ -184,7 +182,7 @@ class Trace(Report, frozen=True, tag_field="schema", tag="gptrace.trace/1"):
 
     @classmethod
     def pending(cls) -> Trace:
-        """Return a trace without any fact: `gptrace.watch` hands it out, and fills it when its block ends."""
+        """Return an empty trace: `gptrace.watch` hands it out, and fills it when its block ends."""
         parameters = ParameterTotals(0, 0, 0, 0, ())
         model = ModelInfo(
             name="", class_name="", parameters=parameters, buffers=Buffers(0), dtype="", device=""

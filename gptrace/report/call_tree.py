@@ -51,11 +51,6 @@ class CallRow:
         firsts = (next((s.statistics for s in call.outputs if s.statistics), None) for call in self.calls)
         return tuple(statistics for statistics in firsts if statistics is not None)
 
-    @property
-    def parameters(self) -> int:
-        """The number of parameters, children included, summed over a run of calls."""
-        return sum(call.parameters.total for call in self.calls)
-
 
 class CallTree:
     """The calls of a trace by parent, and a number for each subtree: identical subtrees have the same."""

@@ -37,20 +37,14 @@ def cost_text(cost: Cost | None) -> str:
     return f"{cost.macs:,}" if cost.macs else NOTHING
 
 
-def _parameters(row: CallRow) -> str:
-    if row.op is not None or not row.parameters:
-        return NOTHING
-    return "above" if row.call.call > 1 else f"{row.parameters:,}"  # counted at the module's first call
+def _of_parameters(fact: str, text_of: Callable[[int], str] = "{:,}".format) -> Callable[[CallRow], str]:
+    def show(row: CallRow) -> str:
+        count = sum(getattr(call.parameters, fact) for call in row.calls)
+        if row.op is not None or not count:
+            return NOTHING
+        return "above" if row.call.call > 1 else text_of(count)  # counted at the module's first call
 
-
-def _trainable(row: CallRow) -> str:
-    count = sum(call.parameters.trainable for call in row.calls)
-    return f"{count:,}" if count and row.op is None else NOTHING
-
-
-def _bytes(row: CallRow) -> str:
-    count = sum(call.parameters.bytes for call in row.calls)
-    return readable_bytes(count) if count and row.op is None else NOTHING
+    return show
 
 
 def _macs(row: CallRow) -> str:
@@ -110,9 +104,9 @@ def _not_finite(row: CallRow) -> str:
 # Type and shapes have places of their own in the table; the others stand to the right of them.
 LAYOUT = ("path", "type", "input", "output")
 COLUMNS: dict[str, TreeColumn] = {
-    "params": TreeColumn("Parameters", _parameters),
-    "trainable": TreeColumn("Trainable", _trainable),
-    "bytes": TreeColumn("Bytes", _bytes),
+    "params": TreeColumn("Parameters", _of_parameters("total")),
+    "trainable": TreeColumn("Trainable", _of_parameters("trainable")),
+    "bytes": TreeColumn("Bytes", _of_parameters("bytes", readable_bytes)),
     "macs": TreeColumn("MACs", _macs, "macs"),
     "time": TreeColumn("Time", _time),
     "own": TreeColumn("Own time", _own_time),

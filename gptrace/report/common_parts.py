@@ -101,7 +101,7 @@ def prompt_fact(name: str, tokens: Sequence[Token], padding: int = 0) -> tuple[s
     """Return the tokens of a prompt with their ids, the middle of a long one left out."""
     head, tail = tokens, tokens[:0]
     if len(tokens) > _TOKENS_SHOWN:
-        head, tail = tokens[: _TOKENS_SHOWN // 2], tokens[-_TOKENS_SHOWN // 2 :]
+        head, tail = tokens[: _TOKENS_SHOWN // 2], tokens[-(_TOKENS_SHOWN // 2) :]
     spans = [(f"{len(tokens)} token{'s' if len(tokens) > 1 else ''}: ", "")]
     for position, token in enumerate((*head, *tail)):
         if position == len(head):
@@ -146,14 +146,10 @@ def note_parts(notes: Sequence[str]) -> list[Part]:
 
 
 def prompt_title(prompt: AnyPrompt) -> str:
-    """Return the end of a prompt, for a headline."""
-    return title_of(prompt.text, prompt.ids)
-
-
-def title_of(text: str | None, ids: Sequence[int]) -> str:
     """Return the end of a prompt, for a headline: its quoted text, or its ids where there is no text."""
+    text = prompt.text
     if text is None:
-        return f"ids {' '.join(map(str, ids))}"[:_TITLE_LENGTH]
+        return f"ids {' '.join(map(str, prompt.ids))}"[:_TITLE_LENGTH]
     return quoted(text if len(text) <= _TITLE_LENGTH else "…" + text[-_TITLE_LENGTH:])
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from msgspec.structs import replace
 
 from gptrace.record import Report
-from gptrace.record.encoding import item_dicts, json_pieces, to_json
+from gptrace.record.writing import item_dicts, json_pieces, to_json
 from gptrace.report.view import View
 
 # rich takes a while to import and JSON does not need it, nor the parts of a report: hence the imports inside

@@ -11,21 +11,18 @@ Item = TypeVar("Item")
 _PATIENCE = 1.0  # seconds
 
 
-def with_progress(
-    items: Iterable[Item], stream: TextIO, what: str, total: int | None = None
-) -> Iterator[Item]:
+def with_progress(items: Iterable[Item], stream: TextIO, what: str) -> Iterator[Item]:
     """Yield the items, and after a second show on `stream` how many there were and how many a second."""
     start = time.monotonic()
     iterator = iter(items)
     for count, item in enumerate(iterator, start=1):
         yield item
         if time.monotonic() - start > _PATIENCE:
-            yield from _with_bar(iterator, stream, what, total, count)
+            yield from _with_bar(iterator, stream, what, count)
+            return
 
 
-def _with_bar(
-    items: Iterator[Item], stream: TextIO, what: str, total: int | None, done: int
-) -> Iterator[Item]:
+def _with_bar(items: Iterator[Item], stream: TextIO, what: str, done: int) -> Iterator[Item]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -42,7 +39,7 @@ def _with_bar(
     with Progress(
         *columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False
     ) as progress:
-        task = progress.add_task(what, total=total, completed=done, rate="…")
+        task = progress.add_task(what, total=None, completed=done, rate="…")
         for item in items:
             done += 1
             rate = (done - before) / max(time.monotonic() - start, 1e-9)

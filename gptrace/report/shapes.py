@@ -6,17 +6,9 @@ from collections.abc import Sequence
 
 from gptrace.record import ModuleCall, OpCall, TensorSpec
 from gptrace.report.safe_text import visible
+from gptrace.wording import bracketed
 
 _SHOWN = 3  # tensors of one side of a call; a cache can hold dozens
-
-
-def bracketed(axes: Sequence[object]) -> str:
-    """Write axes in brackets.
-
-    >>> bracketed((1, 4, 768))
-    '[1, 4, 768]'
-    """
-    return f"[{', '.join(map(str, axes))}]"
 
 
 def names(specs: Sequence[TensorSpec], sign: str = ", ") -> str:

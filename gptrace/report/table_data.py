@@ -15,15 +15,14 @@ from gptrace.report.safe_text import visible
 class Column:
     """A column of a table.
 
-    Args:
-        key: its name in CSV.
-        title: its name for people; without one the column is for programs alone.
-        show: turns a value into the text that people read.
-        is_number: whether its texts are aligned on the right.
-        role: the role of its texts.
-        drop_order: where the width is too small for all columns, those with 1 go first, then 2, and so on;
-            columns without it stay.
-        role_of: returns the role of a value, where it depends on the value.
+    key         its name in CSV
+    title       its name for people; without one the column is for programs alone
+    show        turns a value into the text that people read
+    is_number   whether its texts are aligned on the right
+    role        the role of its texts
+    drop_order  where the width is too small for all columns, those with 1 go first, then 2, and so on;
+                columns without it stay
+    role_of     returns the role of a value, where it depends on the value
     """
 
     key: str

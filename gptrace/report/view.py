@@ -13,15 +13,14 @@ from gptrace.errors import OptionError
 class View:
     """How a report is shown; the last fields are for a trace.
 
-    Args:
-        width: columns of text; None is as wide as needed.
-        color: whether to write colours for a terminal.
-        full: whether to show every row, and fold nothing.
-        log_probabilities: whether candidates show them too.
-        columns: names of the columns of a trace; without any, the usual ones and those that were measured.
-        depth: deepest level of modules to show; None is all.
-        only: glob of module paths to show.
-        type: glob of module types or operations to show.
+    width              columns of text; None is as wide as needed
+    color              whether to write colours for a terminal
+    full               whether to show every row, and fold nothing
+    log_probabilities  whether candidates show them too
+    columns            columns of a trace; without any, the usual ones and those that were measured
+    depth              deepest level of modules to show; None is all
+    only               glob of module paths to show
+    type               glob of module types or operations to show
     """
 
     width: int | None = None

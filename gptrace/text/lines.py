@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gptrace.errors import TextError
-from gptrace.record import Problem
+from gptrace.record import Problem, TopKResult
 from gptrace.text.prompt_source import as_ids
 from gptrace.text.prompts import Prompt, from_ids, from_texts
-from gptrace.text.source import decode_utf8, empty_stdin
+from gptrace.text.stdin import decode_utf8, empty_stdin
 from gptrace.text.tokenizer import Tokenizer
 from gptrace.wording import quoted_value
 
@@ -23,8 +23,6 @@ LINE_LIMIT = 16 * 1024 * 1024
 _KEYS = ("text", "ids")
 # Encoding a deeper value as JSON again would exceed Python's recursion limit.
 _MAX_DEPTH = 100
-# Keys of a result. A line with the same key would lose it, since its other keys are copied into the result.
-_RESULT_KEYS = frozenset({"index", "padding", "truncated", "candidates", "chosen", "positions", "error"})
 _FORMAT_HINT = 'write it like {"text": "Hello"} or {"ids": [15496]}'
 
 
@@ -141,9 +139,11 @@ def _line_of_object(value: object, what: str) -> PromptLine:
     if not isinstance(value, Mapping) or sum(key in value for key in _KEYS) != 1:
         raise TextError(f"{what} is not an object with either text or ids", _FORMAT_HINT)
     extra = {str(key): item for key, item in value.items() if key not in _KEYS}
-    reserved = sorted(_RESULT_KEYS.intersection(extra))
+    reserved = sorted(TopKResult.own_keys().intersection(extra))  # the result would replace them
     if reserved:
-        raise TextError(f"{what} has the key {reserved[0]!r}, which a result has too", "give it another name")
+        raise TextError(
+            f"{what} has the key {reserved[0]!r}, which is reserved for results", "rename the key"
+        )
     if "ids" in value:
         return PromptLine(ids=as_ids(value["ids"], f"{what}: "), extra=extra)
     if not isinstance(value["text"], str):

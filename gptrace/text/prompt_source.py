@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from gptrace.errors import InputError, TextError
-from gptrace.text import encoding
+from gptrace.text.gpt2_tokenizer import GPT2
 from gptrace.text.prompts import Prompt, from_ids, from_texts
 from gptrace.text.tokenizer import Tokenizer
 from gptrace.wording import one_line, quoted_value
@@ -43,7 +43,7 @@ class PromptSource:
             return cls(rows=_id_rows(ids), special=special)
         return cls(texts=_texts(text), special=special)
 
-    def prompts(self, tokenizer: Tokenizer = encoding) -> tuple[Prompt, ...]:
+    def prompts(self, tokenizer: Tokenizer = GPT2) -> tuple[Prompt, ...]:
         """Return the prompts, as that tokenizer reads them.
 
         >>> PromptSource(texts=("Hello",)).prompts()[0].ids

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from gptrace.errors import TextError
 from gptrace.record import Token
-from gptrace.text import encoding
+from gptrace.text.gpt2_tokenizer import GPT2
 from gptrace.text.tokenizer import Tokenizer, decode
 from gptrace.wording import quoted_value
 
@@ -34,7 +34,7 @@ class Prompt:
 
 
 def from_texts(
-    texts: Iterable[str], tokenizer: Tokenizer = encoding, *, special: bool = True
+    texts: Iterable[str], tokenizer: Tokenizer = GPT2, *, special: bool = True
 ) -> tuple[Prompt, ...]:
     """Encode each text; raise TextError for one without tokens.
 
@@ -52,7 +52,7 @@ def from_texts(
     return tuple(prompts)
 
 
-def from_ids(rows: Iterable[Sequence[int]], tokenizer: Tokenizer = encoding) -> tuple[Prompt, ...]:
+def from_ids(rows: Iterable[Sequence[int]], tokenizer: Tokenizer = GPT2) -> tuple[Prompt, ...]:
     """Return a prompt for each row of ids; its text is None where the ids cannot be decoded.
 
     Raises TextError for an empty row or a negative id.

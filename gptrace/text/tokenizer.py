@@ -11,7 +11,7 @@ from gptrace.record import Token
 
 @runtime_checkable
 class Tokenizer(Protocol):
-    """Text ↔ ids. GPT-2's tokenizer is the module `gptrace.text.encoding` itself."""
+    """Text ↔ ids."""
 
     def encode(self, text: str, *, special: bool = True) -> list[int]:
         """Return the ids of a text; with `special`, the names of special tokens in it become these tokens.

@@ -8,8 +8,8 @@ from typing import Any
 
 from gptrace.model.quiet_torch import torch
 from gptrace.record import Cost
+from gptrace.tracing.activation_memory import ActivationMemory
 from gptrace.tracing.mac_formulas import COMPOSITE, HigherOrderOperator, Kernel, classify_kernel
-from gptrace.tracing.memory import ActivationMemory
 from gptrace.tracing.span import Span
 
 Tensor = torch.Tensor

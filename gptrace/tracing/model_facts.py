@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Sequence
 from typing import Any
 
 from msgspec.structs import replace
 
-import gptrace
+from gptrace.model.dtypes import dtype_name
 from gptrace.model.gpt import GPTModel
 from gptrace.model.hugging_face import is_hugging_face
 from gptrace.model.quiet_torch import torch
@@ -20,17 +19,14 @@ from gptrace.tracing.parameters import (
     named_modules_with_aliases,
     parameter_refs,
 )
+from gptrace.versions import versions_with
 
 Module = torch.nn.Module
 
 
 def versions() -> dict[str, str]:
     """Return the versions of gptrace, torch and Python."""
-    return {
-        "gptrace": gptrace.__version__,
-        "torch": str(torch.__version__),
-        "python": platform.python_version(),
-    }
+    return versions_with(torch=str(torch.__version__))
 
 
 def model_info(module: Module, name: str | None = None, weights: dict[str, Any] | None = None) -> ModelInfo:
@@ -65,12 +61,3 @@ def _configuration(module: Module) -> dict[str, Any] | None:
         settings: dict[str, Any] = config.to_dict()
         return {key: value for key, value in settings.items() if isinstance(value, int | float | str)}
     return None
-
-
-def dtype_name(dtype: torch.dtype) -> str:
-    """Return the name of a dtype without its module.
-
-    >>> dtype_name(torch.float32)
-    'float32'
-    """
-    return str(dtype).removeprefix("torch.")

@@ -11,7 +11,7 @@ from types import FrameType
 from typing import Any
 
 from gptrace.model.quiet_torch import torch
-from gptrace.tracing.memory import shares_memory
+from gptrace.tracing.activation_memory import shares_memory
 from gptrace.tracing.span import Span
 from gptrace.tracing.tensors import TENSORLESS_TYPES, TensorInfo, describe_tensors
 

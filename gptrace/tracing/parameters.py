@@ -145,7 +145,7 @@ def count_all(parameters: Sequence[ParameterRef]) -> ParameterTotals:
         size += ref.bytes
         if ref.aliases:
             tied.append(ref.names)
-        if ref.path.startswith("out_head") and all(name.startswith("out_head.") for name in ref.names):
+        if all(name.startswith("out_head.") for name in ref.names):
             in_head += ref.elements
     return ParameterTotals(
         total=total,

@@ -11,11 +11,11 @@ from threading import get_ident
 from time import perf_counter
 from typing import Any, ClassVar
 
-from gptrace.measures import Measures
+from gptrace.measures import SHAPES_ONLY, Measures
 from gptrace.model.quiet_torch import torch
+from gptrace.tracing.activation_memory import ActivationMemory
 from gptrace.tracing.costs import CostMode
 from gptrace.tracing.hooks import Hook, ModuleHooks
-from gptrace.tracing.memory import ActivationMemory
 from gptrace.tracing.nan_tracker import NanTracker
 from gptrace.tracing.operations import Operation, OperationMode
 from gptrace.tracing.parameters import named_modules_with_aliases
@@ -34,7 +34,6 @@ from gptrace.wording import enumerated
 
 Module = torch.nn.Module
 Tensor = torch.Tensor
-SHAPES_ONLY = Measures()
 # The tracer's own work runs in these blocks, where no mode sees it: neither the tracer's modes, nor those of
 # a user who counts or records operations. `DisableTorchFunction` turns off function modes and the
 # __torch_function__ of subclasses, `_DisableTorchDispatch` turns off dispatch modes and __torch_dispatch__.

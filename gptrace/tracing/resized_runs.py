@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from gptrace.measures import Measures
 from gptrace.model.architecture import Architecture
+from gptrace.model.free_memory import check_memory
 from gptrace.model.hugging_face import forward_arguments
-from gptrace.model.memory import check_memory
 from gptrace.model.meta_device import meta_copy, without_hooks
 from gptrace.model.quiet_torch import torch
 from gptrace.tracing.isolation import TimeLimitError, isolated_process_state, time_limit

@@ -7,9 +7,9 @@ from functools import lru_cache
 
 from msgspec.structs import replace
 
+from gptrace.model.dtypes import dtype_name
 from gptrace.record import Statistics, TensorSpec
 from gptrace.tracing.axis_names import AxisNames, Dims
-from gptrace.tracing.model_facts import dtype_name
 from gptrace.tracing.resized_runs import CallSide
 from gptrace.tracing.tensors import TensorInfo
 

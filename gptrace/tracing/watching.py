@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-from gptrace.measures import Measures
+from gptrace.measures import SHAPES_ONLY, Measures
 from gptrace.model.architecture import Architecture
 from gptrace.model.build import architecture_of
 from gptrace.model.quiet_torch import torch
 from gptrace.record import Trace
 from gptrace.tracing.assembly import assemble_trace
 from gptrace.tracing.axis_names import InferredAxisNames, infer_axis_names
-from gptrace.tracing.recorder import SHAPES_ONLY, SpanRecorder
+from gptrace.tracing.recorder import SpanRecorder
 from gptrace.tracing.span import Span
 
 Module = torch.nn.Module

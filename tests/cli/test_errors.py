@@ -115,11 +115,11 @@ def test_a_second_ctrl_c_does_not_interrupt_the_error_line(cli: Cli, monkeypatch
 
 
 def test_too_little_memory_says_how_much_is_needed(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gptrace.model.memory.available_bytes", lambda: 100 * 2**20)
+    monkeypatch.setattr("gptrace.model.free_memory.available_bytes", lambda: 100 * 2**20)
     cli("run", "a").is_error(1, "needs 621.8 MiB", "100.0 MiB is free")
-    monkeypatch.setattr("gptrace.model.memory.available_bytes", lambda: 30 * 2**20)
+    monkeypatch.setattr("gptrace.model.free_memory.available_bytes", lambda: 30 * 2**20)
     cli("run", *["word " * 40] * 20, "-m", "tiny").is_error(1, "a batch of 20 × 41 tokens needs")
-    monkeypatch.setattr("gptrace.model.memory.available_bytes", lambda: None)
+    monkeypatch.setattr("gptrace.model.free_memory.available_bytes", lambda: None)
 
     def full(*arguments: object) -> None:
         raise RuntimeError(

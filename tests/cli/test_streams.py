@@ -24,7 +24,7 @@ def test_a_bad_line_has_an_error_in_its_place_and_the_rest_go_on(cli: Cli) -> No
     outcome = cli("topk", "--lines", "-f", "jsonl", "-m", "tiny", "--k", "2", stdin=b"\n".join(lines))
     results = jsonl(outcome)
     assert outcome.code == 1
-    assert outcome.err == "error: 3 of 6 prompts have no result; each says why in its place\n"
+    assert outcome.err == "error: 3 of 6 prompts have no result; the output holds the error of each\n"
     assert [result["index"] for result in results] == list(range(6))
     messages = [result.get("error", {}).get("message", "") for result in results]  # type: ignore[attr-defined]
     assert [bool(message) for message in messages] == [False, True, True, False, True, False]
@@ -58,7 +58,7 @@ def test_json_lines_in_and_other_keys_out_again(cli: Cli) -> None:
     assert report[2]["id"] == "far"
     parts = [
         "60000", "True is not a token id", "ids are '1 2'", "text is 5", "not an object with either",
-        "'candidates', which a result has too", "not an object", "U+D800", "nested too deeply", "not JSON",
+        "'candidates', which is reserved", "not an object", "U+D800", "nested too deeply", "not JSON",
     ]  # fmt: skip
     for result, part in zip(report[2:], parts, strict=True):
         assert part in result["error"]["message"]

@@ -156,7 +156,7 @@ def test_pull_once_and_then_work_without_a_network(hub: Hub, at: Cli, tmp_path: 
         REVISION,
     )
     assert json.loads(at("models", "--json").out)["models"][0]["pretrained"] == {"at_hand": True}
-    assert "at hand" in at("models").out
+    assert "downloaded" in at("models").out
     assert (
         "pretrained, openai-community/gpt2 at revision 607a30d" in at("topk", "Hello", "-w", "pretrained").out
     )

@@ -95,7 +95,9 @@ def test_what_is_no_model(cli: Cli, tmp_path: Path) -> None:
     cli("run", "a", "-m", "hf:./absent/deep").is_error(2, "neither a folder nor OWNER/NAME")
     config = tmp_path / "config.json"
     config.write_text("{")
-    cli("run", "--ids", "1", "-m", f"hf:{tmp_path}").is_error(2, "config.json")
+    broken = cli("run", "--ids", "1", "-m", f"hf:{tmp_path}")
+    broken.is_error(2, f"the model's {config}: ")
+    assert "--config" not in broken.err
     config.write_text('{"model_type": "no-such-model"}')
     cli("run", "--ids", "1", "-m", f"hf:{tmp_path}").is_error(2, "no-such-model")
     config.write_text('{"model_type": "vit"}')

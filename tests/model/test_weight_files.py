@@ -39,12 +39,12 @@ HEADER = json.dumps({"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}
     ("name", "content", "part"),
     [
         ("empty.pt", b"", "the file is empty"),
-        ("noise.pt", b"not a model at all", "neither safetensors nor a PyTorch file"),
+        ("noise.pt", b"not a model at all", "neither a safetensors file nor a PyTorch file"),
         ("cut.safetensors", struct.pack("<Q", len(HEADER)) + HEADER + b"1234", "Error while deserializing"),
         ("lying.safetensors", struct.pack("<Q", 1 << 60) + b"{}", "header claims 1152921504606846976 bytes"),
         ("short.safetensors", b"abc", "header claims 0 bytes of a file of 3"),
         ("evil.pt", pickle.dumps({"model": Evil()}, protocol=2), "wants to run"),
-        ("evil4.pt", pickle.dumps({"model": Evil()}), "neither safetensors nor a PyTorch file of tensors"),
+        ("evil4.pt", pickle.dumps({"model": Evil()}), "neither a safetensors file nor a PyTorch file"),
         ("list.pt", None, "it holds no state dict, only a list"),
     ],
 )

@@ -16,12 +16,12 @@ import gptrace
 from gptrace.errors import InputError
 from gptrace.model import GPTModel
 from gptrace.model.build import wrap_module
-from gptrace.model.isolated_copy import hidden_states
+from gptrace.model.gpt_parts import hidden_states
 from gptrace.model.quiet_torch import torch
 from gptrace.predict.explain.measured_model import MeasuredModel
 from gptrace.predict.explain.topics import TOPICS as MEASURES
 from gptrace.predict.validation import TOPICS
-from gptrace.text import encoding
+from gptrace.text.gpt2_tokenizer import GPT2
 from gptrace.text.prompts import from_texts
 from tests.models.hugging_face import FAMILIES, SIZES, byte_level_tokenizer, save_family
 from tests.models.small_gpt import SmallGPT
@@ -35,7 +35,7 @@ def figures(model: GPTModel, text: str = TEXT) -> dict[str, Any]:
     """The figures of each claim, by key."""
     loaded = wrap_module(model.eval(), "model", {"source": "given"})
     with torch.no_grad():
-        measured = MeasuredModel(loaded, encoding, from_texts([text])[0], head=None, seed=123)
+        measured = MeasuredModel(loaded, GPT2, from_texts([text])[0], head=None, seed=123)
         return {claim.key: claim.figures for topic in MEASURES.values() for claim in topic(measured)}
 
 
@@ -64,7 +64,7 @@ def _figures(text: str) -> set[str]:
 
 def test_the_figures_are_torchs_own(tiny: GPTModel) -> None:
     measured = figures(tiny)
-    ids = torch.tensor([encoding.encode(TEXT)])
+    ids = torch.tensor([GPT2.encode(TEXT)])
     with torch.no_grad():
         logits = tiny(ids)[0]
     assert measured["vocabulary"]["vocab_size"] == 50257
@@ -89,7 +89,7 @@ def test_the_figures_are_torchs_own(tiny: GPTModel) -> None:
 
 def test_the_step_of_training_is_what_autograd_does(tiny: GPTModel) -> None:
     step = figures(tiny)["gradient_step"]
-    ids = torch.tensor([encoding.encode(TEXT)])
+    ids = torch.tensor([GPT2.encode(TEXT)])
     with torch.no_grad():
         x = hidden_states(tiny, ids)[0, -2].double()
     weight = tiny.out_head.weight.detach().double().requires_grad_()
@@ -156,7 +156,7 @@ def test_what_does_not_apply_is_said_and_not_judged() -> None:
     assert "y = x·Wᵀ + b" in bias.claims[0].text
     assert all(claim.holds for claim in bias.claims)
     tied = gptrace.explain(TEXT, model="tiny", config={"tie_head": True}, topics=["tying"]).topics[0]
-    assert tied.claims[1].text == "Here they are one and the same tensor."
+    assert tied.claims[1].text == "In this model they are the same tensor."
     assert tied.claims[1].holds
     marks = verdicts(gptrace.explain("Hello", model="tiny"))
     assert marks["training"] == [None]

@@ -23,7 +23,7 @@ from gptrace.predict.explain.run import CATALOGS
 from gptrace.predict.explain.topics import TOPICS as MEASURES
 from gptrace.predict.explain.topics import inference, last_dim, probabilities, training
 from gptrace.predict.validation import LANGUAGES, TOPICS
-from gptrace.text import encoding
+from gptrace.text.gpt2_tokenizer import GPT2
 from gptrace.text.hugging_face import HuggingFaceTokenizer
 from gptrace.text.prompts import from_ids, from_texts
 from gptrace.text.tokenizer import Tokenizer
@@ -138,7 +138,7 @@ class SharedMemory(nn.Module):
 
 
 def measured(
-    model: nn.Module | str, ids: Sequence[int] = (), tokenizer: Tokenizer = encoding, **config: int | bool
+    model: nn.Module | str, ids: Sequence[int] = (), tokenizer: Tokenizer = GPT2, **config: int | bool
 ) -> dict[str, list[MeasuredClaim]]:
     """The claims of each topic, about a text or about ids."""
     torch.manual_seed(3)

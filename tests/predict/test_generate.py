@@ -292,3 +292,12 @@ def test_what_a_listener_raises_is_its_own_and_leaves_no_trace() -> None:
     with pytest.raises(Tired):
         gptrace.generate("Hello, I am", model=model, listener=Listener())
     assert fingerprint(model) == before
+
+
+def test_a_step_beyond_the_context_reports_no_cache() -> None:
+    generation = gptrace.generate(
+        ids=range(10), model="tiny", config={"context_length": 12}, max_new_tokens=5, trace=True
+    )
+    steps = generation.results[0].steps
+    assert [step.cached for step in steps] == [0, 10, 11, 0, 0]
+    assert [step.flow[0].shape for step in steps] == [(1, 10), (1, 1), (1, 1), (1, 12), (1, 12)]

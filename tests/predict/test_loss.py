@@ -121,3 +121,12 @@ def test_the_colour_of_a_text_follows_its_probabilities(cli: Cli, monkeypatch: p
     out = cli("loss", "Hello 你\x1b[31m", "-m", "tiny").out
     assert re.search("\x1b\\[31m ?你", out)  # red, in one piece though it is two tokens
     assert "\\x1b[31m" in out  # the prompt's own escape is spelled out
+
+
+def test_an_id_that_pads_the_vocabulary_changes_no_other_text() -> None:
+    config = {"vocab_size": 50304, "n_layers": 1}
+    alone = gptrace.loss(ids=[[1, 2, 3]], model="tiny", config=config)
+    beside = gptrace.loss(ids=[[1, 2, 3], [1, 2, 50300]], model="tiny", config=config)
+    assert_same_but_for_rounding(beside.results[0], alone.results[0])
+    assert beside.results[1].tokens[2].log_probability is not None
+    assert math.isfinite(beside.results[1].tokens[2].log_probability)

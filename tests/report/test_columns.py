@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from gptrace.model.quiet_torch import torch
-from tests.support import Cli
+from gptrace.report import View, render
+from tests.support import Cli, traced
 
 nn = torch.nn
 
@@ -44,3 +45,12 @@ def test_a_folded_row_carries_its_childrens(cli: Cli) -> None:
     assert of_three_blocks == 3 * of_one_block > 0
     cut = cli("run", "Hello", "-m", "tiny", "--columns", "macs", "--depth", "0").out
     assert next(line for line in cut.splitlines() if line.startswith("GPTModel")).split()[-1] == "2,467,824"
+
+
+def test_parameters_of_a_module_called_again_count_once_in_each_column() -> None:
+    layer = nn.Linear(3, 3)
+    shown = traced(nn.Sequential(layer, nn.ReLU(), layer), torch.zeros(1, 3))
+    lines = render(shown, "table", View(columns=("type", "params", "trainable", "bytes"))).splitlines()
+    first, again = (line.split() for line in lines if "Linear" in line)
+    assert first[-4:] == ["12", "12", "48", "B"]
+    assert again[-3:] == ["above"] * 3

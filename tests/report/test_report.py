@@ -21,13 +21,13 @@ from gptrace.errors import OptionError
 from gptrace.model import GPTModel
 from gptrace.model.quiet_torch import torch
 from gptrace.record import Candidate, Token, TokenizedPrompt
-from gptrace.record.encoding import json_pieces, to_dict, to_json
+from gptrace.record.writing import json_pieces, to_dict, to_json
 from gptrace.report import View, render
 from gptrace.report.call_tree import rows_of
 from gptrace.report.common_parts import candidates_table
 from gptrace.report.safe_text import quoted, token_label, visible
 from gptrace.report.table_data import Column, TableData, to_csv
-from gptrace.text import encoding
+from gptrace.text.gpt2_tokenizer import GPT2
 
 nn = torch.nn
 
@@ -54,8 +54,8 @@ def test_quoted_text_can_be_read_back(text: str) -> None:
 
 
 def test_tokens_as_people_see_them() -> None:
-    assert token_label(encoding.token(314)) == '" I"'
-    assert token_label(encoding.token(19526)) == "<e4 bd>"
+    assert token_label(GPT2.token(314)) == '" I"'
+    assert token_label(GPT2.token(19526)) == "<e4 bd>"
     assert token_label(Token(60000, None, None)) == "–"
 
 
@@ -70,8 +70,9 @@ def test_blocks_that_look_alike_fold_and_the_sums_stay(deep: gptrace.Trace) -> N
     assert [row.label for row in folded] == ["1–11"]
     block = next(call for call in deep.calls if call.path == "trf_blocks.0")
     blocks = next(call for call in deep.calls if call.path == "trf_blocks")
-    assert folded[0].parameters == 11 * block.parameters.total
-    assert folded[0].parameters + block.parameters.total == blocks.parameters.total
+    of_folded = sum(call.parameters.total for call in folded[0].calls)
+    assert of_folded == 11 * block.parameters.total
+    assert of_folded + block.parameters.total == blocks.parameters.total
     assert len(rows) + folded[0].hidden - 1 == deep.totals.calls == 199
 
 
@@ -82,7 +83,7 @@ def test_full_shows_every_call_and_depth_cuts(deep: gptrace.Trace) -> None:
     assert [row.label for row in cut] == [
         "GPTModel", "tok_emb", "pos_emb", "drop_emb", "trf_blocks", "final_norm", "out_head",
     ]  # fmt: skip
-    assert sum(row.parameters for row in cut[1:]) == deep.model.parameters.total
+    assert sum(call.parameters.total for row in cut[1:] for call in row.calls) == deep.model.parameters.total
     assert sum(row.hidden for row in cut) + len(cut) == 199
     assert "192 below --depth" in render(deep, "table", View(depth=1))
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from gptrace.record import TopKResult
 from gptrace.text import lines
-from gptrace.text.lines import PromptLines
+from gptrace.text.lines import PromptLines, as_lines
 
 
 def test_a_line_without_end_is_skipped_without_being_kept(
@@ -23,3 +24,10 @@ def test_a_line_without_end_is_skipped_without_being_kept(
     for line in prompts[1::2]:
         assert line.problem is not None
         assert "longer than 1 MiB" in line.problem.message
+
+
+@pytest.mark.parametrize("key", sorted(TopKResult.own_keys() - {"text", "ids"}))
+def test_no_key_of_a_result_can_come_with_a_prompt(key: str) -> None:
+    (line,) = as_lines([{"text": "Hello", key: 5}])
+    assert line.problem is not None
+    assert f"the key '{key}', which is reserved for results" in line.problem.message

@@ -52,7 +52,7 @@ NINE = torch.tensor([[1, 2, 3, 4, 5, 6, 7, 8, 9]])
         (failing.NotTransposed, FOUR, "inner_dimensions", "",
          ["multiplied by a [4, 12] matrix", "second matrix transposed, [12, 4], would fit"]),
         (failing.FiveHeads, FOUR, "heads_do_not_divide", "",
-         ["12 does not divide into 5 heads", "are 3, 4, 6"]),
+         ["12 does not divide into 5 heads", "are 2, 3, 4, 6"]),
         (failing.FiveHeadsByHand, FOUR, "heads_do_not_divide", "", ["12 does not divide into 5 heads"]),
         (failing.WrongView, FOUR, "view_of_wrong_size", "", ["48 elements", "not a multiple of 7"]),
         (failing.NotContiguous, torch.cat([FOUR, FOUR]), "view_of_wrong_size", "", [".contiguous()"]),

@@ -119,7 +119,7 @@ def test_on_the_command_line(cli: Cli, tmp_path: Path, monkeypatch: pytest.Monke
     jsonschema.validate(report, json_schema("diff"))
     assert report["added"][0]["path"] == "trf_blocks.2"
     assert cli("diff", "a.json", "d.json", "-f", "csv").out.startswith("kind,path,call,type,what,a,b\n")
-    monkeypatch.setattr("gptrace.cli.commands.diff.read_stdin", lambda: (tmp_path / "a.json").read_text())
+    monkeypatch.setattr("gptrace.cli.saved.read_stdin", lambda: (tmp_path / "a.json").read_text())
     assert cli("diff", "-", "b.json").code == 0
     cli("diff", "-", "-").is_error(2, "given twice")
     cli("diff", "a.json", "absent.json").is_error(2, "absent.json: No such file")

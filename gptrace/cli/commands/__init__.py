@@ -1,1 +1,1 @@
-"""The commands, each in a file of its name: parse, call one function of `gptrace.api`, return a reply."""
+"""The commands, each in a file of its name: parse, call one method of Session, return a CommandResult."""

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Annotated
 
 import typer
 
 from gptrace.cli.options.display import Atol, Rtol
 from gptrace.cli.options.groups import OutputOptions
-from gptrace.cli.output import CommandResult, Destination
-from gptrace.errors import EXIT_DONE, EXIT_FAILED, InputError
-from gptrace.record import Difference, Report, Trace
-from gptrace.record.reading import expect, load, parse
-from gptrace.text.source import read_stdin
+from gptrace.cli.output import CommandResult
+from gptrace.cli.saved import difference_result, read_trace
+from gptrace.errors import InputError
 from gptrace.verify.diff import DEFAULT_ATOL, DEFAULT_RTOL, diff_traces
 
 
@@ -35,19 +32,3 @@ def diff(
         raise InputError("'-' stands for stdin, and is given twice", "stdin can be read only once")
     first, second = read_trace(a), read_trace(b)
     return difference_result(diff_traces(first, second, names=(a, b), rtol=rtol, atol=atol), destination)
-
-
-def read_report(name: str) -> Report:
-    """Read a kept JSON from a file, or from stdin for "-"."""
-    return parse(read_stdin(), "stdin") if name == "-" else load(name)
-
-
-def read_trace(name: str) -> Trace:
-    """Read a kept trace from a file, or from stdin for "-"."""
-    return expect(read_report(name), Trace, "stdin" if name == "-" else name)
-
-
-def difference_result(difference: Difference, destination: Destination) -> CommandResult:
-    """Return the result of a comparison, whose exit code tells the outcome."""
-    exit_code = EXIT_DONE if difference.same else EXIT_FAILED
-    return replace(destination.result(difference), exit_code=exit_code)

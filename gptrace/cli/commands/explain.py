@@ -14,10 +14,11 @@ def explain(
 ) -> CommandResult:  # fmt: skip
     """Explain why the last dimension is vocab_size, on your text.
 
-    Every claim about the way from emb_dim to vocab_size is measured on this text and this model: ✓ where it
-    holds, ✗ where it does not.
+    Every claim about the way from emb_dim to vocab_size is checked on this text and this model: ✓ where it
+    holds, ✗ where it does not, – where it was not measured.
     """
     destination = output.destination()
+    # Checked before the model is selected, which may download it.
     names = resolve_topics(topics or ())
     check_language(language)
     session = model.session()

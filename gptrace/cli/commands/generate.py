@@ -27,7 +27,7 @@ def generate(
 ) -> CommandResult:  # fmt: skip
     """Continue a text, with the most likely tokens or by sampling.
 
-    Where the text is longer than the context, the model sees its last tokens.
+    If a text is longer than the context, the model sees only the last tokens of the text.
     """
     destination = output.destination()
     session = model.session()

@@ -15,8 +15,8 @@ def lens(
 ) -> CommandResult:  # fmt: skip
     """Show what each layer would predict if it were the last.
 
-    The output of each block goes through the final norm and the output head, at every position. The last
-    row is checked to be the prediction of the model itself.
+    The output of each block goes through the final norm and the output head, at every position. gptrace
+    checks that the last row is the prediction of the model itself.
     """
     destination = output.destination()
     session = model.session()

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from gptrace.cli.commands.diff import difference_result, read_trace
 from gptrace.cli.options.display import Atol, Columns, Depth, Expect, FullTrace, Only, Ops, Rtol, Type
 from gptrace.cli.options.groups import ModelOptions, OutputOptions, TextOptions, Truncate
 from gptrace.cli.options.prediction import K, Temperature
 from gptrace.cli.output import CommandResult
+from gptrace.cli.saved import difference_result, read_trace
 from gptrace.errors import GptraceError, OptionError, about_option
 from gptrace.measures import Measures
 from gptrace.record import Trace

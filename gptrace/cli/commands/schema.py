@@ -9,8 +9,8 @@ import typer
 from gptrace.cli.options.groups import OutputFile
 from gptrace.cli.output import CommandResult, Destination, checked_file
 from gptrace.errors import OptionError
-from gptrace.record.encoding import to_json
 from gptrace.record.schema import json_schema, report_names
+from gptrace.record.writing import to_json
 from gptrace.wording import suggestion
 
 
@@ -21,7 +21,7 @@ def schema(
     destination = Destination("json", checked_file(output))
     if name is not None and name not in report_names():
         raise OptionError(f"{name!r} is not an output with a schema", suggestion(name, report_names()))
-    schemas = {output: json_schema(output) for output in ([name] if name else report_names())}
+    schemas = {each: json_schema(each) for each in ([name] if name else report_names())}
     content = schemas[name] if name else schemas
     return CommandResult(to_json(content, indent=2) + "\n", destination)
 

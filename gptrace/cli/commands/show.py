@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-from gptrace.cli.commands.diff import read_report
 from gptrace.cli.options.display import Columns, Depth, FullTrace, LogProbabilities, Only, Type
 from gptrace.cli.options.groups import OutputOptions
 from gptrace.cli.output import CommandResult
+from gptrace.cli.saved import read_report
 from gptrace.errors import OptionError, about_option
 from gptrace.record import Trace
 from gptrace.report import View
@@ -24,7 +24,8 @@ def show(
 ) -> CommandResult:  # fmt: skip
     """Print a JSON file that gptrace wrote, in any format.
 
-    FILE holds the JSON of any command; '-' is stdin. A trace shows what was measured, or --columns.
+    FILE holds the JSON of any command; '-' is stdin. A trace shows all that was measured, or
+    the columns of --columns.
     """
     destination = output.destination()
     with about_option("columns"):

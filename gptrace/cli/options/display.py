@@ -18,15 +18,15 @@ Only = Annotated[
     str | None,
     option(
         "--only GLOB",
-        "Show the modules with this name or path, as in att or 'trf_blocks.0.*', and the modules in and "
-        "around them.",
+        "Show only the modules with this name or path, such as att or 'trf_blocks.0.*', with their parents "
+        "and submodules.",
     ),
 ]
 Type = Annotated[
     str | None,
     option(
         "--type GLOB",
-        "Show the calls of this type, as in Linear, or with --ops the operations, as in softmax.",
+        "Show only the calls of this type, such as Linear; with --ops also operations, such as softmax.",
     ),
 ]
 Ops = Annotated[
@@ -36,8 +36,8 @@ Columns = Annotated[
     str | None,
     option(
         "--columns NAMES", variable=True,
-        help=f"Columns of the table, separated by commas: {', '.join(ALL_COLUMNS)}; or all. The values of a "
-        "column are measured, and are in the JSON too.",
+        help=f"Columns of the table, separated by commas: {', '.join(ALL_COLUMNS)}; or all. What these "
+        "columns need is measured, and added to the JSON.",
     ),
 ]  # fmt: skip
 LogProbabilities = Annotated[
@@ -46,7 +46,9 @@ LogProbabilities = Annotated[
 
 Expect = Annotated[
     Path | None,
-    option("--expect FILE", "Compare with a kept trace, as `gptrace diff` does; exit code 1 if they differ."),
+    option(
+        "--expect FILE", "Compare with a saved trace, as `gptrace diff` does; exit code 1 if they differ."
+    ),
 ]
-Rtol = Annotated[float, option("--rtol NUMBER", "Largest relative difference of values that count as equal.")]
-Atol = Annotated[float, option("--atol NUMBER", "Largest absolute difference of values that count as equal.")]
+Rtol = Annotated[float, option("--rtol NUMBER", "Relative tolerance for comparing values.")]
+Atol = Annotated[float, option("--atol NUMBER", "Absolute tolerance for comparing values.")]

@@ -17,7 +17,7 @@ from gptrace.model.selection import DEFAULT_SEED, DEVICES, DTYPES, select_model
 from gptrace.session import Session
 from gptrace.text.prompt_source import PromptSource
 from gptrace.text.prompts import parse_ids
-from gptrace.text.source import SAMPLE, read_texts
+from gptrace.text.stdin import SAMPLE, read_texts
 
 Truncate = Annotated[
     bool, option("--truncate", "Keep the last context_length tokens of a text that is too long.")
@@ -26,7 +26,8 @@ OutputFile = Annotated[
     Path | None,
     option(
         "--output -o FILE",
-        "Write to FILE, whole or not at all; .json, .jsonl, .csv, .md, .html or .txt picks the format.",
+        "Write to FILE; .json, .jsonl, .csv, .md, .html or .txt selects the format. If the command fails, "
+        "FILE is not changed.",
     ),
 ]
 
@@ -86,7 +87,7 @@ class ModelOptions:
         str | None,
         option(
             "--weights -w random|pretrained|PATH", variable=True,
-            help="Random weights, the published ones, or a file or folder: of GPT-2 from Hugging Face, "
+            help="Random weights, the published ones, or the path of a GPT-2 checkpoint of Hugging Face, "
             "nanoGPT, minGPT or the course; for a model of your own, its state dict.  "
             "[default: random; for hf: its own]",
         ),
@@ -113,7 +114,7 @@ class ModelOptions:
         str | None,
         option(
             "--dtype NAME", variable=True,
-            help=f"One of {', '.join(DTYPES)}.  [default: float32; a model of your own stays as it is made]",
+            help=f"One of {', '.join(DTYPES)}.  [default: float32; a model of your own keeps its dtype]",
         ),
     ] = None  # fmt: skip
     threads: Annotated[

@@ -35,7 +35,8 @@ BatchSize = Annotated[
     int | None,
     option(
         "--batch-size INTEGER", least=1, variable=True,
-        help="Number of prompts in a batch.  [default: as many as make some thousand tokens]",
+        help="Number of prompts in a batch, for loss of windows.  [default: as many as fit into 1,024 tokens "
+        "on a CPU, 16,384 elsewhere]",
     ),
 ]  # fmt: skip
 Stride = Annotated[
@@ -47,9 +48,7 @@ Stride = Annotated[
     ),
 ]  # fmt: skip
 
-Head = Annotated[
-    str | None, option("--head PATH", "The module that makes the logits, where it cannot be found.")
-]
+Head = Annotated[str | None, option("--head PATH", "Path of the output head, if gptrace does not find it.")]
 Topics = Annotated[
     list[str] | None, option("--topic NAME", f"One of {', '.join(TOPICS)}. Repeatable.  [default: all]")
 ]
@@ -61,7 +60,7 @@ Language = Annotated[
 ]
 
 MaxNewTokens = Annotated[
-    int, option("--max-new-tokens -n INTEGER", "Number of tokens to add at most.", least=1, variable=True)
+    int, option("--max-new-tokens -n INTEGER", "Maximum number of new tokens.", least=1, variable=True)
 ]
 SamplingTemperature = Annotated[
     float | None,
@@ -76,13 +75,16 @@ TopK = Annotated[
 ]
 TopP = Annotated[
     float | None,
-    option("--top-p NUMBER", "Sample from the fewest tokens whose probabilities reach this sum."),
+    option(
+        "--top-p NUMBER",
+        "Sample from the fewest of the most likely tokens whose probabilities reach this sum.",
+    ),
 ]
-Stop = Annotated[list[str] | None, option("--stop TEXT", "End before this text. Repeatable.")]
+Stop = Annotated[list[str] | None, option("--stop TEXT", "Stop generating before this text. Repeatable.")]
 NoCache = Annotated[
     bool, option("--no-cache", "Run all tokens again at each step: the same text, but slower.")
 ]
 TraceSteps = Annotated[
     bool,
-    option("--trace", "Show the shapes of each step: after the first, the cache leaves one token to run."),
+    option("--trace", "Show the shapes of each step; from the second step on, only the newest token is run."),
 ]

@@ -130,7 +130,7 @@ def _read_pickle(path: Path) -> Any:
             return _load_tensors(path)
     except UnpicklingError as error:
         # "Unsupported global: GLOBAL posix.system was not an allowed global by default."
-        problem = "neither safetensors nor a PyTorch file of tensors alone"
+        problem = "it is neither a safetensors file nor a PyTorch file that holds only tensors"
         if refused := re.search(r"GLOBAL (\S+)", str(error)):
             problem = f"the file wants to run {refused.group(1)}, so it was not loaded"
         raise _error(path, problem, _CONVERT) from None

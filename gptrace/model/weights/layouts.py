@@ -19,7 +19,7 @@ from gptrace.wording import enumerated
 Tensor = torch.Tensor
 Tensors = dict[str, Tensor]
 
-LINEAR = "nanoGPT or minGPT"
+NANOGPT_OR_MINGPT = "nanoGPT or minGPT"
 
 # Prefixes that wrappers add to every name: torch.compile, DataParallel, a Hugging Face model with a head.
 _PREFIXES = ("_orig_mod.", "module.", "transformer.", "model.")
@@ -64,7 +64,7 @@ def recognise(tensors: Tensors, settings: Mapping[str, Any]) -> Layout:
         name = "course"
     elif "wte.weight" in tensors:
         is_linear = _is_linear(tensors)
-        name = LINEAR if is_linear else "Hugging Face GPT-2"
+        name = NANOGPT_OR_MINGPT if is_linear else "Hugging Face GPT-2"
         tensors = dict(_from_gpt2(tensors, is_linear))
     else:
         raise WeightsError(

@@ -8,14 +8,15 @@ from typing import Any
 
 from gptrace.errors import ConfigError, WeightsError
 from gptrace.model.config import GPTConfig
+from gptrace.model.dtypes import dtype_name
 from gptrace.model.gpt import GPTModel
 from gptrace.model.meta_device import meta_model
 from gptrace.model.quiet_torch import torch
 from gptrace.model.selection import GPTSelection
 from gptrace.model.user_code_errors import user_code_errors
 from gptrace.model.weights.files import read_weights
-from gptrace.model.weights.layouts import LINEAR, Layout, Tensors, recognise
-from gptrace.text import encoding
+from gptrace.model.weights.layouts import NANOGPT_OR_MINGPT, Layout, Tensors, recognise
+from gptrace.text.gpt2_tokenizer import GPT2
 from gptrace.wording import enumerated
 
 _HEAD_DIM = 64  # that of every published GPT-2: the best guess for a file that does not say
@@ -43,14 +44,14 @@ def load_weights(selection: GPTSelection, device: torch.device) -> tuple[GPTMode
     )
     if config.tie_head:
         model.out_head.weight = model.tok_emb.weight
-    padding = encoding.padding_rows(config.vocab_size)
+    padding = GPT2.padding_rows(config.vocab_size)
     facts = _facts(selection.weights, layout.name, tensors["tok_emb.weight"]) | selection.origin
     facts |= {"padding_rows": padding} if padding else {}
     return model, facts | ({"assumed": assumed} if assumed else {})
 
 
 def _facts(path: Path, layout: str, tensor: torch.Tensor) -> dict[str, Any]:
-    dtype = str(tensor.dtype).removeprefix("torch.")
+    dtype = dtype_name(tensor.dtype)
     return {"source": "file", "path": str(path), "layout": layout, "dtype": dtype}
 
 
@@ -78,7 +79,7 @@ def _configuration(layout: Layout, selection: GPTSelection) -> tuple[GPTConfig, 
             problem = f"the number of heads is unknown, and emb_dim {D} is no multiple of {_HEAD_DIM}"
             raise ConfigError(problem, "give it with --set n_heads=…")
         keys["n_heads"] = assumed["n_heads"] = D // _HEAD_DIM
-    if "activation" not in keys and layout.name == LINEAR:
+    if "activation" not in keys and layout.name == NANOGPT_OR_MINGPT:
         assumed["activation"] = GPTConfig.activation  # that of minGPT; today's nanoGPT has the exact one
     return GPTConfig.from_mapping(keys), assumed
 
@@ -158,6 +159,6 @@ def _compare(expected: Tensors, tensors: Tensors, path: str, *, optional: Collec
         raise WeightsError(f"--weights {path}: {problem}", hint)
     for name, tensor in tensors.items():
         if expected[name].is_floating_point() != tensor.is_floating_point():
-            stored, needed = (str(t.dtype).removeprefix("torch.") for t in (tensor, expected[name]))
+            stored, needed = (dtype_name(t.dtype) for t in (tensor, expected[name]))
             hint = "weights are float16, bfloat16, float32 or float64"
             raise WeightsError(f"--weights {path}: {name} is {stored}, and {needed} in the model", hint)

@@ -23,6 +23,7 @@ from typing import Any
 
 from gptrace.predict.explain.claims import MeasuredClaim
 from gptrace.record import Claim, Token
+from gptrace.wording import bracketed
 
 _MOST_TOKENS = 12
 
@@ -67,7 +68,7 @@ def shape(value: Any) -> str:
     >>> shape((1, 4, 768))
     '[1, 4, 768]'
     """
-    return "–" if value is None else f"[{', '.join(map(str, getattr(value, 'shape', value)))}]"
+    return "–" if value is None else bracketed(getattr(value, "shape", value))
 
 
 def token(value: Token) -> str:

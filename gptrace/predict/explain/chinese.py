@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from gptrace.predict.explain.catalog import Catalog, Sentence
 
-_IDS = "模型看不到文字，只看到 token 的编号（id）：一条文本占一行。"
+_IDS = "模型看不到文字，只看到 token 的编号（id），batch 里每段文字占一行。"
 _IDS_FIGURES = "{prompt:tokens}；[batch, seq_len] = {ids:shape}"
-_TABLE = "`{table}` 是一张表（token embedding），词表里每个 token 占一行。按 id 取出对应的那一行，"
+_TABLE = "`{table}` 是 token 嵌入表（token embedding），词表里每个 token 占一行。按 id 取出对应的那一行，"
 _NORM_FIGURES = "最后一个向量的均方根：{before:.4g} → {after:.4g}"
-_HEAD = "输出层（output head）`{head}` 给每个向量打分：词表里每个 token 得一分，这些分数叫 logits。"
+_HEAD = "输出层（output head）`{head}` 根据每个向量，给词表里的每个 token 算出一个分数，这些分数叫 logits。"
 _VOCABULARY = (
     "模型是自回归的（autoregressive）：它只做一件事，就是预测下一个 token。词表里任何一个 token 都有可能，所"
     "以每个都要有自己的分数。最后一维放的正是这些分数，每个 token 一个。"
@@ -16,7 +16,8 @@ _VOCABULARY = (
 _MATRIX = "W 的每一行对应一个 token，每一列对应 {width} 个数中的一个。"
 _MATRIX_FIGURES = "W [{vocabulary}, {width}] = {weight:shape}，共 {numbers:,} 个数"
 _DIRECTION = "所以 W 的每一行就是一个 token 的方向，logit 就是向量 x 与这一行的点积（dot product）"
-_LARGE = "x 与这一行的方向越一致，分数越高。把最可能的几个 token 逐项相乘再相加，得到的正是模型给出的分数。"
+_LARGE = "x 与这一行方向一致时，点积就大。对最可能的几个 token，把 x 与 W 中对应的行逐项相乘"
+_SAME = "得到的正是模型给出的分数。"
 _BY_HAND = "{token:token} {product:.4f}，模型给出 {logit:.4f}"
 _LINEAR = (
     "向量翻倍，分数也翻倍；两个向量之和的分数，等于各自分数之和。输出层做不了非线性的事，那要靠模型的其他部"
@@ -26,7 +27,7 @@ _LINEAR_FIGURES = "W(2x) 与 2·Wx 相差 {doubling:small}，W(x+z) 与 Wx + Wz 
 _BOTTLENECK = (
     "{vocab_size:,} 个分数全都来自 {numbers} 个数，所以 {width} 限制了一个向量能表达多少不同的意思。"
 )
-_LAST_ROW = "续写时只需要最后一行：它给整段文字之后的下一个 token 打分，其余各行输出层都可以不算。"
+_LAST_ROW = "续写时只需要最后一行：它是对整段文字之后那一个 token 的打分，其余各行输出层都可以不算。"
 _SHAPES = "`{table}` {weights:shape}，`{head}` {head_weight:shape}"
 _PARAMETERS = "{parameters:,} 个参数，{mebibytes:,.1f} MiB"
 _PARAMETERS_OTHERWISE = "{otherwise:,} 个参数，{mebibytes_otherwise:,.1f} MiB"
@@ -42,10 +43,12 @@ _TITLES = {
 }
 _SENTENCES = {
     # flow
-    "tokens": Sentence("分词器（tokenizer）先把文字切成 token，拼起来就是原文。" + _IDS, _IDS_FIGURES),
+    "tokens": Sentence(
+        "分词器（tokenizer）先把文字切成 token（词元），拼起来就是原文。" + _IDS, _IDS_FIGURES
+    ),
     "tokens_normalized": Sentence(
-        "分词器（tokenizer）先把文字切成 token，拼起来与原文不完全相同：许多分词器会先规范化文字，例如转成小"
-        "写。" + _IDS,
+        "分词器（tokenizer）先把文字切成 token（词元），拼起来与原文不完全相同：许多分词器会先规范化文字，"
+        "例如转成小写。" + _IDS,
         _IDS_FIGURES,
     ),
     "token_ids": Sentence("输入直接给出了 token 的编号，不需要再分词。" + _IDS, _IDS_FIGURES),
@@ -60,32 +63,33 @@ _SENTENCES = {
     "token_embedding_unmeasured": Sentence(
         _TABLE + "就得到代表这个 token 的向量。", "未测量：这一层的输出无法与表中的行比较"
     ),
-    "no_token_embedding": Sentence("没有在这个模型里找到 token embedding 表。", "无"),
+    "no_token_embedding": Sentence("没有在这个模型里找到 token 嵌入表。", "无"),
     "position_embedding": Sentence(
-        "`{table}` 给每个位置也准备了一行（position embedding），直接加上去。这样每个向量既说明自己是哪个 "
-        "token，也说明自己排在第几位。",
-        "{embedded:shape} + {positions:shape}；进入 `{block}` 的张量与这个和相差 {difference:small}",
+        "`{table}` 是位置嵌入表（position embedding），每个位置占一行，加到 token 嵌入上。这样每个向量既说明"
+        "自己是哪个 token，也说明自己在哪个位置。",
+        "{embedded:shape} + {positions:shape}；进入 `{block}` 的张量与二者之和相差 {difference:small}",
     ),
     "no_position_embedding": Sentence(
-        "这个模型在第一个 block 之前不加位置表，token embedding 原样进入。顺序信息要到后面才加进来：这类模型"
-        "大多在注意力里旋转 query 和 key（旋转位置编码，rotary positions）。",
-        "进入 `{block}` 的张量与 token embedding 相差 {difference:small}",
+        "这个模型在第一个 block 之前不加位置嵌入，token 嵌入原样进入。顺序信息要到后面才加进来：这类模型大多"
+        "在注意力里旋转 query 和 key（旋转位置编码，RoPE）。",
+        "进入 `{block}` 的张量与 token 嵌入相差 {difference:small}",
     ),
     "block_input_changed": Sentence(
-        "在第一个 block 之前，这个模型还改动了向量，但没有找到对应的位置表：也许位置来自别处，也许只是换了尺"
-        "度。",
-        "进入 `{block}` 的张量与 token embedding 相差 {difference:.3g}",
+        "在第一个 block 之前，这个模型还改动了向量，但没有找到对应的位置嵌入表：也许位置信息是用别的方式加入"
+        "的，也许只是缩放了向量。",
+        "进入 `{block}` 的张量与 token 嵌入相差 {difference:.3g}",
     ),
     "block_input_unmeasured": Sentence(
-        "无法测量这个模型是否把位置加到 token embedding 上。",
-        "未测量：token embedding 和第一个 block 的输入没有都找到，或者形状不同",
+        "无法测量这个模型是否把位置嵌入加到 token 嵌入上。",
+        "未测量：token 嵌入和第一个 block 的输入没有全部找到，或者形状不同",
     ),
     "blocks": Sentence(
-        "向量依次经过 {count} 个 block。在 GPT 里，每个 block 先让各个位置互相交换信息（注意力，attention），"
-        "再对每个位置单独加工（前馈网络，feed-forward），两步的结果都加回原来的向量上。形状始终不变。",
+        "向量依次经过 {count} 个 block。在 GPT 里，每个 block 先让每个位置从自己和前面的位置收集信息（"
+        "注意力，attention），再对每个位置单独加工（前馈网络，feed-forward），每一步的结果都与这一步的输入"
+        "相加（残差连接，residual connection）。形状始终不变。",
         "{count} 个 block 中有 {kept} 个保持 {shape:shape} → {shape:shape}",
     ),
-    "no_blocks": Sentence("没有在这个模型里找到成列的 block。", "无"),
+    "no_blocks": Sentence("在这个模型里没有找到依次相连的一组 block。", "无"),
     "final_norm": Sentence(
         "`{norm}` 把每个向量调整到同一尺度（最终归一化，final norm）：向量放大一倍，结果也不变。形状仍然不变"
         "。",
@@ -98,7 +102,7 @@ _SENTENCES = {
     ),
     "no_final_norm": Sentence("没有在 block 和输出层之间找到归一化层。", "无"),
     "output_head": Sentence(
-        _HEAD + "只有在这一步，最后一维才从 {width} 变成 {vocabulary}。",
+        _HEAD + "在 block 之间，最后一维一直是 {width}；到这一步才变成 {vocabulary}。",
         "{head_input:shape} → {logits:shape}",
     ),
     "output_head_of_other_width": Sentence(
@@ -116,19 +120,21 @@ _SENTENCES = {
         _VOCABULARY,
         "{vocab_size:,} 个分数；分词器有 {tokens:,} 个 token，其余 {others:,} 个分数不对应任何 token",
     ),
-    "vocabulary_without_tokenizer": Sentence(_VOCABULARY, "{vocab_size:,} 个分数；没有分词器可供对照"),
+    "vocabulary_without_tokenizer": Sentence(
+        _VOCABULARY, "{vocab_size:,} 个分数；没有与这个模型配套的分词器可供对照"
+    ),
     "causal": Sentence(
-        "所有位置都在同时做这件事。每一行给它后面的 token 打分，只取决于它自己的 token 和前面的 token，所以后"
-        "面再接文字，这些行也不会变。",
+        "所有位置都在同时做这件事。每一行是对下一个 token 的打分，只取决于这个位置的 token 和前面的 token，所"
+        "以后面再接文字，这些行也不会变。",
         "{rows} 行；末尾多接一个 token，这些行相差 {difference:small}",
     ),
     "causal_unmeasured": Sentence(
         "所有位置都在同时做这件事。在因果（causal）模型里，每一行只取决于自己的 token 和前面的 token，所以后"
         "面再接文字，这些行也不会变。",
-        "未测量：上下文已满，或者词表里的 token 都已在文本中，没有新的可接",
+        "未测量：上下文已满，或者词表里的 token 都已在文字中，没有新的可接",
     ),
     "last_row_alone": Sentence(
-        "GPT 在每个位置上都同时算出这样一行，而这个模型只给出最后一行。",
+        "GPT 会在所有位置上同时各算出这样一行，而这个模型只给出最后一行。",
         "{tokens} 个 token，logits {logits:shape}",
     ),
     "logits": Sentence(
@@ -145,9 +151,14 @@ _SENTENCES = {
         "`{head}` 只做一次矩阵乘法：y = x·Wᵀ + b，每个 token 带一个偏置 b（bias）。" + _MATRIX,
         _MATRIX_FIGURES + "；{scores:,} 个分数中有 {equal:,} 个等于 x·Wᵀ + b",
     ),
-    "dot_product": Sentence(_DIRECTION + "：" + _LARGE, "{by_hand:each}", _BY_HAND, "；"),
+    "dot_product": Sentence(
+        _DIRECTION + "：" + _LARGE + "再相加，" + _SAME, "{by_hand:each}", _BY_HAND, "；"
+    ),
     "dot_product_with_bias": Sentence(
-        _DIRECTION + "，再加上这个 token 的偏置：" + _LARGE, "{by_hand:each}", _BY_HAND, "；"
+        _DIRECTION + "，再加上这个 token 的偏置：" + _LARGE + "、相加，再加上偏置，" + _SAME,
+        "{by_hand:each}",
+        _BY_HAND,
+        "；",
     ),
     "linear": Sentence("这个映射是线性的（linear）：" + _LINEAR, _LINEAR_FIGURES),
     "linear_with_bias": Sentence("除去偏置，这个映射是线性的（linear）：" + _LINEAR, _LINEAR_FIGURES),
@@ -173,22 +184,22 @@ _SENTENCES = {
         "{difference:.5f}，ln(p₁/p₂) = {log_ratio:.5f}",
     ),
     "temperature": Sentence(
-        "先把 logits 除以温度 T（temperature），再做 softmax：T 小于 1，选择更果断；T 大于 1，选择更平均。排"
-        "名不变。",
+        "先把 logits 除以温度 T（temperature），再做 softmax：T 小于 1，概率分布更尖锐；T 大于 1，更平坦。"
+        "排名不变。",
         "{first:token}：{at_temperatures:each}",
         "T = {temperature:g} 时 {probability:percent}",
         "，",
     ),
     # training
     "no_training": Sentence(
-        "这里没法测量训练：需要至少两个 token 的文本、每个位置上的 logits，以及一个找得到的、直接给出 logits "
+        "这里没法测量训练：需要至少两个 token 的文字、每个位置上的 logits，以及一个找得到的、直接给出 logits "
         "的输出层。",
         "logits {logits:shape}",
     ),
     "cross_entropy": Sentence(
-        "每个位置都是一道已知答案的题：答案就是文本里的下一个 token。把 logits 排成 [batch·seq_len, "
+        "每个位置都是一道已知答案的题：答案就是文字里的下一个 token。把 logits 排成 [batch·seq_len, "
         "vocab_size]，旁边放上答案 [batch·seq_len]，损失（loss）就是 −ln p(答案) 的平均值，也就是交叉熵（"
-        "cross-entropy）。最后一个位置还没有答案。",
+        "cross-entropy）。最后一个位置还没有答案，所以这里少一行。",
         "[{pairs}, {vocab_size}] 对 [{pairs}]：损失 {loss:.6f}，手算 {by_hand:.6f}",
     ),
     "uniform_loss": Sentence(
@@ -198,10 +209,10 @@ _SENTENCES = {
         "是 {loss:.4f}",
     ),
     "gradient_step": Sentence(
-        "损失对某个 token 的 logit 的梯度（gradient），就是这个 token 的概率；如果它是答案，还要减去 1。让 W "
-        "沿梯度的反方向走一步，答案的 logit 上升，其余的都下降。",
+        "一个位置上的损失，对某个 token 的 logit 的梯度（gradient），就是这个 token 的概率；如果它是答案，还"
+        "要减去 1。对 W 做一步梯度下降，答案的 logit 上升，其余的都下降。",
         "{before:token} 之后的 {answer:token}，学习率 {learning_rate:.3g}：logit {logit:.4f} → "
-        "{logit_after:.4f}，其余平均 {others:+.1e}，损失 {loss:.4f} → {loss_after:.4f}",
+        "{logit_after:.4f}，其余 logit 平均变化 {others:+.1e}，损失 {loss:.4f} → {loss_after:.4f}",
     ),
     # inference
     "last_row": Sentence(
@@ -218,11 +229,11 @@ _SENTENCES = {
         "{greedy_draws:,} 次，期望 {expected:,.1f} 次",
     ),
     "next_step": Sentence(
-        "选出的 token 接到文字末尾，seq_len 加一，一切重新开始。",
+        "选出的 token 接到文字末尾，seq_len 加一，再从头算一遍。",
         "接上 {token:token}：logits {logits:shape}；再下一个是 {following:token}",
     ),
     "context_full": Sentence(
-        "选出的 token 接到文字末尾，一切重新开始。这里上下文已满，要先丢掉最前面的 token，才接得下新的。",
+        "选出的 token 接到文字末尾，再从头算一遍。这里上下文已满，要先丢掉最前面的 token，才接得下新的。",
         "未测量：接不下 {token:token}",
     ),
     # tying
@@ -236,6 +247,6 @@ _SENTENCES = {
     ),
     "tied": Sentence("这里它们就是同一个张量。", _PARAMETERS + "；若分成两张则为 " + _PARAMETERS_OTHERWISE),
     "untied": Sentence("这里它们是两张。", _PARAMETERS + "；若共用一张则为 " + _PARAMETERS_OTHERWISE),
-    "no_tables": Sentence("这个模型的入口没有 token 表，或者出口没有矩阵，无从比较。", "无"),
+    "no_tables": Sentence("这个模型的入口没有 token 嵌入表，或者出口没有矩阵，无从比较。", "无"),
 }
 CHINESE = Catalog(_TITLES, _SENTENCES)

@@ -19,8 +19,8 @@ _VOCABULARY = (
 _MATRIX = "W has a row for each token and a column for each of the {width} numbers."
 _MATRIX_FIGURES = "W [{vocabulary}, {width}] = {weight:shape}, {numbers:,} numbers"
 _LARGE = (
-    "large where x and the row point the same way. Multiplied and summed by hand, the scores of the "
-    "likeliest tokens come out the same."
+    "large where x and the row point the same way. Computing the dot products by hand gives the same scores "
+    "for the most likely tokens."
 )
 _DIRECTION = (
     "So each row of W is one token's direction, and a logit is the dot product of the vector x with that row"
@@ -32,8 +32,8 @@ _LINEAR = (
 )
 _LINEAR_FIGURES = "W(2x) and 2·Wx differ by {doubling:small}, W(x+z) and Wx + Wz by {adding:small}"
 _BOTTLENECK = (
-    "All {vocab_size:,} scores come from {numbers} numbers, so {width} limits how many different things a "
-    "vector can say."
+    "All {vocab_size:,} scores come from {numbers} numbers, so {width} limits which combinations of scores "
+    "the model can produce."
 )
 _LAST_ROW = (
     "To continue a text, only the last row matters: it scores the token that follows the whole text. The "
@@ -104,9 +104,10 @@ _SENTENCES = {
         "not measured: the token embedding and the first block's input were not found, or differ in shape",
     ),
     "blocks": Sentence(
-        "The vectors pass through {count:block|blocks}. In a GPT, each block lets the positions exchange "
-        "information (attention), then transforms each position on its own (feed-forward), and adds both "
-        "results to the vectors. The shape stays the same.",
+        "The vectors pass through {count:block|blocks}. In a GPT, each block lets every position gather "
+        "information from itself and the positions before it (attention), then transforms each position on "
+        "its own (feed-forward). The result of each step is added to the step's input (residual connection). "
+        "The shape stays the same.",
         "{kept} of {count:block|blocks}: {shape:shape} → {shape:shape}",
     ),
     "no_blocks": Sentence("No list of blocks was found in this model.", "none"),
@@ -122,7 +123,7 @@ _SENTENCES = {
     ),
     "no_final_norm": Sentence("No norm was found between the blocks and the output head.", "none"),
     "output_head": Sentence(
-        _HEAD + " Only here does the last dimension change, from {width} to {vocabulary}.",
+        _HEAD + " Between the blocks the last dimension is always {width}; here it becomes {vocabulary}.",
         "{head_input:shape} → {logits:shape}",
     ),
     "output_head_of_other_width": Sentence(
@@ -142,16 +143,16 @@ _SENTENCES = {
         "token",
     ),
     "vocabulary_without_tokenizer": Sentence(
-        _VOCABULARY, "{vocab_size:,} scores; no tokenizer to compare with"
+        _VOCABULARY, "{vocab_size:,} scores; no tokenizer of this model to compare with"
     ),
     "causal": Sentence(
-        "The model does so at every position at once. Each row scores the token that follows, and depends "
+        "The model computes such a row at every position at once. Each scores the next token, and depends "
         "only on its own token and those before it, so the rows stay the same when the text goes on.",
         "{rows:row|rows}; with one more token at the end they differ by {difference:small}",
     ),
     "causal_unmeasured": Sentence(
-        "The model does so at every position at once. In a causal model each row depends only on its own "
-        "token and those before it, so the rows stay the same when the text goes on.",
+        "The model computes such a row at every position at once. In a causal model each row depends only on "
+        "its own token and those before it, so the rows stay the same when the text goes on.",
         "not measured: no room for one more token, or no token that is not in the text already",
     ),
     "last_row_alone": Sentence(
@@ -160,9 +161,9 @@ _SENTENCES = {
     ),
     "logits": Sentence(
         "A row of logits is not a probability distribution yet. The numbers can be negative, and only the "
-        "differences between them count: {added:g} more for each changes no probability.",
+        "differences between them count: adding {added:g} to each changes no probability.",
         "the last row goes from {lowest:.4g} to {highest:.4g}, the greatest for {best:token}; with {added:g} "
-        "more, probabilities differ by {difference:small}",
+        "added to each, probabilities differ by {difference:small}",
     ),
     # projection
     "matrix_product": Sentence(
@@ -205,8 +206,8 @@ _SENTENCES = {
         "{difference:.5f}, ln(p₁/p₂) = {log_ratio:.5f}",
     ),
     "temperature": Sentence(
-        "Dividing the logits by a temperature T before softmax makes the choice bolder (T below 1) or more "
-        "even (T above 1). The ranking stays the same.",
+        "Dividing the logits by a temperature T before softmax makes the distribution sharper (T below 1) "
+        "or flatter (T above 1). The ranking stays the same.",
         "{first:token} at {at_temperatures:each}",
         "T = {temperature:g}: {probability:percent}",
         ", ",
@@ -218,10 +219,10 @@ _SENTENCES = {
         "logits {logits:shape}",
     ),
     "cross_entropy": Sentence(
-        "Every position is a question whose answer is known: the next token of the text. The logits are laid "
-        "out as [batch·seq_len, vocab_size] beside the answers [batch·seq_len], and the loss is the mean of "
-        "−ln p(answer), the cross-entropy. The last position has no answer yet.",
-        "[{pairs}, {vocab_size}] beside [{pairs}]: loss {loss:.6f}, by hand {by_hand:.6f}",
+        "Every position is a question whose answer is known: the next token of the text. The logits are "
+        "reshaped to [batch·seq_len, vocab_size], the answers to [batch·seq_len], and the loss is the mean "
+        "of −ln p(answer), the cross-entropy. The last position has no answer yet, so there is one row less.",
+        "[{pairs}, {vocab_size}] and [{pairs}]: loss {loss:.6f}, by hand {by_hand:.6f}",
     ),
     "uniform_loss": Sentence(
         "A model that knows nothing gives every token the same probability, and its loss is ln(vocab_size). "
@@ -230,10 +231,12 @@ _SENTENCES = {
         "{loss:.4f}",
     ),
     "gradient_step": Sentence(
-        "The gradient of the loss with respect to a token's logit is the token's probability, less 1 for the "
-        "answer. One step of gradient descent on W raises the answer's logit and lowers all others.",
+        "The gradient of one position's loss with respect to a token's logit is the token's probability; for "
+        "the answer, it is the probability minus 1. One step of gradient descent on W raises the answer's "
+        "logit and lowers all others.",
         "{answer:token} after {before:token}, learning rate {learning_rate:.3g}: logit {logit:.4f} → "
-        "{logit_after:.4f}, the others {others:+.1e} on average, loss {loss:.4f} → {loss_after:.4f}",
+        "{logit_after:.4f}, the others change by {others:+.1e} on average, loss {loss:.4f} → "
+        "{loss_after:.4f}",
     ),
     # inference
     "last_row": Sentence(
@@ -247,8 +250,8 @@ _SENTENCES = {
         "{token:token}, id {token.id}, {probability:percent}; a second run gives {second:token}",
     ),
     "sampled": Sentence(
-        "Sampled: draw a token by the probabilities. Drawn many times, a token comes up about as often as "
-        "its probability says.",
+        "Sampled: draw a token at random, according to the probabilities. In many draws, a token comes up "
+        "about as often as its probability says.",
         "seed {seed} draws {token:token} ({probability:percent}); of {draws:,} draws {greedy_draws:,} are "
         "{greedy:token}, {expected:,.1f} expected",
     ),
@@ -263,22 +266,25 @@ _SENTENCES = {
     ),
     # tying
     "same_shape": Sentence(
-        "The table at the entrance and the matrix at the exit both have one row of {width} numbers for every "
-        "token, so one could serve as both (weight tying).",
+        "The token embedding table and the weight matrix of the output head both have one row of {width} "
+        "numbers for every token, so one tensor could serve as both (weight tying).",
         _SHAPES,
     ),
     "different_shapes": Sentence(
-        "The table at the entrance and the matrix at the exit have different shapes, so one cannot serve as "
-        "both (weight tying).",
+        "The token embedding table and the weight matrix of the output head have different shapes, so one "
+        "tensor cannot serve as both (weight tying).",
         _SHAPES,
     ),
     "tied": Sentence(
-        "Here they are one and the same tensor.",
+        "In this model they are the same tensor.",
         _PARAMETERS + "; as two they would be " + _PARAMETERS_OTHERWISE,
     ),
-    "untied": Sentence("Here they are two.", _PARAMETERS + "; as one they would be " + _PARAMETERS_OTHERWISE),
+    "untied": Sentence(
+        "In this model they are two tensors.", _PARAMETERS + "; as one they would be " + _PARAMETERS_OTHERWISE
+    ),
     "no_tables": Sentence(
-        "This model has no table of tokens at its entrance, or no matrix at its exit, to compare.", "none"
+        "This model lacks a token embedding table or an output matrix, so there is nothing to compare.",
+        "none",
     ),
 }
 ENGLISH = Catalog(_TITLES, _SENTENCES)

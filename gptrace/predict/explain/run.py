@@ -10,7 +10,7 @@ from gptrace.predict.explain.chinese import CHINESE
 from gptrace.predict.explain.english import ENGLISH
 from gptrace.predict.explain.measured_model import MeasuredModel
 from gptrace.predict.explain.topics import TOPICS
-from gptrace.predict.forward import batch_ids, check_room, isolated_forward
+from gptrace.predict.forward import batch_ids, check_room, guarded_forward
 from gptrace.record import Explanation, Topic
 from gptrace.text.prompts import Prompt
 from gptrace.text.tokenizer import Tokenizer
@@ -35,7 +35,7 @@ def run_explain(
     """
     batch = batch_ids(loaded, [prompt])
     check_room(loaded, *batch.shape, rows=3 * batch.numel())  # logits in float32 and in float64
-    with isolated_forward(loaded, batch):
+    with guarded_forward(loaded, batch):
         model = MeasuredModel(loaded, tokenizer, prompt, head=head, seed=seed)
         claims = {topic: TOPICS[topic](model) for topic in topics}
     catalog, prompt = CATALOGS[language], model.decoder.displayable(prompt)

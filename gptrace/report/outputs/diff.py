@@ -61,7 +61,7 @@ def _summary(difference: Difference) -> list[Line]:
         text = f"values: {first} is the first of {values.compared} calls that differs beyond {tolerance}"
         lines.append(text)
     if values.compared and not values.same_prompts:
-        lines.append("the two traces have different prompts, so their values differ for that reason alone")
+        lines.append("the two traces have different prompts, so their values are expected to differ")
     return [line(text) for text in lines]
 
 

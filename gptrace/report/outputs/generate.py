@@ -6,9 +6,9 @@ from gptrace.record import Generation, GenerationResult, GenerationStep, OpCall
 from gptrace.report.common_parts import hex_of, model_facts, note_parts
 from gptrace.report.parts import Facts, Line, Lines, Part, Table, line
 from gptrace.report.safe_text import quoted, token_label, visible_lines
-from gptrace.report.shapes import bracketed
 from gptrace.report.table_data import Column, TableData
 from gptrace.report.view import View
+from gptrace.wording import bracketed
 
 _ENDINGS = {
     "max_new_tokens": "stopped at --max-new-tokens",

@@ -3,14 +3,7 @@
 from __future__ import annotations
 
 from gptrace.record import Lens, LensCell, LensResult
-from gptrace.report.common_parts import (
-    hex_of,
-    model_facts,
-    next_tokens,
-    note_parts,
-    prompt_title,
-    text_of,
-)
+from gptrace.report.common_parts import hex_of, model_facts, next_tokens, note_parts, prompt_title, text_of
 from gptrace.report.parts import Facts, Line, Part, Table, line
 from gptrace.report.safe_text import shortened_to, token_or_id, visible
 from gptrace.report.table_data import Column, TableData
@@ -98,6 +91,6 @@ def _legend(*, color: bool) -> Line:
     cells = "cells: the most likely token of the layer"
     if not color:
         return line(cells, "quiet")
-    spans = [(f"{cells}; colour: its rank of the model's prediction: ", "quiet")]
+    spans = [(f"{cells}; colour: rank that the layer gives to the model's prediction: ", "quiet")]
     spans += [(f"{'1' if rank == 1 else f'up to {rank}'}  ", role) for rank, role in _ROLES]
-    return (*spans, ("higher", "quiet"))
+    return (*spans, ("beyond", "quiet"))

@@ -17,7 +17,7 @@ def csv_table(presets: Presets, view: View) -> TableData:
     """Return one row for each preset."""
     columns = [
         Column("name", "Model", role="strong"),
-        Column("aliases", "Also", ", ".join, drop_order=2),
+        Column("aliases", "Aliases", ", ".join, drop_order=2),
         Column("emb_dim", "emb_dim", is_number=True, drop_order=7),
         Column("n_layers", "n_layers", is_number=True, drop_order=6),
         Column("n_heads", "n_heads", is_number=True, drop_order=5),
@@ -25,7 +25,7 @@ def csv_table(presets: Presets, view: View) -> TableData:
         Column("parameters", "Parameters", "{:,}".format, is_number=True),
         Column("without_out_head", "without out_head", "{:,}".format, is_number=True, drop_order=1),
         Column("pretrained", "Pretrained", _pretrained, drop_order=8),
-        Column("bytes", "float32", _gibibytes, is_number=True, drop_order=4),
+        Column("bytes", "Size (float32)", _gibibytes, is_number=True, drop_order=4),
     ]
     rows = [
         (
@@ -39,7 +39,7 @@ def csv_table(presets: Presets, view: View) -> TableData:
 
 
 def _pretrained(at_hand: bool | None) -> str:
-    return {True: "at hand", False: "gptrace pull", None: "–"}[at_hand]
+    return {True: "downloaded", False: "gptrace pull", None: "–"}[at_hand]
 
 
 def _gibibytes(count: int) -> str:

@@ -21,10 +21,10 @@ from gptrace.report.common_parts import (
 )
 from gptrace.report.parts import Facts, Line, Lines, Part, Tree, TreeRow, line
 from gptrace.report.safe_text import visible
-from gptrace.report.shapes import bracketed, changes_last_axis, keeps_shape, names, sizes
+from gptrace.report.shapes import changes_last_axis, keeps_shape, names, sizes
 from gptrace.report.table_data import TableData
 from gptrace.report.view import View
-from gptrace.wording import readable_bytes
+from gptrace.wording import bracketed, one_line, readable_bytes
 
 _UNCALLED_SHOWN = 10
 _INPUTS_SHOWN = 4
@@ -236,14 +236,14 @@ def _costs(trace: Trace) -> list[Line]:
         lines.append(line(text, "quiet"))
     if totals.peak_bytes is not None:
         peak = readable_bytes(totals.peak_bytes)
-        lines.append(line(f"{peak} of activations at most at one moment, parameters not included", "quiet"))
+        lines.append(line(f"peak memory of activations: {peak}, parameters not included", "quiet"))
     return lines
 
 
 def _failure(failure: Failure) -> list[Line]:
     """Return the exception, the inputs of the call that raised, the line of code, and the likely cause."""
     where = visible(failure.path) or "the model itself"
-    message = " ".join(failure.message.split())
+    message = one_line(failure.message, limit=None)
     lines = [line(f"raised in {where}: {visible(failure.type)}: {visible(message)}", "failed")]
     inputs = [
         f"{spec.name} {bracketed(spec.shape)} {spec.dtype} on {spec.device}"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from gptrace.tracing.span import Span
 from gptrace.tracing.tensors import TensorInfo
+from gptrace.wording import one_line
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,7 @@ class FailureContext:
     @property
     def message(self) -> str:
         """The message of the exception, on one line."""
-        return " ".join(str(self.error).split())
+        return one_line(self.error, limit=None)
 
     @property
     def name(self) -> str:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
+from gptrace.model.dtypes import dtype_name
 from gptrace.model.quiet_torch import torch
 from gptrace.tracing.diagnosis.context import FailureContext
 from gptrace.tracing.diagnosis.shapes import broadcast_sizes
-from gptrace.tracing.model_facts import dtype_name
 
 
 def float_ids(context: FailureContext) -> str:

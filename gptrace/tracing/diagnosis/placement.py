@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from gptrace.model.dtypes import dtype_name
 from gptrace.model.quiet_torch import torch
 from gptrace.tracing.diagnosis.context import FailureContext
-from gptrace.tracing.model_facts import dtype_name
 from gptrace.tracing.tensors import TensorInfo
 
 _OUT_OF_MEMORY = r"(CUDA|MPS|HIP|XPU) (backend )?out of memory|DefaultCPUAllocator"

@@ -7,6 +7,7 @@ import re
 
 from gptrace.model.quiet_torch import torch
 from gptrace.tracing.diagnosis.context import FailureContext
+from gptrace.wording import nearest_divisors
 
 nn = torch.nn
 _CONV_AXES = ("length", "height, width", "depth, height, width")  # by number of axes
@@ -97,11 +98,9 @@ def heads_do_not_divide(context: FailureContext) -> str:
     width = elements // (batch * seq_len)
     if heads < 1 or width % heads == 0:
         return ""
-    divisors = (n for n in range(1, width + 1) if width % n == 0)
-    nearest = sorted(sorted(divisors, key=lambda n: abs(n - heads))[:3])
     return (
         f"a width of {width} does not divide into {heads} heads ({width} / {heads} = {width / heads:.2f}); "
-        f"possible numbers of heads are {', '.join(map(str, nearest))}"
+        f"possible numbers of heads are {nearest_divisors(width, heads)}"
     )
 
 

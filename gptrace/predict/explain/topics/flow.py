@@ -8,7 +8,7 @@ from gptrace.model.quiet_torch import torch
 from gptrace.predict.candidates import as_float64
 from gptrace.predict.explain.claims import MeasuredClaim
 from gptrace.predict.explain.measured_model import MeasuredModel, largest_difference
-from gptrace.text import encoding
+from gptrace.text.gpt2_tokenizer import GPT2
 from gptrace.text.tokenizer import decode
 
 Tensor = torch.Tensor
@@ -38,7 +38,7 @@ def _tokens(model: MeasuredModel) -> MeasuredClaim:
     # A tokenizer may add special tokens around the text, or a space before it.
     holds = prompt.text.strip() in (decode(prompt.tokens) or "")
     # Only GPT-2's tokenizer is known to change nothing in a text; others may make it lower-case, for example.
-    if not holds and model.tokenizer is not encoding:
+    if not holds and model.tokenizer is not GPT2:
         return model.claim("tokens_normalized", None)
     return model.claim("tokens", holds)
 

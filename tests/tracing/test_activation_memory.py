@@ -10,7 +10,7 @@ import pytest
 
 import gptrace
 from gptrace.model.quiet_torch import torch
-from gptrace.tracing.memory import shares_memory
+from gptrace.tracing.activation_memory import shares_memory
 from tests.models.toys import Function
 from tests.support import environment, measured
 

@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 
 from gptrace.errors import TextError
-from gptrace.text import source
-from gptrace.text.source import read_texts
+from gptrace.text.stdin import read_texts
 
 
 @contextmanager
@@ -103,7 +102,7 @@ def test_an_empty_argument_is_an_error() -> None:
 
 
 def test_an_endless_pipe_ends_in_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(source, "STDIN_LIMIT", 1 << 20)
+    monkeypatch.setattr("gptrace.text.stdin.STDIN_LIMIT", 1 << 20)
     zeros = os.open("/dev/zero", os.O_RDONLY)
     with pytest.raises(TextError, match="more than 1 MiB"):
         read_texts(["-"], stdin=zeros)

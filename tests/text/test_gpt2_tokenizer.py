@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gptrace.errors import TextError
-from gptrace.text import encoding
+from gptrace.text.gpt2_tokenizer import GPT2, VOCAB_SIZE, encoding
 from gptrace.text.tokenizer import decode
 
 PUBLISHED = "https://openaipublic.blob.core.windows.net/gpt-2/encodings/main/"
@@ -28,7 +28,7 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tiktoken.Enco
     a wrong rank or a wrong merge would not get past it.
     """
     cache: Path = tmp_path_factory.mktemp("tiktoken")
-    ranks = encoding.encoding()._mergeable_ranks
+    ranks = encoding()._mergeable_ranks
     letters = _byte_letters()
 
     def spelled(token: bytes) -> str:
@@ -76,44 +76,44 @@ def test_the_ranks_file_is_the_published_one() -> None:
 
 
 def test_the_known_prompts() -> None:
-    assert encoding.encode("Hello, I am") == [15496, 11, 314, 716]
-    assert encoding.encode("Every effort moves you") == [6109, 3626, 6100, 345]
-    assert encoding.encode("Every day holds a") == [6109, 1110, 6622, 257]
+    assert GPT2.encode("Hello, I am") == [15496, 11, 314, 716]
+    assert GPT2.encode("Every effort moves you") == [6109, 3626, 6100, 345]
+    assert GPT2.encode("Every day holds a") == [6109, 1110, 6622, 257]
 
 
 def test_every_token_is_tiktokens_own(original: tiktoken.Encoding) -> None:
-    assert original.n_vocab == encoding.VOCAB_SIZE == encoding.encoding().n_vocab
-    for token_id in range(encoding.VOCAB_SIZE):
-        assert encoding.token(token_id).bytes == original.decode_single_token_bytes(token_id)
+    assert original.n_vocab == VOCAB_SIZE == encoding().n_vocab
+    for token_id in range(VOCAB_SIZE):
+        assert GPT2.token(token_id).bytes == original.decode_single_token_bytes(token_id)
 
 
 @given(text=st.text(st.characters(exclude_categories=["Cs"])))
 def test_any_text_has_tiktokens_own_ids(original: tiktoken.Encoding, text: str) -> None:
-    ids = encoding.encode(text)
+    ids = GPT2.encode(text)
     assert ids == original.encode(text, allowed_special="all")
-    assert decode(map(encoding.token, ids)) == text
+    assert decode(map(GPT2.token, ids)) == text
 
 
 @pytest.mark.parametrize(
     "text", ["don't  stop\n\n  now \t", "你好，世界", "<|endoftext|>a", "a" * 3000, "  " * 500]
 )
 def test_awkward_text_has_tiktokens_own_ids(original: tiktoken.Encoding, text: str) -> None:
-    assert encoding.encode(text) == original.encode(text, allowed_special="all")
-    assert encoding.encode(text, special=False) == original.encode_ordinary(text)
+    assert GPT2.encode(text) == original.encode(text, allowed_special="all")
+    assert GPT2.encode(text, special=False) == original.encode_ordinary(text)
 
 
 def test_half_a_character_has_bytes_and_no_text() -> None:
-    halves = [encoding.token(token_id) for token_id in encoding.encode("你")]
+    halves = [GPT2.token(token_id) for token_id in GPT2.encode("你")]
     assert [half.text for half in halves] == [None, None]
     assert b"".join(half.bytes or b"" for half in halves) == "你".encode()
     assert decode(halves[:1]) is None
 
 
 def test_ids_outside_the_vocabulary_have_neither() -> None:
-    assert encoding.token(50257).bytes is None
-    assert decode(map(encoding.token, [15496, 50257])) is None
+    assert GPT2.token(50257).bytes is None
+    assert decode(map(GPT2.token, [15496, 50257])) is None
 
 
 def test_a_lone_surrogate_is_an_error_and_not_a_replacement_character() -> None:
     with pytest.raises(TextError, match=r"U\+D800 at character 3"):
-        encoding.encode("ab\ud800")
+        GPT2.encode("ab\ud800")

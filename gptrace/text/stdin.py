@@ -18,14 +18,14 @@ _HOW_TO = 'give text as an argument, as in "Hello"'
 
 
 @dataclass(frozen=True, slots=True)
-class Texts:
+class GivenTexts:
     """The texts to run; `is_sample`: the user gave none, so it is the sample prompt."""
 
     texts: tuple[str, ...]
     is_sample: bool = False
 
 
-def read_texts(arguments: Sequence[str], *, lines: bool = False, stdin: int = 0) -> Texts:
+def read_texts(arguments: Sequence[str], *, lines: bool = False, stdin: int = 0) -> GivenTexts:
     """Return the texts of a command line.
 
     arguments   texts; "-" stands for stdin
@@ -44,11 +44,11 @@ def read_texts(arguments: Sequence[str], *, lines: bool = False, stdin: int = 0)
     if len(arguments) - len(texts) > 1:
         raise TextError("'-', which stands for stdin, is given more than once", "stdin can be read only once")
     if not arguments and not lines and not _has_data(stdin):
-        return Texts((SAMPLE,), is_sample=True)
+        return GivenTexts((SAMPLE,), is_sample=True)
     if lines:
-        return Texts(_split_lines(read_stdin(stdin)))
+        return GivenTexts(_split_lines(read_stdin(stdin)))
     sources = arguments or ["-"]
-    return Texts(tuple(_whole(stdin) if text == "-" else _from_argument(text) for text in sources))
+    return GivenTexts(tuple(_whole(stdin) if text == "-" else _from_argument(text) for text in sources))
 
 
 def _has_data(stdin: int) -> bool:
