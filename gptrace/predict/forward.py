@@ -119,7 +119,7 @@ def extract_logits(output: object, loaded: LoadedModel, batch: Tensor) -> Tensor
     Raises a NoLogitsError where there are none.
     """
     with user_code_errors(f"in the output of {loaded.name}"):
-        result = find_logits(output, *batch.shape)
+        result = find_logits(output, *batch.shape, largest_id(batch))
     if result.logits is None:
         raise NoLogitsError(
             f"{loaded.name} gives nothing to predict with: {result.reason}", "gptrace run shows its shapes"
@@ -130,6 +130,11 @@ def extract_logits(output: object, loaded: LoadedModel, batch: Tensor) -> Tensor
 def batch_ids(loaded: LoadedModel, prompts: Sequence[Prompt]) -> Tensor:
     """Return the ids (B, T), padded on the right to the longest prompt."""
     return torch.tensor(padded_ids(prompts), dtype=torch.int64, device=loaded.device)
+
+
+def largest_id(batch: Tensor) -> int:
+    """Return the largest id of a batch (B, T); 0 on device meta, where ids have no values."""
+    return 0 if batch.is_meta else int(batch.max())
 
 
 def isolated_model(loaded: LoadedModel, *, fused: bool = True) -> LoadedModel:

@@ -11,7 +11,8 @@ from gptrace.measures import Measures
 from gptrace.model.build import LoadedModel
 from gptrace.model.quiet_torch import torch
 from gptrace.model.user_code_errors import user_code_errors
-from gptrace.predict.forward import batch_ids, check_room, isolated_forward
+from gptrace.predict.candidates import have_probabilities
+from gptrace.predict.forward import batch_ids, check_room, isolated_forward, largest_id
 from gptrace.predict.logit_decoder import LogitDecoder
 from gptrace.predict.logits import LogitsOrReason, find_logits
 from gptrace.record import Prediction, Trace, TracedPrompt
@@ -50,23 +51,36 @@ def run_traced(
                 error.hint = trace.error.diagnosis
         raise
     with user_code_errors(f"in the output of {loaded.name}"):
-        result = _refuse_other_axes(find_logits(output, *batch.shape), trace, loaded)
+        result = _refuse_other_axes(find_logits(output, *batch.shape, largest_id(batch)), trace, loaded)
     trace = _described(trace, loaded, prompts, temperature)
     rows, reason = _last_rows(result, prompts)
     if result.logits is None or rows is None:
         return replace(trace, notes=(*trace.notes, f"no next tokens: {reason}"))
     decoder = LogitDecoder(loaded, tokenizer, result.logits, prompts[0], k=k, temperature=temperature)
-    candidates = [] if rows.is_meta else decoder.candidates(rows)
+    predictions = () if rows.is_meta else _predictions(decoder, rows, prompts)
+    without = [str(prediction.input) for prediction in predictions if not prediction.candidates]
+    if without:
+        decoder.notes.append(
+            f"no next token after prompt {', '.join(without)}: the greatest logit is NaN or infinite; "
+            "gptrace run --columns nan names the call that made it"
+        )
     return replace(
         trace,
         model=replace(trace.model, weights=decoder.weights),
         inputs=_recorded(map(decoder.displayable, prompts)),
-        predictions=tuple(
-            Prediction(number, len(prompt.tokens) - 1, best)
-            for number, (prompt, (best, _)) in enumerate(zip(prompts, candidates, strict=False))
-        ),
+        predictions=predictions,
         logits_per_position=int(rows.shape[-1]),
         notes=(*trace.notes, *decoder.notes),
+    )
+
+
+def _predictions(decoder: LogitDecoder, rows: Tensor, prompts: Sequence[Prompt]) -> tuple[Prediction, ...]:
+    """Return the candidates after each prompt, given its row (B, V); none for a row without probabilities."""
+    has_candidates = have_probabilities(rows[:, : decoder.token_count])  # (B,)
+    candidates = iter(decoder.candidates(rows[has_candidates]))
+    return tuple(
+        Prediction(number, len(prompt.tokens) - 1, next(candidates)[0] if has else ())
+        for number, (prompt, has) in enumerate(zip(prompts, has_candidates.tolist(), strict=True))
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gptrace.model.build import LoadedModel
 from gptrace.model.quiet_torch import torch
-from gptrace.predict.candidates import as_float64, rounding_tolerance
+from gptrace.predict.candidates import as_float64, check_probabilities_exist, rounding_tolerance
 from gptrace.predict.capture import CapturedTensors, capture_tensors
 from gptrace.predict.explain.claims import MeasuredClaim
 from gptrace.predict.forward import extract_logits
@@ -28,7 +28,7 @@ class MeasuredModel:
     None where the output head was not found, or is not a matrix. `tolerance` is the relative rounding error
     of the model's dtype, `logit_tolerance` how far two computations of the same logits may differ.
 
-    Raises a RunError where the logits have no largest number.
+    Raises a RunError where the greatest logit at a position is NaN or infinite.
     """
 
     def __init__(
@@ -43,6 +43,7 @@ class MeasuredModel:
         self.captured: CapturedTensors = self._capture()
         self.logits = logits[0]
         self.decoder = LogitDecoder(loaded, tokenizer, logits, prompt)
+        check_probabilities_exist(self.logits[:, : self.decoder.token_count])
         self.tolerance = rounding_tolerance(logits.dtype)
         self.logit_tolerance = self.tolerance * max(1e-9, float(self.logits.abs().max()))
         self.head = self.submodule(self.structure.head)
