@@ -50,14 +50,12 @@ class Forward:
     """Runs prompts through a model as fast as it can, where nobody needs to see what happens inside.
 
     A GPTModel attends with PyTorch's fused kernel, and its output head reads only the chosen positions.
-    `may_pad`: prompts of different lengths can share a batch. Another model, or a user's attention in a
-    GPTModel, might attend to the padding, so the prompts of its batches all have one length.
+    `may_pad`: prompts of different lengths can share a batch; see `ignores_padding`.
     """
 
     def __init__(self, loaded: LoadedModel) -> None:
         self.loaded = isolated_model(loaded)
-        module = self.loaded.module
-        self.may_pad = type(module) is GPTModel and has_standard_attention(module)
+        self.may_pad = ignores_padding(self.loaded.module)
 
     def read(
         self, prompts: Sequence[Prompt], positions: Sequence[range], reader: Callable[[LogitRows], None]
@@ -107,6 +105,15 @@ class Forward:
         return logits
 
 
+def ignores_padding(module: torch.nn.Module) -> bool:
+    """Tell whether padding on the right changes none of the logits before it.
+
+    That is known of a GPTModel alone. Another model, or a user's attention in a GPTModel, might attend to the
+    padding, so the prompts of a batch that predicts must all have one length.
+    """
+    return type(module) is GPTModel and has_standard_attention(module)
+
+
 def last_logits_alone(module: torch.nn.Module) -> dict[str, int]:
     """Return the argument that makes a model of transformers compute only the logits of the last position."""
     can_choose = is_hugging_face(module) and "logits_to_keep" in inspect.signature(module.forward).parameters
@@ -119,7 +126,7 @@ def extract_logits(output: object, loaded: LoadedModel, batch: Tensor) -> Tensor
     Raises a NoLogitsError where there are none.
     """
     with user_code_errors(f"in the output of {loaded.name}"):
-        result = find_logits(output, *batch.shape, largest_id(batch))
+        result = find_logits(output, batch.shape[0], batch.shape[1], largest_id(batch))
     if result.logits is None:
         raise NoLogitsError(
             f"{loaded.name} gives nothing to predict with: {result.reason}", "gptrace run shows its shapes"

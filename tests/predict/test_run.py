@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 import gptrace
-from gptrace.errors import NoLogitsError
+from gptrace.errors import ModelCodeError, NoLogitsError
 from gptrace.model import GPTModel
 from gptrace.model.quiet_torch import torch
 from tests.models.toys import Function
-from tests.support import Cli
+from tests.support import Cli, assert_same_candidates
 
 nn = torch.nn
 
@@ -65,3 +65,54 @@ def test_classes_are_not_called_logits_of_the_next_token() -> None:
     assert "one for each token" in str(gptrace.trace("Hello, I am", model="tiny"))
     one = Function(lambda ids: torch.ones(*ids.shape, 1))
     assert "has 1 score for each position" in str(gptrace.trace(ids=[5], model=one))
+
+
+class MeanPooling(nn.Module):
+    """A model whose every position sees the mean of all positions, padding included."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding, self.head = nn.Embedding(1000, 16), nn.Linear(16, 1000)
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        vectors = self.embedding(ids)
+        logits: torch.Tensor = self.head(vectors + 3 * vectors.mean(dim=1, keepdim=True))
+        return logits
+
+
+class LastAlone(MeanPooling):
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        return super().forward(ids)[:, -1:]
+
+
+@pytest.mark.parametrize("model_class", [MeanPooling, LastAlone])
+def test_padding_changes_no_prediction_of_a_model_that_sees_it(model_class: type[nn.Module]) -> None:
+    torch.manual_seed(1)
+    model = model_class()
+    rows = [[5, 6, 7, 8], [9, 10], [11, 12], [13]]
+    trace = gptrace.trace(ids=rows, model=model)
+    assert [call.outputs[0].shape[0] for call in trace.calls] == [4] * len(trace.calls)
+    assert [spec.shape for spec in trace.calls[1].inputs] == [(4, 4)]  # the traced batch is still padded
+    for prediction, ids in zip(trace.predictions, rows, strict=True):
+        alone = gptrace.trace(ids=ids, model=model)
+        assert prediction.position == len(ids) - 1
+        assert_same_candidates(prediction.candidates, alone.predictions[0].candidates)
+        assert_same_candidates(
+            prediction.candidates, gptrace.topk(ids=ids, model=model).results[0].candidates
+        )
+        assert "padding changes" not in str(alone)
+    # One token padded with itself has the same mean as alone, so prompt 3 is not changed.
+    has_every_position = model_class is MeanPooling
+    assert ("predicts: the next tokens after prompt 1, 2 come" in str(trace)) == has_every_position
+    assert "padding changes" not in str(gptrace.trace(ids=rows, model="tiny"))
+
+
+def test_a_failure_without_padding_keeps_the_trace() -> None:
+    def logits(ids: torch.Tensor) -> torch.Tensor:
+        assert ids.shape[1] % 2 == 0, "an even number of tokens"
+        return nn.functional.one_hot(ids, 20).float()
+
+    with pytest.raises(ModelCodeError, match="an even number of tokens") as caught:
+        gptrace.trace(ids=[[1, 2, 3, 4], [5]], model=Function(logits))
+    assert isinstance(caught.value.trace, gptrace.Trace)
+    assert caught.value.trace.inputs[1].padding == 3
