@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from gptrace.errors import OptionError, RunError
@@ -13,17 +13,23 @@ from gptrace.tracing.parameters import ancestors
 
 Module = torch.nn.Module
 _LIST_ITEM = re.compile(r"(?P<list>(?:.*\.)?[^.]+)\.(?P<number>[0-9]+)")
+# Where no blocks are found, the whole model runs before the head; embeddings are added near its beginning.
+_MOST_BEFORE = 16
 
 
 @dataclass(frozen=True, slots=True)
 class ModelStructure:
     """Paths of modules; "" for a role that no module has.
 
-    `between` are the modules that run after the last block and before the head: mostly the final norm.
+    `other_embeddings` are the tables beside that of the tokens: of positions, or of kinds of tokens. `before`
+    are the first of the other modules that run before the first block, or before the head where no blocks
+    are found. `between` are the modules that run after the last block and before the head: mostly the
+    final norm.
     """
 
     token_embedding: str
-    position_embedding: str
+    other_embeddings: tuple[str, ...]
+    before: tuple[str, ...]
     blocks: tuple[str, ...]
     between: tuple[str, ...]
     head: str
@@ -46,11 +52,12 @@ def find_model_structure(
         if isinstance(table := module.get_submodule(call.path), torch.nn.Embedding)
         and not (blocks and call.index > blocks[0].index)
     }
-    # The token embedding has about as many rows as there are logits; the other one is for positions.
+    # The token embedding has about as many rows as there are logits.
     embeddings = sorted(table_sizes, key=lambda path: abs(table_sizes[path] - logits[-1]))
     return ModelStructure(
         token_embedding=embeddings[0] if embeddings else "",
-        position_embedding=embeddings[1] if embeddings[1:] else "",
+        other_embeddings=tuple(embeddings[1:]),
+        before=_before(calls, blocks, output_head, table_sizes),
         blocks=tuple(call.path for call in blocks),
         between=_between(calls, blocks, output_head),
         head=output_head.path if output_head is not None else "",
@@ -121,6 +128,20 @@ def _blocks(calls: Sequence[ModuleCall]) -> list[ModuleCall]:
     ]  # fmt: skip
     # A block may contain lists of its own, so the outermost list is taken; of several, the longest.
     return max(block_lists, key=lambda group: (-group[0].depth, len(group)), default=[])
+
+
+def _before(
+    calls: Sequence[ModuleCall],
+    blocks: Sequence[ModuleCall],
+    head: ModuleCall | None,
+    tables: Collection[str],
+) -> tuple[str, ...]:
+    """Return the first modules that run before the first block and are no tables."""
+    first = blocks[0] if blocks else head
+    if first is None:
+        return ()
+    paths = [call.path for call in calls if call.index < first.index and call.path not in tables]
+    return tuple(dict.fromkeys(paths))[:_MOST_BEFORE]
 
 
 def _between(
