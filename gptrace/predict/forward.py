@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import NamedTuple
 
-from gptrace.errors import GptraceError, NoLogitsError
+from gptrace.errors import GptraceError, NoLogitsError, RunError
 from gptrace.model.build import LoadedModel
 from gptrace.model.fused_attention import fused_attention
 from gptrace.model.gpt import GPTModel
@@ -19,10 +19,11 @@ from gptrace.model.hugging_face import is_hugging_face
 from gptrace.model.isolated_copy import attentions, has_standard_attention, hidden_states, isolated_copy
 from gptrace.model.memory import as_memory_error, check_memory
 from gptrace.model.quiet_torch import torch
-from gptrace.model.user_code_errors import user_code_error, user_code_errors
+from gptrace.model.user_code_errors import passed_through, user_code_error, user_code_errors
 from gptrace.predict.logits import find_logits
 from gptrace.text.prompts import Prompt, padded_ids
 from gptrace.tracing.undisturbed import undisturbed_evaluation
+from gptrace.wording import one_line
 
 Tensor = torch.Tensor
 # Logits in memory at once, as rows times vocabulary: 8 MiB in float32.
@@ -164,8 +165,17 @@ def isolated_forward(loaded: LoadedModel, batch: Tensor) -> Iterator[None]:
     except BaseException as error:  # the user's code may raise anything, SystemExit too
         short = as_memory_error(error, batch_text)
         if short is None and type(model) is not GPTModel:
+            if not passed_through(error, model):
+                raise _own_error(error, loaded.name) from error
             raise user_code_error(error, f"in the forward pass of {loaded.name}") from error
         raise short or error from None
+
+
+def _own_error(error: BaseException, name: str) -> RunError:
+    return RunError(
+        f"{name} is built in a way that gptrace cannot read: {type(error).__name__}: {one_line(error)}",
+        "gptrace's own code raised this, not the model's; GPTRACE_DEBUG=1 shows the whole traceback",
+    )
 
 
 def check_room(loaded: LoadedModel, prompts: int, length: int, *, rows: int) -> None:

@@ -24,7 +24,8 @@ class ModelStructure:
     `other_embeddings` are the tables beside that of the tokens: of positions, or of kinds of tokens. `before`
     are the first of the other modules that run before the first block, or before the head where no blocks
     are found. `between` are the modules that run after the last block and before the head: mostly the
-    final norm.
+    final norm. `to_logits` lead from the last block to the logits: a module that contains the head, and takes
+    one tensor, stands there as a whole.
     """
 
     token_embedding: str
@@ -33,6 +34,7 @@ class ModelStructure:
     blocks: tuple[str, ...]
     between: tuple[str, ...]
     head: str
+    to_logits: tuple[str, ...]
 
 
 def find_model_structure(
@@ -46,6 +48,12 @@ def find_model_structure(
     calls = [call for call in trace.calls if call.path]
     output_head = _output_head(calls, logits) if head is None else _named_head(calls, logits, head)
     blocks = _blocks(calls)
+    whole_head = _whole_head(
+        [call for call in calls if not isinstance(module.get_submodule(call.path), torch.nn.Sequential)],
+        blocks,
+        output_head,
+        logits,
+    )
     table_sizes = {
         call.path: table.num_embeddings
         for call in calls
@@ -61,6 +69,7 @@ def find_model_structure(
         blocks=tuple(call.path for call in blocks),
         between=_between(calls, blocks, output_head),
         head=output_head.path if output_head is not None else "",
+        to_logits=(*_between(calls, blocks, whole_head), whole_head.path) if whole_head is not None else (),
     )
 
 
@@ -113,8 +122,33 @@ def _may_be_head(call: ModuleCall, logits: tuple[int, ...]) -> bool:
     return len(shape) == 3 and (shape[0], shape[-1]) == (logits[0], logits[-1])
 
 
+def _whole_head(
+    calls: Sequence[ModuleCall],
+    blocks: Sequence[ModuleCall],
+    head: ModuleCall | None,
+    logits: tuple[int, ...],
+) -> ModuleCall | None:
+    """Return the outermost call after the blocks that contains the head and takes one tensor, or the head.
+
+    Such a module may compute more than its submodules do, such as an activation; an nn.Sequential, which does
+    not, is left out of `calls`.
+    """
+    if head is None or not blocks:
+        return head
+    containers = set(ancestors(head.path))
+    for call in calls:
+        is_after = blocks[-1].index < call.index < head.index
+        if is_after and call.path in containers and len(call.inputs) == 1 and _may_be_head(call, logits):
+            return call
+    return head
+
+
 def _blocks(calls: Sequence[ModuleCall]) -> list[ModuleCall]:
-    """Return the calls of the items of one list that are of one class and return the shape that they take."""
+    """Return the calls of the items of one list that call others and return the shape that they take.
+
+    They may differ in class: layers of attention and of state spaces take turns in some models.
+    """
+    parents = {call.parent for call in calls}
     groups: dict[str, list[ModuleCall]] = {}
     for call in calls:
         item = _LIST_ITEM.fullmatch(call.path)
@@ -123,9 +157,8 @@ def _blocks(calls: Sequence[ModuleCall]) -> list[ModuleCall]:
     block_lists = [
         group
         for group in groups.values()
-        if len({call.type for call in group}) == 1 and len(group[0].outputs[0].shape) == 3
-        and any(call.parent == group[0].index for call in calls)
-    ]  # fmt: skip
+        if len(group[0].outputs[0].shape) == 3 and all(call.index in parents for call in group)
+    ]
     # A block may contain lists of its own, so the outermost list is taken; of several, the longest.
     return max(block_lists, key=lambda group: (-group[0].depth, len(group)), default=[])
 

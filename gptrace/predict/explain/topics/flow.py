@@ -48,7 +48,7 @@ def _token_embedding(model: MeasuredModel) -> MeasuredClaim:
     if not path:
         return model.claim("no_token_embedding", None)
     embedded, table = model.captured.outputs.get(path), model.weight_of(path)
-    if embedded is None or table is None or embedded.shape[-1] != table.shape[-1]:
+    if embedded is None or table is None or embedded.shape != (*model.ids.shape, table.shape[-1]):
         return model.claim("token_embedding_unmeasured", None)
     rows, values = as_float64(table[model.ids]), as_float64(embedded)
     # Some models multiply their embeddings by a constant, such as √D: the one that fits best.
