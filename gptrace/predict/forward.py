@@ -20,7 +20,7 @@ from gptrace.model.isolated_copy import attentions, has_standard_attention, hidd
 from gptrace.model.memory import as_memory_error, check_memory
 from gptrace.model.quiet_torch import torch
 from gptrace.model.user_code_errors import passed_through, user_code_error, user_code_errors
-from gptrace.predict.logits import find_logits
+from gptrace.predict.logits import find_logits, refuse_classes
 from gptrace.text.prompts import Prompt, padded_ids
 from gptrace.tracing.undisturbed import undisturbed_evaluation
 from gptrace.wording import one_line
@@ -127,7 +127,7 @@ def extract_logits(output: object, loaded: LoadedModel, batch: Tensor) -> Tensor
     Raises a NoLogitsError where there are none.
     """
     with user_code_errors(f"in the output of {loaded.name}"):
-        result = find_logits(output, batch.shape[0], batch.shape[1], largest_id(batch))
+        result = refuse_classes(find_logits(output, *batch.shape), largest_id(batch))
     if result.logits is None:
         raise NoLogitsError(
             f"{loaded.name} gives nothing to predict with: {result.reason}", "gptrace run shows its shapes"

@@ -18,27 +18,12 @@ class LogitsOrReason(NamedTuple):
     reason: str = ""
 
 
-def find_logits(output: object, batch: int, seq_len: int, largest_id: int = 0) -> LogitsOrReason:
-    """Return the logits in the output for ids up to `largest_id`, or the reason why there are none.
-
-    A model that reads an id but has no score for it scores something else, such as two classes.
-
-    >>> find_logits(torch.ones(1, 3, 2), batch=1, seq_len=3, largest_id=716).reason
-    'the output has 2 scores for each position, but id 716 is in the vocabulary: they score no next token'
-    """
-    result = _find_logits(output, batch, seq_len)
-    if result.logits is None or largest_id < (scores := result.logits.shape[-1]):
-        return result
-    problem = f"the output has {scores:,} {'score' if scores == 1 else 'scores'} for each position, but"
-    return LogitsOrReason(None, f"{problem} id {largest_id} is in the vocabulary: they score no next token")
-
-
-def _find_logits(output: object, batch: int, seq_len: int) -> LogitsOrReason:
+def find_logits(output: object, batch: int, seq_len: int) -> LogitsOrReason:
     """Return the field named logits, or else the only tensor whose shape and dtype logits can have.
 
-    >>> _find_logits((torch.ones(2, 3, 10), torch.ones(())), batch=2, seq_len=3).logits.shape
+    >>> find_logits((torch.ones(2, 3, 10), torch.ones(())), batch=2, seq_len=3).logits.shape
     torch.Size([2, 3, 10])
-    >>> _find_logits(torch.ones(2, 10), batch=2, seq_len=3).reason
+    >>> find_logits(torch.ones(2, 10), batch=2, seq_len=3).reason
     'the output [2, 10] is no [batch, seq_len, V]'
     """
     logits = _logits_field(output)
@@ -60,6 +45,20 @@ def _find_logits(output: object, batch: int, seq_len: int) -> LogitsOrReason:
     if len(tensors) == 1:
         return LogitsOrReason(None, f"the output {_why_not(tensors[0], batch, (seq_len, 1))}")
     return LogitsOrReason(None, f"the output, a {type(output).__name__}, holds no tensor [batch, seq_len, V]")
+
+
+def refuse_classes(result: LogitsOrReason, largest_id: int) -> LogitsOrReason:
+    """Refuse scores that are fewer than the ids of the vocabulary, of which `largest_id` went in.
+
+    They are of something else than the next token, such as two classes.
+
+    >>> refuse_classes(LogitsOrReason(torch.ones(1, 3, 2)), largest_id=716).reason
+    'the output has 2 scores for each position, but id 716 is in the vocabulary: they score no next token'
+    """
+    if result.logits is None or largest_id < (scores := result.logits.shape[-1]):
+        return result
+    problem = f"the output has {scores:,} {'score' if scores == 1 else 'scores'} for each position, but"
+    return LogitsOrReason(None, f"{problem} id {largest_id} is in the vocabulary: they score no next token")
 
 
 def _why_not(tensor: Tensor, batch: int, lengths: tuple[int, ...]) -> str:

@@ -24,7 +24,7 @@ from gptrace.predict.forward import (
     last_position,
 )
 from gptrace.predict.logit_decoder import LogitDecoder
-from gptrace.predict.logits import LogitsOrReason, find_logits
+from gptrace.predict.logits import LogitsOrReason, find_logits, refuse_classes
 from gptrace.record import Prediction, Trace, TracedPrompt
 from gptrace.text.prompts import Prompt, padded
 from gptrace.text.tokenizer import Tokenizer
@@ -61,9 +61,8 @@ def run_traced(
                 error.hint = trace.error.diagnosis
         raise
     with user_code_errors(f"in the output of {loaded.name}"):
-        result = _refuse_other_axes(
-            find_logits(output, batch.shape[0], batch.shape[1], largest_id(batch)), trace, loaded
-        )
+        result = _refuse_other_axes(find_logits(output, *batch.shape), trace, loaded)
+        result = refuse_classes(result, largest_id(batch))
     trace = _described(trace, loaded, prompts, temperature)
     if result.logits is None:
         return replace(trace, notes=(*trace.notes, f"no next tokens: {result.reason}"))
