@@ -56,8 +56,8 @@ def test_a_dict_of_a_trace_is_its_own_and_holds_no_nan(tiny: GPTModel) -> None:
     assert trace.dims["batch"] == 1
     with torch.no_grad():
         tiny.out_head.weight.fill_(float("nan"))
-    spoiled = gptrace.trace("Hello", model=tiny).to_dict()
-    assert spoiled["predictions"][0]["candidates"][0]["logit"] is None
+    spoiled = gptrace.trace("Hello", model=tiny, measure=["statistics"]).to_dict()
+    assert spoiled["calls"][0]["outputs"][0]["statistics"]["mean"] is None
 
 
 def test_ids_from_arrays_and_tensors() -> None:

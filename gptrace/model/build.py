@@ -99,7 +99,9 @@ def wrap_module(module: Module, name: str, weights: dict[str, Any]) -> LoadedMod
     elif is_hugging_face(module):
         config = module.config
         sizes = (getattr(config, "vocab_size", None), getattr(config, "max_position_embeddings", None))
-        vocab_size, context = (size if type(size) is int else None for size in sizes)
+        vocab_size, context = (
+            size if type(size) is int and size > 0 else None for size in sizes
+        )  # -1 stands for no limit
         limits = Limits(vocab_size, context)
     else:
         limits = Limits(None, _configured_context(module), is_certain=False)

@@ -48,7 +48,7 @@ def build_hugging_face(
         with _quiet(transformers), torch.random.fork_rng(devices=[]), _explained(selection.name, ConfigError):
             torch.default_generator.manual_seed(selection.seed)
             module = auto_class.from_config(config, **options)
-        return module, {"source": "random", "seed": selection.seed}
+        return module, {"source": "random", "seed": selection.seed} | _other_class(module)
     with _quiet(transformers), _explained(f"the weights in {selection.folder}", WeightsError):
         options |= {"config": config, "local_files_only": True, "output_loading_info": True}
         module, report = auto_class.from_pretrained(str(selection.folder), **options)
@@ -56,7 +56,20 @@ def build_hugging_face(
     if missing:
         hint = "is a shard missing, or are these the weights of another model?"
         raise WeightsError(f"the weights in {selection.folder} lack {enumerated(missing, 3)}", hint)
-    return module, selection.origin
+    return module, selection.origin | _other_class(module)
+
+
+def _other_class(module: Module) -> dict[str, str]:
+    """Return, as a fact of the weights, the class in config.json where that is not the class of the module.
+
+    A model of another kind, such as BERT with a masked-language head, is read as the causal model of its
+    family.
+    """
+    declared = getattr(module.config, "architectures", None)
+    name = type(module).__name__
+    if not isinstance(declared, list) or not declared or name in declared:
+        return {}
+    return {"other_class": str(declared[0])}
 
 
 def hugging_face_architecture(module: Module) -> Architecture | None:

@@ -47,6 +47,12 @@ def user_code_error(error: BaseException, where: str, hint: str = "") -> ModelCo
     return ModelCodeError(f"{message}{f', at {line}' if line else ''} ({where})", hint or _HINT)
 
 
+def passed_through(error: BaseException, model: torch.nn.Module) -> bool:
+    """Tell whether an exception left a call of the model: only then is it the model's own."""
+    frames = (frame for frame, _ in traceback.walk_tb(error.__traceback__))
+    return any(frame.f_locals.get("self") is model for frame in frames)
+
+
 def line_of(error: BaseException) -> str:
     """Return file, line number and source of the innermost frame of user code; "" where there is none."""
     if isinstance(error, SyntaxError) and error.filename:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
+from gptrace.errors import RunError
 from gptrace.model.quiet_torch import torch
 from gptrace.record import Candidate
 from gptrace.text.gpt2_tokenizer import GPT2
@@ -22,7 +23,7 @@ def candidates_of_rows(
     """Return for each row of logits (R, V) its `k` most likely tokens, and the tokens of the ids in `chosen`.
 
     Probabilities are softmax(logits / temperature), computed in float64. Ranks start at 1, and equal logits
-    rank by id; a token of `chosen` has its rank in the whole row.
+    rank by id; a token of `chosen` has its rank in the whole row. Raises a RunError as `log_softmax` does.
 
     >>> rows = torch.tensor([[2.0, 1.0, 0.0], [0.0, 5.0, 5.0]])
     >>> [[(c.id, round(c.probability, 4)) for c in best] for best, _ in candidates_of_rows(rows, k=2)]
@@ -47,10 +48,33 @@ def rows_per_chunk(vocab_size: int) -> int:
 
 
 def log_softmax(logits: Tensor, temperature: float = 1.0) -> Tensor:
-    """Return the log-probabilities (R, V) of logits / temperature, in float64."""
-    # The largest is subtracted first: divided by a tiny temperature, large logits would become infinite.
+    """Return the log-probabilities (R, V) of logits / temperature, in float64.
+
+    Raises a RunError where the greatest logit of a row is NaN or infinite: softmax has no value there.
+    """
     values = as_float64(logits)
+    check_probabilities_exist(values)
+    # The largest is subtracted first: divided by a tiny temperature, large logits would become infinite.
     return torch.log_softmax((values - values.amax(dim=-1, keepdim=True)) / temperature, dim=-1)
+
+
+def have_probabilities(logits: Tensor) -> Tensor:
+    """Tell for each row of logits (R, V) whether softmax makes probabilities of it: (R,).
+
+    >>> have_probabilities(torch.tensor([[1.0, -torch.inf], [1.0, torch.nan]])).tolist()
+    [True, False]
+    """
+    return logits.amax(dim=-1).isfinite()  # of a row that holds NaN, the greatest is NaN
+
+
+def check_probabilities_exist(logits: Tensor) -> None:
+    """Raise a RunError where a row of logits (R, V) has no probabilities, and so no ranking."""
+    without = logits[~have_probabilities(logits)]
+    if len(without):
+        raise RunError(
+            f"the greatest logit is {float(without[0].max())}, so there is no next token",
+            "gptrace run --columns nan names the call that made it",
+        )
 
 
 def as_float64(values: Tensor) -> Tensor:
@@ -76,8 +100,8 @@ def rank_of(logits: Tensor, token_id: int) -> int:
 def _best_ids(logits: Tensor, k: int) -> list[list[int]]:
     """Return the ids of the `k` largest logits of each row (R, V); equal logits are in order of id."""
     values, ids = logits.topk(k, dim=-1)  # (R, k)
-    # topk picks any of equal logits. Where more than k are as large as the smallest it picked, or one is NaN,
-    # the row is sorted instead.
+    # topk picks any of equal logits. Where more than k are as large as the smallest it picked, the row is
+    # sorted instead.
     rows_to_sort = ((logits >= values[:, -1:]).sum(dim=-1) != k).tolist()
     ids_by_row = []
     for row, needs_sort in enumerate(rows_to_sort):

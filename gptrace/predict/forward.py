@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import NamedTuple
 
-from gptrace.errors import GptraceError, NoLogitsError
+from gptrace.errors import GptraceError, NoLogitsError, RunError
 from gptrace.model.build import LoadedModel
 from gptrace.model.free_memory import as_memory_error, check_memory
 from gptrace.model.fused_attention import fused_attention
@@ -20,10 +20,11 @@ from gptrace.model.gpt_parts import attentions, has_standard_attention, hidden_s
 from gptrace.model.hugging_face import is_hugging_face
 from gptrace.model.isolated_copy import isolated_copy
 from gptrace.model.quiet_torch import torch
-from gptrace.model.user_code_errors import user_code_error, user_code_errors
-from gptrace.predict.logits import find_logits
+from gptrace.model.user_code_errors import passed_through, user_code_error, user_code_errors
+from gptrace.predict.logits import find_logits, refuse_classes
 from gptrace.text.prompts import Prompt, padded_ids
 from gptrace.tracing.undisturbed import undisturbed_evaluation
+from gptrace.wording import one_line
 
 Tensor = torch.Tensor
 # Logits in memory at once, as rows times vocabulary: 8 MiB in float32.
@@ -51,14 +52,12 @@ class Forward:
     """Runs prompts through a model as fast as it can, where nobody needs to see what happens inside.
 
     A GPTModel attends with PyTorch's fused kernel, and its output head reads only the chosen positions.
-    `may_pad`: prompts of different lengths can share a batch. Another model, or a user's attention in a
-    GPTModel, might attend to the padding, so the prompts of its batches all have one length.
+    `may_pad`: prompts of different lengths can share a batch; see `ignores_padding`.
     """
 
     def __init__(self, loaded: LoadedModel) -> None:
         self.loaded = isolated_model(loaded)
-        module = self.loaded.module
-        self.may_pad = type(module) is GPTModel and has_standard_attention(module)
+        self.may_pad = ignores_padding(self.loaded.module)
 
     def read(
         self, prompts: Sequence[Prompt], positions: Sequence[range], reader: Callable[[LogitRows], None]
@@ -108,6 +107,15 @@ class Forward:
         return logits
 
 
+def ignores_padding(module: torch.nn.Module) -> bool:
+    """Tell whether padding on the right changes none of the logits before it.
+
+    That is known of a GPTModel alone. Another model, or a user's attention in a GPTModel, might attend to the
+    padding, so the prompts of a batch that predicts must all have one length.
+    """
+    return type(module) is GPTModel and has_standard_attention(module)
+
+
 def last_logits_alone(module: torch.nn.Module) -> dict[str, int]:
     """Return the argument that makes a model of transformers compute only the logits of the last position."""
     can_choose = is_hugging_face(module) and "logits_to_keep" in inspect.signature(module.forward).parameters
@@ -120,7 +128,7 @@ def extract_logits(output: object, loaded: LoadedModel, batch: Tensor) -> Tensor
     Raises a NoLogitsError where there are none.
     """
     with user_code_errors(f"in the output of {loaded.name}"):
-        result = find_logits(output, *batch.shape)
+        result = refuse_classes(find_logits(output, *batch.shape), largest_id(batch))
     if result.logits is None:
         raise NoLogitsError(
             f"{loaded.name} gives nothing to predict with: {result.reason}", "gptrace run shows its shapes"
@@ -131,6 +139,11 @@ def extract_logits(output: object, loaded: LoadedModel, batch: Tensor) -> Tensor
 def batch_ids(loaded: LoadedModel, prompts: Sequence[Prompt]) -> Tensor:
     """Return the ids (B, T), padded on the right to the longest prompt."""
     return torch.tensor(padded_ids(prompts), dtype=torch.int64, device=loaded.device)
+
+
+def largest_id(batch: Tensor) -> int:
+    """Return the largest id of a batch (B, T); 0 on device meta, where ids have no values."""
+    return 0 if batch.is_meta else int(batch.max())
 
 
 def isolated_model(loaded: LoadedModel, *, fused: bool = True) -> LoadedModel:
@@ -153,8 +166,17 @@ def guarded_forward(loaded: LoadedModel, batch: Tensor) -> Iterator[None]:
     except BaseException as error:  # the user's code may raise anything, SystemExit too
         short = as_memory_error(error, batch_text)
         if short is None and type(model) is not GPTModel:
+            if not passed_through(error, model):
+                raise _own_error(error, loaded.name) from error
             raise user_code_error(error, f"in the forward pass of {loaded.name}") from error
         raise short or error from None
+
+
+def _own_error(error: BaseException, name: str) -> RunError:
+    return RunError(
+        f"{name} is built in a way that gptrace cannot read: {type(error).__name__}: {one_line(error)}",
+        "gptrace's own code raised this, not the model's; GPTRACE_DEBUG=1 shows the whole traceback",
+    )
 
 
 def check_room(loaded: LoadedModel, prompts: int, length: int, *, rows: int) -> None:

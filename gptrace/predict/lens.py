@@ -42,7 +42,7 @@ def run_lens(
     return Lens(
         versions=versions(),
         model=model_info(loaded.module, loaded.name, deferred.weights),
-        through=(*structure.between, structure.head),
+        through=structure.to_logits,
         results=tuple(results),
         notes=deferred.notes,
     )
@@ -62,7 +62,7 @@ def _lens_result(
     with capture_tensors(loaded.module, structure.blocks) as tensors:
         logits = extract_logits(loaded.module(batch, **loaded.arguments), loaded, batch)[0]  # (T, V)
     decoder = deferred.decoder_for(logits, prompt)
-    rest = [loaded.module.get_submodule(path) for path in (*structure.between, structure.head)]
+    rest = [loaded.module.get_submodule(path) for path in structure.to_logits]
 
     def logits_after(path: str) -> Tensor:  # (T, D) → (T, V)
         values = tensors.outputs[path][:1]
@@ -105,7 +105,7 @@ def _difference(last: Tensor, logits: Tensor, structure: ModelStructure, name: s
     allowed = rounding_tolerance(logits.dtype) * max(1.0, largest)
     if difference <= allowed and bool((last.isfinite() == finite).all()):
         return difference
-    path = ", ".join((*structure.between, structure.head))
+    path = ", ".join(structure.to_logits)
     raise RunError(
         f"the last layer's logits are not those of {name}: they differ by up to {difference:.3g}",
         f"gptrace sent the output of {structure.blocks[-1]} through {path}; the model does more than that",

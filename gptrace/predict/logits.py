@@ -48,6 +48,20 @@ def find_logits(output: object, batch: int, seq_len: int) -> LogitsOrReason:
     return LogitsOrReason(None, f"the output, a {type(output).__name__}, holds no tensor [batch, seq_len, V]")
 
 
+def refuse_classes(result: LogitsOrReason, largest_id: int) -> LogitsOrReason:
+    """Refuse scores that are fewer than the ids of the vocabulary, of which `largest_id` went in.
+
+    They are of something else than the next token, such as two classes.
+
+    >>> refuse_classes(LogitsOrReason(torch.ones(1, 3, 2)), largest_id=716).reason
+    'the output has 2 scores for each position, but id 716 is in the vocabulary: they score no next token'
+    """
+    if result.logits is None or largest_id < (scores := result.logits.shape[-1]):
+        return result
+    problem = f"the output has {scores:,} {'score' if scores == 1 else 'scores'} for each position, but"
+    return LogitsOrReason(None, f"{problem} id {largest_id} is in the vocabulary: they score no next token")
+
+
 def _why_not(tensor: Tensor, batch: int, lengths: tuple[int, ...]) -> str:
     """Return the reason why a tensor cannot be logits, or an empty string."""
     if tensor.dim() != 3 or tensor.shape[0] != batch or tensor.shape[1] not in lengths or not tensor.shape[2]:

@@ -128,6 +128,8 @@ class _Scorer:
 def scores_of(logits: Tensor, targets: Sequence[int]) -> list[Score]:
     """Return log-probability and rank of each row's target (R, V), in float64; equal logits rank by id.
 
+    Raises a RunError as `log_softmax` does.
+
     >>> scores_of(torch.tensor([[0.0, 0.0]]), [1])
     [(-0.6931471805599453, 2)]
     """
@@ -154,8 +156,7 @@ def _result(index: int, prompt: Prompt, scores: Mapping[int, Score], windows: in
 
 
 def _scored(token: Token, score: Score) -> ScoredToken:
-    log_probability = score[0]
-    rank = None if math.isnan(log_probability) else score[1]  # NaN has no rank
+    log_probability, rank = score
     return ScoredToken(token.id, token.text, token.bytes, log_probability, math.exp(log_probability), rank)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from gptrace.errors import OptionError, RunError
@@ -13,20 +13,28 @@ from gptrace.tracing.parameters import ancestors
 
 Module = torch.nn.Module
 _LIST_ITEM = re.compile(r"(?P<list>(?:.*\.)?[^.]+)\.(?P<number>[0-9]+)")
+# Where no blocks are found, the whole model runs before the head; embeddings are added near its beginning.
+_MOST_BEFORE = 16
 
 
 @dataclass(frozen=True, slots=True)
 class ModelStructure:
     """Paths of modules; "" for a role that no module has.
 
-    `between` are the modules that run after the last block and before the head: mostly the final norm.
+    `other_embeddings` are the tables beside that of the tokens: of positions, or of kinds of tokens. `before`
+    are the first of the other modules that run before the first block, or before the head where no blocks
+    are found. `between` are the modules that run after the last block and before the head: mostly the
+    final norm. `to_logits` lead from the last block to the logits: a module that contains the head, and takes
+    one tensor, stands there as a whole.
     """
 
     token_embedding: str
-    position_embedding: str
+    other_embeddings: tuple[str, ...]
+    before: tuple[str, ...]
     blocks: tuple[str, ...]
     between: tuple[str, ...]
     head: str
+    to_logits: tuple[str, ...]
 
 
 def find_model_structure(
@@ -42,20 +50,28 @@ def find_model_structure(
         _output_head(calls, logits_shape) if head is None else _named_head(calls, logits_shape, head)
     )
     blocks = _blocks(calls)
+    whole_head = _whole_head(
+        [call for call in calls if not isinstance(module.get_submodule(call.path), torch.nn.Sequential)],
+        blocks,
+        output_head,
+        logits_shape,
+    )
     table_sizes = {
         call.path: table.num_embeddings
         for call in calls
         if isinstance(table := module.get_submodule(call.path), torch.nn.Embedding)
         and not (blocks and call.index > blocks[0].index)
     }
-    # The token embedding has about as many rows as there are logits; the other one is for positions.
+    # The token embedding has about as many rows as there are logits.
     embeddings = sorted(table_sizes, key=lambda path: abs(table_sizes[path] - logits_shape[-1]))
     return ModelStructure(
         token_embedding=embeddings[0] if embeddings else "",
-        position_embedding=embeddings[1] if embeddings[1:] else "",
+        other_embeddings=tuple(embeddings[1:]),
+        before=_before(calls, blocks, output_head, table_sizes),
         blocks=tuple(call.path for call in blocks),
         between=_between(calls, blocks, output_head),
         head=output_head.path if output_head is not None else "",
+        to_logits=(*_between(calls, blocks, whole_head), whole_head.path) if whole_head is not None else (),
     )
 
 
@@ -109,8 +125,38 @@ def _may_be_head(call: ModuleCall, logits_shape: tuple[int, ...]) -> bool:
     return len(shape) == 3 and (shape[0], shape[-1]) == (logits_shape[0], logits_shape[-1])
 
 
+def _whole_head(
+    calls: Sequence[ModuleCall],
+    blocks: Sequence[ModuleCall],
+    head: ModuleCall | None,
+    logits_shape: tuple[int, ...],
+) -> ModuleCall | None:
+    """Return the outermost call after the blocks that contains the head and takes one tensor, or the head.
+
+    Such a module may compute more than its submodules do, such as an activation; an nn.Sequential, which does
+    not, is left out of `calls`.
+    """
+    if head is None or not blocks:
+        return head
+    containers = set(ancestors(head.path))
+    for call in calls:
+        is_after = blocks[-1].index < call.index < head.index
+        if (
+            is_after
+            and call.path in containers
+            and len(call.inputs) == 1
+            and _may_be_head(call, logits_shape)
+        ):
+            return call
+    return head
+
+
 def _blocks(calls: Sequence[ModuleCall]) -> list[ModuleCall]:
-    """Return the calls of the items of one list that are of one class and return the shape that they take."""
+    """Return the calls of the items of one list that call others and return the shape that they take.
+
+    They may differ in class: layers of attention and of state spaces take turns in some models.
+    """
+    parents = {call.parent for call in calls}
     groups: dict[str, list[ModuleCall]] = {}
     for call in calls:
         item = _LIST_ITEM.fullmatch(call.path)
@@ -119,11 +165,24 @@ def _blocks(calls: Sequence[ModuleCall]) -> list[ModuleCall]:
     block_lists = [
         group
         for group in groups.values()
-        if len({call.type for call in group}) == 1 and len(group[0].outputs[0].shape) == 3
-        and any(call.parent == group[0].index for call in calls)
-    ]  # fmt: skip
+        if len(group[0].outputs[0].shape) == 3 and all(call.index in parents for call in group)
+    ]
     # A block may contain lists of its own, so the outermost list is taken; of several, the longest.
     return max(block_lists, key=lambda group: (-group[0].depth, len(group)), default=[])
+
+
+def _before(
+    calls: Sequence[ModuleCall],
+    blocks: Sequence[ModuleCall],
+    head: ModuleCall | None,
+    tables: Collection[str],
+) -> tuple[str, ...]:
+    """Return the first modules that run before the first block and are no tables."""
+    first = blocks[0] if blocks else head
+    if first is None:
+        return ()
+    paths = [call.path for call in calls if call.index < first.index and call.path not in tables]
+    return tuple(dict.fromkeys(paths))[:_MOST_BEFORE]
 
 
 def _between(

@@ -11,11 +11,22 @@ from gptrace.measures import SHAPES_ONLY, Measures
 from gptrace.model.build import LoadedModel
 from gptrace.model.quiet_torch import torch
 from gptrace.model.user_code_errors import user_code_errors
-from gptrace.predict.forward import batch_ids, check_room, guarded_forward
+from gptrace.predict.batching import BatchBudget, batches
+from gptrace.predict.candidates import have_probabilities, rounding_tolerance
+from gptrace.predict.forward import (
+    Forward,
+    LogitRows,
+    batch_ids,
+    check_room,
+    guarded_forward,
+    ignores_padding,
+    largest_id,
+    last_position,
+)
 from gptrace.predict.logit_decoder import LogitDecoder
-from gptrace.predict.logits import LogitsOrReason, find_logits
+from gptrace.predict.logits import LogitsOrReason, find_logits, refuse_classes
 from gptrace.record import Prediction, Trace, TracedPrompt
-from gptrace.text.prompts import Prompt
+from gptrace.text.prompts import Prompt, padded
 from gptrace.text.tokenizer import Tokenizer
 from gptrace.tracing.watching import record_trace
 
@@ -50,22 +61,40 @@ def run_traced(
         raise
     with user_code_errors(f"in the output of {loaded.name}"):
         result = _refuse_other_axes(find_logits(output, *batch.shape), trace, loaded)
+        result = refuse_classes(result, largest_id(batch))
     trace = _described(trace, loaded, prompts, temperature)
-    rows, reason = _last_rows(result, prompts)
-    if result.logits is None or rows is None:
-        return replace(trace, notes=(*trace.notes, f"no next tokens: {reason}"))
+    if result.logits is None:
+        return replace(trace, notes=(*trace.notes, f"no next tokens: {result.reason}"))
+    try:
+        rows, row_notes = _last_rows(loaded, result.logits, prompts)
+    except GptraceError as error:
+        error.trace = trace
+        raise
     decoder = LogitDecoder(loaded, tokenizer, result.logits, prompts[0], k=k, temperature=temperature)
-    candidates = [] if rows.is_meta else decoder.candidates(rows)
+    predictions = () if rows.is_meta else _predictions(decoder, rows, prompts)
+    without = [str(prediction.input) for prediction in predictions if not prediction.candidates]
+    if without:
+        decoder.notes.append(
+            f"no next token after prompt {', '.join(without)}: the greatest logit is NaN or infinite; "
+            "gptrace run --columns nan names the call that made it"
+        )
     return replace(
         trace,
         model=replace(trace.model, weights=decoder.weights),
         inputs=_recorded(map(decoder.displayable, prompts)),
-        predictions=tuple(
-            Prediction(number, len(prompt.tokens) - 1, best)
-            for number, (prompt, (best, _)) in enumerate(zip(prompts, candidates, strict=False))
-        ),
+        predictions=predictions,
         logits_per_position=int(rows.shape[-1]),
-        notes=(*trace.notes, *decoder.notes),
+        notes=(*trace.notes, *row_notes, *decoder.notes),
+    )
+
+
+def _predictions(decoder: LogitDecoder, rows: Tensor, prompts: Sequence[Prompt]) -> tuple[Prediction, ...]:
+    """Return the candidates after each prompt, given its row (B, V); none for a row without probabilities."""
+    has_candidates = have_probabilities(rows[:, : decoder.token_count])  # (B,)
+    candidates = iter(decoder.candidates(rows[has_candidates]))
+    return tuple(
+        Prediction(number, len(prompt.tokens) - 1, next(candidates)[0] if has else ())
+        for number, (prompt, has) in enumerate(zip(prompts, has_candidates.tolist(), strict=True))
     )
 
 
@@ -92,17 +121,43 @@ def _refuse_other_axes(result: LogitsOrReason, trace: Trace, loaded: LoadedModel
     return result
 
 
-def _last_rows(result: LogitsOrReason, prompts: Sequence[Prompt]) -> tuple[Tensor | None, str]:
-    """Return the logits at the last token of each prompt (B, V), or the reason why there are none."""
-    logits = result.logits
-    if logits is None:
-        return None, result.reason
-    if logits.shape[1] == 1 and any(prompt.padding for prompt in prompts):
-        return None, (
-            "the model gives logits for the last position alone, where the shorter prompts have padding; "
-            "give prompts of one length, or one at a time"
-        )
-    if logits.shape[1] == 1:
-        return logits[:, -1], ""
-    last = torch.tensor([len(prompt.tokens) - 1 for prompt in prompts], device=logits.device)
-    return logits[torch.arange(len(prompts), device=logits.device), last], ""
+def _last_rows(loaded: LoadedModel, logits: Tensor, prompts: Sequence[Prompt]) -> tuple[Tensor, list[str]]:
+    """Return the logits at the last token of each prompt (B, V), and a note if padding would change them.
+
+    `logits` (B, T, V), or (B, 1, V) for the last position alone, are those of the traced batch. Where the
+    model may attend to padding, the prompts that have some are run again without it.
+    """
+    is_whole = logits.shape[1] > 1
+    rows = [
+        row[len(prompt.tokens) - 1 if is_whole else -1] for row, prompt in zip(logits, prompts, strict=True)
+    ]
+    shorter = [number for number, prompt in enumerate(prompts) if prompt.padding]
+    if not shorter or logits.is_meta or ignores_padding(loaded.module):
+        return torch.stack(rows), []
+    unpadded = _rows_without_padding(loaded, [prompts[number] for number in shorter])
+    changed = []
+    for number, row in zip(shorter, unpadded, strict=True):
+        allowed = rounding_tolerance(row.dtype) * max(1.0, float(row.abs().max()))
+        if is_whole and not torch.allclose(rows[number], row, rtol=0, atol=allowed, equal_nan=True):
+            changed.append(str(number))
+        rows[number] = row
+    note = (
+        f"padding changes what this model predicts: the next tokens after prompt {', '.join(changed)} come "
+        "from a run without padding, all shapes and figures of calls from the padded batch"
+    )
+    return torch.stack(rows), [note] if changed else []
+
+
+def _rows_without_padding(loaded: LoadedModel, prompts: Sequence[Prompt]) -> list[Tensor]:
+    """Return the logits (V,) at the last token of each prompt, from batches of prompts of one length."""
+    rows: dict[int, Tensor] = {}
+    lengths = [len(prompt.tokens) for prompt in prompts]
+    forward = Forward(loaded)
+    for batch in batches(lengths, BatchBudget.for_device(loaded.device.type, None), may_pad=False):
+
+        def keep(part: LogitRows, batch: Sequence[int] = batch) -> None:
+            rows.update((batch[at], row.clone()) for (at, _), row in zip(*part, strict=True))
+
+        members = padded([prompts[number] for number in batch])
+        forward.read(members, [last_position(prompt) for prompt in members], keep)
+    return [rows[number] for number in range(len(prompts))]

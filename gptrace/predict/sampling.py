@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from gptrace.errors import RunError
 from gptrace.model.quiet_torch import torch
+from gptrace.predict.candidates import check_probabilities_exist
 
 Tensor = torch.Tensor
 
@@ -25,14 +25,9 @@ def next_id(
     1
     """
     logits = logits.detach().cpu()
-    best = logits.max()
-    if not bool(best.isfinite()):
-        raise RunError(
-            f"the greatest logit is {float(best)}, so there is no next token",
-            "gptrace run --columns nan names the call that made it",
-        )
+    check_probabilities_exist(logits[None])
     if temperature == 0:
-        return int((logits == best).nonzero()[0])
+        return int((logits == logits.max()).nonzero()[0])
     distribution = probabilities(logits, temperature=temperature, top_k=top_k, top_p=top_p)
     return int(torch.multinomial(distribution, 1, generator=generator))
 

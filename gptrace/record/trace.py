@@ -130,7 +130,10 @@ class TracedPrompt(Record, frozen=True):
 
 
 class Prediction(Record, frozen=True):
-    """The candidates for the token that follows `position` of prompt number `input`."""
+    """The candidates for the token that follows `position` of prompt number `input`.
+
+    There are none where the greatest logit is NaN or infinite, since these have no probabilities.
+    """
 
     input: Count
     position: Count

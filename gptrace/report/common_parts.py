@@ -54,6 +54,11 @@ def weights_text(weights: dict[str, Any]) -> str:
     if "assumed" in weights:
         pairs = ", ".join(f"{key} {value}" for key, value in weights["assumed"].items())
         text += f"; assumed, since the file does not say: {pairs}"
+    if weights.get("other_class"):
+        text += (
+            f"; config.json names the class {visible(weights['other_class'])}, but the causal language model"
+        )
+        text += " of that family was loaded, so the next tokens may mean nothing"
     if weights.get("nan"):
         names = weights["nan"]
         subject = visible(names[0]) + (f" and {len(names) - 1} more hold" if names[1:] else " holds")

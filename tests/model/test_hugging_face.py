@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import transformers
 
 import gptrace
 from gptrace.model.quiet_torch import torch
 from tests.models.hugging_face import (
     FAMILIES,
+    SIZES,
     save_family,
 )
 from tests.support import Cli, assert_same_but_for_rounding, assert_top_logits, to_json
@@ -140,3 +142,33 @@ def test_without_the_library_the_hint_names_the_command(
     cli("run", "--ids", "1", "-m", f"hf:{tmp_path}").is_error(
         2, "needs transformers", "pip install 'gptrace[hf]'"
     )
+
+
+def test_a_class_that_config_json_does_not_name_is_said(cli: Cli, tmp_path: Path) -> None:
+    config = transformers.BertConfig(**SIZES, num_attention_heads=4)
+    transformers.BertForMaskedLM(config).save_pretrained(tmp_path / "masked")
+    for weights in ([], ["-w", "random"]):
+        outcome = cli("topk", "--ids", "1 2", "-m", f"hf:{tmp_path / 'masked'}", *weights)
+        assert outcome.code == 0
+        assert "config.json names the class BertForMaskedLM, but the causal language model" in outcome.out
+    config.is_decoder = True
+    transformers.BertLMHeadModel(config).save_pretrained(tmp_path / "causal")
+    assert "config.json" not in cli("topk", "--ids", "1 2", "-m", f"hf:{tmp_path / 'causal'}").out
+
+
+def test_a_context_of_minus_one_is_no_limit() -> None:
+    config = transformers.XLNetConfig(vocab_size=500, d_model=32, n_layer=1, n_head=4, d_inner=64)
+    assert config.max_position_embeddings == -1
+    model = transformers.XLNetLMHeadModel(config).eval()
+    assert len(gptrace.topk(ids=[1, 2, 3], model=model).results[0].candidates) == 5
+
+
+def test_a_table_that_returns_more_rows_than_ids_is_explained() -> None:
+    """CPM-Ant puts its prompt before the ids."""
+    config = transformers.CpmAntConfig(
+        vocab_size=500, hidden_size=32, num_hidden_layers=2, num_attention_heads=4, dim_head=8, dim_ff=64,
+        prompt_length=4,
+    )  # fmt: skip
+    torch.manual_seed(5)
+    explanation = gptrace.explain(ids=[5, 6, 7], model=transformers.CpmAntForCausalLM(config).eval())
+    assert explanation.topics[0].claims[1].holds is None

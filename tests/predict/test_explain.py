@@ -143,8 +143,11 @@ def test_the_marks_reach_the_reader(cli: Cli, tmp_path: Path) -> None:
     path.write_text(
         "from tests.models.small_gpt import SmallGPT\ndef make():\n    return SmallGPT('softcap')\n"
     )
-    out = cli("explain", TEXT, "-m", f"{path}:make", "--topic", "projection").out
-    assert "✗ So each row of W" in out
+    outcome = cli("explain", TEXT, "-m", f"{path}:make", "--topic", "projection")
+    out = outcome.out
+    assert outcome.code == 1
+    assert cli("explain", TEXT, "-m", f"{path}:make", "--topic", "probabilities").code == 0
+    assert "✗ So each row of W is one token's direction, but the logits" in out
     assert "✓ The map is linear" in out
     page = cli("explain", TEXT, "-m", f"{path}:make", "--topic", "projection", "-f", "markdown").out
     assert "## How emb\\_dim becomes vocab\\_size" in page

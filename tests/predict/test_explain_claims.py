@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import string
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from types import ModuleType
 from typing import Any
 
@@ -23,6 +23,7 @@ from gptrace.predict.explain.run import CATALOGS
 from gptrace.predict.explain.topics import TOPICS as MEASURES
 from gptrace.predict.explain.topics import inference, last_dim, probabilities, training
 from gptrace.predict.validation import LANGUAGES, TOPICS
+from gptrace.record import Token
 from gptrace.text.gpt2_tokenizer import GPT2
 from gptrace.text.hugging_face import HuggingFaceTokenizer
 from gptrace.text.prompts import from_ids, from_texts
@@ -111,6 +112,66 @@ class LastRow(SmallGPT):
         return super().forward(ids)[:, -1:]
 
 
+class NormedSum(SmallGPT):
+    """The sum of both embeddings goes through a norm before the first block."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first_norm = nn.LayerNorm(16)
+
+    def embed(self, ids: Any) -> Any:
+        return self.tok_emb(ids) + self.pos_emb(torch.arange(ids.shape[1]))
+
+    def forward(self, ids: Any) -> Any:
+        x = 3 * self.first_norm(self.embed(ids))
+        for block in self.blocks:
+            x = block(x)
+        return self.head(self.norm(x))
+
+
+class TypedEmbedding(NormedSum):
+    """A third table is added, as in BERT."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.type_emb = nn.Embedding(2, 16)
+
+    def embed(self, ids: Any) -> Any:
+        return super().embed(ids) + self.type_emb(torch.zeros_like(ids))
+
+
+class OnlyTypes(TypedEmbedding):
+    """The second table is not of positions."""
+
+    def embed(self, ids: Any) -> Any:
+        return self.tok_emb(ids) + self.type_emb(ids % 2)
+
+
+class BlocksInAPythonList(NormedSum):
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = self.blocks
+        del self.blocks
+
+    def forward(self, ids: Any) -> Any:
+        x = self.embed(ids)
+        for block in [self.first, self.second]:
+            x = block(x)
+        return self.head(self.norm(x))
+
+
+class WithoutBlocks(NormedSum):
+    """A model that is not finished."""
+
+    def forward(self, ids: Any) -> Any:
+        return self.head(self.embed(ids))
+
+
+class Probabilities(SmallGPT):
+    def forward(self, ids: Any) -> Any:
+        return super().forward(ids).softmax(dim=-1)
+
+
 class Factorized(nn.Module):
     """The table has another width than the head."""
 
@@ -177,6 +238,8 @@ def variants() -> list[dict[str, list[MeasuredClaim]]]:
         measured(LastRow()),
         measured(Factorized()),
         measured(SmallGPT(), tokenizer=lower_case_tokenizer()),
+        measured(TypedEmbedding()),
+        measured(Probabilities()),
     ]
 
 
@@ -246,6 +309,48 @@ def test_a_catalog_cannot_change_a_mark() -> None:
     assert [wrong.claim(claim).holds for claim in claims] == marks
     with pytest.raises(KeyError, match="holds"):  # nor can it ask for the mark
         Catalog({}, dict.fromkeys(sentences, Sentence("{holds}", ""))).claim(claims[0])
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_sentence_of_a_claim_that_fails_says_what_is(language: str) -> None:
+    catalog = CATALOGS[language]
+    assert set(catalog.failures) <= set(catalog.sentences)
+    assert set(catalog.failures) == set(CATALOGS["en"].failures)
+    for model, key in [(SmallGPT("causal"), "causal"), (SmallGPT("softcap"), "dot_product")]:
+        claim = next(claim for claims in measured(model).values() for claim in claims if claim.key == key)
+        words, other = catalog.claim(claim), catalog.claim(replace(claim, holds=True))
+        assert words.holds is False
+        assert words.text != other.text
+        assert words.measured == other.measured
+    # A claim that is an identity of arithmetic has no failure of its own, and is denied.
+    denied = MeasuredClaim("ranking", False, {"count": 3, "first": Token(0, "a", b"a")})
+    assert catalog.denial
+    assert catalog.claim(denied).text.startswith(catalog.denial)
+
+
+@pytest.mark.parametrize(
+    ("model", "key", "holds"),
+    [
+        (NormedSum(), "position_embedding", True),
+        (BlocksInAPythonList(), "position_embedding", True),
+        (WithoutBlocks(), "position_embedding", True),
+        (TypedEmbedding(), "position_embedding_unmeasured", None),
+        (OnlyTypes(), "block_input_changed", True),
+        (SmallGPT("sum"), "position_embedding", False),
+    ],
+)
+def test_positions_are_found_wherever_they_are_added(model: nn.Module, key: str, holds: bool | None) -> None:
+    claim = measured(model)["flow"][2]
+    assert (claim.key, claim.holds) == (key, holds)
+
+
+def test_softmax_within_the_model_is_named_and_nothing_else_is_blamed_for_it() -> None:
+    """Next to probabilities of 2e-5, the rounding of the head's scores is no difference."""
+    marks = holds_by_key(Probabilities())
+    assert {key for key, holds in marks.items() if holds is False} == {
+        "probabilities_returned",
+        "dot_product",
+    }
 
 
 def test_a_missing_sentence_is_an_error() -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import transformers
 
 import gptrace
-from gptrace.errors import RunError
+from gptrace.errors import ModelCodeError, RunError
 from gptrace.model import GPTModel
 from gptrace.model.quiet_torch import torch
-from tests.models.hugging_face import FAMILIES, save_family
+from tests.models.hugging_face import FAMILIES, SIZES, save_family
 from tests.models.small_gpt import SmallGPT
 from tests.support import (
     Cli,
@@ -117,3 +118,59 @@ def test_a_wrong_head_is_refused(cli: Cli) -> None:
         for command in ("lens", "explain"):
             outcome = cli(command, "hi there", "-m", "tiny", "--head", path)
             outcome.is_error(2, f"--head '{path}' makes no logits", "out_head")
+
+
+MIXED = {"num_attention_heads": 4, "num_key_value_heads": 2, "pad_token_id": 0}
+LENSES = {
+    "roberta": (
+        transformers.RobertaConfig(**SIZES, num_attention_heads=4, is_decoder=True),
+        "roberta.encoder.layer", ("lm_head",),
+    ),
+    "jamba": (
+        transformers.JambaConfig(
+            **SIZES, **MIXED, num_experts=2, num_experts_per_tok=1, attn_layer_period=2, attn_layer_offset=1,
+            use_mamba_kernels=False, mamba_d_state=4, mamba_dt_rank=4,
+        ),
+        "model.layers", ("model.final_layernorm", "lm_head"),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LENSES)
+def test_layers_of_several_classes_and_a_head_of_several_modules(name: str) -> None:
+    config, layers, through = LENSES[name]
+    torch.manual_seed(5)
+    model = transformers.AutoModelForCausalLM.from_config(config).eval()
+    lens = gptrace.lens(ids=[3, 4, 5, 6], model=model)
+    assert lens.through == through
+    assert [layer.path for layer in lens.results[0].layers] == [f"{layers}.0", f"{layers}.1"]
+    expected = gptrace.topk(ids=[3, 4, 5, 6], model=model).results[0].candidates
+    assert_same_candidates(lens.results[0].layers[-1].candidates, expected)
+
+
+class TwoStreams(SmallGPT):
+    """The norm takes two vectors side by side, as in a reversible model."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(32)
+        self.head = nn.Linear(32, 50257)
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        x = self.tok_emb(ids)
+        for block in self.blocks:
+            x = block(x)
+        logits: torch.Tensor = self.head(self.norm(torch.cat([x, x], dim=-1)))
+        return logits
+
+
+def test_a_failure_of_the_lens_is_not_put_down_to_the_model() -> None:
+    gptrace.topk("Hello", model=TwoStreams())  # which runs well
+    with pytest.raises(RunError, match="gptrace cannot read: RuntimeError") as caught:
+        gptrace.lens("Hello", model=TwoStreams())
+    assert not isinstance(caught.value, ModelCodeError)
+    assert "gptrace's own code raised this, not the model's" in caught.value.hint
+    broken = nn.Sequential(nn.Embedding(50257, 8), nn.Linear(9, 50257))
+    for ask in (gptrace.lens, gptrace.topk):
+        with pytest.raises(ModelCodeError, match="RuntimeError"):
+            ask("Hello", model=broken)

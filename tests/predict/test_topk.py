@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import gptrace
-from gptrace.errors import OptionError
+from gptrace.errors import OptionError, RunError
 from gptrace.model import GPTModel
 from gptrace.model.gpt import attend
 from gptrace.model.quiet_torch import torch
@@ -36,19 +36,17 @@ def test_the_fused_way_finds_what_the_plain_forward_pass_finds(tiny: GPTModel) -
     assert all(block.att.attend is attend for block in blocks)
 
 
-def test_candidates_are_those_of_a_full_sort_ties_and_nan_included() -> None:
+def test_candidates_are_those_of_a_full_sort_ties_included() -> None:
     generator = torch.Generator().manual_seed(0)
     rows = torch.randint(-3, 4, (40, 50), generator=generator).float()  # full of equal logits
-    rows[3, 7] = torch.nan
     for row, (best, chosen) in zip(rows, candidates_of_rows(rows, 6, chosen=[0, 49]), strict=True):
         order = row.sort(descending=True, stable=True).indices.tolist()
         assert [candidate.token.id for candidate in best] == order[:6]
-        if not row.isnan().any():
-            assert [candidate.rank for candidate in chosen] == [order.index(0) + 1, order.index(49) + 1]
-            expected = torch.log_softmax(row.double(), dim=-1)
-            assert [candidate.log_probability for candidate in best] == pytest.approx(
-                expected[order[:6]].tolist()
-            )
+        assert [candidate.rank for candidate in chosen] == [order.index(0) + 1, order.index(49) + 1]
+        expected = torch.log_softmax(row.double(), dim=-1)
+        assert [candidate.log_probability for candidate in best] == pytest.approx(
+            expected[order[:6]].tolist()
+        )
 
 
 def test_a_stream_in_python_takes_any_iterable_and_reads_it_as_it_goes() -> None:
@@ -135,11 +133,16 @@ def test_a_vocabulary_that_is_not_gpt2s() -> None:
     assert all(candidate.token.text is None and candidate.token.bytes is None for candidate in unknown)
 
 
-def test_nan_logits_are_null_in_json(tiny: GPTModel) -> None:
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_logits_without_a_greatest_are_not_ranked(tiny: GPTModel, value: float) -> None:
     with torch.no_grad():
-        tiny.out_head.weight.fill_(float("nan"))
-    assert '"logit": null' in gptrace.topk("Hello", model=tiny).to_json()
-    assert "nan" in str(gptrace.topk("Hello", model=tiny))
+        tiny.out_head.weight[7] = value
+    commands: list[Any] = [gptrace.topk, gptrace.loss, gptrace.lens, gptrace.explain, gptrace.generate]
+    for ask in commands:
+        with pytest.raises(RunError, match=r"the greatest logit is (nan|inf), so there is no next token"):
+            ask("Hello, I am", model=tiny)
+    problems = [result.problem for result in gptrace.topk_stream(["Hello", "I"], model=tiny).results]
+    assert all(problem and "the greatest logit is" in problem.message for problem in problems)
 
 
 def test_the_top_k_are_the_start_of_every_longer_list(tiny: GPTModel) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from gptrace.cli.options.groups import ModelOptions, OutputOptions, TextOptions, Truncate
 from gptrace.cli.options.prediction import Head, Language, Topics
 from gptrace.cli.output import CommandResult
+from gptrace.errors import EXIT_DONE, EXIT_FAILED
 from gptrace.predict.validation import check_language, resolve_topics
 
 
@@ -15,7 +18,7 @@ def explain(
     """Explain why the last dimension is vocab_size, on your text.
 
     Every claim about the way from emb_dim to vocab_size is checked on this text and this model: ✓ where it
-    holds, ✗ where it does not, – where it was not measured.
+    holds, ✗ where it does not; then the exit code is 1.
     """
     destination = output.destination()
     # Checked before the model is selected, which may download it.
@@ -23,4 +26,5 @@ def explain(
     check_language(language)
     session = model.session()
     record = session.explain(text.source(), topics=names, language=language, truncate=truncate, head=head)
-    return destination.result(record)
+    fails = any(claim.holds is False for topic in record.topics for claim in topic.claims)
+    return replace(destination.result(record), exit_code=EXIT_FAILED if fails else EXIT_DONE)

@@ -10,7 +10,7 @@ from gptrace.cli.options.groups import ModelOptions, OutputOptions, TextOptions,
 from gptrace.cli.options.prediction import K, Temperature
 from gptrace.cli.output import CommandResult
 from gptrace.cli.saved import difference_result, read_trace
-from gptrace.errors import GptraceError, OptionError, about_option
+from gptrace.errors import GptraceError, OptionError, RunError, about_option
 from gptrace.measures import Measures
 from gptrace.record import Trace
 from gptrace.report import View
@@ -35,20 +35,32 @@ def run(
     expected = read_trace(str(expect)) if expect is not None else None
     measures = _measures(names, ops, expected)
     session = model.session()
-    failure: GptraceError | None = None
     try:
         trace = session.trace(
             text.source(), truncate=truncate, k=k, temperature=temperature, measure=measures
         )
+        failure: GptraceError | None = _without_next_token(trace)
     except GptraceError as error:
         if not isinstance(error.trace, Trace):
             raise
         trace, failure = error.trace, error  # up to where it broke
-    if expected is not None and failure is None:
+    if expected is not None and trace.error is None:
         difference = diff_traces(expected, trace, names=(str(expect), "now"), rtol=rtol, atol=atol)
         return difference_result(difference, destination)
     view = View(full=full, depth=depth, columns=names, only=only, type=kind)
     return replace(destination.result(trace, view), final_error=lambda: failure)
+
+
+def _without_next_token(trace: Trace) -> RunError | None:
+    """Return the error to end with, where logits of a prompt have no greatest."""
+    without = [prediction for prediction in trace.predictions if not prediction.candidates]
+    if not without:
+        return None
+    return RunError(
+        f"{len(without)} of {len(trace.predictions)} prompts have no next token: "
+        "the greatest logit is NaN or infinite",
+        "gptrace run --columns nan names the call that made it",
+    )
 
 
 def _measures(columns: Sequence[str], ops: bool, expected: Trace | None) -> Measures:

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import string
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from gptrace.predict.explain.claims import MeasuredClaim
@@ -40,10 +40,16 @@ class Sentence:
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
-    """The titles of the topics and the sentences of the claims, by key."""
+    """The titles of the topics and the sentences of the claims, by key.
+
+    `failures` has the text that takes the place of a sentence's own where the claim does not hold: a ✗ stands
+    beside a sentence that says what is. `denial` comes before the text of a claim without a failure.
+    """
 
     titles: Mapping[str, str]
     sentences: Mapping[str, Sentence]
+    failures: Mapping[str, str] = field(default_factory=dict)
+    denial: str = ""
 
     def claim(self, measured: MeasuredClaim) -> Claim:
         """Return a claim in words. The catalog chooses the words alone.
@@ -54,9 +60,12 @@ class Catalog:
         """
         sentence = self.sentences[measured.key]
         formatter = _FigureFormatter(sentence)
+        text = sentence.text
+        if measured.holds is False:
+            text = self.failures.get(measured.key, self.denial + text)
         return Claim(
             key=measured.key,
-            text=formatter.vformat(sentence.text, (), measured.figures),
+            text=formatter.vformat(text, (), measured.figures),
             measured=formatter.vformat(sentence.measured, (), measured.figures),
             holds=measured.holds,
         )

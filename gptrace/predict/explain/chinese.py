@@ -10,7 +10,7 @@ _TABLE = "`{table}` 是 token 嵌入表（token embedding），词表里每个 t
 _NORM_FIGURES = "最后一个向量的均方根：{before:.4g} → {after:.4g}"
 _HEAD = "输出层（output head）`{head}` 根据每个向量，给词表里的每个 token 算出一个分数，这些分数叫 logits。"
 _VOCABULARY = (
-    "模型是自回归的（autoregressive）：它只做一件事，就是预测下一个 token。词表里任何一个 token 都有可能，所"
+    "GPT 是自回归的（autoregressive）：它只做一件事，就是预测下一个 token。词表里任何一个 token 都有可能，所"
     "以每个都要有自己的分数。最后一维放的正是这些分数，每个 token 一个。"
 )
 _MATRIX = "W 的每一行对应一个 token，每一列对应 {width} 个数中的一个。"
@@ -61,7 +61,8 @@ _SENTENCES = {
         "{ids:shape} → {embedded:shape}；查表所得乘以 {factor:.4g} 后与实际输出相差 {difference:small}",
     ),
     "token_embedding_unmeasured": Sentence(
-        _TABLE + "就得到代表这个 token 的向量。", "未测量：这一层的输出无法与表中的行比较"
+        "`{table}` 是 token 嵌入表。没有找到它的行怎样变成向量。",
+        "未测量：这一层的输出无法与表中的行比较",
     ),
     "no_token_embedding": Sentence("没有在这个模型里找到 token 嵌入表。", "无"),
     "position_embedding": Sentence(
@@ -69,14 +70,19 @@ _SENTENCES = {
         "自己是哪个 token，也说明自己在哪个位置。",
         "{embedded:shape} + {positions:shape}；进入 `{block}` 的张量与二者之和相差 {difference:small}",
     ),
+    "position_embedding_unmeasured": Sentence(
+        "`{table}` 是位置嵌入表（position embedding）。没有找到它怎样与 token 嵌入相加：模型"
+        "还加了别的向量，或者换了尺度。",
+        "{positions:shape}；没有模块的输入恰好是这两者之和",
+    ),
     "no_position_embedding": Sentence(
-        "这个模型在第一个 block 之前不加位置嵌入，token 嵌入原样进入。顺序信息要到后面才加进来：这类模型大多"
-        "在注意力里旋转 query 和 key（旋转位置编码，RoPE）。",
+        "在第一个 block 之前没有找到位置嵌入表，token 嵌入原样进入。顺序信息要到后面才加进来：这类模型"
+        "大多在注意力里旋转 query 和 key（旋转位置编码，RoPE）。",
         "进入 `{block}` 的张量与 token 嵌入相差 {difference:small}",
     ),
     "block_input_changed": Sentence(
-        "在第一个 block 之前，这个模型还改动了向量，但没有找到对应的位置嵌入表：也许位置信息是用别的方式加入"
-        "的，也许只是缩放了向量。",
+        "在第一个 block 之前，这个模型还改动了向量，但没有找到是怎样改动的：也许用别的方式加入了位置信息，也"
+        "许换了尺度或做了归一化。",
         "进入 `{block}` 的张量与 token 嵌入相差 {difference:.3g}",
     ),
     "block_input_unmeasured": Sentence(
@@ -141,6 +147,11 @@ _SENTENCES = {
         "一行 logits 还不是概率。它们可以是负数，有意义的只是彼此之差：每个都加 {added:g}，概率不变。",
         "最后一行从 {lowest:.4g} 到 {highest:.4g}，最高分属于 {best:token}；全部加 {added:g} 后，概率相差 "
         "{difference:small}",
+    ),
+    "probabilities_returned": Sentence(
+        "输出的一行已经是概率：模型自己做了 softmax。所以这些数不是 logits，再做一次 softmax，得到的概率就"
+        "平均得多。",
+        "最后一行从 {lowest:.4g} 到 {highest:.4g}，最大的属于 {best:token}，总和是 {total:.6f}",
     ),
     # projection
     "matrix_product": Sentence(
@@ -247,6 +258,39 @@ _SENTENCES = {
     ),
     "tied": Sentence("这里它们就是同一个张量。", _PARAMETERS + "；若分成两张则为 " + _PARAMETERS_OTHERWISE),
     "untied": Sentence("这里它们是两张。", _PARAMETERS + "；若共用一张则为 " + _PARAMETERS_OTHERWISE),
-    "no_tables": Sentence("这个模型的入口没有 token 嵌入表，或者出口没有矩阵，无从比较。", "无"),
+    "no_tables": Sentence("没有找到入口的 token 嵌入表，或者没有找到出口的矩阵，无从比较。", "无"),
 }
-CHINESE = Catalog(_TITLES, _SENTENCES)
+_NOT_THE_SCORES = (
+    "所以 W 的每一行就是一个 token 的方向，但这个模型的 logits 并不是向量 x 与这一行的点积：输出层的分数在返"
+    "回之前又改动过。"
+)
+_NOT_A_PRODUCT = "`{head}` 有矩阵 W，但不只是乘以它：给出的分数不等于 x·Wᵀ。"
+_NOT_LINEAR = "这个映射不是线性的：向量翻倍或相加之后，分数并不随之翻倍或相加。"
+_NOT_EVERY_POSITION = "输出层（output head）`{head}` 没有给模型返回的每个位置都打分。"
+_TOO_FEW_SCORES = "最后一维的分数比分词器的 token 还少。"
+_FAILURES = {
+    "tokens": "分词器（tokenizer）先把文字切成 token，但拼起来不是原文。",
+    "token_embedding": "`{table}` 是一张表，词表里每个 token 占一行，但这一层输出的既不是表中的行，也不是它"
+    "们的倍数。",
+    "position_embedding": "`{table}` 里每个位置占一行，但进入第一个 block 的并不是它与 token 嵌入之和。",
+    "blocks": "向量依次经过 {count} 个 block，但不是每个都保持形状。",
+    "final_norm": "`{norm}` 处在最终归一化的位置，但没有把向量调整到同一尺度：向量放大一倍，结果就变了。",
+    "output_head": _NOT_EVERY_POSITION,
+    "output_head_of_other_width": _NOT_EVERY_POSITION,
+    "vocabulary": _TOO_FEW_SCORES,
+    "vocabulary_padded": _TOO_FEW_SCORES,
+    "causal": "后面再接文字，前面的行就变了：它们取决于后面的 token，或者带有随机性，所以这个模型不是因果的（"
+    "causal）。",
+    "probabilities_returned": _SENTENCES["probabilities_returned"].text,
+    "matrix_product": _NOT_A_PRODUCT,
+    "matrix_product_with_bias": _NOT_A_PRODUCT,
+    "dot_product": _NOT_THE_SCORES,
+    "dot_product_with_bias": _NOT_THE_SCORES,
+    "linear": _NOT_LINEAR,
+    "linear_with_bias": _NOT_LINEAR,
+    "bottleneck": "{vocab_size:,} 个分数全都来自 {numbers} 个数，但这个向量后一半的数几乎不起作用。",
+    "last_row": "最后一行不只取决于最后一个向量：单独运行输出层，分数就不一样。",
+    "greedy": "贪心（greedy）：取最可能的 token。这个模型每次的结果不同，说明它用了随机数。",
+    "next_step": "选出的 token 接到文字末尾，但模型返回的行数没有增加。",
+}
+CHINESE = Catalog(_TITLES, _SENTENCES, _FAILURES, denial="这里并非如此：")

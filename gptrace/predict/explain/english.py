@@ -12,9 +12,8 @@ _HEAD = (
     "`{head}`, the output head, gives every vector one score for each token of the vocabulary: the logits."
 )
 _VOCABULARY = (
-    "The model is autoregressive: its one task is to predict the next token. Any token of the vocabulary "
-    "could come next, so each needs a score of its own. The last dimension holds these scores, one for "
-    "every token."
+    "A GPT is autoregressive: its one task is to predict the next token. Any token of the vocabulary could "
+    "come next, so each needs a score of its own. The last dimension holds these scores, one for every token."
 )
 _MATRIX = "W has a row for each token and a column for each of the {width} numbers."
 _MATRIX_FIGURES = "W [{vocabulary}, {width}] = {weight:shape}, {numbers:,} numbers"
@@ -78,7 +77,7 @@ _SENTENCES = {
         "differ by {difference:small}",
     ),
     "token_embedding_unmeasured": Sentence(
-        _TABLE + ": a vector that stands for the token.",
+        "`{table}` is the table of token embeddings. How its rows become the vectors was not found.",
         "not measured: the layer's output cannot be compared with the rows of the table",
     ),
     "no_token_embedding": Sentence("No table of token embeddings was found in this model.", "none"),
@@ -88,15 +87,20 @@ _SENTENCES = {
         "{embedded:shape} + {positions:shape}; the input of `{block}` differs from this sum by "
         "{difference:small}",
     ),
+    "position_embedding_unmeasured": Sentence(
+        "`{table}` has a row for every position. How its rows meet the token embedding was not found: the "
+        "model adds something else to them, or rescales them.",
+        "{positions:shape}; no module takes the sum of both embeddings alone",
+    ),
     "no_position_embedding": Sentence(
-        "This model adds no position embedding before the first block: the token embedding enters it "
-        "unchanged. The order of the tokens has to come in later; most such models rotate queries and keys "
-        "in attention (rotary positions).",
+        "No table of positions was found before the first block: the token embedding enters it unchanged. "
+        "The order of the tokens has to come in later; most such models rotate queries and keys in attention "
+        "(rotary positions).",
         "the input of `{block}` differs from the token embedding by {difference:small}",
     ),
     "block_input_changed": Sentence(
-        "Before the first block, this model changes the vectors, but not with a table of positions that "
-        "could be found: it adds positions from elsewhere, or rescales the vectors.",
+        "Before the first block, this model changes the vectors. How was not found: it may add positions "
+        "that are in no table of this kind, or rescale or normalize the vectors.",
         "the input of `{block}` differs from the token embedding by {difference:.3g}",
     ),
     "block_input_unmeasured": Sentence(
@@ -164,6 +168,12 @@ _SENTENCES = {
         "differences between them count: adding {added:g} to each changes no probability.",
         "the last row goes from {lowest:.4g} to {highest:.4g}, the greatest for {best:token}; with {added:g} "
         "added to each, probabilities differ by {difference:small}",
+    ),
+    "probabilities_returned": Sentence(
+        "A row of the output is a probability distribution already: the model applies softmax itself. So "
+        "these are no logits, and probabilities made of them by another softmax are far too even.",
+        "the last row goes from {lowest:.4g} to {highest:.4g}, the greatest for {best:token}, and sums to "
+        "{total:.6f}",
     ),
     # projection
     "matrix_product": Sentence(
@@ -283,8 +293,47 @@ _SENTENCES = {
         "In this model they are two tensors.", _PARAMETERS + "; as one they would be " + _PARAMETERS_OTHERWISE
     ),
     "no_tables": Sentence(
-        "This model lacks a token embedding table or an output matrix, so there is nothing to compare.",
-        "none",
+        "No table of tokens was found at the entrance, or no matrix at the exit, to compare.", "none"
     ),
 }
-ENGLISH = Catalog(_TITLES, _SENTENCES)
+_NOT_THE_SCORES = (
+    "So each row of W is one token's direction, but the logits of this model are not the dot products of the "
+    "vector x with these rows: the model changes the scores of the head before it returns them."
+)
+_NOT_A_PRODUCT = (
+    "`{head}` has a matrix W, but does more than multiply by it: its scores are not those of x·Wᵀ."
+)
+_NOT_LINEAR = "The map is not linear: the scores of a doubled vector, or of a sum, are others than the sums."
+_NOT_EVERY_POSITION = "`{head}`, the output head, does not score every position that the model returns."
+_TOO_FEW_SCORES = "The last dimension holds fewer scores than the tokenizer has tokens."
+_FAILURES = {
+    "tokens": "The tokenizer cuts the text into tokens. Joined together, they do not give the text again.",
+    "token_embedding": "`{table}` is a table with a row for every token of the vocabulary, but the vectors "
+    "that leave this layer are not its rows, nor a multiple of them.",
+    "position_embedding": "`{table}` has a row for every position, but what enters the first block is not "
+    "the sum of this row and the token embedding.",
+    "blocks": "The vectors pass through {count:block|blocks}, and not all of these keep their shape.",
+    "final_norm": "`{norm}` stands where the final norm does, but does not bring vectors to a common scale: "
+    "twice the vector gives another result.",
+    "output_head": _NOT_EVERY_POSITION,
+    "output_head_of_other_width": _NOT_EVERY_POSITION,
+    "vocabulary": _TOO_FEW_SCORES,
+    "vocabulary_padded": _TOO_FEW_SCORES,
+    "causal": "The rows change when the text goes on: each depends on tokens after its own, or on chance, so "
+    "this model is not causal.",
+    "probabilities_returned": _SENTENCES["probabilities_returned"].text,
+    "matrix_product": _NOT_A_PRODUCT,
+    "matrix_product_with_bias": _NOT_A_PRODUCT,
+    "dot_product": _NOT_THE_SCORES,
+    "dot_product_with_bias": _NOT_THE_SCORES,
+    "linear": _NOT_LINEAR,
+    "linear_with_bias": _NOT_LINEAR,
+    "bottleneck": "All {vocab_size:,} scores come from {numbers} numbers, but the second half of the numbers "
+    "in this vector changes next to nothing.",
+    "last_row": "The last row depends on more than the last vector: the output head gives it other scores "
+    "when it runs alone.",
+    "greedy": "Greedy: take the likeliest token. This model gives another one each time, so it draws random "
+    "numbers.",
+    "next_step": "The token is appended to the text, but the model returns as many rows as before.",
+}
+ENGLISH = Catalog(_TITLES, _SENTENCES, _FAILURES, denial="This does not hold here: ")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gptrace.model.build import LoadedModel
 from gptrace.model.quiet_torch import torch
-from gptrace.predict.candidates import as_float64, rounding_tolerance
+from gptrace.predict.candidates import as_float64, check_probabilities_exist, rounding_tolerance
 from gptrace.predict.capture import CapturedTensors, capture_tensors
 from gptrace.predict.explain.claims import MeasuredClaim
 from gptrace.predict.forward import extract_logits
@@ -26,9 +26,10 @@ class MeasuredModel:
     `ids` (1, T) went in, `logits` (T, V) came out; (1, V) from a model that returns the last row alone.
     `captured` holds what passed the modules of `structure`. `head_input` (T, D) and `head_weight` (V, D) are
     None where the output head was not found, or is not a matrix. `tolerance` is the relative rounding error
-    of the model's dtype, `logit_tolerance` how far two computations of the same logits may differ.
+    of the model's dtype, `logit_tolerance` how far two computations of the same logits may differ, and
+    `head_tolerance` two of the head's scores: the model may change these before it returns them as logits.
 
-    Raises a RunError where the logits have no largest number.
+    Raises a RunError where the greatest logit at a position is NaN or infinite.
     """
 
     def __init__(
@@ -43,10 +44,12 @@ class MeasuredModel:
         self.captured: CapturedTensors = self._capture()
         self.logits = logits[0]
         self.decoder = LogitDecoder(loaded, tokenizer, logits, prompt)
+        check_probabilities_exist(self.logits[:, : self.decoder.token_count])
         self.tolerance = rounding_tolerance(logits.dtype)
         self.logit_tolerance = self.tolerance * max(1e-9, float(self.logits.abs().max()))
         self.head = self.submodule(self.structure.head)
         self.head_input, self.head_weight = self._head_matrix()
+        self.head_tolerance = self._head_tolerance()
         self.greedy_id = next_id(self.last_logits, torch.Generator())
         names = loaded.architecture  # of D and V: emb_dim, hidden_size, n_embd
         self._figures = {
@@ -94,6 +97,15 @@ class MeasuredModel:
         return largest_difference(output[0, -len(self.logits) :], self.logits) <= self.logit_tolerance
 
     @property
+    def position_embedding(self) -> str:
+        """The path of the table whose rows were taken one after the other; "" where there is none."""
+        for path in self.structure.other_embeddings:
+            rows, table = self.captured.outputs.get(path), self.weight_of(path)
+            if rows is not None and table is not None and _are_consecutive(rows, table):
+                return path
+        return ""
+
+    @property
     def norm_path(self) -> str:
         """The last norm before the head, told by the name of its class; "" where there is none."""
         classes = {path: type(self.module.get_submodule(path)).__name__ for path in self.structure.between}
@@ -119,12 +131,21 @@ class MeasuredModel:
     def _capture(self) -> CapturedTensors:
         structure = self.structure
         paths = [
-            structure.token_embedding, structure.position_embedding, *structure.blocks, *structure.between,
-            structure.head,
+            structure.token_embedding, *structure.other_embeddings, *structure.before, *structure.blocks,
+            *structure.between, structure.head,
         ]  # fmt: skip
         with capture_tensors(self.module, [path for path in paths if path]) as tensors:
             self.run(self.ids)
         return tensors
+
+    def _head_tolerance(self) -> float:
+        scores = self.captured.outputs.get(self.structure.head)
+        largest = 0.0 if scores is None else float(scores.abs().max())
+        if self.head_input is not None and self.head_weight is not None:
+            # Terms of a sum may be larger than the sum, and so are their rounding errors.
+            terms = as_float64(self.head_input[-1]).abs() @ as_float64(self.head_weight).abs().T
+            largest = max(largest, float(terms.max()))
+        return self.tolerance * max(1e-9, largest)
 
     def _head_matrix(self) -> tuple[Tensor | None, Tensor | None]:
         head_input = self.captured.inputs.get(self.structure.head)
@@ -134,6 +155,15 @@ class MeasuredModel:
         if tuple(weight.shape) != (self.logits.shape[-1], head_input.shape[-1]):
             return None, None
         return head_input[0], weight
+
+
+def _are_consecutive(rows: Tensor, table: Tensor) -> bool:
+    """Tell whether rows (…, T, D) are T consecutive rows of a table (N, D), from any row on."""
+    if rows.dim() < 2 or rows.shape[-1] != table.shape[-1]:
+        return False
+    rows = rows.reshape(-1, *rows.shape[-2:])[0]
+    starts = (table == rows[0]).all(dim=-1).nonzero()[:, 0].tolist()
+    return any(torch.equal(table[start : start + len(rows)], rows) for start in starts)
 
 
 def largest_difference(a: Tensor, b: Tensor) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gptrace.record import Candidate, PositionPrediction, TopK, TopKResult
-from gptrace.record.encoding import to_json
+from gptrace.record.writing import to_json
 from gptrace.report.common_parts import (
     candidates_table,
     fitting_facts,

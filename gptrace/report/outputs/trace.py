@@ -40,6 +40,7 @@ def parts(trace: Trace, view: View) -> list[Part]:
             trace.inputs[prediction.input], prediction.candidates, log_probabilities=view.log_probabilities
         )
         for prediction in trace.predictions
+        if prediction.candidates
     ]
     return [
         *([Lines(flow, aligned=True)] if flow else []),
@@ -201,9 +202,13 @@ def _notes(trace: Trace, rows: Sequence[CallRow]) -> list[Line]:
     """Return the totals, what the table leaves out, the trace's own notes, and the failure."""
     lines = [line(_totals(trace, rows), "quiet"), *_costs(trace)]
     lines += [line(f"note: {visible(note)}") for note in trace.notes]
-    if trace.predictions and trace.logits_per_position:
-        text = f"Each position has {trace.logits_per_position:,} logits, one for each token of the vocabulary"
-        lines.append(line(f"{text}; softmax over those of the last position gives the next token."))
+    candidates = [candidate for prediction in trace.predictions for candidate in prediction.candidates]
+    if candidates and trace.logits_per_position:
+        # Ids without bytes are of no known vocabulary: nothing says that each logit is that of a token.
+        has_tokens = any(candidate.bytes is not None for candidate in candidates)
+        owner = ", one for each token of the vocabulary" * has_tokens
+        text = f"Each position has {trace.logits_per_position:,} logits{owner}; softmax over those of the"
+        lines.append(line(f"{text} last position gives the next token."))
     if trace.uncalled:
         paths = ", ".join(map(visible, trace.uncalled[:_UNCALLED_SHOWN]))
         rest = len(trace.uncalled) - _UNCALLED_SHOWN

@@ -48,7 +48,7 @@ def _token_embedding(model: MeasuredModel) -> MeasuredClaim:
     if not path:
         return model.claim("no_token_embedding", None)
     embedded, table = model.captured.outputs.get(path), model.weight_of(path)
-    if embedded is None or table is None or embedded.shape[-1] != table.shape[-1]:
+    if embedded is None or table is None or embedded.shape != (*model.ids.shape, table.shape[-1]):
         return model.claim("token_embedding_unmeasured", None)
     rows, values = as_float64(table[model.ids]), as_float64(embedded)
     # Some models multiply their embeddings by a constant, such as √D: the one that fits best.
@@ -65,19 +65,41 @@ def _block_input(model: MeasuredModel) -> MeasuredClaim:
     """Compare what enters the first block with the token embedding, with and without positions."""
     structure, captured = model.structure, model.captured
     embedded = captured.outputs.get(structure.token_embedding)
+    if model.position_embedding and embedded is not None:
+        return _position_embedding(model, embedded, captured.outputs[model.position_embedding])
     entering = captured.inputs.get(structure.blocks[0]) if structure.blocks else None
     if embedded is None or entering is None or embedded.shape != entering.shape:
         return model.claim("block_input_unmeasured", None)
     allowed = model.tolerance * _largest(entering)
-    positions = captured.outputs.get(structure.position_embedding)
-    if positions is not None and positions.shape[-2:] == entering.shape[-2:]:
-        difference = largest_difference(embedded + positions, entering)
-        figures = {"embedded": embedded, "positions": positions, "difference": difference}
-        table = structure.position_embedding
-        return model.claim("position_embedding", difference <= allowed, table=table, **figures)
     difference = largest_difference(embedded, entering)
     key = "no_position_embedding" if difference <= allowed else "block_input_changed"
     return model.claim(key, True, difference=difference)
+
+
+def _position_embedding(model: MeasuredModel, embedded: Tensor, positions: Tensor) -> MeasuredClaim:
+    """Look for the sum of both embeddings in the first block, or in what runs before it, such as a norm."""
+    structure, table = model.structure, model.position_embedding
+    readers = (*(structure.blocks[:1] or (structure.head,)), *structure.before)
+    taken = {path: model.captured.inputs[path] for path in readers if path in model.captured.inputs}
+    if embedded.shape[-2:] == positions.shape[-2:]:
+        total = embedded + positions
+        differences = {
+            path: largest_difference(total, values)
+            for path, values in taken.items()
+            if values.shape == total.shape
+        }
+        path = min(differences, key=lambda path: differences[path], default="")
+        holds = bool(path) and differences[path] <= model.tolerance * _largest(taken[path])
+        # Only where nothing else runs between the tables and the block is the sum sure to be another.
+        is_direct = all(
+            isinstance(model.submodule(path), torch.nn.Dropout)
+            for path, values in taken.items()
+            if path in structure.before and values.is_floating_point()
+        )
+        if holds or (is_direct and structure.blocks and path):
+            figures = {"embedded": embedded, "positions": positions, "difference": differences[path]}
+            return model.claim("position_embedding", holds, table=table, block=path, **figures)
+    return model.claim("position_embedding_unmeasured", None, table=table, positions=positions)
 
 
 def _blocks(model: MeasuredModel) -> MeasuredClaim:

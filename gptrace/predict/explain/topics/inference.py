@@ -27,7 +27,7 @@ def _last_row(model: MeasuredModel) -> MeasuredClaim:
         return model.claim("last_row_unmeasured", None)
     alone = cast(Tensor, model.head(model.head_input[None, -1:]))[0, 0]
     difference = largest_difference(alone, model.captured.outputs[model.structure.head][0, -1])
-    holds = difference <= model.logit_tolerance
+    holds = difference <= model.head_tolerance
     return model.claim("last_row", holds, rows=len(model.logits), difference=difference)
 
 

@@ -50,5 +50,11 @@ def _logits(model: MeasuredModel) -> MeasuredClaim:
     shifted = log_softmax(as_float64(row[None]) + _ADDED).exp()
     difference = largest_difference(shifted, log_softmax(row[None]).exp())
     figures = {"lowest": float(row.min()), "highest": float(row.max()), "best": model.likeliest(row)}
-    holds = difference <= _PROBABILITY_TOLERANCE
+    # What sums to 1 and has no negative number has been through softmax: it holds no logits.
+    total = float(as_float64(row).sum())
+    are_probabilities = len(row) > 1 and bool((row >= 0).all()) and abs(total - 1) <= model.tolerance
+    holds = difference <= _PROBABILITY_TOLERANCE and not are_probabilities
+    if are_probabilities:
+        figures["total"] = total
+        return model.claim("probabilities_returned", False, **figures)
     return model.claim("logits", holds, **figures, added=_ADDED, difference=difference)

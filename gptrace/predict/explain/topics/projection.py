@@ -51,7 +51,7 @@ class _Head:
         """Compare every score of the head with x·Wᵀ + b."""
         product = torch.nn.functional.linear(self.x, self.weight, self.bias)
         errors = (as_float64(product) - as_float64(self.output(self.x))).abs()
-        equal = int((errors <= self.model.logit_tolerance).sum())
+        equal = int((errors <= self.model.head_tolerance).sum())
         counts = {"numbers": self.weight.numel(), "equal": equal, "scores": len(errors)}
         return self.claim("matrix_product", equal == len(errors), weight=self.weight, **counts)
 
@@ -65,7 +65,7 @@ class _Head:
             for token_id, product, logit in zip(best.indices, products, best.values.tolist(), strict=True)
         ]
         error = max(abs(a - b) for a, b in zip(products, best.values.tolist(), strict=True))
-        return self.claim("dot_product", error <= self.model.logit_tolerance, by_hand=by_hand)
+        return self.claim("dot_product", error <= self.model.head_tolerance, by_hand=by_hand)
 
     def _by_hand(self, token_id: int) -> float:
         pairs = zip(self.x.tolist(), self.weight[token_id].tolist(), strict=True)
@@ -77,7 +77,7 @@ class _Head:
         doubling = largest_difference(self.without_bias(2 * x), 2 * self.scores)
         adding = largest_difference(self.without_bias(x + z), self.scores + self.without_bias(z))
         # Up to four roundings add up in a sum of two products.
-        holds = max(doubling, adding) <= 4 * self.model.logit_tolerance
+        holds = max(doubling, adding) <= 4 * self.model.head_tolerance
         return self.claim("linear", holds, doubling=doubling, adding=adding)
 
     def bottleneck(self) -> MeasuredClaim:

@@ -1,0 +1,118 @@
+"""`gptrace run`: what it predicts, and what it refuses to predict."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+import gptrace
+from gptrace.errors import ModelCodeError, NoLogitsError
+from gptrace.model import GPTModel
+from gptrace.model.quiet_torch import torch
+from tests.models.toys import Function
+from tests.support import Cli, assert_same_candidates
+
+nn = torch.nn
+
+SPOILED = """
+import torch
+class Spoiled(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.e, self.h = torch.nn.Embedding(50257, 8), torch.nn.Linear(8, 50257)
+    def forward(self, x):
+        logits = self.h(self.e(x))
+        return logits + torch.where(x == 314, float("nan"), 0.0)[..., None]
+"""
+
+
+def test_a_row_of_nan_has_no_next_token_and_the_other_prompts_have_theirs(cli: Cli, tmp_path: Path) -> None:
+    path = tmp_path / "spoiled.py"
+    path.write_text(SPOILED)
+    outcome = cli("run", "--ids", "314", "--ids", "15496", "-m", f"{path}:Spoiled", "--json")
+    trace = json.loads(outcome.out)
+    assert outcome.code == 1
+    assert "1 of 2 prompts have no next token" in outcome.err
+    assert [len(prediction["candidates"]) for prediction in trace["predictions"]] == [0, 5]
+    assert any("no next token after prompt 0" in note for note in trace["notes"])
+    outcome = cli("run", "--ids", "314", "-m", f"{path}:Spoiled")
+    assert outcome.code == 1
+    assert "Rank" not in outcome.out
+    assert "nan %" not in outcome.out
+
+
+def test_a_trace_in_python_of_nan_weights_is_there_and_says_so(tiny: GPTModel) -> None:
+    with torch.no_grad():
+        tiny.out_head.weight[7] = torch.nan
+    trace = gptrace.trace("Hello", model=tiny)
+    assert trace.predictions[0].candidates == ()
+    assert "no next token after prompt 0: the greatest logit is NaN or infinite" in str(trace)
+    assert gptrace.record.reading.parse(trace.to_json()) == trace
+
+
+def test_classes_are_not_called_logits_of_the_next_token() -> None:
+    classifier = nn.Sequential(nn.Embedding(50257, 8), nn.Linear(8, 2))
+    trace = gptrace.trace("Hello, I am", model=classifier)
+    assert trace.predictions == ()
+    assert "the output has 2 scores for each position" in str(trace)
+    for ask in (gptrace.topk, gptrace.loss):
+        with pytest.raises(NoLogitsError, match="id 15496 is in the vocabulary"):
+            ask("Hello, I am", model=classifier)
+    # Ids that could be those of the classes prove nothing, so no vocabulary is spoken of.
+    assert "one for each token" not in str(gptrace.trace(ids=[0, 1], model=classifier))
+    assert "one for each token" in str(gptrace.trace("Hello, I am", model="tiny"))
+    one = Function(lambda ids: torch.ones(*ids.shape, 1))
+    assert "has 1 score for each position" in str(gptrace.trace(ids=[5], model=one))
+
+
+class MeanPooling(nn.Module):
+    """A model whose every position sees the mean of all positions, padding included."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding, self.head = nn.Embedding(1000, 16), nn.Linear(16, 1000)
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        vectors = self.embedding(ids)
+        logits: torch.Tensor = self.head(vectors + 3 * vectors.mean(dim=1, keepdim=True))
+        return logits
+
+
+class LastAlone(MeanPooling):
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        return super().forward(ids)[:, -1:]
+
+
+@pytest.mark.parametrize("model_class", [MeanPooling, LastAlone])
+def test_padding_changes_no_prediction_of_a_model_that_sees_it(model_class: type[nn.Module]) -> None:
+    torch.manual_seed(1)
+    model = model_class()
+    rows = [[5, 6, 7, 8], [9, 10], [11, 12], [13]]
+    trace = gptrace.trace(ids=rows, model=model)
+    assert [call.outputs[0].shape[0] for call in trace.calls] == [4] * len(trace.calls)
+    assert [spec.shape for spec in trace.calls[1].inputs] == [(4, 4)]  # the traced batch is still padded
+    for prediction, ids in zip(trace.predictions, rows, strict=True):
+        alone = gptrace.trace(ids=ids, model=model)
+        assert prediction.position == len(ids) - 1
+        assert_same_candidates(prediction.candidates, alone.predictions[0].candidates)
+        assert_same_candidates(
+            prediction.candidates, gptrace.topk(ids=ids, model=model).results[0].candidates
+        )
+        assert "padding changes" not in str(alone)
+    # One token padded with itself has the same mean as alone, so prompt 3 is not changed.
+    has_every_position = model_class is MeanPooling
+    assert ("predicts: the next tokens after prompt 1, 2 come" in str(trace)) == has_every_position
+    assert "padding changes" not in str(gptrace.trace(ids=rows, model="tiny"))
+
+
+def test_a_failure_without_padding_keeps_the_trace() -> None:
+    def logits(ids: torch.Tensor) -> torch.Tensor:
+        assert ids.shape[1] % 2 == 0, "an even number of tokens"
+        return nn.functional.one_hot(ids, 20).float()
+
+    with pytest.raises(ModelCodeError, match="an even number of tokens") as caught:
+        gptrace.trace(ids=[[1, 2, 3, 4], [5]], model=Function(logits))
+    assert isinstance(caught.value.trace, gptrace.Trace)
+    assert caught.value.trace.inputs[1].padding == 3
