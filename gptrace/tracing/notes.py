@@ -17,6 +17,7 @@ def trace_notes(recorder: SpanRecorder, called: set[Module], used: set[str]) -> 
     notes = (
         _modules_without_row(recorder, called, used),
         _without_fast_path(recorder, called),
+        _without_operations(recorder),
         f"{macs:,} more MACs ran outside of any call, for example in a backward pass" if macs else "",
         _first_nonfinite(recorder, "NaN"),
         _first_nonfinite(recorder, "Inf"),
@@ -43,8 +44,6 @@ def _modules_without_row(recorder: SpanRecorder, called: set[Module], used: set[
 def _without_fast_path(recorder: SpanRecorder, called: set[Module]) -> str:
     """Report that torch's encoder runs without its fused kernels, which torch skips where hooks are set."""
     fused: tuple[type[Module], ...] = (torch.nn.TransformerEncoder, torch.nn.TransformerEncoderLayer)
-    if recorder.measures.ops:
-        fused = (*fused, torch.nn.MultiheadAttention)
     names = {type(module).__name__ for module in called if isinstance(module, fused) and not module.training}
     if not names:
         return ""
@@ -52,6 +51,16 @@ def _without_fast_path(recorder: SpanRecorder, called: set[Module]) -> str:
         f"traced without the fused fast path of {', '.join(sorted(names))}: the submodules run one by one, "
         "and the last digits may differ"
     )
+
+
+def _without_operations(recorder: SpanRecorder) -> str:
+    """Report the modules whose operations are not listed: torch would run other kernels if they were."""
+    paths = dict.fromkeys(
+        span.path or "the model itself" for span in recorder.spans if span.suspends_operations
+    )
+    if not paths:
+        return ""
+    return f"operations are not listed inside {enumerated(list(paths), 5)}, which may run by fused kernels"
 
 
 def _first_nonfinite(recorder: SpanRecorder, kind: str) -> str:

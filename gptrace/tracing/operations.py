@@ -7,6 +7,7 @@ and not the kernels that it runs.
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from types import FrameType
 from typing import Any
 
@@ -70,8 +71,23 @@ class OperationMode(torch.overrides.TorchFunctionMode):
         self.failed: Operation | None = None
         self.error: Exception | None = None
         self.call_count = 0
+        self.is_suspended = False
         self._position = position
         self._names: dict[object, str] = {}
+
+    def suspend(self) -> bool:
+        """Leave the mode for a while, if it is the innermost one; tell whether it was left."""
+        count = torch._C._len_torch_function_stack()
+        if not count or torch._C._get_function_stack_at(count - 1) is not self:
+            return False
+        torch._C._pop_torch_function_stack()
+        self.is_suspended = True
+        return True
+
+    def resume(self) -> None:
+        """Enter the mode again after `suspend`."""
+        torch._C._push_on_torch_function_stack(self)
+        self.is_suspended = False
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -107,6 +123,19 @@ class OperationMode(torch.overrides.TorchFunctionMode):
                 operation.is_view = isinstance(first, Tensor) and shares_memory(first, arguments)
             self.operations.append(operation)
         return result
+
+
+def may_run_fused(module: torch.nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
+    """Tell whether torch may run this call by fused kernels, which a function mode prevents."""
+    if isinstance(module, torch.nn.MultiheadAttention):
+        # Fused only as self-attention.
+        may = module.batch_first and all(value is args[0] for value in args[1:3])
+    else:  # with padding, the layers of an encoder get nested tensors
+        is_encoder = isinstance(module, torch.nn.TransformerEncoder)
+        may = is_encoder and (len(args) > 2 or kwargs.get("src_key_padding_mask") is not None)
+    if not may or module.training:
+        return False
+    return not (torch.is_grad_enabled() and any(parameter.requires_grad for parameter in module.parameters()))
 
 
 def _operation_name(func: Any) -> str:

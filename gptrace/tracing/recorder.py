@@ -17,7 +17,7 @@ from gptrace.tracing.costs import CostMode
 from gptrace.tracing.hooks import Hook, ModuleHooks
 from gptrace.tracing.memory import ActivationMemory
 from gptrace.tracing.nan_tracker import NanTracker
-from gptrace.tracing.operations import Operation, OperationMode
+from gptrace.tracing.operations import Operation, OperationMode, may_run_fused
 from gptrace.tracing.parameters import named_modules_with_aliases
 from gptrace.tracing.span import Span
 from gptrace.tracing.statistics import has_numbers
@@ -111,6 +111,8 @@ class SpanRecorder:
         return self
 
     def __exit__(self, *exception: object) -> None:
+        if self.operations is not None and self.operations.is_suspended:
+            self.operations.resume()  # cut off by an exception that skips hooks
         self._cleanup.close()
         # torch runs no hook when a KeyboardInterrupt or another exception that is no Exception ends a call:
         # close the spans that are still open. A copy, since another thread may add its stack meanwhile.
@@ -242,6 +244,8 @@ class SpanRecorder:
         if self._nan_tracker is not None:
             with _without_function_modes(), _without_dispatch_modes():
                 self._nan_tracker.record_inputs(span, args, kwargs)
+        if self.operations is not None and may_run_fused(module, args, kwargs):
+            span.suspends_operations = self.operations.suspend()
         span.start = perf_counter()  # again, so that the time taken here is not the call's
 
     def _close_span(self, module: Module, args: tuple[object, ...], output: object) -> None:
@@ -255,6 +259,8 @@ class SpanRecorder:
         raised = sys.exception()
         while True:
             span = open_spans.pop()
+            if span.suspends_operations and self.operations is not None:
+                self.operations.resume()
             handled, traceback_at_entry = span.handled_at_entry
             failed = raised is not None and raised is not handled
             # The same exception failed this call if it was raised again in it: its traceback is another then,

@@ -192,6 +192,37 @@ def test_bits_stay_the_same_in_every_model(name: str, module: nn.Module, inputs:
     assert all(torch.equal(a, b) for a, b in pairs)
 
 
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
+@pytest.mark.parametrize("measure", MEASURES)
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_nested_tensors_of_the_fast_path_stay_as_they_are(mode: Callable[[], Any], measure: str) -> None:
+    layer = nn.TransformerEncoderLayer(16, 4, 32, batch_first=True)
+    encoder = nn.TransformerEncoder(layer, 2).eval()
+    x, padding = torch.randn(2, 5, 16), torch.tensor([[0, 0, 0, 0, 0], [0, 0, 0, 1, 1]]).bool()
+    with mode():
+        plain = encoder(x, src_key_padding_mask=padding)
+        with gptrace.watch(encoder, measure=[measure]) as trace:
+            traced = encoder(x, src_key_padding_mask=padding)
+    assert torch.equal(plain, traced)
+    if measure == "macs":  # the sizes of a nested tensor are not to be had
+        assert trace.totals.macs_unknown == ("aten._native_multi_head_attention",)
+
+
+@pytest.mark.parametrize("activation", [nn.SiLU(), nn.Mish()])
+def test_gradients_stay_the_same_to_the_last_bit(activation: nn.Module) -> None:
+    torch.manual_seed(0)
+    model, x = nn.Sequential(nn.Linear(64, 64), activation, nn.Linear(64, 64)), torch.randn(100, 64)
+
+    def gradients() -> list[torch.Tensor]:
+        loss = model(x).square().sum()
+        return list(torch.autograd.grad(loss, list(model.parameters())))
+
+    plain = gradients()
+    with gptrace.watch(model, measure=["macs"]):
+        traced = gradients()
+    assert all(torch.equal(a, b) for a, b in zip(plain, traced, strict=True))
+
+
 class Residual(nn.Module):
     def __init__(self) -> None:
         super().__init__()
