@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from gptrace.errors import GptraceError, ModelCodeError
+from gptrace.model.attribute_typos import attribute_hint
 from gptrace.model.quiet_torch import torch
 
 # Frames of gptrace and torch are never user code; frames of other libraries are if there are no others.
@@ -43,7 +44,9 @@ def user_code_error(error: BaseException, where: str, hint: str = "") -> ModelCo
     text = " ".join(str(error).split())
     message = f"{type(error).__name__}: {text}" if text else type(error).__name__
     line = line_of(error)
-    return ModelCodeError(f"{message}{f', at {line}' if line else ''} ({where})", hint or _HINT)
+    return ModelCodeError(
+        f"{message}{f', at {line}' if line else ''} ({where})", hint or attribute_hint(error) or _HINT
+    )
 
 
 def line_of(error: BaseException) -> str:
