@@ -11,11 +11,18 @@ Module = torch.nn.Module
 _CONTAINERS = (torch.nn.ModuleList, torch.nn.ModuleDict, torch.nn.ParameterList, torch.nn.ParameterDict)
 
 
-def trace_notes(recorder: SpanRecorder, called: set[Module], used: set[str]) -> tuple[str, ...]:
-    """Return the notes; `called` are the modules that ran, `used` the paths of these and of their parents."""
+def trace_notes(
+    recorder: SpanRecorder, called: set[Module], used: set[str], replaced: set[str]
+) -> tuple[str, ...]:
+    """Return the notes.
+
+    `called` are the modules that ran, `used` the paths of these and of their parents, `replaced` the paths
+    that got another module meanwhile.
+    """
     macs = recorder.macs_outside
     notes = (
-        _modules_without_row(recorder, called, used),
+        _replaced_modules(replaced),
+        _modules_without_row(recorder, called, used - replaced),
         _without_fast_path(recorder, called),
         _without_operations(recorder),
         f"{macs:,} more MACs ran outside of any call, for example in a backward pass" if macs else "",
@@ -23,6 +30,15 @@ def trace_notes(recorder: SpanRecorder, called: set[Module], used: set[str]) -> 
         _first_nonfinite(recorder, "Inf"),
     )
     return tuple(filter(None, notes))
+
+
+def _replaced_modules(replaced: set[str]) -> str:
+    if not replaced:
+        return ""
+    return (
+        f"replaced while the trace ran: {enumerated(sorted(replaced), 5)}; calls of a new module have no "
+        "row, since only modules that were there at the start are watched"
+    )
 
 
 def _modules_without_row(recorder: SpanRecorder, called: set[Module], used: set[str]) -> str:

@@ -92,7 +92,8 @@ class OperationMode(torch.overrides.TorchFunctionMode):
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        # While this runs, torch has taken the mode off its stack: calls in here are not recorded.
+        # While this runs, torch has taken the mode off its stack: calls in here are not recorded. Those of
+        # our own are hidden from the modes of a user, too.
         kwargs = kwargs or {}
         name = self._names.get(func)
         if name is None:
@@ -101,7 +102,8 @@ class OperationMode(torch.overrides.TorchFunctionMode):
             self.call_count += func.__name__ != "__get__"  # reading an attribute changes no tensor
             return func(*args, **kwargs)
         self.call_count += 1
-        inputs = _describe_inputs(args, kwargs)
+        with torch._C.DisableTorchFunction():
+            inputs = _describe_inputs(args, kwargs)
         parent, place = self._position()
         operation = Operation(name, parent, place, inputs, _source_line(sys._getframe(1)))
         self.current = operation
@@ -113,14 +115,14 @@ class OperationMode(torch.overrides.TorchFunctionMode):
             raise
         finally:
             self.current = None
-        operation.outputs = describe_tensors("output", args[0] if name == "setitem_" else result)
-        if operation.outputs:
-            if name.endswith("_"):
-                operation.in_place = True
-            else:
+        with torch._C.DisableTorchFunction():
+            operation.outputs = describe_tensors("output", args[0] if name == "setitem_" else result)
+            if operation.outputs and not name.endswith("_"):
                 first = result[0] if isinstance(result, tuple | list) else result
                 arguments = (*args, *kwargs.values()) if kwargs else args
                 operation.is_view = isinstance(first, Tensor) and shares_memory(first, arguments)
+        if operation.outputs:
+            operation.in_place = name.endswith("_")
             self.operations.append(operation)
         return result
 

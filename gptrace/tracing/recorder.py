@@ -44,8 +44,16 @@ _without_dispatch_modes = torch._C._DisableTorchDispatch
 
 
 def _unseen(hook: Callable[[Module, Any, Any], None], *arguments: Any) -> None:
-    with _without_function_modes():
-        hook(*arguments)
+    """Run a hook where no function mode and no graph that torch.jit.trace records sees its work."""
+    graph = torch._C._get_tracing_state()
+    if graph is not None:
+        torch._C._set_tracing_state(None)  # type: ignore[attr-defined]
+    try:
+        with _without_function_modes():
+            hook(*arguments)
+    finally:
+        if graph is not None:
+            torch._C._set_tracing_state(graph)  # type: ignore[attr-defined]
 
 
 class SpanRecorder:
@@ -74,7 +82,8 @@ class SpanRecorder:
         self.macs_outside = 0
         self._thread = get_ident()
         self._cleanup = ExitStack()
-        self._memory = ActivationMemory(module, self._note_peak) if measures.memory else None
+        with _without_function_modes():
+            self._memory = ActivationMemory(module, self._note_peak) if measures.memory else None
         counts_kernels = measures.macs or measures.memory
         self._costs = CostMode(self._add_macs, self._memory) if counts_kernels else None
         self._nan_tracker = (
@@ -83,10 +92,8 @@ class SpanRecorder:
         self._has_measures = measures != SHAPES_ONLY
 
     def __enter__(self) -> SpanRecorder:
-        if self.operations is None:
-            hooks = ModuleHooks(Hook(self._open_span), Hook(self._close_span))
-        else:  # OperationMode would record each shape that the hooks read
-            hooks = ModuleHooks(Hook(_unseen, self._open_span), Hook(_unseen, self._close_span))
+        # A function mode, ours or the user's, would see each shape that the hooks read.
+        hooks = ModuleHooks(Hook(_unseen, self._open_span), Hook(_unseen, self._close_span))
         self._cleanup.callback(hooks.remove)
         names: dict[type[Module], ArgumentNames] = {}  # the cache of argument_names is weak, and slower
         try:

@@ -16,6 +16,7 @@ import gptrace
 from gptrace.measures import MEASURES
 from gptrace.model import GPTModel
 from gptrace.model.quiet_torch import torch
+from gptrace.record.reading import parse
 from tests.models.layers import LAYERS
 from tests.models.toys import Disturbing, Function
 from tests.support import IDS, assert_same_but_for_rounding, fingerprint
@@ -168,6 +169,40 @@ def test_nobody_else_sees_what_the_tracer_computes() -> None:
     recorded = [str(node.target) for node in make_fx(traced)(torch.ones(1, 3)).graph.nodes]
     alone = [str(node.target) for node in make_fx(layers)(torch.ones(1, 3)).graph.nodes]
     assert [name for name in recorded if "." in name] == [name for name in alone if "." in name]
+
+
+@pytest.mark.parametrize("measure", [[], ["ops"], ["memory"], ["statistics"], ["all"]])
+def test_a_function_mode_of_the_users_sees_the_calls_of_the_model_alone(measure: list[str]) -> None:
+    class Counts(torch.overrides.TorchFunctionMode):
+        def __init__(self) -> None:
+            super().__init__()
+            self.names: list[str] = []
+
+        def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            self.names.append(func.__name__)
+            return func(*args, **(kwargs or {}))
+
+    model, x = nn.Sequential(nn.Linear(4, 4), nn.ReLU()), torch.ones(1, 4)
+    with Counts() as outside, gptrace.watch(model, measure=measure):
+        model(x)
+    with gptrace.watch(model, measure=measure), Counts() as inside:
+        model(x)
+    assert outside.names == inside.names == ["linear", "relu"]
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.trace")
+@pytest.mark.parametrize("measure", [[], ["statistics"], ["macs", "memory"]])
+def test_what_is_traced_inside_a_graph_is_numbers(measure: list[str]) -> None:
+    model, x = nn.Sequential(nn.Linear(4, 4), nn.ReLU()), torch.ones(1, 4)
+    record_graph: Any = torch.jit.trace
+    plain = record_graph(model, x)
+    with gptrace.watch(model, measure=measure) as trace:
+        traced = record_graph(model, x)
+    nodes, alone = ([node.kind() for node in graph.inlined_graph.nodes()] for graph in (traced, plain))
+    assert nodes == alone
+    kept = parse(trace.to_json(), "the trace")
+    assert isinstance(kept, gptrace.Trace)
+    assert kept.to_json() == trace.to_json()
 
 
 def test_everything_at_once_changes_nothing(gpt2_small: GPTModel) -> None:
