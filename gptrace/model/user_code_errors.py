@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from gptrace.errors import GptraceError, ModelCodeError
+from gptrace.model.attribute_typos import attribute_hint
 from gptrace.model.quiet_torch import torch
 from gptrace.wording import one_line
 
@@ -44,7 +45,9 @@ def user_code_error(error: BaseException, where: str, hint: str = "") -> ModelCo
     text = one_line(error, limit=None)
     message = f"{type(error).__name__}: {text}" if text else type(error).__name__
     line = line_of(error)
-    return ModelCodeError(f"{message}{f', at {line}' if line else ''} ({where})", hint or _HINT)
+    return ModelCodeError(
+        f"{message}{f', at {line}' if line else ''} ({where})", hint or attribute_hint(error) or _HINT
+    )
 
 
 def passed_through(error: BaseException, model: torch.nn.Module) -> bool:

@@ -18,6 +18,7 @@ from gptrace.predict.sampling import next_id
 from gptrace.predict.steps import Steps, steps_for
 from gptrace.record import Generation, GenerationResult, GenerationSettings, OpCall, TensorSpec, Token, Trace
 from gptrace.record.generate import GenerationStep, StoppedBy
+from gptrace.record.trace import Shape
 from gptrace.text.gpt2_tokenizer import END_OF_TEXT_ID
 from gptrace.text.incremental_text import IncrementalText
 from gptrace.text.prompts import Prompt
@@ -138,9 +139,14 @@ class _Generator:
         architecture = steps.architecture(ids) if first is None else None
         with record_trace(steps.loaded.module, architecture, measures=Measures(ops=True)) as trace:
             logits = steps.logits(ids)
+        attention = _first_attention(trace)
+        # A model of the user's own keeps its cache where nobody else sees it; its attention shows it.
+        seen = min(len(ids), self._context_length or len(ids))
+        is_known = steps.manages_cache or _sees_each_token_once(attention, seen)
         step = GenerationStep(
-            cached=cached, flow=trace.flow, attention=_first_attention(trace), token=_NO_TOKEN
-        )
+            cached=cached if is_known else None, flow=trace.flow, logits=_logits_shape(trace, len(logits)),
+            attention=attention, token=_NO_TOKEN,
+        )  # fmt: skip
         if first is not None:
             return logits, _with_axis_names(step, first)
         self._first_steps[kind] = step
@@ -174,12 +180,37 @@ def _spec_with_axis_names(spec: TensorSpec, named: TensorSpec) -> TensorSpec:
 
 
 def _first_attention(trace: Trace) -> OpCall | None:
-    """Return the first product of queries and keys, or the first fused attention."""
-    for call in trace.calls:
-        for op in call.ops:
-            shapes = [spec.shape for spec in op.inputs]
-            if op.name == "scaled_dot_product_attention":
-                return op
-            if op.name == "matmul" and len(shapes) == 2 and all(len(shape) == 4 for shape in shapes):
-                return op
+    """Return the first product of queries and keys, or the first fused attention.
+
+    A product is known by what becomes of it: softmax gets its shape, and no other product comes between.
+    """
+    # An operation ran before the call of index `place`; those inside a call before the rest of its parent.
+    ops = [(op.place, -call.depth, op) for call in trace.calls for op in call.ops]
+    product: OpCall | None = None
+    for _, _, op in sorted(ops, key=lambda entry: entry[:2]):
+        if op.name == "scaled_dot_product_attention":
+            return op
+        if op.name in ("matmul", "einsum", "bmm", "baddbmm"):
+            is_pair = op.name == "matmul" and [len(spec.shape) for spec in op.inputs] == [4, 4]
+            product = op if is_pair else None
+        elif op.name == "softmax" and product is not None and op.inputs:
+            # A sink for each head adds a column to the scores.
+            scores, weighed = product.outputs[0].shape, op.inputs[0].shape
+            if len(weighed) == 4 and weighed[:3] == scores[:3] and weighed[3] - scores[3] in (0, 1):
+                return product
     return None
+
+
+def _sees_each_token_once(attention: OpCall | None, tokens: int) -> bool:
+    """Tell whether attention got one query and one key for each token of the text: no cache was in use."""
+    if attention is None or len(attention.inputs) < 2:
+        return False
+    queries, keys = attention.inputs[0].shape, attention.inputs[1].shape
+    is_fused = attention.name == "scaled_dot_product_attention"
+    return queries[-2] == keys[-2 if is_fused else -1] == tokens
+
+
+def _logits_shape(trace: Trace, token_count: int) -> Shape | None:
+    """Return the shape of the first output of the model that has a logit for each token, if one has."""
+    outputs = trace.calls[0].outputs if trace.calls else ()
+    return next((spec.shape for spec in outputs if spec.shape[-1:] == (token_count,)), None)

@@ -54,6 +54,8 @@ class Steps:
     token changes at each step, so cached keys and values no longer hold, and each step runs all tokens.
     """
 
+    manages_cache = False  # whether `cached` counts the only cache that the model may have
+
     def __init__(self, loaded: LoadedModel, context_length: int | None, *, use_cache: bool) -> None:
         self.loaded = loaded
         self.cached = 0
@@ -91,6 +93,8 @@ class GPTSteps(Steps):
     `every_position` computes the logits of every position, as a traced forward pass does.
     """
 
+    manages_cache = True
+
     def __init__(
         self, loaded: LoadedModel, context_length: int, capacity: int, *,
         use_cache: bool, every_position: bool,
@@ -123,6 +127,8 @@ class GPTSteps(Steps):
 
 class HuggingFaceSteps(Steps):
     """Steps of a model of transformers, with its own cache."""
+
+    manages_cache = True
 
     def __init__(self, loaded: LoadedModel, context_length: int | None, *, use_cache: bool) -> None:
         super().__init__(loaded, context_length, use_cache=use_cache)

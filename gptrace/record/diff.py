@@ -64,3 +64,4 @@ class Difference(Report, frozen=True, tag_field="schema", tag="gptrace.diff/1"):
     added: tuple[ChangedCall, ...]
     changed: tuple[ChangedCall, ...]
     values: ValueDifference
+    operations_compared: Annotated[Count | None, about("operations of A, where both traces hold them")] = None

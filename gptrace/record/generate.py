@@ -9,7 +9,7 @@ from msgspec import field
 from gptrace.record.base import Count, Positive, Record, Report, Versions, about
 from gptrace.record.model import ModelInfo
 from gptrace.record.tokens import Ids, PromptText, Token
-from gptrace.record.trace import FlowStep, OpCall, Seconds
+from gptrace.record.trace import FlowStep, OpCall, Seconds, Shape
 
 StoppedBy = Literal["max_new_tokens", "end_of_text", "stop"]
 
@@ -17,8 +17,9 @@ StoppedBy = Literal["max_new_tokens", "end_of_text", "stop"]
 class GenerationStep(Record, frozen=True, kw_only=True):
     """The shapes of one step: the main line, and the first attention product where it can be seen."""
 
-    cached: Annotated[Count, about("tokens whose keys and values were in the cache")]
+    cached: Annotated[Count | None, about("tokens whose keys and values were in the cache")] = None
     flow: tuple[FlowStep, ...]
+    logits: Annotated[Shape | None, about("shape of the logits that the model returned")] = None
     attention: OpCall | None = None
     token: Token
 

@@ -25,10 +25,13 @@ class ActivationMemory:
     def __init__(self, module: torch.nn.Module, on_growth: Callable[[int], None]) -> None:
         self.alive = 0
         self._on_growth = on_growth
-        # By storage: a weak reference, whose callback reports that the storage is freed.
+        # By storage: a weak reference, whose callback reports that the storage is freed. Then another storage
+        # may get its key.
         self._live_storages: dict[int, weakref.ref[object]] = {}
+        self._model_storages: dict[int, weakref.ref[object]] = {}
         tensors = (*module.parameters(), *module.buffers())
-        self._model_storages = {_storage_key(tensor) for tensor in tensors}
+        for tensor in tensors:
+            self._add_of_model(tensor)
         # torch imports its compiler with the first kernels on device meta. That import calls torch.fx.wrap,
         # whose frame refers to itself and to the frames of its callers. In a forward pass these hold
         # activations, which would count as alive until the garbage collector runs. So import it before.
@@ -46,6 +49,15 @@ class ActivationMemory:
     def release(self) -> None:
         """Stop watching the storages that are still alive."""
         self._live_storages.clear()
+        self._model_storages.clear()
+
+    def _add_of_model(self, tensor: Tensor) -> None:
+        key = _storage_key(tensor)
+        if key is not None and key not in self._model_storages:
+            # A forward pass may give a parameter other data: the storage is freed, and its key used again.
+            self._model_storages[key] = weakref.ref(
+                tensor.untyped_storage(), lambda _: self._model_storages.pop(key, None)
+            )
 
     def _add_tensor(self, tensor: Tensor, inputs: Sequence[object]) -> None:
         key = _storage_key(tensor)

@@ -28,18 +28,23 @@ def assemble_trace(recorder: SpanRecorder, error: BaseException | None, infer_na
     """Return the trace of what was recorded; `infer_names` gives the axis names of each forward pass."""
     # The modules as they are now, since a forward pass may have added some.
     modules = list(named_modules_with_aliases(recorder.module))
-    parameters = parameter_refs(modules)
+    with torch._C.DisableTorchFunction():  # a user's function mode counts no work of ours
+        parameters = parameter_refs(modules)
+        counts = count_by_module(modules, parameters)
+        model = model_info_from(recorder.module, modules, parameters)
     passes = _forward_passes(recorder.spans)
     inferred = {root: infer_names(spans) for root, spans in passes.items()}
-    calls = _module_calls(recorder, count_by_module(modules, parameters), passes, inferred)
+    calls = _module_calls(recorder, counts, passes, inferred)
     called = {span.module for span in recorder.spans}
     # A ModuleList is never called itself: it counts as used if a module in it was called.
     used = {around for path, module in recorder.paths if module in called for around in ancestors(path)}
     hidden = _paths_in_scripted_modules(recorder)
+    replaced = _replaced_paths(recorder, modules)
+    hidden.update(path for path, _ in recorder.paths if not replaced.isdisjoint(ancestors(path)))
     notes = dict.fromkeys(names.note for names in inferred.values() if names.note)
     return Trace(
         versions=versions(),
-        model=model_info_from(recorder.module, modules, parameters),
+        model=model,
         dims=_dims(calls, inferred.values()),
         inputs=(),
         flow=_flow(calls),
@@ -49,7 +54,7 @@ def assemble_trace(recorder: SpanRecorder, error: BaseException | None, infer_na
         predictions=(),
         totals=_totals(recorder, calls, called),
         error=failure_of(recorder, calls, error),
-        notes=(*recorder.notes, *notes, *trace_notes(recorder, called, used)),
+        notes=(*recorder.notes, *notes, *trace_notes(recorder, called, used, replaced)),
     )
 
 
@@ -163,6 +168,12 @@ def _totals(recorder: SpanRecorder, calls: Sequence[ModuleCall], called: set[Mod
         peak_bytes=max((call.peak_bytes or 0 for call in roots), default=0) if measures.memory else None,
         ops=len(operations.operations) if operations is not None else None,
     )
+
+
+def _replaced_paths(recorder: SpanRecorder, modules: Iterable[tuple[str, Module]]) -> set[str]:
+    """Return the paths where another module stands now than when the recording began."""
+    now = dict(modules)
+    return {path for path, module in recorder.paths if now.get(path, module) is not module}
 
 
 def _paths_in_scripted_modules(recorder: SpanRecorder) -> set[str]:

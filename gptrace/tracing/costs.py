@@ -50,8 +50,7 @@ class CostMode(torch.utils._python_dispatch.TorchDispatchMode):  # type: ignore[
         kernel = self._kernels.get(func)
         if kernel is None:
             kernel = self._kernels[func] = classify_kernel(func)
-        formula, is_unknown, is_composite = kernel
-        if is_composite:
+        if kernel.is_composite and kernel.is_split(args):
             # In inference mode torch does not split composite kernels first. `_op_dk` runs the entry of one
             # dispatch key; with this mode entered again, each kernel inside gets here in turn.
             with self:
@@ -61,16 +60,26 @@ class CostMode(torch.utils._python_dispatch.TorchDispatchMode):  # type: ignore[
             result = func(*args, **kwargs)
         finally:
             self.running_kernels -= 1
-        if formula is not None and all(
-            argument.layout is torch.strided for argument in args if isinstance(argument, Tensor)
-        ):
-            self._add_macs(formula(args, result), "")
-        elif is_unknown or formula is not None:
+        if kernel.formula is not None or kernel.is_unknown:
+            macs = _macs(kernel, args, result)
             is_higher_order = isinstance(func, HigherOrderOperator)
-            self._add_macs(None, str(func if is_higher_order else func.overloadpacket))
+            name = "" if macs is not None else str(func if is_higher_order else func.overloadpacket)
+            self._add_macs(macs, name)
         if self._memory is not None:
             self._memory.add(result, (*args, *kwargs.values()) if kwargs else args)
         return result
+
+
+def _macs(kernel: Kernel, args: Sequence[Any], result: Any) -> int | None:
+    """Return the MACs of a kernel that has run; None where they are unknown."""
+    if kernel.formula is None or not all(
+        argument.layout is torch.strided for argument in args if isinstance(argument, Tensor)
+    ):
+        return None
+    try:
+        return kernel.formula(args, result)
+    except Exception:  # such as nested tensors, which have no sizes
+        return None
 
 
 def costs_with_children(spans: Sequence[Span]) -> list[Cost]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from gptrace.model.quiet_torch import torch
@@ -17,6 +17,12 @@ from gptrace.model.quiet_torch import torch
 Tensor = torch.Tensor
 # The dispatch key under which torch registers kernels that only call other kernels.
 COMPOSITE = torch._C.DispatchKey.CompositeImplicitAutograd
+# The keys of backends on which some composite kernels have a kernel of their own, as silu_backward has.
+_BACKENDS = tuple(
+    getattr(torch._C.DispatchKey, name)
+    for name in ("CPU", "CUDA", "MPS", "XPU", "Meta", "NestedTensorCPU", "NestedTensorCUDA")
+    if hasattr(torch._C.DispatchKey, name)
+)
 # The class of operators that take functions as arguments, such as torch.cond.
 HigherOrderOperator = torch._ops.HigherOrderOperator
 
@@ -78,11 +84,23 @@ _PROPERTIES = ("is_contiguous", "size", "stride", "storage_offset", "numel", "di
 
 
 class Kernel(NamedTuple):
-    """How to count a kernel: by its formula, as unknown, by the kernels that it calls, or not at all."""
+    """How to count a kernel: by its formula, as unknown, by the kernels that it calls, or not at all.
+
+    A composite kernel calls other kernels, except on the backends that have one of their `own`.
+    """
 
     formula: Callable[..., int] | None = None
     is_unknown: bool = False
     is_composite: bool = False
+    own: tuple[Any, ...] = ()  # dispatch keys
+
+    def is_split(self, args: Sequence[Any]) -> bool:
+        """Tell whether torch runs other kernels instead of this one for these arguments."""
+        return self.is_composite and not (self.own and self._has_own(args))
+
+    def _has_own(self, args: Sequence[Any]) -> bool:
+        tensors = (argument for argument in args if isinstance(argument, Tensor))
+        return any(torch._C._dispatch_keys(tensor).has(key) for tensor in tensors for key in self.own)
 
 
 def classify_kernel(func: Any) -> Kernel:
@@ -91,7 +109,7 @@ def classify_kernel(func: Any) -> Kernel:
     >>> classify_kernel(torch.ops.aten.bmm.default).formula((torch.ones(2, 3, 4), torch.ones(2, 4, 5)), None)
     120
     >>> classify_kernel(torch.ops.aten.add.Tensor)
-    Kernel(formula=None, is_unknown=False, is_composite=False)
+    Kernel(formula=None, is_unknown=False, is_composite=False, own=())
     """
     if isinstance(func, HigherOrderOperator) or func.namespace not in _TORCH_NAMESPACES:
         return Kernel(is_unknown=True)  # a custom kernel may do anything
@@ -101,15 +119,20 @@ def classify_kernel(func: Any) -> Kernel:
         return Kernel(formula)
     is_composite = _is_composite(func, name)
     multiplies = bool(_MULTIPLIES.search(name)) and not _DOES_NOT_MULTIPLY.search(name)
-    return Kernel(is_unknown=multiplies and not is_composite, is_composite=is_composite)
+    own = tuple(key for key in _BACKENDS if _has_kernel(func, key)) if is_composite else ()
+    return Kernel(is_unknown=multiplies, is_composite=is_composite, own=own)
 
 
 def _is_composite(func: Any, name: str) -> bool:
     """Tell whether a kernel only calls other kernels, and does more than return a property."""
     if name.startswith("sym_") or name in _PROPERTIES or func.namespace != "aten":
         return False
+    return _has_kernel(func, COMPOSITE)
+
+
+def _has_kernel(func: Any, key: Any) -> bool:
+    """Tell whether torch's dispatch table, by full names such as "aten::linear", has a kernel for a key."""
     try:
-        # Looks the operator up in torch's dispatch table, by its full name such as "aten::linear".
-        return bool(torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), COMPOSITE))
+        return bool(torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), key))
     except RuntimeError:  # operators that exist only in Python are not in the table
         return False

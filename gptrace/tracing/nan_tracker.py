@@ -29,7 +29,7 @@ class NanTracker:
       tensor attribute that is set, and so also writes without a kernel (`x.numpy()`, `x.apply_(f)`,
       `x.data = y`). Neither sees everything, so `work_done` is known only while both modes are entered.
     - The modes do not see inside a kernel that runs (`running_kernels`), such as a custom operator that calls
-      modules: `work_done` is unknown there.
+      modules, and OperationMode sees nothing while it is suspended: `work_done` is unknown there.
     - The modes see only the thread that entered them: `work_done` is unknown in any other. A write by another
       thread increases the tensor's version counter, and so the states differ.
 
@@ -94,7 +94,7 @@ class NanTracker:
             version = None
         if self._modes is not None and get_ident() == self._thread:
             kernels, operations = self._modes
-            if not kernels.running_kernels:
+            if not kernels.running_kernels and not operations.is_suspended:
                 return TensorState(kernels.kernel_count + operations.call_count, version)
         return TensorState(None, version)
 

@@ -11,17 +11,34 @@ Module = torch.nn.Module
 _CONTAINERS = (torch.nn.ModuleList, torch.nn.ModuleDict, torch.nn.ParameterList, torch.nn.ParameterDict)
 
 
-def trace_notes(recorder: SpanRecorder, called: set[Module], used: set[str]) -> tuple[str, ...]:
-    """Return the notes; `called` are the modules that ran, `used` the paths of these and of their parents."""
+def trace_notes(
+    recorder: SpanRecorder, called: set[Module], used: set[str], replaced: set[str]
+) -> tuple[str, ...]:
+    """Return the notes.
+
+    `called` are the modules that ran, `used` the paths of these and of their parents, `replaced` the paths
+    that got another module meanwhile.
+    """
     macs = recorder.macs_outside
     notes = (
-        _modules_without_row(recorder, called, used),
+        _replaced_modules(replaced),
+        _modules_without_row(recorder, called, used - replaced),
         _without_fast_path(recorder, called),
+        _without_operations(recorder),
         f"{macs:,} more MACs ran outside of any call, for example in a backward pass" if macs else "",
         _first_nonfinite(recorder, "NaN"),
         _first_nonfinite(recorder, "Inf"),
     )
     return tuple(filter(None, notes))
+
+
+def _replaced_modules(replaced: set[str]) -> str:
+    if not replaced:
+        return ""
+    return (
+        f"replaced while the trace ran: {enumerated(sorted(replaced), 5)}; calls of a new module have no "
+        "row, since only modules that were there at the start are watched"
+    )
 
 
 def _modules_without_row(recorder: SpanRecorder, called: set[Module], used: set[str]) -> str:
@@ -43,8 +60,6 @@ def _modules_without_row(recorder: SpanRecorder, called: set[Module], used: set[
 def _without_fast_path(recorder: SpanRecorder, called: set[Module]) -> str:
     """Report that torch's encoder runs without its fused kernels, which torch skips where hooks are set."""
     fused: tuple[type[Module], ...] = (torch.nn.TransformerEncoder, torch.nn.TransformerEncoderLayer)
-    if recorder.measures.ops:
-        fused = (*fused, torch.nn.MultiheadAttention)
     names = {type(module).__name__ for module in called if isinstance(module, fused) and not module.training}
     if not names:
         return ""
@@ -52,6 +67,16 @@ def _without_fast_path(recorder: SpanRecorder, called: set[Module]) -> str:
         f"traced without the fused fast path of {', '.join(sorted(names))}: the submodules run one by one, "
         "and the last digits may differ"
     )
+
+
+def _without_operations(recorder: SpanRecorder) -> str:
+    """Report the modules whose operations are not listed: torch would run other kernels if they were."""
+    paths = dict.fromkeys(
+        span.path or "the model itself" for span in recorder.spans if span.suspends_operations
+    )
+    if not paths:
+        return ""
+    return f"operations are not listed inside {enumerated(list(paths), 5)}, which may run by fused kernels"
 
 
 def _first_nonfinite(recorder: SpanRecorder, kind: str) -> str:

@@ -7,6 +7,7 @@ and not the kernels that it runs.
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from types import FrameType
 from typing import Any
 
@@ -70,13 +71,29 @@ class OperationMode(torch.overrides.TorchFunctionMode):
         self.failed: Operation | None = None
         self.error: Exception | None = None
         self.call_count = 0
+        self.is_suspended = False
         self._position = position
         self._names: dict[object, str] = {}
+
+    def suspend(self) -> bool:
+        """Leave the mode for a while, if it is the innermost one; tell whether it was left."""
+        count = torch._C._len_torch_function_stack()
+        if not count or torch._C._get_function_stack_at(count - 1) is not self:
+            return False
+        torch._C._pop_torch_function_stack()
+        self.is_suspended = True
+        return True
+
+    def resume(self) -> None:
+        """Enter the mode again after `suspend`."""
+        torch._C._push_on_torch_function_stack(self)
+        self.is_suspended = False
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        # While this runs, torch has taken the mode off its stack: calls in here are not recorded.
+        # While this runs, torch has taken the mode off its stack: calls in here are not recorded. Those of
+        # our own are hidden from the modes of a user, too.
         kwargs = kwargs or {}
         name = self._names.get(func)
         if name is None:
@@ -85,7 +102,8 @@ class OperationMode(torch.overrides.TorchFunctionMode):
             self.call_count += func.__name__ != "__get__"  # reading an attribute changes no tensor
             return func(*args, **kwargs)
         self.call_count += 1
-        inputs = _describe_inputs(args, kwargs)
+        with torch._C.DisableTorchFunction():
+            inputs = _describe_inputs(args, kwargs)
         parent, place = self._position()
         operation = Operation(name, parent, place, inputs, _source_line(sys._getframe(1)))
         self.current = operation
@@ -97,16 +115,29 @@ class OperationMode(torch.overrides.TorchFunctionMode):
             raise
         finally:
             self.current = None
-        operation.outputs = describe_tensors("output", args[0] if name == "setitem_" else result)
-        if operation.outputs:
-            if name.endswith("_"):
-                operation.in_place = True
-            else:
+        with torch._C.DisableTorchFunction():
+            operation.outputs = describe_tensors("output", args[0] if name == "setitem_" else result)
+            if operation.outputs and not name.endswith("_"):
                 first = result[0] if isinstance(result, tuple | list) else result
                 arguments = (*args, *kwargs.values()) if kwargs else args
                 operation.is_view = isinstance(first, Tensor) and shares_memory(first, arguments)
+        if operation.outputs:
+            operation.in_place = name.endswith("_")
             self.operations.append(operation)
         return result
+
+
+def may_run_fused(module: torch.nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
+    """Tell whether torch may run this call by fused kernels, which a function mode prevents."""
+    if isinstance(module, torch.nn.MultiheadAttention):
+        # Fused only as self-attention.
+        may = module.batch_first and all(value is args[0] for value in args[1:3])
+    else:  # with padding, the layers of an encoder get nested tensors
+        is_encoder = isinstance(module, torch.nn.TransformerEncoder)
+        may = is_encoder and (len(args) > 2 or kwargs.get("src_key_padding_mask") is not None)
+    if not may or module.training:
+        return False
+    return not (torch.is_grad_enabled() and any(parameter.requires_grad for parameter in module.parameters()))
 
 
 def _operation_name(func: Any) -> str:

@@ -17,7 +17,7 @@ from gptrace.tracing.activation_memory import ActivationMemory
 from gptrace.tracing.costs import CostMode
 from gptrace.tracing.hooks import Hook, ModuleHooks
 from gptrace.tracing.nan_tracker import NanTracker
-from gptrace.tracing.operations import Operation, OperationMode
+from gptrace.tracing.operations import Operation, OperationMode, may_run_fused
 from gptrace.tracing.parameters import named_modules_with_aliases
 from gptrace.tracing.span import Span
 from gptrace.tracing.statistics import has_numbers
@@ -43,8 +43,16 @@ _without_dispatch_modes = torch._C._DisableTorchDispatch
 
 
 def _unseen(hook: Callable[[Module, Any, Any], None], *arguments: Any) -> None:
-    with _without_function_modes():
-        hook(*arguments)
+    """Run a hook where no function mode and no graph that torch.jit.trace records sees its work."""
+    graph = torch._C._get_tracing_state()
+    if graph is not None:
+        torch._C._set_tracing_state(None)  # type: ignore[attr-defined]
+    try:
+        with _without_function_modes():
+            hook(*arguments)
+    finally:
+        if graph is not None:
+            torch._C._set_tracing_state(graph)  # type: ignore[attr-defined]
 
 
 class SpanRecorder:
@@ -73,7 +81,8 @@ class SpanRecorder:
         self.macs_outside = 0
         self._thread = get_ident()
         self._cleanup = ExitStack()
-        self._memory = ActivationMemory(module, self._note_peak) if measures.memory else None
+        with _without_function_modes():
+            self._memory = ActivationMemory(module, self._note_peak) if measures.memory else None
         counts_kernels = measures.macs or measures.memory
         self._costs = CostMode(self._add_macs, self._memory) if counts_kernels else None
         self._nan_tracker = (
@@ -82,10 +91,8 @@ class SpanRecorder:
         self._has_measures = measures != SHAPES_ONLY
 
     def __enter__(self) -> SpanRecorder:
-        if self.operations is None:
-            hooks = ModuleHooks(Hook(self._open_span), Hook(self._close_span))
-        else:  # OperationMode would record each shape that the hooks read
-            hooks = ModuleHooks(Hook(_unseen, self._open_span), Hook(_unseen, self._close_span))
+        # A function mode, ours or the user's, would see each shape that the hooks read.
+        hooks = ModuleHooks(Hook(_unseen, self._open_span), Hook(_unseen, self._close_span))
         self._cleanup.callback(hooks.remove)
         names: dict[type[Module], ArgumentNames] = {}  # the cache of argument_names is weak, and slower
         try:
@@ -110,6 +117,8 @@ class SpanRecorder:
         return self
 
     def __exit__(self, *exception: object) -> None:
+        if self.operations is not None and self.operations.is_suspended:
+            self.operations.resume()  # cut off by an exception that skips hooks
         self._cleanup.close()
         # torch runs no hook when a KeyboardInterrupt or another exception that is no Exception ends a call:
         # close the spans that are still open. A copy, since another thread may add its stack meanwhile.
@@ -241,6 +250,8 @@ class SpanRecorder:
         if self._nan_tracker is not None:
             with _without_function_modes(), _without_dispatch_modes():
                 self._nan_tracker.record_inputs(span, args, kwargs)
+        if self.operations is not None and may_run_fused(module, args, kwargs):
+            span.suspends_operations = self.operations.suspend()
         span.start = perf_counter()  # again, so that the time taken here is not the call's
 
     def _close_span(self, module: Module, args: tuple[object, ...], output: object) -> None:
@@ -254,6 +265,8 @@ class SpanRecorder:
         raised = sys.exception()
         while True:
             span = open_spans.pop()
+            if span.suspends_operations and self.operations is not None:
+                self.operations.resume()
             handled, traceback_at_entry = span.handled_at_entry
             failed = raised is not None and raised is not handled
             # The same exception failed this call if it was raised again in it: its traceback is another then,

@@ -61,6 +61,7 @@ class Span:
     input_states: Sequence[InputState] = ()
     output_state: TensorState | None = None
     introduced = ""
+    suspends_operations = False  # so that torch takes the path that it takes untraced
     # The exception that was being handled when the call began, and its traceback at that time: this call
     # did not raise it.
     handled_at_entry: tuple[BaseException | None, TracebackType | None] = (None, None)

@@ -1,11 +1,15 @@
 """Two traces → their differences: calls added, removed and changed, and the first call whose values differ.
 
+A call is changed, too, where its steps differ: the operations and calls that it makes, in order.
+
 Works on records without torch, so that either trace may have been kept in a file.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
+from itertools import zip_longest
 
 import gptrace
 from gptrace.errors import OptionError
@@ -14,6 +18,7 @@ from gptrace.record import (
     ChangedCall,
     Difference,
     ModuleCall,
+    OpCall,
     Statistics,
     TensorSpec,
     Trace,
@@ -51,7 +56,17 @@ def diff_traces(
             raise OptionError(f"{option} is {value}", "it must be a number of at least 0")
     calls_a, calls_b = ({(call.path, call.call): call for call in trace.calls} for trace in (a, b))
     pairs = [(call, calls_b[key]) for key, call in calls_a.items() if key in calls_b]
-    in_both = [_changed_call(call_b, _changes(call_a, call_b)) for call_a, call_b in pairs]
+    have_operations = all("ops" in measured(trace) for trace in (a, b))
+    steps_a, steps_b = (
+        _steps(trace, calls_a.keys() & calls_b.keys(), with_operations=have_operations) for trace in (a, b)
+    )
+    in_both = [
+        _changed_call(
+            call_b,
+            [*_changes(call_a, call_b), *_step_changes(steps_a[call_a.index], steps_b[call_b.index])],
+        )
+        for call_a, call_b in pairs
+    ]
     changed = tuple(call for call in in_both if call.changes)
     removed = tuple(_changed_call(call) for key, call in calls_a.items() if key not in calls_b)
     added = tuple(_changed_call(call) for key, call in calls_b.items() if key not in calls_a)
@@ -66,14 +81,17 @@ def diff_traces(
         added=added,
         changed=changed,
         values=values,
+        operations_compared=sum(len(call.ops) for call, _ in pairs) if have_operations else None,
     )
 
 
 def measured(trace: Trace) -> set[str]:
-    """Return the measures that a trace holds: "macs", "statistics"."""
+    """Return the measures that a trace holds and that a comparison needs: "macs", "ops", "statistics"."""
     measures = {"macs"} if any(call.macs is not None for call in trace.calls) else set()
     if any(spec.statistics is not None for call in trace.calls for spec in call.outputs):
         measures.add("statistics")
+    if trace.totals.ops is not None:
+        measures.add("ops")
     return measures
 
 
@@ -102,6 +120,41 @@ def _changes(a: ModuleCall, b: ModuleCall) -> list[Change]:
     facts = [(name, fact(a), fact(b)) for name, fact in _FACTS.items()]
     # None: not measured in both
     return [Change(name, x, y) for name, x, y in facts if x != y and x is not None and y is not None]
+
+
+def _steps(
+    trace: Trace, in_both: AbstractSet[tuple[str, int]], *, with_operations: bool
+) -> dict[int, list[str]]:
+    """Return what each call does, in order, by index of the call: calls of modules, and operations.
+
+    Calls that one trace alone has are left out: they are listed as such.
+    """
+    steps: dict[int, list[tuple[int, bool, str]]] = {call.index: [] for call in trace.calls}
+    for call in trace.calls:
+        if call.parent is not None and (call.path, call.call) in in_both:
+            number = f" ({call.call})" if call.calls > 1 else ""
+            steps[call.parent].append((call.index, True, f"call of {call.path}{number}"))
+        if with_operations:
+            steps[call.index] += [(op.place, False, _operation_text(op)) for op in call.ops]
+    # An operation's place is the index of the next call: it stands before the call of that index.
+    return {
+        index: [text for _, _, text in sorted(of_call, key=lambda step: step[:2])]
+        for index, of_call in steps.items()
+    }
+
+
+def _operation_text(op: OpCall) -> str:
+    inputs, outputs = (
+        ", ".join(f"{list(spec.shape)} {spec.dtype}" for spec in side) for side in (op.inputs, op.outputs)
+    )
+    return f"{op.name}: {inputs} → {outputs or 'raised'}"
+
+
+def _step_changes(a: Sequence[str], b: Sequence[str]) -> list[Change]:
+    """Return the first step of a call that differs; the steps after it may only follow from that."""
+    pairs = zip_longest(a, b, fillvalue="–")
+    first = next(((number, x, y) for number, (x, y) in enumerate(pairs, start=1) if x != y), None)
+    return [] if first is None else [Change(f"step {first[0]}", first[1], first[2])]
 
 
 def _shapes(specs: Sequence[TensorSpec]) -> str:

@@ -149,6 +149,67 @@ def test_each_step_with_a_cache_takes_one_token() -> None:
     assert [step.flow[0].shape for step in uncached.results[0].steps] == [(1, 4), (1, 5), (1, 6)]
 
 
+class Fused(torch.nn.Module):
+    """Fused attention with more queries than keys; with `own_cache`, it keeps keys of its own."""
+
+    def __init__(self, own_cache: bool) -> None:
+        super().__init__()
+        self.own_cache, self.kept = own_cache, 0
+        self.emb, self.head = torch.nn.Embedding(20, 64), torch.nn.Linear(64, 20)
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        x = self.emb(ids)
+        queries, keys = x.view(1, -1, 8, 8).transpose(1, 2), x[..., :16].reshape(1, -1, 2, 8).transpose(1, 2)
+        if self.own_cache:
+            keys = torch.cat([keys, keys[:, :, :1]], dim=2)
+        x = nn.functional.scaled_dot_product_attention(queries, keys, keys, enable_gqa=True)
+        logits: torch.Tensor = self.head(x.transpose(1, 2).reshape(1, -1, 64))
+        return logits
+
+
+def test_fused_attention_is_no_product_and_a_cache_of_the_users_own_is_not_counted() -> None:
+    generation = gptrace.generate(ids=[1, 2, 3], model=Fused(own_cache=False), max_new_tokens=2, trace=True)
+    assert [step.cached for step in generation.results[0].steps] == [0, 0]
+    shown = str(generation)
+    assert "Queries, keys, values" in shown
+    assert "[1, 8, 3, 8], [1, 2, 3, 8], [1, 2, 3, 8] → [1, 8, 3, 8]" in shown
+    assert " @ " not in shown
+    cached = gptrace.generate(ids=[1, 2, 3], model=Fused(own_cache=True), max_new_tokens=2, trace=True)
+    assert [step.cached for step in cached.results[0].steps] == [None, None]
+    assert "cached" not in cached.to_dict()["results"][0]["steps"][0]
+
+
+class ValuesFirst(torch.nn.Module):
+    """Scores by einsum: the only product of two matrices is that of weights and values."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.emb, self.head = torch.nn.Embedding(20, 8), torch.nn.Linear(8, 20)
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        x = self.emb(ids)[:, None]
+        weights = torch.einsum("bhtd,bhsd->bhts", x, x).softmax(-1)
+        logits: torch.Tensor = self.head((weights @ x)[:, 0])
+        return logits
+
+
+def test_a_product_with_values_is_none_of_queries_and_keys() -> None:
+    step = gptrace.generate(ids=[1, 2], model=ValuesFirst(), max_new_tokens=1, trace=True).results[0].steps[0]
+    assert step.attention is None
+
+
+def test_logits_are_those_of_the_model_and_no_hidden_states(tmp_path: Path) -> None:
+    config = transformers.Qwen2Config(
+        hidden_size=32, num_hidden_layers=1, num_attention_heads=4, num_key_value_heads=2,
+        intermediate_size=48, vocab_size=60,
+    )  # fmt: skip
+    transformers.Qwen2ForCausalLM(config).save_pretrained(tmp_path)
+    generation = gptrace.generate(ids=[3, 4, 5], model=f"hf:{tmp_path}", max_new_tokens=2, trace=True)
+    steps = generation.results[0].steps
+    assert [step.logits for step in steps] == [(1, 1, 60), (1, 1, 60)]
+    assert [step.cached for step in steps] == [0, 3]
+
+
 def test_sampling_leaves_what_top_k_and_top_p_say() -> None:
     logits = torch.tensor([0.4, 0.3, 0.15, 0.1, 0.05]).log()
     assert probabilities(logits).tolist() == pytest.approx([0.4, 0.3, 0.15, 0.1, 0.05])

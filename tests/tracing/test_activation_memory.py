@@ -50,6 +50,24 @@ def test_what_is_written_where_the_caller_says_is_no_new_memory() -> None:
     assert [op.is_view for op in trace.calls[0].ops] == [True]
 
 
+def test_the_memory_of_replaced_parameters_is_counted_when_it_is_used_again() -> None:
+    class Doubles(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.scales = nn.ParameterList(torch.ones(8) for _ in range(20))
+
+        def forward(self, x: Any) -> Any:
+            for scale in self.scales:
+                scale.data = scale.data * 2
+            return torch.stack([x + number for number in range(20)])
+
+    model, x = Doubles(), torch.zeros(1 << 10)
+    for _ in range(4):
+        peak = measured(model, x, measure="memory").totals.peak_bytes
+        assert peak is not None
+        assert 2 * 20 * 4096 <= peak <= 2 * 20 * 4096 + 20 * 32  # and, at most, the doubled scales
+
+
 def test_sharing_memory() -> None:
     x = torch.ones(2, 3)
     assert shares_memory(x[0], [None, 1, torch.ones(2), x])

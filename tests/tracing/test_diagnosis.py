@@ -87,6 +87,85 @@ def test_the_usual_causes(
     jsonschema.validate(json.loads(trace.to_json()), json_schema("trace"))
 
 
+TORCH_ATTENTION = nn.functional.scaled_dot_product_attention
+bfloat16 = torch.bfloat16
+
+
+class Spells(nn.Module):
+    """`step` gets the embedded ids, [batch, seq_len, 12], and the module."""
+
+    def __init__(self, step: Any, layer: nn.Module | None = None, dtype: torch.dtype = torch.float32) -> None:
+        super().__init__()
+        self.tok_emb, self.out_head, self.step = nn.Embedding(20, 12).to(dtype), layer, step
+
+    def forward(self, ids: Any) -> Any:
+        return self.step(self.tok_emb(ids), self)
+
+
+def heads(x: Any) -> Any:
+    return x.view(1, 4, 2, 6).transpose(1, 2)
+
+
+@pytest.mark.parametrize(
+    ("model", "ids", "cause", "parts"),
+    [
+        (Spells(lambda x, _: x.to(bfloat16) @ x.mT), FOUR, "dtype_mismatch",
+         ["an operation in the model itself got bfloat16 and float32", "look where bfloat16 comes from"]),
+        (Spells(lambda x, _: TORCH_ATTENTION(x.to(bfloat16), x, x)), FOUR, "dtype_mismatch",
+         ["got bfloat16 and float32", "look where bfloat16 comes from"]),
+        (Spells(lambda x, m: m.out_head(x), nn.LayerNorm(12), torch.float64), FOUR, "dtype_mismatch",
+         ["out_head got float64, which is the dtype of tok_emb.weight, but its parameters are float32"]),
+        (Spells(lambda x, _: heads(x) @ heads(x)), FOUR, "inner_dimensions", ["keys.transpose(-2, -1)"]),
+        (Spells(lambda x, _: x.transpose(1, 3)), FOUR[0], None, []),
+        (Spells(lambda x, _: x.transpose(1, 2)), FOUR[0], "missing_batch_axis", ["if the model expects"]),
+        (Spells(lambda x, _: x.squeeze().transpose(1, 2)), FOUR, "lost_axis", ["squeeze(dim)"]),
+        (Spells(lambda x, m: m.out_head(x), nn.BatchNorm1d(12)), FOUR, "inner_dimensions",
+         ["BatchNorm1d expects [batch, 12, ...], got [1, 4, 12]", "x.transpose(1, 2) would fit"]),
+        (Spells(lambda x, m: m.out_head(x), nn.GroupNorm(3, 12)), FOUR, "inner_dimensions",
+         ["GroupNorm expects [batch, 12, ...], got [1, 4, 12]", "x.transpose(1, 2) would fit"]),
+        (Spells(lambda x, _: torch.cat([x, x[:, :2]], -1)), FOUR, "unequal_axes",
+         ["along axis 2", "tensor 1 has the size 2 where the first has 4"]),
+        (Spells(lambda x, _: torch.cat([x, x[0]], -1)), FOUR, "unequal_axes", ["of 3 and of 2 axes"]),
+        (Spells(lambda x, _: torch.stack([x, x[:, :2]])), FOUR, "unequal_axes",
+         ["the first is [1, 4, 12], and number 1 is [1, 2, 12]"]),
+        (Spells(lambda x, _: torch.einsum("btd,bsd->bts", x, x[..., :5])), FOUR, "unequal_axes",
+         ["d stands for one size: it is 12 at first, and 5 in operand 1"]),
+        (Spells(lambda x, _: torch.einsum("bthd,bsd->bts", x, x)), FOUR, "unequal_axes",
+         ["names 4 axes of operand 0, which has 3"]),
+        (Spells(lambda x, _: x), FOUR.short(), "ids_dtype", ["got ids of int16", "ids.long()"]),
+        (Spells(lambda x, m: m.out_haed(x)), FOUR, "attribute_name", ["did you mean out_head?"]),
+        (Spells(lambda x, _: x.tranpose(1, 2)), FOUR, "attribute_name", ["did you mean transpose?"]),
+    ],
+)  # fmt: skip
+def test_more_of_the_usual_causes(model: nn.Module, ids: Any, cause: str | None, parts: list[str]) -> None:
+    _, error = failure(model, ids)
+    assert error.cause == cause, error.message
+    assert [part for part in parts if part not in (error.diagnosis or "")] == [], error.diagnosis
+
+
+def test_with_operations_the_advice_is_about_their_shapes() -> None:
+    _, error = failure(Spells(lambda x, _: heads(x) @ heads(x)), FOUR, measure=["ops"])
+    assert (error.diagnosis or "").endswith("the second ones transposed, [6, 4], would fit")
+    _, error = failure(Spells(lambda x, m: m.out_head(x.half()), nn.Linear(12, 2)), FOUR, measure=["ops"])
+    assert "out_head got float16, but its parameters are float32" in (error.diagnosis or "")
+
+
+def test_names_that_a_class_should_have(cli: Cli, tmp_path: Path) -> None:
+    class Misspelt(nn.Module):
+        def foward(self, ids: Any) -> Any:
+            return ids
+
+    _, error = failure(Misspelt(), FOUR)
+    assert error.diagnosis == "Misspelt has no method forward; rename foward to forward"
+    (tmp_path / "bare.py").write_text(
+        "from torch import nn\nclass M(nn.Module):\n"
+        "    def __init__(self):\n        self.l = nn.Linear(1, 1)\n"
+    )
+    outcome = cli("run", "--ids", "1", "-m", f"{tmp_path}/bare.py:M")
+    assert outcome.code == 1
+    assert "hint: __init__ has to call super().__init__() before it sets any attribute" in outcome.err
+
+
 def test_a_model_that_works_has_nothing_to_diagnose() -> None:
     model = failing.WorkingGPT()
     with gptrace.watch(model) as trace:

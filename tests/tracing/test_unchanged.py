@@ -16,6 +16,7 @@ import gptrace
 from gptrace.measures import MEASURES
 from gptrace.model import GPTModel
 from gptrace.model.quiet_torch import torch
+from gptrace.record.reading import parse
 from tests.models.layers import LAYERS
 from tests.models.toys import Disturbing, Function
 from tests.support import IDS, assert_same_but_for_rounding, fingerprint
@@ -170,6 +171,40 @@ def test_nobody_else_sees_what_the_tracer_computes() -> None:
     assert [name for name in recorded if "." in name] == [name for name in alone if "." in name]
 
 
+@pytest.mark.parametrize("measure", [[], ["ops"], ["memory"], ["statistics"], ["all"]])
+def test_a_function_mode_of_the_users_sees_the_calls_of_the_model_alone(measure: list[str]) -> None:
+    class Counts(torch.overrides.TorchFunctionMode):
+        def __init__(self) -> None:
+            super().__init__()
+            self.names: list[str] = []
+
+        def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            self.names.append(func.__name__)
+            return func(*args, **(kwargs or {}))
+
+    model, x = nn.Sequential(nn.Linear(4, 4), nn.ReLU()), torch.ones(1, 4)
+    with Counts() as outside, gptrace.watch(model, measure=measure):
+        model(x)
+    with gptrace.watch(model, measure=measure), Counts() as inside:
+        model(x)
+    assert outside.names == inside.names == ["linear", "relu"]
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.trace")
+@pytest.mark.parametrize("measure", [[], ["statistics"], ["macs", "memory"]])
+def test_what_is_traced_inside_a_graph_is_numbers(measure: list[str]) -> None:
+    model, x = nn.Sequential(nn.Linear(4, 4), nn.ReLU()), torch.ones(1, 4)
+    record_graph: Any = torch.jit.trace
+    plain = record_graph(model, x)
+    with gptrace.watch(model, measure=measure) as trace:
+        traced = record_graph(model, x)
+    nodes, alone = ([node.kind() for node in graph.inlined_graph.nodes()] for graph in (traced, plain))
+    assert nodes == alone
+    kept = parse(trace.to_json(), "the trace")
+    assert isinstance(kept, gptrace.Trace)
+    assert kept.to_json() == trace.to_json()
+
+
 def test_everything_at_once_changes_nothing(gpt2_small: GPTModel) -> None:
     ids = torch.tensor([[15496, 11, 314, 716]])
     for mode in (torch.no_grad, torch.inference_mode):
@@ -190,6 +225,37 @@ def test_bits_stay_the_same_in_every_model(name: str, module: nn.Module, inputs:
             traced = module(*inputs)
     pairs = zip(plain, traced, strict=True) if isinstance(plain, tuple) else [(plain, traced)]
     assert all(torch.equal(a, b) for a, b in pairs)
+
+
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
+@pytest.mark.parametrize("measure", MEASURES)
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_nested_tensors_of_the_fast_path_stay_as_they_are(mode: Callable[[], Any], measure: str) -> None:
+    layer = nn.TransformerEncoderLayer(16, 4, 32, batch_first=True)
+    encoder = nn.TransformerEncoder(layer, 2).eval()
+    x, padding = torch.randn(2, 5, 16), torch.tensor([[0, 0, 0, 0, 0], [0, 0, 0, 1, 1]]).bool()
+    with mode():
+        plain = encoder(x, src_key_padding_mask=padding)
+        with gptrace.watch(encoder, measure=[measure]) as trace:
+            traced = encoder(x, src_key_padding_mask=padding)
+    assert torch.equal(plain, traced)
+    if measure == "macs":  # the sizes of a nested tensor are not to be had
+        assert trace.totals.macs_unknown == ("aten._native_multi_head_attention",)
+
+
+@pytest.mark.parametrize("activation", [nn.SiLU(), nn.Mish()])
+def test_gradients_stay_the_same_to_the_last_bit(activation: nn.Module) -> None:
+    torch.manual_seed(0)
+    model, x = nn.Sequential(nn.Linear(64, 64), activation, nn.Linear(64, 64)), torch.randn(100, 64)
+
+    def gradients() -> list[torch.Tensor]:
+        loss = model(x).square().sum()
+        return list(torch.autograd.grad(loss, list(model.parameters())))
+
+    plain = gradients()
+    with gptrace.watch(model, measure=["macs"]):
+        traced = gradients()
+    assert all(torch.equal(a, b) for a, b in zip(plain, traced, strict=True))
 
 
 class Residual(nn.Module):

@@ -119,3 +119,20 @@ def test_our_model_traces_like_the_courses_own_class(tiny: GPTModel) -> None:
         ]  # fmt: skip
 
     assert facts(trace) == facts(course_trace)
+
+
+def test_a_module_that_forward_replaces_is_named() -> None:
+    class Replaces(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.second = nn.Linear(4, 4), nn.Linear(4, 4)
+
+        def forward(self, x: Any) -> Any:
+            self.first = nn.Linear(4, 4)
+            return self.second(self.first(x))
+
+    with gptrace.watch(model := Replaces()) as trace:
+        model(torch.ones(1, 4))
+    assert [call.path for call in trace.calls] == ["", "second"]
+    assert trace.uncalled == ()  # nobody knows
+    assert any(note.startswith("replaced while the trace ran: first;") for note in trace.notes)

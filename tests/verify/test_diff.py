@@ -86,6 +86,63 @@ def test_the_first_call_whose_values_part_is_the_innermost() -> None:
     assert diff_traces(a, without).same
 
 
+class Attention(nn.Module):
+    """Square scores, so that a forgotten transpose or another order changes no shape."""
+
+    def __init__(self, steps: str) -> None:
+        super().__init__()
+        self.steps = steps
+        self.first, self.second = nn.Linear(4, 4), nn.Linear(4, 4)
+
+    def forward(self, x: Any) -> Any:
+        for step in self.steps.split():
+            x = x.mT if step == "turn" else torch.relu(x) if step == "relu" else getattr(self, step)(x)
+        return x
+
+
+@pytest.mark.parametrize(
+    ("steps", "change"),
+    [
+        ("first relu second", ("step 2", "mT: [1, 4, 4] float32 → [1, 4, 4] float32", "relu: ")),
+        ("first turn relu second turn", ("step 5", "–", "mT: ")),
+        ("first turn second relu", ("step 3", "relu: ", "call of second")),
+    ],
+)
+def test_operations_are_compared(steps: str, change: tuple[str, str, str]) -> None:
+    x = torch.ones(1, 4, 4)
+    a = trace_of(Attention("first turn relu second"), x, "ops")
+    difference = diff_traces(a, trace_of(Attention(steps), x, "ops"))
+    assert not difference.same
+    ((what, in_a, in_b),) = [
+        (change.what, change.a, change.b) for call in difference.changed for change in call.changes
+    ]
+    assert what == change[0]
+    assert in_a.startswith(change[1])
+    assert in_b.startswith(change[2])
+    same = diff_traces(a, trace_of(Attention("first turn relu second"), x, "ops"))
+    assert same.same
+    assert "operations: the same" in str(same)
+    assert "operations: not compared; make both traces with --ops" in str(
+        diff_traces(a, trace_of(Attention(steps), x))
+    )
+
+
+def test_the_order_of_calls_is_compared() -> None:
+    x = torch.ones(1, 4, 4)
+    a, b = (trace_of(Attention(steps), x) for steps in ("first second", "second first"))
+    (root,) = diff_traces(a, b).changed
+    assert [(two.what, two.a, two.b) for two in root.changes] == [
+        ("step 1", "call of first", "call of second")
+    ]
+
+
+def test_expected_operations_are_measured(cli: Cli, tmp_path: Path) -> None:
+    kept = str(tmp_path / "kept.json")
+    assert cli("run", "a", "-m", "tiny", "--ops", "-o", kept).code == 0
+    outcome = cli("run", "a", "-m", "tiny", "--expect", kept)
+    assert (outcome.code, "operations: the same" in outcome.out) == (0, True)
+
+
 @pytest.mark.parametrize("tolerance", [-1.0, float("nan"), float("inf")])
 def test_a_tolerance_is_a_number_from_0_up(tolerance: float) -> None:
     a = trace_of(layers(3, 2), torch.ones(1, 3))

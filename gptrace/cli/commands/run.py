@@ -70,5 +70,8 @@ def _measures(columns: Sequence[str], ops: bool, expected: Trace | None) -> Meas
         return measures
     kept = measured(expected)
     return replace(
-        measures, macs=measures.macs or "macs" in kept, statistics=measures.statistics or "statistics" in kept
+        measures,
+        macs=measures.macs or "macs" in kept,
+        ops=measures.ops or "ops" in kept,
+        statistics=measures.statistics or "statistics" in kept,
     )

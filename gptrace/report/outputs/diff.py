@@ -51,6 +51,10 @@ def _summary(difference: Difference) -> list[Line]:
     kinds = {"removed": difference.removed, "added": difference.added, "changed": difference.changed}
     counts = ", ".join(f"{len(calls)} {kind}" for kind, calls in kinds.items() if calls)
     lines = [f"calls: {counts or 'the same, with the same shapes, dtypes and parameters'}"]
+    if difference.operations_compared is None:
+        lines.append("operations: not compared; make both traces with --ops")
+    elif not difference.changed:
+        lines.append("operations: the same, in the same order")
     tolerance = f"rtol {values.rtol:g} and atol {values.atol:g}"
     if not values.compared:
         lines.append("values: not compared; make both traces with --columns mean,std,min,max,nan")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gptrace.record import Generation, GenerationResult, GenerationStep, OpCall
+from gptrace.record import Generation, GenerationResult, OpCall
 from gptrace.report.common_parts import hex_of, model_facts, note_parts
 from gptrace.report.parts import Facts, Line, Lines, Part, Table, line
 from gptrace.report.safe_text import quoted, token_label, visible_lines
@@ -34,19 +34,22 @@ def item_parts(result: GenerationResult, view: View) -> list[Part]:
     lines = [((prompt, "quiet"), (visible_lines(text), "strong")), ending(result)]
     if not result.steps:
         return [Lines(lines)]
-    named = _attention_text(result.steps[-1].attention, "dims")
-    if named != _attention_text(result.steps[-1].attention):
-        lines.append(line(f"queries @ keys: {named}"))
+    attention = result.steps[-1].attention
+    # A fused kernel takes the values, too, and does not show the product.
+    title = "Queries, keys, values" if _is_fused(attention) else "Queries @ keys"
+    named = _attention_text(attention, "dims")
+    if named != _attention_text(attention):
+        lines.append(line(f"{title.lower()}: {named}"))
     columns = [
         Column("step", "Step", is_number=True),
-        Column("cached", "Cached", is_number=True, drop_order=2),
-        Column("input", "Input", lambda step: _flow_shape(step, 0)),
-        Column("attention", "Queries @ keys", _attention_text),
-        Column("logits", "Logits", lambda step: _flow_shape(step, -1), drop_order=1),
+        Column("cached", "Cached", _count_text, is_number=True, drop_order=2),
+        Column("input", "Input", lambda step: bracketed(step.flow[0].shape) if step.flow else "–"),
+        Column("attention", title, _attention_text),
+        Column("logits", "Logits", _shape_text, drop_order=1),
         Column("token", "Next token", token_label, role="strong"),
     ]
     rows = [
-        (number, step.cached, step, step.attention, step, step.token)
+        (number, step.cached, step, step.attention, step.logits, step.token)
         for number, step in enumerate(result.steps, start=1)
     ]
     return [Table(TableData(columns, rows), lines=lines)]
@@ -88,13 +91,22 @@ def _facts(generation: Generation) -> list[tuple[str, Line]]:
     return facts
 
 
-def _flow_shape(step: GenerationStep, index: int) -> str:
-    return bracketed(step.flow[index].shape) if step.flow else "–"
+def _count_text(count: int | None) -> str:
+    return str(count) if count is not None else "–"
+
+
+def _shape_text(shape: tuple[int, ...] | None) -> str:
+    return bracketed(shape) if shape is not None else "–"
+
+
+def _is_fused(op: OpCall | None) -> bool:
+    return op is not None and op.name == "scaled_dot_product_attention"
 
 
 def _attention_text(op: OpCall | None, fact: str = "shape") -> str:
     """Return the first product of attention, in sizes or in the names of its axes."""
     if op is None:
         return "–"
-    sides = " @ ".join(bracketed(getattr(spec, fact)) for spec in op.inputs[:2])
+    sign, count = (", ", 3) if _is_fused(op) else (" @ ", 2)
+    sides = sign.join(bracketed(getattr(spec, fact)) for spec in op.inputs[:count])
     return f"{sides} → {bracketed(getattr(op.outputs[0], fact))}" if op.outputs else sides

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from gptrace.model.attribute_typos import attribute_hint
 from gptrace.tracing.diagnosis import ids, placement, shapes
 from gptrace.tracing.diagnosis.context import FailureContext
 
@@ -13,10 +14,13 @@ __all__ = ["FailureContext", "diagnose"]
 # certain ones come first, and the first that applies is taken. The names are part of the JSON.
 _CAUSES: dict[str, Callable[[FailureContext], str]] = {
     "out_of_memory": placement.out_of_memory,
+    "attribute_name": lambda context: attribute_hint(context.error),
     "float_ids": ids.float_ids,
+    "ids_dtype": ids.ids_dtype,
     "prompt_too_long": ids.prompt_too_long,
     "id_outside_vocabulary": ids.id_outside_vocabulary,
     "missing_batch_axis": ids.missing_batch_axis,
+    "lost_axis": ids.lost_axis,
     "device_mismatch": placement.device_mismatch,
     "dtype_mismatch": placement.dtype_mismatch,
     "inner_dimensions": shapes.inner_dimensions,

@@ -22,6 +22,17 @@ def float_ids(context: FailureContext) -> str:
     )
 
 
+def ids_dtype(context: FailureContext) -> str:
+    """An embedding got integers of a dtype that torch does not look up."""
+    first = context.first_input
+    is_lookup = "'indices' to have one of the following scalar types" in context.message
+    if not is_lookup or first is None or first.dtype.is_floating_point:
+        return ""
+    return (
+        f"{context.name} got ids of {dtype_name(first.dtype)}, and torch looks up int64 and int32: ids.long()"
+    )
+
+
 def prompt_too_long(context: FailureContext) -> str:
     """There are more tokens than rows in a position table, which is looked up or added."""
     index_error = _index_error(context)
@@ -74,12 +85,33 @@ def _index_error(context: FailureContext) -> tuple[int, int, int] | None:
 def missing_batch_axis(context: FailureContext) -> str:
     """The model unpacked or indexed an axis that ids of shape [T] do not have."""
     ids = context.ids
-    if ids is None or len(ids.shape) != 1:
-        return ""
-    no_axis = "not enough values to unpack|tuple index out of range|Dimension out of range|too many indices"
-    if not isinstance(context.error, ValueError | IndexError) or not re.search(no_axis, context.message):
+    if ids is None or len(ids.shape) != 1 or not _is_one_axis_short(context):
         return ""
     return (
-        f"the ids have shape {list(ids.shape)}, without a batch axis; the model expects [batch, seq_len]: "
+        f"the ids have shape {list(ids.shape)}, without a batch axis; if the model expects [batch, seq_len], "
         "pass ids.unsqueeze(0)"
     )
+
+
+def lost_axis(context: FailureContext) -> str:
+    """A tensor has an axis too few, in a run where an axis of one element may have been squeezed away."""
+    ids = context.ids
+    if ids is None or 1 not in ids.shape or not _is_one_axis_short(context):
+        return ""
+    return (
+        "a tensor has one axis fewer than this line expects; squeeze() without a dim removes every axis of "
+        f"size 1, and the ids are {list(ids.shape)}: squeeze(dim) removes one alone"
+    )
+
+
+def _is_one_axis_short(context: FailureContext) -> bool:
+    """Tell whether the code asked for exactly one axis more than a tensor has."""
+    message = context.message
+    if not isinstance(context.error, ValueError | IndexError):
+        return False
+    if unpacked := re.search(r"not enough values to unpack \(expected (\d+), got (\d+)\)", message):
+        return int(unpacked.group(1)) - int(unpacked.group(2)) == 1
+    if axis := re.search(r"expected to be in range of \[(-\d+), (\d+)\], but got (-?\d+)\)", message):
+        low, high, got = map(int, axis.groups())
+        return got in (low - 1, high + 1)
+    return bool(re.search("tuple index out of range|too many indices", message))

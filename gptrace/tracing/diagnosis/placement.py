@@ -9,13 +9,21 @@ from gptrace.model.dtypes import dtype_name
 from gptrace.model.quiet_torch import torch
 from gptrace.tracing.diagnosis.context import FailureContext
 from gptrace.tracing.tensors import TensorInfo
+from gptrace.wording import enumerated
 
 _OUT_OF_MEMORY = r"(CUDA|MPS|HIP|XPU) (backend )?out of memory|DefaultCPUAllocator"
 _ALLOCATION = r"allocate (?:memory: you tried to allocate )?([\d.]+ ?(?:bytes|[KMGT]iB))"
 _UNEQUAL_DEVICES = r"same device|on the expected device|found two devices|device meta|not on the expected"
 _UNEQUAL_DTYPES = (
-    r"same dtype, but got|expected scalar type|[Ii]nput type \(.*weight type|to have the same dtype, but"
+    r"same dtype, but got|expected scalar type|mixed dtype|[Ii]nput type \(.*weight type|"
+    r"to have the same dtype, but"
 )
+
+# The names of dtypes in torch's messages.
+_DTYPES = {
+    "BFloat16": "bfloat16", "Half": "float16", "Float": "float32", "float": "float32", "Double": "float64",
+    "double": "float64", "Long": "int64", "Int": "int32",
+}  # fmt: skip
 
 
 def out_of_memory(context: FailureContext) -> str:
@@ -50,15 +58,46 @@ def dtype_mismatch(context: FailureContext) -> str:
     """An operation got tensors of different dtypes."""
     if not isinstance(context.error, RuntimeError) or not re.search(_UNEQUAL_DTYPES, context.message):
         return ""
-    dtypes = " and ".join(dict.fromkeys(dtype_name(info.dtype) for info in _operands(context)))
-    if not dtypes:
+    module = context.call.module
+    parameter = next(module.parameters(recurse=False), None)
+    if type(module).__module__.startswith("torch.") and parameter is not None and context.first_input:
+        dtype, own = context.first_input.dtype, parameter.dtype
+        if dtype is own:
+            return ""
+        return (
+            f"{context.name} got {dtype_name(dtype)}{_made_of(context, dtype)}, but its parameters are "
+            f"{dtype_name(own)}; convert the input with x.to(weight.dtype), or the model with model.to(dtype)"
+        )
+    # The inputs of the call say nothing about an operation inside it: its message, or its own inputs, do.
+    names = [_DTYPES[name] for name in re.findall(rf"\b({'|'.join(_DTYPES)})\b", context.message)]
+    names = [dtype_name(info.dtype) for info in context.operation_inputs] or names
+    dtypes = list(dict.fromkeys(names))
+    if len(dtypes) < 2:
         return ""
-    parameter = next(context.call.module.parameters(recurse=False), None)
-    own = f", but its parameters are {dtype_name(parameter.dtype)}" if parameter is not None else ""
+    usual = {dtype_name(each.dtype) for each in _outermost(context).parameters()}
+    odd = [name for name in dtypes if name not in usual]
+    which = f"; the parameters of the model are {usual.pop()}, so look where {odd[0]} comes from" if (
+        len(odd) == len(usual) == 1
+    ) else ""  # fmt: skip
     return (
-        f"{context.name} got {dtypes}{own}; convert the input with x.to(weight.dtype), or the model with "
-        "model.to(dtype)"
+        f"an operation in {context.name} got {' and '.join(dtypes)}{which}; "
+        "x.to(other.dtype) makes the dtypes equal"
     )
+
+
+def _made_of(context: FailureContext, dtype: torch.dtype) -> str:
+    """Name the parameters and buffers of a dtype, from which an input probably has it."""
+    module = _outermost(context)
+    tensors = (*module.named_parameters(), *module.named_buffers())
+    names = [name for name, tensor in tensors if tensor.dtype is dtype]
+    return f", which is the dtype of {enumerated(names, 3)}" if names else ""
+
+
+def _outermost(context: FailureContext) -> torch.nn.Module:
+    span = context.call
+    while span.parent is not None:
+        span = span.parent
+    return span.module
 
 
 def _operands(context: FailureContext) -> Sequence[TensorInfo]:

@@ -29,6 +29,8 @@ def expected_input(module: nn.Module) -> str:
         return f"{name} expects [batch, {module.in_channels}, {axes}]"
     if isinstance(module, nn.modules.batchnorm._BatchNorm):  # the same for BatchNorm1d to 3d
         return f"{name} expects [batch, {module.num_features}, ...]"
+    if isinstance(module, nn.GroupNorm):
+        return f"{name} expects [batch, {module.num_channels}, ...]"
     return ""
 
 
@@ -62,10 +64,17 @@ def inner_dimensions(context: FailureContext) -> str:
         batch, inner, other_batch, rows = map(int, batched.groups())
         if batch != other_batch:
             return f"a batch of {batch} matrices is multiplied by a batch of {other_batch}"
-        return f"matrices of {inner} columns are multiplied by matrices of {rows} rows; these must be equal"
-    is_shape_error = re.search(r"expected input|to have \d+ channels|size mismatch", message)
+        text = f"matrices of {inner} columns are multiplied by matrices of {rows} rows; these must be equal"
+        return text + _transposed_fits(context, inner, rows)
+    is_shape_error = re.search(
+        r"expected input|to have \d+ channels|size mismatch|running_\w+ should contain|number of channels",
+        message,
+    )
     if expected_input(module) and shape is not None and is_shape_error:
-        return _unexpected_input(context, shape)
+        channels = getattr(module, "num_features", getattr(module, "num_channels", None))
+        is_last = len(shape) == 3 and shape[-1] == channels != shape[1]
+        advice = "; the channels are axis 1: x.transpose(1, 2) would fit" if is_last else ""
+        return _unexpected_input(context, shape) + advice
     return ""
 
 
@@ -84,6 +93,17 @@ def _product_text(rows: int, inner: int, other: int, columns: int) -> str:
     if rows == other:
         return text + f"; the first matrix transposed, [{inner}, {rows}], would fit"
     return text
+
+
+def _transposed_fits(context: FailureContext, inner: int, rows: int) -> str:
+    """Return the advice for a batch of matrices that was not transposed, as keys have to be."""
+    if len(context.operation_inputs) > 1:
+        second = context.operation_inputs[1].shape
+        fits = second[-1] == inner
+        return f"; the second ones transposed, [{inner}, {rows}], would fit" if fits else ""
+    # Without the shape of the second matrices: rows for each token are keys as they come.
+    is_rows_of_tokens = rows == context.seq_len
+    return "; for queries @ keys, transpose the keys: keys.transpose(-2, -1)" if is_rows_of_tokens else ""
 
 
 def heads_do_not_divide(context: FailureContext) -> str:
@@ -133,13 +153,35 @@ def unequal_axes(context: FailureContext) -> str:
     """Two tensors do not broadcast."""
     sizes = broadcast_sizes(context)
     if not sizes:
-        return ""
+        return _joined_axes(context.message)
     a, b, axis = sizes
     shapes = " and ".join(str(list(info.shape)) for info in context.operation_inputs[:2])
     return (
         f"two tensors{f' ({shapes})' if shapes else ''} do not broadcast: axis {axis} is {a} in one and {b} "
         "in the other; the sizes must be equal, or one of them 1"
     )
+
+
+# What torch.cat, torch.stack and torch.einsum say → what it means, with the groups of the pattern in it.
+_JOINING = {
+    r"except in dimension (\d+)\. Expected size (\d+) but got size (\d+) for tensor number (\d+)":
+        r"cat joins tensors along axis \1, and all other axes must be equal: tensor \4 has the size \3 where "
+        r"the first has \2",
+    r"same number of dimensions: got (\d+) and (\d+)":
+        r"tensors of \1 and of \2 axes are joined; unsqueeze(dim) adds an axis",
+    r"equal size, but got (\[.*?\]) at entry 0 and (\[.*?\]) at entry (\d+)":
+        r"stack takes tensors of one shape: the first is \1, and number \3 is \2",
+    r"subscript (\w) has size (\d+) for operand (\d+).*previously seen size (\d+)":
+        r"in einsum, \1 stands for one size: it is \4 at first, and \2 in operand \3",
+    r"subscripts in the equation \((\d+)\).* number of dimensions \((\d+)\) for operand (\d+)":
+        r"einsum names \1 axes of operand \3, which has \2",
+}  # fmt: skip
+
+
+def _joined_axes(message: str) -> str:
+    """Explain why tensors are not joined; "" for other messages."""
+    matches = ((re.search(pattern, message), meaning) for pattern, meaning in _JOINING.items())
+    return next((match.expand(meaning) for match, meaning in matches if match), "")
 
 
 def broadcast_sizes(context: FailureContext) -> tuple[int, int, int] | None:
