@@ -9,6 +9,7 @@ from typing import Any
 
 from gptrace.model.gpt import GPTModel
 from gptrace.model.quiet_torch import torch
+from gptrace.model.random_state import kept_random_state
 
 Module = torch.nn.Module
 is_lazy = torch.nn.parameter.is_lazy
@@ -30,7 +31,7 @@ def undisturbed_evaluation(module: Module) -> Iterator[None]:
     # Inference mode is faster, but tensors made in it can never be trained; the user's module may keep some.
     without_gradients = torch.inference_mode if type(module) is GPTModel else torch.no_grad
     try:
-        with torch.random.fork_rng(devices=sorted(cuda_devices)), without_gradients():
+        with kept_random_state(cuda_devices), without_gradients():
             if any(training for _, training in flags):
                 module.eval()
             yield
