@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 
+from gptrace.model.interrupts import interrupts_held
 from gptrace.model.quiet_torch import torch
 
 _lock = threading.RLock()
@@ -32,8 +33,9 @@ def exclusive_random_state(devices: Iterable[int] = ()) -> Iterator[None]:
         try:
             yield
         finally:
-            for put_back in restore.values():
-                put_back()
+            with interrupts_held():
+                for put_back in restore.values():
+                    put_back()
 
 
 @contextmanager
@@ -46,7 +48,7 @@ def kept_random_state(devices: Iterable[int] = ()) -> Iterator[None]:
     try:
         yield
     finally:
-        with _lock:
+        with interrupts_held(), _lock:
             _kept_blocks -= 1
             while not _kept_blocks and _restore_kept:
                 _restore_kept.popitem()[1]()

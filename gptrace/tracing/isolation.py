@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
+from gptrace.model.interrupts import interrupts_held
 from gptrace.model.quiet_torch import torch
 from gptrace.model.random_state import exclusive_random_state
 
@@ -77,7 +78,7 @@ def _silence() -> Iterator[None]:
         yield
     finally:
         _isolated.depth = depth
-        with _lock:
+        with interrupts_held(), _lock:
             _open_blocks -= 1
             while not _open_blocks and _stand_ins:
                 _stand_ins.pop().remove()

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from gptrace.model.gpt import GPTModel
+from gptrace.model.interrupts import interrupts_held
 from gptrace.model.quiet_torch import torch
 from gptrace.model.random_state import kept_random_state
 
@@ -36,13 +37,14 @@ def undisturbed_evaluation(module: Module) -> Iterator[None]:
                 module.eval()
             yield
     finally:
-        _restore_flags(module, flags)
-        for submodule, before in attributes:
-            _restore_attributes(submodule, before)
-        with torch.no_grad():
-            for tensor, saved in values:
-                if not (tensor.is_meta or torch.equal(tensor, saved)):
-                    tensor.copy_(saved)
+        with interrupts_held():
+            _restore_flags(module, flags)
+            for submodule, before in attributes:
+                _restore_attributes(submodule, before)
+            with torch.no_grad():
+                for tensor, saved in values:
+                    if not (tensor.is_meta or torch.equal(tensor, saved)):
+                        tensor.copy_(saved)
 
 
 @contextmanager
