@@ -20,6 +20,7 @@ from gptrace.model.hugging_face import (
 )
 from gptrace.model.meta_device import meta_model
 from gptrace.model.quiet_torch import torch
+from gptrace.model.random_state import exclusive_random_state
 from gptrace.model.selection import (
     DTYPES,
     GPTSelection,
@@ -175,8 +176,8 @@ def _random_gpt(selection: GPTSelection, config: GPTConfig, device: torch.device
     needed = count * max(DTYPES["float32"], DTYPES[selection.dtype or "float32"])
     check_memory(needed, what)
     try:
-        with torch.random.fork_rng(devices=[]), torch.device("cpu"):
-            # torch.manual_seed would also reseed the caller's GPUs, which fork_rng does not restore here.
+        with exclusive_random_state(), torch.device("cpu"):
+            # torch.manual_seed would also reseed the caller's GPUs, whose state is not restored here.
             torch.default_generator.manual_seed(selection.seed)
             module = GPTModel(config)
         return module.to(device)

@@ -7,6 +7,7 @@ import sys
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any
 
 from gptrace.errors import ConfigError, GptraceError, WeightsError
@@ -15,6 +16,7 @@ from gptrace.model.config import check_settings
 from gptrace.model.free_memory import check_memory
 from gptrace.model.meta_device import meta_parameters
 from gptrace.model.quiet_torch import torch
+from gptrace.model.random_state import exclusive_random_state
 from gptrace.model.selection import DTYPES, HuggingFaceSelection
 from gptrace.text.hugging_face import transformers_library
 from gptrace.wording import enumerated, one_line
@@ -37,7 +39,7 @@ def build_hugging_face(
     options = {"dtype": getattr(torch, dtype), "trust_remote_code": False}
     with _quiet(transformers), _explained(f"--model hf:{selection.folder}", ConfigError):
         config = _configuration(transformers, selection)
-        with meta_parameters(), torch.random.fork_rng(devices=[]):
+        with meta_parameters(), exclusive_random_state():
             shapes = auto_class.from_config(config, **options)
     if device.type == "meta":
         return shapes, {"source": "none"}
@@ -45,7 +47,7 @@ def build_hugging_face(
     check_memory(count * DTYPES[dtype], f"{selection.name} with {count:,} parameters")
     del shapes
     if selection.random:
-        with _quiet(transformers), torch.random.fork_rng(devices=[]), _explained(selection.name, ConfigError):
+        with _quiet(transformers), exclusive_random_state(), _explained(selection.name, ConfigError):
             torch.default_generator.manual_seed(selection.seed)
             module = auto_class.from_config(config, **options)
         return module, {"source": "random", "seed": selection.seed} | _other_class(module)
@@ -77,13 +79,38 @@ def hugging_face_architecture(module: Module) -> Architecture | None:
     if not is_hugging_face(module):
         return None
     config: Any = module.config
+    # The kernel of attention is no part of the dictionary, and it decides which operations a model runs.
+    key = repr((config.to_dict(), getattr(config, "_attn_implementation", None)))
+    module_class: Any = type(module)
+    return _known_architecture(module_class, _Configuration(key, config))
+
+
+class _Configuration:
+    """A configuration of transformers; it equals another that has the same settings."""
+
+    def __init__(self, key: str, config: Any) -> None:
+        self.key, self.config = key, config
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Configuration) and self.key == other.key
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+
+@lru_cache(
+    maxsize=16
+)  # what is known of an architecture is kept with it, for a model that runs again and again
+def _known_architecture(module_class: Any, configuration: _Configuration) -> Architecture:
+    # A copy: it does not change with the user's, and holds no module.
+    config = configuration.config = copy.deepcopy(configuration.config)
 
     def build(changes: Mapping[str, int]) -> Module:
         changed = copy.deepcopy(config)
         for key, value in changes.items():
             setattr(changed, key, value)
-        with _quiet(sys.modules["transformers"]):
-            return type(module)(changed)
+        module: Module = module_class(changed)
+        return module
 
     return Architecture(config.to_dict(), build)
 

@@ -16,6 +16,7 @@ from gptrace.errors import ConfigError
 from gptrace.model.architecture import SIZE_NAMES, Architecture
 from gptrace.model.meta_device import meta_copy, meta_parameters
 from gptrace.model.quiet_torch import torch
+from gptrace.model.random_state import exclusive_random_state
 from gptrace.model.reference import ObjectReference
 from gptrace.model.selection import UserModelSelection
 from gptrace.model.user_code_errors import user_code_errors
@@ -164,7 +165,7 @@ def _seeded_generators(seed: int) -> Iterator[None]:
     """Seed the random number generators in the block, of the CPU and of GPUs in use; then restore them."""
     is_cuda_in_use: bool = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
     devices = list(range(torch.cuda.device_count())) if is_cuda_in_use else []
-    with torch.random.fork_rng(devices=devices):
+    with exclusive_random_state(devices):
         torch.manual_seed(seed)
         yield
 

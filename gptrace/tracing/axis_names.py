@@ -19,7 +19,14 @@ from gptrace.model.architecture import Architecture
 from gptrace.model.quiet_torch import torch
 from gptrace.record import TensorSpec
 from gptrace.tracing.recorder import SpanRecorder
-from gptrace.tracing.resized_runs import ForwardPass, ResizedRun, TensorKey, run_copy_resized, run_resized
+from gptrace.tracing.resized_runs import (
+    ForwardPass,
+    ResizedRun,
+    TensorKey,
+    limit_of_work,
+    run_copy_resized,
+    run_resized,
+)
 from gptrace.tracing.span import CallTypes, Span, call_types
 
 Sizes = dict[str, int]
@@ -118,16 +125,25 @@ def _names_by_resizing(
     """Return the axis names from runs of the architecture at other sizes, or None and the reason."""
     sizes = _sizes(forward_pass.batch, forward_pass.seq_len) | architecture.sizes
     reason = ""
+    left = limit = limit_of_work(len(types))
     for changes, resized_sizes in architecture.resized_configurations():
-        results = [
-            run_resized(architecture, tuple(change.items()), forward_pass.resized(sizes_of_run))
-            for change, sizes_of_run in zip(changes, resized_sizes, strict=True)
-        ]
-        runs = [result for result in results if isinstance(result, ResizedRun) and result.fits(types)]
-        if len(runs) == len(results):
+        if left <= 0:
+            break
+        runs: list[ResizedRun] = []
+        for change, sizes_of_run in zip(changes, resized_sizes, strict=True):
+            key = architecture, tuple(change.items()), forward_pass.resized(sizes_of_run)
+            # A run is kept for other passes, so its own limit is always the same; here it is that of the sum.
+            result = run_resized(*key, limit)
+            left -= result.work
+            if not isinstance(result, ResizedRun):
+                reason = result.reason
+                break
+            if not result.fits(types):
+                reason = "at other sizes the model makes other calls"
+                break
+            runs.append(result)
+        else:
             return AxisNames([sizes, *resized_sizes], runs, architecture.products()), ""
-        failures = (result for result in results if isinstance(result, str))
-        reason = next(failures, "at other sizes the model makes other calls")
     return None, reason
 
 
@@ -136,11 +152,13 @@ def _names_by_copy(
 ) -> InferredAxisNames:
     """Name batch and seq_len by runs of a copy that vary them; or only one of them, if only one can vary."""
     real_sizes = _sizes(forward_pass.batch, forward_pass.seq_len)
+    left = limit_of_work(len(types))
     for varied, resized_sizes in _other_input_sizes(**real_sizes):
         runs: list[ResizedRun] = []
         for sizes in resized_sizes:
-            run = run_copy_resized(module, forward_pass.resized(sizes))
-            if run is None or not run.fits(types):
+            run = run_copy_resized(module, forward_pass.resized(sizes), left)
+            left -= run.work
+            if not (isinstance(run, ResizedRun) and run.fits(types)):
                 break
             runs.append(run)
         else:

@@ -1,96 +1,162 @@
-"""Run a copy of the user's model without side effects on the process, and for a limited time."""
+"""Run a copy of the user's model, or the model at other sizes, unheard by others and with bounded work.
+
+Streams, logs, warnings and global hooks belong to the whole process. While such a run goes on, a stand-in for
+each asks which thread is calling: it does nothing in a thread that runs isolated, and what it stands for in
+any other. The stand-ins go when the last isolated run ends, in whatever order the runs end.
+"""
 
 from __future__ import annotations
 
-import ctypes
 import logging
-import random
+import sys
 import threading
-import time
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
-from io import StringIO
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
 
+from gptrace.model.interrupts import interrupts_held
 from gptrace.model.quiet_torch import torch
+from gptrace.model.random_state import exclusive_random_state
+
+_isolated = threading.local()
+_lock = threading.RLock()
+_open_blocks = 0
+_stand_ins: list[_StandIn] = []
+# Code here ends by itself, and most of the lines run are here: its lines are not counted, only its calls.
+_TRUSTED = (torch.__file__.rpartition("/")[0], __file__.rpartition("/gptrace/")[0] + "/gptrace/")
+
+
+class WorkLimitError(BaseException):
+    """A run did more work than its limit. No Exception, so that `except Exception` in it does not go on."""
 
 
 @contextmanager
-def isolated_process_state() -> Iterator[None]:
-    """Run the block in inference mode on the CPU, and put the state of the process back afterwards.
+def isolated_run() -> Iterator[None]:
+    """Run the block in inference mode on the CPU; nobody hears of it, and nothing is left behind.
 
-    Put back are random numbers, modes, the default device and global hooks. Prints, warnings and logs of the
-    block are dropped.
+    Prints, warnings, logs and global hooks of this thread do nothing. Random numbers are put back.
     """
-    discarded = StringIO()
-    random_state, log_level = random.getstate(), logging.root.manager.disable
-    logging.disable(logging.CRITICAL)
-    try:
-        with (
-            torch.random.fork_rng(devices=[]),
-            torch.device("cpu"),
-            torch.inference_mode(),
-            _no_global_hooks(),
-            redirect_stdout(discarded),
-            redirect_stderr(discarded),
-            warnings.catch_warnings(),
-        ):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        random.setstate(random_state)
-        logging.disable(log_level)
+    with exclusive_random_state(), _silence(), torch.device("cpu"), torch.inference_mode():
+        yield
 
 
 @contextmanager
-def _no_global_hooks() -> Iterator[None]:
-    """Take away the hooks that the user registered for all modules: these calls are not the user's."""
+def work_limit(limit: int) -> Iterator[list[int]]:
+    """Raise WorkLimitError in the block at more than `limit` lines and calls of Python; yield what is left.
+
+    Work is counted and time is not, so that the outcome is the same on a busy machine. The exception is
+    raised by the line that is one too many, in this thread and inside the block.
+    """
+    left, before = [limit], sys.gettrace()
+
+    def count(frame: FrameType, event: str, argument: Any) -> Any:
+        left[0] -= 1
+        if left[0] < 0:
+            raise WorkLimitError
+        return count if event != "call" or not frame.f_code.co_filename.startswith(_TRUSTED) else None
+
+    try:
+        sys.settrace(count)
+        yield left
+    finally:
+        sys.settrace(before)
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Make the stand-ins do nothing in this thread while the block runs."""
+    global _open_blocks
+    depth = getattr(_isolated, "depth", 0)
+    with _lock:
+        if not _open_blocks:
+            _install_stand_ins()
+        _open_blocks += 1
+    try:
+        _isolated.depth = depth + 1
+        yield
+    finally:
+        _isolated.depth = depth
+        with interrupts_held(), _lock:
+            _open_blocks -= 1
+            while not _open_blocks and _stand_ins:
+                _stand_ins.pop().remove()
+
+
+def _is_isolated() -> bool:
+    return getattr(_isolated, "depth", 0) > 0
+
+
+class _StandIn:
+    """A replacement of one attribute or item, which is removed only if it is still in its place."""
+
+    def __init__(self, read: Callable[[], Any], write: Callable[[Any], None], replacement: Any) -> None:
+        self._read, self._write = read, write
+        self._original, self._replacement = read(), replacement
+        write(replacement)
+
+    def remove(self) -> None:
+        if self._read() is self._replacement:
+            self._write(self._original)
+
+
+def _install_stand_ins() -> None:
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is not None:
+            _replace_attribute(sys, name, _ThreadStream(getattr(sys, name)))
+    # All records of all loggers pass the first; Python and C code show their warnings with the second.
+    for owner, name in ((logging.Logger, "callHandlers"), (warnings, "_showwarnmsg")):
+        _replace_attribute(owner, name, _unless_isolated(getattr(owner, name)))
     # `register_module_forward_pre_hook` and `register_module_forward_hook` fill these two dictionaries; torch
-    # has no public way to read or clear them.
+    # has no public way to read or replace the hooks.
     global_hooks = torch.nn.modules.module
-    registries = (global_hooks._global_forward_pre_hooks, global_hooks._global_forward_hooks)
-    saved = [dict(hooks) for hooks in registries]
-    for hooks in registries:
-        hooks.clear()
-    try:
-        yield
-    finally:
-        for hooks, before in zip(registries, saved, strict=True):
-            hooks.update(before)
+    for hooks in (global_hooks._global_forward_pre_hooks, global_hooks._global_forward_hooks):
+        for key, hook in list(hooks.items()):
+            _replace_item(hooks, key, _unless_isolated(hook))
 
 
-class TimeLimitError(Exception):
-    """The block took longer than its time limit."""
+def _replace_attribute(owner: Any, name: str, replacement: Any) -> None:
+    def write(value: Any) -> None:
+        setattr(owner, name, value)
+
+    _stand_ins.append(_StandIn(lambda: getattr(owner, name, None), write, replacement))
 
 
-@contextmanager
-def time_limit(seconds: float) -> Iterator[None]:
-    """Raise TimeLimitError in the block when it takes longer than `seconds`.
+def _replace_item(items: dict[Any, Any], key: Any, replacement: Any) -> None:
+    def write(value: Any) -> None:
+        items[key] = value
 
-    A timer thread raises it in this thread, where Python delivers it between two bytecodes: a call into C,
-    such as a large matrix product, ends first. A signal would do the same only in the main thread.
-    """
-    thread, lock = threading.get_ident(), threading.Lock()
-    state = {"done": False, "late": False}
+    _stand_ins.append(_StandIn(lambda: items.get(key), write, replacement))
 
-    def stop() -> None:
-        with lock:
-            if not state["done"]:
-                state["late"] = True
-                ctypes.pythonapi.PyThreadState_SetAsyncExc(
-                    ctypes.c_ulong(thread), ctypes.py_object(TimeLimitError)
-                )
 
-    timer = threading.Timer(seconds, stop)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        with lock:
-            state["done"] = True
-        timer.cancel()
-        if state["late"]:
-            # The exception may not have been delivered yet: give it the time to arrive here, not later.
-            with suppress(TimeLimitError):
-                time.sleep(0.01)
+def _unless_isolated(function: Callable[..., Any]) -> Callable[..., Any]:
+    def call(*arguments: Any, **keywords: Any) -> Any:
+        return None if _is_isolated() else function(*arguments, **keywords)
+
+    return call
+
+
+class _ThreadStream:
+    """A stream that takes nothing from isolated threads, and is the original stream to all others."""
+
+    def __init__(self, original: Any) -> None:
+        self._original = original
+
+    def write(self, text: Any) -> Any:
+        return len(text) if _is_isolated() else self._original.write(text)
+
+    def writelines(self, lines: Any) -> None:
+        if not _is_isolated():
+            self._original.writelines(lines)
+
+    def flush(self) -> None:
+        if not _is_isolated():
+            self._original.flush()
+
+    def close(self) -> None:
+        if not _is_isolated():
+            self._original.close()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._original, name)

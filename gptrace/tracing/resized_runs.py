@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
-from functools import lru_cache
+from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 from gptrace.measures import Measures
@@ -13,7 +13,7 @@ from gptrace.model.free_memory import check_memory
 from gptrace.model.hugging_face import forward_arguments
 from gptrace.model.meta_device import meta_copy, without_hooks
 from gptrace.model.quiet_torch import torch
-from gptrace.tracing.isolation import TimeLimitError, isolated_process_state, time_limit
+from gptrace.tracing.isolation import WorkLimitError, isolated_run, work_limit
 from gptrace.tracing.operations import Operation
 from gptrace.tracing.recorder import SpanRecorder
 from gptrace.tracing.span import CallTypes, Span, call_types, numbered_calls
@@ -24,8 +24,11 @@ is_lazy = torch.nn.parameter.is_lazy
 CallSide = tuple[str | int, ...]
 TensorKey = tuple[str | int, ...]  # a CallSide and the name of one tensor there
 _SMALL_MODEL_BYTES = 64 << 20
-# A constructor may loop until a size has a certain value, which it never has in a resized run.
-_TIME_LIMIT = 10.0  # seconds
+# A constructor may loop until a size has a certain value, which it never has in a resized run. So the lines
+# and calls of Python are limited, for all resized runs of one forward pass together. GPT-2 and Mixtral of
+# transformers take 560 and 670 for each call that they make, most of them to build the model.
+_WORK_LIMIT = 2_000_000
+_WORK_LIMIT_PER_CALL = 10_000
 
 
 class ForwardPass(NamedTuple):
@@ -47,35 +50,49 @@ class ForwardPass(NamedTuple):
 
 
 class ResizedRun(NamedTuple):
-    """The calls of a resized run, and the shape of each tensor in it."""
+    """The calls of a resized run, the shape of each tensor in it, and how much work it was."""
 
     types: CallTypes
     shapes: dict[TensorKey, tuple[int, ...]]
+    work: int = 0
 
     def fits(self, types: CallTypes) -> bool:
         """Tell whether the real run made the same calls, as far as it got."""
         return types == self.types[: len(types)]
 
 
+class FailedRun(NamedTuple):
+    """Why a resized run failed, and how much work it was."""
+
+    reason: str
+    work: int
+
+
+def limit_of_work(calls: int) -> int:
+    """Return how much work all resized runs of a forward pass with so many `calls` may be together."""
+    return _WORK_LIMIT + _WORK_LIMIT_PER_CALL * calls
+
+
 @lru_cache(maxsize=16)
 def run_resized(
-    architecture: Architecture, changes: tuple[tuple[str, int], ...], forward_pass: ForwardPass
-) -> ResizedRun | str:
+    architecture: Architecture, changes: tuple[tuple[str, int], ...], forward_pass: ForwardPass, limit: int
+) -> ResizedRun | FailedRun:
     """Build the architecture with other sizes and run it; return the run, or why it failed.
 
-    `changes` are the keys of the configuration to change, and their values.
+    `changes` are the keys of the configuration to change, and their values; `limit` is that of the work.
     """
-    try:
-        with isolated_process_state(), time_limit(_TIME_LIMIT):
-            return _run(architecture.build(dict(changes)).float().eval(), forward_pass, torch.device("cpu"))
-    except TimeLimitError:
-        return f"at other sizes the model takes longer than {_TIME_LIMIT:g} seconds"
-    except (Exception, SystemExit) as error:  # the user's code may never have run at these sizes
-        return f"at other sizes the model raises {type(error).__name__}"
+
+    def build_and_run() -> ResizedRun:
+        model = architecture.build(dict(changes)).float().eval()
+        return _run(model, forward_pass, torch.device("cpu"))
+
+    return _bounded(build_and_run, limit)
 
 
-def run_copy_resized(module: torch.nn.Module, forward_pass: ForwardPass) -> ResizedRun | None:
-    """Run a copy of the module with other inputs; return None if that fails.
+def run_copy_resized(
+    module: torch.nn.Module, forward_pass: ForwardPass, limit: int
+) -> ResizedRun | FailedRun:
+    """Run a copy of the module with other inputs; return the run, or why it failed.
 
     The copy has its parameters on device meta, where they take no memory, or on the module's device. A small
     model is tried on its own device first, since the first use of device meta takes a second and some code
@@ -85,13 +102,36 @@ def run_copy_resized(module: torch.nn.Module, forward_pass: ForwardPass) -> Resi
     with_values = (_copy_with_values, torch.device("cpu") if first is None else first.device)
     on_meta = (meta_copy, torch.device("meta"))
     is_small = _module_bytes(module) < _SMALL_MODEL_BYTES
+    result, work = FailedRun("", 0), 0
     for make_copy, device in (with_values, on_meta) if is_small else (on_meta, with_values):
-        try:
-            with isolated_process_state(), time_limit(_TIME_LIMIT):
-                return _run(make_copy(module).eval(), forward_pass, device)
-        except (Exception, SystemExit):
-            continue
-    return None
+        outcome = _bounded(partial(_run_copy, make_copy, module, forward_pass, device), limit - work)
+        if isinstance(outcome, ResizedRun):
+            return outcome
+        work += outcome.work
+        result = outcome._replace(work=work)
+    return result
+
+
+def _bounded(run: Callable[[], ResizedRun], limit: int) -> ResizedRun | FailedRun:
+    """Return the run with the work that it was, or why it failed: too much work, or an exception."""
+    left = [limit]
+    try:
+        with isolated_run(), work_limit(limit) as left:
+            result = run()
+        return result._replace(work=limit - left[0])
+    except WorkLimitError:
+        return FailedRun("at other sizes the model does many times the work", limit)
+    except (Exception, SystemExit) as error:  # the user's code may never have run at these sizes
+        return FailedRun(f"at other sizes the model raises {type(error).__name__}", limit - left[0])
+
+
+def _run_copy(
+    make_copy: Callable[[torch.nn.Module], torch.nn.Module],
+    module: torch.nn.Module,
+    forward_pass: ForwardPass,
+    device: torch.device,
+) -> ResizedRun:
+    return _run(make_copy(module).eval(), forward_pass, device)
 
 
 def _copy_with_values(module: torch.nn.Module) -> torch.nn.Module:

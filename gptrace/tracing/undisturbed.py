@@ -8,7 +8,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from gptrace.model.gpt import GPTModel
+from gptrace.model.interrupts import interrupts_held
 from gptrace.model.quiet_torch import torch
+from gptrace.model.random_state import kept_random_state
 
 Module = torch.nn.Module
 is_lazy = torch.nn.parameter.is_lazy
@@ -30,18 +32,19 @@ def undisturbed_evaluation(module: Module) -> Iterator[None]:
     # Inference mode is faster, but tensors made in it can never be trained; the user's module may keep some.
     without_gradients = torch.inference_mode if type(module) is GPTModel else torch.no_grad
     try:
-        with torch.random.fork_rng(devices=sorted(cuda_devices)), without_gradients():
+        with kept_random_state(cuda_devices), without_gradients():
             if any(training for _, training in flags):
                 module.eval()
             yield
     finally:
-        _restore_flags(module, flags)
-        for submodule, before in attributes:
-            _restore_attributes(submodule, before)
-        with torch.no_grad():
-            for tensor, saved in values:
-                if not (tensor.is_meta or torch.equal(tensor, saved)):
-                    tensor.copy_(saved)
+        with interrupts_held():
+            _restore_flags(module, flags)
+            for submodule, before in attributes:
+                _restore_attributes(submodule, before)
+            with torch.no_grad():
+                for tensor, saved in values:
+                    if not (tensor.is_meta or torch.equal(tensor, saved)):
+                        tensor.copy_(saved)
 
 
 @contextmanager

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import random
+import weakref
 from typing import Any
 
 import pytest
@@ -212,3 +214,33 @@ def test_hooks_on_all_modules_do_not_see_the_resized_runs(tiny: GPTModel) -> Non
         handle.remove()
     assert len(seen) == trace.totals.calls
     assert trace.calls[0].inputs[0].dims == ("batch", "seq_len")
+
+
+def test_a_model_of_transformers_is_built_at_other_sizes_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    transformers = pytest.importorskip("transformers")
+    sizes = {"n_embd": 16, "n_head": 2, "n_layer": 1, "vocab_size": 90, "bos_token_id": 0, "eos_token_id": 0}
+    watched, equal = (transformers.GPT2LMHeadModel(transformers.GPT2Config(**sizes)).eval() for _ in range(2))
+    built: list[int] = []
+    original = transformers.GPT2LMHeadModel.__init__
+
+    def build(self: Any, config: Any) -> None:
+        built.append(config.n_embd)
+        original(self, config)
+
+    monkeypatch.setattr(transformers.GPT2LMHeadModel, "__init__", build)
+    ids = torch.ones(2, 3, dtype=torch.long)
+    for model in (watched, watched, equal):
+        with gptrace.watch(model) as trace:
+            model(ids)
+        assert trace.calls[0].outputs[0].dims == ("batch", "seq_len", "vocab_size")
+    assert len(built) == 2
+    # A changed configuration is another one, though the object is the same.
+    watched.config.n_inner = 40
+    with gptrace.watch(watched):
+        watched(ids)
+    assert len(built) > 2
+    # Nothing that is kept for the next time holds a module.
+    module = weakref.ref(watched)
+    del watched, model, trace
+    gc.collect()
+    assert module() is None

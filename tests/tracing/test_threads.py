@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+import sys
 import threading
+import warnings
 
 import gptrace
 from gptrace.model import GPTModel
@@ -82,3 +85,25 @@ def test_one_module_in_several_threads() -> None:
     assert not any(call.failed for call in trace.calls)
     assert all(call.outputs for call in trace.calls)
     assert max(call.depth for call in trace.calls) == 2
+
+
+def test_traces_in_threads_leave_the_process_as_it_was() -> None:
+    """Each thread has another model, so each runs it at other sizes, beside the other threads."""
+    torch.manual_seed(11)
+    before = sys.stdout, sys.stderr, logging.root.manager.disable, list(warnings.filters)
+    random_state, failures = torch.get_rng_state(), list[BaseException]()
+
+    def trace(width: int) -> None:
+        try:
+            gptrace.trace("Hi", model="tiny", config={"emb_dim": width, "n_heads": 2})
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=trace, args=(width,)) for width in (10, 18, 26, 34)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures
+    assert before == (sys.stdout, sys.stderr, logging.root.manager.disable, list(warnings.filters))
+    assert torch.equal(random_state, torch.get_rng_state())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import gc
 import pickle
+import signal
 import weakref
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -17,6 +18,7 @@ from gptrace.measures import MEASURES
 from gptrace.model import GPTModel
 from gptrace.model.quiet_torch import torch
 from gptrace.record.reading import parse
+from gptrace.tracing.undisturbed import undisturbed_evaluation
 from tests.models.layers import LAYERS
 from tests.models.toys import Disturbing, Function
 from tests.support import IDS, assert_same_but_for_rounding, fingerprint
@@ -336,3 +338,21 @@ def test_nothing_is_held_when_the_block_has_ended(measure: list[str]) -> None:
     assert len(trace.calls) == 3
     assert not weakref.getweakrefcount(x)
     assert not weakref.getweakrefcount(output)
+
+
+def test_an_interrupt_while_state_is_put_back_waits_until_it_is() -> None:
+    class Interrupted(nn.Module):
+        def train(self, mode: bool = True) -> Interrupted:
+            if mode:
+                signal.raise_signal(signal.SIGINT)
+            return super().train(mode)
+
+    model = nn.Sequential(Interrupted(), nn.Dropout(), nn.BatchNorm1d(2))
+    handler = signal.getsignal(signal.SIGINT)
+    for submodule in model.modules():
+        submodule.training = True
+    with pytest.raises(KeyboardInterrupt), undisturbed_evaluation(model):
+        model[2].running_mean.add_(1)  # type: ignore[operator]
+    assert all(submodule.training for submodule in model.modules())
+    assert not model[2].running_mean.any()  # type: ignore[operator]
+    assert signal.getsignal(signal.SIGINT) is handler

@@ -1,0 +1,66 @@
+"""The random number generators of the process, which all threads share: borrowed, and put back.
+
+Two threads that each save and restore a generator leave it changed if they overlap: the second saves what the
+first has drawn so far. So one lock guards them here.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
+
+from gptrace.model.interrupts import interrupts_held
+from gptrace.model.quiet_torch import torch
+
+_lock = threading.RLock()
+# How many blocks of `kept_random_state` run now, and what restores the state before the first of them.
+_kept_blocks = 0
+_restore_kept: dict[str, Callable[[], object]] = {}
+
+
+@contextmanager
+def exclusive_random_state(devices: Iterable[int] = ()) -> Iterator[None]:
+    """Run a block that seeds the generators or draws from them, and put them back afterwards.
+
+    The generators are Python's, torch's on the CPU, and those of the CUDA `devices`. One such block runs at a
+    time, so a seed gives the same numbers whatever other threads do with gptrace meanwhile.
+    """
+    with _lock:
+        restore = _current(devices)
+        try:
+            yield
+        finally:
+            with interrupts_held():
+                for put_back in restore.values():
+                    put_back()
+
+
+@contextmanager
+def kept_random_state(devices: Iterable[int] = ()) -> Iterator[None]:
+    """Run a block beside others of its kind; after the last of them, put back what was before the first."""
+    global _kept_blocks
+    with _lock:
+        _restore_kept.update(_current(devices) | _restore_kept)  # what is there already was before the first
+        _kept_blocks += 1
+    try:
+        yield
+    finally:
+        with interrupts_held(), _lock:
+            _kept_blocks -= 1
+            while not _kept_blocks and _restore_kept:
+                _restore_kept.popitem()[1]()
+
+
+def _current(devices: Iterable[int]) -> dict[str, Callable[[], object]]:
+    """Return, by generator, a function that puts back its present state."""
+    restore: dict[str, Callable[[], object]] = {
+        "python": partial(random.setstate, random.getstate()),
+        "cpu": partial(torch.default_generator.set_state, torch.default_generator.get_state()),
+    }
+    for device in devices:
+        state = torch.cuda.get_rng_state(device)
+        restore[f"cuda:{device}"] = partial(torch.cuda.set_rng_state, state, device)
+    return restore
