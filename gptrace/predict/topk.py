@@ -20,15 +20,27 @@ from gptrace.text.prompts import Prompt, padded
 from gptrace.text.tokenizer import Tokenizer
 from gptrace.tracing.model_facts import model_info, versions
 
+_BYTES_PER_TOKEN = 16  # a pointer to the token, and its id
+_BYTES_PER_CANDIDATE = 256
+
 
 @dataclass(frozen=True, slots=True)
 class StreamedPrompt:
-    """One prompt of many, or the problem that it has; `extra` are the other keys of its JSON line."""
+    """One prompt of many, or the problem that it has; `extra` are the other keys of its JSON line.
+
+    `line_size` is the length of its line in bytes.
+    """
 
     index: int
     prompt: Prompt
     problem: Problem | None = None
     extra: dict[str, Any] = field(default_factory=dict)
+    line_size: int = 0
+
+    def size(self, bytes_per_token: int) -> int:
+        """Return about how many bytes it takes to hold it and its result."""
+        text = self.line_size or len(self.prompt.text or "")
+        return text + bytes_per_token * len(self.prompt.tokens)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +59,15 @@ def read_prompts(
     """Yield each prompt of a stream, checked against the model's limits."""
     for index, line in enumerate(as_lines(prompts)):
         if line.problem is not None:
-            yield StreamedPrompt(index, Prompt(None, ()), line.problem)
+            yield StreamedPrompt(index, Prompt(None, ()), line.problem, line_size=line.size)
             continue
         try:
             (prompt,) = fit_prompts(limits, [line.prompt(tokenizer, special=special)], truncate=truncate)
         except TextError as error:
-            yield StreamedPrompt(index, Prompt(line.text, ()), Problem(error.message, error.hint), line.extra)
+            problem = Problem(error.message, error.hint)
+            yield StreamedPrompt(index, Prompt(line.text, ()), problem, line.extra, line.size)
         else:
-            yield StreamedPrompt(index, prompt, extra=line.extra)
+            yield StreamedPrompt(index, prompt, None, line.extra, line.size)
 
 
 def run_topk(
@@ -82,6 +95,9 @@ def run_topk(
         BatchBudget.for_device(loaded.device.type, batch_size),
         may_pad=runner.forward.may_pad,
         is_idle=is_idle,
+        size=lambda streamed: streamed.size(
+            _BYTES_PER_CANDIDATE * (request.k or DEFAULT_K) if request.every_position else _BYTES_PER_TOKEN
+        ),
     )
     first = next(results, None)
     decoder = runner.deferred.decoder

@@ -7,7 +7,7 @@ import os
 import select
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gptrace.errors import TextError
@@ -32,13 +32,15 @@ _FORMAT_HINT = 'write it like {"text": "Hello"} or {"ids": [15496]}'
 class PromptLine:
     """One prompt of a stream: a text, ids, or the problem with it.
 
-    `extra` holds the other keys of its JSON object, which are copied into the result.
+    `extra` holds the other keys of its JSON object, which are copied into the result. `size` is the length of
+    the line in bytes, 0 for a value of a program.
     """
 
     text: str | None = None
     ids: tuple[int, ...] | None = None
     extra: dict[str, Any] = field(default_factory=dict)
     problem: Problem | None = None
+    size: int = 0
 
     def prompt(self, tokenizer: Tokenizer, *, special: bool) -> Prompt:
         """Return the prompt that `tokenizer` makes of it; raise TextError if it cannot."""
@@ -89,7 +91,8 @@ class PromptLines:
     def _line(self, raw: bytes | None, what: str) -> PromptLine:
         try:
             text = _text_of(raw, what)
-            return _line_of_object(_parsed(text, what), what) if self._is_json else PromptLine(text=text)
+            line = _line_of_object(_parsed(text, what), what) if self._is_json else PromptLine(text=text)
+            return replace(line, size=len(raw or b""))
         except TextError as error:
             return PromptLine(problem=Problem(error.message, error.hint))
 
