@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from msgspec.structs import replace
 
+from gptrace.errors import ModelCodeError
 from gptrace.measures import Measures
 from gptrace.model.build import LoadedModel
 from gptrace.model.hugging_face import is_hugging_face
@@ -15,7 +16,7 @@ from gptrace.model.quiet_torch import torch
 from gptrace.predict.forward import isolated_model
 from gptrace.predict.logit_decoder import DeferredLogitDecoder, LogitDecoder
 from gptrace.predict.sampling import next_id
-from gptrace.predict.steps import Steps, steps_for
+from gptrace.predict.steps import CacheTrust, Steps, steps_for
 from gptrace.record import Generation, GenerationResult, GenerationSettings, OpCall, TensorSpec, Token, Trace
 from gptrace.record.generate import GenerationStep, StoppedBy
 from gptrace.text.encoding import END_OF_TEXT_ID
@@ -64,7 +65,7 @@ def run_generate(
             settings=settings,
             results=tuple(results),
             seconds=time.perf_counter() - start,
-            notes=deferred.notes,
+            notes=(*deferred.notes, *generator.trust.notes),
         )
 
     for index, prompt in enumerate(prompts):
@@ -84,6 +85,7 @@ class _Generator:
     ) -> None:  # fmt: skip
         self._loaded, self._settings, self._deferred = loaded, settings, deferred
         self._context_length, self._trace = context_length, trace
+        self.trust = CacheTrust()
         # The first step of each kind, whose axis names are proven: (has a cache, is beyond the context).
         self._first_steps: dict[tuple[bool, bool], GenerationStep] = {}
 
@@ -97,10 +99,10 @@ class _Generator:
         stopped_by: StoppedBy = "max_new_tokens"
         steps = steps_for(
             isolated_model(self._loaded, fused=not self._trace), self._context_length, capacity,
-            use_cache=settings.cache, every_position=self._trace,
+            self.trust, use_cache=settings.cache, every_position=self._trace,
         )  # fmt: skip
         for _ in range(settings.max_new_tokens):
-            logits, step = self._run_step(steps, ids)
+            logits, step = self._checked_step(steps, ids)
             decoder = self._deferred.decoder_for(logits[None], prompt)
             token_id = next_id(
                 logits[: decoder.token_count], generator, temperature=settings.temperature,
@@ -125,6 +127,18 @@ class _Generator:
             index, displayable.text, displayable.ids, tuple(token.id for token in new), new_text,
             stopped_by, tuple(new), tuple(traced),
         )  # fmt: skip
+
+    def _checked_step(self, steps: Steps, ids: Sequence[int]) -> tuple[Tensor, GenerationStep | None]:
+        """Run one step, and once more without a cache where the model's own fails."""
+        try:
+            logits, step = self._run_step(steps, ids)
+        except ModelCodeError as error:
+            if not steps.give_up_cache(error):
+                raise
+        else:
+            if not steps.has_failed(ids, logits):
+                return logits, step
+        return self._run_step(steps, ids)
 
     def _run_step(self, steps: Steps, ids: Sequence[int]) -> tuple[Tensor, GenerationStep | None]:
         """Run one step; return its logits (V,), and its shapes where steps are traced."""
