@@ -23,8 +23,6 @@ LINE_LIMIT = 16 * 1024 * 1024
 _KEYS = ("text", "ids")
 # Encoding a deeper value as JSON again would exceed Python's recursion limit.
 _MAX_DEPTH = 100
-# Keys of a result. A line with the same key would lose it, since its other keys are copied into the result.
-_RESULT_KEYS = frozenset({"index", "padding", "truncated", "candidates", "chosen", "positions", "error"})
 _FORMAT_HINT = 'write it like {"text": "Hello"} or {"ids": [15496]}'
 
 
@@ -52,11 +50,12 @@ class PromptLine:
 class PromptLines:
     """The prompts on the lines of stdin; a line that is no prompt has a `problem`.
 
-    `is_json`: each line is a JSON object. `stdin` is a file descriptor. Iterating over an empty stdin raises
-    TextError.
+    `is_json`: each line is a JSON object. `stdin` is a file descriptor. The first `start` lines have a result
+    already, so they are not run. Iterating over an empty stdin raises TextError.
     """
 
-    def __init__(self, *, is_json: bool = False, stdin: int = 0) -> None:
+    def __init__(self, *, is_json: bool = False, stdin: int = 0, start: int = 0) -> None:
+        self.start = start
         self._is_json = is_json
         self._stdin = stdin
         # Lines that were read, the next one last; None stands for one that is too long.
@@ -141,17 +140,20 @@ def _depth(value: object) -> int:
 
 
 def _line_of_object(value: object, what: str) -> PromptLine:
-    if not isinstance(value, Mapping) or sum(key in value for key in _KEYS) != 1:
+    if not isinstance(value, Mapping):
         raise TextError(f"{what} is not an object with either text or ids", _FORMAT_HINT)
     extra = {str(key): item for key, item in value.items() if key not in _KEYS}
-    reserved = sorted(_RESULT_KEYS.intersection(extra))
-    if reserved:
-        raise TextError(f"{what} has the key {reserved[0]!r}, which a result has too", "give it another name")
-    if "ids" in value:
-        return PromptLine(ids=as_ids(value["ids"], f"{what}: "), extra=extra)
-    if not isinstance(value["text"], str):
+    if sum(key in value for key in _KEYS) != 1:
+        problem = Problem(f"{what} is not an object with either text or ids", _FORMAT_HINT)
+        return PromptLine(extra=extra, problem=problem)
+    if "text" in value and isinstance(value["text"], str):
+        return PromptLine(text=value["text"], extra=extra)
+    try:
+        if "ids" in value:
+            return PromptLine(ids=as_ids(value["ids"], f"{what}: "), extra=extra)
         raise TextError(f"{what}: text is {quoted_value(value['text'])}, not a string", _FORMAT_HINT)
-    return PromptLine(text=value["text"], extra=extra)
+    except TextError as error:
+        return PromptLine(extra=extra, problem=Problem(error.message, error.hint))
 
 
 def as_lines(prompts: Iterable[object]) -> Iterator[PromptLine]:

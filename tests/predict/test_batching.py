@@ -9,7 +9,8 @@ import gptrace
 from gptrace.model import GPTModel
 from gptrace.model.selection import Limits
 from gptrace.predict.batching import BatchBudget, batches, run_in_order
-from gptrace.predict.topk import read_prompts
+from gptrace.predict.prompt_stream import PromptStream
+from gptrace.record import TopKResult
 from gptrace.text import encoding
 from gptrace.text.lines import PromptLine
 from tests.support import assert_same_candidates
@@ -81,7 +82,7 @@ def test_what_is_read_ahead_is_bounded_in_bytes_too() -> None:
 def test_the_size_of_a_streamed_prompt_is_at_least_its_text_and_its_ids() -> None:
     lines = [PromptLine(text="x" * 3000, size=3000), PromptLine(text="the " * 500, size=2000)]
     limits = Limits(vocab_size=50257, context_length=1024, is_certain=True)
-    too_long, runs = read_prompts(lines, encoding, limits, special=True, truncate=False)
+    too_long, runs = PromptStream.reading(TopKResult, lines, encoding, limits, special=True).prompts
     assert too_long.size(16) >= 3000
     assert runs.size(16) >= 2000 + 16 * len(runs.prompt.tokens)
 
