@@ -23,6 +23,7 @@ ORDER = [
     "tracing",
     "predict",
     "verify",
+    "session_streams",
     "session",
     "api",
     "report",
