@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from gptrace import record
 from gptrace.errors import InputError
 from gptrace.measures import Measures
-from gptrace.model.on_demand import ModelOnDemand
 from gptrace.predict import validation
+from gptrace.session_streams import SessionStreams
 from gptrace.text.gpt2_tokenizer import GPT2, NAME, VOCAB_SIZE, tiktoken_version
 from gptrace.text.lines import PromptLines
 from gptrace.text.prompt_source import Ids, PromptSource, Text
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from gptrace.predict.generate import Listener
 
 
-class Session(ModelOnDemand):
+class Session(SessionStreams):
     """A model that is loaded at its first use and then kept, with one method for each thing to ask of it.
 
     What can be checked without torch is checked before torch is imported. The methods raise an InputError for
@@ -86,11 +86,11 @@ class Session(ModelOnDemand):
         ids_of_tokens = validation.token_ids(tokens, self.tokenizer)
         prompts = self._prompts(text, ids, special, k=k, temperature=temperature, truncate=truncate)
         loaded = self._load()
-        from gptrace.predict.topk import StreamedPrompt, TopKRequest, run_topk
+        from gptrace.predict.prompt_stream import PromptStream
+        from gptrace.predict.topk import TopKRequest, run_topk
 
         request = TopKRequest(k, temperature, positions == "all", ids_of_tokens)
-        streamed = [StreamedPrompt(index, prompt) for index, prompt in enumerate(prompts)]
-        return run_topk(loaded, self.tokenizer, streamed, request, batch_size).whole()
+        return run_topk(loaded, self.tokenizer, PromptStream.of(prompts), request, batch_size).whole()
 
     def topk_stream(
         self, prompts: Iterable[object] | PromptLines, *, special: bool = True, truncate: bool = False,
@@ -118,14 +118,19 @@ class Session(ModelOnDemand):
         ids_of_tokens = validation.token_ids(tokens, self.tokenizer)
         self._check_k(k)
         loaded = self._load()
-        from gptrace.predict.topk import TopKRequest, read_prompts, run_topk
+        from gptrace.predict.prompt_stream import PromptStream
+        from gptrace.predict.topk import TopKRequest, run_topk
 
         request = TopKRequest(k, temperature, positions == "all", ids_of_tokens)
-        streamed = read_prompts(prompts, self.tokenizer, self.limits, special=special, truncate=truncate)
-        is_idle = prompts.is_idle if isinstance(prompts, PromptLines) else lambda: False
-        return run_topk(
-            loaded, self.tokenizer, streamed, request, batch_size, is_idle=is_idle, continue_on_error=True
+        stream = PromptStream.reading(
+            record.TopKResult,
+            prompts,
+            self.tokenizer,
+            self.limits,
+            special=special,
+            truncate=truncate,
         )
+        return run_topk(loaded, self.tokenizer, stream, request, batch_size)
 
     def loss(
         self, text: Text | None = None, *, ids: Ids | None = None, special: bool = True,
@@ -150,11 +155,12 @@ class Session(ModelOnDemand):
             validation.resolve_stride(stride, sys.maxsize if context_length is None else context_length)
         loaded = self._load()
         from gptrace.predict.loss import run_loss
+        from gptrace.predict.prompt_stream import PromptStream
 
         return run_loss(
-            loaded, self.tokenizer, prompts, context_length=context_length, stride=stride,
+            loaded, self.tokenizer, PromptStream.of(prompts), context_length=context_length, stride=stride,
             batch_size=batch_size,
-        )  # fmt: skip
+        ).whole()  # fmt: skip
 
     def generate(
         self, text: Text | None = None, *, ids: Ids | None = None, special: bool = True,
@@ -191,11 +197,12 @@ class Session(ModelOnDemand):
         prompts = self._prompts(text, ids, special, allow_windows=True)
         loaded = self._load()
         from gptrace.predict.generate import run_generate
+        from gptrace.predict.prompt_stream import PromptStream
 
         return run_generate(
-            loaded, self.tokenizer, prompts, settings, context_length=self.limits.context_length,
-            trace=trace, listener=listener,
-        )  # fmt: skip
+            loaded, self.tokenizer, PromptStream.of(prompts), settings,
+            context_length=self.limits.context_length, trace=trace, listener=listener,
+        ).whole()  # fmt: skip
 
     def lens(
         self, text: Text | None = None, *, ids: Ids | None = None, special: bool = True,
@@ -218,8 +225,9 @@ class Session(ModelOnDemand):
         prompts = self._prompts(text, ids, special, k=k, truncate=truncate)
         loaded = self._load()
         from gptrace.predict.lens import run_lens
+        from gptrace.predict.prompt_stream import PromptStream
 
-        return run_lens(loaded, self.tokenizer, prompts, k=k, head=head)
+        return run_lens(loaded, self.tokenizer, PromptStream.of(prompts), k=k, head=head).whole()
 
     def explain(
         self, text: Text | None = None, *, ids: Ids | None = None, special: bool = True,
@@ -285,8 +293,3 @@ class Session(ModelOnDemand):
         prompts = source.prompts(self.tokenizer)
         self._check_k(k)
         return validation.fit_prompts(self.limits, prompts, truncate=truncate, allow_windows=allow_windows)
-
-    def _check_k(self, k: int | None) -> None:
-        vocab_size = self.limits.vocab_size
-        if vocab_size is not None:
-            validation.resolve_k(k, vocab_size - self.tokenizer.padding_rows(vocab_size))

@@ -24,6 +24,7 @@ ORDER = [
     "tracing",
     "predict",
     "verify",
+    "session_streams",
     "session",
     "api",
     "report",

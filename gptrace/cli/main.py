@@ -72,7 +72,7 @@ def _run(arguments: Sequence[str]) -> int:
         if file is None:
             streams.write_stdout_pieces(result.pieces(), at_once=result.is_live)
         else:
-            streams.write_file(file, result.pieces())
+            streams.write_file(file, result.pieces(), kept_bytes=result.kept_bytes)
         final_error = result.final_error()
         if final_error is not None:
             raise final_error

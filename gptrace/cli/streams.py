@@ -131,8 +131,13 @@ def write_stdout_pieces(pieces: Iterable[str], *, at_once: bool = False) -> None
     write_stdout("".join(held))
 
 
-def write_file(path: Path, pieces: Iterable[str]) -> None:
-    """Write a file whole or not at all: to a temporary one beside it, which then takes its name."""
+def write_file(path: Path, pieces: Iterable[str], *, kept_bytes: int | None = None) -> None:
+    """Write a file whole or not at all: to a temporary one beside it, which then takes its name.
+
+    With `kept_bytes`, keep so many bytes of the file and add each piece after them as soon as it is made.
+    """
+    if kept_bytes is not None:
+        return _add_to_file(path, pieces, kept_bytes)
     if str(path) in ("/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"):
         return write_stdout_pieces(pieces)
     # A device or a pipe, or a name for a stream that is open already, like /dev/stdout.
@@ -148,6 +153,18 @@ def write_file(path: Path, pieces: Iterable[str]) -> None:
             raise ReaderGoneError from None
         state = "what was written is incomplete" if is_stream else "the file is as it was before"
         raise OutputError(f"--output {path} cannot be written: {error.strerror}", state) from None
+
+
+def _add_to_file(path: Path, pieces: Iterable[str], kept_bytes: int) -> None:
+    try:
+        with path.open("ab") as file:
+            file.truncate(kept_bytes)
+            for piece in pieces:
+                file.write(piece.encode())
+                file.flush()
+    except OSError as error:
+        hint = "what was written stays; run the command again"
+        raise OutputError(f"--output {path} cannot be written: {error.strerror}", hint) from None
 
 
 def _replace_file(target: Path, pieces: Iterable[str]) -> None:

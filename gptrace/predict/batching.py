@@ -11,6 +11,8 @@ _TOKENS = {"cpu": 1024}
 _TOKENS_ELSEWHERE = 16384
 # The number of batches whose prompts are sorted by length together.
 _BATCHES_IN_POOL = 16
+# Prompts may be of any size, and so may the results that wait for those before them.
+_BYTES_IN_POOL = 16 << 20
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -65,18 +67,20 @@ def run_in_order(
     *,
     may_pad: bool,
     is_idle: Callable[[], bool] = lambda: False,
+    size: Callable[[Item], int] = lambda item: 0,
 ) -> Iterator[Result]:
     """Yield one result for each item, in the order of the items, as soon as all results before it are ready.
 
-    A bounded number of items is read ahead and run in batches. An item whose `length` is None is passed to
-    `refuse` instead of `run`. `is_idle` tells that no further item is ready to be read: then the items
-    read so far are run, instead of waiting for more.
+    A bounded number of items, whose `size` in bytes is bounded too, is read ahead and run in batches. An
+    item whose `length` is None is passed to `refuse` instead of `run`. `is_idle` tells that no further item
+    is ready to be read: then the items read so far are run, instead of waiting for more.
 
     >>> list(run_in_order("ab", len, lambda batch: [item.upper() for item in batch], str,
     ...                   BatchBudget(tokens=8), may_pad=True))
     ['A', 'B']
     """
     pool: list[Item] = []
+    held = 0  # bytes
 
     def run_pool() -> Iterator[Result]:
         results = {number: refuse(item) for number, item in enumerate(pool) if length(item) is None}
@@ -93,7 +97,8 @@ def run_in_order(
 
     for item in items:
         pool.append(item)
-        if len(pool) >= budget.pool or is_idle():
+        held += size(item)
+        if len(pool) >= budget.pool or held >= _BYTES_IN_POOL or is_idle():
             yield from run_pool()
-            pool = []
+            pool, held = [], 0
     yield from run_pool()

@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
-from msgspec.structs import replace
+from msgspec.structs import force_setattr, replace
 
+from gptrace.errors import ModelCodeError
 from gptrace.measures import Measures
 from gptrace.model.build import LoadedModel
 from gptrace.model.hugging_face import is_hugging_face
 from gptrace.model.quiet_torch import torch
+from gptrace.predict.batching import BatchBudget
 from gptrace.predict.forward import isolated_model
 from gptrace.predict.logit_decoder import DeferredLogitDecoder, LogitDecoder
+from gptrace.predict.prompt_stream import PromptStream, Runner, StreamedPrompt
 from gptrace.predict.sampling import next_id
-from gptrace.predict.steps import Steps, steps_for
-from gptrace.record import Generation, GenerationResult, GenerationSettings, OpCall, TensorSpec, Token, Trace
+from gptrace.predict.steps import CacheTrust, Steps, steps_for
+from gptrace.record import (
+    Generation,
+    GenerationResult,
+    GenerationSettings,
+    GenerationStream,
+    OpCall,
+    TensorSpec,
+    Token,
+    Trace,
+)
 from gptrace.record.generate import GenerationStep, StoppedBy
 from gptrace.record.trace import Shape
 from gptrace.text.gpt2_tokenizer import END_OF_TEXT_ID
@@ -45,52 +57,79 @@ class Listener(Protocol):
 def run_generate(
     loaded: LoadedModel,
     tokenizer: Tokenizer,
-    prompts: Sequence[Prompt],
+    prompts: PromptStream,
     settings: GenerationSettings,
     *,
     context_length: int | None,
     trace: bool = False,
     listener: Listener | None = None,
-) -> Generation:
+) -> GenerationStream:
     """Continue each prompt. `trace` records the shapes of each step, for which attention runs unfused."""
     deferred = DeferredLogitDecoder(loaded, tokenizer)
     generator = _Generator(loaded, settings, deferred, context_length, trace)
-    results: list[GenerationResult] = []
     start = time.perf_counter()
 
-    def report() -> Generation:
-        return Generation(
+    def report(results: Iterator[GenerationResult]) -> GenerationStream:
+        return GenerationStream(
             versions=versions(),
             model=model_info(loaded.module, loaded.name, deferred.weights),
             settings=settings,
-            results=tuple(results),
+            results=results,
             seconds=time.perf_counter() - start,
-            notes=deferred.notes,
+            notes=(*deferred.notes, *generator.trust.notes),
         )
 
-    for index, prompt in enumerate(prompts):
-        if listener is not None:
-            listener.begin(report(), prompt)
-        emit = listener.text if listener is not None else lambda piece: None
-        results.append(generator.run(index, prompt, emit))
-    return report()
+    if listener is not None:
+        generator.listener, generator.head = listener, lambda: report(iter(generator.done)).whole()
+    results = generator.results(prompts, BatchBudget.for_device(loaded.device.type, 1), may_pad=False)
+    stream = report(results)
+
+    def timed() -> Iterator[GenerationResult]:
+        yield from results
+        last = report(results)
+        force_setattr(stream, "seconds", last.seconds)
+        force_setattr(stream, "notes", last.notes)
+
+    force_setattr(stream, "results", timed())
+    return stream
 
 
-class _Generator:
+class _Generator(Runner[GenerationResult]):
     """Continues prompts with one model and one way of picking tokens."""
+
+    bytes_per_token = 16
 
     def __init__(
         self, loaded: LoadedModel, settings: GenerationSettings, deferred: DeferredLogitDecoder,
         context_length: int | None, trace: bool,
     ) -> None:  # fmt: skip
-        self._loaded, self._settings, self._deferred = loaded, settings, deferred
+        self._loaded, self._settings, self.deferred = loaded, settings, deferred
         self._context_length, self._trace = context_length, trace
+        self.trust = CacheTrust()
+        self.listener: Listener | None = None
+        self.head: Callable[[], Generation] | None = None
+        self.done: list[GenerationResult] = []  # with a listener, which gets them
         # The first step of each kind, whose axis names are proven: (has a cache, is beyond the context).
         self._first_steps: dict[tuple[bool, bool], GenerationStep] = {}
 
-    def run(self, index: int, prompt: Prompt, emit: Callable[[str], None]) -> GenerationResult:
+    def problem_result(self, streamed: StreamedPrompt) -> GenerationResult:
+        prompt = streamed.prompt
+        return GenerationResult(
+            streamed.index, prompt.text, prompt.ids, (), None, "error", (), (),
+            streamed.problem, streamed.extra,
+        )  # fmt: skip
+
+    def run_batch(self, batch: list[StreamedPrompt]) -> list[GenerationResult]:
+        (streamed,) = batch
+        if self.listener is None or self.head is None:
+            return [self.run(streamed, lambda piece: None)]
+        self.listener.begin(self.head(), streamed.prompt)
+        self.done.append(self.run(streamed, self.listener.text))
+        return self.done[-1:]
+
+    def run(self, streamed: StreamedPrompt, emit: Callable[[str], None]) -> GenerationResult:
         """Continue one prompt, and `emit` each piece of its text."""
-        settings = self._settings
+        settings, prompt = self._settings, streamed.prompt
         ids, new, traced = list(prompt.ids), [], []
         capacity = len(ids) + settings.max_new_tokens
         text = IncrementalText(settings.stop)
@@ -98,11 +137,11 @@ class _Generator:
         stopped_by: StoppedBy = "max_new_tokens"
         steps = steps_for(
             isolated_model(self._loaded, fused=not self._trace), self._context_length, capacity,
-            use_cache=settings.cache, every_position=self._trace,
+            self.trust, use_cache=settings.cache, every_position=self._trace,
         )  # fmt: skip
         for _ in range(settings.max_new_tokens):
-            logits, step = self._run_step(steps, ids)
-            decoder = self._deferred.decoder_for(logits[None], prompt)
+            logits, step = self._checked_step(steps, ids)
+            decoder = self.deferred.decoder_for(logits[None], prompt)
             token_id = next_id(
                 logits[: decoder.token_count], generator, temperature=settings.temperature,
                 top_k=settings.top_k, top_p=settings.top_p,
@@ -120,12 +159,24 @@ class _Generator:
                 stopped_by = "stop"
                 break
         emit(text.rest())
-        displayable = self._deferred.displayable(prompt)
+        displayable = self.deferred.displayable(prompt)
         new_text = None if any(token.bytes is None for token in new) else text.text
         return GenerationResult(
-            index, displayable.text, displayable.ids, tuple(token.id for token in new), new_text,
-            stopped_by, tuple(new), tuple(traced),
+            streamed.index, displayable.text, displayable.ids, tuple(token.id for token in new), new_text,
+            stopped_by, tuple(new), tuple(traced), extra=streamed.extra,
         )  # fmt: skip
+
+    def _checked_step(self, steps: Steps, ids: Sequence[int]) -> tuple[Tensor, GenerationStep | None]:
+        """Run one step, and once more without a cache where the model's own fails."""
+        try:
+            logits, step = self._run_step(steps, ids)
+        except ModelCodeError as error:
+            if not steps.give_up_cache(error):
+                raise
+        else:
+            if not steps.has_failed(ids, logits):
+                return logits, step
+        return self._run_step(steps, ids)
 
     def _run_step(self, steps: Steps, ids: Sequence[int]) -> tuple[Tensor, GenerationStep | None]:
         """Run one step; return its logits (V,), and its shapes where steps are traced."""

@@ -5,19 +5,22 @@ Shapes: T tokens, D emb_dim, V vocabulary.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from gptrace.errors import RunError
 from gptrace.model.build import LoadedModel
 from gptrace.model.quiet_torch import torch
+from gptrace.predict.batching import BatchBudget
 from gptrace.predict.candidates import as_float64, candidates_of_rows, rounding_tolerance
 from gptrace.predict.capture import capture_tensors
 from gptrace.predict.forward import batch_ids, check_room, extract_logits, guarded_forward
 from gptrace.predict.logit_decoder import DeferredLogitDecoder, LogitDecoder
 from gptrace.predict.loss import scores_of
 from gptrace.predict.model_structure import ModelStructure, check_structure_for_lens, find_model_structure
-from gptrace.record import Candidate, Lens, LensCell, LensLayer, LensResult
-from gptrace.text.prompts import Prompt, padded
+from gptrace.predict.prompt_stream import PromptStream, Runner, StreamedPrompt
+from gptrace.record import Candidate, LensCell, LensLayer, LensResult, LensStream
+from gptrace.text.prompts import padded
 from gptrace.text.tokenizer import Tokenizer
 from gptrace.tracing.model_facts import model_info, versions
 from gptrace.tracing.watching import record_trace
@@ -26,26 +29,46 @@ Tensor = torch.Tensor
 
 
 def run_lens(
-    loaded: LoadedModel, tokenizer: Tokenizer, prompts: Sequence[Prompt], *, k: int | None, head: str | None
-) -> Lens:
+    loaded: LoadedModel, tokenizer: Tokenizer, prompts: PromptStream, *, k: int | None, head: str | None
+) -> LensStream:
     """Pass the output of each block through the final norm and the output head, at every position."""
-    deferred = DeferredLogitDecoder(loaded, tokenizer, k=k)
-    results, structure = [], None
-    for index, prompt in enumerate(prompts):
-        batch = batch_ids(loaded, padded([prompt]))  # (1, T), without the padding to the longest prompt
-        check_room(loaded, *batch.shape, rows=2 * batch.shape[1])
-        with guarded_forward(loaded, batch):
-            if structure is None:
-                structure = _model_structure(loaded, batch, head)
-            results.append(_lens_result(loaded, deferred, structure, index, prompt, batch))
-    assert structure is not None
-    return Lens(
+    runner = _LensRunner(loaded, tokenizer, k, head)
+    # One at a time: the padding of a batch would be seen by a model that is not causal.
+    results = runner.results(prompts, BatchBudget.for_device(loaded.device.type, 1), may_pad=False)
+    structure = runner.structure
+    return LensStream(
         versions=versions(),
-        model=model_info(loaded.module, loaded.name, deferred.weights),
-        through=structure.to_logits,
-        results=tuple(results),
-        notes=deferred.notes,
+        model=model_info(loaded.module, loaded.name, runner.deferred.weights),
+        through=() if structure is None else structure.to_logits,
+        results=results,
+        notes=runner.deferred.notes,
     )
+
+
+class _LensRunner(Runner[LensResult]):
+    """Runs one prompt at a time and looks at each of its layers."""
+
+    bytes_per_token = 8192  # a candidate in each layer
+
+    def __init__(self, loaded: LoadedModel, tokenizer: Tokenizer, k: int | None, head: str | None) -> None:
+        self.deferred = DeferredLogitDecoder(loaded, tokenizer, k=k)
+        self.structure: ModelStructure | None = None
+        self._loaded, self._head = loaded, head
+
+    def problem_result(self, streamed: StreamedPrompt) -> LensResult:
+        prompt = streamed.prompt
+        return LensResult(
+            streamed.index, prompt.text, prompt.ids, (), math.nan, (), streamed.problem, streamed.extra
+        )
+
+    def run_batch(self, batch: list[StreamedPrompt]) -> list[LensResult]:
+        (streamed,) = batch
+        ids = batch_ids(self._loaded, padded([streamed.prompt]))  # (1, T)
+        check_room(self._loaded, *ids.shape, rows=2 * ids.shape[1])
+        with guarded_forward(self._loaded, ids):
+            if self.structure is None:
+                self.structure = _model_structure(self._loaded, ids, self._head)
+            return [_lens_result(self._loaded, self.deferred, self.structure, streamed, ids)]
 
 
 def _model_structure(loaded: LoadedModel, batch: Tensor, head: str | None) -> ModelStructure:
@@ -57,11 +80,11 @@ def _model_structure(loaded: LoadedModel, batch: Tensor, head: str | None) -> Mo
 
 def _lens_result(
     loaded: LoadedModel, deferred: DeferredLogitDecoder, structure: ModelStructure,
-    index: int, prompt: Prompt, batch: Tensor,
+    streamed: StreamedPrompt, batch: Tensor,
 ) -> LensResult:  # fmt: skip
     with capture_tensors(loaded.module, structure.blocks) as tensors:
         logits = extract_logits(loaded.module(batch, **loaded.arguments), loaded, batch)[0]  # (T, V)
-    decoder = deferred.decoder_for(logits, prompt)
+    decoder = deferred.decoder_for(logits, streamed.prompt)
     rest = [loaded.module.get_submodule(path) for path in structure.to_logits]
 
     def logits_after(path: str) -> Tensor:  # (T, D) → (T, V)
@@ -74,8 +97,11 @@ def _lens_result(
     difference = _difference(last, logits, structure, loaded.name)
     predicted = [best.id for best in _best(last, decoder)]
     layers = [_layer(path, logits_after(path), decoder, predicted) for path in structure.blocks]
-    prompt = deferred.displayable(prompt)
-    return LensResult(index, prompt.text, prompt.ids, tuple(layers), difference, prompt.tokens)
+    prompt = deferred.displayable(streamed.prompt)
+    return LensResult(
+        streamed.index, prompt.text, prompt.ids, tuple(layers), difference, prompt.tokens,
+        extra=streamed.extra,
+    )  # fmt: skip
 
 
 def _layer(path: str, logits: Tensor, decoder: LogitDecoder, predicted: Sequence[int]) -> LensLayer:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
+
+from msgspec.structs import force_setattr
 
 from gptrace.model.build import LoadedModel
 from gptrace.model.quiet_torch import torch
@@ -13,8 +15,9 @@ from gptrace.predict.batching import BatchBudget, batches
 from gptrace.predict.candidates import log_softmax, rows_per_chunk
 from gptrace.predict.forward import Forward, LogitRows
 from gptrace.predict.logit_decoder import DeferredLogitDecoder
+from gptrace.predict.prompt_stream import PromptStream, Runner, StreamedPrompt
 from gptrace.predict.validation import resolve_stride
-from gptrace.record import Loss, LossResult, LossTotal, ScoredToken, Token
+from gptrace.record import LossResult, LossStream, LossTotal, ScoredToken, Token
 from gptrace.text.prompts import Prompt, padded
 from gptrace.text.tokenizer import Tokenizer
 from gptrace.tracing.model_facts import model_info, versions
@@ -57,48 +60,77 @@ def windows(length: int, context_length: int | None, stride: int | None = None) 
 def run_loss(
     loaded: LoadedModel,
     tokenizer: Tokenizer,
-    prompts: Sequence[Prompt],
+    prompts: PromptStream,
     *,
     context_length: int | None = None,
     stride: int | None = None,
     batch_size: int | None = None,
-) -> Loss:
-    """Score each token of each prompt, given the tokens before it."""
-    scorer = _Scorer(loaded, tokenizer)
-    cut = [windows(len(prompt.tokens), context_length, stride) for prompt in prompts]
-    parts = [(number, part) for number, row in enumerate(cut) for part in row if part.first < part.end]
-    lengths = [window.end - window.start for _, window in parts]
+) -> LossStream:
+    """Score each token of each prompt, given the tokens before it; the total is known at the end."""
     budget = BatchBudget.for_device(loaded.device.type, batch_size)
-    scores: list[dict[int, Score]] = [{} for _ in prompts]
-    for batch in batches(lengths, budget, may_pad=scorer.forward.may_pad):
-        members = [parts[index] for index in batch]
-        new_scores = scorer.run([(prompts[number], window) for number, window in members])
-        for (number, window), of_window in zip(members, new_scores, strict=True):
-            scores[number].update(enumerate(of_window, start=window.first))
-    deferred = scorer.deferred
-    results = tuple(
-        _result(index, deferred.displayable(prompt), scores[index], len(cut[index]))
-        for index, prompt in enumerate(prompts)
-    )
-    log_probabilities = [score for by_position in scores for score, _ in by_position.values()]
-    has_windows = any(result.windows > 1 for result in results)
-    return Loss(
+    scorer = _Scorer(loaded, tokenizer, context_length, stride, budget)
+    results = scorer.results(prompts, budget, may_pad=scorer.forward.may_pad)
+    decoder = scorer.deferred.decoder
+    stream = LossStream(
         versions=versions(),
-        model=model_info(loaded.module, loaded.name, deferred.weights),
+        model=model_info(loaded.module, loaded.name, scorer.deferred.weights),
         results=results,
-        total=LossTotal(len(log_probabilities), *_mean(log_probabilities)),
-        uniform=None if deferred.decoder is None else math.log(deferred.decoder.token_count),
-        stride=resolve_stride(stride, context_length or 0) if has_windows else None,
-        notes=deferred.notes,
+        total=LossTotal(0, None, None),
+        uniform=None if decoder is None else math.log(decoder.token_count),
+        notes=scorer.deferred.notes,
     )
 
+    def counted() -> Iterator[LossResult]:
+        # Sums of each text, not all of its scores: a stream may have no end.
+        tokens, sums, has_windows = 0, [0.0], False
+        for result in results:
+            scores = [token.log_probability for token in result.tokens if token.log_probability is not None]
+            tokens += len(scores)
+            sums = [math.fsum([*sums, *scores])]
+            has_windows = has_windows or result.windows > 1
+            yield result
+        force_setattr(stream, "total", LossTotal(tokens, *_mean(sums[0], tokens)))
+        if has_windows:
+            force_setattr(stream, "stride", resolve_stride(stride, context_length or 0))
 
-class _Scorer:
+    force_setattr(stream, "results", counted())
+    return stream
+
+
+class _Scorer(Runner[LossResult]):
     """Runs windows of texts and scores their tokens."""
 
-    def __init__(self, loaded: LoadedModel, tokenizer: Tokenizer) -> None:
+    bytes_per_token = 256
+
+    def __init__(
+        self, loaded: LoadedModel, tokenizer: Tokenizer, context_length: int | None, stride: int | None,
+        budget: BatchBudget,
+    ) -> None:  # fmt: skip
         self.forward = Forward(loaded)
         self.deferred = DeferredLogitDecoder(loaded, tokenizer)
+        self._context_length, self._stride, self._budget = context_length, stride, budget
+
+    def problem_result(self, streamed: StreamedPrompt) -> LossResult:
+        prompt = streamed.prompt
+        return LossResult(
+            streamed.index, prompt.text, prompt.ids, (), None, None, 0, streamed.problem, streamed.extra
+        )
+
+    def run_batch(self, batch: list[StreamedPrompt]) -> list[LossResult]:
+        prompts = [streamed.prompt for streamed in batch]
+        cut = [windows(len(prompt.tokens), self._context_length, self._stride) for prompt in prompts]
+        parts = [(number, part) for number, row in enumerate(cut) for part in row if part.first < part.end]
+        lengths = [window.end - window.start for _, window in parts]
+        scores: list[dict[int, Score]] = [{} for _ in prompts]
+        for group in batches(lengths, self._budget, may_pad=self.forward.may_pad):
+            members = [parts[index] for index in group]
+            new_scores = self.run([(prompts[number], window) for number, window in members])
+            for (number, window), of_window in zip(members, new_scores, strict=True):
+                scores[number].update(enumerate(of_window, start=window.first))
+        return [
+            _result(streamed, self.deferred.displayable(streamed.prompt), scores[number], len(cut[number]))
+            for number, streamed in enumerate(batch)
+        ]
 
     def run(self, parts: Sequence[tuple[Prompt, Window]]) -> list[list[Score]]:
         """Return the scores of each window's tokens, from its `first` on."""
@@ -146,13 +178,15 @@ def scores_of(logits: Tensor, targets: Sequence[int]) -> list[Score]:
     return scores
 
 
-def _result(index: int, prompt: Prompt, scores: Mapping[int, Score], windows: int) -> LossResult:
+def _result(
+    streamed: StreamedPrompt, prompt: Prompt, scores: Mapping[int, Score], windows: int
+) -> LossResult:
     tokens = tuple(
         _scored(token, scores[at]) if at in scores else ScoredToken(token.id, token.text, token.bytes)
         for at, token in enumerate(prompt.tokens)
     )
-    mean = _mean([score for score, _ in scores.values()])
-    return LossResult(index, prompt.text, prompt.ids, tokens, *mean, windows)
+    mean = _mean(math.fsum(score for score, _ in scores.values()), len(scores))
+    return LossResult(streamed.index, prompt.text, prompt.ids, tokens, *mean, windows, extra=streamed.extra)
 
 
 def _scored(token: Token, score: Score) -> ScoredToken:
@@ -160,9 +194,9 @@ def _scored(token: Token, score: Score) -> ScoredToken:
     return ScoredToken(token.id, token.text, token.bytes, log_probability, math.exp(log_probability), rank)
 
 
-def _mean(log_probabilities: Sequence[float]) -> tuple[float | None, float | None]:
-    """Return the loss, -mean(log p), and the perplexity, exp(loss)."""
-    if not log_probabilities:
+def _mean(log_probability: float, count: int) -> tuple[float | None, float | None]:
+    """Return the loss, -mean(log p), and the perplexity, exp(loss), of a sum of log p."""
+    if not count:
         return None, None
-    loss = -math.fsum(log_probabilities) / len(log_probabilities)
+    loss = -log_probability / count
     return loss, math.inf if loss >= _LARGEST_EXPONENT else math.exp(loss)

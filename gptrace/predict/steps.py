@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, cast
 
+from gptrace.errors import GptraceError
 from gptrace.model.architecture import Architecture, Sizes
 from gptrace.model.build import LoadedModel
 from gptrace.model.cache import add_caches, remove_caches
@@ -13,6 +16,7 @@ from gptrace.model.gpt import GPTModel
 from gptrace.model.gpt_parts import has_standard_attention, hidden_states
 from gptrace.model.hugging_face import is_hugging_face
 from gptrace.model.quiet_torch import torch
+from gptrace.predict.candidates import as_float64, rounding_tolerance
 from gptrace.predict.forward import check_room, extract_logits, guarded_forward, last_logits_alone
 
 Tensor = torch.Tensor
@@ -59,6 +63,7 @@ class Steps:
     def __init__(self, loaded: LoadedModel, context_length: int | None, *, use_cache: bool) -> None:
         self.loaded = loaded
         self.cached = 0
+        self._prompt_length = 0
         self._context_length = context_length
         self._use_cache = use_cache
 
@@ -73,8 +78,17 @@ class Steps:
         with guarded_forward(self.loaded, batch):
             logits = self._run(batch)
         if self._use_cache and has_room:
+            self._prompt_length = self._prompt_length or len(ids)
             self.cached = len(ids)
         return logits
+
+    def has_failed(self, ids: Sequence[int], logits: Tensor) -> bool:
+        """Tell whether the logits after the ids turned out wrong; then the next call runs without a cache."""
+        return False
+
+    def give_up_cache(self, error: GptraceError) -> bool:
+        """Tell whether the step that raised can be run again, because the next call runs without a cache."""
+        return False
 
     def architecture(self, ids: Sequence[int]) -> Architecture | None:
         """Return how the model of the next step is built at other sizes, which names its axes."""
@@ -125,39 +139,96 @@ class GPTSteps(Steps):
         return CachedArchitecture(self._model.config, self.cached, len(ids) - self.cached)
 
 
+@dataclass(slots=True)
+class CacheTrust:
+    """What is known of a model's own cache: how many of its steps are still checked, or why it is not used.
+
+    One is kept for all texts of a model.
+    """
+
+    unchecked: int = 2
+    problem: str | None = None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """The note for the report, where the cache failed."""
+        if self.problem is None:
+            return ()
+        return (f"the model's own cache is not used: {self.problem}; each step runs all tokens",)
+
+
 class HuggingFaceSteps(Steps):
-    """Steps of a model of transformers, with its own cache."""
+    """Steps of a model of transformers, with its own cache.
+
+    The cache is what its output holds under the name of an argument: past_key_values, cache_params, state.
+    """
 
     manages_cache = True
 
-    def __init__(self, loaded: LoadedModel, context_length: int | None, *, use_cache: bool) -> None:
-        super().__init__(loaded, context_length, use_cache=use_cache)
-        self._past: Any = None
+    def __init__(
+        self, loaded: LoadedModel, context_length: int | None, trust: CacheTrust, *, use_cache: bool
+    ) -> None:
+        super().__init__(loaded, context_length, use_cache=use_cache and trust.problem is None)
+        self._trust = trust
+        self._past: dict[str, Any] = {}
         self._fixed_arguments = loaded.arguments | last_logits_alone(loaded.module)
+        self._parameters = frozenset(inspect.signature(loaded.module.forward).parameters)
 
     def _run(self, batch: Tensor) -> Tensor:
-        past = {} if self._past is None else {"past_key_values": self._past}
-        arguments = self._fixed_arguments | {"use_cache": self._use_cache} | past
+        arguments = self._fixed_arguments | {"use_cache": self._use_cache} | self._past
         output = self.loaded.module(batch, **arguments)
-        self._past = getattr(output, "past_key_values", None)
-        if self._past is None:
-            self._use_cache = False  # an architecture without one
+        self._past = self._cache_in(output) if self._use_cache else {}
+        if not self._past:
+            self._use_cache = False  # without one, or with one that is passed in another way
         return extract_logits(output, self.loaded, batch)[0, -1]
+
+    def _cache_in(self, output: object) -> dict[str, Any]:
+        """Return the cache in an output under its name; nothing where it is unknown which one that is."""
+        names = self._parameters.intersection(output) if isinstance(output, Mapping) else ()
+        caches = {name: output[name] for name in names if name not in self._fixed_arguments}  # type: ignore[index]
+        return caches if len(caches) == 1 and None not in caches.values() else {}
 
     def _clear_cache(self) -> None:
         super()._clear_cache()
-        self._past = None
+        self._past = {}
         self._use_cache = False
+
+    def has_failed(self, ids: Sequence[int], logits: Tensor) -> bool:
+        """Check the first steps with the cache against a run of all tokens."""
+        if not (self._past and self._trust.unchecked and self.cached > self._prompt_length):
+            return False
+        self._trust.unchecked -= 1
+        plain = HuggingFaceSteps(self.loaded, self._context_length, self._trust, use_cache=False)
+        expected, found = as_float64(plain.logits(ids)), as_float64(logits)
+        largest = float(expected[expected.isfinite()].abs().max()) if bool(expected.isfinite().any()) else 1.0
+        allowed = rounding_tolerance(logits.dtype) * max(1.0, largest)
+        if torch.allclose(found, expected, rtol=0, atol=allowed, equal_nan=True):
+            return False
+        difference = float((found - expected).abs().nan_to_num().max())
+        self._distrust(f"with it the logits differ by up to {difference:.3g}")
+        return True
+
+    def give_up_cache(self, error: GptraceError) -> bool:
+        """Go on without the cache, where a step with it raised."""
+        if not self._use_cache:
+            return False
+        self._distrust(f"a step with it failed: {error.message}")
+        return True
+
+    def _distrust(self, problem: str) -> None:
+        self._trust.problem = problem
+        self._clear_cache()
 
 
 def steps_for(
-    loaded: LoadedModel, context_length: int | None, capacity: int, *, use_cache: bool, every_position: bool
-) -> Steps:
+    loaded: LoadedModel, context_length: int | None, capacity: int, trust: CacheTrust, *,
+    use_cache: bool, every_position: bool,
+) -> Steps:  # fmt: skip
     """Return the steps of a model; `capacity` is the largest number of tokens that it will see."""
     if type(loaded.module) is GPTModel:
         assert context_length is not None
         use_cache = use_cache and has_standard_attention(loaded.module)
         return GPTSteps(loaded, context_length, capacity, use_cache=use_cache, every_position=every_position)
     if is_hugging_face(loaded.module):
-        return HuggingFaceSteps(loaded, context_length, use_cache=use_cache)
+        return HuggingFaceSteps(loaded, context_length, trust, use_cache=use_cache)
     return Steps(loaded, context_length, use_cache=False)

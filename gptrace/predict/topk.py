@@ -2,33 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from itertools import chain
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from gptrace.errors import NoLogitsError, OptionError, RunError, TextError
+from gptrace.errors import OptionError
 from gptrace.model.build import LoadedModel
-from gptrace.model.selection import Limits
-from gptrace.predict.batching import BatchBudget, run_in_order
+from gptrace.predict.batching import BatchBudget
 from gptrace.predict.forward import Forward, LogitRows, every_position, last_position
 from gptrace.predict.logit_decoder import DeferredLogitDecoder, LogitDecoder
-from gptrace.predict.validation import DEFAULT_K, fit_prompts
-from gptrace.record import PositionPrediction, Problem, TopKResult, TopKStream
-from gptrace.text.lines import as_lines
+from gptrace.predict.prompt_stream import PromptStream, Runner, StreamedPrompt
+from gptrace.predict.validation import DEFAULT_K
+from gptrace.record import PositionPrediction, TopKResult, TopKStream
 from gptrace.text.prompts import Prompt, padded
 from gptrace.text.tokenizer import Tokenizer
 from gptrace.tracing.model_facts import model_info, versions
 
-
-@dataclass(frozen=True, slots=True)
-class StreamedPrompt:
-    """One prompt of many, or the problem that it has; `extra` are the other keys of its JSON line."""
-
-    index: int
-    prompt: Prompt
-    problem: Problem | None = None
-    extra: dict[str, Any] = field(default_factory=dict)
+_BYTES_PER_TOKEN = 16  # a pointer to the token, and its id
+_BYTES_PER_CANDIDATE = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,94 +31,46 @@ class TopKRequest:
     token_ids: tuple[int, ...] = ()
 
 
-def read_prompts(
-    prompts: Iterable[object], tokenizer: Tokenizer, limits: Limits, *, special: bool, truncate: bool
-) -> Iterator[StreamedPrompt]:
-    """Yield each prompt of a stream, checked against the model's limits."""
-    for index, line in enumerate(as_lines(prompts)):
-        if line.problem is not None:
-            yield StreamedPrompt(index, Prompt(None, ()), line.problem)
-            continue
-        try:
-            (prompt,) = fit_prompts(limits, [line.prompt(tokenizer, special=special)], truncate=truncate)
-        except TextError as error:
-            yield StreamedPrompt(index, Prompt(line.text, ()), Problem(error.message, error.hint), line.extra)
-        else:
-            yield StreamedPrompt(index, prompt, extra=line.extra)
-
-
 def run_topk(
     loaded: LoadedModel,
     tokenizer: Tokenizer,
-    prompts: Iterable[StreamedPrompt],
+    prompts: PromptStream,
     request: TopKRequest,
     batch_size: int | None = None,
-    *,
-    is_idle: Callable[[], bool] = lambda: False,
-    continue_on_error: bool = False,
 ) -> TopKStream:
-    """Return the results of all prompts, in their order; those of a stream are made as they are read.
-
-    The first batch runs at once, because only its logits tell the size of the vocabulary. With
-    `continue_on_error` a prompt that the model fails at gets a problem as its result; without, it raises.
-    `is_idle` tells that no prompt is waiting to be read: then a batch that is not full runs.
-    """
-    runner = _TopKRunner(loaded, tokenizer, request, continue_on_error)
-    results = run_in_order(
-        prompts,
-        lambda streamed: None if streamed.problem else len(streamed.prompt.tokens),
-        runner.run,
-        _problem_result,
-        BatchBudget.for_device(loaded.device.type, batch_size),
-        may_pad=runner.forward.may_pad,
-        is_idle=is_idle,
-    )
-    first = next(results, None)
+    """Return the results of all prompts, in their order; those of a stream are made as they are read."""
+    runner = _TopKRunner(loaded, tokenizer, request)
+    budget = BatchBudget.for_device(loaded.device.type, batch_size)
+    results = runner.results(prompts, budget, may_pad=runner.forward.may_pad)
     decoder = runner.deferred.decoder
     return TopKStream(
         versions=versions(),
         model=model_info(loaded.module, loaded.name, runner.deferred.weights),
         k=decoder.k if decoder is not None else request.k or DEFAULT_K,
         temperature=request.temperature,
-        results=chain([] if first is None else [first], results),
+        results=results,
         notes=runner.deferred.notes,
     )
 
 
-def _problem_result(streamed: StreamedPrompt) -> TopKResult:
-    prompt = streamed.prompt
-    return TopKResult(
-        streamed.index, prompt.text, prompt.ids, prompt.padding, prompt.truncated, (),
-        problem=streamed.problem, extra=streamed.extra,
-    )  # fmt: skip
-
-
-class _TopKRunner:
+class _TopKRunner(Runner[TopKResult]):
     """Runs batches of prompts and decodes their logits."""
 
-    def __init__(
-        self, loaded: LoadedModel, tokenizer: Tokenizer, request: TopKRequest, continue_on_error: bool
-    ) -> None:
+    def __init__(self, loaded: LoadedModel, tokenizer: Tokenizer, request: TopKRequest) -> None:
         self.forward = Forward(loaded)
         self.deferred = DeferredLogitDecoder(loaded, tokenizer, k=request.k, temperature=request.temperature)
-        self._request, self._continue_on_error = request, continue_on_error
+        self._request = request
+        candidates = _BYTES_PER_CANDIDATE * (request.k or DEFAULT_K)
+        self.bytes_per_token = candidates if request.every_position else _BYTES_PER_TOKEN
 
-    def run(self, batch: list[StreamedPrompt]) -> list[TopKResult]:
-        """Run a batch; where the model fails at it, run each of its prompts alone."""
-        try:
-            return self._run_batch(batch)
-        except RunError as error:
-            # A model that has never returned logits will not return any for other prompts.
-            is_hopeless = isinstance(error, NoLogitsError) and self.deferred.decoder is None
-            if is_hopeless or not self._continue_on_error:
-                raise
-            if len(batch) > 1:
-                return [result for streamed in batch for result in self.run([streamed])]
-            problem = Problem(error.message, error.hint)
-            without_tokens = replace(batch[0], prompt=Prompt(batch[0].prompt.text, ()), problem=problem)
-            return [_problem_result(without_tokens)]
+    def problem_result(self, streamed: StreamedPrompt) -> TopKResult:
+        prompt = streamed.prompt
+        return TopKResult(
+            streamed.index, prompt.text, prompt.ids, prompt.padding, prompt.truncated, (),
+            problem=streamed.problem, extra=streamed.extra,
+        )  # fmt: skip
 
-    def _run_batch(self, batch: list[StreamedPrompt]) -> list[TopKResult]:
+    def run_batch(self, batch: list[StreamedPrompt]) -> list[TopKResult]:
         prompts = padded([streamed.prompt for streamed in batch])
         predictions: list[list[PositionPrediction]] = [[] for _ in prompts]
 

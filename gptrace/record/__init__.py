@@ -8,13 +8,20 @@ schema: "gptrace.topk/1" is in topk.py.
 from gptrace.record.base import Record, Report
 from gptrace.record.diff import Change, ChangedCall, Difference, TraceSummary, ValueDifference
 from gptrace.record.explain import Claim, Explanation, Topic
-from gptrace.record.generate import Generation, GenerationResult, GenerationSettings, GenerationStep
-from gptrace.record.lens import Lens, LensCell, LensLayer, LensResult
-from gptrace.record.loss import Loss, LossResult, LossTotal, ScoredToken
+from gptrace.record.generate import (
+    Generation,
+    GenerationResult,
+    GenerationSettings,
+    GenerationStep,
+    GenerationStream,
+)
+from gptrace.record.lens import Lens, LensCell, LensLayer, LensResult, LensStream
+from gptrace.record.loss import Loss, LossResult, LossStream, LossTotal, ScoredToken
 from gptrace.record.model import Buffers, ModelInfo, ParameterTotals
 from gptrace.record.models import Preset, PresetParameters, Presets, PublishedWeights
+from gptrace.record.problem import Problem
 from gptrace.record.tokens import Token, TokenizedPrompt, Tokens
-from gptrace.record.topk import Candidate, PositionPrediction, Problem, TopK, TopKResult, TopKStream
+from gptrace.record.topk import Candidate, PositionPrediction, TopK, TopKResult, TopKStream
 from gptrace.record.trace import (
     Cost,
     Failure,

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Iterator
+from typing import Annotated, Any, ClassVar, Literal
 
 from msgspec import field
 
 from gptrace.record.base import Count, Positive, Record, Report, Versions, about
 from gptrace.record.model import ModelInfo
+from gptrace.record.problem import Problem
 from gptrace.record.tokens import Ids, PromptText, Token
 from gptrace.record.trace import FlowStep, OpCall, Seconds, Shape
 
-StoppedBy = Literal["max_new_tokens", "end_of_text", "stop"]
+StoppedBy = Literal["max_new_tokens", "end_of_text", "stop", "error"]
 
 
 class GenerationStep(Record, frozen=True, kw_only=True):
@@ -31,6 +33,8 @@ class GenerationResult(Record, frozen=True):
     tokenizer. `prompt_text` is what came before.
     """
 
+    pass_through: ClassVar[str] = "extra"
+
     index: Count
     prompt_text: PromptText = field(name="text")
     prompt_ids: Ids = field(name="ids")
@@ -41,6 +45,10 @@ class GenerationResult(Record, frozen=True):
     stopped_by: StoppedBy
     tokens: tuple[Token, ...] = field(name="new_tokens")
     steps: Annotated[tuple[GenerationStep, ...], about("with --trace")] = ()
+    problem: Annotated[Problem | None, about("why this prompt of a stream has no continuation")] = field(
+        default=None, name="error"
+    )
+    extra: dict[str, Any] = field(default_factory=dict)
 
 
 class GenerationSettings(Record, frozen=True):
@@ -64,3 +72,22 @@ class Generation(Report, frozen=True, tag_field="schema", tag="gptrace.generate/
     results: tuple[GenerationResult, ...]
     seconds: Seconds
     notes: tuple[str, ...]
+
+
+class GenerationStream(Report, frozen=True, tag_field="schema", tag="gptrace.generate/1"):
+    """A Generation whose results come one by one, as they are made, and can be read once.
+
+    `seconds` and `notes` are complete when all results were read.
+    """
+
+    versions: Versions
+    model: ModelInfo
+    settings: GenerationSettings
+    results: Iterator[GenerationResult]
+    seconds: Seconds
+    notes: tuple[str, ...]
+
+    def whole(self) -> Generation:
+        """Wait for all results."""
+        results = tuple(self.results)
+        return Generation(self.versions, self.model, self.settings, results, self.seconds, self.notes)

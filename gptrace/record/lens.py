@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Iterator
+from typing import Annotated, Any, ClassVar
 
-from msgspec import Meta, field
+from msgspec import field
 
 from gptrace.record.base import Count, Number, Positive, Record, Report, Versions, about
 from gptrace.record.model import ModelInfo
+from gptrace.record.problem import Problem
 from gptrace.record.tokens import Ids, PromptText, Token
 from gptrace.record.topk import Candidate
 
@@ -39,12 +41,18 @@ class LensLayer(Record, frozen=True):
 class LensResult(Record, frozen=True):
     """The layers of one prompt, first to last."""
 
+    pass_through: ClassVar[str] = "extra"
+
     index: Count
     text: PromptText
     ids: Ids
-    layers: Annotated[tuple[LensLayer, ...], Meta(min_length=1)]
+    layers: Annotated[tuple[LensLayer, ...], about("empty with an error")]
     difference: Annotated[Number, about("of the last layer's logits and the model's: rounding")]
     tokens: tuple[Token, ...]
+    problem: Annotated[Problem | None, about("why this prompt of a stream has no layers")] = field(
+        default=None, name="error"
+    )
+    extra: dict[str, Any] = field(default_factory=dict)
 
 
 class Lens(Report, frozen=True, tag_field="schema", tag="gptrace.lens/1"):
@@ -55,3 +63,17 @@ class Lens(Report, frozen=True, tag_field="schema", tag="gptrace.lens/1"):
     through: Annotated[tuple[str, ...], about("modules that turn each layer's output into logits")]
     results: tuple[LensResult, ...]
     notes: tuple[str, ...]
+
+
+class LensStream(Report, frozen=True, tag_field="schema", tag="gptrace.lens/1"):
+    """A Lens whose results come one by one, as they are made, and can be read once."""
+
+    versions: Versions
+    model: ModelInfo
+    through: tuple[str, ...]
+    results: Iterator[LensResult]
+    notes: tuple[str, ...]
+
+    def whole(self) -> Lens:
+        """Wait for all results."""
+        return Lens(self.versions, self.model, self.through, tuple(self.results), self.notes)

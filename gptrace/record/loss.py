@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated
+from collections.abc import Iterator
+from typing import Annotated, Any, ClassVar
 
 from msgspec import field
 from msgspec.structs import force_setattr
 
 from gptrace.record.base import Count, MeasuredNumber, Positive, Record, Report, Versions, about
 from gptrace.record.model import ModelInfo
+from gptrace.record.problem import Problem
 from gptrace.record.tokens import Ids, PromptText, Token, TokenBytes, TokenText
 
 MeanLoss = Annotated[
@@ -37,13 +39,19 @@ class ScoredToken(Record, frozen=True):
 class LossResult(Record, frozen=True):
     """The loss of one text. `windows` is the number of forward passes that the text took."""
 
+    pass_through: ClassVar[str] = "extra"
+
     index: Count
     text: PromptText
     ids: Ids
     tokens: tuple[ScoredToken, ...]
     loss: MeanLoss
     perplexity: Perplexity
-    windows: Positive
+    windows: Annotated[Count, about("forward passes; 0 with an error")]
+    problem: Annotated[Problem | None, about("why this prompt of a stream has no loss")] = field(
+        default=None, name="error"
+    )
+    extra: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         is_predicted = any(token.log_probability is not None for token in self.tokens)
@@ -75,6 +83,29 @@ class Loss(Report, frozen=True, kw_only=True, tag_field="schema", tag="gptrace.l
         Positive | None, about("tokens between windows; absent where all texts fit the context")
     ] = None
     notes: tuple[str, ...]
+
+
+class LossStream(Report, frozen=True, kw_only=True, tag_field="schema", tag="gptrace.loss/1"):
+    """A Loss whose results come one by one, as they are made, and can be read once.
+
+    `total` and `stride` are known when all results were read.
+    """
+
+    versions: Versions
+    model: ModelInfo
+    results: Iterator[LossResult]
+    total: LossTotal
+    uniform: float | None = field(name="uniform_loss")
+    stride: Positive | None = None
+    notes: tuple[str, ...]
+
+    def whole(self) -> Loss:
+        """Wait for all results."""
+        results = tuple(self.results)
+        return Loss(
+            versions=self.versions, model=self.model, results=results, total=self.total,
+            uniform=self.uniform, stride=self.stride, notes=self.notes,
+        )  # fmt: skip
 
 
 def _restore_null(result: LossResult | LossTotal, is_predicted: bool) -> None:

@@ -11,6 +11,9 @@ import msgspec
 
 import gptrace.record
 from gptrace.record.base import HexBytes, Number, Report
+from gptrace.record.generate import GenerationResult
+from gptrace.record.lens import LensResult
+from gptrace.record.loss import LossResult
 from gptrace.record.topk import TopKResult
 
 # The command whose --json an output is, where it has another name.
@@ -40,9 +43,10 @@ def report_type(name: str) -> type[Report]:
 def json_schema(name: str) -> dict[str, Any]:
     """Return the JSON Schema of an output. Names may be added within a version, so more are allowed."""
     schema = msgspec.json.schema(report_type(name), schema_hook=_custom_types)
-    result = schema["$defs"].get(TopKResult.__name__)
-    if result is not None:  # keys that are passed through stand beside the fields
-        del result["properties"][TopKResult.pass_through]
+    for kind in (TopKResult, LossResult, GenerationResult, LensResult):
+        result = schema["$defs"].get(kind.__name__)
+        if result is not None:  # keys that are passed through stand beside the fields
+            del result["properties"][kind.pass_through]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": f"gptrace {_COMMANDS.get(name, name)} --json",

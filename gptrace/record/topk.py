@@ -10,6 +10,7 @@ from msgspec.structs import fields
 
 from gptrace.record.base import Count, Number, Positive, Record, Report, Versions, about
 from gptrace.record.model import ModelInfo
+from gptrace.record.problem import Problem
 from gptrace.record.tokens import Ids, Padding, PromptText, Token, TokenBytes, TokenText, Truncated
 
 Temperature = Annotated[float, about("the logits are divided by it before the softmax", gt=0)]
@@ -30,13 +31,6 @@ class Candidate(Record, frozen=True):
     def token(self) -> Token:
         """The token alone."""
         return Token(self.id, self.text, self.bytes)
-
-
-class Problem(Record, frozen=True):
-    """Why one prompt of a stream has no result, and what to do about it."""
-
-    message: str
-    hint: str
 
 
 class PositionPrediction(Record, frozen=True):

@@ -42,12 +42,14 @@ def json_pieces(report: Report) -> Iterator[str]:
     """
     name = _items_name(report)
     # JSON text holds no line break inside a string, so the empty list is found in one place.
-    head, tail = _dumps(_around_items(report), 2).split(f'\n  "{name}": []', 1)
+    head = _dumps(_around_items(report), 2).split(f'\n  "{name}": []', 1)[0]
     yield f'{head}\n  "{name}": ['
     last = None
     for item in item_dicts(report):
         yield "\n" if last is None else f"{last},\n"
         last = "    " + _dumps(item, 2).replace("\n", "\n    ")
+    # Only now: a stream knows its sums when all of its items were read.
+    tail = _dumps(_around_items(report), 2).split(f'\n  "{name}": []', 1)[1]
     yield ("]" if last is None else f"{last}\n  ]") + tail
 
 

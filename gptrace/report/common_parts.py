@@ -7,14 +7,17 @@ from typing import Any
 
 from gptrace.record import (
     Candidate,
+    GenerationResult,
     LensResult,
     LossResult,
     ModelInfo,
+    Problem,
     Token,
     TokenizedPrompt,
     TopKResult,
     TracedPrompt,
 )
+from gptrace.record.writing import to_json
 from gptrace.report.parts import Line, Lines, Part, Table, line
 from gptrace.report.safe_text import quoted, token_label, token_or_id, visible
 from gptrace.report.table_data import Column, TableData
@@ -221,3 +224,15 @@ def bar_of(share: float) -> str:
     """
     eighths = max(1, round(share * _BAR_WIDTH * 8)) if share > 0 else 0
     return "█" * (eighths // 8) + ("", "▏", "▎", "▍", "▌", "▋", "▊", "▉")[eighths % 8]
+
+
+def problem_parts(index: int, problem: Problem) -> list[Part]:
+    """Return the error that stands in the place of a prompt's result."""
+    text = f"error: {problem.message} (prompt {index}; {problem.hint})"
+    return [Lines([line(visible(text), "error")])]
+
+
+def problem_cells(result: LossResult | GenerationResult | LensResult) -> tuple[object, ...]:
+    """Return what the CSV holds of the error of a prompt, and of the other keys of its line."""
+    message = "" if result.problem is None else result.problem.message
+    return (message, to_json(result.extra) if result.extra else "")

@@ -68,14 +68,20 @@ def _markdown(report: Report, view: View) -> Iterator[str]:
     from gptrace.report import outputs
     from gptrace.report.markdown import to_markdown
 
-    yield to_markdown(outputs.parts(report, view))
+    yield to_markdown(outputs.parts(_whole(report), view))
 
 
 def _html(report: Report, view: View) -> Iterator[str]:
     from gptrace.report import outputs
     from gptrace.report.html import to_html
 
-    yield to_html(outputs.parts(report, view))
+    yield to_html(outputs.parts(_whole(report), view))
+
+
+def _whole(report: Report) -> Report:
+    """Wait for all results of a stream, whose sums stand above them."""
+    whole: Report = getattr(report, "whole", lambda: report)()
+    return whole
 
 
 FORMATS: dict[str, Callable[[Report, View], Iterator[str]]] = {

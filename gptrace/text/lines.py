@@ -7,11 +7,11 @@ import os
 import select
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gptrace.errors import TextError
-from gptrace.record import Problem, TopKResult
+from gptrace.record import Problem
 from gptrace.text.prompt_source import as_ids
 from gptrace.text.prompts import Prompt, from_ids, from_texts
 from gptrace.text.stdin import decode_utf8, empty_stdin
@@ -30,13 +30,15 @@ _FORMAT_HINT = 'write it like {"text": "Hello"} or {"ids": [15496]}'
 class PromptLine:
     """One prompt of a stream: a text, ids, or the problem with it.
 
-    `extra` holds the other keys of its JSON object, which are copied into the result.
+    `extra` holds the other keys of its JSON object, which are copied into the result. `size` is the length of
+    the line in bytes, 0 for a value of a program.
     """
 
     text: str | None = None
     ids: tuple[int, ...] | None = None
     extra: dict[str, Any] = field(default_factory=dict)
     problem: Problem | None = None
+    size: int = 0
 
     def prompt(self, tokenizer: Tokenizer, *, special: bool) -> Prompt:
         """Return the prompt that `tokenizer` makes of it; raise TextError if it cannot."""
@@ -48,11 +50,12 @@ class PromptLine:
 class PromptLines:
     """The prompts on the lines of stdin; a line that is no prompt has a `problem`.
 
-    `is_json`: each line is a JSON object. `stdin` is a file descriptor. Iterating over an empty stdin raises
-    TextError.
+    `is_json`: each line is a JSON object. `stdin` is a file descriptor. The first `start` lines have a result
+    already, so they are not run. Iterating over an empty stdin raises TextError.
     """
 
-    def __init__(self, *, is_json: bool = False, stdin: int = 0) -> None:
+    def __init__(self, *, is_json: bool = False, stdin: int = 0, start: int = 0) -> None:
+        self.start = start
         self._is_json = is_json
         self._stdin = stdin
         # Lines that were read, the next one last; None stands for one that is too long.
@@ -87,7 +90,8 @@ class PromptLines:
     def _line(self, raw: bytes | None, what: str) -> PromptLine:
         try:
             text = _text_of(raw, what)
-            return _line_of_object(_parsed(text, what), what) if self._is_json else PromptLine(text=text)
+            line = _line_of_object(_parsed(text, what), what) if self._is_json else PromptLine(text=text)
+            return replace(line, size=len(raw or b""))
         except TextError as error:
             return PromptLine(problem=Problem(error.message, error.hint))
 
@@ -136,19 +140,20 @@ def _depth(value: object) -> int:
 
 
 def _line_of_object(value: object, what: str) -> PromptLine:
-    if not isinstance(value, Mapping) or sum(key in value for key in _KEYS) != 1:
+    if not isinstance(value, Mapping):
         raise TextError(f"{what} is not an object with either text or ids", _FORMAT_HINT)
     extra = {str(key): item for key, item in value.items() if key not in _KEYS}
-    reserved = sorted(TopKResult.own_keys().intersection(extra))  # the result would replace them
-    if reserved:
-        raise TextError(
-            f"{what} has the key {reserved[0]!r}, which is reserved for results", "rename the key"
-        )
-    if "ids" in value:
-        return PromptLine(ids=as_ids(value["ids"], f"{what}: "), extra=extra)
-    if not isinstance(value["text"], str):
+    if sum(key in value for key in _KEYS) != 1:
+        problem = Problem(f"{what} is not an object with either text or ids", _FORMAT_HINT)
+        return PromptLine(extra=extra, problem=problem)
+    if "text" in value and isinstance(value["text"], str):
+        return PromptLine(text=value["text"], extra=extra)
+    try:
+        if "ids" in value:
+            return PromptLine(ids=as_ids(value["ids"], f"{what}: "), extra=extra)
         raise TextError(f"{what}: text is {quoted_value(value['text'])}, not a string", _FORMAT_HINT)
-    return PromptLine(text=value["text"], extra=extra)
+    except TextError as error:
+        return PromptLine(extra=extra, problem=Problem(error.message, error.hint))
 
 
 def as_lines(prompts: Iterable[object]) -> Iterator[PromptLine]:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from gptrace.errors import TextError
+from gptrace.errors import GptraceError, TextError
 from gptrace.record import Token
 from gptrace.text.gpt2_tokenizer import GPT2
 from gptrace.text.tokenizer import Tokenizer, decode
-from gptrace.wording import quoted_value
+from gptrace.wording import one_line, quoted_value
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ class Prompt:
 def from_texts(
     texts: Iterable[str], tokenizer: Tokenizer = GPT2, *, special: bool = True
 ) -> tuple[Prompt, ...]:
-    """Encode each text; raise TextError for one without tokens.
+    """Encode each text; raise TextError for one without tokens, or that the tokenizer fails at.
 
     >>> from_texts(["Hello, I am"])[0].ids
     (15496, 11, 314, 716)
@@ -45,10 +46,11 @@ def from_texts(
     for text in texts:
         if not text:
             raise TextError("the text is empty", "a prompt needs at least one character")
-        ids = tokenizer.encode(text, special=special)
-        if not ids:
+        with _tokenizer_errors(f"the text {quoted_value(text)}"):
+            tokens = tuple(map(tokenizer.token, tokenizer.encode(text, special=special)))
+        if not tokens:
             raise TextError(f"the text {quoted_value(text)} gives no tokens", "give more text, or --ids")
-        prompts.append(Prompt(text, tuple(map(tokenizer.token, ids))))
+        prompts.append(Prompt(text, tokens))
     return tuple(prompts)
 
 
@@ -66,9 +68,24 @@ def from_ids(rows: Iterable[Sequence[int]], tokenizer: Tokenizer = GPT2) -> tupl
             raise TextError("the list of ids is empty", "a prompt needs at least one id")
         if min(row) < 0:
             raise TextError(f"id {min(row)} is negative", "token ids start at 0")
-        tokens = tuple(map(tokenizer.token, row))
+        with _tokenizer_errors(f"the ids {quoted_value(list(row[:20]))}"):
+            tokens = tuple(map(tokenizer.token, row))
         prompts.append(Prompt(decode(tokens), tokens, given_as_ids=True))
     return tuple(prompts)
+
+
+@contextmanager
+def _tokenizer_errors(what: str) -> Iterator[None]:
+    """Turn whatever a tokenizer raises into a TextError: its patterns give up on some long texts."""
+    try:
+        yield
+    except (GptraceError, KeyboardInterrupt, SystemExit, GeneratorExit, MemoryError):
+        raise
+    except BaseException as error:  # a panic in Rust is no Exception
+        reason = f"{type(error).__name__}: {one_line(error)}"
+        raise TextError(
+            f"the tokenizer fails at {what}: {reason}", "shorten long runs of one character, or give --ids"
+        ) from error
 
 
 def parse_ids(text: str) -> list[int]:

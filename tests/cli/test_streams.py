@@ -35,6 +35,17 @@ def test_a_bad_line_has_an_error_in_its_place_and_the_rest_go_on(cli: Cli) -> No
     assert [len(result["candidates"]) for result in results] == [2, 0, 0, 2, 0, 2]  # type: ignore[arg-type]
 
 
+def test_a_line_that_the_tokenizer_fails_at_is_one_bad_line(process: Cli) -> None:
+    lines = [b"Hello", b" " * 1_000_000 + b"x", b"last"]
+    outcome = process("topk", "--lines", "-f", "jsonl", "-m", "tiny", stdin=b"\n".join(lines))
+    results = jsonl(outcome)
+    assert outcome.code == 1
+    assert ["error" in result for result in results] == [False, True, False]
+    message = results[1]["error"]["message"]  # type: ignore[index]
+    assert message.startswith("the tokenizer fails at the text '    ")
+    assert len(message) < 600
+
+
 def test_json_lines_in_and_other_keys_out_again(cli: Cli) -> None:
     lines = [
         '{"text": "Hello", "id": "a", "nested": {"b": [1, null]}}',

@@ -7,7 +7,12 @@ from collections.abc import Iterator
 
 import gptrace
 from gptrace.model import GPTModel
+from gptrace.model.selection import Limits
 from gptrace.predict.batching import BatchBudget, batches, run_in_order
+from gptrace.predict.prompt_stream import PromptStream
+from gptrace.record import TopKResult
+from gptrace.text.gpt2_tokenizer import GPT2
+from gptrace.text.lines import PromptLine
 from tests.support import assert_same_candidates
 
 WORDS = "the of and to in is you that it he was for on are as with"
@@ -54,6 +59,32 @@ def test_results_come_in_order_and_no_later_than_they_must() -> None:
     assert next(results) == next(expected)
     assert len(taken) == BatchBudget(tokens=8).pool  # read ahead, but not to the end
     assert list(results) == list(expected)
+
+
+def test_what_is_read_ahead_is_bounded_in_bytes_too() -> None:
+    taken: list[int] = []
+
+    def numbers() -> Iterator[int]:
+        for number in range(100):
+            taken.append(number)
+            yield number
+
+    size = 3 << 20
+    results = run_in_order(
+        numbers(), lambda _: 1, lambda batch: batch, lambda number: number, BatchBudget(tokens=8),
+        may_pad=True, size=lambda _: size,
+    )  # fmt: skip
+    assert next(results) == 0
+    assert len(taken) * size <= (16 << 20) + size
+    assert list(results) == list(range(1, 100))
+
+
+def test_the_size_of_a_streamed_prompt_is_at_least_its_text_and_its_ids() -> None:
+    lines = [PromptLine(text="x" * 3000, size=3000), PromptLine(text="the " * 500, size=2000)]
+    limits = Limits(vocab_size=50257, context_length=1024, is_certain=True)
+    too_long, runs = PromptStream.reading(TopKResult, lines, GPT2, limits, special=True).prompts
+    assert too_long.size(16) >= 3000
+    assert runs.size(16) >= 2000 + 16 * len(runs.prompt.tokens)
 
 
 def test_a_batch_changes_nothing_but_the_last_bits(tiny: GPTModel) -> None:

@@ -362,3 +362,61 @@ def test_a_step_beyond_the_context_reports_no_cache() -> None:
     steps = generation.results[0].steps
     assert [step.cached for step in steps] == [0, 10, 11, 0, 0]
     assert [step.flow[0].shape for step in steps] == [(1, 10), (1, 1), (1, 1), (1, 12), (1, 12)]
+
+
+def _mamba(folder: Path, version: int) -> Any:
+    """Save a small Mamba, whose cache is not called past_key_values; return it."""
+    sizes: dict[str, Any] = {
+        "hidden_size": 32, "num_hidden_layers": 2, "vocab_size": 100, "state_size": 8, "expand": 2,
+        "eos_token_id": None,
+    }  # fmt: skip
+    torch.manual_seed(3)
+    config: Any = (
+        transformers.MambaConfig(**sizes)
+        if version == 1
+        else transformers.Mamba2Config(**sizes, num_heads=4, head_dim=16, n_groups=1, chunk_size=4)
+    )
+    model = transformers.AutoModelForCausalLM.from_config(config).eval()
+    with torch.no_grad():  # so that the prompt matters to every token
+        for parameter in model.parameters():
+            parameter.mul_(4)
+    model.save_pretrained(folder)
+    return model
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_cache_by_another_name_remembers_the_prompt(version: int, tmp_path: Path) -> None:
+    model = _mamba(tmp_path, version)
+    ids = [5, 17, 42, 8, 61]
+    expected: list[int] = []
+    with torch.no_grad():
+        for _ in range(12):
+            logits = model(torch.tensor([ids + expected]), use_cache=False).logits
+            expected.append(int(logits[0, -1].argmax()))
+    for cache in (True, False):
+        generation = gptrace.generate(ids=ids, model=model, max_new_tokens=12, cache=cache)
+        assert [token.id for token in generation.results[0].tokens] == expected
+        assert not any("cache" in note for note in generation.notes)
+
+
+@pytest.mark.parametrize("fault", ["forgets", "raises"])
+@pytest.mark.parametrize("trace", [False, True])
+def test_a_cache_that_fails_is_given_up_with_a_note(fault: str, trace: bool, gpt2: tuple[Path, Any]) -> None:
+    _, model = gpt2
+    plain = model.forward
+
+    def forward(input_ids: Any, past_key_values: Any = None, **rest: Any) -> Any:
+        if past_key_values is not None and fault == "raises":
+            raise ValueError("no such cache")
+        return plain(input_ids, **rest)  # with "forgets", each step sees its own token alone
+
+    model.forward = forward
+    try:
+        with_cache = gptrace.generate(ids=[50, 60, 70], model=model, max_new_tokens=6, trace=trace)
+    finally:
+        del model.forward
+    without = gptrace.generate(ids=[50, 60, 70], model=model, max_new_tokens=6, cache=False)
+    assert ids_of(with_cache) == ids_of(without)
+    (note,) = [note for note in with_cache.notes if "cache" in note]
+    assert ("no such cache" if fault == "raises" else "differ by up to") in note
+    assert [step.cached for step in with_cache.results[0].steps] == [0] * (6 if trace else 0)

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+import gptrace
 from gptrace.record import TopKResult
 from gptrace.text import lines
-from gptrace.text.lines import PromptLines, as_lines
+from gptrace.text.lines import PromptLines
 
 
 def test_a_line_without_end_is_skipped_without_being_kept(
@@ -28,6 +29,6 @@ def test_a_line_without_end_is_skipped_without_being_kept(
 
 @pytest.mark.parametrize("key", sorted(TopKResult.own_keys() - {"text", "ids"}))
 def test_no_key_of_a_result_can_come_with_a_prompt(key: str) -> None:
-    (line,) = as_lines([{"text": "Hello", key: 5}])
-    assert line.problem is not None
-    assert f"the key '{key}', which is reserved for results" in line.problem.message
+    (result,) = gptrace.topk_stream([{"text": "Hello", key: 5}], model="tiny").results
+    assert result.problem is not None
+    assert f"the key '{key}', which is reserved for results" in result.problem.message

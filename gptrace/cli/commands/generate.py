@@ -9,6 +9,7 @@ from gptrace.cli import streams
 from gptrace.cli.options import prediction
 from gptrace.cli.options.groups import ModelOptions, OutputOptions, TextOptions
 from gptrace.cli.output import CommandResult, Destination
+from gptrace.cli.prompt_lines import PromptStreamOptions
 from gptrace.predict.validation import DEFAULT_NEW_TOKENS
 from gptrace.record import Generation
 from gptrace.report import View
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 def generate(
     text: TextOptions, model: ModelOptions, output: OutputOptions,
+    input_format: prediction.InputFormat = None, resume: prediction.Resume = False,
     max_new_tokens: prediction.MaxNewTokens = DEFAULT_NEW_TOKENS,
     temperature: prediction.SamplingTemperature = None,
     top_k: prediction.TopK = None, top_p: prediction.TopP = None, stop: prediction.Stop = None,
@@ -27,10 +29,19 @@ def generate(
 ) -> CommandResult:  # fmt: skip
     """Continue a text, with the most likely tokens or by sampling.
 
-    If a text is longer than the context, the model sees only the last tokens of the text.
+    If a text is longer than the context, the model sees only its last tokens. With --lines or --input-format
+    jsonl each line of stdin is a text, whose continuation is written as soon as it is ready.
     """
     destination = output.destination()
+    lines = PromptStreamOptions.parse("generate", text, input_format, resume, destination)
     session = model.session()
+    if lines is not None:
+        stream = session.generate_stream(
+            lines.prompts, special=not text.no_special, max_new_tokens=max_new_tokens,
+            temperature=temperature, top_k=top_k, top_p=top_p, stop=stop or (), cache=not no_cache,
+            trace=trace,
+        )  # fmt: skip
+        return lines.result(destination, stream)
     source = text.source()
     writer = _LiveWriter() if _is_live(destination, trace) else None
     with writer or nullcontext():

@@ -4,20 +4,30 @@ from __future__ import annotations
 
 from gptrace.cli.options.display import FullText
 from gptrace.cli.options.groups import ModelOptions, OutputOptions, TextOptions
-from gptrace.cli.options.prediction import BatchSize, Stride
+from gptrace.cli.options.prediction import BatchSize, InputFormat, Resume, Stride
 from gptrace.cli.output import CommandResult
+from gptrace.cli.prompt_lines import PromptStreamOptions
 from gptrace.report import View
 
 
 def loss(
     text: TextOptions, model: ModelOptions, output: OutputOptions,
+    input_format: InputFormat = None, resume: Resume = False,
     stride: Stride = None, batch_size: BatchSize = None, full: FullText = False,
 ) -> CommandResult:  # fmt: skip
     """Show the cross-entropy and perplexity of a text, by token.
 
-    A text longer than the context goes through in windows that overlap.
+    A text longer than the context goes through in windows that overlap. With --lines or --input-format jsonl
+    each line of stdin is a text, whose result is written as soon as it is ready.
     """
     destination = output.destination()
+    view = View(full=full)
+    lines = PromptStreamOptions.parse("loss", text, input_format, resume, destination)
     session = model.session()
-    record = session.loss(text.source(), stride=stride, batch_size=batch_size)
-    return destination.result(record, View(full=full))
+    if lines is None:
+        record = session.loss(text.source(), stride=stride, batch_size=batch_size)
+        return destination.result(record, view)
+    stream = session.loss_stream(
+        lines.prompts, special=not text.no_special, stride=stride, batch_size=batch_size
+    )
+    return lines.result(destination, stream, view)

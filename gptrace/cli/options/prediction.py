@@ -31,6 +31,14 @@ InputFormat = Annotated[
         '{"text": "Hello"} or {"ids": [15496]}, whose other keys are kept in the results.',
     ),
 ]
+Resume = Annotated[
+    bool,
+    option(
+        "--resume",
+        "Continue an --output FILE.jsonl: each result is added to it as it comes, and those that are there "
+        "are kept, their lines of stdin skipped.",
+    ),
+]
 BatchSize = Annotated[
     int | None,
     option(

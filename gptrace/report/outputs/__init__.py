@@ -2,7 +2,7 @@
 
 Each defines `parts(report, view)`, the neutral parts in reading order, and `csv_table(report, view)`, the
 same facts as one table for programs. An output whose items can come as a stream also defines
-`item_parts(item, view)`, the parts of one item.
+`item_parts(item, view)`, the parts of one item, and where the end adds something `closing_parts`.
 """
 
 from __future__ import annotations
@@ -33,6 +33,9 @@ def parts_as_they_come(report: Report, view: View) -> Iterator[list[Part]]:
     yield parts(replace(report, **{report.items: ()}), view)
     for item in getattr(report, report.items):
         yield _module_of(report).item_parts(item, view)
+    closing_parts = getattr(_module_of(report), "closing_parts", None)
+    if closing_parts is not None and (closing := closing_parts(report, view)):
+        yield closing
 
 
 def csv_table(report: Report, view: View) -> TableData:

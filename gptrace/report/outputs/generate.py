@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from gptrace.record import Generation, GenerationResult, OpCall
-from gptrace.report.common_parts import hex_of, model_facts, note_parts
+from gptrace.report.common_parts import (
+    hex_of,
+    model_facts,
+    note_parts,
+    problem_cells,
+    problem_parts,
+)
 from gptrace.report.parts import Facts, Line, Lines, Part, Table, line
 from gptrace.report.safe_text import quoted, token_label, visible_lines
 from gptrace.report.table_data import Column, TableData
@@ -14,6 +20,7 @@ _ENDINGS = {
     "max_new_tokens": "stopped at --max-new-tokens",
     "end_of_text": "stopped by the end-of-text token",
     "stop": "stopped before a --stop text",
+    "error": "stopped by an error",
 }
 
 
@@ -28,7 +35,9 @@ def parts(generation: Generation, view: View) -> list[Part]:
 
 
 def item_parts(result: GenerationResult, view: View) -> list[Part]:
-    """Return one continuation, and a table of its steps where they were traced."""
+    """Return one continuation and a table of its steps where they were traced, or its error."""
+    if result.problem is not None:
+        return problem_parts(result.index, result.problem)
     prompt = prompt_text(result.prompt_text, result.prompt_ids)
     text = result.text if result.text is not None else " ".join(map(str, result.new_ids))
     lines = [((prompt, "quiet"), (visible_lines(text), "strong")), ending(result)]
@@ -57,12 +66,17 @@ def item_parts(result: GenerationResult, view: View) -> list[Part]:
 
 def csv_table(generation: Generation, view: View) -> TableData:
     """Return one row for each new token."""
-    rows = [
-        (result.index, result.prompt_text or "", step, token.id, token.text, hex_of(token.bytes))
-        for result in generation.results
-        for step, token in enumerate(result.tokens, start=1)
-    ]
-    return TableData.plain(("index", "prompt", "step", "id", "token", "bytes"), rows)
+    rows: list[tuple[object, ...]] = []
+    for result in generation.results:
+        prompt, cells = (result.index, result.prompt_text or ""), problem_cells(result)
+        rows += [
+            (*prompt, step, token.id, token.text, hex_of(token.bytes), *cells)
+            for step, token in enumerate(result.tokens, start=1)
+        ]
+        if result.problem is not None:
+            rows.append((*prompt, *[""] * 4, *cells))
+    keys = ("index", "prompt", "step", "id", "token", "bytes", "error", "extra")
+    return TableData.plain(keys, rows)
 
 
 def prompt_text(text: str | None, ids: tuple[int, ...]) -> str:

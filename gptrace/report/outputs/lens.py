@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from gptrace.record import Lens, LensCell, LensResult
-from gptrace.report.common_parts import hex_of, model_facts, next_tokens, note_parts, prompt_title, text_of
+from gptrace.report.common_parts import (
+    hex_of,
+    model_facts,
+    next_tokens,
+    note_parts,
+    problem_cells,
+    problem_parts,
+    prompt_title,
+    text_of,
+)
 from gptrace.report.parts import Facts, Line, Part, Table, line
 from gptrace.report.safe_text import shortened_to, token_or_id, visible
 from gptrace.report.table_data import Column, TableData
@@ -18,15 +27,20 @@ _MOST_POSITIONS = 16
 def parts(lens: Lens, view: View) -> list[Part]:
     """Return the header, and a map and a table for each prompt."""
     path = " → ".join(map(visible, lens.through))
-    largest = max(result.difference for result in lens.results)
-    text = f"each layer's output → {path}; the last layer's logits differ from the model's by {largest:.1e}"
-    facts = Facts([*model_facts(lens.model), ("lens", line(text))])
-    items = [part for result in lens.results for part in item_parts(result, view)]
+    results = tuple(lens.results)
+    differences = [result.difference for result in results if result.problem is None]
+    text = f"each layer's output → {path}"
+    if differences:
+        text += f"; the last layer's logits differ from the model's by {max(differences):.1e}"
+    facts = Facts([*model_facts(lens.model), *([("lens", line(text))] if lens.through else [])])
+    items = [part for result in results for part in item_parts(result, view)]
     return [facts, *note_parts(lens.notes), *items]
 
 
 def item_parts(result: LensResult, view: View) -> list[Part]:
-    """Return the map of one prompt, and the table of its last position."""
+    """Return the map of one prompt and the table of its last position, or its error."""
+    if result.problem is not None:
+        return problem_parts(result.index, result.problem)
     return [_map(result, view), _last_position(result)]
 
 
@@ -34,16 +48,23 @@ def csv_table(lens: Lens, view: View) -> TableData:
     """Return one row for each layer and position."""
     keys = (
         "index", "prompt", "layer", "position", "id", "token", "bytes", "probability", "rank_of_prediction",
+        "error", "extra",
     )  # fmt: skip
-    rows = [
+    rows: list[tuple[object, ...]] = [
         (
             result.index, text_of(result), layer.path, cell.position, cell.best.id, cell.best.text,
-            hex_of(cell.best.bytes), cell.best.probability, cell.rank_of_prediction,
+            hex_of(cell.best.bytes), cell.best.probability, cell.rank_of_prediction, *problem_cells(result),
         )
         for result in lens.results
         for layer in result.layers
         for cell in layer.cells
     ]  # fmt: skip
+    rows += [
+        (result.index, text_of(result), *[""] * 7, *problem_cells(result))
+        for result in lens.results
+        if result.problem
+    ]
+    rows.sort(key=lambda row: row[0])  # type: ignore[arg-type, return-value]
     return TableData.plain(keys, rows)
 
 

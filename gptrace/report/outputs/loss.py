@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gptrace.record import Loss, LossResult, ScoredToken
-from gptrace.report.common_parts import hex_of, model_facts, note_parts, percent, prompt_title
-from gptrace.report.parts import Facts, Line, Part, Span, Table, line
+from gptrace.record import Loss, LossResult, LossStream, ScoredToken
+from gptrace.report.common_parts import (
+    hex_of,
+    model_facts,
+    note_parts,
+    percent,
+    problem_cells,
+    problem_parts,
+    prompt_title,
+)
+from gptrace.report.parts import Facts, Line, Lines, Part, Span, Table, line
 from gptrace.report.safe_text import token_label, visible_lines
 from gptrace.report.table_data import Column, TableData
 from gptrace.report.view import View
@@ -24,7 +32,9 @@ def parts(loss: Loss, view: View) -> list[Part]:
 
 
 def item_parts(result: LossResult, view: View) -> list[Part]:
-    """Return the table of one text: of a long one, the tokens with the highest surprisal."""
+    """Return the table of one text, or its error: of a long one, the tokens with the highest surprisal."""
+    if result.problem is not None:
+        return problem_parts(result.index, result.problem)
     columns = [
         Column("position", "Position", is_number=True),
         Column("token", "Token", token_label, role="strong"),
@@ -48,17 +58,32 @@ def item_parts(result: LossResult, view: View) -> list[Part]:
 
 def csv_table(loss: Loss, view: View) -> TableData:
     """Return one row for each token of each text."""
-    keys = ("index", "position", "id", "token", "bytes", "log_probability", "probability", "rank")
-    rows = [
+    keys = (
+        "index", "position", "id", "token", "bytes", "log_probability", "probability", "rank", "error",
+        "extra",
+    )  # fmt: skip
+    rows: list[tuple[object, ...]] = [
         (
             result.index, position, scored.id, scored.text, hex_of(scored.bytes),
             *("" if value is None else value
               for value in (scored.log_probability, scored.probability, scored.rank)),
+            *problem_cells(result),
         )
         for result in loss.results
         for position, scored in enumerate(result.tokens)
     ]  # fmt: skip
+    rows += [(result.index, *[""] * 7, *problem_cells(result)) for result in loss.results if result.problem]
+    rows.sort(key=lambda row: row[0])  # type: ignore[arg-type, return-value]
     return TableData.plain(keys, rows)
+
+
+def closing_parts(loss: Loss | LossStream, view: View) -> list[Part]:
+    """Return what is known at the end of a stream: the loss of all texts together."""
+    total = loss.total
+    if total.loss is None:
+        return []
+    text = f"together: {loss_text(total.loss, total.perplexity)}, {total.tokens:,} tokens"
+    return [Lines([line(text)])]
 
 
 def loss_text(loss: float | None, perplexity: float | None) -> str:

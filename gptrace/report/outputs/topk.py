@@ -12,12 +12,13 @@ from gptrace.report.common_parts import (
     next_tokens,
     note_parts,
     percent_without_space,
+    problem_parts,
     prompt_title,
     temperature_facts,
     text_of,
 )
-from gptrace.report.parts import Facts, Lines, Part, Table, line
-from gptrace.report.safe_text import token_or_id, visible
+from gptrace.report.parts import Facts, Part, Table
+from gptrace.report.safe_text import token_or_id
 from gptrace.report.table_data import Column, TableData
 from gptrace.report.view import View
 
@@ -38,9 +39,7 @@ def parts(topk: TopK, view: View) -> list[Part]:
 def item_parts(result: TopKResult, view: View) -> list[Part]:
     """Return the table of one prompt, or its error."""
     if result.problem is not None:
-        problem = result.problem
-        text = f"error: {problem.message} (prompt {result.index}; {problem.hint})"
-        return [Lines([line(visible(text), "error")])]
+        return problem_parts(result.index, result.problem)
     if result.positions:
         return [_positions_table(result)]
     return [

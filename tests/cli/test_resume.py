@@ -1,0 +1,66 @@
+"""Streams of losses, continuations and layers, and outputs that are continued."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.support import Cli, assert_same_but_for_rounding
+
+COMMANDS = [("topk", "-k", "1"), ("loss",), ("generate", "-n", "2"), ("lens", "-k", "1")]
+LINES = b'{"text": "Hello", "id": "a"}\n\n{"text": 5, "id": "c"}\n{"text": "Hello, I am", "id": "d"}\n'
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("form", ["jsonl", "json", "csv", "table", "markdown"])
+def test_a_bad_line_is_one_error_and_errors_keep_the_callers_keys(
+    command: tuple[str, ...], form: str, cli: Cli
+) -> None:
+    outcome = cli(*command, "--input-format", "jsonl", "-m", "tiny", "-f", form, stdin=LINES)
+    assert outcome.code == 1
+    assert outcome.err == "error: 2 of 4 prompts have no result; each says why in its place\n"
+    assert "line 2 is empty" in outcome.out
+    if form in ("json", "jsonl"):
+        rows = [json.loads(line) for line in outcome.out.splitlines()] if form == "jsonl" else None
+        rows = rows or json.loads(outcome.out)["results"]
+        assert ["error" in row for row in rows] == [False, True, True, False]
+        assert [row.get("id") for row in rows] == ["a", None, "c", "d"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_an_output_is_continued_after_its_last_whole_row(
+    command: tuple[str, ...], tmp_path: Path, cli: Cli
+) -> None:
+    lines = b"Hello\n\nHello, I am\nand\n"
+    file = tmp_path / "out.jsonl"
+    arguments = (*command, "--lines", "-m", "tiny", "-o", str(file), "--resume")
+    assert cli(*arguments, stdin=lines).code == 1
+    whole = file.read_bytes()
+    rows = whole.splitlines(keepends=True)
+    assert len(rows) == 4
+    kept = b"".join(rows[:2]).replace(b'"text": "Hello"', b'"text":"Hello"')  # to see that it is left alone
+    file.write_bytes(kept + rows[2][:30])
+    assert cli(*arguments, stdin=lines).code == 0
+    assert file.read_bytes().startswith(kept)
+    again = file.read_bytes().splitlines()
+    assert_same_but_for_rounding([json.loads(row) for row in again], [json.loads(row) for row in rows])
+
+
+def test_what_cannot_be_continued(tmp_path: Path, cli: Cli) -> None:
+    file = tmp_path / "out.jsonl"
+    topk = ("topk", "-m", "tiny", "--resume")
+    cli(*topk, "Hello").is_error(2, "--resume continues a stream")
+    cli(*topk, "--lines", stdin=b"a\n").is_error(2, "--output FILE.jsonl")
+    cli(*topk, "--lines", "-o", str(tmp_path / "out.csv"), stdin=b"a\n").is_error(2, "--output FILE.jsonl")
+    file.write_text('{"index": 0, "text": "a"}\n')
+    cli(*topk, "--lines", "-o", str(file), stdin=b"a\n").is_error(2, "line 1 of", "is not result 0")
+    assert file.read_text() == '{"index": 0, "text": "a"}\n'
+
+
+def test_the_loss_of_a_stream_is_that_of_its_texts(cli: Cli) -> None:
+    stream = json.loads(cli("loss", "--lines", "--json", "-m", "tiny", stdin=b"Hello, I am\nso it is\n").out)
+    whole = json.loads(cli("loss", "Hello, I am", "so it is", "--json", "-m", "tiny").out)
+    assert_same_but_for_rounding(stream, whole)
+    assert stream["total"]["tokens"] == 5
