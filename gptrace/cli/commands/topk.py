@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -51,8 +50,9 @@ def topk(
     )  # fmt: skip
     counter = _ProblemCounter()
     results = counter.counted(stream.results)
-    if streams.can_show_progress():
-        results = with_progress(results, sys.stderr, "prompts")
+    stderr = streams.stderr()
+    if stderr is not None and streams.can_show_progress():
+        results = with_progress(results, stderr, "prompts")
     result = destination.result(structs.replace(stream, results=results), view)
     return replace(result, is_live=True, final_error=counter.error)
 
