@@ -12,6 +12,7 @@ from pathlib import Path
 
 from gptrace.errors import GptraceError, ModelCodeError
 from gptrace.model.quiet_torch import torch
+from gptrace.wording import one_line, shortened
 
 # Frames of gptrace and torch are never user code; frames of other libraries are if there are no others.
 _NEVER_USER_CODE = (
@@ -40,7 +41,7 @@ def user_code_errors(where: str, hint: str = "") -> Iterator[None]:
 
 def user_code_error(error: BaseException, where: str, hint: str = "") -> ModelCodeError:
     """Return the ModelCodeError for an exception of user code; see `user_code_errors` for the arguments."""
-    text = " ".join(str(error).split())
+    text = one_line(error, 1000)
     message = f"{type(error).__name__}: {text}" if text else type(error).__name__
     line = line_of(error)
     return ModelCodeError(f"{message}{f', at {line}' if line else ''} ({where})", hint or _HINT)
@@ -49,7 +50,7 @@ def user_code_error(error: BaseException, where: str, hint: str = "") -> ModelCo
 def line_of(error: BaseException) -> str:
     """Return file, line number and source of the innermost frame of user code; "" where there is none."""
     if isinstance(error, SyntaxError) and error.filename:
-        return f"{_short(error.filename)}, line {error.lineno}: {(error.text or '').strip()}"
+        return f"{_short(error.filename)}, line {error.lineno}: {shortened((error.text or '').strip(), 200)}"
     every = traceback.extract_tb(error.__traceback__)
     frames = [frame for frame in every if not frame.filename.startswith(_NEVER_USER_CODE)]
     outside = [frame for frame in frames if not frame.filename.startswith(_LIBRARIES)]
@@ -59,7 +60,7 @@ def line_of(error: BaseException) -> str:
         return ""
     frame = candidates[-1]
     source = frame.line or linecache.getline(frame.filename, frame.lineno or 0).strip()
-    return f"{_short(frame.filename)}, line {frame.lineno}, in {frame.name}: {source}"
+    return f"{_short(frame.filename)}, line {frame.lineno}, in {frame.name}: {shortened(source, 200)}"
 
 
 def _short(filename: str) -> str:

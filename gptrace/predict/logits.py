@@ -53,6 +53,8 @@ def _why_not(tensor: Tensor, batch: int, lengths: tuple[int, ...]) -> str:
         return f"{list(tensor.shape)} is no [batch, seq_len, V]"
     if not tensor.is_floating_point():
         return f"{list(tensor.shape)} is {str(tensor.dtype).removeprefix('torch.')}, not floating point"
+    if tensor.dtype.itemsize < 2:
+        return f"{list(tensor.shape)} is {str(tensor.dtype).removeprefix('torch.')}, which torch cannot sort"
     return "" if tensor.layout is torch.strided else f"{list(tensor.shape)} is sparse"
 
 
