@@ -96,6 +96,8 @@ def _configuration(transformers: Any, selection: HuggingFaceSelection) -> Any:
     config = transformers.AutoConfig.from_pretrained(
         str(selection.folder), local_files_only=True, trust_remote_code=False
     )
+    if config._attn_implementation not in (None, "eager", "sdpa"):
+        config._attn_implementation = None  # a name like OWNER/KERNEL is code that would be fetched and run
     names = config.to_dict()
     for key, value in selection.keys.items():
         if key not in names:
