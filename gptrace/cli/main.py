@@ -12,7 +12,7 @@ from typing import NoReturn
 import gptrace
 from gptrace.cli import streams
 from gptrace.errors import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, GptraceError, RunError
-from gptrace.wording import message_of, one_line
+from gptrace.wording import message_of
 
 _MEMORY_HINT = "torch alone takes some 300 MiB; free some memory, or raise the limit"
 _BUG_HINT = "this may be a bug in gptrace; GPTRACE_DEBUG=1 shows where it happened"
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(error, MemoryError) or "failed to map segment" in message_of(error):
             return _fail("not enough memory to load torch and the model", _MEMORY_HINT, EXIT_FAILED, error)
         # Not raised on purpose: a bug, or a case that was not foreseen.
-        return _fail(f"{type(error).__name__}: {one_line(error)}", _BUG_HINT, EXIT_FAILED, error)
+        return _fail(f"{type(error).__name__}: {message_of(error)}", _BUG_HINT, EXIT_FAILED, error)
 
 
 def _run(arguments: Sequence[str]) -> int:
