@@ -21,10 +21,13 @@ the parameter whose value was wrong, where it is a single one.
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from gptrace.wording import shortened
+
 EXIT_DONE = 0
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
+_LIMIT = 2000  # characters of a message or a hint
 
 
 class GptraceError(Exception):
@@ -45,9 +48,9 @@ class GptraceError(Exception):
     option: str | None = None
 
     def __init__(self, message: str, hint: str, *, option: str | None = None) -> None:
-        super().__init__(message, hint)
-        self.message = message
-        self.hint = hint
+        # Names and values from files and models are in them, as long as these are.
+        self.message, self.hint = (shortened(text, _LIMIT) for text in (message, hint))
+        super().__init__(self.message, self.hint)
         self.option = option or self.option
 
     def __str__(self) -> str:

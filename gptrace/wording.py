@@ -4,8 +4,16 @@ from __future__ import annotations
 
 import difflib
 import math
+import sys
 from collections.abc import Collection, Iterable, Sequence
 from itertools import islice
+from reprlib import Repr
+
+# A file may hold lists within lists, whose whole text would be longer than memory.
+_BOUNDED = Repr()
+_BOUNDED.maxlevel = 3
+_BOUNDED.maxdict = _BOUNDED.maxlist = _BOUNDED.maxtuple = _BOUNDED.maxset = 8
+_BOUNDED.maxstring = _BOUNDED.maxother = _BOUNDED.maxlong = sys.maxsize
 
 
 def suggestion(unknown: str, names: Iterable[str]) -> str:
@@ -26,10 +34,22 @@ def quoted_value(value: object) -> str:
     ("'12'", 'a number of more than 4300 digits')
     """
     try:
-        text = repr(value)
+        text = _BOUNDED.repr(value)
     except ValueError:  # Python refuses to write a longer int
         return "a number of more than 4300 digits"
     return text if len(text) <= 60 else f"{text[:50]}… ({len(text)} characters)"
+
+
+def shortened(text: str, limit: int) -> str:
+    """Return a text with at most about `limit` characters; what is left out is in its middle.
+
+    >>> shortened("a" * 500 + "z", 9)
+    'aaaaaa… (501 characters) …aaz'
+    """
+    if len(text) <= limit:
+        return text
+    end = limit // 3
+    return f"{text[: limit - end]}… ({len(text)} characters) …{text[-end:]}"
 
 
 def one_line(error: object, limit: int | None = 300) -> str:
@@ -38,7 +58,16 @@ def one_line(error: object, limit: int | None = 300) -> str:
     >>> one_line(ValueError("so\\n  it is"))
     'so it is'
     """
-    return " ".join(str(error).split())[:limit]
+    text = " ".join(message_of(error).split())
+    return text if limit is None else shortened(text, limit)
+
+
+def message_of(error: object) -> str:
+    """Return the message of an exception, or a text; the class may have a `__str__` that raises."""
+    try:
+        return str(error)
+    except Exception:
+        return "(no message: its __str__ raises)"
 
 
 def enumerated(names: Collection[str], limit: int) -> str:

@@ -14,9 +14,9 @@ import gptrace
 ROOT = Path(gptrace.__file__).parent
 # From left to right, as the data flows. `__init__` is the public face and looks at all of it, lazily.
 ORDER = [
+    "wording",
     "errors",
     "measures",
-    "wording",
     "versions",
     "record",
     "text",

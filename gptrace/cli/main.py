@@ -12,6 +12,7 @@ from typing import NoReturn
 import gptrace
 from gptrace.cli import streams
 from gptrace.errors import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, GptraceError, RunError
+from gptrace.wording import message_of
 
 _MEMORY_HINT = "torch alone takes some 300 MiB; free some memory, or raise the limit"
 _BUG_HINT = "this may be a bug in gptrace; GPTRACE_DEBUG=1 shows where it happened"
@@ -43,10 +44,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except GptraceError as error:
         return _fail(error.message, error.hint, error.exit_code, error)
     except (Exception, GeneratorExit) as error:  # the code of a user's model may raise anything
-        if isinstance(error, MemoryError) or "failed to map segment" in str(error):
+        if isinstance(error, MemoryError) or "failed to map segment" in message_of(error):
             return _fail("not enough memory to load torch and the model", _MEMORY_HINT, EXIT_FAILED, error)
         # Not raised on purpose: a bug, or a case that was not foreseen.
-        return _fail(f"{type(error).__name__}: {error}", _BUG_HINT, EXIT_FAILED, error)
+        return _fail(f"{type(error).__name__}: {message_of(error)}", _BUG_HINT, EXIT_FAILED, error)
 
 
 def _run(arguments: Sequence[str]) -> int:
@@ -91,8 +92,6 @@ def _interrupted() -> int:
 
 def _fail(message: str, hint: str, code: int, error: BaseException | None) -> int:
     if error is not None and os.environ.get("GPTRACE_DEBUG") == "1":
-        import traceback
-
-        traceback.print_exception(error)
+        streams.write_traceback(error)
     streams.write_error(message, hint)
     return code

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -63,8 +62,9 @@ class PromptStreamOptions:
         """Return the result that writes each item of a stream as it comes, and then says what failed."""
         counter = _ProblemCounter()
         results = counter.counted(getattr(stream, stream.items))
-        if streams.can_show_progress():
-            results = with_progress(results, sys.stderr, "prompts")
+        stderr = streams.stderr()
+        if stderr is not None and streams.can_show_progress():
+            results = with_progress(results, stderr, "prompts")
         force_setattr(stream, stream.items, iter(results))
         return replace(
             destination.result(stream, view), is_live=True, final_error=counter.error,

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import os
+import signal
 import stat
 import sys
 import tempfile
+import threading
+import traceback
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout, suppress
 from io import StringIO
 from pathlib import Path
 from typing import TextIO
 
+from gptrace.cli.sink import Sink, is_terminal
 from gptrace.errors import OptionError, OutputError
-from gptrace.report.safe_text import visible
+from gptrace.report.safe_text import visible, visible_lines
+from gptrace.wording import shortened
 
 # For a terminal or a file that is not UTF-8: one character for each, so that columns stay aligned.
 _ASCII = str.maketrans(
@@ -21,6 +26,7 @@ _ASCII = str.maketrans(
     | dict.fromkeys("█▏▎▍▌▋▊▉", "#")
 )
 _PIECE = 1 << 20  # characters
+_LONGEST = 3000  # characters of an error, a hint or a note
 
 
 class ReaderGoneError(Exception):
@@ -60,7 +66,7 @@ def write_stdout(text: str) -> None:
 
 @contextmanager
 def only_data_on_stdout() -> Iterator[None]:
-    """Keep stdout for `write_stdout` in the block: whatever other code prints goes to stderr.
+    """Keep stdout for `write_stdout` in the block: whatever other code prints goes to stderr, as safe text.
 
     This includes C code and child processes: descriptor 1, where they write, leads to stderr meanwhile.
     """
@@ -70,7 +76,9 @@ def only_data_on_stdout() -> Iterator[None]:
         kept = _kept_descriptor(undo) if sys.stdout is sys.__stdout__ else None
         _kept.append(sys.stdout if kept is None else kept)
         undo.callback(_kept.pop)
-        undo.enter_context(redirect_stdout(sys.stderr or undo.enter_context(open(os.devnull, "w"))))
+        sink = Sink(sys.stderr or undo.enter_context(open(os.devnull, "w", encoding="utf-8")))
+        undo.enter_context(redirect_stdout(sink))
+        undo.enter_context(redirect_stderr(sink))
         yield
 
 
@@ -171,13 +179,36 @@ def _replace_file(target: Path, pieces: Iterable[str]) -> None:
     mode = stat.S_IMODE(target.stat().st_mode) if target.exists() else 0o666 & ~_umask()
     descriptor, name = tempfile.mkstemp(prefix=".gptrace-", dir=target.parent)
     try:
-        with open(descriptor, "w", encoding="utf-8", newline="") as file:
+        with _removed_at_end(name), open(descriptor, "w", encoding="utf-8", newline="") as file:
             file.writelines(pieces)
-        os.chmod(name, mode)
-        os.replace(name, target)
+            os.chmod(name, mode)
+            file.flush()
+            os.replace(name, target)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+@contextmanager
+def _removed_at_end(name: str) -> Iterator[None]:
+    """Remove a temporary file when a signal that ends the process comes in the block."""
+
+    def end(number: int, frame: object) -> None:
+        Path(name).unlink(missing_ok=True)
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+
+    ending = [getattr(signal, kind) for kind in ("SIGTERM", "SIGHUP") if hasattr(signal, kind)]
+    ending = [number for number in ending if signal.getsignal(number) == signal.SIG_DFL]
+    if threading.current_thread() is not threading.main_thread():  # others may not handle signals
+        ending = []
+    for number in ending:
+        signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number in ending:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def check_writable(path: Path) -> None:
@@ -203,15 +234,21 @@ def check_writable(path: Path) -> None:
 
 def write_notice(text: str) -> None:
     """Write a note to stderr."""
-    _write_stderr(f"note: {visible(text)}\n")
+    _write_stderr(f"note: {shortened(visible(text), _LONGEST)}\n")
 
 
 def write_error(message: str, hint: str) -> None:
     """Write the error line, and a hint line if there is a hint, with control characters escaped."""
-    color = _wants_color(sys.stderr)
+    color = _wants_color(stderr())
     red, cyan, off = ("\x1b[1;31m", "\x1b[36m", "\x1b[0m") if color else ("", "", "")
-    advice = f"{cyan}hint:{off} {visible(hint)}\n" if hint else ""
-    _write_stderr(f"{red}error:{off} {visible(message)}\n{advice}")
+    problem, hint = (shortened(visible(text), _LONGEST) for text in (message, hint))
+    advice = f"{cyan}hint:{off} {hint}\n" if hint else ""
+    _write_stderr(f"{red}error:{off} {problem}\n{advice}")
+
+
+def write_traceback(error: BaseException) -> None:
+    """Write the traceback of an exception to stderr, with control characters escaped."""
+    _write_stderr(visible_lines("".join(traceback.format_exception(error))))
 
 
 def stdout_wants_color() -> bool:
@@ -223,21 +260,20 @@ def _wants_color(stream: TextIO | None) -> bool:
     """Decide on colour: NO_COLOR, then FORCE_COLOR, then whether the stream is a terminal."""
     if stream is None or os.environ.get("NO_COLOR"):
         return False
-    return bool(os.environ.get("FORCE_COLOR")) or (stream.isatty() and os.environ.get("TERM") != "dumb")
+    return bool(os.environ.get("FORCE_COLOR")) or (is_terminal(stream) and os.environ.get("TERM") != "dumb")
 
 
 def can_show_progress() -> bool:
     """Tell whether a line on stderr may move: it is a terminal, and stdout does not go to the same one."""
     stdout = _stdout()
-    if sys.stderr is None or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
+    if not is_terminal(stderr()) or os.environ.get("TERM") == "dumb":
         return False
-    return stdout is not None and not stdout.isatty()
+    return stdout is not None and not is_terminal(stdout)
 
 
 def stdout_is_terminal() -> bool:
     """Tell whether stdout is a terminal."""
-    stdout = _stdout()
-    return stdout is not None and stdout.isatty()
+    return is_terminal(_stdout())
 
 
 def stdout_width() -> int | None:
@@ -247,7 +283,7 @@ def stdout_width() -> int | None:
         return None
     # Not shutil.get_terminal_size: it asks descriptor 1, which leads to stderr meanwhile.
     columns = os.environ.get("COLUMNS", "")
-    if columns.isdigit() and int(columns) > 0:
+    if columns.isdecimal() and int(columns) > 0:
         return int(columns)
     try:
         return os.get_terminal_size(stdout.fileno()).columns or 80
@@ -256,15 +292,21 @@ def stdout_width() -> int | None:
 
 
 def _write_stderr(text: str) -> None:
-    if sys.stderr is None:
-        return
-    with suppress(OSError):  # stderr is gone, and there is no other place for messages
-        sys.stderr.write(_encodable(text, sys.stderr))
-        sys.stderr.flush()
+    stream = stderr()
+    # Where stderr is gone, or no stream at all, there is no other place for messages.
+    with suppress(OSError, ValueError, AttributeError):
+        if stream is not None:
+            stream.write(_encodable(text, stream))
+            stream.flush()
+
+
+def stderr() -> TextIO | None:
+    """Return the stream for notes, errors and progress."""
+    return sys.stderr.target if isinstance(sys.stderr, Sink) else sys.stderr
 
 
 def _encodable(text: str, stream: TextIO) -> str:
-    encoding = stream.encoding or "utf-8"
+    encoding = getattr(stream, "encoding", None) or "utf-8"
     if encoding.lower().replace("-", "").startswith("utf"):
         return text
     return text.translate(_ASCII).encode(encoding, "backslashreplace").decode(encoding)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from gptrace.errors import MemoryNeededError
-from gptrace.wording import readable_bytes
+from gptrace.wording import message_of, readable_bytes
 
 _HINT = "pick a smaller model or fewer tokens, or use --device meta to see shapes only"
 
@@ -23,7 +23,7 @@ def check_memory(needed: int, what: str) -> None:
 
 def as_memory_error(error: BaseException, what: str) -> MemoryNeededError | None:
     """Return a MemoryNeededError for the failure of an allocator; None for any other. `what` needed it."""
-    text = str(error)
+    text = message_of(error)
     if isinstance(error, MemoryError) or "can't allocate memory" in text or "out of memory" in text:
         return MemoryNeededError(f"not enough memory for {what}", _HINT)
     return None

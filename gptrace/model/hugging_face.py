@@ -138,6 +138,8 @@ def _configuration(transformers: Any, selection: HuggingFaceSelection) -> Any:
         str(selection.folder), local_files_only=True, trust_remote_code=False
     )
     check_settings(selection.keys, [name for name in config.to_dict() if name[0] != "_"], selection.name)
+    if config._attn_implementation not in (None, "eager", "sdpa"):
+        config._attn_implementation = None  # a name like OWNER/KERNEL is code that would be fetched and run
     for key, value in selection.keys.items():
         setattr(config, key, value)
     return config

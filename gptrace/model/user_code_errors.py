@@ -13,7 +13,7 @@ from pathlib import Path
 from gptrace.errors import GptraceError, ModelCodeError
 from gptrace.model.attribute_typos import attribute_hint
 from gptrace.model.quiet_torch import torch
-from gptrace.wording import one_line
+from gptrace.wording import one_line, shortened
 
 # Frames of gptrace and torch are never user code; frames of other libraries are if there are no others.
 _NEVER_USER_CODE = (
@@ -42,7 +42,7 @@ def user_code_errors(where: str, hint: str = "") -> Iterator[None]:
 
 def user_code_error(error: BaseException, where: str, hint: str = "") -> ModelCodeError:
     """Return the ModelCodeError for an exception of user code; see `user_code_errors` for the arguments."""
-    text = one_line(error, limit=None)
+    text = one_line(error, 1000)
     message = f"{type(error).__name__}: {text}" if text else type(error).__name__
     line = line_of(error)
     return ModelCodeError(
@@ -59,7 +59,7 @@ def passed_through(error: BaseException, model: torch.nn.Module) -> bool:
 def line_of(error: BaseException) -> str:
     """Return file, line number and source of the innermost frame of user code; "" where there is none."""
     if isinstance(error, SyntaxError) and error.filename:
-        return f"{_short(error.filename)}, line {error.lineno}: {(error.text or '').strip()}"
+        return f"{_short(error.filename)}, line {error.lineno}: {shortened((error.text or '').strip(), 200)}"
     every = traceback.extract_tb(error.__traceback__)
     frames = [frame for frame in every if not frame.filename.startswith(_NEVER_USER_CODE)]
     outside = [frame for frame in frames if not frame.filename.startswith(_LIBRARIES)]
@@ -69,7 +69,7 @@ def line_of(error: BaseException) -> str:
         return ""
     frame = candidates[-1]
     source = frame.line or linecache.getline(frame.filename, frame.lineno or 0).strip()
-    return f"{_short(frame.filename)}, line {frame.lineno}, in {frame.name}: {source}"
+    return f"{_short(frame.filename)}, line {frame.lineno}, in {frame.name}: {shortened(source, 200)}"
 
 
 def _short(filename: str) -> str:

@@ -68,6 +68,8 @@ def _why_not(tensor: Tensor, batch: int, lengths: tuple[int, ...]) -> str:
         return f"{list(tensor.shape)} is no [batch, seq_len, V]"
     if not tensor.is_floating_point():
         return f"{list(tensor.shape)} is {dtype_name(tensor.dtype)}, not floating point"
+    if tensor.dtype.itemsize < 2:
+        return f"{list(tensor.shape)} is {dtype_name(tensor.dtype)}, which torch cannot sort"
     return "" if tensor.layout is torch.strided else f"{list(tensor.shape)} is sparse"
 
 

@@ -14,6 +14,7 @@ from gptrace.record.base import HexBytes, Number, Report
 from gptrace.record.schema import report_names, report_type
 from gptrace.record.topk import TopK, TopKResult
 from gptrace.record.trace import Trace
+from gptrace.wording import quoted_value, shortened
 
 AnyReport = TypeVar("AnyReport", bound=Report)
 _HINT = "give a file that gptrace wrote with --json"
@@ -73,8 +74,11 @@ def _type_of(value: Any, name: str) -> type[Report]:
     output = kind.removeprefix("gptrace.")
     if not kind.startswith("gptrace.") or output not in report_names():
         outputs = ", ".join(report_names())
-        raise InputError(f"{name} has the schema {schema!r}", f"gptrace reads what it wrote: {outputs}")
+        raise InputError(
+            f"{name} has the schema {quoted_value(schema)}", f"gptrace reads what it wrote: {outputs}"
+        )
     if version != "1":
+        version = shortened(version, 50)
         raise InputError(
             f"{name} is version {version} of gptrace.{output}, and this gptrace reads version 1",
             "read it with the version of gptrace that wrote it, or write it again with this one",

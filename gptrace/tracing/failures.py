@@ -10,6 +10,7 @@ from gptrace.record import Failure, ModuleCall
 from gptrace.tracing.diagnosis import FailureContext, diagnose
 from gptrace.tracing.recorder import SpanRecorder
 from gptrace.tracing.span import Span
+from gptrace.wording import message_of
 
 
 def failure_of(
@@ -32,7 +33,7 @@ def failure_of(
     return Failure(
         path=span.path if span is not None else "",
         type=type(error).__name__,
-        message=_message(error),
+        message=message_of(error),
         inputs=calls[span.index].inputs if span is not None else (),
         source=line_of(error),
         cause=cause,
@@ -56,13 +57,6 @@ def _ended_in(span: Span, errors: Sequence[BaseException]) -> bool:
     if span.error is None:  # cut off by one for which torch runs no hooks, such as KeyboardInterrupt
         return not isinstance(errors[0], Exception)
     return any(span.error is error for error in errors)
-
-
-def _message(error: BaseException) -> str:
-    try:
-        return str(error)
-    except Exception:  # __str__ of the user's exception may raise
-        return "(no message)"
 
 
 def _failure_context(recorder: SpanRecorder, span: Span, errors: Sequence[BaseException]) -> FailureContext:

@@ -35,20 +35,24 @@ NUMBERS = (
     "3.0", "50257", "50258", "1e-300", "two", "²", "+3",
 )  # fmt: skip
 WORDS = tuple(
-    """
+    re.findall(
+        r"\S+",
+        """
 tiny gpt2-small- TINY all en zh fr last json table html svg csv markdown jsonl text cpu meta meta:0
 cuda:99 cuda mps auto float32 bfloat16 float16 float64 int8 random pretrained tying flow trace topk
 mean,nan path,macs flops att *.att.* Linear layers.0 [ n_layers=1 n_layers=0 n_layers=1000000 emb_dim=48
 emb_dim=-1 n_heads=5 vocab_size=300 x=y = drop_rate=2 activation=relu attention=sdpa tie_head=true hf:
 hf:none hf:../.. lm_head out_head
-""".split()
+""",
+    )
 )
 MODELS = """
 import sys, torch
 nn = torch.nn
 class Good(nn.Module):
     def __init__(self, vocab_size=50257, emb_dim=8):
-        super().__init__(); self.e = nn.Embedding(vocab_size, emb_dim); self.h = nn.Linear(emb_dim, vocab_size)
+        super().__init__(); self.e = nn.Embedding(vocab_size, emb_dim)
+        self.h = nn.Linear(emb_dim, vocab_size)
     def forward(self, x): return self.h(self.e(x))
 class Prints(Good):
     def forward(self, x):
@@ -159,14 +163,37 @@ def command_line(number: int, folder: Path) -> CommandLine:
     if rng.random() < 0.85:
         arguments += ["-m", rng.choice(models)]
     plausible = {
-        "-f": ("table", "json", "jsonl", "csv", "markdown", "html"), "-k": NUMBERS, "--columns": WORDS,
-        "--ids": ("15496 11", "1", "-1", "99999", "a", ""), "--set": WORDS, "--seed": NUMBERS,
-        "--temperature": NUMBERS, "--weights": files, "--config": files, "--width": NUMBERS, "--device": WORDS,
-        "--dtype": WORDS, "--only": WORDS, "--type": WORDS, "--depth": NUMBERS, "--positions": ("all", "last", "x"),
-        "--token": TEXTS, "--batch-size": NUMBERS, "--stride": NUMBERS, "--max-new-tokens": ("1", "2", "0", "x"),
-        "--top-k": NUMBERS, "--top-p": NUMBERS, "--stop": TEXTS, "--topic": WORDS, "--lang": WORDS, "--head": WORDS,
-        "--input-format": ("lines", "jsonl", "text", "x"), "--expect": files, "--rtol": NUMBERS, "--threads": NUMBERS,
-    }  # fmt: skip
+        "-f": ("table", "json", "jsonl", "csv", "markdown", "html"),
+        "-k": NUMBERS,
+        "--columns": WORDS,
+        "--ids": ("15496 11", "1", "-1", "99999", "a", ""),
+        "--set": WORDS,
+        "--seed": NUMBERS,
+        "--temperature": NUMBERS,
+        "--weights": files,
+        "--config": files,
+        "--width": NUMBERS,
+        "--device": WORDS,
+        "--dtype": WORDS,
+        "--only": WORDS,
+        "--type": WORDS,
+        "--depth": NUMBERS,
+        "--positions": ("all", "last", "x"),
+        "--token": TEXTS,
+        "--batch-size": NUMBERS,
+        "--stride": NUMBERS,
+        "--max-new-tokens": ("1", "2", "0", "x"),
+        "--top-k": NUMBERS,
+        "--top-p": NUMBERS,
+        "--stop": TEXTS,
+        "--topic": WORDS,
+        "--lang": WORDS,
+        "--head": WORDS,
+        "--input-format": ("lines", "jsonl", "text", "x"),
+        "--expect": files,
+        "--rtol": NUMBERS,
+        "--threads": NUMBERS,
+    }
     flags = (
         "--json",
         "--full",
@@ -208,7 +235,7 @@ def run(line: CommandLine, folder: Path) -> Result:
             for name in [name for name in os.environ if name.startswith("GPTRACE_")]:
                 del os.environ[name]
             os.environ.update(
-                {"HF_HOME": "/nowhere", "HF_HUB_OFFLINE": "1"},
+                {"HF_HOME": "/nowhere", "HF_HUB_OFFLINE": "1", "GPTRACE_MODEL": "tiny"},
                 **{k: os.fsencode(v).decode("utf-8", "replace") for k, v in line.variables.items()},
             )
             for number, target, flags in ((0, source if line.stdin is not None else "/dev/null", os.O_RDONLY),
@@ -216,10 +243,11 @@ def run(line: CommandLine, folder: Path) -> Result:
                                           (2, err, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)):  # fmt: skip
                 os.dup2(os.open(target, flags, 0o600), number)
             sys.stdin, sys.stdout, sys.stderr = (
-                open(number, mode, encoding="utf-8", closefd=False)
+                os.fdopen(number, mode, encoding="utf-8", closefd=False)
                 for number, mode in ((0, "r"), (1, "w"), (2, "w"))
             )
-            sys.__stdout__, sys.__stderr__ = sys.stdout, sys.stderr
+            for name in ("stdout", "stderr"):
+                setattr(sys, f"__{name}__", getattr(sys, name))
             code = main(line.arguments)
         except BaseException as error:
             os.write(2, f"Traceback: {type(error).__name__} came out of main()".encode())
@@ -258,7 +286,8 @@ def complaints(line: CommandLine, result: Result) -> list[str]:
         found.append("an error line of thousands of characters")
     if result.code == 2 and err.count("error: ") != 1:
         found.append("not one error line")
-    if "--json" in line.arguments and result.code == 0 and out and line.arguments[0] not in ("pull",):
+    options = line.arguments[: line.arguments.index("--")] if "--" in line.arguments else line.arguments
+    if "--json" in options and result.code == 0 and out and line.arguments[0] not in ("pull",):
         try:
             json.loads(out)
         except ValueError as error:

@@ -33,6 +33,7 @@ class Hub(ThreadingHTTPServer):
         self.requests: list[tuple[str, str, str | None]] = []
         self.cut_once = False
         self.claims_more = 0
+        self.etag = ""
 
     @property
     def url(self) -> str:
@@ -72,7 +73,7 @@ class Handler(BaseHTTPRequestHandler):
         start = int(wanted.removeprefix("bytes=").rstrip("-")) if wanted else 0
         size = len(content) + self.server.claims_more * (not body)
         self.send_response(206 if wanted else 200)
-        self.send_header("ETag", f'"{hashlib.sha256(content).hexdigest()}"')
+        self.send_header("ETag", f'"{self.server.etag or hashlib.sha256(content).hexdigest()}"')
         self.send_header("X-Repo-Commit", REVISION)
         self.send_header("Accept-Ranges", "bytes")
         if wanted:
@@ -244,3 +245,26 @@ def test_what_the_hub_has_no_model_of(hub: Hub, at: Cli) -> None:
     assert (outcome.code, outcome.out) == (1, "")
     assert f"error: {REPOSITORY} holds no weights" in outcome.err
     assert "HF_HUB_OFFLINE is set" in at("topk", "--ids", "1", "-m", "hf:a/b", HF_HUB_OFFLINE="1").err
+
+
+@pytest.mark.parametrize("command", [["pull", "gpt2-small"], ["run", "Hi", "-m", f"hf:{REPOSITORY}"]])
+def test_an_etag_that_leads_out_of_the_cache_is_refused(
+    hub: Hub, at: Cli, tmp_path: Path, command: list[str]
+) -> None:
+    hub.etag = "../../../../../escaped"
+    outcome = at(*command)
+    assert outcome.code == 1
+    assert "which is no plain hash" in outcome.err
+    assert not list(tmp_path.rglob("escaped*"))
+    assert not [path for path in tmp_path.rglob("*.incomplete") if "home" not in path.parts]
+
+
+@pytest.mark.parametrize("command", [["pull", "gpt2-small"], ["run", "Hi", "-m", f"hf:{REPOSITORY}"]])
+def test_a_page_in_place_of_the_weights_is_not_kept(
+    hub: Hub, at: Cli, tmp_path: Path, command: list[str]
+) -> None:
+    hub.files["model.safetensors"] = b"<!DOCTYPE html><title>Welcome</title>"
+    outcome = at(*command)
+    assert outcome.code == 1
+    assert "is not safetensors" in outcome.err
+    assert not [path for path in tmp_path.rglob("*") if path.is_file() and b"DOCTYPE" in path.read_bytes()]

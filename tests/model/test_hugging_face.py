@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from gptrace.model.quiet_torch import torch
 from tests.models.hugging_face import (
     FAMILIES,
     SIZES,
+    gpt2_with_large_weights,
     save_family,
 )
 from tests.support import Cli, assert_same_but_for_rounding, assert_top_logits, to_json
@@ -172,3 +174,23 @@ def test_a_table_that_returns_more_rows_than_ids_is_explained() -> None:
     torch.manual_seed(5)
     explanation = gptrace.explain(ids=[5, 6, 7], model=transformers.CpmAntForCausalLM(config).eval())
     assert explanation.topics[0].claims[1].holds is None
+
+
+@pytest.mark.parametrize(
+    "index", ['{"weight_map": {"a": "../../secret.safetensors"}}', '{"weight_map": [1]}', "[]", "[" * 5000]
+)
+def test_an_index_that_leads_out_of_the_folder_is_refused(cli: Cli, tmp_path: Path, index: str) -> None:
+    gpt2_with_large_weights().config.save_pretrained(tmp_path)
+    (tmp_path / "model.safetensors.index.json").write_text(index)
+    outcome = cli("run", "--ids", "1", "-m", f"hf:{tmp_path}")
+    outcome.is_error(2)
+    assert "is not beside it" in outcome.err or "has no weight_map" in outcome.err
+
+
+def test_a_configuration_cannot_name_code_to_fetch(cli: Cli, tmp_path: Path) -> None:
+    gpt2_with_large_weights().config.save_pretrained(tmp_path)
+    file = tmp_path / "config.json"
+    for key in ("attn_implementation", "_attn_implementation"):
+        file.write_text(json.dumps(json.loads(file.read_text()) | {key: "owner/kernel"}))
+        outcome = cli("topk", "--ids", "1", "-m", f"hf:{tmp_path}", "--weights", "random", "--json")
+        assert outcome.code == 0, outcome.err

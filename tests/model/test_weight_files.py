@@ -123,6 +123,7 @@ def spoiled(path: Path, **changes: Any) -> Path:
     return path
 
 
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
 def test_tensors_that_are_no_plain_matrices(tmp_path: Path, cli: Cli) -> None:
     path = tmp_path / "model.pt"
 
@@ -134,12 +135,34 @@ def test_tensors_that_are_no_plain_matrices(tmp_path: Path, cli: Cli) -> None:
     refused("is a sparse_coo tensor", **{key: torch.eye(48).to_sparse()})
     refused("is a meta tensor", **{key: torch.empty(48, 48, device="meta")})
     refused("is complex64, and float32 in the model", **{key: torch.ones(48, 48, dtype=torch.complex64)})
+    refused("is a nested tensor", **{key: torch.nested.nested_tensor([torch.ones(2, 8), torch.ones(3, 8)])})
+    four_bits = torch.zeros(48, 48, dtype=torch.uint8).view(torch.float4_e2m1fn_x2)
+    refused("is a float4_e2m1fn_x2 tensor", **{key: four_bits})
     refused("tok_emb.weight occurs twice", **{"module.tok_emb.weight": torch.zeros(100, 48)})
     refused("unexpected: trf_blocks.999", **{"trf_blocks." + "9" * 5000 + ".x": torch.zeros(1)})
     state = gpt2_with_large_weights(n_layer=1).state_dict()
     for wrong in (torch.tensor(1.0), torch.ones(2, 3, 4)):
         torch.save(state | {"transformer.h.0.attn.c_attn.bias": wrong}, path)
         cli("topk", "Hello", "-w", str(path)).is_error(2, "c_attn.bias has the shape", "a bias is a vector")
+    torch.save(state | {"transformer.wte.weight": torch.tensor(1.0)}, path)
+    cli("topk", "Hello", "-w", str(path)).is_error(2, "wte.weight has the shape []", "no matrix")
+
+
+@pytest.mark.parametrize("value", [torch.rand(2), torch.rand(97), {"a": 1}])
+def test_settings_in_a_checkpoint_that_are_no_plain_values(tmp_path: Path, cli: Cli, value: Any) -> None:
+    state = gpt2_with_large_weights(n_layer=1).state_dict()
+    torch.save({"model": state, "model_args": {"n_layer": value}}, tmp_path / "model.pt")
+    cli("topk", "Hello", "-w", str(tmp_path / "model.pt")).is_error(2, "the settings say n_layer")
+
+
+def test_a_setting_whose_text_is_longer_than_memory_is_one_short_error(tmp_path: Path, cli: Cli) -> None:
+    nested: list[Any] = []
+    for _ in range(40):
+        nested = [nested, nested]
+    state = gpt2_with_large_weights(n_layer=1).state_dict()
+    for key in ("n_head", "n_layer", "activation_function", "scale_attn_weights"):
+        torch.save({"model": state, "model_args": {key: nested}}, tmp_path / "model.pt")
+        cli("topk", "Hello", "-w", str(tmp_path / "model.pt")).is_error(2, key, "[[[...]")
 
 
 @pytest.mark.parametrize(

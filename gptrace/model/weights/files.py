@@ -88,7 +88,7 @@ def _read_json(path: Path) -> dict[str, Any]:
     try:
         settings = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
-        raise _error(path, f"it is not JSON: {error}", _AGAIN) from None
+        raise _error(path, f"it is not JSON: {one_line(error)}", _AGAIN) from None
     if not isinstance(settings, dict):
         raise _error(path, "it holds no keys and values", _AGAIN)
     return settings
@@ -147,6 +147,16 @@ def _load_tensors(path: Path) -> Any:
         return torch.load(path, map_location="cpu", weights_only=True)  # PyTorch's format before 1.6
 
 
+def _unusable_kind(tensor: torch.Tensor) -> str:
+    """Return what a tensor is, where it cannot be copied into a parameter; else an empty string."""
+    if tensor.is_meta or tensor.is_nested:
+        return "meta" if tensor.is_meta else "nested"
+    if tensor.layout is not torch.strided:
+        return str(tensor.layout).removeprefix("torch.")
+    name = str(tensor.dtype).removeprefix("torch.")
+    return name if tensor.is_quantized or name.startswith(("float4", "bits")) else ""
+
+
 def _state_dict(saved: Any, path: Path) -> tuple[Tensors, dict[str, Any]]:
     """Return the tensors and the settings in a saved object: a state dict, or a dict that contains one."""
     if isinstance(saved, Mapping):
@@ -156,8 +166,7 @@ def _state_dict(saved: Any, path: Path) -> tuple[Tensors, dict[str, Any]]:
         saved = states[0] if states else saved
         tensors = {str(name): value for name, value in saved.items() if isinstance(value, torch.Tensor)}
         for name, value in tensors.items():
-            if value.layout is not torch.strided or value.is_meta or value.is_quantized:
-                kind = "meta" if value.is_meta else str(value.layout).removeprefix("torch.")
+            if kind := _unusable_kind(value):
                 raise _error(path, f"{name} is a {kind} tensor", "save it dense, in floating point")
         if tensors:
             return tensors, settings

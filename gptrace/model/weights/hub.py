@@ -17,9 +17,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from gptrace.errors import ConfigError, DownloadError
+from gptrace.errors import ConfigError, DownloadError, GptraceError, WeightsError
 from gptrace.model.config import preset
-from gptrace.wording import one_line, readable_bytes
+from gptrace.wording import one_line, quoted_value, readable_bytes
 
 # preset: (repository, revision)
 PUBLISHED = {
@@ -61,11 +61,12 @@ def fetch(name: str, say: Callable[[str], None]) -> Path:
         return folder
     huggingface_hub = _library(f"the weights of {name}", "hub")
     repository, revision = PUBLISHED[name]
-    with _explained(repository):
+    with _explained(repository), _plain_hashes():
         download = partial(huggingface_hub.hf_hub_download, repository, revision=revision)
         files = [download(file, dry_run=True) for file in _FILES]
         say(_notice(files, f"{repository} at revision {revision[:7]}"))
         paths = [download(file) for file in _FILES]
+        _check_starts(Path(paths[0]).parent)
     return Path(paths[0]).parent
 
 
@@ -84,6 +85,8 @@ def model_folder(location: str, say: Callable[[str], None], *, weights: bool) ->
         if not (folder / "config.json").is_file():
             hint = "give the folder that save_pretrained() wrote"
             raise ConfigError(f"--model hf:{location}: the folder has no config.json", hint)
+        if weights:
+            _has_weights(folder)  # refuses an index that leads out of the folder
         return folder, {"source": "hugging_face", "path": location}
     repository, _, revision = location.partition("@")
     if not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", repository) or repository.startswith("."):
@@ -106,7 +109,7 @@ def _fetch_repository(
         folder = Path(download(allow_patterns=patterns, local_files_only=True))
         if _is_complete(folder, weights=weights):
             return folder
-    with _explained(repository):
+    with _explained(repository), _plain_hashes():
         files = download(allow_patterns=patterns, dry_run=True)
         if weights and not any(file.filename.endswith(".safetensors") for file in files):
             patterns = [*_SMALL_FILES, "pytorch_model*.bin"]
@@ -114,6 +117,7 @@ def _fetch_repository(
         if any(getattr(file, "will_download", True) for file in files):
             say(_notice(files, repository))
         folder = Path(download(allow_patterns=patterns))
+        _check_starts(folder)
     if not _is_complete(folder, weights=weights):
         raise DownloadError(
             f"{repository} holds no {'weights' if (folder / 'config.json').is_file() else 'config.json'}",
@@ -124,14 +128,65 @@ def _fetch_repository(
 
 def _is_complete(folder: Path, *, weights: bool) -> bool:
     """Tell whether a snapshot has all files that loading needs; the cache may hold only some."""
+    return (folder / "config.json").is_file() and (not weights or _has_weights(folder))
+
+
+def _has_weights(folder: Path) -> bool:
     singles = [folder / "model.safetensors", folder / "pytorch_model.bin"]
-    has_weights = any(single.is_file() for single in singles)
     indexes = [index for single in singles if (index := Path(f"{single}.index.json")).is_file()]
-    if weights and not has_weights and indexes:
-        maps = [json.loads(index.read_text(encoding="utf-8")).get("weight_map", {}) for index in indexes]
-        shards = {shard for weight_map in maps for shard in weight_map.values()}
-        has_weights = bool(shards) and all((folder / shard).is_file() for shard in shards)
-    return (folder / "config.json").is_file() and (has_weights or not weights)
+    shards = {shard for index in indexes for shard in _shards(index)}
+    if any(single.is_file() for single in singles):
+        return True
+    return bool(shards) and all((folder / shard).is_file() for shard in shards)
+
+
+def _shards(index: Path) -> set[str]:
+    """Return the names of the shards in an index; raise WeightsError for one that is not beside it."""
+    hint = "download it again, completely"
+    try:
+        weight_map = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
+        shards = set(map(str, weight_map.values()))
+    except (OSError, ValueError, RecursionError, LookupError, TypeError, AttributeError):
+        raise WeightsError(f"{index} has no weight_map of names", hint) from None
+    for shard in sorted(shards):
+        if Path(shard).name != shard:  # a path could lead anywhere
+            raise WeightsError(f"{index}: the shard {quoted_value(shard)} is not beside it", hint)
+    return shards
+
+
+def _check_starts(folder: Path) -> None:
+    """Remove files that are no weights, such as the page of a mirror, and raise DownloadError for them."""
+    for file in sorted(folder.glob("*.safetensors")):
+        with file.open("rb") as opened:
+            start = opened.read(9)
+        if start[8:] != b"{":  # after the length comes a JSON object
+            Path(os.path.realpath(file)).unlink(missing_ok=True)
+            file.unlink(missing_ok=True)
+            problem = f"{file.name} is not safetensors: it starts with {start!r}, so it was removed"
+            raise DownloadError(problem, "check HF_ENDPOINT: does it serve the files themselves?")
+
+
+@contextmanager
+def _plain_hashes() -> Iterator[None]:
+    """Let the library refuse an ETag that is no plain hash: it makes a path of it."""
+    from huggingface_hub import file_download
+
+    original = getattr(file_download, "_normalize_etag", None)
+    if original is None:
+        yield
+        return
+
+    def checked(etag: str | None) -> str | None:
+        value: str | None = original(etag)
+        if value is not None and not re.fullmatch(r"[0-9A-Za-z-]{1,128}", value):
+            raise ValueError(f"the server names a file by {quoted_value(value)}, which is no plain hash")
+        return value
+
+    file_download._normalize_etag = checked
+    try:
+        yield
+    finally:
+        file_download._normalize_etag = original
 
 
 def _library(what: str, extra: str) -> Any:
@@ -155,6 +210,8 @@ def _explained(repository: str) -> Iterator[None]:
     """Turn any exception in the block into a DownloadError with its reason."""
     try:
         yield
+    except GptraceError:
+        raise
     except Exception as error:  # several libraries raise many classes here
         # These two only say that the network failed; their cause says how.
         is_vague = type(error).__name__ in ("DryRunError", "LocalEntryNotFoundError")

@@ -14,7 +14,7 @@ from typing import Any
 
 from gptrace.errors import WeightsError
 from gptrace.model.quiet_torch import torch
-from gptrace.wording import enumerated
+from gptrace.wording import enumerated, quoted_value
 
 Tensor = torch.Tensor
 Tensors = dict[str, Tensor]
@@ -91,6 +91,7 @@ def _unwrapped(tensors: Tensors) -> Tensors:
 
 def _is_linear(tensors: Tensors) -> bool:
     """Tell whether matrices are [out, in], as in nn.Linear; the first one that is not square decides."""
+    _check_matrix(tensors, "wte.weight")
     width = tensors["wte.weight"].shape[-1]
     for name, factor in (("h.0.attn.c_attn.weight", 3), ("h.0.mlp.c_fc.weight", None)):
         shape = tensors[name].shape if name in tensors else ()
@@ -102,6 +103,12 @@ def _is_linear(tensors: Tensors) -> bool:
             problem = f"{name} has the shape {list(shape)}, but the width of the embedding is {width}"
             raise WeightsError(problem, "one of its sides must have that width")
     raise WeightsError("the weights have no h.0.attn.c_attn.weight", "is a shard missing?")
+
+
+def _check_matrix(tensors: Tensors, name: str) -> None:
+    if tensors[name].dim() != 2:
+        problem = f"{name} has the shape {list(tensors[name].shape)}, so it is no matrix"
+        raise WeightsError(problem, "is it the right file?")
 
 
 def _from_gpt2(tensors: Tensors, is_linear: bool) -> Iterator[tuple[str, Tensor]]:
@@ -133,9 +140,7 @@ def _sizes(tensors: Tensors) -> dict[str, Any]:
     if missing:
         raise WeightsError(f"the weights lack {', '.join(missing)}", "is a shard missing?")
     for name in needed:
-        if tensors[name].dim() != 2:
-            problem = f"{name} has the shape {list(tensors[name].shape)}, so it is no matrix"
-            raise WeightsError(problem, "is it the right file?")
+        _check_matrix(tensors, name)
     vocab_size, emb_dim = tensors["tok_emb.weight"].shape
     ff_dim = tensors["trf_blocks.0.ff.layers.0.weight"].shape[0]
     blocks = {
@@ -166,6 +171,8 @@ _OTHER_SETTINGS = {
     "norm_eps": ("layer_norm_epsilon",),
     "drop_rate": ("dropout", "drop_rate"),
 }
+_READ_SETTINGS = {"model_type", "scale_attn_weights", "scale_attn_by_inverse_layer_idx"}
+_READ_SETTINGS.update(*_SIZE_SETTINGS.values(), *_OTHER_SETTINGS.values())
 # Hugging Face's name of an activation → GPTConfig's.
 _ACTIVATIONS = dict.fromkeys(("gelu_new", "gelu_pytorch_tanh", "gelu_fast"), "gelu_tanh")
 _ACTIVATIONS |= {"gelu": "gelu", "relu": "relu"}
@@ -173,13 +180,17 @@ _ACTIVATIONS |= {"gelu": "gelu", "relu": "relu"}
 
 def _check_settings(sizes: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
     """Raise WeightsError where the settings and the shapes disagree: then tensors may be missing."""
+    for name, value in settings.items():
+        if name in _READ_SETTINGS and not isinstance(value, str | int | float | None):
+            problem = f"the settings say {name}: {quoted_value(value)}, a {type(value).__name__}"
+            raise WeightsError(problem, "it has to be a plain number, a text, or true or false")
     if settings.get("model_type", "gpt2") != "gpt2":
         hint = "--weights reads only GPT-2's architecture; use --model hf:FOLDER for this one"
-        raise WeightsError(f"config.json says model_type: {settings['model_type']}", hint)
+        raise WeightsError(f"config.json says model_type: {quoted_value(settings['model_type'])}", hint)
     for key, names in _SIZE_SETTINGS.items():
         for name in names:
             if settings.get(name, sizes[key]) != sizes[key]:
-                problem = f"the settings say {name}: {settings[name]}, the tensors {sizes[key]}"
+                problem = f"the settings say {name}: {quoted_value(settings[name])}, the tensors {sizes[key]}"
                 raise WeightsError(problem, "is a shard missing, or the file of another model?")
 
 
@@ -197,13 +208,14 @@ def _read_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     if "activation_function" in settings:
         name = settings["activation_function"]
         if not isinstance(name, str) or name not in _ACTIVATIONS:
-            problem = f"gptrace's model has no activation_function {name!r}, which config.json asks for"
+            problem = f"config.json asks for activation_function {quoted_value(name)}, unknown here"
             raise WeightsError(problem, f"it has {', '.join(_ACTIVATIONS)}")
         keys["activation"] = _ACTIVATIONS[name]
     elif "bias" in settings and "block_size" in settings:
         keys["activation"] = "gelu"  # nanoGPT uses nn.GELU(), the exact function
     for key, supported in (("scale_attn_weights", True), ("scale_attn_by_inverse_layer_idx", False)):
         if settings.get(key) not in (supported, None):
-            problem = f"config.json says {key}: {settings[key]}, which gptrace's model does not support"
+            said = f"config.json says {key}: {quoted_value(settings[key])}"
+            problem = f"{said}, which gptrace's model does not support"
             raise WeightsError(problem, "use --model hf:FOLDER to trace the model of transformers itself")
     return keys

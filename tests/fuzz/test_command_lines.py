@@ -1,0 +1,15 @@
+"""A short run of the fuzz; `make fuzz` is the long one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.fuzz.command_lines import fuzz
+
+pytestmark = pytest.mark.processes
+
+
+def test_sixty_command_lines_end_in_one_way_or_the_other(tmp_path: Path) -> None:
+    assert not fuzz(range(60), tmp_path)
