@@ -13,7 +13,7 @@ from gptrace.cli.output import CommandResult
 from gptrace.errors import OptionError, about_option
 from gptrace.record import Trace
 from gptrace.report import View
-from gptrace.report.columns import parse_columns
+from gptrace.report.columns import check_columns, parse_columns
 
 
 def show(
@@ -34,5 +34,7 @@ def show(
     for option, value in (("--columns", columns), ("--only", only), ("--type", kind), ("--depth", depth)):
         if value is not None and not isinstance(report, Trace):
             raise OptionError(f"{option} is for a trace, and {kept} is not one", f"leave out {option}")
+    if isinstance(report, Trace):
+        check_columns(report, names, "stdin" if kept == "-" else kept)
     view = View(full=full, log_probabilities=logprobs, columns=names, depth=depth, only=only, type=kind)
     return destination.result(report, view)
