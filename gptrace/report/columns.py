@@ -157,12 +157,8 @@ def measures_for(columns: Sequence[str], *, ops: bool) -> Measures:
 
 def check_columns(trace: Trace, columns: Sequence[str], name: str) -> None:
     """Raise an OptionError for a column that a trace, called `name`, has no measurement for."""
-    held = (
-        *LAYOUT,
-        *(key for key, column in COLUMNS.items() if not column.measure),
-        *measured_columns(trace),
-    )
-    missing = [column for column in columns if column not in held]
+    held = measured_columns(trace)
+    missing = [key for key in columns if key in COLUMNS and COLUMNS[key].measure and key not in held]
     # "all" is all that there is; a trace that failed may hold less than was asked for.
     if missing and set(columns) != set(ALL_COLUMNS) and trace.error is None:
         hint = f"measure it: gptrace run --columns {','.join(missing)} -o FILE.json"

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from gptrace.cli.commands.diff import read_report
-from gptrace.cli.options.display import Columns, Depth, FullTrace, LogProbabilities, Only, Type
+from gptrace.cli.options.display import ColumnsSaved, Depth, FullTrace, LogProbabilities, Only, TypeSaved
 from gptrace.cli.options.groups import OutputOptions
 from gptrace.cli.output import CommandResult
 from gptrace.errors import OptionError, about_option
@@ -19,7 +19,7 @@ from gptrace.report.columns import check_columns, parse_columns
 def show(
     kept: Annotated[str, typer.Argument(metavar="FILE", hidden=True)],
     output: OutputOptions,
-    columns: Columns = None, only: Only = None, kind: Type = None, full: FullTrace = False,
+    columns: ColumnsSaved = None, only: Only = None, kind: TypeSaved = None, full: FullTrace = False,
     depth: Depth = None, logprobs: LogProbabilities = False,
 ) -> CommandResult:  # fmt: skip
     """Print a JSON file that gptrace wrote, in any format.
