@@ -64,3 +64,4 @@ class Difference(Report, frozen=True, tag_field="schema", tag="gptrace.diff/1"):
     added: tuple[ChangedCall, ...]
     changed: tuple[ChangedCall, ...]
     values: ValueDifference
+    without_statistics: Annotated[tuple[str, ...], about("names of the traces without statistics")] = ()

@@ -66,6 +66,9 @@ def diff_traces(
         added=added,
         changed=changed,
         values=values,
+        without_statistics=tuple(
+            name for name, trace in zip(names, (a, b), strict=True) if "statistics" not in measured(trace)
+        ),
     )
 
 
