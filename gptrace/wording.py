@@ -21,10 +21,13 @@ def suggestion(unknown: str, names: Iterable[str]) -> str:
 
     >>> suggestion("n_head", ["emb_dim", "n_heads"])
     'did you mean n_heads? Known: emb_dim, n_heads'
+    >>> suggestion("mygpt", ["MyGPT"])
+    'did you mean MyGPT? Known: MyGPT'
     """
     names = list(names)
-    similar = difflib.get_close_matches(unknown, names, n=1)
-    return (f"did you mean {similar[0]}? " if similar else "") + f"Known: {', '.join(names)}"
+    by_case = {name.lower(): name for name in names}
+    similar = difflib.get_close_matches(unknown.lower(), by_case, n=1)
+    return (f"did you mean {by_case[similar[0]]}? " if similar else "") + f"Known: {', '.join(names)}"
 
 
 def quoted_value(value: object) -> str:

@@ -63,7 +63,8 @@ def _existing(file: Path, option: str) -> Path:
         raise ConfigError(f"{option} {quoted_value(str(file))}: {error}", _HOW_TO) from None
     if not is_file:
         problem = "is not a file" if exists else "does not exist"
-        raise ConfigError(f"{option}: {quoted_value(str(file))} {problem}", _HOW_TO)
+        hint = f"looked in {file.absolute().parent}; {_HOW_TO}"
+        raise ConfigError(f"{option}: {quoted_value(str(file))} {problem}", hint)
     return file.resolve()
 
 

@@ -22,7 +22,10 @@ _NEVER_USER_CODE = (
     "<frozen",
 )
 _LIBRARIES = (*{sysconfig.get_path(kind) + os.sep for kind in ("stdlib", "purelib", "platlib")},)
-_HINT = "the model's own code raised this; GPTRACE_DEBUG=1 shows the whole traceback"
+_HINT = (
+    "the model's own code raised this; gptrace run shows the trace up to the failing call, "
+    "GPTRACE_DEBUG=1 shows the whole traceback"
+)
 
 
 @contextmanager

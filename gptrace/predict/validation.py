@@ -127,10 +127,11 @@ def generation_settings(
 def resolve_topics(topics: Sequence[str]) -> tuple[str, ...]:
     """Return the named topics of an explanation in their order, or all of them where none is named.
 
-    >>> resolve_topics(["tying", "flow"])
+    >>> resolve_topics(["tying,flow"])
     ('flow', 'tying')
     """
-    names = (topics,) if isinstance(topics, str) else tuple(topics)
+    texts = (topics,) if isinstance(topics, str) else topics
+    names = [name.strip() for text in texts for name in text.split(",")]
     for name in names:
         if name not in TOPICS:
             raise OptionError(f"{name!r} is not a topic", suggestion(name, TOPICS))

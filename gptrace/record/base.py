@@ -100,17 +100,18 @@ class Report(Record, frozen=True):
         The keyword arguments are the fields of `gptrace.report.View`: `width` in columns (None: as wide as
         needed), `color`, `full` (fold nothing), and for a trace `columns` (names such as "macs"), `depth`,
         `only` (a glob of module paths) and `type` (a glob of module types). Raises an OptionError for a
-        name or value that there is not.
+        name or value that there is not, and for a column that was not measured.
         """
         from gptrace.report import View, print_report
 
         print_report(self, View.of(**view))
 
     def _repr_html_(self) -> str:
-        """Return the table that a notebook shows."""
-        from gptrace.report import render
+        """Return the table that a notebook shows: an element, where `-f html` writes a whole page."""
+        from gptrace.report import View, outputs
+        from gptrace.report.html import to_html
 
-        return render(self, "html")
+        return to_html(outputs.parts(self, View()))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON object as plain dicts and lists: NaN and the infinities are None."""

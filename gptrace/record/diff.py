@@ -65,3 +65,4 @@ class Difference(Report, frozen=True, tag_field="schema", tag="gptrace.diff/1"):
     changed: tuple[ChangedCall, ...]
     values: ValueDifference
     operations_compared: Annotated[Count | None, about("operations of A, where both traces hold them")] = None
+    without_statistics: Annotated[tuple[str, ...], about("names of the traces without statistics")] = ()

@@ -64,7 +64,8 @@ def expect(report: Report, record_type: type[AnyReport], name: str) -> AnyReport
     """Return a report that has to be of one type; raise an InputError for another."""
     if not isinstance(report, record_type):
         schema, wanted = (kind.__struct_config__.tag for kind in (type(report), record_type))
-        raise InputError(f"{name} holds {schema}, not {wanted}", _HINT)
+        hint = "traces are compared: make one with gptrace run … -o FILE.json"
+        raise InputError(f"{name} holds {schema}, not {wanted}", hint)
     return report
 
 

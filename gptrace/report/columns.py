@@ -157,6 +157,16 @@ def measures_for(columns: Sequence[str], *, ops: bool) -> Measures:
     return Measures.of(needed | ({"ops"} if ops else set()))
 
 
+def check_columns(trace: Trace, columns: Sequence[str], name: str) -> None:
+    """Raise an OptionError for a column that a trace, called `name`, has no measurement for."""
+    held = measured_columns(trace)
+    missing = [key for key in columns if key in COLUMNS and COLUMNS[key].measure and key not in held]
+    # "all" is all that there is; a trace that failed may hold less than was asked for.
+    if missing and set(columns) != set(ALL_COLUMNS) and trace.error is None:
+        hint = f"measure it: gptrace run --columns {','.join(missing)} -o FILE.json"
+        raise OptionError(f"{name} holds no {', '.join(missing)}", hint)
+
+
 def measured_columns(trace: Trace) -> tuple[str, ...]:
     """Return the usual columns, and those whose measure the trace holds."""
     measures = {

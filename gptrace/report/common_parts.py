@@ -82,13 +82,15 @@ def _origin(weights: dict[str, Any]) -> str:
         case "pretrained":
             return f"pretrained, {weights['repository']} at revision {weights['revision'][:7]}"
         case "own code":
-            text = f"made by {visible(weights['made_by'])}"
+            call, being, kind = visible(weights["made_by"]).partition(" being ")
+            call, _, name = call.rpartition(", ") if being else (call, "", "")
+            text = f"made by {call}"
             if "seed" in weights:
                 text += (
                     f" with seed {weights['seed']}: where they are random, {meaningless}; for real weights "
                 )
                 text += "use --weights PATH"
-            return text
+            return text + (f"; {name} is {kind}" if being else "")
         case "hugging_face":
             text = f"from {visible(weights.get('repository') or weights['path'])}"
             return text + (f" at revision {weights['revision'][:7]}" if "revision" in weights else "")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 from msgspec.structs import replace
 
-from gptrace.record import Report
+from gptrace.record import Report, Trace
 from gptrace.record.writing import item_dicts, json_pieces, to_json
 from gptrace.report.view import View
 
@@ -30,6 +30,10 @@ def print_report(report: Report, view: View) -> None:
     import shutil
     import sys
 
+    from gptrace.report.columns import check_columns
+
+    if isinstance(report, Trace):
+        check_columns(report, view.columns, "the trace")
     if view.width is None and sys.stdout.isatty():
         view = dataclasses.replace(view, width=shutil.get_terminal_size().columns)
     print(render(report, "table", view), end="")
@@ -73,9 +77,13 @@ def _markdown(report: Report, view: View) -> Iterator[str]:
 
 def _html(report: Report, view: View) -> Iterator[str]:
     from gptrace.report import outputs
-    from gptrace.report.html import to_html
+    from gptrace.report.html import to_page
 
-    yield to_html(outputs.parts(_whole(report), view))
+    title = f"gptrace {'run' if report.output_name() == 'trace' else report.output_name()}"
+    if not report.is_stream:
+        prompts = getattr(report, "inputs", None) or [report, *getattr(report, report.items)]
+        title += next((f": {text}" for prompt in prompts if (text := getattr(prompt, "text", None))), "")
+    yield to_page(outputs.parts(_whole(report), view), title)
 
 
 def _whole(report: Report) -> Report:

@@ -1,4 +1,4 @@
-"""Neutral parts → one HTML element, with inline styles that can be read on light and on dark."""
+"""Neutral parts → an HTML element or page, with inline styles that can be read on light and on dark."""
 
 from __future__ import annotations
 
@@ -30,12 +30,29 @@ _STYLES = {
     "very unlikely": "color:#c0392b",
 }
 _ROOT = "overflow-x:auto;line-height:1.3;font-family:ui-monospace,Menlo,Consolas,monospace"
+_PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<meta name="color-scheme" content="light dark">
+<title>{}</title>
+</head>
+<body>
+{}</body>
+</html>
+"""
 _CELL = "text-align:{};padding:0 1em 0 0;white-space:pre;vertical-align:top;border:0"
 
 
 def to_html(parts: Sequence[Part]) -> str:
     """Return one <div> element, with every character of the report's text escaped."""
     return f'<div style="{_ROOT}">\n' + "".join(_element(part) for part in parts) + "</div>\n"
+
+
+def to_page(parts: Sequence[Part], title: str) -> str:
+    """Return the element of `to_html` in a page of its own."""
+    return _PAGE.format(_escaped(" ".join(title.split())), to_html(parts))
 
 
 def _element(part: Part) -> str:

@@ -82,6 +82,9 @@ def diff_traces(
         changed=changed,
         values=values,
         operations_compared=sum(len(call.ops) for call, _ in pairs) if have_operations else None,
+        without_statistics=tuple(
+            name for name, trace in zip(names, (a, b), strict=True) if "statistics" not in measured(trace)
+        ),
     )
 
 

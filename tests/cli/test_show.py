@@ -51,6 +51,11 @@ def test_a_trace_shows_what_was_measured_or_the_columns_asked_for(cli: Cli, tmp_
     assert "MACs  " not in some
     assert "trf_blocks" in some
     assert "tok_emb" not in some.partition("Module")[2].partition("\n\n")[0]
+    for form in ("table", "csv"):
+        cli("show", str(kept), "--columns", "memory,macs", "-f", form).is_error(
+            2, "kept.json holds no memory", "measure it: gptrace run --columns memory -o FILE.json"
+        )
+    assert "Peak memory" in cli("show", str(kept), "--columns", "all").out
     cli("show", str(kept), "--columns", "colour").is_error(2, "'colour' is not a column")
     cli("show", str(kept), "--only", "nothing").is_error(2, "--only nothing matches no call")
 
@@ -95,4 +100,6 @@ def test_show_in_python_prints_the_table(capsys: pytest.CaptureFixture[str]) -> 
     assert '"Hello"' in capsys.readouterr().out
     with pytest.raises(OptionError, match="'colums' is no way to show a report"):
         trace.show(colums=["output"])
+    with pytest.raises(OptionError, match="the trace holds no mean, memory"):
+        trace.show(columns=["mean", "macs", "memory"])
     assert json.loads(trace.to_json())["schema"] == "gptrace.trace/1"

@@ -301,8 +301,7 @@ def test_json_in_pieces_is_the_same_json(deep: gptrace.Trace) -> None:
 
 def test_html_is_the_table_and_nothing_of_it_is_markup(deep: gptrace.Trace) -> None:
     spoiled = replace(deep, model=replace(deep.model, name="<script>alert(1)</script>&\x1b[31m"))
-    page = render(spoiled, "html", View(width=100))
-    assert spoiled._repr_html_() == render(spoiled, "html")
+    page = spoiled._repr_html_()
     assert page.startswith("<div ")
     assert page.endswith("</div>\n")
     assert "<script" not in page
@@ -311,3 +310,16 @@ def test_html_is_the_table_and_nothing_of_it_is_markup(deep: gptrace.Trace) -> N
     rules = re.compile("─+")
     assert plain.split() == rules.sub("", render(spoiled, "table")).split()
     assert '<span style="font-weight:bold;color:#b5338a">' in page
+
+
+def test_an_html_file_is_a_whole_page_with_the_prompt_as_its_title(deep: gptrace.Trace) -> None:
+    page = render(deep, "html")
+    assert page.startswith('<!doctype html>\n<html lang="en">')
+    assert '<meta charset="utf-8">' in page
+    assert f"<title>gptrace run: {deep.inputs[0].text}</title>" in page
+    assert f"<body>\n{deep._repr_html_()}</body>" in page
+    assert "<title>gptrace tokens: &lt;b&gt;</title>" in render(gptrace.tokens("<b>"), "html")
+    assert "<title>gptrace loss: Hello</title>" in render(gptrace.loss("Hello", model="tiny"), "html")
+    assert "<title>gptrace topk: a</title>" in render(gptrace.topk(["a", "b"], model="tiny"), "html")
+    assert "<title>gptrace explain: Hello</title>" in render(gptrace.explain("Hello", model="tiny"), "html")
+    assert "<title>gptrace topk</title>" in render(gptrace.topk_stream(["a"], model="tiny"), "html")

@@ -24,8 +24,8 @@ def diff(
     """Compare two traces and show the first call that differs.
 
     Shows the calls that were added, removed or changed, and the first one whose values differ. A and B are
-    files that `gptrace run --json` wrote; one of them may be '-', stdin. The exit code is 0 if they are the
-    same, 1 if they differ.
+    files that `gptrace run --json` wrote; one of them may be '-', stdin. Only what both hold is compared: for
+    values, make both with --columns mean. The exit code is 0 if that is the same, 1 if it differs.
     """
     destination = output.destination()
     if a == b == "-":

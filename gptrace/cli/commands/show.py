@@ -6,20 +6,20 @@ from typing import Annotated
 
 import typer
 
-from gptrace.cli.options.display import Columns, Depth, FullTrace, LogProbabilities, Only, Type
+from gptrace.cli.options.display import ColumnsSaved, Depth, FullTrace, LogProbabilities, Only, TypeSaved
 from gptrace.cli.options.groups import OutputOptions
 from gptrace.cli.output import CommandResult
 from gptrace.cli.saved import read_report
 from gptrace.errors import OptionError, about_option
 from gptrace.record import Trace
 from gptrace.report import View
-from gptrace.report.columns import parse_columns
+from gptrace.report.columns import check_columns, parse_columns
 
 
 def show(
     kept: Annotated[str, typer.Argument(metavar="FILE", hidden=True)],
     output: OutputOptions,
-    columns: Columns = None, only: Only = None, kind: Type = None, full: FullTrace = False,
+    columns: ColumnsSaved = None, only: Only = None, kind: TypeSaved = None, full: FullTrace = False,
     depth: Depth = None, logprobs: LogProbabilities = False,
 ) -> CommandResult:  # fmt: skip
     """Print a JSON file that gptrace wrote, in any format.
@@ -34,5 +34,7 @@ def show(
     for option, value in (("--columns", columns), ("--only", only), ("--type", kind), ("--depth", depth)):
         if value is not None and not isinstance(report, Trace):
             raise OptionError(f"{option} is for a trace, and {kept} is not one", f"leave out {option}")
+    if isinstance(report, Trace):
+        check_columns(report, names, "stdin" if kept == "-" else kept)
     view = View(full=full, log_probabilities=logprobs, columns=names, depth=depth, only=only, type=kind)
     return destination.result(report, view)

@@ -29,6 +29,13 @@ Type = Annotated[
         "Show only the calls of this type, such as Linear; with --ops also operations, such as softmax.",
     ),
 ]
+TypeSaved = Annotated[
+    str | None,
+    option(
+        "--type GLOB",
+        "Show only the calls of this type, such as Linear, or saved operations, such as softmax.",
+    ),
+]
 Ops = Annotated[
     bool, option("--ops", "Also show the operations between the modules, with their source lines.")
 ]
@@ -38,6 +45,14 @@ Columns = Annotated[
         "--columns NAMES", variable=True,
         help=f"Columns of the table, separated by commas: {', '.join(ALL_COLUMNS)}; or all. What these "
         "columns need is measured, and added to the JSON.",
+    ),
+]  # fmt: skip
+ColumnsSaved = Annotated[
+    str | None,
+    option(
+        "--columns NAMES", variable=True,
+        help=f"Columns of the table, separated by commas: {', '.join(ALL_COLUMNS)}; or all. The file must "
+        "hold what they need.",
     ),
 ]  # fmt: skip
 LogProbabilities = Annotated[

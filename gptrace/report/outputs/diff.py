@@ -57,7 +57,9 @@ def _summary(difference: Difference) -> list[Line]:
         lines.append("operations: the same, in the same order")
     tolerance = f"rtol {values.rtol:g} and atol {values.atol:g}"
     if not values.compared:
-        lines.append("values: not compared; make both traces with --columns mean,std,min,max,nan")
+        without = " and ".join(map(visible, difference.without_statistics))
+        reason = f": no statistics in {without}" if without else ""
+        lines.append(f"values: not compared{reason}; make both traces with --columns mean,std,min,max,nan")
     elif values.first_apart is None:
         lines.append(f"values: the same in {values.compared} calls, within {tolerance}")
     else:
