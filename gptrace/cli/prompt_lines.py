@@ -144,4 +144,4 @@ class _ProblemCounter:
         if not self._problems:
             return None
         counts = f"{self._problems} of {self._prompts} prompts"
-        return RunError(f"{counts} have no result; each says why in its place", "")
+        return RunError(f"{counts} have no result; the output holds the error of each", "")

@@ -7,6 +7,7 @@ import re
 from contextlib import suppress
 
 from gptrace.model.quiet_torch import torch
+from gptrace.wording import message_of
 
 Module = torch.nn.Module
 
@@ -20,7 +21,7 @@ def attribute_hint(error: BaseException) -> str:
     ...     attribute_hint(error)
     'Linear has no attribute wieght; did you mean weight?'
     """
-    text = str(error)
+    text = message_of(error)
     # torch.nn.Module raises these where its own attributes, such as _modules, were never set.
     if isinstance(error, AttributeError) and re.search(
         r"before Module\.__init__\(\) call|no attribute '_(modules|parameters|buffers)'", text
@@ -44,7 +45,7 @@ def _missing_forward(error: NotImplementedError) -> str:
     while traceback is not None and traceback.tb_next is not None:
         traceback = traceback.tb_next
     module = traceback.tb_frame.f_locals.get("self") if traceback is not None else None
-    if not isinstance(module, Module) or 'missing the required "forward"' not in str(error):
+    if not isinstance(module, Module) or 'missing the required "forward"' not in message_of(error):
         return ""
     name = type(module).__name__
     own = [method for method in dir(type(module)) if not hasattr(Module, method)]

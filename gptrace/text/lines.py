@@ -160,7 +160,7 @@ def as_lines(prompts: Iterable[object]) -> Iterator[PromptLine]:
     """Yield a PromptLine for each text, list of ids, or mapping; one for another value has a `problem`.
 
     >>> next(as_lines([{"ids": [1, 2], "name": "a"}]))
-    PromptLine(text=None, ids=(1, 2), extra={'name': 'a'}, problem=None)
+    PromptLine(text=None, ids=(1, 2), extra={'name': 'a'}, problem=None, size=0)
     """
     for value in prompts:
         try:
