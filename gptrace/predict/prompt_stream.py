@@ -8,14 +8,12 @@ from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any, Generic, TypeVar
 
-import msgspec
-
 from gptrace.errors import NoLogitsError, RunError, TextError
 from gptrace.model.selection import Limits
 from gptrace.predict.batching import BatchBudget, run_in_order
 from gptrace.predict.logit_decoder import DeferredLogitDecoder
 from gptrace.predict.validation import fit_prompts
-from gptrace.record import Problem, Record
+from gptrace.record import Problem, PromptResult
 from gptrace.text.lines import PromptLines, as_lines
 from gptrace.text.prompts import Prompt
 from gptrace.text.tokenizer import Tokenizer
@@ -61,7 +59,7 @@ class PromptStream:
 
     @classmethod
     def reading(
-        cls, result: type[Record], prompts: Iterable[object] | PromptLines, tokenizer: Tokenizer,
+        cls, result: type[PromptResult], prompts: Iterable[object] | PromptLines, tokenizer: Tokenizer,
         limits: Limits, *, special: bool, truncate: bool = False, allow_windows: bool = False,
     ) -> PromptStream:  # fmt: skip
         """Return a stream that reads and checks each prompt when it is needed.
@@ -69,7 +67,7 @@ class PromptStream:
         A prompt of any length is right with `allow_windows`. The other keys of a line are copied into its
         `result`, so they cannot be those of a result.
         """
-        reserved = {item.encode_name for item in msgspec.structs.fields(result)} - {"text", "ids"}
+        reserved = result.own_keys() - {"text", "ids"}
 
         def checked(index: int, line: Any) -> StreamedPrompt:
             taken = sorted(reserved.intersection(line.extra))

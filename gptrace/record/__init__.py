@@ -19,7 +19,7 @@ from gptrace.record.lens import Lens, LensCell, LensLayer, LensResult, LensStrea
 from gptrace.record.loss import Loss, LossResult, LossStream, LossTotal, ScoredToken
 from gptrace.record.model import Buffers, ModelInfo, ParameterTotals
 from gptrace.record.models import Preset, PresetParameters, Presets, PublishedWeights
-from gptrace.record.problem import Problem
+from gptrace.record.prompt_result import Problem, PromptResult
 from gptrace.record.tokens import Token, TokenizedPrompt, Tokens
 from gptrace.record.topk import Candidate, PositionPrediction, TopK, TopKResult, TopKStream
 from gptrace.record.trace import (

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 from msgspec import field
 
 from gptrace.record.base import Count, Positive, Record, Report, Versions, about
 from gptrace.record.model import ModelInfo
-from gptrace.record.problem import Problem
+from gptrace.record.prompt_result import Problem, PromptResult
 from gptrace.record.tokens import Ids, PromptText, Token
 from gptrace.record.trace import FlowStep, OpCall, Seconds, Shape
 
@@ -26,14 +26,12 @@ class GenerationStep(Record, frozen=True, kw_only=True):
     token: Token
 
 
-class GenerationResult(Record, frozen=True):
+class GenerationResult(PromptResult, frozen=True):
     """The continuation of one prompt.
 
     `text` is the continuation, without the end-of-text token and a stop text; it is None where there is no
     tokenizer. `prompt_text` is what came before.
     """
-
-    pass_through: ClassVar[str] = "extra"
 
     index: Count
     prompt_text: PromptText = field(name="text")

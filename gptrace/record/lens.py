@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any
 
 from msgspec import field
 
 from gptrace.record.base import Count, Number, Positive, Record, Report, Versions, about
 from gptrace.record.model import ModelInfo
-from gptrace.record.problem import Problem
+from gptrace.record.prompt_result import Problem, PromptResult
 from gptrace.record.tokens import Ids, PromptText, Token
 from gptrace.record.topk import Candidate
 
@@ -38,10 +38,8 @@ class LensLayer(Record, frozen=True):
     cells: tuple[LensCell, ...] = field(name="positions")
 
 
-class LensResult(Record, frozen=True):
+class LensResult(PromptResult, frozen=True):
     """The layers of one prompt, first to last."""
-
-    pass_through: ClassVar[str] = "extra"
 
     index: Count
     text: PromptText

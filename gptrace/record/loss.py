@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any
 
 from msgspec import field
 from msgspec.structs import force_setattr
 
 from gptrace.record.base import Count, MeasuredNumber, Positive, Record, Report, Versions, about
 from gptrace.record.model import ModelInfo
-from gptrace.record.problem import Problem
+from gptrace.record.prompt_result import Problem, PromptResult
 from gptrace.record.tokens import Ids, PromptText, Token, TokenBytes, TokenText
 
 MeanLoss = Annotated[
@@ -36,10 +36,8 @@ class ScoredToken(Record, frozen=True):
         return Token(self.id, self.text, self.bytes)
 
 
-class LossResult(Record, frozen=True):
+class LossResult(PromptResult, frozen=True):
     """The loss of one text. `windows` is the number of forward passes that the text took."""
-
-    pass_through: ClassVar[str] = "extra"
 
     index: Count
     text: PromptText

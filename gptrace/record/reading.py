@@ -11,8 +11,8 @@ import msgspec
 
 from gptrace.errors import InputError
 from gptrace.record.base import HexBytes, Number, Report
-from gptrace.record.schema import report_names, report_type
-from gptrace.record.topk import TopK, TopKResult
+from gptrace.record.prompt_result import PromptResult
+from gptrace.record.schema import item_type, report_names, report_type
 from gptrace.record.trace import Trace
 from gptrace.wording import quoted_value, shortened
 
@@ -88,21 +88,22 @@ def _type_of(value: Any, name: str) -> type[Report]:
 
 
 def _converted(value: dict[str, Any], record_type: type[Report]) -> Report:
-    if record_type is TopK and isinstance(value.get("results"), list):
-        value = value | {"results": [_with_extra(result) for result in value["results"]]}
+    item, items = item_type(record_type), value.get(record_type.items)
+    if item is not None and issubclass(item, PromptResult) and isinstance(items, list):
+        value = value | {record_type.items: [_with_extra(result, item) for result in items]}
     report: Report = msgspec.convert(value, record_type, dec_hook=_decode)
     if isinstance(report, Trace):
         _check_tree(report)
     return report
 
 
-def _with_extra(result: Any) -> Any:
+def _with_extra(result: Any, result_type: type[PromptResult]) -> Any:
     """Gather the keys of a result that are none of its fields: they came with the prompt."""
     if not isinstance(result, dict):
         return result
-    names = TopKResult.own_keys()
+    names = result_type.own_keys()
     extra = {key: item for key, item in result.items() if key not in names}
-    return {key: item for key, item in result.items() if key in names} | {TopKResult.pass_through: extra}
+    return {key: item for key, item in result.items() if key in names} | {result_type.pass_through: extra}
 
 
 def _check_tree(trace: Trace) -> None:

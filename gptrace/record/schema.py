@@ -5,16 +5,13 @@ from __future__ import annotations
 import pkgutil
 from functools import cache
 from importlib import import_module
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import msgspec
 
 import gptrace.record
-from gptrace.record.base import HexBytes, Number, Report
-from gptrace.record.generate import GenerationResult
-from gptrace.record.lens import LensResult
-from gptrace.record.loss import LossResult
-from gptrace.record.topk import TopKResult
+from gptrace.record.base import HexBytes, Number, Record, Report
+from gptrace.record.prompt_result import PromptResult
 
 # The command whose --json an output is, where it has another name.
 _COMMANDS = {"trace": "run"}
@@ -40,13 +37,25 @@ def report_type(name: str) -> type[Report]:
     return _reports_in(name)[0]
 
 
+def item_type(report: type[Report]) -> type[Record] | None:
+    """Return the record type of the items of an output, None where it has no list of records.
+
+    >>> item_type(report_type("topk")).__name__
+    'TopKResult'
+    """
+    kind = get_type_hints(report).get(report.items)
+    items = [item for item in get_args(kind) if isinstance(item, type) and issubclass(item, Record)]
+    return items[0] if items else None
+
+
 def json_schema(name: str) -> dict[str, Any]:
     """Return the JSON Schema of an output. Names may be added within a version, so more are allowed."""
     schema = msgspec.json.schema(report_type(name), schema_hook=_custom_types)
-    for kind in (TopKResult, LossResult, GenerationResult, LensResult):
-        result = schema["$defs"].get(kind.__name__)
-        if result is not None:  # keys that are passed through stand beside the fields
-            del result["properties"][kind.pass_through]
+    item = item_type(report_type(name))
+    if item is not None and issubclass(
+        item, PromptResult
+    ):  # keys that are passed through stand beside the fields
+        del schema["$defs"][item.__name__]["properties"][item.pass_through]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": f"gptrace {_COMMANDS.get(name, name)} --json",

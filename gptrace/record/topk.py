@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any
 
 from msgspec import field
-from msgspec.structs import fields
 
 from gptrace.record.base import Count, Number, Positive, Record, Report, Versions, about
 from gptrace.record.model import ModelInfo
-from gptrace.record.problem import Problem
+from gptrace.record.prompt_result import Problem, PromptResult
 from gptrace.record.tokens import Ids, Padding, PromptText, Token, TokenBytes, TokenText, Truncated
 
 Temperature = Annotated[float, about("the logits are divided by it before the softmax", gt=0)]
@@ -41,14 +40,8 @@ class PositionPrediction(Record, frozen=True):
     chosen: Annotated[tuple[Candidate, ...], about("the tokens asked for with --token")] = ()
 
 
-class TopKResult(Record, frozen=True):
-    """The candidates for the token after one prompt.
-
-    `extra` holds the other keys of the JSON line that the prompt came in; in the JSON they stand beside the
-    fields.
-    """
-
-    pass_through: ClassVar[str] = "extra"
+class TopKResult(PromptResult, frozen=True):
+    """The candidates for the token after one prompt."""
 
     index: Count
     text: PromptText
@@ -63,11 +56,6 @@ class TopKResult(Record, frozen=True):
         default=None, name="error"
     )
     extra: dict[str, Any] = field(default_factory=dict)
-
-    @classmethod
-    def own_keys(cls) -> frozenset[str]:
-        """Return the keys of a result in JSON that are its own, not passed through."""
-        return frozenset(field.encode_name for field in fields(cls)) - {cls.pass_through}
 
 
 class TopK(Report, frozen=True, tag_field="schema", tag="gptrace.topk/1"):

@@ -11,6 +11,7 @@ import msgspec
 from msgspec.structs import replace
 
 from gptrace.record.base import Record, Report
+from gptrace.record.prompt_result import PromptResult
 
 
 def to_dict(report: Report) -> dict[str, Any]:
@@ -72,7 +73,9 @@ def _around_items(report: Report) -> dict[str, Any]:
 def _item_dict(item: Record) -> dict[str, Any]:
     """Return one item as a plain dict; keys that are passed through stand beside its fields, first."""
     fields: dict[str, Any] = _builtins(item)
-    passed_through: dict[str, Any] = fields.pop(getattr(item, "pass_through", ""), {})
+    passed_through: dict[str, Any] = (
+        fields.pop(item.pass_through, {}) if isinstance(item, PromptResult) else {}
+    )
     return {**passed_through, **fields}
 
 

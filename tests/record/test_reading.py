@@ -41,12 +41,16 @@ def traces() -> list[Trace]:
 
 def reports() -> list[Report]:
     """One record of each kind, with every fact that may be absent."""
+    session = gptrace.Session("tiny")
     first, second = (gptrace.trace("Hi", model="tiny", seed=seed, measure="statistics") for seed in (1, 2))
     return [
         *traces(),
         diff_traces(first, second),
         gptrace.topk("Hello, 你", model="tiny", positions="all", tokens=[" Paris"]),
         gptrace.topk_stream(LINES, model="tiny", k=2).whole(),
+        session.loss_stream(LINES).whole(),
+        session.generate_stream(LINES, max_new_tokens=2).whole(),
+        session.lens_stream(LINES).whole(),
         gptrace.loss(["Hello", "你好 there", "a " * 100], model="tiny"),
         gptrace.generate("你", model="tiny", max_new_tokens=2, trace=True),
         gptrace.generate(ids=[1], model="tiny", max_new_tokens=2, top_k=3, top_p=0.5, stop=["x"]),
