@@ -87,6 +87,17 @@ def rounding_tolerance(dtype: torch.dtype) -> float:
     return {torch.float64: 1e-9, torch.float32: 1e-4}.get(dtype, 8 * torch.finfo(dtype).eps)
 
 
+def allowed_rounding(logits: Tensor) -> float:
+    """Return how far logits may be from a second computation of them, given their largest finite one.
+
+    >>> allowed_rounding(torch.tensor([-float("inf"), -20.0, 5.0], dtype=torch.float64))
+    2e-08
+    """
+    finite = logits[logits.isfinite()]
+    largest = float(finite.abs().max()) if len(finite) else 1.0
+    return rounding_tolerance(logits.dtype) * max(1.0, largest)
+
+
 def rank_of(logits: Tensor, token_id: int) -> int:
     """Return the rank of a token among logits (V,), from 1; equal logits rank by id.
 

@@ -12,7 +12,7 @@ from gptrace.errors import RunError
 from gptrace.model.build import LoadedModel
 from gptrace.model.quiet_torch import torch
 from gptrace.predict.batching import BatchBudget
-from gptrace.predict.candidates import as_float64, candidates_of_rows, rounding_tolerance
+from gptrace.predict.candidates import allowed_rounding, as_float64, candidates_of_rows
 from gptrace.predict.capture import capture_tensors
 from gptrace.predict.forward import batch_ids, check_room, extract_logits, guarded_forward
 from gptrace.predict.logit_decoder import DeferredLogitDecoder, LogitDecoder
@@ -127,9 +127,7 @@ def _difference(last: Tensor, logits: Tensor, structure: ModelStructure, name: s
     # A mask may make some logits infinite: then they have to be infinite in both.
     finite = expected.isfinite()
     difference = float((last - expected)[finite].abs().max()) if bool(finite.any()) else 0.0
-    largest = float(expected[finite].abs().max()) if bool(finite.any()) else 1.0
-    allowed = rounding_tolerance(logits.dtype) * max(1.0, largest)
-    if difference <= allowed and bool((last.isfinite() == finite).all()):
+    if difference <= allowed_rounding(logits) and bool((last.isfinite() == finite).all()):
         return difference
     path = ", ".join(structure.to_logits)
     raise RunError(

@@ -12,7 +12,7 @@ from gptrace.model.build import LoadedModel
 from gptrace.model.quiet_torch import torch
 from gptrace.model.user_code_errors import user_code_errors
 from gptrace.predict.batching import BatchBudget, batches
-from gptrace.predict.candidates import have_probabilities, rounding_tolerance
+from gptrace.predict.candidates import allowed_rounding, have_probabilities
 from gptrace.predict.forward import (
     Forward,
     LogitRows,
@@ -137,7 +137,7 @@ def _last_rows(loaded: LoadedModel, logits: Tensor, prompts: Sequence[Prompt]) -
     unpadded = _rows_without_padding(loaded, [prompts[number] for number in shorter])
     changed = []
     for number, row in zip(shorter, unpadded, strict=True):
-        allowed = rounding_tolerance(row.dtype) * max(1.0, float(row.abs().max()))
+        allowed = allowed_rounding(row)
         if is_whole and not torch.allclose(rows[number], row, rtol=0, atol=allowed, equal_nan=True):
             changed.append(str(number))
         rows[number] = row

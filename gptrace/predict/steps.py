@@ -16,7 +16,7 @@ from gptrace.model.gpt import GPTModel
 from gptrace.model.gpt_parts import has_standard_attention, hidden_states
 from gptrace.model.hugging_face import is_hugging_face
 from gptrace.model.quiet_torch import torch
-from gptrace.predict.candidates import as_float64, rounding_tolerance
+from gptrace.predict.candidates import allowed_rounding, as_float64
 from gptrace.predict.forward import check_room, extract_logits, guarded_forward, last_logits_alone
 
 Tensor = torch.Tensor
@@ -199,12 +199,11 @@ class HuggingFaceSteps(Steps):
             return False
         self._trust.unchecked -= 1
         plain = HuggingFaceSteps(self.loaded, self._context_length, self._trust, use_cache=False)
-        expected, found = as_float64(plain.logits(ids)), as_float64(logits)
-        largest = float(expected[expected.isfinite()].abs().max()) if bool(expected.isfinite().any()) else 1.0
-        allowed = rounding_tolerance(logits.dtype) * max(1.0, largest)
-        if torch.allclose(found, expected, rtol=0, atol=allowed, equal_nan=True):
+        plain_logits = plain.logits(ids)
+        expected, actual = as_float64(plain_logits), as_float64(logits)
+        if torch.allclose(actual, expected, rtol=0, atol=allowed_rounding(plain_logits), equal_nan=True):
             return False
-        difference = float((found - expected).abs().nan_to_num().max())
+        difference = float((actual - expected).abs().nan_to_num().max())
         self._distrust(f"with it the logits differ by up to {difference:.3g}")
         return True
 

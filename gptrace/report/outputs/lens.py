@@ -50,21 +50,19 @@ def csv_table(lens: Lens, view: View) -> TableData:
         "index", "prompt", "layer", "position", "id", "token", "bytes", "probability", "rank_of_prediction",
         "error", "extra",
     )  # fmt: skip
-    rows: list[tuple[object, ...]] = [
-        (
-            result.index, text_of(result), layer.path, cell.position, cell.best.id, cell.best.text,
-            hex_of(cell.best.bytes), cell.best.probability, cell.rank_of_prediction, *problem_cells(result),
-        )
-        for result in lens.results
-        for layer in result.layers
-        for cell in layer.cells
-    ]  # fmt: skip
-    rows += [
-        (result.index, text_of(result), *[""] * 7, *problem_cells(result))
-        for result in lens.results
-        if result.problem
-    ]
-    rows.sort(key=lambda row: row[0])  # type: ignore[arg-type, return-value]
+    rows: list[tuple[object, ...]] = []
+    for result in lens.results:
+        if result.problem is not None:
+            rows.append((result.index, text_of(result), *[""] * 7, *problem_cells(result)))
+        rows += [
+            (
+                result.index, text_of(result), layer.path, cell.position, cell.best.id, cell.best.text,
+                hex_of(cell.best.bytes), cell.best.probability, cell.rank_of_prediction,
+                *problem_cells(result),
+            )
+            for layer in result.layers
+            for cell in layer.cells
+        ]  # fmt: skip
     return TableData.plain(keys, rows)
 
 

@@ -62,18 +62,19 @@ def csv_table(loss: Loss, view: View) -> TableData:
         "index", "position", "id", "token", "bytes", "log_probability", "probability", "rank", "error",
         "extra",
     )  # fmt: skip
-    rows: list[tuple[object, ...]] = [
-        (
-            result.index, position, scored.id, scored.text, hex_of(scored.bytes),
-            *("" if value is None else value
-              for value in (scored.log_probability, scored.probability, scored.rank)),
-            *problem_cells(result),
-        )
-        for result in loss.results
-        for position, scored in enumerate(result.tokens)
-    ]  # fmt: skip
-    rows += [(result.index, *[""] * 7, *problem_cells(result)) for result in loss.results if result.problem]
-    rows.sort(key=lambda row: row[0])  # type: ignore[arg-type, return-value]
+    rows: list[tuple[object, ...]] = []
+    for result in loss.results:
+        if result.problem is not None:
+            rows.append((result.index, *[""] * 7, *problem_cells(result)))
+        rows += [
+            (
+                result.index, position, scored.id, scored.text, hex_of(scored.bytes),
+                *("" if value is None else value
+                  for value in (scored.log_probability, scored.probability, scored.rank)),
+                *problem_cells(result),
+            )
+            for position, scored in enumerate(result.tokens)
+        ]  # fmt: skip
     return TableData.plain(keys, rows)
 
 
