@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -10,18 +9,17 @@ from gptrace import record
 from gptrace.errors import InputError
 from gptrace.measures import Measures
 from gptrace.predict import validation
-from gptrace.session_streams import SessionStreams
+from gptrace.session_runs import GivenPrompts, SessionRuns, StreamedPrompts
 from gptrace.text.gpt2_tokenizer import GPT2, NAME, VOCAB_SIZE, tiktoken_version
 from gptrace.text.lines import PromptLines
 from gptrace.text.prompt_source import Ids, PromptSource, Text
-from gptrace.text.prompts import Prompt
 from gptrace.versions import versions_with
 
 if TYPE_CHECKING:
     from gptrace.predict.generate import Listener
 
 
-class Session(SessionStreams):
+class Session(SessionRuns):
     """A model that is loaded at its first use and then kept, with one method for each thing to ask of it.
 
     What can be checked without torch is checked before torch is imported. The methods raise an InputError for
@@ -58,7 +56,7 @@ class Session(SessionStreams):
         (1, 4, 48)
         """
         measures = Measures.of(measure)
-        prompts = self._prompts(text, ids, special, k=k, temperature=temperature, truncate=truncate)
+        prompts = self._prompts(GivenPrompts(text, ids, special, truncate), k=k, temperature=temperature)
         loaded = self._load()
         from gptrace.predict.run import run_traced
 
@@ -80,17 +78,10 @@ class Session(SessionStreams):
         >>> len(Session("tiny").topk("Hello", k=3).results[0].candidates)
         3
         """
-        validation.check_positions(positions)
-        validation.check_batch_size(batch_size)
-        self.check_has_numbers("predict")
-        ids_of_tokens = validation.token_ids(tokens, self.tokenizer)
-        prompts = self._prompts(text, ids, special, k=k, temperature=temperature, truncate=truncate)
-        loaded = self._load()
-        from gptrace.predict.prompt_stream import PromptStream
-        from gptrace.predict.topk import TopKRequest, run_topk
-
-        request = TopKRequest(k, temperature, positions == "all", ids_of_tokens)
-        return run_topk(loaded, self.tokenizer, PromptStream.of(prompts), request, batch_size).whole()
+        return self._topk(
+            GivenPrompts(text, ids, special, truncate), k=k, temperature=temperature, positions=positions,
+            tokens=tokens, batch_size=batch_size,
+        ).whole()  # fmt: skip
 
     def topk_stream(
         self, prompts: Iterable[object] | PromptLines, *, special: bool = True, truncate: bool = False,
@@ -111,26 +102,10 @@ class Session(SessionStreams):
         >>> [len(result.candidates) for result in stream.results]
         [2, 0, 2]
         """
-        validation.check_positions(positions)
-        validation.check_batch_size(batch_size)
-        self.check_has_numbers("predict")
-        validation.check_temperature(temperature)
-        ids_of_tokens = validation.token_ids(tokens, self.tokenizer)
-        self._check_k(k)
-        loaded = self._load()
-        from gptrace.predict.prompt_stream import PromptStream
-        from gptrace.predict.topk import TopKRequest, run_topk
-
-        request = TopKRequest(k, temperature, positions == "all", ids_of_tokens)
-        stream = PromptStream.reading(
-            record.TopKResult,
-            prompts,
-            self.tokenizer,
-            self.limits,
-            special=special,
-            truncate=truncate,
-        )
-        return run_topk(loaded, self.tokenizer, stream, request, batch_size)
+        return self._topk(
+            StreamedPrompts(prompts, special, truncate), k=k, temperature=temperature, positions=positions,
+            tokens=tokens, batch_size=batch_size,
+        )  # fmt: skip
 
     def loss(
         self, text: Text | None = None, *, ids: Ids | None = None, special: bool = True,
@@ -147,20 +122,19 @@ class Session(SessionStreams):
         >>> round(Session("tiny").loss("Hello, I am").total.loss, 4)
         10.7746
         """
-        validation.check_batch_size(batch_size)
-        self.check_has_numbers("predict")
-        prompts = self._prompts(text, ids, special, allow_windows=True)
-        context_length = self.limits.context_length
-        if stride is not None:
-            validation.resolve_stride(stride, sys.maxsize if context_length is None else context_length)
-        loaded = self._load()
-        from gptrace.predict.loss import run_loss
-        from gptrace.predict.prompt_stream import PromptStream
+        return self._loss(GivenPrompts(text, ids, special), stride=stride, batch_size=batch_size).whole()
 
-        return run_loss(
-            loaded, self.tokenizer, PromptStream.of(prompts), context_length=context_length, stride=stride,
-            batch_size=batch_size,
-        ).whole()  # fmt: skip
+    def loss_stream(
+        self, prompts: Iterable[object] | PromptLines, *, special: bool = True, stride: int | None = None,
+        batch_size: int | None = None,
+    ) -> record.LossStream:  # fmt: skip
+        """Return the same as `loss` for a stream of prompts, as `topk_stream` takes them.
+
+        >>> stream = Session("tiny").loss_stream(["Hello, I am", ""])
+        >>> [result.problem is None for result in stream.results]
+        [True, False]
+        """
+        return self._loss(StreamedPrompts(prompts, special), stride=stride, batch_size=batch_size)
 
     def generate(
         self, text: Text | None = None, *, ids: Ids | None = None, special: bool = True,
@@ -189,20 +163,27 @@ class Session(SessionStreams):
         >>> Session("tiny").generate("Hello, I am", max_new_tokens=2).results[0].text
         ' RAND rises'
         """
-        settings = validation.generation_settings(
-            max_new_tokens=max_new_tokens, temperature=temperature, top_k=top_k, top_p=top_p,
-            seed=self.seed if seed is None else seed, stop=stop, cache=cache,
-        )  # fmt: skip
-        self.check_has_numbers("generate")
-        prompts = self._prompts(text, ids, special, allow_windows=True)
-        loaded = self._load()
-        from gptrace.predict.generate import run_generate
-        from gptrace.predict.prompt_stream import PromptStream
-
-        return run_generate(
-            loaded, self.tokenizer, PromptStream.of(prompts), settings,
-            context_length=self.limits.context_length, trace=trace, listener=listener,
+        return self._generate(
+            GivenPrompts(text, ids, special), max_new_tokens=max_new_tokens, temperature=temperature,
+            top_k=top_k, top_p=top_p, stop=stop, seed=seed, cache=cache, trace=trace, listener=listener,
         ).whole()  # fmt: skip
+
+    def generate_stream(
+        self, prompts: Iterable[object] | PromptLines, *, special: bool = True,
+        max_new_tokens: int = validation.DEFAULT_NEW_TOKENS, temperature: float | None = None,
+        top_k: int | None = None, top_p: float | None = None, stop: str | Sequence[str] = (),
+        seed: int | None = None, cache: bool = True, trace: bool = False,
+    ) -> record.GenerationStream:  # fmt: skip
+        """Return the same as `generate` for a stream of prompts, as `topk_stream` takes them.
+
+        >>> stream = Session("tiny").generate_stream(["Hello, I am", ""], max_new_tokens=2)
+        >>> [result.text for result in stream.results]
+        [' RAND rises', None]
+        """
+        return self._generate(
+            StreamedPrompts(prompts, special), max_new_tokens=max_new_tokens, temperature=temperature,
+            top_k=top_k, top_p=top_p, stop=stop, seed=seed, cache=cache, trace=trace,
+        )  # fmt: skip
 
     def lens(
         self, text: Text | None = None, *, ids: Ids | None = None, special: bool = True,
@@ -221,13 +202,19 @@ class Session(SessionStreams):
         >>> [layer.path for layer in Session("tiny").lens("Hello, I am").results[0].layers]
         ['trf_blocks.0', 'trf_blocks.1']
         """
-        self.check_has_numbers("predict")
-        prompts = self._prompts(text, ids, special, k=k, truncate=truncate)
-        loaded = self._load()
-        from gptrace.predict.lens import run_lens
-        from gptrace.predict.prompt_stream import PromptStream
+        return self._lens(GivenPrompts(text, ids, special, truncate), k=k, head=head).whole()
 
-        return run_lens(loaded, self.tokenizer, PromptStream.of(prompts), k=k, head=head).whole()
+    def lens_stream(
+        self, prompts: Iterable[object] | PromptLines, *, special: bool = True, truncate: bool = False,
+        k: int | None = None, head: str | None = None,
+    ) -> record.LensStream:  # fmt: skip
+        """Return the same as `lens` for a stream of prompts, as `topk_stream` takes them.
+
+        >>> stream = Session("tiny").lens_stream(["Hello, I am", ""])
+        >>> [len(result.layers) for result in stream.results]
+        [2, 0]
+        """
+        return self._lens(StreamedPrompts(prompts, special, truncate), k=k, head=head)
 
     def explain(
         self, text: Text | None = None, *, ids: Ids | None = None, special: bool = True,
@@ -251,7 +238,7 @@ class Session(SessionStreams):
         topics = validation.resolve_topics(topics)
         validation.check_language(language)
         self.check_has_numbers("explain")
-        prompts = self._prompts(text, ids, special, truncate=truncate)
+        prompts = self._prompts(GivenPrompts(text, ids, special, truncate))
         if len(prompts) > 1:
             raise InputError(
                 f"there are {len(prompts)} texts, and one is explained at a time", "give one of them"
@@ -282,14 +269,3 @@ class Session(SessionStreams):
             return record.Tokens(versions_with(), tokenizer.description(), tokenizer.size(), results)
         versions = versions_with(tiktoken=tiktoken_version())
         return record.Tokens(versions, NAME, VOCAB_SIZE, results)
-
-    def _prompts(
-        self, text: Text | None, ids: Ids | None, special: bool, *, k: int | None = None,
-        temperature: float = 1.0, truncate: bool = False, allow_windows: bool = False,
-    ) -> tuple[Prompt, ...]:  # fmt: skip
-        """Check prompts and options against the model's limits: before it is loaded, where they are known."""
-        source = PromptSource.from_arguments(text, ids, special=special)
-        validation.check_temperature(temperature)
-        prompts = source.prompts(self.tokenizer)
-        self._check_k(k)
-        return validation.fit_prompts(self.limits, prompts, truncate=truncate, allow_windows=allow_windows)

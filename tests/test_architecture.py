@@ -24,7 +24,7 @@ ORDER = [
     "tracing",
     "predict",
     "verify",
-    "session_streams",
+    "session_runs",
     "session",
     "api",
     "report",

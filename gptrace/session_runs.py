@@ -1,0 +1,145 @@
+"""The runs behind the methods of a Session: each command once, for prompts that are given and for streams."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gptrace import record
+from gptrace.model.on_demand import ModelOnDemand
+from gptrace.predict import validation
+from gptrace.text.lines import PromptLines
+from gptrace.text.prompt_source import Ids, PromptSource, Text
+from gptrace.text.prompts import Prompt
+
+if TYPE_CHECKING:
+    from gptrace.predict.generate import Listener
+    from gptrace.predict.prompt_stream import PromptStream
+
+
+@dataclass(frozen=True, slots=True)
+class GivenPrompts:
+    """Prompts that are all known: they are checked before the model is loaded, and one error ends the run."""
+
+    text: Text | None
+    ids: Ids | None
+    special: bool
+    truncate: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StreamedPrompts:
+    """Prompts without end: each is read when it is needed, and has its error as its result."""
+
+    prompts: Iterable[object] | PromptLines
+    special: bool
+    truncate: bool = False
+
+
+Prompts = GivenPrompts | StreamedPrompts
+
+
+class SessionRuns(ModelOnDemand):
+    """What the methods of a Session do once they know where their prompts come from."""
+
+    def _topk(
+        self, prompts: Prompts, *, k: int | None, temperature: float, positions: str, tokens: Sequence[str],
+        batch_size: int | None,
+    ) -> record.TopKStream:  # fmt: skip
+        validation.check_positions(positions)
+        validation.check_batch_size(batch_size)
+        self.check_has_numbers("predict")
+        ids_of_tokens = validation.token_ids(tokens, self.tokenizer)
+        stream = self._stream(prompts, record.TopKResult, k=k, temperature=temperature)
+        loaded = self._load()
+        from gptrace.predict.topk import TopKRequest, run_topk
+
+        request = TopKRequest(k, temperature, positions == "all", ids_of_tokens)
+        return run_topk(loaded, self.tokenizer, stream(), request, batch_size)
+
+    def _loss(self, prompts: Prompts, *, stride: int | None, batch_size: int | None) -> record.LossStream:
+        validation.check_batch_size(batch_size)
+        self.check_has_numbers("predict")
+        stream = self._stream(prompts, record.LossResult, allow_windows=True)
+        context_length = self.limits.context_length
+        if stride is not None:
+            validation.resolve_stride(stride, sys.maxsize if context_length is None else context_length)
+        loaded = self._load()
+        from gptrace.predict.loss import run_loss
+
+        return run_loss(
+            loaded, self.tokenizer, stream(), context_length=context_length, stride=stride,
+            batch_size=batch_size,
+        )  # fmt: skip
+
+    def _generate(
+        self, prompts: Prompts, *, max_new_tokens: int, temperature: float | None, top_k: int | None,
+        top_p: float | None, stop: str | Sequence[str], seed: int | None, cache: bool, trace: bool,
+        listener: Listener | None = None,
+    ) -> record.GenerationStream:  # fmt: skip
+        settings = validation.generation_settings(
+            max_new_tokens=max_new_tokens, temperature=temperature, top_k=top_k, top_p=top_p,
+            seed=self.seed if seed is None else seed, stop=stop, cache=cache,
+        )  # fmt: skip
+        self.check_has_numbers("generate")
+        stream = self._stream(prompts, record.GenerationResult, allow_windows=True)
+        loaded = self._load()
+        from gptrace.predict.generate import run_generate
+
+        return run_generate(
+            loaded, self.tokenizer, stream(), settings, context_length=self.limits.context_length,
+            trace=trace, listener=listener,
+        )  # fmt: skip
+
+    def _lens(self, prompts: Prompts, *, k: int | None, head: str | None) -> record.LensStream:
+        self.check_has_numbers("predict")
+        stream = self._stream(prompts, record.LensResult, k=k)
+        loaded = self._load()
+        from gptrace.predict.lens import run_lens
+
+        return run_lens(loaded, self.tokenizer, stream(), k=k, head=head)
+
+    def _stream(
+        self, prompts: Prompts, result: type[record.PromptResult], *, k: int | None = None,
+        temperature: float = 1.0, allow_windows: bool = False,
+    ) -> Callable[[], PromptStream]:  # fmt: skip
+        """Check what is known before the model is loaded; return the function that makes the stream then."""
+        given: tuple[Prompt, ...] | None = None
+        if isinstance(prompts, GivenPrompts):
+            given = self._prompts(prompts, k=k, temperature=temperature, allow_windows=allow_windows)
+        else:
+            validation.check_temperature(temperature)
+            self._check_k(k)
+
+        def stream() -> PromptStream:
+            from gptrace.predict.prompt_stream import PromptStream
+
+            if given is not None:
+                return PromptStream.of(given)
+            assert isinstance(prompts, StreamedPrompts)
+            return PromptStream.reading(
+                result, prompts.prompts, self.tokenizer, self.limits, special=prompts.special,
+                truncate=prompts.truncate, allow_windows=allow_windows,
+            )  # fmt: skip
+
+        return stream
+
+    def _prompts(
+        self, prompts: GivenPrompts, *, k: int | None = None, temperature: float = 1.0,
+        allow_windows: bool = False,
+    ) -> tuple[Prompt, ...]:  # fmt: skip
+        """Check prompts and options against the model's limits: before it is loaded, where they are known."""
+        source = PromptSource.from_arguments(prompts.text, prompts.ids, special=prompts.special)
+        validation.check_temperature(temperature)
+        checked = source.prompts(self.tokenizer)
+        self._check_k(k)
+        return validation.fit_prompts(
+            self.limits, checked, truncate=prompts.truncate, allow_windows=allow_windows
+        )
+
+    def _check_k(self, k: int | None) -> None:
+        vocab_size = self.limits.vocab_size
+        if vocab_size is not None:
+            validation.resolve_k(k, vocab_size - self.tokenizer.padding_rows(vocab_size))
