@@ -16,7 +16,7 @@ from gptrace.cli.options.groups import TextOptions
 from gptrace.cli.output import CommandResult, Destination
 from gptrace.errors import InputError, OptionError, RunError
 from gptrace.record import Report
-from gptrace.record.schema import report_type
+from gptrace.record.schema import item_type, report_type
 from gptrace.report import View
 from gptrace.report.progress import with_progress
 from gptrace.text.lines import PromptLines
@@ -121,9 +121,8 @@ def _is_row(raw: bytes, index: int, needed: frozenset[str]) -> bool:
 
 def _keys_of_results(output: str) -> frozenset[str]:
     """Return the keys that each result of an output has."""
-    report = report_type(output)
-    (results,) = (field for field in msgspec.structs.fields(report) if field.name == report.items)
-    item = results.type.__args__[0]
+    item = item_type(report_type(output))
+    assert item is not None, output
     return frozenset(field.encode_name for field in msgspec.structs.fields(item) if field.required)
 
 

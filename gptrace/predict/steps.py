@@ -184,8 +184,10 @@ class HuggingFaceSteps(Steps):
 
     def _cache_in(self, output: object) -> dict[str, Any]:
         """Return the cache in an output under its name; nothing where it is unknown which one that is."""
-        names = self._parameters.intersection(output) if isinstance(output, Mapping) else ()
-        caches = {name: output[name] for name in names if name not in self._fixed_arguments}  # type: ignore[index]
+        if not isinstance(output, Mapping):
+            return {}
+        names = self._parameters.intersection(output) - self._fixed_arguments.keys()
+        caches = {name: output[name] for name in names}
         return caches if len(caches) == 1 and None not in caches.values() else {}
 
     def _clear_cache(self) -> None:
