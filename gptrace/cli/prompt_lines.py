@@ -47,9 +47,11 @@ class PromptStreamOptions:
         if not resume:
             return None if lines_format == "text" else cls(lines_format == "jsonl")
         if lines_format == "text":
-            raise OptionError("--resume continues a stream, and there is none", "add --lines or jsonl input")
+            raise OptionError(
+                "--resume continues a stream, and there is none", "add --lines or --input-format jsonl"
+            )
         if destination.file is None or destination.format != "jsonl":
-            raise OptionError("--resume has no JSON Lines to go on with", "add --output FILE.jsonl")
+            raise OptionError("--resume needs an output file in JSON Lines", "add --output FILE.jsonl")
         start, kept_bytes = _rows_in(destination.file, output)
         return cls(lines_format == "jsonl", start, kept_bytes)
 

@@ -35,8 +35,8 @@ Resume = Annotated[
     bool,
     option(
         "--resume",
-        "Continue an --output FILE.jsonl: each result is added to it as it comes, and those that are there "
-        "are kept, their lines of stdin skipped.",
+        "Continue --output FILE.jsonl: keep its results, skip the lines of stdin that they came from, and "
+        "add each new result as it comes.",
     ),
 ]
 BatchSize = Annotated[

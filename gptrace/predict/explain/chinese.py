@@ -150,7 +150,7 @@ _SENTENCES = {
     ),
     "probabilities_returned": Sentence(
         "输出的一行已经是概率：模型自己做了 softmax。所以这些数不是 logits，再做一次 softmax，得到的概率就"
-        "平均得多。",
+        "平坦得多。",
         "最后一行从 {lowest:.4g} 到 {highest:.4g}，最大的属于 {best:token}，总和是 {total:.6f}",
     ),
     # projection
@@ -258,7 +258,7 @@ _SENTENCES = {
     ),
     "tied": Sentence("这里它们就是同一个张量。", _PARAMETERS + "；若分成两张则为 " + _PARAMETERS_OTHERWISE),
     "untied": Sentence("这里它们是两张。", _PARAMETERS + "；若共用一张则为 " + _PARAMETERS_OTHERWISE),
-    "no_tables": Sentence("没有找到入口的 token 嵌入表，或者没有找到出口的矩阵，无从比较。", "无"),
+    "no_tables": Sentence("没有找到 token 嵌入表或输出层的矩阵，无从比较。", "无"),
 }
 _NOT_THE_SCORES = (
     "所以 W 的每一行就是一个 token 的方向，但这个模型的 logits 并不是向量 x 与这一行的点积：输出层的分数在返"
@@ -290,7 +290,7 @@ _FAILURES = {
     "linear_with_bias": _NOT_LINEAR,
     "bottleneck": "{vocab_size:,} 个分数全都来自 {numbers} 个数，但这个向量后一半的数几乎不起作用。",
     "last_row": "最后一行不只取决于最后一个向量：单独运行输出层，分数就不一样。",
-    "greedy": "贪心（greedy）：取最可能的 token。这个模型每次的结果不同，说明它用了随机数。",
+    "greedy": "贪心（greedy）：取最可能的 token。再跑一遍，结果不同，说明这个模型用了随机数。",
     "next_step": "选出的 token 接到文字末尾，但模型返回的行数没有增加。",
 }
 CHINESE = Catalog(_TITLES, _SENTENCES, _FAILURES, denial="这里并非如此：")

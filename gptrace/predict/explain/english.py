@@ -171,7 +171,7 @@ _SENTENCES = {
     ),
     "probabilities_returned": Sentence(
         "A row of the output is a probability distribution already: the model applies softmax itself. So "
-        "these are no logits, and probabilities made of them by another softmax are far too even.",
+        "these are no logits, and probabilities made of them by another softmax are far too flat.",
         "the last row goes from {lowest:.4g} to {highest:.4g}, the greatest for {best:token}, and sums to "
         "{total:.6f}",
     ),
@@ -293,7 +293,8 @@ _SENTENCES = {
         "In this model they are two tensors.", _PARAMETERS + "; as one they would be " + _PARAMETERS_OTHERWISE
     ),
     "no_tables": Sentence(
-        "No table of tokens was found at the entrance, or no matrix at the exit, to compare.", "none"
+        "The token embedding table or the matrix of the output head was not found: nothing to compare.",
+        "none",
     ),
 }
 _NOT_THE_SCORES = (
@@ -303,7 +304,7 @@ _NOT_THE_SCORES = (
 _NOT_A_PRODUCT = (
     "`{head}` has a matrix W, but does more than multiply by it: its scores are not those of x·Wᵀ."
 )
-_NOT_LINEAR = "The map is not linear: the scores of a doubled vector, or of a sum, are others than the sums."
+_NOT_LINEAR = "The map is not linear: doubling or adding vectors does not double or add their scores."
 _NOT_EVERY_POSITION = "`{head}`, the output head, does not score every position that the model returns."
 _TOO_FEW_SCORES = "The last dimension holds fewer scores than the tokenizer has tokens."
 _FAILURES = {
@@ -319,7 +320,7 @@ _FAILURES = {
     "output_head_of_other_width": _NOT_EVERY_POSITION,
     "vocabulary": _TOO_FEW_SCORES,
     "vocabulary_padded": _TOO_FEW_SCORES,
-    "causal": "The rows change when the text goes on: each depends on tokens after its own, or on chance, so "
+    "causal": "The rows change when the text goes on: each depends on tokens after its own, or is random, so "
     "this model is not causal.",
     "probabilities_returned": _SENTENCES["probabilities_returned"].text,
     "matrix_product": _NOT_A_PRODUCT,
@@ -332,7 +333,7 @@ _FAILURES = {
     "in this vector changes next to nothing.",
     "last_row": "The last row depends on more than the last vector: the output head gives it other scores "
     "when it runs alone.",
-    "greedy": "Greedy: take the likeliest token. This model gives another one each time, so it draws random "
+    "greedy": "Greedy: take the likeliest token. A second run gave another one, so this model draws random "
     "numbers.",
     "next_step": "The token is appended to the text, but the model returns as many rows as before.",
 }
