@@ -13,10 +13,10 @@ from gptrace.tracing.costs import costs_with_children
 from gptrace.tracing.failures import failure_of
 from gptrace.tracing.model_facts import model_info_from, versions
 from gptrace.tracing.notes import trace_notes
-from gptrace.tracing.operations import Operation
+from gptrace.tracing.operations import Operation, numbered_operations
 from gptrace.tracing.parameters import ancestors, count_by_module, named_modules_with_aliases, parameter_refs
 from gptrace.tracing.recorder import SpanRecorder
-from gptrace.tracing.span import Span, numbered_calls
+from gptrace.tracing.span import Occurrence, Span, numbered_calls
 from gptrace.tracing.tensor_specs import TensorSpecs, with_statistics
 
 Module = torch.nn.Module
@@ -78,16 +78,16 @@ def _module_calls(
     spans = recorder.spans
     specs_by_root = {root: TensorSpecs(names.names) for root, names in inferred.items()}
     # A resized run is one forward pass: its calls are numbered within the pass, not within the block.
-    numbers = {}
-    if len(passes) > 1:
-        numbers = {span: number for of_pass in passes.values() for span, number in numbered_calls(of_pass)}
+    numbered = {span: call for of_pass in passes.values() for span, call in numbered_calls(of_pass)}
     calls_of_path = Counter([span.path for span in spans])
+    begun = Counter[str]()
     costs = costs_with_children(spans) if recorder.measures.macs else []
     operations = recorder.operations_by_call()
     calls = []
-    for span, call in numbered_calls(spans):
-        specs, path, number = specs_by_root[span.root], span.path, numbers.get(span, call)
-        outputs = specs.of((path, number, "output"), span.outputs)
+    for span in spans:
+        specs, path, occurrence = specs_by_root[span.root], span.path, numbered[span]
+        begun[path] += 1
+        outputs = specs.of((occurrence, "output"), span.outputs)
         calls.append(
             ModuleCall(
                 index=span.index,
@@ -95,9 +95,9 @@ def _module_calls(
                 depth=span.depth,
                 path=path,
                 type=type(span.module).__name__,
-                call=call,
+                call=begun[path],
                 calls=calls_of_path[path],
-                inputs=specs.of((path, number, "input"), span.inputs),
+                inputs=specs.of((occurrence, "input"), span.inputs),
                 outputs=with_statistics(outputs, span.statistics) if span.statistics else outputs,
                 parameters=counts.get(path, _NO_PARAMETERS),
                 seconds=span.seconds,
@@ -105,26 +105,27 @@ def _module_calls(
                 macs=costs[span.index].macs if costs else None,
                 macs_unknown=costs[span.index].unknown if costs else (),
                 peak_bytes=span.peak_bytes if recorder.measures.memory else None,
-                ops=_op_calls(span, number, operations[span], specs, recorder) if span in operations else (),
+                ops=_op_calls(occurrence, operations.get(span, ()), specs, recorder),
             )
         )
     return tuple(calls)
 
 
 def _op_calls(
-    span: Span, number: int, operations: Sequence[Operation], specs: TensorSpecs, recorder: SpanRecorder
+    call: Occurrence, operations: Sequence[Operation], specs: TensorSpecs, recorder: SpanRecorder
 ) -> tuple[OpCall, ...]:
+    if not operations:
+        return ()
     has_costs = recorder.measures.macs
     failed = recorder.operations.failed if recorder.operations is not None else None
     calls = []
-    for position, operation in enumerate(operations):
-        place = (span.path, number, position, operation.name)
+    for operation, occurrence in zip(operations, numbered_operations(operations, call), strict=True):
         calls.append(
             OpCall(
                 name=operation.name,
                 place=operation.place,
-                inputs=specs.of((*place, "input"), operation.inputs),
-                outputs=specs.of((*place, "output"), operation.outputs),
+                inputs=specs.of((occurrence, "input"), operation.inputs),
+                outputs=specs.of((occurrence, "output"), operation.outputs),
                 is_view=operation.is_view,
                 in_place=operation.in_place,
                 source=operation.source,

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from gptrace.model.dtypes import dtype_name
 from gptrace.record import Statistics, TensorSpec
 from gptrace.tracing.axis_names import AxisNames, Dims
-from gptrace.tracing.resized_runs import CallSide
+from gptrace.tracing.resized_runs import Side
 from gptrace.tracing.tensors import TensorInfo
 
 _CACHE_LIMIT = 100_000
@@ -27,7 +27,7 @@ class TensorSpecs:
         self._names = names
         self._cache: dict[object, tuple[TensorSpec, ...]] = names.specs if names is not None else {}
 
-    def of(self, side: CallSide, infos: tuple[TensorInfo, ...]) -> tuple[TensorSpec, ...]:
+    def of(self, side: Side, infos: tuple[TensorInfo, ...]) -> tuple[TensorSpec, ...]:
         """Return the specs of the tensors on one side of a call, its inputs or its outputs."""
         key = (side, infos) if self._names is not None else infos
         specs = self._cache.get(key)
@@ -37,8 +37,8 @@ class TensorSpecs:
             specs = self._cache[key] = tuple([_tensor_spec(info, self._dims(side, info)) for info in infos])
         return specs
 
-    def _dims(self, side: CallSide, info: TensorInfo) -> Dims:
-        return self._names.of((*side, info.name), info.shape) if self._names else tuple(map(str, info.shape))
+    def _dims(self, side: Side, info: TensorInfo) -> Dims:
+        return self._names.of(side, info.name, info.shape) if self._names else tuple(map(str, info.shape))
 
 
 @lru_cache(maxsize=10_000)
