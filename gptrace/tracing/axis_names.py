@@ -13,11 +13,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from gptrace.model.architecture import Architecture
 from gptrace.model.quiet_torch import torch
-from gptrace.record import TensorSpec
 from gptrace.tracing.recorder import SpanRecorder
 from gptrace.tracing.resized_runs import (
     ForwardPass,
@@ -67,8 +66,8 @@ class AxisNames:
         self, sizes: Sequence[Sizes], runs: Sequence[ResizedRun], products: Sequence[tuple[str, str]]
     ) -> None:
         self.sizes = sizes[0]
-        # A cache of the TensorSpecs with these names, which is freed with them.
-        self.specs: dict[object, tuple[TensorSpec, ...]] = {}
+        # What the last pass with these names saw, and its TensorSpecs; see `specs_of_pass`.
+        self.last_pass: tuple[object, Any] = (None, ())
         self._runs = runs
         # Products come last: where n_heads*head_dim equals emb_dim, the name is emb_dim.
         by_run = [of_run | {f"{a}*{b}": of_run[a] * of_run[b] for a, b in products} for of_run in sizes]

@@ -36,14 +36,14 @@ _without_function_modes = torch._C.DisableTorchFunction
 _without_dispatch_modes = torch._C._DisableTorchDispatch
 
 
-def _unseen(hook: Callable[[Module, Any, Any], None], *arguments: Any) -> None:
+def _unseen(hook: Callable[[Module, Any, Any], None], module: Module, args: Any, rest: Any) -> None:
     """Run a hook where no function mode and no graph that torch.jit.trace records sees its work."""
     graph = torch._C._get_tracing_state()
     if graph is not None:
         torch._C._set_tracing_state(None)  # type: ignore[attr-defined]
     try:
         with _without_function_modes():
-            hook(*arguments)
+            hook(module, args, rest)
     finally:
         if graph is not None:
             torch._C._set_tracing_state(graph)  # type: ignore[attr-defined]

@@ -95,15 +95,16 @@ def describe_each(found: Found) -> tuple[TensorInfo, ...]:
 
 def _described(place: _Place, tensor: Tensor) -> tuple[TensorInfo, ...]:
     """Return the description of a tensor, alone in a tuple."""
-    if (type(tensor) is Tensor or type(tensor) is Parameter) and not _is_tracing():
+    if type(tensor) is Tensor or type(tensor) is Parameter:
         try:
             shape, dtype, device = tensor.shape, tensor.dtype, tensor.device
             infos = place.infos.get((shape, dtype, device))
-            if infos is None:
+            if infos is not None:
+                return infos
+            if not _is_tracing():
                 sizes = tuple(shape)
                 facts = (TensorInfo(place.name, sizes, dtype, device),)
-                infos = _keep(place.infos, (sizes, dtype, device), facts)
-            return infos
+                return _keep(place.infos, (sizes, dtype, device), facts)
         except (RuntimeError, TypeError):  # nested tensors have no plain sizes, others have symbolic ones
             pass
     return (_tensor_info(place.name, tensor),)
@@ -145,25 +146,24 @@ def _collect(place: _Place, value: Any, found: Found, visited: set[int]) -> None
     # A list may contain itself, or another list many times.
     elif items_of is not _no_items and len(found) < _TENSORS_PER_VALUE and id(value) not in visited:
         visited.add(id(value))
+        is_list, are_attributes = items_of is enumerate, items_of is _attributes
         for key, item in items_of(value):
-            if type(item) in TENSORLESS_TYPES or (items_of is _attributes and key.startswith("_")):
+            if type(item) in TENSORLESS_TYPES or (are_attributes and key.startswith("_")):
                 continue
-            inner = _inner_place(place, key, items_of)
+            # Keys that are equal may have other names in a mapping: 1 and True.
+            inner = place.inner.get(key) if is_list or type(key) is str else None
+            if inner is None:
+                inner = _inner_place(place, key, is_list)
             if type(item) is Tensor:
                 found.append((inner, item))
             else:
                 _collect(inner, item, found, visited)
 
 
-def _inner_place(place: _Place, key: Any, items_of: _Items) -> _Place:
-    """Return the place of an item: by attribute or name, by index, or by another key of a mapping."""
-    if items_of is enumerate or type(key) is str:
-        inner = place.inner.get(key)
-        if inner is None:
-            name = f"{place.name}[{key}]" if items_of is enumerate else f"{place.name}.{key}"
-            inner = _keep(place.inner, key, _Place(name))
-        return inner
-    return _Place(f"{place.name}.{key}" if isinstance(key, str) else f"{place.name}[{key!r}]")
+def _inner_place(place: _Place, key: Any, is_list: bool) -> _Place:
+    """Return the place of an item: by index, by attribute or name, or by another key of a mapping."""
+    inner = _Place(f"{place.name}.{key}" if isinstance(key, str) else f"{place.name}[{key!r}]")
+    return _keep(place.inner, key, inner) if is_list or type(key) is str else inner
 
 
 # By the id of the type: a table of the types themselves would keep classes, and modules with them, alive.
