@@ -35,6 +35,8 @@ _ROLES = {
         "ffn_hidden_size", "ffn_hidden", "hidden_dim",
     ),
 }  # fmt: skip
+# The number of blocks. It is no size of an axis.
+_DEPTH_NAMES = ("n_layers", "n_layer", "num_hidden_layers", "num_layers", "depth", "n_blocks", "num_blocks")
 CONTEXT_NAMES = _ROLES["context"]
 SIZE_NAMES = frozenset(name for names in _ROLES.values() for name in names)
 # Widths under another name that must equal the width of the model.
@@ -70,7 +72,9 @@ class Architecture:
     settings   the configuration; of its values, the positive integers count
     build      returns a new model; its argument maps the keys to change to their new values
 
-    The attribute `sizes` holds the settings that can be the size of an axis, by name, and head_dim.
+    The attribute `sizes` holds the settings that can be the size of an axis, by name, and head_dim. `depth`
+    is the name and value of the setting that says how many blocks there are, if the configuration makes no
+    difference between them; else None.
 
     >>> settings = {"n_embd": 768, "n_head": 12, "block_size": 1024}
     >>> Architecture(settings, build=lambda changes: ...).sizes
@@ -95,6 +99,8 @@ class Architecture:
         head_dim = self._size("head_dim")
         self._width_is_heads = self._divides and (head_dim is None or head_dim * (heads or 0) == width)
         self.sizes = self._axis_sizes(self.settings)
+        depth = next(((key, self.settings[key]) for key in _DEPTH_NAMES if key in self.settings), None)
+        self.depth = depth if depth is not None and not _tells_apart(settings, depth[1]) else None
 
     def products(self) -> list[tuple[str, str]]:
         """Return the pairs of sizes that models merge into one axis: heads·head_dim, and batch·another."""
@@ -172,3 +178,12 @@ class Architecture:
             head_dim = {"head_dim": settings[keys["width"]] // settings[keys["heads"]]}
         sizes = sizes_of("width", "vocabulary", "heads", "key_value_heads")
         return sizes | head_dim | sizes_of("context", "inner")
+
+
+def _tells_apart(setting: Any, blocks: int) -> bool:
+    """Tell whether settings hold a list with an item for each block, and the items differ."""
+    if isinstance(setting, Mapping):
+        return any(_tells_apart(value, blocks) for value in setting.values())
+    if not isinstance(setting, list | tuple):
+        return False
+    return len(setting) == blocks and any(item != setting[0] for item in setting)

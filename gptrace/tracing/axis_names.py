@@ -12,12 +12,12 @@ sizes in `gptrace.model.architecture` are chosen such that no coincidence happen
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 from gptrace.model.architecture import Architecture
 from gptrace.model.quiet_torch import torch
 from gptrace.tracing.recorder import SpanRecorder
+from gptrace.tracing.repeated_blocks import RepeatedBlocks, find_repeated_blocks, stand_for_all
 from gptrace.tracing.resized_runs import (
     ForwardPass,
     ResizedRun,
@@ -30,6 +30,9 @@ from gptrace.tracing.span import Site, Span, call_sites
 
 Sizes = dict[str, int]
 Dims = tuple[str, ...]
+# For a model that is traced again and again; by architecture, forward pass, sites and number of modules.
+_known_names: dict[tuple[object, ...], tuple[AxisNames | None, str]] = {}
+_KNOWN_LIMIT = 16
 
 
 def axis_name(sizes: Sequence[int | None], named: Mapping[str, tuple[int, ...]]) -> str:
@@ -59,23 +62,28 @@ class AxisNames:
     """The axis names of one forward pass: its own shapes beside those of the resized runs.
 
     `sizes` are those of each name, first in the real run, then in each of the resized `runs`. `products` are
-    pairs of names that a model may merge into one axis.
+    pairs of names that a model may merge into one axis. `blocks` are those of which the runs have only two.
     """
 
     def __init__(
-        self, sizes: Sequence[Sizes], runs: Sequence[ResizedRun], products: Sequence[tuple[str, str]]
+        self,
+        sizes: Sequence[Sizes],
+        runs: Sequence[ResizedRun],
+        products: Sequence[tuple[str, str]],
+        blocks: RepeatedBlocks | None = None,
     ) -> None:
-        self.sizes = sizes[0]
+        self.sizes, self.runs, self._blocks = sizes[0], runs, blocks
         # What the last pass with these names saw, and its TensorSpecs; see `specs_of_pass`.
         self.last_pass: tuple[object, Any] = (None, ())
-        self._runs = runs
         # Products come last: where n_heads*head_dim equals emb_dim, the name is emb_dim.
         by_run = [of_run | {f"{a}*{b}": of_run[a] * of_run[b] for a, b in products} for of_run in sizes]
         self._named = {name: tuple(of_run[name] for of_run in by_run) for name in by_run[0]}
 
     def of(self, side: Side, name: str, shape: tuple[int, ...]) -> Dims:
         """Return the axis names of a tensor, by its shape in the real run and in the resized ones."""
-        shapes = (shape, *(run.shape(side, name) for run in self._runs))
+        if self._blocks is not None:
+            side = self._blocks.side(side)
+        shapes = (shape, *(run.shape(side, name) for run in self.runs))
         if len(set(map(len, shapes))) > 1:
             return tuple(map(str, shape))
         return tuple(axis_name(sizes, self._named) for sizes in zip(*shapes, strict=True))
@@ -114,7 +122,15 @@ def infer_axis_names(
     sites, modules = call_sites(spans), len(recorder.paths)
     names, reason = None, ""
     if architecture is not None:
-        names, reason = _names_by_resizing(architecture, forward_pass, sites, modules)
+        key = architecture, forward_pass, sites, modules
+        known = _known_names.get(key)
+        if known is None:
+            names = _names_by_two_blocks(*key, recorder, spans)
+            known = (names, "") if names is not None else _names_by_resizing(*key)
+            if len(_known_names) >= _KNOWN_LIMIT:
+                _known_names.clear()
+            _known_names[key] = known
+        names, reason = known
     if names is not None or not by_copy:
         return InferredAxisNames(names)
     if not reason:
@@ -122,15 +138,39 @@ def infer_axis_names(
     return _names_by_copy(recorder.module, forward_pass, sites, modules, reason)
 
 
-@lru_cache(maxsize=16)  # for a model that is traced again and again
+def _names_by_two_blocks(
+    architecture: Architecture,
+    forward_pass: ForwardPass,
+    sites: frozenset[Site],
+    modules: int,
+    recorder: SpanRecorder,
+    spans: Sequence[Span],
+) -> AxisNames | None:
+    """Return the axis names from runs with two blocks; None unless runs with all would give the same."""
+    blocks = find_repeated_blocks(architecture, recorder.paths)
+    if blocks is None:
+        return None
+    sites = frozenset(map(blocks.site, sites))
+    names, reason = _names_by_resizing(architecture, forward_pass, sites, modules, blocks)
+    operations = recorder.operations_by_call()
+    if names is None or reason or not stand_for_all(blocks, names.runs, spans, operations, names.of):
+        return None
+    return names
+
+
 def _names_by_resizing(
-    architecture: Architecture, forward_pass: ForwardPass, sites: frozenset[Site], modules: int
+    architecture: Architecture,
+    forward_pass: ForwardPass,
+    sites: frozenset[Site],
+    modules: int,
+    blocks: RepeatedBlocks | None = None,
 ) -> tuple[AxisNames | None, str]:
-    """Return the axis names from runs of the architecture at other sizes, or None and the reason.
+    """Return the axis names from runs of the architecture at other sizes, or None; and why any are missing.
 
     `sites` are those of the calls of the real run. Where no run has them all, those that have most count, if
-    it is at least half.
+    it is at least half. The runs have two of the `blocks`, if these are given.
     """
+    fewer = {} if blocks is None else blocks.changes
     real_sizes = _sizes(forward_pass.batch, forward_pass.seq_len) | architecture.sizes
     reason = ""
     best: AxisNames | None = None
@@ -143,7 +183,7 @@ def _names_by_resizing(
         for change, sizes_of_run in zip(changes, resized_sizes, strict=True):
             key = (
                 architecture,
-                tuple(change.items()),
+                tuple((change | fewer).items()),
                 forward_pass.resized(sizes_of_run, architecture.vocabulary),
             )
             # A run is kept for other passes, so its own limit is always the same; here it is that of the sum.
@@ -156,9 +196,10 @@ def _names_by_resizing(
         else:
             covered = len(sites.intersection(*(run.sites for run in runs)))
             if covered > least or covered == len(sites):
-                best, least = AxisNames([real_sizes, *resized_sizes], runs, architecture.products()), covered
+                products = architecture.products()
+                best, least = AxisNames([real_sizes, *resized_sizes], runs, products, blocks), covered
             if covered == len(sites):
-                break
+                return best, ""
             reason = "at other sizes the model makes other calls"
     return best, reason
 
