@@ -2,11 +2,15 @@
 
 A model with 12 heads and a prompt of 12 tokens has two axes of size 12, and the sizes alone cannot tell them
 apart. So the same architecture is run twice more, with other, tiny sizes everywhere: emb_dim is 768 in the
-real run, 35 in one resized run and 55 in the other; n_heads is 12, 7 and 5. An axis whose sizes in the three
-runs are 768, 35 and 55 is emb_dim; an axis of size 3 in all of them is a plain 3.
+real run, 140 in one resized run and 260 in the other; n_heads is 12, 5 and 13. An axis whose sizes in the
+three runs are 768, 140 and 260 is emb_dim; an axis of size 3 in all of them is a plain 3.
 
-One resized run would not do: half of 35 is 17 (rounded), which another size may be by chance as well. The
-sizes in `gptrace.model.architecture` are chosen such that no coincidence happens in both runs.
+One resized run would not do: a size that code computes from others may equal another one by chance. The sizes
+in `gptrace.model.resized_sizes` are chosen such that no coincidence happens in both runs.
+
+What decides is that a size is changed independently of the others, so the first models that are tried have a
+width that is not the product of its heads; and that calls are compared with the same calls, so they are found
+by their path and number, and have no names where another run has none.
 """
 
 from __future__ import annotations
@@ -14,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from gptrace.model.architecture import Architecture
+from gptrace.model.architecture import Architecture, Sizes
 from gptrace.model.quiet_torch import torch
 from gptrace.tracing.recorder import SpanRecorder
 from gptrace.tracing.repeated_blocks import RepeatedBlocks, find_repeated_blocks, stand_for_all
@@ -28,8 +32,8 @@ from gptrace.tracing.resized_runs import (
 )
 from gptrace.tracing.span import Site, Span, call_sites
 
-Sizes = dict[str, int]
 Dims = tuple[str, ...]
+_NO_SIZES = "this model cannot be built at other sizes; pass a class that takes its sizes as arguments"
 # For a model that is traced again and again; by architecture, forward pass, sites and number of modules.
 _known_names: dict[tuple[object, ...], tuple[AxisNames | None, str]] = {}
 _KNOWN_LIMIT = 16
@@ -61,23 +65,26 @@ def axis_name(sizes: Sequence[int | None], named: Mapping[str, tuple[int, ...]])
 class AxisNames:
     """The axis names of one forward pass: its own shapes beside those of the resized runs.
 
-    `sizes` are those of each name, first in the real run, then in each of the resized `runs`. `products` are
-    pairs of names that a model may merge into one axis. `blocks` are those of which the runs have only two.
+    `sizes` are those of each name in the real run; the resized `runs` have theirs. `products` are pairs of
+    names that a model may merge into one axis. `blocks` are those of which the runs have only two.
     """
 
     def __init__(
         self,
-        sizes: Sequence[Sizes],
+        sizes: Sizes,
         runs: Sequence[ResizedRun],
         products: Sequence[tuple[str, str]],
         blocks: RepeatedBlocks | None = None,
     ) -> None:
-        self.sizes, self.runs, self._blocks = sizes[0], runs, blocks
+        self.sizes, self.runs, self._blocks = sizes, runs, blocks
         # What the last pass with these names saw, and its TensorSpecs; see `specs_of_pass`.
         self.last_pass: tuple[object, Any] = (None, ())
         # Products come last: where n_heads*head_dim equals emb_dim, the name is emb_dim.
-        by_run = [of_run | {f"{a}*{b}": of_run[a] * of_run[b] for a, b in products} for of_run in sizes]
-        self._named = {name: tuple(of_run[name] for of_run in by_run) for name in by_run[0]}
+        by_run = [
+            of_run | {f"{a}*{b}": of_run[a] * of_run[b] for a, b in products}
+            for of_run in (sizes, *(run.sizes for run in runs))
+        ]
+        self._named = {name: tuple([of_run[name] for of_run in by_run]) for name in by_run[0]}
 
     def of(self, side: Side, name: str, shape: tuple[int, ...]) -> Dims:
         """Return the axis names of a tensor, by its shape in the real run and in the resized ones."""
@@ -106,10 +113,10 @@ def infer_axis_names(
 ) -> InferredAxisNames:
     """Return the axis names of one forward pass, whose calls are `spans`; none unless it got ids `[B, T]`.
 
-    Resized runs of `architecture` change every size. If it is None, cannot be run, or makes other calls, and
-    `by_copy` is true, a copy of the module is run with another batch and with another seq_len: other axes
-    stay numbers then, and the note says so. If the pass `failed`, resized runs may fail as well, and name
-    the axes up to there. Nothing is raised when a run goes wrong.
+    Resized runs of `architecture` change every size. If it is None or cannot be run, and `by_copy` is true, a
+    copy of the module is run with another batch and with another seq_len: other axes stay numbers then. The
+    note says so. If the pass `failed`, resized runs may fail as well, and name the axes up to there. Nothing
+    is raised when a run goes wrong.
     """
     ids = spans[0].inputs[0] if spans[0].inputs else None
     is_submodule = spans[0].path != ""  # called by itself
@@ -120,7 +127,7 @@ def infer_axis_names(
     vocabulary = min([table.num_embeddings for table in tables], default=1)
     forward_pass = ForwardPass(*ids.shape, vocabulary, inputs, recorder.measures.ops, may_fail=failed)
     sites, modules = call_sites(spans), len(recorder.paths)
-    names, reason = None, ""
+    names, reason = None, _built_already(recorder.module)
     if architecture is not None:
         key = architecture, forward_pass, sites, modules
         known = _known_names.get(key)
@@ -131,10 +138,10 @@ def infer_axis_names(
                 _known_names.clear()
             _known_names[key] = known
         names, reason = known
-    if names is not None or not by_copy:
+    if names is not None:
         return InferredAxisNames(names)
-    if not reason:
-        reason = "this model cannot be built at other sizes; pass a class that takes its sizes as arguments"
+    if not by_copy:
+        return InferredAxisNames(None, f"no axis has a name: {reason}")
     return _names_by_copy(recorder.module, forward_pass, sites, modules, reason)
 
 
@@ -158,6 +165,14 @@ def _names_by_two_blocks(
     return names
 
 
+def _built_already(module: torch.nn.Module) -> str:
+    """Say that a model came built, and what to give instead."""
+    kind = type(module)
+    is_own = not kind.__module__.startswith("torch.")
+    instead = f"model={kind.__name__}, config=…" if is_own else "a function that builds it from its sizes"
+    return f"this model is built already; gptrace.trace(…) names all axes if it gets {instead} instead"
+
+
 def _names_by_resizing(
     architecture: Architecture,
     forward_pass: ForwardPass,
@@ -170,24 +185,20 @@ def _names_by_resizing(
     `sites` are those of the calls of the real run. Where no run has them all, those that have most count, if
     it is at least half. The runs have two of the `blocks`, if these are given.
     """
-    fewer = {} if blocks is None else blocks.changes
-    real_sizes = _sizes(forward_pass.batch, forward_pass.seq_len) | architecture.sizes
-    reason = ""
+    sizes = _sizes(forward_pass.batch, forward_pass.seq_len) | architecture.sizes
     best: AxisNames | None = None
-    least = len(sites) / 2
+    reason, least = _NO_SIZES, len(sites) / 2
     left = limit = limit_of_work(modules)
-    for changes, resized_sizes in architecture.resized_configurations():
+    for resizings in architecture.resizings():
         if left <= 0:
             break
         runs: list[ResizedRun] = []
-        for change, sizes_of_run in zip(changes, resized_sizes, strict=True):
-            key = (
-                architecture,
-                tuple((change | fewer).items()),
-                forward_pass.resized(sizes_of_run, architecture.vocabulary),
-            )
-            # A run is kept for other passes, so its own limit is always the same; here it is that of the sum.
-            result = run_resized(*key, limit)
+        for resizing in resizings:
+            if blocks is not None:
+                resizing = blocks.resizing(resizing)
+            # A run is kept for other passes: it does not depend on the ids of this one, and its own limit is
+            # always the same. Here the limit is that of the sum.
+            result = run_resized(architecture, resizing, forward_pass.resized(1, 1), limit)
             left -= result.work
             if not isinstance(result, ResizedRun):
                 reason = result.reason
@@ -196,8 +207,7 @@ def _names_by_resizing(
         else:
             covered = len(sites.intersection(*(run.sites for run in runs)))
             if covered > least or covered == len(sites):
-                products = architecture.products()
-                best, least = AxisNames([real_sizes, *resized_sizes], runs, products, blocks), covered
+                best, least = AxisNames(sizes, runs, architecture.products(), blocks), covered
             if covered == len(sites):
                 return best, ""
             reason = "at other sizes the model makes other calls"
@@ -213,14 +223,14 @@ def _names_by_copy(
     for varied, resized_sizes in _other_input_sizes(**real_sizes):
         runs: list[ResizedRun] = []
         for sizes in resized_sizes:
-            run = run_copy_resized(module, forward_pass.resized(sizes), left)
+            run = run_copy_resized(module, forward_pass.resized(**sizes), left)
             left -= run.work
             if not isinstance(run, ResizedRun):
                 break
             runs.append(run)
         else:
-            by_run = [{name: sizes[name] for name in varied} for sizes in (real_sizes, *resized_sizes)]
-            names = AxisNames(by_run, runs, [("batch", "seq_len")] if len(varied) == 2 else [])
+            real = {name: real_sizes[name] for name in varied}
+            names = AxisNames(real, runs, [("batch", "seq_len")] if len(varied) == 2 else [])
             subject = "batch and seq_len have names" if len(varied) == 2 else f"{varied[0]} has a name"
             return InferredAxisNames(names, f"only {subject}: {reason}")
     return InferredAxisNames(

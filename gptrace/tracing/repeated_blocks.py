@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import zip_longest
 from typing import Any, NamedTuple
 
-from gptrace.model.architecture import Architecture, Sizes
+from gptrace.model.architecture import Architecture, Resizing
 from gptrace.model.quiet_torch import torch
 from gptrace.tracing.operations import Operation, numbered_operations
 from gptrace.tracing.parameters import named_modules_with_aliases
@@ -35,10 +35,9 @@ class RepeatedBlocks(NamedTuple):
     depth: int
     lists: tuple[str, ...]
 
-    @property
-    def changes(self) -> Sizes:
-        """What to change in the configuration, for a model of two blocks."""
-        return {self.key: KEPT}
+    def resizing(self, resizing: Resizing) -> Resizing:
+        """Return the same small model with two blocks."""
+        return resizing._replace(changes=(*resizing.changes, (self.key, KEPT)))
 
     def block(self, path: str) -> tuple[str, int, str] | None:
         """Return the list, the number of the block in it and the path in that block; None outside of blocks.

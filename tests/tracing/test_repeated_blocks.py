@@ -183,7 +183,8 @@ def test_our_own_model_runs_two_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
         return trace
 
     first = trace()
-    assert depths == [2, 2]
+    assert set(depths) == {2}
+    runs = len(depths)
     assert trace() == first
-    assert len(depths) == 2  # the second time nothing is run again
+    assert len(depths) == runs  # the second time nothing is run again
     assert dims(first) == dims_with_all_blocks(monkeypatch, trace)
