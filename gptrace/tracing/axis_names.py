@@ -62,6 +62,15 @@ def axis_name(sizes: Sequence[int | None], named: Mapping[str, tuple[int, ...]])
     return str(sizes[0])
 
 
+def _are_proportional(sizes: Sequence[int | None], named: Sequence[int]) -> bool:
+    """Tell whether an axis is the same part or multiple of a named size in all runs that know it."""
+    first, *others = sizes
+    return first is None or all(
+        size is None or size * named[0] == first * of_name
+        for size, of_name in zip(others, named[1:], strict=True)
+    )
+
+
 class AxisNames:
     """The axis names of one forward pass: its own shapes beside those of the resized runs.
 
@@ -88,12 +97,23 @@ class AxisNames:
 
     def of(self, side: Side, name: str, shape: tuple[int, ...]) -> Dims:
         """Return the axis names of a tensor, by its shape in the real run and in the resized ones."""
+        axes = self._axes(side, name, shape)
+        return tuple(map(str, shape)) if axes is None else tuple([axis_name(a, self._named) for a in axes])
+
+    def explains(self, side: Side, name: str, shape: tuple[int, ...]) -> bool:
+        """Tell whether each axis of a tensor is a constant of the resized runs, or a part of a named size."""
+        return all(
+            len(set(sizes[1:])) == 1
+            or any(_are_proportional(sizes, of_name) for of_name in self._named.values())
+            for sizes in self._axes(side, name, shape) or ()
+        )
+
+    def _axes(self, side: Side, name: str, shape: tuple[int, ...]) -> list[tuple[int | None, ...]] | None:
+        """Return the sizes of each axis in the real run and in the resized ones; None if the rank differs."""
         if self._blocks is not None:
             side = self._blocks.side(side)
         shapes = (shape, *(run.shape(side, name) for run in self.runs))
-        if len(set(map(len, shapes))) > 1:
-            return tuple(map(str, shape))
-        return tuple(axis_name(sizes, self._named) for sizes in zip(*shapes, strict=True))
+        return list(zip(*shapes, strict=True)) if len(set(map(len, shapes))) == 1 else None
 
 
 class InferredAxisNames(NamedTuple):
@@ -160,7 +180,7 @@ def _names_by_two_blocks(
     sites = frozenset(map(blocks.site, sites))
     names, reason = _names_by_resizing(architecture, forward_pass, sites, modules, blocks)
     operations = recorder.operations_by_call()
-    if names is None or reason or not stand_for_all(blocks, names.runs, spans, operations, names.of):
+    if names is None or reason or not stand_for_all(blocks, names.runs, spans, operations, names.explains):
         return None
     return names
 

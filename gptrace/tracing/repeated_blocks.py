@@ -20,9 +20,9 @@ from gptrace.tracing.resized_runs import ResizedRun, Side
 from gptrace.tracing.span import Occurrence, Site, Span, numbered_calls
 from gptrace.tracing.tensors import TensorInfo
 
+_Explains = Callable[[Side, str, tuple[int, ...]], bool]
 Module = torch.nn.Module
 is_lazy = torch.nn.parameter.is_lazy
-DimsOf = Callable[[Side, str, tuple[int, ...]], tuple[str, ...]]
 KEPT = 2  # the first block, and one that follows another
 _OF_EVERY_MODULE = frozenset(vars(Module()))
 _PLAIN = frozenset({bool, int, float, complex, str, bytes, torch.dtype, torch.device})
@@ -153,11 +153,11 @@ def stand_for_all(
     runs: Sequence[ResizedRun],
     spans: Sequence[Span],
     operations: Mapping[Span, Sequence[Operation]],
-    dims_of: DimsOf,
+    explains: _Explains,
 ) -> bool:
     """Tell whether resized `runs` with two blocks say as much of the real pass as runs with all would.
 
-    `spans` and `operations` are those of the real pass, `dims_of` the names that its axes would get.
+    `spans` and `operations` are those of the real pass; `explains` is that of the axis names.
     """
     if not all(_have_two_blocks(blocks, run) for run in runs):
         return False
@@ -169,7 +169,7 @@ def stand_for_all(
             of_list, number, inside = block
             facts = inside, type(span.module).__name__, call.numbers, _facts(blocks, real, span, call, runs)
             by_block.setdefault((of_list, number), []).append(facts)
-        elif any(_may_depend_on_depth(side, info, runs, dims_of) for side, info in real.tensors(span, call)):
+        elif any(_may_depend_on_depth(side, info, runs, explains) for side, info in real.tensors(span, call)):
             return False
     expected = {(of_list, number) for of_list in blocks.lists for number in range(blocks.depth)}
     return by_block.keys() == expected and all(
@@ -199,18 +199,18 @@ def _facts(
     return facts
 
 
-def _may_depend_on_depth(side: Side, info: TensorInfo, runs: Sequence[ResizedRun], dims_of: DimsOf) -> bool:
+def _may_depend_on_depth(
+    side: Side,
+    info: TensorInfo,
+    runs: Sequence[ResizedRun],
+    explains: _Explains,
+) -> bool:
     """Tell whether runs with all blocks might say more about a tensor outside of blocks.
 
     With two blocks they lack the last tensors of a list that has one for each block, such as hidden states;
     and an axis that merges the blocks with another has no name.
     """
-    resized = [run.shape(side, info.name) for run in runs]
-    if not all(resized):
-        first = re.sub(r"\d+", "0", info.name)
-        return first != info.name and any(run.shape(side, first) for run in runs)
-    dims = dims_of(side, info.name, info.shape)
-    return any(
-        name.isdigit() and None not in sizes and len(set(sizes)) > 1
-        for name, *sizes in zip(dims, *resized, strict=False)
-    )
+    if all(run.shape(side, info.name) for run in runs):
+        return not explains(side, info.name, info.shape)
+    first = re.sub(r"\d+", "0", info.name)
+    return first != info.name and any(run.shape(side, first) for run in runs)
