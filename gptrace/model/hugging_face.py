@@ -164,10 +164,11 @@ def _derived(config: Any, changes: Mapping[str, Any]) -> dict[str, int]:
     """Return the sizes that the constructor of a configuration derives from `changes`; none if it refuses."""
     if not dataclasses.is_dataclass(config):
         return {}
+    given = vars(config)
     arguments = {
-        field.name: getattr(config, field.name)
+        field.name: given[field.name]
         for field in dataclasses.fields(config)
-        if field.init and hasattr(config, field.name)
+        if field.init and field.name in given
     }
     kind: Any = type(config)
     try:

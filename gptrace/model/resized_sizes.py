@@ -61,17 +61,15 @@ class Relations(NamedTuple):
     others_vary: bool
 
 
-_DIVISORS = ((4, 1), (4, 2), (8, 1))  # and factors of the heads
-
-
 def relations(*, widths: Sequence[str], may_group: bool, has_others: bool) -> Iterator[Relations]:
-    """Yield relations to try, the most independent first.
+    """Yield the relations to try, the most independent first; each that fails costs a model.
 
     Only sizes that do not depend on each other show which of them an axis follows.
     """
     for others_vary in (True, False) if has_others else (False,):
         for is_grouped in (True, False) if may_group else (False,):
+            is_usual = others_vary == has_others and is_grouped == may_group
             for width in widths:
-                # Code that takes a width with a rest takes one with other factors as well.
-                for divisor, heads_factor in _DIVISORS[:1] if width == "rest" else _DIVISORS:
-                    yield Relations(width, is_grouped, divisor, heads_factor, others_vary)
+                yield Relations(width, is_grouped, 4, 1, others_vary)
+                if is_usual and width != "rest":
+                    yield Relations(width, is_grouped, 8, 2, others_vary)
