@@ -107,12 +107,17 @@ def _known_architecture(module_class: Any, configuration: _Configuration) -> Arc
     # A copy: it does not change with the user's, and holds no module.
     config = configuration.config = copy.deepcopy(configuration.config)
 
+    @lru_cache(maxsize=2)  # each resized model is asked for its settings and then built
+    def changed_configuration(changes: tuple[tuple[str, int], ...]) -> Any:
+        return _changed_configuration(config, dict(changes))
+
     def build(changes: Mapping[str, int]) -> Module:
-        module: Module = module_class(_changed_configuration(config, changes))
+        # A copy, since the module may change it.
+        module: Module = module_class(copy.deepcopy(changed_configuration(tuple(changes.items()))))
         return module
 
     def changed(changes: Mapping[str, int]) -> dict[str, Any]:
-        return _settings_of_text(_changed_configuration(config, changes))
+        return _settings_of_text(changed_configuration(tuple(changes.items())))
 
     return Architecture(_settings_of_text(config), build, changed)
 
