@@ -35,7 +35,7 @@ from gptrace.tracing.span import Site, Span, call_sites
 Dims = tuple[str, ...]
 _NO_SIZES = "this model cannot be built at other sizes; pass a class that takes its sizes as arguments"
 # For a model that is traced again and again; by architecture, forward pass, sites and number of modules.
-_known_names: dict[tuple[object, ...], tuple[AxisNames | None, str]] = {}
+_known_names: dict[tuple[object, ...], _NamesByResizing] = {}
 _KNOWN_LIMIT = 16
 
 
@@ -116,6 +116,14 @@ class AxisNames:
         return list(zip(*shapes, strict=True)) if len(set(map(len, shapes))) == 1 else None
 
 
+class _NamesByResizing(NamedTuple):
+    """The axis names from resized runs, or None; why any are missing; and how much work is left."""
+
+    names: AxisNames | None
+    reason: str
+    work_left: int
+
+
 class InferredAxisNames(NamedTuple):
     """The axis names of a forward pass, or None; and a note for the user where some could not be inferred."""
 
@@ -152,12 +160,13 @@ def infer_axis_names(
         key = architecture, forward_pass, sites, modules
         known = _known_names.get(key)
         if known is None:
-            names = _names_by_two_blocks(*key, recorder, spans)
-            known = (names, "") if names is not None else _names_by_resizing(*key)
+            known = _names_by_two_blocks(*key, recorder, spans)
+            if known.names is None:
+                known = _names_by_resizing(*key, known.work_left)
             if len(_known_names) >= _KNOWN_LIMIT:
                 _known_names.clear()
             _known_names[key] = known
-        names, reason = known
+        names, reason, _ = known
     if names is not None:
         return InferredAxisNames(names)
     if not by_copy:
@@ -172,17 +181,19 @@ def _names_by_two_blocks(
     modules: int,
     recorder: SpanRecorder,
     spans: Sequence[Span],
-) -> AxisNames | None:
-    """Return the axis names from runs with two blocks; None unless runs with all would give the same."""
+) -> _NamesByResizing:
+    """Return the axis names from runs with two blocks; none unless runs with all would give the same."""
+    limit = limit_of_work(modules)
     blocks = find_repeated_blocks(architecture, recorder.paths)
     if blocks is None:
-        return None
+        return _NamesByResizing(None, "", limit)
     sites = frozenset(map(blocks.site, sites))
-    names, reason = _names_by_resizing(architecture, forward_pass, sites, modules, blocks)
-    operations = recorder.operations_by_call()
-    if names is None or reason or not stand_for_all(blocks, names.runs, spans, operations, names.explains):
-        return None
-    return names
+    result = _names_by_resizing(architecture, forward_pass, sites, modules, limit, blocks)
+    names, operations = result.names, recorder.operations_by_call()
+    if names is None or result.reason:
+        return result._replace(names=None)
+    is_whole = stand_for_all(blocks, names.runs, spans, operations, names.explains)
+    return result if is_whole else result._replace(names=None)
 
 
 def _built_already(module: torch.nn.Module) -> str:
@@ -198,17 +209,19 @@ def _names_by_resizing(
     forward_pass: ForwardPass,
     sites: frozenset[Site],
     modules: int,
+    left: int,
     blocks: RepeatedBlocks | None = None,
-) -> tuple[AxisNames | None, str]:
-    """Return the axis names from runs of the architecture at other sizes, or None; and why any are missing.
+) -> _NamesByResizing:
+    """Return the axis names from runs of the architecture at other sizes.
 
     `sites` are those of the calls of the real run. Where no run has them all, those that have most count, if
-    it is at least half. The runs have two of the `blocks`, if these are given.
+    it is at least half. `left` is how much work the runs may be. They have two of the `blocks`, if these are
+    given.
     """
     sizes = _sizes(forward_pass.batch, forward_pass.seq_len) | architecture.sizes
     best: AxisNames | None = None
     reason, least = _NO_SIZES, len(sites) / 2
-    left = limit = limit_of_work(modules)
+    limit = limit_of_work(modules)
     for resizings in architecture.resizings():
         if left <= 0:
             break
@@ -229,9 +242,9 @@ def _names_by_resizing(
             if covered > least or covered == len(sites):
                 best, least = AxisNames(sizes, runs, architecture.products(), blocks), covered
             if covered == len(sites):
-                return best, ""
+                return _NamesByResizing(best, "", left)
             reason = "at other sizes the model makes other calls"
-    return best, reason
+    return _NamesByResizing(best, reason, left)
 
 
 def _names_by_copy(
