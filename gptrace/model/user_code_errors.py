@@ -16,8 +16,9 @@ from gptrace.model.quiet_torch import torch
 from gptrace.wording import one_line, shortened
 
 # Frames of gptrace and torch are never user code; frames of other libraries are if there are no others.
+_OWN_CODE = str(Path(__file__).parents[1]) + os.sep
 _NEVER_USER_CODE = (
-    str(Path(__file__).parents[1]) + os.sep,
+    _OWN_CODE,
     str(Path(torch.__file__).parent) + os.sep,
     "<frozen",
 )
@@ -56,7 +57,9 @@ def user_code_error(error: BaseException, where: str, hint: str = "") -> ModelCo
 def passed_through(error: BaseException, model: torch.nn.Module) -> bool:
     """Tell whether an exception left a call of the model: only then is it the model's own."""
     frames = (frame for frame, _ in traceback.walk_tb(error.__traceback__))
-    return any(frame.f_locals.get("self") is model for frame in frames)
+    # Reading `f_locals` stores them in the frame. Those of gptrace's frames hold the exception: a cycle.
+    others = (frame for frame in frames if not frame.f_code.co_filename.startswith(_OWN_CODE))
+    return any(frame.f_locals.get("self") is model for frame in others)
 
 
 def line_of(error: BaseException) -> str:

@@ -12,10 +12,9 @@ sizes in `gptrace.model.architecture` are chosen such that no coincidence happen
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from functools import lru_cache
 from typing import NamedTuple
 
-from gptrace.model.architecture import Architecture
+from gptrace.model.architecture import Architecture, kept_with_architecture
 from gptrace.model.quiet_torch import torch
 from gptrace.record import TensorSpec
 from gptrace.tracing.recorder import SpanRecorder
@@ -118,7 +117,7 @@ def infer_axis_names(
     return _names_by_copy(recorder.module, forward_pass, types, reason)
 
 
-@lru_cache(maxsize=16)  # for a model that is traced again and again
+@kept_with_architecture(16)  # for a model that is traced again and again
 def _names_by_resizing(
     architecture: Architecture, forward_pass: ForwardPass, types: CallTypes
 ) -> tuple[AxisNames | None, str]:

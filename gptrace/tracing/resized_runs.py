@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Mapping
-from functools import lru_cache, partial
+from functools import partial
 from typing import NamedTuple
 
 from gptrace.measures import Measures
-from gptrace.model.architecture import Architecture
+from gptrace.model.architecture import Architecture, kept_with_architecture
 from gptrace.model.free_memory import check_memory
 from gptrace.model.hugging_face import forward_arguments
 from gptrace.model.meta_device import meta_copy, without_hooks
@@ -73,7 +73,7 @@ def limit_of_work(calls: int) -> int:
     return _WORK_LIMIT + _WORK_LIMIT_PER_CALL * calls
 
 
-@lru_cache(maxsize=16)
+@kept_with_architecture(16)
 def run_resized(
     architecture: Architecture, changes: tuple[tuple[str, int], ...], forward_pass: ForwardPass, limit: int
 ) -> ResizedRun | FailedRun:

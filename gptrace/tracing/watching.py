@@ -64,6 +64,8 @@ def record_trace(
     finally:
         trace.fill(_assemble(recorder, error, architecture, by_copy))
         recorder.release()
+        # The exception holds this frame: together they would keep the model until the next collection.
+        del error
 
 
 def _assemble(
