@@ -45,7 +45,7 @@ def build_user_model(
                 hint = "drop --config and --set, or name its class"
                 raise ConfigError(f"{selection.name} is built already, so it takes no configuration", hint)
             module = meta_copy(target) if device.type == "meta" else target
-            return _checked(module), None, "its own code"
+            return module, None, "its own code"
         if isinstance(target, ModuleType):
             raise ConfigError(f"{selection.name} is a Python module, not a model", _names_hint(target, ""))
         if not callable(target):
@@ -69,22 +69,6 @@ def _build(construction: Construction, selection: UserModelSelection, device: to
     if not isinstance(module, Module):
         problem = f"{selection.name} returned a value of type {type(module).__name__}, not a torch.nn.Module"
         raise ConfigError(problem, "name a subclass of torch.nn.Module, or a function that returns a module")
-    return _checked(module)
-
-
-def _checked(module: Module) -> Module:
-    """Return the module; raise ConfigError where torch cannot list its submodules: it puts them in a set."""
-    submodules = {id(module): module}
-    waiting = [module]
-    while waiting:
-        submodule = waiting.pop()
-        kind = type(submodule)
-        if kind.__hash__ is None:
-            hint = f"write __hash__ = torch.nn.Module.__hash__ in the body of {kind.__name__}"
-            raise ConfigError(f"modules of {kind.__name__} have no hash, and torch needs one", hint)
-        children = {id(child): child for child in submodule._modules.values() if child is not None}
-        waiting += [child for key, child in children.items() if key not in submodules]
-        submodules |= children
     return module
 
 
