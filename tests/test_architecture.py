@@ -16,6 +16,7 @@ ROOT = Path(gptrace.__file__).parent
 ORDER = [
     "wording",
     "errors",
+    "input_files",
     "measures",
     "versions",
     "record",

@@ -164,7 +164,7 @@ def test_a_file_is_loaded_or_is_one_error(tmp_path: Path) -> None:
     assert load(path) == load(str(path)) == tokens
     path.write_bytes(b"\xff")
     for where, message in (
-        (path, "is not UTF-8"),
+        (path, "is not UTF-8 text: byte 0xff at offset"),
         (tmp_path, "is a folder"),
         (tmp_path / "absent", "No such file"),
         ("a\0b", "null"),

@@ -19,6 +19,7 @@ from typing import Any
 
 from gptrace.errors import ConfigError, DownloadError, GptraceError, WeightsError
 from gptrace.model.config import preset
+from gptrace.model.weights.folders import check_folder
 from gptrace.wording import one_line, quoted_value, readable_bytes
 
 # preset: (repository, revision)
@@ -82,6 +83,7 @@ def model_folder(location: str, say: Callable[[str], None], *, weights: bool) ->
     """
     folder = Path(location)
     if folder.is_dir():
+        check_folder(folder, location)
         if not (folder / "config.json").is_file():
             hint = "give the folder that save_pretrained() wrote"
             raise ConfigError(f"--model hf:{location}: the folder has no config.json", hint)
@@ -93,6 +95,7 @@ def model_folder(location: str, say: Callable[[str], None], *, weights: bool) ->
         hint = "write hf:./my-model or hf:Qwen/Qwen3-0.6B"
         raise ConfigError(f"--model hf:{location} is neither a folder nor OWNER/NAME", hint)
     folder = _fetch_repository(repository, revision or None, say, weights=weights)
+    check_folder(folder, location)
     # The hub's cache names the folder of a snapshot after its commit.
     return folder, {"source": "hugging_face", "repository": repository, "revision": folder.name}
 

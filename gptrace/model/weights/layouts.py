@@ -146,12 +146,15 @@ def _sizes(tensors: Tensors) -> dict[str, Any]:
     blocks = {
         int(match.group(1)) for name in tensors if (match := re.match(r"trf_blocks\.([0-9]{1,6})\.", name))
     }
+    gap = next((number for number in range(len(blocks)) if number not in blocks), None)
+    if gap is not None:  # a name alone could ask for any number of blocks
+        raise WeightsError(f"the weights have block {max(blocks)}, and no block {gap}", "is a shard missing?")
     head = tensors.get("out_head.weight")
     return {
         "vocab_size": vocab_size,
         "context_length": tensors["pos_emb.weight"].shape[0],
         "emb_dim": emb_dim,
-        "n_layers": max(blocks) + 1,
+        "n_layers": len(blocks),
         "ff_dim": None if ff_dim == 4 * emb_dim else ff_dim,
         "qkv_bias": "trf_blocks.0.att.W_query.bias" in tensors,
         "bias": "trf_blocks.0.ff.layers.0.bias" in tensors,

@@ -9,6 +9,7 @@ from typing import Any
 from gptrace.errors import ConfigError, WeightsError
 from gptrace.model.config import GPTConfig
 from gptrace.model.dtypes import dtype_name
+from gptrace.model.free_memory import check_memory
 from gptrace.model.gpt import GPTModel
 from gptrace.model.meta_device import meta_model
 from gptrace.model.quiet_torch import torch
@@ -37,6 +38,9 @@ def load_weights(selection: GPTSelection, device: torch.device) -> tuple[GPTMode
     tensors = {name: tensor for name, tensor in layout.tensors.items() if name not in tied}
     _compare(model.state_dict(), tensors, str(selection.weights), optional=tied)
     dtype = getattr(torch, selection.dtype or "float32")
+    # A tensor in a file may repeat a few numbers without end: a copy of it is as large as its shape says.
+    copied = sum(tensor.numel() for tensor in tensors.values() if tensor.dtype != dtype)
+    check_memory(copied * dtype.itemsize, f"the weights in {selection.weights} as {dtype_name(dtype)}")
     model.load_state_dict(
         {name: tensor.to(device=device, dtype=dtype) for name, tensor in tensors.items()},
         strict=False,  # _compare has checked the names; the weight of a tied head may be absent
