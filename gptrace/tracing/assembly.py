@@ -16,11 +16,14 @@ from gptrace.tracing.notes import trace_notes
 from gptrace.tracing.operations import Operation
 from gptrace.tracing.parameters import ancestors, count_by_module, named_modules_with_aliases, parameter_refs
 from gptrace.tracing.recorder import SpanRecorder
-from gptrace.tracing.span import Span, numbered_calls
-from gptrace.tracing.tensor_specs import TensorSpecs, with_statistics
+from gptrace.tracing.span import Span
+from gptrace.tracing.tensor_specs import CallSpecs, Specs, specs_of_pass, with_statistics
 
 Module = torch.nn.Module
 InferNames = Callable[[list[Span]], InferredAxisNames]
+# MACs, kernels of unknown cost, and peak memory of a call.
+_Measured = tuple[int | None, tuple[str, ...], int | None]
+_NOT_MEASURED: _Measured = (None, (), None)
 _NO_PARAMETERS = ParameterCount(0, 0, 0, 0)
 
 
@@ -76,55 +79,68 @@ def _module_calls(
 ) -> tuple[ModuleCall, ...]:
     """Turn spans into records, with the axis names of the forward pass that each is in."""
     spans = recorder.spans
-    specs_by_root = {root: TensorSpecs(names.names) for root, names in inferred.items()}
-    # A resized run is one forward pass: its calls are numbered within the pass, not within the block.
-    numbers = {}
-    if len(passes) > 1:
-        numbers = {span: number for of_pass in passes.values() for span, number in numbered_calls(of_pass)}
-    calls_of_path = Counter([span.path for span in spans])
-    costs = costs_with_children(spans) if recorder.measures.macs else []
     operations = recorder.operations_by_call()
+    specs: dict[Span, CallSpecs] = {}
+    for root, of_pass in passes.items():  # a resized run is one forward pass, too
+        specs.update(zip(of_pass, specs_of_pass(of_pass, operations, inferred[root].names), strict=True))
+    calls_of_path = Counter([span.path for span in spans])
+    begun = dict.fromkeys(calls_of_path, 0)
+    measured = _measured_facts(recorder, spans)
     calls = []
-    for span, call in numbered_calls(spans):
-        specs, path, number = specs_by_root[span.root], span.path, numbers.get(span, call)
-        outputs = specs.of((path, number, "output"), span.outputs)
+    for span in spans:
+        path, (inputs, outputs, ops) = span.path, specs[span]
+        begun[path] += 1
+        # By position, in the order of the fields: keywords take twice as long, for hundreds of calls.
         calls.append(
             ModuleCall(
-                index=span.index,
-                parent=span.parent.index if span.parent else None,
-                depth=span.depth,
-                path=path,
-                type=type(span.module).__name__,
-                call=call,
-                calls=calls_of_path[path],
-                inputs=specs.of((path, number, "input"), span.inputs),
-                outputs=with_statistics(outputs, span.statistics) if span.statistics else outputs,
-                parameters=counts.get(path, _NO_PARAMETERS),
-                seconds=span.seconds,
-                failed=span.failed,
-                macs=costs[span.index].macs if costs else None,
-                macs_unknown=costs[span.index].unknown if costs else (),
-                peak_bytes=span.peak_bytes if recorder.measures.memory else None,
-                ops=_op_calls(span, number, operations[span], specs, recorder) if span in operations else (),
+                span.index,
+                span.parent.index if span.parent is not None else None,
+                span.depth,
+                path,
+                type(span.module).__name__,
+                begun[path],
+                calls_of_path[path],
+                inputs,
+                with_statistics(outputs, span.statistics) if span.statistics else outputs,
+                counts.get(path, _NO_PARAMETERS),
+                span.seconds,
+                *(measured[span.index] if measured else _NOT_MEASURED),
+                _op_calls(operations[span], ops, recorder) if ops else (),
+                span.failed,
             )
         )
     return tuple(calls)
 
 
+def _measured_facts(recorder: SpanRecorder, spans: Sequence[Span]) -> list[_Measured]:
+    """Return what was measured of each call; nothing if nothing was."""
+    measures = recorder.measures
+    costs = costs_with_children(spans) if measures.macs else []
+    if not (costs or measures.memory):
+        return []
+    return [
+        (
+            costs[span.index].macs if costs else None,
+            costs[span.index].unknown if costs else (),
+            span.peak_bytes if measures.memory else None,
+        )
+        for span in spans
+    ]
+
+
 def _op_calls(
-    span: Span, number: int, operations: Sequence[Operation], specs: TensorSpecs, recorder: SpanRecorder
+    operations: Sequence[Operation], specs: Sequence[tuple[Specs, Specs]], recorder: SpanRecorder
 ) -> tuple[OpCall, ...]:
     has_costs = recorder.measures.macs
     failed = recorder.operations.failed if recorder.operations is not None else None
     calls = []
-    for position, operation in enumerate(operations):
-        place = (span.path, number, position, operation.name)
+    for operation, (inputs, outputs) in zip(operations, specs, strict=True):
         calls.append(
             OpCall(
                 name=operation.name,
                 place=operation.place,
-                inputs=specs.of((*place, "input"), operation.inputs),
-                outputs=specs.of((*place, "output"), operation.outputs),
+                inputs=inputs,
+                outputs=outputs,
                 is_view=operation.is_view,
                 in_place=operation.in_place,
                 source=operation.source,

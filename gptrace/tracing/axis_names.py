@@ -12,43 +12,43 @@ sizes in `gptrace.model.architecture` are chosen such that no coincidence happen
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from gptrace.model.architecture import Architecture, kept_with_architecture
 from gptrace.model.quiet_torch import torch
-from gptrace.record import TensorSpec
 from gptrace.tracing.recorder import SpanRecorder
 from gptrace.tracing.resized_runs import (
     ForwardPass,
     ResizedRun,
-    TensorKey,
+    Side,
     limit_of_work,
     run_copy_resized,
     run_resized,
 )
-from gptrace.tracing.span import CallTypes, Span, call_types
+from gptrace.tracing.span import Site, Span, call_sites
 
 Sizes = dict[str, int]
 Dims = tuple[str, ...]
 
 
-def axis_name(sizes: Sequence[int], named: Mapping[str, tuple[int, ...]]) -> str:
+def axis_name(sizes: Sequence[int | None], named: Mapping[str, tuple[int, ...]]) -> str:
     """Return the name whose sizes an axis has in every run, or a multiple of them; else its size as a string.
 
-    `sizes` are those of the axis in each run, the real run first; `named` has those of each name, in the same
-    order.
+    `sizes` are those of the axis in each run, the real run first, or None where it is unknown; `named` has
+    those of each name, in the same order.
 
     >>> axis_name((3072, 140, 220), {"emb_dim": (768, 35, 55), "batch": (1, 17, 7)})
     '4*emb_dim'
     >>> axis_name((3, 3, 3), {"n_heads": (3, 7, 5)})
     '3'
     """
-    if len(set(sizes)) > 1:  # an axis of the same size in all runs is a constant
+    last = sizes[-1]
+    if last is not None and len(set(sizes)) > 1:  # an axis of the same size in all runs is a constant
         for name, name_sizes in named.items():
             if tuple(sizes) == name_sizes:
                 return name
         for name, name_sizes in named.items():
-            factor = sizes[-1] // name_sizes[-1]
+            factor = last // name_sizes[-1]
             if factor and tuple(sizes) == tuple(factor * size for size in name_sizes):
                 return f"{factor}*{name}"
     return str(sizes[0])
@@ -65,16 +65,16 @@ class AxisNames:
         self, sizes: Sequence[Sizes], runs: Sequence[ResizedRun], products: Sequence[tuple[str, str]]
     ) -> None:
         self.sizes = sizes[0]
-        # A cache of the TensorSpecs with these names, which is freed with them.
-        self.specs: dict[object, tuple[TensorSpec, ...]] = {}
+        # What the last pass with these names saw, and its TensorSpecs; see `specs_of_pass`.
+        self.last_pass: tuple[object, Any] = (None, ())
         self._runs = runs
         # Products come last: where n_heads*head_dim equals emb_dim, the name is emb_dim.
         by_run = [of_run | {f"{a}*{b}": of_run[a] * of_run[b] for a, b in products} for of_run in sizes]
         self._named = {name: tuple(of_run[name] for of_run in by_run) for name in by_run[0]}
 
-    def of(self, key: TensorKey, shape: tuple[int, ...]) -> Dims:
+    def of(self, side: Side, name: str, shape: tuple[int, ...]) -> Dims:
         """Return the axis names of a tensor, by its shape in the real run and in the resized ones."""
-        shapes = (shape, *(run.shapes.get(key, ()) for run in self._runs))
+        shapes = (shape, *(run.shape(side, name) for run in self._runs))
         if len(set(map(len, shapes))) > 1:
             return tuple(map(str, shape))
         return tuple(axis_name(sizes, self._named) for sizes in zip(*shapes, strict=True))
@@ -107,57 +107,73 @@ def infer_axis_names(
     if is_submodule or ids is None or len(ids.shape) != 2 or ids.dtype.is_floating_point:
         return InferredAxisNames(None)
     inputs = tuple((info.name, len(info.shape), info.dtype) for info in spans[0].inputs)
-    forward_pass = ForwardPass(*ids.shape, inputs, recorder.measures.ops, may_fail=failed)
-    types = call_types(spans)
-    names, reason = _names_by_resizing(architecture, forward_pass, types) if architecture else (None, "")
+    tables = [span.module for span in spans if isinstance(span.module, torch.nn.Embedding)]
+    vocabulary = min([table.num_embeddings for table in tables], default=1)
+    forward_pass = ForwardPass(*ids.shape, vocabulary, inputs, recorder.measures.ops, may_fail=failed)
+    sites, modules = call_sites(spans), len(recorder.paths)
+    names, reason = None, ""
+    if architecture is not None:
+        names, reason = _names_by_resizing(architecture, forward_pass, sites, modules)
     if names is not None or not by_copy:
         return InferredAxisNames(names)
     if not reason:
         reason = "this model cannot be built at other sizes; pass a class that takes its sizes as arguments"
-    return _names_by_copy(recorder.module, forward_pass, types, reason)
+    return _names_by_copy(recorder.module, forward_pass, sites, modules, reason)
 
 
 @kept_with_architecture(16)  # for a model that is traced again and again
 def _names_by_resizing(
-    architecture: Architecture, forward_pass: ForwardPass, types: CallTypes
+    architecture: Architecture, forward_pass: ForwardPass, sites: frozenset[Site], modules: int
 ) -> tuple[AxisNames | None, str]:
-    """Return the axis names from runs of the architecture at other sizes, or None and the reason."""
-    sizes = _sizes(forward_pass.batch, forward_pass.seq_len) | architecture.sizes
+    """Return the axis names from runs of the architecture at other sizes, or None and the reason.
+
+    `sites` are those of the calls of the real run. Where no run has them all, those that have most count, if
+    it is at least half.
+    """
+    real_sizes = _sizes(forward_pass.batch, forward_pass.seq_len) | architecture.sizes
     reason = ""
-    left = limit = limit_of_work(len(types))
+    best: AxisNames | None = None
+    least = len(sites) / 2
+    left = limit = limit_of_work(modules)
     for changes, resized_sizes in architecture.resized_configurations():
         if left <= 0:
             break
         runs: list[ResizedRun] = []
         for change, sizes_of_run in zip(changes, resized_sizes, strict=True):
-            key = architecture, tuple(change.items()), forward_pass.resized(sizes_of_run)
+            key = (
+                architecture,
+                tuple(change.items()),
+                forward_pass.resized(sizes_of_run, architecture.vocabulary),
+            )
             # A run is kept for other passes, so its own limit is always the same; here it is that of the sum.
             result = run_resized(*key, limit)
             left -= result.work
             if not isinstance(result, ResizedRun):
                 reason = result.reason
                 break
-            if not result.fits(types):
-                reason = "at other sizes the model makes other calls"
-                break
             runs.append(result)
         else:
-            return AxisNames([sizes, *resized_sizes], runs, architecture.products()), ""
-    return None, reason
+            covered = len(sites.intersection(*(run.sites for run in runs)))
+            if covered > least or covered == len(sites):
+                best, least = AxisNames([real_sizes, *resized_sizes], runs, architecture.products()), covered
+            if covered == len(sites):
+                break
+            reason = "at other sizes the model makes other calls"
+    return best, reason
 
 
 def _names_by_copy(
-    module: torch.nn.Module, forward_pass: ForwardPass, types: CallTypes, reason: str
+    module: torch.nn.Module, forward_pass: ForwardPass, sites: frozenset[Site], modules: int, reason: str
 ) -> InferredAxisNames:
     """Name batch and seq_len by runs of a copy that vary them; or only one of them, if only one can vary."""
     real_sizes = _sizes(forward_pass.batch, forward_pass.seq_len)
-    left = limit_of_work(len(types))
+    left = limit_of_work(modules)
     for varied, resized_sizes in _other_input_sizes(**real_sizes):
         runs: list[ResizedRun] = []
         for sizes in resized_sizes:
             run = run_copy_resized(module, forward_pass.resized(sizes), left)
             left -= run.work
-            if not (isinstance(run, ResizedRun) and run.fits(types)):
+            if not isinstance(run, ResizedRun):
                 break
             runs.append(run)
         else:

@@ -7,13 +7,13 @@ and not the kernels that it runs.
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from types import FrameType
 from typing import Any
 
 from gptrace.model.quiet_torch import torch
 from gptrace.tracing.activation_memory import shares_memory
-from gptrace.tracing.span import Span
+from gptrace.tracing.span import Occurrence, Span, occurrences
 from gptrace.tracing.tensors import TENSORLESS_TYPES, TensorInfo, describe_tensors
 
 Tensor = torch.Tensor
@@ -125,6 +125,11 @@ class OperationMode(torch.overrides.TorchFunctionMode):
             operation.in_place = name.endswith("_")
             self.operations.append(operation)
         return result
+
+
+def numbered_operations(operations: Sequence[Operation], call: Occurrence) -> Iterator[Occurrence]:
+    """Yield the occurrence of each operation in a call; its name and its line are its site."""
+    return occurrences([(operation.name, operation.source) for operation in operations], within=call)
 
 
 def may_run_fused(module: torch.nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:

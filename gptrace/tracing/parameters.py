@@ -161,7 +161,10 @@ def count_all(parameters: Sequence[ParameterRef]) -> ParameterTotals:
         size += ref.bytes
         if ref.aliases:
             tied.append(ref.names)
-        if all(name.startswith("out_head.") for name in ref.names):
+        # A tied parameter is in the head only if all of its names are.
+        if f"{ref.path}.".startswith("out_head.") and all(
+            f"{path}.".startswith("out_head.") for path, _ in ref.aliases
+        ):
             in_head += ref.elements
     return ParameterTotals(
         total=total,

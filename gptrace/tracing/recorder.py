@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 from gptrace.measures import SHAPES_ONLY, Measures
 from gptrace.model.quiet_torch import torch
 from gptrace.tracing.activation_memory import ActivationMemory
+from gptrace.tracing.arguments import ArgumentNames, argument_names, describe_arguments
 from gptrace.tracing.costs import CostMode
 from gptrace.tracing.hooks import Hook, ModuleHooks
 from gptrace.tracing.nan_tracker import NanTracker
@@ -21,14 +22,7 @@ from gptrace.tracing.operations import Operation, OperationMode, may_run_fused
 from gptrace.tracing.parameters import named_modules_with_aliases
 from gptrace.tracing.span import Span
 from gptrace.tracing.statistics import has_numbers
-from gptrace.tracing.tensors import (
-    ArgumentNames,
-    argument_names,
-    describe_arguments,
-    describe_each,
-    describe_tensors,
-    find_tensors,
-)
+from gptrace.tracing.tensors import describe_each, describe_tensors, find_tensors
 from gptrace.tracing.undisturbed import run_uncompiled
 from gptrace.wording import enumerated
 
@@ -42,14 +36,14 @@ _without_function_modes = torch._C.DisableTorchFunction
 _without_dispatch_modes = torch._C._DisableTorchDispatch
 
 
-def _unseen(hook: Callable[[Module, Any, Any], None], *arguments: Any) -> None:
+def _unseen(hook: Callable[[Module, Any, Any], None], module: Module, args: Any, rest: Any) -> None:
     """Run a hook where no function mode and no graph that torch.jit.trace records sees its work."""
     graph = torch._C._get_tracing_state()
     if graph is not None:
         torch._C._set_tracing_state(None)  # type: ignore[attr-defined]
     try:
         with _without_function_modes():
-            hook(*arguments)
+            hook(module, args, rest)
     finally:
         if graph is not None:
             torch._C._set_tracing_state(graph)  # type: ignore[attr-defined]

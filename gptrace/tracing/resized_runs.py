@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import NamedTuple
 
@@ -14,51 +14,72 @@ from gptrace.model.hugging_face import forward_arguments
 from gptrace.model.meta_device import meta_copy, without_hooks
 from gptrace.model.quiet_torch import torch
 from gptrace.tracing.isolation import WorkLimitError, isolated_run, work_limit
-from gptrace.tracing.operations import Operation
+from gptrace.tracing.operations import Operation, numbered_operations
 from gptrace.tracing.recorder import SpanRecorder
-from gptrace.tracing.span import CallTypes, Span, call_types, numbered_calls
+from gptrace.tracing.span import Occurrence, Site, Span, call_sites, numbered_calls
 
 is_lazy = torch.nn.parameter.is_lazy
-# The inputs or the outputs of a call: (path, number of the call, "input" or "output"). Of an operation:
-# (path, number of the call, position of the operation in it, its name, "input" or "output").
-CallSide = tuple[str | int, ...]
-TensorKey = tuple[str | int, ...]  # a CallSide and the name of one tensor there
+Side = tuple[Occurrence, str]  # the "input" or the "output" of a call or an operation
+Shape = tuple[int, ...]
 _SMALL_MODEL_BYTES = 64 << 20
 # A constructor may loop until a size has a certain value, which it never has in a resized run. So the lines
 # and calls of Python are limited, for all resized runs of one forward pass together. GPT-2 and Mixtral of
 # transformers take 560 and 670 for each call that they make, most of them to build the model.
 _WORK_LIMIT = 2_000_000
-_WORK_LIMIT_PER_CALL = 10_000
+_WORK_LIMIT_PER_MODULE = 10_000
 
 
 class ForwardPass(NamedTuple):
     """A forward pass to run: its inputs, whether to record operations, and whether it may raise.
 
     `inputs` are the name, number of axes and dtype of each input tensor, first the ids `[batch, seq_len]`.
-    With `may_fail`, as when the real run failed, a run that raises counts as far as it got.
+    With `may_fail`, as when the real run failed, a run that raises counts as far as it got. `vocabulary` is
+    the number of ids that may occur; they differ, since a mixture of experts would send equal tokens to the
+    same expert.
     """
 
     batch: int
     seq_len: int
+    vocabulary: int
     inputs: tuple[tuple[str, int, torch.dtype], ...]
     ops: bool
     may_fail: bool
 
-    def resized(self, sizes: Mapping[str, int]) -> ForwardPass:
-        """Return the same pass with the batch and seq_len of `sizes`."""
-        return self._replace(batch=sizes["batch"], seq_len=sizes["seq_len"])
+    def resized(self, sizes: Mapping[str, int], vocabulary: str | None = None) -> ForwardPass:
+        """Return the same pass with the batch and seq_len of `sizes`, and its size called `vocabulary`."""
+        known = self.vocabulary if vocabulary is None else sizes[vocabulary]
+        return self._replace(batch=sizes["batch"], seq_len=sizes["seq_len"], vocabulary=known)
+
+    def ids(self, device: torch.device) -> torch.Tensor:
+        """Return ids `[batch, seq_len]`: all but 0, which special tokens of a resized model have."""
+        count = torch.arange(self.batch * self.seq_len, device=device)
+        ids = count % (self.vocabulary - 1) + 1 if self.vocabulary > 1 else count * 0
+        return ids.view(self.batch, self.seq_len)
 
 
-class ResizedRun(NamedTuple):
-    """The calls of a resized run, the shape of each tensor in it, and how much work it was."""
+class ResizedRun:
+    """The shapes of a resized run, the sites of its calls, and how much work it was.
 
-    types: CallTypes
-    shapes: dict[TensorKey, tuple[int, ...]]
-    work: int = 0
+    A call is found by its site and its number. Where the number of calls differs, as with the experts of a
+    mixture, the numbers tell nothing: then only a size that all calls of a site have in common is known.
+    """
 
-    def fits(self, types: CallTypes) -> bool:
-        """Tell whether the real run made the same calls, as far as it got."""
-        return types == self.types[: len(types)]
+    def __init__(self, shapes: Iterable[tuple[Side, str, Shape]], sites: frozenset[Site]) -> None:
+        self.sites = sites
+        self.work = 0
+        self._shapes: dict[tuple[Side, str], Shape] = {}
+        self._common: dict[tuple[Site, str, str], tuple[int | None, ...]] = {}
+        for side, name, shape in shapes:
+            self._shapes[side, name] = shape
+            occurrence, direction = side
+            if max(occurrence.counts) > 1:
+                key = occurrence.site, direction, name
+                self._common[key] = _agreed(self._common.get(key, shape), shape)
+
+    def shape(self, side: Side, name: str) -> tuple[int | None, ...]:
+        """Return the shape of a tensor, as far as it is known; () for a tensor that is unknown."""
+        shape = self._shapes.get((side, name))
+        return self._common.get((side[0].site, side[1], name), ()) if shape is None else shape
 
 
 class FailedRun(NamedTuple):
@@ -68,9 +89,15 @@ class FailedRun(NamedTuple):
     work: int
 
 
-def limit_of_work(calls: int) -> int:
-    """Return how much work all resized runs of a forward pass with so many `calls` may be together."""
-    return _WORK_LIMIT + _WORK_LIMIT_PER_CALL * calls
+def _agreed(one: tuple[int | None, ...], other: Shape) -> tuple[int | None, ...]:
+    if len(one) != len(other):
+        return ()
+    return tuple([a if a == b else None for a, b in zip(one, other, strict=True)])
+
+
+def limit_of_work(modules: int) -> int:
+    """Return how much work all resized runs of a model with so many modules may be together."""
+    return _WORK_LIMIT + _WORK_LIMIT_PER_MODULE * modules
 
 
 @kept_with_architecture(16)
@@ -118,7 +145,8 @@ def _bounded(run: Callable[[], ResizedRun], limit: int) -> ResizedRun | FailedRu
     try:
         with isolated_run(), work_limit(limit) as left:
             result = run()
-        return result._replace(work=limit - left[0])
+        result.work = limit - left[0]
+        return result
     except WorkLimitError:
         return FailedRun("at other sizes the model does many times the work", limit)
     except (Exception, SystemExit) as error:  # the user's code may never have run at these sizes
@@ -151,7 +179,7 @@ def _run(model: torch.nn.Module, forward_pass: ForwardPass, device: torch.device
         if axes != 2 or not name.isidentifier():
             raise ValueError(f"cannot make the input {name} at another size")
         arguments[name] = torch.ones(*sizes, dtype=dtype, device=device)
-    ids = torch.zeros(*sizes, dtype=torch.int64, device=device)
+    ids = forward_pass.ids(device)
     # A default device, since code that makes a mask or positions may not name one.
     with torch.device(device), SpanRecorder(model, Measures(ops=forward_pass.ops)) as recorder:
         try:
@@ -159,23 +187,24 @@ def _run(model: torch.nn.Module, forward_pass: ForwardPass, device: torch.device
         except Exception:
             if not forward_pass.may_fail:
                 raise
-    run = ResizedRun(call_types(recorder.spans), dict(_shapes(recorder)))
+    run = ResizedRun(_shapes(recorder), call_sites(recorder.spans))
     recorder.release()
     return run
 
 
-def _shapes(recorder: SpanRecorder) -> Iterator[tuple[TensorKey, tuple[int, ...]]]:
+def _shapes(recorder: SpanRecorder) -> Iterator[tuple[Side, str, Shape]]:
     """Yield the shape of each tensor of each call and of each operation in it."""
     operations = recorder.operations_by_call()
     for span, call in numbered_calls(recorder.spans):
-        yield from _shapes_at((span.path, call), span)
-        for position, operation in enumerate(operations.get(span, ())):
-            yield from _shapes_at((span.path, call, position, operation.name), operation)
+        yield from _shapes_at(call, span)
+        in_call = operations.get(span, [])
+        for operation, occurrence in zip(in_call, numbered_operations(in_call, call), strict=True):
+            yield from _shapes_at(occurrence, operation)
 
 
 def _shapes_at(
-    place: tuple[str | int, ...], span_or_operation: Span | Operation
-) -> Iterator[tuple[TensorKey, tuple[int, ...]]]:
-    for side, infos in (("input", span_or_operation.inputs), ("output", span_or_operation.outputs)):
+    occurrence: Occurrence, span_or_operation: Span | Operation
+) -> Iterator[tuple[Side, str, Shape]]:
+    for direction, infos in (("input", span_or_operation.inputs), ("output", span_or_operation.outputs)):
         for info in infos:
-            yield (*place, side, info.name), info.shape
+            yield (occurrence, direction), info.name, info.shape

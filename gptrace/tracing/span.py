@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from time import perf_counter
 from types import TracebackType
 from typing import NamedTuple
@@ -13,7 +14,21 @@ from gptrace.record import Statistics
 from gptrace.tracing.tensors import TensorInfo
 
 _NO_RANGES: Mapping[str, tuple[int, int]] = {}
-CallTypes = tuple[tuple[str, str], ...]  # path and class name of each call, in order
+# Where something happens in a model, however often: of a call its path and class, of an operation also its
+# name and line.
+Site = tuple[str, ...]
+
+
+class Occurrence(NamedTuple):
+    """One of the times that something happens at a site.
+
+    `numbers` and `counts` say which time it is, and of how many: of a call its number among the calls of its
+    site; of an operation also its number among those of its site in the same call.
+    """
+
+    site: Site
+    numbers: tuple[int, ...]
+    counts: tuple[int, ...]
 
 
 class TensorState(NamedTuple):
@@ -93,14 +108,28 @@ class Span:
             self.input_states = ()
 
 
-def call_types(spans: Sequence[Span]) -> CallTypes:
-    """Return path and class name of each call, in order."""
-    return tuple((span.path, type(span.module).__name__) for span in spans)
+def call_sites(spans: Iterable[Span]) -> frozenset[Site]:
+    """Return the sites of these calls."""
+    return frozenset({_site(span) for span in spans})
 
 
-def numbered_calls(spans: Sequence[Span]) -> Iterator[tuple[Span, int]]:
-    """Yield each span with the number of its call: 1 for the first call of that path."""
-    calls: dict[str, int] = {}
-    for span in spans:
-        calls[span.path] = calls.get(span.path, 0) + 1
-        yield span, calls[span.path]
+def _site(span: Span) -> Site:
+    return span.path, type(span.module).__name__
+
+
+def numbered_calls(spans: Sequence[Span]) -> Iterator[tuple[Span, Occurrence]]:
+    """Yield each call of one forward pass with its occurrence."""
+    return zip(spans, occurrences([_site(span) for span in spans]), strict=True)
+
+
+def occurrences(sites: Sequence[Site], within: Occurrence | None = None) -> Iterator[Occurrence]:
+    """Yield the occurrence of each of these sites, in order; those of operations are `within` that of a call.
+
+    >>> [(each.numbers, each.counts) for each in occurrences([("up",), ("act",), ("up",)])]
+    [((1,), (2,)), ((1,), (1,)), ((2,), (2,))]
+    """
+    totals, begun = Counter(sites), defaultdict[Site, int](int)
+    outer, numbers, counts = within if within is not None else ((), (), ())
+    for site in sites:
+        begun[site] += 1
+        yield Occurrence((*outer, *site), (*numbers, begun[site]), (*counts, totals[site]))

@@ -2,47 +2,95 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
 from gptrace.model.dtypes import dtype_name
 from gptrace.record import Statistics, TensorSpec
-from gptrace.tracing.axis_names import AxisNames, Dims
-from gptrace.tracing.resized_runs import CallSide
+from gptrace.tracing.axis_names import AxisNames
+from gptrace.tracing.operations import Operation, numbered_operations
+from gptrace.tracing.span import Occurrence, Span, numbered_calls
 from gptrace.tracing.tensors import TensorInfo
 
-_CACHE_LIMIT = 100_000
+Infos = tuple[TensorInfo, ...]
+Specs = tuple[TensorSpec, ...]
+_SpecsOf = Callable[[Occurrence, str, Infos], Specs]
 
 
-class TensorSpecs:
-    """Makes the TensorSpecs of one forward pass, and shares those that repeat.
+class CallSpecs(NamedTuple):
+    """The tensors of a call, and the inputs and outputs of each operation in it."""
 
-    With axis names, the specs are cached with the names, by place: a model that is traced again and again
-    makes them once. Without names, a spec is the same in all places.
+    inputs: Specs
+    outputs: Specs
+    ops: Sequence[tuple[Specs, Specs]] = ()
+
+
+def specs_of_pass(
+    spans: Sequence[Span], operations: Mapping[Span, Sequence[Operation]], names: AxisNames | None
+) -> Sequence[CallSpecs]:
+    """Return the specs of each call of one forward pass, with its axis names where they are known.
+
+    A model that is traced again and again sees the same tensors in the same places. So the specs of the last
+    pass are kept with its names, and made anew only for a pass that differs in any call or tensor.
     """
+    if names is None:
+        return _specs(spans, operations, _numbered_specs())
+    seen = (
+        [(span.path, type(span.module).__name__, span.inputs, span.outputs) for span in spans],
+        [
+            [(each.name, each.source, each.inputs, each.outputs) for each in operations.get(span, ())]
+            for span in (spans if operations else ())
+        ],
+    )
+    specs: Sequence[CallSpecs]
+    last_seen, specs = names.last_pass  # read at once, since another thread may replace both
+    if last_seen != seen:
+        specs = _specs(spans, operations, _named_specs(names))
+        names.last_pass = seen, specs
+    return specs
 
-    def __init__(self, names: AxisNames | None) -> None:
-        self._names = names
-        self._cache: dict[object, tuple[TensorSpec, ...]] = names.specs if names is not None else {}
 
-    def of(self, side: CallSide, infos: tuple[TensorInfo, ...]) -> tuple[TensorSpec, ...]:
-        """Return the specs of the tensors on one side of a call, its inputs or its outputs."""
-        key = (side, infos) if self._names is not None else infos
-        specs = self._cache.get(key)
+def _specs(
+    spans: Sequence[Span], operations: Mapping[Span, Sequence[Operation]], specs_of: _SpecsOf
+) -> list[CallSpecs]:
+    specs = []
+    for span, call in numbered_calls(spans):
+        in_call = operations.get(span, ())
+        ops = [
+            (specs_of(at, "input", operation.inputs), specs_of(at, "output", operation.outputs))
+            for operation, at in zip(in_call, numbered_operations(in_call, call), strict=True)
+        ]
+        inputs, outputs = specs_of(call, "input", span.inputs), specs_of(call, "output", span.outputs)
+        specs.append(CallSpecs(inputs, outputs, ops))
+    return specs
+
+
+def _named_specs(names: AxisNames) -> _SpecsOf:
+    def specs_of(occurrence: Occurrence, direction: str, infos: Infos) -> Specs:
+        side = occurrence, direction
+        return tuple([_tensor_spec(info, names.of(side, info.name, info.shape)) for info in infos])
+
+    return specs_of
+
+
+def _numbered_specs() -> _SpecsOf:
+    """Return how to describe tensors without axis names; equal ones are described once, wherever they are."""
+    known: dict[Infos, Specs] = {}
+
+    def specs_of(occurrence: Occurrence, direction: str, infos: Infos) -> Specs:
+        specs = known.get(infos)
         if specs is None:
-            if len(self._cache) >= _CACHE_LIMIT:  # full of shapes that never return
-                self._cache.clear()
-            specs = self._cache[key] = tuple([_tensor_spec(info, self._dims(side, info)) for info in infos])
+            specs = known[infos] = tuple([_tensor_spec(info, tuple(map(str, info.shape))) for info in infos])
         return specs
 
-    def _dims(self, side: CallSide, info: TensorInfo) -> Dims:
-        return self._names.of((*side, info.name), info.shape) if self._names else tuple(map(str, info.shape))
+    return specs_of
 
 
 @lru_cache(maxsize=10_000)
-def _tensor_spec(info: TensorInfo, dims: Dims) -> TensorSpec:
+def _tensor_spec(info: TensorInfo, dims: tuple[str, ...]) -> TensorSpec:
     dtype, device = dtype_name(info.dtype), str(info.device)
     return TensorSpec(info.name, info.shape, dims, dtype, device, info.local_shape)
 

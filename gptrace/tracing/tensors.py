@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import inspect
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from typing import Any, NamedTuple
-from weakref import WeakKeyDictionary
+from typing import Any, NamedTuple, TypeVar
+from weakref import ref
 
 from gptrace.model.quiet_torch import torch
 
@@ -35,13 +34,47 @@ class TensorInfo(NamedTuple):
 TENSORLESS_TYPES = frozenset({type(None), bool, int, float, complex, str, bytes, torch.dtype, torch.device})
 _TENSORLESS_KINDS = (str, bytes, int, float, complex, torch.dtype, torch.device, torch.nn.Module, type)
 
-# The blocks of a model repeat the same facts. Sharing one object for each also leaves the garbage collector
-# less to walk during a forward pass.
-_info_cache: dict[tuple[object, ...], tuple[TensorInfo, ...]] = {}
-_CACHE_LIMIT = 1000
-
 # A cache of keys and values can hold hundreds of tensors; the rest of a longer value is left out.
 _TENSORS_PER_VALUE = 1000
+
+
+class _Place:
+    """Where a tensor can be, such as `output[0].logits`, and the descriptions of those that were seen there.
+
+    The blocks of a model repeat the same facts, and get the same containers, such as a cache of keys and
+    values. So a place is named once, and a tensor is described by a look-up. Sharing one object for equal
+    descriptions also leaves the garbage collector less to walk during a forward pass.
+    """
+
+    __slots__ = ("infos", "inner", "name")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.inner: dict[str | int, _Place] = {}
+        self.infos: dict[tuple[object, ...], tuple[TensorInfo, ...]] = {}
+
+
+Found = list[tuple[_Place, Tensor]]
+_places: dict[str, _Place] = {}  # by the name of an argument or result
+_LIMIT = 20_000  # of places and descriptions together
+_kept = 0
+_Key = TypeVar("_Key")
+_Value = TypeVar("_Value")
+
+
+def _keep(table: dict[_Key, _Value], key: _Key, value: _Value) -> _Value:
+    """Add an entry to the tables above; drop them all once there are too many, as of shapes without end."""
+    global _kept
+    _kept += 1
+    if _kept > _LIMIT:
+        _places.clear()
+        _kept = 0
+    table[key] = value
+    return value
+
+
+def _place(name: str) -> _Place:
+    return _places.get(name) or _keep(_places, name, _Place(name))
 
 
 def describe_tensors(name: str, value: object) -> tuple[TensorInfo, ...]:
@@ -50,34 +83,31 @@ def describe_tensors(name: str, value: object) -> tuple[TensorInfo, ...]:
     >>> [info.name for info in describe_tensors("output", (torch.ones(2), {"logits": torch.ones(3)}))]
     ['output[0]', 'output[1].logits']
     """
-    if (type(value) is Tensor or type(value) is Parameter) and not _is_tracing():  # the usual case
-        try:
-            facts = (name, tuple(value.shape), value.dtype, value.device)
-            infos = _info_cache.get(facts)
-            if infos is None:
-                if len(_info_cache) >= _CACHE_LIMIT:
-                    _info_cache.clear()
-                infos = _info_cache[facts] = (TensorInfo(*facts),)
-            return infos
-        except (RuntimeError, TypeError):  # nested tensors have no plain sizes, others have symbolic ones
-            pass
+    if type(value) is Tensor or type(value) is Parameter:  # the usual case
+        return _described(_place(name), value)
     return describe_each(find_tensors(name, value))
 
 
-def describe_each(tensors: Iterable[tuple[str, Tensor]]) -> tuple[TensorInfo, ...]:
-    """Return a description of each of these named tensors."""
-    return tuple([_tensor_info(name, tensor) for name, tensor in tensors])
+def describe_each(found: Found) -> tuple[TensorInfo, ...]:
+    """Return a description of each of the tensors that were found."""
+    return tuple([_described(place, tensor)[0] for place, tensor in found])
 
 
-def find_tensors(name: str, value: object) -> list[tuple[str, Tensor]]:
-    """Return the tensors in `value`, in order, each with the name of its place there."""
-    if type(value) is Tensor or type(value) is Parameter:  # the usual case
-        return [(name, value)]
-    tensors: list[tuple[str, Tensor]] = []
-    # The user's container may raise when it is iterated; that must not stop the forward pass.
-    with suppress(Exception):
-        _collect(name, value, tensors, set())
-    return tensors
+def _described(place: _Place, tensor: Tensor) -> tuple[TensorInfo, ...]:
+    """Return the description of a tensor, alone in a tuple."""
+    if type(tensor) is Tensor or type(tensor) is Parameter:
+        try:
+            shape, dtype, device = tensor.shape, tensor.dtype, tensor.device
+            infos = place.infos.get((shape, dtype, device))
+            if infos is not None:
+                return infos
+            if not _is_tracing():
+                sizes = tuple(shape)
+                facts = (TensorInfo(place.name, sizes, dtype, device),)
+                return _keep(place.infos, (sizes, dtype, device), facts)
+        except (RuntimeError, TypeError):  # nested tensors have no plain sizes, others have symbolic ones
+            pass
+    return (_tensor_info(place.name, tensor),)
 
 
 def _tensor_info(name: str, tensor: Tensor) -> TensorInfo:
@@ -95,82 +125,92 @@ def _shape(tensor: Tensor) -> tuple[int, ...]:
         return ()
 
 
-class ArgumentNames(NamedTuple):
-    """The names of the positional arguments of a `forward`, and of its `*args`."""
-
-    positional: tuple[str, ...]
-    rest: str
-
-
-def argument_names(module_class: type[torch.nn.Module]) -> ArgumentNames:
-    """Return the argument names of a module class's `forward`.
-
-    >>> argument_names(torch.nn.Bilinear).positional
-    ('input1', 'input2')
-    """
-    forward = getattr(module_class, "forward", None)
-    if forward is None:  # a scripted module defines its forward in TorchScript
-        return ArgumentNames((), "args")
-    if forward not in _names_cache:
-        _names_cache[forward] = _signature_names(forward)
-    return _names_cache[forward]
+def find_tensors(name: str, value: object) -> Found:
+    """Return the tensors in `value`, in order, each with its place there."""
+    found: Found = []
+    # The user's container may raise when it is iterated; that must not stop the forward pass.
+    with suppress(Exception):
+        _collect(_place(name), value, found, set())
+    return found
 
 
-# Weak, so that a class defined inside a function can be freed.
-_names_cache: WeakKeyDictionary[Any, ArgumentNames] = WeakKeyDictionary()
+# Tells the items of a container with their keys, for all containers of one type.
+_Items = Callable[[Any], Iterable[tuple[Any, Any]]]
 
 
-def _signature_names(forward: Any) -> ArgumentNames:
-    try:
-        parameters = list(inspect.signature(forward).parameters.values())[1:]
-    except (TypeError, ValueError, AttributeError):
-        return ArgumentNames((), "args")
-    by_position = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    names = tuple(parameter.name for parameter in parameters if parameter.kind in by_position)
-    rest = (parameter.name for parameter in parameters if parameter.kind is inspect.Parameter.VAR_POSITIONAL)
-    return ArgumentNames(names, next(rest, "args"))
+def _collect(place: _Place, value: Any, found: Found, visited: set[int]) -> None:
+    """Append the tensors in `value` to `found`; `visited` are the ids of the containers so far."""
+    items_of = _items_of(value)
+    if items_of is _tensor_items:
+        found.append((place, value))
+    # A list may contain itself, or another list many times.
+    elif items_of is not _no_items and len(found) < _TENSORS_PER_VALUE and id(value) not in visited:
+        visited.add(id(value))
+        is_list, are_attributes = items_of is enumerate, items_of is _attributes
+        for key, item in items_of(value):
+            if type(item) in TENSORLESS_TYPES or (are_attributes and key.startswith("_")):
+                continue
+            # Keys that are equal may have other names in a mapping: 1 and True.
+            inner = place.inner.get(key) if is_list or type(key) is str else None
+            if inner is None:
+                inner = _inner_place(place, key, is_list)
+            if type(item) is Tensor:
+                found.append((inner, item))
+            else:
+                _collect(inner, item, found, visited)
 
 
-def describe_arguments(
-    names: ArgumentNames, args: tuple[object, ...], kwargs: Mapping[str, object]
-) -> tuple[TensorInfo, ...]:
-    """Return a description of each tensor that a module was called with, named as its `forward` names it."""
-    if len(args) == 1 and names.positional and not kwargs:  # the usual case
-        return describe_tensors(names.positional[0], args[0])
-    infos: list[TensorInfo] = []
-    named = len(names.positional)
-    for position, value in enumerate(args):
-        name = names.positional[position] if position < named else f"{names.rest}[{position - named}]"
-        infos += describe_tensors(name, value)
-    for name, value in kwargs.items():
-        infos += describe_tensors(name, value)
-    return tuple(infos)
+def _inner_place(place: _Place, key: Any, is_list: bool) -> _Place:
+    """Return the place of an item: by index, by attribute or name, or by another key of a mapping."""
+    inner = _Place(f"{place.name}.{key}" if isinstance(key, str) else f"{place.name}[{key!r}]")
+    return _keep(place.inner, key, inner) if is_list or type(key) is str else inner
 
 
-def _collect(name: str, value: object, tensors: list[tuple[str, Tensor]], visited: set[int]) -> None:
-    """Append the tensors in `value` to `tensors`; `visited` are the ids of the containers so far."""
+# By the id of the type: a table of the types themselves would keep classes, and modules with them, alive.
+_items_by_type: dict[int, tuple[_Items, ref[type]]] = {}
+
+
+def _items_of(value: object) -> _Items:
+    known = _items_by_type.get(id(type(value)))
+    if known is not None:
+        return known[0]
+    items_of, key = _find_items_of(value), id(type(value))
+    _items_by_type[key] = items_of, ref(type(value), lambda _: _items_by_type.pop(key, None))
+    return items_of
+
+
+def _find_items_of(value: object) -> _Items:
+    """Return how to read the items of this value and of others of its type."""
     if isinstance(value, Tensor):
-        tensors.append((name, value))
-        return
-    if value is None or isinstance(value, _TENSORLESS_KINDS) or len(tensors) >= _TENSORS_PER_VALUE:
-        return
-    if id(value) in visited:
-        return  # a list may contain itself, or another list many times
-    visited.add(id(value))
+        return _tensor_items
+    if isinstance(value, _TENSORLESS_KINDS) or value is None:
+        return _no_items
     if isinstance(value, Mapping):  # includes the ModelOutput of transformers
-        for key, item in value.items():
-            _collect(f"{name}.{key}" if isinstance(key, str) else f"{name}[{key!r}]", item, tensors, visited)
-    elif isinstance(value, tuple) and hasattr(value, "_fields"):
-        for key, item in zip(value._fields, value, strict=True):
-            _collect(f"{name}.{key}", item, tensors, visited)
-    elif isinstance(value, list | tuple):
-        for index, item in enumerate(value):
-            _collect(f"{name}[{index}]", item, tensors, visited)
-    elif dataclasses.is_dataclass(value):
-        for field in dataclasses.fields(value):
-            _collect(f"{name}.{field.name}", getattr(value, field.name, None), tensors, visited)
+        return lambda mapping: mapping.items()
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return lambda pair: zip(pair._fields, pair, strict=True)
+    if isinstance(value, list | tuple):
+        return enumerate
+    if dataclasses.is_dataclass(value):
+        return _dataclass_items
     # An instance of a user-defined class, such as a cache of keys and values.
-    elif hasattr(value, "__dict__") and not callable(value) and type(value).__module__ != "builtins":
-        for key, item in vars(value).items():
-            if not key.startswith("_"):
-                _collect(f"{name}.{key}", item, tensors, visited)
+    if hasattr(value, "__dict__") and not callable(value) and type(value).__module__ != "builtins":
+        return _attributes
+    return _no_items
+
+
+def _dataclass_items(value: Any) -> Iterable[tuple[str, Any]]:
+    return ((field.name, getattr(value, field.name, None)) for field in dataclasses.fields(value))
+
+
+def _attributes(value: Any) -> Iterable[tuple[str, Any]]:
+    attributes: dict[str, Any] = vars(value)
+    return attributes.items()
+
+
+def _tensor_items(value: object) -> Iterable[tuple[Any, Any]]:
+    return ()
+
+
+def _no_items(value: object) -> Iterable[tuple[Any, Any]]:
+    return ()

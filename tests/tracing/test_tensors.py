@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections import OrderedDict, namedtuple
 from dataclasses import dataclass
 from typing import Any
 
+import pytest
+
 from gptrace.model.quiet_torch import torch
-from gptrace.tracing.tensors import argument_names, describe_arguments, describe_tensors
+from gptrace.tracing import tensors
+from gptrace.tracing.arguments import argument_names, describe_arguments
+from gptrace.tracing.tensors import describe_tensors
 
 
 @dataclass
@@ -55,3 +61,45 @@ def test_arguments_are_named_as_forward_names_them() -> None:
     tensor = torch.ones(1)
     seen = describe_arguments(argument_names(Many), (tensor, tensor, tensor, tensor), {"mask": tensor})
     assert [each.name for each in seen] == ["x", "y", "more[0]", "more[1]", "mask"]
+
+
+class Cache:
+    def __init__(self, layers: int) -> None:
+        self.layers = [Output(torch.ones(1, 4), torch.ones(2, 4)) for _ in range(layers)]
+        self._hidden = torch.ones(1)
+
+
+def test_a_container_that_comes_again_is_not_described_anew() -> None:
+    cache = Cache(3)
+    first, again = describe_tensors("cache", cache), describe_tensors("cache", cache)
+    assert [seen.name for seen in first] == [
+        f"cache.layers[{layer}].{name}" for layer in range(3) for name in ("logits", "cache")
+    ]
+    assert all(a is b for a, b in zip(first, again, strict=True))
+    cache.layers[1].logits = torch.ones(3, 4)
+    assert [seen.shape[0] for seen in describe_tensors("cache", cache)] == [1, 2, 3, 2, 1, 2]
+
+
+def test_keys_that_are_equal_keep_their_own_names() -> None:
+    tensor = torch.ones(1)
+    assert names({1: tensor}) == ["output[1]"]
+    assert names({True: tensor}) == ["output[True]"]
+    assert names({1.0: tensor}) == ["output[1.0]"]
+
+
+def test_what_is_kept_of_values_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tensors, "_LIMIT", 50)
+    monkeypatch.setattr(tensors, "_places", {})
+    for size in range(200):
+        assert describe_tensors(f"x{size}", [torch.empty(size)])[0].shape == (size,)
+    assert len(tensors._places) <= 50
+
+
+def test_a_class_is_freed_after_its_instances_were_described() -> None:
+    class Local(Cache): ...
+
+    describe_tensors("output", Local(1))
+    local = weakref.ref(Local)
+    del Local
+    gc.collect()  # a class refers to itself
+    assert local() is None

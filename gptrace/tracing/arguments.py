@@ -1,0 +1,65 @@
+"""Name the arguments of a module call as its `forward` names them, and describe the tensors in them."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
+
+from gptrace.model.quiet_torch import torch
+from gptrace.tracing.tensors import TENSORLESS_TYPES, TensorInfo, describe_tensors
+
+
+class ArgumentNames(NamedTuple):
+    """The names of the positional arguments of a `forward`, and of its `*args`."""
+
+    positional: tuple[str, ...]
+    rest: str
+
+
+def argument_names(module_class: type[torch.nn.Module]) -> ArgumentNames:
+    """Return the argument names of a module class's `forward`.
+
+    >>> argument_names(torch.nn.Bilinear).positional
+    ('input1', 'input2')
+    """
+    forward = getattr(module_class, "forward", None)
+    if forward is None:  # a scripted module defines its forward in TorchScript
+        return ArgumentNames((), "args")
+    if forward not in _names_cache:
+        _names_cache[forward] = _signature_names(forward)
+    return _names_cache[forward]
+
+
+# Weak, so that a class defined inside a function can be freed.
+_names_cache: WeakKeyDictionary[Any, ArgumentNames] = WeakKeyDictionary()
+
+
+def _signature_names(forward: Any) -> ArgumentNames:
+    try:
+        parameters = list(inspect.signature(forward).parameters.values())[1:]
+    except (TypeError, ValueError, AttributeError):
+        return ArgumentNames((), "args")
+    by_position = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    names = tuple(parameter.name for parameter in parameters if parameter.kind in by_position)
+    rest = (parameter.name for parameter in parameters if parameter.kind is inspect.Parameter.VAR_POSITIONAL)
+    return ArgumentNames(names, next(rest, "args"))
+
+
+def describe_arguments(
+    names: ArgumentNames, args: tuple[object, ...], kwargs: Mapping[str, object]
+) -> tuple[TensorInfo, ...]:
+    """Return a description of each tensor that a module was called with, named as its `forward` names it."""
+    if len(args) == 1 and names.positional and not kwargs:  # the usual case
+        return describe_tensors(names.positional[0], args[0])
+    infos: list[TensorInfo] = []
+    named = len(names.positional)
+    for position, value in enumerate(args):
+        if type(value) not in TENSORLESS_TYPES:
+            name = names.positional[position] if position < named else f"{names.rest}[{position - named}]"
+            infos += describe_tensors(name, value)
+    for name, value in kwargs.items():
+        if type(value) not in TENSORLESS_TYPES:
+            infos += describe_tensors(name, value)
+    return tuple(infos)

@@ -1,0 +1,83 @@
+"""Axis names where the data decide which calls there are, and how many rows each gets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+import gptrace
+from gptrace.model.quiet_torch import torch
+
+nn = torch.nn
+
+
+class Experts(nn.Module):
+    """Each token goes to the expert of its id: those of `n_experts`, as far as they are needed."""
+
+    def __init__(
+        self,
+        vocab_size: int = 64,
+        emb_dim: int = 12,
+        ff_dim: int = 20,
+        n_experts: int = 3,
+        shared: bool = False,
+    ) -> None:
+        super().__init__()
+        self.emb = nn.Embedding(vocab_size, emb_dim)
+        experts = [nn.Linear(emb_dim, ff_dim) for _ in range(1 if shared else n_experts)]
+        self.experts = nn.ModuleList(experts)
+        self.down = nn.Linear(ff_dim, emb_dim)
+        self.head = nn.Linear(emb_dim, vocab_size)
+        self.n_experts = n_experts
+
+    def forward(self, ids: Any) -> Any:
+        x = self.emb(ids)
+        for number in range(self.n_experts):
+            chosen = ids % self.n_experts == number
+            if chosen.any():
+                x[chosen] = self.down(self.experts[number % len(self.experts)](x[chosen]).relu())
+        return self.head(x)
+
+
+def traced(ids: list[list[int]], **keys: Any) -> gptrace.Trace:
+    with torch.inference_mode():
+        return gptrace.trace(ids=ids, model=Experts, config=keys, measure=["ops"])
+
+
+@pytest.mark.parametrize("shared", [False, True])
+@pytest.mark.parametrize("ids", [[[3]], [[4]], [[3, 3, 6], [9, 12, 3]], [[1, 2, 3, 4], [5, 6, 7, 8]]])
+def test_rows_that_the_data_choose_have_no_name(ids: list[list[int]], shared: bool) -> None:
+    trace = traced(ids, shared=shared)
+    assert trace.calls[-1].outputs[0].dims == ("batch", "seq_len", "vocab_size")
+    for call in trace.calls:
+        if call.path.startswith("experts"):
+            rows = str(call.inputs[0].shape[0])
+            assert [spec.dims for spec in (*call.inputs, *call.outputs)] == [
+                (rows, "emb_dim"), (rows, "ff_dim")
+            ]  # fmt: skip
+    assert not any("have names" in note for note in trace.notes)
+
+
+def test_operations_are_matched_by_their_line() -> None:
+    """The masks of unused experts move the operations behind them, and the sizes are all alike."""
+    trace = traced([[3, 4, 5]], vocab_size=12, ff_dim=12)
+    outputs = {op.name: op.outputs[0].dims for op in trace.calls[0].ops}
+    assert outputs["remainder"] == outputs["eq"] == ("batch", "seq_len")
+    assert outputs["relu"] == ("1", "ff_dim")
+
+
+def test_a_run_that_lacks_most_calls_is_no_measure() -> None:
+    class Other(nn.Module):
+        def __init__(self, vocab_size: int = 64, emb_dim: int = 12) -> None:
+            super().__init__()
+            self.emb = nn.Embedding(vocab_size, emb_dim)
+            name = "small" if emb_dim == 12 else "large"
+            for number in range(4):
+                self.add_module(f"{name}{number}", nn.Linear(emb_dim, emb_dim))
+
+        def forward(self, ids: Any) -> Any:
+            return nn.Sequential(*self.children())(ids)
+
+    trace = gptrace.trace(ids=[[1, 2]], model=Other)
+    assert trace.notes[0] == "only batch and seq_len have names: at other sizes the model makes other calls"
