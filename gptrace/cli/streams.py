@@ -15,6 +15,7 @@ from io import StringIO
 from pathlib import Path
 from typing import TextIO
 
+from gptrace.cli import raw_stderr
 from gptrace.cli.sink import Sink, is_terminal
 from gptrace.errors import OptionError, OutputError
 from gptrace.report.safe_text import visible, visible_lines
@@ -77,17 +78,24 @@ def only_data_on_stdout() -> Iterator[None]:
         _kept.append(sys.stdout if kept is None else kept)
         undo.callback(_kept.pop)
         sink = Sink(sys.stderr or undo.enter_context(open(os.devnull, "w", encoding="utf-8")))
+        undo.callback(_end_line, sink)
         undo.enter_context(redirect_stdout(sink))
         undo.enter_context(redirect_stderr(sink))
         yield
 
 
+def _end_line(sink: Sink) -> None:
+    raw_stderr.wait()
+    with suppress(OSError, ValueError, AttributeError):
+        sink.end_line()
+
+
 @contextmanager
-def captured_stdout() -> Iterator[StringIO]:
-    """Capture in the block what Typer prints: a help page is written with `write_stdout`, as all data is."""
-    captured = StringIO()
-    with redirect_stdout(captured):
-        yield captured
+def captured() -> Iterator[tuple[StringIO, StringIO]]:
+    """Capture in the block what Typer prints on stdout, such as a help page, and what it complains about."""
+    printed, complaints = StringIO(), StringIO()
+    with redirect_stdout(printed), redirect_stderr(complaints):
+        yield printed, complaints
 
 
 def _kept_descriptor(undo: ExitStack) -> TextIO | None:
@@ -292,10 +300,13 @@ def stdout_width() -> int | None:
 
 
 def _write_stderr(text: str) -> None:
+    raw_stderr.wait()
     stream = stderr()
     # Where stderr is gone, or no stream at all, there is no other place for messages.
     with suppress(OSError, ValueError, AttributeError):
         if stream is not None:
+            if isinstance(sys.stderr, Sink):
+                sys.stderr.end_line()
             stream.write(_encodable(text, stream))
             stream.flush()
 

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from gptrace.report.line_breaking import break_lines
 from gptrace.report.parts import Claims, ClaimText, Facts, Line, Lines, Part, Table, Tree
-from gptrace.report.rich_tables import NATURAL_WIDTH, STYLES, table_layout
+from gptrace.report.rich_tables import NATURAL_WIDTH, STYLES, PlainText, table_layout
 from gptrace.report.safe_text import visible
 from gptrace.report.tree_layout import tree_table
 from gptrace.report.view import View
@@ -27,7 +27,12 @@ def to_text(parts: Sequence[Part], view: View) -> str:
     if any(isinstance(part, Claims) for part in parts):
         width = min(width or SENTENCE_WIDTH, SENTENCE_WIDTH)
     out = StringIO()
-    console(out, width, view.color).print(*renderables(parts, width), sep="\n")
+    printer = console(out, width, view.color)
+    for each in renderables(parts, width):
+        if isinstance(each, PlainText):
+            out.write(each.text + "\n")
+        else:
+            printer.print(each)
     return "".join(line.rstrip() + "\n" for line in out.getvalue().splitlines())
 
 
@@ -38,9 +43,9 @@ def line_text(line: Line, view: View, *, end: str = "\n") -> str:
     return out.getvalue()
 
 
-def renderables(parts: Sequence[Part], width: int | None) -> list[RenderableType]:
-    """Return what rich prints, a blank line between the parts."""
-    result: list[RenderableType] = []
+def renderables(parts: Sequence[Part], width: int | None) -> list[RenderableType | PlainText]:
+    """Return what rich prints, and plain text, a blank line between the parts."""
+    result: list[RenderableType | PlainText] = []
     for part in parts:
         result += [*([Text("")] if result else []), *_rendered(part, width)]
     return result
@@ -65,7 +70,7 @@ def console(out: StringIO, width: int | None, color: bool, *, record: bool = Fal
     )
 
 
-def _rendered(part: Part, width: int | None) -> list[RenderableType]:
+def _rendered(part: Part, width: int | None) -> list[RenderableType | PlainText]:
     match part:
         case Lines():
             return [_text(line) for line in part.lines]
@@ -78,7 +83,7 @@ def _rendered(part: Part, width: int | None) -> list[RenderableType]:
         case Tree():
             return [tree_table(part, width)]
         case Claims():
-            return _claims(part, width or SENTENCE_WIDTH)
+            return [*_claims(part, width or SENTENCE_WIDTH)]
 
 
 def _text(line: Line) -> Text:

@@ -23,6 +23,7 @@ from tempfile import TemporaryDirectory
 
 from gptrace.cli import run_and_exit
 from gptrace.model.quiet_torch import torch
+from gptrace.wording import shortened
 from tests.fuzz.command_lines import CommandLine, command_line
 from tests.fuzz.files import write_files
 
@@ -103,7 +104,7 @@ def _as_process(line: CommandLine, folder: Path, source: Path, out: Path, err: P
     arguments: list[str | bytes] = [sys.executable, "-m", "gptrace", *map(_raw, line.arguments)]
     with source.open("rb") as stdin, out.open("wb") as stdout, err.open("wb") as stderr:
         if line.way == "terminal":
-            return _on_terminal(arguments, variables | {"NO_COLOR": "1"}, folder, out)
+            return _on_terminal(arguments, variables | {"NO_COLOR": "1"}, folder, stdin.fileno(), out)
         reader, writer = os.pipe()
         os.close(reader)
         closed = {"closed stdout": (1,), "closed stderr": (2,)}.get(line.way, ())
@@ -122,12 +123,13 @@ def _as_process(line: CommandLine, folder: Path, source: Path, out: Path, err: P
 
 
 def _on_terminal(
-    arguments: list[str | bytes], variables: dict[str, str], folder: Path, out: Path
+    arguments: list[str | bytes], variables: dict[str, str], folder: Path, stdin: int, out: Path
 ) -> int | None:
     """Run a process whose stdout and stderr are a terminal; what it shows is written to `out`."""
     child, terminal = pty.fork()
     if child == 0:
         os.chdir(folder)
+        os.dup2(stdin, 0)
         _limit_processor_time()
         os.execve(arguments[0], arguments, variables)
     termios.tcsetwinsize(terminal, (50, 80))
@@ -247,7 +249,7 @@ def fuzz(numbers: range, folder: Path) -> list[str]:
     for number in numbers:
         line = command_line(number, folder)
         for complaint in complaints(line, run(line, folder)):
-            failures.append(f"{number}: {complaint}\n  {line}")
+            failures.append(f"{number}: {complaint}\n  {shortened(repr(line), 1500)}")
             print(failures[-1], flush=True)
     print(f"{len(numbers)} command lines, {len(failures)} failures, {time.monotonic() - start:.0f} s")
     return failures
