@@ -86,8 +86,8 @@ def _pipe() -> tuple[int, int]:
 def _run(reader: int, stderr: int, answering: int, marker: bytes, encoding: str) -> NoReturn:
     """Copy from `reader` to `stderr` until all writers are gone, which ends this process."""
     try:
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # it outlives what it listens to
-            signal.signal(number, signal.SIG_IGN)
+        for ending in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # it outlives what it listens to
+            signal.signal(ending, signal.SIG_IGN)
         kept = sorted((reader, stderr, answering))
         for low, high in zip([0, *(end + 1 for end in kept)], [*kept, _SIZE], strict=True):
             os.closerange(low, high)

@@ -41,7 +41,8 @@ class CommandLine:
 def command_line(number: int, folder: Path) -> CommandLine:
     """Return the command line of a number, for the files in a folder."""
     rng = random.Random(number)
-    values = _Values(rng, sorted(path.name for path in folder.iterdir()))
+    damaged = rng.sample(sorted(f"damaged/{path.name}" for path in (folder / "damaged").iterdir()), 20)
+    values = _Values(rng, [*sorted(path.name for path in folder.iterdir()), *damaged])
     command = rng.choice([*COMMANDS] * 9 + [values.any()])
     arguments = [command, *values.positional(command)]
     options = (_options(command) if command in COMMANDS else ()) or _options("run")

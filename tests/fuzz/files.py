@@ -48,8 +48,9 @@ def _write_kept(folder: Path) -> None:
         "lens": session.lens("Hi").to_dict(),
         "explain": session.explain("Hi", topics=["tying"]).to_dict(),
     }
+    (folder / "damaged").mkdir()
     for name, report in list(kept.items()):
-        kept |= {f"{name}-{number}": damaged for number, damaged in enumerate(_damaged(report))}
+        kept |= {f"damaged/{name}-{number}": damaged for number, damaged in enumerate(_damaged(report))}
     kept["hostile"] = trace | {"notes": [ESCAPES]}
     kept["type"] = trace | {"calls": [trace["calls"][0] | {"type": [1]}]}
     kept["parent"] = trace | {"calls": [trace["calls"][0] | {"parent": 0}]}
@@ -66,9 +67,19 @@ def _write_kept(folder: Path) -> None:
 
 
 def _damaged(report: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return copies of a report in which the values of one level are something else."""
+    """Return copies of a report in which a value of its first two levels is something else, or missing."""
     hostile: tuple[Any, ...] = (None, [], {}, ESCAPES, -(10**30), [[[]]])
-    return [report | {key: hostile[number % len(hostile)]} for number, key in enumerate(report)]
+    copies = [report | {key: hostile[number % len(hostile)]} for number, key in enumerate(report)]
+    for key, value in report.items():
+        inner = value[0] if isinstance(value, list) and value and isinstance(value[0], dict) else value
+        if not isinstance(inner, dict):
+            continue
+        for number, name in enumerate(inner):
+            changed = inner | {name: hostile[number % len(hostile)]}
+            less = {each: inner[each] for each in inner if each != name}
+            for damaged in (changed, less):
+                copies.append(report | {key: damaged if inner is value else [damaged, *value[1:]]})
+    return copies
 
 
 def _write_settings(folder: Path) -> None:
