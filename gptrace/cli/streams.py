@@ -18,14 +18,10 @@ from typing import TextIO
 from gptrace.cli import raw_stderr
 from gptrace.cli.sink import Sink, is_terminal
 from gptrace.errors import OptionError, OutputError
+from gptrace.report.ascii_text import ascii_text
 from gptrace.report.safe_text import visible, visible_lines
 from gptrace.wording import shortened
 
-# For a terminal or a file that is not UTF-8: one character for each, so that columns stay aligned.
-_ASCII = str.maketrans(
-    {"→": ">", "├": "|", "└": "`", "│": "|", "─": "-", "–": "-", "·": "-", "×": "x", "…": "~"}
-    | dict.fromkeys("█▏▎▍▌▋▊▉", "#")
-)
 _PIECE = 1 << 20  # characters
 _LONGEST = 3000  # characters of an error, a hint or a note
 
@@ -259,6 +255,11 @@ def write_traceback(error: BaseException) -> None:
     _write_stderr(visible_lines("".join(traceback.format_exception(error))))
 
 
+def stdout_takes_glyphs() -> bool:
+    """Tell whether stdout is UTF-8, so that arrows and lines can be written."""
+    return _takes_glyphs(_stdout())
+
+
 def stdout_wants_color() -> bool:
     """Tell whether data is written in colour."""
     return _wants_color(_stdout())
@@ -307,7 +308,7 @@ def _write_stderr(text: str) -> None:
         if stream is not None:
             if isinstance(sys.stderr, Sink):
                 sys.stderr.end_line()
-            stream.write(_encodable(text, stream))
+            stream.write(_encodable(text if _takes_glyphs(stream) else ascii_text(text), stream))
             stream.flush()
 
 
@@ -318,9 +319,12 @@ def stderr() -> TextIO | None:
 
 def _encodable(text: str, stream: TextIO) -> str:
     encoding = getattr(stream, "encoding", None) or "utf-8"
-    if encoding.lower().replace("-", "").startswith("utf"):
-        return text
-    return text.translate(_ASCII).encode(encoding, "backslashreplace").decode(encoding)
+    return text.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def _takes_glyphs(stream: TextIO | None) -> bool:
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    return encoding.lower().replace("-", "").startswith("utf")
 
 
 def _let_go_of_stdout() -> None:

@@ -9,6 +9,7 @@ from rich.console import Console, RenderableType
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from gptrace.report.ascii_text import ascii_parts, ascii_text
 from gptrace.report.line_breaking import break_lines
 from gptrace.report.parts import Claims, ClaimText, Facts, Line, Lines, Part, Table, Tree
 from gptrace.report.rich_tables import NATURAL_WIDTH, STYLES, PlainText, table_layout
@@ -18,11 +19,12 @@ from gptrace.report.view import View
 
 # Sentences are hard to read on longer lines, however wide the terminal is.
 SENTENCE_WIDTH = 100
-_INDENT = 2
 
 
 def to_text(parts: Sequence[Part], view: View) -> str:
     """Return the parts one below the other, a blank line between them, each line without trailing spaces."""
+    if view.ascii:
+        parts = ascii_parts(parts)
     width = view.width
     if any(isinstance(part, Claims) for part in parts):
         width = min(width or SENTENCE_WIDTH, SENTENCE_WIDTH)
@@ -33,14 +35,15 @@ def to_text(parts: Sequence[Part], view: View) -> str:
             out.write(each.text + "\n")
         else:
             printer.print(each)
-    return "".join(line.rstrip() + "\n" for line in out.getvalue().splitlines())
+    text = "".join(line.rstrip() + "\n" for line in out.getvalue().splitlines())
+    return ascii_text(text) if view.ascii else text  # the rules of tables, which are drawn last
 
 
 def line_text(line: Line, view: View, *, end: str = "\n") -> str:
     """Return one line; the terminal itself breaks it."""
     out = StringIO()
     console(out, None, view.color).print(_text(line), end=end, soft_wrap=True)
-    return out.getvalue()
+    return ascii_text(out.getvalue()) if view.ascii else out.getvalue()
 
 
 def renderables(parts: Sequence[Part], width: int | None) -> list[RenderableType | PlainText]:
@@ -110,11 +113,12 @@ def _claims(claims: Claims, width: int) -> list[RenderableType]:
 
 def _claim(claim: ClaimText, width: int) -> list[Text]:
     """Return a claim as its sentence and its figures, indented below its mark."""
-    first, *rest = break_lines(visible(claim.text), width - _INDENT)
-    figures = break_lines(visible(claim.figures), width - _INDENT)
+    indent = len(claim.mark) + 1
+    first, *rest = break_lines(visible(claim.text), width - indent)
+    figures = break_lines(visible(claim.figures), width - indent)
     figures_style = STYLES["quiet" if claim.role == "quiet" else "figures"]
     return [
         Text.assemble((claim.mark, STYLES[claim.role]), " ", first),
-        *(Text(" " * _INDENT + line) for line in rest),
-        *(Text(" " * _INDENT + line, style=figures_style) for line in figures),
+        *(Text(" " * indent + line) for line in rest),
+        *(Text(" " * indent + line, style=figures_style) for line in figures),
     ]

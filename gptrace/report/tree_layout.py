@@ -154,8 +154,9 @@ def _shape_lines(row: TreeRow, width: int, stop: int) -> Text:
         names.append(" " * (stop - len(row.shapes)))
         return names.append(row.sizes, style="not bold default")
     lines = [names, *([Text(row.sizes)] if row.sizes else [])]
-    if len(row.shapes) > width and row.shapes == f"{row.entering} → {row.leaving}":
-        lines[:1] = [Text(row.entering, style=style), Text(f"→ {row.leaving}", style=style)]
+    arrow = row.shapes.removeprefix(row.entering).removesuffix(row.leaving)
+    if len(row.shapes) > width and arrow in (" → ", " -> "):
+        lines[:1] = [Text(row.entering, style=style), Text(arrow.lstrip() + row.leaving, style=style)]
     return Text("\n").join(lines)
 
 
