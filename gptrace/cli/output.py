@@ -11,6 +11,7 @@ from gptrace.cli import streams
 from gptrace.errors import EXIT_DONE, GptraceError, OptionError
 from gptrace.record import Report
 from gptrace.report import FORMATS, View, render_pieces
+from gptrace.report.ascii_text import ascii_text
 from gptrace.wording import suggestion
 
 _SUFFIXES = {
@@ -79,15 +80,20 @@ class CommandResult:
 
     def pieces(self) -> Iterator[str]:
         """Yield the output piece by piece; on stdout it takes the terminal's width and colour."""
-        if isinstance(self.content, str):
-            return iter([self.content])
         to_stdout = self.destination.file is None
+        ascii = to_stdout and not streams.stdout_takes_glyphs()
+        if isinstance(self.content, str):
+            return iter([ascii_text(self.content) if ascii else self.content])
         view = replace(
             self.view,
             width=self.destination.width or (streams.stdout_width() if to_stdout else None),
             color=to_stdout and streams.stdout_wants_color(),
+            ascii=ascii,
         )
-        return render_pieces(self.content, self.destination.format, view)
+        pieces = render_pieces(self.content, self.destination.format, view)
+        if ascii and self.destination.format == "html":  # which reads characters by their numbers
+            return (piece.encode("ascii", "xmlcharrefreplace").decode() for piece in pieces)
+        return map(ascii_text, pieces) if ascii and self.destination.format == "markdown" else pieces
 
 
 def checked_file(file: Path | None) -> Path | None:

@@ -15,16 +15,13 @@ from io import StringIO
 from pathlib import Path
 from typing import TextIO
 
+from gptrace.cli import raw_stderr
 from gptrace.cli.sink import Sink, is_terminal
 from gptrace.errors import OptionError, OutputError
+from gptrace.report.ascii_text import ascii_text
 from gptrace.report.safe_text import visible, visible_lines
 from gptrace.wording import shortened
 
-# For a terminal or a file that is not UTF-8: one character for each, so that columns stay aligned.
-_ASCII = str.maketrans(
-    {"→": ">", "├": "|", "└": "`", "│": "|", "─": "-", "–": "-", "·": "-", "×": "x", "…": "~"}
-    | dict.fromkeys("█▏▎▍▌▋▊▉", "#")
-)
 _PIECE = 1 << 20  # characters
 _LONGEST = 3000  # characters of an error, a hint or a note
 
@@ -77,17 +74,24 @@ def only_data_on_stdout() -> Iterator[None]:
         _kept.append(sys.stdout if kept is None else kept)
         undo.callback(_kept.pop)
         sink = Sink(sys.stderr or undo.enter_context(open(os.devnull, "w", encoding="utf-8")))
+        undo.callback(_end_line, sink)
         undo.enter_context(redirect_stdout(sink))
         undo.enter_context(redirect_stderr(sink))
         yield
 
 
+def _end_line(sink: Sink) -> None:
+    raw_stderr.wait()
+    with suppress(OSError, ValueError, AttributeError):
+        sink.end_line()
+
+
 @contextmanager
-def captured_stdout() -> Iterator[StringIO]:
-    """Capture in the block what Typer prints: a help page is written with `write_stdout`, as all data is."""
-    captured = StringIO()
-    with redirect_stdout(captured):
-        yield captured
+def captured() -> Iterator[tuple[StringIO, StringIO]]:
+    """Capture in the block what Typer prints on stdout, such as a help page, and what it complains about."""
+    printed, complaints = StringIO(), StringIO()
+    with redirect_stdout(printed), redirect_stderr(complaints):
+        yield printed, complaints
 
 
 def _kept_descriptor(undo: ExitStack) -> TextIO | None:
@@ -251,6 +255,11 @@ def write_traceback(error: BaseException) -> None:
     _write_stderr(visible_lines("".join(traceback.format_exception(error))))
 
 
+def stdout_takes_glyphs() -> bool:
+    """Tell whether stdout is UTF-8, so that arrows and lines can be written."""
+    return _takes_glyphs(_stdout())
+
+
 def stdout_wants_color() -> bool:
     """Tell whether data is written in colour."""
     return _wants_color(_stdout())
@@ -292,11 +301,14 @@ def stdout_width() -> int | None:
 
 
 def _write_stderr(text: str) -> None:
+    raw_stderr.wait()
     stream = stderr()
     # Where stderr is gone, or no stream at all, there is no other place for messages.
     with suppress(OSError, ValueError, AttributeError):
         if stream is not None:
-            stream.write(_encodable(text, stream))
+            if isinstance(sys.stderr, Sink):
+                sys.stderr.end_line()
+            stream.write(_encodable(text if _takes_glyphs(stream) else ascii_text(text), stream))
             stream.flush()
 
 
@@ -307,9 +319,12 @@ def stderr() -> TextIO | None:
 
 def _encodable(text: str, stream: TextIO) -> str:
     encoding = getattr(stream, "encoding", None) or "utf-8"
-    if encoding.lower().replace("-", "").startswith("utf"):
-        return text
-    return text.translate(_ASCII).encode(encoding, "backslashreplace").decode(encoding)
+    return text.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def _takes_glyphs(stream: TextIO | None) -> bool:
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    return encoding.lower().replace("-", "").startswith("utf")
 
 
 def _let_go_of_stdout() -> None:

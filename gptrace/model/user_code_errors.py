@@ -62,6 +62,19 @@ def passed_through(error: BaseException, model: torch.nn.Module) -> bool:
     return any(frame.f_locals.get("self") is model for frame in others)
 
 
+def is_of_user_code(error: BaseException) -> bool:
+    """Tell whether user code raised an exception, or called the library that did; else it is a fault of ours.
+
+    The innermost frame that is either user code or gptrace decides.
+    """
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if frame.filename.startswith(_NEVER_USER_CODE[0]):
+            return False
+        if not frame.filename.startswith((*_NEVER_USER_CODE, *_LIBRARIES, "<")):
+            return True
+    return False
+
+
 def line_of(error: BaseException) -> str:
     """Return file, line number and source of the innermost frame of user code; "" where there is none."""
     if isinstance(error, SyntaxError) and error.filename:

@@ -50,52 +50,53 @@ def model_facts(model: ModelInfo) -> FactPairs:
 
 
 def weights_text(weights: dict[str, Any]) -> str:
-    """Return the origin of the weights in one line, and whether the predictions mean anything."""
+    """Return the origin of the weights in one line, and whether the predictions mean anything.
+
+    They may come from a file that somebody else has written, so any fact may be missing or of another type.
+    """
     text = _origin(weights)
     if "padding_rows" in weights:
         text += f"; {weights['padding_rows']} rows that pad the vocabulary are never predicted"
-    if "assumed" in weights:
-        pairs = ", ".join(f"{key} {value}" for key, value in weights["assumed"].items())
+    if isinstance(assumed := weights.get("assumed"), dict):
+        pairs = ", ".join(f"{key} {value}" for key, value in assumed.items())
         text += f"; assumed, since the file does not say: {pairs}"
     if weights.get("other_class"):
-        text += (
-            f"; config.json names the class {visible(weights['other_class'])}, but the causal language model"
-        )
+        text += f"; config.json names the class {weights['other_class']}, but the causal language model"
         text += " of that family was loaded, so the next tokens may mean nothing"
-    if weights.get("nan"):
-        names = weights["nan"]
-        subject = visible(names[0]) + (f" and {len(names) - 1} more hold" if names[1:] else " holds")
+    if isinstance(names := weights.get("nan"), list | tuple) and names:
+        subject = str(names[0]) + (f" and {len(names) - 1} more hold" if names[1:] else " holds")
         text += f"; {subject} NaN"
-    return text
+    return visible(text)
 
 
 def _origin(weights: dict[str, Any]) -> str:
+    def fact(name: str) -> str:
+        return str(weights.get(name, "?"))
+
     meaningless = "the next tokens mean nothing"
-    match weights["source"]:
+    match weights.get("source"):
         case "random":
             return (
-                f"random, seed {weights['seed']}: {meaningless}; for real weights use --weights pretrained "
+                f"random, seed {fact('seed')}: {meaningless}; for real weights use --weights pretrained "
                 "or --weights PATH"
             )
         case "none":
             return "none: device meta has shapes but no numbers, so there are no next tokens"
         case "pretrained":
-            return f"pretrained, {weights['repository']} at revision {weights['revision'][:7]}"
+            return f"pretrained, {fact('repository')} at revision {fact('revision')[:7]}"
         case "own code":
-            call, being, kind = visible(weights["made_by"]).partition(" being ")
+            call, being, kind = fact("made_by").partition(" being ")
             call, _, name = call.rpartition(", ") if being else (call, "", "")
             text = f"made by {call}"
             if "seed" in weights:
-                text += (
-                    f" with seed {weights['seed']}: where they are random, {meaningless}; for real weights "
-                )
+                text += f" with seed {fact('seed')}: where they are random, {meaningless}; for real weights "
                 text += "use --weights PATH"
             return text + (f"; {name} is {kind}" if being else "")
         case "hugging_face":
-            text = f"from {visible(weights.get('repository') or weights['path'])}"
-            return text + (f" at revision {weights['revision'][:7]}" if "revision" in weights else "")
+            text = f"from {weights.get('repository') or fact('path')}"
+            return text + (f" at revision {fact('revision')[:7]}" if "revision" in weights else "")
         case "file":
-            return f"{visible(weights['path'])}, {weights['layout']} layout, stored in {weights['dtype']}"
+            return f"{fact('path')}, {fact('layout')} layout, stored in {fact('dtype')}"
         case _:
             return "as in the model that was passed in"
 

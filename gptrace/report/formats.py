@@ -36,6 +36,8 @@ def print_report(report: Report, view: View) -> None:
         check_columns(report, view.columns, "the trace")
     if view.width is None and sys.stdout.isatty():
         view = dataclasses.replace(view, width=shutil.get_terminal_size().columns)
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    view = dataclasses.replace(view, ascii=view.ascii or not encoding.lower().startswith("utf"))
     print(render(report, "table", view), end="")
 
 

@@ -10,13 +10,22 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from gptrace.report.parts import Tree, TreeRow
-from gptrace.report.rich_tables import GAP, MOST_ROWS, NATURAL_WIDTH, STYLES, empty_table, plain_table
+from gptrace.report.rich_tables import (
+    GAP,
+    MOST_ROWS,
+    NATURAL_WIDTH,
+    STYLES,
+    PlainText,
+    empty_table,
+    plain_table,
+    with_left_out,
+)
 
 _NARROWEST = 20  # columns of text that the modules and the shapes keep at least
 _RULER = Console(file=StringIO(), width=1000)
 
 
-def tree_table(tree: Tree, width: int | None) -> RichTable | Text:
+def tree_table(tree: Tree, width: int | None) -> RichTable | PlainText:
     """Return a tree in the widest of three layouts that fits; thousands of rows become plain text.
 
     wide      names and sizes in columns of their own, one line for each row
@@ -49,12 +58,7 @@ class _TreeLayout:
     def fitted(self, width: int | None) -> RichTable:
         """Return the widest layout that fits."""
         dropped = self._drop_columns(width) if width is not None else []
-        table = self._laid_out(width)
-        if dropped:
-            text = f"too narrow for: {', '.join(dropped)}; a pipe or a larger --width shows all columns"
-            table.caption = Text(text)
-            table.caption_justify = "left"
-        return table
+        return with_left_out(self._laid_out(width), dropped)
 
     def _drop_columns(self, width: int) -> list[str]:
         """Drop columns from the right until modules and shapes have room; return their titles."""
@@ -80,20 +84,21 @@ class _TreeLayout:
         room = max(_NARROWEST, width - modules - self.extra - GAP)
         return self._stacked(width - room - self.extra - GAP, room, types_below=self.has_types)
 
-    def plain(self, width: int | None) -> Text:
+    def plain(self, width: int | None) -> PlainText:
         """Return one line for each row; types and sizes are left out where they do not fit."""
         room = (width or NATURAL_WIDTH) - self.modules - GAP - self.shapes - self.extra
         texts = dict(self.texts)
+        left_out = []
         for field, needed in (("type", self.types), ("sizes", self.sizes)):
             room -= (GAP + needed) * (field in texts)
             if field in texts and room < 0:
-                del texts[field]
+                left_out.append(texts.pop(field))
                 room += GAP + needed
         lines = [["Module", *texts.values(), *(title for title, _ in self.columns)]]
         for row, cells in zip(self.rows, self.cells, strict=True):
             lines.append([_module(row), *(getattr(row, field) for field in texts), *cells])
         numbers = [False] * (1 + len(texts)) + [is_number for _, is_number in self.columns]
-        return plain_table(lines, numbers)
+        return plain_table(lines, numbers, left_out)
 
     def _wide(self) -> RichTable:
         table = empty_table()
@@ -149,8 +154,9 @@ def _shape_lines(row: TreeRow, width: int, stop: int) -> Text:
         names.append(" " * (stop - len(row.shapes)))
         return names.append(row.sizes, style="not bold default")
     lines = [names, *([Text(row.sizes)] if row.sizes else [])]
-    if len(row.shapes) > width and row.shapes == f"{row.entering} → {row.leaving}":
-        lines[:1] = [Text(row.entering, style=style), Text(f"→ {row.leaving}", style=style)]
+    arrow = row.shapes.removeprefix(row.entering).removesuffix(row.leaving)
+    if len(row.shapes) > width and arrow in (" → ", " -> "):
+        lines[:1] = [Text(row.entering, style=style), Text(arrow.lstrip() + row.leaving, style=style)]
     return Text("\n").join(lines)
 
 

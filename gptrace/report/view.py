@@ -15,6 +15,7 @@ class View:
 
     width              columns of text; None is as wide as needed
     color              whether to write colours for a terminal
+    ascii              whether to write words in place of glyphs
     full               whether to show every row, and fold nothing
     log_probabilities  whether candidates show them too
     columns            columns of a trace; without any, the usual ones and those that were measured
@@ -25,6 +26,7 @@ class View:
 
     width: int | None = None
     color: bool = False
+    ascii: bool = False
     full: bool = False
     log_probabilities: bool = False
     columns: tuple[str, ...] = ()

@@ -75,7 +75,10 @@ class _LiveWriter:
         from gptrace.report.live_text import LiveText
 
         if self._live is None:
-            view = View(width=streams.stdout_width(), color=streams.stdout_wants_color())
+            view = View(
+                width=streams.stdout_width(), color=streams.stdout_wants_color(),
+                ascii=not streams.stdout_takes_glyphs(),
+            )  # fmt: skip
             self._live = LiveText(view)
             streams.write_stdout(self._live.head(head))
         else:
