@@ -96,7 +96,7 @@ def _logits(model: Any, ids: list[list[int]]) -> Tensor:
     return logits
 
 
-def _topk(animal: Animal, _: Findings) -> str:
+def _topk(animal: Animal, __: Findings) -> str:
     """Every position of every text, the texts given at once."""
     results = animal.session.topk(TEXTS, positions="all", k=5).results
     for result, ids, logits in zip(results, animal.ids, animal.logits, strict=True):
@@ -108,14 +108,14 @@ def _topk(animal: Animal, _: Findings) -> str:
     return ""
 
 
-def _run(animal: Animal, _: Findings) -> str:
+def _run(animal: Animal, __: Findings) -> str:
     """The shapes of every call of a padded batch, and the predictions after each of its texts."""
     trace = animal.session.trace(TEXTS)
     longest = max(map(len, animal.ids))
     padded = [row + [row[-1]] * (longest - len(row)) for row in animal.ids]
     expected = _calls(animal.session.model, padded)
     actual = [(call.path, [spec.shape for spec in call.outputs]) for call in trace.calls]
-    assert [path for path, _ in actual] == [path for path, _ in expected]
+    assert [call[0] for call in actual] == [call[0] for call in expected]
     for (path, shapes), (_, tensors) in zip(actual, expected, strict=True):
         assert shapes[: len(tensors)] == tensors or not tensors, f"{path}: {shapes}, not {tensors}"
     for prediction, logits in zip(trace.predictions, animal.logits, strict=True):
@@ -134,10 +134,10 @@ def _calls(model: Any, ids: list[list[int]]) -> list[tuple[str, list[tuple[int, 
         open_calls.append(len(calls))
         calls.append((paths[id(module)], []))
 
-    def leave(_: object, __: object, output: object) -> None:
+    def leave(_: object, __: object, output: Any) -> None:
         values = output.values() if isinstance(output, Mapping) else output
         values = values if isinstance(output, Mapping | tuple | list) else [output]
-        calls[open_calls.pop()][1].extend(tuple(v.shape) for v in values if isinstance(v, Tensor))  # type: ignore[attr-defined]
+        calls[open_calls.pop()][1].extend(tuple(v.shape) for v in values if isinstance(v, Tensor))
 
     modules = list(model.modules())
     hooks = [m.register_forward_pre_hook(enter) for m in modules]
@@ -150,7 +150,7 @@ def _calls(model: Any, ids: list[list[int]]) -> list[tuple[str, list[tuple[int, 
     return calls
 
 
-def _loss(animal: Animal, _: Findings) -> str:
+def _loss(animal: Animal, __: Findings) -> str:
     """The loss of each text: that of the logits, and what transformers makes of labels=."""
     results = animal.session.loss(TEXTS).results
     note = ""
@@ -172,7 +172,7 @@ def _loss(animal: Animal, _: Findings) -> str:
     return note
 
 
-def _generate(animal: Animal, _: Findings) -> str:
+def _generate(animal: Animal, __: Findings) -> str:
     """The greedy continuation, with a cache and without."""
     notes = []
     for cache in (True, False):
@@ -182,7 +182,9 @@ def _generate(animal: Animal, _: Findings) -> str:
         try:
             own = _own_generate(animal, cache)
         except Exception as error:
-            notes.append(f"transformers' generate fails, use_cache={cache}: {type(error).__name__}: {error}"[:150])
+            notes.append(
+                f"transformers' generate fails, use_cache={cache}: {type(error).__name__}: {error}"[:150]
+            )
         else:
             try:
                 _assert_same_choice(animal, own, expected)
@@ -204,7 +206,12 @@ def _greedy(animal: Animal) -> list[int]:
 def _own_generate(animal: Animal, cache: bool) -> list[int]:
     batch = torch.tensor(animal.ids[:1])
     settings = transformers.GenerationConfig(
-        max_new_tokens=NEW_TOKENS, do_sample=False, use_cache=cache, pad_token_id=0, eos_token_id=2, bos_token_id=1
+        max_new_tokens=NEW_TOKENS,
+        do_sample=False,
+        use_cache=cache,
+        pad_token_id=0,
+        eos_token_id=2,
+        bos_token_id=1,
     )
     animal.model.generation_config = settings
     output = animal.model.generate(batch, attention_mask=torch.ones_like(batch))
@@ -222,7 +229,7 @@ def _assert_same_choice(animal: Animal, actual: list[int], expected: list[int]) 
     assert len(actual) == len(expected), f"{actual}, not {expected}"
 
 
-def _lens(animal: Animal, _: Findings) -> str:
+def _lens(animal: Animal, __: Findings) -> str:
     """The last layer predicts what the model predicts, at every position."""
     for result, logits in zip(animal.session.lens(TEXTS).results, animal.logits, strict=True):
         assert result.difference <= animal.tolerance

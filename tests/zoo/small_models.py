@@ -13,7 +13,7 @@ from gptrace.model.quiet_torch import torch
 from tests.zoo.settings import OF_ARCHITECTURE, SMALL
 
 SEED = 5
-# The standard deviation of matrices whose own is smaller: with the usual 0.02, logits hardly depend on the text.
+# The standard deviation of matrices whose own is smaller: with the usual 0.02, logits hardly depend on ids.
 _LEAST_DEVIATION = 0.1
 
 
@@ -42,7 +42,7 @@ def small_model(model_type: str) -> Any:
 
 
 def _disturb(parameter: Any) -> None:
-    """Make weights large enough for logits that depend on the text, and norms and biases no ones and zeros."""
+    """Make weights large enough for logits that depend on the ids, and no norm or bias ones or zeros."""
     if parameter.dim() > 1:
         deviation = float(parameter.std()) if parameter.numel() > 1 else 0.0
         if 0 < deviation < _LEAST_DEVIATION:
@@ -57,7 +57,9 @@ def _shrunk(config_class: Any, own: Mapping[str, Any]) -> Any:
     changes = {key: value for key, value in SMALL.items() if key in settings}
     for key, inner in _inner_classes(config_class, own).items():
         changes[key] = _shrunk(inner, own.get(key, {}))
-    return config_class(**changes | {key: value for key, value in own.items() if key not in changes or key in SMALL})
+    return config_class(
+        **changes | {key: value for key, value in own.items() if key not in changes or key in SMALL}
+    )
 
 
 def _inner_classes(config_class: Any, own: Mapping[str, Any]) -> dict[str, Any]:
