@@ -122,7 +122,7 @@ def test_the_published_sizes(gpt2_small: GPTModel) -> None:
         ("sum", "flow", 2),
         ("vocabulary", "last-dim", 0),
         ("causal", "last-dim", 1),
-        ("softcap", "projection", 1),
+        ("weighted", "projection", 1),
         ("random", "last-dim", 1),
         ("random", "projection", 1),
     ],
@@ -141,7 +141,7 @@ def test_a_claim_that_a_model_breaks_gets_its_mark(flaw: str, topic: str, number
 def test_the_marks_reach_the_reader(cli: Cli, tmp_path: Path) -> None:
     path = tmp_path / "flawed.py"
     path.write_text(
-        "from tests.models.small_gpt import SmallGPT\ndef make():\n    return SmallGPT('softcap')\n"
+        "from tests.models.small_gpt import SmallGPT\ndef make():\n    return SmallGPT('weighted')\n"
     )
     outcome = cli("explain", TEXT, "-m", f"{path}:make", "--topic", "projection")
     out = outcome.out
@@ -258,7 +258,7 @@ def test_a_model_that_looks_ahead_is_found_out_in_every_precision(dtype: torch.d
 
 
 def test_what_follows_the_head_is_not_put_down_to_it() -> None:
-    marks = verdicts(gptrace.explain("Hello, I am", model=SmallGPT("softcap")))
+    marks = verdicts(gptrace.explain("Hello, I am", model=SmallGPT("weighted")))
     assert marks["inference"][0] is True  # the head may still leave out all rows but the last
     assert marks["projection"][1] is False
     assert marks["training"] == [None]
