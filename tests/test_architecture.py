@@ -18,6 +18,7 @@ ORDER = [
     "errors",
     "measures",
     "versions",
+    "translation",
     "record",
     "text",
     "model",

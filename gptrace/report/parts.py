@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from gptrace.report.table_data import TableData
+from gptrace.translation import joined, words
 
 # Text and its role. Roles say what a text is; each renderer decides how a role looks. "" is plain text.
 Span = tuple[str, str]
@@ -69,6 +70,10 @@ class TreeRow:
     cells: Sequence[str]
 
 
+def _too_narrow(titles: Sequence[str]) -> str:
+    return words("too narrow for: {}; a pipe or a larger --width shows all columns", joined(titles))
+
+
 @dataclass(frozen=True, slots=True)
 class Tree:
     """A tree of calls. `shapes_title` heads the shapes, and is empty where none are shown."""
@@ -78,11 +83,16 @@ class Tree:
     has_types: bool
     # Title, and whether the column holds numbers.
     columns: Sequence[tuple[str, bool]]
+    module_title: str = words("Module")
+    type_title: str = words("Type")
+    sizes_title: str = words("Sizes")
+    # Says which columns a terminal is too narrow for, by their titles.
+    too_narrow: Callable[[Sequence[str]], str] = _too_narrow
 
     def text_columns(self) -> dict[str, str]:
         """Return the titles of the columns of text beside the module, by the field of a row."""
-        titles = {"type": "Type" * self.has_types, "shapes": self.shapes_title}
-        titles["sizes"] = "Sizes" if any(row.sizes for row in self.rows) else ""
+        titles = {"type": self.type_title if self.has_types else "", "shapes": self.shapes_title}
+        titles["sizes"] = self.sizes_title if any(row.sizes for row in self.rows) else ""
         return {field: title for field, title in titles.items() if title}
 
 
