@@ -3,17 +3,24 @@
 A sentence may end in a clause that other code adds, such as "; the value comes from the variable X". A
 template that begins with a space or with punctuation is such a clause. Of all readings of a sentence, the one
 counts that finds most of its characters in templates. Values stay as they are; a hole that is written `{!t}`
-in the Chinese template holds words, which are translated in their turn.
+in the Chinese template holds words, which are translated in their turn. Where these have to be known, it is
+written `{!s}`.
 """
 
 from __future__ import annotations
 
+import re
 import string
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
 
 from gptrace.translation import chinese
+
+# A text as Python's repr writes it; the apostrophe of a word begins none.
+_QUOTATION = re.compile(r"""(?<!\w)('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")""", re.DOTALL)
+# Characters for private use, which no safe text holds.
+_FIRST_SIGN, _SIGNS = 0xE000, 0x1900
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +28,9 @@ class _Template:
     """`fragments` are the texts before, between and after the holes."""
 
     fragments: tuple[str, ...]
-    chinese: tuple[tuple[str, int | None, bool], ...]  # text, hole after it, whether that holds words
+    longest_fragment: str
+    # Text, the hole after it, and how that was written: "t" for words, "s" for words that have to be known.
+    chinese: tuple[tuple[str, int | None, str | None], ...]
 
     @classmethod
     def of(cls, english: str, translation: str) -> _Template:
@@ -35,8 +44,9 @@ class _Template:
         for literal, field, _, conversion in string.Formatter().parse(translation):
             hole = None if field is None else int(field) if field else number
             number += field == ""
-            parts.append((literal, hole, conversion == "t"))
-        return cls((*fragments, text), tuple(parts))
+            parts.append((literal, hole, conversion))
+        fragments.append(text)
+        return cls(tuple(fragments), max(fragments, key=len), tuple(parts))
 
     @property
     def is_clause(self) -> bool:
@@ -65,19 +75,19 @@ class _Template:
             return None
         return [*values, text[start:end]]
 
-    def translated(self, values: list[str]) -> tuple[int, str]:
-        """Return how many characters are known, and the Chinese text."""
+    def translated(self, values: list[str]) -> tuple[int, str] | None:
+        """Return how many characters are known, and the Chinese text; None where words are not known."""
         size, text = self.size, ""
-        for literal, hole, holds_words in self.chinese:
+        for literal, hole, conversion in self.chinese:
             text += literal
             if hole is None:
                 continue
-            if holds_words:
-                known, value = _best_reading(values[hole])
-                size += known
-                text += value
-            else:
-                text += values[hole]
+            known, value = 0, values[hole]
+            if conversion:
+                known, value = _best_reading(value, with_clauses=conversion == "t")
+            if conversion == "s" and not known:
+                return None
+            size, text = size + known, text + value
         return size, text
 
 
@@ -92,7 +102,35 @@ def translated(text: str) -> str:
     >>> translated("k must be a whole number"), translated("list index out of range")
     ('k 必须是整数', 'list index out of range')
     """
-    return _best_reading(text)[1]
+    hidden, quotations = _without_quotations(text)
+    reading = _best_reading(hidden)[1]
+    for sign, quotation in quotations.items():
+        reading = reading.replace(sign, quotation)
+    return reading
+
+
+def _without_quotations(text: str) -> tuple[str, dict[str, str]]:
+    """Put a sign in the place of each quoted value, so that no template is found in the words of the value.
+
+    Quotations that are part of templates stay.
+    """
+    quotations: dict[str, str] = {}
+
+    def hide(match: re.Match[str]) -> str:
+        if match[0] in _quotations_of_templates() or len(quotations) == _SIGNS:
+            return match[0]
+        sign = chr(_FIRST_SIGN + len(quotations))
+        quotations[sign] = match[0]
+        return sign
+
+    return _QUOTATION.sub(hide, text), quotations
+
+
+@cache
+def _quotations_of_templates() -> frozenset[str]:
+    return frozenset(
+        match[0] for english in chinese.MESSAGES for match in _QUOTATION.finditer(english.format(*[""] * 9))
+    )
 
 
 @cache
@@ -102,27 +140,27 @@ def _templates() -> list[_Template]:
 
 
 @lru_cache(maxsize=1000)
-def _best_reading(text: str) -> tuple[int, str]:
+def _best_reading(text: str, *, with_clauses: bool = True) -> tuple[int, str]:
     best = (0, text)
     for template in _templates():
-        for size, reading in _readings(template, text):
-            if size > best[0]:
-                best = (size, reading)
+        if template.longest_fragment not in text:
+            continue
+        values = template.values(text)
+        readings = [] if values is None else [template.translated(values)]
+        if with_clauses and template.is_clause:
+            readings += _readings_with_clause(template, text)
+        best = max([best, *filter(None, readings)], key=lambda reading: reading[0])
     return best
 
 
-def _readings(template: _Template, text: str) -> list[tuple[int, str]]:
-    readings = []
-    values = template.values(text)
-    if values is not None:
-        readings.append(template.translated(values))
+def _readings_with_clause(template: _Template, text: str) -> Iterator[tuple[int, str]]:
+    """Yield the readings of a text that ends in a clause, the shortest clause first."""
     first = template.fragments[0]
-    start = text.find(first, 1) if template.is_clause else -1
+    start = text.rfind(first)
     while start > 0:
         values = template.values(text[start:])
-        if values is not None:
+        clause = None if values is None else template.translated(values)
+        if clause is not None:
             size, sentence = _best_reading(text[:start])
-            clause_size, clause = template.translated(values)
-            readings.append((size + clause_size, sentence + clause))
-        start = text.find(first, start + 1)
-    return readings
+            yield size + clause[0], sentence + clause[1]
+        start = text.rfind(first, 0, start)

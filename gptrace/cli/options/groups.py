@@ -14,6 +14,7 @@ from gptrace.cli.output import Destination
 from gptrace.errors import InputError
 from gptrace.model.config import PRESETS
 from gptrace.model.selection import DEFAULT_SEED, DEVICES, DTYPES, select_model
+from gptrace.report.safe_text import quoted
 from gptrace.session import Session
 from gptrace.text.prompt_source import PromptSource
 from gptrace.text.prompts import parse_ids
@@ -71,7 +72,7 @@ class TextOptions:
             return PromptSource(rows=tuple(tuple(parse_ids(row)) for row in self.ids))
         texts = read_texts(self.text or (), lines=self.lines)
         if texts.is_sample:
-            streams.write_notice(f'no text was given, so this is the sample prompt "{SAMPLE}"')
+            streams.write_notice(f"no text was given, so this is the sample prompt {quoted(SAMPLE)}")
         return PromptSource(texts=texts.texts, special=not self.no_special)
 
 

@@ -1,7 +1,8 @@
 """The Chinese templates, by the English ones: those of messages, and those of reports.
 
 A hole of the English template is `{}`. In the Chinese one, `{}` is the next of them, `{1}` the second, and
-`{!t}` or `{1!t}` one whose value is words, to be translated in its turn. All other values stay as they are.
+`{!t}` or `{1!t}` one whose value is words, to be translated in its turn; `{!s}` one whose words have to be
+known, or else it is another sentence. All other values stay as they are.
 
 `tests/translation` lists the templates of the code that have no entry here, ready to be pasted, and entries
 that no code uses.

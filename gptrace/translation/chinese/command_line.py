@@ -41,7 +41,7 @@ COMMAND_LINE: dict[str, str] = {
     "{} is not an output with a schema": "{} 不是有 schema 的输出",
     "{} is for a trace, and {} is not one": "{} 只用于跟踪结果，而 {} 不是",
     "leave out {}": "去掉 {}",
-    'no text was given, so this is the sample prompt "{}"': "没有给出文字，所以使用示例 prompt “{}”",
+    "no text was given, so this is the sample prompt {}": "没有给出文字，所以使用示例 prompt {}",
     "the output is in English: its encoding, {}, has no Chinese characters": (
         "输出改用英文：它的编码 {} 里没有中文字符"
     ),
