@@ -21,6 +21,8 @@ from gptrace.translation import chinese
 _QUOTATION = re.compile(r"""(?<!\w)('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")""", re.DOTALL)
 # Characters for private use, which no safe text holds.
 _FIRST_SIGN, _SIGNS = 0xE000, 0x1900
+# Words within words, and places where a clause may begin, are looked for so far: messages hold any text.
+_DEPTH, _PLACES = 6, 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,7 @@ class _Template:
             return None
         return [*values, text[start:end]]
 
-    def translated(self, values: list[str]) -> tuple[int, str] | None:
+    def translated(self, values: list[str], depth: int) -> tuple[int, str] | None:
         """Return how many characters are known, and the Chinese text; None where words are not known."""
         size, text = self.size, ""
         for literal, hole, conversion in self.chinese:
@@ -84,7 +86,7 @@ class _Template:
                 continue
             known, value = 0, values[hole]
             if conversion:
-                known, value = _best_reading(value, with_clauses=conversion == "t")
+                known, value = _best_reading(value, depth - 1, with_clauses=conversion == "t")
             if conversion == "s" and not known:
                 return None
             size, text = size + known, text + value
@@ -140,27 +142,29 @@ def _templates() -> list[_Template]:
 
 
 @lru_cache(maxsize=1000)
-def _best_reading(text: str, *, with_clauses: bool = True) -> tuple[int, str]:
+def _best_reading(text: str, depth: int = _DEPTH, *, with_clauses: bool = True) -> tuple[int, str]:
     best = (0, text)
     for template in _templates():
-        if template.longest_fragment not in text:
+        if depth == 0 or template.longest_fragment not in text:
             continue
         values = template.values(text)
-        readings = [] if values is None else [template.translated(values)]
+        readings = [] if values is None else [template.translated(values, depth)]
         if with_clauses and template.is_clause:
-            readings += _readings_with_clause(template, text)
+            readings += _readings_with_clause(template, text, depth)
         best = max([best, *filter(None, readings)], key=lambda reading: reading[0])
     return best
 
 
-def _readings_with_clause(template: _Template, text: str) -> Iterator[tuple[int, str]]:
+def _readings_with_clause(template: _Template, text: str, depth: int) -> Iterator[tuple[int, str]]:
     """Yield the readings of a text that ends in a clause, the shortest clause first."""
     first = template.fragments[0]
     start = text.rfind(first)
-    while start > 0:
+    for _ in range(_PLACES):
+        if start <= 0:
+            return
         values = template.values(text[start:])
-        clause = None if values is None else template.translated(values)
+        clause = None if values is None else template.translated(values, depth)
         if clause is not None:
-            size, sentence = _best_reading(text[:start])
+            size, sentence = _best_reading(text[:start], depth - 1)
             yield size + clause[0], sentence + clause[1]
         start = text.rfind(first, 0, start)

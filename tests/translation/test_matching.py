@@ -92,6 +92,8 @@ def test_words_keep_the_values_of_a_report_apart_from_its_words() -> None:
     assert in_language("Rank", "zh") == "Rank"
 
 
-def test_the_time_to_read_a_sentence_grows_with_its_length_alone() -> None:
-    sentence = "the text " + "is not a device, at x; the value comes from " * 60
-    assert translated(sentence).startswith("the text")
+@pytest.mark.parametrize(
+    "part", [": ", ", at x, line 1, in f: ", "{} is ", "the text ", " and 2 more", "'", "it is "]
+)
+def test_a_text_of_many_templates_ends(part: str) -> None:
+    assert translated(part * (3000 // len(part)))
