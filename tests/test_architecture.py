@@ -19,6 +19,7 @@ ORDER = [
     "input_files",
     "measures",
     "versions",
+    "translation",
     "record",
     "text",
     "model",

@@ -14,8 +14,10 @@ import typer
 import gptrace
 from gptrace.cli import commands, streams
 from gptrace.cli.grouped_command import GroupedCommand, Invocation, with_flat_options
+from gptrace.cli.options.option import option
 from gptrace.cli.output import CommandResult
 from gptrace.errors import EXIT_DONE, EXIT_INTERRUPTED, InputError
+from gptrace.translation import LANGUAGES, checked_language
 from gptrace.wording import one_line
 
 # \b keeps a paragraph's lines as they are.
@@ -99,7 +101,12 @@ def _parse(arguments: Sequence[str]) -> Any:
 def _top(
     context: typer.Context,
     version: Annotated[bool, typer.Option("--version", "-V", help="Show the version and exit.")] = False,
+    lang: Annotated[
+        str | None, option(f"--lang {'|'.join(LANGUAGES)}", "The same as after a command.")
+    ] = None,
 ) -> object:
+    if lang is not None:
+        checked_language(lang)
     if version:
         typer.echo(f"gptrace {gptrace.__version__}")
         raise typer.Exit

@@ -7,11 +7,14 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NoReturn
 
 import gptrace
 from gptrace.cli import raw_stderr, streams
-from gptrace.errors import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, GptraceError, RunError
+from gptrace.cli.language import set_language
+from gptrace.errors import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, GptraceError, OptionError, RunError
+from gptrace.translation import checked_language, language_of_environment
 from gptrace.wording import message_of
 
 _MEMORY_HINT = "torch alone takes some 300 MiB; free some memory, or raise the limit"
@@ -38,6 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Nothing but KeyboardInterrupt during the very first imports gets past it.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
+    set_language(_language_of(arguments))
     try:
         return _run(arguments)
     except streams.ReaderGoneError:
@@ -89,6 +93,17 @@ def _error_of_user_code(error: BaseException) -> GptraceError | None:
     if not is_of_user_code(error):
         return None
     return user_code_error(error, "while gptrace read the model", _USER_HINT)
+
+
+def _language_of(arguments: Sequence[str]) -> str:
+    """Return the language for errors while the command line is not parsed yet."""
+    options = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    given = [argument.partition("=")[2] for argument in options if argument.startswith("--lang=")]
+    given += [value for name, value in pairwise(options) if name == "--lang"]
+    try:
+        return checked_language(given[-1]) if given else language_of_environment()
+    except OptionError:
+        return "en"
 
 
 def _interrupted() -> int:

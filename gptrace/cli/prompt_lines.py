@@ -145,5 +145,7 @@ class _ProblemCounter:
         """Return the error to end with, where a prompt had no result."""
         if not self._problems:
             return None
-        counts = f"{self._problems} of {self._prompts} prompts"
-        return RunError(f"{counts} have no result; the output holds the error of each", "")
+        return RunError(
+            f"{self._problems} of {self._prompts} prompts have no result; the output holds the error of each",
+            "",
+        )

@@ -16,10 +16,12 @@ from pathlib import Path
 from typing import TextIO
 
 from gptrace.cli import raw_stderr
+from gptrace.cli.language import can_show, spoken
 from gptrace.cli.sink import Sink, is_terminal
 from gptrace.errors import OptionError, OutputError
 from gptrace.report.ascii_text import ascii_text
 from gptrace.report.safe_text import visible, visible_lines
+from gptrace.translation import recorded, words
 from gptrace.wording import shortened
 
 _PIECE = 1 << 20  # characters
@@ -236,18 +238,31 @@ def check_writable(path: Path) -> None:
         raise OptionError(f"--output {path}: {reason}", "give another file name") from None
 
 
+def language_of_stdout(language: str) -> str:
+    """Return the language to write data in: English where stdout has no Chinese, which a note says."""
+    if can_show(language, _stdout()):
+        return language
+    encoding = getattr(_stdout(), "encoding", "")
+    write_notice(f"the output is in English: its encoding, {encoding}, has no Chinese characters")
+    return "en"
+
+
 def write_notice(text: str) -> None:
     """Write a note to stderr."""
-    _write_stderr(f"note: {shortened(visible(text), _LONGEST)}\n")
+    _write_stderr(spoken(words("note: {}", recorded(_safe(text))), stderr()) + "\n")
 
 
 def write_error(message: str, hint: str) -> None:
     """Write the error line, and a hint line if there is a hint, with control characters escaped."""
     color = _wants_color(stderr())
     red, cyan, off = ("\x1b[1;31m", "\x1b[36m", "\x1b[0m") if color else ("", "", "")
-    problem, hint = (shortened(visible(text), _LONGEST) for text in (message, hint))
-    advice = f"{cyan}hint:{off} {hint}\n" if hint else ""
-    _write_stderr(f"{red}error:{off} {problem}\n{advice}")
+    _write_stderr(spoken(words("{}error:{} {}", red, off, recorded(_safe(message))), stderr()) + "\n")
+    if hint:
+        _write_stderr(spoken(words("{}hint:{} {}", cyan, off, recorded(_safe(hint))), stderr()) + "\n")
+
+
+def _safe(text: str) -> str:
+    return shortened(visible(text), _LONGEST)
 
 
 def write_traceback(error: BaseException) -> None:

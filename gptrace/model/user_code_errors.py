@@ -33,7 +33,7 @@ _HINT = (
 def user_code_errors(where: str, hint: str = "") -> Iterator[None]:
     """Turn an exception of user code in the block into a ModelCodeError that shows the user's line.
 
-    `where` says when it happened, as in "while Model was built"; `hint` replaces the usual hint. Errors of
+    `where` says when it happened, as in " (while Model was built)"; `hint` replaces the usual hint. Errors of
     gptrace and KeyboardInterrupt pass unchanged.
     """
     try:
@@ -50,7 +50,7 @@ def user_code_error(error: BaseException, where: str, hint: str = "") -> ModelCo
     message = f"{type(error).__name__}: {text}" if text else type(error).__name__
     line = line_of(error)
     return ModelCodeError(
-        f"{message}{f', at {line}' if line else ''} ({where})", hint or attribute_hint(error) or _HINT
+        f"{message}{f', at {line}' if line else ''}{where}", hint or attribute_hint(error) or _HINT
     )
 
 

@@ -51,7 +51,7 @@ def build_user_model(
         if not callable(target):
             problem = f"{selection.name} is of type {type(target).__name__}, and builds no module"
             raise ConfigError(problem, "name a torch.nn.Module, its class, or a function that returns one")
-        with user_code_errors(f"while the configuration of {selection.name} was built"):
+        with user_code_errors(f" (while the configuration of {selection.name} was built)"):
             construction = plan_construction(target, selection.name, config, selection.keys)
         module = _build(construction, selection, device)
     description = construction.description
@@ -64,7 +64,7 @@ def _build(construction: Construction, selection: UserModelSelection, device: to
     torch.manual_seed(selection.seed)
     hint = _configuration_hint(selection) if construction.is_default_config else ""
     on_device = meta_parameters() if device.type == "meta" else nullcontext()
-    with user_code_errors(f"while {selection.name} was built", hint=hint), on_device:
+    with user_code_errors(f" (while {selection.name} was built)", hint=hint), on_device:
         module = construction.build({})
     if not isinstance(module, Module):
         problem = f"{selection.name} returned a value of type {type(module).__name__}, not a torch.nn.Module"
@@ -90,7 +90,7 @@ def _resolved(reference: object) -> object:
     """Import and return the object that a reference names; return any other object as it is."""
     if not isinstance(reference, ObjectReference):
         return reference
-    with user_code_errors(f"while {reference.file or reference.module} was imported"):
+    with user_code_errors(f" (while {reference.file or reference.module} was imported)"):
         target: object = _from_file(reference.file) if reference.file else _from_name(reference)
         for part in reference.name.split("."):
             if not hasattr(target, part):

@@ -102,11 +102,11 @@ def _named_head(calls: Sequence[ModuleCall], logits_shape: tuple[int, ...], path
     call = next((call for call in reversed(calls) if call.path == path), None)
     if call is not None and _may_be_head(call, logits_shape):
         return call
-    problem = "is no module that ran" if call is None else "makes no logits"
     leaves = _leaves(calls)
     heads = [leaf for leaf in leaves if _may_be_head(leaf, logits_shape)]
     paths = [leaf.path for leaf in heads or leaves]
-    raise OptionError(f"--head {path!r} {problem}", f"it may be one of: {', '.join(dict.fromkeys(paths))}")
+    problem = f"--head {path!r} {'is no module that ran' if call is None else 'makes no logits'}"
+    raise OptionError(problem, f"it may be one of: {', '.join(dict.fromkeys(paths))}")
 
 
 def _leaves(calls: Sequence[ModuleCall]) -> list[ModuleCall]:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import replace
-from typing import Any
+from collections.abc import Sequence
 
-from gptrace.report.parts import Claims, ClaimText, Facts, Line, Lines, Part, Table, Tree, TreeRow
-from gptrace.report.table_data import Column, TableData
+from gptrace.report.mapped_parts import with_texts
+from gptrace.report.parts import Part
 
 # Longer ones first: a product with a transposed matrix is written as in torch.
 _WORDS = {
@@ -39,47 +37,4 @@ def ascii_text(text: str) -> str:
 
 def ascii_parts(parts: Sequence[Part]) -> list[Part]:
     """Return the parts in ASCII: before they are laid out, for words are longer than glyphs."""
-    return [_ascii_part(part) for part in parts]
-
-
-def _ascii_part(part: Part) -> Part:
-    match part:
-        case Lines():
-            return replace(part, lines=[_line(line) for line in part.lines])
-        case Facts():
-            return Facts([(ascii_text(name), _line(line)) for name, line in part.pairs])
-        case Table():
-            lines = [_line(line) for line in part.lines]
-            return Table(_table(part.data), ascii_text(part.title), lines)
-        case Tree():
-            columns = [(ascii_text(title), is_number) for title, is_number in part.columns]
-            return Tree(
-                [_row(row) for row in part.rows], ascii_text(part.shapes_title), part.has_types, columns
-            )
-        case Claims():
-            return Claims(ascii_text(part.title), [_claim(claim) for claim in part.claims])
-
-
-def _line(line: Line) -> Line:
-    return tuple((ascii_text(text), role) for text, role in line)
-
-
-def _table(table: TableData) -> TableData:
-    return TableData([_column(column) for column in table.columns], table.rows)
-
-
-def _column(column: Column) -> Column:
-    def show(value: Any, shown: Callable[[Any], str] = column.show) -> str:
-        return ascii_text(shown(value))
-
-    return replace(column, title=column.title and ascii_text(column.title), show=show)
-
-
-def _row(row: TreeRow) -> TreeRow:
-    texts = ("label", "guide", "below", "type", "shapes", "sizes", "entering", "leaving")
-    changes: dict[str, Any] = {name: ascii_text(getattr(row, name)) for name in texts}
-    return replace(row, cells=[ascii_text(cell) for cell in row.cells], **changes)
-
-
-def _claim(claim: ClaimText) -> ClaimText:
-    return ClaimText(ascii_text(claim.mark), claim.role, ascii_text(claim.text), ascii_text(claim.figures))
+    return [with_texts(part, ascii_text) for part in parts]

@@ -11,8 +11,9 @@ from rich.cells import cell_len
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from gptrace.report.parts import Table
 from gptrace.report.safe_text import visible
-from gptrace.report.table_data import Column, TableData
+from gptrace.report.table_data import Column
 
 # Without a limit: wider than any line, so that nothing is cut or wrapped in a pipe.
 NATURAL_WIDTH = 10_000
@@ -51,14 +52,16 @@ class PlainText:
     text: str
 
 
-def table_layout(table: TableData, width: int | None) -> RichTable | PlainText:
+def table_layout(part: Table, width: int | None) -> RichTable | PlainText:
     """Lay a table out for a width; columns that do not fit are folded, or left out, which a line says."""
+    table = part.data
     columns = [column for column, _ in table.for_people(table.columns)]
     rows = [[visible(column.show(value)) for column, value in table.for_people(row)] for row in table.rows]
     cells = [[str(column.title), *(row[i] for row in rows)] for i, column in enumerate(columns)]
     widths = [max(map(_width, texts)) for texts in cells]
     shown = _columns_that_fit(columns, widths, width)
-    left_out = [str(column.title) for i, column in enumerate(columns) if i not in shown and column.title]
+    titles = [str(column.title) for i, column in enumerate(columns) if i not in shown and column.title]
+    left_out = part.too_narrow(titles) if titles else ""
     if len(rows) > MOST_ROWS:
         return plain_table(
             [[texts[i] for i in shown] for texts in [[c[0] for c in cells], *rows]],
@@ -80,15 +83,11 @@ def table_layout(table: TableData, width: int | None) -> RichTable | PlainText:
     return with_left_out(layout, left_out)
 
 
-def with_left_out(table: RichTable, titles: Sequence[str]) -> RichTable:
+def with_left_out(table: RichTable, left_out: str) -> RichTable:
     """Say below a table which of its columns are left out, if there are any."""
-    if titles:
-        table.caption, table.caption_justify = Text(_left_out(titles)), "left"
+    if left_out:
+        table.caption, table.caption_justify = Text(left_out), "left"
     return table
-
-
-def _left_out(titles: Sequence[str]) -> str:
-    return f"too narrow for: {', '.join(titles)}; a pipe or a larger --width shows all columns"
 
 
 def _width(text: str) -> int:
@@ -116,7 +115,7 @@ def empty_table() -> RichTable:
     )
 
 
-def plain_table(rows: list[list[str]], numbers: Sequence[bool], left_out: Sequence[str] = ()) -> PlainText:
+def plain_table(rows: list[list[str]], numbers: Sequence[bool], left_out: str = "") -> PlainText:
     """Lay rows out as plain text, the first as the head; say below which columns are left out."""
     widths = [max(map(_width, texts)) for texts in zip(*rows, strict=True)]
     lines = []
@@ -127,4 +126,4 @@ def plain_table(rows: list[list[str]], numbers: Sequence[bool], left_out: Sequen
             cells.append(gap + text if number else text + gap)
         lines.append((" " * GAP).join(cells).rstrip())
     rule = "─" * (sum(widths) + GAP * (len(widths) - 1))
-    return PlainText("\n".join([lines[0], rule, *lines[1:], *([_left_out(left_out)] if left_out else [])]))
+    return PlainText("\n".join([lines[0], rule, *lines[1:], *([left_out] if left_out else [])]))

@@ -81,7 +81,7 @@ def _rendered(part: Part, width: int | None) -> list[RenderableType | PlainText]
             return [_facts(part)]
         case Table():
             title = [Text(part.title, style="bold", overflow="fold")] if part.title else []
-            table = [table_layout(part.data, width)] if part.data.columns else []
+            table = [table_layout(part, width)] if part.data.columns else []
             return [*title, *map(_text, part.lines), *table]
         case Tree():
             return [tree_table(part, width)]

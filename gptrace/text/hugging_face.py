@@ -34,7 +34,7 @@ def load_tokenizer(folder: Path) -> Tokenizer:
                 str(folder), local_files_only=True, trust_remote_code=False
             )
     except Exception as error:  # several libraries raise many classes here
-        reason = f"its tokenizer cannot be loaded: {type(error).__name__}: {one_line(error)}"
+        reason = f" (its tokenizer cannot be loaded: {type(error).__name__}: {one_line(error)})"
         return NoTokenizer(f"the folder {folder}", reason)
     return HuggingFaceTokenizer(tokenizer)
 

@@ -41,7 +41,7 @@ def figures(model: GPTModel, text: str = TEXT) -> dict[str, Any]:
 
 def test_all_holds_on_our_model_in_both_languages(tiny: GPTModel) -> None:
     for language in ("en", "zh"):
-        explanation = gptrace.explain(TEXT, model=tiny, language=language)
+        explanation = gptrace.explain(TEXT, model=tiny, lang=language)
         assert tuple(topic.topic for topic in explanation.topics) == TOPICS
         assert all(holds is True for holds in flat(verdicts(explanation))), verdicts(explanation)
     assert not tiny.tok_emb._forward_hooks
@@ -49,7 +49,7 @@ def test_all_holds_on_our_model_in_both_languages(tiny: GPTModel) -> None:
 
 def test_the_languages_say_the_same_figures(tiny: GPTModel) -> None:
     english = gptrace.explain(TEXT, model=tiny)
-    chinese = gptrace.explain(TEXT, model=tiny, language="zh")
+    chinese = gptrace.explain(TEXT, model=tiny, lang="zh")
     for topic, chinese_topic in zip(english.topics, chinese.topics, strict=True):
         assert len(topic.claims) == len(chinese_topic.claims)
         for claim, chinese_claim in zip(topic.claims, chinese_topic.claims, strict=True):

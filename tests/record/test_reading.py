@@ -55,7 +55,7 @@ def reports() -> list[Report]:
         gptrace.generate("你", model="tiny", max_new_tokens=2, trace=True),
         gptrace.generate(ids=[1], model="tiny", max_new_tokens=2, top_k=3, top_p=0.5, stop=["x"]),
         gptrace.lens("你好", model="tiny"),
-        gptrace.explain("Hello, I am", model="tiny", language="zh"),
+        gptrace.explain("Hello, I am", model="tiny", lang="zh"),
         gptrace.tokens("你好\x1b"),
         presets(),
     ]

@@ -218,7 +218,7 @@ def _read_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
         keys["activation"] = "gelu"  # nanoGPT uses nn.GELU(), the exact function
     for key, supported in (("scale_attn_weights", True), ("scale_attn_by_inverse_layer_idx", False)):
         if settings.get(key) not in (supported, None):
-            said = f"config.json says {key}: {quoted_value(settings[key])}"
-            problem = f"{said}, which gptrace's model does not support"
+            value = quoted_value(settings[key])
+            problem = f"config.json says {key}: {value}, which gptrace's model does not support"
             raise WeightsError(problem, "use --model hf:FOLDER to trace the model of transformers itself")
     return keys

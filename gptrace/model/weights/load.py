@@ -107,7 +107,7 @@ def load_state(module: torch.nn.Module, path: Path) -> dict[str, Any]:
     compared = {name: tensor for name, tensor in tensors.items() if name not in lazy}
     _compare(expected, compared, str(path), optional=_tied_names(module, tensors))
     first = max(tensors.values(), key=torch.is_floating_point)  # the first of them, else any
-    with user_code_errors(f"while {type(module).__name__} loaded its state dict"):
+    with user_code_errors(f" (while {type(module).__name__} loaded its state dict)"):
         module.load_state_dict(tensors, strict=False)  # _compare has checked the names
     return _facts(path, f"{type(module).__name__}'s own", first)
 
@@ -146,9 +146,11 @@ def _compare(expected: Tensors, tensors: Tensors, path: str, *, optional: Collec
     """
     missing = [name for name in expected if name not in tensors and name not in optional]
     unexpected = [name for name in tensors if name not in expected]
-    parts = {"missing": missing, "unexpected": unexpected}.items()
     if missing or unexpected:
-        problem = "; ".join(f"{part}: {enumerated(names, _LISTED)}" for part, names in parts if names)
+        absent, surplus = enumerated(missing, _LISTED), enumerated(unexpected, _LISTED)
+        problem = f"missing: {absent}; unexpected: {surplus}"
+        if not missing or not unexpected:
+            problem = f"missing: {absent}" if missing else f"unexpected: {surplus}"
         hint = "is a shard missing, or is it another architecture?"
         raise WeightsError(f"--weights {path}: {problem}", hint)
     wrong = [
