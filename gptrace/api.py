@@ -165,7 +165,7 @@ def lens(
 @_with_model_parameters
 def explain(
     text: Text | None = None, *, ids: Ids | None = None, special: bool = True, truncate: bool = False,
-    topics: Sequence[str] = (), language: str = "en", head: str | None = None,
+    topics: Sequence[str] = (), lang: str = "en", head: str | None = None,
     **model: Unpack[ModelArguments],
 ) -> record.Explanation:  # fmt: skip
     """Explain how a model comes to its predictions on a text.
@@ -178,7 +178,7 @@ def explain(
     """
     session, seed = _session_and_seed(model)
     return session.explain(
-        text, ids=ids, special=special, truncate=truncate, topics=topics, language=language, head=head,
+        text, ids=ids, special=special, truncate=truncate, topics=topics, lang=lang, head=head,
         seed=seed,
     )  # fmt: skip
 

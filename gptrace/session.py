@@ -13,6 +13,7 @@ from gptrace.session_runs import GivenPrompts, SessionRuns, StreamedPrompts
 from gptrace.text.gpt2_tokenizer import GPT2, NAME, VOCAB_SIZE, tiktoken_version
 from gptrace.text.lines import PromptLines
 from gptrace.text.prompt_source import Ids, PromptSource, Text
+from gptrace.translation import checked_language
 from gptrace.versions import versions_with
 
 if TYPE_CHECKING:
@@ -218,7 +219,7 @@ class Session(SessionRuns):
 
     def explain(
         self, text: Text | None = None, *, ids: Ids | None = None, special: bool = True,
-        truncate: bool = False, topics: Sequence[str] = (), language: str = "en", seed: int | None = None,
+        truncate: bool = False, topics: Sequence[str] = (), lang: str = "en", seed: int | None = None,
         head: str | None = None,
     ) -> record.Explanation:  # fmt: skip
         """Explain how the model comes to its predictions on a text, with every claim checked on it.
@@ -227,7 +228,7 @@ class Session(SessionRuns):
                      as for `trace`, but one text
         topics       some of "flow", "last-dim", "projection", "probabilities", "training", "inference" and
                      "tying" (default: all)
-        language     "en" (default) or "zh"
+        lang         language of the claims, "en" (default) or "zh"
         seed         seed of the token that is sampled (default: the session's)
         head         path of the output head (default: the module that makes the logits, where one is found)
 
@@ -236,7 +237,7 @@ class Session(SessionRuns):
         "50,257 scores; 50,257 tokens in GPT-2's tokenizer"
         """
         topics = validation.resolve_topics(topics)
-        validation.check_language(language)
+        checked_language(lang)
         self.check_has_numbers("explain")
         prompts = self._prompts(GivenPrompts(text, ids, special, truncate))
         if len(prompts) > 1:
@@ -247,7 +248,7 @@ class Session(SessionRuns):
         from gptrace.predict.explain.run import run_explain
 
         return run_explain(
-            loaded, self.tokenizer, prompts[0], topics=topics, language=language,
+            loaded, self.tokenizer, prompts[0], topics=topics, language=lang,
             seed=self.seed if seed is None else seed, head=head,
         )  # fmt: skip
 

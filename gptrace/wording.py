@@ -27,7 +27,8 @@ def suggestion(unknown: str, names: Iterable[str]) -> str:
     names = list(names)
     by_case = {name.lower(): name for name in names}
     similar = difflib.get_close_matches(unknown.lower(), by_case, n=1)
-    return (f"did you mean {by_case[similar[0]]}? " if similar else "") + f"Known: {', '.join(names)}"
+    known = ", ".join(names)
+    return f"did you mean {by_case[similar[0]]}? Known: {known}" if similar else f"Known: {known}"
 
 
 def quoted_value(value: object) -> str:

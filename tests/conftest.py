@@ -31,6 +31,10 @@ def pytest_configure() -> None:
     # One thread for each worker and each process that it starts: with more, they wait for each other's cores.
     torch.set_num_threads(1)
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    # Tests that concern another language set it; the locale of the developer is none of them.
+    for name in ("LC_ALL", "LC_MESSAGES", "LANGUAGE", "GPTRACE_LANG"):
+        os.environ.pop(name, None)
+    os.environ["LANG"] = "C.UTF-8"
     # A shell without job control starts background commands with Ctrl-C ignored, and children inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -16,8 +16,10 @@ ROOT = Path(gptrace.__file__).parent
 ORDER = [
     "wording",
     "errors",
+    "input_files",
     "measures",
     "versions",
+    "translation",
     "record",
     "text",
     "model",
@@ -36,7 +38,7 @@ DOORS = {
     "torch": {"model.quiet_torch"},
     "tiktoken": {"text.gpt2_tokenizer"},
     "transformers": {"model.hugging_face", "text.hugging_face"},
-    "huggingface_hub": {"model.weights.hub"},
+    "huggingface_hub": {"model.weights.hub", "model.weights.hub_guard"},
     "typer": {"cli.app", "cli.commands", "cli.grouped_command", "cli.options"},
     "rich": {"report"},
 }

@@ -105,7 +105,7 @@ def answers() -> list[tuple[str, Report]]:
         ("generate", replace(generation, seconds=0.0)),
         ("lens", gptrace.lens("Hello, 你", model="tiny", k=2)),
         ("explain-en", gptrace.explain("Hello, 你", model="tiny")),
-        ("explain-zh", gptrace.explain("Hello, 你", model="tiny", language="zh")),
+        ("explain-zh", gptrace.explain("Hello, 你", model="tiny", lang="zh")),
     ]
     versions = {"gptrace": "0", "torch": "0", "python": "0"}
     return [(name, coarser(replace(record, versions=versions))) for name, record in records]

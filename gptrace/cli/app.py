@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import pkgutil
 from collections.abc import Callable, Sequence
 from importlib import import_module
@@ -13,8 +14,10 @@ import typer
 import gptrace
 from gptrace.cli import commands, streams
 from gptrace.cli.grouped_command import GroupedCommand, Invocation, with_flat_options
+from gptrace.cli.options.option import option
 from gptrace.cli.output import CommandResult
-from gptrace.errors import EXIT_DONE, InputError
+from gptrace.errors import EXIT_DONE, EXIT_INTERRUPTED, InputError
+from gptrace.translation import LANGUAGES, checked_language
 from gptrace.wording import one_line
 
 # \b keeps a paragraph's lines as they are.
@@ -33,6 +36,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help=_HELP,
     context_settings={"help_option_names": ["--help", "-h"]},
+)
+# The variable by which the script of a shell asks for completions, and what helps where it is wrong.
+_COMPLETION = "_GPTRACE_COMPLETE"
+_COMPLETION_HINT = (
+    "completion works in bash, zsh, fish, powershell and pwsh; "
+    "`_GPTRACE_COMPLETE=source_bash gptrace` prints the script for bash"
 )
 # The order of the help; a command that is not named here comes last.
 _ORDER = (
@@ -55,16 +64,19 @@ for _name in COMMANDS:
     app.command(cls=GroupedCommand, short_help=_summary)(with_flat_options(_command))
 
 
-def call(arguments: Sequence[str]) -> CommandResult | int:
-    """Parse and run a command line; return its result, or an exit code. Usage errors come as InputError."""
-    with streams.captured_stdout() as printed:
+def call(arguments: Sequence[str]) -> CommandResult:
+    """Parse and run a command line; return its result. Usage errors come as InputError."""
+    with streams.captured() as (printed, complaints):
         parsed = _parse(arguments)
     if isinstance(parsed, Invocation):
         return parsed.run()
+    if parsed == EXIT_INTERRUPTED:  # Typer's exit code for Ctrl-C
+        raise KeyboardInterrupt
     text = printed.getvalue()  # a help page, the version or a completion script
     if isinstance(parsed, int) and parsed != EXIT_DONE:
-        streams.write_stdout(text)
-        return parsed
+        # Typer ends like this for shell completion alone.
+        problem = one_line(complaints.getvalue() or text).rstrip(".")
+        raise InputError(problem[:1].lower() + problem[1:], _COMPLETION_HINT)
     return CommandResult(text)
 
 
@@ -78,13 +90,23 @@ def _parse(arguments: Sequence[str]) -> Any:
         raise KeyboardInterrupt from None
     except SystemExit as error:  # how shell completion ends
         return error.code or EXIT_DONE
+    except (KeyError, ValueError, IndexError) as error:
+        if not os.environ.get(_COMPLETION):
+            raise
+        problem = f"shell completion cannot read the command line: {type(error).__name__}: {one_line(error)}"
+        raise InputError(problem, _COMPLETION_HINT) from None
 
 
 @app.callback(invoke_without_command=True)
 def _top(
     context: typer.Context,
     version: Annotated[bool, typer.Option("--version", "-V", help="Show the version and exit.")] = False,
+    lang: Annotated[
+        str | None, option(f"--lang {'|'.join(LANGUAGES)}", "The same as after a command.")
+    ] = None,
 ) -> object:
+    if lang is not None:
+        checked_language(lang)
     if version:
         typer.echo(f"gptrace {gptrace.__version__}")
         raise typer.Exit

@@ -38,6 +38,9 @@ class GroupedCommand(TyperCommand):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the arguments; an error says where a wrong value came from."""
+        lang = ctx.parent.params.get("lang") if ctx.parent is not None else None
+        if lang is not None:  # given before the name of the command
+            args = [f"--lang={lang}", *args]
         with _naming_variables(ctx):
             return super().parse_args(ctx, args)
 

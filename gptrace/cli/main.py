@@ -7,14 +7,18 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NoReturn
 
 import gptrace
-from gptrace.cli import streams
-from gptrace.errors import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, GptraceError, RunError
+from gptrace.cli import raw_stderr, streams
+from gptrace.cli.language import set_language
+from gptrace.errors import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, GptraceError, OptionError, RunError
+from gptrace.translation import checked_language, language_of_environment
 from gptrace.wording import message_of
 
 _MEMORY_HINT = "torch alone takes some 300 MiB; free some memory, or raise the limit"
+_USER_HINT = "the model's own code raised this; GPTRACE_DEBUG=1 shows the whole traceback"
 _BUG_HINT = "this may be a bug in gptrace; GPTRACE_DEBUG=1 shows where it happened"
 
 
@@ -23,7 +27,9 @@ def run_and_exit() -> NoReturn:
     # torch makes half a million objects that live to the end; looking for garbage among them costs a tenth
     # of a short run and finds none.
     gc.disable()
+    raw_stderr.start()
     code = main()
+    raw_stderr.wait()
     # Everything is written and flushed. Python would take up to a second to free the model and torch, object
     # by object; the system does it at once.
     os._exit(code)
@@ -35,6 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Nothing but KeyboardInterrupt during the very first imports gets past it.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
+    set_language(_language_of(arguments))
     try:
         return _run(arguments)
     except streams.ReaderGoneError:
@@ -43,9 +50,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _interrupted()
     except GptraceError as error:
         return _fail(error.message, error.hint, error.exit_code, error)
-    except (Exception, GeneratorExit) as error:  # the code of a user's model may raise anything
+    except BaseException as error:  # the code of a user's model may raise anything
         if isinstance(error, MemoryError) or "failed to map segment" in message_of(error):
             return _fail("not enough memory to load torch and the model", _MEMORY_HINT, EXIT_FAILED, error)
+        if (own := _error_of_user_code(error)) is not None:
+            return _fail(own.message, own.hint, own.exit_code, error)
         # Not raised on purpose: a bug, or a case that was not foreseen.
         return _fail(f"{type(error).__name__}: {message_of(error)}", _BUG_HINT, EXIT_FAILED, error)
 
@@ -61,14 +70,9 @@ def _run(arguments: Sequence[str]) -> int:
             f"the current folder is gone: {error.strerror}", "cd to a folder that exists"
         ) from None
     from gptrace.cli.app import call
-    from gptrace.cli.output import CommandResult
 
     with streams.only_data_on_stdout():
         result = call(arguments)
-        if result == EXIT_INTERRUPTED:  # Typer's exit code for Ctrl-C
-            return _interrupted()
-        if not isinstance(result, CommandResult):
-            return result
         file = result.destination.file
         if file is None:
             streams.write_stdout_pieces(result.pieces(), at_once=result.is_live)
@@ -78,6 +82,28 @@ def _run(arguments: Sequence[str]) -> int:
         if final_error is not None:
             raise final_error
         return result.exit_code
+
+
+def _error_of_user_code(error: BaseException) -> GptraceError | None:
+    """Return what to say where an object of the user raised, such as a `__getattr__` or a `__repr__`."""
+    if "torch" not in sys.modules:  # no user code is imported without it
+        return None
+    from gptrace.model.user_code_errors import is_of_user_code, user_code_error
+
+    if not is_of_user_code(error):
+        return None
+    return user_code_error(error, "while gptrace read the model", _USER_HINT)
+
+
+def _language_of(arguments: Sequence[str]) -> str:
+    """Return the language for errors while the command line is not parsed yet."""
+    options = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    given = [argument.partition("=")[2] for argument in options if argument.startswith("--lang=")]
+    given += [value for name, value in pairwise(options) if name == "--lang"]
+    try:
+        return checked_language(given[-1]) if given else language_of_environment()
+    except OptionError:
+        return "en"
 
 
 def _interrupted() -> int:

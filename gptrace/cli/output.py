@@ -8,9 +8,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from gptrace.cli import streams
+from gptrace.cli.language import set_language
 from gptrace.errors import EXIT_DONE, GptraceError, OptionError
 from gptrace.record import Report
 from gptrace.report import FORMATS, View, render_pieces
+from gptrace.report.ascii_text import ascii_text
+from gptrace.translation import checked_language, language_of_environment
 from gptrace.wording import suggestion
 
 _SUFFIXES = {
@@ -23,20 +26,29 @@ _SUFFIXES = {
 }
 
 
+# Formats that are the same in every language.
+_FOR_PROGRAMS = ("json", "jsonl", "csv")
+
+
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """The format, file and width of an output; `file` None is stdout, `width` None the terminal's."""
+    """Where an output goes: `file` None is stdout, `width` None the terminal's."""
 
     format: str = "table"
     file: Path | None = None
     width: int | None = None
+    language: str = "en"
 
     @classmethod
-    def parse(cls, format: str | None, json: bool, file: Path | None, width: int | None) -> Destination:
-        """Check --format, --json, --output and --width; raise OptionError for what cannot be.
+    def parse(
+        cls, format: str | None, json: bool, file: Path | None, width: int | None, lang: str | None = None
+    ) -> Destination:
+        """Check --format, --json, --output, --width and --lang; raise OptionError for what cannot be.
 
-        The format is that of --json or --format, of the file's suffix, or of the variable GPTRACE_FORMAT.
+        From here on, notes and errors are in the language of the output, too. The format is that of --json
+        or --format, of the file's suffix, or of the variable GPTRACE_FORMAT.
         """
+        language = settled_language(lang)
         file = checked_file(file)
         if json and format not in (None, "json"):
             raise OptionError(f"--json and --format {format} are both given", "drop one of the two")
@@ -53,7 +65,9 @@ class Destination:
         format = "table" if format in (None, "text") else format
         if format not in FORMATS:
             raise OptionError(f"{format!r} is not a format", suggestion(format, FORMATS) + origin)
-        return cls(format, file, width)
+        if file is None and format not in _FOR_PROGRAMS:
+            language = streams.language_of_stdout(language)
+        return cls(format, file, width, language)
 
     def result(self, record: Report, view: View | None = None) -> CommandResult:
         """Return the result that writes a record here; `view` says which rows and columns it shows."""
@@ -79,15 +93,28 @@ class CommandResult:
 
     def pieces(self) -> Iterator[str]:
         """Yield the output piece by piece; on stdout it takes the terminal's width and colour."""
-        if isinstance(self.content, str):
-            return iter([self.content])
         to_stdout = self.destination.file is None
+        ascii = to_stdout and not streams.stdout_takes_glyphs()
+        if isinstance(self.content, str):
+            return iter([ascii_text(self.content) if ascii else self.content])
         view = replace(
             self.view,
+            lang=self.destination.language,
             width=self.destination.width or (streams.stdout_width() if to_stdout else None),
             color=to_stdout and streams.stdout_wants_color(),
+            ascii=ascii,
         )
-        return render_pieces(self.content, self.destination.format, view)
+        pieces = render_pieces(self.content, self.destination.format, view)
+        if ascii and self.destination.format == "html":  # which reads characters by their numbers
+            return (piece.encode("ascii", "xmlcharrefreplace").decode() for piece in pieces)
+        return map(ascii_text, pieces) if ascii and self.destination.format == "markdown" else pieces
+
+
+def settled_language(lang: str | None) -> str:
+    """Return the language of --lang, or else of the environment, and let notes and errors be in it."""
+    language = language_of_environment() if lang is None else checked_language(lang)
+    set_language(language)
+    return language
 
 
 def checked_file(file: Path | None) -> Path | None:

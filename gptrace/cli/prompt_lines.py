@@ -22,6 +22,7 @@ from gptrace.report.progress import with_progress
 from gptrace.text.lines import PromptLines
 
 _INPUT_FORMATS = ("text", "lines", "jsonl")
+_LONGEST_ROW = 256 << 20  # bytes of a line in a file to continue; a longer one is none of ours
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +102,8 @@ def _rows_in(file: Path, output: str) -> tuple[int, int]:
     needed = _keys_of_results(output)
     count = length = 0
     with file.open("rb") as rows:
-        for raw in rows:
-            if not raw.endswith(b"\n"):
+        while raw := rows.readline(_LONGEST_ROW):
+            if not raw.endswith(b"\n") and len(raw) < _LONGEST_ROW:
                 break
             if not _is_row(raw, count, needed):
                 raise OptionError(
@@ -144,5 +145,7 @@ class _ProblemCounter:
         """Return the error to end with, where a prompt had no result."""
         if not self._problems:
             return None
-        counts = f"{self._problems} of {self._prompts} prompts"
-        return RunError(f"{counts} have no result; the output holds the error of each", "")
+        return RunError(
+            f"{self._problems} of {self._prompts} prompts have no result; the output holds the error of each",
+            "",
+        )

@@ -12,6 +12,12 @@ from gptrace.report.safe_text import visible_lines
 _MOVES = re.compile(r"(\r|\x1b\[A)")
 
 
+def safe_text(text: str, *, is_terminal: bool = False) -> str:
+    """Spell out the control characters of a text, except moves of the cursor on a terminal."""
+    parts = _MOVES.split(text) if is_terminal else [text]
+    return "".join(part if _MOVES.fullmatch(part) else visible_lines(part) for part in parts)
+
+
 class Sink(io.TextIOBase):
     """Writes safe text to a stream; code that closes it closes nothing.
 
@@ -23,6 +29,7 @@ class Sink(io.TextIOBase):
 
     def __init__(self, target: TextIO) -> None:
         self.target = target
+        self._is_line_open = False
 
     @property
     def buffer(self) -> _Bytes:
@@ -36,10 +43,15 @@ class Sink(io.TextIOBase):
 
     def write(self, text: str) -> int:
         """Write a text; control characters are spelled out, except moves of the cursor on a terminal."""
-        parts = _MOVES.split(text) if self.isatty() else [text]
-        safe = "".join(part if _MOVES.fullmatch(part) else visible_lines(part) for part in parts)
+        safe = safe_text(text, is_terminal=self.isatty())
         self.target.write(safe.encode(self.encoding, "backslashreplace").decode(self.encoding))
+        self._is_line_open = not safe.endswith(("\n", "\r")) if safe else self._is_line_open
         return len(text)
+
+    def end_line(self) -> None:
+        """End a line that other code has left open, so that the next text begins one of its own."""
+        if self._is_line_open:
+            self.write("\n")
 
     def writable(self) -> bool:
         """Tell that it can be written to."""

@@ -15,16 +15,15 @@ from io import StringIO
 from pathlib import Path
 from typing import TextIO
 
+from gptrace.cli import raw_stderr
+from gptrace.cli.language import can_show, spoken
 from gptrace.cli.sink import Sink, is_terminal
 from gptrace.errors import OptionError, OutputError
+from gptrace.report.ascii_text import ascii_text
 from gptrace.report.safe_text import visible, visible_lines
+from gptrace.translation import recorded, words
 from gptrace.wording import shortened
 
-# For a terminal or a file that is not UTF-8: one character for each, so that columns stay aligned.
-_ASCII = str.maketrans(
-    {"→": ">", "├": "|", "└": "`", "│": "|", "─": "-", "–": "-", "·": "-", "×": "x", "…": "~"}
-    | dict.fromkeys("█▏▎▍▌▋▊▉", "#")
-)
 _PIECE = 1 << 20  # characters
 _LONGEST = 3000  # characters of an error, a hint or a note
 
@@ -77,17 +76,24 @@ def only_data_on_stdout() -> Iterator[None]:
         _kept.append(sys.stdout if kept is None else kept)
         undo.callback(_kept.pop)
         sink = Sink(sys.stderr or undo.enter_context(open(os.devnull, "w", encoding="utf-8")))
+        undo.callback(_end_line, sink)
         undo.enter_context(redirect_stdout(sink))
         undo.enter_context(redirect_stderr(sink))
         yield
 
 
+def _end_line(sink: Sink) -> None:
+    raw_stderr.wait()
+    with suppress(OSError, ValueError, AttributeError):
+        sink.end_line()
+
+
 @contextmanager
-def captured_stdout() -> Iterator[StringIO]:
-    """Capture in the block what Typer prints: a help page is written with `write_stdout`, as all data is."""
-    captured = StringIO()
-    with redirect_stdout(captured):
-        yield captured
+def captured() -> Iterator[tuple[StringIO, StringIO]]:
+    """Capture in the block what Typer prints on stdout, such as a help page, and what it complains about."""
+    printed, complaints = StringIO(), StringIO()
+    with redirect_stdout(printed), redirect_stderr(complaints):
+        yield printed, complaints
 
 
 def _kept_descriptor(undo: ExitStack) -> TextIO | None:
@@ -232,23 +238,41 @@ def check_writable(path: Path) -> None:
         raise OptionError(f"--output {path}: {reason}", "give another file name") from None
 
 
+def language_of_stdout(language: str) -> str:
+    """Return the language to write data in: English where stdout has no Chinese, which a note says."""
+    if can_show(language, _stdout()):
+        return language
+    encoding = getattr(_stdout(), "encoding", "")
+    write_notice(f"the output is in English: its encoding, {encoding}, has no Chinese characters")
+    return "en"
+
+
 def write_notice(text: str) -> None:
     """Write a note to stderr."""
-    _write_stderr(f"note: {shortened(visible(text), _LONGEST)}\n")
+    _write_stderr(spoken(words("note: {}", recorded(_safe(text))), stderr()) + "\n")
 
 
 def write_error(message: str, hint: str) -> None:
     """Write the error line, and a hint line if there is a hint, with control characters escaped."""
     color = _wants_color(stderr())
     red, cyan, off = ("\x1b[1;31m", "\x1b[36m", "\x1b[0m") if color else ("", "", "")
-    problem, hint = (shortened(visible(text), _LONGEST) for text in (message, hint))
-    advice = f"{cyan}hint:{off} {hint}\n" if hint else ""
-    _write_stderr(f"{red}error:{off} {problem}\n{advice}")
+    _write_stderr(spoken(words("{}error:{} {}", red, off, recorded(_safe(message))), stderr()) + "\n")
+    if hint:
+        _write_stderr(spoken(words("{}hint:{} {}", cyan, off, recorded(_safe(hint))), stderr()) + "\n")
+
+
+def _safe(text: str) -> str:
+    return shortened(visible(text), _LONGEST)
 
 
 def write_traceback(error: BaseException) -> None:
     """Write the traceback of an exception to stderr, with control characters escaped."""
     _write_stderr(visible_lines("".join(traceback.format_exception(error))))
+
+
+def stdout_takes_glyphs() -> bool:
+    """Tell whether stdout is UTF-8, so that arrows and lines can be written."""
+    return _takes_glyphs(_stdout())
 
 
 def stdout_wants_color() -> bool:
@@ -292,11 +316,14 @@ def stdout_width() -> int | None:
 
 
 def _write_stderr(text: str) -> None:
+    raw_stderr.wait()
     stream = stderr()
     # Where stderr is gone, or no stream at all, there is no other place for messages.
     with suppress(OSError, ValueError, AttributeError):
         if stream is not None:
-            stream.write(_encodable(text, stream))
+            if isinstance(sys.stderr, Sink):
+                sys.stderr.end_line()
+            stream.write(_encodable(text if _takes_glyphs(stream) else ascii_text(text), stream))
             stream.flush()
 
 
@@ -307,9 +334,12 @@ def stderr() -> TextIO | None:
 
 def _encodable(text: str, stream: TextIO) -> str:
     encoding = getattr(stream, "encoding", None) or "utf-8"
-    if encoding.lower().replace("-", "").startswith("utf"):
-        return text
-    return text.translate(_ASCII).encode(encoding, "backslashreplace").decode(encoding)
+    return text.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def _takes_glyphs(stream: TextIO | None) -> bool:
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    return encoding.lower().replace("-", "").startswith("utf")
 
 
 def _let_go_of_stdout() -> None:

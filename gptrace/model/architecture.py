@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from functools import wraps
+from typing import Any, Concatenate, NamedTuple, ParamSpec, TypeVar
 
 from gptrace.model.quiet_torch import torch
 from gptrace.model.resized_sizes import SIZE_SETS, Relations, SizeSet, relations
 from gptrace.model.selection import Limits
 
 Sizes = dict[str, int]
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
 
 # The role of a size: the names that configurations give it.
 _ROLES = {
@@ -85,6 +88,8 @@ class Architecture:
         self.settings = _positive(settings)
         self.build = build
         self._changed = changed
+        # What `kept_with_architecture` keeps: for each function its results by arguments, the oldest first.
+        self.kept: dict[Callable[..., Any], dict[Hashable, Any]] = {}
         self._keys: dict[str, str] = {}
         for role, names in _ROLES.items():
             key = next((n for n in names if n in self.settings and n not in self._keys.values()), None)
@@ -216,3 +221,35 @@ def _tells_apart(setting: Any, blocks: int) -> bool:
     if not isinstance(setting, list | tuple):
         return False
     return len(setting) == blocks and any(item != setting[0] for item in setting)
+
+
+def kept_with_architecture(
+    most: int,
+) -> Callable[
+    [Callable[Concatenate[Architecture, Arguments], Result]],
+    Callable[Concatenate[Architecture, Arguments], Result],
+]:
+    """Keep the latest `most` results of a function with the architecture that is its first argument.
+
+    They are freed with it. A cache of the function itself would keep the architecture alive, and with it
+    whatever its `build` refers to: the user's module, for a model that is built by the user's own code.
+    """
+
+    def decorate(
+        function: Callable[Concatenate[Architecture, Arguments], Result],
+    ) -> Callable[Concatenate[Architecture, Arguments], Result]:
+        @wraps(function)
+        def kept(architecture: Architecture, /, *args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
+            results = architecture.kept.setdefault(function, {})
+            key = args, tuple(kwargs.items())
+            if key in results:
+                known: Result = results[key]
+                return known
+            result = results[key] = function(architecture, *args, **kwargs)
+            for oldest in list(results)[:-most]:  # a copy: another thread may add its own result meanwhile
+                results.pop(oldest, None)
+            return result
+
+        return kept
+
+    return decorate

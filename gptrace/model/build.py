@@ -19,6 +19,7 @@ from gptrace.model.hugging_face import (
     is_hugging_face,
 )
 from gptrace.model.meta_device import meta_model
+from gptrace.model.module_tree import check_submodules
 from gptrace.model.quiet_torch import torch
 from gptrace.model.random_state import exclusive_random_state
 from gptrace.model.selection import (
@@ -94,7 +95,11 @@ def load(model: ModelSelection | Module) -> LoadedModel:
 
 
 def wrap_module(module: Module, name: str, weights: dict[str, Any]) -> LoadedModel:
-    """Return a LoadedModel around a module, with the facts that the module itself holds."""
+    """Return a LoadedModel around a module, with the facts that the module itself holds.
+
+    Raises ConfigError for a module whose submodules PyTorch cannot walk through.
+    """
+    check_submodules(module)
     if type(module) is GPTModel:
         limits = Limits(module.config.vocab_size, module.config.context_length)
     elif is_hugging_face(module):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gptrace.errors import ConfigError
+from gptrace.input_files import InputFile
 from gptrace.wording import nearest_divisors, quoted_value, suggestion
 
 ATTENTIONS = ("eager", "sdpa")
@@ -182,17 +183,7 @@ def read_config_file(path: Path, what: str = "--config ") -> dict[str, Any]:
     Errors call the file by its path after `what`.
     """
     hint = "give a .json or .toml file of configuration keys"
-    try:
-        if not path.is_file() and path.exists():  # a pipe would block, a device may never end
-            raise ConfigError(f"{what}{path} is not a file", hint)
-        if path.stat().st_size > _CONFIG_FILE_LIMIT:
-            raise ConfigError(f"{what}{path} is larger than {_CONFIG_FILE_LIMIT >> 20} MiB", hint)
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-        raise ConfigError(f"{what}{path}: {reason}", hint) from None
-    except ValueError as error:  # the path contains a NUL character
-        raise ConfigError(f"{what}{quoted_value(str(path))}: {error}", hint) from None
+    text = InputFile(path, f"{what}{path}", hint, ConfigError).text(_CONFIG_FILE_LIMIT)
     try:
         is_toml = path.suffix.lower() == ".toml"
         settings = tomllib.loads(text) if is_toml else json.loads(text, object_pairs_hook=_without_duplicates)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import dataclasses
 import sys
-import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
@@ -19,7 +18,7 @@ from gptrace.model.meta_device import meta_parameters
 from gptrace.model.quiet_torch import torch
 from gptrace.model.random_state import exclusive_random_state
 from gptrace.model.selection import DTYPES, HuggingFaceSelection
-from gptrace.text.hugging_face import transformers_library
+from gptrace.text.hugging_face import quiet, transformers_library
 from gptrace.wording import enumerated, one_line
 
 Module = torch.nn.Module
@@ -38,7 +37,7 @@ def build_hugging_face(
     dtype = selection.dtype or "float32"
     # The dtype in config.json does not count: weights from another file would be rounded to it.
     options = {"dtype": getattr(torch, dtype), "trust_remote_code": False}
-    with _quiet(transformers), _explained(f"--model hf:{selection.folder}", ConfigError):
+    with quiet(transformers), _explained(f"--model hf:{selection.folder}", ConfigError):
         config = _configuration(transformers, selection)
         with meta_parameters(), exclusive_random_state():
             shapes = auto_class.from_config(config, **options)
@@ -48,11 +47,11 @@ def build_hugging_face(
     check_memory(count * DTYPES[dtype], f"{selection.name} with {count:,} parameters")
     del shapes
     if selection.random:
-        with _quiet(transformers), exclusive_random_state(), _explained(selection.name, ConfigError):
+        with quiet(transformers), exclusive_random_state(), _explained(selection.name, ConfigError):
             torch.default_generator.manual_seed(selection.seed)
             module = auto_class.from_config(config, **options)
         return module, {"source": "random", "seed": selection.seed} | _other_class(module)
-    with _quiet(transformers), _explained(f"the weights in {selection.folder}", WeightsError):
+    with quiet(transformers), _explained(f"the weights in {selection.folder}", WeightsError):
         options |= {"config": config, "local_files_only": True, "output_loading_info": True}
         module, report = auto_class.from_pretrained(str(selection.folder), **options)
     missing = sorted(report.get("missing_keys", ()))
@@ -212,23 +211,6 @@ def _configuration(transformers: Any, selection: HuggingFaceSelection) -> Any:
     for key, value in selection.keys.items():
         setattr(config, key, value)
     return config
-
-
-@contextmanager
-def _quiet(transformers: Any) -> Iterator[None]:
-    """Silence the progress bars, logs and warnings of transformers in the block; exceptions remain."""
-    logging = transformers.utils.logging
-    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.set_verbosity(level)
-        if bars:
-            logging.enable_progress_bar()
 
 
 @contextmanager

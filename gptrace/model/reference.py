@@ -62,9 +62,9 @@ def _existing(file: Path, option: str) -> Path:
     except (OSError, ValueError) as error:
         raise ConfigError(f"{option} {quoted_value(str(file))}: {error}", _HOW_TO) from None
     if not is_file:
-        problem = "is not a file" if exists else "does not exist"
         hint = f"looked in {file.absolute().parent}; {_HOW_TO}"
-        raise ConfigError(f"{option}: {quoted_value(str(file))} {problem}", hint)
+        name = quoted_value(str(file))
+        raise ConfigError(f"{option}: {name} {'is not a file' if exists else 'does not exist'}", hint)
     return file.resolve()
 
 

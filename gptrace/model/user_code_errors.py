@@ -16,8 +16,9 @@ from gptrace.model.quiet_torch import torch
 from gptrace.wording import one_line, shortened
 
 # Frames of gptrace and torch are never user code; frames of other libraries are if there are no others.
+_OWN_CODE = str(Path(__file__).parents[1]) + os.sep
 _NEVER_USER_CODE = (
-    str(Path(__file__).parents[1]) + os.sep,
+    _OWN_CODE,
     str(Path(torch.__file__).parent) + os.sep,
     "<frozen",
 )
@@ -32,7 +33,7 @@ _HINT = (
 def user_code_errors(where: str, hint: str = "") -> Iterator[None]:
     """Turn an exception of user code in the block into a ModelCodeError that shows the user's line.
 
-    `where` says when it happened, as in "while Model was built"; `hint` replaces the usual hint. Errors of
+    `where` says when it happened, as in " (while Model was built)"; `hint` replaces the usual hint. Errors of
     gptrace and KeyboardInterrupt pass unchanged.
     """
     try:
@@ -49,14 +50,29 @@ def user_code_error(error: BaseException, where: str, hint: str = "") -> ModelCo
     message = f"{type(error).__name__}: {text}" if text else type(error).__name__
     line = line_of(error)
     return ModelCodeError(
-        f"{message}{f', at {line}' if line else ''} ({where})", hint or attribute_hint(error) or _HINT
+        f"{message}{f', at {line}' if line else ''}{where}", hint or attribute_hint(error) or _HINT
     )
 
 
 def passed_through(error: BaseException, model: torch.nn.Module) -> bool:
     """Tell whether an exception left a call of the model: only then is it the model's own."""
     frames = (frame for frame, _ in traceback.walk_tb(error.__traceback__))
-    return any(frame.f_locals.get("self") is model for frame in frames)
+    # Reading `f_locals` stores them in the frame. Those of gptrace's frames hold the exception: a cycle.
+    others = (frame for frame in frames if not frame.f_code.co_filename.startswith(_OWN_CODE))
+    return any(frame.f_locals.get("self") is model for frame in others)
+
+
+def is_of_user_code(error: BaseException) -> bool:
+    """Tell whether user code raised an exception, or called the library that did; else it is a fault of ours.
+
+    The innermost frame that is either user code or gptrace decides.
+    """
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if frame.filename.startswith(_NEVER_USER_CODE[0]):
+            return False
+        if not frame.filename.startswith((*_NEVER_USER_CODE, *_LIBRARIES, "<")):
+            return True
+    return False
 
 
 def line_of(error: BaseException) -> str:

@@ -45,13 +45,13 @@ def build_user_model(
                 hint = "drop --config and --set, or name its class"
                 raise ConfigError(f"{selection.name} is built already, so it takes no configuration", hint)
             module = meta_copy(target) if device.type == "meta" else target
-            return _checked(module), None, "its own code"
+            return module, None, "its own code"
         if isinstance(target, ModuleType):
             raise ConfigError(f"{selection.name} is a Python module, not a model", _names_hint(target, ""))
         if not callable(target):
             problem = f"{selection.name} is of type {type(target).__name__}, and builds no module"
             raise ConfigError(problem, "name a torch.nn.Module, its class, or a function that returns one")
-        with user_code_errors(f"while the configuration of {selection.name} was built"):
+        with user_code_errors(f" (while the configuration of {selection.name} was built)"):
             construction = plan_construction(target, selection.name, config, selection.keys)
         module = _build(construction, selection, device)
     description = construction.description
@@ -65,27 +65,11 @@ def _build(construction: Construction, selection: UserModelSelection, device: to
     torch.manual_seed(selection.seed)
     hint = _configuration_hint(selection) if construction.is_default_config else ""
     on_device = meta_parameters() if device.type == "meta" else nullcontext()
-    with user_code_errors(f"while {selection.name} was built", hint=hint), on_device:
+    with user_code_errors(f" (while {selection.name} was built)", hint=hint), on_device:
         module = construction.build({})
     if not isinstance(module, Module):
         problem = f"{selection.name} returned a value of type {type(module).__name__}, not a torch.nn.Module"
         raise ConfigError(problem, "name a subclass of torch.nn.Module, or a function that returns a module")
-    return _checked(module)
-
-
-def _checked(module: Module) -> Module:
-    """Return the module; raise ConfigError where torch cannot list its submodules: it puts them in a set."""
-    submodules = {id(module): module}
-    waiting = [module]
-    while waiting:
-        submodule = waiting.pop()
-        kind = type(submodule)
-        if kind.__hash__ is None:
-            hint = f"write __hash__ = torch.nn.Module.__hash__ in the body of {kind.__name__}"
-            raise ConfigError(f"modules of {kind.__name__} have no hash, and torch needs one", hint)
-        children = {id(child): child for child in submodule._modules.values() if child is not None}
-        waiting += [child for key, child in children.items() if key not in submodules]
-        submodules |= children
     return module
 
 
@@ -107,7 +91,7 @@ def _resolved(reference: object) -> object:
     """Import and return the object that a reference names; return any other object as it is."""
     if not isinstance(reference, ObjectReference):
         return reference
-    with user_code_errors(f"while {reference.file or reference.module} was imported"):
+    with user_code_errors(f" (while {reference.file or reference.module} was imported)"):
         target: object = _from_file(reference.file) if reference.file else _from_name(reference)
         for part in reference.name.split("."):
             if not hasattr(target, part):

@@ -97,9 +97,9 @@ def _with_configuration(
         return settings_of(overlaid(base, {**keys, **changes}))
 
     is_default = config is None and isinstance(whole, Mapping)
-    kind = "a plain dict" if isinstance(whole, Mapping) else f"a {type(whole).__name__}"
+    kind = "a plain dict" if isinstance(whole, Mapping) else f"of type {type(whole).__name__}"
     if is_default:
-        kind = "the course's GPT_CONFIG_124M" + (", changed" if keys else "")
+        kind = f"the course's GPT_CONFIG_124M{', changed' if keys else ''}"
     description = f"{name}({holder.name}), {holder.name} being {kind}"
     return Construction(build, changed, settings_of(whole), description, is_default)
 

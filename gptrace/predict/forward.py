@@ -127,7 +127,7 @@ def extract_logits(output: object, loaded: LoadedModel, batch: Tensor) -> Tensor
 
     Raises a NoLogitsError where there are none.
     """
-    with user_code_errors(f"in the output of {loaded.name}"):
+    with user_code_errors(f" (in the output of {loaded.name})"):
         result = refuse_classes(find_logits(output, *batch.shape), largest_id(batch))
     if result.logits is None:
         raise NoLogitsError(
@@ -168,7 +168,7 @@ def guarded_forward(loaded: LoadedModel, batch: Tensor) -> Iterator[None]:
         if short is None and type(model) is not GPTModel:
             if not passed_through(error, model):
                 raise _own_error(error, loaded.name) from error
-            raise user_code_error(error, f"in the forward pass of {loaded.name}") from error
+            raise user_code_error(error, f" (in the forward pass of {loaded.name})") from error
         raise short or error from None
 
 

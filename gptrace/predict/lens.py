@@ -8,13 +8,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from gptrace.errors import RunError
 from gptrace.model.build import LoadedModel
 from gptrace.model.quiet_torch import torch
 from gptrace.predict.batching import BatchBudget
-from gptrace.predict.candidates import allowed_rounding, as_float64, candidates_of_rows
-from gptrace.predict.capture import capture_tensors
+from gptrace.predict.candidates import candidates_of_rows
 from gptrace.predict.forward import batch_ids, check_room, extract_logits, guarded_forward
+from gptrace.predict.layer_logits import LayerLogits
 from gptrace.predict.logit_decoder import DeferredLogitDecoder, LogitDecoder
 from gptrace.predict.loss import scores_of
 from gptrace.predict.model_structure import ModelStructure, check_structure_for_lens, find_model_structure
@@ -35,13 +34,13 @@ def run_lens(
     runner = _LensRunner(loaded, tokenizer, k, head)
     # One at a time: the padding of a batch would be seen by a model that is not causal.
     results = runner.results(prompts, BatchBudget.for_device(loaded.device.type, 1), may_pad=False)
-    structure = runner.structure
+    layer_logits = runner.layer_logits
     return LensStream(
         versions=versions(),
         model=model_info(loaded.module, loaded.name, runner.deferred.weights),
-        through=() if structure is None else structure.to_logits,
+        through=() if layer_logits is None else layer_logits.through,
         results=results,
-        notes=runner.deferred.notes,
+        notes=(*runner.deferred.notes, *(() if layer_logits is None else layer_logits.notes)),
     )
 
 
@@ -52,7 +51,7 @@ class _LensRunner(Runner[LensResult]):
 
     def __init__(self, loaded: LoadedModel, tokenizer: Tokenizer, k: int | None, head: str | None) -> None:
         self.deferred = DeferredLogitDecoder(loaded, tokenizer, k=k)
-        self.structure: ModelStructure | None = None
+        self.layer_logits: LayerLogits | None = None
         self._loaded, self._head = loaded, head
 
     def problem_result(self, streamed: StreamedPrompt) -> LensResult:
@@ -66,9 +65,10 @@ class _LensRunner(Runner[LensResult]):
         ids = batch_ids(self._loaded, padded([streamed.prompt]))  # (1, T)
         check_room(self._loaded, *ids.shape, rows=2 * ids.shape[1])
         with guarded_forward(self._loaded, ids):
-            if self.structure is None:
-                self.structure = _model_structure(self._loaded, ids, self._head)
-            return [_lens_result(self._loaded, self.deferred, self.structure, streamed, ids)]
+            if self.layer_logits is None:
+                structure = _model_structure(self._loaded, ids, self._head)
+                self.layer_logits = LayerLogits(self._loaded, structure)
+            return [_lens_result(self.deferred, self.layer_logits, streamed, ids)]
 
 
 def _model_structure(loaded: LoadedModel, batch: Tensor, head: str | None) -> ModelStructure:
@@ -79,27 +79,15 @@ def _model_structure(loaded: LoadedModel, batch: Tensor, head: str | None) -> Mo
 
 
 def _lens_result(
-    loaded: LoadedModel, deferred: DeferredLogitDecoder, structure: ModelStructure,
-    streamed: StreamedPrompt, batch: Tensor,
+    deferred: DeferredLogitDecoder, layer_logits: LayerLogits, streamed: StreamedPrompt, batch: Tensor
 ) -> LensResult:  # fmt: skip
-    with capture_tensors(loaded.module, structure.blocks) as tensors:
-        logits = extract_logits(loaded.module(batch, **loaded.arguments), loaded, batch)[0]  # (T, V)
-    decoder = deferred.decoder_for(logits, streamed.prompt)
-    rest = [loaded.module.get_submodule(path) for path in structure.to_logits]
-
-    def logits_after(path: str) -> Tensor:  # (T, D) → (T, V)
-        values = tensors.outputs[path][:1]
-        for module in rest:
-            values = module(values)
-        return values[0]
-
-    last = logits_after(structure.blocks[-1])
-    difference = _difference(last, logits, structure, loaded.name)
-    predicted = [best.id for best in _best(last, decoder)]
-    layers = [_layer(path, logits_after(path), decoder, predicted) for path in structure.blocks]
+    text = layer_logits.run(batch)
+    decoder = deferred.decoder_for(text.logits, streamed.prompt)
+    predicted = [best.id for best in _best(text.last, decoder)]
+    layers = [_layer(path, text.of_block(path), decoder, predicted) for path in layer_logits.blocks]
     prompt = deferred.displayable(streamed.prompt)
     return LensResult(
-        streamed.index, prompt.text, prompt.ids, tuple(layers), difference, prompt.tokens,
+        streamed.index, prompt.text, prompt.ids, tuple(layers), text.difference, prompt.tokens,
         extra=streamed.extra,
     )  # fmt: skip
 
@@ -119,18 +107,3 @@ def _best(logits: Tensor, decoder: LogitDecoder) -> list[Candidate]:
     """Return the likeliest token at each position (T, V)."""
     rows = candidates_of_rows(logits[:, : decoder.token_count], 1, tokenizer=decoder.tokenizer)
     return [best for (best,), _ in rows]
-
-
-def _difference(last: Tensor, logits: Tensor, structure: ModelStructure, name: str) -> float:
-    """Return how far the last layer's logits are from the model's; raise a RunError beyond rounding."""
-    expected, last = as_float64(logits), as_float64(last[-logits.shape[0] :])
-    # A mask may make some logits infinite: then they have to be infinite in both.
-    finite = expected.isfinite()
-    difference = float((last - expected)[finite].abs().max()) if bool(finite.any()) else 0.0
-    if difference <= allowed_rounding(logits) and bool((last.isfinite() == finite).all()):
-        return difference
-    path = ", ".join(structure.to_logits)
-    raise RunError(
-        f"the last layer's logits are not those of {name}: they differ by up to {difference:.3g}",
-        f"gptrace sent the output of {structure.blocks[-1]} through {path}; the model does more than that",
-    )

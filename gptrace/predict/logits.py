@@ -41,8 +41,12 @@ def find_logits(output: object, batch: int, seq_len: int) -> LogitsOrReason:
             return LogitsOrReason(fitting[0])
         if fitting:
             shapes = ", ".join(str(list(tensor.shape)) for tensor in fitting[:3])
-            problem = f"the output holds {len(fitting)} tensors that could be logits, {shapes}"
-            return LogitsOrReason(None, f"{problem}: return the logits in a field named logits")
+            reason = (
+                f"the output holds {len(fitting)} tensors that could be logits, {shapes}: return the "
+                f"logits in "
+                "a field named logits"
+            )
+            return LogitsOrReason(None, reason)
     if len(tensors) == 1:
         return LogitsOrReason(None, f"the output {_why_not(tensors[0], batch, (seq_len, 1))}")
     return LogitsOrReason(None, f"the output, a {type(output).__name__}, holds no tensor [batch, seq_len, V]")
@@ -58,8 +62,11 @@ def refuse_classes(result: LogitsOrReason, largest_id: int) -> LogitsOrReason:
     """
     if result.logits is None or largest_id < (scores := result.logits.shape[-1]):
         return result
-    problem = f"the output has {scores:,} {'score' if scores == 1 else 'scores'} for each position, but"
-    return LogitsOrReason(None, f"{problem} id {largest_id} is in the vocabulary: they score no next token")
+    reason = (
+        f"the output has {scores:,} {'score' if scores == 1 else 'scores'} for each position, but id "
+        f"{largest_id} is in the vocabulary: they score no next token"
+    )
+    return LogitsOrReason(None, reason)
 
 
 def _why_not(tensor: Tensor, batch: int, lengths: tuple[int, ...]) -> str:

@@ -76,11 +76,7 @@ def find_model_structure(
 
 
 def check_structure_for_lens(structure: ModelStructure, name: str) -> ModelStructure:
-    """Raise a RunError for a model without a head, or without blocks that run once each."""
-    if not structure.head:
-        raise RunError(
-            f"no module of {name} makes the logits", "name the output layer with --head, as in --head lm_head"
-        )
+    """Raise a RunError for a model without blocks that run once each."""
     blocks = structure.blocks
     if not blocks:
         raise RunError(
@@ -106,11 +102,11 @@ def _named_head(calls: Sequence[ModuleCall], logits_shape: tuple[int, ...], path
     call = next((call for call in reversed(calls) if call.path == path), None)
     if call is not None and _may_be_head(call, logits_shape):
         return call
-    problem = "is no module that ran" if call is None else "makes no logits"
     leaves = _leaves(calls)
     heads = [leaf for leaf in leaves if _may_be_head(leaf, logits_shape)]
     paths = [leaf.path for leaf in heads or leaves]
-    raise OptionError(f"--head {path!r} {problem}", f"it may be one of: {', '.join(dict.fromkeys(paths))}")
+    problem = f"--head {path!r} {'is no module that ran' if call is None else 'makes no logits'}"
+    raise OptionError(problem, f"it may be one of: {', '.join(dict.fromkeys(paths))}")
 
 
 def _leaves(calls: Sequence[ModuleCall]) -> list[ModuleCall]:
@@ -165,10 +161,15 @@ def _blocks(calls: Sequence[ModuleCall]) -> list[ModuleCall]:
     block_lists = [
         group
         for group in groups.values()
-        if len(group[0].outputs[0].shape) == 3 and all(call.index in parents for call in group)
+        if len(group[0].outputs[0].shape) >= 3 and all(call.index in parents for call in group)
     ]
-    # A block may contain lists of its own, so the outermost list is taken; of several, the longest.
-    return max(block_lists, key=lambda group: (-group[0].depth, len(group)), default=[])
+
+    def rank(group: list[ModuleCall]) -> tuple[bool, int, int]:
+        # Several streams of vectors are a fourth axis. A block may contain lists of its own, so the outermost
+        # list is taken; of several, the longest.
+        return len(group[0].outputs[0].shape) == 3, -group[0].depth, len(group)
+
+    return max(block_lists, key=rank, default=[])
 
 
 def _before(

@@ -59,7 +59,7 @@ def run_traced(
             if trace.error is not None and trace.error.diagnosis is not None:
                 error.hint = trace.error.diagnosis
         raise
-    with user_code_errors(f"in the output of {loaded.name}"):
+    with user_code_errors(f" (in the output of {loaded.name})"):
         result = _refuse_other_axes(find_logits(output, *batch.shape), trace, loaded)
         result = refuse_classes(result, largest_id(batch))
     trace = _described(trace, loaded, prompts, temperature)

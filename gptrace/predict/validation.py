@@ -19,7 +19,6 @@ DEFAULT_K = 5
 DEFAULT_NEW_TOKENS = 20
 POSITIONS = ("last", "all")
 TOPICS = ("flow", "last-dim", "projection", "probabilities", "training", "inference", "tying")
-LANGUAGES = ("en", "zh")
 
 
 def resolve_k(k: int | None, vocab_size: int) -> int:
@@ -136,13 +135,6 @@ def resolve_topics(topics: Sequence[str]) -> tuple[str, ...]:
         if name not in TOPICS:
             raise OptionError(f"{name!r} is not a topic", suggestion(name, TOPICS))
     return tuple(topic for topic in TOPICS if topic in names) or TOPICS
-
-
-def check_language(language: str) -> None:
-    """Raise OptionError for a language that explanations are not written in."""
-    if language not in LANGUAGES:
-        hint = f"pick one of {', '.join(LANGUAGES)}"
-        raise OptionError(f"the language is {language!r}", hint, option="language")
 
 
 def check_positions(positions: str) -> None:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from gptrace.errors import InputError
+from gptrace.input_files import InputFile
 from gptrace.record.base import HexBytes, Number, Report
 from gptrace.record.prompt_result import PromptResult
 from gptrace.record.schema import item_type, report_names, report_type
@@ -18,25 +19,18 @@ from gptrace.wording import quoted_value, shortened
 
 AnyReport = TypeVar("AnyReport", bound=Report)
 _HINT = "give a file that gptrace wrote with --json"
+_LARGEST = 256 << 20  # bytes; read as JSON, they take many times as much memory
 
 
 def load(path: str | Path) -> Report:
     """Read a file that gptrace wrote with `--json`, and return its record.
 
     The "schema" in the file says which record it is: a Trace, TopK, Loss, Generation, Lens, Explanation,
-    Tokens, Presets or Difference. Raises an InputError for a file that cannot be read, is damaged, or was
-    written by another version.
+    Tokens, Presets or Difference. Raises an InputError for a file that cannot be read, has more than 256 MiB,
+    is damaged, or was written by another version.
     """
     name = str(path)
-    try:
-        if Path(path).is_dir():
-            raise InputError(f"{name} is a folder", _HINT)
-        text = Path(path).read_text(encoding="utf-8")
-    except UnicodeDecodeError:
-        raise InputError(f"{name} is not UTF-8 text", _HINT) from None
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise InputError(f"{name}: {reason}", _HINT) from None
+    text = InputFile(path, name, _HINT).text(_LARGEST)
     return parse(text, name)
 
 

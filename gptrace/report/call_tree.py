@@ -8,7 +8,9 @@ from fnmatch import fnmatchcase
 
 from gptrace.errors import OptionError
 from gptrace.record import ModuleCall, OpCall, Statistics, TensorSpec, Trace
+from gptrace.report.safe_text import visible
 from gptrace.report.view import View
+from gptrace.translation import words
 from gptrace.wording import suggestion
 
 
@@ -16,10 +18,10 @@ from gptrace.wording import suggestion
 class CallRow:
     """One row: a call, a run of calls identical to the row above, or an operation of `call`.
 
-    `guide` is the tree's drawing before the label, `below` the drawing on further lines of the row. `folded`
-    holds the calls of a run, and `first_label` names the call above that they are identical to. `hidden`
-    counts the calls that the row stands for beside its own. `own_seconds` is the time outside the calls that
-    `call` made.
+    `label` is safe to show. `guide` is the tree's drawing before it, `below` the drawing on further lines of
+    the row. `folded` holds the calls of a run, and `first_label` names the call above that they are identical
+    to. `hidden` counts the calls that the row stands for beside its own. `own_seconds` is the
+    time outside the calls that `call` made.
     """
 
     call: ModuleCall
@@ -134,7 +136,7 @@ def rows_of(trace: Trace, view: View | None = None) -> list[CallRow]:
     tree = CallTree(calls, trace.model.parameters.tied)
     builder = _RowBuilder(tree, view, matching)
     for root in tree.children.get(None, []):
-        builder.add(root, label(root, None), ("", ""))
+        builder.add(root, visible(label(root, None)), ("", ""))
     return builder.rows
 
 
@@ -161,17 +163,21 @@ class _RowBuilder:
         for entry in entries:
             is_last = entry is entries[-1]
             if isinstance(entry, OpCall):
-                self.rows.append(CallRow(call, entry.name, *_branch(below, is_last), (), 0, op=entry))
+                self.rows.append(
+                    CallRow(call, visible(entry.name), *_branch(below, is_last), (), 0, op=entry)
+                )
                 continue
             first, *rest = entry
-            text = label(first, call)
+            text: str = visible(label(first, call))
             if before is not None and not view.full and tree.should_be_identical(before, first, call):
-                where = tree.first_difference(before, first)
-                text += f", unlike {label(before, call)}" + (f" at {where}" if where else "")
+                other, where = visible(label(before, call)), visible(tree.first_difference(before, first))
+                text = words("{}, unlike {}", text, other)
+                if where:
+                    text = words("{}, unlike {} at {}", visible(label(first, call)), other, where)
             before = first
             self.add(first, text, _branch(below, is_last and not rest))
             if rest:
-                self._add_run(rest, call, label(first, call), _branch(below, is_last))
+                self._add_run(rest, call, visible(label(first, call)), _branch(below, is_last))
 
     def _add_run(
         self, run: Sequence[ModuleCall], parent: ModuleCall, first_label: str, branch: tuple[str, str]
@@ -179,7 +185,7 @@ class _RowBuilder:
         """Add one row for calls that are identical to the one above."""
         hidden = sum(1 + self._tree.descendants[call.index] for call in run)
         own_seconds = sum(map(self._own_seconds, run))
-        text = _run_label(run, parent)
+        text = visible(_run_label(run, parent))
         self.rows.append(
             CallRow(run[0], text, *branch, tuple(run), hidden, first_label, own_seconds=own_seconds)
         )

@@ -9,6 +9,7 @@ from gptrace.errors import OptionError
 from gptrace.measures import Measures
 from gptrace.record import Cost, Trace
 from gptrace.report.call_tree import CallRow
+from gptrace.translation import words
 from gptrace.wording import readable_bytes, suggestion
 
 NOTHING = "–"
@@ -42,7 +43,7 @@ def _of_parameters(fact: str, text_of: Callable[[int], str] = "{:,}".format) -> 
         count = sum(getattr(call.parameters, fact) for call in row.calls)
         if row.op is not None or not count:
             return NOTHING
-        return "above" if row.call.call > 1 else text_of(count)  # counted at the module's first call
+        return words("above") if row.call.call > 1 else text_of(count)  # counted at the module's first call
 
     return show
 
@@ -104,21 +105,21 @@ def _not_finite(row: CallRow) -> str:
 # Type and shapes have places of their own in the table; the others stand to the right of them.
 LAYOUT = ("path", "type", "input", "output")
 COLUMNS: dict[str, TreeColumn] = {
-    "params": TreeColumn("Parameters", _of_parameters("total")),
-    "trainable": TreeColumn("Trainable", _of_parameters("trainable")),
-    "bytes": TreeColumn("Bytes", _of_parameters("bytes", readable_bytes)),
-    "macs": TreeColumn("MACs", _macs, "macs"),
-    "time": TreeColumn("Time", _time),
-    "own": TreeColumn("Own time", _own_time),
-    "memory": TreeColumn("Peak memory", _memory, "memory"),
-    "dtype": TreeColumn("Dtype", _of_tensors("dtype"), is_number=False),
-    "device": TreeColumn("Device", _of_tensors("device"), is_number=False),
+    "params": TreeColumn(words("Parameters"), _of_parameters("total")),
+    "trainable": TreeColumn(words("Trainable"), _of_parameters("trainable")),
+    "bytes": TreeColumn(words("Bytes"), _of_parameters("bytes", readable_bytes)),
+    "macs": TreeColumn(words("MACs"), _macs, "macs"),
+    "time": TreeColumn(words("Time"), _time),
+    "own": TreeColumn(words("Own time"), _own_time),
+    "memory": TreeColumn(words("Peak memory"), _memory, "memory"),
+    "dtype": TreeColumn(words("Dtype"), _of_tensors("dtype"), is_number=False),
+    "device": TreeColumn(words("Device"), _of_tensors("device"), is_number=False),
     # Not of folded rows: an average of averages is not the average.
-    "mean": TreeColumn("Mean", _statistic("mean", None), "statistics"),
-    "std": TreeColumn("Std", _statistic("std", None), "statistics"),
-    "min": TreeColumn("Min", _statistic("min", min), "statistics"),
-    "max": TreeColumn("Max", _statistic("max", max), "statistics"),
-    "nan": TreeColumn("NaN", _not_finite, "statistics"),
+    "mean": TreeColumn(words("Mean"), _statistic("mean", None), "statistics"),
+    "std": TreeColumn(words("Std"), _statistic("std", None), "statistics"),
+    "min": TreeColumn(words("Min"), _statistic("min", min), "statistics"),
+    "max": TreeColumn(words("Max"), _statistic("max", max), "statistics"),
+    "nan": TreeColumn(words("NaN"), _not_finite, "statistics"),
 }
 DEFAULT_COLUMNS = ("path", "type", "input", "output", "params")
 ALL_COLUMNS = (*LAYOUT, *COLUMNS)

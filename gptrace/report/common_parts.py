@@ -18,9 +18,10 @@ from gptrace.record import (
     TracedPrompt,
 )
 from gptrace.record.writing import to_json
-from gptrace.report.parts import Line, Lines, Part, Table, line
+from gptrace.report.parts import Line, Lines, Part, Span, Table, line
 from gptrace.report.safe_text import quoted, token_label, token_or_id, visible
 from gptrace.report.table_data import Column, TableData
+from gptrace.translation import joined, recorded, words
 from gptrace.wording import readable_bytes
 
 FactPairs = list[tuple[str, Line]]
@@ -36,75 +37,96 @@ _BAR_WIDTH = 12  # characters
 def model_facts(model: ModelInfo) -> FactPairs:
     """Return the model that ran, its number of parameters, and the origin of its weights."""
     parameters = model.parameters
-    text = visible(model.name)
-    if model.class_name != model.name:
-        text += f" ({visible(model.class_name)})"
-    text += f", {parameters.unique:,} parameters"
+    name = visible(model.name)
+    clauses = [
+        name if model.class_name == model.name else words("{} ({})", name, visible(model.class_name)),
+        words("{} parameters", f"{parameters.unique:,}"),
+    ]
     if parameters.without_out_head is not None:
-        text += f", {parameters.without_out_head:,} without out_head"
-    text += f", {readable_bytes(parameters.bytes)} in {model.dtype} on {model.device}"
-    facts = [("model", line(text))]
+        clauses.append(words("{} without out_head", f"{parameters.without_out_head:,}"))
+    size = readable_bytes(parameters.bytes)
+    clauses.append(words("{} in {} on {}", size, visible(model.dtype), visible(model.device)))
+    facts: FactPairs = [(words("model"), line(joined(clauses)))]
     if model.weights is not None:
-        facts.append(("weights", line(weights_text(model.weights))))
+        facts.append((words("weights"), line(weights_text(model.weights))))
     return facts
 
 
 def weights_text(weights: dict[str, Any]) -> str:
-    """Return the origin of the weights in one line, and whether the predictions mean anything."""
-    text = _origin(weights)
+    """Return the origin of the weights in one line, and whether the predictions mean anything.
+
+    They may come from a file that somebody else has written, so any fact may be missing or of another type.
+    """
+    clauses = _origin(weights)
     if "padding_rows" in weights:
-        text += f"; {weights['padding_rows']} rows that pad the vocabulary are never predicted"
-    if "assumed" in weights:
-        pairs = ", ".join(f"{key} {value}" for key, value in weights["assumed"].items())
-        text += f"; assumed, since the file does not say: {pairs}"
+        count = _fact(weights, "padding_rows")
+        clauses.append(words("{} rows that pad the vocabulary are never predicted", count))
+    if isinstance(assumed := weights.get("assumed"), dict):
+        pairs = ", ".join(f"{key} {value}" for key, value in assumed.items())
+        clauses.append(words("assumed, since the file does not say: {}", visible(pairs)))
     if weights.get("other_class"):
-        text += (
-            f"; config.json names the class {visible(weights['other_class'])}, but the causal language model"
-        )
-        text += " of that family was loaded, so the next tokens may mean nothing"
-    if weights.get("nan"):
-        names = weights["nan"]
-        subject = visible(names[0]) + (f" and {len(names) - 1} more hold" if names[1:] else " holds")
-        text += f"; {subject} NaN"
-    return text
-
-
-def _origin(weights: dict[str, Any]) -> str:
-    meaningless = "the next tokens mean nothing"
-    match weights["source"]:
-        case "random":
-            return (
-                f"random, seed {weights['seed']}: {meaningless}; for real weights use --weights pretrained "
-                "or --weights PATH"
+        clauses.append(
+            words(
+                "config.json names the class {}, but the causal language model of that family was loaded, so "
+                "the next tokens may mean nothing",
+                _fact(weights, "other_class"),
             )
+        )
+    if isinstance(names := weights.get("nan"), list | tuple) and names:
+        first, *others = map(str, names)
+        holders = words("{} and {} more hold NaN", visible(first), len(others))
+        clauses.append(holders if others else words("{} holds NaN", visible(first)))
+    return joined(clauses, "; ")
+
+
+def _fact(weights: dict[str, Any], name: str) -> str:
+    return visible(str(weights.get(name, "?")))
+
+
+def _origin(weights: dict[str, Any]) -> list[str]:
+    """Return the clauses that say where the weights come from."""
+    revision = _fact(weights, "revision")[:7]
+    match weights.get("source"):
+        case "random":
+            return [
+                words("random, seed {}: the next tokens mean nothing", _fact(weights, "seed")),
+                words("for real weights use --weights pretrained or --weights PATH"),
+            ]
         case "none":
-            return "none: device meta has shapes but no numbers, so there are no next tokens"
+            return [words("none: device meta has shapes but no numbers, so there are no next tokens")]
         case "pretrained":
-            return f"pretrained, {weights['repository']} at revision {weights['revision'][:7]}"
+            return [words("pretrained, {} at revision {}", _fact(weights, "repository"), revision)]
         case "own code":
-            call, being, kind = visible(weights["made_by"]).partition(" being ")
-            call, _, name = call.rpartition(", ") if being else (call, "", "")
-            text = f"made by {call}"
-            if "seed" in weights:
-                text += (
-                    f" with seed {weights['seed']}: where they are random, {meaningless}; for real weights "
-                )
-                text += "use --weights PATH"
-            return text + (f"; {name} is {kind}" if being else "")
+            return _made_by(weights)
         case "hugging_face":
-            text = f"from {visible(weights.get('repository') or weights['path'])}"
-            return text + (f" at revision {weights['revision'][:7]}" if "revision" in weights else "")
+            place = _fact(weights, "repository" if weights.get("repository") else "path")
+            if "revision" not in weights:
+                return [words("from {}", place)]
+            return [words("from {} at revision {}", place, revision)]
         case "file":
-            return f"{visible(weights['path'])}, {weights['layout']} layout, stored in {weights['dtype']}"
+            file, layout = _fact(weights, "path"), recorded(_fact(weights, "layout"))
+            return [words("{}, {} layout, stored in {}", file, layout, _fact(weights, "dtype"))]
         case _:
-            return "as in the model that was passed in"
+            return [words("as in the model that was passed in")]
+
+
+def _made_by(weights: dict[str, Any]) -> list[str]:
+    call, being, kind = _fact(weights, "made_by").partition(" being ")
+    call, _, name = call.rpartition(", ") if being else (call, "", "")
+    clauses = [words("made by {}", call)]
+    if "seed" in weights:
+        text = "made by {} with seed {}: where they are random, the next tokens mean nothing"
+        seed = _fact(weights, "seed")
+        clauses = [words(text, call, seed), words("for real weights use --weights PATH")]
+    return clauses + ([words("{} is {}", name, recorded(kind))] if being else [])
 
 
 def temperature_facts(temperature: float) -> FactPairs:
     """Return the temperature where it changes the probabilities."""
     if temperature == 1:
         return []
-    return [("softmax", line(f"of the logits divided by the temperature {temperature:g}"))]
+    text = words("of the logits divided by the temperature {}", f"{temperature:g}")
+    return [("softmax", line(text))]
 
 
 def prompt_fact(name: str, tokens: Sequence[Token], padding: int = 0) -> tuple[str, Line]:
@@ -112,22 +134,28 @@ def prompt_fact(name: str, tokens: Sequence[Token], padding: int = 0) -> tuple[s
     head, tail = tokens, tokens[:0]
     if len(tokens) > _TOKENS_SHOWN:
         head, tail = tokens[: _TOKENS_SHOWN // 2], tokens[-(_TOKENS_SHOWN // 2) :]
-    spans = [(f"{len(tokens)} token{'s' if len(tokens) > 1 else ''}: ", "")]
+    spans: list[Span] = [(counted_tokens(len(tokens)), ""), (words(": "), "")]
     for position, token in enumerate((*head, *tail)):
         if position == len(head):
-            spans.append((f" … {len(tokens) - len(head) - len(tail)} more …", "quiet"))
+            spans.append((words(" … {} more …", len(tokens) - len(head) - len(tail)), "quiet"))
         spans.append((" " if position else "", ""))
         if token.bytes is not None:
             spans.append((f"{token_label(token)} ", "strong"))
         spans.append((str(token.id), "quiet"))
     if padding:
-        spans.append((f" + {padding} padding", ""))
+        spans.append((words(" + {} padding", padding), ""))
     return name, tuple(spans)
+
+
+def counted_tokens(count: int) -> str:
+    """Return a number of tokens with its noun."""
+    return words("{} token" if count == 1 else "{} tokens", f"{count:,}")
 
 
 def prompts_left_out(count: int) -> FactPairs:
     """Return how many prompts the header leaves out."""
-    return [("", line(f"… {count - _PROMPTS_SHOWN} more prompts"))] if count > _PROMPTS_SHOWN else []
+    more = words("… {} more prompts", count - _PROMPTS_SHOWN)
+    return [("", line(more))] if count > _PROMPTS_SHOWN else []
 
 
 def shown_prompts(count: int) -> range:
@@ -141,25 +169,33 @@ def fitting_facts(prompts: Sequence[FittedPrompt]) -> FactPairs:
     padded = sum(prompt.padding > 0 for prompt in prompts)
     if padded:
         length = max(len(prompt.ids) for prompt in prompts)
-        text = f"{padded} of {len(prompts)} prompts, on the right, to {length} tokens; "
-        facts.append(("padding", line(text + "each prediction is read at the prompt's last real token")))
+        template = (
+            "{} of {} prompts, on the right, to {} tokens; each prediction is read at the prompt's last real "
+            "token"
+        )
+        facts.append((words("padding"), line(words(template, padded, len(prompts), length))))
     cut = [prompt.truncated for prompt in prompts if prompt.truncated]
     if cut:
-        text = f"{sum(cut)} tokens on the left of {len(cut)} of {len(prompts)} prompts"
-        facts.append(("cut off", line(text)))
+        text = words("{} tokens on the left of {} of {} prompts", sum(cut), len(cut), len(prompts))
+        facts.append((words("cut off"), line(text)))
     return facts
 
 
 def note_parts(notes: Sequence[str]) -> list[Part]:
     """Return the notes of a record, each on a line of its own."""
-    return [Lines([line(f"note: {visible(note)}") for note in notes])] if notes else []
+    return [Lines([line(note_text(note)) for note in notes])] if notes else []
+
+
+def note_text(note: str) -> str:
+    """Return a note as it is shown."""
+    return words("note: {}", recorded(visible(note)))
 
 
 def prompt_title(prompt: AnyPrompt) -> str:
     """Return the end of a prompt, for a headline: its quoted text, or its ids where there is no text."""
     text = prompt.text
     if text is None:
-        return f"ids {' '.join(map(str, prompt.ids))}"[:_TITLE_LENGTH]
+        return words("ids {}", " ".join(map(str, prompt.ids))[: _TITLE_LENGTH - 4])
     return quoted(text if len(text) <= _TITLE_LENGTH else "…" + text[-_TITLE_LENGTH:])
 
 
@@ -179,18 +215,19 @@ def candidates_table(
     def bar(probability: float) -> str:
         return bar_of(probability / largest if largest > 0 else 0.0)
 
+    log_title = words("Log-probability") if log_probabilities else None
     columns = [
-        Column("rank", "Rank", is_number=True),
-        Column("token", "Next token", token_label, role="strong"),
-        Column("id", "Id", is_number=True),
-        Column("probability", "Probability", percent, is_number=True),
+        Column("rank", words("Rank"), is_number=True),
+        Column("token", words("Next token"), token_label, role="strong"),
+        Column("id", words("Id"), is_number=True),
+        Column("probability", words("Probability"), percent, is_number=True),
         Column("bar", "", bar, role="bar", drop_order=1),
-        Column("log", "Log-probability" if log_probabilities else None, "{:.4f}".format, is_number=True),
-        Column("logit", "Logit", "{:.4f}".format, is_number=True, drop_order=2),
+        Column("log", log_title, "{:.4f}".format, is_number=True),
+        Column("logit", words("Logit"), "{:.4f}".format, is_number=True, drop_order=2),
     ]
     shown = [*candidates, *(candidate for candidate in chosen if candidate not in candidates)]
     rows = [(c.rank, c.token, c.id, c.probability, c.probability, c.log_probability, c.logit) for c in shown]
-    return Table(TableData(columns, rows), title=f"After {prompt_title(prompt)}")
+    return Table(TableData(columns, rows), title=words("After {}", prompt_title(prompt)))
 
 
 def next_tokens(candidates: Sequence[Candidate]) -> str:
@@ -230,8 +267,8 @@ def bar_of(share: float) -> str:
 
 def problem_parts(index: int, problem: Problem) -> list[Part]:
     """Return the error that stands in the place of a prompt's result."""
-    text = f"error: {problem.message} (prompt {index}; {problem.hint})"
-    return [Lines([line(visible(text), "error")])]
+    message, hint = (recorded(visible(text)) for text in (problem.message, problem.hint))
+    return [Lines([line(words("error: {} (prompt {}; {})", message, index, hint), "error")])]
 
 
 def problem_cells(result: LossResult | GenerationResult | LensResult) -> tuple[object, ...]:

@@ -36,6 +36,8 @@ def print_report(report: Report, view: View) -> None:
         check_columns(report, view.columns, "the trace")
     if view.width is None and sys.stdout.isatty():
         view = dataclasses.replace(view, width=shutil.get_terminal_size().columns)
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    view = dataclasses.replace(view, ascii=view.ascii or not encoding.lower().startswith("utf"))
     print(render(report, "table", view), end="")
 
 
@@ -83,7 +85,7 @@ def _html(report: Report, view: View) -> Iterator[str]:
     if not report.is_stream:
         prompts = getattr(report, "inputs", None) or [report, *getattr(report, report.items)]
         title += next((f": {text}" for prompt in prompts if (text := getattr(prompt, "text", None))), "")
-    yield to_page(outputs.parts(_whole(report), view), title)
+    yield to_page(outputs.parts(_whole(report), view), title, view.language)
 
 
 def _whole(report: Report) -> Report:

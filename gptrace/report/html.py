@@ -31,7 +31,7 @@ _STYLES = {
 }
 _ROOT = "overflow-x:auto;line-height:1.3;font-family:ui-monospace,Menlo,Consolas,monospace"
 _PAGE = """<!doctype html>
-<html lang="en">
+<html lang="{}">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width">
@@ -50,9 +50,11 @@ def to_html(parts: Sequence[Part]) -> str:
     return f'<div style="{_ROOT}">\n' + "".join(_element(part) for part in parts) + "</div>\n"
 
 
-def to_page(parts: Sequence[Part], title: str) -> str:
+def to_page(parts: Sequence[Part], title: str, language: str = "en") -> str:
     """Return the element of `to_html` in a page of its own."""
-    return _PAGE.format(_escaped(" ".join(title.split())), to_html(parts))
+    return _PAGE.format(
+        "zh-CN" if language == "zh" else language, _escaped(" ".join(title.split())), to_html(parts)
+    )
 
 
 def _element(part: Part) -> str:
@@ -96,7 +98,7 @@ def _data_table(table: TableData) -> str:
 
 def _tree(tree: Tree) -> str:
     texts = tree.text_columns()
-    heads = [_cell(title, is_head=True) for title in ("Module", *texts.values())]
+    heads = [_cell(title, is_head=True) for title in (tree.module_title, *texts.values())]
     heads += [_cell(title, is_number=is_number, is_head=True) for title, is_number in tree.columns]
     rows = []
     for row in tree.rows:

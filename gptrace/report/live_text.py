@@ -8,12 +8,14 @@ from msgspec.structs import replace
 
 from gptrace.record import Generation, GenerationResult
 from gptrace.report import outputs
-from gptrace.report.common_parts import note_parts
+from gptrace.report.common_parts import note_text
 from gptrace.report.outputs.generate import ending, prompt_text
-from gptrace.report.parts import line
+from gptrace.report.parts import Lines, Part, line
 from gptrace.report.safe_text import visible_lines
 from gptrace.report.terminal import line_text, to_text
+from gptrace.report.translated_parts import translated
 from gptrace.report.view import View
+from gptrace.translation import in_language
 
 
 class LiveText:
@@ -28,7 +30,8 @@ class LiveText:
 
     def prompt(self, text: str | None, ids: tuple[int, ...]) -> str:
         """Return a prompt, after which its continuation is to stand."""
-        return "\n" + self._styled(prompt_text(text, ids), "quiet")
+        shown: str = in_language(prompt_text(text, ids), self._view.language)
+        return "\n" + self._styled(shown, "quiet")
 
     def continuation(self, text: str) -> str:
         """Return a part of the continuation; the terminal itself breaks its lines."""
@@ -37,8 +40,9 @@ class LiveText:
     def ending(self, result: GenerationResult, notes: Sequence[str]) -> str:
         """Return the lines below a finished continuation."""
         text = "" if result.text is not None else self.continuation(" ".join(map(str, result.new_ids)))
-        below = line_text(ending(result), self._view)
-        return f"{text}\n{below}" + (to_text(note_parts(notes), self._view) if notes else "")
+        below: list[Part] = [Lines([ending(result), *(line(note_text(note)) for note in notes)])]
+        below = translated(below, self._view.language)
+        return f"{text}\n{to_text(below, self._view)}"
 
     def _styled(self, text: str, role: str) -> str:
         return line_text(line(text, role), self._view, end="")

@@ -89,7 +89,7 @@ def _tree(tree: Tree) -> str:
         ["&emsp;" * row.depth + code(row.label), *(code(getattr(row, field)) for field in texts), *row.cells]
         for row in tree.rows
     ]
-    titles = ["Module", *texts.values(), *(title for title, _ in tree.columns)]
+    titles = [tree.module_title, *texts.values(), *(title for title, _ in tree.columns)]
     numbers = [False] * (1 + len(texts)) + [is_number for _, is_number in tree.columns]
     return _grid(titles, numbers, rows)
 

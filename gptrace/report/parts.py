@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from gptrace.report.table_data import TableData
+from gptrace.translation import joined, words
 
 # Text and its role. Roles say what a text is; each renderer decides how a role looks. "" is plain text.
 Span = tuple[str, str]
@@ -37,6 +38,10 @@ class Facts:
     pairs: Sequence[tuple[str, Line]]
 
 
+def _too_narrow(titles: Sequence[str]) -> str:
+    return words("too narrow for: {}; a pipe or a larger --width shows all columns", joined(titles))
+
+
 @dataclass(frozen=True, slots=True)
 class Table:
     """A table with a title, and lines between the two."""
@@ -44,6 +49,8 @@ class Table:
     data: TableData
     title: str = ""
     lines: Sequence[Line] = ()
+    # Says which columns a terminal is too narrow for, by their titles.
+    too_narrow: Callable[[Sequence[str]], str] = _too_narrow
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +85,15 @@ class Tree:
     has_types: bool
     # Title, and whether the column holds numbers.
     columns: Sequence[tuple[str, bool]]
+    module_title: str = words("Module")
+    type_title: str = words("Type")
+    sizes_title: str = words("Sizes")
+    too_narrow: Callable[[Sequence[str]], str] = _too_narrow
 
     def text_columns(self) -> dict[str, str]:
         """Return the titles of the columns of text beside the module, by the field of a row."""
-        titles = {"type": "Type" * self.has_types, "shapes": self.shapes_title}
-        titles["sizes"] = "Sizes" if any(row.sizes for row in self.rows) else ""
+        titles = {"type": self.type_title if self.has_types else "", "shapes": self.shapes_title}
+        titles["sizes"] = self.sizes_title if any(row.sizes for row in self.rows) else ""
         return {field: title for field, title in titles.items() if title}
 
 

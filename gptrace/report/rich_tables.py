@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from rich import box
@@ -10,8 +11,9 @@ from rich.cells import cell_len
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from gptrace.report.parts import Table
 from gptrace.report.safe_text import visible
-from gptrace.report.table_data import Column, TableData
+from gptrace.report.table_data import Column
 
 # Without a limit: wider than any line, so that nothing is cut or wrapped in a pipe.
 NATURAL_WIDTH = 10_000
@@ -43,17 +45,28 @@ STYLES = {
 }
 
 
-def table_layout(table: TableData, width: int | None) -> RichTable | Text:
-    """Lay a table out for a width; columns that do not fit are left out or folded."""
+@dataclass(frozen=True, slots=True)
+class PlainText:
+    """Lines that are laid out already: rich would take a while to read thousands of them."""
+
+    text: str
+
+
+def table_layout(part: Table, width: int | None) -> RichTable | PlainText:
+    """Lay a table out for a width; columns that do not fit are folded, or left out, which a line says."""
+    table = part.data
     columns = [column for column, _ in table.for_people(table.columns)]
     rows = [[visible(column.show(value)) for column, value in table.for_people(row)] for row in table.rows]
     cells = [[str(column.title), *(row[i] for row in rows)] for i, column in enumerate(columns)]
-    widths = [max(map(cell_len, texts)) for texts in cells]
+    widths = [max(map(_width, texts)) for texts in cells]
     shown = _columns_that_fit(columns, widths, width)
+    titles = [str(column.title) for i, column in enumerate(columns) if i not in shown and column.title]
+    left_out = part.too_narrow(titles) if titles else ""
     if len(rows) > MOST_ROWS:
         return plain_table(
             [[texts[i] for i in shown] for texts in [[c[0] for c in cells], *rows]],
             [columns[i].is_number for i in shown],
+            left_out,
         )
     layout = empty_table()
     for i in shown:
@@ -67,7 +80,19 @@ def table_layout(table: TableData, width: int | None) -> RichTable | Text:
     values = [[value for _, value in table.for_people(row)] for row in table.rows]
     for row, row_values in zip(rows, values, strict=True):
         layout.add_row(*(Text(row[i], style=_cell_style(columns[i], row_values[i])) for i in shown))
-    return layout
+    return with_left_out(layout, left_out)
+
+
+def with_left_out(table: RichTable, left_out: str) -> RichTable:
+    """Say below a table which of its columns are left out, if there are any."""
+    if left_out:
+        table.caption, table.caption_justify = Text(left_out), "left"
+    return table
+
+
+def _width(text: str) -> int:
+    """Return how many columns of a terminal a text takes; most texts are ASCII, and there are many."""
+    return len(text) if text.isascii() else cell_len(text)
 
 
 def _columns_that_fit(columns: Sequence[Column], widths: Sequence[int], width: int | None) -> list[int]:
@@ -90,15 +115,15 @@ def empty_table() -> RichTable:
     )
 
 
-def plain_table(rows: list[list[str]], numbers: Sequence[bool]) -> Text:
-    """Lay rows out as plain text, the first as the head."""
-    widths = [max(map(cell_len, texts)) for texts in zip(*rows, strict=True)]
+def plain_table(rows: list[list[str]], numbers: Sequence[bool], left_out: str = "") -> PlainText:
+    """Lay rows out as plain text, the first as the head; say below which columns are left out."""
+    widths = [max(map(_width, texts)) for texts in zip(*rows, strict=True)]
     lines = []
     for row in rows:
         cells = []
         for text, width, number in zip(row, widths, numbers, strict=True):
-            gap = " " * (width - cell_len(text))
+            gap = " " * (width - _width(text))
             cells.append(gap + text if number else text + gap)
         lines.append((" " * GAP).join(cells).rstrip())
     rule = "─" * (sum(widths) + GAP * (len(widths) - 1))
-    return Text("\n".join([lines[0], rule, *lines[1:]]), no_wrap=True, overflow="ignore")
+    return PlainText("\n".join([lines[0], rule, *lines[1:], *([left_out] if left_out else [])]))

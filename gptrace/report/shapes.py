@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from gptrace.record import ModuleCall, OpCall, TensorSpec
 from gptrace.report.safe_text import visible
+from gptrace.translation import joined, words
 from gptrace.wording import bracketed
 
 _SHOWN = 3  # tensors of one side of a call; a cache can hold dozens
@@ -13,17 +14,17 @@ _SHOWN = 3  # tensors of one side of a call; a cache can hold dozens
 
 def names(specs: Sequence[TensorSpec], sign: str = ", ") -> str:
     """Write the axis names of the tensors of one side of a call."""
-    return _joined([visible(bracketed(spec.dims)) for spec in specs], sign)
+    return _shown([visible(bracketed(spec.dims)) for spec in specs], sign)
 
 
 def sizes(specs: Sequence[TensorSpec], sign: str = ", ") -> str:
     """Write the sizes of the tensors of one side of a call."""
-    return _joined([_size(spec) for spec in specs], sign)
+    return _shown([_size(spec) for spec in specs], sign)
 
 
 def _size(spec: TensorSpec) -> str:
     whole = bracketed(spec.shape)
-    return whole if spec.local_shape is None else f"{whole} (local {bracketed(spec.local_shape)})"
+    return whole if spec.local_shape is None else words("{} (local {})", whole, bracketed(spec.local_shape))
 
 
 def keeps_shape(call: ModuleCall | OpCall) -> bool:
@@ -39,8 +40,8 @@ def changes_last_axis(call: ModuleCall | OpCall) -> bool:
     return (entering.dims[-1:], entering.shape[-1:]) != (leaving.dims[-1:], leaving.shape[-1:])
 
 
-def _joined(parts: list[str], sign: str) -> str:
-    if not parts:
-        return "no tensor"
-    rest = len(parts) - _SHOWN
-    return sign.join(parts[:_SHOWN]) + (f", … {rest} more" if rest > 0 else "")
+def _shown(tensors: list[str], sign: str) -> str:
+    if not tensors:
+        return words("no tensor")
+    first, rest = joined(tensors[:_SHOWN], sign), len(tensors) - _SHOWN
+    return words("{}, … {} more", first, rest) if rest > 0 else first

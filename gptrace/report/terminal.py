@@ -9,38 +9,46 @@ from rich.console import Console, RenderableType
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from gptrace.report.ascii_text import ascii_parts, ascii_text
 from gptrace.report.line_breaking import break_lines
 from gptrace.report.parts import Claims, ClaimText, Facts, Line, Lines, Part, Table, Tree
-from gptrace.report.rich_tables import NATURAL_WIDTH, STYLES, table_layout
+from gptrace.report.rich_tables import NATURAL_WIDTH, STYLES, PlainText, table_layout
 from gptrace.report.safe_text import visible
 from gptrace.report.tree_layout import tree_table
 from gptrace.report.view import View
 
 # Sentences are hard to read on longer lines, however wide the terminal is.
 SENTENCE_WIDTH = 100
-_INDENT = 2
 
 
 def to_text(parts: Sequence[Part], view: View) -> str:
     """Return the parts one below the other, a blank line between them, each line without trailing spaces."""
+    if view.ascii:
+        parts = ascii_parts(parts)
     width = view.width
     if any(isinstance(part, Claims) for part in parts):
         width = min(width or SENTENCE_WIDTH, SENTENCE_WIDTH)
     out = StringIO()
-    console(out, width, view.color).print(*renderables(parts, width), sep="\n")
-    return "".join(line.rstrip() + "\n" for line in out.getvalue().splitlines())
+    printer = console(out, width, view.color)
+    for each in renderables(parts, width):
+        if isinstance(each, PlainText):
+            out.write(each.text + "\n")
+        else:
+            printer.print(each)
+    text = "".join(line.rstrip() + "\n" for line in out.getvalue().splitlines())
+    return ascii_text(text) if view.ascii else text  # the rules of tables, which are drawn last
 
 
 def line_text(line: Line, view: View, *, end: str = "\n") -> str:
     """Return one line; the terminal itself breaks it."""
     out = StringIO()
     console(out, None, view.color).print(_text(line), end=end, soft_wrap=True)
-    return out.getvalue()
+    return ascii_text(out.getvalue()) if view.ascii else out.getvalue()
 
 
-def renderables(parts: Sequence[Part], width: int | None) -> list[RenderableType]:
-    """Return what rich prints, a blank line between the parts."""
-    result: list[RenderableType] = []
+def renderables(parts: Sequence[Part], width: int | None) -> list[RenderableType | PlainText]:
+    """Return what rich prints, and plain text, a blank line between the parts."""
+    result: list[RenderableType | PlainText] = []
     for part in parts:
         result += [*([Text("")] if result else []), *_rendered(part, width)]
     return result
@@ -65,7 +73,7 @@ def console(out: StringIO, width: int | None, color: bool, *, record: bool = Fal
     )
 
 
-def _rendered(part: Part, width: int | None) -> list[RenderableType]:
+def _rendered(part: Part, width: int | None) -> list[RenderableType | PlainText]:
     match part:
         case Lines():
             return [_text(line) for line in part.lines]
@@ -73,12 +81,12 @@ def _rendered(part: Part, width: int | None) -> list[RenderableType]:
             return [_facts(part)]
         case Table():
             title = [Text(part.title, style="bold", overflow="fold")] if part.title else []
-            table = [table_layout(part.data, width)] if part.data.columns else []
+            table = [table_layout(part, width)] if part.data.columns else []
             return [*title, *map(_text, part.lines), *table]
         case Tree():
             return [tree_table(part, width)]
         case Claims():
-            return _claims(part, width or SENTENCE_WIDTH)
+            return [*_claims(part, width or SENTENCE_WIDTH)]
 
 
 def _text(line: Line) -> Text:
@@ -105,11 +113,12 @@ def _claims(claims: Claims, width: int) -> list[RenderableType]:
 
 def _claim(claim: ClaimText, width: int) -> list[Text]:
     """Return a claim as its sentence and its figures, indented below its mark."""
-    first, *rest = break_lines(visible(claim.text), width - _INDENT)
-    figures = break_lines(visible(claim.figures), width - _INDENT)
+    indent = len(claim.mark) + 1
+    first, *rest = break_lines(visible(claim.text), width - indent)
+    figures = break_lines(visible(claim.figures), width - indent)
     figures_style = STYLES["quiet" if claim.role == "quiet" else "figures"]
     return [
         Text.assemble((claim.mark, STYLES[claim.role]), " ", first),
-        *(Text(" " * _INDENT + line) for line in rest),
-        *(Text(" " * _INDENT + line, style=figures_style) for line in figures),
+        *(Text(" " * indent + line) for line in rest),
+        *(Text(" " * indent + line, style=figures_style) for line in figures),
     ]

@@ -5,18 +5,28 @@ from __future__ import annotations
 from collections.abc import Sequence
 from io import StringIO
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
 from gptrace.report.parts import Tree, TreeRow
-from gptrace.report.rich_tables import GAP, MOST_ROWS, NATURAL_WIDTH, STYLES, empty_table, plain_table
+from gptrace.report.rich_tables import (
+    GAP,
+    MOST_ROWS,
+    NATURAL_WIDTH,
+    STYLES,
+    PlainText,
+    empty_table,
+    plain_table,
+    with_left_out,
+)
 
 _NARROWEST = 20  # columns of text that the modules and the shapes keep at least
 _RULER = Console(file=StringIO(), width=1000)
 
 
-def tree_table(tree: Tree, width: int | None) -> RichTable | Text:
+def tree_table(tree: Tree, width: int | None) -> RichTable | PlainText:
     """Return a tree in the widest of three layouts that fits; thousands of rows become plain text.
 
     wide      names and sizes in columns of their own, one line for each row
@@ -31,16 +41,17 @@ class _TreeLayout:
     """The texts of all cells, and the width of each column, in columns of text."""
 
     def __init__(self, tree: Tree) -> None:
+        self.tree = tree
         self.rows = tree.rows
         self.title = tree.shapes_title
         self.texts = tree.text_columns()
         self.has_types, self.has_shapes = "type" in self.texts, "shapes" in self.texts
         self.columns = list(tree.columns)
         self.cells = [list(row.cells) for row in tree.rows]
-        self.modules = _widest("Module", [_module(row) for row in tree.rows])
-        self.types = _widest("Type", [row.type for row in tree.rows]) if self.has_types else -GAP
+        self.modules = _widest(tree.module_title, [_module(row) for row in tree.rows])
+        self.types = _widest(tree.type_title, [row.type for row in tree.rows]) if self.has_types else -GAP
         self.shapes = _widest(self.title, [row.shapes for row in tree.rows]) if self.has_shapes else -GAP
-        self.sizes = max(len(row.sizes) for row in tree.rows)
+        self.sizes = max(cell_len(row.sizes) for row in tree.rows)
         self.extra = sum(
             GAP + _widest(title, [cells[i] for cells in self.cells])
             for i, (title, _) in enumerate(self.columns)
@@ -49,12 +60,7 @@ class _TreeLayout:
     def fitted(self, width: int | None) -> RichTable:
         """Return the widest layout that fits."""
         dropped = self._drop_columns(width) if width is not None else []
-        table = self._laid_out(width)
-        if dropped:
-            text = f"too narrow for: {', '.join(dropped)}; a pipe or a larger --width shows all columns"
-            table.caption = Text(text)
-            table.caption_justify = "left"
-        return table
+        return with_left_out(self._laid_out(width), self._too_narrow(dropped))
 
     def _drop_columns(self, width: int) -> list[str]:
         """Drop columns from the right until modules and shapes have room; return their titles."""
@@ -74,30 +80,31 @@ class _TreeLayout:
         room = width - fixed - GAP
         if room >= self.shapes:
             return self._stacked(self.modules, room, types_below=False)
-        below = [len(row.below) + len(row.type) for row in self.rows] if self.has_types else [0]
+        below = [cell_len(row.below) + cell_len(row.type) for row in self.rows] if self.has_types else [0]
         modules = max(self.modules, *below)
         # In a very narrow terminal the shapes break first, at a space, and then the modules.
         room = max(_NARROWEST, width - modules - self.extra - GAP)
         return self._stacked(width - room - self.extra - GAP, room, types_below=self.has_types)
 
-    def plain(self, width: int | None) -> Text:
+    def plain(self, width: int | None) -> PlainText:
         """Return one line for each row; types and sizes are left out where they do not fit."""
         room = (width or NATURAL_WIDTH) - self.modules - GAP - self.shapes - self.extra
         texts = dict(self.texts)
+        left_out = []
         for field, needed in (("type", self.types), ("sizes", self.sizes)):
             room -= (GAP + needed) * (field in texts)
             if field in texts and room < 0:
-                del texts[field]
+                left_out.append(texts.pop(field))
                 room += GAP + needed
-        lines = [["Module", *texts.values(), *(title for title, _ in self.columns)]]
+        lines = [[self.tree.module_title, *texts.values(), *(title for title, _ in self.columns)]]
         for row, cells in zip(self.rows, self.cells, strict=True):
             lines.append([_module(row), *(getattr(row, field) for field in texts), *cells])
         numbers = [False] * (1 + len(texts)) + [is_number for _, is_number in self.columns]
-        return plain_table(lines, numbers)
+        return plain_table(lines, numbers, self._too_narrow(left_out))
 
     def _wide(self) -> RichTable:
         table = empty_table()
-        table.add_column("Module", no_wrap=True)
+        table.add_column(self.tree.module_title, no_wrap=True)
         for field, title in self.texts.items():
             table.add_column(title, no_wrap=True, style="dim" if field == "type" else "")
         self._add_columns(table)
@@ -109,17 +116,17 @@ class _TreeLayout:
 
     def _stacked(self, module_width: int, shape_width: int, *, types_below: bool) -> RichTable:
         table = empty_table()
-        table.add_column("Module", width=module_width, overflow="fold")
+        table.add_column(self.tree.module_title, width=module_width, overflow="fold")
         beside = self.has_types and not types_below
         if beside:
-            table.add_column("Type", no_wrap=True, style="dim")
+            table.add_column(self.tree.type_title, no_wrap=True, style="dim")
         table.add_column(self.title, overflow="fold", width=shape_width)
         self._add_columns(table)
         # Where sizes fit beside the names they all start at the same column.
         fitting = [
-            len(row.shapes)
+            cell_len(row.shapes)
             for row in self.rows
-            if row.sizes and len(row.shapes) + GAP + len(row.sizes) <= shape_width
+            if row.sizes and cell_len(row.shapes) + GAP + cell_len(row.sizes) <= shape_width
         ]
         stop = max(fitting, default=0) + GAP
         for row, cells in zip(self.rows, self.cells, strict=True):
@@ -132,25 +139,29 @@ class _TreeLayout:
             table.add_row(module, *([row.type] if beside else []), shape, *cells)
         return table
 
+    def _too_narrow(self, titles: Sequence[str]) -> str:
+        return self.tree.too_narrow(titles) if titles else ""
+
     def _add_columns(self, table: RichTable) -> None:
         for title, is_number in self.columns:
             table.add_column(title, no_wrap=True, justify="right" if is_number else "left")
 
 
 def _widest(title: str, texts: Sequence[str]) -> int:
-    return max(len(title), *map(len, texts))
+    return max(map(cell_len, (title, *texts)))
 
 
 def _shape_lines(row: TreeRow, width: int, stop: int) -> Text:
     """Put names and sizes on as few lines as possible; sizes beside names start at column `stop`."""
     style = STYLES[row.shapes_role]
     names = Text(row.shapes, style=style)
-    if row.sizes and len(row.shapes) + GAP <= stop and stop + len(row.sizes) <= width:
-        names.append(" " * (stop - len(row.shapes)))
+    if row.sizes and cell_len(row.shapes) + GAP <= stop and stop + cell_len(row.sizes) <= width:
+        names.append(" " * (stop - cell_len(row.shapes)))
         return names.append(row.sizes, style="not bold default")
     lines = [names, *([Text(row.sizes)] if row.sizes else [])]
-    if len(row.shapes) > width and row.shapes == f"{row.entering} → {row.leaving}":
-        lines[:1] = [Text(row.entering, style=style), Text(f"→ {row.leaving}", style=style)]
+    arrow = row.shapes.removeprefix(row.entering).removesuffix(row.leaving)
+    if cell_len(row.shapes) > width and arrow in (" → ", " -> "):
+        lines[:1] = [Text(row.entering, style=style), Text(arrow.lstrip() + row.leaving, style=style)]
     return Text("\n").join(lines)
 
 

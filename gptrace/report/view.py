@@ -1,4 +1,4 @@
-"""The reader's wishes: how wide, in colour or not, which rows and columns."""
+"""The reader's wishes: how wide, in colour or not, in which language, which rows and columns."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from gptrace.errors import OptionError
+from gptrace.translation import checked_language, language_of_environment
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +16,8 @@ class View:
 
     width              columns of text; None is as wide as needed
     color              whether to write colours for a terminal
+    ascii              whether to write words in place of glyphs
+    lang               language: "en" or "zh"; None is that of GPTRACE_LANG, or else of the locale
     full               whether to show every row, and fold nothing
     log_probabilities  whether candidates show them too
     columns            columns of a trace; without any, the usual ones and those that were measured
@@ -25,12 +28,19 @@ class View:
 
     width: int | None = None
     color: bool = False
+    ascii: bool = False
+    lang: str | None = None
     full: bool = False
     log_probabilities: bool = False
     columns: tuple[str, ...] = ()
     depth: int | None = None
     only: str | None = None
     type: str | None = None
+
+    @property
+    def language(self) -> str:
+        """The language to show the report in; raises an OptionError for one that there is not."""
+        return language_of_environment() if self.lang is None else checked_language(self.lang)
 
     @classmethod
     def of(cls, *, columns: str | Iterable[str] = (), **wishes: Any) -> View:

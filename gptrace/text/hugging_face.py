@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -26,11 +29,12 @@ def load_tokenizer(folder: Path) -> Tokenizer:
         return NoTokenizer(f"the folder {folder}")
     transformers = transformers_library()
     try:
-        tokenizer = transformers.AutoTokenizer.from_pretrained(
-            str(folder), local_files_only=True, trust_remote_code=False
-        )
+        with quiet(transformers):
+            tokenizer = transformers.AutoTokenizer.from_pretrained(
+                str(folder), local_files_only=True, trust_remote_code=False
+            )
     except Exception as error:  # several libraries raise many classes here
-        reason = f"its tokenizer cannot be loaded: {type(error).__name__}: {one_line(error)}"
+        reason = f" (its tokenizer cannot be loaded: {type(error).__name__}: {one_line(error)})"
         return NoTokenizer(f"the folder {folder}", reason)
     return HuggingFaceTokenizer(tokenizer)
 
@@ -43,6 +47,23 @@ def transformers_library() -> Any:
         hint = "pip install 'gptrace[hf]'"
         raise ConfigError("--model hf:… needs transformers, which is not installed", hint) from None
     return transformers
+
+
+@contextmanager
+def quiet(transformers: Any) -> Iterator[None]:
+    """Silence the progress bars, logs and warnings of transformers in the block; exceptions remain."""
+    logging = transformers.utils.logging
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()
 
 
 def as_tokenizer(tokenizer: object) -> Tokenizer:

@@ -43,7 +43,7 @@ class Tokenizer(Protocol):
 class NoTokenizer(Tokenizer):
     """The tokenizer of a model that comes without one: it refuses text, and ids have no text.
 
-    `owner` is what has no tokenizer, in words; `reason` says why, where there is more to say.
+    `owner` is what has no tokenizer, in words; `reason` says why in brackets, where there is more to say.
     """
 
     def __init__(self, owner: str, reason: str = "") -> None:
@@ -51,9 +51,8 @@ class NoTokenizer(Tokenizer):
 
     def encode(self, text: str, *, special: bool = True) -> list[int]:
         """Raise TextError."""
-        reason = f" ({self._reason})" if self._reason else ""
         hint = 'give ids: --ids "1 2 3"'
-        raise TextError(f"{self._owner} has no tokenizer{reason}, so text cannot be read", hint)
+        raise TextError(f"{self._owner} has no tokenizer{self._reason}, so text cannot be read", hint)
 
     encode_alone = encode
 

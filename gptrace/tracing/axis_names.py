@@ -34,9 +34,7 @@ from gptrace.tracing.span import Site, Span, call_sites
 
 Dims = tuple[str, ...]
 _NO_SIZES = "this model cannot be built at other sizes; pass a class that takes its sizes as arguments"
-# For a model that is traced again and again; by architecture, forward pass, sites and number of modules.
-_known_names: dict[tuple[object, ...], _NamesByResizing] = {}
-_KNOWN_LIMIT = 16
+_KNOWN_LIMIT = 16  # forward passes whose names are kept with an architecture
 
 
 def axis_name(sizes: Sequence[int | None], named: Mapping[str, tuple[int, ...]]) -> str:
@@ -157,15 +155,17 @@ def infer_axis_names(
     sites, modules = call_sites(spans), len(recorder.paths)
     names, reason = None, _built_already(recorder.module)
     if architecture is not None:
-        key = architecture, forward_pass, sites, modules
-        known = _known_names.get(key)
+        # Kept with the architecture, for a model that is traced again and again.
+        known_names = architecture.kept.setdefault(infer_axis_names, {})
+        key = forward_pass, sites, modules
+        known: _NamesByResizing | None = known_names.get(key)
         if known is None:
-            known = _names_by_two_blocks(*key, recorder, spans)
+            known = _names_by_two_blocks(architecture, *key, recorder, spans)
             if known.names is None:
-                known = _names_by_resizing(*key, known.work_left)
-            if len(_known_names) >= _KNOWN_LIMIT:
-                _known_names.clear()
-            _known_names[key] = known
+                known = _names_by_resizing(architecture, *key, known.work_left)
+            if len(known_names) >= _KNOWN_LIMIT:
+                known_names.clear()
+            known_names[key] = known
         names, reason, _ = known
     if names is not None:
         return InferredAxisNames(names)

@@ -40,12 +40,17 @@ class ParameterRef(NamedTuple):
 def named_modules_with_aliases(module: Module) -> Iterator[tuple[str, Module]]:
     """Yield every path of every submodule with the submodule; one with two parents comes twice.
 
-    The same as `named_modules(remove_duplicate=False)`, but a deep module takes no longer than a shallow one.
+    The same as `named_modules(remove_duplicate=False)`, but a deep module takes no longer than a shallow one,
+    and a module inside itself is left out there: its paths have no end.
     It reads `_modules`, where a module keeps its children by name; a child may be None.
     """
+    root, seen = module, set()
     pending = [("", module)]
     while pending:
         path, module = pending.pop()
+        if id(module) in seen and any(module is around for around in _modules_around(root, path)):
+            continue
+        seen.add(id(module))
         yield path, module
         children = module._modules
         if children:
@@ -53,6 +58,15 @@ def named_modules_with_aliases(module: Module) -> Iterator[tuple[str, Module]]:
             pending += [
                 (prefix + name, child) for name, child in reversed(children.items()) if child is not None
             ]
+
+
+def _modules_around(root: Module, path: str) -> Iterator[Module]:
+    """Yield the modules on the way from the root to a submodule, without that itself."""
+    module: Module | None = root
+    for name in path.split("."):
+        assert module is not None
+        yield module
+        module = module._modules[name]
 
 
 def parameter_refs(modules: Iterable[tuple[str, Module]]) -> list[ParameterRef]:
@@ -66,18 +80,20 @@ def parameter_refs(modules: Iterable[tuple[str, Module]]) -> list[ParameterRef]:
     [(('0.weight',), 6), (('0.bias',), 2)]
     """
     refs: dict[int, ParameterRef] = {}  # by id: the hash of a tensor takes ten times as long
+    aliases: dict[int, list[tuple[str, str]]] = {}
     for path, module in modules:
         for name, parameter in module._parameters.items():
             if parameter is None:
                 continue
-            ref = refs.get(id(parameter))
-            if ref is not None:
-                refs[id(parameter)] = ref._replace(aliases=(*ref.aliases, (path, name)))
+            if id(parameter) in refs:
+                aliases.setdefault(id(parameter), []).append((path, name))
                 continue
             elements = 0 if is_lazy(parameter) else parameter.numel()
             trainable = elements if parameter.requires_grad else 0
             size = elements * parameter.element_size() if elements else 0
             refs[id(parameter)] = ParameterRef(parameter, path, name, elements, trainable, size)
+    for key, further in aliases.items():
+        refs[key] = refs[key]._replace(aliases=tuple(further))
     return list(refs.values())
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable, Iterator
-from functools import lru_cache, partial
+from functools import partial
 from typing import NamedTuple
 
 from gptrace.measures import Measures
-from gptrace.model.architecture import Architecture, Resizing, Sizes
+from gptrace.model.architecture import Architecture, Resizing, Sizes, kept_with_architecture
 from gptrace.model.free_memory import check_memory
 from gptrace.model.hugging_face import forward_arguments
 from gptrace.model.meta_device import meta_copy, without_hooks
@@ -104,7 +104,7 @@ def limit_of_work(modules: int) -> int:
     return _WORK_LIMIT + _WORK_LIMIT_PER_MODULE * modules
 
 
-@lru_cache(maxsize=16)
+@kept_with_architecture(16)
 def run_resized(
     architecture: Architecture, resizing: Resizing, forward_pass: ForwardPass, limit: int
 ) -> ResizedRun | FailedRun:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from gptrace.measures import SHAPES_ONLY, Measures
 from gptrace.model.architecture import Architecture
 from gptrace.model.build import architecture_of
+from gptrace.model.module_tree import check_submodules
 from gptrace.model.quiet_torch import torch
 from gptrace.record import Trace
 from gptrace.tracing.assembly import assemble_trace
@@ -29,7 +30,7 @@ def watch(module: Module, *, measure: Iterable[str] = ()) -> Iterator[Trace]:
 
     The trace is filled when the block ends. An exception in the block passes through unchanged, and
     `trace.error` describes it. The module is left as it was. A `module` that is no torch.nn.Module is a
-    TypeError.
+    TypeError, one with millions of paths to the same submodules a ConfigError.
 
     >>> model = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.ReLU())
     >>> with watch(model, measure=["macs"]) as trace:
@@ -39,6 +40,7 @@ def watch(module: Module, *, measure: Iterable[str] = ()) -> Iterator[Trace]:
     """
     if not isinstance(module, Module):
         raise TypeError(f"gptrace.watch takes a torch.nn.Module, not {type(module).__name__}")
+    check_submodules(module, may_contain_itself=True)
     with record_trace(module, architecture_of(module), measures=Measures.of(measure)) as trace:
         yield trace
 
@@ -64,6 +66,8 @@ def record_trace(
     finally:
         trace.fill(_assemble(recorder, error, architecture, by_copy))
         recorder.release()
+        # The exception holds this frame: together they would keep the model until the next collection.
+        del error
 
 
 def _assemble(

@@ -146,6 +146,7 @@ def test_an_error_names_the_variable_that_a_wrong_value_came_from(
 def test_a_language_and_columns_of_a_variable(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GPTRACE_LANG", "fr")
     cli("explain", "Hello", "-m", "tiny").is_error(2, "'fr'", "comes from the variable GPTRACE_LANG")
+    monkeypatch.delenv("GPTRACE_LANG")
     monkeypatch.setenv("GPTRACE_COLUMNS", "fr")
     cli("run", "Hello", "-m", "tiny").is_error(2, "'fr'", "comes from the variable GPTRACE_COLUMNS")
 

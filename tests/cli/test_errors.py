@@ -48,7 +48,7 @@ from tests.support import Cli
         ),
         (["run", "a", "--set", "vocab_size=" + "9" * 5000], 2, ["vocab_size is"]),
         (["run", "a", "--set", "n_layers=" + "[" * 100000], 2, ["n_layers is '[[[", "characters"]),
-        (["run", "a", "--config", "/dev/zero"], 2, ["/dev/zero is not a file"]),
+        (["run", "a", "--config", "/dev/zero"], 2, ["/dev/zero is a device, not a file"]),
         (["run", "a", "-k", "1_0"], 2, ["--k 1_0 is not a whole number"]),
         (["run", "a", "-k", "٣"], 2, ["is not a whole number"]),
         (["run", "a", "-o", "x" * 300], 2, ["File name too long"]),

@@ -194,7 +194,7 @@ def test_an_ascii_stream_gets_plain_signs(process: Cli) -> None:
     assert outcome.code == 0
     assert (
         outcome.out.splitlines()[0]
-        == "[batch, seq_len] > [batch, seq_len, emb_dim] > [batch, seq_len, vocab_size]"
+        == "[batch, seq_len] -> [batch, seq_len, emb_dim] -> [batch, seq_len, vocab_size]"
     )
     assert "\\u" not in outcome.out
 

@@ -31,7 +31,11 @@ def test_a_kept_json_shows_what_its_command_showed(cli: Cli, tmp_path: Path, com
     kept = tmp_path / "kept.json"
     assert cli(*command, "-o", str(kept)).code == 0
     for form in ("table", "csv", "markdown", "html", "jsonl", "json"):
-        again = cli("show", str(kept), "--format", form, *(["--full"] if "--full" in command else []))
+        options = [
+            *(["--full"] if "--full" in command else []),
+            *(["--lang", "zh"] if "zh" in command else []),
+        ]
+        again = cli("show", str(kept), "--format", form, *options)
         assert (again.code, again.err) == (0, "")
         if form == "json":
             assert again.out == kept.read_text()

@@ -29,6 +29,25 @@ class Prints(Model):
         sys.stderr.write("\\x1b]0;title\\x07")
         sys.stdout.buffer.write(b"\\x1b[2J")
         return super().forward(ids)
+class PrintsRaw(Model):
+    def forward(self, ids):
+        import os, subprocess
+        print("open line", end="")
+        os.write(2, b"\\x1b[31mto descriptor 2")
+        os.write(1, "\\x1b[2J你".encode()[:6])
+        os.write(1, "你".encode()[2:])
+        subprocess.run(["printf", r"\\033]0;title\\007"])
+        raise ValueError("gone")
+class Aborts(Model):
+    def forward(self, ids):
+        import os
+        os.write(2, b"\\x1b[31mlast words")
+        os.abort()
+class WaitsForChildren(Model):
+    def forward(self, ids):
+        import os
+        os.close(2)
+        os.wait()
 class Closes(Model):
     def forward(self, ids):
         sys.stdout.close()
@@ -42,6 +61,11 @@ class Wordless(Model):
             def __str__(self):
                 raise ValueError
         raise NoWords
+class Raises(Model):
+    def __getattr__(self, name):
+        if name == "config":
+            raise RuntimeError("no config")
+        return super().__getattr__(name)
 class Unhashable(Model):
     __hash__ = None
 class Float8(Model):
@@ -64,6 +88,29 @@ def test_no_escape_sequence_of_a_model_reaches_the_terminal(cli: Cli, models: st
     assert "\\x1b]0;title\\x07" in outcome.err
     assert "\\x1b[2J" in outcome.err
     assert "\x1b" not in outcome.err + outcome.out
+
+
+@pytest.mark.processes
+def test_what_c_code_and_child_processes_write_is_safe_text_too(process: Cli, models: str) -> None:
+    outcome = process("topk", "Hi", "-m", f"{models}:PrintsRaw")
+    *lines, error, hint = outcome.err.splitlines()
+    assert "open line" in lines
+    assert "\\x1b[31mto descriptor 2\\x1b[2J你\\x1b]0;title\\x07" in lines
+    assert (error[:17], hint[:5]) == ("error: ValueError", "hint:")
+    outcome = process("topk", "Hi", "-m", f"{models}:WaitsForChildren")
+    outcome.is_error(1, "ChildProcessError")
+
+
+@pytest.mark.processes
+def test_the_last_words_of_a_process_that_crashes_are_shown(process: Cli, models: str) -> None:
+    outcome = process("topk", "Hi", "-m", f"{models}:Aborts")
+    assert outcome.code == -signal.SIGABRT
+    assert outcome.err == "\\x1b[31mlast words"
+
+
+def test_an_attribute_of_a_model_that_raises_is_not_our_fault(cli: Cli, models: str) -> None:
+    outcome = cli("topk", "Hi", "-m", f"{models}:Raises")
+    outcome.is_error(1, "no config", "in __getattr__", "the model's own code raised this")
 
 
 def test_no_traceback_for_debugging_holds_an_escape_sequence(

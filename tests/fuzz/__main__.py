@@ -6,11 +6,10 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests.fuzz.command_lines import fuzz
+from tests.fuzz.running import fuzz
 
 FIRST, COUNT = (int(argument) for argument in [*sys.argv[1:3], *("0", "10000")[len(sys.argv) - 1 :]][:2])
 
 with TemporaryDirectory() as folder:
     failures = fuzz(range(FIRST, FIRST + COUNT), Path(folder))
-print(*failures, sep="\n")
 sys.exit(bool(failures))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fuzz.command_lines import fuzz
+from tests.fuzz.running import fuzz
 
 pytestmark = pytest.mark.processes
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,7 +18,7 @@ import pytest
 
 from gptrace.model.weights.hub import PUBLISHED
 from tests.models.hugging_face import gpt2_with_large_weights
-from tests.support import Cli, Outcome
+from tests.support import Cli, Outcome, environment
 
 pytestmark = pytest.mark.processes
 REPOSITORY, REVISION = PUBLISHED["gpt2-small"]
@@ -34,6 +37,8 @@ class Hub(ThreadingHTTPServer):
         self.cut_once = False
         self.claims_more = 0
         self.etag = ""
+        self.silent_for = ""  # requests that match this get no answer,
+        self.silent_after_headers = False  # or only the beginning of one
 
     @property
     def url(self) -> str:
@@ -55,6 +60,15 @@ class Handler(BaseHTTPRequestHandler):
     def answer(self, *, body: bool) -> None:
         wanted = self.headers.get("Range")
         self.server.requests.append((self.command, self.path, wanted))
+        silent_for = self.server.silent_for
+        if silent_for and re.search(silent_for, f"{self.command} {self.path}"):
+            if self.server.silent_after_headers:
+                self.send_response(200)
+                self.send_header("Content-Length", "1000")
+                self.end_headers()
+            threading.Event().wait(15)
+            self.close_connection = True
+            return
         if re.fullmatch(rf"/api/models/{REPOSITORY}/revision/(main|{REVISION})(\?.*)?", self.path):
             self.answer_json({"id": REPOSITORY, "sha": REVISION})
             return
@@ -267,4 +281,57 @@ def test_a_page_in_place_of_the_weights_is_not_kept(
     outcome = at(*command)
     assert outcome.code == 1
     assert "is not safetensors" in outcome.err
+    assert not [path for path in tmp_path.rglob("*") if path.is_file() and b"DOCTYPE" in path.read_bytes()]
+
+
+PULL, RUN = ["pull", "gpt2-small"], ["run", "Hi", "-m", f"hf:{REPOSITORY}"]
+SOON = {"HF_HUB_ETAG_TIMEOUT": "1", "HF_HUB_DOWNLOAD_TIMEOUT": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
+
+
+@pytest.mark.parametrize(
+    ("command", "silent_for", "after_headers"),
+    [(PULL, ".", False), (RUN, "GET /api/models", False), (RUN, "GET .*safetensors", True)],
+)
+def test_a_server_that_says_nothing_ends_in_an_error_and_is_named_before(
+    hub: Hub, at: Cli, command: list[str], silent_for: str, after_headers: bool
+) -> None:
+    hub.silent_for, hub.silent_after_headers = silent_for, after_headers
+    outcome = at(*command, **SOON)
+    notes = [line for line in outcome.err.splitlines() if "sent nothing" in line]
+    assert (outcome.code, len(notes)) == (1, 1), outcome.err
+    assert f"note: waiting for {hub.url[7:]}, which has sent nothing for 0.5 s" in notes[0]
+    *_, error, hint = outcome.err.splitlines()
+    assert error.startswith("error: ")
+    assert "run the same command again" in hint
+    assert "Retrying" not in outcome.err
+
+
+@pytest.mark.parametrize(("command", "silent_for"), [(PULL, "HEAD"), (RUN, "GET .*safetensors")])
+def test_ctrl_c_ends_the_wait_for_a_server(
+    hub: Hub, tmp_path: Path, command: list[str], silent_for: str
+) -> None:
+    hub.silent_for = silent_for
+    variables = {"HF_HOME": str(tmp_path / "home"), "HF_ENDPOINT": hub.url, "HF_HUB_DOWNLOAD_TIMEOUT": "60"}
+    with subprocess.Popen(
+        [sys.executable, "-m", "gptrace", *command], stderr=subprocess.PIPE, env=environment(**variables)
+    ) as process:
+        try:
+            while not any(re.search(silent_for, f"{method} {path}") for method, path, _ in hub.requests):
+                assert process.poll() is None
+                threading.Event().wait(0.05)
+            process.send_signal(signal.SIGINT)
+            _, err = process.communicate(timeout=12)
+        finally:
+            process.kill()
+    assert (process.returncode, b"error: interrupted" in err) == (130, True), err
+
+
+@pytest.mark.parametrize("name", ["config.json", "vocab.txt", "pytorch_model.bin"])
+def test_a_page_in_place_of_any_file_is_not_kept(hub: Hub, at: Cli, tmp_path: Path, name: str) -> None:
+    if name.endswith(".bin"):
+        del hub.files["model.safetensors"]
+    hub.files[name] = b"\n<!DOCTYPE html><title>Welcome</title>"
+    outcome = at(*RUN)
+    assert outcome.code == 1
+    assert f"{name} is not" in outcome.err
     assert not [path for path in tmp_path.rglob("*") if path.is_file() and b"DOCTYPE" in path.read_bytes()]

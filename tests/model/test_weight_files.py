@@ -85,7 +85,7 @@ def test_folders_that_hold_no_weights(tmp_path: Path, cli: Cli) -> None:
     loop.symlink_to(loop)
     cli("topk", "a", "-w", str(loop)).is_error(2, "loop")
     (tmp_path / "model.safetensors").mkdir()
-    cli("topk", "a", "-w", str(tmp_path)).is_error(2, "is not a file")
+    cli("topk", "a", "-w", str(tmp_path)).is_error(2, ", not a file")
     index = tmp_path / "model.safetensors.index.json"
     (tmp_path / "model.safetensors").rmdir()
     for content, part in (("[]", "no keys"), ("{}", "no weight_map"), ("{", "not JSON"),
@@ -195,7 +195,7 @@ def test_pipes_and_paths_that_cannot_be(tmp_path: Path, cli: Cli) -> None:
     import os
 
     os.mkfifo(tmp_path / "model.safetensors")
-    cli("topk", "a", "-w", str(tmp_path)).is_error(2, "is not a file")
+    cli("topk", "a", "-w", str(tmp_path)).is_error(2, ", not a file")
     cli("topk", "a", "-w", "x" * 300).is_error(2, "File name too long")
     cli("topk", "a", "-w", "").is_error(2, "weights are ''")
 

@@ -88,7 +88,7 @@ def gpt2_with_large_weights(**changes: Any) -> Any:
 TOKENIZER_TEXTS = ["Hello, I am a text.", "Every effort moves you", "你好，世界 🌍", "tabs\tand  spaces\n"]
 
 
-def byte_level_tokenizer() -> Tokenizer:
+def byte_level_tokenizer(vocab_size: int = 400) -> Tokenizer:
     """As of GPT-2, Llama 3, Qwen, GPT-NeoX and OPT."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -96,7 +96,7 @@ def byte_level_tokenizer() -> Tokenizer:
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     tokenizer.train_from_iterator(
         TOKENIZER_TEXTS,
-        trainers.BpeTrainer(vocab_size=400, initial_alphabet=alphabet, special_tokens=["<s>", "</s>"]),
+        trainers.BpeTrainer(vocab_size=vocab_size, initial_alphabet=alphabet, special_tokens=["<s>", "</s>"]),
     )
     return tokenizer
 

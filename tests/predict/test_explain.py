@@ -41,7 +41,7 @@ def figures(model: GPTModel, text: str = TEXT) -> dict[str, Any]:
 
 def test_all_holds_on_our_model_in_both_languages(tiny: GPTModel) -> None:
     for language in ("en", "zh"):
-        explanation = gptrace.explain(TEXT, model=tiny, language=language)
+        explanation = gptrace.explain(TEXT, model=tiny, lang=language)
         assert tuple(topic.topic for topic in explanation.topics) == TOPICS
         assert all(holds is True for holds in flat(verdicts(explanation))), verdicts(explanation)
     assert not tiny.tok_emb._forward_hooks
@@ -49,7 +49,7 @@ def test_all_holds_on_our_model_in_both_languages(tiny: GPTModel) -> None:
 
 def test_the_languages_say_the_same_figures(tiny: GPTModel) -> None:
     english = gptrace.explain(TEXT, model=tiny)
-    chinese = gptrace.explain(TEXT, model=tiny, language="zh")
+    chinese = gptrace.explain(TEXT, model=tiny, lang="zh")
     for topic, chinese_topic in zip(english.topics, chinese.topics, strict=True):
         assert len(topic.claims) == len(chinese_topic.claims)
         for claim, chinese_claim in zip(topic.claims, chinese_topic.claims, strict=True):
@@ -122,7 +122,7 @@ def test_the_published_sizes(gpt2_small: GPTModel) -> None:
         ("sum", "flow", 2),
         ("vocabulary", "last-dim", 0),
         ("causal", "last-dim", 1),
-        ("softcap", "projection", 1),
+        ("weighted", "projection", 1),
         ("random", "last-dim", 1),
         ("random", "projection", 1),
     ],
@@ -141,7 +141,7 @@ def test_a_claim_that_a_model_breaks_gets_its_mark(flaw: str, topic: str, number
 def test_the_marks_reach_the_reader(cli: Cli, tmp_path: Path) -> None:
     path = tmp_path / "flawed.py"
     path.write_text(
-        "from tests.models.small_gpt import SmallGPT\ndef make():\n    return SmallGPT('softcap')\n"
+        "from tests.models.small_gpt import SmallGPT\ndef make():\n    return SmallGPT('weighted')\n"
     )
     outcome = cli("explain", TEXT, "-m", f"{path}:make", "--topic", "projection")
     out = outcome.out
@@ -258,7 +258,7 @@ def test_a_model_that_looks_ahead_is_found_out_in_every_precision(dtype: torch.d
 
 
 def test_what_follows_the_head_is_not_put_down_to_it() -> None:
-    marks = verdicts(gptrace.explain("Hello, I am", model=SmallGPT("softcap")))
+    marks = verdicts(gptrace.explain("Hello, I am", model=SmallGPT("weighted")))
     assert marks["inference"][0] is True  # the head may still leave out all rows but the last
     assert marks["projection"][1] is False
     assert marks["training"] == [None]

@@ -22,12 +22,13 @@ from gptrace.predict.explain.measured_model import MeasuredModel
 from gptrace.predict.explain.run import CATALOGS
 from gptrace.predict.explain.topics import TOPICS as MEASURES
 from gptrace.predict.explain.topics import inference, last_dim, probabilities, training
-from gptrace.predict.validation import LANGUAGES, TOPICS
+from gptrace.predict.validation import TOPICS
 from gptrace.record import Token
 from gptrace.text.gpt2_tokenizer import GPT2
 from gptrace.text.hugging_face import HuggingFaceTokenizer
 from gptrace.text.prompts import from_ids, from_texts
 from gptrace.text.tokenizer import Tokenizer
+from gptrace.translation import LANGUAGES
 from tests.models.hugging_face import byte_level_tokenizer
 from tests.models.small_gpt import SmallGPT
 
@@ -84,6 +85,20 @@ class ShiftedVectors(WithoutPositions):
     shift = 1.0
 
 
+class Normalized(nn.Embedding):
+    """The vectors have one length."""
+
+    def forward(self, ids: Any) -> Any:
+        return nn.functional.normalize(super().forward(ids), dim=-1)
+
+
+class Capped(SmallGPT):
+    """Logits stay within a range, as in Gemma 2."""
+
+    def forward(self, ids: Any) -> Any:
+        return 2 * torch.tanh(super().forward(ids) / 2)
+
+
 class TwoInputNorm(SmallGPT):
     def __init__(self) -> None:
         super().__init__()
@@ -138,6 +153,13 @@ class TypedEmbedding(NormedSum):
 
     def embed(self, ids: Any) -> Any:
         return super().embed(ids) + self.type_emb(torch.zeros_like(ids))
+
+
+class RotatedPositions(NormedSum):
+    """The rows of positions are factors."""
+
+    def embed(self, ids: Any) -> Any:
+        return self.tok_emb(ids) * self.pos_emb(torch.arange(ids.shape[1]))
 
 
 class OnlyTypes(TypedEmbedding):
@@ -231,6 +253,9 @@ def variants() -> list[dict[str, list[MeasuredClaim]]]:
         measured(SmallGPT("bias")),
         measured(Adapted(tok_emb=ScaledTable(50257, 16))),
         measured(Adapted(tok_emb=DoubledTable(50257, 8))),
+        measured(Adapted(tok_emb=Normalized(50257, 16))),
+        measured(Capped()),
+        measured(Capped("bias")),
         measured(WithoutPositions()),
         measured(ShiftedVectors()),
         measured(TwoInputNorm()),
@@ -239,6 +264,7 @@ def variants() -> list[dict[str, list[MeasuredClaim]]]:
         measured(Factorized()),
         measured(SmallGPT(), tokenizer=lower_case_tokenizer()),
         measured(TypedEmbedding()),
+        measured(RotatedPositions()),
         measured(Probabilities()),
     ]
 
@@ -286,7 +312,7 @@ def words_of(catalog: Catalog, claims: list[MeasuredClaim]) -> dict[str, tuple[s
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_sentence_keeps_its_own_mark_in_another_order(language: str) -> None:
-    claims = measured(SmallGPT("softcap"))["projection"]
+    claims = measured(SmallGPT("weighted"))["projection"]
     assert [claim.holds for claim in claims] == [True, False, True, True]
     catalog = CATALOGS[language]
     expected = words_of(catalog, claims)
@@ -300,7 +326,7 @@ def test_every_sentence_keeps_its_own_mark_in_another_order(language: str) -> No
 def test_a_catalog_cannot_change_a_mark() -> None:
     """A sentence is words alone. Sentences of other keys, or marks in the text, leave `holds` as measured."""
     assert {field.name for field in fields(Sentence)} == {"text", "measured", "each", "separator"}
-    claims = [claim for claims in measured(SmallGPT("softcap")).values() for claim in claims]
+    claims = [claim for claims in measured(SmallGPT("weighted")).values() for claim in claims]
     marks = [claim.holds for claim in claims]
     assert set(marks) == {True, False, None}
     sentences = CATALOGS["en"].sentences
@@ -316,7 +342,7 @@ def test_the_sentence_of_a_claim_that_fails_says_what_is(language: str) -> None:
     catalog = CATALOGS[language]
     assert set(catalog.failures) <= set(catalog.sentences)
     assert set(catalog.failures) == set(CATALOGS["en"].failures)
-    for model, key in [(SmallGPT("causal"), "causal"), (SmallGPT("softcap"), "dot_product")]:
+    for model, key in [(SmallGPT("causal"), "causal"), (SmallGPT("weighted"), "dot_product")]:
         claim = next(claim for claims in measured(model).values() for claim in claims if claim.key == key)
         words, other = catalog.claim(claim), catalog.claim(replace(claim, holds=True))
         assert words.holds is False
@@ -334,7 +360,8 @@ def test_the_sentence_of_a_claim_that_fails_says_what_is(language: str) -> None:
         (NormedSum(), "position_embedding", True),
         (BlocksInAPythonList(), "position_embedding", True),
         (WithoutBlocks(), "position_embedding", True),
-        (TypedEmbedding(), "position_embedding_unmeasured", None),
+        (TypedEmbedding(), "position_embedding_among_others", True),
+        (RotatedPositions(), "position_embedding_unmeasured", None),
         (OnlyTypes(), "block_input_changed", True),
         (SmallGPT("sum"), "position_embedding", False),
     ],
@@ -347,10 +374,7 @@ def test_positions_are_found_wherever_they_are_added(model: nn.Module, key: str,
 def test_softmax_within_the_model_is_named_and_nothing_else_is_blamed_for_it() -> None:
     """Next to probabilities of 2e-5, the rounding of the head's scores is no difference."""
     marks = holds_by_key(Probabilities())
-    assert {key for key, holds in marks.items() if holds is False} == {
-        "probabilities_returned",
-        "dot_product",
-    }
+    assert {key for key, holds in marks.items() if holds is False} == {"probabilities_returned"}
 
 
 def test_a_missing_sentence_is_an_error() -> None:
@@ -443,3 +467,37 @@ def test_parameters_that_share_their_memory_count_once() -> None:
 def test_only_the_topics_asked_for_are_explained() -> None:
     topics = gptrace.explain(TEXT, model="tiny", topics=["tying", "flow"]).topics
     assert [topic.topic for topic in topics] == ["flow", "tying"]
+
+
+def test_a_right_model_that_changes_rows_or_scores_is_not_denied() -> None:
+    """A table that normalizes its rows and logits that are capped are no faults."""
+    for model, topic, number, key in [
+        (Adapted(tok_emb=Normalized(50257, 16)), "flow", 1, "token_embedding_changed"),
+        (Capped(), "projection", 1, "dot_product_changed"),
+        (Capped("bias"), "projection", 1, "dot_product_changed_with_bias"),
+    ]:
+        claims = measured(model)
+        assert (claims[topic][number].key, claims[topic][number].holds) == (key, True)
+        assert all(
+            claim.holds is not False for claims_of_topic in claims.values() for claim in claims_of_topic
+        )
+
+
+def test_scores_that_change_their_order_are_denied() -> None:
+    """A factor for each token makes others the likeliest, and a table that mixes its rows is no table."""
+    claim = measured(SmallGPT("weighted"))["projection"][1]
+    assert (claim.key, claim.holds) == ("dot_product", False)
+    claim = measured(SmallGPT("lookup"))["flow"][1]
+    assert (claim.key, claim.holds) == ("token_embedding", False)
+
+
+def test_the_norm_inside_a_head_is_found() -> None:
+    """BERT's head is a product, an activation and a norm in one module, before the scores."""
+    config = transformers.BertConfig(
+        hidden_size=48, num_hidden_layers=2, num_attention_heads=4, intermediate_size=100, vocab_size=500,
+        is_decoder=True,
+    )  # fmt: skip
+    claims = measured(transformers.BertLMHeadModel(config), ids=[3, 4, 5])["flow"]
+    assert [claim.key for claim in claims[2:5]] == ["position_embedding_among_others", "blocks", "final_norm"]
+    assert claims[4].figures["norm"] == "cls.predictions.transform.LayerNorm"
+    assert all(claim.holds is not False for claim in claims)

@@ -21,6 +21,7 @@ from tests.support import (
     assert_top_logits,
     flat,
     logits_by_id,
+    to_json,
     verdicts,
 )
 
@@ -59,11 +60,101 @@ def test_a_lens_on_every_family(name: str, tmp_path: Path) -> None:
     assert_same_candidates(result.layers[-1].candidates, expected)
 
 
-def test_a_model_that_does_more_after_its_head_is_said(tmp_path: Path, cli: Cli) -> None:
-    """Gemma 2 bends its logits: what the last row shows is not what the model predicts."""
-    save_family(tmp_path, "gemma2")
-    outcome = cli("lens", "--ids", "3 4 5", "-m", f"hf:{tmp_path}", "--set", "final_logit_softcapping=0.01")
-    outcome.is_error(1, "the last layer's logits are not those of", "model.norm, lm_head")
+def test_a_model_that_caps_its_logits_has_a_lens(tmp_path: Path, cli: Cli) -> None:
+    """Gemma 2 bends its logits: those of each layer are bent too."""
+    model = save_family(tmp_path, "gemma2")
+    model.config.final_logit_softcapping = 0.01
+    outcome = cli(
+        "lens", "--ids", "3 4 5", "-m", f"hf:{tmp_path}", "--set", "final_logit_softcapping=0.01", "--json"
+    )
+    (result,) = to_json(outcome)["results"]
+    x = model.model(torch.tensor([[3, 4, 5]]), output_hidden_states=True).hidden_states[1]  # after layer 0
+    with torch.no_grad():
+        logits = 0.01 * torch.tanh(model.lm_head(model.model.norm(x)) / 0.01)[0, -1]
+    first = result["layers"][0]["candidates"]
+    assert [each["logit"] for each in first] == pytest.approx(
+        logits.topk(len(first)).values.tolist(), abs=1e-7
+    )
+    assert result["layers"][1]["rank_of_prediction"] == 1
+    assert "the model's own code made the logits" in to_json(outcome)["notes"][-1]
+
+
+class Prefixed(SmallGPT):
+    """Two learned vectors stand before those of the tokens, as in prompt tuning."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.prefix = nn.Parameter(torch.randn(1, 2, 16))
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        x = torch.cat([self.prefix, self.tok_emb(ids)], dim=1)
+        for block in self.blocks:
+            x = block(x)
+        logits: torch.Tensor = self.head(self.norm(x))[:, 2:]
+        return logits
+
+
+class SequenceFirst(SmallGPT):
+    """Its blocks take [seq_len, batch, emb_dim]."""
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        x = self.tok_emb(ids).transpose(0, 1)
+        for block in self.blocks:
+            x = block(x)
+        logits: torch.Tensor = self.head(self.norm(x)).transpose(0, 1)
+        return logits
+
+
+class Scaled(SmallGPT):
+    """Its logits are multiples of the scores of its head."""
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        return 0.25 * super().forward(ids)
+
+
+@pytest.mark.parametrize("kind", [Prefixed, SequenceFirst, Scaled])
+def test_each_cell_of_a_lens_is_at_its_position(kind: type[SmallGPT]) -> None:
+    """The first block alone is a model too: its predictions are those of the first layer."""
+    torch.manual_seed(5)
+    model = kind().eval()
+    (result,) = gptrace.lens(ids=[[3, 4, 5, 6]], model=model).results
+    blocks = list(model.blocks)
+    for layer, count in zip(result.layers, range(1, len(blocks) + 1), strict=True):
+        model.blocks = nn.ModuleList(blocks[:count])
+        with torch.no_grad():
+            logits = model(torch.tensor([[3, 4, 5, 6]]))[0]
+        assert len(layer.cells) == 4
+        for cell, row in zip(layer.cells, logits, strict=True):
+            assert_top_logits(logits_by_id(cell.candidates), row)
+
+
+class Residual(SmallGPT):
+    """Its head sees the token embedding beside the output of the last block."""
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        embedded = self.tok_emb(ids)
+        x = embedded
+        for block in self.blocks:
+            x = block(x)
+        logits: torch.Tensor = self.head(self.norm(x + embedded))
+        return logits
+
+
+class MixedAfterwards(SmallGPT):
+    """After its blocks, each token gets the sum of those before it."""
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        x = self.tok_emb(ids)
+        for block in self.blocks:
+            x = block(x)
+        logits: torch.Tensor = self.head(self.norm(x.cumsum(dim=1)))
+        return logits
+
+
+@pytest.mark.parametrize("kind", [Residual, MixedAfterwards])
+def test_layers_that_make_no_predictions_alone_are_refused(kind: type[SmallGPT]) -> None:
+    with pytest.raises(RunError, match="layers have no predictions of their own"):
+        gptrace.lens("Hello, I am", model=kind())
 
 
 def test_a_model_without_layers_has_no_lens(cli: Cli, tmp_path: Path) -> None:
@@ -164,12 +255,26 @@ class TwoStreams(SmallGPT):
         return logits
 
 
+class FussyNorm(nn.LayerNorm):
+    """Takes no other vectors than those that it is shown first."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.seen = getattr(self, "seen", x.detach().clone())
+        if not torch.equal(self.seen, x):
+            raise ValueError("other vectors")
+        return super().forward(x)
+
+
 def test_a_failure_of_the_lens_is_not_put_down_to_the_model() -> None:
-    gptrace.topk("Hello", model=TwoStreams())  # which runs well
-    with pytest.raises(RunError, match="gptrace cannot read: RuntimeError") as caught:
-        gptrace.lens("Hello", model=TwoStreams())
+    lens = gptrace.lens("Hello", model=TwoStreams())
+    assert lens.through == ()
+    fussy = TwoStreams()
+    fussy.norm = FussyNorm(32)
+    gptrace.topk("Hello", model=fussy)  # which runs well
+    with pytest.raises(RunError, match=r"cannot be replaced by that of another layer: .*other") as caught:
+        gptrace.lens("Hello", model=fussy)
     assert not isinstance(caught.value, ModelCodeError)
-    assert "gptrace's own code raised this, not the model's" in caught.value.hint
+    assert "own code" not in caught.value.hint
     broken = nn.Sequential(nn.Embedding(50257, 8), nn.Linear(9, 50257))
     for ask in (gptrace.lens, gptrace.topk):
         with pytest.raises(ModelCodeError, match="RuntimeError"):

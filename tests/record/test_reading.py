@@ -55,7 +55,7 @@ def reports() -> list[Report]:
         gptrace.generate("你", model="tiny", max_new_tokens=2, trace=True),
         gptrace.generate(ids=[1], model="tiny", max_new_tokens=2, top_k=3, top_p=0.5, stop=["x"]),
         gptrace.lens("你好", model="tiny"),
-        gptrace.explain("Hello, I am", model="tiny", language="zh"),
+        gptrace.explain("Hello, I am", model="tiny", lang="zh"),
         gptrace.tokens("你好\x1b"),
         presets(),
     ]
@@ -164,7 +164,7 @@ def test_a_file_is_loaded_or_is_one_error(tmp_path: Path) -> None:
     assert load(path) == load(str(path)) == tokens
     path.write_bytes(b"\xff")
     for where, message in (
-        (path, "is not UTF-8"),
+        (path, "is not UTF-8 text: byte 0xff at offset"),
         (tmp_path, "is a folder"),
         (tmp_path / "absent", "No such file"),
         ("a\0b", "null"),

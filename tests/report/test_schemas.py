@@ -38,7 +38,7 @@ def outputs() -> list[tuple[str, gptrace.Trace | Any]]:
         ("generate", gptrace.generate(ids=[1], model="tiny", max_new_tokens=2, top_k=3, top_p=0.5)),
         ("lens", gptrace.lens("你好", model="tiny")),
         ("explain", gptrace.explain("Hello, I am", model="tiny")),
-        ("explain", gptrace.explain("Hello", model="tiny", language="zh")),
+        ("explain", gptrace.explain("Hello", model="tiny", lang="zh")),
         ("tokens", gptrace.tokens("你好\x1b")),
         ("models", presets()),
     ]

@@ -14,8 +14,8 @@ import pytest
 import gptrace
 from gptrace.model import GPTConfig, GPTModel
 from gptrace.model.architecture import Architecture
+from gptrace.model.build import architecture_of
 from gptrace.model.quiet_torch import torch
-from gptrace.tracing import resized_runs
 from gptrace.tracing.axis_names import axis_name
 from tests.models.toys import Disturbing
 from tests.support import IDS
@@ -31,6 +31,12 @@ def dims_by_path(trace: gptrace.Trace) -> dict[str, tuple[tuple[str, ...], ...]]
         for call in trace.calls
         if not call.path.startswith("trf_blocks.") or call.path.startswith("trf_blocks.0")
     }
+
+
+def forget_resized_runs(model: GPTModel) -> None:
+    architecture = architecture_of(model)
+    assert architecture is not None
+    architecture.kept.clear()
 
 
 EXPECTED = {
@@ -147,7 +153,7 @@ def test_a_module_without_resized_runs_keeps_numbers() -> None:
 
 
 def test_naming_draws_no_random_numbers(tiny: GPTModel) -> None:
-    resized_runs.run_resized.cache_clear()
+    forget_resized_runs(tiny)
     before = torch.get_rng_state()
     watched(tiny, 3, 29)
     assert torch.equal(torch.get_rng_state(), before)
@@ -214,7 +220,7 @@ def test_a_head_of_the_users_own_is_not_named_by_its_value(tiny: GPTModel) -> No
 
 
 def test_hooks_on_all_modules_do_not_see_the_resized_runs(tiny: GPTModel) -> None:
-    resized_runs.run_resized.cache_clear()
+    forget_resized_runs(tiny)
     seen: list[object] = []
     handle = nn.modules.module.register_module_forward_hook(lambda m, a, out: seen.append(m))
     try:

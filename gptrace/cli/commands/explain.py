@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 from gptrace.cli.options.groups import ModelOptions, OutputOptions, TextOptions, Truncate
-from gptrace.cli.options.prediction import Head, Language, Topics
+from gptrace.cli.options.prediction import Head, Topics
 from gptrace.cli.output import CommandResult
 from gptrace.errors import EXIT_DONE, EXIT_FAILED
-from gptrace.predict.validation import check_language, resolve_topics
+from gptrace.predict.validation import resolve_topics
 
 
 def explain(
     text: TextOptions, model: ModelOptions, output: OutputOptions,
-    topics: Topics = None, language: Language = "en", truncate: Truncate = False, head: Head = None,
+    topics: Topics = None, truncate: Truncate = False, head: Head = None,
 ) -> CommandResult:  # fmt: skip
     """Explain why the last dimension is vocab_size, on your text.
 
@@ -23,8 +23,9 @@ def explain(
     destination = output.destination()
     # Checked before the model is selected, which may download it.
     names = resolve_topics(topics or ())
-    check_language(language)
     session = model.session()
-    record = session.explain(text.source(), topics=names, language=language, truncate=truncate, head=head)
+    record = session.explain(
+        text.source(), topics=names, lang=destination.language, truncate=truncate, head=head
+    )
     fails = any(claim.holds is False for topic in record.topics for claim in topic.claims)
     return replace(destination.result(record), exit_code=EXIT_FAILED if fails else EXIT_DONE)

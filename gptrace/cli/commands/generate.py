@@ -43,7 +43,7 @@ def generate(
         )  # fmt: skip
         return lines.result(destination, stream)
     source = text.source()
-    writer = _LiveWriter() if _is_live(destination, trace) else None
+    writer = _LiveWriter(destination.language) if _is_live(destination, trace) else None
     with writer or nullcontext():
         record = session.generate(
             source, max_new_tokens=max_new_tokens, temperature=temperature, top_k=top_k, top_p=top_p,
@@ -61,7 +61,8 @@ def _is_live(destination: Destination, trace: bool) -> bool:
 class _LiveWriter:
     """Writes the report to the terminal while the text comes: the same lines, in the same order."""
 
-    def __init__(self) -> None:
+    def __init__(self, language: str) -> None:
+        self._language = language
         self._live: LiveText | None = None
 
     def __enter__(self) -> None: ...
@@ -75,7 +76,10 @@ class _LiveWriter:
         from gptrace.report.live_text import LiveText
 
         if self._live is None:
-            view = View(width=streams.stdout_width(), color=streams.stdout_wants_color())
+            view = View(
+                width=streams.stdout_width(), color=streams.stdout_wants_color(), lang=self._language,
+                ascii=not streams.stdout_takes_glyphs(),
+            )  # fmt: skip
             self._live = LiveText(view)
             streams.write_stdout(self._live.head(head))
         else:

@@ -7,12 +7,16 @@ from typing import Annotated
 import typer
 
 from gptrace.cli import streams
-from gptrace.cli.output import CommandResult
+from gptrace.cli.options.groups import Language
+from gptrace.cli.output import CommandResult, settled_language
 from gptrace.model.weights import hub
 
 
-def pull(names: Annotated[list[str], typer.Argument(metavar="NAME", hidden=True)]) -> CommandResult:
+def pull(
+    names: Annotated[list[str], typer.Argument(metavar="NAME", hidden=True)], lang: Language = None
+) -> CommandResult:
     """Download published weights, unless they are there already."""
+    settled_language(lang)
     published = [hub.published(name) for name in names]
     folders = [hub.fetch(name, streams.write_notice) for name in published]
     return CommandResult("".join(f"{folder}\n" for folder in folders))

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from gptrace.cli.options.groups import OutputFile
-from gptrace.cli.output import CommandResult, Destination, checked_file
+from gptrace.cli.options.groups import Language, OutputFile
+from gptrace.cli.output import CommandResult, Destination, checked_file, settled_language
 from gptrace.errors import OptionError
 from gptrace.record.schema import json_schema, report_names
 from gptrace.record.writing import to_json
@@ -15,9 +15,11 @@ from gptrace.wording import suggestion
 
 
 def schema(
-    name: Annotated[str | None, typer.Argument(metavar="NAME", hidden=True)] = None, output: OutputFile = None
-) -> CommandResult:
+    name: Annotated[str | None, typer.Argument(metavar="NAME", hidden=True)] = None,
+    output: OutputFile = None, lang: Language = None,
+) -> CommandResult:  # fmt: skip
     """Print the JSON Schema of an output."""
+    settled_language(lang)
     destination = Destination("json", checked_file(output))
     if name is not None and name not in report_names():
         raise OptionError(f"{name!r} is not an output with a schema", suggestion(name, report_names()))

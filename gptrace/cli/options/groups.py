@@ -14,10 +14,12 @@ from gptrace.cli.output import Destination
 from gptrace.errors import InputError
 from gptrace.model.config import PRESETS
 from gptrace.model.selection import DEFAULT_SEED, DEVICES, DTYPES, select_model
+from gptrace.report.safe_text import quoted
 from gptrace.session import Session
 from gptrace.text.prompt_source import PromptSource
 from gptrace.text.prompts import parse_ids
 from gptrace.text.stdin import SAMPLE, read_texts
+from gptrace.translation import LANGUAGES
 
 Truncate = Annotated[
     bool, option("--truncate", "Keep the last context_length tokens of a text that is too long.")
@@ -30,6 +32,16 @@ OutputFile = Annotated[
         "FILE is not changed.",
     ),
 ]
+
+
+Language = Annotated[
+    str | None,
+    option(
+        f"--lang {'|'.join(LANGUAGES)}", variable=True,
+        help="Language of reports, notes and errors: English or Chinese; JSON, CSV and this help are in "
+        "English.  [default: that of the locale, if it is one of these; else en]",
+    ),
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +72,7 @@ class TextOptions:
             return PromptSource(rows=tuple(tuple(parse_ids(row)) for row in self.ids))
         texts = read_texts(self.text or (), lines=self.lines)
         if texts.is_sample:
-            streams.write_notice(f'no text was given, so this is the sample prompt "{SAMPLE}"')
+            streams.write_notice(f"no text was given, so this is the sample prompt {quoted(SAMPLE)}")
         return PromptSource(texts=texts.texts, special=not self.no_special)
 
 
@@ -138,7 +150,7 @@ class ModelOptions:
 
 @dataclass(frozen=True, slots=True)
 class OutputOptions:
-    """The format, the place and the width of the output."""
+    """The format, the place, the width and the language of the output."""
 
     title: ClassVar = "Output"
 
@@ -160,7 +172,8 @@ class OutputOptions:
             "[default: the terminal's; in a pipe or a file as wide as the table needs]",
         ),
     ] = None  # fmt: skip
+    lang: Language = None
 
     def destination(self) -> Destination:
         """Check the options, before any work is done."""
-        return Destination.parse(self.format, self.json, self.file, self.width)
+        return Destination.parse(self.format, self.json, self.file, self.width, self.lang)

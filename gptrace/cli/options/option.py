@@ -39,13 +39,13 @@ def whole_number(option: str, least: int | None = None) -> Callable[[str | int],
     >>> whole_number("--k")("12")
     12
     """
-    bound = "" if least is None else f" of at least {least}"
+    kind = "whole number" if least is None else f"whole number of at least {least}"
 
     def parse(text: str | int) -> int:
         plain = re.fullmatch("[+-]?[0-9]{1,30}", str(text))  # int() also takes 1_0 and other scripts
         number = int(text) if plain else None
         if number is None or (least is not None and number < least):
-            raise _wrong_value(option, text, f"whole number{bound}", least or 5)
+            raise _wrong_value(option, text, kind, least or 5)
         return number
 
     return parse

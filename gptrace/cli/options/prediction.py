@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from gptrace.cli.options.option import option
-from gptrace.predict.validation import LANGUAGES, TOPICS
+from gptrace.predict.validation import TOPICS
 
 K = Annotated[
     int | None, option("--k -k INTEGER", "Number of next tokens to show.  [default: 5]", variable=True)
@@ -59,12 +59,6 @@ Stride = Annotated[
 Head = Annotated[str | None, option("--head PATH", "Path of the output head, if gptrace does not find it.")]
 Topics = Annotated[
     list[str] | None, option("--topic NAME", f"One of {', '.join(TOPICS)}. Repeatable.  [default: all]")
-]
-Language = Annotated[
-    str,
-    option(
-        f"--lang {'|'.join(LANGUAGES)}", "Language of the explanation: English or Chinese.", variable=True
-    ),
 ]
 
 MaxNewTokens = Annotated[

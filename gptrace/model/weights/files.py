@@ -5,6 +5,7 @@ Reads safetensors and PyTorch's format, a single file or shards. A pickle never 
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 import warnings
@@ -15,8 +16,10 @@ from pickle import UnpicklingError
 from typing import Any
 
 from gptrace.errors import WeightsError
+from gptrace.input_files import InputFile
 from gptrace.model.quiet_torch import torch
-from gptrace.wording import one_line
+from gptrace.model.weights.torch_files import check_torch_file
+from gptrace.wording import one_line, readable_bytes
 
 Tensors = dict[str, torch.Tensor]
 _HINT = "give a folder with model.safetensors or pytorch_model.bin, or a .safetensors, .bin, .pt or .pth file"
@@ -28,6 +31,9 @@ _CONVERT = (
 )
 # The limit of safetensors itself: a larger number at the start of a file is not the size of a header.
 _HEADER_LIMIT = 100_000_000
+_JSON_LIMIT = 64 << 20  # bytes of an index of shards; those of the largest models have 10 MiB
+# A mask may be stored once and expanded; a weight has all its numbers.
+_REPEATED_LIMIT = 64 << 20
 _FILES = ("model.safetensors", "pytorch_model.bin")
 _FOLDER_NAMES = [name + suffix for name in _FILES for suffix in ("", ".index.json")]
 
@@ -76,17 +82,13 @@ def _read_shards(index: Path) -> tuple[Tensors, dict[str, Any]]:
     return tensors, {}
 
 
-def _check_file(path: Path) -> None:
-    if path.exists() and not path.is_file():  # reading a pipe would block
-        raise WeightsError(f"--weights {path} is not a file", _HINT)
-    if path.stat().st_size == 0:
-        raise _error(path, "the file is empty")
+def _file(path: Path) -> InputFile:
+    return InputFile(path, f"--weights {path}", _HINT, WeightsError)
 
 
 def _read_json(path: Path) -> dict[str, Any]:
-    _check_file(path)
     try:
-        settings = json.loads(path.read_text(encoding="utf-8"))
+        settings = json.loads(_file(path).text(_JSON_LIMIT))
     except (ValueError, RecursionError) as error:
         raise _error(path, f"it is not JSON: {one_line(error)}", _AGAIN) from None
     if not isinstance(settings, dict):
@@ -96,7 +98,8 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 def _read_file(path: Path) -> tuple[Tensors, dict[str, Any]]:
     """Return the tensors of a file, and the settings that are stored with them."""
-    _check_file(path)
+    if not _file(path).size():
+        raise _error(path, "the file is empty")
     with path.open("rb") as file:
         start = file.read(9)
     # Safetensors starts with 8 bytes of length and then a JSON object; PK is the start of PyTorch's format.
@@ -124,18 +127,25 @@ def _read_safetensors(path: Path, start: bytes) -> Tensors:
 
 
 def _read_pickle(path: Path) -> Any:
+    is_torch_file = check_torch_file(path, f"--weights {path}")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the error below replaces torch's advice on old pickles
             return _load_tensors(path)
-    except UnpicklingError as error:
+    except (
+        UnpicklingError, RuntimeError, EOFError, ValueError, LookupError, TypeError, AttributeError, OSError,
+    ) as error:  # fmt: skip
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:  # that of an offset that cannot be
+            raise
         # "Unsupported global: GLOBAL posix.system was not an allowed global by default."
-        problem = "it is neither a safetensors file nor a PyTorch file that holds only tensors"
         if refused := re.search(r"GLOBAL (\S+)", str(error)):
             problem = f"the file wants to run {refused.group(1)}, so it was not loaded"
-        raise _error(path, problem, _CONVERT) from None
-    except (RuntimeError, EOFError, ValueError, LookupError, TypeError, AttributeError) as error:
-        raise _error(path, f"it cannot be read: {one_line(error, 200)}", _DAMAGED) from None
+            raise _error(path, problem, _CONVERT) from None
+        if isinstance(error, UnpicklingError) or not is_torch_file:
+            problem = "it is neither a safetensors file nor a PyTorch file that holds only tensors"
+            raise _error(path, problem, _CONVERT) from None
+        reason = one_line(error, 200) or "it ends too early"
+        raise _error(path, f"it cannot be read: {reason}", _DAMAGED) from None
 
 
 def _load_tensors(path: Path) -> Any:
@@ -157,6 +167,17 @@ def _unusable_kind(tensor: torch.Tensor) -> str:
     return name if tensor.is_quantized or name.startswith(("float4", "bits")) else ""
 
 
+def _check_repetition(tensors: Tensors, path: Path) -> None:
+    """Raise WeightsError for tensors that repeat the numbers in the file to many times its size."""
+    repeated = 0
+    for name, tensor in tensors.items():
+        size, stored = tensor.numel() * tensor.element_size(), tensor.untyped_storage().nbytes()
+        repeated += max(0, size - stored)
+        if repeated > _REPEATED_LIMIT:
+            problem = f"{name} has the shape {list(tensor.shape)}, but {readable_bytes(stored)} in the file"
+            raise _error(path, problem, "save it with tensor.contiguous(), so that every number is there")
+
+
 def _state_dict(saved: Any, path: Path) -> tuple[Tensors, dict[str, Any]]:
     """Return the tensors and the settings in a saved object: a state dict, or a dict that contains one."""
     if isinstance(saved, Mapping):
@@ -168,6 +189,7 @@ def _state_dict(saved: Any, path: Path) -> tuple[Tensors, dict[str, Any]]:
         for name, value in tensors.items():
             if kind := _unusable_kind(value):
                 raise _error(path, f"{name} is a {kind} tensor", "save it dense, in floating point")
+        _check_repetition(tensors, path)
         if tensors:
             return tensors, settings
     hint = "save one with torch.save(model.state_dict(), path)"

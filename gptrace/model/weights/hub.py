@@ -19,6 +19,8 @@ from typing import Any
 
 from gptrace.errors import ConfigError, DownloadError, GptraceError, WeightsError
 from gptrace.model.config import preset
+from gptrace.model.weights.folders import check_folder
+from gptrace.model.weights.hub_guard import check_files, run_guarded
 from gptrace.wording import one_line, quoted_value, readable_bytes
 
 # preset: (repository, revision)
@@ -61,13 +63,18 @@ def fetch(name: str, say: Callable[[str], None]) -> Path:
         return folder
     huggingface_hub = _library(f"the weights of {name}", "hub")
     repository, revision = PUBLISHED[name]
-    with _explained(repository), _plain_hashes():
-        download = partial(huggingface_hub.hf_hub_download, repository, revision=revision)
+    download = partial(huggingface_hub.hf_hub_download, repository, revision=revision)
+
+    def fetch_files() -> Path:
         files = [download(file, dry_run=True) for file in _FILES]
         say(_notice(files, f"{repository} at revision {revision[:7]}"))
         paths = [download(file) for file in _FILES]
-        _check_starts(Path(paths[0]).parent)
-    return Path(paths[0]).parent
+        return Path(paths[0]).parent
+
+    with _explained(repository):
+        folder = run_guarded(fetch_files, say)
+        check_files(folder)
+    return folder
 
 
 def model_folder(location: str, say: Callable[[str], None], *, weights: bool) -> tuple[Path, dict[str, Any]]:
@@ -82,6 +89,7 @@ def model_folder(location: str, say: Callable[[str], None], *, weights: bool) ->
     """
     folder = Path(location)
     if folder.is_dir():
+        check_folder(folder, location)
         if not (folder / "config.json").is_file():
             hint = "give the folder that save_pretrained() wrote"
             raise ConfigError(f"--model hf:{location}: the folder has no config.json", hint)
@@ -93,6 +101,7 @@ def model_folder(location: str, say: Callable[[str], None], *, weights: bool) ->
         hint = "write hf:./my-model or hf:Qwen/Qwen3-0.6B"
         raise ConfigError(f"--model hf:{location} is neither a folder nor OWNER/NAME", hint)
     folder = _fetch_repository(repository, revision or None, say, weights=weights)
+    check_folder(folder, location)
     # The hub's cache names the folder of a snapshot after its commit.
     return folder, {"source": "hugging_face", "repository": repository, "revision": folder.name}
 
@@ -109,15 +118,20 @@ def _fetch_repository(
         folder = Path(download(allow_patterns=patterns, local_files_only=True))
         if _is_complete(folder, weights=weights):
             return folder
-    with _explained(repository), _plain_hashes():
-        files = download(allow_patterns=patterns, dry_run=True)
+
+    def fetch_files() -> Path:
+        wanted = patterns
+        files = download(allow_patterns=wanted, dry_run=True)
         if weights and not any(file.filename.endswith(".safetensors") for file in files):
-            patterns = [*_SMALL_FILES, "pytorch_model*.bin"]
-            files = download(allow_patterns=patterns, dry_run=True)
+            wanted = [*_SMALL_FILES, "pytorch_model*.bin"]
+            files = download(allow_patterns=wanted, dry_run=True)
         if any(getattr(file, "will_download", True) for file in files):
             say(_notice(files, repository))
-        folder = Path(download(allow_patterns=patterns))
-        _check_starts(folder)
+        return Path(download(allow_patterns=wanted))
+
+    with _explained(repository):
+        folder = run_guarded(fetch_files, say)
+        check_files(folder)
     if not _is_complete(folder, weights=weights):
         raise DownloadError(
             f"{repository} holds no {'weights' if (folder / 'config.json').is_file() else 'config.json'}",
@@ -152,41 +166,6 @@ def _shards(index: Path) -> set[str]:
         if Path(shard).name != shard:  # a path could lead anywhere
             raise WeightsError(f"{index}: the shard {quoted_value(shard)} is not beside it", hint)
     return shards
-
-
-def _check_starts(folder: Path) -> None:
-    """Remove files that are no weights, such as the page of a mirror, and raise DownloadError for them."""
-    for file in sorted(folder.glob("*.safetensors")):
-        with file.open("rb") as opened:
-            start = opened.read(9)
-        if start[8:] != b"{":  # after the length comes a JSON object
-            Path(os.path.realpath(file)).unlink(missing_ok=True)
-            file.unlink(missing_ok=True)
-            problem = f"{file.name} is not safetensors: it starts with {start!r}, so it was removed"
-            raise DownloadError(problem, "check HF_ENDPOINT: does it serve the files themselves?")
-
-
-@contextmanager
-def _plain_hashes() -> Iterator[None]:
-    """Let the library refuse an ETag that is no plain hash: it makes a path of it."""
-    from huggingface_hub import file_download
-
-    original = getattr(file_download, "_normalize_etag", None)
-    if original is None:
-        yield
-        return
-
-    def checked(etag: str | None) -> str | None:
-        value: str | None = original(etag)
-        if value is not None and not re.fullmatch(r"[0-9A-Za-z-]{1,128}", value):
-            raise ValueError(f"the server names a file by {quoted_value(value)}, which is no plain hash")
-        return value
-
-    file_download._normalize_etag = checked
-    try:
-        yield
-    finally:
-        file_download._normalize_etag = original
 
 
 def _library(what: str, extra: str) -> Any:

@@ -146,12 +146,15 @@ def _sizes(tensors: Tensors) -> dict[str, Any]:
     blocks = {
         int(match.group(1)) for name in tensors if (match := re.match(r"trf_blocks\.([0-9]{1,6})\.", name))
     }
+    gap = next((number for number in range(len(blocks)) if number not in blocks), None)
+    if gap is not None:  # a name alone could ask for any number of blocks
+        raise WeightsError(f"the weights have block {max(blocks)}, and no block {gap}", "is a shard missing?")
     head = tensors.get("out_head.weight")
     return {
         "vocab_size": vocab_size,
         "context_length": tensors["pos_emb.weight"].shape[0],
         "emb_dim": emb_dim,
-        "n_layers": max(blocks) + 1,
+        "n_layers": len(blocks),
         "ff_dim": None if ff_dim == 4 * emb_dim else ff_dim,
         "qkv_bias": "trf_blocks.0.att.W_query.bias" in tensors,
         "bias": "trf_blocks.0.ff.layers.0.bias" in tensors,
@@ -215,7 +218,7 @@ def _read_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
         keys["activation"] = "gelu"  # nanoGPT uses nn.GELU(), the exact function
     for key, supported in (("scale_attn_weights", True), ("scale_attn_by_inverse_layer_idx", False)):
         if settings.get(key) not in (supported, None):
-            said = f"config.json says {key}: {quoted_value(settings[key])}"
-            problem = f"{said}, which gptrace's model does not support"
+            value = quoted_value(settings[key])
+            problem = f"config.json says {key}: {value}, which gptrace's model does not support"
             raise WeightsError(problem, "use --model hf:FOLDER to trace the model of transformers itself")
     return keys

@@ -9,6 +9,7 @@ from typing import Any
 from gptrace.errors import ConfigError, WeightsError
 from gptrace.model.config import GPTConfig
 from gptrace.model.dtypes import dtype_name
+from gptrace.model.free_memory import check_memory
 from gptrace.model.gpt import GPTModel
 from gptrace.model.meta_device import meta_model
 from gptrace.model.quiet_torch import torch
@@ -37,6 +38,9 @@ def load_weights(selection: GPTSelection, device: torch.device) -> tuple[GPTMode
     tensors = {name: tensor for name, tensor in layout.tensors.items() if name not in tied}
     _compare(model.state_dict(), tensors, str(selection.weights), optional=tied)
     dtype = getattr(torch, selection.dtype or "float32")
+    # A tensor in a file may repeat a few numbers without end: a copy of it is as large as its shape says.
+    copied = sum(tensor.numel() for tensor in tensors.values() if tensor.dtype != dtype)
+    check_memory(copied * dtype.itemsize, f"the weights in {selection.weights} as {dtype_name(dtype)}")
     model.load_state_dict(
         {name: tensor.to(device=device, dtype=dtype) for name, tensor in tensors.items()},
         strict=False,  # _compare has checked the names; the weight of a tied head may be absent
@@ -103,7 +107,7 @@ def load_state(module: torch.nn.Module, path: Path) -> dict[str, Any]:
     compared = {name: tensor for name, tensor in tensors.items() if name not in lazy}
     _compare(expected, compared, str(path), optional=_tied_names(module, tensors))
     first = max(tensors.values(), key=torch.is_floating_point)  # the first of them, else any
-    with user_code_errors(f"while {type(module).__name__} loaded its state dict"):
+    with user_code_errors(f" (while {type(module).__name__} loaded its state dict)"):
         module.load_state_dict(tensors, strict=False)  # _compare has checked the names
     return _facts(path, f"{type(module).__name__}'s own", first)
 
@@ -142,9 +146,11 @@ def _compare(expected: Tensors, tensors: Tensors, path: str, *, optional: Collec
     """
     missing = [name for name in expected if name not in tensors and name not in optional]
     unexpected = [name for name in tensors if name not in expected]
-    parts = {"missing": missing, "unexpected": unexpected}.items()
     if missing or unexpected:
-        problem = "; ".join(f"{part}: {enumerated(names, _LISTED)}" for part, names in parts if names)
+        absent, surplus = enumerated(missing, _LISTED), enumerated(unexpected, _LISTED)
+        problem = f"missing: {absent}; unexpected: {surplus}"
+        if not missing or not unexpected:
+            problem = f"missing: {absent}" if missing else f"unexpected: {surplus}"
         hint = "is a shard missing, or is it another architecture?"
         raise WeightsError(f"--weights {path}: {problem}", hint)
     wrong = [

@@ -18,6 +18,12 @@ _MATRIX_FIGURES = "W [{vocabulary}, {width}] = {weight:shape}，共 {numbers:,} 
 _DIRECTION = "所以 W 的每一行就是一个 token 的方向，logit 就是向量 x 与这一行的点积（dot product）"
 _LARGE = "x 与这一行方向一致时，点积就大。对最可能的几个 token，把 x 与 W 中对应的行逐项相乘"
 _SAME = "得到的正是模型给出的分数。"
+_SCORE = "所以 W 的每一行就是一个 token 的方向，它的分数就是向量 x 与这一行的点积（dot product）"
+_CHANGED = (
+    "x 与这一行方向一致时，点积就大。这个模型在返回之前又改动了分数（例如限制大小，或乘以一个系数），"
+    "但哪些 token 领先并没有变。"
+)
+_CHANGED_BY_HAND = "{token:token} {product:.4f}，`{head}` 给出 {score:.4f}，模型给出 {logit:.4f}"
 _BY_HAND = "{token:token} {product:.4f}，模型给出 {logit:.4f}"
 _LINEAR = (
     "向量翻倍，分数也翻倍；两个向量之和的分数，等于各自分数之和。输出层做不了非线性的事，那要靠模型的其他部"
@@ -60,6 +66,12 @@ _SENTENCES = {
         _TABLE + "再乘上一个常数，就得到代表这个 token 的向量，共 {width} 个数。",
         "{ids:shape} → {embedded:shape}；查表所得乘以 {factor:.4g} 后与实际输出相差 {difference:small}",
     ),
+    "token_embedding_changed": Sentence(
+        _TABLE + "这一层再改动这一行（同一个 token 不论在哪里，改法都一样），就得到代表这个 token 的向量，共 "
+        "{width} 个数。",
+        "{ids:shape} → {embedded:shape}；查表所得与实际输出相差 {difference:.3g}；把 token 倒过来，得"
+        "到的是同样的向量，相差 {reordered:small}",
+    ),
     "token_embedding_unmeasured": Sentence(
         "`{table}` 是 token 嵌入表。没有找到它的行怎样变成向量。",
         "未测量：这一层的输出无法与表中的行比较",
@@ -70,9 +82,17 @@ _SENTENCES = {
         "自己是哪个 token，也说明自己在哪个位置。",
         "{embedded:shape} + {positions:shape}；进入 `{block}` 的张量与二者之和相差 {difference:small}",
     ),
+    "position_embedding_among_others": Sentence(
+        "`{table}` 是位置嵌入表（position embedding），每个位置占一行，与 {others:each} 的行一起加到 token "
+        "嵌入上。这样每个向量既说明自己是哪个 token，也说明自己在哪个位置。",
+        "{embedded:shape} + {positions:shape} + 其余各表；进入 `{block}` 的张量与它们之和相差 "
+        "{difference:small}",
+        "`{name}`",
+        "、",
+    ),
     "position_embedding_unmeasured": Sentence(
-        "`{table}` 是位置嵌入表（position embedding）。没有找到它怎样与 token 嵌入相加：模型"
-        "还加了别的向量，或者换了尺度。",
+        "`{table}` 是位置嵌入表（position embedding）。没有找到它怎样进入模型：也许还加了"
+        "别的向量，也许换了尺度，也许只用在注意力里。",
         "{positions:shape}；没有模块的输入恰好是这两者之和",
     ),
     "no_position_embedding": Sentence(
@@ -170,6 +190,10 @@ _SENTENCES = {
         "{by_hand:each}",
         _BY_HAND,
         "；",
+    ),
+    "dot_product_changed": Sentence(_SCORE + "：" + _CHANGED, "{by_hand:each}", _CHANGED_BY_HAND, "；"),
+    "dot_product_changed_with_bias": Sentence(
+        _SCORE + "，再加上这个 token 的偏置：" + _CHANGED, "{by_hand:each}", _CHANGED_BY_HAND, "；"
     ),
     "linear": Sentence("这个映射是线性的（linear）：" + _LINEAR, _LINEAR_FIGURES),
     "linear_with_bias": Sentence("除去偏置，这个映射是线性的（linear）：" + _LINEAR, _LINEAR_FIGURES),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gptrace.predict.explain.catalog import Catalog, Sentence
+from gptrace.predict.explain.english_failures import FAILURES, PROBABILITIES_RETURNED
 
 _IDS = "The model never sees letters: it gets the ids of the tokens, one row for each text of the batch."
 _IDS_FIGURES = "{prompt:tokens}; [batch, seq_len] = {ids:shape}"
@@ -24,7 +25,16 @@ _LARGE = (
 _DIRECTION = (
     "So each row of W is one token's direction, and a logit is the dot product of the vector x with that row"
 )
+_SCORE_DIRECTION = (
+    "So each row of W is one token's direction, and its score is the dot product of the vector x with that "
+    "row"
+)
 _BY_HAND = "{token:token} {product:.4f}, the model says {logit:.4f}"
+_CHANGED = (
+    "large where x and the row point the same way. This model changes the scores before it returns them, "
+    "by a cap or a factor for example; the same tokens stay ahead."
+)
+_CHANGED_BY_HAND = "{token:token} {product:.4f}, `{head}` says {score:.4f}, the model {logit:.4f}"
 _LINEAR = (
     "twice the vector gives twice the scores, and the scores of a sum are the sum of the scores. The head "
     "cannot do anything nonlinear; that is left to the rest of the model."
@@ -76,6 +86,13 @@ _SENTENCES = {
         "{ids:shape} → {embedded:shape}; the rows of the table, times {factor:.4g}, and the layer's output "
         "differ by {difference:small}",
     ),
+    "token_embedding_changed": Sentence(
+        _TABLE
+        + ", and the layer changes the row, in the same way wherever the token stands: a vector of {width} "
+        "numbers that stands for the token.",
+        "{ids:shape} → {embedded:shape}; the rows of the table and the layer's output differ by "
+        "{difference:.3g}; for the tokens in reverse order it returns the same vectors, to {reordered:small}",
+    ),
     "token_embedding_unmeasured": Sentence(
         "`{table}` is the table of token embeddings. How its rows become the vectors was not found.",
         "not measured: the layer's output cannot be compared with the rows of the table",
@@ -87,9 +104,17 @@ _SENTENCES = {
         "{embedded:shape} + {positions:shape}; the input of `{block}` differs from this sum by "
         "{difference:small}",
     ),
+    "position_embedding_among_others": Sentence(
+        "`{table}` has a row for every position. The row is added, together with rows of {others:each}, so "
+        "each vector now says which token it is and where it stands.",
+        "{embedded:shape} + {positions:shape} + the others; the input of `{block}` differs from this sum by "
+        "{difference:small}",
+        "`{name}`",
+        " and ",
+    ),
     "position_embedding_unmeasured": Sentence(
-        "`{table}` has a row for every position. How its rows meet the token embedding was not found: the "
-        "model adds something else to them, or rescales them.",
+        "`{table}` has a row for every position. How its rows come into the model was not found: it may add "
+        "something else as well, rescale them, or use them in attention alone.",
         "{positions:shape}; no module takes the sum of both embeddings alone",
     ),
     "no_position_embedding": Sentence(
@@ -170,8 +195,7 @@ _SENTENCES = {
         "added to each, probabilities differ by {difference:small}",
     ),
     "probabilities_returned": Sentence(
-        "A row of the output is a probability distribution already: the model applies softmax itself. So "
-        "these are no logits, and probabilities made of them by another softmax are far too flat.",
+        PROBABILITIES_RETURNED,
         "the last row goes from {lowest:.4g} to {highest:.4g}, the greatest for {best:token}, and sums to "
         "{total:.6f}",
     ),
@@ -187,6 +211,12 @@ _SENTENCES = {
     "dot_product": Sentence(_DIRECTION + ": " + _LARGE, "{by_hand:each}", _BY_HAND, "; "),
     "dot_product_with_bias": Sentence(
         _DIRECTION + ", plus the token's bias: " + _LARGE, "{by_hand:each}", _BY_HAND, "; "
+    ),
+    "dot_product_changed": Sentence(
+        _SCORE_DIRECTION + ": " + _CHANGED, "{by_hand:each}", _CHANGED_BY_HAND, "; "
+    ),
+    "dot_product_changed_with_bias": Sentence(
+        _SCORE_DIRECTION + ", plus the token's bias: " + _CHANGED, "{by_hand:each}", _CHANGED_BY_HAND, "; "
     ),
     "linear": Sentence("The map is linear: " + _LINEAR, _LINEAR_FIGURES),
     "linear_with_bias": Sentence("Apart from the bias, the map is linear: " + _LINEAR, _LINEAR_FIGURES),
@@ -297,44 +327,4 @@ _SENTENCES = {
         "none",
     ),
 }
-_NOT_THE_SCORES = (
-    "So each row of W is one token's direction, but the logits of this model are not the dot products of the "
-    "vector x with these rows: the model changes the scores of the head before it returns them."
-)
-_NOT_A_PRODUCT = (
-    "`{head}` has a matrix W, but does more than multiply by it: its scores are not those of x·Wᵀ."
-)
-_NOT_LINEAR = "The map is not linear: doubling or adding vectors does not double or add their scores."
-_NOT_EVERY_POSITION = "`{head}`, the output head, does not score every position that the model returns."
-_TOO_FEW_SCORES = "The last dimension holds fewer scores than the tokenizer has tokens."
-_FAILURES = {
-    "tokens": "The tokenizer cuts the text into tokens. Joined together, they do not give the text again.",
-    "token_embedding": "`{table}` is a table with a row for every token of the vocabulary, but the vectors "
-    "that leave this layer are not its rows, nor a multiple of them.",
-    "position_embedding": "`{table}` has a row for every position, but what enters the first block is not "
-    "the sum of this row and the token embedding.",
-    "blocks": "The vectors pass through {count:block|blocks}, and not all of these keep their shape.",
-    "final_norm": "`{norm}` stands where the final norm does, but does not bring vectors to a common scale: "
-    "twice the vector gives another result.",
-    "output_head": _NOT_EVERY_POSITION,
-    "output_head_of_other_width": _NOT_EVERY_POSITION,
-    "vocabulary": _TOO_FEW_SCORES,
-    "vocabulary_padded": _TOO_FEW_SCORES,
-    "causal": "The rows change when the text goes on: each depends on tokens after its own, or is random, so "
-    "this model is not causal.",
-    "probabilities_returned": _SENTENCES["probabilities_returned"].text,
-    "matrix_product": _NOT_A_PRODUCT,
-    "matrix_product_with_bias": _NOT_A_PRODUCT,
-    "dot_product": _NOT_THE_SCORES,
-    "dot_product_with_bias": _NOT_THE_SCORES,
-    "linear": _NOT_LINEAR,
-    "linear_with_bias": _NOT_LINEAR,
-    "bottleneck": "All {vocab_size:,} scores come from {numbers} numbers, but the second half of the numbers "
-    "in this vector changes next to nothing.",
-    "last_row": "The last row depends on more than the last vector: the output head gives it other scores "
-    "when it runs alone.",
-    "greedy": "Greedy: take the likeliest token. A second run gave another one, so this model draws random "
-    "numbers.",
-    "next_step": "The token is appended to the text, but the model returns as many rows as before.",
-}
-ENGLISH = Catalog(_TITLES, _SENTENCES, _FAILURES, denial="This does not hold here: ")
+ENGLISH = Catalog(_TITLES, _SENTENCES, FAILURES, denial="This does not hold here: ")

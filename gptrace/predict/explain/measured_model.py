@@ -108,7 +108,11 @@ class MeasuredModel:
     @property
     def norm_path(self) -> str:
         """The last norm before the head, told by the name of its class; "" where there is none."""
-        classes = {path: type(self.module.get_submodule(path)).__name__ for path in self.structure.between}
+        classes = {
+            f"{path}.{name}".removesuffix("."): type(submodule).__name__
+            for path in self.structure.between
+            for name, submodule in self.module.get_submodule(path).named_modules()
+        }
         return next((path for path in reversed(classes) if "norm" in classes[path].lower()), "")
 
     def submodule(self, path: str) -> Module | None:
@@ -132,7 +136,7 @@ class MeasuredModel:
         structure = self.structure
         paths = [
             structure.token_embedding, *structure.other_embeddings, *structure.before, *structure.blocks,
-            *structure.between, structure.head,
+            *structure.between, self.norm_path, structure.head,
         ]  # fmt: skip
         with capture_tensors(self.module, [path for path in paths if path]) as tensors:
             self.run(self.ids)

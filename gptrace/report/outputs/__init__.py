@@ -1,7 +1,8 @@
 """One file for each output, with the name of its record's file: its header, its tables and its CSV.
 
 Each defines `parts(report, view)`, the neutral parts in reading order, and `csv_table(report, view)`, the
-same facts as one table for programs. An output whose items can come as a stream also defines
+same facts as one table for programs. What `parts` says is made with `words`, so that it can be shown in
+Chinese; names and figures are plain text. An output whose items can come as a stream also defines
 `item_parts(item, view)`, the parts of one item, and where the end adds something `closing_parts`.
 """
 
@@ -16,13 +17,13 @@ from msgspec.structs import replace
 from gptrace.record import Report
 from gptrace.report.parts import Part
 from gptrace.report.table_data import TableData
+from gptrace.report.translated_parts import translated
 from gptrace.report.view import View
 
 
 def parts(report: Report, view: View) -> list[Part]:
     """Return the parts of a report, in reading order."""
-    parts: list[Part] = _module_of(report).parts(report, view)
-    return parts
+    return translated(_module_of(report).parts(report, view), view.language)
 
 
 def parts_as_they_come(report: Report, view: View) -> Iterator[list[Part]]:
@@ -32,10 +33,10 @@ def parts_as_they_come(report: Report, view: View) -> Iterator[list[Part]]:
         return
     yield parts(replace(report, **{report.items: ()}), view)
     for item in getattr(report, report.items):
-        yield _module_of(report).item_parts(item, view)
+        yield translated(_module_of(report).item_parts(item, view), view.language)
     closing_parts = getattr(_module_of(report), "closing_parts", None)
     if closing_parts is not None and (closing := closing_parts(report, view)):
-        yield closing
+        yield translated(closing, view.language)
 
 
 def csv_table(report: Report, view: View) -> TableData:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gptrace.record import ChangedCall, Difference
+from gptrace.report.common_parts import FactPairs
 from gptrace.report.parts import Facts, Line, Lines, Part, Table, line
 from gptrace.report.safe_text import visible
 from gptrace.report.table_data import Column, TableData
 from gptrace.report.view import View
+from gptrace.translation import joined, words
 
 
 def parts(difference: Difference, view: View) -> list[Part]:
@@ -21,72 +23,122 @@ def parts(difference: Difference, view: View) -> list[Part]:
 def csv_table(difference: Difference, view: View) -> TableData:
     """Return one row for each call that one trace alone has, and one for each fact that differs."""
     columns = [
-        Column("kind", "", role="strong"),
-        Column("path", "Module"),
+        Column("kind", "", _as_it_is, role="strong"),
+        Column("path", words("Module")),
         Column("call", None),
-        Column("type", "Type", drop_order=1),
-        Column("what", "What"),
-        Column("a", "A"),
-        Column("b", "B"),
+        Column("type", words("Type"), drop_order=1),
+        Column("what", words("What"), _fact_name),
+        Column("a", "A", _as_it_is),
+        Column("b", "B", _as_it_is),
     ]
     return TableData(columns, list(_rows(difference)))
 
 
-def _traces(difference: Difference) -> list[tuple[str, Line]]:
+def _traces(difference: Difference) -> FactPairs:
     return [
-        (letter, line(f"{visible(trace.name)}: {visible(trace.model)}, {trace.calls} calls"))
+        (letter, line(words("{}: {}, {} calls", visible(trace.name), visible(trace.model), trace.calls)))
         for letter, trace in (("A", difference.a), ("B", difference.b))
     ]
 
 
-def _settings(difference: Difference) -> list[tuple[str, Line]]:
+def _settings(difference: Difference) -> FactPairs:
     return [
-        (visible(change.what), line(f"{visible(change.a)} → {visible(change.b)}"))
+        (_fact_name(change.what), line(f"{visible(change.a)} → {visible(change.b)}"))
         for change in difference.settings
     ]
 
 
 def _summary(difference: Difference) -> list[Line]:
-    values = difference.values
-    kinds = {"removed": difference.removed, "added": difference.added, "changed": difference.changed}
-    counts = ", ".join(f"{len(calls)} {kind}" for kind, calls in kinds.items() if calls)
-    lines = [f"calls: {counts or 'the same, with the same shapes, dtypes and parameters'}"]
+    return [line(text) for text in (*_calls(difference), *_values(difference))]
+
+
+def _calls(difference: Difference) -> Iterator[str]:
+    kinds = [
+        (difference.removed, "{} removed"),
+        (difference.added, "{} added"),
+        (difference.changed, "{} changed"),
+    ]
+    differing = [words(template, len(calls)) for calls, template in kinds if calls]
+    same = words("the same, with the same shapes, dtypes and parameters")
+    yield words("calls: {}", joined(differing) if differing else same)
     if difference.operations_compared is None:
-        lines.append("operations: not compared; make both traces with --ops")
+        yield words("operations: not compared; make both traces with --ops")
     elif not difference.changed:
-        lines.append("operations: the same, in the same order")
-    tolerance = f"rtol {values.rtol:g} and atol {values.atol:g}"
+        yield words("operations: the same, in the same order")
+
+
+def _values(difference: Difference) -> Iterator[str]:
+    values = difference.values
+    tolerance = words("rtol {} and atol {}", f"{values.rtol:g}", f"{values.atol:g}")
     if not values.compared:
-        without = " and ".join(map(visible, difference.without_statistics))
-        reason = f": no statistics in {without}" if without else ""
-        lines.append(f"values: not compared{reason}; make both traces with --columns mean,std,min,max,nan")
+        reason: str = words("values: not compared")
+        if difference.without_statistics:
+            without = joined(map(visible, difference.without_statistics), " and ")
+            reason = words("values: not compared: no statistics in {}", without)
+        yield joined([reason, words("make both traces with --columns mean,std,min,max,nan")], "; ")
     elif values.first_apart is None:
-        lines.append(f"values: the same in {values.compared} calls, within {tolerance}")
+        yield words("values: the same in {} calls, within {}", values.compared, tolerance)
     else:
         first = visible(values.first_apart.path or values.first_apart.type)
-        text = f"values: {first} is the first of {values.compared} calls that differs beyond {tolerance}"
-        lines.append(text)
+        template = "values: {} is the first of {} calls that differs beyond {}"
+        yield words(template, first, values.compared, tolerance)
     if values.compared and not values.same_prompts:
-        lines.append("the two traces have different prompts, so their values are expected to differ")
-    return [line(text) for text in lines]
+        yield words("the two traces have different prompts, so their values are expected to differ")
 
 
 def _rows(difference: Difference) -> Iterator[tuple[object, ...]]:
+    present, absent = words("present"), words("absent")
     for call in difference.removed:
-        yield "removed", _name(call), call.call, call.type, "", "present", "absent"
+        yield words("removed"), _name(call), call.call, call.type, "", present, absent
     for call in difference.added:
-        yield "added", _name(call), call.call, call.type, "", "absent", "present"
+        yield words("added"), _name(call), call.call, call.type, "", absent, present
     for call in difference.changed:
-        yield from _change_rows("changed", call)
+        yield from _change_rows(words("changed"), call)
     if difference.values.first_apart is not None:
-        yield from _change_rows("values", difference.values.first_apart)
+        yield from _change_rows(words("values"), difference.values.first_apart)
 
 
 def _change_rows(kind: str, call: ChangedCall) -> Iterator[tuple[object, ...]]:
     for change in call.changes:
-        yield kind, _name(call), call.call, call.type, change.what, change.a, change.b
+        values = (_value_text(change.what, value) for value in (change.a, change.b))
+        yield kind, _name(call), call.call, call.type, change.what, *values
 
 
 def _name(call: ChangedCall) -> str:
     path = call.path or call.type
     return f"{path} ({call.call})" if call.call > 1 else path
+
+
+_FACTS = {
+    name: words(name)
+    for name in (
+        "prompt", "type", "input", "output", "input dtype", "output dtype", "device", "parameters", "raised",
+    )
+}  # fmt: skip
+
+
+_GROUPS = {"config": "config {}", "weights": "weights {}", "step": "step {}"}
+
+
+def _fact_name(what: str) -> str:
+    """Return the name of a fact as people read it; the rest of it may be the name of a tensor or a key."""
+    first, _, rest = what.partition(" ")
+    if first in _GROUPS and rest:
+        return words(_GROUPS[first], visible(rest))
+    if rest.startswith("of "):
+        return words("{} of {}", visible(first), visible(rest.removeprefix("of ")))
+    return _FACTS.get(what, visible(what))
+
+
+def _value_text(what: str, value: str) -> str:
+    """Return a value of a fact, whose words are known for some facts."""
+    if what in ("input", "output") and value == "no tensor":
+        return words("no tensor")
+    if what == "raised":
+        return words("yes") if value == "yes" else words("no")
+    call = value.removeprefix("call of ")
+    return words("call of {}", call) if what.startswith("step ") and call != value else value
+
+
+def _as_it_is(text: str) -> str:
+    return text

@@ -7,13 +7,14 @@ from gptrace.report.common_parts import model_facts, note_parts, prompt_fact
 from gptrace.report.parts import Claims, ClaimText, Facts, Part
 from gptrace.report.table_data import TableData
 from gptrace.report.view import View
+from gptrace.translation import words
 
 _MARKS = {True: ("✓", "holds"), False: ("✗", "fails"), None: ("–", "quiet")}
 
 
 def parts(explanation: Explanation, view: View) -> list[Part]:
     """Return the header, and the claims topic by topic."""
-    facts = Facts([*model_facts(explanation.model), prompt_fact("prompt", explanation.tokens)])
+    facts = Facts([*model_facts(explanation.model), prompt_fact(words("prompt"), explanation.tokens)])
     topics = [
         Claims(topic.title, [_claim_text(claim) for claim in topic.claims]) for topic in explanation.topics
     ]

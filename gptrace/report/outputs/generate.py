@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gptrace.record import Generation, GenerationResult, OpCall
 from gptrace.report.common_parts import (
+    FactPairs,
     hex_of,
     model_facts,
     note_parts,
@@ -14,13 +15,14 @@ from gptrace.report.parts import Facts, Line, Lines, Part, Table, line
 from gptrace.report.safe_text import quoted, token_label, visible_lines
 from gptrace.report.table_data import Column, TableData
 from gptrace.report.view import View
+from gptrace.translation import joined, words
 from gptrace.wording import bracketed
 
 _ENDINGS = {
-    "max_new_tokens": "stopped at --max-new-tokens",
-    "end_of_text": "stopped by the end-of-text token",
-    "stop": "stopped before a --stop text",
-    "error": "stopped by an error",
+    "max_new_tokens": words("stopped at --max-new-tokens"),
+    "end_of_text": words("stopped by the end-of-text token"),
+    "stop": words("stopped before a --stop text"),
+    "error": words("stopped by an error"),
 }
 
 
@@ -45,17 +47,19 @@ def item_parts(result: GenerationResult, view: View) -> list[Part]:
         return [Lines(lines)]
     attention = result.steps[-1].attention
     # A fused kernel takes the values, too, and does not show the product.
-    title = "Queries, keys, values" if _is_fused(attention) else "Queries @ keys"
+    is_fused = _is_fused(attention)
+    title = words("Queries, keys, values") if is_fused else words("Queries @ keys")
     named = _attention_text(attention, "dims")
     if named != _attention_text(attention):
-        lines.append(line(f"{title.lower()}: {named}"))
+        template = "queries, keys, values: {}" if is_fused else "queries @ keys: {}"
+        lines.append(line(words(template, named)))
     columns = [
-        Column("step", "Step", is_number=True),
-        Column("cached", "Cached", _count_text, is_number=True, drop_order=2),
-        Column("input", "Input", lambda step: bracketed(step.flow[0].shape) if step.flow else "–"),
+        Column("step", words("Step"), is_number=True),
+        Column("cached", words("Cached"), _count_text, is_number=True, drop_order=2),
+        Column("input", words("Input"), lambda step: bracketed(step.flow[0].shape) if step.flow else "–"),
         Column("attention", title, _attention_text),
-        Column("logits", "Logits", _shape_text, drop_order=1),
-        Column("token", "Next token", token_label, role="strong"),
+        Column("logits", words("Logits"), _shape_text, drop_order=1),
+        Column("token", words("Next token"), token_label, role="strong"),
     ]
     rows = [
         (number, step.cached, step, step.attention, step.logits, step.token)
@@ -81,27 +85,28 @@ def csv_table(generation: Generation, view: View) -> TableData:
 
 def prompt_text(text: str | None, ids: tuple[int, ...]) -> str:
     """Return a prompt as it stands before its continuation: its text, or its ids."""
-    return visible_lines(text) if text is not None else f"ids {' '.join(map(str, ids))} "
+    return visible_lines(text) if text is not None else words("ids {} ", " ".join(map(str, ids)))
 
 
 def ending(result: GenerationResult) -> Line:
     """Return how many tokens came, and why no more."""
     count = len(result.new_ids)
-    return line(f"{count} new token{'s' if count != 1 else ''}, {_ENDINGS[result.stopped_by]}", "quiet")
+    template = "{} new token, {}" if count == 1 else "{} new tokens, {}"
+    return line(words(template, count, _ENDINGS[result.stopped_by]), "quiet")
 
 
-def _facts(generation: Generation) -> list[tuple[str, Line]]:
+def _facts(generation: Generation) -> FactPairs:
     settings = generation.settings
     if settings.temperature == 0:
-        text = "greedy: the most likely token each time"
+        text: str = words("greedy: the most likely token each time")
     else:
-        rules = [f"temperature {settings.temperature:g}"]
+        rules: list[str] = [words("temperature {}", f"{settings.temperature:g}")]
         rules += [f"top-k {settings.top_k}"] if settings.top_k is not None else []
         rules += [f"top-p {settings.top_p:g}"] if settings.top_p is not None else []
-        text = f"sampled: {', '.join(rules)}, seed {settings.seed}"
-    facts = [("decoding", line(text))]
+        text = words("sampled: {}", joined([*rules, words("seed {}", settings.seed)]))
+    facts: FactPairs = [(words("decoding"), line(text))]
     if settings.stop:
-        facts.append(("stops at", line(" ".join(map(quoted, settings.stop)))))
+        facts.append((words("stops at"), line(" ".join(map(quoted, settings.stop)))))
     return facts
 
 

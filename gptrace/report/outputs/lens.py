@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gptrace.record import Lens, LensCell, LensResult
 from gptrace.report.common_parts import (
+    FactPairs,
     hex_of,
     model_facts,
     next_tokens,
@@ -13,10 +14,11 @@ from gptrace.report.common_parts import (
     prompt_title,
     text_of,
 )
-from gptrace.report.parts import Facts, Line, Part, Table, line
+from gptrace.report.parts import Facts, Line, Part, Span, Table, line
 from gptrace.report.safe_text import shortened_to, token_or_id, visible
 from gptrace.report.table_data import Column, TableData
 from gptrace.report.view import View
+from gptrace.translation import joined, words
 
 # The role of a cell by its rank of the model's prediction: at most so high.
 _ROLES = ((1, "rank 1"), (10, "rank 10"), (100, "rank 100"))
@@ -29,10 +31,12 @@ def parts(lens: Lens, view: View) -> list[Part]:
     path = " → ".join(map(visible, lens.through))
     results = tuple(lens.results)
     differences = [result.difference for result in results if result.problem is None]
-    text = f"each layer's output → {path}"
+    clauses = [words("each layer's output → {}", path)]
     if differences:
-        text += f"; the last layer's logits differ from the model's by {max(differences):.1e}"
-    facts = Facts([*model_facts(lens.model), *([("lens", line(text))] if lens.through else [])])
+        template = "the last layer's logits differ from the model's by {}"
+        clauses.append(words(template, f"{max(differences):.1e}"))
+    through: FactPairs = [(words("lens"), line(joined(clauses, "; ")))] if lens.through else []
+    facts = Facts([*model_facts(lens.model), *through])
     items = [part for result in results for part in item_parts(result, view)]
     return [facts, *note_parts(lens.notes), *items]
 
@@ -74,15 +78,16 @@ def _map(result: LensResult, view: View) -> Table:
         room = max(1, (view.width - _LAYER_WIDTH) // (_CELL_WIDTH + _GAP))
     count = len(tokens) if view.full else min(len(tokens), room)
     positions = range(len(tokens) - count, len(tokens))
-    columns = [Column("layer", "Layer")]
+    columns = [Column("layer", words("Layer"))]
     for position in positions:
         label = shortened_to(token_or_id(tokens[position]), _CELL_WIDTH - len(str(position)) - 1)
         columns.append(Column(str(position), f"{position} {label}", _cell, role_of=_role))
     rows = [(layer.path, *(layer.cells[position] for position in positions)) for layer in result.layers]
     lines = [_legend(color=view.color)]
     if count < len(tokens):
-        lines.append(line(f"the last {count} of {len(tokens)} positions; --full shows all", "quiet"))
-    title = f"After each token of {prompt_title(result)}, layer by layer"
+        text = words("the last {} of {} positions; --full shows all", count, len(tokens))
+        lines.append(line(text, "quiet"))
+    title = words("After each token of {}, layer by layer", prompt_title(result))
     return Table(TableData(columns, rows), title, lines)
 
 
@@ -90,12 +95,12 @@ def _last_position(result: LensResult) -> Table:
     """Return a row for each layer: its candidates after the last token, and its rank of the prediction."""
     prediction = result.layers[-1].candidates[0]
     columns = [
-        Column("layer", "Layer"),
-        Column("rank", f"Rank of {token_or_id(prediction.token)}", "{:,}".format, is_number=True),
-        Column("candidates", "Its next tokens", next_tokens, role="strong"),
+        Column("layer", words("Layer")),
+        Column("rank", words("Rank of {}", token_or_id(prediction.token)), "{:,}".format, is_number=True),
+        Column("candidates", words("Its next tokens"), next_tokens, role="strong"),
     ]
     rows = [(layer.path, layer.rank_of_prediction, layer.candidates) for layer in result.layers]
-    return Table(TableData(columns, rows), "After the last token")
+    return Table(TableData(columns, rows), words("After the last token"))
 
 
 def _cell(cell: LensCell) -> str:
@@ -107,9 +112,14 @@ def _role(cell: LensCell) -> str:
 
 
 def _legend(*, color: bool) -> Line:
-    cells = "cells: the most likely token of the layer"
     if not color:
-        return line(cells, "quiet")
-    spans = [(f"{cells}; colour: rank that the layer gives to the model's prediction: ", "quiet")]
-    spans += [(f"{'1' if rank == 1 else f'up to {rank}'}  ", role) for rank, role in _ROLES]
-    return (*spans, ("beyond", "quiet"))
+        return line(words("cells: the most likely token of the layer"), "quiet")
+    spans: list[Span] = [(words(_COLOR_LEGEND), "quiet")]
+    for rank, role in _ROLES:
+        spans += [("1" if rank == 1 else words("up to {}", rank), role), ("  ", "")]
+    return (*spans, (words("beyond"), "quiet"))
+
+
+_COLOR_LEGEND = (
+    "cells: the most likely token of the layer; colour: rank that the layer gives to the model's prediction: "
+)

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gptrace.record import Loss, LossResult, LossStream, ScoredToken
+from gptrace.record.loss import LossTotal
 from gptrace.report.common_parts import (
+    FactPairs,
+    counted_tokens,
     hex_of,
     model_facts,
     note_parts,
@@ -18,6 +21,7 @@ from gptrace.report.parts import Facts, Line, Lines, Part, Span, Table, line
 from gptrace.report.safe_text import token_label, visible_lines
 from gptrace.report.table_data import Column, TableData
 from gptrace.report.view import View
+from gptrace.translation import joined, words
 
 # The role of a token by its probability: at least so high; the last one is for all below.
 _ROLES = ((0.5, "likely"), (0.1, "fairly likely"), (0.01, ""), (0.0001, "unlikely"), (0.0, "very unlikely"))
@@ -36,12 +40,12 @@ def item_parts(result: LossResult, view: View) -> list[Part]:
     if result.problem is not None:
         return problem_parts(result.index, result.problem)
     columns = [
-        Column("position", "Position", is_number=True),
-        Column("token", "Token", token_label, role="strong"),
-        Column("id", "Id", is_number=True, drop_order=1),
-        Column("probability", "Probability", _probability, is_number=True, role_of=_role),
-        Column("rank", "Rank", _rank, is_number=True),
-        Column("surprisal", "Surprisal", _surprisal, is_number=True),
+        Column("position", words("Position"), is_number=True),
+        Column("token", words("Token"), token_label, role="strong"),
+        Column("id", words("Id"), is_number=True, drop_order=1),
+        Column("probability", words("Probability"), _probability, is_number=True, role_of=_role),
+        Column("rank", words("Rank"), _rank, is_number=True),
+        Column("surprisal", words("Surprisal"), _surprisal, is_number=True),
     ]
     rows = [
         (position, scored.token, scored.id, scored.probability, scored.rank, scored.log_probability)
@@ -50,9 +54,10 @@ def item_parts(result: LossResult, view: View) -> list[Part]:
     lines = [_colored_text(result.tokens), _legend()] if view.color and len(rows) > 1 else []
     if len(rows) > _MOST_ROWS and not view.full:
         rows = sorted(rows[1:], key=lambda row: (row[5] or 0.0, row[0]))[:_ROWS_OF_LONG_TEXT]
-        text = f"the {_ROWS_OF_LONG_TEXT} of {len(result.tokens):,} tokens with the highest surprisal"
-        lines.append(line(f"{text}; --full shows all", "quiet"))
-    title = f"{prompt_title(result)}: {loss_text(result.loss, result.perplexity)}"
+        template = "the {} of {} tokens with the highest surprisal; --full shows all"
+        text = words(template, _ROWS_OF_LONG_TEXT, f"{len(result.tokens):,}")
+        lines.append(line(text, "quiet"))
+    title = words("{}: {}", prompt_title(result), loss_text(result.loss, result.perplexity))
     return [Table(TableData(columns, rows), title, lines)]
 
 
@@ -83,8 +88,7 @@ def closing_parts(loss: Loss | LossStream, view: View) -> list[Part]:
     total = loss.total
     if total.loss is None:
         return []
-    text = f"together: {loss_text(total.loss, total.perplexity)}, {total.tokens:,} tokens"
-    return [Lines([line(text)])]
+    return [Lines([line(words("together: {}", _total_text(total)))])]
 
 
 def loss_text(loss: float | None, perplexity: float | None) -> str:
@@ -94,24 +98,27 @@ def loss_text(loss: float | None, perplexity: float | None) -> str:
     'loss 1.0000, perplexity 2.718'
     """
     if loss is None or perplexity is None:
-        return "one token, so nothing is predicted"
+        return words("one token, so nothing is predicted")
     shown = f"{perplexity:.4g}" if perplexity < 1000 else f"{perplexity:,.0f}"
-    return f"loss {loss:.4f}, perplexity {shown}"
+    return words("loss {}, perplexity {}", f"{loss:.4f}", shown)
 
 
-def _facts(loss: Loss) -> list[tuple[str, Line]]:
-    facts = []
-    total = loss.total
-    if total.loss is not None and len(loss.results) > 1:
-        count = f"{total.tokens:,} token{'s' if total.tokens != 1 else ''}"
-        text = f"{loss_text(total.loss, total.perplexity)}, {count}"
-        facts.append(("together", line(text)))
+def _total_text(total: LossTotal) -> str:
+    return joined([loss_text(total.loss, total.perplexity), counted_tokens(total.tokens)])
+
+
+def _facts(loss: Loss) -> FactPairs:
+    facts: FactPairs = []
+    if loss.total.loss is not None and len(loss.results) > 1:
+        facts.append((words("together"), line(_total_text(loss.total))))
     if loss.uniform is not None:
-        text = "the loss is the mean surprisal, -ln p, in nats; equal probabilities for all tokens would give"
-        facts.append(("measure", line(f"{text} {loss.uniform:.4f}")))
+        text = (
+            "the loss is the mean surprisal, -ln p, in nats; equal probabilities for all tokens would give {}"
+        )
+        facts.append((words("measure"), line(words(text, f"{loss.uniform:.4f}"))))
     if loss.stride is not None:
-        text = f"windows as long as the context, each {loss.stride} tokens after the one before"
-        facts.append(("windows", line(text)))
+        text = "windows as long as the context, each {} tokens after the one before"
+        facts.append((words("windows"), line(words(text, loss.stride))))
     return facts
 
 
@@ -158,7 +165,7 @@ def _joined(tokens: Sequence[ScoredToken]) -> str | None:
 
 
 def _legend() -> Line:
-    spans: list[Span] = [("probability ", "quiet")]
+    spans: list[Span] = [(words("probability "), "quiet")]
     for least, role in _ROLES:
-        spans += [(f"≥ {100 * least:g} %" if least else "less", role), ("  ", "")]
+        spans += [(f"≥ {100 * least:g} %" if least else words("less"), role), ("  ", "")]
     return tuple(spans)

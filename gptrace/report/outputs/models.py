@@ -6,6 +6,7 @@ from gptrace.record import Presets
 from gptrace.report.parts import Part, Table
 from gptrace.report.table_data import Column, TableData
 from gptrace.report.view import View
+from gptrace.translation import words
 
 
 def parts(presets: Presets, view: View) -> list[Part]:
@@ -16,16 +17,16 @@ def parts(presets: Presets, view: View) -> list[Part]:
 def csv_table(presets: Presets, view: View) -> TableData:
     """Return one row for each preset."""
     columns = [
-        Column("name", "Model", role="strong"),
-        Column("aliases", "Aliases", ", ".join, drop_order=2),
+        Column("name", words("Model"), role="strong"),
+        Column("aliases", words("Aliases"), ", ".join, drop_order=2),
         Column("emb_dim", "emb_dim", is_number=True, drop_order=7),
         Column("n_layers", "n_layers", is_number=True, drop_order=6),
         Column("n_heads", "n_heads", is_number=True, drop_order=5),
-        Column("context_length", "context", is_number=True, drop_order=3),
-        Column("parameters", "Parameters", "{:,}".format, is_number=True),
-        Column("without_out_head", "without out_head", "{:,}".format, is_number=True, drop_order=1),
-        Column("pretrained", "Pretrained", _pretrained, drop_order=8),
-        Column("bytes", "Size (float32)", _gibibytes, is_number=True, drop_order=4),
+        Column("context_length", words("context"), is_number=True, drop_order=3),
+        Column("parameters", words("Parameters"), "{:,}".format, is_number=True),
+        Column("without_out_head", words("without out_head"), "{:,}".format, is_number=True, drop_order=1),
+        Column("pretrained", words("Pretrained"), _pretrained, drop_order=8),
+        Column("bytes", words("Size (float32)"), _gibibytes, is_number=True, drop_order=4),
     ]
     rows = [
         (
@@ -39,7 +40,7 @@ def csv_table(presets: Presets, view: View) -> TableData:
 
 
 def _pretrained(at_hand: bool | None) -> str:
-    return {True: "downloaded", False: "gptrace pull", None: "–"}[at_hand]
+    return {True: words("downloaded"), False: "gptrace pull", None: "–"}[at_hand]
 
 
 def _gibibytes(count: int) -> str:

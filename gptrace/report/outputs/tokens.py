@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from gptrace.record import TokenizedPrompt, Tokens
-from gptrace.report.common_parts import hex_of, prompt_title
+from gptrace.report.common_parts import counted_tokens, hex_of, prompt_title
 from gptrace.report.parts import Part, Table
 from gptrace.report.safe_text import token_label
 from gptrace.report.table_data import Column, TableData
 from gptrace.report.view import View
+from gptrace.translation import words
 
 
 def parts(tokens: Tokens, view: View) -> list[Part]:
@@ -27,11 +28,11 @@ def csv_table(tokens: Tokens, view: View) -> TableData:
 
 def _table(prompt: TokenizedPrompt) -> Table:
     columns = [
-        Column("position", "Position", is_number=True),
-        Column("id", "Id", is_number=True),
-        Column("token", "Token", token_label, role="strong"),
-        Column("bytes", "Bytes", lambda raw: hex_of(raw, " "), drop_order=1),
+        Column("position", words("Position"), is_number=True),
+        Column("id", words("Id"), is_number=True),
+        Column("token", words("Token"), token_label, role="strong"),
+        Column("bytes", words("Bytes"), lambda raw: hex_of(raw, " "), drop_order=1),
     ]
     rows = [(position, token.id, token, token.bytes) for position, token in enumerate(prompt.tokens)]
-    count = f"{len(rows)} token{'s' if len(rows) > 1 else ''}"
-    return Table(TableData(columns, rows), title=f"{count} of {prompt_title(prompt)}")
+    title = words("{} of {}", counted_tokens(len(rows)), prompt_title(prompt))
+    return Table(TableData(columns, rows), title=title)

@@ -21,6 +21,7 @@ from gptrace.report.parts import Facts, Part, Table
 from gptrace.report.safe_text import token_or_id
 from gptrace.report.table_data import Column, TableData
 from gptrace.report.view import View
+from gptrace.translation import words
 
 _CSV_KEYS = (
     "index", "prompt", "rank", "id", "token", "bytes", "logit", "probability", "log_probability", "position",
@@ -73,9 +74,9 @@ def csv_table(topk: TopK, view: View) -> TableData:
 def _positions_table(result: TopKResult) -> Table:
     """Return a row for each position: its token, the next tokens, and the chosen tokens."""
     columns = [
-        Column("position", "Position", is_number=True),
-        Column("token", "Token", token_or_id),
-        Column("next", "Next tokens", next_tokens, role="strong"),
+        Column("position", words("Position"), is_number=True),
+        Column("token", words("Token"), token_or_id),
+        Column("next", words("Next tokens"), next_tokens, role="strong"),
     ]
     for number, chosen in enumerate(result.chosen):
         columns.append(Column(f"chosen {number}", token_or_id(chosen.token), _chosen, is_number=True))
@@ -83,8 +84,8 @@ def _positions_table(result: TopKResult) -> Table:
         (prediction.position, result.tokens[prediction.position], prediction.candidates, *prediction.chosen)
         for prediction in result.positions
     ]
-    return Table(TableData(columns, rows), title=f"At each position of {prompt_title(result)}")
+    return Table(TableData(columns, rows), title=words("At each position of {}", prompt_title(result)))
 
 
 def _chosen(candidate: Candidate) -> str:
-    return f"{percent_without_space(candidate.probability)}, rank {candidate.rank:,}"
+    return words("{}, rank {}", percent_without_space(candidate.probability), f"{candidate.rank:,}")

@@ -14,6 +14,7 @@ from gptrace.report.common_parts import (
     candidates_table,
     fitting_facts,
     model_facts,
+    note_text,
     prompt_fact,
     prompts_left_out,
     shown_prompts,
@@ -24,6 +25,7 @@ from gptrace.report.safe_text import visible
 from gptrace.report.shapes import changes_last_axis, keeps_shape, names, sizes
 from gptrace.report.table_data import TableData
 from gptrace.report.view import View
+from gptrace.translation import joined, recorded, words
 from gptrace.wording import bracketed, one_line, readable_bytes
 
 _UNCALLED_SHOWN = 10
@@ -122,11 +124,11 @@ def _facts(trace: Trace) -> FactPairs:
     count = len(trace.inputs)
     for number in shown_prompts(count):
         prompt = trace.inputs[number]
-        name = "prompt" if count == 1 else f"prompt {number}"
+        name = words("prompt") if count == 1 else words("prompt {}", number)
         facts.append(prompt_fact(name, prompt.tokens, prompt.padding))
     facts += [*prompts_left_out(count), *fitting_facts(trace.inputs), *temperature_facts(trace.temperature)]
     if trace.dims:
-        facts.append(("axes", line(" · ".join(f"{name} {size}" for name, size in trace.dims.items()))))
+        facts.append((words("axes"), line(" · ".join(f"{name} {size}" for name, size in trace.dims.items()))))
     return facts
 
 
@@ -135,34 +137,40 @@ def _tree(rows: Sequence[CallRow], columns: Sequence[str]) -> Tree:
     sides = [name for name in ("input", "output") if name in columns]
     return Tree(
         rows=[_tree_row(row, sides, extras) for row in rows],
-        shapes_title=" → ".join(sides).capitalize(),
+        shapes_title=_SHAPES_TITLES["→".join(sides)],
         has_types="type" in columns,
         columns=[(column.title, column.is_number) for column in extras],
     )
 
 
+_SHAPES_TITLES: dict[str, str] = {
+    "input→output": words("Input → output"), "input": words("Input"), "output": words("Output"), "": "",
+}  # fmt: skip
+
+
 def _tree_row(row: CallRow, sides: Sequence[str], extras: Sequence[TreeColumn]) -> TreeRow:
     call = row.op or row.call
     sign = _SIGNS.get(row.op.name, ", ") if row.op else ", "
-    label = visible(row.label)
+    label = row.label
     type_text = _op_type(row.op) if row.op else visible(row.call.type) if row.guide else ""
     if row.folded:
-        label += f", same as {visible(row.first_label)}"
+        label = words("{}, same as {}", label, row.first_label)
         type_text = f"{len(row.folded)} × {type_text}"
     entering, leaving = names(call.inputs, sign), names(call.outputs)
     entering_sizes, leaving_sizes = sizes(call.inputs, sign), sizes(call.outputs)
-    size_text = f"{entering_sizes} → {leaving_sizes}"
+    size_text: str = words("{} → {}", entering_sizes, leaving_sizes)
+    is_same = not call.failed and keeps_shape(call)
     if call.failed:
-        leaving, size_text = "raised", entering_sizes
-    elif keeps_shape(call):
-        leaving, size_text = "same", entering_sizes
-    if entering_sizes == entering and leaving in ("same", leaving_sizes):
+        leaving, size_text = words("raised"), entering_sizes
+    elif is_same:
+        leaving, size_text = words("same"), entering_sizes
+    if entering_sizes == entering and (is_same or leaving == leaving_sizes):
         size_text = ""  # the names are the numbers
-    shapes = f"{entering} → {leaving}"
+    shapes = words("{} → {}", entering, leaving)
     if row.op is not None and not row.op.inputs:  # made of no tensor: a mask, positions
-        shapes, size_text = f"→ {leaving}", f"→ {leaving_sizes}"
+        shapes, size_text = words("→ {}", leaving), words("→ {}", leaving_sizes)
     if len(sides) < 2:
-        shapes = _one_side(sides, entering, leaving)
+        shapes = _one_side(sides, entering, leaving, is_same=is_same)
     changed = row.op is None and changes_last_axis(call)
     return TreeRow(
         label=label,
@@ -180,10 +188,10 @@ def _tree_row(row: CallRow, sides: Sequence[str], extras: Sequence[TreeColumn]) 
     )
 
 
-def _one_side(sides: Sequence[str], entering: str, leaving: str) -> str:
+def _one_side(sides: Sequence[str], entering: str, leaving: str, *, is_same: bool) -> str:
     if not sides:
         return ""
-    return entering if sides == ["input"] or leaving == "same" else leaving
+    return entering if sides == ["input"] or is_same else leaving
 
 
 # The sign between the inputs of an operation on two tensors.
@@ -194,70 +202,80 @@ def _op_type(op: OpCall) -> str:
     """Return the line that asked for an operation, and whether the operation made anything new."""
     file, _, number = op.source.rpartition(":")
     where = f"{PurePath(file).name}:{number}" if file else ""
-    kind = "view" if op.is_view else "in place" if op.in_place else ""
-    return visible(", ".join(part for part in (where, kind) if part))
+    kind = words("view") if op.is_view else words("in place") if op.in_place else ""
+    return joined(part for part in (visible(where), kind) if part)
 
 
 def _notes(trace: Trace, rows: Sequence[CallRow]) -> list[Line]:
     """Return the totals, what the table leaves out, the trace's own notes, and the failure."""
     lines = [line(_totals(trace, rows), "quiet"), *_costs(trace)]
-    lines += [line(f"note: {visible(note)}") for note in trace.notes]
+    lines += [line(note_text(note)) for note in trace.notes]
     candidates = [candidate for prediction in trace.predictions for candidate in prediction.candidates]
     if candidates and trace.logits_per_position:
         # Ids without bytes are of no known vocabulary: nothing says that each logit is that of a token.
         has_tokens = any(candidate.bytes is not None for candidate in candidates)
-        owner = ", one for each token of the vocabulary" * has_tokens
-        text = f"Each position has {trace.logits_per_position:,} logits{owner}; softmax over those of the"
-        lines.append(line(f"{text} last position gives the next token."))
+        text = _LOGITS_OF_TOKENS if has_tokens else _LOGITS
+        lines.append(line(words(text, f"{trace.logits_per_position:,}")))
     if trace.uncalled:
         paths = ", ".join(map(visible, trace.uncalled[:_UNCALLED_SHOWN]))
         rest = len(trace.uncalled) - _UNCALLED_SHOWN
-        title = "not called" if trace.error is None else "not reached"
-        lines.append(line(f"{title}: {paths}" + (f" and {rest} more" if rest > 0 else "")))
+        names_and_rest = words("{} and {} more", paths, rest) if rest > 0 else paths
+        template = "not called: {}" if trace.error is None else "not reached: {}"
+        lines.append(line(words(template, names_and_rest)))
     return lines + (_failure(trace.error) if trace.error else [])
+
+
+_LOGITS_OF_TOKENS = (
+    "Each position has {} logits, one for each token of the vocabulary; softmax over those of the last "
+    "position gives the next token."
+)
+_LOGITS = "Each position has {} logits; softmax over those of the last position gives the next token."
 
 
 def _totals(trace: Trace, rows: Sequence[CallRow]) -> str:
     totals = trace.totals
-    text = f"{totals.calls} calls of {totals.modules} modules in {totals.seconds * 1000:.1f} ms"
+    milliseconds = f"{totals.seconds * 1000:.1f}"
+    parts: list[str] = [words("{} calls of {} modules in {} ms", totals.calls, totals.modules, milliseconds)]
     if totals.ops is not None:
-        text += f" · {totals.ops} operations"
+        parts.append(words("{} operations", totals.ops))
     folded = sum(row.hidden for row in rows if row.folded)
     cut = sum(row.hidden for row in rows if not row.folded)
-    text += f" · {folded} folded (--full shows them)" if folded else ""
-    text += f" · {cut} below --depth" if cut else ""
-    text += " · parameters include the children's"
-    return text + (" · (2) marks a module's second call" if any(row.call.call > 1 for row in rows) else "")
+    parts += [words("{} folded (--full shows them)", folded)] * bool(folded)
+    parts += [words("{} below --depth", cut)] * bool(cut)
+    parts.append(words("parameters include the children's"))
+    if any(row.call.call > 1 for row in rows):
+        parts.append(words("(2) marks a module's second call"))
+    return joined(parts, " · ")
 
 
 def _costs(trace: Trace) -> list[Line]:
     lines, totals = [], trace.totals
     if totals.cost is not None:
-        text = f"{cost_text(totals.cost)} MACs (multiply-accumulates) in matrix products, convolutions and"
-        text += " attention"
+        template = "{} MACs (multiply-accumulates) in matrix products, convolutions and attention"
+        clauses = [words(template, cost_text(totals.cost))]
         if totals.cost.unknown:
             kernels = ", ".join(map(visible, totals.cost.unknown[:_KERNELS_SHOWN]))
-            text += f"; the cost of {kernels} is unknown"
-        lines.append(line(text, "quiet"))
+            clauses.append(words("the cost of {} is unknown", kernels))
+        lines.append(line(joined(clauses, "; "), "quiet"))
     if totals.peak_bytes is not None:
-        peak = readable_bytes(totals.peak_bytes)
-        lines.append(line(f"peak memory of activations: {peak}, parameters not included", "quiet"))
+        template = "peak memory of activations: {}, parameters not included"
+        lines.append(line(words(template, readable_bytes(totals.peak_bytes)), "quiet"))
     return lines
 
 
 def _failure(failure: Failure) -> list[Line]:
     """Return the exception, the inputs of the call that raised, the line of code, and the likely cause."""
-    where = visible(failure.path) or "the model itself"
+    where = visible(failure.path) or words("the model itself")
     message = one_line(failure.message, limit=None)
-    lines = [line(f"raised in {where}: {visible(failure.type)}: {visible(message)}", "failed")]
+    lines = [line(words("raised in {}: {}: {}", where, visible(failure.type), visible(message)), "failed")]
     inputs = [
-        f"{spec.name} {bracketed(spec.shape)} {spec.dtype} on {spec.device}"
+        words("{} {} {} on {}", visible(spec.name), bracketed(spec.shape), spec.dtype, spec.device)
         for spec in failure.inputs[:_INPUTS_SHOWN]
     ]
     if inputs:
-        lines.append(line(f"arguments: {visible(', '.join(inputs))}"))
+        lines.append(line(words("arguments: {}", joined(inputs))))
     if failure.source:
-        lines.append(line(f"at: {visible(failure.source)}"))
+        lines.append(line(words("at: {}", visible(failure.source))))
     if failure.diagnosis:
-        lines.append(line(f"likely: {visible(failure.diagnosis)}", "strong"))
+        lines.append(line(words("likely: {}", recorded(visible(failure.diagnosis))), "strong"))
     return lines

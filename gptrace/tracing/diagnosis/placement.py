@@ -45,9 +45,10 @@ def device_mismatch(context: FailureContext) -> str:
         return ""
     devices = " and ".join(sorted({str(info.device) for info in _operands(context)}))
     parameter = next(context.call.module.parameters(recurse=False), None)
-    facts = [f"inputs on {devices}"] if devices else []
-    facts += [f"parameters on {parameter.device}"] if parameter is not None else []
-    where = f" ({', '.join(facts)})" if facts else ""
+    where = f" (inputs on {devices})" if devices else ""
+    if parameter is not None:
+        own = parameter.device
+        where = f" (inputs on {devices}, parameters on {own})" if devices else f" (parameters on {own})"
     return (
         f"tensors on different devices meet in {context.name}{where}; create new tensors with "
         "device=x.device, or move them with .to()"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from typing import cast
 
 from gptrace.model.quiet_torch import torch
@@ -58,7 +60,22 @@ def _token_embedding(model: MeasuredModel) -> MeasuredClaim:
     if scaled <= allowed < difference:
         figures = {"embedded": embedded, "factor": factor, "difference": scaled}
         return model.claim("token_embedding_scaled", True, **figures)
-    return model.claim("token_embedding", difference <= allowed, embedded=embedded, difference=difference)
+    figures = {"embedded": embedded, "difference": difference}
+    if difference <= allowed:
+        return model.claim("token_embedding", True, **figures)
+    reordered = _change_in_reverse_order(model, path, embedded)
+    if reordered <= allowed:
+        return model.claim("token_embedding_changed", True, **figures, reordered=reordered)
+    return model.claim("token_embedding", False, **figures)
+
+
+def _change_in_reverse_order(model: MeasuredModel, path: str, embedded: Tensor) -> float:
+    """Return how far the vectors (1, T, D) of a table are from those that it makes of the ids in reverse."""
+    try:
+        again = cast(Tensor, cast(torch.nn.Module, model.submodule(path))(model.ids.flip(1)))
+    except Exception:  # a user's table may want more than ids
+        return math.inf
+    return largest_difference(again.flip(1), embedded) if again.shape == embedded.shape else math.inf
 
 
 def _block_input(model: MeasuredModel) -> MeasuredClaim:
@@ -77,29 +94,53 @@ def _block_input(model: MeasuredModel) -> MeasuredClaim:
 
 
 def _position_embedding(model: MeasuredModel, embedded: Tensor, positions: Tensor) -> MeasuredClaim:
-    """Look for the sum of both embeddings in the first block, or in what runs before it, such as a norm."""
+    """Look for the sum of the embeddings in the first block, or in what runs before it, such as a norm."""
     structure, table = model.structure, model.position_embedding
     readers = (*(structure.blocks[:1] or (structure.head,)), *structure.before)
     taken = {path: model.captured.inputs[path] for path in readers if path in model.captured.inputs}
-    if embedded.shape[-2:] == positions.shape[-2:]:
-        total = embedded + positions
-        differences = {
-            path: largest_difference(total, values)
-            for path, values in taken.items()
-            if values.shape == total.shape
-        }
-        path = min(differences, key=lambda path: differences[path], default="")
-        holds = bool(path) and differences[path] <= model.tolerance * _largest(taken[path])
-        # Only where nothing else runs between the tables and the block is the sum sure to be another.
-        is_direct = all(
-            isinstance(model.submodule(path), torch.nn.Dropout)
-            for path, values in taken.items()
-            if path in structure.before and values.is_floating_point()
+    figures = {"table": table, "embedded": embedded, "positions": positions}
+    others = [path for path in structure.other_embeddings if path != table and path in model.captured.outputs]
+    total = _sum([embedded, positions])
+    path, difference = _closest(taken, total)
+    if path and difference <= model.tolerance * _largest(taken[path]):
+        return model.claim("position_embedding", True, block=path, difference=difference, **figures)
+    with_others = _sum([embedded, positions, *(model.captured.outputs[each] for each in others)])
+    reader, error = _closest(taken, with_others)
+    if others and reader and error <= model.tolerance * _largest(taken[reader]):
+        names = [{"name": each} for each in others]
+        return model.claim(
+            "position_embedding_among_others", True, block=reader, difference=error, others=names, **figures
         )
-        if holds or (is_direct and structure.blocks and path):
-            figures = {"embedded": embedded, "positions": positions, "difference": differences[path]}
-            return model.claim("position_embedding", holds, table=table, block=path, **figures)
-    return model.claim("position_embedding_unmeasured", None, table=table, positions=positions)
+    # Only where nothing else runs between the tables and the block is the sum sure to be another.
+    is_direct = all(
+        isinstance(model.submodule(path), torch.nn.Dropout)
+        for path, values in taken.items()
+        if path in structure.before and values.is_floating_point()
+    )
+    if is_direct and structure.blocks and path:
+        return model.claim("position_embedding", False, block=path, difference=difference, **figures)
+    return model.claim("position_embedding_unmeasured", None, **figures)
+
+
+def _sum(embeddings: list[Tensor]) -> Tensor | None:
+    """Return the sum of vectors (…, T, D), in which a table of positions may have no batch; else None."""
+    total = embeddings[0]
+    for vectors in embeddings[1:]:
+        if vectors.shape[-2:] != total.shape[-2:]:
+            return None
+        total = total + vectors
+    return total
+
+
+def _closest(taken: Mapping[str, Tensor], total: Tensor | None) -> tuple[str, float]:
+    """Return the path of the input that is closest to a sum, and how far it is; "" for none of its shape."""
+    differences = {
+        path: largest_difference(total, values)
+        for path, values in taken.items()
+        if total is not None and values.shape == total.shape
+    }
+    path = min(differences, key=lambda path: differences[path], default="")
+    return path, differences.get(path, math.inf)
 
 
 def _blocks(model: MeasuredModel) -> MeasuredClaim:

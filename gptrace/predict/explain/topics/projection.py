@@ -56,16 +56,36 @@ class _Head:
         return self.claim("matrix_product", equal == len(errors), weight=self.weight, **counts)
 
     def dot_product(self) -> MeasuredClaim:
-        """Compute the scores of the likeliest tokens by hand, and compare them with the model's."""
+        """Compute the scores of the likeliest tokens by hand, and compare them with the model's logits.
+
+        Where these are something else, the scores of the head are compared, if the logits keep their order.
+        """
         logits = self.model.last_logits
         best = logits.topk(min(_BY_HAND, len(logits)))
         products = [self._by_hand(token_id) for token_id in best.indices.tolist()]
+        scores = self.output(self.x)
         by_hand = [
-            {"token": self.model.token(token_id), "product": product, "logit": logit}
+            {
+                "token": self.model.token(token_id),
+                "product": product,
+                "logit": logit,
+                "head": self.model.structure.head,
+                "score": float(scores[token_id]),
+            }
             for token_id, product, logit in zip(best.indices, products, best.values.tolist(), strict=True)
         ]
-        error = max(abs(a - b) for a, b in zip(products, best.values.tolist(), strict=True))
-        return self.claim("dot_product", error <= self.model.head_tolerance, by_hand=by_hand)
+        tolerance = self.model.head_tolerance
+        if max(abs(item["product"] - item["logit"]) for item in by_hand) <= tolerance:
+            return self.claim("dot_product", True, by_hand=by_hand)
+        is_product = max(abs(item["product"] - item["score"]) for item in by_hand) <= tolerance
+        if is_product and self._keeps_order(scores[: len(logits)], logits):
+            return self.claim("dot_product_changed", True, by_hand=by_hand)
+        return self.claim("dot_product", False, by_hand=by_hand)
+
+    def _keeps_order(self, scores: Tensor, logits: Tensor) -> bool:
+        """Tell whether no logit (V,) is above another whose score is greater by more than rounding."""
+        by_logit = as_float64(scores)[logits.sort(descending=True, stable=True).indices]
+        return bool((by_logit.diff() <= self.model.head_tolerance).all())
 
     def _by_hand(self, token_id: int) -> float:
         pairs = zip(self.x.tolist(), self.weight[token_id].tolist(), strict=True)

@@ -1,0 +1,30 @@
+"""The language of what goes to stderr, and whether a stream can show it."""
+
+from __future__ import annotations
+
+from typing import TextIO
+
+from gptrace.translation import in_language
+
+_language = "en"
+
+
+def set_language(language: str) -> None:
+    """Set the language of notes, errors and hints."""
+    global _language
+    _language = language
+
+
+def spoken(text: str, stream: TextIO | None) -> str:
+    """Return a text in the language of this run, or in English where the stream has no Chinese characters."""
+    shown: str = in_language(text, _language if can_show(_language, stream) else "en")
+    return shown
+
+
+def can_show(language: str, stream: TextIO | None) -> bool:
+    """Tell whether a stream has the characters of a language."""
+    try:
+        ("中文，：（）" if language == "zh" else "").encode(getattr(stream, "encoding", None) or "utf-8")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True

@@ -1,0 +1,69 @@
+"""Modules in modules: what PyTorch itself cannot walk through is refused before it is tried."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from gptrace.errors import ConfigError
+from gptrace.model.quiet_torch import torch
+
+Module = torch.nn.Module
+# Modules that are shared multiply: twenty lists, each twice in the next, are a million paths.
+_MOST_PATHS = 1_000_000
+
+
+def check_submodules(module: Module, *, may_contain_itself: bool = False) -> None:
+    """Raise ConfigError for a module whose submodules PyTorch cannot list or walk through.
+
+    These are modules without a hash, since PyTorch puts them in sets; modules that share submodules so often
+    that there are millions of paths; and, unless it `may_contain_itself`, a module inside itself:
+    `module.eval()`, `to()` and `state_dict()` follow all paths, and these have no end.
+    """
+    paths: dict[int, int] = {}  # how many paths lead into each module that was walked through, from itself on
+    open_modules = [_Opened(module, "")]
+    while open_modules:
+        current = open_modules[-1]
+        name, child = next(current.children, ("", None))
+        if child is None:
+            open_modules.pop()
+            paths[id(current.module)] = current.paths
+            if open_modules:
+                _add_paths(open_modules[-1], current.paths, module)
+        elif id(child) in paths:
+            _add_paths(current, paths[id(child)], module)
+        elif not any(child is opened.module for opened in open_modules):
+            open_modules.append(_Opened(child, name))
+        elif not may_contain_itself:
+            path = ".".join([*(opened.name for opened in open_modules[1:]), name])
+            raise _contains_itself(child, path)
+
+
+class _Opened:
+    """A module on the way from the root to where the walk is."""
+
+    def __init__(self, module: Module, name: str) -> None:
+        kind = type(module)
+        if kind.__hash__ is None:
+            hint = f"write __hash__ = torch.nn.Module.__hash__ in the body of {kind.__name__}"
+            raise ConfigError(f"modules of {kind.__name__} have no hash, and torch needs one", hint)
+        self.module, self.name, self.paths = module, name, 1
+        # `_modules` holds the children by name; the public iterators follow all paths.
+        self.children: Iterator[tuple[str, Module]] = iter(
+            [(name, child) for name, child in module._modules.items() if child is not None]
+        )
+
+
+def _add_paths(opened: _Opened, count: int, root: Module) -> None:
+    opened.paths += count
+    if opened.paths > _MOST_PATHS:
+        problem = f"{type(root).__name__} has more than {_MOST_PATHS:,} paths to its submodules"
+        hint = "it holds the same modules many times over, and PyTorch follows every path: hold each once"
+        raise ConfigError(problem, hint)
+
+
+def _contains_itself(module: Module, path: str) -> ConfigError:
+    attribute = path.rpartition(".")[2]
+    return ConfigError(
+        f"{path} is a {type(module).__name__} that contains itself: PyTorch follows its submodules forever",
+        f"keep a parent where PyTorch does not look for submodules, as in self.{attribute} = [parent]",
+    )

@@ -1,0 +1,244 @@
+"""The limits of huggingface_hub here: it waits for a limited time, uses plain hashes and keeps no pages."""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from gptrace.errors import DownloadError
+from gptrace.wording import quoted_value
+
+Result = TypeVar("Result")
+_STALLS = 2  # how often a server may keep a request waiting to the end of its time
+_AGAIN = "check the network and HF_ENDPOINT, then run the same command again: the download resumes"
+_PAGE = re.compile(rb"\s*<(!doctype|html|head|body|\?xml)", re.IGNORECASE)
+
+
+def run_guarded(download: Callable[[], Result], say: Callable[[str], None]) -> Result:
+    """Return what `download` returns, which uses huggingface_hub and is held to these rules.
+
+    `say` gets a line where a server keeps it waiting. It runs in a thread, so that Ctrl-C ends it at once:
+    the library itself would wait for its threads.
+    """
+    outcome: list[Result] = []
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            outcome.append(download())
+        except BaseException as error:  # raised again below
+            errors.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    with _plain_hashes(), _without_warnings(), _limited_time(say):
+        thread.start()
+        thread.join()
+    if errors:
+        raise errors[0]
+    return outcome[0]
+
+
+def check_files(folder: Path) -> None:
+    """Remove files of another kind than their name says, such as a mirror's page, and raise DownloadError."""
+    for file in sorted(folder.iterdir()):
+        if not file.is_file():
+            continue
+        with file.open("rb") as opened:
+            start = opened.read(512)
+        kind = _missing_kind(file.suffix, start)
+        if kind:
+            Path(os.path.realpath(file)).unlink(missing_ok=True)
+            file.unlink(missing_ok=True)
+            problem = (
+                f"{file.name} is not {kind}: it starts with {quoted_value(start[:9])}, so it was removed"
+            )
+            raise DownloadError(problem, "check HF_ENDPOINT: does it serve the files themselves?")
+
+
+def _missing_kind(suffix: str, start: bytes) -> str:
+    """Return what a file with that suffix should be, where its first bytes are those of something else."""
+    is_page = bool(_PAGE.match(start))
+    match suffix:
+        case ".safetensors":  # after the length comes a JSON object
+            return "" if start[8:9] == b"{" else "safetensors"
+        case ".bin" | ".pt" | ".pth":  # an archive, or a pickle of protocol 2 or later
+            return "" if start.startswith((b"PK", b"\x80")) else "a PyTorch file"
+        case ".json":
+            return "" if start.lstrip()[:1] in (b"{", b"[", b'"') and not is_page else "JSON"
+        case _:
+            return "what its name says, but a page" if is_page else ""
+
+
+@contextmanager
+def _plain_hashes() -> Iterator[None]:
+    """Let the library refuse an ETag that is no plain hash: it makes a path of it."""
+    from huggingface_hub import file_download
+
+    original = getattr(file_download, "_normalize_etag", None)
+    if original is None:
+        yield
+        return
+
+    def checked(etag: str | None) -> str | None:
+        value: str | None = original(etag)
+        if value is not None and not re.fullmatch(r"[0-9A-Za-z-]{1,128}", value):
+            raise ValueError(f"the server names a file by {quoted_value(value)}, which is no plain hash")
+        return value
+
+    file_download._normalize_etag = checked
+    try:
+        yield
+    finally:
+        file_download._normalize_etag = original
+
+
+@contextmanager
+def _without_warnings() -> Iterator[None]:
+    """Silence what the library logs when it tries again; its exceptions remain."""
+    from huggingface_hub import logging as untyped_logging
+
+    logging: Any = untyped_logging
+    level = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+
+
+@contextmanager
+def _limited_time(say: Callable[[str], None]) -> Iterator[None]:
+    """Give every request of the library a limit of time; without one it waits for ever for some of them."""
+    from huggingface_hub import constants, get_session
+    from huggingface_hub.utils import _http
+
+    patience = Patience(max(constants.HF_HUB_ETAG_TIMEOUT, constants.HF_HUB_DOWNLOAD_TIMEOUT), say)
+    # The library makes a new client after some errors, so its factory is watched too.
+    factory = getattr(_http, "_GLOBAL_CLIENT_FACTORY", None)
+    if factory is not None:
+        _http._GLOBAL_CLIENT_FACTORY = lambda: patience.watching(factory())
+    client = get_session()
+    hooks = client.event_hooks
+    try:
+        patience.watching(client)
+        yield
+    finally:
+        patience.end()
+        client.event_hooks = hooks
+        if factory is not None:
+            _http._GLOBAL_CLIENT_FACTORY = factory
+
+
+class Patience:
+    """Limits how long requests wait for a server, and says once that one keeps them waiting.
+
+    seconds   for a connection, and for the next bytes
+    say       gets one line after half of that time without an answer
+    """
+
+    def __init__(self, seconds: float, say: Callable[[str], None]) -> None:
+        self._seconds, self._say = seconds, say
+        self._started: dict[str, float] = {}
+        self._stalls: Counter[str] = Counter()
+        self._timers: dict[int, threading.Timer] = {}
+        self._has_said = False
+        self._has_ended = False
+
+    def watching(self, client: Any) -> Any:
+        """Return the HTTP client, whose requests are watched from now on."""
+        hooks = client.event_hooks
+        client.event_hooks = {
+            "request": [*hooks["request"], self._request],
+            "response": [*hooks["response"], self._response],
+        }
+        return client
+
+    def end(self) -> None:
+        """Watch no longer, and end what still runs: the user has interrupted it."""
+        self._has_ended = True
+        for number in list(self._timers):
+            self._answered(number)
+
+    def _request(self, request: Any) -> None:
+        self._check_goes_on()
+        limits = request.extensions.get("timeout") or {}
+        request.extensions["timeout"] = {
+            kind: min(limits.get(kind) or self._seconds, self._seconds)
+            for kind in ("connect", "read", "write", "pool")
+        }
+        place = f"{request.method} {request.url}"
+        now = time.monotonic()
+        # Only waiting to the end counts: a connection that is refused may be tried again soon.
+        if now - self._started.get(place, now) > 0.9 * self._seconds:
+            self._stalls[place] += 1
+        self._started[place] = now
+        host = _host(request)
+        if self._stalls[place] >= _STALLS:
+            raise DownloadError(f"{host} did not answer within {self._seconds:g} s, {_STALLS} times", _AGAIN)
+        self._wait_for(id(request), host)
+
+    def _response(self, response: Any) -> None:
+        number, request = id(response.request), response.request
+        self._answered(number)
+        place = f"{request.method} {request.url}"
+        if request.method == "HEAD" or response.is_redirect:
+            self._started.pop(place, None)
+            return
+        host, read = (
+            request.url.netloc.decode("ascii", "backslashreplace").rpartition("@")[2],
+            response.iter_raw,
+        )
+
+        def watched(*arguments: Any, **named: Any) -> Iterator[bytes]:
+            chunks = read(*arguments, **named)
+            while True:
+                self._wait_for(number, host)
+                try:
+                    chunk = next(chunks, None)
+                finally:
+                    self._answered(number)
+                if chunk is None:
+                    return
+                self._check_goes_on()
+                self._stalls.pop(place, None)
+                self._started[place] = time.monotonic()
+                yield chunk
+
+        response.iter_raw = watched
+
+    def _check_goes_on(self) -> None:
+        if self._has_ended:
+            raise DownloadError("the download was interrupted", _AGAIN)
+
+    def _wait_for(self, number: int, host: str) -> None:
+        self._answered(number)
+        if self._has_said or self._has_ended:
+            return
+        timer = threading.Timer(self._seconds / 2, self._tell, [host])
+        timer.daemon = True
+        self._timers[number] = timer
+        timer.start()
+
+    def _answered(self, number: int) -> None:
+        timer = self._timers.pop(number, None)
+        if timer is not None:
+            timer.cancel()
+
+    def _tell(self, host: str) -> None:
+        if not (self._has_said or self._has_ended):
+            self._has_said = True
+            text = f"waiting for {host}, which has sent nothing for {self._seconds / 2:g} s; Ctrl-C ends it"
+            self._say(text)
+
+
+def _host(request: Any) -> str:
+    """Return the host and port of a request, without the name and password that its address may hold."""
+    netloc: str = request.url.netloc.decode("ascii", "backslashreplace")
+    return netloc.rpartition("@")[2]

@@ -1,0 +1,74 @@
+"""The same parts of a report with every text changed: into another language, or into ASCII."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from gptrace.report.parts import Claims, ClaimText, Facts, Line, Lines, Part, Table, Tree, TreeRow
+from gptrace.report.table_data import Column, TableData
+
+Change = Callable[[str], str]
+
+
+def with_texts(part: Part, change: Change) -> Part:
+    """Return a part in which `change` has been applied to each text that a person sees."""
+    match part:
+        case Lines():
+            return replace(part, lines=[_line(line, change) for line in part.lines])
+        case Facts():
+            return replace(part, pairs=[(change(name), _line(line, change)) for name, line in part.pairs])
+        case Table():
+            return replace(
+                part,
+                data=_table(part.data, change),
+                title=change(part.title),
+                lines=[_line(line, change) for line in part.lines],
+                too_narrow=lambda titles: change(part.too_narrow(titles)),
+            )
+        case Tree():
+            return _tree(part, change)
+        case Claims():
+            return replace(
+                part, title=change(part.title), claims=[_claim(claim, change) for claim in part.claims]
+            )
+
+
+def _line(line: Line, change: Change) -> Line:
+    return tuple((change(text), role) for text, role in line)
+
+
+def _table(table: TableData, change: Change) -> TableData:
+    return TableData([_column(column, change) for column in table.columns], table.rows)
+
+
+def _column(column: Column, change: Change) -> Column:
+    def show(value: Any, shown: Callable[[Any], str] = column.show) -> str:
+        return change(shown(value))
+
+    return column if column.title is None else replace(column, title=change(column.title), show=show)
+
+
+def _tree(tree: Tree, change: Change) -> Tree:
+    return replace(
+        tree,
+        rows=[_row(row, change) for row in tree.rows],
+        module_title=change(tree.module_title),
+        type_title=change(tree.type_title),
+        shapes_title=change(tree.shapes_title),
+        sizes_title=change(tree.sizes_title),
+        columns=[(change(title), is_number) for title, is_number in tree.columns],
+        too_narrow=lambda titles: change(tree.too_narrow(titles)),
+    )
+
+
+def _row(row: TreeRow, change: Change) -> TreeRow:
+    texts = ("label", "guide", "below", "type", "shapes", "sizes", "entering", "leaving")
+    changes: dict[str, Any] = {name: change(getattr(row, name)) for name in texts}
+    return replace(row, cells=[change(cell) for cell in row.cells], **changes)
+
+
+def _claim(claim: ClaimText, change: Change) -> ClaimText:
+    texts = {name: change(getattr(claim, name)) for name in ("mark", "text", "figures")}
+    return replace(claim, **texts)

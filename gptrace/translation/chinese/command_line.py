@@ -1,0 +1,152 @@
+"""Messages of the command line, of options, and of kept files."""
+
+from __future__ import annotations
+
+COMMAND_LINE: dict[str, str] = {
+    # what several messages share
+    "drop one of the two": "去掉其中一个",
+    "drop one of them": "去掉其中一个",
+    "pick one of {}": "可选：{}",
+    "pick one of {}, all": "可选：{}、all",
+    "did you mean {}? Known: {}": "是不是想写 {}？可用的有：{}",
+    "Known: {}": "可用的有：{}",
+    "known: {}": "可用的有：{}",
+    "{} is {}": "{} 是 {}",
+    "; the value comes from the variable {}": "；这个值来自环境变量 {}",
+    " and {} more": " 等（另有 {} 个）",
+    "; and {} more": "；另有 {} 个",
+    "a number of more than 4300 digits": "一个超过 4300 位的数",
+    "(no message: its __str__ raises)": "（没有信息：它的 __str__ 抛出异常）",
+    "{}… ({} characters) …{}": "{}…（共 {} 个字符）…{}",
+    "{}… ({} characters)": "{}…（共 {} 个字符）",
+    "the language is {}": "语言是 {}",
+    "{} is not a measurement": "{} 不是能测量的量",
+    # commands
+    "`{} --help` lists the arguments and options": "用 `{} --help` 查看参数和选项（帮助是英文的）",
+    "; text that starts with a dash goes after --": "；以连字符开头的文字要放在 -- 之后",
+    'commands: {}; text goes after one of them, as in: gptrace run "Hello"': (
+        '命令有：{}；文字写在命令之后，例如 gptrace run "Hello"'
+    ),
+    "'-' stands for stdin, and is given twice": "'-' 表示 stdin，却写了两次",
+    "'-', which stands for stdin, is given more than once": "'-' 表示 stdin，却写了不止一次",
+    "stdin can be read only once": "stdin 只能读一次",
+    "{} of {} prompts have no next token: the greatest logit is NaN or infinite": (
+        "{1} 个 prompt 中有 {0} 个无法预测下一个 token：最大的 logit 是 NaN 或无穷"
+    ),
+    "gptrace run --columns nan names the call that made it": (
+        "用 gptrace run --columns nan 可以看到它最早出现在哪次调用"
+    ),
+    "--output {} would replace the trace to compare with": "--output {} 会覆盖要比较的那份跟踪结果",
+    "name another file": "换一个文件名",
+    "{} is not an output with a schema": "{} 不是有 schema 的输出",
+    "{} is for a trace, and {} is not one": "{} 只用于跟踪结果，而 {} 不是",
+    "leave out {}": "去掉 {}",
+    "no text was given, so this is the sample prompt {}": "没有给出文字，所以使用示例 prompt {}",
+    "the output is in English: its encoding, {}, has no Chinese characters": (
+        "输出改用英文：它的编码 {} 里没有中文字符"
+    ),
+    # main
+    "torch alone takes some 300 MiB; free some memory, or raise the limit": (
+        "光是 torch 就要占约 300 MiB；请腾出一些内存，或者提高限额"
+    ),
+    "this may be a bug in gptrace; GPTRACE_DEBUG=1 shows where it happened": (
+        "这可能是 gptrace 的错误（英文信息是原文）；用 GPTRACE_DEBUG=1 查看出错的地方"
+    ),
+    "not enough memory to load torch and the model": "内存不够，无法加载 torch 和模型",
+    "interrupted": "已中断",
+    "{}; run the command again": "{!t}；请重新运行",
+    "what was written is incomplete": "写出的内容不完整",
+    "nothing was written": "什么也没有写出",
+    "the current folder is gone: {}": "当前文件夹已经不在了：{}",
+    "cd to a folder that exists": "请 cd 到一个存在的文件夹",
+    # options
+    "--ids and text are both given": "--ids 和文字不能同时给出",
+    "{} {} is not a {}": "{} {} 不是{!t}",
+    "write it like {} {}": "例如写成 {} {}",
+    "whole number": "整数",
+    "whole number of at least {}": "不小于 {} 的整数",
+    "number": "数",
+    "--json and --format {} are both given": "--json 和 --format {} 不能同时给出",
+    "{} is not a format": "{} 不是支持的格式",
+    "--output {}: its suffix names no format": "--output {}：从后缀看不出格式",
+    "use {}, or --format": "后缀请用 {}，或者加 --format",
+    "--input-format is {}": "--input-format 是 {}",
+    "--lines and --input-format {} are both given": "--lines 和 --input-format {} 不能同时给出",
+    "prompts come from the lines of stdin, but there is also {}": "prompt 来自 stdin 的各行，却还写了 {}",
+    "--resume: {} is no regular file": "--resume：{} 不是普通文件",
+    "it can only be written from the beginning": "它只能从头写起",
+    "{} of {} prompts have no result; the output holds the error of each": (
+        "{1} 个 prompt 中有 {0} 个没有结果；错误写在输出里"
+    ),
+    "--resume continues a stream, and there is none": "--resume 用于接着处理一连串 prompt，而这里没有",
+    "add --lines or --input-format jsonl": "请加上 --lines 或 --input-format jsonl",
+    "--resume needs an output file in JSON Lines": "--resume 需要一个 JSON Lines 格式的输出文件",
+    "add --output FILE.jsonl": "请加上 --output FILE.jsonl",
+    "--resume: line {} of {} is not result {} of gptrace {}": (
+        "--resume：{1} 的第 {0} 行不是 gptrace {3} 的第 {2} 个结果"
+    ),
+    "give the file that this command wrote, or another one": "请给出这个命令写的文件，或者换一个文件名",
+    # output
+    "stdout is closed": "stdout 已关闭",
+    "send it somewhere, or use --output FILE": "请重定向 stdout，或者用 --output FILE",
+    "stdout cannot be written: {}": "无法写入 stdout：{}",
+    "is the disk full? Nothing more was written": "磁盘满了吗？之后的内容没有写出",
+    "what was written stays; run the command again": "已写的内容会保留；请重新运行",
+    "the file is as it was before": "文件保持原样",
+    "--output {} cannot be written: {}": "无法写入 --output {}：{}",
+    "--output {} cannot be written: permission denied": "无法写入 --output {}：没有权限",
+    "pick a folder that you may write to": "请换一个可以写的文件夹",
+    "--output {} is a folder": "--output {} 是文件夹",
+    "name a file in it": "请写出其中的文件名",
+    "--output {}: the folder {} is not there": "--output {}：文件夹 {} 不存在",
+    "make it first with mkdir -p": "请先用 mkdir -p 创建",
+    "--output {}: {}": "--output {}：{}",
+    "give another file name": "请换一个文件名",
+    # rows and columns
+    "--type {} matches no call and no operation": "--type {} 没有匹配到任何调用或运算",
+    "--only {} matches no call": "--only {} 没有匹配到任何调用",
+    "{} is not a column": "{} 不是列名",
+    "--columns names no column": "--columns 没有写列名",
+    "{} holds no {}": "{!t} 里没有 {}",
+    "the trace": "跟踪结果",
+    "measure it: gptrace run --columns {} -o FILE.json": (
+        "运行时就要测量：gptrace run --columns {} -o FILE.json"
+    ),
+    "{} is no way to show a report": "{} 不是显示选项",
+    # kept files
+    "give a file that gptrace wrote with --json": "请给出 gptrace 用 --json 写的文件",
+    "traces are compared: make one with gptrace run … -o FILE.json": (
+        "只能比较跟踪结果：用 gptrace run … -o FILE.json 生成"
+    ),
+    "{} holds {}, not {}": "{!t} 里是 {}，不是 {}",
+    "{} has the schema {}": "{!t} 的 schema 是 {}",
+    "gptrace reads what it wrote: {}": "gptrace 只能读它自己写的：{}",
+    "{} is version {} of gptrace.{}, and this gptrace reads version 1": (
+        "{0!t} 是 gptrace.{2} 的第 {1} 版，而这个 gptrace 只读第 1 版"
+    ),
+    "read it with the version of gptrace that wrote it, or write it again with this one": (
+        "请用写它的那个版本的 gptrace 读取，或者用现在的版本重新生成"
+    ),
+    "{} is a folder": "{} 是文件夹",
+    "{} is not UTF-8 text": "{} 不是 UTF-8 文本",
+    "{} is not JSON: {}": "{!t} 不是 JSON：{}",
+    "{} is damaged: {}": "{!t} 已损坏：{}",
+    "write it again with gptrace … --json": "请用 gptrace … --json 重新生成",
+    "it must be a number of at least 0": "必须是不小于 0 的数",
+}
+# Messages of Typer, which reads the command line. Its first letter is made small.
+PARSER: dict[str, str] = {
+    "no such option: {}": "没有选项 {}",
+    "no such option: {} (Possible options: {})": "没有选项 {}（是不是想写：{}）",
+    "no such option: {} Did you mean {}?": "没有选项 {}，是不是想写 {}？",
+    "no such command {}": "没有命令 {}",
+    "no such command {}. Did you mean {}?": "没有命令 {}，是不是想写 {}？",
+    "missing argument {}": "缺少参数 {}",
+    "missing option {}": "缺少选项 {}",
+    "option {} requires an argument": "选项 {} 后面要有一个值",
+    "option {} requires {} arguments": "选项 {} 后面要有 {} 个值",
+    "option {} does not take a value": "选项 {} 不带值",
+    "got unexpected extra argument ({})": "多了一个参数（{}）",
+    "got unexpected extra arguments ({})": "多了几个参数（{}）",
+    "invalid value for {}: {}": "{} 的值无效：{}",
+}

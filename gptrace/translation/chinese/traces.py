@@ -1,0 +1,147 @@
+"""Notes of a trace, and the likely causes of a failure."""
+
+from __future__ import annotations
+
+TRACES: dict[str, str] = {
+    # axis names
+    "this model cannot be built at other sizes; pass a class that takes its sizes as arguments": (
+        "这个模型不能以别的尺寸构建；请传入以尺寸为参数的类"
+    ),
+    "only {}: {}": "只有 {!t}：{!t}",
+    "batch and seq_len have names": "batch 和 seq_len 有名字",
+    "{} has a name": "{} 有名字",
+    "no axis has a name: neither batch nor seq_len can be varied, and {}": (
+        "各维都没有名字：batch 和 seq_len 都不能改变，而且{!t}"
+    ),
+    "at other sizes the model makes other calls": "换了尺寸，模型的调用就不一样",
+    "at other sizes the model does many times the work": "换了尺寸，模型的计算量会成倍增加",
+    "at other sizes the model raises {}": "换了尺寸，模型抛出 {}",
+    # notes
+    "replaced while the trace ran: {}; calls of a new module have no row, since only modules that were "
+    "there at "
+    "the start are watched": ("跟踪期间被替换：{!t}；新模块的调用没有记录，因为只跟踪一开始就有的模块"),
+    "no row for {}: submodules ran, but nothing called the module itself; module(x) is traced, "
+    "module.forward(x) skips the hooks": (
+        "没有 {!t} 的行：子模块运行了，但模块本身没有被调用；module(x) 会被跟踪，module.forward(x) 会绕过 "
+        "hook"
+    ),
+    "traced without the fused fast path of {}: the submodules run one by one, and the last digits may "
+    "differ": ("跟踪时没有走 {} 的融合快速路径：子模块逐个运行，最后几位数字可能不同"),
+    "operations are not listed inside {}, which may run by fused kernels": (
+        "没有列出 {!t} 内部的运算，它可能由融合算子执行"
+    ),
+    "{} is the first to turn finite inputs into {}{}": "{!t} 最先由有限的输入算出 {}{}",
+    "; its {} is not finite": "；它的 {} 不是有限值",
+    "{} more MACs ran outside of any call, for example in a backward pass": (
+        "另有 {} MACs 在所有调用之外，例如在反向传播中"
+    ),
+    "the model itself": "模型本身",
+    "compiled modules run uncompiled while they are traced: {}": "跟踪期间，编译过的模块按未编译的运行：{!t}",
+    "no tensor": "无张量",
+}
+DIAGNOSIS: dict[str, str] = {
+    "{}, line {}, in {}: {}": "{} 第 {} 行，{} 中：{}",
+    "{}, line {}: {}": "{} 第 {} 行：{}",
+    "{} looks up rows by integer ids and got {}; ids.long() converts them to int64": (
+        "{!t} 按整数 id 查表，得到的却是 {}；ids.long() 可以转成 int64"
+    ),
+    "{} got ids of {}, and torch looks up int64 and int32: ids.long()": (
+        "{!t} 得到的 id 是 {}，而 torch 只用 int64 和 int32 查表：请用 ids.long()"
+    ),
+    "the prompt has {} tokens, but the position table {} has {} rows; shorten the prompt, or build the model "
+    "with a longer context": (
+        "prompt 有 {} 个 token，而位置嵌入表 {!t} 只有 {} 行；请缩短 prompt，或者构建上下文更长的模型"
+    ),
+    "id {} is outside the table {}, which has rows 0 to {}; for token ids, check that the tokenizer "
+    "belongs to "
+    "the model, or pass ids with --ids": (
+        "id {} 超出了表 {!t}，它只有第 0 到 {} 行；如果是 token id，请检查分词器是否与模型配套，或者用 --ids"
+        " 直接给出 id"
+    ),
+    "the ids have shape {}, without a batch axis; if the model expects [batch, seq_len], pass "
+    "ids.unsqueeze(0)": (
+        "id 的形状是 {}，没有 batch 这一维；如果模型要的是 [batch, seq_len]，请传 ids.unsqueeze(0)"
+    ),
+    "a tensor has one axis fewer than this line expects; squeeze() without a dim removes every axis of "
+    "size 1, "
+    "and the ids are {}: squeeze(dim) removes one alone": (
+        "张量比这一行所要的少一维；squeeze() 不写 dim 会去掉所有大小为 1 的维，而 id 的形状是 {}："
+        "squeeze(dim) "
+        "只去掉一维"
+    ),
+    "out of memory in {}{}; use fewer or shorter prompts, or --device meta for the shapes alone": (
+        "内存不够：{!t}{!t}；请用更少或更短的 prompt，只看形状的话用 --device meta"
+    ),
+    " while allocating {}": "，当时要分配 {}",
+    "tensors on different devices meet in {}{}; create new tensors with device=x.device, or move them with "
+    ".to()": ("{!t}{!t} 里的张量在不同的设备上；新建张量时请写 device=x.device，或者用 .to() 移动"),
+    " (inputs on {}, parameters on {})": "（输入在 {} 上，参数在 {} 上）",
+    " (inputs on {})": "（输入在 {} 上）",
+    " (parameters on {})": "（参数在 {} 上）",
+    "an operation in {} got {}{}; x.to(other.dtype) makes the dtypes equal": (
+        "{!t} 里的一个运算得到了 {!t}{!t}；x.to(other.dtype) 可以让 dtype 一致"
+    ),
+    "; the parameters of the model are {}, so look where {} comes from": (
+        "；模型的参数是 {}，所以请查 {} 从哪里来"
+    ),
+    "{} got {}{}, but its parameters are {}; convert the input with x.to(weight.dtype), or the model with "
+    "model.to(dtype)": (
+        "{!t} 得到的是 {!t}{!t}，而它的参数是 {}；请用 x.to(weight.dtype) 转换输入，或者用 "
+        "model.to(dtype) 转换"
+        "模型"
+    ),
+    ", which is the dtype of {}": "（{!t} 的 dtype）",
+    "{}: {}, got {}{}": "{!t}：{!t}，得到的是 {}{}",
+    ", made by {}": "，由 {} 给出",
+    "{} expects [..., {}]": "{} 要的是 [..., {}]",
+    "{} expects ids below {}": "{} 要的是小于 {} 的 id",
+    "{} expects [batch, {}, {}]": "{} 要的是 [batch, {}, {}]",
+    "{} expects [batch, {}, ...]": "{} 要的是 [batch, {}, ...]",
+    "; the last two axes are swapped: x.transpose(-2, -1) would fit": (
+        "；最后两维颠倒了：用 x.transpose(-2, -1) 就对了"
+    ),
+    "; the channels are axis 1: x.transpose(1, 2) would fit": (
+        "；通道要放在第 1 维：用 x.transpose(1, 2) 就对了"
+    ),
+    "a [{}, {}] matrix is multiplied by a [{}, {}] matrix: the inner sizes {} and {} must be equal": (
+        "[{}, {}] 的矩阵乘以 [{}, {}] 的矩阵：内侧的大小 {} 和 {} 必须相等"
+    ),
+    "; the second matrix transposed, [{}, {}], would fit": "；把第二个矩阵转置成 [{}, {}] 就对了",
+    "; the first matrix transposed, [{}, {}], would fit": "；把第一个矩阵转置成 [{}, {}] 就对了",
+    "a batch of {} matrices is multiplied by a batch of {}": "{} 个一批的矩阵乘以 {} 个一批的矩阵",
+    "matrices of {} columns are multiplied by matrices of {} rows; these must be equal": (
+        "{} 列的矩阵乘以 {} 行的矩阵；二者必须相等"
+    ),
+    "; the second ones transposed, [{}, {}], would fit": "；把第二组矩阵转置成 [{}, {}] 就对了",
+    "; for queries @ keys, transpose the keys: keys.transpose(-2, -1)": (
+        "；计算 query @ key 时，要转置 key：keys.transpose(-2, -1)"
+    ),
+    "a width of {} does not divide into {} heads ({} / {} = {}); possible numbers of heads are {}": (
+        "宽度 {} 不能分成 {} 个注意力头（{} / {} = {}）；头数可以是 {}"
+    ),
+    "view() does not work on a tensor whose axes were swapped, as by transpose(): use "
+    "x.contiguous().view(…) or "
+    "x.reshape(…)": (
+        "张量的维调换过（例如用 transpose()）之后，不能再用 view()：请用 x.contiguous().view(…) 或 "
+        "x.reshape(…)"
+    ),
+    "the tensor has {} elements, not a multiple of {} as the shape {} needs": (
+        "张量有 {0} 个元素，不是形状 {2} 所要的 {1} 的倍数"
+    ),
+    "the tensor has {} elements, but the shape {} has {}": "张量有 {} 个元素，而形状 {} 有 {} 个",
+    "two tensors{} do not broadcast: axis {} is {} in one and {} in the other; the sizes must be equal, or "
+    "one "
+    "of them 1": ("两个张量{}无法广播：第 {} 维一个是 {}，另一个是 {}；大小必须相等，或者其中一个是 1"),
+    "cat joins tensors along axis {}, and all other axes must be equal: tensor {} has the size {} where the "
+    "first has {}": ("cat 沿第 {} 维拼接张量，其他各维必须相等：第 {} 个张量的大小是 {}，而第一个是 {}"),
+    "tensors of {} and of {} axes are joined; unsqueeze(dim) adds an axis": (
+        "{} 维和 {} 维的张量拼在一起；unsqueeze(dim) 可以增加一维"
+    ),
+    "stack takes tensors of one shape: the first is {}, and number {} is {}": (
+        "stack 要求张量形状相同：第一个是 {}，第 {} 个是 {}"
+    ),
+    "in einsum, {} stands for one size: it is {} at first, and {} in operand {}": (
+        "在 einsum 里，{0} 只能表示一个大小：先是 {1}，到第 {3} 个操作数是 {2}"
+    ),
+    "einsum names {} axes of operand {}, which has {}": "einsum 给第 {1} 个操作数写了 {0} 维，而它有 {2} 维",
+}

@@ -1,0 +1,82 @@
+"""English text that can be shown in another language: it knows its template and the values in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+
+class _Translatable(str):
+    """The English text, and how to make the Chinese one."""
+
+    def chinese(self) -> str:
+        """Return the text in Chinese."""
+        raise NotImplementedError
+
+
+class _Words(_Translatable):
+    template: str
+    values: tuple[Any, ...]
+
+    def chinese(self) -> str:
+        from gptrace.translation.matching import report_template
+
+        return report_template(self.template).format(*(in_language(value, "zh") for value in self.values))
+
+
+class _Joined(_Translatable):
+    parts: tuple[str, ...]
+    separator: str
+
+    def chinese(self) -> str:
+        separator: str = in_language(words(self.separator), "zh")
+        return separator.join(in_language(part, "zh") for part in self.parts)
+
+
+class _Recorded(_Translatable):
+    def chinese(self) -> str:
+        from gptrace.translation.matching import translated
+
+        return translated(str(self))
+
+
+def words(template: str, *values: object) -> str:
+    """Return a text made of a template and of values that are no words, or are `words` of their own.
+
+    >>> text = words("{} of {}", words("{} tokens", 2), "file")
+    >>> text
+    '2 tokens of file'
+    >>> in_language(text, "zh")
+    'file 的 2 个 token'
+    """
+    text = _Words(template.format(*values))
+    text.template, text.values = template, values
+    return text
+
+
+def joined(parts: Iterable[str], separator: str = ", ") -> str:
+    """Return texts with a separator between them, each in the language of the reader.
+
+    >>> in_language(joined([words("same"), "x"]), "zh")
+    '不变，x'
+    """
+    parts = tuple(parts)
+    text = _Joined(separator.join(parts))
+    text.parts, text.separator = parts, separator
+    return text
+
+
+def recorded(text: str) -> str:
+    """Return a sentence of a record or an error, which is translated where its template is found.
+
+    >>> in_language(recorded("the text is empty"), "zh")
+    '文字是空的'
+    """
+    return _Recorded(text)
+
+
+def in_language(text: Any, language: str) -> Any:
+    """Return a text in a language; a text that does not know how, such as a name, stays as it is."""
+    if not isinstance(text, _Translatable):
+        return text
+    return text.chinese() if language == "zh" else str(text)

@@ -1,0 +1,90 @@
+"""Modules in modules: those without an end are refused in words, or left out where nothing needs them."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+import gptrace
+from gptrace.errors import ConfigError
+from gptrace.model.quiet_torch import torch
+from tests.support import IDS
+
+nn = torch.nn
+V = 50257
+
+
+class Child(nn.Module):
+    def __init__(self, parent: object) -> None:
+        super().__init__()
+        self.parent = parent
+        self.linear = nn.Linear(4, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y: torch.Tensor = self.linear(x)
+        return y
+
+
+class Parent(nn.Module):
+    def __init__(self, *, is_registered: bool) -> None:
+        super().__init__()
+        self.emb = nn.Embedding(V, 4)
+        self.first = Child(self if is_registered else [self])
+        self.head = nn.Linear(4, V)
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self.head(self.first(self.emb(ids)))
+        return logits
+
+
+class Multiplied(nn.Module):
+    """Its 40 lists of two equal modules are 2 ** 40 paths."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.emb = nn.Embedding(V, 4)
+        module: nn.Module = nn.Linear(4, 4)
+        for _ in range(40):
+            module = nn.ModuleList([module, module])
+        self.lists = module
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        x: torch.Tensor = self.emb(ids)
+        return x
+
+
+def test_a_module_that_contains_itself_is_refused_where_torch_cannot_walk_through_it() -> None:
+    with pytest.raises(ConfigError, match=r"first\.parent is a Parent that contains itself"):
+        gptrace.trace("Hello", model=lambda: Parent(is_registered=True))
+    with pytest.raises(ConfigError, match=re.escape("self.parent = [parent]")):
+        gptrace.topk("Hello", model=Parent(is_registered=True))
+    assert gptrace.trace("Hello", model=Parent(is_registered=False)).error is None
+
+
+def test_a_module_that_contains_itself_can_be_watched() -> None:
+    model = Parent(is_registered=True)
+    with gptrace.watch(model, measure=["all"]) as trace:
+        model(IDS)
+    assert [call.path for call in trace.calls] == ["", "emb", "first", "first.linear", "head"]
+    assert trace.model.parameters.total == sum(parameter.numel() for parameter in model.parameters())
+    assert trace.uncalled == ()
+
+
+def test_more_paths_than_anybody_can_walk_are_refused() -> None:
+    with pytest.raises(ConfigError, match="more than 1,000,000 paths"):
+        gptrace.trace("Hello", model=Multiplied)
+    model = Multiplied()
+    with pytest.raises(ConfigError, match="hold each once"), gptrace.watch(model):
+        model(IDS)
+
+
+def test_a_shared_module_keeps_all_its_names() -> None:
+    shared = nn.Linear(4, 4)
+    model = nn.Sequential(nn.Sequential(shared, shared), shared)
+    with gptrace.watch(model) as trace:
+        model(torch.ones(1, 4))
+    assert trace.model.parameters.tied == (
+        ("0.0.weight", "0.1.weight", "1.weight"),
+        ("0.0.bias", "0.1.bias", "1.bias"),
+    )

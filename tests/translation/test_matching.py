@@ -1,0 +1,99 @@
+"""A sentence finds its template again, and its values arrive as they are."""
+
+from __future__ import annotations
+
+import re
+import string
+
+import pytest
+
+from gptrace.translation import in_language, joined, recorded, words
+from gptrace.translation.chinese import MESSAGES
+from gptrace.translation.matching import translated
+
+# Values without spaces, as names, paths and figures are; and quoted ones, with whatever words.
+PLAIN = ["x", "模型.py", "{0}{!t}", "a/b:c.json", "[1,2]", "is", "\\x1b[31m", "a_b's"]
+QUOTED = [
+    "'the text is empty'", "'; the value comes from the variable X'", "' is not a device'",
+    "\"it's {} and 2 more\"", "'\\\\'", "'，可选：'", "'a (while b was built)'", "''",
+]  # fmt: skip
+
+
+def filled(template: str, values: list[str]) -> str:
+    """The template with the values in its holes, numbered or not; words in them are not translated."""
+    text, number = "", 0
+    for literal, field, _, _ in string.Formatter().parse(template):
+        text += literal
+        if field is not None:
+            text += values[int(field) if field else number]
+            number += field == ""
+    return text
+
+
+@pytest.mark.parametrize("value", [*PLAIN, *QUOTED])
+def test_each_template_is_found_and_its_values_are_untouched(value: str) -> None:
+    wrong = []
+    for english, chinese in MESSAGES.items():
+        is_part_of_word = re.search(r"[\w'\"\[]\{\}|\{\}[\w'\"]", english)
+        if value in QUOTED and is_part_of_word:  # of hexadecimal digits, for one: nothing quoted stands there
+            continue
+        if "!s}" in chinese:  # values that are no words make another sentence
+            continue
+        count = len([field for _, field, _, _ in string.Formatter().parse(english) if field is not None])
+        values = [value if value in QUOTED else f"{value}{number}" for number in range(count)]
+        sentence, expected = filled(english, values), filled(chinese, values)
+        if translated(sentence) != expected:
+            wrong.append((sentence, translated(sentence), expected))
+    assert wrong == []
+
+
+@pytest.mark.parametrize(
+    ("sentence", "expected"),
+    [
+        ("list index out of range", "list index out of range"),
+        ("", ""),
+        ("'is empty' is not a device", "'is empty' 不是设备名"),
+        (
+            "k is 'x' is empty'; the value comes from the variable GPTRACE_K",
+            "k 是 'x' is empty'；这个值来自环境变量 GPTRACE_K",
+        ),
+        ("line 3 is not JSON: Expecting value", "第 3 行 不是 JSON：Expecting value"),
+        ("the weights lack a, b and 3 more", "权重里缺少 a, b 等（另有 3 个）"),
+        (
+            "ValueError: bad, at index 3, at m.py, line 2, in f: g(', at ') (while GPT was built)",
+            "ValueError: bad, at index 3，位于 m.py 第 2 行，f 中：g(', at ')（构建 GPT 时）",
+        ),
+        (
+            "out_head: Linear expects [..., 48], got [1, 4, 192], made by final_norm",
+            "out_head：Linear 要的是 [..., 48]，得到的是 [1, 4, 192]，由 final_norm 给出",
+        ),
+        (
+            "only batch and seq_len have names: at other sizes the model raises ValueError",
+            "只有 batch 和 seq_len 有名字：换了尺寸，模型抛出 ValueError",
+        ),
+        ("the text of prompt 2 has 70 tokens, the model's context holds 64",
+         "文字（70 个 token，prompt 2）超出模型的上下文，它只有 64 个 token"),
+        ("id 9 at position 0 of prompt 1 is not in the vocabulary of 3",
+         "id 9（位置 0，prompt 1）不在大小为 3 的词表里"),
+        ("did you mean macs? Known: path, macs", "是不是想写 macs？可用的有：path, macs"),
+    ],
+)  # fmt: skip
+def test_sentences(sentence: str, expected: str) -> None:
+    assert translated(sentence) == expected
+
+
+def test_words_keep_the_values_of_a_report_apart_from_its_words() -> None:
+    text = words("After {}", '"the last layer; calls: none of Rank"')
+    assert in_language(text, "zh") == '在 "the last layer; calls: none of Rank" 之后'
+    assert in_language(text, "en") == 'After "the last layer; calls: none of Rank"'
+    parts = joined([words("{} removed", 2), "Rank", recorded("the text is empty")])
+    assert parts == "2 removed, Rank, the text is empty"
+    assert in_language(parts, "zh") == "少了 2 次，Rank，文字是空的"
+    assert in_language("Rank", "zh") == "Rank"
+
+
+@pytest.mark.parametrize(
+    "part", [": ", ", at x, line 1, in f: ", "{} is ", "the text ", " and 2 more", "'", "it is "]
+)
+def test_a_text_of_many_templates_ends(part: str) -> None:
+    assert translated(part * (3000 // len(part)))

@@ -1,0 +1,113 @@
+"""Every message of the code has a Chinese template, and every template a message."""
+
+from __future__ import annotations
+
+import string
+
+import pytest
+
+from gptrace.report.rich_tables import STYLES
+from gptrace.translation.chinese import MESSAGES, PARSER, REPORTS, STRUCTURE
+from tests.translation.templates import Template, messages, messages_of, report_templates
+
+# Prose that no person is told, or not in the reader's language.
+_NOT_TOLD = {
+    # names of the package, of kernels, and of axes
+    "explain generate lens loss presets tokens topk topk_stream trace",
+    "mm bmm mv _int_mm _scaled_mm", "addmm addbmm addmv baddbmm _addmm_activation", "dot vdot",
+    "linear mkldnn_linear", "convolution _convolution convolution_overrideable",
+    "height, width", "depth, height, width", "{}mask", "args[{}]", "id {}", "gptrace pull",
+    # help pages, the version, and schemas, which stay in English
+    "`Session` describes the parameters of the model, `Session.{}` the others.",
+    "{}\n\n    NAME is one or more of {}.", "{}\n\n    NAME is one of {} (default: all).",
+    "TEXT is one text or several, or '-' for stdin. Without TEXT, stdin is read if it is piped; else a "
+    "sample prompt is used.",
+    "gptrace {}", "gptrace {}\n", "gptrace {} --json", "null stands for NaN or an infinity",
+    # the text of a prompt, and units
+    "Hello, I am", "{} ms", "{} inf",
+    # the repr of a Session
+    "its own weights", "no weights", "random weights (seed {})", "pretrained weights", "weights from {}",
+    # values of records, which reports put into words
+    "own code", "{}, changed", "{}({}), {} being {}", "input dtype", "output dtype", "step {}",
+    "call of {}{}", "{} of {}",
+    # names in the code, and styles
+    "another thread", "a copy of the model", "not bold default", *STYLES, *STYLES.values(),
+}  # fmt: skip
+
+
+def _is_markup(text: str) -> bool:
+    return any(mark in text for mark in ("<html", "white-space:", "border-collapse:", "\x08"))
+
+
+def told() -> list[Template]:
+    """The messages that people are told."""
+    return [each for each in messages() if each.text not in _NOT_TOLD and not _is_markup(each.text)]
+
+
+def _pasted(templates: list[Template]) -> str:
+    places: dict[str, str] = {}
+    for template in templates:
+        places.setdefault(template.text, template.place)
+    return "\n".join(f'    {text!r}: "",  # {place}' for text, place in places.items())
+
+
+@pytest.mark.parametrize(
+    ("templates", "catalogue"),
+    [(told(), MESSAGES), (report_templates(), REPORTS)],
+    ids=["messages", "reports"],
+)
+def test_every_template_has_a_translation(templates: list[Template], catalogue: dict[str, str]) -> None:
+    missing = [template for template in templates if template.text not in catalogue]
+    if missing:
+        pytest.fail(f"gptrace/translation/chinese lacks\n{_pasted(missing)}", pytrace=False)
+
+
+def test_every_translation_has_a_template() -> None:
+    said = {template.text for template in told()} | set(PARSER) | set(STRUCTURE)
+    unused = [text for text in MESSAGES if text not in said]
+    unused += [text for text in REPORTS if text not in {template.text for template in report_templates()}]
+    assert unused == []
+    known = {template.text for template in messages()}
+    assert {text for text in _NOT_TOLD - known if text not in STYLES and text not in STYLES.values()} == set()
+
+
+def holes(template: str) -> list[tuple[str, str | None]]:
+    return [
+        (field, conversion)
+        for _, field, _, conversion in string.Formatter().parse(template)
+        if field is not None
+    ]
+
+
+@pytest.mark.parametrize("catalogue", [MESSAGES, REPORTS], ids=["messages", "reports"])
+def test_a_translation_has_the_holes_of_its_template(catalogue: dict[str, str]) -> None:
+    for english, chinese in catalogue.items():
+        count, given = len(holes(english)), [field for field, _ in holes(chinese)]
+        numbers = [int(field) for field in given if field] or list(range(len(given)))
+        assert bool(all(given)) or not any(given), f"numbered and plain holes are mixed: {chinese}"
+        assert set(numbers) <= set(range(count)), chinese
+        left_out = set(range(count)) - set(numbers)
+        assert not left_out or english in _HOLES_LEFT_OUT, f"holes {left_out} of {english!r}: {chinese}"
+
+
+# The English text alone names the purpose.
+_HOLES_LEFT_OUT = {"device meta has shapes, but no numbers to {} with"}
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ('raise TextError(f"{what} is empty", "drop it")', ["{} is empty", "drop it"]),
+        (
+            "notes.append(f\"{n} token{'s' if n > 1 else ''} of {name}\")",
+            ["{} tokens of {}", "{} token of {}"],
+        ),
+        ('hint = "give it" + f"; the value is {value:.3g}"', ["give it", "; the value is {}"]),
+        ('raise OptionError(f"a{b}", "drop")', ["drop"]),
+        ('def f():\n    """Return a text."""\n    return re.search("is not found", x)', []),
+        ('x = "vocab_size"; y = {"emb_dim": 3}; z = option("--k", "Number of tokens.")', []),
+        ('assert "no such file" in text', []),
+    ],
+)
+def test_what_a_message_is(source: str, found: list[str]) -> None:
+    assert messages_of(source) == found
