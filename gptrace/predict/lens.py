@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from gptrace.errors import RunError
 from gptrace.model.build import LoadedModel
+from gptrace.model.interrupts import interrupts_allowed
 from gptrace.model.quiet_torch import torch
 from gptrace.predict.batching import BatchBudget
 from gptrace.predict.candidates import allowed_rounding, as_float64, candidates_of_rows
@@ -65,14 +66,14 @@ class _LensRunner(Runner[LensResult]):
         (streamed,) = batch
         ids = batch_ids(self._loaded, padded([streamed.prompt]))  # (1, T)
         check_room(self._loaded, *ids.shape, rows=2 * ids.shape[1])
-        with guarded_forward(self._loaded, ids):
+        with guarded_forward(self._loaded, ids), interrupts_allowed():
             if self.structure is None:
                 self.structure = _model_structure(self._loaded, ids, self._head)
             return [_lens_result(self._loaded, self.deferred, self.structure, streamed, ids)]
 
 
 def _model_structure(loaded: LoadedModel, batch: Tensor, head: str | None) -> ModelStructure:
-    with record_trace(loaded.module, None) as trace:
+    with record_trace(loaded.module, None) as trace, interrupts_allowed():
         logits = extract_logits(loaded.module(batch, **loaded.arguments), loaded, batch)
     structure = find_model_structure(trace, loaded.module, tuple(logits.shape), head)
     return check_structure_for_lens(structure, loaded.name)
@@ -82,7 +83,7 @@ def _lens_result(
     loaded: LoadedModel, deferred: DeferredLogitDecoder, structure: ModelStructure,
     streamed: StreamedPrompt, batch: Tensor,
 ) -> LensResult:  # fmt: skip
-    with capture_tensors(loaded.module, structure.blocks) as tensors:
+    with capture_tensors(loaded.module, structure.blocks) as tensors, interrupts_allowed():
         logits = extract_logits(loaded.module(batch, **loaded.arguments), loaded, batch)[0]  # (T, V)
     decoder = deferred.decoder_for(logits, streamed.prompt)
     rest = [loaded.module.get_submodule(path) for path in structure.to_logits]
