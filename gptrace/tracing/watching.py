@@ -76,10 +76,13 @@ def _recorded(recorder: SpanRecorder, architecture: Architecture | None, by_copy
         error = raised
         raise
     finally:
-        trace.fill(_assemble(recorder, error, architecture, by_copy))
-        recorder.release()
-        # The exception holds this frame: together they would keep the model until the next collection.
-        del error
+        try:
+            with interrupts_allowed():  # the recorder has put back what it changed
+                trace.fill(_assemble(recorder, error, architecture, by_copy))
+        finally:
+            recorder.release()
+            # The exception holds this frame: together they would keep the model until the next collection.
+            del error
 
 
 def _assemble(
