@@ -21,6 +21,8 @@ from typing import Any
 _open: list[interrupts_held] = []
 _before: Callable[[int, FrameType | None], Any] = signal.default_int_handler
 _waiting: list[tuple[int, FrameType | None]] = []
+# Whoever presses Ctrl-C so often does not want to wait for state that is put back.
+_PATIENCE = 4
 
 
 class interrupts_held:  # noqa: N801 - used like a function
@@ -35,7 +37,7 @@ class interrupts_held:  # noqa: N801 - used like a function
 
     def __enter__(self) -> None:
         global _before
-        if threading.current_thread() is not threading.main_thread():
+        if not _in_main_thread():
             return
         if _open:
             _open.append(self)
@@ -65,7 +67,8 @@ class interrupts_held:  # noqa: N801 - used like a function
             _act_if_allowed()
             return
         try:
-            if signal.getsignal(signal.SIGINT) is _handle:  # else the block has set another
+            # Else the block has set another, or another thread closes a generator and cannot do this.
+            if signal.getsignal(signal.SIGINT) is _handle and _in_main_thread():
                 signal.signal(signal.SIGINT, _before)
         finally:
             interrupts = list(_waiting)
@@ -85,7 +88,7 @@ class interrupts_allowed(interrupts_held):  # noqa: N801 - used like a function
     _needs_holding = True
 
     def __enter__(self) -> None:
-        if _open and threading.current_thread() is threading.main_thread():
+        if _open and _in_main_thread():
             self._holds = False
             _open.append(self)
             try:
@@ -100,11 +103,17 @@ class interrupts_allowed(interrupts_held):  # noqa: N801 - used like a function
 
 
 def _handle(number: int, frame: FrameType | None) -> None:
-    if not _open:  # the block has kept this handler, and set it again after its end
-        _before(number, frame)
-        return
     _waiting.append((number, frame))
+    if len(_waiting) >= _PATIENCE:
+        _open.clear()
+    if not _open:  # this handler has outlived the blocks: code in them has kept it, and set it again
+        _waiting.clear()
+        _before(number, frame)
     _act_if_allowed()
+
+
+def _in_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()
 
 
 def _act_if_allowed() -> None:

@@ -6,6 +6,7 @@ import logging
 import random
 import signal
 import sys
+import threading
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -156,6 +157,38 @@ def test_blocks_may_end_in_another_order() -> None:
     with pytest.raises(KeyboardInterrupt):
         second.__exit__()
     allowed.__exit__()
+    assert signal.getsignal(signal.SIGINT) is handler
+
+
+def test_whoever_presses_ctrl_c_four_times_need_not_wait() -> None:
+    handler = signal.getsignal(signal.SIGINT)
+    pressed = 0
+    try:
+        with interrupts_held():
+            for _ in range(4):
+                pressed += 1
+                signal.raise_signal(signal.SIGINT)
+            pressed += 1
+    except KeyboardInterrupt:
+        pass
+    assert pressed == 4
+    with interrupts_held():
+        pass
+    assert signal.getsignal(signal.SIGINT) is handler
+
+
+def test_a_block_may_be_closed_by_another_thread() -> None:
+    handler = signal.getsignal(signal.SIGINT)
+    model = nn.Linear(3, 2)
+    watched = gptrace.watch(model)
+    watched.__enter__()
+    thread = threading.Thread(target=watched.__exit__, args=(None, None, None))
+    thread.start()
+    thread.join()
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+    with interrupts_held():
+        pass
     assert signal.getsignal(signal.SIGINT) is handler
 
 
