@@ -34,11 +34,11 @@ def user_code_errors(where: str, hint: str = "") -> Iterator[None]:
     """Turn an exception of user code in the block into a ModelCodeError that shows the user's line.
 
     `where` says when it happened, as in " (while Model was built)"; `hint` replaces the usual hint. Errors of
-    gptrace and KeyboardInterrupt pass unchanged.
+    gptrace, KeyboardInterrupt and GeneratorExit pass unchanged.
     """
     try:
         yield
-    except (GptraceError, KeyboardInterrupt):
+    except (GptraceError, KeyboardInterrupt, GeneratorExit):
         raise
     except BaseException as error:  # user code may raise SystemExit, or derive from BaseException
         raise user_code_error(error, where, hint) from error

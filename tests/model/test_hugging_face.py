@@ -108,6 +108,8 @@ def test_what_is_no_model(cli: Cli, tmp_path: Path) -> None:
     cli("run", "--ids", "1", "-m", f"hf:{tmp_path}", "-w", "random").is_error(
         2, "is it a causal language model"
     )
+    config.write_text('{"model_type": "gpt2", "n_layer": 1000000}')
+    cli("run", "--ids", "1", "-m", f"hf:{tmp_path}", "-w", "random").is_error(2, "has n_layer 1000000")
     # Code that comes with a model would run here, if it were ever run.
     (tmp_path / "evil.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
     config.write_text('{"model_type": "evil", "auto_map": {"AutoConfig": "evil.Config", '
