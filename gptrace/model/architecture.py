@@ -7,11 +7,14 @@ own configuration.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from functools import wraps
 from typing import Any, Concatenate, NamedTuple, ParamSpec, TypeVar
 
+from gptrace.model.config import LAYER_NAMES
 from gptrace.model.quiet_torch import torch
+from gptrace.model.resized_sizes import SIZE_SETS, Relations, SizeSet, relations
 from gptrace.model.selection import Limits
 
 Sizes = dict[str, int]
@@ -26,7 +29,10 @@ _ROLES = {
         "dim", "hidden_dim",
     ),
     "vocabulary": ("vocab_size", "n_vocab", "vocabulary_size", "num_tokens"),
-    "heads": ("n_heads", "num_attention_heads", "n_head", "num_heads", "nhead", "heads"),
+    "heads": (
+        "n_heads", "num_attention_heads", "n_head", "num_heads", "nhead", "heads", "attention_heads",
+        "decoder_attention_heads",
+    ),
     "key_value_heads": ("num_key_value_heads", "n_kv_groups", "n_kv_heads", "num_kv_heads", "n_kv_head"),
     "head_dim": ("head_dim", "d_head", "head_size", "d_kv"),
     "context": (
@@ -35,36 +41,26 @@ _ROLES = {
     ),
     "inner": (
         "ff_dim", "intermediate_size", "d_ff", "ffn_dim", "n_inner", "dim_feedforward", "mlp_dim",
-        "ffn_hidden_size", "ffn_hidden", "hidden_dim",
+        "ffn_hidden_size", "ffn_hidden", "decoder_ffn_dim", "hidden_dim",
     ),
 }  # fmt: skip
+# The number of blocks. It is no size of an axis.
 CONTEXT_NAMES = _ROLES["context"]
 SIZE_NAMES = frozenset(name for names in _ROLES.values() for name in names)
-# Widths under another name that must equal the width of the model.
-_SAME_AS_WIDTH = ("word_embed_proj_dim",)
-_HEADS_PER_GROUP = 3
+# Other settings that may be the size of an axis: by the end of their names, and by what is not in them.
+_OTHER_SIZE = re.compile(
+    r"(?!.*(kernel|window|patch|chunk|block|group|batch|conv|image|type))(.*_)?(dim|rank|size|width)"
+)
+# Widths under another name, which some architectures want to equal the width of the model.
+_SAME_AS_WIDTH = ("word_embed_proj_dim", "embedding_size")
 
 
-class _ResizedSizes(NamedTuple):
-    """Sizes for a small run. Each is a prime number."""
+class Resizing(NamedTuple):
+    """A small model and its input: the keys of the configuration to change, and the shape of the ids."""
 
-    heads: int
-    head_dim: int
+    changes: tuple[tuple[str, int], ...]
     batch: int
     seq_len: int
-    context: int
-    vocabulary: int
-    inner: int
-    width: int
-
-
-# Model code computes sizes from others, as in 4 * x + 1 or x // 2. In these two sets such a result is never
-# taken for another size: for each size or product x, no k·x + c (k up to 4, c up to ±16) and no x/k (k up to
-# 16, rounded up or down) equals another size, or a multiple of it, in both sets. A search found them.
-_RESIZED_SIZES = (
-    _ResizedSizes(heads=7, head_dim=5, batch=17, seq_len=13, context=67, vocabulary=53, inner=31, width=59),
-    _ResizedSizes(heads=5, head_dim=11, batch=7, seq_len=17, context=73, vocabulary=43, inner=29, width=13),
-)
 
 
 class Architecture:
@@ -72,8 +68,11 @@ class Architecture:
 
     settings   the configuration; of its values, the positive integers count
     build      returns a new model; its argument maps the keys to change to their new values
+    changed    returns all settings after such a change (default: `settings` with the changes)
 
-    The attribute `sizes` holds the settings that can be the size of an axis, by name, and head_dim.
+    The attribute `sizes` holds the settings that can be the size of an axis, by name, and head_dim. `depth`
+    is the name and value of the setting that says how many blocks there are, if the configuration makes no
+    difference between them; else None.
 
     >>> settings = {"n_embd": 768, "n_head": 12, "block_size": 1024}
     >>> Architecture(settings, build=lambda changes: ...).sizes
@@ -81,12 +80,14 @@ class Architecture:
     """
 
     def __init__(
-        self, settings: Mapping[str, Any], build: Callable[[Mapping[str, int]], torch.nn.Module]
+        self,
+        settings: Mapping[str, Any],
+        build: Callable[[Mapping[str, int]], torch.nn.Module],
+        changed: Callable[[Mapping[str, int]], Mapping[str, Any]] | None = None,
     ) -> None:
-        self.settings: Sizes = {
-            key: value for key, value in settings.items() if type(value) is int and value > 0
-        }
+        self.settings = _positive(settings)
         self.build = build
+        self._changed = changed
         # What `kept_with_architecture` keeps: for each function its results by arguments, the oldest first.
         self.kept: dict[Callable[..., Any], dict[Hashable, Any]] = {}
         self._keys: dict[str, str] = {}
@@ -94,18 +95,19 @@ class Architecture:
             key = next((n for n in names if n in self.settings and n not in self._keys.values()), None)
             if key is not None:
                 self._keys[role] = key
+        others = [key for key in self.settings if _OTHER_SIZE.fullmatch(key) and key not in SIZE_NAMES]
+        self._others = tuple(others[: len(SIZE_SETS[0].others)])
         width, heads = self._size("width"), self._size("heads")
         self._divides = bool(width and heads and width % heads == 0)
-        # Where head_dim is a setting, heads·head_dim may differ from the width of the model.
-        head_dim = self._size("head_dim")
-        self._width_is_heads = self._divides and (head_dim is None or head_dim * (heads or 0) == width)
         self.sizes = self._axis_sizes(self.settings)
+        depth = next(((key, self.settings[key]) for key in LAYER_NAMES if key in self.settings), None)
+        self.depth = depth if depth is not None and not _tells_apart(settings, depth[1]) else None
 
     def products(self) -> list[tuple[str, str]]:
         """Return the pairs of sizes that models merge into one axis: heads·head_dim, and batch·another."""
-        head_dim = self._keys.get("head_dim", "head_dim")
+        head_dims = [key for key in self.sizes if key == self._head_dim_key() or key.endswith("head_dim")]
         heads = [self._keys[role] for role in ("heads", "key_value_heads") if role in self._keys]
-        merged = [(name, head_dim) for name in heads] if head_dim in self.sizes else []
+        merged = [(name, head_dim) for head_dim in head_dims for name in heads]
         return merged + [("batch", name) for name in ("seq_len", *heads)]
 
     @property
@@ -122,48 +124,76 @@ class Architecture:
         """Return how many ids and how many tokens the model takes, as far as its settings say."""
         return Limits(self._size("vocabulary"), self._size("context"))
 
-    def resized_configurations(self) -> Iterator[tuple[list[Sizes], list[Sizes]]]:
-        """Yield pairs of small configurations to try, the simplest pair first.
-
-        Of each pair, the first list holds the changed keys of both configurations, the second the sizes of
-        both, by axis name. Later pairs meet what some architectures require: a head_dim that is even (rotary
-        embeddings rotate pairs) or divisible by 8, or as many key-value heads as heads.
-        """
+    def resizings(self) -> Iterator[list[Resizing]]:
+        """Yield pairs of small models to try, those with the most independent sizes first."""
         if not self.sizes:
             return
-        for is_grouped in (True, False) if "key_value_heads" in self._keys else (False,):
-            for factor in (1, 2, 8):
-                changes = [self._changes(small, factor, is_grouped) for small in _RESIZED_SIZES]
-                sizes = [
-                    {"batch": small.batch, "seq_len": small.seq_len}
-                    | self._axis_sizes(self.settings | change)
-                    for small, change in zip(_RESIZED_SIZES, changes, strict=True)
-                ]
-                yield changes, sizes
+        tried = relations(
+            widths=self._possible_widths(),
+            may_group="key_value_heads" in self._keys,
+            has_others=bool(self._others),
+        )
+        for related in tried:
+            yield [
+                Resizing(tuple(self._changes(small, related).items()), small.batch, small.seq_len)
+                for small in SIZE_SETS
+            ]
 
-    def _changes(self, small: _ResizedSizes, factor: int, is_grouped: bool) -> Sizes:
-        """Return the keys to change; `factor` multiplies the sizes that may have to be divisible by it."""
-        head_dim = small.head_dim * factor
-        heads = small.heads * (_HEADS_PER_GROUP if is_grouped else 1)
+    def sizes_after(self, resizing: Resizing) -> Sizes:
+        """Return the sizes of a small model, as in `sizes`; this may run the code of the configuration."""
+        changes = dict(resizing.changes)
+        # What that code derives from a setting is known to it alone.
+        after = {} if self._changed is None else _positive(self._changed(changes))
+        return self._axis_sizes(self.settings | changes | after)
+
+    def _changes(self, small: SizeSet, related: Relations) -> Sizes:
+        """Return the keys to change, and their values."""
+        divisor = related.divisor
+        key_value_heads = small.key_value_heads * related.heads_factor
+        heads = key_value_heads * (small.heads_per_group if related.is_grouped else 1)
+        widths = {
+            "free": heads * small.width_per_head + small.rest if self._divides else small.width,
+            "heads": heads * small.width_per_head,
+            "rest": heads * small.head_dim + small.rest,
+            "head_dim": heads * small.head_dim,
+        }
+        width = widths[related.width] * divisor
         by_role = {
-            "width": heads * head_dim if self._width_is_heads else small.width * factor,
+            "width": width,
             "vocabulary": small.vocabulary,
             "heads": heads,
-            "key_value_heads": small.heads,
-            "head_dim": head_dim,
+            "key_value_heads": key_value_heads,
+            "head_dim": small.head_dim * divisor,
             "context": small.context,
-            "inner": small.inner * factor,
+            "inner": small.inner * divisor,
         }
         changes = {key: by_role[role] for role, key in self._keys.items()}
-        width = self._size("width")
-        changes |= {key: by_role["width"] for key in _SAME_AS_WIDTH if self.settings.get(key) == width}
+        if related.others_vary:
+            others = zip(self._others, small.others, strict=False)
+            changes |= {key: other * divisor for key, other in others}
+        else:
+            same = [key for key in _SAME_AS_WIDTH if self.settings.get(key) == self._size("width")]
+            changes |= dict.fromkeys(same, width)
         # The id of a special token must stay within the vocabulary.
         too_large = small.vocabulary if "vocabulary" in self._keys else math.inf
         special = [key for key in self.settings if key.endswith("_token_id")]
         return changes | {key: 0 for key in special if self.settings[key] >= too_large}
 
+    def _possible_widths(self) -> tuple[str, ...]:
+        """Return the relations that the width of the model may have to its heads, as in `Relations`."""
+        if not self._divides:
+            return ("free",)
+        head_dim, heads = self._size("head_dim"), self._size("heads")
+        if head_dim is None:
+            return ("rest", "head_dim")
+        is_equal = head_dim * (heads or 0) == self._size("width")
+        return ("free", "heads", "head_dim") if is_equal else ("free", "heads")
+
     def _size(self, role: str) -> int | None:
         return self.settings.get(self._keys.get(role, ""))
+
+    def _head_dim_key(self) -> str:
+        return self._keys.get("head_dim", "head_dim")
 
     def _axis_sizes(self, settings: Mapping[str, int]) -> Sizes:
         """Return the sizes that can be an axis, by name; head_dim is computed where it is no setting."""
@@ -176,7 +206,21 @@ class Architecture:
         if not head_dim and self._divides:
             head_dim = {"head_dim": settings[keys["width"]] // settings[keys["heads"]]}
         sizes = sizes_of("width", "vocabulary", "heads", "key_value_heads")
-        return sizes | head_dim | sizes_of("context", "inner")
+        others = {key: settings[key] for key in self._others}
+        return sizes | head_dim | sizes_of("context", "inner") | others
+
+
+def _positive(settings: Mapping[str, Any]) -> Sizes:
+    return {key: value for key, value in settings.items() if type(value) is int and value > 0}
+
+
+def _tells_apart(setting: Any, blocks: int) -> bool:
+    """Tell whether settings hold a list with an item for each block, and the items differ."""
+    if isinstance(setting, Mapping):
+        return any(_tells_apart(value, blocks) for value in setting.values())
+    if not isinstance(setting, list | tuple):
+        return False
+    return len(setting) == blocks and any(item != setting[0] for item in setting)
 
 
 def kept_with_architecture(

@@ -18,7 +18,10 @@ ACTIVATIONS = ("gelu_tanh", "gelu", "relu")
 # Larger than in any existing model, and small enough that products of two sizes fit into 64 bits.
 _LARGEST_SIZE = 2**31 - 1
 MOST_LAYERS = 10_000
-LAYER_NAMES = ("n_layers", "n_layer", "num_layers", "num_hidden_layers", "num_decoder_layers")
+LAYER_NAMES = (
+    "n_layers", "n_layer", "num_hidden_layers", "num_layers", "num_decoder_layers", "depth", "n_blocks",
+    "num_blocks",
+)  # fmt: skip
 _CONFIG_FILE_LIMIT = 1 << 20
 
 

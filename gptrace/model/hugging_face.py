@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -81,8 +82,9 @@ def hugging_face_architecture(module: Module) -> Architecture | None:
     if not is_hugging_face(module):
         return None
     config: Any = module.config
-    # The kernel of attention is no part of the dictionary, and it decides which operations a model runs.
-    key = repr((config.to_dict(), getattr(config, "_attn_implementation", None)))
+    # The kernels are no part of the dictionary, and they decide which operations a model runs.
+    kernels = [getattr(config, f"_{part}_implementation", None) for part in ("attn", "experts")]
+    key = repr((config.to_dict(), kernels))
     module_class: Any = type(module)
     return _known_architecture(module_class, _Configuration(key, config))
 
@@ -106,14 +108,80 @@ def _known_architecture(module_class: Any, configuration: _Configuration) -> Arc
     # A copy: it does not change with the user's, and holds no module.
     config = configuration.config = copy.deepcopy(configuration.config)
 
+    @lru_cache(maxsize=2)  # each resized model is asked for its settings and then built
+    def changed_configuration(changes: tuple[tuple[str, int], ...]) -> Any:
+        return _changed_configuration(config, dict(changes))
+
     def build(changes: Mapping[str, int]) -> Module:
-        changed = copy.deepcopy(config)
-        for key, value in changes.items():
-            setattr(changed, key, value)
-        module: Module = module_class(changed)
+        # A copy, since the module may change it.
+        module: Module = module_class(copy.deepcopy(changed_configuration(tuple(changes.items()))))
         return module
 
-    return Architecture(config.to_dict(), build)
+    def changed(changes: Mapping[str, int]) -> dict[str, Any]:
+        return _settings_of_text(changed_configuration(tuple(changes.items())))
+
+    return Architecture(_settings_of_text(config), build, changed)
+
+
+def _settings_of_text(config: Any) -> dict[str, Any]:
+    """Return the settings of the part that reads text: a model that also takes images has several parts."""
+    settings: dict[str, Any] = getattr(config, _text_part(config) or "", config).to_dict()
+    return settings
+
+
+def _text_part(config: Any) -> str | None:
+    """Return the name of the part of a configuration that reads text; None where that is the whole."""
+    return next((name for name in ("text_config", "decoder") if hasattr(config, name)), None)
+
+
+def _changed_configuration(config: Any, changes: Mapping[str, int]) -> Any:
+    """Return a copy with changed settings of the text, and with what the configuration derives from them."""
+    whole = copy.deepcopy(config)
+    name = _text_part(config)
+    if name is None:
+        parts = [whole]
+    else:
+        # Some such configurations hold a size of the text once more.
+        text = getattr(config, name)
+        repeated = {
+            key: value for key, value in changes.items() if getattr(text, key) == vars(whole).get(key)
+        }
+        parts = [getattr(whole, name)]
+        for key, value in repeated.items():
+            setattr(whole, key, value)
+    for part in parts:
+        all_changes = _shorter_lists(part, changes) | dict(changes)
+        for key, value in (_derived(part, all_changes) | all_changes).items():
+            setattr(part, key, value)
+    return whole
+
+
+def _shorter_lists(config: Any, changes: Mapping[str, int]) -> dict[str, Any]:
+    """Return the lists with an item for each block, such as `layer_types`, cut to the new depth."""
+    depth = next((key for key in changes if key in LAYER_NAMES), None)
+    if depth is None:
+        return {}
+    before = getattr(config, depth)
+    lists = {key: value for key, value in vars(config).items() if isinstance(value, list)}
+    return {key: value[: changes[depth]] for key, value in lists.items() if len(value) == before}
+
+
+def _derived(config: Any, changes: Mapping[str, Any]) -> dict[str, int]:
+    """Return the sizes that the constructor of a configuration derives from `changes`; none if it refuses."""
+    if not dataclasses.is_dataclass(config):
+        return {}
+    given = vars(config)
+    arguments = {
+        field.name: given[field.name]
+        for field in dataclasses.fields(config)
+        if field.init and field.name in given
+    }
+    kind: Any = type(config)
+    try:
+        before, after = (vars(kind(**copy.deepcopy(arguments | dict(change)))) for change in ({}, changes))
+    except Exception:  # it checks more than its class does
+        return {}
+    return {key: value for key, value in after.items() if type(value) is int and value != before.get(key)}
 
 
 def forward_arguments(module: Module) -> dict[str, Any]:
@@ -129,8 +197,9 @@ def forward_arguments(module: Module) -> dict[str, Any]:
 
 def is_hugging_face(module: Module) -> bool:
     """Tell whether a module is a model of transformers, without importing it."""
-    # If such a model exists, transformers is imported already. A user's file may be called transformers too.
-    base_class = getattr(sys.modules.get("transformers"), "PreTrainedModel", None)
+    # If such a model exists, this part of transformers is imported already. The package would import it when
+    # asked for the class, which takes a second. A user's file may be called transformers too.
+    base_class = getattr(sys.modules.get("transformers.modeling_utils"), "PreTrainedModel", None)
     return isinstance(base_class, type) and isinstance(module, base_class)
 
 

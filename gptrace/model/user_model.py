@@ -60,7 +60,8 @@ def build_user_model(
     description = construction.description
     names = _configurations(selection.target) if construction.is_default_config else []
     description += f" (--config {names[0]} would use the file's own)" if names else ""
-    return module, Architecture(construction.settings, partial(_rebuild, construction, module)), description
+    rebuild = partial(_rebuild, construction, module)
+    return module, Architecture(construction.settings, rebuild, construction.changed), description
 
 
 def _build(construction: Construction, selection: UserModelSelection, device: torch.device) -> Module:

@@ -29,12 +29,14 @@ class Construction:
     """A way to construct a model, again and again.
 
     build               calls the class or factory, with these keys of the configuration changed
+    changed             returns the keys and values of the configuration after such a change
     settings            the keys and values of the configuration
     description         the call in words, for reports
     is_default_config   the user gave no configuration, so the model gets the course's dict
     """
 
     build: Callable[[Settings], object]
+    changed: Callable[[Settings], Settings]
     settings: Settings
     description: str
     is_default_config: bool = False
@@ -67,7 +69,12 @@ def plan_construction(target: Factory, name: str, config: object, keys: Settings
         raise ConfigError(problem, f"give each with --set {missing[0]}=…, or all with --config")
     settings = {p.name: p.default for p in parameters if p not in required} | arguments
     description = f"{name}({', '.join(arguments)})"
-    return Construction(lambda changes: target(**{**arguments, **changes}), settings, description)
+    return Construction(
+        lambda changes: target(**{**arguments, **changes}),
+        lambda changes: {**settings, **changes},
+        settings,
+        description,
+    )
 
 
 def _with_configuration(
@@ -86,12 +93,15 @@ def _with_configuration(
         settings = settings_of(changed)
         return target(**{holder.name: changed}, **{other: settings[other] for other in others})
 
+    def changed(changes: Settings) -> Settings:
+        return settings_of(overlaid(base, {**keys, **changes}))
+
     is_default = config is None and isinstance(whole, Mapping)
     kind = "a plain dict" if isinstance(whole, Mapping) else f"of type {type(whole).__name__}"
     if is_default:
         kind = f"the course's GPT_CONFIG_124M{', changed' if keys else ''}"
     description = f"{name}({holder.name}), {holder.name} being {kind}"
-    return Construction(build, settings_of(whole), description, is_default)
+    return Construction(build, changed, settings_of(whole), description, is_default)
 
 
 def overlaid(config: object, changes: Settings) -> object:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
 from gptrace.errors import GptraceError
-from gptrace.model.architecture import Architecture, Sizes
+from gptrace.model.architecture import Architecture, Resizing, Sizes
 from gptrace.model.build import LoadedModel
 from gptrace.model.cache import add_caches, remove_caches
 from gptrace.model.config import GPTConfig
@@ -44,12 +44,10 @@ class CachedArchitecture(Architecture):
         if cached:
             self.sizes = self.sizes | {self._TOTAL: cached + new}
 
-    def resized_configurations(self) -> Iterator[tuple[list[Sizes], list[Sizes]]]:
-        """Yield the configurations of Architecture, with the size of the axis of all tokens."""
-        for changes, resized in super().resized_configurations():
-            if self._TOTAL in self.sizes:
-                resized = [sizes | {self._TOTAL: self._CACHED + sizes["seq_len"]} for sizes in resized]
-            yield changes, resized
+    def sizes_after(self, resizing: Resizing) -> Sizes:
+        """Return the sizes of Architecture, with that of the axis of all tokens."""
+        total = {self._TOTAL: self._CACHED + resizing.seq_len} if self._TOTAL in self.sizes else {}
+        return super().sizes_after(resizing) | total
 
 
 class Steps:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -16,7 +16,7 @@ from gptrace.record.prompt_result import PromptResult
 
 def to_dict(report: Report) -> dict[str, Any]:
     """Return a report as plain dicts and lists, its schema's name first; NaN and the infinities are None."""
-    return _around_items(report) | {_items_name(report): list(item_dicts(report))}
+    return _without(report, [report.items]) | {_items_name(report): list(item_dicts(report))}
 
 
 def item_dicts(report: Report) -> Iterator[dict[str, Any]]:
@@ -37,21 +37,25 @@ def to_json(value: Any, *, indent: int | None = None) -> str:
 
 
 def json_pieces(report: Report) -> Iterator[str]:
-    """Yield the indented JSON of a report in pieces, one for each item, so that no second copy is held.
+    """Yield the indented JSON of a report in pieces, one for each record in a list, so that it is held once.
 
     Each piece begins or continues a line, and the pieces together are `to_json(to_dict(report), indent=2)`.
     """
-    name = _items_name(report)
-    # JSON text holds no line break inside a string, so the empty list is found in one place.
-    head = _dumps(_around_items(report), 2).split(f'\n  "{name}": []', 1)[0]
-    yield f'{head}\n  "{name}": ['
-    last = None
-    for item in item_dicts(report):
-        yield "\n" if last is None else f"{last},\n"
-        last = "    " + _dumps(item, 2).replace("\n", "\n    ")
-    # Only now: a stream knows its sums when all of its items were read.
-    tail = _dumps(_around_items(report), 2).split(f'\n  "{name}": []', 1)[1]
-    yield ("]" if last is None else f"{last}\n  ]") + tail
+    lists = _record_lists(report)
+    rest = _dumps(_without(report, lists), 2)
+    for field, name in lists.items():
+        # JSON text holds no line break inside a string, so the empty list is found in one place.
+        empty = f'\n  "{name}": []'
+        head, rest = rest.split(empty, 1)
+        yield f'{head}\n  "{name}": ['
+        last = None
+        for item in map(_item_dict, getattr(report, field)):
+            yield "\n" if last is None else f"{last},\n"
+            last = "    " + _dumps(item, 2).replace("\n", "\n    ")
+        yield "]" if last is None else f"{last}\n  ]"
+        if field == report.items and report.is_stream:  # only now does it know its sums
+            rest = _dumps(_without(report, lists), 2).split(empty, 1)[1]
+    yield rest
 
 
 def _dumps(plain: Any, indent: int | None) -> str:
@@ -59,14 +63,28 @@ def _dumps(plain: Any, indent: int | None) -> str:
 
 
 def _items_name(report: Report) -> str:
-    """Return the name of the long list in the JSON."""
+    """Return the name of the items in the JSON."""
     fields = {field.name: field.encode_name for field in msgspec.structs.fields(type(report))}
     return fields[report.items]
 
 
-def _around_items(report: Report) -> dict[str, Any]:
-    """Return the object of a report with its list of items empty."""
-    around: dict[str, Any] = _builtins(replace(report, **{report.items: ()}))
+def _record_lists(report: Report) -> dict[str, str]:
+    """Return the fields that hold a list of records, in order, with their names in the JSON."""
+    return {
+        field.name: field.encode_name
+        for field in msgspec.structs.fields(type(report))
+        if field.name == report.items
+        or (field.required and _is_record_list(getattr(report, field.name)))  # others may be left out
+    }
+
+
+def _is_record_list(value: object) -> bool:
+    return isinstance(value, tuple) and bool(value) and all(isinstance(item, Record) for item in value)
+
+
+def _without(report: Report, lists: Iterable[str]) -> dict[str, Any]:
+    """Return the object of a report with these lists empty."""
+    around: dict[str, Any] = _builtins(replace(report, **dict.fromkeys(lists, ())))
     return around
 
 

@@ -2,11 +2,15 @@
 
 A model with 12 heads and a prompt of 12 tokens has two axes of size 12, and the sizes alone cannot tell them
 apart. So the same architecture is run twice more, with other, tiny sizes everywhere: emb_dim is 768 in the
-real run, 35 in one resized run and 55 in the other; n_heads is 12, 7 and 5. An axis whose sizes in the three
-runs are 768, 35 and 55 is emb_dim; an axis of size 3 in all of them is a plain 3.
+real run, 140 in one resized run and 260 in the other; n_heads is 12, 5 and 13. An axis whose sizes in the
+three runs are 768, 140 and 260 is emb_dim; an axis of size 3 in all of them is a plain 3.
 
-One resized run would not do: half of 35 is 17 (rounded), which another size may be by chance as well. The
-sizes in `gptrace.model.architecture` are chosen such that no coincidence happens in both runs.
+One resized run would not do: a size that code computes from others may equal another one by chance. The sizes
+in `gptrace.model.resized_sizes` are chosen such that no coincidence happens in both runs.
+
+What decides is that a size is changed independently of the others, so the first models that are tried have a
+width that is not the product of its heads; and that calls are compared with the same calls, so they are found
+by their path and number, and have no names where another run has none.
 """
 
 from __future__ import annotations
@@ -14,9 +18,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from gptrace.model.architecture import Architecture, kept_with_architecture
+from gptrace.model.architecture import Architecture, Sizes
 from gptrace.model.quiet_torch import torch
 from gptrace.tracing.recorder import SpanRecorder
+from gptrace.tracing.repeated_blocks import RepeatedBlocks, find_repeated_blocks, stand_for_all
 from gptrace.tracing.resized_runs import (
     ForwardPass,
     ResizedRun,
@@ -27,8 +32,9 @@ from gptrace.tracing.resized_runs import (
 )
 from gptrace.tracing.span import Site, Span, call_sites
 
-Sizes = dict[str, int]
 Dims = tuple[str, ...]
+_NO_SIZES = "this model cannot be built at other sizes; pass a class that takes its sizes as arguments"
+_KNOWN_LIMIT = 16  # forward passes whose names are kept with an architecture
 
 
 def axis_name(sizes: Sequence[int | None], named: Mapping[str, tuple[int, ...]]) -> str:
@@ -54,30 +60,66 @@ def axis_name(sizes: Sequence[int | None], named: Mapping[str, tuple[int, ...]])
     return str(sizes[0])
 
 
+def _are_proportional(sizes: Sequence[int | None], named: Sequence[int]) -> bool:
+    """Tell whether an axis is the same part or multiple of a named size in all runs that know it."""
+    first, *others = sizes
+    return first is None or all(
+        size is None or size * named[0] == first * of_name
+        for size, of_name in zip(others, named[1:], strict=True)
+    )
+
+
 class AxisNames:
     """The axis names of one forward pass: its own shapes beside those of the resized runs.
 
-    `sizes` are those of each name, first in the real run, then in each of the resized `runs`. `products` are
-    pairs of names that a model may merge into one axis.
+    `sizes` are those of each name in the real run; the resized `runs` have theirs. `products` are pairs of
+    names that a model may merge into one axis. `blocks` are those of which the runs have only two.
     """
 
     def __init__(
-        self, sizes: Sequence[Sizes], runs: Sequence[ResizedRun], products: Sequence[tuple[str, str]]
+        self,
+        sizes: Sizes,
+        runs: Sequence[ResizedRun],
+        products: Sequence[tuple[str, str]],
+        blocks: RepeatedBlocks | None = None,
     ) -> None:
-        self.sizes = sizes[0]
+        self.sizes, self.runs, self._blocks = sizes, runs, blocks
         # What the last pass with these names saw, and its TensorSpecs; see `specs_of_pass`.
         self.last_pass: tuple[object, Any] = (None, ())
-        self._runs = runs
         # Products come last: where n_heads*head_dim equals emb_dim, the name is emb_dim.
-        by_run = [of_run | {f"{a}*{b}": of_run[a] * of_run[b] for a, b in products} for of_run in sizes]
-        self._named = {name: tuple(of_run[name] for of_run in by_run) for name in by_run[0]}
+        by_run = [
+            of_run | {f"{a}*{b}": of_run[a] * of_run[b] for a, b in products}
+            for of_run in (sizes, *(run.sizes for run in runs))
+        ]
+        self._named = {name: tuple([of_run[name] for of_run in by_run]) for name in by_run[0]}
 
     def of(self, side: Side, name: str, shape: tuple[int, ...]) -> Dims:
         """Return the axis names of a tensor, by its shape in the real run and in the resized ones."""
-        shapes = (shape, *(run.shape(side, name) for run in self._runs))
-        if len(set(map(len, shapes))) > 1:
-            return tuple(map(str, shape))
-        return tuple(axis_name(sizes, self._named) for sizes in zip(*shapes, strict=True))
+        axes = self._axes(side, name, shape)
+        return tuple(map(str, shape)) if axes is None else tuple([axis_name(a, self._named) for a in axes])
+
+    def explains(self, side: Side, name: str, shape: tuple[int, ...]) -> bool:
+        """Tell whether each axis of a tensor is a constant of the resized runs, or a part of a named size."""
+        return all(
+            len(set(sizes[1:])) == 1
+            or any(_are_proportional(sizes, of_name) for of_name in self._named.values())
+            for sizes in self._axes(side, name, shape) or ()
+        )
+
+    def _axes(self, side: Side, name: str, shape: tuple[int, ...]) -> list[tuple[int | None, ...]] | None:
+        """Return the sizes of each axis in the real run and in the resized ones; None if the rank differs."""
+        if self._blocks is not None:
+            side = self._blocks.side(side)
+        shapes = (shape, *(run.shape(side, name) for run in self.runs))
+        return list(zip(*shapes, strict=True)) if len(set(map(len, shapes))) == 1 else None
+
+
+class _NamesByResizing(NamedTuple):
+    """The axis names from resized runs, or None; why any are missing; and how much work is left."""
+
+    names: AxisNames | None
+    reason: str
+    work_left: int
 
 
 class InferredAxisNames(NamedTuple):
@@ -97,10 +139,10 @@ def infer_axis_names(
 ) -> InferredAxisNames:
     """Return the axis names of one forward pass, whose calls are `spans`; none unless it got ids `[B, T]`.
 
-    Resized runs of `architecture` change every size. If it is None, cannot be run, or makes other calls, and
-    `by_copy` is true, a copy of the module is run with another batch and with another seq_len: other axes
-    stay numbers then, and the note says so. If the pass `failed`, resized runs may fail as well, and name
-    the axes up to there. Nothing is raised when a run goes wrong.
+    Resized runs of `architecture` change every size. If it is None or cannot be run, and `by_copy` is true, a
+    copy of the module is run with another batch and with another seq_len: other axes stay numbers then. The
+    note says so. If the pass `failed`, resized runs may fail as well, and name the axes up to there. Nothing
+    is raised when a run goes wrong.
     """
     ids = spans[0].inputs[0] if spans[0].inputs else None
     is_submodule = spans[0].path != ""  # called by itself
@@ -111,42 +153,85 @@ def infer_axis_names(
     vocabulary = min([table.num_embeddings for table in tables], default=1)
     forward_pass = ForwardPass(*ids.shape, vocabulary, inputs, recorder.measures.ops, may_fail=failed)
     sites, modules = call_sites(spans), len(recorder.paths)
-    names, reason = None, ""
+    names, reason = None, _built_already(recorder.module)
     if architecture is not None:
-        names, reason = _names_by_resizing(architecture, forward_pass, sites, modules)
-    if names is not None or not by_copy:
+        # Kept with the architecture, for a model that is traced again and again.
+        known_names = architecture.kept.setdefault(infer_axis_names, {})
+        key = forward_pass, sites, modules
+        known: _NamesByResizing | None = known_names.get(key)
+        if known is None:
+            known = _names_by_two_blocks(architecture, *key, recorder, spans)
+            if known.names is None:
+                known = _names_by_resizing(architecture, *key, known.work_left)
+            if len(known_names) >= _KNOWN_LIMIT:
+                known_names.clear()
+            known_names[key] = known
+        names, reason, _ = known
+    if names is not None:
         return InferredAxisNames(names)
-    if not reason:
-        reason = "this model cannot be built at other sizes; pass a class that takes its sizes as arguments"
+    if not by_copy:
+        return InferredAxisNames(None, f"no axis has a name: {reason}")
     return _names_by_copy(recorder.module, forward_pass, sites, modules, reason)
 
 
-@kept_with_architecture(16)  # for a model that is traced again and again
+def _names_by_two_blocks(
+    architecture: Architecture,
+    forward_pass: ForwardPass,
+    sites: frozenset[Site],
+    modules: int,
+    recorder: SpanRecorder,
+    spans: Sequence[Span],
+) -> _NamesByResizing:
+    """Return the axis names from runs with two blocks; none unless runs with all would give the same."""
+    limit = limit_of_work(modules)
+    blocks = find_repeated_blocks(architecture, recorder.paths)
+    if blocks is None:
+        return _NamesByResizing(None, "", limit)
+    sites = frozenset(map(blocks.site, sites))
+    result = _names_by_resizing(architecture, forward_pass, sites, modules, limit, blocks)
+    names, operations = result.names, recorder.operations_by_call()
+    if names is None or result.reason:
+        return result._replace(names=None)
+    is_whole = stand_for_all(blocks, names.runs, spans, operations, names.explains)
+    return result if is_whole else result._replace(names=None)
+
+
+def _built_already(module: torch.nn.Module) -> str:
+    """Say that a model came built, and what to give instead."""
+    kind = type(module)
+    is_own = not kind.__module__.startswith("torch.")
+    instead = f"model={kind.__name__}, config=…" if is_own else "a function that builds it from its sizes"
+    return f"this model is built already; gptrace.trace(…) names all axes if it gets {instead} instead"
+
+
 def _names_by_resizing(
-    architecture: Architecture, forward_pass: ForwardPass, sites: frozenset[Site], modules: int
-) -> tuple[AxisNames | None, str]:
-    """Return the axis names from runs of the architecture at other sizes, or None and the reason.
+    architecture: Architecture,
+    forward_pass: ForwardPass,
+    sites: frozenset[Site],
+    modules: int,
+    left: int,
+    blocks: RepeatedBlocks | None = None,
+) -> _NamesByResizing:
+    """Return the axis names from runs of the architecture at other sizes.
 
     `sites` are those of the calls of the real run. Where no run has them all, those that have most count, if
-    it is at least half.
+    it is at least half. `left` is how much work the runs may be. They have two of the `blocks`, if these are
+    given.
     """
-    real_sizes = _sizes(forward_pass.batch, forward_pass.seq_len) | architecture.sizes
-    reason = ""
+    sizes = _sizes(forward_pass.batch, forward_pass.seq_len) | architecture.sizes
     best: AxisNames | None = None
-    least = len(sites) / 2
-    left = limit = limit_of_work(modules)
-    for changes, resized_sizes in architecture.resized_configurations():
+    reason, least = _NO_SIZES, len(sites) / 2
+    limit = limit_of_work(modules)
+    for resizings in architecture.resizings():
         if left <= 0:
             break
         runs: list[ResizedRun] = []
-        for change, sizes_of_run in zip(changes, resized_sizes, strict=True):
-            key = (
-                architecture,
-                tuple(change.items()),
-                forward_pass.resized(sizes_of_run, architecture.vocabulary),
-            )
-            # A run is kept for other passes, so its own limit is always the same; here it is that of the sum.
-            result = run_resized(*key, limit)
+        for resizing in resizings:
+            if blocks is not None:
+                resizing = blocks.resizing(resizing)
+            # A run is kept for other passes: it does not depend on the ids of this one, and its own limit is
+            # always the same. Here the limit is that of the sum.
+            result = run_resized(architecture, resizing, forward_pass.resized(1, 1), limit)
             left -= result.work
             if not isinstance(result, ResizedRun):
                 reason = result.reason
@@ -155,11 +240,11 @@ def _names_by_resizing(
         else:
             covered = len(sites.intersection(*(run.sites for run in runs)))
             if covered > least or covered == len(sites):
-                best, least = AxisNames([real_sizes, *resized_sizes], runs, architecture.products()), covered
+                best, least = AxisNames(sizes, runs, architecture.products(), blocks), covered
             if covered == len(sites):
-                break
+                return _NamesByResizing(best, "", left)
             reason = "at other sizes the model makes other calls"
-    return best, reason
+    return _NamesByResizing(best, reason, left)
 
 
 def _names_by_copy(
@@ -171,14 +256,14 @@ def _names_by_copy(
     for varied, resized_sizes in _other_input_sizes(**real_sizes):
         runs: list[ResizedRun] = []
         for sizes in resized_sizes:
-            run = run_copy_resized(module, forward_pass.resized(sizes), left)
+            run = run_copy_resized(module, forward_pass.resized(**sizes), left)
             left -= run.work
             if not isinstance(run, ResizedRun):
                 break
             runs.append(run)
         else:
-            by_run = [{name: sizes[name] for name in varied} for sizes in (real_sizes, *resized_sizes)]
-            names = AxisNames(by_run, runs, [("batch", "seq_len")] if len(varied) == 2 else [])
+            real = {name: real_sizes[name] for name in varied}
+            names = AxisNames(real, runs, [("batch", "seq_len")] if len(varied) == 2 else [])
             subject = "batch and seq_len have names" if len(varied) == 2 else f"{varied[0]} has a name"
             return InferredAxisNames(names, f"only {subject}: {reason}")
     return InferredAxisNames(

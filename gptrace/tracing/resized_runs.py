@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import NamedTuple
 
 from gptrace.measures import Measures
-from gptrace.model.architecture import Architecture, kept_with_architecture
+from gptrace.model.architecture import Architecture, Resizing, Sizes, kept_with_architecture
 from gptrace.model.free_memory import check_memory
 from gptrace.model.hugging_face import forward_arguments
 from gptrace.model.interrupts import interrupts_allowed, interrupts_held
@@ -46,10 +46,11 @@ class ForwardPass(NamedTuple):
     ops: bool
     may_fail: bool
 
-    def resized(self, sizes: Mapping[str, int], vocabulary: str | None = None) -> ForwardPass:
-        """Return the same pass with the batch and seq_len of `sizes`, and its size called `vocabulary`."""
-        known = self.vocabulary if vocabulary is None else sizes[vocabulary]
-        return self._replace(batch=sizes["batch"], seq_len=sizes["seq_len"], vocabulary=known)
+    def resized(self, batch: int, seq_len: int, vocabulary: int | None = None) -> ForwardPass:
+        """Return the same pass with other ids."""
+        return self._replace(
+            batch=batch, seq_len=seq_len, vocabulary=self.vocabulary if vocabulary is None else vocabulary
+        )
 
     def ids(self, device: torch.device) -> torch.Tensor:
         """Return ids `[batch, seq_len]`: all but 0, which special tokens of a resized model have."""
@@ -59,13 +60,16 @@ class ForwardPass(NamedTuple):
 
 
 class ResizedRun:
-    """The shapes of a resized run, the sites of its calls, and how much work it was.
+    """The sizes by name and the shapes of a resized run, the sites of its calls, and how much work it was.
 
     A call is found by its site and its number. Where the number of calls differs, as with the experts of a
     mixture, the numbers tell nothing: then only a size that all calls of a site have in common is known.
     """
 
-    def __init__(self, shapes: Iterable[tuple[Side, str, Shape]], sites: frozenset[Site]) -> None:
+    def __init__(
+        self, sizes: Sizes, shapes: Iterable[tuple[Side, str, Shape]], sites: frozenset[Site]
+    ) -> None:
+        self.sizes = sizes
         self.sites = sites
         self.work = 0
         self._shapes: dict[tuple[Side, str], Shape] = {}
@@ -103,16 +107,22 @@ def limit_of_work(modules: int) -> int:
 
 @kept_with_architecture(16)
 def run_resized(
-    architecture: Architecture, changes: tuple[tuple[str, int], ...], forward_pass: ForwardPass, limit: int
+    architecture: Architecture, resizing: Resizing, forward_pass: ForwardPass, limit: int
 ) -> ResizedRun | FailedRun:
     """Build the architecture with other sizes and run it; return the run, or why it failed.
 
-    `changes` are the keys of the configuration to change, and their values; `limit` is that of the work.
+    `limit` is that of the work.
     """
+    changes = dict(resizing.changes)
+    vocabulary = changes.get(architecture.vocabulary or "")
+    resized_pass = forward_pass.resized(resizing.batch, resizing.seq_len, vocabulary)
 
     def build_and_run() -> ResizedRun:
-        model = architecture.build(dict(changes)).float().eval()
-        return _run(model, forward_pass, torch.device("cpu"))
+        sizes = architecture.sizes_after(resizing)
+        model = architecture.build(changes).float().eval()
+        run = _run(model, resized_pass, torch.device("cpu"))
+        run.sizes |= sizes
+        return run
 
     return _bounded(build_and_run, limit)
 
@@ -190,7 +200,8 @@ def _run(model: torch.nn.Module, forward_pass: ForwardPass, device: torch.device
         except Exception:
             if not forward_pass.may_fail:
                 raise
-    run = ResizedRun(_shapes(recorder), call_sites(recorder.spans))
+    input_sizes = {"batch": forward_pass.batch, "seq_len": forward_pass.seq_len}
+    run = ResizedRun(input_sizes, _shapes(recorder), call_sites(recorder.spans))
     recorder.release()
     return run
 

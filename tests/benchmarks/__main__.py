@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import random
-import statistics
 import subprocess
 import sys
-import time
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,6 +13,9 @@ from tempfile import TemporaryDirectory
 from llms_from_scratch.ch04 import GPTModel as CourseModel
 from rich.console import Console
 from rich.table import Table
+
+from tests.benchmarks.forward import FORWARD_ROUNDS, forward_passes, transformers_models
+from tests.benchmarks.measuring import alternate, process, row, timed
 
 BARE = str(Path(__file__).with_name("bare.py"))
 LOADING = str(Path(__file__).with_name("load_transformers.py"))
@@ -31,44 +30,6 @@ NEW_TOKENS = 64
 STREAM_ROUNDS = 3
 GENERATION_ROUNDS = 5
 PROCESS_ROUNDS = 9
-FORWARD_ROUNDS = 25
-
-
-def process(command: list[str]) -> tuple[float, float]:
-    """Run a whole process; return its seconds and its peak memory in MiB."""
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("GPTRACE_")}
-    start = time.perf_counter()
-    nowhere = subprocess.DEVNULL
-    child = subprocess.Popen(command, stdin=nowhere, stdout=nowhere, stderr=nowhere, env=environment)
-    _, status, usage = os.wait4(child.pid, 0)
-    seconds = time.perf_counter() - start
-    child.returncode = os.waitstatus_to_exitcode(status)
-    if child.returncode:
-        raise SystemExit(f"{' '.join(command)} failed")
-    return seconds, usage.ru_maxrss / 1024
-
-
-def alternate(competitors: dict[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
-    """Let each have its turn in each round, after one round that does not count."""
-    found: dict[str, list[float]] = {name: [] for name in competitors}
-    for number in range(rounds + 1):
-        for name, turn in competitors.items():
-            result = turn()
-            if number:
-                found[name].append(result)
-    return found
-
-
-def timed(work: Callable[[], object]) -> Callable[[], float]:
-    """Return a turn that does the work and tells its seconds."""
-
-    def turn() -> float:
-        gc.collect()
-        start = time.perf_counter()
-        work()
-        return time.perf_counter() - start
-
-    return turn
 
 
 def whole_processes(table: Table) -> None:
@@ -143,73 +104,6 @@ def loading(table: Table) -> None:
     )
     ours, reference = memory["gptrace"], memory["transformers"]
     row(table, "the same, peak memory", ours, reference, "MiB", "≤ 1.0", "transformers")
-
-
-def forward_passes(table: Table) -> None:
-    """A traced forward of the 124M model against an untraced one, with the peers beside it."""
-    import torchinfo
-    import torchlens
-
-    import gptrace
-    from gptrace.model.build import load
-    from gptrace.model.quiet_torch import torch
-    from gptrace.model.selection import select_model
-
-    model = load(select_model("gpt2-small")).module
-    for tokens in (1, 64, 256):
-        ids = torch.zeros(1, tokens, dtype=torch.int64)
-
-        def traced(ids: torch.Tensor = ids) -> None:
-            with gptrace.watch(model):
-                model(ids)
-
-        def with_operations(ids: torch.Tensor = ids) -> None:
-            with gptrace.watch(model, measure=["ops"]):
-                model(ids)
-
-        def with_everything(ids: torch.Tensor = ids) -> None:
-            with gptrace.watch(model, measure=["all"]):
-                model(ids)
-
-        def bare(ids: torch.Tensor = ids) -> None:
-            model(ids)
-
-        def summary(ids: torch.Tensor = ids) -> None:
-            torchinfo.summary(model, input_data=ids, depth=10, verbose=0)
-
-        def lens(ids: torch.Tensor = ids) -> None:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                torchlens.trace(model, ids)
-
-        with torch.inference_mode():
-            first = timed(traced)()
-            competitors = {
-                "bare": timed(bare),
-                "gptrace": timed(traced),
-                "ops": timed(with_operations),
-                "all": timed(with_everything),
-            }
-            found = alternate(competitors, FORWARD_ROUNDS)
-            peers = alternate({"bare": timed(bare), "torchinfo": timed(summary)}, 5)
-        with torch.no_grad():
-            peers |= {"torchlens": alternate({"torchlens": timed(lens)}, 2)["torchlens"]}
-        goal = "≤ 1.05" if tokens == 64 else ""
-        row(table, f"gptrace.watch, T={tokens}", found["gptrace"], found["bare"], "s", goal, "bare forward")
-        for what, key, goal in (("--ops", "ops", "≤ 1.3"), ("everything on", "all", "≤ 1.6")):
-            row(table, f"  {what}", found[key], found["bare"], "s", goal * (tokens == 64), "bare forward")
-        naming = (first - statistics.median(found["gptrace"])) * 1000
-        table.add_row("  the first time, naming the axes", f"+{naming:.0f} ms", "", "", "≤ +60 ms", "")
-        row(
-            table,
-            f"torchinfo.summary, T={tokens}",
-            peers["torchinfo"],
-            found["bare"],
-            "s",
-            "",
-            "bare forward",
-        )
-        row(table, f"torchlens.trace, T={tokens}", peers["torchlens"], found["bare"], "s", "", "bare forward")
 
 
 def streams(table: Table) -> None:
@@ -310,31 +204,13 @@ def memory_of_streams(table: Table) -> None:
     row(table, "topk, 100,000 lines, peak memory", found[100_000], found[1_000], "MiB", "1.0", "1,000 lines")
 
 
-def row(
-    table: Table,
-    what: str,
-    ours: list[float],
-    reference: list[float],
-    unit: str,
-    goal: str,
-    against: str,
-) -> None:
-    """Add medians, their ratio pair by pair where the turns are pairs, and the goal."""
-    mine, other = statistics.median(ours), statistics.median(reference)
-    pairs = zip(ours, reference, strict=True) if len(ours) == len(reference) else [(mine, other)]
-    ratio = statistics.median(a / b for a, b in pairs)
-    digits = 3 if unit == "s" else 1
-    table.add_row(
-        what, f"{mine:.{digits}f} {unit}", f"{other:.{digits}f} {unit}", f"{ratio:.3f}", goal, against
-    )
-
-
 # Those that measure memory first: a process begins with the peak of the one that it is forked from.
 SECTIONS = {
     "processes": whole_processes,
     "loading": loading,
     "memory": memory_of_streams,
     "forward": forward_passes,
+    "transformers": transformers_models,
     "streams": streams,
     "generations": generations,
 }

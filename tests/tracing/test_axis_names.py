@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import random
+import subprocess
+import sys
 import weakref
 from typing import Any
 
@@ -174,18 +176,26 @@ def test_expressions(sizes: tuple[int, ...], name: str) -> None:
     assert axis_name(sizes, named) == name
 
 
-@pytest.mark.parametrize("even", [1, 2, 8])
 @pytest.mark.parametrize(
-    "keys", [{}, {"num_key_value_heads": 2}, {"head_dim": 16}, {"n_kv_heads": 4, "head_dim": 5}]
-)
-def test_no_resized_size_is_another_one_changed_a_little(even: int, keys: dict[str, int]) -> None:
+    "keys",
+    [
+        {}, {"num_key_value_heads": 2}, {"head_dim": 16}, {"n_kv_heads": 4, "head_dim": 12},
+        {"moe_intermediate_size": 9, "q_lora_rank": 8, "kv_lora_rank": 6, "v_head_dim": 4},
+    ],
+)  # fmt: skip
+def test_no_resized_size_is_another_one_changed_a_little(keys: dict[str, int]) -> None:
     """What code makes of a size (one more, a half, twice and one more) never looks like another in both."""
     config = {"n_embd": 48, "n_head": 4, "vocab_size": 99, "block_size": 32, "d_ff": 77, **keys}
     architecture = Architecture(config, lambda changes: torch.nn.Module())
-    for number, (_, moved) in enumerate(architecture.resized_configurations()):
-        if (1, 2, 8)[number % 3] != even:
-            continue
-        first, second = ({**sizes, "bt": sizes["batch"] * sizes["seq_len"]} for sizes in moved)
+    for resizings in architecture.resizings():
+        first, second = (
+            {**architecture.sizes_after(resizing), "batch": resizing.batch, "seq_len": resizing.seq_len}
+            for resizing in resizings
+        )
+        if any(first[name] == second[name] for name in first):
+            continue  # where the architecture is tried with a setting unchanged
+        for sizes in (first, second):
+            sizes["bt"] = sizes["batch"] * sizes["seq_len"]
         for x in first:
             pairs = [(k * first[x] + c, k * second[x] + c) for k in range(1, 5) for c in range(-16, 17) if c]
             pairs += [(first[x] // k, second[x] // k) for k in range(2, 17) if first[x] % k or second[x] % k]
@@ -235,18 +245,34 @@ def test_a_model_of_transformers_is_built_at_other_sizes_once(monkeypatch: pytes
 
     monkeypatch.setattr(transformers.GPT2LMHeadModel, "__init__", build)
     ids = torch.ones(2, 3, dtype=torch.long)
+    counts = []
     for model in (watched, watched, equal):
         with gptrace.watch(model) as trace:
             model(ids)
         assert trace.calls[0].outputs[0].dims == ("batch", "seq_len", "vocab_size")
-    assert len(built) == 2
+        counts.append(len(built))
+    # The first is refused, since GPT-2 wants a width that its heads divide.
+    assert counts == [3, 3, 3]
     # A changed configuration is another one, though the object is the same.
     watched.config.n_inner = 40
     with gptrace.watch(watched):
         watched(ids)
-    assert len(built) > 2
+    assert len(built) > 3
     # Nothing that is kept for the next time holds a module.
     module = weakref.ref(watched)
     del watched, model, trace
     gc.collect()
     assert module() is None
+
+
+@pytest.mark.processes
+def test_transformers_that_is_imported_but_not_used_is_no_work_of_a_resized_run() -> None:
+    program = """
+import sys, transformers, torch, gptrace
+model = gptrace.GPTModel({"emb_dim": 8, "n_heads": 2, "n_layers": 1, "vocab_size": 9, "context_length": 16})
+with torch.no_grad(), gptrace.watch(model.eval()) as trace:
+    model(torch.zeros(1, 3, dtype=torch.int64))
+print(trace.calls[0].outputs[0].dims, "transformers.modeling_utils" in sys.modules)
+"""
+    finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert finished.stdout == "('batch', 'seq_len', 'vocab_size') False\n"

@@ -12,6 +12,7 @@ import pytest
 import gptrace
 from gptrace.errors import ModelCodeError
 from gptrace.model.quiet_torch import torch
+from tests.colliding.models import Llama
 
 nn = torch.nn
 V = 50257
@@ -185,3 +186,36 @@ def test_an_exception_at_another_size_is_no_error_of_ours() -> None:
     )
     with pytest.raises(ModelCodeError, match="KeyError: 'only one'"):
         gptrace.trace("Hello, I am", model=Picky)
+
+
+def test_a_model_that_is_built_already_says_how_its_axes_get_names() -> None:
+    built = Longer()
+    trace = gptrace.trace("Hello", model=built)
+    assert trace.notes[0] == (
+        "only batch and seq_len have names: this model is built already; gptrace.trace(…) names all axes if "
+        "it gets model=Longer, config=… instead"
+    )
+    with torch.inference_mode(), gptrace.watch(built) as watched:
+        built(torch.ones(1, 2, dtype=torch.int64))
+    assert watched.notes[0].startswith("no axis has a name: this model is built already; gptrace.trace(…)")
+    with gptrace.watch(nn.Linear(2, 2)) as plain:
+        nn.Linear(2, 2)(torch.ones(2))
+    assert plain.notes == ()
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_heads_times_head_dim_is_not_the_width_where_it_may_differ(own: bool) -> None:
+    config = {
+        "vocab_size": 50, "emb_dim": 24, "n_heads": 3, "n_kv_groups": 3, "hidden_dim": 24, "head_dim": 8,
+        "own": own, "fused": False,
+    }  # fmt: skip
+    trace = gptrace.trace(ids=[[1, 2, 3]], model=Llama, config=config, measure=["ops"])
+    assert dims(trace, "norm")[1] == ("batch", "seq_len", "emb_dim")
+    # A head_dim that the code does not read is no name.
+    assert dims(trace, "att.q")[1] == ("batch", "seq_len", "n_heads*head_dim" if own else "24")
+    assert dims(trace, "att.k")[1] == ("batch", "seq_len", "n_kv_groups*head_dim" if own else "24")
+    attention = next(call for call in trace.calls if call.path == "att")
+    views = {op.outputs[0].dims for op in attention.ops if op.name == "view"}
+    assert views == {
+        ("batch", "seq_len", heads, "head_dim" if own else "8") for heads in ("n_heads", "n_kv_groups")
+    }
