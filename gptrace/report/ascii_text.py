@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -69,10 +69,13 @@ def _table(table: TableData) -> TableData:
 
 
 def _column(column: Column) -> Column:
-    def show(value: Any, shown: Callable[[Any], str] = column.show) -> str:
-        return ascii_text(shown(value))
-
-    return replace(column, title=column.title and ascii_text(column.title), show=show)
+    units_of = column.units_of
+    return replace(
+        column,
+        title=column.title and ascii_text(column.title),
+        show=lambda value: ascii_text(column.show(value)),
+        units_of=None if units_of is None else lambda value: list(map(ascii_text, units_of(value))),
+    )
 
 
 def _row(row: TreeRow) -> TreeRow:
