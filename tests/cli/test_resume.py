@@ -64,3 +64,22 @@ def test_the_loss_of_a_stream_is_that_of_its_texts(cli: Cli) -> None:
     whole = json.loads(cli("loss", "Hello, I am", "so it is", "--json", "-m", "tiny").out)
     assert_same_but_for_rounding(stream, whole)
     assert stream["total"]["tokens"] == 5
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_results_of_another_run_are_not_continued(command: tuple[str, ...], tmp_path: Path, cli: Cli) -> None:
+    file = tmp_path / "out.jsonl"
+    arguments = (*command, "--lines", "-m", "tiny", "-o", str(file), "--resume")
+    assert cli(*arguments, stdin=b"Hello, I am\nand so\n").code == 0
+    whole = file.read_bytes()
+    for others, lines in (
+        (("--seed", "7"), b"Hello, I am\nand so\nit is\n"),
+        ((), b"Hello, I am\nso and\nit is\n"),
+        (("--set", "n_layers=1"), b"Hello, I am\nand so\n"),
+    ):
+        outcome = cli(*arguments, *others, stdin=lines)
+        outcome.is_error(2, "line 2 of", "is not what this run gives", "another --output")
+    cli(*arguments, stdin=b"Hello, I am\n").is_error(2, "holds 2 results", "fewer lines")
+    assert file.read_bytes() == whole
+    assert cli(*arguments, stdin=b"Hello, I am\nand so\nit is\n").code == 0
+    assert len(file.read_bytes().splitlines()) == 3
