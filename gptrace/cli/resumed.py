@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,11 @@ from gptrace.record import Report
 from gptrace.record.schema import item_type, report_type
 from gptrace.record.writing import item_dicts, to_json
 
-# Prompts in other batches are rounded otherwise: about so much of a figure in bfloat16, far less in float32.
-_ROUNDING = 0.02
-# Below the keys of a row, candidates that are nearly equal may change places.
+# A prompt in another batch is rounded otherwise; about so much of a figure is that, by the dtype.
+_ROUNDING = {"float64": 1e-3, "float32": 1e-3}
+_COARSE_ROUNDING = 0.02
+# A row says how it was padded to its batch. Below its keys, candidates may change places if nearly equal.
+_OF_THE_BATCH = frozenset({"padding"})
 _MAY_CHANGE = frozenset({"id", "text", "bytes", "token", "rank", "rank_of_prediction", "seconds"})
 
 
@@ -76,7 +79,11 @@ class KeptResults:
             raise OptionError(problem, "give the same prompts again, or another --output")
         alone = msgspec.structs.replace(stream, **{stream.items: (first,)})
         made = json.loads(to_json(next(item_dicts(alone))))
-        if not _is_same(made, self.last, top=True):
+        rounding = _ROUNDING.get(stream.model.dtype, _COARSE_ROUNDING)  # type: ignore[attr-defined]
+        is_same = made.keys() == self.last.keys() and all(
+            _is_same(made[key], self.last[key], rounding) for key in made.keys() - _OF_THE_BATCH
+        )
+        if not is_same:
             raise OptionError(
                 f"--resume: line {self.count} of {self.file} is not what this run gives for its prompt",
                 "use the model, the options and the prompts of the first run, or another --output",
@@ -100,13 +107,13 @@ def _keys_of_results(output: str) -> frozenset[str]:
     return frozenset(field.encode_name for field in msgspec.structs.fields(item) if field.required)
 
 
-def _is_same(made: Any, kept: Any, *, top: bool = False) -> bool:
+def _is_same(made: Any, kept: Any, rounding: float) -> bool:
     """Tell whether two values of JSON are equal but for rounding."""
     if isinstance(made, dict) and isinstance(kept, dict):
-        keys = made.keys() if top else made.keys() - _MAY_CHANGE
-        return made.keys() == kept.keys() and all(_is_same(made[key], kept[key]) for key in keys)
+        keys = made.keys() - _MAY_CHANGE
+        return made.keys() == kept.keys() and all(_is_same(made[key], kept[key], rounding) for key in keys)
     if isinstance(made, list) and isinstance(kept, list):
-        return len(made) == len(kept) and all(map(_is_same, made, kept))
+        return len(made) == len(kept) and all(map(_is_same, made, kept, repeat(rounding)))
     if isinstance(made, float) and isinstance(kept, float):
-        return math.isclose(made, kept, rel_tol=_ROUNDING, abs_tol=1e-6)
+        return math.isclose(made, kept, rel_tol=rounding, abs_tol=1e-6)
     return bool(made == kept)

@@ -31,6 +31,8 @@ class ReaderGoneError(Exception):
 
 
 _written = False
+# The file that was being continued when the run was interrupted.
+_written_to: list[Path] = []
 # The stream that data goes to, while `only_data_on_stdout` redirects sys.stdout.
 _kept: list[TextIO | None] = []
 
@@ -69,6 +71,7 @@ def only_data_on_stdout() -> Iterator[None]:
     """
     global _written
     _written = False
+    _written_to.clear()
     with ExitStack() as undo:
         kept = _kept_descriptor(undo) if sys.stdout is sys.__stdout__ else None
         _kept.append(sys.stdout if kept is None else kept)
@@ -123,9 +126,12 @@ def _stdout() -> TextIO | None:
     return _kept[-1] if _kept else sys.stdout
 
 
-def has_written() -> bool:
-    """Tell whether some of the data may have been written."""
-    return _written
+def state_of_output() -> str:
+    """Say after an interruption what of the data was written, and how to go on."""
+    if _written_to:
+        return f"the results so far are in {_written_to[-1]}; run the same command again to add the others"
+    what = "what was written is incomplete" if _written else "nothing was written"
+    return f"{what}; run the command again"
 
 
 def write_stdout_pieces(pieces: Iterable[str], *, at_once: bool = False) -> None:
@@ -174,6 +180,9 @@ def _add_to_file(path: Path, pieces: Iterable[str], kept_bytes: int) -> None:
             for piece in pieces:
                 file.write(piece.encode())
                 file.flush()
+    except KeyboardInterrupt:
+        _written_to.append(path)
+        raise
     except OSError as error:
         hint = "what was written stays; run the command again"
         raise OutputError(f"--output {path} cannot be written: {error.strerror}", hint) from None
