@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TextIO
 
 from gptrace.cli import raw_stderr
-from gptrace.cli.sink import Sink, is_terminal
+from gptrace.cli.sink import Sink, encodable, is_terminal, takes_glyphs
 from gptrace.errors import OptionError, OutputError
 from gptrace.report.ascii_text import ascii_text
 from gptrace.report.safe_text import visible, visible_lines
@@ -49,7 +49,7 @@ def write_stdout(text: str) -> None:
             os.set_blocking(stdout.fileno(), True)
         _written = _written or bool(text)
         try:
-            stdout.write(_encodable(text, stdout))
+            stdout.write(encodable(text, stdout))
             stdout.flush()  # now, because an error at exit could not be handled
         except KeyboardInterrupt:
             stdout.flush()  # so that the reader gets whole lines
@@ -266,7 +266,7 @@ def write_traceback(error: BaseException) -> None:
 
 def stdout_takes_glyphs() -> bool:
     """Tell whether stdout is UTF-8, so that arrows and lines can be written."""
-    return _takes_glyphs(_stdout())
+    return takes_glyphs(_stdout())
 
 
 def stdout_wants_color() -> bool:
@@ -317,23 +317,13 @@ def _write_stderr(text: str) -> None:
         if stream is not None:
             if isinstance(sys.stderr, Sink):
                 sys.stderr.end_line()
-            stream.write(_encodable(text if _takes_glyphs(stream) else ascii_text(text), stream))
+            stream.write(encodable(text if takes_glyphs(stream) else ascii_text(text), stream))
             stream.flush()
 
 
 def stderr() -> TextIO | None:
     """Return the stream for notes, errors and progress."""
     return sys.stderr.target if isinstance(sys.stderr, Sink) else sys.stderr
-
-
-def _encodable(text: str, stream: TextIO) -> str:
-    encoding = getattr(stream, "encoding", None) or "utf-8"
-    return text.encode(encoding, "backslashreplace").decode(encoding)
-
-
-def _takes_glyphs(stream: TextIO | None) -> bool:
-    encoding = getattr(stream, "encoding", None) or "utf-8"
-    return encoding.lower().replace("-", "").startswith("utf")
 
 
 def _let_go_of_stdout() -> None:
