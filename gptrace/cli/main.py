@@ -110,8 +110,7 @@ def _interrupted() -> int:
     # A second Ctrl-C must not interrupt this message.
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        hint = "what was written is incomplete" if streams.has_written() else "nothing was written"
-        return _fail("interrupted", f"{hint}; run the command again", EXIT_INTERRUPTED, None)
+        return _fail("interrupted", streams.state_of_output(), EXIT_INTERRUPTED, None)
     finally:
         signal.signal(signal.SIGINT, before)
 

@@ -17,7 +17,7 @@ from typing import TextIO
 
 from gptrace.cli import raw_stderr
 from gptrace.cli.language import can_show, spoken
-from gptrace.cli.sink import Sink, is_terminal
+from gptrace.cli.sink import Sink, encodable, is_terminal, takes_glyphs
 from gptrace.errors import OptionError, OutputError
 from gptrace.report.ascii_text import ascii_text
 from gptrace.report.safe_text import visible, visible_lines
@@ -33,6 +33,8 @@ class ReaderGoneError(Exception):
 
 
 _written = False
+# The file that was being continued when the run was interrupted.
+_written_to: list[Path] = []
 # The stream that data goes to, while `only_data_on_stdout` redirects sys.stdout.
 _kept: list[TextIO | None] = []
 
@@ -49,7 +51,7 @@ def write_stdout(text: str) -> None:
             os.set_blocking(stdout.fileno(), True)
         _written = _written or bool(text)
         try:
-            stdout.write(_encodable(text, stdout))
+            stdout.write(encodable(text, stdout))
             stdout.flush()  # now, because an error at exit could not be handled
         except KeyboardInterrupt:
             stdout.flush()  # so that the reader gets whole lines
@@ -71,6 +73,7 @@ def only_data_on_stdout() -> Iterator[None]:
     """
     global _written
     _written = False
+    _written_to.clear()
     with ExitStack() as undo:
         kept = _kept_descriptor(undo) if sys.stdout is sys.__stdout__ else None
         _kept.append(sys.stdout if kept is None else kept)
@@ -125,9 +128,12 @@ def _stdout() -> TextIO | None:
     return _kept[-1] if _kept else sys.stdout
 
 
-def has_written() -> bool:
-    """Tell whether some of the data may have been written."""
-    return _written
+def state_of_output() -> str:
+    """Say after an interruption what of the data was written, and how to go on."""
+    if _written_to:
+        return f"the results so far are in {_written_to[-1]}; run the same command again to add the others"
+    what = "what was written is incomplete" if _written else "nothing was written"
+    return f"{what}; run the command again"
 
 
 def write_stdout_pieces(pieces: Iterable[str], *, at_once: bool = False) -> None:
@@ -176,6 +182,9 @@ def _add_to_file(path: Path, pieces: Iterable[str], kept_bytes: int) -> None:
             for piece in pieces:
                 file.write(piece.encode())
                 file.flush()
+    except KeyboardInterrupt:
+        _written_to.append(path)
+        raise
     except OSError as error:
         hint = "what was written stays; run the command again"
         raise OutputError(f"--output {path} cannot be written: {error.strerror}", hint) from None
@@ -272,7 +281,7 @@ def write_traceback(error: BaseException) -> None:
 
 def stdout_takes_glyphs() -> bool:
     """Tell whether stdout is UTF-8, so that arrows and lines can be written."""
-    return _takes_glyphs(_stdout())
+    return takes_glyphs(_stdout())
 
 
 def stdout_wants_color() -> bool:
@@ -323,23 +332,13 @@ def _write_stderr(text: str) -> None:
         if stream is not None:
             if isinstance(sys.stderr, Sink):
                 sys.stderr.end_line()
-            stream.write(_encodable(text if _takes_glyphs(stream) else ascii_text(text), stream))
+            stream.write(encodable(text if takes_glyphs(stream) else ascii_text(text), stream))
             stream.flush()
 
 
 def stderr() -> TextIO | None:
     """Return the stream for notes, errors and progress."""
     return sys.stderr.target if isinstance(sys.stderr, Sink) else sys.stderr
-
-
-def _encodable(text: str, stream: TextIO) -> str:
-    encoding = getattr(stream, "encoding", None) or "utf-8"
-    return text.encode(encoding, "backslashreplace").decode(encoding)
-
-
-def _takes_glyphs(stream: TextIO | None) -> bool:
-    encoding = getattr(stream, "encoding", None) or "utf-8"
-    return encoding.lower().replace("-", "").startswith("utf")
 
 
 def _let_go_of_stdout() -> None:

@@ -144,7 +144,7 @@ def test_without_the_library_the_hint_names_the_command(
     FAMILIES["llama"][0].save_pretrained(tmp_path)
     monkeypatch.setitem(__import__("sys").modules, library, None)
     cli("run", "--ids", "1", "-m", f"hf:{tmp_path}").is_error(
-        2, "needs transformers", "pip install 'gptrace[hf]'"
+        2, "needs transformers", "pip install transformers"
     )
 
 

@@ -97,7 +97,7 @@ def _last_position(result: LensResult) -> Table:
     columns = [
         Column("layer", words("Layer")),
         Column("rank", words("Rank of {}", token_or_id(prediction.token)), "{:,}".format, is_number=True),
-        Column("candidates", words("Its next tokens"), next_tokens, role="strong"),
+        Column("candidates", words("Its next tokens"), units_of=next_tokens, role="strong"),
     ]
     rows = [(layer.path, layer.rank_of_prediction, layer.candidates) for layer in result.layers]
     return Table(TableData(columns, rows), words("After the last token"))
