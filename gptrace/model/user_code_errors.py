@@ -16,7 +16,7 @@ from gptrace.model.quiet_torch import torch
 from gptrace.wording import one_line, shortened
 
 # Frames of gptrace and torch are never user code; frames of other libraries are if there are no others.
-_NEVER_USER_CODE = (
+NEVER_USER_CODE = (
     str(Path(__file__).parents[1]) + os.sep,
     str(Path(torch.__file__).parent) + os.sep,
     "<frozen",
@@ -64,7 +64,7 @@ def line_of(error: BaseException) -> str:
     if isinstance(error, SyntaxError) and error.filename:
         return f"{_short(error.filename)}, line {error.lineno}: {shortened((error.text or '').strip(), 200)}"
     every = traceback.extract_tb(error.__traceback__)
-    frames = [frame for frame in every if not frame.filename.startswith(_NEVER_USER_CODE)]
+    frames = [frame for frame in every if not frame.filename.startswith(NEVER_USER_CODE)]
     outside = [frame for frame in frames if not frame.filename.startswith(_LIBRARIES)]
     # Where no frame is outside the libraries, the model itself may be an installed package.
     candidates = outside or [frame for frame in frames if "site-packages" in frame.filename] or frames

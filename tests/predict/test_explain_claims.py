@@ -500,3 +500,16 @@ def test_the_norm_inside_a_head_is_found() -> None:
     assert [claim.key for claim in claims[2:5]] == ["position_embedding_among_others", "blocks", "final_norm"]
     assert claims[4].figures["norm"] == "cls.predictions.transform.LayerNorm"
     assert all(claim.holds is not False for claim in claims)
+
+
+class IgnoresPadding(SmallGPT):
+    """Each token sees all others but those with id 0, as in BERT and XLM."""
+
+    def forward(self, ids: Any) -> Any:
+        x = self.tok_emb(ids) * (ids != 0)[..., None]
+        return self.head(self.norm(x + x.sum(dim=1, keepdim=True)))
+
+
+def test_a_model_that_ignores_padding_is_not_taken_for_causal() -> None:
+    claims = {claim.key: claim.holds for claim in measured(IgnoresPadding())["last-dim"]}
+    assert claims["causal"] is False
