@@ -513,3 +513,32 @@ class IgnoresPadding(SmallGPT):
 def test_a_model_that_ignores_padding_is_not_taken_for_causal() -> None:
     claims = {claim.key: claim.holds for claim in measured(IgnoresPadding())["last-dim"]}
     assert claims["causal"] is False
+
+
+class WrappedNorm(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer_norm = nn.LayerNorm(16)
+
+    def forward(self, x: Any) -> Any:
+        return self.layer_norm(x)
+
+
+class ListsOfLists(NormedSum):
+    """A block is a list of a norm and a layer, as in x-transformers: it is not called itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        blocks = (nn.ModuleList([nn.ModuleList([WrappedNorm()]), nn.Linear(16, 16)]) for _ in range(2))
+        self.blocks = nn.ModuleList(blocks)
+
+    def forward(self, ids: Any) -> Any:
+        x = self.embed(ids)
+        for (norm,), layer in self.blocks:  # type: ignore[misc]
+            x = x + layer(norm(x)).cumsum(dim=1)
+        return self.head(self.norm(x))
+
+
+def test_a_norm_in_a_list_is_no_block() -> None:
+    claims = measured(ListsOfLists())["flow"]
+    assert claims[3].key == "no_blocks"
