@@ -103,10 +103,9 @@ class Steps:
 class GPTSteps(Steps):
     """Steps of a GPTModel, which must be a private copy: the caches are set on it.
 
-    `every_position` computes the logits of every position, as a traced forward pass does.
+    `every_position` computes the logits of every position, as a traced forward pass does. An attention of a
+    user's own may keep a cache that nobody else counts.
     """
-
-    manages_cache = True
 
     def __init__(
         self, loaded: LoadedModel, context_length: int, capacity: int, *,
@@ -116,6 +115,7 @@ class GPTSteps(Steps):
         assert isinstance(loaded.module, GPTModel)
         self._model = loaded.module
         self._every_position = every_position
+        self.manages_cache = has_standard_attention(self._model)
         longest = min(capacity, context_length)
         check_room(loaded, 1, longest, rows=longest if every_position else 1)
         if use_cache:
