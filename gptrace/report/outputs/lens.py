@@ -34,7 +34,7 @@ def parts(lens: Lens, view: View) -> list[Part]:
     clauses = [words("each layer's output → {}", path)]
     if differences:
         template = "the last layer's logits differ from the model's by {}"
-        clauses.append(words(template, f"{max(differences):.1e}"))
+        clauses.append(words(template, f"{max(differences):.2g}"))
     through: FactPairs = [(words("lens"), line(joined(clauses, "; ")))] if lens.through else []
     facts = Facts([*model_facts(lens.model), *through])
     items = [part for result in results for part in item_parts(result, view)]
