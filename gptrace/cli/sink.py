@@ -96,11 +96,10 @@ def is_terminal(stream: object) -> bool:
 
 def encodable(text: str, stream: TextIO) -> str:
     """Return a text in which characters that the stream cannot encode are spelled by their numbers."""
-    encoding = getattr(stream, "encoding", None) or "utf-8"
+    encoding = encoding_of(stream)
     return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
-def takes_glyphs(stream: TextIO | None) -> bool:
-    """Tell whether a stream is UTF-8, so that arrows and lines can be written."""
-    encoding = getattr(stream, "encoding", None) or "utf-8"
-    return encoding.lower().replace("-", "").startswith("utf")
+def encoding_of(stream: TextIO | None) -> str:
+    """Return the encoding of a stream; one that names none takes every character."""
+    return getattr(stream, "encoding", None) or "utf-8"

@@ -220,7 +220,6 @@ def _configuration(transformers: Any, selection: HuggingFaceSelection) -> Any:
 
 
 @contextmanager
-@contextmanager
 def _loading(transformers: Any, what: str, error_class: type[GptraceError]) -> Iterator[None]:
     """Run transformers quietly, one thread at a time, and explain its errors; see `_explained`.
 

@@ -10,7 +10,7 @@ from rich.console import Console, RenderableType
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from gptrace.report.ascii_text import ascii_parts, ascii_text
+from gptrace.report.glyphs import has_all_glyphs, in_encoding, parts_in_encoding
 from gptrace.report.line_breaking import break_lines
 from gptrace.report.parts import Claims, ClaimText, Facts, Line, Lines, Part, Table, Tree
 from gptrace.report.rich_tables import GAP, NATURAL_WIDTH, STYLES, PlainText, table_layout
@@ -24,8 +24,8 @@ SENTENCE_WIDTH = 100
 
 def to_text(parts: Sequence[Part], view: View) -> str:
     """Return the parts one below the other, a blank line between them, each line without trailing spaces."""
-    if view.ascii:
-        parts = ascii_parts(parts)
+    if not has_all_glyphs(view.encoding):
+        parts = parts_in_encoding(parts, view.encoding)
     width = view.width
     if any(isinstance(part, Claims) for part in parts):
         width = min(width or SENTENCE_WIDTH, SENTENCE_WIDTH)
@@ -37,14 +37,14 @@ def to_text(parts: Sequence[Part], view: View) -> str:
         else:
             printer.print(each)
     text = "".join(line.rstrip() + "\n" for line in out.getvalue().splitlines())
-    return ascii_text(text) if view.ascii else text  # the rules of tables, which are drawn last
+    return in_encoding(text, view.encoding)  # the rules of tables, which are drawn last
 
 
 def line_text(line: Line, view: View, *, end: str = "\n") -> str:
     """Return one line; the terminal itself breaks it."""
     out = StringIO()
     console(out, None, view.color).print(_text(line), end=end, soft_wrap=True)
-    return ascii_text(out.getvalue()) if view.ascii else out.getvalue()
+    return in_encoding(out.getvalue(), view.encoding)
 
 
 def renderables(parts: Sequence[Part], width: int | None) -> list[RenderableType | PlainText]:

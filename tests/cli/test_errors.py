@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from gptrace.cli import streams
+from gptrace.cli import output_file, streams
 from gptrace.errors import OutputError
 from tests.support import Cli
 
@@ -145,11 +145,11 @@ def test_a_file_that_cannot_be_finished_leaves_the_old_one(
 
     monkeypatch.setattr(os, "replace", full)
     with pytest.raises(OutputError, match="No space left"):
-        streams.write_file(path, "new")
+        output_file.write_file(path, "new")
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
     with tempfile.NamedTemporaryFile(dir="/dev/shm", suffix=".json") as shared:  # a folder like any other
         Path(shared.name).write_text("old")
         with pytest.raises(OutputError, match="No space left"):
-            streams.write_file(Path(shared.name), "new")
+            output_file.write_file(Path(shared.name), "new")
         assert Path(shared.name).read_text() == "old"

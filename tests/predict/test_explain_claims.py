@@ -531,11 +531,11 @@ class ListsOfLists(NormedSum):
     def __init__(self) -> None:
         super().__init__()
         blocks = (nn.ModuleList([nn.ModuleList([WrappedNorm()]), nn.Linear(16, 16)]) for _ in range(2))
-        self.blocks = nn.ModuleList(blocks)
+        self.blocks: Any = nn.ModuleList(blocks)
 
     def forward(self, ids: Any) -> Any:
         x = self.embed(ids)
-        for (norm,), layer in self.blocks:  # type: ignore[misc]
+        for (norm,), layer in self.blocks:
             x = x + layer(norm(x)).cumsum(dim=1)
         return self.head(self.norm(x))
 
