@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 WORKERS ?= 2
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
-.PHONY: run help test test-fast lint types wheel fuzz names bench picture golden examples clean
+.PHONY: run help test test-fast lint types wheel fuzz zoo names bench picture golden examples clean
 
 run: $(VENV)/.run            ## install, and trace a first word
 	$(BIN)/gptrace run "Hello"
@@ -33,6 +33,9 @@ wheel: $(VENV)/.run          ## build the wheel, and try it in an empty environm
 
 fuzz: $(VENV)/.test          ## 10,000 random command lines with hostile values, files and models
 	$(BIN)/python -m tests.fuzz 0 10000
+
+zoo: $(VENV)/.test           ## every causal architecture of transformers, built small and asked everything
+	$(BIN)/python -m tests.zoo
 
 names: $(VENV)/.test         ## axis names of 5,000 configurations whose sizes collide, against rebuilt models
 	$(BIN)/python -m tests.colliding 0 5000

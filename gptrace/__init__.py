@@ -21,7 +21,10 @@ __version__ = "0.1.0"
 
 # Module → the public names that it holds.
 _PUBLIC = {
-    "gptrace.api": "explain generate lens loss presets tokens topk topk_stream trace",
+    "gptrace.api": (
+        "explain generate generate_stream lens lens_stream loss loss_stream presets tokens topk topk_stream "
+        "trace"
+    ),
     "gptrace.errors": "GptraceError",
     "gptrace.model": "GPTConfig GPTModel",
     "gptrace.record": "Difference Explanation Generation Lens Loss Tokens TopK TopKStream Trace",
@@ -35,8 +38,11 @@ __all__ = ["__version__", *_HOMES]
 if TYPE_CHECKING:  # the same names for type checkers, to which `x as x` says that a name is public
     from gptrace.api import explain as explain
     from gptrace.api import generate as generate
+    from gptrace.api import generate_stream as generate_stream
     from gptrace.api import lens as lens
+    from gptrace.api import lens_stream as lens_stream
     from gptrace.api import loss as loss
+    from gptrace.api import loss_stream as loss_stream
     from gptrace.api import presets as presets
     from gptrace.api import tokens as tokens
     from gptrace.api import topk as topk

@@ -129,6 +129,20 @@ def loss(
 
 
 @_with_model_parameters
+def loss_stream(
+    prompts: Iterable[object] | PromptLines, *, special: bool = True, stride: int | None = None,
+    batch_size: int | None = None, **model: Unpack[ModelArguments],
+) -> record.LossStream:  # fmt: skip
+    """Return the same as `loss` for a stream of prompts of any length.
+
+    >>> stream = loss_stream(["Hello, I am", ""], model="tiny")
+    >>> [result.problem is None for result in stream.results]
+    [True, False]
+    """
+    return Session(**model).loss_stream(prompts, special=special, stride=stride, batch_size=batch_size)
+
+
+@_with_model_parameters
 def generate(
     text: Text | None = None, *, ids: Ids | None = None, special: bool = True,
     max_new_tokens: int = DEFAULT_NEW_TOKENS, temperature: float | None = None, top_k: int | None = None,
@@ -150,6 +164,26 @@ def generate(
 
 
 @_with_model_parameters
+def generate_stream(
+    prompts: Iterable[object] | PromptLines, *, special: bool = True,
+    max_new_tokens: int = DEFAULT_NEW_TOKENS, temperature: float | None = None, top_k: int | None = None,
+    top_p: float | None = None, stop: str | Sequence[str] = (), cache: bool = True, trace: bool = False,
+    **model: Unpack[ModelArguments],
+) -> record.GenerationStream:  # fmt: skip
+    """Return the same as `generate` for a stream of prompts of any length.
+
+    >>> stream = generate_stream(["Hello, I am", ""], model="tiny", max_new_tokens=2)
+    >>> [result.text for result in stream.results]
+    [' RAND rises', None]
+    """
+    session, seed = _session_and_seed(model)
+    return session.generate_stream(
+        prompts, special=special, max_new_tokens=max_new_tokens, temperature=temperature, top_k=top_k,
+        top_p=top_p, stop=stop, cache=cache, trace=trace, seed=seed,
+    )  # fmt: skip
+
+
+@_with_model_parameters
 def lens(
     text: Text | None = None, *, ids: Ids | None = None, special: bool = True, truncate: bool = False,
     k: int | None = None, head: str | None = None, **model: Unpack[ModelArguments],
@@ -160,6 +194,20 @@ def lens(
     ['trf_blocks.0', 'trf_blocks.1']
     """
     return Session(**model).lens(text, ids=ids, special=special, truncate=truncate, k=k, head=head)
+
+
+@_with_model_parameters
+def lens_stream(
+    prompts: Iterable[object] | PromptLines, *, special: bool = True, truncate: bool = False,
+    k: int | None = None, head: str | None = None, **model: Unpack[ModelArguments],
+) -> record.LensStream:  # fmt: skip
+    """Return the same as `lens` for a stream of prompts of any length.
+
+    >>> stream = lens_stream(["Hello, I am", ""], model="tiny")
+    >>> [len(result.layers) for result in stream.results]
+    [2, 0]
+    """
+    return Session(**model).lens_stream(prompts, special=special, truncate=truncate, k=k, head=head)
 
 
 @_with_model_parameters

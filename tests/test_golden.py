@@ -133,6 +133,19 @@ def test_the_answers_as_people_read_them(width: int, request: pytest.FixtureRequ
         compare(f"{name}-{width}.txt", without_rounding_errors(text), request)
 
 
+def test_the_answers_in_chinese(
+    batch: gptrace.Trace, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from gptrace.api import presets
+
+    monkeypatch.setenv("HF_HOME", "/nowhere")
+    view = View(width=80, lang="zh")
+    records = [("run-batch", batch), ("models", presets()), *answers()]
+    for name, record in records:
+        if not name.startswith("explain"):
+            compare(f"{name}-zh.txt", without_rounding_errors(render(record, "table", view)), request)
+
+
 def test_the_answers_as_programs_read_them(request: pytest.FixtureRequest) -> None:
     for name, record in answers():
         if not name.startswith("explain"):  # its figures are in the tables

@@ -29,7 +29,7 @@ class Invocation:
 
     def run(self) -> CommandResult:
         """Run the command."""
-        with _naming_variables(self.context):
+        with _naming_options(self.context):
             return self.command(**self.arguments)
 
 
@@ -41,7 +41,7 @@ class GroupedCommand(TyperCommand):
         lang = ctx.parent.params.get("lang") if ctx.parent is not None else None
         if lang is not None:  # given before the name of the command
             args = [f"--lang={lang}", *args]
-        with _naming_variables(ctx):
+        with _naming_options(ctx):
             return super().parse_args(ctx, args)
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
@@ -101,14 +101,20 @@ def _options_of(group: Any) -> list[inspect.Parameter]:
 
 
 @contextmanager
-def _naming_variables(context: Any) -> Iterator[None]:
-    """Add to the hint of an InputError the environment variable that the wrong value came from."""
+def _naming_options(context: Any) -> Iterator[None]:
+    """Let an InputError name the option as it is typed, and the variable that the wrong value came from."""
     try:
         yield
     except InputError as error:
+        options = {parameter.name: parameter for parameter in context.command.params}
+        option = options.get(error.option)
+        if option is None:
+            raise
+        flag = next((name for name in option.opts if name.startswith("--")), None)
+        if flag is not None and error.message.startswith(f"{error.option} is "):
+            error.message = flag + error.message.removeprefix(str(error.option))
         # Typer has no public name for the parameter sources, whose members are called as in Click.
-        source = context.get_parameter_source(error.option) if error.option else None
+        source = context.get_parameter_source(error.option)
         if source is not None and source.name == "ENVIRONMENT":
-            options = {parameter.name: parameter for parameter in context.command.params}
-            error.hint += variable_origin(options[error.option].envvar)
+            error.hint += variable_origin(option.envvar)
         raise

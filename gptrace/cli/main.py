@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import NoReturn
 
 import gptrace
-from gptrace.cli import raw_stderr, streams
+from gptrace.cli import output_file, raw_stderr, streams
 from gptrace.cli.language import set_language
 from gptrace.errors import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, GptraceError, OptionError, RunError
 from gptrace.translation import checked_language, language_of_environment
@@ -77,7 +77,7 @@ def _run(arguments: Sequence[str]) -> int:
         if file is None:
             streams.write_stdout_pieces(result.pieces(), at_once=result.is_live)
         else:
-            streams.write_file(file, result.pieces(), kept_bytes=result.kept_bytes)
+            output_file.write_file(file, result.pieces(), kept_bytes=result.kept_bytes)
         final_error = result.final_error()
         if final_error is not None:
             raise final_error
@@ -110,8 +110,7 @@ def _interrupted() -> int:
     # A second Ctrl-C must not interrupt this message.
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        hint = "what was written is incomplete" if streams.has_written() else "nothing was written"
-        return _fail("interrupted", f"{hint}; run the command again", EXIT_INTERRUPTED, None)
+        return _fail("interrupted", streams.state_of_output(), EXIT_INTERRUPTED, None)
     finally:
         signal.signal(signal.SIGINT, before)
 

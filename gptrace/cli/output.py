@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from gptrace.cli import streams
+from gptrace.cli import output_file, streams
 from gptrace.cli.language import set_language
 from gptrace.errors import EXIT_DONE, GptraceError, OptionError
 from gptrace.record import Report
 from gptrace.report import FORMATS, View, render_pieces
-from gptrace.report.ascii_text import ascii_text
+from gptrace.report.glyphs import has_all_glyphs, in_encoding
 from gptrace.translation import checked_language, language_of_environment
 from gptrace.wording import suggestion
 
@@ -94,20 +94,23 @@ class CommandResult:
     def pieces(self) -> Iterator[str]:
         """Yield the output piece by piece; on stdout it takes the terminal's width and colour."""
         to_stdout = self.destination.file is None
-        ascii = to_stdout and not streams.stdout_takes_glyphs()
+        encoding = streams.stdout_encoding() if to_stdout else "utf-8"
         if isinstance(self.content, str):
-            return iter([ascii_text(self.content) if ascii else self.content])
+            return iter([in_encoding(self.content, encoding)])
         view = replace(
             self.view,
             lang=self.destination.language,
             width=self.destination.width or (streams.stdout_width() if to_stdout else None),
             color=to_stdout and streams.stdout_wants_color(),
-            ascii=ascii,
+            encoding=encoding,
         )
         pieces = render_pieces(self.content, self.destination.format, view)
-        if ascii and self.destination.format == "html":  # which reads characters by their numbers
+        if has_all_glyphs(encoding):
+            return pieces
+        if self.destination.format == "html":  # which reads characters by their numbers
             return (piece.encode("ascii", "xmlcharrefreplace").decode() for piece in pieces)
-        return map(ascii_text, pieces) if ascii and self.destination.format == "markdown" else pieces
+        is_text = self.destination.format == "markdown"
+        return (in_encoding(piece, encoding) for piece in pieces) if is_text else pieces
 
 
 def settled_language(lang: str | None) -> str:
@@ -121,7 +124,7 @@ def checked_file(file: Path | None) -> Path | None:
     """Return the file of --output, None for "-"; raise OptionError if it cannot be written."""
     if file is None or str(file) == "-":
         return None
-    streams.check_writable(file)
+    output_file.check_writable(file)
     return file
 
 

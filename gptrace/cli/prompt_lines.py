@@ -2,39 +2,31 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
-import msgspec
 from msgspec.structs import force_setattr
 
 from gptrace.cli import streams
 from gptrace.cli.options.groups import TextOptions
 from gptrace.cli.output import CommandResult, Destination
+from gptrace.cli.resumed import KeptResults
 from gptrace.errors import InputError, OptionError, RunError
 from gptrace.record import Report
-from gptrace.record.schema import item_type, report_type
 from gptrace.report import View
 from gptrace.report.progress import with_progress
 from gptrace.text.lines import PromptLines
 
 _INPUT_FORMATS = ("text", "lines", "jsonl")
-_LONGEST_ROW = 256 << 20  # bytes of a line in a file to continue; a longer one is none of ours
 
 
 @dataclass(frozen=True, slots=True)
 class PromptStreamOptions:
-    """The prompts on the lines of stdin, and how many of them have a result in the file already.
-
-    `kept_bytes` is the length of these results; None: the file is written anew.
-    """
+    """The prompts on the lines of stdin; `kept` are the results in the file that is continued, if one is."""
 
     is_json: bool
-    start: int = 0
-    kept_bytes: int | None = None
+    kept: KeptResults | None = None
 
     @classmethod
     def parse(
@@ -53,25 +45,27 @@ class PromptStreamOptions:
             )
         if destination.file is None or destination.format != "jsonl":
             raise OptionError("--resume needs an output file in JSON Lines", "add --output FILE.jsonl")
-        start, kept_bytes = _rows_in(destination.file, output)
-        return cls(lines_format == "jsonl", start, kept_bytes)
+        return cls(lines_format == "jsonl", KeptResults.read(destination.file, output))
 
     @property
     def prompts(self) -> PromptLines:
         """The prompts on stdin."""
-        return PromptLines(is_json=self.is_json, start=self.start)
+        return PromptLines(is_json=self.is_json, start=self.kept.start if self.kept else 0)
 
     def result(self, destination: Destination, stream: Report, view: View | None = None) -> CommandResult:
         """Return the result that writes each item of a stream as it comes, and then says what failed."""
         counter = _ProblemCounter()
-        results = counter.counted(getattr(stream, stream.items))
+        results = getattr(stream, stream.items)
+        if self.kept is not None:
+            results = self.kept.after_the_same(stream, results)
+        results = counter.counted(results)
         stderr = streams.stderr()
         if stderr is not None and streams.can_show_progress():
             results = with_progress(results, stderr, "prompts")
         force_setattr(stream, stream.items, iter(results))
         return replace(
             destination.result(stream, view), is_live=True, final_error=counter.error,
-            kept_bytes=self.kept_bytes,
+            kept_bytes=None if self.kept is None else self.kept.length,
         )  # fmt: skip
 
 
@@ -88,45 +82,6 @@ def _input_format(name: str | None, text: TextOptions) -> str:
             f"prompts come from the lines of stdin, but there is also {other!r}", "drop one of the two"
         )
     return input_format
-
-
-def _rows_in(file: Path, output: str) -> tuple[int, int]:
-    """Return how many whole results a file holds, and their length in bytes; a torn last line is left out.
-
-    Raises an OptionError where a line is not the result of its prompt.
-    """
-    if not file.exists():
-        return 0, 0
-    if not file.is_file():
-        raise OptionError(f"--resume: {file} is no regular file", "it can only be written from the beginning")
-    needed = _keys_of_results(output)
-    count = length = 0
-    with file.open("rb") as rows:
-        while raw := rows.readline(_LONGEST_ROW):
-            if not raw.endswith(b"\n") and len(raw) < _LONGEST_ROW:
-                break
-            if not _is_row(raw, count, needed):
-                raise OptionError(
-                    f"--resume: line {count + 1} of {file} is not result {count} of gptrace {output}",
-                    "give the file that this command wrote, or another one",
-                )
-            count, length = count + 1, length + len(raw)
-    return count, length
-
-
-def _is_row(raw: bytes, index: int, needed: frozenset[str]) -> bool:
-    try:
-        row: Any = json.loads(raw)
-    except (ValueError, RecursionError):
-        return False
-    return isinstance(row, dict) and row.get("index") == index and needed <= row.keys()
-
-
-def _keys_of_results(output: str) -> frozenset[str]:
-    """Return the keys that each result of an output has."""
-    item = item_type(report_type(output))
-    assert item is not None, output
-    return frozenset(field.encode_name for field in msgspec.structs.fields(item) if field.required)
 
 
 class _ProblemCounter:

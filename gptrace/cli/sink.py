@@ -44,7 +44,7 @@ class Sink(io.TextIOBase):
     def write(self, text: str) -> int:
         """Write a text; control characters are spelled out, except moves of the cursor on a terminal."""
         safe = safe_text(text, is_terminal=self.isatty())
-        self.target.write(safe.encode(self.encoding, "backslashreplace").decode(self.encoding))
+        self.target.write(encodable(safe, self.target))
         self._is_line_open = not safe.endswith(("\n", "\r")) if safe else self._is_line_open
         return len(text)
 
@@ -92,3 +92,14 @@ def is_terminal(stream: object) -> bool:
         return bool(stream.isatty())  # type: ignore[attr-defined]
     except (AttributeError, ValueError, OSError):
         return False
+
+
+def encodable(text: str, stream: TextIO) -> str:
+    """Return a text in which characters that the stream cannot encode are spelled by their numbers."""
+    encoding = encoding_of(stream)
+    return text.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def encoding_of(stream: TextIO | None) -> str:
+    """Return the encoding of a stream; one that names none takes every character."""
+    return getattr(stream, "encoding", None) or "utf-8"

@@ -1,13 +1,9 @@
-"""stdout, stderr and files: the only module that writes. Data goes to stdout, all else to stderr."""
+"""stdout and stderr: data goes to stdout, all else to stderr."""
 
 from __future__ import annotations
 
 import os
-import signal
-import stat
 import sys
-import tempfile
-import threading
 import traceback
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout, suppress
@@ -17,9 +13,9 @@ from typing import TextIO
 
 from gptrace.cli import raw_stderr
 from gptrace.cli.language import can_show, spoken
-from gptrace.cli.sink import Sink, is_terminal
-from gptrace.errors import OptionError, OutputError
-from gptrace.report.ascii_text import ascii_text
+from gptrace.cli.sink import Sink, encodable, encoding_of, is_terminal
+from gptrace.errors import OutputError
+from gptrace.report.glyphs import in_encoding
 from gptrace.report.safe_text import visible, visible_lines
 from gptrace.translation import recorded, words
 from gptrace.wording import shortened
@@ -33,6 +29,8 @@ class ReaderGoneError(Exception):
 
 
 _written = False
+# The file that was being continued when the run was interrupted.
+_written_to: list[Path] = []
 # The stream that data goes to, while `only_data_on_stdout` redirects sys.stdout.
 _kept: list[TextIO | None] = []
 
@@ -49,7 +47,7 @@ def write_stdout(text: str) -> None:
             os.set_blocking(stdout.fileno(), True)
         _written = _written or bool(text)
         try:
-            stdout.write(_encodable(text, stdout))
+            stdout.write(encodable(text, stdout))
             stdout.flush()  # now, because an error at exit could not be handled
         except KeyboardInterrupt:
             stdout.flush()  # so that the reader gets whole lines
@@ -71,6 +69,7 @@ def only_data_on_stdout() -> Iterator[None]:
     """
     global _written
     _written = False
+    _written_to.clear()
     with ExitStack() as undo:
         kept = _kept_descriptor(undo) if sys.stdout is sys.__stdout__ else None
         _kept.append(sys.stdout if kept is None else kept)
@@ -125,9 +124,17 @@ def _stdout() -> TextIO | None:
     return _kept[-1] if _kept else sys.stdout
 
 
-def has_written() -> bool:
-    """Tell whether some of the data may have been written."""
-    return _written
+def state_of_output() -> str:
+    """Say after an interruption what of the data was written, and how to go on."""
+    if _written_to:
+        return f"the results so far are in {_written_to[-1]}; run the same command again to add the others"
+    what = "what was written is incomplete" if _written else "nothing was written"
+    return f"{what}; run the command again"
+
+
+def interrupted_while_adding_to(file: Path) -> None:
+    """Remember a file that has got results when the run is interrupted, for `state_of_output`."""
+    _written_to.append(file)
 
 
 def write_stdout_pieces(pieces: Iterable[str], *, at_once: bool = False) -> None:
@@ -143,99 +150,6 @@ def write_stdout_pieces(pieces: Iterable[str], *, at_once: bool = False) -> None
             write_stdout("".join(held))
             held, size = [], 0
     write_stdout("".join(held))
-
-
-def write_file(path: Path, pieces: Iterable[str], *, kept_bytes: int | None = None) -> None:
-    """Write a file whole or not at all: to a temporary one beside it, which then takes its name.
-
-    With `kept_bytes`, keep so many bytes of the file and add each piece after them as soon as it is made.
-    """
-    if kept_bytes is not None:
-        return _add_to_file(path, pieces, kept_bytes)
-    if str(path) in ("/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"):
-        return write_stdout_pieces(pieces)
-    # A device or a pipe, or a name for a stream that is open already, like /dev/stdout.
-    named_like_one = str(path).startswith(("/dev/std", "/dev/fd/", "/proc/"))
-    is_stream = path.exists() and (named_like_one or not path.is_file())
-    try:
-        if not is_stream:
-            return _replace_file(Path(os.path.realpath(path)), pieces)  # a link stays a link
-        with path.open("w", encoding="utf-8") as stream:
-            stream.writelines(pieces)
-    except OSError as error:
-        if is_stream and isinstance(error, BrokenPipeError):
-            raise ReaderGoneError from None
-        state = "what was written is incomplete" if is_stream else "the file is as it was before"
-        raise OutputError(f"--output {path} cannot be written: {error.strerror}", state) from None
-
-
-def _add_to_file(path: Path, pieces: Iterable[str], kept_bytes: int) -> None:
-    try:
-        with path.open("ab") as file:
-            file.truncate(kept_bytes)
-            for piece in pieces:
-                file.write(piece.encode())
-                file.flush()
-    except OSError as error:
-        hint = "what was written stays; run the command again"
-        raise OutputError(f"--output {path} cannot be written: {error.strerror}", hint) from None
-
-
-def _replace_file(target: Path, pieces: Iterable[str]) -> None:
-    mode = stat.S_IMODE(target.stat().st_mode) if target.exists() else 0o666 & ~_umask()
-    descriptor, name = tempfile.mkstemp(prefix=".gptrace-", dir=target.parent)
-    try:
-        with _removed_at_end(name), open(descriptor, "w", encoding="utf-8", newline="") as file:
-            file.writelines(pieces)
-            os.chmod(name, mode)
-            file.flush()
-            os.replace(name, target)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-
-
-@contextmanager
-def _removed_at_end(name: str) -> Iterator[None]:
-    """Remove a temporary file when a signal that ends the process comes in the block."""
-
-    def end(number: int, frame: object) -> None:
-        Path(name).unlink(missing_ok=True)
-        signal.signal(number, signal.SIG_DFL)
-        os.kill(os.getpid(), number)
-
-    ending = [getattr(signal, kind) for kind in ("SIGTERM", "SIGHUP") if hasattr(signal, kind)]
-    ending = [number for number in ending if signal.getsignal(number) == signal.SIG_DFL]
-    if threading.current_thread() is not threading.main_thread():  # others may not handle signals
-        ending = []
-    for number in ending:
-        signal.signal(number, end)
-    try:
-        yield
-    finally:
-        for number in ending:
-            signal.signal(number, signal.SIG_DFL)
-
-
-def check_writable(path: Path) -> None:
-    """Raise OptionError for a file that cannot be written, before any work is done for it."""
-    try:
-        target = Path(os.path.realpath(path))
-        if target.is_dir():
-            raise OptionError(f"--output {path} is a folder", "name a file in it")
-        if not target.parent.is_dir():
-            raise OptionError(
-                f"--output {path}: the folder {target.parent} is not there", "make it first with mkdir -p"
-            )
-        # A file needs a folder that is writable too: a new file is made in it, which then replaces the old.
-        needed = [target.parent] if target.is_file() or not target.exists() else []
-        if not all(os.access(place, os.W_OK) for place in [*needed, target] if place.exists()):
-            raise OptionError(
-                f"--output {path} cannot be written: permission denied", "pick a folder that you may write to"
-            )
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise OptionError(f"--output {path}: {reason}", "give another file name") from None
 
 
 def language_of_stdout(language: str) -> str:
@@ -270,9 +184,9 @@ def write_traceback(error: BaseException) -> None:
     _write_stderr(visible_lines("".join(traceback.format_exception(error))))
 
 
-def stdout_takes_glyphs() -> bool:
-    """Tell whether stdout is UTF-8, so that arrows and lines can be written."""
-    return _takes_glyphs(_stdout())
+def stdout_encoding() -> str:
+    """Return the encoding of the stream that data goes to."""
+    return encoding_of(_stdout())
 
 
 def stdout_wants_color() -> bool:
@@ -323,23 +237,13 @@ def _write_stderr(text: str) -> None:
         if stream is not None:
             if isinstance(sys.stderr, Sink):
                 sys.stderr.end_line()
-            stream.write(_encodable(text if _takes_glyphs(stream) else ascii_text(text), stream))
+            stream.write(encodable(in_encoding(text, encoding_of(stream)), stream))
             stream.flush()
 
 
 def stderr() -> TextIO | None:
     """Return the stream for notes, errors and progress."""
     return sys.stderr.target if isinstance(sys.stderr, Sink) else sys.stderr
-
-
-def _encodable(text: str, stream: TextIO) -> str:
-    encoding = getattr(stream, "encoding", None) or "utf-8"
-    return text.encode(encoding, "backslashreplace").decode(encoding)
-
-
-def _takes_glyphs(stream: TextIO | None) -> bool:
-    encoding = getattr(stream, "encoding", None) or "utf-8"
-    return encoding.lower().replace("-", "").startswith("utf")
 
 
 def _let_go_of_stdout() -> None:
@@ -350,9 +254,3 @@ def _let_go_of_stdout() -> None:
         if stdout is not None:
             os.dup2(descriptor, stdout.fileno())
         os.close(descriptor)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

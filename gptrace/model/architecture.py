@@ -12,6 +12,7 @@ from collections.abc import Callable, Hashable, Iterator, Mapping
 from functools import wraps
 from typing import Any, Concatenate, NamedTuple, ParamSpec, TypeVar
 
+from gptrace.model.config import LAYER_NAMES
 from gptrace.model.quiet_torch import torch
 from gptrace.model.resized_sizes import SIZE_SETS, Relations, SizeSet, relations
 from gptrace.model.selection import Limits
@@ -44,7 +45,6 @@ _ROLES = {
     ),
 }  # fmt: skip
 # The number of blocks. It is no size of an axis.
-DEPTH_NAMES = ("n_layers", "n_layer", "num_hidden_layers", "num_layers", "depth", "n_blocks", "num_blocks")
 CONTEXT_NAMES = _ROLES["context"]
 SIZE_NAMES = frozenset(name for names in _ROLES.values() for name in names)
 # Other settings that may be the size of an axis: by the end of their names, and by what is not in them.
@@ -100,7 +100,7 @@ class Architecture:
         width, heads = self._size("width"), self._size("heads")
         self._divides = bool(width and heads and width % heads == 0)
         self.sizes = self._axis_sizes(self.settings)
-        depth = next(((key, self.settings[key]) for key in DEPTH_NAMES if key in self.settings), None)
+        depth = next(((key, self.settings[key]) for key in LAYER_NAMES if key in self.settings), None)
         self.depth = depth if depth is not None and not _tells_apart(settings, depth[1]) else None
 
     def products(self) -> list[tuple[str, str]]:

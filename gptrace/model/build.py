@@ -18,6 +18,7 @@ from gptrace.model.hugging_face import (
     hugging_face_architecture,
     is_hugging_face,
 )
+from gptrace.model.interrupts import interrupts_allowed, interrupts_held
 from gptrace.model.meta_device import meta_model
 from gptrace.model.module_tree import check_submodules
 from gptrace.model.quiet_torch import torch
@@ -181,7 +182,7 @@ def _random_gpt(selection: GPTSelection, config: GPTConfig, device: torch.device
     needed = count * max(DTYPES["float32"], DTYPES[selection.dtype or "float32"])
     check_memory(needed, what)
     try:
-        with exclusive_random_state(), torch.device("cpu"):
+        with interrupts_held(), exclusive_random_state(), torch.device("cpu"), interrupts_allowed():
             # torch.manual_seed would also reseed the caller's GPUs, whose state is not restored here.
             torch.default_generator.manual_seed(selection.seed)
             module = GPTModel(config)

@@ -17,7 +17,11 @@ ATTENTIONS = ("eager", "sdpa")
 ACTIVATIONS = ("gelu_tanh", "gelu", "relu")
 # Larger than in any existing model, and small enough that products of two sizes fit into 64 bits.
 _LARGEST_SIZE = 2**31 - 1
-_MOST_LAYERS = 10_000
+MOST_LAYERS = 10_000
+LAYER_NAMES = (
+    "n_layers", "n_layer", "num_hidden_layers", "num_layers", "num_decoder_layers", "depth", "n_blocks",
+    "num_blocks",
+)  # fmt: skip
 _CONFIG_FILE_LIMIT = 1 << 20
 
 
@@ -63,7 +67,7 @@ class GPTConfig:
 
     def __post_init__(self) -> None:
         for key in ("vocab_size", "context_length", "emb_dim", "n_heads", "n_layers", "ff_dim"):
-            size, largest = getattr(self, key), _MOST_LAYERS if key == "n_layers" else _LARGEST_SIZE
+            size, largest = getattr(self, key), MOST_LAYERS if key == "n_layers" else _LARGEST_SIZE
             if key == "ff_dim" and size is None:
                 continue
             problem = f"{key} is {quoted_value(size)}"

@@ -11,15 +11,17 @@ from functools import lru_cache
 from typing import Any
 
 from gptrace.errors import ConfigError, GptraceError, WeightsError
-from gptrace.model.architecture import DEPTH_NAMES, Architecture
-from gptrace.model.config import check_settings
+from gptrace.model.architecture import Architecture
+from gptrace.model.config import LAYER_NAMES, MOST_LAYERS, check_settings
 from gptrace.model.free_memory import check_memory
+from gptrace.model.interrupts import interrupts_allowed, interrupts_held
 from gptrace.model.meta_device import meta_parameters
+from gptrace.model.module_tree import bounded_modules
 from gptrace.model.quiet_torch import torch
 from gptrace.model.random_state import exclusive_random_state
 from gptrace.model.selection import DTYPES, HuggingFaceSelection
 from gptrace.text.hugging_face import quiet, transformers_library
-from gptrace.wording import enumerated, one_line
+from gptrace.wording import enumerated, one_line, quoted_value
 
 Module = torch.nn.Module
 
@@ -37,9 +39,9 @@ def build_hugging_face(
     dtype = selection.dtype or "float32"
     # The dtype in config.json does not count: weights from another file would be rounded to it.
     options = {"dtype": getattr(torch, dtype), "trust_remote_code": False}
-    with quiet(transformers), _explained(f"--model hf:{selection.folder}", ConfigError):
+    with _loading(transformers, f"--model hf:{selection.folder}", ConfigError), interrupts_allowed():
         config = _configuration(transformers, selection)
-        with meta_parameters(), exclusive_random_state():
+        with meta_parameters(), bounded_modules(selection.name):
             shapes = auto_class.from_config(config, **options)
     if device.type == "meta":
         return shapes, {"source": "none"}
@@ -47,11 +49,12 @@ def build_hugging_face(
     check_memory(count * DTYPES[dtype], f"{selection.name} with {count:,} parameters")
     del shapes
     if selection.random:
-        with quiet(transformers), exclusive_random_state(), _explained(selection.name, ConfigError):
+        with _loading(transformers, selection.name, ConfigError), interrupts_allowed():
             torch.default_generator.manual_seed(selection.seed)
             module = auto_class.from_config(config, **options)
         return module, {"source": "random", "seed": selection.seed} | _other_class(module)
-    with quiet(transformers), _explained(f"the weights in {selection.folder}", WeightsError):
+    what = f"the weights in {selection.folder}"
+    with _loading(transformers, what, WeightsError), interrupts_allowed():
         options |= {"config": config, "local_files_only": True, "output_loading_info": True}
         module, report = auto_class.from_pretrained(str(selection.folder), **options)
     missing = sorted(report.get("missing_keys", ()))
@@ -99,9 +102,8 @@ class _Configuration:
         return hash(self.key)
 
 
-@lru_cache(
-    maxsize=16
-)  # what is known of an architecture is kept with it, for a model that runs again and again
+# What is known of an architecture is kept with it, for a model that runs again and again.
+@lru_cache(maxsize=16)
 def _known_architecture(module_class: Any, configuration: _Configuration) -> Architecture:
     # A copy: it does not change with the user's, and holds no module.
     config = configuration.config = copy.deepcopy(configuration.config)
@@ -156,7 +158,7 @@ def _changed_configuration(config: Any, changes: Mapping[str, int]) -> Any:
 
 def _shorter_lists(config: Any, changes: Mapping[str, int]) -> dict[str, Any]:
     """Return the lists with an item for each block, such as `layer_types`, cut to the new depth."""
-    depth = next((key for key in changes if key in DEPTH_NAMES), None)
+    depth = next((key for key in changes if key in LAYER_NAMES), None)
     if depth is None:
         return {}
     before = getattr(config, depth)
@@ -210,7 +212,21 @@ def _configuration(transformers: Any, selection: HuggingFaceSelection) -> Any:
         config._attn_implementation = None  # a name like OWNER/KERNEL is code that would be fetched and run
     for key, value in selection.keys.items():
         setattr(config, key, value)
+    for key, value in config.to_dict().items():
+        if key in LAYER_NAMES and isinstance(value, int) and value > MOST_LAYERS:
+            hint = f"a model has up to {MOST_LAYERS:,} layers; --set {key}=… changes the number"
+            raise ConfigError(f"{selection.name} has {key} {quoted_value(value)}", hint)
     return config
+
+
+@contextmanager
+def _loading(transformers: Any, what: str, error_class: type[GptraceError]) -> Iterator[None]:
+    """Run transformers quietly, one thread at a time, and explain its errors; see `_explained`.
+
+    The random numbers are put back. Interrupts are held, and allowed by the block.
+    """
+    with interrupts_held(), exclusive_random_state(), quiet(transformers), _explained(what, error_class):
+        yield
 
 
 @contextmanager

@@ -9,13 +9,14 @@ from typing import Any
 
 from gptrace.model.config import GPTConfig
 from gptrace.model.gpt import GPTModel
+from gptrace.model.interrupts import interrupts_allowed, interrupts_held
 from gptrace.model.quiet_torch import torch
 
 
 @contextmanager
 def meta_parameters() -> Iterator[None]:
     """Create the parameters of every module that is built in the block on device meta."""
-    with torch.device("meta"), _NoInitialisation():
+    with interrupts_held(), torch.device("meta"), _NoInitialisation(), interrupts_allowed():
         yield
 
 

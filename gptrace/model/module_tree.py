@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import get_ident
 
 from gptrace.errors import ConfigError
 from gptrace.model.quiet_torch import torch
@@ -10,6 +12,8 @@ from gptrace.model.quiet_torch import torch
 Module = torch.nn.Module
 # Modules that are shared multiply: twenty lists, each twice in the next, are a million paths.
 _MOST_PATHS = 1_000_000
+# The largest published models have fewer than 100,000, most of them in experts.
+_MOST_MODULES = 300_000
 
 
 def check_submodules(module: Module, *, may_contain_itself: bool = False) -> None:
@@ -36,6 +40,30 @@ def check_submodules(module: Module, *, may_contain_itself: bool = False) -> Non
         elif not may_contain_itself:
             path = ".".join([*(opened.name for opened in open_modules[1:]), name])
             raise _contains_itself(child, path)
+
+
+@contextmanager
+def bounded_modules(name: str) -> Iterator[None]:
+    """Raise ConfigError in the block once this thread has put 300,000 modules into others.
+
+    A number in a configuration may ask for any number of layers or experts. `name` is the model's.
+    """
+    thread, count = get_ident(), 0
+
+    def count_module(*_: object) -> None:
+        nonlocal count
+        count += get_ident() == thread
+        if count > _MOST_MODULES:
+            problem = f"the configuration of {name} asks for more than {_MOST_MODULES:,} modules"
+            raise ConfigError(
+                problem, "are its numbers of layers and experts right? --set KEY=VALUE changes one"
+            )
+
+    handle = torch.nn.modules.module.register_module_module_registration_hook(count_module)
+    try:
+        yield
+    finally:
+        handle.remove()
 
 
 class _Opened:

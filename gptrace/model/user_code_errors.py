@@ -17,7 +17,7 @@ from gptrace.wording import one_line, shortened
 
 # Frames of gptrace and torch are never user code; frames of other libraries are if there are no others.
 _OWN_CODE = str(Path(__file__).parents[1]) + os.sep
-_NEVER_USER_CODE = (
+NEVER_USER_CODE = (
     _OWN_CODE,
     str(Path(torch.__file__).parent) + os.sep,
     "<frozen",
@@ -34,11 +34,11 @@ def user_code_errors(where: str, hint: str = "") -> Iterator[None]:
     """Turn an exception of user code in the block into a ModelCodeError that shows the user's line.
 
     `where` says when it happened, as in " (while Model was built)"; `hint` replaces the usual hint. Errors of
-    gptrace and KeyboardInterrupt pass unchanged.
+    gptrace, KeyboardInterrupt and GeneratorExit pass unchanged.
     """
     try:
         yield
-    except (GptraceError, KeyboardInterrupt):
+    except (GptraceError, KeyboardInterrupt, GeneratorExit):
         raise
     except BaseException as error:  # user code may raise SystemExit, or derive from BaseException
         raise user_code_error(error, where, hint) from error
@@ -68,9 +68,9 @@ def is_of_user_code(error: BaseException) -> bool:
     The innermost frame that is either user code or gptrace decides.
     """
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
-        if frame.filename.startswith(_NEVER_USER_CODE[0]):
+        if frame.filename.startswith(NEVER_USER_CODE[0]):
             return False
-        if not frame.filename.startswith((*_NEVER_USER_CODE, *_LIBRARIES, "<")):
+        if not frame.filename.startswith((*NEVER_USER_CODE, *_LIBRARIES, "<")):
             return True
     return False
 
@@ -80,7 +80,7 @@ def line_of(error: BaseException) -> str:
     if isinstance(error, SyntaxError) and error.filename:
         return f"{_short(error.filename)}, line {error.lineno}: {shortened((error.text or '').strip(), 200)}"
     every = traceback.extract_tb(error.__traceback__)
-    frames = [frame for frame in every if not frame.filename.startswith(_NEVER_USER_CODE)]
+    frames = [frame for frame in every if not frame.filename.startswith(NEVER_USER_CODE)]
     outside = [frame for frame in frames if not frame.filename.startswith(_LIBRARIES)]
     # Where no frame is outside the libraries, the model itself may be an installed package.
     candidates = outside or [frame for frame in frames if "site-packages" in frame.filename] or frames

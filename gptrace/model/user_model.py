@@ -14,6 +14,7 @@ from types import ModuleType
 
 from gptrace.errors import ConfigError
 from gptrace.model.architecture import SIZE_NAMES, Architecture
+from gptrace.model.interrupts import interrupts_allowed, interrupts_held
 from gptrace.model.meta_device import meta_copy, meta_parameters
 from gptrace.model.quiet_torch import torch
 from gptrace.model.random_state import exclusive_random_state
@@ -37,7 +38,9 @@ def build_user_model(
     where the code raises.
     """
     # User code may leave the working directory, on which relative paths depend; chdir returns to it.
-    with _seeded_generators(selection.seed), chdir(os.getcwd()):
+    with (
+        interrupts_held(), _seeded_generators(selection.seed), chdir(os.getcwd()), interrupts_allowed(),
+    ):  # fmt: skip
         target = _resolved(selection.target)
         config = _resolved(selection.config)
         if isinstance(target, Module):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from gptrace.model.interrupts import interrupts_held
 from gptrace.model.quiet_torch import torch
 from gptrace.tracing.undisturbed import run_uncompiled
 
@@ -51,10 +52,11 @@ def capture_tensors(module: Module, paths: Sequence[str]) -> Iterator[CapturedTe
             submodule.register_forward_hook(after),
         ]
 
-    handles = [handle for path in dict.fromkeys(paths) for handle in add_hooks(path)]
-    try:
-        with run_uncompiled():  # compiled code may skip the hooks of submodules
-            yield captured
-    finally:
-        for handle in handles:
-            handle.remove()
+    with interrupts_held():
+        handles = [handle for path in dict.fromkeys(paths) for handle in add_hooks(path)]
+        try:
+            with run_uncompiled():  # compiled code may skip the hooks of submodules
+                yield captured
+        finally:
+            for handle in handles:
+                handle.remove()

@@ -18,6 +18,7 @@ from gptrace.model.fused_attention import fused_attention
 from gptrace.model.gpt import GPTModel
 from gptrace.model.gpt_parts import attentions, has_standard_attention, hidden_states
 from gptrace.model.hugging_face import is_hugging_face
+from gptrace.model.interrupts import interrupts_allowed, interrupts_held
 from gptrace.model.isolated_copy import isolated_copy
 from gptrace.model.quiet_torch import torch
 from gptrace.model.user_code_errors import passed_through, user_code_error, user_code_errors
@@ -72,14 +73,14 @@ class Forward:
         model = self.loaded.module
         if not self.may_pad:
             is_last_alone = all(position == batch.shape[1] - 1 for _, position in places)
-            with guarded_forward(self.loaded, batch):
+            with guarded_forward(self.loaded, batch), interrupts_allowed():
                 logits = self._logits(batch, is_last_alone=is_last_alone)
                 self._each(places, logits, reader, lambda rows: rows)
             return
         assert isinstance(model, GPTModel)
         at_once = _LOGITS_AT_ONCE // model.config.vocab_size
         check_room(self.loaded, *batch.shape, rows=min(len(places), at_once))
-        with guarded_forward(self.loaded, batch):
+        with guarded_forward(self.loaded, batch), interrupts_allowed():
             self._each(places, hidden_states(model, batch), reader, model.out_head)
 
     def _each(
@@ -155,12 +156,20 @@ def isolated_model(loaded: LoadedModel, *, fused: bool = True) -> LoadedModel:
 
 @contextmanager
 def guarded_forward(loaded: LoadedModel, batch: Tensor) -> Iterator[None]:
-    """Leave the model undisturbed, and turn what it raises into a GptraceError that says where."""
+    """Leave the model undisturbed, and turn what it raises into a GptraceError that says where.
+
+    Interrupts are held in the block, and allowed by it where the model runs.
+    """
+    undisturbed = torch.inference_mode() if loaded.is_private else undisturbed_evaluation(loaded.module)
+    with interrupts_held(), _explained_errors(loaded, _batch_text(*batch.shape)), undisturbed:
+        yield
+
+
+@contextmanager
+def _explained_errors(loaded: LoadedModel, batch_text: str) -> Iterator[None]:
     model = loaded.module
-    batch_text = _batch_text(*batch.shape)
     try:
-        with torch.inference_mode() if loaded.is_private else undisturbed_evaluation(model):
-            yield
+        yield
     except (GptraceError, KeyboardInterrupt, GeneratorExit):
         raise
     except BaseException as error:  # the user's code may raise anything, SystemExit too

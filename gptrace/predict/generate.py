@@ -12,6 +12,7 @@ from gptrace.errors import ModelCodeError
 from gptrace.measures import Measures
 from gptrace.model.build import LoadedModel
 from gptrace.model.hugging_face import is_hugging_face
+from gptrace.model.interrupts import interrupts_allowed
 from gptrace.model.quiet_torch import torch
 from gptrace.predict.batching import BatchBudget
 from gptrace.predict.forward import isolated_model
@@ -188,7 +189,8 @@ class _Generator(Runner[GenerationResult]):
         first = self._first_steps.get(kind)
         # The axes of all steps of a kind have the same names, which are proven once.
         architecture = steps.architecture(ids) if first is None else None
-        with record_trace(steps.loaded.module, architecture, measures=Measures(ops=True)) as trace:
+        recording = record_trace(steps.loaded.module, architecture, measures=Measures(ops=True))
+        with recording as trace, interrupts_allowed():
             logits = steps.logits(ids)
         attention = _first_attention(trace)
         # A model of the user's own keeps its cache where nobody else sees it; its attention shows it.

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from gptrace.errors import RunError
 from gptrace.model.build import LoadedModel
+from gptrace.model.interrupts import interrupts_allowed, interrupts_held
 from gptrace.model.quiet_torch import torch
 from gptrace.predict.candidates import allowed_rounding, as_float64
 from gptrace.predict.capture import capture_tensors
@@ -72,7 +73,7 @@ class LayerLogits:
 
         Raises a RunError where the logits of a token need more than the last block returns for it.
         """
-        with capture_tensors(self._loaded.module, self.blocks) as tensors:
+        with capture_tensors(self._loaded.module, self.blocks) as tensors, interrupts_allowed():
             logits = self._logits(batch)
         outputs = tensors.outputs
         if self._is_short:
@@ -113,7 +114,7 @@ class LayerLogits:
         """Run a text (1, T), and let the last block return `values`: the logits (T, V)."""
         block = self.blocks[-1]
         try:
-            with _replaced_output(self._loaded.module.get_submodule(block), values):
+            with _replaced_output(self._loaded.module.get_submodule(block), values), interrupts_allowed():
                 return self._logits(batch)
         except Exception as error:  # it is no fault of the model, which has run well on its own values
             raise RunError(
@@ -172,9 +173,10 @@ def _replaced_output(module: torch.nn.Module, values: Tensor) -> Iterator[None]:
         make: Callable[..., object] = type(output)
         return make(*items) if hasattr(output, "_fields") else make(items)
 
-    handle = module.register_forward_hook(replace)
-    try:
-        with run_uncompiled():  # compiled code may skip the hooks of submodules
-            yield
-    finally:
-        handle.remove()
+    with interrupts_held():
+        handle = module.register_forward_hook(replace)
+        try:
+            with run_uncompiled():  # compiled code may skip the hooks of submodules
+                yield
+        finally:
+            handle.remove()

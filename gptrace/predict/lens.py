@@ -9,6 +9,7 @@ import math
 from collections.abc import Sequence
 
 from gptrace.model.build import LoadedModel
+from gptrace.model.interrupts import interrupts_allowed
 from gptrace.model.quiet_torch import torch
 from gptrace.predict.batching import BatchBudget
 from gptrace.predict.candidates import candidates_of_rows
@@ -64,7 +65,7 @@ class _LensRunner(Runner[LensResult]):
         (streamed,) = batch
         ids = batch_ids(self._loaded, padded([streamed.prompt]))  # (1, T)
         check_room(self._loaded, *ids.shape, rows=2 * ids.shape[1])
-        with guarded_forward(self._loaded, ids):
+        with guarded_forward(self._loaded, ids), interrupts_allowed():
             if self.layer_logits is None:
                 structure = _model_structure(self._loaded, ids, self._head)
                 self.layer_logits = LayerLogits(self._loaded, structure)
@@ -72,7 +73,7 @@ class _LensRunner(Runner[LensResult]):
 
 
 def _model_structure(loaded: LoadedModel, batch: Tensor, head: str | None) -> ModelStructure:
-    with record_trace(loaded.module, None) as trace:
+    with record_trace(loaded.module, None) as trace, interrupts_allowed():
         logits = extract_logits(loaded.module(batch, **loaded.arguments), loaded, batch)
     structure = find_model_structure(trace, loaded.module, tuple(logits.shape), head)
     return check_structure_for_lens(structure, loaded.name)

@@ -80,7 +80,8 @@ def check_structure_for_lens(structure: ModelStructure, name: str) -> ModelStruc
     blocks = structure.blocks
     if not blocks:
         raise RunError(
-            f"{name} has no list of blocks that run one after the other", "gptrace run shows what it has"
+            f"{name} has no list of blocks that are called one after the other",
+            "gptrace run shows what it has",
         )
     repeated = next((path for path in blocks if blocks.count(path) > 1), None)
     if repeated is not None:
@@ -156,7 +157,12 @@ def _blocks(calls: Sequence[ModuleCall]) -> list[ModuleCall]:
     groups: dict[str, list[ModuleCall]] = {}
     for call in calls:
         item = _LIST_ITEM.fullmatch(call.path)
-        if item and call.inputs and call.outputs and call.inputs[0].shape == call.outputs[0].shape:
+        is_norm = (
+            "norm" in call.type.lower()
+        )  # a block may be a list of a norm and a layer, which is not called
+        if not item or is_norm or not call.inputs or not call.outputs:
+            continue
+        if call.inputs[0].shape == call.outputs[0].shape:
             groups.setdefault(item["list"], []).append(call)
     block_lists = [
         group

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from gptrace.errors import GptraceError
 from gptrace.measures import SHAPES_ONLY, Measures
 from gptrace.model.build import LoadedModel
+from gptrace.model.interrupts import interrupts_allowed
 from gptrace.model.quiet_torch import torch
 from gptrace.model.user_code_errors import user_code_errors
 from gptrace.predict.batching import BatchBudget, batches
@@ -51,6 +52,7 @@ def run_traced(
         with (
             guarded_forward(loaded, batch),
             record_trace(model, loaded.architecture, by_copy=True, measures=measures) as trace,
+            interrupts_allowed(),
         ):
             output = model(batch, **loaded.arguments)
     except GptraceError as error:

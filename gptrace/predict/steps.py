@@ -15,6 +15,7 @@ from gptrace.model.config import GPTConfig
 from gptrace.model.gpt import GPTModel
 from gptrace.model.gpt_parts import has_standard_attention, hidden_states
 from gptrace.model.hugging_face import is_hugging_face
+from gptrace.model.interrupts import interrupts_allowed
 from gptrace.model.quiet_torch import torch
 from gptrace.predict.candidates import allowed_rounding, as_float64
 from gptrace.predict.forward import check_room, extract_logits, guarded_forward, last_logits_alone
@@ -73,7 +74,7 @@ class Steps:
             self._clear_cache()
         new = ids[self.cached :] if has_room else ids[-(length or 0) :]
         batch = torch.tensor([list(new)], dtype=torch.int64, device=self.loaded.device)  # (1, T)
-        with guarded_forward(self.loaded, batch):
+        with guarded_forward(self.loaded, batch), interrupts_allowed():
             logits = self._run(batch)
         if self._use_cache and has_room:
             self._prompt_length = self._prompt_length or len(ids)
@@ -102,10 +103,9 @@ class Steps:
 class GPTSteps(Steps):
     """Steps of a GPTModel, which must be a private copy: the caches are set on it.
 
-    `every_position` computes the logits of every position, as a traced forward pass does.
+    `every_position` computes the logits of every position, as a traced forward pass does. An attention of a
+    user's own may keep a cache that nobody else counts.
     """
-
-    manages_cache = True
 
     def __init__(
         self, loaded: LoadedModel, context_length: int, capacity: int, *,
@@ -115,6 +115,7 @@ class GPTSteps(Steps):
         assert isinstance(loaded.module, GPTModel)
         self._model = loaded.module
         self._every_position = every_position
+        self.manages_cache = has_standard_attention(self._model)
         longest = min(capacity, context_length)
         check_room(loaded, 1, longest, rows=longest if every_position else 1)
         if use_cache:

@@ -30,9 +30,9 @@ def resolve_k(k: int | None, vocab_size: int) -> int:
     if k is None:
         return min(DEFAULT_K, vocab_size)
     if not _is_whole(k):
-        raise OptionError(f"k is {quoted_value(k)}", "k must be a whole number", option="k")
+        raise OptionError(f"k is {quoted_value(k)}", "it must be a whole number", option="k")
     if not 1 <= k <= vocab_size:
-        hint = f"k must be from 1 to {vocab_size}, the size of the vocabulary"
+        hint = f"it must be from 1 to {vocab_size}, the size of the vocabulary"
         raise OptionError(f"k is {quoted_value(k)}", hint, option="k")
     return k
 
@@ -113,7 +113,8 @@ def generation_settings(
         _check_count("top_k", top_k)
     is_share = isinstance(top_p, int | float) and not isinstance(top_p, bool) and 0 < top_p <= 1
     if top_p is not None and not is_share:
-        raise OptionError(f"top_p is {quoted_value(top_p)}", "it must be above 0, and 1 at most")
+        hint = "it must be above 0, and 1 at most"
+        raise OptionError(f"top_p is {quoted_value(top_p)}", hint, option="top_p")
     stops = (stop,) if not isinstance(stop, Iterable) or isinstance(stop, str | bytes) else tuple(stop)
     for text in stops:
         if not isinstance(text, str) or not text:
@@ -140,7 +141,8 @@ def resolve_topics(topics: Sequence[str]) -> tuple[str, ...]:
 def check_positions(positions: str) -> None:
     """Raise OptionError unless the positions to predict at are "last" or "all"."""
     if positions not in POSITIONS:
-        raise OptionError(f"positions are {positions!r}", f"pick one of {', '.join(POSITIONS)}")
+        hint = f"pick one of {', '.join(POSITIONS)}"
+        raise OptionError(f"positions is {positions!r}", hint, option="positions")
 
 
 def check_batch_size(batch_size: int | None) -> None:

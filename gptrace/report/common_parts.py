@@ -230,19 +230,14 @@ def candidates_table(
     return Table(TableData(columns, rows), title=words("After {}", prompt_title(prompt)))
 
 
-def next_tokens(candidates: Sequence[Candidate]) -> str:
-    """Return candidates and their probabilities on one line."""
-    return "  ".join(f"{token_or_id(c.token)} {percent_without_space(c.probability)}" for c in candidates)
+def next_tokens(candidates: Sequence[Candidate]) -> list[str]:
+    """Return candidates with their probabilities, none of which a line break may split."""
+    return [f"{token_or_id(c.token)} {percent(c.probability)}" for c in candidates]
 
 
 def percent(probability: float) -> str:
     """Return a probability in percent."""
     return f"{100 * probability:#.4g} %"
-
-
-def percent_without_space(probability: float) -> str:
-    """Return a probability in percent, as one word."""
-    return percent(probability).replace(" ", "")
 
 
 def text_of(prompt: AnyPrompt) -> str:

@@ -37,8 +37,7 @@ def print_report(report: Report, view: View) -> None:
     if view.width is None and sys.stdout.isatty():
         view = dataclasses.replace(view, width=shutil.get_terminal_size().columns)
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
-    view = dataclasses.replace(view, ascii=view.ascii or not encoding.lower().startswith("utf"))
-    print(render(report, "table", view), end="")
+    print(render(report, "table", dataclasses.replace(view, encoding=encoding)), end="")
 
 
 def _table(report: Report, view: View) -> Iterator[str]:

@@ -85,7 +85,7 @@ def _data_table(table: TableData) -> str:
     rows = (
         [
             _cell(
-                column.show(value),
+                column.text(value),
                 role=column.role_of(value) if column.role_of is not None else column.role,
                 is_number=column.is_number,
             )

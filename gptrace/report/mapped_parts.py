@@ -44,10 +44,13 @@ def _table(table: TableData, change: Change) -> TableData:
 
 
 def _column(column: Column, change: Change) -> Column:
-    def show(value: Any, shown: Callable[[Any], str] = column.show) -> str:
-        return change(shown(value))
-
-    return column if column.title is None else replace(column, title=change(column.title), show=show)
+    units_of = column.units_of
+    return replace(
+        column,
+        title=column.title and change(column.title),
+        show=lambda value: change(column.show(value)),
+        units_of=None if units_of is None else lambda value: list(map(change, units_of(value))),
+    )
 
 
 def _tree(tree: Tree, change: Change) -> Tree:

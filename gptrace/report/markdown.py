@@ -74,7 +74,7 @@ def _table(table: TableData) -> str:
     columns = [column for column, _ in table.for_people(table.columns)]
     rows = [
         [
-            escaped(column.show(value)) if column.is_number else code(column.show(value))
+            escaped(column.text(value)) if column.is_number else code(column.show(value))
             for column, value in table.for_people(row)
         ]
         for row in table.rows

@@ -56,7 +56,7 @@ def table_layout(part: Table, width: int | None) -> RichTable | PlainText:
     """Lay a table out for a width; columns that do not fit are folded, or left out, which a line says."""
     table = part.data
     columns = [column for column, _ in table.for_people(table.columns)]
-    rows = [[visible(column.show(value)) for column, value in table.for_people(row)] for row in table.rows]
+    rows = [[visible(column.text(value)) for column, value in table.for_people(row)] for row in table.rows]
     cells = [[str(column.title), *(row[i] for row in rows)] for i, column in enumerate(columns)]
     widths = [max(map(_width, texts)) for texts in cells]
     shown = _columns_that_fit(columns, widths, width)
@@ -68,6 +68,12 @@ def table_layout(part: Table, width: int | None) -> RichTable | PlainText:
             [columns[i].is_number for i in shown],
             left_out,
         )
+    values = [[value for _, value in table.for_people(row)] for row in table.rows]
+    for i in shown:
+        if (units_of := columns[i].units_of) is not None and width is not None:
+            room = width - sum(widths[other] + GAP for other in shown if other != i)
+            for row, row_values in zip(rows, values, strict=True):
+                row[i] = _filled([visible(unit) for unit in units_of(row_values[i])], room)
     layout = empty_table()
     for i in shown:
         layout.add_column(
@@ -77,7 +83,6 @@ def table_layout(part: Table, width: int | None) -> RichTable | PlainText:
             overflow="fold",
             min_width=min(widths[i], _LEGIBLE),
         )
-    values = [[value for _, value in table.for_people(row)] for row in table.rows]
     for row, row_values in zip(rows, values, strict=True):
         layout.add_row(*(Text(row[i], style=_cell_style(columns[i], row_values[i])) for i in shown))
     return with_left_out(layout, left_out)
@@ -101,6 +106,17 @@ def _columns_that_fit(columns: Sequence[Column], widths: Sequence[int], width: i
     while width is not None and sum(widths[i] + GAP for i in shown) - GAP > width and droppable:
         shown.remove(droppable.pop(0)[1])
     return shown
+
+
+def _filled(units: Sequence[str], width: int) -> str:
+    """Put units on lines of at most `width` columns; one that is wider has a line of its own."""
+    lines: list[str] = []
+    for unit in units:
+        if lines and _width(lines[-1]) + GAP + _width(unit) <= width:
+            lines[-1] += " " * GAP + unit
+        else:
+            lines.append(unit)
+    return "\n".join(lines)
 
 
 def _cell_style(column: Column, value: Any) -> str:

@@ -23,6 +23,7 @@ class Column:
     drop_order  where the width is too small for all columns, those with 1 go first, then 2, and so on;
                 columns without it stay
     role_of     returns the role of a value, where it depends on the value
+    units_of    in place of `show`: turns a value into texts of which a line break splits none
     """
 
     key: str
@@ -32,6 +33,11 @@ class Column:
     role: str = ""
     drop_order: int | None = None
     role_of: Callable[[Any], str] | None = None
+    units_of: Callable[[Any], Sequence[str]] | None = None
+
+    def text(self, value: Any) -> str:
+        """Return the text of a value on one line."""
+        return self.show(value) if self.units_of is None else "  ".join(self.units_of(value))
 
 
 @dataclass(frozen=True, slots=True)

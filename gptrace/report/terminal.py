@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from io import StringIO
 
+from rich.cells import cell_len
 from rich.console import Console, RenderableType
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from gptrace.report.ascii_text import ascii_parts, ascii_text
+from gptrace.report.glyphs import has_all_glyphs, in_encoding, parts_in_encoding
 from gptrace.report.line_breaking import break_lines
 from gptrace.report.parts import Claims, ClaimText, Facts, Line, Lines, Part, Table, Tree
-from gptrace.report.rich_tables import NATURAL_WIDTH, STYLES, PlainText, table_layout
+from gptrace.report.rich_tables import GAP, NATURAL_WIDTH, STYLES, PlainText, table_layout
 from gptrace.report.safe_text import visible
 from gptrace.report.tree_layout import tree_table
 from gptrace.report.view import View
@@ -23,8 +24,8 @@ SENTENCE_WIDTH = 100
 
 def to_text(parts: Sequence[Part], view: View) -> str:
     """Return the parts one below the other, a blank line between them, each line without trailing spaces."""
-    if view.ascii:
-        parts = ascii_parts(parts)
+    if not has_all_glyphs(view.encoding):
+        parts = parts_in_encoding(parts, view.encoding)
     width = view.width
     if any(isinstance(part, Claims) for part in parts):
         width = min(width or SENTENCE_WIDTH, SENTENCE_WIDTH)
@@ -36,14 +37,14 @@ def to_text(parts: Sequence[Part], view: View) -> str:
         else:
             printer.print(each)
     text = "".join(line.rstrip() + "\n" for line in out.getvalue().splitlines())
-    return ascii_text(text) if view.ascii else text  # the rules of tables, which are drawn last
+    return in_encoding(text, view.encoding)  # the rules of tables, which are drawn last
 
 
 def line_text(line: Line, view: View, *, end: str = "\n") -> str:
     """Return one line; the terminal itself breaks it."""
     out = StringIO()
     console(out, None, view.color).print(_text(line), end=end, soft_wrap=True)
-    return ascii_text(out.getvalue()) if view.ascii else out.getvalue()
+    return in_encoding(out.getvalue(), view.encoding)
 
 
 def renderables(parts: Sequence[Part], width: int | None) -> list[RenderableType | PlainText]:
@@ -76,13 +77,13 @@ def console(out: StringIO, width: int | None, color: bool, *, record: bool = Fal
 def _rendered(part: Part, width: int | None) -> list[RenderableType | PlainText]:
     match part:
         case Lines():
-            return [_text(line) for line in part.lines]
+            return [_wrapped(line, width) for line in part.lines]
         case Facts():
-            return [_facts(part)]
+            return [_facts(part, width)]
         case Table():
             title = [Text(part.title, style="bold", overflow="fold")] if part.title else []
             table = [table_layout(part, width)] if part.data.columns else []
-            return [*title, *map(_text, part.lines), *table]
+            return [*title, *(_wrapped(line, width) for line in part.lines), *table]
         case Tree():
             return [tree_table(part, width)]
         case Claims():
@@ -95,12 +96,22 @@ def _text(line: Line) -> Text:
     return Text.assemble(*((text, STYLES[role] or "default") for text, role in line if text))
 
 
-def _facts(facts: Facts) -> RichTable:
-    grid = RichTable.grid(padding=(0, 2, 0, 0))
+def _wrapped(line: Line, width: int | None) -> Text:
+    """Return a line; one in Chinese is broken here, since rich breaks only at spaces."""
+    if width is None or len(line) != 1 or line[0][0].isascii() or cell_len(line[0][0]) <= width:
+        return _text(line)
+    text, role = line[0]
+    return Text("\n".join(break_lines(text, width)), style=STYLES[role])
+
+
+def _facts(facts: Facts, width: int | None) -> RichTable:
+    grid = RichTable.grid(padding=(0, GAP, 0, 0))
     grid.add_column(style="dim", no_wrap=True)
     grid.add_column(overflow="fold")
+    names = max((cell_len(name) for name, _ in facts.pairs), default=0)
+    room = None if width is None else max(1, width - names - GAP)
     for name, line in facts.pairs:
-        grid.add_row(Text(name), _text(line))
+        grid.add_row(Text(name), _wrapped(line, room))
     return grid
 
 

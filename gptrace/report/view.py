@@ -16,7 +16,7 @@ class View:
 
     width              columns of text; None is as wide as needed
     color              whether to write colours for a terminal
-    ascii              whether to write words in place of glyphs
+    encoding           encoding of the terminal; glyphs that it lacks become words
     lang               language: "en" or "zh"; None is that of GPTRACE_LANG, or else of the locale
     full               whether to show every row, and fold nothing
     log_probabilities  whether candidates show them too
@@ -28,7 +28,7 @@ class View:
 
     width: int | None = None
     color: bool = False
-    ascii: bool = False
+    encoding: str = "utf-8"
     lang: str | None = None
     full: bool = False
     log_probabilities: bool = False

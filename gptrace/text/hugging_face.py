@@ -44,7 +44,7 @@ def transformers_library() -> Any:
     try:
         import transformers
     except ImportError:
-        hint = "pip install 'gptrace[hf]'"
+        hint = "pip install transformers"  # not gptrace[hf]: it may run from a checkout
         raise ConfigError("--model hf:… needs transformers, which is not installed", hint) from None
     return transformers
 

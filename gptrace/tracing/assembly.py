@@ -44,11 +44,12 @@ def assemble_trace(recorder: SpanRecorder, error: BaseException | None, infer_na
     hidden = _paths_in_scripted_modules(recorder)
     replaced = _replaced_paths(recorder, modules)
     hidden.update(path for path, _ in recorder.paths if not replaced.isdisjoint(ancestors(path)))
+    sizes = next((names.names.sizes for names in inferred.values() if names.names), {})
     notes = dict.fromkeys(names.note for names in inferred.values() if names.note)
     return Trace(
         versions=versions(),
         model=model,
-        dims=_dims(calls, inferred.values()),
+        dims=_dims(calls, sizes),
         inputs=(),
         flow=_flow(calls),
         calls=calls,
@@ -56,7 +57,7 @@ def assemble_trace(recorder: SpanRecorder, error: BaseException | None, infer_na
         temperature=1.0,
         predictions=(),
         totals=_totals(recorder, calls, called),
-        error=failure_of(recorder, calls, error),
+        error=failure_of(recorder, calls, error, sizes),
         notes=(*recorder.notes, *notes, *trace_notes(recorder, called, used, replaced)),
     )
 
@@ -152,9 +153,8 @@ def _op_calls(
     return tuple(calls)
 
 
-def _dims(calls: Iterable[ModuleCall], inferred: Iterable[InferredAxisNames]) -> dict[str, int]:
+def _dims(calls: Iterable[ModuleCall], sizes: Mapping[str, int]) -> dict[str, int]:
     """Return the sizes by axis name, of the names that occur in the trace."""
-    sizes = next((names.names.sizes for names in inferred if names.names), {})
     dims = {spec.dims for call in calls for spec in (*call.inputs, *call.outputs)}
     dims |= {spec.dims for call in calls for op in call.ops for spec in (*op.inputs, *op.outputs)}
     used = {name for axis in set(chain.from_iterable(dims)) for name in axis.split("*")}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 from gptrace.model.user_code_errors import line_of
@@ -14,11 +14,11 @@ from gptrace.wording import message_of
 
 
 def failure_of(
-    recorder: SpanRecorder, calls: Sequence[ModuleCall], error: BaseException | None
+    recorder: SpanRecorder, calls: Sequence[ModuleCall], error: BaseException | None, sizes: Mapping[str, int]
 ) -> Failure | None:
     """Return the record of the exception that ended the block, or None if none did.
 
-    `calls` are the records of the recorder's spans, in the same order.
+    `calls` are the records of the recorder's spans, in the same order, and `sizes` those of the axis names.
     """
     if error is None:
         return None
@@ -29,7 +29,7 @@ def failure_of(
     cause = diagnosis = None
     if span is not None:
         with suppress(Exception):  # a failing diagnosis must not hide the user's exception
-            cause, diagnosis = diagnose(_failure_context(recorder, span, errors))
+            cause, diagnosis = diagnose(_failure_context(recorder, span, errors, calls, sizes))
     return Failure(
         path=span.path if span is not None else "",
         type=type(error).__name__,
@@ -59,8 +59,15 @@ def _ended_in(span: Span, errors: Sequence[BaseException]) -> bool:
     return any(span.error is error for error in errors)
 
 
-def _failure_context(recorder: SpanRecorder, span: Span, errors: Sequence[BaseException]) -> FailureContext:
+def _failure_context(
+    recorder: SpanRecorder, span: Span, errors: Sequence[BaseException], calls: Sequence[ModuleCall],
+    sizes: Mapping[str, int],
+) -> FailureContext:  # fmt: skip
     mode = recorder.operations
     operation = mode.failed if mode is not None and mode.error in errors else None
     operation_inputs = operation.inputs if operation is not None else ()
-    return FailureContext(errors[0], span, recorder.spans[span.root].inputs, operation_inputs)
+    first = next(iter(calls[span.index].inputs), None)
+    return FailureContext(
+        errors[0], span, recorder.spans[span.root].inputs, operation_inputs,
+        sizes=sizes, dims=() if first is None else first.dims,
+    )  # fmt: skip

@@ -49,6 +49,21 @@ def _unseen(hook: Callable[[Module, Any, Any], None], module: Module, args: Any,
             torch._C._set_tracing_state(graph)  # type: ignore[attr-defined]
 
 
+def _back_on_its_stack(mode: CostMode | OperationMode) -> None:
+    """Put a mode back on torch's stack before it is left, if an interrupt has lost it.
+
+    torch takes a mode off the stack while it works; see `_pop_mode_temporarily` in torch.overrides.
+    """
+    if isinstance(mode, OperationMode):
+        count = torch._C._len_torch_function_stack()
+        if not any(torch._C._get_function_stack_at(place) is mode for place in range(count)):
+            torch._C._push_on_torch_function_stack(mode)
+        return
+    stack = torch.utils._python_dispatch._get_current_dispatch_mode_stack()
+    if not any(other is mode for other in stack):
+        torch.utils._python_dispatch._push_mode(mode)
+
+
 class SpanRecorder:
     """Records every call of `module` and of the modules inside it, while it is entered.
 
@@ -105,6 +120,7 @@ class SpanRecorder:
             for mode in (self._costs, self.operations):
                 if mode is not None:
                     self._cleanup.enter_context(mode)
+                    self._cleanup.callback(_back_on_its_stack, mode)
         except BaseException:
             self._cleanup.close()
             raise

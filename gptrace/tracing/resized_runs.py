@@ -11,6 +11,7 @@ from gptrace.measures import Measures
 from gptrace.model.architecture import Architecture, Resizing, Sizes, kept_with_architecture
 from gptrace.model.free_memory import check_memory
 from gptrace.model.hugging_face import forward_arguments
+from gptrace.model.interrupts import interrupts_allowed, interrupts_held
 from gptrace.model.meta_device import meta_copy, without_hooks
 from gptrace.model.quiet_torch import torch
 from gptrace.tracing.isolation import WorkLimitError, isolated_run, work_limit
@@ -153,7 +154,7 @@ def _bounded(run: Callable[[], ResizedRun], limit: int) -> ResizedRun | FailedRu
     """Return the run with the work that it was, or why it failed: too much work, or an exception."""
     left = [limit]
     try:
-        with isolated_run(), work_limit(limit) as left:
+        with interrupts_held(), isolated_run(), work_limit(limit) as left, interrupts_allowed():
             result = run()
         result.work = limit - left[0]
         return result
@@ -191,9 +192,11 @@ def _run(model: torch.nn.Module, forward_pass: ForwardPass, device: torch.device
         arguments[name] = torch.ones(*sizes, dtype=dtype, device=device)
     ids = forward_pass.ids(device)
     # A default device, since code that makes a mask or positions may not name one.
-    with torch.device(device), SpanRecorder(model, Measures(ops=forward_pass.ops)) as recorder:
+    recorder = SpanRecorder(model, Measures(ops=forward_pass.ops))
+    with interrupts_held(), torch.device(device), recorder:
         try:
-            model(ids, **arguments, **forward_arguments(model))
+            with interrupts_allowed():
+                model(ids, **arguments, **forward_arguments(model))
         except Exception:
             if not forward_pass.may_fail:
                 raise

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from gptrace.measures import SHAPES_ONLY, Measures
 from gptrace.model.architecture import Architecture
 from gptrace.model.build import architecture_of
+from gptrace.model.interrupts import interrupts_allowed, interrupts_held
 from gptrace.model.module_tree import check_submodules
 from gptrace.model.quiet_torch import torch
 from gptrace.record import Trace
@@ -41,7 +42,10 @@ def watch(module: Module, *, measure: Iterable[str] = ()) -> Iterator[Trace]:
     if not isinstance(module, Module):
         raise TypeError(f"gptrace.watch takes a torch.nn.Module, not {type(module).__name__}")
     check_submodules(module, may_contain_itself=True)
-    with record_trace(module, architecture_of(module), measures=Measures.of(measure)) as trace:
+    with (
+        record_trace(module, architecture_of(module), measures=Measures.of(measure)) as trace,
+        interrupts_allowed(),
+    ):
         yield trace
 
 
@@ -53,9 +57,17 @@ def record_trace(
     by_copy: bool = False,
     measures: Measures = SHAPES_ONLY,
 ) -> Iterator[Trace]:
-    """Record as `watch` does; `architecture` and `by_copy` are explained in `infer_axis_names`."""
+    """Record as `watch` does; `architecture` and `by_copy` are explained in `infer_axis_names`.
+
+    Interrupts are held in the block, and allowed by it where the model runs.
+    """
+    with interrupts_held(), _recorded(SpanRecorder(module, measures), architecture, by_copy) as trace:
+        yield trace
+
+
+@contextmanager
+def _recorded(recorder: SpanRecorder, architecture: Architecture | None, by_copy: bool) -> Iterator[Trace]:
     trace = Trace.pending()
-    recorder = SpanRecorder(module, measures)
     error: BaseException | None = None
     try:
         with recorder:
@@ -64,10 +76,13 @@ def record_trace(
         error = raised
         raise
     finally:
-        trace.fill(_assemble(recorder, error, architecture, by_copy))
-        recorder.release()
-        # The exception holds this frame: together they would keep the model until the next collection.
-        del error
+        try:
+            with interrupts_allowed():  # the recorder has put back what it changed
+                trace.fill(_assemble(recorder, error, architecture, by_copy))
+        finally:
+            recorder.release()
+            # The exception holds this frame: together they would keep the model until the next collection.
+            del error
 
 
 def _assemble(

@@ -12,6 +12,18 @@ from tests.support import Cli, assert_same_but_for_rounding
 COMMANDS = [("topk", "-k", "1"), ("loss",), ("generate", "-n", "2"), ("lens", "-k", "1")]
 LINES = b'{"text": "Hello", "id": "a"}\n\n{"text": 5, "id": "c"}\n{"text": "Hello, I am", "id": "d"}\n'
 
+INTERRUPTS = """
+import torch
+class Model(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.embedding, self.head = torch.nn.Embedding(50257, 4), torch.nn.Linear(4, 50257)
+    def forward(self, ids):
+        if ids[0, 0] == 66:  # "c"
+            raise KeyboardInterrupt
+        return self.head(self.embedding(ids))
+"""
+
 
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize("form", ["jsonl", "json", "csv", "table", "markdown"])
@@ -48,6 +60,28 @@ def test_an_output_is_continued_after_its_last_whole_row(
     assert_same_but_for_rounding([json.loads(row) for row in again], [json.loads(row) for row in rows])
 
 
+def test_an_interruption_says_that_the_results_can_be_continued(
+    tmp_path: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "interrupts.py").write_text(INTERRUPTS)
+    file = tmp_path / "out.jsonl"
+    arguments = (
+        "topk",
+        "--lines",
+        "-m",
+        f"{tmp_path}/interrupts.py:Model",
+        "--batch-size",
+        "1",
+        "-o",
+        str(file),
+    )
+    cli(*arguments, stdin=b"a\nb\nc\n").is_error(130, "interrupted", "nothing was written")
+    assert not file.exists()
+    outcome = cli(*arguments, "--resume", stdin=b"a\nb\nc\n")
+    outcome.is_error(130, f"the results so far are in {file}; run the same command again")
+    assert file.read_text().count("\n") >= 1
+
+
 def test_what_cannot_be_continued(tmp_path: Path, cli: Cli) -> None:
     file = tmp_path / "out.jsonl"
     topk = ("topk", "-m", "tiny", "--resume")
@@ -64,3 +98,22 @@ def test_the_loss_of_a_stream_is_that_of_its_texts(cli: Cli) -> None:
     whole = json.loads(cli("loss", "Hello, I am", "so it is", "--json", "-m", "tiny").out)
     assert_same_but_for_rounding(stream, whole)
     assert stream["total"]["tokens"] == 5
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_results_of_another_run_are_not_continued(command: tuple[str, ...], tmp_path: Path, cli: Cli) -> None:
+    file = tmp_path / "out.jsonl"
+    arguments = (*command, "--lines", "-m", "tiny", "-o", str(file), "--resume")
+    assert cli(*arguments, stdin=b"Hello, I am\nand so\n").code == 0
+    whole = file.read_bytes()
+    for others, lines in (
+        (("--seed", "7"), b"Hello, I am\nand so\nit is\n"),
+        ((), b"Hello, I am\nso and\nit is\n"),
+        (("--set", "n_layers=1"), b"Hello, I am\nand so\n"),
+    ):
+        outcome = cli(*arguments, *others, stdin=lines)
+        outcome.is_error(2, "line 2 of", "is not what this run gives", "another --output")
+    cli(*arguments, stdin=b"Hello, I am\n").is_error(2, "holds 2 results", "fewer lines")
+    assert file.read_bytes() == whole
+    assert cli(*arguments, stdin=b"Hello, I am\nand so\nit is\n").code == 0
+    assert len(file.read_bytes().splitlines()) == 3

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from gptrace.cli import streams
+from gptrace.cli import output_file, streams
 from tests.support import Cli
 
 MODELS = """
@@ -175,7 +175,7 @@ def test_a_signal_that_ends_the_process_leaves_no_temporary_file(tmp_path: Path)
                 os.kill(os.getpid(), number)  # noqa: B023 - called in this round
                 threading.Event().wait(20)
 
-            streams.write_file(tmp_path / "out.txt", pieces())
+            output_file.write_file(tmp_path / "out.txt", pieces())
             os._exit(0)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -number
         assert list(tmp_path.iterdir()) == []

@@ -227,7 +227,7 @@ def test_without_huggingface_hub_the_hint_names_the_command(
 ) -> None:
     monkeypatch.setitem(__import__("sys").modules, "huggingface_hub", None)
     monkeypatch.setenv("HF_HOME", str(tmp_path))
-    cli("pull", "gpt2-xl").is_error(1, "needs huggingface_hub", "pip install 'gptrace[hub]'")
+    cli("pull", "gpt2-xl").is_error(1, "needs huggingface_hub", "pip install huggingface_hub")
     cli("pull", "tiny").is_error(2, "no published weights for tiny", "gpt2-medium")
     cli("run", "a", "-m", "gpt3-175b", "-w", "pretrained").is_error(2, "no published weights for gpt3-175b")
 

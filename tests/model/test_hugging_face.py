@@ -108,6 +108,8 @@ def test_what_is_no_model(cli: Cli, tmp_path: Path) -> None:
     cli("run", "--ids", "1", "-m", f"hf:{tmp_path}", "-w", "random").is_error(
         2, "is it a causal language model"
     )
+    config.write_text('{"model_type": "gpt2", "n_layer": 1000000}')
+    cli("run", "--ids", "1", "-m", f"hf:{tmp_path}", "-w", "random").is_error(2, "has n_layer 1000000")
     # Code that comes with a model would run here, if it were ever run.
     (tmp_path / "evil.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
     config.write_text('{"model_type": "evil", "auto_map": {"AutoConfig": "evil.Config", '
@@ -142,7 +144,7 @@ def test_without_the_library_the_hint_names_the_command(
     FAMILIES["llama"][0].save_pretrained(tmp_path)
     monkeypatch.setitem(__import__("sys").modules, library, None)
     cli("run", "--ids", "1", "-m", f"hf:{tmp_path}").is_error(
-        2, "needs transformers", "pip install 'gptrace[hf]'"
+        2, "needs transformers", "pip install transformers"
     )
 
 

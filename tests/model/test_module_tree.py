@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+import threading
 
 import pytest
 
 import gptrace
 from gptrace.errors import ConfigError
+from gptrace.model import module_tree
+from gptrace.model.module_tree import bounded_modules
 from gptrace.model.quiet_torch import torch
 from tests.support import IDS
 
@@ -77,6 +80,18 @@ def test_more_paths_than_anybody_can_walk_are_refused() -> None:
     model = Multiplied()
     with pytest.raises(ConfigError, match="hold each once"), gptrace.watch(model):
         model(IDS)
+
+
+def test_a_configuration_asks_for_a_bounded_number_of_modules(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module_tree, "_MOST_MODULES", 10)
+    with pytest.raises(ConfigError, match="of many asks for more than 10 modules"), bounded_modules("many"):
+        nn.ModuleList(nn.Identity() for _ in range(11))
+    with bounded_modules("few"):
+        nn.ModuleList(nn.Identity() for _ in range(10))
+        thread = threading.Thread(target=lambda: nn.ModuleList(nn.Identity() for _ in range(11)))
+        thread.start()
+        thread.join()
+    nn.ModuleList(nn.Identity() for _ in range(11))
 
 
 def test_a_shared_module_keeps_all_its_names() -> None:

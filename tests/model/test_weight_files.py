@@ -15,6 +15,7 @@ from gptrace.errors import WeightsError
 from gptrace.model.build import load
 from gptrace.model.quiet_torch import torch
 from gptrace.model.selection import select_model
+from gptrace.model.weights.files import read_weights
 from gptrace.model.weights.load import load_state
 from tests.models.checkpoints import Tensors, course_file, to_linear
 from tests.models.hugging_face import gpt2_with_large_weights
@@ -215,3 +216,17 @@ def test_a_state_dict_of_integers_alone_is_loaded(tmp_path: Path) -> None:
     torch.save({"table": torch.tensor([1, 2, 3])}, tmp_path / "table.pt")
     assert load_state(module, tmp_path / "table.pt")["dtype"] == "int64"
     assert module.get_buffer("table").tolist() == [1, 2, 3]
+
+
+@pytest.mark.parametrize("kind", ["I4", "U4", "F6_E2M3"])
+def test_a_type_that_cannot_be_read_is_not_called_damage(tmp_path: Path, kind: str) -> None:
+    header = json.dumps({"w": {"dtype": kind, "shape": [8, 8], "data_offsets": [0, 32]}}).encode()
+    file = tmp_path / "packed.safetensors"
+    file.write_bytes(len(header).to_bytes(8, "little") + header + bytes(32))
+    with pytest.raises(WeightsError, match=f"w is stored as '{kind}'") as caught:
+        read_weights(file)
+    assert "float32" in caught.value.hint
+    file.write_bytes(file.read_bytes()[:-5])
+    with pytest.raises(WeightsError) as caught:
+        read_weights(file)
+    assert "truncated" in caught.value.hint

@@ -501,3 +501,45 @@ def test_the_norm_inside_a_head_is_found() -> None:
     assert [claim.key for claim in claims[2:5]] == ["position_embedding_among_others", "blocks", "final_norm"]
     assert claims[4].figures["norm"] == "cls.predictions.transform.LayerNorm"
     assert all(claim.holds is not False for claim in claims)
+
+
+class IgnoresPadding(SmallGPT):
+    """Each token sees all others but those with id 0, as in BERT and XLM."""
+
+    def forward(self, ids: Any) -> Any:
+        x = self.tok_emb(ids) * (ids != 0)[..., None]
+        return self.head(self.norm(x + x.sum(dim=1, keepdim=True)))
+
+
+def test_a_model_that_ignores_padding_is_not_taken_for_causal() -> None:
+    claims = {claim.key: claim.holds for claim in measured(IgnoresPadding())["last-dim"]}
+    assert claims["causal"] is False
+
+
+class WrappedNorm(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer_norm = nn.LayerNorm(16)
+
+    def forward(self, x: Any) -> Any:
+        return self.layer_norm(x)
+
+
+class ListsOfLists(NormedSum):
+    """A block is a list of a norm and a layer, as in x-transformers: it is not called itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        blocks = (nn.ModuleList([nn.ModuleList([WrappedNorm()]), nn.Linear(16, 16)]) for _ in range(2))
+        self.blocks: Any = nn.ModuleList(blocks)
+
+    def forward(self, ids: Any) -> Any:
+        x = self.embed(ids)
+        for (norm,), layer in self.blocks:
+            x = x + layer(norm(x)).cumsum(dim=1)
+        return self.head(self.norm(x))
+
+
+def test_a_norm_in_a_list_is_no_block() -> None:
+    claims = measured(ListsOfLists())["flow"]
+    assert claims[3].key == "no_blocks"

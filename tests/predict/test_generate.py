@@ -420,3 +420,24 @@ def test_a_cache_that_fails_is_given_up_with_a_note(fault: str, trace: bool, gpt
     (note,) = [note for note in with_cache.notes if "cache" in note]
     assert ("no such cache" if fault == "raises" else "differ by up to") in note
     assert [step.cached for step in with_cache.results[0].steps] == [0] * (6 if trace else 0)
+
+
+class CachingAttention(torch.nn.Module):
+    """An attention of a user's own, which keeps the keys of all calls."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kept = torch.zeros(1, 2, 0, 24)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        heads = x.view(1, -1, 2, 24).transpose(1, 2)
+        self.kept = torch.cat([self.kept, heads], dim=2)
+        attended = torch.nn.functional.scaled_dot_product_attention(heads, self.kept, self.kept)
+        return attended.transpose(1, 2).reshape(x.shape)
+
+
+def test_the_cache_of_an_attention_in_a_gpt_is_not_counted_as_none(tiny: GPTModel) -> None:
+    for block in tiny.trf_blocks:
+        block.att = CachingAttention()
+    generation = gptrace.generate("Hello, I am", model=tiny, max_new_tokens=2, trace=True)
+    assert [step.cached for step in generation.results[0].steps] == [0, None]

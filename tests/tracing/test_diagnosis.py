@@ -15,6 +15,7 @@ from gptrace.model.quiet_torch import torch
 from gptrace.record import Failure, Trace
 from gptrace.record.schema import json_schema
 from tests.models import failing
+from tests.models.mutated_gpt import MUTATIONS, NAMED, mutated
 from tests.support import Cli
 
 nn = torch.nn
@@ -118,7 +119,8 @@ def heads(x: Any) -> Any:
         (Spells(lambda x, _: heads(x) @ heads(x)), FOUR, "inner_dimensions", ["keys.transpose(-2, -1)"]),
         (Spells(lambda x, _: x.transpose(1, 3)), FOUR[0], None, []),
         (Spells(lambda x, _: x.transpose(1, 2)), FOUR[0], "missing_batch_axis", ["if the model expects"]),
-        (Spells(lambda x, _: x.squeeze().transpose(1, 2)), FOUR, "lost_axis", ["squeeze(dim)"]),
+        (Spells(lambda x, _: x.squeeze().transpose(1, 2)), FOUR, "lost_axis",
+         ["squeeze() may have removed it"]),
         (Spells(lambda x, m: m.out_head(x), nn.BatchNorm1d(12)), FOUR, "inner_dimensions",
          ["BatchNorm1d expects [batch, 12, ...], got [1, 4, 12]", "x.transpose(1, 2) would fit"]),
         (Spells(lambda x, m: m.out_head(x), nn.GroupNorm(3, 12)), FOUR, "inner_dimensions",
@@ -164,6 +166,25 @@ def test_names_that_a_class_should_have(cli: Cli, tmp_path: Path) -> None:
     outcome = cli("run", "--ids", "1", "-m", f"{tmp_path}/bare.py:M")
     assert outcome.code == 1
     assert "hint: __init__ has to call super().__init__() before it sets any attribute" in outcome.err
+
+
+def test_slips_of_the_pen_have_their_causes() -> None:
+    """None of them is put down to something that the source does not hold."""
+    wrong = []
+    for before, after, cause in MUTATIONS:
+        torch.manual_seed(0)
+        _, error = failure(mutated(before, after)(), torch.tensor([[1, 2, 3, 4, 5, 6]]))
+        if error.cause != cause:
+            wrong.append((before, after, error.cause, error.diagnosis))
+    assert wrong == []
+
+
+@pytest.mark.parametrize("after", NAMED)
+def test_sizes_in_causes_carry_their_names(after: str) -> None:
+    before = next(before for before, replaced, _ in MUTATIONS if replaced == after)
+    with pytest.raises(GptraceError) as caught:
+        gptrace.trace(ids=[1, 2, 3, 4, 5, 6], model=mutated(before, after))
+    assert NAMED[after] in caught.value.hint
 
 
 def test_a_model_that_works_has_nothing_to_diagnose() -> None:

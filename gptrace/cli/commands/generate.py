@@ -78,7 +78,7 @@ class _LiveWriter:
         if self._live is None:
             view = View(
                 width=streams.stdout_width(), color=streams.stdout_wants_color(), lang=self._language,
-                ascii=not streams.stdout_takes_glyphs(),
+                encoding=streams.stdout_encoding(),
             )  # fmt: skip
             self._live = LiveText(view)
             streams.write_stdout(self._live.head(head))

@@ -19,7 +19,7 @@ from gptrace.errors import WeightsError
 from gptrace.input_files import InputFile
 from gptrace.model.quiet_torch import torch
 from gptrace.model.weights.torch_files import check_torch_file
-from gptrace.wording import one_line, readable_bytes
+from gptrace.wording import one_line, quoted_value, readable_bytes
 
 Tensors = dict[str, torch.Tensor]
 _HINT = "give a folder with model.safetensors or pytorch_model.bin, or a .safetensors, .bin, .pt or .pth file"
@@ -34,6 +34,10 @@ _HEADER_LIMIT = 100_000_000
 _JSON_LIMIT = 64 << 20  # bytes of an index of shards; those of the largest models have 10 MiB
 # A mask may be stored once and expanded; a weight has all its numbers.
 _REPEATED_LIMIT = 64 << 20
+_DTYPES = frozenset(
+    ("BOOL", "U8", "I8", "U16", "I16", "U32", "I32", "U64", "I64", "F8_E5M2", "F8_E4M3", "F8_E8M0",
+     "F16", "BF16", "F32", "F64", "C64")
+)  # fmt: skip
 _FILES = ("model.safetensors", "pytorch_model.bin")
 _FOLDER_NAMES = [name + suffix for name in _FILES for suffix in ("", ".index.json")]
 
@@ -123,7 +127,27 @@ def _read_safetensors(path: Path, start: bytes) -> Tensors:
         with safe_open(path, framework="pt") as file:
             return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - a safe_open cannot be iterated
     except SafetensorError as error:
-        raise _error(path, str(error), _DAMAGED) from None
+        # The library calls a type that it does not know a fault of the header.
+        problem = _unreadable_tensor(path, length)
+        if problem:
+            raise _error(path, problem, "save it in float32, float16 or bfloat16") from None
+        raise _error(path, one_line(error), _DAMAGED) from None
+
+
+def _unreadable_tensor(path: Path, length: int) -> str:
+    """Return which tensor of a whole safetensors file has a type that cannot be read, else nothing."""
+    try:
+        with path.open("rb") as file:
+            header = json.loads(file.read(8 + length)[8:])
+        tensors = {name: entry for name, entry in header.items() if name != "__metadata__"}
+        size = max(int(entry["data_offsets"][1]) for entry in tensors.values())
+        kinds = {name: str(entry["dtype"]) for name, entry in tensors.items()}
+    except (OSError, ValueError, RecursionError, LookupError, TypeError, AttributeError):
+        return ""
+    if path.stat().st_size != 8 + length + size:
+        return ""
+    unknown = [name for name, kind in kinds.items() if kind not in _DTYPES]
+    return f"{unknown[0]} is stored as {quoted_value(kinds[unknown[0]])}" if unknown else ""
 
 
 def _read_pickle(path: Path) -> Any:

@@ -61,7 +61,7 @@ def fetch(name: str, say: Callable[[str], None]) -> Path:
     folder = folder_at_hand(name)
     if folder is not None:
         return folder
-    huggingface_hub = _library(f"the weights of {name}", "hub")
+    huggingface_hub = _library(f"the weights of {name}")
     repository, revision = PUBLISHED[name]
     download = partial(huggingface_hub.hf_hub_download, repository, revision=revision)
 
@@ -109,7 +109,7 @@ def model_folder(location: str, say: Callable[[str], None], *, weights: bool) ->
 def _fetch_repository(
     repository: str, revision: str | None, say: Callable[[str], None], *, weights: bool
 ) -> Path:
-    library = _library(f"the model {repository}", "hf")
+    library = _library(f"the model {repository}")
     # Subfolders hold the same weights in other formats.
     ignored = ["*/*", "consolidated*"]
     download = partial(library.snapshot_download, repository, revision=revision, ignore_patterns=ignored)
@@ -168,13 +168,13 @@ def _shards(index: Path) -> set[str]:
     return shards
 
 
-def _library(what: str, extra: str) -> Any:
+def _library(what: str) -> Any:
     if sys.stderr is None or not sys.stderr.isatty():
         os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"  # a progress bar is only for a terminal
     try:
         import huggingface_hub
     except ImportError:
-        hint = f"pip install 'gptrace[{extra}]'"
+        hint = "pip install huggingface_hub"  # not gptrace[hub]: it may run from a checkout
         raise DownloadError(f"fetching {what} needs huggingface_hub, which is not installed", hint) from None
     return huggingface_hub
 

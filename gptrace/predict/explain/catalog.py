@@ -103,10 +103,10 @@ def tokens(values: Sequence[Token]) -> str:
 def small(difference: float) -> str:
     """Write a difference that should be next to nothing.
 
-    >>> small(0.0), small(1.2e-6)
-    ('0', '1.2e-06')
+    >>> small(0.0), small(1.2e-6), small(0.85)
+    ('0', '1.2e-06', '0.85')
     """
-    return "0" if difference == 0 else f"{difference:.1e}"
+    return f"{difference:.2g}"
 
 
 def percent(probability: float) -> str:

@@ -101,7 +101,7 @@ _SENTENCES = {
         "进入 `{block}` 的张量与 token 嵌入相差 {difference:small}",
     ),
     "block_input_changed": Sentence(
-        "在第一个 block 之前，这个模型还改动了向量，但没有找到是怎样改动的：也许用别的方式加入了位置信息，也"
+        "在第一个 block 之前，这个模型还改动了向量，但没有找到是怎样改动的：也许用别的方式加入了顺序信息，也"
         "许换了尺度或做了归一化。",
         "进入 `{block}` 的张量与 token 嵌入相差 {difference:.3g}",
     ),
@@ -207,7 +207,7 @@ _SENTENCES = {
     "softmax": Sentence(
         "沿最后一维做 softmax，一行 logits 就变成概率：pᵢ = exp(yᵢ) / Σ exp(yⱼ)。没有一个是负的，每个位置上加"
         "起来都等于 1。",
-        "{rows} 行，总和在 {lowest:.9f} 与 {highest:.9f} 之间；最小的概率是 {smallest:percent}",
+        "{rows} 行，总和与 1 最多相差 {deviation:small}；最小的概率是 {smallest:percent}",
     ),
     "ranking": Sentence(
         "概率的排名和 logits 完全一样，因为 exp 是单调递增的。只想知道谁最可能，不必算 softmax。",
@@ -247,7 +247,7 @@ _SENTENCES = {
         "一个位置上的损失，对某个 token 的 logit 的梯度（gradient），就是这个 token 的概率；如果它是答案，还"
         "要减去 1。对 W 做一步梯度下降，答案的 logit 上升，其余的都下降。",
         "{before:token} 之后的 {answer:token}，学习率 {learning_rate:.3g}：logit {logit:.4f} → "
-        "{logit_after:.4f}，其余 logit 平均变化 {others:+.1e}，损失 {loss:.4f} → {loss_after:.4f}",
+        "{logit_after:.4f}，其余 logit 平均变化 {others:+.2g}，损失 {loss:.4f} → {loss_after:.4f}",
     ),
     # inference
     "last_row": Sentence(
@@ -298,7 +298,8 @@ _FAILURES = {
     "们的倍数。",
     "position_embedding": "`{table}` 里每个位置占一行，但进入第一个 block 的并不是它与 token 嵌入之和。",
     "blocks": "向量依次经过 {count} 个 block，但不是每个都保持形状。",
-    "final_norm": "`{norm}` 处在最终归一化的位置，但没有把向量调整到同一尺度：向量放大一倍，结果就变了。",
+    "final_norm": "`{norm}` 排在最后，本该是最终归一化，但没有把向量调整到同一尺度：向量放大一倍，结果"
+    "就变了。",
     "output_head": _NOT_EVERY_POSITION,
     "output_head_of_other_width": _NOT_EVERY_POSITION,
     "vocabulary": _TOO_FEW_SCORES,

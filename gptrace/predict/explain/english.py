@@ -5,7 +5,7 @@ from __future__ import annotations
 from gptrace.predict.explain.catalog import Catalog, Sentence
 from gptrace.predict.explain.english_failures import FAILURES, PROBABILITIES_RETURNED
 
-_IDS = "The model never sees letters: it gets the ids of the tokens, one row for each text of the batch."
+_IDS = "The model never sees text: it gets the ids of the tokens, one row for each text of the batch."
 _IDS_FIGURES = "{prompt:tokens}; [batch, seq_len] = {ids:shape}"
 _TABLE = "`{table}` is a table with a row for every token of the vocabulary. Each id selects its row"
 _NORM_FIGURES = "root mean square of the last vector: {before:.4g} → {after:.4g}"
@@ -232,8 +232,8 @@ _SENTENCES = {
     "softmax": Sentence(
         "Softmax over the last dimension turns a row of logits into probabilities, pᵢ = exp(yᵢ) / Σ exp(yⱼ). "
         "None is negative, and at every position they sum to 1.",
-        "{rows:row|rows}, sums from {lowest:.9f} to {highest:.9f}; the smallest probability is "
-        "{smallest:percent}",
+        "{rows:row|rows}, whose sums differ by {deviation:small} from 1 at most; the smallest "
+        "probability is {smallest:percent}",
     ),
     "ranking": Sentence(
         "Softmax keeps the ranking of the logits, since exp is an increasing function. To find the likeliest "
@@ -275,7 +275,7 @@ _SENTENCES = {
         "the answer, it is the probability minus 1. One step of gradient descent on W raises the answer's "
         "logit and lowers all others.",
         "{answer:token} after {before:token}, learning rate {learning_rate:.3g}: logit {logit:.4f} → "
-        "{logit_after:.4f}, the others change by {others:+.1e} on average, loss {loss:.4f} → "
+        "{logit_after:.4f}, the others change by {others:+.2g} on average, loss {loss:.4f} → "
         "{loss_after:.4f}",
     ),
     # inference

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gptrace.model.build import LoadedModel
+from gptrace.model.interrupts import interrupts_allowed
 from gptrace.model.quiet_torch import torch
 from gptrace.predict.candidates import as_float64, check_probabilities_exist, rounding_tolerance
 from gptrace.predict.capture import CapturedTensors, capture_tensors
@@ -38,7 +39,7 @@ class MeasuredModel:
         self.loaded, self.tokenizer, self.prompt, self.seed = loaded, tokenizer, prompt, seed
         self.module = loaded.module
         self.ids = torch.tensor([list(prompt.ids)], dtype=torch.int64, device=loaded.device)
-        with record_trace(self.module, loaded.architecture, by_copy=True) as trace:
+        with record_trace(self.module, loaded.architecture, by_copy=True) as trace, interrupts_allowed():
             logits = self.run(self.ids)
         self.structure: ModelStructure = find_model_structure(trace, self.module, tuple(logits.shape), head)
         self.captured: CapturedTensors = self._capture()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from gptrace.model.build import LoadedModel
+from gptrace.model.interrupts import interrupts_allowed
 from gptrace.predict.explain.catalog import Catalog
 from gptrace.predict.explain.chinese import CHINESE
 from gptrace.predict.explain.english import ENGLISH
@@ -35,7 +36,7 @@ def run_explain(
     """
     batch = batch_ids(loaded, [prompt])
     check_room(loaded, *batch.shape, rows=3 * batch.numel())  # logits in float32 and in float64
-    with guarded_forward(loaded, batch):
+    with guarded_forward(loaded, batch), interrupts_allowed():
         model = MeasuredModel(loaded, tokenizer, prompt, head=head, seed=seed)
         claims = {topic: TOPICS[topic](model) for topic in topics}
     catalog, prompt = CATALOGS[language], model.decoder.displayable(prompt)

@@ -34,7 +34,7 @@ def parts(lens: Lens, view: View) -> list[Part]:
     clauses = [words("each layer's output → {}", path)]
     if differences:
         template = "the last layer's logits differ from the model's by {}"
-        clauses.append(words(template, f"{max(differences):.1e}"))
+        clauses.append(words(template, f"{max(differences):.2g}"))
     through: FactPairs = [(words("lens"), line(joined(clauses, "; ")))] if lens.through else []
     facts = Facts([*model_facts(lens.model), *through])
     items = [part for result in results for part in item_parts(result, view)]
@@ -97,7 +97,7 @@ def _last_position(result: LensResult) -> Table:
     columns = [
         Column("layer", words("Layer")),
         Column("rank", words("Rank of {}", token_or_id(prediction.token)), "{:,}".format, is_number=True),
-        Column("candidates", words("Its next tokens"), next_tokens, role="strong"),
+        Column("candidates", words("Its next tokens"), units_of=next_tokens, role="strong"),
     ]
     rows = [(layer.path, layer.rank_of_prediction, layer.candidates) for layer in result.layers]
     return Table(TableData(columns, rows), words("After the last token"))

@@ -11,7 +11,7 @@ from gptrace.report.common_parts import (
     model_facts,
     next_tokens,
     note_parts,
-    percent_without_space,
+    percent,
     problem_parts,
     prompt_title,
     temperature_facts,
@@ -76,7 +76,7 @@ def _positions_table(result: TopKResult) -> Table:
     columns = [
         Column("position", words("Position"), is_number=True),
         Column("token", words("Token"), token_or_id),
-        Column("next", words("Next tokens"), next_tokens, role="strong"),
+        Column("next", words("Next tokens"), units_of=next_tokens, role="strong"),
     ]
     for number, chosen in enumerate(result.chosen):
         columns.append(Column(f"chosen {number}", token_or_id(chosen.token), _chosen, is_number=True))
@@ -88,4 +88,4 @@ def _positions_table(result: TopKResult) -> Table:
 
 
 def _chosen(candidate: Candidate) -> str:
-    return words("{}, rank {}", percent_without_space(candidate.probability), f"{candidate.rank:,}")
+    return words("{}, rank {}", percent(candidate.probability), f"{candidate.rank:,}")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from gptrace.tracing.span import Span
 from gptrace.tracing.tensors import TensorInfo
-from gptrace.wording import one_line
+from gptrace.wording import enumerated, one_line
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,13 +15,16 @@ class FailureContext:
     """The exception, and the innermost call that it went through.
 
     `root_inputs` are the inputs of the whole forward pass, the ids first. `operation_inputs` are those of the
-    operation that failed, if operations are recorded.
+    operation that failed, if operations are recorded. `sizes` are those of the axes that have names, and
+    `dims` the names of the axes of the first input of the call, as far as they are known.
     """
 
     error: BaseException
     call: Span
     root_inputs: Sequence[TensorInfo]
     operation_inputs: Sequence[TensorInfo]
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    dims: tuple[str, ...] = ()
 
     @property
     def message(self) -> str:
@@ -43,6 +46,15 @@ class FailureContext:
         """The token ids that the forward pass got, if its first input is integer."""
         first = self.root_inputs[0] if self.root_inputs else None
         return first if first is not None and not first.dtype.is_floating_point else None
+
+    def names_of(self, *sizes: int) -> str:
+        """Say which named sizes the model has at these numbers: "emb_dim is 48"; "" where none has a name."""
+        parts = []
+        for size in dict.fromkeys(sizes):
+            names = [name for name, value in self.sizes.items() if value == size > 1]
+            if names:
+                parts.append(f"{enumerated(names, 3)} {'is' if len(names) == 1 else 'are'} {size}")
+        return ", ".join(parts)
 
     @property
     def seq_len(self) -> int | None:

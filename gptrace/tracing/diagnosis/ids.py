@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import linecache
 import re
+import traceback
 
 from gptrace.model.dtypes import dtype_name
 from gptrace.model.quiet_torch import torch
+from gptrace.model.user_code_errors import NEVER_USER_CODE
 from gptrace.tracing.diagnosis.context import FailureContext
 from gptrace.tracing.diagnosis.shapes import broadcast_sizes
 
@@ -96,11 +99,24 @@ def missing_batch_axis(context: FailureContext) -> str:
 def lost_axis(context: FailureContext) -> str:
     """A tensor has an axis too few, in a run where an axis of one element may have been squeezed away."""
     ids = context.ids
-    if ids is None or 1 not in ids.shape or not _is_one_axis_short(context):
+    if ids is None or 1 not in ids.shape or not _is_one_axis_short(context) or not _squeezes(context):
         return ""
     return (
-        "a tensor has one axis fewer than this line expects; squeeze() without a dim removes every axis of "
-        f"size 1, and the ids are {list(ids.shape)}: squeeze(dim) removes one alone"
+        "a tensor has one axis fewer than this line expects; squeeze() may have removed it: without a dim it "
+        f"removes every axis of size 1, and the ids are {list(ids.shape)}"
+    )
+
+
+def _squeezes(context: FailureContext) -> bool:
+    """Tell whether a file whose modules the exception went through calls squeeze."""
+    frames = (frame for frame, _ in traceback.walk_tb(context.error.__traceback__))
+    of_modules = [frame for frame in frames if isinstance(frame.f_locals.get("self"), torch.nn.Module)]
+    files = {frame.f_code.co_filename: frame.f_globals for frame in of_modules}
+    return any(
+        re.search(r"(?<!un)squeeze\(", line)
+        for name, space in files.items()
+        if not name.startswith(NEVER_USER_CODE)
+        for line in linecache.getlines(name, space)
     )
 
 

@@ -146,7 +146,6 @@ PARSER: dict[str, str] = {
     "option {} requires an argument": "选项 {} 后面要有一个值",
     "option {} requires {} arguments": "选项 {} 后面要有 {} 个值",
     "option {} does not take a value": "选项 {} 不带值",
-    "got unexpected extra argument ({})": "多了一个参数（{}）",
-    "got unexpected extra arguments ({})": "多了几个参数（{}）",
+    "got unexpected extra argument(s) ({})": "多了参数（{}）",
     "invalid value for {}: {}": "{} 的值无效：{}",
 }

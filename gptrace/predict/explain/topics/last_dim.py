@@ -32,16 +32,20 @@ def _vocabulary(model: MeasuredModel) -> MeasuredClaim:
 
 
 def _causal(model: MeasuredModel) -> MeasuredClaim:
-    """Run the text with one more token: the rows of a causal model stay as they were."""
+    """Run the text with one more token: the rows of a causal model stay as they were.
+
+    Two tokens are tried, since a model may ignore one of them as padding. Both are new to the text: attention
+    has seen the keys and values of the others already.
+    """
     rows, tokens, ids = len(model.logits), model.ids.shape[1], set(model.prompt.ids)
-    # A new token, since attention has seen the keys and values of the others already.
-    new_id = next(number for number in range(model.decoder.token_count + 1) if number not in ids)
-    longer = model.run_with(new_id) if new_id < model.decoder.token_count else None
-    if rows < tokens or (longer is not None and longer.shape[1] == 1):
+    new_ids = [number for number in range(model.decoder.token_count) if number not in ids]
+    tried = [model.run_with(new_id) for new_id in dict.fromkeys(new_ids[:1] + new_ids[-1:])]
+    longer = [logits for logits in tried if logits is not None]
+    if rows < tokens or any(logits.shape[1] == 1 for logits in longer):
         return model.claim("last_row_alone", True, tokens=tokens)
-    if longer is None:
+    if not longer:
         return model.claim("causal_unmeasured", None)
-    difference = largest_difference(longer[0, :rows], model.logits)
+    difference = max(largest_difference(logits[0, :rows], model.logits) for logits in longer)
     return model.claim("causal", difference <= model.logit_tolerance, rows=rows, difference=difference)
 
 

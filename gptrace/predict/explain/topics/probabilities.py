@@ -33,11 +33,9 @@ def measure(model: MeasuredModel) -> list[MeasuredClaim]:
 
 def _sums(model: MeasuredModel, probabilities: Tensor) -> MeasuredClaim:
     sums, smallest = probabilities.sum(dim=-1), float(probabilities.min())
-    lowest, highest = float(sums.min()), float(sums.max())
-    holds = abs(lowest - 1) <= _TOLERANCE and abs(highest - 1) <= _TOLERANCE and smallest >= 0
-    return model.claim(
-        "softmax", holds, rows=len(probabilities), lowest=lowest, highest=highest, smallest=smallest
-    )
+    deviation = float((sums - 1).abs().max())
+    holds = deviation <= _TOLERANCE and smallest >= 0
+    return model.claim("softmax", holds, rows=len(probabilities), deviation=deviation, smallest=smallest)
 
 
 def _ranking(model: MeasuredModel, probabilities: Tensor, ranked: tuple[Candidate, ...]) -> MeasuredClaim:

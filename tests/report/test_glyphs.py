@@ -10,12 +10,12 @@ import pytest
 
 import gptrace
 from gptrace.report import View, render
-from gptrace.report.ascii_text import ascii_text
+from gptrace.report.glyphs import in_encoding
 from tests.support import Cli
 
 PACKAGE = Path(gptrace.__file__).parent
 # Alphabets of tokenizers, punctuation for breaking lines, and the Chinese texts themselves.
-NOT_SHOWN = ("chinese", "hugging_face.py", "line_breaking.py", "zh")
+NOT_SHOWN = ("translation", "language.py", "chinese", "hugging_face.py", "line_breaking.py", "zh")
 
 
 def shown_texts() -> Iterator[str]:
@@ -39,7 +39,7 @@ def shown_texts() -> Iterator[str]:
 def test_every_glyph_of_the_package_has_words() -> None:
     glyphs = sorted({character for text in shown_texts() for character in text if not character.isascii()})
     assert "→" in glyphs
-    assert [glyph for glyph in glyphs if "\\" in ascii_text(glyph)] == []
+    assert [glyph for glyph in glyphs if "\\" in in_encoding(glyph)] == []
 
 
 @pytest.mark.parametrize(
@@ -54,13 +54,13 @@ def test_every_glyph_of_the_package_has_words() -> None:
     ],
 )
 def test_words_mean_what_the_glyphs_mean(text: str, expected: str) -> None:
-    assert ascii_text(text) == expected
+    assert in_encoding(text) == expected
 
 
 @pytest.mark.parametrize("width", [60, 80, None])
 def test_columns_are_aligned_for_the_words(width: int | None) -> None:
     trace = gptrace.trace("Hello, I am", model="tiny", measure="all")
-    lines = render(trace, "table", View(width=width, ascii=True)).splitlines()
+    lines = render(trace, "table", View(width=width, encoding="ascii")).splitlines()
     assert all(line.isascii() for line in lines)
     assert max(map(len, lines)) <= (width or 999)
     if width is None:
