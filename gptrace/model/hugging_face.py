@@ -124,36 +124,52 @@ def _known_architecture(module_class: Any, configuration: _Configuration) -> Arc
 
 
 def _settings_of_text(config: Any) -> dict[str, Any]:
-    """Return the settings of the part that reads text: a model that also takes images has several parts."""
-    settings: dict[str, Any] = getattr(config, _text_part(config) or "", config).to_dict()
-    return settings
+    """Return the settings of the part that reads text: a model that also takes images has several parts.
+
+    An attribute that the constructor computes is none.
+    """
+    text = getattr(config, _text_part(config) or "", config)
+    settings: dict[str, Any] = text.to_dict()
+    arguments = _constructor_arguments(text)
+    return settings if arguments is None else {k: v for k, v in settings.items() if k in arguments}
+
+
+def _constructor_arguments(config: Any) -> dict[str, Any] | None:
+    """Return what the constructor takes, with the values of the configuration; None if that is unknown."""
+    if "__dataclass_fields__" not in vars(type(config)):  # a subclass with a constructor of its own
+        return None
+    values = vars(config)
+    names = [field.name for field in dataclasses.fields(config) if field.init]
+    return {name: values[name] for name in names if name in values}
 
 
 def _text_part(config: Any) -> str | None:
     """Return the name of the part of a configuration that reads text; None where that is the whole."""
-    return next((name for name in ("text_config", "decoder") if hasattr(config, name)), None)
+    names = ("text_config", "decoder")
+    return next((name for name in names if hasattr(getattr(config, name, None), "to_dict")), None)
 
 
 def _changed_configuration(config: Any, changes: Mapping[str, int]) -> Any:
     """Return a copy with changed settings of the text, and with what the configuration derives from them."""
     whole = copy.deepcopy(config)
-    name = _text_part(config)
-    if name is None:
-        parts = [whole]
-    else:
-        # Some such configurations hold a size of the text once more.
-        text = getattr(config, name)
-        repeated = {
-            key: value for key, value in changes.items() if getattr(text, key) == vars(whole).get(key)
-        }
-        parts = [getattr(whole, name)]
-        for key, value in repeated.items():
-            setattr(whole, key, value)
-    for part in parts:
-        all_changes = _shorter_lists(part, changes) | dict(changes)
-        for key, value in (_derived(part, all_changes) | all_changes).items():
-            setattr(part, key, value)
+    name = _text_part(whole)
+    text = whole if name is None else getattr(whole, name)
+    if name is not None:
+        for key, value in vars(whole).items():
+            if hasattr(value, "to_dict") and key != name:
+                _make_shallow(value)  # of images and sounds, which are not run
+            elif key in changes and value == getattr(text, key):  # a size of the text once more
+                setattr(whole, key, changes[key])
+    changed = _shorter_lists(text, changes) | dict(changes)
+    for key, value in (changed | _derived(text, changed)).items():
+        setattr(text, key, value)
     return whole
+
+
+def _make_shallow(part: Any) -> None:
+    for key in ("num_hidden_layers", "num_layers", "encoder_layers", "depth"):
+        if type(vars(part).get(key)) is int:
+            setattr(part, key, 1)
 
 
 def _shorter_lists(config: Any, changes: Mapping[str, int]) -> dict[str, Any]:
@@ -167,15 +183,10 @@ def _shorter_lists(config: Any, changes: Mapping[str, int]) -> dict[str, Any]:
 
 
 def _derived(config: Any, changes: Mapping[str, Any]) -> dict[str, int]:
-    """Return the sizes that the constructor of a configuration derives from `changes`; none if it refuses."""
-    if not dataclasses.is_dataclass(config):
+    """Return the sizes that the constructor of a configuration makes of `changes`; none if it refuses."""
+    arguments = _constructor_arguments(config)
+    if arguments is None:
         return {}
-    given = vars(config)
-    arguments = {
-        field.name: given[field.name]
-        for field in dataclasses.fields(config)
-        if field.init and field.name in given
-    }
     kind: Any = type(config)
     try:
         before, after = (vars(kind(**copy.deepcopy(arguments | dict(change)))) for change in ({}, changes))

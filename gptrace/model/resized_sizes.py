@@ -67,9 +67,7 @@ def relations(*, widths: Sequence[str], may_group: bool, has_others: bool) -> It
     Only sizes that do not depend on each other show which of them an axis follows.
     """
     for others_vary in (True, False) if has_others else (False,):
-        for is_grouped in (True, False) if may_group else (False,):
-            is_usual = others_vary == has_others and is_grouped == may_group
-            for width in widths:
-                yield Relations(width, is_grouped, 4, 1, others_vary)
-                if is_usual and width != "rest":
-                    yield Relations(width, is_grouped, 8, 2, others_vary)
+        for divisor, heads_factor in ((4, 1), (8, 2)) if others_vary == has_others else ((4, 1),):
+            for is_grouped in (True, False) if may_group else (False,):
+                for width in widths:
+                    yield Relations(width, is_grouped, divisor, heads_factor, others_vary)

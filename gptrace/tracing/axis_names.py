@@ -33,6 +33,7 @@ from gptrace.tracing.resized_runs import (
 from gptrace.tracing.span import Site, Span, call_sites
 
 Dims = tuple[str, ...]
+_SEVERAL_TOKENS = 30
 _NO_SIZES = "this model cannot be built at other sizes; pass a class that takes its sizes as arguments"
 _KNOWN_LIMIT = 16  # forward passes whose names are kept with an architecture
 
@@ -272,8 +273,12 @@ def _names_by_copy(
 
 
 def _other_input_sizes(batch: int, seq_len: int) -> Iterator[tuple[tuple[str, ...], list[Sizes]]]:
-    """Yield names to vary, with the sizes of two runs that do so; small, as a table of positions may be."""
-    batches = [size for size in (2, 3, 5) if size != batch]
+    """Yield names to vary, with the sizes of two runs that do so; small, as a table of positions may be.
+
+    The batch makes several tokens: a few may all go to the same expert of a mixture by chance.
+    """
+    batches = [size for size in (2, 3, 5, 7, 11, 31) if size != batch]
+    batches.sort(key=lambda size: size * seq_len < _SEVERAL_TOKENS)  # else in the same order
     lengths = [size for size in (3, 5, 2) if size != seq_len]
     yield ("batch", "seq_len"), [_sizes(batches[0], seq_len), _sizes(batch, lengths[0])]
     yield ("seq_len",), [_sizes(batch, length) for length in lengths[:2]]

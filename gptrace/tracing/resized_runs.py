@@ -22,6 +22,7 @@ from gptrace.tracing.span import Occurrence, Site, Span, call_sites, numbered_ca
 is_lazy = torch.nn.parameter.is_lazy
 Side = tuple[Occurrence, str]  # the "input" or the "output" of a call or an operation
 Shape = tuple[int, ...]
+_LARGE_PRIME = 7919
 _SMALL_MODEL_BYTES = 64 << 20
 # A constructor may loop until a size has a certain value, which it never has in a resized run. So the lines
 # and calls of Python are limited, for all resized runs of one forward pass together. GPT-2 and Mixtral of
@@ -54,8 +55,8 @@ class ForwardPass(NamedTuple):
 
     def ids(self, device: torch.device) -> torch.Tensor:
         """Return ids `[batch, seq_len]`: all but 0, which special tokens of a resized model have."""
-        count = torch.arange(self.batch * self.seq_len, device=device)
-        ids = count % (self.vocabulary - 1) + 1 if self.vocabulary > 1 else count * 0
+        spread = torch.arange(self.batch * self.seq_len, device=device) * _LARGE_PRIME
+        ids = spread % (self.vocabulary - 1) + 1 if self.vocabulary > 1 else spread * 0
         return ids.view(self.batch, self.seq_len)
 
 

@@ -8,6 +8,7 @@ import pytest
 
 import gptrace
 from gptrace.model.quiet_torch import torch
+from tests.colliding.models import Mixture
 
 nn = torch.nn
 
@@ -81,3 +82,13 @@ def test_a_run_that_lacks_most_calls_is_no_measure() -> None:
 
     trace = gptrace.trace(ids=[[1, 2]], model=Other)
     assert trace.notes[0] == "only batch and seq_len have names: at other sizes the model makes other calls"
+
+
+def test_a_copy_of_a_mixture_runs_several_tokens() -> None:
+    """Two tokens would go to the same one of three experts too often, and its rows look like the batch."""
+    for seed in range(12):
+        torch.manual_seed(seed)
+        trace = gptrace.trace(ids=[[1]], model=Mixture(vocab_size=64, dim=4, moe_dim=4, rank=4))
+        assert trace.calls[-1].outputs[0].dims == ("batch", "seq_len", "64")
+        (expert,) = [call for call in trace.calls if call.path in ("experts.0", "experts.1", "experts.2")]
+        assert expert.inputs[0].dims == ("1", "4"), seed
