@@ -534,7 +534,8 @@ class ListsOfLists(NormedSum):
 
     def forward(self, ids: Any) -> Any:
         x = self.embed(ids)
-        for (norm,), layer in self.blocks:  # type: ignore[misc]
+        blocks: Any = self.blocks
+        for (norm,), layer in blocks:
             x = x + layer(norm(x)).cumsum(dim=1)
         return self.head(self.norm(x))
 

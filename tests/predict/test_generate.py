@@ -438,6 +438,6 @@ class CachingAttention(torch.nn.Module):
 
 def test_the_cache_of_an_attention_in_a_gpt_is_not_counted_as_none(tiny: GPTModel) -> None:
     for block in tiny.trf_blocks:
-        block.att = CachingAttention()  # type: ignore[assignment]
+        block.att = CachingAttention()
     generation = gptrace.generate("Hello, I am", model=tiny, max_new_tokens=2, trace=True)
     assert [step.cached for step in generation.results[0].steps] == [0, None]
