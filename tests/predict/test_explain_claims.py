@@ -22,13 +22,12 @@ from gptrace.predict.explain.measured_model import MeasuredModel
 from gptrace.predict.explain.run import CATALOGS
 from gptrace.predict.explain.topics import TOPICS as MEASURES
 from gptrace.predict.explain.topics import inference, last_dim, probabilities, training
-from gptrace.predict.validation import TOPICS
+from gptrace.predict.validation import LANGUAGES, TOPICS
 from gptrace.record import Token
 from gptrace.text.gpt2_tokenizer import GPT2
 from gptrace.text.hugging_face import HuggingFaceTokenizer
 from gptrace.text.prompts import from_ids, from_texts
 from gptrace.text.tokenizer import Tokenizer
-from gptrace.translation import LANGUAGES
 from tests.models.hugging_face import byte_level_tokenizer
 from tests.models.small_gpt import SmallGPT
 
@@ -531,11 +530,12 @@ class ListsOfLists(NormedSum):
     def __init__(self) -> None:
         super().__init__()
         blocks = (nn.ModuleList([nn.ModuleList([WrappedNorm()]), nn.Linear(16, 16)]) for _ in range(2))
-        self.blocks: Any = nn.ModuleList(blocks)
+        self.blocks = nn.ModuleList(blocks)
 
     def forward(self, ids: Any) -> Any:
         x = self.embed(ids)
-        for (norm,), layer in self.blocks:
+        blocks: Any = self.blocks
+        for (norm,), layer in blocks:
             x = x + layer(norm(x)).cumsum(dim=1)
         return self.head(self.norm(x))
 

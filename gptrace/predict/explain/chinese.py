@@ -227,9 +227,7 @@ _SENTENCES = {
     ),
     # training
     "no_training": Sentence(
-        "这里没法测量训练：需要至少两个 token 的文字、每个位置上的 logits，以及一个找得到的、直接给出 logits "
-        "的输出层。",
-        "logits {logits:shape}",
+        "这里没法测量训练：需要至少两个 token 的文字，以及每个位置上的 logits。", "logits {logits:shape}"
     ),
     "cross_entropy": Sentence(
         "每个位置都是一道已知答案的题：答案就是文字里的下一个 token。把 logits 排成 [batch·seq_len, "
@@ -242,6 +240,11 @@ _SENTENCES = {
         "渐下降。",
         "ln {vocab_size:,} = {logarithm:.4f}，令所有 logits 相等，实测 {measured:.4f}；这个模型在这段文字上"
         "是 {loss:.4f}",
+    ),
+    "gradient_step_unmeasured": Sentence(
+        "一个位置上的损失，对某个 token 的 logit 的梯度（gradient），就是这个 token 的概率；如果它是答案，还"
+        "要减去 1。",
+        "未测量：没有找到输出层，或者它的分数不是 logits",
     ),
     "gradient_step": Sentence(
         "一个位置上的损失，对某个 token 的 logit 的梯度（gradient），就是这个 token 的概率；如果它是答案，还"

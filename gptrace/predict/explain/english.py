@@ -254,8 +254,8 @@ _SENTENCES = {
     ),
     # training
     "no_training": Sentence(
-        "Nothing can be measured about training here: that takes a text of two tokens or more, logits at "
-        "every position, and an output head that can be found and computes them.",
+        "Nothing can be measured about training here: that takes a text of two tokens or more, and logits at "
+        "every position.",
         "logits {logits:shape}",
     ),
     "cross_entropy": Sentence(
@@ -269,6 +269,11 @@ _SENTENCES = {
         "Training usually starts near this value, and the loss goes down from there.",
         "ln {vocab_size:,} = {logarithm:.4f}, with all logits equal {measured:.4f}; this model on this text: "
         "{loss:.4f}",
+    ),
+    "gradient_step_unmeasured": Sentence(
+        "The gradient of one position's loss with respect to a token's logit is the token's probability; for "
+        "the answer, it is the probability minus 1.",
+        "not measured: the output head was not found, or its scores are not the logits",
     ),
     "gradient_step": Sentence(
         "The gradient of one position's loss with respect to a token's logit is the token's probability; for "

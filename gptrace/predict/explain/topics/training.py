@@ -16,22 +16,18 @@ functional = torch.nn.functional
 def measure(model: MeasuredModel) -> list[MeasuredClaim]:
     """Measure the cross-entropy, that of equal probabilities, and what one step of training changes."""
     ids, vectors = model.ids[0].cpu(), model.head_input
-    unavailable = [model.claim("no_training", None)]
-    if len(ids) < 2 or len(model.logits) < len(ids) or vectors is None or not model.head_makes_the_logits:
-        return unavailable
-    squared_length = float(as_float64(vectors[-2]).square().sum())
-    if squared_length == 0:  # the gradient of W is zero
-        return unavailable
+    if len(ids) < 2 or len(model.logits) < len(ids):
+        return [model.claim("no_training", None)]
     # An id beyond the tokenizer's tokens may be an answer too.
     in_vocabulary = int(ids.max()) < model.decoder.token_count
     count = model.decoder.token_count if in_vocabulary else model.logits.shape[1]
     logits, answers = as_float64(model.logits[:-1, :count]).cpu(), ids[1:]  # (T - 1, V), (T - 1,)
     loss = float(functional.cross_entropy(logits, answers))
-    return [
-        _cross_entropy(model, logits, answers, loss),
-        _uniform_loss(model, logits, answers, loss),
-        _gradient_step(model, logits[-1], int(answers[-1]), squared_length),
-    ]
+    claims = [_cross_entropy(model, logits, answers, loss), _uniform_loss(model, logits, answers, loss)]
+    squared_length = 0.0 if vectors is None else float(as_float64(vectors[-2:][0]).square().sum())
+    if squared_length == 0 or not model.head_makes_the_logits:  # then a step on W moves the logits otherwise
+        return [*claims, model.claim("gradient_step_unmeasured", None)]
+    return [*claims, _gradient_step(model, logits[-1], int(answers[-1]), squared_length)]
 
 
 def _cross_entropy(model: MeasuredModel, logits: Tensor, answers: Tensor, loss: float) -> MeasuredClaim:
