@@ -34,6 +34,8 @@ NUMBERS = (
     "0", "1", "-1", "2", "5", "1.5", "nan", "inf", "-inf", "1e400", "1_0", "٣", "0x10", "9" * 20, "", " ",
     "3.0", "50257", "50258", "1e-300", "two", "²", "+3",
 )  # fmt: skip
+# What a line on stderr begins with, in both languages.
+_BEGINNINGS = ("error: ", "hint: ", "note: ", "错误：", "提示：", "注意：")
 WORDS = tuple(
     re.findall(
         r"\S+",
@@ -275,16 +277,16 @@ def complaints(line: CommandLine, result: Result) -> list[str]:
     found = []
     if result.code not in (0, 1, 2, 130):
         found.append(f"exit code {result.code}")
-    if "Traceback" in err or "may be a bug" in err:
+    if "Traceback" in err or "may be a bug" in err or "可能是 gptrace 的错误" in err:
         found.append("a bug: " + err[:300])
     if re.search(r"[\x00-\x08\x0b-\x1f\x7f\u202a-\u202e\u2066-\u2069]", out + err):
         found.append("raw control characters")
-    stray = [row for row in err.splitlines() if not row.startswith(("error: ", "hint: ", "note: "))]
+    stray = [row for row in err.splitlines() if not row.startswith(_BEGINNINGS)]
     if stray and "Prints" not in " ".join(line.arguments):
         found.append(f"stray lines on stderr: {stray[:3]}")
     if any(len(row) > 4000 for row in err.splitlines()):
         found.append("an error line of thousands of characters")
-    if result.code == 2 and err.count("error: ") != 1:
+    if result.code == 2 and err.count("error: ") + err.count("错误：") != 1:
         found.append("not one error line")
     options = line.arguments[: line.arguments.index("--")] if "--" in line.arguments else line.arguments
     if "--json" in options and result.code == 0 and out and line.arguments[0] not in ("pull",):
