@@ -98,9 +98,10 @@ class Report(Record, frozen=True):
         """Print the report as a table, the way `gptrace show` does.
 
         The keyword arguments are the fields of `gptrace.report.View`: `width` in columns (None: as wide as
-        needed), `color`, `full` (fold nothing), and for a trace `columns` (names such as "macs"), `depth`,
-        `only` (a glob of module paths) and `type` (a glob of module types). Raises an OptionError for a
-        name or value that there is not, and for a column that was not measured.
+        needed), `color`, `lang` ("en" or "zh"; None: that of GPTRACE_LANG or the locale), `full` (fold
+        nothing), and for a trace `columns` (names such as "macs"), `depth`, `only` (a glob of module paths)
+        and `type` (a glob of module types). Raises an OptionError for a name or value that there is not, and
+        for a column that was not measured.
         """
         from gptrace.report import View, print_report
 

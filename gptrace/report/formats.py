@@ -84,7 +84,7 @@ def _html(report: Report, view: View) -> Iterator[str]:
     if not report.is_stream:
         prompts = getattr(report, "inputs", None) or [report, *getattr(report, report.items)]
         title += next((f": {text}" for prompt in prompts if (text := getattr(prompt, "text", None))), "")
-    yield to_page(outputs.parts(_whole(report), view), title, view.language)
+    yield to_page(outputs.parts(_whole(report), view), title, view.language_of(report))
 
 
 def _whole(report: Report) -> Report:

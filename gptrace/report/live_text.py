@@ -22,7 +22,7 @@ class LiveText:
     """Turns each step of a generation into the text to write."""
 
     def __init__(self, view: View) -> None:
-        self._view = view
+        self._view, self._language = view, view.language_of(None)
 
     def head(self, report: Generation) -> str:
         """Return the lines about the model and the decoding."""
@@ -30,7 +30,7 @@ class LiveText:
 
     def prompt(self, text: str | None, ids: tuple[int, ...]) -> str:
         """Return a prompt, after which its continuation is to stand."""
-        shown: str = in_language(prompt_text(text, ids), self._view.language)
+        shown: str = in_language(prompt_text(text, ids), self._language)
         return "\n" + self._styled(shown, "quiet")
 
     def continuation(self, text: str) -> str:
@@ -41,7 +41,7 @@ class LiveText:
         """Return the lines below a finished continuation."""
         text = "" if result.text is not None else self.continuation(" ".join(map(str, result.new_ids)))
         below: list[Part] = [Lines([ending(result), *(line(note_text(note)) for note in notes)])]
-        below = translated(below, self._view.language)
+        below = translated(below, self._language)
         return f"{text}\n{to_text(below, self._view)}"
 
     def _styled(self, text: str, role: str) -> str:

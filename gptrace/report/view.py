@@ -37,10 +37,15 @@ class View:
     only: str | None = None
     type: str | None = None
 
-    @property
-    def language(self) -> str:
-        """The language to show the report in; raises an OptionError for one that there is not."""
-        return language_of_environment() if self.lang is None else checked_language(self.lang)
+    def language_of(self, report: object) -> str:
+        """Return the language to show a report in; raise an OptionError for one that there is not.
+
+        An explanation is shown in the language of its claims, unless another one is asked for.
+        """
+        if self.lang is not None:
+            return checked_language(self.lang)
+        own: str | None = getattr(report, "language", None)
+        return language_of_environment() if own is None else own
 
     @classmethod
     def of(cls, *, columns: str | Iterable[str] = (), **wishes: Any) -> View:

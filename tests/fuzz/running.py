@@ -30,6 +30,8 @@ from tests.fuzz.files import write_files
 SECONDS = 20  # of processor time: no command line here may take longer
 _PATIENCE = 90  # seconds on the clock, for one that only waits; the machine may be busy
 _ROOT = Path(__file__).parents[2]
+# What a line on stderr begins with, in both languages; errors come first.
+_BEGINNINGS = ("error: ", "错误：", "hint: ", "提示：", "note: ", "注意：")
 
 
 @dataclass(frozen=True)
@@ -176,7 +178,7 @@ def complaints(line: CommandLine, result: Result) -> list[str]:
     found = []
     if result.code not in (0, 1, 2, 130):
         found.append(f"exit code {result.code}")
-    if "Traceback" in err or "may be a bug" in err:
+    if "Traceback" in err or "may be a bug" in err or "可能是 gptrace 的错误" in err:
         found.append("a bug: " + err[:600])
     shown = out + err
     if "FORCE_COLOR" in line.variables:
@@ -197,13 +199,13 @@ def _about_stderr(line: CommandLine, result: Result, err: str) -> list[str]:
     rows = err.splitlines()
     if "FORCE_COLOR" in line.variables:
         rows = [re.sub(r"\x1b\[[0-9;]*m", "", row) for row in rows]
-    stray = [row for row in rows if not row.startswith(("error: ", "hint: ", "note: "))]
+    stray = [row for row in rows if not row.startswith(_BEGINNINGS)]
     # What a model prints belongs there.
     if stray and not re.search(r"Prints|prints", " ".join([*line.arguments, *line.variables.values()])):
         found.append(f"stray lines on stderr: {stray[:3]}")
     if any(len(row) > 4000 for row in rows):
         found.append("an error line of thousands of characters")
-    errors = sum(row.startswith("error: ") for row in rows)
+    errors = sum(row.startswith(_BEGINNINGS[:2]) for row in rows)
     speaks = line.way != "closed stderr" and "Closes" not in " ".join(line.arguments)
     if result.code == 2 and errors != 1 and speaks:
         found.append("not one error line")

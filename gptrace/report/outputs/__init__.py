@@ -23,7 +23,7 @@ from gptrace.report.view import View
 
 def parts(report: Report, view: View) -> list[Part]:
     """Return the parts of a report, in reading order."""
-    return translated(_module_of(report).parts(report, view), view.language)
+    return translated(_module_of(report).parts(report, view), view.language_of(report))
 
 
 def parts_as_they_come(report: Report, view: View) -> Iterator[list[Part]]:
@@ -33,10 +33,10 @@ def parts_as_they_come(report: Report, view: View) -> Iterator[list[Part]]:
         return
     yield parts(replace(report, **{report.items: ()}), view)
     for item in getattr(report, report.items):
-        yield translated(_module_of(report).item_parts(item, view), view.language)
+        yield translated(_module_of(report).item_parts(item, view), view.language_of(report))
     closing_parts = getattr(_module_of(report), "closing_parts", None)
     if closing_parts is not None and (closing := closing_parts(report, view)):
-        yield translated(closing, view.language)
+        yield translated(closing, view.language_of(report))
 
 
 def csv_table(report: Report, view: View) -> TableData:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gptrace.record import Claim, Explanation
 from gptrace.report.common_parts import model_facts, note_parts, prompt_fact
-from gptrace.report.parts import Claims, ClaimText, Facts, Part
+from gptrace.report.parts import Claims, ClaimText, Facts, Lines, Part, line
 from gptrace.report.table_data import TableData
 from gptrace.report.view import View
 from gptrace.translation import words
@@ -18,7 +18,12 @@ def parts(explanation: Explanation, view: View) -> list[Part]:
     topics = [
         Claims(topic.title, [_claim_text(claim) for claim in topic.claims]) for topic in explanation.topics
     ]
-    return [facts, *note_parts(explanation.notes), *topics]
+    language = view.language_of(explanation)
+    kept: list[Part] = []
+    if language != explanation.language:
+        text = "the claims stay as they were made; gptrace explain --lang {} makes them in this language"
+        kept = [Lines([line(words("note: {}", words(text, language)))])]
+    return [facts, *note_parts(explanation.notes), *kept, *topics]
 
 
 def csv_table(explanation: Explanation, view: View) -> TableData:

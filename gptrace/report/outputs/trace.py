@@ -275,7 +275,7 @@ def _failure(failure: Failure) -> list[Line]:
     if inputs:
         lines.append(line(words("arguments: {}", joined(inputs))))
     if failure.source:
-        lines.append(line(words("at: {}", visible(failure.source))))
+        lines.append(line(words("at: {}", recorded(visible(failure.source)))))
     if failure.diagnosis:
         lines.append(line(words("likely: {}", recorded(visible(failure.diagnosis))), "strong"))
     return lines

@@ -138,14 +138,17 @@ COMMAND_LINE: dict[str, str] = {
 PARSER: dict[str, str] = {
     "no such option: {}": "没有选项 {}",
     "no such option: {} (Possible options: {})": "没有选项 {}（是不是想写：{}）",
-    "no such option: {} Did you mean {}?": "没有选项 {}，是不是想写 {}？",
     "no such command {}": "没有命令 {}",
     "no such command {}. Did you mean {}?": "没有命令 {}，是不是想写 {}？",
+    "missing command": "没有写命令",
     "missing argument {}": "缺少参数 {}",
     "missing option {}": "缺少选项 {}",
+    "missing parameter: {}": "缺少参数 {}",
+    "argument {} takes {} values": "参数 {} 要有 {} 个值",
     "option {} requires an argument": "选项 {} 后面要有一个值",
     "option {} requires {} arguments": "选项 {} 后面要有 {} 个值",
     "option {} does not take a value": "选项 {} 不带值",
     "got unexpected extra argument(s) ({})": "多了参数（{}）",
     "invalid value for {}: {}": "{} 的值无效：{}",
+    "invalid value: {}": "值无效：{}",
 }
