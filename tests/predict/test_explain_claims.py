@@ -22,12 +22,13 @@ from gptrace.predict.explain.measured_model import MeasuredModel
 from gptrace.predict.explain.run import CATALOGS
 from gptrace.predict.explain.topics import TOPICS as MEASURES
 from gptrace.predict.explain.topics import inference, last_dim, probabilities, training
-from gptrace.predict.validation import LANGUAGES, TOPICS
+from gptrace.predict.validation import TOPICS
 from gptrace.record import Token
 from gptrace.text.gpt2_tokenizer import GPT2
 from gptrace.text.hugging_face import HuggingFaceTokenizer
 from gptrace.text.prompts import from_ids, from_texts
 from gptrace.text.tokenizer import Tokenizer
+from gptrace.translation import LANGUAGES
 from tests.models.hugging_face import byte_level_tokenizer
 from tests.models.small_gpt import SmallGPT
 
