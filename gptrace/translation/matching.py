@@ -101,8 +101,8 @@ def report_template(english: str) -> str:
 def translated(text: str) -> str:
     """Return a sentence in Chinese; one that no template makes, such as a message of Python, stays as it is.
 
-    >>> translated("k must be a whole number"), translated("list index out of range")
-    ('k 必须是整数', 'list index out of range')
+    >>> translated("it must be a whole number"), translated("list index out of range")
+    ('必须是整数', 'list index out of range')
     """
     hidden, quotations = _without_quotations(text)
     reading = _best_reading(hidden)[1]

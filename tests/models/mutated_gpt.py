@@ -235,7 +235,7 @@ NAMED = {
     "out_head = nn.Linear(vocab_size, emb_dim": "its last axis is emb_dim, and vocab_size is 97",
     "mask": "axis 3 is 16 in one and 6 in the other; the sizes must be equal, or one of them 1; "
     "context_length is 16, seq_len is 6",
-    "queries = self.W_query(x)": "emb_dim is 48, head_dim is 12",
+    "queries = self.W_query(x)": "emb_dim is 48; head_dim is 12",
 }
 
 

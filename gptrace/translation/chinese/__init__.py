@@ -17,7 +17,7 @@ from gptrace.translation.chinese.reports import REPORTS
 from gptrace.translation.chinese.traces import DIAGNOSIS, TRACES
 
 # What stands around other messages and has no words of its own.
-STRUCTURE: dict[str, str] = {"{}: ": "{!t}："}
+STRUCTURE: dict[str, str] = {"{}: ": "{!t}：", "; {}": "；{!s}"}
 MESSAGES: dict[str, str] = {
     **COMMAND_LINE, **PARSER, **MODELS, **WEIGHTS, **TEXTS, **PREDICTIONS, **TRACES, **DIAGNOSIS, **STRUCTURE,
 }  # fmt: skip
