@@ -71,11 +71,11 @@ COMMAND_LINE: dict[str, str] = {
     "the results so far are in {}; run the same command again to add the others": (
         "已有的结果在 {} 里；再次运行同样的命令，就会补上其余的"
     ),
-    "the current folder is gone: {}": "当前文件夹已经不在了：{}",
+    "the current folder is gone: {}": "当前文件夹已经不在了：{!t}",
     "cd to a folder that exists": "请 cd 到一个存在的文件夹",
     # options
     "--ids and text are both given": "--ids 和文字不能同时给出",
-    "{} {} is not a {}": "{} {} 不是{!t}",
+    "{} {} is not a {}": "{} {} 不是{!s}",
     "write it like {} {}": "例如写成 {} {}",
     "whole number": "整数",
     "whole number of at least {}": "不小于 {} 的整数",
@@ -113,11 +113,11 @@ COMMAND_LINE: dict[str, str] = {
     # output
     "stdout is closed": "stdout 已关闭",
     "send it somewhere, or use --output FILE": "请重定向 stdout，或者用 --output FILE",
-    "stdout cannot be written: {}": "无法写入 stdout：{}",
+    "stdout cannot be written: {}": "无法写入 stdout：{!t}",
     "is the disk full? Nothing more was written": "磁盘满了吗？之后的内容没有写出",
     "what was written stays; run the command again": "已写的内容会保留；请重新运行",
     "the file is as it was before": "文件保持原样",
-    "--output {} cannot be written: {}": "无法写入 --output {}：{}",
+    "--output {} cannot be written: {}": "无法写入 --output {}：{!t}",
     "--output {} cannot be written: permission denied": "无法写入 --output {}：没有权限",
     "pick a folder that you may write to": "请换一个可以写的文件夹",
     "--output {} is a folder": "--output {} 是文件夹",
@@ -144,7 +144,7 @@ COMMAND_LINE: dict[str, str] = {
     "a pipe": "管道",
     "a socket": "套接字",
     "something else": "特殊文件",
-    "{} is {}, not a file": "{!t} 是{!t}，不是普通文件",
+    "{} is {}, not a file": "{!t} 是{!s}，不是普通文件",
     "{} is larger than {}": "{!t} 大于 {}",
     "{} is not UTF-8 text: byte 0x{} at offset {}": "{0!t} 不是 UTF-8 文本：偏移 {2} 处的字节是 0x{1}",
     "traces are compared: make one with gptrace run … -o FILE.json": (

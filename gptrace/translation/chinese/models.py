@@ -250,7 +250,7 @@ WEIGHTS: dict[str, str] = {
     ),
     "give the folder that save_pretrained() wrote": "请给出 save_pretrained() 写出的文件夹",
     "--model hf:{} is neither a folder nor OWNER/NAME": "--model hf:{} 既不是文件夹，也不是 OWNER/NAME",
-    "--model hf:{}: {}": "--model hf:{}：{}",
+    "--model hf:{}: {}": "--model hf:{}：{!t}",
     "{} holds no weights": "{} 里没有权重",
     "{} holds no config.json": "{} 里没有 config.json",
     "is it a model for transformers? --weights random needs only its config.json": (

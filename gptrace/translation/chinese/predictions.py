@@ -18,7 +18,7 @@ TEXTS: dict[str, str] = {
     "pass less text at a time, for example with `head -c` or `split`": (
         "请一次少传一些文字，例如用 `head -c` 或 `split`"
     ),
-    "stdin cannot be read: {}": "无法读取 stdin：{}",
+    "stdin cannot be read: {}": "无法读取 stdin：{!t}",
     "give text another way": "请用别的方式给出文字",
     "{} is not UTF-8: byte 0x{} at offset {}": "{0!t}不是 UTF-8：偏移 {2} 处的字节是 0x{1}",
     "convert it first, for example with: iconv -f LATIN1 -t UTF-8": (
