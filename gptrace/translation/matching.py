@@ -18,7 +18,11 @@ from functools import cache, lru_cache
 from gptrace.translation import chinese
 
 # A text as Python's repr writes it; the apostrophe of a word begins none.
-_QUOTATION = re.compile(r"""(?<!\w)('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")""", re.DOTALL)
+# One that was cut short has no end.
+_QUOTATION = re.compile(
+    r"""(?<!\w)((?:'[^']*…|"[^"]*…)(?= \(\d+ characters\))|'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")""", re.DOTALL
+)
+_LENGTH = re.compile(r" \((\d+) characters\)")
 # The message of an exception, of which anybody is the author: up to where gptrace goes on, or to the end.
 _EXCEPTION = re.compile(
     r"(?<![\w.])(\w*(?:Error|Exception): )(.+?)"
@@ -118,7 +122,7 @@ def translated(text: str) -> str:
     ('必须是整数', 'list index out of range')
     """
     hidden, quotations = _without_quotations(text)
-    reading = _best_reading(hidden)[1]
+    reading = _LENGTH.sub(r"（共 \1 个字符）", _best_reading(hidden)[1])
     for sign, quotation in reversed(quotations.items()):  # the message of an exception may hold others
         reading = reading.replace(sign, quotation)
     return reading

@@ -88,6 +88,8 @@ def test_each_template_is_found_and_its_values_are_untouched(value: str) -> None
         ),
         ("a [2, 4] matrix; emb_dim is 48; head_dim is 12", "a [2, 4] matrix；emb_dim 是 48；head_dim 是 12"),
         ("k is [1, 2]", "k 是 [1, 2]"),
+        ("k is 'the text is… (80 characters)", "k 是 'the text is…（共 80 个字符）"),
+        ("a… (90 characters) …b is empty", "a…（共 90 个字符）…b是空的"),
         ("the index is out of range", "the index is out of range"),
         ("did you mean macs? Known: path, macs", "是不是想写 macs？可用的有：path, macs"),
     ],

@@ -16,7 +16,7 @@ from gptrace.verify.diff import diff_traces
 TERMS = {
     "Bytes", "Dtype", "Logit", "Logits", "MACs", "MiB", "KiB", "NaN", "PATH", "Token", "batch", "block",
     "context", "dtype", "head", "inf", "key", "lens", "logit", "logits", "nat", "prompt", "query", "softmax",
-    "token", "value", "view",
+    "surprisal", "token", "value", "view",
 }  # fmt: skip
 
 

@@ -194,7 +194,7 @@ PREDICTIONS: dict[str, str] = {
     "gptrace run shows what runs after the blocks": "用 gptrace run 看各个 block 之后还运行了什么",
     "the output of each layer took the place of that of {}, and the model's own code made the logits: "
     "it does more than its final norm and its output head": (
-        "各层的输出依次代替了 {} 的输出，再由模型自己的代码算出 logits：它做的不止最后的归一化和输出层"
+        "各层的输出依次代替了 {} 的输出，再由模型自己的代码算出 logits：它做的不止最终归一化和输出层"
     ),
     "the output of {} in {} is {}, without an axis of the {} tokens": (
         "{1} 里 {0} 的输出是 {2}，没有与 {3} 个 token 对应的维"

@@ -50,6 +50,7 @@ REPORTS: dict[str, str] = {
     # prompts
     "prompt": "prompt",
     "prompt {}": "prompt {}",
+    "prompts": "prompt",
     "ids {}": "id {}",
     "ids {} ": "id {} ",
     "{} token": "{} 个 token",
@@ -153,7 +154,7 @@ REPORTS: dict[str, str] = {
     "one token, so nothing is predicted": "只有一个 token，没有可预测的",
     "measure": "度量",
     "the loss is the mean surprisal, -ln p, in nats; equal probabilities for all tokens would give {}": (
-        "损失是惊异度 -ln p 的平均值，单位是 nat；如果每个 token 的概率都相等，损失是 {}"
+        "损失是惊异度（surprisal）-ln p 的平均值，单位是 nat；如果每个 token 的概率都相等，损失是 {}"
     ),
     "windows": "窗口",
     "windows as long as the context, each {} tokens after the one before": (
