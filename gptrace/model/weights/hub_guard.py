@@ -71,7 +71,7 @@ def _wrong_kind(name: str, suffix: str, start: bytes) -> str:
         case ".json":
             return "" if start.lstrip()[:1] in (b"{", b"[", b'"') and not is_page else f"{name} is not JSON"
         case _:
-            return f"{name} is a web page" if is_page else ""
+            return f"{name} is not text, but a web page" if is_page else ""
 
 
 @contextmanager

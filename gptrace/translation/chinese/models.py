@@ -260,7 +260,7 @@ WEIGHTS: dict[str, str] = {
     "{} is not safetensors": "{} 不是 safetensors 文件",
     "{} is not a PyTorch file": "{} 不是 PyTorch 文件",
     "{} is not JSON": "{} 不是 JSON 文件",
-    "{} is a web page": "{} 是网页",
+    "{} is not text, but a web page": "{} 是网页，不是文本文件",
     ": it starts with {}, so it was removed": "：它以 {} 开头，所以删除了",
     "waiting for {}, which has sent nothing for {} s; Ctrl-C ends it": (
         "正在等 {}，它已经 {} 秒没有发来数据；按 Ctrl-C 结束"

@@ -16,6 +16,7 @@ REPORTS: dict[str, str] = {
     "error: {} (prompt {}; {})": "错误：{}（prompt {}；{}）",
     # the model
     "model": "模型",
+    "{}, changed": "改过的 {}",
     "weights": "权重",
     "{} ({})": "{}（{}）",
     "{} parameters": "{} 个参数",
@@ -97,6 +98,10 @@ REPORTS: dict[str, str] = {
     "Dtype": "Dtype",
     "Device": "设备",
     "Mean": "均值",
+    "mean of output": "输出的均值",
+    "std of output": "输出的标准差",
+    "min of output": "输出的最小值",
+    "max of output": "输出的最大值",
     "Std": "标准差",
     "Min": "最小",
     "Max": "最大",
