@@ -8,9 +8,11 @@ from typing import Any
 
 from rich import box
 from rich.cells import cell_len
+from rich.console import Group, RenderableType
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from gptrace.report.line_breaking import break_lines
 from gptrace.report.parts import Table
 from gptrace.report.safe_text import visible
 from gptrace.report.table_data import Column
@@ -52,7 +54,7 @@ class PlainText:
     text: str
 
 
-def table_layout(part: Table, width: int | None) -> RichTable | PlainText:
+def table_layout(part: Table, width: int | None) -> RenderableType | PlainText:
     """Lay a table out for a width; columns that do not fit are folded, or left out, which a line says."""
     table = part.data
     columns = [column for column, _ in table.for_people(table.columns)]
@@ -85,14 +87,16 @@ def table_layout(part: Table, width: int | None) -> RichTable | PlainText:
         )
     for row, row_values in zip(rows, values, strict=True):
         layout.add_row(*(Text(row[i], style=_cell_style(columns[i], row_values[i])) for i in shown))
-    return with_left_out(layout, left_out)
+    return with_left_out(layout, left_out, width)
 
 
-def with_left_out(table: RichTable, left_out: str) -> RichTable:
+def with_left_out(table: RichTable, left_out: str, width: int | None) -> RenderableType:
     """Say below a table which of its columns are left out, if there are any."""
-    if left_out:
-        table.caption, table.caption_justify = Text(left_out), "left"
-    return table
+    if not left_out:
+        return table
+    # The caption of a rich table is as narrow as the table, and broken within Chinese punctuation.
+    lines = [left_out] if width is None or left_out.isascii() else break_lines(left_out, width)
+    return Group(table, Text("\n".join(lines), style="table.caption"))
 
 
 def _width(text: str) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from io import StringIO
 
 from rich.cells import cell_len
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.table import Table as RichTable
 from rich.text import Text
 
@@ -26,7 +26,7 @@ _NARROWEST = 20  # columns of text that the modules and the shapes keep at least
 _RULER = Console(file=StringIO(), width=1000)
 
 
-def tree_table(tree: Tree, width: int | None) -> RichTable | PlainText:
+def tree_table(tree: Tree, width: int | None) -> RenderableType | PlainText:
     """Return a tree in the widest of three layouts that fits; thousands of rows become plain text.
 
     wide      names and sizes in columns of their own, one line for each row
@@ -57,10 +57,10 @@ class _TreeLayout:
             for i, (title, _) in enumerate(self.columns)
         )
 
-    def fitted(self, width: int | None) -> RichTable:
+    def fitted(self, width: int | None) -> RenderableType:
         """Return the widest layout that fits."""
         dropped = self._drop_columns(width) if width is not None else []
-        return with_left_out(self._laid_out(width), self._too_narrow(dropped))
+        return with_left_out(self._laid_out(width), self._too_narrow(dropped), width)
 
     def _drop_columns(self, width: int) -> list[str]:
         """Drop columns from the right until modules and shapes have room; return their titles."""

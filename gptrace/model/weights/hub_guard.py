@@ -52,28 +52,26 @@ def check_files(folder: Path) -> None:
             continue
         with file.open("rb") as opened:
             start = opened.read(512)
-        kind = _missing_kind(file.suffix, start)
-        if kind:
+        problem = _wrong_kind(file.name, file.suffix, start)
+        if problem:
             Path(os.path.realpath(file)).unlink(missing_ok=True)
             file.unlink(missing_ok=True)
-            problem = (
-                f"{file.name} is not {kind}: it starts with {quoted_value(start[:9])}, so it was removed"
-            )
+            problem += f": it starts with {quoted_value(start[:9])}, so it was removed"
             raise DownloadError(problem, "check HF_ENDPOINT: does it serve the files themselves?")
 
 
-def _missing_kind(suffix: str, start: bytes) -> str:
-    """Return what a file with that suffix should be, where its first bytes are those of something else."""
+def _wrong_kind(name: str, suffix: str, start: bytes) -> str:
+    """Say that a file is not what its suffix says, where its first bytes are those of something else."""
     is_page = bool(_PAGE.match(start))
     match suffix:
         case ".safetensors":  # after the length comes a JSON object
-            return "" if start[8:9] == b"{" else "safetensors"
+            return "" if start[8:9] == b"{" else f"{name} is not safetensors"
         case ".bin" | ".pt" | ".pth":  # an archive, or a pickle of protocol 2 or later
-            return "" if start.startswith((b"PK", b"\x80")) else "a PyTorch file"
+            return "" if start.startswith((b"PK", b"\x80")) else f"{name} is not a PyTorch file"
         case ".json":
-            return "" if start.lstrip()[:1] in (b"{", b"[", b'"') and not is_page else "JSON"
+            return "" if start.lstrip()[:1] in (b"{", b"[", b'"') and not is_page else f"{name} is not JSON"
         case _:
-            return "what its name says, but a page" if is_page else ""
+            return f"{name} is not text, but a web page" if is_page else ""
 
 
 @contextmanager

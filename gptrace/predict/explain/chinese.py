@@ -301,8 +301,8 @@ _FAILURES = {
     "们的倍数。",
     "position_embedding": "`{table}` 里每个位置占一行，但进入第一个 block 的并不是它与 token 嵌入之和。",
     "blocks": "向量依次经过 {count} 个 block，但不是每个都保持形状。",
-    "final_norm": "`{norm}` 排在最后，本该是最终归一化，但没有把向量调整到同一尺度：向量放大一倍，结果"
-    "就变了。",
+    "final_norm": "`{norm}` 处在最终归一化（final norm）的位置，却没有把向量调整到同一尺度：向量放大一倍，"
+    "结果就变了。",
     "output_head": _NOT_EVERY_POSITION,
     "output_head_of_other_width": _NOT_EVERY_POSITION,
     "vocabulary": _TOO_FEW_SCORES,
