@@ -115,8 +115,6 @@ _FACTS = {
         "prompt", "type", "input", "output", "input dtype", "output dtype", "device", "parameters", "raised",
     )
 }  # fmt: skip
-
-
 _GROUPS = {"config": "config {}", "weights": "weights {}", "step": "step {}"}
 
 
