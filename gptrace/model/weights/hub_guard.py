@@ -18,6 +18,8 @@ from gptrace.wording import quoted_value
 Result = TypeVar("Result")
 _STALLS = 2  # how often a server may keep a request waiting to the end of its time
 AGAIN = "check the network and HF_ENDPOINT, then run the same command again: the download resumes"
+# The rules change the library for all threads, so a second download waits for the first.
+_ONE_DOWNLOAD = threading.Lock()
 _PAGE = re.compile(rb"\s*<(!doctype|html|head|body|\?xml)", re.IGNORECASE)
 
 
@@ -37,7 +39,7 @@ def run_guarded(download: Callable[[], Result], say: Callable[[str], None]) -> R
             errors.append(error)
 
     thread = threading.Thread(target=run, daemon=True)
-    with _plain_hashes(), _without_warnings(), _limited_time(say):
+    with _ONE_DOWNLOAD, _plain_hashes(), _without_warnings(), _limited_time(say):
         thread.start()
         thread.join()
     if errors:
