@@ -42,9 +42,8 @@ def find_logits(output: object, batch: int, seq_len: int) -> LogitsOrReason:
         if fitting:
             shapes = ", ".join(str(list(tensor.shape)) for tensor in fitting[:3])
             reason = (
-                f"the output holds {len(fitting)} tensors that could be logits, {shapes}: return the "
-                f"logits in "
-                "a field named logits"
+                f"the output holds {len(fitting)} tensors that could be logits, {shapes}: return the logits "
+                "in a field named logits"
             )
             return LogitsOrReason(None, reason)
     if len(tensors) == 1:

@@ -20,7 +20,7 @@ from typing import Any
 from gptrace.errors import ConfigError, DownloadError, GptraceError, WeightsError
 from gptrace.model.config import preset
 from gptrace.model.weights.folders import check_folder
-from gptrace.model.weights.hub_guard import check_files, run_guarded
+from gptrace.model.weights.hub_guard import AGAIN, check_files, run_guarded
 from gptrace.wording import one_line, quoted_value, readable_bytes
 
 # preset: (repository, revision)
@@ -205,7 +205,7 @@ def _hint(error: Exception) -> str:
         return "HF_HUB_OFFLINE is set; unset it once to fetch the weights"
     if "NotFound" in name and "Local" not in name:
         return "is the name right? And is HF_ENDPOINT a mirror that lacks this repository?"
-    return "check the network and HF_ENDPOINT, then run the same command again: the download resumes"
+    return AGAIN
 
 
 def _cache() -> Path:

@@ -17,7 +17,9 @@ from gptrace.wording import quoted_value
 
 Result = TypeVar("Result")
 _STALLS = 2  # how often a server may keep a request waiting to the end of its time
-_AGAIN = "check the network and HF_ENDPOINT, then run the same command again: the download resumes"
+AGAIN = "check the network and HF_ENDPOINT, then run the same command again: the download resumes"
+# The rules change the library for all threads, so a second download waits for the first.
+_ONE_DOWNLOAD = threading.Lock()
 _PAGE = re.compile(rb"\s*<(!doctype|html|head|body|\?xml)", re.IGNORECASE)
 
 
@@ -37,7 +39,7 @@ def run_guarded(download: Callable[[], Result], say: Callable[[str], None]) -> R
             errors.append(error)
 
     thread = threading.Thread(target=run, daemon=True)
-    with _plain_hashes(), _without_warnings(), _limited_time(say):
+    with _ONE_DOWNLOAD, _plain_hashes(), _without_warnings(), _limited_time(say):
         thread.start()
         thread.join()
     if errors:
@@ -179,7 +181,7 @@ class Patience:
         self._started[place] = now
         host = _host(request)
         if self._stalls[place] >= _STALLS:
-            raise DownloadError(f"{host} did not answer within {self._seconds:g} s, {_STALLS} times", _AGAIN)
+            raise DownloadError(f"{host} did not answer within {self._seconds:g} s, {_STALLS} times", AGAIN)
         self._wait_for(id(request), host)
 
     def _response(self, response: Any) -> None:
@@ -189,10 +191,7 @@ class Patience:
         if request.method == "HEAD" or response.is_redirect:
             self._started.pop(place, None)
             return
-        host, read = (
-            request.url.netloc.decode("ascii", "backslashreplace").rpartition("@")[2],
-            response.iter_raw,
-        )
+        host, read = _host(request), response.iter_raw
 
         def watched(*arguments: Any, **named: Any) -> Iterator[bytes]:
             chunks = read(*arguments, **named)
@@ -213,7 +212,7 @@ class Patience:
 
     def _check_goes_on(self) -> None:
         if self._has_ended:
-            raise DownloadError("the download was interrupted", _AGAIN)
+            raise DownloadError("the download was interrupted", AGAIN)
 
     def _wait_for(self, number: int, host: str) -> None:
         self._answered(number)
