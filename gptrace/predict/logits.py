@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Mapping
+from itertools import islice
 from typing import NamedTuple
 
 from gptrace.model.dtypes import dtype_name
 from gptrace.model.quiet_torch import torch
 
 Tensor = torch.Tensor
+_MOST_VALUES = 10_000
 
 
 class LogitsOrReason(NamedTuple):
@@ -94,4 +96,5 @@ def _tensors(output: object) -> list[Tensor]:
         values = output
     elif dataclasses.is_dataclass(output) and not isinstance(output, type):
         values = [getattr(output, field.name, None) for field in dataclasses.fields(output)]
-    return [value for value in values if isinstance(value, Tensor)]
+    # A mapping of the user's may have values without end.
+    return [value for value in islice(values, _MOST_VALUES) if isinstance(value, Tensor)]

@@ -11,7 +11,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -21,6 +21,7 @@ from gptrace.errors import ConfigError, DownloadError, GptraceError, WeightsErro
 from gptrace.model.config import preset
 from gptrace.model.weights.folders import check_folder
 from gptrace.model.weights.hub_guard import AGAIN, check_files, run_guarded
+from gptrace.model.weights.hub_sizes import Sizes
 from gptrace.wording import one_line, quoted_value, readable_bytes
 
 # preset: (repository, revision)
@@ -65,14 +66,14 @@ def fetch(name: str, say: Callable[[str], None]) -> Path:
     repository, revision = PUBLISHED[name]
     download = partial(huggingface_hub.hf_hub_download, repository, revision=revision)
 
-    def fetch_files() -> Path:
+    def fetch_files(sizes: Sizes) -> Path:
         files = [download(file, dry_run=True) for file in _FILES]
-        say(_notice(files, f"{repository} at revision {revision[:7]}"))
+        say(_notice(sizes.expect(files), f"{repository} at revision {revision[:7]}"))
         paths = [download(file) for file in _FILES]
         return Path(paths[0]).parent
 
     with _explained(repository):
-        folder = run_guarded(fetch_files, say)
+        folder = run_guarded(fetch_files, _cache(), say)
         check_files(folder)
     return folder
 
@@ -119,18 +120,19 @@ def _fetch_repository(
         if _is_complete(folder, weights=weights):
             return folder
 
-    def fetch_files() -> Path:
+    def fetch_files(sizes: Sizes) -> Path:
         wanted = patterns
         files = download(allow_patterns=wanted, dry_run=True)
         if weights and not any(file.filename.endswith(".safetensors") for file in files):
             wanted = [*_SMALL_FILES, "pytorch_model*.bin"]
             files = download(allow_patterns=wanted, dry_run=True)
-        if any(getattr(file, "will_download", True) for file in files):
-            say(_notice(files, repository))
+        size = sizes.expect(files)
+        if size:
+            say(_notice(size, repository))
         return Path(download(allow_patterns=wanted))
 
     with _explained(repository):
-        folder = run_guarded(fetch_files, say)
+        folder = run_guarded(fetch_files, _cache(), say)
         check_files(folder)
     if not _is_complete(folder, weights=weights):
         raise DownloadError(
@@ -179,9 +181,8 @@ def _library(what: str) -> Any:
     return huggingface_hub
 
 
-def _notice(files: Iterable[Any], what: str) -> str:
-    size = readable_bytes(sum(file.file_size for file in files if getattr(file, "will_download", True)))
-    return f"fetching {size} of {what}; this happens once"
+def _notice(size: int, what: str) -> str:
+    return f"fetching {readable_bytes(size)} of {what}; this happens once"
 
 
 @contextmanager
