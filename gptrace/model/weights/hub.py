@@ -21,7 +21,7 @@ from gptrace.errors import ConfigError, DownloadError, GptraceError, WeightsErro
 from gptrace.model.config import preset
 from gptrace.model.weights.folders import check_folder
 from gptrace.model.weights.hub_guard import check_files, run_guarded
-from gptrace.wording import one_line, quoted_value, readable_bytes
+from gptrace.wording import one_line, quoted_value, readable_bytes, suggestion
 
 # preset: (repository, revision)
 PUBLISHED = {
@@ -40,7 +40,10 @@ def published(model: str) -> str:
     >>> published("124M")
     'gpt2-small'
     """
-    name = preset(model)[0]
+    try:
+        name = preset(model)[0]
+    except ConfigError as error:
+        raise ConfigError(error.message, suggestion(model, PUBLISHED)) from None
     if name not in PUBLISHED:
         raise ConfigError(f"there are no published weights for {name}", f"pick one of {', '.join(PUBLISHED)}")
     return name
