@@ -6,7 +6,7 @@ import html
 from collections.abc import Iterable, Sequence
 
 from gptrace.report.parts import Claims, Facts, Line, Lines, Part, Table, Tree
-from gptrace.report.safe_text import visible
+from gptrace.report.safe_text import code_spans, visible
 from gptrace.report.table_data import TableData
 
 # The page's own background shows through, so the colours have to be legible on white and on black.
@@ -148,9 +148,10 @@ def _span(text: str, role: str) -> str:
 
 def _prose(text: str) -> str:
     """Escape a sentence; what stands in backquotes is code."""
-    sections = map(_escaped, text.split("`"))
     code = f"<code{_style('font:inherit;font-weight:bold')}>"
-    return "".join(f"{code}{part}</code>" if number % 2 else part for number, part in enumerate(sections))
+    return "".join(
+        f"{code}{_escaped(span)}</code>" if is_code else _escaped(span) for span, is_code in code_spans(text)
+    )
 
 
 def _style(style: str) -> str:

@@ -17,11 +17,11 @@ _UNIT = re.compile(
     r'"[^"\n]{0,40}"|`[^`\n]*`|\[[^\[\]\n]{0,80}\]'
     r"|(?<![\w.])\d[\d,.]*(?:e[+-]?\d+)? (?:%|ms|B|[KMGT]iB)(?!\w)"
     r"|--[\w-]+ [A-Z]{2,}(?!\w)"
-    rf"|(?:→|->) |[{_WIDE}]|\[|[^\s\[{_WIDE}]+|\s+"
+    rf"|(?:→|->) | ·|[{_WIDE}]|\[|[^\s\[{_WIDE}]+|\s+"
 )
 _ARROWS = ("→ ", "-> ")
-# Where a unit that is wider than a line is split: at spaces, and after the separators of paths and names.
-_SPLIT = re.compile(r"(?<=\s)(?=\S)|(?<=[/_\\])(?=\w)|(?<!\d\.)(?<=\.)(?=\w)")
+# A unit that is wider than a line is split at spaces, and what is still wider after separators of names.
+_SPLITS = (re.compile(r"(?<=\s)(?=\S)"), re.compile(r"(?<=[/_\\])(?=\w)|(?<!\d\.)(?<=\.)(?=\w)"))
 
 
 def break_lines(text: str, width: int) -> list[str]:
@@ -45,18 +45,18 @@ def broken(text: Text, width: int | None) -> Text:
     return Text("\n", style=text.style).join(text[start:end] for start, end in ends)
 
 
-def widest_unit(text: str, *, split: bool = False) -> int:
+def widest_unit(text: str, *, splits: int = 0) -> int:
     """Return the columns that the widest part of a text takes that is not broken.
 
-    With `split`, the parts are those that a unit is split into where it is wider than a line.
+    splits  how often units may be split: 0 not at all, 1 at spaces, 2 also within names
 
-    >>> widest_unit("of [1, 4, 48]"), widest_unit("of [1, 4, 48]", split=True)
-    (10, 3)
+    >>> widest_unit("of [1, 4, emb_dim]"), widest_unit("of [1, 4, emb_dim]", splits=1)
+    (15, 8)
     """
-    units = [unit for part in text.split("\n") for unit in _units(part)]
-    if split:
-        units = [piece for unit in units for piece in _SPLIT.split(unit)]
-    return max((cell_len(unit.rstrip()) for unit in units), default=0)
+    pieces = [unit for part in text.split("\n") for unit in _units(part)]
+    for split in _SPLITS[:splits]:
+        pieces = [piece for unit in pieces for piece in split.split(unit)]
+    return max((cell_len(piece.rstrip()) for piece in pieces), default=0)
 
 
 def _line_ends(text: str, width: int) -> list[tuple[int, int]]:
@@ -84,12 +84,16 @@ def _line_ends(text: str, width: int) -> list[tuple[int, int]]:
 
 def _units_within(text: str, width: int) -> list[str]:
     """Return the units of one line, those that are wider than `width` split."""
-    units: list[str] = []
-    for unit in _units(text):
-        pieces = [unit] if cell_len(unit.rstrip()) <= width else _SPLIT.split(unit)
-        for piece in pieces:
-            units += [piece] if cell_len(piece.rstrip()) <= width else list(piece)
-    return units
+    pieces = _units(text)
+    for split in _SPLITS:
+        pieces = [
+            part for piece in pieces for part in (split.split(piece) if _too_wide(piece, width) else [piece])
+        ]
+    return [part for piece in pieces for part in (list(piece) if _too_wide(piece, width) else [piece])]
+
+
+def _too_wide(piece: str, width: int) -> bool:
+    return cell_len(piece.rstrip()) > width
 
 
 def _units(text: str) -> list[str]:
@@ -104,6 +108,7 @@ def _units(text: str) -> list[str]:
             (touching and not wide and not wide_before)
             or (touching and (unit[0] in _CLOSING or before[-1] in _OPENING))
             or (before.endswith(_ARROWS) and not unit.isspace())
+            or (before and unit == " ·")
         ):
             units[-1] += unit
         else:

@@ -121,8 +121,8 @@ def _fitted_widths(
         else max(map(widest_unit, texts))
         for texts, own in zip(cells, units, strict=True)
     ]
-    split = [max(widest_unit(text, split=True) for text in texts) for texts in cells]
-    for floors in (whole, split, [0] * len(widths)):
+    split = [[max(widest_unit(text, splits=n) for text in texts) for texts in cells] for n in (1, 2)]
+    for floors in (whole, *split, [0] * len(widths)):
         least = [min(natural, max(floor, _LEGIBLE)) for natural, floor in zip(widths, floors, strict=True)]
         fitted = _narrowed(fitted, least, room)
     return fitted

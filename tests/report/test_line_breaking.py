@@ -23,6 +23,8 @@ from gptrace.report.line_breaking import break_lines, broken
         ("rows ([1, 4]), then", 12, ["rows", "([1, 4]),", "then"]),
         ("[batch, seq_len]", 10, ["[batch,", "seq_len]"]),
         ("trf_blocks.1.att.W_key", 17, ["trf_blocks.1.att.", "W_key"]),
+        ("[batch, seq_len, emb_dim]", 21, ["[batch, seq_len,", "emb_dim]"]),
+        ("batch 1 · seq_len 4 · emb_dim 48", 11, ["batch 1 ·", "seq_len 4 ·", "emb_dim 48"]),
         ("abcdefghij", 4, ["abcd", "efgh", "ij"]),
         ("  two\nlines", 80, ["  two", "lines"]),
         ("", 5, [""]),

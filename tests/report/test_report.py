@@ -348,3 +348,14 @@ def test_in_html_sentences_break_and_aligned_shapes_do_not() -> None:
     assert re.search(r"white-space:pre-wrap[^>]*>tiny \(GPTModel\)", page)
     claims = render(session.explain("Hello, I am", topics=["flow"]), "html")
     assert "`" not in claims  # code is marked up in figures too
+
+
+def test_markdown_shows_next_tokens_as_the_table_does_and_code_as_code() -> None:
+    session = gptrace.Session("tiny")
+    for report in (session.lens("Hello", k=2), session.topk("Hello", k=2, positions="all")):
+        shown = render(report, "markdown")
+        assert "Candidate(" not in shown
+        assert '| `"57" 0.01403 %  " choir" 0.01353 %` |' in shown
+    shown = render(session.explain("a `b` c", topics=["flow"]), "markdown")
+    assert "input of `trf_blocks.0` differs" in shown
+    assert '" \\`"' in shown  # a backquote of the text is no markup
