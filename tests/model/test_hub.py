@@ -244,6 +244,9 @@ def test_without_huggingface_hub_the_hint_names_the_command(
     monkeypatch.setenv("HF_HOME", str(tmp_path))
     cli("pull", "gpt2-xl").is_error(1, "needs huggingface_hub", "pip install huggingface_hub")
     cli("pull", "tiny").is_error(2, "no published weights for tiny", "gpt2-medium")
+    unknown = cli("pull", "gpt2-smal")
+    unknown.is_error(2, "'gpt2-smal' is not a model name", "did you mean gpt2-small?")
+    assert "FILE.py" not in unknown.err  # it cannot be pulled
     cli("run", "a", "-m", "gpt3-175b", "-w", "pretrained").is_error(2, "no published weights for gpt3-175b")
 
 

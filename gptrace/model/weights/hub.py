@@ -22,7 +22,7 @@ from gptrace.model.config import preset
 from gptrace.model.weights.folders import check_folder
 from gptrace.model.weights.hub_guard import AGAIN, check_files, run_guarded
 from gptrace.model.weights.hub_sizes import Sizes
-from gptrace.wording import one_line, quoted_value, readable_bytes
+from gptrace.wording import one_line, quoted_value, readable_bytes, suggestion
 
 # preset: (repository, revision)
 PUBLISHED = {
@@ -41,7 +41,10 @@ def published(model: str) -> str:
     >>> published("124M")
     'gpt2-small'
     """
-    name = preset(model)[0]
+    try:
+        name = preset(model)[0]
+    except ConfigError as error:
+        raise ConfigError(error.message, suggestion(model, PUBLISHED)) from None
     if name not in PUBLISHED:
         raise ConfigError(f"there are no published weights for {name}", f"pick one of {', '.join(PUBLISHED)}")
     return name
