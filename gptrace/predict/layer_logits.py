@@ -170,7 +170,8 @@ def _replaced_output(module: torch.nn.Module, values: Tensor) -> Iterator[None]:
     def replace(_: object, __: object, output: object) -> object:
         if isinstance(output, Tensor):
             return values.clone()
-        assert isinstance(output, tuple | list)
+        if not isinstance(output, tuple | list):
+            raise TypeError(f"it returns a value of type {type(output).__name__}")
         items = list(output)
         items[next(at for at, item in enumerate(items) if isinstance(item, Tensor))] = values.clone()
         make: Callable[..., object] = type(output)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from io import StringIO
 
 from rich.cells import cell_len
-from rich.console import Console, RenderableType
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from gptrace.report.line_breaking import broken
 from gptrace.report.parts import Tree, TreeRow
 from gptrace.report.rich_tables import (
     GAP,
@@ -18,15 +17,15 @@ from gptrace.report.rich_tables import (
     STYLES,
     PlainText,
     empty_table,
+    left_out_line,
     plain_table,
-    with_left_out,
 )
 
 _NARROWEST = 20  # columns of text that the modules and the shapes keep at least
-_RULER = Console(file=StringIO(), width=1000)
+_LABEL = 4  # columns of text that a label keeps beside the drawing of the tree
 
 
-def tree_table(tree: Tree, width: int | None) -> RenderableType | PlainText:
+def tree_table(tree: Tree, width: int | None) -> list[RichTable | PlainText | Text]:
     """Return a tree in the widest of three layouts that fits; thousands of rows become plain text.
 
     wide      names and sizes in columns of their own, one line for each row
@@ -34,7 +33,7 @@ def tree_table(tree: Tree, width: int | None) -> RenderableType | PlainText:
     narrow    the type below the module too, and the output below the input where needed
     """
     layout = _TreeLayout(tree)
-    return layout.plain(width) if len(tree.rows) > MOST_ROWS else layout.fitted(width)
+    return [layout.plain(width)] if len(tree.rows) > MOST_ROWS else layout.fitted(width)
 
 
 class _TreeLayout:
@@ -57,10 +56,10 @@ class _TreeLayout:
             for i, (title, _) in enumerate(self.columns)
         )
 
-    def fitted(self, width: int | None) -> RenderableType:
+    def fitted(self, width: int | None) -> list[RichTable | PlainText | Text]:
         """Return the widest layout that fits."""
         dropped = self._drop_columns(width) if width is not None else []
-        return with_left_out(self._laid_out(width), self._too_narrow(dropped), width)
+        return [self._laid_out(width), *left_out_line(self._too_narrow(dropped), width)]
 
     def _drop_columns(self, width: int) -> list[str]:
         """Drop columns from the right until modules and shapes have room; return their titles."""
@@ -131,10 +130,8 @@ class _TreeLayout:
         stop = max(fitting, default=0) + GAP
         for row, cells in zip(self.rows, self.cells, strict=True):
             shape = _shape_lines(row, shape_width, stop)
-            module = _module_text(row)
-            if types_below and row.type:
-                module.append(f"\n{row.below}{row.type}", style="dim")
-            missing = _height(shape, shape_width) - _height(module, module_width)
+            module = _module_lines(row, module_width, type_below=types_below)
+            missing = shape.plain.count("\n") - module.plain.count("\n")
             module.append(f"\n{row.below}" * max(0, missing), style="dim")
             table.add_row(module, *([row.type] if beside else []), shape, *cells)
         return table
@@ -162,7 +159,7 @@ def _shape_lines(row: TreeRow, width: int, stop: int) -> Text:
     arrow = row.shapes.removeprefix(row.entering).removesuffix(row.leaving)
     if cell_len(row.shapes) > width and arrow in (" → ", " -> "):
         lines[:1] = [Text(row.entering, style=style), Text(arrow.lstrip() + row.leaving, style=style)]
-    return Text("\n").join(lines)
+    return Text("\n").join(broken(line, width) for line in lines)
 
 
 def _module(row: TreeRow) -> str:
@@ -174,6 +171,15 @@ def _module_text(row: TreeRow) -> Text:
     return Text().append(row.guide, style="dim").append(row.label, style=STYLES[row.role])
 
 
-def _height(text: Text, width: int) -> int:
-    """Return the number of lines that a cell takes in a column of that width."""
-    return len(text.wrap(_RULER, width, overflow="fold"))
+def _module_lines(row: TreeRow, width: int, *, type_below: bool) -> Text:
+    """Return a module and perhaps its type; every line of the cell goes on with the drawing of the tree."""
+    label = Text(row.label, style=STYLES[row.role])
+    types = [Text(row.type, style="dim")] if type_below and row.type else []
+    lines: list[Text] = []
+    for text in (label, *types):
+        room = max(_LABEL, width - cell_len(row.below if lines else row.guide))
+        lines += broken(text, room).split("\n")
+    guides = [row.guide, *([row.below] * (len(lines) - 1))]
+    return Text("\n").join(
+        Text().append(guide, style="dim").append_text(line) for guide, line in zip(guides, lines, strict=True)
+    )

@@ -96,7 +96,7 @@ def test_a_stream_and_its_whole_are_the_same_json(cli: Cli) -> None:
 
 
 def test_wrong_ways_to_ask_for_a_stream(cli: Cli) -> None:
-    cli("topk", "--lines", "-m", "tiny", stdin=b"").is_error(2, "stdin is empty")
+    cli("topk", "--lines", "-m", "tiny", stdin=b"").is_error(2, "stdin is empty", "one on each line")
     cli("topk", "--input-format", "xml", "-m", "tiny").is_error(2, "'xml'", "jsonl")
     cli("topk", "--lines", "--input-format", "jsonl").is_error(2, "both given")
     cli("topk", "--lines", "Hello").is_error(2, "'Hello'")

@@ -30,9 +30,7 @@ _LINEAR = (
     "分。"
 )
 _LINEAR_FIGURES = "W(2x) 与 2·Wx 相差 {doubling:small}，W(x+z) 与 Wx + Wz 相差 {adding:small}"
-_BOTTLENECK = (
-    "{vocab_size:,} 个分数全都来自 {numbers} 个数，所以 {width} 限制了一个向量能表达多少不同的意思。"
-)
+_BOTTLENECK = "{vocab_size:,} 个分数全都来自 {numbers} 个数，所以一个向量能表达多少不同的意思是有限的。"
 _LAST_ROW = "续写时只需要最后一行：它是对整段文字之后那一个 token 的打分，其余各行输出层都可以不算。"
 _SHAPES = "`{table}` {weights:shape}，`{head}` {head_weight:shape}"
 _PARAMETERS = "{parameters:,} 个参数，{mebibytes:,.1f} MiB"

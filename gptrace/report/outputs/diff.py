@@ -116,8 +116,6 @@ _FACTS = {
         "mean of output", "std of output", "min of output", "max of output",
     )
 }  # fmt: skip
-
-
 _GROUPS = {"config": "config {}", "weights": "weights {}", "step": "step {}"}
 
 

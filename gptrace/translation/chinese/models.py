@@ -164,9 +164,12 @@ MODELS: dict[str, str] = {
         "异常来自模型自己的代码，英文信息是原文；gptrace run 显示到出错为止的跟踪结果，GPTRACE_DEBUG=1 显示"
         "完整的 traceback"
     ),
+    "the model's own code raised this; GPTRACE_DEBUG=1 shows the whole traceback": (
+        "异常来自模型自己的代码，英文信息是原文；GPTRACE_DEBUG=1 显示完整的 traceback"
+    ),
     ", at {}": "，位于 {!s}",
-    " (while {} was imported)": "（导入 {} 时）",
     " (while gptrace read the model)": "（gptrace 读取模型时）",
+    " (while {} was imported)": "（导入 {} 时）",
     " (while {} was built)": "（构建 {} 时）",
     " (while the configuration of {} was built)": "（构建 {} 的配置时）",
     " (while {} loaded its state dict)": "（{} 加载 state dict 时）",

@@ -10,6 +10,7 @@ TEXTS: dict[str, str] = {
     "line {}": "第 {} 行",
     "{} is empty": "{!t}是空的",
     "stdin is empty": "stdin 是空的",
+    "pipe prompts into it, one on each line": "请用管道输入 prompt，每行一个",
     'give text as an argument, as in "Hello"': '请把文字写成参数，例如 "Hello"',
     "--lines reads prompts from stdin, but there is also the text {}": (
         "--lines 从 stdin 读取 prompt，却还给出了文字 {}"
