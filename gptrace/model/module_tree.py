@@ -99,9 +99,9 @@ def _check_entries(module: Module) -> None:
         for name, value in registry.items():
             if isinstance(name, str) and (value is None or isinstance(value, kind)):
                 continue
-            what = "submodules" if kind is Module else "parameters and buffers"
             raise ConfigError(
-                f"{type(module).__name__} has {quoted_value(name)}, a {type(value).__name__}, in its {what}",
+                f"{type(module).__name__} has {quoted_value(name)}, a {type(value).__name__}, in its "
+                f"{'submodules' if kind is Module else 'parameters and buffers'}",
                 "PyTorch cannot list it: register modules and tensors, each by a name that is a string",
             )
 

@@ -11,10 +11,11 @@ that no code uses.
 from __future__ import annotations
 
 from gptrace.translation.chinese.command_line import COMMAND_LINE, PARSER
-from gptrace.translation.chinese.models import MODELS, WEIGHTS
+from gptrace.translation.chinese.models import MODELS
 from gptrace.translation.chinese.predictions import PREDICTIONS, TEXTS
 from gptrace.translation.chinese.reports import REPORTS
 from gptrace.translation.chinese.traces import DIAGNOSIS, TRACES
+from gptrace.translation.chinese.weights import WEIGHTS
 
 # What stands around other messages and has no words of its own.
 STRUCTURE: dict[str, str] = {
