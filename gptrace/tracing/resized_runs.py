@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from gptrace.measures import Measures
-from gptrace.model.architecture import Architecture, Resizing, Sizes, kept_with_architecture
+from gptrace.model.architecture import Architecture, Resizing, Sizes
 from gptrace.model.free_memory import check_memory
 from gptrace.model.hugging_face import forward_arguments
 from gptrace.model.interrupts import interrupts_allowed, interrupts_held
@@ -117,13 +117,12 @@ def limit_of_work(modules: int) -> int:
     return _WORK_LIMIT + _WORK_LIMIT_PER_MODULE * modules
 
 
-@kept_with_architecture(16)
 def run_resized(
     architecture: Architecture, resizing: Resizing, forward_pass: ForwardPass, limit: int
 ) -> ResizedRun | FailedRun:
     """Build the architecture with other sizes and run it; return the run, or why it failed.
 
-    `limit` is that of the work.
+    `limit` is that of the work. The result is kept with the architecture.
     """
     changes = dict(resizing.changes)
     vocabulary = changes.get(architecture.vocabulary or "")
@@ -136,7 +135,8 @@ def run_resized(
         run.sizes |= sizes
         return run
 
-    return _bounded(build_and_run, limit)
+    key = resizing, forward_pass, limit
+    return architecture.keep("resized_run", key, lambda: _bounded(build_and_run, limit))
 
 
 def run_copy_resized(
