@@ -203,11 +203,21 @@ def _run(model: torch.nn.Module, forward_pass: ForwardPass, device: torch.device
             raise ValueError(f"cannot make the input {name} at another size")
         arguments[name] = torch.ones(*sizes, dtype=dtype, device=device)
     arguments |= forward_arguments(model)
+    fresh = _copy_or_none(model)
     run = _recorded(model, forward_pass, forward_pass.ids(device), arguments, may_fail=forward_pass.may_fail)
-    # The rows of an expert may be a multiple of a named size by chance; with other ids they are another one.
-    other_ids = forward_pass.ids(device, first=1)
-    run.keep_what_agrees(_recorded(model, forward_pass, other_ids, arguments, may_fail=True))
+    if fresh is not None:
+        # The rows of an expert may be a multiple of a named size by chance; with other ids they are another.
+        other_ids = forward_pass.ids(device, first=1)
+        run.keep_what_agrees(_recorded(fresh, forward_pass, other_ids, arguments, may_fail=True))
     return run
+
+
+def _copy_or_none(model: torch.nn.Module) -> torch.nn.Module | None:
+    """Return a copy of a model before it runs, which may fill its cache; None if it cannot be copied."""
+    try:
+        return copy.deepcopy(model)
+    except Exception:
+        return None
 
 
 def _recorded(
