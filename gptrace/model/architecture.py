@@ -44,7 +44,6 @@ _ROLES = {
         "ffn_hidden_size", "ffn_hidden", "decoder_ffn_dim", "hidden_dim",
     ),
 }  # fmt: skip
-# The number of blocks. It is no size of an axis.
 CONTEXT_NAMES = _ROLES["context"]
 SIZE_NAMES = frozenset(name for names in _ROLES.values() for name in names)
 # Other settings that may be the size of an axis: by the end of their names, and by what is not in them.

@@ -231,7 +231,8 @@ def _configuration(transformers: Any, selection: HuggingFaceSelection) -> Any:
     for key, value in config.to_dict().items():
         if key in LAYER_NAMES and isinstance(value, int) and value > MOST_LAYERS:
             hint = f"a model has up to {MOST_LAYERS:,} layers; --set {key}=… changes the number"
-            raise ConfigError(f"{selection.name} has {key} {quoted_value(value)}", hint)
+            problem = f"the configuration of {selection.name} has {key} {quoted_value(value)}"
+            raise ConfigError(problem, hint)
     return config
 
 

@@ -34,10 +34,16 @@ _TITLE_LENGTH = 60  # characters
 _BAR_WIDTH = 12  # characters
 
 
+def model_name(name: str) -> str:
+    """Return the name of a model as people read it."""
+    preset = name.removesuffix(", changed")
+    return words("{}, changed", visible(preset)) if preset != name else visible(name)
+
+
 def model_facts(model: ModelInfo) -> FactPairs:
     """Return the model that ran, its number of parameters, and the origin of its weights."""
     parameters = model.parameters
-    name = visible(model.name)
+    name = model_name(model.name)
     clauses = [
         name if model.class_name == model.name else words("{} ({})", name, visible(model.class_name)),
         words("{} parameters", f"{parameters.unique:,}"),

@@ -1,4 +1,4 @@
-"""The same parts of a report with every text changed: into another language, or into ASCII."""
+"""The same parts of a report with every text changed: into another language, or for another encoding."""
 
 from __future__ import annotations
 

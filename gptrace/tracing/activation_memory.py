@@ -25,9 +25,10 @@ class ActivationMemory:
     def __init__(self, module: torch.nn.Module, on_growth: Callable[[int], None]) -> None:
         self.alive = 0
         self._on_growth = on_growth
-        # By storage: a weak reference, whose callback reports that the storage is freed. Then another storage
-        # may get its key.
+        # By storage: a weak reference, whose callback reports that the storage is freed, and its bytes. Then
+        # another storage may get its key.
         self._live_storages: dict[int, weakref.ref[object]] = {}
+        self._sizes: dict[int, int] = {}
         self._model_storages: dict[int, weakref.ref[object]] = {}
         tensors = (*module.parameters(), *module.buffers())
         for tensor in tensors:
@@ -49,6 +50,7 @@ class ActivationMemory:
     def release(self) -> None:
         """Stop watching the storages that are still alive."""
         self._live_storages.clear()
+        self._sizes.clear()
         self._model_storages.clear()
 
     def _add_of_model(self, tensor: Tensor) -> None:
@@ -61,20 +63,28 @@ class ActivationMemory:
 
     def _add_tensor(self, tensor: Tensor, inputs: Sequence[object]) -> None:
         key = _storage_key(tensor)
-        if key is None or key in self._live_storages or key in self._model_storages:
+        if key is None or key in self._model_storages:
+            return
+        if key in self._live_storages:  # a kernel may have given it more memory: resize_(…), f(…, out=…)
+            self._set_size(key, tensor.untyped_storage().nbytes())
             return
         if shares_memory(tensor, inputs):
             return
         storage = tensor.untyped_storage()
-        size = storage.nbytes()
 
         def freed(_: object) -> None:
             self._live_storages.pop(key, None)
-            self.alive -= size
+            self.alive -= self._sizes.pop(key, 0)
 
         self._live_storages[key] = weakref.ref(storage, freed)
-        self.alive += size
-        self._on_growth(self.alive)
+        self._set_size(key, storage.nbytes())
+
+    def _set_size(self, key: int, size: int) -> None:
+        growth = size - self._sizes.get(key, 0)
+        self._sizes[key] = size
+        self.alive += growth
+        if growth > 0:
+            self._on_growth(self.alive)
 
 
 def _storage_key(tensor: Tensor) -> int | None:

@@ -201,8 +201,15 @@ def _built_already(module: torch.nn.Module) -> str:
     """Say that a model came built, and what to give instead."""
     kind = type(module)
     is_own = not kind.__module__.startswith("torch.")
-    instead = f"model={kind.__name__}, config=…" if is_own else "a function that builds it from its sizes"
-    return f"this model is built already; gptrace.trace(…) names all axes if it gets {instead} instead"
+    if not is_own:
+        return (
+            "this model is built already; gptrace.trace(…) names all axes if it gets a function that builds "
+            "it from its sizes instead"
+        )
+    return (
+        "this model is built already; gptrace.trace(…) names all axes if it gets "
+        f"model={kind.__name__}, config=… instead"
+    )
 
 
 def _names_by_resizing(

@@ -544,3 +544,41 @@ class ListsOfLists(NormedSum):
 def test_a_norm_in_a_list_is_no_block() -> None:
     claims = measured(ListsOfLists())["flow"]
     assert claims[3].key == "no_blocks"
+
+
+class Recurrent(SmallGPT):
+    """One block runs again and again, as in ALBERT and Universal Transformers."""
+
+    def forward(self, ids: Any) -> Any:
+        x = self.tok_emb(ids) + self.pos_emb(torch.arange(ids.shape[1]))
+        for _ in range(3):
+            x = self.blocks[0](x)
+        return self.head(self.norm(x))
+
+
+def test_the_positions_are_looked_for_where_a_block_runs_first() -> None:
+    assert holds_by_key(Recurrent())["position_embedding"] is True
+
+
+class WideHead(SmallGPT):
+    """The head has another width than the model, as in OPT-350m, and so have the vectors of the table."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tok_emb, self.head = nn.Embedding(50257, 12), nn.Linear(20, 50257, bias=False)
+        self.widen, self.project = nn.Linear(12, 16), nn.Linear(16, 20)
+
+    def forward(self, ids: Any) -> Any:
+        x = self.widen(self.tok_emb(ids)) + self.pos_emb(torch.arange(ids.shape[1]))
+        for block in self.blocks:
+            x = block(x)
+        return self.head(self.project(self.norm(x)))
+
+
+def test_a_width_that_is_not_the_models_is_not_called_by_its_name() -> None:
+    claims = {claim.key: claim for claims in measured(WideHead()).values() for claim in claims}
+    for language in LANGUAGES:
+        words = {key: CATALOGS[language].claim(claims[key]) for key in ("token_embedding", "matrix_product")}
+        assert "12" in words["token_embedding"].text
+        assert "[vocab_size, 20]" in words["matrix_product"].measured
+        assert not any("emb_dim" in claim.text for claim in words.values())

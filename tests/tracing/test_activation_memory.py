@@ -91,3 +91,18 @@ print(*[session.trace("Hello, I am", measure=["memory"]).totals.peak_bytes for _
         for setting in ("off", "on")
     ]
     assert len({peak for peaks in outputs for peak in peaks}) == 1, outputs
+
+
+def test_memory_that_a_tensor_gets_later_is_counted() -> None:
+    def grow(x: Any) -> Any:
+        product, joined = torch.empty(0), torch.empty(0)
+        torch.mul(x, 2, out=product)
+        torch.cat([x, x, x], out=joined)
+        del joined
+        return torch.empty(1).resize_(1000)
+
+    x = torch.ones(100)
+    with torch.no_grad():
+        assert measured(Function(grow), x, measure="memory").totals.peak_bytes == 400 + 4000
+        on_meta = measured(Function(lambda x: x.new_empty(0).resize_(50)), x.to("meta"), measure="memory")
+    assert on_meta.totals.peak_bytes == 200

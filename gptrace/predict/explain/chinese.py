@@ -30,9 +30,7 @@ _LINEAR = (
     "分。"
 )
 _LINEAR_FIGURES = "W(2x) 与 2·Wx 相差 {doubling:small}，W(x+z) 与 Wx + Wz 相差 {adding:small}"
-_BOTTLENECK = (
-    "{vocab_size:,} 个分数全都来自 {numbers} 个数，所以 {width} 限制了一个向量能表达多少不同的意思。"
-)
+_BOTTLENECK = "{vocab_size:,} 个分数全都来自 {numbers} 个数，所以一个向量能表达多少不同的意思是有限的。"
 _LAST_ROW = "续写时只需要最后一行：它是对整段文字之后那一个 token 的打分，其余各行输出层都可以不算。"
 _SHAPES = "`{table}` {weights:shape}，`{head}` {head_weight:shape}"
 _PARAMETERS = "{parameters:,} 个参数，{mebibytes:,.1f} MiB"
@@ -301,8 +299,8 @@ _FAILURES = {
     "们的倍数。",
     "position_embedding": "`{table}` 里每个位置占一行，但进入第一个 block 的并不是它与 token 嵌入之和。",
     "blocks": "向量依次经过 {count} 个 block，但不是每个都保持形状。",
-    "final_norm": "`{norm}` 排在最后，本该是最终归一化，但没有把向量调整到同一尺度：向量放大一倍，结果"
-    "就变了。",
+    "final_norm": "`{norm}` 处在最终归一化（final norm）的位置，却没有把向量调整到同一尺度：向量放大一倍，"
+    "结果就变了。",
     "output_head": _NOT_EVERY_POSITION,
     "output_head_of_other_width": _NOT_EVERY_POSITION,
     "vocabulary": _TOO_FEW_SCORES,

@@ -41,8 +41,8 @@ _LINEAR = (
 )
 _LINEAR_FIGURES = "W(2x) and 2·Wx differ by {doubling:small}, W(x+z) and Wx + Wz by {adding:small}"
 _BOTTLENECK = (
-    "All {vocab_size:,} scores come from {numbers} numbers, so {width} limits which combinations of scores "
-    "the model can produce."
+    "All {vocab_size:,} scores come from {numbers} numbers, which limits the combinations of scores that the "
+    "model can produce."
 )
 _LAST_ROW = (
     "To continue a text, only the last row matters: it scores the token that follows the whole text. The "

@@ -106,6 +106,16 @@ class MeasuredModel:
                 return path
         return ""
 
+    def width_of(self, vectors: Tensor) -> str:
+        """Return the name of the last axis of vectors (…, D); its size, where it is not the model's width."""
+        architecture, size = self.loaded.architecture, vectors.shape[-1]
+        name = str(self._figures["width"])
+        width = architecture.sizes.get(name) if architecture else None
+        if width is None:
+            entering = self.captured.first_inputs.get(next(iter(self.structure.blocks), self.structure.head))
+            width = size if entering is None else entering.shape[-1]
+        return name if size == width else str(size)
+
     @property
     def norm_path(self) -> str:
         """The last norm before the head, told by the name of its class; "" where there is none."""

@@ -57,11 +57,8 @@ MODELS: dict[str, str] = {
         "请用更小的模型或更少的 token；只看形状的话，用 --device meta"
     ),
     # configuration
-    "{}{} holds a {}, not keys and values": "{!t}{} 里是 {}，不是键和值",
-    "{}{} is not a file": "{!t}{} 不是文件",
-    "{}{} is larger than {} MiB": "{!t}{} 大于 {} MiB",
-    "the model's ": "模型的 ",
-    "not UTF-8 text": "不是 UTF-8 文本",
+    "{} holds a {}, not keys and values": "{!t} 里是 {}，不是键和值",
+    "the model's {}": "模型的 {}",
     "give a .json or .toml file of configuration keys": "请给出写有配置键的 .json 或 .toml 文件",
     "a file named *.toml must be TOML; any other must be JSON": (
         "名为 *.toml 的文件必须是 TOML，其他文件必须是 JSON"
@@ -83,6 +80,7 @@ MODELS: dict[str, str] = {
     # models of transformers
     "--model hf:{}": "--model hf:{}",
     "the weights in {}": "{} 里的权重",
+    "the weights in {} as {}": "把 {} 里的权重转成 {}",
     "the weights in {} lack {}": "{} 里的权重缺少 {!t}",
     "is a shard missing, or are these the weights of another model?": (
         "是不是少了分片，或者是别的模型的权重？"
@@ -95,7 +93,15 @@ MODELS: dict[str, str] = {
         "它是因果语言模型吗？这个版本的 transformers 支持它吗？"
     ),
     "--model hf:… needs transformers, which is not installed": "--model hf:… 需要 transformers，而它没有安装",
-    "pip install 'gptrace[hf]'": "pip install 'gptrace[hf]'",
+    "pip install transformers": "pip install transformers",
+    "the configuration of {} has {} {}": "{} 的配置里 {} 是 {}",
+    "a model has up to {} layers; --set {}=… changes the number": (
+        "模型最多可以有 {} 层；用 --set {}=… 修改层数"
+    ),
+    "the configuration of {} asks for more than {} modules": "{} 的配置要求的模块超过 {} 个",
+    "are its numbers of layers and experts right? --set KEY=VALUE changes one": (
+        "层数和专家数对吗？用 --set KEY=VALUE 修改"
+    ),
     # models of the user
     "write FILE.py:OBJECT or package.module:OBJECT, as in model.py:GPT": (
         "请写 FILE.py:OBJECT 或 package.module:OBJECT，例如 model.py:GPT"
@@ -124,6 +130,16 @@ MODELS: dict[str, str] = {
     "write __hash__ = torch.nn.Module.__hash__ in the body of {}": (
         "请在 {} 的类体里写 __hash__ = torch.nn.Module.__hash__"
     ),
+    "{} has more than {} paths to its submodules": "{} 到子模块的路径超过 {} 条",
+    "it holds the same modules many times over, and PyTorch follows every path: hold each once": (
+        "同样的模块在其中出现了很多次，而 PyTorch 会走遍每一条路径：请让每个模块只出现一次"
+    ),
+    "{} is a {} that contains itself: PyTorch follows its submodules forever": (
+        "{}（类型 {}）包含自身：PyTorch 会无休止地遍历它的子模块"
+    ),
+    "keep a parent where PyTorch does not look for submodules, as in self.{} = [parent]": (
+        "请把父模块放在 PyTorch 不会当作子模块的地方，例如 self.{} = [parent]"
+    ),
     "{}: there is no {}": "{}：没有 {}",
     "{}: there is no module {}": "{}：没有模块 {}",
     "is it installed in this environment, or in this folder? For a file: FILE.py:OBJECT": (
@@ -148,7 +164,11 @@ MODELS: dict[str, str] = {
         "异常来自模型自己的代码，英文信息是原文；gptrace run 显示到出错为止的跟踪结果，GPTRACE_DEBUG=1 显示"
         "完整的 traceback"
     ),
+    "the model's own code raised this; GPTRACE_DEBUG=1 shows the whole traceback": (
+        "异常来自模型自己的代码，英文信息是原文；GPTRACE_DEBUG=1 显示完整的 traceback"
+    ),
     ", at {}": "，位于 {!s}",
+    " (while gptrace read the model)": "（gptrace 读取模型时）",
     " (while {} was imported)": "（导入 {} 时）",
     " (while {} was built)": "（构建 {} 时）",
     " (while the configuration of {} was built)": "（构建 {} 的配置时）",
@@ -178,7 +198,6 @@ WEIGHTS: dict[str, str] = {
     "it holds no state dict, only a {}": "里面没有 state dict，只有 {}",
     "it has no weight_map": "里面没有 weight_map",
     "it lists {}, which no shard holds": "里面列出了 {}，但哪个分片里都没有",
-    "--weights {} is not a file": "--weights {} 不是文件",
     "the file is empty": "文件是空的",
     "it holds no keys and values": "里面没有键和值",
     "the header claims {} bytes of a file of {}": "文件头说有 {} 字节，文件只有 {} 字节",
@@ -193,9 +212,31 @@ WEIGHTS: dict[str, str] = {
     "the shard {} is missing": "缺少分片 {}",
     "it is not JSON: {}": "不是 JSON：{}",
     "the file wants to run {}, so it was not loaded": "文件要执行 {}，所以没有加载",
-    "it cannot be read: {}": "无法读取：{}",
+    "it cannot be read: {}": "无法读取：{!t}",
     "{} is a {} tensor": "{} 是 {} 张量",
     "save it dense, in floating point": "请保存成稠密的浮点张量",
+    "{} is stored as {}": "{} 以 {} 存储",
+    "save it in float32, float16 or bfloat16": "请保存成 float32、float16 或 bfloat16",
+    "{} has the shape {}, but {} in the file": "{} 的形状是 {}，而文件里只有 {}",
+    "save it with tensor.contiguous(), so that every number is there": (
+        "请用 tensor.contiguous() 保存，让每个数都在文件里"
+    ),
+    "it ends too early": "文件不完整",
+    "save the state dict again with torch.save(model.state_dict(), path)": (
+        "请用 torch.save(model.state_dict(), path) 重新保存 state dict"
+    ),
+    "{}: the file wants to run bytearray, so it was not loaded": "{!t}：文件要执行 bytearray，所以没有加载",
+    "{}: it is neither a safetensors file nor a PyTorch file": (
+        "{!t}：既不是 safetensors 文件，也不是 PyTorch 文件"
+    ),
+    "{}: it holds {} compressed ({} unpacked), which torch.save never does": (
+        "{!t}：其中的 {} 是压缩的（解压后 {}），而 torch.save 从不压缩"
+    ),
+    "{}: its list of tensors has {}": "{!t}：张量清单有 {}",
+    "give a file that holds a state dict alone, best as safetensors": (
+        "请给出只含 state dict 的文件，最好是 safetensors"
+    ),
+    "{} of --model hf:{}": "--model hf:{1} 的 {0}",
     # the hub
     "fetching {} of {}; this happens once": "正在下载 {1!t}，共 {0}；只下载一次",
     "check the network and HF_ENDPOINT, then run the same command again: the download resumes": (
@@ -212,16 +253,24 @@ WEIGHTS: dict[str, str] = {
     ),
     "give the folder that save_pretrained() wrote": "请给出 save_pretrained() 写出的文件夹",
     "--model hf:{} is neither a folder nor OWNER/NAME": "--model hf:{} 既不是文件夹，也不是 OWNER/NAME",
+    "--model hf:{}: {}": "--model hf:{}：{!t}",
     "{} holds no weights": "{} 里没有权重",
     "{} holds no config.json": "{} 里没有 config.json",
     "is it a model for transformers? --weights random needs only its config.json": (
         "它是 transformers 的模型吗？--weights random 只需要它的 config.json"
     ),
-    "{} is not safetensors: it starts with {}, so it was removed": (
-        "{} 不是 safetensors：开头是 {}，所以删除了"
+    "pip install huggingface_hub": "pip install huggingface_hub",
+    "{} is not safetensors": "{} 不是 safetensors 文件",
+    "{} is not a PyTorch file": "{} 不是 PyTorch 文件",
+    "{} is not JSON": "{} 不是 JSON 文件",
+    "{} is not text, but a web page": "{} 是网页，不是文本文件",
+    ": it starts with {}, so it was removed": "：它以 {} 开头，所以删除了",
+    "waiting for {}, which has sent nothing for {} s; Ctrl-C ends it": (
+        "正在等 {}，它已经 {} 秒没有发来数据；按 Ctrl-C 结束"
     ),
+    "{} did not answer within {} s, {} times": "{0} 有 {2} 次没有在 {1} 秒内应答",
+    "the download was interrupted": "下载已中断",
     "check HF_ENDPOINT: does it serve the files themselves?": "请检查 HF_ENDPOINT：它给出的是文件本身吗？",
-    "pip install 'gptrace[{}]'": "pip install 'gptrace[{}]'",
     "{} could not be fetched: {}: {}": "无法下载 {}（英文信息是原文）：{}: {}",
     "{} at revision {}": "{} 的版本 {}",
     "--model hf:{}: the folder has no config.json": "--model hf:{}：文件夹里没有 config.json",
@@ -234,6 +283,7 @@ WEIGHTS: dict[str, str] = {
     "nanoGPT or minGPT": "nanoGPT 或 minGPT",
     "{}'s own": "{} 自己的",
     "the weights have no h.0.attn.c_attn.weight": "权重里没有 h.0.attn.c_attn.weight",
+    "the weights have block {}, and no block {}": "权重里有第 {} 个 block，却没有第 {} 个",
     "is a shard missing?": "是不是少了分片？",
     "{} has the shape {}, so it is no matrix": "{} 的形状是 {}，不是矩阵",
     "is it the right file?": "是这个文件吗？",

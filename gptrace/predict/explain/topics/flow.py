@@ -52,15 +52,16 @@ def _token_embedding(model: MeasuredModel) -> MeasuredClaim:
     embedded, table = model.captured.outputs.get(path), model.weight_of(path)
     if embedded is None or table is None or embedded.shape != (*model.ids.shape, table.shape[-1]):
         return model.claim("token_embedding_unmeasured", None)
+    width = model.width_of(embedded)
     rows, values = as_float64(table[model.ids]), as_float64(embedded)
     # Some models multiply their embeddings by a constant, such as √D: the one that fits best.
     factor = float((values * rows).sum()) / max(float((rows * rows).sum()), 1e-30)
     allowed = model.tolerance * _largest(values)
     difference, scaled = largest_difference(values, rows), largest_difference(values, factor * rows)
     if scaled <= allowed < difference:
-        figures = {"embedded": embedded, "factor": factor, "difference": scaled}
+        figures = {"width": width, "embedded": embedded, "factor": factor, "difference": scaled}
         return model.claim("token_embedding_scaled", True, **figures)
-    figures = {"embedded": embedded, "difference": difference}
+    figures = {"width": width, "embedded": embedded, "difference": difference}
     if difference <= allowed:
         return model.claim("token_embedding", True, **figures)
     reordered = _change_in_reverse_order(model, path, embedded)
@@ -84,7 +85,7 @@ def _block_input(model: MeasuredModel) -> MeasuredClaim:
     embedded = captured.outputs.get(structure.token_embedding)
     if model.position_embedding and embedded is not None:
         return _position_embedding(model, embedded, captured.outputs[model.position_embedding])
-    entering = captured.inputs.get(structure.blocks[0]) if structure.blocks else None
+    entering = captured.first_inputs.get(structure.blocks[0]) if structure.blocks else None
     if embedded is None or entering is None or embedded.shape != entering.shape:
         return model.claim("block_input_unmeasured", None)
     allowed = model.tolerance * _largest(entering)
@@ -97,7 +98,9 @@ def _position_embedding(model: MeasuredModel, embedded: Tensor, positions: Tenso
     """Look for the sum of the embeddings in the first block, or in what runs before it, such as a norm."""
     structure, table = model.structure, model.position_embedding
     readers = (*(structure.blocks[:1] or (structure.head,)), *structure.before)
-    taken = {path: model.captured.inputs[path] for path in readers if path in model.captured.inputs}
+    # A block that runs again and again takes the sum at first, and then what it has returned.
+    inputs = model.captured.first_inputs
+    taken = {path: inputs[path] for path in readers if path in inputs}
     figures = {"table": table, "embedded": embedded, "positions": positions}
     others = [path for path in structure.other_embeddings if path != table and path in model.captured.outputs]
     total = _sum([embedded, positions])

@@ -16,7 +16,7 @@ def measure(model: MeasuredModel) -> list[MeasuredClaim]:
     table, weight = model.weight_of(model.structure.token_embedding), model.weight_of(model.structure.head)
     if table is None or weight is None:
         return [model.claim("no_tables", None)]
-    figures = {"weights": table, "head_weight": weight}
+    figures = {"width": model.width_of(table), "weights": table, "head_weight": weight}
     if table.shape != weight.shape:
         return [model.claim("different_shapes", True, **figures)]
     is_tied = table.data_ptr() == weight.data_ptr()
