@@ -103,6 +103,6 @@ class _ProblemCounter:
         if not self._problems:
             return None
         return RunError(
-            f"{self._problems} of {self._prompts} prompts have no result; the output holds the error of each",
+            f"{self._problems} of {self._prompts} prompts failed; the output holds the error of each",
             "",
         )

@@ -21,7 +21,10 @@ _UNIT = re.compile(
 )
 _ARROWS = ("→ ", "-> ")
 # A unit that is wider than a line is split at spaces, and what is still wider after separators of names.
-_SPLITS = (re.compile(r"(?<=\s)(?=\S)"), re.compile(r"(?<=[/_\\])(?=\w)|(?<!\d\.)(?<=\.)(?=\w)"))
+_SPLITS = (
+    re.compile(r"(?<=\s)(?=\S)"),
+    re.compile(r"(?<=[/_\\])(?=\w)|(?<!\d\.)(?<=\.)(?=\w)|(?<=[a-z])(?=[A-Z])"),
+)
 
 
 def break_lines(text: str, width: int) -> list[str]:

@@ -21,7 +21,8 @@ from gptrace.report.rich_tables import (
     plain_table,
 )
 
-_NARROWEST = 20  # columns of text that the modules and the shapes keep at least
+_NARROWEST = 20  # columns of text that the shapes keep at least
+_MODULES = 28  # columns of text that the modules keep at least, if they are so wide
 _LABEL = 4  # columns of text that a label keeps beside the drawing of the tree
 
 
@@ -63,7 +64,7 @@ class _TreeLayout:
 
     def _drop_columns(self, width: int) -> list[str]:
         """Drop columns from the right until modules and shapes have room; return their titles."""
-        least = min(self.modules, _NARROWEST) + (GAP + _NARROWEST if self.has_shapes else 0)
+        least = min(self._stacked_modules(), _MODULES) + (GAP + _NARROWEST if self.has_shapes else 0)
         dropped: list[str] = []
         while self.columns and least + self.extra > width:
             title, _ = self.columns.pop()
@@ -79,11 +80,15 @@ class _TreeLayout:
         room = width - fixed - GAP
         if room >= self.shapes:
             return self._stacked(self.modules, room, types_below=False)
-        below = [cell_len(row.below) + cell_len(row.type) for row in self.rows] if self.has_types else [0]
-        modules = max(self.modules, *below)
+        modules = self._stacked_modules()
         # In a very narrow terminal the shapes break first, at a space, and then the modules.
         room = max(_NARROWEST, width - modules - self.extra - GAP)
         return self._stacked(width - room - self.extra - GAP, room, types_below=self.has_types)
+
+    def _stacked_modules(self) -> int:
+        """Return the width of the modules with their types below them."""
+        below = [cell_len(row.below) + cell_len(row.type) for row in self.rows] if self.has_types else [0]
+        return max(self.modules, *below)
 
     def plain(self, width: int | None) -> PlainText:
         """Return one line for each row; types and sizes are left out where they do not fit."""

@@ -89,7 +89,7 @@ COMMAND_LINE: dict[str, str] = {
     "prompts come from the lines of stdin, but there is also {}": "prompt 来自 stdin 的各行，却还写了 {}",
     "--resume: {} is no regular file": "--resume：{} 不是普通文件",
     "it can only be written from the beginning": "它只能从头写起",
-    "{} of {} prompts have no result; the output holds the error of each": (
+    "{} of {} prompts failed; the output holds the error of each": (
         "{1} 个 prompt 中有 {0} 个没有结果；错误写在输出里"
     ),
     "--resume continues a stream, and there is none": "--resume 用于接着处理一连串 prompt，而这里没有",
@@ -123,7 +123,7 @@ COMMAND_LINE: dict[str, str] = {
     "--output {} is a folder": "--output {} 是文件夹",
     "name a file in it": "请写出其中的文件名",
     "--output {}: the folder {} is not there": "--output {}：文件夹 {} 不存在",
-    "make it first with mkdir -p": "请先用 mkdir -p 创建",
+    "make it first: mkdir -p {}": "请先创建：mkdir -p {}",
     "--output {}: {}": "--output {}：{}",
     "give another file name": "请换一个文件名",
     # rows and columns

@@ -53,8 +53,9 @@ class _Head:
         errors = (as_float64(product) - as_float64(self.output(self.x))).abs()
         equal = int((errors <= self.model.head_tolerance).sum())
         counts = {"numbers": self.weight.numel(), "equal": equal, "scores": len(errors)}
-        counts["width"] = self.model.width_of(self.x)
-        return self.claim("matrix_product", equal == len(errors), weight=self.weight, **counts)
+        width = self.model.width_of(self.x)
+        holds = equal == len(errors)
+        return self.claim("matrix_product", holds, weight=self.weight, width=width, **counts)
 
     def dot_product(self) -> MeasuredClaim:
         """Compute the scores of the likeliest tokens by hand, and compare them with the model's logits.
