@@ -37,15 +37,7 @@ class CachedArchitecture(Architecture):
     def __init__(self, config: GPTConfig, cached: int, new: int) -> None:
         def build(changes: Mapping[str, int]) -> GPTModel:
             model = GPTModel(GPTConfig.from_mapping(changes, base=config))
-            length = self._CACHED if cached else 0
-
-            def fill_caches(*_: object) -> None:
-                remove_caches(model)
-                add_caches(model, model.config.context_length, length=length)
-
-            # Each pass fills the caches, and the model is run more than once.
-            fill_caches()
-            model.register_forward_pre_hook(fill_caches)
+            add_caches(model, model.config.context_length, length=self._CACHED if cached else 0)
             return model
 
         super().__init__(config.to_dict(), build)
