@@ -40,27 +40,43 @@ _filter: _Filter | None = None
 
 
 def start() -> None:
-    """Let descriptor 2 lead through the filter, unless stderr is closed or the system has no fork.
+    """Let descriptor 2 lead through the filter, unless stderr is closed, or the system allows no process.
 
     For a process of our own, at its start, while it has one thread.
     """
-    global _filter
     if sys.stderr is None or not hasattr(os, "fork"):
         return
+    opened: list[int] = []
     try:
-        stderr = fcntl.fcntl(2, fcntl.F_DUPFD_CLOEXEC, 3)
-    except OSError:
-        return
-    (reader, writer), (answers, answering) = _pipe(), _pipe()
+        _start(opened)
+    except OSError:  # no descriptor or process is left
+        for descriptor in opened:
+            os.close(descriptor)
+
+
+def _start(opened: list[int]) -> None:
+    """Start the filter; `opened` gets each descriptor as soon as it is there, until it has started."""
+    global _filter
+    assert sys.stderr is not None
+    stderr = fcntl.fcntl(2, fcntl.F_DUPFD_CLOEXEC, 3)
+    opened.append(stderr)
+    for _ in range(2):
+        opened += _pipe()
+    _, reader, writer, answers, answering = opened
     marker = f"\0{secrets.token_hex(16)}\0".encode()
     encoding, errors = sys.stderr.encoding, sys.stderr.errors
     sys.stderr.flush()
     child = os.fork()
     if child == 0:
-        if os.fork() == 0:  # a grandchild: user code that waits for its children does not meet it
-            _run(reader, stderr, answering, marker, encoding)
-        os._exit(0)
-    os.waitpid(child, 0)
+        try:
+            if os.fork() == 0:  # a grandchild: user code that waits for its children does not meet it
+                _run(reader, stderr, answering, marker, encoding)
+            os._exit(0)
+        finally:
+            os._exit(1)
+    if os.waitpid(child, 0)[1]:
+        raise OSError("the system allows no process")
+    opened.clear()
     os.close(reader)
     os.close(answering)
     os.dup2(writer, 2)
@@ -77,9 +93,17 @@ def wait() -> None:
 def _pipe() -> tuple[int, int]:
     """Return the ends of a pipe, on descriptors other than those of standard streams that are closed."""
     low = os.pipe()
-    high = [fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 3) for end in low]
-    for end in low:
-        os.close(end)
+    high: list[int] = []
+    try:
+        high += [fcntl.fcntl(low[0], fcntl.F_DUPFD_CLOEXEC, 3)]
+        high += [fcntl.fcntl(low[1], fcntl.F_DUPFD_CLOEXEC, 3)]
+    except OSError:
+        for end in high:
+            os.close(end)
+        raise
+    finally:
+        for end in low:
+            os.close(end)
     return high[0], high[1]
 
 

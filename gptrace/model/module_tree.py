@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from threading import get_ident
 
@@ -92,7 +92,7 @@ class _Opened:
 
 def _check_entries(module: Module) -> None:
     """Raise ConfigError for names and values that were put past the checks of `torch.nn.Module`."""
-    entries: tuple[tuple[dict[str, object], type], ...] = (
+    entries: tuple[tuple[Mapping[str, object], type], ...] = (
         (module._modules, Module), (module._parameters, torch.Tensor), (module._buffers, torch.Tensor),
     )  # fmt: skip
     for registry, kind in entries:

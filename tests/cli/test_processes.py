@@ -49,6 +49,22 @@ def test_without_text_dev_null_means_the_sample_with_a_notice(process: Cli) -> N
     assert outcome.err == 'note: no text was given, so this is the sample prompt "Hello, I am"\n'
 
 
+@pytest.mark.parametrize("fork", ["raise BlockingIOError", "return real() or os._exit(1)"])
+def test_a_process_that_may_start_no_other_still_runs(fork: str) -> None:
+    code = f"import os, runpy, sys; real = os.fork\ndef fork():\n    {fork}\nos.fork = fork\n"
+    code += "sys.argv = ['gptrace', '--version']; runpy.run_module('gptrace', run_name='__main__')"
+    command = [sys.executable, "-c", code]
+    outcome = subprocess.run(
+        command, capture_output=True, env=environment(), timeout=HANG_TIMEOUT, check=False
+    )
+    assert (outcome.returncode, outcome.stderr) == (0, b"")
+    assert outcome.stdout.startswith(b"gptrace ")
+
+
+def test_a_process_that_may_open_few_files_still_runs() -> None:
+    assert shell("ulimit -n 8; gptrace --version") == shell("gptrace --version")
+
+
 def test_stdin_in_its_forms(process: Cli, tmp_path: Path) -> None:
     assert json.loads(process("tokens", "--json", stdin=b"a b\n").out)["results"][0]["text"] == "a b"
     lines = json.loads(process("tokens", "--json", "--lines", stdin="a\n你\n".encode()).out)

@@ -116,7 +116,7 @@ class Nested(nn.Module):
 
 def test_more_levels_than_python_has_calls_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"Nested nests modules more than \d+ levels deep"):
-        gptrace.Session(Nested()).trace(ids=IDS)
+        gptrace.Session(Nested()).trace(ids=[1, 2])
 
 
 @pytest.mark.parametrize(
@@ -133,4 +133,4 @@ def test_entries_that_torch_cannot_list_are_refused(
     model = nn.Embedding(V, 4)
     getattr(model, registry)[name] = value
     with pytest.raises(ConfigError, match=message):
-        gptrace.Session(model).trace(ids=IDS)
+        gptrace.Session(model).trace(ids=[1, 2])
