@@ -47,11 +47,15 @@ def start() -> None:
     if sys.stderr is None or not hasattr(os, "fork"):
         return
     opened: list[int] = []
+    # Ctrl-C waits: neither process here could say a word about it.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:
         _start(opened)
     except OSError:  # no descriptor or process is left
         for descriptor in opened:
             os.close(descriptor)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _start(opened: list[int]) -> None:

@@ -271,3 +271,21 @@ def test_an_error_while_a_text_comes_begins_its_own_line(tmp_path: Path) -> None
     code, text = in_a_terminal("generate", "Hello, I am", "-m", "late.py:Late", columns=100, folder=tmp_path)
     assert code == 1
     assert "\n\x1b[1;31merror:\x1b[0m the greatest logit is nan" in text.replace("\r", "")
+
+
+@pytest.mark.parametrize("module", ["gptrace.cli", "gptrace.cli.main", "gptrace.errors", "gptrace.cli.app"])
+def test_ctrl_c_while_the_command_is_loaded_leaves_no_traceback(module: str) -> None:
+    code = (
+        "import os, runpy, signal, sys\n"
+        "class Interrupts:\n"
+        "    def find_spec(self, name, *_):\n"
+        f"        if name == {module!r}: os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Interrupts())\n"
+        "sys.argv = ['gptrace', 'tokens', 'Hi']; runpy.run_module('gptrace', run_name='__main__')"
+    )
+    command = [sys.executable, "-c", code]
+    outcome = subprocess.run(
+        command, capture_output=True, env=environment(), timeout=HANG_TIMEOUT, check=False
+    )
+    assert (outcome.returncode, outcome.stdout) == (130, b"")
+    assert outcome.stderr == b"error: interrupted\nhint: nothing was written; run the command again\n"

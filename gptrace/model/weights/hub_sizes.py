@@ -42,8 +42,9 @@ class Sizes:
         sizes = [file.file_size for file in wanted]
         free = _free_bytes(self._cache)
         if sum(sizes) > free:
-            problem = f"{readable_bytes(sum(sizes))} are to be fetched, and {self._cache} has room for"
-            raise DownloadError(f"{problem} {readable_bytes(free)}", "HF_HOME may name a folder elsewhere")
+            needed, room = readable_bytes(sum(sizes)), readable_bytes(free)
+            problem = f"{needed} are to be fetched, and {self._cache} has room for {room}"
+            raise DownloadError(problem, "HF_HOME may name a folder elsewhere")
         self._limit = max([_LARGEST_LIST, *sizes])
         return sum(sizes)
 

@@ -288,4 +288,28 @@ WEIGHTS: dict[str, str] = {
     "give it with --set n_heads=…": "请用 --set n_heads=… 给出",
     "{} has {} {}, the weights have {}": "{!t}里 {} 是 {}，权重里是 {}",
     "--weights {}: {} is {}, and {} in the model": "--weights {}：{} 是 {}，模型里是 {}",
+    # limits of modules, and of what a server sends
+    "{} has {}, a {}, in its {}": "{} 的{!t}里有 {}，类型是 {}",
+    "parameters and buffers": "参数和缓冲区",
+    "submodules": "子模块",
+    "PyTorch cannot list it: register modules and tensors, each by a name that is a string": (
+        "PyTorch 无法列出它：请只登记模块和张量，名字用字符串"
+    ),
+    "{} nests modules more than {} levels deep, and PyTorch calls itself at each": (
+        "{} 的模块嵌套超过 {} 层，而 PyTorch 每层都要递归一次"
+    ),
+    "nest them less, or call sys.setrecursionlimit() where the model is defined": (
+        "请减少嵌套，或者在定义模型的地方调用 sys.setrecursionlimit()"
+    ),
+    "the server does not say how large {} is": "服务器没有说明 {} 有多大",
+    "{} are to be fetched, and {} has room for {}": "要下载 {}，而 {} 只剩 {}",
+    "HF_HOME may name a folder elsewhere": "HF_HOME 可以指定别处的文件夹",
+    "{} sends more than the {} that were expected": "{} 发来的数据超过了预期的 {}",
+    "{} has sent {} bytes in {} s": "{} 只发来了 {} 个字节，用时 {} 秒",
+    "check the network and HF_ENDPOINT, then run the same command again": (
+        "请检查网络和 HF_ENDPOINT，然后再运行同一条命令"
+    ),
+    "check HF_ENDPOINT: is it the hub, or a mirror of it?": "请检查 HF_ENDPOINT：它是 hub 或者它的镜像吗？",
+    "{} gives logits on device meta, without numbers": "{} 给出的 logits 在 meta 设备上，没有数值",
+    "gptrace run shows the shapes": "gptrace run 会显示形状",
 }
