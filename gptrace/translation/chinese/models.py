@@ -291,7 +291,6 @@ WEIGHTS: dict[str, str] = {
     # limits of modules, and of what a server sends
     "{} has {}, a {}, in its {}": "{} 的{!t}里有 {}，类型是 {}",
     "parameters and buffers": "参数和缓冲区",
-    "submodules": "子模块",
     "PyTorch cannot list it: register modules and tensors, each by a name that is a string": (
         "PyTorch 无法列出它：请只登记模块和张量，名字用字符串"
     ),
