@@ -69,10 +69,12 @@ class InputFile:
             is_open_stream = os.path.abspath(self.path).startswith(_OPEN_STREAMS)
             descriptor = os.open(self.path, flags)
             try:
-                self._check(os.fstat(descriptor), limit, may_be_pipe=is_open_stream)
-                os.set_blocking(descriptor, True)
+                status = os.fstat(descriptor)
+                self._check(status, limit, may_be_pipe=is_open_stream)
+                # A pipe here has a writer. Some files of the system, such as /proc/kmsg, would wait for ever.
+                os.set_blocking(descriptor, stat.S_ISFIFO(status.st_mode))
                 with open(descriptor, "rb", closefd=False) as file:
-                    raw = file.read(limit + 1)
+                    raw = file.read(limit + 1) or b""
             finally:
                 os.close(descriptor)
         except (OSError, ValueError) as error:

@@ -98,3 +98,11 @@ def test_the_folder_of_a_model_holds_files_alone(cli: Cli, tmp_path: Path, name:
             sparse.truncate(1 << 40)
     part = "is larger than 128.0 MiB" if kind == "endless" else f"is a {kind}, not a file"
     cli("run", "Hi", "--model", f"hf:{tmp_path}").is_error(2, f"{name} of --model hf:{tmp_path} {part}")
+
+
+@pytest.mark.skipif(not os.access("/proc/kmsg", os.R_OK), reason="this file of Linux is for root alone")
+def test_a_file_of_the_system_that_waits_for_more_is_read_as_it_is() -> None:
+    read = threading.Thread(target=lambda: file_at("/proc/kmsg").text(100 << 20), daemon=True)
+    read.start()
+    read.join(10)
+    assert not read.is_alive()

@@ -21,7 +21,7 @@ def spoken(text: str, stream: TextIO | None) -> str:
 
 
 def can_show(language: str, stream: TextIO | None) -> bool:
-    """Tell whether a stream has the characters of a language."""
+    """Tell whether a stream has the characters of a language: Big5 and Shift JIS lack simplified ones."""
     try:
         ("中文，：（）" if language == "zh" else "").encode(getattr(stream, "encoding", None) or "utf-8")
     except (UnicodeEncodeError, LookupError):

@@ -6,7 +6,7 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import NoReturn
 
@@ -20,15 +20,25 @@ from gptrace.wording import message_of
 _MEMORY_HINT = "torch alone takes some 300 MiB; free some memory, or raise the limit"
 _USER_HINT = "the model's own code raised this; GPTRACE_DEBUG=1 shows the whole traceback"
 _BUG_HINT = "this may be a bug in gptrace; GPTRACE_DEBUG=1 shows where it happened"
+_has_said_interrupted = False
 
 
-def run_and_exit() -> NoReturn:
-    """Run the `gptrace` command as a process of its own."""
+def run_and_exit(blocked_signals: Iterable[int] | None = None) -> NoReturn:
+    """Run the `gptrace` command as a process of its own; block these signals alone, if they are given."""
     # torch makes half a million objects that live to the end; looking for garbage among them costs a tenth
     # of a short run and finds none.
     gc.disable()
-    raw_stderr.start()
-    code = main()
+    code = EXIT_INTERRUPTED
+    try:
+        if blocked_signals is not None:
+            signal.pthread_sigmask(signal.SIG_SETMASK, blocked_signals)
+        raw_stderr.start()
+        code = main()
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    except KeyboardInterrupt:  # before `main` could handle it, or once more at its end
+        if not _has_said_interrupted:
+            _interrupted()
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
     raw_stderr.wait()
     # Everything is written and flushed. Python would take up to a second to free the model and torch, object
     # by object; the system does it at once.
@@ -107,10 +117,13 @@ def _language_of(arguments: Sequence[str]) -> str:
 
 
 def _interrupted() -> int:
+    global _has_said_interrupted
     # A second Ctrl-C must not interrupt this message.
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        return _fail("interrupted", streams.state_of_output(), EXIT_INTERRUPTED, None)
+        code = _fail("interrupted", streams.state_of_output(), EXIT_INTERRUPTED, None)
+        _has_said_interrupted = True
+        return code
     finally:
         signal.signal(signal.SIGINT, before)
 

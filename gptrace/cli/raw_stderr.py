@@ -40,27 +40,47 @@ _filter: _Filter | None = None
 
 
 def start() -> None:
-    """Let descriptor 2 lead through the filter, unless stderr is closed or the system has no fork.
+    """Let descriptor 2 lead through the filter, unless stderr is closed, or the system allows no process.
 
     For a process of our own, at its start, while it has one thread.
     """
-    global _filter
     if sys.stderr is None or not hasattr(os, "fork"):
         return
+    opened: list[int] = []
+    # Ctrl-C waits: neither process here could say a word about it.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:
-        stderr = _high_copy(2)
-    except OSError:
-        return
-    (reader, writer), (answers, answering) = _pipe(), _pipe()
+        _start(opened)
+    except OSError:  # no descriptor or process is left
+        for descriptor in opened:
+            os.close(descriptor)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _start(opened: list[int]) -> None:
+    """Start the filter; `opened` gets each descriptor as soon as it is there, until it has started."""
+    global _filter
+    assert sys.stderr is not None
+    stderr = _high_copy(2)
+    opened.append(stderr)
+    for _ in range(2):
+        opened += _pipe()
+    _, reader, writer, answers, answering = opened
     marker = f"\0{secrets.token_hex(16)}\0".encode()
     encoding, errors = sys.stderr.encoding, sys.stderr.errors
     sys.stderr.flush()
     child = os.fork()
     if child == 0:
-        if os.fork() == 0:  # a grandchild: user code that waits for its children does not meet it
-            _run(reader, stderr, answering, marker, encoding)
-        os._exit(0)
-    os.waitpid(child, 0)
+        try:
+            if os.fork() == 0:  # a grandchild: user code that waits for its children does not meet it
+                _run(reader, stderr, answering, marker, encoding)
+            os._exit(0)
+        finally:
+            os._exit(1)
+    if os.waitpid(child, 0)[1]:
+        raise OSError("the system allows no process")
+    opened.clear()
     os.close(reader)
     os.close(answering)
     os.dup2(writer, 2)
@@ -77,10 +97,18 @@ def wait() -> None:
 def _pipe() -> tuple[int, int]:
     """Return the ends of a pipe, on descriptors other than those of standard streams that are closed."""
     low = os.pipe()
-    reader, writer = map(_high_copy, low)
-    for end in low:
-        os.close(end)
-    return reader, writer
+    high: list[int] = []
+    try:
+        high += [_high_copy(low[0])]
+        high += [_high_copy(low[1])]
+    except OSError:
+        for end in high:
+            os.close(end)
+        raise
+    finally:
+        for end in low:
+            os.close(end)
+    return high[0], high[1]
 
 
 def _high_copy(descriptor: int) -> int:

@@ -51,9 +51,10 @@ class KeptResults:
         last: dict[str, Any] = {}
         with file.open("rb") as rows:
             while raw := rows.readline(_LONGEST_ROW):
-                if not raw.endswith(b"\n") and len(raw) < _LONGEST_ROW:
+                is_torn = not raw.endswith(b"\n") and len(raw) < _LONGEST_ROW
+                if is_torn and _may_begin_row(raw, count, needed):
                     break
-                row = _row(raw, count, needed)
+                row = None if is_torn else _row(raw, count, needed)
                 if row is None:
                     raise OptionError(
                         f"--resume: line {count + 1} of {file} is not result {count} of gptrace {output}",
@@ -90,6 +91,18 @@ class KeptResults:
                 "use the model, the options and the prompts of the first run, or another --output",
             )
         return results
+
+
+def _may_begin_row(raw: bytes, index: int, needed: frozenset[str]) -> bool:
+    """Tell whether a last line without an end may be a result that was cut off, and no text of the user's."""
+    begun = raw.rstrip(b"\0")  # which some file systems leave after a crash
+    if not b'{"'.startswith(begun[:2]):
+        return False
+    try:
+        json.loads(begun)
+    except (ValueError, RecursionError):
+        return True
+    return _row(begun, index, needed) is not None
 
 
 def _row(raw: bytes, index: int, needed: frozenset[str]) -> dict[str, Any] | None:

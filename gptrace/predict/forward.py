@@ -24,6 +24,7 @@ from gptrace.model.quiet_torch import torch
 from gptrace.model.user_code_errors import passed_through, user_code_error, user_code_errors
 from gptrace.predict.logits import find_logits, refuse_classes
 from gptrace.text.prompts import Prompt, padded_ids
+from gptrace.tracing.one_at_a_time import one_at_a_time
 from gptrace.tracing.undisturbed import undisturbed_evaluation
 from gptrace.wording import one_line
 
@@ -134,6 +135,10 @@ def extract_logits(output: object, loaded: LoadedModel, batch: Tensor) -> Tensor
         raise NoLogitsError(
             f"{loaded.name} gives nothing to predict with: {result.reason}", "gptrace run shows its shapes"
         )
+    if result.logits.is_meta and not batch.is_meta:
+        raise NoLogitsError(
+            f"{loaded.name} gives logits on device meta, without numbers", "gptrace run shows the shapes"
+        )
     return result.logits
 
 
@@ -151,7 +156,8 @@ def isolated_model(loaded: LoadedModel, *, fused: bool = True) -> LoadedModel:
     """Return a GPTModel as a private copy that nobody else runs; any other model as it is."""
     if type(loaded.module) is not GPTModel:
         return loaded
-    return replace(loaded, module=isolated_copy(loaded.module, fused=fused), is_private=True)
+    with interrupts_held(), one_at_a_time(loaded.module):  # while no trace has hooks on it
+        return replace(loaded, module=isolated_copy(loaded.module, fused=fused), is_private=True)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from gptrace.errors import ModelCodeError
 from gptrace.measures import Measures
 from gptrace.model.build import LoadedModel
 from gptrace.model.hugging_face import is_hugging_face
-from gptrace.model.interrupts import interrupts_allowed
+from gptrace.model.interrupts import interrupts_allowed, interrupts_held
 from gptrace.model.quiet_torch import torch
 from gptrace.predict.batching import BatchBudget
 from gptrace.predict.forward import isolated_model
@@ -37,6 +37,7 @@ from gptrace.text.incremental_text import IncrementalText
 from gptrace.text.prompts import Prompt
 from gptrace.text.tokenizer import Tokenizer
 from gptrace.tracing.model_facts import model_info, versions
+from gptrace.tracing.one_at_a_time import one_at_a_time
 from gptrace.tracing.watching import record_trace
 
 Tensor = torch.Tensor
@@ -189,8 +190,9 @@ class _Generator(Runner[GenerationResult]):
         first = self._first_steps.get(kind)
         # The axes of all steps of a kind have the same names, which are proven once.
         architecture = steps.architecture(ids) if first is None else None
-        recording = record_trace(steps.loaded.module, architecture, measures=Measures(ops=True))
-        with recording as trace, interrupts_allowed():
+        module = steps.loaded.module
+        recording = record_trace(module, architecture, measures=Measures(ops=True))
+        with interrupts_held(), one_at_a_time(module), recording as trace, interrupts_allowed():
             logits = steps.logits(ids)
         attention = _first_attention(trace)
         # A model of the user's own keeps its cache where nobody else sees it; its attention shows it.

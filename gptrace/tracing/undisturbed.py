@@ -11,6 +11,7 @@ from gptrace.model.gpt import GPTModel
 from gptrace.model.interrupts import interrupts_held
 from gptrace.model.quiet_torch import torch
 from gptrace.model.random_state import kept_random_state
+from gptrace.tracing.one_at_a_time import one_at_a_time
 
 Module = torch.nn.Module
 is_lazy = torch.nn.parameter.is_lazy
@@ -20,11 +21,19 @@ is_lazy = torch.nn.parameter.is_lazy
 def undisturbed_evaluation(module: Module) -> Iterator[None]:
     """Run the block with `module` in evaluation mode and without gradients, then restore its state.
 
+    One thread at a time does so with a module: another would take the state in between for its own.
+
     Restored are the train/eval flag and the attributes of each submodule (parameters, buffers, hooks and
     submodules by name, and any that its code sets), the values of buffers and of embeddings that renormalise
     themselves, and the random number generators (of the CPU and of the module's CUDA devices). A lazy
     module stays initialised once it has run, as it would without gptrace.
     """
+    with one_at_a_time(module), _restored(module):
+        yield
+
+
+@contextmanager
+def _restored(module: Module) -> Iterator[None]:
     flags = [(submodule, submodule.training) for submodule in module.modules()]
     attributes = [(submodule, _attributes(submodule)) for submodule in module.modules()]
     values = [(tensor, tensor.detach().clone()) for tensor in _overwritable_tensors(module)]

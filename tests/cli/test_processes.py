@@ -49,6 +49,22 @@ def test_without_text_dev_null_means_the_sample_with_a_notice(process: Cli) -> N
     assert outcome.err == 'note: no text was given, so this is the sample prompt "Hello, I am"\n'
 
 
+@pytest.mark.parametrize("fork", ["raise BlockingIOError", "return real() or os._exit(1)"])
+def test_a_process_that_may_start_no_other_still_runs(fork: str) -> None:
+    code = f"import os, runpy, sys; real = os.fork\ndef fork():\n    {fork}\nos.fork = fork\n"
+    code += "sys.argv = ['gptrace', '--version']; runpy.run_module('gptrace', run_name='__main__')"
+    command = [sys.executable, "-c", code]
+    outcome = subprocess.run(
+        command, capture_output=True, env=environment(), timeout=HANG_TIMEOUT, check=False
+    )
+    assert (outcome.returncode, outcome.stderr) == (0, b"")
+    assert outcome.stdout.startswith(b"gptrace ")
+
+
+def test_a_process_that_may_open_few_files_still_runs() -> None:
+    assert shell("ulimit -n 8; gptrace --version") == shell("gptrace --version")
+
+
 def test_stdin_in_its_forms(process: Cli, tmp_path: Path) -> None:
     assert json.loads(process("tokens", "--json", stdin=b"a b\n").out)["results"][0]["text"] == "a b"
     lines = json.loads(process("tokens", "--json", "--lines", stdin="a\n你\n".encode()).out)
@@ -255,3 +271,21 @@ def test_an_error_while_a_text_comes_begins_its_own_line(tmp_path: Path) -> None
     code, text = in_a_terminal("generate", "Hello, I am", "-m", "late.py:Late", columns=100, folder=tmp_path)
     assert code == 1
     assert "\n\x1b[1;31merror:\x1b[0m the greatest logit is nan" in text.replace("\r", "")
+
+
+@pytest.mark.parametrize("module", ["gptrace.cli", "gptrace.cli.main", "gptrace.errors", "gptrace.cli.app"])
+def test_ctrl_c_while_the_command_is_loaded_leaves_no_traceback(module: str) -> None:
+    code = (
+        "import os, runpy, signal, sys\n"
+        "class Interrupts:\n"
+        "    def find_spec(self, name, *_):\n"
+        f"        if name == {module!r}: os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Interrupts())\n"
+        "sys.argv = ['gptrace', 'tokens', 'Hi']; runpy.run_module('gptrace', run_name='__main__')"
+    )
+    command = [sys.executable, "-c", code]
+    outcome = subprocess.run(
+        command, capture_output=True, env=environment(), timeout=HANG_TIMEOUT, check=False
+    )
+    assert (outcome.returncode, outcome.stdout) == (130, b"")
+    assert outcome.stderr == b"error: interrupted\nhint: nothing was written; run the command again\n"

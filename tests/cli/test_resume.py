@@ -117,3 +117,21 @@ def test_results_of_another_run_are_not_continued(command: tuple[str, ...], tmp_
     assert file.read_bytes() == whole
     assert cli(*arguments, stdin=b"Hello, I am\nand so\nit is\n").code == 0
     assert len(file.read_bytes().splitlines()) == 3
+
+
+@pytest.mark.parametrize("last", ["my notes", '{"my": "settings"}', "[1]", '\n{"index"'])
+def test_a_last_line_that_is_no_torn_result_is_not_cut_off(last: str, tmp_path: Path, cli: Cli) -> None:
+    file = tmp_path / "out.jsonl"
+    arguments = ("topk", "--lines", "-m", "tiny", "-k", "1", "-o", str(file), "--resume")
+    file.write_text(last)
+    cli(*arguments, stdin=b"Hello\n").is_error(2, "line 1", "is not result 0 of gptrace topk")
+    assert file.read_text() == last
+
+
+def test_a_torn_last_line_is_made_again(tmp_path: Path, cli: Cli) -> None:
+    file = tmp_path / "out.jsonl"
+    arguments = ("topk", "--lines", "-m", "tiny", "-k", "1", "-o", str(file), "--resume")
+    for torn in ("", "{", '{"', '{"index": 0, "text": "He', '{"index": 0\0\0\0', "\0\0"):
+        file.write_text(torn)
+        assert cli(*arguments, stdin=b"Hello\n").code == 0
+        assert json.loads(file.read_text())["text"] == "Hello"

@@ -67,6 +67,14 @@ def test_classes_are_not_called_logits_of_the_next_token() -> None:
     assert "has 1 score for each position" in str(gptrace.trace(ids=[5], model=one))
 
 
+def test_logits_without_numbers_predict_nothing() -> None:
+    on_meta = Function(lambda ids: torch.ones(*ids.shape, 50257, device="meta"))
+    assert gptrace.trace("Hi", model=on_meta).predictions == ()
+    for ask in (gptrace.topk, gptrace.loss, gptrace.generate):
+        with pytest.raises(NoLogitsError, match="logits on device meta, without numbers"):
+            ask("Hello, I am", model=on_meta)
+
+
 class MeanPooling(nn.Module):
     """A model whose every position sees the mean of all positions, padding included."""
 

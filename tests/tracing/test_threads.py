@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import logging
+import os
+import signal
 import sys
 import threading
 import warnings
+from collections.abc import Callable
+
+import pytest
 
 import gptrace
 from gptrace.model import GPTModel
+from gptrace.model.interrupts import interrupts_held
 from gptrace.model.quiet_torch import torch
+from gptrace.tracing.one_at_a_time import one_at_a_time
 from tests.support import IDS
 
 nn = torch.nn
@@ -107,3 +114,78 @@ def test_traces_in_threads_leave_the_process_as_it_was() -> None:
     assert not failures
     assert before == (sys.stdout, sys.stderr, logging.root.manager.disable, list(warnings.filters))
     assert torch.equal(random_state, torch.get_rng_state())
+
+
+class Meeting(nn.Module):
+    """Notes when two threads are in its forward pass at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.emb = nn.Embedding(50257, 4)
+        self.drop = nn.Dropout(0.5)
+        self.head = nn.Linear(4, 50257)
+        self.barrier = threading.Barrier(2)
+        self.met: list[int] = []
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        try:
+            self.barrier.wait(timeout=0.2)
+            self.met.append(threading.get_ident())
+        except threading.BrokenBarrierError:
+            pass
+        logits: torch.Tensor = self.head(self.drop(self.emb(ids)))
+        return logits
+
+
+def test_a_module_is_run_by_one_thread_at_a_time_and_left_in_training_mode() -> None:
+    model = Meeting()
+    session, results, failures = gptrace.Session(model), list[int](), list[BaseException]()
+
+    def work(ask: Callable[[], int]) -> None:
+        try:
+            results.append(ask())
+        except BaseException as error:
+            failures.append(error)
+
+    asks: list[Callable[[], int]] = [
+        lambda: len(session.trace("Hi").calls),
+        lambda: len(session.topk("Hi", k=4).results[0].candidates),
+        lambda: len(gptrace.trace("Hi", model=model).calls),
+    ]
+    threads = [threading.Thread(target=work, args=(ask,)) for ask in asks]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures
+    assert results == [4, 4, 4]
+    assert not model.met
+    assert all(module.training and not module._forward_hooks for module in model.modules())
+
+
+def test_ctrl_c_ends_the_wait_for_a_module() -> None:
+    module = nn.Linear(1, 1)
+    is_taken, is_wanted, may_end = threading.Event(), threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with one_at_a_time(module):
+            is_taken.set()
+            is_wanted.wait(30)
+            os.kill(os.getpid(), signal.SIGINT)
+            may_end.wait(30)
+
+    def wait_for_it() -> None:
+        with interrupts_held():
+            is_wanted.set()
+            with one_at_a_time(module):
+                pytest.fail("two threads have it")
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    is_taken.wait(30)
+    with pytest.raises(KeyboardInterrupt):
+        wait_for_it()
+    may_end.set()
+    thread.join()
+    with one_at_a_time(module):
+        pass
