@@ -7,6 +7,8 @@ TRACES: dict[str, str] = {
     "this model cannot be built at other sizes; pass a class that takes its sizes as arguments": (
         "这个模型不能以别的尺寸构建；请传入以尺寸为参数的类"
     ),
+    "in {} of {} forward passes, {}": "{1} 次前向传播中，有 {0} 次{2!t}",
+    "no axis has a name: {}": "各维都没有名字：{!t}",
     "only {}: {}": "只有 {!t}：{!t}",
     "batch and seq_len have names": "batch 和 seq_len 有名字",
     "{} has a name": "{} 有名字",
