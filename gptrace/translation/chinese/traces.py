@@ -99,8 +99,8 @@ DIAGNOSIS: dict[str, str] = {
     "{} expects ids below {}": "{} 要的是小于 {} 的 id",
     "{} expects [batch, {}, {}]": "{} 要的是 [batch, {}, {}]",
     "{} expects [batch, {}, ...]": "{} 要的是 [batch, {}, ...]",
-    "; the last two axes are swapped: x.transpose(-2, -1) would fit": (
-        "；最后两维颠倒了：用 x.transpose(-2, -1) 就对了"
+    "; with its last two axes swapped it would fit: x.transpose(-2, -1)": (
+        "；交换最后两维就合适：x.transpose(-2, -1)"
     ),
     "; the channels are axis 1: x.transpose(1, 2) would fit": (
         "；通道要放在第 1 维：用 x.transpose(1, 2) 就对了"
