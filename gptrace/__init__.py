@@ -22,17 +22,19 @@ __version__ = "0.1.0"
 # Module → the public names that it holds.
 _PUBLIC = {
     "gptrace.api": (
-        "explain generate generate_stream lens lens_stream loss loss_stream presets tokens topk topk_stream "
-        "trace"
+        "explain", "generate", "generate_stream", "lens", "lens_stream", "loss", "loss_stream", "presets",
+        "tokens", "topk", "topk_stream", "trace",
     ),
-    "gptrace.errors": "GptraceError",
-    "gptrace.model": "GPTConfig GPTModel",
-    "gptrace.record": "Difference Explanation Generation Lens Loss Tokens TopK TopKStream Trace",
-    "gptrace.record.reading": "load",
-    "gptrace.session": "Session",
-    "gptrace.tracing": "watch",
-}
-_HOMES = {name: module for module, names in _PUBLIC.items() for name in names.split()}
+    "gptrace.errors": ("GptraceError",),
+    "gptrace.model": ("GPTConfig", "GPTModel"),
+    "gptrace.record": (
+        "Difference", "Explanation", "Generation", "Lens", "Loss", "Tokens", "TopK", "TopKStream", "Trace",
+    ),
+    "gptrace.record.reading": ("load",),
+    "gptrace.session": ("Session",),
+    "gptrace.tracing": ("watch",),
+}  # fmt: skip
+_HOMES = {name: module for module, names in _PUBLIC.items() for name in names}
 __all__ = ["__version__", *_HOMES]
 
 if TYPE_CHECKING:  # the same names for type checkers, to which `x as x` says that a name is public

@@ -49,8 +49,9 @@ class InputFile:
         try:
             return raw.decode("utf-8")
         except UnicodeDecodeError as error:
-            problem = f"is not UTF-8 text: byte 0x{raw[error.start]:02x} at offset {error.start}"
-            raise self._problem(problem) from None
+            place = error.start
+            problem = f"{self.name} is not UTF-8 text: byte 0x{raw[place]:02x} at offset {place}"
+            raise self.error(problem, self.hint) from None
 
     def size(self, limit: int | None = None) -> int:
         """Return the bytes of a regular file that another library is going to open; raise as `text` does."""
@@ -83,17 +84,15 @@ class InputFile:
     def _check(self, status: os.stat_result, limit: int | None, *, may_be_pipe: bool) -> None:
         kind = stat.S_IFMT(status.st_mode)
         if kind != stat.S_IFREG and not (may_be_pipe and kind == stat.S_IFIFO):
-            raise self._problem(f"is {_KINDS.get(kind, 'something else')}, not a file")
+            name = _KINDS.get(kind, "something else")
+            raise self.error(f"{self.name} is {name}, not a file", self.hint)
         if limit is not None and status.st_size > limit:
             raise self._too_large(limit)
 
     def _too_large(self, limit: int) -> InputError:
-        return self._problem(f"is larger than {readable_bytes(limit)}")
+        return self.error(f"{self.name} is larger than {readable_bytes(limit)}", self.hint)
 
     def _unreadable(self, error: OSError | ValueError) -> InputError:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         name = self.name if isinstance(error, OSError) else quoted_value(self.name)  # it holds a NUL
         return self.error(f"{name}: {reason}", self.hint)
-
-    def _problem(self, problem: str) -> InputError:
-        return self.error(f"{self.name} {problem}", self.hint)

@@ -70,7 +70,9 @@ def message_of(error: object) -> str:
     """Return the message of an exception, or a text; the class may have a `__str__` that raises."""
     try:
         return str(error)
-    except Exception:
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # it may even exit
         return "(no message: its __str__ raises)"
 
 

@@ -17,8 +17,7 @@ def set_language(language: str) -> None:
 
 def spoken(text: str, stream: TextIO | None) -> str:
     """Return a text in the language of this run, or in English where the stream has no Chinese characters."""
-    shown: str = in_language(text, _language if can_show(_language, stream) else "en")
-    return shown
+    return in_language(text, _language if can_show(_language, stream) else "en")
 
 
 def can_show(language: str, stream: TextIO | None) -> bool:

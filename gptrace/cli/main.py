@@ -92,7 +92,7 @@ def _error_of_user_code(error: BaseException) -> GptraceError | None:
 
     if not is_of_user_code(error):
         return None
-    return user_code_error(error, "while gptrace read the model", _USER_HINT)
+    return user_code_error(error, " (while gptrace read the model)", _USER_HINT)
 
 
 def _language_of(arguments: Sequence[str]) -> str:

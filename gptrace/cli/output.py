@@ -24,8 +24,6 @@ _SUFFIXES = {
     ".html": "html",
     ".txt": "table",
 }
-
-
 # Formats that are the same in every language.
 _FOR_PROGRAMS = ("json", "jsonl", "csv")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import stat
 import tempfile
@@ -98,7 +99,8 @@ def check_writable(path: Path) -> None:
             raise OptionError(f"--output {path} is a folder", "name a file in it")
         if not target.parent.is_dir():
             raise OptionError(
-                f"--output {path}: the folder {target.parent} is not there", "make it first with mkdir -p"
+                f"--output {path}: the folder {target.parent} is not there",
+                f"make it first: mkdir -p {shlex.quote(str(target.parent))}",
             )
         # A file needs a folder that is writable too: a new file is made in it, which then replaces the old.
         needed = [target.parent] if target.is_file() or not target.exists() else []

@@ -9,6 +9,7 @@ from typing import Any
 from msgspec.structs import force_setattr
 
 from gptrace.cli import streams
+from gptrace.cli.language import spoken
 from gptrace.cli.options.groups import TextOptions
 from gptrace.cli.output import CommandResult, Destination
 from gptrace.cli.resumed import KeptResults
@@ -17,6 +18,7 @@ from gptrace.record import Report
 from gptrace.report import View
 from gptrace.report.progress import with_progress
 from gptrace.text.lines import PromptLines
+from gptrace.translation import words
 
 _INPUT_FORMATS = ("text", "lines", "jsonl")
 
@@ -61,7 +63,7 @@ class PromptStreamOptions:
         results = counter.counted(results)
         stderr = streams.stderr()
         if stderr is not None and streams.can_show_progress():
-            results = with_progress(results, stderr, "prompts")
+            results = with_progress(results, stderr, spoken(words("prompts"), stderr))
         force_setattr(stream, stream.items, iter(results))
         return replace(
             destination.result(stream, view), is_live=True, final_error=counter.error,
@@ -101,6 +103,6 @@ class _ProblemCounter:
         if not self._problems:
             return None
         return RunError(
-            f"{self._problems} of {self._prompts} prompts have no result; the output holds the error of each",
+            f"{self._problems} of {self._prompts} prompts failed; the output holds the error of each",
             "",
         )

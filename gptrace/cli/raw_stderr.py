@@ -7,7 +7,6 @@ descriptor 2 and stderr, while sys.stderr, which the command line itself writes 
 from __future__ import annotations
 
 import codecs
-import fcntl
 import os
 import secrets
 import signal
@@ -18,7 +17,8 @@ from typing import NoReturn
 
 from gptrace.cli.sink import safe_text
 
-_SIZE = 1 << 16
+_READ_AT_ONCE = 1 << 16  # bytes
+_MOST_DESCRIPTORS = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ def start() -> None:
     if sys.stderr is None or not hasattr(os, "fork"):
         return
     try:
-        stderr = fcntl.fcntl(2, fcntl.F_DUPFD_CLOEXEC, 3)
+        stderr = _high_copy(2)
     except OSError:
         return
     (reader, writer), (answers, answering) = _pipe(), _pipe()
@@ -77,10 +77,16 @@ def wait() -> None:
 def _pipe() -> tuple[int, int]:
     """Return the ends of a pipe, on descriptors other than those of standard streams that are closed."""
     low = os.pipe()
-    high = [fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 3) for end in low]
+    reader, writer = map(_high_copy, low)
     for end in low:
         os.close(end)
-    return high[0], high[1]
+    return reader, writer
+
+
+def _high_copy(descriptor: int) -> int:
+    import fcntl  # systems without fork lack it
+
+    return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 3)
 
 
 def _run(reader: int, stderr: int, answering: int, marker: bytes, encoding: str) -> NoReturn:
@@ -89,13 +95,13 @@ def _run(reader: int, stderr: int, answering: int, marker: bytes, encoding: str)
         for ending in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # it outlives what it listens to
             signal.signal(ending, signal.SIG_IGN)
         kept = sorted((reader, stderr, answering))
-        for low, high in zip([0, *(end + 1 for end in kept)], [*kept, _SIZE], strict=True):
+        for low, high in zip([0, *(end + 1 for end in kept)], [*kept, _MOST_DESCRIPTORS], strict=True):
             os.closerange(low, high)
         decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
         is_terminal = os.isatty(stderr)
         is_line_open = False
         held = b""
-        while data := os.read(reader, _SIZE):
+        while data := os.read(reader, _READ_AT_ONCE):
             *parts, last = (held + data).split(marker)
             last, held = _split_marker(last, marker)
             for number, part in enumerate([*parts, last]):

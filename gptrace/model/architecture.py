@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Hashable, Iterator, Mapping
-from functools import wraps
-from typing import Any, Concatenate, NamedTuple, ParamSpec, TypeVar
+from contextlib import suppress
+from typing import Any, NamedTuple, TypeVar
 
 from gptrace.model.config import LAYER_NAMES
 from gptrace.model.quiet_torch import torch
@@ -18,7 +18,6 @@ from gptrace.model.resized_sizes import SIZE_SETS, Relations, SizeSet, relations
 from gptrace.model.selection import Limits
 
 Sizes = dict[str, int]
-Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
 # The role of a size: the names that configurations give it.
@@ -44,13 +43,13 @@ _ROLES = {
         "ffn_hidden_size", "ffn_hidden", "decoder_ffn_dim", "hidden_dim",
     ),
 }  # fmt: skip
-# The number of blocks. It is no size of an axis.
 CONTEXT_NAMES = _ROLES["context"]
 SIZE_NAMES = frozenset(name for names in _ROLES.values() for name in names)
 # Other settings that may be the size of an axis: by the end of their names, and by what is not in them.
 _OTHER_SIZE = re.compile(
     r"(?!.*(kernel|window|patch|chunk|block|group|batch|conv|image|type))(.*_)?(dim|rank|size|width)"
 )
+_MOST_KEPT = 16
 # Widths under another name, which some architectures want to equal the width of the model.
 _SAME_AS_WIDTH = ("word_embed_proj_dim", "embedding_size")
 
@@ -88,8 +87,8 @@ class Architecture:
         self.settings = _positive(settings)
         self.build = build
         self._changed = changed
-        # What `kept_with_architecture` keeps: for each function its results by arguments, the oldest first.
-        self.kept: dict[Callable[..., Any], dict[Hashable, Any]] = {}
+        # What `keep` keeps: for each kind its results by key, the oldest first.
+        self.kept: dict[str, dict[Hashable, Any]] = {}
         self._keys: dict[str, str] = {}
         for role, names in _ROLES.items():
             key = next((n for n in names if n in self.settings and n not in self._keys.values()), None)
@@ -119,6 +118,21 @@ class Architecture:
     def vocabulary(self) -> str | None:
         """The configuration's name of the size of the vocabulary; None where it has none."""
         return self._keys.get("vocabulary")
+
+    def keep(self, kind: str, key: Hashable, make: Callable[[], Result]) -> Result:
+        """Return what `make` returns, or the result that is kept for this kind and key already.
+
+        The latest 16 results of each kind are kept, and freed with the architecture. A cache of a function
+        would keep the architecture itself alive, and with it whatever its `build` refers to: the user's
+        module, for a model that is built by the user's own code.
+        """
+        results: dict[Hashable, Result] = self.kept.setdefault(kind, {})
+        with suppress(KeyError):
+            return results[key]
+        result = results[key] = make()
+        for oldest in list(results)[:-_MOST_KEPT]:  # a copy: another thread may add its own result meanwhile
+            results.pop(oldest, None)
+        return result
 
     def limits(self) -> Limits:
         """Return how many ids and how many tokens the model takes, as far as its settings say."""
@@ -221,35 +235,3 @@ def _tells_apart(setting: Any, blocks: int) -> bool:
     if not isinstance(setting, list | tuple):
         return False
     return len(setting) == blocks and any(item != setting[0] for item in setting)
-
-
-def kept_with_architecture(
-    most: int,
-) -> Callable[
-    [Callable[Concatenate[Architecture, Arguments], Result]],
-    Callable[Concatenate[Architecture, Arguments], Result],
-]:
-    """Keep the latest `most` results of a function with the architecture that is its first argument.
-
-    They are freed with it. A cache of the function itself would keep the architecture alive, and with it
-    whatever its `build` refers to: the user's module, for a model that is built by the user's own code.
-    """
-
-    def decorate(
-        function: Callable[Concatenate[Architecture, Arguments], Result],
-    ) -> Callable[Concatenate[Architecture, Arguments], Result]:
-        @wraps(function)
-        def kept(architecture: Architecture, /, *args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
-            results = architecture.kept.setdefault(function, {})
-            key = args, tuple(kwargs.items())
-            if key in results:
-                known: Result = results[key]
-                return known
-            result = results[key] = function(architecture, *args, **kwargs)
-            for oldest in list(results)[:-most]:  # a copy: another thread may add its own result meanwhile
-                results.pop(oldest, None)
-            return result
-
-        return kept
-
-    return decorate

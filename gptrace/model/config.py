@@ -181,21 +181,22 @@ def preset(name: str) -> tuple[str, GPTConfig]:
     raise ConfigError(f"{name!r} is not a model name", suggestion(name, names) + others)
 
 
-def read_config_file(path: Path, what: str = "--config ") -> dict[str, Any]:
+def read_config_file(path: Path, name: str = "") -> dict[str, Any]:
     """Return the keys and values in a .json or .toml file; raise ConfigError where it holds none.
 
-    Errors call the file by its path after `what`.
+    Errors call the file `name`, or else by the option --config.
     """
+    name = name or f"--config {path}"
     hint = "give a .json or .toml file of configuration keys"
-    text = InputFile(path, f"{what}{path}", hint, ConfigError).text(_CONFIG_FILE_LIMIT)
+    text = InputFile(path, name, hint, ConfigError).text(_CONFIG_FILE_LIMIT)
     try:
         is_toml = path.suffix.lower() == ".toml"
         settings = tomllib.loads(text) if is_toml else json.loads(text, object_pairs_hook=_without_duplicates)
     except (ValueError, RecursionError) as error:
         hint = "a file named *.toml must be TOML; any other must be JSON"
-        raise ConfigError(f"{what}{path}: {error}", hint) from None
+        raise ConfigError(f"{name}: {error}", hint) from None
     if not isinstance(settings, dict):
-        problem = f"{what}{path} holds a {type(settings).__name__}, not keys and values"
+        problem = f"{name} holds a {type(settings).__name__}, not keys and values"
         raise ConfigError(problem, 'write it like {"emb_dim": 768, "n_heads": 12}')
     return settings
 

@@ -126,12 +126,12 @@ def _known_architecture(module_class: Any, configuration: _Configuration) -> Arc
 def _settings_of_text(config: Any) -> dict[str, Any]:
     """Return the settings of the part that reads text: a model that also takes images has several parts.
 
-    An attribute that the constructor computes is none.
+    An attribute that the constructor computes is none; one that it takes without declaring it is.
     """
     text = getattr(config, _text_part(config) or "", config)
-    settings: dict[str, Any] = text.to_dict()
-    arguments = _constructor_arguments(text)
-    return settings if arguments is None else {k: v for k, v in settings.items() if k in arguments}
+    arguments = _constructor_arguments(text) or {}
+    computed = _constructed(text, arguments).keys() - arguments.keys() if arguments else set()
+    return {key: value for key, value in text.to_dict().items() if key not in computed}
 
 
 def _constructor_arguments(config: Any) -> dict[str, Any] | None:
@@ -182,16 +182,21 @@ def _shorter_lists(config: Any, changes: Mapping[str, int]) -> dict[str, Any]:
     return {key: value[: changes[depth]] for key, value in lists.items() if len(value) == before}
 
 
+def _constructed(config: Any, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the attributes of a configuration of the same class; none if its constructor refuses."""
+    kind: Any = type(config)
+    try:
+        return dict(vars(kind(**copy.deepcopy(dict(arguments)))))
+    except Exception:  # it checks more than its class does
+        return {}
+
+
 def _derived(config: Any, changes: Mapping[str, Any]) -> dict[str, int]:
     """Return the sizes that the constructor of a configuration makes of `changes`; none if it refuses."""
     arguments = _constructor_arguments(config)
     if arguments is None:
         return {}
-    kind: Any = type(config)
-    try:
-        before, after = (vars(kind(**copy.deepcopy(arguments | dict(change)))) for change in ({}, changes))
-    except Exception:  # it checks more than its class does
-        return {}
+    before, after = (_constructed(config, arguments | dict(change)) for change in ({}, changes))
     return {key: value for key, value in after.items() if type(value) is int and value != before.get(key)}
 
 
@@ -226,7 +231,8 @@ def _configuration(transformers: Any, selection: HuggingFaceSelection) -> Any:
     for key, value in config.to_dict().items():
         if key in LAYER_NAMES and isinstance(value, int) and value > MOST_LAYERS:
             hint = f"a model has up to {MOST_LAYERS:,} layers; --set {key}=… changes the number"
-            raise ConfigError(f"{selection.name} has {key} {quoted_value(value)}", hint)
+            problem = f"the configuration of {selection.name} has {key} {quoted_value(value)}"
+            raise ConfigError(problem, hint)
     return config
 
 

@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from threading import get_ident
 
 from gptrace.errors import ConfigError
 from gptrace.model.quiet_torch import torch
+from gptrace.wording import quoted_value
 
 Module = torch.nn.Module
 # Modules that are shared multiply: twenty lists, each twice in the next, are a million paths.
 _MOST_PATHS = 1_000_000
 # The largest published models have fewer than 100,000, most of them in experts.
 _MOST_MODULES = 300_000
+# PyTorch calls itself for each level of modules; so many calls are left to what calls it.
+_OTHER_CALLS = 300
 
 
 def check_submodules(module: Module, *, may_contain_itself: bool = False) -> None:
     """Raise ConfigError for a module whose submodules PyTorch cannot list or walk through.
 
-    These are modules without a hash, since PyTorch puts them in sets; modules that share submodules so often
+    These are modules without a hash, since PyTorch puts them in sets; names that are no strings, and entries
+    that are no modules or tensors; more levels than Python has calls; modules that share submodules so often
     that there are millions of paths; and, unless it `may_contain_itself`, a module inside itself:
     `module.eval()`, `to()` and `state_dict()` follow all paths, and these have no end.
     """
+    most_levels = sys.getrecursionlimit() - _OTHER_CALLS
     paths: dict[int, int] = {}  # how many paths lead into each module that was walked through, from itself on
     open_modules = [_Opened(module, "")]
     while open_modules:
@@ -37,6 +43,8 @@ def check_submodules(module: Module, *, may_contain_itself: bool = False) -> Non
             _add_paths(current, paths[id(child)], module)
         elif not any(child is opened.module for opened in open_modules):
             open_modules.append(_Opened(child, name))
+            if len(open_modules) > most_levels:
+                raise _too_deep(module, most_levels)
         elif not may_contain_itself:
             path = ".".join([*(opened.name for opened in open_modules[1:]), name])
             raise _contains_itself(child, path)
@@ -74,11 +82,28 @@ class _Opened:
         if kind.__hash__ is None:
             hint = f"write __hash__ = torch.nn.Module.__hash__ in the body of {kind.__name__}"
             raise ConfigError(f"modules of {kind.__name__} have no hash, and torch needs one", hint)
+        _check_entries(module)
         self.module, self.name, self.paths = module, name, 1
         # `_modules` holds the children by name; the public iterators follow all paths.
         self.children: Iterator[tuple[str, Module]] = iter(
             [(name, child) for name, child in module._modules.items() if child is not None]
         )
+
+
+def _check_entries(module: Module) -> None:
+    """Raise ConfigError for names and values that were put past the checks of `torch.nn.Module`."""
+    entries: tuple[tuple[Mapping[str, object], type], ...] = (
+        (module._modules, Module), (module._parameters, torch.Tensor), (module._buffers, torch.Tensor),
+    )  # fmt: skip
+    for registry, kind in entries:
+        for name, value in registry.items():
+            if isinstance(name, str) and (value is None or isinstance(value, kind)):
+                continue
+            raise ConfigError(
+                f"{type(module).__name__} has {quoted_value(name)}, a {type(value).__name__}, in its "
+                f"{'submodules' if kind is Module else 'parameters and buffers'}",
+                "PyTorch cannot list it: register modules and tensors, each by a name that is a string",
+            )
 
 
 def _add_paths(opened: _Opened, count: int, root: Module) -> None:
@@ -87,6 +112,14 @@ def _add_paths(opened: _Opened, count: int, root: Module) -> None:
         problem = f"{type(root).__name__} has more than {_MOST_PATHS:,} paths to its submodules"
         hint = "it holds the same modules many times over, and PyTorch follows every path: hold each once"
         raise ConfigError(problem, hint)
+
+
+def _too_deep(module: Module, levels: int) -> ConfigError:
+    name = type(module).__name__
+    return ConfigError(
+        f"{name} nests modules more than {levels} levels deep, and PyTorch calls itself at each",
+        "nest them less, or call sys.setrecursionlimit() where the model is defined",
+    )
 
 
 def _contains_itself(module: Module, path: str) -> ConfigError:

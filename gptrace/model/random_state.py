@@ -7,10 +7,12 @@ first has drawn so far. So one lock guards them here.
 from __future__ import annotations
 
 import random
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from typing import Any
 
 from gptrace.model.interrupts import interrupts_held
 from gptrace.model.quiet_torch import torch
@@ -25,8 +27,8 @@ _restore_kept: dict[str, Callable[[], object]] = {}
 def exclusive_random_state(devices: Iterable[int] = ()) -> Iterator[None]:
     """Run a block that seeds the generators or draws from them, and put them back afterwards.
 
-    The generators are Python's, torch's on the CPU, and those of the CUDA `devices`. One such block runs at a
-    time, so a seed gives the same numbers whatever other threads do with gptrace meanwhile.
+    The generators are Python's, NumPy's, torch's on the CPU, and those of the CUDA `devices`. One such block
+    runs at a time, so a seed gives the same numbers whatever other threads do with gptrace meanwhile.
     """
     with _lock:
         restore = _current(devices)
@@ -54,12 +56,24 @@ def kept_random_state(devices: Iterable[int] = ()) -> Iterator[None]:
                 _restore_kept.popitem()[1]()
 
 
+def seed_generators(seed: int) -> None:
+    """Seed the generators of the CPU, inside a block that puts them back."""
+    random.seed(seed)
+    torch.default_generator.manual_seed(seed)
+    numpy: Any = sys.modules.get("numpy")
+    if numpy is not None:
+        numpy.random.seed(seed)
+
+
 def _current(devices: Iterable[int]) -> dict[str, Callable[[], object]]:
     """Return, by generator, a function that puts back its present state."""
     restore: dict[str, Callable[[], object]] = {
         "python": partial(random.setstate, random.getstate()),
         "cpu": partial(torch.default_generator.set_state, torch.default_generator.get_state()),
     }
+    numpy: Any = sys.modules.get("numpy")  # a model may draw its weights from it, where somebody imported it
+    if numpy is not None:
+        restore["numpy"] = partial(numpy.random.set_state, numpy.random.get_state())
     for device in devices:
         state = torch.cuda.get_rng_state(device)
         restore[f"cuda:{device}"] = partial(torch.cuda.set_rng_state, state, device)

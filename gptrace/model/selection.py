@@ -120,7 +120,8 @@ class HuggingFaceSelection(ModelSelection):
     @about_option("model")
     def limits(self) -> Limits | None:
         """Return the limits from config.json."""
-        settings = read_config_file(self.folder / "config.json", "the model's ") | self.keys
+        path = self.folder / "config.json"
+        settings = read_config_file(path, f"the model's {path}") | self.keys
         context = settings.get("max_position_embeddings", settings.get("n_positions"))
         sizes = (settings.get("vocab_size"), context)
         vocab_size, context = (size if type(size) is int and size > 0 else None for size in sizes)

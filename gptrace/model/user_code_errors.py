@@ -33,8 +33,8 @@ _HINT = (
 def user_code_errors(where: str, hint: str = "") -> Iterator[None]:
     """Turn an exception of user code in the block into a ModelCodeError that shows the user's line.
 
-    `where` says when it happened, as in " (while Model was built)"; `hint` replaces the usual hint. Errors of
-    gptrace, KeyboardInterrupt and GeneratorExit pass unchanged.
+    `where` ends the message and says when it happened, as in " (while Model was built)"; `hint` replaces the
+    usual hint. Errors of gptrace, KeyboardInterrupt and GeneratorExit pass unchanged.
     """
     try:
         yield

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from gptrace.model.interrupts import interrupts_held
 from gptrace.model.quiet_torch import torch
+from gptrace.tracing.tensors import find_tensors
 from gptrace.tracing.undisturbed import run_uncompiled
 
 Module = torch.nn.Module
@@ -37,9 +38,9 @@ def capture_tensors(module: Module, paths: Sequence[str]) -> Iterator[CapturedTe
     """
     captured = CapturedTensors()
 
-    def copy_first(copies: dict[str, Tensor], path: str, values: Sequence[object]) -> None:
-        tensor = next((value for value in values if isinstance(value, Tensor)), None)
-        if tensor is not None:
+    def copy_first(copies: dict[str, Tensor], path: str, value: object) -> None:
+        # Found as the trace finds them, such as in a dict.
+        for _, tensor in find_tensors("", value)[:1]:
             # A copy, since a later operation may work in place.
             copies[path] = tensor.detach().clone()
 
@@ -50,7 +51,7 @@ def capture_tensors(module: Module, paths: Sequence[str]) -> Iterator[CapturedTe
                 captured.first_inputs.setdefault(path, captured.inputs[path])
 
         def after(_: Module, __: object, output: object) -> None:
-            copy_first(captured.outputs, path, output if isinstance(output, tuple | list) else [output])
+            copy_first(captured.outputs, path, output)
 
         submodule = module.get_submodule(path)
         return [

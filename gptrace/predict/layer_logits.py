@@ -133,8 +133,11 @@ class LayerLogits:
         length = batch.shape[1]
         axes = [axis for axis in range(last.dim() - 1) if last.shape[axis] == length]
         if not axes:
-            shape = f"{list(last.shape)}, without an axis of the {length} tokens"
-            raise RunError(f"the output of {block} in {name} is {shape}", _HINT)
+            raise RunError(
+                f"the output of {block} in {name} is {list(last.shape)}, without an axis of the {length} "
+                "tokens",
+                _HINT,
+            )
         other = (batch + 1) % min(logits.shape[-1], int(batch.max()) + 2)
         reversed_logits = [self._in_place_of_last(other, last.flip(axis)).flip(0) for axis in axes]
         if all(_difference(each, logits) is None for each in reversed_logits):
@@ -167,7 +170,8 @@ def _replaced_output(module: torch.nn.Module, values: Tensor) -> Iterator[None]:
     def replace(_: object, __: object, output: object) -> object:
         if isinstance(output, Tensor):
             return values.clone()
-        assert isinstance(output, tuple | list)
+        if not isinstance(output, tuple | list):
+            raise TypeError(f"it returns a value of type {type(output).__name__}")
         items = list(output)
         items[next(at for at, item in enumerate(items) if isinstance(item, Tensor))] = values.clone()
         make: Callable[..., object] = type(output)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Mapping
+from itertools import islice
 from typing import NamedTuple
 
 from gptrace.model.dtypes import dtype_name
 from gptrace.model.quiet_torch import torch
 
 Tensor = torch.Tensor
+_MOST_VALUES = 10_000
 
 
 class LogitsOrReason(NamedTuple):
@@ -42,9 +44,8 @@ def find_logits(output: object, batch: int, seq_len: int) -> LogitsOrReason:
         if fitting:
             shapes = ", ".join(str(list(tensor.shape)) for tensor in fitting[:3])
             reason = (
-                f"the output holds {len(fitting)} tensors that could be logits, {shapes}: return the "
-                f"logits in "
-                "a field named logits"
+                f"the output holds {len(fitting)} tensors that could be logits, {shapes}: return the logits "
+                "in a field named logits"
             )
             return LogitsOrReason(None, reason)
     if len(tensors) == 1:
@@ -95,4 +96,5 @@ def _tensors(output: object) -> list[Tensor]:
         values = output
     elif dataclasses.is_dataclass(output) and not isinstance(output, type):
         values = [getattr(output, field.name, None) for field in dataclasses.fields(output)]
-    return [value for value in values if isinstance(value, Tensor)]
+    # A mapping of the user's may have values without end.
+    return [value for value in islice(values, _MOST_VALUES) if isinstance(value, Tensor)]

@@ -157,9 +157,8 @@ def _blocks(calls: Sequence[ModuleCall]) -> list[ModuleCall]:
     groups: dict[str, list[ModuleCall]] = {}
     for call in calls:
         item = _LIST_ITEM.fullmatch(call.path)
-        is_norm = (
-            "norm" in call.type.lower()
-        )  # a block may be a list of a norm and a layer, which is not called
+        # A block may itself be a list that is never called, of a norm and a layer.
+        is_norm = "norm" in call.type.lower()
         if not item or is_norm or not call.inputs or not call.outputs:
             continue
         if call.inputs[0].shape == call.outputs[0].shape:

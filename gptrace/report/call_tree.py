@@ -20,8 +20,8 @@ class CallRow:
 
     `label` is safe to show. `guide` is the tree's drawing before it, `below` the drawing on further lines of
     the row. `folded` holds the calls of a run, and `first_label` names the call above that they are identical
-    to. `hidden` counts the calls that the row stands for beside its own. `own_seconds` is the
-    time outside the calls that `call` made.
+    to. `hidden` counts the calls that the row stands for beside its own. `own_seconds` is the time outside
+    the calls that `call` made.
     """
 
     call: ModuleCall
@@ -168,16 +168,17 @@ class _RowBuilder:
                 )
                 continue
             first, *rest = entry
-            text: str = visible(label(first, call))
+            own_label = visible(label(first, call))
+            text: str = own_label
             if before is not None and not view.full and tree.should_be_identical(before, first, call):
                 other, where = visible(label(before, call)), visible(tree.first_difference(before, first))
-                text = words("{}, unlike {}", text, other)
+                text = words("{}, unlike {}", own_label, other)
                 if where:
-                    text = words("{}, unlike {} at {}", visible(label(first, call)), other, where)
+                    text = words("{}, unlike {} at {}", own_label, other, where)
             before = first
             self.add(first, text, _branch(below, is_last and not rest))
             if rest:
-                self._add_run(rest, call, visible(label(first, call)), _branch(below, is_last))
+                self._add_run(rest, call, own_label, _branch(below, is_last))
 
     def _add_run(
         self, run: Sequence[ModuleCall], parent: ModuleCall, first_label: str, branch: tuple[str, str]

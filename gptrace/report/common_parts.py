@@ -34,10 +34,16 @@ _TITLE_LENGTH = 60  # characters
 _BAR_WIDTH = 12  # characters
 
 
+def model_name(name: str) -> str:
+    """Return the name of a model as people read it."""
+    preset = name.removesuffix(", changed")
+    return words("{}, changed", visible(preset)) if preset != name else visible(name)
+
+
 def model_facts(model: ModelInfo) -> FactPairs:
     """Return the model that ran, its number of parameters, and the origin of its weights."""
     parameters = model.parameters
-    name = visible(model.name)
+    name = model_name(model.name)
     clauses = [
         name if model.class_name == model.name else words("{} ({})", name, visible(model.class_name)),
         words("{} parameters", f"{parameters.unique:,}"),
@@ -192,11 +198,18 @@ def note_text(note: str) -> str:
 
 
 def prompt_title(prompt: AnyPrompt) -> str:
-    """Return the end of a prompt, for a headline: its quoted text, or its ids where there is no text."""
+    """Return the end of a prompt, for a headline: its quoted text, or its ids where there is no text.
+
+    The ellipsis of a long text stands before the quotes, since it is no part of the text.
+    """
     text = prompt.text
     if text is None:
         return words("ids {}", " ".join(map(str, prompt.ids))[: _TITLE_LENGTH - 4])
-    return quoted(text if len(text) <= _TITLE_LENGTH else "…" + text[-_TITLE_LENGTH:])
+    if len(text) <= _TITLE_LENGTH:
+        return quoted(text)
+    end = text[-_TITLE_LENGTH:]
+    _, space, words_of_end = end.partition(" ")
+    return "…" + quoted(words_of_end if space and len(words_of_end) > _TITLE_LENGTH // 2 else end)
 
 
 def candidates_table(

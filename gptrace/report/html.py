@@ -6,7 +6,7 @@ import html
 from collections.abc import Iterable, Sequence
 
 from gptrace.report.parts import Claims, Facts, Line, Lines, Part, Table, Tree
-from gptrace.report.safe_text import visible
+from gptrace.report.safe_text import code_spans, visible
 from gptrace.report.table_data import TableData
 
 # The page's own background shows through, so the colours have to be legible on white and on black.
@@ -42,7 +42,8 @@ _PAGE = """<!doctype html>
 {}</body>
 </html>
 """
-_CELL = "text-align:{};padding:0 1em 0 0;white-space:pre;vertical-align:top;border:0"
+# Aligned texts keep their lines, and the element scrolls; sentences break at the width of the page.
+_CELL = "text-align:{};padding:0 1em 0 0;white-space:{};vertical-align:top;border:0"
 
 
 def to_html(parts: Sequence[Part]) -> str:
@@ -60,9 +61,13 @@ def to_page(parts: Sequence[Part], title: str, language: str = "en") -> str:
 def _element(part: Part) -> str:
     match part:
         case Lines():
-            return f"<p{_style('white-space:pre-wrap')}>{_lines(part.lines)}</p>\n"
+            spaces = "pre" if part.aligned else "pre-wrap"
+            return f"<p{_style(f'white-space:{spaces}')}>{_lines(part.lines)}</p>\n"
         case Facts():
-            rows = ([_cell(name, role="quiet", is_head=True), _line_cell(line)] for name, line in part.pairs)
+            rows = (
+                [_cell(name, role="quiet", is_head=True), _line_cell(line, "pre-wrap")]
+                for name, line in part.pairs
+            )
             return _table([], rows)
         case Table():
             title = f"<p>{_span(part.title, 'strong')}</p>\n" if part.title else ""
@@ -73,7 +78,7 @@ def _element(part: Part) -> str:
         case Claims():
             items = "".join(
                 f"<p>{_span(claim.mark, claim.role)} {_prose(claim.text)}<br>"
-                f"{_span(claim.figures, 'figures')}</p>\n"
+                f"<span{_style(_STYLES['figures'])}>{_prose(claim.figures)}</span></p>\n"
                 for claim in part.claims
             )
             return f"<h3>{_escaped(part.title)}</h3>\n{items}"
@@ -120,12 +125,12 @@ def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def _cell(text: str, *, role: str = "", is_number: bool = False, is_head: bool = False) -> str:
     tag = "th" if is_head else "td"
-    style = _CELL.format("right" if is_number else "left")
+    style = _CELL.format("right" if is_number else "left", "pre")
     return f"<{tag}{_style(style)}>{_span(text, role)}</{tag}>"
 
 
-def _line_cell(line: Line) -> str:
-    return f"<td{_style(_CELL.format('left'))}>{_spans(line)}</td>"
+def _line_cell(line: Line, spaces: str = "pre") -> str:
+    return f"<td{_style(_CELL.format('left', spaces))}>{_spans(line)}</td>"
 
 
 def _lines(lines: Sequence[Line]) -> str:
@@ -143,8 +148,10 @@ def _span(text: str, role: str) -> str:
 
 def _prose(text: str) -> str:
     """Escape a sentence; what stands in backquotes is code."""
-    sections = map(_escaped, text.split("`"))
-    return "".join(f"<code>{part}</code>" if number % 2 else part for number, part in enumerate(sections))
+    code = f"<code{_style('font:inherit;font-weight:bold')}>"
+    return "".join(
+        f"{code}{_escaped(span)}</code>" if is_code else _escaped(span) for span, is_code in code_spans(text)
+    )
 
 
 def _style(style: str) -> str:

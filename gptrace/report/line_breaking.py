@@ -5,13 +5,25 @@ from __future__ import annotations
 import re
 
 from rich.cells import cell_len
+from rich.text import Text
 
+_WIDE = r"\u2e80-\u9fff\uff00-\uffef"
 # Characters that must not begin a line, and characters that must not end one.
 _CLOSING = "，。；：、！？）」』”’%,.;:!?)]}"
 _OPENING = "（「『“‘([{"
-# A quoted token stays whole, with the space that it begins with; then words; a wide character stands alone.
+# Quoted tokens, code, shapes, options with their value, and numbers with their unit stay whole; then words.
+# A wide character stands alone.
 _UNIT = re.compile(
-    r'"[^"\n]{0,40}"|`[^`\n]*`|[\u2e80-\u9fff\uff00-\uffef]|[^\s\u2e80-\u9fff\uff00-\uffef]+|\s+'
+    r'"[^"\n]{0,40}"|`[^`\n]*`|\[[^\[\]\n]{0,80}\]'
+    r"|(?<![\w.])\d[\d,.]*(?:e[+-]?\d+)? (?:%|ms|B|[KMGT]iB)(?!\w)"
+    r"|--[\w-]+ [A-Z]{2,}(?!\w)"
+    rf"|(?:→|->) | ·|[{_WIDE}]|\[|[^\s\[{_WIDE}]+|\s+"
+)
+_ARROWS = ("→ ", "-> ")
+# A unit that is wider than a line is split at spaces, and what is still wider after separators of names.
+_SPLITS = (
+    re.compile(r"(?<=\s)(?=\S)"),
+    re.compile(r"(?<=[/_\\])(?=\w)|(?<!\d\.)(?<=\.)(?=\w)|(?<=[a-z])(?=[A-Z])"),
 )
 
 
@@ -22,24 +34,87 @@ def break_lines(text: str, width: int) -> list[str]:
     ['one two', 'three']
     >>> break_lines("词表里每个词，都有。", 12)
     ['词表里每个', '词，都有。']
+    >>> break_lines("[1, 4] → [1, 4, 768]", 16)
+    ['[1, 4]', '→ [1, 4, 768]']
     """
-    lines, line = [], ""
-    for unit in _units(text):
-        if cell_len(line + unit.rstrip()) > width and line.strip():
-            lines.append(line.rstrip())
-            line = ""
-        if line or not unit.isspace():
-            line += unit
-    return [*lines, line.rstrip()] if line.strip() or not lines else lines
+    return [text[start:end] for start, end in _line_ends(text, width)]
+
+
+def broken(text: Text, width: int | None) -> Text:
+    """Break a text with styles into lines, as `break_lines` does; without a width it stays as it is."""
+    if width is None or (cell_len(text.plain) <= width and "\n" not in text.plain):
+        return text
+    ends = _line_ends(text.plain, width)
+    return Text("\n", style=text.style).join(text[start:end] for start, end in ends)
+
+
+def widest_unit(text: str, *, splits: int = 0) -> int:
+    """Return the columns that the widest part of a text takes that is not broken.
+
+    splits  how often units may be split: 0 not at all, 1 at spaces, 2 also within names
+
+    >>> widest_unit("of [1, 4, emb_dim]"), widest_unit("of [1, 4, emb_dim]", splits=1)
+    (15, 8)
+    """
+    pieces = [unit for part in text.split("\n") for unit in _units(part)]
+    for split in _SPLITS[:splits]:
+        pieces = [piece for unit in pieces for piece in split.split(unit)]
+    return max((cell_len(piece.rstrip()) for piece in pieces), default=0)
+
+
+def _line_ends(text: str, width: int) -> list[tuple[int, int]]:
+    """Return where each line starts and ends in a text, without the spaces around it."""
+    ends: list[tuple[int, int]] = []
+    offset = 0
+    for part in text.split("\n"):
+        first = len(ends)
+        start = end = offset  # of the line that is being filled
+        for unit in _units_within(part, width):
+            stop = offset + len(unit)
+            if cell_len(text[start:stop].rstrip()) > width and text[start:end].strip():
+                ends.append((start, end))
+                start = end = offset
+            if unit.isspace() and start == offset and len(ends) > first:
+                start = end = stop
+            elif not unit.isspace():
+                end = offset + len(unit.rstrip())
+            offset = stop
+        if end > start or len(ends) == first:
+            ends.append((start, end))
+        offset += 1  # the line break itself
+    return ends
+
+
+def _units_within(text: str, width: int) -> list[str]:
+    """Return the units of one line, those that are wider than `width` split."""
+    pieces = _units(text)
+    for split in _SPLITS:
+        pieces = [
+            part for piece in pieces for part in (split.split(piece) if _too_wide(piece, width) else [piece])
+        ]
+    return [part for piece in pieces for part in (list(piece) if _too_wide(piece, width) else [piece])]
+
+
+def _too_wide(piece: str, width: int) -> bool:
+    return cell_len(piece.rstrip()) > width
 
 
 def _units(text: str) -> list[str]:
     """Return the units of a text that no line break may split, in order."""
     units: list[str] = []
+    wide_before = True
     for unit in _UNIT.findall(text):
         before = units[-1] if units else ""
-        if before and not before.isspace() and (unit[0] in _CLOSING or before[-1] in _OPENING):
+        wide = re.match(f"[{_WIDE}]", unit) is not None
+        touching = bool(before) and not before[-1].isspace() and not unit.isspace()
+        if (
+            (touching and not wide and not wide_before)
+            or (touching and (unit[0] in _CLOSING or before[-1] in _OPENING))
+            or (before.endswith(_ARROWS) and not unit.isspace())
+            or (before and unit == " ·")
+        ):
             units[-1] += unit
         else:
             units.append(unit)
+        wide_before = wide
     return units

@@ -30,8 +30,7 @@ class LiveText:
 
     def prompt(self, text: str | None, ids: tuple[int, ...]) -> str:
         """Return a prompt, after which its continuation is to stand."""
-        shown: str = in_language(prompt_text(text, ids), self._language)
-        return "\n" + self._styled(shown, "quiet")
+        return "\n" + self._styled(in_language(prompt_text(text, ids), self._language), "quiet")
 
     def continuation(self, text: str) -> str:
         """Return a part of the continuation; the terminal itself breaks its lines."""

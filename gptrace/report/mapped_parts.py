@@ -1,4 +1,4 @@
-"""The same parts of a report with every text changed: into another language, or into ASCII."""
+"""The same parts of a report with every text changed: into another language, or for another encoding."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ def with_texts(part: Part, change: Change) -> Part:
     """Return a part in which `change` has been applied to each text that a person sees."""
     match part:
         case Lines():
-            return replace(part, lines=[_line(line, change) for line in part.lines])
+            lines, narrow = ([_line(each, change) for each in some] for some in (part.lines, part.narrow))
+            return replace(part, lines=lines, narrow=narrow)
         case Facts():
             return replace(part, pairs=[(change(name), _line(line, change)) for name, line in part.pairs])
         case Table():

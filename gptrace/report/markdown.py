@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from gptrace.report.parts import Claims, Facts, Lines, Part, Table, Tree, plain
-from gptrace.report.safe_text import visible
+from gptrace.report.safe_text import code_spans, visible
 from gptrace.report.table_data import TableData
 
 
@@ -21,8 +21,7 @@ def prose(text: str) -> str:
     >>> prose("`tok_emb` is a_table")
     '`tok_emb` is a\\_table'
     """
-    sections = text.split("`")
-    return "".join(code(part) if number % 2 else escaped(part) for number, part in enumerate(sections))
+    return "".join(code(span) if is_code else escaped(span) for span, is_code in code_spans(text))
 
 
 def escaped(text: str) -> str:
@@ -64,9 +63,7 @@ def _paragraphs(part: Part) -> list[str]:
         case Tree():
             return [_tree(part)]
         case Claims():
-            claims = [
-                f"{claim.mark} {prose(claim.text)}\\\n{escaped(claim.figures)}" for claim in part.claims
-            ]
+            claims = [f"{claim.mark} {prose(claim.text)}\\\n{prose(claim.figures)}" for claim in part.claims]
             return [f"## {escaped(part.title)}", *claims]
 
 
@@ -74,7 +71,7 @@ def _table(table: TableData) -> str:
     columns = [column for column, _ in table.for_people(table.columns)]
     rows = [
         [
-            escaped(column.text(value)) if column.is_number else code(column.show(value))
+            (escaped if column.is_number else code)(column.text(value))
             for column, value in table.for_people(row)
         ]
         for row in table.rows

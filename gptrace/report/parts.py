@@ -25,10 +25,14 @@ def plain(spans: Line) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Lines:
-    """Lines of text; `aligned` ones stand exactly below each other."""
+    """Lines of text; `aligned` ones stand exactly below each other.
+
+    `narrow` lines, if there are any, stand in their place where one is wider than the terminal.
+    """
 
     lines: Sequence[Line]
     aligned: bool = False
+    narrow: Sequence[Line] = ()
 
 
 @dataclass(frozen=True, slots=True)

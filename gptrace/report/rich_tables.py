@@ -11,6 +11,7 @@ from rich.cells import cell_len
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from gptrace.report.line_breaking import broken, widest_unit
 from gptrace.report.parts import Table
 from gptrace.report.safe_text import visible
 from gptrace.report.table_data import Column
@@ -52,7 +53,7 @@ class PlainText:
     text: str
 
 
-def table_layout(part: Table, width: int | None) -> RichTable | PlainText:
+def table_layout(part: Table, width: int | None) -> list[RichTable | PlainText | Text]:
     """Lay a table out for a width; columns that do not fit are folded, or left out, which a line says."""
     table = part.data
     columns = [column for column, _ in table.for_people(table.columns)]
@@ -63,36 +64,79 @@ def table_layout(part: Table, width: int | None) -> RichTable | PlainText:
     titles = [str(column.title) for i, column in enumerate(columns) if i not in shown and column.title]
     left_out = part.too_narrow(titles) if titles else ""
     if len(rows) > MOST_ROWS:
-        return plain_table(
-            [[texts[i] for i in shown] for texts in [[c[0] for c in cells], *rows]],
-            [columns[i].is_number for i in shown],
-            left_out,
-        )
+        head = [texts[0] for texts in cells]
+        lines = [[texts[i] for i in shown] for texts in [head, *rows]]
+        return [plain_table(lines, [columns[i].is_number for i in shown], left_out)]
     values = [[value for _, value in table.for_people(row)] for row in table.rows]
+    units: dict[int, list[list[str]]] = {}  # of each row, in the columns that have them
     for i in shown:
-        if (units_of := columns[i].units_of) is not None and width is not None:
-            room = width - sum(widths[other] + GAP for other in shown if other != i)
-            for row, row_values in zip(rows, values, strict=True):
-                row[i] = _filled([visible(unit) for unit in units_of(row_values[i])], room)
+        if (units_of := columns[i].units_of) is not None:
+            units[i] = [[visible(unit) for unit in units_of(row_values[i])] for row_values in values]
+    if width is not None:
+        fitted = _fitted_widths(
+            [widths[i] for i in shown], [cells[i] for i in shown], [units.get(i) for i in shown], width
+        )
+        widths = [dict(zip(shown, fitted, strict=True)).get(i, 0) for i in range(len(columns))]
+    for i, units_of_rows in units.items():
+        for row, row_units in zip(rows, units_of_rows, strict=True):
+            row[i] = _filled(row_units, widths[i])
     layout = empty_table()
     for i in shown:
         layout.add_column(
-            Text(cells[i][0]),
+            broken(Text(cells[i][0]), widths[i]),
             justify="right" if columns[i].is_number else "left",
             style=STYLES[columns[i].role],
             overflow="fold",
-            min_width=min(widths[i], _LEGIBLE),
+            width=widths[i],
         )
     for row, row_values in zip(rows, values, strict=True):
-        layout.add_row(*(Text(row[i], style=_cell_style(columns[i], row_values[i])) for i in shown))
-    return with_left_out(layout, left_out)
+        texts = (Text(row[i], style=_cell_style(columns[i], row_values[i])) for i in shown)
+        layout.add_row(*(broken(text, widths[i]) for i, text in zip(shown, texts, strict=True)))
+    return [layout, *left_out_line(left_out, width)]
 
 
-def with_left_out(table: RichTable, left_out: str) -> RichTable:
-    """Say below a table which of its columns are left out, if there are any."""
-    if left_out:
-        table.caption, table.caption_justify = Text(left_out), "left"
-    return table
+def left_out_line(left_out: str, width: int | None) -> list[Text]:
+    """Return the line below a table that says which of its columns are left out, if there are any."""
+    return [broken(Text(left_out, style=STYLES["quiet"]), width)] if left_out else []
+
+
+def _fitted_widths(
+    widths: Sequence[int],
+    cells: Sequence[Sequence[str]],
+    units: Sequence[Sequence[Sequence[str]] | None],
+    width: int,
+) -> list[int]:
+    """Return the widths of columns that fit together: the widest are narrowed first.
+
+    At first none gets narrower than its widest unit, such as a shape. Where that is not enough, units are
+    split, and at last words.
+    """
+    fitted = list(widths)
+    room = width - GAP * (len(widths) - 1)
+    if sum(fitted) <= room:
+        return fitted
+    whole = [
+        max(max(map(widest_unit, texts)), *(max(map(_width, row), default=0) for row in own or ()))
+        if own
+        else max(map(widest_unit, texts))
+        for texts, own in zip(cells, units, strict=True)
+    ]
+    split = [[max(widest_unit(text, splits=n) for text in texts) for texts in cells] for n in (1, 2)]
+    for floors in (whole, *split, [0] * len(widths)):
+        least = [min(natural, max(floor, _LEGIBLE)) for natural, floor in zip(widths, floors, strict=True)]
+        fitted = _narrowed(fitted, least, room)
+    return fitted
+
+
+def _narrowed(widths: Sequence[int], least: Sequence[int], room: int) -> list[int]:
+    """Narrow the widest columns first, none below its least width, until the sum of all fits."""
+    narrowed = [min(width, max(floor, room)) for width, floor in zip(widths, least, strict=True)]
+    while sum(narrowed) > room:
+        wider = [i for i, floor in enumerate(least) if narrowed[i] > floor]
+        if not wider:
+            break
+        narrowed[max(wider, key=lambda i: narrowed[i])] -= 1
+    return narrowed
 
 
 def _width(text: str) -> int:

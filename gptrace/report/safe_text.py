@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 from gptrace.record import Token
 
+# Quoted text, in which a backquote is a backquote; then code in backquotes.
+_QUOTED_OR_CODE = re.compile(r'("(?:\\.|[^"\\])*")|`([^`]+)`')
 _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
@@ -77,3 +80,18 @@ def _escaped(character: str) -> str:
         return _SHORT[character]
     code = ord(character)
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def code_spans(text: str) -> list[tuple[str, bool]]:
+    r"""Split a sentence into texts, each with whether it is code, which stands in backquotes outside quotes.
+
+    >>> code_spans('`tok_emb` of "`"')
+    [('tok_emb', True), (' of "`"', False)]
+    """
+    spans: list[tuple[str, bool]] = []
+    start = 0
+    for match in _QUOTED_OR_CODE.finditer(text):
+        if match[2] is not None:
+            spans += [(text[start : match.start()], False), (match[2], True)]
+            start = match.end()
+    return [(span, is_code) for span, is_code in [*spans, (text[start:], False)] if span]

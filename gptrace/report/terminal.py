@@ -11,8 +11,8 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from gptrace.report.glyphs import has_all_glyphs, in_encoding, parts_in_encoding
-from gptrace.report.line_breaking import break_lines
-from gptrace.report.parts import Claims, ClaimText, Facts, Line, Lines, Part, Table, Tree
+from gptrace.report.line_breaking import break_lines, broken
+from gptrace.report.parts import Claims, ClaimText, Facts, Line, Lines, Part, Table, Tree, plain
 from gptrace.report.rich_tables import GAP, NATURAL_WIDTH, STYLES, PlainText, table_layout
 from gptrace.report.safe_text import visible
 from gptrace.report.tree_layout import tree_table
@@ -77,15 +77,16 @@ def console(out: StringIO, width: int | None, color: bool, *, record: bool = Fal
 def _rendered(part: Part, width: int | None) -> list[RenderableType | PlainText]:
     match part:
         case Lines():
-            return [_wrapped(line, width) for line in part.lines]
+            fits = width is None or all(cell_len(plain(line)) <= width for line in part.lines)
+            return [_wrapped(line, width) for line in (part.lines if fits else part.narrow or part.lines)]
         case Facts():
             return [_facts(part, width)]
         case Table():
-            title = [Text(part.title, style="bold", overflow="fold")] if part.title else []
-            table = [table_layout(part, width)] if part.data.columns else []
+            title = [broken(Text(part.title, style="bold"), width)] if part.title else []
+            table = table_layout(part, width) if part.data.columns else []
             return [*title, *(_wrapped(line, width) for line in part.lines), *table]
         case Tree():
-            return [tree_table(part, width)]
+            return [*tree_table(part, width)]
         case Claims():
             return [*_claims(part, width or SENTENCE_WIDTH)]
 
@@ -97,11 +98,8 @@ def _text(line: Line) -> Text:
 
 
 def _wrapped(line: Line, width: int | None) -> Text:
-    """Return a line; one in Chinese is broken here, since rich breaks only at spaces."""
-    if width is None or len(line) != 1 or line[0][0].isascii() or cell_len(line[0][0]) <= width:
-        return _text(line)
-    text, role = line[0]
-    return Text("\n".join(break_lines(text, width)), style=STYLES[role])
+    """Return a line, broken here: rich breaks inside shapes, and not between Chinese characters."""
+    return broken(_text(line), width)
 
 
 def _facts(facts: Facts, width: int | None) -> RichTable:

@@ -9,9 +9,6 @@ from gptrace.translation import in_language
 
 def translated(parts: list[Part], language: str) -> list[Part]:
     """Return parts with their words in a language; names, tokens and figures stay as they are."""
-    return [with_texts(part, _in_chinese) for part in parts] if language == "zh" else parts
-
-
-def _in_chinese(text: str) -> str:
-    shown: str = in_language(text, "zh")
-    return shown
+    if language == "en":
+        return parts
+    return [with_texts(part, lambda text: in_language(text, language)) for part in parts]

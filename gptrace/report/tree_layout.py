@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from io import StringIO
 
 from rich.cells import cell_len
-from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from gptrace.report.line_breaking import broken
 from gptrace.report.parts import Tree, TreeRow
 from gptrace.report.rich_tables import (
     GAP,
@@ -18,15 +17,16 @@ from gptrace.report.rich_tables import (
     STYLES,
     PlainText,
     empty_table,
+    left_out_line,
     plain_table,
-    with_left_out,
 )
 
-_NARROWEST = 20  # columns of text that the modules and the shapes keep at least
-_RULER = Console(file=StringIO(), width=1000)
+_NARROWEST = 20  # columns of text that the shapes keep at least
+_MODULES = 28  # columns of text that the modules keep at least, if they are so wide
+_LABEL = 4  # columns of text that a label keeps beside the drawing of the tree
 
 
-def tree_table(tree: Tree, width: int | None) -> RichTable | PlainText:
+def tree_table(tree: Tree, width: int | None) -> list[RichTable | PlainText | Text]:
     """Return a tree in the widest of three layouts that fits; thousands of rows become plain text.
 
     wide      names and sizes in columns of their own, one line for each row
@@ -34,7 +34,7 @@ def tree_table(tree: Tree, width: int | None) -> RichTable | PlainText:
     narrow    the type below the module too, and the output below the input where needed
     """
     layout = _TreeLayout(tree)
-    return layout.plain(width) if len(tree.rows) > MOST_ROWS else layout.fitted(width)
+    return [layout.plain(width)] if len(tree.rows) > MOST_ROWS else layout.fitted(width)
 
 
 class _TreeLayout:
@@ -57,14 +57,14 @@ class _TreeLayout:
             for i, (title, _) in enumerate(self.columns)
         )
 
-    def fitted(self, width: int | None) -> RichTable:
+    def fitted(self, width: int | None) -> list[RichTable | PlainText | Text]:
         """Return the widest layout that fits."""
         dropped = self._drop_columns(width) if width is not None else []
-        return with_left_out(self._laid_out(width), self._too_narrow(dropped))
+        return [self._laid_out(width), *left_out_line(self._too_narrow(dropped), width)]
 
     def _drop_columns(self, width: int) -> list[str]:
         """Drop columns from the right until modules and shapes have room; return their titles."""
-        least = min(self.modules, _NARROWEST) + (GAP + _NARROWEST if self.has_shapes else 0)
+        least = min(self._stacked_modules(), _MODULES) + (GAP + _NARROWEST if self.has_shapes else 0)
         dropped: list[str] = []
         while self.columns and least + self.extra > width:
             title, _ = self.columns.pop()
@@ -80,11 +80,15 @@ class _TreeLayout:
         room = width - fixed - GAP
         if room >= self.shapes:
             return self._stacked(self.modules, room, types_below=False)
-        below = [cell_len(row.below) + cell_len(row.type) for row in self.rows] if self.has_types else [0]
-        modules = max(self.modules, *below)
+        modules = self._stacked_modules()
         # In a very narrow terminal the shapes break first, at a space, and then the modules.
         room = max(_NARROWEST, width - modules - self.extra - GAP)
         return self._stacked(width - room - self.extra - GAP, room, types_below=self.has_types)
+
+    def _stacked_modules(self) -> int:
+        """Return the width of the modules with their types below them."""
+        below = [cell_len(row.below) + cell_len(row.type) for row in self.rows] if self.has_types else [0]
+        return max(self.modules, *below)
 
     def plain(self, width: int | None) -> PlainText:
         """Return one line for each row; types and sizes are left out where they do not fit."""
@@ -131,10 +135,8 @@ class _TreeLayout:
         stop = max(fitting, default=0) + GAP
         for row, cells in zip(self.rows, self.cells, strict=True):
             shape = _shape_lines(row, shape_width, stop)
-            module = _module_text(row)
-            if types_below and row.type:
-                module.append(f"\n{row.below}{row.type}", style="dim")
-            missing = _height(shape, shape_width) - _height(module, module_width)
+            module = _module_lines(row, module_width, type_below=types_below)
+            missing = shape.plain.count("\n") - module.plain.count("\n")
             module.append(f"\n{row.below}" * max(0, missing), style="dim")
             table.add_row(module, *([row.type] if beside else []), shape, *cells)
         return table
@@ -162,7 +164,7 @@ def _shape_lines(row: TreeRow, width: int, stop: int) -> Text:
     arrow = row.shapes.removeprefix(row.entering).removesuffix(row.leaving)
     if cell_len(row.shapes) > width and arrow in (" → ", " -> "):
         lines[:1] = [Text(row.entering, style=style), Text(arrow.lstrip() + row.leaving, style=style)]
-    return Text("\n").join(lines)
+    return Text("\n").join(broken(line, width) for line in lines)
 
 
 def _module(row: TreeRow) -> str:
@@ -174,6 +176,15 @@ def _module_text(row: TreeRow) -> Text:
     return Text().append(row.guide, style="dim").append(row.label, style=STYLES[row.role])
 
 
-def _height(text: Text, width: int) -> int:
-    """Return the number of lines that a cell takes in a column of that width."""
-    return len(text.wrap(_RULER, width, overflow="fold"))
+def _module_lines(row: TreeRow, width: int, *, type_below: bool) -> Text:
+    """Return a module and perhaps its type; every line of the cell goes on with the drawing of the tree."""
+    label = Text(row.label, style=STYLES[row.role])
+    types = [Text(row.type, style="dim")] if type_below and row.type else []
+    lines: list[Text] = []
+    for text in (label, *types):
+        room = max(_LABEL, width - cell_len(row.below if lines else row.guide))
+        lines += broken(text, room).split("\n")
+    guides = [row.guide, *([row.below] * (len(lines) - 1))]
+    return Text("\n").join(
+        Text().append(guide, style="dim").append_text(line) for guide, line in zip(guides, lines, strict=True)
+    )

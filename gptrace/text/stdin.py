@@ -76,8 +76,8 @@ def read_stdin(stdin: int = 0) -> str:
 
 
 def empty_stdin() -> TextError:
-    """Return the error for an empty stdin. An empty pipe means that an earlier command failed."""
-    return TextError("stdin is empty", _HOW_TO)
+    """Return the error for a stdin without any line. An empty pipe means that an earlier command failed."""
+    return TextError("stdin is empty", "pipe prompts into it, one on each line")
 
 
 def decode_utf8(raw: bytes, what: str) -> str:

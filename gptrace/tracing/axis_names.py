@@ -35,7 +35,6 @@ from gptrace.tracing.span import Site, Span, call_sites
 Dims = tuple[str, ...]
 _SEVERAL_TOKENS = 30
 _NO_SIZES = "this model cannot be built at other sizes; pass a class that takes its sizes as arguments"
-_KNOWN_LIMIT = 16  # forward passes whose names are kept with an architecture
 
 
 def axis_name(sizes: Sequence[int | None], named: Mapping[str, tuple[int, ...]]) -> str:
@@ -156,23 +155,32 @@ def infer_axis_names(
     sites, modules = call_sites(spans), len(recorder.paths)
     names, reason = None, _built_already(recorder.module)
     if architecture is not None:
-        # Kept with the architecture, for a model that is traced again and again.
-        known_names = architecture.kept.setdefault(infer_axis_names, {})
-        key = forward_pass, sites, modules
-        known: _NamesByResizing | None = known_names.get(key)
-        if known is None:
-            known = _names_by_two_blocks(architecture, *key, recorder, spans)
-            if known.names is None:
-                known = _names_by_resizing(architecture, *key, known.work_left)
-            if len(known_names) >= _KNOWN_LIMIT:
-                known_names.clear()
-            known_names[key] = known
-        names, reason, _ = known
+        names, reason, _ = _kept_names(architecture, forward_pass, sites, modules, recorder, spans)
     if names is not None:
         return InferredAxisNames(names)
     if not by_copy:
         return InferredAxisNames(None, f"no axis has a name: {reason}")
     return _names_by_copy(recorder.module, forward_pass, sites, modules, reason)
+
+
+def _kept_names(
+    architecture: Architecture,
+    forward_pass: ForwardPass,
+    sites: frozenset[Site],
+    modules: int,
+    recorder: SpanRecorder,
+    spans: Sequence[Span],
+) -> _NamesByResizing:
+    """Return the axis names from resized runs; they are kept, for a model that is traced again and again."""
+    key = forward_pass, sites, modules
+
+    def infer() -> _NamesByResizing:
+        by_two_blocks = _names_by_two_blocks(architecture, *key, recorder, spans)
+        if by_two_blocks.names is not None:
+            return by_two_blocks
+        return _names_by_resizing(architecture, *key, by_two_blocks.work_left)
+
+    return architecture.keep("axis_names", key, infer)
 
 
 def _names_by_two_blocks(
@@ -201,8 +209,15 @@ def _built_already(module: torch.nn.Module) -> str:
     """Say that a model came built, and what to give instead."""
     kind = type(module)
     is_own = not kind.__module__.startswith("torch.")
-    instead = f"model={kind.__name__}, config=…" if is_own else "a function that builds it from its sizes"
-    return f"this model is built already; gptrace.trace(…) names all axes if it gets {instead} instead"
+    if not is_own:
+        return (
+            "this model is built already; gptrace.trace(…) names all axes if it gets a function that builds "
+            "it from its sizes instead"
+        )
+    return (
+        "this model is built already; gptrace.trace(…) names all axes if it gets "
+        f"model={kind.__name__}, config=… instead"
+    )
 
 
 def _names_by_resizing(

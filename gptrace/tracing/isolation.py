@@ -18,8 +18,9 @@ from typing import Any
 
 from gptrace.model.interrupts import interrupts_held
 from gptrace.model.quiet_torch import torch
-from gptrace.model.random_state import exclusive_random_state
+from gptrace.model.random_state import exclusive_random_state, seed_generators
 
+_SEED = 123
 _isolated = threading.local()
 _lock = threading.RLock()
 _open_blocks = 0
@@ -36,9 +37,11 @@ class WorkLimitError(BaseException):
 def isolated_run() -> Iterator[None]:
     """Run the block in inference mode on the CPU; nobody hears of it, and nothing is left behind.
 
-    Prints, warnings, logs and global hooks of this thread do nothing. Random numbers are put back.
+    Prints, warnings, logs and global hooks of this thread do nothing. Random numbers are the same each time,
+    and are put back.
     """
     with exclusive_random_state(), _silence(), torch.device("cpu"), torch.inference_mode():
+        seed_generators(_SEED)
         yield
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from gptrace.measures import Measures
-from gptrace.model.architecture import Architecture, Resizing, Sizes, kept_with_architecture
+from gptrace.model.architecture import Architecture, Resizing, Sizes
 from gptrace.model.free_memory import check_memory
 from gptrace.model.hugging_face import forward_arguments
 from gptrace.model.interrupts import interrupts_allowed, interrupts_held
@@ -53,9 +53,12 @@ class ForwardPass(NamedTuple):
             batch=batch, seq_len=seq_len, vocabulary=self.vocabulary if vocabulary is None else vocabulary
         )
 
-    def ids(self, device: torch.device) -> torch.Tensor:
-        """Return ids `[batch, seq_len]`: all but 0, which special tokens of a resized model have."""
-        spread = torch.arange(self.batch * self.seq_len, device=device) * _LARGE_PRIME
+    def ids(self, device: torch.device, first: int = 0) -> torch.Tensor:
+        """Return ids `[batch, seq_len]`: all but 0, which special tokens of a resized model have.
+
+        With another `first` number they are others.
+        """
+        spread = (torch.arange(self.batch * self.seq_len, device=device) + first) * _LARGE_PRIME
         ids = spread % (self.vocabulary - 1) + 1 if self.vocabulary > 1 else spread * 0
         return ids.view(self.batch, self.seq_len)
 
@@ -65,6 +68,7 @@ class ResizedRun:
 
     A call is found by its site and its number. Where the number of calls differs, as with the experts of a
     mixture, the numbers tell nothing: then only a size that all calls of a site have in common is known.
+    A size that depends on the ids, such as the rows of an expert, is unknown: see `keep_what_agrees`.
     """
 
     def __init__(
@@ -73,7 +77,7 @@ class ResizedRun:
         self.sizes = sizes
         self.sites = sites
         self.work = 0
-        self._shapes: dict[tuple[Side, str], Shape] = {}
+        self._shapes: dict[tuple[Side, str], tuple[int | None, ...]] = {}
         self._common: dict[tuple[Site, str, str], tuple[int | None, ...]] = {}
         for side, name, shape in shapes:
             self._shapes[side, name] = shape
@@ -81,6 +85,13 @@ class ResizedRun:
             if max(occurrence.counts) > 1:
                 key = occurrence.site, direction, name
                 self._common[key] = _agreed(self._common.get(key, shape), shape)
+
+    def keep_what_agrees(self, other: ResizedRun) -> None:
+        """Forget each size that another run, of the same model at the same sizes with other ids, has not."""
+        for key, shape in self._shapes.items():
+            self._shapes[key] = _agreed(shape, other._shapes.get(key, shape))
+        for site, shape in self._common.items():
+            self._common[site] = _agreed(shape, other._common.get(site, shape))
 
     def shape(self, side: Side, name: str) -> tuple[int | None, ...]:
         """Return the shape of a tensor, as far as it is known; () for a tensor that is unknown."""
@@ -95,7 +106,7 @@ class FailedRun(NamedTuple):
     work: int
 
 
-def _agreed(one: tuple[int | None, ...], other: Shape) -> tuple[int | None, ...]:
+def _agreed(one: tuple[int | None, ...], other: tuple[int | None, ...]) -> tuple[int | None, ...]:
     if len(one) != len(other):
         return ()
     return tuple([a if a == b else None for a, b in zip(one, other, strict=True)])
@@ -106,13 +117,12 @@ def limit_of_work(modules: int) -> int:
     return _WORK_LIMIT + _WORK_LIMIT_PER_MODULE * modules
 
 
-@kept_with_architecture(16)
 def run_resized(
     architecture: Architecture, resizing: Resizing, forward_pass: ForwardPass, limit: int
 ) -> ResizedRun | FailedRun:
     """Build the architecture with other sizes and run it; return the run, or why it failed.
 
-    `limit` is that of the work.
+    `limit` is that of the work. The result is kept with the architecture.
     """
     changes = dict(resizing.changes)
     vocabulary = changes.get(architecture.vocabulary or "")
@@ -125,7 +135,8 @@ def run_resized(
         run.sizes |= sizes
         return run
 
-    return _bounded(build_and_run, limit)
+    key = resizing, forward_pass, limit
+    return architecture.keep("resized_run", key, lambda: _bounded(build_and_run, limit))
 
 
 def run_copy_resized(
@@ -186,20 +197,45 @@ def _module_bytes(module: torch.nn.Module) -> int:
 
 def _run(model: torch.nn.Module, forward_pass: ForwardPass, device: torch.device) -> ResizedRun:
     sizes = forward_pass.batch, forward_pass.seq_len
-    arguments = {}
+    arguments: dict[str, Any] = {}
     for name, axes, dtype in forward_pass.inputs[1:]:  # a mask or positions, [B, T] as the ids
         if axes != 2 or not name.isidentifier():
             raise ValueError(f"cannot make the input {name} at another size")
         arguments[name] = torch.ones(*sizes, dtype=dtype, device=device)
-    ids = forward_pass.ids(device)
-    # A default device, since code that makes a mask or positions may not name one.
+    arguments |= forward_arguments(model)
+    fresh = _copy_or_none(model)
+    run = _recorded(model, forward_pass, forward_pass.ids(device), arguments, may_fail=forward_pass.may_fail)
+    if fresh is not None:
+        # The rows of an expert may be a multiple of a named size by chance; with other ids they are another.
+        other_ids = forward_pass.ids(device, first=1)
+        run.keep_what_agrees(_recorded(fresh, forward_pass, other_ids, arguments, may_fail=True))
+    return run
+
+
+def _copy_or_none(model: torch.nn.Module) -> torch.nn.Module | None:
+    """Return a copy of a model before it runs, which may fill its cache; None if it cannot be copied."""
+    try:
+        return copy.deepcopy(model)
+    except Exception:
+        return None
+
+
+def _recorded(
+    model: torch.nn.Module,
+    forward_pass: ForwardPass,
+    ids: torch.Tensor,
+    arguments: dict[str, Any],
+    *,
+    may_fail: bool,
+) -> ResizedRun:
     recorder = SpanRecorder(model, Measures(ops=forward_pass.ops))
-    with interrupts_held(), torch.device(device), recorder:
+    # A default device, since code that makes a mask or positions may not name one.
+    with interrupts_held(), torch.device(ids.device), recorder:
         try:
             with interrupts_allowed():
-                model(ids, **arguments, **forward_arguments(model))
+                model(ids, **arguments)
         except Exception:
-            if not forward_pass.may_fail:
+            if not may_fail:
                 raise
     input_sizes = {"batch": forward_pass.batch, "seq_len": forward_pass.seq_len}
     run = ResizedRun(input_sizes, _shapes(recorder), call_sites(recorder.spans))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from itertools import islice
 from typing import Any, NamedTuple, TypeVar
 from weakref import ref
 
@@ -34,8 +35,11 @@ class TensorInfo(NamedTuple):
 TENSORLESS_TYPES = frozenset({type(None), bool, int, float, complex, str, bytes, torch.dtype, torch.device})
 _TENSORLESS_KINDS = (str, bytes, int, float, complex, torch.dtype, torch.device, torch.nn.Module, type)
 
-# A cache of keys and values can hold hundreds of tensors; the rest of a longer value is left out.
+# A cache of keys and values can hold hundreds of tensors; the rest of a longer value is left out. A mapping
+# of the user's may list items without end, and each may be another container.
 _TENSORS_PER_VALUE = 1000
+_CONTAINERS_PER_VALUE = 10_000
+_ITEMS_PER_CONTAINER = 10_000
 
 
 class _Place:
@@ -144,10 +148,12 @@ def _collect(place: _Place, value: Any, found: Found, visited: set[int]) -> None
     if items_of is _tensor_items:
         found.append((place, value))
     # A list may contain itself, or another list many times.
-    elif items_of is not _no_items and len(found) < _TENSORS_PER_VALUE and id(value) not in visited:
+    elif items_of is not _no_items and id(value) not in visited and len(visited) < _CONTAINERS_PER_VALUE:
         visited.add(id(value))
         is_list, are_attributes = items_of is enumerate, items_of is _attributes
-        for key, item in items_of(value):
+        for key, item in islice(items_of(value), _ITEMS_PER_CONTAINER):
+            if len(found) >= _TENSORS_PER_VALUE:
+                return
             if type(item) in TENSORLESS_TYPES or (are_attributes and key.startswith("_")):
                 continue
             # Keys that are equal may have other names in a mapping: 1 and True.

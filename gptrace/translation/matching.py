@@ -18,7 +18,20 @@ from functools import cache, lru_cache
 from gptrace.translation import chinese
 
 # A text as Python's repr writes it; the apostrophe of a word begins none.
-_QUOTATION = re.compile(r"""(?<!\w)('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")""", re.DOTALL)
+# One that was cut short has no end.
+_QUOTATION = re.compile(
+    r"""(?<!\w)((?:'[^']*…|"[^"]*…)(?= \(\d+ characters\))|'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")""", re.DOTALL
+)
+_LENGTH = re.compile(r" \((\d+) characters\)")
+# The message of an exception, of which anybody is the author: up to where gptrace goes on, or to the end.
+_EXCEPTION = re.compile(
+    r"(?<![\w.])(\w*(?:Error|Exception): )(.+?)"
+    r"(?=, at [^,]+, line \d+(?:,|:)| \((?:while|in) [^()]*\)$|\), so text cannot be read$|$)",
+    re.DOTALL,
+)
+_IN_BRACKETS = re.compile(r"\[[^][]*\]|\([^()]*\)|\{[^{}]*\}")
+# A template of fewer letters, such as "{} is {}", is found only between values of one word.
+_FEW_LETTERS = 5
 # Characters for private use, which no safe text holds.
 _FIRST_SIGN, _SIGNS = 0xE000, 0x1900
 # Words within words, and places where a clause may begin, are looked for so far: messages hold any text.
@@ -58,24 +71,28 @@ class _Template:
     def size(self) -> int:
         return sum(map(len, self.fragments))
 
-    def values(self, text: str) -> list[str] | None:
-        """Return what stands in the holes, each as short as possible; None where the text is another one."""
+    @property
+    def has_few_letters(self) -> bool:
+        return len("".join(self.fragments).replace(" ", "")) < _FEW_LETTERS
+
+    def values(self, text: str) -> list[list[str]]:
+        """Return what may stand in the holes: the first holes, or the last ones, as short as possible.
+
+        The list is empty where the text is another one.
+        """
         first, *others = self.fragments
-        if not text.startswith(first):
-            return None
         if not others:
-            return [] if text == first else None
-        start, values = len(first), []
-        for fragment in others[:-1]:
-            end = text.find(fragment, start) if fragment else start
-            if end < 0:
-                return None
-            values.append(text[start:end])
-            start = end + len(fragment)
-        end = len(text) - len(others[-1])
-        if end < start or not text.endswith(others[-1]):
-            return None
-        return [*values, text[start:end]]
+            return [[]] if text == first else []
+        start, end = len(first), len(text) - len(others[-1])
+        if end < start or not text.startswith(first) or not text.endswith(others[-1]):
+            return []
+        readings = [_values_between(others[:-1], text[start:end])]
+        # Backwards, the first place of a text is its last one.
+        backwards = _values_between(
+            [fragment[::-1] for fragment in reversed(others[:-1])], text[start:end][::-1]
+        )
+        readings.append(backwards and [value[::-1] for value in reversed(backwards)])
+        return [values for values in readings if values is not None]
 
     def translated(self, values: list[str], depth: int) -> tuple[int, str] | None:
         """Return how many characters are known, and the Chinese text; None where words are not known."""
@@ -87,7 +104,7 @@ class _Template:
             known, value = 0, values[hole]
             if conversion:
                 known, value = _best_reading(value, depth - 1, with_clauses=conversion == "t")
-            if conversion == "s" and not known:
+            if not known and (conversion == "s" or (self.has_few_letters and _has_several_words(value))):
                 return None
             size, text = size + known, text + value
         return size, text
@@ -101,31 +118,48 @@ def report_template(english: str) -> str:
 def translated(text: str) -> str:
     """Return a sentence in Chinese; one that no template makes, such as a message of Python, stays as it is.
 
-    >>> translated("k must be a whole number"), translated("list index out of range")
-    ('k 必须是整数', 'list index out of range')
+    >>> translated("it must be a whole number"), translated("list index out of range")
+    ('必须是整数', 'list index out of range')
     """
     hidden, quotations = _without_quotations(text)
-    reading = _best_reading(hidden)[1]
-    for sign, quotation in quotations.items():
+    reading = _LENGTH.sub(r"（共 \1 个字符）", _best_reading(hidden)[1])
+    for sign, quotation in reversed(quotations.items()):  # the message of an exception may hold others
         reading = reading.replace(sign, quotation)
     return reading
 
 
 def _without_quotations(text: str) -> tuple[str, dict[str, str]]:
-    """Put a sign in the place of each quoted value, so that no template is found in the words of the value.
+    """Put a sign in the place of what is quoted and of messages of exceptions, where no template is found.
 
     Quotations that are part of templates stay.
     """
     quotations: dict[str, str] = {}
 
-    def hide(match: re.Match[str]) -> str:
-        if match[0] in _quotations_of_templates() or len(quotations) == _SIGNS:
-            return match[0]
+    def hidden(words: str) -> str:
+        if words in _quotations_of_templates() or len(quotations) == _SIGNS:
+            return words
         sign = chr(_FIRST_SIGN + len(quotations))
-        quotations[sign] = match[0]
+        quotations[sign] = words
         return sign
 
-    return _QUOTATION.sub(hide, text), quotations
+    text = _QUOTATION.sub(lambda match: hidden(match[0]), text)
+    return _EXCEPTION.sub(lambda match: match[1] + hidden(match[2]), text), quotations
+
+
+def _values_between(fragments: list[str], text: str) -> list[str] | None:
+    """Return the texts before, between and after fragments, all but the last as short as possible."""
+    values = []
+    for fragment in fragments:
+        value, separator, rest = text.partition(fragment) if fragment else ("", "", text)
+        if fragment and not separator:
+            return None
+        values.append(value)
+        text = rest
+    return [*values, text]
+
+
+def _has_several_words(value: str) -> bool:
+    return " " in _IN_BRACKETS.sub("", value).strip()
 
 
 @cache
@@ -147,8 +181,7 @@ def _best_reading(text: str, depth: int = _DEPTH, *, with_clauses: bool = True) 
     for template in _templates():
         if depth == 0 or template.longest_fragment not in text:
             continue
-        values = template.values(text)
-        readings = [] if values is None else [template.translated(values, depth)]
+        readings = [template.translated(values, depth) for values in template.values(text)]
         if with_clauses and template.is_clause:
             readings += _readings_with_clause(template, text, depth)
         best = max([best, *filter(None, readings)], key=lambda reading: reading[0])
@@ -162,9 +195,9 @@ def _readings_with_clause(template: _Template, text: str, depth: int) -> Iterato
     for _ in range(_PLACES):
         if start <= 0:
             return
-        values = template.values(text[start:])
-        clause = None if values is None else template.translated(values, depth)
-        if clause is not None:
-            size, sentence = _best_reading(text[:start], depth - 1)
-            yield size + clause[0], sentence + clause[1]
+        for values in template.values(text[start:]):
+            clause = template.translated(values, depth)
+            if clause is not None:
+                size, sentence = _best_reading(text[:start], depth - 1)
+                yield size + clause[0], sentence + clause[1]
         start = text.rfind(first, 0, start)

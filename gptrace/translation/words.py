@@ -21,7 +21,8 @@ class _Words(_Translatable):
     def chinese(self) -> str:
         from gptrace.translation.matching import report_template
 
-        return report_template(self.template).format(*(in_language(value, "zh") for value in self.values))
+        values = (in_language(each, "zh") if isinstance(each, str) else each for each in self.values)
+        return report_template(self.template).format(*values)
 
 
 class _Joined(_Translatable):
@@ -29,8 +30,7 @@ class _Joined(_Translatable):
     separator: str
 
     def chinese(self) -> str:
-        separator: str = in_language(words(self.separator), "zh")
-        return separator.join(in_language(part, "zh") for part in self.parts)
+        return in_language(words(self.separator), "zh").join(in_language(part, "zh") for part in self.parts)
 
 
 class _Recorded(_Translatable):
@@ -75,7 +75,7 @@ def recorded(text: str) -> str:
     return _Recorded(text)
 
 
-def in_language(text: Any, language: str) -> Any:
+def in_language(text: str, language: str) -> str:
     """Return a text in a language; a text that does not know how, such as a name, stays as it is."""
     if not isinstance(text, _Translatable):
         return text

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import gptrace
 from gptrace.cli.app import COMMANDS
 from gptrace.cli.main import main
 from tests.support import Cli
@@ -100,3 +101,19 @@ def test_a_stream_without_chinese_characters_gets_english(monkeypatch: pytest.Mo
     assert main(["tokens", "", "--lang", "zh"]) == 2
     sys.stderr.flush()
     assert err.getvalue().endswith(b'as in "Hello"\n')
+
+
+def test_records_in_python(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    tokens = gptrace.tokens("Hi")
+    tokens.show(lang="zh")
+    assert capsys.readouterr().out.startswith('"Hi" 的 1 个 token\n')
+    assert str(tokens).startswith('1 token of "Hi"')
+    with pytest.raises(gptrace.GptraceError, match="pick one of en, zh"):
+        tokens.show(lang="fr")
+    with pytest.raises(gptrace.GptraceError, match="the text is empty"):
+        gptrace.tokens("")
+    monkeypatch.setenv("GPTRACE_LANG", "zh")
+    assert str(tokens).startswith('"Hi" 的 1 个 token')
+    assert "位置" in tokens._repr_html_()
+    with pytest.raises(gptrace.GptraceError, match="the text is empty"):  # exceptions are English everywhere
+        gptrace.tokens("")

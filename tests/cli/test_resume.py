@@ -32,7 +32,7 @@ def test_a_bad_line_is_one_error_and_errors_keep_the_callers_keys(
 ) -> None:
     outcome = cli(*command, "--input-format", "jsonl", "-m", "tiny", "-f", form, stdin=LINES)
     assert outcome.code == 1
-    assert outcome.err == "error: 2 of 4 prompts have no result; the output holds the error of each\n"
+    assert outcome.err == "error: 2 of 4 prompts failed; the output holds the error of each\n"
     assert "line 2 is empty" in outcome.out
     if form in ("json", "jsonl"):
         rows = [json.loads(line) for line in outcome.out.splitlines()] if form == "jsonl" else None

@@ -24,7 +24,7 @@ def test_a_bad_line_has_an_error_in_its_place_and_the_rest_go_on(cli: Cli) -> No
     outcome = cli("topk", "--lines", "-f", "jsonl", "-m", "tiny", "--k", "2", stdin=b"\n".join(lines))
     results = jsonl(outcome)
     assert outcome.code == 1
-    assert outcome.err == "error: 3 of 6 prompts have no result; the output holds the error of each\n"
+    assert outcome.err == "error: 3 of 6 prompts failed; the output holds the error of each\n"
     assert [result["index"] for result in results] == list(range(6))
     messages = [result.get("error", {}).get("message", "") for result in results]  # type: ignore[attr-defined]
     assert [bool(message) for message in messages] == [False, True, True, False, True, False]
@@ -96,7 +96,7 @@ def test_a_stream_and_its_whole_are_the_same_json(cli: Cli) -> None:
 
 
 def test_wrong_ways_to_ask_for_a_stream(cli: Cli) -> None:
-    cli("topk", "--lines", "-m", "tiny", stdin=b"").is_error(2, "stdin is empty")
+    cli("topk", "--lines", "-m", "tiny", stdin=b"").is_error(2, "stdin is empty", "one on each line")
     cli("topk", "--input-format", "xml", "-m", "tiny").is_error(2, "'xml'", "jsonl")
     cli("topk", "--lines", "--input-format", "jsonl").is_error(2, "both given")
     cli("topk", "--lines", "Hello").is_error(2, "'Hello'")

@@ -121,7 +121,8 @@ def _as_process(line: CommandLine, folder: Path, source: Path, out: Path, err: P
             cwd=folder, env=variables, preexec_fn=prepare,
         )  # fmt: skip
         os.close(writer)
-        return _wait(process.pid)
+        process.returncode = _wait(process.pid)  # so that Popen knows that it has ended
+        return process.returncode
 
 
 def _on_terminal(

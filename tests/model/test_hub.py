@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import re
@@ -12,11 +13,15 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from gptrace.errors import DownloadError
+from gptrace.model.weights import hub_sizes
 from gptrace.model.weights.hub import PUBLISHED
+from gptrace.model.weights.hub_sizes import Sizes
 from tests.models.hugging_face import gpt2_with_large_weights
 from tests.support import Cli, Outcome, environment
 
@@ -39,6 +44,7 @@ class Hub(ThreadingHTTPServer):
         self.etag = ""
         self.silent_for = ""  # requests that match this get no answer,
         self.silent_after_headers = False  # or only the beginning of one
+        self.packed: dict[str, bytes] = {}  # by what requests match: a body in gzip
 
     @property
     def url(self) -> str:
@@ -68,6 +74,15 @@ class Handler(BaseHTTPRequestHandler):
                 self.end_headers()
             threading.Event().wait(15)
             self.close_connection = True
+            return
+        bodies = self.server.packed.items()
+        packed = next((content for key, content in bodies if re.search(key, self.path)), b"")
+        if packed and body:
+            self.send_response(200)
+            self.send_header("Content-Encoding", "gzip")
+            self.send_header("Content-Length", str(len(packed)))
+            self.end_headers()
+            self.wfile.write(packed)
             return
         if re.fullmatch(rf"/api/models/{REPOSITORY}/revision/(main|{REVISION})(\?.*)?", self.path):
             self.answer_json({"id": REPOSITORY, "sha": REVISION})
@@ -229,6 +244,9 @@ def test_without_huggingface_hub_the_hint_names_the_command(
     monkeypatch.setenv("HF_HOME", str(tmp_path))
     cli("pull", "gpt2-xl").is_error(1, "needs huggingface_hub", "pip install huggingface_hub")
     cli("pull", "tiny").is_error(2, "no published weights for tiny", "gpt2-medium")
+    unknown = cli("pull", "gpt2-smal")
+    unknown.is_error(2, "'gpt2-smal' is not a model name", "did you mean gpt2-small?")
+    assert "FILE.py" not in unknown.err  # it cannot be pulled
     cli("run", "a", "-m", "gpt3-175b", "-w", "pretrained").is_error(2, "no published weights for gpt3-175b")
 
 
@@ -335,3 +353,40 @@ def test_a_page_in_place_of_any_file_is_not_kept(hub: Hub, at: Cli, tmp_path: Pa
     assert outcome.code == 1
     assert f"{name} is not" in outcome.err
     assert not [path for path in tmp_path.rglob("*") if path.is_file() and b"DOCTYPE" in path.read_bytes()]
+
+
+@pytest.mark.parametrize("request_of", ["/api/models", "/resolve/.*safetensors"])
+def test_a_body_that_unpacks_without_end_is_refused(hub: Hub, at: Cli, request_of: str) -> None:
+    hub.packed = {request_of: gzip.compress(bytes(80 << 20), 1)}
+    outcome = at(*RUN)
+    assert (outcome.code, outcome.out) == (1, "")
+    assert f"error: {hub.url[7:]} sends more than the 64.0 MiB that were expected" in outcome.err
+
+
+def test_files_that_the_disk_has_no_room_for_are_refused_before_they_are_fetched(hub: Hub, at: Cli) -> None:
+    hub.claims_more = 1 << 58
+    outcome = at(*PULL)
+    assert outcome.code == 1
+    assert re.match(r"error: 262,1\d\d\.\d TiB are to be fetched, and \S+ has room for [\d.]+ ", outcome.err)
+    assert len(outcome.err.splitlines()) == 2  # and nothing that the library says
+    assert not any(method == "GET" for method, _, _ in hub.requests)
+
+
+def test_a_file_of_unknown_size_is_refused(tmp_path: Path) -> None:
+    file = SimpleNamespace(filename="config.json", file_size=None, will_download=True)
+    with pytest.raises(DownloadError, match=r"does not say how large 'config.json' is"):
+        Sizes(tmp_path / "not" / "there").expect([file])
+
+
+def test_a_server_that_sends_a_byte_now_and_then_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr("gptrace.model.weights.hub_sizes.time.monotonic", lambda: now[0])
+    slow, fast = hub_sizes.Pace("slow.example"), hub_sizes.Pace("fast.example")
+    for second in range(1, 15):
+        now[0] = float(second)
+        slow.got(b"x")
+        fast.got(bytes(500))
+    now[0] = 15.0
+    fast.got(b"x")
+    with pytest.raises(DownloadError, match=r"slow\.example has sent 15 bytes in 15 s"):
+        slow.got(b"x")

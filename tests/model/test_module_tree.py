@@ -103,3 +103,34 @@ def test_a_shared_module_keeps_all_its_names() -> None:
         ("0.0.weight", "0.1.weight", "1.weight"),
         ("0.0.bias", "0.1.bias", "1.bias"),
     )
+
+
+class Nested(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        module: nn.Module = nn.Embedding(V, 4)
+        for _ in range(2000):
+            module = nn.Sequential(module)
+        self.nested = module
+
+
+def test_more_levels_than_python_has_calls_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"Nested nests modules more than \d+ levels deep"):
+        gptrace.Session(Nested()).trace(ids=[1, 2])
+
+
+@pytest.mark.parametrize(
+    ("registry", "name", "value", "message"),
+    [
+        ("_modules", 5, nn.Identity(), r"Embedding has 5, a Identity, in its submodules"),
+        ("_modules", "x", "text", r"Embedding has 'x', a str, in its submodules"),
+        ("_buffers", "x", 5, r"Embedding has 'x', a int, in its parameters and buffers"),
+    ],
+)
+def test_entries_that_torch_cannot_list_are_refused(
+    registry: str, name: object, value: object, message: str
+) -> None:
+    model = nn.Embedding(V, 4)
+    getattr(model, registry)[name] = value
+    with pytest.raises(ConfigError, match=message):
+        gptrace.Session(model).trace(ids=[1, 2])

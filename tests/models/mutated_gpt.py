@@ -234,8 +234,8 @@ NAMED = {
     "down = nn.Linear(emb_dim, emb_dim)": "got [1, 6, 192]; its last axis is 4*emb_dim, and emb_dim is 48",
     "out_head = nn.Linear(vocab_size, emb_dim": "its last axis is emb_dim, and vocab_size is 97",
     "mask": "axis 3 is 16 in one and 6 in the other; the sizes must be equal, or one of them 1; "
-    "context_length is 16, seq_len is 6",
-    "queries = self.W_query(x)": "emb_dim is 48, head_dim is 12",
+    "context_length is 16; seq_len is 6",
+    "queries = self.W_query(x)": "emb_dim is 48; head_dim is 12",
 }
 
 

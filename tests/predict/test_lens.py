@@ -112,7 +112,36 @@ class Scaled(SmallGPT):
         return 0.25 * super().forward(ids)
 
 
-@pytest.mark.parametrize("kind", [Prefixed, SequenceFirst, Scaled])
+class ReturnsDict(nn.Module):
+    def __init__(self, block: nn.Module) -> None:
+        super().__init__()
+        self.block = block
+
+    def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+        return {"hidden": self.block(x)}
+
+
+class InDicts(SmallGPT):
+    """Its blocks return dicts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(ReturnsDict(block) for block in self.blocks)
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        x = self.tok_emb(ids)
+        for block in self.blocks:
+            x = block(x)["hidden"]
+        logits: torch.Tensor = self.head(self.norm(x))
+        return logits
+
+
+class ScaledInDicts(InDicts):
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        return 0.25 * super().forward(ids)
+
+
+@pytest.mark.parametrize("kind", [Prefixed, SequenceFirst, Scaled, InDicts])
 def test_each_cell_of_a_lens_is_at_its_position(kind: type[SmallGPT]) -> None:
     """The first block alone is a model too: its predictions are those of the first layer."""
     torch.manual_seed(5)
@@ -275,6 +304,8 @@ def test_a_failure_of_the_lens_is_not_put_down_to_the_model() -> None:
         gptrace.lens("Hello", model=fussy)
     assert not isinstance(caught.value, ModelCodeError)
     assert "own code" not in caught.value.hint
+    with pytest.raises(RunError, match=r"cannot be replaced .* it returns a value of type dict"):
+        gptrace.lens("Hello", model=ScaledInDicts())
     broken = nn.Sequential(nn.Embedding(50257, 8), nn.Linear(9, 50257))
     for ask in (gptrace.lens, gptrace.topk):
         with pytest.raises(ModelCodeError, match="RuntimeError"):

@@ -332,3 +332,30 @@ def test_an_html_file_is_a_whole_page_with_the_prompt_as_its_title(deep: gptrace
     assert "<title>gptrace topk: a</title>" in render(gptrace.topk(["a", "b"], model="tiny"), "html")
     assert "<title>gptrace explain: Hello</title>" in render(gptrace.explain("Hello", model="tiny"), "html")
     assert "<title>gptrace topk</title>" in render(gptrace.topk_stream(["a"], model="tiny"), "html")
+
+
+def test_a_long_prompt_is_cut_between_words_and_the_ellipsis_is_no_part_of_it() -> None:
+    text = "Every effort moves you forward, and every day holds a lesson."
+    shown = render(gptrace.Session("tiny").topk(text, k=1), "table", View(encoding="ascii"))
+    assert 'After ..."effort moves you forward, and every day holds a lesson."' in shown
+    assert '"\\u2026' not in shown
+
+
+def test_in_html_sentences_break_and_aligned_shapes_do_not() -> None:
+    session = gptrace.Session("tiny")
+    page = render(session.trace("Hello, I am"), "html")
+    assert re.search(r'<p style="white-space:pre"><span[^>]*>\[batch, seq_len\] → ', page)
+    assert re.search(r"white-space:pre-wrap[^>]*>tiny \(GPTModel\)", page)
+    claims = render(session.explain("Hello, I am", topics=["flow"]), "html")
+    assert "`" not in claims  # code is marked up in figures too
+
+
+def test_markdown_shows_next_tokens_as_the_table_does_and_code_as_code() -> None:
+    session = gptrace.Session("tiny")
+    for report in (session.lens("Hello", k=2), session.topk("Hello", k=2, positions="all")):
+        shown = render(report, "markdown")
+        assert "Candidate(" not in shown
+        assert '| `"57" 0.01403 %  " choir" 0.01353 %` |' in shown
+    shown = render(session.explain("a `b` c", topics=["flow"]), "markdown")
+    assert "input of `trf_blocks.0` differs" in shown
+    assert '" \\`"' in shown  # a backquote of the text is no markup

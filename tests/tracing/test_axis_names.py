@@ -141,7 +141,7 @@ def test_each_forward_pass_has_its_own_names() -> None:
     roots = [call for call in trace.calls if call.path == ""]
     assert [call.outputs[0].shape for call in roots] == [(1, 3, 9), (2, 8, 9)]
     assert [call.outputs[0].dims for call in roots] == [("batch", "seq_len", "vocab_size")] * 2
-    assert (trace.dims["batch"], trace.dims["seq_len"]) == (1, 3)
+    assert not {"batch", "seq_len"} & set(trace.dims)  # each pass has its own
 
 
 def test_a_module_without_resized_runs_keeps_numbers() -> None:

@@ -92,3 +92,43 @@ def test_a_copy_of_a_mixture_runs_several_tokens() -> None:
         assert trace.calls[-1].outputs[0].dims == ("batch", "seq_len", "64")
         (expert,) = [call for call in trace.calls if call.path in ("experts.0", "experts.1", "experts.2")]
         assert expert.inputs[0].dims == ("1", "4"), seed
+
+
+class RowsByTheIds(nn.Module):
+    """Takes as many rows as the width has for the ids that resized runs begin with, and one for others."""
+
+    def __init__(self, vocab_size: int = 64, emb_dim: int = 12) -> None:
+        super().__init__()
+        self.emb, self.head = nn.Embedding(vocab_size, emb_dim), nn.Linear(emb_dim, vocab_size)
+        self.rows = nn.Identity()
+
+    def forward(self, ids: Any) -> Any:
+        x = self.emb(ids)
+        count = x.shape[-1] if ids[0, 0] == 1 else 1
+        self.rows(x.flatten(0, 1)[:1].expand(count, -1))
+        return self.head(x)
+
+
+def test_a_size_that_depends_on_the_ids_has_no_name() -> None:
+    trace = gptrace.trace(ids=[1, 2, 3], model=RowsByTheIds)
+    (rows,) = [call for call in trace.calls if call.path == "rows"]
+    assert rows.outputs[0].dims == ("12", "emb_dim")
+
+
+class RowsByTheWeights(RowsByTheIds):
+    """Takes as many rows as the width has where its first weight is above 0."""
+
+    def forward(self, ids: Any) -> Any:
+        x = self.emb(ids)
+        count = x.shape[-1] if float(self.emb.weight.flatten()[0]) > 0 else 1
+        self.rows(x.flatten(0, 1)[:1].expand(count, -1))
+        return self.head(x)
+
+
+def test_models_at_other_sizes_have_the_same_weights_each_time() -> None:
+    names = set()
+    for seed in range(12):
+        torch.manual_seed(seed)
+        trace = gptrace.trace(ids=[3, 4, 5], model=RowsByTheWeights)
+        names.add(next(call for call in trace.calls if call.path == "rows").outputs[0].dims[0])
+    assert len(names) == 1

@@ -44,6 +44,11 @@ def dims(trace: gptrace.Trace) -> dict[str, tuple[str, ...]]:
          "model.layers.0.self_attn.q_a_proj", "q_lora_rank"),
         (lambda: transformers.DeepseekV2ForCausalLM(transformers.DeepseekV2Config(**(SIZES | LATENT))),
          "model.layers.0.self_attn.o_proj", "hidden_size"),
+        # Its constructor takes a head_dim that it does not declare.
+        (lambda: transformers.Qwen3MoeForCausalLM(transformers.Qwen3MoeConfig(
+            **(SIZES | {"num_attention_heads": 1, "num_key_value_heads": 1}), head_dim=2,
+            moe_intermediate_size=8, num_experts=2, num_experts_per_tok=1)),
+         "model.layers.0.self_attn.q_proj", "num_attention_heads*head_dim"),
         (lambda: gemma3({**SIZES, "head_dim": 8}),
          "model.language_model.layers.0.self_attn.q_proj", "num_attention_heads*head_dim"),
     ],

@@ -149,3 +149,20 @@ def test_an_exception_that_is_only_being_handled_is_no_failure(work: Callable[[t
     trace = _while_handling(KNOWN_ERROR, nn.Sequential(Function(work)))
     assert [call.failed for call in trace.calls] == [False, False]
     assert trace.error is None
+
+
+class Speechless(Exception):
+    def __str__(self) -> str:
+        raise SystemExit(3)
+
+
+def test_an_exception_whose_words_exit_is_described_without_them() -> None:
+    def fail(*_: object) -> None:
+        raise Speechless
+
+    module = torch.nn.Linear(2, 2)
+    module.register_forward_pre_hook(fail)
+    with pytest.raises(Speechless), gptrace.watch(module) as trace:
+        module(torch.ones(1, 2))
+    assert trace.error is not None
+    assert (trace.error.type, trace.error.message) == ("Speechless", "(no message: its __str__ raises)")

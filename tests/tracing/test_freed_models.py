@@ -10,7 +10,7 @@ from contextlib import suppress
 import pytest
 
 import gptrace
-from gptrace.model.architecture import Architecture, kept_with_architecture
+from gptrace.model.architecture import Architecture
 from gptrace.model.quiet_torch import torch
 
 Reference = weakref.ref[torch.nn.Module]
@@ -78,15 +78,17 @@ def test_a_model_is_freed_without_a_collection(use: Callable[[], None]) -> None:
 def test_results_are_kept_with_the_architecture_and_the_oldest_are_dropped() -> None:
     calls = []
 
-    @kept_with_architecture(2)
     def doubled(architecture: Architecture, number: int) -> int:
-        calls.append(number)
-        return 2 * number
+        def double() -> int:
+            calls.append(number)
+            return 2 * number
+
+        return architecture.keep("doubled", number, double)
 
     first, second = (Architecture({}, lambda changes: Model()) for _ in range(2))
-    assert [doubled(first, number) for number in (1, 1, 2, 3, 1)] == [2, 2, 4, 6, 2]
+    assert [doubled(first, number) for number in (0, 0, *range(1, 17), 16, 0)][-2:] == [32, 0]
     assert doubled(second, 3) == 6
-    assert calls == [1, 2, 3, 1, 3]
+    assert calls == [*range(17), 0, 3]
     alive = weakref.ref(first)
     del first
     assert alive() is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import weakref
 from collections import OrderedDict, namedtuple
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from gptrace.model.quiet_torch import torch
+from gptrace.predict.logits import find_logits
 from gptrace.tracing import tensors
 from gptrace.tracing.arguments import argument_names, describe_arguments
 from gptrace.tracing.tensors import describe_tensors
@@ -45,6 +47,30 @@ def test_a_list_that_holds_itself_ends() -> None:
     assert names(loop) == ["output[0]"]
     twice = torch.ones(1)
     assert names([[twice], [twice]]) == ["output[0][0]", "output[1][0]"]
+
+
+class Endless(dict[str, Any]):
+    """Its items and values never end."""
+
+    def items(self) -> Any:
+        return zip(itertools.count(), itertools.repeat(self.item))
+
+    def values(self) -> Any:
+        return itertools.repeat(self.item)
+
+    item: Any = None
+
+
+def test_containers_without_end_end() -> None:
+    endless = Endless(logits=torch.ones(1, 2, 3))
+    assert names(endless) == []
+    endless.item = [1]
+    assert names([endless, torch.ones(1)]) == ["output[1]"]
+    endless.item = torch.ones(1)
+    assert len(names(endless)) == len(names([torch.ones(1)] * 5000)) == 1000
+    assert find_logits(endless, 1, 2).logits is endless["logits"]
+    del endless["logits"]
+    assert find_logits(endless, 1, 2).logits is None
 
 
 def test_scalars_and_empty_tensors_keep_their_shape() -> None:

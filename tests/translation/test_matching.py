@@ -54,8 +54,8 @@ def test_each_template_is_found_and_its_values_are_untouched(value: str) -> None
         ("", ""),
         ("'is empty' is not a device", "'is empty' 不是设备名"),
         (
-            "k is 'x' is empty'; the value comes from the variable GPTRACE_K",
-            "k 是 'x' is empty'；这个值来自环境变量 GPTRACE_K",
+            "k is \"x' is empty\"; the value comes from the variable GPTRACE_K",
+            "k 是 \"x' is empty\"；这个值来自环境变量 GPTRACE_K",
         ),
         ("line 3 is not JSON: Expecting value", "第 3 行 不是 JSON：Expecting value"),
         ("the weights lack a, b and 3 more", "权重里缺少 a, b 等（另有 3 个）"),
@@ -75,6 +75,22 @@ def test_each_template_is_found_and_its_values_are_untouched(value: str) -> None
          "文字（70 个 token，prompt 2）超出模型的上下文，它只有 64 个 token"),
         ("id 9 at position 0 of prompt 1 is not in the vocabulary of 3",
          "id 9（位置 0，prompt 1）不在大小为 3 的词表里"),
+        ("--config a is b is a folder, not a file", "--config a is b 是文件夹，不是普通文件"),
+        ("a is the b.json: No such file or directory", "a is the b.json：没有这个文件或文件夹"),
+        (
+            "ValueError: x is not a y, at m.py, line 5, in f: if a is b: (while GPT was built)",
+            "ValueError: x is not a y，位于 m.py 第 5 行，f 中：if a is b:（构建 GPT 时）",
+        ),
+        ("ValueError: the text is empty", "ValueError: the text is empty"),
+        (
+            "lin: Linear expects [..., 16], got [1, 2]; its last axis is a, and n_heads, head_dim are 16",
+            "lin：Linear 要的是 [..., 16]，得到的是 [1, 2]；它的最后一维是 a，而 n_heads, head_dim 都是 16",
+        ),
+        ("a [2, 4] matrix; emb_dim is 48; head_dim is 12", "a [2, 4] matrix；emb_dim 是 48；head_dim 是 12"),
+        ("k is [1, 2]", "k 是 [1, 2]"),
+        ("k is 'the text is… (80 characters)", "k 是 'the text is…（共 80 个字符）"),
+        ("a… (90 characters) …b is empty", "a…（共 90 个字符）…b是空的"),
+        ("the index is out of range", "the index is out of range"),
         ("did you mean macs? Known: path, macs", "是不是想写 macs？可用的有：path, macs"),
     ],
 )  # fmt: skip

@@ -13,7 +13,6 @@ from tests.translation.templates import Template, messages, messages_of, report_
 # Prose that no person is told, or not in the reader's language.
 _NOT_TOLD = {
     # names of the package, of kernels, and of axes
-    "explain generate lens loss presets tokens topk topk_stream trace",
     "mm bmm mv _int_mm _scaled_mm", "addmm addbmm addmv baddbmm _addmm_activation", "dot vdot",
     "linear mkldnn_linear", "convolution _convolution convolution_overrideable",
     "height, width", "depth, height, width", "{}mask", "args[{}]", "id {}", "gptrace pull",

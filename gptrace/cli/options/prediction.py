@@ -43,7 +43,7 @@ BatchSize = Annotated[
     int | None,
     option(
         "--batch-size INTEGER", least=1, variable=True,
-        help="Number of prompts in a batch, for loss of windows.  [default: as many as fit into 1,024 tokens "
+        help="Number of prompts in a batch; of windows for loss.  [default: as many as fit into 1,024 tokens "
         "on a CPU, 16,384 elsewhere]",
     ),
 ]  # fmt: skip

@@ -11,7 +11,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -20,8 +20,9 @@ from typing import Any
 from gptrace.errors import ConfigError, DownloadError, GptraceError, WeightsError
 from gptrace.model.config import preset
 from gptrace.model.weights.folders import check_folder
-from gptrace.model.weights.hub_guard import check_files, run_guarded
-from gptrace.wording import one_line, quoted_value, readable_bytes
+from gptrace.model.weights.hub_guard import AGAIN, check_files, run_guarded
+from gptrace.model.weights.hub_sizes import Sizes
+from gptrace.wording import one_line, quoted_value, readable_bytes, suggestion
 
 # preset: (repository, revision)
 PUBLISHED = {
@@ -40,7 +41,10 @@ def published(model: str) -> str:
     >>> published("124M")
     'gpt2-small'
     """
-    name = preset(model)[0]
+    try:
+        name = preset(model)[0]
+    except ConfigError as error:
+        raise ConfigError(error.message, suggestion(model, PUBLISHED)) from None
     if name not in PUBLISHED:
         raise ConfigError(f"there are no published weights for {name}", f"pick one of {', '.join(PUBLISHED)}")
     return name
@@ -65,14 +69,14 @@ def fetch(name: str, say: Callable[[str], None]) -> Path:
     repository, revision = PUBLISHED[name]
     download = partial(huggingface_hub.hf_hub_download, repository, revision=revision)
 
-    def fetch_files() -> Path:
+    def fetch_files(sizes: Sizes) -> Path:
         files = [download(file, dry_run=True) for file in _FILES]
-        say(_notice(files, f"{repository} at revision {revision[:7]}"))
+        say(_notice(sizes.expect(files), f"{repository} at revision {revision[:7]}"))
         paths = [download(file) for file in _FILES]
         return Path(paths[0]).parent
 
     with _explained(repository):
-        folder = run_guarded(fetch_files, say)
+        folder = run_guarded(fetch_files, _cache(), say)
         check_files(folder)
     return folder
 
@@ -119,18 +123,19 @@ def _fetch_repository(
         if _is_complete(folder, weights=weights):
             return folder
 
-    def fetch_files() -> Path:
+    def fetch_files(sizes: Sizes) -> Path:
         wanted = patterns
         files = download(allow_patterns=wanted, dry_run=True)
         if weights and not any(file.filename.endswith(".safetensors") for file in files):
             wanted = [*_SMALL_FILES, "pytorch_model*.bin"]
             files = download(allow_patterns=wanted, dry_run=True)
-        if any(getattr(file, "will_download", True) for file in files):
-            say(_notice(files, repository))
+        size = sizes.expect(files)
+        if size:
+            say(_notice(size, repository))
         return Path(download(allow_patterns=wanted))
 
     with _explained(repository):
-        folder = run_guarded(fetch_files, say)
+        folder = run_guarded(fetch_files, _cache(), say)
         check_files(folder)
     if not _is_complete(folder, weights=weights):
         raise DownloadError(
@@ -179,9 +184,8 @@ def _library(what: str) -> Any:
     return huggingface_hub
 
 
-def _notice(files: Iterable[Any], what: str) -> str:
-    size = readable_bytes(sum(file.file_size for file in files if getattr(file, "will_download", True)))
-    return f"fetching {size} of {what}; this happens once"
+def _notice(size: int, what: str) -> str:
+    return f"fetching {readable_bytes(size)} of {what}; this happens once"
 
 
 @contextmanager
@@ -205,7 +209,7 @@ def _hint(error: Exception) -> str:
         return "HF_HUB_OFFLINE is set; unset it once to fetch the weights"
     if "NotFound" in name and "Local" not in name:
         return "is the name right? And is HF_ENDPOINT a mirror that lacks this repository?"
-    return "check the network and HF_ENDPOINT, then run the same command again: the download resumes"
+    return AGAIN
 
 
 def _cache() -> Path:

@@ -1,4 +1,4 @@
-"""The limits of huggingface_hub here: it waits for a limited time, uses plain hashes and keeps no pages."""
+"""The limits of huggingface_hub here: of time and of size; it uses plain hashes and keeps no pages."""
 
 from __future__ import annotations
 
@@ -13,31 +13,36 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from gptrace.errors import DownloadError
+from gptrace.model.weights.hub_sizes import Pace, Sizes
 from gptrace.wording import quoted_value
 
 Result = TypeVar("Result")
 _STALLS = 2  # how often a server may keep a request waiting to the end of its time
-_AGAIN = "check the network and HF_ENDPOINT, then run the same command again: the download resumes"
+AGAIN = "check the network and HF_ENDPOINT, then run the same command again: the download resumes"
+# The rules change the library for all threads, so a second download waits for the first.
+_ONE_DOWNLOAD = threading.Lock()
 _PAGE = re.compile(rb"\s*<(!doctype|html|head|body|\?xml)", re.IGNORECASE)
 
 
-def run_guarded(download: Callable[[], Result], say: Callable[[str], None]) -> Result:
+def run_guarded(download: Callable[[Sizes], Result], cache: Path, say: Callable[[str], None]) -> Result:
     """Return what `download` returns, which uses huggingface_hub and is held to these rules.
 
-    `say` gets a line where a server keeps it waiting. It runs in a thread, so that Ctrl-C ends it at once:
-    the library itself would wait for its threads.
+    It gets the Sizes, to say which files it expects in the `cache` next. `say` gets a line where a server
+    keeps it waiting. It runs in a thread, so that Ctrl-C ends it at once: the library itself would wait for
+    its threads.
     """
     outcome: list[Result] = []
     errors: list[BaseException] = []
+    sizes = Sizes(cache)
 
     def run() -> None:
         try:
-            outcome.append(download())
+            outcome.append(download(sizes))
         except BaseException as error:  # raised again below
             errors.append(error)
 
     thread = threading.Thread(target=run, daemon=True)
-    with _plain_hashes(), _without_warnings(), _limited_time(say):
+    with _ONE_DOWNLOAD, _plain_hashes(), _without_warnings(), _limited_requests(sizes, say):
         thread.start()
         thread.join()
     if errors:
@@ -52,28 +57,26 @@ def check_files(folder: Path) -> None:
             continue
         with file.open("rb") as opened:
             start = opened.read(512)
-        kind = _missing_kind(file.suffix, start)
-        if kind:
+        problem = _wrong_kind(file.name, file.suffix, start)
+        if problem:
             Path(os.path.realpath(file)).unlink(missing_ok=True)
             file.unlink(missing_ok=True)
-            problem = (
-                f"{file.name} is not {kind}: it starts with {quoted_value(start[:9])}, so it was removed"
-            )
+            problem += f": it starts with {quoted_value(start[:9])}, so it was removed"
             raise DownloadError(problem, "check HF_ENDPOINT: does it serve the files themselves?")
 
 
-def _missing_kind(suffix: str, start: bytes) -> str:
-    """Return what a file with that suffix should be, where its first bytes are those of something else."""
+def _wrong_kind(name: str, suffix: str, start: bytes) -> str:
+    """Say that a file is not what its suffix says, where its first bytes are those of something else."""
     is_page = bool(_PAGE.match(start))
     match suffix:
         case ".safetensors":  # after the length comes a JSON object
-            return "" if start[8:9] == b"{" else "safetensors"
+            return "" if start[8:9] == b"{" else f"{name} is not safetensors"
         case ".bin" | ".pt" | ".pth":  # an archive, or a pickle of protocol 2 or later
-            return "" if start.startswith((b"PK", b"\x80")) else "a PyTorch file"
+            return "" if start.startswith((b"PK", b"\x80")) else f"{name} is not a PyTorch file"
         case ".json":
-            return "" if start.lstrip()[:1] in (b"{", b"[", b'"') and not is_page else "JSON"
+            return "" if start.lstrip()[:1] in (b"{", b"[", b'"') and not is_page else f"{name} is not JSON"
         case _:
-            return "what its name says, but a page" if is_page else ""
+            return f"{name} is not text, but a web page" if is_page else ""
 
 
 @contextmanager
@@ -114,12 +117,12 @@ def _without_warnings() -> Iterator[None]:
 
 
 @contextmanager
-def _limited_time(say: Callable[[str], None]) -> Iterator[None]:
-    """Give every request of the library a limit of time; without one it waits for ever for some of them."""
+def _limited_requests(sizes: Sizes, say: Callable[[str], None]) -> Iterator[None]:
+    """Give every request of the library a limit of time and size; for some it would wait for ever."""
     from huggingface_hub import constants, get_session
     from huggingface_hub.utils import _http
 
-    patience = Patience(max(constants.HF_HUB_ETAG_TIMEOUT, constants.HF_HUB_DOWNLOAD_TIMEOUT), say)
+    patience = Patience(max(constants.HF_HUB_ETAG_TIMEOUT, constants.HF_HUB_DOWNLOAD_TIMEOUT), sizes, say)
     # The library makes a new client after some errors, so its factory is watched too.
     factory = getattr(_http, "_GLOBAL_CLIENT_FACTORY", None)
     if factory is not None:
@@ -140,11 +143,12 @@ class Patience:
     """Limits how long requests wait for a server, and says once that one keeps them waiting.
 
     seconds   for a connection, and for the next bytes
+    sizes     what each response may hold
     say       gets one line after half of that time without an answer
     """
 
-    def __init__(self, seconds: float, say: Callable[[str], None]) -> None:
-        self._seconds, self._say = seconds, say
+    def __init__(self, seconds: float, sizes: Sizes, say: Callable[[str], None]) -> None:
+        self._seconds, self._sizes, self._say = seconds, sizes, say
         self._started: dict[str, float] = {}
         self._stalls: Counter[str] = Counter()
         self._timers: dict[int, threading.Timer] = {}
@@ -181,23 +185,21 @@ class Patience:
         self._started[place] = now
         host = _host(request)
         if self._stalls[place] >= _STALLS:
-            raise DownloadError(f"{host} did not answer within {self._seconds:g} s, {_STALLS} times", _AGAIN)
+            raise DownloadError(f"{host} did not answer within {self._seconds:g} s, {_STALLS} times", AGAIN)
         self._wait_for(id(request), host)
 
     def _response(self, response: Any) -> None:
         number, request = id(response.request), response.request
         self._answered(number)
-        place = f"{request.method} {request.url}"
+        place, host = f"{request.method} {request.url}", _host(request)
+        self._sizes.bound(response, host)
         if request.method == "HEAD" or response.is_redirect:
             self._started.pop(place, None)
             return
-        host, read = (
-            request.url.netloc.decode("ascii", "backslashreplace").rpartition("@")[2],
-            response.iter_raw,
-        )
+        read = response.iter_raw
 
         def watched(*arguments: Any, **named: Any) -> Iterator[bytes]:
-            chunks = read(*arguments, **named)
+            chunks, pace = read(*arguments, **named), Pace(host)
             while True:
                 self._wait_for(number, host)
                 try:
@@ -207,6 +209,7 @@ class Patience:
                 if chunk is None:
                     return
                 self._check_goes_on()
+                pace.got(chunk)
                 self._stalls.pop(place, None)
                 self._started[place] = time.monotonic()
                 yield chunk
@@ -215,7 +218,7 @@ class Patience:
 
     def _check_goes_on(self) -> None:
         if self._has_ended:
-            raise DownloadError("the download was interrupted", _AGAIN)
+            raise DownloadError("the download was interrupted", AGAIN)
 
     def _wait_for(self, number: int, host: str) -> None:
         self._answered(number)

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from gptrace.errors import WeightsError
-from gptrace.wording import readable_bytes
+from gptrace.wording import quoted_value, readable_bytes
 
 # The pickle names each tensor, in some 100 bytes, and holds no numbers. Each byte may make an object.
 _LARGEST_PICKLE = 8 << 20
@@ -43,8 +43,11 @@ def _check_archive(path: Path, name: str) -> None:
         for entry in archive.infolist():
             if entry.compress_type != zipfile.ZIP_STORED:
                 unpacked = readable_bytes(entry.file_size)
-                problem = f"{name}: it holds {entry.filename} compressed ({unpacked} unpacked)"
-                raise WeightsError(f"{problem}, which torch.save never does", _SAVE)
+                raise WeightsError(
+                    f"{name}: it holds {quoted_value(entry.filename)} compressed ({unpacked} unpacked), "
+                    "which torch.save never does",
+                    _SAVE,
+                )
             if not entry.filename.endswith(".pkl"):
                 continue
             if entry.file_size > _LARGEST_PICKLE:

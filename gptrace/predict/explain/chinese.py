@@ -312,8 +312,8 @@ _FAILURES = {
     "blocks": "向量依次经过 {count} 个 block，但不是每个都保持形状。",
     "unused_blocks": _SENTENCES["unused_blocks"].text,
     "unused_norm": _SENTENCES["unused_norm"].text,
-    "final_norm": "`{norm}` 排在最后，本该是最终归一化，但没有把向量调整到同一尺度：向量放大一倍，结果"
-    "就变了。",
+    "final_norm": "`{norm}` 处在最终归一化（final norm）的位置，却没有把向量调整到同一尺度：向量放大一倍，"
+    "结果就变了。",
     "output_head": _NOT_EVERY_POSITION,
     "output_head_of_other_width": _NOT_EVERY_POSITION,
     "vocabulary": _TOO_FEW_SCORES,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gptrace.record import ChangedCall, Difference
-from gptrace.report.common_parts import FactPairs
+from gptrace.report.common_parts import FactPairs, model_name
 from gptrace.report.parts import Facts, Line, Lines, Part, Table, line
 from gptrace.report.safe_text import visible
 from gptrace.report.table_data import Column, TableData
@@ -36,7 +36,7 @@ def csv_table(difference: Difference, view: View) -> TableData:
 
 def _traces(difference: Difference) -> FactPairs:
     return [
-        (letter, line(words("{}: {}, {} calls", visible(trace.name), visible(trace.model), trace.calls)))
+        (letter, line(words("{}: {}, {} calls", visible(trace.name), model_name(trace.model), trace.calls)))
         for letter, trace in (("A", difference.a), ("B", difference.b))
     ]
 
@@ -113,10 +113,9 @@ _FACTS = {
     name: words(name)
     for name in (
         "prompt", "type", "input", "output", "input dtype", "output dtype", "device", "parameters", "raised",
+        "mean of output", "std of output", "min of output", "max of output",
     )
 }  # fmt: skip
-
-
 _GROUPS = {"config": "config {}", "weights": "weights {}", "step": "step {}"}
 
 
@@ -125,7 +124,7 @@ def _fact_name(what: str) -> str:
     first, _, rest = what.partition(" ")
     if first in _GROUPS and rest:
         return words(_GROUPS[first], visible(rest))
-    if rest.startswith("of "):
+    if rest.startswith("of ") and what not in _FACTS:
         return words("{} of {}", visible(first), visible(rest.removeprefix("of ")))
     return _FACTS.get(what, visible(what))
 

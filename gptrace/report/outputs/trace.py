@@ -36,7 +36,6 @@ _KERNELS_SHOWN = 4
 def parts(trace: Trace, view: View) -> list[Part]:
     """Return the parts, without those that the trace does not have."""
     rows = rows_of(trace, view)
-    flow = _flow(trace)
     predictions = [
         candidates_table(
             trace.inputs[prediction.input], prediction.candidates, log_probabilities=view.log_probabilities
@@ -45,7 +44,7 @@ def parts(trace: Trace, view: View) -> list[Part]:
         if prediction.candidates
     ]
     return [
-        *([Lines(flow, aligned=True)] if flow else []),
+        *_flow(trace),
         Facts(_facts(trace)),
         *([_tree(rows, view.columns or measured_columns(trace))] if rows else []),
         Lines(_notes(trace, rows)),
@@ -99,7 +98,7 @@ _CSV_VALUES: dict[str, Callable[[ModuleCall, float], object]] = {
 }
 
 
-def _flow(trace: Trace) -> list[Line]:
+def _flow(trace: Trace) -> list[Part]:
     """Return the main line, in names and in numbers: each shape that differs from the one before."""
     steps: list[FlowStep] = []
     for step in trace.flow:
@@ -110,13 +109,23 @@ def _flow(trace: Trace) -> list[Line]:
     named = [bracketed(step.dims) for step in steps]
     sized = [bracketed(step.shape) for step in steps]
     if named == sized:
-        return [line(" → ".join(sized), "strong")]
+        return [Lines([line(" → ".join(sized), "strong")], narrow=[line(shape) for shape in _arrows(sized)])]
     widths = [max(map(len, pair)) for pair in zip(named, sized, strict=True)]
     padded = [
         " → ".join(shape.ljust(width) for shape, width in zip(shapes, widths, strict=True)).rstrip()
         for shapes in (named, sized)
     ]
-    return [line(padded[0], "strong"), line(padded[1])]
+    steps_below = _arrows(named)
+    width = max(map(len, steps_below))
+    narrow = [
+        ((step.ljust(width + 2), "strong"), (size, "")) for step, size in zip(steps_below, sized, strict=True)
+    ]
+    return [Lines([line(padded[0], "strong"), line(padded[1])], aligned=True, narrow=narrow)]
+
+
+def _arrows(shapes: Sequence[str]) -> list[str]:
+    """Return shapes for lines below each other, an arrow before each but the first."""
+    return [shapes[0], *(f"→ {shape}" for shape in shapes[1:])]
 
 
 def _facts(trace: Trace) -> FactPairs:

@@ -47,14 +47,14 @@ class FailureContext:
         first = self.root_inputs[0] if self.root_inputs else None
         return first if first is not None and not first.dtype.is_floating_point else None
 
-    def names_of(self, *sizes: int) -> str:
-        """Say which named sizes the model has at these numbers: "emb_dim is 48"; "" where none has a name."""
-        parts = []
+    def named_sizes(self, *sizes: int) -> list[str]:
+        """Say which named sizes the model has at these numbers: ["emb_dim is 48"]."""
+        facts = []
         for size in dict.fromkeys(sizes):
             names = [name for name, value in self.sizes.items() if value == size > 1]
             if names:
-                parts.append(f"{enumerated(names, 3)} {'is' if len(names) == 1 else 'are'} {size}")
-        return ", ".join(parts)
+                facts.append(f"{enumerated(names, 3)} {'is' if len(names) == 1 else 'are'} {size}")
+        return facts
 
     @property
     def seq_len(self) -> int | None:

@@ -59,14 +59,14 @@ def inner_dimensions(context: FailureContext) -> str:
     product = re.search(r"cannot be multiplied \((\d+)x(\d+) and (\d+)x(\d+)\)", message)
     if product:
         _, inner, other, _ = sizes = [int(size) for size in product.groups()]
-        return _product_text(*sizes) + _named(context, inner, other)
+        return _product_text(*sizes) + _clauses(context.named_sizes(inner, other))
     batched = re.search(r"batch2 tensor to be: \[(\d+), (\d+)\] but got: \[(\d+), (\d+)\]", message)
     if batched:
         batch, inner, other_batch, rows = map(int, batched.groups())
         if batch != other_batch:
             return f"a batch of {batch} matrices is multiplied by a batch of {other_batch}"
         text = f"matrices of {inner} columns are multiplied by matrices of {rows} rows; these must be equal"
-        return text + _transposed_fits(context, inner, rows) + _named(context, inner, rows)
+        return text + _transposed_fits(context, inner, rows) + _clauses(context.named_sizes(inner, rows))
     is_shape_error = re.search(
         r"expected input|to have \d+ channels|size mismatch|running_\w+ should contain|number of channels",
         message,
@@ -84,15 +84,14 @@ def _unexpected_input(context: FailureContext, shape: tuple[int, ...]) -> str:
     text = f"{context.name}: {expected_input(context.call.module)}, got {list(shape)}{producer}"
     last_axes = _expected_last_axes(context.call.module)
     own = context.dims[-1] if len(context.dims) == len(shape) and not context.dims[-1].isdecimal() else ""
-    facts = [f"its last axis is {own}"] if own else []
-    facts += [named] if (named := context.names_of(*last_axes[-1:])) else []
-    return text + (f"; {', and '.join(facts)}" if facts else "")
+    named = context.named_sizes(*last_axes[-1:])
+    if own and named:
+        return text + f"; its last axis is {own}, and {named[0]}"
+    return text + (f"; its last axis is {own}" if own else "") + _clauses(named)
 
 
-def _named(context: FailureContext, *sizes: int) -> str:
-    """Return the end of a sentence that says which named sizes these are."""
-    names = context.names_of(*sizes)
-    return f"; {names}" if names else ""
+def _clauses(facts: list[str]) -> str:
+    return "".join(f"; {fact}" for fact in facts)
 
 
 def _product_text(rows: int, inner: int, other: int, columns: int) -> str:
@@ -171,7 +170,7 @@ def unequal_axes(context: FailureContext) -> str:
     return (
         f"two tensors{f' ({shapes})' if shapes else ''} do not broadcast: axis {axis} is {a} in one and {b} "
         "in the other; the sizes must be equal, or one of them 1"
-    ) + _named(context, a, b)
+    ) + _clauses(context.named_sizes(a, b))
 
 
 # What torch.cat, torch.stack and torch.einsum say → what it means, with the groups of the pattern in it.

@@ -11,13 +11,28 @@ that no code uses.
 from __future__ import annotations
 
 from gptrace.translation.chinese.command_line import COMMAND_LINE, PARSER
-from gptrace.translation.chinese.models import MODELS, WEIGHTS
+from gptrace.translation.chinese.models import MODELS
 from gptrace.translation.chinese.predictions import PREDICTIONS, TEXTS
 from gptrace.translation.chinese.reports import REPORTS
 from gptrace.translation.chinese.traces import DIAGNOSIS, TRACES
+from gptrace.translation.chinese.weights import WEIGHTS
 
 # What stands around other messages and has no words of its own.
-STRUCTURE: dict[str, str] = {"{}: ": "{!t}："}
+STRUCTURE: dict[str, str] = {
+    "{}: ": "{!t}：",
+    "; {}": "；{!s}",
+    ": {}": "：{!s}",
+    # of the operating system
+    "No such file or directory": "没有这个文件或文件夹",
+    "Permission denied": "没有权限",
+    "Not a directory": "路径中有一段不是文件夹",
+    "Is a directory": "这是文件夹",
+    "File name too long": "文件名太长",
+    "No space left on device": "磁盘已满",
+    "Read-only file system": "文件系统是只读的",
+    "Too many levels of symbolic links": "符号链接的层数太多",
+    "Input/output error": "读写出错",
+}
 MESSAGES: dict[str, str] = {
     **COMMAND_LINE, **PARSER, **MODELS, **WEIGHTS, **TEXTS, **PREDICTIONS, **TRACES, **DIAGNOSIS, **STRUCTURE,
 }  # fmt: skip

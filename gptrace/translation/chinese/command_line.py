@@ -27,6 +27,14 @@ COMMAND_LINE: dict[str, str] = {
     'commands: {}; text goes after one of them, as in: gptrace run "Hello"': (
         '命令有：{}；文字写在命令之后，例如 gptrace run "Hello"'
     ),
+    "shell completion cannot read the command line: {}: {}": (
+        "命令补全读不懂这个命令行（英文信息是原文）：{}: {}"
+    ),
+    "completion works in bash, zsh, fish, powershell and pwsh; `_GPTRACE_COMPLETE=source_bash gptrace` "
+    "prints the script for bash": (
+        "命令补全支持 bash、zsh、fish、powershell 和 pwsh；`_GPTRACE_COMPLETE=source_bash gptrace` "
+        "打印 bash 用的脚本"
+    ),
     "'-' stands for stdin, and is given twice": "'-' 表示 stdin，却写了两次",
     "'-', which stands for stdin, is given more than once": "'-' 表示 stdin，却写了不止一次",
     "stdin can be read only once": "stdin 只能读一次",
@@ -52,16 +60,22 @@ COMMAND_LINE: dict[str, str] = {
     "this may be a bug in gptrace; GPTRACE_DEBUG=1 shows where it happened": (
         "这可能是 gptrace 的错误（英文信息是原文）；用 GPTRACE_DEBUG=1 查看出错的地方"
     ),
+    "the model's own code raised this; GPTRACE_DEBUG=1 shows the whole traceback": (
+        "异常来自模型自己的代码，英文信息是原文；GPTRACE_DEBUG=1 显示完整的 traceback"
+    ),
     "not enough memory to load torch and the model": "内存不够，无法加载 torch 和模型",
     "interrupted": "已中断",
     "{}; run the command again": "{!t}；请重新运行",
     "what was written is incomplete": "写出的内容不完整",
     "nothing was written": "什么也没有写出",
-    "the current folder is gone: {}": "当前文件夹已经不在了：{}",
+    "the results so far are in {}; run the same command again to add the others": (
+        "已有的结果在 {} 里；再次运行同样的命令，就会补上其余的"
+    ),
+    "the current folder is gone: {}": "当前文件夹已经不在了：{!t}",
     "cd to a folder that exists": "请 cd 到一个存在的文件夹",
     # options
     "--ids and text are both given": "--ids 和文字不能同时给出",
-    "{} {} is not a {}": "{} {} 不是{!t}",
+    "{} {} is not a {}": "{} {} 不是{!s}",
     "write it like {} {}": "例如写成 {} {}",
     "whole number": "整数",
     "whole number of at least {}": "不小于 {} 的整数",
@@ -75,7 +89,7 @@ COMMAND_LINE: dict[str, str] = {
     "prompts come from the lines of stdin, but there is also {}": "prompt 来自 stdin 的各行，却还写了 {}",
     "--resume: {} is no regular file": "--resume：{} 不是普通文件",
     "it can only be written from the beginning": "它只能从头写起",
-    "{} of {} prompts have no result; the output holds the error of each": (
+    "{} of {} prompts failed; the output holds the error of each": (
         "{1} 个 prompt 中有 {0} 个没有结果；错误写在输出里"
     ),
     "--resume continues a stream, and there is none": "--resume 用于接着处理一连串 prompt，而这里没有",
@@ -86,20 +100,30 @@ COMMAND_LINE: dict[str, str] = {
         "--resume：{1} 的第 {0} 行不是 gptrace {3} 的第 {2} 个结果"
     ),
     "give the file that this command wrote, or another one": "请给出这个命令写的文件，或者换一个文件名",
+    "--resume: {} holds {} results, and stdin has fewer lines": (
+        "--resume：{} 里有 {} 个结果，而 stdin 没有这么多行"
+    ),
+    "give the same prompts again, or another --output": "请给出同样的 prompt，或者换一个 --output",
+    "--resume: line {} of {} is not what this run gives for its prompt": (
+        "--resume：{1} 的第 {0} 行与这次运行对同一个 prompt 算出的结果不同"
+    ),
+    "use the model, the options and the prompts of the first run, or another --output": (
+        "请用第一次运行时的模型、选项和 prompt，或者换一个 --output"
+    ),
     # output
     "stdout is closed": "stdout 已关闭",
     "send it somewhere, or use --output FILE": "请重定向 stdout，或者用 --output FILE",
-    "stdout cannot be written: {}": "无法写入 stdout：{}",
+    "stdout cannot be written: {}": "无法写入 stdout：{!t}",
     "is the disk full? Nothing more was written": "磁盘满了吗？之后的内容没有写出",
     "what was written stays; run the command again": "已写的内容会保留；请重新运行",
     "the file is as it was before": "文件保持原样",
-    "--output {} cannot be written: {}": "无法写入 --output {}：{}",
+    "--output {} cannot be written: {}": "无法写入 --output {}：{!t}",
     "--output {} cannot be written: permission denied": "无法写入 --output {}：没有权限",
     "pick a folder that you may write to": "请换一个可以写的文件夹",
     "--output {} is a folder": "--output {} 是文件夹",
     "name a file in it": "请写出其中的文件名",
     "--output {}: the folder {} is not there": "--output {}：文件夹 {} 不存在",
-    "make it first with mkdir -p": "请先用 mkdir -p 创建",
+    "make it first: mkdir -p {}": "请先创建：mkdir -p {}",
     "--output {}: {}": "--output {}：{}",
     "give another file name": "请换一个文件名",
     # rows and columns
@@ -115,6 +139,14 @@ COMMAND_LINE: dict[str, str] = {
     "{} is no way to show a report": "{} 不是显示选项",
     # kept files
     "give a file that gptrace wrote with --json": "请给出 gptrace 用 --json 写的文件",
+    "a folder": "文件夹",
+    "a device": "设备",
+    "a pipe": "管道",
+    "a socket": "套接字",
+    "something else": "特殊文件",
+    "{} is {}, not a file": "{!t} 是{!s}，不是普通文件",
+    "{} is larger than {}": "{!t} 大于 {}",
+    "{} is not UTF-8 text: byte 0x{} at offset {}": "{0!t} 不是 UTF-8 文本：偏移 {2} 处的字节是 0x{1}",
     "traces are compared: make one with gptrace run … -o FILE.json": (
         "只能比较跟踪结果：用 gptrace run … -o FILE.json 生成"
     ),
@@ -127,8 +159,6 @@ COMMAND_LINE: dict[str, str] = {
     "read it with the version of gptrace that wrote it, or write it again with this one": (
         "请用写它的那个版本的 gptrace 读取，或者用现在的版本重新生成"
     ),
-    "{} is a folder": "{} 是文件夹",
-    "{} is not UTF-8 text": "{} 不是 UTF-8 文本",
     "{} is not JSON: {}": "{!t} 不是 JSON：{}",
     "{} is damaged: {}": "{!t} 已损坏：{}",
     "write it again with gptrace … --json": "请用 gptrace … --json 重新生成",

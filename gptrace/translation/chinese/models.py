@@ -1,4 +1,4 @@
-"""Messages about models, their configuration and their weights."""
+"""Messages about models and their configuration."""
 
 from __future__ import annotations
 
@@ -57,11 +57,8 @@ MODELS: dict[str, str] = {
         "请用更小的模型或更少的 token；只看形状的话，用 --device meta"
     ),
     # configuration
-    "{}{} holds a {}, not keys and values": "{!t}{} 里是 {}，不是键和值",
-    "{}{} is not a file": "{!t}{} 不是文件",
-    "{}{} is larger than {} MiB": "{!t}{} 大于 {} MiB",
-    "the model's ": "模型的 ",
-    "not UTF-8 text": "不是 UTF-8 文本",
+    "{} holds a {}, not keys and values": "{!t} 里是 {}，不是键和值",
+    "the model's {}": "模型的 {}",
     "give a .json or .toml file of configuration keys": "请给出写有配置键的 .json 或 .toml 文件",
     "a file named *.toml must be TOML; any other must be JSON": (
         "名为 *.toml 的文件必须是 TOML，其他文件必须是 JSON"
@@ -83,6 +80,7 @@ MODELS: dict[str, str] = {
     # models of transformers
     "--model hf:{}": "--model hf:{}",
     "the weights in {}": "{} 里的权重",
+    "the weights in {} as {}": "把 {} 里的权重转成 {}",
     "the weights in {} lack {}": "{} 里的权重缺少 {!t}",
     "is a shard missing, or are these the weights of another model?": (
         "是不是少了分片，或者是别的模型的权重？"
@@ -95,7 +93,15 @@ MODELS: dict[str, str] = {
         "它是因果语言模型吗？这个版本的 transformers 支持它吗？"
     ),
     "--model hf:… needs transformers, which is not installed": "--model hf:… 需要 transformers，而它没有安装",
-    "pip install 'gptrace[hf]'": "pip install 'gptrace[hf]'",
+    "pip install transformers": "pip install transformers",
+    "the configuration of {} has {} {}": "{} 的配置里 {} 是 {}",
+    "a model has up to {} layers; --set {}=… changes the number": (
+        "模型最多可以有 {} 层；用 --set {}=… 修改层数"
+    ),
+    "the configuration of {} asks for more than {} modules": "{} 的配置要求的模块超过 {} 个",
+    "are its numbers of layers and experts right? --set KEY=VALUE changes one": (
+        "层数和专家数对吗？用 --set KEY=VALUE 修改"
+    ),
     # models of the user
     "write FILE.py:OBJECT or package.module:OBJECT, as in model.py:GPT": (
         "请写 FILE.py:OBJECT 或 package.module:OBJECT，例如 model.py:GPT"
@@ -124,6 +130,16 @@ MODELS: dict[str, str] = {
     "write __hash__ = torch.nn.Module.__hash__ in the body of {}": (
         "请在 {} 的类体里写 __hash__ = torch.nn.Module.__hash__"
     ),
+    "{} has more than {} paths to its submodules": "{} 到子模块的路径超过 {} 条",
+    "it holds the same modules many times over, and PyTorch follows every path: hold each once": (
+        "同样的模块在其中出现了很多次，而 PyTorch 会走遍每一条路径：请让每个模块只出现一次"
+    ),
+    "{} is a {} that contains itself: PyTorch follows its submodules forever": (
+        "{}（类型 {}）包含自身：PyTorch 会无休止地遍历它的子模块"
+    ),
+    "keep a parent where PyTorch does not look for submodules, as in self.{} = [parent]": (
+        "请把父模块放在 PyTorch 不会当作子模块的地方，例如 self.{} = [parent]"
+    ),
     "{}: there is no {}": "{}：没有 {}",
     "{}: there is no module {}": "{}：没有模块 {}",
     "is it installed in this environment, or in this folder? For a file: FILE.py:OBJECT": (
@@ -148,7 +164,11 @@ MODELS: dict[str, str] = {
         "异常来自模型自己的代码，英文信息是原文；gptrace run 显示到出错为止的跟踪结果，GPTRACE_DEBUG=1 显示"
         "完整的 traceback"
     ),
+    "the model's own code raised this; GPTRACE_DEBUG=1 shows the whole traceback": (
+        "异常来自模型自己的代码，英文信息是原文；GPTRACE_DEBUG=1 显示完整的 traceback"
+    ),
     ", at {}": "，位于 {!s}",
+    " (while gptrace read the model)": "（gptrace 读取模型时）",
     " (while {} was imported)": "（导入 {} 时）",
     " (while {} was built)": "（构建 {} 时）",
     " (while the configuration of {} was built)": "（构建 {} 的配置时）",
@@ -161,131 +181,4 @@ MODELS: dict[str, str] = {
     "{} has no attribute {}; did you mean {}?": "{} 没有属性 {}；是不是想写 {}？",
     "{} has no method forward": "{} 没有 forward 方法",
     "; rename {} to forward": "；请把 {} 改名为 forward",
-}
-WEIGHTS: dict[str, str] = {
-    # files
-    "give a folder with model.safetensors or pytorch_model.bin, or a .safetensors, .bin, .pt or .pth file": (
-        "请给出含有 model.safetensors 或 pytorch_model.bin 的文件夹，或者 .safetensors、.bin、.pt、.pth 文件"
-    ),
-    "download it again, completely": "请重新下载完整的文件",
-    "the file is truncated or damaged; download it again": "文件不完整或已损坏；请重新下载",
-    "save model.state_dict() instead of the whole model, best as safetensors, where the file was made: "
-    "safetensors.torch.save_file(model.state_dict(), ...)": (
-        "请在生成文件的地方保存 model.state_dict()，而不是整个模型，最好用 safetensors："
-        "safetensors.torch.save_file(model.state_dict(), ...)"
-    ),
-    "save one with torch.save(model.state_dict(), path)": "请用 torch.save(model.state_dict(), path) 保存",
-    "it holds no state dict, only a {}": "里面没有 state dict，只有 {}",
-    "it has no weight_map": "里面没有 weight_map",
-    "it lists {}, which no shard holds": "里面列出了 {}，但哪个分片里都没有",
-    "--weights {} is not a file": "--weights {} 不是文件",
-    "the file is empty": "文件是空的",
-    "it holds no keys and values": "里面没有键和值",
-    "the header claims {} bytes of a file of {}": "文件头说有 {} 字节，文件只有 {} 字节",
-    "the file is truncated or not safetensors; download it again": (
-        "文件不完整，或者不是 safetensors；请重新下载"
-    ),
-    "it is neither a safetensors file nor a PyTorch file that holds only tensors": (
-        "既不是 safetensors 文件，也不是只含张量的 PyTorch 文件"
-    ),
-    "the folder holds none of {}": "文件夹里没有其中任何一个：{}",
-    "the shard {} is not beside it": "分片 {} 不在同一个文件夹里",
-    "the shard {} is missing": "缺少分片 {}",
-    "it is not JSON: {}": "不是 JSON：{}",
-    "the file wants to run {}, so it was not loaded": "文件要执行 {}，所以没有加载",
-    "it cannot be read: {}": "无法读取：{}",
-    "{} is a {} tensor": "{} 是 {} 张量",
-    "save it dense, in floating point": "请保存成稠密的浮点张量",
-    # the hub
-    "fetching {} of {}; this happens once": "正在下载 {1!t}，共 {0}；只下载一次",
-    "check the network and HF_ENDPOINT, then run the same command again: the download resumes": (
-        "请检查网络和 HF_ENDPOINT，再运行同样的命令：下载会接着进行"
-    ),
-    "the weights of {}": "{} 的权重",
-    "write hf:./my-model or hf:Qwen/Qwen3-0.6B": "请写成 hf:./my-model 或 hf:Qwen/Qwen3-0.6B",
-    "the model {}": "模型 {}",
-    "HF_HUB_OFFLINE is set; unset it once to fetch the weights": (
-        "设置了 HF_HUB_OFFLINE；要下载权重，请先取消它"
-    ),
-    "is the name right? And is HF_ENDPOINT a mirror that lacks this repository?": (
-        "名字对吗？HF_ENDPOINT 是不是一个没有这个仓库的镜像？"
-    ),
-    "give the folder that save_pretrained() wrote": "请给出 save_pretrained() 写出的文件夹",
-    "--model hf:{} is neither a folder nor OWNER/NAME": "--model hf:{} 既不是文件夹，也不是 OWNER/NAME",
-    "{} holds no weights": "{} 里没有权重",
-    "{} holds no config.json": "{} 里没有 config.json",
-    "is it a model for transformers? --weights random needs only its config.json": (
-        "它是 transformers 的模型吗？--weights random 只需要它的 config.json"
-    ),
-    "{} is not safetensors: it starts with {}, so it was removed": (
-        "{} 不是 safetensors：开头是 {}，所以删除了"
-    ),
-    "check HF_ENDPOINT: does it serve the files themselves?": "请检查 HF_ENDPOINT：它给出的是文件本身吗？",
-    "pip install 'gptrace[{}]'": "pip install 'gptrace[{}]'",
-    "{} could not be fetched: {}: {}": "无法下载 {}（英文信息是原文）：{}: {}",
-    "{} at revision {}": "{} 的版本 {}",
-    "--model hf:{}: the folder has no config.json": "--model hf:{}：文件夹里没有 config.json",
-    "{} has no weight_map of names": "{} 里没有写名字的 weight_map",
-    "{}: the shard {} is not beside it": "{}：分片 {} 不在同一个文件夹里",
-    "fetching {} needs huggingface_hub, which is not installed": (
-        "下载{!t}需要 huggingface_hub，而它没有安装"
-    ),
-    # layouts
-    "nanoGPT or minGPT": "nanoGPT 或 minGPT",
-    "{}'s own": "{} 自己的",
-    "the weights have no h.0.attn.c_attn.weight": "权重里没有 h.0.attn.c_attn.weight",
-    "is a shard missing?": "是不是少了分片？",
-    "{} has the shape {}, so it is no matrix": "{} 的形状是 {}，不是矩阵",
-    "is it the right file?": "是这个文件吗？",
-    "--weights reads only GPT-2's architecture; use --model hf:FOLDER for this one": (
-        "--weights 只读 GPT-2 架构；这个模型请用 --model hf:FOLDER"
-    ),
-    "{} occurs twice, once as {}": "{} 出现了两次，其中一次写作 {}",
-    "keep the weights of one model in the file": "文件里只保留一个模型的权重",
-    "{} has the shape {}, but the width of the embedding is {}": "{} 的形状是 {}，而嵌入的宽度是 {}",
-    "one of its sides must have that width": "它必须有一边是这个宽度",
-    "the weights lack {}": "权重里缺少 {!t}",
-    "the settings say {}: {}, a {}": "设置里写着 {}: {}，类型是 {}",
-    "it has to be a plain number, a text, or true or false": "它必须是数、文字，或者 true、false",
-    "config.json says model_type: {}": "config.json 里写着 model_type: {}",
-    "config.json asks for activation_function {}, unknown here": (
-        "config.json 要用的 activation_function 是 {}，这里不认识"
-    ),
-    "it has {}": "可用的有 {}",
-    "config.json says {}: {}, which gptrace's model does not support": (
-        "config.json 里写着 {}: {}，而 gptrace 的模型不支持"
-    ),
-    "use --model hf:FOLDER to trace the model of transformers itself": (
-        "用 --model hf:FOLDER 直接跟踪 transformers 的模型"
-    ),
-    "the layout of the weights is unknown: {}": "认不出权重的格式：{!t}",
-    "gptrace looks for tok_emb.weight (the course) or wte.weight (GPT-2, nanoGPT, minGPT); for the weights "
-    "of "
-    "your own model, add --model FILE.py:CLASS": (
-        "gptrace 要找的是 tok_emb.weight（课程）或 wte.weight（GPT-2、nanoGPT、minGPT）；"
-        "你自己模型的权重请加上 "
-        "--model FILE.py:CLASS"
-    ),
-    "a weight is a matrix, a bias is a vector; query, key and value are a third of it each": (
-        "权重是矩阵，偏置是向量；query、key、value 各占三分之一"
-    ),
-    "the settings say {}: {}, the tensors {}": "设置里写着 {}: {}，张量却是 {}",
-    "is a shard missing, or the file of another model?": "是不是少了分片，或者是别的模型的文件？",
-    "{} has the shape {}": "{} 的形状是 {}",
-    # loading
-    "the configuration": "配置",
-    "is a shard missing, or is it another architecture?": "是不是少了分片，或者是别的架构？",
-    "missing: {}": "缺少：{!t}",
-    "unexpected: {}": "多出：{!t}",
-    "missing: {}; unexpected: {}": "缺少：{!t}；多出：{!t}",
-    "{} has the shape {}, expected {}": "{} 的形状是 {}，应为 {!t}",
-    "is it the file of a model with other sizes, or damaged?": "是尺寸不同的模型的文件，还是文件损坏了？",
-    "the sizes in the file: {}": "文件里的尺寸：{}",
-    "weights are float16, bfloat16, float32 or float64": "权重可以是 float16、bfloat16、float32 或 float64",
-    "the number of heads is unknown, and emb_dim {} is no multiple of {}": (
-        "注意力头的数目未知，而 emb_dim {} 不是 {} 的倍数"
-    ),
-    "give it with --set n_heads=…": "请用 --set n_heads=… 给出",
-    "{} has {} {}, the weights have {}": "{!t}里 {} 是 {}，权重里是 {}",
-    "--weights {}: {} is {}, and {} in the model": "--weights {}：{} 是 {}，模型里是 {}",
 }

@@ -10,6 +10,7 @@ TEXTS: dict[str, str] = {
     "line {}": "第 {} 行",
     "{} is empty": "{!t}是空的",
     "stdin is empty": "stdin 是空的",
+    "pipe prompts into it, one on each line": "请用管道输入 prompt，每行一个",
     'give text as an argument, as in "Hello"': '请把文字写成参数，例如 "Hello"',
     "--lines reads prompts from stdin, but there is also the text {}": (
         "--lines 从 stdin 读取 prompt，却还给出了文字 {}"
@@ -18,7 +19,7 @@ TEXTS: dict[str, str] = {
     "pass less text at a time, for example with `head -c` or `split`": (
         "请一次少传一些文字，例如用 `head -c` 或 `split`"
     ),
-    "stdin cannot be read: {}": "无法读取 stdin：{}",
+    "stdin cannot be read: {}": "无法读取 stdin：{!t}",
     "give text another way": "请用别的方式给出文字",
     "{} is not UTF-8: byte 0x{} at offset {}": "{0!t}不是 UTF-8：偏移 {2} 处的字节是 0x{1}",
     "convert it first, for example with: iconv -f LATIN1 -t UTF-8": (
@@ -103,9 +104,9 @@ TEXTS: dict[str, str] = {
 }
 PREDICTIONS: dict[str, str] = {
     # options
-    "k must be from 1 to {}, the size of the vocabulary": "k 必须在 1 到词表大小 {} 之间",
-    "k must be a whole number": "k 必须是整数",
     "k is {}": "k 是 {}",
+    "it must be from 1 to {}, the size of the vocabulary": "必须在 1 到词表大小 {} 之间",
+    "it must be a whole number": "必须是整数",
     "temperature is {}": "temperature 是 {}",
     "it must be a number above 0; 1 leaves the probabilities as the model gives them": (
         "必须是大于 0 的数；取 1 时概率与模型给出的一样"
@@ -126,7 +127,7 @@ PREDICTIONS: dict[str, str] = {
     "a stop is {}": "stop 中有 {}",
     "give the text to stop at": "请给出要在哪段文字之前停止",
     "{} is not a topic": "{} 不是主题名",
-    "positions are {}": "positions 是 {}",
+    "positions is {}": "positions 是 {}",
     "it must be a whole number of at least 1": "必须是不小于 1 的整数",
     # logits
     "the greatest logit is {}, so there is no next token": "最大的 logit 是 {}，所以不能预测下一个 token",
@@ -186,18 +187,27 @@ PREDICTIONS: dict[str, str] = {
         "后的 batch"
     ),
     # lens and head
-    "the last layer's logits are not those of {}: they differ by up to {}": (
-        "最后一层的 logits 不是 {} 的 logits：最多相差 {}"
-    ),
-    "gptrace sent the output of {} through {}; the model does more than that": (
-        "gptrace 把 {} 的输出送进了 {}；模型做的不止这些"
-    ),
     "--head {} is no module that ran": "--head {} 不是运行过的模块",
     "--head {} makes no logits": "--head {} 给出的不是 logits",
     "it may be one of: {}": "可能是其中之一：{}",
-    "no module of {} makes the logits": "{} 里没有给出 logits 的模块",
-    "name the output layer with --head, as in --head lm_head": "请用 --head 指明输出层，例如 --head lm_head",
-    "{} has no list of blocks that run one after the other": "{} 里没有依次运行的一组 block",
+    "{} has no list of blocks that are called one after the other": "{} 里没有依次调用的一组 block",
+    "{} returns logits for the last position alone": "{} 只返回最后一个位置的 logits",
+    "gptrace run shows what runs after the blocks": "用 gptrace run 看各个 block 之后还运行了什么",
+    "the output of each layer took the place of that of {}, and the model's own code made the logits: "
+    "it does more than its final norm and its output head": (
+        "各层的输出依次代替了 {} 的输出，再由模型自己的代码算出 logits：它做的不止最终归一化和输出层"
+    ),
+    "the output of {} in {} is {}, without an axis of the {} tokens": (
+        "{1} 里 {0} 的输出是 {2}，没有与 {3} 个 token 对应的维"
+    ),
+    "the output of {} in {} cannot be replaced by that of another layer: {}: {}": (
+        "{1} 里 {0} 的输出不能换成别的层的输出（英文信息是原文）：{2}: {3}"
+    ),
+    "the prediction of {} after a token needs more than what {}, the last block found, returns for "
+    "that token: its layers have no predictions of their own": (
+        "{} 在一个 token 之后的预测，不只取决于找到的最后一个 block（{}）在这个 token 上的输出："
+        "它的各层没有自己的预测"
+    ),
     "gptrace run shows what it has": "用 gptrace run 看它有什么",
     "{} runs more than once, so {} has no layers to tell apart": ("{} 运行了不止一次，所以分不清 {} 的各层"),
     "gptrace run shows each of its calls": "用 gptrace run 看它的每次调用",

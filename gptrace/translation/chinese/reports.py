@@ -16,6 +16,7 @@ REPORTS: dict[str, str] = {
     "error: {} (prompt {}; {})": "错误：{}（prompt {}；{}）",
     # the model
     "model": "模型",
+    "{}, changed": "改过的 {}",
     "weights": "权重",
     "{} ({})": "{}（{}）",
     "{} parameters": "{} 个参数",
@@ -50,6 +51,7 @@ REPORTS: dict[str, str] = {
     # prompts
     "prompt": "prompt",
     "prompt {}": "prompt {}",
+    "prompts": "prompt",
     "ids {}": "id {}",
     "ids {} ": "id {} ",
     "{} token": "{} 个 token",
@@ -96,6 +98,10 @@ REPORTS: dict[str, str] = {
     "Dtype": "Dtype",
     "Device": "设备",
     "Mean": "均值",
+    "mean of output": "输出的均值",
+    "std of output": "输出的标准差",
+    "min of output": "输出的最小值",
+    "max of output": "输出的最大值",
     "Std": "标准差",
     "Min": "最小",
     "Max": "最大",
@@ -153,7 +159,7 @@ REPORTS: dict[str, str] = {
     "one token, so nothing is predicted": "只有一个 token，没有可预测的",
     "measure": "度量",
     "the loss is the mean surprisal, -ln p, in nats; equal probabilities for all tokens would give {}": (
-        "损失是惊异度 -ln p 的平均值，单位是 nat；如果每个 token 的概率都相等，损失是 {}"
+        "损失是惊异度（surprisal）-ln p 的平均值，单位是 nat；如果每个 token 的概率都相等，损失是 {}"
     ),
     "windows": "窗口",
     "windows as long as the context, each {} tokens after the one before": (

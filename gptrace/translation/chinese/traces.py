@@ -8,10 +8,17 @@ TRACES: dict[str, str] = {
         "这个模型不能以别的尺寸构建；请传入以尺寸为参数的类"
     ),
     "in {} of {} forward passes, {}": "{1} 次前向传播中，有 {0} 次{2!t}",
-    "no axis has a name: {}": "各维都没有名字：{!t}",
     "only {}: {}": "只有 {!t}：{!t}",
     "batch and seq_len have names": "batch 和 seq_len 有名字",
     "{} has a name": "{} 有名字",
+    "no axis has a name: {}": "各维都没有名字：{!t}",
+    "this model is built already; gptrace.trace(…) names all axes if it gets model={}, config=… instead": (
+        "这个模型已经构建好；请改把 model={}、config=… 传给 gptrace.trace(…)，各维就都有名字"
+    ),
+    "this model is built already; gptrace.trace(…) names all axes if it gets a function that builds it "
+    "from its sizes instead": (
+        "这个模型已经构建好；请改把按尺寸构建它的函数传给 gptrace.trace(…)，各维就都有名字"
+    ),
     "no axis has a name: neither batch nor seq_len can be varied, and {}": (
         "各维都没有名字：batch 和 seq_len 都不能改变，而且{!t}"
     ),
@@ -44,6 +51,11 @@ TRACES: dict[str, str] = {
 DIAGNOSIS: dict[str, str] = {
     "{}, line {}, in {}: {}": "{} 第 {} 行，{} 中：{}",
     "{}, line {}: {}": "{} 第 {} 行：{}",
+    "a tensor has one axis fewer than this line expects; squeeze() may have removed it: without a dim "
+    "it removes every axis of size 1, and the ids are {}": (
+        "张量比这一行所要的少一维；可能是 squeeze() 去掉的：不写 dim 时，它去掉所有大小为 1 的维，而 "
+        "id 的形状是 {}"
+    ),
     "{} looks up rows by integer ids and got {}; ids.long() converts them to int64": (
         "{!t} 按整数 id 查表，得到的却是 {}；ids.long() 可以转成 int64"
     ),
@@ -63,13 +75,6 @@ DIAGNOSIS: dict[str, str] = {
     "the ids have shape {}, without a batch axis; if the model expects [batch, seq_len], pass "
     "ids.unsqueeze(0)": (
         "id 的形状是 {}，没有 batch 这一维；如果模型要的是 [batch, seq_len]，请传 ids.unsqueeze(0)"
-    ),
-    "a tensor has one axis fewer than this line expects; squeeze() without a dim removes every axis of "
-    "size 1, "
-    "and the ids are {}: squeeze(dim) removes one alone": (
-        "张量比这一行所要的少一维；squeeze() 不写 dim 会去掉所有大小为 1 的维，而 id 的形状是 {}："
-        "squeeze(dim) "
-        "只去掉一维"
     ),
     "out of memory in {}{}; use fewer or shorter prompts, or --device meta for the shapes alone": (
         "内存不够：{!t}{!t}；请用更少或更短的 prompt，只看形状的话用 --device meta"
@@ -95,6 +100,9 @@ DIAGNOSIS: dict[str, str] = {
     ", which is the dtype of {}": "（{!t} 的 dtype）",
     "{}: {}, got {}{}": "{!t}：{!t}，得到的是 {}{}",
     ", made by {}": "，由 {} 给出",
+    "{} are {}": "{!t} 都是 {}",
+    "; its last axis is {}": "；它的最后一维是 {}",
+    "; its last axis is {}, and {}": "；它的最后一维是 {}，而 {!t}",
     "{} expects [..., {}]": "{} 要的是 [..., {}]",
     "{} expects ids below {}": "{} 要的是小于 {} 的 id",
     "{} expects [batch, {}, {}]": "{} 要的是 [batch, {}, {}]",

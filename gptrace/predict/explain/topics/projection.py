@@ -52,9 +52,10 @@ class _Head:
         product = torch.nn.functional.linear(self.x, self.weight, self.bias)
         errors = (as_float64(product) - as_float64(self.output(self.x))).abs()
         equal = int((errors <= self.model.head_tolerance).sum())
-        figures = {"width": self.model.width_of(self.x), "weight": self.weight}
         counts = {"numbers": self.weight.numel(), "equal": equal, "scores": len(errors)}
-        return self.claim("matrix_product", equal == len(errors), **figures, **counts)
+        width = self.model.width_of(self.x)
+        holds = equal == len(errors)
+        return self.claim("matrix_product", holds, weight=self.weight, width=width, **counts)
 
     def dot_product(self) -> MeasuredClaim:
         """Compute the scores of the likeliest tokens by hand, and compare them with the model's logits.

@@ -1,0 +1,46 @@
+"""The rules for huggingface_hub, without a network."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import file_download, get_session
+from huggingface_hub.utils import _http
+
+from gptrace.model.weights.hub_guard import run_guarded
+from gptrace.model.weights.hub_sizes import Sizes
+
+
+def state_of_the_library() -> tuple[Any, ...]:
+    hooks = get_session().event_hooks
+    return hooks["request"], hooks["response"], _http._GLOBAL_CLIENT_FACTORY, file_download._normalize_etag
+
+
+def test_downloads_in_two_threads_leave_the_library_as_it_was(tmp_path: Path) -> None:
+    before = state_of_the_library()
+    is_in_first, is_in_second, has_ended = (threading.Event() for _ in range(3))
+
+    def first(_: Sizes) -> None:
+        is_in_first.set()
+        is_in_second.wait(0.1)  # in vain, if one waits for the other
+
+    def second(_: Sizes) -> None:
+        is_in_second.set()
+        has_ended.wait(10)
+
+    def run_first() -> None:
+        run_guarded(first, tmp_path, print)
+        has_ended.set()
+
+    def run_second() -> None:
+        is_in_first.wait(10)
+        run_guarded(second, tmp_path, print)
+
+    threads = [threading.Thread(target=run) for run in (run_first, run_second)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert state_of_the_library() == before
