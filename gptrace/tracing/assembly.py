@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import chain
 
 from gptrace.model.quiet_torch import torch
@@ -44,12 +44,11 @@ def assemble_trace(recorder: SpanRecorder, error: BaseException | None, infer_na
     hidden = _paths_in_scripted_modules(recorder)
     replaced = _replaced_paths(recorder, modules)
     hidden.update(path for path, _ in recorder.paths if not replaced.isdisjoint(ancestors(path)))
-    sizes = next((names.names.sizes for names in inferred.values() if names.names), {})
-    notes = dict.fromkeys(names.note for names in inferred.values() if names.note)
+    sizes = {root: names.names.sizes if names.names else {} for root, names in inferred.items()}
     return Trace(
         versions=versions(),
         model=model,
-        dims=_dims(calls, sizes),
+        dims=_dims(calls, _same_in_all(sizes.values())),
         inputs=(),
         flow=_flow(calls),
         calls=calls,
@@ -58,7 +57,11 @@ def assemble_trace(recorder: SpanRecorder, error: BaseException | None, infer_na
         predictions=(),
         totals=_totals(recorder, calls, called),
         error=failure_of(recorder, calls, error, sizes),
-        notes=(*recorder.notes, *notes, *trace_notes(recorder, called, used, replaced)),
+        notes=(
+            *recorder.notes,
+            *_notes_on_names(inferred.values()),
+            *trace_notes(recorder, called, used, replaced),
+        ),
     )
 
 
@@ -159,6 +162,25 @@ def _dims(calls: Iterable[ModuleCall], sizes: Mapping[str, int]) -> dict[str, in
     dims |= {spec.dims for call in calls for op in call.ops for spec in (*op.inputs, *op.outputs)}
     used = {name for axis in set(chain.from_iterable(dims)) for name in axis.split("*")}
     return {name: size for name, size in sizes.items() if name in used}
+
+
+def _same_in_all(sizes_of_passes: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    """Return the sizes without those that change from one forward pass to the next."""
+    values: dict[str, set[int]] = {}
+    for sizes in sizes_of_passes:
+        for name, size in sizes.items():
+            values.setdefault(name, set()).add(size)
+    return {name: min(of_name) for name, of_name in values.items() if len(of_name) == 1}
+
+
+def _notes_on_names(inferred: Collection[InferredAxisNames]) -> list[str]:
+    """Return the notes on axis names; of a note that not every forward pass got, how many did."""
+    notes = Counter(names.note for names in inferred if names.note)
+    judged = sum(bool(names.note or names.names) for names in inferred)
+    return [
+        note if count == judged else f"in {count} of {judged} forward passes, {note}"
+        for note, count in notes.items()
+    ]
 
 
 def _flow(calls: tuple[ModuleCall, ...]) -> tuple[FlowStep, ...]:

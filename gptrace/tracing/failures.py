@@ -14,11 +14,15 @@ from gptrace.wording import message_of
 
 
 def failure_of(
-    recorder: SpanRecorder, calls: Sequence[ModuleCall], error: BaseException | None, sizes: Mapping[str, int]
+    recorder: SpanRecorder,
+    calls: Sequence[ModuleCall],
+    error: BaseException | None,
+    sizes: Mapping[int, Mapping[str, int]],
 ) -> Failure | None:
     """Return the record of the exception that ended the block, or None if none did.
 
-    `calls` are the records of the recorder's spans, in the same order, and `sizes` those of the axis names.
+    `calls` are the records of the recorder's spans, in the same order, and `sizes` those of the axis names
+    of each forward pass, by its root.
     """
     if error is None:
         return None
@@ -61,7 +65,7 @@ def _ended_in(span: Span, errors: Sequence[BaseException]) -> bool:
 
 def _failure_context(
     recorder: SpanRecorder, span: Span, errors: Sequence[BaseException], calls: Sequence[ModuleCall],
-    sizes: Mapping[str, int],
+    sizes: Mapping[int, Mapping[str, int]],
 ) -> FailureContext:  # fmt: skip
     mode = recorder.operations
     operation = mode.failed if mode is not None and mode.error in errors else None
@@ -69,5 +73,5 @@ def _failure_context(
     first = next(iter(calls[span.index].inputs), None)
     return FailureContext(
         errors[0], span, recorder.spans[span.root].inputs, operation_inputs,
-        sizes=sizes, dims=() if first is None else first.dims,
+        sizes=sizes.get(span.root, {}), dims=() if first is None else first.dims,
     )  # fmt: skip

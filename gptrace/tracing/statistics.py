@@ -13,6 +13,7 @@ _PLAIN_TYPES = (Tensor, torch.nn.Parameter)
 # If the largest magnitude is between these, neither the squares nor a sum of billions of them leave float32.
 _SMALLEST, _LARGEST = 1e-15, 1e14
 _FLAT_SUM_LIMIT = 1 << 20  # elements
+_ROW = 1 << 12  # elements of a row that is summed on its own
 
 
 def statistics_of(tensor: Tensor) -> Statistics | None:
@@ -89,9 +90,12 @@ def _mean_and_std(values: Tensor) -> tuple[float, float]:
 
 def _sum_of_squares(values: Tensor) -> float:
     """Return the sum of squares; of many elements row by row first, as one long sum loses digits."""
-    if values.numel() <= _FLAT_SUM_LIMIT and values.is_contiguous():
-        flat = values.view(-1)
-        return float(torch.dot(flat, flat))  # twice as fast as the norm
-    if values.dim() > 1:
-        values = torch.linalg.vector_norm(values, dim=-1)
-    return float(torch.linalg.vector_norm(values)) ** 2
+    if values.is_contiguous():
+        values = values.view(-1)
+        if len(values) <= _FLAT_SUM_LIMIT:
+            return float(torch.dot(values, values))  # twice as fast as the norm
+    size = min(values.shape[-1], _ROW)
+    rows = values.unfold(-1, size, size)  # (…, rows, size), a view without the rest
+    rest = values[..., rows.shape[-2] * size :]
+    total = _sum_of_squares(torch.linalg.vector_norm(rows, dim=-1))
+    return total + (_sum_of_squares(rest) if rest.numel() else 0.0)

@@ -111,6 +111,26 @@ class TwoInputNorm(SmallGPT):
         return self.head(self.norm(x, x))
 
 
+class Unassigned(SmallGPT):
+    """What the last block and the norm return is lost."""
+
+    def forward(self, ids: Any) -> Any:
+        x = self.blocks[0](self.tok_emb(ids) + self.pos_emb(torch.arange(ids.shape[1])))
+        self.blocks[1](x)
+        self.norm(x)
+        return self.head(x)
+
+
+class AlwaysDropped(SmallGPT):
+    """Dropout by a function, which no evaluation mode turns off."""
+
+    def forward(self, ids: Any) -> Any:
+        x = nn.functional.dropout(self.tok_emb(ids) + self.pos_emb(torch.arange(ids.shape[1])))
+        for block in self.blocks:
+            x = block(x)
+        return self.head(self.norm(x))
+
+
 class Bare(nn.Module):
     """A table of scores: no blocks, no norm, no head."""
 
@@ -266,6 +286,7 @@ def variants() -> list[dict[str, list[MeasuredClaim]]]:
         measured(TypedEmbedding()),
         measured(RotatedPositions()),
         measured(Probabilities()),
+        measured(Unassigned()),
     ]
 
 
@@ -582,3 +603,17 @@ def test_a_width_that_is_not_the_models_is_not_called_by_its_name() -> None:
         assert "12" in words["token_embedding"].text
         assert "[vocab_size, 20]" in words["matrix_product"].measured
         assert not any("emb_dim" in claim.text for claim in words.values())
+
+
+def test_a_result_that_is_not_assigned_is_named() -> None:
+    claims = {claim.key: claim for claims in measured(Unassigned()).values() for claim in claims}
+    for key, path in (("unused_blocks", "`blocks.1`"), ("unused_norm", "`norm`")):
+        assert claims[key].holds is False
+        assert path in CATALOGS["en"].claim(claims[key]).text
+    assert not {"blocks", "final_norm"} & set(claims)
+
+
+def test_random_numbers_before_the_head_are_not_put_down_to_what_follows_it() -> None:
+    holds = holds_by_key(AlwaysDropped())
+    assert holds["greedy"] is False
+    assert holds["dot_product"] is True

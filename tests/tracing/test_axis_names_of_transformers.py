@@ -60,3 +60,17 @@ def test_a_name_is_a_setting_that_the_axis_follows(build: Any, path: str, name: 
     assert dims(trace)[path] == ("batch", "seq_len", name)
     assert dims(trace)[""] == ("batch", "seq_len", "vocab_size")
     assert not any("name" in note for note in trace.notes)
+
+
+def test_a_note_on_names_says_how_many_passes_it_is_about() -> None:
+    config = transformers.LlamaConfig(
+        vocab_size=131, hidden_size=32, num_attention_heads=4, num_hidden_layers=2, intermediate_size=48,
+        num_key_value_heads=2, max_position_embeddings=64,
+    )  # fmt: skip
+    model = transformers.LlamaForCausalLM(config).eval()
+    with torch.no_grad(), gptrace.watch(model) as trace:
+        output = model(torch.zeros(2, 5, dtype=torch.int64))
+        model(torch.zeros(2, 1, dtype=torch.int64), past_key_values=output.past_key_values)
+    assert trace.calls[0].inputs[0].dims == ("batch", "seq_len")
+    assert len(trace.notes) == 1
+    assert trace.notes[0].startswith("in 1 of 2 forward passes, no axis has a name: ")

@@ -49,7 +49,7 @@ NINE = torch.tensor([[1, 2, 3, 4, 5, 6, 7, 8, 9]])
         (failing.WrongWidth, FOUR, "inner_dimensions", "out_head",
          ["out_head: Linear expects [..., 16], got [1, 4, 12], made by norm"]),
         (failing.TurnedAround, torch.arange(12)[None, :8].repeat(1, 1), "inner_dimensions", "out_head",
-         ["expects [..., 12], got [1, 12, 8]", "x.transpose(-2, -1) would fit"]),
+         ["expects [..., 12], got [1, 12, 8]", "swapped it would fit: x.transpose(-2, -1)"]),
         (failing.NotTransposed, FOUR, "inner_dimensions", "",
          ["multiplied by a [4, 12] matrix", "second matrix transposed, [12, 4], would fit"]),
         (failing.FiveHeads, FOUR, "heads_do_not_divide", "",
@@ -235,3 +235,10 @@ def test_in_python_the_error_carries_the_trace() -> None:
     assert isinstance(memory.value.trace, Trace)
     assert memory.value.trace.error is not None
     assert memory.value.trace.error.cause == "out_of_memory"
+
+
+def test_axes_are_not_said_to_be_swapped_where_a_width_is_that_of_the_tokens_by_chance() -> None:
+    _, error = failure(nn.Sequential(nn.Embedding(97, 12), nn.Linear(4, 3)), FOUR)
+    assert error.diagnosis is not None
+    assert "are swapped" not in error.diagnosis
+    assert error.diagnosis.endswith("with its last two axes swapped it would fit: x.transpose(-2, -1)")

@@ -299,3 +299,13 @@ def test_the_spread_of_tiny_and_of_huge_numbers(size: float, dtype: torch.dtype)
     assert statistics.mean == pytest.approx(float(scaled.mean()) * size, abs=1e-6 * size)
     assert (statistics.min, statistics.max) == (float(values.min()), float(values.max()))
     assert (statistics.nan, statistics.infinite) == (0, 0)
+
+
+@pytest.mark.parametrize("shape", [(3_000_001,), (2, 1_500_000, 2)])
+@pytest.mark.parametrize("is_contiguous", [True, False])
+def test_the_spread_of_one_long_row(shape: tuple[int, ...], is_contiguous: bool) -> None:
+    values = torch.randn(*shape, generator=torch.Generator().manual_seed(0))
+    values = values if is_contiguous else values.transpose(0, -1)[..., ::2]
+    of_values = statistics_of(values)
+    assert of_values is not None
+    assert of_values.std == pytest.approx(float(values.double().std(correction=0)), rel=5e-6)

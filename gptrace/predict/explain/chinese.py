@@ -113,6 +113,17 @@ _SENTENCES = {
         "相加（残差连接，residual connection）。形状始终不变。",
         "{count} 个 block 中有 {kept} 个保持 {shape:shape} → {shape:shape}",
     ),
+    "unused_blocks": Sentence(
+        "{unused:each} 的结果没有被用到：后面取的还是进入它的向量。是否漏了赋值，例如 x = block(x)？",
+        "共 {count} 个 block；没有用到：{unused:each}",
+        "`{block}`",
+        "、",
+    ),
+    "unused_norm": Sentence(
+        "`{norm}` 在输出层之前运行，但 `{head}` 取的是进入它的向量，而不是它的结果。是否漏了赋值，例如 "
+        "x = norm(x)？",
+        _NORM_FIGURES,
+    ),
     "no_blocks": Sentence("在这个模型里没有找到依次相连的一组 block。", "无"),
     "final_norm": Sentence(
         "`{norm}` 把每个向量调整到同一尺度（最终归一化，final norm）：向量放大一倍，结果也不变。形状仍然不变"
@@ -299,6 +310,8 @@ _FAILURES = {
     "们的倍数。",
     "position_embedding": "`{table}` 里每个位置占一行，但进入第一个 block 的并不是它与 token 嵌入之和。",
     "blocks": "向量依次经过 {count} 个 block，但不是每个都保持形状。",
+    "unused_blocks": _SENTENCES["unused_blocks"].text,
+    "unused_norm": _SENTENCES["unused_norm"].text,
     "final_norm": "`{norm}` 处在最终归一化（final norm）的位置，却没有把向量调整到同一尺度：向量放大一倍，"
     "结果就变了。",
     "output_head": _NOT_EVERY_POSITION,

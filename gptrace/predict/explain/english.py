@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from gptrace.predict.explain.catalog import Catalog, Sentence
-from gptrace.predict.explain.english_failures import FAILURES, PROBABILITIES_RETURNED
+from gptrace.predict.explain.english_failures import (
+    FAILURES,
+    PROBABILITIES_RETURNED,
+    UNUSED_BLOCKS,
+    UNUSED_NORM,
+)
 
 _IDS = "The model never sees text: it gets the ids of the tokens, one row for each text of the batch."
 _IDS_FIGURES = "{prompt:tokens}; [batch, seq_len] = {ids:shape}"
@@ -139,6 +144,10 @@ _SENTENCES = {
         "The shape stays the same.",
         "{kept} of {count:block|blocks}: {shape:shape} → {shape:shape}",
     ),
+    "unused_blocks": Sentence(
+        UNUSED_BLOCKS, "{count:block|blocks}; not used: {unused:each}", "`{block}`", ", "
+    ),
+    "unused_norm": Sentence(UNUSED_NORM, _NORM_FIGURES),
     "no_blocks": Sentence("No list of blocks was found in this model.", "none"),
     "final_norm": Sentence(
         "`{norm}` brings every vector to a common scale: twice the vector gives the same result. The shape "

@@ -6,6 +6,14 @@ PROBABILITIES_RETURNED = (
     "A row of the output is a probability distribution already: the model applies softmax itself. So "
     "these are no logits, and probabilities made of them by another softmax are far too flat."
 )
+UNUSED_BLOCKS = (
+    "What {unused:each} returns is not used: what comes next takes the vectors that entered it. Is the "
+    "result assigned, as in x = block(x)?"
+)
+UNUSED_NORM = (
+    "`{norm}` runs before the output head, but `{head}` takes the vectors that entered this norm, and not "
+    "those that it returns. Is the result assigned, as in x = norm(x)?"
+)
 _NOT_THE_SCORES = (
     "So each row of W is one token's direction, but the logits of this model are not the dot products of the "
     "vector x with these rows: the model changes the scores of the head before it returns them."
@@ -23,6 +31,8 @@ FAILURES = {
     "position_embedding": "`{table}` has a row for every position, but what enters the first block is not "
     "the sum of this row and the token embedding.",
     "blocks": "The vectors pass through {count:block|blocks}, and not all of these keep their shape.",
+    "unused_blocks": UNUSED_BLOCKS,
+    "unused_norm": UNUSED_NORM,
     "final_norm": "`{norm}` stands where the final norm does, but does not bring vectors to a common scale: "
     "twice the vector gives another result.",
     "output_head": _NOT_EVERY_POSITION,

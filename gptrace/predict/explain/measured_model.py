@@ -42,7 +42,8 @@ class MeasuredModel:
         with record_trace(self.module, loaded.architecture, by_copy=True) as trace, interrupts_allowed():
             logits = self.run(self.ids)
         self.structure: ModelStructure = find_model_structure(trace, self.module, tuple(logits.shape), head)
-        self.captured: CapturedTensors = self._capture()
+        # The logits of the same run: a model that draws random numbers returns others each time.
+        self.captured, logits = self._capture()
         self.logits = logits[0]
         self.decoder = LogitDecoder(loaded, tokenizer, logits, prompt)
         check_probabilities_exist(self.logits[:, : self.decoder.token_count])
@@ -143,15 +144,15 @@ class MeasuredModel:
         """Return the likeliest token of a row of logits (V,)."""
         return self.token(logits[: self.decoder.token_count].argmax())
 
-    def _capture(self) -> CapturedTensors:
+    def _capture(self) -> tuple[CapturedTensors, Tensor]:
         structure = self.structure
         paths = [
             structure.token_embedding, *structure.other_embeddings, *structure.before, *structure.blocks,
             *structure.between, self.norm_path, structure.head,
         ]  # fmt: skip
         with capture_tensors(self.module, [path for path in paths if path]) as tensors:
-            self.run(self.ids)
-        return tensors
+            logits = self.run(self.ids)
+        return tensors, logits
 
     def _head_tolerance(self) -> float:
         scores = self.captured.outputs.get(self.structure.head)

@@ -54,7 +54,7 @@ def inner_dimensions(context: FailureContext) -> str:
     if is_torch_class and last_axes and shape and shape[-1] != last_axes[-1]:
         text = _unexpected_input(context, shape)
         if len(shape) > 1 and shape[-2] == last_axes[-1]:
-            text += "; the last two axes are swapped: x.transpose(-2, -1) would fit"
+            text += "; with its last two axes swapped it would fit: x.transpose(-2, -1)"
         return text
     product = re.search(r"cannot be multiplied \((\d+)x(\d+) and (\d+)x(\d+)\)", message)
     if product:

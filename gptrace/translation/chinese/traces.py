@@ -7,6 +7,7 @@ TRACES: dict[str, str] = {
     "this model cannot be built at other sizes; pass a class that takes its sizes as arguments": (
         "这个模型不能以别的尺寸构建；请传入以尺寸为参数的类"
     ),
+    "in {} of {} forward passes, {}": "{1} 次前向传播中，有 {0} 次{2!t}",
     "only {}: {}": "只有 {!t}：{!t}",
     "batch and seq_len have names": "batch 和 seq_len 有名字",
     "{} has a name": "{} 有名字",
@@ -106,8 +107,8 @@ DIAGNOSIS: dict[str, str] = {
     "{} expects ids below {}": "{} 要的是小于 {} 的 id",
     "{} expects [batch, {}, {}]": "{} 要的是 [batch, {}, {}]",
     "{} expects [batch, {}, ...]": "{} 要的是 [batch, {}, ...]",
-    "; the last two axes are swapped: x.transpose(-2, -1) would fit": (
-        "；最后两维颠倒了：用 x.transpose(-2, -1) 就对了"
+    "; with its last two axes swapped it would fit: x.transpose(-2, -1)": (
+        "；交换最后两维就合适：x.transpose(-2, -1)"
     ),
     "; the channels are axis 1: x.transpose(1, 2) would fit": (
         "；通道要放在第 1 维：用 x.transpose(1, 2) 就对了"

@@ -8,6 +8,7 @@ from typing import cast
 
 from gptrace.model.quiet_torch import torch
 from gptrace.predict.candidates import as_float64
+from gptrace.predict.capture import CapturedTensors
 from gptrace.predict.explain.claims import MeasuredClaim
 from gptrace.predict.explain.measured_model import MeasuredModel, largest_difference
 from gptrace.text.gpt2_tokenizer import GPT2
@@ -155,9 +156,34 @@ def _blocks(model: MeasuredModel) -> MeasuredClaim:
         for path in paths
         if path in captured.inputs and path in captured.outputs
     ]
+    unused = _unused_blocks(model)
+    if unused:
+        return model.claim(
+            "unused_blocks", False, count=len(paths), unused=[{"block": path} for path in unused]
+        )
     kept = sum(entering == leaving for entering, leaving in shapes)
     shape = shapes[0][0] if shapes else None
     return model.claim("blocks", kept == len(paths), count=len(paths), kept=kept, shape=shape)
+
+
+def _unused_blocks(model: MeasuredModel) -> list[str]:
+    """Return the blocks whose vectors are not used: what comes next takes the vectors that entered them."""
+    paths, captured = model.structure.blocks, model.captured
+    if len(set(paths)) < len(paths):  # of a block that runs again, the vectors of one call are known
+        return []
+    after = (*paths[1:], model.norm_path or model.structure.head)
+    return [
+        path for path, following in zip(paths, after, strict=True) if _is_passed_by(captured, path, following)
+    ]
+
+
+def _is_passed_by(captured: CapturedTensors, path: str, following: str) -> bool:
+    """Tell whether `following` takes the very vectors that entered `path`, which returned others."""
+    entering, leaving = captured.inputs.get(path), captured.outputs.get(path)
+    taken = captured.inputs.get(following)
+    if entering is None or leaving is None or taken is None:
+        return False
+    return torch.equal(taken, entering) and not torch.equal(leaving, entering)
 
 
 def _final_norm(model: MeasuredModel) -> MeasuredClaim:
@@ -168,6 +194,8 @@ def _final_norm(model: MeasuredModel) -> MeasuredClaim:
         return model.claim("no_final_norm", None)
     before, after = captured.inputs[path], captured.outputs[path]
     figures = {"norm": path, "before": _root_mean_square(before), "after": _root_mean_square(after)}
+    if _is_passed_by(captured, path, model.structure.head):
+        return model.claim("unused_norm", False, **figures)
     sizes = as_float64(before).square().mean(dim=-1, keepdim=True).sqrt() / _NORM_TEST_SIZE
     vectors = torch.where(sizes > 0, as_float64(before) / sizes, 0.0).to(before)
     try:
