@@ -79,7 +79,7 @@ def _start(opened: list[int]) -> None:
         finally:
             os._exit(1)
     if os.waitpid(child, 0)[1]:
-        raise OSError("the system allows no process")
+        raise OSError  # the system allows no further process
     opened.clear()
     os.close(reader)
     os.close(answering)

@@ -137,7 +137,7 @@ def extract_logits(output: object, loaded: LoadedModel, batch: Tensor) -> Tensor
         )
     if result.logits.is_meta and not batch.is_meta:
         raise NoLogitsError(
-            f"{loaded.name} gives logits on device meta, without numbers", "gptrace run shows the shapes"
+            f"{loaded.name} gives logits on device meta, without numbers", "gptrace run shows its shapes"
         )
     return result.logits
 

@@ -140,6 +140,7 @@ PREDICTIONS: dict[str, str] = {
     ),
     "{} gives nothing to predict with: {}": "{} 的输出无法用来预测：{!t}",
     "gptrace run shows its shapes": "用 gptrace run 看它的形状",
+    "{} gives logits on device meta, without numbers": "{} 给出的 logits 在 meta 设备上，没有数值",
     "{} gives logits for the last position alone": "{} 只给出最后一个位置的 logits",
     "have its forward() return the logits of every position, [batch, seq_len, vocab_size]": (
         "请让它的 forward() 返回每个位置的 logits，即 [batch, seq_len, vocab_size]"
