@@ -183,6 +183,23 @@ def explain(
     )  # fmt: skip
 
 
+@_with_model_parameters
+def check(
+    module: Model = None, /, *, only: Sequence[str] = (), language: str = "en",
+    **model: Unpack[ModelArguments],
+) -> record.Check:  # fmt: skip
+    """Check whether a model is right; `assert gptrace.check(model)` says which line is not.
+
+    The first argument is the model: a torch.nn.Module, its class, or a name as for `Session`.
+
+    >>> bool(check("tiny", only=["causal"]))
+    True
+    """
+    if module is not None:
+        model["model"] = module
+    return Session(**model).check(only=only, language=language)
+
+
 def tokens(
     text: Text | None = None, *, ids: Ids | None = None, special: bool = True, tokenizer: object = None
 ) -> record.Tokens:

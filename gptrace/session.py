@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 from gptrace import record
 from gptrace.errors import InputError
 from gptrace.measures import Measures
+from gptrace.model.selection import HuggingFaceSelection
 from gptrace.predict import validation
 from gptrace.session_runs import GivenPrompts, SessionRuns, StreamedPrompts
 from gptrace.text.gpt2_tokenizer import GPT2, NAME, VOCAB_SIZE, tiktoken_version
 from gptrace.text.lines import PromptLines
 from gptrace.text.prompt_source import Ids, PromptSource, Text
+from gptrace.verify.check.names import resolve_checks
 from gptrace.versions import versions_with
 
 if TYPE_CHECKING:
@@ -250,6 +252,28 @@ class Session(SessionRuns):
             loaded, self.tokenizer, prompts[0], topics=topics, language=language,
             seed=self.seed if seed is None else seed, head=head,
         )  # fmt: skip
+
+    def check(self, *, only: Sequence[str] = (), language: str = "en") -> record.Check:
+        """Check whether the model is right; a check that fails names the line of the model's code.
+
+        only         names of checks, as `gptrace check --list` shows them (default: all)
+        language     "en" (default) or "zh"
+
+        A model with random weights is built again at a small size where that is possible; another one is
+        copied. The record is true if no check fails.
+
+        >>> bool(Session("tiny").check(only=["causal", "batch"]))
+        True
+        """
+        names = resolve_checks(only)
+        validation.check_language(language)
+        self.check_has_numbers("check")
+        loaded = self._load()
+        from gptrace.verify.check.engine import run_check
+
+        is_hugging_face = isinstance(self._selection, HuggingFaceSelection)
+        own = self.tokenizer if is_hugging_face else self._tokenizer
+        return run_check(loaded, own, only=names, language=language, seed=self.seed)
 
     def tokens(
         self, text: Text | None = None, *, ids: Ids | None = None, special: bool = True

@@ -32,11 +32,16 @@ class Destination:
     width: int | None = None
 
     @classmethod
-    def parse(cls, format: str | None, json: bool, file: Path | None, width: int | None) -> Destination:
+    def parse(
+        cls, format: str | None, json: bool, file: Path | None, width: int | None, *, junit: bool = False
+    ) -> Destination:  # fmt: skip
         """Check --format, --json, --output and --width; raise OptionError for what cannot be.
 
         The format is that of --json or --format, of the file's suffix, or of the variable GPTRACE_FORMAT.
+        `junit` allows JUnit XML, which only `gptrace check` writes.
         """
+        formats = (*FORMATS, "junit") if junit else tuple(FORMATS)
+        suffixes = _SUFFIXES | ({".xml": "junit"} if junit else {})
         file = checked_file(file)
         if json and format not in (None, "json"):
             raise OptionError(f"--json and --format {format} are both given", "drop one of the two")
@@ -44,15 +49,15 @@ class Destination:
         if json:
             format = "json"
         if format is None and file is not None:
-            format = _SUFFIXES.get(file.suffix.lower())
+            format = suffixes.get(file.suffix.lower())
             if format is None:
-                known = ", ".join(_SUFFIXES)
+                known = ", ".join(suffixes)
                 raise OptionError(f"--output {file}: its suffix names no format", f"use {known}, or --format")
         if format is None and (format := os.environ.get("GPTRACE_FORMAT") or None):
             origin = variable_origin("GPTRACE_FORMAT")
         format = "table" if format in (None, "text") else format
-        if format not in FORMATS:
-            raise OptionError(f"{format!r} is not a format", suggestion(format, FORMATS) + origin)
+        if format not in formats:
+            raise OptionError(f"{format!r} is not a format", suggestion(format, formats) + origin)
         return cls(format, file, width)
 
     def result(self, record: Report, view: View | None = None) -> CommandResult:

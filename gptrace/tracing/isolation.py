@@ -33,12 +33,13 @@ class WorkLimitError(BaseException):
 
 
 @contextmanager
-def isolated_run() -> Iterator[None]:
-    """Run the block in inference mode on the CPU; nobody hears of it, and nothing is left behind.
+def isolated_run(*, inference: bool = True) -> Iterator[None]:
+    """Run the block on the CPU; nobody hears of it, and nothing is left behind.
 
-    Prints, warnings, logs and global hooks of this thread do nothing. Random numbers are put back.
+    Prints, warnings, logs and global hooks of this thread do nothing. Random numbers are put back. The block
+    runs in `inference` mode, or may compute gradients.
     """
-    with exclusive_random_state(), _silence(), torch.device("cpu"), torch.inference_mode():
+    with exclusive_random_state(), _silence(), torch.device("cpu"), torch.inference_mode(inference):
         yield
 
 

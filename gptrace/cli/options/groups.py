@@ -161,6 +161,6 @@ class OutputOptions:
         ),
     ] = None  # fmt: skip
 
-    def destination(self) -> Destination:
-        """Check the options, before any work is done."""
-        return Destination.parse(self.format, self.json, self.file, self.width)
+    def destination(self, *, junit: bool = False) -> Destination:
+        """Check the options, before any work is done; `junit`: the command may write JUnit XML, too."""
+        return Destination.parse(self.format, self.json, self.file, self.width, junit=junit)

@@ -1,0 +1,100 @@
+"""`deterministic`: evaluation mode gives the same twice, and forward changes nothing that it was given."""
+
+from __future__ import annotations
+
+from gptrace.model.quiet_torch import torch
+from gptrace.verify.check.blame import Blame, blamed, origin_of
+from gptrace.verify.check.dependence import differs
+from gptrace.verify.check.experiments import Experiments
+from gptrace.verify.check.finding import Finding, unjudged
+from gptrace.verify.check.recording import RecordedRun, Recorder, Value
+from gptrace.verify.check.source_code import definition_of
+
+Tensor = torch.Tensor
+_RANDOM = ("dropout", "rand", "bernoulli", "normal", "multinomial", "noise", "exponential")
+
+
+def check(experiments: Experiments) -> Finding:
+    """Run the same ids twice, with other random numbers and the state that the first run left."""
+    if not experiments.is_finite:
+        return unjudged("not_finite")
+    changed = _changed_by_forward(experiments)
+    if changed is not None:
+        return changed
+    first, second = experiments.two_runs
+    difference = float((first - second).abs().max())
+    if difference <= experiments.tolerance:
+        return Finding(True, "holds", {}, difference, experiments.tolerance)
+    return Finding(False, "fails", {}, difference, experiments.tolerance, _blame(experiments))
+
+
+def _blame(experiments: Experiments) -> Blame | None:
+    first, second = _recorded_twice(experiments)
+    if first.logits is None:
+        return None
+    others = {value.key: value for value in second.values()}
+
+    def is_wrong(value: Value) -> bool | None:
+        other = others.get(value.key)
+        if other is None or other.tensor.shape != value.tensor.shape:
+            return True
+        return bool(differs(value.tensor, other.tensor).any())
+
+    origin = origin_of(first, first.logits, is_wrong)
+    if origin is None:
+        return None
+    if "dropout" in origin.name or "dropout" in origin.path:
+        return blamed("dropout-on", origin)
+    if any(part in origin.name for part in _RANDOM) or not origin.inputs:
+        return blamed("random", origin)
+    if origin.name in ("scaled_dot_product_attention",):
+        return blamed("dropout-on", origin)
+    return blamed("state", origin)
+
+
+def _recorded_twice(experiments: Experiments) -> tuple[RecordedRun, RecordedRun]:
+    subject, runs = experiments.subject, []
+    with subject.running():
+        for _ in range(2):
+            recorder = Recorder(subject.module)
+            with recorder.on(subject.module):
+                output = subject.call(experiments.ids)
+            recorder.run.logits = recorder.value_of(subject.logits_in(output, experiments.ids))
+            runs.append(recorder.run)
+    return runs[0], runs[1]
+
+
+def _changed_by_forward(experiments: Experiments) -> Finding | None:
+    """Return the finding for a parameter, a buffer or the ids that a forward pass wrote into."""
+    subject, ids = experiments.subject, experiments.ids.clone()
+    module = subject.module
+    recorder = Recorder(module)
+    with subject.running(), recorder.on(module):
+        # Parameters are not put back after a run: they are written into, and restored, here.
+        tensors = {"the ids": ids, **dict(module.named_parameters()), **dict(module.named_buffers())}
+        before = {name: tensor.detach().clone() for name, tensor in tensors.items()}
+        subject.call(ids)
+        changed = [name for name, tensor in tensors.items() if _is_changed(tensor, before[name])]
+        with torch.no_grad():
+            for name in changed:
+                tensors[name].copy_(before[name])
+    if not changed:
+        return None
+    name = changed[0]
+    writer = next(
+        (
+            operation for operation in recorder.run.operations
+            if operation.name.endswith("_") and any(
+                value.origin == name or (name == "the ids" and not value.producers)
+                for value in operation.inputs
+            )
+        ), None,
+    )  # fmt: skip
+    blame = blamed("written", writer) if writer is not None else Blame("written", definition_of(module, name))
+    return Finding(False, "changed", {"name": name}, blame=blame)
+
+
+def _is_changed(tensor: Tensor, before: Tensor) -> bool:
+    if tensor.shape != before.shape:
+        return True
+    return not torch.equal(tensor, before) and not (tensor.is_floating_point() and bool(tensor.isnan().any()))

@@ -1,0 +1,79 @@
+"""`padding`: padding changes nothing at real positions; on the left, where forward takes a mask for it."""
+
+from __future__ import annotations
+
+from gptrace.model.quiet_torch import torch
+from gptrace.verify.check.blame import Blame, blame_leak, blamed, origin_of
+from gptrace.verify.check.dependence import differs
+from gptrace.verify.check.experiments import Experiments
+from gptrace.verify.check.finding import Finding, unjudged
+from gptrace.verify.check.recording import Value
+from gptrace.verify.check.subject import CannotRunError, rounding
+
+Tensor = torch.Tensor
+_MASK = "attention_mask"
+
+
+def check(experiments: Experiments) -> Finding:
+    """Pad on the right with several ids; where forward takes a mask, change the ids of masked padding."""
+    subject = experiments.subject
+    if not experiments.is_finite:
+        return unjudged("not_finite")
+    length = subject.length
+    real = max(1, length - 2)
+    ids = subject.random_ids(1, length)
+    alone = subject.logits(ids[:, :real])
+    tolerance = max(rounding(alone), 10 * experiments.noise)
+    worst = 0.0
+    for pad in (0, subject.ids_below - 1):
+        padded = torch.cat([ids[:, :real], torch.full((1, length - real), pad)], dim=1)
+        try:
+            worst = max(worst, float((subject.logits(padded)[:, :real] - alone).abs().max()))
+        except CannotRunError as error:
+            return unjudged("not_run", error=str(error))
+    if worst > tolerance:
+        dependence = experiments.dependence
+        leaks = dependence.logits is not None and dependence.violates(dependence.logits)
+        blame = blame_leak(dependence, dependence.logits, subject) if leaks and dependence.logits else None
+        return Finding(False, "right", {}, worst, tolerance, blame)
+    if _MASK not in subject.parameters_of_forward:
+        return Finding(True, "holds", {}, worst, tolerance)
+    return _masked(experiments, ids, worst, tolerance)
+
+
+def _masked(experiments: Experiments, ids: Tensor, worst: float, tolerance: float) -> Finding:
+    """Change the ids of padding on the left that the mask hides; the real positions must not notice."""
+    subject, pads = experiments.subject, 2
+    mask = torch.ones_like(ids)
+    mask[:, :pads] = 0
+    other = ids.clone()
+    other[:, :pads] = (other[:, :pads] + subject.ids_below // 2) % subject.ids_below
+    try:
+        first, second = (subject.logits(row, arguments={_MASK: mask}) for row in (ids, other))
+    except CannotRunError as error:
+        return unjudged("mask_not_run", error=str(error))
+    change = float((first - second)[:, pads:].abs().max())
+    if change <= tolerance:
+        return Finding(True, "mask_holds", {}, max(worst, change), tolerance)
+    return Finding(False, "left", {}, change, tolerance, _blame(experiments, ids, other, mask, pads))
+
+
+def _blame(experiments: Experiments, ids: Tensor, other: Tensor, mask: Tensor, pads: int) -> Blame | None:
+    subject, dependence = experiments.subject, experiments.dependence
+    run = subject.record(ids, arguments={_MASK: mask})
+    others = {value.key: value for value in subject.record(other, arguments={_MASK: mask}).values()}
+
+    def is_wrong(value: Value) -> bool | None:
+        twin = others.get(value.key)
+        if twin is None or twin.tensor.shape != value.tensor.shape:
+            return None
+        axes = dependence.token_axes(value)
+        real = differs(value.tensor, twin.tensor)
+        for axis in axes:
+            real = real.narrow(axis, pads, real.shape[axis] - pads)
+        return bool(real.any()) if axes else False
+
+    if run.logits is None:
+        return None
+    origin = origin_of(run, run.logits, is_wrong)
+    return None if origin is None else blamed("padding-seen", origin)

@@ -1,0 +1,71 @@
+"""The experiments on one subject that several checks read, each done once."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from gptrace.model.quiet_torch import torch
+from gptrace.text.tokenizer import Tokenizer
+from gptrace.verify.check.attention import Attention, find_attentions
+from gptrace.verify.check.dependence import Dependence, measure_dependence
+from gptrace.verify.check.subject import Subject, rounding
+
+Tensor = torch.Tensor
+
+
+class Experiments:
+    """A subject, the tokenizer of its model if one belongs to it, and what was measured so far."""
+
+    def __init__(self, subject: Subject, tokenizer: Tokenizer | None) -> None:
+        self.subject = subject
+        self.tokenizer = tokenizer
+
+    @cached_property
+    def dependence(self) -> Dependence:
+        """Which tokens each value of a run depends on."""
+        return measure_dependence(self.subject)
+
+    @cached_property
+    def attentions(self) -> list[Attention]:
+        """Where the run attends."""
+        return find_attentions(self.dependence)
+
+    @cached_property
+    def logits(self) -> Tensor:
+        """The logits (1, T, V) of random ids."""
+        return self.subject.logits(self.ids)
+
+    @cached_property
+    def ids(self) -> Tensor:
+        """Random ids (1, T)."""
+        return self.subject.random_ids(1, self.subject.length)
+
+    @cached_property
+    def is_finite(self) -> bool:
+        """Whether the logits of random ids are finite."""
+        return bool(self.logits.isfinite().all())
+
+    @cached_property
+    def noise(self) -> float:
+        """How much the logits of one prompt differ from run to run, with the same random numbers."""
+        again = self.subject.logits(self.ids)
+        return float((self.logits - again).abs().max()) if self.is_finite else 0.0
+
+    @cached_property
+    def is_deterministic(self) -> bool:
+        """Whether two runs without a seed between them give the same logits."""
+        first, second = self.two_runs
+        return torch.equal(first, second) or bool((first.isnan() & second.isnan()).any())
+
+    @cached_property
+    def two_runs(self) -> tuple[Tensor, Tensor]:
+        """The logits of two runs, one right after the other, that share random numbers and state."""
+        with self.subject.running():
+            first = self.subject.logits_in(self.subject.call(self.ids), self.ids).clone()
+            second = self.subject.logits_in(self.subject.call(self.ids), self.ids).clone()
+        return first, second
+
+    @property
+    def tolerance(self) -> float:
+        """How far logits may differ by rounding alone: by the dtype, and by the noise that was measured."""
+        return max(rounding(self.logits), 10 * self.noise)
