@@ -18,7 +18,36 @@ def _with_use_cache(model: Any, parts: list[Tensor]) -> Tensor:
     return logits
 
 
-CACHES: dict[str, Callable[[Any, list[Tensor]], Tensor]] = {"use_cache": _with_use_cache}
+def _with_past_key_values(model: Any, parts: list[Tensor]) -> Tensor:
+    past, logits = None, []
+    for part in parts:
+        with torch.no_grad():
+            output = model(part, past_key_values=past, use_cache=True)
+        logits.append(output["logits"])
+        past = output["past_key_values"]
+    return torch.cat(logits, dim=1)
+
+
+def _with_input_pos(model: Any, parts: list[Tensor]) -> Tensor:
+    length = sum(part.shape[1] for part in parts)
+    model.setup_caches(1, length)
+    positions = torch.split(torch.arange(length), [part.shape[1] for part in parts])
+    logits = [run(model, part, input_pos=place) for part, place in zip(parts, positions, strict=True)]
+    return torch.cat(logits, dim=1)
+
+
+def _with_cache_object(model: Any, parts: list[Tensor]) -> Tensor:
+    cache = type(model).forward.__globals__["KVCache"](len(model.trf_blocks))
+    model.reset_kv_cache()
+    return torch.cat([run(model, part, cache=cache) for part in parts], dim=1)
+
+
+CACHES: dict[str, Callable[[Any, list[Tensor]], Tensor]] = {
+    "use_cache": _with_use_cache,
+    "past_key_values": _with_past_key_values,
+    "input_pos": _with_input_pos,
+    "cache_object": _with_cache_object,
+}
 
 
 def cache_changes_answers(record: RightModel, path: Path) -> bool:
