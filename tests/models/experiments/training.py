@@ -1,0 +1,109 @@
+"""Loss, gradients and the modules that are trained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from gptrace.model.quiet_torch import torch
+from tests.models.collection import RightModel, small
+from tests.models.experiments.running import Tensor, differ, functional, lively, logits_of, run, some_ids
+
+
+def loss_is_not_of_the_next_token(record: RightModel, path: Path) -> bool:
+    """The loss that forward returns is not the cross-entropy of logits[t] against token t + 1."""
+    model, ids = lively(small(record, path)), some_ids(batch=2)
+    if record.labels == "shifted":
+        given, taught = ids[:, :-1].contiguous(), ids[:, 1:].contiguous()
+        output = model(given, targets=taught)
+        logits = logits_of(output)
+    else:
+        given = ids
+        output = model(given, labels=given)
+        logits, taught = logits_of(output)[:, :-1], ids[:, 1:]
+    expected = functional.cross_entropy(logits.flatten(0, 1), taught.flatten())
+    return differ(_loss_of(output), expected)
+
+
+def _loss_of(output: Any) -> Tensor:
+    if isinstance(output, tuple):
+        return next(item for item in output if isinstance(item, torch.Tensor) and item.dim() == 0)
+    loss: Tensor = output["loss"] if isinstance(output, dict) else output.loss
+    return loss
+
+
+def _loss(model: Any) -> Tensor:
+    ids = some_ids(batch=2)
+    logits = logits_of(model(ids))
+    return functional.cross_entropy(logits[:, :-1].flatten(0, 1), ids[:, 1:].flatten())
+
+
+def _trainable(model: Any) -> list[Any]:
+    return [parameter for parameter in model.parameters() if parameter.requires_grad]
+
+
+def some_parameter_does_not_learn(record: RightModel, path: Path) -> bool:
+    """A trainable parameter gets no gradient, or only zeros."""
+    model = lively(small(record, path))
+    _loss(model).backward()  # type: ignore[no-untyped-call]
+    return any(p.grad is None or not bool(p.grad.any()) for p in _trainable(model))
+
+
+def gradients_are_wrong(record: RightModel, path: Path) -> bool:
+    """Along a random direction of some parameter, the loss does not change as its gradient says."""
+    model = lively(small(record, path)).double()
+    try:
+        _loss(model)
+    except RuntimeError:  # something of float32 inside does not go with float64
+        model = lively(small(record, path))
+    _loss(model).backward()  # type: ignore[no-untyped-call]
+    generator = torch.Generator().manual_seed(5)
+    for parameter in _trainable(model):
+        direction = torch.randn(parameter.shape, generator=generator).to(parameter)
+        slope = 0.0 if parameter.grad is None else float((parameter.grad * direction).sum())
+        # Small steps cross no corner of a ReLU; larger ones stand out from rounding to float32 inside.
+        measured = (_measured_slope(model, parameter, direction, step) for step in (1e-6, 1e-4, 1e-3, 1e-2))
+        if not any(abs(slope - other) < 0.02 * (0.1 + abs(slope)) for other in measured):
+            return True
+    return False
+
+
+def _measured_slope(model: Any, parameter: Tensor, direction: Tensor, step: float) -> float:
+    losses = []
+    original = parameter.detach().clone()
+    with torch.no_grad():
+        for sign in (1, -1):
+            parameter.copy_(original + sign * step * direction)
+            losses.append(float(_loss(model)))
+        parameter.copy_(original)
+    return (losses[0] - losses[1]) / (2 * step)
+
+
+def some_module_is_not_called(record: RightModel, path: Path) -> bool:
+    """A registered module without children, which has parameters, is never called."""
+    model = small(record, path)
+    called = set()
+    leaves = [m for m in model.modules() if not [*m.children()] and [*m.parameters()]]
+    for module in leaves:
+        module.register_forward_hook(lambda module, *_: called.add(module))
+    run(model, some_ids())
+    return not called.issuperset(leaves)
+
+
+def some_module_is_not_registered(record: RightModel, path: Path) -> bool:
+    """A module stands in a plain list, dict or attribute, where torch does not see it."""
+    model = small(record, path)
+    registered = set(model.modules())
+    for module in registered:
+        for value in vars(module).values():
+            inside = value if isinstance(value, list | tuple) else [value]
+            inside = [*value.values()] if isinstance(value, dict) else inside
+            if any(isinstance(item, torch.nn.Module) and item not in registered for item in inside):
+                return True
+    return False
+
+
+def trainable_parameters_differ(record: RightModel, path: Path) -> bool:
+    """The model has fewer or more parameters than its base."""
+    counts = [sum(p.numel() for p in small(record, file).parameters()) for file in (path, record.path)]
+    return bool(counts[0] != counts[1])
