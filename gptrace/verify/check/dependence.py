@@ -119,11 +119,15 @@ def other_id(subject: Subject, ids: Tensor, position: int, salt: int = 0) -> int
     )
 
 
-def differs(a: Tensor, b: Tensor) -> Tensor:
-    """Return which elements of two tensors of one shape differ by more than rounding."""
+def differs(a: Tensor, b: Tensor, eps: float | None = None) -> Tensor:
+    """Return which elements of two tensors of one shape differ by more than rounding.
+
+    `eps` is the precision of the computation, where it is less than that of the tensors.
+    """
     if not a.is_floating_point():
         return a != b
-    different = (a - b).abs() > max(rounding(a), rounding(b))
+    least = max(rounding(a, eps), rounding(b, eps))
+    different = (a - b).abs() > least
     # The difference of two infinities is NaN, which is greater than nothing.
     return torch.where(a.isfinite() & b.isfinite(), different, (a != b) & ~(a.isnan() & b.isnan()))
 

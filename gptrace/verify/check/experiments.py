@@ -68,4 +68,23 @@ class Experiments:
     @property
     def tolerance(self) -> float:
         """How far logits may differ by rounding alone: by the dtype, and by the noise that was measured."""
-        return max(rounding(self.logits), 10 * self.noise)
+        return self.rounding(self.logits)
+
+    def rounding(self, tensor: Tensor) -> float:
+        """Return how far two computations of a tensor of logits may differ by rounding alone."""
+        return max(rounding(tensor, self.eps), 10 * self.noise)
+
+    @cached_property
+    def eps(self) -> float:
+        """The least precise of the dtypes in which something that depends on tokens is computed."""
+        dtypes = {
+            value.tensor.dtype
+            for value in self.dependence.run.values()
+            if value.tensor.is_floating_point() and self.dependence.depends(value)
+        }
+        return max((torch.finfo(dtype).eps for dtype in dtypes), default=0.0)
+
+    @property
+    def is_precise(self) -> bool:
+        """Whether all that depends on tokens is computed in float64."""
+        return self.eps <= torch.finfo(torch.float64).eps

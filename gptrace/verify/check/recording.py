@@ -126,6 +126,8 @@ class Recorder(torch.overrides.TorchFunctionMode):
         # By the id of a tensor: the tensor, so that the id stays its own, its version and its value.
         self._known: dict[int, tuple[Tensor, int, Value]] = {}
         self._written: dict[int, int] = {}  # storage → the last operation that wrote into it
+        # Tensors with a gradient that neither the module holds nor an operation made.
+        self.strays: list[Tensor] = []
         self._stack: list[tuple[str, int]] = [("", 1)]
         self._calls: Counter[str] = Counter()
         self._occurrences: Counter[tuple[object, ...]] = Counter()
@@ -191,6 +193,7 @@ class Recorder(torch.overrides.TorchFunctionMode):
             value = self.value_of(tensor)
             if value is None:
                 origin = self._origins.get(id(tensor), "")
+                self.strays += [tensor] * (tensor.requires_grad and tensor.is_leaf and not origin)
                 value = Value(
                     ValueKey(key, "in", slot), _snapshot(tensor, not origin), (), origin,
                     tensor.requires_grad, getattr(tensor.grad_fn, "_forward_cls", None),

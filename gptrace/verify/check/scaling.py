@@ -25,6 +25,7 @@ class Scaling:
     factor: float
     head_dim: int
     queries: Value
+    keys: Value
     product: RecordedOperation
     steps: tuple[RecordedOperation, ...]
     is_normalised: bool
@@ -54,7 +55,7 @@ def scaling_of(experiments: Experiments, attention: Attention) -> Scaling | None
             steps += [step] * (change != 1.0)
     lengths = attention.queries.tensor.double().norm(dim=-1)
     is_normalised = bool(((lengths - lengths.flatten()[0]).abs() < 1e-3 * lengths.abs().max()).all())
-    return Scaling(factor, head_dim, attention.queries, product, tuple(steps), is_normalised)
+    return Scaling(factor, head_dim, attention.queries, attention.keys, product, tuple(steps), is_normalised)
 
 
 def constant_factor(step: RecordedOperation) -> float | None:

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import copy
 import inspect
-import math
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from types import MappingProxyType
@@ -32,10 +31,16 @@ Module = torch.nn.Module
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 TARGET_NAMES = ("targets", "target", "labels", "label", "target_ids", "y", "tgt")
 _LENGTHS = (8, 7, 9, 6, 10, 5, 4)  # tokens of a run that is recorded
+_OWN_DTYPE = 0.05  # how far logits in the model's own dtype may be from those in float64
 _LARGEST_IN_FLOAT64 = 200 << 20  # parameters
 _LARGEST_BUILT = 20 << 20  # parameters
 # Two orders of a sum differ by some rounding errors; a real dependence by far more.
 _ROUNDING_ERRORS = 1000
+# A number so many times greater than the median is no score, but the fill value of a mask.
+_OUTLIER = 1e4
+
+
+_Build = Callable[[], "tuple[Module, Construction]"]
 
 
 class CannotRunError(Exception):
@@ -55,7 +60,7 @@ class Subject:
     """The model that the checks run.
 
     loaded        the model at its real size, as it was loaded
-    module        a private copy of it in evaluation mode on the CPU, or one that was built smaller
+    module        one that was built smaller, or a private copy, on the CPU; where neither can be, itself
     original      the same in the model's own dtype
     seed          seed of the weights and of the random tokens
     context       its context length, as far as its settings say
@@ -194,8 +199,7 @@ def make_subject(loaded: LoadedModel, seed: int) -> Subject:
     reason = ""
     for build, settings in _candidates(loaded, seed):
         try:
-            module, construction = build()
-            subject = _subject(loaded, module, construction, seed, settings)
+            subject = _subject(loaded, build, seed, settings)
             _ = subject.vocabulary, subject.logits(subject.random_ids(1, subject.length))
             return subject
         except (CannotRunError, GptraceError) as error:
@@ -207,10 +211,8 @@ def make_subject(loaded: LoadedModel, seed: int) -> Subject:
     )
 
 
-def _candidates(
-    loaded: LoadedModel, seed: int
-) -> Iterator[tuple[Callable[[], tuple[Module, Construction]], dict[str, int]]]:
-    """Yield ways to get a module to test, with its sizes: built small, built as it is, and copied."""
+def _candidates(loaded: LoadedModel, seed: int) -> Iterator[tuple[_Build, dict[str, int]]]:
+    """Yield ways to get a module to test, with its sizes: built small, built as it is, copied, and itself."""
     architecture = loaded.architecture
     settings = {} if architecture is None else architecture.settings
     if architecture is not None and "seed" in loaded.weights:
@@ -218,7 +220,8 @@ def _candidates(
         is_small = sum(parameter.numel() for parameter in loaded.module.parameters()) < _LARGEST_BUILT
         for change in changes + [{}] * is_small:
             yield partial(_built, architecture, change, seed), {**settings, **change}
-    yield lambda: (copy.deepcopy(loaded.module), Construction()), dict(settings)
+    yield partial(_copied, loaded.module), dict(settings)
+    yield lambda: (loaded.module, Construction()), dict(settings)
 
 
 def _built(architecture: Architecture, changes: Mapping[str, int], seed: int) -> tuple[Module, Construction]:
@@ -228,13 +231,31 @@ def _built(architecture: Architecture, changes: Mapping[str, int], seed: int) ->
         module = architecture.build(changes)
     values = {name: recorder.value_of(tensor) for name, tensor in tensors_of(module)}
     made = {name: value for name, value in values.items() if value is not None}
-    return module, Construction(recorder.run, made)
+    return without_hooks(module).to("cpu").eval(), Construction(recorder.run, made)
 
 
-def _subject(
-    loaded: LoadedModel, module: Module, construction: Construction, seed: int, settings: dict[str, int]
-) -> Subject:
-    original = without_hooks(module).to("cpu").eval()
+def _copied(module: Module) -> tuple[Module, Construction]:
+    """Return a copy; raise CannotRunError for one that uses parameters of the original, as a closure may."""
+    copied = without_hooks(copy.deepcopy(module)).to("cpu").eval()
+    recorder = Recorder(copied)
+    # What it raises is found out again when the model is run.
+    with (
+        suppress(Exception),
+        isolated_run(inference=False),
+        undisturbed_evaluation(copied),
+        recorder.on(copied),
+    ):
+        copied(torch.zeros(1, 2, dtype=torch.int64), **forward_arguments(copied))
+    originals = {id(parameter) for parameter in module.parameters()}
+    if any(id(tensor) in originals for tensor in recorder.strays):
+        raise CannotRunError("a copy of the model uses the parameters of the original")
+    return copied, Construction()
+
+
+def _subject(loaded: LoadedModel, build: _Build, seed: int, settings: dict[str, int]) -> Subject:
+    original, construction = build()
+    if any(tensor.device.type != "cpu" for tensor in (*original.parameters(), *original.buffers())):
+        raise CannotRunError("the model cannot be copied to the CPU")
     architecture = loaded.architecture
     key = None if architecture is None else architecture.key("context")
     context = settings[key] if key is not None else loaded.limits.context_length
@@ -242,28 +263,35 @@ def _subject(
     if vocabulary is not None:
         settings = {**settings, "vocab_size": settings[vocabulary]}
     subject = Subject(loaded, original, original, seed, context, settings, construction)
-    precise = _in_float64(subject)
+    precise = None if original is loaded.module else _in_float64(subject, build)
     return subject if precise is None else replace(subject, module=precise)
 
 
-def _in_float64(subject: Subject) -> Module | None:
-    """Return a copy in float64 that runs; None for a model that is large or does not run in float64."""
+def _in_float64(subject: Subject, build: _Build) -> Module | None:
+    """Return the model in float64, if it is small, and gives the same logits there as in its own dtype."""
     if sum(parameter.numel() for parameter in subject.original.parameters()) > _LARGEST_IN_FLOAT64:
         return None
-    precise = copy.deepcopy(subject.original).double()
     try:
-        subject.logits(torch.zeros(1, 2, dtype=torch.int64), precise)
+        precise = build()[0].double()
+        ids = torch.tensor([[0, 1]])
+        exact, own = subject.logits(ids, precise), subject.logits(ids, subject.original).double()
     except Exception:
         return None
-    return precise
+    is_same = torch.allclose(exact.double(), own, rtol=_OWN_DTYPE, atol=_OWN_DTYPE, equal_nan=True)
+    return precise if is_same else None
 
 
-def rounding(tensor: Tensor, factor: float = _ROUNDING_ERRORS) -> float:
-    """Return how far two computations of a tensor may differ by rounding alone."""
+def rounding(tensor: Tensor, eps: float | None = None) -> float:
+    """Return how far two computations of a tensor may differ by rounding alone.
+
+    `eps` is the precision of the computation, where it is less than that of the tensor. Numbers that stand
+    for minus infinity in a mask do not count.
+    """
     if not tensor.is_floating_point() or not tensor.numel():
         return 0.0
-    largest = float(tensor.abs().max())
-    if not math.isfinite(largest):
-        finite = tensor[tensor.isfinite()]
-        largest = float(finite.abs().max()) if finite.numel() else 0.0
-    return factor * torch.finfo(tensor.dtype).eps * max(largest, 1e-30)
+    sizes = tensor.abs().flatten()
+    sizes = sizes[sizes.isfinite() & (sizes > 0)]
+    if not sizes.numel():
+        return 0.0
+    largest = float(sizes[sizes <= _OUTLIER * sizes.median()].max())
+    return _ROUNDING_ERRORS * max(eps or 0.0, torch.finfo(tensor.dtype).eps) * largest

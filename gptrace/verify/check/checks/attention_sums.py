@@ -10,6 +10,7 @@ from gptrace.verify.check.attention import Attention
 from gptrace.verify.check.blame import Blame, blamed, is_mask
 from gptrace.verify.check.experiments import Experiments
 from gptrace.verify.check.finding import Finding, unjudged
+from gptrace.verify.check.recording import RecordedOperation
 from gptrace.verify.check.scaling import Scaling, scaling_of
 from gptrace.verify.check.subject import rounding
 
@@ -45,37 +46,35 @@ def check(experiments: Experiments) -> Finding:
 
 
 def _sums(experiments: Experiments, attention: Attention) -> tuple[Finding | None, float]:
-    weights = attention.weights
-    if weights is None or weights is not attention.use.inputs[0] or attention.use.name == "einsum":
-        weights = weights if attention.softmax is not None else None
-        if weights is None:
-            return None, 0.0
-    tolerance = max(1e-6, rounding(weights.tensor))
-    sums = weights.tensor.sum(dim=-1)
-    distance = float((sums - 1).abs().max())
-    if distance <= tolerance:
-        return None, distance
-    figures = {"least": float(sums.min()), "most": float(sums.max())}
-    return Finding(
-        False, "other_sums", figures, distance, tolerance, _blame(experiments, attention)
-    ), distance
+    """Add up the weights where a softmax made them, and after each later step that keeps all keys."""
+    if attention.softmax is None:
+        return None, 0.0
+    softmax, worst = attention.softmax, 0.0
+    first = attention.steps.index(softmax)
+    axes = experiments.dependence.token_axes(softmax.outputs[0])
+    if len(axes) < 2 or axes[-1] != softmax.outputs[0].tensor.dim() - 1:
+        return None, 0.0  # keys beside those of the tokens, such as a sink, or another order of axes
+    for step in attention.steps[first:]:
+        weights = step.outputs[0].tensor
+        if weights.shape != softmax.outputs[0].tensor.shape:
+            break
+        tolerance = max(1e-6, rounding(weights, experiments.eps))
+        sums = weights.sum(dim=-1)
+        distance = float((sums - 1).abs().max())
+        worst = max(worst, distance)
+        if distance > tolerance:
+            figures = {"least": float(sums.min()), "most": float(sums.max())}
+            blame = _blame(experiments, softmax, step)
+            return Finding(False, "other_sums", figures, distance, tolerance, blame), distance
+    return None, worst
 
 
-def _blame(experiments: Experiments, attention: Attention) -> Blame:
-    softmax = attention.softmax
-    if softmax is None:
-        return blamed("no-softmax", attention.use)
-    axis = softmax.argument(1, "dim")
-    is_last = axis in (-1, softmax.outputs[0].tensor.dim() - 1)
-    if not is_last:
+def _blame(experiments: Experiments, softmax: RecordedOperation, step: RecordedOperation) -> Blame:
+    if step is softmax:
         return blamed("softmax-axis", softmax)
-    later = attention.steps[attention.steps.index(softmax) + 1 :]
-    for step in later:
-        if any(is_mask(experiments.dependence, value) for value in step.inputs):
-            return blamed("mask-late", step)
-        if bool(((step.outputs[0].tensor.sum(dim=-1) - 1).abs() > _TOLERANCE).any()):
-            return blamed("dropout-on" if "dropout" in step.name else "rescaled", step)
-    return blamed("rescaled", softmax)
+    if any(is_mask(experiments.dependence, value) for value in step.inputs):
+        return blamed("mask-late", step)
+    return blamed("dropout-on" if "dropout" in step.name else "rescaled", step)
 
 
 def _wrong_scale(experiments: Experiments, scaling: Scaling) -> Finding | None:
@@ -97,8 +96,21 @@ def _wrong_scale(experiments: Experiments, scaling: Scaling) -> Finding | None:
     )
     if not key and any(size > 1 and math.isclose(factor, size**-0.5, rel_tol=_TOLERANCE) for size in sizes):
         key = "scaled-by-other-size"
-    if not key or (key == "unscaled" and scaling.is_normalised):
+    if not key or (key == "unscaled" and _is_scaled_elsewhere(experiments, scaling)):
         return None
     figures = {"factor": factor, "expected": head_dim**-0.5, "head_dim": head_dim}
     operation = scaling.steps[-1] if scaling.steps else scaling.product
     return Finding(False, "other_scale", figures, factor, _TOLERANCE, blamed(key, operation))
+
+
+def _is_scaled_elsewhere(experiments: Experiments, scaling: Scaling) -> bool:
+    """Tell whether queries are normalised, or made smaller than keys by their weights, as in T5.
+
+    Weights that are not random may have been trained without a scale.
+    """
+    if scaling.is_normalised or not experiments.subject.is_random:
+        return True
+    queries, keys = (
+        value.tensor.double().square().mean().sqrt() for value in (scaling.queries, scaling.keys)
+    )
+    return float(queries / keys) < 2 * scaling.head_dim**-0.5

@@ -8,7 +8,7 @@ from gptrace.verify.check.dependence import differs
 from gptrace.verify.check.experiments import Experiments
 from gptrace.verify.check.finding import Finding, unjudged
 from gptrace.verify.check.recording import Value, ValueKey
-from gptrace.verify.check.subject import CannotRunError, rounding
+from gptrace.verify.check.subject import CannotRunError
 
 Tensor = torch.Tensor
 _PROMPTS = 3
@@ -29,7 +29,7 @@ def check(experiments: Experiments) -> Finding:
         turned = subject.logits(ids.flip(0)).flip(0)
     except CannotRunError as error:
         return unjudged("one_prompt", error=str(error))
-    tolerance = max(rounding(alone), 10 * experiments.noise)
+    tolerance = experiments.rounding(alone)
     difference = max(float((alone - other).abs().max()) for other in (together, turned))
     if difference <= tolerance:
         return Finding(True, "holds", {"count": _PROMPTS}, difference, tolerance)
@@ -45,7 +45,11 @@ def _blame(experiments: Experiments, ids: Tensor) -> Blame | None:
         def is_wrong(value: Value, row: int = row, alone: dict[ValueKey, Value] = alone) -> bool | None:
             other = alone.get(value.key)
             lane = None if other is None else lane_of(value.tensor, other.tensor, row, len(ids))
-            return None if lane is None or other is None else bool(differs(lane, other.tensor).any())
+            return (
+                None
+                if lane is None or other is None
+                else bool(differs(lane, other.tensor, experiments.eps).any())
+            )
 
         if together.logits is None or not is_wrong(together.logits):
             continue

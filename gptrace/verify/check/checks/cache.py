@@ -9,7 +9,6 @@ from gptrace.verify.check.dependence import differs
 from gptrace.verify.check.experiments import Experiments
 from gptrace.verify.check.finding import Finding, unjudged
 from gptrace.verify.check.recording import RecordedRun, Recorder, Value
-from gptrace.verify.check.subject import rounding
 from gptrace.wording import one_line
 
 
@@ -27,7 +26,7 @@ def check(experiments: Experiments) -> Finding:
     ids = subject.random_ids(1, length)
     whole = subject.logits(ids)
     # The order of sums differs between one row and many.
-    tolerance = max(rounding(whole), 10 * experiments.noise)
+    tolerance = experiments.rounding(whole)
     worst = 0.0
     for first in (1, 3):
         with subject.running(caching.module):
@@ -86,7 +85,7 @@ def _blame(experiments: Experiments, caching: Caching, first: int, position: int
                 lane = lane.narrow(axis, position - last, last)
             elif size != wanted:
                 return None if value.tensor.dim() < 3 else True
-        return bool(differs(value.tensor, lane).any())
+        return bool(differs(value.tensor, lane, experiments.eps).any())
 
     if run.logits is None:
         return None

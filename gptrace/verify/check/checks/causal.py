@@ -6,7 +6,6 @@ from gptrace.verify.check.blame import blame_leak
 from gptrace.verify.check.dependence import measure_dependence, other_id
 from gptrace.verify.check.experiments import Experiments
 from gptrace.verify.check.finding import Finding, unjudged
-from gptrace.verify.check.subject import rounding
 
 _LONGEST = 24
 _LATE_CHANGES = 3  # positions that are changed in the longest run
@@ -21,7 +20,7 @@ def check(experiments: Experiments) -> Finding:
     for length in sorted({subject.length, min(subject.context or _LONGEST, _LONGEST)}):
         ids = subject.random_ids(1, length)
         before = subject.logits(ids)
-        tolerance = max(tolerance, rounding(before))
+        tolerance = max(tolerance, experiments.rounding(before))
         steps = 1 if length == subject.length else max(1, length // _LATE_CHANGES)
         for position in range(length - 1, 0, -steps):
             for salt in (0, 1):

@@ -96,7 +96,7 @@ def _other_length(experiments: Experiments, ids: Tensor, length: int) -> Finding
         else:
             return Finding(True, "goes_on", {"length": length})
     last = subject.logits(ids[:, 1:])[:, -1]
-    if float((logits[:, -1] - last).abs().max()) <= rounding(last):
+    if float((logits[:, -1] - last).abs().max()) <= experiments.rounding(last):
         return Finding(True, "slides", {"length": length})
     return Finding(False, "cut", {"length": length}, blame=_cutting(experiments, ids))
 

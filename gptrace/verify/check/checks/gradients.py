@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from gptrace.model.quiet_torch import torch
@@ -15,72 +16,87 @@ from gptrace.verify.check.source_code import definition_of
 from gptrace.wording import enumerated
 
 Tensor = torch.Tensor
-Module = torch.nn.Module
 _DIRECTIONS = 3
 _STEP = 1e-6
 _AGREEMENT = 1e-3
 
 
 def check(experiments: Experiments) -> Finding:
-    """Run backward once, and compare the gradients with finite differences along random directions."""
+    """Run backward, and compare the gradients with finite differences along random directions."""
     if not experiments.is_finite:
         return unjudged("not_finite")
-    module = _roughened(experiments)
+    module = experiments.subject.module
     parameters = {name: p for name, p in module.named_parameters() if p.requires_grad}
     if not parameters:
         return unjudged("frozen")
-    run = _backward(experiments, module)
-    if run is None:
-        blame = _lost(experiments, None, [])
-        return Finding(False, "no_graph", {}, blame=blame)
+    with _roughened(parameters):
+        return _judged(experiments, parameters)
+
+
+def _judged(experiments: Experiments, parameters: dict[str, Any]) -> Finding:
+    run, gradients = _gradients(experiments, parameters)
+    if not gradients:
+        return Finding(False, "no_graph", {}, blame=_lost(experiments, run, []))
+    infinite = [name for name, gradient in gradients.items() if not bool(gradient.isfinite().all())]
+    if infinite:
+        blame = Blame(
+            "nan-gradient", definition_of(experiments.subject.module, infinite[0]), path=infinite[0]
+        )
+        return Finding(False, "not_finite_gradient", {"names": enumerated(infinite, 3)}, blame=blame)
     unused = unused_modules(experiments)
     missing = [
-        name for name, parameter in parameters.items()
-        if (parameter.grad is None or not bool(parameter.grad.any()))
+        name for name in parameters
+        if not (name in gradients and bool(gradients[name].any()))
         and not any(name.startswith(path + ".") for path in unused)
     ]  # fmt: skip
-    unread = [name for name in missing if name not in _read(run)]
-    infinite = [
-        name for name, p in parameters.items() if p.grad is not None and not bool(p.grad.isfinite().all())
-    ]
-    if infinite:
-        blame = Blame("nan-gradient", definition_of(module, infinite[0]), path=infinite[0])
-        return Finding(False, "not_finite_gradient", {"names": enumerated(infinite, 3)}, blame=blame)
     if missing:
+        unread = [name for name in missing if name not in _read(run)]
         names = {"names": enumerated(missing, 3), "count": len(missing)}
         return Finding(False, "missing", names, len(missing), 0, _lost(experiments, run, unread or missing))
-    return _finite_differences(experiments, module, parameters, run)
+    return _finite_differences(experiments, parameters, run)
 
 
-def _roughened(experiments: Experiments) -> Module:
-    """Return a copy whose parameters are moved a little: a layer that starts at 0 lets no gradient pass."""
-    module = copy.deepcopy(experiments.subject.module)
+@contextmanager
+def _roughened(parameters: dict[str, Any]) -> Iterator[None]:
+    """Move the parameters a little in the block: a layer that starts at 0 lets no gradient pass."""
+    before = {name: parameter.detach().clone() for name, parameter in parameters.items()}
     generator = torch.Generator().manual_seed(7)
     with torch.no_grad():
-        for parameter in module.parameters():
+        for parameter in parameters.values():
             scale = 0.02 * max(1e-2, float(parameter.abs().mean())) if parameter.numel() else 0.0
             noise = torch.randn(parameter.shape, generator=generator).to(parameter.dtype)
             parameter.add_(noise, alpha=scale if bool(parameter.any()) else 0.02)
-    return module
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for name, parameter in parameters.items():
+                parameter.copy_(before[name])
 
 
-def _backward(experiments: Experiments, module: Module) -> RecordedRun | None:
-    """Record a run with gradients and run backward; return None where the loss has no graph."""
+def _gradients(experiments: Experiments, parameters: dict[str, Any]) -> tuple[RecordedRun, dict[str, Tensor]]:
+    """Record a run, and return the gradients of two prompts together; none where the loss has no graph."""
     subject = experiments.subject
-    run: RecordedRun | None = None
+    runs, gradients = [], dict[str, Tensor]()
     for salt in range(2):
         ids = subject.random_ids(3, subject.length, 20 + salt)
-        recorder = Recorder(module)
-        with subject.running(module, gradients=True):
-            with recorder.on(module):
-                output = subject.call(ids, module)
-            loss = _loss(subject.logits_in(output, ids), ids)
-            if not loss.requires_grad:
-                return None
-            loss.backward()  # type: ignore[no-untyped-call]
-        run = run or recorder.run
-        run.logits = run.logits or recorder.value_of(subject.logits_in(output, ids))
-    return run
+        recorder = Recorder(subject.module)
+        with subject.running(gradients=True):
+            with recorder.on(subject.module):
+                output = subject.call(ids)
+            logits = subject.logits_in(output, ids)
+            recorder.run.logits = recorder.value_of(logits)
+            runs.append(recorder.run)
+            for name, gradient in _derived(_loss(logits, ids), parameters).items():
+                gradients[name] = gradients.get(name, 0) + gradient
+    return runs[0], gradients
+
+
+def _derived(loss: Tensor, parameters: dict[str, Any]) -> dict[str, Tensor]:
+    if not loss.requires_grad:
+        return {}
+    found = torch.autograd.grad(loss, list(parameters.values()), allow_unused=True)
+    return {name: gradient for name, gradient in zip(parameters, found, strict=True) if gradient is not None}
 
 
 def _loss(logits: Tensor, ids: Tensor) -> Tensor:
@@ -88,26 +104,18 @@ def _loss(logits: Tensor, ids: Tensor) -> Tensor:
     return torch.nn.functional.cross_entropy(rows, ids[:, 1:].reshape(-1))
 
 
-def _finite_differences(
-    experiments: Experiments, module: Module, parameters: dict[str, Any], run: RecordedRun
-) -> Finding:
+def _finite_differences(experiments: Experiments, parameters: dict[str, Any], run: RecordedRun) -> Finding:
     subject = experiments.subject
-    if next(iter(parameters.values())).dtype != torch.float64:
+    if not experiments.is_precise or next(iter(parameters.values())).dtype != torch.float64:
         return Finding(True, "holds_without_differences", {"count": len(parameters)})
-    for parameter in parameters.values():
-        parameter.grad = None
     ids = subject.random_ids(3, subject.length, 20)
-    with subject.running(module, gradients=True):
-        loss = _loss(subject.logits_in(subject.call(ids, module), ids), ids)
-        loss.backward()  # type: ignore[no-untyped-call]
+    with subject.running(gradients=True):
+        gradients = _derived(_loss(subject.logits_in(subject.call(ids), ids), ids), parameters)
     generator, distances = torch.Generator().manual_seed(11), []
     for _ in range(_DIRECTIONS):
         direction = {n: torch.randn(p.shape, generator=generator).to(p.dtype) for n, p in parameters.items()}
-        slopes = [float((p.grad * direction[n]).sum()) for n, p in parameters.items() if p.grad is not None]
-        by_gradient = sum(slopes)
-        above, below = (
-            _moved(experiments, module, parameters, direction, ids, step) for step in (_STEP, -_STEP)
-        )
+        by_gradient = sum(float((gradient * direction[name]).sum()) for name, gradient in gradients.items())
+        above, below = (_moved(experiments, parameters, direction, ids, step) for step in (_STEP, -_STEP))
         measured = (above - below) / (2 * _STEP)
         distances.append(abs(by_gradient - measured) / max(abs(by_gradient), abs(measured), 1e-6))
     # A kink, such as that of a ReLU, may lie on one of the ways.
@@ -118,17 +126,18 @@ def _finite_differences(
 
 
 def _moved(
-    experiments: Experiments, module: Module, parameters: dict[str, Any], direction: dict[str, Tensor],
-    ids: Tensor, step: float,
+    experiments: Experiments, parameters: dict[str, Any], direction: dict[str, Tensor], ids: Tensor,
+    step: float,
 ) -> float:  # fmt: skip
+    """Return the loss with the parameters moved a step in a direction; they are put back."""
+    subject = experiments.subject
     before = {name: parameter.detach().clone() for name, parameter in parameters.items()}
     with torch.no_grad():
         for name, parameter in parameters.items():
-            parameter += step * direction[name]
+            parameter.add_(direction[name], alpha=step)
     try:
-        with experiments.subject.running(module):
-            output = experiments.subject.call(ids, module)
-            return float(_loss(experiments.subject.logits_in(output, ids), ids))
+        with subject.running():
+            return float(_loss(subject.logits_in(subject.call(ids), ids), ids))
     finally:
         with torch.no_grad():
             for name, parameter in parameters.items():
@@ -140,14 +149,8 @@ def _read(run: RecordedRun) -> set[str]:
     return {value.origin for operation in run.operations for value in operation.inputs if value.origin}
 
 
-def _lost(experiments: Experiments, run: RecordedRun | None, missing: list[str]) -> Blame | None:
+def _lost(experiments: Experiments, run: RecordedRun, missing: list[str]) -> Blame | None:
     """Return the operation that lost the graph, or the parameter that no operation takes."""
-    if run is None:
-        subject = experiments.subject
-        recorder = Recorder(subject.module)
-        with subject.running(gradients=True), recorder.on(subject.module):
-            subject.call(experiments.ids)
-        run = recorder.run
     losing = [operation for operation in run.operations if _loses_graph(operation)]
     reached = [operation for operation in losing if _is_upstream(run, operation)]
     if reached or losing:
@@ -158,9 +161,8 @@ def _lost(experiments: Experiments, run: RecordedRun | None, missing: list[str])
                 return Blame("custom-backward", find_place_of_class(value.maker), operation, operation.path)
     if missing:
         place = definition_of(experiments.subject.module, missing[0])
-        return Blame(
-            "parameter-unread", place, path=missing[0].rpartition(".")[0], details={"name": missing[0]}
-        )
+        path = missing[0].rpartition(".")[0]
+        return Blame("parameter-unread", place, path=path, details={"name": missing[0]})
     return None
 
 

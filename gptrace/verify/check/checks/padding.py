@@ -23,7 +23,7 @@ def check(experiments: Experiments) -> Finding:
     real = max(1, length - 2)
     ids = subject.random_ids(1, length)
     alone = subject.logits(ids[:, :real])
-    tolerance = max(rounding(alone), 10 * experiments.noise)
+    tolerance = experiments.rounding(alone)
     worst = 0.0
     for pad in (0, subject.ids_below - 1):
         padded = torch.cat([ids[:, :real], torch.full((1, length - real), pad)], dim=1)
@@ -49,9 +49,11 @@ def _masked(experiments: Experiments, ids: Tensor, worst: float, tolerance: floa
     other = ids.clone()
     other[:, :pads] = (other[:, :pads] + subject.ids_below // 2) % subject.ids_below
     try:
-        first, second = (subject.logits(row, arguments={_MASK: mask}) for row in (ids, other))
+        # In the model's own dtype, since masks are filled with numbers that belong to it.
+        first, second = (subject.logits(row, subject.original, {_MASK: mask}) for row in (ids, other))
     except CannotRunError as error:
         return unjudged("mask_not_run", error=str(error))
+    tolerance = max(tolerance, rounding(first))
     change = float((first - second)[:, pads:].abs().max())
     if change <= tolerance:
         return Finding(True, "mask_holds", {}, max(worst, change), tolerance)
@@ -60,8 +62,8 @@ def _masked(experiments: Experiments, ids: Tensor, worst: float, tolerance: floa
 
 def _blame(experiments: Experiments, ids: Tensor, other: Tensor, mask: Tensor, pads: int) -> Blame | None:
     subject, dependence = experiments.subject, experiments.dependence
-    run = subject.record(ids, arguments={_MASK: mask})
-    others = {value.key: value for value in subject.record(other, arguments={_MASK: mask}).values()}
+    run = subject.record(ids, subject.original, {_MASK: mask})
+    others = {value.key: value for value in subject.record(other, subject.original, {_MASK: mask}).values()}
 
     def is_wrong(value: Value) -> bool | None:
         twin = others.get(value.key)

@@ -10,7 +10,6 @@ from gptrace.verify.check.dependence import Dependence, coordinates
 from gptrace.verify.check.experiments import Experiments
 from gptrace.verify.check.finding import Finding, unjudged
 from gptrace.verify.check.recording import RecordedRun, Value, ValueKey
-from gptrace.verify.check.subject import rounding
 
 Tensor = torch.Tensor
 
@@ -26,7 +25,7 @@ def check(experiments: Experiments) -> Finding:
         return unjudged("no_attention")
     rows = run.logits.tensor[0]
     difference = float((rows - rows[:1]).abs().max())
-    tolerance = max(rounding(rows), 10 * experiments.noise)
+    tolerance = experiments.rounding(rows)
     if difference > tolerance:
         return Finding(True, "holds", {}, difference, tolerance)
     if not experiments.attentions:
@@ -37,7 +36,7 @@ def check(experiments: Experiments) -> Finding:
         scores = _scores(experiments.dependence, attention, values)
         if scores is not None and scores.numel():
             spread = max(spread, float(scores.max() - scores.min()))
-            least = max(least, rounding(scores))
+            least = max(least, experiments.rounding(scores))
     if spread > least:
         return Finding(True, "scores_differ", {}, spread, least)
     return Finding(False, "fails", {}, spread, least, _blame(experiments, run))
