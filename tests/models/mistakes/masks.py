@@ -149,4 +149,78 @@ MISTAKES = (
         shown_by=leaks,
         also=("attention-sums", "tokens-stay-apart", "padding"),
     ),
+    Mistake(
+        name="encoder_without_a_mask",
+        base="transformer_encoder",
+        edits=edit(
+            "self.transformer_encoder(src, src_mask, is_causal=True)", "self.transformer_encoder(src)"
+        ),
+        check="causal",
+        guilty=("output = self.transformer_encoder(src)",),
+        belief="TransformerEncoder is told by the name of the model that it writes text.",
+        shown_by=leaks,
+        also=("attention-sums", "tokens-stay-apart", "padding"),
+    ),
+    Mistake(
+        name="sdpa_mask_marks_what_to_hide",
+        base="mixture_of_experts",
+        edits=edit(
+            "mask = torch.ones(T, T, device=x.device).tril().bool()",
+            "mask = torch.ones(T, T, device=x.device).triu(1).bool()",
+        ),
+        check="causal",
+        guilty=("y = F.scaled_dot_product_attention(", "mask = torch.ones(T, T"),
+        belief="True hides a key, as in nn.MultiheadAttention; for "
+        "scaled_dot_product_attention it shows one.",
+        shown_by=leaks,
+        also=("finite", "attention-sums", "tokens-stay-apart", "padding", "gradients"),
+    ),
+    Mistake(
+        name="window_reaches_one_token_ahead",
+        base="sliding_window",
+        edits=edit("(j <= i) & (i - j < self.window)", "(i - j).abs() < self.window"),
+        check="causal",
+        guilty=(
+            "visible = (i - j).abs()",
+            "scores = scores.masked_fill(~visible",
+            "out = scores.softmax(-1) @ v",
+        ),
+        belief="A window around a token is what keeps attention local.",
+        shown_by=leaks,
+        also=("attention-sums", "tokens-stay-apart", "padding"),
+    ),
+    Mistake(
+        name="memory_sees_the_text",
+        base="memory_tokens",
+        edits=edit("        mask[:m, :m] = True\n", "        mask[:m] = True\n"),
+        check="causal",
+        guilty=("mask[:m] = True", "out = F.scaled_dot_product_attention("),
+        belief="Memory may see everything, as it is no token; but every "
+        "token reads the memory in the next block.",
+        shown_by=leaks,
+        also=("tokens-stay-apart", "padding", "attention-sums"),
+    ),
+    Mistake(
+        name="mask_of_one_head_alone",
+        base="reshape_permute",
+        edits=edit(
+            '        attn = attn + torch.full((N, N), float("-inf"), device=x.device).triu_(1)\n',
+            '        attn[:, 0] = attn[:, 0] + torch.full((N, N), float("-inf"), device=x.device).triu_(1)\n',
+        ),
+        check="causal",
+        guilty=("attn[:, 0] = attn[:, 0] + torch.full(", "attn = attn.softmax(dim=-1)"),
+        belief="Index 0 of the second axis is where a mask is broadcast from.",
+        shown_by=leaks,
+        also=("attention-sums", "tokens-stay-apart", "padding"),
+    ),
+    Mistake(
+        name="chunks_see_all_keys",
+        base="shared_layers",
+        edits=edit('            scores = scores.masked_fill(columns > rows, float("-inf"))\n', ""),
+        check="causal",
+        guilty=("outputs.append(torch.einsum(", 'scores = torch.einsum("bqhd,bkhd->bhqk"'),
+        belief="Keys that are cropped at the end of the chunk need no mask.",
+        shown_by=leaks,
+        also=("attention-sums", "tokens-stay-apart", "padding"),
+    ),
 )
