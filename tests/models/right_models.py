@@ -108,7 +108,10 @@ _ALL = (
         "rolled_shift", "ShiftLM", context="",
         looks_wrong="torch.roll moves the last token to the front, before it is zeroed; in-place writing.",
     ),
-    RightModel("one_hot", "OneHotLM"),
+    RightModel(
+        "one_hot", "OneHotLM",
+        looks_wrong="Positions start as zeros, so untrained ones make no difference.",
+    ),
 )  # fmt: skip
 
 RIGHT_MODELS = {model.name: model for model in _ALL}

@@ -23,6 +23,7 @@ MISTAKES = (
         guilty=("self.out_head = nn.Linear(", "logits = self.out_head(x)"),
         belief="The end of the text is never predicted, so it needs no score.",
         shown_by=has_another_vocabulary,
+        also=("start-loss", "gradients"),
     ),
     Mistake(
         name="table_is_one_row_short",

@@ -109,7 +109,7 @@ MISTAKES = (
         ),
         belief="Split and merged the same way, it must come out right; a head is then a piece of the text.",
         shown_by=length_matters,
-        also=_ALSO,
+        also=(*_ALSO, "positions-matter"),
     ),
     Mistake(
         name="fused_projection_is_reshaped_wrongly",

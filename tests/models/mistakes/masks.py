@@ -46,7 +46,7 @@ MISTAKES = (
         ),
         belief="The lower triangle is what is filled with -inf, since it is what a causal mask looks like.",
         shown_by=leaks,
-        also=("attention-sums", "tokens-stay-apart", "padding"),
+        also=("positions-matter", "attention-sums", "tokens-stay-apart", "padding"),
     ),
     Mistake(
         name="mask_starts_two_above_the_diagonal",
@@ -99,13 +99,13 @@ MISTAKES = (
     ),
     Mistake(
         name="softmax_runs_over_the_heads",
-        base="course_gpt",
-        edits=edit("keys.shape[-1] ** 0.5, dim=-1)", "keys.shape[-1] ** 0.5, dim=1)"),
+        base="min_gpt",
+        edits=edit("att = F.softmax(att, dim=-1)", "att = F.softmax(att, dim=1)"),
         check="attention-sums",
-        guilty=("attn_weights = torch.softmax(",),
+        guilty=("att = F.softmax(att, dim=1)",),
         belief="dim=1 is the axis of the tokens, as it is in x.",
         shown_by=weights_do_not_sum_to_one,
-        also=("finite", "causal", "tokens-stay-apart", "padding"),
+        also=("causal", "tokens-stay-apart", "padding"),
     ),
     Mistake(
         name="additive_mask_has_ones",
@@ -120,14 +120,14 @@ MISTAKES = (
         also=("attention-sums", "tokens-stay-apart", "padding"),
     ),
     Mistake(
-        name="additive_mask_has_the_wrong_sign",
-        base="llama_like",
-        edits=edit("scores = scores + mask", "scores = scores - mask.clamp(min=-1e4)"),
+        name="mask_is_filled_with_a_large_positive_number",
+        base="min_gpt",
+        edits=edit("self.mask[:, :, :T, :T] == 0, -1e10)", "self.mask[:, :, :T, :T] == 0, 1e10)"),
         check="causal",
-        guilty=("scores = scores - mask", "weights = torch.softmax("),
-        belief="A mask is what is subtracted.",
+        guilty=("att = att.masked_fill(", "att = F.softmax(att"),
+        belief="A large number marks what softmax has to leave out.",
         shown_by=leaks,
-        also=("attention-sums", "tokens-stay-apart", "padding"),
+        also=("attention-sums", "tokens-stay-apart", "padding", "gradients", "positions-matter"),
     ),
     Mistake(
         name="is_causal_is_forgotten",
@@ -173,7 +173,7 @@ MISTAKES = (
         belief="True hides a key, as in nn.MultiheadAttention; for "
         "scaled_dot_product_attention it shows one.",
         shown_by=leaks,
-        also=("finite", "attention-sums", "tokens-stay-apart", "padding", "gradients"),
+        also=("positions-matter", "finite", "attention-sums", "tokens-stay-apart", "padding", "gradients"),
     ),
     Mistake(
         name="window_reaches_one_token_ahead",

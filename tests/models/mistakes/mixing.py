@@ -158,7 +158,7 @@ MISTAKES = (
         guilty=("return summed * torch", 'summed = torch.einsum("dij,bjd->bid"'),
         belief="Only the input has to be turned around.",
         shown_by=leaks,
-        also=("tokens-stay-apart", "padding"),
+        also=("positions-matter", "tokens-stay-apart", "padding"),
     ),
     Mistake(
         name="scan_looks_ahead",
@@ -171,7 +171,7 @@ MISTAKES = (
         guilty=("earlier_values = F.pad(values", "values = values + gates * earlier_values"),
         belief="Padding at the end, and cutting at the start, moves a sequence to the right.",
         shown_by=leaks,
-        also=("tokens-stay-apart", "padding"),
+        also=("positions-matter", "tokens-stay-apart", "padding"),
     ),
     Mistake(
         name="mean_of_the_whole_text_is_added",

@@ -6,6 +6,12 @@ from gptrace.model.quiet_torch import torch
 from tests.models.experiments.numbers import makes_nan, makes_nan_of
 from tests.models.mistakes.mistake import Mistake, edit
 
+# NaN differs from everything, itself included.
+_ANY = (
+    "causal", "tokens-stay-apart", "batch", "padding", "attention-sums", "positions-matter", "deterministic",
+    "vocabulary", "logits", "start-loss", "loss-labels", "gradients",
+)  # fmt: skip
+
 MISTAKES = (
     Mistake(
         name="mask_hides_the_token_itself",
@@ -15,7 +21,7 @@ MISTAKES = (
         guilty=("attn_weights = torch.softmax(", "context_length), diagonal=0)", "attn_scores.masked_fill_("),
         belief="A token must not see itself; the first one then sees nothing, and softmax of nothing is NaN.",
         shown_by=makes_nan,
-        also=("attention-sums", "causal", "gradients", "start-loss", "positions-matter", "padding", "batch"),
+        also=_ANY,
     ),
     Mistake(
         name="mask_is_cropped_at_two_ends",
@@ -25,7 +31,7 @@ MISTAKES = (
         guilty=("att = F.softmax(att, dim=-1)", "att = att.masked_fill("),
         belief="The last T columns are the T keys.",
         shown_by=makes_nan,
-        also=("attention-sums", "causal", "gradients", "start-loss", "positions-matter", "padding", "batch"),
+        also=_ANY,
     ),
     Mistake(
         name="true_means_seen_in_multihead_attention",
@@ -40,7 +46,7 @@ MISTAKES = (
         belief="True shows a key, as in scaled_dot_product_attention; "
         "for nn.MultiheadAttention it hides one.",
         shown_by=makes_nan,
-        also=("causal", "attention-sums", "gradients", "start-loss", "positions-matter", "padding", "batch"),
+        also=_ANY,
     ),
     Mistake(
         name="zero_times_infinity",
@@ -50,7 +56,7 @@ MISTAKES = (
         guilty=('w = w * b + float("-inf")',),
         belief="-inf is a safer number than -1e9; times 0 it is NaN.",
         shown_by=makes_nan,
-        also=("attention-sums", "causal", "gradients", "start-loss", "positions-matter", "padding", "batch"),
+        also=_ANY,
     ),
     Mistake(
         name="features_may_all_be_zero",
@@ -60,7 +66,7 @@ MISTAKES = (
         guilty=('out = torch.einsum("bhtd,bhtde->bhte", q, kv) / normaliser', "q, k = F.relu(q), F.relu(k)"),
         belief="Any feature map without negative numbers will do; the sum that is divided by may be 0.",
         shown_by=makes_nan,
-        also=("gradients", "attention-sums", "causal", "start-loss", "positions-matter", "padding", "batch"),
+        also=_ANY,
     ),
     Mistake(
         name="nothing_came_before_the_first_token",
@@ -70,7 +76,7 @@ MISTAKES = (
         guilty=("steps.append(numerator / denominator)",),
         belief="The average is over the tokens before this one; the first one has none.",
         shown_by=makes_nan,
-        also=("gradients", "causal", "start-loss", "positions-matter", "padding", "batch", "all-used"),
+        also=_ANY,
     ),
     Mistake(
         name="norm_of_a_row_of_zeros",
@@ -85,7 +91,7 @@ MISTAKES = (
         guilty=("torch.rsqrt(variance)", "self.shared = nn.Embedding(vocab_size, d_model, padding_idx=0)"),
         belief="eps is for looks; the row of the padding token is zeros, and its variance 0.",
         shown_by=makes_nan_of(torch.tensor([[0, 5, 3]])),
-        also=("vocabulary", "padding", "gradients"),
+        also=_ANY,
     ),
     Mistake(
         name="exponentials_overflow_in_half_precision",
@@ -99,6 +105,6 @@ MISTAKES = (
         guilty=("weights = (scores.half() + 12).exp()", "weights = weights / weights.sum("),
         belief="Half precision has room for exponentials; it ends at 65504, which is exp of 11.1.",
         shown_by=makes_nan,
-        also=("attention-sums", "gradients", "causal", "start-loss", "positions-matter", "padding", "batch"),
+        also=_ANY,
     ),
 )

@@ -19,7 +19,8 @@ MISTAKES = (
         guilty=("self.trf_blocks = [TransformerBlock(cfg)", "for block in self.trf_blocks:", "x = block(x)"),
         belief="A list of modules is registered as one module is.",
         shown_by=some_module_is_not_registered,
-        also=("deterministic", "gradients"),
+        # Modules that torch does not see stay in training mode, with their dropout.
+        also=("causal", "padding", "batch", "tokens-stay-apart", "deterministic", "gradients"),
     ),
     Mistake(
         name="layers_in_a_plain_list",
