@@ -1,4 +1,16 @@
-"""Right models with one mistake each; `gptrace check` is judged by them."""
+"""Right models with one mistake each; `gptrace check` is judged by them.
+
+Each file is a theme. A mistake says which text of a right model it replaces, which check must
+be ✗, and which lines of the broken file a verdict may name:
+
+    mistake = MISTAKES["mask_is_tril"]
+    path = mistake.write(tmp_path)         # the broken model as a file
+    target = f"{path}:{mistake.model.target}"
+    mistake.check, mistake.also            # what must be ✗, and what else may be
+    mistake.guilty_lines                   # numbers of lines, the best one first
+
+A new mistake is one that people make, that raises nothing, and that an experiment shows from the outside.
+"""
 
 from __future__ import annotations
 

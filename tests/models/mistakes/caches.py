@@ -176,4 +176,51 @@ MISTAKES = (
         ("self.k_cache[:, :, : len(input_pos)] = k_val",),
         "The slice has the right size.",
     ),
+    _mistake(
+        "rolling_cache_keeps_too_few_keys",
+        "rolling_cache",
+        edit(
+            "self.cached_keys = k[:, :, -self.window :]",
+            "self.cached_keys = k[:, :, -self.window + 2 :]",
+            "self.cached_values = v[:, :, -self.window :]",
+            "self.cached_values = v[:, :, -self.window + 2 :]",
+            "self.cached_positions = key_positions[-self.window :]",
+            "self.cached_positions = key_positions[-self.window + 2 :]",
+        ),
+        (
+            "self.cached_keys = k[:, :, -self.window + 2 :]",
+            "self.cached_values = v[:",
+            "self.cached_positions = key",
+        ),
+        "The new token takes a place in the window, and the current one another.",
+    ),
+    _mistake(
+        "position_is_the_number_of_cached_keys",
+        "rolling_cache",
+        edit(
+            "        start = self.seen if use_cache else 0\n",
+            "        cached = self.layers[0].attention.cached_keys if use_cache else None\n"
+            "        start = 0 if cached is None else cached.shape[2]\n",
+        ),
+        ("start = 0 if cached is None else cached.shape[2]", "positions = torch.arange(start, start"),
+        "The cache holds all tokens so far; once the window slides, it does not.",
+    ),
+    _mistake(
+        "cache_keeps_the_oldest_keys",
+        "rolling_cache",
+        edit(
+            "self.cached_keys = k[:, :, -self.window :]",
+            "self.cached_keys = k[:, :, : self.window]",
+            "self.cached_values = v[:, :, -self.window :]",
+            "self.cached_values = v[:, :, : self.window]",
+            "self.cached_positions = key_positions[-self.window :]",
+            "self.cached_positions = key_positions[: self.window]",
+        ),
+        (
+            "self.cached_keys = k[:, :, : self.window]",
+            "self.cached_values = v[:",
+            "self.cached_positions = key",
+        ),
+        "[: n] keeps n of them.",
+    ),
 )

@@ -74,6 +74,25 @@ MISTAKES = (
         shown_by=loss_is_not_of_the_next_token,
     ),
     Mistake(
+        name="flat_labels_are_shifted_again",
+        base="hugging_face_style",
+        edits=edit(
+            "                shift_logits.view(-1, shift_logits.size(-1)), "
+            "shift_labels.view(-1), ignore_index=-100\n",
+            "                shift_logits.view(-1, shift_logits.size(-1))[:-1],\n"
+            "                shift_labels.view(-1)[1:],\n"
+            "                ignore_index=-100,\n",
+        ),
+        check="loss-labels",
+        guilty=(
+            "loss = F.cross_entropy(",
+            "shift_labels.view(-1)[1:]",
+            "shift_logits.view(-1, shift_logits.size(-1))[:-1]",
+        ),
+        belief="The function that computes the loss shifts; the labels that it gets were shifted already.",
+        shown_by=loss_is_not_of_the_next_token,
+    ),
+    Mistake(
         name="logits_are_viewed_as_classes_first",
         base="min_gpt",
         edits=edit(

@@ -12,11 +12,7 @@ MISTAKES = (
         base="course_gpt",
         edits=edit("        attn_scores.masked_fill_(mask_bool, -torch.inf)\n", ""),
         check="causal",
-        guilty=(
-            "attn_weights = torch.softmax(",
-            "mask_bool = self.mask",
-            "context_vec = (attn_weights @ values)",
-        ),
+        guilty=("attn_weights = torch.softmax(", "mask_bool = self.mask"),
         belief="A mask that is registered as a buffer takes effect by itself.",
         shown_by=leaks,
         also=("attention-sums", "tokens-stay-apart", "padding"),
@@ -222,5 +218,31 @@ MISTAKES = (
         belief="Keys that are cropped at the end of the chunk need no mask.",
         shown_by=leaks,
         also=("attention-sums", "tokens-stay-apart", "padding"),
+    ),
+    Mistake(
+        name="fused_attention_of_the_last_logits_sees_all",
+        base="last_logits",
+        edits=edit(
+            "if self.training else 0, is_causal=True", "if self.training else 0, is_causal=self.training"
+        ),
+        check="causal",
+        guilty=("y = F.scaled_dot_product_attention(", "is_causal=self.training"),
+        belief="The mask is for training; when a text is continued there are no later tokens to hide.",
+        shown_by=leaks,
+        also=("attention-sums", "tokens-stay-apart", "padding"),
+    ),
+    Mistake(
+        name="mask_is_a_product_of_scores",
+        base="position_offset",
+        edits=edit("attention_bias = causal + padding", "attention_bias = causal * padding"),
+        check="causal",
+        guilty=(
+            "attention_bias = causal * padding",
+            "attn_weights = torch.matmul(",
+            "attn_probs = nn.functional.softmax(",
+        ),
+        belief="Two masks are combined by a product; of additive masks that needs a sum.",
+        shown_by=leaks,
+        also=("attention-sums", "tokens-stay-apart", "padding", "finite"),
     ),
 )
