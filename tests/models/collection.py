@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import importlib.util
 import itertools
 import sys
@@ -54,6 +55,7 @@ class RightModel:
         return self.path.read_text(encoding="utf-8")
 
 
+@functools.lru_cache(maxsize=64)
 def imported(path: Path) -> ModuleType:
     """Import a file under a name of its own, so that two files of one name are two modules."""
     spec = importlib.util.spec_from_file_location(f"collected_{path.stem}_{next(_numbers)}", path)

@@ -108,7 +108,22 @@ _ALL = (
         "rolled_shift", "ShiftLM", context="",
         looks_wrong="torch.roll moves the last token to the front, before it is zeroed; in-place writing.",
     ),
-    RightModel("one_hot", "OneHotLM"),
+    RightModel(
+        "rolling_cache", "RollingLM", context="", layers="", cache="use_cache",
+        looks_wrong="The cache forgets keys, but only those that the window does not reach any more.",
+    ),
+    RightModel(
+        "last_logits", "GPT", "Config", context="block_size", layers="n_layer", labels="shifted",
+        looks_wrong="Without targets there are only the logits of the last position.",
+    ),
+    RightModel(
+        "position_offset", "OPT", context="max_position_embeddings", layers="num_layers", mask=True,
+        looks_wrong="The position ids start at 2, and two rows of their table are never used.",
+    ),
+    RightModel(
+        "one_hot", "OneHotLM",
+        looks_wrong="Positions start as zeros, so untrained ones make no difference.",
+    ),
 )  # fmt: skip
 
 RIGHT_MODELS = {model.name: model for model in _ALL}

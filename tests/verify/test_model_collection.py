@@ -54,15 +54,15 @@ def test_a_mistake_is_what_it_says(mistake: Mistake, tmp_path: Path) -> None:
     assert {mistake.check, *mistake.also} <= CHECKS
     assert mistake.check not in mistake.also
     with torch.no_grad():
-        small(mistake.model, path)(some_ids())  # it runs
+        small(mistake.model, path)(some_ids() % 50)  # it runs
     assert mistake.shown_by(mistake.model, path)
     assert not mistake.shown_by(mistake.model, mistake.model.path)
 
 
 def test_the_collection_is_large_and_each_name_is_used_once() -> None:
     assert {path.stem for path in RIGHT.glob("*.py")} == set(RIGHT_MODELS)
-    assert len(RIGHT_MODELS) >= 40
-    assert sum(len(mistakes) for mistakes in THEMES.values()) == len(MISTAKES) >= 10
+    assert len(RIGHT_MODELS) >= 45
+    assert sum(len(mistakes) for mistakes in THEMES.values()) == len(MISTAKES) >= 150
 
 
 @of_right_models

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch.overrides import TorchFunctionMode
 
 from gptrace.model.quiet_torch import torch
 from tests.models.collection import RightModel, small
@@ -16,17 +16,17 @@ from tests.models.experiments.running import NOTICED, Tensor, differ, lively, ru
 
 @contextmanager
 def recorded_softmaxes() -> Iterator[list[tuple[Tensor, Tensor]]]:
-    """Collect the scores and the weights of each softmax over a square of positions in the block."""
+    """Collect the scores and the weights of each softmax in the block."""
     found: list[tuple[Tensor, Tensor]] = []
 
-    class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
-        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+    class Recorder(TorchFunctionMode):
+        def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
             result = func(*args, **(kwargs or {}))
-            if func is torch.ops.aten._softmax.default and result.dim() >= 3:
-                found.append((args[0].detach().clone(), result.detach().clone()))
+            if getattr(func, "__name__", "") == "softmax":
+                found.append((args[0].clone(), result.clone()))
             return result
 
-    with Recorder():  # type: ignore[no-untyped-call]
+    with Recorder():
         yield found
 
 

@@ -52,7 +52,8 @@ CACHES: dict[str, Callable[[Any, list[Tensor]], Tensor]] = {
 
 def cache_changes_answers(record: RightModel, path: Path) -> bool:
     """Token by token, or in parts, gives other logits than all at once; also the second time."""
-    model, ids = lively(small(record, path)), some_ids()
+    longer = {record.context: 64} if record.context else {}  # room for what is not reset
+    model, ids = lively(small(record, path, **longer)), some_ids()
     whole = run(model, ids)
     feed = CACHES[record.cache]
     for sizes in ([1] * 12, [5] + [1] * 7, [4, 3, 5]):
@@ -90,3 +91,11 @@ def answers_beyond_its_context(record: RightModel, path: Path) -> bool:
     """One token more than the context length is answered, with logits for every position."""
     model = small(record, path, **{record.context: 16})
     return not _raises(model, some_ids(length=17)) and run(model, some_ids(length=17)).shape[1] == 17
+
+
+def ignores_the_newest_token(record: RightModel, path: Path) -> bool:
+    """In a text that is one token too long, the last token changes nothing."""
+    model, ids = lively(small(record, path, **{record.context: 16})), some_ids(length=17)
+    changed = ids.clone()
+    changed[0, -1] = (ids[0, -1] + 7) % SMALL_VOCABULARY
+    return not _raises(model, ids) and not differ(run(model, changed), run(model, ids))

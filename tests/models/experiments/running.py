@@ -42,7 +42,10 @@ def logits_of(output: Any) -> Tensor:
 
 def run(model: Any, ids: Tensor, **arguments: Any) -> Tensor:
     with torch.no_grad():
-        return logits_of(model(ids, **arguments))
+        logits = logits_of(model(ids, **arguments))
+        if logits.shape[1] == 1 < ids.shape[1]:  # the last alone, unless there are targets
+            logits = logits_of(model(ids, targets=ids))
+        return logits
 
 
 def differ(one: Tensor, other: Tensor) -> bool:

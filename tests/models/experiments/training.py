@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from tests.models.experiments.running import Tensor, differ, functional, lively,
 
 def loss_is_not_of_the_next_token(record: RightModel, path: Path) -> bool:
     """The loss that forward returns is not the cross-entropy of logits[t] against token t + 1."""
-    model, ids = lively(small(record, path)), some_ids(batch=2)
+    model, ids = lively(small(record, path)), some_ids(batch=3)
     if record.labels == "shifted":
         given, taught = ids[:, :-1].contiguous(), ids[:, 1:].contiguous()
         output = model(given, targets=taught)
@@ -25,6 +26,17 @@ def loss_is_not_of_the_next_token(record: RightModel, path: Path) -> bool:
     return differ(_loss_of(output), expected)
 
 
+def leaves_out_token_zero(record: RightModel, path: Path) -> bool:
+    """The loss of a text whose every second token is 0 is that of the other tokens alone."""
+    model, ids = lively(small(record, path)), some_ids(batch=2)
+    ids[:, ::2] = 0
+    given, taught = ids[:, :-1].contiguous(), ids[:, 1:].contiguous()
+    output = model(given, targets=taught)
+    logits = logits_of(output).flatten(0, 1)
+    others = functional.cross_entropy(logits, taught.flatten(), ignore_index=0)
+    return not differ(_loss_of(output), others)
+
+
 def _loss_of(output: Any) -> Tensor:
     if isinstance(output, tuple):
         return next(item for item in output if isinstance(item, torch.Tensor) and item.dim() == 0)
@@ -35,6 +47,7 @@ def _loss_of(output: Any) -> Tensor:
 def _loss(model: Any) -> Tensor:
     ids = some_ids(batch=2)
     logits = logits_of(model(ids))
+    logits = logits if logits.shape[1] > 1 else logits_of(model(ids, targets=ids))
     return functional.cross_entropy(logits[:, :-1].flatten(0, 1), ids[:, 1:].flatten())
 
 
@@ -47,6 +60,31 @@ def some_parameter_does_not_learn(record: RightModel, path: Path) -> bool:
     model = lively(small(record, path))
     _loss(model).backward()  # type: ignore[no-untyped-call]
     return any(p.grad is None or not bool(p.grad.any()) for p in _trainable(model))
+
+
+def nothing_learns(record: RightModel, path: Path) -> bool:
+    """The logits do not depend on the parameters, as far as autograd knows."""
+    return not _loss(small(record, path)).requires_grad
+
+
+def without_gradient(*names: str) -> Callable[[RightModel, Path], bool]:
+    """Every parameter whose name holds one of `names` gets no gradient, but for rounding errors."""
+
+    def experiment(record: RightModel, path: Path) -> bool:
+        model = lively(small(record, path))
+        _loss(model).backward()  # type: ignore[no-untyped-call]
+        chosen = [p for name, p in model.named_parameters() if any(part in name for part in names)]
+        assert chosen
+        return all(p.grad is None or bool(p.grad.abs().max() < 1e-6) for p in chosen)
+
+    return experiment
+
+
+def some_gradient_is_nan(record: RightModel, path: Path) -> bool:
+    """After a backward pass, a gradient is not finite."""
+    model = lively(small(record, path))
+    _loss(model).backward()  # type: ignore[no-untyped-call]
+    return any(p.grad is not None and not bool(p.grad.isfinite().all()) for p in _trainable(model))
 
 
 def gradients_are_wrong(record: RightModel, path: Path) -> bool:

@@ -22,9 +22,8 @@ class MultiQueryAttention(nn.Module):
         scores = torch.bmm(query, key.transpose(1, 2)) * self.head_width**-0.5
         scores = scores.view(batch, steps, self.heads, steps)
 
-        allowed = torch.tril(torch.ones(steps, steps, dtype=torch.bool, device=x.device)).view(
-            1, steps, 1, steps
-        )
+        allowed = torch.ones(steps, steps, dtype=torch.bool, device=x.device).tril()
+        allowed = allowed.view(1, steps, 1, steps)
         scores = torch.where(allowed, scores, torch.finfo(scores.dtype).min)
         weights = nn.functional.softmax(scores, dim=-1)
 

@@ -33,7 +33,7 @@ class OneHotLM(nn.Module):
         super().__init__()
         self.vocab_size = vocab_size
         self.E = nn.Parameter(torch.randn(vocab_size, dim) * 0.2)
-        self.P = nn.Parameter(torch.randn(context_length, dim) * 0.2)
+        self.P = nn.Parameter(torch.zeros(context_length, dim))
         self.layers = nn.ModuleList([Layer(dim, heads) for _ in range(n_layers)])
 
     def forward(self, ids):
