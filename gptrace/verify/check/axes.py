@@ -27,8 +27,10 @@ def _names(experiments: Experiments, value: Value) -> tuple[str, ...]:
     by_size: dict[int, str] = {}
     for name, size in subject.settings.items():
         by_size[size] = "" if size in by_size else name  # two names for one size tell nothing
+    known = dependence.of(value)
+    is_of_base = known is not None and known.shape == value.tensor.shape
     lanes = dependence.token_axes(value)
-    scrambled = bool(dependence.violates(value)) and len(lanes) == 1
+    scrambled = is_of_base and bool(dependence.violates(value)) and len(lanes) == 1
     names = []
     for axis, size in enumerate(value.tensor.shape):
         if axis in lanes:

@@ -44,9 +44,8 @@ def blame_leak(dependence: Dependence, value: Value, subject: Subject) -> Blame:
         return Blame("unknown")
     if _mixes_keys(dependence, origin):
         return _blame_attention(dependence, origin, subject)
-    collector = _collector(dependence, origin)
-    if collector is not None:
-        return blamed("pooled", collector)
+    if all(dependence.lanes(output) is None for output in origin.outputs):
+        return blamed("pooled", origin)
     if origin.name in _LAYOUT:
         return blamed("scrambled", origin)
     if origin.name in _MOVES:
@@ -88,24 +87,6 @@ def _mixes_keys(dependence: Dependence, operation: RecordedOperation) -> bool:
         len(dependence.token_axes(value)) >= 2 and dependence.depends(value) for value in operation.inputs
     )
     return has_matrix or any(count >= 2 for count in axes)
-
-
-def _collector(dependence: Dependence, origin: RecordedOperation) -> RecordedOperation | None:
-    """Return the operation before the origin that put all tokens into one value, if there is one."""
-    for source in origin.inputs:
-        value, operation = source, None
-        while not dependence.token_axes(value) and dependence.depends(value):
-            producers = dependence.run.producers(value)
-            if not producers:
-                break
-            operation = producers[0]
-            value = max(operation.inputs, key=lambda v: len(dependence.token_axes(v)), default=value)
-            if dependence.token_axes(value):
-                return operation
-            if value.key == source.key:
-                break
-            source = value
-    return None
 
 
 def _blame_attention(dependence: Dependence, origin: RecordedOperation, subject: Subject) -> Blame:

@@ -28,6 +28,7 @@ _SHARED = {
     "not_deterministic": "同一段提示运行两次结果不同：见检查 deterministic",
     "no_attention": "在各个运算中没有找到注意力",
     "not_run": "模型不能这样运行：{error}",
+    "failed": "检查本身抛出 {error}",
 }
 _SENTENCES = {
     "finite.holds": "全部 {count:,} 个 logits 都是有限的数",
@@ -54,6 +55,7 @@ _SENTENCES = {
     "positions-matter.holds": "每个位置放同一个词元时，logits 因位置而不同",
     "positions-matter.scores_differ": "每个位置放同一个词元时，注意力得分因位置而不同",
     "positions-matter.fails": "每个位置放同一个词元时，logits 和注意力得分都不因位置而不同",
+    "positions-matter.unknown_scores": "无法读取注意力得分",
     "deterministic.holds": "评估模式下运行两次，logits 相同",
     "deterministic.fails": "评估模式下同一段提示运行两次，logits 不同",
     "deterministic.changed": "forward 改变了 {name}",

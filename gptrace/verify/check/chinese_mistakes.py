@@ -78,6 +78,10 @@ LIKELY = {
         "填充的注意力掩码在这里没有起作用",
         "把掩码加到每个 query 的得分上，沿 key 的轴",
     ),
+    "length-matters": (
+        "它对更早的词元给出的结果取决于词元的总数",
+        "用不随长度变化的大小，例如 head_dim；先拆分头，再混合词元",
+    ),
     "no-softmax": (
         "权重没有经过沿 key 的 softmax",
         "torch.softmax(scores, dim=-1)",

@@ -35,13 +35,16 @@ class Dependence:
         return self.sets.get(value.key)
 
     def token_axes(self, value: Value) -> list[int]:
-        """Return the axes that have one lane for each token: their size is T, and T-1 with a token less."""
+        """Return the axes that have a lane for each token: one less where there is one token less.
+
+        There may be a few lanes more, of padding or of vectors that stand before the tokens.
+        """
         shape = tuple(value.tensor.shape)
         other = self.other_shapes.get(value.key, ())
         if len(other) != len(shape):
             other = tuple(size - (size == self.length) for size in shape)
-        sizes = zip(shape, other, strict=True)
-        return [axis for axis, (a, b) in enumerate(sizes) if (a, b) == (self.length, self.length - 1)]
+        pairs = enumerate(zip(shape, other, strict=True))
+        return [axis for axis, (size, less) in pairs if size - less == 1 and size >= self.length]
 
     def depends(self, value: Value) -> bool:
         """Tell whether a value depends on any token; an unknown one counts as if it did."""
@@ -51,13 +54,16 @@ class Dependence:
     def violates(self, value: Value) -> bool | None:
         """Tell whether an element depends on a token after every position that it stands at.
 
-        None: it is unknown what a value depends on that other runs make in another shape. A value without
-        lanes of tokens violates nothing.
+        None where that is unknown: for a value that other runs make in another shape, and for one that depends
+        on tokens and has no lanes of them.
         """
-        if self.of(value) is None:
+        sets = self.of(value)
+        if sets is None:
             return None
         too_late = self.too_late(value)
-        return too_late is not None and bool(too_late.any())
+        if too_late is None:
+            return None if bool(sets.any()) else False
+        return bool(too_late.any())
 
     def latest(self, value: Value) -> Tensor | None:
         """Return the last token that each element depends on; -1 for none."""
@@ -69,10 +75,22 @@ class Dependence:
 
         An element of a matrix of scores, of a query and a key, stands at both.
         """
-        axes = self.token_axes(value)
-        if not axes:
-            return None
-        return torch.stack([coordinates(value.tensor, axis) for axis in axes]).amax(dim=0)
+        lanes = [coordinates(value.tensor, axis) for axis in self.token_axes(value)]
+        for axis, count in self._merged_axes(value):
+            places = coordinates(value.tensor, axis)
+            lanes += [places // count, places % self.length]  # whichever of the two it is
+        return torch.stack(lanes).amax(dim=0) if lanes else None
+
+    def _merged_axes(self, value: Value) -> list[tuple[int, int]]:
+        """Return the axes that hold lanes of tokens and of something else, as heads, and how many of these."""
+        other = self.other_shapes.get(value.key, ())
+        if len(other) != value.tensor.dim():
+            return []
+        pairs = [(axis, size, other[axis]) for axis, size in enumerate(value.tensor.shape)]
+        return [
+            (axis, size - less) for axis, size, less in pairs
+            if size - less > 1 and size == (size - less) * self.length
+        ]  # fmt: skip
 
     def too_late(self, value: Value) -> Tensor | None:
         """Return which elements depend on a token after every position that they stand at."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from types import MappingProxyType
@@ -54,6 +55,10 @@ def _find(name: str, experiments: Experiments) -> Finding:
         return finding.unjudged("not_run", error=one_line(error, 160))
     except GptraceError as error:
         return finding.unjudged("not_run", error=one_line(error.message, 160))
+    except Exception as error:  # what is odd in a model must not take the other checks away
+        if os.environ.get("GPTRACE_DEBUG") == "1":
+            raise
+        return finding.unjudged("failed", error=one_line(f"{type(error).__name__}: {error}", 160))
 
 
 def _result(name: str, found: Finding, experiments: Experiments, catalog: Catalog) -> CheckResult:

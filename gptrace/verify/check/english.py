@@ -32,6 +32,7 @@ _SHARED = {
     "not_deterministic": "two runs of the same prompt differ: see the check deterministic",
     "no_attention": "no attention was found among the operations",
     "not_run": "the model cannot be run in this way: {error}",
+    "failed": "the check itself raised {error}",
 }
 _SENTENCES = {
     "finite.holds": "all {count:,} logits are finite",
@@ -75,6 +76,7 @@ _SENTENCES = {
     "positions-matter.fails": (
         "with the same token everywhere, neither logits nor attention scores differ by position"
     ),
+    "positions-matter.unknown_scores": "the attention scores could not be read",
     "deterministic.holds": "two runs in evaluation mode give the same logits",
     "deterministic.fails": "two runs of the same prompt in evaluation mode give different logits",
     "deterministic.changed": "forward changes {name}",

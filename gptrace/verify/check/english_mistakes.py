@@ -88,6 +88,10 @@ LIKELY = {
         "the attention mask of the padding is not applied here",
         "add the mask to the scores of every query, on the axis of the keys",
     ),
+    "length-matters": (
+        "what it gives for earlier tokens depends on how many tokens there are",
+        "use sizes that do not change with the length, such as head_dim; split heads before tokens are mixed",
+    ),
     "no-softmax": (
         "the weights do not go through a softmax over the keys",
         "torch.softmax(scores, dim=-1)",

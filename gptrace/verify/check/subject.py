@@ -97,8 +97,9 @@ class Subject:
         """The number of tokens of a run that is recorded: few, and no other size of the model."""
         longest = self.context or _LENGTHS[0]
         fitting = [length for length in _LENGTHS if length <= longest] or [longest]
-        other_sizes = {*self.settings.values(), *(size for p in self.module.parameters() for size in p.shape)}
-        return next((length for length in fitting if length not in other_sizes), fitting[0])
+        run = self.record(torch.zeros(1, min(3, longest), dtype=torch.int64))
+        sizes = {size for value in run.values() for size in value.tensor.shape}
+        return next((length for length in fitting if length not in sizes), fitting[0])
 
     def random_ids(self, batch: int, length: int, salt: int = 0) -> Tensor:
         """Return random ids (B, T), the same for the same arguments; neighbours in a row differ."""

@@ -32,10 +32,9 @@ def check(experiments: Experiments) -> Finding:
         except CannotRunError as error:
             return unjudged("not_run", error=str(error))
     if worst > tolerance:
-        dependence = experiments.dependence
-        leaks = dependence.logits is not None and dependence.violates(dependence.logits)
-        blame = blame_leak(dependence, dependence.logits, subject) if leaks and dependence.logits else None
-        return Finding(False, "right", {}, worst, tolerance, blame)
+        return Finding(
+            False, "right", {}, worst, tolerance, _leak(experiments) or _blame_right(experiments, ids, real)
+        )
     if _MASK not in subject.parameters_of_forward:
         return Finding(True, "holds", {}, worst, tolerance)
     return _masked(experiments, ids, worst, tolerance)
@@ -58,6 +57,36 @@ def _masked(experiments: Experiments, ids: Tensor, worst: float, tolerance: floa
     if change <= tolerance:
         return Finding(True, "mask_holds", {}, max(worst, change), tolerance)
     return Finding(False, "left", {}, change, tolerance, _blame(experiments, ids, other, mask, pads))
+
+
+def _leak(experiments: Experiments) -> Blame | None:
+    dependence = experiments.dependence
+    if dependence.logits is None or not dependence.violates(dependence.logits):
+        return None
+    return blame_leak(dependence, dependence.logits, experiments.subject)
+
+
+def _blame_right(experiments: Experiments, ids: Tensor, real: int) -> Blame | None:
+    """Compare the run with padding with that of the real tokens alone."""
+    whole = experiments.subject.record(ids)
+    alone = {value.key: value for value in experiments.subject.record(ids[:, :real]).values()}
+    pads = ids.shape[1] - real
+
+    def is_wrong(value: Value) -> bool | None:
+        other = alone.get(value.key)
+        if other is None or other.tensor.dim() != value.tensor.dim():
+            return None
+        part = value.tensor
+        for axis, (size, less) in enumerate(zip(part.shape, other.tensor.shape, strict=True)):
+            if size - less not in (0, pads):
+                return None
+            part = part.narrow(axis, 0, less)
+        return bool(differs(part, other.tensor, experiments.eps).any())
+
+    if whole.logits is None:
+        return None
+    origin = origin_of(whole, whole.logits, is_wrong)
+    return None if origin is None else blamed("length-matters", origin)
 
 
 def _blame(experiments: Experiments, ids: Tensor, other: Tensor, mask: Tensor, pads: int) -> Blame | None:

@@ -34,7 +34,9 @@ def check(experiments: Experiments) -> Finding:
     spread, least = 0.0, tolerance
     for attention in experiments.attentions:
         scores = _scores(experiments.dependence, attention, values)
-        if scores is not None and scores.numel():
+        if scores is None:
+            return unjudged("unknown_scores")
+        if scores.numel():
             spread = max(spread, float(scores.max() - scores.min()))
             least = max(least, experiments.rounding(scores))
     if spread > least:
@@ -46,13 +48,17 @@ def _scores(dependence: Dependence, attention: Attention, values: dict[ValueKey,
     """Return the scores (H, N) of the first head for the keys that queries may see, before the softmax."""
     queries, keys = values.get(attention.queries.key), values.get(attention.keys.key)
     if attention.product is None:
-        if queries is None or keys is None or queries.tensor.shape[-3:-1] != keys.tensor.shape[-3:-1]:
+        if queries is None or keys is None or queries.tensor.shape[-2] != keys.tensor.shape[-2]:
             return None
-        scores = queries.tensor @ keys.tensor.transpose(-1, -2)
+        # The first head alone: there may be fewer heads of keys than of queries.
+        first_queries, first_keys = (value.tensor.flatten(0, -3)[0] for value in (queries, keys))
+        scores = first_queries @ first_keys.T
         mask = attention.use.argument(3, "attn_mask")
-        if isinstance(mask, Value) and mask.tensor.is_floating_point() and mask.key in values:
-            scores = scores + values[mask.key].tensor
-        axes = [scores.dim() - 2, scores.dim() - 1]
+        if isinstance(mask, Value) and mask.tensor.is_floating_point():
+            if mask.key not in values or mask.tensor.shape[-2:] != scores.shape:
+                return None
+            scores = scores + values[mask.key].tensor.reshape(-1, *scores.shape)[0]
+        axes = [0, 1]
     else:
         softmax = next(
             (step for step in attention.steps if "softmax" in step.name or step.name == "exp"), None
