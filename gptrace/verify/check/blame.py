@@ -14,7 +14,7 @@ from typing import Any
 from gptrace.model.quiet_torch import torch
 from gptrace.verify.check.attention import FUSED, score_steps
 from gptrace.verify.check.dependence import Dependence, coordinates
-from gptrace.verify.check.recording import NOWHERE, Place, RecordedOperation, RecordedRun, Value
+from gptrace.verify.check.recording import NOWHERE, Place, RecordedOperation, RecordedRun, Value, ValueKey
 from gptrace.verify.check.source_code import definition_of
 from gptrace.verify.check.subject import Construction, Subject
 
@@ -69,13 +69,46 @@ def origin_of(
             return origin
         origin = producers[0]
         seen.add(origin.number)
-        marks = [(source, is_wrong(source)) for source in origin.inputs if source.producers]
-        wrong = [source for source, mark in marks if mark] or [
-            source for source, mark in marks if mark is None
-        ]
+        sources = [source for source in origin.inputs if source.producers]
+        wrong = [source for source in sources if is_wrong(source)] or _beyond(run, sources, is_wrong)
+        wrong = wrong or [source for source in sources if is_wrong(source) is None]
         if not wrong:
             return origin
         value = min(wrong, key=lambda source: max(source.producers))
+
+
+def _beyond(run: RecordedRun, sources: list[Value], is_wrong: Callable[[Value], bool | None]) -> list[Value]:
+    """Return the nearest wrong values that lie behind values of which nothing is known."""
+    waiting, seen = [source for source in sources if is_wrong(source) is None], set[ValueKey]()
+    wrong = []
+    while waiting and len(seen) < 500:
+        value = waiting.pop(0)
+        seen.add(value.key)
+        for operation in run.producers(value):
+            for source in operation.inputs:
+                mark = is_wrong(source) if source.producers else False
+                wrong += [source] * bool(mark)
+                waiting += [source] * (mark is None and source.key not in seen)
+    return wrong
+
+
+def called_at(
+    run: RecordedRun, operation: RecordedOperation, is_wrong: Callable[[Value], bool | None]
+) -> Place:
+    """Return the line to blame for an operation.
+
+    Where it is in a helper that was called several times, and one of these calls is right, that is the line
+    that called the helper.
+    """
+    place = operation.place
+    if place.outer is None:
+        return place
+    twins = [
+        other for other in run.operations if other.key[:4] == operation.key[:4] and other is not operation
+    ]
+    if any(is_wrong(output) is False for twin in twins for output in twin.outputs):
+        return place.outer
+    return place
 
 
 def _mixes_keys(dependence: Dependence, operation: RecordedOperation) -> bool:
@@ -155,7 +188,7 @@ def _mask_beside(dependence: Dependence, origin: RecordedOperation) -> RecordedO
 
 def _wrong_mask(dependence: Dependence, mask: Value, applied: RecordedOperation, subject: Subject) -> Blame:
     """Return the line after which a mask no longer tells later keys from earlier ones."""
-    chain = _making_of(dependence.run, subject.construction, mask)
+    chain = making_of(dependence.run, subject.construction, mask)
     first = next(
         index for index in range(len(chain))
         if not any(_separates(value.tensor) for value, _ in chain[index:])
@@ -171,7 +204,7 @@ def _wrong_mask(dependence: Dependence, mask: Value, applied: RecordedOperation,
     return Blame(key, place if place.file else applied.place, applied, applied.path)
 
 
-def _making_of(
+def making_of(
     run: RecordedRun, construction: Construction, value: Value
 ) -> list[tuple[Value, RecordedOperation | None]]:
     """Return the values that led to a constant, each with the operation that made it, the first one first.

@@ -46,6 +46,7 @@ _SENTENCES = {
     "padding.mask_holds": "右侧填充，以及带 attention_mask 的左侧填充，都不改变真实位置上的任何结果",
     "padding.right": "右侧填充改变了真实位置的 logits",
     "padding.left": "左侧填充已被 attention_mask 遮住，却改变了真实位置的 logits",
+    "padding.moved": "在左侧填充之后，真实词元的 logits 与没有填充时不同",
     "padding.mask_not_run": "模型不接受 attention_mask：{error}",
     "attention-sums.holds": "{count} 处注意力的权重之和为 1，得分按 {factor:.4g} = 1/√{head_dim} 缩放",
     "attention-sums.own_scale": "{count} 处注意力的权重之和为 1，得分按 {factor:.4g} 缩放，是模型自己的比例",

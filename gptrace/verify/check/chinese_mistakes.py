@@ -242,4 +242,26 @@ LIKELY = {
         "模块被创建，却从未调用",
         "在 forward 中调用它，或删去它",
     ),
+    "padding-positions": (
+        "位置把填充也算在内",
+        "position_ids = (attention_mask.cumsum(-1) - 1).clamp(min=0)",
+    ),
+    "to-python": ("Python 的数没有梯度，{name} 得不到梯度", "直接用张量，不要用 .item() 或 .tolist()"),
+    "no-path": ("由 {name} 得出的结果没有进入 logits", "在通往 logits 的路上使用它的结果"),
+    "no-grad-forward": (
+        "整个前向传播都在 torch.no_grad() 之下",
+        "把 torch.no_grad() 放在不训练的调用外面，不要放进模型里",
+    ),
+    "gradient-stops": (
+        "{operation} 在这里的梯度为 0 或不是有限的数",
+        "换用有梯度的运算，或让输入避开没有梯度的地方",
+    ),
+    "item-not-called": ("列表中的模块在这里轮流调用，却漏掉了一些", "for block in self.blocks: x = block(x)"),
+    "positions-repeat": ("不同的位置在这里变成相同", "按原样使用每个位置，从 0 到 T - 1"),
+    "positions-late": ("位置在各个块之后才加入", "在第一个块之前加到嵌入上"),
+    "positions-dropped": ("含有位置的结果没有被使用", "把函数的返回值赋给变量"),
+    "keys-without-positions": ("只有 queries 带有位置，所有 keys 看起来都一样", "keys 也要旋转或加上位置"),
+    "cache-not-reset": ("清空之后，先前缓存的内容仍在", "把所有缓存和位置计数器都恢复到初始值"),
+    "cache-not-passed": ("这次调用没有把缓存传下去", "把缓存或 use_cache 传给每个块"),
+    "cache-kept": ("这里保留的 keys 或 values 不是以后各步需要的", "保留全部 keys 和 values，先前词元的在前"),
 }

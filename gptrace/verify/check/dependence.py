@@ -54,8 +54,8 @@ class Dependence:
     def violates(self, value: Value) -> bool | None:
         """Tell whether an element depends on a token after every position that it stands at.
 
-        None where that is unknown: for a value that other runs make in another shape, and for one that depends
-        on tokens and has no lanes of them.
+        None where that is unknown: for a value that other runs make in another shape, and for one that
+        depends on tokens and has no lanes of them.
         """
         sets = self.of(value)
         if sets is None:
@@ -82,7 +82,7 @@ class Dependence:
         return torch.stack(lanes).amax(dim=0) if lanes else None
 
     def _merged_axes(self, value: Value) -> list[tuple[int, int]]:
-        """Return the axes that hold lanes of tokens and of something else, as heads, and how many of these."""
+        """Return the axes that hold tokens and something else, such as heads, and how many of these."""
         other = self.other_shapes.get(value.key, ())
         if len(other) != value.tensor.dim():
             return []

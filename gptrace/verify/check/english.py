@@ -56,6 +56,7 @@ _SENTENCES = {
     ),
     "padding.right": "padding on the right changes the logits of real positions",
     "padding.left": "padding on the left, which attention_mask hides, changes the logits of real positions",
+    "padding.moved": "behind padding on the left, real tokens have other logits than without it",
     "padding.mask_not_run": "the model does not take attention_mask: {error}",
     "attention-sums.holds": (
         "the weights of {count} attentions sum to 1, and scores are scaled by {factor:.4g} = 1/√{head_dim}"

@@ -261,4 +261,53 @@ LIKELY = {
         "the module is built and never called",
         "call it in forward, or drop it",
     ),
+    "padding-positions": (
+        "positions count the padding",
+        "position_ids = (attention_mask.cumsum(-1) - 1).clamp(min=0)",
+    ),
+    "to-python": (
+        "a number of Python has no gradient, so none reaches {name}",
+        "use the tensor itself, without .item() or .tolist()",
+    ),
+    "no-path": ("what {name} makes takes no part in the logits", "use its result on the way to the logits"),
+    "no-grad-forward": (
+        "the whole forward pass runs under torch.no_grad()",
+        "put torch.no_grad() around the calls that do not train, not into the model",
+    ),
+    "gradient-stops": (
+        "the gradient of {operation} is 0 or not finite here",
+        "replace it by an operation with a gradient, or keep its input away from where it has none",
+    ),
+    "item-not-called": (
+        "the modules of a list take turns here, and not all of them do",
+        "for block in self.blocks: x = block(x)",
+    ),
+    "positions-repeat": (
+        "different positions become the same here",
+        "use each position as it is, from 0 to T - 1",
+    ),
+    "positions-late": (
+        "positions enter only after the blocks",
+        "add them to the embeddings before the first block",
+    ),
+    "positions-dropped": (
+        "the result with the positions in it is not used",
+        "assign what the function returns",
+    ),
+    "keys-without-positions": (
+        "only queries hold positions, so all keys look the same",
+        "rotate or shift the keys as well",
+    ),
+    "cache-not-reset": (
+        "what was cached before is still there after it is emptied",
+        "set every cache and every counter of positions back to its start",
+    ),
+    "cache-not-passed": (
+        "the cache is not passed on in this call",
+        "pass the cache, or use_cache, to every block",
+    ),
+    "cache-kept": (
+        "other keys or values are kept here than later steps need",
+        "keep all keys and values, those of earlier tokens first",
+    ),
 }

@@ -28,12 +28,21 @@ _NOT_THE_MODEL = (
 )  # fmt: skip
 
 
+_LEAVING = ("tolist", "item", "numpy", "__float__", "__int__", "__array__")
+
+
 class Place(NamedTuple):
-    """A line of source code, and the function that it is in; file "" where no line is known."""
+    """A line of source code, and the function that it is in; file "" where no line is known.
+
+    `begin` is the first line of that function. `outer` is the line of the module's forward that led there,
+    where the function is a helper.
+    """
 
     file: str = ""
     line: int = 0
     function: str = ""
+    begin: int = 0
+    outer: Place | None = None
 
 
 NOWHERE = Place()
@@ -95,6 +104,8 @@ class RecordedRun:
     operations: list[RecordedOperation] = field(default_factory=list)
     called: list[str] = field(default_factory=list)
     places_of_calls: dict[str, Place] = field(default_factory=dict)
+    # The parameters and buffers that were turned into numbers of Python, and where.
+    left_torch: dict[str, Place] = field(default_factory=dict)
     output: Any = None
     logits: Value | None = None
 
@@ -155,7 +166,10 @@ class Recorder(torch.overrides.TorchFunctionMode):
         # While this runs, torch has taken the mode off its stack: calls in here are not recorded.
         kwargs = kwargs or {}
         name = operation_name(func) or _attribute_name(func)
-        if not name:
+        if not name or name in _LEAVING:
+            origin = self._origins.get(id(args[0])) if args and func.__name__ in _LEAVING else None
+            if origin is not None:
+                self.run.left_torch.setdefault(origin, find_place(sys._getframe(1)))
             return func(*args, **kwargs)
         place = find_place(sys._getframe(1))
         path, call = self._stack[-1]
@@ -184,6 +198,11 @@ class Recorder(torch.overrides.TorchFunctionMode):
             return None
         return known[2] if known[1] == version_of(tensor) else self._seen_again(tensor, known[2])
 
+    def made_with_gradient(self) -> dict[ValueKey, Tensor]:
+        """Return the tensors that operations made and that have a gradient, as they are now."""
+        known = self._known.values()
+        return {value.key: tensor for tensor, _, value in known if value.producers and tensor.requires_grad}
+
     def _inputs(
         self, key: tuple[object, ...], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> list[tuple[Tensor, Value]]:
@@ -196,9 +215,11 @@ class Recorder(torch.overrides.TorchFunctionMode):
                 self.strays += [tensor] * (tensor.requires_grad and tensor.is_leaf and not origin)
                 value = Value(
                     ValueKey(key, "in", slot), _snapshot(tensor, not origin), (), origin,
-                    tensor.requires_grad, getattr(tensor.grad_fn, "_forward_cls", None),
+                    tensor.requires_grad
                 )  # fmt: skip
                 self._known[id(tensor)] = tensor, version_of(tensor), value
+            if tensor.grad_fn is not None and value.maker is None:
+                value.maker = getattr(tensor.grad_fn, "_forward_cls", None)
             inputs.append((tensor, value))
         return inputs
 
@@ -248,11 +269,17 @@ def find_place(frame: FrameType | None) -> Place:
     """Return the line of the model's code that led to a frame: the innermost one outside torch and here."""
     while frame is not None and frame.f_code.co_filename.startswith(_NOT_THE_MODEL):
         frame = frame.f_back
-    return (
-        Place()
-        if frame is None
-        else Place(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_qualname)
-    )
+    if frame is None:
+        return NOWHERE
+    inner, outer = frame, frame
+    while frame is not None and not frame.f_code.co_filename.startswith(_NOT_THE_MODEL):
+        frame, outer = frame.f_back, frame
+    return _place(inner)._replace(outer=None if outer is inner else _place(outer))
+
+
+def _place(frame: FrameType) -> Place:
+    code = frame.f_code
+    return Place(code.co_filename, frame.f_lineno, code.co_qualname, code.co_firstlineno)
 
 
 def find_place_of_class(custom: type) -> Place:

@@ -55,6 +55,67 @@ def _definition_in(owner_class: type, attribute: str) -> Place:
     return Place()
 
 
+def writer_of_state(place: Place) -> Place:
+    """Return the line that changes an attribute of `self` which the line at `place` reads; else no place.
+
+    It is looked for in the function of that line alone.
+    """
+    function = _function_at(place)
+    if function is None:
+        return Place()
+    read = {
+        node.attr for node in ast.walk(function)
+        if isinstance(node, ast.Attribute) and node.lineno == place.line and _is_self(node.value)
+    }  # fmt: skip
+    for node in ast.walk(function):
+        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+        is_writing = isinstance(node, ast.Assign | ast.AugAssign) and any(
+            isinstance(target, ast.Attribute) and target.attr in read and _is_self(target.value)
+            for target in targets
+        )
+        if is_writing:
+            return place._replace(line=getattr(node, "lineno", place.line))
+    return Place()
+
+
+def loop_around(place: Place) -> Place:
+    """Return the line of the innermost loop around a line that runs over a part of a list; else no place."""
+    function = _function_at(place)
+    loops = [] if function is None else [
+        node for node in ast.walk(function)
+        if isinstance(node, ast.For) and node.lineno <= place.line <= (node.end_lineno or 0)
+        and not isinstance(node.iter, ast.Name | ast.Attribute)
+    ]  # fmt: skip
+    return place._replace(line=max(loop.lineno for loop in loops)) if loops else Place()
+
+
+def last_return(place: Place) -> Place:
+    """Return the line of the last return of the function at a place, or the place itself."""
+    function = _function_at(place)
+    if function is None:
+        return place
+    lines = [node.lineno for node in ast.walk(function) if isinstance(node, ast.Return)]
+    return place._replace(line=max(lines)) if lines else place
+
+
+def _function_at(place: Place) -> ast.FunctionDef | None:
+    """Return the innermost function whose lines contain a place."""
+    try:
+        tree = ast.parse("".join(linecache.getlines(place.file)))
+    except (SyntaxError, ValueError):
+        return None
+    around = [
+        node for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef) and place.line <= (node.end_lineno or 0)
+        and min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)]) <= place.line
+    ]  # fmt: skip
+    return max(around, key=lambda node: node.lineno, default=None)
+
+
+def _is_self(node: ast.AST) -> bool:
+    return isinstance(node, ast.Name) and node.id == "self"
+
+
 def _defines(node: ast.AST, attribute: str) -> bool:
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
         is_registering = node.func.attr in ("register_buffer", "register_parameter", "add_module")

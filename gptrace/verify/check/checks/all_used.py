@@ -8,7 +8,7 @@ from gptrace.model.quiet_torch import torch
 from gptrace.verify.check.blame import Blame
 from gptrace.verify.check.experiments import Experiments
 from gptrace.verify.check.finding import Finding
-from gptrace.verify.check.source_code import definition_of
+from gptrace.verify.check.source_code import definition_of, loop_around
 from gptrace.wording import enumerated
 
 Module = torch.nn.Module
@@ -23,10 +23,20 @@ def check(experiments: Experiments) -> Finding:
         return Finding(False, "unregistered", {"names": enumerated(hidden, 3)}, len(hidden), 0, blame)
     unused = unused_modules(experiments)
     if unused:
-        place = definition_of(subject.module, _registered_as(subject.module, unused[0]))
-        blame = Blame("never-called", place, path=unused[0])
+        blame = _blame(experiments, unused[0])
         return Finding(False, "unused", {"names": enumerated(unused, 3)}, len(unused), 0, blame)
     return Finding(True, "holds", {"count": len(list(subject.module.modules()))})
+
+
+def _blame(experiments: Experiments, path: str) -> Blame:
+    """Return where the siblings of a module in a list are called, or where the module is built."""
+    calls = experiments.dependence.run.places_of_calls
+    parent = path.rpartition(".")[0]
+    siblings = [place for other, place in calls.items() if other.rpartition(".")[0] == parent]
+    if path.rpartition(".")[2].isdigit() and siblings:
+        loop = loop_around(siblings[0])
+        return Blame("item-not-called", loop if loop.file else siblings[0], path=path)
+    return Blame("never-called", definition_of(experiments.subject.module, _registered_as(path)), path=path)
 
 
 def unused_modules(experiments: Experiments) -> list[str]:
@@ -97,7 +107,7 @@ def _flat(items: object) -> Iterator[object]:
 _PRIVATE = frozenset(vars(Module()))
 
 
-def _registered_as(module: Module, path: str) -> str:
+def _registered_as(path: str) -> str:
     """Return the name of the attribute that holds a module: that of its list for an item of one."""
     parts = path.split(".")
     while len(parts) > 1 and parts[-1].isdigit():

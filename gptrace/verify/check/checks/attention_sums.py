@@ -22,6 +22,8 @@ def check(experiments: Experiments) -> Finding:
     """Add up the weights of each query, and follow the factors on the way from queries and keys to scores."""
     if not experiments.is_finite:
         return unjudged("not_finite")
+    if not experiments.is_deterministic:
+        return unjudged("not_deterministic")
     if not experiments.attentions:
         return unjudged("no_attention")
     worst = 0.0
@@ -54,7 +56,7 @@ def _sums(experiments: Experiments, attention: Attention) -> tuple[Finding | Non
     axes = experiments.dependence.token_axes(softmax.outputs[0])
     if len(axes) < 2 or axes[-1] != softmax.outputs[0].tensor.dim() - 1:
         return None, 0.0  # keys beside those of the tokens, such as a sink, or another order of axes
-    for step in attention.steps[first:]:
+    for step in dict.fromkeys((softmax, *attention.steps[first:][-1:])):
         weights = step.outputs[0].tensor
         if weights.shape != softmax.outputs[0].tensor.shape:
             break

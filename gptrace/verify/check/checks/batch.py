@@ -43,6 +43,9 @@ def _blame(experiments: Experiments, ids: Tensor) -> Blame | None:
         alone = {value.key: value for value in experiments.subject.record(ids[row : row + 1]).values()}
 
         def is_wrong(value: Value, row: int = row, alone: dict[ValueKey, Value] = alone) -> bool | None:
+            known = experiments.dependence.of(value)
+            if known is not None and not bool(known.any()):
+                return False
             other = alone.get(value.key)
             lane = None if other is None else lane_of(value.tensor, other.tensor, row, len(ids))
             return (

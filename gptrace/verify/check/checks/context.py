@@ -6,7 +6,13 @@ from gptrace.model.quiet_torch import torch
 from gptrace.verify.check.blame import Blame, blamed
 from gptrace.verify.check.experiments import Experiments
 from gptrace.verify.check.finding import Finding, unjudged
-from gptrace.verify.check.recording import RecordedRun, Value, find_place_of_error
+from gptrace.verify.check.recording import (
+    RecordedOperation,
+    RecordedRun,
+    Value,
+    ValueKey,
+    find_place_of_error,
+)
 from gptrace.verify.check.subject import CannotRunError, rounding
 from gptrace.wording import one_line
 
@@ -59,8 +65,24 @@ def _positions(experiments: Experiments, ids: Tensor, length: int) -> Finding:
             if shared is not None:
                 key = "clamped" if shared == length - 1 else "wrapped"
                 figures = {"length": length, "position": shared}
-                return Finding(False, key, figures, blame=blamed(f"positions-{key}", operation))
+                first = _first_shared(longer, within, operation, length)
+                return Finding(False, key, figures, blame=blamed(f"positions-{key}", first))
     return Finding(True, "goes_on", {"length": length})
+
+
+def _first_shared(
+    longer: RecordedRun, within: dict[ValueKey, Value], lookup: RecordedOperation, length: int
+) -> RecordedOperation:
+    """Return the operation before a look-up that gave two positions one number, or the look-up."""
+    found, waiting = lookup, list(lookup.inputs)
+    while waiting:
+        value = waiting.pop()
+        for operation in longer.producers(value):
+            same = within.get(value.key)
+            if same is not None and _shared_row(value, same, length) is not None:
+                found = operation
+            waiting += operation.inputs
+    return found
 
 
 def _depends_on_tokens(experiments: Experiments, value: Value) -> bool:
@@ -71,9 +93,9 @@ def _depends_on_tokens(experiments: Experiments, value: Value) -> bool:
 def _shared_row(value: Value, within: Value, length: int) -> int | None:
     """Return the position whose row the token beyond the context gets, where rows within differ."""
     for axis, (size, before) in enumerate(zip(value.tensor.shape, within.tensor.shape, strict=False)):
-        if (size, before) != (length + 1, length) or value.tensor.dim() < 2:
+        if (size, before) != (length + 1, length):
             continue
-        rows = value.tensor.movedim(axis, 0).flatten(1)
+        rows = value.tensor.movedim(axis, 0).reshape(length + 1, -1).double()
         if len(torch.unique(rows[:length], dim=0)) < length:
             return None  # rows repeat in the context already
         distances = (rows[:length] - rows[length]).abs().amax(dim=1)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from gptrace.model.quiet_torch import torch
+from gptrace.tracing.isolation import isolated_run
+from gptrace.verify.check.attention import FUSED
 from gptrace.verify.check.blame import Blame, blamed, origin_of
 from gptrace.verify.check.dependence import differs
 from gptrace.verify.check.experiments import Experiments
 from gptrace.verify.check.finding import Finding, unjudged
 from gptrace.verify.check.recording import RecordedRun, Recorder, Value
-from gptrace.verify.check.source_code import definition_of
+from gptrace.verify.check.source_code import definition_of, writer_of_state
 
 Tensor = torch.Tensor
+_IDS = "the ids"
 _RANDOM = ("dropout", "rand", "bernoulli", "normal", "multinomial", "noise", "exponential")
 
 
@@ -43,13 +46,12 @@ def _blame(experiments: Experiments) -> Blame | None:
     origin = origin_of(first, first.logits, is_wrong)
     if origin is None:
         return None
-    if "dropout" in origin.name or "dropout" in origin.path:
+    if "dropout" in origin.name or "dropout" in origin.path or origin.name in FUSED:
         return blamed("dropout-on", origin)
-    if any(part in origin.name for part in _RANDOM) or not origin.inputs:
+    if any(part in origin.name for part in _RANDOM):
         return blamed("random", origin)
-    if origin.name in ("scaled_dot_product_attention",):
-        return blamed("dropout-on", origin)
-    return blamed("state", origin)
+    place = writer_of_state(origin.place)
+    return Blame("state", place if place.file else origin.place, origin, origin.path)
 
 
 def _recorded_twice(experiments: Experiments) -> tuple[RecordedRun, RecordedRun]:
@@ -67,31 +69,30 @@ def _recorded_twice(experiments: Experiments) -> tuple[RecordedRun, RecordedRun]
 def _changed_by_forward(experiments: Experiments) -> Finding | None:
     """Return the finding for a parameter, a buffer or the ids that a forward pass wrote into."""
     subject, ids = experiments.subject, experiments.ids.clone()
-    module = subject.module
-    recorder = Recorder(module)
-    with subject.running(), recorder.on(module):
-        # Parameters are not put back after a run: they are written into, and restored, here.
-        tensors = {"the ids": ids, **dict(module.named_parameters()), **dict(module.named_buffers())}
-        before = {name: tensor.detach().clone() for name, tensor in tensors.items()}
-        subject.call(ids)
-        changed = [name for name, tensor in tensors.items() if _is_changed(tensor, before[name])]
-        with torch.no_grad():
-            for name in changed:
-                tensors[name].copy_(before[name])
-    if not changed:
+    module = subject.build()[0]
+    if module is subject.loaded.module:
         return None
-    name = changed[0]
-    writer = next(
-        (
-            operation for operation in recorder.run.operations
-            if operation.name.endswith("_") and any(
-                value.origin == name or (name == "the ids" and not value.producers)
-                for value in operation.inputs
-            )
-        ), None,
-    )  # fmt: skip
-    blame = blamed("written", writer) if writer is not None else Blame("written", definition_of(module, name))
-    return Finding(False, "changed", {"name": name}, blame=blame)
+    tensors = {_IDS: ids, **dict(module.named_parameters()), **dict(module.named_buffers())}
+    before = {name: tensor.detach().clone() for name, tensor in tensors.items()}
+    recorder = Recorder(module)
+    with isolated_run(inference=False), torch.no_grad(), recorder.on(module):
+        module(ids, **subject.arguments(module, ids))
+    changed = next((name for name, tensor in tensors.items() if _is_changed(tensor, before[name])), None)
+    if changed is None:
+        return None
+    takers = [
+        operation for operation in recorder.run.operations
+        if any(_is_named(value, changed) for value in operation.inputs)
+    ]  # fmt: skip
+    writers = [operation for operation in takers if operation.name.endswith("_")] or takers
+    blame = blamed("written", writers[0]) if writers else Blame("written", definition_of(module, changed))
+    return Finding(False, "changed", {"name": changed}, blame=blame)
+
+
+def _is_named(value: Value, name: str) -> bool:
+    if name == _IDS:
+        return not value.producers and not value.origin and not value.tensor.is_floating_point()
+    return value.origin == name
 
 
 def _is_changed(tensor: Tensor, before: Tensor) -> bool:

@@ -11,14 +11,21 @@ from gptrace.verify.check.blame import Blame, blamed
 from gptrace.verify.check.checks.all_used import unused_modules
 from gptrace.verify.check.experiments import Experiments
 from gptrace.verify.check.finding import Finding, unjudged
-from gptrace.verify.check.recording import RecordedOperation, RecordedRun, Recorder, find_place_of_class
-from gptrace.verify.check.source_code import definition_of
+from gptrace.verify.check.recording import (
+    RecordedOperation,
+    RecordedRun,
+    Recorder,
+    ValueKey,
+    find_place_of_class,
+)
+from gptrace.verify.check.source_code import definition_of, last_return
 from gptrace.wording import enumerated
 
 Tensor = torch.Tensor
 _DIRECTIONS = 3
 _STEP = 1e-6
 _AGREEMENT = 1e-3
+_NOTHING = 1e-13  # of the largest gradient
 
 
 def check(experiments: Experiments) -> Finding:
@@ -34,26 +41,38 @@ def check(experiments: Experiments) -> Finding:
 
 
 def _judged(experiments: Experiments, parameters: dict[str, Any]) -> Finding:
-    run, gradients = _gradients(experiments, parameters)
+    run, gradients, flow = _gradients(experiments, parameters)
     if not gradients:
-        return Finding(False, "no_graph", {}, blame=_lost(experiments, run, []))
+        return Finding(False, "no_graph", {}, blame=_without_graph(run))
     infinite = [name for name, gradient in gradients.items() if not bool(gradient.isfinite().all())]
     if infinite:
-        blame = Blame(
-            "nan-gradient", definition_of(experiments.subject.module, infinite[0]), path=infinite[0]
-        )
+        place = definition_of(experiments.subject.module, infinite[0])
+        blame = _stopping(run, flow) or Blame("nan-gradient", place, path=infinite[0])
         return Finding(False, "not_finite_gradient", {"names": enumerated(infinite, 3)}, blame=blame)
     unused = unused_modules(experiments)
     missing = [
         name for name in parameters
-        if not (name in gradients and bool(gradients[name].any()))
+        if _is_missing(experiments, gradients, name)
         and not any(name.startswith(path + ".") for path in unused)
     ]  # fmt: skip
     if missing:
-        unread = [name for name in missing if name not in _read(run)]
         names = {"names": enumerated(missing, 3), "count": len(missing)}
-        return Finding(False, "missing", names, len(missing), 0, _lost(experiments, run, unread or missing))
+        blame = _missing(experiments, run, flow, missing)
+        return Finding(False, "missing", names, len(missing), 0, blame)
     return _finite_differences(experiments, parameters, run)
+
+
+def _is_missing(experiments: Experiments, gradients: dict[str, Tensor], name: str) -> bool:
+    """Tell whether a parameter has no gradient, or a matrix one that is nothing but rounding.
+
+    A bias of the keys has such a gradient in every right model: it shifts all scores of a query alike.
+    """
+    gradient = gradients.get(name)
+    if gradient is None or not bool(gradient.any()):
+        return True
+    largest = max(float(other.abs().max()) for other in gradients.values())
+    is_tiny = float(gradient.abs().max()) < _NOTHING * largest
+    return experiments.is_precise and gradient.dim() > 1 and is_tiny
 
 
 @contextmanager
@@ -74,10 +93,15 @@ def _roughened(parameters: dict[str, Any]) -> Iterator[None]:
                 parameter.copy_(before[name])
 
 
-def _gradients(experiments: Experiments, parameters: dict[str, Any]) -> tuple[RecordedRun, dict[str, Tensor]]:
-    """Record a run, and return the gradients of two prompts together; none where the loss has no graph."""
+def _gradients(
+    experiments: Experiments, parameters: dict[str, Any]
+) -> tuple[RecordedRun, dict[str, Tensor], dict[ValueKey, Tensor]]:
+    """Record a run, and return the gradients of two batches together, and those of the values in the run.
+
+    There are none where the loss has no graph.
+    """
     subject = experiments.subject
-    runs, gradients = [], dict[str, Tensor]()
+    runs, gradients, flow = [], dict[str, Tensor](), dict[ValueKey, Tensor]()
     for salt in range(2):
         ids = subject.random_ids(3, subject.length, 20 + salt)
         recorder = Recorder(subject.module)
@@ -87,12 +111,17 @@ def _gradients(experiments: Experiments, parameters: dict[str, Any]) -> tuple[Re
             logits = subject.logits_in(output, ids)
             recorder.run.logits = recorder.value_of(logits)
             runs.append(recorder.run)
-            for name, gradient in _derived(_loss(logits, ids), parameters).items():
-                gradients[name] = gradients.get(name, 0) + gradient
-    return runs[0], gradients
+            loss = _loss(logits, ids)
+            made = recorder.made_with_gradient()
+            for name, gradient in _derived(loss, {**parameters, **made}).items():
+                if isinstance(name, str):
+                    gradients[name] = gradients.get(name, 0) + gradient
+                elif not salt:
+                    flow[name] = gradient
+    return runs[0], gradients, flow
 
 
-def _derived(loss: Tensor, parameters: dict[str, Any]) -> dict[str, Tensor]:
+def _derived(loss: Tensor, parameters: dict[Any, Any]) -> dict[Any, Tensor]:
     if not loss.requires_grad:
         return {}
     found = torch.autograd.grad(loss, list(parameters.values()), allow_unused=True)
@@ -122,7 +151,7 @@ def _finite_differences(experiments: Experiments, parameters: dict[str, Any], ru
     distance = min(distances)
     if distance <= _AGREEMENT:
         return Finding(True, "holds", {"count": len(parameters)}, distance, _AGREEMENT)
-    return Finding(False, "other_gradient", {}, distance, _AGREEMENT, _lost(experiments, run, []))
+    return Finding(False, "other_gradient", {}, distance, _AGREEMENT, _custom(run) or _detaching(run))
 
 
 def _moved(
@@ -144,29 +173,75 @@ def _moved(
                 parameter.copy_(before[name])
 
 
-def _read(run: RecordedRun) -> set[str]:
-    """Return the names of the parameters that an operation took."""
-    return {value.origin for operation in run.operations for value in operation.inputs if value.origin}
+def _without_graph(run: RecordedRun) -> Blame | None:
+    """Return the forward that runs without gradients as a whole, or the first operation that does."""
+    computing = (operation for operation in run.operations if operation.name != "getitem")  # a view is none
+    if not any(value.requires_grad for operation in computing for value in operation.outputs):
+        first = next((o for o in run.operations if not o.path and o.place.file), None)
+        place = run.operations[0].place if first is None else first.place
+        outer = place.outer or place
+        return Blame("no-grad-forward", outer._replace(line=outer.begin))
+    return _detaching(run)
 
 
-def _lost(experiments: Experiments, run: RecordedRun, missing: list[str]) -> Blame | None:
-    """Return the operation that lost the graph, or the parameter that no operation takes."""
-    losing = [operation for operation in run.operations if _loses_graph(operation)]
-    reached = [operation for operation in losing if _is_upstream(run, operation)]
-    if reached or losing:
-        return blamed("detached", (reached or losing)[0])
+def _missing(
+    experiments: Experiments, run: RecordedRun, flow: dict[ValueKey, Tensor], missing: list[str]
+) -> Blame | None:
+    """Return why parameters get no gradient: they leave torch, are never read, or their path ends."""
+    left = next((name for name in missing if name in run.left_torch), "")
+    if left:
+        return Blame("to-python", run.left_torch[left], details={"name": left})
+    readers = {
+        value.origin: operation for operation in reversed(run.operations) for value in operation.inputs
+        if value.origin
+    }  # fmt: skip
+    unread = next((name for name in missing if name not in readers), "")
+    if unread:
+        place, path = definition_of(experiments.subject.module, unread), unread.rpartition(".")[0]
+        return Blame("parameter-unread", place, path=path, details={"name": unread})
+    reader = readers[missing[0]]
+    blame = _detaching(run) or _stopping(run, flow)
+    if blame is not None:
+        return blame
+    last = reader
+    while not _is_upstream(run, reader) and (takers := [t for v in last.outputs for t in run.takers(v)]):
+        last = takers[-1]
+    return Blame("no-path", last.place, last, last.path, {"name": missing[0]})
+
+
+def _custom(run: RecordedRun) -> Blame | None:
+    """Return the backward method of a torch.autograd.Function that the run uses."""
     for operation in run.operations:
         for value in operation.inputs:
             if value.maker is not None:
-                return Blame("custom-backward", find_place_of_class(value.maker), operation, operation.path)
-    if missing:
-        place = definition_of(experiments.subject.module, missing[0])
-        path = missing[0].rpartition(".")[0]
-        return Blame("parameter-unread", place, path=path, details={"name": missing[0]})
+                place = last_return(find_place_of_class(value.maker))
+                return Blame("custom-backward", place, operation, operation.path)
+    return None
+
+
+def _detaching(run: RecordedRun) -> Blame | None:
+    """Return the first operation that lost the graph on the way to the logits."""
+    losing = [operation for operation in run.operations if _loses_graph(operation)]
+    losing = [operation for operation in losing if _is_upstream(run, operation)]
+    return blamed("detached", losing[0]) if losing else None
+
+
+def _stopping(run: RecordedRun, flow: dict[ValueKey, Tensor]) -> Blame | None:
+    """Return the operation through which a gradient comes as 0, NaN or an infinity, and not before."""
+    for operation in reversed(run.operations):
+        after = [flow[value.key] for value in operation.outputs if value.key in flow]
+        # A gradient sums up what all operations that take a value send back: here that is one alone.
+        before = [flow[v.key] for v in operation.inputs if v.key in flow and len(run.takers(v)) == 1]
+        if not after or not before or not all(bool(g.isfinite().all()) and bool(g.any()) for g in after):
+            continue
+        if any(not bool(g.isfinite().all()) for g in before) or not any(bool(g.any()) for g in before):
+            return blamed("gradient-stops", operation)
     return None
 
 
 def _loses_graph(operation: RecordedOperation) -> bool:
+    if "_like" in operation.name or operation.name.startswith("new_"):
+        return False
     takes = any(value.requires_grad and value.tensor.is_floating_point() for value in operation.inputs)
     makes = [value for value in operation.outputs if value.tensor.is_floating_point()]
     return takes and bool(makes) and not any(value.requires_grad for value in makes)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gptrace.model.quiet_torch import torch
-from gptrace.verify.check.blame import Blame, blame_leak, blamed, origin_of
+from gptrace.verify.check.blame import Blame, blame_leak, blamed, making_of, mask_before, origin_of
 from gptrace.verify.check.dependence import differs
 from gptrace.verify.check.experiments import Experiments
 from gptrace.verify.check.finding import Finding, unjudged
@@ -19,6 +19,8 @@ def check(experiments: Experiments) -> Finding:
     subject = experiments.subject
     if not experiments.is_finite:
         return unjudged("not_finite")
+    if not experiments.is_deterministic:
+        return unjudged("not_deterministic")
     length = subject.length
     real = max(1, length - 2)
     ids = subject.random_ids(1, length)
@@ -54,9 +56,40 @@ def _masked(experiments: Experiments, ids: Tensor, worst: float, tolerance: floa
         return unjudged("mask_not_run", error=str(error))
     tolerance = max(tolerance, rounding(first))
     change = float((first - second)[:, pads:].abs().max())
+    if change > tolerance:
+        return Finding(False, "left", {}, change, tolerance, _blame(experiments, ids, other, mask, pads))
+    return _moved(experiments, ids, mask, max(worst, change), tolerance)
+
+
+def _moved(experiments: Experiments, ids: Tensor, mask: Tensor, worst: float, tolerance: float) -> Finding:
+    """Compare the real tokens behind padding with the same tokens alone: their positions must be the same."""
+    subject, pads = experiments.subject, int((mask == 0).sum())
+    arguments = {_MASK: mask}
+    if "position_ids" in subject.parameters_of_forward:
+        arguments["position_ids"] = (mask.cumsum(-1) - 1).clamp(min=0)
+    alone_run = subject.record(ids[:, pads:], subject.original)
+    run = subject.record(ids, subject.original, arguments)
+    if run.logits is None or alone_run.logits is None:
+        return Finding(True, "mask_holds", {}, worst, tolerance)
+    change = float((run.logits.tensor[:, pads:] - alone_run.logits.tensor).abs().max())
     if change <= tolerance:
         return Finding(True, "mask_holds", {}, max(worst, change), tolerance)
-    return Finding(False, "left", {}, change, tolerance, _blame(experiments, ids, other, mask, pads))
+    alone = {value.key: value for value in alone_run.values()}
+
+    def is_wrong(value: Value) -> bool | None:
+        other = alone.get(value.key)
+        if other is None or other.tensor.dim() != value.tensor.dim():
+            return None
+        part = value.tensor
+        for axis, (size, less) in enumerate(zip(part.shape, other.tensor.shape, strict=True)):
+            if size - less not in (0, pads):
+                return None
+            part = part.narrow(axis, size - less, less)
+        return bool(differs(part, other.tensor, torch.finfo(torch.float32).eps).any())
+
+    origin = origin_of(run, run.logits, is_wrong)
+    blame = None if origin is None else blamed("padding-positions", origin)
+    return Finding(False, "moved", {}, change, tolerance, blame)
 
 
 def _leak(experiments: Experiments) -> Blame | None:
@@ -107,4 +140,14 @@ def _blame(experiments: Experiments, ids: Tensor, other: Tensor, mask: Tensor, p
     if run.logits is None:
         return None
     origin = origin_of(run, run.logits, is_wrong)
-    return None if origin is None else blamed("padding-seen", origin)
+    if origin is None:
+        return None
+    same = next((other for other in dependence.run.operations if other.key == origin.key), origin)
+    mask, applied = mask_before(dependence, same)
+    if mask is None or applied is None:
+        return blamed("padding-seen", origin)
+    makers = [
+        maker for _, maker in making_of(dependence.run, subject.construction, mask) if maker is not None
+    ]
+    elsewhere = [maker for maker in makers if maker.place.line != applied.place.line]
+    return blamed("padding-seen", (elsewhere or [applied])[-1])

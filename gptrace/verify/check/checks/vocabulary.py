@@ -57,8 +57,8 @@ def _head(experiments: Experiments) -> Blame | None:
 
 
 def _table(experiments: Experiments) -> Blame | None:
-    """Return the line that looks the ids up."""
+    """Return the line that takes the ids first."""
     for operation in experiments.dependence.run.operations:
-        if operation.name == "embedding" and experiments.dependence.depends(operation.outputs[0]):
+        if experiments.dependence.depends(operation.outputs[0]):
             return Blame("vocabulary-table", operation.place, operation, operation.path)
     return None
