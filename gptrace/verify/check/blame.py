@@ -14,7 +14,8 @@ from typing import Any
 from gptrace.model.quiet_torch import torch
 from gptrace.verify.check.attention import FUSED, score_steps
 from gptrace.verify.check.dependence import Dependence, coordinates
-from gptrace.verify.check.recording import NOWHERE, Place, RecordedOperation, RecordedRun, Value, ValueKey
+from gptrace.verify.check.places import NOWHERE, Place
+from gptrace.verify.check.recording import RecordedOperation, RecordedRun, Value, ValueKey
 from gptrace.verify.check.source_code import definition_of
 from gptrace.verify.check.subject import Construction, Subject
 
@@ -23,7 +24,6 @@ _LAYOUT = ("view", "reshape", "flatten", "unflatten", "contiguous", "view_as", "
 _MOVES = ("roll", "flip", "gather", "index_select", "getitem", "take_along_dim", "setitem_", "cat", "stack")
 # A masked score must be far below the others. -1e4 is: its weight is 0 in every dtype.
 _WEAK = -20.0
-_ATTENTION = (*FUSED, "multi_head_attention_forward")
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,7 +113,7 @@ def called_at(
 
 def _mixes_keys(dependence: Dependence, operation: RecordedOperation) -> bool:
     axes = [len(dependence.token_axes(output)) for output in operation.outputs]
-    if operation.name in _ATTENTION:
+    if operation.name in FUSED:
         return True
     # The scores, or a sum over them, such as the denominator of a softmax that is written out.
     has_matrix = any(

@@ -16,7 +16,8 @@ from gptrace.verify.check.subject import Subject
 
 Tensor = torch.Tensor
 Module = torch.nn.Module
-_PAST_NAMES = ("past_key_values", "past", "past_kv", "kv_cache", "kv_caches", "caches", "layer_past", "cache")
+PAST_NAMES = ("past_key_values", "past", "past_kv", "kv_cache", "kv_caches", "caches", "layer_past", "cache")
+_RESET_NAMES = ("reset_kv_cache", "reset_cache", "clear_cache", "clear_kv_cache", "reset")
 _LAYER_NAMES = ("n_layers", "n_layer", "num_hidden_layers", "num_layers", "depth")
 
 
@@ -39,22 +40,39 @@ class Caching:
         """Empty the cache."""
         self._past = self.make() if self.make is not None else None
         self._position = 0
-        for name in ("reset_kv_cache", "reset_cache", "clear_cache", "clear_kv_cache", "reset"):
-            method = getattr(self.module, name, None)
-            if callable(method):
-                method()
-                return
+        method = self.reset_method()
+        if method is not None:
+            method()
+
+    def reset_method(self) -> Any:
+        """Return the method of the model that empties its cache, or None."""
+        methods = (getattr(self.module, name, None) for name in _RESET_NAMES)
+        return next((method for method in methods if callable(method)), None)
 
     def step(self, ids: Tensor) -> Any:
         """Run the next tokens, and keep the cache that comes back."""
         arguments = dict(self.flags)
-        if self.past_name:
+        if self.past_name == "input_pos":
+            arguments["input_pos"] = torch.arange(self._position, self._position + ids.shape[1])
+        elif self.past_name:
             arguments[self.past_name] = self._past
         output = self.module(ids, **arguments)
         if self.past_name and self.make is None:
             self._past = past_of(output, self.past_name)
         self._position += ids.shape[1]
         return output
+
+
+class _FilledCaching(Caching):
+    """A cache of fixed size, made by setup_caches and filled at `input_pos`, as in gpt-fast."""
+
+    def begin(self) -> None:
+        self._position = 0
+        setup: Any = self.module.setup_caches
+        setup(1, self.make)
+        first = next(self.module.parameters(), None)
+        if first is not None:
+            self.module.to(dtype=first.dtype)  # the caches are new, and of torch's default dtype
 
 
 class _OwnCaching(Caching):
@@ -70,7 +88,9 @@ def find_caching(subject: Subject) -> Caching | None:
     module, names = subject.module, subject.parameters_of_forward
     if type(module) is GPTModel:
         return _OwnCaching(module, "gptrace's own cache", make=module)
-    past = next((name for name in _PAST_NAMES if name in names), "")
+    if "input_pos" in names and callable(getattr(module, "setup_caches", None)):
+        return _FilledCaching(module, "input_pos=…", "input_pos", make=subject.context or 64)
+    past = next((name for name in PAST_NAMES if name in names), "")
     flags = {"use_cache": True} if "use_cache" in names else {}
     if is_hugging_face(module):
         return Caching(module, f"{past}=…, use_cache=True", past, flags) if past and flags else None

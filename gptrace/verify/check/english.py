@@ -74,6 +74,8 @@ _SENTENCES = {
     "positions-matter.scores_differ": (
         "with the same token everywhere, the attention scores differ by position"
     ),
+    "positions-matter.repeat": "with the same token everywhere, some positions look the same to attention",
+    "positions-matter.keys_equal": "with the same token everywhere, a query scores all keys alike",
     "positions-matter.fails": (
         "with the same token everywhere, neither logits nor attention scores differ by position"
     ),
@@ -83,6 +85,7 @@ _SENTENCES = {
     "deterministic.changed": "forward changes {name}",
     "cache.holds": "{count} tokens one by one with {how} give the logits of all at once",
     "cache.fails": "with {how}, the logits after token {step} are not those of all tokens at once",
+    "cache.not_reset": "with {how}, a second text, after the cache is emptied, gives other logits",
     "cache.no_cache": "forward takes no cache that gptrace knows how to use",
     "cache.not_run": "the cache ({how}) could not be used: {error}",
     "vocabulary.holds": (

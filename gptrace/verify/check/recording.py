@@ -6,46 +6,23 @@ was at that time, and the operations that made it: together they are the data fl
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from types import FrameType
 from typing import Any, NamedTuple
 
 from gptrace.model.quiet_torch import torch
 from gptrace.tracing.operations import operation_name
 from gptrace.tracing.tensors import find_tensors
 from gptrace.tracing.undisturbed import run_uncompiled
+from gptrace.verify.check.places import Place, find_place
 
 Tensor = torch.Tensor
 Module = torch.nn.Module
-_TORCH = torch.__file__.rpartition("/")[0]
-_NOT_THE_MODEL = (
-    _TORCH, "<frozen", __file__.rpartition("/verify/")[0] + "/verify/",
-    __file__.rpartition("/verify/")[0] + "/tracing/",
-)  # fmt: skip
-
-
 _LEAVING = ("tolist", "item", "numpy", "__float__", "__int__", "__array__")
-
-
-class Place(NamedTuple):
-    """A line of source code, and the function that it is in; file "" where no line is known.
-
-    `begin` is the first line of that function. `outer` is the line of the module's forward that led there,
-    where the function is a helper.
-    """
-
-    file: str = ""
-    line: int = 0
-    function: str = ""
-    begin: int = 0
-    outer: Place | None = None
-
-
-NOWHERE = Place()
 
 
 class ValueKey(NamedTuple):
@@ -62,7 +39,8 @@ class Value:
 
     `producers` are the numbers of the operations that made it: none for an input or a constant, several
     where a later one wrote into it. `origin` is the name of the parameter or buffer that it is, or "".
-    `maker` is the torch.autograd.Function that made it, which is no operation that can be seen.
+    `maker` is the torch.autograd.Function that made it, which is no operation that can be seen. `kept` is the
+    operation of the run before that made it, if it was kept since then.
     """
 
     key: ValueKey
@@ -71,6 +49,7 @@ class Value:
     origin: str = ""
     requires_grad: bool = False
     maker: type | None = None
+    kept: RecordedOperation | None = None
 
 
 @dataclass(eq=False, slots=True)
@@ -106,6 +85,8 @@ class RecordedRun:
     places_of_calls: dict[str, Place] = field(default_factory=dict)
     # The parameters and buffers that were turned into numbers of Python, and where.
     left_torch: dict[str, Place] = field(default_factory=dict)
+    # By path, which of its arguments a module got: not those that are None or False.
+    given: dict[str, dict[str, bool]] = field(default_factory=dict)
     output: Any = None
     logits: Value | None = None
 
@@ -128,11 +109,16 @@ class RecordedRun:
 
 
 class Recorder(torch.overrides.TorchFunctionMode):
-    """Fills a RecordedRun while it is entered; `module` is the model that runs, None while one is built."""
+    """Fills a RecordedRun while it is entered.
 
-    def __init__(self, module: Module | None = None) -> None:
+    `module` is the model that runs, None while one is built. `previous` recorded the run before, of which the
+    model may have kept tensors.
+    """
+
+    def __init__(self, module: Module | None = None, previous: Recorder | None = None) -> None:
         super().__init__()
         self.run = RecordedRun()
+        self._previous = previous
         self._origins = {} if module is None else {id(tensor): name for name, tensor in tensors_of(module)}
         # By the id of a tensor: the tensor, so that the id stays its own, its version and its value.
         self._known: dict[int, tuple[Tensor, int, Value]] = {}
@@ -150,7 +136,10 @@ class Recorder(torch.overrides.TorchFunctionMode):
         for path, submodule in module.named_modules(remove_duplicate=True):
             if not isinstance(submodule, torch.jit.ScriptModule):
                 handles += [
-                    submodule.register_forward_pre_hook(lambda _, __, path=path: self._enter(path)),
+                    submodule.register_forward_pre_hook(
+                        lambda called, args, kwargs, path=path: self._enter(path, called, args, kwargs),
+                        with_kwargs=True,
+                    ),
                     submodule.register_forward_hook(lambda _, __, ___: self._leave(), always_call=True),
                 ]
         try:
@@ -217,11 +206,19 @@ class Recorder(torch.overrides.TorchFunctionMode):
                     ValueKey(key, "in", slot), _snapshot(tensor, not origin), (), origin,
                     tensor.requires_grad
                 )  # fmt: skip
+                value.kept = self._kept(tensor)
                 self._known[id(tensor)] = tensor, version_of(tensor), value
             if tensor.grad_fn is not None and value.maker is None:
                 value.maker = getattr(tensor.grad_fn, "_forward_cls", None)
             inputs.append((tensor, value))
         return inputs
+
+    def _kept(self, tensor: Tensor) -> RecordedOperation | None:
+        """Return the operation of the run before that made a tensor, or None."""
+        if self._previous is None or (known := self._previous._known.get(id(tensor))) is None:
+            return None
+        producers = known[2].producers
+        return self._previous.run.operations[producers[-1]] if producers else None
 
     def _seen_again(self, tensor: Tensor, old: Value) -> Value:
         """Return the value of a tensor that was written into through another name, such as a view of it."""
@@ -254,7 +251,13 @@ class Recorder(torch.overrides.TorchFunctionMode):
             values.append(value)
         operation.outputs = tuple(values)
 
-    def _enter(self, path: str) -> None:
+    def _enter(self, path: str, module: Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        with suppress(TypeError, ValueError):
+            bound = inspect.signature(module.forward).bind(*args, **kwargs)
+            bound.apply_defaults()
+            self.run.given[path] = {
+                name: value is not None and value is not False for name, value in bound.arguments.items()
+            }
         self._calls[path] += 1
         self._stack.append((path, self._calls[path]))
         self.run.called.append(path)
@@ -263,40 +266,6 @@ class Recorder(torch.overrides.TorchFunctionMode):
 
     def _leave(self) -> None:
         self._stack.pop()
-
-
-def find_place(frame: FrameType | None) -> Place:
-    """Return the line of the model's code that led to a frame: the innermost one outside torch and here."""
-    while frame is not None and frame.f_code.co_filename.startswith(_NOT_THE_MODEL):
-        frame = frame.f_back
-    if frame is None:
-        return NOWHERE
-    inner, outer = frame, frame
-    while frame is not None and not frame.f_code.co_filename.startswith(_NOT_THE_MODEL):
-        frame, outer = frame.f_back, frame
-    return _place(inner)._replace(outer=None if outer is inner else _place(outer))
-
-
-def _place(frame: FrameType) -> Place:
-    code = frame.f_code
-    return Place(code.co_filename, frame.f_lineno, code.co_qualname, code.co_firstlineno)
-
-
-def find_place_of_class(custom: type) -> Place:
-    """Return the line of the backward method of a torch.autograd.Function."""
-    code = getattr(getattr(custom, "backward", None), "__code__", None)
-    return Place() if code is None else Place(code.co_filename, code.co_firstlineno, code.co_qualname)
-
-
-def find_place_of_error(error: BaseException) -> Place:
-    """Return the line of the model's code that raised an exception, or the cause of it."""
-    traceback, place = (error.__cause__ or error).__traceback__, Place()
-    while traceback is not None:
-        code = traceback.tb_frame.f_code
-        if not code.co_filename.startswith(_NOT_THE_MODEL):
-            place = Place(code.co_filename, traceback.tb_lineno, code.co_qualname)
-        traceback = traceback.tb_next
-    return place
 
 
 def version_of(tensor: Tensor) -> int:

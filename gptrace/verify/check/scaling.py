@@ -34,6 +34,8 @@ class Scaling:
 def scaling_of(experiments: Experiments, attention: Attention) -> Scaling | None:
     """Return the scaling of an attention; None where something else than a constant changes the scores."""
     product = attention.product or attention.use
+    if product.name == "multi_head_attention_forward":
+        return None  # torch's own, on queries and keys that it projects itself
     head_dim = _contracted(attention)
     if head_dim is None:
         return None

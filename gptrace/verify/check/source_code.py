@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 from gptrace.model.quiet_torch import torch
-from gptrace.verify.check.recording import Place
+from gptrace.verify.check.places import Place
 
 Module = torch.nn.Module
 

@@ -115,4 +115,4 @@ def _is_scaled_elsewhere(experiments: Experiments, scaling: Scaling) -> bool:
     queries, keys = (
         value.tensor.double().square().mean().sqrt() for value in (scaling.queries, scaling.keys)
     )
-    return float(queries / keys) < 2 * scaling.head_dim**-0.5
+    return bool(queries < 2 * scaling.head_dim**-0.5 * keys)

@@ -7,7 +7,7 @@ from gptrace.verify.check.blame import Blame, blamed, origin_of
 from gptrace.verify.check.dependence import differs
 from gptrace.verify.check.experiments import Experiments
 from gptrace.verify.check.finding import Finding, unjudged
-from gptrace.verify.check.recording import Value, ValueKey
+from gptrace.verify.check.recording import RecordedRun, Value, ValueKey
 from gptrace.verify.check.subject import CannotRunError
 
 Tensor = torch.Tensor
@@ -39,12 +39,12 @@ def check(experiments: Experiments) -> Finding:
 def _blame(experiments: Experiments, ids: Tensor) -> Blame | None:
     """Follow the first prompt: the values of its lanes must be those that it has alone."""
     together = experiments.subject.record(ids)
+    from_ids = _made_of_ids(together)
     for row in range(len(ids)):
         alone = {value.key: value for value in experiments.subject.record(ids[row : row + 1]).values()}
 
         def is_wrong(value: Value, row: int = row, alone: dict[ValueKey, Value] = alone) -> bool | None:
-            known = experiments.dependence.of(value)
-            if known is not None and not bool(known.any()):
+            if value.producers and not from_ids.intersection(value.producers):
                 return False
             other = alone.get(value.key)
             lane = None if other is None else lane_of(value.tensor, other.tensor, row, len(ids))
@@ -60,6 +60,20 @@ def _blame(experiments: Experiments, ids: Tensor) -> Blame | None:
         if origin is not None:
             return blamed("batch-scrambled" if origin.name in _LAYOUT else "batch-mixed", origin)
     return None
+
+
+def _made_of_ids(run: RecordedRun) -> set[int]:
+    """Return the numbers of the operations to which data of the ids flows, and not their shape alone."""
+    reached: set[int] = set()
+    for operation in run.operations:
+        ids = (
+            v
+            for v in operation.inputs
+            if not v.producers and not v.origin and not v.tensor.is_floating_point()
+        )
+        if next(ids, None) is not None or any(reached.intersection(v.producers) for v in operation.inputs):
+            reached.add(operation.number)
+    return reached
 
 
 def lane_of(tensor: Tensor, alone: Tensor, row: int, rows: int) -> Tensor | None:

@@ -11,13 +11,8 @@ from gptrace.verify.check.blame import Blame, blamed
 from gptrace.verify.check.checks.all_used import unused_modules
 from gptrace.verify.check.experiments import Experiments
 from gptrace.verify.check.finding import Finding, unjudged
-from gptrace.verify.check.recording import (
-    RecordedOperation,
-    RecordedRun,
-    Recorder,
-    ValueKey,
-    find_place_of_class,
-)
+from gptrace.verify.check.places import find_place_of_class
+from gptrace.verify.check.recording import RecordedOperation, RecordedRun, Recorder, ValueKey
 from gptrace.verify.check.source_code import definition_of, last_return
 from gptrace.wording import enumerated
 
@@ -57,8 +52,8 @@ def _judged(experiments: Experiments, parameters: dict[str, Any]) -> Finding:
     ]  # fmt: skip
     if missing:
         names = {"names": enumerated(missing, 3), "count": len(missing)}
-        blame = _missing(experiments, run, flow, missing)
-        return Finding(False, "missing", names, len(missing), 0, blame)
+        reason = _missing(experiments, run, flow, missing)
+        return Finding(False, "missing", names, len(missing), 0, reason)
     return _finite_differences(experiments, parameters, run)
 
 

@@ -143,11 +143,11 @@ def _blame(experiments: Experiments, ids: Tensor, other: Tensor, mask: Tensor, p
     if origin is None:
         return None
     same = next((other for other in dependence.run.operations if other.key == origin.key), origin)
-    mask, applied = mask_before(dependence, same)
-    if mask is None or applied is None:
+    hiding, applied = mask_before(dependence, same)
+    if hiding is None or applied is None:
         return blamed("padding-seen", origin)
     makers = [
-        maker for _, maker in making_of(dependence.run, subject.construction, mask) if maker is not None
+        maker for _, maker in making_of(dependence.run, subject.construction, hiding) if maker is not None
     ]
     elsewhere = [maker for maker in makers if maker.place.line != applied.place.line]
     return blamed("padding-seen", (elsewhere or [applied])[-1])
