@@ -5,7 +5,9 @@ from __future__ import annotations
 from tests.models.experiments.dependence import changes_its_input, changes_itself, is_random, remembers
 from tests.models.mistakes.mistake import Mistake, edit
 
-_RANDOM = ("causal", "batch", "padding", "cache", "tokens-stay-apart", "gradients", "loss-labels")
+_RANDOM = (
+    "causal", "batch", "padding", "cache", "tokens-stay-apart", "attention-sums", "gradients", "loss-labels",
+)  # fmt: skip
 
 MISTAKES = (
     Mistake(
