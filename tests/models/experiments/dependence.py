@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from pathlib import Path
 
@@ -43,7 +44,10 @@ def left_padding_matters(record: RightModel, path: Path) -> bool:
     padded = functional.pad(ids, (4, 0), value=0)
     mask = (torch.arange(11) >= 4).long()[None]
     alone = run(model, ids, attention_mask=torch.ones_like(ids))
-    return differ(run(model, padded, attention_mask=mask)[:, 4:], alone)
+    arguments = {"attention_mask": mask}
+    if "position_ids" in inspect.signature(model.forward).parameters:  # then it is for the caller to say
+        arguments["position_ids"] = (mask.cumsum(-1) - 1).clamp(min=0)
+    return differ(run(model, padded, **arguments)[:, 4:], alone)
 
 
 def order_is_lost(record: RightModel, path: Path) -> bool:
