@@ -145,6 +145,22 @@ _ALL = (
         looks_wrong="The difference of two attention maps is negative in places, and sums to less than 1.",
     ),
     RightModel(
+        "zero_init", "SpeedrunGPT", context="block_size", layers="n_layer", labels="shifted",
+        looks_wrong="Weights that start at zero keep gradients and tokens from getting through, at first.",
+    ),
+    RightModel(
+        "low_rank_adapters", "gpt_with_lora",
+        looks_wrong="Frozen parameters, and a matrix of zeros that keeps the other one from a gradient.",
+    ),
+    RightModel(
+        "whole_bfloat16", "LowPrecisionModel", "Args",
+        looks_wrong="Rounding to bfloat16 is as large as some mistakes.",
+    ),
+    RightModel(
+        "lazy_tables", "NeoX", context="", layers="num_layers",
+        looks_wrong="Forward changes buffers, whose values do not depend on when they were made.",
+    ),
+    RightModel(
         "one_hot", "OneHotLM",
         looks_wrong="Positions start as zeros, so untrained ones make no difference.",
     ),

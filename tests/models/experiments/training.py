@@ -71,6 +71,13 @@ def nothing_learns(record: RightModel, path: Path) -> bool:
     return not _loss(small(record, path)).requires_grad
 
 
+def nothing_moves_at_the_start(record: RightModel, path: Path) -> bool:
+    """With the weights that the model starts with, no trainable parameter has a gradient other than 0."""
+    model = small(record, path)
+    _loss(model).backward()  # type: ignore[no-untyped-call]
+    return not any(p.grad is not None and bool(p.grad.any()) for p in _trainable(model))
+
+
 def without_gradient(*names: str) -> Callable[[RightModel, Path], bool]:
     """Every parameter whose name holds one of `names` gets no gradient, but for rounding errors."""
 
