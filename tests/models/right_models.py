@@ -121,6 +121,46 @@ _ALL = (
         looks_wrong="The position ids start at 2, and two rows of their table are never used.",
     ),
     RightModel(
+        "position_ids_argument", "CausalLM", context="n_positions", layers="num_layers", mask=True,
+        looks_wrong="Rows of NaN, which are replaced; and with left padding the caller gives the positions.",
+    ),
+    RightModel(
+        "auxiliary_loss", "SwitchGPT", context="block_size", layers="n_layer", labels="shifted",
+        looks_wrong="The loss is more than the cross-entropy, and the model keeps a value of the last batch.",
+    ),
+    RightModel(
+        "bfloat16_inside", "MixedGPT",
+        looks_wrong="Rounding to bfloat16 inside is much larger than that of float32.",
+    ),
+    RightModel(
+        "blockwise_softmax", "FlashGPT",
+        looks_wrong="No softmax, weights that sum to 1 only at the end, and memory that starts empty.",
+    ),
+    RightModel(
+        "talking_heads", "TalkingLM", vocabulary="num_tokens", context="max_seq_len", layers="depth",
+        looks_wrong="After softmax the heads mix their weights, which no longer sum to 1.",
+    ),
+    RightModel(
+        "differential_attention", "DiffTransformer", context="max_positions",
+        looks_wrong="The difference of two attention maps is negative in places, and sums to less than 1.",
+    ),
+    RightModel(
+        "zero_init", "SpeedrunGPT", context="block_size", layers="n_layer", labels="shifted",
+        looks_wrong="Weights that start at zero keep gradients and tokens from getting through, at first.",
+    ),
+    RightModel(
+        "low_rank_adapters", "gpt_with_lora",
+        looks_wrong="Frozen parameters, and a matrix of zeros that keeps the other one from a gradient.",
+    ),
+    RightModel(
+        "whole_bfloat16", "LowPrecisionModel", "Args",
+        looks_wrong="Rounding to bfloat16 is as large as some mistakes.",
+    ),
+    RightModel(
+        "lazy_tables", "NeoX", context="", layers="num_layers",
+        looks_wrong="Forward changes buffers, whose values do not depend on when they were made.",
+    ),
+    RightModel(
         "one_hot", "OneHotLM",
         looks_wrong="Positions start as zeros, so untrained ones make no difference.",
     ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from pathlib import Path
 
@@ -43,7 +44,10 @@ def left_padding_matters(record: RightModel, path: Path) -> bool:
     padded = functional.pad(ids, (4, 0), value=0)
     mask = (torch.arange(11) >= 4).long()[None]
     alone = run(model, ids, attention_mask=torch.ones_like(ids))
-    return differ(run(model, padded, attention_mask=mask)[:, 4:], alone)
+    arguments = {"attention_mask": mask}
+    if "position_ids" in inspect.signature(model.forward).parameters:  # then it is for the caller to say
+        arguments["position_ids"] = (mask.cumsum(-1) - 1).clamp(min=0)
+    return differ(run(model, padded, **arguments)[:, 4:], alone)
 
 
 def order_is_lost(record: RightModel, path: Path) -> bool:
@@ -73,11 +77,11 @@ def is_random(record: RightModel, path: Path) -> bool:
 
 
 def remembers(record: RightModel, path: Path) -> bool:
-    """Another text in between changes the logits of a text."""
+    """Another text in between, a longer one, changes the logits of a text."""
     longer = {record.context: 64} if record.context else {}  # room for what is remembered
     model, ids = lively(small(record, path, **longer)), some_ids()
     before = run(model, ids)
-    run(model, some_ids(seed=2))
+    run(model, some_ids(length=20, seed=2))
     return differ(run(model, ids), before)
 
 

@@ -15,7 +15,7 @@ SMALL_VOCABULARY = 61
 
 
 def lively(model: Any) -> Any:
-    """Give a model weights so large that each part of it matters to the logits; return it."""
+    """Give a model weights so large that each part of it matters to the logits, in float32; return it."""
     generator = torch.Generator().manual_seed(3)
     with torch.no_grad():
         for parameter in model.parameters():
@@ -24,7 +24,7 @@ def lively(model: Any) -> Any:
                 parameter.copy_(noise * 1.5 / parameter.shape[-1] ** 0.5)
             else:
                 parameter.add_(noise * 0.2)
-    return model
+    return model.float()
 
 
 def some_ids(batch: int = 1, length: int = 12, seed: int = 1) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.models.experiments.training import (
     gradients_are_wrong,
     nothing_learns,
+    nothing_moves_at_the_start,
     some_gradient_is_nan,
     some_parameter_does_not_learn,
     without_gradient,
@@ -155,5 +156,21 @@ MISTAKES = (
         guilty=("return self.decoder(self.project(output.round(",),
         belief="Rounding to two places hardly changes the numbers; its gradient is 0.",
         shown_by=some_parameter_does_not_learn,
+    ),
+    Mistake(
+        name="both_adapter_matrices_start_at_zero",
+        base="low_rank_adapters",
+        edits=edit(
+            "        nn.init.kaiming_uniform_(self.A, a=math.sqrt(5))\n", "        nn.init.zeros_(self.A)\n"
+        ),
+        check="gradients",
+        guilty=(
+            "nn.init.zeros_(self.A)",
+            "return self.alpha * (x @ self.A @ self.B)",
+            "self.B = nn.Parameter(",
+        ),
+        belief="An adapter that starts as nothing has to be zeros; one of "
+        "the two is enough, and both never learn.",
+        shown_by=nothing_moves_at_the_start,
     ),
 )

@@ -245,4 +245,14 @@ MISTAKES = (
         shown_by=leaks,
         also=("attention-sums", "tokens-stay-apart", "padding", "finite"),
     ),
+    Mistake(
+        name="leak_behind_weights_that_start_at_zero",
+        base="zero_init",
+        edits=edit("v.transpose(1, 2), is_causal=True", "v.transpose(1, 2), is_causal=False"),
+        check="causal",
+        guilty=("y = F.scaled_dot_product_attention(", "v.transpose(1, 2), is_causal=False"),
+        belief="An untrained model that shows no leak has none.",
+        shown_by=leaks,
+        also=("attention-sums", "tokens-stay-apart", "padding"),
+    ),
 )

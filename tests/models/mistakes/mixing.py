@@ -133,7 +133,7 @@ MISTAKES = (
         guilty=("previous = torch.roll(", "x = x + self.mix * previous"),
         belief="roll shifts zeros in.",
         shown_by=leaks,
-        also=("tokens-stay-apart", "padding"),
+        also=("positions-matter", "tokens-stay-apart", "padding"),
     ),
     Mistake(
         name="shift_in_the_wrong_direction",
@@ -155,7 +155,11 @@ MISTAKES = (
         base="flipped_time",
         edits=edit("return summed.flip(1) * torch", "return summed * torch"),
         check="causal",
-        guilty=("return summed * torch", 'summed = torch.einsum("dij,bjd->bid"'),
+        guilty=(
+            "return summed * torch",
+            'summed = torch.einsum("dij,bjd->bid"',
+            "backwards = self.value(x).flip(1)",
+        ),
         belief="Only the input has to be turned around.",
         shown_by=leaks,
         also=("positions-matter", "tokens-stay-apart", "padding"),

@@ -93,18 +93,4 @@ MISTAKES = (
         shown_by=makes_nan_of(torch.tensor([[0, 5, 3]])),
         also=_ANY,
     ),
-    Mistake(
-        name="exponentials_overflow_in_half_precision",
-        base="softmax_by_hand",
-        edits=edit(
-            "        scores = scores - scores.amax(dim=-1, "
-            "keepdim=True).detach()\n        weights = scores.exp().tril()\n",
-            "        weights = (scores.half() + 12).exp().tril().float()\n",
-        ),
-        check="finite",
-        guilty=("weights = (scores.half() + 12).exp()", "weights = weights / weights.sum("),
-        belief="Half precision has room for exponentials; it ends at 65504, which is exp of 11.1.",
-        shown_by=makes_nan,
-        also=_ANY,
-    ),
 )

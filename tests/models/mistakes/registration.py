@@ -20,7 +20,15 @@ MISTAKES = (
         belief="A list of modules is registered as one module is.",
         shown_by=some_module_is_not_registered,
         # Modules that torch does not see stay in training mode, with their dropout.
-        also=("causal", "padding", "batch", "tokens-stay-apart", "deterministic", "gradients"),
+        also=(
+            "causal",
+            "padding",
+            "batch",
+            "tokens-stay-apart",
+            "attention-sums",
+            "deterministic",
+            "gradients",
+        ),
     ),
     Mistake(
         name="layers_in_a_plain_list",

@@ -5,7 +5,9 @@ from __future__ import annotations
 from tests.models.experiments.dependence import changes_its_input, changes_itself, is_random, remembers
 from tests.models.mistakes.mistake import Mistake, edit
 
-_RANDOM = ("causal", "batch", "padding", "cache", "tokens-stay-apart", "gradients", "loss-labels")
+_RANDOM = (
+    "causal", "batch", "padding", "cache", "tokens-stay-apart", "attention-sums", "gradients", "loss-labels",
+)  # fmt: skip
 
 MISTAKES = (
     Mistake(
@@ -160,5 +162,26 @@ MISTAKES = (
         belief="The ids belong to forward.",
         shown_by=changes_its_input,
         also=("causal", "vocabulary", "batch"),
+    ),
+    Mistake(
+        name="angles_depend_on_the_longest_text_so_far",
+        base="lazy_tables",
+        edits=edit(
+            "            inv_freq = 1.0 / self.base ** (torch.arange(0, "
+            "self.dim, 2, device=device).float() / self.dim)\n",
+            "            base = self.base * max(1.0, length / 8)\n"
+            "            inv_freq = 1.0 / base ** (torch.arange(0, "
+            "self.dim, 2, device=device).float() / self.dim)\n",
+        ),
+        check="deterministic",
+        guilty=(
+            "base = self.base * max(",
+            "inv_freq = 1.0 / base",
+            "if self.cos_cached is None or length",
+            "self.cos_cached, self.sin_cached = ",
+        ),
+        belief="A longer text needs slower angles, and the table can be kept for the next text.",
+        shown_by=remembers,
+        also=_RANDOM,
     ),
 )
