@@ -27,6 +27,7 @@ ORDER = [
     "session_runs",
     "session",
     "api",
+    "testing",
     "report",
     "cli",
 ]

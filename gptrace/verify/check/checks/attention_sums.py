@@ -51,24 +51,32 @@ def _sums(experiments: Experiments, attention: Attention) -> tuple[Finding | Non
     """Add up the weights where a softmax made them, and after each later step that keeps all keys."""
     if attention.softmax is None:
         return None, 0.0
-    softmax, worst = attention.softmax, 0.0
+    softmax = attention.softmax
     first = attention.steps.index(softmax)
     axes = experiments.dependence.token_axes(softmax.outputs[0])
     if len(axes) < 2 or axes[-1] != softmax.outputs[0].tensor.dim() - 1:
         return None, 0.0  # keys beside those of the tokens, such as a sink, or another order of axes
-    for step in dict.fromkeys((softmax, *attention.steps[first:][-1:])):
-        weights = step.outputs[0].tensor
-        if weights.shape != softmax.outputs[0].tensor.shape:
-            break
-        tolerance = max(1e-6, rounding(weights, experiments.eps))
-        sums = weights.sum(dim=-1)
-        distance = float((sums - 1).abs().max())
-        worst = max(worst, distance)
-        if distance > tolerance:
-            figures = {"least": float(sums.min()), "most": float(sums.max())}
-            blame = _blame(experiments, softmax, step)
-            return Finding(False, "other_sums", figures, distance, tolerance, blame), distance
-    return None, worst
+    later = [
+        step for step in attention.steps[first + 1 :]
+        if step.outputs[0].tensor.shape == softmax.outputs[0].tensor.shape
+    ]  # fmt: skip
+    distances = {step.number: _distance(step) for step in (softmax, *later)}
+    tolerance = max(1e-6, rounding(softmax.outputs[0].tensor, experiments.eps))
+    last = later[-1] if later else softmax
+    worst = max(distances[softmax.number], distances[last.number])
+    if worst <= tolerance:
+        return None, worst
+    # What is in between may undo each other, as a logarithm and an exponential.
+    step = next(step for step in (softmax, *later) if not distances[step.number] <= tolerance)
+    sums = step.outputs[0].tensor.sum(dim=-1)
+    figures = {"least": float(sums.min()), "most": float(sums.max())}
+    blame = _blame(experiments, softmax, step)
+    return Finding(False, "other_sums", figures, worst, tolerance, blame), worst
+
+
+def _distance(step: RecordedOperation) -> float:
+    """Return how far the sums over the keys are from 1."""
+    return float((step.outputs[0].tensor.sum(dim=-1) - 1).abs().max())
 
 
 def _blame(experiments: Experiments, softmax: RecordedOperation, step: RecordedOperation) -> Blame:

@@ -198,8 +198,10 @@ def _missing(
     blame = _detaching(run) or _stopping(run, flow)
     if blame is not None:
         return blame
-    last = reader
-    while not _is_upstream(run, reader) and (takers := [t for v in last.outputs for t in run.takers(v)]):
+    last = reader  # then what takes it, as long as that has a gradient
+    while takers := [
+        t for v in last.outputs for t in run.takers(v) if any(o.requires_grad for o in t.outputs)
+    ]:
         last = takers[-1]
     return Blame("no-path", last.place, last, last.path, {"name": missing[0]})
 

@@ -8,7 +8,7 @@ from gptrace.model.quiet_torch import torch
 from gptrace.verify.check.blame import Blame
 from gptrace.verify.check.experiments import Experiments
 from gptrace.verify.check.finding import Finding, unjudged
-from gptrace.verify.check.recording import RecordedOperation
+from gptrace.verify.check.recording import RecordedOperation, RecordedRun, Value
 
 # Random scores of variance s² add s²/2 to the loss. torch's own initialisation has s² of 1/3; scores with a
 # standard deviation of 1.4 add 1 nat. A loss below that of guessing cannot be on random text.
@@ -46,21 +46,22 @@ def _blame(experiments: Experiments) -> Blame | None:
     value = run.logits
     while value is not None and (producers := run.producers(value)):
         operation: RecordedOperation = producers[0]
-        if any(source.origin for source in operation.inputs) or not operation.inputs:
-            weight = next(
-                (source.origin for source in operation.inputs if source.tensor.dim() == 2 and source.origin),
-                "",
-            )
-            is_tied = weight in _embeddings(experiments)
-            return Blame(
-                "tied-scale" if is_tied else "scale",
-                operation.place,
-                operation,
-                operation.path,
-                {"name": weight},
-            )
+        names = [_parameter(run, source) for source in operation.inputs]
+        if any(names) or not operation.inputs:
+            weight = next((name for name in names if name), "")
+            key = "tied-scale" if weight in _embeddings(experiments) else "scale"
+            return Blame(key, operation.place, operation, operation.path, {"name": weight})
         value = operation.inputs[0]
     return None
+
+
+def _parameter(run: RecordedRun, value: Value) -> str:
+    """Return the name of the parameter that a value is, perhaps turned around; else ""."""
+    while not value.origin and (producers := run.producers(value)):
+        if producers[0].name not in ("t", "T", "mT", "transpose", "to", "contiguous"):
+            return ""
+        value = producers[0].inputs[0]
+    return value.origin
 
 
 def _embeddings(experiments: Experiments) -> set[str]:
