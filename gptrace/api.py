@@ -27,10 +27,9 @@ if TYPE_CHECKING:
 Function = TypeVar("Function", bound=Callable[..., object])
 
 
-class ModelArguments(TypedDict, total=False):
-    """The arguments of `Session`, by name."""
+class ModelOptions(TypedDict, total=False):
+    """The arguments of `Session` beside the model, by name."""
 
-    model: Model
     weights: str | Path | None
     tokenizer: object
     name: str | None
@@ -41,12 +40,20 @@ class ModelArguments(TypedDict, total=False):
     threads: int | None
 
 
+class ModelArguments(ModelOptions, total=False):
+    """The arguments of `Session`, by name."""
+
+    model: Model
+
+
 def _with_model_parameters(function: Function) -> Function:
     """Let `help(function)` list the parameters of Session in place of `**model`, and say where to read on."""
     signature = inspect.signature(function)
     *parameters, _ = signature.parameters.values()
+    own = {parameter.name for parameter in parameters}
     for parameter in inspect.signature(Session).parameters.values():
-        parameters.append(parameter.replace(kind=parameter.KEYWORD_ONLY))
+        if parameter.name not in own:
+            parameters.append(parameter.replace(kind=parameter.KEYWORD_ONLY))
     function.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     pointer = f"`Session` describes the parameters of the model, `Session.{function.__name__}` the others."
     function.__doc__ = f"{inspect.getdoc(function)}\n\n{pointer}"
@@ -185,8 +192,7 @@ def explain(
 
 @_with_model_parameters
 def check(
-    module: Model = None, /, *, only: Sequence[str] = (), language: str = "en",
-    **model: Unpack[ModelArguments],
+    model: Model = None, *, only: Sequence[str] = (), language: str = "en", **options: Unpack[ModelOptions]
 ) -> record.Check:  # fmt: skip
     """Check whether a model is right; `assert gptrace.check(model)` says which line is not.
 
@@ -195,9 +201,7 @@ def check(
     >>> bool(check("tiny", only=["causal"]))
     True
     """
-    if module is not None:
-        model["model"] = module
-    return Session(**model).check(only=only, language=language)
+    return Session(model, **options).check(only=only, language=language)
 
 
 def tokens(

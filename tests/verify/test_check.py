@@ -105,7 +105,12 @@ class Closure(nn.Module):
         super().__init__()
         self.tok_emb = nn.Embedding(50, 8)
         self.head = nn.Linear(8, 50)
-        self.score = lambda x: self.head(x)
+
+        def score(x: torch.Tensor) -> torch.Tensor:
+            scores: torch.Tensor = self.head(x)
+            return scores
+
+        self.score = score
 
     def forward(self, ids: torch.Tensor) -> torch.Tensor:
         logits: torch.Tensor = self.score(self.tok_emb(ids))
