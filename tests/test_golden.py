@@ -19,6 +19,7 @@ from gptrace.report import View, render
 from tests.support import agree_to_the_last_digit, reproducible, without_rounding_errors
 
 GOLDEN = Path(__file__).parent / "golden"
+LEAKY = f"{Path(__file__).parents[1] / 'docs' / 'examples' / 'leaky.py'}:GPT"
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +105,8 @@ def answers() -> list[tuple[str, Report]]:
         ("loss", gptrace.loss(["Hello, 你", "Hi"], model="tiny")),
         ("generate", replace(generation, seconds=0.0)),
         ("lens", gptrace.lens("Hello, 你", model="tiny", k=2)),
+        ("check-tiny", gptrace.check("tiny")),
+        ("check-leaky", gptrace.check(LEAKY, only=["causal", "padding", "cache"], language="zh")),
         ("explain-en", gptrace.explain("Hello, 你", model="tiny")),
         ("explain-zh", gptrace.explain("Hello, 你", model="tiny", language="zh")),
     ]

@@ -177,7 +177,7 @@ def test_the_command_line(cli: Cli, tmp_path: Path) -> None:
     failed = cli(*arguments, "--only", "causal", "--only", "padding")
     assert failed.code == 1
     assert "diagonal=2" in failed.out
-    assert failed.out.count(f"{path.name}:{mistake.guilty_lines[0]}") == 1  # two checks, one line
+    assert failed.out.count(f"{path.name}:{mistake.guilty_lines[0]} ") == 1  # two checks, one line
     assert "应改为" in cli(*arguments, "--only", "causal", "--lang", "zh").out
     cli("check", "-m", "tiny", "--only", "causl").is_error(2, "'causl'", "causal")
     cli("check", "-m", "tiny", "--device", "meta").is_error(2, "meta")

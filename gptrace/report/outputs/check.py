@@ -6,23 +6,38 @@ from collections.abc import Sequence
 
 from gptrace.record import Check, CheckResult
 from gptrace.report.common_parts import model_facts, note_parts
-from gptrace.report.parts import Facts, Line, Lines, Part, line
+from gptrace.report.parts import Facts, Line, Part, Table, line
 from gptrace.report.safe_text import visible
-from gptrace.report.table_data import TableData
+from gptrace.report.table_data import Column, TableData
 from gptrace.report.view import View
 from gptrace.wording import bracketed
 
 _MARKS = {True: ("✓", "holds"), False: ("✗", "fails"), None: ("–", "quiet")}
 _WORDS = {
-    "en": {"line": "line", "likely": "likely", "instead": "instead", "axes": "axes", "of": "held against {}"},
-    "zh": {"line": "代码行", "likely": "可能的错误", "instead": "应改为", "axes": "轴", "of": "容差 {}"},
+    "en": {
+        "check": "Check",
+        "result": "Result",
+        "line": "line",
+        "likely": "likely",
+        "instead": "instead",
+        "axes": "axes",
+        "of": "held against {}",
+    },
+    "zh": {
+        "check": "检查",
+        "result": "结果",
+        "line": "代码行",
+        "likely": "可能的错误",
+        "instead": "应改为",
+        "axes": "轴",
+        "of": "容差 {}",
+    },
 }
 
 
 def parts(check: Check, view: View) -> list[Part]:
     """Return the header, the list of checks, and a part for each one that fails."""
-    width = max((len(result.name) for result in check.checks), default=0)
-    summary = Lines([_summary_line(result, width, check.language) for result in check.checks], aligned=True)
+    summary = Table(TableData(_columns(check.language), [_row(result) for result in check.checks]))
     by_line: dict[object, list[CheckResult]] = {}
     for result in check.failed:
         by_line.setdefault(_place(result) if result.source is not None else result.name, []).append(result)
@@ -51,25 +66,37 @@ def _place(result: CheckResult) -> tuple[object, object, object]:
     return ("", "", "") if source is None else (source.file, source.line, source.text)
 
 
-def _summary_line(result: CheckResult, width: int, language: str) -> Line:
-    mark, role = _MARKS[result.holds]
+def _columns(language: str) -> list[Column]:
+    words = _WORDS[language]
+    return [
+        Column(
+            "mark", "", role_of=lambda mark: next(role for known, role in _MARKS.values() if known == mark)
+        ),
+        Column("name", words["check"]),
+        Column("text", words["result"]),
+    ]
+
+
+def _row(result: CheckResult) -> tuple[str, str, str]:
     text = result.reason if result.holds is None else result.sentence
-    figure = f"  ({_figure(result, language)})" if result.holds is False and result.figure is not None else ""
-    return (
-        (f"{mark} ", role), (f"{result.name:<{width}}  ", "strong" if result.holds is False else ""),
-        (visible(text), "quiet" if result.holds is None else ""), (figure, "quiet"),
-    )  # fmt: skip
+    return _MARKS[result.holds][0], result.name, visible(text)
 
 
 def _figure(result: CheckResult, language: str) -> str:
-    held = "" if result.tolerance is None else _WORDS[language]["of"].format(f"{result.tolerance:.3g}")
-    return ", ".join(part for part in (f"{result.figure:.4g}", held) if part)
+    """Return what was measured, and what it was held against."""
+    if result.figure is None:
+        return ""
+    held = "" if not result.tolerance else _WORDS[language]["of"].format(f"{result.tolerance:.3g}")
+    return f"  ({', '.join(part for part in (f'{result.figure:.4g}', held) if part)})"
 
 
 def _details(results: Sequence[CheckResult], language: str) -> Part:
     """Return what is known of the checks that fail for one line."""
     result, words = results[0], _WORDS[language]
-    pairs = [(f"✗ {each.name}", line(visible(each.sentence), "fails")) for each in results]
+    pairs: list[tuple[str, Line]] = [
+        (f"✗ {each.name}", ((visible(each.sentence), "fails"), (_figure(each, language), "quiet")))
+        for each in results
+    ]
     if result.source is not None:
         function = f" in {result.source.function}" if result.source.function else ""
         place = f"{result.source.file}:{result.source.line}{function}"

@@ -47,24 +47,24 @@ LIKELY = {
         "最后才用掩码，紧挨着 softmax 之前",
     ),
     "pooled": (
-        "它把全部词元混合成一个值，再给每个位置",
+        "它把全部 token 混合成一个值，再给每个位置",
         "沿特征计算，dim=-1，或只用更早的位置",
     ),
     "scrambled": (
-        "{operation} 按另一种顺序切开内存，于是头或特征混到词元之中",
+        "{operation} 按另一种顺序切开内存，于是头或特征混到 token 之中",
         "拆分用 x.view(B, T, n_heads, head_dim).transpose(1, 2)，合并用 x.transpose(1, 2).reshape(B, T, D)",
     ),
     "moved": (
-        "它把更晚的词元移到更早的位置",
+        "它把更晚的 token 移到更早的位置",
         "朝另一个方向移，或在左侧填充",
     ),
     "mixes": (
-        "它让更晚的词元到达更早的位置",
+        "它让更晚的 token 到达更早的位置",
         "位置 t 只用到 t 为止的位置，例如在左侧填充",
     ),
     "other-axis": (
         "queries 和 keys 沿错误的轴相乘，缺少 transpose(1, 2)",
-        "把词元放到倒数第二轴：x.view(B, T, n_heads, head_dim).transpose(1, 2)",
+        "把 token 放到倒数第二轴：x.view(B, T, n_heads, head_dim).transpose(1, 2)",
     ),
     "batch-scrambled": (
         "{operation} 跨过提示切开内存",
@@ -72,15 +72,15 @@ LIKELY = {
     ),
     "batch-mixed": (
         "它跨过一批中的提示计算",
-        "让 batch 轴保持独立：只沿特征或词元求和",
+        "让 batch 轴保持独立：只沿特征或 token 求和",
     ),
     "padding-seen": (
         "填充的注意力掩码在这里没有起作用",
         "把掩码加到每个 query 的得分上，沿 key 的轴",
     ),
     "length-matters": (
-        "它对更早的词元给出的结果取决于词元的总数",
-        "用不随长度变化的大小，例如 head_dim；先拆分头，再混合词元",
+        "它对更早的 token 给出的结果取决于 token 的总数",
+        "用不随长度变化的大小，例如 head_dim；先拆分头，再混合 token",
     ),
     "no-softmax": (
         "权重没有经过沿 key 的 softmax",
@@ -139,31 +139,31 @@ LIKELY = {
         "用名字末尾没有下划线的函数，或先 clone",
     ),
     "cache-positions": (
-        "每一步的位置又从 0 开始，而不是接在已缓存的词元之后",
-        "torch.arange(start, start + T)，其中 start 是已缓存的词元数",
+        "每一步的位置又从 0 开始，而不是接在已缓存的 token 之后",
+        "torch.arange(start, start + T)，其中 start 是已缓存的 token 数",
     ),
     "cache-other": (
         "有缓存时，这里的结果与没有缓存时不同",
-        "把旋转之后的新 keys 和 values 沿词元的轴接在已缓存的后面，并按绝对位置遮住",
+        "把旋转之后的新 keys 和 values 沿 token 的轴接在已缓存的后面，并按绝对位置遮住",
     ),
     "vocabulary-head": (
         "输出层的大小与词表不同",
         "nn.Linear(emb_dim, vocab_size)",
     ),
     "vocabulary-table": (
-        "词元表的行数与得分数不同，或 id 先被改变",
+        "token 表的行数与得分数不同，或 id 先被改变",
         "nn.Embedding(vocab_size, emb_dim)，id 原样传入",
     ),
     "positions-clamped": (
         "超出表的位置被截到最后一行",
-        "拒绝更长的提示，或在前向传播之前截到最后 context_length 个词元",
+        "拒绝更长的提示，或在前向传播之前截到最后 context_length 个 token",
     ),
     "positions-wrapped": (
         "超出表的位置又从头开始",
-        "拒绝更长的提示，或在前向传播之前截到最后 context_length 个词元",
+        "拒绝更长的提示，或在前向传播之前截到最后 context_length 个 token",
     ),
     "cut": (
-        "太长的提示丢掉了最后的词元",
+        "太长的提示丢掉了最后的 token",
         "ids[:, -context_length:] 保留最后的；最好拒绝这样的提示",
     ),
     "refuses-context": (
@@ -199,7 +199,7 @@ LIKELY = {
         "cross_entropy(logits[:, :-1].flatten(0, 1), labels[:, 1:].flatten())",
     ),
     "other-loss": (
-        "损失不是由 logits 和下一个词元算出的",
+        "损失不是由 logits 和下一个 token 算出的",
         "cross_entropy(logits.flatten(0, 1), targets.flatten())",
     ),
     "detached": (
@@ -263,5 +263,8 @@ LIKELY = {
     "keys-without-positions": ("只有 queries 带有位置，所有 keys 看起来都一样", "keys 也要旋转或加上位置"),
     "cache-not-reset": ("清空之后，先前缓存的内容仍在", "把所有缓存和位置计数器都恢复到初始值"),
     "cache-not-passed": ("这次调用没有把缓存传下去", "把缓存或 use_cache 传给每个块"),
-    "cache-kept": ("这里保留的 keys 或 values 不是以后各步需要的", "保留全部 keys 和 values，先前词元的在前"),
+    "cache-kept": (
+        "这里保留的 keys 或 values 不是以后各步需要的",
+        "保留全部 keys 和 values，先前 token 的在前",
+    ),
 }

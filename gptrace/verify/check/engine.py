@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
 from types import MappingProxyType
 
 from gptrace.errors import GptraceError
 from gptrace.model.build import LoadedModel
+from gptrace.model.dtypes import dtype_name
+from gptrace.model.quiet_torch import torch
+from gptrace.model.user_code_errors import short_path
 from gptrace.record import Check, CheckResult, SourceLine
 from gptrace.text.tokenizer import Tokenizer
 from gptrace.tracing.model_facts import model_info, versions
@@ -20,7 +23,7 @@ from gptrace.verify.check.experiments import Experiments
 from gptrace.verify.check.finding import Finding
 from gptrace.verify.check.names import CATALOGS
 from gptrace.verify.check.source_code import text_of
-from gptrace.verify.check.subject import CannotRunError, make_subject
+from gptrace.verify.check.subject import CannotRunError, Subject, make_subject
 from gptrace.wording import one_line
 
 CHECKS: Mapping[str, finding.Check] = MappingProxyType({
@@ -44,7 +47,21 @@ def run_check(
         model=model_info(loaded.module, loaded.name, loaded.weights),
         language=language,
         checks=results,
+        notes=tuple(_notes(subject, CATALOGS[language])),
     )
+
+
+def _notes(subject: Subject, catalog: Catalog) -> Iterator[str]:
+    """Yield how the model that was checked differs from the one that was loaded."""
+    architecture = subject.loaded.architecture
+    settings = {} if architecture is None else architecture.settings
+    smaller = {name: size for name, size in subject.settings.items() if settings.get(name, size) != size}
+    if smaller:
+        sizes = ", ".join(f"{name} {size}" for name, size in smaller.items())
+        yield catalog.shared["small_size"].format(sizes=sizes)
+    first = next((p for p in subject.module.parameters() if p.is_floating_point()), None)
+    if first is not None and first.dtype != torch.float64:
+        yield catalog.shared["own_dtype"].format(dtype=dtype_name(first.dtype))
 
 
 def _find(name: str, experiments: Experiments) -> Finding:
@@ -80,4 +97,6 @@ def _result(name: str, found: Finding, experiments: Experiments, catalog: Catalo
 
 def _source(blame: Blame) -> SourceLine | None:
     place = blame.place
-    return SourceLine(place.file, place.line, text_of(place), place.function) if place.file else None
+    if not place.file:
+        return None
+    return SourceLine(short_path(place.file), place.line, text_of(place), place.function)

@@ -33,6 +33,8 @@ _SHARED = {
     "no_attention": "no attention was found among the operations",
     "not_run": "the model cannot be run in this way: {error}",
     "failed": "the check itself raised {error}",
+    "small_size": "checked with random weights at a smaller size: {sizes}",
+    "own_dtype": "checked in {dtype}: in float64 the model does not run, or gives other logits",
 }
 _SENTENCES = {
     "finite.holds": "all {count:,} logits are finite",
@@ -41,7 +43,7 @@ _SENTENCES = {
     "causal.holds": "changing the token at t changes no logits before t",
     "causal.fails": "changing the token at position {later} changes the logits at position {earlier}",
     "tokens-stay-apart.holds": (
-        "queries, keys and values of {count} attentions hold their own token and earlier ones"
+        "queries, keys and values hold their own token and earlier ones ({count} × attention)"
     ),
     "tokens-stay-apart.fails": "a lane of the {role} depends on a token after it: its lanes are no tokens",
     "tokens-stay-apart.other_axis": (
@@ -59,13 +61,13 @@ _SENTENCES = {
     "padding.moved": "behind padding on the left, real tokens have other logits than without it",
     "padding.mask_not_run": "the model does not take attention_mask: {error}",
     "attention-sums.holds": (
-        "the weights of {count} attentions sum to 1, and scores are scaled by {factor:.4g} = 1/√{head_dim}"
+        "weights sum to 1, and scores are scaled by {factor:.4g} = 1/√{head_dim} ({count} × attention)"
     ),
     "attention-sums.own_scale": (
-        "the weights of {count} attentions sum to 1, and scores are scaled by {factor:.4g}, a scale "
-        "of the model's own"
+        "weights sum to 1, and scores are scaled by {factor:.4g}, a scale of the model's own "
+        "({count} × attention)"
     ),
-    "attention-sums.sums_hold": "the weights of {count} attentions sum to 1",
+    "attention-sums.sums_hold": "weights sum to 1 ({count} × attention)",
     "attention-sums.other_sums": (
         "the weights of a query sum to {least:.4g} up to {most:.4g} over the keys, not to 1"
     ),
