@@ -27,8 +27,7 @@ MISSED = {
     "weights_are_summed_without_the_keys": "A projection without a gradient is named, not the sum.",
     "scores_of_shared_keys_are_viewed_by_heads": "Tokens and heads share an axis, so the next view is named.",
     "true_means_seen_in_multihead_attention": "No logit is NaN here: the check causal names the line.",
-    "time_is_not_turned_back": "The line that turns time around is named, not the return.",
-    "memory_sees_the_text": "The line that puts memory and text together is named, not the mask.",
+    "angles_depend_on_the_longest_text_so_far": "The line after the one that keeps the length is named.",
 }
 
 

@@ -89,7 +89,7 @@ _SENTENCES = {
     "cache.fails": "with {how}, the logits after token {step} are not those of all tokens at once",
     "cache.not_reset": "with {how}, a second text, after the cache is emptied, gives other logits",
     "cache.no_cache": "forward takes no cache that gptrace knows how to use",
-    "cache.not_run": "the cache ({how}) could not be used: {error}",
+    "cache.not_used": "the cache ({how}) could not be used: {error}",
     "vocabulary.holds": (
         "{count:,} scores, one for each token; ids below are taken, and the one beyond is refused"
     ),
@@ -127,6 +127,7 @@ _SENTENCES = {
     "start-loss.trained": "the weights are not random",
     "loss-labels.holds": "the loss is the cross-entropy of logits[t] against {name}[t]",
     "loss-labels.shifts": "the loss is the cross-entropy of logits[t] against {name}[t + 1]",
+    "loss-labels.with_other_terms": "the loss is the cross-entropy of the next tokens, and more",
     "loss-labels.no_labels": "forward takes no labels",
     "loss-labels.no_loss": "forward returns no loss for {name}",
     "loss-labels.not_run": "the model cannot be run with {name}: {error}",

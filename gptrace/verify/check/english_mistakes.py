@@ -310,4 +310,8 @@ LIKELY = {
         "other keys or values are kept here than later steps need",
         "keep all keys and values, those of earlier tokens first",
     ),
+    "stuck": (
+        "{name} and what it is multiplied with both start at 0, so neither ever gets a gradient",
+        "start one of the two with random numbers",
+    ),
 }

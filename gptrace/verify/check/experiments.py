@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import cached_property
 
 from gptrace.model.quiet_torch import torch
 from gptrace.text.tokenizer import Tokenizer
 from gptrace.verify.check.attention import Attention, find_attentions
 from gptrace.verify.check.dependence import Dependence, measure_dependence
-from gptrace.verify.check.subject import Subject, rounding
+from gptrace.verify.check.subject import CannotRunError, Subject, rounding
 
 Tensor = torch.Tensor
+_LONGER_BY = 4  # tokens
 
 
 class Experiments:
@@ -59,11 +61,26 @@ class Experiments:
 
     @cached_property
     def two_runs(self) -> tuple[Tensor, Tensor]:
-        """The logits of two runs, one right after the other, that share random numbers and state."""
+        """The logits of two runs that share random numbers and state; they differ if any two do.
+
+        If two in a row are the same, a longer text is run between two others.
+        """
         with self.subject.running():
-            first = self.subject.logits_in(self.subject.call(self.ids), self.ids).clone()
-            second = self.subject.logits_in(self.subject.call(self.ids), self.ids).clone()
+            first, second = self._once(), self._once()
+            if torch.equal(first, second):
+                with suppress(CannotRunError):
+                    self.run_longer_text()
+                    second = self._once()
         return first, second
+
+    def _once(self) -> Tensor:
+        return self.subject.logits_in(self.subject.call(self.ids), self.ids).clone()
+
+    def run_longer_text(self) -> None:
+        """Run a text that is longer than `ids`, which a model may remember."""
+        length = self.subject.length + _LONGER_BY
+        with suppress(CannotRunError):
+            self.subject.call(self.subject.random_ids(1, min(length, self.subject.context or length), 3))
 
     @property
     def tolerance(self) -> float:

@@ -38,7 +38,7 @@ def check(experiments: Experiments) -> Finding:
             for is_second in (False, True):
                 steps, error = _run_steps(caching, ids, first)
                 if error:
-                    return unjudged("not_run", error=error, how=caching.how)
+                    return unjudged("not_used", error=error, how=caching.how)
                 differences = [float((row - whole[:, end - 1]).abs().max()) for end, row in steps]
                 worst = max(worst, *differences)
                 wrong = next((n for n, difference in enumerate(differences) if difference > tolerance), None)

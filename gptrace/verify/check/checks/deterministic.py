@@ -32,9 +32,12 @@ def check(experiments: Experiments) -> Finding:
 
 
 def _blame(experiments: Experiments) -> Blame | None:
-    first, second = _recorded_twice(experiments)
-    if first.logits is None:
+    first, second = _recorded_twice(experiments, with_longer_text=False)
+    if first.logits is None or second.logits is None:
         return None
+    if torch.equal(first.logits.tensor, second.logits.tensor):
+        first, second = _recorded_twice(experiments, with_longer_text=True)
+    assert first.logits is not None
     others = {value.key: value for value in second.values()}
 
     def is_wrong(value: Value) -> bool | None:
@@ -54,10 +57,12 @@ def _blame(experiments: Experiments) -> Blame | None:
     return Blame("state", place if place.file else origin.place, origin, origin.path)
 
 
-def _recorded_twice(experiments: Experiments) -> tuple[RecordedRun, RecordedRun]:
+def _recorded_twice(experiments: Experiments, *, with_longer_text: bool) -> tuple[RecordedRun, RecordedRun]:
     subject, runs = experiments.subject, []
     with subject.running():
-        for _ in range(2):
+        for turn in range(2):
+            if turn and with_longer_text:
+                experiments.run_longer_text()
             recorder = Recorder(subject.module)
             with recorder.on(subject.module):
                 output = subject.call(experiments.ids)

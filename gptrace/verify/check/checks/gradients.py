@@ -20,6 +20,7 @@ Tensor = torch.Tensor
 _DIRECTIONS = 3
 _STEP = 1e-6
 _AGREEMENT = 1e-3
+_STEPS, _RATE = 3, 0.1  # of training
 _NOTHING = 1e-13  # of the largest gradient
 
 
@@ -31,8 +32,43 @@ def check(experiments: Experiments) -> Finding:
     parameters = {name: p for name, p in module.named_parameters() if p.requires_grad}
     if not parameters:
         return unjudged("frozen")
+    stuck = _stuck(experiments)
+    if stuck:
+        construction = experiments.subject.construction
+        made = construction.made.get(stuck[0])
+        makers = [] if made is None else construction.run.producers(made)
+        place = makers[0].place if makers else definition_of(module, stuck[0])
+        blame = Blame("stuck", place, path=stuck[0].rpartition(".")[0], details={"name": stuck[0]})
+        names = {"names": enumerated(stuck, 3), "count": len(stuck)}
+        return Finding(False, "missing", names, len(stuck), 0, blame)
     with _roughened(parameters):
         return _judged(experiments, parameters)
+
+
+def _stuck(experiments: Experiments) -> list[str]:
+    """Return the parameters that are 0 with a gradient of 0, and stay so in some steps of training.
+
+    A layer that starts at 0 passes no gradient on, but it gets one itself.
+    """
+    subject, module = experiments.subject, experiments.subject.original
+    parameters = {name: p for name, p in module.named_parameters() if p.requires_grad}
+    before = {name: parameter.detach().clone() for name, parameter in parameters.items()}
+    stuck = [name for name, parameter in parameters.items() if not bool(parameter.any())]
+    try:
+        for salt in range(_STEPS if stuck else 0):
+            ids = subject.random_ids(3, subject.length, 30 + salt)
+            with subject.running(module, gradients=True):
+                loss = _loss(subject.logits_in(subject.call(ids, module), ids), ids)
+                gradients = _derived(loss, parameters)
+            stuck = [name for name in stuck if name in gradients and not bool(gradients[name].any())]
+            with torch.no_grad():
+                for name, gradient in gradients.items():
+                    parameters[name].sub_(gradient, alpha=_RATE)
+    finally:
+        with torch.no_grad():
+            for name, parameter in parameters.items():
+                parameter.copy_(before[name])
+    return stuck
 
 
 def _judged(experiments: Experiments, parameters: dict[str, Any]) -> Finding:
