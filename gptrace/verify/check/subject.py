@@ -286,18 +286,18 @@ def _in_float64(subject: Subject, build: _Build) -> Module | None:
     is_same = torch.allclose(exact.double(), own, rtol=_OWN_DTYPE, atol=_OWN_DTYPE, equal_nan=True)
     if not is_same:
         return None
-    if subject.is_random:
-        _roughen(precise, subject.seed)
+    _roughen(precise, subject.seed, only_zeros=not subject.is_random)
     return precise
 
 
-def _roughen(module: Module, seed: int) -> None:
-    """Move random weights a little: a table of positions that starts at 0 would hide mistakes."""
+def _roughen(module: Module, seed: int, *, only_zeros: bool) -> None:
+    """Move random weights a little, or zeros alone: a table of positions of zeros would hide mistakes."""
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for parameter in module.parameters():
-            if parameter.is_floating_point() and parameter.numel():
-                scale = 0.02 * float(parameter.abs().mean()) if bool(parameter.any()) else 0.02
+            is_zero = not bool(parameter.any())
+            if parameter.is_floating_point() and parameter.numel() and (is_zero or not only_zeros):
+                scale = 0.02 * float(parameter.abs().mean()) if not is_zero else 0.02
                 noise = torch.randn(parameter.shape, generator=generator, dtype=parameter.dtype)
                 parameter.add_(noise, alpha=scale)
 

@@ -20,6 +20,7 @@ Tensor = torch.Tensor
 _DIRECTIONS = 3
 _STEP = 1e-6
 _AGREEMENT = 1e-3
+_ROUNDING_ERRORS = 50  # of a loss
 _STEPS, _RATE = 3, 0.1  # of training
 _NOTHING = 1e-13  # of the largest gradient
 
@@ -177,7 +178,9 @@ def _finite_differences(experiments: Experiments, parameters: dict[str, Any], ru
         by_gradient = sum(float((gradient * direction[name]).sum()) for name, gradient in gradients.items())
         above, below = (_moved(experiments, parameters, direction, ids, step) for step in (_STEP, -_STEP))
         measured = (above - below) / (2 * _STEP)
-        distances.append(abs(by_gradient - measured) / max(abs(by_gradient), abs(measured), 1e-6))
+        rounding = _ROUNDING_ERRORS * torch.finfo(torch.float64).eps * max(1.0, abs(above)) / _STEP
+        apart = max(0.0, abs(by_gradient - measured) - rounding)
+        distances.append(apart / max(abs(by_gradient), abs(measured), 1e-6))
     # A kink, such as that of a ReLU, may lie on one of the ways.
     distance = min(distances)
     if distance <= _AGREEMENT:
