@@ -79,6 +79,11 @@ class Subject:
     construction: Construction
     build: _Build
 
+    @cached_property
+    def is_large(self) -> bool:
+        """Whether each run takes so long that there should be few."""
+        return sum(parameter.numel() for parameter in self.original.parameters()) > _LARGEST_IN_FLOAT64
+
     @property
     def is_random(self) -> bool:
         """Whether the weights are random."""
@@ -275,7 +280,7 @@ def _subject(loaded: LoadedModel, build: _Build, seed: int, settings: dict[str, 
 
 def _in_float64(subject: Subject, build: _Build) -> Module | None:
     """Return the model in float64, if it is small, and gives the same logits there as in its own dtype."""
-    if sum(parameter.numel() for parameter in subject.original.parameters()) > _LARGEST_IN_FLOAT64:
+    if subject.is_large:
         return None
     try:
         precise = build()[0].double()
