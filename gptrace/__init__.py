@@ -22,13 +22,14 @@ __version__ = "0.1.0"
 # Module → the public names that it holds.
 _PUBLIC = {
     "gptrace.api": (
-        "explain", "generate", "generate_stream", "lens", "lens_stream", "loss", "loss_stream", "presets",
-        "tokens", "topk", "topk_stream", "trace",
+        "check", "explain", "generate", "generate_stream", "lens", "lens_stream", "loss", "loss_stream",
+        "presets", "tokens", "topk", "topk_stream", "trace",
     ),
     "gptrace.errors": ("GptraceError",),
     "gptrace.model": ("GPTConfig", "GPTModel"),
     "gptrace.record": (
-        "Difference", "Explanation", "Generation", "Lens", "Loss", "Tokens", "TopK", "TopKStream", "Trace",
+        "Check", "Difference", "Explanation", "Generation", "Lens", "Loss", "Tokens", "TopK", "TopKStream",
+        "Trace",
     ),
     "gptrace.record.reading": ("load",),
     "gptrace.session": ("Session",),
@@ -38,6 +39,7 @@ _HOMES = {name: module for module, names in _PUBLIC.items() for name in names}
 __all__ = ["__version__", *_HOMES]
 
 if TYPE_CHECKING:  # the same names for type checkers, to which `x as x` says that a name is public
+    from gptrace.api import check as check
     from gptrace.api import explain as explain
     from gptrace.api import generate as generate
     from gptrace.api import generate_stream as generate_stream
@@ -53,6 +55,7 @@ if TYPE_CHECKING:  # the same names for type checkers, to which `x as x` says th
     from gptrace.errors import GptraceError as GptraceError
     from gptrace.model import GPTConfig as GPTConfig
     from gptrace.model import GPTModel as GPTModel
+    from gptrace.record import Check as Check
     from gptrace.record import Difference as Difference
     from gptrace.record import Explanation as Explanation
     from gptrace.record import Generation as Generation

@@ -27,10 +27,9 @@ if TYPE_CHECKING:
 Function = TypeVar("Function", bound=Callable[..., object])
 
 
-class ModelArguments(TypedDict, total=False):
-    """The arguments of `Session`, by name."""
+class ModelOptions(TypedDict, total=False):
+    """The arguments of `Session` beside the model, by name."""
 
-    model: Model
     weights: str | Path | None
     tokenizer: object
     name: str | None
@@ -41,12 +40,20 @@ class ModelArguments(TypedDict, total=False):
     threads: int | None
 
 
+class ModelArguments(ModelOptions, total=False):
+    """The arguments of `Session`, by name."""
+
+    model: Model
+
+
 def _with_model_parameters(function: Function) -> Function:
     """Let `help(function)` list the parameters of Session in place of `**model`, and say where to read on."""
     signature = inspect.signature(function)
     *parameters, _ = signature.parameters.values()
+    own = {parameter.name for parameter in parameters}
     for parameter in inspect.signature(Session).parameters.values():
-        parameters.append(parameter.replace(kind=parameter.KEYWORD_ONLY))
+        if parameter.name not in own:
+            parameters.append(parameter.replace(kind=parameter.KEYWORD_ONLY))
     function.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     pointer = f"`Session` describes the parameters of the model, `Session.{function.__name__}` the others."
     function.__doc__ = f"{inspect.getdoc(function)}\n\n{pointer}"
@@ -229,6 +236,20 @@ def explain(
         text, ids=ids, special=special, truncate=truncate, topics=topics, lang=lang, head=head,
         seed=seed,
     )  # fmt: skip
+
+
+@_with_model_parameters
+def check(
+    model: Model = None, *, only: Sequence[str] = (), lang: str = "en", **options: Unpack[ModelOptions]
+) -> record.Check:  # fmt: skip
+    """Check whether a model is right; `assert gptrace.check(model)` says which line is not.
+
+    The first argument is the model: a torch.nn.Module, its class, or a name as for `Session`.
+
+    >>> bool(check("tiny", only=["causal"]))
+    True
+    """
+    return Session(model, **options).check(only=only, lang=lang)
 
 
 def tokens(

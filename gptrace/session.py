@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 from gptrace import record
 from gptrace.errors import InputError
 from gptrace.measures import Measures
+from gptrace.model.selection import HuggingFaceSelection
 from gptrace.predict import validation
 from gptrace.session_runs import GivenPrompts, SessionRuns, StreamedPrompts
 from gptrace.text.gpt2_tokenizer import GPT2, NAME, VOCAB_SIZE, tiktoken_version
 from gptrace.text.lines import PromptLines
 from gptrace.text.prompt_source import Ids, PromptSource, Text
 from gptrace.translation import checked_language
+from gptrace.verify.check.names import resolve_checks
 from gptrace.versions import versions_with
 
 if TYPE_CHECKING:
@@ -251,6 +253,28 @@ class Session(SessionRuns):
             loaded, self.tokenizer, prompts[0], topics=topics, language=lang,
             seed=self.seed if seed is None else seed, head=head,
         )  # fmt: skip
+
+    def check(self, *, only: Sequence[str] = (), lang: str = "en") -> record.Check:
+        """Check whether the model is right; a check that fails names the line of the model's code.
+
+        only         names of checks, as `gptrace check --list` shows them (default: all)
+        lang         "en" (default) or "zh"
+
+        A model with random weights is built again at a small size where that is possible; another one is
+        copied. The record is true if no check fails.
+
+        >>> bool(Session("tiny").check(only=["causal", "batch"]))
+        True
+        """
+        names = resolve_checks(only)
+        checked_language(lang)
+        self.check_has_numbers("check")
+        loaded = self._load()
+        from gptrace.verify.check.engine import run_check
+
+        is_hugging_face = isinstance(self._selection, HuggingFaceSelection)
+        own = self.tokenizer if is_hugging_face else self._tokenizer
+        return run_check(loaded, own, only=names, language=lang, seed=self.seed)
 
     def tokens(
         self, text: Text | None = None, *, ids: Ids | None = None, special: bool = True

@@ -17,7 +17,8 @@ from gptrace.model.gpt import GPTModel
 from gptrace.model.quiet_torch import torch
 from tests.support import HANG_TIMEOUT, Cli, Outcome, build_preset, environment
 
-collect_ignore = ["benchmarks"]  # scripts: to import them is to run them
+# Scripts, whose import runs them; and files that are imported as a user's are, under names of their own.
+collect_ignore = ["benchmarks", "models/right"]
 
 # `make test-fast` leaves out tests with these markers; the fixtures bring their marker with them.
 MARKERS_OF_FIXTURES = {"gpt2_small": "slow", "original": "slow", "process": "processes"}

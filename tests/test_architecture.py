@@ -29,6 +29,7 @@ ORDER = [
     "session_runs",
     "session",
     "api",
+    "testing",
     "report",
     "cli",
 ]

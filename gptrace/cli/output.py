@@ -39,14 +39,18 @@ class Destination:
 
     @classmethod
     def parse(
-        cls, format: str | None, json: bool, file: Path | None, width: int | None, lang: str | None = None
-    ) -> Destination:
+        cls, format: str | None, json: bool, file: Path | None, width: int | None, lang: str | None = None,
+        *, junit: bool = False,
+    ) -> Destination:  # fmt: skip
         """Check --format, --json, --output, --width and --lang; raise OptionError for what cannot be.
 
         From here on, notes and errors are in the language of the output, too. The format is that of --json
-        or --format, of the file's suffix, or of the variable GPTRACE_FORMAT.
+        or --format, of the file's suffix, or of the variable GPTRACE_FORMAT. `junit` allows JUnit XML, which
+        only `gptrace check` writes.
         """
         language = settled_language(lang)
+        formats = (*FORMATS, "junit") if junit else tuple(FORMATS)
+        suffixes = _SUFFIXES | ({".xml": "junit"} if junit else {})
         file = checked_file(file)
         if json and format not in (None, "json"):
             raise OptionError(f"--json and --format {format} are both given", "drop one of the two")
@@ -54,15 +58,15 @@ class Destination:
         if json:
             format = "json"
         if format is None and file is not None:
-            format = _SUFFIXES.get(file.suffix.lower())
+            format = suffixes.get(file.suffix.lower())
             if format is None:
-                known = ", ".join(_SUFFIXES)
+                known = ", ".join(suffixes)
                 raise OptionError(f"--output {file}: its suffix names no format", f"use {known}, or --format")
         if format is None and (format := os.environ.get("GPTRACE_FORMAT") or None):
             origin = variable_origin("GPTRACE_FORMAT")
         format = "table" if format in (None, "text") else format
-        if format not in FORMATS:
-            raise OptionError(f"{format!r} is not a format", suggestion(format, FORMATS) + origin)
+        if format not in formats:
+            raise OptionError(f"{format!r} is not a format", suggestion(format, formats) + origin)
         if file is None and format not in _FOR_PROGRAMS:
             language = streams.language_of_stdout(language)
         return cls(format, file, width, language)

@@ -109,6 +109,14 @@ class Architecture:
         merged = [(name, head_dim) for head_dim in head_dims for name in heads]
         return merged + [("batch", name) for name in ("seq_len", *heads)]
 
+    def key(self, role: str) -> str | None:
+        """Return the configuration's name of a size: "width", "vocabulary", "heads", "context", "inner", …
+
+        >>> Architecture({"n_embd": 768}, build=lambda changes: ...).key("width")
+        'n_embd'
+        """
+        return self._keys.get(role)
+
     @property
     def width(self) -> str | None:
         """The configuration's name of the width of the model, such as emb_dim; None where it has none."""

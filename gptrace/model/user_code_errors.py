@@ -78,7 +78,9 @@ def is_of_user_code(error: BaseException) -> bool:
 def line_of(error: BaseException) -> str:
     """Return file, line number and source of the innermost frame of user code; "" where there is none."""
     if isinstance(error, SyntaxError) and error.filename:
-        return f"{_short(error.filename)}, line {error.lineno}: {shortened((error.text or '').strip(), 200)}"
+        return (
+            f"{short_path(error.filename)}, line {error.lineno}: {shortened((error.text or '').strip(), 200)}"
+        )
     every = traceback.extract_tb(error.__traceback__)
     frames = [frame for frame in every if not frame.filename.startswith(NEVER_USER_CODE)]
     outside = [frame for frame in frames if not frame.filename.startswith(_LIBRARIES)]
@@ -88,10 +90,11 @@ def line_of(error: BaseException) -> str:
         return ""
     frame = candidates[-1]
     source = frame.line or linecache.getline(frame.filename, frame.lineno or 0).strip()
-    return f"{_short(frame.filename)}, line {frame.lineno}, in {frame.name}: {shortened(source, 200)}"
+    return f"{short_path(frame.filename)}, line {frame.lineno}, in {frame.name}: {shortened(source, 200)}"
 
 
-def _short(filename: str) -> str:
+def short_path(filename: str) -> str:
+    """Return the path of a file from the current folder, if it is in there; else as it is."""
     try:
         return os.path.relpath(filename) if Path(filename).is_relative_to(Path.cwd()) else filename
     except (OSError, ValueError):

@@ -6,6 +6,7 @@ schema: "gptrace.topk/1" is in topk.py.
 """
 
 from gptrace.record.base import Record, Report
+from gptrace.record.check import Check, CheckResult, SourceLine
 from gptrace.record.diff import Change, ChangedCall, Difference, TraceSummary, ValueDifference
 from gptrace.record.explain import Claim, Explanation, Topic
 from gptrace.record.generate import (

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 
 from msgspec.structs import replace
 
-from gptrace.record import Report, Trace
+from gptrace.errors import OptionError
+from gptrace.record import Check, Report, Trace
 from gptrace.record.writing import item_dicts, json_pieces, to_json
 from gptrace.report.view import View
 
@@ -22,6 +23,8 @@ def render(report: Report, format: str, view: View | None = None) -> str:
 
 def render_pieces(report: Report, format: str, view: View | None = None) -> Iterator[str]:
     """Yield the text of `render` piece by piece, where a format can be written as it is made."""
+    if format == "junit":
+        return _junit(report)
     return FORMATS[format](report, view or View())
 
 
@@ -85,6 +88,14 @@ def _html(report: Report, view: View) -> Iterator[str]:
         prompts = getattr(report, "inputs", None) or [report, *getattr(report, report.items)]
         title += next((f": {text}" for prompt in prompts if (text := getattr(prompt, "text", None))), "")
     yield to_page(outputs.parts(_whole(report), view), title, view.language_of(report))
+
+
+def _junit(report: Report) -> Iterator[str]:
+    from gptrace.report.junit import to_junit
+
+    if not isinstance(report, Check):
+        raise OptionError("junit is no format of this report", "only gptrace check writes JUnit XML")
+    yield to_junit(report)
 
 
 def _whole(report: Report) -> Report:

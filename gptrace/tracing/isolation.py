@@ -34,13 +34,13 @@ class WorkLimitError(BaseException):
 
 
 @contextmanager
-def isolated_run() -> Iterator[None]:
-    """Run the block in inference mode on the CPU; nobody hears of it, and nothing is left behind.
+def isolated_run(*, inference: bool = True) -> Iterator[None]:
+    """Run the block on the CPU; nobody hears of it, and nothing is left behind.
 
     Prints, warnings, logs and global hooks of this thread do nothing. Random numbers are the same each time,
-    and are put back.
+    and are put back. The block runs in `inference` mode, or may compute gradients.
     """
-    with exclusive_random_state(), _silence(), torch.device("cpu"), torch.inference_mode():
+    with exclusive_random_state(), _silence(), torch.device("cpu"), torch.inference_mode(inference):
         seed_generators(_SEED)
         yield
 

@@ -97,7 +97,7 @@ class OperationMode(torch.overrides.TorchFunctionMode):
         kwargs = kwargs or {}
         name = self._names.get(func)
         if name is None:
-            name = self._names[func] = _operation_name(func)
+            name = self._names[func] = operation_name(func)
         if not name:
             self.call_count += func.__name__ != "__get__"  # reading an attribute changes no tensor
             return func(*args, **kwargs)
@@ -145,7 +145,7 @@ def may_run_fused(module: torch.nn.Module, args: tuple[Any, ...], kwargs: Mappin
     return not (torch.is_grad_enabled() and any(parameter.requires_grad for parameter in module.parameters()))
 
 
-def _operation_name(func: Any) -> str:
+def operation_name(func: Any) -> str:
     """Return the name by which people know a torch function; "" for a function that is no operation."""
     name = getattr(func, "__name__", "")
     if name in ("__get__", "__set__", "__delete__"):

@@ -102,7 +102,7 @@ def _restore_attributes(module: Module, before: dict[str, Any] | None) -> None:
             if current.keys() != value.keys() or any(current[key] is not value[key] for key in value):
                 current.clear()
                 current.update(value)
-        elif current is not value:
+        elif name not in attributes or current is not value:
             attributes[name] = value
 
 

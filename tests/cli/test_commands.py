@@ -176,7 +176,7 @@ def test_output_is_written_whole_and_its_suffix_picks_the_format(cli: Cli, tmp_p
 def test_schema(cli: Cli) -> None:
     assert json.loads(cli("schema", "trace").out)["title"] == "gptrace run --json"
     assert set(json.loads(cli("schema").out)) == {
-        "trace", "topk", "tokens", "explain", "loss", "generate", "lens", "models", "diff",
+        "trace", "topk", "tokens", "explain", "loss", "generate", "lens", "models", "diff", "check",
     }  # fmt: skip
     cli("schema", "trac").is_error(2, "'trac'", "did you mean trace")
 

@@ -24,6 +24,7 @@ from tests.support import Cli, environment
         ["loss", "Hello, I am", "-m", "tiny"],
         ["generate", "Hello, I am", "-m", "tiny", "-n", "2", "--trace"],
         ["lens", "Hello, I am", "-m", "tiny", "--full"],
+        ["check", "-m", "tiny", "--only", "causal", "--only", "cache", "--lang", "zh"],
         ["models"],
     ],
 )

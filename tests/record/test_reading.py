@@ -56,6 +56,7 @@ def reports() -> list[Report]:
         gptrace.generate(ids=[1], model="tiny", max_new_tokens=2, top_k=3, top_p=0.5, stop=["x"]),
         gptrace.lens("你好", model="tiny"),
         gptrace.explain("Hello, I am", model="tiny", lang="zh"),
+        gptrace.check("tiny", only=["causal", "loss-labels"], lang="zh"),
         gptrace.tokens("你好\x1b"),
         presets(),
     ]

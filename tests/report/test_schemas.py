@@ -39,6 +39,7 @@ def outputs() -> list[tuple[str, gptrace.Trace | Any]]:
         ("lens", gptrace.lens("你好", model="tiny")),
         ("explain", gptrace.explain("Hello, I am", model="tiny")),
         ("explain", gptrace.explain("Hello", model="tiny", lang="zh")),
+        ("check", gptrace.check("tiny", only=["causal", "loss-labels"])),
         ("tokens", gptrace.tokens("你好\x1b")),
         ("models", presets()),
     ]

@@ -356,3 +356,23 @@ def test_an_interrupt_while_state_is_put_back_waits_until_it_is() -> None:
     assert all(submodule.training for submodule in model.modules())
     assert not model[2].running_mean.any()  # type: ignore[operator]
     assert signal.getsignal(signal.SIGINT) is handler
+
+
+class FilledSlot(nn.Module):
+    """Its forward pass puts a module where None was, so that torch moves the name to another registry."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cache: nn.Module | None = None
+
+    def forward(self, x: Any) -> Any:
+        self.cache = nn.Identity()
+        return self.cache(x)
+
+
+def test_an_attribute_that_became_a_module_is_none_again() -> None:
+    slot = FilledSlot()
+    with undisturbed_evaluation(slot):
+        slot(torch.ones(1))
+    assert slot.cache is None
+    assert fingerprint(slot) == fingerprint(FilledSlot())

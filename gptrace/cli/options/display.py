@@ -65,5 +65,10 @@ Expect = Annotated[
         "--expect FILE", "Compare with a saved trace, as `gptrace diff` does; exit code 1 if they differ."
     ),
 ]
+OnlyChecks = Annotated[
+    list[str] | None,
+    option("--only NAME", "Run only this check, as --list names it. Repeatable.  [default: all]"),
+]
+ListChecks = Annotated[bool, option("--list", "List the checks, each with what must hold.")]
 Rtol = Annotated[float, option("--rtol NUMBER", "Relative tolerance for comparing values.")]
 Atol = Annotated[float, option("--atol NUMBER", "Absolute tolerance for comparing values.")]

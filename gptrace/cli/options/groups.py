@@ -174,6 +174,6 @@ class OutputOptions:
     ] = None  # fmt: skip
     lang: Language = None
 
-    def destination(self) -> Destination:
-        """Check the options, before any work is done."""
-        return Destination.parse(self.format, self.json, self.file, self.width, self.lang)
+    def destination(self, *, junit: bool = False) -> Destination:
+        """Check the options, before any work is done; `junit`: the command may write JUnit XML, too."""
+        return Destination.parse(self.format, self.json, self.file, self.width, self.lang, junit=junit)

@@ -1,0 +1,30 @@
+"""`gptrace check`: is this model right, and if not, which line is wrong?"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from gptrace.cli.options.display import ListChecks, OnlyChecks
+from gptrace.cli.options.groups import ModelOptions, OutputOptions
+from gptrace.cli.output import CommandResult
+from gptrace.errors import EXIT_DONE, EXIT_FAILED
+from gptrace.verify.check.names import check_list, resolve_checks
+
+
+def check(
+    model: ModelOptions, output: OutputOptions,
+    only: OnlyChecks = None, list_checks: ListChecks = False,
+) -> CommandResult:  # fmt: skip
+    """Check whether a model is right, and show the line that is not.
+
+    Each check is an invariant that is measured on the model: ✓ where it holds, ✗ where it does not, – where
+    it does not apply or cannot be judged. Below a ✗ stands the first line of the model's own code that breaks
+    it, the likely mistake, and what to write instead; then the exit code is 1. A model with random weights is
+    checked at a small size.
+    """
+    destination = output.destination(junit=True)
+    if list_checks:
+        return CommandResult(check_list(destination.language))
+    names = resolve_checks(only or ())
+    record = model.session().check(only=names, lang=destination.language)
+    return replace(destination.result(record), exit_code=EXIT_FAILED if record.failed else EXIT_DONE)

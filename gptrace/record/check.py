@@ -1,0 +1,71 @@
+"""`gptrace check`: what must hold of a model, whether it does, and which line is wrong."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+
+from msgspec import Meta
+
+from gptrace.record.base import MeasuredNumber, Record, Report, Versions, about
+from gptrace.record.model import ModelInfo
+
+
+class SourceLine(Record, frozen=True):
+    """A line of the model's own code."""
+
+    file: str
+    line: int
+    text: str
+    function: str = ""
+
+
+class CheckResult(Record, frozen=True):
+    """The outcome of one check; of the fields below `sentence`, those that are known."""
+
+    name: str
+    holds: Annotated[bool | None, about("null where the check does not apply or cannot be judged")]
+    sentence: str
+    figure: Annotated[MeasuredNumber, about("the number that was measured")] = None
+    tolerance: Annotated[MeasuredNumber, about("the number that it was held against")] = None
+    reason: Annotated[str, about("why the check does not apply or cannot be judged")] = ""
+    path: Annotated[str, about("the module in which the operation runs")] = ""
+    operation: Annotated[str, about("the first operation that breaks it")] = ""
+    before: Annotated[tuple[str, ...], about("the axes of what goes into it")] = ()
+    after: Annotated[tuple[str, ...], about("the axes of what comes out of it")] = ()
+    source: SourceLine | None = None
+    likely: Annotated[str, about("the likely mistake")] = ""
+    instead: Annotated[str, about("what to write instead")] = ""
+
+
+class Check(Report, frozen=True, tag_field="schema", tag="gptrace.check/1"):
+    """The checks in their order; true if none of them fails, so that `assert gptrace.check(model)` works."""
+
+    items: ClassVar[str] = "checks"
+
+    versions: Versions
+    model: ModelInfo
+    language: Annotated[str, Meta(pattern="^(en|zh)$")]
+    checks: tuple[CheckResult, ...]
+    notes: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return not self.failed
+
+    def __repr__(self) -> str:
+        """Say which checks fail, and where: pytest shows this under a failed assertion."""
+        if not self.failed:
+            return f"<Check of {self.model.name}: {len(self.checks)} checks, none fails>"
+        fails = ", ".join(f"{check.name}{_at(check)}" for check in self.failed)
+        return f"<Check of {self.model.name}: ✗ {fails}>"
+
+    @property
+    def failed(self) -> tuple[CheckResult, ...]:
+        """The checks that do not hold."""
+        return tuple(check for check in self.checks if check.holds is False)
+
+
+def _at(check: CheckResult) -> str:
+    if check.source is None:
+        return ""
+    file = check.source.file.replace("\\", "/").rpartition("/")[2]
+    return f" ({file}:{check.source.line}: {check.source.text})"

@@ -1,0 +1,245 @@
+"""Find the operation, and the line, that lets a token reach a position where it must not be.
+
+From a value that depends on later tokens the way leads back, as long as an input does so too. The operation
+where none does is the origin. Where that one mixes the keys of attention, the mask decides, and the way leads
+on along the mask to the line that made it wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from gptrace.model.quiet_torch import torch
+from gptrace.verify.check.attention import FUSED, score_steps
+from gptrace.verify.check.dependence import Dependence, coordinates
+from gptrace.verify.check.places import NOWHERE, Place
+from gptrace.verify.check.recording import RecordedOperation, RecordedRun, Value, ValueKey
+from gptrace.verify.check.source_code import definition_of
+from gptrace.verify.check.subject import Construction, Subject
+
+Tensor = torch.Tensor
+_LAYOUT = ("view", "reshape", "flatten", "unflatten", "contiguous", "view_as", "reshape_as", "as_strided")
+_MOVES = ("roll", "flip", "gather", "index_select", "getitem", "take_along_dim", "setitem_", "cat", "stack")
+# A masked score must be far below the others. -1e4 is: its weight is 0 in every dtype.
+_WEAK = -20.0
+
+
+@dataclass(frozen=True, eq=False)
+class Blame:
+    """What is wrong, and where: `key` names the likely mistake, `operation` is the one that shows it."""
+
+    key: str
+    place: Place = NOWHERE
+    operation: RecordedOperation | None = None
+    path: str = ""
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+def blame_leak(dependence: Dependence, value: Value, subject: Subject) -> Blame:
+    """Return what lets later tokens reach a value that depends on them, whose lanes are tokens."""
+    origin = origin_of(dependence.run, value, dependence.violates)
+    if origin is None:
+        return Blame("unknown")
+    if _mixes_keys(dependence, origin):
+        return _blame_attention(dependence, origin, subject)
+    if all(dependence.lanes(output) is None for output in origin.outputs):
+        return blamed("pooled", origin)
+    if origin.name in _LAYOUT:
+        return blamed("scrambled", origin)
+    if origin.name in _MOVES:
+        return blamed("moved", origin)
+    return blamed("mixes", origin)
+
+
+def origin_of(
+    run: RecordedRun, value: Value, is_wrong: Callable[[Value], bool | None]
+) -> RecordedOperation | None:
+    """Return the operation that made a value wrong, though none of its inputs was.
+
+    `is_wrong` tells of a value whether it is wrong, or returns None where that is unknown. An unknown input
+    is followed only where no input is known to be wrong.
+    """
+    origin: RecordedOperation | None = None
+    seen: set[int] = set()
+    while True:
+        producers = [operation for operation in run.producers(value) if operation.number not in seen]
+        if not producers:
+            return origin
+        origin = producers[0]
+        seen.add(origin.number)
+        sources = [source for source in origin.inputs if source.producers]
+        wrong = [source for source in sources if is_wrong(source)] or _beyond(run, sources, is_wrong)
+        wrong = wrong or [source for source in sources if is_wrong(source) is None]
+        if not wrong:
+            return origin
+        value = min(wrong, key=lambda source: max(source.producers))
+
+
+def _beyond(run: RecordedRun, sources: list[Value], is_wrong: Callable[[Value], bool | None]) -> list[Value]:
+    """Return the nearest wrong values that lie behind values of which nothing is known."""
+    waiting, seen = [source for source in sources if is_wrong(source) is None], set[ValueKey]()
+    wrong = []
+    while waiting and len(seen) < 500:
+        value = waiting.pop(0)
+        seen.add(value.key)
+        for operation in run.producers(value):
+            for source in operation.inputs:
+                mark = is_wrong(source) if source.producers else False
+                wrong += [source] * bool(mark)
+                waiting += [source] * (mark is None and source.key not in seen)
+    return wrong
+
+
+def called_at(
+    run: RecordedRun, operation: RecordedOperation, is_wrong: Callable[[Value], bool | None]
+) -> Place:
+    """Return the line to blame for an operation.
+
+    Where it is in a helper that was called several times, and one of these calls is right, that is the line
+    that called the helper.
+    """
+    place = operation.place
+    if place.outer is None:
+        return place
+    twins = [
+        other for other in run.operations if other.key[:4] == operation.key[:4] and other is not operation
+    ]
+    if any(is_wrong(output) is False for twin in twins for output in twin.outputs):
+        return place.outer
+    return place
+
+
+def _mixes_keys(dependence: Dependence, operation: RecordedOperation) -> bool:
+    axes = [len(dependence.token_axes(output)) for output in operation.outputs]
+    if operation.name in FUSED:
+        return True
+    # The scores, or a sum over them, such as the denominator of a softmax that is written out.
+    has_matrix = any(
+        len(dependence.token_axes(value)) >= 2 and dependence.depends(value) for value in operation.inputs
+    )
+    return has_matrix or any(count >= 2 for count in axes)
+
+
+def _blame_attention(dependence: Dependence, origin: RecordedOperation, subject: Subject) -> Blame:
+    """Return what is wrong with the mask of the attention that `origin` belongs to."""
+    mask, applied = mask_before(dependence, origin)
+    if mask is None or applied is None:
+        unused = _mask_beside(dependence, origin)
+        if unused is not None:
+            return blamed("mask-late" if unused.number > origin.number else "mask-discarded", unused)
+        return blamed("no-mask", origin)
+    if not _separates(mask.tensor):
+        return _wrong_mask(dependence, mask, applied, subject)
+    if applied is origin:
+        return blamed("mask-inverted", applied)
+    scores = applied.outputs[0]
+    later = _coordinates_later(dependence, scores)
+    sets = dependence.of(scores)
+    if sets is None or bool((sets[later] != 0).any()):
+        return blamed("mask-inverted", applied)
+    if float(scores.tensor[later].max()) > _WEAK * max(1.0, float(scores.tensor[~later].abs().max())):
+        return blamed("mask-weak", applied)
+    return blamed("softmax-axis" if "softmax" in origin.name else "mixes-keys", origin)
+
+
+def _coordinates_later(dependence: Dependence, scores: Value) -> Tensor:
+    """Return which elements of a matrix of scores are those of a key after the query."""
+    queries, keys = dependence.token_axes(scores)[-2:]
+    return coordinates(scores.tensor, keys) > coordinates(scores.tensor, queries)
+
+
+def mask_before(
+    dependence: Dependence, origin: RecordedOperation
+) -> tuple[Value | None, RecordedOperation | None]:
+    """Return the mask that the scores met before `origin`, or in it, and the operation that applied it."""
+    steps = [origin]
+    matrix = next(
+        (v for v in origin.inputs if len(dependence.token_axes(v)) >= 2 and dependence.depends(v)), None
+    )
+    if matrix is not None:
+        steps += score_steps(dependence, matrix)[::-1]
+    for step in steps:
+        for value in step.inputs:
+            if is_mask(dependence, value):
+                return value, step
+    return None, None
+
+
+def is_mask(dependence: Dependence, value: Value) -> bool:
+    """Tell whether a value is a matrix over queries and keys that depends on no token."""
+    return len(dependence.token_axes(value)) >= 2 and not dependence.depends(value)
+
+
+def _mask_beside(dependence: Dependence, origin: RecordedOperation) -> RecordedOperation | None:
+    """Return an operation of the same module that masks a matrix, but too late or without any use."""
+    for operation in dependence.run.operations:
+        is_near = operation.path == origin.path and abs(operation.number - origin.number) < 16
+        if not is_near or not any(is_mask(dependence, value) for value in operation.inputs):
+            continue
+        matrices = [
+            v for v in operation.inputs if len(dependence.token_axes(v)) >= 2 and dependence.depends(v)
+        ]
+        if matrices and operation.key[:2] == origin.key[:2]:
+            return operation
+    return None
+
+
+def _wrong_mask(dependence: Dependence, mask: Value, applied: RecordedOperation, subject: Subject) -> Blame:
+    """Return the line after which a mask no longer tells later keys from earlier ones."""
+    chain = making_of(dependence.run, subject.construction, mask)
+    first = next(
+        index for index in range(len(chain))
+        if not any(_separates(value.tensor) for value, _ in chain[index:])
+    )  # fmt: skip
+    told = next(
+        (index for index in range(first, len(chain)) if not _is_uniform(chain[index][0].tensor)), first
+    )
+    value, maker = chain[told]
+    key = "mask-uniform" if _is_uniform(mask.tensor) else "mask-wrong"
+    if maker is not None:
+        return Blame(key, maker.place, applied, applied.path)
+    place = definition_of(subject.module, value.origin) if value.origin else applied.place
+    return Blame(key, place if place.file else applied.place, applied, applied.path)
+
+
+def making_of(
+    run: RecordedRun, construction: Construction, value: Value
+) -> list[tuple[Value, RecordedOperation | None]]:
+    """Return the values that led to a constant, each with the operation that made it, the first one first.
+
+    A buffer is followed into the constructor of its module, where that was recorded.
+    """
+    chain: list[tuple[Value, RecordedOperation | None]] = []
+    current: Value | None = value
+    while current is not None and len(chain) < 30:
+        producers = run.producers(current)
+        if not producers and current.origin in construction.made:
+            run, current = construction.run, construction.made[current.origin]
+            producers = run.producers(current)
+        chain.append((current, producers[0] if producers else None))
+        inputs = producers[0].inputs if producers else ()
+        current = max(inputs, key=lambda v: v.tensor.numel(), default=None)
+        if current is not None and current.tensor.dim() < 2:
+            current = None
+    return chain[::-1]
+
+
+def _separates(mask: Tensor) -> bool:
+    """Tell whether a mask (…, queries, keys) has other values for later keys than for the rest."""
+    if mask.dim() < 2 or mask.shape[-2] != mask.shape[-1]:
+        return False
+    matrix = mask.reshape(-1, *mask.shape[-2:])[0]
+    later = torch.ones(matrix.shape, dtype=torch.bool).triu(1)
+    hidden, shown = matrix[later], matrix[~later]
+    return not bool(torch.isin(hidden.double(), shown.double()).any())
+
+
+def _is_uniform(mask: Tensor) -> bool:
+    return bool((mask == mask.flatten()[:1]).all()) if mask.numel() else True
+
+
+def blamed(key: str, operation: RecordedOperation) -> Blame:
+    """Blame an operation, and the line that called it."""
+    return Blame(key, operation.place, operation, operation.path, {"operation": operation.name})

@@ -1,0 +1,126 @@
+"""`attention-sums`: the weights of each query sum to 1 over the keys; scores are scaled by 1/√head_dim."""
+
+from __future__ import annotations
+
+import math
+
+from gptrace.model.hugging_face import is_hugging_face
+from gptrace.model.quiet_torch import torch
+from gptrace.verify.check.attention import Attention
+from gptrace.verify.check.blame import Blame, blamed, is_mask
+from gptrace.verify.check.experiments import Experiments
+from gptrace.verify.check.finding import Finding, unjudged
+from gptrace.verify.check.recording import RecordedOperation
+from gptrace.verify.check.scaling import Scaling, scaling_of
+from gptrace.verify.check.subject import rounding
+
+Tensor = torch.Tensor
+_TOLERANCE = 1e-3
+
+
+def check(experiments: Experiments) -> Finding:
+    """Add up the weights of each query, and follow the factors on the way from queries and keys to scores."""
+    if not experiments.is_finite:
+        return unjudged("not_finite")
+    if not experiments.is_deterministic:
+        return unjudged("not_deterministic")
+    if not experiments.attentions:
+        return unjudged("no_attention")
+    worst = 0.0
+    for attention in experiments.attentions:
+        finding, distance = _sums(experiments, attention)
+        worst = max(worst, distance)
+        if finding is not None:
+            return finding
+    scalings = []
+    for attention in experiments.attentions:
+        scaling = scaling_of(experiments, attention)
+        wrong = None if scaling is None else _wrong_scale(experiments, scaling)
+        if wrong is not None:
+            return wrong
+        scalings.append(scaling)
+    known = next((scaling for scaling in scalings if scaling is not None), None)
+    if known is None:
+        return Finding(True, "sums_hold", {"count": len(scalings)}, worst, _TOLERANCE)
+    is_usual = math.isclose(known.factor, known.head_dim**-0.5, rel_tol=_TOLERANCE)
+    figures = {"count": len(scalings), "factor": known.factor, "head_dim": known.head_dim}
+    return Finding(True, "holds" if is_usual else "own_scale", figures, worst, _TOLERANCE)
+
+
+def _sums(experiments: Experiments, attention: Attention) -> tuple[Finding | None, float]:
+    """Add up the weights where a softmax made them, and after each later step that keeps all keys."""
+    if attention.softmax is None:
+        return None, 0.0
+    softmax = attention.softmax
+    first = attention.steps.index(softmax)
+    axes = experiments.dependence.token_axes(softmax.outputs[0])
+    if len(axes) < 2 or axes[-1] != softmax.outputs[0].tensor.dim() - 1:
+        return None, 0.0  # keys beside those of the tokens, such as a sink, or another order of axes
+    later = [
+        step for step in attention.steps[first + 1 :]
+        if step.outputs[0].tensor.shape == softmax.outputs[0].tensor.shape
+    ]  # fmt: skip
+    distances = {step.number: _distance(step) for step in (softmax, *later)}
+    tolerance = max(1e-6, rounding(softmax.outputs[0].tensor, experiments.eps))
+    last = later[-1] if later else softmax
+    worst = max(distances[softmax.number], distances[last.number])
+    if worst <= tolerance:
+        return None, worst
+    # What is in between may undo each other, as a logarithm and an exponential.
+    step = next(step for step in (softmax, *later) if not distances[step.number] <= tolerance)
+    sums = step.outputs[0].tensor.sum(dim=-1)
+    figures = {"least": float(sums.min()), "most": float(sums.max())}
+    blame = _blame(experiments, softmax, step)
+    return Finding(False, "other_sums", figures, worst, tolerance, blame), worst
+
+
+def _distance(step: RecordedOperation) -> float:
+    """Return how far the sums over the keys are from 1."""
+    return float((step.outputs[0].tensor.sum(dim=-1) - 1).abs().max())
+
+
+def _blame(experiments: Experiments, softmax: RecordedOperation, step: RecordedOperation) -> Blame:
+    if step is softmax:
+        return blamed("softmax-axis", softmax)
+    if any(is_mask(experiments.dependence, value) for value in step.inputs):
+        return blamed("mask-late", step)
+    return blamed("dropout-on" if "dropout" in step.name else "rescaled", step)
+
+
+def _wrong_scale(experiments: Experiments, scaling: Scaling) -> Finding | None:
+    """Return the finding for a factor that is a usual mistake; any other is a scale of the model's own."""
+    subject = experiments.subject
+    head_dim, factor = scaling.head_dim, scaling.factor
+    if is_hugging_face(subject.module) or math.isclose(factor, head_dim**-0.5, rel_tol=_TOLERANCE):
+        return None
+    mistakes = {
+        "unscaled": 1.0,
+        "multiplied": head_dim**0.5,
+        "not-rooted": 1 / head_dim,
+        "scaled-by-dim": head_dim,
+    }
+    sizes = {scaling.queries.tensor.shape[axis] for axis in range(scaling.queries.tensor.dim() - 1)}
+    sizes |= {parameter.shape[-1] for parameter in subject.module.parameters() if parameter.dim()}
+    key = next(
+        (key for key, value in mistakes.items() if math.isclose(factor, value, rel_tol=_TOLERANCE)), ""
+    )
+    if not key and any(size > 1 and math.isclose(factor, size**-0.5, rel_tol=_TOLERANCE) for size in sizes):
+        key = "scaled-by-other-size"
+    if not key or (key == "unscaled" and _is_scaled_elsewhere(experiments, scaling)):
+        return None
+    figures = {"factor": factor, "expected": head_dim**-0.5, "head_dim": head_dim}
+    operation = scaling.steps[-1] if scaling.steps else scaling.product
+    return Finding(False, "other_scale", figures, factor, _TOLERANCE, blamed(key, operation))
+
+
+def _is_scaled_elsewhere(experiments: Experiments, scaling: Scaling) -> bool:
+    """Tell whether queries are normalised, or made smaller than keys by their weights, as in T5.
+
+    Weights that are not random may have been trained without a scale.
+    """
+    if scaling.is_normalised or not experiments.subject.is_random:
+        return True
+    queries, keys = (
+        value.tensor.double().square().mean().sqrt() for value in (scaling.queries, scaling.keys)
+    )
+    return bool(queries < 2 * scaling.head_dim**-0.5 * keys)

@@ -1,0 +1,157 @@
+"""`cache`: token by token, with the model's own cache, the logits are those of all tokens at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from gptrace.model.quiet_torch import torch
+from gptrace.predict.logits import find_logits
+from gptrace.verify.check.blame import Blame, blamed, called_at, origin_of
+from gptrace.verify.check.caching import PAST_NAMES, Caching, find_caching
+from gptrace.verify.check.dependence import differs
+from gptrace.verify.check.experiments import Experiments
+from gptrace.verify.check.finding import Finding, unjudged
+from gptrace.verify.check.places import NOWHERE, Place
+from gptrace.verify.check.recording import RecordedOperation, RecordedRun, Recorder, Value, ValueKey
+from gptrace.wording import one_line
+
+Tensor = torch.Tensor
+
+
+def check(experiments: Experiments) -> Finding:
+    """Run one token at a time, and again after a prompt of three; compare each step with the whole run."""
+    subject = experiments.subject
+    if not experiments.is_finite:
+        return unjudged("not_finite")
+    if not experiments.is_deterministic:
+        return unjudged("not_deterministic")
+    caching = find_caching(subject)
+    if caching is None:
+        return unjudged("no_cache")
+    ids = subject.random_ids(1, subject.length)
+    whole = subject.logits(ids)
+    tolerance = experiments.rounding(whole)  # the order of sums differs between one row and many
+    worst = 0.0
+    for first in (1, 3):
+        with subject.running(caching.module):
+            for is_second in (False, True):
+                steps, error = _run_steps(caching, ids, first)
+                if error:
+                    return unjudged("not_used", error=error, how=caching.how)
+                differences = [float((row - whole[:, end - 1]).abs().max()) for end, row in steps]
+                worst = max(worst, *differences)
+                wrong = next((n for n, difference in enumerate(differences) if difference > tolerance), None)
+                if wrong is not None:
+                    is_leftover = is_second  # it was right in the first turn
+                    break
+        if wrong is None:
+            continue
+        figures = {"step": steps[wrong][0], "how": caching.how}
+        if is_leftover:
+            return Finding(False, "not_reset", figures, worst, tolerance, _reset_method(caching))
+        blame = _blame(experiments, caching, first, steps[wrong][0])
+        return Finding(False, "fails", figures, worst, tolerance, blame)
+    return Finding(True, "holds", {"count": subject.length, "how": caching.how}, worst, tolerance)
+
+
+def _run_steps(caching: Caching, ids: Tensor, first: int) -> tuple[list[tuple[int, Tensor]], str]:
+    """Run the first tokens at once and the others one by one; return the last row of logits of each step.
+
+    With each stands the number of tokens so far; beside them the error, if one was raised.
+    """
+    steps: list[tuple[int, Tensor]] = []
+    end = 0
+    caching.begin()
+    for step in (first, *[1] * (ids.shape[1] - first)):
+        try:
+            found = find_logits(caching.step(ids[:, end : end + step]), 1, step)
+        except Exception as error:  # the model's own cache may raise anything
+            return steps, one_line(f"{type(error).__name__}: {error}", 160)
+        if found.logits is None:
+            return steps, found.reason
+        end += step
+        steps.append((end, found.logits[:, -1].clone()))
+    return steps, ""
+
+
+def _reset_method(caching: Caching) -> Blame:
+    method = caching.reset_method()
+    code = getattr(method, "__code__", None)
+    place = NOWHERE if code is None else Place(code.co_filename, code.co_firstlineno, code.co_qualname)
+    return Blame("cache-not-reset", place)
+
+
+def _blame(experiments: Experiments, caching: Caching, first: int, position: int) -> Blame | None:
+    """Compare the step that goes wrong with the lane that it has in the whole run."""
+    subject = experiments.subject
+    ids = subject.random_ids(1, subject.length)
+    whole = {value.key: value for value in subject.record(ids[:, :position]).values()}
+    steps = [first, *[1] * (position - first)]
+    recorder: Recorder | None = None
+    start = 0
+    with subject.running(caching.module):
+        caching.begin()
+        for step in steps:
+            recorder = Recorder(caching.module, recorder)
+            with recorder.on(caching.module):
+                output = caching.step(ids[:, start : start + step])
+            start += step
+            logits = find_logits(output, 1, step).logits
+            recorder.run.logits = None if logits is None else recorder.value_of(logits)
+    last = steps[-1]
+    run = RecordedRun() if recorder is None else recorder.run
+
+    def is_wrong(value: Value) -> bool | None:
+        same = whole.get(value.key)
+        if same is None or same.tensor.dim() != value.tensor.dim():
+            return None
+        lane, part = same.tensor, value.tensor
+        for axis in range(lane.dim()):
+            size, wanted = lane.shape[axis], part.shape[axis]
+            if size == position and wanted == last:
+                lane = lane.narrow(axis, position - last, last)
+            elif size == position and wanted > size:
+                part = part.narrow(axis, 0, size)  # a cache of fixed size, whose other slots are empty
+            elif size != wanted:
+                return None if value.tensor.dim() < 3 else True
+        return bool(differs(part, lane, experiments.eps).any())
+
+    origin = None if run.logits is None else origin_of(run, run.logits, is_wrong)
+    if origin is None:
+        return None
+    return _not_passed(run, origin) or _kept(origin, whole) or _at(experiments, run, origin, is_wrong)
+
+
+def _not_passed(run: RecordedRun, origin: RecordedOperation) -> Blame | None:
+    """Return the call of a module that takes the cache, and did not get what its parent got."""
+    parts = origin.path.split(".") if origin.path else []
+    for depth in range(1, len(parts) + 1):
+        path = ".".join(parts[:depth])
+        given, above = run.given.get(path, {}), {}
+        for shorter in range(depth):
+            above.update(run.given.get(".".join(parts[:shorter]), {}))
+        for name in (*PAST_NAMES, "use_cache", "input_pos"):
+            if given.get(name) is False and above.get(name):
+                return Blame("cache-not-passed", run.places_of_calls.get(path, NOWHERE), origin, path)
+    return None
+
+
+def _kept(origin: RecordedOperation, whole: dict[ValueKey, Value]) -> Blame | None:
+    """Return where a part of the keys or values was kept by the step before, if this step takes it up."""
+    if any(value.key in whole for value in origin.outputs):
+        return None
+    makers = [value.kept for value in origin.inputs if value.kept is not None]
+    sliced = [maker for maker in makers if maker.name in ("getitem", "narrow", "slice", "index_select")]
+    return blamed("cache-kept", sliced[0]) if sliced else None
+
+
+def _at(
+    experiments: Experiments, run: RecordedRun, origin: RecordedOperation,
+    is_wrong: Callable[[Value], bool | None],
+) -> Blame:  # fmt: skip
+    known = experiments.dependence.sets
+    outputs = [value.key for value in origin.outputs]
+    is_position = outputs[0] in known and not any(known[key].any() for key in outputs if key in known)
+    blame = blamed("cache-positions" if is_position else "cache-other", origin)
+    return replace(blame, place=called_at(run, origin, is_wrong))

@@ -1,0 +1,74 @@
+"""`finite`: every logit is finite."""
+
+from __future__ import annotations
+
+from gptrace.model.quiet_torch import torch
+from gptrace.verify.check.blame import Blame, blamed, mask_before, origin_of
+from gptrace.verify.check.dependence import measure_dependence
+from gptrace.verify.check.experiments import Experiments
+from gptrace.verify.check.finding import Finding, unjudged
+from gptrace.verify.check.recording import RecordedOperation, RecordedRun, Value
+from gptrace.verify.check.subject import CannotRunError
+
+Tensor = torch.Tensor
+
+
+def check(experiments: Experiments) -> Finding:
+    """Run random ids of several lengths in the dtype of the model, and count logits that are not finite."""
+    subject = experiments.subject
+    longest = min(subject.context or 24, 24)
+    count = 0
+    for length in sorted({1, subject.length, longest}):
+        ids = subject.random_ids(1, length)
+        ids[0, length // 2] = 0  # the row of a padding token may hold nothing but zeros
+        try:
+            logits = subject.logits(ids, subject.original)
+        except CannotRunError:
+            if length == subject.length:
+                raise
+            continue  # the check of the context says so
+        wrong = ~logits.isfinite()
+        count += logits.numel()
+        if bool(wrong.any()):
+            figures = {"count": int(wrong.sum()), "total": logits.numel(), "length": length}
+            return Finding(False, "fails", figures, float(wrong.sum()), 0.0, _blame(experiments, ids))
+    return Finding(True, "holds", {"count": count}, 0.0, 0.0) if count else unjudged("not_run")
+
+
+def _blame(experiments: Experiments, ids: Tensor) -> Blame | None:
+    subject = experiments.subject
+    run = subject.record(ids, subject.original)
+    if run.logits is None:
+        return None
+    has_nan = bool(run.logits.tensor.isnan().any())
+
+    def is_wrong(value: Value) -> bool:
+        if not value.tensor.is_floating_point():
+            return False
+        wrong = value.tensor.isnan() if has_nan else value.tensor.isinf()
+        return bool(wrong.any())
+
+    origin = origin_of(run, run.logits, is_wrong)
+    if origin is None:
+        return None
+    parameter = next((value.origin for value in origin.inputs if value.origin and is_wrong(value)), "")
+    if parameter:
+        return Blame("nan-weights", origin.place, origin, origin.path, {"name": parameter})
+    if has_nan and "softmax" in origin.name and _has_masked_row(origin):
+        return _hiding_mask(experiments, run, origin)
+    return blamed("makes-nan" if has_nan else "makes-inf", origin)
+
+
+def _has_masked_row(softmax: RecordedOperation) -> bool:
+    scores = softmax.inputs[0].tensor
+    return any(bool((scores == -torch.inf).all(dim=axis).any()) for axis in range(scores.dim()))
+
+
+def _hiding_mask(experiments: Experiments, run: RecordedRun, softmax: RecordedOperation) -> Blame:
+    """Return the line of the mask that hides every key from a query."""
+    dependence = measure_dependence(experiments.subject)
+    same = next((o for o in dependence.run.operations if o.key == softmax.key), None)
+    mask, applied = mask_before(dependence, same) if same is not None else (None, None)
+    if mask is None or applied is None:
+        return blamed("hides-all", softmax)
+    return blamed("hides-all", applied)

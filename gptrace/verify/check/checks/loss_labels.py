@@ -1,0 +1,132 @@
+"""`loss-labels`: a loss that forward returns is the cross-entropy of logits[t] against the token after t."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from gptrace.model.quiet_torch import torch
+from gptrace.tracing.tensors import find_tensors
+from gptrace.verify.check.blame import Blame, blamed
+from gptrace.verify.check.experiments import Experiments
+from gptrace.verify.check.finding import Finding, unjudged
+from gptrace.verify.check.recording import RecordedOperation, RecordedRun, Value
+from gptrace.verify.check.subject import CannotRunError
+
+Tensor = torch.Tensor
+cross_entropy = torch.nn.functional.cross_entropy
+# Arguments that take the ids themselves, which forward shifts, as in transformers. The others, such as
+# nanoGPT's `targets`, take the tokens that come after, so that forward does not shift.
+_IDS_THEMSELVES = ("labels", "label")
+_LEAST_FACTOR = 0.5
+_ROUNDING_ERRORS = 50  # of a mean over few tokens
+
+
+def check(experiments: Experiments) -> Finding:
+    """Give random labels, and find the shift for which the loss is their cross-entropy."""
+    subject = experiments.subject
+    name = subject.target_name
+    if not name:
+        return unjudged("no_labels")
+    if not experiments.is_finite:
+        return unjudged("not_finite")
+    ids = subject.random_ids(2, subject.length, 5)
+    wanted = 1 if name in _IDS_THEMSELVES else 0
+    runs = []
+    for salt in (6, 7, 8):
+        labels = subject.random_ids(2, subject.length, salt)
+        labels[0, labels.shape[1] // 2] = 0  # no token is left out, whatever its id
+        try:
+            with subject.running():
+                output = subject.call(ids, arguments={name: labels})
+                loss, logits = _loss_of(output), subject.logits_in(output, ids)
+        except CannotRunError as error:
+            return unjudged("not_run", name=name, error=str(error))
+        if loss is None:
+            return unjudged("no_loss", name=name)
+        by_shift = {shift: _cross_entropy(logits, labels, shift) for shift in (wanted, 0, 1, 2, -1)}
+        runs.append(_Loss(float(loss), by_shift, torch.finfo(loss.dtype).eps))
+    first = runs[0]
+    eps = max(experiments.eps, first.eps)
+    tolerance = _ROUNDING_ERRORS * eps * max(1.0, abs(first.value))
+    distance = abs(first.value - first.by_shift[wanted])
+    figures = {"name": name, "loss": first.value, "expected": first.by_shift[wanted]}
+    if distance <= tolerance:
+        return Finding(True, "shifts" if wanted else "holds", figures, distance, tolerance)
+    shift = next((shift for shift in first.by_shift if _is_affine(runs, shift, tolerance)), None)
+    if shift == wanted:
+        return Finding(True, "with_other_terms", figures)
+    keys = {wanted + 1: "shifted_twice", wanted - 1: "not_shifted" if wanted else "shifted_back"}
+    key = "other_loss" if shift is None else keys.get(shift, "other_shift")
+    return Finding(False, key, figures, distance, tolerance, _blame(experiments, key, ids, {name: labels}))
+
+
+class _Loss(NamedTuple):
+    """A loss that forward returned, and the cross-entropies of its logits by shift of the labels."""
+
+    value: float
+    by_shift: dict[int, float]
+    eps: float
+
+
+def _is_affine(runs: list[_Loss], shift: int, tolerance: float) -> bool:
+    """Tell whether losses are cross-entropies and a term without labels, such as a balance of experts.
+
+    With smoothed labels the cross-entropy counts a little less than once.
+    """
+    losses = [run.value - runs[0].value for run in runs[1:]]
+    expected = [run.by_shift[shift] - runs[0].by_shift[shift] for run in runs[1:]]
+    if min(map(abs, expected)) <= 10 * tolerance:
+        return False
+    factors = [loss / value for loss, value in zip(losses, expected, strict=True)]
+    allowed = 4 * tolerance / min(map(abs, expected))
+    return abs(factors[0] - factors[1]) <= allowed and _LEAST_FACTOR <= factors[0] <= 1 + allowed
+
+
+def _loss_of(output: Any) -> Tensor | None:
+    loss = getattr(output, "loss", None)
+    if isinstance(loss, torch.Tensor):
+        return loss
+    scalars = [tensor for _, tensor in find_tensors("output", output) if tensor.numel() == 1]
+    return scalars[0] if len(scalars) == 1 else None
+
+
+def _cross_entropy(logits: Tensor, labels: Tensor, shift: int) -> float:
+    """Return the mean cross-entropy of logits[t] against labels[t + shift]."""
+    length = labels.shape[1] - abs(shift)
+    first, second = max(0, -shift), max(0, shift)
+    rows = logits[:, first : first + length].reshape(-1, logits.shape[-1])
+    return float(cross_entropy(rows.double(), labels[:, second : second + length].reshape(-1)))
+
+
+def _blame(experiments: Experiments, key: str, ids: Tensor, arguments: dict[str, Tensor]) -> Blame | None:
+    run = experiments.subject.record(ids, arguments=arguments)
+    names = ("cross_entropy", "nll_loss", "log_softmax")
+    loss = next((operation for operation in reversed(run.operations) if operation.name in names), None)
+    if loss is None:
+        return None
+    if key == "other_loss":
+        return blamed("other-loss", loss)
+    slices = [operation for value in loss.inputs[:2] for operation in _slices_before(run, value)]
+    if key in ("shifted_twice", "other_shift", "shifted_back") and slices:
+        return blamed(key.replace("_", "-"), min(slices, key=lambda operation: operation.number))
+    return blamed(key.replace("_", "-"), loss)
+
+
+def _slices_before(run: RecordedRun, value: Value) -> list[RecordedOperation]:
+    """Return the slices on the way back from an input of the loss, through changes of layout alone."""
+    slices: list[RecordedOperation] = []
+    while value.producers and len(slices) < 5:
+        operation = run.producers(value)[0]
+        if operation.name not in (
+            "getitem",
+            "view",
+            "reshape",
+            "contiguous",
+            "flatten",
+            "transpose",
+            "permute",
+        ):
+            break
+        slices += [operation] * (operation.name == "getitem")
+        value = operation.inputs[0]
+    return slices

@@ -1,0 +1,64 @@
+"""`vocabulary`: there is a score for each token, every id is taken, and an id beyond is refused."""
+
+from __future__ import annotations
+
+from gptrace.model.quiet_torch import torch
+from gptrace.verify.check.blame import Blame
+from gptrace.verify.check.experiments import Experiments
+from gptrace.verify.check.finding import Finding
+from gptrace.verify.check.subject import CannotRunError
+
+
+def check(experiments: Experiments) -> Finding:
+    """Compare the number of scores with settings and tokenizer; run the last id and the one beyond."""
+    subject = experiments.subject
+    count = subject.vocabulary
+    wanted = subject.settings.get("vocab_size")
+    if wanted is not None and count != wanted:
+        blame = _head(experiments)
+        return Finding(False, "other_size", {"count": count, "wanted": wanted}, count, 0, blame)
+    tokenizer = experiments.tokenizer
+    real = _real_count(experiments)
+    if tokenizer is not None and tokenizer.size() and not tokenizer.matches_vocab_size(real):
+        figures = {"count": real, "wanted": tokenizer.size()}
+        return Finding(False, "not_the_tokenizer", figures, real, 0, _head(experiments))
+    try:
+        subject.logits(torch.tensor([[0, count - 1]]))
+    except CannotRunError as error:
+        return Finding(False, "refused", {"id": count - 1, "error": str(error)}, blame=_table(experiments))
+    try:
+        subject.logits(torch.tensor([[0, count]]))
+    except CannotRunError:
+        return Finding(True, "holds", {"count": real})
+    return Finding(False, "beyond", {"id": count, "count": count}, blame=_table(experiments))
+
+
+def _real_count(experiments: Experiments) -> int:
+    """Return the number of scores of the model at its real size."""
+    loaded = experiments.subject.loaded
+    if loaded.module is experiments.subject.original or loaded.limits.vocab_size is None:
+        architecture = loaded.architecture
+        key = None if architecture is None else architecture.vocabulary
+        return (
+            experiments.subject.vocabulary
+            if architecture is None or key is None
+            else architecture.settings[key]
+        )
+    return loaded.limits.vocab_size
+
+
+def _head(experiments: Experiments) -> Blame | None:
+    """Return the line that makes the scores."""
+    run = experiments.dependence.run
+    if run.logits is None or not run.logits.producers:
+        return None
+    operation = run.producers(run.logits)[0]
+    return Blame("vocabulary-head", operation.place, operation, operation.path)
+
+
+def _table(experiments: Experiments) -> Blame | None:
+    """Return the line that takes the ids first."""
+    for operation in experiments.dependence.run.operations:
+        if experiments.dependence.depends(operation.outputs[0]):
+            return Blame("vocabulary-table", operation.place, operation, operation.path)
+    return None

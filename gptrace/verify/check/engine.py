@@ -1,0 +1,102 @@
+"""`gptrace check`: run the checks on a model, and put what they find into words."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from importlib import import_module
+from types import MappingProxyType
+
+from gptrace.errors import GptraceError
+from gptrace.model.build import LoadedModel
+from gptrace.model.dtypes import dtype_name
+from gptrace.model.quiet_torch import torch
+from gptrace.model.user_code_errors import short_path
+from gptrace.record import Check, CheckResult, SourceLine
+from gptrace.text.tokenizer import Tokenizer
+from gptrace.tracing.model_facts import model_info, versions
+from gptrace.verify.check import finding
+from gptrace.verify.check.axes import axes_after, axes_before
+from gptrace.verify.check.blame import Blame
+from gptrace.verify.check.catalog import NAMES, Catalog
+from gptrace.verify.check.experiments import Experiments
+from gptrace.verify.check.finding import Finding
+from gptrace.verify.check.names import CATALOGS
+from gptrace.verify.check.source_code import text_of
+from gptrace.verify.check.subject import CannotRunError, Subject, make_subject
+from gptrace.wording import one_line
+
+CHECKS: Mapping[str, finding.Check] = MappingProxyType({
+    name: import_module(f"gptrace.verify.check.checks.{name.replace('-', '_')}").check for name in NAMES
+})  # fmt: skip
+
+
+def run_check(
+    loaded: LoadedModel, tokenizer: Tokenizer | None, *, only: Sequence[str], language: str, seed: int
+) -> Check:
+    """Return the outcome of the checks named `only`, in their order.
+
+    `tokenizer` is that which belongs to the model, None where it has none. Raises a NoLogitsError for a model
+    that cannot be run, or gives no logits.
+    """
+    subject = make_subject(loaded, seed)
+    experiments = Experiments(subject, tokenizer)
+    results = tuple(_result(name, _find(name, experiments), experiments, CATALOGS[language]) for name in only)
+    return Check(
+        versions=versions(),
+        model=model_info(loaded.module, loaded.name, loaded.weights),
+        language=language,
+        checks=results,
+        notes=tuple(_notes(subject, CATALOGS[language])),
+    )
+
+
+def _notes(subject: Subject, catalog: Catalog) -> Iterator[str]:
+    """Yield how the model that was checked differs from the one that was loaded."""
+    architecture = subject.loaded.architecture
+    settings = {} if architecture is None else architecture.settings
+    smaller = {name: size for name, size in subject.settings.items() if settings.get(name, size) != size}
+    if smaller:
+        sizes = ", ".join(f"{name} {size}" for name, size in smaller.items())
+        yield catalog.shared["small_size"].format(sizes=sizes)
+    first = next((p for p in subject.module.parameters() if p.is_floating_point()), None)
+    if first is not None and first.dtype != torch.float64:
+        yield catalog.shared["own_dtype"].format(dtype=dtype_name(first.dtype))
+
+
+def _find(name: str, experiments: Experiments) -> Finding:
+    """Run one check; a model that cannot be run in its way is not judged."""
+    try:
+        return CHECKS[name](experiments)
+    except CannotRunError as error:
+        return finding.unjudged("not_run", error=one_line(error, 160))
+    except GptraceError as error:
+        return finding.unjudged("not_run", error=one_line(error.message, 160))
+    except Exception as error:  # what is odd in a model must not take the other checks away
+        if os.environ.get("GPTRACE_DEBUG") == "1":
+            raise
+        return finding.unjudged("failed", error=one_line(f"{type(error).__name__}: {error}", 160))
+
+
+def _result(name: str, found: Finding, experiments: Experiments, catalog: Catalog) -> CheckResult:
+    text = catalog.sentence(name, found.key).format(**{"name": "", **found.figures})
+    if found.holds is None:
+        return CheckResult(name, None, catalog.invariants[name], reason=text)
+    blame = found.blame
+    if blame is None:
+        return CheckResult(name, found.holds, text, found.figure, found.tolerance)
+    details = {"operation": "", "name": "", **blame.details}
+    likely, instead = (part.format(**details) for part in catalog.likely[blame.key])
+    return CheckResult(
+        name, found.holds, text, found.figure, found.tolerance, path=blame.path,
+        operation=blame.operation.name if blame.operation is not None else "",
+        before=axes_before(experiments, blame.operation), after=axes_after(experiments, blame.operation),
+        source=_source(blame), likely=likely, instead=instead,
+    )  # fmt: skip
+
+
+def _source(blame: Blame) -> SourceLine | None:
+    place = blame.place
+    if not place.file:
+        return None
+    return SourceLine(short_path(place.file), place.line, text_of(place), place.function)

@@ -1,0 +1,317 @@
+"""The likely mistakes in English, and what to write instead, by the key of a blame."""
+
+from __future__ import annotations
+
+LIKELY = {
+    "unknown": (
+        "",
+        "",
+    ),
+    "no-mask": (
+        "the scores reach the softmax without a causal mask",
+        (
+            "scores = scores.masked_fill(mask, -torch.inf), where mask is True for keys after the "
+            "query, as in torch.ones(T, T, dtype=torch.bool).triu(1); is_causal=True in fused "
+            "attention"
+        ),
+    ),
+    "mask-wrong": (
+        "the mask does not hide exactly the keys after each query",
+        "torch.ones(T, T, dtype=torch.bool).triu(diagonal=1) is True for the keys to hide",
+    ),
+    "mask-uniform": (
+        "the mask is the same for every query and key, so it hides nothing",
+        (
+            "torch.ones(T, T, dtype=torch.bool).triu(diagonal=1) is True for the keys to hide; rows "
+            "and columns both begin at 0"
+        ),
+    ),
+    "mask-inverted": (
+        "the mask is used the wrong way round: it hides earlier keys and shows later ones",
+        (
+            "fill where the key comes after the query: with a triu(1) mask where it is True, with a "
+            "tril mask where it is 0"
+        ),
+    ),
+    "mask-weak": (
+        "the fill value is too close to the other scores, so hidden keys keep some weight",
+        "fill with -torch.inf, or torch.finfo(scores.dtype).min",
+    ),
+    "mask-late": (
+        "the mask comes after the softmax, whose sums contain the hidden keys already",
+        "mask the scores with -torch.inf before the softmax",
+    ),
+    "mask-discarded": (
+        "masked_fill returns a new tensor, and the result is not used",
+        "assign the result, as in scores = scores.masked_fill(…), or call masked_fill_",
+    ),
+    "softmax-axis": (
+        "the softmax runs over another axis than the keys",
+        "torch.softmax(scores, dim=-1): keys are the last axis of scores",
+    ),
+    "mixes-keys": (
+        "later keys get weight after the mask",
+        "apply the mask last, right before the softmax",
+    ),
+    "pooled": (
+        "it mixes all tokens into one value, which each position then gets",
+        "compute it over the features, dim=-1, or over earlier positions only",
+    ),
+    "scrambled": (
+        ("{operation} cuts the memory in another order, so that heads or features end up among the tokens"),
+        (
+            "split with x.view(B, T, n_heads, head_dim).transpose(1, 2), and merge with "
+            "x.transpose(1, 2).reshape(B, T, D)"
+        ),
+    ),
+    "moved": (
+        "it brings later tokens to earlier positions",
+        "shift the other way, or pad on the left",
+    ),
+    "mixes": (
+        "it lets later tokens reach earlier positions",
+        "use only positions up to t for position t, for example by padding on the left",
+    ),
+    "other-axis": (
+        "queries and keys are multiplied over the wrong axes, for lack of a transpose(1, 2)",
+        "bring tokens to the second last axis: x.view(B, T, n_heads, head_dim).transpose(1, 2)",
+    ),
+    "batch-scrambled": (
+        "{operation} cuts the memory across prompts",
+        "keep batch as the first axis, and use transpose to change the order of axes",
+    ),
+    "batch-mixed": (
+        "it computes across the prompts of the batch",
+        "keep the batch axis apart: reduce over features or tokens only",
+    ),
+    "padding-seen": (
+        "the attention mask of the padding is not applied here",
+        "add the mask to the scores of every query, on the axis of the keys",
+    ),
+    "length-matters": (
+        "what it gives for earlier tokens depends on how many tokens there are",
+        "use sizes that do not change with the length, such as head_dim; split heads before tokens are mixed",
+    ),
+    "no-softmax": (
+        "the weights do not go through a softmax over the keys",
+        "torch.softmax(scores, dim=-1)",
+    ),
+    "rescaled": (
+        "the weights are changed after the softmax",
+        "scale the scores before the softmax, and leave the weights as they are",
+    ),
+    "unscaled": (
+        "the scores are not scaled",
+        "scores = queries @ keys.transpose(-2, -1) / head_dim**0.5",
+    ),
+    "multiplied": (
+        "the scores are multiplied by √head_dim in place of divided by it",
+        "scores / head_dim**0.5",
+    ),
+    "not-rooted": (
+        "the scores are divided by head_dim, or twice by its root",
+        "divide once, by head_dim**0.5",
+    ),
+    "scaled-by-dim": (
+        "the scores are multiplied by head_dim",
+        "scores / head_dim**0.5",
+    ),
+    "scaled-by-other-size": (
+        "the scores are divided by the root of another size than head_dim",
+        "scores / keys.shape[-1]**0.5, after the heads are split",
+    ),
+    "positions-equal": (
+        "every position looks up the same row of the table",
+        "torch.arange(T, device=ids.device)",
+    ),
+    "positions-unused": (
+        "{name} exists and is not used",
+        "x = tok_emb(ids) + pos_emb(torch.arange(T))",
+    ),
+    "no-positions": (
+        "nothing tells the positions apart",
+        "add a position embedding, rotate queries and keys, or bias the scores by distance",
+    ),
+    "dropout-on": (
+        "dropout is on in evaluation mode",
+        (
+            "pass training=self.training to F.dropout, or use nn.Dropout; dropout_p=0.0 in fused "
+            "attention unless self.training"
+        ),
+    ),
+    "random": (
+        "it draws random numbers in evaluation mode",
+        "draw them only if self.training",
+    ),
+    "state": (
+        "it reads state that the last call left",
+        "keep what a call computes in local variables, or reset it at the start",
+    ),
+    "written": (
+        "it writes in place into something that belongs to the caller or the model",
+        "use the function without the underscore at its end, or clone first",
+    ),
+    "cache-positions": (
+        "positions start at 0 again in each step, in place of after the cached tokens",
+        "torch.arange(start, start + T), where start is the number of cached tokens",
+    ),
+    "cache-other": (
+        "with the cache, this gives something else than without",
+        (
+            "append new keys and values after the cached ones on the axis of tokens, after they are "
+            "rotated, and mask by absolute positions"
+        ),
+    ),
+    "vocabulary-head": (
+        "the output layer has another size than the vocabulary",
+        "nn.Linear(emb_dim, vocab_size)",
+    ),
+    "vocabulary-table": (
+        ("the table of tokens has another number of rows than there are scores, or ids are changed before"),
+        "nn.Embedding(vocab_size, emb_dim), and the ids as they come",
+    ),
+    "positions-clamped": (
+        "positions beyond the table are clamped to its last row",
+        "refuse longer prompts, or cut them to the last context_length tokens before the forward pass",
+    ),
+    "positions-wrapped": (
+        "positions beyond the table begin again",
+        "refuse longer prompts, or cut them to the last context_length tokens before the forward pass",
+    ),
+    "cut": (
+        "a prompt that is too long loses its last tokens",
+        "ids[:, -context_length:] keeps the last ones; better refuse the prompt",
+    ),
+    "refuses-context": (
+        "the model refuses a prompt of the length that its configuration names",
+        "size tables and masks by context_length",
+    ),
+    "softmax-inside": (
+        "forward ends in a softmax, and the loss applies another",
+        "return the scores; use softmax where probabilities are needed",
+    ),
+    "scale": (
+        "the scores start out too large",
+        "initialise the output layer with a small standard deviation, such as 0.02",
+    ),
+    "tied-scale": (
+        (
+            "the output layer shares the weights of the embedding, whose standard deviation of 1 is "
+            "too large for it"
+        ),
+        "nn.init.normal_(tok_emb.weight, std=0.02)",
+    ),
+    "shifted-twice": (
+        "labels are shifted here, though the caller has shifted them, or they are shifted twice",
+        "shift in one place: here, or in the data",
+    ),
+    "not-shifted": (
+        "labels are the ids that went in, and nothing shifts them",
+        "cross_entropy(logits[:, :-1].flatten(0, 1), labels[:, 1:].flatten())",
+    ),
+    "shifted-back": (
+        "the shift goes the wrong way",
+        "cross_entropy(logits[:, :-1].flatten(0, 1), labels[:, 1:].flatten())",
+    ),
+    "other-shift": (
+        "logits and labels are shifted against each other by another number than 1",
+        "cross_entropy(logits[:, :-1].flatten(0, 1), labels[:, 1:].flatten())",
+    ),
+    "other-loss": (
+        "the loss is computed from something else than the logits and the next tokens",
+        "cross_entropy(logits.flatten(0, 1), targets.flatten())",
+    ),
+    "detached": (
+        "{operation} runs outside the graph, so no gradient passes it",
+        "leave out detach(), .data and torch.no_grad() on the way to the logits",
+    ),
+    "custom-backward": (
+        "the backward of this function is not the derivative of its forward",
+        "compare it with torch.autograd.gradcheck",
+    ),
+    "parameter-unread": (
+        "{name} is made and never used",
+        "use it in forward, or drop it",
+    ),
+    "nan-gradient": (
+        "the gradient is NaN or infinite, as that of a square root at 0",
+        "add a small eps inside the root or the logarithm",
+    ),
+    "nan-weights": (
+        "{name} holds NaN or infinite numbers",
+        "check how it is initialised or loaded",
+    ),
+    "makes-nan": (
+        "{operation} makes NaN of finite numbers",
+        "keep its input in range: clamp it, or add a small eps",
+    ),
+    "makes-inf": (
+        "{operation} makes infinite numbers of finite ones",
+        "keep its input in range: clamp it, or add a small eps",
+    ),
+    "hides-all": (
+        "the mask hides every key from a query, and a softmax over nothing is NaN",
+        "let each query see its own key: hide with triu(diagonal=1)",
+    ),
+    "unregistered": (
+        "a plain list, tuple or dict holds modules, so torch does not see them",
+        "nn.ModuleList([…]), nn.ModuleDict({{…}}), nn.ParameterList([…])",
+    ),
+    "never-called": (
+        "the module is built and never called",
+        "call it in forward, or drop it",
+    ),
+    "padding-positions": (
+        "positions count the padding",
+        "position_ids = (attention_mask.cumsum(-1) - 1).clamp(min=0)",
+    ),
+    "to-python": (
+        "a number of Python has no gradient, so none reaches {name}",
+        "use the tensor itself, without .item() or .tolist()",
+    ),
+    "no-path": ("what {name} makes takes no part in the logits", "use its result on the way to the logits"),
+    "no-grad-forward": (
+        "the whole forward pass runs under torch.no_grad()",
+        "put torch.no_grad() around the calls that do not train, not into the model",
+    ),
+    "gradient-stops": (
+        "the gradient of {operation} is 0 or not finite here",
+        "replace it by an operation with a gradient, or keep its input away from where it has none",
+    ),
+    "item-not-called": (
+        "the modules of a list take turns here, and not all of them do",
+        "for block in self.blocks: x = block(x)",
+    ),
+    "positions-repeat": (
+        "different positions become the same here",
+        "use each position as it is, from 0 to T - 1",
+    ),
+    "positions-late": (
+        "positions enter only after the blocks",
+        "add them to the embeddings before the first block",
+    ),
+    "positions-dropped": (
+        "the result with the positions in it is not used",
+        "assign what the function returns",
+    ),
+    "keys-without-positions": (
+        "only queries hold positions, so all keys look the same",
+        "rotate or shift the keys as well",
+    ),
+    "cache-not-reset": (
+        "what was cached before is still there after it is emptied",
+        "set every cache and every counter of positions back to its start",
+    ),
+    "cache-not-passed": (
+        "the cache is not passed on in this call",
+        "pass the cache, or use_cache, to every block",
+    ),
+    "cache-kept": (
+        "other keys or values are kept here than later steps need",
+        "keep all keys and values, those of earlier tokens first",
+    ),
+    "stuck": (
+        "{name} and what it is multiplied with both start at 0, so neither ever gets a gradient",
+        "start one of the two with random numbers",
+    ),
+}

@@ -1,0 +1,107 @@
+"""The experiments on one subject that several checks read, each done once."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from functools import cached_property
+
+from gptrace.model.quiet_torch import torch
+from gptrace.text.tokenizer import Tokenizer
+from gptrace.verify.check.attention import Attention, find_attentions
+from gptrace.verify.check.dependence import Dependence, measure_dependence
+from gptrace.verify.check.subject import CannotRunError, Subject, rounding
+
+Tensor = torch.Tensor
+_LONGER_BY = 4  # tokens
+
+
+class Experiments:
+    """A subject, the tokenizer of its model if one belongs to it, and what was measured so far."""
+
+    def __init__(self, subject: Subject, tokenizer: Tokenizer | None) -> None:
+        self.subject = subject
+        self.tokenizer = tokenizer
+
+    @cached_property
+    def dependence(self) -> Dependence:
+        """Which tokens each value of a run depends on."""
+        return measure_dependence(self.subject)
+
+    @cached_property
+    def attentions(self) -> list[Attention]:
+        """Where the run attends."""
+        return find_attentions(self.dependence)
+
+    @cached_property
+    def logits(self) -> Tensor:
+        """The logits (1, T, V) of random ids."""
+        return self.subject.logits(self.ids)
+
+    @cached_property
+    def ids(self) -> Tensor:
+        """Random ids (1, T)."""
+        return self.subject.random_ids(1, self.subject.length)
+
+    @cached_property
+    def is_finite(self) -> bool:
+        """Whether the logits of random ids are finite."""
+        return bool(self.logits.isfinite().all())
+
+    @cached_property
+    def noise(self) -> float:
+        """How much the logits of one prompt differ from run to run, with the same random numbers."""
+        again = self.subject.logits(self.ids)
+        return float((self.logits - again).abs().max()) if self.is_finite else 0.0
+
+    @cached_property
+    def is_deterministic(self) -> bool:
+        """Whether two runs without a seed between them give the same logits."""
+        first, second = self.two_runs
+        return torch.equal(first, second) or bool((first.isnan() & second.isnan()).any())
+
+    @cached_property
+    def two_runs(self) -> tuple[Tensor, Tensor]:
+        """The logits of two runs that share random numbers and state; they differ if any two do.
+
+        If two in a row are the same, a longer text is run between two others.
+        """
+        with self.subject.running():
+            first, second = self._once(), self._once()
+            if torch.equal(first, second):
+                with suppress(CannotRunError):
+                    self.run_longer_text()
+                    second = self._once()
+        return first, second
+
+    def _once(self) -> Tensor:
+        return self.subject.logits_in(self.subject.call(self.ids), self.ids).clone()
+
+    def run_longer_text(self) -> None:
+        """Run a text that is longer than `ids`, which a model may remember."""
+        length = self.subject.length + _LONGER_BY
+        with suppress(CannotRunError):
+            self.subject.call(self.subject.random_ids(1, min(length, self.subject.context or length), 3))
+
+    @property
+    def tolerance(self) -> float:
+        """How far logits may differ by rounding alone: by the dtype, and by the noise that was measured."""
+        return self.rounding(self.logits)
+
+    def rounding(self, tensor: Tensor) -> float:
+        """Return how far two computations of a tensor of logits may differ by rounding alone."""
+        return max(rounding(tensor, self.eps), 10 * self.noise)
+
+    @cached_property
+    def eps(self) -> float:
+        """The least precise of the dtypes in which something that depends on tokens is computed."""
+        dtypes = {
+            value.tensor.dtype
+            for value in self.dependence.run.values()
+            if value.tensor.is_floating_point() and self.dependence.depends(value)
+        }
+        return max((torch.finfo(dtype).eps for dtype in dtypes), default=0.0)
+
+    @property
+    def is_precise(self) -> bool:
+        """Whether all that depends on tokens is computed in float64."""
+        return self.eps <= torch.finfo(torch.float64).eps

@@ -1,0 +1,36 @@
+"""What a check finds out: whether it holds, the figures, and what is to blame. No words here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from gptrace.verify.check.blame import Blame
+from gptrace.verify.check.experiments import Experiments
+
+
+@dataclass(frozen=True, eq=False)
+class Finding:
+    """The outcome of one check.
+
+    holds       None where it does not apply or cannot be judged
+    key         names the sentence that says so, among those of the check
+    figures     what the sentence mentions
+    figure      the number that was measured, held against `tolerance`
+    blame       the line that is wrong, where one is found
+    """
+
+    holds: bool | None
+    key: str
+    figures: Mapping[str, object] = field(default_factory=dict)
+    figure: float | None = None
+    tolerance: float | None = None
+    blame: Blame | None = None
+
+
+Check = Callable[[Experiments], Finding]
+
+
+def unjudged(key: str, **figures: object) -> Finding:
+    """Return the finding of a check that does not apply, or cannot be judged."""
+    return Finding(None, key, figures)

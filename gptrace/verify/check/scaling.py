@@ -1,0 +1,132 @@
+"""The factor by which scores are multiplied on their way from queries and keys to the softmax."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gptrace.verify.check.attention import Attention
+from gptrace.verify.check.experiments import Experiments
+from gptrace.verify.check.recording import RecordedOperation, Value
+
+_SAME = (
+    "view", "reshape", "transpose", "permute", "contiguous", "movedim", "swapaxes", "flatten", "unflatten",
+    "to", "float", "type_as", "double", "clone", "T", "mT", "unsqueeze", "squeeze", "expand",
+    "repeat_interleave", "getitem", "repeat",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Scaling:
+    """The product of all constant factors, and the steps that multiplied by them, in order.
+
+    `product` makes the scores; `is_normalised` tells that queries have the same length at every position.
+    """
+
+    factor: float
+    head_dim: int
+    queries: Value
+    keys: Value
+    product: RecordedOperation
+    steps: tuple[RecordedOperation, ...]
+    is_normalised: bool
+
+
+def scaling_of(experiments: Experiments, attention: Attention) -> Scaling | None:
+    """Return the scaling of an attention; None where something else than a constant changes the scores."""
+    product = attention.product or attention.use
+    if product.name == "multi_head_attention_forward":
+        return None  # torch's own, on queries and keys that it projects itself
+    head_dim = _contracted(attention)
+    if head_dim is None:
+        return None
+    factor, steps = 1.0, []
+    for value in (attention.queries, attention.keys):
+        before, earlier = _factor_before(experiments, value)
+        factor *= before
+        steps += earlier
+    if attention.product is None:
+        scale = product.argument(6, "scale")
+        factor *= head_dim**-0.5 if scale is None else float(scale)
+        steps.append(product)
+    else:
+        for step in attention.steps[: _position_of_softmax(attention)]:
+            change = constant_factor(step)
+            if change is None:
+                return None
+            factor *= change
+            steps += [step] * (change != 1.0)
+    lengths = attention.queries.tensor.double().norm(dim=-1)
+    is_normalised = bool(((lengths - lengths.flatten()[0]).abs() < 1e-3 * lengths.abs().max()).all())
+    return Scaling(factor, head_dim, attention.queries, attention.keys, product, tuple(steps), is_normalised)
+
+
+def constant_factor(step: RecordedOperation) -> float | None:
+    """Return the number that a step multiplies scores by: 1 for a mask; None where it is no single number."""
+    if step.name.rstrip("_") in ("mul", "multiply", "div", "divide", "true_divide"):
+        other = _other_operand(step)
+        if other is None:
+            return None
+        return 1 / other if step.name.startswith(("div", "true")) and other else other
+    if step.name.rstrip("_") in (
+        *_SAME,
+        "masked_fill",
+        "where",
+        "add",
+        "sub",
+        "tril",
+        "triu",
+        "dropout",
+        "nan_to_num",
+    ):
+        return 1.0
+    return None
+
+
+def _other_operand(step: RecordedOperation) -> float | None:
+    for operand in step.positional[:2]:
+        if isinstance(operand, int | float):
+            return float(operand)
+        if isinstance(operand, Value) and operand.tensor.numel() == 1 and not operand.requires_grad:
+            return float(operand.tensor)
+    return None
+
+
+def _factor_before(experiments: Experiments, value: Value) -> tuple[float, list[RecordedOperation]]:
+    """Follow queries or keys back through changes of layout and constant factors."""
+    run, factor = experiments.dependence.run, 1.0
+    steps: list[RecordedOperation] = []
+    while value.producers and len(steps) < 20:
+        operation = run.producers(value)[0]
+        if operation.name.rstrip("_") not in (*_SAME, "mul", "multiply", "div", "divide", "true_divide"):
+            break
+        change = constant_factor(operation)
+        if change is None:
+            break
+        factor *= change
+        steps += [operation] * (change != 1.0)
+        inputs = [source for source in operation.inputs if experiments.dependence.depends(source)]
+        if not inputs:
+            break
+        value = inputs[0]
+    return factor, steps[::-1]
+
+
+def _contracted(attention: Attention) -> int | None:
+    """Return the size that queries and keys are multiplied over: head_dim."""
+    queries = attention.queries.tensor
+    if attention.product is None or attention.product.name != "einsum":
+        return int(queries.shape[-1])
+    equation = attention.product.argument(0, "equation")
+    if not isinstance(equation, str) or "->" not in equation:
+        return None
+    inputs, output = equation.replace(" ", "").split("->")
+    first, _, second = inputs.partition(",")
+    letters = [letter for letter in first if letter in second and letter not in output]
+    if len(letters) != 1 or "." in first:
+        return None
+    return int(queries.shape[first.index(letters[0])])
+
+
+def _position_of_softmax(attention: Attention) -> int:
+    names = [step.name for step in attention.steps]
+    return next((index for index, name in enumerate(names) if "softmax" in name or name == "exp"), len(names))

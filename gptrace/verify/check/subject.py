@@ -1,0 +1,326 @@
+"""The model under test: a private copy at a small size, in float64 where possible, and ways to run it.
+
+Shapes: B batch, T tokens, V vocabulary.
+"""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
+from types import MappingProxyType
+from typing import Any
+
+from gptrace.errors import GptraceError, NoLogitsError
+from gptrace.model.architecture import Architecture
+from gptrace.model.build import LoadedModel
+from gptrace.model.hugging_face import forward_arguments, is_hugging_face
+from gptrace.model.meta_device import without_hooks
+from gptrace.model.quiet_torch import torch
+from gptrace.predict.logits import find_logits
+from gptrace.tracing.isolation import isolated_run
+from gptrace.tracing.undisturbed import undisturbed_evaluation
+from gptrace.verify.check.recording import RecordedRun, Recorder, Value, tensors_of
+from gptrace.verify.check.sizes import small_sizes
+
+Tensor = torch.Tensor
+Module = torch.nn.Module
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+TARGET_NAMES = ("targets", "target", "labels", "label", "target_ids", "y", "tgt")
+_LENGTHS = (8, 7, 9, 6, 10, 5, 4)  # tokens of a run that is recorded
+_OWN_DTYPE = 0.05  # how far logits in the model's own dtype may be from those in float64
+_LARGEST_IN_FLOAT64 = 32 << 20  # parameters
+_LARGEST_BUILT = 20 << 20  # parameters
+# Two orders of a sum differ by some rounding errors; a real dependence by far more.
+_ROUNDING_ERRORS = 1000
+# A number so many times greater than the median is no score, but the fill value of a mask.
+_OUTLIER = 1e4
+_SAMPLE = 4096
+
+
+_Build = Callable[[], "tuple[Module, Construction]"]
+
+
+class CannotRunError(Exception):
+    """The model cannot be run in the way that a check needs; the message says why."""
+
+
+@dataclass(frozen=True, eq=False)
+class Construction:
+    """How a model was built: the operations of its constructor, and the value of each tensor that it made."""
+
+    run: RecordedRun = field(default_factory=RecordedRun)
+    made: dict[str, Value] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """The model that the checks run.
+
+    loaded        the model at its real size, as it was loaded
+    module        one that was built smaller, or a private copy, on the CPU; where neither can be, itself
+    original      the same in the model's own dtype
+    seed          seed of the weights and of the random tokens
+    context       its context length, as far as its settings say
+    settings      its sizes by the names of its configuration, and as vocab_size that of the vocabulary
+    construction  the operations that built it, if it was built here
+    build         builds or copies the model once more; where neither can be, returns itself
+    """
+
+    loaded: LoadedModel
+    module: Module
+    original: Module
+    seed: int
+    context: int | None
+    settings: dict[str, int]
+    construction: Construction
+    build: _Build
+
+    @cached_property
+    def is_large(self) -> bool:
+        """Whether each run takes so long that there should be few."""
+        return sum(parameter.numel() for parameter in self.original.parameters()) > _LARGEST_IN_FLOAT64
+
+    @property
+    def is_random(self) -> bool:
+        """Whether the weights are random."""
+        return "seed" in self.loaded.weights
+
+    @cached_property
+    def vocabulary(self) -> int:
+        """The number of scores for each position."""
+        return int(self.logits(torch.zeros(1, 2, dtype=torch.int64)).shape[-1])
+
+    @cached_property
+    def ids_below(self) -> int:
+        """How many ids are safe to use: the rows of the smallest table that may be that of the tokens."""
+        configured = self.settings.get("vocab_size", self.vocabulary)
+        return max(2, min(self.vocabulary, configured))
+
+    @cached_property
+    def length(self) -> int:
+        """The number of tokens of a run that is recorded: few, and no other size of the model."""
+        longest = self.context or _LENGTHS[0]
+        fitting = [length for length in _LENGTHS if length <= longest] or [longest]
+        run = self.record(torch.zeros(1, min(3, longest), dtype=torch.int64))
+        sizes = {size for value in run.values() for size in value.tensor.shape}
+        return next((length for length in fitting if length not in sizes), fitting[0])
+
+    def random_ids(self, batch: int, length: int, salt: int = 0) -> Tensor:
+        """Return random ids (B, T), the same for the same arguments; neighbours in a row differ."""
+        generator = torch.Generator().manual_seed(self.seed * 1009 + salt)
+        count = self.ids_below
+        rows = [
+            torch.randperm(count, generator=generator).repeat(1 + length // count)[:length]
+            for _ in range(batch)
+        ]
+        return torch.stack(rows)
+
+    def logits(
+        self, ids: Tensor, module: Module | None = None, arguments: Mapping[str, Any] = NOTHING
+    ) -> Tensor:
+        """Run the model: (B, T) → (B, T, V)."""
+        with self.running(module):
+            return self.logits_in(self.call(ids, module, arguments), ids).detach().clone()
+
+    def call(self, ids: Tensor, module: Module | None = None, arguments: Mapping[str, Any] = NOTHING) -> Any:
+        """Call the model's forward and return what it returns; raise CannotRunError where it raises."""
+        target = module or self.module
+        with torch._C.DisableTorchFunction():  # a copy, since forward may write into it; it is not recorded
+            given = ids.clone()
+        try:
+            return target(given, **{**self.arguments(target, ids), **arguments})
+        except GptraceError:
+            raise
+        except Exception as error:
+            raise CannotRunError(f"{type(error).__name__}: {error}") from error
+
+    def record(
+        self, ids: Tensor, module: Module | None = None, arguments: Mapping[str, Any] = NOTHING
+    ) -> RecordedRun:
+        """Run the model and record it operation by operation."""
+        target = module or self.module
+        recorder = Recorder(target)
+        with self.running(target), recorder.on(target):
+            recorder.run.output = self.call(ids, target, arguments)
+            logits = find_logits(recorder.run.output, *ids.shape).logits
+        if logits is not None:
+            recorder.run.logits = recorder.value_of(logits)
+        return recorder.run
+
+    @contextmanager
+    def running(self, module: Module | None = None, *, gradients: bool = False) -> Iterator[None]:
+        """Run the block unheard, with the same random numbers each time, and leave the module as it was."""
+        with isolated_run(inference=False), undisturbed_evaluation(module or self.module):
+            torch.default_generator.manual_seed(self.seed)
+            with torch.inference_mode(False), torch.set_grad_enabled(gradients):
+                yield
+
+    def logits_in(self, output: Any, ids: Tensor) -> Tensor:
+        """Return the logits (B, T, V) of every position; raise CannotRunError where there are none."""
+        found = find_logits(output, *ids.shape)
+        if found.logits is None:
+            raise CannotRunError(found.reason)
+        if found.logits.shape[1] != ids.shape[1]:
+            raise CannotRunError("forward returns the logits of the last position alone")
+        return found.logits
+
+    def arguments(self, module: Module, ids: Tensor) -> dict[str, Any]:
+        """Return the keyword arguments of a plain forward pass, beside the ids."""
+        arguments = forward_arguments(module)
+        if self._needs_targets:
+            arguments[self._needs_targets] = ids
+        return arguments
+
+    @cached_property
+    def parameters_of_forward(self) -> tuple[str, ...]:
+        """The names of the arguments of forward."""
+        try:
+            return tuple(inspect.signature(self.module.forward).parameters)
+        except (TypeError, ValueError):
+            return ()
+
+    @cached_property
+    def target_name(self) -> str:
+        """The argument of forward that takes targets, or ""."""
+        return next((name for name in self.parameters_of_forward[1:] if name in TARGET_NAMES), "")
+
+    @cached_property
+    def _needs_targets(self) -> str:
+        """The argument to give targets to, where the model computes all logits only then; "" for most."""
+        if not self.target_name or is_hugging_face(self.module):
+            return ""
+        ids = torch.zeros(1, 2, dtype=torch.int64)
+        with self.running():
+            try:
+                found = find_logits(self.module(ids, **forward_arguments(self.module)), 1, 2)
+            except Exception:
+                return ""
+        return self.target_name if found.logits is not None and found.logits.shape[1] == 1 else ""
+
+
+def make_subject(loaded: LoadedModel, seed: int) -> Subject:
+    """Return the model under test: built small where its weights are random and it can be, or copied.
+
+    Raises a NoLogitsError for a model that gives none.
+    """
+    reason = ""
+    for build, settings in _candidates(loaded, seed):
+        try:
+            subject = _subject(loaded, build, seed, settings)
+            _ = subject.vocabulary, subject.logits(subject.random_ids(1, subject.length))
+            return subject
+        except (CannotRunError, GptraceError) as error:
+            reason = str(error)
+        except (Exception, SystemExit) as error:  # the user's code may never have run at these sizes
+            reason = f"{type(error).__name__}: {error}"
+    raise NoLogitsError(
+        f"{loaded.name} cannot be checked: {reason}", "gptrace run shows how far its forward pass gets"
+    )
+
+
+def _candidates(loaded: LoadedModel, seed: int) -> Iterator[tuple[_Build, dict[str, int]]]:
+    """Yield ways to get a module to test, with its sizes: built small, built as it is, copied, and itself."""
+    architecture = loaded.architecture
+    settings = {} if architecture is None else architecture.settings
+    if architecture is not None and "seed" in loaded.weights:
+        changes = list(small_sizes(architecture))
+        is_small = sum(parameter.numel() for parameter in loaded.module.parameters()) < _LARGEST_BUILT
+        for change in changes + [{}] * is_small:
+            yield partial(_built, architecture, change, seed), {**settings, **change}
+    yield partial(_copied, loaded.module), dict(settings)
+    yield lambda: (loaded.module, Construction()), dict(settings)
+
+
+def _built(architecture: Architecture, changes: Mapping[str, int], seed: int) -> tuple[Module, Construction]:
+    recorder = Recorder()
+    with isolated_run(inference=False), recorder:
+        torch.default_generator.manual_seed(seed)
+        module = architecture.build(changes)
+    values = {name: recorder.value_of(tensor) for name, tensor in tensors_of(module)}
+    made = {name: value for name, value in values.items() if value is not None}
+    return without_hooks(module).to("cpu").eval(), Construction(recorder.run, made)
+
+
+def _copied(module: Module) -> tuple[Module, Construction]:
+    """Return a copy; raise CannotRunError for one that uses parameters of the original, as a closure may."""
+    copied = without_hooks(copy.deepcopy(module)).to("cpu").eval()
+    recorder = Recorder(copied)
+    # What it raises is found out again when the model is run.
+    with (
+        suppress(Exception),
+        isolated_run(inference=False),
+        undisturbed_evaluation(copied),
+        recorder.on(copied),
+    ):
+        copied(torch.zeros(1, 2, dtype=torch.int64), **forward_arguments(copied))
+    originals = {id(parameter) for parameter in module.parameters()}
+    if any(id(tensor) in originals for tensor in recorder.strays):
+        raise CannotRunError("a copy of the model uses the parameters of the original")
+    return copied, Construction()
+
+
+def _subject(loaded: LoadedModel, build: _Build, seed: int, settings: dict[str, int]) -> Subject:
+    original, construction = build()
+    if any(tensor.device.type != "cpu" for tensor in (*original.parameters(), *original.buffers())):
+        raise CannotRunError("the model cannot be copied to the CPU")
+    architecture = loaded.architecture
+    key = None if architecture is None else architecture.key("context")
+    context = settings[key] if key is not None else loaded.limits.context_length
+    vocabulary = None if architecture is None else architecture.key("vocabulary")
+    if vocabulary is not None:
+        settings = {**settings, "vocab_size": settings[vocabulary]}
+    subject = Subject(loaded, original, original, seed, context, settings, construction, build)
+    precise = None if original is loaded.module else _in_float64(subject, build)
+    return subject if precise is None else replace(subject, module=precise)
+
+
+def _in_float64(subject: Subject, build: _Build) -> Module | None:
+    """Return the model in float64, if it is small, and gives the same logits there as in its own dtype."""
+    if subject.is_large:
+        return None
+    try:
+        precise = build()[0].double()
+        ids = torch.tensor([[0, 1]])
+        exact, own = subject.logits(ids, precise), subject.logits(ids, subject.original).double()
+    except Exception:
+        return None
+    is_same = torch.allclose(exact.double(), own, rtol=_OWN_DTYPE, atol=_OWN_DTYPE, equal_nan=True)
+    if not is_same:
+        return None
+    _roughen(precise, subject.seed, only_zeros=not subject.is_random)
+    return precise
+
+
+def _roughen(module: Module, seed: int, *, only_zeros: bool) -> None:
+    """Move random weights a little, or zeros alone: a table of positions of zeros would hide mistakes."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in module.parameters():
+            is_zero = not bool(parameter.any())
+            if parameter.is_floating_point() and parameter.numel() and (is_zero or not only_zeros):
+                scale = 0.02 * float(parameter.abs().mean()) if not is_zero else 0.02
+                noise = torch.randn(parameter.shape, generator=generator, dtype=parameter.dtype)
+                parameter.add_(noise, alpha=scale)
+
+
+def rounding(tensor: Tensor, eps: float | None = None) -> float:
+    """Return how far two computations of a tensor may differ by rounding alone.
+
+    `eps` is the precision of the computation, where it is less than that of the tensor. Numbers that stand
+    for minus infinity in a mask do not count.
+    """
+    if not tensor.is_floating_point() or not tensor.numel():
+        return 0.0
+    sizes = tensor.abs().flatten()
+    some = sizes[:: max(1, sizes.numel() // _SAMPLE)]
+    some = some[some.isfinite() & (some > 0)]
+    if not some.numel():
+        some = sizes[sizes.isfinite() & (sizes > 0)]
+    if not some.numel():
+        return 0.0
+    largest = float(torch.where(sizes <= _OUTLIER * some.median(), sizes, 0).max())
+    return _ROUNDING_ERRORS * max(eps or 0.0, torch.finfo(tensor.dtype).eps) * largest

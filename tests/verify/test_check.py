@@ -1,0 +1,196 @@
+"""`gptrace check`: right models pass, and of a mistake the line is named. The whole: tests.verify.judging."""
+
+from __future__ import annotations
+
+import string
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+import gptrace
+from gptrace.errors import NoLogitsError, OptionError
+from gptrace.model import GPTModel
+from gptrace.model.quiet_torch import torch
+from gptrace.report import render
+from gptrace.testing import assert_causal, assert_checks, assert_shapes
+from gptrace.verify.check.catalog import NAMES
+from gptrace.verify.check.chinese import CHINESE
+from gptrace.verify.check.english import ENGLISH
+from tests.models.mistakes import MISTAKES, THEMES
+from tests.models.right_models import RIGHT_MODELS
+from tests.support import Cli, fingerprint
+from tests.verify.judging import MISSED, checked, judged
+
+nn = torch.nn
+# One of each theme.
+SAMPLE = [theme[len(theme) // 2].name for theme in THEMES.values()]
+RIGHT_SAMPLE = [
+    "course_gpt", "hugging_face_style", "cache_object", "flipped_time", "attention_sink", "softmax_by_hand",
+    "relative_bias", "one_hot",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [name for name in SAMPLE if name not in MISSED])
+def test_the_line_of_a_mistake_is_named(name: str, tmp_path: Path) -> None:
+    assert judged(MISTAKES[name], tmp_path) == ""
+
+
+@pytest.mark.parametrize("name", RIGHT_SAMPLE)
+def test_a_right_model_passes(name: str) -> None:
+    check = checked(RIGHT_MODELS[name])
+    assert check, str(check)
+    assert not [result for result in check.checks if "raised" in result.reason]
+
+
+def test_what_is_missed_is_in_the_collection_and_is_missed(tmp_path: Path) -> None:
+    assert set(MISSED) <= set(MISTAKES)
+    assert judged(MISTAKES["new_keys_are_put_in_front"], tmp_path).startswith("cache is not ✗")
+
+
+def test_a_preset_passes_everything_that_applies_to_it() -> None:
+    check = gptrace.check("tiny")
+    assert check
+    assert [result.name for result in check.checks] == list(NAMES)
+    assert [result.name for result in check.checks if result.holds is None] == ["loss-labels"]
+    assert all(result.reason for result in check.checks if result.holds is None)
+
+
+class Leaking(nn.Module):
+    """Each position gets the mean of the whole text."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tok_emb = nn.Embedding(50, 8)
+        self.head = nn.Linear(8, 50)
+        self.count = 0
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        self.count += 1
+        x = self.tok_emb(ids)
+        whole = x.mean(dim=1, keepdim=True)
+        logits: torch.Tensor = self.head(x + whole)
+        return logits
+
+
+def test_an_assertion_says_which_line_leaks() -> None:
+    check = gptrace.check(Leaking(), only=["causal"])
+    assert not check
+    (result,) = check.failed
+    assert result.source is not None
+    assert result.source.text == "whole = x.mean(dim=1, keepdim=True)"
+    assert result.source.function == "Leaking.forward"
+    assert "whole = x.mean" in repr(check)
+    assert result.figure is not None
+    assert result.tolerance is not None
+    assert result.figure > 1000 * result.tolerance
+    with pytest.raises(AssertionError, match=r"test_check.py:\d+\n    whole = x.mean"):
+        assert_causal(Leaking())
+    assert_checks(Leaking(), "batch", "deterministic")
+
+
+def test_the_users_model_is_left_as_it_was() -> None:
+    model = Leaking().train()
+    before = fingerprint(model)
+    gptrace.check(model)
+    assert fingerprint(model) == before
+    assert (model.count, model.training) == (0, True)
+    assert all(parameter.grad is None for parameter in model.parameters())
+
+
+class Closure(nn.Module):
+    """A copy of this one would use the parameters of the original."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tok_emb = nn.Embedding(50, 8)
+        self.head = nn.Linear(8, 50)
+
+        def score(x: torch.Tensor) -> torch.Tensor:
+            scores: torch.Tensor = self.head(x)
+            return scores
+
+        self.score = score
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self.score(self.tok_emb(ids))
+        return logits
+
+
+def test_a_model_that_cannot_be_copied_is_checked_itself() -> None:
+    model = Closure()
+    before = fingerprint(model)
+    assert gptrace.check(model, only=["gradients", "all-used", "batch"])
+    assert fingerprint(model) == before
+
+
+def test_a_model_without_logits_is_refused() -> None:
+    with pytest.raises(NoLogitsError, match="cannot be checked"):
+        gptrace.check(nn.Linear(3, 2))
+
+
+def test_names_are_checked_first() -> None:
+    with pytest.raises(OptionError, match="'causl'") as error:
+        gptrace.check("tiny", only=["causl"])
+    assert "did you mean causal" in error.value.hint
+
+
+def test_both_languages_say_everything_with_the_same_figures() -> None:
+    for part in ("invariants", "sentences", "shared", "likely"):
+        english, chinese = getattr(ENGLISH, part), getattr(CHINESE, part)
+        assert english.keys() == chinese.keys(), part
+        for key in english:
+            assert fields(english[key]) == fields(chinese[key]), key
+    assert tuple(ENGLISH.invariants) == NAMES
+
+
+def fields(template: str | tuple[str, str]) -> set[str]:
+    text = template if isinstance(template, str) else " ".join(template)
+    return {name for _, name, _, _ in string.Formatter().parse(text) if name}
+
+
+def test_junit_has_a_case_for_each_check(cli: Cli, tmp_path: Path) -> None:
+    suite = ElementTree.fromstring(
+        render(gptrace.check(Leaking(), only=["causal", "batch", "cache"]), "junit")
+    )
+    assert [suite.get(name) for name in ("tests", "failures", "skipped")] == ["3", "1", "1"]
+    failure = suite.find("testcase/failure")
+    assert failure is not None
+    assert "whole = x.mean" in (failure.text or "")
+    assert cli("check", "-m", "tiny", "--only", "causal", "-o", str(tmp_path / "c.xml")).code == 0
+    assert ElementTree.parse(tmp_path / "c.xml").getroot().get("tests") == "1"
+    cli("topk", "Hello", "-m", "tiny", "--format", "junit").is_error(2, "junit")
+
+
+def test_the_command_line(cli: Cli, tmp_path: Path) -> None:
+    listed = cli("check", "--list")
+    assert [line.split()[0] for line in listed.out.splitlines()] == list(NAMES)
+    mistake = MISTAKES["mask_starts_two_above_the_diagonal"]
+    path = mistake.write(tmp_path)
+    arguments = [
+        "check",
+        "-m",
+        f"{path}:{mistake.model.target}",
+        "--config",
+        f"{path}:{mistake.model.config}",
+    ]
+    failed = cli(*arguments, "--only", "causal", "--only", "padding")
+    assert failed.code == 1
+    assert "diagonal=2" in failed.out
+    assert failed.out.count(f"{path.name}:{mistake.guilty_lines[0]} ") == 1  # two checks, one line
+    assert "应改为" in cli(*arguments, "--only", "causal", "--lang", "zh").out
+    cli("check", "-m", "tiny", "--only", "causl").is_error(2, "'causl'", "causal")
+    cli("check", "-m", "tiny", "--device", "meta").is_error(2, "meta")
+
+
+def test_shapes_are_asserted_by_name_or_size(tiny: GPTModel) -> None:
+    trace = gptrace.trace("Hello, I am", model=tiny)
+    assert_shapes(trace, "out_head", "batch seq_len vocab_size")
+    assert_shapes(trace, "", "1 4 50257")
+    for path, axes, message in (
+        ("out_head", "batch seq_len emb_dim", "returned .batch, seq_len, vocab_size."),
+        ("out_head", "batch seq_len", "returned"),
+        ("head", "batch", "no module at 'head'"),
+    ):
+        with pytest.raises(AssertionError, match=message):
+            assert_shapes(trace, path, axes)
