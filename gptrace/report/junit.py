@@ -12,11 +12,11 @@ def to_junit(check: Check) -> str:
     """Return one test case for each check: a failure holds the line, a skipped one the reason."""
     skipped = sum(result.holds is None for result in check.checks)
     head = (
-        f'<testsuite name={_attribute(f"gptrace check {check.model.name}")} tests="{len(check.checks)}" '
+        f'<testsuite name={_attribute(" ".join(("gptrace check", check.model.name)))} tests="{len(check.checks)}" '
         f'failures="{len(check.failed)}" skipped="{skipped}" errors="0">'
     )
     cases = [_case(result) for result in check.checks]
-    return "\n".join(['<?xml version="1.0" encoding="UTF-8"?>', head, *cases, "</testsuite>"]) + "\n"
+    return "\n".join(['<?xml version="1.0"?>', head, *cases, "</testsuite>"]) + "\n"
 
 
 def _case(result: CheckResult) -> str:

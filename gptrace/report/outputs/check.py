@@ -10,38 +10,24 @@ from gptrace.report.parts import Facts, Line, Part, Table, line
 from gptrace.report.safe_text import visible
 from gptrace.report.table_data import Column, TableData
 from gptrace.report.view import View
+from gptrace.translation import words
 from gptrace.wording import bracketed
 
 _MARKS = {True: ("✓", "holds"), False: ("✗", "fails"), None: ("–", "quiet")}
-_WORDS = {
-    "en": {
-        "check": "Check",
-        "result": "Result",
-        "line": "line",
-        "likely": "likely",
-        "instead": "instead",
-        "axes": "axes",
-        "of": "held against {}",
-    },
-    "zh": {
-        "check": "检查",
-        "result": "结果",
-        "line": "代码行",
-        "likely": "可能的错误",
-        "instead": "应改为",
-        "axes": "轴",
-        "of": "容差 {}",
-    },
-}
+_COLUMNS = [
+    Column("mark", "", role_of=lambda mark: next(role for known, role in _MARKS.values() if known == mark)),
+    Column("name", words("Check")),
+    Column("text", words("Result")),
+]
 
 
 def parts(check: Check, view: View) -> list[Part]:
     """Return the header, the list of checks, and a part for each one that fails."""
-    summary = Table(TableData(_columns(check.language), [_row(result) for result in check.checks]))
+    summary = Table(TableData(_COLUMNS, [_row(result) for result in check.checks]))
     by_line: dict[object, list[CheckResult]] = {}
     for result in check.failed:
         by_line.setdefault(_place(result) if result.source is not None else result.name, []).append(result)
-    details = [_details(results, check.language) for results in by_line.values()]
+    details = [_details(results) for results in by_line.values()]
     return [Facts(model_facts(check.model)[:1]), *note_parts(check.notes), summary, *details]
 
 
@@ -66,49 +52,39 @@ def _place(result: CheckResult) -> tuple[object, object, object]:
     return ("", "", "") if source is None else (source.file, source.line, source.text)
 
 
-def _columns(language: str) -> list[Column]:
-    words = _WORDS[language]
-    return [
-        Column(
-            "mark", "", role_of=lambda mark: next(role for known, role in _MARKS.values() if known == mark)
-        ),
-        Column("name", words["check"]),
-        Column("text", words["result"]),
-    ]
-
-
 def _row(result: CheckResult) -> tuple[str, str, str]:
     text = result.reason if result.holds is None else result.sentence
     return _MARKS[result.holds][0], result.name, visible(text)
 
 
-def _figure(result: CheckResult, language: str) -> str:
+def _figure(result: CheckResult) -> str:
     """Return what was measured, and what it was held against."""
     if result.figure is None:
         return ""
-    held = "" if not result.tolerance else _WORDS[language]["of"].format(f"{result.tolerance:.3g}")
-    return f"  ({', '.join(part for part in (f'{result.figure:.4g}', held) if part)})"
+    figure = f"{result.figure:.4g}"
+    if not result.tolerance:
+        return f"  ({figure})"
+    return words("  ({}, held against {})", figure, f"{result.tolerance:.3g}")
 
 
-def _details(results: Sequence[CheckResult], language: str) -> Part:
+def _details(results: Sequence[CheckResult]) -> Part:
     """Return what is known of the checks that fail for one line."""
-    result, words = results[0], _WORDS[language]
+    result = results[0]
     pairs: list[tuple[str, Line]] = [
-        (f"✗ {each.name}", ((visible(each.sentence), "fails"), (_figure(each, language), "quiet")))
-        for each in results
+        (f"✗ {each.name}", ((visible(each.sentence), "fails"), (_figure(each), "quiet"))) for each in results
     ]
     if result.source is not None:
-        function = f" in {result.source.function}" if result.source.function else ""
+        function = f" ({result.source.function})" if result.source.function else ""
         place = f"{result.source.file}:{result.source.line}{function}"
         pairs += [
-            (words["line"], line(visible(place))),
+            (words("line"), line(visible(place))),
             ("", line(f"    {visible(result.source.text)}", "strong")),
         ]
     if result.before or result.after:
         axes = f"{result.operation} {bracketed(result.before)} → {bracketed(result.after)}"
-        pairs.append((words["axes"], line(visible(f"{result.path} {axes}".strip()))))
+        pairs.append((words("axes"), line(visible(f"{result.path} {axes}".strip()))))
     if result.likely:
-        pairs.append((words["likely"], line(visible(result.likely))))
+        pairs.append((words("likely"), line(visible(result.likely))))
     if result.instead:
-        pairs.append((words["instead"], line(visible(result.instead), "figures")))
+        pairs.append((words("instead"), line(visible(result.instead), "figures")))
     return Facts(pairs)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 COMMAND_LINE: dict[str, str] = {
     # what several messages share
+    "junit is no format of this report": "这个报告不能写成 junit",
+    "only gptrace check writes JUnit XML": "只有 gptrace check 能写 JUnit XML",
+    "there is no check {}": "没有名为 {} 的检查",
     "drop one of the two": "去掉其中一个",
     "drop one of them": "去掉其中一个",
     "pick one of {}": "可选：{}",

@@ -82,6 +82,13 @@ REPORTS: dict[str, str] = {
     "At each position of {}": "{} 的每个位置",
     "{}, rank {}": "{}，排名 {}",
     # run
+    # check
+    "Check": "检查",
+    "Result": "结果",
+    "line": "代码行",
+    "likely": "可能的错误",
+    "instead": "应改为",
+    "  ({}, held against {})": "（{}，容差 {}）",
     "axes": "各维",
     "Module": "模块",
     "Type": "类型",
