@@ -11,8 +11,9 @@ from gptrace.report.safe_text import visible
 def to_junit(check: Check) -> str:
     """Return one test case for each check: a failure holds the line, a skipped one the reason."""
     skipped = sum(result.holds is None for result in check.checks)
+    name = _attribute(f"gptrace check {check.model.name}")
     head = (
-        f'<testsuite name={_attribute(" ".join(("gptrace check", check.model.name)))} tests="{len(check.checks)}" '
+        f'<testsuite name={name} tests="{len(check.checks)}" '
         f'failures="{len(check.failed)}" skipped="{skipped}" errors="0">'
     )
     cases = [_case(result) for result in check.checks]
