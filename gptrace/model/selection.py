@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -162,6 +163,8 @@ def select_model(
     # "torch.float32" is accepted, and torch.float32 itself
     dtype = None if dtype is None else str(dtype).removeprefix("torch.")
     device = str(device)
+    if re.fullmatch(r"meta:\d+", device):  # torch numbers it, and there is one
+        device = "meta"
     _check_options(seed, device, dtype, weights, threads)
     options: Keys = {"seed": seed, "device": device, "threads": threads, "dtype": dtype or "float32"}
     source = None if weights is None else str(weights)

@@ -67,6 +67,8 @@ from tests.support import Cli
         (["run", "x " * 70, "-m", "tiny"], 2, ["has 71 tokens", "context holds 64", "--truncate"]),
         (["run", "a", "-m", "gpt3-175b"], 1, ["175,218,278,400 parameters needs 652.7 GiB", "meta"]),
         (["topk", "a", "--device", "meta"], 2, ["no numbers"]),
+        (["explain", "a", "--device", "meta:0"], 2, ["no numbers"]),
+        (["topk", "a", "--device", "meta:x"], 2, ["meta:x"]),
         (["run", "a", "--depth", "-1"], 2, ["error: --depth -1 is not a whole number of at least 0"]),
         (["run", "a", "--width", "3"], 2, ["error: --width 3 is not", "at least 40"]),
         (["run", "a", "-o", "/none/x.json"], 2, ["/none is not there"]),
