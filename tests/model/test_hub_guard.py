@@ -6,8 +6,9 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import file_download, get_session
+from huggingface_hub import constants, file_download, get_session
 from huggingface_hub.utils import _http
+from huggingface_hub.utils._runtime import is_xet_available
 
 from gptrace.model.weights.hub_guard import run_guarded
 from gptrace.model.weights.hub_sizes import Sizes
@@ -15,7 +16,14 @@ from gptrace.model.weights.hub_sizes import Sizes
 
 def state_of_the_library() -> tuple[Any, ...]:
     hooks = get_session().event_hooks
-    return hooks["request"], hooks["response"], _http._GLOBAL_CLIENT_FACTORY, file_download._normalize_etag
+    xet = constants.HF_HUB_DISABLE_XET
+    return (
+        hooks["request"],
+        hooks["response"],
+        _http._GLOBAL_CLIENT_FACTORY,
+        file_download._normalize_etag,
+        xet,
+    )
 
 
 def test_downloads_in_two_threads_leave_the_library_as_it_was(tmp_path: Path) -> None:
@@ -43,4 +51,11 @@ def test_downloads_in_two_threads_leave_the_library_as_it_was(tmp_path: Path) ->
         thread.start()
     for thread in threads:
         thread.join()
+    assert state_of_the_library() == before
+
+
+def test_native_code_fetches_nothing(tmp_path: Path) -> None:
+    before = state_of_the_library()
+    assert is_xet_available()  # installed with the library
+    assert not run_guarded(lambda _: is_xet_available(), tmp_path, print)
     assert state_of_the_library() == before

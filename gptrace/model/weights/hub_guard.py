@@ -42,7 +42,9 @@ def run_guarded(download: Callable[[Sizes], Result], cache: Path, say: Callable[
             errors.append(error)
 
     thread = threading.Thread(target=run, daemon=True)
-    with _ONE_DOWNLOAD, _plain_hashes(), _without_warnings(), _limited_requests(sizes, say):
+    with (
+        _ONE_DOWNLOAD, _plain_hashes(), _without_warnings(), _without_xet(), _limited_requests(sizes, say)
+    ):  # fmt: skip
         thread.start()
         thread.join()
     if errors:
@@ -114,6 +116,19 @@ def _without_warnings() -> Iterator[None]:
         yield
     finally:
         logging.set_verbosity(level)
+
+
+@contextmanager
+def _without_xet() -> Iterator[None]:
+    """Let the library fetch every file by plain requests: hf_xet is native code, where no limit holds."""
+    from huggingface_hub import constants
+
+    disabled = constants.HF_HUB_DISABLE_XET
+    constants.HF_HUB_DISABLE_XET = True
+    try:
+        yield
+    finally:
+        constants.HF_HUB_DISABLE_XET = disabled
 
 
 @contextmanager
