@@ -154,13 +154,17 @@ def _columns_that_fit(columns: Sequence[Column], widths: Sequence[int], width: i
 
 def _filled(units: Sequence[str], width: int) -> str:
     """Put units on lines of at most `width` columns; one that is wider has a line of its own."""
-    lines: list[str] = []
+    lines: list[list[str]] = []
+    filled = 0  # columns of the last line; counted, since a line may hold a whole vocabulary
     for unit in units:
-        if lines and _width(lines[-1]) + GAP + _width(unit) <= width:
-            lines[-1] += " " * GAP + unit
+        needed = _width(unit)
+        if lines and filled + GAP + needed <= width:
+            lines[-1].append(unit)
+            filled += GAP + needed
         else:
-            lines.append(unit)
-    return "\n".join(lines)
+            lines.append([unit])
+            filled = needed
+    return "\n".join((" " * GAP).join(line) for line in lines)
 
 
 def _cell_style(column: Column, value: Any) -> str:

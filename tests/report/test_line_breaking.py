@@ -8,7 +8,7 @@ import pytest
 from rich.text import Text
 
 import gptrace
-from gptrace.report import View, render
+from gptrace.report import View, render, rich_tables
 from gptrace.report.line_breaking import break_lines, broken
 
 
@@ -82,3 +82,16 @@ def test_probabilities_keep_their_percent_sign(width: int) -> None:
         lines = render(report, "table", View(width=width)).splitlines()
         assert max(map(len, lines)) <= width
         assert not [text for text in lines if re.match(r"\s*%", text)]
+
+
+def test_each_unit_of_a_long_line_is_measured_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    measured: list[str] = []
+
+    def width(text: str) -> int:
+        measured.append(text)
+        return len(text)
+
+    monkeypatch.setattr(rich_tables, "_width", width)
+    units = [f'"{number}" 1 %' for number in range(1000)]
+    assert rich_tables._filled(units, 100_000) == "  ".join(units)
+    assert sum(map(len, measured)) == sum(map(len, units))
