@@ -26,7 +26,7 @@ _HELP = """See what a GPT does to a piece of text: every shape on the way, and t
 \b
 gptrace run "Hello"         [batch, seq_len] → [batch, seq_len, vocab_size]
 gptrace topk --k 5 "Hello"  the next tokens alone
-gptrace check -m FILE.py:GPT  is this model right, and which line is not?
+gptrace check -m my.py:GPT  is this model right, and which line is not?
 gptrace diff a.json b.json  the first place where two traces differ
 gptrace tokens "Hello"      ids, text and bytes of each token
 """

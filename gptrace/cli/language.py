@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TextIO
 
+from gptrace.cli.sink import encoding_of
 from gptrace.translation import in_language
 
 _language = "en"
@@ -23,7 +24,7 @@ def spoken(text: str, stream: TextIO | None) -> str:
 def can_show(language: str, stream: TextIO | None) -> bool:
     """Tell whether a stream has the characters of a language: Big5 and Shift JIS lack simplified ones."""
     try:
-        ("中文，：（）" if language == "zh" else "").encode(getattr(stream, "encoding", None) or "utf-8")
+        ("中文，：（）" if language == "zh" else "").encode(encoding_of(stream))
     except (UnicodeEncodeError, LookupError):
         return False
     return True

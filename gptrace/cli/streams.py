@@ -30,7 +30,7 @@ class ReaderGoneError(Exception):
 
 _written = False
 # The file that was being continued when the run was interrupted.
-_written_to: list[Path] = []
+_continued: Path | None = None
 # The stream that data goes to, while `only_data_on_stdout` redirects sys.stdout.
 _kept: list[TextIO | None] = []
 
@@ -67,9 +67,9 @@ def only_data_on_stdout() -> Iterator[None]:
 
     This includes C code and child processes: descriptor 1, where they write, leads to stderr meanwhile.
     """
-    global _written
+    global _written, _continued
     _written = False
-    _written_to.clear()
+    _continued = None
     with ExitStack() as undo:
         kept = _kept_descriptor(undo) if sys.stdout is sys.__stdout__ else None
         _kept.append(sys.stdout if kept is None else kept)
@@ -126,15 +126,16 @@ def _stdout() -> TextIO | None:
 
 def state_of_output() -> str:
     """Say after an interruption what of the data was written, and how to go on."""
-    if _written_to:
-        return f"the results so far are in {_written_to[-1]}; run the same command again to add the others"
+    if _continued is not None:
+        return f"the results so far are in {_continued}; run the same command again to add the others"
     what = "what was written is incomplete" if _written else "nothing was written"
     return f"{what}; run the command again"
 
 
 def interrupted_while_adding_to(file: Path) -> None:
     """Remember a file that has got results when the run is interrupted, for `state_of_output`."""
-    _written_to.append(file)
+    global _continued
+    _continued = file
 
 
 def write_stdout_pieces(pieces: Iterable[str], *, at_once: bool = False) -> None:
@@ -156,8 +157,7 @@ def language_of_stdout(language: str) -> str:
     """Return the language to write data in: English where stdout has no Chinese, which a note says."""
     if can_show(language, _stdout()):
         return language
-    encoding = getattr(_stdout(), "encoding", "")
-    write_notice(f"the output is in English: its encoding, {encoding}, has no Chinese characters")
+    write_notice(f"the output is in English: its encoding, {stdout_encoding()}, has no Chinese characters")
     return "en"
 
 

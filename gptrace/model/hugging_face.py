@@ -167,7 +167,7 @@ def _changed_configuration(config: Any, changes: Mapping[str, int]) -> Any:
 
 
 def _make_shallow(part: Any) -> None:
-    for key in ("num_hidden_layers", "num_layers", "encoder_layers", "depth"):
+    for key in (*LAYER_NAMES, "encoder_layers"):
         if type(vars(part).get(key)) is int:
             setattr(part, key, 1)
 

@@ -12,6 +12,7 @@ from gptrace.record import (
     LossResult,
     ModelInfo,
     Problem,
+    Report,
     Token,
     TokenizedPrompt,
     TopKResult,
@@ -21,6 +22,7 @@ from gptrace.record.writing import to_json
 from gptrace.report.parts import Line, Lines, Part, Span, Table, line
 from gptrace.report.safe_text import quoted, token_label, token_or_id, visible
 from gptrace.report.table_data import Column, TableData
+from gptrace.report.view import View
 from gptrace.translation import joined, recorded, words
 from gptrace.wording import readable_bytes
 
@@ -28,6 +30,8 @@ FactPairs = list[tuple[str, Line]]
 FittedPrompt = TracedPrompt | TopKResult
 AnyPrompt = FittedPrompt | TokenizedPrompt | LossResult | LensResult
 
+# Of a claim that holds, one that does not, and one that cannot be judged: the sign, and its role.
+MARKS = {True: ("✓", "holds"), False: ("✗", "fails"), None: ("–", "quiet")}
 _PROMPTS_SHOWN = 8
 _TOKENS_SHOWN = 12
 _TITLE_LENGTH = 60  # characters
@@ -190,6 +194,15 @@ def fitting_facts(prompts: Sequence[FittedPrompt]) -> FactPairs:
 def note_parts(notes: Sequence[str]) -> list[Part]:
     """Return the notes of a record, each on a line of its own."""
     return [Lines([line(note_text(note)) for note in notes])] if notes else []
+
+
+def kept_language_parts(report: Report, language: str, view: View) -> list[Part]:
+    """Return a note where the sentences of a kept report are in another language than it is shown in."""
+    shown = view.language_of(report)
+    if shown == language:
+        return []
+    text = "the claims stay as they were made; gptrace {} --lang {} makes them in this language"
+    return [Lines([line(words("note: {}", words(text, report.output_name(), shown)))])]
 
 
 def note_text(note: str) -> str:

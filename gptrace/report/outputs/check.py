@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gptrace.record import Check, CheckResult
-from gptrace.report.common_parts import model_facts, note_parts
+from gptrace.report.common_parts import MARKS, kept_language_parts, model_facts, note_parts
 from gptrace.report.parts import Facts, Line, Part, Table, line
 from gptrace.report.safe_text import visible
 from gptrace.report.table_data import Column, TableData
@@ -13,9 +13,8 @@ from gptrace.report.view import View
 from gptrace.translation import words
 from gptrace.wording import bracketed
 
-_MARKS = {True: ("✓", "holds"), False: ("✗", "fails"), None: ("–", "quiet")}
 _COLUMNS = [
-    Column("mark", "", role_of=lambda mark: next(role for known, role in _MARKS.values() if known == mark)),
+    Column("mark", "", lambda holds: MARKS[holds][0], role_of=lambda holds: MARKS[holds][1]),
     Column("name", words("Check")),
     Column("text", words("Result")),
 ]
@@ -28,7 +27,8 @@ def parts(check: Check, view: View) -> list[Part]:
     for result in check.failed:
         by_line.setdefault(_place(result) if result.source is not None else result.name, []).append(result)
     details = [_details(results) for results in by_line.values()]
-    return [Facts(model_facts(check.model)[:1]), *note_parts(check.notes), summary, *details]
+    kept = kept_language_parts(check, check.language, view)
+    return [Facts(model_facts(check.model)[:1]), *note_parts(check.notes), *kept, summary, *details]
 
 
 def csv_table(check: Check, view: View) -> TableData:
@@ -52,9 +52,9 @@ def _place(result: CheckResult) -> tuple[object, object, object]:
     return ("", "", "") if source is None else (source.file, source.line, source.text)
 
 
-def _row(result: CheckResult) -> tuple[str, str, str]:
+def _row(result: CheckResult) -> tuple[bool | None, str, str]:
     text = result.reason if result.holds is None else result.sentence
-    return _MARKS[result.holds][0], result.name, visible(text)
+    return result.holds, result.name, visible(text)
 
 
 def _figure(result: CheckResult) -> str:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from gptrace.record import Claim, Explanation
-from gptrace.report.common_parts import model_facts, note_parts, prompt_fact
-from gptrace.report.parts import Claims, ClaimText, Facts, Lines, Part, line
+from gptrace.report.common_parts import MARKS, kept_language_parts, model_facts, note_parts, prompt_fact
+from gptrace.report.parts import Claims, ClaimText, Facts, Part
 from gptrace.report.table_data import TableData
 from gptrace.report.view import View
 from gptrace.translation import words
-
-_MARKS = {True: ("✓", "holds"), False: ("✗", "fails"), None: ("–", "quiet")}
 
 
 def parts(explanation: Explanation, view: View) -> list[Part]:
@@ -18,11 +16,7 @@ def parts(explanation: Explanation, view: View) -> list[Part]:
     topics = [
         Claims(topic.title, [_claim_text(claim) for claim in topic.claims]) for topic in explanation.topics
     ]
-    language = view.language_of(explanation)
-    kept: list[Part] = []
-    if language != explanation.language:
-        text = "the claims stay as they were made; gptrace explain --lang {} makes them in this language"
-        kept = [Lines([line(words("note: {}", words(text, language)))])]
+    kept = kept_language_parts(explanation, explanation.language, view)
     return [facts, *note_parts(explanation.notes), *kept, *topics]
 
 
@@ -37,4 +31,4 @@ def csv_table(explanation: Explanation, view: View) -> TableData:
 
 
 def _claim_text(claim: Claim) -> ClaimText:
-    return ClaimText(*_MARKS[claim.holds], claim.text, claim.measured)
+    return ClaimText(*MARKS[claim.holds], claim.text, claim.measured)

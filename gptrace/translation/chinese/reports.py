@@ -255,8 +255,8 @@ REPORTS: dict[str, str] = {
     "weights {}": "权重 {}",
     "step {}": "第 {} 步",
     # explain
-    "the claims stay as they were made; gptrace explain --lang {} makes them in this language": (
-        "结论保持生成时的语言；用 gptrace explain --lang {} 生成这种语言的结论"
+    "the claims stay as they were made; gptrace {} --lang {} makes them in this language": (
+        "结论保持生成时的语言；用 gptrace {} --lang {} 生成这种语言的结论"
     ),
     # models
     "Model": "模型",
