@@ -8,6 +8,7 @@ from __future__ import annotations
 from gptrace.api import check, trace
 from gptrace.model.on_demand import Model
 from gptrace.record import CheckResult, Trace
+from gptrace.wording import bracketed
 
 __all__ = ["assert_causal", "assert_checks", "assert_shapes", "trace"]
 
@@ -54,7 +55,9 @@ def assert_shapes(trace: Trace, path: str, axes: str) -> None:
         part in (dim, str(size)) for part, dim, size in zip(wanted, dims, output.shape, strict=True)
     )
     if not fits:
-        raise AssertionError(f"{path!r} returned [{', '.join(dims)}] = {list(output.shape)}, not {wanted}")
+        raise AssertionError(
+            f"{path!r} returned {bracketed(dims)} = {bracketed(output.shape)}, not {bracketed(wanted)}"
+        )
 
 
 def _description(result: CheckResult) -> str:

@@ -62,7 +62,7 @@ def seed_generators(seed: int) -> None:
     torch.default_generator.manual_seed(seed)
     numpy: Any = sys.modules.get("numpy")
     if numpy is not None:
-        numpy.random.seed(seed)
+        numpy.random.seed(seed % 2**32)  # it takes no other
 
 
 def _current(devices: Iterable[int]) -> dict[str, Callable[[], object]]:

@@ -130,12 +130,24 @@ def resolve_topics(topics: Sequence[str]) -> tuple[str, ...]:
     >>> resolve_topics(["tying,flow"])
     ('flow', 'tying')
     """
-    texts = (topics,) if isinstance(topics, str) else topics
-    names = [name.strip() for text in texts for name in text.split(",")]
-    for name in names:
-        if name not in TOPICS:
-            raise OptionError(f"{name!r} is not a topic", suggestion(name, TOPICS))
-    return tuple(topic for topic in TOPICS if topic in names) or TOPICS
+    chosen, unknown = in_known_order(topics, TOPICS)
+    if unknown is not None:
+        raise OptionError(f"{unknown!r} is not a topic", suggestion(unknown, TOPICS))
+    return chosen
+
+
+def in_known_order(names: str | Sequence[str], known: tuple[str, ...]) -> tuple[tuple[str, ...], str | None]:
+    """Return the named ones of `known` in its order, all without a name; and a name that is not among them.
+
+    One text may hold several names with commas between them.
+
+    >>> in_known_order(["c,a"], ("a", "b", "c")), in_known_order([], ("a", "b"))
+    ((('a', 'c'), None), (('a', 'b'), None))
+    """
+    texts = (names,) if isinstance(names, str) else names
+    given = [name.strip() for text in texts for name in text.split(",")]
+    unknown = next((name for name in given if name not in known), None)
+    return tuple(name for name in known if name in given) or known, unknown
 
 
 def check_positions(positions: str) -> None:

@@ -34,14 +34,14 @@ class WorkLimitError(BaseException):
 
 
 @contextmanager
-def isolated_run(*, inference: bool = True) -> Iterator[None]:
+def isolated_run(*, inference: bool = True, seed: int = _SEED) -> Iterator[None]:
     """Run the block on the CPU; nobody hears of it, and nothing is left behind.
 
-    Prints, warnings, logs and global hooks of this thread do nothing. Random numbers are the same each time,
+    Prints, warnings, logs and global hooks of this thread do nothing. Random numbers are those of the `seed`,
     and are put back. The block runs in `inference` mode, or may compute gradients.
     """
     with exclusive_random_state(), _silence(), torch.device("cpu"), torch.inference_mode(inference):
-        seed_generators(_SEED)
+        seed_generators(seed)
         yield
 
 

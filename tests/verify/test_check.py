@@ -194,3 +194,8 @@ def test_shapes_are_asserted_by_name_or_size(tiny: GPTModel) -> None:
     ):
         with pytest.raises(AssertionError, match=message):
             assert_shapes(trace, path, axes)
+
+
+@pytest.mark.parametrize("seed", [-(2**63), 2**64 - 1])
+def test_every_seed_can_be_checked_with(seed: int) -> None:
+    assert gptrace.check("tiny", only=["causal"], seed=seed)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from gptrace.errors import OptionError
+from gptrace.predict.validation import in_known_order
 from gptrace.verify.check.catalog import NAMES, Catalog
 from gptrace.verify.check.chinese import CHINESE
 from gptrace.verify.check.english import ENGLISH
@@ -20,12 +21,11 @@ def resolve_checks(names: Sequence[str]) -> tuple[str, ...]:
     >>> resolve_checks(["causal", "finite"])
     ('finite', 'causal')
     """
-    unknown = next((name for name in names if name not in NAMES), None)
+    chosen, unknown = in_known_order(names, NAMES)
     if unknown is not None:
-        raise OptionError(
-            f"there is no check {quoted_value(unknown)}", suggestion(str(unknown), NAMES), option="only"
-        )
-    return tuple(name for name in NAMES if name in names) if names else NAMES
+        problem = f"there is no check {quoted_value(unknown)}"
+        raise OptionError(problem, suggestion(unknown, NAMES), option="only")
+    return chosen
 
 
 def check_list(language: str) -> str:

@@ -111,7 +111,7 @@ class Subject:
 
     def random_ids(self, batch: int, length: int, salt: int = 0) -> Tensor:
         """Return random ids (B, T), the same for the same arguments; neighbours in a row differ."""
-        generator = torch.Generator().manual_seed(self.seed * 1009 + salt)
+        generator = torch.Generator().manual_seed((self.seed * 1009 + salt) % (1 << 64))
         count = self.ids_below
         rows = [
             torch.randperm(count, generator=generator).repeat(1 + length // count)[:length]
@@ -154,10 +154,13 @@ class Subject:
     @contextmanager
     def running(self, module: Module | None = None, *, gradients: bool = False) -> Iterator[None]:
         """Run the block unheard, with the same random numbers each time, and leave the module as it was."""
-        with isolated_run(inference=False), undisturbed_evaluation(module or self.module):
-            torch.default_generator.manual_seed(self.seed)
-            with torch.inference_mode(False), torch.set_grad_enabled(gradients):
-                yield
+        with (
+            isolated_run(inference=False, seed=self.seed),
+            undisturbed_evaluation(module or self.module),
+            torch.inference_mode(False),  # in which a GPTModel is evaluated else
+            torch.set_grad_enabled(gradients),
+        ):
+            yield
 
     def logits_in(self, output: Any, ids: Tensor) -> Tensor:
         """Return the logits (B, T, V) of every position; raise CannotRunError where there are none."""
@@ -237,8 +240,7 @@ def _candidates(loaded: LoadedModel, seed: int) -> Iterator[tuple[_Build, dict[s
 
 def _built(architecture: Architecture, changes: Mapping[str, int], seed: int) -> tuple[Module, Construction]:
     recorder = Recorder()
-    with isolated_run(inference=False), recorder:
-        torch.default_generator.manual_seed(seed)
+    with isolated_run(inference=False, seed=seed), recorder:
         module = architecture.build(changes)
     values = {name: recorder.value_of(tensor) for name, tensor in tensors_of(module)}
     made = {name: value for name, value in values.items() if value is not None}
