@@ -14,15 +14,14 @@ from typing import Any, NamedTuple
 
 from gptrace.model.architecture import Architecture, Resizing
 from gptrace.model.quiet_torch import torch
-from gptrace.tracing.operations import Operation, numbered_operations
+from gptrace.tracing.operations import Operation
 from gptrace.tracing.parameters import named_modules_with_aliases
-from gptrace.tracing.resized_runs import ResizedRun, Side
+from gptrace.tracing.resized_runs import ResizedRun, Side, is_lazy, tensors_of_call
 from gptrace.tracing.span import Occurrence, Site, Span, numbered_calls
 from gptrace.tracing.tensors import TensorInfo
 
 _Explains = Callable[[Side, str, tuple[int, ...]], bool]
 Module = torch.nn.Module
-is_lazy = torch.nn.parameter.is_lazy
 KEPT = 2  # the first block, and one that follows another
 _OF_EVERY_MODULE = frozenset(vars(Module()))
 _PLAIN = frozenset({bool, int, float, complex, str, bytes, torch.dtype, torch.device})
@@ -138,14 +137,8 @@ class _Pass(NamedTuple):
     operations: Mapping[Span, Sequence[Operation]]
 
     def tensors(self, span: Span, call: Occurrence) -> Iterator[tuple[Side, TensorInfo]]:
-        """Yield each tensor of a call and of the operations in it, with its side."""
-        in_call = self.operations.get(span, ())
-        places: list[tuple[Occurrence, Span | Operation]] = [(call, span)]
-        places += zip(numbered_operations(in_call, call), in_call, strict=True)
-        for occurrence, place in places:
-            for direction, infos in (("input", place.inputs), ("output", place.outputs)):
-                for info in infos:
-                    yield (occurrence, direction), info
+        """Return each tensor of a call and of the operations in it, with its side."""
+        return tensors_of_call(span, call, self.operations.get(span, ()))
 
 
 def stand_for_all(

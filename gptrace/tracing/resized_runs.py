@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -18,6 +18,7 @@ from gptrace.tracing.isolation import WorkLimitError, isolated_run, work_limit
 from gptrace.tracing.operations import Operation, numbered_operations
 from gptrace.tracing.recorder import SpanRecorder
 from gptrace.tracing.span import Occurrence, Site, Span, call_sites, numbered_calls
+from gptrace.tracing.tensors import TensorInfo
 
 is_lazy = torch.nn.parameter.is_lazy
 Side = tuple[Occurrence, str]  # the "input" or the "output" of a call or an operation
@@ -247,15 +248,17 @@ def _shapes(recorder: SpanRecorder) -> Iterator[tuple[Side, str, Shape]]:
     """Yield the shape of each tensor of each call and of each operation in it."""
     operations = recorder.operations_by_call()
     for span, call in numbered_calls(recorder.spans):
-        yield from _shapes_at(call, span)
-        in_call = operations.get(span, [])
-        for operation, occurrence in zip(in_call, numbered_operations(in_call, call), strict=True):
-            yield from _shapes_at(occurrence, operation)
+        for side, info in tensors_of_call(span, call, operations.get(span, ())):
+            yield side, info.name, info.shape
 
 
-def _shapes_at(
-    occurrence: Occurrence, span_or_operation: Span | Operation
-) -> Iterator[tuple[Side, str, Shape]]:
-    for direction, infos in (("input", span_or_operation.inputs), ("output", span_or_operation.outputs)):
-        for info in infos:
-            yield (occurrence, direction), info.name, info.shape
+def tensors_of_call(
+    span: Span, call: Occurrence, operations: Sequence[Operation]
+) -> Iterator[tuple[Side, TensorInfo]]:
+    """Yield each tensor of a call and of the operations in it, with its side."""
+    places: list[tuple[Occurrence, Span | Operation]] = [(call, span)]
+    places += zip(numbered_operations(operations, call), operations, strict=True)
+    for occurrence, place in places:
+        for direction, infos in (("input", place.inputs), ("output", place.outputs)):
+            for info in infos:
+                yield (occurrence, direction), info
