@@ -20,8 +20,8 @@ from typing import Any
 from gptrace.errors import ConfigError, DownloadError, GptraceError, WeightsError
 from gptrace.model.config import preset
 from gptrace.model.weights.folders import check_folder
-from gptrace.model.weights.hub_guard import AGAIN, check_files, run_guarded
-from gptrace.model.weights.hub_sizes import Sizes
+from gptrace.model.weights.hub_guard import check_files, run_guarded
+from gptrace.model.weights.hub_sizes import AGAIN, Sizes
 from gptrace.wording import one_line, quoted_value, readable_bytes, suggestion
 
 # preset: (repository, revision)

@@ -13,12 +13,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from gptrace.errors import DownloadError
-from gptrace.model.weights.hub_sizes import Pace, Sizes
+from gptrace.model.weights.hub_sizes import AGAIN, Pace, Sizes
 from gptrace.wording import quoted_value
 
 Result = TypeVar("Result")
 _STALLS = 2  # how often a server may keep a request waiting to the end of its time
-AGAIN = "check the network and HF_ENDPOINT, then run the same command again: the download resumes"
 # The rules change the library for all threads, so a second download waits for the first.
 _ONE_DOWNLOAD = threading.Lock()
 _PAGE = re.compile(rb"\s*<(!doctype|html|head|body|\?xml)", re.IGNORECASE)

@@ -15,6 +15,7 @@ from gptrace.wording import quoted_value, readable_bytes
 _LARGEST_LIST = 64 << 20
 # A server that sends less in this time, in bytes and seconds, would take days for a small file.
 _LEAST_BYTES, _LEAST_SECONDS = 2048, 15.0
+AGAIN = "check the network and HF_ENDPOINT, then run the same command again: the download resumes"
 _ENDPOINT = "check HF_ENDPOINT: is it the hub, or a mirror of it?"
 
 
@@ -79,7 +80,7 @@ class Pace:
             return
         if self._size < _LEAST_BYTES:
             problem = f"{self._host} has sent {self._size} bytes in {seconds:.0f} s"
-            raise DownloadError(problem, "check the network and HF_ENDPOINT, then run the same command again")
+            raise DownloadError(problem, AGAIN)
         self._size, self._since = 0, time.monotonic()
 
 

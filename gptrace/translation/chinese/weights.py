@@ -105,9 +105,6 @@ WEIGHTS: dict[str, str] = {
     "{} are to be fetched, and {} has room for {}": "要下载 {}，而 {} 只剩 {} 空间",
     "{} has sent {} bytes in {} s": "{0} 在 {2} 秒内只发来 {1} 字节",
     "HF_HOME may name a folder elsewhere": "可以用 HF_HOME 指定别处的文件夹",
-    "check the network and HF_ENDPOINT, then run the same command again": (
-        "请检查网络和 HF_ENDPOINT，再运行同样的命令"
-    ),
     "the server does not say how large {} is": "服务器没有说明 {} 有多大",
     "{} sends more than the {} that were expected": "{} 发来的内容超过应有的 {}",
     "check HF_ENDPOINT: does it serve the files themselves?": "请检查 HF_ENDPOINT：它给出的是文件本身吗？",
