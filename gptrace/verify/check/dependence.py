@@ -103,7 +103,7 @@ def measure_dependence(subject: Subject, length: int | None = None) -> Dependenc
     length = length or subject.length
     ids = subject.random_ids(1, length)
     base = subject.record(ids)
-    values = {value.key: value for value in base.values()}
+    values = base.values_by_key()
     sets = {
         key: torch.zeros((), dtype=torch.int64).expand(value.tensor.shape) for key, value in values.items()
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import wraps
 
 from gptrace.verify.check.blame import Blame
 from gptrace.verify.check.experiments import Experiments
@@ -29,6 +30,24 @@ class Finding:
 
 
 Check = Callable[[Experiments], Finding]
+
+
+# What the experiments tell of a model, and the sentence that says that it is not so.
+_UNFIT = {"is_finite": "not_finite", "is_deterministic": "not_deterministic"}
+
+
+def only_if(*conditions: str) -> Callable[[Check], Check]:
+    """Leave a model unjudged by a check unless the experiments say all of this of it, such as "is_finite"."""
+
+    def decorate(check: Check) -> Check:
+        @wraps(check)
+        def judged(experiments: Experiments) -> Finding:
+            unfit = next((name for name in conditions if not getattr(experiments, name)), None)
+            return check(experiments) if unfit is None else unjudged(_UNFIT[unfit])
+
+        return judged
+
+    return decorate
 
 
 def unjudged(key: str, **figures: object) -> Finding:

@@ -90,6 +90,10 @@ class RecordedRun:
     output: Any = None
     logits: Value | None = None
 
+    def values_by_key(self) -> dict[ValueKey, Value]:
+        """Return each value by what it has in common with that of another run."""
+        return {value.key: value for value in self.values()}
+
     def values(self) -> Iterator[Value]:
         """Yield each value once: those that came from outside, then what each operation made."""
         seen: set[ValueKey] = set()

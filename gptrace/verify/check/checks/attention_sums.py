@@ -9,7 +9,7 @@ from gptrace.model.quiet_torch import torch
 from gptrace.verify.check.attention import Attention
 from gptrace.verify.check.blame import Blame, blamed, is_mask
 from gptrace.verify.check.experiments import Experiments
-from gptrace.verify.check.finding import Finding, unjudged
+from gptrace.verify.check.finding import Finding, only_if, unjudged
 from gptrace.verify.check.recording import RecordedOperation
 from gptrace.verify.check.scaling import Scaling, scaling_of
 from gptrace.verify.check.subject import rounding
@@ -18,12 +18,9 @@ Tensor = torch.Tensor
 _TOLERANCE = 1e-3
 
 
+@only_if("is_finite", "is_deterministic")
 def check(experiments: Experiments) -> Finding:
     """Add up the weights of each query, and follow the factors on the way from queries and keys to scores."""
-    if not experiments.is_finite:
-        return unjudged("not_finite")
-    if not experiments.is_deterministic:
-        return unjudged("not_deterministic")
     if not experiments.attentions:
         return unjudged("no_attention")
     worst = 0.0

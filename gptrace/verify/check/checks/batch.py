@@ -6,7 +6,7 @@ from gptrace.model.quiet_torch import torch
 from gptrace.verify.check.blame import Blame, blamed, origin_of
 from gptrace.verify.check.dependence import differs
 from gptrace.verify.check.experiments import Experiments
-from gptrace.verify.check.finding import Finding, unjudged
+from gptrace.verify.check.finding import Finding, only_if, unjudged
 from gptrace.verify.check.recording import RecordedRun, Value, ValueKey
 from gptrace.verify.check.subject import CannotRunError
 
@@ -15,13 +15,10 @@ _PROMPTS = 3
 _LAYOUT = ("view", "reshape", "flatten", "unflatten", "contiguous")
 
 
+@only_if("is_finite", "is_deterministic")
 def check(experiments: Experiments) -> Finding:
     """Run three prompts alone, together, and together in another order."""
     subject = experiments.subject
-    if not experiments.is_finite:
-        return unjudged("not_finite")
-    if not experiments.is_deterministic:
-        return unjudged("not_deterministic")
     ids = subject.random_ids(_PROMPTS, subject.length)
     alone = torch.cat([subject.logits(row[None]) for row in ids])
     try:
@@ -41,7 +38,7 @@ def _blame(experiments: Experiments, ids: Tensor) -> Blame | None:
     together = experiments.subject.record(ids)
     from_ids = _made_of_ids(together)
     for row in range(len(ids)):
-        alone = {value.key: value for value in experiments.subject.record(ids[row : row + 1]).values()}
+        alone = experiments.subject.record(ids[row : row + 1]).values_by_key()
 
         def is_wrong(value: Value, row: int = row, alone: dict[ValueKey, Value] = alone) -> bool | None:
             if value.producers and not from_ids.intersection(value.producers):

@@ -11,7 +11,7 @@ from gptrace.verify.check.blame import Blame, blamed, called_at, origin_of
 from gptrace.verify.check.caching import PAST_NAMES, Caching, find_caching
 from gptrace.verify.check.dependence import differs
 from gptrace.verify.check.experiments import Experiments
-from gptrace.verify.check.finding import Finding, unjudged
+from gptrace.verify.check.finding import Finding, only_if, unjudged
 from gptrace.verify.check.places import NOWHERE, Place
 from gptrace.verify.check.recording import RecordedOperation, RecordedRun, Recorder, Value, ValueKey
 from gptrace.wording import one_line
@@ -19,13 +19,10 @@ from gptrace.wording import one_line
 Tensor = torch.Tensor
 
 
+@only_if("is_finite", "is_deterministic")
 def check(experiments: Experiments) -> Finding:
     """Run one token at a time, and again after a prompt of three; compare each step with the whole run."""
     subject = experiments.subject
-    if not experiments.is_finite:
-        return unjudged("not_finite")
-    if not experiments.is_deterministic:
-        return unjudged("not_deterministic")
     caching = find_caching(subject)
     if caching is None:
         return unjudged("no_cache")
@@ -86,7 +83,7 @@ def _blame(experiments: Experiments, caching: Caching, first: int, position: int
     """Compare the step that goes wrong with the lane that it has in the whole run."""
     subject = experiments.subject
     ids = subject.random_ids(1, subject.length)
-    whole = {value.key: value for value in subject.record(ids[:, :position]).values()}
+    whole = subject.record(ids[:, :position]).values_by_key()
     steps = [first, *[1] * (position - first)]
     recorder: Recorder | None = None
     start = 0

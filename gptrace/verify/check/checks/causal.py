@@ -5,16 +5,15 @@ from __future__ import annotations
 from gptrace.verify.check.blame import blame_leak
 from gptrace.verify.check.dependence import measure_dependence, other_id
 from gptrace.verify.check.experiments import Experiments
-from gptrace.verify.check.finding import Finding, unjudged
+from gptrace.verify.check.finding import Finding, only_if
 
 _LONGEST = 24
 _LATE_CHANGES = 3  # positions that are changed in the longest run
 
 
+@only_if("is_finite")
 def check(experiments: Experiments) -> Finding:
     """Change each token in turn, by two other ids, and compare the logits at the positions before it."""
-    if not experiments.is_finite:
-        return unjudged("not_finite")
     subject = experiments.subject
     worst, where, tolerance = 0.0, (0, 0), experiments.tolerance
     lengths = {subject.length, min(subject.context or _LONGEST, _LONGEST)}

@@ -44,7 +44,7 @@ def check(experiments: Experiments) -> Finding:
 def _positions(experiments: Experiments, ids: Tensor, length: int) -> Finding:
     """Look for a row of a table of positions that two tokens share only once the context is exceeded."""
     longer = experiments.subject.record(ids)
-    within = {value.key: value for value in experiments.subject.record(ids[:, :length]).values()}
+    within = experiments.subject.record(ids[:, :length]).values_by_key()
     for operation in longer.operations:
         for value in operation.outputs:
             same = within.get(value.key)

@@ -8,7 +8,7 @@ from gptrace.verify.check.attention import FUSED
 from gptrace.verify.check.blame import Blame, blamed, origin_of
 from gptrace.verify.check.dependence import differs
 from gptrace.verify.check.experiments import Experiments
-from gptrace.verify.check.finding import Finding, unjudged
+from gptrace.verify.check.finding import Finding, only_if
 from gptrace.verify.check.recording import RecordedRun, Recorder, Value
 from gptrace.verify.check.source_code import definition_of, writer_of_state
 
@@ -17,10 +17,9 @@ _IDS = "the ids"
 _RANDOM = ("dropout", "rand", "bernoulli", "normal", "multinomial", "noise", "exponential")
 
 
+@only_if("is_finite")
 def check(experiments: Experiments) -> Finding:
     """Run the same ids twice, with other random numbers and the state that the first run left."""
-    if not experiments.is_finite:
-        return unjudged("not_finite")
     changed = _changed_by_forward(experiments)
     if changed is not None:
         return changed
@@ -38,7 +37,7 @@ def _blame(experiments: Experiments) -> Blame | None:
     if torch.equal(first.logits.tensor, second.logits.tensor):
         first, second = _recorded_twice(experiments, with_longer_text=True)
     assert first.logits is not None
-    others = {value.key: value for value in second.values()}
+    others = second.values_by_key()
 
     def is_wrong(value: Value) -> bool | None:
         other = others.get(value.key)

@@ -10,7 +10,7 @@ from gptrace.model.quiet_torch import torch
 from gptrace.verify.check.blame import Blame, blamed
 from gptrace.verify.check.checks.all_used import unused_modules
 from gptrace.verify.check.experiments import Experiments
-from gptrace.verify.check.finding import Finding, unjudged
+from gptrace.verify.check.finding import Finding, only_if, unjudged
 from gptrace.verify.check.places import find_place_of_class
 from gptrace.verify.check.recording import RecordedOperation, RecordedRun, Recorder, ValueKey
 from gptrace.verify.check.source_code import definition_of, last_return
@@ -25,10 +25,9 @@ _STEPS, _RATE = 3, 0.1  # of training
 _NOTHING = 1e-13  # of the largest gradient
 
 
+@only_if("is_finite")
 def check(experiments: Experiments) -> Finding:
     """Run backward, and compare the gradients with finite differences along random directions."""
-    if not experiments.is_finite:
-        return unjudged("not_finite")
     module = experiments.subject.module
     parameters = {name: p for name, p in module.named_parameters() if p.requires_grad}
     if not parameters:

@@ -5,17 +5,16 @@ from __future__ import annotations
 from gptrace.model.quiet_torch import torch
 from gptrace.verify.check.blame import Blame, blamed
 from gptrace.verify.check.experiments import Experiments
-from gptrace.verify.check.finding import Finding, unjudged
+from gptrace.verify.check.finding import Finding, only_if
 
 _NAMES = ("softmax", "log_softmax", "logsumexp", "sigmoid", "div", "log")
 _TOLERANCE = 1e-3
 
 
+@only_if("is_finite")
 def check(experiments: Experiments) -> Finding:
     """Sum each row of the output, and the exponentials of each row."""
     logits = experiments.logits
-    if not experiments.is_finite:
-        return unjudged("not_finite")
     sums = logits.sum(dim=-1)
     if float(logits.min()) >= 0 and bool(((sums - 1).abs() < _TOLERANCE).all()):
         return Finding(False, "probabilities", {}, float(sums.mean()), _TOLERANCE, _blame(experiments))

@@ -6,7 +6,7 @@ from gptrace.model.quiet_torch import torch
 from gptrace.verify.check.blame import Blame, blame_leak, blamed, making_of, mask_before, origin_of
 from gptrace.verify.check.dependence import differs
 from gptrace.verify.check.experiments import Experiments
-from gptrace.verify.check.finding import Finding, unjudged
+from gptrace.verify.check.finding import Finding, only_if, unjudged
 from gptrace.verify.check.recording import Value
 from gptrace.verify.check.subject import CannotRunError, rounding
 
@@ -14,13 +14,10 @@ Tensor = torch.Tensor
 _MASK = "attention_mask"
 
 
+@only_if("is_finite", "is_deterministic")
 def check(experiments: Experiments) -> Finding:
     """Pad on the right with several ids; where forward takes a mask, change the ids of masked padding."""
     subject = experiments.subject
-    if not experiments.is_finite:
-        return unjudged("not_finite")
-    if not experiments.is_deterministic:
-        return unjudged("not_deterministic")
     length = subject.length
     real = max(1, length - 2)
     ids = subject.random_ids(1, length)
@@ -74,22 +71,32 @@ def _moved(experiments: Experiments, ids: Tensor, mask: Tensor, worst: float, to
     change = float((run.logits.tensor[:, pads:] - alone_run.logits.tensor).abs().max())
     if change <= tolerance:
         return Finding(True, "mask_holds", {}, max(worst, change), tolerance)
-    alone = {value.key: value for value in alone_run.values()}
+    alone = alone_run.values_by_key()
 
     def is_wrong(value: Value) -> bool | None:
-        other = alone.get(value.key)
-        if other is None or other.tensor.dim() != value.tensor.dim():
-            return None
-        part = value.tensor
-        for axis, (size, less) in enumerate(zip(part.shape, other.tensor.shape, strict=True)):
-            if size - less not in (0, pads):
-                return None
-            part = part.narrow(axis, size - less, less)
-        return bool(differs(part, other.tensor, torch.finfo(torch.float32).eps).any())
+        eps = torch.finfo(torch.float32).eps
+        return _differs_without_pads(value, alone.get(value.key), pads, eps, pads_are_first=True)
 
     origin = origin_of(run, run.logits, is_wrong)
     blame = None if origin is None else blamed("padding-positions", origin)
     return Finding(False, "moved", {}, change, tolerance, blame)
+
+
+def _differs_without_pads(
+    value: Value, alone: Value | None, pads: int, eps: float, *, pads_are_first: bool
+) -> bool | None:
+    """Tell whether a value, without the lanes of padding, differs from that of the real tokens alone.
+
+    Returns None where the two have other shapes.
+    """
+    if alone is None or alone.tensor.dim() != value.tensor.dim():
+        return None
+    part = value.tensor
+    for axis, (size, real) in enumerate(zip(part.shape, alone.tensor.shape, strict=True)):
+        if size - real not in (0, pads):
+            return None
+        part = part.narrow(axis, size - real if pads_are_first else 0, real)
+    return bool(differs(part, alone.tensor, eps).any())
 
 
 def _leak(experiments: Experiments) -> Blame | None:
@@ -102,19 +109,12 @@ def _leak(experiments: Experiments) -> Blame | None:
 def _blame_right(experiments: Experiments, ids: Tensor, real: int) -> Blame | None:
     """Compare the run with padding with that of the real tokens alone."""
     whole = experiments.subject.record(ids)
-    alone = {value.key: value for value in experiments.subject.record(ids[:, :real]).values()}
+    alone = experiments.subject.record(ids[:, :real]).values_by_key()
     pads = ids.shape[1] - real
 
     def is_wrong(value: Value) -> bool | None:
         other = alone.get(value.key)
-        if other is None or other.tensor.dim() != value.tensor.dim():
-            return None
-        part = value.tensor
-        for axis, (size, less) in enumerate(zip(part.shape, other.tensor.shape, strict=True)):
-            if size - less not in (0, pads):
-                return None
-            part = part.narrow(axis, 0, less)
-        return bool(differs(part, other.tensor, experiments.eps).any())
+        return _differs_without_pads(value, other, pads, experiments.eps, pads_are_first=False)
 
     if whole.logits is None:
         return None
@@ -125,7 +125,7 @@ def _blame_right(experiments: Experiments, ids: Tensor, real: int) -> Blame | No
 def _blame(experiments: Experiments, ids: Tensor, other: Tensor, mask: Tensor, pads: int) -> Blame | None:
     subject, dependence = experiments.subject, experiments.dependence
     run = subject.record(ids, subject.original, {_MASK: mask})
-    others = {value.key: value for value in subject.record(other, subject.original, {_MASK: mask}).values()}
+    others = subject.record(other, subject.original, {_MASK: mask}).values_by_key()
 
     def is_wrong(value: Value) -> bool | None:
         twin = others.get(value.key)

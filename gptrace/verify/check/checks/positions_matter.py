@@ -6,18 +6,17 @@ from gptrace.model.quiet_torch import torch
 from gptrace.verify.check.attention import FUSED, Attention
 from gptrace.verify.check.dependence import Dependence
 from gptrace.verify.check.experiments import Experiments
-from gptrace.verify.check.finding import Finding, unjudged
+from gptrace.verify.check.finding import Finding, only_if, unjudged
 from gptrace.verify.check.lost_positions import LostPositions
 from gptrace.verify.check.recording import Value, ValueKey
 
 Tensor = torch.Tensor
 
 
+@only_if("is_finite")
 def check(experiments: Experiments) -> Finding:
     """Repeat one token, and compare the scores that a query gives to keys; without attention, the logits."""
     subject = experiments.subject
-    if not experiments.is_finite:
-        return unjudged("not_finite")
     run = subject.record(torch.full((1, subject.length), int(experiments.ids[0, 0])))
     if run.logits is None:
         return unjudged("no_attention")
@@ -26,7 +25,7 @@ def check(experiments: Experiments) -> Finding:
         difference, tolerance = float((rows - rows[:1]).abs().max()), experiments.rounding(rows)
         is_different = difference > tolerance
         return Finding(True, "holds", {}, difference, tolerance) if is_different else unjudged("no_attention")
-    values = {value.key: value for value in run.values()}
+    values = run.values_by_key()
     by_key, spread, least = 0.0, 0.0, experiments.tolerance
     for attention in experiments.attentions:
         scores = _scores(experiments.dependence, attention, values)

@@ -7,18 +7,17 @@ from gptrace.verify.check.attention import FUSED
 from gptrace.verify.check.blame import blame_leak, blamed
 from gptrace.verify.check.dependence import Dependence
 from gptrace.verify.check.experiments import Experiments
-from gptrace.verify.check.finding import Finding, unjudged
+from gptrace.verify.check.finding import Finding, only_if, unjudged
 from gptrace.verify.check.recording import RecordedOperation
 
 # The likely mistakes that are those of a mask: `causal` is about them.
 _OF_THE_MASK = ("no-mask", "mask-", "softmax-axis", "mixes-keys")
 
 
+@only_if("is_finite")
 def check(experiments: Experiments) -> Finding:
     """Look at what each lane of the tensors that enter attention depends on, and of the logits."""
     dependence = experiments.dependence
-    if not experiments.is_finite:
-        return unjudged("not_finite")
     other_axis = _attends_over_another_axis(dependence)
     if other_axis is not None:
         return Finding(False, "other_axis", {}, blame=blamed("other-axis", other_axis))
