@@ -154,12 +154,12 @@ def _blocks(calls: Sequence[ModuleCall]) -> list[ModuleCall]:
     They may differ in class: layers of attention and of state spaces take turns in some models.
     """
     parents = {call.parent for call in calls}
+    norms = _norms(calls)
     groups: dict[str, list[ModuleCall]] = {}
     for call in calls:
         item = _LIST_ITEM.fullmatch(call.path)
         # A block may itself be a list that is never called, of a norm and a layer.
-        is_norm = "norm" in call.type.lower()
-        if not item or is_norm or not call.inputs or not call.outputs:
+        if not item or call.index in norms or not call.inputs or not call.outputs:
             continue
         if call.inputs[0].shape == call.outputs[0].shape:
             groups.setdefault(item["list"], []).append(call)
@@ -175,6 +175,21 @@ def _blocks(calls: Sequence[ModuleCall]) -> list[ModuleCall]:
         return len(group[0].outputs[0].shape) == 3, -group[0].depth, len(group)
 
     return max(block_lists, key=rank, default=[])
+
+
+def _norms(calls: Sequence[ModuleCall]) -> set[int]:
+    """Return the indices of norms: of modules named so that call no other, or whose calls are all norms.
+
+    A name alone does not tell: that of a block may say where its norms are, as in PreLayerNormLayer.
+    """
+    norms: set[int] = set()
+    inside: dict[int | None, list[bool]] = {}
+    for call in reversed(calls):  # those inside a call come after it
+        parts = inside.get(call.index)
+        is_norm = "norm" in call.type.lower() if parts is None else all(parts)
+        norms |= {call.index} if is_norm else set()
+        inside.setdefault(call.parent, []).append(is_norm)
+    return norms
 
 
 def _before(

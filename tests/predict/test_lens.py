@@ -136,12 +136,30 @@ class InDicts(SmallGPT):
         return logits
 
 
+class PreNormLayer(nn.Module):
+    """A block whose class says where its norm is."""
+
+    def __init__(self, block: nn.Module) -> None:
+        super().__init__()
+        self.norm, self.block = nn.LayerNorm(16), block
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        result: torch.Tensor = x + self.block(self.norm(x))
+        return result
+
+
+class NamedAfterNorms(SmallGPT):
+    def __init__(self) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(PreNormLayer(block) for block in self.blocks)
+
+
 class ScaledInDicts(InDicts):
     def forward(self, ids: torch.Tensor) -> torch.Tensor:
         return 0.25 * super().forward(ids)
 
 
-@pytest.mark.parametrize("kind", [Prefixed, SequenceFirst, Scaled, InDicts])
+@pytest.mark.parametrize("kind", [Prefixed, SequenceFirst, Scaled, InDicts, NamedAfterNorms])
 def test_each_cell_of_a_lens_is_at_its_position(kind: type[SmallGPT]) -> None:
     """The first block alone is a model too: its predictions are those of the first layer."""
     torch.manual_seed(5)
