@@ -99,6 +99,13 @@ class Capped(SmallGPT):
         return 2 * torch.tanh(super().forward(ids) / 2)
 
 
+class Saturated(SmallGPT):
+    """The cap is so low that it makes the greatest logits equal."""
+
+    def forward(self, ids: Any) -> Any:
+        return 0.01 * torch.tanh(super().forward(ids) / 0.01)
+
+
 class TwoInputNorm(SmallGPT):
     def __init__(self) -> None:
         super().__init__()
@@ -502,6 +509,11 @@ def test_a_right_model_that_changes_rows_or_scores_is_not_denied() -> None:
         assert all(
             claim.holds is not False for claims_of_topic in claims.values() for claim in claims_of_topic
         )
+
+
+def test_logits_that_a_cap_makes_equal_keep_the_order_of_their_scores() -> None:
+    claim = measured(Saturated())["projection"][1]
+    assert (claim.key, claim.holds) == ("dot_product_changed", True)
 
 
 def test_scores_that_change_their_order_are_denied() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,7 @@ def test_a_lens_on_every_family(name: str, tmp_path: Path) -> None:
 def test_a_model_that_caps_its_logits_has_a_lens(tmp_path: Path, cli: Cli) -> None:
     """Gemma 2 bends its logits: those of each layer are bent too."""
     model = save_family(tmp_path, "gemma2")
+    model.config = copy.deepcopy(model.config)  # other tests build the family from the same one
     model.config.final_logit_softcapping = 0.01
     outcome = cli(
         "lens", "--ids", "3 4 5", "-m", f"hf:{tmp_path}", "--set", "final_logit_softcapping=0.01", "--json"

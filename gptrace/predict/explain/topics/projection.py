@@ -85,8 +85,12 @@ class _Head:
         return self.claim("dot_product", False, by_hand=by_hand)
 
     def _keeps_order(self, scores: Tensor, logits: Tensor) -> bool:
-        """Tell whether no logit (V,) is above another whose score is greater by more than rounding."""
-        by_logit = as_float64(scores)[logits.sort(descending=True, stable=True).indices]
+        """Tell whether no logit (V,) is above another whose score is greater by more than rounding.
+
+        A cap may make the logits of many scores equal: none of these is above another.
+        """
+        by_score = as_float64(scores).sort(descending=True)
+        by_logit = by_score.values[logits[by_score.indices].sort(descending=True, stable=True).indices]
         return bool((by_logit.diff() <= self.model.head_tolerance).all())
 
     def _by_hand(self, token_id: int) -> float:
