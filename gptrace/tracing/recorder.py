@@ -36,15 +36,14 @@ _without_function_modes = torch._C.DisableTorchFunction
 _without_dispatch_modes = torch._C._DisableTorchDispatch
 
 
-def _is_seen() -> bool:
-    """Tell whether a function mode, or a graph that torch.jit.trace records, would see a look at a tensor."""
-    return torch._C._len_torch_function_stack() > 0 or torch._C._get_tracing_state() is not None
+# A look at a tensor is seen by a function mode, and by a graph that torch.jit.trace records.
+_function_modes, _graph = torch._C._len_torch_function_stack, torch._C._get_tracing_state
 
 
 @contextmanager
 def _unseen() -> Iterator[None]:
     """Run the block where no function mode and no graph that torch.jit.trace records sees its work."""
-    graph = torch._C._get_tracing_state()
+    graph = _graph()
     if graph is not None:
         torch._C._set_tracing_state(None)  # type: ignore[attr-defined]
     try:
@@ -242,7 +241,7 @@ class SpanRecorder:
         thread = get_ident()
         if thread != self._thread and self._belongs_to_other_recorder(watched.module):
             return None
-        if _is_seen():
+        if _function_modes() or _graph() is not None:
             with _unseen():
                 return self._open(thread, watched, args, kwargs)
         return self._open(thread, watched, args, kwargs)
@@ -273,7 +272,7 @@ class SpanRecorder:
         now = perf_counter()
         if not self._close(span, now, failed=False):
             return
-        if _is_seen():
+        if _function_modes() or _graph() is not None:
             with _unseen():
                 self._record_outputs(span, output)
         else:

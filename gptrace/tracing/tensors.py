@@ -101,18 +101,14 @@ def describe_tensors(name: str, value: object) -> tuple[TensorInfo, ...]:
 
 def describe_each(found: Found) -> tuple[TensorInfo, ...]:
     """Return a description of each of the tensors that were found."""
-    infos: list[TensorInfo] = []
-    for place, tensor in found:
-        if type(tensor) is Tensor:
-            try:
-                known = place.infos.get((tensor.shape, tensor.dtype, tensor.device))
-                if known is not None:
-                    infos += known
-                    continue
-            except (RuntimeError, TypeError):
-                pass
-        infos += _described(place, tensor)
-    return tuple(infos)
+    try:
+        return tuple([
+            (place.infos[tensor.shape, tensor.dtype, tensor.device] if type(tensor) is Tensor
+             else _described(place, tensor))[0]
+            for place, tensor in found
+        ])  # fmt: skip
+    except (KeyError, RuntimeError, TypeError):
+        return tuple([_described(place, tensor)[0] for place, tensor in found])
 
 
 def _described(place: _Place, tensor: Tensor) -> tuple[TensorInfo, ...]:
