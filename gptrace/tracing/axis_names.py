@@ -20,12 +20,14 @@ from typing import Any, NamedTuple
 
 from gptrace.model.architecture import Architecture, Sizes
 from gptrace.model.quiet_torch import torch
+from gptrace.tracing.free_sizes import runs_of_free_sizes
 from gptrace.tracing.recorder import SpanRecorder
 from gptrace.tracing.repeated_blocks import RepeatedBlocks, find_repeated_blocks, stand_for_all
 from gptrace.tracing.resized_runs import (
     ForwardPass,
     ResizedRun,
     Side,
+    is_small,
     limit_of_work,
     run_copy_resized,
     run_resized,
@@ -115,11 +117,15 @@ class AxisNames:
 
 
 class _NamesByResizing(NamedTuple):
-    """The axis names from resized runs, or None; why any are missing; and how much work is left."""
+    """The axis names from resized runs, or None; why any are missing; and how much work is left.
+
+    `note` says so to the user, if some sizes have names and others have not.
+    """
 
     names: AxisNames | None
     reason: str
     work_left: int
+    note: str = ""
 
 
 class InferredAxisNames(NamedTuple):
@@ -153,11 +159,12 @@ def infer_axis_names(
     vocabulary = min([table.num_embeddings for table in tables], default=1)
     forward_pass = ForwardPass(*ids.shape, vocabulary, inputs, recorder.measures.ops, may_fail=failed)
     sites, modules = call_sites(spans), len(recorder.paths)
-    names, reason = None, _built_already(recorder.module)
+    reason = _built_already(recorder.module)
     if architecture is not None:
-        names, reason, _ = _kept_names(architecture, forward_pass, sites, modules, recorder, spans)
-    if names is not None:
-        return InferredAxisNames(names)
+        result = _kept_names(architecture, forward_pass, sites, modules, recorder, spans)
+        if result.names is not None:
+            return InferredAxisNames(result.names, result.note)
+        reason = result.reason
     if not by_copy:
         return InferredAxisNames(None, f"no axis has a name: {reason}")
     return _names_by_copy(recorder.module, forward_pass, sites, modules, reason)
@@ -178,7 +185,10 @@ def _kept_names(
         by_two_blocks = _names_by_two_blocks(architecture, *key, recorder, spans)
         if by_two_blocks.names is not None:
             return by_two_blocks
-        return _names_by_resizing(architecture, *key, by_two_blocks.work_left)
+        by_all = _names_by_resizing(architecture, *key, by_two_blocks.work_left)
+        if by_all.names is not None or not architecture.sizes or not is_small(recorder.module):
+            return by_all
+        return _names_of_free_sizes(architecture, *key, by_all)
 
     return architecture.keep("axis_names", key, infer)
 
@@ -261,6 +271,25 @@ def _names_by_resizing(
                 return _NamesByResizing(best, "", left)
             reason = "at other sizes the model makes other calls"
     return _NamesByResizing(best, reason, left)
+
+
+def _names_of_free_sizes(
+    architecture: Architecture,
+    forward_pass: ForwardPass,
+    sites: frozenset[Site],
+    modules: int,
+    by_all: _NamesByResizing,
+) -> _NamesByResizing:
+    """Return the names of sizes that can be changed alone, where `by_all`, with all changed, has no names."""
+    limit = limit_of_work(modules)
+    left = max(by_all.work_left, limit // 2)
+    free = runs_of_free_sizes(architecture, forward_pass, sites, limit, left)
+    if free is None:
+        return by_all
+    sizes, products = architecture.of_changed(free.changed)
+    sizes = _sizes(forward_pass.batch, forward_pass.seq_len) | sizes
+    note = f"only some sizes have names ({', '.join(sizes)}): {free.reason}"
+    return _NamesByResizing(AxisNames(sizes, free.runs, products), free.reason, 0, note)
 
 
 def _names_by_copy(

@@ -152,9 +152,8 @@ def run_copy_resized(
     first = next(module.parameters(), None)
     with_values = (_copy_with_values, torch.device("cpu") if first is None else first.device)
     on_meta = (meta_copy, torch.device("meta"))
-    is_small = _module_bytes(module) < _SMALL_MODEL_BYTES
     result, work = FailedRun("", 0), 0
-    for make_copy, device in (with_values, on_meta) if is_small else (on_meta, with_values):
+    for make_copy, device in (with_values, on_meta) if is_small(module) else (on_meta, with_values):
         outcome = _bounded(partial(_run_copy, make_copy, module, forward_pass, device), limit - work)
         if isinstance(outcome, ResizedRun):
             return outcome
@@ -189,6 +188,11 @@ def _run_copy(
 def _copy_with_values(module: torch.nn.Module) -> torch.nn.Module:
     check_memory(2 * _module_bytes(module), "a copy of the model")
     return without_hooks(copy.deepcopy(module))
+
+
+def is_small(module: torch.nn.Module) -> bool:
+    """Tell whether a copy of the module takes no memory to speak of."""
+    return _module_bytes(module) < _SMALL_MODEL_BYTES
 
 
 def _module_bytes(module: torch.nn.Module) -> int:

@@ -11,6 +11,9 @@ TRACES: dict[str, str] = {
     "only {}: {}": "只有 {!t}：{!t}",
     "batch and seq_len have names": "batch 和 seq_len 有名字",
     "{} has a name": "{} 有名字",
+    "only some sizes have names ({}): {}": "只有部分尺寸有名字（{}）：{!t}",
+    "gptrace tries no more sizes after so much work": "计算量已到上限，gptrace 不再尝试其他尺寸",
+    "the model does not run where another size is changed alone": "单独改变其他尺寸时，模型无法运行",
     "no axis has a name: {}": "各维都没有名字：{!t}",
     "this model is built already; gptrace.trace(…) names all axes if it gets model={}, config=… instead": (
         "这个模型已经构建好；请改把 model={}、config=… 传给 gptrace.trace(…)，各维就都有名字"

@@ -1,0 +1,71 @@
+"""Models whose sizes depend on each other in ways that only their code knows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import transformers
+
+import gptrace
+from gptrace.model.quiet_torch import torch
+
+nn = torch.nn
+CONFIG = {"vocab_size": 50, "emb_dim": 16, "n_heads": 2, "hidden_dim": 24, "context_length": 40}
+
+
+class Coupled(nn.Module):
+    """The width is always 8 times the number of heads."""
+
+    def __init__(self, cfg: dict[str, Any]) -> None:
+        super().__init__()
+        if cfg["emb_dim"] != 8 * cfg["n_heads"]:
+            raise ValueError("eight numbers for each head")
+        self.emb = nn.Embedding(cfg["vocab_size"], cfg["emb_dim"])
+        self.up, self.down = nn.Linear(cfg["emb_dim"], cfg["hidden_dim"]), nn.Linear(cfg["hidden_dim"], 16)
+        self.head = nn.Linear(16, cfg["vocab_size"])
+
+    def forward(self, ids: torch.Tensor) -> Any:
+        return self.head(self.down(self.up(self.emb(ids))))
+
+
+class WithoutBatches(Coupled):
+    """No run at another batch succeeds, whatever the sizes are."""
+
+    def forward(self, ids: torch.Tensor) -> Any:
+        if ids.shape[0] != 1:
+            raise ValueError("one prompt at a time")
+        return super().forward(ids)
+
+
+def test_sizes_that_can_be_changed_alone_have_names_and_a_note_lists_them() -> None:
+    trace = gptrace.trace("Hello, I am", model=Coupled, config={**CONFIG, "vocab_size": 50257})
+    outputs = {call.path: call.outputs[0].dims for call in trace.calls}
+    assert outputs["emb"] == ("batch", "seq_len", "16")
+    assert outputs["up"] == ("batch", "seq_len", "hidden_dim")
+    assert outputs["head"] == ("batch", "seq_len", "vocab_size")
+    assert trace.notes == (
+        "only some sizes have names (batch, seq_len, vocab_size, context_length, hidden_dim): the model does "
+        "not run where another size is changed alone",
+    )
+
+
+def test_a_model_that_does_not_run_at_another_batch_has_no_such_names() -> None:
+    trace = gptrace.trace(ids=[1, 2, 3], model=WithoutBatches, config=CONFIG)
+    assert trace.calls[-1].outputs[0].dims == ("1", "seq_len", "50")
+    assert trace.notes == ("only seq_len has a name: at other sizes the model raises ValueError",)
+
+
+@pytest.mark.parametrize("heads", [4, 8])
+def test_a_model_of_transformers_whose_heads_come_in_fours(heads: int) -> None:
+    config = transformers.CodeGenConfig(
+        vocab_size=100, n_positions=32, n_embd=16 * heads, n_head=heads, n_layer=1, rotary_dim=8,
+        bos_token_id=0, eos_token_id=1,
+    )  # fmt: skip
+    model = transformers.CodeGenForCausalLM(config).eval()
+    with torch.no_grad(), gptrace.watch(model) as trace:
+        model(torch.ones(2, 5, dtype=torch.long), use_cache=False)
+    outputs = {call.path: call.outputs[0].dims for call in trace.calls if call.outputs}
+    assert outputs["lm_head"] == ("batch", "seq_len", "vocab_size")
+    assert outputs["transformer.wte"] == ("batch", "seq_len", "n_embd")
+    assert trace.notes[0].startswith("only some sizes have names (batch, seq_len, n_embd, vocab_size")
