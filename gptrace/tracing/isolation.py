@@ -28,6 +28,9 @@ _stand_ins: list[_StandIn] = []
 # Code here ends by itself, and most of the lines run are here: its lines are not counted, only its calls.
 _TRUSTED = (torch.__file__.rpartition("/")[0], __file__.rpartition("/gptrace/")[0] + "/gptrace/")
 
+# Where Python's `import` finds and runs a module that it does not have yet.
+_IMPORT = "<frozen importlib._bootstrap>"
+
 
 class WorkLimitError(BaseException):
     """A run did more work than its limit. No Exception, so that `except Exception` in it does not go on."""
@@ -58,7 +61,7 @@ def work_limit(limit: int) -> Iterator[list[int]]:
 
     def count(frame: FrameType, event: str, argument: Any) -> Any:
         nonlocal imports
-        if frame.f_code.co_name == "<module>":
+        if frame.f_code.co_name == "_find_and_load" and frame.f_code.co_filename == _IMPORT:
             imports += (event == "call") - (event == "return")
             return count
         if imports:

@@ -53,7 +53,7 @@ def test_sizes_that_can_be_changed_alone_have_names_and_a_note_lists_them() -> N
 def test_a_model_that_does_not_run_at_another_batch_has_no_such_names() -> None:
     trace = gptrace.trace(ids=[1, 2, 3], model=WithoutBatches, config=CONFIG)
     assert trace.calls[-1].outputs[0].dims == ("1", "seq_len", "50")
-    assert trace.notes == ("only seq_len has a name: at other sizes the model raises ValueError",)
+    assert trace.notes[0] == "only seq_len has a name: at other sizes the model raises ValueError"
 
 
 @pytest.mark.parametrize("heads", [4, 8])

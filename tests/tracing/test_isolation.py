@@ -9,6 +9,7 @@ import threading
 import warnings
 from collections.abc import Callable
 from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import pytest
