@@ -140,16 +140,21 @@ class ModuleCalls:
                 if isinstance(watched.module, torch.nn.TransformerEncoderLayer):
                     self._handles.append(watched.module.register_forward_hook(_without_effect))
 
-    def remove(self) -> None:
-        """Leave all modules as if nothing had listened."""
+    def remove(self) -> list[str]:
+        """Leave all modules as if nothing had listened.
+
+        Returned are the paths of those that were compiled meanwhile: torch puts that code in our place.
+        """
         with _lock:
-            while self._wrappers:
-                _remove(self._wrappers.pop())
+            lost = [wrapper.watched.path for wrapper in self._wrappers if not _remove(wrapper)]
+        self._wrappers.clear()
         while self._handles:
             self._handles.pop().remove()
+        return lost
 
 
-def _remove(wrapper: _Wrapper) -> None:
+def _remove(wrapper: _Wrapper) -> bool:
+    """Take a wrapper out of the chain of a module; tell whether it was there."""
     watched: WatchedModule = wrapper.args[1]
     attributes, below = vars(watched.module), watched.below
     top = attributes.get(_NAME)
@@ -158,12 +163,13 @@ def _remove(wrapper: _Wrapper) -> None:
             del attributes[_NAME]
         else:
             attributes[_NAME] = below
-        return
+        return True
     while isinstance(top, _Wrapper):  # of a trace that began later and has not ended
         if top.watched.below is wrapper:
             top.watched.put_above(below)
-            return
+            return True
         top = top.watched.below
+    return False
 
 
 def _without_effect(*arguments: object) -> None: ...

@@ -94,6 +94,8 @@ class SpanRecorder:
         self.notes: list[str] = []
         self.macs_outside = 0
         self._thread = get_ident()
+        # The paths of modules that were compiled in the block, which ends what is recorded of them.
+        self.compiled: list[str] = []
         self._cleanup = ExitStack()
         with _without_function_modes():
             self._memory = ActivationMemory(module, self._note_peak) if measures.memory else None
@@ -106,7 +108,7 @@ class SpanRecorder:
 
     def __enter__(self) -> SpanRecorder:
         calls = ModuleCalls(self)
-        self._cleanup.callback(calls.remove)
+        self._cleanup.callback(self._leave, calls)
         try:
             self._run_uncompiled()
             names: dict[type[Module], ArgumentNames] = {}  # the cache of argument_names is weak, and slower
@@ -139,6 +141,9 @@ class SpanRecorder:
             while open_spans:
                 open_spans.pop().close(now, failed=True)
         self.spans = list(self._begun)  # a copy, since a thread that still runs may begin more calls
+
+    def _leave(self, calls: ModuleCalls) -> None:
+        self.compiled = calls.remove()
 
     def operations_by_call(self) -> dict[Span, list[Operation]]:
         """Return the operations inside each module call, in order; none unless they were recorded."""

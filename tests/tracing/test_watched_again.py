@@ -130,3 +130,14 @@ def test_the_hooks_of_a_user_that_are_added_meanwhile_are_seen() -> None:
         model[0].register_forward_hook(lambda module, args, output: output[:, :1])
         model(torch.ones(1, 2))
     assert trace.calls[1].outputs[0].shape == (1, 1)
+
+
+def test_a_module_that_is_compiled_meanwhile_is_named() -> None:
+    model = nn.Sequential(nn.Linear(2, 2))
+    with gptrace.watch(model) as trace:
+        model.compile(backend="eager")
+        model(torch.ones(1, 2))
+    assert "_compiled_call_impl" in vars(model)
+    assert trace.notes == (
+        "compiled while the trace ran: the model itself; what they ran since then has no row",
+    )

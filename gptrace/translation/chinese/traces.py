@@ -11,6 +11,9 @@ TRACES: dict[str, str] = {
     "only {}: {}": "只有 {!t}：{!t}",
     "batch and seq_len have names": "batch 和 seq_len 有名字",
     "{} has a name": "{} 有名字",
+    "compiled while the trace ran: {}; what they ran since then has no row": (
+        "跟踪期间被编译：{}；此后它们运行的内容没有行"
+    ),
     "only some sizes have names ({}): {}": "只有部分尺寸有名字（{}）：{!t}",
     "gptrace tries no more sizes after so much work": "计算量已到上限，gptrace 不再尝试其他尺寸",
     "the model does not run where another size is changed alone": "单独改变其他尺寸时，模型无法运行",
