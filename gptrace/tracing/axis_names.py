@@ -24,6 +24,7 @@ from gptrace.tracing.free_sizes import runs_of_free_sizes
 from gptrace.tracing.recorder import SpanRecorder
 from gptrace.tracing.repeated_blocks import RepeatedBlocks, find_repeated_blocks, stand_for_all
 from gptrace.tracing.resized_runs import (
+    MUCH_WORK,
     ForwardPass,
     ResizedRun,
     Side,
@@ -186,7 +187,8 @@ def _kept_names(
         if by_two_blocks.names is not None:
             return by_two_blocks
         by_all = _names_by_resizing(architecture, *key, by_two_blocks.work_left)
-        if by_all.names is not None or not architecture.sizes or not is_small(recorder.module):
+        is_too_much = by_all.reason == MUCH_WORK or not is_small(recorder.module)
+        if by_all.names is not None or not architecture.sizes or is_too_much:
             return by_all
         return _names_of_free_sizes(architecture, *key, by_all)
 
@@ -288,8 +290,10 @@ def _names_of_free_sizes(
         return by_all
     sizes, products = architecture.of_changed(free.changed)
     sizes = _sizes(forward_pass.batch, forward_pass.seq_len) | sizes
-    note = f"only some sizes have names ({', '.join(sizes)}): {free.reason}"
-    return _NamesByResizing(AxisNames(sizes, free.runs, products), free.reason, 0, note)
+    subject, reason = "batch and seq_len have names", by_all.reason
+    if free.changed:
+        subject, reason = f"some sizes have names ({', '.join(sizes)})", free.reason
+    return _NamesByResizing(AxisNames(sizes, free.runs, products), reason, 0, f"only {subject}: {reason}")
 
 
 def _names_by_copy(

@@ -49,7 +49,7 @@ def runs_of_free_sizes(
     if not found:
         return None
     reason = (
-        "the model does not run where another size is changed alone"
+        "the model does not run, or makes other calls, where another size is changed alone"
         if left > 0
         else "gptrace tries no more sizes after so much work"
     )

@@ -25,6 +25,7 @@ Side = tuple[Occurrence, str]  # the "input" or the "output" of a call or an ope
 Shape = tuple[int, ...]
 _LARGE_PRIME = 7919
 _SMALL_MODEL_BYTES = 64 << 20
+MUCH_WORK = "at other sizes the model does many times the work"
 # A constructor may loop until a size has a certain value, which it never has in a resized run. So the lines
 # and calls of Python are limited, for all resized runs of one forward pass together. GPT-2 and Mixtral of
 # transformers take 560 and 670 for each call that they make, most of them to build the model.
@@ -171,7 +172,7 @@ def _bounded(run: Callable[[], ResizedRun], limit: int) -> ResizedRun | FailedRu
         result.work = limit - left[0]
         return result
     except WorkLimitError:
-        return FailedRun("at other sizes the model does many times the work", limit)
+        return FailedRun(MUCH_WORK, limit)
     except (Exception, SystemExit) as error:  # the user's code may never have run at these sizes
         return FailedRun(f"at other sizes the model raises {type(error).__name__}", limit - left[0])
 

@@ -46,7 +46,7 @@ def test_sizes_that_can_be_changed_alone_have_names_and_a_note_lists_them() -> N
     assert outputs["head"] == ("batch", "seq_len", "vocab_size")
     assert trace.notes == (
         "only some sizes have names (batch, seq_len, vocab_size, context_length, hidden_dim): the model does "
-        "not run where another size is changed alone",
+        "not run, or makes other calls, where another size is changed alone",
     )
 
 
