@@ -48,6 +48,7 @@ class LoadedModel:
     architecture   how to build it at other sizes, or None
     arguments      keyword arguments of its forward pass, beside the ids
     is_private     no other code holds the module, so it need not be restored after a run
+    typed          the options that select it on the command line, or None: see `ModelSelection`
     """
 
     module: Module
@@ -57,6 +58,17 @@ class LoadedModel:
     architecture: Architecture | None
     arguments: dict[str, Any]
     is_private: bool = False
+    typed: str | None = None
+
+    def command(self, name: str, *options: str) -> str:
+        """Return a command that asks gptrace about this model; in Python, if no shell can name it.
+
+        >>> load(torch.nn.Identity()).command("check", "--only", "causal")
+        'gptrace.check(model)'
+        """
+        if self.typed is None:
+            return "".join(("gptrace.", name, "(model)"))
+        return " ".join(filter(None, ("gptrace", name, self.typed, *options)))
 
     @property
     def device(self) -> torch.device:
@@ -92,7 +104,8 @@ def load(model: ModelSelection | Module) -> LoadedModel:
     if model.dtype is not None:
         module = module.to(dtype=getattr(torch, model.dtype))
     # Other code may use a user's module; it is put into evaluation mode only while it runs.
-    return replace(loaded, module=module if isinstance(model, UserModelSelection) else module.eval())
+    module = module if isinstance(model, UserModelSelection) else module.eval()
+    return replace(loaded, module=module, typed=model.typed)
 
 
 def wrap_module(module: Module, name: str, weights: dict[str, Any]) -> LoadedModel:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -55,6 +56,7 @@ class ModelSelection:
     threads   processor threads for torch; None keeps torch's number
     weights   a weight file or folder; None for the weights that the model has without one
     keys      configuration keys from --config and --set
+    typed     the options that select it on the command line, as they are typed; None for an object of Python
     """
 
     name: str
@@ -64,6 +66,7 @@ class ModelSelection:
     threads: int | None = None
     weights: Path | None = None
     keys: Keys = field(default_factory=dict)
+    typed: str | None = None
 
     def limits(self) -> Limits | None:
         """Return the limits of the model, or None where they are known only after it is built."""
@@ -167,6 +170,7 @@ def select_model(
         device = "meta"
     _check_options(seed, device, dtype, weights, threads)
     options: Keys = {"seed": seed, "device": device, "threads": threads, "dtype": dtype or "float32"}
+    options["typed"] = _typed(model, weights, config, settings)
     source = None if weights is None else str(weights)
     with about_option("settings"):
         set_keys = dict(map(parse_setting, settings))
@@ -178,6 +182,23 @@ def select_model(
     # With both, an impossible size may come from either.
     keys_option = None if settings and config is not None else "settings" if settings else "config"
     return _select_gpt(model, source, _keys(config) | set_keys, keys_option, say, options)
+
+
+def _typed(model: object, weights: object, config: object, settings: Sequence[str]) -> str | None:
+    """Return the options that select a model on the command line; None for one that cannot be named there.
+
+    >>> _typed("leaky.py:GPT", None, None, ["n_layers=2"])
+    '-m leaky.py:GPT --set n_layers=2'
+    """
+    if not isinstance(model, str | None) or not isinstance(config, str | Path | None):
+        return None
+    values = [
+        ("-m", model),
+        ("--weights", weights),
+        ("--config", config),
+        *(("--set", each) for each in settings),
+    ]
+    return " ".join(f"{name} {shlex.quote(str(value))}" for name, value in values if value is not None)
 
 
 def _check_options(seed: object, device: str, dtype: str | None, weights: object, threads: object) -> None:

@@ -51,7 +51,9 @@ def run_traced(
     try:
         with (
             guarded_forward(loaded, batch),
-            record_trace(model, loaded.architecture, by_copy=True, measures=measures) as trace,
+            record_trace(
+                model, loaded.architecture, by_copy=True, measures=measures, check=loaded.command("check")
+            ) as trace,
             interrupts_allowed(),
         ):
             output = model(batch, **loaded.arguments)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from gptrace.model.quiet_torch import torch
+from gptrace.model.user_code_errors import short_path
 from gptrace.tracing.recorder import SpanRecorder
+from gptrace.tracing.token_lanes import MixingView
 from gptrace.wording import enumerated
 
 Module = torch.nn.Module
@@ -30,6 +34,29 @@ def trace_notes(
         _first_nonfinite(recorder, "Inf"),
     )
     return tuple(filter(None, notes))
+
+
+def notes_on_lanes(views: Sequence[MixingView], *, leaks: bool, check: str) -> list[str]:
+    """Say that a model mixes tokens, or lets later ones through; `check` is the command that says more.
+
+    Tokens that are mixed leak as well, so there is one note at most.
+    """
+    if views:
+        names = ", ".join(dict.fromkeys(view.name for view in views))
+        places = enumerated([_short(view.source) for view in views], 3)
+        return [
+            f"{names} at {places} puts numbers of several tokens into one lane: such an axis is not called "
+            f"seq_len; {check} says what is wrong there"
+        ]
+    if leaks:
+        return [f"later tokens change what this model returns for earlier ones; {check} names the line"]
+    return []
+
+
+def _short(source: str) -> str:
+    """Return file and line, with the path of the file as messages show it."""
+    file, _, line = source.rpartition(":")
+    return f"{short_path(file)}:{line}"
 
 
 def _replaced_modules(replaced: set[str]) -> str:

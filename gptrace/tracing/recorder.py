@@ -23,6 +23,7 @@ from gptrace.tracing.parameters import named_modules_with_aliases
 from gptrace.tracing.span import Span
 from gptrace.tracing.statistics import has_numbers
 from gptrace.tracing.tensors import describe_each, describe_tensors, find_tensors
+from gptrace.tracing.token_lanes import TokenLanes
 from gptrace.tracing.undisturbed import run_uncompiled
 from gptrace.wording import enumerated
 
@@ -69,20 +70,22 @@ class SpanRecorder:
 
     A recorder is used once. The hooks are removed when the block ends, also by an exception. Several threads
     may call the module: each has its own stack of open calls. If two threads each watch the same module, each
-    recorder gets the calls of its own thread.
+    recorder gets the calls of its own thread. `lanes` follows the axes of tokens, if operations are measured.
     """
 
     # The recorders that are entered now, by the thread that entered them.
     _active: ClassVar[dict[int, list[SpanRecorder]]] = {}
 
-    def __init__(self, module: Module, measures: Measures = SHAPES_ONLY) -> None:
+    def __init__(
+        self, module: Module, measures: Measures = SHAPES_ONLY, lanes: TokenLanes | None = None
+    ) -> None:
         self.module = module
         self.measures = measures
         self.spans: list[Span] = []  # in order of entry; filled when the block ends
         self._begun: list[Span] = []  # the same, while the block runs
         # Every path of every module; a module with two parents has two paths.
         self.paths: list[tuple[str, Module]] = list(named_modules_with_aliases(module))
-        self.operations = OperationMode(self._position) if measures.ops else None
+        self.operations = OperationMode(self._position, lanes) if measures.ops else None
         # Path and argument names by id of the module: its class may define equality differently.
         self._watched: dict[int, tuple[str, ArgumentNames]] = {}
         self._open_spans: defaultdict[int, list[Span]] = defaultdict(list)  # by thread, innermost last

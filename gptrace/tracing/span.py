@@ -76,6 +76,7 @@ class Span:
     input_states: Sequence[InputState] = ()
     output_state: TensorState | None = None
     introduced = ""
+    mixed: frozenset[tuple[str, str]] = frozenset()  # see `Operation`
     suspends_operations = False  # so that torch takes the path that it takes untraced
     # The exception that was being handled when the call began, and its traceback at that time: this call
     # did not raise it.
