@@ -41,8 +41,8 @@ TRACES: dict[str, str] = {
     ),
     "{} at {} puts numbers of several tokens into one lane: such an axis is not called seq_len; {} says what "
     "is wrong there": "{1} 的 {0} 把几个 token 的数混进了同一行：这样的轴不叫 seq_len；{2} 会说明错在哪里",
-    "later tokens change what this model returns for earlier ones; {} names the line": "后面的 token 会改变这个"
-    "模型在前面位置的结果；{} 会指出是哪一行",
+    "later tokens change what this model returns for earlier ones; {} names the line": "后面的 token 会改变"
+    "这个模型在前面位置的结果；{} 会指出是哪一行",
     "{} is the first to turn finite inputs into {}{}": "{!t} 最先由有限的输入算出 {}{}",
     "; its {} is not finite": "；它的 {} 不是有限值",
     "{} more MACs ran outside of any call, for example in a backward pass": (
