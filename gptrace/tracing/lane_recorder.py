@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from gptrace.measures import Measures
 from gptrace.model.quiet_torch import torch
+from gptrace.tracing.operations import Operation
 from gptrace.tracing.recorder import SpanRecorder
 from gptrace.tracing.span import Span
-from gptrace.tracing.token_lanes import TokenLanes
+from gptrace.tracing.token_lanes import MixingView, TokenLanes
 
 
 class LaneRecorder(SpanRecorder):
@@ -16,7 +18,17 @@ class LaneRecorder(SpanRecorder):
 
     def __init__(self, module: torch.nn.Module, seq_len: int) -> None:
         self.lanes = TokenLanes(seq_len, (*module.parameters(), *module.buffers()))
-        super().__init__(module, Measures(ops=True), self.lanes)
+        super().__init__(module, Measures(ops=True), self._follow)
+
+    def _follow(
+        self, operation: Operation, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any],
+        result: Any,
+    ) -> None:  # fmt: skip
+        path = "" if operation.parent is None else operation.parent.path
+        view = MixingView(path, operation.name, operation.source)
+        operation.mixed = self.lanes.mixed("input", operation.inputs, (*args, *kwargs.values()))
+        self.lanes.follow(operation.name, func, args, kwargs, result, view)
+        operation.mixed |= self.lanes.mixed("output", operation.outputs, result)
 
     def _open_span(self, module: torch.nn.Module, args: tuple[object, ...], kwargs: Any) -> None:
         count = len(self._begun)

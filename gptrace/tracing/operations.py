@@ -7,7 +7,7 @@ and not the kernels that it runs.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import FrameType
 from typing import Any
 
@@ -15,7 +15,6 @@ from gptrace.model.quiet_torch import torch
 from gptrace.tracing.activation_memory import shares_memory
 from gptrace.tracing.span import Occurrence, Span, occurrences
 from gptrace.tracing.tensors import TENSORLESS_TYPES, TensorInfo, describe_tensors
-from gptrace.tracing.token_lanes import MixingView, TokenLanes
 
 Tensor = torch.Tensor
 
@@ -61,19 +60,22 @@ class Operation:
         self.source = source
 
 
+Observer = Callable[[Operation, Callable[..., Any], tuple[Any, ...], dict[str, Any], Any], None]
+
+
 class OperationMode(torch.overrides.TorchFunctionMode):
     """Records every operation of this thread while it is entered.
 
     `position` returns the innermost open module call and the number of calls that began before. `current` is
     the operation that runs now, to which kernels are charged. `failed` is the last operation that raised,
     with its `error`; it is among the `operations`, too. `call_count` counts all torch functions called so far
-    and all tensor attributes set or deleted, whether they are operations or not. `lanes` follows the axes of
-    tokens, if it is given.
+    and all tensor attributes set or deleted, whether they are operations or not. `observer` is
+    called after each operation, with its function, its arguments and its result.
     """
 
-    def __init__(self, position: Any, lanes: TokenLanes | None = None) -> None:
+    def __init__(self, position: Any, observer: Observer | None = None) -> None:
         super().__init__()
-        self._lanes = lanes
+        self._observer = observer
         self.operations: list[Operation] = []
         self.current: Operation | None = None
         self.failed: Operation | None = None
@@ -129,23 +131,12 @@ class OperationMode(torch.overrides.TorchFunctionMode):
                 first = result[0] if isinstance(result, tuple | list) else result
                 arguments = (*args, *kwargs.values()) if kwargs else args
                 operation.is_view = isinstance(first, Tensor) and shares_memory(first, arguments)
-            if self._lanes is not None:
-                self._follow_lanes(self._lanes, operation, func, args, kwargs, result)
+            if self._observer is not None:
+                self._observer(operation, func, args, kwargs, result)
         if operation.outputs:
             operation.in_place = name.endswith("_")
             self.operations.append(operation)
         return result
-
-    def _follow_lanes(
-        self, lanes: TokenLanes, operation: Operation, func: Any, args: tuple[Any, ...],
-        kwargs: dict[str, Any], result: Any,
-    ) -> None:  # fmt: skip
-        path = "" if operation.parent is None else operation.parent.path
-        operation.mixed = lanes.mixed("input", operation.inputs, (*args, *kwargs.values()))
-        lanes.follow(
-            operation.name, func, args, kwargs, result, MixingView(path, operation.name, operation.source)
-        )
-        operation.mixed |= lanes.mixed("output", operation.outputs, result)
 
 
 def numbered_operations(operations: Sequence[Operation], call: Occurrence) -> Iterator[Occurrence]:

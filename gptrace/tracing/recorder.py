@@ -18,12 +18,11 @@ from gptrace.tracing.arguments import ArgumentNames, argument_names, describe_ar
 from gptrace.tracing.costs import CostMode
 from gptrace.tracing.hooks import Hook, ModuleHooks
 from gptrace.tracing.nan_tracker import NanTracker
-from gptrace.tracing.operations import Operation, OperationMode, may_run_fused
+from gptrace.tracing.operations import Observer, Operation, OperationMode, may_run_fused
 from gptrace.tracing.parameters import named_modules_with_aliases
 from gptrace.tracing.span import Span
 from gptrace.tracing.statistics import has_numbers
 from gptrace.tracing.tensors import describe_each, describe_tensors, find_tensors
-from gptrace.tracing.token_lanes import TokenLanes
 from gptrace.tracing.undisturbed import run_uncompiled
 from gptrace.wording import enumerated
 
@@ -70,14 +69,15 @@ class SpanRecorder:
 
     A recorder is used once. The hooks are removed when the block ends, also by an exception. Several threads
     may call the module: each has its own stack of open calls. If two threads each watch the same module, each
-    recorder gets the calls of its own thread. `lanes` follows the axes of tokens, if operations are measured.
+    recorder gets the calls of its own thread. `observer` is that of the
+    operations, if these are measured.
     """
 
     # The recorders that are entered now, by the thread that entered them.
     _active: ClassVar[dict[int, list[SpanRecorder]]] = {}
 
     def __init__(
-        self, module: Module, measures: Measures = SHAPES_ONLY, lanes: TokenLanes | None = None
+        self, module: Module, measures: Measures = SHAPES_ONLY, observer: Observer | None = None
     ) -> None:
         self.module = module
         self.measures = measures
@@ -85,7 +85,7 @@ class SpanRecorder:
         self._begun: list[Span] = []  # the same, while the block runs
         # Every path of every module; a module with two parents has two paths.
         self.paths: list[tuple[str, Module]] = list(named_modules_with_aliases(module))
-        self.operations = OperationMode(self._position, lanes) if measures.ops else None
+        self.operations = OperationMode(self._position, observer) if measures.ops else None
         # Path and argument names by id of the module: its class may define equality differently.
         self._watched: dict[int, tuple[str, ArgumentNames]] = {}
         self._open_spans: defaultdict[int, list[Span]] = defaultdict(list)  # by thread, innermost last

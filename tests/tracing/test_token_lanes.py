@@ -10,8 +10,8 @@ import gptrace
 from gptrace.model.quiet_torch import torch
 from gptrace.model.selection import select_model
 from gptrace.record import Trace
-from gptrace.tracing.operations import OperationMode
-from gptrace.tracing.token_lanes import TokenLanes
+from gptrace.tracing.operations import Operation, OperationMode
+from gptrace.tracing.token_lanes import MixingView, TokenLanes
 from tests.models.collection import RightModel
 from tests.models.mistakes import MISTAKES
 from tests.models.right_models import RIGHT_MODELS
@@ -60,8 +60,12 @@ def test_right_models_lose_no_name(name: str) -> None:
 def mixed_after(function: object, *shape: int) -> bool:
     """Tell whether a function of a tensor that depends on tokens returns one whose lanes are mixed."""
     lanes = TokenLanes(T, ())
+
+    def follow(operation: Operation, *call: object) -> None:
+        lanes.follow(operation.name, *call, view=MixingView("", operation.name, ""))  # type: ignore[arg-type]
+
     tensor = torch.randn(*shape)
-    with OperationMode(lambda: (None, 0), lanes):
+    with OperationMode(lambda: (None, 0), follow):
         result = function(tensor)  # type: ignore[operator]
     return lanes.are_mixed(result)
 
