@@ -30,6 +30,7 @@ from gptrace.model.selection import (
     Limits,
     ModelSelection,
     UserModelSelection,
+    command_for,
 )
 from gptrace.model.user_model import build_user_model
 from gptrace.model.weights.load import load_state, load_weights
@@ -61,14 +62,8 @@ class LoadedModel:
     typed: str | None = None
 
     def command(self, name: str, *options: str) -> str:
-        """Return a command that asks gptrace about this model; in Python, if no shell can name it.
-
-        >>> load(torch.nn.Identity()).command("check", "--only", "causal")
-        'gptrace.check(model)'
-        """
-        if self.typed is None:
-            return "".join(("gptrace.", name, "(model)"))
-        return " ".join(filter(None, ("gptrace", name, self.typed, *options)))
+        """Return a command that asks gptrace about this model: see `command_for`."""
+        return command_for(self.typed, name, *options)
 
     @property
     def device(self) -> torch.device:

@@ -170,7 +170,7 @@ def select_model(
         device = "meta"
     _check_options(seed, device, dtype, weights, threads)
     options: Keys = {"seed": seed, "device": device, "threads": threads, "dtype": dtype or "float32"}
-    options["typed"] = _typed(model, weights, config, settings)
+    options["typed"] = typed_options(model, weights, config, settings)
     source = None if weights is None else str(weights)
     with about_option("settings"):
         set_keys = dict(map(parse_setting, settings))
@@ -184,10 +184,10 @@ def select_model(
     return _select_gpt(model, source, _keys(config) | set_keys, keys_option, say, options)
 
 
-def _typed(model: object, weights: object, config: object, settings: Sequence[str]) -> str | None:
+def typed_options(model: object, weights: object, config: object, settings: Sequence[str]) -> str | None:
     """Return the options that select a model on the command line; None for one that cannot be named there.
 
-    >>> _typed("leaky.py:GPT", None, None, ["n_layers=2"])
+    >>> typed_options("leaky.py:GPT", None, None, ["n_layers=2"])
     '-m leaky.py:GPT --set n_layers=2'
     """
     if not isinstance(model, str | None) or not isinstance(config, str | Path | None):
@@ -199,6 +199,17 @@ def _typed(model: object, weights: object, config: object, settings: Sequence[st
         *(("--set", each) for each in settings),
     ]
     return " ".join(f"{name} {shlex.quote(str(value))}" for name, value in values if value is not None)
+
+
+def command_for(typed: str | None, name: str, *options: str) -> str:
+    """Return a command about a model that these options select; in Python, where none do.
+
+    >>> command_for("-m leaky.py:GPT", "check", "--only causal"), command_for(None, "check", "--only causal")
+    ('gptrace check -m leaky.py:GPT --only causal', 'gptrace.check(model)')
+    """
+    if typed is None:
+        return "".join(("gptrace.", name, "(model)"))
+    return " ".join(filter(None, ("gptrace", name, typed, *options)))
 
 
 def _check_options(seed: object, device: str, dtype: str | None, weights: object, threads: object) -> None:

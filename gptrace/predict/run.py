@@ -26,6 +26,7 @@ from gptrace.predict.forward import (
 )
 from gptrace.predict.logit_decoder import LogitDecoder
 from gptrace.predict.logits import LogitsOrReason, find_logits, refuse_classes
+from gptrace.predict.nonfinite import origin_of
 from gptrace.record import Prediction, Trace, TracedPrompt
 from gptrace.text.prompts import Prompt, padded
 from gptrace.text.tokenizer import Tokenizer
@@ -75,12 +76,13 @@ def run_traced(
         error.trace = trace
         raise
     decoder = LogitDecoder(loaded, tokenizer, result.logits, prompts[0], k=k, temperature=temperature)
-    predictions = () if rows.is_meta else _predictions(decoder, rows, prompts)
-    without = [str(prediction.input) for prediction in predictions if not prediction.candidates]
+    predictions = () if rows.is_meta else _predictions(loaded, decoder, rows, prompts)
+    without = [prediction for prediction in predictions if not prediction.candidates]
     if without:
+        numbers = ", ".join(str(prediction.input) for prediction in without)
+        origin = without[0].origin or "gptrace run --columns nan names the call that made it"
         decoder.notes.append(
-            f"no next token after prompt {', '.join(without)}: the greatest logit is NaN or infinite; "
-            "gptrace run --columns nan names the call that made it"
+            f"no next token after prompt {numbers}: the greatest logit is NaN or infinite; {origin}"
         )
     return replace(
         trace,
@@ -92,14 +94,23 @@ def run_traced(
     )
 
 
-def _predictions(decoder: LogitDecoder, rows: Tensor, prompts: Sequence[Prompt]) -> tuple[Prediction, ...]:
-    """Return the candidates after each prompt, given its row (B, V); none for a row without probabilities."""
+def _predictions(
+    loaded: LoadedModel, decoder: LogitDecoder, rows: Tensor, prompts: Sequence[Prompt]
+) -> tuple[Prediction, ...]:
+    """Return the candidates after each prompt, given its row (B, V).
+
+    There are none for a row without probabilities; the first such has the origin of the NaN or Inf.
+    """
     has_candidates = have_probabilities(rows[:, : decoder.token_count])  # (B,)
     candidates = iter(decoder.candidates(rows[has_candidates]))
-    return tuple(
-        Prediction(number, len(prompt.tokens) - 1, next(candidates)[0] if has else ())
-        for number, (prompt, has) in enumerate(zip(prompts, has_candidates.tolist(), strict=True))
-    )
+    predictions: list[Prediction] = []
+    for number, (prompt, row) in enumerate(zip(prompts, rows[:, : decoder.token_count], strict=True)):
+        has, origin = bool(has_candidates[number]), ""
+        if not has and all(prediction.candidates for prediction in predictions):
+            origin = origin_of(loaded, prompt.ids, float(row.max()))
+        best = next(candidates)[0] if has else ()
+        predictions.append(Prediction(number, len(prompt.tokens) - 1, best, origin))
+    return tuple(predictions)
 
 
 def _described(trace: Trace, loaded: LoadedModel, prompts: Sequence[Prompt], temperature: float) -> Trace:

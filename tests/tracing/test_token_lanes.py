@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -61,8 +62,8 @@ def mixed_after(function: object, *shape: int) -> bool:
     """Tell whether a function of a tensor that depends on tokens returns one whose lanes are mixed."""
     lanes = TokenLanes(T, ())
 
-    def follow(operation: Operation, *call: object) -> None:
-        lanes.follow(operation.name, *call, view=MixingView("", operation.name, ""))  # type: ignore[arg-type]
+    def follow(operation: Operation, func: Any, args: Any, kwargs: Any, result: Any) -> None:
+        lanes.follow(operation.name, func, args, kwargs, result, MixingView("", operation.name, ""))
 
     tensor = torch.randn(*shape)
     with OperationMode(lambda: (None, 0), follow):

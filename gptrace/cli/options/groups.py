@@ -13,7 +13,7 @@ from gptrace.cli.options.option import option
 from gptrace.cli.output import Destination
 from gptrace.errors import InputError
 from gptrace.model.config import PRESETS
-from gptrace.model.selection import DEFAULT_SEED, DEVICES, DTYPES, select_model
+from gptrace.model.selection import DEFAULT_SEED, DEVICES, DTYPES, command_for, select_model, typed_options
 from gptrace.report.safe_text import quoted
 from gptrace.session import Session
 from gptrace.text.prompt_source import PromptSource
@@ -136,6 +136,11 @@ class ModelOptions:
             help="Processor threads that torch may use.  [default: one for each core]",
         ),
     ] = None  # fmt: skip
+
+    def command(self, name: str, *options: str) -> str:
+        """Return another command about the same model, as it is typed."""
+        typed = typed_options(self.model, self.weights, self.config, self.settings or ())
+        return command_for(typed, name, *options)
 
     def session(self) -> Session:
         """Return a session with the model; a notice is written before anything is downloaded."""

@@ -43,6 +43,11 @@ TRACES: dict[str, str] = {
     "is wrong there": "{1} 的 {0} 把几个 token 的数混进了同一行：这样的轴不叫 seq_len；{2} 会说明错在哪里",
     "later tokens change what this model returns for earlier ones; {} names the line": "后面的 token 会改变"
     "这个模型在前面位置的结果；{} 会指出是哪一行",
+    "{} at {}:{} in {} is the first to make {}": "{1}:{2} 的 {0}（在 {3!t} 中）最先算出 {4}",
+    "{} in {} is the first to make {}": "{1!t} 中的 {0} 最先算出 {2}",
+    "{} holds {}, and {} takes it": "{0} 里有 {1}，而 {2!t} 用到了它",
+    "code outside of the model": "模型之外的代码",
+    ", call {} of {}": "，{1} 次调用中的第 {0} 次",
     "{} is the first to turn finite inputs into {}{}": "{!t} 最先由有限的输入算出 {}{}",
     "; its {} is not finite": "；它的 {} 不是有限值",
     "{} more MACs ran outside of any call, for example in a backward pass": (
