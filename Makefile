@@ -43,8 +43,8 @@ names: $(VENV)/.test         ## axis names of 5,000 configurations whose sizes c
 bench: $(VENV)/.bench        ## ratios against peers, side by side
 	$(BIN)/python -m tests.benchmarks
 
-picture: $(VENV)/.run        ## draw the picture in the README
-	$(BIN)/python docs/draw_picture.py docs/run.svg
+picture: $(VENV)/.run        ## draw the pictures in the README
+	$(BIN)/python docs/draw_picture.py docs
 
 golden: $(VENV)/.test        ## rewrite the golden files, to be read before they are committed
 	$(BIN)/python -m pytest tests/test_golden.py --overwrite
