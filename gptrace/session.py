@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from gptrace import record
 from gptrace.errors import InputError
 from gptrace.measures import Measures
-from gptrace.model.selection import HuggingFaceSelection
 from gptrace.predict import validation
 from gptrace.session_runs import GivenPrompts, SessionRuns, StreamedPrompts
 from gptrace.text.gpt2_tokenizer import GPT2, NAME, VOCAB_SIZE, tiktoken_version
@@ -248,11 +247,13 @@ class Session(SessionRuns):
             )
         loaded = self._load()
         from gptrace.predict.explain.run import run_explain
+        from gptrace.verify.guilty_lines import with_guilty_lines
 
-        return run_explain(
+        explanation = run_explain(
             loaded, self.tokenizer, prompts[0], topics=topics, language=lang,
             seed=self.seed if seed is None else seed, head=head,
         )  # fmt: skip
+        return with_guilty_lines(explanation, loaded, self._own_tokenizer(), self.seed)
 
     def check(self, *, only: Sequence[str] = (), lang: str = "en") -> record.Check:
         """Check whether the model is right; a check that fails names the line of the model's code.
@@ -272,9 +273,7 @@ class Session(SessionRuns):
         loaded = self._load()
         from gptrace.verify.check.engine import run_check
 
-        is_hugging_face = isinstance(self._selection, HuggingFaceSelection)
-        own = self.tokenizer if is_hugging_face else self._tokenizer
-        return run_check(loaded, own, only=names, language=lang, seed=self.seed)
+        return run_check(loaded, self._own_tokenizer(), only=names, language=lang, seed=self.seed)
 
     def tokens(
         self, text: Text | None = None, *, ids: Ids | None = None, special: bool = True

@@ -43,7 +43,8 @@ class Catalog:
     """The titles of the topics and the sentences of the claims, by key.
 
     `failures` has the text that takes the place of a sentence's own where the claim does not hold: a ✗ stands
-    beside a sentence that says what is. `denial` comes before the text of a claim without a failure.
+    beside a sentence that says what is; "KEY because REASON" is for a claim whose figure `because` says why.
+    `denial` comes before the text of a claim without a failure.
     """
 
     titles: Mapping[str, str]
@@ -62,7 +63,8 @@ class Catalog:
         formatter = _FigureFormatter(sentence)
         text = sentence.text
         if measured.holds is False:
-            text = self.failures.get(measured.key, self.denial + text)
+            because = self.failures.get(f"{measured.key} because {measured.figures.get('because')}")
+            text = because or self.failures.get(measured.key, self.denial + text)
         return Claim(
             key=measured.key,
             text=formatter.vformat(text, (), measured.figures),

@@ -318,8 +318,9 @@ _FAILURES = {
     "output_head_of_other_width": _NOT_EVERY_POSITION,
     "vocabulary": _TOO_FEW_SCORES,
     "vocabulary_padded": _TOO_FEW_SCORES,
-    "causal": "后面再接文字，前面的行就变了：它们取决于后面的 token，或者带有随机性，所以这个模型不是因果的（"
-    "causal）。",
+    "causal": "后面再接文字，前面的行就变了：它们取决于后面的 token，所以这个模型不是因果的（causal）。",
+    "causal because random": "即使文字不变，再跑一遍这些行也会变：这个模型用了随机数，或者把什么留到了下一次"
+    "运行。",
     "probabilities_returned": _SENTENCES["probabilities_returned"].text,
     "matrix_product": _NOT_A_PRODUCT,
     "matrix_product_with_bias": _NOT_A_PRODUCT,

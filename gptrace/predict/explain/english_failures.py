@@ -39,8 +39,10 @@ FAILURES = {
     "output_head_of_other_width": _NOT_EVERY_POSITION,
     "vocabulary": _TOO_FEW_SCORES,
     "vocabulary_padded": _TOO_FEW_SCORES,
-    "causal": "The rows change when the text goes on: each depends on tokens after its own, or is random, so "
-    "this model is not causal.",
+    "causal": "The rows change when the text goes on: they depend on tokens after their own, so this model "
+    "is not causal.",
+    "causal because random": "The rows change from run to run, even while the text stays the same: this "
+    "model draws random numbers, or keeps something from one run to the next.",
     "probabilities_returned": PROBABILITIES_RETURNED,
     "matrix_product": _NOT_A_PRODUCT,
     "matrix_product_with_bias": _NOT_A_PRODUCT,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 REPORTS: dict[str, str] = {
+    "{}; the line is {}: {}; {} says more": "{}；出错的一行是 {}：{}；{} 有更多说明",
+    "{}; {} says more": "{}；{} 有更多说明",
     # separators
     ", ": "，",
     "; ": "；",
