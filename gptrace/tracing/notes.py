@@ -43,7 +43,7 @@ def notes_on_lanes(views: Sequence[MixingView], *, leaks: bool, check: str) -> l
     """
     if views:
         names = ", ".join(dict.fromkeys(view.name for view in views))
-        places = enumerated([_short(view.source) for view in views], 3)
+        places = enumerated(_places(views), 3)
         return [
             f"{names} at {places} puts numbers of several tokens into one lane: such an axis is not called "
             f"seq_len; {check} says what is wrong there"
@@ -53,10 +53,15 @@ def notes_on_lanes(views: Sequence[MixingView], *, leaks: bool, check: str) -> l
     return []
 
 
-def _short(source: str) -> str:
-    """Return file and line, with the path of the file as messages show it."""
-    file, _, line = source.rpartition(":")
-    return f"{short_path(file)}:{line}"
+def _places(views: Sequence[MixingView]) -> list[str]:
+    """Return the lines, in order: the first of a file with its path, the others as numbers alone."""
+    places: list[str] = []
+    last_file = ""
+    for view in views:
+        file, _, line = view.source.rpartition(":")
+        places.append(line if file == last_file else f"{short_path(file)}:{line}")
+        last_file = file
+    return places
 
 
 def _replaced_modules(replaced: set[str]) -> str:

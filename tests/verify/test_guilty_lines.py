@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -40,7 +41,7 @@ class Random(torch.nn.Module):
         return logits
 
 
-def failed(model: object) -> dict[str, Claim]:
+def failed(model: Any) -> dict[str, Claim]:
     explanation = gptrace.explain(ids=[5, 6, 7], model=model, topics=["last-dim"])
     return {claim.key: claim for claim in explanation.topics[0].claims if claim.holds is False}
 
