@@ -85,6 +85,10 @@ class OperationMode(torch.overrides.TorchFunctionMode):
         self._position = position
         self._names: dict[object, str] = {}
 
+    def release(self) -> None:
+        """Drop the exception of a failed operation, whose frames hold this mode."""
+        self.failed = self.error = None
+
     def suspend(self) -> bool:
         """Leave the mode for a while, if it is the innermost one; tell whether it was left."""
         count = torch._C._len_torch_function_stack()

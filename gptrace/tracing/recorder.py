@@ -154,10 +154,14 @@ class SpanRecorder:
 
         The exception of a failed call holds its frames, and these hold the recorder.
         """
+        for span in self._begun:
+            span.error = None  # operations hold their span
         self.spans.clear()
         self._begun.clear()
         if self._memory is not None:
             self._memory.release()
+        if self.operations is not None:
+            self.operations.release()
         self.operations = self._nan_tracker = self._costs = self._memory = None
 
     def _belongs_to_other_recorder(self, module: Module) -> bool:
