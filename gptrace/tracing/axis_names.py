@@ -301,7 +301,8 @@ def _names_by_copy(
     for varied, resized_sizes in _other_input_sizes(**real_sizes):
         runs: list[ResizedRun] = []
         for sizes in resized_sizes:
-            run = run_copy_resized(module, forward_pass.resized(**sizes), left, verified=not runs)
+            # The second run, since the first may have a single token.
+            run = run_copy_resized(module, forward_pass.resized(**sizes), left, verified=bool(runs))
             left -= run.work
             if not isinstance(run, ResizedRun):
                 break

@@ -13,7 +13,7 @@ from gptrace.model.selection import select_model
 from gptrace.record import Trace
 from gptrace.tracing.operations import Operation, OperationMode
 from gptrace.tracing.token_lanes import MixingView, TokenLanes
-from tests.models.collection import RightModel
+from tests.models.collection import RightModel, build
 from tests.models.mistakes import MISTAKES
 from tests.models.right_models import RIGHT_MODELS
 
@@ -100,3 +100,13 @@ def test_scores_may_be_shifted_against_relative_positions() -> None:
         return padded.view(2, 3, T + 1, T)[:, :, 1:].view_as(scores)
 
     assert not mixed_after(shifted, 2, 3, T, T)
+
+
+def test_a_model_that_is_built_already_is_tried_out_as_a_copy(tmp_path: Path) -> None:
+    mistake = MISTAKES["view_of_course_heads_without_transpose"]
+    module = build(mistake.model, mistake.write(tmp_path))
+    trace = gptrace.trace(ids=[[3]], model=module)
+    weights = [call.outputs[0].dims for call in trace.calls if call.path.endswith("att.dropout")]
+    assert weights
+    assert not any("seq_len" in dims for dims in weights)
+    assert any(note.endswith("gptrace.check(model) says what is wrong there") for note in trace.notes)
