@@ -87,12 +87,8 @@ class LostPositions:
 
     def _is_unused(self, operation: RecordedOperation) -> bool:
         """Tell whether the logits are not made of what an operation returned."""
-        reached = {operation.number}
-        for later in self.run.operations[operation.number + 1 :]:
-            if any(reached.intersection(value.producers) for value in later.inputs):
-                reached.add(later.number)
         logits = self.run.logits
-        return logits is not None and not reached.intersection(logits.producers)
+        return logits is not None and not self.run.leads_to(operation, logits)
 
     def _varies(self, value: Value) -> bool:
         """Tell whether a value differs by position: a matrix over queries and keys, where these are seen."""

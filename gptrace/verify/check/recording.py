@@ -89,6 +89,7 @@ class RecordedRun:
     given: dict[str, dict[str, bool]] = field(default_factory=dict)
     output: Any = None
     logits: Value | None = None
+    other_outputs: tuple[Value, ...] = ()  # with a gradient, where the check needs them
 
     def values_by_key(self) -> dict[ValueKey, Value]:
         """Return each value by what it has in common with that of another run."""
@@ -106,6 +107,14 @@ class RecordedRun:
     def takers(self, value: Value) -> list[RecordedOperation]:
         """Return the operations that take a value."""
         return [operation for operation in self.operations if value in operation.inputs]
+
+    def leads_to(self, operation: RecordedOperation, *values: Value) -> bool:
+        """Tell whether one of the values is made of what an operation returned."""
+        reached = {operation.number}
+        for later in self.operations[operation.number + 1 :]:
+            if any(reached.intersection(value.producers) for value in later.inputs):
+                reached.add(later.number)
+        return any(reached.intersection(value.producers) for value in values)
 
     def producers(self, value: Value) -> list[RecordedOperation]:
         """Return the operations that made a value, the last one first."""
