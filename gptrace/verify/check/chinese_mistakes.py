@@ -50,6 +50,10 @@ LIKELY = {
         "它把全部 token 混合成一个值，再给每个位置",
         "沿特征计算，dim=-1，或只用更早的位置",
     ),
+    "other-lanes": (
+        "从这里起，各行不再是 token，而是片段或频率之类；这个运算或后面的某个运算让更晚的 token 进来",
+        "位置 t 只用到 t 为止的位置",
+    ),
     "scrambled": (
         "{operation} 按另一种顺序切开内存，于是头或特征混到 token 之中",
         "拆分用 x.view(B, T, n_heads, head_dim).transpose(1, 2)，合并用 x.transpose(1, 2).reshape(B, T, D)",

@@ -57,6 +57,13 @@ LIKELY = {
         "it mixes all tokens into one value, which each position then gets",
         "compute it over the features, dim=-1, or over earlier positions only",
     ),
+    "other-lanes": (
+        (
+            "from here on values have other lanes than the tokens, such as slices or frequencies; this or a "
+            "later operation lets later tokens in"
+        ),
+        "use only positions up to t for position t",
+    ),
     "scrambled": (
         ("{operation} cuts the memory in another order, so that heads or features end up among the tokens"),
         (

@@ -54,7 +54,8 @@ class LostPositions:
                 and any(map(self._varies, operation.inputs))
                 and not self._varies(operation.outputs[0])
             ):
-                return blamed("positions-equal", operation)
+                is_index = not operation.outputs[0].tensor.is_floating_point()
+                return blamed("positions-equal" if is_index else "positions-repeat", operation)
         last = max((attention.use.number for attention in self.experiments.attentions), default=0)
         for operation in self.run.operations:
             holds = any(self._is_position(value) for value in operation.inputs)

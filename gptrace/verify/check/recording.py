@@ -52,6 +52,11 @@ class Value:
     kept: RecordedOperation | None = None
 
 
+def may_be_ids(value: Value) -> bool:
+    """Tell whether a value may be the ids that were given: integers that no operation made."""
+    return not value.producers and not value.origin and not value.tensor.is_floating_point()
+
+
 @dataclass(eq=False, slots=True)
 class RecordedOperation:
     """One call of one torch function, its place in the source and in the modules.
