@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -133,3 +134,36 @@ def test_scores_without_a_token_are_named_and_the_model_is_checked() -> None:
     check = gptrace.check(model, only=["causal", "vocabulary"])
     (result,) = check.failed
     assert result.sentence.startswith("there is a score for id 127, and the model refuses that id")
+
+
+class WithLoss(Model):
+    def __init__(self, *, padding: int | None = None, **options: object) -> None:
+        super().__init__(torch.zeros_like)
+        self.tok_emb.padding_idx = padding
+        self.options = options
+
+    def forward(self, ids: Tensor, targets: Tensor | None = None) -> tuple[Tensor, Tensor | None]:  # type: ignore[override]
+        logits = super().forward(ids)
+        if targets is None:
+            return logits, None
+        options: dict[str, Any] = self.options
+        return logits, functional.cross_entropy(logits.flatten(0, 1), targets.flatten(), **options)
+
+
+@pytest.mark.parametrize(
+    ("model", "sentence"),
+    [
+        (WithLoss(), "the loss is the cross-entropy of logits[t] against targets[t]"),
+        (WithLoss(reduction="sum"), "the loss is 16 times the mean cross-entropy of the next tokens"),
+        (WithLoss(ignore_index=0), "the loss leaves out labels that are 0"),
+        (
+            WithLoss(ignore_index=0, padding=0),
+            "the loss is the cross-entropy of logits[t] against targets[t]",
+        ),
+    ],
+    ids=["mean", "sum", "without zero", "without padding"],
+)
+def test_a_loss_is_called_what_it_is(model: nn.Module, sentence: str) -> None:
+    (result,) = gptrace.check(model, only=["loss-labels"]).checks
+    assert result.sentence.startswith(sentence)
+    assert result.holds is (result.sentence == sentence)

@@ -100,7 +100,11 @@ _SENTENCES = {
     "loss-labels.not_shifted": "损失比较 logits[t] 与输入的 token {name}[t]：{loss:.4f}，应为 {expected:.4f}",
     "loss-labels.shifted_back": "损失比较的是 logits[t] 与更早的 token：{loss:.4f}，应为 {expected:.4f}",
     "loss-labels.other_shift": "损失比较的是 logits[t] 与下一个以外的 token：{loss:.4f}，应为 {expected:.4f}",
-    "loss-labels.other_loss": "损失不是 logits 的交叉熵：{loss:.4f}，应为 {expected:.4f}",
+    "loss-labels.other_loss": "损失不是 logits 与下一个 token 的平均交叉熵：{loss:.4f}，应为 {expected:.4f}",
+    "loss-labels.multiple": (
+        "损失是下一个 token 的平均交叉熵的 {factor:.4g} 倍：{loss:.4f}，应为 {expected:.4f}"
+    ),
+    "loss-labels.without_zero": "损失略去了为 0 的标签：{loss:.4f}，应为 {expected:.4f}",
     "gradients.holds": "{count} 个参数都有梯度，并与有限差分一致",
     "gradients.holds_without_differences": "{count} 个参数都有梯度；有限差分需要 float64",
     "gradients.missing": "没有梯度的参数：{names}",

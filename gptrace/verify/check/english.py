@@ -143,7 +143,14 @@ _SENTENCES = {
     "loss-labels.other_shift": (
         "the loss compares logits[t] with another token than the next: {loss:.4f}, not {expected:.4f}"
     ),
-    "loss-labels.other_loss": "the loss is no cross-entropy of the logits: {loss:.4f}, not {expected:.4f}",
+    "loss-labels.other_loss": (
+        "the loss is not the mean cross-entropy of logits and next tokens: {loss:.4f}, not {expected:.4f}"
+    ),
+    "loss-labels.multiple": (
+        "the loss is {factor:.4g} times the mean cross-entropy of the next tokens: {loss:.4f}, not "
+        "{expected:.4f}"
+    ),
+    "loss-labels.without_zero": "the loss leaves out labels that are 0: {loss:.4f}, not {expected:.4f}",
     "gradients.holds": "{count} parameters have a gradient, which agrees with finite differences",
     "gradients.holds_without_differences": (
         "{count} parameters have a gradient; finite differences need float64"
