@@ -115,7 +115,9 @@ def call_sites(spans: Iterable[Span]) -> frozenset[Site]:
 
 
 def _site(span: Span) -> Site:
-    return span.path, type(span.module).__name__
+    # A copy of a traced module is of another class than that module.
+    is_script = isinstance(span.module, torch.jit.ScriptModule)
+    return span.path, "ScriptModule" if is_script else type(span.module).__name__
 
 
 def numbered_calls(spans: Sequence[Span]) -> Iterator[tuple[Span, Occurrence]]:

@@ -8,6 +8,7 @@ specifications of Python, such as `{rows:,}`, a template may use these:
     {prompt:tokens}        tokens with their ids
     {difference:small}     a difference that should be next to nothing
     {smallest:percent}     a probability
+    {size:memory}          a number of bytes, with a unit
     {rows:row|rows}        a count with its noun: 1 row, 4 rows
     {by_hand:each}         a list, each item written with the template `each` of the sentence
 
@@ -23,7 +24,7 @@ from typing import Any
 
 from gptrace.predict.explain.claims import MeasuredClaim
 from gptrace.record import Claim, Token
-from gptrace.wording import bracketed
+from gptrace.wording import bracketed, readable_bytes
 
 _MOST_TOKENS = 12
 
@@ -121,7 +122,8 @@ def percent(probability: float) -> str:
 
 
 _FORMATS: dict[str, Callable[[Any], str]] = {
-    function.__name__: function for function in (shape, token, tokens, small, percent)
+    **{function.__name__: function for function in (shape, token, tokens, small, percent)},
+    "memory": readable_bytes,
 }
 
 

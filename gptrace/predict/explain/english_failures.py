@@ -28,8 +28,8 @@ FAILURES = {
     "tokens": "The tokenizer cuts the text into tokens. Joined together, they do not give the text again.",
     "token_embedding": "`{table}` is a table with a row for every token of the vocabulary, but the vectors "
     "that leave this layer are not its rows, nor a multiple of them.",
-    "position_embedding": "`{table}` has a row for every position, but what enters the first block is not "
-    "the sum of this row and the token embedding.",
+    "position_embedding": "`{table}` has a row for every position, but the rows are not used: with others, "
+    "the logits are the same.",
     "blocks": "The vectors pass through {count:block|blocks}, and not all of these keep their shape.",
     "unused_blocks": UNUSED_BLOCKS,
     "unused_norm": UNUSED_NORM,

@@ -57,6 +57,13 @@ LIKELY = {
         "it mixes all tokens into one value, which each position then gets",
         "compute it over the features, dim=-1, or over earlier positions only",
     ),
+    "other-lanes": (
+        (
+            "from here on values have other lanes than the tokens, such as slices or frequencies; this or a "
+            "later operation lets later tokens in"
+        ),
+        "use only positions up to t for position t",
+    ),
     "scrambled": (
         ("{operation} cuts the memory in another order, so that heads or features end up among the tokens"),
         (
@@ -218,8 +225,16 @@ LIKELY = {
         "cross_entropy(logits[:, :-1].flatten(0, 1), labels[:, 1:].flatten())",
     ),
     "other-loss": (
-        "the loss is computed from something else than the logits and the next tokens",
+        "the loss is computed in another way, or from something else",
         "cross_entropy(logits.flatten(0, 1), targets.flatten())",
+    ),
+    "loss-multiple": (
+        "the losses of the tokens are added up or scaled, so the loss is no mean",
+        "cross_entropy(logits.flatten(0, 1), targets.flatten()), which is the mean over the tokens",
+    ),
+    "loss-without-zero": (
+        "ignore_index or a mask leaves out the token with id 0",
+        "ignore_index=-100, and -100 as the label of padding; padding_idx=0 in the table, if 0 is padding",
     ),
     "detached": (
         "{operation} runs outside the graph, so no gradient passes it",

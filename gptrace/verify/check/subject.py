@@ -23,7 +23,7 @@ from gptrace.model.quiet_torch import torch
 from gptrace.predict.logits import find_logits
 from gptrace.tracing.isolation import isolated_run
 from gptrace.tracing.undisturbed import undisturbed_evaluation
-from gptrace.verify.check.recording import RecordedRun, Recorder, Value, tensors_of
+from gptrace.verify.check.recording import RecordedRun, Recorder, Value, may_be_ids, tensors_of
 from gptrace.verify.check.sizes import small_sizes
 
 Tensor = torch.Tensor
@@ -98,7 +98,14 @@ class Subject:
     def ids_below(self) -> int:
         """How many ids are safe to use: the rows of the smallest table that may be that of the tokens."""
         configured = self.settings.get("vocab_size", self.vocabulary)
-        return max(2, min(self.vocabulary, configured))
+        run = self.record(torch.zeros(1, 2, dtype=torch.int64))
+        rows = [
+            value.tensor.shape[0]
+            for operation in run.operations if operation.name == "embedding"
+            and any(map(may_be_ids, operation.inputs))
+            for value in operation.inputs if value.origin
+        ]  # fmt: skip
+        return max(2, min(self.vocabulary, configured, *rows))
 
     @cached_property
     def length(self) -> int:

@@ -11,6 +11,7 @@ from gptrace.verify.check.blame import Blame, blamed
 from gptrace.verify.check.checks.all_used import unused_modules
 from gptrace.verify.check.experiments import Experiments
 from gptrace.verify.check.finding import Finding, only_if, unjudged
+from gptrace.verify.check.other_outputs import is_of_another_output, other_outputs
 from gptrace.verify.check.places import find_place_of_class
 from gptrace.verify.check.recording import RecordedOperation, RecordedRun, Recorder, ValueKey
 from gptrace.verify.check.source_code import definition_of, last_return
@@ -85,6 +86,7 @@ def _judged(experiments: Experiments, parameters: dict[str, Any]) -> Finding:
         name for name in parameters
         if _is_missing(experiments, gradients, name)
         and not any(name.startswith(path + ".") for path in unused)
+        and not is_of_another_output(run, name)
     ]  # fmt: skip
     if missing:
         names = {"names": enumerated(missing, 3), "count": len(missing)}
@@ -141,6 +143,7 @@ def _gradients(
                 output = subject.call(ids)
             logits = subject.logits_in(output, ids)
             recorder.run.logits = recorder.value_of(logits)
+            recorder.run.other_outputs = other_outputs(recorder, output, logits, ids)
             runs.append(recorder.run)
             loss = _loss(logits, ids)
             made = recorder.made_with_gradient()
@@ -284,8 +287,4 @@ def _loses_graph(operation: RecordedOperation) -> bool:
 
 def _is_upstream(run: RecordedRun, operation: RecordedOperation) -> bool:
     """Tell whether the logits are made of what an operation returned."""
-    reached = {operation.number}
-    for later in run.operations[operation.number + 1 :]:
-        if any(reached.intersection(value.producers) for value in later.inputs):
-            reached.add(later.number)
-    return run.logits is None or bool(reached.intersection(run.logits.producers))
+    return run.logits is None or run.leads_to(operation, run.logits)
