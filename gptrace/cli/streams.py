@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout, suppress
 from io import StringIO
@@ -33,6 +34,7 @@ _written = False
 _continued: Path | None = None
 # The stream that data goes to, while `only_data_on_stdout` redirects sys.stdout.
 _kept: list[TextIO | None] = []
+_sinks: deque[Sink] = deque(maxlen=8)
 
 
 def write_stdout(text: str) -> None:
@@ -75,6 +77,8 @@ def only_data_on_stdout() -> Iterator[None]:
         _kept.append(sys.stdout if kept is None else kept)
         undo.callback(_kept.pop)
         sink = Sink(sys.stderr or undo.enter_context(open(os.devnull, "w", encoding="utf-8")))
+        # CPython's `print` holds no reference to its stream, and a thread of the model may go on printing.
+        _sinks.append(sink)
         undo.callback(_end_line, sink)
         undo.enter_context(redirect_stdout(sink))
         undo.enter_context(redirect_stderr(sink))
