@@ -11,12 +11,17 @@ import pytest
 import gptrace
 from gptrace.errors import NoLogitsError, OptionError
 from gptrace.model import GPTModel
+from gptrace.model.build import load
 from gptrace.model.quiet_torch import torch
 from gptrace.report import render
 from gptrace.testing import assert_causal, assert_checks, assert_shapes
+from gptrace.tracing import resized_runs
+from gptrace.verify.check import engine
 from gptrace.verify.check.catalog import NAMES
 from gptrace.verify.check.chinese import CHINESE
 from gptrace.verify.check.english import ENGLISH
+from gptrace.verify.check.experiments import Experiments
+from gptrace.verify.check.subject import make_subject
 from tests.models.mistakes import MISTAKES, THEMES
 from tests.models.right_models import RIGHT_MODELS
 from tests.support import Cli, fingerprint
@@ -127,6 +132,48 @@ def test_a_model_that_cannot_be_copied_is_checked_itself() -> None:
 def test_a_model_without_logits_is_refused() -> None:
     with pytest.raises(NoLogitsError, match="cannot be checked"):
         gptrace.check(nn.Linear(3, 2))
+
+
+class Growing(nn.Module):
+    """A model that is built by a loop which ends at some sizes of the vocabulary only."""
+
+    def __init__(self, vocab_size: int = 320, emb_dim: int = 8) -> None:
+        super().__init__()
+        self.context_length = 4
+        size = 5
+        while size != vocab_size:
+            size = size * 2 % 1000
+        self.embedding, self.head = nn.Embedding(size, emb_dim), nn.Linear(emb_dim, size)
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self.head(self.embedding(ids))
+        return logits
+
+
+class Exiting(Growing):
+    exits = False
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        if self.exits:
+            raise SystemExit
+        return super().forward(ids)
+
+
+def test_a_model_that_is_never_built_at_a_small_size_is_checked_at_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(resized_runs, "_WORK_LIMIT", 20_000)
+    check = gptrace.check(Growing, only=["finite"])
+    assert check.checks[0].holds
+    assert not [note for note in check.notes if "smaller size" in note]
+
+
+@pytest.mark.parametrize("name", ["causal", "context", "gradients"])
+def test_a_model_that_exits_in_the_middle_is_not_judged(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    experiments = Experiments(make_subject(load(Exiting()), seed=1), None)
+    monkeypatch.setattr(Exiting, "exits", True)
+    finding = engine.find(name, experiments)
+    assert (finding.holds, finding.key, finding.figures) == (None, "not_run", {"error": "SystemExit"})
 
 
 def test_names_are_checked_first() -> None:

@@ -11,7 +11,7 @@ from gptrace.errors import GptraceError
 from gptrace.model.build import LoadedModel
 from gptrace.model.dtypes import dtype_name
 from gptrace.model.quiet_torch import torch
-from gptrace.model.user_code_errors import short_path
+from gptrace.model.user_code_errors import is_of_user_code, short_path
 from gptrace.record import Check, CheckResult, SourceLine
 from gptrace.text.tokenizer import Tokenizer
 from gptrace.tracing.model_facts import model_info, versions
@@ -24,7 +24,7 @@ from gptrace.verify.check.finding import Finding
 from gptrace.verify.check.names import CATALOGS
 from gptrace.verify.check.source_code import text_of
 from gptrace.verify.check.subject import CannotRunError, Subject, make_subject
-from gptrace.wording import one_line
+from gptrace.wording import described, one_line
 
 CHECKS: Mapping[str, finding.Check] = MappingProxyType({
     name: import_module(f"gptrace.verify.check.checks.{name.replace('-', '_')}").check for name in NAMES
@@ -41,7 +41,7 @@ def run_check(
     """
     subject = make_subject(loaded, seed)
     experiments = Experiments(subject, tokenizer)
-    results = tuple(_result(name, _find(name, experiments), experiments, CATALOGS[language]) for name in only)
+    results = tuple(_result(name, find(name, experiments), experiments, CATALOGS[language]) for name in only)
     return Check(
         versions=versions(),
         model=model_info(loaded.module, loaded.name, loaded.weights),
@@ -64,7 +64,7 @@ def _notes(subject: Subject, catalog: Catalog) -> Iterator[str]:
         yield catalog.shared["own_dtype"].format(dtype=dtype_name(first.dtype))
 
 
-def _find(name: str, experiments: Experiments) -> Finding:
+def find(name: str, experiments: Experiments) -> Finding:
     """Run one check; a model that cannot be run in its way is not judged."""
     try:
         return CHECKS[name](experiments)
@@ -72,10 +72,14 @@ def _find(name: str, experiments: Experiments) -> Finding:
         return finding.unjudged("not_run", error=one_line(error, 160))
     except GptraceError as error:
         return finding.unjudged("not_run", error=one_line(error.message, 160))
-    except Exception as error:  # what is odd in a model must not take the other checks away
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # what is odd in a model must not take the other checks away
         if os.environ.get("GPTRACE_DEBUG") == "1":
             raise
-        return finding.unjudged("failed", error=one_line(f"{type(error).__name__}: {error}", 160))
+        # The model's code runs outside of its forward pass too, such as in the hooks of a backward pass.
+        key = "not_run" if is_of_user_code(error) else "failed"
+        return finding.unjudged(key, error=one_line(described(error), 160))
 
 
 def _result(name: str, found: Finding, experiments: Experiments, catalog: Catalog) -> CheckResult:
