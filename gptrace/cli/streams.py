@@ -205,12 +205,12 @@ def _wants_color(stream: TextIO | None) -> bool:
     return bool(os.environ.get("FORCE_COLOR")) or (is_terminal(stream) and os.environ.get("TERM") != "dumb")
 
 
-def can_show_progress() -> bool:
-    """Tell whether a line on stderr may move: it is a terminal, and stdout does not go to the same one."""
+def can_show_progress(*, is_stream: bool = True) -> bool:
+    """Tell whether a line on stderr may move: it is a terminal, and no stream of results goes to it too."""
     stdout = _stdout()
     if not is_terminal(stderr()) or os.environ.get("TERM") == "dumb":
         return False
-    return stdout is not None and not is_terminal(stdout)
+    return stdout is not None and not (is_stream and is_terminal(stdout))
 
 
 def stdout_is_terminal() -> bool:
