@@ -133,7 +133,8 @@ def test_an_id_that_pads_the_vocabulary_changes_no_other_text() -> None:
 
 
 def test_progress_counts_the_windows_of_all_texts() -> None:
-    session, shown = gptrace.Session("tiny", config={"context_length": 8}), []
+    session = gptrace.Session("tiny", config={"context_length": 8})
+    shown: list[tuple[int, int | None]] = []
     session.loss(ids=[[1] * 20, [2] * 5, [3]], batch_size=2, progress=lambda *counts: shown.append(counts))
     assert shown[-1] == (5, 5)  # 20 tokens are 4 windows; one token has nothing to score
     assert len(shown) > 2

@@ -204,6 +204,11 @@ def test_junit_has_a_case_for_each_check(cli: Cli, tmp_path: Path) -> None:
     failure = suite.find("testcase/failure")
     assert failure is not None
     assert "whole = x.mean" in (failure.text or "")
+    chinese = render(gptrace.check(Leaking(), only=["causal"], lang="zh"), "junit")
+    assert chinese.isascii()  # the encoding of stdout may be none that XML expects
+    failure = ElementTree.fromstring(chinese).find("testcase/failure")
+    assert failure is not None
+    assert "改变" in (failure.get("message") or "")
     assert cli("check", "-m", "tiny", "--only", "causal", "-o", str(tmp_path / "c.xml")).code == 0
     assert ElementTree.parse(tmp_path / "c.xml").getroot().get("tests") == "1"
     cli("topk", "Hello", "-m", "tiny", "--format", "junit").is_error(2, "junit")
