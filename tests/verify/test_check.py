@@ -134,6 +134,16 @@ def test_a_model_without_logits_is_refused() -> None:
         gptrace.check(nn.Linear(3, 2))
 
 
+@pytest.mark.parametrize(("size", "needed"), [("context_length=2", 3), ("vocab_size=1", 2)])
+def test_a_model_that_is_too_small_for_the_checks_is_refused(size: str, needed: int, cli: Cli) -> None:
+    outcome = cli("check", "-m", "tiny", "--set", size)
+    outcome.is_error(2, "cannot be checked", f" {size[-1]} ", f"the checks need {needed}")
+
+
+def test_the_smallest_model_that_can_be_checked_passes() -> None:
+    assert gptrace.check("tiny", config={"context_length": 3, "vocab_size": 2})
+
+
 class Growing(nn.Module):
     """A model that is built by a loop which ends at some sizes of the vocabulary only."""
 
@@ -231,6 +241,9 @@ def test_the_command_line(cli: Cli, tmp_path: Path) -> None:
     assert "diagonal=2" in failed.out
     assert failed.out.count(f"{path.name}:{mistake.guilty_lines[0]} ") == 1  # two checks, one line
     assert "应改为" in cli(*arguments, "--only", "causal", "--lang", "zh").out
+    assert cli("check", "--list", "-o", str(tmp_path / "list.txt")).out == ""
+    assert (tmp_path / "list.txt").read_text() == listed.out
+    cli("check", "--list", "--json").is_error(2, "--list has no format 'json'")
     cli("check", "-m", "tiny", "--only", "causl").is_error(2, "'causl'", "causal")
     cli("check", "-m", "tiny", "--device", "meta").is_error(2, "meta")
 
@@ -251,3 +264,14 @@ def test_shapes_are_asserted_by_name_or_size(tiny: GPTModel) -> None:
 @pytest.mark.parametrize("seed", [-(2**63), 2**64 - 1])
 def test_every_seed_can_be_checked_with(seed: int) -> None:
     assert gptrace.check("tiny", only=["causal"], seed=seed)
+
+
+def test_what_stands_in_a_sentence_is_in_its_language(cli: Cli) -> None:
+    class LastAlone(Growing):
+        def forward(self, ids: torch.Tensor) -> torch.Tensor:
+            return super().forward(ids)[:, -1:] if len(ids) > 1 else super().forward(ids)
+
+    batch = gptrace.check(LastAlone(), only=["batch"], lang="zh").checks[0]
+    assert "forward 只返回最后一个位置的 logits" in batch.reason + batch.sentence
+    refused = cli("check", "-m", "tiny", "--set", "vocab_size=1", "--lang", "zh")
+    assert "无法检查：它只有 1 个 id，而检查至少需要 2 个" in refused.err

@@ -8,6 +8,8 @@ COMMAND_LINE: dict[str, str] = {
     "only gptrace check writes JUnit XML": "只有 gptrace check 能写 JUnit XML",
     "there is no check {}": "没有名为 {} 的检查",
     "drop one of the two": "去掉其中一个",
+    "--list has no format {}": "--list 没有 {} 格式",
+    "drop --format: it is a text": "去掉 --format：它是一段文字",
     "drop one of them": "去掉其中一个",
     "pick one of {}": "可选：{}",
     "pick one of {}, all": "可选：{}、all",

@@ -305,7 +305,9 @@ def _in_float64(subject: Subject, build: _Build) -> Module | None:
     if subject.is_large:
         return None
     try:
-        precise = build()[0].double()
+        copied = build()[0]
+        with isolated_run(inference=False):  # a scripted module warns
+            precise = copied.double()
         ids = torch.tensor([[0, 1]])
         exact, own = subject.logits(ids, precise), subject.logits(ids, subject.original).double()
     except Exception:
