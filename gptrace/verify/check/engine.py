@@ -90,7 +90,7 @@ def find(name: str, experiments: Experiments) -> Finding:
 def _result(name: str, found: Finding, experiments: Experiments, language: str) -> CheckResult:
     catalog = CATALOGS[language]
     figures = {
-        key: in_language(recorded(figure), language) if key in _WORDS else figure
+        key: in_language(recorded(str(figure)), language) if key in _WORDS else figure
         for key, figure in found.figures.items()
     }
     text = catalog.sentence(name, found.key).format(**{"name": "", **figures})
