@@ -92,6 +92,9 @@ def test_an_assertion_says_which_line_leaks() -> None:
     with pytest.raises(AssertionError, match=r"test_check.py:\d+\n    whole = x.mean"):
         assert_causal(Leaking())
     assert_checks(Leaking(), "batch", "deterministic")
+    with pytest.raises(AssertionError, match="cache cannot be asserted: forward takes no cache"):
+        assert_checks(Leaking(), "cache")
+    assert_checks(nn.Sequential(nn.Embedding(60, 4), nn.Linear(4, 60)))  # others may not apply
 
 
 def test_the_users_model_is_left_as_it_was() -> None:
