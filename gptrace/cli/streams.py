@@ -161,7 +161,9 @@ def language_of_stdout(language: str) -> str:
     """Return the language to write data in: English where stdout has no Chinese, which a note says."""
     if can_show(language, _stdout()):
         return language
-    write_notice(f"the output is in English: its encoding, {stdout_encoding()}, has no Chinese characters")
+    write_notice(
+        f"the output is in English: its encoding, {stdout_encoding()}, lacks simplified Chinese characters"
+    )
     return "en"
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from msgspec.structs import replace
 
 import gptrace
 from gptrace.errors import NoLogitsError, OptionError
@@ -227,7 +228,7 @@ def test_junit_has_a_case_for_each_check(cli: Cli, tmp_path: Path) -> None:
     cli("topk", "Hello", "-m", "tiny", "--format", "junit").is_error(2, "junit")
 
 
-def test_the_command_line(cli: Cli, tmp_path: Path) -> None:
+def test_the_command_line(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     listed = cli("check", "--list")
     assert [line.split()[0] for line in listed.out.splitlines()] == list(NAMES)
     mistake = MISTAKES["mask_starts_two_above_the_diagonal"]
@@ -247,6 +248,9 @@ def test_the_command_line(cli: Cli, tmp_path: Path) -> None:
     assert cli("check", "--list", "-o", str(tmp_path / "list.txt")).out == ""
     assert (tmp_path / "list.txt").read_text() == listed.out
     cli("check", "--list", "--json").is_error(2, "--list has no format 'json'")
+    monkeypatch.setenv("GPTRACE_FORMAT", "json")
+    assert cli("check", "--list") == listed
+    monkeypatch.delenv("GPTRACE_FORMAT")
     cli("check", "-m", "tiny", "--only", "causl").is_error(2, "'causl'", "causal")
     cli("check", "-m", "tiny", "--device", "meta").is_error(2, "meta")
 
@@ -278,3 +282,11 @@ def test_what_stands_in_a_sentence_is_in_its_language(cli: Cli) -> None:
     assert "forward 只返回最后一个位置的 logits" in batch.reason + batch.sentence
     refused = cli("check", "-m", "tiny", "--set", "vocab_size=1", "--lang", "zh")
     assert "无法检查：它只有 1 个 id，而检查至少需要 2 个" in refused.err
+
+
+def test_a_kept_report_with_hostile_names_is_safe_text() -> None:
+    check = gptrace.check("tiny", only=["causal"])
+    result = replace(check.checks[0], name="\x1b[31mred\u202e", holds=False)
+    for form in ("table", "markdown", "html", "csv"):
+        shown = render(replace(check, checks=(result,)), form)
+        assert not {"\x1b", "\u202e"} & set(shown)

@@ -24,7 +24,8 @@ def check(
     """
     destination = output.destination(junit=True)
     if list_checks:
-        if destination.format != "table":
+        is_asked_for = output.json or output.format is not None or output.file is not None
+        if is_asked_for and destination.format != "table":  # not by the variable GPTRACE_FORMAT
             raise OptionError(f"--list has no format {destination.format!r}", "drop --format: it is a text")
         return CommandResult(check_list(destination.language), destination)
     names = resolve_checks(only or ())

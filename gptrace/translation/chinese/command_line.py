@@ -55,8 +55,8 @@ COMMAND_LINE: dict[str, str] = {
     "{} is for a trace, and {} is not one": "{} 只用于跟踪结果，而 {} 不是",
     "leave out {}": "去掉 {}",
     "no text was given, so this is the sample prompt {}": "没有给出文字，所以使用示例 prompt {}",
-    "the output is in English: its encoding, {}, has no Chinese characters": (
-        "输出改用英文：它的编码 {} 里没有中文字符"
+    "the output is in English: its encoding, {}, lacks simplified Chinese characters": (
+        "输出改用英文：它的编码 {} 缺少简体中文字符"
     ),
     # main
     "torch alone takes some 300 MiB; free some memory, or raise the limit": (

@@ -22,6 +22,7 @@ MODELS: dict[str, str] = {
         "{} 无法检查：它只有 {} 个 id，而检查至少需要 {} 个"
     ),
     "the ids": "输入的 id",
+    "– {} cannot be asserted: {}": "– {} 无法断言：{!t}",
     "check it at a larger size, for example with --set": "请在更大的尺寸上检查，例如用 --set",
     "{} cannot be checked: {}": "{} 无法检查：{!t}",
     "gptrace run shows how far its forward pass gets": "gptrace run 会显示它的前向计算走到了哪里",
