@@ -23,6 +23,7 @@ from gptrace.versions import versions_with
 
 if TYPE_CHECKING:
     from gptrace.predict.generate import Listener
+    from gptrace.predict.loss import Progress
 
 Function = TypeVar("Function", bound=Callable[..., object])
 
@@ -125,20 +126,22 @@ def topk_stream(
 @_with_model_parameters
 def loss(
     text: Text | None = None, *, ids: Ids | None = None, special: bool = True, stride: int | None = None,
-    batch_size: int | None = None, **model: Unpack[ModelArguments],
+    batch_size: int | None = None, progress: Progress | None = None, **model: Unpack[ModelArguments],
 ) -> record.Loss:  # fmt: skip
     """Return the cross-entropy of each token of each text, in nats, and the perplexity.
 
     >>> round(loss("Hello, I am", model="tiny").total.loss, 4)
     10.7746
     """
-    return Session(**model).loss(text, ids=ids, special=special, stride=stride, batch_size=batch_size)
+    return Session(**model).loss(
+        text, ids=ids, special=special, stride=stride, batch_size=batch_size, progress=progress
+    )
 
 
 @_with_model_parameters
 def loss_stream(
     prompts: Iterable[object] | PromptLines, *, special: bool = True, stride: int | None = None,
-    batch_size: int | None = None, **model: Unpack[ModelArguments],
+    batch_size: int | None = None, progress: Progress | None = None, **model: Unpack[ModelArguments],
 ) -> record.LossStream:  # fmt: skip
     """Return the same as `loss` for a stream of prompts of any length.
 
@@ -146,7 +149,9 @@ def loss_stream(
     >>> [result.problem is None for result in stream.results]
     [True, False]
     """
-    return Session(**model).loss_stream(prompts, special=special, stride=stride, batch_size=batch_size)
+    return Session(**model).loss_stream(
+        prompts, special=special, stride=stride, batch_size=batch_size, progress=progress
+    )
 
 
 @_with_model_parameters

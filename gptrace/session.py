@@ -19,6 +19,7 @@ from gptrace.versions import versions_with
 
 if TYPE_CHECKING:
     from gptrace.predict.generate import Listener
+    from gptrace.predict.loss import Progress
 
 
 class Session(SessionRuns):
@@ -111,7 +112,7 @@ class Session(SessionRuns):
 
     def loss(
         self, text: Text | None = None, *, ids: Ids | None = None, special: bool = True,
-        stride: int | None = None, batch_size: int | None = None,
+        stride: int | None = None, batch_size: int | None = None, progress: Progress | None = None,
     ) -> record.Loss:  # fmt: skip
         """Return the cross-entropy of each token of each text, in nats, and the perplexity.
 
@@ -120,15 +121,19 @@ class Session(SessionRuns):
         stride       tokens from one window to the next (default: half a context); a smaller
                      stride takes longer and gives each token more context
         batch_size   windows in a batch (default: as many as fit into 1,024 tokens on a CPU, 16,384 elsewhere)
+        progress     function that is called with how many windows are scored so far, and with how many there
+                     are, which for a stream is None
 
         >>> round(Session("tiny").loss("Hello, I am").total.loss, 4)
         10.7746
         """
-        return self._loss(GivenPrompts(text, ids, special), stride=stride, batch_size=batch_size).whole()
+        return self._loss(
+            GivenPrompts(text, ids, special), stride=stride, batch_size=batch_size, progress=progress
+        ).whole()
 
     def loss_stream(
         self, prompts: Iterable[object] | PromptLines, *, special: bool = True, stride: int | None = None,
-        batch_size: int | None = None,
+        batch_size: int | None = None, progress: Progress | None = None,
     ) -> record.LossStream:  # fmt: skip
         """Return the same as `loss` for a stream of prompts, as `topk_stream` takes them.
 
@@ -136,7 +141,9 @@ class Session(SessionRuns):
         >>> [result.problem is None for result in stream.results]
         [True, False]
         """
-        return self._loss(StreamedPrompts(prompts, special), stride=stride, batch_size=batch_size)
+        return self._loss(
+            StreamedPrompts(prompts, special), stride=stride, batch_size=batch_size, progress=progress
+        )
 
     def generate(
         self, text: Text | None = None, *, ids: Ids | None = None, special: bool = True,

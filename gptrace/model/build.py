@@ -95,6 +95,9 @@ def load(model: ModelSelection | Module) -> LoadedModel:
     module = loaded.module
     tensors = (*module.parameters(), *module.buffers())
     if device.type != "meta" and any(tensor.device != device for tensor in tensors):
+        if any(tensor.is_meta for tensor in tensors):
+            problem = f"{loaded.name} holds tensors on device meta, which have shapes alone"
+            raise DeviceError(problem, "use gptrace run --device meta, or build the model with numbers")
         module = module.to(device)
     if model.dtype is not None:
         module = module.to(dtype=getattr(torch, model.dtype))

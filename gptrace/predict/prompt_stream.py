@@ -53,6 +53,12 @@ class PromptStream:
     is_idle: Callable[[], bool] = lambda: False
     continue_on_error: bool = False
 
+    @property
+    def known(self) -> list[Prompt] | None:
+        """All prompts, where they are known."""
+        prompts = self.prompts
+        return [streamed.prompt for streamed in prompts] if isinstance(prompts, list) else None
+
     @classmethod
     def of(cls, prompts: Iterable[Prompt]) -> PromptStream:
         """Return a stream of prompts that are all known, and checked."""

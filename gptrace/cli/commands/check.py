@@ -7,7 +7,7 @@ from dataclasses import replace
 from gptrace.cli.options.display import ListChecks, OnlyChecks
 from gptrace.cli.options.groups import ModelOptions, OutputOptions
 from gptrace.cli.output import CommandResult
-from gptrace.errors import EXIT_DONE, EXIT_FAILED
+from gptrace.errors import EXIT_DONE, EXIT_FAILED, OptionError
 from gptrace.verify.check.names import check_list, resolve_checks
 
 
@@ -24,7 +24,10 @@ def check(
     """
     destination = output.destination(junit=True)
     if list_checks:
-        return CommandResult(check_list(destination.language))
+        is_asked_for = output.json or output.format is not None or output.file is not None
+        if is_asked_for and destination.format != "table":  # not by the variable GPTRACE_FORMAT
+            raise OptionError(f"--list has no format {destination.format!r}", "drop --format: it is a text")
+        return CommandResult(check_list(destination.language), destination)
     names = resolve_checks(only or ())
     record = model.session().check(only=names, lang=destination.language)
     return replace(destination.result(record), exit_code=EXIT_FAILED if record.failed else EXIT_DONE)

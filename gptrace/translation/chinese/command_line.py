@@ -8,6 +8,8 @@ COMMAND_LINE: dict[str, str] = {
     "only gptrace check writes JUnit XML": "只有 gptrace check 能写 JUnit XML",
     "there is no check {}": "没有名为 {} 的检查",
     "drop one of the two": "去掉其中一个",
+    "--list has no format {}": "--list 没有 {} 格式",
+    "drop --format: it is a text": "去掉 --format：它是一段文字",
     "drop one of them": "去掉其中一个",
     "pick one of {}": "可选：{}",
     "pick one of {}, all": "可选：{}、all",
@@ -53,8 +55,8 @@ COMMAND_LINE: dict[str, str] = {
     "{} is for a trace, and {} is not one": "{} 只用于跟踪结果，而 {} 不是",
     "leave out {}": "去掉 {}",
     "no text was given, so this is the sample prompt {}": "没有给出文字，所以使用示例 prompt {}",
-    "the output is in English: its encoding, {}, has no Chinese characters": (
-        "输出改用英文：它的编码 {} 里没有中文字符"
+    "the output is in English: its encoding, {}, lacks simplified Chinese characters": (
+        "输出改用英文：它的编码 {} 缺少简体中文字符"
     ),
     # main
     "torch alone takes some 300 MiB; free some memory, or raise the limit": (

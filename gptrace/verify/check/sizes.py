@@ -4,10 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from gptrace.errors import ConfigError
 from gptrace.model.architecture import Architecture
+from gptrace.model.build import LoadedModel
 
 _LAYER_NAMES = ("n_layers", "n_layer", "num_hidden_layers", "num_layers", "depth", "layers")
 _VOCABULARY, _CONTEXT, _LAYERS, _HEADS, _HEAD_DIM, _INNER = 149, 20, 3, 4, 64, 512
+
+
+# With fewer, training has one token, and a right model no gradient in its queries.
+_FEWEST_TOKENS = 3
+_FEWEST_IDS = 2
+
+
+def check_large_enough(loaded: LoadedModel) -> None:
+    """Raise a ConfigError for a model that takes fewer tokens or ids than the checks need."""
+    tokens = _size(loaded, "context", loaded.limits.context_length)
+    ids = _size(loaded, "vocabulary", loaded.limits.vocab_size)
+    hint = "check it at a larger size, for example with --set"
+    if tokens is not None and tokens < _FEWEST_TOKENS:
+        fewest = _FEWEST_TOKENS
+        problem = f"{loaded.name} cannot be checked: it takes {tokens} tokens, and the checks need {fewest}"
+        raise ConfigError(problem, hint)
+    if ids is not None and ids < _FEWEST_IDS:
+        problem = f"{loaded.name} cannot be checked: it has {ids} ids, and the checks need {_FEWEST_IDS}"
+        raise ConfigError(problem, hint)
+
+
+def _size(loaded: LoadedModel, role: str, limit: int | None) -> int | None:
+    architecture = loaded.architecture
+    key = None if architecture is None else architecture.key(role)
+    return limit if architecture is None or key is None else architecture.settings[key]
 
 
 def small_sizes(architecture: Architecture) -> Iterator[Mapping[str, int]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import inspect
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from types import MappingProxyType
@@ -21,10 +21,12 @@ from gptrace.model.hugging_face import forward_arguments, is_hugging_face
 from gptrace.model.meta_device import without_hooks
 from gptrace.model.quiet_torch import torch
 from gptrace.predict.logits import find_logits
-from gptrace.tracing.isolation import isolated_run
+from gptrace.tracing.isolation import WorkLimitError, isolated_run, work_limit
+from gptrace.tracing.resized_runs import limit_of_work
 from gptrace.tracing.undisturbed import undisturbed_evaluation
 from gptrace.verify.check.recording import RecordedRun, Recorder, Value, may_be_ids, tensors_of
 from gptrace.verify.check.sizes import small_sizes
+from gptrace.wording import described
 
 Tensor = torch.Tensor
 Module = torch.nn.Module
@@ -140,10 +142,10 @@ class Subject:
             given = ids.clone()
         try:
             return target(given, **{**self.arguments(target, ids), **arguments})
-        except GptraceError:
+        except (GptraceError, KeyboardInterrupt, WorkLimitError):
             raise
-        except Exception as error:
-            raise CannotRunError(f"{type(error).__name__}: {error}") from error
+        except BaseException as error:  # the user's code may raise anything, SystemExit too
+            raise CannotRunError(described(error)) from error
 
     def record(
         self, ids: Tensor, module: Module | None = None, arguments: Mapping[str, Any] = NOTHING
@@ -219,30 +221,48 @@ def make_subject(loaded: LoadedModel, seed: int) -> Subject:
     """
     reason = ""
     for build, settings in _candidates(loaded, seed):
+        is_small = settings != _settings(loaded)
         try:
-            subject = _subject(loaded, build, seed, settings)
-            _ = subject.vocabulary, subject.logits(subject.random_ids(1, subject.length))
-            return subject
+            with _bounded(loaded) if is_small else nullcontext():
+                return _tried(_subject(loaded, build, seed, settings))
         except (CannotRunError, GptraceError) as error:
             reason = str(error)
-        except (Exception, SystemExit) as error:  # the user's code may never have run at these sizes
-            reason = f"{type(error).__name__}: {error}"
+        except KeyboardInterrupt:
+            raise
+        except WorkLimitError:
+            reason = "at a smaller size the model does many times the work"
+        except BaseException as error:  # the user's code may never have run at these sizes, and may exit
+            reason = described(error)
     raise NoLogitsError(
         f"{loaded.name} cannot be checked: {reason}", "gptrace run shows how far its forward pass gets"
     )
 
 
+def _tried(subject: Subject) -> Subject:
+    """Return a subject that has run; raise what its model raises."""
+    _ = subject.vocabulary, subject.logits(subject.random_ids(1, subject.length))
+    return subject
+
+
+def _bounded(loaded: LoadedModel) -> AbstractContextManager[object]:
+    """Limit the work of the block: a loop that waits for a size would not end at another one."""
+    return work_limit(limit_of_work(sum(1 for _ in loaded.module.modules())))
+
+
+def _settings(loaded: LoadedModel) -> dict[str, int]:
+    return {} if loaded.architecture is None else dict(loaded.architecture.settings)
+
+
 def _candidates(loaded: LoadedModel, seed: int) -> Iterator[tuple[_Build, dict[str, int]]]:
     """Yield ways to get a module to test, with its sizes: built small, built as it is, copied, and itself."""
-    architecture = loaded.architecture
-    settings = {} if architecture is None else architecture.settings
+    architecture, settings = loaded.architecture, _settings(loaded)
     if architecture is not None and "seed" in loaded.weights:
         changes = list(small_sizes(architecture))
         is_small = sum(parameter.numel() for parameter in loaded.module.parameters()) < _LARGEST_BUILT
         for change in changes + [{}] * is_small:
             yield partial(_built, architecture, change, seed), {**settings, **change}
-    yield partial(_copied, loaded.module), dict(settings)
-    yield lambda: (loaded.module, Construction()), dict(settings)
+    yield partial(_copied, loaded.module), settings
+    yield lambda: (loaded.module, Construction()), settings
 
 
 def _built(architecture: Architecture, changes: Mapping[str, int], seed: int) -> tuple[Module, Construction]:
@@ -292,7 +312,9 @@ def _in_float64(subject: Subject, build: _Build) -> Module | None:
     if subject.is_large:
         return None
     try:
-        precise = build()[0].double()
+        copied = build()[0]
+        with isolated_run(inference=False):  # a scripted module warns
+            precise = copied.double()
         ids = torch.tensor([[0, 1]])
         exact, own = subject.logits(ids, precise), subject.logits(ids, subject.original).double()
     except Exception:
