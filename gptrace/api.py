@@ -240,7 +240,8 @@ def explain(
 
 @_with_model_parameters
 def check(
-    model: Model = None, *, only: Sequence[str] = (), lang: str = "en", **options: Unpack[ModelOptions]
+    model: Model = None, *, only: Sequence[str] = (), learns: bool = False, devices: bool = False,
+    dtypes: bool = False, lang: str = "en", **options: Unpack[ModelOptions],
 ) -> record.Check:  # fmt: skip
     """Check whether a model is right; `assert gptrace.check(model)` says which line is not.
 
@@ -249,7 +250,9 @@ def check(
     >>> bool(check("tiny", only=["causal"]))
     True
     """
-    return Session(model, **options).check(only=only, lang=lang)
+    return Session(model, **options).check(
+        only=only, learns=learns, devices=devices, dtypes=dtypes, lang=lang
+    )
 
 
 def tokens(

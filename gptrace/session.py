@@ -254,10 +254,16 @@ class Session(SessionRuns):
             seed=self.seed if seed is None else seed, head=head,
         )  # fmt: skip
 
-    def check(self, *, only: Sequence[str] = (), lang: str = "en") -> record.Check:
+    def check(
+        self, *, only: Sequence[str] = (), learns: bool = False, devices: bool = False, dtypes: bool = False,
+        lang: str = "en",
+    ) -> record.Check:  # fmt: skip
         """Check whether the model is right; a check that fails names the line of the model's code.
 
-        only         names of checks, as `gptrace check --list` shows them (default: all)
+        only         names of checks, as `gptrace check --list` shows them (default: all but the next three)
+        learns       also train a copy on one batch (the check "learns")
+        devices      also compare devices, and implementations of attention (the check "devices")
+        dtypes       also compare float32 and bfloat16 (the check "dtypes")
         lang         "en" (default) or "zh"
 
         A model with random weights is built again at a small size where that is possible; another one is
@@ -266,7 +272,8 @@ class Session(SessionRuns):
         >>> bool(Session("tiny").check(only=["causal", "batch"]))
         True
         """
-        names = resolve_checks(only)
+        asked = {"learns": learns, "devices": devices, "dtypes": dtypes}
+        names = resolve_checks(only, [name for name, is_asked in asked.items() if is_asked])
         checked_language(lang)
         self.check_has_numbers("check")
         loaded = self._load()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import gptrace
@@ -31,11 +32,11 @@ MISSED = {
 }
 
 
-def checked(model: RightModel, path: Path | None = None) -> Check:
+def checked(model: RightModel, path: Path | None = None, only: Sequence[str] = ()) -> Check:
     """Check a model of the collection, or a file with a mistake put into it, as the command line does."""
     file = path or model.path
     config = f"{file}:{model.config}" if model.config else None
-    return gptrace.Session(select_model(f"{file}:{model.target}", config=config)).check()
+    return gptrace.Session(select_model(f"{file}:{model.target}", config=config)).check(only=only)
 
 
 def judged(mistake: Mistake, folder: Path) -> str:

@@ -14,7 +14,7 @@ from gptrace.model import GPTModel
 from gptrace.model.quiet_torch import torch
 from gptrace.report import render
 from gptrace.testing import assert_causal, assert_checks, assert_shapes
-from gptrace.verify.check.catalog import NAMES
+from gptrace.verify.check.catalog import ALL_NAMES, NAMES
 from gptrace.verify.check.chinese import CHINESE
 from gptrace.verify.check.english import ENGLISH
 from tests.models.mistakes import MISTAKES, THEMES
@@ -141,7 +141,7 @@ def test_both_languages_say_everything_with_the_same_figures() -> None:
         assert english.keys() == chinese.keys(), part
         for key in english:
             assert fields(english[key]) == fields(chinese[key]), key
-    assert tuple(ENGLISH.invariants) == NAMES
+    assert tuple(ENGLISH.invariants) == ALL_NAMES
 
 
 def fields(template: str | tuple[str, str]) -> set[str]:
@@ -164,7 +164,7 @@ def test_junit_has_a_case_for_each_check(cli: Cli, tmp_path: Path) -> None:
 
 def test_the_command_line(cli: Cli, tmp_path: Path) -> None:
     listed = cli("check", "--list")
-    assert [line.split()[0] for line in listed.out.splitlines()] == list(NAMES)
+    assert [line.split()[0] for line in listed.out.splitlines()] == list(ALL_NAMES)
     mistake = MISTAKES["mask_starts_two_above_the_diagonal"]
     path = mistake.write(tmp_path)
     arguments = [

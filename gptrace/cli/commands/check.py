@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from gptrace.cli.options.display import ListChecks, OnlyChecks
+from gptrace.cli.options.display import Devices, Dtypes, Learns, ListChecks, OnlyChecks
 from gptrace.cli.options.groups import ModelOptions, OutputOptions
 from gptrace.cli.output import CommandResult
 from gptrace.errors import EXIT_DONE, EXIT_FAILED
@@ -13,7 +13,8 @@ from gptrace.verify.check.names import check_list, resolve_checks
 
 def check(
     model: ModelOptions, output: OutputOptions,
-    only: OnlyChecks = None, list_checks: ListChecks = False,
+    only: OnlyChecks = None, learns: Learns = False, devices: Devices = False, dtypes: Dtypes = False,
+    list_checks: ListChecks = False,
 ) -> CommandResult:  # fmt: skip
     """Check whether a model is right, and show the line that is not.
 
@@ -25,6 +26,7 @@ def check(
     destination = output.destination(junit=True)
     if list_checks:
         return CommandResult(check_list(destination.language))
-    names = resolve_checks(only or ())
+    asked = {"learns": learns, "devices": devices, "dtypes": dtypes}
+    names = resolve_checks(only or (), [name for name, is_asked in asked.items() if is_asked])
     record = model.session().check(only=names, lang=destination.language)
     return replace(destination.result(record), exit_code=EXIT_FAILED if record.failed else EXIT_DONE)

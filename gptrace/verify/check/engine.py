@@ -18,7 +18,7 @@ from gptrace.tracing.model_facts import model_info, versions
 from gptrace.verify.check import finding
 from gptrace.verify.check.axes import axes_after, axes_before
 from gptrace.verify.check.blame import Blame
-from gptrace.verify.check.catalog import NAMES, Catalog
+from gptrace.verify.check.catalog import ALL_NAMES, Catalog
 from gptrace.verify.check.experiments import Experiments
 from gptrace.verify.check.finding import Finding
 from gptrace.verify.check.names import CATALOGS
@@ -27,7 +27,7 @@ from gptrace.verify.check.subject import CannotRunError, Subject, make_subject
 from gptrace.wording import one_line
 
 CHECKS: Mapping[str, finding.Check] = MappingProxyType({
-    name: import_module(f"gptrace.verify.check.checks.{name.replace('-', '_')}").check for name in NAMES
+    name: import_module(f"gptrace.verify.check.checks.{name.replace('-', '_')}").check for name in ALL_NAMES
 })  # fmt: skip
 
 

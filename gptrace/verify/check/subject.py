@@ -41,7 +41,8 @@ _OUTLIER = 1e4
 _SAMPLE = 4096
 
 
-_Build = Callable[[], "tuple[Module, Construction]"]
+# It takes settings that are changed beside the sizes, such as a dtype.
+_Build = Callable[..., "tuple[Module, Construction]"]
 
 
 class CannotRunError(Exception):
@@ -235,20 +236,25 @@ def _candidates(loaded: LoadedModel, seed: int) -> Iterator[tuple[_Build, dict[s
         for change in changes + [{}] * is_small:
             yield partial(_built, architecture, change, seed), {**settings, **change}
     yield partial(_copied, loaded.module), dict(settings)
-    yield lambda: (loaded.module, Construction()), dict(settings)
+    yield lambda changes=NOTHING: (loaded.module, Construction()), dict(settings)
 
 
-def _built(architecture: Architecture, changes: Mapping[str, int], seed: int) -> tuple[Module, Construction]:
+def _built(
+    architecture: Architecture, sizes: Mapping[str, int], seed: int, changes: Mapping[str, Any] = NOTHING
+) -> tuple[Module, Construction]:
     recorder = Recorder()
     with isolated_run(inference=False, seed=seed), recorder:
-        module = architecture.build(changes)
+        module = architecture.build({**sizes, **changes})
     values = {name: recorder.value_of(tensor) for name, tensor in tensors_of(module)}
     made = {name: value for name, value in values.items() if value is not None}
     return without_hooks(module).to("cpu").eval(), Construction(recorder.run, made)
 
 
-def _copied(module: Module) -> tuple[Module, Construction]:
-    """Return a copy; raise CannotRunError for one that uses parameters of the original, as a closure may."""
+def _copied(module: Module, changes: Mapping[str, Any] = NOTHING) -> tuple[Module, Construction]:
+    """Return a copy, in which no setting can be changed.
+
+    Raises a CannotRunError for one that uses parameters of the original, as a closure may.
+    """
     copied = without_hooks(copy.deepcopy(module)).to("cpu").eval()
     recorder = Recorder(copied)
     # What it raises is found out again when the model is run.
