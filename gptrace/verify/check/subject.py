@@ -31,6 +31,7 @@ Module = torch.nn.Module
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 TARGET_NAMES = ("targets", "target", "labels", "label", "target_ids", "y", "tgt")
 _LENGTHS = (8, 7, 9, 6, 10, 5, 4)  # tokens of a run that is recorded
+_LENGTHS_OF_LARGE = (5, 4, 6, 7)
 _OWN_DTYPE = 0.05  # how far logits in the model's own dtype may be from those in float64
 _LARGEST_IN_FLOAT64 = 32 << 20  # parameters
 _LARGEST_BUILT = 20 << 20  # parameters
@@ -104,8 +105,9 @@ class Subject:
     @cached_property
     def length(self) -> int:
         """The number of tokens of a run that is recorded: few, and no other size of the model."""
-        longest = self.context or _LENGTHS[0]
-        fitting = [length for length in _LENGTHS if length <= longest] or [longest]
+        lengths = _LENGTHS_OF_LARGE if self.is_large else _LENGTHS
+        longest = self.context or lengths[0]
+        fitting = [length for length in lengths if length <= longest] or [longest]
         run = self.record(torch.zeros(1, min(3, longest), dtype=torch.int64))
         sizes = {size for value in run.values() for size in value.tensor.shape}
         return next((length for length in fitting if length not in sizes), fitting[0])
