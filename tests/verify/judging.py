@@ -20,7 +20,6 @@ from tests.models.right_models import RIGHT_MODELS
 
 # What is not found, or not at the line that is wrong, and why.
 MISSED = {
-    "new_keys_are_put_in_front": "One new token sees all cached ones, in whatever order these are.",
     "cached_keys_are_rotated_again": "The line before is named, where the cached keys meet the new ones.",
     "every_layer_gets_the_first_cache": "The line that takes the wrong cache is named, not its choice.",
     "only_the_newest_keys_are_returned": "The first thing to go wrong is the number of cached tokens.",

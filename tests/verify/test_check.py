@@ -45,7 +45,19 @@ def test_a_right_model_passes(name: str) -> None:
 
 def test_what_is_missed_is_in_the_collection_and_is_missed(tmp_path: Path) -> None:
     assert set(MISSED) <= set(MISTAKES)
-    assert judged(MISTAKES["new_keys_are_put_in_front"], tmp_path).startswith("cache is not ✗")
+    missed = judged(MISTAKES["true_means_seen_in_multihead_attention"], tmp_path)
+    assert missed.startswith("finite is not ✗")
+
+
+def test_a_cache_takes_several_new_tokens_at_once(tmp_path: Path) -> None:
+    """One new token sees all cached ones, in whatever order they are; the first of two must not."""
+    assert judged(MISTAKES["new_keys_are_put_in_front"], tmp_path) == ""
+
+
+def test_a_cache_is_followed_beyond_its_window() -> None:
+    (result,) = checked(RIGHT_MODELS["rolling_cache"], only=["cache"]).checks
+    assert result.holds
+    assert result.sentence.startswith("28 tokens")  # its window holds 4
 
 
 def test_a_preset_passes_everything_that_applies_to_it() -> None:
