@@ -240,7 +240,8 @@ def explain(
 
 @_with_model_parameters
 def check(
-    model: Model = None, *, only: Sequence[str] = (), learns: bool = False, devices: bool = False,
+    model: Model = None, *, text: Text | None = None, ids: Ids | None = None, special: bool = True,
+    only: Sequence[str] = (), learns: bool = False, devices: bool = False,
     dtypes: bool = False, lang: str = "en", **options: Unpack[ModelOptions],
 ) -> record.Check:  # fmt: skip
     """Check whether a model is right; `assert gptrace.check(model)` says which line is not.
@@ -251,7 +252,7 @@ def check(
     True
     """
     return Session(model, **options).check(
-        only=only, learns=learns, devices=devices, dtypes=dtypes, lang=lang
+        text, ids=ids, special=special, only=only, learns=learns, devices=devices, dtypes=dtypes, lang=lang
     )
 
 

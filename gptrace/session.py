@@ -255,11 +255,14 @@ class Session(SessionRuns):
         )  # fmt: skip
 
     def check(
-        self, *, only: Sequence[str] = (), learns: bool = False, devices: bool = False, dtypes: bool = False,
+        self, text: Text | None = None, *, ids: Ids | None = None, special: bool = True,
+        only: Sequence[str] = (), learns: bool = False, devices: bool = False, dtypes: bool = False,
         lang: str = "en",
     ) -> record.Check:  # fmt: skip
         """Check whether the model is right; a check that fails names the line of the model's code.
 
+        text, ids, special
+                     as for `trace`, but one text, or none: then the prompts are random ids
         only         names of checks, as `gptrace check --list` shows them (default: all but the next three)
         learns       also train a copy on one batch (the check "learns")
         devices      also compare devices, and implementations of attention (the check "devices")
@@ -276,12 +279,19 @@ class Session(SessionRuns):
         names = resolve_checks(only, [name for name, is_asked in asked.items() if is_asked])
         checked_language(lang)
         self.check_has_numbers("check")
+        prompt: tuple[int, ...] = ()
+        if text is not None or ids is not None:
+            prompts = self._prompts(GivenPrompts(text, ids, special))
+            if len(prompts) > 1:
+                problem = f"there are {len(prompts)} texts, and a model is checked with one"
+                raise InputError(problem, "give one of them")
+            prompt = tuple(prompts[0].ids)
         loaded = self._load()
         from gptrace.verify.check.engine import run_check
 
         is_hugging_face = isinstance(self._selection, HuggingFaceSelection)
         own = self.tokenizer if is_hugging_face else self._tokenizer
-        return run_check(loaded, own, only=names, language=lang, seed=self.seed)
+        return run_check(loaded, own, only=names, language=lang, seed=self.seed, prompt=prompt)
 
     def tokens(
         self, text: Text | None = None, *, ids: Ids | None = None, special: bool = True

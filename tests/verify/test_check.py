@@ -195,6 +195,36 @@ def test_the_command_line(cli: Cli, tmp_path: Path) -> None:
     cli("check", "-m", "tiny", "--device", "meta").is_error(2, "meta")
 
 
+def test_a_text_is_the_prompt(cli: Cli) -> None:
+    """A model that fails on one token alone passes until the text has that token."""
+    model = Sometimes()
+    assert gptrace.check(model, only=["finite"])
+    check = gptrace.check(model, ids=[7, 8, 9, 40, 10], only=["finite", "causal"])
+    assert [result.holds for result in check.checks] == [False, None]
+    assert not gptrace.check(model, ids=[1] * 30 + [40], only=["finite"])  # far behind the first tokens
+    shown = cli("check", "Hello, I am", "-m", "tiny", "--only", "finite", "--only", "batch")
+    assert shown.code == 0
+    assert "the first 4 of the 4 tokens" in shown.out
+    assert "context_length" in shown.out
+    assert "vocab_size" not in shown.out  # it keeps its size, so that the ids of the text fit
+    cli("check", "--ids", "1 99999", "-m", "tiny").is_error(2, "99999")
+    cli("check", "one", "two", "-m", "tiny").is_error(2, "2 texts")
+
+
+class Sometimes(nn.Module):
+    """The embedding of token 40 is infinite; no random prompt of a check holds this token."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tok_emb = nn.Embedding(2000, 8)
+        self.out_head = nn.Linear(8, 2000)
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        x = self.tok_emb(ids)
+        logits: torch.Tensor = self.out_head(torch.where((ids == 40)[..., None], torch.inf, x))
+        return logits
+
+
 def test_shapes_are_asserted_by_name_or_size(tiny: GPTModel) -> None:
     trace = gptrace.trace("Hello, I am", model=tiny)
     assert_shapes(trace, "out_head", "batch seq_len vocab_size")

@@ -32,14 +32,16 @@ CHECKS: Mapping[str, finding.Check] = MappingProxyType({
 
 
 def run_check(
-    loaded: LoadedModel, tokenizer: Tokenizer | None, *, only: Sequence[str], language: str, seed: int
-) -> Check:
+    loaded: LoadedModel, tokenizer: Tokenizer | None, *, only: Sequence[str], language: str, seed: int,
+    prompt: tuple[int, ...] = (),
+) -> Check:  # fmt: skip
     """Return the outcome of the checks named `only`, in their order.
 
-    `tokenizer` is that which belongs to the model, None where it has none. Raises a NoLogitsError for a model
+    `tokenizer` is that which belongs to the model, None where it has none. Prompts begin with the ids of
+    `prompt`, and go on with random ids. Raises a NoLogitsError for a model
     that cannot be run, or gives no logits.
     """
-    subject = make_subject(loaded, seed)
+    subject = make_subject(loaded, seed, prompt)
     experiments = Experiments(subject, tokenizer)
     results = tuple(_result(name, _find(name, experiments), experiments, CATALOGS[language]) for name in only)
     return Check(
@@ -59,6 +61,9 @@ def _notes(subject: Subject, catalog: Catalog) -> Iterator[str]:
     if smaller:
         sizes = ", ".join(f"{name} {size}" for name, size in smaller.items())
         yield catalog.shared["small_size"].format(sizes=sizes)
+    if subject.prompt:
+        count = min(len(subject.prompt), subject.length)
+        yield catalog.shared["text"].format(count=count, total=len(subject.prompt))
     first = next((p for p in subject.module.parameters() if p.is_floating_point()), None)
     if first is not None and first.dtype != torch.float64:
         yield catalog.shared["own_dtype"].format(dtype=dtype_name(first.dtype))

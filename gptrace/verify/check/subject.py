@@ -70,6 +70,7 @@ class Subject:
     settings      its sizes by the names of its configuration, and as vocab_size that of the vocabulary
     construction  the operations that built it, if it was built here
     build         builds or copies the model once more; where neither can be, returns itself
+    prompt        ids that prompts begin with, those of the user's text; none for random ids alone
     """
 
     loaded: LoadedModel
@@ -80,6 +81,7 @@ class Subject:
     settings: dict[str, int]
     construction: Construction
     build: _Build
+    prompt: tuple[int, ...] = ()
 
     @cached_property
     def is_large(self) -> bool:
@@ -113,14 +115,21 @@ class Subject:
         return next((length for length in fitting if length not in sizes), fitting[0])
 
     def random_ids(self, batch: int, length: int, salt: int = 0) -> Tensor:
-        """Return random ids (B, T), the same for the same arguments; neighbours in a row differ."""
+        """Return random ids (B, T), the same for the same arguments; neighbours in a row differ.
+
+        Without `salt` the first row begins with the prompt.
+        """
         generator = torch.Generator().manual_seed((self.seed * 1009 + salt) % (1 << 64))
         count = self.ids_below
         rows = [
             torch.randperm(count, generator=generator).repeat(1 + length // count)[:length]
             for _ in range(batch)
         ]
-        return torch.stack(rows)
+        ids = torch.stack(rows)
+        if self.prompt and not salt:
+            start = torch.tensor(self.prompt[:length])
+            ids[0, : len(start)] = start
+        return ids
 
     def logits(
         self, ids: Tensor, module: Module | None = None, arguments: Mapping[str, Any] = NOTHING
@@ -208,15 +217,15 @@ class Subject:
         return self.target_name if found.logits is not None and found.logits.shape[1] == 1 else ""
 
 
-def make_subject(loaded: LoadedModel, seed: int) -> Subject:
+def make_subject(loaded: LoadedModel, seed: int, prompt: tuple[int, ...] = ()) -> Subject:
     """Return the model under test: built small where its weights are random and it can be, or copied.
 
     Raises a NoLogitsError for a model that gives none.
     """
     reason = ""
-    for build, settings in _candidates(loaded, seed):
+    for build, settings in _candidates(loaded, seed, prompt):
         try:
-            subject = _subject(loaded, build, seed, settings)
+            subject = _subject(loaded, build, seed, settings, prompt)
             _ = subject.vocabulary, subject.logits(subject.random_ids(1, subject.length))
             return subject
         except (CannotRunError, GptraceError) as error:
@@ -228,12 +237,14 @@ def make_subject(loaded: LoadedModel, seed: int) -> Subject:
     )
 
 
-def _candidates(loaded: LoadedModel, seed: int) -> Iterator[tuple[_Build, dict[str, int]]]:
+def _candidates(
+    loaded: LoadedModel, seed: int, prompt: tuple[int, ...]
+) -> Iterator[tuple[_Build, dict[str, int]]]:
     """Yield ways to get a module to test, with its sizes: built small, built as it is, copied, and itself."""
     architecture = loaded.architecture
     settings = {} if architecture is None else architecture.settings
     if architecture is not None and "seed" in loaded.weights:
-        changes = list(small_sizes(architecture))
+        changes = list(small_sizes(architecture, prompt))
         is_small = sum(parameter.numel() for parameter in loaded.module.parameters()) < _LARGEST_BUILT
         for change in changes + [{}] * is_small:
             yield partial(_built, architecture, change, seed), {**settings, **change}
@@ -273,7 +284,9 @@ def _copied(module: Module, changes: Mapping[str, Any] = NOTHING) -> tuple[Modul
     return copied, Construction()
 
 
-def _subject(loaded: LoadedModel, build: _Build, seed: int, settings: dict[str, int]) -> Subject:
+def _subject(
+    loaded: LoadedModel, build: _Build, seed: int, settings: dict[str, int], prompt: tuple[int, ...]
+) -> Subject:
     original, construction = build()
     if any(tensor.device.type != "cpu" for tensor in (*original.parameters(), *original.buffers())):
         raise CannotRunError("the model cannot be copied to the CPU")
@@ -283,7 +296,7 @@ def _subject(loaded: LoadedModel, build: _Build, seed: int, settings: dict[str, 
     vocabulary = None if architecture is None else architecture.key("vocabulary")
     if vocabulary is not None:
         settings = {**settings, "vocab_size": settings[vocabulary]}
-    subject = Subject(loaded, original, original, seed, context, settings, construction, build)
+    subject = Subject(loaded, original, original, seed, context, settings, construction, build, prompt)
     precise = None if original is loaded.module else _in_float64(subject, build)
     return subject if precise is None else replace(subject, module=precise)
 

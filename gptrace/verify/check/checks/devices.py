@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
+from gptrace.model.config import ATTENTIONS
+from gptrace.model.gpt import GPTModel
 from gptrace.model.quiet_torch import torch
 from gptrace.verify.check.blame import Blame
 from gptrace.verify.check.experiments import Experiments
@@ -59,6 +61,12 @@ def _implementations(experiments: Experiments, ids: Tensor) -> Iterator[tuple[st
     """Yield the logits by each implementation of attention beside that in use, with its name."""
     subject = experiments.subject
     module: Any = another(subject)
+    if isinstance(module, GPTModel):
+        for name in ATTENTIONS:
+            own = subject.build({"attention": name})[0]
+            own.load_state_dict(subject.original.state_dict())
+            yield name, subject.logits(ids, own).double()
+        return
     choose = getattr(module, "set_attn_implementation", None)  # in transformers
     if callable(choose):
         for name in ("eager", "sdpa"):
