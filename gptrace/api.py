@@ -245,7 +245,9 @@ def explain(
 
 @_with_model_parameters
 def check(
-    model: Model = None, *, only: Sequence[str] = (), lang: str = "en", **options: Unpack[ModelOptions]
+    model: Model = None, *, text: Text | None = None, ids: Ids | None = None, special: bool = True,
+    only: Sequence[str] = (), learns: bool = False, devices: bool = False,
+    dtypes: bool = False, lang: str = "en", **options: Unpack[ModelOptions],
 ) -> record.Check:  # fmt: skip
     """Check whether a model is right; `assert gptrace.check(model)` says which line is not.
 
@@ -254,7 +256,9 @@ def check(
     >>> bool(check("tiny", only=["causal"]))
     True
     """
-    return Session(model, **options).check(only=only, lang=lang)
+    return Session(model, **options).check(
+        text, ids=ids, special=special, only=only, learns=learns, devices=devices, dtypes=dtypes, lang=lang
+    )
 
 
 def tokens(

@@ -262,10 +262,19 @@ class Session(SessionRuns):
         )  # fmt: skip
         return with_guilty_lines(explanation, loaded, self._own_tokenizer(), self.seed)
 
-    def check(self, *, only: Sequence[str] = (), lang: str = "en") -> record.Check:
+    def check(
+        self, text: Text | None = None, *, ids: Ids | None = None, special: bool = True,
+        only: Sequence[str] = (), learns: bool = False, devices: bool = False, dtypes: bool = False,
+        lang: str = "en",
+    ) -> record.Check:  # fmt: skip
         """Check whether the model is right; a check that fails names the line of the model's code.
 
-        only         names of checks, as `gptrace check --list` shows them (default: all)
+        text, ids, special
+                     as for `trace`, but one text, or none: then the prompts are random ids
+        only         names of checks, as `gptrace check --list` shows them (default: all but the next three)
+        learns       also train a copy on one batch (the check "learns")
+        devices      also compare devices, and implementations of attention (the check "devices")
+        dtypes       also compare float32 and bfloat16 (the check "dtypes")
         lang         "en" (default) or "zh"
 
         A model with random weights is built again at a small size where that is possible; another one is
@@ -274,13 +283,22 @@ class Session(SessionRuns):
         >>> bool(Session("tiny").check(only=["causal", "batch"]))
         True
         """
-        names = resolve_checks(only)
+        asked = {"learns": learns, "devices": devices, "dtypes": dtypes}
+        names = resolve_checks(only, [name for name, is_asked in asked.items() if is_asked])
         checked_language(lang)
         self.check_has_numbers("check")
+        prompt: tuple[int, ...] = ()
+        if text is not None or ids is not None:
+            prompts = self._prompts(GivenPrompts(text, ids, special))
+            if len(prompts) > 1:
+                problem = f"there are {len(prompts)} texts, and a model is checked with one"
+                raise InputError(problem, "give one of them")
+            prompt = tuple(prompts[0].ids)
         loaded = self._load()
         from gptrace.verify.check.engine import run_check
 
-        return run_check(loaded, self._own_tokenizer(), only=names, language=lang, seed=self.seed)
+        own = self._own_tokenizer()
+        return run_check(loaded, own, only=names, language=lang, seed=self.seed, prompt=prompt)
 
     def tokens(
         self, text: Text | None = None, *, ids: Ids | None = None, special: bool = True

@@ -18,7 +18,7 @@ from gptrace.report import render
 from gptrace.testing import assert_causal, assert_checks, assert_shapes
 from gptrace.tracing import resized_runs
 from gptrace.verify.check import engine
-from gptrace.verify.check.catalog import NAMES
+from gptrace.verify.check.catalog import ALL_NAMES, NAMES
 from gptrace.verify.check.chinese import CHINESE
 from gptrace.verify.check.english import ENGLISH
 from gptrace.verify.check.experiments import Experiments
@@ -51,7 +51,19 @@ def test_a_right_model_passes(name: str) -> None:
 
 def test_what_is_missed_is_in_the_collection_and_is_missed(tmp_path: Path) -> None:
     assert set(MISSED) <= set(MISTAKES)
-    assert judged(MISTAKES["new_keys_are_put_in_front"], tmp_path).startswith("cache is not ✗")
+    missed = judged(MISTAKES["true_means_seen_in_multihead_attention"], tmp_path)
+    assert missed.startswith("finite is not ✗")
+
+
+def test_a_cache_takes_several_new_tokens_at_once(tmp_path: Path) -> None:
+    """One new token sees all cached ones, in whatever order they are; the first of two must not."""
+    assert judged(MISTAKES["new_keys_are_put_in_front"], tmp_path) == ""
+
+
+def test_a_cache_is_followed_beyond_its_window() -> None:
+    (result,) = checked(RIGHT_MODELS["rolling_cache"], only=["cache"]).checks
+    assert result.holds
+    assert result.sentence.startswith("28 tokens")  # its window holds 4
 
 
 def test_a_preset_passes_everything_that_applies_to_it() -> None:
@@ -202,7 +214,7 @@ def test_both_languages_say_everything_with_the_same_figures() -> None:
         assert english.keys() == chinese.keys(), part
         for key in english:
             assert fields(english[key]) == fields(chinese[key]), key
-    assert tuple(ENGLISH.invariants) == NAMES
+    assert tuple(ENGLISH.invariants) == ALL_NAMES
 
 
 def fields(template: str | tuple[str, str]) -> set[str]:
@@ -230,7 +242,7 @@ def test_junit_has_a_case_for_each_check(cli: Cli, tmp_path: Path) -> None:
 
 def test_the_command_line(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     listed = cli("check", "--list")
-    assert [line.split()[0] for line in listed.out.splitlines()] == list(NAMES)
+    assert [line.split()[0] for line in listed.out.splitlines()] == list(ALL_NAMES)
     mistake = MISTAKES["mask_starts_two_above_the_diagonal"]
     path = mistake.write(tmp_path)
     arguments = [
@@ -253,6 +265,36 @@ def test_the_command_line(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.delenv("GPTRACE_FORMAT")
     cli("check", "-m", "tiny", "--only", "causl").is_error(2, "'causl'", "causal")
     cli("check", "-m", "tiny", "--device", "meta").is_error(2, "meta")
+
+
+def test_a_text_is_the_prompt(cli: Cli) -> None:
+    """A model that fails on one token alone passes until the text has that token."""
+    model = Sometimes()
+    assert gptrace.check(model, only=["finite"])
+    check = gptrace.check(model, ids=[7, 8, 9, 40, 10], only=["finite", "causal"])
+    assert [result.holds for result in check.checks] == [False, None]
+    assert not gptrace.check(model, ids=[1] * 30 + [40], only=["finite"])  # far behind the first tokens
+    shown = cli("check", "Hello, I am", "-m", "tiny", "--only", "finite", "--only", "batch")
+    assert shown.code == 0
+    assert "the first 4 of the 4 tokens" in shown.out
+    assert "context_length" in shown.out
+    assert "vocab_size" not in shown.out  # it keeps its size, so that the ids of the text fit
+    cli("check", "--ids", "1 99999", "-m", "tiny").is_error(2, "99999")
+    cli("check", "one", "two", "-m", "tiny").is_error(2, "2 texts")
+
+
+class Sometimes(nn.Module):
+    """The embedding of token 40 is infinite; no random prompt of a check holds this token."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tok_emb = nn.Embedding(2000, 8)
+        self.out_head = nn.Linear(8, 2000)
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        x = self.tok_emb(ids)
+        logits: torch.Tensor = self.out_head(torch.where((ids == 40)[..., None], torch.inf, x))
+        return logits
 
 
 def test_shapes_are_asserted_by_name_or_size(tiny: GPTModel) -> None:

@@ -69,6 +69,12 @@ OnlyChecks = Annotated[
     list[str] | None,
     option("--only NAME", "Run only this check, as --list names it. Repeatable.  [default: all]"),
 ]
+Learns = Annotated[bool, option("--learns", "Also train a copy on one batch, which it must learn by heart.")]
+Devices = Annotated[
+    bool,
+    option("--devices", "Also compare the devices here, and the implementations of attention."),
+]
+Dtypes = Annotated[bool, option("--dtypes", "Also compare float32 and bfloat16.")]
 ListChecks = Annotated[bool, option("--list", "List the checks, each with what must hold.")]
 Rtol = Annotated[float, option("--rtol NUMBER", "Relative tolerance for comparing values.")]
 Atol = Annotated[float, option("--atol NUMBER", "Absolute tolerance for comparing values.")]

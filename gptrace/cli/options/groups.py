@@ -76,6 +76,30 @@ class TextOptions:
         return PromptSource(texts=texts.texts, special=not self.no_special)
 
 
+@dataclass(frozen=True, slots=True)
+class OptionalTextOptions:
+    """A text or ids that may be given, where the command can do without."""
+
+    title: ClassVar = "Text"
+    help: ClassVar = "TEXT is one text, or '-' for stdin. Without TEXT the prompts are random ids."
+
+    text: Annotated[list[str] | None, typer.Argument(metavar="TEXT", hidden=True)] = None
+    ids: Annotated[str | None, option("--ids IDS", 'Token ids in place of text, as in "15496 11 314".')] = (
+        None
+    )
+    no_special: Annotated[
+        bool, option("--no-special", "Read <|endoftext|> in a text as plain characters.")
+    ] = False
+
+    def source(self) -> PromptSource | None:
+        """Read the text or ids; None without."""
+        if self.text is None and self.ids is None:
+            return None
+        return TextOptions(
+            self.text, ids=None if self.ids is None else [self.ids], no_special=self.no_special
+        ).source()
+
+
 def _complete_model(incomplete: str) -> list[str]:
     return [name for name in PRESETS if name.startswith(incomplete)]
 

@@ -22,6 +22,9 @@ _INVARIANTS = {
     "loss-labels": "forward 返回的损失是 logits[t] 与 t 之后那个 token 的交叉熵",
     "gradients": "每个可训练的参数都得到梯度，而且是损失的梯度",
     "all-used": "每个带参数的模块都参与计算，没有一个是 torch 看不到的",
+    "learns": "在有限的步数内能记住一个批次",
+    "devices": "各设备、各种注意力实现的结果一致，差别不超过舍入误差所能解释的",
+    "dtypes": "float32 与 bfloat16 的结果一致，差别不超过舍入误差所能解释的",
 }
 _SHARED = {
     "not_finite": "logits 不是有限的数：见检查 finite",
@@ -30,6 +33,7 @@ _SHARED = {
     "not_run": "模型不能这样运行：{error}",
     "failed": "检查本身抛出 {error}",
     "small_size": "用随机权重在较小的尺寸上检查：{sizes}",
+    "text": "多数检查用的提示是文本 {total} 个 token 中的前 {count} 个",
     "own_dtype": "以 {dtype} 检查：模型在 float64 下不能运行，或给出不同的 logits",
 }
 _SENTENCES = {
@@ -115,5 +119,18 @@ _SENTENCES = {
     "all-used.holds": "全部 {count} 个模块都参与计算",
     "all-used.unused": "带参数却不参与计算的模块：{names}",
     "all-used.unregistered": "torch 看不到、优化器也不会训练的模块或参数：{names}",
+    "learns.holds": "一个批次的损失在 {steps} 步内从 {start:.2f} 降到 {loss:.3f}",
+    "learns.fails": "一个批次的损失在 {steps} 步内从 {start:.2f} 最多只降到 {loss:.3f}",
+    "learns.not_yet": "一个批次的损失在 {steps} 步内从 {start:.2f} 降到 {loss:.3f}；更多步在这里太久",
+    "learns.frozen": "没有可训练的参数",
+    "learns.no_graph": "logits 完全没有梯度：见检查 gradients",
+    "devices.holds": "{compared} 给出相同的 logits；这里没有：{missing}",
+    "devices.all_hold": "{compared} 给出相同的 logits",
+    "devices.fails": "用 {where} 得到的 logits 与 CPU 上的不同",
+    "devices.refused": "模型不能在 {device} 上运行：{error}",
+    "devices.one_device": "这里只有一种运行方式：没有 {missing}，注意力也是用普通运算写成的",
+    "dtypes.holds": "float32 与 bfloat16 给出相同的 logits，只有舍入误差之别",
+    "dtypes.fails": "在 bfloat16 下 logits 相差 {difference:.3g}，超过舍入误差所能解释的",
+    "dtypes.refused": "模型不能以 {dtype} 运行：{error}（{line}）",
 }
 CHINESE = Catalog(_INVARIANTS, _SENTENCES, _SHARED, LIKELY)

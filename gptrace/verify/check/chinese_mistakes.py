@@ -283,4 +283,20 @@ LIKELY = {
         "{name} 与和它相乘的参数都从 0 开始，两者永远得不到梯度",
         "其中一个用随机数开始",
     ),
+    "bounded-scores": (
+        "{operation} 把得分限制在很窄的范围内，没有 token 能得到接近 1 的概率",
+        "直接返回输出头的得分",
+    ),
+    "not-trained": (
+        "{name} 在训练中不变",
+        "让损失依赖于它，并保留它的 requires_grad",
+    ),
+    "loses-precision": (
+        "{operation} 在 bfloat16 下保留的位数太少",
+        "id 和位置用 int64，这一步用 float32 计算",
+    ),
+    "other-device": (
+        "这一行的某个张量与权重不在同一个设备上",
+        "用 device=x.device 创建新张量，常量用 register_buffer 保存，使它随模型移动",
+    ),
 }

@@ -19,7 +19,7 @@ from gptrace.translation import in_language, recorded
 from gptrace.verify.check import finding
 from gptrace.verify.check.axes import axes_after, axes_before
 from gptrace.verify.check.blame import Blame
-from gptrace.verify.check.catalog import NAMES, Catalog
+from gptrace.verify.check.catalog import ALL_NAMES, Catalog
 from gptrace.verify.check.experiments import Experiments
 from gptrace.verify.check.finding import Finding
 from gptrace.verify.check.names import CATALOGS
@@ -31,20 +31,22 @@ from gptrace.wording import described, one_line
 # What a sentence may mention that has words of its own.
 _WORDS = ("error", "how", "name")
 CHECKS: Mapping[str, finding.Check] = MappingProxyType({
-    name: import_module(f"gptrace.verify.check.checks.{name.replace('-', '_')}").check for name in NAMES
+    name: import_module(f"gptrace.verify.check.checks.{name.replace('-', '_')}").check for name in ALL_NAMES
 })  # fmt: skip
 
 
 def run_check(
-    loaded: LoadedModel, tokenizer: Tokenizer | None, *, only: Sequence[str], language: str, seed: int
-) -> Check:
+    loaded: LoadedModel, tokenizer: Tokenizer | None, *, only: Sequence[str], language: str, seed: int,
+    prompt: tuple[int, ...] = (),
+) -> Check:  # fmt: skip
     """Return the outcome of the checks named `only`, in their order.
 
-    `tokenizer` is that which belongs to the model, None where it has none. Raises a ConfigError for a model
-    that takes too few tokens or ids, a NoLogitsError for one that cannot be run, or gives no logits.
+    `tokenizer` is that which belongs to the model, None where it has none. Prompts begin with the ids of
+    `prompt`, and go on with random ids. Raises a ConfigError for a model that takes too few tokens or ids, a
+    NoLogitsError for one that cannot be run, or gives no logits.
     """
     check_large_enough(loaded)
-    subject = make_subject(loaded, seed)
+    subject = make_subject(loaded, seed, prompt)
     experiments = Experiments(subject, tokenizer)
     results = tuple(_result(name, find(name, experiments), experiments, language) for name in only)
     return Check(
@@ -64,6 +66,9 @@ def _notes(subject: Subject, catalog: Catalog) -> Iterator[str]:
     if smaller:
         sizes = ", ".join(f"{name} {size}" for name, size in smaller.items())
         yield catalog.shared["small_size"].format(sizes=sizes)
+    if subject.prompt:
+        count = min(len(subject.prompt), subject.length)
+        yield catalog.shared["text"].format(count=count, total=len(subject.prompt))
     first = next((p for p in subject.module.parameters() if p.is_floating_point()), None)
     if first is not None and first.dtype != torch.float64:
         yield catalog.shared["own_dtype"].format(dtype=dtype_name(first.dtype))

@@ -26,6 +26,9 @@ _INVARIANTS = {
     ),
     "gradients": "each trainable parameter gets a gradient, and it is that of the loss",
     "all-used": "every module with parameters takes part, and none is hidden from torch",
+    "learns": "one batch can be learned by heart in a bounded number of steps",
+    "devices": "devices and implementations of attention agree within what rounding explains",
+    "dtypes": "float32 and bfloat16 agree within what rounding explains",
 }
 _SHARED = {
     "not_finite": "the logits are not finite: see the check finite",
@@ -34,6 +37,7 @@ _SHARED = {
     "not_run": "the model cannot be run in this way: {error}",
     "failed": "the check itself raised {error}",
     "small_size": "checked with random weights at a smaller size: {sizes}",
+    "text": "the prompts of most checks are the first {count} of the {total} tokens of the text",
     "own_dtype": "checked in {dtype}: in float64 the model does not run, or gives other logits",
 }
 _SENTENCES = {
@@ -165,5 +169,23 @@ _SENTENCES = {
     "all-used.unregistered": (
         "modules or parameters that torch does not see, and no optimizer trains: {names}"
     ),
+    "learns.holds": "the loss of one batch falls from {start:.2f} to {loss:.3f} in {steps} steps",
+    "learns.fails": "the loss of one batch falls from {start:.2f} to {loss:.3f} at best, in {steps} steps",
+    "learns.not_yet": (
+        "the loss of one batch falls from {start:.2f} to {loss:.3f} in {steps} steps; more take too long here"
+    ),
+    "learns.frozen": "no parameter is trainable",
+    "learns.no_graph": "the logits have no gradient at all: see the check gradients",
+    "devices.holds": "the same logits by {compared}; not here: {missing}",
+    "devices.all_hold": "the same logits by {compared}",
+    "devices.fails": "by {where} the logits are others than on the CPU",
+    "devices.refused": "the model does not run on {device}: {error}",
+    "devices.one_device": (
+        "there is one way to run the model here: {missing} are not available, and its attention is written "
+        "in plain operations"
+    ),
+    "dtypes.holds": "float32 and bfloat16 give the same logits, apart from rounding",
+    "dtypes.fails": "in bfloat16 the logits are off by {difference:.3g}, more than rounding explains",
+    "dtypes.refused": "the model does not run in {dtype}: {error} ({line})",
 }
 ENGLISH = Catalog(_INVARIANTS, _SENTENCES, _SHARED, LIKELY)

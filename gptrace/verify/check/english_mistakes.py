@@ -329,4 +329,23 @@ LIKELY = {
         "{name} and what it is multiplied with both start at 0, so neither ever gets a gradient",
         "start one of the two with random numbers",
     ),
+    "bounded-scores": (
+        "{operation} holds the scores in so narrow a range that no token can get a probability near 1",
+        "return the scores of the output head as they are",
+    ),
+    "not-trained": (
+        "{name} does not change in training",
+        "let the loss depend on it, and leave requires_grad as it is",
+    ),
+    "loses-precision": (
+        "{operation} keeps too few digits of what it is given in bfloat16",
+        "keep ids and positions in int64, and compute this step in float32",
+    ),
+    "other-device": (
+        "a tensor of this line is on another device than the weights",
+        (
+            "make new tensors with device=x.device, and keep constant ones with "
+            "register_buffer, so that they move with the model"
+        ),
+    ),
 }

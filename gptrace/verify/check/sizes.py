@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from gptrace.errors import ConfigError
 from gptrace.model.architecture import Architecture
@@ -37,14 +37,20 @@ def _size(loaded: LoadedModel, role: str, limit: int | None) -> int | None:
     return limit if architecture is None or key is None else architecture.settings[key]
 
 
-def small_sizes(architecture: Architecture) -> Iterator[Mapping[str, int]]:
+def small_sizes(architecture: Architecture, prompt: Sequence[int] = ()) -> Iterator[Mapping[str, int]]:
     """Yield changes of the configuration that make a model small, the smallest first.
 
     A size that is small already stays, and head_dim stays where it can, so that constants which belong to a
     size, such as a scale of 1/8 for 64, stay right. Later changes leave more as it is, for code that needs
-    certain sizes.
+    certain sizes. A `prompt` must fit: then the vocabulary stays as it is, and the context may be longer.
     """
     changes = _changes(architecture)
+    if prompt:
+        kept = (architecture.key("vocabulary"), *(key for key in changes if key.endswith("_token_id")))
+        changes = {key: size for key, size in changes.items() if key not in kept}
+        context = architecture.key("context")
+        if context in changes:
+            changes[context] = min(architecture.settings[context], max(changes[context], len(prompt)))
     layers = {name: value for name, value in changes.items() if name not in _LAYER_NAMES}
     lengths = {
         name: value for name, value in changes.items()

@@ -33,6 +33,7 @@ Module = torch.nn.Module
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 TARGET_NAMES = ("targets", "target", "labels", "label", "target_ids", "y", "tgt")
 _LENGTHS = (8, 7, 9, 6, 10, 5, 4)  # tokens of a run that is recorded
+_LENGTHS_OF_LARGE = (5, 4, 6, 7)
 _OWN_DTYPE = 0.05  # how far logits in the model's own dtype may be from those in float64
 _LARGEST_IN_FLOAT64 = 32 << 20  # parameters
 _LARGEST_BUILT = 20 << 20  # parameters
@@ -43,7 +44,8 @@ _OUTLIER = 1e4
 _SAMPLE = 4096
 
 
-_Build = Callable[[], "tuple[Module, Construction]"]
+# It takes settings that are changed beside the sizes, such as a dtype.
+_Build = Callable[..., "tuple[Module, Construction]"]
 
 
 class CannotRunError(Exception):
@@ -70,6 +72,7 @@ class Subject:
     settings      its sizes by the names of its configuration, and as vocab_size that of the vocabulary
     construction  the operations that built it, if it was built here
     build         builds or copies the model once more; where neither can be, returns itself
+    prompt        ids that prompts begin with, those of the user's text; none for random ids alone
     """
 
     loaded: LoadedModel
@@ -80,6 +83,7 @@ class Subject:
     settings: dict[str, int]
     construction: Construction
     build: _Build
+    prompt: tuple[int, ...] = ()
 
     @cached_property
     def is_large(self) -> bool:
@@ -112,21 +116,29 @@ class Subject:
     @cached_property
     def length(self) -> int:
         """The number of tokens of a run that is recorded: few, and no other size of the model."""
-        longest = self.context or _LENGTHS[0]
-        fitting = [length for length in _LENGTHS if length <= longest] or [longest]
+        lengths = _LENGTHS_OF_LARGE if self.is_large else _LENGTHS
+        longest = self.context or lengths[0]
+        fitting = [length for length in lengths if length <= longest] or [longest]
         run = self.record(torch.zeros(1, min(3, longest), dtype=torch.int64))
         sizes = {size for value in run.values() for size in value.tensor.shape}
         return next((length for length in fitting if length not in sizes), fitting[0])
 
     def random_ids(self, batch: int, length: int, salt: int = 0) -> Tensor:
-        """Return random ids (B, T), the same for the same arguments; neighbours in a row differ."""
+        """Return random ids (B, T), the same for the same arguments; neighbours in a row differ.
+
+        Without `salt` the first row begins with the prompt.
+        """
         generator = torch.Generator().manual_seed((self.seed * 1009 + salt) % (1 << 64))
         count = self.ids_below
         rows = [
             torch.randperm(count, generator=generator).repeat(1 + length // count)[:length]
             for _ in range(batch)
         ]
-        return torch.stack(rows)
+        ids = torch.stack(rows)
+        if self.prompt and not salt:
+            start = torch.tensor(self.prompt[:length])
+            ids[0, : len(start)] = start
+        return ids
 
     def logits(
         self, ids: Tensor, module: Module | None = None, arguments: Mapping[str, Any] = NOTHING
@@ -214,17 +226,17 @@ class Subject:
         return self.target_name if found.logits is not None and found.logits.shape[1] == 1 else ""
 
 
-def make_subject(loaded: LoadedModel, seed: int) -> Subject:
+def make_subject(loaded: LoadedModel, seed: int, prompt: tuple[int, ...] = ()) -> Subject:
     """Return the model under test: built small where its weights are random and it can be, or copied.
 
     Raises a NoLogitsError for a model that gives none.
     """
     reason = ""
-    for build, settings in _candidates(loaded, seed):
+    for build, settings in _candidates(loaded, seed, prompt):
         is_small = settings != _settings(loaded)
         try:
             with _bounded(loaded) if is_small else nullcontext():
-                return _tried(_subject(loaded, build, seed, settings))
+                return _tried(_subject(loaded, build, seed, settings, prompt))
         except (CannotRunError, GptraceError) as error:
             reason = str(error)
         except KeyboardInterrupt:
@@ -253,29 +265,36 @@ def _settings(loaded: LoadedModel) -> dict[str, int]:
     return {} if loaded.architecture is None else dict(loaded.architecture.settings)
 
 
-def _candidates(loaded: LoadedModel, seed: int) -> Iterator[tuple[_Build, dict[str, int]]]:
+def _candidates(
+    loaded: LoadedModel, seed: int, prompt: tuple[int, ...]
+) -> Iterator[tuple[_Build, dict[str, int]]]:
     """Yield ways to get a module to test, with its sizes: built small, built as it is, copied, and itself."""
     architecture, settings = loaded.architecture, _settings(loaded)
     if architecture is not None and "seed" in loaded.weights:
-        changes = list(small_sizes(architecture))
+        changes = list(small_sizes(architecture, prompt))
         is_small = sum(parameter.numel() for parameter in loaded.module.parameters()) < _LARGEST_BUILT
         for change in changes + [{}] * is_small:
             yield partial(_built, architecture, change, seed), {**settings, **change}
     yield partial(_copied, loaded.module), settings
-    yield lambda: (loaded.module, Construction()), settings
+    yield lambda changes=NOTHING: (loaded.module, Construction()), settings
 
 
-def _built(architecture: Architecture, changes: Mapping[str, int], seed: int) -> tuple[Module, Construction]:
+def _built(
+    architecture: Architecture, sizes: Mapping[str, int], seed: int, changes: Mapping[str, Any] = NOTHING
+) -> tuple[Module, Construction]:
     recorder = Recorder()
     with isolated_run(inference=False, seed=seed), recorder:
-        module = architecture.build(changes)
+        module = architecture.build({**sizes, **changes})
     values = {name: recorder.value_of(tensor) for name, tensor in tensors_of(module)}
     made = {name: value for name, value in values.items() if value is not None}
     return without_hooks(module).to("cpu").eval(), Construction(recorder.run, made)
 
 
-def _copied(module: Module) -> tuple[Module, Construction]:
-    """Return a copy; raise CannotRunError for one that uses parameters of the original, as a closure may."""
+def _copied(module: Module, changes: Mapping[str, Any] = NOTHING) -> tuple[Module, Construction]:
+    """Return a copy, in which no setting can be changed.
+
+    Raises a CannotRunError for one that uses parameters of the original, as a closure may.
+    """
     copied = without_hooks(copy.deepcopy(module)).to("cpu").eval()
     recorder = Recorder(copied)
     # What it raises is found out again when the model is run.
@@ -292,7 +311,9 @@ def _copied(module: Module) -> tuple[Module, Construction]:
     return copied, Construction()
 
 
-def _subject(loaded: LoadedModel, build: _Build, seed: int, settings: dict[str, int]) -> Subject:
+def _subject(
+    loaded: LoadedModel, build: _Build, seed: int, settings: dict[str, int], prompt: tuple[int, ...]
+) -> Subject:
     original, construction = build()
     if any(tensor.device.type != "cpu" for tensor in (*original.parameters(), *original.buffers())):
         raise CannotRunError("the model cannot be copied to the CPU")
@@ -302,7 +323,7 @@ def _subject(loaded: LoadedModel, build: _Build, seed: int, settings: dict[str, 
     vocabulary = None if architecture is None else architecture.key("vocabulary")
     if vocabulary is not None:
         settings = {**settings, "vocab_size": settings[vocabulary]}
-    subject = Subject(loaded, original, original, seed, context, settings, construction, build)
+    subject = Subject(loaded, original, original, seed, context, settings, construction, build, prompt)
     precise = None if original is loaded.module else _in_float64(subject, build)
     return subject if precise is None else replace(subject, module=precise)
 

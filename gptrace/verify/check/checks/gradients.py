@@ -82,9 +82,10 @@ def _judged(experiments: Experiments, parameters: dict[str, Any]) -> Finding:
         blame = _stopping(run, flow) or Blame("nan-gradient", place, path=infinite[0])
         return Finding(False, "not_finite_gradient", {"names": enumerated(infinite, 3)}, blame=blame)
     unused = unused_modules(experiments)
+    least = _NOTHING * max(float(gradient.abs().max()) for gradient in gradients.values())
     missing = [
         name for name in parameters
-        if _is_missing(experiments, gradients, name)
+        if _is_missing(experiments, gradients.get(name), least)
         and not any(name.startswith(path + ".") for path in unused)
         and not is_of_another_output(run, name)
     ]  # fmt: skip
@@ -95,17 +96,14 @@ def _judged(experiments: Experiments, parameters: dict[str, Any]) -> Finding:
     return _finite_differences(experiments, parameters, run)
 
 
-def _is_missing(experiments: Experiments, gradients: dict[str, Tensor], name: str) -> bool:
+def _is_missing(experiments: Experiments, gradient: Tensor | None, least: float) -> bool:
     """Tell whether a parameter has no gradient, or a matrix one that is nothing but rounding.
 
     A bias of the keys has such a gradient in every right model: it shifts all scores of a query alike.
     """
-    gradient = gradients.get(name)
     if gradient is None or not bool(gradient.any()):
         return True
-    largest = max(float(other.abs().max()) for other in gradients.values())
-    is_tiny = float(gradient.abs().max()) < _NOTHING * largest
-    return experiments.is_precise and gradient.dim() > 1 and is_tiny
+    return experiments.is_precise and gradient.dim() > 1 and float(gradient.abs().max()) < least
 
 
 @contextmanager
