@@ -75,7 +75,7 @@ class Run:
             inputs, targets = self.crops.batch(self.step)
             with self._autocast():
                 loss = self.loss(self.model, inputs, targets)
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.plan.clip)
             self.optimizer.step()
             self.optimizer.zero_grad()
@@ -135,8 +135,9 @@ def mean_loss(model: GPTModel, ids: Tensor, batch: int = 16) -> float:
     targets = ids[1 : crops * T + 1].view(crops, T).long()  # (crops, T)
     total, was_training = 0.0, model.training
     model.eval()
-    for some, wanted in zip(inputs.split(batch), targets.split(batch), strict=True):
-        total += next_token_loss(model, some, wanted).item() * len(some)
+    for first in range(0, crops, batch):
+        some = slice(first, first + batch)
+        total += next_token_loss(model, inputs[some], targets[some]).item() * len(inputs[some])
     model.train(was_training)
     return total / crops
 

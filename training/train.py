@@ -114,7 +114,8 @@ def main(arguments: list[str] | None = None) -> None:
     options = parse(__doc__, arguments)
     options.output.mkdir(parents=True, exist_ok=True)
     device = torch.device(options.device)
-    torch.set_float32_matmul_precision("high")
+    if device.type == "cuda":
+        torch.set_float32_matmul_precision("high")  # what is not in bfloat16 is in TensorFloat-32
     ids, texts = read_texts(options.ids, device)
     plan = planned(options)
     saved = options.output / "checkpoint.pt"
