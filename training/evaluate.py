@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -17,19 +18,17 @@ from training.run import mean_loss
 from training.small_model import SMALL
 
 
-def losses(ids: Path, weights: list[Path], heads: int) -> dict[str, dict[str, float]]:
-    """Return the mean loss by model and held-out collection, in nats for each token."""
+def losses(ids: Path, weights: list[Path], heads: int) -> Iterator[tuple[str, dict[str, float]]]:
+    """Yield each model's name and its mean loss by held-out collection, in nats for each token."""
     text, held_out = read_texts(ids, torch.device("cpu"))
-    models = {path.name: _model(path, heads) for path in weights}
-    V = next(iter(models.values())).config.vocab_size
-    table: dict[str, dict[str, float]] = {
-        "uniform": dict.fromkeys(held_out, math.log(V)),
-        "unigram": {name: unigram_loss(text.numpy(), rest.numpy(), V) for name, rest in held_out.items()},
-        "bigram": {name: bigram_loss(text.numpy(), rest.numpy(), V) for name, rest in held_out.items()},
-    }
-    for file, model in models.items():
-        table[file] = {name: mean_loss(model, rest, batch=4) for name, rest in held_out.items()}
-    return table
+    models = [(path.name, _model(path, heads)) for path in weights]
+    V = models[0][1].config.vocab_size
+    counted, arrays = text.numpy(), {name: rest.numpy() for name, rest in held_out.items()}
+    yield "uniform", dict.fromkeys(held_out, math.log(V))
+    yield "unigram", {name: unigram_loss(counted, rest, V) for name, rest in arrays.items()}
+    yield "bigram", {name: bigram_loss(counted, rest, V) for name, rest in arrays.items()}
+    for name, model in models:
+        yield name, {collection: mean_loss(model, rest, batch=4) for collection, rest in held_out.items()}
 
 
 def _model(path: Path, heads: int) -> GPTModel:
@@ -46,11 +45,10 @@ def main(arguments: list[str] | None = None) -> None:
     add("--weights", type=Path, required=True, nargs="+", metavar="FILE", help="files of weights")
     add("--heads", type=int, default=SMALL.n_heads, metavar="N", help="attention heads (%(default)s)")
     options = parser.parse_args(arguments)
-    table = losses(options.ids, options.weights, options.heads)
-    names = list(table["uniform"])
-    print(f"{'':24}" + "".join(f"{name:>12}" for name in names))
-    for model, row in table.items():
-        print(f"{model:24}" + "".join(f"{row[name]:12.4f}" for name in names))
+    for number, (model, row) in enumerate(losses(options.ids, options.weights, options.heads)):
+        if number == 0:
+            print(f"{'':24}" + "".join(f"{name:>12}" for name in row))
+        print(f"{model:24}" + "".join(f"{loss:12.4f}" for loss in row.values()), flush=True)
 
 
 if __name__ == "__main__":
