@@ -9,7 +9,7 @@ import pytest
 
 import gptrace
 from gptrace.model.build import load
-from gptrace.model.gpt import GPTModel, causal_mask
+from gptrace.model.gpt import GPTModel, MultiHeadAttention, causal_mask
 from gptrace.model.quiet_torch import torch
 from gptrace.model.selection import select_model
 from gptrace.text.gpt2_tokenizer import GPT2
@@ -44,7 +44,8 @@ def test_everyday_beginnings_go_on_as_a_reader_expects(small: GPTModel) -> None:
 def attention(small: GPTModel, block: int, head: int, sentence: str) -> torch.Tensor:
     """Return the attention weights (T, T) of one head."""
     weights: list[torch.Tensor] = []
-    att = small.trf_blocks[block].att
+    att = small.get_submodule(f"trf_blocks.{block}.att")
+    assert isinstance(att, MultiHeadAttention)
 
     def keep(_module: torch.nn.Module, inputs: tuple[torch.Tensor]) -> None:
         queries, keys = (att.split_heads(project(inputs[0])) for project in (att.W_query, att.W_key))
