@@ -15,6 +15,7 @@ from gptrace.measures import Measures
 from gptrace.model.config import PRESETS
 from gptrace.model.on_demand import Model, is_module
 from gptrace.model.weights import hub
+from gptrace.model.weights.packaged import PACKAGED
 from gptrace.predict.validation import DEFAULT_NEW_TOKENS
 from gptrace.session import Session
 from gptrace.text.lines import PromptLines
@@ -283,9 +284,15 @@ def presets() -> record.Presets:
     models = []
     for name, (aliases, config) in PRESETS.items():
         count = config.parameter_count()
-        head = config.vocab_size * config.emb_dim
-        is_published = name in hub.PUBLISHED
-        published = record.PublishedWeights(hub.folder_at_hand(name) is not None) if is_published else None
+        head = 0 if config.tie_head else config.vocab_size * config.emb_dim
         parameters = record.PresetParameters(count, count - head)
-        models.append(record.Preset(name, aliases, config.to_dict(), parameters, 4 * count, published))
+        models.append(record.Preset(name, aliases, config.to_dict(), parameters, 4 * count, _published(name)))
     return record.Presets(versions_with(), tuple(models))
+
+
+def _published(preset: str) -> record.PublishedWeights | None:
+    if preset in PACKAGED:
+        return record.PublishedWeights(at_hand=True, in_package=True)
+    if preset in hub.PUBLISHED:
+        return record.PublishedWeights(at_hand=hub.folder_at_hand(preset) is not None)
+    return None

@@ -14,6 +14,7 @@ from gptrace.errors import ConfigError, DeviceError, OptionError, WeightsError, 
 from gptrace.model.config import GPTConfig, check_keys, parse_setting, preset, read_config_file
 from gptrace.model.reference import ObjectReference, is_reference, parse_reference
 from gptrace.model.weights import hub
+from gptrace.model.weights.packaged import PACKAGED, check_fits, packaged_file
 from gptrace.text.gpt2_tokenizer import GPT2
 from gptrace.text.tokenizer import Tokenizer
 from gptrace.wording import quoted_value
@@ -232,9 +233,12 @@ def _check_options(seed: object, device: str, dtype: str | None, weights: object
 def _select_gpt(
     model: str | None, weights: str | None, keys: Keys, keys_option: str | None, say: Say, options: Keys
 ) -> GPTSelection:
-    if weights in (None, RANDOM):
+    if weights in (None, RANDOM, PRETRAINED):
         with about_option("model"):
             name, base = preset(model or DEFAULT_MODEL)
+        if weights != RANDOM and name in PACKAGED:
+            return _select_packaged(name, base, keys, keys_option, options)
+    if weights in (None, RANDOM):
         with about_option(keys_option):
             changed = GPTConfig.from_mapping(keys, base=base)
         return GPTSelection(name=name if changed == base else f"{name}, changed", config=changed, **options)
@@ -251,6 +255,21 @@ def _select_gpt(
     with about_option("model"):
         name, expected = preset(model) if model is not None else (path.name, None)
     return GPTSelection(name=name, weights=path, preset=expected, keys=keys, **options)
+
+
+def _select_packaged(
+    name: str, trained: GPTConfig, keys: Keys, keys_option: str | None, options: Keys
+) -> GPTSelection:
+    with about_option(keys_option):
+        check_keys(keys)
+        check_fits(name, trained, keys)
+        config = GPTConfig.from_mapping(keys, base=trained)
+    if options["device"] == "meta":  # shapes without numbers: nothing is loaded
+        return GPTSelection(name=name, config=config, **options)
+    origin = PACKAGED[name][1]
+    return GPTSelection(
+        name=name, weights=packaged_file(name), preset=trained, keys=keys, origin=origin, **options
+    )
 
 
 def _select_user_model(

@@ -125,7 +125,7 @@ class ModelOptions:
             "--weights -w random|pretrained|PATH", variable=True,
             help="Random weights, the published ones, or the path of a GPT-2 checkpoint of Hugging Face, "
             "nanoGPT, minGPT or the course; for a model of your own, its state dict.  "
-            "[default: random; for hf: its own]",
+            "[default: random; small and hf: models have their own]",
         ),
     ] = None  # fmt: skip
     seed: Annotated[

@@ -32,6 +32,8 @@ REPORTS: dict[str, str] = {
     "none: device meta has shapes but no numbers, so there are no next tokens": (
         "无：设备 meta 上只有形状，没有数，所以不能预测下一个 token"
     ),
+    "trained on {}": "用{}训练",
+    "in the package, stored in {}": "随包提供，存储为 {}",
     "pretrained, {} at revision {}": "预训练，{}，版本 {}",
     "from {}": "来自 {}",
     "from {} at revision {}": "来自 {}，版本 {}",
@@ -268,4 +270,5 @@ REPORTS: dict[str, str] = {
     "Pretrained": "预训练权重",
     "Size (float32)": "大小（float32）",
     "downloaded": "已下载",
+    "included": "随包提供",
 }
