@@ -7,7 +7,7 @@ and not the kernels that it runs.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import FrameType
 from typing import Any
 
@@ -72,6 +72,8 @@ class OperationMode(torch.overrides.TorchFunctionMode):
         self.error: Exception | None = None
         self.call_count = 0
         self.is_suspended = False
+        # Called with the frame of each operation and what it returned.
+        self.listener: Callable[[FrameType, tuple[TensorInfo, ...]], None] | None = None
         self._position = position
         self._names: dict[object, str] = {}
 
@@ -124,6 +126,8 @@ class OperationMode(torch.overrides.TorchFunctionMode):
         if operation.outputs:
             operation.in_place = name.endswith("_")
             self.operations.append(operation)
+            if self.listener is not None:
+                self.listener(sys._getframe(1), operation.outputs)
         return result
 
 

@@ -15,6 +15,7 @@ from gptrace.model.interrupts import interrupts_allowed, interrupts_held
 from gptrace.model.meta_device import meta_copy, without_hooks
 from gptrace.model.quiet_torch import torch
 from gptrace.tracing.isolation import WorkLimitError, isolated_run, work_limit
+from gptrace.tracing.line_recorder import LineRecorder, files_of
 from gptrace.tracing.operations import Operation, numbered_operations
 from gptrace.tracing.recorder import SpanRecorder
 from gptrace.tracing.span import Occurrence, Site, Span, call_sites, numbered_calls
@@ -33,7 +34,7 @@ _WORK_LIMIT_PER_MODULE = 10_000
 
 
 class ForwardPass(NamedTuple):
-    """A forward pass to run: its inputs, whether to record operations, and whether it may raise.
+    """A forward pass to run: its inputs, whether to record operations and lines, and whether it may raise.
 
     `inputs` are the name, number of axes and dtype of each input tensor, first the ids `[batch, seq_len]`.
     With `may_fail`, as when the real run failed, a run that raises counts as far as it got. `vocabulary` is
@@ -47,6 +48,7 @@ class ForwardPass(NamedTuple):
     inputs: tuple[tuple[str, int, torch.dtype], ...]
     ops: bool
     may_fail: bool
+    lines: bool = False
 
     def resized(self, batch: int, seq_len: int, vocabulary: int | None = None) -> ForwardPass:
         """Return the same pass with other ids."""
@@ -229,7 +231,8 @@ def _recorded(
     *,
     may_fail: bool,
 ) -> ResizedRun:
-    recorder = SpanRecorder(model, Measures(ops=forward_pass.ops))
+    lines = LineRecorder(files_of(model)) if forward_pass.lines else None
+    recorder = SpanRecorder(model, Measures(ops=forward_pass.ops), lines)
     # A default device, since code that makes a mask or positions may not name one.
     with interrupts_held(), torch.device(ids.device), recorder:
         try:

@@ -14,6 +14,7 @@ from gptrace.model.quiet_torch import torch
 from gptrace.record import Trace
 from gptrace.tracing.assembly import assemble_trace
 from gptrace.tracing.axis_names import InferredAxisNames, infer_axis_names
+from gptrace.tracing.line_recorder import LineRecorder
 from gptrace.tracing.recorder import SpanRecorder
 from gptrace.tracing.span import Span
 
@@ -56,12 +57,14 @@ def record_trace(
     *,
     by_copy: bool = False,
     measures: Measures = SHAPES_ONLY,
+    lines: LineRecorder | None = None,
 ) -> Iterator[Trace]:
     """Record as `watch` does; `architecture` and `by_copy` are explained in `infer_axis_names`.
 
+    `lines` follows the lines of the model's code; their tensors are among the operations of the trace.
     Interrupts are held in the block, and allowed by it where the model runs.
     """
-    with interrupts_held(), _recorded(SpanRecorder(module, measures), architecture, by_copy) as trace:
+    with interrupts_held(), _recorded(SpanRecorder(module, measures, lines), architecture, by_copy) as trace:
         yield trace
 
 
