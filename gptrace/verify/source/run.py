@@ -19,7 +19,7 @@ from gptrace.record import CheckResult, CodeFile, CodeLine, Source, TensorSpec, 
 from gptrace.text.prompts import Prompt
 from gptrace.tracing.line_recorder import ARGUMENTS, ASSIGNED, RESULTS, RETURNED, LineRecorder, files_of
 from gptrace.verify.source.code import Function, SourceFile, Transitions, calls_by_line
-from gptrace.verify.source.comments import without_comment
+from gptrace.verify.source.comments import without_comments
 from gptrace.wording import enumerated
 
 
@@ -93,9 +93,7 @@ def _source(
 
 def _notes(loaded: LoadedModel, changed: Sequence[str], ran: Mapping[str, object]) -> Iterator[str]:
     if changed:
-        yield (
-            f"not shown, since its text is no longer that of the code that ran: {enumerated(changed, 5)}"
-        )
+        yield (f"not shown, since its text is no longer that of the code that ran: {enumerated(changed, 5)}")
     if isinstance(loaded.module, torch.jit.ScriptModule):
         yield "TorchScript runs this model without Python, so no line of it can be followed"
     elif not ran:
@@ -142,6 +140,7 @@ class _Listing:
         guilty: Mapping[int, list[str]],
     ) -> None:  # fmt: skip
         self._name, self._file, self._guilty = name, file, guilty
+        self._texts = [line.rstrip("\r\n") for line in without_comments(file.lines)]
         self._calls: dict[int, int] = {}
         self._functions: dict[int, Function] = {}  # those that ran, by the line of their `def`
         self._shown: set[int] = set()
@@ -174,7 +173,7 @@ class _Listing:
         """Yield the record of each line that is shown."""
         nothing = _Tensors()
         for number in sorted(self._shown):
-            if not 0 < number <= len(self._file.lines):
+            if not 0 < number <= len(self._texts):
                 continue
             place = Place(self._name, number)
             function = self._functions.get(number)
@@ -184,7 +183,7 @@ class _Listing:
                 arguments = tuple(begin.by_kind.get(ARGUMENTS, ()))
             yield CodeLine(
                 line=number,
-                text=without_comment(self._file.lines[number - 1].rstrip("\r\n")),
+                text=self._texts[number - 1],
                 made=tensors.get(place, nothing).made(),
                 failed=place == failed,
                 calls=self._calls_of(number),
@@ -195,7 +194,7 @@ class _Listing:
 
     def _calls_of(self, number: int) -> int | None:
         """Return how often a line ran; None for a comment, a blank line, and what never runs by itself."""
-        text = self._file.lines[number - 1].strip()
+        text = self._texts[number - 1].strip()
         if not text or text.startswith("#"):
             return None
         if text.startswith(("else:", "finally:")):  # as often as what follows it
