@@ -150,12 +150,13 @@ def _statement(node: ast.stmt) -> Statement:
 
 def _head_end(node: Any) -> int:
     """Return the last line of what stands before the body of a compound statement."""
-    return max(node.lineno, _first_line(node.body[0]) - 1)
+    line: int = node.lineno
+    return max(line, _first_line(node.body[0]) - 1)
 
 
 def _first_line(node: ast.stmt) -> int:
-    decorators = getattr(node, "decorator_list", None)
-    return min([node.lineno, *(each.lineno for each in decorators or ())])
+    decorators: list[ast.expr] = getattr(node, "decorator_list", [])
+    return min([node.lineno, *(each.lineno for each in decorators)])
 
 
 def _codes_in(code: CodeType) -> Iterator[CodeType]:

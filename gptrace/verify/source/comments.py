@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import tokenize
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple

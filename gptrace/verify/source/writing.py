@@ -47,7 +47,8 @@ class CommentedFile:
     def diff(self) -> str:
         """The change as a unified diff; "" without any."""
         encoding = _encoding(self.before, self.name)
-        return _diff(*(_text(data, encoding) for data in (self.before, self.after)), self.name)
+        before, after = (_lines(data.decode(encoding)) for data in (self.before, self.after))
+        return "".join(difflib.unified_diff(before, after, self.name, f"{self.name} with shapes"))
 
 
 def commented_files(source: Source) -> list[CommentedFile]:
@@ -66,17 +67,21 @@ def commented_files(source: Source) -> list[CommentedFile]:
 
 
 def _is_own(file: str) -> bool:
-    path = os.path.realpath(file)
-    package = os.path.realpath(__file__).rpartition(f"{os.sep}verify{os.sep}")[0]
-    return Path(path).is_file() and not path.startswith((*LIBRARIES, package + os.sep))
+    """Tell whether a file belongs to no library, by any name: a virtual environment may be a link."""
+    package = os.path.abspath(__file__).rpartition(f"{os.sep}verify{os.sep}")[0] + os.sep
+    folders = [folder.rstrip(os.sep) for folder in (*LIBRARIES, package)]
+    libraries = tuple(name + os.sep for folder in folders for name in (folder, os.path.realpath(folder)))
+    return Path(file).is_file() and not any(
+        path.startswith(libraries) for path in (os.path.abspath(file), os.path.realpath(file))
+    )
 
 
 def _commented(file: CodeFile) -> CommentedFile:
     path = Path(os.path.realpath(file.file))
     before = InputFile(path, file.file, "name a file that can be read").raw(_LARGEST)
     encoding = _encoding(before, file.file)
-    text = _text(before, encoding)
-    lines = list(io.StringIO(text, newline=""))  # split where Python splits them
+    text = before.decode(encoding)
+    lines = _lines(text)
     comments = {line.line: comment for line in file.lines if (comment := _comment(line))}
     try:
         _refuse_changed(file, without_comments(lines))
@@ -98,9 +103,10 @@ def _refuse_changed(file: CodeFile, lines: Sequence[str]) -> None:
     texts = dict(enumerate((line.rstrip("\r\n") for line in lines), 1))
     now = {number: texts.get(number, "") for number in ran}
     if now != ran:
-        sides = ([f"{text}\n" for text in side.values()] for side in (ran, now))
-        names = (f"{file.file} as it ran", f"{file.file} as it is")
-        raise ChangedFileError(file.file, "".join(difflib.unified_diff(*sides, *names)))
+        as_it_ran, as_it_is = ([f"{text}\n" for text in side.values()] for side in (ran, now))
+        name = file.file
+        diff = difflib.unified_diff(as_it_ran, as_it_is, f"{name} as it ran", f"{name} as it is")
+        raise ChangedFileError(name, "".join(diff))
 
 
 def _comment(line: CodeLine) -> str:
@@ -124,10 +130,6 @@ def _encoding(data: bytes, name: str) -> str:
         raise InputError(f"{name}: {error}", "write it in UTF-8") from None
 
 
-def _text(data: bytes, encoding: str) -> str:
-    return data.decode(encoding)
-
-
-def _diff(before: str, after: str, name: str) -> str:
-    sides = (text.splitlines(keepends=True) for text in (before, after))
-    return "".join(difflib.unified_diff(*sides, name, f"{name} with shapes"))
+def _lines(text: str) -> list[str]:
+    """Return the lines with their ends, split where Python splits them."""
+    return list(io.StringIO(text, newline=""))
