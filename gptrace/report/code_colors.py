@@ -18,7 +18,7 @@ _ROLES: Sequence[tuple[_TokenType, str]] = (
     (Operator.Word, "keyword"),
     (Comment, "comment"),
     (String, "string"),
-    (Number, "number"),
+    (Number, "literal"),
     (Name.Function, "definition"),
     (Name.Class, "definition"),
     (Name.Decorator, "definition"),

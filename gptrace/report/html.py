@@ -31,7 +31,7 @@ _STYLES = {
     "keyword": "color:#b5338a",
     "string": "color:#1e8449",
     "comment": "opacity:.7",
-    "number": "color:#1f8299",
+    "literal": "color:#1f8299",
     "definition": "font-weight:bold",
 }
 _ROOT = "overflow-x:auto;line-height:1.3;font-family:ui-monospace,Menlo,Consolas,monospace"

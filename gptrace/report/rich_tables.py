@@ -46,7 +46,7 @@ STYLES = {
     "keyword": "magenta",
     "string": "green",
     "comment": "dim",
-    "number": "cyan",
+    "literal": "cyan",
     "definition": "bold",
 }
 

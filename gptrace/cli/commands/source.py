@@ -74,10 +74,12 @@ def _write(files: Sequence[CommentedFile]) -> None:
             try:
                 output_file.replace_file(file.path, [file.after])
             except OSError as error:
-                problem = f"{file.name} cannot be written: {error.strerror}"
+                problem = f"{file.name!r} cannot be written: {error.strerror}"
                 raise OutputError(problem, "the file is as it was before") from None
-        has = "has" if is_new else "has already"
-        streams.write_notice(f"{file.name} {has} {file.comments} shape comments")
+        if is_new:
+            streams.write_notice(f"{file.comments} shape comments are now in {file.name!r}")
+        else:
+            streams.write_notice(f"the {file.comments} shape comments in {file.name!r} are up to date")
         if file.refused:
             numbers = enumerated(list(map(str, file.refused)), 8)
-            streams.write_notice(f"no comment fits at the end of these lines of {file.name}: {numbers}")
+            streams.write_notice(f"no comment fits at the end of these lines of {file.name!r}: {numbers}")

@@ -93,7 +93,8 @@ def _source(
 
 def _notes(loaded: LoadedModel, changed: Sequence[str], ran: Mapping[str, object]) -> Iterator[str]:
     if changed:
-        yield (f"not shown, since its text is no longer that of the code that ran: {enumerated(changed, 5)}")
+        names = enumerated(changed, 5)
+        yield f"lines of {names} are not shown: the file has changed since the model was loaded"
     if isinstance(loaded.module, torch.jit.ScriptModule):
         yield "TorchScript runs this model without Python, so no line of it can be followed"
     elif not ran:

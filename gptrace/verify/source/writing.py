@@ -27,7 +27,7 @@ class ChangedFileError(RunError):
 
     def __init__(self, name: str, diff: str) -> None:
         super().__init__(
-            f"{name} has changed since the model was loaded, and is left as it is", "run the command again"
+            f"{name!r} has changed since the model was loaded, and is left as it is", "run the command again"
         )
         self.diff = diff
 
@@ -48,7 +48,7 @@ class CommentedFile:
         """The change as a unified diff; "" without any."""
         encoding = _encoding(self.before, self.name)
         before, after = (_lines(data.decode(encoding)) for data in (self.before, self.after))
-        return "".join(difflib.unified_diff(before, after, self.name, f"{self.name} with shapes"))
+        return "".join(difflib.unified_diff(before, after, self.name, f"{self.name} (with shapes)"))
 
 
 def commented_files(source: Source) -> list[CommentedFile]:
@@ -87,10 +87,14 @@ def _commented(file: CodeFile) -> CommentedFile:
         _refuse_changed(file, without_comments(lines))
         changed, refused = with_comments(lines, comments)
     except SyntaxError as error:
-        raise InputError(f"{file.file} is no Python that can be read: {error}", "mend it first") from None
+        raise InputError(
+            f"{file.file!r} is no Python that can be read: {error}", "correct it first"
+        ) from None
     after = "".join(changed)
     if ast.dump(ast.parse(after)) != ast.dump(ast.parse(text)):
-        raise RunError(f"{file.file}: the comments would change the code", "this is a mistake of gptrace")
+        raise RunError(
+            f"shape comments would change the code of {file.file!r}", "this is a mistake in gptrace"
+        )
     written = len(comments) - len(refused)
     return CommentedFile(
         path, file.file, before, after.encode(encoding, "backslashreplace"), written, refused
@@ -105,7 +109,7 @@ def _refuse_changed(file: CodeFile, lines: Sequence[str]) -> None:
     if now != ran:
         as_it_ran, as_it_is = ([f"{text}\n" for text in side.values()] for side in (ran, now))
         name = file.file
-        diff = difflib.unified_diff(as_it_ran, as_it_is, f"{name} as it ran", f"{name} as it is")
+        diff = difflib.unified_diff(as_it_ran, as_it_is, f"{name} (ran)", f"{name} (now)")
         raise ChangedFileError(name, "".join(diff))
 
 
@@ -127,7 +131,7 @@ def _encoding(data: bytes, name: str) -> str:
     try:
         return tokenize.detect_encoding(io.BytesIO(data).readline)[0]
     except SyntaxError as error:
-        raise InputError(f"{name}: {error}", "write it in UTF-8") from None
+        raise InputError(f"the encoding of {name!r} is unknown: {error}", "save it as UTF-8") from None
 
 
 def _lines(text: str) -> list[str]:
