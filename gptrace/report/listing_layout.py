@@ -38,12 +38,11 @@ class _ListingLayout:
         self._runs = max((cell_len(row.runs) for row in rows), default=0)
         self.gutter = self._numbers + (1 + self._runs if self._runs else 0) + GAP
         pairs = [pair for row in rows for pair in row.shapes]
-        self._names = max((cell_len(names) for names, sizes in pairs if sizes), default=0)
-        sizes = max((cell_len(sizes) for _, sizes in pairs), default=0)
-        alone = max((cell_len(names) for names, sizes in pairs if not sizes), default=0)
-        beside = max(self._names + GAP + sizes, alone)
+        # Shapes with the names of variables are wider than most: they do not widen the column for all.
+        usual = [pair for pair in pairs if not _has_variables(pair)] or pairs
+        beside = max((cell_len(_one_line(pair)) for pair in usual), default=0)
         self.sizes_beside = self.width - beside - self.gutter >= _LEAST_CODE
-        needed = beside if self.sizes_beside else max(self._names, sizes, alone)
+        needed = beside if self.sizes_beside else max((max(map(cell_len, pair)) for pair in usual), default=0)
         code = max((cell_len(plain(row.code)) for row in rows if row.shapes), default=0)
         least = self.gutter + min(code, _MOST_CODE) + GAP
         self.column = max(min(self.width - needed, least), self.gutter + 2)
@@ -71,8 +70,8 @@ class _ListingLayout:
 
     def _shape_lines(self, names: str, sizes: str) -> Iterator[Text]:
         room = max(self.width - self.column, _NARROWEST)
-        if self.sizes_beside:
-            gap = " " * (self._names - cell_len(names) + GAP) if sizes else ""
+        if self.sizes_beside and cell_len(_one_line((names, sizes))) <= room:
+            gap = " " * GAP if sizes else ""
             yield Text.assemble((names, STYLES["figures"]), gap, (sizes, STYLES["quiet"]))
             return
         for line in break_lines(names, room):
@@ -85,6 +84,14 @@ class _ListingLayout:
         style = styles.pop() if len(styles) == 1 else ""
         for line in break_lines(plain(remark), max(self.width - self.gutter, _NARROWEST)):
             yield Text(" " * self.gutter + line, style=style)
+
+
+def _one_line(pair: tuple[str, str]) -> str:
+    return (" " * GAP).join(filter(None, pair))
+
+
+def _has_variables(pair: tuple[str, str]) -> bool:
+    return not pair[0].startswith("[")
 
 
 def _cut(code: Line, width: int) -> Sequence[tuple[str, str]]:
