@@ -9,6 +9,7 @@ get names as those of any operation do.
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import linecache
 import sys
 from collections import Counter
@@ -18,7 +19,7 @@ from typing import Any
 
 from gptrace.model.quiet_torch import torch
 from gptrace.model.user_code_errors import LIBRARIES, NEVER_USER_CODE
-from gptrace.tracing.operations import Operation, OperationMode
+from gptrace.tracing.operations import PASSED_THROUGH, Operation, OperationMode
 from gptrace.tracing.tensors import TensorInfo, describe_tensors
 
 Infos = tuple[TensorInfo, ...]
@@ -28,6 +29,10 @@ ARGUMENTS, ASSIGNED, MADE, RETURNED = "<arguments>", "<assigned>", "<made>", "<r
 RESULTS = frozenset({ASSIGNED, MADE, RETURNED})
 _COMPREHENSIONS = ("<listcomp>", "<setcomp>", "<dictcomp>")
 _WITHOUT_NAMED_ARGUMENTS = (*_COMPREHENSIONS, "<genexpr>", "<lambda>")
+# Frames between a call of a module, or an operation, and the line that asked for it.
+_BETWEEN = (
+    *PASSED_THROUGH, f"{NEVER_USER_CODE[1]}nn/modules/module.py", __file__.rpartition("line_recorder")[0]
+)  # fmt: skip
 _VARIABLE_ARGUMENTS = (0x04, 0x08)  # flags of code that takes *args, **kwargs
 
 
@@ -35,10 +40,11 @@ def files_of(module: torch.nn.Module) -> frozenset[str]:
     """Return the files that define the classes of a module and of its submodules, without those of torch."""
     files: set[str] = set()
     for kind in {type(each) for each in module.modules()}:
-        for function in (getattr(kind, "forward", None), getattr(kind, "__init__", None)):
-            code = getattr(function, "__code__", None)
-            if isinstance(code, CodeType):
-                files.add(code.co_filename)
+        files.add(getattr(sys.modules.get(kind.__module__), "__file__", None) or "<frozen")
+        # Below its decorators, which a library may define.
+        code = getattr(inspect.unwrap(kind.forward), "__code__", None)
+        if isinstance(code, CodeType):
+            files.add(code.co_filename)
     return frozenset(file for file in files if not file.startswith(NEVER_USER_CODE[1:]))
 
 
@@ -78,13 +84,15 @@ class LineRecorder:
         return known
 
     def note(self, frame: FrameType | None, infos: Infos) -> None:
-        """Note what an operation, a module or a helper returned, for the line that led to it."""
-        while frame is not None:
-            watch = getattr(frame.f_trace, "__self__", None)
-            if isinstance(watch, _FrameWatch):
-                watch.last = infos
-                return
+        """Note what an operation, a module or a helper returned, for the line that called it.
+
+        What is called by the code of a library is no value of a line that is followed.
+        """
+        while frame is not None and frame.f_code.co_filename.startswith(_BETWEEN):
             frame = frame.f_back
+        watch = getattr(frame.f_trace, "__self__", None) if frame is not None else None
+        if isinstance(watch, _FrameWatch):
+            watch.last = infos
 
     def record(self, name: str, code: CodeType, line: int, infos: Infos) -> None:
         """Record the tensors of a line as an operation."""
