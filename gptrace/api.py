@@ -262,6 +262,20 @@ def check(
     )
 
 
+@_with_model_parameters
+def source(
+    text: Text | None = None, *, ids: Ids | None = None, special: bool = True, truncate: bool = False,
+    check: bool = False, lang: str = "en", **model: Unpack[ModelArguments],
+) -> record.Source:  # fmt: skip
+    """Run one batch of prompts; return the model's own code, each line with the tensors that it makes.
+
+    >>> lines = source("Hello, I am", model="tiny").files[0].lines
+    >>> [line.made[0].dims for line in lines if "self.tok_emb(" in line.text]
+    [('batch', 'seq_len', 'emb_dim')]
+    """
+    return Session(**model).source(text, ids=ids, special=special, truncate=truncate, check=check, lang=lang)
+
+
 def tokens(
     text: Text | None = None, *, ids: Ids | None = None, special: bool = True, tokenizer: object = None
 ) -> record.Tokens:

@@ -46,6 +46,8 @@ class GptraceError(Exception):
     exit_code = EXIT_FAILED
     # The `Trace` up to the exception, where a traced forward pass raised it.
     trace: object = None
+    # The `Source` up to the exception, where `gptrace source` ran the model.
+    source: object = None
     option: str | None = None
 
     def __init__(self, message: str, hint: str, *, option: str | None = None) -> None:

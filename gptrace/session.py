@@ -300,6 +300,32 @@ class Session(SessionRuns):
         own = self._own_tokenizer()
         return run_check(loaded, own, only=names, language=lang, seed=self.seed, prompt=prompt)
 
+    def source(
+        self, text: Text | None = None, *, ids: Ids | None = None, special: bool = True,
+        truncate: bool = False, check: bool = False, lang: str = "en",
+    ) -> record.Source:  # fmt: skip
+        """Run one batch of prompts; return the model's own code, each line with the tensors that it makes.
+
+        text, ids, special, truncate
+                     as for `trace`
+        check        also run `check`, and mark the lines that its failed checks name (default: False)
+        lang         language of what the checks say, "en" (default) or "zh"
+
+        When the model fails on the way, the error's `source` shows its code up to there.
+
+        >>> source = Session("tiny").source("Hello, I am")
+        >>> line = next(line for line in source.files[0].lines if "self.tok_emb(" in line.text)
+        >>> line.made[0].shape
+        (1, 4, 48)
+        """
+        checked_language(lang)
+        prompts = self._prompts(GivenPrompts(text, ids, special, truncate))
+        failed = self.check(lang=lang).failed if check else ()
+        loaded = self._load()
+        from gptrace.verify.source.run import run_source
+
+        return run_source(loaded, prompts, failed)
+
     def tokens(
         self, text: Text | None = None, *, ids: Ids | None = None, special: bool = True
     ) -> record.Tokens:

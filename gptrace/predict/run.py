@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
@@ -30,6 +31,7 @@ from gptrace.predict.nonfinite import origin_of
 from gptrace.record import Prediction, Trace, TracedPrompt
 from gptrace.text.prompts import Prompt, padded
 from gptrace.text.tokenizer import Tokenizer
+from gptrace.tracing.line_recorder import LineRecorder
 from gptrace.tracing.watching import record_trace
 
 Tensor = torch.Tensor
@@ -45,29 +47,10 @@ def run_traced(
     measures: Measures = SHAPES_ONLY,
 ) -> Trace:
     """Run the prompts as one traced batch, and predict the tokens that follow the last token of each."""
-    model = loaded.module
-    batch = batch_ids(loaded, prompts)  # (B, T)
-    trace: Trace | None = None
-    check_room(loaded, *batch.shape, rows=batch.numel())
-    try:
-        with (
-            guarded_forward(loaded, batch),
-            record_trace(
-                model, loaded.architecture, by_copy=True, measures=measures, check=loaded.command("check")
-            ) as trace,
-            interrupts_allowed(),
-        ):
-            output = model(batch, **loaded.arguments)
-    except GptraceError as error:
-        if trace is not None:
-            error.trace = trace = _described(trace, loaded, prompts, temperature)
-            if trace.error is not None and trace.error.diagnosis is not None:
-                error.hint = trace.error.diagnosis
-        raise
+    trace, output, batch = traced_forward(loaded, prompts, measures=measures, temperature=temperature)
     with user_code_errors(f" (in the output of {loaded.name})"):
         result = _refuse_other_axes(find_logits(output, *batch.shape), trace, loaded)
         result = refuse_classes(result, largest_id(batch))
-    trace = _described(trace, loaded, prompts, temperature)
     if result.logits is None:
         return replace(trace, notes=(*trace.notes, f"no next tokens: {result.reason}"))
     try:
@@ -92,6 +75,52 @@ def run_traced(
         logits_per_position=int(rows.shape[-1]),
         notes=(*trace.notes, *row_notes, *decoder.notes),
     )
+
+
+class TracedForward(NamedTuple):
+    """The trace of one forward pass, what the model returned, and the ids (B, T) that it got."""
+
+    trace: Trace
+    output: object
+    batch: Tensor
+
+
+def traced_forward(
+    loaded: LoadedModel,
+    prompts: Sequence[Prompt],
+    *,
+    measures: Measures = SHAPES_ONLY,
+    temperature: float = 1.0,
+    lines: LineRecorder | None = None,
+) -> TracedForward:
+    """Run the prompts as one traced batch; `lines` follows the lines of the model's code.
+
+    Where the model fails, the error's `trace` holds the calls up to there.
+    """
+    batch = batch_ids(loaded, prompts)
+    trace: Trace | None = None
+    check_room(loaded, *batch.shape, rows=batch.numel())
+    try:
+        with (
+            guarded_forward(loaded, batch),
+            record_trace(
+                loaded.module,
+                loaded.architecture,
+                by_copy=True,
+                measures=measures,
+                check=loaded.command("check"),
+                lines=lines,
+            ) as trace,  # fmt: skip
+            interrupts_allowed(),
+        ):
+            output = loaded.module(batch, **loaded.arguments)
+    except GptraceError as error:
+        if trace is not None:
+            error.trace = trace = _described(trace, loaded, prompts, temperature)
+            if trace.error is not None and trace.error.diagnosis is not None:
+                error.hint = trace.error.diagnosis
+        raise
+    return TracedForward(_described(trace, loaded, prompts, temperature), output, batch)
 
 
 def _predictions(

@@ -180,7 +180,10 @@ def infer_axis_names(
     inputs = tuple((info.name, len(info.shape), info.dtype) for info in spans[0].inputs)
     tables = [span.module for span in spans if isinstance(span.module, torch.nn.Embedding)]
     vocabulary = min([table.num_embeddings for table in tables], default=1)
-    forward_pass = ForwardPass(*ids.shape, vocabulary, inputs, recorder.measures.ops, may_fail=failed)
+    forward_pass = ForwardPass(
+        *ids.shape, vocabulary, inputs, recorder.measures.ops, may_fail=failed,
+        lines=recorder.lines is not None,
+    )  # fmt: skip
     sites, modules = call_sites(spans), len(recorder.paths)
     names, reason = None, _built_already(recorder.module)
     if architecture is not None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from gptrace.measures import Measures
 from gptrace.model.quiet_torch import torch
+from gptrace.tracing.line_recorder import LineRecorder
 from gptrace.tracing.operations import Operation
 from gptrace.tracing.recorder import SpanRecorder
 from gptrace.tracing.span import Span
@@ -16,9 +17,9 @@ from gptrace.tracing.token_lanes import MixingView, TokenLanes
 class LaneRecorder(SpanRecorder):
     """Follows the axes of tokens as well; `seq_len` must differ from the other sizes of the model."""
 
-    def __init__(self, module: torch.nn.Module, seq_len: int) -> None:
+    def __init__(self, module: torch.nn.Module, seq_len: int, lines: LineRecorder | None = None) -> None:
         self.lanes = TokenLanes(seq_len, (*module.parameters(), *module.buffers()))
-        super().__init__(module, Measures(ops=True), self._follow)
+        super().__init__(module, Measures(ops=True), self._follow, lines)
 
     def _follow(
         self, operation: Operation, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any],

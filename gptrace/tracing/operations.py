@@ -31,7 +31,7 @@ _OPERATORS = {
 }  # fmt: skip
 # Files of torch, and this one, whose frames lie between an operation and the line that asked for it.
 _FOLDER = torch.__file__.rpartition("/")[0]
-_PASSED_THROUGH = (
+PASSED_THROUGH = (
     f"{_FOLDER}/overrides.py", f"{_FOLDER}/_tensor.py", f"{_FOLDER}/functional.py",
     f"{_FOLDER}/nn/functional.py", f"{_FOLDER}/utils/_device.py", f"{_FOLDER}/_jit_internal.py", __file__,
 )  # fmt: skip
@@ -82,6 +82,8 @@ class OperationMode(torch.overrides.TorchFunctionMode):
         self.error: Exception | None = None
         self.call_count = 0
         self.is_suspended = False
+        # Called with the frame of each operation and what it returned.
+        self.listener: Callable[[FrameType, tuple[TensorInfo, ...]], None] | None = None
         self._position = position
         self._names: dict[object, str] = {}
 
@@ -140,6 +142,8 @@ class OperationMode(torch.overrides.TorchFunctionMode):
         if operation.outputs:
             operation.in_place = name.endswith("_")
             self.operations.append(operation)
+            if self.listener is not None:
+                self.listener(sys._getframe(1), operation.outputs)
         return result
 
 
@@ -183,6 +187,6 @@ def _describe_inputs(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Ten
 
 def _source_line(frame: FrameType | None) -> str:
     """Return file and line of the code that called an operation."""
-    while frame is not None and frame.f_code.co_filename.startswith(_PASSED_THROUGH):
+    while frame is not None and frame.f_code.co_filename.startswith(PASSED_THROUGH):
         frame = frame.f_back
     return "" if frame is None else f"{frame.f_code.co_filename}:{frame.f_lineno}"

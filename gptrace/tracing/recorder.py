@@ -17,6 +17,7 @@ from gptrace.tracing.activation_memory import ActivationMemory
 from gptrace.tracing.arguments import ArgumentNames, argument_names, describe_arguments
 from gptrace.tracing.costs import CostMode
 from gptrace.tracing.hooks import Hook, ModuleHooks
+from gptrace.tracing.line_recorder import LineRecorder
 from gptrace.tracing.nan_tracker import NanTracker
 from gptrace.tracing.operations import Observer, Operation, OperationMode, may_run_fused
 from gptrace.tracing.parameters import named_modules_with_aliases
@@ -77,7 +78,11 @@ class SpanRecorder:
     _active: ClassVar[dict[int, list[SpanRecorder]]] = {}
 
     def __init__(
-        self, module: Module, measures: Measures = SHAPES_ONLY, observer: Observer | None = None
+        self,
+        module: Module,
+        measures: Measures = SHAPES_ONLY,
+        observer: Observer | None = None,
+        lines: LineRecorder | None = None,
     ) -> None:
         self.module = module
         self.measures = measures
@@ -85,7 +90,9 @@ class SpanRecorder:
         self._begun: list[Span] = []  # the same, while the block runs
         # Every path of every module; a module with two parents has two paths.
         self.paths: list[tuple[str, Module]] = list(named_modules_with_aliases(module))
-        self.operations = OperationMode(self._position, observer) if measures.ops else None
+        self.lines = lines
+        observed = measures.ops or lines is not None
+        self.operations = OperationMode(self._position, observer) if observed else None
         # Path and argument names by id of the module: its class may define equality differently.
         self._watched: dict[int, tuple[str, ArgumentNames]] = {}
         self._open_spans: defaultdict[int, list[Span]] = defaultdict(list)  # by thread, innermost last
@@ -124,6 +131,10 @@ class SpanRecorder:
                 if mode is not None:
                     self._cleanup.enter_context(mode)
                     self._cleanup.callback(_back_on_its_stack, mode)
+            if self.lines is not None and self.operations is not None:
+                self.operations.listener = self.lines.note
+                self.lines.start(self.operations, self._position)
+                self._cleanup.callback(self.lines.stop)
         except BaseException:
             self._cleanup.close()
             raise
@@ -209,6 +220,8 @@ class SpanRecorder:
         nan_tracker = self._nan_tracker
         if nan_tracker is None:
             span.outputs = describe_tensors("output", output)
+            if self.lines is not None and get_ident() == self._thread:
+                self.lines.note(sys._getframe(1), span.outputs)
             return
         with _without_function_modes(), _without_dispatch_modes():
             tensors = find_tensors("output", output)  # once: a user's container may return others next time

@@ -18,6 +18,7 @@ from gptrace.model.quiet_torch import torch
 from gptrace.tracing.causality import is_meant_causal, leaks, with_later_tokens_changed
 from gptrace.tracing.isolation import WorkLimitError, isolated_run, work_limit
 from gptrace.tracing.lane_recorder import LaneRecorder
+from gptrace.tracing.line_recorder import LineRecorder, files_of
 from gptrace.tracing.operations import Operation, numbered_operations
 from gptrace.tracing.recorder import SpanRecorder
 from gptrace.tracing.span import Occurrence, Site, Span, call_sites, numbered_calls
@@ -37,7 +38,7 @@ _WORK_LIMIT_PER_MODULE = 10_000
 
 
 class ForwardPass(NamedTuple):
-    """A forward pass to run: its inputs, whether to record operations, and whether it may raise.
+    """A forward pass to run: its inputs, whether to record operations and lines, and whether it may raise.
 
     `inputs` are the name, number of axes and dtype of each input tensor, first the ids `[batch, seq_len]`.
     With `may_fail`, as when the real run failed, a run that raises counts as far as it got. `vocabulary` is
@@ -51,6 +52,7 @@ class ForwardPass(NamedTuple):
     inputs: tuple[tuple[str, int, torch.dtype], ...]
     ops: bool
     may_fail: bool
+    lines: bool = False
 
     def resized(self, batch: int, seq_len: int, vocabulary: int | None = None) -> ForwardPass:
         """Return the same pass with other ids."""
@@ -275,10 +277,11 @@ def _recorded(
     may_fail: bool,
     verified: bool = False,
 ) -> ResizedRun:
+    lines = LineRecorder(files_of(model)) if forward_pass.lines else None
     recorder = (
-        LaneRecorder(model, forward_pass.seq_len)
+        LaneRecorder(model, forward_pass.seq_len, lines)
         if verified
-        else SpanRecorder(model, Measures(ops=forward_pass.ops))
+        else SpanRecorder(model, Measures(ops=forward_pass.ops), lines=lines)
     )
     output: Any = None
     # A default device, since code that makes a mask or positions may not name one.

@@ -14,6 +14,7 @@ from gptrace.model.quiet_torch import torch
 from gptrace.record import Trace
 from gptrace.tracing.assembly import assemble_trace
 from gptrace.tracing.axis_names import InferredAxisNames, infer_axis_names
+from gptrace.tracing.line_recorder import LineRecorder
 from gptrace.tracing.recorder import SpanRecorder
 from gptrace.tracing.span import Span
 
@@ -57,13 +58,15 @@ def record_trace(
     by_copy: bool = False,
     measures: Measures = SHAPES_ONLY,
     check: str = "gptrace.check(model)",
+    lines: LineRecorder | None = None,
 ) -> Iterator[Trace]:
     """Record as `watch` does; `architecture` and `by_copy` are explained in `infer_axis_names`.
 
-    `check` is the command that checks the model, for notes. Interrupts are held in the block, and allowed by
+    `check` is the command that checks the model, for notes. `lines` follows the lines of the model's code;
+    their tensors are among the operations of the trace. Interrupts are held in the block, and allowed by
     it where the model runs.
     """
-    recorder = SpanRecorder(module, measures)
+    recorder = SpanRecorder(module, measures, lines=lines)
     with interrupts_held(), _recorded(recorder, architecture, by_copy, check) as trace:
         yield trace
 

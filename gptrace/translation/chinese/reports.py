@@ -94,6 +94,9 @@ REPORTS: dict[str, str] = {
     "instead": "应改为",
     "  ({}, held against {})": "（{}，容差 {}）",
     "axes": "各维",
+    # source
+    "… {} more shapes": "… 另有 {} 种形状",
+    "⋮ {} lines": "⋮ {} 行",
     "Module": "模块",
     "Type": "类型",
     "Input → output": "输入 → 输出",

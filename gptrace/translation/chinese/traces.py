@@ -56,6 +56,16 @@ TRACES: dict[str, str] = {
     "the model itself": "模型本身",
     "compiled modules run uncompiled while they are traced: {}": "跟踪期间，编译过的模块按未编译的运行：{!t}",
     "no tensor": "无张量",
+    # lines of source
+    "lines of {} are not shown: the file has changed since the model was loaded": (
+        "不显示 {!t} 的代码行：模型加载之后文件有改动"
+    ),
+    "TorchScript runs this model without Python, so no line of it can be followed": (
+        "TorchScript 不经过 Python 运行这个模型，所以无法跟踪它的代码行"
+    ),
+    "no line of the model's own code ran: all its modules are those of torch": (
+        "没有运行模型自己的代码行：它的模块都是 torch 的"
+    ),
 }
 DIAGNOSIS: dict[str, str] = {
     "{}, line {}, in {}: {}": "{} 第 {} 行，{} 中：{}",
