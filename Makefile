@@ -4,9 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 WORKERS ?= 2
+# What the small model of the package was trained on.
+TOKENS ?= 672825344
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
-.PHONY: run help test test-fast lint types wheel fuzz zoo names bench picture golden examples clean
+.PHONY: run help test test-fast lint types wheel fuzz zoo names bench picture golden examples small-model clean
 
 run: $(VENV)/.run            ## install, and trace a first word
 	$(BIN)/gptrace run "Hello"
@@ -43,14 +45,22 @@ names: $(VENV)/.test         ## axis names of 5,000 configurations whose sizes c
 bench: $(VENV)/.bench        ## ratios against peers, side by side
 	$(BIN)/python -m tests.benchmarks
 
-picture: $(VENV)/.run        ## draw the picture in the README
-	$(BIN)/python docs/draw_picture.py docs/run.svg
+picture: $(VENV)/.run        ## draw the pictures in the README
+	$(BIN)/python docs/draw_picture.py docs
 
 golden: $(VENV)/.test        ## rewrite the golden files, to be read before they are committed
 	$(BIN)/python -m pytest tests/test_golden.py --overwrite
 
 examples: $(VENV)/.run       ## run the examples of the READMEs again, to be read before they are committed
 	$(BIN)/python docs/refresh_examples.py
+
+small-model: $(VENV)/.test   ## make the small trained model again from TEXT=FOLDER (minutes on a GPU; see docs/small-model.md)
+	@test -n "$(TEXT)" || { echo 'Say where the books are: make small-model TEXT=FOLDER'; exit 2; }
+	$(BIN)/python -m training.prepare --text "$(TEXT)" --output build/small-model/ids
+	$(BIN)/python -m training.train --ids build/small-model/ids --output build/small-model/run --tokens $(TOKENS) --resume
+	$(BIN)/python -m training.export --weights build/small-model/run/weights.safetensors \
+		--output build/small-model/small.safetensors
+	$(BIN)/python -m training.evaluate --ids build/small-model/ids --weights build/small-model/small.safetensors
 
 clean:
 	rm -rf $(VENV) build dist

@@ -15,6 +15,7 @@ from gptrace.measures import Measures
 from gptrace.model.config import PRESETS
 from gptrace.model.on_demand import Model, is_module
 from gptrace.model.weights import hub
+from gptrace.model.weights.packaged import PACKAGED
 from gptrace.predict.validation import DEFAULT_NEW_TOKENS
 from gptrace.session import Session
 from gptrace.text.lines import PromptLines
@@ -23,6 +24,7 @@ from gptrace.versions import versions_with
 
 if TYPE_CHECKING:
     from gptrace.predict.generate import Listener
+    from gptrace.predict.loss import Progress
 
 Function = TypeVar("Function", bound=Callable[..., object])
 
@@ -125,20 +127,22 @@ def topk_stream(
 @_with_model_parameters
 def loss(
     text: Text | None = None, *, ids: Ids | None = None, special: bool = True, stride: int | None = None,
-    batch_size: int | None = None, **model: Unpack[ModelArguments],
+    batch_size: int | None = None, progress: Progress | None = None, **model: Unpack[ModelArguments],
 ) -> record.Loss:  # fmt: skip
     """Return the cross-entropy of each token of each text, in nats, and the perplexity.
 
     >>> round(loss("Hello, I am", model="tiny").total.loss, 4)
     10.7746
     """
-    return Session(**model).loss(text, ids=ids, special=special, stride=stride, batch_size=batch_size)
+    return Session(**model).loss(
+        text, ids=ids, special=special, stride=stride, batch_size=batch_size, progress=progress
+    )
 
 
 @_with_model_parameters
 def loss_stream(
     prompts: Iterable[object] | PromptLines, *, special: bool = True, stride: int | None = None,
-    batch_size: int | None = None, **model: Unpack[ModelArguments],
+    batch_size: int | None = None, progress: Progress | None = None, **model: Unpack[ModelArguments],
 ) -> record.LossStream:  # fmt: skip
     """Return the same as `loss` for a stream of prompts of any length.
 
@@ -146,7 +150,9 @@ def loss_stream(
     >>> [result.problem is None for result in stream.results]
     [True, False]
     """
-    return Session(**model).loss_stream(prompts, special=special, stride=stride, batch_size=batch_size)
+    return Session(**model).loss_stream(
+        prompts, special=special, stride=stride, batch_size=batch_size, progress=progress
+    )
 
 
 @_with_model_parameters
@@ -240,7 +246,9 @@ def explain(
 
 @_with_model_parameters
 def check(
-    model: Model = None, *, only: Sequence[str] = (), lang: str = "en", **options: Unpack[ModelOptions]
+    model: Model = None, *, text: Text | None = None, ids: Ids | None = None, special: bool = True,
+    only: Sequence[str] = (), learns: bool = False, devices: bool = False,
+    dtypes: bool = False, lang: str = "en", **options: Unpack[ModelOptions],
 ) -> record.Check:  # fmt: skip
     """Check whether a model is right; `assert gptrace.check(model)` says which line is not.
 
@@ -249,7 +257,23 @@ def check(
     >>> bool(check("tiny", only=["causal"]))
     True
     """
-    return Session(model, **options).check(only=only, lang=lang)
+    return Session(model, **options).check(
+        text, ids=ids, special=special, only=only, learns=learns, devices=devices, dtypes=dtypes, lang=lang
+    )
+
+
+@_with_model_parameters
+def source(
+    text: Text | None = None, *, ids: Ids | None = None, special: bool = True, truncate: bool = False,
+    check: bool = False, lang: str = "en", **model: Unpack[ModelArguments],
+) -> record.Source:  # fmt: skip
+    """Run one batch of prompts; return the model's own code, each line with the tensors that it makes.
+
+    >>> lines = source("Hello, I am", model="tiny").files[0].lines
+    >>> [line.made[0].dims for line in lines if "self.tok_emb(" in line.text]
+    [('batch', 'seq_len', 'emb_dim')]
+    """
+    return Session(**model).source(text, ids=ids, special=special, truncate=truncate, check=check, lang=lang)
 
 
 def tokens(
@@ -274,9 +298,15 @@ def presets() -> record.Presets:
     models = []
     for name, (aliases, config) in PRESETS.items():
         count = config.parameter_count()
-        head = config.vocab_size * config.emb_dim
-        is_published = name in hub.PUBLISHED
-        published = record.PublishedWeights(hub.folder_at_hand(name) is not None) if is_published else None
+        head = 0 if config.tie_head else config.vocab_size * config.emb_dim
         parameters = record.PresetParameters(count, count - head)
-        models.append(record.Preset(name, aliases, config.to_dict(), parameters, 4 * count, published))
+        models.append(record.Preset(name, aliases, config.to_dict(), parameters, 4 * count, _published(name)))
     return record.Presets(versions_with(), tuple(models))
+
+
+def _published(preset: str) -> record.PublishedWeights | None:
+    if preset in PACKAGED:
+        return record.PublishedWeights(at_hand=True, in_package=True)
+    if preset in hub.PUBLISHED:
+        return record.PublishedWeights(at_hand=hub.folder_at_hand(preset) is not None)
+    return None

@@ -11,6 +11,7 @@
         ├── DownloadError                the model could not be downloaded
         ├── MemoryNeededError            the model or its activations do not fit
         ├── ModelCodeError               the model's own code raised an exception
+        ├── NotFiniteError               the logits are NaN or infinite, so there is no next token
         ├── NoLogitsError                the model's output holds no logits
         └── OutputError                  the result could not be written
 
@@ -45,6 +46,8 @@ class GptraceError(Exception):
     exit_code = EXIT_FAILED
     # The `Trace` up to the exception, where a traced forward pass raised it.
     trace: object = None
+    # The `Source` up to the exception, where `gptrace source` ran the model.
+    source: object = None
     option: str | None = None
 
     def __init__(self, message: str, hint: str, *, option: str | None = None) -> None:
@@ -101,6 +104,18 @@ class MemoryNeededError(RunError):
 
 class ModelCodeError(RunError):
     """The model's own code raised an exception while it was imported, built or run."""
+
+
+class NotFiniteError(RunError):
+    """The greatest logit is NaN or infinite, as `value` says, so there is no next token.
+
+    `ids` are those that the model had got, where they are more than the prompt.
+    """
+
+    def __init__(self, message: str, hint: str, value: float) -> None:
+        super().__init__(message, hint)
+        self.value = value
+        self.ids: tuple[int, ...] = ()
 
 
 class NoLogitsError(RunError):

@@ -45,7 +45,7 @@ class InputFile:
         Raises an `error` for a file that cannot be read, is of another kind, or is not UTF-8; or for one of
         more than `limit` bytes, of which no more are read.
         """
-        raw = self._read(limit)
+        raw = self.raw(limit)
         try:
             return raw.decode("utf-8")
         except UnicodeDecodeError as error:
@@ -62,7 +62,8 @@ class InputFile:
         self._check(status, limit, may_be_pipe=False)
         return status.st_size
 
-    def _read(self, limit: int) -> bytes:
+    def raw(self, limit: int) -> bytes:
+        """Return the bytes of a file; raise as `text` does."""
         # Opening a pipe that nobody writes to would wait for ever, unless it must not block.
         flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
         try:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from gptrace import record
 from gptrace.errors import InputError
 from gptrace.measures import Measures
-from gptrace.model.selection import HuggingFaceSelection
 from gptrace.predict import validation
 from gptrace.session_runs import GivenPrompts, SessionRuns, StreamedPrompts
 from gptrace.text.gpt2_tokenizer import GPT2, NAME, VOCAB_SIZE, tiktoken_version
@@ -20,6 +19,7 @@ from gptrace.versions import versions_with
 
 if TYPE_CHECKING:
     from gptrace.predict.generate import Listener
+    from gptrace.predict.loss import Progress
 
 
 class Session(SessionRuns):
@@ -112,7 +112,7 @@ class Session(SessionRuns):
 
     def loss(
         self, text: Text | None = None, *, ids: Ids | None = None, special: bool = True,
-        stride: int | None = None, batch_size: int | None = None,
+        stride: int | None = None, batch_size: int | None = None, progress: Progress | None = None,
     ) -> record.Loss:  # fmt: skip
         """Return the cross-entropy of each token of each text, in nats, and the perplexity.
 
@@ -121,15 +121,19 @@ class Session(SessionRuns):
         stride       tokens from one window to the next (default: half a context); a smaller
                      stride takes longer and gives each token more context
         batch_size   windows in a batch (default: as many as fit into 1,024 tokens on a CPU, 16,384 elsewhere)
+        progress     function that is called with how many windows are scored so far, and with how many there
+                     are, which for a stream is None
 
         >>> round(Session("tiny").loss("Hello, I am").total.loss, 4)
         10.7746
         """
-        return self._loss(GivenPrompts(text, ids, special), stride=stride, batch_size=batch_size).whole()
+        return self._loss(
+            GivenPrompts(text, ids, special), stride=stride, batch_size=batch_size, progress=progress
+        ).whole()
 
     def loss_stream(
         self, prompts: Iterable[object] | PromptLines, *, special: bool = True, stride: int | None = None,
-        batch_size: int | None = None,
+        batch_size: int | None = None, progress: Progress | None = None,
     ) -> record.LossStream:  # fmt: skip
         """Return the same as `loss` for a stream of prompts, as `topk_stream` takes them.
 
@@ -137,7 +141,9 @@ class Session(SessionRuns):
         >>> [result.problem is None for result in stream.results]
         [True, False]
         """
-        return self._loss(StreamedPrompts(prompts, special), stride=stride, batch_size=batch_size)
+        return self._loss(
+            StreamedPrompts(prompts, special), stride=stride, batch_size=batch_size, progress=progress
+        )
 
     def generate(
         self, text: Text | None = None, *, ids: Ids | None = None, special: bool = True,
@@ -248,16 +254,27 @@ class Session(SessionRuns):
             )
         loaded = self._load()
         from gptrace.predict.explain.run import run_explain
+        from gptrace.verify.guilty_lines import with_guilty_lines
 
-        return run_explain(
+        explanation = run_explain(
             loaded, self.tokenizer, prompts[0], topics=topics, language=lang,
             seed=self.seed if seed is None else seed, head=head,
         )  # fmt: skip
+        return with_guilty_lines(explanation, loaded, self._own_tokenizer(), self.seed)
 
-    def check(self, *, only: Sequence[str] = (), lang: str = "en") -> record.Check:
+    def check(
+        self, text: Text | None = None, *, ids: Ids | None = None, special: bool = True,
+        only: Sequence[str] = (), learns: bool = False, devices: bool = False, dtypes: bool = False,
+        lang: str = "en",
+    ) -> record.Check:  # fmt: skip
         """Check whether the model is right; a check that fails names the line of the model's code.
 
-        only         names of checks, as `gptrace check --list` shows them (default: all)
+        text, ids, special
+                     as for `trace`, but one text, or none: then the prompts are random ids
+        only         names of checks, as `gptrace check --list` shows them (default: all but the next three)
+        learns       also train a copy on one batch (the check "learns")
+        devices      also compare devices, and implementations of attention (the check "devices")
+        dtypes       also compare float32 and bfloat16 (the check "dtypes")
         lang         "en" (default) or "zh"
 
         A model with random weights is built again at a small size where that is possible; another one is
@@ -266,15 +283,48 @@ class Session(SessionRuns):
         >>> bool(Session("tiny").check(only=["causal", "batch"]))
         True
         """
-        names = resolve_checks(only)
+        asked = {"learns": learns, "devices": devices, "dtypes": dtypes}
+        names = resolve_checks(only, [name for name, is_asked in asked.items() if is_asked])
         checked_language(lang)
         self.check_has_numbers("check")
+        prompt: tuple[int, ...] = ()
+        if text is not None or ids is not None:
+            prompts = self._prompts(GivenPrompts(text, ids, special))
+            if len(prompts) > 1:
+                problem = f"there are {len(prompts)} texts, and a model is checked with one"
+                raise InputError(problem, "give one of them")
+            prompt = tuple(prompts[0].ids)
         loaded = self._load()
         from gptrace.verify.check.engine import run_check
 
-        is_hugging_face = isinstance(self._selection, HuggingFaceSelection)
-        own = self.tokenizer if is_hugging_face else self._tokenizer
-        return run_check(loaded, own, only=names, language=lang, seed=self.seed)
+        own = self._own_tokenizer()
+        return run_check(loaded, own, only=names, language=lang, seed=self.seed, prompt=prompt)
+
+    def source(
+        self, text: Text | None = None, *, ids: Ids | None = None, special: bool = True,
+        truncate: bool = False, check: bool = False, lang: str = "en",
+    ) -> record.Source:  # fmt: skip
+        """Run one batch of prompts; return the model's own code, each line with the tensors that it makes.
+
+        text, ids, special, truncate
+                     as for `trace`
+        check        also run `check`, and mark the lines that its failed checks name (default: False)
+        lang         language of what the checks say, "en" (default) or "zh"
+
+        When the model fails on the way, the error's `source` shows its code up to there.
+
+        >>> source = Session("tiny").source("Hello, I am")
+        >>> line = next(line for line in source.files[0].lines if "self.tok_emb(" in line.text)
+        >>> line.made[0].shape
+        (1, 4, 48)
+        """
+        checked_language(lang)
+        prompts = self._prompts(GivenPrompts(text, ids, special, truncate))
+        failed = self.check(lang=lang).failed if check else ()
+        loaded = self._load()
+        from gptrace.verify.source.run import run_source
+
+        return run_source(loaded, prompts, failed)
 
     def tokens(
         self, text: Text | None = None, *, ids: Ids | None = None, special: bool = True

@@ -16,6 +16,7 @@ from gptrace.text.prompts import Prompt
 
 if TYPE_CHECKING:
     from gptrace.predict.generate import Listener
+    from gptrace.predict.loss import Progress
     from gptrace.predict.prompt_stream import PromptStream
 
 
@@ -59,7 +60,10 @@ class SessionRuns(ModelOnDemand):
         request = TopKRequest(k, temperature, positions == "all", ids_of_tokens)
         return run_topk(loaded, self.tokenizer, stream(), request, batch_size)
 
-    def _loss(self, prompts: Prompts, *, stride: int | None, batch_size: int | None) -> record.LossStream:
+    def _loss(
+        self, prompts: Prompts, *, stride: int | None, batch_size: int | None,
+        progress: Progress | None = None,
+    ) -> record.LossStream:  # fmt: skip
         validation.check_batch_size(batch_size)
         self.check_has_numbers("predict")
         stream = self._stream(prompts, record.LossResult, allow_windows=True)
@@ -71,7 +75,7 @@ class SessionRuns(ModelOnDemand):
 
         return run_loss(
             loaded, self.tokenizer, stream(), context_length=context_length, stride=stride,
-            batch_size=batch_size,
+            batch_size=batch_size, progress=progress,
         )  # fmt: skip
 
     def _generate(

@@ -16,6 +16,8 @@ __all__ = ["assert_causal", "assert_checks", "assert_shapes", "trace"]
 def assert_causal(model: Model) -> None:
     """Raise an AssertionError that names the line, if a token changes the logits before it.
 
+    It is raised too where that cannot be judged, as of a model whose logits are NaN.
+
     model  a torch.nn.Module, its class, or a name as for `gptrace.Session`
 
     >>> assert_causal("tiny")
@@ -26,10 +28,13 @@ def assert_causal(model: Model) -> None:
 def assert_checks(model: Model, *names: str) -> None:
     """Raise an AssertionError that names the lines, if one of the checks fails; without names, of all checks.
 
+    A check that is named has to hold: it is raised too where one does not apply or cannot be judged.
+
     >>> assert_checks("tiny", "batch", "padding")
     """
     __tracebackhide__ = True  # pytest shows the caller's line
-    failed = check(model, only=names).failed
+    results = check(model, only=names).checks
+    failed = [result for result in results if result.holds is False or (names and result.holds is None)]
     if failed:
         raise AssertionError("\n".join(map(_description, failed)))
 
@@ -61,6 +66,8 @@ def assert_shapes(trace: Trace, path: str, axes: str) -> None:
 
 
 def _description(result: CheckResult) -> str:
+    if result.holds is None:
+        return f"– {result.name} cannot be asserted: {result.reason}"
     lines = [f"✗ {result.name}: {result.sentence}"]
     if result.source is not None:
         lines += [f"  {result.source.file}:{result.source.line}", f"    {result.source.text}"]

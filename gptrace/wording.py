@@ -76,6 +76,16 @@ def message_of(error: object) -> str:
         return "(no message: its __str__ raises)"
 
 
+def described(error: BaseException) -> str:
+    """Return the class and the message of an exception.
+
+    >>> described(ValueError("no")), described(SystemExit())
+    ('ValueError: no', 'SystemExit')
+    """
+    text = message_of(error)
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
 def enumerated(names: Collection[str], limit: int) -> str:
     """Return the first `limit` names with commas between them, and how many more there are.
 

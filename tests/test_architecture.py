@@ -114,6 +114,25 @@ def test_commands_redirect_nothing() -> None:
     assert names == ["cli.streams"]
 
 
+def test_nothing_imports_the_code_that_made_the_small_model() -> None:
+    names = [name for name, source in sources() for imported in imports(source) if _is_training(imported)]
+    assert names == []
+    assert [_is_training(name) for name in imports("import training.run")] == [True]
+
+
+def _is_training(module: str) -> bool:
+    return module.partition(".")[0] == "training"
+
+
+def test_training_imports_nothing_of_the_reports_and_the_command_line() -> None:
+    allowed = {"gptrace.model", "gptrace.text"}
+    files = sorted((ROOT.parent / "training").glob("*.py"))
+    assert len(files) > 10
+    for file in files:
+        used = [name for name in imports(file.read_text(encoding="utf-8")) if name.startswith("gptrace")]
+        assert {".".join(name.split(".")[:2]) for name in used} <= allowed, file.name
+
+
 def test_only_the_command_line_prints() -> None:
     for name, source in sources():
         calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]

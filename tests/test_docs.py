@@ -25,7 +25,9 @@ from tests.doc_examples import (
     run_commands,
 )
 
-_RUN_A_MODEL = "run|topk|explain|check|loss|generate|lens"  # the 124M model, unless the line names another
+_RUN_A_MODEL = (
+    "run|topk|explain|check|source|loss|generate|lens"  # the 124M model, unless the line names another
+)
 CONTRIBUTING = ROOT / "CONTRIBUTING.md"
 
 

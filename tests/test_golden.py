@@ -19,7 +19,8 @@ from gptrace.report import View, render
 from tests.support import agree_to_the_last_digit, reproducible, without_rounding_errors
 
 GOLDEN = Path(__file__).parent / "golden"
-LEAKY = f"{Path(__file__).parents[1] / 'docs' / 'examples' / 'leaky.py'}:GPT"
+EXAMPLES = Path(__file__).parents[1] / "docs" / "examples"
+LEAKY, MODEL = (f"{EXAMPLES / name}:GPT" for name in ("leaky.py", "model.py"))
 
 
 @pytest.fixture(scope="module")
@@ -107,6 +108,7 @@ def answers() -> list[tuple[str, Report]]:
         ("lens", gptrace.lens("Hello, 你", model="tiny", k=2)),
         ("check-tiny", without_figures(gptrace.check("tiny"))),
         ("check-leaky", gptrace.check(LEAKY, only=["causal", "padding", "cache"], lang="zh")),
+        ("source", gptrace.source("Hello, I am", model=MODEL)),
         ("explain-en", gptrace.explain("Hello, 你", model="tiny")),
         ("explain-zh", gptrace.explain("Hello, 你", model="tiny", lang="zh")),
     ]

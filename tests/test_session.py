@@ -60,6 +60,7 @@ CALLS: dict[str, Callable[[Any, dict[str, Any]], Any]] = {
     "generate": lambda asked, model: asked.generate("Hello", max_new_tokens=3, top_k=9, **model),
     "lens": lambda asked, model: asked.lens("Hello, I am", k=2, **model),
     "check": lambda asked, model: asked.check(only=["causal"], **model),
+    "source": lambda asked, model: asked.source("Hello", **model),
     "explain": lambda asked, model: asked.explain("Hello", topics=["last-dim", "inference"], **model),
 }
 

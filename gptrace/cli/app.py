@@ -27,6 +27,7 @@ _HELP = """See what a GPT does to a piece of text: every shape on the way, and t
 gptrace run "Hello"         [batch, seq_len] → [batch, seq_len, vocab_size]
 gptrace topk --k 5 "Hello"  the next tokens alone
 gptrace check -m my.py:GPT  is this model right, and which line is not?
+gptrace source -m my.py:GPT your code, each line with the shapes that it makes
 gptrace diff a.json b.json  the first place where two traces differ
 gptrace tokens "Hello"      ids, text and bytes of each token
 """
@@ -46,8 +47,8 @@ _COMPLETION_HINT = (
 )
 # The order of the help; a command that is not named here comes last.
 _ORDER = (
-    "run", "topk", "tokens", "explain", "check", "loss", "generate", "lens", "diff", "show", "models", "pull",
-    "schema",
+    "run", "topk", "tokens", "explain", "check", "source", "loss", "generate", "lens", "diff", "show",
+    "models", "pull", "schema",
 )  # fmt: skip
 
 

@@ -24,7 +24,7 @@ def spoken(text: str, stream: TextIO | None) -> str:
 def can_show(language: str, stream: TextIO | None) -> bool:
     """Tell whether a stream has the characters of a language: Big5 and Shift JIS lack simplified ones."""
     try:
-        ("中文，：（）" if language == "zh" else "").encode(encoding_of(stream))
+        ("这个词，：（）" if language == "zh" else "").encode(encoding_of(stream))
     except (UnicodeEncodeError, LookupError):
         return False
     return True

@@ -30,7 +30,8 @@ def write_file(path: Path, pieces: Iterable[str], *, kept_bytes: int | None = No
     is_stream = path.exists() and (named_like_one or not path.is_file())
     try:
         if not is_stream:
-            return _replace_file(Path(os.path.realpath(path)), pieces)  # a link stays a link
+            encoded = (piece.encode() for piece in pieces)
+            return replace_file(Path(os.path.realpath(path)), encoded)  # a link stays a link
         with path.open("w", encoding="utf-8") as stream:
             stream.writelines(pieces)
     except OSError as error:
@@ -55,11 +56,12 @@ def _add_to_file(path: Path, pieces: Iterable[str], kept_bytes: int) -> None:
         raise OutputError(f"--output {path} cannot be written: {error.strerror}", hint) from None
 
 
-def _replace_file(target: Path, pieces: Iterable[str]) -> None:
+def replace_file(target: Path, pieces: Iterable[bytes]) -> None:
+    """Write a file whole or not at all: to a temporary one beside it, which then takes its name."""
     mode = stat.S_IMODE(target.stat().st_mode) if target.exists() else 0o666 & ~_umask()
     descriptor, name = tempfile.mkstemp(prefix=".gptrace-", dir=target.parent)
     try:
-        with _removed_at_end(name), open(descriptor, "w", encoding="utf-8", newline="") as file:
+        with _removed_at_end(name), open(descriptor, "wb") as file:
             file.writelines(pieces)
             os.chmod(name, mode)
             file.flush()

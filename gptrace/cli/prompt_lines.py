@@ -16,7 +16,7 @@ from gptrace.cli.resumed import KeptResults
 from gptrace.errors import InputError, OptionError, RunError
 from gptrace.record import Report
 from gptrace.report import View
-from gptrace.report.progress import with_progress
+from gptrace.report.progress import ProgressBar
 from gptrace.text.lines import PromptLines
 from gptrace.translation import words
 
@@ -54,21 +54,35 @@ class PromptStreamOptions:
         """The prompts on stdin."""
         return PromptLines(is_json=self.is_json, start=self.kept.start if self.kept else 0)
 
-    def result(self, destination: Destination, stream: Report, view: View | None = None) -> CommandResult:
-        """Return the result that writes each item of a stream as it comes, and then says what failed."""
+    def result(
+        self, destination: Destination, stream: Report, view: View | None = None,
+        bar: ProgressBar | None = None,
+    ) -> CommandResult:  # fmt: skip
+        """Return the result that writes each item of a stream as it comes, and then says what failed.
+
+        `bar` shows the progress of the work; without one, the prompts are counted.
+        """
         counter = _ProblemCounter()
         results = getattr(stream, stream.items)
         if self.kept is not None:
             results = self.kept.after_the_same(stream, results)
-        results = counter.counted(results)
-        stderr = streams.stderr()
-        if stderr is not None and streams.can_show_progress():
-            results = with_progress(results, stderr, spoken(words("prompts"), stderr))
-        force_setattr(stream, stream.items, iter(results))
+        shown = bar or progress_bar(words("prompts"), is_stream=True)
+        results = shown.around(counter.counted(results), counts=bar is None)
+        force_setattr(stream, stream.items, results)
         return replace(
             destination.result(stream, view), is_live=True, final_error=counter.error,
             kept_bytes=None if self.kept is None else self.kept.length,
         )  # fmt: skip
+
+
+def progress_bar(what: str, *, is_stream: bool) -> ProgressBar:
+    """Return a bar on stderr that counts `what`, which `words` has made.
+
+    It shows nothing where no line there may move. The results of a stream come while the bar moves, and so
+    must not go to the same terminal.
+    """
+    stderr = streams.stderr() if streams.can_show_progress(is_stream=is_stream) else None
+    return ProgressBar(stderr, spoken(what, stderr))
 
 
 def _input_format(name: str | None, text: TextOptions) -> str:

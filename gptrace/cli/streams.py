@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout, suppress
 from io import StringIO
@@ -33,6 +34,7 @@ _written = False
 _continued: Path | None = None
 # The stream that data goes to, while `only_data_on_stdout` redirects sys.stdout.
 _kept: list[TextIO | None] = []
+_sinks: deque[Sink] = deque(maxlen=8)
 
 
 def write_stdout(text: str) -> None:
@@ -75,6 +77,8 @@ def only_data_on_stdout() -> Iterator[None]:
         _kept.append(sys.stdout if kept is None else kept)
         undo.callback(_kept.pop)
         sink = Sink(sys.stderr or undo.enter_context(open(os.devnull, "w", encoding="utf-8")))
+        # CPython's `print` holds no reference to its stream, and a thread of the model may go on printing.
+        _sinks.append(sink)
         undo.callback(_end_line, sink)
         undo.enter_context(redirect_stdout(sink))
         undo.enter_context(redirect_stderr(sink))
@@ -157,7 +161,9 @@ def language_of_stdout(language: str) -> str:
     """Return the language to write data in: English where stdout has no Chinese, which a note says."""
     if can_show(language, _stdout()):
         return language
-    write_notice(f"the output is in English: its encoding, {stdout_encoding()}, has no Chinese characters")
+    write_notice(
+        f"the output is in English: its encoding, {stdout_encoding()}, lacks simplified Chinese characters"
+    )
     return "en"
 
 
@@ -201,12 +207,12 @@ def _wants_color(stream: TextIO | None) -> bool:
     return bool(os.environ.get("FORCE_COLOR")) or (is_terminal(stream) and os.environ.get("TERM") != "dumb")
 
 
-def can_show_progress() -> bool:
-    """Tell whether a line on stderr may move: it is a terminal, and stdout does not go to the same one."""
+def can_show_progress(*, is_stream: bool = True) -> bool:
+    """Tell whether a line on stderr may move: it is a terminal, and no stream of results goes to it too."""
     stdout = _stdout()
     if not is_terminal(stderr()) or os.environ.get("TERM") == "dumb":
         return False
-    return stdout is not None and not is_terminal(stdout)
+    return stdout is not None and not (is_stream and is_terminal(stdout))
 
 
 def stdout_is_terminal() -> bool:

@@ -80,10 +80,12 @@ class Architecture:
     def __init__(
         self,
         settings: Mapping[str, Any],
-        build: Callable[[Mapping[str, int]], torch.nn.Module],
+        build: Callable[[Mapping[str, Any]], torch.nn.Module],
         changed: Callable[[Mapping[str, int]], Mapping[str, Any]] | None = None,
     ) -> None:
         self.settings = _positive(settings)
+        # The names of the settings that are dtypes.
+        self.dtypes = tuple(key for key, value in settings.items() if isinstance(value, torch.dtype))
         self.build = build
         self._changed = changed
         # What `keep` keeps: for each kind its results by key, the oldest first.

@@ -30,6 +30,7 @@ from gptrace.model.selection import (
     Limits,
     ModelSelection,
     UserModelSelection,
+    command_for,
 )
 from gptrace.model.user_model import build_user_model
 from gptrace.model.weights.load import load_state, load_weights
@@ -48,6 +49,7 @@ class LoadedModel:
     architecture   how to build it at other sizes, or None
     arguments      keyword arguments of its forward pass, beside the ids
     is_private     no other code holds the module, so it need not be restored after a run
+    typed          the options that select it on the command line, or None: see `ModelSelection`
     """
 
     module: Module
@@ -57,6 +59,11 @@ class LoadedModel:
     architecture: Architecture | None
     arguments: dict[str, Any]
     is_private: bool = False
+    typed: str | None = None
+
+    def command(self, name: str, *options: str) -> str:
+        """Return a command that asks gptrace about this model: see `command_for`."""
+        return command_for(self.typed, name, *options)
 
     @property
     def device(self) -> torch.device:
@@ -88,11 +95,15 @@ def load(model: ModelSelection | Module) -> LoadedModel:
     module = loaded.module
     tensors = (*module.parameters(), *module.buffers())
     if device.type != "meta" and any(tensor.device != device for tensor in tensors):
+        if any(tensor.is_meta for tensor in tensors):
+            problem = f"{loaded.name} holds tensors on device meta, which have shapes alone"
+            raise DeviceError(problem, "use gptrace run --device meta, or build the model with numbers")
         module = module.to(device)
     if model.dtype is not None:
         module = module.to(dtype=getattr(torch, model.dtype))
     # Other code may use a user's module; it is put into evaluation mode only while it runs.
-    return replace(loaded, module=module if isinstance(model, UserModelSelection) else module.eval())
+    module = module if isinstance(model, UserModelSelection) else module.eval()
+    return replace(loaded, module=module, typed=model.typed)
 
 
 def wrap_module(module: Module, name: str, weights: dict[str, Any]) -> LoadedModel:

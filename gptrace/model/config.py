@@ -162,6 +162,8 @@ PRESETS: dict[str, tuple[tuple[str, ...], GPTConfig]] = {
     "gpt2-xl": (("1558M",), GPTConfig(emb_dim=1600, n_heads=25, n_layers=48)),
     "gpt3-175b": (("175B",), GPTConfig(context_length=2048, emb_dim=12288, n_heads=96, n_layers=96)),
     "tiny": ((), GPTConfig(context_length=64, emb_dim=48, n_heads=4, n_layers=2)),
+    # Its trained weights are in the package.
+    "small": ((), GPTConfig(context_length=256, emb_dim=256, n_heads=8, n_layers=6, tie_head=True)),
 }
 
 

@@ -52,6 +52,23 @@ def meta_copy(module: torch.nn.Module) -> torch.nn.Module:
     return without_hooks(copy.deepcopy(module, memo))
 
 
+def fill_meta_parameters(module: torch.nn.Module) -> torch.nn.Module:
+    """Give random weights to the submodules that were built on device meta, and return the module.
+
+    Code that loads weights later builds large parts there, such as experts, which could not run without.
+    Only a submodule that can start anew, by `reset_parameters`, gets weights.
+
+    >>> fill_meta_parameters(torch.nn.Linear(3, 2, device="meta")).weight.device.type
+    'cpu'
+    """
+    for submodule in module.modules():
+        reset = getattr(submodule, "reset_parameters", None)
+        if callable(reset) and any(parameter.is_meta for parameter in submodule.parameters(recurse=False)):
+            submodule.to_empty(device="cpu", recurse=False)
+            reset()
+    return module
+
+
 def without_hooks(module: torch.nn.Module) -> torch.nn.Module:
     """Remove the forward hooks from a copy, and return it. They listen to calls of the original alone.
 

@@ -10,7 +10,14 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from gptrace.errors import InputError
-from gptrace.model.selection import DEFAULT_SEED, GPTSelection, Limits, ModelSelection, select_model
+from gptrace.model.selection import (
+    DEFAULT_SEED,
+    GPTSelection,
+    HuggingFaceSelection,
+    Limits,
+    ModelSelection,
+    select_model,
+)
 from gptrace.text.gpt2_tokenizer import GPT2
 from gptrace.text.hugging_face import as_tokenizer
 from gptrace.text.tokenizer import Tokenizer
@@ -102,6 +109,10 @@ class ModelOnDemand:
         if self._tokenizer is None:
             self._tokenizer = GPT2 if self._selection is None else self._selection.tokenizer()
         return self._tokenizer
+
+    def _own_tokenizer(self) -> Tokenizer | None:
+        """Return the tokenizer that belongs to the model; None for one that only reads the text."""
+        return self.tokenizer if isinstance(self._selection, HuggingFaceSelection) else self._tokenizer
 
     @property
     def limits(self) -> Limits:

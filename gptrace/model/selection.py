@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,7 @@ from gptrace.errors import ConfigError, DeviceError, OptionError, WeightsError, 
 from gptrace.model.config import GPTConfig, check_keys, parse_setting, preset, read_config_file
 from gptrace.model.reference import ObjectReference, is_reference, parse_reference
 from gptrace.model.weights import hub
+from gptrace.model.weights.packaged import PACKAGED, check_fits, packaged_file
 from gptrace.text.gpt2_tokenizer import GPT2
 from gptrace.text.tokenizer import Tokenizer
 from gptrace.wording import quoted_value
@@ -55,6 +57,7 @@ class ModelSelection:
     threads   processor threads for torch; None keeps torch's number
     weights   a weight file or folder; None for the weights that the model has without one
     keys      configuration keys from --config and --set
+    typed     the options that select it on the command line, as they are typed; None for an object of Python
     """
 
     name: str
@@ -64,6 +67,7 @@ class ModelSelection:
     threads: int | None = None
     weights: Path | None = None
     keys: Keys = field(default_factory=dict)
+    typed: str | None = None
 
     def limits(self) -> Limits | None:
         """Return the limits of the model, or None where they are known only after it is built."""
@@ -167,6 +171,7 @@ def select_model(
         device = "meta"
     _check_options(seed, device, dtype, weights, threads)
     options: Keys = {"seed": seed, "device": device, "threads": threads, "dtype": dtype or "float32"}
+    options["typed"] = typed_options(model, weights, config, settings)
     source = None if weights is None else str(weights)
     with about_option("settings"):
         set_keys = dict(map(parse_setting, settings))
@@ -178,6 +183,34 @@ def select_model(
     # With both, an impossible size may come from either.
     keys_option = None if settings and config is not None else "settings" if settings else "config"
     return _select_gpt(model, source, _keys(config) | set_keys, keys_option, say, options)
+
+
+def typed_options(model: object, weights: object, config: object, settings: Sequence[str]) -> str | None:
+    """Return the options that select a model on the command line; None for one that cannot be named there.
+
+    >>> typed_options("leaky.py:GPT", None, None, ["n_layers=2"])
+    '-m leaky.py:GPT --set n_layers=2'
+    """
+    if not isinstance(model, str | None) or not isinstance(config, str | Path | None):
+        return None
+    values = [
+        ("-m", model),
+        ("--weights", weights),
+        ("--config", config),
+        *(("--set", each) for each in settings),
+    ]
+    return " ".join(f"{name} {shlex.quote(str(value))}" for name, value in values if value is not None)
+
+
+def command_for(typed: str | None, name: str, *options: str) -> str:
+    """Return a command about a model that these options select; in Python, where none do.
+
+    >>> command_for("-m leaky.py:GPT", "check", "--only causal"), command_for(None, "check", "--only causal")
+    ('gptrace check -m leaky.py:GPT --only causal', 'gptrace.check(model)')
+    """
+    if typed is None:
+        return "".join(("gptrace.", name, "(model)"))
+    return " ".join(filter(None, ("gptrace", name, typed, *options)))
 
 
 def _check_options(seed: object, device: str, dtype: str | None, weights: object, threads: object) -> None:
@@ -200,9 +233,12 @@ def _check_options(seed: object, device: str, dtype: str | None, weights: object
 def _select_gpt(
     model: str | None, weights: str | None, keys: Keys, keys_option: str | None, say: Say, options: Keys
 ) -> GPTSelection:
-    if weights in (None, RANDOM):
+    if weights in (None, RANDOM, PRETRAINED):
         with about_option("model"):
             name, base = preset(model or DEFAULT_MODEL)
+        if weights != RANDOM and name in PACKAGED:
+            return _select_packaged(name, base, keys, keys_option, options)
+    if weights in (None, RANDOM):
         with about_option(keys_option):
             changed = GPTConfig.from_mapping(keys, base=base)
         return GPTSelection(name=name if changed == base else f"{name}, changed", config=changed, **options)
@@ -219,6 +255,21 @@ def _select_gpt(
     with about_option("model"):
         name, expected = preset(model) if model is not None else (path.name, None)
     return GPTSelection(name=name, weights=path, preset=expected, keys=keys, **options)
+
+
+def _select_packaged(
+    name: str, trained: GPTConfig, keys: Keys, keys_option: str | None, options: Keys
+) -> GPTSelection:
+    with about_option(keys_option):
+        check_keys(keys)
+        check_fits(name, trained, keys)
+        config = GPTConfig.from_mapping(keys, base=trained)
+    if options["device"] == "meta":  # shapes without numbers: nothing is loaded
+        return GPTSelection(name=name, config=config, **options)
+    origin = PACKAGED[name][1]
+    return GPTSelection(
+        name=name, weights=packaged_file(name), preset=trained, keys=keys, origin=origin, **options
+    )
 
 
 def _select_user_model(

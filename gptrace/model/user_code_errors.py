@@ -24,7 +24,7 @@ NEVER_USER_CODE = (
 )
 # Between a module's caller and the module while a trace runs, as torch itself is.
 _CALLS = _OWN_CODE + os.path.join("tracing", "module_calls.py")
-_LIBRARIES = (*{sysconfig.get_path(kind) + os.sep for kind in ("stdlib", "purelib", "platlib")},)
+LIBRARIES = (*{sysconfig.get_path(kind) + os.sep for kind in ("stdlib", "purelib", "platlib")},)
 _HINT = (
     "the model's own code raised this; gptrace run shows the trace up to the failing call, "
     "GPTRACE_DEBUG=1 shows the whole traceback"
@@ -74,7 +74,7 @@ def is_of_user_code(error: BaseException) -> bool:
             continue
         if frame.filename.startswith(_OWN_CODE):
             return False
-        if not frame.filename.startswith((*NEVER_USER_CODE, *_LIBRARIES, "<")):
+        if not frame.filename.startswith((*NEVER_USER_CODE, *LIBRARIES, "<")):
             return True
     return False
 
@@ -87,7 +87,7 @@ def line_of(error: BaseException) -> str:
         )
     every = traceback.extract_tb(error.__traceback__)
     frames = [frame for frame in every if not frame.filename.startswith(NEVER_USER_CODE)]
-    outside = [frame for frame in frames if not frame.filename.startswith(_LIBRARIES)]
+    outside = [frame for frame in frames if not frame.filename.startswith(LIBRARIES)]
     # Where no frame is outside the libraries, the model itself may be an installed package.
     candidates = outside or [frame for frame in frames if "site-packages" in frame.filename] or frames
     if not candidates:

@@ -15,7 +15,7 @@ from types import ModuleType
 from gptrace.errors import ConfigError
 from gptrace.model.architecture import SIZE_NAMES, Architecture
 from gptrace.model.interrupts import interrupts_allowed, interrupts_held
-from gptrace.model.meta_device import meta_copy, meta_parameters
+from gptrace.model.meta_device import fill_meta_parameters, meta_copy, meta_parameters
 from gptrace.model.quiet_torch import torch
 from gptrace.model.random_state import exclusive_random_state
 from gptrace.model.reference import ObjectReference
@@ -73,7 +73,7 @@ def _build(construction: Construction, selection: UserModelSelection, device: to
     if not isinstance(module, Module):
         problem = f"{selection.name} returned a value of type {type(module).__name__}, not a torch.nn.Module"
         raise ConfigError(problem, "name a subclass of torch.nn.Module, or a function that returns a module")
-    return module
+    return module if device.type == "meta" else fill_meta_parameters(module)
 
 
 def _rebuild(construction: Construction, first: Module, changes: Mapping[str, int]) -> Module:
@@ -87,7 +87,7 @@ def _rebuild(construction: Construction, first: Module, changes: Mapping[str, in
     ids = {id(item) for item in (first, *first.parameters())}
     if any(id(item) in ids for item in (module, *module.parameters())):
         raise TypeError("the same module again")
-    return module
+    return fill_meta_parameters(module)
 
 
 def _resolved(reference: object) -> object:

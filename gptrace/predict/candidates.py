@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
-from gptrace.errors import RunError
+from gptrace.errors import NotFiniteError
 from gptrace.model.quiet_torch import torch
 from gptrace.record import Candidate
 from gptrace.text.gpt2_tokenizer import GPT2
@@ -23,7 +23,7 @@ def candidates_of_rows(
     """Return for each row of logits (R, V) its `k` most likely tokens, and the tokens of the ids in `chosen`.
 
     Probabilities are softmax(logits / temperature), computed in float64. Ranks start at 1, and equal logits
-    rank by id; a token of `chosen` has its rank in the whole row. Raises a RunError as `log_softmax` does.
+    rank by id; a token of `chosen` has its rank in the whole row. Raises an error as `log_softmax` does.
 
     >>> rows = torch.tensor([[2.0, 1.0, 0.0], [0.0, 5.0, 5.0]])
     >>> [[(c.id, round(c.probability, 4)) for c in best] for best, _ in candidates_of_rows(rows, k=2)]
@@ -50,7 +50,7 @@ def rows_per_chunk(vocab_size: int) -> int:
 def log_softmax(logits: Tensor, temperature: float = 1.0) -> Tensor:
     """Return the log-probabilities (R, V) of logits / temperature, in float64.
 
-    Raises a RunError where the greatest logit of a row is NaN or infinite: softmax has no value there.
+    Raises a NotFiniteError where the greatest logit of a row is NaN or infinite: softmax has no value there.
     """
     values = as_float64(logits)
     check_probabilities_exist(values)
@@ -68,12 +68,14 @@ def have_probabilities(logits: Tensor) -> Tensor:
 
 
 def check_probabilities_exist(logits: Tensor) -> None:
-    """Raise a RunError where a row of logits (R, V) has no probabilities, and so no ranking."""
+    """Raise a NotFiniteError where a row of logits (R, V) has no probabilities, and so no ranking."""
     without = logits[~have_probabilities(logits)]
     if len(without):
-        raise RunError(
-            f"the greatest logit is {float(without[0].max())}, so there is no next token",
+        value = float(without[0].max())
+        raise NotFiniteError(
+            f"the greatest logit is {value}, so there is no next token",
             "gptrace run --columns nan names the call that made it",
+            value,
         )
 
 

@@ -31,6 +31,8 @@ from gptrace.wording import one_line
 Tensor = torch.Tensor
 # Logits in memory at once, as rows times vocabulary: 8 MiB in float32.
 _LOGITS_AT_ONCE = 1 << 21
+# Bytes for each logit of a row that is read: in float64, less its maximum, divided, and its softmax.
+_READING = 4 * 8
 
 
 class LogitRows(NamedTuple):
@@ -80,7 +82,7 @@ class Forward:
             return
         assert isinstance(model, GPTModel)
         at_once = _LOGITS_AT_ONCE // model.config.vocab_size
-        check_room(self.loaded, *batch.shape, rows=min(len(places), at_once))
+        check_room(self.loaded, *batch.shape, rows=min(len(places), max(1, at_once)))
         with guarded_forward(self.loaded, batch), interrupts_allowed():
             self._each(places, hidden_states(model, batch), reader, model.out_head)
 
@@ -208,10 +210,10 @@ def _batch_text(prompts: int, length: int) -> str:
 
 
 def _activation_bytes(model: GPTModel, prompts: int, length: int, rows: int) -> int:
-    """Estimate the peak of a forward pass in float32: logits, or one block's attention scores."""
+    """Estimate the peak of a forward pass in float32, with one row of its logits read."""
     B, T, config = prompts, length, model.config
     logits = rows * config.vocab_size
     is_eager = any(attention.attend is not fused_attention for attention in attentions(model))
     scores = 3 * B * config.n_heads * T * T if is_eager else 0
     residual = 6 * B * T * config.emb_dim
-    return 4 * (residual + max(logits, scores))
+    return 4 * (residual + max(logits, scores)) + _READING * config.vocab_size

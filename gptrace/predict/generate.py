@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from msgspec.structs import force_setattr, replace
 
-from gptrace.errors import ModelCodeError
+from gptrace.errors import ModelCodeError, NotFiniteError
 from gptrace.measures import Measures
 from gptrace.model.build import LoadedModel
 from gptrace.model.hugging_face import is_hugging_face
@@ -144,10 +144,14 @@ class _Generator(Runner[GenerationResult]):
         for _ in range(settings.max_new_tokens):
             logits, step = self._checked_step(steps, ids)
             decoder = self.deferred.decoder_for(logits[None], prompt)
-            token_id = next_id(
-                logits[: decoder.token_count], generator, temperature=settings.temperature,
-                top_k=settings.top_k, top_p=settings.top_p,
-            )  # fmt: skip
+            try:
+                token_id = next_id(
+                    logits[: decoder.token_count], generator, temperature=settings.temperature,
+                    top_k=settings.top_k, top_p=settings.top_p,
+                )  # fmt: skip
+            except NotFiniteError as error:
+                error.ids = tuple(ids[-(self._context_length or 0) :])
+                raise
             token = decoder.tokenizer.token(token_id)
             ids.append(token_id)
             new.append(token)

@@ -9,19 +9,17 @@ Shapes: T tokens, D emb_dim, V vocabulary.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from gptrace.errors import RunError
 from gptrace.model.build import LoadedModel
-from gptrace.model.interrupts import interrupts_allowed, interrupts_held
+from gptrace.model.interrupts import interrupts_allowed
 from gptrace.model.quiet_torch import torch
 from gptrace.predict.candidates import allowed_rounding, as_float64
-from gptrace.predict.capture import capture_tensors
+from gptrace.predict.capture import capture_tensors, replaced_output
 from gptrace.predict.forward import extract_logits
 from gptrace.predict.model_structure import ModelStructure
-from gptrace.tracing.undisturbed import run_uncompiled
 from gptrace.wording import one_line
 
 Tensor = torch.Tensor
@@ -114,7 +112,7 @@ class LayerLogits:
         """Run a text (1, T), and let the last block return `values`: the logits (T, V)."""
         block = self.blocks[-1]
         try:
-            with _replaced_output(self._loaded.module.get_submodule(block), values), interrupts_allowed():
+            with replaced_output(self._loaded.module.get_submodule(block), values), interrupts_allowed():
                 return self._logits(batch)
         except Exception as error:  # it is no fault of the model, which has run well on its own values
             raise RunError(
@@ -161,26 +159,3 @@ def _difference(actual: Tensor | None, logits: Tensor) -> float | None:
     difference = float((values - expected)[finite].abs().max()) if bool(finite.any()) else 0.0
     is_same = difference <= allowed_rounding(logits) and bool((values.isfinite() == finite).all())
     return difference if is_same else None
-
-
-@contextmanager
-def _replaced_output(module: torch.nn.Module, values: Tensor) -> Iterator[None]:
-    """Let a module return `values` in place of the first tensor that it returns."""
-
-    def replace(_: object, __: object, output: object) -> object:
-        if isinstance(output, Tensor):
-            return values.clone()
-        if not isinstance(output, tuple | list):
-            raise TypeError(f"it returns a value of type {type(output).__name__}")
-        items = list(output)
-        items[next(at for at, item in enumerate(items) if isinstance(item, Tensor))] = values.clone()
-        make: Callable[..., object] = type(output)
-        return make(*items) if hasattr(output, "_fields") else make(items)
-
-    with interrupts_held():
-        handle = module.register_forward_hook(replace)
-        try:
-            with run_uncompiled():  # compiled code may skip the hooks of submodules
-                yield
-        finally:
-            handle.remove()

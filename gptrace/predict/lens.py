@@ -18,6 +18,7 @@ from gptrace.predict.layer_logits import LayerLogits
 from gptrace.predict.logit_decoder import DeferredLogitDecoder, LogitDecoder
 from gptrace.predict.loss import scores_of
 from gptrace.predict.model_structure import ModelStructure, check_structure_for_lens, find_model_structure
+from gptrace.predict.output_head import find_output_head
 from gptrace.predict.prompt_stream import PromptStream, Runner, StreamedPrompt
 from gptrace.record import Candidate, LensCell, LensLayer, LensResult, LensStream
 from gptrace.text.prompts import padded
@@ -73,9 +74,14 @@ class _LensRunner(Runner[LensResult]):
 
 
 def _model_structure(loaded: LoadedModel, batch: Tensor, head: str | None) -> ModelStructure:
-    with record_trace(loaded.module, None) as trace, interrupts_allowed():
-        logits = extract_logits(loaded.module(batch, **loaded.arguments), loaded, batch)
-    structure = find_model_structure(trace, loaded.module, tuple(logits.shape), head)
+    def run() -> Tensor:
+        with interrupts_allowed():
+            return extract_logits(loaded.module(batch, **loaded.arguments), loaded, batch)
+
+    with record_trace(loaded.module, None) as trace:
+        shape = tuple(run().shape)
+    output_head = find_output_head(trace, loaded.module, head, shape, run)
+    structure = find_model_structure(trace, loaded.module, shape, output_head)
     return check_structure_for_lens(structure, loaded.name)
 
 

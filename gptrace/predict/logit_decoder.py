@@ -71,7 +71,7 @@ class DeferredLogitDecoder:
         self, loaded: LoadedModel, tokenizer: Tokenizer, *, k: int | None = None, temperature: float = 1.0
     ) -> None:
         self.decoder: LogitDecoder | None = None
-        self._loaded = loaded
+        self.loaded = loaded
         self._make = partial(LogitDecoder, loaded, tokenizer, k=k, temperature=temperature)
 
     def decoder_for(self, logits: Tensor, prompt: Prompt) -> LogitDecoder:
@@ -87,7 +87,7 @@ class DeferredLogitDecoder:
     @property
     def weights(self) -> dict[str, Any]:
         """The facts of the weights for the report, complete when a decoder is made."""
-        return self._loaded.weights if self.decoder is None else self.decoder.weights
+        return self.loaded.weights if self.decoder is None else self.decoder.weights
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -24,6 +24,7 @@ from gptrace.tracing.model_facts import model_info, versions
 
 Tensor = torch.Tensor
 Score = tuple[float, int]  # log-probability, rank
+Progress = Callable[[int, int | None], object]  # windows that are scored, and all if they are known
 _LARGEST_EXPONENT = 709.0  # exp of more overflows
 
 
@@ -36,6 +37,11 @@ class Window(NamedTuple):
     start: int
     end: int
     first: int
+
+    @property
+    def has_scores(self) -> bool:
+        """Tell whether there is a token to score."""
+        return self.first < self.end
 
 
 def windows(length: int, context_length: int | None, stride: int | None = None) -> list[Window]:
@@ -65,10 +71,13 @@ def run_loss(
     context_length: int | None = None,
     stride: int | None = None,
     batch_size: int | None = None,
+    progress: Progress | None = None,
 ) -> LossStream:
     """Score each token of each prompt, given the tokens before it; the total is known at the end."""
     budget = BatchBudget.for_device(loaded.device.type, batch_size)
     scorer = _Scorer(loaded, tokenizer, context_length, stride, budget)
+    if progress is not None:
+        scorer.report_to(progress, prompts.known)
     results = scorer.results(prompts, budget, may_pad=scorer.forward.may_pad)
     decoder = scorer.deferred.decoder
     stream = LossStream(
@@ -109,6 +118,24 @@ class _Scorer(Runner[LossResult]):
         self.forward = Forward(loaded)
         self.deferred = DeferredLogitDecoder(loaded, tokenizer)
         self._context_length, self._stride, self._budget = context_length, stride, budget
+        self._progress: Callable[[int], object] = lambda count: None
+
+    def report_to(self, progress: Progress, known: Sequence[Prompt] | None) -> None:
+        """Call `progress` after each batch of windows; the `known` prompts are all that there are."""
+        total = None if known is None else sum(
+            window.has_scores for prompt in known for window in self._windows(prompt)
+        )  # fmt: skip
+        done = 0
+
+        def report(count: int) -> None:
+            nonlocal done
+            done += count
+            progress(done, total)
+
+        self._progress = report
+
+    def _windows(self, prompt: Prompt) -> list[Window]:
+        return windows(len(prompt.tokens), self._context_length, self._stride)
 
     def problem_result(self, streamed: StreamedPrompt) -> LossResult:
         prompt = streamed.prompt
@@ -118,8 +145,8 @@ class _Scorer(Runner[LossResult]):
 
     def run_batch(self, batch: list[StreamedPrompt]) -> list[LossResult]:
         prompts = [streamed.prompt for streamed in batch]
-        cut = [windows(len(prompt.tokens), self._context_length, self._stride) for prompt in prompts]
-        parts = [(number, part) for number, row in enumerate(cut) for part in row if part.first < part.end]
+        cut = [self._windows(prompt) for prompt in prompts]
+        parts = [(number, window) for number, row in enumerate(cut) for window in row if window.has_scores]
         lengths = [window.end - window.start for _, window in parts]
         scores: list[dict[int, Score]] = [{} for _ in prompts]
         for group in batches(lengths, self._budget, may_pad=self.forward.may_pad):
@@ -127,6 +154,7 @@ class _Scorer(Runner[LossResult]):
             new_scores = self.run([(prompts[number], window) for number, window in members])
             for (number, window), of_window in zip(members, new_scores, strict=True):
                 scores[number].update(enumerate(of_window, start=window.first))
+            self._progress(len(members))
         return [
             _result(streamed, self.deferred.displayable(streamed.prompt), scores[number], len(cut[number]))
             for number, streamed in enumerate(batch)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from gptrace.errors import OptionError, RunError
+from gptrace.errors import RunError
 from gptrace.model.quiet_torch import torch
+from gptrace.predict.output_head import may_be_head
 from gptrace.record import ModuleCall, Trace
 from gptrace.tracing.parameters import ancestors
 
@@ -25,7 +26,8 @@ class ModelStructure:
     are the first of the other modules that run before the first block, or before the head where no blocks
     are found. `between` are the modules that run after the last block and before the head: mostly the
     final norm. `to_logits` lead from the last block to the logits: a module that contains the head, and takes
-    one tensor, stands there as a whole.
+    one tensor, stands there as a whole. `numbers` tells, by path, which call leads to the logits: the last
+    one up to that of the head.
     """
 
     token_embedding: str
@@ -35,20 +37,17 @@ class ModelStructure:
     between: tuple[str, ...]
     head: str
     to_logits: tuple[str, ...]
+    numbers: Mapping[str, int]
 
 
 def find_model_structure(
-    trace: Trace, module: Module, logits_shape: tuple[int, ...], head: str | None = None
+    trace: Trace, module: Module, logits_shape: tuple[int, ...], output_head: ModuleCall | None
 ) -> ModelStructure:
     """Return the roles of the modules, as the calls of one forward pass show them.
 
-    `logits_shape` is the (B, T, V) that the model returned. `head` is the path of the output head, for a
-    model in which it is not found. Raises an OptionError if that module did not run, or returns no logits.
+    `logits_shape` is the (B, T, V) that the model returned, `output_head` the call of the output head.
     """
     calls = [call for call in trace.calls if call.path]
-    output_head = (
-        _output_head(calls, logits_shape) if head is None else _named_head(calls, logits_shape, head)
-    )
     blocks = _blocks(calls)
     whole_head = _whole_head(
         [call for call in calls if not isinstance(module.get_submodule(call.path), torch.nn.Sequential)],
@@ -72,7 +71,12 @@ def find_model_structure(
         between=_between(calls, blocks, output_head),
         head=output_head.path if output_head is not None else "",
         to_logits=(*_between(calls, blocks, whole_head), whole_head.path) if whole_head is not None else (),
+        numbers=_numbers(calls, output_head),
     )
+
+
+def _numbers(calls: Sequence[ModuleCall], head: ModuleCall | None) -> dict[str, int]:
+    return {call.path: call.call for call in calls if head is not None and call.index <= head.index}
 
 
 def check_structure_for_lens(structure: ModelStructure, name: str) -> ModelStructure:
@@ -92,36 +96,6 @@ def check_structure_for_lens(structure: ModelStructure, name: str) -> ModelStruc
     return structure
 
 
-def _output_head(calls: Sequence[ModuleCall], logits_shape: tuple[int, ...]) -> ModuleCall | None:
-    """Return the last call of a leaf with parameters whose output has the shape of the logits."""
-    leaves = (call for call in reversed(_leaves(calls)) if call.parameters.own)
-    return next((call for call in leaves if _may_be_head(call, logits_shape)), None)
-
-
-def _named_head(calls: Sequence[ModuleCall], logits_shape: tuple[int, ...], path: str) -> ModuleCall:
-    """Return the last call of the module that --head names."""
-    call = next((call for call in reversed(calls) if call.path == path), None)
-    if call is not None and _may_be_head(call, logits_shape):
-        return call
-    leaves = _leaves(calls)
-    heads = [leaf for leaf in leaves if _may_be_head(leaf, logits_shape)]
-    paths = [leaf.path for leaf in heads or leaves]
-    problem = f"--head {path!r} {'is no module that ran' if call is None else 'makes no logits'}"
-    raise OptionError(problem, f"it may be one of: {', '.join(dict.fromkeys(paths))}")
-
-
-def _leaves(calls: Sequence[ModuleCall]) -> list[ModuleCall]:
-    """Return the calls that called no other module and returned tensors."""
-    parents = {call.parent for call in calls}
-    return [call for call in calls if call.index not in parents and call.outputs]
-
-
-def _may_be_head(call: ModuleCall, logits_shape: tuple[int, ...]) -> bool:
-    """Tell whether the output of a call may be the logits (B, T, V), or some rows of them."""
-    shape = call.outputs[0].shape if call.outputs else ()
-    return len(shape) == 3 and (shape[0], shape[-1]) == (logits_shape[0], logits_shape[-1])
-
-
 def _whole_head(
     calls: Sequence[ModuleCall],
     blocks: Sequence[ModuleCall],
@@ -138,12 +112,7 @@ def _whole_head(
     containers = set(ancestors(head.path))
     for call in calls:
         is_after = blocks[-1].index < call.index < head.index
-        if (
-            is_after
-            and call.path in containers
-            and len(call.inputs) == 1
-            and _may_be_head(call, logits_shape)
-        ):
+        if is_after and call.path in containers and len(call.inputs) == 1 and may_be_head(call, logits_shape):
             return call
     return head
 

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any, Generic, TypeVar
 
-from gptrace.errors import NoLogitsError, RunError, TextError
+from gptrace.errors import NoLogitsError, NotFiniteError, RunError, TextError
 from gptrace.model.selection import Limits
 from gptrace.predict.batching import BatchBudget, run_in_order
 from gptrace.predict.logit_decoder import DeferredLogitDecoder
+from gptrace.predict.nonfinite import with_origin
 from gptrace.predict.validation import fit_prompts
 from gptrace.record import Problem, PromptResult
 from gptrace.text.lines import PromptLines, as_lines
@@ -51,6 +52,12 @@ class PromptStream:
     prompts: Iterable[StreamedPrompt]
     is_idle: Callable[[], bool] = lambda: False
     continue_on_error: bool = False
+
+    @property
+    def known(self) -> list[Prompt] | None:
+        """All prompts, where they are known."""
+        prompts = self.prompts
+        return [streamed.prompt for streamed in prompts] if isinstance(prompts, list) else None
 
     @classmethod
     def of(cls, prompts: Iterable[Prompt]) -> PromptStream:
@@ -126,6 +133,12 @@ class Runner(ABC, Generic[Result]):
         first = next(results, None)
         return chain([] if first is None else [first], results)
 
+    def _with_origin(self, error: RunError, batch: list[StreamedPrompt]) -> RunError:
+        """Return the error; with the origin of the NaN, if it is about some."""
+        if not isinstance(error, NotFiniteError):
+            return error
+        return with_origin(error, self.deferred.loaded, [streamed.prompt.ids for streamed in batch])
+
     def _run(self, batch: list[StreamedPrompt], continue_on_error: bool) -> list[Result]:
         """Run a batch; where the model fails at it, run each of its prompts alone."""
         try:
@@ -134,9 +147,10 @@ class Runner(ABC, Generic[Result]):
             # A model that has never returned logits will not return any for other prompts.
             is_hopeless = isinstance(error, NoLogitsError) and self.deferred.decoder is None
             if is_hopeless or not continue_on_error:
-                raise
+                raise self._with_origin(error, batch) from error.__cause__
             if len(batch) > 1:
                 return [result for streamed in batch for result in self._run([streamed], continue_on_error)]
+            error = self._with_origin(error, batch)
             problem = Problem(error.message, error.hint)
             without_tokens = replace(batch[0], prompt=Prompt(batch[0].prompt.text, ()), problem=problem)
             return [self.problem_result(without_tokens)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
@@ -26,9 +27,11 @@ from gptrace.predict.forward import (
 )
 from gptrace.predict.logit_decoder import LogitDecoder
 from gptrace.predict.logits import LogitsOrReason, find_logits, refuse_classes
+from gptrace.predict.nonfinite import origin_of
 from gptrace.record import Prediction, Trace, TracedPrompt
 from gptrace.text.prompts import Prompt, padded
 from gptrace.text.tokenizer import Tokenizer
+from gptrace.tracing.line_recorder import LineRecorder
 from gptrace.tracing.watching import record_trace
 
 Tensor = torch.Tensor
@@ -44,27 +47,10 @@ def run_traced(
     measures: Measures = SHAPES_ONLY,
 ) -> Trace:
     """Run the prompts as one traced batch, and predict the tokens that follow the last token of each."""
-    model = loaded.module
-    batch = batch_ids(loaded, prompts)  # (B, T)
-    trace: Trace | None = None
-    check_room(loaded, *batch.shape, rows=batch.numel())
-    try:
-        with (
-            guarded_forward(loaded, batch),
-            record_trace(model, loaded.architecture, by_copy=True, measures=measures) as trace,
-            interrupts_allowed(),
-        ):
-            output = model(batch, **loaded.arguments)
-    except GptraceError as error:
-        if trace is not None:
-            error.trace = trace = _described(trace, loaded, prompts, temperature)
-            if trace.error is not None and trace.error.diagnosis is not None:
-                error.hint = trace.error.diagnosis
-        raise
+    trace, output, batch = traced_forward(loaded, prompts, measures=measures, temperature=temperature)
     with user_code_errors(f" (in the output of {loaded.name})"):
         result = _refuse_other_axes(find_logits(output, *batch.shape), trace, loaded)
         result = refuse_classes(result, largest_id(batch))
-    trace = _described(trace, loaded, prompts, temperature)
     if result.logits is None:
         return replace(trace, notes=(*trace.notes, f"no next tokens: {result.reason}"))
     try:
@@ -73,12 +59,13 @@ def run_traced(
         error.trace = trace
         raise
     decoder = LogitDecoder(loaded, tokenizer, result.logits, prompts[0], k=k, temperature=temperature)
-    predictions = () if rows.is_meta else _predictions(decoder, rows, prompts)
-    without = [str(prediction.input) for prediction in predictions if not prediction.candidates]
+    predictions = () if rows.is_meta else _predictions(loaded, decoder, rows, prompts)
+    without = [prediction for prediction in predictions if not prediction.candidates]
     if without:
+        numbers = ", ".join(str(prediction.input) for prediction in without)
+        origin = without[0].origin or "gptrace run --columns nan names the call that made it"
         decoder.notes.append(
-            f"no next token after prompt {', '.join(without)}: the greatest logit is NaN or infinite; "
-            "gptrace run --columns nan names the call that made it"
+            f"no next token after prompt {numbers}: the greatest logit is NaN or infinite; {origin}"
         )
     return replace(
         trace,
@@ -90,14 +77,69 @@ def run_traced(
     )
 
 
-def _predictions(decoder: LogitDecoder, rows: Tensor, prompts: Sequence[Prompt]) -> tuple[Prediction, ...]:
-    """Return the candidates after each prompt, given its row (B, V); none for a row without probabilities."""
+class TracedForward(NamedTuple):
+    """The trace of one forward pass, what the model returned, and the ids (B, T) that it got."""
+
+    trace: Trace
+    output: object
+    batch: Tensor
+
+
+def traced_forward(
+    loaded: LoadedModel,
+    prompts: Sequence[Prompt],
+    *,
+    measures: Measures = SHAPES_ONLY,
+    temperature: float = 1.0,
+    lines: LineRecorder | None = None,
+) -> TracedForward:
+    """Run the prompts as one traced batch; `lines` follows the lines of the model's code.
+
+    Where the model fails, the error's `trace` holds the calls up to there.
+    """
+    batch = batch_ids(loaded, prompts)
+    trace: Trace | None = None
+    check_room(loaded, *batch.shape, rows=batch.numel())
+    try:
+        with (
+            guarded_forward(loaded, batch),
+            record_trace(
+                loaded.module,
+                loaded.architecture,
+                by_copy=True,
+                measures=measures,
+                check=loaded.command("check"),
+                lines=lines,
+            ) as trace,  # fmt: skip
+            interrupts_allowed(),
+        ):
+            output = loaded.module(batch, **loaded.arguments)
+    except GptraceError as error:
+        if trace is not None:
+            error.trace = trace = _described(trace, loaded, prompts, temperature)
+            if trace.error is not None and trace.error.diagnosis is not None:
+                error.hint = trace.error.diagnosis
+        raise
+    return TracedForward(_described(trace, loaded, prompts, temperature), output, batch)
+
+
+def _predictions(
+    loaded: LoadedModel, decoder: LogitDecoder, rows: Tensor, prompts: Sequence[Prompt]
+) -> tuple[Prediction, ...]:
+    """Return the candidates after each prompt, given its row (B, V).
+
+    There are none for a row without probabilities; the first such has the origin of the NaN or Inf.
+    """
     has_candidates = have_probabilities(rows[:, : decoder.token_count])  # (B,)
     candidates = iter(decoder.candidates(rows[has_candidates]))
-    return tuple(
-        Prediction(number, len(prompt.tokens) - 1, next(candidates)[0] if has else ())
-        for number, (prompt, has) in enumerate(zip(prompts, has_candidates.tolist(), strict=True))
-    )
+    predictions: list[Prediction] = []
+    for number, (prompt, row) in enumerate(zip(prompts, rows[:, : decoder.token_count], strict=True)):
+        has, origin = bool(has_candidates[number]), ""
+        if not has and all(prediction.candidates for prediction in predictions):
+            origin = origin_of(loaded, prompt.ids, float(row.max()))
+        best = next(candidates)[0] if has else ()
+        predictions.append(Prediction(number, len(prompt.tokens) - 1, best, origin))
+    return tuple(predictions)
 
 
 def _described(trace: Trace, loaded: LoadedModel, prompts: Sequence[Prompt], temperature: float) -> Trace:

@@ -18,8 +18,8 @@ def next_id(
 ) -> int:
     """Return the id of the next token after logits (V,), sampled with the generator.
 
-    At temperature 0 it is the likeliest token; of equal logits, that of the lowest id. Raises a RunError
-    where the largest logit is NaN or infinite.
+    At temperature 0 it is the likeliest token; of equal logits, that of the lowest id. Raises a
+    NotFiniteError where the largest logit is NaN or infinite.
 
     >>> next_id(torch.tensor([1.0, 3.0, 3.0]), torch.Generator())
     1

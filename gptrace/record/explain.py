@@ -7,17 +7,23 @@ from typing import Annotated, ClassVar
 from msgspec import Meta
 
 from gptrace.record.base import Record, Report, Versions, about
+from gptrace.record.check import SourceLine
 from gptrace.record.model import ModelInfo
 from gptrace.record.tokens import Ids, PromptText, Token
 
 
 class Claim(Record, frozen=True):
-    """A sentence, the figures measured for it, and whether they confirm it."""
+    """A sentence, the figures measured for it, and whether they confirm it.
+
+    Where they do not, and a check fails as well: the command that says more, and the line that it blames.
+    """
 
     key: Annotated[str, about("a name for the claim, the same in every language")]
     text: str
     measured: str
     holds: Annotated[bool | None, about("null where the claim does not apply or could not be measured")]
+    check: Annotated[str, about("the command that says more of a claim that does not hold")] = ""
+    source: SourceLine | None = None
 
 
 class Topic(Record, frozen=True):

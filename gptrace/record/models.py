@@ -17,7 +17,8 @@ class PresetParameters(Record, frozen=True):
 class PublishedWeights(Record, frozen=True):
     """Published weights of a model."""
 
-    at_hand: Annotated[bool, about("whether they are in the local cache")]
+    at_hand: Annotated[bool, about("whether they are in the local cache, or in the package")]
+    in_package: Annotated[bool, about("whether they come with gptrace")] = False
 
 
 class Preset(Record, frozen=True):

@@ -138,6 +138,7 @@ class Prediction(Record, frozen=True):
     input: Count
     position: Count
     candidates: tuple[Candidate, ...]
+    origin: Annotated[str, about("which operation made the NaN or Inf, where it is found")] = ""
 
 
 class Failure(Record, frozen=True):

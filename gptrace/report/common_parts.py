@@ -106,6 +106,9 @@ def _origin(weights: dict[str, Any]) -> list[str]:
             return [words("none: device meta has shapes but no numbers, so there are no next tokens")]
         case "pretrained":
             return [words("pretrained, {} at revision {}", _fact(weights, "repository"), revision)]
+        case "package":
+            text = words("trained on {}", recorded(_fact(weights, "trained_on")))
+            return [text, words("in the package, stored in {}", _fact(weights, "dtype"))]
         case "own code":
             return _made_by(weights)
         case "hugging_face":

@@ -13,7 +13,7 @@ from gptrace.report.parts import Part
 _WORDS = {
     "·Wᵀ": " @ W.T", " · ": " | ", "·": "*", "ᵀ": ".T", "Σ": "sum", "ᵢ": "_i", "ⱼ": "_j", "₁": "1", "₂": "2",
     "→": "->", "←": "<-", "≥": ">=", "≤": "<=", "≠": "!=", "≈": "~=", "±": "+/-", "×": "x", "−": "-",
-    "–": "-", "—": "-", "√": "sqrt", "∞": "inf", "∈": "in", "…": "...", "✓": "ok", "✗": "FAIL", "“": '"',
+    "–": "-", "—": "-", "√": "sqrt ", "∞": "inf", "∈": "in", "…": "...", "✓": "ok", "✗": "FAIL", "“": '"',
     "”": '"', "‘": "'", "’": "'", "�": "?",
 }  # fmt: skip
 # What tables and trees are drawn with, after they are laid out: one character for each.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Iterable, Sequence
 
-from gptrace.report.parts import Claims, Facts, Line, Lines, Part, Table, Tree
+from gptrace.report.parts import Claims, Facts, Line, Lines, Listing, Part, Table, Tree
 from gptrace.report.safe_text import code_spans, visible
 from gptrace.report.table_data import TableData
 
@@ -28,6 +28,11 @@ _STYLES = {
     "fairly likely": "color:#1f8299",
     "unlikely": "color:#9a6b00",
     "very unlikely": "color:#c0392b",
+    "keyword": "color:#b5338a",
+    "string": "color:#1e8449",
+    "comment": "opacity:.7",
+    "literal": "color:#1f8299",
+    "definition": "font-weight:bold",
 }
 _ROOT = "overflow-x:auto;line-height:1.3;font-family:ui-monospace,Menlo,Consolas,monospace"
 _PAGE = """<!doctype html>
@@ -75,6 +80,8 @@ def _element(part: Part) -> str:
             return title + lines + (_data_table(part.data) if part.data.columns else "")
         case Tree():
             return _tree(part)
+        case Listing():
+            return f"<p>{_span(part.title, 'strong')}</p>\n" + _listing(part)
         case Claims():
             items = "".join(
                 f"<p>{_span(claim.mark, claim.role)} {_prose(claim.text)}<br>"
@@ -114,6 +121,17 @@ def _tree(tree: Tree) -> str:
         cells += [_cell(text, is_number=is_number) for text, (_, is_number) in numbers]
         rows.append(cells)
     return _table(heads, rows)
+
+
+def _listing(listing: Listing) -> str:
+    rows = []
+    for row in listing.rows:
+        code = tuple((text, row.role or role) for text, role in row.code)
+        shapes = "\n".join("  ".join(filter(None, pair)) for pair in row.shapes)
+        cells = [_cell(row.number, role="quiet", is_number=True), _cell(row.runs, role="quiet")]
+        rows.append([*cells, _line_cell(code), _cell(shapes, role="figures")])
+        rows += [[_cell(""), _cell(""), _line_cell(remark, "pre-wrap"), _cell("")] for remark in row.remarks]
+    return _table([], rows)
 
 
 def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

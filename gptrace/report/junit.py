@@ -17,7 +17,8 @@ def to_junit(check: Check) -> str:
         f'failures="{len(check.failed)}" skipped="{skipped}" errors="0">'
     )
     cases = [_case(result) for result in check.checks]
-    return "\n".join(['<?xml version="1.0"?>', head, *cases, "</testsuite>"]) + "\n"
+    xml = "\n".join(['<?xml version="1.0"?>', head, *cases, "</testsuite>"]) + "\n"
+    return xml.encode("ascii", "xmlcharrefreplace").decode()  # so that it is right in every encoding
 
 
 def _case(result: CheckResult) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from gptrace.report.parts import Claims, ClaimText, Facts, Line, Lines, Part, Table, Tree, TreeRow
+from gptrace.report.parts import Claims, ClaimText, Facts, Line, Lines, Listing, Part, Table, Tree, TreeRow
 from gptrace.report.table_data import Column, TableData
 
 Change = Callable[[str], str]
@@ -30,10 +30,26 @@ def with_texts(part: Part, change: Change) -> Part:
             )
         case Tree():
             return _tree(part, change)
+        case Listing():
+            return _listing(part, change)
         case Claims():
             return replace(
                 part, title=change(part.title), claims=[_claim(claim, change) for claim in part.claims]
             )
+
+
+def _listing(listing: Listing, change: Change) -> Listing:
+    rows = [
+        replace(
+            row,
+            code=_line(row.code, change),
+            runs=change(row.runs),
+            shapes=[(change(names), change(sizes)) for names, sizes in row.shapes],
+            remarks=[_line(line, change) for line in row.remarks],
+        )
+        for row in listing.rows
+    ]
+    return Listing(change(listing.title), rows)
 
 
 def _line(line: Line, change: Change) -> Line:

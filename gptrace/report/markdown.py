@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from gptrace.report.parts import Claims, Facts, Lines, Part, Table, Tree, plain
+from gptrace.report.parts import Claims, Facts, Lines, Listing, Part, Table, Tree, plain
 from gptrace.report.safe_text import code_spans, visible
 from gptrace.report.table_data import TableData
 
@@ -62,6 +62,8 @@ def _paragraphs(part: Part) -> list[str]:
             return [*title, *(escaped(plain(line)) for line in part.lines), *table]
         case Tree():
             return [_tree(part)]
+        case Listing():
+            return [escaped(part.title), _listing(part)]
         case Claims():
             claims = [f"{claim.mark} {prose(claim.text)}\\\n{prose(claim.figures)}" for claim in part.claims]
             return [f"## {escaped(part.title)}", *claims]
@@ -78,6 +80,23 @@ def _table(table: TableData) -> str:
     ]
     titles = [escaped(column.title or "") for column in columns]
     return _grid(titles, [column.is_number for column in columns], rows)
+
+
+def _listing(listing: Listing) -> str:
+    """Return a block of Python code with the shapes in comments."""
+    lines: list[str] = []
+    for row in listing.rows:
+        code = plain(row.code)
+        shapes = ["  ".join(filter(None, pair)) for pair in row.shapes]
+        runs = f" {row.runs}" if row.runs else ""
+        notes = [f"{shapes[0] if shapes else ''}{runs}".strip(), *shapes[1:], *map(plain, row.remarks)]
+        first, *others = notes
+        lines.append(f"{code}  # {first}" if first else code)
+        lines += [f"{' ' * len(code)}  # {note}" for note in others]
+    text = "\n".join(lines)
+    fence = "`" * (max((len(run) for run in re.findall("`+", text)), default=0) + 1)
+    fence = fence if len(fence) > 3 else "```"
+    return f"{fence}python\n{text}\n{fence}"
 
 
 def _tree(tree: Tree) -> str:

@@ -119,4 +119,29 @@ class Claims:
     claims: Sequence[ClaimText]
 
 
-Part = Lines | Facts | Table | Tree | Claims
+@dataclass(frozen=True, slots=True)
+class ListingRow:
+    """One line of code.
+
+    `shapes` are pairs of axis names and sizes, each for a line of its own; sizes are "" where the names are
+    the numbers. `runs` says how often the line ran. `remarks` stand below it. A row with the role "quiet" is
+    code that did not run. A row without a number stands for lines that are folded.
+    """
+
+    number: str
+    code: Line
+    runs: str = ""
+    shapes: Sequence[tuple[str, str]] = ()
+    role: str = ""
+    remarks: Sequence[Line] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Code with the shapes that its lines make at its right."""
+
+    title: str
+    rows: Sequence[ListingRow]
+
+
+Part = Lines | Facts | Table | Tree | Claims | Listing

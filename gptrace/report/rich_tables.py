@@ -43,6 +43,11 @@ STYLES = {
     "fairly likely": "cyan",
     "unlikely": "yellow",
     "very unlikely": "red",
+    "keyword": "magenta",
+    "string": "green",
+    "comment": "dim",
+    "literal": "cyan",
+    "definition": "bold",
 }
 
 

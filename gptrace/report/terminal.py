@@ -12,7 +12,8 @@ from rich.text import Text
 
 from gptrace.report.glyphs import has_all_glyphs, in_encoding, parts_in_encoding
 from gptrace.report.line_breaking import break_lines, broken
-from gptrace.report.parts import Claims, ClaimText, Facts, Line, Lines, Part, Table, Tree, plain
+from gptrace.report.listing_layout import listing_lines
+from gptrace.report.parts import Claims, ClaimText, Facts, Line, Lines, Listing, Part, Table, Tree, plain
 from gptrace.report.rich_tables import GAP, NATURAL_WIDTH, STYLES, PlainText, table_layout
 from gptrace.report.safe_text import visible
 from gptrace.report.tree_layout import tree_table
@@ -87,6 +88,8 @@ def _rendered(part: Part, width: int | None) -> list[RenderableType | PlainText]
             return [*title, *(_wrapped(line, width) for line in part.lines), *table]
         case Tree():
             return [*tree_table(part, width)]
+        case Listing():
+            return [*listing_lines(part, width)]
         case Claims():
             return [*_claims(part, width or SENTENCE_WIDTH)]
 

@@ -11,7 +11,7 @@ from gptrace.tracing.axis_names import InferredAxisNames
 from gptrace.tracing.costs import costs_with_children
 from gptrace.tracing.failures import failure_of
 from gptrace.tracing.model_facts import model_info_from, versions
-from gptrace.tracing.notes import trace_notes
+from gptrace.tracing.notes import notes_on_lanes, trace_notes
 from gptrace.tracing.operations import Operation
 from gptrace.tracing.parameters import ancestors, counts_of, named_modules_with_aliases
 from gptrace.tracing.recorder import SpanRecorder
@@ -26,8 +26,13 @@ _NOT_MEASURED: _Measured = (None, (), None)
 _NO_PARAMETERS = ParameterCount(0, 0, 0, 0)
 
 
-def assemble_trace(recorder: SpanRecorder, error: BaseException | None, infer_names: InferNames) -> Trace:
-    """Return the trace of what was recorded; `infer_names` gives the axis names of each forward pass."""
+def assemble_trace(
+    recorder: SpanRecorder, error: BaseException | None, infer_names: InferNames, check: str
+) -> Trace:
+    """Return the trace of what was recorded.
+
+    `infer_names` gives the axis names of each forward pass, `check` is how to check the model.
+    """
     # The modules as they are now, since a forward pass may have added some.
     modules = list(named_modules_with_aliases(recorder.module))
     with torch._C.DisableTorchFunction():  # a user's function mode counts no work of ours
@@ -58,6 +63,7 @@ def assemble_trace(recorder: SpanRecorder, error: BaseException | None, infer_na
         notes=(
             *recorder.notes,
             *_notes_on_names(inferred.values()),
+            *_notes_on_lanes(inferred.values(), check),
             *trace_notes(recorder, called, used, replaced),
         ),
     )
@@ -180,6 +186,12 @@ def _notes_on_names(inferred: Collection[InferredAxisNames]) -> list[str]:
         note if count == judged else f"in {count} of {judged} forward passes, {note}"
         for note, count in notes.items()
     ]
+
+
+def _notes_on_lanes(inferred: Collection[InferredAxisNames], check: str) -> list[str]:
+    """Return the note on the first forward pass that has one: all run the same code."""
+    notes = (notes_on_lanes(names.views(), leaks=names.leaks(), check=check) for names in inferred)
+    return next(filter(None, notes), [])
 
 
 def _flow(calls: tuple[ModuleCall, ...]) -> tuple[FlowStep, ...]:

@@ -34,6 +34,7 @@ from gptrace.tracing.resized_runs import (
     run_resized,
 )
 from gptrace.tracing.span import Site, Span, call_sites
+from gptrace.tracing.token_lanes import MixingView
 
 Dims = tuple[str, ...]
 _SEVERAL_TOKENS = 30
@@ -97,9 +98,22 @@ class AxisNames:
         self._named = {name: tuple([of_run[name] for of_run in by_run]) for name in by_run[0]}
 
     def of(self, side: Side, name: str, shape: tuple[int, ...]) -> Dims:
-        """Return the axis names of a tensor, by its shape in the real run and in the resized ones."""
+        """Return the axis names of a tensor, by its shape in the real run and in the resized ones.
+
+        An axis is seq_len only if its lanes are tokens.
+        """
         axes = self._axes(side, name, shape)
-        return tuple(map(str, shape)) if axes is None else tuple([axis_name(a, self._named) for a in axes])
+        if axes is None:
+            return tuple(map(str, shape))
+        names = tuple([axis_name(sizes, self._named) for sizes in axes])
+        if "seq_len" in names and any(run.is_mixed(self._small_side(side), name) for run in self.runs):
+            names = tuple(
+                [
+                    str(sizes[0]) if axis == "seq_len" else axis
+                    for axis, sizes in zip(names, axes, strict=True)
+                ]
+            )
+        return names
 
     def explains(self, side: Side, name: str, shape: tuple[int, ...]) -> bool:
         """Tell whether each axis of a tensor is a constant of the resized runs, or a part of a named size."""
@@ -109,10 +123,13 @@ class AxisNames:
             for sizes in self._axes(side, name, shape) or ()
         )
 
+    def _small_side(self, side: Side) -> Side:
+        """Return the side in the resized runs that stands for this one."""
+        return side if self._blocks is None else self._blocks.side(side)
+
     def _axes(self, side: Side, name: str, shape: tuple[int, ...]) -> list[tuple[int | None, ...]] | None:
         """Return the sizes of each axis in the real run and in the resized ones; None if the rank differs."""
-        if self._blocks is not None:
-            side = self._blocks.side(side)
+        side = self._small_side(side)
         shapes = (shape, *(run.shape(side, name) for run in self.runs))
         return list(zip(*shapes, strict=True)) if len(set(map(len, shapes))) == 1 else None
 
@@ -134,6 +151,18 @@ class InferredAxisNames(NamedTuple):
 
     names: AxisNames | None
     note: str = ""
+
+    def views(self) -> list[MixingView]:
+        """Return the views that mix tokens; of equal blocks, those of the first."""
+        runs = () if self.names is None else self.names.runs
+        first: dict[tuple[str, str], MixingView] = {}
+        for view in (view for run in runs for view in run.views):
+            first.setdefault((view.name, view.source), view)
+        return list(first.values())
+
+    def leaks(self) -> bool:
+        """Tell whether later tokens reach earlier ones in a model that hides them."""
+        return self.names is not None and any(run.leaks for run in self.names.runs)
 
 
 def infer_axis_names(
@@ -158,7 +187,10 @@ def infer_axis_names(
     inputs = tuple((info.name, len(info.shape), info.dtype) for info in spans[0].inputs)
     tables = [span.module for span in spans if isinstance(span.module, torch.nn.Embedding)]
     vocabulary = min([table.num_embeddings for table in tables], default=1)
-    forward_pass = ForwardPass(*ids.shape, vocabulary, inputs, recorder.measures.ops, may_fail=failed)
+    forward_pass = ForwardPass(
+        *ids.shape, vocabulary, inputs, recorder.measures.ops, may_fail=failed,
+        lines=recorder.lines is not None,
+    )  # fmt: skip
     sites, modules = call_sites(spans), len(recorder.paths)
     reason = _built_already(recorder.module)
     if architecture is not None:
@@ -259,7 +291,7 @@ def _names_by_resizing(
                 resizing = blocks.resizing(resizing)
             # A run is kept for other passes: it does not depend on the ids of this one, and its own limit is
             # always the same. Here the limit is that of the sum.
-            result = run_resized(architecture, resizing, forward_pass.resized(1, 1), limit)
+            result = run_resized(architecture, resizing, forward_pass.resized(1, 1), limit, verified=not runs)
             left -= result.work
             if not isinstance(result, ResizedRun):
                 reason = result.reason
@@ -305,7 +337,8 @@ def _names_by_copy(
     for varied, resized_sizes in _other_input_sizes(**real_sizes):
         runs: list[ResizedRun] = []
         for sizes in resized_sizes:
-            run = run_copy_resized(module, forward_pass.resized(**sizes), left)
+            # The second run, since the first may have a single token.
+            run = run_copy_resized(module, forward_pass.resized(**sizes), left, verified=bool(runs))
             left -= run.work
             if not isinstance(run, ResizedRun):
                 break

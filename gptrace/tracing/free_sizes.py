@@ -64,7 +64,7 @@ def _runs(
     work = 0
     for small, changed in zip(SIZE_SETS, changes, strict=True):
         resizing = Resizing(tuple(changed.items()), small.batch, small.seq_len)
-        result = run_resized(architecture, resizing, forward_pass.resized(1, 1), limit)
+        result = run_resized(architecture, resizing, forward_pass.resized(1, 1), limit, verified=not runs)
         work += result.work
         if not isinstance(result, ResizedRun):
             break

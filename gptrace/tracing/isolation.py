@@ -11,6 +11,7 @@ import logging
 import sys
 import threading
 import warnings
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -118,7 +119,7 @@ class _StandIn:
 def _install_stand_ins() -> None:
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is not None:
-            _replace_attribute(sys, name, _ThreadStream(getattr(sys, name)))
+            _replace_attribute(sys, name, _thread_stream(getattr(sys, name)))
     # All records of all loggers pass the first; Python and C code show their warnings with the second.
     for owner, name in ((logging.Logger, "callHandlers"), (warnings, "_showwarnmsg")):
         _replace_attribute(owner, name, _unless_isolated(getattr(owner, name)))
@@ -155,22 +156,37 @@ class _ThreadStream:
     """A stream that takes nothing from isolated threads, and is the original stream to all others."""
 
     def __init__(self, original: Any) -> None:
-        self._original = original
+        self.original = original
 
     def write(self, text: Any) -> Any:
-        return len(text) if _is_isolated() else self._original.write(text)
+        return len(text) if _is_isolated() else self.original.write(text)
 
     def writelines(self, lines: Any) -> None:
         if not _is_isolated():
-            self._original.writelines(lines)
+            self.original.writelines(lines)
 
     def flush(self) -> None:
         if not _is_isolated():
-            self._original.flush()
+            self.original.flush()
 
     def close(self) -> None:
         if not _is_isolated():
-            self._original.close()
+            self.original.close()
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._original, name)
+        return getattr(self.original, name)
+
+
+def _thread_stream(original: Any) -> _ThreadStream:
+    """Return the stand-in for a stream, the same each time, and keep it when it has been removed.
+
+    CPython's `print` holds no reference to the stream that it writes to, and other threads may still do so.
+    """
+    kept = next((stream for stream in _thread_streams if stream.original is original), None)
+    if kept is None:
+        kept = _ThreadStream(original)
+        _thread_streams.append(kept)
+    return kept
+
+
+_thread_streams: deque[_ThreadStream] = deque(maxlen=8)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from gptrace.model.quiet_torch import torch
+from gptrace.model.user_code_errors import short_path
 from gptrace.tracing.recorder import SpanRecorder
+from gptrace.tracing.token_lanes import MixingView
 from gptrace.wording import enumerated
 
 Module = torch.nn.Module
@@ -31,6 +35,34 @@ def trace_notes(
         _first_nonfinite(recorder, "Inf"),
     )
     return tuple(filter(None, notes))
+
+
+def notes_on_lanes(views: Sequence[MixingView], *, leaks: bool, check: str) -> list[str]:
+    """Say that a model mixes tokens, or lets later ones through; `check` is the command that says more.
+
+    Tokens that are mixed leak as well, so there is one note at most.
+    """
+    if views:
+        names = ", ".join(dict.fromkeys(view.name for view in views))
+        places = enumerated(_places(views), 3)
+        return [
+            f"{names} at {places} puts numbers of several tokens into one lane: such an axis is not called "
+            f"seq_len; {check} says what is wrong there"
+        ]
+    if leaks:
+        return [f"later tokens change what this model returns for earlier ones; {check} names the line"]
+    return []
+
+
+def _places(views: Sequence[MixingView]) -> list[str]:
+    """Return the lines, in order: the first of a file with its path, the others as numbers alone."""
+    places: list[str] = []
+    last_file = ""
+    for view in views:
+        file, _, line = view.source.rpartition(":")
+        places.append(line if file == last_file else f"{short_path(file)}:{line}")
+        last_file = file
+    return places
 
 
 def _replaced_modules(replaced: set[str]) -> str:

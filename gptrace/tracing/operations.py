@@ -7,7 +7,7 @@ and not the kernels that it runs.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import FrameType
 from typing import Any
 
@@ -31,16 +31,21 @@ _OPERATORS = {
 }  # fmt: skip
 # Files of torch, and this one, whose frames lie between an operation and the line that asked for it.
 _FOLDER = torch.__file__.rpartition("/")[0]
-_PASSED_THROUGH = (
+PASSED_THROUGH = (
     f"{_FOLDER}/overrides.py", f"{_FOLDER}/_tensor.py", f"{_FOLDER}/functional.py",
     f"{_FOLDER}/nn/functional.py", f"{_FOLDER}/utils/_device.py", f"{_FOLDER}/_jit_internal.py", __file__,
 )  # fmt: skip
 
 
 class Operation:
-    """One call of one torch function. `place` is the number of module calls that began before it."""
+    """One call of one torch function. `place` is the number of module calls that began before it.
+
+    `mixed` has the side and name of each tensor that has no lane for each token, if these are followed: see
+    `TokenLanes`.
+    """
 
     is_view = in_place = False
+    mixed: frozenset[tuple[str, str]] = frozenset()
     macs = 0
     unknown: frozenset[str] = frozenset()  # kernels whose cost is unknown
     outputs: tuple[TensorInfo, ...] = ()
@@ -55,25 +60,36 @@ class Operation:
         self.source = source
 
 
+Observer = Callable[[Operation, Callable[..., Any], tuple[Any, ...], dict[str, Any], Any], None]
+
+
 class OperationMode(torch.overrides.TorchFunctionMode):
     """Records every operation of this thread while it is entered.
 
     `position` returns the innermost open module call and the number of calls that began before. `current` is
     the operation that runs now, to which kernels are charged. `failed` is the last operation that raised,
     with its `error`; it is among the `operations`, too. `call_count` counts all torch functions called so far
-    and all tensor attributes set or deleted, whether they are operations or not.
+    and all tensor attributes set or deleted, whether they are operations or not. `observer` is
+    called after each operation, with its function, its arguments and its result.
     """
 
-    def __init__(self, position: Any) -> None:
+    def __init__(self, position: Any, observer: Observer | None = None) -> None:
         super().__init__()
+        self._observer = observer
         self.operations: list[Operation] = []
         self.current: Operation | None = None
         self.failed: Operation | None = None
         self.error: Exception | None = None
         self.call_count = 0
         self.is_suspended = False
+        # Called with the frame of each operation and what it returned.
+        self.listener: Callable[[FrameType, tuple[TensorInfo, ...]], None] | None = None
         self._position = position
         self._names: dict[object, str] = {}
+
+    def release(self) -> None:
+        """Drop the exception of a failed operation, whose frames hold this mode."""
+        self.failed = self.error = None
 
     def suspend(self) -> bool:
         """Leave the mode for a while, if it is the innermost one; tell whether it was left."""
@@ -121,9 +137,13 @@ class OperationMode(torch.overrides.TorchFunctionMode):
                 first = result[0] if isinstance(result, tuple | list) else result
                 arguments = (*args, *kwargs.values()) if kwargs else args
                 operation.is_view = isinstance(first, Tensor) and shares_memory(first, arguments)
+            if self._observer is not None:
+                self._observer(operation, func, args, kwargs, result)
         if operation.outputs:
             operation.in_place = name.endswith("_")
             self.operations.append(operation)
+            if self.listener is not None:
+                self.listener(sys._getframe(1), operation.outputs)
         return result
 
 
@@ -167,6 +187,6 @@ def _describe_inputs(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Ten
 
 def _source_line(frame: FrameType | None) -> str:
     """Return file and line of the code that called an operation."""
-    while frame is not None and frame.f_code.co_filename.startswith(_PASSED_THROUGH):
+    while frame is not None and frame.f_code.co_filename.startswith(PASSED_THROUGH):
         frame = frame.f_back
     return "" if frame is None else f"{frame.f_code.co_filename}:{frame.f_lineno}"

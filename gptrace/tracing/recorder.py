@@ -16,9 +16,10 @@ from gptrace.model.quiet_torch import torch
 from gptrace.tracing.activation_memory import ActivationMemory
 from gptrace.tracing.arguments import ArgumentNames, argument_names, describe_arguments
 from gptrace.tracing.costs import CostMode
+from gptrace.tracing.line_recorder import LineRecorder
 from gptrace.tracing.module_calls import Arguments, Keywords, ModuleCalls, WatchedModule, is_compiled
 from gptrace.tracing.nan_tracker import NanTracker
-from gptrace.tracing.operations import Operation, OperationMode, may_run_fused
+from gptrace.tracing.operations import Observer, Operation, OperationMode, may_run_fused
 from gptrace.tracing.parameters import named_modules_with_aliases
 from gptrace.tracing.span import Span
 from gptrace.tracing.statistics import has_numbers
@@ -74,20 +75,29 @@ class SpanRecorder:
 
     A recorder is used once. The hooks are removed when the block ends, also by an exception. Several threads
     may call the module: each has its own stack of open calls. If two threads each watch the same module, each
-    recorder gets the calls of its own thread.
+    recorder gets the calls of its own thread. `observer` is that of the
+    operations, if these are measured.
     """
 
     # The recorders that are entered now, by the thread that entered them.
     _active: ClassVar[dict[int, list[SpanRecorder]]] = {}
 
-    def __init__(self, module: Module, measures: Measures = SHAPES_ONLY) -> None:
+    def __init__(
+        self,
+        module: Module,
+        measures: Measures = SHAPES_ONLY,
+        observer: Observer | None = None,
+        lines: LineRecorder | None = None,
+    ) -> None:
         self.module = module
         self.measures = measures
         self.spans: list[Span] = []  # in order of entry; filled when the block ends
         self._begun: list[Span] = []  # the same, while the block runs
         # Every path of every module; a module with two parents has two paths.
         self.paths: list[tuple[str, Module]] = list(named_modules_with_aliases(module))
-        self.operations = OperationMode(self._position) if measures.ops else None
+        self.lines = lines
+        observed = measures.ops or lines is not None
+        self.operations = OperationMode(self._position, observer) if observed else None
         # By id of the module: its class may define equality differently.
         self._watched: dict[int, WatchedModule] = {}
         self._open_spans: defaultdict[int, list[Span]] = defaultdict(list)  # by thread, innermost last
@@ -125,6 +135,10 @@ class SpanRecorder:
                 if mode is not None:
                     self._cleanup.enter_context(mode)
                     self._cleanup.callback(_back_on_its_stack, mode)
+            if self.lines is not None and self.operations is not None:
+                self.operations.listener = self.lines.note
+                self.lines.start(self.operations, self._position)
+                self._cleanup.callback(self.lines.stop)
         except BaseException:
             self._cleanup.close()
             raise
@@ -158,10 +172,14 @@ class SpanRecorder:
 
         The exception of a failed call holds its frames, and these hold the recorder.
         """
+        for span in self._begun:
+            span.error = None  # operations hold their span
         self.spans.clear()
         self._begun.clear()
         if self._memory is not None:
             self._memory.release()
+        if self.operations is not None:
+            self.operations.release()
         self.operations = self._nan_tracker = self._costs = self._memory = None
 
     def _belongs_to_other_recorder(self, module: Module) -> bool:
@@ -208,6 +226,8 @@ class SpanRecorder:
         nan_tracker = self._nan_tracker
         if nan_tracker is None:
             span.outputs = describe_tensors("output", output)
+            if self.lines is not None and get_ident() == self._thread:
+                self.lines.note(sys._getframe(1), span.outputs)
             return
         with _without_function_modes(), _without_dispatch_modes():
             tensors = find_tensors("output", output)  # once: a user's container may return others next time

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -14,11 +15,15 @@ from gptrace.model.hugging_face import forward_arguments
 from gptrace.model.interrupts import interrupts_allowed, interrupts_held
 from gptrace.model.meta_device import meta_copy, without_hooks
 from gptrace.model.quiet_torch import torch
+from gptrace.tracing.causality import is_meant_causal, leaks, with_later_tokens_changed
 from gptrace.tracing.isolation import WorkLimitError, isolated_run, work_limit
+from gptrace.tracing.lane_recorder import LaneRecorder
+from gptrace.tracing.line_recorder import LineRecorder, files_of
 from gptrace.tracing.operations import Operation, numbered_operations
 from gptrace.tracing.recorder import SpanRecorder
 from gptrace.tracing.span import Occurrence, Site, Span, call_sites, numbered_calls
 from gptrace.tracing.tensors import TensorInfo
+from gptrace.tracing.token_lanes import MixingView
 
 is_lazy = torch.nn.parameter.is_lazy
 Side = tuple[Occurrence, str]  # the "input" or the "output" of a call or an operation
@@ -34,7 +39,7 @@ _WORK_LIMIT_PER_MODULE = 10_000
 
 
 class ForwardPass(NamedTuple):
-    """A forward pass to run: its inputs, whether to record operations, and whether it may raise.
+    """A forward pass to run: its inputs, whether to record operations and lines, and whether it may raise.
 
     `inputs` are the name, number of axes and dtype of each input tensor, first the ids `[batch, seq_len]`.
     With `may_fail`, as when the real run failed, a run that raises counts as far as it got. `vocabulary` is
@@ -48,6 +53,7 @@ class ForwardPass(NamedTuple):
     inputs: tuple[tuple[str, int, torch.dtype], ...]
     ops: bool
     may_fail: bool
+    lines: bool = False
 
     def resized(self, batch: int, seq_len: int, vocabulary: int | None = None) -> ForwardPass:
         """Return the same pass with other ids."""
@@ -71,14 +77,23 @@ class ResizedRun:
     A call is found by its site and its number. Where the number of calls differs, as with the experts of a
     mixture, the numbers tell nothing: then only a size that all calls of a site have in common is known.
     A size that depends on the ids, such as the rows of an expert, is unknown: see `keep_what_agrees`.
+
+    `leaks` tells whether later tokens change the output for earlier ones, in a model that `is_meant_causal`.
+    `views` are those that mix tokens, and `mixed` are the tensors that have no lane for each token after
+    that: see `TokenLanes`.
     """
 
     def __init__(
-        self, sizes: Sizes, shapes: Iterable[tuple[Side, str, Shape]], sites: frozenset[Site]
-    ) -> None:
+        self, sizes: Sizes, shapes: Iterable[tuple[Side, str, Shape]], sites: frozenset[Site],
+        views: Sequence[MixingView] = (), mixed: frozenset[tuple[Side, str]] = frozenset(),
+    ) -> None:  # fmt: skip
         self.sizes = sizes
         self.sites = sites
+        self.views = tuple(views)
         self.work = 0
+        self.output: Any = None  # until the run is compared with others
+        self.is_meant_causal = self.leaks = False
+        self._mixed = mixed | {((side[0].site, side[1]), name) for side, name in mixed}
         self._shapes: dict[tuple[Side, str], tuple[int | None, ...]] = {}
         self._common: dict[tuple[Site, str, str], tuple[int | None, ...]] = {}
         for side, name, shape in shapes:
@@ -100,6 +115,11 @@ class ResizedRun:
         shape = self._shapes.get((side, name))
         return self._common.get((side[0].site, side[1], name), ()) if shape is None else shape
 
+    def is_mixed(self, side: Side, name: str) -> bool:
+        """Tell whether the lanes of a tensor are no tokens; where calls are unknown, of any at its site."""
+        key: Any = side if (side, name) in self._shapes else (side[0].site, side[1])
+        return (key, name) in self._mixed
+
 
 class FailedRun(NamedTuple):
     """Why a resized run failed, and how much work it was."""
@@ -120,11 +140,12 @@ def limit_of_work(modules: int) -> int:
 
 
 def run_resized(
-    architecture: Architecture, resizing: Resizing, forward_pass: ForwardPass, limit: int
+    architecture: Architecture, resizing: Resizing, forward_pass: ForwardPass, limit: int, *, verified: bool
 ) -> ResizedRun | FailedRun:
     """Build the architecture with other sizes and run it; return the run, or why it failed.
 
-    `limit` is that of the work. The result is kept with the architecture.
+    `limit` is that of the work. A `verified` run tells more of the model, and takes longer. The result is
+    kept with the architecture.
     """
     changes = dict(resizing.changes)
     vocabulary = changes.get(architecture.vocabulary or "")
@@ -133,16 +154,16 @@ def run_resized(
     def build_and_run() -> ResizedRun:
         sizes = architecture.sizes_after(resizing)
         model = architecture.build(changes).float().eval()
-        run = _run(model, resized_pass, torch.device("cpu"))
+        run = _run(model, resized_pass, torch.device("cpu"), verified=verified)
         run.sizes |= sizes
         return run
 
-    key = resizing, forward_pass, limit
+    key = resizing, forward_pass, limit, verified
     return architecture.keep("resized_run", key, lambda: _bounded(build_and_run, limit))
 
 
 def run_copy_resized(
-    module: torch.nn.Module, forward_pass: ForwardPass, limit: int
+    module: torch.nn.Module, forward_pass: ForwardPass, limit: int, *, verified: bool
 ) -> ResizedRun | FailedRun:
     """Run a copy of the module with other inputs; return the run, or why it failed.
 
@@ -155,7 +176,9 @@ def run_copy_resized(
     on_meta = (meta_copy, torch.device("meta"))
     result, work = FailedRun("", 0), 0
     for make_copy, device in (with_values, on_meta) if is_small(module) else (on_meta, with_values):
-        outcome = _bounded(partial(_run_copy, make_copy, module, forward_pass, device), limit - work)
+        outcome = _bounded(
+            partial(_run_copy, make_copy, module, forward_pass, device, verified), limit - work
+        )
         if isinstance(outcome, ResizedRun):
             return outcome
         work += outcome.work
@@ -182,8 +205,9 @@ def _run_copy(
     module: torch.nn.Module,
     forward_pass: ForwardPass,
     device: torch.device,
+    verified: bool,
 ) -> ResizedRun:
-    return _run(make_copy(module).eval(), forward_pass, device)
+    return _run(make_copy(module).eval(), forward_pass, device, verified=verified)
 
 
 def _copy_with_values(module: torch.nn.Module) -> torch.nn.Module:
@@ -201,7 +225,10 @@ def _module_bytes(module: torch.nn.Module) -> int:
     return sum(tensor.numel() * tensor.element_size() for tensor in tensors if not is_lazy(tensor))
 
 
-def _run(model: torch.nn.Module, forward_pass: ForwardPass, device: torch.device) -> ResizedRun:
+def _run(
+    model: torch.nn.Module, forward_pass: ForwardPass, device: torch.device, *, verified: bool
+) -> ResizedRun:
+    """Run a model; if it is to be `verified`, find out whether its tokens stay apart, too."""
     sizes = forward_pass.batch, forward_pass.seq_len
     arguments: dict[str, Any] = {}
     for name, axes, dtype in forward_pass.inputs[1:]:  # a mask or positions, [B, T] as the ids
@@ -209,13 +236,33 @@ def _run(model: torch.nn.Module, forward_pass: ForwardPass, device: torch.device
             raise ValueError(f"cannot make the input {name} at another size")
         arguments[name] = torch.ones(*sizes, dtype=dtype, device=device)
     arguments |= forward_arguments(model)
+    verified = verified and not type(model).__module__.startswith("gptrace.")  # our own code is known
     fresh = _copy_or_none(model)
-    run = _recorded(model, forward_pass, forward_pass.ids(device), arguments, may_fail=forward_pass.may_fail)
+    ids, state = forward_pass.ids(device), torch.random.get_rng_state()
+    run = _recorded(model, forward_pass, ids, arguments, may_fail=forward_pass.may_fail, verified=verified)
+    if fresh is not None and run.is_meant_causal:
+        # A cache may have filled in the first run, so a leak must be there in a fresh copy, too.
+        run.leaks = _leaks(model, run, ids, arguments, state)
+        run.leaks = run.leaks and _leaks(_copy_or_none(fresh), run, ids, arguments, state)
     if fresh is not None:
         # The rows of an expert may be a multiple of a named size by chance; with other ids they are another.
         other_ids = forward_pass.ids(device, first=1)
         run.keep_what_agrees(_recorded(fresh, forward_pass, other_ids, arguments, may_fail=True))
+    run.output = None
     return run
+
+
+def _leaks(
+    model: torch.nn.Module | None, run: ResizedRun, ids: torch.Tensor, arguments: dict[str, Any],
+    random_state: torch.Tensor,
+) -> bool:  # fmt: skip
+    """Tell whether later tokens change what the model returned for earlier ones in a run."""
+    if model is None:
+        return False
+    torch.random.set_rng_state(random_state)  # the same random numbers, for a model that draws some
+    with suppress(Exception), torch.device(ids.device):
+        return leaks(run.output, model(with_later_tokens_changed(ids), **arguments), ids)
+    return False
 
 
 def _copy_or_none(model: torch.nn.Module) -> torch.nn.Module | None:
@@ -233,26 +280,40 @@ def _recorded(
     arguments: dict[str, Any],
     *,
     may_fail: bool,
+    verified: bool = False,
 ) -> ResizedRun:
-    recorder = SpanRecorder(model, Measures(ops=forward_pass.ops))
+    lines = LineRecorder(files_of(model)) if forward_pass.lines else None
+    recorder = (
+        LaneRecorder(model, forward_pass.seq_len, lines)
+        if verified
+        else SpanRecorder(model, Measures(ops=forward_pass.ops), lines=lines)
+    )
+    output: Any = None
     # A default device, since code that makes a mask or positions may not name one.
     with interrupts_held(), torch.device(ids.device), recorder:
         try:
             with interrupts_allowed():
-                model(ids, **arguments)
+                output = model(ids, **arguments)
         except Exception:
             if not may_fail:
                 raise
     input_sizes = {"batch": forward_pass.batch, "seq_len": forward_pass.seq_len}
-    run = ResizedRun(input_sizes, _shapes(recorder), call_sites(recorder.spans))
+    operations = recorder.operations_by_call() if forward_pass.ops else {}
+    shapes, mixed = _shapes(recorder.spans, operations), _mixed_tensors(recorder.spans, operations)
+    views = recorder.lanes.views if isinstance(recorder, LaneRecorder) else ()
+    run = ResizedRun(input_sizes, shapes, call_sites(recorder.spans), views, frozenset(mixed))
+    if isinstance(recorder, LaneRecorder) and recorder.operations is not None and output is not None:
+        names = [operation.name for operation in recorder.operations.operations]
+        run.output, run.is_meant_causal = output, is_meant_causal(model, names)
     recorder.release()
     return run
 
 
-def _shapes(recorder: SpanRecorder) -> Iterator[tuple[Side, str, Shape]]:
+def _shapes(
+    spans: Sequence[Span], operations: Mapping[Span, Sequence[Operation]]
+) -> Iterator[tuple[Side, str, Shape]]:
     """Yield the shape of each tensor of each call and of each operation in it."""
-    operations = recorder.operations_by_call()
-    for span, call in numbered_calls(recorder.spans):
+    for span, call in numbered_calls(spans):
         for side, info in tensors_of_call(span, call, operations.get(span, ())):
             yield side, info.name, info.shape
 
@@ -261,9 +322,24 @@ def tensors_of_call(
     span: Span, call: Occurrence, operations: Sequence[Operation]
 ) -> Iterator[tuple[Side, TensorInfo]]:
     """Yield each tensor of a call and of the operations in it, with its side."""
-    places: list[tuple[Occurrence, Span | Operation]] = [(call, span)]
-    places += zip(numbered_operations(operations, call), operations, strict=True)
-    for occurrence, place in places:
+    for occurrence, place in _places_in_call(span, call, operations):
         for direction, infos in (("input", place.inputs), ("output", place.outputs)):
             for info in infos:
                 yield (occurrence, direction), info
+
+
+def _mixed_tensors(
+    spans: Sequence[Span], operations: Mapping[Span, Sequence[Operation]]
+) -> Iterator[tuple[Side, str]]:
+    """Yield the tensors of each call and of the operations in it that have no lane for each token."""
+    for span, call in numbered_calls(spans):
+        for occurrence, place in _places_in_call(span, call, operations.get(span, ())):
+            for direction, name in place.mixed:
+                yield (occurrence, direction), name
+
+
+def _places_in_call(
+    span: Span, call: Occurrence, operations: Sequence[Operation]
+) -> list[tuple[Occurrence, Span | Operation]]:
+    places: list[tuple[Occurrence, Span | Operation]] = [(call, span)]
+    return places + list(zip(numbered_operations(operations, call), operations, strict=True))

@@ -75,6 +75,7 @@ class Span:
     input_states: Sequence[InputState] = ()
     output_state: TensorState | None = None
     introduced = ""
+    mixed: frozenset[tuple[str, str]] = frozenset()  # see `Operation`
     suspends_operations = False  # so that torch takes the path that it takes untraced
 
     def __init__(
@@ -105,7 +106,9 @@ def call_sites(spans: Iterable[Span]) -> frozenset[Site]:
 
 
 def _site(span: Span) -> Site:
-    return span.path, type(span.module).__name__
+    # A copy of a traced module is of another class than that module.
+    is_script = isinstance(span.module, torch.jit.ScriptModule)
+    return span.path, "ScriptModule" if is_script else type(span.module).__name__
 
 
 def numbered_calls(spans: Sequence[Span]) -> Iterator[tuple[Span, Occurrence]]:

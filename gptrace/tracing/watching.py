@@ -14,6 +14,7 @@ from gptrace.model.quiet_torch import torch
 from gptrace.record import Trace
 from gptrace.tracing.assembly import assemble_trace
 from gptrace.tracing.axis_names import InferredAxisNames, infer_axis_names
+from gptrace.tracing.line_recorder import LineRecorder
 from gptrace.tracing.recorder import SpanRecorder
 from gptrace.tracing.span import Span
 
@@ -56,17 +57,24 @@ def record_trace(
     *,
     by_copy: bool = False,
     measures: Measures = SHAPES_ONLY,
+    check: str = "gptrace.check(model)",
+    lines: LineRecorder | None = None,
 ) -> Iterator[Trace]:
     """Record as `watch` does; `architecture` and `by_copy` are explained in `infer_axis_names`.
 
-    Interrupts are held in the block, and allowed by it where the model runs.
+    `check` is the command that checks the model, for notes. `lines` follows the lines of the model's code;
+    their tensors are among the operations of the trace. Interrupts are held in the block, and allowed by
+    it where the model runs.
     """
-    with interrupts_held(), _recorded(SpanRecorder(module, measures), architecture, by_copy) as trace:
+    recorder = SpanRecorder(module, measures, lines=lines)
+    with interrupts_held(), _recorded(recorder, architecture, by_copy, check) as trace:
         yield trace
 
 
 @contextmanager
-def _recorded(recorder: SpanRecorder, architecture: Architecture | None, by_copy: bool) -> Iterator[Trace]:
+def _recorded(
+    recorder: SpanRecorder, architecture: Architecture | None, by_copy: bool, check: str
+) -> Iterator[Trace]:
     trace = Trace.pending()
     error: BaseException | None = None
     try:
@@ -78,7 +86,7 @@ def _recorded(recorder: SpanRecorder, architecture: Architecture | None, by_copy
     finally:
         try:
             with interrupts_allowed():  # the recorder has put back what it changed
-                trace.fill(_assemble(recorder, error, architecture, by_copy))
+                trace.fill(_assemble(recorder, error, architecture, by_copy, check))
         finally:
             recorder.release()
             # The exception holds this frame: together they would keep the model until the next collection.
@@ -86,8 +94,9 @@ def _recorded(recorder: SpanRecorder, architecture: Architecture | None, by_copy
 
 
 def _assemble(
-    recorder: SpanRecorder, error: BaseException | None, architecture: Architecture | None, by_copy: bool
-) -> Trace:
+    recorder: SpanRecorder, error: BaseException | None, architecture: Architecture | None, by_copy: bool,
+    check: str,
+) -> Trace:  # fmt: skip
     """Return the trace; if the block failed, a failure in here must not hide that exception."""
 
     def infer_names(spans: list[Span]) -> InferredAxisNames:
@@ -96,8 +105,8 @@ def _assemble(
         return infer_axis_names(recorder, architecture, spans, by_copy=by_copy, failed=error is not None)
 
     try:
-        return assemble_trace(recorder, error, infer_names)
+        return assemble_trace(recorder, error, infer_names, check)
     except Exception:
         if error is None:
             raise
-        return assemble_trace(recorder, error, lambda _: InferredAxisNames(None))
+        return assemble_trace(recorder, error, lambda _: InferredAxisNames(None), check)

@@ -155,3 +155,13 @@ def test_a_file_that_cannot_be_finished_leaves_the_old_one(
         with pytest.raises(OutputError, match="No space left"):
             output_file.write_file(Path(shared.name), "new")
         assert Path(shared.name).read_text() == "old"
+
+
+def test_a_row_of_logits_that_does_not_fit_is_an_error_in_advance(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gptrace.model.free_memory.available_bytes", lambda: 60_000_000)
+    sizes = ("vocab_size=2100000", "emb_dim=1", "n_heads=1", "n_layers=1")  # 17 MB of parameters
+    settings = [part for size in sizes for part in ("--set", size)]
+    for command in ("topk", "loss"):
+        cli(command, "a b", "-m", "tiny", *settings).is_error(1, "a batch of 1 × 2 tokens needs")

@@ -89,14 +89,17 @@ def test_a_kept_english_report_is_shown_in_chinese(cli: Cli, tmp_path: Path) -> 
     assert "个模块的" in shown.out
 
 
-def test_a_stream_without_chinese_characters_gets_english(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("encoding", ["ascii", "big5", "shift_jis"])
+def test_a_stream_without_chinese_characters_gets_english(
+    encoding: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     out, err = io.BytesIO(), io.BytesIO()
-    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(out, encoding="ascii"))
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(out, encoding=encoding))
     monkeypatch.setattr(sys, "stderr", io.TextIOWrapper(err, encoding="utf-8"))
     assert main(["tokens", "Hello", "--lang", "zh"]) == 0
     sys.stdout.flush()
     assert out.getvalue().startswith(b'1 token of "Hello"')
-    assert err.getvalue().decode() == "注意：输出改用英文：它的编码 ascii 里没有中文字符\n"
+    assert err.getvalue().decode() == f"注意：输出改用英文：它的编码 {encoding} 缺少简体中文字符\n"
     monkeypatch.setattr(sys, "stderr", io.TextIOWrapper(err, encoding="latin-1"))
     assert main(["tokens", "", "--lang", "zh"]) == 2
     sys.stderr.flush()

@@ -25,6 +25,7 @@ from tests.support import Cli, environment
         ["generate", "Hello, I am", "-m", "tiny", "-n", "2", "--trace"],
         ["lens", "Hello, I am", "-m", "tiny", "--full"],
         ["check", "-m", "tiny", "--only", "causal", "--only", "cache", "--lang", "zh"],
+        ["source", "Hello, I am", "-m", "tiny"],
         ["models"],
     ],
 )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import os
 import signal
 import sys
 import threading
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -185,3 +187,11 @@ def test_a_signal_that_ends_the_process_leaves_no_temporary_file(tmp_path: Path)
             os._exit(0)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -number
         assert list(tmp_path.iterdir()) == []
+
+
+def test_the_sink_outlives_the_command_for_threads_that_still_print() -> None:
+    """CPython's `print` would crash in a thread that still writes to a stream which nothing else holds."""
+    with streams.only_data_on_stdout():
+        sink = weakref.ref(sys.stdout)
+    gc.collect()
+    assert sink() is not None

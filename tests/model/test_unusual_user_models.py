@@ -190,3 +190,9 @@ def test_a_module_that_is_there_has_shapes_alone_on_device_meta(odd: Path, cli: 
     (odd / "odd_there.py").write_text(module_source("plain") + "\nmodule = M()\n")
     trace = json.loads(cli("run", "Hello", "-m", "odd_there.py:module", "--device", "meta", "--json").out)
     assert (trace["predictions"], trace["model"]["device"]) == ([], "meta")
+
+
+@pytest.mark.parametrize("command", ["topk", "check"])
+def test_a_module_on_device_meta_has_no_numbers(command: str, odd: Path, cli: Cli) -> None:
+    (odd / "odd_meta.py").write_text(module_source("plain") + "\nmodule = M().to('meta')\n")
+    cli(command, "-m", "odd_meta.py:module", stdin=b"Hi").is_error(2, "module holds tensors on device meta")

@@ -22,7 +22,7 @@ class SmallGPT(nn.Module):
 
     def forward(self, ids: torch.Tensor) -> torch.Tensor:
         positions = self.pos_emb(torch.arange(ids.shape[1]))
-        x = self.tok_emb(ids) + (2 * positions if self.flaw == "sum" else positions)
+        x = self.tok_emb(ids) + (0 * positions if self.flaw == "positions" else positions)
         for block in self.blocks:
             x = block(x)
         logits: torch.Tensor = self.head(self.norm(x))

@@ -119,7 +119,7 @@ def test_the_published_sizes(gpt2_small: GPTModel) -> None:
     ("flaw", "topic", "number"),
     [
         ("lookup", "flow", 1),
-        ("sum", "flow", 2),
+        ("positions", "flow", 2),
         ("vocabulary", "last-dim", 0),
         ("causal", "last-dim", 1),
         ("weighted", "projection", 1),

@@ -85,6 +85,16 @@ class ShiftedVectors(WithoutPositions):
     shift = 1.0
 
 
+class ScaledTokens(SmallGPT):
+    """The token embedding is multiplied by √D, as in the first Transformer."""
+
+    def forward(self, ids: Any) -> Any:
+        x = 4 * self.tok_emb(ids) + self.pos_emb(torch.arange(ids.shape[1]))
+        for block in self.blocks:
+            x = block(x)
+        return self.head(self.norm(x))
+
+
 class Normalized(nn.Embedding):
     """The vectors have one length."""
 
@@ -291,6 +301,7 @@ def variants() -> list[dict[str, list[MeasuredClaim]]]:
         measured(Factorized()),
         measured(SmallGPT(), tokenizer=lower_case_tokenizer()),
         measured(TypedEmbedding()),
+        measured(ScaledTokens()),
         measured(RotatedPositions()),
         measured(Probabilities()),
         measured(Unassigned()),
@@ -391,7 +402,8 @@ def test_the_sentence_of_a_claim_that_fails_says_what_is(language: str) -> None:
         (TypedEmbedding(), "position_embedding_among_others", True),
         (RotatedPositions(), "position_embedding_unmeasured", None),
         (OnlyTypes(), "block_input_changed", True),
-        (SmallGPT("sum"), "position_embedding", False),
+        (ScaledTokens(), "position_embedding_weighted", True),
+        (SmallGPT("positions"), "position_embedding", False),
     ],
 )
 def test_positions_are_found_wherever_they_are_added(model: nn.Module, key: str, holds: bool | None) -> None:

@@ -130,3 +130,28 @@ def test_an_id_that_pads_the_vocabulary_changes_no_other_text() -> None:
     assert_same_but_for_rounding(beside.results[0], alone.results[0])
     assert beside.results[1].tokens[2].log_probability is not None
     assert math.isfinite(beside.results[1].tokens[2].log_probability)
+
+
+def test_progress_counts_the_windows_of_all_texts() -> None:
+    session = gptrace.Session("tiny", config={"context_length": 8})
+    shown: list[tuple[int, int | None]] = []
+    session.loss(ids=[[1] * 20, [2] * 5, [3]], batch_size=2, progress=lambda *counts: shown.append(counts))
+    assert shown[-1:] == [(5, 5)]  # 20 tokens are 4 windows; one token has nothing to score
+    assert len(shown) > 2
+    stream = session.loss_stream([[1] * 20, [2] * 5], progress=lambda *counts: shown.append(counts))
+    assert len(list(stream.results)) == 2
+    assert shown[-1:] == [(5, None)]
+
+
+@pytest.mark.parametrize("given", [["Hello, I am"], ["--lines"]])
+def test_progress_is_shown_on_a_terminal_alone(
+    given: list[str], cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gptrace.report.progress._PATIENCE", -1.0)
+    command = ["loss", *given, "-m", "tiny", "--set", "context_length=2", "-f", "csv"]
+    in_pipe = cli(*command, stdin=b"Hello, I am\n")
+    monkeypatch.setattr("gptrace.cli.streams.can_show_progress", lambda *, is_stream: True)
+    on_terminal = cli(*command, stdin=b"Hello, I am\n")
+    assert (in_pipe.out, in_pipe.err) == (on_terminal.out, "")
+    assert "windows" in on_terminal.err
+    assert "3/3" in on_terminal.err or "3/?" in on_terminal.err

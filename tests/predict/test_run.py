@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import gptrace
-from gptrace.errors import ModelCodeError, NoLogitsError
+from gptrace.errors import ModelCodeError, NoLogitsError, RunError
 from gptrace.model import GPTModel
 from gptrace.model.quiet_torch import torch
 from tests.models.toys import Function
@@ -131,3 +131,69 @@ def test_a_failure_without_padding_keeps_the_trace() -> None:
         gptrace.trace(ids=[[1, 2, 3, 4], [5]], model=Function(logits))
     assert isinstance(caught.value.trace, gptrace.Trace)
     assert caught.value.trace.inputs[1].padding == 3
+
+
+NOT_FINITE = """
+import torch
+from torch import nn
+
+
+class Attention(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.queries = nn.Linear(width, width)
+        self.register_buffer("mask", torch.triu(torch.ones(64, 64), 0).bool())
+
+    def forward(self, x):
+        T = x.shape[1]
+        harmless = torch.log(torch.zeros(T)).softmax(0).nan_to_num()
+        scores = (self.queries(x) @ x.transpose(1, 2)).masked_fill(self.mask[:T, :T], -torch.inf)
+        weights = torch.softmax(scores, dim=-1)  # NaN where all is masked
+        return weights.mul_(2) @ x + harmless[:, None]
+
+
+class GPT(nn.Module):
+    def __init__(self, width=8, vocab_size=300):
+        super().__init__()
+        self.tok_emb, self.att = nn.Embedding(vocab_size, width), Attention(width)
+        self.out_head = nn.Linear(width, vocab_size)
+
+    def forward(self, ids):
+        x = self.tok_emb(ids)
+        return self.out_head(self.att(x) + self.att(x))
+
+
+class Late(GPT):
+    def forward(self, ids):
+        x = self.out_head(self.tok_emb(ids))
+        return x / 0 if ids.shape[1] > 3 else x
+"""
+
+
+@pytest.mark.parametrize("command", ["run", "topk", "loss", "generate", "explain"])
+def test_nan_is_said_to_come_from_the_operation_that_made_it(cli: Cli, command: str, tmp_path: Path) -> None:
+    path = tmp_path / "broken.py"
+    path.write_text(NOT_FINITE)
+    line = 1 + NOT_FINITE[: NOT_FINITE.index("weights = torch.softmax")].count("\n")
+    ids = "5 6" if command == "loss" else "5"  # the first token sees nothing
+    outcome = cli(command, "--ids", ids, "-m", f"{path}:GPT")
+    assert outcome.code == 1
+    assert f"softmax at {path}:{line} in att (Attention, call 1 of 2) is the first to make NaN" in outcome.err
+    assert f"hint: gptrace check -m {path}:GPT --only=finite says" in outcome.err
+
+
+def test_infinity_in_a_later_step_has_its_origin(cli: Cli, tmp_path: Path) -> None:
+    path = tmp_path / "broken.py"
+    path.write_text(NOT_FINITE)
+    outcome = cli("generate", "--ids", "5 6", "-m", f"{path}:Late")
+    assert outcome.code == 1
+    assert "in the model itself (Late) is the first to make Inf" in outcome.err
+
+
+def test_weights_that_hold_nan_are_named(tiny: GPTModel) -> None:
+    with torch.no_grad():
+        tiny.get_parameter("trf_blocks.1.norm2.shift")[0] = torch.nan
+    with pytest.raises(
+        RunError, match=r"trf_blocks.1.norm2.shift holds NaN, and trf_blocks.1.norm2 \(LayerN"
+    ):
+        gptrace.topk("Hello", model=tiny)

@@ -57,6 +57,7 @@ def reports() -> list[Report]:
         gptrace.lens("你好", model="tiny"),
         gptrace.explain("Hello, I am", model="tiny", lang="zh"),
         gptrace.check("tiny", only=["causal", "loss-labels"], lang="zh"),
+        gptrace.source("Hello, 你", model="tiny"),
         gptrace.tokens("你好\x1b"),
         presets(),
     ]

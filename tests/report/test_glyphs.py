@@ -47,6 +47,7 @@ def test_every_glyph_of_the_package_has_words() -> None:
     [
         ("`out_head`: y = x·Wᵀ + b", "`out_head`: y = x @ W.T + b"),
         ("pᵢ = exp(yᵢ) / Σ exp(yⱼ)", "p_i = exp(y_i) / sum exp(y_j)"),
+        ("1/√head_dim, 1/√64", "1/sqrt head_dim, 1/sqrt 64"),
         ("2·Wx, [batch·seq_len]", "2*Wx, [batch*seq_len]"),
         ("5 ✓ holds, ✗ does not – ≥ 3", "5 ok holds, FAIL does not - >= 3"),
         ("→ \"→\" 'é'", "-> \"\\u2192\" '\\xe9'"),

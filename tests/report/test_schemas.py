@@ -40,6 +40,7 @@ def outputs() -> list[tuple[str, gptrace.Trace | Any]]:
         ("explain", gptrace.explain("Hello, I am", model="tiny")),
         ("explain", gptrace.explain("Hello", model="tiny", lang="zh")),
         ("check", gptrace.check("tiny", only=["causal", "loss-labels"])),
+        ("source", gptrace.source("Hello", model="tiny")),
         ("tokens", gptrace.tokens("你好\x1b")),
         ("models", presets()),
     ]

@@ -48,6 +48,11 @@ def trace_failing_class() -> None:
         gptrace.trace("Hello", model=Failing)
 
 
+def trace_operations_of_failing_class() -> None:
+    with suppress(gptrace.GptraceError):
+        gptrace.trace("Hello", model=Failing, measure=["ops"])
+
+
 def ask_session() -> None:
     session = gptrace.Session(Model)
     session.trace("Hello")
@@ -68,7 +73,10 @@ def without_collections() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("without_collections")
-@pytest.mark.parametrize("use", [trace_class, trace_closure, trace_failing_class, ask_session])
+@pytest.mark.parametrize(
+    "use",
+    [trace_class, trace_closure, trace_failing_class, trace_operations_of_failing_class, ask_session],
+)
 def test_a_model_is_freed_without_a_collection(use: Callable[[], None]) -> None:
     use()
     assert born

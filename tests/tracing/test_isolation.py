@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import random
 import sys
 import threading
 import warnings
+import weakref
 from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
@@ -88,6 +90,17 @@ def test_a_stream_that_was_replaced_meanwhile_stays(monkeypatch: pytest.MonkeyPa
     with isolated_run():
         sys.stdout = mine
     assert sys.stdout is mine
+
+
+def test_a_stand_in_outlives_its_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """CPython's `print` would crash in a thread that still writes to a stream which nothing else holds."""
+    monkeypatch.setattr(sys, "stdout", StringIO())
+    stand_ins = []
+    for _ in range(3):
+        with isolated_run():
+            stand_ins.append(weakref.ref(sys.stdout))
+    gc.collect()
+    assert stand_ins[0]() is stand_ins[1]() is stand_ins[2]() is not None
 
 
 def test_random_numbers_are_as_before_in_whatever_order_blocks_end(tiny: GPTModel) -> None:

@@ -53,6 +53,17 @@ def test_scripted_modules_are_one_row() -> None:
     assert trace.uncalled == ()
 
 
+def test_the_axes_of_a_model_that_was_recorded_have_names() -> None:
+    """A copy of such a module is of another class than the module itself."""
+    record: Any = torch.jit.trace
+    ids = torch.tensor([[1, 2, 3, 4]])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        recorded = record(nn.Sequential(nn.Embedding(9, 4), nn.Linear(4, 9)), ids)
+    trace = gptrace.trace(ids=ids.tolist(), model=recorded)
+    assert trace.calls[0].outputs[0].dims == ("batch", "seq_len", "9")
+
+
 def test_compiled_modules_are_traced_as_they_were_written() -> None:
     layers = nn.Sequential(nn.Linear(3, 4), nn.ReLU())
     compiled: Any = torch.compile(layers, backend="eager")

@@ -66,7 +66,9 @@ def _sources() -> Iterator[tuple[Path, ast.Module]]:
     for path in sorted(ROOT.rglob("*.py")):
         place = path.relative_to(ROOT).parts
         # Explanations and checks have catalogs of their own; the names of checks are options.
-        has_own = place[:2] in [("predict", "explain"), ("verify", "check")] and path.name != "names.py"
+        has_own = place[:2] in [("predict", "explain"), ("verify", "check")] and path.name.startswith(
+            ("english", "chinese")
+        )
         is_for_programs = path.name == "junit.py"
         if (
             not has_own

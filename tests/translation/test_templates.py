@@ -29,13 +29,15 @@ _NOT_TOLD = {
     # values of records, which reports put into words
     "own code", "{}, changed", "{}({}), {} being {}", "input dtype", "output dtype", "step {}",
     "call of {}{}", "{} of {}",
+    # the mark of shape comments, what else is in them, and the names of the sides of a diff
+    "# gptrace: ", ", ... {} more", "{} (ran)", "{} (now)", "{} (with shapes)",
     # names in the code, and styles
     "another thread", "a copy of the model", "not bold default", *STYLES, *STYLES.values(),
 }  # fmt: skip
 
 
 def _is_markup(text: str) -> bool:
-    return any(mark in text for mark in ("<html", "white-space:", "border-collapse:", "\x08"))
+    return any(mark in text for mark in ("<html", "white-space:", "border-collapse:", "\x08", "python\n"))
 
 
 def told() -> list[Template]:

@@ -7,16 +7,22 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from msgspec.structs import replace
 
 import gptrace
 from gptrace.errors import NoLogitsError, OptionError
 from gptrace.model import GPTModel
+from gptrace.model.build import load
 from gptrace.model.quiet_torch import torch
 from gptrace.report import render
 from gptrace.testing import assert_causal, assert_checks, assert_shapes
-from gptrace.verify.check.catalog import NAMES
+from gptrace.tracing import resized_runs
+from gptrace.verify.check import engine
+from gptrace.verify.check.catalog import ALL_NAMES, NAMES
 from gptrace.verify.check.chinese import CHINESE
 from gptrace.verify.check.english import ENGLISH
+from gptrace.verify.check.experiments import Experiments
+from gptrace.verify.check.subject import make_subject
 from tests.models.mistakes import MISTAKES, THEMES
 from tests.models.right_models import RIGHT_MODELS
 from tests.support import Cli, fingerprint
@@ -45,7 +51,19 @@ def test_a_right_model_passes(name: str) -> None:
 
 def test_what_is_missed_is_in_the_collection_and_is_missed(tmp_path: Path) -> None:
     assert set(MISSED) <= set(MISTAKES)
-    assert judged(MISTAKES["new_keys_are_put_in_front"], tmp_path).startswith("cache is not ✗")
+    missed = judged(MISTAKES["true_means_seen_in_multihead_attention"], tmp_path)
+    assert missed.startswith("finite is not ✗")
+
+
+def test_a_cache_takes_several_new_tokens_at_once(tmp_path: Path) -> None:
+    """One new token sees all cached ones, in whatever order they are; the first of two must not."""
+    assert judged(MISTAKES["new_keys_are_put_in_front"], tmp_path) == ""
+
+
+def test_a_cache_is_followed_beyond_its_window() -> None:
+    (result,) = checked(RIGHT_MODELS["rolling_cache"], only=["cache"]).checks
+    assert result.holds
+    assert result.sentence.startswith("28 tokens")  # its window holds 4
 
 
 def test_a_preset_passes_everything_that_applies_to_it() -> None:
@@ -87,6 +105,9 @@ def test_an_assertion_says_which_line_leaks() -> None:
     with pytest.raises(AssertionError, match=r"test_check.py:\d+\n    whole = x.mean"):
         assert_causal(Leaking())
     assert_checks(Leaking(), "batch", "deterministic")
+    with pytest.raises(AssertionError, match="cache cannot be asserted: forward takes no cache"):
+        assert_checks(Leaking(), "cache")
+    assert_checks(nn.Sequential(nn.Embedding(60, 4), nn.Linear(4, 60)))  # others may not apply
 
 
 def test_the_users_model_is_left_as_it_was() -> None:
@@ -129,6 +150,58 @@ def test_a_model_without_logits_is_refused() -> None:
         gptrace.check(nn.Linear(3, 2))
 
 
+@pytest.mark.parametrize(("size", "needed"), [("context_length=2", 3), ("vocab_size=1", 2)])
+def test_a_model_that_is_too_small_for_the_checks_is_refused(size: str, needed: int, cli: Cli) -> None:
+    outcome = cli("check", "-m", "tiny", "--set", size)
+    outcome.is_error(2, "cannot be checked", f" {size[-1]} ", f"the checks need {needed}")
+
+
+def test_the_smallest_model_that_can_be_checked_passes() -> None:
+    assert gptrace.check("tiny", config={"context_length": 3, "vocab_size": 2})
+
+
+class Growing(nn.Module):
+    """A model that is built by a loop which ends at some sizes of the vocabulary only."""
+
+    def __init__(self, vocab_size: int = 320, emb_dim: int = 8) -> None:
+        super().__init__()
+        self.context_length = 4
+        size = 5
+        while size != vocab_size:
+            size = size * 2 % 1000
+        self.embedding, self.head = nn.Embedding(size, emb_dim), nn.Linear(emb_dim, size)
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self.head(self.embedding(ids))
+        return logits
+
+
+class Exiting(Growing):
+    exits = False
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        if self.exits:
+            raise SystemExit
+        return super().forward(ids)
+
+
+def test_a_model_that_is_never_built_at_a_small_size_is_checked_at_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(resized_runs, "_WORK_LIMIT", 20_000)
+    check = gptrace.check(Growing, only=["finite"])
+    assert check.checks[0].holds
+    assert not [note for note in check.notes if "smaller size" in note]
+
+
+@pytest.mark.parametrize("name", ["causal", "context", "gradients"])
+def test_a_model_that_exits_in_the_middle_is_not_judged(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    experiments = Experiments(make_subject(load(Exiting()), seed=1), None)
+    monkeypatch.setattr(Exiting, "exits", True)
+    finding = engine.find(name, experiments)
+    assert (finding.holds, finding.key, finding.figures) == (None, "not_run", {"error": "SystemExit"})
+
+
 def test_names_are_checked_first() -> None:
     with pytest.raises(OptionError, match="'causl'") as error:
         gptrace.check("tiny", only=["causl"])
@@ -141,7 +214,7 @@ def test_both_languages_say_everything_with_the_same_figures() -> None:
         assert english.keys() == chinese.keys(), part
         for key in english:
             assert fields(english[key]) == fields(chinese[key]), key
-    assert tuple(ENGLISH.invariants) == NAMES
+    assert tuple(ENGLISH.invariants) == ALL_NAMES
 
 
 def fields(template: str | tuple[str, str]) -> set[str]:
@@ -157,14 +230,19 @@ def test_junit_has_a_case_for_each_check(cli: Cli, tmp_path: Path) -> None:
     failure = suite.find("testcase/failure")
     assert failure is not None
     assert "whole = x.mean" in (failure.text or "")
+    chinese = render(gptrace.check(Leaking(), only=["causal"], lang="zh"), "junit")
+    assert chinese.isascii()  # the encoding of stdout may be none that XML expects
+    failure = ElementTree.fromstring(chinese).find("testcase/failure")
+    assert failure is not None
+    assert "改变" in (failure.get("message") or "")
     assert cli("check", "-m", "tiny", "--only", "causal", "-o", str(tmp_path / "c.xml")).code == 0
     assert ElementTree.parse(tmp_path / "c.xml").getroot().get("tests") == "1"
     cli("topk", "Hello", "-m", "tiny", "--format", "junit").is_error(2, "junit")
 
 
-def test_the_command_line(cli: Cli, tmp_path: Path) -> None:
+def test_the_command_line(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     listed = cli("check", "--list")
-    assert [line.split()[0] for line in listed.out.splitlines()] == list(NAMES)
+    assert [line.split()[0] for line in listed.out.splitlines()] == list(ALL_NAMES)
     mistake = MISTAKES["mask_starts_two_above_the_diagonal"]
     path = mistake.write(tmp_path)
     arguments = [
@@ -179,8 +257,44 @@ def test_the_command_line(cli: Cli, tmp_path: Path) -> None:
     assert "diagonal=2" in failed.out
     assert failed.out.count(f"{path.name}:{mistake.guilty_lines[0]} ") == 1  # two checks, one line
     assert "应改为" in cli(*arguments, "--only", "causal", "--lang", "zh").out
+    assert cli("check", "--list", "-o", str(tmp_path / "list.txt")).out == ""
+    assert (tmp_path / "list.txt").read_text() == listed.out
+    cli("check", "--list", "--json").is_error(2, "--list has no format 'json'")
+    monkeypatch.setenv("GPTRACE_FORMAT", "json")
+    assert cli("check", "--list") == listed
+    monkeypatch.delenv("GPTRACE_FORMAT")
     cli("check", "-m", "tiny", "--only", "causl").is_error(2, "'causl'", "causal")
     cli("check", "-m", "tiny", "--device", "meta").is_error(2, "meta")
+
+
+def test_a_text_is_the_prompt(cli: Cli) -> None:
+    """A model that fails on one token alone passes until the text has that token."""
+    model = Sometimes()
+    assert gptrace.check(model, only=["finite"])
+    check = gptrace.check(model, ids=[7, 8, 9, 40, 10], only=["finite", "causal"])
+    assert [result.holds for result in check.checks] == [False, None]
+    assert not gptrace.check(model, ids=[1] * 30 + [40], only=["finite"])  # far behind the first tokens
+    shown = cli("check", "Hello, I am", "-m", "tiny", "--only", "finite", "--only", "batch")
+    assert shown.code == 0
+    assert "the first 4 of the 4 tokens" in shown.out
+    assert "context_length" in shown.out
+    assert "vocab_size" not in shown.out  # it keeps its size, so that the ids of the text fit
+    cli("check", "--ids", "1 99999", "-m", "tiny").is_error(2, "99999")
+    cli("check", "one", "two", "-m", "tiny").is_error(2, "2 texts")
+
+
+class Sometimes(nn.Module):
+    """The embedding of token 40 is infinite; no random prompt of a check holds this token."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tok_emb = nn.Embedding(2000, 8)
+        self.out_head = nn.Linear(8, 2000)
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        x = self.tok_emb(ids)
+        logits: torch.Tensor = self.out_head(torch.where((ids == 40)[..., None], torch.inf, x))
+        return logits
 
 
 def test_shapes_are_asserted_by_name_or_size(tiny: GPTModel) -> None:
@@ -199,3 +313,22 @@ def test_shapes_are_asserted_by_name_or_size(tiny: GPTModel) -> None:
 @pytest.mark.parametrize("seed", [-(2**63), 2**64 - 1])
 def test_every_seed_can_be_checked_with(seed: int) -> None:
     assert gptrace.check("tiny", only=["causal"], seed=seed)
+
+
+def test_what_stands_in_a_sentence_is_in_its_language(cli: Cli) -> None:
+    class LastAlone(Growing):
+        def forward(self, ids: torch.Tensor) -> torch.Tensor:
+            return super().forward(ids)[:, -1:] if len(ids) > 1 else super().forward(ids)
+
+    batch = gptrace.check(LastAlone(), only=["batch"], lang="zh").checks[0]
+    assert "forward 只返回最后一个位置的 logits" in batch.reason + batch.sentence
+    refused = cli("check", "-m", "tiny", "--set", "vocab_size=1", "--lang", "zh")
+    assert "无法检查：它只有 1 个 id，而检查至少需要 2 个" in refused.err
+
+
+def test_a_kept_report_with_hostile_names_is_safe_text() -> None:
+    check = gptrace.check("tiny", only=["causal"])
+    result = replace(check.checks[0], name="\x1b[31mred\u202e", holds=False)
+    for form in ("table", "markdown", "html", "csv"):
+        shown = render(replace(check, checks=(result,)), form)
+        assert not {"\x1b", "\u202e"} & set(shown)

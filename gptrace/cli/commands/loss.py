@@ -6,8 +6,9 @@ from gptrace.cli.options.display import FullText
 from gptrace.cli.options.groups import ModelOptions, OutputOptions, TextOptions
 from gptrace.cli.options.prediction import BatchSize, InputFormat, Resume, Stride
 from gptrace.cli.output import CommandResult
-from gptrace.cli.prompt_lines import PromptStreamOptions
+from gptrace.cli.prompt_lines import PromptStreamOptions, progress_bar
 from gptrace.report import View
+from gptrace.translation import words
 
 
 def loss(
@@ -24,10 +25,12 @@ def loss(
     view = View(full=full)
     lines = PromptStreamOptions.parse("loss", text, input_format, resume, destination)
     session = model.session()
-    if lines is None:
-        record = session.loss(text.source(), stride=stride, batch_size=batch_size)
-        return destination.result(record, view)
-    stream = session.loss_stream(
-        lines.prompts, special=not text.no_special, stride=stride, batch_size=batch_size
-    )
-    return lines.result(destination, stream, view)
+    with progress_bar(words("windows"), is_stream=lines is not None) as bar:
+        if lines is None:
+            record = session.loss(text.source(), stride=stride, batch_size=batch_size, progress=bar.show)
+            return destination.result(record, view)
+        stream = session.loss_stream(
+            lines.prompts, special=not text.no_special, stride=stride, batch_size=batch_size,
+            progress=bar.show,
+        )  # fmt: skip
+    return lines.result(destination, stream, view, bar)

@@ -39,7 +39,7 @@ def run(
         trace = session.trace(
             text.source(), truncate=truncate, k=k, temperature=temperature, measure=measures
         )
-        failure: GptraceError | None = _without_next_token(trace)
+        failure: GptraceError | None = _without_next_token(trace, model)
     except GptraceError as error:
         if not isinstance(error.trace, Trace):
             raise
@@ -51,16 +51,19 @@ def run(
     return replace(destination.result(trace, view), final_error=lambda: failure)
 
 
-def _without_next_token(trace: Trace) -> RunError | None:
+def _without_next_token(trace: Trace, model: ModelOptions) -> RunError | None:
     """Return the error to end with, where logits of a prompt have no greatest."""
     without = [prediction for prediction in trace.predictions if not prediction.candidates]
     if not without:
         return None
-    return RunError(
+    problem = (
         f"{len(without)} of {len(trace.predictions)} prompts have no next token: "
-        "the greatest logit is NaN or infinite",
-        "gptrace run --columns nan names the call that made it",
+        "the greatest logit is NaN or infinite"
     )
+    if without[0].origin:
+        check = model.command("check", "--only=finite")
+        return RunError(f"{problem}: {without[0].origin}", f"{check} says what is wrong there")
+    return RunError(problem, "gptrace run --columns nan names the call that made it")
 
 
 def _measures(columns: Sequence[str], ops: bool, expected: Trace | None) -> Measures:

@@ -69,6 +69,28 @@ OnlyChecks = Annotated[
     list[str] | None,
     option("--only NAME", "Run only this check, as --list names it. Repeatable.  [default: all]"),
 ]
+Learns = Annotated[bool, option("--learns", "Also train a copy on one batch, which it must learn by heart.")]
+Devices = Annotated[
+    bool,
+    option("--devices", "Also compare the devices here, and the implementations of attention."),
+]
+Dtypes = Annotated[bool, option("--dtypes", "Also compare float32 and bfloat16.")]
+CheckLines = Annotated[
+    bool,
+    option(
+        "--check",
+        "Also check the model, as gptrace check does, and mark the lines that are wrong; exit code 1 if "
+        "there are any.",
+    ),
+]
+WriteComments = Annotated[
+    bool,
+    option(
+        "--write", "Write the shapes as comments into the file itself, in place of those of an earlier run."
+    ),
+]
+DiffComments = Annotated[bool, option("--diff", "Show what --write would change, as a diff.")]
+FullCode = Annotated[bool, option("--full", "Show every line of the functions that ran.")]
 ListChecks = Annotated[bool, option("--list", "List the checks, each with what must hold.")]
 Rtol = Annotated[float, option("--rtol NUMBER", "Relative tolerance for comparing values.")]
 Atol = Annotated[float, option("--atol NUMBER", "Absolute tolerance for comparing values.")]

@@ -13,7 +13,7 @@ from gptrace.cli.options.option import option
 from gptrace.cli.output import Destination
 from gptrace.errors import InputError
 from gptrace.model.config import PRESETS
-from gptrace.model.selection import DEFAULT_SEED, DEVICES, DTYPES, select_model
+from gptrace.model.selection import DEFAULT_SEED, DEVICES, DTYPES, command_for, select_model, typed_options
 from gptrace.report.safe_text import quoted
 from gptrace.session import Session
 from gptrace.text.prompt_source import PromptSource
@@ -76,6 +76,30 @@ class TextOptions:
         return PromptSource(texts=texts.texts, special=not self.no_special)
 
 
+@dataclass(frozen=True, slots=True)
+class OptionalTextOptions:
+    """A text or ids that may be given, where the command can do without."""
+
+    title: ClassVar = "Text"
+    help: ClassVar = "TEXT is one text, or '-' for stdin. Without TEXT the prompts are random ids."
+
+    text: Annotated[list[str] | None, typer.Argument(metavar="TEXT", hidden=True)] = None
+    ids: Annotated[str | None, option("--ids IDS", 'Token ids in place of text, as in "15496 11 314".')] = (
+        None
+    )
+    no_special: Annotated[
+        bool, option("--no-special", "Read <|endoftext|> in a text as plain characters.")
+    ] = False
+
+    def source(self) -> PromptSource | None:
+        """Read the text or ids; None without."""
+        if self.text is None and self.ids is None:
+            return None
+        return TextOptions(
+            self.text, ids=None if self.ids is None else [self.ids], no_special=self.no_special
+        ).source()
+
+
 def _complete_model(incomplete: str) -> list[str]:
     return [name for name in PRESETS if name.startswith(incomplete)]
 
@@ -101,7 +125,7 @@ class ModelOptions:
             "--weights -w random|pretrained|PATH", variable=True,
             help="Random weights, the published ones, or the path of a GPT-2 checkpoint of Hugging Face, "
             "nanoGPT, minGPT or the course; for a model of your own, its state dict.  "
-            "[default: random; for hf: its own]",
+            "[default: random; small and hf: models have their own]",
         ),
     ] = None  # fmt: skip
     seed: Annotated[
@@ -136,6 +160,11 @@ class ModelOptions:
             help="Processor threads that torch may use.  [default: one for each core]",
         ),
     ] = None  # fmt: skip
+
+    def command(self, name: str, *options: str) -> str:
+        """Return another command about the same model, as it is typed."""
+        typed = typed_options(self.model, self.weights, self.config, self.settings or ())
+        return command_for(typed, name, *options)
 
     def session(self) -> Session:
         """Return a session with the model; a notice is written before anything is downloaded."""

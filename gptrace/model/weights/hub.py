@@ -22,6 +22,7 @@ from gptrace.model.config import preset
 from gptrace.model.weights.folders import check_folder
 from gptrace.model.weights.hub_guard import check_files, run_guarded
 from gptrace.model.weights.hub_sizes import AGAIN, Sizes
+from gptrace.model.weights.packaged import PACKAGED
 from gptrace.wording import one_line, quoted_value, readable_bytes, suggestion
 
 # preset: (repository, revision)
@@ -45,6 +46,9 @@ def published(model: str) -> str:
         name = preset(model)[0]
     except ConfigError as error:
         raise ConfigError(error.message, suggestion(model, PUBLISHED)) from None
+    if name in PACKAGED:
+        hint = f"pick one of {', '.join(PUBLISHED)}"
+        raise ConfigError(f"the weights of {name} are in the package already", hint)
     if name not in PUBLISHED:
         raise ConfigError(f"there are no published weights for {name}", f"pick one of {', '.join(PUBLISHED)}")
     return name

@@ -8,6 +8,7 @@ specifications of Python, such as `{rows:,}`, a template may use these:
     {prompt:tokens}        tokens with their ids
     {difference:small}     a difference that should be next to nothing
     {smallest:percent}     a probability
+    {size:memory}          a number of bytes, with a unit
     {rows:row|rows}        a count with its noun: 1 row, 4 rows
     {by_hand:each}         a list, each item written with the template `each` of the sentence
 
@@ -23,7 +24,7 @@ from typing import Any
 
 from gptrace.predict.explain.claims import MeasuredClaim
 from gptrace.record import Claim, Token
-from gptrace.wording import bracketed
+from gptrace.wording import bracketed, readable_bytes
 
 _MOST_TOKENS = 12
 
@@ -43,7 +44,8 @@ class Catalog:
     """The titles of the topics and the sentences of the claims, by key.
 
     `failures` has the text that takes the place of a sentence's own where the claim does not hold: a ✗ stands
-    beside a sentence that says what is. `denial` comes before the text of a claim without a failure.
+    beside a sentence that says what is; "KEY because REASON" is for a claim whose figure `because` says why.
+    `denial` comes before the text of a claim without a failure.
     """
 
     titles: Mapping[str, str]
@@ -62,7 +64,8 @@ class Catalog:
         formatter = _FigureFormatter(sentence)
         text = sentence.text
         if measured.holds is False:
-            text = self.failures.get(measured.key, self.denial + text)
+            because = self.failures.get(f"{measured.key} because {measured.figures.get('because')}")
+            text = because or self.failures.get(measured.key, self.denial + text)
         return Claim(
             key=measured.key,
             text=formatter.vformat(text, (), measured.figures),
@@ -119,7 +122,8 @@ def percent(probability: float) -> str:
 
 
 _FORMATS: dict[str, Callable[[Any], str]] = {
-    function.__name__: function for function in (shape, token, tokens, small, percent)
+    **{function.__name__: function for function in (shape, token, tokens, small, percent)},
+    "memory": readable_bytes,
 }
 
 

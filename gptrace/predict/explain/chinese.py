@@ -33,8 +33,8 @@ _LINEAR_FIGURES = "W(2x) 与 2·Wx 相差 {doubling:small}，W(x+z) 与 Wx + Wz 
 _BOTTLENECK = "{vocab_size:,} 个分数全都来自 {numbers} 个数，所以一个向量能表达多少不同的意思是有限的。"
 _LAST_ROW = "续写时只需要最后一行：它是对整段文字之后那一个 token 的打分，其余各行输出层都可以不算。"
 _SHAPES = "`{table}` {weights:shape}，`{head}` {head_weight:shape}"
-_PARAMETERS = "{parameters:,} 个参数，{mebibytes:,.1f} MiB"
-_PARAMETERS_OTHERWISE = "{otherwise:,} 个参数，{mebibytes_otherwise:,.1f} MiB"
+_PARAMETERS = "{parameters:,} 个参数，{size:memory}"
+_PARAMETERS_OTHERWISE = "{otherwise:,} 个参数，{size_otherwise:memory}"
 
 _TITLES = {
     "flow": "一段文字怎样走过模型",
@@ -87,6 +87,11 @@ _SENTENCES = {
         "{difference:small}",
         "`{name}`",
         "、",
+    ),
+    "position_embedding_weighted": Sentence(
+        "`{table}` 是位置嵌入表（position embedding），每个位置占一行。token 嵌入乘以 {factors[0]:.4g}，"
+        "位置嵌入乘以 {factors[1]:.4g}，再相加。这样每个向量既说明自己是哪个 token，也说明自己在哪个位置。",
+        "{embedded:shape}、{positions:shape}；进入 `{block}` 的张量与这样算出的和相差 {difference:small}",
     ),
     "position_embedding_unmeasured": Sentence(
         "`{table}` 是位置嵌入表（position embedding）。没有找到它怎样进入模型：也许还加了"
@@ -308,7 +313,7 @@ _FAILURES = {
     "tokens": "分词器（tokenizer）先把文字切成 token，但拼起来不是原文。",
     "token_embedding": "`{table}` 是一张表，词表里每个 token 占一行，但这一层输出的既不是表中的行，也不是它"
     "们的倍数。",
-    "position_embedding": "`{table}` 里每个位置占一行，但进入第一个 block 的并不是它与 token 嵌入之和。",
+    "position_embedding": "`{table}` 里每个位置占一行，但没有用到：换成别的行，logits 也不变。",
     "blocks": "向量依次经过 {count} 个 block，但不是每个都保持形状。",
     "unused_blocks": _SENTENCES["unused_blocks"].text,
     "unused_norm": _SENTENCES["unused_norm"].text,
@@ -318,8 +323,9 @@ _FAILURES = {
     "output_head_of_other_width": _NOT_EVERY_POSITION,
     "vocabulary": _TOO_FEW_SCORES,
     "vocabulary_padded": _TOO_FEW_SCORES,
-    "causal": "后面再接文字，前面的行就变了：它们取决于后面的 token，或者带有随机性，所以这个模型不是因果的（"
-    "causal）。",
+    "causal": "后面再接文字，前面的行就变了：它们取决于后面的 token，所以这个模型不是因果的（causal）。",
+    "causal because random": "即使文字不变，再跑一遍这些行也会变：这个模型用了随机数，或者把什么留到了下一次"
+    "运行。",
     "probabilities_returned": _SENTENCES["probabilities_returned"].text,
     "matrix_product": _NOT_A_PRODUCT,
     "matrix_product_with_bias": _NOT_A_PRODUCT,

@@ -54,8 +54,8 @@ _LAST_ROW = (
     "output head can leave out all other rows."
 )
 _SHAPES = "`{table}` {weights:shape}, `{head}` {head_weight:shape}"
-_PARAMETERS = "{parameters:,} parameters, {mebibytes:,.1f} MiB"
-_PARAMETERS_OTHERWISE = "{otherwise:,} parameters, {mebibytes_otherwise:,.1f} MiB"
+_PARAMETERS = "{parameters:,} parameters, {size:memory}"
+_PARAMETERS_OTHERWISE = "{otherwise:,} parameters, {size_otherwise:memory}"
 
 _TITLES = {
     "flow": "The path of a text through the model",
@@ -116,6 +116,12 @@ _SENTENCES = {
         "{difference:small}",
         "`{name}`",
         " and ",
+    ),
+    "position_embedding_weighted": Sentence(
+        "`{table}` has a row for every position. The token embedding times {factors[0]:.4g} and the row "
+        "times {factors[1]:.4g} are added, so each vector now says which token it is and where it stands.",
+        "{embedded:shape}, {positions:shape}; the input of `{block}` differs from this sum by "
+        "{difference:small}",
     ),
     "position_embedding_unmeasured": Sentence(
         "`{table}` has a row for every position. How its rows come into the model was not found: it may add "

@@ -28,8 +28,8 @@ FAILURES = {
     "tokens": "The tokenizer cuts the text into tokens. Joined together, they do not give the text again.",
     "token_embedding": "`{table}` is a table with a row for every token of the vocabulary, but the vectors "
     "that leave this layer are not its rows, nor a multiple of them.",
-    "position_embedding": "`{table}` has a row for every position, but what enters the first block is not "
-    "the sum of this row and the token embedding.",
+    "position_embedding": "`{table}` has a row for every position, but the rows are not used: with others, "
+    "the logits are the same.",
     "blocks": "The vectors pass through {count:block|blocks}, and not all of these keep their shape.",
     "unused_blocks": UNUSED_BLOCKS,
     "unused_norm": UNUSED_NORM,
@@ -39,8 +39,10 @@ FAILURES = {
     "output_head_of_other_width": _NOT_EVERY_POSITION,
     "vocabulary": _TOO_FEW_SCORES,
     "vocabulary_padded": _TOO_FEW_SCORES,
-    "causal": "The rows change when the text goes on: each depends on tokens after its own, or is random, so "
-    "this model is not causal.",
+    "causal": "The rows change when the text goes on: they depend on tokens after their own, so this model "
+    "is not causal.",
+    "causal because random": "The rows change from run to run, even while the text stays the same: this "
+    "model draws random numbers, or keeps something from one run to the next.",
     "probabilities_returned": PROBABILITIES_RETURNED,
     "matrix_product": _NOT_A_PRODUCT,
     "matrix_product_with_bias": _NOT_A_PRODUCT,

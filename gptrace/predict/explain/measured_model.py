@@ -11,6 +11,7 @@ from gptrace.predict.explain.claims import MeasuredClaim
 from gptrace.predict.forward import extract_logits
 from gptrace.predict.logit_decoder import LogitDecoder
 from gptrace.predict.model_structure import ModelStructure, find_model_structure
+from gptrace.predict.output_head import find_output_head
 from gptrace.predict.sampling import next_id
 from gptrace.record import Token
 from gptrace.text.prompts import Prompt
@@ -41,7 +42,9 @@ class MeasuredModel:
         self.ids = torch.tensor([list(prompt.ids)], dtype=torch.int64, device=loaded.device)
         with record_trace(self.module, loaded.architecture, by_copy=True) as trace, interrupts_allowed():
             logits = self.run(self.ids)
-        self.structure: ModelStructure = find_model_structure(trace, self.module, tuple(logits.shape), head)
+        shape = tuple(logits.shape)
+        output_head = find_output_head(trace, self.module, head, shape, self._run_again)
+        self.structure: ModelStructure = find_model_structure(trace, self.module, shape, output_head)
         # The logits of the same run: a model that draws random numbers returns others each time.
         self.captured, logits = self._capture()
         self.logits = logits[0]
@@ -70,6 +73,10 @@ class MeasuredModel:
         """Run the model: (1, T) → (1, T, V)."""
         output = self.module(ids, **self.loaded.arguments)
         return extract_logits(output, self.loaded, ids).detach()
+
+    def _run_again(self) -> Tensor:
+        with interrupts_allowed():
+            return self.run(self.ids)
 
     def run_with(self, token_id: int) -> Tensor | None:
         """Run the model with one more token at the end: (1, T + 1, V); None where its context is full."""
@@ -150,7 +157,7 @@ class MeasuredModel:
             structure.token_embedding, *structure.other_embeddings, *structure.before, *structure.blocks,
             *structure.between, self.norm_path, structure.head,
         ]  # fmt: skip
-        with capture_tensors(self.module, [path for path in paths if path]) as tensors:
+        with capture_tensors(self.module, [path for path in paths if path], structure.numbers) as tensors:
             logits = self.run(self.ids)
         return tensors, logits
 
@@ -185,3 +192,8 @@ def _are_consecutive(rows: Tensor, table: Tensor) -> bool:
 def largest_difference(a: Tensor, b: Tensor) -> float:
     """Return the largest absolute difference of two tensors."""
     return float((as_float64(a) - as_float64(b)).abs().max())
+
+
+def largest(values: Tensor) -> float:
+    """Return the largest absolute value, by which differences are judged; not zero."""
+    return max(1e-9, float(values.abs().max()))

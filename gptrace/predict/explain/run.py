@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from gptrace.errors import NotFiniteError
 from gptrace.model.build import LoadedModel
 from gptrace.model.interrupts import interrupts_allowed
 from gptrace.predict.explain.catalog import Catalog
@@ -12,6 +13,7 @@ from gptrace.predict.explain.english import ENGLISH
 from gptrace.predict.explain.measured_model import MeasuredModel
 from gptrace.predict.explain.topics import TOPICS
 from gptrace.predict.forward import batch_ids, check_room, guarded_forward
+from gptrace.predict.nonfinite import with_origin
 from gptrace.record import Explanation, Topic
 from gptrace.text.prompts import Prompt
 from gptrace.text.tokenizer import Tokenizer
@@ -36,9 +38,12 @@ def run_explain(
     """
     batch = batch_ids(loaded, [prompt])
     check_room(loaded, *batch.shape, rows=3 * batch.numel())  # logits in float32 and in float64
-    with guarded_forward(loaded, batch), interrupts_allowed():
-        model = MeasuredModel(loaded, tokenizer, prompt, head=head, seed=seed)
-        claims = {topic: TOPICS[topic](model) for topic in topics}
+    try:
+        with guarded_forward(loaded, batch), interrupts_allowed():
+            model = MeasuredModel(loaded, tokenizer, prompt, head=head, seed=seed)
+            claims = {topic: TOPICS[topic](model) for topic in topics}
+    except NotFiniteError as error:
+        raise with_origin(error, loaded, [prompt.ids]) from None
     catalog, prompt = CATALOGS[language], model.decoder.displayable(prompt)
     return Explanation(
         versions=versions(),

@@ -54,7 +54,7 @@ def _place(result: CheckResult) -> tuple[object, object, object]:
 
 def _row(result: CheckResult) -> tuple[bool | None, str, str]:
     text = result.reason if result.holds is None else result.sentence
-    return result.holds, result.name, visible(text)
+    return result.holds, visible(result.name), visible(text)
 
 
 def _figure(result: CheckResult) -> str:
@@ -71,7 +71,8 @@ def _details(results: Sequence[CheckResult]) -> Part:
     """Return what is known of the checks that fail for one line."""
     result = results[0]
     pairs: list[tuple[str, Line]] = [
-        (f"✗ {each.name}", ((visible(each.sentence), "fails"), (_figure(each), "quiet"))) for each in results
+        (f"✗ {visible(each.name)}", ((visible(each.sentence), "fails"), (_figure(each), "quiet")))
+        for each in results
     ]
     if result.source is not None:
         function = f" ({result.source.function})" if result.source.function else ""

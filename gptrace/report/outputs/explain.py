@@ -31,4 +31,14 @@ def csv_table(explanation: Explanation, view: View) -> TableData:
 
 
 def _claim_text(claim: Claim) -> ClaimText:
-    return ClaimText(*MARKS[claim.holds], claim.text, claim.measured)
+    return ClaimText(*MARKS[claim.holds], claim.text, _figures(claim))
+
+
+def _figures(claim: Claim) -> str:
+    """Return what was measured; where a check fails as well, its line, and the command that says more."""
+    if not claim.check:
+        return claim.measured
+    if claim.source is None:
+        return words("{}; {} says more", claim.measured, claim.check)
+    place, code = f"{claim.source.file}:{claim.source.line}", claim.source.text
+    return words("{}; the line is {}: {}; {} says more", claim.measured, place, code, claim.check)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gptrace.record import Presets
+from gptrace.record import Presets, PublishedWeights
 from gptrace.report.parts import Part, Table
 from gptrace.report.table_data import Column, TableData
 from gptrace.report.view import View
@@ -32,15 +32,19 @@ def csv_table(presets: Presets, view: View) -> TableData:
         (
             preset.name, preset.aliases, *(preset.config[column.key] for column in columns[2:6]),
             preset.parameters.total, preset.parameters.without_out_head,
-            None if preset.pretrained is None else preset.pretrained.at_hand, preset.bytes,
+            preset.pretrained, preset.bytes,
         )
         for preset in presets.models
     ]  # fmt: skip
     return TableData(columns, rows)
 
 
-def _pretrained(at_hand: bool | None) -> str:
-    return {True: words("downloaded"), False: "gptrace pull", None: "–"}[at_hand]
+def _pretrained(weights: PublishedWeights | None) -> str:
+    if weights is None:
+        return "–"
+    if weights.in_package:
+        return words("included")
+    return words("downloaded") if weights.at_hand else "gptrace pull"
 
 
 def _gibibytes(count: int) -> str:

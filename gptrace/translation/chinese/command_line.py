@@ -6,8 +6,32 @@ COMMAND_LINE: dict[str, str] = {
     # what several messages share
     "junit is no format of this report": "这个报告不能写成 junit",
     "only gptrace check writes JUnit XML": "只有 gptrace check 能写 JUnit XML",
+    "--write and --diff are both given": "同时给了 --write 和 --diff",
+    "--diff is plain text on stdout": "--diff 是写到 stdout 的纯文本",
+    "leave out --format, --json and --output": "去掉 --format、--json 和 --output",
+    "{} shape comments are now in {}": "已把 {} 条形状注释写入 {}",
+    "the {} shape comments in {} are up to date": "{1} 中的 {0} 条形状注释已是最新",
+    "no comment fits at the end of these lines of {}: {}": "{} 的这些行的末尾不能放注释：{}",
+    "{} cannot be written: {}": "无法写入 {}：{!t}",
+    "{} has changed since the model was loaded, and is left as it is": "{} 在模型加载之后有改动，保持原样",
+    "run the command again": "请再运行一次命令",
+    "the code of this model is in an installed package, which is left as it is": (
+        "这个模型的代码在已安装的包里，包里的文件保持原样"
+    ),
+    "copy the file, and name the copy: --model FILE.py:OBJECT": (
+        "请复制这个文件，再用副本的名字：--model FILE.py:OBJECT"
+    ),
+    "shape comments would change the code of {}": "形状注释会改动 {} 的代码",
+    "this is a mistake in gptrace": "这是 gptrace 的错误",
+    "name a file that can be read": "请给一个可读的文件",
+    "{} is no Python that can be read: {}": "{} 不是可读的 Python 代码：{!t}",
+    "correct it first": "请先改正",
+    "the encoding of {} is unknown: {}": "{} 的编码未知：{!t}",
+    "save it as UTF-8": "请存为 UTF-8",
     "there is no check {}": "没有名为 {} 的检查",
     "drop one of the two": "去掉其中一个",
+    "--list has no format {}": "--list 没有 {} 格式",
+    "drop --format: it is a text": "去掉 --format：它是一段文字",
     "drop one of them": "去掉其中一个",
     "pick one of {}": "可选：{}",
     "pick one of {}, all": "可选：{}、all",
@@ -53,8 +77,8 @@ COMMAND_LINE: dict[str, str] = {
     "{} is for a trace, and {} is not one": "{} 只用于跟踪结果，而 {} 不是",
     "leave out {}": "去掉 {}",
     "no text was given, so this is the sample prompt {}": "没有给出文字，所以使用示例 prompt {}",
-    "the output is in English: its encoding, {}, has no Chinese characters": (
-        "输出改用英文：它的编码 {} 里没有中文字符"
+    "the output is in English: its encoding, {}, lacks simplified Chinese characters": (
+        "输出改用英文：它的编码 {} 缺少简体中文字符"
     ),
     # main
     "torch alone takes some 300 MiB; free some memory, or raise the limit": (

@@ -15,6 +15,26 @@ MODELS: dict[str, str] = {
     "{} cannot be set for a model that is built already": "模型已经构建好，不能再设置 {}",
     "drop them, or give the name of a preset": "去掉它们，或者给出预设的名字",
     "use gptrace run --device meta": "请用 gptrace run --device meta",
+    "{} cannot be checked: it takes {} tokens, and the checks need {}": (
+        "{} 无法检查：它只接受 {} 个 token，而检查至少需要 {} 个"
+    ),
+    "{} cannot be checked: it has {} ids, and the checks need {}": (
+        "{} 无法检查：它只有 {} 个 id，而检查至少需要 {} 个"
+    ),
+    "the ids": "输入的 id",
+    "– {} cannot be asserted: {}": "– {} 无法断言：{!t}",
+    "check it at a larger size, for example with --set": "请在更大的尺寸上检查，例如用 --set",
+    "{} cannot be checked: {}": "{} 无法检查：{!t}",
+    "gptrace run shows how far its forward pass gets": "gptrace run 会显示它的前向计算走到了哪里",
+    "a copy of the model uses the parameters of the original": "模型的副本用了原模型的参数",
+    "the model cannot be copied to the CPU": "模型无法复制到 CPU",
+    "forward returns the logits of the last position alone": "forward 只返回最后一个位置的 logits",
+    "at a smaller size the model does many times the work": "在较小的尺寸上，模型的工作量是原来的许多倍",
+    "gptrace's own cache": "gptrace 自己的缓存",
+    "{} holds tensors on device meta, which have shapes alone": "{} 有张量在设备 meta 上，只有形状，没有数",
+    "use gptrace run --device meta, or build the model with numbers": (
+        "请用 gptrace run --device meta，或者给模型真正的数值"
+    ),
     "device meta has shapes, but no numbers to {} with": "设备 meta 上只有形状，没有数，无法计算结果",
     "seed {} does not fit into 64 bits": "种子 {} 超出 64 位",
     "give a whole number from 1 to {}": "请给出 1 到 {} 的整数",

@@ -130,6 +130,7 @@ PREDICTIONS: dict[str, str] = {
     "positions is {}": "positions 是 {}",
     "it must be a whole number of at least 1": "必须是不小于 1 的整数",
     # logits
+    "{} says what is wrong there": "{} 会说明错在哪里",
     "the greatest logit is {}, so there is no next token": "最大的 logit 是 {}，所以不能预测下一个 token",
     "a batch of {} × {} tokens": "{} × {} 个 token 的 batch",
     "{} is built in a way that gptrace cannot read: {}: {}": (
@@ -176,11 +177,8 @@ PREDICTIONS: dict[str, str] = {
     "its vocabulary is not that of the tokenizer: leave out --token": (
         "模型的词表不是分词器的词表：请去掉 --token"
     ),
-    "no next token after prompt {}: the greatest logit is NaN or infinite; gptrace run --columns nan names "
-    "the "
-    "call that made it": (
-        "prompt {} 之后无法预测：最大的 logit 是 NaN 或无穷；用 gptrace run --columns nan 可以看到它最早出现"
-        "在哪次调用"
+    "no next token after prompt {}: the greatest logit is NaN or infinite; {}": (
+        "prompt {} 之后无法预测：最大的 logit 是 NaN 或无穷；{!t}"
     ),
     "padding changes what this model predicts: the next tokens after prompt {} come from a run without "
     "padding, all shapes and figures of calls from the padded batch": (

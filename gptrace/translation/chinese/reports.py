@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 REPORTS: dict[str, str] = {
+    "{}; the line is {}: {}; {} says more": "{}；出错的一行是 {}：{}；{} 有更多说明",
+    "{}; {} says more": "{}；{} 有更多说明",
     # separators
     ", ": "，",
     "; ": "；",
@@ -30,6 +32,8 @@ REPORTS: dict[str, str] = {
     "none: device meta has shapes but no numbers, so there are no next tokens": (
         "无：设备 meta 上只有形状，没有数，所以不能预测下一个 token"
     ),
+    "trained on {}": "用{}训练",
+    "in the package, stored in {}": "随包提供，存储为 {}",
     "pretrained, {} at revision {}": "预训练，{}，版本 {}",
     "from {}": "来自 {}",
     "from {} at revision {}": "来自 {}，版本 {}",
@@ -90,6 +94,9 @@ REPORTS: dict[str, str] = {
     "instead": "应改为",
     "  ({}, held against {})": "（{}，容差 {}）",
     "axes": "各维",
+    # source
+    "… {} more shapes": "… 另有 {} 种形状",
+    "⋮ {} lines": "⋮ {} 行",
     "Module": "模块",
     "Type": "类型",
     "Input → output": "输入 → 输出",
@@ -266,4 +273,5 @@ REPORTS: dict[str, str] = {
     "Pretrained": "预训练权重",
     "Size (float32)": "大小（float32）",
     "downloaded": "已下载",
+    "included": "随包提供",
 }

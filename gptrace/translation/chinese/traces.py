@@ -47,6 +47,15 @@ TRACES: dict[str, str] = {
     "operations are not listed inside {}, which may run by fused kernels": (
         "没有列出 {!t} 内部的运算，它可能由融合算子执行"
     ),
+    "{} at {} puts numbers of several tokens into one lane: such an axis is not called seq_len; {} says what "
+    "is wrong there": "{1} 的 {0} 把几个 token 的数混进了同一行：这样的轴不叫 seq_len；{2} 会说明错在哪里",
+    "later tokens change what this model returns for earlier ones; {} names the line": "后面的 token 会改变"
+    "这个模型在前面位置的结果；{} 会指出是哪一行",
+    "{} at {}:{} in {} is the first to make {}": "{1}:{2} 的 {0}（在 {3!t} 中）最先算出 {4}",
+    "{} in {} is the first to make {}": "{1!t} 中的 {0} 最先算出 {2}",
+    "{} holds {}, and {} takes it": "{0} 里有 {1}，而 {2!t} 用到了它",
+    "code outside of the model": "模型之外的代码",
+    ", call {} of {}": "，{1} 次调用中的第 {0} 次",
     "{} is the first to turn finite inputs into {}{}": "{!t} 最先由有限的输入算出 {}{}",
     "; its {} is not finite": "；它的 {} 不是有限值",
     "{} more MACs ran outside of any call, for example in a backward pass": (
@@ -55,6 +64,16 @@ TRACES: dict[str, str] = {
     "the model itself": "模型本身",
     "compiled modules run uncompiled while they are traced: {}": "跟踪期间，编译过的模块按未编译的运行：{!t}",
     "no tensor": "无张量",
+    # lines of source
+    "lines of {} are not shown: the file has changed since the model was loaded": (
+        "不显示 {!t} 的代码行：模型加载之后文件有改动"
+    ),
+    "TorchScript runs this model without Python, so no line of it can be followed": (
+        "TorchScript 不经过 Python 运行这个模型，所以无法跟踪它的代码行"
+    ),
+    "no line of the model's own code ran: all its modules are those of torch": (
+        "没有运行模型自己的代码行：它的模块都是 torch 的"
+    ),
 }
 DIAGNOSIS: dict[str, str] = {
     "{}, line {}, in {}: {}": "{} 第 {} 行，{} 中：{}",

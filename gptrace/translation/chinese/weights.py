@@ -175,4 +175,10 @@ WEIGHTS: dict[str, str] = {
     "give it with --set n_heads=…": "请用 --set n_heads=… 给出",
     "{} has {} {}, the weights have {}": "{!t}里 {} 是 {}，权重里是 {}",
     "--weights {}: {} is {}, and {} in the model": "--weights {}：{} 是 {}，模型里是 {}",
+    # in the package, and stored as int8
+    "the weights of {} are in the package already": "{} 的权重就在包里，无需下载",
+    "public-domain English prose": "公有领域的英文散文",
+    "{} is {}, the trained weights of {} have {}": "{} 是 {}，而 {} 训练好的权重是 {}",
+    "add --weights random for a model of other sizes": "要用其他尺寸的模型，请加 --weights random",
+    "a scale is a floating-point number for each row": "每一行要有一个浮点数作为比例",
 }

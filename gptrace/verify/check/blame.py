@@ -22,6 +22,33 @@ from gptrace.verify.check.subject import Construction, Subject
 Tensor = torch.Tensor
 _LAYOUT = ("view", "reshape", "flatten", "unflatten", "contiguous", "view_as", "reshape_as", "as_strided")
 _MOVES = ("roll", "flip", "gather", "index_select", "getitem", "take_along_dim", "setitem_", "cat", "stack")
+# What brings vectors to other places, or adds them up there, without a sum over positions.
+_MOVES_ALONE = frozenset(
+    {
+        *_LAYOUT,
+        *_MOVES,
+        "pad",
+        "expand",
+        "expand_as",
+        "transpose",
+        "permute",
+        "movedim",
+        "swapaxes",
+        "unsqueeze",
+        "squeeze",
+        "chunk",
+        "split",
+        "unbind",
+        "narrow",
+        "select",
+        "clone",
+        "to",
+        "add",
+        "sub",
+        "mul",
+        "where",
+    }
+)
 # A masked score must be far below the others. -1e4 is: its weight is 0 in every dtype.
 _WEAK = -20.0
 
@@ -45,12 +72,39 @@ def blame_leak(dependence: Dependence, value: Value, subject: Subject) -> Blame:
     if _mixes_keys(dependence, origin):
         return _blame_attention(dependence, origin, subject)
     if all(dependence.lanes(output) is None for output in origin.outputs):
-        return blamed("pooled", origin)
+        return blamed(_key_without_lanes(dependence, origin), origin)
     if origin.name in _LAYOUT:
         return blamed("scrambled", origin)
     if origin.name in _MOVES:
         return blamed("moved", origin)
     return blamed("mixes", origin)
+
+
+def _key_without_lanes(dependence: Dependence, origin: RecordedOperation) -> str:
+    """Return the likely mistake where an operation returns values that have no lanes of tokens."""
+    if _pools(dependence, origin):
+        return "pooled"
+    region, waiting = [origin], [origin]
+    while waiting:
+        operation = waiting.pop()
+        hidden = [output for output in operation.outputs if dependence.violates(output) is None]
+        takers = [taker for output in hidden for taker in dependence.run.takers(output)]
+        waiting += [taker for taker in takers if taker not in region]
+        region += [taker for taker in takers if taker not in region]
+    names = {operation.name.rstrip("_") for operation in region}
+    return "moved" if names <= _MOVES_ALONE else "other-lanes"
+
+
+def _pools(dependence: Dependence, operation: RecordedOperation) -> bool:
+    """Tell whether an operation makes one value of the lanes of tokens, such as their mean or maximum."""
+    if operation.name.rstrip("_") in _MOVES_ALONE:
+        return False  # a slice of a single token
+    return any(
+        output.tensor.dim() < value.tensor.dim() or output.tensor.shape[axis] == 1
+        for value in operation.inputs
+        for axis in dependence.token_axes(value)
+        for output in operation.outputs
+    )
 
 
 def origin_of(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import copy
 import inspect
 import sys
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gptrace.model.cache import add_caches
@@ -18,6 +19,7 @@ Tensor = torch.Tensor
 Module = torch.nn.Module
 PAST_NAMES = ("past_key_values", "past", "past_kv", "kv_cache", "kv_caches", "caches", "layer_past", "cache")
 _RESET_NAMES = ("reset_kv_cache", "reset_cache", "clear_cache", "clear_kv_cache", "reset")
+_POSITION_NAMES = ("start_pos", "start_position", "position_offset", "past_length", "offset")
 _LAYER_NAMES = ("n_layers", "n_layer", "num_hidden_layers", "num_layers", "depth")
 
 
@@ -33,6 +35,9 @@ class Caching:
     past_name: str = ""
     flags: dict[str, Any] = field(default_factory=dict)
     make: Any = None
+    # The argument that takes the number of cached tokens, and how it is written.
+    position_name: str = ""
+    as_position: Any = int
     _past: Any = None
     _position: int = 0
 
@@ -42,7 +47,7 @@ class Caching:
         self._position = 0
         method = self.reset_method()
         if method is not None:
-            method()
+            method(**_batch_of_one(method))
 
     def reset_method(self) -> Any:
         """Return the method of the model that empties its cache, or None."""
@@ -56,6 +61,8 @@ class Caching:
             arguments["input_pos"] = torch.arange(self._position, self._position + ids.shape[1])
         elif self.past_name:
             arguments[self.past_name] = self._past
+        if self.position_name:
+            arguments[self.position_name] = self.as_position(self._position)
         output = self.module(ids, **arguments)
         if self.past_name and self.make is None:
             self._past = past_of(output, self.past_name)
@@ -98,13 +105,37 @@ def find_caching(subject: Subject) -> Caching | None:
         return Caching(module, "use_cache=True", "", flags) if flags else None
     made = _cache_class(subject)
     if made is not None:
-        return Caching(module, f"{past}={type(made()).__name__}(…)", past, flags, make=made)
+        caching = Caching(module, f"{past}={type(made()).__name__}(…)", past, flags, make=made)
+        return _with_positions(subject, caching)
     with subject.running():
         try:
             output = module(torch.zeros(1, 1, dtype=torch.int64), **flags)
         except Exception:
             return None
     return Caching(module, f"{past}=…", past, flags) if past_of(output, past) is not None else None
+
+
+def _with_positions(subject: Subject, caching: Caching) -> Caching:
+    """Return a way to cache that gives the number of cached tokens, too, if forward takes it."""
+    name = next((name for name in _POSITION_NAMES if name in subject.parameters_of_forward), "")
+    if not name:
+        return caching
+    for written in (int, lambda position: torch.tensor([position])):
+        tried = replace(caching, position_name=name, as_position=written)
+        with subject.running(caching.module), suppress(Exception):
+            tried.begin()
+            tried.step(torch.zeros(1, 1, dtype=torch.int64))
+            return tried
+    return caching
+
+
+def _batch_of_one(function: Any) -> dict[str, int]:
+    """Return the size of a batch as an argument, for a function that takes it."""
+    try:
+        parameters = inspect.signature(function).parameters
+    except (TypeError, ValueError):
+        return {}
+    return dict.fromkeys(parameters.keys() & {"batch_size"}, 1)
 
 
 def past_of(output: Any, name: str) -> Any:
@@ -130,6 +161,7 @@ def _cache_class(subject: Subject) -> Any:
             except (TypeError, ValueError):
                 continue
             arguments = {p.name: layers for p in parameters if p.name in (*_LAYER_NAMES, "layers")}
+            arguments |= _batch_of_one(value)
             required = [p.name for p in parameters if p.default is p.empty]
             if set(required) <= set(arguments) and None not in arguments.values():
                 return lambda value=value, arguments=arguments: value(**arguments)

@@ -10,6 +10,9 @@ NAMES = (
     "deterministic", "cache", "vocabulary", "context", "logits", "start-loss", "loss-labels", "gradients",
     "all-used",
 )  # fmt: skip
+# These take longer, or need a device; they run only where they are asked for.
+ON_REQUEST = ("learns", "devices", "dtypes")
+ALL_NAMES = NAMES + ON_REQUEST
 
 
 @dataclass(frozen=True)

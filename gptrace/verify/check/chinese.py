@@ -22,6 +22,9 @@ _INVARIANTS = {
     "loss-labels": "forward 返回的损失是 logits[t] 与 t 之后那个 token 的交叉熵",
     "gradients": "每个可训练的参数都得到梯度，而且是损失的梯度",
     "all-used": "每个带参数的模块都参与计算，没有一个是 torch 看不到的",
+    "learns": "在有限的步数内能记住一个批次",
+    "devices": "各设备、各种注意力实现的结果一致，差别不超过舍入误差所能解释的",
+    "dtypes": "float32 与 bfloat16 的结果一致，差别不超过舍入误差所能解释的",
 }
 _SHARED = {
     "not_finite": "logits 不是有限的数：见检查 finite",
@@ -30,6 +33,7 @@ _SHARED = {
     "not_run": "模型不能这样运行：{error}",
     "failed": "检查本身抛出 {error}",
     "small_size": "用随机权重在较小的尺寸上检查：{sizes}",
+    "text": "多数检查用的提示是文本 {total} 个 token 中的前 {count} 个",
     "own_dtype": "以 {dtype} 检查：模型在 float64 下不能运行，或给出不同的 logits",
 }
 _SENTENCES = {
@@ -39,7 +43,7 @@ _SENTENCES = {
     "causal.holds": "改变位置 t 的 token，不会改变 t 之前的 logits",
     "causal.fails": "改变位置 {later} 的 token，会改变位置 {earlier} 的 logits",
     "tokens-stay-apart.holds": "queries、keys 和 values 只含自己的 token 和更早的 token（{count} 处）",
-    "tokens-stay-apart.fails": "{role} 的某一行依赖于它之后的 token：它的各行不是 token",
+    "tokens-stay-apart.fails": "{role} 的某一行依赖于它之后的 token",
     "tokens-stay-apart.other_axis": "注意力混合的不是 token 那一轴：每个 logit 只依赖于自己的 token",
     "batch.holds": "{count} 段提示单独、一起、换顺序运行，logits 都相同",
     "batch.fails": "一段提示的 logits 随同一批中的其他提示而变",
@@ -72,7 +76,7 @@ _SENTENCES = {
     "vocabulary.holds": "{count:,} 个得分，每个 token 一个；其下的 id 被接受，超出一个的被拒绝",
     "vocabulary.other_size": "每个位置有 {count:,} 个得分，而词表有 {wanted:,} 个 token",
     "vocabulary.not_the_tokenizer": "每个位置有 {count:,} 个得分，而分词器有 {wanted:,} 个 token",
-    "vocabulary.refused": "id {id} 在词表之内，模型却拒绝它：{error}",
+    "vocabulary.refused": "有 id {id} 的得分，模型却拒绝这个 id：{error}",
     "vocabulary.beyond": "id {id} 超出了 {count:,} 个得分，模型却接受它",
     "context.holds": "{length} 个 token 可以运行，再多一个被拒绝：{error}",
     "context.slides": "{length} 个 token 可以运行，更多时它读取最后 {length} 个",
@@ -100,10 +104,14 @@ _SENTENCES = {
     "loss-labels.not_shifted": "损失比较 logits[t] 与输入的 token {name}[t]：{loss:.4f}，应为 {expected:.4f}",
     "loss-labels.shifted_back": "损失比较的是 logits[t] 与更早的 token：{loss:.4f}，应为 {expected:.4f}",
     "loss-labels.other_shift": "损失比较的是 logits[t] 与下一个以外的 token：{loss:.4f}，应为 {expected:.4f}",
-    "loss-labels.other_loss": "损失不是 logits 的交叉熵：{loss:.4f}，应为 {expected:.4f}",
+    "loss-labels.other_loss": "损失不是 logits 与下一个 token 的平均交叉熵：{loss:.4f}，应为 {expected:.4f}",
+    "loss-labels.multiple": (
+        "损失是下一个 token 的平均交叉熵的 {factor:.4g} 倍：{loss:.4f}，应为 {expected:.4f}"
+    ),
+    "loss-labels.without_zero": "损失略去了为 0 的标签：{loss:.4f}，应为 {expected:.4f}",
     "gradients.holds": "{count} 个参数都有梯度，并与有限差分一致",
     "gradients.holds_without_differences": "{count} 个参数都有梯度；有限差分需要 float64",
-    "gradients.missing": "{count} 个参数没有梯度：{names}",
+    "gradients.missing": "没有梯度的参数：{names}",
     "gradients.not_finite_gradient": "{names} 的梯度不是有限的数",
     "gradients.other_gradient": "梯度不是损失的梯度：与有限差分不一致",
     "gradients.no_graph": "logits 完全没有梯度",
@@ -111,5 +119,18 @@ _SENTENCES = {
     "all-used.holds": "全部 {count} 个模块都参与计算",
     "all-used.unused": "带参数却不参与计算的模块：{names}",
     "all-used.unregistered": "torch 看不到、优化器也不会训练的模块或参数：{names}",
+    "learns.holds": "一个批次的损失在 {steps} 步内从 {start:.2f} 降到 {loss:.3f}",
+    "learns.fails": "一个批次的损失在 {steps} 步内从 {start:.2f} 最多只降到 {loss:.3f}",
+    "learns.not_yet": "一个批次的损失在 {steps} 步内从 {start:.2f} 降到 {loss:.3f}；更多步在这里太久",
+    "learns.frozen": "没有可训练的参数",
+    "learns.no_graph": "logits 完全没有梯度：见检查 gradients",
+    "devices.holds": "{compared} 给出相同的 logits；这里没有：{missing}",
+    "devices.all_hold": "{compared} 给出相同的 logits",
+    "devices.fails": "用 {where} 得到的 logits 与 CPU 上的不同",
+    "devices.refused": "模型不能在 {device} 上运行：{error}",
+    "devices.one_device": "这里只有一种运行方式：没有 {missing}，注意力也是用普通运算写成的",
+    "dtypes.holds": "float32 与 bfloat16 给出相同的 logits，只有舍入误差之别",
+    "dtypes.fails": "在 bfloat16 下 logits 相差 {difference:.3g}，超过舍入误差所能解释的",
+    "dtypes.refused": "模型不能以 {dtype} 运行：{error}（{line}）",
 }
 CHINESE = Catalog(_INVARIANTS, _SENTENCES, _SHARED, LIKELY)

@@ -50,6 +50,10 @@ LIKELY = {
         "它把全部 token 混合成一个值，再给每个位置",
         "沿特征计算，dim=-1，或只用更早的位置",
     ),
+    "other-lanes": (
+        "从这里起，各行不再是 token，而是片段或频率之类；这个运算或后面的某个运算让更晚的 token 进来",
+        "位置 t 只用到 t 为止的位置",
+    ),
     "scrambled": (
         "{operation} 按另一种顺序切开内存，于是头或特征混到 token 之中",
         "拆分用 x.view(B, T, n_heads, head_dim).transpose(1, 2)，合并用 x.transpose(1, 2).reshape(B, T, D)",
@@ -199,8 +203,16 @@ LIKELY = {
         "cross_entropy(logits[:, :-1].flatten(0, 1), labels[:, 1:].flatten())",
     ),
     "other-loss": (
-        "损失不是由 logits 和下一个 token 算出的",
+        "损失是用别的方法算出的，或由别的东西算出",
         "cross_entropy(logits.flatten(0, 1), targets.flatten())",
+    ),
+    "loss-multiple": (
+        "各个 token 的损失被加起来或乘了系数，所以不是平均值",
+        "cross_entropy(logits.flatten(0, 1), targets.flatten())，它对 token 取平均",
+    ),
+    "loss-without-zero": (
+        "ignore_index 或掩码略去了 id 为 0 的 token",
+        "ignore_index=-100，填充的标签取 -100；如果 0 是填充，表里写 padding_idx=0",
     ),
     "detached": (
         "{operation} 在计算图之外运行，梯度不能经过它",
@@ -270,5 +282,21 @@ LIKELY = {
     "stuck": (
         "{name} 与和它相乘的参数都从 0 开始，两者永远得不到梯度",
         "其中一个用随机数开始",
+    ),
+    "bounded-scores": (
+        "{operation} 把得分限制在很窄的范围内，没有 token 能得到接近 1 的概率",
+        "直接返回输出头的得分",
+    ),
+    "not-trained": (
+        "{name} 在训练中不变",
+        "让损失依赖于它，并保留它的 requires_grad",
+    ),
+    "loses-precision": (
+        "{operation} 在 bfloat16 下保留的位数太少",
+        "id 和位置用 int64，这一步用 float32 计算",
+    ),
+    "other-device": (
+        "这一行的某个张量与权重不在同一个设备上",
+        "用 device=x.device 创建新张量，常量用 register_buffer 保存，使它随模型移动",
     ),
 }

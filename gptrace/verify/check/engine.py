@@ -11,37 +11,44 @@ from gptrace.errors import GptraceError
 from gptrace.model.build import LoadedModel
 from gptrace.model.dtypes import dtype_name
 from gptrace.model.quiet_torch import torch
-from gptrace.model.user_code_errors import short_path
+from gptrace.model.user_code_errors import is_of_user_code, short_path
 from gptrace.record import Check, CheckResult, SourceLine
 from gptrace.text.tokenizer import Tokenizer
 from gptrace.tracing.model_facts import model_info, versions
+from gptrace.translation import in_language, recorded
 from gptrace.verify.check import finding
 from gptrace.verify.check.axes import axes_after, axes_before
 from gptrace.verify.check.blame import Blame
-from gptrace.verify.check.catalog import NAMES, Catalog
+from gptrace.verify.check.catalog import ALL_NAMES, Catalog
 from gptrace.verify.check.experiments import Experiments
 from gptrace.verify.check.finding import Finding
 from gptrace.verify.check.names import CATALOGS
+from gptrace.verify.check.sizes import check_large_enough
 from gptrace.verify.check.source_code import text_of
 from gptrace.verify.check.subject import CannotRunError, Subject, make_subject
-from gptrace.wording import one_line
+from gptrace.wording import described, one_line
 
+# What a sentence may mention that has words of its own.
+_WORDS = ("error", "how", "name")
 CHECKS: Mapping[str, finding.Check] = MappingProxyType({
-    name: import_module(f"gptrace.verify.check.checks.{name.replace('-', '_')}").check for name in NAMES
+    name: import_module(f"gptrace.verify.check.checks.{name.replace('-', '_')}").check for name in ALL_NAMES
 })  # fmt: skip
 
 
 def run_check(
-    loaded: LoadedModel, tokenizer: Tokenizer | None, *, only: Sequence[str], language: str, seed: int
-) -> Check:
+    loaded: LoadedModel, tokenizer: Tokenizer | None, *, only: Sequence[str], language: str, seed: int,
+    prompt: tuple[int, ...] = (),
+) -> Check:  # fmt: skip
     """Return the outcome of the checks named `only`, in their order.
 
-    `tokenizer` is that which belongs to the model, None where it has none. Raises a NoLogitsError for a model
-    that cannot be run, or gives no logits.
+    `tokenizer` is that which belongs to the model, None where it has none. Prompts begin with the ids of
+    `prompt`, and go on with random ids. Raises a ConfigError for a model that takes too few tokens or ids, a
+    NoLogitsError for one that cannot be run, or gives no logits.
     """
-    subject = make_subject(loaded, seed)
+    check_large_enough(loaded)
+    subject = make_subject(loaded, seed, prompt)
     experiments = Experiments(subject, tokenizer)
-    results = tuple(_result(name, _find(name, experiments), experiments, CATALOGS[language]) for name in only)
+    results = tuple(_result(name, find(name, experiments), experiments, language) for name in only)
     return Check(
         versions=versions(),
         model=model_info(loaded.module, loaded.name, loaded.weights),
@@ -59,12 +66,15 @@ def _notes(subject: Subject, catalog: Catalog) -> Iterator[str]:
     if smaller:
         sizes = ", ".join(f"{name} {size}" for name, size in smaller.items())
         yield catalog.shared["small_size"].format(sizes=sizes)
+    if subject.prompt:
+        count = min(len(subject.prompt), subject.length)
+        yield catalog.shared["text"].format(count=count, total=len(subject.prompt))
     first = next((p for p in subject.module.parameters() if p.is_floating_point()), None)
     if first is not None and first.dtype != torch.float64:
         yield catalog.shared["own_dtype"].format(dtype=dtype_name(first.dtype))
 
 
-def _find(name: str, experiments: Experiments) -> Finding:
+def find(name: str, experiments: Experiments) -> Finding:
     """Run one check; a model that cannot be run in its way is not judged."""
     try:
         return CHECKS[name](experiments)
@@ -72,14 +82,23 @@ def _find(name: str, experiments: Experiments) -> Finding:
         return finding.unjudged("not_run", error=one_line(error, 160))
     except GptraceError as error:
         return finding.unjudged("not_run", error=one_line(error.message, 160))
-    except Exception as error:  # what is odd in a model must not take the other checks away
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # what is odd in a model must not take the other checks away
         if os.environ.get("GPTRACE_DEBUG") == "1":
             raise
-        return finding.unjudged("failed", error=one_line(f"{type(error).__name__}: {error}", 160))
+        # The model's code runs outside of its forward pass too, such as in the hooks of a backward pass.
+        key = "not_run" if is_of_user_code(error) else "failed"
+        return finding.unjudged(key, error=one_line(described(error), 160))
 
 
-def _result(name: str, found: Finding, experiments: Experiments, catalog: Catalog) -> CheckResult:
-    text = catalog.sentence(name, found.key).format(**{"name": "", **found.figures})
+def _result(name: str, found: Finding, experiments: Experiments, language: str) -> CheckResult:
+    catalog = CATALOGS[language]
+    figures = {
+        key: in_language(recorded(str(figure)), language) if key in _WORDS else figure
+        for key, figure in found.figures.items()
+    }
+    text = catalog.sentence(name, found.key).format(**{"name": "", **figures})
     if found.holds is None:
         return CheckResult(name, None, catalog.invariants[name], reason=text)
     blame = found.blame

@@ -26,6 +26,9 @@ _INVARIANTS = {
     ),
     "gradients": "each trainable parameter gets a gradient, and it is that of the loss",
     "all-used": "every module with parameters takes part, and none is hidden from torch",
+    "learns": "one batch can be learned by heart in a bounded number of steps",
+    "devices": "devices and implementations of attention agree within what rounding explains",
+    "dtypes": "float32 and bfloat16 agree within what rounding explains",
 }
 _SHARED = {
     "not_finite": "the logits are not finite: see the check finite",
@@ -34,18 +37,19 @@ _SHARED = {
     "not_run": "the model cannot be run in this way: {error}",
     "failed": "the check itself raised {error}",
     "small_size": "checked with random weights at a smaller size: {sizes}",
+    "text": "the prompts of most checks are the first {count} of the {total} tokens of the text",
     "own_dtype": "checked in {dtype}: in float64 the model does not run, or gives other logits",
 }
 _SENTENCES = {
     "finite.holds": "all {count:,} logits are finite",
-    "finite.fails": "{count:,} of {total:,} logits of {length} tokens are NaN or infinite",
+    "finite.fails": "of the {total:,} logits of a text of length {length}, {count:,} are NaN or infinite",
     "finite.not_run": "the model does not run",
     "causal.holds": "changing the token at t changes no logits before t",
     "causal.fails": "changing the token at position {later} changes the logits at position {earlier}",
     "tokens-stay-apart.holds": (
         "queries, keys and values hold their own token and earlier ones ({count} × attention)"
     ),
-    "tokens-stay-apart.fails": "a lane of the {role} depends on a token after it: its lanes are no tokens",
+    "tokens-stay-apart.fails": "a lane of the {role} depends on a token after it",
     "tokens-stay-apart.other_axis": (
         "attention mixes another axis than the tokens: each logit depends on its own token alone"
     ),
@@ -99,7 +103,7 @@ _SENTENCES = {
     "vocabulary.not_the_tokenizer": (
         "there are {count:,} scores for each position, and the tokenizer has {wanted:,} tokens"
     ),
-    "vocabulary.refused": "id {id} is in the vocabulary, and the model refuses it: {error}",
+    "vocabulary.refused": "there is a score for id {id}, and the model refuses that id: {error}",
     "vocabulary.beyond": "id {id} is beyond the {count:,} scores, and the model takes it",
     "context.holds": "{length} tokens run, and one more is refused: {error}",
     "context.slides": "{length} tokens run, and of more it reads the last {length}",
@@ -143,12 +147,19 @@ _SENTENCES = {
     "loss-labels.other_shift": (
         "the loss compares logits[t] with another token than the next: {loss:.4f}, not {expected:.4f}"
     ),
-    "loss-labels.other_loss": "the loss is no cross-entropy of the logits: {loss:.4f}, not {expected:.4f}",
+    "loss-labels.other_loss": (
+        "the loss is not the mean cross-entropy of logits and next tokens: {loss:.4f}, not {expected:.4f}"
+    ),
+    "loss-labels.multiple": (
+        "the loss is {factor:.4g} times the mean cross-entropy of the next tokens: {loss:.4f}, not "
+        "{expected:.4f}"
+    ),
+    "loss-labels.without_zero": "the loss leaves out labels that are 0: {loss:.4f}, not {expected:.4f}",
     "gradients.holds": "{count} parameters have a gradient, which agrees with finite differences",
     "gradients.holds_without_differences": (
         "{count} parameters have a gradient; finite differences need float64"
     ),
-    "gradients.missing": "{count} parameters get no gradient: {names}",
+    "gradients.missing": "parameters without a gradient: {names}",
     "gradients.not_finite_gradient": "the gradient of {names} is not finite",
     "gradients.other_gradient": "the gradient is not that of the loss: finite differences disagree",
     "gradients.no_graph": "the logits have no gradient at all",
@@ -158,5 +169,23 @@ _SENTENCES = {
     "all-used.unregistered": (
         "modules or parameters that torch does not see, and no optimizer trains: {names}"
     ),
+    "learns.holds": "the loss of one batch falls from {start:.2f} to {loss:.3f} in {steps} steps",
+    "learns.fails": "the loss of one batch falls from {start:.2f} to {loss:.3f} at best, in {steps} steps",
+    "learns.not_yet": (
+        "the loss of one batch falls from {start:.2f} to {loss:.3f} in {steps} steps; more take too long here"
+    ),
+    "learns.frozen": "no parameter is trainable",
+    "learns.no_graph": "the logits have no gradient at all: see the check gradients",
+    "devices.holds": "the same logits by {compared}; not here: {missing}",
+    "devices.all_hold": "the same logits by {compared}",
+    "devices.fails": "by {where} the logits are others than on the CPU",
+    "devices.refused": "the model does not run on {device}: {error}",
+    "devices.one_device": (
+        "there is one way to run the model here: {missing} are not available, and its attention is written "
+        "in plain operations"
+    ),
+    "dtypes.holds": "float32 and bfloat16 give the same logits, apart from rounding",
+    "dtypes.fails": "in bfloat16 the logits are off by {difference:.3g}, more than rounding explains",
+    "dtypes.refused": "the model does not run in {dtype}: {error} ({line})",
 }
 ENGLISH = Catalog(_INVARIANTS, _SENTENCES, _SHARED, LIKELY)

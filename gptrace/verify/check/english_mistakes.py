@@ -57,6 +57,13 @@ LIKELY = {
         "it mixes all tokens into one value, which each position then gets",
         "compute it over the features, dim=-1, or over earlier positions only",
     ),
+    "other-lanes": (
+        (
+            "from here on values have other lanes than the tokens, such as slices or frequencies; this or a "
+            "later operation lets later tokens in"
+        ),
+        "use only positions up to t for position t",
+    ),
     "scrambled": (
         ("{operation} cuts the memory in another order, so that heads or features end up among the tokens"),
         (
@@ -218,8 +225,16 @@ LIKELY = {
         "cross_entropy(logits[:, :-1].flatten(0, 1), labels[:, 1:].flatten())",
     ),
     "other-loss": (
-        "the loss is computed from something else than the logits and the next tokens",
+        "the loss is computed in another way, or from something else",
         "cross_entropy(logits.flatten(0, 1), targets.flatten())",
+    ),
+    "loss-multiple": (
+        "the losses of the tokens are added up or scaled, so the loss is no mean",
+        "cross_entropy(logits.flatten(0, 1), targets.flatten()), which is the mean over the tokens",
+    ),
+    "loss-without-zero": (
+        "ignore_index or a mask leaves out the token with id 0",
+        "ignore_index=-100, and -100 as the label of padding; padding_idx=0 in the table, if 0 is padding",
     ),
     "detached": (
         "{operation} runs outside the graph, so no gradient passes it",
@@ -313,5 +328,24 @@ LIKELY = {
     "stuck": (
         "{name} and what it is multiplied with both start at 0, so neither ever gets a gradient",
         "start one of the two with random numbers",
+    ),
+    "bounded-scores": (
+        "{operation} holds the scores in so narrow a range that no token can get a probability near 1",
+        "return the scores of the output head as they are",
+    ),
+    "not-trained": (
+        "{name} does not change in training",
+        "let the loss depend on it, and leave requires_grad as it is",
+    ),
+    "loses-precision": (
+        "{operation} keeps too few digits of what it is given in bfloat16",
+        "keep ids and positions in int64, and compute this step in float32",
+    ),
+    "other-device": (
+        "a tensor of this line is on another device than the weights",
+        (
+            "make new tensors with device=x.device, and keep constant ones with "
+            "register_buffer, so that they move with the model"
+        ),
     ),
 }

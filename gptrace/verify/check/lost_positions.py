@@ -54,7 +54,8 @@ class LostPositions:
                 and any(map(self._varies, operation.inputs))
                 and not self._varies(operation.outputs[0])
             ):
-                return blamed("positions-equal", operation)
+                is_index = not operation.outputs[0].tensor.is_floating_point()
+                return blamed("positions-equal" if is_index else "positions-repeat", operation)
         last = max((attention.use.number for attention in self.experiments.attentions), default=0)
         for operation in self.run.operations:
             holds = any(self._is_position(value) for value in operation.inputs)
@@ -87,12 +88,8 @@ class LostPositions:
 
     def _is_unused(self, operation: RecordedOperation) -> bool:
         """Tell whether the logits are not made of what an operation returned."""
-        reached = {operation.number}
-        for later in self.run.operations[operation.number + 1 :]:
-            if any(reached.intersection(value.producers) for value in later.inputs):
-                reached.add(later.number)
         logits = self.run.logits
-        return logits is not None and not reached.intersection(logits.producers)
+        return logits is not None and not self.run.leads_to(operation, logits)
 
     def _varies(self, value: Value) -> bool:
         """Tell whether a value differs by position: a matrix over queries and keys, where these are seen."""

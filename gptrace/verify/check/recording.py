@@ -52,6 +52,11 @@ class Value:
     kept: RecordedOperation | None = None
 
 
+def may_be_ids(value: Value) -> bool:
+    """Tell whether a value may be the ids that were given: integers that no operation made."""
+    return not value.producers and not value.origin and not value.tensor.is_floating_point()
+
+
 @dataclass(eq=False, slots=True)
 class RecordedOperation:
     """One call of one torch function, its place in the source and in the modules.
@@ -89,6 +94,7 @@ class RecordedRun:
     given: dict[str, dict[str, bool]] = field(default_factory=dict)
     output: Any = None
     logits: Value | None = None
+    other_outputs: tuple[Value, ...] = ()  # with a gradient, where the check needs them
 
     def values_by_key(self) -> dict[ValueKey, Value]:
         """Return each value by what it has in common with that of another run."""
@@ -106,6 +112,14 @@ class RecordedRun:
     def takers(self, value: Value) -> list[RecordedOperation]:
         """Return the operations that take a value."""
         return [operation for operation in self.operations if value in operation.inputs]
+
+    def leads_to(self, operation: RecordedOperation, *values: Value) -> bool:
+        """Tell whether one of the values is made of what an operation returned."""
+        reached = {operation.number}
+        for later in self.operations[operation.number + 1 :]:
+            if any(reached.intersection(value.producers) for value in later.inputs):
+                reached.add(later.number)
+        return any(reached.intersection(value.producers) for value in values)
 
     def producers(self, value: Value) -> list[RecordedOperation]:
         """Return the operations that made a value, the last one first."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gptrace.verify.check.attention import Attention
+from gptrace.verify.check.attention import Attention, score_steps
 from gptrace.verify.check.experiments import Experiments
 from gptrace.verify.check.recording import RecordedOperation, Value
 
@@ -13,22 +13,28 @@ _SAME = (
     "to", "float", "type_as", "double", "clone", "T", "mT", "unsqueeze", "squeeze", "expand",
     "repeat_interleave", "getitem", "repeat",
 )  # fmt: skip
+# The standard deviation of lengths, as a part of their mean. Normalised vectors have the same length, up to a
+# learned weight of each feature; random vectors of 128 features, lengths that spread by a sixteenth.
+_EVEN = 0.03
 
 
 @dataclass(frozen=True, eq=False)
 class Scaling:
     """The product of all constant factors, and the steps that multiplied by them, in order.
 
-    `product` makes the scores; `is_normalised` tells that queries have the same length at every position.
+    `product` makes the scores. `head_dims` are the sizes that may count as head_dim: the one that `product`
+    adds up over, and, where other scores are added to these, theirs and the sum. `is_normalised` tells that
+    queries have the same length at every position, and `spread` how far scores of random directions spread.
     """
 
     factor: float
-    head_dim: int
+    head_dims: tuple[int, ...]
     queries: Value
     keys: Value
     product: RecordedOperation
     steps: tuple[RecordedOperation, ...]
     is_normalised: bool
+    spread: float
 
 
 def scaling_of(experiments: Experiments, attention: Attention) -> Scaling | None:
@@ -36,9 +42,10 @@ def scaling_of(experiments: Experiments, attention: Attention) -> Scaling | None
     product = attention.product or attention.use
     if product.name == "multi_head_attention_forward":
         return None  # torch's own, on queries and keys that it projects itself
-    head_dim = _contracted(attention)
+    head_dim = _contracted(product, attention.queries)
     if head_dim is None:
         return None
+    head_dims = [head_dim]
     factor, steps = 1.0, []
     for value in (attention.queries, attention.keys):
         before, earlier = _factor_before(experiments, value)
@@ -53,11 +60,31 @@ def scaling_of(experiments: Experiments, attention: Attention) -> Scaling | None
             change = constant_factor(step)
             if change is None:
                 return None
+            head_dims += _of_added_scores(experiments, step)
             factor *= change
             steps += [step] * (change != 1.0)
-    lengths = attention.queries.tensor.double().norm(dim=-1)
-    is_normalised = bool(((lengths - lengths.flatten()[0]).abs() < 1e-3 * lengths.abs().max()).all())
-    return Scaling(factor, head_dim, attention.queries, attention.keys, product, tuple(steps), is_normalised)
+    queries, keys = (value.tensor.double().norm(dim=-1) for value in (attention.queries, attention.keys))
+    is_normalised = bool(queries.std() < _EVEN * queries.mean())
+    spread = float(queries.mean() * keys.mean()) * head_dim**-0.5 * factor
+    sizes = (*head_dims, sum(head_dims)) if len(head_dims) > 1 else (head_dim,)
+    return Scaling(
+        factor, sizes, attention.queries, attention.keys, product, tuple(steps), is_normalised, spread
+    )
+
+
+def _of_added_scores(experiments: Experiments, step: RecordedOperation) -> list[int]:
+    """Return the sizes that queries and keys of further scores have, which a step adds to the scores."""
+    if step.name.rstrip("_") not in ("add", "sub"):
+        return []
+    dependence = experiments.dependence
+    sizes = []
+    for value in step.inputs:
+        if len(dependence.token_axes(value)) < 2 or not dependence.depends(value):
+            continue
+        product = next(iter(score_steps(dependence, value)), None)
+        if product is not None and len(product.inputs) >= 2:
+            sizes.append(_contracted(product, product.inputs[-2]))
+    return [size for size in sizes[1:] if size is not None]
 
 
 def constant_factor(step: RecordedOperation) -> float | None:
@@ -111,12 +138,11 @@ def _factor_before(experiments: Experiments, value: Value) -> tuple[float, list[
     return factor, steps[::-1]
 
 
-def _contracted(attention: Attention) -> int | None:
+def _contracted(product: RecordedOperation, queries: Value) -> int | None:
     """Return the size that queries and keys are multiplied over: head_dim."""
-    queries = attention.queries.tensor
-    if attention.product is None or attention.product.name != "einsum":
-        return int(queries.shape[-1])
-    equation = attention.product.argument(0, "equation")
+    if product.name != "einsum":
+        return int(queries.tensor.shape[-1])
+    equation = product.argument(0, "equation")
     if not isinstance(equation, str) or "->" not in equation:
         return None
     inputs, output = equation.replace(" ", "").split("->")
@@ -124,7 +150,7 @@ def _contracted(attention: Attention) -> int | None:
     letters = [letter for letter in first if letter in second and letter not in output]
     if len(letters) != 1 or "." in first:
         return None
-    return int(queries.shape[first.index(letters[0])])
+    return int(queries.tensor.shape[first.index(letters[0])])
 
 
 def _position_of_softmax(attention: Attention) -> int:

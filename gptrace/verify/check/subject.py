@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import inspect
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from types import MappingProxyType
@@ -21,16 +21,19 @@ from gptrace.model.hugging_face import forward_arguments, is_hugging_face
 from gptrace.model.meta_device import without_hooks
 from gptrace.model.quiet_torch import torch
 from gptrace.predict.logits import find_logits
-from gptrace.tracing.isolation import isolated_run
+from gptrace.tracing.isolation import WorkLimitError, isolated_run, work_limit
+from gptrace.tracing.resized_runs import limit_of_work
 from gptrace.tracing.undisturbed import undisturbed_evaluation
-from gptrace.verify.check.recording import RecordedRun, Recorder, Value, tensors_of
+from gptrace.verify.check.recording import RecordedRun, Recorder, Value, may_be_ids, tensors_of
 from gptrace.verify.check.sizes import small_sizes
+from gptrace.wording import described
 
 Tensor = torch.Tensor
 Module = torch.nn.Module
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 TARGET_NAMES = ("targets", "target", "labels", "label", "target_ids", "y", "tgt")
 _LENGTHS = (8, 7, 9, 6, 10, 5, 4)  # tokens of a run that is recorded
+_LENGTHS_OF_LARGE = (5, 4, 6, 7)
 _OWN_DTYPE = 0.05  # how far logits in the model's own dtype may be from those in float64
 _LARGEST_IN_FLOAT64 = 32 << 20  # parameters
 _LARGEST_BUILT = 20 << 20  # parameters
@@ -41,7 +44,8 @@ _OUTLIER = 1e4
 _SAMPLE = 4096
 
 
-_Build = Callable[[], "tuple[Module, Construction]"]
+# It takes settings that are changed beside the sizes, such as a dtype.
+_Build = Callable[..., "tuple[Module, Construction]"]
 
 
 class CannotRunError(Exception):
@@ -68,6 +72,7 @@ class Subject:
     settings      its sizes by the names of its configuration, and as vocab_size that of the vocabulary
     construction  the operations that built it, if it was built here
     build         builds or copies the model once more; where neither can be, returns itself
+    prompt        ids that prompts begin with, those of the user's text; none for random ids alone
     """
 
     loaded: LoadedModel
@@ -78,6 +83,7 @@ class Subject:
     settings: dict[str, int]
     construction: Construction
     build: _Build
+    prompt: tuple[int, ...] = ()
 
     @cached_property
     def is_large(self) -> bool:
@@ -98,26 +104,41 @@ class Subject:
     def ids_below(self) -> int:
         """How many ids are safe to use: the rows of the smallest table that may be that of the tokens."""
         configured = self.settings.get("vocab_size", self.vocabulary)
-        return max(2, min(self.vocabulary, configured))
+        run = self.record(torch.zeros(1, 2, dtype=torch.int64))
+        rows = [
+            value.tensor.shape[0]
+            for operation in run.operations if operation.name == "embedding"
+            and any(map(may_be_ids, operation.inputs))
+            for value in operation.inputs if value.origin
+        ]  # fmt: skip
+        return max(2, min(self.vocabulary, configured, *rows))
 
     @cached_property
     def length(self) -> int:
         """The number of tokens of a run that is recorded: few, and no other size of the model."""
-        longest = self.context or _LENGTHS[0]
-        fitting = [length for length in _LENGTHS if length <= longest] or [longest]
+        lengths = _LENGTHS_OF_LARGE if self.is_large else _LENGTHS
+        longest = self.context or lengths[0]
+        fitting = [length for length in lengths if length <= longest] or [longest]
         run = self.record(torch.zeros(1, min(3, longest), dtype=torch.int64))
         sizes = {size for value in run.values() for size in value.tensor.shape}
         return next((length for length in fitting if length not in sizes), fitting[0])
 
     def random_ids(self, batch: int, length: int, salt: int = 0) -> Tensor:
-        """Return random ids (B, T), the same for the same arguments; neighbours in a row differ."""
+        """Return random ids (B, T), the same for the same arguments; neighbours in a row differ.
+
+        Without `salt` the first row begins with the prompt.
+        """
         generator = torch.Generator().manual_seed((self.seed * 1009 + salt) % (1 << 64))
         count = self.ids_below
         rows = [
             torch.randperm(count, generator=generator).repeat(1 + length // count)[:length]
             for _ in range(batch)
         ]
-        return torch.stack(rows)
+        ids = torch.stack(rows)
+        if self.prompt and not salt:
+            start = torch.tensor(self.prompt[:length])
+            ids[0, : len(start)] = start
+        return ids
 
     def logits(
         self, ids: Tensor, module: Module | None = None, arguments: Mapping[str, Any] = NOTHING
@@ -133,10 +154,10 @@ class Subject:
             given = ids.clone()
         try:
             return target(given, **{**self.arguments(target, ids), **arguments})
-        except GptraceError:
+        except (GptraceError, KeyboardInterrupt, WorkLimitError):
             raise
-        except Exception as error:
-            raise CannotRunError(f"{type(error).__name__}: {error}") from error
+        except BaseException as error:  # the user's code may raise anything, SystemExit too
+            raise CannotRunError(described(error)) from error
 
     def record(
         self, ids: Tensor, module: Module | None = None, arguments: Mapping[str, Any] = NOTHING
@@ -205,50 +226,75 @@ class Subject:
         return self.target_name if found.logits is not None and found.logits.shape[1] == 1 else ""
 
 
-def make_subject(loaded: LoadedModel, seed: int) -> Subject:
+def make_subject(loaded: LoadedModel, seed: int, prompt: tuple[int, ...] = ()) -> Subject:
     """Return the model under test: built small where its weights are random and it can be, or copied.
 
     Raises a NoLogitsError for a model that gives none.
     """
     reason = ""
-    for build, settings in _candidates(loaded, seed):
+    for build, settings in _candidates(loaded, seed, prompt):
+        is_small = settings != _settings(loaded)
         try:
-            subject = _subject(loaded, build, seed, settings)
-            _ = subject.vocabulary, subject.logits(subject.random_ids(1, subject.length))
-            return subject
+            with _bounded(loaded) if is_small else nullcontext():
+                return _tried(_subject(loaded, build, seed, settings, prompt))
         except (CannotRunError, GptraceError) as error:
             reason = str(error)
-        except (Exception, SystemExit) as error:  # the user's code may never have run at these sizes
-            reason = f"{type(error).__name__}: {error}"
+        except KeyboardInterrupt:
+            raise
+        except WorkLimitError:
+            reason = "at a smaller size the model does many times the work"
+        except BaseException as error:  # the user's code may never have run at these sizes, and may exit
+            reason = described(error)
     raise NoLogitsError(
         f"{loaded.name} cannot be checked: {reason}", "gptrace run shows how far its forward pass gets"
     )
 
 
-def _candidates(loaded: LoadedModel, seed: int) -> Iterator[tuple[_Build, dict[str, int]]]:
+def _tried(subject: Subject) -> Subject:
+    """Return a subject that has run; raise what its model raises."""
+    _ = subject.vocabulary, subject.logits(subject.random_ids(1, subject.length))
+    return subject
+
+
+def _bounded(loaded: LoadedModel) -> AbstractContextManager[object]:
+    """Limit the work of the block: a loop that waits for a size would not end at another one."""
+    return work_limit(limit_of_work(sum(1 for _ in loaded.module.modules())))
+
+
+def _settings(loaded: LoadedModel) -> dict[str, int]:
+    return {} if loaded.architecture is None else dict(loaded.architecture.settings)
+
+
+def _candidates(
+    loaded: LoadedModel, seed: int, prompt: tuple[int, ...]
+) -> Iterator[tuple[_Build, dict[str, int]]]:
     """Yield ways to get a module to test, with its sizes: built small, built as it is, copied, and itself."""
-    architecture = loaded.architecture
-    settings = {} if architecture is None else architecture.settings
+    architecture, settings = loaded.architecture, _settings(loaded)
     if architecture is not None and "seed" in loaded.weights:
-        changes = list(small_sizes(architecture))
+        changes = list(small_sizes(architecture, prompt))
         is_small = sum(parameter.numel() for parameter in loaded.module.parameters()) < _LARGEST_BUILT
         for change in changes + [{}] * is_small:
             yield partial(_built, architecture, change, seed), {**settings, **change}
-    yield partial(_copied, loaded.module), dict(settings)
-    yield lambda: (loaded.module, Construction()), dict(settings)
+    yield partial(_copied, loaded.module), settings
+    yield lambda changes=NOTHING: (loaded.module, Construction()), settings
 
 
-def _built(architecture: Architecture, changes: Mapping[str, int], seed: int) -> tuple[Module, Construction]:
+def _built(
+    architecture: Architecture, sizes: Mapping[str, int], seed: int, changes: Mapping[str, Any] = NOTHING
+) -> tuple[Module, Construction]:
     recorder = Recorder()
     with isolated_run(inference=False, seed=seed), recorder:
-        module = architecture.build(changes)
+        module = architecture.build({**sizes, **changes})
     values = {name: recorder.value_of(tensor) for name, tensor in tensors_of(module)}
     made = {name: value for name, value in values.items() if value is not None}
     return without_hooks(module).to("cpu").eval(), Construction(recorder.run, made)
 
 
-def _copied(module: Module) -> tuple[Module, Construction]:
-    """Return a copy; raise CannotRunError for one that uses parameters of the original, as a closure may."""
+def _copied(module: Module, changes: Mapping[str, Any] = NOTHING) -> tuple[Module, Construction]:
+    """Return a copy, in which no setting can be changed.
+
+    Raises a CannotRunError for one that uses parameters of the original, as a closure may.
+    """
     copied = without_hooks(copy.deepcopy(module)).to("cpu").eval()
     recorder = Recorder(copied)
     # What it raises is found out again when the model is run.
@@ -265,7 +311,9 @@ def _copied(module: Module) -> tuple[Module, Construction]:
     return copied, Construction()
 
 
-def _subject(loaded: LoadedModel, build: _Build, seed: int, settings: dict[str, int]) -> Subject:
+def _subject(
+    loaded: LoadedModel, build: _Build, seed: int, settings: dict[str, int], prompt: tuple[int, ...]
+) -> Subject:
     original, construction = build()
     if any(tensor.device.type != "cpu" for tensor in (*original.parameters(), *original.buffers())):
         raise CannotRunError("the model cannot be copied to the CPU")
@@ -275,7 +323,7 @@ def _subject(loaded: LoadedModel, build: _Build, seed: int, settings: dict[str, 
     vocabulary = None if architecture is None else architecture.key("vocabulary")
     if vocabulary is not None:
         settings = {**settings, "vocab_size": settings[vocabulary]}
-    subject = Subject(loaded, original, original, seed, context, settings, construction, build)
+    subject = Subject(loaded, original, original, seed, context, settings, construction, build, prompt)
     precise = None if original is loaded.module else _in_float64(subject, build)
     return subject if precise is None else replace(subject, module=precise)
 
@@ -285,7 +333,9 @@ def _in_float64(subject: Subject, build: _Build) -> Module | None:
     if subject.is_large:
         return None
     try:
-        precise = build()[0].double()
+        copied = build()[0]
+        with isolated_run(inference=False):  # a scripted module warns
+            precise = copied.double()
         ids = torch.tensor([[0, 1]])
         exact, own = subject.logits(ids, precise), subject.logits(ids, subject.original).double()
     except Exception:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from typing import cast
 
 from gptrace.model.quiet_torch import torch
 from gptrace.predict.candidates import as_float64
 from gptrace.predict.capture import CapturedTensors
 from gptrace.predict.explain.claims import MeasuredClaim
-from gptrace.predict.explain.measured_model import MeasuredModel, largest_difference
+from gptrace.predict.explain.measured_model import MeasuredModel, largest, largest_difference
+from gptrace.predict.explain.topics import positions
 from gptrace.text.gpt2_tokenizer import GPT2
 from gptrace.text.tokenizer import decode
 
@@ -25,7 +25,7 @@ def measure(model: MeasuredModel) -> list[MeasuredClaim]:
     return [
         _tokens(model),
         _token_embedding(model),
-        _block_input(model),
+        positions.measure(model),
         _blocks(model),
         _final_norm(model),
         _output_head(model),
@@ -57,7 +57,7 @@ def _token_embedding(model: MeasuredModel) -> MeasuredClaim:
     rows, values = as_float64(table[model.ids]), as_float64(embedded)
     # Some models multiply their embeddings by a constant, such as √D: the one that fits best.
     factor = float((values * rows).sum()) / max(float((rows * rows).sum()), 1e-30)
-    allowed = model.tolerance * _largest(values)
+    allowed = model.tolerance * largest(values)
     difference, scaled = largest_difference(values, rows), largest_difference(values, factor * rows)
     if scaled <= allowed < difference:
         figures = {"width": width, "embedded": embedded, "factor": factor, "difference": scaled}
@@ -78,73 +78,6 @@ def _change_in_reverse_order(model: MeasuredModel, path: str, embedded: Tensor) 
     except Exception:  # a user's table may want more than ids
         return math.inf
     return largest_difference(again.flip(1), embedded) if again.shape == embedded.shape else math.inf
-
-
-def _block_input(model: MeasuredModel) -> MeasuredClaim:
-    """Compare what enters the first block with the token embedding, with and without positions."""
-    structure, captured = model.structure, model.captured
-    embedded = captured.outputs.get(structure.token_embedding)
-    if model.position_embedding and embedded is not None:
-        return _position_embedding(model, embedded, captured.outputs[model.position_embedding])
-    entering = captured.first_inputs.get(structure.blocks[0]) if structure.blocks else None
-    if embedded is None or entering is None or embedded.shape != entering.shape:
-        return model.claim("block_input_unmeasured", None)
-    allowed = model.tolerance * _largest(entering)
-    difference = largest_difference(embedded, entering)
-    key = "no_position_embedding" if difference <= allowed else "block_input_changed"
-    return model.claim(key, True, difference=difference)
-
-
-def _position_embedding(model: MeasuredModel, embedded: Tensor, positions: Tensor) -> MeasuredClaim:
-    """Look for the sum of the embeddings in the first block, or in what runs before it, such as a norm."""
-    structure, table = model.structure, model.position_embedding
-    readers = (*(structure.blocks[:1] or (structure.head,)), *structure.before)
-    # A block that runs again and again takes the sum at first, and then what it has returned.
-    inputs = model.captured.first_inputs
-    taken = {path: inputs[path] for path in readers if path in inputs}
-    figures = {"table": table, "embedded": embedded, "positions": positions}
-    others = [path for path in structure.other_embeddings if path != table and path in model.captured.outputs]
-    total = _sum([embedded, positions])
-    path, difference = _closest(taken, total)
-    if path and difference <= model.tolerance * _largest(taken[path]):
-        return model.claim("position_embedding", True, block=path, difference=difference, **figures)
-    with_others = _sum([embedded, positions, *(model.captured.outputs[each] for each in others)])
-    reader, error = _closest(taken, with_others)
-    if others and reader and error <= model.tolerance * _largest(taken[reader]):
-        names = [{"name": each} for each in others]
-        return model.claim(
-            "position_embedding_among_others", True, block=reader, difference=error, others=names, **figures
-        )
-    # Only where nothing else runs between the tables and the block is the sum sure to be another.
-    is_direct = all(
-        isinstance(model.submodule(path), torch.nn.Dropout)
-        for path, values in taken.items()
-        if path in structure.before and values.is_floating_point()
-    )
-    if is_direct and structure.blocks and path:
-        return model.claim("position_embedding", False, block=path, difference=difference, **figures)
-    return model.claim("position_embedding_unmeasured", None, **figures)
-
-
-def _sum(embeddings: list[Tensor]) -> Tensor | None:
-    """Return the sum of vectors (…, T, D), in which a table of positions may have no batch; else None."""
-    total = embeddings[0]
-    for vectors in embeddings[1:]:
-        if vectors.shape[-2:] != total.shape[-2:]:
-            return None
-        total = total + vectors
-    return total
-
-
-def _closest(taken: Mapping[str, Tensor], total: Tensor | None) -> tuple[str, float]:
-    """Return the path of the input that is closest to a sum, and how far it is; "" for none of its shape."""
-    differences = {
-        path: largest_difference(total, values)
-        for path, values in taken.items()
-        if total is not None and values.shape == total.shape
-    }
-    path = min(differences, key=lambda path: differences[path], default="")
-    return path, differences.get(path, math.inf)
 
 
 def _blocks(model: MeasuredModel) -> MeasuredClaim:
@@ -203,7 +136,7 @@ def _final_norm(model: MeasuredModel) -> MeasuredClaim:
         difference = largest_difference(once, twice)
     except Exception:  # a user's norm may want more than the vectors
         return model.claim("final_norm_unmeasured", None, **figures)
-    holds = before.shape == after.shape and difference <= model.tolerance * _largest(once)
+    holds = before.shape == after.shape and difference <= model.tolerance * largest(once)
     return model.claim("final_norm", holds, **figures, difference=difference)
 
 
@@ -219,11 +152,6 @@ def _output_head(model: MeasuredModel) -> MeasuredClaim:
     if len(widths) > 1:
         return model.claim("output_head_of_other_width", holds, head_input=head_input, widths=widths)
     return model.claim("output_head", holds, head_input=head_input)
-
-
-def _largest(values: Tensor) -> float:
-    """Return the largest absolute value, by which differences are judged; not zero."""
-    return max(1e-9, float(values.abs().max()))
 
 
 def _root_mean_square(vectors: Tensor) -> float:

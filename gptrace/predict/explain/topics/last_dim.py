@@ -46,7 +46,10 @@ def _causal(model: MeasuredModel) -> MeasuredClaim:
     if not longer:
         return model.claim("causal_unmeasured", None)
     difference = max(largest_difference(logits[0, :rows], model.logits) for logits in longer)
-    return model.claim("causal", difference <= model.logit_tolerance, rows=rows, difference=difference)
+    holds = difference <= model.logit_tolerance
+    changes_anyway = not holds and largest_difference(model.run(model.ids)[0], model.logits) > 0
+    because = "random" if changes_anyway else ""
+    return model.claim("causal", holds, rows=rows, difference=difference, because=because)
 
 
 def _logits(model: MeasuredModel) -> MeasuredClaim:

@@ -8,7 +8,7 @@ from typing import cast
 from gptrace.model.quiet_torch import torch
 from gptrace.predict.candidates import as_float64
 from gptrace.predict.explain.claims import MeasuredClaim
-from gptrace.predict.explain.measured_model import MeasuredModel, largest_difference
+from gptrace.predict.explain.measured_model import MeasuredModel, largest, largest_difference
 
 Tensor = torch.Tensor
 Module = torch.nn.Module
@@ -77,12 +77,23 @@ class _Head:
             for token_id, product, logit in zip(best.indices, products, best.values.tolist(), strict=True)
         ]
         tolerance = self.model.head_tolerance
-        if max(abs(item["product"] - item["logit"]) for item in by_hand) <= tolerance:
+        is_logit = max(abs(item["product"] - item["logit"]) for item in by_hand) <= tolerance
+        if is_logit and not self._changes_scores():
             return self.claim("dot_product", True, by_hand=by_hand)
         is_product = max(abs(item["product"] - item["score"]) for item in by_hand) <= tolerance
         if is_product and self._keeps_order(scores[: len(logits)], logits):
             return self.claim("dot_product_changed", True, by_hand=by_hand)
         return self.claim("dot_product", False, by_hand=by_hand)
+
+    def _changes_scores(self) -> bool:
+        """Tell whether the last logits are not the scores that the head returned for them, to the last digit.
+
+        A cap of large scores changes small ones by less than rounding in a sum.
+        """
+        returned = self.model.captured.outputs[self.model.structure.head].flatten(0, -2)[-1]
+        logits = self.model.last_logits
+        rounding = 2 * torch.finfo(logits.dtype).eps * largest(logits)
+        return largest_difference(returned[: len(logits)], logits) > rounding
 
     def _keeps_order(self, scores: Tensor, logits: Tensor) -> bool:
         """Tell whether no logit (V,) is above another whose score is greater by more than rounding.

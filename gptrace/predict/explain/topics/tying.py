@@ -8,7 +8,6 @@ from gptrace.predict.explain.measured_model import MeasuredModel
 from gptrace.tracing.parameters import named_modules_with_aliases, parameter_refs
 
 Tensor = torch.Tensor
-_MEBIBYTE = 2**20
 
 
 def measure(model: MeasuredModel) -> list[MeasuredClaim]:
@@ -26,13 +25,14 @@ def measure(model: MeasuredModel) -> list[MeasuredClaim]:
 def _parameters(model: MeasuredModel, weight: Tensor, *, is_tied: bool) -> MeasuredClaim:
     """Count the parameters as they are, and as they would be with one tensor more or less."""
     references = parameter_refs(named_modules_with_aliases(model.module))
-    parameters = sum(reference.elements for reference in references)
+    parameters, size = (sum(ref.elements for ref in references), sum(ref.bytes for ref in references))
+    elements, weight_size = weight.numel(), weight.numel() * weight.element_size()
     if is_tied:
         # `head.weight.data = table.weight.data` makes two parameters that share their memory.
         sharing = [ref for ref in references if ref.parameter.data_ptr() == weight.data_ptr()]
-        parameters -= weight.numel() * max(0, len(sharing) - 1)
-    otherwise = parameters + weight.numel() if is_tied else parameters - weight.numel()
-    sizes = [count * weight.element_size() / _MEBIBYTE for count in (parameters, otherwise)]
-    figures = {"parameters": parameters, "mebibytes": sizes[0]}
-    figures |= {"otherwise": otherwise, "mebibytes_otherwise": sizes[1]}
+        copies = max(0, len(sharing) - 1)
+        parameters, size = parameters - copies * elements, size - copies * weight_size
+    sign = 1 if is_tied else -1
+    figures = {"parameters": parameters, "size": size}
+    figures |= {"otherwise": parameters + sign * elements, "size_otherwise": size + sign * weight_size}
     return model.claim("tied" if is_tied else "untied", True, **figures)

@@ -16,6 +16,7 @@ from gptrace.verify.check.subject import rounding
 
 Tensor = torch.Tensor
 _TOLERANCE = 1e-3
+_LARGE_SPREAD = 2.0  # of the scores of vectors in random directions; 1 is what 1/√head_dim is for
 
 
 @only_if("is_finite", "is_deterministic")
@@ -39,9 +40,9 @@ def check(experiments: Experiments) -> Finding:
     known = next((scaling for scaling in scalings if scaling is not None), None)
     if known is None:
         return Finding(True, "sums_hold", {"count": len(scalings)}, worst, _TOLERANCE)
-    is_usual = math.isclose(known.factor, known.head_dim**-0.5, rel_tol=_TOLERANCE)
-    figures = {"count": len(scalings), "factor": known.factor, "head_dim": known.head_dim}
-    return Finding(True, "holds" if is_usual else "own_scale", figures, worst, _TOLERANCE)
+    usual = _usual_size(known)
+    figures = {"count": len(scalings), "factor": known.factor, "head_dim": usual}
+    return Finding(True, "own_scale" if usual is None else "holds", figures, worst, _TOLERANCE)
 
 
 def _sums(experiments: Experiments, attention: Attention) -> tuple[Finding | None, float]:
@@ -86,10 +87,10 @@ def _blame(experiments: Experiments, softmax: RecordedOperation, step: RecordedO
 
 def _wrong_scale(experiments: Experiments, scaling: Scaling) -> Finding | None:
     """Return the finding for a factor that is a usual mistake; any other is a scale of the model's own."""
-    subject = experiments.subject
-    head_dim, factor = scaling.head_dim, scaling.factor
-    if is_hugging_face(subject.module) or math.isclose(factor, head_dim**-0.5, rel_tol=_TOLERANCE):
+    subject, factor = experiments.subject, scaling.factor
+    if is_hugging_face(subject.module) or _usual_size(scaling) is not None or len(scaling.head_dims) > 1:
         return None
+    (head_dim,) = scaling.head_dims
     mistakes = {
         "unscaled": 1.0,
         "multiplied": head_dim**0.5,
@@ -105,9 +106,19 @@ def _wrong_scale(experiments: Experiments, scaling: Scaling) -> Finding | None:
         key = "scaled-by-other-size"
     if not key or (key == "unscaled" and _is_scaled_elsewhere(experiments, scaling)):
         return None
+    if scaling.is_normalised and scaling.spread < _LARGE_SPREAD:
+        return None  # the product of two vectors of length 1 is small, and √head_dim brings it back
     figures = {"factor": factor, "expected": head_dim**-0.5, "head_dim": head_dim}
     operation = scaling.steps[-1] if scaling.steps else scaling.product
     return Finding(False, "other_scale", figures, factor, _TOLERANCE, blamed(key, operation))
+
+
+def _usual_size(scaling: Scaling) -> int | None:
+    """Return the head_dim whose inverse root the factor is, or None."""
+    return next(
+        (size for size in scaling.head_dims if math.isclose(scaling.factor, size**-0.5, rel_tol=_TOLERANCE)),
+        None,
+    )
 
 
 def _is_scaled_elsewhere(experiments: Experiments, scaling: Scaling) -> bool:
@@ -120,4 +131,4 @@ def _is_scaled_elsewhere(experiments: Experiments, scaling: Scaling) -> bool:
     queries, keys = (
         value.tensor.double().square().mean().sqrt() for value in (scaling.queries, scaling.keys)
     )
-    return bool(queries < 2 * scaling.head_dim**-0.5 * keys)
+    return bool(queries < 2 * scaling.head_dims[0] ** -0.5 * keys)

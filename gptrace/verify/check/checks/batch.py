@@ -7,7 +7,7 @@ from gptrace.verify.check.blame import Blame, blamed, origin_of
 from gptrace.verify.check.dependence import differs
 from gptrace.verify.check.experiments import Experiments
 from gptrace.verify.check.finding import Finding, only_if, unjudged
-from gptrace.verify.check.recording import RecordedRun, Value, ValueKey
+from gptrace.verify.check.recording import RecordedRun, Value, ValueKey, may_be_ids
 from gptrace.verify.check.subject import CannotRunError
 
 Tensor = torch.Tensor
@@ -63,12 +63,7 @@ def _made_of_ids(run: RecordedRun) -> set[int]:
     """Return the numbers of the operations to which data of the ids flows, and not their shape alone."""
     reached: set[int] = set()
     for operation in run.operations:
-        ids = (
-            v
-            for v in operation.inputs
-            if not v.producers and not v.origin and not v.tensor.is_floating_point()
-        )
-        if next(ids, None) is not None or any(reached.intersection(v.producers) for v in operation.inputs):
+        if any(may_be_ids(v) or reached.intersection(v.producers) for v in operation.inputs):
             reached.add(operation.number)
     return reached
 

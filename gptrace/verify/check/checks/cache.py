@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 
 from gptrace.model.quiet_torch import torch
@@ -14,53 +15,90 @@ from gptrace.verify.check.experiments import Experiments
 from gptrace.verify.check.finding import Finding, only_if, unjudged
 from gptrace.verify.check.places import NOWHERE, Place
 from gptrace.verify.check.recording import RecordedOperation, RecordedRun, Recorder, Value, ValueKey
+from gptrace.verify.check.subject import CannotRunError
 from gptrace.wording import one_line
 
 Tensor = torch.Tensor
+_LONG = 24  # tokens
+_BEYOND = 4  # tokens
+_PROMPT = 3  # tokens
+_PIECES = (3, 2)  # tokens
 
 
 @only_if("is_finite", "is_deterministic")
 def check(experiments: Experiments) -> Finding:
-    """Run one token at a time, and again after a prompt of three; compare each step with the whole run."""
+    """Run one token at a time, after a prompt, and in pieces; compare each step with the whole run."""
     subject = experiments.subject
     caching = find_caching(subject)
     if caching is None:
         return unjudged("no_cache")
-    ids = subject.random_ids(1, subject.length)
-    whole = subject.logits(ids)
+    ids, whole = _longest_run(experiments)
     tolerance = experiments.rounding(whole)  # the order of sums differs between one row and many
-    worst = 0.0
-    for first in (1, 3):
-        with subject.running(caching.module):
-            for is_second in (False, True):
-                steps, error = _run_steps(caching, ids, first)
-                if error:
-                    return unjudged("not_used", error=error, how=caching.how)
-                differences = [float((row - whole[:, end - 1]).abs().max()) for end, row in steps]
-                worst = max(worst, *differences)
-                wrong = next((n for n, difference in enumerate(differences) if difference > tolerance), None)
-                if wrong is not None:
-                    is_leftover = is_second  # it was right in the first turn
-                    break
-        if wrong is None:
-            continue
-        figures = {"step": steps[wrong][0], "how": caching.how}
-        if is_leftover:
-            return Finding(False, "not_reset", figures, worst, tolerance, _reset_method(caching))
-        blame = _blame(experiments, caching, first, steps[wrong][0])
-        return Finding(False, "fails", figures, worst, tolerance, blame)
-    return Finding(True, "holds", {"count": subject.length, "how": caching.how}, worst, tolerance)
+    worst, count = 0.0, 0
+    for plan in _plans(subject.length, ids.shape[1]):
+        turns = _two_turns(experiments, caching, ids, plan)
+        for is_second, (steps, error) in enumerate(turns):
+            # A cache may take new tokens one by one only, and no more than fit into it.
+            if error and sum(plan) == subject.length and plan[: len(_PIECES)] != _PIECES:
+                return unjudged("not_used", error=error, how=caching.how)
+            differences = [float((row - whole[:, end - 1]).abs().max()) for end, row in steps]
+            count, worst = max([count, *(end for end, _ in steps)]), max([worst, *differences])
+            wrong = next((n for n, difference in enumerate(differences) if difference > tolerance), None)
+            if wrong is None:
+                continue
+            end = steps[wrong][0]
+            figures = {"step": end, "how": caching.how}
+            if is_second:  # it was right in the first turn
+                return Finding(False, "not_reset", figures, worst, tolerance, _reset_method(caching))
+            blame = _blame(experiments, caching, ids[:, :end], plan[: wrong + 1])
+            return Finding(False, "fails", figures, worst, tolerance, blame)
+    return Finding(True, "holds", {"count": count, "how": caching.how}, worst, tolerance)
 
 
-def _run_steps(caching: Caching, ids: Tensor, first: int) -> tuple[list[tuple[int, Tensor]], str]:
-    """Run the first tokens at once and the others one by one; return the last row of logits of each step.
+def _two_turns(
+    experiments: Experiments, caching: Caching, ids: Tensor, plan: tuple[int, ...]
+) -> list[tuple[list[tuple[int, Tensor]], str]]:
+    """Run the same steps twice, with the cache emptied in between."""
+    with experiments.subject.running(caching.module):
+        return [_run_steps(caching, ids, plan) for _ in range(2)]
+
+
+def _longest_run(experiments: Experiments) -> tuple[Tensor, Tensor]:
+    """Return the ids and logits of a run that is long, and longer than the context if the model can do that.
+
+    A model without a table of positions may slide over a text of any length.
+    """
+    subject = experiments.subject
+    length = min(subject.context or _LONG, _LONG)
+    for count in () if subject.is_large else (length + _BEYOND, length):
+        ids = subject.random_ids(1, count)
+        with suppress(CannotRunError):
+            whole = subject.logits(ids)
+            start = subject.logits(ids[:, : subject.length])
+            is_same = float((whole[:, : subject.length] - start).abs().max()) <= experiments.rounding(start)
+            if is_same:
+                return ids, whole
+    ids = subject.random_ids(1, subject.length)
+    return ids, subject.logits(ids)
+
+
+def _plans(length: int, longest: int) -> list[tuple[int, ...]]:
+    """Return the numbers of new tokens of each step: one by one, after a prompt, in pieces, and for long."""
+    plans = [(1,) * length, (_PROMPT, *[1] * (length - _PROMPT))]
+    if length > sum(_PIECES):
+        plans.append((*_PIECES, *[1] * (length - sum(_PIECES))))
+    return plans + ([(_PROMPT, *[1] * (longest - _PROMPT))] if longest > length else [])
+
+
+def _run_steps(caching: Caching, ids: Tensor, plan: tuple[int, ...]) -> tuple[list[tuple[int, Tensor]], str]:
+    """Run the tokens in steps; return the last row of logits of each step.
 
     With each stands the number of tokens so far; beside them the error, if one was raised.
     """
     steps: list[tuple[int, Tensor]] = []
     end = 0
     caching.begin()
-    for step in (first, *[1] * (ids.shape[1] - first)):
+    for step in plan:
         try:
             found = find_logits(caching.step(ids[:, end : end + step]), 1, step)
         except Exception as error:  # the model's own cache may raise anything
@@ -79,12 +117,10 @@ def _reset_method(caching: Caching) -> Blame:
     return Blame("cache-not-reset", place)
 
 
-def _blame(experiments: Experiments, caching: Caching, first: int, position: int) -> Blame | None:
-    """Compare the step that goes wrong with the lane that it has in the whole run."""
-    subject = experiments.subject
-    ids = subject.random_ids(1, subject.length)
-    whole = subject.record(ids[:, :position]).values_by_key()
-    steps = [first, *[1] * (position - first)]
+def _blame(experiments: Experiments, caching: Caching, ids: Tensor, steps: tuple[int, ...]) -> Blame | None:
+    """Compare the step that goes wrong, the last one, with the lanes that it has in the whole run."""
+    subject, position = experiments.subject, ids.shape[1]
+    whole = subject.record(ids).values_by_key()
     recorder: Recorder | None = None
     start = 0
     with subject.running(caching.module):

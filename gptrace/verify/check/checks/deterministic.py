@@ -9,7 +9,7 @@ from gptrace.verify.check.blame import Blame, blamed, origin_of
 from gptrace.verify.check.dependence import differs
 from gptrace.verify.check.experiments import Experiments
 from gptrace.verify.check.finding import Finding, only_if
-from gptrace.verify.check.recording import RecordedRun, Recorder, Value
+from gptrace.verify.check.recording import RecordedRun, Recorder, Value, may_be_ids
 from gptrace.verify.check.source_code import definition_of, writer_of_state
 
 Tensor = torch.Tensor
@@ -73,6 +73,7 @@ def _recorded_twice(experiments: Experiments, *, with_longer_text: bool) -> tupl
 def _changed_by_forward(experiments: Experiments) -> Finding | None:
     """Return the finding for a parameter, a buffer or the ids that a forward pass wrote into."""
     subject, ids = experiments.subject, experiments.ids.clone()
+    ids[0, -2:] = torch.tensor([0, subject.ids_below - 1])[-ids.shape[1] :]  # as ids of padding often are
     module = subject.build()[0]
     if module is subject.loaded.module:
         return None
@@ -95,7 +96,7 @@ def _changed_by_forward(experiments: Experiments) -> Finding | None:
 
 def _is_named(value: Value, name: str) -> bool:
     if name == _IDS:
-        return not value.producers and not value.origin and not value.tensor.is_floating_point()
+        return may_be_ids(value)
     return value.origin == name
 
 

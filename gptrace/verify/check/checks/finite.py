@@ -18,9 +18,11 @@ def check(experiments: Experiments) -> Finding:
     subject = experiments.subject
     longest = min(subject.context or 24, 24)
     count = 0
-    for length in sorted({1, subject.length, longest}):
+    whole = min(len(subject.prompt) or 1, subject.context or len(subject.prompt) or 1)
+    for length in sorted({1, subject.length, longest, whole}):
         ids = subject.random_ids(1, length)
-        ids[0, length // 2] = 0  # the row of a padding token may hold nothing but zeros
+        if not subject.prompt:
+            ids[0, length // 2] = 0  # the row of a padding token may hold nothing but zeros
         try:
             logits = subject.logits(ids, subject.original)
         except CannotRunError:

@@ -11,6 +11,7 @@ from gptrace.verify.check.blame import Blame, blamed
 from gptrace.verify.check.checks.all_used import unused_modules
 from gptrace.verify.check.experiments import Experiments
 from gptrace.verify.check.finding import Finding, only_if, unjudged
+from gptrace.verify.check.other_outputs import is_of_another_output, other_outputs
 from gptrace.verify.check.places import find_place_of_class
 from gptrace.verify.check.recording import RecordedOperation, RecordedRun, Recorder, ValueKey
 from gptrace.verify.check.source_code import definition_of, last_return
@@ -81,10 +82,12 @@ def _judged(experiments: Experiments, parameters: dict[str, Any]) -> Finding:
         blame = _stopping(run, flow) or Blame("nan-gradient", place, path=infinite[0])
         return Finding(False, "not_finite_gradient", {"names": enumerated(infinite, 3)}, blame=blame)
     unused = unused_modules(experiments)
+    least = _NOTHING * max(float(gradient.abs().max()) for gradient in gradients.values())
     missing = [
         name for name in parameters
-        if _is_missing(experiments, gradients, name)
+        if _is_missing(experiments, gradients.get(name), least)
         and not any(name.startswith(path + ".") for path in unused)
+        and not is_of_another_output(run, name)
     ]  # fmt: skip
     if missing:
         names = {"names": enumerated(missing, 3), "count": len(missing)}
@@ -93,17 +96,14 @@ def _judged(experiments: Experiments, parameters: dict[str, Any]) -> Finding:
     return _finite_differences(experiments, parameters, run)
 
 
-def _is_missing(experiments: Experiments, gradients: dict[str, Tensor], name: str) -> bool:
+def _is_missing(experiments: Experiments, gradient: Tensor | None, least: float) -> bool:
     """Tell whether a parameter has no gradient, or a matrix one that is nothing but rounding.
 
     A bias of the keys has such a gradient in every right model: it shifts all scores of a query alike.
     """
-    gradient = gradients.get(name)
     if gradient is None or not bool(gradient.any()):
         return True
-    largest = max(float(other.abs().max()) for other in gradients.values())
-    is_tiny = float(gradient.abs().max()) < _NOTHING * largest
-    return experiments.is_precise and gradient.dim() > 1 and is_tiny
+    return experiments.is_precise and gradient.dim() > 1 and float(gradient.abs().max()) < least
 
 
 @contextmanager
@@ -141,6 +141,7 @@ def _gradients(
                 output = subject.call(ids)
             logits = subject.logits_in(output, ids)
             recorder.run.logits = recorder.value_of(logits)
+            recorder.run.other_outputs = other_outputs(recorder, output, logits, ids)
             runs.append(recorder.run)
             loss = _loss(logits, ids)
             made = recorder.made_with_gradient()
@@ -284,8 +285,4 @@ def _loses_graph(operation: RecordedOperation) -> bool:
 
 def _is_upstream(run: RecordedRun, operation: RecordedOperation) -> bool:
     """Tell whether the logits are made of what an operation returned."""
-    reached = {operation.number}
-    for later in run.operations[operation.number + 1 :]:
-        if any(reached.intersection(value.producers) for value in later.inputs):
-            reached.add(later.number)
-    return run.logits is None or bool(reached.intersection(run.logits.producers))
+    return run.logits is None or run.leads_to(operation, run.logits)

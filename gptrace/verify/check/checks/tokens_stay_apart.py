@@ -28,6 +28,8 @@ def check(experiments: Experiments) -> Finding:
             ("queries", attention.queries), ("keys", attention.keys), ("values", attention.values)
         )
     ]  # fmt: skip
+    if not places:
+        return unjudged("no_attention")
     places += [("logits", dependence.logits)] if dependence.logits is not None else []
     for role, value in places:
         if not dependence.violates(value):
@@ -36,8 +38,6 @@ def check(experiments: Experiments) -> Finding:
         if not blame.key.startswith(_OF_THE_MASK):
             return Finding(False, "fails", {"role": role}, blame=blame)
         break  # what comes later is spoilt by the mask
-    if not experiments.attentions:
-        return unjudged("no_attention")
     return Finding(True, "holds", {"count": len(experiments.attentions)})
 
 
@@ -48,8 +48,8 @@ def _attends_over_another_axis(dependence: Dependence) -> RecordedOperation | No
     if logits is None or sets is None or dependence.length < 2:
         return None
     own = 1 << torch.arange(dependence.length)[None, :, None]
-    if bool((sets & ~own).any()):
-        return None
+    if bool((sets & ~own).any()) or not bool((sets & own).any()):
+        return None  # the latter where the token itself cancels out, such as in the mean of one prompt
     fused = (operation for operation in dependence.run.operations if operation.name in FUSED)
     softmaxes = (
         operation for operation in dependence.run.operations

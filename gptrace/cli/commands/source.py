@@ -1,0 +1,85 @@
+"""`gptrace source`: the model's own code, each line with the shapes that it makes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from gptrace.cli import output_file, streams
+from gptrace.cli.options.display import CheckLines, DiffComments, FullCode, WriteComments
+from gptrace.cli.options.groups import ModelOptions, OutputOptions, TextOptions, Truncate
+from gptrace.cli.output import CommandResult
+from gptrace.errors import EXIT_DONE, EXIT_FAILED, GptraceError, OptionError, OutputError
+from gptrace.record import Source
+from gptrace.report import View
+from gptrace.report.safe_text import visible_lines
+from gptrace.wording import enumerated
+
+if TYPE_CHECKING:
+    from gptrace.verify.source.writing import CommentedFile
+
+
+def source(
+    text: TextOptions, model: ModelOptions, output: OutputOptions,
+    truncate: Truncate = False, full: FullCode = False, check: CheckLines = False,
+    write: WriteComments = False, diff: DiffComments = False,
+) -> CommandResult:  # fmt: skip
+    """Show your own code, each line with the shapes that it makes.
+
+    The functions that ran stand as they are in the file, with axis names and sizes beside each line that
+    makes a tensor. "×12" is a line that ran 12 times, "–" one that did not run. With --write the shapes
+    become comments in the file, which begin with "# gptrace:"; a second run replaces them.
+    """
+    destination = output.destination()
+    if write and diff:
+        raise OptionError("--write and --diff are both given", "drop one of the two")
+    if diff and (destination.format != "table" or destination.file is not None):
+        raise OptionError("--diff is plain text on stdout", "leave out --format, --json and --output")
+    from gptrace.verify.source.writing import ChangedFileError, commented_files
+
+    session = model.session()
+    failure: GptraceError | None = None
+    try:
+        record = session.source(text.source(), truncate=truncate, check=check, lang=destination.language)
+    except GptraceError as error:
+        if not isinstance(error.source, Source):
+            raise
+        record, failure = error.source, error  # up to where it broke
+    if write or diff:
+        try:
+            changed = commented_files(record)
+        except ChangedFileError as error:
+            refusal = error
+            return CommandResult(_safe(refusal.diff), final_error=lambda: refusal)
+        if diff:
+            text_of_diff = "".join(file.diff for file in changed)
+            return CommandResult(_safe(text_of_diff), final_error=lambda: failure)
+        _write(changed)
+    result = destination.result(record, View(full=full))
+    exit_code = EXIT_FAILED if record.checks else EXIT_DONE
+    return replace(result, final_error=lambda: failure, exit_code=exit_code)
+
+
+def _safe(diff: str) -> str:
+    """Return a diff without control characters; tabs stay, so that it can be applied."""
+    return "\t".join(map(visible_lines, diff.split("\t")))
+
+
+def _write(files: Sequence[CommentedFile]) -> None:
+    """Write the files with their comments, and say how many there are."""
+    for file in files:
+        is_new = file.before != file.after
+        if is_new:
+            try:
+                output_file.replace_file(file.path, [file.after])
+            except OSError as error:
+                problem = f"{file.name!r} cannot be written: {error.strerror}"
+                raise OutputError(problem, "the file is as it was before") from None
+        if is_new:
+            streams.write_notice(f"{file.comments} shape comments are now in {file.name!r}")
+        else:
+            streams.write_notice(f"the {file.comments} shape comments in {file.name!r} are up to date")
+        if file.refused:
+            numbers = enumerated(list(map(str, file.refused)), 8)
+            streams.write_notice(f"no comment fits at the end of these lines of {file.name!r}: {numbers}")

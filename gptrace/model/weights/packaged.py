@@ -1,0 +1,42 @@
+"""Trained weights that are in the package. `training/` in the repository made them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from gptrace.errors import ConfigError
+from gptrace.model.config import GPTConfig
+
+PACKAGE = "package"
+_FOLDER = Path(__file__).parent.parent / "data"
+# preset: (file, facts for reports)
+PACKAGED: dict[str, tuple[str, dict[str, Any]]] = {
+    "small": (
+        "small.safetensors",
+        {"source": PACKAGE, "trained_on": "public-domain English prose", "dtype": "int8"},
+    )
+}
+# Keys that weights depend on. The others change what is computed with them.
+_FIXED = (
+    "vocab_size", "context_length", "emb_dim", "n_heads", "n_layers", "ff_dim",
+    "qkv_bias", "bias", "tie_head",
+)  # fmt: skip
+
+
+def packaged_file(name: str) -> Path:
+    """Return the path of the weights of a preset in `PACKAGED`."""
+    return _FOLDER / PACKAGED[name][0]
+
+
+def check_fits(name: str, trained: GPTConfig, keys: Mapping[str, Any]) -> None:
+    """Raise ConfigError where `keys` ask for another model than the one that was trained.
+
+    >>> check_fits("small", GPTConfig(n_layers=6), {"n_layers": 6, "drop_rate": 0.2})
+    """
+    for key in _FIXED:
+        trained_value = getattr(trained, key)
+        if key in keys and keys[key] != trained_value:
+            problem = f"{key} is {keys[key]}, the trained weights of {name} have {trained_value}"
+            raise ConfigError(problem, "add --weights random for a model of other sizes")

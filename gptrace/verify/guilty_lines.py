@@ -1,0 +1,59 @@
+"""For each claim of an explanation that does not hold, the line of the model's code that the checks blame."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from msgspec.structs import replace
+
+from gptrace.errors import GptraceError
+from gptrace.model.build import LoadedModel
+from gptrace.record import Claim, Explanation
+from gptrace.record.check import CheckResult
+from gptrace.text.tokenizer import Tokenizer
+from gptrace.verify.check.engine import run_check
+from gptrace.verify.check.names import resolve_checks
+
+# The claims that a check is about, and the checks, the likeliest first.
+_CHECKS: Mapping[str, tuple[str, ...]] = {
+    "causal": ("causal", "deterministic"),
+    "vocabulary": ("vocabulary",),
+    "vocabulary_padded": ("vocabulary",),
+    "probabilities_returned": ("logits",),
+    "unused_blocks": ("all-used", "gradients"),
+    "unused_norm": ("all-used", "gradients"),
+    "greedy": ("deterministic",),
+}
+
+
+def with_guilty_lines(
+    explanation: Explanation, loaded: LoadedModel, tokenizer: Tokenizer | None, seed: int
+) -> Explanation:
+    """Return the explanation; claims that do not hold have the check that fails as well, and its line.
+
+    `tokenizer` is that which belongs to the model. Nothing is checked unless a claim fails that a check is
+    about.
+    """
+    failed = [claim for topic in explanation.topics for claim in topic.claims if claim.holds is False]
+    wanted = {name for claim in failed for name in _CHECKS.get(claim.key, ())}
+    if not wanted:
+        return explanation
+    try:
+        names = [name for name in resolve_checks(()) if name in wanted]
+        check = run_check(loaded, tokenizer, only=names, language=explanation.language, seed=seed)
+    except GptraceError:
+        return explanation
+    results = {result.name: result for result in check.failed}
+    topics = tuple(
+        replace(topic, claims=tuple(_with_line(claim, results, loaded) for claim in topic.claims))
+        for topic in explanation.topics
+    )
+    return replace(explanation, topics=topics)
+
+
+def _with_line(claim: Claim, results: Mapping[str, CheckResult], loaded: LoadedModel) -> Claim:
+    names = _CHECKS.get(claim.key, ()) if claim.holds is False else ()
+    result = next((results[name] for name in names if name in results), None)
+    if result is None:
+        return claim
+    return replace(claim, check=loaded.command("check", f"--only={result.name}"), source=result.source)

@@ -1,0 +1,139 @@
+"""Put the shapes of a Source into the files themselves, as comments; code is never changed."""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import io
+import os
+import tokenize
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from gptrace.errors import InputError, OptionError, RunError
+from gptrace.input_files import InputFile
+from gptrace.model.user_code_errors import LIBRARIES
+from gptrace.record import CodeFile, CodeLine, Source, TensorSpec
+from gptrace.verify.source.comments import with_comments, without_comments
+from gptrace.wording import bracketed
+
+_LARGEST = 16 << 20  # bytes of a source file
+_SHAPES = 3  # different shapes in one comment
+
+
+class ChangedFileError(RunError):
+    """A file is not as it ran any more; `diff` says how."""
+
+    def __init__(self, name: str, diff: str) -> None:
+        super().__init__(
+            f"{name!r} has changed since the model was loaded, and is left as it is", "run the command again"
+        )
+        self.diff = diff
+
+
+@dataclass(frozen=True)
+class CommentedFile:
+    """A file as it is and as it is with the comments; `refused` are lines that can take none."""
+
+    path: Path
+    name: str
+    before: bytes
+    after: bytes
+    comments: int
+    refused: Sequence[int]
+
+    @property
+    def diff(self) -> str:
+        """The change as a unified diff; "" without any."""
+        encoding = _encoding(self.before, self.name)
+        before, after = (_lines(data.decode(encoding)) for data in (self.before, self.after))
+        return "".join(difflib.unified_diff(before, after, self.name, f"{self.name} (with shapes)"))
+
+
+def commented_files(source: Source) -> list[CommentedFile]:
+    """Return the files of a source with its shapes as comments; nothing is written.
+
+    Raises OptionError where none of the files is the user's own, InputError for a file that cannot be read,
+    ChangedFileError for one that has changed since the model was loaded.
+    """
+    own = [file for file in source.files if _is_own(file.file)]
+    if not own:
+        raise OptionError(
+            "the code of this model is in an installed package, which is left as it is",
+            "copy the file, and name the copy: --model FILE.py:OBJECT",
+        )
+    return [_commented(file) for file in own]
+
+
+def _is_own(file: str) -> bool:
+    """Tell whether a file belongs to no library, by any name: a virtual environment may be a link."""
+    package = os.path.abspath(__file__).rpartition(f"{os.sep}verify{os.sep}")[0] + os.sep
+    folders = [folder.rstrip(os.sep) for folder in (*LIBRARIES, package)]
+    libraries = tuple(name + os.sep for folder in folders for name in (folder, os.path.realpath(folder)))
+    return Path(file).is_file() and not any(
+        path.startswith(libraries) for path in (os.path.abspath(file), os.path.realpath(file))
+    )
+
+
+def _commented(file: CodeFile) -> CommentedFile:
+    path = Path(os.path.realpath(file.file))
+    before = InputFile(path, file.file, "name a file that can be read").raw(_LARGEST)
+    encoding = _encoding(before, file.file)
+    text = before.decode(encoding)
+    lines = _lines(text)
+    comments = {line.line: comment for line in file.lines if (comment := _comment(line))}
+    try:
+        _refuse_changed(file, without_comments(lines))
+        changed, refused = with_comments(lines, comments)
+    except SyntaxError as error:
+        raise InputError(
+            f"{file.file!r} is no Python that can be read: {error}", "correct it first"
+        ) from None
+    after = "".join(changed)
+    if ast.dump(ast.parse(after)) != ast.dump(ast.parse(text)):
+        raise RunError(
+            f"shape comments would change the code of {file.file!r}", "this is a mistake in gptrace"
+        )
+    written = len(comments) - len(refused)
+    return CommentedFile(
+        path, file.file, before, after.encode(encoding, "backslashreplace"), written, refused
+    )
+
+
+def _refuse_changed(file: CodeFile, lines: Sequence[str]) -> None:
+    """Raise a ChangedFileError where the lines that ran are not those of the file any more."""
+    ran = {line.line: line.text for line in file.lines}
+    texts = dict(enumerate((line.rstrip("\r\n") for line in lines), 1))
+    now = {number: texts.get(number, "") for number in ran}
+    if now != ran:
+        as_it_ran, as_it_is = ([f"{text}\n" for text in side.values()] for side in (ran, now))
+        name = file.file
+        diff = difflib.unified_diff(as_it_ran, as_it_is, f"{name} (ran)", f"{name} (now)")
+        raise ChangedFileError(name, "".join(diff))
+
+
+def _comment(line: CodeLine) -> str:
+    """Return the shapes of a line as one comment: those of its arguments with their names."""
+    texts = [f"{spec.name} {_shape(spec)}" for spec in line.arguments]
+    made = list(dict.fromkeys(_shape(spec) for spec in line.made))
+    shown = [*dict.fromkeys(texts), *made]
+    rest = f", ... {len(shown) - _SHAPES} more" if len(shown) > _SHAPES else ""
+    return ", ".join(shown[:_SHAPES]) + rest
+
+
+def _shape(spec: TensorSpec) -> str:
+    names, sizes = bracketed(spec.dims), bracketed(spec.shape)
+    return names if names == sizes else f"{names} {sizes}"
+
+
+def _encoding(data: bytes, name: str) -> str:
+    try:
+        return tokenize.detect_encoding(io.BytesIO(data).readline)[0]
+    except SyntaxError as error:
+        raise InputError(f"the encoding of {name!r} is unknown: {error}", "save it as UTF-8") from None
+
+
+def _lines(text: str) -> list[str]:
+    """Return the lines with their ends, split where Python splits them."""
+    return list(io.StringIO(text, newline=""))

@@ -1,0 +1,74 @@
+"""Figures of `gptrace explain` and of the lens where a model has several heads, a cap or several dtypes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+import gptrace
+from gptrace.model.quiet_torch import torch
+from tests.models.small_gpt import Block, SmallGPT
+
+nn = torch.nn
+TEXT = "Hello, I am"
+
+
+class SeveralHeads(SmallGPT):
+    """Predicts the token after the next one, too: by another head, or by another call of the same one."""
+
+    def __init__(self, *, is_shared: bool) -> None:
+        super().__init__()
+        self.further = Block("")
+        self.second = self.head if is_shared else nn.Linear(16, 50257, bias=False)
+
+    def forward(self, ids: Any) -> Any:
+        x = self.tok_emb(ids) + self.pos_emb(torch.arange(ids.shape[1]))
+        for block in self.blocks:
+            x = block(x)
+        return {"logits": self.head(self.norm(x)), "second": [self.second(self.norm(self.further(x)))]}
+
+
+@pytest.mark.parametrize("is_shared", [False, True])
+def test_the_head_is_the_one_that_makes_the_logits(is_shared: bool) -> None:
+    model = SeveralHeads(is_shared=is_shared)
+    flow, projection = gptrace.explain(TEXT, model=model, topics=["flow", "projection"]).topics
+    assert all(claim.holds for topic in (flow, projection) for claim in topic.claims), (flow, projection)
+    assert "`head`, the output head" in flow.claims[5].text
+    with torch.no_grad():
+        x = model.tok_emb(torch.tensor([[15496, 11, 314, 716]])) + model.pos_emb(torch.arange(4))
+        for block in model.blocks:
+            x = block(x)
+    size = float(x[0, -1].square().mean().sqrt())
+    assert flow.claims[4].measured.startswith(f"root mean square of the last vector: {size:.4g} → 1")
+
+
+@pytest.mark.parametrize("is_shared", [False, True])
+def test_the_lens_ends_with_the_logits_of_the_next_token(is_shared: bool) -> None:
+    model = SeveralHeads(is_shared=is_shared)
+    lens = gptrace.lens(TEXT, model=model, k=1)
+    assert lens.through == ("norm", "head")
+    with torch.no_grad():
+        logits = model(torch.tensor([[15496, 11, 314, 716]]))["logits"]
+    assert lens.results[0].layers[-1].candidates[0].id == int(logits[0, -1].argmax())
+
+
+class LightlyCapped(SmallGPT):
+    """The cap is far above the logits, which it changes in the sixth digit."""
+
+    def forward(self, ids: Any) -> Any:
+        return 1000 * torch.tanh(super().forward(ids) / 1000)
+
+
+def test_scores_that_a_cap_changes_a_little_are_not_the_logits() -> None:
+    (topic,) = gptrace.explain(TEXT, model=LightlyCapped(), topics=["projection"]).topics
+    assert topic.claims[1].key == "dot_product_changed"
+    assert topic.claims[1].holds is True
+
+
+def test_bytes_are_those_of_each_parameter() -> None:
+    model = SmallGPT()
+    model.other.data = model.other.data.double()
+    expected = sum(parameter.numel() * parameter.element_size() for parameter in model.parameters())
+    (topic,) = gptrace.explain(TEXT, model=model, topics=["tying"]).topics
+    assert f"{expected / 2**20:.1f} MiB; as one" in topic.claims[1].measured

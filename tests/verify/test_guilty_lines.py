@@ -1,0 +1,76 @@
+"""Claims of `gptrace explain` that do not hold name the line that the checks blame."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import gptrace
+from gptrace.model.quiet_torch import torch
+from gptrace.record import Claim
+from tests.models.small_gpt import SmallGPT
+
+EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
+SOFTMAX = """
+import torch
+from torch import nn
+
+
+class Model(nn.Module):
+    def __init__(self, vocab_size=50257, width=8):
+        super().__init__()
+        self.tok_emb, self.head = nn.Embedding(vocab_size, width), nn.Linear(width, vocab_size)
+
+    def forward(self, ids):
+        return torch.softmax(self.head(self.tok_emb(ids)), dim=-1)
+"""
+
+
+class Random(torch.nn.Module):
+    """Draws random numbers, and looks ahead at none."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tok_emb, self.head = torch.nn.Embedding(50, 8), torch.nn.Linear(8, 50)
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        x = self.tok_emb(ids)
+        logits: torch.Tensor = self.head(x + torch.randn_like(x))
+        return logits
+
+
+def failed(model: Any) -> dict[str, Claim]:
+    explanation = gptrace.explain(ids=[5, 6, 7], model=model, topics=["last-dim"])
+    return {claim.key: claim for claim in explanation.topics[0].claims if claim.holds is False}
+
+
+def test_a_leak_has_its_line_and_the_command_that_says_more() -> None:
+    path = EXAMPLES / "leaky.py"
+    claim = failed(f"{path}:GPT")["causal"]
+    assert claim.source is not None
+    assert claim.source.line == 21
+    assert claim.check == f"gptrace check -m {path}:GPT --only=causal"
+    assert "depend on tokens after their own" in claim.text
+
+
+def test_probabilities_have_the_line_of_their_softmax(tmp_path: Path) -> None:
+    path = tmp_path / "softmax.py"
+    path.write_text(SOFTMAX)
+    claim = failed(f"{path}:Model")["probabilities_returned"]
+    assert claim.source is not None
+    assert claim.source.text == "return torch.softmax(self.head(self.tok_emb(ids)), dim=-1)"
+    assert claim.check.endswith("--only=logits")
+
+
+def test_random_numbers_are_not_called_a_look_ahead() -> None:
+    claim = failed(Random())["causal"]
+    assert "from run to run" in claim.text
+    assert "not causal" not in claim.text
+    assert claim.check == "gptrace.check(model)"
+
+
+def test_nothing_is_checked_where_all_claims_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gptrace.verify.guilty_lines.run_check", None)
+    assert not failed(SmallGPT())
