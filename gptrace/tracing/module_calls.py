@@ -18,6 +18,7 @@ Module = torch.nn.Module
 # `Module.__call__` calls the attribute of this name instead of `_call_impl`, if it is set. The method
 # `Module.compile` sets it; it exists since torch 2.1, which also leaves it out of copies and pickles.
 _NAME = "_compiled_call_impl"
+_ABSENT = False  # a module that was never compiled has no such attribute
 _lock = Lock()  # of the chains of wrappers
 Arguments = tuple[object, ...]
 Keywords = Mapping[str, object]
@@ -26,20 +27,20 @@ Keywords = Mapping[str, object]
 class WatchedModule:
     """A module, its path and the names of its arguments.
 
-    `call` runs it; `below` is what stood in its place before, or None.
+    `call` runs it; `below` is what stood in its place before: code, None, or _ABSENT.
     """
 
     __slots__ = ("below", "call", "module", "names", "path")
 
     def __init__(self, module: Module, path: str, names: ArgumentNames) -> None:
         self.module, self.path, self.names = module, path, names
-        self.below: Any = None
+        self.below: Any = _ABSENT
         self.call: Any = module._call_impl
 
     def put_above(self, below: Any) -> None:
-        """Run `below` in a call, where it is not None: compiled code, or the wrapper of another trace."""
+        """Run `below` in a call, where it is code: compiled code, or the wrapper of another trace."""
         self.below = below
-        self.call = self.module._call_impl if below is None else below
+        self.call = below or self.module._call_impl
 
 
 class Listener(Protocol):
@@ -83,7 +84,7 @@ def _call_of_copy(copy: Module, watched: WatchedModule) -> Any:
         below = below.below
         if isinstance(below, _Wrapper):
             below = below.watched
-    return copy._call_impl if below is None else below
+    return below or copy._call_impl
 
 
 class _Wrapper(partial[Any]):
@@ -98,10 +99,12 @@ class _Wrapper(partial[Any]):
         return watched
 
     def __reduce__(self) -> Any:
-        return _nothing, ()
+        return type(None), ()  # a pickle that is read where there is no gptrace
 
 
-def _nothing() -> None: ...
+def is_watch(call: object) -> bool:
+    """Tell whether this attribute of a module, in the place of its call, is that of a trace."""
+    return isinstance(call, _Wrapper)
 
 
 def is_compiled(module: Module) -> bool:
@@ -109,7 +112,7 @@ def is_compiled(module: Module) -> bool:
     below = vars(module).get(_NAME)
     while isinstance(below, _Wrapper):
         below = below.watched.below
-    return below is not None
+    return bool(below)
 
 
 class ModuleCalls:
@@ -134,7 +137,7 @@ class ModuleCalls:
                 attributes = vars(watched.module)
                 wrapper = _Wrapper(call_watched, self._listener, watched)
                 self._wrappers.append(wrapper)
-                if _NAME in attributes and attributes[_NAME] is not None:
+                if _NAME in attributes:
                     watched.put_above(attributes[_NAME])
                 attributes[_NAME] = wrapper
                 if isinstance(watched.module, torch.nn.TransformerEncoderLayer):
@@ -154,12 +157,12 @@ class ModuleCalls:
 
 
 def _remove(wrapper: _Wrapper) -> bool:
-    """Take a wrapper out of the chain of a module; tell whether it was there."""
+    """Take a wrapper out of the chain of a module; tell whether no other code is in its place."""
     watched: WatchedModule = wrapper.args[1]
     attributes, below = vars(watched.module), watched.below
     top = attributes.get(_NAME)
     if top is wrapper:
-        if below is None:
+        if below is _ABSENT:
             del attributes[_NAME]
         else:
             attributes[_NAME] = below
@@ -169,7 +172,7 @@ def _remove(wrapper: _Wrapper) -> bool:
             top.watched.put_above(below)
             return True
         top = top.watched.below
-    return False
+    return not top
 
 
 def _without_effect(*arguments: object) -> None: ...

@@ -375,3 +375,60 @@ def test_an_attribute_that_became_a_module_is_none_again() -> None:
         slot(torch.ones(1))
     assert slot.cache is None
     assert fingerprint(slot) == fingerprint(FilledSlot())
+
+
+def test_the_place_of_a_call_is_left_as_it_was_found() -> None:
+    model = nn.Sequential(nn.Linear(4, 4), nn.ReLU())
+    model[0]._compiled_call_impl = None  # as one undoes a compilation
+    before = [dict(vars(module)) for module in model.modules()]
+    with gptrace.watch(model):
+        model(torch.ones(1, 4))
+    assert [list(vars(module)) for module in model.modules()] == [list(attributes) for attributes in before]
+    assert all(
+        attributes[name] is value
+        for module, attributes in zip(model.modules(), before, strict=True)
+        for name, value in vars(module).items()
+    )
+
+
+class WithStateOfItsOwn(nn.Linear):
+    def __getstate__(self) -> dict[str, Any]:
+        return vars(self).copy()
+
+
+def test_a_pickle_of_a_watched_module_can_be_read_without_gptrace() -> None:
+    module = WithStateOfItsOwn(2, 2)
+    with gptrace.watch(module):
+        saved = pickle.dumps(module)
+    assert b"gptrace" not in saved
+    assert pickle.loads(saved)(torch.ones(1, 2)).shape == (1, 2)
+
+
+def test_a_watch_that_begins_or_ends_in_an_undisturbed_run_goes_on_or_is_gone() -> None:
+    module = nn.Linear(2, 2)
+    before = fingerprint(module)
+    watch = gptrace.watch(module)
+    with undisturbed_evaluation(module):
+        trace = watch.__enter__()
+    module(torch.ones(1, 2))
+    watch.__exit__(None, None, None)
+    assert len(trace.calls) == 1
+    watch = gptrace.watch(module)
+    watch.__enter__()
+    with undisturbed_evaluation(module):
+        watch.__exit__(None, None, None)
+    assert fingerprint(module) == before
+    assert "_compiled_call_impl" not in vars(module)
+
+
+def test_what_a_module_deletes_was_not_compiled() -> None:
+    class Deletes(nn.Linear):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            vars(self).pop("_compiled_call_impl", None)
+            return super().forward(x)
+
+    module = Deletes(2, 2)
+    with gptrace.watch(module) as trace:
+        module(torch.ones(1, 2))
+    assert len(trace.calls) == 1
+    assert trace.notes == ()
