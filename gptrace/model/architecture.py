@@ -172,11 +172,21 @@ class Architecture:
             if first:
                 yield first, second
 
+    def settings_alone(self, changes: Sizes) -> list[tuple[str, int]]:
+        """Return the settings without `changes` that may be a part of an axis, with their values."""
+        none = {*changes, *LAYER_NAMES}
+        return [
+            (key, value)
+            for key, value in self.settings.items()
+            if key not in none and not key.endswith("_token_id")
+        ]
+
     def _values_alone(self, small: SizeSet) -> list[Sizes]:
         groups = small.key_value_heads
         by_role: list[Sizes] = [
             {"vocabulary": small.vocabulary},
             {"context": small.context},
+            {"width": (self._size("heads") or 1) * small.head_dim * 4 + small.rest},
             {"width": small.width * 4},
             {"width": small.width * 8},
             {"head_dim": small.head_dim * 4},

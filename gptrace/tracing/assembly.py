@@ -7,9 +7,9 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from gptrace.model.quiet_torch import torch
 from gptrace.record import FlowStep, ModuleCall, OpCall, ParameterCount, Totals, Trace
-from gptrace.tracing.axis_names import InferredAxisNames
 from gptrace.tracing.costs import costs_with_children
 from gptrace.tracing.failures import failure_of
+from gptrace.tracing.inferred_names import InferredAxisNames
 from gptrace.tracing.model_facts import model_info_from, versions
 from gptrace.tracing.notes import notes_on_lanes, trace_notes
 from gptrace.tracing.operations import Operation

@@ -38,6 +38,35 @@ class WithoutBatches(Coupled):
         return super().forward(ids)
 
 
+class Grouped(Coupled):
+    """What its axes follow besides the sizes: the number of groups, a factor, and a width that is rounded."""
+
+    def __init__(self, cfg: dict[str, Any]) -> None:
+        super().__init__({**cfg, "emb_dim": 16})
+        if cfg["n_heads"] != 2:
+            raise ValueError("two heads")
+        width, rounded = cfg["emb_dim"], cfg["emb_dim"] // 2 * 2
+        self.emb, self.query = nn.Embedding(cfg["vocab_size"], width), nn.Linear(width, rounded)
+        self.states = nn.Linear(rounded, cfg["groups"] * cfg["state_size"])
+        self.up = nn.Linear(cfg["groups"] * cfg["state_size"], 2 * cfg["hidden_dim"])
+        self.down = nn.Linear(2 * cfg["hidden_dim"], cfg["hidden_dim"])
+        self.head = nn.Linear(cfg["hidden_dim"], cfg["vocab_size"])
+
+    def forward(self, ids: torch.Tensor) -> Any:
+        return self.head(self.down(self.up(self.states(self.query(self.emb(ids))))))
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+def test_what_another_setting_or_a_factor_moves_has_no_name(groups: int) -> None:
+    config = CONFIG | {"groups": groups, "state_size": 6}
+    trace = gptrace.trace(ids=[1, 2, 3], model=Grouped, config=config)
+    last = {call.path: call.outputs[0].dims[-1] for call in trace.calls}
+    assert last == {
+        "": "vocab_size", "emb": "emb_dim", "query": "16", "states": str(6 * groups), "up": "48",
+        "down": "hidden_dim", "head": "vocab_size",
+    }  # fmt: skip
+
+
 def test_sizes_that_can_be_changed_alone_have_names_and_a_note_lists_them() -> None:
     trace = gptrace.trace("Hello, I am", model=Coupled, config={**CONFIG, "vocab_size": 50257})
     outputs = {call.path: call.outputs[0].dims for call in trace.calls}
