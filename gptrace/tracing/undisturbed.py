@@ -84,7 +84,7 @@ def _attributes(module: Module) -> dict[str, Any] | None:
     # `_forward_hooks` and so on. There is no public way to copy or restore hooks.
     return {
         name: dict(value) if name.startswith("_") and isinstance(value, dict) else value
-        for name, value in vars(module).items()
+        for name, value in vars(module).copy().items()  # another thread may begin a watch meanwhile
     }
 
 
@@ -93,8 +93,9 @@ def _restore_attributes(module: Module, before: dict[str, Any] | None) -> None:
         return
     attributes = vars(module)
     # The watches of other threads come and go by themselves.
-    for name in [name for name, value in attributes.items() if name not in before and not is_watch(value)]:
-        del attributes[name]
+    for name, value in attributes.copy().items():
+        if name not in before and not is_watch(value):
+            del attributes[name]
     for name, value in before.items():
         if name == "training" or is_watch(value):
             continue

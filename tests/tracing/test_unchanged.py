@@ -432,3 +432,26 @@ def test_what_a_module_deletes_was_not_compiled() -> None:
         module(torch.ones(1, 2))
     assert len(trace.calls) == 1
     assert trace.notes == ()
+
+
+def test_a_watch_may_begin_while_an_undisturbed_run_reads_the_module() -> None:
+    """Another thread may begin it; here the reading of an attribute does, so that the moment is certain."""
+    module = nn.Linear(2, 2)
+    watches = [gptrace.watch(module)]
+
+    class Begins(dict[str, int]):
+        def __iter__(self) -> Any:  # makes `dict(…)` call `keys`
+            return super().__iter__()
+
+        def keys(self) -> Any:
+            while watches:
+                begun.append(watches.pop())
+                begun[0].__enter__()
+            return super().keys()
+
+    begun: list[Any] = []
+    module._extra = Begins()  # type: ignore[assignment]
+    with undisturbed_evaluation(module):
+        module(torch.ones(1, 2))
+    begun[0].__exit__(None, None, None)
+    assert "_compiled_call_impl" not in vars(module)
