@@ -8,12 +8,15 @@ what moves with them has no name.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from gptrace.model.architecture import Architecture, Resizing, Sizes
 from gptrace.model.resized_sizes import SIZE_SETS
 from gptrace.tracing.resized_runs import ForwardPass, Look, ResizedRun, run_resized
 from gptrace.tracing.span import Site
+
+Changes = tuple[Sizes, Sizes]  # of some keys, for one small model and for another
 
 
 class FreeSizes(NamedTuple):
@@ -25,11 +28,17 @@ class FreeSizes(NamedTuple):
 
 
 class _Trials:
-    """Runs of one architecture with some sizes changed; `left` is how much work they may still be."""
+    """Runs of one architecture with some sizes changed; `left` is how much work they may still be.
 
-    def __init__(self, architecture: Architecture, forward_pass: ForwardPass, limit: int) -> None:
+    A run is fit if it makes at least half of the calls at `sites`.
+    """
+
+    def __init__(
+        self, architecture: Architecture, forward_pass: ForwardPass, sites: frozenset[Site], limit: int
+    ) -> None:
         self.left = limit
         self._architecture, self._forward_pass, self._limit = architecture, forward_pass.resized(1, 1), limit
+        self._sites = sites
 
     def run(self, number: int, changes: Sizes, look: Look = Look.ONCE) -> ResizedRun | None:
         """Return the run with these changes, at the batch and seq_len of a set of sizes; None if it fails."""
@@ -39,11 +48,27 @@ class _Trials:
         self.left -= result.work
         return result if isinstance(result, ResizedRun) else None
 
-    def run_both(self, changes: tuple[Sizes, Sizes], first: Look, second: Look) -> list[ResizedRun]:
-        """Return a run with each of the changes; none if either fails."""
-        one = self.run(0, changes[0], first)
-        other = None if one is None else self.run(1, changes[1], second)
-        return [] if one is None or other is None else [one, other]
+    def covered(self, number: int, changes: Sizes) -> int:
+        """Return how many of the calls a run makes; 0 if it fails or is not fit."""
+        run = self.run(number, changes)
+        calls = 0 if run is None else len(self._sites & run.sites)
+        return calls if 2 * calls > len(self._sites) else 0
+
+    def largest(self, number: int, items: Iterable[Changes]) -> list[Changes] | None:
+        """Return as many of the items as the model allows together; None if it does not run without any."""
+        kept: list[Changes] = []
+        changes: Sizes = {}
+        covered = self.covered(number, changes)
+        if not covered:
+            return None
+        for item in items:
+            if self.left <= 0:
+                break
+            if not changes.keys() & item[number].keys():
+                calls = self.covered(number, changes | item[number])
+                if calls >= covered:
+                    kept, changes, covered = [*kept, item], changes | item[number], calls
+        return kept
 
 
 def runs_of_free_sizes(
@@ -55,34 +80,32 @@ def runs_of_free_sizes(
     `limit` is that of the work of one run, of all runs that find the sizes, and of all that change the other
     settings.
     """
-    trials = _Trials(architecture, forward_pass, limit)
-    changes: tuple[Sizes, Sizes] | None = None
-    covered = len(sites) // 2 + 1
-    for further in ({}, {}), *architecture.changes_alone():
-        if trials.left <= 0:
-            break
-        before = changes or ({}, {})
-        if before[0].keys() & further[0].keys():
-            continue
-        tried = before[0] | further[0], before[1] | further[1]
-        runs = trials.run_both(tried, Look.ONCE, Look.ONCE)
-        calls = len(sites.intersection(*(run.sites for run in runs)))
-        if runs and calls >= covered:
-            changes, covered = tried, calls
-        elif changes is None:
-            return None  # it does not even run as it is
-    if changes is None:
-        return None
+    trials = _Trials(architecture, forward_pass, sites, limit)
+    kept = trials.largest(0, architecture.changes_alone())
+    if kept is None:
+        return None  # it does not even run as it is
+    if not trials.covered(1, _together(kept, 1)):
+        kept = trials.largest(1, kept)
+        if kept is None:
+            return None
     reason = (
         "the model does not run, or makes other calls, where another size is changed alone"
         if trials.left > 0
         else "gptrace tries no more sizes after so much work"
     )
     trials.left = limit
-    runs = trials.run_both(changes, Look.AT_TOKENS, Look.AT_SIZES)
-    if not runs or not _forget_what_others_move(runs[0], architecture, changes[0], trials):
+    changes = _together(kept, 0)
+    first = trials.run(0, changes, Look.AT_TOKENS)
+    second = None if first is None else trials.run(1, _together(kept, 1), Look.AT_SIZES)
+    if first is None or second is None:
         return None
-    return FreeSizes(runs, frozenset(changes[0]), reason)
+    if not _forget_what_others_move(first, architecture, changes, trials):
+        return None
+    return FreeSizes([first, second], frozenset(changes), reason)
+
+
+def _together(items: Iterable[Changes], number: int) -> Sizes:
+    return {key: size for item in items for key, size in item[number].items()}
 
 
 def _forget_what_others_move(

@@ -79,6 +79,22 @@ def test_sizes_that_can_be_changed_alone_have_names_and_a_note_lists_them() -> N
     )
 
 
+class FewWidths(Coupled):
+    """Its inner width is one of a few."""
+
+    def __init__(self, cfg: dict[str, Any]) -> None:
+        if cfg["hidden_dim"] > 200:
+            raise ValueError("too wide")
+        super().__init__(cfg)
+
+
+def test_a_size_that_can_be_changed_in_one_way_only_has_no_name() -> None:
+    trace = gptrace.trace(ids=[1, 2, 3], model=FewWidths, config=CONFIG)
+    outputs = {call.path: call.outputs[0].dims for call in trace.calls}
+    assert outputs["up"] == ("batch", "seq_len", "24")
+    assert outputs["head"] == ("batch", "seq_len", "vocab_size")
+
+
 def test_a_model_that_does_not_run_at_another_batch_has_no_such_names() -> None:
     trace = gptrace.trace(ids=[1, 2, 3], model=WithoutBatches, config=CONFIG)
     assert trace.calls[-1].outputs[0].dims == ("1", "seq_len", "50")
