@@ -202,6 +202,14 @@ def test_a_model_that_exits_in_the_middle_is_not_judged(name: str, monkeypatch: 
     assert (finding.holds, finding.key, finding.figures) == (None, "not_run", {"error": "SystemExit"})
 
 
+def test_a_run_that_is_too_large_to_record_is_not_judged(monkeypatch: pytest.MonkeyPatch) -> None:
+    experiments = Experiments(make_subject(load(Growing()), seed=1), None)
+    monkeypatch.setattr("gptrace.verify.check.recording._MOST_BYTES", 1 << 10)
+    finding = engine.find("context", experiments)
+    assert (finding.holds, finding.key) == (None, "not_run")
+    assert "is more than 1.0 KiB" in str(finding.figures["error"])
+
+
 def test_names_are_checked_first() -> None:
     with pytest.raises(OptionError, match="'causl'") as error:
         gptrace.check("tiny", only=["causl"])

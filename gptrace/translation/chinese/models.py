@@ -22,6 +22,8 @@ MODELS: dict[str, str] = {
         "{} 无法检查：它只有 {} 个 id，而检查至少需要 {} 个"
     ),
     "the ids": "输入的 id",
+    "what its operations make of so many tokens is more than {}": "这么多 token 的全部中间结果超过 {}",
+    "check the model at a smaller size": "请在较小的尺寸上检查模型",
     "– {} cannot be asserted: {}": "– {} 无法断言：{!t}",
     "check it at a larger size, for example with --set": "请在更大的尺寸上检查，例如用 --set",
     "{} cannot be checked: {}": "{} 无法检查：{!t}",
