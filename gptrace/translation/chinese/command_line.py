@@ -15,11 +15,11 @@ COMMAND_LINE: dict[str, str] = {
     "{} cannot be written: {}": "无法写入 {}：{!t}",
     "{} has changed since the model was loaded, and is left as it is": "{} 在模型加载之后有改动，保持原样",
     "run the command again": "请再运行一次命令",
-    "the code of this model is in an installed package, which is left as it is": (
-        "这个模型的代码在已安装的包里，包里的文件保持原样"
+    "the code of this model is in an installed package or in a notebook, which are left as they are": (
+        "这个模型的代码在已安装的包或 notebook 里，它们保持原样"
     ),
-    "copy the file, and name the copy: --model FILE.py:OBJECT": (
-        "请复制这个文件，再用副本的名字：--model FILE.py:OBJECT"
+    "copy it into a .py file, and name the copy: --model FILE.py:OBJECT": (
+        "请复制到一个 .py 文件，再用副本的名字：--model FILE.py:OBJECT"
     ),
     "shape comments would change the code of {}": "形状注释会改动 {} 的代码",
     "this is a mistake in gptrace": "这是 gptrace 的错误",

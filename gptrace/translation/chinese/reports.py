@@ -96,7 +96,7 @@ REPORTS: dict[str, str] = {
     "axes": "各维",
     # source
     "… {} more shapes": "… 另有 {} 种形状",
-    "⋮ {} lines": "⋮ {} 行",
+    "… {} lines": "… {} 行",
     "Module": "模块",
     "Type": "类型",
     "Input → output": "输入 → 输出",

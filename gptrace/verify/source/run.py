@@ -71,7 +71,7 @@ def _source(
     files, changed = [], []
     for name, codes in ran.items():
         try:
-            file = SourceFile.parse(linecache.getlines(name), name)
+            file = SourceFile.parse(linecache.getlines(name), name, codes[0][0])
         except (SyntaxError, ValueError):
             file = SourceFile(())
         if not all(file.has(code) for code, _ in codes):
@@ -151,10 +151,12 @@ class _Listing:
                 self._functions[function.line] = function
                 self._calls |= calls_by_line(function, code, counts)
                 self._show(function)
-        for code, _ in codes:  # a lambda in a function that did not run itself
+        for code, counts in codes:  # a lambda in a function that did not run itself
             ran = {line for _, _, line in code.co_lines() if line is not None} - self._shown
             if file.function_of(code) is None and ran:
                 self._show_lines(range(min(ran), max(ran) + 1), file.around(min(ran)))
+                begun = sum(count for (before, _), count in counts.items() if not before)
+                self._calls |= dict.fromkeys(ran, begun)
         for line in guilty:
             around = file.around(line)
             if around is None:
