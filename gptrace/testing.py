@@ -63,6 +63,6 @@ def assert_shapes(trace: Trace, path: str, axes: str) -> None:
 def _description(result: CheckResult) -> str:
     lines = [f"✗ {result.name}: {result.sentence}"]
     if result.source is not None:
-        lines += [f"  {result.source.file}:{result.source.line}", f"    {result.source.text}"]
+        lines += [f"  {result.source.place}", f"    {result.source.text}"]
     lines += [f"  {text}" for text in (result.likely, result.instead) if text]
     return "\n".join(lines)
