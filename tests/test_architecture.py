@@ -43,6 +43,7 @@ DOORS = {
     "huggingface_hub": {"model.weights.hub", "model.weights.hub_guard"},
     "typer": {"cli.app", "cli.commands", "cli.grouped_command", "cli.options"},
     "rich": {"report"},
+    "IPython": {"cli.magics"},
 }
 
 

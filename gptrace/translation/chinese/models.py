@@ -214,4 +214,23 @@ MODELS: dict[str, str] = {
     "give a notebook that defines the model": "请给出定义模型的笔记本",
     "put the model into a notebook or a .py file of its own": "请把模型放进单独的笔记本或 .py 文件",
     "{} is not JSON: its outputs hold NaN or Infinity": ("{} 不是 JSON：它的输出里有 NaN 或 Infinity"),
+    # magics of notebooks
+    'write it like %gptrace run model "Hello", or %gptrace check model': (
+        '请写成 %gptrace run model "Hello" 或 %gptrace check model'
+    ),
+    "its options are --ops, --columns, --depth, --only, --type, --full and --lang": (
+        "可用的选项有 --ops、--columns、--depth、--only、--type、--full 和 --lang"
+    ),
+    "%%gptrace {}: not for a cell": "%%gptrace {}：不能用于单元格",
+    "no module was called in this cell": "这个单元格里没有调用模块",
+    "{} further calls are not shown: the first one of each module is": (
+        "另有 {} 次调用没有显示：每个模块只显示第一次"
+    ),
+    "{} is no command for a model of a notebook": "{} 不是用于笔记本里模型的命令",
+    "%gptrace {} names no model": "%gptrace {} 没有写模型",
+    "{} is not for a notebook": "{} 不能用在笔记本里",
+    "{} cannot be read as words: {}": "{} 无法拆成单词：{}",
+    "run the cell that makes the model first": "请先运行构建模型的单元格",
+    "this notebook has no {}": "这个笔记本里没有 {}",
+    "{} has no attribute {}": "{} 没有属性 {}",
 }
