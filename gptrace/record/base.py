@@ -114,6 +114,12 @@ class Report(Record, frozen=True):
 
         return to_html(outputs.parts(self, View()))
 
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+        """Return what a notebook shows, and the same as text for a terminal."""
+        from gptrace.report.notebook import Shown
+
+        return Shown(self)._repr_mimebundle_()
+
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON object as plain dicts and lists: NaN and the infinities are None."""
         from gptrace.record.writing import to_dict

@@ -16,6 +16,8 @@ _NOT_TOLD = {
     "mm bmm mv _int_mm _scaled_mm", "addmm addbmm addmv baddbmm _addmm_activation", "dot vdot",
     "linear mkldnn_linear", "convolution _convolution convolution_overrideable",
     "height, width", "depth, height, width", "{}mask", "args[{}]", "id {}", "gptrace pull",
+    # the names of cells, and of lines in them, for programs
+    "cell {}", "{}, cell {}", "cell {}, line {}",
     # help pages, the version, and schemas, which stay in English
     "`Session` describes the parameters of the model, `Session.{}` the others.",
     "{}\n\n    NAME is one or more of {}.", "{}\n\n    NAME is one of {} (default: all).",

@@ -90,6 +90,7 @@ REPORTS: dict[str, str] = {
     "Check": "检查",
     "Result": "结果",
     "line": "代码行",
+    "cell {}, line {}": "单元格 {} 第 {} 行",
     "likely": "可能的错误",
     "instead": "应改为",
     "  ({}, held against {})": "（{}，容差 {}）",

@@ -12,6 +12,7 @@ from gptrace.model.build import LoadedModel
 from gptrace.model.dtypes import dtype_name
 from gptrace.model.quiet_torch import torch
 from gptrace.model.user_code_errors import is_of_user_code, short_path
+from gptrace.notebook_cells import cell_of
 from gptrace.record import Check, CheckResult, SourceLine
 from gptrace.text.tokenizer import Tokenizer
 from gptrace.tracing.model_facts import model_info, versions
@@ -118,4 +119,7 @@ def _source(blame: Blame) -> SourceLine | None:
     place = blame.place
     if not place.file:
         return None
-    return SourceLine(short_path(place.file), place.line, text_of(place), place.function)
+    cell = cell_of(place.file)
+    file = place.file if cell is None else cell.file
+    number = None if cell is None else cell.number
+    return SourceLine(short_path(file), place.line, text_of(place), place.function, number)
