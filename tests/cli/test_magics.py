@@ -104,3 +104,10 @@ def test_a_record_shows_itself() -> None:
     bundle = gptrace.topk("<b>Hello", model="tiny", k=2)._repr_mimebundle_()
     assert bundle["text/plain"].startswith("model  ")
     assert "&lt;b&gt;Hello" in bundle["text/html"]
+
+
+def test_what_cannot_be_shown_yet_is_named_and_not_read() -> None:
+    stream = gptrace.topk_stream(["Hello"], model="tiny", k=2)
+    assert list(stream._repr_mimebundle_()) == ["text/plain"]
+    assert len(list(stream.results)) == 1
+    assert gptrace.Trace.pending()._repr_mimebundle_() == {"text/plain": "<Trace: still recording>"}
