@@ -27,7 +27,7 @@ MODELS: dict[str, str] = {
     "– {} cannot be asserted: {}": "– {} 无法断言：{!t}",
     "check it at a larger size, for example with --set": "请在更大的尺寸上检查，例如用 --set",
     "{} cannot be checked: {}": "{} 无法检查：{!t}",
-    "gptrace run shows how far its forward pass gets": "gptrace run 会显示它的前向计算走到了哪里",
+    "gptrace run shows how far its forward pass gets": "gptrace run 会显示它的前向传播走到了哪里",
     "a copy of the model uses the parameters of the original": "模型的副本用了原模型的参数",
     "the model cannot be copied to the CPU": "模型无法复制到 CPU",
     "forward returns the logits of the last position alone": "forward 只返回最后一个位置的 logits",
@@ -35,7 +35,7 @@ MODELS: dict[str, str] = {
     "gptrace's own cache": "gptrace 自己的缓存",
     "{} holds tensors on device meta, which have shapes alone": "{} 有张量在设备 meta 上，只有形状，没有数",
     "use gptrace run --device meta, or build the model with numbers": (
-        "请用 gptrace run --device meta，或者给模型真正的数值"
+        "请用 gptrace run --device meta，或者构建带数值的模型"
     ),
     "device meta has shapes, but no numbers to {} with": "设备 meta 上只有形状，没有数，无法计算结果",
     "seed {} does not fit into 64 bits": "种子 {} 超出 64 位",
@@ -218,7 +218,7 @@ MODELS: dict[str, str] = {
     "only imports, definitions, classes and constants of a notebook are run": (
         "笔记本里只运行导入、定义、类和常量"
     ),
-    "{}; define it in one of these": "{!t}；请在其中定义它",
+    "{}; define it in one of these": "{!t}；请在这些代码里定义它",
     "{}; name what it calls: {}": "{!t}；请指定它所调用的：{}",
     "{}: there is no {}, since {}": "{}：没有 {}，因为{!t}",
     "there is no {}, since {}; {}": "没有 {}，因为{!t}；{!t}",
@@ -231,7 +231,7 @@ MODELS: dict[str, str] = {
     "clear its outputs in Jupyter, and save it again": "在 Jupyter 里清除输出，再保存一次",
     "{} has the old nbformat {}": "{} 是旧格式，nbformat {}",
     "{} is JSON, but no notebook: it has no cells": "{} 是 JSON，但不是笔记本：没有单元格",
-    "give a notebook of Python code": "请给出 Python 代码的笔记本",
+    "give a notebook of Python code": "请给出用 Python 写的笔记本",
     "{} has no cells of Python code": "{} 里没有 Python 代码的单元格",
     "give a notebook that defines the model": "请给出定义模型的笔记本",
     "put the model into a notebook or a .py file of its own": "请把模型放进单独的笔记本或 .py 文件",
@@ -248,7 +248,7 @@ MODELS: dict[str, str] = {
     "{} further calls are not shown: the first one of each module is": (
         "另有 {} 次调用没有显示：每个模块只显示第一次"
     ),
-    "{} is no command for a model of a notebook": "{} 不是用于笔记本里模型的命令",
+    "{} is no command for a model of a notebook": "{} 这个命令不能用于笔记本里的模型",
     "%gptrace {} names no model": "%gptrace {} 没有写模型",
     "{} is not for a notebook": "{} 不能用在笔记本里",
     "{} cannot be read as words: {}": "{} 无法拆成单词：{}",
