@@ -21,6 +21,7 @@ _NOT_TOLD = {
     # help pages, the version, and schemas, which stay in English
     "`Session` describes the parameters of the model, `Session.{}` the others.",
     "{}\n\n    NAME is one or more of {}.", "{}\n\n    NAME is one of {} (default: all).",
+    "TEXT is one text, or '-' for stdin. Without TEXT the prompts are random ids.",
     "TEXT is one text or several, or '-' for stdin. Without TEXT, stdin is read if it is piped; else a "
     "sample prompt is used.",
     "gptrace {}", "gptrace {}\n", "gptrace {} --json", "null stands for NaN or an infinity",
