@@ -18,11 +18,11 @@ from gptrace.report import render
 from gptrace.testing import assert_causal, assert_checks, assert_shapes
 from gptrace.tracing import resized_runs
 from gptrace.verify.check import engine
+from gptrace.verify.check.building import make_subject
 from gptrace.verify.check.catalog import ALL_NAMES, NAMES
 from gptrace.verify.check.chinese import CHINESE
 from gptrace.verify.check.english import ENGLISH
 from gptrace.verify.check.experiments import Experiments
-from gptrace.verify.check.subject import make_subject
 from tests.models.mistakes import MISTAKES, THEMES
 from tests.models.right_models import RIGHT_MODELS
 from tests.support import Cli, fingerprint

@@ -20,13 +20,14 @@ from gptrace.translation import in_language, recorded
 from gptrace.verify.check import finding
 from gptrace.verify.check.axes import axes_after, axes_before
 from gptrace.verify.check.blame import Blame
+from gptrace.verify.check.building import make_subject
 from gptrace.verify.check.catalog import ALL_NAMES, Catalog
 from gptrace.verify.check.experiments import Experiments
 from gptrace.verify.check.finding import Finding
 from gptrace.verify.check.names import CATALOGS
 from gptrace.verify.check.sizes import check_large_enough
 from gptrace.verify.check.source_code import text_of
-from gptrace.verify.check.subject import CannotRunError, Subject, make_subject
+from gptrace.verify.check.subject import CannotRunError, Subject
 from gptrace.wording import described, one_line
 
 # What a sentence may mention that has words of its own.
