@@ -45,11 +45,7 @@ _KNOWN = tuple(name for name in COMMANDS if name in _OF_A_MODEL)
 _HOW_TO = 'write it like %gptrace run model "Hello", or %gptrace check model'
 # What the notebook has not, or has settled.
 _REFUSED = ("-", "--lines", "--input-format", "--resume", "--model", "-m", "--weights", "-w")
-_REFUSED_OF_CELL = (
-    *_REFUSED, "--ids", "--config", "--set", "--seed", "--device", "--dtype", "--threads", "--k", "-k",
-    "--temperature", "--truncate", "--expect", "--rtol", "--atol", "--format", "-f", "--json", "--output",
-    "-o", "--no-special", "--help", "-h",
-)  # fmt: skip
+_OF_A_CELL = ("--ops", "--columns", "--depth", "--only", "--type", "--full", "--lang")
 _HOW_TO_OF_CELL = "its options are --ops, --columns, --depth, --only, --type, --full and --lang"
 
 
@@ -104,8 +100,8 @@ def load(shell: Any) -> None:
 def _cell_options(line: str) -> tuple[View, Measures]:
     """Return what the options of `%%gptrace` show and measure."""
     words_of_line = _split(line)
-    refused = next((each for each in words_of_line if each.partition("=")[0] in _REFUSED_OF_CELL), None)
-    parsed = None if refused else parse(["run", *words_of_line])
+    names = [each.partition("=")[0] for each in words_of_line if each.startswith("-")]
+    parsed = parse(["run", *words_of_line]) if set(names) <= set(_OF_A_CELL) else None
     if not isinstance(parsed, Invocation) or parsed.arguments["text"].text:
         raise InputError(f"%%gptrace {visible(line)}: not for a cell", _HOW_TO_OF_CELL)
     given = parsed.arguments

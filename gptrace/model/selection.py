@@ -209,7 +209,7 @@ def command_for(typed: str | None, name: str, *options: str) -> str:
     ('gptrace check -m leaky.py:GPT --only causal', 'gptrace.check(model)')
     """
     if typed is None:
-        return "".join(("gptrace.", name, "(model)"))
+        return "".join(("gptrace.", name, "(model)"))  # an f-string would be a message to translate
     return " ".join(filter(None, ("gptrace", name, typed, *options)))
 
 

@@ -88,7 +88,8 @@ def test_a_cell_shows_the_first_call_of_each_module(shell: Any) -> None:
         ("%gptrace run model 'x", "No closing quotation"), ("%gptrace run model --k 0", "--k is 0"),
         ("%gptrace run model.absent", "has no attribute absent"),
         ("%gptrace check model --nope", "no such option"),
-        ("%%gptrace Hi\n1", "not for a cell"), ("%%gptrace --columns flops\n1", "is not a column"),
+        ("%%gptrace Hi\n1", "not for a cell"), ("%%gptrace --seed=1\n1", "not for a cell"),
+        ("%%gptrace -k 3\n1", "not for a cell"), ("%%gptrace --columns flops\n1", "is not a column"),
     ],
 )  # fmt: skip
 def test_a_wrong_line_is_an_error_and_a_hint(shell: Any, line: str, error: str) -> None:

@@ -44,7 +44,8 @@ def source(
         if not isinstance(error.source, Source):
             raise
         record, failure = error.source, error  # up to where it broke
-    if diff or (write and failure is None):  # half of a run would take comments away
+    # The lines after a failure have no shapes, so writing would remove the comments that they have.
+    if diff or (write and failure is None):
         from gptrace.verify.source.writing import ChangedFileError, commented_files  # it needs torch
 
         try:

@@ -37,7 +37,7 @@ class _Tensors:
     by_kind: dict[str, dict[TensorSpec, None]] = field(default_factory=lambda: defaultdict(dict))
 
     def made(self) -> tuple[TensorSpec, ...]:
-        """Return what the line left behind; a step on the way counts only where nothing else is known."""
+        """Return what the line assigned or returned; where it did neither, what its last operation made."""
         kinds = [kind for kind in (ASSIGNED, RETURNED) if kind in self.by_kind] or list(self.by_kind)
         return tuple(spec for kind in kinds if kind in RESULTS for spec in self.by_kind[kind])
 
@@ -77,8 +77,8 @@ def _source(
         if not all(file.has(code) for code, _ in codes):
             changed.append(short_path(name))
             continue
-        listing = _Listing(name, file, codes, guilty[short_path(name)])
-        files.append(CodeFile(short_path(name), tuple(listing.lines(tensors, failed))))
+        shown = _ShownLines(name, file, codes, guilty[short_path(name)])
+        files.append(CodeFile(short_path(name), tuple(shown.lines(tensors, failed))))
     return Source(
         versions=trace.versions,
         model=trace.model,
@@ -133,7 +133,7 @@ def _codes_by_file(lines: LineRecorder) -> dict[str, list[tuple[CodeType, Transi
     return dict(by_file)
 
 
-class _Listing:
+class _ShownLines:
     """The lines of one file that are shown: the functions that ran, and the heads around them."""
 
     def __init__(
