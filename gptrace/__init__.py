@@ -80,5 +80,10 @@ def __getattr__(name: str) -> object:
     return value
 
 
+def load_ipython_extension(shell: object) -> None:
+    """Give a notebook the magic `%gptrace`; IPython calls this for `%load_ext gptrace`."""
+    import_module("gptrace.cli.magics").load(shell)
+
+
 def __dir__() -> list[str]:
     return sorted(__all__)

@@ -70,6 +70,6 @@ def _description(result: CheckResult) -> str:
         return f"– {result.name} cannot be asserted: {result.reason}"
     lines = [f"✗ {result.name}: {result.sentence}"]
     if result.source is not None:
-        lines += [f"  {result.source.file}:{result.source.line}", f"    {result.source.text}"]
+        lines += [f"  {result.source.place}", f"    {result.source.text}"]
     lines += [f"  {text}" for text in (result.likely, result.instead) if text]
     return "\n".join(lines)

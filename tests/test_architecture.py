@@ -15,6 +15,7 @@ ROOT = Path(gptrace.__file__).parent
 # From left to right, as the data flows. `__init__` is the public face and looks at all of it, lazily.
 ORDER = [
     "wording",
+    "notebook_cells",
     "errors",
     "input_files",
     "measures",
@@ -42,6 +43,8 @@ DOORS = {
     "huggingface_hub": {"model.weights.hub", "model.weights.hub_guard"},
     "typer": {"cli.app", "cli.commands", "cli.grouped_command", "cli.options"},
     "rich": {"report"},
+    "pygments": {"report"},
+    "IPython": {"cli.magics"},
 }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from html import escape
 
 from training.log import Row
@@ -12,6 +12,7 @@ _WIDTH, _HEIGHT = 720, 400
 _LEFT, _RIGHT, _TOP, _BOTTOM = 60, 150, 20, 50
 # From Okabe and Ito's palette, which colour-blind readers can tell apart.
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")
+Scale = Callable[[float], float]
 
 
 def losses_svg(rows: Sequence[Row]) -> str:
@@ -35,30 +36,39 @@ def losses_svg(rows: Sequence[Row]) -> str:
     def y(loss: float) -> float:
         return _TOP + (_HEIGHT - _TOP - _BOTTOM) * (high - loss) / (high - low)
 
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" font-family="sans-serif"'
-        f' font-size="13">',
-        f'<rect width="{_WIDTH}" height="{_HEIGHT}" fill="white"/>',
-        f'<text x="{_LEFT}" y="{_TOP - 6}">cross-entropy, nats for each token</text>',
-        f'<text x="{x(most)}" y="{_HEIGHT - 12}" text-anchor="end">million tokens</text>',
-    ]
-    for loss in _ticks(low, high):
-        parts.append(f'<path d="M{_LEFT} {y(loss):.1f}H{x(most)}" stroke="#ddd"/>')
-        parts.append(f'<text x="{_LEFT - 8}" y="{y(loss) + 4:.1f}" text-anchor="end">{loss:g}</text>')
-    for tokens in _ticks(0, most / 1e6):
-        place = f'x="{x(tokens * 1e6):.1f}" y="{_HEIGHT - _BOTTOM + 18}"'
-        parts.append(f'<text {place} text-anchor="middle">{tokens:g}</text>')
-    for losses, colour in zip(lines.values(), _COLOURS, strict=False):
+    curves, labels = [], []
+    for (name, losses), colour in zip(lines.items(), _COLOURS, strict=False):
         shown = [(x(row.tokens), y(loss)) for row, loss in zip(rows, losses, strict=True) if loss <= high]
         path = "L".join(f"{across:.1f} {down:.1f}" for across, down in shown)
-        parts.append(f'<path d="M{path}" fill="none" stroke="{colour}" stroke-width="2"/>')
-    # The labels stand at the ends of their lines, apart from each other.
+        curves.append(f'<path d="M{path}" fill="none" stroke="{colour}" stroke-width="2"/>')
+        labels.append((y(losses[-1]) + 4, f"{escape(name)} {losses[-1]:.2f}", colour))
+    grid = _grid(low, high, most, x, y)
+    return "\n".join([*grid, *curves, *_labels(x(most) + 6, labels), "</svg>", ""])
+
+
+def _grid(low: float, high: float, most: float, x: Scale, y: Scale) -> Iterator[str]:
+    """Yield the begin of the image, the titles of the axes and their ticks."""
+    yield (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" font-family="sans-serif"'
+        f' font-size="13">'
+    )
+    yield f'<rect width="{_WIDTH}" height="{_HEIGHT}" fill="white"/>'
+    yield f'<text x="{_LEFT}" y="{_TOP - 6}">cross-entropy, nats for each token</text>'
+    yield f'<text x="{x(most)}" y="{_HEIGHT - 12}" text-anchor="end">million tokens</text>'
+    for loss in _ticks(low, high):
+        yield f'<path d="M{_LEFT} {y(loss):.1f}H{x(most)}" stroke="#ddd"/>'
+        yield f'<text x="{_LEFT - 8}" y="{y(loss) + 4:.1f}" text-anchor="end">{loss:g}</text>'
+    for tokens in _ticks(0, most / 1e6):
+        place = f'x="{x(tokens * 1e6):.1f}" y="{_HEIGHT - _BOTTOM + 18}"'
+        yield f'<text {place} text-anchor="middle">{tokens:g}</text>'
+
+
+def _labels(left: float, labels: Sequence[tuple[float, str, str]]) -> Iterator[str]:
+    """Yield labels (y, text, colour) at the ends of their lines, apart from each other."""
     floor = -math.inf
-    for name, colour in sorted(zip(lines, _COLOURS, strict=False), key=lambda pair: -lines[pair[0]][-1]):
-        floor = max(y(lines[name][-1]) + 4, floor + 16)
-        label = f"{escape(name)} {lines[name][-1]:.2f}"
-        parts.append(f'<text x="{x(most) + 6}" y="{floor:.1f}" fill="{colour}">{label}</text>')
-    return "\n".join([*parts, "</svg>", ""])
+    for place, text, colour in sorted(labels):
+        floor = max(place, floor + 16)
+        yield f'<text x="{left}" y="{floor:.1f}" fill="{colour}">{text}</text>'
 
 
 def _ticks(low: float, high: float) -> list[float]:

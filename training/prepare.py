@@ -42,7 +42,7 @@ def prepare(text: Path, output: Path, held_out: tuple[str, ...] = HELD_OUT_BOOKS
     return {part: sum(map(len, books)) for part, books in parts.items()}
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
     """Parse the command line, prepare the ids, and print how many there are."""
     parser = argparse.ArgumentParser(prog="python -m training.prepare", description=__doc__)
     books = "books as .txt files, or as GPT-2 token ids in .npy.xz files"
@@ -50,7 +50,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True, metavar="FOLDER", help="where the ids go")
     held_out = "a book to hold out, by its name; can be repeated (default: five books)"
     parser.add_argument("--hold-out", action="append", metavar="BOOK", help=held_out)
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     counts = prepare(options.text, options.output, tuple(options.hold_out or HELD_OUT_BOOKS))
     for part, tokens in counts.items():
         print(f"{part:20} {tokens:12,} tokens")

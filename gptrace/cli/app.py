@@ -68,10 +68,16 @@ for _name in COMMANDS:
 
 def call(arguments: Sequence[str]) -> CommandResult:
     """Parse and run a command line; return its result. Usage errors come as InputError."""
+    parsed = parse(arguments)
+    return parsed.run() if isinstance(parsed, Invocation) else parsed
+
+
+def parse(arguments: Sequence[str]) -> Invocation | CommandResult:
+    """Return the command of a command line, ready to be run; or the text that Typer answers itself."""
     with streams.captured() as (printed, complaints):
         parsed = _parse(arguments)
     if isinstance(parsed, Invocation):
-        return parsed.run()
+        return parsed
     if parsed == EXIT_INTERRUPTED:  # Typer's exit code for Ctrl-C
         raise KeyboardInterrupt
     text = printed.getvalue()  # a help page, the version or a completion script

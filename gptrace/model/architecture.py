@@ -35,7 +35,7 @@ _ROLES = {
     "head_dim": ("head_dim", "d_head", "head_size", "d_kv"),
     "context": (
         "context_length", "max_position_embeddings", "n_positions", "block_size", "n_ctx", "max_seq_len",
-        "context_size", "max_seq_length", "max_len",
+        "context_size", "max_seq_length", "max_len", "ctx_len", "ctx",
     ),
     "inner": (
         "ff_dim", "intermediate_size", "d_ff", "ffn_dim", "n_inner", "dim_feedforward", "mlp_dim",

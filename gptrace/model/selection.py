@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from gptrace.errors import ConfigError, DeviceError, OptionError, WeightsError, about_option
 from gptrace.model.config import GPTConfig, check_keys, parse_setting, preset, read_config_file
-from gptrace.model.reference import ObjectReference, is_reference, parse_reference
+from gptrace.model.reference import SUFFIXES, ObjectReference, is_reference, parse_reference
 from gptrace.model.weights import hub
 from gptrace.model.weights.packaged import PACKAGED, check_fits, packaged_file
 from gptrace.text.gpt2_tokenizer import GPT2
@@ -209,7 +209,7 @@ def command_for(typed: str | None, name: str, *options: str) -> str:
     ('gptrace check -m leaky.py:GPT --only causal', 'gptrace.check(model)')
     """
     if typed is None:
-        return "".join(("gptrace.", name, "(model)"))
+        return "".join(("gptrace.", name, "(model)"))  # an f-string would be a message to translate
     return " ".join(filter(None, ("gptrace", name, typed, *options)))
 
 
@@ -315,9 +315,9 @@ def _keys(config: object) -> Keys:
         return dict(config)
     if not isinstance(config, str | Path):
         raise ConfigError(f"config is a {type(config).__name__}", "give a file, a dict or a GPTConfig")
-    if str(config).rpartition(":")[0].endswith(".py"):
+    if str(config).rpartition(":")[0].endswith(SUFFIXES):
         raise ConfigError(
-            f"--config {config}: an object in a .py file can configure only a model of your own",
+            f"--config {config}: an object in a file can configure only a model of your own",
             "give a .json or .toml file of configuration keys, or use --model FILE.py:OBJECT",
         )
     return read_config_file(Path(config))

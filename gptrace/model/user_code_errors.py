@@ -12,7 +12,9 @@ from pathlib import Path
 
 from gptrace.errors import GptraceError, ModelCodeError
 from gptrace.model.attribute_typos import attribute_hint
+from gptrace.model.notebooks.missing import missing_name_hint
 from gptrace.model.quiet_torch import torch
+from gptrace.notebook_cells import cell_of
 from gptrace.wording import one_line, shortened
 
 # Frames of gptrace and torch are never user code; frames of other libraries are if there are no others.
@@ -51,9 +53,8 @@ def user_code_error(error: BaseException, where: str, hint: str = "") -> ModelCo
     text = one_line(error, 1000)
     message = f"{type(error).__name__}: {text}" if text else type(error).__name__
     line = line_of(error)
-    return ModelCodeError(
-        f"{message}{f', at {line}' if line else ''}{where}", hint or attribute_hint(error) or _HINT
-    )
+    hint = missing_name_hint(error) or hint or attribute_hint(error) or _HINT
+    return ModelCodeError(f"{message}{f', at {line}' if line else ''}{where}", hint)
 
 
 def passed_through(error: BaseException, model: torch.nn.Module) -> bool:
@@ -98,7 +99,13 @@ def line_of(error: BaseException) -> str:
 
 
 def short_path(filename: str) -> str:
-    """Return the path of a file from the current folder, if it is in there; else as it is."""
+    """Return the path of a file from the current folder, if it is in there; else as it is.
+
+    A cell of the notebook that runs this code has no path: it is called "cell 4".
+    """
+    cell = cell_of(filename)
+    if cell is not None and cell.file == filename:
+        return f"cell {cell.number}"
     try:
         return os.path.relpath(filename) if Path(filename).is_relative_to(Path.cwd()) else filename
     except (OSError, ValueError):

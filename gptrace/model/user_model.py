@@ -16,11 +16,14 @@ from gptrace.errors import ConfigError
 from gptrace.model.architecture import SIZE_NAMES, Architecture
 from gptrace.model.interrupts import interrupts_allowed, interrupts_held
 from gptrace.model.meta_device import fill_meta_parameters, meta_copy, meta_parameters
+from gptrace.model.module_tree import check_submodules
+from gptrace.model.notebooks.loading import NotebookLoader
+from gptrace.model.notebooks.missing import missing_object
 from gptrace.model.quiet_torch import torch
 from gptrace.model.random_state import exclusive_random_state
 from gptrace.model.reference import ObjectReference
 from gptrace.model.selection import UserModelSelection
-from gptrace.model.user_code_errors import user_code_errors
+from gptrace.model.user_code_errors import short_path, user_code_errors
 from gptrace.model.user_model_construction import Construction, plan_construction
 from gptrace.wording import suggestion
 
@@ -73,6 +76,7 @@ def _build(construction: Construction, selection: UserModelSelection, device: to
     if not isinstance(module, Module):
         problem = f"{selection.name} returned a value of type {type(module).__name__}, not a torch.nn.Module"
         raise ConfigError(problem, "name a subclass of torch.nn.Module, or a function that returns a module")
+    check_submodules(module)
     return module if device.type == "meta" else fill_meta_parameters(module)
 
 
@@ -98,6 +102,9 @@ def _resolved(reference: object) -> object:
         target: object = _from_file(reference.file) if reference.file else _from_name(reference)
         for part in reference.name.split("."):
             if not hasattr(target, part):
+                missing = missing_object(reference, part, getattr(target, "__dict__", {}))
+                if missing is not None:
+                    raise missing
                 raise ConfigError(f"{reference.text}: there is no {part}", _names_hint(target, part))
             target = getattr(target, part)
     return target
@@ -113,7 +120,8 @@ def _from_file(file: Path) -> ModuleType:
     if name in sys.modules or _is_importable(name):
         name = f"gptrace_user_{name}_{abs(hash(path)):x}"
     _add_to_path(os.path.dirname(path))  # as `python FILE.py` does
-    spec = importlib.util.spec_from_file_location(name, path)
+    loader = NotebookLoader(file, short_path(path)) if file.suffix == ".ipynb" else None
+    spec = importlib.util.spec_from_file_location(name, path, loader=loader)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)

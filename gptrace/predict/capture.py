@@ -24,10 +24,28 @@ class CapturedTensors:
     the first.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, numbers: Mapping[str, int] = _LAST) -> None:
         self.first_inputs: dict[str, Tensor] = {}
         self.inputs: dict[str, Tensor] = {}
         self.outputs: dict[str, Tensor] = {}
+        self._numbers = numbers
+        self._calls: Counter[str] = Counter()
+
+    def note_inputs(self, path: str, values: Sequence[object]) -> None:
+        """Note that a call of a submodule begins."""
+        self._calls[path] += 1
+        if path not in self.first_inputs:
+            _copy_first(self.first_inputs, path, values)
+        if self._is_wanted(path):
+            _copy_first(self.inputs, path, values)
+
+    def note_output(self, path: str, value: object) -> None:
+        """Note what a call of a submodule returned."""
+        if self._is_wanted(path):
+            _copy_first(self.outputs, path, value)
+
+    def _is_wanted(self, path: str) -> bool:
+        return self._calls[path] == self._numbers.get(path, self._calls[path])
 
 
 @contextmanager
@@ -44,29 +62,14 @@ def capture_tensors(
     >>> captured.inputs["1"].shape
     torch.Size([4, 2])
     """
-    captured = CapturedTensors()
-    calls: Counter[str] = Counter()
-
-    def is_wanted(path: str) -> bool:
-        return calls[path] == numbers.get(path, calls[path])
-
-    def copy_first(copies: dict[str, Tensor], path: str, value: object) -> None:
-        tensor = _first_tensor(value)
-        if tensor is not None:
-            copies[path] = tensor.clone()  # since a later operation may work in place
+    captured = CapturedTensors(numbers)
 
     def add_hooks(path: str) -> list[torch.utils.hooks.RemovableHandle]:
         def before(_: Module, args: tuple[object, ...], kwargs: dict[str, object]) -> None:
-            calls[path] += 1
-            given = [*args, *kwargs.values()]
-            if path not in captured.first_inputs:
-                copy_first(captured.first_inputs, path, given)
-            if is_wanted(path):
-                copy_first(captured.inputs, path, given)
+            captured.note_inputs(path, [*args, *kwargs.values()])
 
         def after(_: Module, __: object, output: object) -> None:
-            if is_wanted(path):
-                copy_first(captured.outputs, path, output)
+            captured.note_output(path, output)
 
         submodule = module.get_submodule(path)
         return [
@@ -82,6 +85,12 @@ def capture_tensors(
         finally:
             for handle in handles:
                 handle.remove()
+
+
+def _copy_first(copies: dict[str, Tensor], path: str, value: object) -> None:
+    tensor = _first_tensor(value)
+    if tensor is not None:
+        copies[path] = tensor.clone()  # since a later operation may work in place
 
 
 def _first_tensor(value: object) -> Tensor | None:

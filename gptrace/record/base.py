@@ -114,6 +114,18 @@ class Report(Record, frozen=True):
 
         return to_html(outputs.parts(self, View()))
 
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+        """Return what a notebook shows, and the same as text for a terminal."""
+        from gptrace.report.notebook import Shown
+
+        try:
+            is_whole = not self.is_stream  # what is read here could not be read again
+        except AttributeError:  # a trace that is still recording
+            is_whole = False
+        if not is_whole:
+            return {"text/plain": repr(self)}
+        return Shown(self)._repr_mimebundle_()
+
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON object as plain dicts and lists: NaN and the infinities are None."""
         from gptrace.record.writing import to_dict

@@ -6,17 +6,24 @@ from typing import Annotated, ClassVar
 
 from msgspec import Meta
 
-from gptrace.record.base import MeasuredNumber, Record, Report, Versions, about
+from gptrace.notebook_cells import shown_place
+from gptrace.record.base import MeasuredNumber, Positive, Record, Report, Versions, about
 from gptrace.record.model import ModelInfo
 
 
 class SourceLine(Record, frozen=True):
-    """A line of the model's own code."""
+    """A line of the model's own code; in a notebook, `line` is counted in its cell."""
 
     file: str
     line: int
     text: str
     function: str = ""
+    cell: Annotated[Positive | None, about("number of the cell, where the line is in a notebook")] = None
+
+    @property
+    def place(self) -> str:
+        """The line as people read it: "leaky.py:21" or "ch04.ipynb, cell 4, line 12"."""
+        return shown_place(self.file, self.line, self.cell)
 
 
 class CheckResult(Record, frozen=True):
@@ -68,4 +75,4 @@ def _at(check: CheckResult) -> str:
     if check.source is None:
         return ""
     file = check.source.file.replace("\\", "/").rpartition("/")[2]
-    return f" ({file}:{check.source.line}: {check.source.text})"
+    return f" ({shown_place(file, check.source.line, check.source.cell)}: {check.source.text})"

@@ -13,17 +13,14 @@ from gptrace.record.tokens import Ids, PromptText, Token
 
 
 class Claim(Record, frozen=True):
-    """A sentence, the figures measured for it, and whether they confirm it.
-
-    Where they do not, and a check fails as well: the command that says more, and the line that it blames.
-    """
+    """A sentence, the figures measured for it, and whether they confirm it."""
 
     key: Annotated[str, about("a name for the claim, the same in every language")]
     text: str
     measured: str
     holds: Annotated[bool | None, about("null where the claim does not apply or could not be measured")]
-    check: Annotated[str, about("the command that says more of a claim that does not hold")] = ""
-    source: SourceLine | None = None
+    check: Annotated[str, about("the gptrace check that fails as well where the claim does not hold")] = ""
+    source: Annotated[SourceLine | None, about("the line that this check blames")] = None
 
 
 class Topic(Record, frozen=True):

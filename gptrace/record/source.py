@@ -18,8 +18,8 @@ Made = Annotated[
 class CodeLine(Record, frozen=True):
     """One line of a file, without the shape comments that gptrace wrote into it."""
 
-    line: Positive
-    text: str
+    line: Annotated[Positive, about("its number in the file, from 1")]
+    text: Annotated[str, about("the line without its end")]
     made: Made
     failed: Annotated[bool, about("whether the exception that ended the run was raised here")]
     calls: Annotated[Count | None, about("how often it ran; absent for lines that cannot run")] = None
@@ -31,20 +31,20 @@ class CodeLine(Record, frozen=True):
 class CodeFile(Record, frozen=True):
     """The functions of one file that ran, line by line."""
 
-    file: str
-    lines: tuple[CodeLine, ...]
+    file: Annotated[str, about("its path, from the current folder if it is in there; or the name of a cell")]
+    lines: Annotated[tuple[CodeLine, ...], about("the lines that are shown, in the order of the file")]
 
 
 class Source(Report, frozen=True, tag_field="schema", tag="gptrace.source/1"):
-    """The functions that ran in one forward pass; `checks` are those that failed, where checks were run."""
+    """The functions that ran in one forward pass."""
 
     items: ClassVar[str] = "files"
 
     versions: Versions
     model: ModelInfo
     dims: Annotated[dict[str, Count], about("size of each axis name in this run")]
-    inputs: tuple[TracedPrompt, ...]
-    files: tuple[CodeFile, ...]
-    notes: tuple[str, ...]
-    error: Failure | None
-    checks: tuple[CheckResult, ...] = ()
+    inputs: Annotated[tuple[TracedPrompt, ...], about("the prompts of the batch")]
+    files: Annotated[tuple[CodeFile, ...], about("the files, the one that ran first in front")]
+    notes: Annotated[tuple[str, ...], about("what a reader should know")]
+    error: Annotated[Failure | None, about("the exception that ended the run, or null")]
+    checks: Annotated[tuple[CheckResult, ...], about("the checks that failed, if they were asked for")] = ()

@@ -75,6 +75,7 @@ class OpCall(Record, _HasCost, frozen=True):
     macs: Macs = None
     macs_unknown: UnknownMacs = ()
     failed: Annotated[bool, about("absent where it did not raise")] = False
+    cell: Annotated[Positive | None, about("number of the cell, where the line is in a notebook")] = None
 
 
 class ParameterCount(Record, frozen=True):

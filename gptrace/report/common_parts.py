@@ -194,6 +194,14 @@ def fitting_facts(prompts: Sequence[FittedPrompt]) -> FactPairs:
     return facts
 
 
+def source_place(file: str, line: object, cell: int | None, *, with_notebook: bool = True) -> str:
+    """Return a line of source code: "model.py:21", or in a notebook "ch04.ipynb, cell 4, line 12"."""
+    if cell is None:
+        return f"{visible(file)}:{visible(str(line))}"
+    place = words("cell {}, line {}", cell, visible(str(line)))
+    return joined((visible(file), place)) if with_notebook and file.endswith(".ipynb") else place
+
+
 def note_parts(notes: Sequence[str]) -> list[Part]:
     """Return the notes of a record, each on a line of its own."""
     return [Lines([line(note_text(note)) for note in notes])] if notes else []

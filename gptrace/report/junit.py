@@ -29,7 +29,7 @@ def _case(result: CheckResult) -> str:
         return f"{case}/>"
     if result.holds is None:
         return f"{case}><skipped message={_attribute(result.reason)}/></testcase>"
-    lines = [] if source is None else [f"{source.file}:{source.line}", f"    {source.text}"]
+    lines = [] if source is None else [source.place, f"    {source.text}"]
     lines += [text for text in (result.likely, result.instead) if text]
     body = escape("\n".join(map(visible, lines)))
     return f"{case}><failure message={_attribute(result.sentence)}>{body}</failure></testcase>"

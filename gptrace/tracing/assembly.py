@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from gptrace.model.quiet_torch import torch
+from gptrace.notebook_cells import cell_of
 from gptrace.record import FlowStep, ModuleCall, OpCall, ParameterCount, Totals, Trace
 from gptrace.tracing.costs import costs_with_children
 from gptrace.tracing.failures import failure_of
@@ -146,6 +147,8 @@ def _op_calls(
     failed = recorder.operations.failed if recorder.operations is not None else None
     calls = []
     for operation, (inputs, outputs) in zip(operations, specs, strict=True):
+        file, _, line = operation.source.rpartition(":")
+        cell = cell_of(file)
         calls.append(
             OpCall(
                 name=operation.name,
@@ -154,10 +157,11 @@ def _op_calls(
                 outputs=outputs,
                 is_view=operation.is_view,
                 in_place=operation.in_place,
-                source=operation.source,
+                source=operation.source if cell is None else f"{cell.file}:{line}",
                 macs=operation.macs if has_costs else None,
                 macs_unknown=tuple(sorted(operation.unknown)) if has_costs else (),
                 failed=operation is failed,
+                cell=None if cell is None else cell.number,
             )
         )
     return tuple(calls)

@@ -1,7 +1,6 @@
-"""Tell whether a model that hides later tokens lets them through all the same.
+"""Tell whether later tokens leak into earlier positions of a model that is meant to be causal.
 
-A model need not be causal: BERT is not. So only a model that is meant to be causal is asked, which its
-triangular mask or its name shows.
+Not every model is, such as BERT. A triangular mask or the name of its class shows that one is.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ from gptrace.tracing.operations import PASSED_THROUGH, Operation, OperationMode
 from gptrace.tracing.tensors import TensorInfo, describe_tensors
 
 Infos = tuple[TensorInfo, ...]
-Trace = Callable[[FrameType, str, Any], Any]
+TraceFunction = Callable[[FrameType, str, Any], Any]  # as sys.settrace takes them
 # The names of the recorded operations; no torch function has a name like these.
 ARGUMENTS, ASSIGNED, MADE, RETURNED = "<arguments>", "<assigned>", "<made>", "<returned>"
 RESULTS = frozenset({ASSIGNED, MADE, RETURNED})
@@ -33,14 +33,15 @@ _WITHOUT_NAMED_ARGUMENTS = (*_COMPREHENSIONS, "<genexpr>", "<lambda>")
 _BETWEEN = (
     *PASSED_THROUGH, f"{NEVER_USER_CODE[1]}nn/modules/module.py", __file__.rpartition("line_recorder")[0]
 )  # fmt: skip
-_VARIABLE_ARGUMENTS = (0x04, 0x08)  # flags of code that takes *args, **kwargs
+_VARIABLE_ARGUMENTS = (inspect.CO_VARARGS, inspect.CO_VARKEYWORDS)  # code that takes *args, **kwargs
 
 
 def files_of(module: torch.nn.Module) -> frozenset[str]:
     """Return the files that define the classes of a module and of its submodules, without those of torch."""
     files: set[str] = set()
     for kind in {type(each) for each in module.modules()}:
-        files.add(getattr(sys.modules.get(kind.__module__), "__file__", None) or "<frozen")
+        file = getattr(sys.modules.get(kind.__module__), "__file__", None)
+        files.update([file] if file else [])
         # Below its decorators, which a library may define.
         code = getattr(inspect.unwrap(kind.forward), "__code__", None)
         if isinstance(code, CodeType):
@@ -123,7 +124,11 @@ class _FrameWatch:
     """One call of a function that is followed: the line that runs, and the tensors of its variables."""
 
     def __init__(
-        self, recorder: LineRecorder, code: CodeType, counts: Counter[tuple[int, int]], before: Trace | None
+        self,
+        recorder: LineRecorder,
+        code: CodeType,
+        counts: Counter[tuple[int, int]],
+        before: TraceFunction | None,
     ) -> None:
         self.last: Infos = ()  # what the line that runs made so far
         self._recorder = recorder
@@ -145,7 +150,7 @@ class _FrameWatch:
         infos = [info for name in names for info in describe_tensors(name, self._values[name])]
         self._recorder.record(ARGUMENTS, code, code.co_firstlineno, tuple(infos))
 
-    def trace(self, frame: FrameType, event: str, argument: Any) -> Trace:
+    def trace(self, frame: FrameType, event: str, argument: Any) -> TraceFunction:
         """Python calls this at each line, and where the call returns, yields or raises."""
         if self._before is not None:
             self._before = self._before(frame, event, argument)
@@ -182,7 +187,7 @@ class _FrameWatch:
             self._settle(frame)
         if infos:
             self._recorder.note(frame.f_back, infos)
-        if not self._code.co_flags & 0x20:  # a generator may go on
+        if not self._code.co_flags & inspect.CO_GENERATOR:  # a generator may go on
             self._values.clear()
 
     def _bound(self, frame: FrameType) -> list[str]:

@@ -1,4 +1,4 @@
-"""Find the operation that makes NaN or infinity of the numbers that a model returns, in one run more."""
+"""Find the operation that the NaN or infinities in a model's output come from, in one more run."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ Module = torch.nn.Module
 
 
 def find_origin(module: Module, run: Callable[[], object], kind: str) -> str:
-    """Return where the NaN or Inf, as `kind` says, of what `run` returns comes from, in words; "" if unknown.
+    """Return in words where such numbers in the output of `run` come from; "" if that is unknown.
 
-    `run` calls the module once. What counts are the operations whose results lead to that output, each of
-    which has such numbers: a mask may hold infinities that do no harm.
+    `run` calls the module once. `kind` is "NaN" or "Inf". Only operations on the way to the output count: a
+    mask may hold infinities that do no harm.
     """
     origins = _Origins(kind)
     recorder = SpanRecorder(module, Measures(ops=True), origins.follow)
@@ -30,11 +30,9 @@ def find_origin(module: Module, run: Callable[[], object], kind: str) -> str:
         with recorder:
             output = run()
         operation = origins.of(output)
-        return (
-            ""
-            if operation is None
-            else _in_words(operation, origins.constant(operation, module), recorder, kind)
-        )
+        if operation is None:
+            return ""
+        return _in_words(operation, origins.constant(operation, module), recorder, kind)
     finally:
         recorder.release()
 
@@ -62,7 +60,7 @@ class _Origins:
         known = [origin for tensor in inputs if (origin := self._known(tensor)) is not None]
         first = min(known, key=lambda origin: origin[0], default=(self._count, operation))
         if first[1] is operation:
-            # Into one that was written into, such numbers may have come just now.
+            # An input that was written into got such numbers only now.
             others = [tensor for tensor in inputs if all(tensor is not output for output in outputs)]
             self._constants[operation] = [tensor for tensor in others if self._has(tensor)]
         for output in outputs:

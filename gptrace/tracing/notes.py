@@ -29,7 +29,7 @@ def trace_notes(
         _compiled_modules(recorder),
         _modules_without_row(recorder, called, used - replaced - set(recorder.compiled)),
         _without_fast_path(recorder, called),
-        _without_operations(recorder),
+        _without_operations(recorder) if recorder.lines is None else "",
         f"{macs:,} more MACs ran outside of any call, for example in a backward pass" if macs else "",
         _first_nonfinite(recorder, "NaN"),
         _first_nonfinite(recorder, "Inf"),

@@ -1,9 +1,10 @@
 """Follow the axes of tokens through the operations of a run, to find the views that mix tokens into a lane.
 
-An axis of the size of seq_len need not have a lane for each token: `view(B, H, T, hd)` of a tensor whose
-memory is `[B, T, H*hd]` has lanes that are each made of several tokens. Every such view is tried out on the
-positions of the tokens in place of the numbers: lanes that hold one position each are tokens. What is
-made of mixed lanes has mixed lanes, until it is added to a tensor whose lanes are tokens.
+A lane is a slice along one axis. An axis of the size of seq_len need not have a lane for each token:
+`view(B, H, T, hd)` of a tensor whose memory is `[B, T, H*hd]` has lanes that hold parts of several tokens. So
+each view is applied to the positions of the tokens in place of the numbers: a lane that holds one position
+is a token. What is computed from mixed lanes has mixed lanes, until it is added to a tensor whose lanes are
+tokens.
 
 The run must be one of a model whose other sizes differ from seq_len, as those of resized runs do.
 """
@@ -75,7 +76,7 @@ class TokenLanes:
         )
 
     def are_mixed(self, tensor: Tensor) -> bool:
-        """Tell whether the lanes of a tensor are no tokens."""
+        """Tell whether no axis of a tensor has a lane for each token."""
         known = self._of(tensor)
         return known is not None and known.is_mixed
 
@@ -140,8 +141,8 @@ class TokenLanes:
 
     def _learn_computed(self, output: Tensor, name: str, inputs: Sequence[Tensor], depends: bool) -> None:
         """Note a tensor that an operation computed of others."""
-        odd = [known for tensor in inputs if (known := self._of(tensor)) is not None and known.is_mixed]
-        if not odd or self._seq_len not in output.shape:
+        mixed = [known for tensor in inputs if (known := self._of(tensor)) is not None and known.is_mixed]
+        if not mixed or self._seq_len not in output.shape:
             self._learn(output, depends)
             return
         # The lanes of a tensor of the same shape come through, as those of a residual stream do.
@@ -151,9 +152,9 @@ class TokenLanes:
         ):
             self._learn(output, depends)
             return
-        same = [known.positions for known in odd if known.positions is not None]
-        keeps = name in _ELEMENTWISE and same and same[0].shape == output.shape
-        positions = same[0] if keeps else None
+        positions = next((known.positions for known in mixed if known.positions is not None), None)
+        if name not in _ELEMENTWISE or positions is None or positions.shape != output.shape:
+            positions = None
         self._known[id(output)] = _Known(weakref.ref(output), depends, positions, is_mixed=True)
 
     def _depends(self, tensor: Tensor) -> bool:

@@ -22,7 +22,7 @@ Module = torch.nn.Module
 
 
 @contextmanager
-def watch(module: Module, *, measure: Iterable[str] = ()) -> Iterator[Trace]:
+def watch(module: Module, *, measure: Iterable[str] | Measures = ()) -> Iterator[Trace]:
     """Record every call of `module` and of its submodules while the block runs.
 
     `measure` names further measurements: "ops" (the functional operations between the modules), "macs"

@@ -26,7 +26,7 @@ _LENGTH = re.compile(r" \((\d+) characters\)")
 # The message of an exception, of which anybody is the author: up to where gptrace goes on, or to the end.
 _EXCEPTION = re.compile(
     r"(?<![\w.])(\w*(?:Error|Exception): )(.+?)"
-    r"(?=, at [^,]+, line \d+(?:,|:)| \((?:while|in) [^()]*\)$|\), so text cannot be read$|$)",
+    r"(?=, at (?:[^,]+, )?[^,]+, line \d+(?:,|:)| \((?:while|in) [^()]*\)$|\), so text cannot be read$|$)",
     re.DOTALL,
 )
 _IN_BRACKETS = re.compile(r"\[[^][]*\]|\([^()]*\)|\{[^{}]*\}")

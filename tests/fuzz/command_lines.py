@@ -75,7 +75,8 @@ class _Values:
         self.models = [
             *["tiny"] * 12,
             *(f"models.py:{name}" for name in OBJECTS),
-            "models.ipynb:Good", "broken.ipynb:Good", "raises.py:x", "broken.py:f", "exits.py:x",
+            "models.ipynb:Good", "broken.ipynb:Good", "hostile.ipynb:Good", "hostile.ipynb:y", "raises.py:x",
+            "broken.py:f", "exits.py:x",
             "prints.py:x", "models.py", "models.py:", "models.py:Absent", "torch.nn:Linear", "hf:llama",
             "hf:odd", "hf:wrong", "hf:kernel", "os:system", "fifo:x", "gptrace.model.gpt:GPTModel",
         ]  # fmt: skip

@@ -31,6 +31,16 @@ def _write_code(folder: Path) -> None:
     (folder / "models.ipynb").write_text(NOTEBOOK)
     (folder / "broken.py").write_text("def f(:\n")
     (folder / "broken.ipynb").write_text('{"cells": [5]}')
+    hostile = [
+        f"%{ESCAPES}",
+        "'''",
+        "while True: pass",
+        f"x = '{ESCAPES}",
+        "y = z = undefined()\n%%x",
+        "-" * 9999,
+    ]
+    cells = [{"cell_type": "code", "source": source} for source in (*hostile, MODELS)]
+    (folder / "hostile.ipynb").write_text(json.dumps({"cells": cells, "nbformat": 4}))
     (folder / "raises.py").write_text("raise ValueError('\\x1b[31m' + 'x' * 100000)\n")
     (folder / "exits.py").write_text("import sys\nsys.stdout.close()\nsys.exit(4)\n")
     (folder / "prints.py").write_text("print('\\x1b[31mred')\nimport torch\nx = torch.nn.Linear(2, 2)\n")

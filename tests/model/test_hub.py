@@ -42,6 +42,7 @@ class Hub(ThreadingHTTPServer):
         self.cut_once = False
         self.claims_more = 0
         self.etag = ""
+        self.refuses_for: tuple[str, str] | None = None  # the header that says for how long
         self.silent_for = ""  # requests that match this get no answer,
         self.silent_after_headers = False  # or only the beginning of one
         self.packed: dict[str, bytes] = {}  # by what requests match: a body in gzip
@@ -66,6 +67,12 @@ class Handler(BaseHTTPRequestHandler):
     def answer(self, *, body: bool) -> None:
         wanted = self.headers.get("Range")
         self.server.requests.append((self.command, self.path, wanted))
+        if self.server.refuses_for:
+            self.send_response(429)
+            self.send_header(*self.server.refuses_for)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
         silent_for = self.server.silent_for
         if silent_for and re.search(silent_for, f"{self.command} {self.path}"):
             if self.server.silent_after_headers:
@@ -322,6 +329,14 @@ def test_a_server_that_says_nothing_ends_in_an_error_and_is_named_before(
     assert error.startswith("error: ")
     assert "run the same command again" in hint
     assert "Retrying" not in outcome.err
+
+
+@pytest.mark.parametrize("header", [("Retry-After", "100000"), ("RateLimit", '"api";r=0;t=100000')])
+def test_a_server_that_lets_the_library_sleep_for_a_day_is_given_up(
+    hub: Hub, at: Cli, header: tuple[str, str]
+) -> None:
+    hub.refuses_for = header
+    at(*RUN, **SOON).is_error(1, f"{hub.url[7:]} asks to wait 100000 s before the next request")
 
 
 @pytest.mark.parametrize(("command", "silent_for"), [(PULL, "HEAD"), (RUN, "GET .*safetensors")])

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import threading
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import pytest
 from huggingface_hub import constants, file_download, get_session
 from huggingface_hub.utils import _http
 from huggingface_hub.utils._runtime import is_xet_available
 
-from gptrace.model.weights.hub_guard import run_guarded
+from gptrace.errors import DownloadError
+from gptrace.model.weights.hub_guard import Patience, run_guarded
 from gptrace.model.weights.hub_sizes import Sizes
 
 
@@ -59,3 +62,25 @@ def test_native_code_fetches_nothing(tmp_path: Path) -> None:
     assert is_xet_available()  # installed with the library
     assert not run_guarded(lambda _: is_xet_available(), tmp_path, print)
     assert state_of_the_library() == before
+
+
+def test_a_few_bytes_of_each_attempt_are_no_progress(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The library tries again without end where each attempt brings some bytes."""
+    client = import_module(type(get_session()).__module__.partition(".")[0])  # httpx, or what took its place
+    now = [0.0]
+    monkeypatch.setattr("gptrace.model.weights.hub_sizes.time.monotonic", lambda: now[0])
+    patience = Patience(100, Sizes(tmp_path), print)
+
+    def attempt() -> None:
+        request = client.Request("GET", "http://slow.example/file")
+        response = client.Response(200, request=request, stream=client.ByteStream(b"ab"))
+        patience._response(response)
+        assert list(response.iter_raw()) == [b"ab"]
+
+    for second in (0, 7, 14):
+        now[0] = second
+        attempt()
+    now[0] = 21
+    with pytest.raises(DownloadError, match=r"slow\.example has sent 8 bytes in 21 s"):
+        attempt()
+    patience.end()

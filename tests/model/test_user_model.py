@@ -215,7 +215,7 @@ def test_without_logits_the_trace_says_why(cli: Cli, here: Path) -> None:
     [
         (["-m", "small_models.py"], 2, ["does not say which object", "small_models.py:Keywords"]),
         (["-m", "absent.py:Model"], 2, ["'absent.py' does not exist", "looked in /"]),
-        (["-m", ".:Model"], 2, ["neither a .py file nor a module"]),
+        (["-m", ".:Model"], 2, ["neither a .py file nor a notebook nor a module"]),
         (["-m", "small_models.py:"], 2, ["names no object"]),
         (["-m", "small_models.py:Keyword"], 2, ["there is no Keyword", "did you mean Keywords?"]),
         (["-m", "small_models.py:Keywords.absent"], 2, ["there is no absent"]),

@@ -58,6 +58,7 @@ _ALL = (
     RightModel("functional_dropout", "Decoder", context="max_length"),
     RightModel("seq2seq_decoder", "Generator", context="max_length", layers="num_layers"),
     RightModel("head_modules", "HeadsGPT"),
+    RightModel("rotary_functional", "LM", "Args", context="max_seq_len", labels="shifted"),
     RightModel(
         "token_shift", "RWKV", context="", layers="n_layer",
         looks_wrong="The tokens are shifted by a padding of 1 and -1, and nothing is a mask.",

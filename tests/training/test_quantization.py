@@ -13,6 +13,7 @@ from gptrace.model.config import GPTConfig
 from gptrace.model.gpt import GPTModel
 from gptrace.model.quiet_torch import torch
 from gptrace.model.selection import select_model
+from gptrace.model.weights.load import load_state
 from gptrace.model.weights.quantized import restored
 from training import export
 from training.quantization import quantized
@@ -45,6 +46,21 @@ def test_an_exported_file_loads_as_the_model_that_was_trained(
     ids = torch.arange(8)[None]
     with torch.no_grad():
         torch.testing.assert_close(module(ids), model.eval()(ids), atol=2e-3, rtol=0)  # logits are about 0.1
+
+
+def test_a_model_of_ones_own_gets_its_int8_weights_as_they_are(tmp_path: Path) -> None:
+    class Int8Linear(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("weight", torch.zeros(3, 2, dtype=torch.int8))
+            self.register_buffer("weight_scale", torch.zeros(3))
+
+    saved = {"weight": torch.full((3, 2), 7, dtype=torch.int8), "weight_scale": torch.full((3,), 0.5)}
+    save_file(saved, tmp_path / "own.safetensors")
+    module = Int8Linear()
+    load_state(module, tmp_path / "own.safetensors")
+    assert torch.equal(module.state_dict()["weight"], saved["weight"])
+    assert torch.equal(module.state_dict()["weight_scale"], saved["weight_scale"])
 
 
 def test_scales_that_do_not_fit_are_refused() -> None:

@@ -18,11 +18,11 @@ from gptrace.report import render
 from gptrace.testing import assert_causal, assert_checks, assert_shapes
 from gptrace.tracing import resized_runs
 from gptrace.verify.check import engine
+from gptrace.verify.check.building import make_subject
 from gptrace.verify.check.catalog import ALL_NAMES, NAMES
 from gptrace.verify.check.chinese import CHINESE
 from gptrace.verify.check.english import ENGLISH
 from gptrace.verify.check.experiments import Experiments
-from gptrace.verify.check.subject import make_subject
 from tests.models.mistakes import MISTAKES, THEMES
 from tests.models.right_models import RIGHT_MODELS
 from tests.support import Cli, fingerprint
@@ -202,6 +202,14 @@ def test_a_model_that_exits_in_the_middle_is_not_judged(name: str, monkeypatch: 
     assert (finding.holds, finding.key, finding.figures) == (None, "not_run", {"error": "SystemExit"})
 
 
+def test_a_run_that_is_too_large_to_record_is_not_judged(monkeypatch: pytest.MonkeyPatch) -> None:
+    experiments = Experiments(make_subject(load(Growing()), seed=1), None)
+    monkeypatch.setattr("gptrace.verify.check.recording._MOST_BYTES", 1 << 10)
+    finding = engine.find("context", experiments)
+    assert (finding.holds, finding.key) == (None, "not_run")
+    assert "is more than 1.0 KiB" in str(finding.figures["error"])
+
+
 def test_names_are_checked_first() -> None:
     with pytest.raises(OptionError, match="'causl'") as error:
         gptrace.check("tiny", only=["causl"])
@@ -265,6 +273,51 @@ def test_the_command_line(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.delenv("GPTRACE_FORMAT")
     cli("check", "-m", "tiny", "--only", "causl").is_error(2, "'causl'", "causal")
     cli("check", "-m", "tiny", "--device", "meta").is_error(2, "meta")
+
+
+class Nested(nn.Module):
+    """Its layers are in plain dicts in a plain list."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tok_emb = nn.Embedding(50, 8)
+        self.layers = [{"linear": nn.Linear(8, 8)}]
+        self.out_head = nn.Linear(8, 50)
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self.out_head(self.layers[0]["linear"](self.tok_emb(ids)))
+        return logits
+
+
+def test_modules_in_dicts_of_a_list_are_found() -> None:
+    (result,) = gptrace.check(Nested(), only=["all-used"]).failed
+    assert result.source is not None
+    assert result.source.text.startswith("self.layers = [")
+
+
+class DividedOverQueries(nn.Module):
+    """Attention by hand; the exponentials are divided by their sums over the queries."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tok_emb, self.pos_emb = nn.Embedding(50, 16), nn.Embedding(12, 16)
+        self.query, self.key = nn.Linear(16, 16), nn.Linear(16, 16)
+        self.out_head = nn.Linear(16, 50)
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        length = ids.shape[1]
+        x = self.tok_emb(ids) + self.pos_emb(torch.arange(length))
+        scores = self.query(x) @ self.key(x).mT / 4
+        shares = scores.exp() * torch.ones(length, length).tril()
+        shares = shares / shares.sum(dim=-2, keepdim=True)
+        logits: torch.Tensor = self.out_head(shares @ x)
+        return logits
+
+
+def test_weights_by_hand_that_sum_to_one_over_the_queries_are_found() -> None:
+    (result,) = gptrace.check(DividedOverQueries(), only=["attention-sums"]).failed
+    assert result.source is not None
+    assert result.source.text.startswith("shares = shares / shares.sum(dim=-2")
 
 
 def test_a_text_is_the_prompt(cli: Cli) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib.util
 import io
+import linecache
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -216,7 +217,7 @@ def test_lines_say_how_often_they_ran(styles: Path) -> None:
     calls = {
         "def forward(self, ids)": 1, "x = torch.cat(": 1, "list(pieces(x)), dim=1": 1, "for block in": 3,
         "x = block(x)": 3, "a = self.up(x)": 6, "if self.training": 6, "b.dropout": 0, "b = b * 2": 0,
-        "else:": 6, "with contextlib": 1, "text = ": 1, "x = function(self, x)": 3,
+        "else:": 6, "with contextlib": 1, "self.act = lambda": 6, "text = ": 1, "x = function(self, x)": 3,
     }  # fmt: skip
     assert {text: line_with(source, text).calls for text in calls} == calls
     table = render(source, "table", View(width=100))
@@ -284,6 +285,19 @@ def test_the_code_of_packages_is_left_alone() -> None:
         commented_files(source)
     with pytest.raises(GptraceError, match="installed package"):
         commented_files(gptrace.source("Hello", model="tiny"))
+
+
+def test_code_that_is_in_no_file_is_named_as_python_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    name = "<cell 4>"
+    lines = STYLES.splitlines(keepends=True)
+    monkeypatch.setitem(linecache.cache, name, (len(STYLES), None, lines, name))
+    cell: dict[str, Any] = {"__name__": "cells"}
+    exec(compile(STYLES, name, "exec"), cell)
+    source = gptrace.source(ids=[IDS], model=cell["GPT"]().eval())
+    assert [file.file for file in source.files] == [name]
+    assert line_with(source, "x = self.tok_emb(ids)").made[0].shape == (1, 4, 12)
+    with pytest.raises(GptraceError, match="notebook"):
+        commented_files(source)
 
 
 def test_a_failing_line_is_marked(tmp_path: Path) -> None:

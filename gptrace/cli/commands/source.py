@@ -36,8 +36,6 @@ def source(
         raise OptionError("--write and --diff are both given", "drop one of the two")
     if diff and (destination.format != "table" or destination.file is not None):
         raise OptionError("--diff is plain text on stdout", "leave out --format, --json and --output")
-    from gptrace.verify.source.writing import ChangedFileError, commented_files
-
     session = model.session()
     failure: GptraceError | None = None
     try:
@@ -46,7 +44,10 @@ def source(
         if not isinstance(error.source, Source):
             raise
         record, failure = error.source, error  # up to where it broke
-    if write or diff:
+    # The lines after a failure have no shapes, so writing would remove the comments that they have.
+    if diff or (write and failure is None):
+        from gptrace.verify.source.writing import ChangedFileError, commented_files  # it needs torch
+
         try:
             changed = commented_files(record)
         except ChangedFileError as error:
@@ -63,7 +64,7 @@ def source(
 
 def _safe(diff: str) -> str:
     """Return a diff without control characters; tabs stay, so that it can be applied."""
-    return "\t".join(map(visible_lines, diff.split("\t")))
+    return "\t".join(map(visible_lines, diff.replace("\r\n", "\n").split("\t")))
 
 
 def _write(files: Sequence[CommentedFile]) -> None:

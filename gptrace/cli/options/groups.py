@@ -114,8 +114,9 @@ class ModelOptions:
         str | None,
         option(
             "--model -m NAME", variable=True, completion=_complete_model,
-            help="A preset (`gptrace models` lists them); FILE.py:OBJECT or package.module:OBJECT for a "
-            "model of your own; hf:FOLDER or hf:OWNER/NAME for a model of transformers.  "
+            help="A preset (`gptrace models` lists them); FILE.py:OBJECT, FILE.ipynb:OBJECT or "
+            "package.module:OBJECT for a model of your own; hf:FOLDER or hf:OWNER/NAME for a model of "
+            "transformers.  "
             "[default: gpt2-small, or the model of the --weights file]",
         ),
     ] = None  # fmt: skip
@@ -136,7 +137,7 @@ class ModelOptions:
         option(
             "--config FILE|OBJECT", variable=True,
             help="A .json or .toml file of configuration keys, which replace the preset's; for a model of "
-            "your own also FILE.py:NAME, a dict, an object or a class.",
+            "your own also FILE.py:NAME or FILE.ipynb:NAME, a dict, an object or a class.",
         ),
     ] = None  # fmt: skip
     settings: Annotated[

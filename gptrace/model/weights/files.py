@@ -18,7 +18,6 @@ from typing import Any
 from gptrace.errors import WeightsError
 from gptrace.input_files import InputFile
 from gptrace.model.quiet_torch import torch
-from gptrace.model.weights.quantized import restored
 from gptrace.model.weights.torch_files import check_torch_file
 from gptrace.wording import one_line, quoted_value, readable_bytes
 
@@ -109,9 +108,7 @@ def _read_file(path: Path) -> tuple[Tensors, dict[str, Any]]:
         start = file.read(9)
     # Safetensors starts with 8 bytes of length and then a JSON object; PK is the start of PyTorch's format.
     is_safetensors = path.suffix == ".safetensors" or (start[8:] == b"{" and start[:2] != b"PK")
-    saved = _read_safetensors(path, start[:8]) if is_safetensors else _read_pickle(path)
-    tensors, settings = _state_dict(saved, path)
-    return restored(tensors), settings
+    return _state_dict(_read_safetensors(path, start[:8]) if is_safetensors else _read_pickle(path), path)
 
 
 def _read_safetensors(path: Path, start: bytes) -> Tensors:

@@ -17,6 +17,7 @@ from gptrace.model.weights.hub_sizes import AGAIN, Pace, Sizes
 from gptrace.wording import quoted_value
 
 Result = TypeVar("Result")
+_LONGEST_WAIT = 60  # seconds that a server may tell the library to sleep before it asks again
 _STALLS = 2  # how often a server may keep a request waiting to the end of its time
 # The rules change the library for all threads, so a second download waits for the first.
 _ONE_DOWNLOAD = threading.Lock()
@@ -165,6 +166,7 @@ class Patience:
         self._seconds, self._sizes, self._say = seconds, sizes, say
         self._started: dict[str, float] = {}
         self._stalls: Counter[str] = Counter()
+        self._paces: dict[str, Pace] = {}
         self._timers: dict[int, threading.Timer] = {}
         self._has_said = False
         self._has_ended = False
@@ -206,6 +208,9 @@ class Patience:
         number, request = id(response.request), response.request
         self._answered(number)
         place, host = f"{request.method} {request.url}", _host(request)
+        seconds = _asked_wait(response)
+        if seconds > _LONGEST_WAIT:
+            raise DownloadError(f"{host} asks to wait {seconds} s before the next request", AGAIN)
         self._sizes.bound(response, host)
         if request.method == "HEAD" or response.is_redirect:
             self._started.pop(place, None)
@@ -213,7 +218,9 @@ class Patience:
         read = response.iter_raw
 
         def watched(*arguments: Any, **named: Any) -> Iterator[bytes]:
-            chunks, pace = read(*arguments, **named), Pace(host)
+            chunks = read(*arguments, **named)
+            # The same for all attempts at a file, each of which may bring a few bytes.
+            pace = self._paces.setdefault(place, Pace(host))
             while True:
                 self._wait_for(number, host)
                 try:
@@ -253,6 +260,15 @@ class Patience:
             self._has_said = True
             text = f"waiting for {host}, which has sent nothing for {self._seconds / 2:g} s; Ctrl-C ends it"
             self._say(text)
+
+
+def _asked_wait(response: Any) -> int:
+    """Return the seconds that a server which refuses a request asks to wait: 0 where it asks for none."""
+    if response.status_code < 429:
+        return 0
+    limit, after = response.headers.get("ratelimit", ""), response.headers.get("retry-after", "")
+    seconds = re.findall(r"^\s*(\d{1,9})\d*\s*$", after) + re.findall(r"\bt\s*=\s*(\d{1,9})", limit)
+    return max(map(int, seconds), default=0)
 
 
 def _host(request: Any) -> str:

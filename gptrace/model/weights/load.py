@@ -17,6 +17,7 @@ from gptrace.model.selection import GPTSelection
 from gptrace.model.user_code_errors import user_code_errors
 from gptrace.model.weights.files import read_weights
 from gptrace.model.weights.layouts import NANOGPT_OR_MINGPT, Layout, Tensors, recognise
+from gptrace.model.weights.quantized import restored
 from gptrace.text.gpt2_tokenizer import GPT2
 from gptrace.wording import enumerated
 
@@ -31,7 +32,7 @@ def load_weights(selection: GPTSelection, device: torch.device) -> tuple[GPTMode
     """
     assert selection.weights is not None
     file = read_weights(selection.weights)
-    layout = recognise(file.tensors, file.settings)
+    layout = recognise(restored(file.tensors), file.settings)
     config, assumed = _configuration(layout, selection)
     model = meta_model(config)  # takes no time to initialise weights that the file replaces
     tied = {"out_head.weight"} if config.tie_head else set()

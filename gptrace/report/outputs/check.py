@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gptrace.record import Check, CheckResult
-from gptrace.report.common_parts import MARKS, kept_language_parts, model_facts, note_parts
+from gptrace.report.common_parts import (
+    MARKS,
+    kept_language_parts,
+    model_facts,
+    note_parts,
+    source_place,
+)
 from gptrace.report.parts import Facts, Line, Part, Table, line
 from gptrace.report.safe_text import visible
 from gptrace.report.table_data import Column, TableData
@@ -25,7 +31,8 @@ def parts(check: Check, view: View) -> list[Part]:
     summary = Table(TableData(_COLUMNS, [_row(result) for result in check.checks]))
     by_line: dict[object, list[CheckResult]] = {}
     for result in check.failed:
-        by_line.setdefault(_place(result) if result.source is not None else result.name, []).append(result)
+        key = (*_place(result), _cell(result)) if result.source is not None else result.name
+        by_line.setdefault(key, []).append(result)
     details = [_details(results) for results in by_line.values()]
     kept = kept_language_parts(check, check.language, view)
     return [Facts(model_facts(check.model)[:1]), *note_parts(check.notes), *kept, summary, *details]
@@ -35,12 +42,12 @@ def csv_table(check: Check, view: View) -> TableData:
     """Return one row for each check."""
     names = (
         "name", "holds", "sentence", "figure", "tolerance", "reason", "path", "file", "line", "text",
-        "likely", "instead",
+        "likely", "instead", "cell",
     )  # fmt: skip
     rows = [
         (
             result.name, result.holds, result.sentence, result.figure, result.tolerance, result.reason,
-            result.path, *_place(result), result.likely, result.instead,
+            result.path, *_place(result), result.likely, result.instead, _cell(result),
         )
         for result in check.checks
     ]  # fmt: skip
@@ -50,6 +57,10 @@ def csv_table(check: Check, view: View) -> TableData:
 def _place(result: CheckResult) -> tuple[object, object, object]:
     source = result.source
     return ("", "", "") if source is None else (source.file, source.line, source.text)
+
+
+def _cell(result: CheckResult) -> int | None:
+    return None if result.source is None else result.source.cell
 
 
 def _row(result: CheckResult) -> tuple[bool | None, str, str]:
@@ -75,10 +86,10 @@ def _details(results: Sequence[CheckResult]) -> Part:
         for each in results
     ]
     if result.source is not None:
-        function = f" ({result.source.function})" if result.source.function else ""
-        place = f"{result.source.file}:{result.source.line}{function}"
+        source = result.source
+        function = f" ({visible(source.function)})" if source.function else ""
         pairs += [
-            (words("line"), line(visible(place))),
+            (words("line"), ((source_place(source.file, source.line, source.cell), ""), (function, ""))),
             ("", line(f"    {visible(result.source.text)}", "strong")),
         ]
     if result.before or result.after:

@@ -114,7 +114,7 @@ def _listing(file: CodeFile, source: Source, checks: Mapping[str, CheckResult], 
         for folds, group in groupby(pairs, key=lambda pair: _may_fold(pair[0])):
             some = list(group)
             if folds and len(some) > _FOLDED and not view.full:
-                rows.append(ListingRow("", line(words("⋮ {} lines", len(some)), "quiet")))
+                rows.append(ListingRow("", line(words("… {} lines", len(some)), "quiet")))
             else:
                 rows += [_row(each, code, source, checks) for each, code in some]
     return Listing(visible(file.file), rows)

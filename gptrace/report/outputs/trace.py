@@ -18,6 +18,7 @@ from gptrace.report.common_parts import (
     prompt_fact,
     prompts_left_out,
     shown_prompts,
+    source_place,
     temperature_facts,
 )
 from gptrace.report.parts import Facts, Line, Lines, Part, Tree, TreeRow, line
@@ -210,9 +211,11 @@ _SIGNS = {"matmul": " @ ", "mm": " @ ", "bmm": " @ ", "add": " + ", "sub": " - "
 def _op_type(op: OpCall) -> str:
     """Return the line that asked for an operation, and whether the operation made anything new."""
     file, _, number = op.source.rpartition(":")
-    where = f"{PurePath(file).name}:{number}" if file else ""
+    name = PurePath(file).name
+    # All cells are of the model's notebook.
+    where = source_place(name, number, op.cell, with_notebook=False) if name else ""
     kind = words("view") if op.is_view else words("in place") if op.in_place else ""
-    return joined(part for part in (visible(where), kind) if part)
+    return joined(part for part in (where, kind) if part)
 
 
 def _notes(trace: Trace, rows: Sequence[CallRow]) -> list[Line]:

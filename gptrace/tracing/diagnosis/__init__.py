@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from gptrace.model.attribute_typos import attribute_hint
+from gptrace.model.notebooks.missing import missing_name_hint
 from gptrace.tracing.diagnosis import ids, placement, shapes
 from gptrace.tracing.diagnosis.context import FailureContext
 
@@ -14,6 +15,7 @@ __all__ = ["FailureContext", "diagnose"]
 # certain ones come first, and the first that applies is taken. The names are part of the JSON.
 _CAUSES: dict[str, Callable[[FailureContext], str]] = {
     "out_of_memory": placement.out_of_memory,
+    "left_out": lambda context: missing_name_hint(context.error),
     "attribute_name": lambda context: attribute_hint(context.error),
     "float_ids": ids.float_ids,
     "ids_dtype": ids.ids_dtype,

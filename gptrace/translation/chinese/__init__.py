@@ -22,6 +22,9 @@ STRUCTURE: dict[str, str] = {
     "{}: ": "{!t}：",
     "; {}": "；{!s}",
     ": {}": "：{!s}",
+    # lines of notebooks, whose file is that of a cell
+    "{}, cell {}, line {}, in {}: {}": "{} 单元格 {} 第 {} 行，{} 中：{}",
+    "cell {}, line {}, in {}: {}": "单元格 {} 第 {} 行，{} 中：{}",
     # of the operating system
     "No such file or directory": "没有这个文件或文件夹",
     "Permission denied": "没有权限",

@@ -7,24 +7,24 @@ COMMAND_LINE: dict[str, str] = {
     "junit is no format of this report": "这个报告不能写成 junit",
     "only gptrace check writes JUnit XML": "只有 gptrace check 能写 JUnit XML",
     "--write and --diff are both given": "同时给了 --write 和 --diff",
-    "--diff is plain text on stdout": "--diff 是写到 stdout 的纯文本",
+    "--diff is plain text on stdout": "--diff 只把纯文本写到 stdout",
     "leave out --format, --json and --output": "去掉 --format、--json 和 --output",
     "{} shape comments are now in {}": "已把 {} 条形状注释写入 {}",
     "the {} shape comments in {} are up to date": "{1} 中的 {0} 条形状注释已是最新",
-    "no comment fits at the end of these lines of {}: {}": "{} 的这些行的末尾不能放注释：{}",
+    "no comment fits at the end of these lines of {}: {}": "{} 的这些行末尾放不下注释：{}",
     "{} cannot be written: {}": "无法写入 {}：{!t}",
     "{} has changed since the model was loaded, and is left as it is": "{} 在模型加载之后有改动，保持原样",
     "run the command again": "请再运行一次命令",
-    "the code of this model is in an installed package, which is left as it is": (
-        "这个模型的代码在已安装的包里，包里的文件保持原样"
+    "the code of this model is in an installed package or in a notebook, which are left as they are": (
+        "这个模型的代码在已安装的包或笔记本里，它们保持原样"
     ),
-    "copy the file, and name the copy: --model FILE.py:OBJECT": (
-        "请复制这个文件，再用副本的名字：--model FILE.py:OBJECT"
+    "copy it into a .py file, and name the copy: --model FILE.py:OBJECT": (
+        "请复制到一个 .py 文件，再用副本的名字：--model FILE.py:OBJECT"
     ),
     "shape comments would change the code of {}": "形状注释会改动 {} 的代码",
     "this is a mistake in gptrace": "这是 gptrace 的错误",
     "name a file that can be read": "请给一个可读的文件",
-    "{} is no Python that can be read: {}": "{} 不是可读的 Python 代码：{!t}",
+    "{} is no Python that can be read: {}": "{} 不是能读懂的 Python 代码：{!t}",
     "correct it first": "请先改正",
     "the encoding of {} is unknown: {}": "{} 的编码未知：{!t}",
     "save it as UTF-8": "请存为 UTF-8",

@@ -22,18 +22,21 @@ MODELS: dict[str, str] = {
         "{} 无法检查：它只有 {} 个 id，而检查至少需要 {} 个"
     ),
     "the ids": "输入的 id",
+    "what its operations make of so many tokens is more than {}": "这么多 token 的全部中间结果超过 {}",
+    "check the model at a smaller size": "请在较小的尺寸上检查模型",
     "– {} cannot be asserted: {}": "– {} 无法断言：{!t}",
     "check it at a larger size, for example with --set": "请在更大的尺寸上检查，例如用 --set",
     "{} cannot be checked: {}": "{} 无法检查：{!t}",
-    "gptrace run shows how far its forward pass gets": "gptrace run 会显示它的前向计算走到了哪里",
+    "gptrace run shows how far its forward pass gets": "gptrace run 会显示它的前向传播走到了哪里",
     "a copy of the model uses the parameters of the original": "模型的副本用了原模型的参数",
+    "the model cannot be copied": "模型无法复制",
     "the model cannot be copied to the CPU": "模型无法复制到 CPU",
     "forward returns the logits of the last position alone": "forward 只返回最后一个位置的 logits",
     "at a smaller size the model does many times the work": "在较小的尺寸上，模型的工作量是原来的许多倍",
     "gptrace's own cache": "gptrace 自己的缓存",
     "{} holds tensors on device meta, which have shapes alone": "{} 有张量在设备 meta 上，只有形状，没有数",
     "use gptrace run --device meta, or build the model with numbers": (
-        "请用 gptrace run --device meta，或者给模型真正的数值"
+        "请用 gptrace run --device meta，或者构建带数值的模型"
     ),
     "device meta has shapes, but no numbers to {} with": "设备 meta 上只有形状，没有数，无法计算结果",
     "seed {} does not fit into 64 bits": "种子 {} 超出 64 位",
@@ -61,8 +64,8 @@ MODELS: dict[str, str] = {
     ),
     "config is a {}": "config 是 {}",
     "give a file, a dict or a GPTConfig": "请给出文件、dict 或 GPTConfig",
-    "--config {}: an object in a .py file can configure only a model of your own": (
-        "--config {}：.py 文件里的对象只能配置你自己的模型"
+    "--config {}: an object in a file can configure only a model of your own": (
+        "--config {}：文件里的对象只能配置你自己的模型"
     ),
     "give a .json or .toml file of configuration keys, or use --model FILE.py:OBJECT": (
         "请给出写有配置键的 .json 或 .toml 文件，或者用 --model FILE.py:OBJECT"
@@ -123,10 +126,10 @@ MODELS: dict[str, str] = {
         "层数和专家数对吗？用 --set KEY=VALUE 修改"
     ),
     # models of the user
-    "write FILE.py:OBJECT or package.module:OBJECT, as in model.py:GPT": (
-        "请写 FILE.py:OBJECT 或 package.module:OBJECT，例如 model.py:GPT"
+    "write FILE.py:OBJECT, FILE.ipynb:OBJECT or package.module:OBJECT, as in model.py:GPT": (
+        "请写 FILE.py:OBJECT、FILE.ipynb:OBJECT 或 package.module:OBJECT，例如 model.py:GPT"
     ),
-    "{} is neither a .py file nor a module": "{} 既不是 .py 文件，也不是模块",
+    "{} is neither a .py file nor a notebook nor a module": "{} 既不是 .py 文件，也不是笔记本或模块",
     "looked in {}; {}": "在 {} 里找过；{!t}",
     "it defines {}": "它定义了 {}",
     "{} {} does not say which object of the file": "{} {} 没有写是文件里的哪个对象",
@@ -201,4 +204,56 @@ MODELS: dict[str, str] = {
     "{} has no attribute {}; did you mean {}?": "{} 没有属性 {}；是不是想写 {}？",
     "{} has no method forward": "{} 没有 forward 方法",
     "; rename {} to forward": "；请把 {} 改名为 forward",
+    # notebooks
+    "is a loop": "是循环",
+    "is a with block": "是 with 块",
+    "waits for something": "要等待",
+    "deletes something": "是删除",
+    "is neither an import nor a definition nor a constant": "既不是导入，也不是定义或常量",
+    "calls {}": "调用 {}",
+    "cell {}, line {} ({}) was left out: it {}": "单元格 {} 第 {} 行（{}）被跳过：它{!t}",
+    "is no Python code: {}": "不是 Python 代码：{}",
+    "is in a cell that begins with {}": "在以 {} 开头的单元格里",
+    "raised {}: {}": "抛出 {}：{}",
+    "needs {}, and {}": "需要 {}，而{!t}",
+    "only imports, definitions, classes and constants of a notebook are run": (
+        "笔记本里只运行导入、定义、类和常量"
+    ),
+    "{}; define it in one of these": "{!t}；请在这些代码里定义它",
+    "{}; name what it calls: {}": "{!t}；请指定它所调用的：{}",
+    "{}: there is no {}, since {}": "{}：没有 {}，因为{!t}",
+    "there is no {}, since {}; {}": "没有 {}，因为{!t}；{!t}",
+    "give a notebook as Jupyter saves it: FILE.ipynb:OBJECT": (
+        "请给出 Jupyter 保存的笔记本：FILE.ipynb:OBJECT"
+    ),
+    "open it in Jupyter and save it, which converts it": "用 Jupyter 打开再保存，就会转换",
+    "{} is a notebook of the language {}": "{} 是 {} 语言的笔记本",
+    "the code in {} is larger than {}": "{} 里的代码超过 {}",
+    "clear its outputs in Jupyter, and save it again": "在 Jupyter 里清除输出，再保存一次",
+    "{} has the old nbformat {}": "{} 是旧格式，nbformat {}",
+    "{} is JSON, but no notebook: it has no cells": "{} 是 JSON，但不是笔记本：没有单元格",
+    "give a notebook of Python code": "请给出用 Python 写的笔记本",
+    "{} has no cells of Python code": "{} 里没有 Python 代码的单元格",
+    "give a notebook that defines the model": "请给出定义模型的笔记本",
+    "put the model into a notebook or a .py file of its own": "请把模型放进单独的笔记本或 .py 文件",
+    "{} is not JSON: its outputs hold NaN or Infinity": ("{} 不是 JSON：它的输出里有 NaN 或 Infinity"),
+    # magics of notebooks
+    'write it like %gptrace run model "Hello", or %gptrace check model': (
+        '请写成 %gptrace run model "Hello" 或 %gptrace check model'
+    ),
+    "its options are --ops, --columns, --depth, --only, --type, --full and --lang": (
+        "可用的选项有 --ops、--columns、--depth、--only、--type、--full 和 --lang"
+    ),
+    "%%gptrace {}: not for a cell": "%%gptrace {}：不能用于单元格",
+    "no module was called in this cell": "这个单元格里没有调用模块",
+    "{} further calls are not shown: the first one of each module is": (
+        "另有 {} 次调用没有显示：每个模块只显示第一次"
+    ),
+    "{} is no command for a model of a notebook": "{} 这个命令不能用于笔记本里的模型",
+    "%gptrace {} names no model": "%gptrace {} 没有写模型",
+    "{} is not for a notebook": "{} 不能用在笔记本里",
+    "{} cannot be read as words: {}": "{} 无法拆成单词：{}",
+    "run the cell that makes the model first": "请先运行构建模型的单元格",
+    "this notebook has no {}": "这个笔记本里没有 {}",
+    "{} has no attribute {}": "{} 没有属性 {}",
 }

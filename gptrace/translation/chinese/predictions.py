@@ -62,6 +62,7 @@ TEXTS: dict[str, str] = {
     "ids cannot be read: {}": "无法读取 ids：{}",
     "give a dense tensor with numbers in it": "请给出含有数的稠密张量",
     "there are {} texts, and one is explained at a time": "有 {} 段文字，而一次只能讲解一段",
+    "there are {} texts, and a model is checked with one": "有 {} 段文字，而检查模型只用一段",
     "give one of them": "请只给其中一段",
     # tokens
     "the text is empty": "文字是空的",

@@ -88,6 +88,7 @@ WEIGHTS: dict[str, str] = {
     "waiting for {}, which has sent nothing for {} s; Ctrl-C ends it": (
         "正在等 {}，它已经 {} 秒没有发来数据；按 Ctrl-C 结束"
     ),
+    "{} asks to wait {} s before the next request": "{} 要求等待 {} 秒再发下一个请求",
     "{} did not answer within {} s, {} times": "{0} 有 {2} 次没有在 {1} 秒内应答",
     "the download was interrupted": "下载已中断",
     "{} nests modules more than {} levels deep, and PyTorch calls itself at each": (

@@ -44,7 +44,7 @@ _SENTENCES = {
     "causal.fails": "改变位置 {later} 的 token，会改变位置 {earlier} 的 logits",
     "tokens-stay-apart.holds": "queries、keys 和 values 只含自己的 token 和更早的 token（{count} 处）",
     "tokens-stay-apart.fails": "{role} 的某一行依赖于它之后的 token",
-    "tokens-stay-apart.other_axis": "注意力混合的不是 token 那一轴：每个 logit 只依赖于自己的 token",
+    "tokens-stay-apart.other_axis": "注意力混合的不是 token 那一维：每个 logit 只依赖于自己的 token",
     "batch.holds": "{count} 段提示单独、一起、换顺序运行，logits 都相同",
     "batch.fails": "一段提示的 logits 随同一批中的其他提示而变",
     "batch.one_prompt": "模型不接受多段提示：{error}",

@@ -39,8 +39,8 @@ LIKELY = {
         "把结果赋回去：scores = scores.masked_fill(…)，或调用 masked_fill_",
     ),
     "softmax-axis": (
-        "softmax 沿着 key 以外的轴计算",
-        "torch.softmax(scores, dim=-1)：key 是得分的最后一轴",
+        "softmax 没有沿 key 那一维计算",
+        "torch.softmax(scores, dim=-1)：key 是得分的最后一维",
     ),
     "mixes-keys": (
         "掩码之后，更晚的 key 又得到权重",
@@ -67,20 +67,20 @@ LIKELY = {
         "位置 t 只用到 t 为止的位置，例如在左侧填充",
     ),
     "other-axis": (
-        "queries 和 keys 沿错误的轴相乘，缺少 transpose(1, 2)",
-        "把 token 放到倒数第二轴：x.view(B, T, n_heads, head_dim).transpose(1, 2)",
+        "queries 和 keys 沿错误的维相乘，缺少 transpose(1, 2)",
+        "把 token 放到倒数第二维：x.view(B, T, n_heads, head_dim).transpose(1, 2)",
     ),
     "batch-scrambled": (
         "{operation} 跨过提示切开内存",
-        "让 batch 保持为第一轴，改变轴的顺序用 transpose",
+        "让 batch 保持为第一维，改变各维的顺序用 transpose",
     ),
     "batch-mixed": (
         "它跨过一批中的提示计算",
-        "让 batch 轴保持独立：只沿特征或 token 求和",
+        "让 batch 那一维保持独立：只沿特征或 token 求和",
     ),
     "padding-seen": (
         "填充的注意力掩码在这里没有起作用",
-        "把掩码加到每个 query 的得分上，沿 key 的轴",
+        "把掩码加到每个 query 的得分上，沿 key 那一维",
     ),
     "length-matters": (
         "它对更早的 token 给出的结果取决于 token 的总数",
@@ -148,7 +148,7 @@ LIKELY = {
     ),
     "cache-other": (
         "有缓存时，这里的结果与没有缓存时不同",
-        "把旋转之后的新 keys 和 values 沿 token 的轴接在已缓存的后面，并按绝对位置遮住",
+        "把旋转之后的新 keys 和 values 沿 token 那一维接在已缓存的后面，并按绝对位置遮住",
     ),
     "vocabulary-head": (
         "输出层的大小与词表不同",

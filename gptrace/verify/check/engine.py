@@ -12,6 +12,7 @@ from gptrace.model.build import LoadedModel
 from gptrace.model.dtypes import dtype_name
 from gptrace.model.quiet_torch import torch
 from gptrace.model.user_code_errors import is_of_user_code, short_path
+from gptrace.notebook_cells import cell_of
 from gptrace.record import Check, CheckResult, SourceLine
 from gptrace.text.tokenizer import Tokenizer
 from gptrace.tracing.model_facts import model_info, versions
@@ -19,13 +20,14 @@ from gptrace.translation import in_language, recorded
 from gptrace.verify.check import finding
 from gptrace.verify.check.axes import axes_after, axes_before
 from gptrace.verify.check.blame import Blame
+from gptrace.verify.check.building import make_subject
 from gptrace.verify.check.catalog import ALL_NAMES, Catalog
 from gptrace.verify.check.experiments import Experiments
 from gptrace.verify.check.finding import Finding
 from gptrace.verify.check.names import CATALOGS
 from gptrace.verify.check.sizes import check_large_enough
 from gptrace.verify.check.source_code import text_of
-from gptrace.verify.check.subject import CannotRunError, Subject, make_subject
+from gptrace.verify.check.subject import CannotRunError, Subject
 from gptrace.wording import described, one_line
 
 # What a sentence may mention that has words of its own.
@@ -118,4 +120,7 @@ def _source(blame: Blame) -> SourceLine | None:
     place = blame.place
     if not place.file:
         return None
-    return SourceLine(short_path(place.file), place.line, text_of(place), place.function)
+    cell = cell_of(place.file)
+    file = place.file if cell is None else cell.file
+    number = None if cell is None else cell.number
+    return SourceLine(short_path(file), place.line, text_of(place), place.function, number)

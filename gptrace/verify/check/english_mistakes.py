@@ -65,7 +65,7 @@ LIKELY = {
         "use only positions up to t for position t",
     ),
     "scrambled": (
-        ("{operation} cuts the memory in another order, so that heads or features end up among the tokens"),
+        "{operation} cuts the memory in another order, so that heads or features end up among the tokens",
         (
             "split with x.view(B, T, n_heads, head_dim).transpose(1, 2), and merge with "
             "x.transpose(1, 2).reshape(B, T, D)"
@@ -343,9 +343,6 @@ LIKELY = {
     ),
     "other-device": (
         "a tensor of this line is on another device than the weights",
-        (
-            "make new tensors with device=x.device, and keep constant ones with "
-            "register_buffer, so that they move with the model"
-        ),
+        "make new tensors with device=x.device; register_buffer lets constant ones move with the model",
     ),
 }

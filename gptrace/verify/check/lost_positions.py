@@ -11,6 +11,7 @@ from gptrace.verify.check.experiments import Experiments
 from gptrace.verify.check.recording import RecordedOperation, RecordedRun, Value, ValueKey
 
 Tensor = torch.Tensor
+_READING = ("getitem", "embedding", "index_select", "select", "narrow", "unbind")
 
 
 class LostPositions:
@@ -33,6 +34,10 @@ class LostPositions:
             is_number = operation.outputs[0].tensor.dtype != torch.bool
             if is_number and before == self.dependence.length and 1 < after < before:
                 return blamed("positions-repeat", operation)
+        for operation in self.experiments.subject.construction.run.operations:
+            before = max((_distinct_rows(value.tensor) for value in operation.inputs), default=0)
+            if before >= self.dependence.length and 1 < _distinct_rows(operation.outputs[0].tensor) < before:
+                return blamed("positions-repeat", operation)
         return None
 
     def of_keys(self) -> Blame:
@@ -43,7 +48,28 @@ class LostPositions:
                 is_bias = value.tensor.is_floating_point() and not self.dependence.depends(value)
                 if is_bias and self._varies(value) and self.run.producers(value):
                     return blamed("keys-without-positions", self.run.producers(value)[0])
+        mixed = self._entering(attention.queries)
+        if mixed is not None:
+            place = mixed.place.outer or mixed.place
+            return Blame("keys-without-positions", place, mixed, mixed.path)
         return blamed("keys-without-positions", attention.product or attention.use)
+
+    def _entering(self, queries: Value) -> RecordedOperation | None:
+        """Return the operation of the attention's own module by which positions enter the queries."""
+        value = self.run.values_by_key().get(queries.key)
+        waiting = [] if value is None else [value]
+        first = waiting[0].producers[-1:] if waiting else ()
+        path = self.run.operations[first[0]].path if first else ""
+        for _ in range(30):
+            if not waiting:
+                break
+            for operation in self.run.producers(waiting.pop(0)):
+                if operation.path != path:
+                    continue
+                if any(map(self._is_position, operation.inputs)):
+                    return operation
+                waiting += [source for source in operation.inputs if source.producers]
+        return None
 
     def of_all(self) -> Blame:
         """Return where positions get lost, or where they would have to enter."""
@@ -67,7 +93,33 @@ class LostPositions:
                 return Blame("positions-dropped", place, operation, operation.path)
         return self._never_entered()
 
+    def _wrong_rows(self) -> RecordedOperation | None:
+        """Return where a table of positions is read, and what comes out is the same for every token."""
+        for operation in self._of_constants():
+            tables = (value for value in operation.inputs if value.tensor.is_floating_point())
+            if (
+                operation.name in _READING
+                and any(_distinct_rows(table.tensor) >= self.dependence.length for table in tables)
+                and not self._varies(operation.outputs[0])
+                and any(map(self.dependence.depends, [v for t in self._after(operation) for v in t.inputs]))
+            ):
+                return operation
+        return None
+
+    def _after(self, operation: RecordedOperation) -> list[RecordedOperation]:
+        """Return the operations that take what an operation made, or a change of it that is constant."""
+        found: list[RecordedOperation] = []
+        waiting = [operation]
+        while waiting and len(found) < 20:
+            takers = [taker for value in waiting.pop().outputs for taker in self.run.takers(value)]
+            found += takers
+            waiting += [taker for taker in takers if not any(map(self.dependence.depends, taker.outputs))]
+        return found
+
     def _never_entered(self) -> Blame:
+        wrong = self._wrong_rows()
+        if wrong is not None:
+            return blamed("positions-equal", wrong)
         unused = [path for path in unused_modules(self.experiments) if "pos" in path.rpartition(".")[2]]
         for operation in self.run.operations:
             made = operation.outputs[0]
@@ -112,3 +164,10 @@ class LostPositions:
         lanes = lanes.double()
         # Lanes that differ by rounding alone are the same.
         return len(torch.unique((lanes / lanes.abs().max().clamp(min=1e-30) * 1e9).round(), dim=0))
+
+
+def _distinct_rows(table: Tensor) -> int:
+    """Return how many rows of a table of numbers differ; 0 for a truth value or a single number."""
+    if table.dim() not in (1, 2) or table.dtype == torch.bool or table.is_complex():
+        return 0
+    return len(torch.unique(table.reshape(table.shape[0], -1), dim=0))

@@ -14,14 +14,18 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from gptrace.errors import MemoryNeededError
 from gptrace.model.quiet_torch import torch
 from gptrace.tracing.operations import operation_name
 from gptrace.tracing.tensors import find_tensors
 from gptrace.tracing.undisturbed import run_uncompiled
 from gptrace.verify.check.places import Place, find_place
+from gptrace.wording import readable_bytes
 
 Tensor = torch.Tensor
 Module = torch.nn.Module
+# A long text through a model of common size would take more memory than most machines have.
+_MOST_BYTES = 2 << 30
 _LEAVING = ("tolist", "item", "numpy", "__float__", "__int__", "__array__")
 
 
@@ -143,6 +147,7 @@ class Recorder(torch.overrides.TorchFunctionMode):
         self._written: dict[int, int] = {}  # storage → the last operation that wrote into it
         # Tensors with a gradient that neither the module holds nor an operation made.
         self.strays: list[Tensor] = []
+        self._bytes = 0  # of all values
         self._stack: list[tuple[str, int]] = [("", 1)]
         self._calls: Counter[str] = Counter()
         self._occurrences: Counter[tuple[object, ...]] = Counter()
@@ -221,7 +226,7 @@ class Recorder(torch.overrides.TorchFunctionMode):
                 origin = self._origins.get(id(tensor), "")
                 self.strays += [tensor] * (tensor.requires_grad and tensor.is_leaf and not origin)
                 value = Value(
-                    ValueKey(key, "in", slot), _snapshot(tensor, not origin), (), origin,
+                    ValueKey(key, "in", slot), self._snapshot(tensor, not origin), (), origin,
                     tensor.requires_grad
                 )  # fmt: skip
                 value.kept = self._kept(tensor)
@@ -245,7 +250,7 @@ class Recorder(torch.overrides.TorchFunctionMode):
             return old
         producers = tuple(dict.fromkeys((*old.producers, writer)))
         key = ValueKey((*old.key.operation, writer), "in", old.key.slot)
-        value = Value(key, _snapshot(tensor, True), producers, old.origin, tensor.requires_grad)
+        value = Value(key, self._snapshot(tensor, True), producers, old.origin, tensor.requires_grad)
         self._known[id(tensor)] = tensor, version_of(tensor), value
         return value
 
@@ -260,7 +265,7 @@ class Recorder(torch.overrides.TorchFunctionMode):
             if id(tensor) in self._origins and all(tensor is not other for other in written):
                 continue
             value = Value(
-                ValueKey(operation.key, "out", slot), _snapshot(tensor, True), (operation.number,),
+                ValueKey(operation.key, "out", slot), self._snapshot(tensor, True), (operation.number,),
                 "", tensor.requires_grad,
             )  # fmt: skip
             self._known[id(tensor)] = tensor, version_of(tensor), value
@@ -268,6 +273,16 @@ class Recorder(torch.overrides.TorchFunctionMode):
                 self._written[_storage(tensor)] = operation.number
             values.append(value)
         operation.outputs = tuple(values)
+
+    def _snapshot(self, tensor: Tensor, may_change: bool) -> Tensor:
+        """Return a tensor as it is now; raise a MemoryNeededError where that is too much."""
+        if not may_change:
+            return tensor.detach()
+        self._bytes += tensor.numel() * tensor.element_size()
+        if self._bytes > _MOST_BYTES:
+            problem = f"what its operations make of so many tokens is more than {readable_bytes(_MOST_BYTES)}"
+            raise MemoryNeededError(problem, "check the model at a smaller size")
+        return tensor.detach().clone()
 
     def _enter(self, path: str, module: Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         with suppress(TypeError, ValueError):
@@ -310,10 +325,6 @@ def _attribute_name(func: Any) -> str:
 
 def _storage(tensor: Tensor) -> int:
     return tensor.untyped_storage().data_ptr()
-
-
-def _snapshot(tensor: Tensor, may_change: bool) -> Tensor:
-    return tensor.detach().clone() if may_change else tensor.detach()
 
 
 def _with_values(arguments: Any, inputs: list[tuple[Tensor, Value]]) -> Any:

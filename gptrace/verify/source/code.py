@@ -1,16 +1,20 @@
 """The functions and statements of one source file, by their lines, and how often each line ran."""
 
 from __future__ import annotations
+import __future__
 
 import ast
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import reduce
+from operator import or_
 from types import CodeType
 from typing import Any
 
 # How often one line of a function followed another; 0 stands for the begin of a call.
 Transitions = Mapping[tuple[int, int], int]
+_FUTURE = reduce(or_, (getattr(__future__, name).compiler_flag for name in __future__.all_feature_names))
 _FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
 _Definition = _FunctionNode | ast.ClassDef
 
@@ -50,13 +54,17 @@ class SourceFile:
     codes: set[CodeType] = field(default_factory=set)
 
     @classmethod
-    def parse(cls, lines: Sequence[str], name: str) -> SourceFile:
-        """Read the lines of a file, with their ends; raise SyntaxError for a text that is no Python."""
+    def parse(cls, lines: Sequence[str], name: str, ran: CodeType) -> SourceFile:
+        """Read the lines of a file, with their ends; raise SyntaxError for a text that is no Python.
+
+        `ran` is code of the file that ran. A notebook may have compiled it with imports from __future__ that
+        are in another cell.
+        """
         text = "".join(lines)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             tree = ast.parse(text, name)
-            module = compile(text, name, "exec", dont_inherit=True)
+            module = compile(text, name, "exec", ran.co_flags & _FUTURE, dont_inherit=True)
         file = cls(lines, list(_functions(tree, "", ())))
         file.codes.update(_codes_in(module))
         return file

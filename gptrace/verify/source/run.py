@@ -37,7 +37,7 @@ class _Tensors:
     by_kind: dict[str, dict[TensorSpec, None]] = field(default_factory=lambda: defaultdict(dict))
 
     def made(self) -> tuple[TensorSpec, ...]:
-        """Return what the line left behind; a step on the way counts only where nothing else is known."""
+        """Return what the line assigned or returned; where it did neither, what its last operation made."""
         kinds = [kind for kind in (ASSIGNED, RETURNED) if kind in self.by_kind] or list(self.by_kind)
         return tuple(spec for kind in kinds if kind in RESULTS for spec in self.by_kind[kind])
 
@@ -71,14 +71,14 @@ def _source(
     files, changed = [], []
     for name, codes in ran.items():
         try:
-            file = SourceFile.parse(linecache.getlines(name), name)
+            file = SourceFile.parse(linecache.getlines(name), name, codes[0][0])
         except (SyntaxError, ValueError):
             file = SourceFile(())
         if not all(file.has(code) for code, _ in codes):
             changed.append(short_path(name))
             continue
-        listing = _Listing(name, file, codes, guilty[short_path(name)])
-        files.append(CodeFile(short_path(name), tuple(listing.lines(tensors, failed))))
+        shown = _ShownLines(name, file, codes, guilty[short_path(name)])
+        files.append(CodeFile(short_path(name), tuple(shown.lines(tensors, failed))))
     return Source(
         versions=trace.versions,
         model=trace.model,
@@ -133,7 +133,7 @@ def _codes_by_file(lines: LineRecorder) -> dict[str, list[tuple[CodeType, Transi
     return dict(by_file)
 
 
-class _Listing:
+class _ShownLines:
     """The lines of one file that are shown: the functions that ran, and the heads around them."""
 
     def __init__(
@@ -151,10 +151,12 @@ class _Listing:
                 self._functions[function.line] = function
                 self._calls |= calls_by_line(function, code, counts)
                 self._show(function)
-        for code, _ in codes:  # a lambda in a function that did not run itself
+        for code, counts in codes:  # a lambda in a function that did not run itself
             ran = {line for _, _, line in code.co_lines() if line is not None} - self._shown
             if file.function_of(code) is None and ran:
                 self._show_lines(range(min(ran), max(ran) + 1), file.around(min(ran)))
+                begun = sum(count for (before, _), count in counts.items() if not before)
+                self._calls |= dict.fromkeys(ran, begun)
         for line in guilty:
             around = file.around(line)
             if around is None:

@@ -60,8 +60,8 @@ def commented_files(source: Source) -> list[CommentedFile]:
     own = [file for file in source.files if _is_own(file.file)]
     if not own:
         raise OptionError(
-            "the code of this model is in an installed package, which is left as it is",
-            "copy the file, and name the copy: --model FILE.py:OBJECT",
+            "the code of this model is in an installed package or in a notebook, which are left as they are",
+            "copy it into a .py file, and name the copy: --model FILE.py:OBJECT",
         )
     return [_commented(file) for file in own]
 

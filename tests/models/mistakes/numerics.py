@@ -93,4 +93,14 @@ MISTAKES = (
         shown_by=makes_nan_of(torch.tensor([[0, 5, 3]])),
         also=_ANY,
     ),
+    Mistake(
+        name="softmax_over_the_heads_of_masked_scores",
+        base="rotary_functional",
+        edits=edit("p = w.softmax(-1)", "p = w.softmax(1)"),
+        check="finite",
+        guilty=("p = w.softmax(1)",),
+        belief="The keys come after the batch.",
+        shown_by=makes_nan,
+        also=_ANY,
+    ),
 )

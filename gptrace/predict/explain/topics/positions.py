@@ -68,10 +68,12 @@ def _weighted(
         if values.shape != tokens.shape or rows.shape[-2:] != tokens.shape[-2:] or values.numel() <= _FITTED:
             continue
         parts = torch.stack([tokens.flatten(), rows.expand_as(tokens).flatten()], dim=1)
-        factors = torch.linalg.lstsq(parts, as_float64(values).flatten()[:, None], driver="gelsd").solution
-        difference = largest_difference((parts @ factors)[:, 0].view_as(values), values)
+        # Least squares: two factors for all numbers.
+        wanted = as_float64(values).flatten()
+        factors = torch.linalg.pinv(parts.T @ parts) @ (parts.T @ wanted)
+        difference = largest_difference((parts @ factors).view_as(values), values)
         allowed = tolerance * largest(values)
-        of_tokens, of_rows = factors[:, 0].tolist()
+        of_tokens, of_rows = factors.tolist()
         is_sum = min(abs(of_tokens) * largest(tokens), abs(of_rows) * largest(rows)) > allowed
         if is_sum and difference <= allowed:
             return {"block": path, "difference": difference, "factors": (of_tokens, of_rows)}

@@ -12,6 +12,7 @@ from gptrace.verify.check.source_code import definition_of, loop_around
 from gptrace.wording import enumerated
 
 Module = torch.nn.Module
+_DEEPEST = 4  # of lists in lists
 
 
 def check(experiments: Experiments) -> Finding:
@@ -81,10 +82,9 @@ def _hidden(module: Module) -> Iterator[str]:
         for name, value in vars(submodule).items():
             if name.startswith("_") and name in _PRIVATE:
                 continue
-            items = value.values() if isinstance(value, dict) else value
             if not isinstance(value, dict | list | tuple):
                 continue
-            for item in _flat(items):
+            for item in _flat(value):
                 is_parameter = isinstance(item, torch.nn.Parameter) and id(item) not in parameters
                 is_module = isinstance(item, Module) and id(item) not in registered and _has_parameters(item)
                 if is_parameter or is_module:
@@ -96,12 +96,13 @@ def _has_parameters(module: Module) -> bool:
     return next(module.parameters(), None) is not None
 
 
-def _flat(items: object) -> Iterator[object]:
-    for item in items if isinstance(items, list | tuple) else list(items):  # type: ignore[call-overload]
-        if isinstance(item, list | tuple):
-            yield from item
-        else:
-            yield item
+def _flat(holder: object, depth: int = 0) -> Iterator[object]:
+    """Yield what lists, tuples and dicts hold, and those within them."""
+    if isinstance(holder, dict | list | tuple) and depth < _DEEPEST:
+        for item in list(holder.values()) if isinstance(holder, dict) else list(holder):
+            yield from _flat(item, depth + 1)
+    else:
+        yield holder
 
 
 _PRIVATE = frozenset(vars(Module()))

@@ -48,7 +48,7 @@ def check(experiments: Experiments) -> Finding:
 def _sums(experiments: Experiments, attention: Attention) -> tuple[Finding | None, float]:
     """Add up the weights where a softmax made them, and after each later step that keeps all keys."""
     if attention.softmax is None:
-        return None, 0.0
+        return _sums_by_hand(experiments, attention)
     softmax = attention.softmax
     first = attention.steps.index(softmax)
     axes = experiments.dependence.token_axes(softmax.outputs[0])
@@ -70,6 +70,26 @@ def _sums(experiments: Experiments, attention: Attention) -> tuple[Finding | Non
     figures = {"least": float(sums.min()), "most": float(sums.max())}
     blame = _blame(experiments, softmax, step)
     return Finding(False, "other_sums", figures, worst, tolerance, blame), worst
+
+
+def _sums_by_hand(experiments: Experiments, attention: Attention) -> tuple[Finding | None, float]:
+    """Judge weights that no softmax made: they must not sum to 1 over another axis than the keys.
+
+    Weights may also be divided by their sums after they were used; such ones sum to 1 over no axis.
+    """
+    weights = attention.weights
+    if weights is None or len(experiments.dependence.token_axes(weights)) < 2 or not attention.steps:
+        return None, 0.0
+    tensor = weights.tensor
+    tolerance = max(1e-6, rounding(tensor, experiments.eps))
+    distances = [float((tensor.sum(dim=axis) - 1).abs().max()) for axis in range(tensor.dim())]
+    others = [distance for distance, size in zip(distances[:-1], tensor.shape, strict=False) if size > 1]
+    if distances[-1] <= tolerance or not any(distance <= tolerance for distance in others):
+        return None, 0.0
+    sums = tensor.sum(dim=-1)
+    figures = {"least": float(sums.min()), "most": float(sums.max())}
+    blame = blamed("softmax-axis", attention.steps[-1])
+    return Finding(False, "other_sums", figures, distances[-1], tolerance, blame), distances[-1]
 
 
 def _distance(step: RecordedOperation) -> float:

@@ -75,13 +75,13 @@ def _implementations(experiments: Experiments, ids: Tensor) -> Iterator[tuple[st
                 yield name, subject.logits(ids, module).double()
     elif any(operation.name == _FUSED for operation in experiments.dependence.run.operations):
         with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH):
-            yield "sdpa in plain operations", subject.logits(ids, module).double()
+            yield "sdpa (math)", subject.logits(ids, module).double()
 
 
 def _mixes_devices(experiments: Experiments, ids: Tensor) -> Finding | None:
     """Return the finding for a tensor that stays on the CPU where the model and the ids are on a GPU.
 
-    There is none here, so torch only keeps the books: each tensor has a device, and no values.
+    This machine has no GPU, so torch follows the device of each tensor without its values.
     """
     subject, module = experiments.subject, another(experiments.subject)
     try:
@@ -90,7 +90,7 @@ def _mixes_devices(experiments: Experiments, ids: Tensor) -> Finding | None:
             module(given, **subject.arguments(module, given))
     except Exception as error:
         if type(error).__name__ != "FakeTensorDeviceMismatchError":
-            return None  # what cannot be done without values says nothing of the model
+            return None  # code that needs values fails here, and may be right
         blame = Blame("other-device", find_place_of_error(error))
         figures = {"device": "cuda", "error": one_line(error, 160)}
         return Finding(False, "refused", figures, blame=blame)

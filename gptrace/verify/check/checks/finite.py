@@ -67,7 +67,9 @@ def _has_masked_row(softmax: RecordedOperation) -> bool:
 
 
 def _hiding_mask(experiments: Experiments, run: RecordedRun, softmax: RecordedOperation) -> Blame:
-    """Return the line of the mask that hides every key from a query."""
+    """Return the line of the mask that hides every key from a query, or of a softmax over another axis."""
+    if not bool((softmax.inputs[0].tensor == -torch.inf).all(dim=-1).any()):
+        return blamed("softmax-axis", softmax)
     dependence = measure_dependence(experiments.subject)
     same = next((o for o in dependence.run.operations if o.key == softmax.key), None)
     mask, applied = mask_before(dependence, same) if same is not None else (None, None)

@@ -10,7 +10,7 @@ from gptrace.verify.check.blame import Blame, blamed
 from gptrace.verify.check.experiments import Experiments
 from gptrace.verify.check.finding import Finding, unjudged
 from gptrace.verify.check.recording import RecordedOperation, RecordedRun, Value
-from gptrace.verify.check.subject import CannotRunError
+from gptrace.verify.check.subject import CannotRunError, Subject
 
 Tensor = torch.Tensor
 cross_entropy = torch.nn.functional.cross_entropy
@@ -32,23 +32,18 @@ def check(experiments: Experiments) -> Finding:
         return unjudged("not_finite")
     ids = subject.random_ids(2, subject.length, 5)
     wanted = 1 if name in _IDS_THEMSELVES else 0
-    runs = []
+    runs: list[_Loss] = []
     for salt in (6, 7, 8):
         labels = _with_zero(subject.module, subject.random_ids(2, subject.length, salt))
         try:
-            with subject.running():
-                output = subject.call(ids, arguments={name: labels})
-                loss, logits = _loss_of(output), subject.logits_in(output, ids)
+            run = _run(subject, ids, name, labels, wanted)
         except CannotRunError as error:
             return unjudged("not_run", name=name, error=str(error))
-        if loss is None:
+        if run is None:
             return unjudged("no_loss", name=name)
-        by_shift = {shift: _cross_entropy(logits, labels, shift) for shift in (wanted, 0, 1, 2, -1)}
-        without_zero = _cross_entropy(logits, labels, wanted, ignored=0)
-        runs.append(_Loss(float(loss), by_shift, without_zero, torch.finfo(loss.dtype).eps))
+        runs.append(run)
     first = runs[0]
-    eps = max(experiments.eps, first.eps)
-    tolerance = _ROUNDING_ERRORS * eps * max(1.0, abs(first.value))
+    tolerance = _ROUNDING_ERRORS * max(experiments.eps, first.eps) * max(1.0, abs(first.value))
     distance = abs(first.value - first.by_shift[wanted])
     figures = {"name": name, "loss": first.value, "expected": first.by_shift[wanted]}
     if distance <= tolerance:
@@ -56,15 +51,14 @@ def check(experiments: Experiments) -> Finding:
     key = _near_miss(runs, wanted, tolerance)
     if key:
         figures["factor"] = first.value / first.by_shift[wanted]
-        return Finding(
-            False, key, figures, distance, tolerance, _blame(experiments, key, ids, {name: labels})
-        )
-    shift = next((shift for shift in first.by_shift if _is_affine(runs, shift, tolerance)), None)
-    if shift == wanted:
-        return Finding(True, "with_other_terms", figures)
-    keys = {wanted + 1: "shifted_twice", wanted - 1: "not_shifted" if wanted else "shifted_back"}
-    key = "other_loss" if shift is None else keys.get(shift, "other_shift")
-    return Finding(False, key, figures, distance, tolerance, _blame(experiments, key, ids, {name: labels}))
+    else:
+        shift = next((shift for shift in first.by_shift if _is_affine(runs, shift, tolerance)), None)
+        if shift == wanted:
+            return Finding(True, "with_other_terms", figures)
+        keys = {wanted + 1: "shifted_twice", wanted - 1: "not_shifted" if wanted else "shifted_back"}
+        key = "other_loss" if shift is None else keys.get(shift, "other_shift")
+    blame = _blame(experiments, key, ids, {name: labels})
+    return Finding(False, key, figures, distance, tolerance, blame)
 
 
 class _Loss(NamedTuple):
@@ -77,6 +71,18 @@ class _Loss(NamedTuple):
     by_shift: dict[int, float]
     without_zero: float
     eps: float
+
+
+def _run(subject: Subject, ids: Tensor, name: str, labels: Tensor, wanted: int) -> _Loss | None:
+    """Run ids and labels (B, T); None without a loss. `wanted` is the shift of a right model."""
+    with subject.running():
+        output = subject.call(ids, arguments={name: labels})
+        loss, logits = _loss_of(output), subject.logits_in(output, ids)
+    if loss is None:
+        return None
+    by_shift = {shift: _cross_entropy(logits, labels, shift) for shift in (wanted, 0, 1, 2, -1)}
+    without_zero = _cross_entropy(logits, labels, wanted, ignored=0)
+    return _Loss(float(loss), by_shift, without_zero, torch.finfo(loss.dtype).eps)
 
 
 def _with_zero(module: torch.nn.Module, labels: Tensor) -> Tensor:

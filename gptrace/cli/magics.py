@@ -1,0 +1,224 @@
+"""`%load_ext gptrace` in a notebook: `%gptrace` asks a model of the notebook what a command asks.
+
+The words and options are those of the command line, and the model is a name of the notebook:
+
+    %gptrace check model
+    %gptrace run model "Hello, I am" --ops
+
+`%%gptrace` runs a cell and shows the shapes of the models that it calls, with options of `gptrace run`:
+
+    %%gptrace --depth 1
+    loss = model(ids).sum()
+"""
+
+from __future__ import annotations
+
+import ast
+import shlex
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from types import FrameType
+from typing import Any
+
+from gptrace.cli import output_file, streams
+from gptrace.cli.app import COMMANDS, parse
+from gptrace.cli.grouped_command import Invocation
+from gptrace.cli.options.groups import ModelOptions, TextOptions
+from gptrace.cli.output import CommandResult
+from gptrace.errors import GptraceError, InputError
+from gptrace.measures import Measures
+from gptrace.notebook_cells import cell_of
+from gptrace.record import Report
+from gptrace.report import View
+from gptrace.report.columns import measures_for, parse_columns
+from gptrace.report.notebook import Shown
+from gptrace.report.safe_text import visible
+from gptrace.session import Session
+from gptrace.text.stdin import SAMPLE
+from gptrace.translation import in_language, language_of_environment, recorded, words
+from gptrace.wording import quoted_value, suggestion
+
+# Commands that ask one model; the name of the model comes first.
+_OF_A_MODEL = ("run", "topk", "explain", "check", "source", "loss", "generate", "lens")
+_KNOWN = tuple(name for name in COMMANDS if name in _OF_A_MODEL)
+_HOW_TO = 'write it like %gptrace run model "Hello", or %gptrace check model'
+# What the notebook has not, or has settled.
+_REFUSED = ("-", "--lines", "--input-format", "--resume", "--model", "-m", "--weights", "-w")
+_OF_A_CELL = ("--ops", "--columns", "--depth", "--only", "--type", "--full", "--lang")
+_HOW_TO_OF_CELL = "its options are --ops, --columns, --depth, --only, --type, --full and --lang"
+
+
+class MagicError(Exception):
+    """An error whose message a notebook shows without a traceback."""
+
+    def _render_traceback_(self) -> list[str]:
+        return str(self).split("\n")
+
+
+@dataclass(frozen=True, slots=True)
+class _NotebookModel(ModelOptions):
+    """The model options of a command, with a model that is there already."""
+
+    given: Any = None
+    title = ModelOptions.title
+
+    def session(self) -> Session:
+        """Return a session with the model of the notebook."""
+        return Session(self.given)
+
+
+def load(shell: Any) -> None:
+    """Give an IPython shell the magic `%gptrace`."""
+
+    def gptrace(line: str) -> None:
+        """Ask a model of this notebook what a command of gptrace asks: %gptrace COMMAND MODEL [TEXT]."""
+        try:
+            _show(_result(line, shell.user_ns))
+        except GptraceError as error:
+            raise _magic_error(error) from None
+
+    def gptrace_cell(line: str, cell: str) -> None:
+        """Run the cell, and show the shapes of the models that it calls: %%gptrace [OPTIONS]."""
+        __tracebackhide__ = True
+        try:
+            view, measures = _cell_options(line)
+        except GptraceError as error:
+            raise _magic_error(error) from None
+        from gptrace.tracing.root_calls import watch_root_calls
+
+        with watch_root_calls(measures) as found:
+            try:
+                _run_cell(shell, cell)
+            finally:
+                _show_traces(found, view)
+
+    shell.register_magic_function(gptrace, "line", "gptrace")
+    shell.register_magic_function(gptrace_cell, "cell", "gptrace")
+
+
+def _cell_options(line: str) -> tuple[View, Measures]:
+    """Return what the options of `%%gptrace` show and measure."""
+    words_of_line = _split(line)
+    names = [each.partition("=")[0] for each in words_of_line if each.startswith("-")]
+    parsed = parse(["run", *words_of_line]) if set(names) <= set(_OF_A_CELL) else None
+    if not isinstance(parsed, Invocation) or parsed.arguments["text"].text:
+        raise InputError(f"%%gptrace {visible(line)}: not for a cell", _HOW_TO_OF_CELL)
+    given = parsed.arguments
+    language = given["output"].destination().language
+    columns = parse_columns(given["columns"]) if given["columns"] is not None else ()
+    view = View(
+        full=given["full"], depth=given["depth"], columns=columns, only=given["only"], type=given["kind"],
+        lang=language,
+    )  # fmt: skip
+    return view, measures_for(columns, ops=given["ops"])
+
+
+def _run_cell(shell: Any, cell: str) -> None:
+    """Run code as a cell of the notebook, whose first line is that of the magic; show its last value."""
+    __tracebackhide__ = "__ipython_bottom__"  # a traceback begins below
+    empty_lines = 1 + len(cell) - len(cell.lstrip("\n"))  # IPython leaves those at the start out
+    text = "\n" * empty_lines + shell.transform_cell(cell)
+    file = shell.compile.cache(text, _number_of_cell(shell), text)
+    tree = shell.transform_ast(shell.compile.ast_parse(text, filename=file))
+    last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
+    exec(shell.compile(tree, file, "exec"), shell.user_global_ns, shell.user_ns)
+    if last is not None:
+        exec(shell.compile(ast.Interactive([last]), file, "single"), shell.user_global_ns, shell.user_ns)
+
+
+def _number_of_cell(shell: Any) -> int:
+    """Return the number of the cell that runs; IPython may count on before it does."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        cell = cell_of(frame.f_code.co_filename)
+        if cell is not None:
+            return cell.number
+        frame = frame.f_back
+    return int(shell.execution_count)
+
+
+def _show_traces(found: Any, view: View) -> None:
+    from IPython.display import display
+
+    for trace in found.traces:
+        display(Shown(trace, view))
+    if not found.traces:
+        streams.write_notice("no module was called in this cell")
+    if found.others:
+        streams.write_notice(f"{found.others} further calls are not shown: the first one of each module is")
+
+
+def _result(line: str, names: dict[str, Any]) -> CommandResult:
+    command, *arguments = _split(line) or [""]
+    if command not in _KNOWN:
+        hint = suggestion(command, _KNOWN) if command else _HOW_TO
+        raise InputError(f"{quoted_value(command)} is no command for a model of a notebook", hint)
+    if not arguments or arguments[0].startswith("-"):
+        raise InputError(f"%gptrace {command} names no model", _HOW_TO)
+    refused = next((each for each in arguments if each.partition("=")[0] in _REFUSED), None)
+    if refused is not None:
+        raise InputError(f"{refused} is not for a notebook", _HOW_TO)
+    model = _model(arguments[0], names)
+    parsed = parse([command, *arguments[1:]])
+    return parsed if isinstance(parsed, CommandResult) else _in_notebook(parsed, model).run()
+
+
+def _split(line: str) -> list[str]:
+    try:
+        return shlex.split(line)
+    except ValueError as error:  # a quotation without an end
+        raise InputError(f"{quoted_value(line)} cannot be read as words: {error}", _HOW_TO) from None
+
+
+def _model(name: str, names: dict[str, Any]) -> Any:
+    root, *attributes = name.split(".")
+    if root not in names:
+        own = [
+            each for each, value in names.items() if not each.startswith("_") and hasattr(value, "forward")
+        ]
+        hint = suggestion(name, own) if own else "run the cell that makes the model first"
+        raise InputError(f"this notebook has no {quoted_value(name)}", hint)
+    model = names[root]
+    for attribute in attributes:
+        if not hasattr(model, attribute):
+            raise InputError(
+                f"{quoted_value(name)} has no attribute {attribute}", "check the spelling of the name"
+            )
+        model = getattr(model, attribute)
+    return model
+
+
+def _in_notebook(invocation: Invocation, model: Any) -> Invocation:
+    """Return the command with the notebook's model, and with the sample prompt in place of stdin."""
+    arguments = dict(invocation.arguments)
+    for name, value in arguments.items():
+        if isinstance(value, ModelOptions):
+            arguments[name] = _NotebookModel(given=model)
+        elif isinstance(value, TextOptions) and not value.text and value.ids is None:
+            arguments[name] = replace(value, text=[SAMPLE])
+    return replace(invocation, arguments=arguments)
+
+
+def _show(result: CommandResult) -> None:
+    from IPython.display import display
+
+    destination = result.destination
+    if destination.file is not None:
+        output_file.write_file(destination.file, result.pieces())
+    elif isinstance(result.content, Report) and destination.format == "table":
+        display(Shown(result.content, replace(result.view, lang=destination.language)))
+    else:
+        streams.write_stdout_pieces(result.pieces())
+    error = result.final_error()
+    if error is not None:
+        raise error
+
+
+def _magic_error(error: GptraceError) -> MagicError:
+    lines: Sequence[str] = (
+        words("{}error:{} {}", "", "", recorded(visible(error.message))),
+        words("{}hint:{} {}", "", "", recorded(visible(error.hint))),
+    )
+    language = language_of_environment()
+    return MagicError("\n".join(in_language(line, language) for line in lines))

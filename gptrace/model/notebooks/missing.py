@@ -1,0 +1,44 @@
+"""Names that a notebook does not have, since the statements that make them were left out."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Mapping
+from typing import Any
+
+from gptrace.errors import ConfigError
+from gptrace.model.notebooks.loading import LeftOut, NotebookLoader
+from gptrace.model.reference import ObjectReference
+
+_WHAT_RUNS = "only imports, definitions, classes and constants of a notebook are run"
+
+
+def missing_object(reference: ObjectReference, name: str, namespace: Mapping[str, Any]) -> ConfigError | None:
+    """Return the error for an object that a notebook makes in a statement that was left out, or None."""
+    left_out = _left_out(namespace).get(name)
+    if left_out is None:
+        return None
+    hint = f"{_WHAT_RUNS}; define it in one of these"
+    if callable(namespace.get(left_out.called)):
+        prefix = reference.text.rpartition(":")[0]
+        instead = f"{reference.option} {prefix}:{left_out.called}"
+        if left_out.argument in namespace:
+            instead += f" --config {prefix}:{left_out.argument}"
+        hint = f"{_WHAT_RUNS}; name what it calls: {instead}"
+    return ConfigError(f"{reference.text}: there is no {name}, since {left_out}", hint)
+
+
+def missing_name_hint(error: BaseException) -> str:
+    """Return why a notebook has not the name that a NameError is about; "" for other errors."""
+    if not isinstance(error, NameError) or not isinstance(error.name, str):
+        return ""
+    for frame, _ in reversed(list(traceback.walk_tb(error.__traceback__))):
+        left_out = _left_out(frame.f_globals).get(error.name)
+        if left_out is not None:
+            return f"there is no {error.name}, since {left_out}; {_WHAT_RUNS}"
+    return ""
+
+
+def _left_out(namespace: Mapping[str, Any]) -> Mapping[str, LeftOut]:
+    loader = namespace.get("__loader__")
+    return loader.left_out if isinstance(loader, NotebookLoader) else {}

@@ -1,0 +1,114 @@
+"""`%load_ext gptrace`: the magics in an IPython shell, and records that show themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+import gptrace
+from gptrace.model.quiet_torch import torch
+
+interactiveshell = pytest.importorskip("IPython.core.interactiveshell")
+capture = pytest.importorskip("IPython.utils.capture")
+
+SIZES = {"emb_dim": 8, "n_heads": 2, "n_layers": 1, "context_length": 16}
+LEAKY = """import torch
+class Leaky(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.emb, self.head = torch.nn.Embedding(50257, 8), torch.nn.Linear(8, 50257)
+    def forward(self, ids):
+        x = self.emb(ids)
+        x = x + x.mean(dim=1, keepdim=True)
+        return self.head(x)
+leaky = Leaky()"""
+
+
+@pytest.fixture
+def shell() -> Iterator[Any]:
+    shell = interactiveshell.InteractiveShell.instance()
+    shell.user_ns["model"] = gptrace.GPTModel(SIZES)
+    run(shell, "%load_ext gptrace")
+    yield shell
+    interactiveshell.InteractiveShell.clear_instance()
+
+
+def run(shell: Any, cell: str) -> Any:
+    with capture.capture_output() as captured:
+        captured.success = shell.run_cell(cell, store_history=True).success
+    captured.tables = [output.data["text/plain"] for output in captured.outputs]
+    return captured
+
+
+def test_check_names_the_cell(shell: Any) -> None:
+    number = shell.execution_count
+    run(shell, LEAKY)
+    shown = run(shell, "%gptrace check leaky --only causal")
+    assert shown.success
+    assert f"cell {number}, line 8 (Leaky.forward)" in shown.tables[0]
+    html = shown.outputs[0].data["text/html"]
+    assert f"cell {number}, line 8" in html
+    assert "<script" not in html
+
+
+def test_run_takes_the_options_of_the_command_line(shell: Any) -> None:
+    table = run(shell, '%gptrace run model "Hi" --depth 1 --columns output --lang zh').tables[0]
+    assert "└ out_head" in table
+    assert "MultiHeadAttention" not in table
+    assert "模型" in table
+
+
+def test_a_cell_shows_the_first_call_of_each_module(shell: Any) -> None:
+    before = torch.nn.Module.__call__
+    number = shell.execution_count
+    cell = "%%gptrace --ops --depth 1\n\nimport torch\nids = torch.tensor([[1, 2]])\n"
+    shown = run(shell, cell + "for _ in range(3):\n    out = model(ids)\n(out + 1).shape")
+    assert shown.success
+    assert len(shown.tables) == 1
+    assert "[1, 2] → [1, 2, 8] → [1, 2, 50257]" in " ".join(shown.tables[0].split())
+    assert "2 further calls are not shown" in shown.stderr
+    assert "torch.Size([1, 2, 50257])" in shown.stdout
+    assert torch.nn.Module.__call__ is before
+    failed = run(shell, "%%gptrace\n\nmodel(torch.ones(1, 2))")
+    assert not failed.success
+    assert "raised in tok_emb" in failed.tables[0]
+    assert torch.nn.Module.__call__ is before
+    assert f"In[{number + 1}]" in failed.stdout
+    assert "line 3" in failed.stdout
+
+
+@pytest.mark.parametrize(
+    ("line", "error"),
+    [
+        ("%gptrace", "'' is no command"), ("%gptrace chek model", "did you mean check?"),
+        ("%gptrace check modle", "did you mean model?"), ("%gptrace check", "names no model"),
+        ("%gptrace run model --lines", "--lines is not for a notebook"),
+        ("%gptrace run model 'x", "No closing quotation"), ("%gptrace run model --k 0", "--k is 0"),
+        ("%gptrace run model.absent", "has no attribute absent"),
+        ("%gptrace check model --nope", "no such option"),
+        ("%%gptrace Hi\n1", "not for a cell"), ("%%gptrace --seed=1\n1", "not for a cell"),
+        ("%%gptrace -k 3\n1", "not for a cell"), ("%%gptrace --columns flops\n1", "is not a column"),
+    ],
+)  # fmt: skip
+def test_a_wrong_line_is_an_error_and_a_hint(shell: Any, line: str, error: str) -> None:
+    shown = run(shell, line)
+    assert not shown.success
+    assert error in shown.stdout
+    assert shown.stdout.startswith("error: ")
+    assert "\nhint: " in shown.stdout
+    assert "Traceback" not in shown.stdout
+
+
+def test_a_record_shows_itself() -> None:
+    bundle = gptrace.topk("<b>Hello", model="tiny", k=2)._repr_mimebundle_()
+    assert bundle["text/plain"].startswith("model  ")
+    assert "&lt;b&gt;Hello" in bundle["text/html"]
+
+
+def test_what_cannot_be_shown_yet_is_named_and_not_read() -> None:
+    stream = gptrace.topk_stream(["Hello"], model="tiny", k=2)
+    assert list(stream._repr_mimebundle_()) == ["text/plain"]
+    assert len(list(stream.results)) == 1
+    assert gptrace.Trace.pending()._repr_mimebundle_() == {"text/plain": "<Trace: still recording>"}
