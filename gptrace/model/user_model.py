@@ -16,6 +16,7 @@ from gptrace.errors import ConfigError
 from gptrace.model.architecture import SIZE_NAMES, Architecture
 from gptrace.model.interrupts import interrupts_allowed, interrupts_held
 from gptrace.model.meta_device import fill_meta_parameters, meta_copy, meta_parameters
+from gptrace.model.module_tree import check_submodules
 from gptrace.model.notebooks.loading import NotebookLoader
 from gptrace.model.notebooks.missing import missing_object
 from gptrace.model.quiet_torch import torch
@@ -75,6 +76,7 @@ def _build(construction: Construction, selection: UserModelSelection, device: to
     if not isinstance(module, Module):
         problem = f"{selection.name} returned a value of type {type(module).__name__}, not a torch.nn.Module"
         raise ConfigError(problem, "name a subclass of torch.nn.Module, or a function that returns a module")
+    check_submodules(module)
     return module if device.type == "meta" else fill_meta_parameters(module)
 
 

@@ -14,7 +14,7 @@ from tests.translation.templates import Template, messages, messages_of, report_
 _NOT_TOLD = {
     # names of the package, of kernels, and of axes
     "mm bmm mv _int_mm _scaled_mm", "addmm addbmm addmv baddbmm _addmm_activation", "dot vdot",
-    "linear mkldnn_linear", "convolution _convolution convolution_overrideable",
+    "linear mkldnn_linear", "sdpa (math)", "convolution _convolution convolution_overrideable",
     "height, width", "depth, height, width", "{}mask", "args[{}]", "id {}", "gptrace pull",
     # the names of cells, and of lines in them, for programs
     "cell {}", "{}, cell {}", "cell {}, line {}",
@@ -31,7 +31,7 @@ _NOT_TOLD = {
     "its own weights", "no weights", "random weights (seed {})", "pretrained weights", "weights from {}",
     # values of records, which reports put into words
     "own code", "{}, changed", "{}({}), {} being {}", "input dtype", "output dtype", "step {}",
-    "call of {}{}", "{} of {}",
+    "call of {}{}", "{} of {}", "{} because {}",
     # the mark of shape comments, what else is in them, and the names of the sides of a diff
     "# gptrace: ", ", ... {} more", "{} (ran)", "{} (now)", "{} (with shapes)",
     # names in the code, and styles

@@ -29,6 +29,7 @@ MODELS: dict[str, str] = {
     "{} cannot be checked: {}": "{} 无法检查：{!t}",
     "gptrace run shows how far its forward pass gets": "gptrace run 会显示它的前向传播走到了哪里",
     "a copy of the model uses the parameters of the original": "模型的副本用了原模型的参数",
+    "the model cannot be copied": "模型无法复制",
     "the model cannot be copied to the CPU": "模型无法复制到 CPU",
     "forward returns the logits of the last position alone": "forward 只返回最后一个位置的 logits",
     "at a smaller size the model does many times the work": "在较小的尺寸上，模型的工作量是原来的许多倍",

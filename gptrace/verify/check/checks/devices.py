@@ -75,7 +75,7 @@ def _implementations(experiments: Experiments, ids: Tensor) -> Iterator[tuple[st
                 yield name, subject.logits(ids, module).double()
     elif any(operation.name == _FUSED for operation in experiments.dependence.run.operations):
         with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH):
-            yield "sdpa in plain operations", subject.logits(ids, module).double()
+            yield "sdpa (math)", subject.logits(ids, module).double()
 
 
 def _mixes_devices(experiments: Experiments, ids: Tensor) -> Finding | None:
