@@ -50,6 +50,15 @@ def cell_of(file: str) -> Cell | None:
     return None if number is None else Cell(file, number)
 
 
+def code_file(file: str, cell: int | None) -> str:
+    """Return the file name of the code that a line is in, by its file and the number of its cell.
+
+    >>> code_file("ch04.ipynb", 4), code_file("/tmp/ipykernel_7/815.py", 4), code_file("model.py", None)
+    ('ch04.ipynb, cell 4', '/tmp/ipykernel_7/815.py', 'model.py')
+    """
+    return file if cell is None or PurePath(file).suffix != ".ipynb" else cell_file(file, cell)
+
+
 def _number_in_running_notebook(file: str) -> int | None:
     """Return the number that IPython, if it runs, shows in brackets beside the cell with this code."""
     get_shell = getattr(sys.modules.get("IPython"), "get_ipython", None)

@@ -21,7 +21,7 @@ class Leaky(torch.nn.Module):
         self.emb, self.head = torch.nn.Embedding(50257, 8), torch.nn.Linear(8, 50257)
     def forward(self, ids):
         x = self.emb(ids)
-        x = x + x.mean(dim=1, keepdim=True)
+        x = x + torch.mean(x, dim=1, keepdim=True)
         return self.head(x)
 leaky = Leaky()"""
 
@@ -51,6 +51,15 @@ def test_check_names_the_cell(shell: Any) -> None:
     html = shown.outputs[0].data["text/html"]
     assert f"cell {number}, line 8" in html
     assert "<script" not in html
+
+
+def test_source_shows_the_shapes_in_a_cell(shell: Any) -> None:
+    run(shell, LEAKY)
+    lines = run(shell, "%gptrace source leaky 'Hello, I am' --check --width 100").tables[0].split("\n")
+    (line,) = [line for line in lines if "x = self.emb(ids)" in line]
+    assert line.endswith("[batch, seq_len, 8]  [1, 4, 8]")
+    (marked,) = [number for number, line in enumerate(lines) if "✗ causal" in line]
+    assert "x = x + torch.mean" in lines[marked - 1]
 
 
 def test_run_takes_the_options_of_the_command_line(shell: Any) -> None:

@@ -6,10 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 import gptrace
 from gptrace.model.quiet_torch import torch
-from gptrace.record import Claim
+from gptrace.record import Claim, SourceLine, Topic
+from gptrace.report import View
+from gptrace.report.formats import render
 from tests.models.small_gpt import SmallGPT
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
@@ -62,6 +65,17 @@ def test_probabilities_have_the_line_of_their_softmax(tmp_path: Path) -> None:
     assert claim.source is not None
     assert claim.source.text == "return torch.softmax(self.head(self.tok_emb(ids)), dim=-1)"
     assert claim.check.endswith("--only=logits")
+
+
+@pytest.mark.parametrize(
+    ("language", "line"), [("en", "ch04.ipynb, cell 4, line 12: x = y"), ("zh", "单元格 4 第 12 行：x = y")]
+)
+def test_a_line_of_a_notebook_is_named_by_its_cell(language: str, line: str) -> None:
+    source = SourceLine("ch04.ipynb", 12, "x = y", cell=4)
+    claim = Claim("causal", "later tokens leak", "0.1", holds=False, check="gptrace check", source=source)
+    explanation = gptrace.explain(ids=[5], model="tiny", topics=["last-dim"])
+    kept = replace(explanation, topics=(Topic("last-dim", "the last dimension", (claim,)),))
+    assert line in render(kept, "table", View(lang=language))
 
 
 def test_random_numbers_are_not_called_a_look_ahead() -> None:

@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from gptrace.record import Claim, Explanation
-from gptrace.report.common_parts import MARKS, kept_language_parts, model_facts, note_parts, prompt_fact
+from gptrace.report.common_parts import (
+    MARKS,
+    kept_language_parts,
+    model_facts,
+    note_parts,
+    prompt_fact,
+    source_place,
+)
 from gptrace.report.parts import Claims, ClaimText, Facts, Part
 from gptrace.report.table_data import TableData
 from gptrace.report.view import View
@@ -40,5 +47,7 @@ def _figures(claim: Claim) -> str:
         return claim.measured
     if claim.source is None:
         return words("{}; {} says more", claim.measured, claim.check)
-    place, code = f"{claim.source.file}:{claim.source.line}", claim.source.text
-    return words("{}; the line is {}: {}; {} says more", claim.measured, place, code, claim.check)
+    place = source_place(claim.source.file, claim.source.line, claim.source.cell)
+    return words(
+        "{}; the line is {}: {}; {} says more", claim.measured, place, claim.source.text, claim.check
+    )

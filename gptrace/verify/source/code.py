@@ -60,13 +60,16 @@ class SourceFile:
         `ran` is code of the file that ran. A notebook may have compiled it with imports from __future__ that
         are in another cell.
         """
-        text = "".join(lines)
+        text, file = "".join(lines), cls(lines)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             tree = ast.parse(text, name)
-            module = compile(text, name, "exec", ran.co_flags & _FUTURE, dont_inherit=True)
-        file = cls(lines, list(_functions(tree, "", ())))
-        file.codes.update(_codes_in(module))
+            # Notebooks compile each statement alone: a call of a module that the same text imports has other
+            # code then.
+            for compiled in (tree, *(ast.Module([statement], []) for statement in tree.body)):
+                module = compile(compiled, name, "exec", ran.co_flags & _FUTURE, dont_inherit=True)
+                file.codes.update(_codes_in(module))
+        file.functions.extend(_functions(tree, "", ()))
         return file
 
     def has(self, code: CodeType) -> bool:

@@ -14,6 +14,7 @@ from gptrace.measures import Measures
 from gptrace.model.build import LoadedModel
 from gptrace.model.quiet_torch import torch
 from gptrace.model.user_code_errors import short_path
+from gptrace.notebook_cells import code_file
 from gptrace.predict.run import traced_forward
 from gptrace.record import CheckResult, CodeFile, CodeLine, Source, TensorSpec, Trace
 from gptrace.text.prompts import Prompt
@@ -24,7 +25,7 @@ from gptrace.wording import enumerated
 
 
 class Place(NamedTuple):
-    """A line of a file."""
+    """A line of a file of code, which a cell of a notebook is, too."""
 
     file: str
     line: int
@@ -67,7 +68,8 @@ def _source(
     guilty: defaultdict[str, defaultdict[int, list[str]]] = defaultdict(lambda: defaultdict(list))
     for check in checks:
         if check.source is not None:
-            guilty[check.source.file][check.source.line].append(check.name)
+            file_of_line = code_file(check.source.file, check.source.cell)
+            guilty[file_of_line][check.source.line].append(check.name)
     files, changed = [], []
     for name, codes in ran.items():
         try:
@@ -120,7 +122,8 @@ def _tensors_by_place(trace: Trace) -> dict[Place, _Tensors]:
         for operation in call.ops:
             if operation.name in RESULTS or operation.name == ARGUMENTS:
                 file, _, line = operation.source.rpartition(":")
-                of_kind = tensors[Place(file, int(line))].by_kind[operation.name]
+                place = Place(code_file(file, operation.cell), int(line))
+                of_kind = tensors[place].by_kind[operation.name]
                 of_kind.update(dict.fromkeys(operation.outputs))
     return dict(tensors)
 
