@@ -25,9 +25,8 @@ REPORTS: dict[str, str] = {
     "{} without out_head": "不含 out_head 为 {}",
     "{} in {} on {}": "{1}，{0}，在 {2} 上",
     "random, seed {}: the next tokens mean nothing": "随机，种子 {}：预测的 token 没有意义",
-    "for real weights use --weights pretrained or --weights PATH": (
-        "要用真实权重，请加 --weights pretrained 或 --weights PATH"
-    ),
+    "-m small is trained": "-m small 是训练好的模型",
+    "without --weights random it is trained": "不加 --weights random 就是训练好的",
     "for real weights use --weights PATH": "要用真实权重，请加 --weights PATH",
     "none: device meta has shapes but no numbers, so there are no next tokens": (
         "无：设备 meta 上只有形状，没有数，所以不能预测下一个 token"
