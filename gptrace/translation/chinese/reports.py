@@ -261,6 +261,9 @@ REPORTS: dict[str, str] = {
     "weights {}": "权重 {}",
     "step {}": "第 {} 步",
     # explain
+    "these topics show more with trained weights (-m small): {}": (
+        "下列主题换成训练好的权重（-m small）能看到更多：{}"
+    ),
     "the claims stay as they were made; gptrace {} --lang {} makes them in this language": (
         "结论保持生成时的语言；用 gptrace {} --lang {} 生成这种语言的结论"
     ),
