@@ -154,6 +154,14 @@ def test_the_marks_reach_the_reader(cli: Cli, tmp_path: Path) -> None:
     assert "✗ So each row of W" in page
 
 
+def test_a_note_names_the_topics_that_random_weights_show_little_of() -> None:
+    note = "these topics show more with trained weights (-m small): "
+    untrained = gptrace.explain("Hello, I am", model="tiny", topics=["flow", "training", "inference"])
+    assert f"{note}training, inference\n" in str(untrained)
+    assert note not in str(gptrace.explain("Hello, I am", model="tiny", topics=["flow"]))
+    assert note not in str(gptrace.explain("Hello, I am", model="small", topics=["training"]))
+
+
 def test_what_does_not_apply_is_said_and_not_judged() -> None:
     bias = gptrace.explain(TEXT, model=SmallGPT("bias"), topics=["projection"]).topics[0]
     assert "y = x·Wᵀ + b" in bias.claims[0].text
