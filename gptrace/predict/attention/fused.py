@@ -67,7 +67,7 @@ def of_torch_module(
     again = functional.linear(joined, given["out_proj_weight"], given["out_proj_bias"])
     allowed = rounding_tolerance(result.dtype) * max(1e-9, float(result.abs().max()))
     is_same = float((again - result[:, 0]).abs().max()) <= allowed
-    scores = found.log()
+    scores = _masked(queries @ keys.mT * queries.shape[-1] ** -0.5, found != 0)
     return AttentionPlace(
         path, queries, keys, values, scores, found, found, mixed if is_same else None, is_fused=True,
         joined=joined if is_same else None, projected=result if is_same else None,

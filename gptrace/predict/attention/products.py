@@ -53,7 +53,9 @@ def read_product(
         letters = _of_matrices(factors)
     elif name == "einsum" and args and isinstance(args[0], str):
         operands = args[1:] if len(args) != 2 or isinstance(args[1], Tensor) else args[1]
-        factors, letters = list(operands), _of_equation(args[0])
+        factors = list(operands)
+        dims = [tensor.dim() for tensor in (*factors, result) if isinstance(tensor, Tensor)]
+        letters = _of_equation(args[0], dims)
     else:
         return None
     if letters is None or len(factors) != 2 or not all(isinstance(factor, Tensor) for factor in factors):
@@ -73,12 +75,20 @@ def _of_matrices(factors: Sequence[object]) -> tuple[str, str, str] | None:
     return left + "xz", right + "zy", batch + "xy"
 
 
-def _of_equation(equation: str) -> tuple[str, str, str] | None:
+def _of_equation(equation: str, dims: Sequence[int]) -> tuple[str, str, str] | None:
     inputs, arrow, result = equation.replace(" ", "").partition("->")
     left, comma, right = inputs.partition(",")
-    names = (left, right, result)
-    is_plain = arrow and comma and all(name.isalpha() and len(set(name)) == len(name) for name in names)
-    return names if is_plain else None
+    if not (arrow and comma) or len(dims) != 3:
+        return None
+    names = [_without_dots(name, dim) for name, dim in zip((left, right, result), dims, strict=True)]
+    is_plain = all(name.isalpha() and len(set(name)) == len(name) for name in names)
+    return (names[0], names[1], names[2]) if is_plain else None
+
+
+def _without_dots(letters: str, dim: int) -> str:
+    """Write a letter for each axis that the dots stand for; these are matched from the last one on."""
+    dots = "ZYXWVUTSRQPONMLKJIHGFEDCBA"[: max(0, dim - len(letters.replace("...", "")))]
+    return letters.replace("...", dots[::-1])
 
 
 def arranged(tensor: Tensor, letters: str, wanted: str, sizes: Mapping[str, int]) -> Tensor:

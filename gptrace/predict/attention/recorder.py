@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from gptrace.model.interrupts import interrupts_allowed, interrupts_held
 from gptrace.model.quiet_torch import torch
 from gptrace.predict.attention.fused import of_fused, of_torch_module
 from gptrace.predict.attention.place import AttentionPlace
@@ -76,19 +77,23 @@ class AttentionRecorder(torch.overrides.TorchFunctionMode):
     @contextmanager
     def on(self, module: Module) -> Iterator[None]:
         """Follow the calls of the submodules in the block."""
-        handles = []
-        for path, submodule in module.named_modules():
-            if not isinstance(submodule, torch.jit.ScriptModule):
-                handles += [
-                    submodule.register_forward_pre_hook(lambda _, __, path=path: self._stack.append(path)),
-                    submodule.register_forward_hook(lambda _, __, ___: self._leave(), always_call=True),
-                ]
-        try:
-            with run_uncompiled(), self:
-                yield
-        finally:
-            for handle in handles:
-                handle.remove()
+        handles: list[torch.utils.hooks.RemovableHandle] = []
+        with interrupts_held():
+            try:
+                for path, submodule in module.named_modules():
+                    if not isinstance(submodule, torch.jit.ScriptModule):
+                        handles += self._hooks(path, submodule)
+                with run_uncompiled(), self, interrupts_allowed():
+                    yield
+            finally:
+                for handle in handles:
+                    handle.remove()
+
+    def _hooks(self, path: str, submodule: Module) -> list[torch.utils.hooks.RemovableHandle]:
+        return [
+            submodule.register_forward_pre_hook(lambda _, __: self._stack.append(path)),
+            submodule.register_forward_hook(lambda _, __, ___: self._leave(), always_call=True),
+        ]
 
     def _leave(self) -> None:
         self._stack.pop()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gptrace.predict.explain.catalog import Catalog, Sentence
+from gptrace.predict.explain.chinese_attention import ATTENTION, ATTENTION_FAILURES
 
 _IDS = "模型看不到文字，只看到 token 的编号（id），batch 里每段文字占一行。"
 _IDS_FIGURES = "{prompt:tokens}；[batch, seq_len] = {ids:shape}"
@@ -38,6 +39,7 @@ _PARAMETERS_OTHERWISE = "{otherwise:,} 个参数，{size_otherwise:memory}"
 
 _TITLES = {
     "flow": "一段文字怎样走过模型",
+    "attention": "token 之间怎样交换信息",
     "last-dim": "最后一维为什么等于词表大小",
     "projection": "emb_dim 怎样变成 vocab_size",
     "probabilities": "从分数到概率",
@@ -338,4 +340,6 @@ _FAILURES = {
     "greedy": "贪心（greedy）：取最可能的 token。再跑一遍，结果不同，说明这个模型用了随机数。",
     "next_step": "选出的 token 接到文字末尾，但模型返回的行数没有增加。",
 }
-CHINESE = Catalog(_TITLES, _SENTENCES, _FAILURES, denial="这里并非如此：")
+CHINESE = Catalog(
+    _TITLES, _SENTENCES | ATTENTION, _FAILURES | ATTENTION_FAILURES, denial="这里并非如此："
+)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gptrace.predict.explain.catalog import Catalog, Sentence
+from gptrace.predict.explain.english_attention import ATTENTION, ATTENTION_FAILURES
 from gptrace.predict.explain.english_failures import (
     FAILURES,
     PROBABILITIES_RETURNED,
@@ -59,6 +60,7 @@ _PARAMETERS_OTHERWISE = "{otherwise:,} parameters, {size_otherwise:memory}"
 
 _TITLES = {
     "flow": "The path of a text through the model",
+    "attention": "How tokens exchange information",
     "last-dim": "Why the last dimension is the size of the vocabulary",
     "projection": "How emb_dim becomes vocab_size",
     "probabilities": "From scores to probabilities",
@@ -347,4 +349,6 @@ _SENTENCES = {
         "none",
     ),
 }
-ENGLISH = Catalog(_TITLES, _SENTENCES, FAILURES, denial="This does not hold here: ")
+ENGLISH = Catalog(
+    _TITLES, _SENTENCES | ATTENTION, FAILURES | ATTENTION_FAILURES, denial="This does not hold here: "
+)
