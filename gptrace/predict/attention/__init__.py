@@ -1,1 +1,1 @@
-"""Where a forward pass attends: queries, keys, weights and values, found by what the operations do with them."""
+"""Where a forward pass attends, found by what its operations do, and what each head looks at."""

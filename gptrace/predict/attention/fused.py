@@ -16,6 +16,11 @@ Tensor = torch.Tensor
 functional = torch.nn.functional
 _NAMES = ("query", "key", "value", "attn_mask", "dropout_p", "is_causal", "scale", "enable_gqa")
 
+_MODULE_NAMES = (
+    "query", "key", "value", "embed_dim_to_check", "num_heads", "in_proj_weight", "in_proj_bias", "bias_k",
+    "bias_v", "add_zero_attn", "dropout_p", "out_proj_weight", "out_proj_bias",
+)  # fmt: skip
+
 
 def of_fused(path: str, args: Sequence[Any], kwargs: Mapping[str, Any], result: Tensor) -> AttentionPlace:
     """Return what a call of scaled_dot_product_attention with a batch of 1 took and made."""
@@ -44,21 +49,17 @@ def of_torch_module(
 
     None where it adds keys of its own.
     """
-    names = (
-        "query key value embed_dim_to_check num_heads in_proj_weight in_proj_bias bias_k bias_v "
-        "add_zero_attn dropout_p out_proj_weight out_proj_bias"
-    ).split()
-    given = dict(zip(names, args, strict=False)) | dict(kwargs)
-    if given["bias_k"] is not None or given["add_zero_attn"] or len(args) > len(names):
+    given = dict(zip(_MODULE_NAMES, args, strict=False)) | dict(kwargs)
+    if given["bias_k"] is not None or given["add_zero_attn"] or len(args) > len(_MODULE_NAMES):
         return None
-    inputs = [given[name] for name in names[:3]]
+    inputs = [given[name] for name in _MODULE_NAMES[:3]]
     weights = given["in_proj_weight"]
     parts = [given[f"{letter}_proj_weight"] for letter in "qkv"] if weights is None else weights.chunk(3)
     bias = given["in_proj_bias"]
     biases = [None] * 3 if bias is None else bias.chunk(3)
     count = given["num_heads"]
     queries, keys, values = (
-        functional.linear(x[:, 0], part, bias).unflatten(-1, (count, -1)).transpose(0, 1)
+        functional.linear(x[:, 0], part, bias).view(len(x), count, -1).transpose(0, 1)
         for x, part, bias in zip(inputs, parts, biases, strict=True)
     )
     found = func(*args, **{**kwargs, "need_weights": True, "average_attn_weights": False})[1][0]

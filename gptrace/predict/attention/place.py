@@ -19,7 +19,7 @@ class AttentionPlace:
     attention scores and weights are recomputed, and `output` is what its kernel returned; it is None where
     that cannot be told apart from what follows.
 
-    `shape` is that of the scores, as the model has them; None where it has none. `joined` is the tensor that
+    `steps` are the names of the operations on the scores before softmax. `joined` is the tensor that
     the next layer takes, where that holds the output of the heads, and `projected` what it returns.
     """
 
@@ -34,6 +34,6 @@ class AttentionPlace:
     scale: float = 1.0
     is_fused: bool = False
     is_over_queries: bool = False
-    shape: tuple[int, ...] | None = None
+    steps: frozenset[str] = frozenset()
     joined: Tensor | None = None
     projected: Tensor | None = None

@@ -34,9 +34,7 @@ class Product:
         return Product(self.right, self.left, self.result, (right, left, result))
 
 
-def read_product(
-    name: str, args: Sequence[Any], kwargs: Mapping[str, Any], result: object
-) -> Product | None:
+def read_product(name: str, args: Sequence[Any], kwargs: Mapping[str, Any], result: object) -> Product | None:
     """Return what a call of a torch function multiplies; None for another function.
 
     >>> a, b = torch.ones(2, 3, 4), torch.ones(2, 4, 5)

@@ -37,18 +37,23 @@ _LAYERS = frozenset({"linear", "addmm", "matmul"})
 
 @dataclass(frozen=True, eq=False)
 class _Scores:
-    """What is known of a tensor of scores or weights: how it was made."""
+    """How a tensor of scores or weights was made.
+
+    `scores` is what went into softmax over `axis` (from the end), `softmax` what came out; `steps` are the
+    names of the operations between the product and softmax.
+    """
 
     product: Product
     scale: float
     scores: Tensor | None = None
     softmax: Tensor | None = None
     axis: int = -1
+    steps: frozenset[str] = frozenset()
 
 
 @dataclass(eq=False)
 class _Known:
-    """Values by tensor, for as long as the tensor lives."""
+    """A value for each tensor, for as long as the tensor lives."""
 
     values: dict[int, tuple[weakref.ref[Tensor], Any]] = field(default_factory=dict)
 
@@ -134,11 +139,15 @@ class AttentionRecorder(torch.overrides.TorchFunctionMode):
         if product is not None:
             self._multiply(product)
             return
-        scores = next((known for tensor in inputs if (known := self._scores.of(tensor)) is not None), None)
-        if before is not None:
+        scores: _Scores | None = next(
+            (known for tensor in inputs if (known := self._scores.of(tensor)) is not None), None
+        )
+        if before is not None and scores is not None:
             axis = kwargs.get("dim", args[1] if len(args) > 1 else -1)
             axis = int(axis) % before.dim() - before.dim()
             scores = replace(scores, scores=before, softmax=result.detach(), axis=axis)
+        elif scores is not None and scores.softmax is None:
+            scores = replace(scores, steps=scores.steps | {name})
         for output in outputs:
             if scores is not None and output.dim() >= 2 and name not in _LAYERS:
                 self._scores.learn(output, scores)
@@ -224,14 +233,15 @@ def _place(path: str, use: Product, scores: _Scores, length: int) -> AttentionPl
     weights = _flat(arranged(use.left, of_weights, heads + query + key, sizes), 2)
     values = _flat(arranged(use.right, of_values, heads + key + wide, sizes), 2)
     output = _flat(arranged(use.result, of_result, heads + query + wide, sizes), 2)
-    assert scores.scores is not None and scores.softmax is not None
+    if scores.scores is None or scores.softmax is None:
+        return None
     before, after = (_square(tensor, query_axis, key_axis) for tensor in (scores.scores, scores.softmax))
     queries, keys = _queries_and_keys(scores.product, query_axis, key_axis)
     if before.shape[-2] != length or before.shape[0] != len(queries):
         return None
     return AttentionPlace(
         path, queries, keys, values, before, after, weights, output, scale=scores.scale,
-        is_over_queries=scores.axis == query_axis, shape=tuple(scores.scores.shape),
+        is_over_queries=scores.axis == query_axis, steps=scores.steps,
     )  # fmt: skip
 
 

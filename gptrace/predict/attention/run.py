@@ -26,9 +26,7 @@ class AttentionRun:
     logits: Tensor
 
 
-def run_with_attention(
-    module: torch.nn.Module, run: Callable[[], Tensor], length: int
-) -> AttentionRun:
+def run_with_attention(module: torch.nn.Module, run: Callable[[], Tensor], length: int) -> AttentionRun:
     """Run a model on `length` tokens by `run`, which returns the logits (1, T, V)."""
     places: list[AttentionPlace] = []
     summaries: list[PlaceSummary] = []

@@ -10,9 +10,8 @@ from gptrace.predict.explain.english_failures import (
     UNUSED_BLOCKS,
     UNUSED_NORM,
 )
+from gptrace.predict.explain.english_tokens import TOKENS
 
-_IDS = "The model never sees text: it gets the ids of the tokens, one row for each text of the batch."
-_IDS_FIGURES = "{prompt:tokens}; [batch, seq_len] = {ids:shape}"
 _TABLE = "`{table}` is a table with a row for every token of the vocabulary. Each id selects its row"
 _NORM_FIGURES = "root mean square of the last vector: {before:.4g} → {after:.4g}"
 _HEAD = (
@@ -70,18 +69,6 @@ _TITLES = {
 }
 _SENTENCES = {
     # flow
-    "tokens": Sentence(
-        "The tokenizer cuts the text into tokens; joined together, they give the text again. " + _IDS,
-        _IDS_FIGURES,
-    ),
-    "tokens_normalized": Sentence(
-        "The tokenizer cuts the text into tokens. Joined together, they do not give exactly the text again: "
-        "many tokenizers normalize it first, for example to lower case. " + _IDS,
-        _IDS_FIGURES,
-    ),
-    "token_ids": Sentence(
-        "The prompt was given as token ids, so no text had to be cut into tokens. " + _IDS, _IDS_FIGURES
-    ),
     "token_embedding": Sentence(
         _TABLE + ": a vector of {width} numbers that stands for the token.",
         "{ids:shape} → {embedded:shape}; the rows of the table and the layer's output differ by "
@@ -350,5 +337,8 @@ _SENTENCES = {
     ),
 }
 ENGLISH = Catalog(
-    _TITLES, _SENTENCES | ATTENTION, FAILURES | ATTENTION_FAILURES, denial="This does not hold here: "
+    _TITLES,
+    TOKENS | _SENTENCES | ATTENTION,
+    FAILURES | ATTENTION_FAILURES,
+    denial="This does not hold here: ",
 )

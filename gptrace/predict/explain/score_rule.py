@@ -15,11 +15,12 @@ Tensor = torch.Tensor
 # The standard deviation of the lengths of normalised vectors, as a part of their mean.
 _EVEN = 0.03
 _SAME_FACTOR = 1e-3
+_HIDDEN = -9e3  # a score below this one stands for a hidden token; some masks add -1e4
 
 
 @dataclass(frozen=True, eq=False)
 class ScoreRule:
-    """How scores come from the `products` (H, T, T) of queries and keys: times `factor`, and as `key` says."""
+    """How scores come from the `products` (H, T, T) of queries and keys: times `factor`, as `key` says."""
 
     key: str
     holds: bool | None
@@ -37,7 +38,8 @@ def find_score_rule(model: MeasuredModel, place: AttentionPlace, tolerance: floa
         return None
     # Multiplied by a number before, as by 1/√head_dim, they count without it.
     products = queries @ keys.mT / place.scale
-    seen = scores.isfinite() & (as_float64(place.softmax) != 0)
+    # Where a mask is missing, or wrong, the scores of later tokens tell nothing of the rule.
+    seen = (scores.isfinite() & (scores > _HIDDEN) & (as_float64(place.softmax) != 0)).tril()
     if not bool(seen.any()):
         return None
     usual = queries.shape[-1] ** -0.5
@@ -45,16 +47,22 @@ def find_score_rule(model: MeasuredModel, place: AttentionPlace, tolerance: floa
     factor = float((x * y).sum()) / max(float((x * x).sum()), 1e-30)
     terms = (queries.abs() @ keys.abs().mT / abs(place.scale))[seen]
     allowed = tolerance * (max(abs(factor), usual) * largest(terms) + largest(y))
+    if "tanh" in place.steps and _keeps_order(x, y, allowed):
+        return ScoreRule("attention_scores_bent", True, products, usual)  # a high cap changes next to nothing
     if float((y - factor * x).abs().max()) <= allowed:
         return _by_factor(model, place, products, factor, max(tolerance, _SAME_FACTOR))
     for constant in (usual, place.scale, 1.0):
         rest = torch.where(seen, scores - constant * products, torch.nan)
         if _depends_on_distance_alone(rest, allowed):
             return ScoreRule("attention_scores_distance", True, products, constant)
-    order = x.argsort()
-    if bool((y[order].diff() >= -allowed).all()):
+    if _keeps_order(x, y, allowed):
         return ScoreRule("attention_scores_bent", True, products, usual)
     return ScoreRule("attention_scores_changed", None, products, usual)
+
+
+def _keeps_order(products: Tensor, scores: Tensor, allowed: float) -> bool:
+    """Tell whether a greater product never has a smaller score."""
+    return bool((scores[products.argsort()].diff() >= -allowed).all())
 
 
 def _by_factor(
@@ -78,7 +86,7 @@ def _is_mistake(model: MeasuredModel, place: AttentionPlace, factor: float, prec
     if is_hugging_face(model.module) or is_normalised:
         return False
     heads, _, head_dim = place.queries.shape
-    sizes = {heads, heads * head_dim}
+    sizes = {heads, heads * head_dim, place.queries.shape[1]}
     sizes |= {parameter.shape[-1] for parameter in model.module.parameters() if parameter.dim() > 1}
     mistakes = [head_dim**0.5, 1 / head_dim, *(size**-0.5 for size in sizes if size > 1)]
     if model.loaded.weights.get("source") == "own code" and not _has_small_queries(place):
@@ -93,7 +101,7 @@ def _has_small_queries(place: AttentionPlace) -> bool:
 
 
 def _depends_on_distance_alone(rest: Tensor, allowed: float) -> bool:
-    """Tell whether what was added to scores (H, T, T) is the same wherever a query and a key are as far apart.
+    """Tell whether the same was added to scores (H, T, T) wherever a query and a key are as far apart.
 
     NaN stands for a score that is hidden. One score of each distance would say nothing.
     """

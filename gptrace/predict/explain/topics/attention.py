@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 from gptrace.model.quiet_torch import torch
 from gptrace.predict.attention.heads import HeadLook
@@ -78,7 +79,7 @@ class _Attention:
         return self.claim("attention", True, vectors=vectors, numbers=vectors.shape[-1])
 
     def queries(self) -> MeasuredClaim:
-        """Compare the queries and keys with those of the text without its last token: they are the same."""
+        """Compare queries, keys and values with those of the text without its last token."""
         place = self.place
         shapes = {
             name: (1, *heads.shape)
@@ -89,22 +90,26 @@ class _Attention:
         difference = self._change_without_last()
         if difference is None:
             return self.claim(key, True, **shapes, key_heads=different)
-        holds = difference <= self.tolerance * largest(place.queries)
+        holds = difference <= self._allowed_change
         key = f"{key}_measured" if holds else "attention_queries_mixed"
         return self.claim(key, holds, **shapes, key_heads=different, difference=difference)
 
     def _change_without_last(self) -> float | None:
-        """Return how much the queries and keys change at the other tokens; None where that is unknown."""
+        """Return how much they change at the other tokens; None where that is unknown."""
         shorter = self._shorter
         if shorter is None or shorter.first is None:
             return None
-        pairs = [(self.place.queries, shorter.first.queries), (self.place.keys, shorter.first.keys)]
+        place, other = self.place, shorter.first
+        pairs = [(place.queries, other.queries), (place.keys, other.keys), (place.values, other.values)]
         if any(longer[:, :-1].shape != short.shape for longer, short in pairs):
             return None
         change = max(largest_difference(longer[:, :-1], short) for longer, short in pairs)
-        if change > self.tolerance * largest(self.place.queries) and self._is_random():
-            return None
-        return change
+        return None if change > self._allowed_change and self._is_random() else change
+
+    @property
+    def _allowed_change(self) -> float:
+        place = self.place
+        return self.tolerance * max(map(largest, (place.queries, place.keys, place.values)))
 
     def _is_random(self) -> bool:
         again = run_with_attention(self.model.module, lambda: self.model.run(self.model.ids), self.length)
@@ -124,19 +129,21 @@ class _Attention:
     def scores(self) -> MeasuredClaim:
         """Compute a score by hand, and find the rule by which all scores come from queries and keys."""
         place = self.place
-        rule = find_score_rule(self.model, place, self.tolerance)
+        is_seen = not place.is_fused or self.mixed_values().holds
+        rule = find_score_rule(self.model, place, self.tolerance) if is_seen else None
         if rule is None:
             return self.claim("attention_scores_unmeasured", None)
         row = torch.where(place.weights[0, -1] != 0, place.scores[0, -1], -torch.inf)
         others = row[:-1] if len(row) > 1 and bool(row[:-1].isfinite().any()) else row
         key_at = int(others.argmax())
         dot = float(rule.products[0, -1, key_at])
+        ids = self.model.ids[0]
         figures = {
-            "query": self.model.token(self.model.ids[0, -1]), "key": self.model.token(self.model.ids[0, key_at]),
+            "query": self.model.token(ids[-1]), "key": self.model.token(ids[key_at]),
             "dot": dot, "factor": rule.factor, "by_hand": dot * rule.factor,
             "score": float(place.scores[0, -1, key_at]), "usual": place.queries.shape[-1] ** -0.5,
         }  # fmt: skip
-        seen = "_fused" if place.is_fused and rule.key == "attention_scores" else ""
+        seen = "_fused" if place.is_fused and rule.holds and rule.key == "attention_scores" else ""
         return self.claim(f"{rule.key}{seen}", rule.holds, **figures)
 
     def mask(self) -> MeasuredClaim:
@@ -176,7 +183,7 @@ class _Attention:
             more = softmax.shape[-1] - self.length
             return self.claim("attention_weights_sink", True, **figures, more=more)
         if softmax.shape == place.weights.shape and _is_masked_late(softmax, as_float64(place.weights)):
-            return self.claim("attention_weights", False, **figures, because="masked late")
+            return self.claim("attention_weights", False, **figures, because="late")
         return self.claim("attention_weights_changed", True, **figures)
 
     def _looks_of_last(self) -> list[dict[str, object]]:
@@ -205,7 +212,9 @@ class _Attention:
     def joined(self) -> MeasuredClaim:
         """Compare the row of each token in what the next layer takes with the numbers of its heads."""
         place, joined = self.place, self.place.joined
-        heads = None if place.output is None else as_float64(place.output).transpose(0, 1).flatten(1)  # (T, H·v)
+        heads = (
+            None if place.output is None else as_float64(place.output).transpose(0, 1).flatten(1)
+        )  # (T, H·v)
         if heads is None or joined is None or joined.numel() != heads.numel():
             return self.claim("attention_joined_unmeasured", None)
         rows = as_float64(joined).reshape(self.length, -1)
@@ -257,7 +266,7 @@ class _Attention:
 
 def _distinct(heads: Tensor) -> int:
     """Return how many of the heads (H, T, d) differ from the one before."""
-    return 1 + sum(not torch.equal(head, before) for before, head in zip(heads, heads[1:], strict=False))
+    return 1 + sum(not torch.equal(head, before) for before, head in pairwise(heads))
 
 
 def _is_masked_late(softmax: Tensor, weights: Tensor) -> bool:
