@@ -43,7 +43,9 @@ def test_all_holds_on_our_model_in_both_languages(tiny: GPTModel) -> None:
     for language in ("en", "zh"):
         explanation = gptrace.explain(TEXT, model=tiny, lang=language)
         assert tuple(topic.topic for topic in explanation.topics) == TOPICS
-        assert all(holds is True for holds in flat(verdicts(explanation))), verdicts(explanation)
+        marks = verdicts(explanation)
+        assert marks["attention"].pop() is None  # where heads look is noise, since the weights are random
+        assert all(holds is True for holds in flat(marks)), marks
     assert not tiny.tok_emb._forward_hooks
 
 
@@ -284,4 +286,7 @@ def test_a_vocabulary_that_is_rounded_up_and_a_tokenizer_that_begins_with_bos(tm
     transformers.LlamaForCausalLM(config).save_pretrained(tmp_path)
     explanation = gptrace.explain("hello there", model=f"hf:{tmp_path}")
     assert False not in flat(verdicts(explanation)), explanation
-    assert "27 scores belong to no token" in explanation.topics[1].claims[0].measured
+    assert (
+        "27 scores belong to no token"
+        in next(topic for topic in explanation.topics if topic.topic == "last-dim").claims[0].measured
+    )
