@@ -23,6 +23,7 @@ from gptrace.tracing.repeated_blocks import RepeatedBlocks
 from gptrace.tracing.resized_runs import ResizedRun, Side
 
 Dims = tuple[str, ...]
+_PASS_SIZES = frozenset({"batch", "seq_len"})
 
 
 def axis_name(
@@ -30,7 +31,8 @@ def axis_name(
 ) -> str:
     """Return the name whose sizes an axis has in every run, or a multiple of them; else its size as a string.
 
-    Without `multiples`, these have no name.
+    Without `multiples`, these have no name. A multiple of a size of the forward pass never has one: where an
+    axis has two rows for each token, 2 is most often a setting, such as how many experts a token goes to.
 
     `sizes` are those of the axis in each run, the real run first, or None where it is unknown; `named` has
     those of each name, in the same order.
@@ -39,6 +41,8 @@ def axis_name(
     '4*emb_dim'
     >>> axis_name((3, 3, 3), {"n_heads": (3, 7, 5)})
     '3'
+    >>> axis_name((10, 18, 26), {"seq_len": (5, 9, 13)})
+    '10'
     """
     last = sizes[-1]
     if last is not None and len(set(sizes)) > 1:  # an axis of the same size in all runs is a constant
@@ -46,6 +50,8 @@ def axis_name(
             if tuple(sizes) == name_sizes:
                 return name
         for name, name_sizes in named.items() if multiples else ():
+            if not _PASS_SIZES.isdisjoint(name.split("*")):
+                continue
             factor = last // name_sizes[-1]
             if factor and tuple(sizes) == tuple(factor * size for size in name_sizes):
                 return f"{factor}*{name}"

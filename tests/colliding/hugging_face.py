@@ -50,7 +50,7 @@ _GPT2 = {
     "vocab_size": "vocabulary", "n_embd": "width", "n_head": "heads", "n_positions": "context",
 }  # fmt: skip
 _FIXED = {"num_hidden_layers": 1, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
-_EXPERTS = {**_FIXED, "num_experts_per_tok": 1}
+_EXPERTS = {**_FIXED, "num_experts_per_tok": 2}
 _WIDTH = ("hidden_size", "num_attention_heads")
 _LATENT = {
     **_MODERN, "q_lora_rank": "any", "kv_lora_rank": "any", "qk_nope_head_dim": "any",
