@@ -15,7 +15,7 @@ from gptrace.measures import Measures
 from gptrace.model.config import PRESETS
 from gptrace.model.on_demand import Model, is_module
 from gptrace.model.weights import hub
-from gptrace.model.weights.packaged import PACKAGED
+from gptrace.model.weights.packaged import PACKAGED, model_to_predict
 from gptrace.predict.validation import DEFAULT_NEW_TOKENS
 from gptrace.session import Session
 from gptrace.text.lines import PromptLines
@@ -73,6 +73,12 @@ def _session_and_seed(model: ModelArguments) -> tuple[Session, int | None]:
     return Session(**model), seed
 
 
+def _predicting(model: ModelArguments) -> ModelArguments:
+    """Return the arguments of a session for a function that only predicts: see `model_to_predict`."""
+    chosen = model_to_predict(model.get("model"), model.get("weights"), model.get("config"))
+    return {**model, "model": chosen}
+
+
 @_with_model_parameters
 def trace(
     text: Text | None = None, *, ids: Ids | None = None, special: bool = True, truncate: bool = False,
@@ -97,10 +103,12 @@ def topk(
 ) -> record.TopK:  # fmt: skip
     """Return the most likely next tokens of each prompt.
 
+    The model is "small", which is trained, unless `model`, `weights` or `config` is given.
+
     >>> len(topk("Hello", k=3, model="tiny").results[0].candidates)
     3
     """
-    return Session(**model).topk(
+    return Session(**_predicting(model)).topk(
         text, ids=ids, special=special, truncate=truncate, k=k, temperature=temperature, positions=positions,
         tokens=tokens, batch_size=batch_size,
     )  # fmt: skip
@@ -118,7 +126,7 @@ def topk_stream(
     >>> [len(result.candidates) for result in stream.results]
     [2, 0, 2]
     """
-    return Session(**model).topk_stream(
+    return Session(**_predicting(model)).topk_stream(
         prompts, special=special, truncate=truncate, k=k, temperature=temperature, positions=positions,
         tokens=tokens, batch_size=batch_size,
     )  # fmt: skip
@@ -131,10 +139,12 @@ def loss(
 ) -> record.Loss:  # fmt: skip
     """Return the cross-entropy of each token of each text, in nats, and the perplexity.
 
+    The model is "small", which is trained, unless `model`, `weights` or `config` is given.
+
     >>> round(loss("Hello, I am", model="tiny").total.loss, 4)
     10.7746
     """
-    return Session(**model).loss(
+    return Session(**_predicting(model)).loss(
         text, ids=ids, special=special, stride=stride, batch_size=batch_size, progress=progress
     )
 
@@ -150,7 +160,7 @@ def loss_stream(
     >>> [result.problem is None for result in stream.results]
     [True, False]
     """
-    return Session(**model).loss_stream(
+    return Session(**_predicting(model)).loss_stream(
         prompts, special=special, stride=stride, batch_size=batch_size, progress=progress
     )
 
@@ -164,12 +174,13 @@ def generate(
 ) -> record.Generation:  # fmt: skip
     """Continue each text.
 
-    `seed` is that of the random weights and of the sampling.
+    The model is "small", which is trained, unless `model`, `weights` or `config` is given. `seed` is that of
+    random weights and of the sampling.
 
     >>> generate("Hello, I am", model="tiny", max_new_tokens=2).results[0].text
     ' RAND rises'
     """
-    session, seed = _session_and_seed(model)
+    session, seed = _session_and_seed(_predicting(model))
     return session.generate(
         text, ids=ids, special=special, max_new_tokens=max_new_tokens, temperature=temperature, top_k=top_k,
         top_p=top_p, stop=stop, cache=cache, trace=trace, listener=listener, seed=seed,
@@ -189,7 +200,7 @@ def generate_stream(
     >>> [result.text for result in stream.results]
     [' RAND rises', None]
     """
-    session, seed = _session_and_seed(model)
+    session, seed = _session_and_seed(_predicting(model))
     return session.generate_stream(
         prompts, special=special, max_new_tokens=max_new_tokens, temperature=temperature, top_k=top_k,
         top_p=top_p, stop=stop, cache=cache, trace=trace, seed=seed,
@@ -203,10 +214,14 @@ def lens(
 ) -> record.Lens:  # fmt: skip
     """Return the tokens that each layer would predict if it were the last.
 
+    The model is "small", which is trained, unless `model`, `weights` or `config` is given.
+
     >>> [layer.path for layer in lens("Hello, I am", model="tiny").results[0].layers]
     ['trf_blocks.0', 'trf_blocks.1']
     """
-    return Session(**model).lens(text, ids=ids, special=special, truncate=truncate, k=k, head=head)
+    return Session(**_predicting(model)).lens(
+        text, ids=ids, special=special, truncate=truncate, k=k, head=head
+    )
 
 
 @_with_model_parameters
@@ -220,7 +235,9 @@ def lens_stream(
     >>> [len(result.layers) for result in stream.results]
     [2, 0]
     """
-    return Session(**model).lens_stream(prompts, special=special, truncate=truncate, k=k, head=head)
+    return Session(**_predicting(model)).lens_stream(
+        prompts, special=special, truncate=truncate, k=k, head=head
+    )
 
 
 @_with_model_parameters

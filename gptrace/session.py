@@ -234,8 +234,8 @@ class Session(SessionRuns):
 
         text, ids, special, truncate
                      as for `trace`, but one text
-        topics       some of "flow", "last-dim", "projection", "probabilities", "training", "inference" and
-                     "tying" (default: all)
+        topics       some of "flow", "attention", "last-dim", "projection", "probabilities", "training",
+                     "inference" and "tying" (default: all)
         lang         language of the claims, "en" (default) or "zh"
         seed         seed of the token that is sampled (default: the session's)
         head         path of the output head (default: the module that makes the logits, where one is found)

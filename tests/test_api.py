@@ -34,6 +34,19 @@ def test_sizes_seeds_and_dtypes() -> None:
     assert [*logits_by_id(first.candidates)] != [*logits_by_id(other.candidates)]
 
 
+def test_what_only_predicts_is_asked_of_the_trained_model_unless_another_is_selected() -> None:
+    answers = (
+        gptrace.topk("Hi", k=1), gptrace.topk_stream(["Hi"], k=1), gptrace.loss("Hi there"),
+        gptrace.loss_stream(["Hi there"]), gptrace.generate("Hi", max_new_tokens=1),
+        gptrace.generate_stream(["Hi"], max_new_tokens=1), gptrace.lens("Hi"), gptrace.lens_stream(["Hi"]),
+    )  # fmt: skip
+    assert {answer.model.name for answer in answers} == {"small"}
+    config = {"emb_dim": 8, "n_heads": 2, "n_layers": 1}
+    assert gptrace.topk("Hi", config=config).model.name == "gpt2-small, changed"
+    assert gptrace.generate("Hi", config=config, max_new_tokens=1).model.name == "gpt2-small, changed"
+    assert (gptrace.Session().name, gptrace.topk("Hi", model="tiny").model.name) == ("gpt2-small", "tiny")
+
+
 def test_building_a_model_leaves_the_callers_random_numbers() -> None:
     before = torch.get_rng_state()
     gptrace.trace("Hello", model="tiny")

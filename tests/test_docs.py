@@ -25,8 +25,9 @@ from tests.doc_examples import (
     run_commands,
 )
 
-_RUN_A_MODEL = (
-    "run|topk|explain|check|source|loss|generate|lens"  # the 124M model, unless the line names another
+# The 124M model runs where the line names no other, or a GPT-2.
+_RUNS_124M = re.compile(
+    r"gptrace (run|explain|check|source) (?!.*(-m|--model) (?!gpt))|gptrace .*(-m|--model) gpt"
 )
 CONTRIBUTING = ROOT / "CONTRIBUTING.md"
 
@@ -36,7 +37,7 @@ def _marks(block: Block) -> list[pytest.MarkDecorator]:
     lines = [command.line for command in block.commands()]
     if any(map(needs_a_shell, lines)):
         marks.append(pytest.mark.processes)
-    if any(re.match(f"gptrace ({_RUN_A_MODEL}) (?!.*(-m|--model) (?!gpt))", line) for line in lines):
+    if any(map(_RUNS_124M.match, lines)):
         marks.append(pytest.mark.slow)
     return marks
 

@@ -306,6 +306,7 @@ def test_what_a_session_says_of_itself(tmp_path: Path) -> None:
     tiny = Session("tiny")
     tiny.topk("Hello")
     assert repr(tiny) == "<Session tiny, random weights (seed 123), on cpu, loaded>"
+    assert repr(Session("small")) == "<Session small, trained weights, on cpu, not loaded>"
     assert repr(Session("tiny", device="meta")) == "<Session tiny, no weights, on meta, not loaded>"
     assert repr(Session(Toy())) == "<Session Toy, its own weights, on cpu, not loaded>"
     path = tmp_path / "model.pt"

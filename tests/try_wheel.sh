@@ -12,4 +12,4 @@ largest=20000000
 test "$(wc -c < "$(ls dist/gptrace-*.whl)")" -le $largest || { echo "the wheel has more than $largest bytes"; exit 1; }
 cd "$work"
 venv/bin/gptrace run "Hello"
-venv/bin/gptrace generate "The little girl" --model small
+venv/bin/gptrace generate "The little girl"

@@ -6,9 +6,8 @@ own configuration.
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping, Set
 from contextlib import suppress
 from typing import Any, NamedTuple, TypeVar
 
@@ -163,6 +162,61 @@ class Architecture:
                 for small in SIZE_SETS
             ]
 
+    def changes_alone(self) -> Iterator[tuple[Sizes, Sizes]]:
+        """Yield sizes to change alone, in two ways, for a model that cannot have all of them changed.
+
+        Those of one item belong together. An item is of no use once its sizes are changed by an earlier one.
+        """
+        values = [self._values_alone(small) for small in SIZE_SETS]
+        for first, second in zip(*values, strict=True):
+            if first:
+                yield first, second
+
+    def settings_alone(self, changes: Sizes) -> list[tuple[str, int]]:
+        """Return the settings without `changes` that may be a part of an axis, with their values."""
+        none = {*changes, *LAYER_NAMES}
+        return [
+            (key, value)
+            for key, value in self.settings.items()
+            if key not in none and not key.endswith("_token_id")
+        ]
+
+    def _values_alone(self, small: SizeSet) -> list[Sizes]:
+        groups = small.key_value_heads
+        by_role: list[Sizes] = [
+            {"vocabulary": small.vocabulary},
+            {"context": small.context},
+            {"width": (self._size("heads") or 1) * small.head_dim * 4 + small.rest},
+            {"width": small.width * 4},
+            {"width": small.width * 8},
+            {"head_dim": small.head_dim * 4},
+            {"inner": small.inner * 4},
+            {"heads": groups * small.heads_per_group, "key_value_heads": groups},
+            {"heads": groups, "key_value_heads": groups},
+            {"heads": groups * 4, "key_value_heads": groups * 4},
+        ]
+        others = zip(self._others, small.others, strict=False)
+        return [self._of_roles(item) for item in by_role] + [{key: other * 4} for key, other in others]
+
+    def _of_roles(self, by_role: Sizes) -> Sizes:
+        """Return sizes by the keys of the configuration; a new vocabulary comes with ids within it."""
+        changes = {self._keys[role]: size for role, size in by_role.items() if role in self._keys}
+        return changes | (self._special_ids(by_role["vocabulary"]) if "vocabulary" in by_role else {})
+
+    def of_changed(self, changed: Set[str]) -> tuple[Sizes, list[tuple[str, str]]]:
+        """Return the sizes that are named, and the products, where only these keys were changed."""
+        sources = {key for key in (self._keys.get("width"), self._keys.get("heads")) if key is not None}
+        is_computed = "head_dim" not in self._keys and len(sources) == 2 and sources <= changed
+        named = changed | ({"head_dim"} if is_computed else set())
+        sizes = {name: size for name, size in self.sizes.items() if name in named}
+        known = {*sizes, "batch", "seq_len"}
+        return sizes, [pair for pair in self.products() if known.issuperset(pair)]
+
+    def _special_ids(self, vocabulary: int) -> Sizes:
+        """Return 0 for the id of each special token that a smaller vocabulary has not."""
+        special = [key for key in self.settings if key.endswith("_token_id")]
+        return {key: 0 for key in special if self.settings[key] >= vocabulary}
+
     def sizes_after(self, resizing: Resizing) -> Sizes:
         """Return the sizes of a small model, as in `sizes`; this may run the code of the configuration."""
         changes = dict(resizing.changes)
@@ -198,10 +252,7 @@ class Architecture:
         else:
             same = [key for key in _SAME_AS_WIDTH if self.settings.get(key) == self._size("width")]
             changes |= dict.fromkeys(same, width)
-        # The id of a special token must stay within the vocabulary.
-        too_large = small.vocabulary if "vocabulary" in self._keys else math.inf
-        special = [key for key in self.settings if key.endswith("_token_id")]
-        return changes | {key: 0 for key in special if self.settings[key] >= too_large}
+        return changes | (self._special_ids(small.vocabulary) if "vocabulary" in self._keys else {})
 
     def _possible_widths(self) -> tuple[str, ...]:
         """Return the relations that the width of the model may have to its heads, as in `Relations`."""

@@ -81,25 +81,42 @@ def hugging_face_architecture(module: Module) -> Architecture | None:
     """Return how to build a model of transformers at other sizes, or None for any other module."""
     if not is_hugging_face(module):
         return None
-    config: Any = module.config
-    # The kernels are no part of the dictionary, and they decide which operations a model runs.
-    kernels = [getattr(config, f"_{part}_implementation", None) for part in ("attn", "experts")]
-    key = repr((config.to_dict(), kernels))
     module_class: Any = type(module)
-    return _known_architecture(module_class, _Configuration(key, config))
+    return _known_architecture(module_class, _Configuration(module.config))
+
+
+def plain_settings(module: Module) -> dict[str, int | float | str]:
+    """Return the settings of a model of transformers that are numbers or strings, and so fit into JSON."""
+    return dict(_plain_settings(_Configuration(module.config)))
 
 
 class _Configuration:
     """A configuration of transformers; it equals another that has the same settings."""
 
-    def __init__(self, key: str, config: Any) -> None:
-        self.key, self.config = key, config
+    def __init__(self, config: Any) -> None:
+        self.key, self.config = (type(config), _state(config)), config
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, _Configuration) and self.key == other.key
 
     def __hash__(self) -> int:
         return hash(self.key)
+
+
+def _state(config: Any) -> str:
+    """Return all that a configuration holds, as text, which `to_dict` takes several times as long for.
+
+    It includes the kernels, which are no part of that dictionary and decide which operations a model runs.
+    """
+    state = {key: _state(item) if hasattr(item, "to_dict") else item for key, item in vars(config).items()}
+    return repr(state)
+
+
+@lru_cache(maxsize=16)
+def _plain_settings(configuration: _Configuration) -> dict[str, int | float | str]:
+    settings: dict[str, Any] = configuration.config.to_dict()
+    configuration.config = None  # else it would be kept, and whatever it holds
+    return {key: value for key, value in settings.items() if isinstance(value, int | float | str)}
 
 
 # What is known of an architecture is kept with it, for a model that runs again and again.

@@ -16,6 +16,8 @@ Module = torch.nn.Module
 _MOST_PATHS = 1_000_000
 # The largest published models have fewer than 100,000, most of them in experts.
 _MOST_MODULES = 300_000
+_PARAMETERS = frozenset({torch.nn.Parameter, type(None)})
+_BUFFERS = frozenset({torch.Tensor, type(None)})
 # PyTorch calls itself for each level of modules; so many calls are left to what calls it.
 _OTHER_CALLS = 300
 
@@ -29,6 +31,8 @@ def check_submodules(module: Module, *, may_contain_itself: bool = False) -> Non
     `module.eval()`, `to()` and `state_dict()` follow all paths, and these have no end.
     """
     most_levels = sys.getrecursionlimit() - _OTHER_CALLS
+    if _is_usual(module, most_levels):
+        return
     paths: dict[int, int] = {}  # how many paths lead into each module that was walked through, from itself on
     open_modules = [_Opened(module, "")]
     while open_modules:
@@ -48,6 +52,33 @@ def check_submodules(module: Module, *, may_contain_itself: bool = False) -> Non
         elif not may_contain_itself:
             path = ".".join([*(opened.name for opened in open_modules[1:]), name])
             raise _contains_itself(child, path)
+
+
+def _is_usual(module: Module, most_levels: int) -> bool:
+    """Tell whether a module holds each submodule once, and nothing is to be said against any; else unknown.
+
+    This takes a quarter of the time of the whole check, and is true of nearly every model.
+    """
+    seen, kinds = {id(module)}, set[type]()
+    level = [module]
+    while level and most_levels > 0:
+        most_levels -= 1
+        inner: list[Module] = []
+        for parent in level:
+            kinds.add(type(parent))
+            for registry, usual in ((parent._parameters, _PARAMETERS), (parent._buffers, _BUFFERS)):
+                for name, value in registry.items():
+                    if type(name) is not str or type(value) not in usual:
+                        return False
+            for name, child in parent._modules.items():
+                if child is None:
+                    continue
+                if type(name) is not str or id(child) in seen or not isinstance(child, Module):
+                    return False
+                seen.add(id(child))
+                inner.append(child)
+        level = inner
+    return not level and len(seen) <= _MOST_PATHS and all(kind.__hash__ is not None for kind in kinds)
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from gptrace.model.selection import (
     ModelSelection,
     select_model,
 )
+from gptrace.model.weights.packaged import PACKAGE
 from gptrace.text.gpt2_tokenizer import GPT2
 from gptrace.text.hugging_face import as_tokenizer
 from gptrace.text.tokenizer import Tokenizer
@@ -50,7 +51,7 @@ class ModelOnDemand:
                    "hf:FOLDER"; or a torch.nn.Module, which is left as it is, its class, or a function that
                    returns one. It is called with token ids `[batch, seq_len]`
         weights    "random", "pretrained" (downloaded at once, unless they are in the cache), or the path of a
-                   weight file or folder (default: random; for "hf:…" its own)
+                   weight file or folder (default: random; for "small" and "hf:…" their own)
         tokenizer  a tokenizer of transformers, or any object with the methods of
                    gptrace.text.tokenizer.Tokenizer (default: GPT-2's; for "hf:…" its own)
         name       the name of the model in reports (default: that of the preset, object, folder or class)
@@ -167,7 +168,9 @@ def _weights(selection: ModelSelection | None) -> str:
     if selection.device == "meta":
         return "no weights"
     if selection.weights is not None:
-        is_published = isinstance(selection, GPTSelection) and selection.origin
-        return "pretrained weights" if is_published else f"weights from {selection.weights}"
+        origin = selection.origin if isinstance(selection, GPTSelection) else {}
+        if origin:
+            return "trained weights" if origin["source"] == PACKAGE else "pretrained weights"
+        return f"weights from {selection.weights}"
     is_random = isinstance(selection, GPTSelection) or getattr(selection, "random", False)
     return f"random weights (seed {selection.seed})" if is_random else "its own weights"

@@ -24,6 +24,8 @@ NEVER_USER_CODE = (
     str(Path(torch.__file__).parent) + os.sep,
     "<frozen",
 )
+# Between a module's caller and the module while a trace runs, as torch itself is.
+_CALLS = _OWN_CODE + os.path.join("tracing", "module_calls.py")
 LIBRARIES = (*{sysconfig.get_path(kind) + os.sep for kind in ("stdlib", "purelib", "platlib")},)
 _HINT = (
     "the model's own code raised this; gptrace run shows the trace up to the failing call, "
@@ -69,7 +71,9 @@ def is_of_user_code(error: BaseException) -> bool:
     The innermost frame that is either user code or gptrace decides.
     """
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
-        if frame.filename.startswith(NEVER_USER_CODE[0]):
+        if frame.filename == _CALLS:
+            continue
+        if frame.filename.startswith(_OWN_CODE):
             return False
         if not frame.filename.startswith((*NEVER_USER_CODE, *LIBRARIES, "<")):
             return True

@@ -18,7 +18,9 @@ from gptrace.wording import quoted_value, suggestion
 DEFAULT_K = 5
 DEFAULT_NEW_TOKENS = 20
 POSITIONS = ("last", "all")
-TOPICS = ("flow", "last-dim", "projection", "probabilities", "training", "inference", "tying")
+TOPICS = (
+    "flow", "attention", "last-dim", "projection", "probabilities", "training", "inference", "tying",
+)  # fmt: skip
 
 
 def resolve_k(k: int | None, vocab_size: int) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from gptrace.model.weights.packaged import TRAINED_MODEL
 from gptrace.record import (
     Candidate,
     GenerationResult,
@@ -58,16 +59,16 @@ def model_facts(model: ModelInfo) -> FactPairs:
     clauses.append(words("{} in {} on {}", size, visible(model.dtype), visible(model.device)))
     facts: FactPairs = [(words("model"), line(joined(clauses)))]
     if model.weights is not None:
-        facts.append((words("weights"), line(weights_text(model.weights))))
+        facts.append((words("weights"), line(weights_text(model.weights, model.name))))
     return facts
 
 
-def weights_text(weights: dict[str, Any]) -> str:
-    """Return the origin of the weights in one line, and whether the predictions mean anything.
+def weights_text(weights: dict[str, Any], model: str = "") -> str:
+    """Return the origin of a model's weights in one line, and whether the predictions mean anything.
 
-    They may come from a file that somebody else has written, so any fact may be missing or of another type.
+    The facts may come from a file that somebody else has written: any may be missing or of another type.
     """
-    clauses = _origin(weights)
+    clauses = _origin(weights, model)
     if "padding_rows" in weights:
         count = _fact(weights, "padding_rows")
         clauses.append(words("{} rows that pad the vocabulary are never predicted", count))
@@ -93,14 +94,15 @@ def _fact(weights: dict[str, Any], name: str) -> str:
     return visible(str(weights.get(name, "?")))
 
 
-def _origin(weights: dict[str, Any]) -> list[str]:
+def _origin(weights: dict[str, Any], model: str) -> list[str]:
     """Return the clauses that say where the weights come from."""
     revision = _fact(weights, "revision")[:7]
     match weights.get("source"):
         case "random":
+            is_trained = "without --weights random it is trained"
             return [
                 words("random, seed {}: the next tokens mean nothing", _fact(weights, "seed")),
-                words("for real weights use --weights pretrained or --weights PATH"),
+                words(is_trained if model == TRAINED_MODEL else "-m small is trained"),
             ]
         case "none":
             return [words("none: device meta has shapes but no numbers, so there are no next tokens")]

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from itertools import chain
 
 from gptrace.model.quiet_torch import torch
 from gptrace.notebook_cells import cell_of
 from gptrace.record import FlowStep, ModuleCall, OpCall, ParameterCount, Totals, Trace
-from gptrace.tracing.axis_names import InferredAxisNames
 from gptrace.tracing.costs import costs_with_children
 from gptrace.tracing.failures import failure_of
+from gptrace.tracing.inferred_names import InferredAxisNames
 from gptrace.tracing.model_facts import model_info_from, versions
 from gptrace.tracing.notes import notes_on_lanes, trace_notes
 from gptrace.tracing.operations import Operation
-from gptrace.tracing.parameters import ancestors, count_by_module, named_modules_with_aliases, parameter_refs
+from gptrace.tracing.parameters import ancestors, counts_of, named_modules_with_aliases
 from gptrace.tracing.recorder import SpanRecorder
 from gptrace.tracing.span import Span
 from gptrace.tracing.tensor_specs import CallSpecs, Specs, specs_of_pass, with_statistics
@@ -38,12 +37,11 @@ def assemble_trace(
     # The modules as they are now, since a forward pass may have added some.
     modules = list(named_modules_with_aliases(recorder.module))
     with torch._C.DisableTorchFunction():  # a user's function mode counts no work of ours
-        parameters = parameter_refs(modules)
-        counts = count_by_module(modules, parameters)
-        model = model_info_from(recorder.module, modules, parameters)
+        counts = counts_of(modules)
+        model = model_info_from(recorder.module, modules, counts)
     passes = _forward_passes(recorder.spans)
     inferred = {root: infer_names(spans) for root, spans in passes.items()}
-    calls = _module_calls(recorder, counts, passes, inferred)
+    calls, axis_names = _module_calls(recorder, counts.by_path, passes, inferred)
     called = {span.module for span in recorder.spans}
     # A ModuleList is never called itself: it counts as used if a module in it was called.
     used = {around for path, module in recorder.paths if module in called for around in ancestors(path)}
@@ -54,7 +52,7 @@ def assemble_trace(
     return Trace(
         versions=versions(),
         model=model,
-        dims=_dims(calls, _same_in_all(sizes.values())),
+        dims=_dims(axis_names, _same_in_all(sizes.values())),
         inputs=(),
         flow=_flow(calls),
         calls=calls,
@@ -87,19 +85,22 @@ def _module_calls(
     counts: Mapping[str, ParameterCount],
     passes: Mapping[int, list[Span]],
     inferred: Mapping[int, InferredAxisNames],
-) -> tuple[ModuleCall, ...]:
-    """Turn spans into records, with the axis names of the forward pass that each is in."""
+) -> tuple[tuple[ModuleCall, ...], set[str]]:
+    """Turn spans into records, with the axis names of the forward pass that each is in; return these, too."""
     spans = recorder.spans
     operations = recorder.operations_by_call()
-    specs: dict[Span, CallSpecs] = {}
+    specs: dict[int, CallSpecs] = {}
+    axis_names: set[str] = set()
     for root, of_pass in passes.items():  # a resized run is one forward pass, too
-        specs.update(zip(of_pass, specs_of_pass(of_pass, operations, inferred[root].names), strict=True))
+        calls_of_pass, names = specs_of_pass(of_pass, operations, inferred[root].names)
+        specs.update(zip([span.index for span in of_pass], calls_of_pass, strict=True))
+        axis_names |= names
     calls_of_path = Counter([span.path for span in spans])
     begun = dict.fromkeys(calls_of_path, 0)
     measured = _measured_facts(recorder, spans)
     calls = []
     for span in spans:
-        path, (inputs, outputs, ops) = span.path, specs[span]
+        path, (inputs, outputs, ops) = span.path, specs[span.index]
         begun[path] += 1
         # By position, in the order of the fields: keywords take twice as long, for hundreds of calls.
         calls.append(
@@ -120,7 +121,7 @@ def _module_calls(
                 span.failed,
             )
         )
-    return tuple(calls)
+    return tuple(calls), axis_names
 
 
 def _measured_facts(recorder: SpanRecorder, spans: Sequence[Span]) -> list[_Measured]:
@@ -166,11 +167,9 @@ def _op_calls(
     return tuple(calls)
 
 
-def _dims(calls: Iterable[ModuleCall], sizes: Mapping[str, int]) -> dict[str, int]:
+def _dims(axis_names: Collection[str], sizes: Mapping[str, int]) -> dict[str, int]:
     """Return the sizes by axis name, of the names that occur in the trace."""
-    dims = {spec.dims for call in calls for spec in (*call.inputs, *call.outputs)}
-    dims |= {spec.dims for call in calls for op in call.ops for spec in (*op.inputs, *op.outputs)}
-    used = {name for axis in set(chain.from_iterable(dims)) for name in axis.split("*")}
+    used = {name for axis in axis_names for name in axis.split("*")}
     return {name: size for name, size in sizes.items() if name in used}
 
 
@@ -232,7 +231,8 @@ def _replaced_paths(recorder: SpanRecorder, modules: Iterable[tuple[str, Module]
 
 def _paths_in_scripted_modules(recorder: SpanRecorder) -> set[str]:
     """Return the paths inside scripted modules, whose calls no hook can see."""
-    scripted = {path for path, module in recorder.paths if isinstance(module, torch.jit.ScriptModule)}
-    if not scripted:
+    kinds = {type(module) for _, module in recorder.paths}
+    if not any(issubclass(kind, torch.jit.ScriptModule) for kind in kinds):
         return set()
+    scripted = {path for path, module in recorder.paths if isinstance(module, torch.jit.ScriptModule)}
     return {path for path, _ in recorder.paths if not scripted.isdisjoint(ancestors(path)[1:])}

@@ -15,31 +15,22 @@ by their path and number, and have no names where another run has none.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from gptrace.model.architecture import Architecture, Sizes
-from gptrace.model.quiet_torch import torch
-from gptrace.tracing.recorder import SpanRecorder
-from gptrace.tracing.repeated_blocks import RepeatedBlocks, find_repeated_blocks, stand_for_all
-from gptrace.tracing.resized_runs import (
-    ForwardPass,
-    ResizedRun,
-    Side,
-    limit_of_work,
-    run_copy_resized,
-    run_resized,
-)
-from gptrace.tracing.span import Site, Span, call_sites
-from gptrace.tracing.token_lanes import MixingView
+from gptrace.model.architecture import Sizes
+from gptrace.tracing.repeated_blocks import RepeatedBlocks
+from gptrace.tracing.resized_runs import ResizedRun, Side
 
 Dims = tuple[str, ...]
-_SEVERAL_TOKENS = 30
-_NO_SIZES = "this model cannot be built at other sizes; pass a class that takes its sizes as arguments"
 
 
-def axis_name(sizes: Sequence[int | None], named: Mapping[str, tuple[int, ...]]) -> str:
+def axis_name(
+    sizes: Sequence[int | None], named: Mapping[str, tuple[int, ...]], *, multiples: bool = True
+) -> str:
     """Return the name whose sizes an axis has in every run, or a multiple of them; else its size as a string.
+
+    Without `multiples`, these have no name.
 
     `sizes` are those of the axis in each run, the real run first, or None where it is unknown; `named` has
     those of each name, in the same order.
@@ -54,7 +45,7 @@ def axis_name(sizes: Sequence[int | None], named: Mapping[str, tuple[int, ...]])
         for name, name_sizes in named.items():
             if tuple(sizes) == name_sizes:
                 return name
-        for name, name_sizes in named.items():
+        for name, name_sizes in named.items() if multiples else ():
             factor = last // name_sizes[-1]
             if factor and tuple(sizes) == tuple(factor * size for size in name_sizes):
                 return f"{factor}*{name}"
@@ -74,7 +65,8 @@ class AxisNames:
     """The axis names of one forward pass: its own shapes beside those of the resized runs.
 
     `sizes` are those of each name in the real run; the resized `runs` have theirs. `products` are pairs of
-    names that a model may merge into one axis. `blocks` are those of which the runs have only two.
+    names that a model may merge into one axis. `blocks` are those of which the runs have only two. Where the
+    runs have only some settings changed, a factor may be another setting, so `multiples` have no names.
     """
 
     def __init__(
@@ -83,8 +75,10 @@ class AxisNames:
         runs: Sequence[ResizedRun],
         products: Sequence[tuple[str, str]],
         blocks: RepeatedBlocks | None = None,
+        *,
+        multiples: bool = True,
     ) -> None:
-        self.sizes, self.runs, self._blocks = sizes, runs, blocks
+        self.sizes, self.runs, self._blocks, self._multiples = sizes, runs, blocks, multiples
         # What the last pass with these names saw, and its TensorSpecs; see `specs_of_pass`.
         self.last_pass: tuple[object, Any] = (None, ())
         # Products come last: where n_heads*head_dim equals emb_dim, the name is emb_dim.
@@ -102,7 +96,7 @@ class AxisNames:
         axes = self._axes(side, name, shape)
         if axes is None:
             return tuple(map(str, shape))
-        names = tuple([axis_name(sizes, self._named) for sizes in axes])
+        names = tuple([axis_name(sizes, self._named, multiples=self._multiples) for sizes in axes])
         if "seq_len" in names and any(run.is_mixed(self._small_side(side), name) for run in self.runs):
             names = tuple(
                 [
@@ -129,209 +123,3 @@ class AxisNames:
         side = self._small_side(side)
         shapes = (shape, *(run.shape(side, name) for run in self.runs))
         return list(zip(*shapes, strict=True)) if len(set(map(len, shapes))) == 1 else None
-
-
-class _NamesByResizing(NamedTuple):
-    """The axis names from resized runs, or None; why any are missing; and how much work is left."""
-
-    names: AxisNames | None
-    reason: str
-    work_left: int
-
-
-class InferredAxisNames(NamedTuple):
-    """The axis names of a forward pass, or None; and a note for the user where some could not be inferred."""
-
-    names: AxisNames | None
-    note: str = ""
-
-    def views(self) -> list[MixingView]:
-        """Return the views that mix tokens; of equal blocks, those of the first."""
-        runs = () if self.names is None else self.names.runs
-        first: dict[tuple[str, str], MixingView] = {}
-        for view in (view for run in runs for view in run.views):
-            first.setdefault((view.name, view.source), view)
-        return list(first.values())
-
-    def leaks(self) -> bool:
-        """Tell whether later tokens reach earlier ones in a model that hides them."""
-        return self.names is not None and any(run.leaks for run in self.names.runs)
-
-
-def infer_axis_names(
-    recorder: SpanRecorder,
-    architecture: Architecture | None,
-    spans: Sequence[Span],
-    *,
-    by_copy: bool,
-    failed: bool,
-) -> InferredAxisNames:
-    """Return the axis names of one forward pass, whose calls are `spans`; none unless it got ids `[B, T]`.
-
-    Resized runs of `architecture` change every size. If it is None or cannot be run, and `by_copy` is true, a
-    copy of the module is run with another batch and with another seq_len: other axes stay numbers then. The
-    note says so. If the pass `failed`, resized runs may fail as well, and name the axes up to there. Nothing
-    is raised when a run goes wrong.
-    """
-    ids = spans[0].inputs[0] if spans[0].inputs else None
-    is_submodule = spans[0].path != ""  # called by itself
-    if is_submodule or ids is None or len(ids.shape) != 2 or ids.dtype.is_floating_point:
-        return InferredAxisNames(None)
-    inputs = tuple((info.name, len(info.shape), info.dtype) for info in spans[0].inputs)
-    tables = [span.module for span in spans if isinstance(span.module, torch.nn.Embedding)]
-    vocabulary = min([table.num_embeddings for table in tables], default=1)
-    forward_pass = ForwardPass(
-        *ids.shape, vocabulary, inputs, recorder.measures.ops, may_fail=failed,
-        lines=recorder.lines is not None,
-    )  # fmt: skip
-    sites, modules = call_sites(spans), len(recorder.paths)
-    names, reason = None, _built_already(recorder.module)
-    if architecture is not None:
-        names, reason, _ = _kept_names(architecture, forward_pass, sites, modules, recorder, spans)
-    if names is not None:
-        return InferredAxisNames(names)
-    if not by_copy:
-        return InferredAxisNames(None, f"no axis has a name: {reason}")
-    return _names_by_copy(recorder.module, forward_pass, sites, modules, reason)
-
-
-def _kept_names(
-    architecture: Architecture,
-    forward_pass: ForwardPass,
-    sites: frozenset[Site],
-    modules: int,
-    recorder: SpanRecorder,
-    spans: Sequence[Span],
-) -> _NamesByResizing:
-    """Return the axis names from resized runs; they are kept, for a model that is traced again and again."""
-    key = forward_pass, sites, modules
-
-    def infer() -> _NamesByResizing:
-        by_two_blocks = _names_by_two_blocks(architecture, *key, recorder, spans)
-        if by_two_blocks.names is not None:
-            return by_two_blocks
-        return _names_by_resizing(architecture, *key, by_two_blocks.work_left)
-
-    return architecture.keep("axis_names", key, infer)
-
-
-def _names_by_two_blocks(
-    architecture: Architecture,
-    forward_pass: ForwardPass,
-    sites: frozenset[Site],
-    modules: int,
-    recorder: SpanRecorder,
-    spans: Sequence[Span],
-) -> _NamesByResizing:
-    """Return the axis names from runs with two blocks; none unless runs with all would give the same."""
-    limit = limit_of_work(modules)
-    blocks = find_repeated_blocks(architecture, recorder.paths)
-    if blocks is None:
-        return _NamesByResizing(None, "", limit)
-    sites = frozenset(map(blocks.site, sites))
-    result = _names_by_resizing(architecture, forward_pass, sites, modules, limit, blocks)
-    names, operations = result.names, recorder.operations_by_call()
-    if names is None or result.reason:
-        return result._replace(names=None)
-    is_whole = stand_for_all(blocks, names.runs, spans, operations, names.explains)
-    return result if is_whole else result._replace(names=None)
-
-
-def _built_already(module: torch.nn.Module) -> str:
-    """Say that a model came built, and what to give instead."""
-    kind = type(module)
-    is_own = not kind.__module__.startswith("torch.")
-    if not is_own:
-        return (
-            "this model is built already; gptrace.trace(…) names all axes if it gets a function that builds "
-            "it from its sizes instead"
-        )
-    return (
-        "this model is built already; gptrace.trace(…) names all axes if it gets "
-        f"model={kind.__name__}, config=… instead"
-    )
-
-
-def _names_by_resizing(
-    architecture: Architecture,
-    forward_pass: ForwardPass,
-    sites: frozenset[Site],
-    modules: int,
-    left: int,
-    blocks: RepeatedBlocks | None = None,
-) -> _NamesByResizing:
-    """Return the axis names from runs of the architecture at other sizes.
-
-    `sites` are those of the calls of the real run. Where no run has them all, those that have most count, if
-    it is at least half. `left` is how much work the runs may be. They have two of the `blocks`, if these are
-    given.
-    """
-    sizes = _sizes(forward_pass.batch, forward_pass.seq_len) | architecture.sizes
-    best: AxisNames | None = None
-    reason, least = _NO_SIZES, len(sites) / 2
-    limit = limit_of_work(modules)
-    for resizings in architecture.resizings():
-        if left <= 0:
-            break
-        runs: list[ResizedRun] = []
-        for resizing in resizings:
-            if blocks is not None:
-                resizing = blocks.resizing(resizing)
-            # A run is kept for other passes: it does not depend on the ids of this one, and its own limit is
-            # always the same. Here the limit is that of the sum.
-            result = run_resized(architecture, resizing, forward_pass.resized(1, 1), limit, verified=not runs)
-            left -= result.work
-            if not isinstance(result, ResizedRun):
-                reason = result.reason
-                break
-            runs.append(result)
-        else:
-            covered = len(sites.intersection(*(run.sites for run in runs)))
-            if covered > least or covered == len(sites):
-                best, least = AxisNames(sizes, runs, architecture.products(), blocks), covered
-            if covered == len(sites):
-                return _NamesByResizing(best, "", left)
-            reason = "at other sizes the model makes other calls"
-    return _NamesByResizing(best, reason, left)
-
-
-def _names_by_copy(
-    module: torch.nn.Module, forward_pass: ForwardPass, sites: frozenset[Site], modules: int, reason: str
-) -> InferredAxisNames:
-    """Name batch and seq_len by runs of a copy that vary them; or only one of them, if only one can vary."""
-    real_sizes = _sizes(forward_pass.batch, forward_pass.seq_len)
-    left = limit_of_work(modules)
-    for varied, resized_sizes in _other_input_sizes(**real_sizes):
-        runs: list[ResizedRun] = []
-        for sizes in resized_sizes:
-            # The second run, since the first may have a single token.
-            run = run_copy_resized(module, forward_pass.resized(**sizes), left, verified=bool(runs))
-            left -= run.work
-            if not isinstance(run, ResizedRun):
-                break
-            runs.append(run)
-        else:
-            real = {name: real_sizes[name] for name in varied}
-            names = AxisNames(real, runs, [("batch", "seq_len")] if len(varied) == 2 else [])
-            subject = "batch and seq_len have names" if len(varied) == 2 else f"{varied[0]} has a name"
-            return InferredAxisNames(names, f"only {subject}: {reason}")
-    return InferredAxisNames(
-        None, f"no axis has a name: neither batch nor seq_len can be varied, and {reason}"
-    )
-
-
-def _other_input_sizes(batch: int, seq_len: int) -> Iterator[tuple[tuple[str, ...], list[Sizes]]]:
-    """Yield names to vary, with the sizes of two runs that do so; small, as a table of positions may be.
-
-    The batch makes several tokens: a few may all go to the same expert of a mixture by chance.
-    """
-    batches = [size for size in (2, 3, 5, 7, 11, 31) if size != batch]
-    batches.sort(key=lambda size: size * seq_len < _SEVERAL_TOKENS)  # else in the same order
-    lengths = [size for size in (3, 5, 2) if size != seq_len]
-    yield ("batch", "seq_len"), [_sizes(batches[0], seq_len), _sizes(batch, lengths[0])]
-    yield ("seq_len",), [_sizes(batch, length) for length in lengths[:2]]
-    yield ("batch",), [_sizes(size, seq_len) for size in batches[:2]]
-
-
-def _sizes(batch: int, seq_len: int) -> Sizes:
-    return {"batch": batch, "seq_len": seq_len}

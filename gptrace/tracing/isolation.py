@@ -29,6 +29,9 @@ _stand_ins: list[_StandIn] = []
 # Code here ends by itself, and most of the lines run are here: its lines are not counted, only its calls.
 _TRUSTED = (torch.__file__.rpartition("/")[0], __file__.rpartition("/gptrace/")[0] + "/gptrace/")
 
+# Where Python's `import` finds and runs a module that it does not have yet.
+_IMPORT = "<frozen importlib._bootstrap>"
+
 
 class WorkLimitError(BaseException):
     """A run did more work than its limit. No Exception, so that `except Exception` in it does not go on."""
@@ -50,12 +53,20 @@ def isolated_run(*, inference: bool = True, seed: int = _SEED) -> Iterator[None]
 def work_limit(limit: int) -> Iterator[list[int]]:
     """Raise WorkLimitError in the block at more than `limit` lines and calls of Python; yield what is left.
 
-    Work is counted and time is not, so that the outcome is the same on a busy machine. The exception is
-    raised by the line that is one too many, in this thread and inside the block.
+    Work is counted and time is not, so that the outcome is the same on a busy machine. Imports are not
+    counted, since only the first run that needs a library imports it. The exception is raised by the line
+    that is one too many, in this thread and inside the block.
     """
     left, before = [limit], sys.gettrace()
+    imports = 0  # that are going on
 
     def count(frame: FrameType, event: str, argument: Any) -> Any:
+        nonlocal imports
+        if frame.f_code.co_name == "_find_and_load" and frame.f_code.co_filename == _IMPORT:
+            imports += (event == "call") - (event == "return")
+            return count
+        if imports:
+            return None
         left[0] -= 1
         if left[0] < 0:
             raise WorkLimitError

@@ -8,6 +8,7 @@ from typing import Any
 from gptrace.measures import Measures
 from gptrace.model.quiet_torch import torch
 from gptrace.tracing.line_recorder import LineRecorder
+from gptrace.tracing.module_calls import Arguments, Keywords, WatchedModule
 from gptrace.tracing.operations import Operation
 from gptrace.tracing.recorder import SpanRecorder
 from gptrace.tracing.span import Span
@@ -31,11 +32,10 @@ class LaneRecorder(SpanRecorder):
         self.lanes.follow(operation.name, func, args, kwargs, result, view)
         operation.mixed |= self.lanes.mixed("output", operation.outputs, result)
 
-    def _open_span(self, module: torch.nn.Module, args: tuple[object, ...], kwargs: Any) -> None:
-        count = len(self._begun)
-        super()._open_span(module, args, kwargs)
-        for span in self._begun[count:]:
-            span.mixed = self.lanes.mixed("input", span.inputs, (*args, *kwargs.values()))
+    def _open(self, thread: int, watched: WatchedModule, args: Arguments, kwargs: Keywords) -> Span:
+        span = super()._open(thread, watched, args, kwargs)
+        span.mixed = self.lanes.mixed("input", span.inputs, (*args, *kwargs.values()))
+        return span
 
     def _record_outputs(self, span: Span, output: object) -> None:
         super()._record_outputs(span, output)

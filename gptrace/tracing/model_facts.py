@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from msgspec.structs import replace
 
 from gptrace.model.dtypes import dtype_name
 from gptrace.model.gpt import GPTModel
-from gptrace.model.hugging_face import is_hugging_face
+from gptrace.model.hugging_face import is_hugging_face, plain_settings
 from gptrace.model.quiet_torch import torch
 from gptrace.record import Buffers, ModelInfo
-from gptrace.tracing.parameters import (
-    ParameterRef,
-    buffer_bytes,
-    count_all,
-    named_modules_with_aliases,
-    parameter_refs,
-)
+from gptrace.tracing.parameters import Counts, counts_of, named_modules_with_aliases
 from gptrace.versions import versions_with
 
 Module = torch.nn.Module
@@ -32,22 +26,22 @@ def versions() -> dict[str, str]:
 def model_info(module: Module, name: str | None = None, weights: dict[str, Any] | None = None) -> ModelInfo:
     """Describe a module: class, parameters, dtype and device."""
     modules = list(named_modules_with_aliases(module))
-    info = model_info_from(module, modules, parameter_refs(modules))
+    info = model_info_from(module, modules, counts_of(modules))
     return replace(info, name=name or info.name, weights=weights)
 
 
-def model_info_from(
-    module: Module, modules: Sequence[tuple[str, Module]], parameters: Sequence[ParameterRef]
-) -> ModelInfo:
-    """Describe a module as `model_info` does, from its modules by path and their parameters."""
-    first = parameters[0].parameter if parameters else None
+def model_info_from(module: Module, modules: Iterable[tuple[str, Module]], counts: Counts) -> ModelInfo:
+    """Describe a module as `model_info` does, from its modules by path and what they hold."""
+    first = next((each for _, each in modules if any(p is not None for p in each._parameters.values())), None)
+    parameters = first._parameters.values() if first is not None else ()
+    parameter = next((parameter for parameter in parameters if parameter is not None), None)
     return ModelInfo(
         name=type(module).__name__,
         class_name=type(module).__name__,
-        parameters=count_all(parameters),
-        buffers=Buffers(buffer_bytes(modules)),
-        dtype=dtype_name(first.dtype) if first is not None else "none",
-        device=str(first.device) if first is not None else "none",
+        parameters=counts.totals,
+        buffers=Buffers(counts.buffer_bytes),
+        dtype=dtype_name(parameter.dtype) if parameter is not None else "none",
+        device=str(parameter.device) if parameter is not None else "none",
         config=_configuration(module),
     )
 
@@ -56,8 +50,4 @@ def _configuration(module: Module) -> dict[str, Any] | None:
     """Return the configuration of a GPTModel or of a transformers model, as far as JSON can hold it."""
     if isinstance(module, GPTModel):
         return module.config.to_dict()
-    if is_hugging_face(module):
-        config: Any = module.config
-        settings: dict[str, Any] = config.to_dict()
-        return {key: value for key, value in settings.items() if isinstance(value, int | float | str)}
-    return None
+    return plain_settings(module) if is_hugging_face(module) else None

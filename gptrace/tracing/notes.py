@@ -26,7 +26,8 @@ def trace_notes(
     macs = recorder.macs_outside
     notes = (
         _replaced_modules(replaced),
-        _modules_without_row(recorder, called, used - replaced),
+        _compiled_modules(recorder),
+        _modules_without_row(recorder, called, used - replaced - set(recorder.compiled)),
         _without_fast_path(recorder, called),
         _without_operations(recorder) if recorder.lines is None else "",
         f"{macs:,} more MACs ran outside of any call, for example in a backward pass" if macs else "",
@@ -71,6 +72,13 @@ def _replaced_modules(replaced: set[str]) -> str:
         f"replaced while the trace ran: {enumerated(sorted(replaced), 5)}; calls of a new module have no "
         "row, since only modules that were there at the start are watched"
     )
+
+
+def _compiled_modules(recorder: SpanRecorder) -> str:
+    if not recorder.compiled:
+        return ""
+    paths = [path or "the model itself" for path in sorted(recorder.compiled)]
+    return f"compiled while the trace ran: {enumerated(paths, 5)}; what they ran since then has no row"
 
 
 def _modules_without_row(recorder: SpanRecorder, called: set[Module], used: set[str]) -> str:

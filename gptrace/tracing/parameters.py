@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import chain
 from typing import NamedTuple
@@ -10,6 +10,7 @@ from typing import NamedTuple
 from gptrace.model.quiet_torch import torch
 from gptrace.record import ParameterCount, ParameterTotals
 
+Parameter = torch.nn.Parameter
 is_lazy = torch.nn.parameter.is_lazy
 Module = torch.nn.Module
 _Sums = tuple[int, int, int, int]  # own, total, trainable, bytes
@@ -67,6 +68,63 @@ def _modules_around(root: Module, path: str) -> Iterator[Module]:
         assert module is not None
         yield module
         module = module._modules[name]
+
+
+class Counts(NamedTuple):
+    """What the modules of a model hold: of each that has parameters by path, and of the whole."""
+
+    by_path: Mapping[str, ParameterCount]
+    totals: ParameterTotals
+    buffer_bytes: int
+
+
+_Facts = tuple[list[str], list[tuple[object, ...]]]
+_MOST_FACTS = 5000
+_kept_counts: list[tuple[_Facts, Counts]] = []  # the latest first
+_MOST_KEPT = 4
+
+
+def counts_of(modules: Sequence[tuple[str, Module]]) -> Counts:
+    """Return the counts of all modules of a model, parents before children.
+
+    A model that is traced again and again is counted once. What decides is compared, and not the tensors:
+    names, shapes, dtypes, which of them are trained, and which are the same.
+    """
+    try:
+        facts = _facts(modules)
+    except RuntimeError:  # a nested tensor has no shape
+        facts = None
+    for kept, counts in _kept_counts[:] if facts is not None else ():
+        if kept == facts:
+            return counts
+    refs = parameter_refs(modules)
+    counts = Counts(count_by_module(modules, refs), count_all(refs), buffer_bytes(modules))
+    if facts is not None and len(facts[1]) <= _MOST_FACTS:
+        _kept_counts.insert(0, (facts, counts))
+        del _kept_counts[_MOST_KEPT:]
+    return counts
+
+
+def _facts(modules: Iterable[tuple[str, Module]]) -> _Facts | None:
+    """Return what decides on the counts; None where shapes and dtypes of plain tensors do not."""
+    numbers: dict[int, int] = {}
+    paths: list[str] = []
+    facts: list[tuple[object, ...]] = []
+    for path, module in modules:
+        paths.append(path)
+        for name, parameter in module._parameters.items():
+            if parameter is not None:
+                if type(parameter) is not Parameter:
+                    return None
+                number = numbers.setdefault(id(parameter), len(numbers))
+                facts.append((name, number, parameter.shape, parameter.dtype, parameter.requires_grad))
+        for buffer in module._buffers.values():
+            if buffer is not None:
+                if type(buffer) is not torch.Tensor:
+                    return None
+                facts.append((numbers.setdefault(id(buffer), len(numbers)), buffer.shape, buffer.dtype))
+        facts.append(())  # the end of a module
+    return paths, facts
 
 
 def parameter_refs(modules: Iterable[tuple[str, Module]]) -> list[ParameterRef]:

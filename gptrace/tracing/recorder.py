@@ -1,23 +1,23 @@
-"""Two hooks on every module of a model: one opens a span, the other closes it. Neither changes anything."""
+"""Every call of every module of a model opens a span and closes it; nothing else changes."""
 
 from __future__ import annotations
 
 import sys
 import weakref
 from collections import defaultdict
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from threading import get_ident
 from time import perf_counter
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from gptrace.measures import SHAPES_ONLY, Measures
 from gptrace.model.quiet_torch import torch
 from gptrace.tracing.activation_memory import ActivationMemory
 from gptrace.tracing.arguments import ArgumentNames, argument_names, describe_arguments
 from gptrace.tracing.costs import CostMode
-from gptrace.tracing.hooks import Hook, ModuleHooks
 from gptrace.tracing.line_recorder import LineRecorder
+from gptrace.tracing.module_calls import Arguments, Keywords, ModuleCalls, WatchedModule, is_compiled
 from gptrace.tracing.nan_tracker import NanTracker
 from gptrace.tracing.operations import Observer, Operation, OperationMode, may_run_fused
 from gptrace.tracing.parameters import named_modules_with_aliases
@@ -37,14 +37,19 @@ _without_function_modes = torch._C.DisableTorchFunction
 _without_dispatch_modes = torch._C._DisableTorchDispatch
 
 
-def _unseen(hook: Callable[[Module, Any, Any], None], module: Module, args: Any, rest: Any) -> None:
-    """Run a hook where no function mode and no graph that torch.jit.trace records sees its work."""
-    graph = torch._C._get_tracing_state()
+# A look at a tensor is seen by a function mode, and by a graph that torch.jit.trace records.
+_function_modes, _graph = torch._C._len_torch_function_stack, torch._C._get_tracing_state
+
+
+@contextmanager
+def _unseen() -> Iterator[None]:
+    """Run the block where no function mode and no graph that torch.jit.trace records sees its work."""
+    graph = _graph()
     if graph is not None:
         torch._C._set_tracing_state(None)  # type: ignore[attr-defined]
     try:
         with _without_function_modes():
-            hook(module, args, rest)
+            yield
     finally:
         if graph is not None:
             torch._C._set_tracing_state(graph)  # type: ignore[attr-defined]
@@ -93,12 +98,14 @@ class SpanRecorder:
         self.lines = lines
         observed = measures.ops or lines is not None
         self.operations = OperationMode(self._position, observer) if observed else None
-        # Path and argument names by id of the module: its class may define equality differently.
-        self._watched: dict[int, tuple[str, ArgumentNames]] = {}
+        # By id of the module: its class may define equality differently.
+        self._watched: dict[int, WatchedModule] = {}
         self._open_spans: defaultdict[int, list[Span]] = defaultdict(list)  # by thread, innermost last
         self.notes: list[str] = []
         self.macs_outside = 0
         self._thread = get_ident()
+        # The paths of modules that were compiled in the block, which ends what is recorded of them.
+        self.compiled: list[str] = []
         self._cleanup = ExitStack()
         with _without_function_modes():
             self._memory = ActivationMemory(module, self._note_peak) if measures.memory else None
@@ -110,20 +117,17 @@ class SpanRecorder:
         self._has_measures = measures != SHAPES_ONLY
 
     def __enter__(self) -> SpanRecorder:
-        # A function mode, ours or the user's, would see each shape that the hooks read.
-        hooks = ModuleHooks(Hook(_unseen, self._open_span), Hook(_unseen, self._close_span))
-        self._cleanup.callback(hooks.remove)
-        names: dict[type[Module], ArgumentNames] = {}  # the cache of argument_names is weak, and slower
+        calls = ModuleCalls(self)
+        self._cleanup.callback(self._leave, calls)
         try:
-            for path, module in self.paths:
-                if id(module) in self._watched:
-                    continue
-                module_class = type(module)
-                if module_class not in names:
-                    names[module_class] = argument_names(module_class)
-                self._watched[id(module)] = (path, names[module_class])
-                hooks.add(module)
             self._run_uncompiled()
+            names: dict[type[Module], ArgumentNames] = {}  # the cache of argument_names is weak, and slower
+            for path, module in self.paths:
+                if id(module) not in self._watched:
+                    kind = type(module)
+                    names_of_kind = names.get(kind) or names.setdefault(kind, argument_names(kind))
+                    self._watched[id(module)] = WatchedModule(module, path, names_of_kind)
+            calls.add(self._watched.values())
             recorders = self._active.setdefault(get_ident(), [])
             recorders.append(self)
             self._cleanup.callback(recorders.remove, self)
@@ -142,15 +146,18 @@ class SpanRecorder:
 
     def __exit__(self, *exception: object) -> None:
         if self.operations is not None and self.operations.is_suspended:
-            self.operations.resume()  # cut off by an exception that skips hooks
+            self.operations.resume()
         self._cleanup.close()
-        # torch runs no hook when a KeyboardInterrupt or another exception that is no Exception ends a call:
-        # close the spans that are still open. A copy, since another thread may add its stack meanwhile.
+        # An interrupt may come between the begin of a call and the call, and another thread may still run.
+        # A copy, since that may add its stack meanwhile.
         now = perf_counter()
         for open_spans in list(self._open_spans.values()):
             while open_spans:
                 open_spans.pop().close(now, failed=True)
         self.spans = list(self._begun)  # a copy, since a thread that still runs may begin more calls
+
+    def _leave(self, calls: ModuleCalls) -> None:
+        self.compiled = calls.remove()
 
     def operations_by_call(self) -> dict[Span, list[Operation]]:
         """Return the operations inside each module call, in order; none unless they were recorded."""
@@ -181,16 +188,15 @@ class SpanRecorder:
         return self not in recorders and any(id(module) in other._watched for other in recorders)
 
     def _run_uncompiled(self) -> None:
-        """Run compiled modules as plain Python: compiled code skips the hooks, or compiles them, too."""
+        """Run compiled modules as plain Python: compiled code calls no modules."""
         dynamo = sys.modules.get("torch._dynamo")
         if dynamo is None:  # never imported, so nothing was compiled
             return
         self._cleanup.enter_context(run_uncompiled())
-        # `Module.compile()` sets `_compiled_call_impl`, which is None in other modules (torch 2.6 and later).
         compiled = [
             path or "the model itself"
             for path, module in self.paths
-            if isinstance(module, dynamo.OptimizedModule) or module._compiled_call_impl is not None
+            if isinstance(module, dynamo.OptimizedModule) or is_compiled(module)
         ]
         if compiled:
             paths = enumerated(compiled, 5)
@@ -198,7 +204,7 @@ class SpanRecorder:
 
     def _record_failed_inputs(self, span: Span, args: tuple[object, ...]) -> None:
         """Note where the inputs of a failed call came from and their ranges, for the diagnosis."""
-        names = self._watched[id(span.module)][1].positional
+        names = self._watched[id(span.module)].names.positional
         ranges: dict[str, tuple[int, int]] = {}
         # Suppress everything: after a failure on a device, even reading a tensor raises.
         with _without_function_modes(), _without_dispatch_modes(), suppress(Exception):
@@ -255,24 +261,25 @@ class SpanRecorder:
         if span is not None and alive > span.peak_bytes:
             span.peak_bytes = alive
 
-    def _open_span(self, module: Module, args: tuple[object, ...], kwargs: Mapping[str, object]) -> None:
-        watched, thread = self._watched.get(id(module)), get_ident()
-        # A module that is not watched carries the hooks if it is a shallow copy, which shares the
-        # dictionaries of hooks with its original: the replicas of DataParallel are such copies.
-        if watched is None or (thread != self._thread and self._belongs_to_other_recorder(module)):
-            return
-        path, names = watched
+    def begin(self, watched: WatchedModule, args: Arguments, kwargs: Keywords) -> Span | None:
+        """Open the span of a call; None for a call that belongs to another thread's recorder."""
+        thread = get_ident()
+        if thread != self._thread and self._belongs_to_other_recorder(watched.module):
+            return None
+        if _function_modes() or _graph() is not None:
+            with _unseen():
+                return self._open(thread, watched, args, kwargs)
+        return self._open(thread, watched, args, kwargs)
+
+    def _open(self, thread: int, watched: WatchedModule, args: Arguments, kwargs: Keywords) -> Span:
         open_spans = self._open_spans[thread]
         parent = open_spans[-1] if open_spans else None
-        span = Span(module, path, parent, describe_arguments(names, args, kwargs))
-        # If an exception is being handled when the call begins, this call did not raise it.
-        handled = sys.exception()
-        if handled is not None:
-            span.handled_at_entry = handled, handled.__traceback__
+        inputs = describe_arguments(watched.names, args, kwargs)
+        span = Span(watched.module, watched.path, parent, inputs)
         self._begun.append(span)
         open_spans.append(span)
         if not self._has_measures:
-            return
+            return span
         if thread != self._thread and (self._costs is not None or self.operations is not None):
             span.unknown |= {"another thread"}  # modes see only the thread that entered them
         if self._memory is not None:
@@ -280,41 +287,48 @@ class SpanRecorder:
         if self._nan_tracker is not None:
             with _without_function_modes(), _without_dispatch_modes():
                 self._nan_tracker.record_inputs(span, args, kwargs)
-        if self.operations is not None and may_run_fused(module, args, kwargs):
+        if self.operations is not None and may_run_fused(watched.module, args, kwargs):
             span.suspends_operations = self.operations.suspend()
         span.start = perf_counter()  # again, so that the time taken here is not the call's
+        return span
 
-    def _close_span(self, module: Module, args: tuple[object, ...], output: object) -> None:
+    def end(self, span: Span, output: object) -> None:
+        """Close the span of a call that has returned, and note its outputs."""
         now = perf_counter()
+        if not self._close(span, now, failed=False):
+            return
+        if _function_modes() or _graph() is not None:
+            with _unseen():
+                self._record_outputs(span, output)
+        else:
+            self._record_outputs(span, output)
+        if span.input_states:
+            span.input_states = ()  # let go of the arguments
+
+    def fail(self, span: Span, args: Arguments, error: BaseException) -> None:
+        """Close the span of a call that has raised."""
+        # torch.utils.checkpoint ends a recomputed part early by raising this; nothing went wrong.
+        failed = type(error).__name__ != "_StopRecomputationError"
+        if not self._close(span, perf_counter(), failed=failed):
+            return
+        span.input_states = ()
+        # After Ctrl-C the user waits for the end.
+        if failed and isinstance(error, Exception):
+            span.error = error
+            with _unseen():
+                self._record_failed_inputs(span, args)
+
+    def _close(self, span: Span, now: float, *, failed: bool) -> bool:
+        """Close a span, and those inside it that an interrupt left open; tell whether it was open."""
         open_spans = self._open_spans[get_ident()]
-        if not open_spans:
-            return  # the call began before the hooks were added
-        if open_spans[-1].module is not module and all(span.module is not module for span in open_spans):
-            return  # a shallow copy, as above
-        # torch runs the hook inside its `except` clause if forward raised, so the exception is current here.
-        raised = sys.exception()
-        while True:
-            span = open_spans.pop()
-            if span.suspends_operations and self.operations is not None:
+        while open_spans:
+            innermost = open_spans.pop()
+            if innermost.suspends_operations and self.operations is not None:
                 self.operations.resume()
-            handled, traceback_at_entry = span.handled_at_entry
-            failed = raised is not None and raised is not handled
-            # The same exception failed this call if it was raised again in it: its traceback is another then,
-            # and the call returned nothing.
-            failed = failed or (
-                raised is not None and raised.__traceback__ is not traceback_at_entry and output is None
-            )
-            # torch.utils.checkpoint ends a recomputed part early by raising this; nothing went wrong.
-            failed = failed and type(raised).__name__ != "_StopRecomputationError"
-            if span.module is module:
-                if failed:
-                    span.error = raised
-                    self._record_failed_inputs(span, args)
-                else:
-                    self._record_outputs(span, output)
+            if innermost is span:
                 span.close(now, failed=failed)
                 if open_spans and span.peak_bytes > open_spans[-1].peak_bytes:
                     open_spans[-1].peak_bytes = span.peak_bytes
-                return
-            # Opened inside this call and never closed: cut off by an exception that skips hooks.
-            span.close(now, failed=True)
+                return True
+            innermost.close(now, failed=True)
+        return False  # closed by the end of the block, while another thread still ran the call

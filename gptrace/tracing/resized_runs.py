@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from enum import Enum, auto
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -30,6 +31,7 @@ Side = tuple[Occurrence, str]  # the "input" or the "output" of a call or an ope
 Shape = tuple[int, ...]
 _LARGE_PRIME = 7919
 _SMALL_MODEL_BYTES = 64 << 20
+MUCH_WORK = "at other sizes the model does many times the work"
 # A constructor may loop until a size has a certain value, which it never has in a resized run. So the lines
 # and calls of Python are limited, for all resized runs of one forward pass together. GPT-2 and Mixtral of
 # transformers take 560 and 670 for each call that they make, most of them to build the model.
@@ -120,6 +122,14 @@ class ResizedRun:
         return (key, name) in self._mixed
 
 
+class Look(Enum):
+    """How closely a run looks at the model; each takes longer than the one before."""
+
+    ONCE = auto()  # a size may be that of some ids by chance
+    AT_SIZES = auto()  # with other ids as well
+    AT_TOKENS = auto()  # also finds out whether its tokens stay apart
+
+
 class FailedRun(NamedTuple):
     """Why a resized run failed, and how much work it was."""
 
@@ -139,12 +149,11 @@ def limit_of_work(modules: int) -> int:
 
 
 def run_resized(
-    architecture: Architecture, resizing: Resizing, forward_pass: ForwardPass, limit: int, *, verified: bool
+    architecture: Architecture, resizing: Resizing, forward_pass: ForwardPass, limit: int, look: Look
 ) -> ResizedRun | FailedRun:
     """Build the architecture with other sizes and run it; return the run, or why it failed.
 
-    `limit` is that of the work. A `verified` run tells more of the model, and takes longer. The result is
-    kept with the architecture.
+    `limit` is that of the work. The result is kept with the architecture.
     """
     changes = dict(resizing.changes)
     vocabulary = changes.get(architecture.vocabulary or "")
@@ -153,16 +162,16 @@ def run_resized(
     def build_and_run() -> ResizedRun:
         sizes = architecture.sizes_after(resizing)
         model = architecture.build(changes).float().eval()
-        run = _run(model, resized_pass, torch.device("cpu"), verified=verified)
+        run = _run(model, resized_pass, torch.device("cpu"), look)
         run.sizes |= sizes
         return run
 
-    key = resizing, forward_pass, limit, verified
+    key = resizing, forward_pass, limit, look
     return architecture.keep("resized_run", key, lambda: _bounded(build_and_run, limit))
 
 
 def run_copy_resized(
-    module: torch.nn.Module, forward_pass: ForwardPass, limit: int, *, verified: bool
+    module: torch.nn.Module, forward_pass: ForwardPass, limit: int, look: Look
 ) -> ResizedRun | FailedRun:
     """Run a copy of the module with other inputs; return the run, or why it failed.
 
@@ -173,12 +182,9 @@ def run_copy_resized(
     first = next(module.parameters(), None)
     with_values = (_copy_with_values, torch.device("cpu") if first is None else first.device)
     on_meta = (meta_copy, torch.device("meta"))
-    is_small = _module_bytes(module) < _SMALL_MODEL_BYTES
     result, work = FailedRun("", 0), 0
-    for make_copy, device in (with_values, on_meta) if is_small else (on_meta, with_values):
-        outcome = _bounded(
-            partial(_run_copy, make_copy, module, forward_pass, device, verified), limit - work
-        )
+    for make_copy, device in (with_values, on_meta) if is_small(module) else (on_meta, with_values):
+        outcome = _bounded(partial(_run_copy, make_copy, module, forward_pass, device, look), limit - work)
         if isinstance(outcome, ResizedRun):
             return outcome
         work += outcome.work
@@ -195,7 +201,7 @@ def _bounded(run: Callable[[], ResizedRun], limit: int) -> ResizedRun | FailedRu
         result.work = limit - left[0]
         return result
     except WorkLimitError:
-        return FailedRun("at other sizes the model does many times the work", limit)
+        return FailedRun(MUCH_WORK, limit)
     except (Exception, SystemExit) as error:  # the user's code may never have run at these sizes
         return FailedRun(f"at other sizes the model raises {type(error).__name__}", limit - left[0])
 
@@ -205,9 +211,9 @@ def _run_copy(
     module: torch.nn.Module,
     forward_pass: ForwardPass,
     device: torch.device,
-    verified: bool,
+    look: Look,
 ) -> ResizedRun:
-    return _run(make_copy(module).eval(), forward_pass, device, verified=verified)
+    return _run(make_copy(module).eval(), forward_pass, device, look)
 
 
 def _copy_with_values(module: torch.nn.Module) -> torch.nn.Module:
@@ -215,15 +221,17 @@ def _copy_with_values(module: torch.nn.Module) -> torch.nn.Module:
     return without_hooks(copy.deepcopy(module))
 
 
+def is_small(module: torch.nn.Module) -> bool:
+    """Tell whether a copy of the module takes no memory to speak of."""
+    return _module_bytes(module) < _SMALL_MODEL_BYTES
+
+
 def _module_bytes(module: torch.nn.Module) -> int:
     tensors = (*module.parameters(), *module.buffers())
     return sum(tensor.numel() * tensor.element_size() for tensor in tensors if not is_lazy(tensor))
 
 
-def _run(
-    model: torch.nn.Module, forward_pass: ForwardPass, device: torch.device, *, verified: bool
-) -> ResizedRun:
-    """Run a model; if it is to be `verified`, find out whether its tokens stay apart, too."""
+def _run(model: torch.nn.Module, forward_pass: ForwardPass, device: torch.device, look: Look) -> ResizedRun:
     sizes = forward_pass.batch, forward_pass.seq_len
     arguments: dict[str, Any] = {}
     for name, axes, dtype in forward_pass.inputs[1:]:  # a mask or positions, [B, T] as the ids
@@ -231,8 +239,9 @@ def _run(
             raise ValueError(f"cannot make the input {name} at another size")
         arguments[name] = torch.ones(*sizes, dtype=dtype, device=device)
     arguments |= forward_arguments(model)
-    verified = verified and not type(model).__module__.startswith("gptrace.")  # our own code is known
-    fresh = _copy_or_none(model)
+    # Our own code is known.
+    verified = look is Look.AT_TOKENS and not type(model).__module__.startswith("gptrace.")
+    fresh = None if look is Look.ONCE else _copy_or_none(model)
     ids, state = forward_pass.ids(device), torch.random.get_rng_state()
     run = _recorded(model, forward_pass, ids, arguments, may_fail=forward_pass.may_fail, verified=verified)
     if fresh is not None and run.is_meant_causal:

@@ -1,4 +1,4 @@
-"""One call of one module, as the hooks see it."""
+"""One call of one module, as its caller sees it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import weakref
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from time import perf_counter
-from types import TracebackType
 from typing import NamedTuple
 
 from gptrace.model.quiet_torch import torch
@@ -78,9 +77,6 @@ class Span:
     introduced = ""
     mixed: frozenset[tuple[str, str]] = frozenset()  # see `Operation`
     suspends_operations = False  # so that torch takes the path that it takes untraced
-    # The exception that was being handled when the call began, and its traceback at that time: this call
-    # did not raise it.
-    handled_at_entry: tuple[BaseException | None, TracebackType | None] = (None, None)
 
     def __init__(
         self, module: torch.nn.Module, path: str, parent: Span | None, inputs: tuple[TensorInfo, ...]
@@ -102,11 +98,6 @@ class Span:
         self.seconds = now - self.start
         if failed:
             self.failed = True
-        # Let go of the traceback, whose frames hold all their variables, and of the arguments.
-        if self.handled_at_entry[0] is not None:
-            self.handled_at_entry = (None, None)
-        if self.input_states:
-            self.input_states = ()
 
 
 def call_sites(spans: Iterable[Span]) -> frozenset[Site]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from functools import lru_cache
+from itertools import chain
 from typing import NamedTuple
 
 from msgspec.structs import replace
@@ -30,14 +31,14 @@ class CallSpecs(NamedTuple):
 
 def specs_of_pass(
     spans: Sequence[Span], operations: Mapping[Span, Sequence[Operation]], names: AxisNames | None
-) -> Sequence[CallSpecs]:
-    """Return the specs of each call of one forward pass, with its axis names where they are known.
+) -> tuple[Sequence[CallSpecs], Set[str]]:
+    """Return the specs of each call of one forward pass, and the axis names in them where they are known.
 
     A model that is traced again and again sees the same tensors in the same places. So the specs of the last
     pass are kept with its names, and made anew only for a pass that differs in any call or tensor.
     """
     if names is None:
-        return _specs(spans, operations, _numbered_specs())
+        return _specs(spans, operations, _numbered_specs()), frozenset()
     seen = (
         [(span.path, type(span.module).__name__, span.inputs, span.outputs) for span in spans],
         [
@@ -45,12 +46,18 @@ def specs_of_pass(
             for span in (spans if operations else ())
         ],
     )
-    specs: Sequence[CallSpecs]
-    last_seen, specs = names.last_pass  # read at once, since another thread may replace both
+    last_seen, result = names.last_pass  # read at once, since another thread may replace both
     if last_seen != seen:
         specs = _specs(spans, operations, _named_specs(names))
-        names.last_pass = seen, specs
-    return specs
+        result = specs, _axis_names(specs)
+        names.last_pass = seen, result
+    return result  # type: ignore[no-any-return]
+
+
+def _axis_names(specs: Iterable[CallSpecs]) -> frozenset[str]:
+    tensors = [pair for call in specs for pair in ((call.inputs, call.outputs), *call.ops)]
+    dims = {spec.dims for inputs, outputs in tensors for spec in (*inputs, *outputs)}
+    return frozenset(chain.from_iterable(dims))
 
 
 def _specs(

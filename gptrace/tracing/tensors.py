@@ -88,27 +88,36 @@ def describe_tensors(name: str, value: object) -> tuple[TensorInfo, ...]:
     ['output[0]', 'output[1].logits']
     """
     if type(value) is Tensor or type(value) is Parameter:  # the usual case
-        return _described(_place(name), value)
+        place = _places.get(name) or _place(name)
+        try:
+            infos = place.infos.get((value.shape, value.dtype, value.device))
+            if infos is not None:
+                return infos
+        except (RuntimeError, TypeError):
+            pass
+        return _described(place, value)
     return describe_each(find_tensors(name, value))
 
 
 def describe_each(found: Found) -> tuple[TensorInfo, ...]:
     """Return a description of each of the tensors that were found."""
-    return tuple([_described(place, tensor)[0] for place, tensor in found])
+    try:
+        return tuple([
+            (place.infos[tensor.shape, tensor.dtype, tensor.device] if type(tensor) is Tensor
+             else _described(place, tensor))[0]
+            for place, tensor in found
+        ])  # fmt: skip
+    except (KeyError, RuntimeError, TypeError):
+        return tuple([_described(place, tensor)[0] for place, tensor in found])
 
 
 def _described(place: _Place, tensor: Tensor) -> tuple[TensorInfo, ...]:
-    """Return the description of a tensor, alone in a tuple."""
-    if type(tensor) is Tensor or type(tensor) is Parameter:
+    """Return the description of a tensor, alone in a tuple, and keep it with its place."""
+    if (type(tensor) is Tensor or type(tensor) is Parameter) and not _is_tracing():
         try:
-            shape, dtype, device = tensor.shape, tensor.dtype, tensor.device
-            infos = place.infos.get((shape, dtype, device))
-            if infos is not None:
-                return infos
-            if not _is_tracing():
-                sizes = tuple(shape)
-                facts = (TensorInfo(place.name, sizes, dtype, device),)
-                return _keep(place.infos, (sizes, dtype, device), facts)
+            sizes, dtype, device = tuple(tensor.shape), tensor.dtype, tensor.device
+            facts = (TensorInfo(place.name, sizes, dtype, device),)
+            return _keep(place.infos, (sizes, dtype, device), facts)
         except (RuntimeError, TypeError):  # nested tensors have no plain sizes, others have symbolic ones
             pass
     return (_tensor_info(place.name, tensor),)
@@ -135,7 +144,7 @@ def find_tensors(name: str, value: object) -> Found:
     # The user's container may raise when it is iterated; that must not stop the forward pass.
     with suppress(Exception):
         _collect(_place(name), value, found, set())
-    return found
+    return found[:_TENSORS_PER_VALUE]
 
 
 # Tells the items of a container with their keys, for all containers of one type.
@@ -144,26 +153,31 @@ _Items = Callable[[Any], Iterable[tuple[Any, Any]]]
 
 def _collect(place: _Place, value: Any, found: Found, visited: set[int]) -> None:
     """Append the tensors in `value` to `found`; `visited` are the ids of the containers so far."""
-    items_of = _items_of(value)
+    known = _items_by_type.get(id(type(value)))
+    items_of = _items_of(value) if known is None else known[0]
     if items_of is _tensor_items:
         found.append((place, value))
+        return
     # A list may contain itself, or another list many times.
-    elif items_of is not _no_items and id(value) not in visited and len(visited) < _CONTAINERS_PER_VALUE:
-        visited.add(id(value))
-        is_list, are_attributes = items_of is enumerate, items_of is _attributes
-        for key, item in islice(items_of(value), _ITEMS_PER_CONTAINER):
-            if len(found) >= _TENSORS_PER_VALUE:
-                return
-            if type(item) in TENSORLESS_TYPES or (are_attributes and key.startswith("_")):
-                continue
-            # Keys that are equal may have other names in a mapping: 1 and True.
-            inner = place.inner.get(key) if is_list or type(key) is str else None
-            if inner is None:
-                inner = _inner_place(place, key, is_list)
-            if type(item) is Tensor:
-                found.append((inner, item))
-            else:
-                _collect(inner, item, found, visited)
+    if items_of is _no_items or id(value) in visited or len(visited) >= _CONTAINERS_PER_VALUE:
+        return
+    visited.add(id(value))
+    is_list, are_attributes, known_inner = items_of is enumerate, items_of is _attributes, place.inner
+    items = vars(value).items() if are_attributes else islice(items_of(value), _ITEMS_PER_CONTAINER)
+    if are_attributes and len(items) > _ITEMS_PER_CONTAINER:  # type: ignore[arg-type]
+        items = islice(items, _ITEMS_PER_CONTAINER)
+    for key, item in items:
+        kind = type(item)
+        if kind in TENSORLESS_TYPES or (are_attributes and key[:1] == "_"):
+            continue
+        # Keys that are equal may have other names in a mapping: 1 and True.
+        inner = known_inner.get(key) if is_list or type(key) is str else None
+        if inner is None:
+            inner = _inner_place(place, key, is_list)
+        if kind is Tensor:
+            found.append((inner, item))
+        elif len(found) < _TENSORS_PER_VALUE:
+            _collect(inner, item, found, visited)
 
 
 def _inner_place(place: _Place, key: Any, is_list: bool) -> _Place:

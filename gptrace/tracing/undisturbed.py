@@ -11,6 +11,7 @@ from gptrace.model.gpt import GPTModel
 from gptrace.model.interrupts import interrupts_held
 from gptrace.model.quiet_torch import torch
 from gptrace.model.random_state import kept_random_state
+from gptrace.tracing.module_calls import is_watch
 from gptrace.tracing.one_at_a_time import one_at_a_time
 
 Module = torch.nn.Module
@@ -83,7 +84,7 @@ def _attributes(module: Module) -> dict[str, Any] | None:
     # `_forward_hooks` and so on. There is no public way to copy or restore hooks.
     return {
         name: dict(value) if name.startswith("_") and isinstance(value, dict) else value
-        for name, value in vars(module).items()
+        for name, value in vars(module).copy().items()  # another thread may begin a watch meanwhile
     }
 
 
@@ -91,10 +92,12 @@ def _restore_attributes(module: Module, before: dict[str, Any] | None) -> None:
     if before is None or any(is_lazy(parameter) for parameter in (before.get("_parameters") or {}).values()):
         return
     attributes = vars(module)
-    for name in [name for name in attributes if name not in before]:
-        del attributes[name]
+    # The watches of other threads come and go by themselves.
+    for name, value in attributes.copy().items():
+        if name not in before and not is_watch(value):
+            del attributes[name]
     for name, value in before.items():
-        if name == "training":
+        if name == "training" or is_watch(value):
             continue
         current = attributes.get(name)
         if isinstance(value, dict) and name.startswith("_") and isinstance(current, dict):
@@ -102,7 +105,7 @@ def _restore_attributes(module: Module, before: dict[str, Any] | None) -> None:
             if current.keys() != value.keys() or any(current[key] is not value[key] for key in value):
                 current.clear()
                 current.update(value)
-        elif name not in attributes or current is not value:
+        elif (name not in attributes or current is not value) and not is_watch(current):
             attributes[name] = value
 
 

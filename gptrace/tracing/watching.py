@@ -13,7 +13,7 @@ from gptrace.model.module_tree import check_submodules
 from gptrace.model.quiet_torch import torch
 from gptrace.record import Trace
 from gptrace.tracing.assembly import assemble_trace
-from gptrace.tracing.axis_names import InferredAxisNames, infer_axis_names
+from gptrace.tracing.inferred_names import InferredAxisNames, infer_axis_names
 from gptrace.tracing.line_recorder import LineRecorder
 from gptrace.tracing.recorder import SpanRecorder
 from gptrace.tracing.span import Span

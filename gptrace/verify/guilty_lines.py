@@ -23,6 +23,12 @@ _CHECKS: Mapping[str, tuple[str, ...]] = {
     "unused_blocks": ("all-used", "gradients"),
     "unused_norm": ("all-used", "gradients"),
     "greedy": ("deterministic",),
+    "attention_queries_mixed": ("tokens-stay-apart", "causal"),
+    "attention_scores": ("attention-sums",),
+    "attention_mask": ("causal",),
+    "attention_weights": ("attention-sums",),
+    "attention_joined": ("tokens-stay-apart", "causal"),
+    "attention_projected": ("tokens-stay-apart", "causal"),
 }
 
 

@@ -105,6 +105,32 @@ def test_variables_are_defaults_and_flags_beat_them(cli: Cli, monkeypatch: pytes
             cli("topk", "Hello").is_error(2, f"comes from the variable GPTRACE_{name}")
 
 
+@pytest.mark.parametrize("command", ["topk", "loss", "generate", "lens"])
+def test_what_only_predicts_is_asked_of_the_trained_model_unless_another_is_selected(
+    command: str, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    more = ("-n", "1") if command == "generate" else ()
+
+    def asked(*arguments: str) -> tuple[str, str]:
+        model = json.loads(cli(command, "Hello there", "--json", *more, *arguments).out)["model"]
+        return model["name"], model["weights"]["source"]
+
+    assert asked() == ("small", "package")
+    assert asked("--dtype", "float64", "--seed", "5") == ("small", "package")
+    assert asked("-m", "tiny") == ("tiny", "random")
+    changes = ("--set", "emb_dim=8", "--set", "n_heads=2", "--set", "n_layers=1")
+    assert asked(*changes) == ("gpt2-small, changed", "random")
+    assert asked("--weights", "random", *changes) == ("gpt2-small, changed", "random")
+    with monkeypatch.context() as patch:
+        patch.setenv("GPTRACE_SET", "emb_dim=8 n_heads=2 n_layers=1")
+        assert asked() == ("gpt2-small, changed", "random")
+    monkeypatch.setenv("GPTRACE_MODEL", "tiny")
+    assert asked() == ("tiny", "random")
+    assert asked("-m", "small") == ("small", "package")
+    monkeypatch.setenv("GPTRACE_WEIGHTS", "random")
+    assert asked() == ("tiny", "random")
+
+
 @pytest.mark.parametrize(
     ("variables", "arguments", "names"),
     [

@@ -25,7 +25,7 @@ def test_names_follow_the_sizes_that_they_name(number: int) -> None:
 def test_a_wrong_name_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """Names by value alone: the first size that an axis equals."""
 
-    def by_value(sizes: tuple[int, ...], named: dict[str, tuple[int, ...]]) -> str:
+    def by_value(sizes: tuple[int, ...], named: dict[str, tuple[int, ...]], **_: bool) -> str:
         return next((name for name, of_name in named.items() if of_name[0] == sizes[0]), str(sizes[0]))
 
     monkeypatch.setattr("gptrace.tracing.axis_names.axis_name", by_value)

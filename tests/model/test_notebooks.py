@@ -124,6 +124,17 @@ def test_check_judges_a_notebook_and_names_the_cell(tmp_path: Path) -> None:
     assert "leaky.ipynb, cell 5, line 22: scores.masked_fill" in repr(wrong)
 
 
+def test_the_line_that_defines_a_module_is_counted_in_its_cell(tmp_path: Path) -> None:
+    hidden = MODEL.replace("* scale", "").replace(
+        "        self.emb", "        self.blocks = [torch.nn.Linear(2, 2)]\n        self.emb"
+    )
+    path = write_notebook(tmp_path / "hidden.ipynb", "# Model", "import math\nroot = 2\n", hidden)
+    result = gptrace.check(f"{path}:GPT", only=["all-used"]).checks[0]
+    assert result.source is not None
+    assert (result.source.file, result.source.cell, result.source.line) == (str(path), 3, 6)
+    assert result.source.text == "self.blocks = [torch.nn.Linear(2, 2)]"
+
+
 def test_a_configuration_in_a_notebook(tmp_path: Path) -> None:
     path = write_notebook(tmp_path / "sizes.ipynb", MODEL.replace("* scale", ""), "sizes = dict(emb_dim=6)")
     trace = gptrace.trace("Hi", model=f"{path}:GPT", config=f"{path}:sizes")

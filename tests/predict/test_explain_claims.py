@@ -29,6 +29,7 @@ from gptrace.text.hugging_face import HuggingFaceTokenizer
 from gptrace.text.prompts import from_ids, from_texts
 from gptrace.text.tokenizer import Tokenizer
 from gptrace.translation import LANGUAGES
+from tests.models.attending import AttendingGPT
 from tests.models.hugging_face import byte_level_tokenizer
 from tests.models.small_gpt import SmallGPT
 
@@ -305,7 +306,19 @@ def variants() -> list[dict[str, list[MeasuredClaim]]]:
         measured(RotatedPositions()),
         measured(Probabilities()),
         measured(Unassigned()),
+        measured(SmallGPT(), GPT2.encode("你")),
+        measured(SmallGPT(), GPT2.encode("你"), lower_case_tokenizer()),
+        measured(AttendingGPT("shared"), [5]),
+        measured(AttendingGPT(), [5]),
+        *(measured(AttendingGPT(style)) for style in _STYLES),
     ]
+
+
+_STYLES = (
+    "fused", "shared", "own factor", "distance", "bent", "changed", "window", "sink", "changed weights",
+    "over heads", "wide", "gate", "no list", "previous", "first", "fused dropout", "chunks", "viewed",
+    "unmasked last row",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")

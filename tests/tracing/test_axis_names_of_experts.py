@@ -81,7 +81,10 @@ def test_a_run_that_lacks_most_calls_is_no_measure() -> None:
             return nn.Sequential(*self.children())(ids)
 
     trace = gptrace.trace(ids=[[1, 2]], model=Other)
-    assert trace.notes[0] == "only batch and seq_len have names: at other sizes the model makes other calls"
+    assert trace.notes[0] == (
+        "only some sizes have names (batch, seq_len, vocab_size): the model does not run, or makes other "
+        "calls, where another size is changed alone"
+    )
 
 
 def test_a_copy_of_a_mixture_runs_several_tokens() -> None:

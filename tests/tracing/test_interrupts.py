@@ -68,6 +68,7 @@ def calls_in(use: Callable[[], object]) -> int:
 def state_of(model: Model) -> dict[str, Any]:
     return {
         "modes": [module.training for module in model.modules()],
+        "attributes": [sorted(vars(module)) for module in model.modules()],
         "hooks": [len(module._forward_hooks) + len(module._forward_pre_hooks) for module in model.modules()],
         "buffers": [buffer.tolist() for buffer in model.buffers()],
         "calls": model.calls,

@@ -11,6 +11,7 @@ import warnings
 import weakref
 from collections.abc import Callable
 from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -160,3 +161,16 @@ def test_the_limit_is_on_lines_and_the_same_each_time() -> None:
         counts.append(counted[0])
     assert counts[0] == counts[1]
     assert 900 < counts[0] < 3000
+
+
+def test_imports_are_no_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "large_library.py").write_text(
+        "def fill():\n    for each in range(999):\n        each\nfill()\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with work_limit(100) as left:
+        import large_library  # type: ignore[import-not-found]
+
+    assert left[0] > 0
+    with pytest.raises(WorkLimitError), work_limit(100):
+        large_library.fill()

@@ -14,7 +14,7 @@ from gptrace.model.config import GPTConfig
 from gptrace.model.gpt import GPTModel
 from gptrace.model.quiet_torch import torch
 from gptrace.record import Trace
-from gptrace.tracing import axis_names
+from gptrace.tracing import inferred_names
 from gptrace.tracing.watching import record_trace
 
 SETTINGS = {"vocab_size": 90, "emb_dim": 24, "ff_dim": 40, "n_layers": 5}
@@ -116,7 +116,7 @@ def dims(trace: Trace) -> list[object]:
 
 
 def dims_with_all_blocks(monkeypatch: pytest.MonkeyPatch, trace: Any) -> list[object]:
-    monkeypatch.setattr(axis_names, "find_repeated_blocks", lambda *_: None)
+    monkeypatch.setattr(inferred_names, "find_repeated_blocks", lambda *_: None)
     return dims(trace())
 
 

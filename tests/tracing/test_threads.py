@@ -139,6 +139,7 @@ class Meeting(nn.Module):
 
 def test_a_module_is_run_by_one_thread_at_a_time_and_left_in_training_mode() -> None:
     model = Meeting()
+    attributes = [sorted(vars(module)) for module in model.modules()]
     session, results, failures = gptrace.Session(model), list[int](), list[BaseException]()
 
     def work(ask: Callable[[], int]) -> None:
@@ -160,7 +161,8 @@ def test_a_module_is_run_by_one_thread_at_a_time_and_left_in_training_mode() -> 
     assert not failures
     assert results == [4, 4, 4]
     assert not model.met
-    assert all(module.training and not module._forward_hooks for module in model.modules())
+    assert all(module.training for module in model.modules())
+    assert [sorted(vars(module)) for module in model.modules()] == attributes
 
 
 def test_ctrl_c_ends_the_wait_for_a_module() -> None:

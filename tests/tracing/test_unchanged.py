@@ -126,7 +126,7 @@ def test_hooks_of_the_users_own_are_kept_and_seen_from_outside() -> None:
     assert ([*module._forward_hooks], [*module._forward_pre_hooks]) == hooks
 
 
-def test_copies_of_a_watched_module_run_and_carry_no_hooks_of_ours() -> None:
+def test_copies_of_a_watched_module_run_and_carry_nothing_of_ours() -> None:
     model = nn.Sequential(nn.Linear(4, 4))
     x = torch.ones(1, 4)
     with gptrace.watch(model) as trace:
@@ -138,9 +138,8 @@ def test_copies_of_a_watched_module_run_and_carry_no_hooks_of_ours() -> None:
         for other in (replica, copied, saved):
             torch.testing.assert_close(other(x), model(x))
     assert trace.calls[0].path == ""
-    hooks = [hook for other in (copied, saved) for hook in other._forward_hooks.values()]
-    assert {hook.__module__ for hook in hooks} == {"gptrace.tracing.hooks"}
-    assert [hook(1, 2) for hook in hooks] == [None] * len(hooks)  # they do nothing any more
+    for other in (copied, saved):
+        assert [vars(each).get("_compiled_call_impl") for each in other.modules()] == [None, None]
 
 
 def test_a_traced_model_in_training_mode_is_evaluated_and_put_back(tiny: GPTModel) -> None:
@@ -376,3 +375,83 @@ def test_an_attribute_that_became_a_module_is_none_again() -> None:
         slot(torch.ones(1))
     assert slot.cache is None
     assert fingerprint(slot) == fingerprint(FilledSlot())
+
+
+def test_the_place_of_a_call_is_left_as_it_was_found() -> None:
+    model = nn.Sequential(nn.Linear(4, 4), nn.ReLU())
+    model[0]._compiled_call_impl = None  # as one undoes a compilation
+    before = [dict(vars(module)) for module in model.modules()]
+    with gptrace.watch(model):
+        model(torch.ones(1, 4))
+    assert [list(vars(module)) for module in model.modules()] == [list(attributes) for attributes in before]
+    assert all(
+        attributes[name] is value
+        for module, attributes in zip(model.modules(), before, strict=True)
+        for name, value in vars(module).items()
+    )
+
+
+class WithStateOfItsOwn(nn.Linear):
+    def __getstate__(self) -> dict[str, Any]:
+        return vars(self).copy()
+
+
+def test_a_pickle_of_a_watched_module_can_be_read_without_gptrace() -> None:
+    module = WithStateOfItsOwn(2, 2)
+    with gptrace.watch(module):
+        saved = pickle.dumps(module)
+    assert b"gptrace" not in saved
+    assert pickle.loads(saved)(torch.ones(1, 2)).shape == (1, 2)
+
+
+def test_a_watch_that_begins_or_ends_in_an_undisturbed_run_goes_on_or_is_gone() -> None:
+    module = nn.Linear(2, 2)
+    before = fingerprint(module)
+    watch = gptrace.watch(module)
+    with undisturbed_evaluation(module):
+        trace = watch.__enter__()
+    module(torch.ones(1, 2))
+    watch.__exit__(None, None, None)
+    assert len(trace.calls) == 1
+    watch = gptrace.watch(module)
+    watch.__enter__()
+    with undisturbed_evaluation(module):
+        watch.__exit__(None, None, None)
+    assert fingerprint(module) == before
+    assert "_compiled_call_impl" not in vars(module)
+
+
+def test_what_a_module_deletes_was_not_compiled() -> None:
+    class Deletes(nn.Linear):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            vars(self).pop("_compiled_call_impl", None)
+            return super().forward(x)
+
+    module = Deletes(2, 2)
+    with gptrace.watch(module) as trace:
+        module(torch.ones(1, 2))
+    assert len(trace.calls) == 1
+    assert trace.notes == ()
+
+
+def test_a_watch_may_begin_while_an_undisturbed_run_reads_the_module() -> None:
+    """Another thread may begin it; here the reading of an attribute does, so that the moment is certain."""
+    module = nn.Linear(2, 2)
+    watches = [gptrace.watch(module)]
+
+    class Begins(dict[str, int]):
+        def __iter__(self) -> Any:  # makes `dict(…)` call `keys`
+            return super().__iter__()
+
+        def keys(self) -> Any:
+            while watches:
+                begun.append(watches.pop())
+                begun[0].__enter__()
+            return super().keys()
+
+    begun: list[Any] = []
+    module._extra = Begins()  # type: ignore[assignment]
+    with undisturbed_evaluation(module):
+        module(torch.ones(1, 2))
+    begun[0].__exit__(None, None, None)
+    assert "_compiled_call_impl" not in vars(module)

@@ -57,7 +57,7 @@ def names_in(value: Any) -> set[str]:
 def english_words(text: str, names: set[str]) -> list[str]:
     """The words of English sentences in a report, without quoted text, code and options."""
     text = re.sub(r"\x1b\[[0-9;]*m", "", text)
-    text = re.sub(r'"[^"\n]*?…|"[^"\n]*"|`[^`\n]*`|--[\w-]+(\s+([A-Z]+|pretrained|\w+(,\w+)+))?', " ", text)
+    text = re.sub(r'"[^"\n]*?…|"[^"\n]*"|`[^`\n]*`|-m \w+|--[\w-]+(\s+([A-Z]+|\w+(,\w+)+))?', " ", text)
     words = [word for word in re.findall("[A-Za-z]{3,}", text) if word not in names and word not in TERMS]
     # Times of a slow run are wide, and leave so little room that a long name is folded.
     return [word for word in words if not any(len(name) > 12 and name.startswith(word) for name in names)]

@@ -1,4 +1,4 @@
-"""`gptrace explain`: why the last dimension is vocab_size, checked on live numbers."""
+"""`gptrace explain`: attention, and why the last dimension is vocab_size, checked on live numbers."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ def explain(
     text: TextOptions, model: ModelOptions, output: OutputOptions,
     topics: Topics = None, truncate: Truncate = False, head: Head = None,
 ) -> CommandResult:  # fmt: skip
-    """Explain why the last dimension is vocab_size, on your text.
+    """Explain attention, and why the last dimension is vocab_size, on your text.
 
-    Every claim about the way from emb_dim to vocab_size is checked on this text and this model: ✓ where it
-    holds, ✗ where it does not; then the exit code is 1.
+    Every claim about the way from the text to vocab_size scores is checked on this text and this model: ✓
+    where it holds, ✗ where it does not; then the exit code is 1.
     """
     destination = output.destination()
     # Checked before the model is selected, which may download it.

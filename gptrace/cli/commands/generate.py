@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from gptrace.cli import streams
 from gptrace.cli.options import prediction
-from gptrace.cli.options.groups import ModelOptions, OutputOptions, TextOptions
+from gptrace.cli.options.groups import OutputOptions, PredictingModelOptions, TextOptions
 from gptrace.cli.output import CommandResult, Destination
 from gptrace.cli.prompt_lines import PromptStreamOptions
 from gptrace.predict.validation import DEFAULT_NEW_TOKENS
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def generate(
-    text: TextOptions, model: ModelOptions, output: OutputOptions,
+    text: TextOptions, model: PredictingModelOptions, output: OutputOptions,
     input_format: prediction.InputFormat = None, resume: prediction.Resume = False,
     max_new_tokens: prediction.MaxNewTokens = DEFAULT_NEW_TOKENS,
     temperature: prediction.SamplingTemperature = None,

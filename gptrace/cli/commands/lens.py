@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gptrace.cli.options.display import FullText
-from gptrace.cli.options.groups import ModelOptions, OutputOptions, TextOptions, Truncate
+from gptrace.cli.options.groups import OutputOptions, PredictingModelOptions, TextOptions, Truncate
 from gptrace.cli.options.prediction import Head, InputFormat, K, Resume
 from gptrace.cli.output import CommandResult
 from gptrace.cli.prompt_lines import PromptStreamOptions
@@ -11,7 +11,7 @@ from gptrace.report import View
 
 
 def lens(
-    text: TextOptions, model: ModelOptions, output: OutputOptions,
+    text: TextOptions, model: PredictingModelOptions, output: OutputOptions,
     input_format: InputFormat = None, resume: Resume = False,
     truncate: Truncate = False, k: K = None, head: Head = None, full: FullText = False,
 ) -> CommandResult:  # fmt: skip

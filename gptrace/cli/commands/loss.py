@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gptrace.cli.options.display import FullText
-from gptrace.cli.options.groups import ModelOptions, OutputOptions, TextOptions
+from gptrace.cli.options.groups import OutputOptions, PredictingModelOptions, TextOptions
 from gptrace.cli.options.prediction import BatchSize, InputFormat, Resume, Stride
 from gptrace.cli.output import CommandResult
 from gptrace.cli.prompt_lines import PromptStreamOptions, progress_bar
@@ -12,7 +12,7 @@ from gptrace.translation import words
 
 
 def loss(
-    text: TextOptions, model: ModelOptions, output: OutputOptions,
+    text: TextOptions, model: PredictingModelOptions, output: OutputOptions,
     input_format: InputFormat = None, resume: Resume = False,
     stride: Stride = None, batch_size: BatchSize = None, full: FullText = False,
 ) -> CommandResult:  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gptrace.cli.options.display import LogProbabilities
-from gptrace.cli.options.groups import ModelOptions, OutputOptions, TextOptions, Truncate
+from gptrace.cli.options.groups import OutputOptions, PredictingModelOptions, TextOptions, Truncate
 from gptrace.cli.options.prediction import (
     BatchSize,
     InputFormat,
@@ -19,7 +19,7 @@ from gptrace.report import View
 
 
 def topk(
-    text: TextOptions, model: ModelOptions, output: OutputOptions,
+    text: TextOptions, model: PredictingModelOptions, output: OutputOptions,
     input_format: InputFormat = None, resume: Resume = False, truncate: Truncate = False, k: K = None,
     temperature: Temperature = 1.0, tokens: NextTokens = None, positions: Positions = "last",
     logprobs: LogProbabilities = False, batch_size: BatchSize = None,

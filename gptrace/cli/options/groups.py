@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import typer
 
@@ -13,7 +13,16 @@ from gptrace.cli.options.option import option
 from gptrace.cli.output import Destination
 from gptrace.errors import InputError
 from gptrace.model.config import PRESETS
-from gptrace.model.selection import DEFAULT_SEED, DEVICES, DTYPES, command_for, select_model, typed_options
+from gptrace.model.selection import (
+    DEFAULT_MODEL,
+    DEFAULT_SEED,
+    DEVICES,
+    DTYPES,
+    command_for,
+    select_model,
+    typed_options,
+)
+from gptrace.model.weights.packaged import TRAINED_MODEL, model_to_predict
 from gptrace.report.safe_text import quoted
 from gptrace.session import Session
 from gptrace.text.prompt_source import PromptSource
@@ -104,22 +113,22 @@ def _complete_model(incomplete: str) -> list[str]:
     return [name for name in PRESETS if name.startswith(incomplete)]
 
 
+def _model_option(default: str) -> Any:
+    return option(
+        "--model -m NAME", variable=True, completion=_complete_model,
+        help="A preset (`gptrace models` lists them); FILE.py:OBJECT, FILE.ipynb:OBJECT or "
+        "package.module:OBJECT for a model of your own; hf:FOLDER or hf:OWNER/NAME for a model of "
+        f"transformers.  [default: {default}]",
+    )  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True)
 class ModelOptions:
     """The model to run, with its weights, configuration, device and dtype."""
 
     title: ClassVar = "Model"
 
-    model: Annotated[
-        str | None,
-        option(
-            "--model -m NAME", variable=True, completion=_complete_model,
-            help="A preset (`gptrace models` lists them); FILE.py:OBJECT, FILE.ipynb:OBJECT or "
-            "package.module:OBJECT for a model of your own; hf:FOLDER or hf:OWNER/NAME for a model of "
-            "transformers.  "
-            "[default: gpt2-small, or the model of the --weights file]",
-        ),
-    ] = None  # fmt: skip
+    model: Annotated[str | None, _model_option(f"{DEFAULT_MODEL}, or the model of the --weights file")] = None
     weights: Annotated[
         str | None,
         option(
@@ -169,13 +178,33 @@ class ModelOptions:
 
     def session(self) -> Session:
         """Return a session with the model; a notice is written before anything is downloaded."""
+        return self._session(self.model)
+
+    def _session(self, model: str | None) -> Session:
         return Session(
             select_model(
-                self.model, weights=self.weights, config=self.config, settings=self.settings or (),
+                model, weights=self.weights, config=self.config, settings=self.settings or (),
                 seed=self.seed, device=self.device, dtype=self.dtype, threads=self.threads,
                 say=streams.write_notice,
             )
         )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class PredictingModelOptions(ModelOptions):
+    """The same for a command that only predicts: where nothing selects a model, it is a trained one."""
+
+    model: Annotated[
+        str | None,
+        _model_option(
+            f"{TRAINED_MODEL}, which is trained; with --weights, --config or --set {DEFAULT_MODEL}, or the "
+            "model of the --weights file"
+        ),
+    ] = None
+
+    def session(self) -> Session:
+        """Return a session with the model; a notice is written before anything is downloaded."""
+        return self._session(model_to_predict(self.model, self.weights, self.config, self.settings or ()))
 
 
 @dataclass(frozen=True, slots=True)

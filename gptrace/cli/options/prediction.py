@@ -57,8 +57,17 @@ Stride = Annotated[
 ]  # fmt: skip
 
 Head = Annotated[str | None, option("--head PATH", "Path of the output head, if gptrace does not find it.")]
+
+
+def _complete_topic(incomplete: str) -> list[str]:
+    return [name for name in TOPICS if name.startswith(incomplete)]
+
+
 Topics = Annotated[
-    list[str] | None, option("--topic NAME", f"One of {', '.join(TOPICS)}. Repeatable.  [default: all]")
+    list[str] | None,
+    option(
+        "--topic NAME", f"One of {', '.join(TOPICS)}. Repeatable.  [default: all]", completion=_complete_topic
+    ),
 ]
 
 MaxNewTokens = Annotated[

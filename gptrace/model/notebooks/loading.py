@@ -12,8 +12,9 @@ from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
 
-from gptrace.model.notebooks.constants import Judge, bound_names
+from gptrace.model.notebooks.constants import Judge
 from gptrace.model.notebooks.magics import PythonCode, without_magics
+from gptrace.model.notebooks.names import bound_names
 from gptrace.model.notebooks.reading import CodeCell, read_code_cells
 from gptrace.notebook_cells import cell_file
 from gptrace.wording import one_line, shortened
@@ -94,6 +95,7 @@ class _Run:
                 self._note(cell, lines, node, f"is in a cell that begins with {code.cell_magic}")
             return
         self.text += code.text + "\n"
+        self._judge.read(tree, file)
         self._block(cell, lines, tree.body, before)
 
     def number_classes(self) -> None:
@@ -105,7 +107,11 @@ class _Run:
     def _block(self, cell: CodeCell, lines: Sequence[str], nodes: Sequence[ast.stmt], before: int) -> None:
         for node in nodes:
             try:
-                objection = self._judge.statement(node)
+                if isinstance(node, ast.ClassDef):
+                    objection = self._judge.class_head(node)
+                    self._leave_out_of_class(cell, lines, node, node.name)
+                else:
+                    objection = self._judge.statement(node)
                 if isinstance(node, ast.If) and not self._judge.expression(node.test):
                     # Only the branch that is taken has to be safe.
                     is_true = self._run(ast.Expression(node.test), cell)
@@ -122,6 +128,27 @@ class _Run:
             if objection:
                 self._note(cell, lines, node, objection)
 
+    def _leave_out_of_class(
+        self, cell: CodeCell, lines: Sequence[str], node: ast.ClassDef, name: str
+    ) -> None:
+        """Take the statements of a class that may not run out of it, and note them."""
+        for attribute in [each for each in self._left_out if each.startswith(f"{name}.")]:
+            del self._left_out[attribute]
+        kept: list[ast.stmt] = []
+        local: list[str] = []
+        for statement in node.body:
+            if isinstance(statement, ast.ClassDef):
+                objection = self._judge.class_head(statement, local)
+                self._leave_out_of_class(cell, lines, statement, f"{name}.{statement.name}")
+            else:
+                objection = self._judge.statement(statement, local)
+            if objection:
+                self._note(cell, lines, statement, objection, f"{name}.")
+            else:
+                kept.append(statement)
+            local += bound_names(statement)
+        node.body = kept or [ast.copy_location(ast.Pass(), node)]
+
     def _run(self, node: ast.Module | ast.Expression, cell: CodeCell) -> Any:
         file = cell_file(self._path, cell.number)
         mode = "exec" if isinstance(node, ast.Module) else "eval"
@@ -134,18 +161,18 @@ class _Run:
             self._left_out.pop(name, None)
         if isinstance(node, ast.ClassDef):
             defined = vars(self._module).get(node.name)
-            self._judge.note_class(node, defined)
             if isinstance(defined, type) and defined.__module__ == self._module.__name__:
                 first = min((node.lineno, *(each.lineno for each in node.decorator_list)))
                 self._first_lines.append((defined, before + first))
 
-    def _note(self, cell: CodeCell, lines: Sequence[str], node: ast.stmt, why: str) -> None:
+    def _note(self, cell: CodeCell, lines: Sequence[str], node: ast.stmt, why: str, owner: str = "") -> None:
+        """Note the names of a statement that did not run; `owner` begins those of a class."""
         called, argument = _simple_call(node)
         text = shortened(lines[node.lineno - 1].strip(), 80)
         left_out = LeftOut(cell.number, node.lineno, why, text, called, argument)
         for name in bound_names(node):
-            if name not in vars(self._module):
-                self._left_out[name] = left_out
+            if owner or name not in vars(self._module):
+                self._left_out[owner + name] = left_out
 
     def _leave_out_broken(self, cell: CodeCell, error: BaseException) -> None:
         """Note the names of a cell that is no Python code, as far as its lines show them."""

@@ -29,13 +29,18 @@ def missing_object(reference: ObjectReference, name: str, namespace: Mapping[str
 
 
 def missing_name_hint(error: BaseException) -> str:
-    """Return why a notebook has not the name that a NameError is about; "" for other errors."""
-    if not isinstance(error, NameError) or not isinstance(error.name, str):
+    """Return why a notebook has not the name or attribute that an error is about; "" for other errors."""
+    name = getattr(error, "name", None)
+    if not isinstance(error, NameError | AttributeError) or not isinstance(name, str):
         return ""
+    owner = getattr(error, "obj", None)
+    classes = (owner if isinstance(owner, type) else type(owner)).__mro__
+    names = [name] if isinstance(error, NameError) else [f"{each.__qualname__}.{name}" for each in classes]
     for frame, _ in reversed(list(traceback.walk_tb(error.__traceback__))):
-        left_out = _left_out(frame.f_globals).get(error.name)
-        if left_out is not None:
-            return f"there is no {error.name}, since {left_out}; {_WHAT_RUNS}"
+        left_out = _left_out(frame.f_globals)
+        for missing in names:
+            if missing in left_out:
+                return f"there is no {missing}, since {left_out[missing]}; {_WHAT_RUNS}"
     return ""
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +10,12 @@ from gptrace.errors import ConfigError
 from gptrace.model.config import GPTConfig
 
 PACKAGE = "package"
+# The default of what only predicts, since the predictions of random weights mean nothing.
+TRAINED_MODEL = "small"
 _FOLDER = Path(__file__).parent.parent / "data"
 # preset: (file, facts for reports)
 PACKAGED: dict[str, tuple[str, dict[str, Any]]] = {
-    "small": (
+    TRAINED_MODEL: (
         "small.safetensors",
         {"source": PACKAGE, "trained_on": "public-domain English prose", "dtype": "int8"},
     )
@@ -23,6 +25,16 @@ _FIXED = (
     "vocab_size", "context_length", "emb_dim", "n_heads", "n_layers", "ff_dim",
     "qkv_bias", "bias", "tie_head",
 )  # fmt: skip
+
+
+def model_to_predict(model: Any, weights: object, config: object, settings: Sequence[str] = ()) -> Any:
+    """Return `model`; or the trained one, where none of the arguments selects or changes a model.
+
+    >>> model_to_predict(None, None, None), model_to_predict(None, "random", None)
+    ('small', None)
+    """
+    is_open = model is None and weights is None and config is None and not settings
+    return TRAINED_MODEL if is_open else model
 
 
 def packaged_file(name: str) -> Path:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from gptrace.predict.explain.catalog import Catalog, Sentence
+from gptrace.predict.explain.chinese_attention import ATTENTION, ATTENTION_FAILURES
+from gptrace.predict.explain.chinese_tokens import TOKENS
 
-_IDS = "模型看不到文字，只看到 token 的编号（id），batch 里每段文字占一行。"
-_IDS_FIGURES = "{prompt:tokens}；[batch, seq_len] = {ids:shape}"
 _TABLE = "`{table}` 是 token 嵌入表（token embedding），词表里每个 token 占一行。按 id 取出对应的那一行，"
 _NORM_FIGURES = "最后一个向量的均方根：{before:.4g} → {after:.4g}"
 _HEAD = "输出层（output head）`{head}` 根据每个向量，给词表里的每个 token 算出一个分数，这些分数叫 logits。"
@@ -38,6 +38,7 @@ _PARAMETERS_OTHERWISE = "{otherwise:,} 个参数，{size_otherwise:memory}"
 
 _TITLES = {
     "flow": "一段文字怎样走过模型",
+    "attention": "token 之间怎样交换信息",
     "last-dim": "最后一维为什么等于词表大小",
     "projection": "emb_dim 怎样变成 vocab_size",
     "probabilities": "从分数到概率",
@@ -47,15 +48,6 @@ _TITLES = {
 }
 _SENTENCES = {
     # flow
-    "tokens": Sentence(
-        "分词器（tokenizer）先把文字切成 token（词元），拼起来就是原文。" + _IDS, _IDS_FIGURES
-    ),
-    "tokens_normalized": Sentence(
-        "分词器（tokenizer）先把文字切成 token（词元），拼起来与原文不完全相同：许多分词器会先规范化文字，"
-        "例如转成小写。" + _IDS,
-        _IDS_FIGURES,
-    ),
-    "token_ids": Sentence("输入直接给出了 token 的编号，不需要再分词。" + _IDS, _IDS_FIGURES),
     "token_embedding": Sentence(
         _TABLE + "就得到代表这个 token 的向量，共 {width} 个数。",
         "{ids:shape} → {embedded:shape}；查表所得与实际输出相差 {difference:small}",
@@ -338,4 +330,6 @@ _FAILURES = {
     "greedy": "贪心（greedy）：取最可能的 token。再跑一遍，结果不同，说明这个模型用了随机数。",
     "next_step": "选出的 token 接到文字末尾，但模型返回的行数没有增加。",
 }
-CHINESE = Catalog(_TITLES, _SENTENCES, _FAILURES, denial="这里并非如此：")
+CHINESE = Catalog(
+    _TITLES, TOKENS | _SENTENCES | ATTENTION, _FAILURES | ATTENTION_FAILURES, denial="这里并非如此："
+)

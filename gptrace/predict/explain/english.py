@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from gptrace.predict.explain.catalog import Catalog, Sentence
+from gptrace.predict.explain.english_attention import ATTENTION, ATTENTION_FAILURES
 from gptrace.predict.explain.english_failures import (
     FAILURES,
     PROBABILITIES_RETURNED,
     UNUSED_BLOCKS,
     UNUSED_NORM,
 )
+from gptrace.predict.explain.english_tokens import TOKENS
 
-_IDS = "The model never sees text: it gets the ids of the tokens, one row for each text of the batch."
-_IDS_FIGURES = "{prompt:tokens}; [batch, seq_len] = {ids:shape}"
 _TABLE = "`{table}` is a table with a row for every token of the vocabulary. Each id selects its row"
 _NORM_FIGURES = "root mean square of the last vector: {before:.4g} → {after:.4g}"
 _HEAD = (
@@ -59,6 +59,7 @@ _PARAMETERS_OTHERWISE = "{otherwise:,} parameters, {size_otherwise:memory}"
 
 _TITLES = {
     "flow": "The path of a text through the model",
+    "attention": "How tokens exchange information",
     "last-dim": "Why the last dimension is the size of the vocabulary",
     "projection": "How emb_dim becomes vocab_size",
     "probabilities": "From scores to probabilities",
@@ -68,18 +69,6 @@ _TITLES = {
 }
 _SENTENCES = {
     # flow
-    "tokens": Sentence(
-        "The tokenizer cuts the text into tokens; joined together, they give the text again. " + _IDS,
-        _IDS_FIGURES,
-    ),
-    "tokens_normalized": Sentence(
-        "The tokenizer cuts the text into tokens. Joined together, they do not give exactly the text again: "
-        "many tokenizers normalize it first, for example to lower case. " + _IDS,
-        _IDS_FIGURES,
-    ),
-    "token_ids": Sentence(
-        "The prompt was given as token ids, so no text had to be cut into tokens. " + _IDS, _IDS_FIGURES
-    ),
     "token_embedding": Sentence(
         _TABLE + ": a vector of {width} numbers that stands for the token.",
         "{ids:shape} → {embedded:shape}; the rows of the table and the layer's output differ by "
@@ -347,4 +336,9 @@ _SENTENCES = {
         "none",
     ),
 }
-ENGLISH = Catalog(_TITLES, _SENTENCES, FAILURES, denial="This does not hold here: ")
+ENGLISH = Catalog(
+    _TITLES,
+    TOKENS | _SENTENCES | ATTENTION,
+    FAILURES | ATTENTION_FAILURES,
+    denial="This does not hold here: ",
+)

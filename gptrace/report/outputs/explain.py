@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gptrace.model.weights.packaged import TRAINED_MODEL
 from gptrace.record import Claim, Explanation
 from gptrace.report.common_parts import (
     MARKS,
@@ -11,10 +12,12 @@ from gptrace.report.common_parts import (
     prompt_fact,
     source_place,
 )
-from gptrace.report.parts import Claims, ClaimText, Facts, Part
+from gptrace.report.parts import Claims, ClaimText, Facts, Lines, Part, line
 from gptrace.report.table_data import TableData
 from gptrace.report.view import View
-from gptrace.translation import words
+from gptrace.translation import joined, words
+
+_NEED_TRAINING = ("probabilities", "training", "inference")
 
 
 def parts(explanation: Explanation, view: View) -> list[Part]:
@@ -24,7 +27,7 @@ def parts(explanation: Explanation, view: View) -> list[Part]:
         Claims(topic.title, [_claim_text(claim) for claim in topic.claims]) for topic in explanation.topics
     ]
     kept = kept_language_parts(explanation, explanation.language, view)
-    return [facts, *note_parts(explanation.notes), *kept, *topics]
+    return [facts, *note_parts(explanation.notes), *kept, *_learned_parts(explanation), *topics]
 
 
 def csv_table(explanation: Explanation, view: View) -> TableData:
@@ -35,6 +38,17 @@ def csv_table(explanation: Explanation, view: View) -> TableData:
         for claim in topic.claims
     ]
     return TableData.plain(("topic", "title", "text", "measured", "holds"), rows)
+
+
+def _learned_parts(explanation: Explanation) -> list[Part]:
+    """Return a note that names the topics whose figures are noise with random weights."""
+    weights = explanation.model.weights or {}
+    names = [topic.topic for topic in explanation.topics if topic.topic in _NEED_TRAINING]
+    # Where it is the trained model without its weights, the header says how to get them.
+    if not names or weights.get("source") != "random" or explanation.model.name == TRAINED_MODEL:
+        return []
+    text = words("these topics show more with trained weights (-m small): {}", joined(names))
+    return [Lines([line(words("note: {}", text))])]
 
 
 def _claim_text(claim: Claim) -> ClaimText:

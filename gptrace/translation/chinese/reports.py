@@ -25,9 +25,8 @@ REPORTS: dict[str, str] = {
     "{} without out_head": "不含 out_head 为 {}",
     "{} in {} on {}": "{1}，{0}，在 {2} 上",
     "random, seed {}: the next tokens mean nothing": "随机，种子 {}：预测的 token 没有意义",
-    "for real weights use --weights pretrained or --weights PATH": (
-        "要用真实权重，请加 --weights pretrained 或 --weights PATH"
-    ),
+    "-m small is trained": "-m small 是训练好的模型",
+    "without --weights random it is trained": "不加 --weights random 就是训练好的",
     "for real weights use --weights PATH": "要用真实权重，请加 --weights PATH",
     "none: device meta has shapes but no numbers, so there are no next tokens": (
         "无：设备 meta 上只有形状，没有数，所以不能预测下一个 token"
@@ -263,6 +262,9 @@ REPORTS: dict[str, str] = {
     "weights {}": "权重 {}",
     "step {}": "第 {} 步",
     # explain
+    "these topics show more with trained weights (-m small): {}": (
+        "下列主题换成训练好的权重（-m small）能看到更多：{}"
+    ),
     "the claims stay as they were made; gptrace {} --lang {} makes them in this language": (
         "结论保持生成时的语言；用 gptrace {} --lang {} 生成这种语言的结论"
     ),

@@ -11,6 +11,14 @@ TRACES: dict[str, str] = {
     "only {}: {}": "只有 {!t}：{!t}",
     "batch and seq_len have names": "batch 和 seq_len 有名字",
     "{} has a name": "{} 有名字",
+    "compiled while the trace ran: {}; what they ran since then has no row": (
+        "跟踪期间被编译：{}；此后它们运行的内容没有行"
+    ),
+    "some sizes have names ({})": "部分尺寸有名字（{}）",
+    "gptrace tries no more sizes after so much work": "计算量已到上限，gptrace 不再尝试其他尺寸",
+    "the model does not run, or makes other calls, where another size is changed alone": (
+        "单独改变其他尺寸时，模型无法运行，或者调用不一样"
+    ),
     "no axis has a name: {}": "各维都没有名字：{!t}",
     "this model is built already; gptrace.trace(…) names all axes if it gets model={}, config=… instead": (
         "这个模型已经构建好；请改把 model={}、config=… 传给 gptrace.trace(…)，各维就都有名字"

@@ -5,8 +5,9 @@ from __future__ import annotations
 import ast
 import inspect
 import linecache
-import textwrap
+from collections.abc import Iterator
 from functools import lru_cache
+from types import CodeType
 from typing import Any
 
 from gptrace.model.quiet_torch import torch
@@ -39,20 +40,35 @@ def definition_of(module: Module, name: str) -> Place:
 
 @lru_cache(maxsize=256)
 def _definition_in(owner_class: type, attribute: str) -> Place:
+    """Look through the methods of a class; `inspect` does not find the class itself in a notebook."""
     if owner_class.__module__.partition(".")[0] in ("torch", "builtins"):
         return Place()
-    try:
-        lines, first = inspect.getsourcelines(owner_class)
-        file = inspect.getsourcefile(owner_class) or ""
-        tree = ast.parse(textwrap.dedent("".join(lines)))
-    except (OSError, TypeError, SyntaxError, ValueError):
-        return Place()
-    for function in (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)):
-        for node in ast.walk(function):
+    for code in _codes_of(owner_class):
+        function = _function_of(code)
+        for node in ast.walk(function) if function is not None else ():
             if _defines(node, attribute):
-                line = first + getattr(node, "lineno", 1) - 1
-                return Place(file, line, f"{owner_class.__qualname__}.{function.name}")
+                name = f"{owner_class.__qualname__}.{code.co_name}"
+                return Place(code.co_filename, getattr(node, "lineno", 1), name)
     return Place()
+
+
+def _codes_of(owner_class: type) -> Iterator[CodeType]:
+    """Yield the code of the functions that a class defines, in their order."""
+    for value in vars(owner_class).values():
+        function = getattr(value, "fget", None) or getattr(value, "__func__", value)
+        code = getattr(inspect.unwrap(function), "__code__", None) if callable(function) else None
+        if isinstance(code, CodeType):
+            yield code
+
+
+def _function_of(code: CodeType) -> ast.FunctionDef | None:
+    """Return the syntax tree of a function; None where its file has changed or is not known."""
+    for node in ast.walk(_tree_of(code.co_filename)):
+        if isinstance(node, ast.FunctionDef) and (node.name, _first_line(node)) == (
+            code.co_name, code.co_firstlineno
+        ):  # fmt: skip
+            return node
+    return None
 
 
 def writer_of_state(place: Place) -> Place:
@@ -100,16 +116,23 @@ def last_return(place: Place) -> Place:
 
 def _function_at(place: Place) -> ast.FunctionDef | None:
     """Return the innermost function whose lines contain a place."""
-    try:
-        tree = ast.parse("".join(linecache.getlines(place.file)))
-    except (SyntaxError, ValueError):
-        return None
     around = [
-        node for node in ast.walk(tree)
-        if isinstance(node, ast.FunctionDef) and place.line <= (node.end_lineno or 0)
-        and min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)]) <= place.line
+        node for node in ast.walk(_tree_of(place.file))
+        if isinstance(node, ast.FunctionDef) and _first_line(node) <= place.line <= (node.end_lineno or 0)
     ]  # fmt: skip
     return max(around, key=lambda node: node.lineno, default=None)
+
+
+def _tree_of(file: str) -> ast.Module:
+    """Return the syntax tree of a file; an empty one where it cannot be read."""
+    try:
+        return ast.parse("".join(linecache.getlines(file)))
+    except (SyntaxError, ValueError, RecursionError):
+        return ast.Module([], [])
+
+
+def _first_line(node: ast.FunctionDef) -> int:
+    return min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
 
 
 def _is_self(node: ast.AST) -> bool:

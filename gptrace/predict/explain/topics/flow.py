@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
 from typing import cast
 
 from gptrace.model.quiet_torch import torch
@@ -11,6 +12,7 @@ from gptrace.predict.capture import CapturedTensors
 from gptrace.predict.explain.claims import MeasuredClaim
 from gptrace.predict.explain.measured_model import MeasuredModel, largest, largest_difference
 from gptrace.predict.explain.topics import positions
+from gptrace.record import Token
 from gptrace.text.gpt2_tokenizer import GPT2
 from gptrace.text.tokenizer import decode
 
@@ -18,12 +20,14 @@ Tensor = torch.Tensor
 # The root mean square of the vectors that the norm is tested with: far above the constant (often 1e-5) that
 # norms add to the variance.
 _NORM_TEST_SIZE = 4.0
+_MOST_CHARACTERS = 3
 
 
 def measure(model: MeasuredModel) -> list[MeasuredClaim]:
     """Measure what happens on the way from ids to logits."""
     return [
         _tokens(model),
+        *_split_characters(model),
         _token_embedding(model),
         positions.measure(model),
         _blocks(model),
@@ -44,6 +48,33 @@ def _tokens(model: MeasuredModel) -> MeasuredClaim:
     if not holds and model.tokenizer is not GPT2:
         return model.claim("tokens_normalized", None)
     return model.claim("tokens", holds)
+
+
+def _split_characters(model: MeasuredModel) -> list[MeasuredClaim]:
+    """Show which characters are cut into several tokens, if any are."""
+    split = list(_characters_in_parts(model.prompt.tokens))
+    if not split:
+        return []
+    first = split[0][0]
+    shown = [{"characters": characters, "parts": parts} for characters, parts in split[:_MOST_CHARACTERS]]
+    key = "split_characters" if model.tokenizer is GPT2 else "split_characters_otherwise"
+    return [model.claim(key, True, split=shown, first=first, bytes=len(first.encode()))]
+
+
+def _characters_in_parts(tokens: Sequence[Token]) -> Iterator[tuple[str, list[Token]]]:
+    """Yield the characters of which no token holds the whole, with the tokens that do together."""
+    parts: list[Token] = []
+    for token in tokens:
+        if token.text is not None and not parts:
+            continue
+        parts.append(token)
+        characters = decode(parts)
+        if characters is not None:
+            if len(parts) > 1:
+                yield characters, parts
+            parts = []
+        elif token.bytes is None:  # an id that stands for nothing
+            parts = []
 
 
 def _token_embedding(model: MeasuredModel) -> MeasuredClaim:

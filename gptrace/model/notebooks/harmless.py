@@ -1,0 +1,112 @@
+"""Functions and classes of libraries that only compute a value: no file, no network, no code of the user."""
+
+from __future__ import annotations
+
+import builtins
+import collections
+import dataclasses
+import enum
+import functools
+import logging
+import os
+import sys
+import types
+from typing import Any, TypeVar
+
+from gptrace.model.quiet_torch import torch
+
+_BUILTINS = (
+    "abs", "all", "any", "bool", "bytes", "complex", "dict", "divmod", "enumerate", "float",
+    "frozenset", "getattr", "hasattr", "int", "isinstance", "issubclass", "len", "list", "map", "max",
+    "min", "object", "pow", "range", "reversed", "round", "set", "slice", "sorted", "str", "sum",
+    "tuple", "type", "zip",
+)  # fmt: skip
+_TENSORS = (
+    "device", "finfo", "iinfo", "tensor", "arange", "zeros", "ones", "full", "eye", "linspace", "tril",
+    "triu",
+)  # fmt: skip
+_SAFE: tuple[Any, ...] = (
+    *(getattr(builtins, name) for name in _BUILTINS),
+    *(getattr(torch, name) for name in _TENSORS),
+    torch.cuda.is_available, torch.cuda.device_count, torch.backends.mps.is_available,
+    os.getenv, os.getcwd, logging.getLogger, TypeVar,
+)  # fmt: skip
+# Modules whose functions and classes only compute.
+_SAFE_MODULES = (
+    "abc", "argparse", "cmath", "collections", "copy", "dataclasses", "decimal", "enum", "fractions",
+    "functools", "genericpath", "math", "ntpath", "operator", "pathlib", "posixpath", "re", "types",
+    "typing", "typing_extensions",
+)  # fmt: skip
+_ARRAYS = ("array", "arange", "zeros", "ones", "full", "eye", "linspace", "tril", "triu")
+CONTAINERS = (
+    dict, list, set, tuple, str, bytes, frozenset, int, float, collections.OrderedDict,
+    collections.defaultdict, collections.Counter, collections.deque, type(os.environ),
+)  # fmt: skip
+# What takes functions and does not call them.
+_KEEPING_FUNCTIONS: tuple[Any, ...] = (
+    *CONTAINERS[:9], functools.partial, functools.wraps, functools.update_wrapper, functools.lru_cache,
+    types.SimpleNamespace, isinstance, issubclass, getattr, hasattr, type, TypeVar,
+)  # fmt: skip
+_KEEPING_MODULES = ("typing", "typing_extensions")
+_RUNNING_MODULES = ("builtins", "atexit")
+_KEEPING_BUILTINS = (property, staticmethod, classmethod)
+
+
+def only_computes(called: Any) -> bool:
+    """Tell whether a call of a library's function or class only computes a value."""
+    if any(called is safe for safe in _SAFE) or _is_method_of_container(called):
+        return True
+    if not isinstance(called, type | types.FunctionType | types.BuiltinFunctionType) or not _is_public(
+        called
+    ):
+        return False
+    if isinstance(called, type) and _is_record(called):
+        return True
+    numpy = sys.modules.get("numpy")
+    if numpy is not None and any(called is getattr(numpy, name, None) for name in _ARRAYS):
+        return True
+    return str(called.__module__) in _SAFE_MODULES
+
+
+def keeps_functions(called: Any) -> bool:
+    """Tell whether a library's function, or a method of a container, does not call what it is given."""
+    if _is_method_of_container(called):
+        return called.__name__ != "sort"
+    is_typing = getattr(called, "__module__", None) in _KEEPING_MODULES
+    return is_typing or any(called is each for each in _KEEPING_FUNCTIONS) or (
+        isinstance(called, type) and _is_record(called) and not issubclass(called, collections.defaultdict)
+    )  # fmt: skip
+
+
+def may_decorate(called: Any) -> bool:
+    """Tell whether a library's decorator keeps a function, and does not call it at once or at the end."""
+    module = getattr(called, "__module__", None)
+    return module not in _RUNNING_MODULES or any(called is each for each in _KEEPING_BUILTINS)
+
+
+def is_plain_base(base: type) -> bool:
+    """Tell whether a class of a library adds nothing to the construction of its subclasses."""
+    return base.__module__ == "builtins" or (base.__module__ in _SAFE_MODULES and _is_public(base))
+
+
+def _is_method_of_container(called: Any) -> bool:
+    owner = getattr(called, "__self__", None)
+    if isinstance(called, types.BuiltinFunctionType):  # `d.update`, `int.from_bytes`
+        return isinstance(owner, CONTAINERS) or any(owner is kind for kind in CONTAINERS)
+    if isinstance(called, types.MethodDescriptorType):  # `str.upper`
+        return any(called.__objclass__ is kind for kind in CONTAINERS)
+    return (
+        isinstance(called, types.MethodType) and type(owner) in CONTAINERS
+        and getattr(type(owner), called.__name__, None) is called.__func__
+    )  # fmt: skip
+
+
+def _is_record(called: type) -> bool:
+    is_error = issubclass(called, BaseException) and called.__module__ == "builtins"
+    return is_error or dataclasses.is_dataclass(called) or issubclass(called, enum.Enum | dict | tuple)
+
+
+def _is_public(called: Any) -> bool:
+    """Tell whether something is what its module has under its name: a class may claim any module."""
+    module = sys.modules.get(getattr(called, "__module__", None) or "")
+    return module is not None and getattr(module, called.__name__, None) is called

@@ -1,0 +1,270 @@
+"""Find the places where a forward pass attends, while it runs.
+
+Attention is found by what it does, not by names: a product of two tensors makes scores, softmax makes weights
+of them, and another product uses these on values. Everything in between is followed. A place is handed over
+as soon as it is complete, so that the matrices of one place alone are held.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from gptrace.model.interrupts import interrupts_allowed, interrupts_held
+from gptrace.model.quiet_torch import torch
+from gptrace.predict.attention.fused import of_fused, of_torch_module
+from gptrace.predict.attention.place import AttentionPlace
+from gptrace.predict.attention.products import Product, arranged, read_product, sizes_of
+from gptrace.tracing.operations import operation_name
+from gptrace.tracing.tensors import find_tensors
+from gptrace.tracing.undisturbed import run_uncompiled
+
+Tensor = torch.Tensor
+Module = torch.nn.Module
+_SOFTMAX = frozenset({"softmax", "_softmax", "special_softmax"})
+# They move numbers, or change their precision.
+_LAYOUT = frozenset({
+    "view", "reshape", "transpose", "permute", "contiguous", "movedim", "swapaxes", "flatten", "unflatten",
+    "squeeze", "unsqueeze", "to", "type_as", "float", "clone", "dropout", "t", "T", "mT", "expand", "getitem",
+    "repeat_interleave", "alias", "detach", "half", "bfloat16", "double", "split", "chunk", "unbind", "cat",
+})  # fmt: skip
+_FACTORS = frozenset({"mul", "div", "mul_", "div_", "multiply", "divide", "true_divide"})
+_LAYERS = frozenset({"linear", "addmm", "matmul"})
+
+
+@dataclass(frozen=True, eq=False)
+class _Scores:
+    """How a tensor of scores or weights was made.
+
+    `scores` is what went into softmax over `axis` (from the end), `softmax` what came out; `steps` are the
+    names of the operations between the product and softmax.
+    """
+
+    product: Product
+    scale: float
+    scores: Tensor | None = None
+    softmax: Tensor | None = None
+    axis: int = -1
+    steps: frozenset[str] = frozenset()
+
+
+@dataclass(eq=False)
+class _Known:
+    """A value for each tensor, for as long as the tensor lives."""
+
+    values: dict[int, tuple[weakref.ref[Tensor], Any]] = field(default_factory=dict)
+
+    def learn(self, tensor: Tensor, value: object) -> None:
+        self.values[id(tensor)] = weakref.ref(tensor), value
+
+    def of(self, tensor: object) -> Any:
+        reference, value = self.values.get(id(tensor), (None, None))
+        return value if reference is not None and reference() is tensor else None
+
+
+class AttentionRecorder(torch.overrides.TorchFunctionMode):
+    """Hands each place where a model attends to `receive`, in order, while it is entered.
+
+    `length` is the number of tokens T; a place with other numbers of queries or keys is counted in
+    `other_count` alone. The tensors of a place may be kept.
+    """
+
+    def __init__(self, length: int, receive: Callable[[AttentionPlace], None]) -> None:
+        super().__init__()
+        self.other_count = 0
+        self._length, self._receive = length, receive
+        self._scores, self._scales, self._outputs = _Known(), _Known(), _Known()
+        self._stack = [""]
+
+    @contextmanager
+    def on(self, module: Module) -> Iterator[None]:
+        """Follow the calls of the submodules in the block."""
+        handles: list[torch.utils.hooks.RemovableHandle] = []
+        with interrupts_held():
+            try:
+                for path, submodule in module.named_modules():
+                    if not isinstance(submodule, torch.jit.ScriptModule):
+                        handles += self._hooks(path, submodule)
+                with run_uncompiled(), self, interrupts_allowed():
+                    yield
+            finally:
+                for handle in handles:
+                    handle.remove()
+
+    def _hooks(self, path: str, submodule: Module) -> list[torch.utils.hooks.RemovableHandle]:
+        return [
+            submodule.register_forward_pre_hook(lambda _, __: self._stack.append(path)),
+            submodule.register_forward_hook(lambda _, __, ___: self._leave(), always_call=True),
+        ]
+
+    def _leave(self) -> None:
+        self._stack.pop()
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        # While this runs, torch has taken the mode off its stack: calls in here are not followed.
+        kwargs = kwargs or {}
+        name = operation_name(func)
+        softmax_input = self._before_softmax(name, args, kwargs)
+        result = func(*args, **kwargs)
+        with torch._C.DisableTorchFunction(), suppress(Exception):  # of shapes that are no attention
+            if name == "scaled_dot_product_attention":
+                self._hand_over(of_fused(self._stack[-1], args, kwargs, result), result)
+            elif name == "multi_head_attention_forward":
+                self._receive_if_square(of_torch_module(self._stack[-1], func, args, kwargs, result[0]))
+            else:
+                self._follow(name, args, kwargs, result, softmax_input)
+        return result
+
+    def _before_softmax(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Tensor | None:
+        """Return a copy of what softmax is about to take, where that is made of scores."""
+        if name not in _SOFTMAX:
+            return None
+        (taken,) = [*args, *kwargs.values()][:1]
+        return taken.detach().clone() if self._scores.of(taken) is not None else None
+
+    def _follow(
+        self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], result: Any, before: Tensor | None
+    ) -> None:
+        inputs = [tensor for _, tensor in find_tensors("", (*args, *kwargs.values()))]
+        outputs = [tensor for _, tensor in find_tensors("", result)]
+        if not inputs or not outputs:
+            return
+        self._follow_output(name, inputs, outputs)
+        product = read_product(name, args, kwargs, result)
+        if product is not None:
+            self._multiply(product)
+            return
+        scores: _Scores | None = next(
+            (known for tensor in inputs if (known := self._scores.of(tensor)) is not None), None
+        )
+        if before is not None and scores is not None:
+            axis = kwargs.get("dim", args[1] if len(args) > 1 else -1)
+            axis = int(axis) % before.dim() - before.dim()
+            scores = replace(scores, scores=before, softmax=result.detach(), axis=axis)
+        elif scores is not None and scores.softmax is None:
+            scores = replace(scores, steps=scores.steps | {name})
+        for output in outputs:
+            if scores is not None and output.dim() >= 2 and name not in _LAYERS:
+                self._scores.learn(output, scores)
+            self._learn_scale(name, args, inputs, output)
+
+    def _learn_scale(self, name: str, args: Sequence[Any], inputs: Sequence[Tensor], output: Tensor) -> None:
+        """Note by which number a tensor has been multiplied so far."""
+        scale = self._scales.of(inputs[0]) or 1.0
+        if name in _FACTORS:
+            number = next((value for operand in args[:2] if (value := _number(operand)) is not None), None)
+            if number is None:
+                return
+            scale = scale / number if name.startswith(("div", "true")) else scale * number
+        elif name not in _LAYOUT:
+            return
+        if scale != 1.0:
+            self._scales.learn(output, scale)
+
+    def _multiply(self, product: Product) -> None:
+        """Take a product for that of weights and values, or of queries and keys."""
+        for turned in (product, product.swapped()):
+            scores = self._scores.of(turned.left)
+            if scores is not None and scores.softmax is not None:
+                place = _place(self._stack[-1], turned, scores, self._length)
+                self.other_count += place is None
+                if place is not None:
+                    self._hand_over(place, turned.result)
+                return
+        factors = product.left, product.right
+        if any(isinstance(factor, torch.nn.Parameter) or factor.dim() < 3 for factor in factors):
+            return
+        scales = [self._scales.of(factor) or 1.0 for factor in factors]
+        self._scores.learn(product.result, _Scores(product, scales[0] * scales[1]))
+
+    def _hand_over(self, place: AttentionPlace, output: Tensor) -> None:
+        self._outputs.learn(output, place)
+        self._receive_if_square(place)
+
+    def _receive_if_square(self, place: AttentionPlace | None) -> None:
+        if place is None or tuple(place.weights.shape[-2:]) != (self._length, self._length):
+            self.other_count += 1
+            return
+        self._receive(place)
+
+    def _follow_output(self, name: str, inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> None:
+        """Follow what the heads return to the layer that takes them all."""
+        place = next((known for tensor in inputs if (known := self._outputs.of(tensor)) is not None), None)
+        if place is None or place.joined is not None:
+            return
+        if name in _LAYERS:
+            taken = next(tensor for tensor in inputs if self._outputs.of(tensor) is place)
+            place.joined, place.projected = taken.detach().clone(), outputs[0].detach()
+        elif name in _LAYOUT:
+            for output in outputs:
+                self._outputs.learn(output, place)
+
+
+def _number(operand: object) -> float | None:
+    if isinstance(operand, int | float):
+        return float(operand)
+    if isinstance(operand, Tensor) and operand.numel() == 1 and not isinstance(operand, torch.nn.Parameter):
+        return float(operand)
+    return None
+
+
+def _place(path: str, use: Product, scores: _Scores, length: int) -> AttentionPlace | None:
+    """Return the place where weights (the left factor) are used on values; None if these are no tokens."""
+    of_weights, of_values, of_result = use.letters
+    key = use.summed
+    if len(key) != 1:
+        return None
+    # Values that all heads share lack the axis of heads, too; it stands farther from the keys.
+    others = [letter for letter in of_weights if letter not in of_values]
+    query = min(others, key=lambda letter: abs(of_weights.index(letter) - of_weights.index(key)), default="")
+    if not query:
+        return None
+    key_axis, query_axis = (of_weights.index(letter) - len(of_weights) for letter in (key, query))
+    heads = "".join(letter for letter in of_weights if letter not in (key, query))
+    wide = "".join(letter for letter in of_values if letter not in heads + key)
+    sizes = sizes_of(use)
+    if (sizes[query], sizes[key]) != (length, length):
+        return None
+    weights = _flat(arranged(use.left, of_weights, heads + query + key, sizes), 2)
+    values = _flat(arranged(use.right, of_values, heads + key + wide, sizes), 2)
+    output = _flat(arranged(use.result, of_result, heads + query + wide, sizes), 2)
+    if scores.scores is None or scores.softmax is None:
+        return None
+    before, after = (_square(tensor, query_axis, key_axis) for tensor in (scores.scores, scores.softmax))
+    queries, keys = _queries_and_keys(scores.product, query_axis, key_axis)
+    if before.shape[-2] != length or before.shape[0] != len(queries):
+        return None
+    return AttentionPlace(
+        path, queries, keys, values, before, after, weights, output, scale=scores.scale,
+        is_over_queries=scores.axis == query_axis, steps=scores.steps,
+    )  # fmt: skip
+
+
+def _queries_and_keys(product: Product, query_axis: int, key_axis: int) -> tuple[Tensor, Tensor]:
+    """Return the factors of scores as (H, T, d) each, given the axes of the scores, from the end."""
+    result = product.letters[2]
+    query, key = result[query_axis], result[key_axis]
+    if query not in product.letters[0]:
+        product = product.swapped()
+    heads = "".join(letter for letter in result if letter not in (query, key))
+    sizes = sizes_of(product)
+    left, right, _ = product.letters
+    return (
+        _flat(arranged(product.left, left, heads + query + product.summed, sizes), 2),
+        _flat(arranged(product.right, right, heads + key + product.summed, sizes), 2),
+    )
+
+
+def _square(tensor: Tensor, query_axis: int, key_axis: int) -> Tensor:
+    """Return scores as (H, T, T): queries, then keys."""
+    return _flat(tensor.movedim((query_axis, key_axis), (-2, -1)), 2)
+
+
+def _flat(tensor: Tensor, kept: int) -> Tensor:
+    """Merge all axes before the last ones: (…, T, d) → (H, T, d)."""
+    return tensor.detach().reshape(-1, *tensor.shape[-kept:])

@@ -1,0 +1,126 @@
+"""Change the sizes of a model one by one, where it does not run with all of them changed.
+
+In some models most sizes depend on each other in ways that only their code knows. Those that can be changed
+while the others are what they are still show which axes follow them. An axis may follow a setting that is not
+changed as well: `n_groups * state_size` with one group. So the other settings are changed alone, too, and
+what moves with them has no name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from gptrace.model.architecture import Architecture, Resizing, Sizes
+from gptrace.model.resized_sizes import SIZE_SETS
+from gptrace.tracing.resized_runs import ForwardPass, Look, ResizedRun, run_resized
+from gptrace.tracing.span import Site
+
+Changes = tuple[Sizes, Sizes]  # of some keys, for one small model and for another
+
+
+class FreeSizes(NamedTuple):
+    """Two runs of a model, the keys that were changed in them, and why no other size was."""
+
+    runs: list[ResizedRun]
+    changed: frozenset[str]
+    reason: str
+
+
+class _Trials:
+    """Runs of one architecture with some sizes changed; `left` is how much work they may still be.
+
+    A run is fit if it makes at least half of the calls at `sites`.
+    """
+
+    def __init__(
+        self, architecture: Architecture, forward_pass: ForwardPass, sites: frozenset[Site], limit: int
+    ) -> None:
+        self.left = limit
+        self._architecture, self._forward_pass, self._limit = architecture, forward_pass.resized(1, 1), limit
+        self._sites = sites
+
+    def run(self, number: int, changes: Sizes, look: Look = Look.ONCE) -> ResizedRun | None:
+        """Return the run with these changes, at the batch and seq_len of a set of sizes; None if it fails."""
+        small = SIZE_SETS[number]
+        resizing = Resizing(tuple(changes.items()), small.batch, small.seq_len)
+        result = run_resized(self._architecture, resizing, self._forward_pass, self._limit, look)
+        self.left -= result.work
+        return result if isinstance(result, ResizedRun) else None
+
+    def covered(self, number: int, changes: Sizes) -> int:
+        """Return how many of the calls a run makes; 0 if it fails or is not fit."""
+        run = self.run(number, changes)
+        calls = 0 if run is None else len(self._sites & run.sites)
+        return calls if 2 * calls > len(self._sites) else 0
+
+    def largest(self, number: int, items: Iterable[Changes]) -> list[Changes] | None:
+        """Return as many of the items as the model allows together; None if it does not run without any."""
+        kept: list[Changes] = []
+        changes: Sizes = {}
+        covered = self.covered(number, changes)
+        if not covered:
+            return None
+        for item in items:
+            if self.left <= 0:
+                break
+            if not changes.keys() & item[number].keys():
+                calls = self.covered(number, changes | item[number])
+                if calls >= covered:
+                    kept, changes, covered = [*kept, item], changes | item[number], calls
+        return kept
+
+
+def runs_of_free_sizes(
+    architecture: Architecture, forward_pass: ForwardPass, sites: frozenset[Site], limit: int
+) -> FreeSizes | None:
+    """Return two runs of the architecture in which as many sizes are changed as it allows; None without any.
+
+    A size stays changed if the model then still runs and makes the same calls, at least half of `sites`.
+    `limit` is that of the work of one run, of all runs that find the sizes, and of all that change the other
+    settings.
+    """
+    trials = _Trials(architecture, forward_pass, sites, limit)
+    kept = trials.largest(0, architecture.changes_alone())
+    if kept is None:
+        return None  # it does not even run as it is
+    if not trials.covered(1, _together(kept, 1)):
+        kept = trials.largest(1, kept)
+        if kept is None:
+            return None
+    reason = (
+        "the model does not run, or makes other calls, where another size is changed alone"
+        if trials.left > 0
+        else "gptrace tries no more sizes after so much work"
+    )
+    trials.left = limit
+    changes = _together(kept, 0)
+    first = trials.run(0, changes, Look.AT_TOKENS)
+    second = None if first is None else trials.run(1, _together(kept, 1), Look.AT_SIZES)
+    if first is None or second is None:
+        return None
+    if not _forget_what_others_move(first, architecture, changes, trials):
+        return None
+    return FreeSizes([first, second], frozenset(changes), reason)
+
+
+def _together(items: Iterable[Changes], number: int) -> Sizes:
+    return {key: size for item in items for key, size in item[number].items()}
+
+
+def _forget_what_others_move(
+    run: ResizedRun, architecture: Architecture, changes: Sizes, trials: _Trials
+) -> bool:
+    """Change each other setting alone, and forget the sizes that move in a run; False if it is too much work.
+
+    A setting that cannot be changed alone moves nothing.
+    """
+    for key, value in architecture.settings_alone(changes):
+        for other in (2 * value, value + 1, value // 2):
+            if trials.left <= 0:
+                return False
+            moved = trials.run(0, changes | {key: other}) if other else None
+            if moved is not None:
+                run.keep_what_agrees(moved)
+                break
+    return True

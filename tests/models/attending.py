@@ -1,0 +1,109 @@
+"""A small GPT whose attention is written in one of several styles, right or wrong."""
+
+from __future__ import annotations
+
+from gptrace.model.quiet_torch import torch
+from tests.models.small_gpt import SmallGPT
+
+nn = torch.nn
+functional = torch.nn.functional
+Tensor = torch.Tensor
+_WIDTH, _HEADS, _HEAD_DIM = 16, 2, 8
+
+
+class Attention(nn.Module):
+    """Causal self-attention with two heads; `style` is what is special about it, "" for nothing."""
+
+    def __init__(self, style: str) -> None:
+        super().__init__()
+        self.style = style
+        self.qkv = nn.Linear(_WIDTH, 3 * _WIDTH)
+        self.proj = nn.Linear(_WIDTH, 24 if style == "wide" else _WIDTH)
+        self.back = nn.Linear(24, _WIDTH)
+        self.sink = nn.Parameter(torch.zeros(_HEADS, 1, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        T = x.shape[1]
+        queries, keys, values = (self.heads(part) for part in self.qkv(x).chunk(3, dim=-1))
+        if self.style == "shared":
+            keys, values = (part[:, :1].expand(1, _HEADS, T, _HEAD_DIM) for part in (keys, values))
+        if self.style in ("fused", "fused dropout"):
+            dropout = 0.5 if self.style == "fused dropout" else 0.0
+            out = functional.scaled_dot_product_attention(queries, keys, values, None, dropout, True)
+        elif self.style == "chunks":
+            out = torch.cat(
+                [
+                    self.weights(queries[:, :, [t]] @ keys[:, :, : t + 1].mT) @ values[:, :, : t + 1]
+                    for t in range(T)
+                ],
+                dim=2,
+            )
+        else:
+            out = self.weights(self.scores(queries, keys)) @ values
+        if self.style == "gate":
+            out = out * torch.sigmoid(queries)
+        joined = (out if self.style == "merged" else out.transpose(1, 2)).reshape(1, T, _WIDTH)
+        result: Tensor = self.proj(joined)
+        return x + (self.back(result) if self.style == "wide" else result)
+
+    def heads(self, x: Tensor) -> Tensor:
+        """(1, T, D) → (1, H, T, d)."""
+        T = x.shape[1]
+        if self.style == "viewed":
+            return x.reshape(1, _HEADS, T, _HEAD_DIM)
+        return x.view(1, T, _HEADS, _HEAD_DIM).transpose(1, 2)
+
+    def scores(self, queries: Tensor, keys: Tensor) -> Tensor:
+        """Return masked scores (1, H, T, T)."""
+        T = queries.shape[2]
+        factors = {"own factor": 0.777, "scaled by width": _WIDTH**-0.5}
+        scores = queries @ keys.mT * factors.get(self.style, _HEAD_DIM**-0.5)
+        distance = torch.arange(T)[:, None] - torch.arange(T)
+        if self.style == "distance":
+            scores = scores - 0.5 * distance
+        if self.style == "previous":
+            scores = scores + 20.0 * (distance == 1)
+        if self.style == "first":
+            scores[..., 0] += 20.0
+        if self.style == "bent":
+            scores = 0.5 * torch.tanh(scores / 0.5)
+        if self.style == "changed":
+            scores = scores + queries.mean(dim=-1, keepdim=True) - keys.square().mean(dim=-1)[:, :, None]
+        hidden = distance < 0
+        if self.style == "window":
+            hidden = hidden | (distance >= 2)
+        if self.style in ("unmasked", "unmasked last row", "late mask"):
+            return scores
+        return scores.masked_fill(hidden, -torch.inf if self.style != "over heads" else -1e9)
+
+    def weights(self, scores: Tensor) -> Tensor:
+        """Return the weights (1, H, T, T) of masked scores."""
+        if self.style == "sink":
+            sink = self.sink.expand(1, _HEADS, scores.shape[2], 1)
+            return torch.cat([scores, sink], dim=-1).softmax(dim=-1)[..., :-1]
+        axis = {"over queries": -2, "over heads": 1}.get(self.style, -1)
+        weights = scores.softmax(dim=axis)
+        if self.style == "late mask":
+            weights = weights.masked_fill(torch.ones(scores.shape[-2:]).triu(1) == 1, 0.0)
+        return 1.5 * weights if self.style == "changed weights" else weights
+
+
+class AttendingGPT(SmallGPT):
+    """SmallGPT with attention in its blocks; a flaw or a peculiarity on request."""
+
+    def __init__(self, style: str = "") -> None:
+        torch.manual_seed(4)
+        super().__init__()
+        self.style = style
+        self.blocks = nn.ModuleList(Attention(style) for _ in range(2))
+        if style == "no list":
+            self.only = self.blocks[0]
+            del self.blocks
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """(1, T) → (1, T, V)."""
+        x = self.tok_emb(ids) + self.pos_emb(torch.arange(ids.shape[1]))
+        for block in [self.only] if self.style == "no list" else self.blocks:
+            x = block(x)
+        logits: Tensor = self.head(self.norm(x))
+        return logits[:, -1:] if self.style == "unmasked last row" else logits

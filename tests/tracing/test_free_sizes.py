@@ -1,0 +1,116 @@
+"""Models whose sizes depend on each other in ways that only their code knows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import transformers
+
+import gptrace
+from gptrace.model.quiet_torch import torch
+
+nn = torch.nn
+CONFIG = {"vocab_size": 50, "emb_dim": 16, "n_heads": 2, "hidden_dim": 24, "context_length": 40}
+
+
+class Coupled(nn.Module):
+    """The width is always 8 times the number of heads."""
+
+    def __init__(self, cfg: dict[str, Any]) -> None:
+        super().__init__()
+        if cfg["emb_dim"] != 8 * cfg["n_heads"]:
+            raise ValueError("eight numbers for each head")
+        self.emb = nn.Embedding(cfg["vocab_size"], cfg["emb_dim"])
+        self.up, self.down = nn.Linear(cfg["emb_dim"], cfg["hidden_dim"]), nn.Linear(cfg["hidden_dim"], 16)
+        self.head = nn.Linear(16, cfg["vocab_size"])
+
+    def forward(self, ids: torch.Tensor) -> Any:
+        return self.head(self.down(self.up(self.emb(ids))))
+
+
+class WithoutBatches(Coupled):
+    """No run at another batch succeeds, whatever the sizes are."""
+
+    def forward(self, ids: torch.Tensor) -> Any:
+        if ids.shape[0] != 1:
+            raise ValueError("one prompt at a time")
+        return super().forward(ids)
+
+
+class Grouped(Coupled):
+    """What its axes follow besides the sizes: the number of groups, a factor, and a width that is rounded."""
+
+    def __init__(self, cfg: dict[str, Any]) -> None:
+        super().__init__({**cfg, "emb_dim": 16})
+        if cfg["n_heads"] != 2:
+            raise ValueError("two heads")
+        width, rounded = cfg["emb_dim"], cfg["emb_dim"] // 2 * 2
+        self.emb, self.query = nn.Embedding(cfg["vocab_size"], width), nn.Linear(width, rounded)
+        self.states = nn.Linear(rounded, cfg["groups"] * cfg["state_size"])
+        self.up = nn.Linear(cfg["groups"] * cfg["state_size"], 2 * cfg["hidden_dim"])
+        self.down = nn.Linear(2 * cfg["hidden_dim"], cfg["hidden_dim"])
+        self.head = nn.Linear(cfg["hidden_dim"], cfg["vocab_size"])
+
+    def forward(self, ids: torch.Tensor) -> Any:
+        return self.head(self.down(self.up(self.states(self.query(self.emb(ids))))))
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+def test_what_another_setting_or_a_factor_moves_has_no_name(groups: int) -> None:
+    config = CONFIG | {"groups": groups, "state_size": 6}
+    trace = gptrace.trace(ids=[1, 2, 3], model=Grouped, config=config)
+    last = {call.path: call.outputs[0].dims[-1] for call in trace.calls}
+    assert last == {
+        "": "vocab_size", "emb": "emb_dim", "query": "16", "states": str(6 * groups), "up": "48",
+        "down": "hidden_dim", "head": "vocab_size",
+    }  # fmt: skip
+
+
+def test_sizes_that_can_be_changed_alone_have_names_and_a_note_lists_them() -> None:
+    trace = gptrace.trace("Hello, I am", model=Coupled, config={**CONFIG, "vocab_size": 50257})
+    outputs = {call.path: call.outputs[0].dims for call in trace.calls}
+    assert outputs["emb"] == ("batch", "seq_len", "16")
+    assert outputs["up"] == ("batch", "seq_len", "hidden_dim")
+    assert outputs["head"] == ("batch", "seq_len", "vocab_size")
+    assert trace.notes == (
+        "only some sizes have names (batch, seq_len, vocab_size, context_length, hidden_dim): the model does "
+        "not run, or makes other calls, where another size is changed alone",
+    )
+
+
+class FewWidths(Coupled):
+    """Its inner width is one of a few."""
+
+    def __init__(self, cfg: dict[str, Any]) -> None:
+        if cfg["hidden_dim"] > 200:
+            raise ValueError("too wide")
+        super().__init__(cfg)
+
+
+def test_a_size_that_can_be_changed_in_one_way_only_has_no_name() -> None:
+    trace = gptrace.trace(ids=[1, 2, 3], model=FewWidths, config=CONFIG)
+    outputs = {call.path: call.outputs[0].dims for call in trace.calls}
+    assert outputs["up"] == ("batch", "seq_len", "24")
+    assert outputs["head"] == ("batch", "seq_len", "vocab_size")
+
+
+def test_a_model_that_does_not_run_at_another_batch_has_no_such_names() -> None:
+    trace = gptrace.trace(ids=[1, 2, 3], model=WithoutBatches, config=CONFIG)
+    assert trace.calls[-1].outputs[0].dims == ("1", "seq_len", "50")
+    assert trace.notes[0] == "only seq_len has a name: at other sizes the model raises ValueError"
+
+
+@pytest.mark.parametrize("heads", [4, 8])
+def test_a_model_of_transformers_whose_heads_come_in_fours(heads: int) -> None:
+    config = transformers.CodeGenConfig(
+        vocab_size=100, n_positions=32, n_embd=16 * heads, n_head=heads, n_layer=1, rotary_dim=8,
+        bos_token_id=0, eos_token_id=1,
+    )  # fmt: skip
+    model = transformers.CodeGenForCausalLM(config).eval()
+    with torch.no_grad(), gptrace.watch(model) as trace:
+        model(torch.ones(2, 5, dtype=torch.long), use_cache=False)
+    outputs = {call.path: call.outputs[0].dims for call in trace.calls if call.outputs}
+    assert outputs["lm_head"] == ("batch", "seq_len", "vocab_size")
+    assert outputs["transformer.wte"] == ("batch", "seq_len", "n_embd")
+    assert trace.notes[0].startswith("only some sizes have names (batch, seq_len, n_embd, vocab_size")
