@@ -14,7 +14,7 @@ from gptrace.errors import GptraceError, ModelCodeError
 from gptrace.model.attribute_typos import attribute_hint
 from gptrace.model.notebooks.missing import missing_name_hint
 from gptrace.model.quiet_torch import torch
-from gptrace.notebook_cells import cell_of
+from gptrace.notebook_cells import cell_of, shown_place
 from gptrace.wording import one_line, shortened
 
 # Frames of gptrace and torch are never user code; frames of other libraries are if there are no others.
@@ -96,6 +96,14 @@ def line_of(error: BaseException) -> str:
     frame = candidates[-1]
     source = frame.line or linecache.getline(frame.filename, frame.lineno or 0).strip()
     return f"{short_path(frame.filename)}, line {frame.lineno}, in {frame.name}: {shortened(source, 200)}"
+
+
+def short_place(filename: str, line: int) -> str:
+    """Return a line of code as people read it, as in "model.py:21" or "ch04.ipynb, cell 4, line 12"."""
+    cell = cell_of(filename)
+    if cell is None:
+        return shown_place(short_path(filename), line)
+    return shown_place(short_path(cell.file), line, cell.number)
 
 
 def short_path(filename: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from gptrace.measures import Measures
 from gptrace.model.quiet_torch import torch
-from gptrace.model.user_code_errors import NEVER_USER_CODE, short_path
+from gptrace.model.user_code_errors import NEVER_USER_CODE, short_place
 from gptrace.tracing.operations import Operation
 from gptrace.tracing.recorder import SpanRecorder
 from gptrace.tracing.tensors import find_tensors
@@ -94,7 +94,7 @@ def _in_words(operation: Operation, constant: str, recorder: SpanRecorder, kind:
     file, _, line = operation.source.rpartition(":")
     if not file or file.startswith(NEVER_USER_CODE):
         return f"{operation.name} in {where} is the first to make {kind}"
-    return f"{operation.name} at {short_path(file)}:{line} in {where} is the first to make {kind}"
+    return f"{operation.name} at {short_place(file, int(line))} in {where} is the first to make {kind}"
 
 
 def _call_in_words(operation: Operation, recorder: SpanRecorder) -> str:
@@ -104,4 +104,5 @@ def _call_in_words(operation: Operation, recorder: SpanRecorder) -> str:
         return "code outside of the model"
     calls = [other for other in recorder.spans if other.path == span.path]
     number = f", call {calls.index(span) + 1} of {len(calls)}" if len(calls) > 1 else ""
-    return f"{span.path or 'the model itself'} ({type(span.module).__name__}{number})"
+    kind = f"{type(span.module).__name__}{number}"
+    return f"{span.path} ({kind})" if span.path else f"the model itself ({kind})"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gptrace.model.quiet_torch import torch
-from gptrace.model.user_code_errors import short_path
+from gptrace.model.user_code_errors import short_place
 from gptrace.tracing.recorder import SpanRecorder
 from gptrace.tracing.token_lanes import MixingView
 from gptrace.wording import enumerated
@@ -60,7 +60,7 @@ def _places(views: Sequence[MixingView]) -> list[str]:
     last_file = ""
     for view in views:
         file, _, line = view.source.rpartition(":")
-        places.append(line if file == last_file else f"{short_path(file)}:{line}")
+        places.append(line if file == last_file else short_place(file, int(line)))
         last_file = file
     return places
 

@@ -57,7 +57,7 @@ class Attention(nn.Module):
         """Return masked scores (1, H, T, T)."""
         T = queries.shape[2]
         factors = {"own factor": 0.777, "scaled by width": _WIDTH**-0.5}
-        scores = queries @ keys.mT * factors.get(self.style, _HEAD_DIM**-0.5)
+        scores: Tensor = queries @ keys.mT * factors.get(self.style, _HEAD_DIM**-0.5)
         distance = torch.arange(T)[:, None] - torch.arange(T)
         if self.style == "distance":
             scores = scores - 0.5 * distance

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -34,9 +35,10 @@ def marks(model: nn.Module | str, text: str = TEXT) -> dict[str, bool | None]:
 def test_the_figures_are_torchs_own(tiny: GPTModel) -> None:
     found = claims(tiny)
     ids = torch.tensor([GPT2.encode(TEXT)])
-    attention = tiny.trf_blocks[0].att
+    block: Any = tiny.trf_blocks[0]
+    attention = block.att
     with torch.no_grad():
-        x = tiny.trf_blocks[0].norm1(tiny.tok_emb(ids) + tiny.pos_emb(torch.arange(5)))
+        x = block.norm1(tiny.tok_emb(ids) + tiny.pos_emb(torch.arange(5)))
         queries, keys = (attention.split_heads(layer(x)) for layer in (attention.W_query, attention.W_key))
         scores = (queries @ keys.mT / math.sqrt(12)).masked_fill(torch.ones(5, 5).triu(1) == 1, -torch.inf)
         row = scores.softmax(dim=-1)[0, 0, -1]

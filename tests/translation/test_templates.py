@@ -28,7 +28,8 @@ _NOT_TOLD = {
     # the text of a prompt, and units
     "Hello, I am", "{} ms", "{} inf",
     # the repr of a Session
-    "its own weights", "no weights", "random weights (seed {})", "pretrained weights", "weights from {}",
+    "its own weights", "no weights", "random weights (seed {})", "pretrained weights", "trained weights",
+    "weights from {}",
     # values of records, which reports put into words
     "own code", "{}, changed", "{}({}), {} being {}", "input dtype", "output dtype", "step {}",
     "call of {}{}", "{} of {}", "{} because {}",

@@ -23,6 +23,7 @@ STRUCTURE: dict[str, str] = {
     "; {}": "；{!s}",
     ": {}": "：{!s}",
     # lines of notebooks, whose file is that of a cell
+    "{}, cell {}, line {}": "{} 单元格 {} 第 {} 行",
     "{}, cell {}, line {}, in {}: {}": "{} 单元格 {} 第 {} 行，{} 中：{}",
     "cell {}, line {}, in {}: {}": "单元格 {} 第 {} 行，{} 中：{}",
     # of the operating system

@@ -48,10 +48,11 @@ TRACES: dict[str, str] = {
         "没有列出 {!t} 内部的运算，它可能由融合算子执行"
     ),
     "{} at {} puts numbers of several tokens into one lane: such an axis is not called seq_len; {} says what "
-    "is wrong there": "{1} 的 {0} 把几个 token 的数混在一起：这样的维不叫 seq_len；{2} 会说明错在哪里",
+    "is wrong there": "{1!t} 的 {0} 把几个 token 的数混在一起：这样的维不叫 seq_len；{2} 会说明错在哪里",
     "later tokens change what this model returns for earlier ones; {} names the line": "后面的 token 会改变"
     "这个模型在前面位置的结果；{} 会指出是哪一行代码",
-    "{} at {}:{} in {} is the first to make {}": "{1}:{2} 的 {0}（在 {3!t} 中）最先算出 {4}",
+    "{} at {} in {} is the first to make {}": "{1!t} 的 {0}（在 {2!t} 中）最先算出 {3}",
+    "the model itself ({})": "模型本身（{!t}）",
     "{} in {} is the first to make {}": "{1!t} 中的 {0} 最先算出 {2}",
     "{} holds {}, and {} takes it": "{0} 里有 {1}，而 {2!t} 用到了它",
     "code outside of the model": "模型之外的代码",

@@ -8,7 +8,7 @@ LIKELY = {
         "",
     ),
     "no-mask": (
-        "得分没有经过因果掩码就进入 softmax",
+        "分数没有经过因果掩码就进入 softmax",
         (
             "scores = scores.masked_fill(mask, -torch.inf)，其中 mask 在 query 之后的 key 上为 True，例如 "
             "torch.ones(T, T, dtype=torch.bool).triu(1)；融合注意力用 is_causal=True"
@@ -27,12 +27,12 @@ LIKELY = {
         "在 key 晚于 query 的地方填充：triu(1) 掩码填为 True 的地方，tril 掩码填为 0 的地方",
     ),
     "mask-weak": (
-        "填充值与其他得分太接近，被遮住的 key 仍有权重",
+        "填充值与其他分数太接近，被遮住的 key 仍有权重",
         "用 -torch.inf 或 torch.finfo(scores.dtype).min 填充",
     ),
     "mask-late": (
         "掩码在 softmax 之后，而它的和已经包含被遮住的 key",
-        "在 softmax 之前用 -torch.inf 遮住得分",
+        "在 softmax 之前用 -torch.inf 遮住分数",
     ),
     "mask-discarded": (
         "masked_fill 返回新的张量，而结果没有被使用",
@@ -40,7 +40,7 @@ LIKELY = {
     ),
     "softmax-axis": (
         "softmax 没有沿 key 那一维计算",
-        "torch.softmax(scores, dim=-1)：key 是得分的最后一维",
+        "torch.softmax(scores, dim=-1)：key 是分数的最后一维",
     ),
     "mixes-keys": (
         "掩码之后，更晚的 key 又得到权重",
@@ -80,7 +80,7 @@ LIKELY = {
     ),
     "padding-seen": (
         "填充的注意力掩码在这里没有起作用",
-        "把掩码加到每个 query 的得分上，沿 key 那一维",
+        "把掩码加到每个 query 的分数上，沿 key 那一维",
     ),
     "length-matters": (
         "它对更早的 token 给出的结果取决于 token 的总数",
@@ -92,26 +92,26 @@ LIKELY = {
     ),
     "rescaled": (
         "softmax 之后权重又被改变",
-        "在 softmax 之前缩放得分，不再改变权重",
+        "在 softmax 之前缩放分数，不再改变权重",
     ),
     "unscaled": (
-        "得分没有缩放",
+        "分数没有缩放",
         "scores = queries @ keys.transpose(-2, -1) / head_dim**0.5",
     ),
     "multiplied": (
-        "得分乘以 √head_dim，而不是除以它",
+        "分数乘以 √head_dim，而不是除以它",
         "scores / head_dim**0.5",
     ),
     "not-rooted": (
-        "得分除以了 head_dim，或两次除以它的平方根",
+        "分数除以了 head_dim，或两次除以它的平方根",
         "除以 head_dim**0.5 一次",
     ),
     "scaled-by-dim": (
-        "得分乘以了 head_dim",
+        "分数乘以了 head_dim",
         "scores / head_dim**0.5",
     ),
     "scaled-by-other-size": (
-        "得分除以了另一个大小的平方根，而不是 head_dim 的",
+        "分数除以了另一个大小的平方根，而不是 head_dim 的",
         "拆成多个头之后：scores / keys.shape[-1]**0.5",
     ),
     "positions-equal": (
@@ -124,7 +124,7 @@ LIKELY = {
     ),
     "no-positions": (
         "没有什么能区分各个位置",
-        "加上位置嵌入，或旋转 queries 和 keys，或按距离给得分加偏置",
+        "加上位置嵌入，或旋转 queries 和 keys，或按距离给分数加偏置",
     ),
     "dropout-on": (
         "评估模式下 dropout 仍在起作用",
@@ -155,7 +155,7 @@ LIKELY = {
         "nn.Linear(emb_dim, vocab_size)",
     ),
     "vocabulary-table": (
-        "token 表的行数与得分数不同，或 id 先被改变",
+        "token 表的行数与分数数不同，或 id 先被改变",
         "nn.Embedding(vocab_size, emb_dim)，id 原样传入",
     ),
     "positions-clamped": (
@@ -176,10 +176,10 @@ LIKELY = {
     ),
     "softmax-inside": (
         "forward 以 softmax 结束，而损失又做一次",
-        "返回得分；需要概率时再用 softmax",
+        "返回分数；需要概率时再用 softmax",
     ),
     "scale": (
-        "得分一开始就太大",
+        "分数一开始就太大",
         "用小的标准差（例如 0.02）初始化输出层",
     ),
     "tied-scale": (
@@ -284,8 +284,8 @@ LIKELY = {
         "其中一个用随机数开始",
     ),
     "bounded-scores": (
-        "{operation} 把得分限制在很窄的范围内，没有 token 能得到接近 1 的概率",
-        "直接返回输出头的得分",
+        "{operation} 把分数限制在很窄的范围内，没有 token 能得到接近 1 的概率",
+        "直接返回输出头的分数",
     ),
     "not-trained": (
         "{name} 在训练中不变",

@@ -31,7 +31,7 @@ from gptrace.verify.check.subject import CannotRunError, Subject
 from gptrace.wording import described, one_line
 
 # What a sentence may mention that has words of its own.
-_WORDS = ("error", "how", "name")
+_WORDS = ("error", "how", "name", "line")
 CHECKS: Mapping[str, finding.Check] = MappingProxyType({
     name: import_module(f"gptrace.verify.check.checks.{name.replace('-', '_')}").check for name in ALL_NAMES
 })  # fmt: skip

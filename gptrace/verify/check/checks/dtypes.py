@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gptrace.model.dtypes import dtype_name
 from gptrace.model.quiet_torch import torch
-from gptrace.model.user_code_errors import short_path
+from gptrace.model.user_code_errors import short_place
 from gptrace.verify.check.blame import Blame, blamed, origin_of
 from gptrace.verify.check.experiments import Experiments
 from gptrace.verify.check.finding import Finding, only_if, unjudged
@@ -39,7 +39,7 @@ def check(experiments: Experiments) -> Finding:
             if dtype is torch.float64:
                 continue  # then the margin alone is what rounding may explain
             place = find_place_of_error(error)
-            line = f"{short_path(place.file)}:{place.line}" if place.file else "?"
+            line = short_place(place.file, place.line) if place.file else "?"
             return unjudged("refused", dtype=dtype_name(dtype), error=one_line(error, 160), line=line)
     fine, coarse = found[_FINE], found[_COARSE]
     by_rounding = float((fine - found.get(torch.float64, fine)).abs().max())
