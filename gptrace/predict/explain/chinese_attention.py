@@ -15,7 +15,7 @@ _SHARED = _THREE + "几个头共用 key 和 value，可以省内存：不同的 
 _THREE_FIGURES = (
     "[batch, n_heads, seq_len, head_dim]：query {queries:shape}，key {keys:shape}，value {values:shape}"
 )
-_STABLE = "；去掉最后一个 token，其余的仍然相同，相差 {difference:small}"
+_STABLE = "；去掉最后一个 token，其余的相差 {difference:small}"
 _SCORE = (
     "分数（score）说明一个 key 与一个 query 有多合适：二者的点积，{factor}。每个头对每一对 token 都有一个"
     "分数：每个 query 一行，每个 key 一列。"
@@ -35,7 +35,7 @@ _MASK = (
 )
 _LATER = "全部 {head_total} 个头里，后面的 token 的权重最大是 {later:small}"
 _SOFTMAX = "沿 key 做 softmax，每一行分数就变成权重（weights）：一个 query 从每个 token 取多少。"
-_SUMS = "头 1，最后一个 token 的 query：{looks:each}"
+_SUMS = "头 1，最后一个 token 的 query 主要取自 {looks:each}"
 _SHARE = "{token:token} {share:percent}"
 _COLLECT = "每个 token 把各个 value 乘以权重再相加：看得越多的 token，取得越多。"
 _JOINED = "各个头分头做完，结果又并排放回每个 token 的一个向量里：{heads} × {each} = {total} 个数。"

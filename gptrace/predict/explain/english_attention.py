@@ -18,7 +18,7 @@ _SHARED = (
 _THREE_FIGURES = (
     "[batch, n_heads, seq_len, head_dim]: queries {queries:shape}, keys {keys:shape}, values {values:shape}"
 )
-_STABLE = "; without the last token, those of the others stay the same to {difference:small}"
+_STABLE = "; without the last token, those of the others differ by {difference:small}"
 _SCORE = (
     "A score says how well a key fits a query: their dot product, {factor}. Each head has a score for every "
     "pair of tokens: a row for each query, a column for each key."
@@ -38,7 +38,7 @@ _LATER = "the greatest weight of a later token is {later:small}, in all {head_to
 _SOFTMAX = (
     "Softmax over the keys turns each row of scores into weights: how much a query takes from each token."
 )
-_SUMS = "head 1, query of the last token: {looks:each}"
+_SUMS = "head 1, the query of the last token takes most from {looks:each}"
 _SHARE = "{token:token} {share:percent}"
 _COLLECT = (
     "Each token collects the sum of the values, times its weights: most from the tokens that it looks at."
