@@ -57,7 +57,7 @@ class Attention(nn.Module):
         """Return masked scores (1, H, T, T)."""
         T = queries.shape[2]
         factors = {"own factor": 0.777, "scaled by width": _WIDTH**-0.5}
-        scores = queries @ keys.mT * factors.get(self.style, _HEAD_DIM**-0.5)
+        scores: Tensor = queries @ keys.mT * factors.get(self.style, _HEAD_DIM**-0.5)
         distance = torch.arange(T)[:, None] - torch.arange(T)
         if self.style == "distance":
             scores = scores - 0.5 * distance
@@ -80,7 +80,8 @@ class Attention(nn.Module):
         """Return the weights (1, H, T, T) of masked scores."""
         if self.style == "sink":
             sink = self.sink.expand(1, _HEADS, scores.shape[2], 1)
-            return torch.cat([scores, sink], dim=-1).softmax(dim=-1)[..., :-1]
+            with_sink: Tensor = torch.cat([scores, sink], dim=-1).softmax(dim=-1)
+            return with_sink[..., :-1]
         axis = {"over queries": -2, "over heads": 1}.get(self.style, -1)
         weights = scores.softmax(dim=axis)
         if self.style == "late mask":
