@@ -80,7 +80,8 @@ class Attention(nn.Module):
         """Return the weights (1, H, T, T) of masked scores."""
         if self.style == "sink":
             sink = self.sink.expand(1, _HEADS, scores.shape[2], 1)
-            return torch.cat([scores, sink], dim=-1).softmax(dim=-1)[..., :-1]
+            with_sink: Tensor = torch.cat([scores, sink], dim=-1).softmax(dim=-1)
+            return with_sink[..., :-1]
         axis = {"over queries": -2, "over heads": 1}.get(self.style, -1)
         weights = scores.softmax(dim=axis)
         if self.style == "late mask":

@@ -259,7 +259,11 @@ class SharedMemory(nn.Module):
 
 
 def measured(
-    model: nn.Module | str, ids: Sequence[int] = (), tokenizer: Tokenizer = GPT2, **config: int | bool
+    model: nn.Module | str,
+    ids: Sequence[int] = (),
+    tokenizer: Tokenizer = GPT2,
+    topics: Sequence[str] = TOPICS,
+    **config: int | bool,
 ) -> dict[str, list[MeasuredClaim]]:
     """The claims of each topic, about a text or about ids."""
     torch.manual_seed(3)
@@ -270,7 +274,7 @@ def measured(
     (prompt,) = from_ids([ids]) if ids else from_texts([TEXT], tokenizer)
     with torch.no_grad():
         run = MeasuredModel(loaded, tokenizer, prompt, head=None, seed=123)
-        return {topic: measure(run) for topic, measure in MEASURES.items()}
+        return {topic: MEASURES[topic](run) for topic in topics}
 
 
 def lower_case_tokenizer() -> Tokenizer:
@@ -306,11 +310,11 @@ def variants() -> list[dict[str, list[MeasuredClaim]]]:
         measured(RotatedPositions()),
         measured(Probabilities()),
         measured(Unassigned()),
-        measured(SmallGPT(), GPT2.encode("你")),
-        measured(SmallGPT(), GPT2.encode("你"), lower_case_tokenizer()),
-        measured(AttendingGPT("shared"), [5]),
-        measured(AttendingGPT(), [5]),
-        *(measured(AttendingGPT(style)) for style in _STYLES),
+        measured(SmallGPT(), GPT2.encode("你"), topics=["flow"]),
+        measured(SmallGPT(), GPT2.encode("你"), lower_case_tokenizer(), topics=["flow"]),
+        measured(AttendingGPT("shared"), [5], topics=["attention"]),
+        measured(AttendingGPT(), [5], topics=["attention"]),
+        *(measured(AttendingGPT(style), topics=["attention"]) for style in _STYLES),
     ]
 
 

@@ -15,10 +15,10 @@ _FIRST_QUERY = 2
 
 @dataclass(frozen=True, slots=True)
 class HeadLook:
-    """What one head does. Shares are of its weight, averaged over the queries from the third token on.
+    """What one head does; heads are counted from 0, as blocks are.
 
-    `even` is the share of each token that a query looks at, if it looked at all of these alike. Without a
-    third token the shares are 0.
+    Shares are of its weight, averaged over the queries from the third token on; `even` is that of each token
+    that a query looks at, if it looked at all of these alike. Without a third token the shares are 0.
     """
 
     path: str
@@ -69,9 +69,9 @@ def summarise(place: AttentionPlace) -> PlaceSummary:
 def _looks(path: str, weights: Tensor, looked_at: Tensor) -> tuple[HeadLook, ...]:
     length = weights.shape[-1]
     if length <= _FIRST_QUERY:
-        return tuple(HeadLook(path, number + 1, 0.0, 0.0, 0.0) for number in range(len(weights)))
+        return tuple(HeadLook(path, number, 0.0, 0.0, 0.0) for number in range(len(weights)))
     previous = weights.diagonal(offset=-1, dim1=-2, dim2=-1)[:, _FIRST_QUERY - 1 :].mean(dim=-1)
     first = weights[:, _FIRST_QUERY:, 0].mean(dim=-1)
     even = (1 / looked_at[:, _FIRST_QUERY:].clamp(min=1)).mean(dim=-1)
     shares = zip(previous.tolist(), first.tolist(), even.tolist(), strict=True)
-    return tuple(HeadLook(path, number + 1, *share) for number, share in enumerate(shares))
+    return tuple(HeadLook(path, number, *share) for number, share in enumerate(shares))

@@ -9,13 +9,13 @@ _AXES = "batch 是同时处理几段文字，seq_len 是每段有几个 token"
 _FOUND = "共找到 {count} 处，第一处在 `{place}`"
 _THREE = (
     "每个 token 的向量变成另外三个：query（我在找什么）、key（我能提供什么）、value（我交出什么）。共有 "
-    "{heads} 个头（head），各自同时做这件事，做法各不相同。"
+    "{heads} 个头（head），从 0 数起，各自同时做这件事，做法各不相同。"
 )
 _SHARED = _THREE + "几个头共用 key 和 value，可以省内存：不同的 key 只有 {key_heads} 组。"
 _THREE_FIGURES = (
     "[batch, n_heads, seq_len, head_dim]：query {queries:shape}，key {keys:shape}，value {values:shape}"
 )
-_STABLE = "；去掉最后一个 token，其余的仍然相同，相差 {difference:small}"
+_STABLE = "；去掉最后一个 token，其余的相差 {difference:small}"
 _SCORE = (
     "分数（score）说明一个 key 与一个 query 有多合适：二者的点积，{factor}。每个头对每一对 token 都有一个"
     "分数：每个 query 一行，每个 key 一列。"
@@ -24,7 +24,7 @@ _USUAL = "再除以 √head_dim，免得 head_dim 越大分数越大"
 _MOSTLY = "通常再除以 √head_dim"
 _NUMBER = "再乘以一个数"
 _SCORE_FIGURES = (
-    "[batch, n_heads, seq_len, seq_len] = {score_shape:shape}；头 1，{query:token} 的 query 与 "
+    "[batch, n_heads, seq_len, seq_len] = {score_shape:shape}；头 0，{query:token} 的 query 与 "
     "{key:token} 的 key："
 )
 _PRODUCT = "{dot:.4f} × {factor:.4g} = {by_hand:.4f}"
@@ -35,7 +35,7 @@ _MASK = (
 )
 _LATER = "全部 {head_total} 个头里，后面的 token 的权重最大是 {later:small}"
 _SOFTMAX = "沿 key 做 softmax，每一行分数就变成权重（weights）：一个 query 从每个 token 取多少。"
-_SUMS = "头 1，最后一个 token 的 query：{looks:each}"
+_SUMS = "头 0，最后一个 token 的 query 主要取自 {looks:each}"
 _SHARE = "{token:token} {share:percent}"
 _COLLECT = "每个 token 把各个 value 乘以权重再相加：看得越多的 token，取得越多。"
 _JOINED = "各个头分头做完，结果又并排放回每个 token 的一个向量里：{heads} × {each} = {total} 个数。"

@@ -9,23 +9,24 @@ _AXES = "batch is how many texts run side by side, seq_len how many tokens each 
 _FOUND = "found {count:time|times}, first in `{place}`"
 _THREE = (
     "Each token's vector becomes three others: a query (what this token looks for), a key (what it "
-    "offers) and a value (what it passes on). There are {heads:head|heads}, which do this side by side, "
-    "each in its own way."
+    "offers) and a value (what it passes on). There are {heads:head|heads}, counted from 0, which do "
+    "this side by side, each in its own way."
 )
 _SHARED = (
-    _THREE + " Several heads share keys and values, which saves memory: of the keys, only {key_heads} differ."
+    _THREE + " Several heads share keys and values, which saves memory: there are keys for "
+    "{key_heads:head|heads} only."
 )
 _THREE_FIGURES = (
     "[batch, n_heads, seq_len, head_dim]: queries {queries:shape}, keys {keys:shape}, values {values:shape}"
 )
-_STABLE = "; without the last token, those of the others stay the same to {difference:small}"
+_STABLE = "; without the last token, those of the others differ by {difference:small}"
 _SCORE = (
     "A score says how well a key fits a query: their dot product, {factor}. Each head has a score for every "
     "pair of tokens: a row for each query, a column for each key."
 )
 _USUAL = "divided by √head_dim so that it does not grow with head_dim"
 _SCORE_FIGURES = (
-    "[batch, n_heads, seq_len, seq_len] = {score_shape:shape}; head 1, query of {query:token}, key of "
+    "[batch, n_heads, seq_len, seq_len] = {score_shape:shape}; head 0, query of {query:token}, key of "
     "{key:token}: "
 )
 _PRODUCT = "{dot:.4f} × {factor:.4g} = {by_hand:.4f}"
@@ -38,7 +39,7 @@ _LATER = "the greatest weight of a later token is {later:small}, in all {head_to
 _SOFTMAX = (
     "Softmax over the keys turns each row of scores into weights: how much a query takes from each token."
 )
-_SUMS = "head 1, query of the last token: {looks:each}"
+_SUMS = "head 0, the query of the last token takes most from {looks:each}"
 _SHARE = "{token:token} {share:percent}"
 _COLLECT = (
     "Each token collects the sum of the values, times its weights: most from the tokens that it looks at."
