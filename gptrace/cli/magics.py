@@ -115,7 +115,8 @@ def _cell_options(line: str) -> tuple[View, Measures]:
 
 
 def _run_cell(shell: Any, cell: str) -> None:
-    """Run code as a cell of the notebook, whose first line is that of the magic; show its last value."""
+    """Run code as a cell of the notebook, whose first line is that of the magic; show its last value,
+    unless a semicolon ends it."""
     __tracebackhide__ = "__ipython_bottom__"  # a traceback begins below
     empty_lines = 1 + len(cell) - len(cell.lstrip("\n"))  # IPython leaves those at the start out
     text = "\n" * empty_lines + shell.transform_cell(cell)
@@ -123,7 +124,11 @@ def _run_cell(shell: Any, cell: str) -> None:
     tree = shell.transform_ast(shell.compile.ast_parse(text, filename=file))
     last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
     exec(shell.compile(tree, file, "exec"), shell.user_global_ns, shell.user_ns)
-    if last is not None:
+    if last is None:
+        return
+    if shell.displayhook.semicolon_at_end_of_expression(cell):
+        exec(shell.compile(ast.Module([last], []), file, "exec"), shell.user_global_ns, shell.user_ns)
+    else:
         exec(shell.compile(ast.Interactive([last]), file, "single"), shell.user_global_ns, shell.user_ns)
 
 

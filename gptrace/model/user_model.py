@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import linecache
 import os
 import sys
 from collections.abc import Iterator, Mapping
@@ -110,11 +111,18 @@ def _resolved(reference: object) -> object:
     return target
 
 
+# The files that were loaded here, and how they were saved: a later call reads a file that has changed again.
+_SAVED_WHEN_LOADED: dict[str, tuple[int, int]] = {}
+
+
 def _from_file(file: Path) -> ModuleType:
     path, name = str(file.resolve()), file.stem
-    for loaded in list(sys.modules.values()):
+    saved = _saved(path)
+    for key, loaded in list(sys.modules.items()):
         if getattr(loaded, "__file__", None) == path and getattr(loaded, "__name__", "") != "__main__":
-            return loaded
+            if _SAVED_WHEN_LOADED.get(path, saved) == saved:
+                return loaded
+            del sys.modules[key]  # loaded here, and saved again since, as from a notebook
     # The file's own name, so that other files of its folder import the same module; another name if a library
     # has that one.
     if name in sys.modules or _is_importable(name):
@@ -126,12 +134,20 @@ def _from_file(file: Path) -> ModuleType:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
+    _SAVED_WHEN_LOADED[path] = saved
+    linecache.checkcache(path)
     try:
         spec.loader.exec_module(module)
     except BaseException:
         sys.modules.pop(name, None)
         raise
     return module
+
+
+def _saved(path: str) -> tuple[int, int]:
+    """Return what changes when a file is saved."""
+    status = os.stat(path)
+    return status.st_mtime_ns, status.st_size
 
 
 def _add_to_path(folder: str) -> None:

@@ -68,7 +68,7 @@ class LineRecorder:
         """Begin to follow this thread; what is recorded joins the operations of `mode`."""
         self._mode, self._position, self._previous = mode, position, sys.gettrace()
         for file in self._files:
-            linecache.getlines(file)  # as it is now: it may change while the model runs
+            _read_lines(file)
         sys.settrace(self._begin)
 
     def stop(self) -> None:
@@ -80,7 +80,7 @@ class LineRecorder:
         """Tell whether the lines of a file are followed."""
         known = self._follows.get(file)
         if known is None:
-            is_own = not file.startswith((*NEVER_USER_CODE, *LIBRARIES)) and bool(linecache.getlines(file))
+            is_own = not file.startswith((*NEVER_USER_CODE, *LIBRARIES)) and bool(_read_lines(file))
             known = self._follows[file] = file in self._files or is_own
         return known
 
@@ -199,6 +199,12 @@ class _FrameWatch:
         }
         before, self._values = self._values, values
         return [name for name, value in values.items() if before.get(name) is not value]
+
+
+def _read_lines(file: str) -> list[str]:
+    """Read a file as it is now: `linecache` may know an older text, and a model may change it."""
+    linecache.checkcache(file)
+    return linecache.getlines(file)
 
 
 def _may_hold_tensors(value: object) -> bool:

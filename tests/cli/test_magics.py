@@ -80,11 +80,12 @@ def test_a_cell_shows_the_first_call_of_each_module(shell: Any) -> None:
     assert "2 further calls are not shown" in shown.stderr
     assert "torch.Size([1, 2, 50257])" in shown.stdout
     assert torch.nn.Module.__call__ is before
+    assert run(shell, cell + "model(ids).sum() ;").stdout == ""
     failed = run(shell, "%%gptrace\n\nmodel(torch.ones(1, 2))")
     assert not failed.success
     assert "raised in tok_emb" in failed.tables[0]
     assert torch.nn.Module.__call__ is before
-    assert f"In[{number + 1}]" in failed.stdout
+    assert f"In[{number + 2}]" in failed.stdout
     assert "line 3" in failed.stdout
 
 

@@ -38,6 +38,13 @@ def test_comments_are_shown_then_written_then_up_to_date(cli: Cli, model: Path) 
     assert copy.read_text(encoding="utf-8") == after
 
 
+def test_a_diff_keeps_the_line_breaks_of_the_file(cli: Cli, model: Path) -> None:
+    windows = model.with_name("windows.py")
+    windows.write_bytes(model.read_bytes().replace(b"\n", b"\r\n"))
+    difference = cli("source", "Hello, I am", "-m", f"{windows}:GPT", "--diff")
+    assert "-            x = block(x)\r\n" in difference.out
+
+
 def test_a_file_that_changes_while_the_model_runs_is_left_alone(
     cli: Cli, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -63,8 +64,9 @@ def source(
 
 
 def _safe(diff: str) -> str:
-    """Return a diff without control characters; tabs stay, so that it can be applied."""
-    return "\t".join(map(visible_lines, diff.replace("\r\n", "\n").split("\t")))
+    """Return a diff without control characters; harmless ones stay, so that it can be applied."""
+    parts = re.split("(\t|\f|\r\n)", diff)
+    return "".join(part if part in ("\t", "\f", "\r\n") else visible_lines(part) for part in parts)
 
 
 def _write(files: Sequence[CommentedFile]) -> None:

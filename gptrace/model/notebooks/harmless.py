@@ -65,7 +65,7 @@ def only_computes(called: Any) -> bool:
     numpy = sys.modules.get("numpy")
     if numpy is not None and any(called is getattr(numpy, name, None) for name in _ARRAYS):
         return True
-    return str(called.__module__) in _SAFE_MODULES
+    return bool(called.__module__ in _SAFE_MODULES)
 
 
 def keeps_functions(called: Any) -> bool:

@@ -15,8 +15,8 @@ COMMAND_LINE: dict[str, str] = {
     "{} cannot be written: {}": "无法写入 {}：{!t}",
     "{} has changed since the model was loaded, and is left as it is": "{} 在模型加载之后有改动，保持原样",
     "run the command again": "请再运行一次命令",
-    "the code of this model is in an installed package or in a notebook, which are left as they are": (
-        "这个模型的代码在已安装的包或笔记本里，它们保持原样"
+    "no file takes comments: the code is in an installed package or a notebook, or has changed since": (
+        "没有可以写入注释的文件：代码在已安装的包或笔记本里，或者此后已经改动"
     ),
     "copy it into a .py file, and name the copy: --model FILE.py:OBJECT": (
         "请复制到一个 .py 文件，再用副本的名字：--model FILE.py:OBJECT"

@@ -146,17 +146,26 @@ def _statements(nodes: Iterable[ast.stmt]) -> Iterator[Statement]:
                 if isinstance(item, ast.stmt):
                     yield from _statements([item])
                 elif isinstance(item, ast.ExceptHandler | ast.match_case):
+                    yield _head(item)
                     yield from _statements(item.body)
 
 
 def _statement(node: ast.stmt) -> Statement:
     first, last = _first_line(node), node.end_lineno or node.lineno
+    if isinstance(node, ast.Match):
+        return Statement(first, node.subject.end_lineno or first)
     body = getattr(node, "body", None)
     if not (isinstance(body, list) and body):
         return Statement(first, last)
     inner = None if isinstance(node, _Definition) else _statement(body[0])
     is_loop = isinstance(node, ast.For | ast.AsyncFor | ast.While | ast.With | ast.AsyncWith)
     return Statement(first, _head_end(node), inner, is_loop)
+
+
+def _head(node: ast.ExceptHandler | ast.match_case) -> Statement:
+    """Return the lines of `except …:` or `case …:`; a `case` that is reached has run, taken or not."""
+    first = node.lineno if isinstance(node, ast.ExceptHandler) else node.pattern.lineno
+    return Statement(first, max(first, _first_line(node.body[0]) - 1))
 
 
 def _head_end(node: Any) -> int:

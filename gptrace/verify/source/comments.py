@@ -71,7 +71,8 @@ def _line_ends(lines: Sequence[str]) -> dict[int, _LineEnd]:
     inside: set[int] = set()  # lines that end within a string
     open_at: list[int] = []
     try:
-        for token in tokenize.generate_tokens(iter(lines).__next__):
+        ended = (line.rstrip("\r\n") + "\n" for line in lines)
+        for token in tokenize.generate_tokens(ended.__next__):
             if token.type == _F_STRING[0]:
                 open_at.append(token.start[0])
             elif token.type == _F_STRING[1]:

@@ -19,6 +19,7 @@ from gptrace.verify.source.comments import with_comments, without_comments
 from gptrace.wording import bracketed
 
 _LARGEST = 16 << 20  # bytes of a source file
+_NO_LINE_BREAK = "\n\\ No newline at end of file\n"  # what `patch` expects after such a line
 _SHAPES = 3  # different shapes in one comment
 
 
@@ -48,7 +49,8 @@ class CommentedFile:
         """The change as a unified diff; "" without any."""
         encoding = _encoding(self.before, self.name)
         before, after = (_lines(data.decode(encoding)) for data in (self.before, self.after))
-        return "".join(difflib.unified_diff(before, after, self.name, f"{self.name} (with shapes)"))
+        lines = difflib.unified_diff(before, after, self.name, f"{self.name} (with shapes)")
+        return "".join(line if line.endswith(("\n", "\r")) else f"{line}{_NO_LINE_BREAK}" for line in lines)
 
 
 def commented_files(source: Source) -> list[CommentedFile]:
@@ -60,7 +62,7 @@ def commented_files(source: Source) -> list[CommentedFile]:
     own = [file for file in source.files if _is_own(file.file)]
     if not own:
         raise OptionError(
-            "the code of this model is in an installed package or in a notebook, which are left as they are",
+            "no file takes comments: the code is in an installed package or a notebook, or has changed since",
             "copy it into a .py file, and name the copy: --model FILE.py:OBJECT",
         )
     return [_commented(file) for file in own]

@@ -1,0 +1,80 @@
+"""Shape comments in files of every kind: the lines that they know, and diffs that can be applied."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+import gptrace
+from gptrace.verify.source.writing import CommentedFile, commented_files
+
+MODEL = """from torch import nn
+
+class GPT(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.emb, self.head = nn.Embedding(50257, 8), nn.Linear(8, 50257)
+
+    def forward(self, ids):
+        x = self.emb(ids)
+        match x.dim():
+            case 2:
+                x = x[None]
+            case 3:
+                x = x * 1
+            case _:
+                x = x[0]
+        try:
+            x = x.absent()
+        except AttributeError:
+            x = x + 1
+        return self.head(x)
+"""
+
+
+def commented(path: Path) -> CommentedFile:
+    (file,) = commented_files(gptrace.source("Hi", model=f"{path}:GPT"))
+    return file
+
+
+def test_cases_and_handlers_say_whether_they_ran(tmp_path: Path) -> None:
+    path = tmp_path / "cases.py"
+    path.write_text(MODEL, encoding="utf-8")
+    (file,) = gptrace.source("Hi", model=f"{path}:GPT").files
+    calls = {line.text.strip(): line.calls for line in file.lines}
+    assert [calls[text] for text in ("match x.dim():", "case 2:", "case 3:", "x = x * 1")] == [1, 1, 1, 1]
+    assert [calls[text] for text in ("x = x[None]", "case _:", "x = x[0]")] == [0, 0, 0]
+    assert [calls[text] for text in ("except AttributeError:", "x = x + 1")] == [1, 1]
+
+
+def test_a_file_that_is_saved_again_in_the_same_process_is_read_again(tmp_path: Path) -> None:
+    path = tmp_path / "spaces.py"
+    path.write_text(MODEL.replace("x = x + 1", "x = x + 1   "), encoding="utf-8")
+    path.write_bytes(commented(path).after)
+    again = commented(path)
+    assert again.after == again.before
+    path.write_text(MODEL.replace("x = x + 1", "x = x * 7"), encoding="utf-8")
+    (file,) = gptrace.source("Hi", model=f"{path}:GPT").files
+    assert [line.calls for line in file.lines if line.text.endswith("x = x * 7")] == [1]
+
+
+@pytest.mark.parametrize("line_break", ["\n", "\r\n", "\r"])
+def test_line_breaks_stay_as_they_are(tmp_path: Path, line_break: str) -> None:
+    path = tmp_path / f"breaks_{len(line_break)}_{ord(line_break[0])}.py"
+    path.write_bytes(MODEL.replace("\n", line_break).encode())
+    file = commented(path)
+    assert set(re.findall("\r\n|\r|\n", file.after.decode())) == {line_break}
+    assert file.comments == 5
+    assert file.refused == []
+
+
+def test_a_diff_tells_that_the_last_line_has_no_end(tmp_path: Path) -> None:
+    path = tmp_path / "without_end.py"
+    path.write_text(MODEL.rstrip("\n"), encoding="utf-8")
+    diff = commented(path).diff
+    assert re.findall(r"(?m)^([-+].*)\n\\ No newline at end of file$", diff) == [
+        "-        return self.head(x)",
+        "+        return self.head(x)  # gptrace: [batch, seq_len, 50257] [1, 1, 50257]",
+    ]
