@@ -44,7 +44,10 @@ def test_all_holds_on_our_model_in_both_languages(tiny: GPTModel) -> None:
         explanation = gptrace.explain(TEXT, model=tiny, lang=language)
         assert tuple(topic.topic for topic in explanation.topics) == TOPICS
         marks = verdicts(explanation)
-        assert marks["attention"].pop() is None  # where heads look is noise, since the weights are random
+        looks = marks["attention"][7:]  # whether the weights are trained is not known
+        assert looks[0] is None
+        assert False not in looks
+        del marks["attention"][7:]
         assert all(holds is True for holds in flat(marks)), marks
     assert not tiny.tok_emb._forward_hooks
 
