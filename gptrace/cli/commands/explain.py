@@ -15,7 +15,7 @@ def explain(
     text: TextOptions, model: ModelOptions, output: OutputOptions,
     topics: Topics = None, truncate: Truncate = False, head: Head = None,
 ) -> CommandResult:  # fmt: skip
-    """Explain attention, and why the last dimension is vocab_size, on your text.
+    """Explain attention, and why the last dimension is vocab_size.
 
     Every claim about the way from the text to vocab_size scores is checked on this text and this model: ✓
     where it holds, ✗ where it does not; then the exit code is 1.
