@@ -33,6 +33,7 @@ _NOT_TOLD = {
     "call of {}{}", "{} of {}",
     # the mark of shape comments, what else is in them, and the names of the sides of a diff
     "# gptrace: ", ", ... {} more", "{} (ran)", "{} (now)", "{} (with shapes)",
+    "\n\\ No newline at end of file\n",
     # names in the code, and styles
     "another thread", "a copy of the model", "not bold default", *STYLES, *STYLES.values(),
 }  # fmt: skip
