@@ -9,7 +9,7 @@ import stat
 import tempfile
 import threading
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from gptrace.cli import streams
@@ -58,11 +58,15 @@ def _add_to_file(path: Path, pieces: Iterable[str], kept_bytes: int) -> None:
 
 def replace_file(target: Path, pieces: Iterable[bytes]) -> None:
     """Write a file whole or not at all: to a temporary one beside it, which then takes its name."""
-    mode = stat.S_IMODE(target.stat().st_mode) if target.exists() else 0o666 & ~_umask()
+    before = target.stat() if target.exists() else None
+    mode = 0o666 & ~_umask() if before is None else stat.S_IMODE(before.st_mode)
     descriptor, name = tempfile.mkstemp(prefix=".gptrace-", dir=target.parent)
     try:
         with _removed_at_end(name), open(descriptor, "wb") as file:
             file.writelines(pieces)
+            if before is not None and hasattr(os, "chown"):
+                with suppress(OSError):  # only a privileged user may give a file to its owner
+                    os.chown(name, before.st_uid, before.st_gid)
             os.chmod(name, mode)
             file.flush()
             os.replace(name, target)

@@ -42,8 +42,9 @@ def files_of(module: torch.nn.Module) -> frozenset[str]:
     for kind in {type(each) for each in module.modules()}:
         file = getattr(sys.modules.get(kind.__module__), "__file__", None)
         files.update([file] if file else [])
-        # Below its decorators, which a library may define.
-        code = getattr(inspect.unwrap(kind.forward), "__code__", None)
+        # Below its decorators, which a library may define. The forward of TorchScript is no function.
+        forward = inspect.getattr_static(kind, "forward", None)
+        code = getattr(inspect.unwrap(forward) if callable(forward) else forward, "__code__", None)
         if isinstance(code, CodeType):
             files.add(code.co_filename)
     return frozenset(file for file in files if not file.startswith(NEVER_USER_CODE[1:]))

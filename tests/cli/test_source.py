@@ -45,6 +45,21 @@ def test_a_diff_keeps_the_line_breaks_of_the_file(cli: Cli, model: Path) -> None
     assert "-            x = block(x)\r\n" in difference.out
 
 
+def test_a_file_that_is_read_only_or_has_other_names_is_left_alone(cli: Cli, model: Path) -> None:
+    before = model.read_bytes()
+    arguments = ("source", "Hello", "-m", f"{model}:GPT", "--write")
+    model.chmod(0o444)
+    cli(*arguments).is_error(1, "cannot be written: it is read-only", "chmod u+w")
+    model.chmod(0o640)
+    other = model.with_name("other.py")
+    other.hardlink_to(model)
+    cli(*arguments).is_error(1, "it has other names (hard links)")
+    assert model.read_bytes() == before
+    other.unlink()
+    assert cli(*arguments).code == 0
+    assert (model.read_bytes() != before, model.stat().st_mode & 0o777) == (True, 0o640)
+
+
 def test_a_file_that_changes_while_the_model_runs_is_left_alone(
     cli: Cli, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import html
+import io
 import json
 import re
 import unicodedata
@@ -120,6 +121,15 @@ def test_no_line_is_wider_than_the_terminal_and_nothing_is_cut(
     if width:
         assert max(map(cell_len, text.splitlines())) <= width
     assert all(line == line.rstrip() for line in text.splitlines())
+
+
+def test_the_list_of_models_has_plain_words_in_csv() -> None:
+    from gptrace.api import presets
+
+    rows = list(csv.DictReader(io.StringIO(render(presets(), "csv"))))
+    states = {row["name"]: row["pretrained"] for row in rows}
+    assert (states["small"], states["tiny"]) == ("included", "")
+    assert states["gpt2-small"] in ("published", "downloaded")
 
 
 @pytest.mark.parametrize("width", [60, 80, 100, 120, None])

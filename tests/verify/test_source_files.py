@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import warnings
 from pathlib import Path
 
 import pytest
 
 import gptrace
+from gptrace.model.quiet_torch import torch
 from gptrace.verify.source.writing import CommentedFile, commented_files
 
 MODEL = """from torch import nn
@@ -78,3 +80,16 @@ def test_a_diff_tells_that_the_last_line_has_no_end(tmp_path: Path) -> None:
         "-        return self.head(x)",
         "+        return self.head(x)  # gptrace: [batch, seq_len, 50257] [1, 1, 50257]",
     ]
+
+
+def test_code_without_lines_says_why() -> None:
+    names: dict[str, type[torch.nn.Module]] = {}
+    exec(compile(MODEL.replace("x.absent()", "x[:, :]"), "<made>", "exec"), names)
+    made = gptrace.source("Hi", model=names["GPT"])
+    assert made.files == ()
+    assert "lines of <made> are not shown: this code is in no file" in made.notes
+    parts = torch.nn.Sequential(torch.nn.Embedding(50257, 4), torch.nn.Linear(4, 9))
+    with warnings.catch_warnings(action="ignore"):
+        scripted = torch.jit.script(parts)
+    notes = gptrace.source("Hi", model=scripted).notes
+    assert "TorchScript runs this model without Python, so no line of it can be followed" in notes

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -72,6 +74,9 @@ def _safe(diff: str) -> str:
 def _write(files: Sequence[CommentedFile]) -> None:
     """Write the files with their comments, and say how many there are."""
     for file in files:
+        if file.before != file.after:
+            _check_replaceable(file)
+    for file in files:
         is_new = file.before != file.after
         if is_new:
             try:
@@ -86,3 +91,14 @@ def _write(files: Sequence[CommentedFile]) -> None:
         if file.refused:
             numbers = enumerated(list(map(str, file.refused)), 8)
             streams.write_notice(f"no comment fits at the end of these lines of {file.name!r}: {numbers}")
+
+
+def _check_replaceable(file: CommentedFile) -> None:
+    """Raise an OutputError for a file that may not be replaced by a new one of its name."""
+    status = os.stat(file.path)
+    if not status.st_mode & 0o222:
+        hint = f"allow it first: chmod u+w {shlex.quote(str(file.path))}"
+        raise OutputError(f"{file.name!r} cannot be written: it is read-only", hint)
+    if status.st_nlink > 1:
+        problem = f"{file.name!r} is left as it is: it has other names (hard links), which would part from it"
+        raise OutputError(problem, "copy the file, and name the copy: --model FILE.py:OBJECT")

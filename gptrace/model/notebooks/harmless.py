@@ -65,13 +65,13 @@ def only_computes(called: Any) -> bool:
     numpy = sys.modules.get("numpy")
     if numpy is not None and any(called is getattr(numpy, name, None) for name in _ARRAYS):
         return True
-    return bool(called.__module__ in _SAFE_MODULES)
+    return called.__module__ in _SAFE_MODULES
 
 
 def keeps_functions(called: Any) -> bool:
     """Tell whether a library's function, or a method of a container, does not call what it is given."""
     if _is_method_of_container(called):
-        return str(called.__name__) != "sort"
+        return bool(called.__name__ != "sort")
     is_typing = getattr(called, "__module__", None) in _KEEPING_MODULES
     return is_typing or any(called is each for each in _KEEPING_FUNCTIONS) or (
         isinstance(called, type) and _is_record(called) and not issubclass(called, collections.defaultdict)

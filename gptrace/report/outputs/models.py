@@ -32,19 +32,25 @@ def csv_table(presets: Presets, view: View) -> TableData:
         (
             preset.name, preset.aliases, *(preset.config[column.key] for column in columns[2:6]),
             preset.parameters.total, preset.parameters.without_out_head,
-            preset.pretrained, preset.bytes,
+            _state(preset.pretrained), preset.bytes,
         )
         for preset in presets.models
     ]  # fmt: skip
     return TableData(columns, rows)
 
 
-def _pretrained(weights: PublishedWeights | None) -> str:
+def _state(weights: PublishedWeights | None) -> str | None:
+    """Return where the published weights of a preset are, in a word for CSV; None without any."""
     if weights is None:
-        return "–"
+        return None
     if weights.in_package:
-        return words("included")
-    return words("downloaded") if weights.at_hand else "gptrace pull"
+        return "included"
+    return "downloaded" if weights.at_hand else "published"
+
+
+def _pretrained(state: str | None) -> str:
+    shown = {"included": words("included"), "downloaded": words("downloaded"), "published": "gptrace pull"}
+    return "–" if state is None else shown[state]
 
 
 def _gibibytes(count: int) -> str:

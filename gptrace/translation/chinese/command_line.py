@@ -15,6 +15,14 @@ COMMAND_LINE: dict[str, str] = {
     "{} cannot be written: {}": "无法写入 {}：{!t}",
     "{} has changed since the model was loaded, and is left as it is": "{} 在模型加载之后有改动，保持原样",
     "run the command again": "请再运行一次命令",
+    "{} cannot be written: it is read-only": "{} 无法写入：它是只读的",
+    "allow it first: chmod u+w {}": "请先允许写入：chmod u+w {}",
+    "{} is left as it is: it has other names (hard links), which would part from it": (
+        "{} 保持原样：它还有别的名字（硬链接），写入后会与它们分开"
+    ),
+    "copy the file, and name the copy: --model FILE.py:OBJECT": (
+        "复制这个文件，并指定副本：--model FILE.py:OBJECT"
+    ),
     "no file takes comments: the code is in an installed package or a notebook, or has changed since": (
         "没有可以写入注释的文件：代码在已安装的包或笔记本里，或者此后已经改动"
     ),

@@ -66,6 +66,7 @@ TRACES: dict[str, str] = {
     "compiled modules run uncompiled while they are traced: {}": "跟踪期间，编译过的模块按未编译的运行：{!t}",
     "no tensor": "无张量",
     # lines of source
+    "lines of {} are not shown: this code is in no file": "不显示 {} 的各行：这段代码不在任何文件里",
     "lines of {} are not shown: the file has changed since the model was loaded": (
         "不显示 {!t} 的代码行：模型加载之后文件有改动"
     ),

@@ -33,7 +33,7 @@ _SHARED = {
     "not_run": "模型不能这样运行：{error}",
     "failed": "检查本身抛出 {error}",
     "small_size": "用随机权重在较小的尺寸上检查：{sizes}",
-    "text": "多数检查用的提示是文本 {total} 个 token 中的前 {count} 个",
+    "text": "多数检查的提示以这段文本开头：取其 {total} 个 token 中的 {count} 个",
     "own_dtype": "以 {dtype} 检查：模型在 float64 下不能运行，或给出不同的 logits",
 }
 _SENTENCES = {

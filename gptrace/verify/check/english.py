@@ -37,7 +37,7 @@ _SHARED = {
     "not_run": "the model cannot be run in this way: {error}",
     "failed": "the check itself raised {error}",
     "small_size": "checked with random weights at a smaller size: {sizes}",
-    "text": "the prompts of most checks are the first {count} of the {total} tokens of the text",
+    "text": "the prompts of most checks begin with the text: with {count} of its {total} tokens",
     "own_dtype": "checked in {dtype}: in float64 the model does not run, or gives other logits",
 }
 _SENTENCES = {

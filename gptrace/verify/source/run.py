@@ -70,8 +70,11 @@ def _source(
         if check.source is not None:
             file_of_line = code_file(check.source.file, check.source.cell)
             guilty[file_of_line][check.source.line].append(check.name)
-    files, changed = [], []
+    files, changed, absent = [], [], []
     for name, codes in ran.items():
+        if not linecache.getlines(name):
+            absent.append(short_path(name))
+            continue
         try:
             file = SourceFile.parse(linecache.getlines(name), name, codes[0][0])
         except (SyntaxError, ValueError):
@@ -87,16 +90,20 @@ def _source(
         dims=trace.dims,
         inputs=trace.inputs,
         files=tuple(files),
-        notes=(*trace.notes, *_notes(loaded, changed, ran)),
+        notes=(*trace.notes, *_notes(loaded, changed, absent, ran)),
         error=trace.error,
         checks=tuple(checks),
     )
 
 
-def _notes(loaded: LoadedModel, changed: Sequence[str], ran: Mapping[str, object]) -> Iterator[str]:
+def _notes(
+    loaded: LoadedModel, changed: Sequence[str], absent: Sequence[str], ran: Mapping[str, object]
+) -> Iterator[str]:
     if changed:
         names = enumerated(changed, 5)
         yield f"lines of {names} are not shown: the file has changed since the model was loaded"
+    if absent:
+        yield f"lines of {enumerated(absent, 5)} are not shown: this code is in no file"
     if isinstance(loaded.module, torch.jit.ScriptModule):
         yield "TorchScript runs this model without Python, so no line of it can be followed"
     elif not ran:
