@@ -34,6 +34,7 @@ from gptrace.model.selection import (
 )
 from gptrace.model.user_model import build_user_model
 from gptrace.model.weights.load import load_state, load_weights
+from gptrace.model.weights.packaged import damage_of_package
 from gptrace.wording import readable_bytes
 
 Module = torch.nn.Module
@@ -152,7 +153,8 @@ def _gpt_architecture(config: GPTConfig) -> Architecture:
 
 def _build_gpt(selection: GPTSelection, device: torch.device) -> tuple[GPTModel, dict[str, Any]]:
     if selection.config is None:
-        return load_weights(selection, device)
+        with damage_of_package(selection.name, selection.origin):
+            return load_weights(selection, device)
     if device.type == "meta":
         return meta_model(selection.config), {"source": "none"}
     return _random_gpt(selection, selection.config, device), {"source": "random", "seed": selection.seed}

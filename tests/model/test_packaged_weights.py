@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 
 import pytest
 
@@ -43,6 +44,20 @@ def test_a_report_says_where_the_weights_come_from(cli: Cli) -> None:
     assert trained["results"] == named["results"] != random["results"]
     assert random["model"]["weights"]["source"] == "random"
     assert "trained on public-domain English prose; in the package" in cli("topk", "Once", "-m", "small").out
+
+
+@pytest.mark.parametrize("content", [None, b"damaged"])
+def test_a_damaged_package_is_no_fault_of_an_option(
+    content: bytes | None, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gptrace.model.weights.packaged._FOLDER", tmp_path)
+    if content is not None:
+        (tmp_path / "small.safetensors").write_bytes(content)
+    outcome = cli("topk", "Once", "-m", "small")
+    outcome.is_error(
+        2, "the weights of small in the installed package cannot be read", "install gptrace again"
+    )
+    assert "--weights" not in outcome.err
 
 
 def test_a_model_without_numbers_has_no_weights(cli: Cli) -> None:

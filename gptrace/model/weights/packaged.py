@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from gptrace.errors import ConfigError
+from gptrace.errors import ConfigError, WeightsError
 from gptrace.model.config import GPTConfig
 
 PACKAGE = "package"
@@ -40,6 +41,18 @@ def model_to_predict(model: Any, weights: object, config: object, settings: Sequ
 def packaged_file(name: str) -> Path:
     """Return the path of the weights of a preset in `PACKAGED`."""
     return _FOLDER / PACKAGED[name][0]
+
+
+@contextmanager
+def damage_of_package(name: str, origin: Mapping[str, Any]) -> Iterator[None]:
+    """Raise, where weights that came with the package cannot be read, an error that blames the package."""
+    try:
+        yield
+    except WeightsError as error:
+        if origin.get("source") != PACKAGE:
+            raise
+        problem = f"the weights of {name} in the installed package cannot be read: {packaged_file(name)}"
+        raise WeightsError(problem, "install gptrace again") from error
 
 
 def check_fits(name: str, trained: GPTConfig, keys: Mapping[str, Any]) -> None:

@@ -105,6 +105,8 @@ MODELS: dict[str, str] = {
     "the weights in {}": "{} 里的权重",
     "the weights in {} as {}": "把 {} 里的权重转成 {}",
     "the weights in {} lack {}": "{} 里的权重缺少 {!t}",
+    "the weights of {} in the installed package cannot be read: {}": "安装包里 {} 的权重无法读取：{}",
+    "install gptrace again": "请重新安装 gptrace",
     "is a shard missing, or are these the weights of another model?": (
         "是不是少了分片，或者是别的模型的权重？"
     ),
