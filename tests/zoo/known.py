@@ -34,4 +34,4 @@ _LOOK_AHEAD = (
     "megatron-bert", "prophetnet", "rembert", "roberta", "roberta-prelayernorm", "roc_bert", "roformer",
     "xlm", "xlm-roberta", "xlm-roberta-xl", "xlnet", "xmod",
 )  # fmt: skip
-DENIED: dict[str, list[str]] = {name: ["causal"] for name in _LOOK_AHEAD}
+DENIED: dict[str, list[str]] = {name: ["attention_mask", "causal"] for name in _LOOK_AHEAD}
