@@ -56,7 +56,8 @@ examples: $(VENV)/.run       ## run the examples of the READMEs again, to be rea
 
 small-model: $(VENV)/.test   ## make the small trained model again from TEXT=FOLDER (minutes on a GPU; see docs/small-model.md)
 	@test -n "$(TEXT)" || { echo 'Say where the books are: make small-model TEXT=FOLDER'; exit 2; }
-	$(BIN)/python -m training.prepare --text "$(TEXT)" --output build/small-model/ids
+	$(BIN)/python -m training.prepare --text "$(TEXT)" --output build/small-model/ids \
+		$(if $(HOLD_OUT),--hold-out "$(HOLD_OUT)")
 	$(BIN)/python -m training.train --ids build/small-model/ids --output build/small-model/run \
 		--tokens $(TOKENS) --resume $(OPTIONS)
 	$(BIN)/python -m training.export --weights build/small-model/run/weights.safetensors \

@@ -51,7 +51,10 @@ def main(arguments: list[str] | None = None) -> None:
     held_out = "a book to hold out, by its name; can be repeated (default: five books)"
     parser.add_argument("--hold-out", action="append", metavar="BOOK", help=held_out)
     options = parser.parse_args(arguments)
-    counts = prepare(options.text, options.output, tuple(options.hold_out or HELD_OUT_BOOKS))
+    try:
+        counts = prepare(options.text, options.output, tuple(options.hold_out or HELD_OUT_BOOKS))
+    except ValueError as error:
+        parser.error(f"{error}; name a book of yours with --hold-out")
     for part, tokens in counts.items():
         print(f"{part:20} {tokens:12,} tokens")
 

@@ -12,7 +12,7 @@ from gptrace.model.quiet_torch import torch
 from gptrace.text.gpt2_tokenizer import GPT2
 from training.books import Book, read_books
 from training.ids import read_ids, read_texts, write_ids
-from training.prepare import prepare
+from training.prepare import main, prepare
 
 
 def test_a_collection_of_ids_is_read_as_named_and_cleaned_books(tmp_path: Path) -> None:
@@ -32,7 +32,7 @@ def test_a_collection_of_ids_is_read_as_named_and_cleaned_books(tmp_path: Path) 
         list(read_books(tmp_path))
 
 
-def test_held_out_books_are_kept_apart(tmp_path: Path) -> None:
+def test_held_out_books_are_kept_apart(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("first", "second", "third"):
         (tmp_path / f"{name}.txt").write_text(f"This is the {name} book.\n\nIt ends.\n", encoding="utf-8")
     counts = prepare(tmp_path, tmp_path / "ids", held_out=("second",))
@@ -45,6 +45,9 @@ def test_held_out_books_are_kept_apart(tmp_path: Path) -> None:
     assert read_ids(tmp_path / "ids" / f"{held_out}.npy.xz").dtype == np.uint16
     with pytest.raises(ValueError, match="one to hold out: fourth"):
         prepare(tmp_path, tmp_path / "ids", held_out=("fourth",))
+    with pytest.raises(SystemExit):
+        main(["--text", str(tmp_path), "--output", str(tmp_path / "ids")])
+    assert "name a book of yours with --hold-out" in capsys.readouterr().err
 
 
 def test_a_folder_without_prepared_ids_is_refused(tmp_path: Path) -> None:
