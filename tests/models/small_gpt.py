@@ -29,7 +29,7 @@ class SmallGPT(nn.Module):
         if self.flaw == "weighted":  # each token by a factor of its own
             logits = logits * torch.linspace(0.5, 1, logits.shape[-1])
         if self.flaw == "random":
-            logits = logits + torch.randn(logits.shape)
+            logits = logits + 100 * torch.randn(logits.shape)  # far more than logits differ
         return logits
 
 
