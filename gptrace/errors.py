@@ -106,6 +106,10 @@ class ModelCodeError(RunError):
     """The model's own code raised an exception while it was imported, built or run."""
 
 
+# The hint where the origin of a NaN or Inf was not found.
+NAMES_ORIGIN = "gptrace run --columns nan names the call that made it"
+
+
 class NotFiniteError(RunError):
     """The greatest logit is NaN or infinite, as `value` says, so there is no next token.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
-from gptrace.errors import NotFiniteError
+from gptrace.errors import NAMES_ORIGIN, NotFiniteError
 from gptrace.model.quiet_torch import torch
 from gptrace.record import Candidate
 from gptrace.text.gpt2_tokenizer import GPT2
@@ -72,11 +72,7 @@ def check_probabilities_exist(logits: Tensor) -> None:
     without = logits[~have_probabilities(logits)]
     if len(without):
         value = float(without[0].max())
-        raise NotFiniteError(
-            f"the greatest logit is {value}, so there is no next token",
-            "gptrace run --columns nan names the call that made it",
-            value,
-        )
+        raise NotFiniteError(f"the greatest logit is {value}, so there is no next token", NAMES_ORIGIN, value)
 
 
 def as_float64(values: Tensor) -> Tensor:

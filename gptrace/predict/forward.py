@@ -158,7 +158,7 @@ def isolated_model(loaded: LoadedModel, *, fused: bool = True) -> LoadedModel:
     """Return a GPTModel as a private copy that nobody else runs; any other model as it is."""
     if type(loaded.module) is not GPTModel:
         return loaded
-    with interrupts_held(), one_at_a_time(loaded.module):  # while no trace has hooks on it
+    with interrupts_held(), one_at_a_time(loaded.module):  # while no trace stands around its calls
         return replace(loaded, module=isolated_copy(loaded.module, fused=fused), is_private=True)
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from gptrace.errors import GptraceError
+from gptrace.errors import NAMES_ORIGIN, GptraceError
 from gptrace.measures import SHAPES_ONLY, Measures
 from gptrace.model.build import LoadedModel
 from gptrace.model.interrupts import interrupts_allowed
@@ -63,7 +63,7 @@ def run_traced(
     without = [prediction for prediction in predictions if not prediction.candidates]
     if without:
         numbers = ", ".join(str(prediction.input) for prediction in without)
-        origin = without[0].origin or "gptrace run --columns nan names the call that made it"
+        origin = without[0].origin or NAMES_ORIGIN
         decoder.notes.append(
             f"no next token after prompt {numbers}: the greatest logit is NaN or infinite; {origin}"
         )

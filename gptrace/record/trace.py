@@ -31,7 +31,7 @@ class Statistics(Record, frozen=True):
 
 
 class TensorSpec(Record, frozen=True):
-    """The name, axes, shape, dtype and device of a tensor when a hook saw it."""
+    """The name, axes, shape, dtype and device of a tensor when the trace saw it."""
 
     name: Annotated[str, about("where the tensor was: an argument's name, output, output.logits, output[1]")]
     shape: Shape

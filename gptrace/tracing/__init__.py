@@ -1,4 +1,4 @@
-"""Trace a forward pass: hooks on every module, spans, axis names, costs, diagnosis → `Trace`."""
+"""Trace a forward pass: the calls of every module as spans, axis names, costs, diagnosis → `Trace`."""
 
 from gptrace.tracing.watching import watch
 

@@ -1,4 +1,4 @@
-"""Everything that the hooks and modes recorded → one frozen Trace."""
+"""Everything that was recorded of calls and operations → one frozen Trace."""
 
 from __future__ import annotations
 
@@ -230,7 +230,7 @@ def _replaced_paths(recorder: SpanRecorder, modules: Iterable[tuple[str, Module]
 
 
 def _paths_in_scripted_modules(recorder: SpanRecorder) -> set[str]:
-    """Return the paths inside scripted modules, whose calls no hook can see."""
+    """Return the paths inside scripted modules, whose calls do not go through Python."""
     kinds = {type(module) for _, module in recorder.paths}
     if not any(issubclass(kind, torch.jit.ScriptModule) for kind in kinds):
         return set()

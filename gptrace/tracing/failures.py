@@ -58,7 +58,7 @@ def _with_causes(error: BaseException) -> list[BaseException]:
 def _ended_in(span: Span, errors: Sequence[BaseException]) -> bool:
     if not span.failed:
         return False
-    if span.error is None:  # cut off by one for which torch runs no hooks, such as KeyboardInterrupt
+    if span.error is None:  # cut off before its call could note it, as by a KeyboardInterrupt
         return not isinstance(errors[0], Exception)
     return any(span.error is error for error in errors)
 

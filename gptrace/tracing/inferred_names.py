@@ -146,8 +146,7 @@ def _names_by_two_blocks(
 def _built_already(module: torch.nn.Module) -> str:
     """Say that a model came built, and what to give instead."""
     kind = type(module)
-    is_own = not kind.__module__.startswith("torch.")
-    if not is_own:
+    if kind.__module__.startswith("torch."):
         return (
             "this model is built already; gptrace.trace(…) names all axes if it gets a function that builds "
             "it from its sizes instead"

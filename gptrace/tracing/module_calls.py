@@ -158,7 +158,7 @@ class ModuleCalls:
 
 def _remove(wrapper: _Wrapper) -> bool:
     """Take a wrapper out of the chain of a module; tell whether no other code is in its place."""
-    watched: WatchedModule = wrapper.args[1]
+    watched = wrapper.watched
     attributes, below = vars(watched.module), watched.below
     top = attributes.get(_NAME)
     if top is wrapper:

@@ -73,7 +73,7 @@ def _back_on_its_stack(mode: CostMode | OperationMode) -> None:
 class SpanRecorder:
     """Records every call of `module` and of the modules inside it, while it is entered.
 
-    A recorder is used once. The hooks are removed when the block ends, also by an exception. Several threads
+    A recorder is used once. It leaves the modules when the block ends, also by an exception. Several threads
     may call the module: each has its own stack of open calls. If two threads each watch the same module, each
     recorder gets the calls of its own thread. `observer` is that of the
     operations, if these are measured.

@@ -19,7 +19,7 @@ _is_tracing = torch._C._get_tracing_state
 
 
 class TensorInfo(NamedTuple):
-    """Name, shape, dtype and device of a tensor, as they were in the hook.
+    """Name, shape, dtype and device of a tensor, as they were when the trace saw it.
 
     `local_shape` is the shape of this process's part of a distributed tensor.
     """

@@ -10,7 +10,7 @@ from gptrace.cli.options.groups import ModelOptions, OutputOptions, TextOptions,
 from gptrace.cli.options.prediction import K, Temperature
 from gptrace.cli.output import CommandResult
 from gptrace.cli.saved import difference_result, read_trace
-from gptrace.errors import GptraceError, OptionError, RunError, about_option
+from gptrace.errors import NAMES_ORIGIN, GptraceError, OptionError, RunError, about_option
 from gptrace.measures import Measures
 from gptrace.record import Trace
 from gptrace.report import View
@@ -63,7 +63,7 @@ def _without_next_token(trace: Trace, model: ModelOptions) -> RunError | None:
     if without[0].origin:
         check = model.command("check", "--only=finite")
         return RunError(f"{problem}: {without[0].origin}", f"{check} says what is wrong there")
-    return RunError(problem, "gptrace run --columns nan names the call that made it")
+    return RunError(problem, NAMES_ORIGIN)
 
 
 def _measures(columns: Sequence[str], ops: bool, expected: Trace | None) -> Measures:
