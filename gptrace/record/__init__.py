@@ -30,6 +30,7 @@ from gptrace.record.trace import (
     FlowStep,
     ModuleCall,
     OpCall,
+    Origin,
     ParameterCount,
     Prediction,
     Statistics,

@@ -30,6 +30,20 @@ class Statistics(Record, frozen=True):
     infinite: Count
 
 
+class Origin(Record, frozen=True):
+    """Where a tensor came from: from a call or an operation, from the caller, or from the module itself.
+
+    `call` alone is the innermost call that returned it; with `op`, it is that operation among the `ops` of
+    the call. A tensor from the caller has `input`, and a parameter or a buffer has `parameter`.
+    """
+
+    call: Annotated[Count | None, about("index of the call")] = None
+    op: Annotated[Count | None, about("number of the operation among the ops of the call, from 0")] = None
+    output: Annotated[Count | None, about("number of the tensor among the outputs of its maker")] = None
+    input: Annotated[str | None, about("name of the argument of the whole model")] = None
+    parameter: Annotated[str | None, about("path of the parameter or buffer")] = None
+
+
 class TensorSpec(Record, frozen=True):
     """The name, axes, shape, dtype and device of a tensor when the trace saw it."""
 
@@ -40,6 +54,9 @@ class TensorSpec(Record, frozen=True):
     device: str
     local_shape: Annotated[Shape | None, about("this process's part of a tensor spread over several")] = None
     statistics: Statistics | None = None
+    origin: Annotated[Origin | None, about("who made it, of an input; absent where it is not known")] = field(
+        default=None, name="from"
+    )
 
 
 class Cost(Record, frozen=True):

@@ -1,0 +1,106 @@
+"""`gptrace run -o page.html`: everything that the page of a trace shows.
+
+Arrays are bytes, which the JSON shows in base64. Their numbers are little-endian.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+
+from msgspec import Meta
+
+from gptrace.record.base import Count, Number, Positive, Record, Report, Versions, about
+from gptrace.record.check import Check
+from gptrace.record.explain import Explanation
+from gptrace.record.graph import Graph
+from gptrace.record.lens import LensResult
+from gptrace.record.loss import LossResult
+from gptrace.record.tokens import Token
+from gptrace.record.trace import Trace
+
+Language = Annotated[str, Meta(pattern="^(en|zh)$")]
+
+
+class Row(Record, frozen=True):
+    """A candidate for the next token, with its row of the output head and the product that is its logit."""
+
+    id: Count
+    token: Token
+    weights: Annotated[bytes, about("float32[emb_dim], the row of the output head")]
+    bias: Number
+    logit: Number
+
+
+class Projection(Record, frozen=True):
+    """How the last position becomes logits: x·Wᵀ, shown on the candidates' rows."""
+
+    path: Annotated[str, about("the output head")]
+    hidden: Annotated[bytes, about("float32[emb_dim], what the head took at the last position")]
+    rows: tuple[Row, ...]
+    logits: Annotated[bytes, about("uint16[vocab_size]; a logit is low + number * step")]
+    low: Number
+    step: Number
+
+
+class HeadWeights(Record, frozen=True):
+    """The attention of one head; the entropy of a query is in nats, and averaged over all queries."""
+
+    weights: Annotated[bytes, about("uint8, 255 is 1, row by row; without later tokens if causal")]
+    entropy: Number
+
+
+class AttentionMap(Record, frozen=True):
+    """One place where the model attends. `heads` has the chosen ones, `numbers` says which these are."""
+
+    path: str
+    call: Annotated[Count, about("index of the call that it is in")]
+    head_count: Positive
+    numbers: tuple[Count, ...]
+    heads: tuple[HeadWeights, ...]
+    is_causal: Annotated[bool, about("no query gives weight to a later token: rows are triangles")]
+    is_recomputed: Annotated[bool, about("a fused kernel hides the weights: from its queries and keys")]
+    difference: Annotated[
+        Number | None, about("of the output by these weights and the kernel's, at most; null if not compared")
+    ] = None
+
+
+class StreamPoint(Record, frozen=True):
+    """The residual stream after one call: the norm of what was added, and of the sum, at each position."""
+
+    path: str
+    call: Count
+    norms: Annotated[tuple[Number, ...], about("of the stream, for each position")]
+    added: Annotated[tuple[Number, ...], about("of what the call added; empty for the embeddings")] = ()
+
+
+class PagePrompt(Record, frozen=True):
+    """What one prompt of the batch made; a view whose part is absent has a reason in `left_out`."""
+
+    attention: tuple[AttentionMap, ...] = ()
+    stream: tuple[StreamPoint, ...] = ()
+    projection: Projection | None = None
+    lens: LensResult | None = None
+    loss: LossResult | None = None
+
+
+class LeftOut(Record, frozen=True):
+    """A view, or a part of it, that the page does not have, and why, in both languages."""
+
+    view: str
+    reason: str
+    reason_zh: str
+
+
+class Page(Report, frozen=True, tag_field="schema", tag="gptrace.page/1"):
+    """A trace, its graph, and what the views of the page show beside it."""
+
+    items: ClassVar[str] = "prompts"
+
+    versions: Versions
+    language: Language
+    trace: Trace
+    graph: Graph
+    prompts: tuple[PagePrompt, ...]
+    explanations: Annotated[tuple[Explanation, ...], about("in English and in Chinese, or none")] = ()
+    check: Check | None = None
+    left_out: tuple[LeftOut, ...] = ()
