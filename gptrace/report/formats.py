@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from gptrace.errors import OptionError
 from gptrace.record import Check, Report, Trace
 from gptrace.record.writing import item_dicts, json_pieces, to_json
+from gptrace.report.safe_text import shortened_to
 from gptrace.report.view import View
 
 # rich takes a while to import and JSON does not need it, nor the parts of a report: hence the imports inside
@@ -83,11 +84,20 @@ def _html(report: Report, view: View) -> Iterator[str]:
     from gptrace.report import outputs
     from gptrace.report.html import to_page
 
+    title = _title(report)
+    yield to_page(outputs.parts(_whole(report), view), title, view.language_of(report), view.theme)
+
+
+def _title(report: Report) -> str:
+    """Return the command, and the beginning of the first prompt of a report that is no stream."""
     title = f"gptrace {'run' if report.output_name() == 'trace' else report.output_name()}"
-    if not report.is_stream:
-        prompts = getattr(report, "inputs", None) or [report, *getattr(report, report.items)]
-        title += next((f": {text}" for prompt in prompts if (text := getattr(prompt, "text", None))), "")
-    yield to_page(outputs.parts(_whole(report), view), title, view.language_of(report))
+    if report.is_stream:
+        return title
+    prompts = getattr(report, "inputs", None) or [report, *getattr(report, report.items)]
+    # The text of a generation is its continuation.
+    texts = (getattr(each, "prompt_text", None) or getattr(each, "text", None) for each in prompts)
+    text = " ".join((next(filter(None, texts), None) or "").split())
+    return f"{title}: {shortened_to(text, _TITLE_WIDTH)}" if text else title
 
 
 def _junit(report: Report) -> Iterator[str]:
@@ -103,6 +113,8 @@ def _whole(report: Report) -> Report:
     whole: Report = getattr(report, "whole", lambda: report)()
     return whole
 
+
+_TITLE_WIDTH = 80  # columns of the prompt in a title
 
 FORMATS: dict[str, Callable[[Report, View], Iterator[str]]] = {
     "table": _table,
