@@ -88,6 +88,18 @@ def _html(report: Report, view: View) -> Iterator[str]:
     yield to_page(outputs.parts(_whole(report), view), title, view.language_of(report), view.theme)
 
 
+def _svg(report: Report, view: View) -> Iterator[str]:
+    from gptrace.report import outputs
+    from gptrace.report.parts import Lines, line
+    from gptrace.report.svg import to_svg
+
+    # Every row of a report, if they are asked for; else what is legible on a page.
+    width = view.width or (None if view.full else _PICTURE_WIDTH)
+    title = _title(report)
+    parts = outputs.parts(_whole(report), dataclasses.replace(view, width=width))
+    yield to_svg([Lines([line(title, "strong")]), *parts], title, view.language_of(report), view.theme, width)
+
+
 def _title(report: Report) -> str:
     """Return the command, and the beginning of the first prompt of a report that is no stream."""
     title = f"gptrace {'run' if report.output_name() == 'trace' else report.output_name()}"
@@ -114,6 +126,7 @@ def _whole(report: Report) -> Report:
     return whole
 
 
+_PICTURE_WIDTH = 120  # columns
 _TITLE_WIDTH = 80  # columns of the prompt in a title
 
 FORMATS: dict[str, Callable[[Report, View], Iterator[str]]] = {
@@ -123,4 +136,5 @@ FORMATS: dict[str, Callable[[Report, View], Iterator[str]]] = {
     "csv": _csv,
     "markdown": _markdown,
     "html": _html,
+    "svg": _svg,
 }

@@ -54,12 +54,12 @@ class Legend:
     tints: Sequence[Span]
     without_color: str = ""
 
-    def line(self, *, color: bool) -> Line:
-        """Return the legend on one line; it is empty where there is nothing to say."""
+    def lines(self, *, color: bool) -> list[Line]:
+        """Return what comes before the tints, and the tints: lines to be set beside or below each other."""
         if not color:
-            return line(self.without_color, "quiet") if self.without_color else ()
+            return [line(self.without_color, "quiet")] if self.without_color else []
         spans = [span for tint in self.tints for span in (("  ", ""), tint)]
-        return ((self.text, "quiet"), *spans[1:])
+        return [line(self.text, "quiet"), tuple(spans[1:])]
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,7 +106,7 @@ def _rendered(part: Part, width: int | None, color: bool) -> list[RenderableType
             return [_facts(part, width)]
         case Table():
             table = table_layout(part, width) if part.data.columns else []
-            return [*(_wrapped(each, width) for each in _lines_above(part, color)), *table]
+            return [*(_wrapped(each, width) for each in _lines_above(part, width, color)), *table]
         case Tree():
             return [*tree_table(part, width)]
         case Listing():
@@ -115,11 +115,14 @@ def _rendered(part: Part, width: int | None, color: bool) -> list[RenderableType
             return [*_claims(part, width or SENTENCE_WIDTH)]
 
 
-def _lines_above(table: Table, color: bool) -> list[Line]:
+def _lines_above(table: Table, width: int | None, color: bool) -> list[Line]:
     """Return the lines above a table; tints are for readers who see colours."""
     tinted = tuple((piece.text, piece.role) for piece in table.tinted) if color else ()
-    legend = table.legend.line(color=color) if table.legend is not None else ()
-    first = [line(table.title, "strong") if table.title else (), tinted, legend]
+    legend = table.legend.lines(color=color) if table.legend is not None else []
+    beside = tuple(span for each in legend for span in each)
+    if width is None or cell_len(plain(beside)) <= width:
+        legend = [beside]
+    first = [line(table.title, "strong") if table.title else (), tinted, *legend]
     return [*filter(None, first), *table.lines]
 
 
@@ -141,8 +144,14 @@ def _facts(facts: Facts, width: int | None) -> RichTable:
     names = max((cell_len(name) for name, _ in facts.pairs), default=0)
     room = None if width is None else max(1, width - names - GAP)
     for name, value in facts.pairs:
-        grid.add_row(Text(name), _wrapped(value, room))
+        grid.add_row(_name(name), _wrapped(value, room))
     return grid
+
+
+def _name(name: str) -> Text:
+    """Return the name of a fact; that of a check that fails begins with its mark."""
+    mark, space, rest = name.partition(" ")
+    return Text.assemble((mark, STYLES["fails"]), space, rest) if mark == "✗" else Text(name)
 
 
 def _claims(claims: Claims, width: int) -> list[RenderableType]:
