@@ -112,7 +112,7 @@ def _value(line: Line, language: str) -> str:
 
 def _table_section(part: Table, language: str) -> str:
     tinted = "".join(_tinted(piece.text, piece.role, piece.figures) for piece in part.tinted)
-    lines = "".join(f'<p class="keep">{spans(line)}</p>\n' for line in part.lines)
+    lines = "".join(f"<p{_kind(line)}>{spans(line)}</p>\n" for line in part.lines)
     name = part.title or part.name
     content = (
         f'<p class="tinted">{tinted}</p>\n' if tinted else "",

@@ -156,7 +156,7 @@ def _split(text: str, matches: Iterable[re.Match[str]]) -> list[str]:
 def _underline(kind: str, x: float, y: float, length: float, color: str) -> Iterator[str]:
     dashes = ' stroke-dasharray="1.5 2.5"' if kind == "dotted" else ""
     for below in {"": (), "double": (-1, 1.5)}.get(kind, (0,)):
-        yield f'<path d="M{x:g} {y + below:g}h{length:g}" fill="none" stroke="{color}"{dashes} stroke-width="0.8"/>'
+        yield f'<path d="M{x:g} {y + below:g}h{length:g}" stroke="{color}"{dashes} stroke-width="0.8"/>'
 
 
 def _rectangle(column: float, top: float, columns: float, height: float, color: str) -> str:
