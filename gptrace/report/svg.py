@@ -29,7 +29,7 @@ _FONTS = "ui-monospace, Menlo, Consolas, 'DejaVu Sans Mono', 'Noto Sans Mono CJK
 _EIGHTHS = {block: 8 - number for number, block in enumerate("█▉▊▋▌▍▎▏")}
 # What is drawn: bars, rules, and the branches of trees; then wide characters, then all others.
 _DRAWN = re.compile(r"([█▉▊▋▌▍▎▏]+|─+|[├└│])")
-_WIDE = re.compile("[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60]+")
+_WIDE = re.compile(r"[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60]+")
 # A gap between columns; spaces inside of quotes belong to a token.
 _QUOTED_OR_GAP = re.compile(r'"(?:\\.|[^"\\])*"|( {2,})')
 
