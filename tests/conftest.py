@@ -21,7 +21,9 @@ from tests.support import HANG_TIMEOUT, Cli, Outcome, build_preset, environment
 collect_ignore = ["benchmarks", "models/right"]
 
 # `make test-fast` leaves out tests with these markers; the fixtures bring their marker with them.
-MARKERS_OF_FIXTURES = {"gpt2_small": "slow", "original": "slow", "process": "processes"}
+MARKERS_OF_FIXTURES = {
+    "gpt2_small": "slow", "original": "slow", "process": "processes", "browser": "processes",
+}  # fmt: skip
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
