@@ -130,10 +130,10 @@ def _tinted(text: str, role: str, figures: str) -> str:
 
 def _legend(part: Table) -> str:
     assert part.legend is not None
-    tints = "".join(
+    tints = " ".join(
         f'<span class="tint {class_of(role)}">{escaped(label)}</span>' for label, role in part.legend.tints
     )
-    return f'<p class="legend"><span>{escaped(part.legend.text.strip())}</span>{tints}</p>\n'
+    return f'<p class="legend"><span>{escaped(part.legend.text.strip())}</span> {tints}</p>\n'
 
 
 def _claim(claim: ClaimText, language: str) -> str:

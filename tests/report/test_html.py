@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import gptrace
-from gptrace.report import View, render
+from gptrace.report import View, outputs, render
 from gptrace.report.html import to_html, to_page
 from gptrace.report.parts import Lines, line
 from gptrace.report.stylesheet import style_of_element
@@ -21,7 +21,10 @@ from tests.support import Cli
 
 @pytest.fixture(scope="module")
 def documents() -> dict[str, Element]:
-    return {kind: read_html(render(report, "html")) for kind, report in every_report().items()}
+    pages = {kind: render(report, "html") for kind, report in every_report().items() if kind != "run"}
+    # A trace has a page of its own kind; in a notebook it is made of the parts of a report.
+    parts = outputs.parts(every_report()["run"], View(lang="en"))
+    return {kind: read_html(page) for kind, page in {**pages, "run": to_page(parts, "gptrace run")}.items()}
 
 
 @pytest.mark.parametrize("kind", KINDS)
