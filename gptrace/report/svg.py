@@ -21,7 +21,7 @@ from gptrace.report.palette import LOOKS, Look, color_of
 from gptrace.report.parts import Facts, Part, plain
 from gptrace.report.rich_tables import PlainText, theme_of
 from gptrace.report.safe_text import visible
-from gptrace.report.terminal import console, renderables
+from gptrace.report.terminal import console, legible_width, renderables
 
 # Pixels: a character of a monospaced font is 0.6 times as wide as it is high.
 _FONT_SIZE, _CELL, _LINE, _BASELINE, _MARGIN = 14, 8.4, 20, 14.5, 20
@@ -74,6 +74,7 @@ class _Picture:
 
     def _lines(self, parts: Sequence[Part], width: int | None) -> list[list[Segment]]:
         """Lay the parts out as for a terminal, with the looks of the picture."""
+        width = legible_width(parts, width)
         screen = console(StringIO(), width, color=True, theme=_theme(self._theme))
         lines: list[list[Segment]] = []
         for each in renderables(parts, width, color=True):
