@@ -29,9 +29,14 @@ _PAGE = """<!doctype html>
 """
 
 
-def to_html(parts: Sequence[Part], language: str = "en") -> str:
-    """Return one <div> element with a stylesheet that reaches nothing outside of it."""
-    return f'<div class="gptrace">\n<style>{style_of_element()}</style>\n{_content(parts, language)}</div>\n'
+def to_html(parts: Sequence[Part], language: str = "en", theme: str | None = None) -> str:
+    """Return one <div> element with a stylesheet that reaches nothing outside of it.
+
+    Without a theme it has that of the notebook, where it is known, or else of the reader's system.
+    """
+    chosen = f' data-theme="{theme}"' if theme else ""
+    content = f"<style>{style_of_element()}</style>\n{_content(parts, language)}"
+    return f'<div class="gptrace"{chosen}>\n{content}</div>\n'
 
 
 def to_page(parts: Sequence[Part], title: str, language: str = "en", theme: str | None = None) -> str:

@@ -187,12 +187,13 @@ def test_the_title_of_a_long_or_hostile_prompt_is_one_short_line() -> None:
 def test_the_element_of_a_notebook_reaches_nothing_outside_of_it() -> None:
     element = to_html([Lines([line("<b>")])])
     assert read_html(element).one("div").attributes == {"class": "gptrace"}
+    assert read_html(to_html([], theme="dark")).one("div").attributes["data-theme"] == "dark"
     assert "script" not in element
     rules = re.sub(r"@media[^{]*\{((?:[^{}]*\{[^{}]*\})*)\}", r"\1", style_of_element())
     selectors = [each for rule in re.findall(r"([^{}]*)\{", rules) for each in rule.split(",")]
     assert len(selectors) > 50
     # Of a selector that ends with the class alone, the element itself is meant.
-    assert [each for each in selectors if not re.search(r"\.gptrace( |$)", each)] == []
+    assert [each for each in selectors if not re.search(r"\.gptrace( |\[|$)", each)] == []
 
 
 def test_the_switches_of_jupyter_and_vs_code_count_more_than_the_system() -> None:
