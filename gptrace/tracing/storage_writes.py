@@ -8,7 +8,7 @@ from weakref import ref
 
 from gptrace.model.quiet_torch import torch
 from gptrace.tracing.overlap import Region, overlap
-from gptrace.tracing.span import Source
+from gptrace.tracing.span import Sources
 
 Tensor = torch.Tensor
 # So many parts, each written by another operation, are not compared with each other.
@@ -22,7 +22,7 @@ class Write(NamedTuple):
     """
 
     time: int
-    source: Source
+    sources: Sources
     region: Region | None
     version: int | None
 
@@ -36,7 +36,7 @@ class StorageWrites:
         # Another storage may get the key of one that is freed.
         self._storages: dict[int, ref[object]] = {}
 
-    def add(self, tensor: Tensor, time: int, source: Source, *, changes: bool) -> None:
+    def add(self, tensor: Tensor, time: int, sources: Sources, *, changes: bool) -> None:
         """Note that a tensor was written in place; `changes` tells whether its elements may have changed."""
         key = storage_key(tensor)
         if key is None:
@@ -45,7 +45,7 @@ class StorageWrites:
             self._by_storage[key] = []
             self._storages[key] = ref(tensor.untyped_storage(), lambda _: self._forget(key))
         region = Region.of(tensor) if changes else None
-        self._by_storage[key].append(Write(time, source, region, version_of(tensor)))
+        self._by_storage[key].append(Write(time, sources, region, version_of(tensor)))
         self.latest = time
 
     def _forget(self, key: int) -> None:

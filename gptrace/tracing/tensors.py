@@ -31,6 +31,7 @@ class TensorInfo(NamedTuple):
     local_shape: tuple[int, ...] | None = None
 
 
+_PLAIN = frozenset({Tensor, Parameter})
 # Values that contain no tensor: by exact type, which is quick to tell, and by kind.
 TENSORLESS_TYPES = frozenset({type(None), bool, int, float, complex, str, bytes, torch.dtype, torch.device})
 _TENSORLESS_KINDS = (str, bytes, int, float, complex, torch.dtype, torch.device, torch.nn.Module, type)
@@ -103,7 +104,7 @@ def describe_each(found: Found) -> tuple[TensorInfo, ...]:
     """Return a description of each of the tensors that were found."""
     try:
         return tuple([
-            (place.infos[tensor.shape, tensor.dtype, tensor.device] if type(tensor) is Tensor
+            (place.infos[tensor.shape, tensor.dtype, tensor.device] if type(tensor) in _PLAIN
              else _described(place, tensor))[0]
             for place, tensor in found
         ])  # fmt: skip
@@ -113,7 +114,7 @@ def describe_each(found: Found) -> tuple[TensorInfo, ...]:
 
 def _described(place: _Place, tensor: Tensor) -> tuple[TensorInfo, ...]:
     """Return the description of a tensor, alone in a tuple, and keep it with its place."""
-    if (type(tensor) is Tensor or type(tensor) is Parameter) and not _is_tracing():
+    if type(tensor) in _PLAIN and not _is_tracing():
         try:
             sizes, dtype, device = tuple(tensor.shape), tensor.dtype, tensor.device
             facts = (TensorInfo(place.name, sizes, dtype, device),)
@@ -140,6 +141,8 @@ def _shape(tensor: Tensor) -> tuple[int, ...]:
 
 def find_tensors(name: str, value: object) -> Found:
     """Return the tensors in `value`, in order, each with its place there."""
+    if type(value) in _PLAIN:  # the usual case
+        return [(_places.get(name) or _place(name), value)]  # type: ignore[list-item]
     found: Found = []
     # The user's container may raise when it is iterated; that must not stop the forward pass.
     with suppress(Exception):
