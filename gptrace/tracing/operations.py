@@ -12,14 +12,16 @@ from types import FrameType
 from typing import Any, Protocol
 
 from gptrace.model.quiet_torch import torch
-from gptrace.tracing.activation_memory import shares_memory
+from gptrace.tracing.activation_memory import storage_key
 from gptrace.tracing.span import Occurrence, Sources, Span, occurrences
 from gptrace.tracing.tensors import (
+    PLAIN_TYPES,
     TENSORLESS_TYPES,
     Found,
     TensorInfo,
     describe_each,
     find_tensors,
+    place_of,
 )
 
 Tensor = torch.Tensor
@@ -161,10 +163,7 @@ class OperationMode(torch.overrides.TorchFunctionMode):
             if outputs:
                 operation.outputs = describe_each(outputs)
                 operation.in_place = name[-1] == "_"
-                if not operation.in_place:
-                    first = result[0] if isinstance(result, tuple | list) else result
-                    arguments = (*args, *kwargs.values()) if kwargs else args
-                    operation.is_view = isinstance(first, Tensor) and shares_memory(first, arguments)
+                operation.is_view = not operation.in_place and _is_view(outputs, inputs)
             if origins is not None:
                 origins.note(operation, inputs, outputs, taken)
             if self._observer is not None:
@@ -179,6 +178,17 @@ class OperationMode(torch.overrides.TorchFunctionMode):
         self.operations.append(operation)
         if operation.parent is not None:
             operation.parent.operation_count += 1
+
+
+def _is_view(outputs: Found, inputs: Found) -> bool:
+    """Tell whether the first output shares its memory with an input."""
+    key = storage_key(outputs[0][1])
+    if key is None:
+        return False
+    for _, tensor in inputs:  # noqa: SIM110 - any() takes twice as long
+        if storage_key(tensor) == key:
+            return True
+    return False
 
 
 def numbered_operations(operations: Sequence[Operation], call: Occurrence) -> Iterator[Occurrence]:
@@ -216,9 +226,13 @@ def _find_inputs(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Found:
     """Return the tensors among the arguments of an operation, each named by its place."""
     found: Found = []
     for position, value in enumerate(args):
-        if type(value) not in TENSORLESS_TYPES:
+        kind = type(value)
+        if kind not in TENSORLESS_TYPES:
             name = _POSITIONS[position] if position < len(_POSITIONS) else f"args[{position}]"
-            found += find_tensors(name, value)
+            if kind in PLAIN_TYPES:
+                found.append((place_of(name), value))
+            else:
+                found += find_tensors(name, value)
     if kwargs:
         for name, value in kwargs.items():
             if type(value) not in TENSORLESS_TYPES:

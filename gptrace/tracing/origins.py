@@ -32,6 +32,7 @@ _CHANGE_NO_ELEMENT = frozenset({
     "swapaxes_", "swapdims_", "as_strided_",
 })  # fmt: skip
 _UNKNOWN: Sources = ()
+_NOWHERE = _UNKNOWN, -1
 
 
 class OriginTracker:
@@ -68,23 +69,19 @@ class OriginTracker:
         The first is who wrote it last; any others wrote parts that this one did not write. There are none
         where it is not known.
         """
-        known_of, latest_write, sources = self._known, self._writes.latest, []
-        for _, tensor in found:
-            known = known_of.get(id(tensor))
-            if known is None or known[0]() is not tensor:
-                sources.append(_UNKNOWN)
-            elif known[2] >= latest_write and (known[3] is None or known[3] == tensor._version):
-                sources.append(known[1])
-            else:
-                sources.append(self._after_writes(tensor, known)[0])
-        return sources
+        return [self._origin(tensor)[0] for _, tensor in found]
 
-    def _after_writes(self, tensor: Tensor, known: Known) -> tuple[Sources, int]:
-        """Return where a tensor came from that may have been written into, and since when."""
+    def _origin(self, tensor: Tensor) -> tuple[Sources, int]:
+        """Return where a tensor came from, and since when."""
+        known = self._known.get(id(tensor))
+        if known is None or known[0]() is not tensor:
+            return _NOWHERE
         _, sources, time, version = known
+        if time >= self._writes.latest and (version is None or version == tensor._version):
+            return sources, time
         writes = self._writes.since(time, tensor, version)
         if writes is None:
-            return _UNKNOWN, -1
+            return _NOWHERE
         if not writes:
             return sources, time
         makers = tuple([source for write in writes for source in write.sources])
@@ -116,14 +113,15 @@ class OriginTracker:
         # Outside of all calls, an operation is in no list of operations.
         call, op = (None, None) if scope is None else (scope.index, scope.operation_count)
         written = [] if versions is None else _written(operation, inputs, outputs, versions)
-        several = len(outputs) > 1
-        for number, (_, tensor) in enumerate(outputs):
-            source = call, op, number if several else None, None, None
-            sources = _UNKNOWN if call is None else (source,)
+        number = 0 if len(outputs) > 1 else None
+        for _, tensor in outputs:
+            sources = _UNKNOWN if call is None else ((call, op, number, None, None),)
             if _has(inputs, tensor) and not _has(written, tensor):
                 self._hand_on(tensor, sources, scope)
             else:
                 self._set(tensor, sources)
+            if number is not None:
+                number += 1
         for _, tensor in written:
             if not _has(outputs, tensor):
                 self._set(tensor, _UNKNOWN if call is None else ((call, op, None, None, None),))
@@ -145,26 +143,19 @@ class OriginTracker:
     def end(self, span: Span, outputs: Found) -> None:
         """Note where the outputs of a call came from, and where they come from for the call around it."""
         self._time += 1
-        span.output_sources = self.sources(outputs)
+        origins = [self._origin(tensor) for _, tensor in outputs]
+        span.output_sources = [sources for sources, _ in origins]
         handed = {key for key, _, _ in span.handed}
-        since = [self._since(tensor) for _, tensor in outputs]
-        self.leave(span)
-        several = len(outputs) > 1
-        for number, (_, tensor) in enumerate(outputs):
-            sources = span.output_sources[number]
-            if not sources or since[number] < span.time:  # nothing that was recorded inside made it
-                self._hand_on(
-                    tensor, ((span.index, None, number if several else None, None, None),), span.parent
-                )
+        if handed:
+            self.leave(span)
+        number = 0 if len(outputs) > 1 else None
+        for (_, tensor), (sources, since) in zip(outputs, origins, strict=True):
+            if not sources or since < span.time:  # nothing that was recorded inside made it
+                self._hand_on(tensor, ((span.index, None, number, None, None),), span.parent)
             elif id(tensor) in handed:
                 self._hand_on(tensor, sources, span.parent)
-
-    def _since(self, tensor: Tensor) -> int:
-        """Return since when a tensor comes from where it comes from."""
-        known = self._known.get(id(tensor))
-        if known is None or known[0]() is not tensor:
-            return -1
-        return known[2] if self._writes.latest <= known[2] else self._after_writes(tensor, known)[1]
+            if number is not None:
+                number += 1
 
     def leave(self, span: Span) -> None:
         """Let the tensors that were handed on in a call come from where they came from before."""

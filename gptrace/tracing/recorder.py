@@ -249,8 +249,11 @@ class SpanRecorder:
         thread = get_ident()
         if thread != self._thread and self._belongs_to_other_recorder(watched.module):
             return None
-        if self._has_measures or count_function_modes() or recorded_graph() is not None:
+        if recorded_graph() is not None:
             return run_unseen(self._open, thread, watched, args, kwargs)
+        if self._has_measures or count_function_modes():
+            with without_function_modes():
+                return self._open(thread, watched, args, kwargs)
         return self._open(thread, watched, args, kwargs)
 
     def _open(self, thread: int, watched: WatchedModule, args: Arguments, kwargs: Keywords) -> Span:
@@ -286,8 +289,11 @@ class SpanRecorder:
         now = perf_counter()
         if not self._close(span, now, failed=False):
             return
-        if self._has_measures or count_function_modes() or recorded_graph() is not None:
+        if recorded_graph() is not None:
             run_unseen(self._record_outputs, span, output)
+        elif self._has_measures or count_function_modes():
+            with without_function_modes():
+                self._record_outputs(span, output)
         else:
             self._record_outputs(span, output)
         if span.input_states:

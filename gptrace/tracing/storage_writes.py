@@ -7,6 +7,7 @@ from typing import NamedTuple
 from weakref import ref
 
 from gptrace.model.quiet_torch import torch
+from gptrace.tracing.activation_memory import storage_key
 from gptrace.tracing.overlap import Region, overlap
 from gptrace.tracing.span import Sources
 
@@ -89,15 +90,4 @@ def version_of(tensor: Tensor) -> int | None:
     try:
         return None if tensor.is_inference() else tensor._version
     except RuntimeError:  # some tensor types have no counter
-        return None
-
-
-def storage_key(tensor: Tensor) -> int | None:
-    """Return the address of a tensor's StorageImpl; None where there is none.
-
-    All views share it, on device meta too. It is unique among the storages that are alive.
-    """
-    try:
-        return int(tensor.untyped_storage()._cdata)
-    except (RuntimeError, ValueError, NotImplementedError):  # sparse and lazy tensors have no storage
         return None
