@@ -199,7 +199,8 @@ def test_a_model_that_exits_in_the_middle_is_not_judged(name: str, monkeypatch: 
     experiments = Experiments(make_subject(load(Exiting()), seed=1), None)
     monkeypatch.setattr(Exiting, "exits", True)
     finding = engine.find(name, experiments)
-    assert (finding.holds, finding.key, finding.figures) == (None, "not_run", {"error": "SystemExit"})
+    assert (finding.holds, finding.key) == (None, "not_run")
+    assert isinstance(getattr(finding.raised, "__cause__", None), SystemExit)
 
 
 def test_a_run_that_is_too_large_to_record_is_not_judged(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -55,7 +55,11 @@ _SENTENCES = {
     ),
     "batch.holds": "{count} prompts have the same logits alone, together, and in another order",
     "batch.fails": "the logits of a prompt change with the other prompts of its batch",
+    "batch.lost": "for a batch of {count} prompts the model returns something else: {error}",
+    "batch.raises": "with {count} prompts the model raises, though not with one: {error}",
     "batch.one_prompt": "the model does not take several prompts: {error}",
+    "batch.refused": "the model's own code refuses several prompts: {error}",
+    "batch.built_for": "the model is built for a certain number of prompts: {name} is {count}",
     "padding.holds": "padding on the right changes nothing at real positions",
     "padding.mask_holds": (
         "padding on the right, and on the left with attention_mask, changes nothing at real positions"
@@ -186,6 +190,6 @@ _SENTENCES = {
     ),
     "dtypes.holds": "float32 and bfloat16 give the same logits, apart from rounding",
     "dtypes.fails": "in bfloat16 the logits are off by {difference:.3g}, more than rounding explains",
-    "dtypes.refused": "the model does not run in {dtype}: {error} ({line})",
+    "dtypes.refused": "the model does not run in {dtype}: {error}",
 }
 ENGLISH = Catalog(_INVARIANTS, _SENTENCES, _SHARED, LIKELY)

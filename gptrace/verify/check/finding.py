@@ -19,6 +19,7 @@ class Finding:
     figures     what the sentence mentions
     figure      the number that was measured, held against `tolerance`
     blame       the line that is wrong, where one is found
+    raised      what the model raised, where that is why it cannot be judged
     """
 
     holds: bool | None
@@ -27,6 +28,7 @@ class Finding:
     figure: float | None = None
     tolerance: float | None = None
     blame: Blame | None = None
+    raised: BaseException | None = None
 
 
 Check = Callable[[Experiments], Finding]
@@ -50,6 +52,9 @@ def only_if(*conditions: str) -> Callable[[Check], Check]:
     return decorate
 
 
-def unjudged(key: str, **figures: object) -> Finding:
-    """Return the finding of a check that does not apply, or cannot be judged."""
-    return Finding(None, key, figures)
+def unjudged(key: str, raised: BaseException | None = None, /, **figures: object) -> Finding:
+    """Return the finding of a check that does not apply, or cannot be judged.
+
+    The sentence has what the model `raised` as its {error}, with the line.
+    """
+    return Finding(None, key, figures, raised=raised)

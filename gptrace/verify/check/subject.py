@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
@@ -113,6 +113,15 @@ class Subject:
         run = self.record(torch.zeros(1, min(3, longest), dtype=torch.int64))
         sizes = {size for value in run.values() for size in value.tensor.shape}
         return next((length for length in fitting if length not in sizes), fitting[0])
+
+    @cached_property
+    def most_prompts(self) -> int:
+        """How many prompts the model takes at once, up to 3."""
+        for count in (3, 2):
+            with suppress(CannotRunError):
+                self.logits(self.random_ids(count, self.length))
+                return count
+        return 1
 
     def random_ids(self, batch: int, length: int, salt: int = 0) -> Tensor:
         """Return random ids (B, T), the same for the same arguments; neighbours in a row differ.

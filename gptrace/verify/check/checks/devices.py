@@ -27,7 +27,7 @@ _KINDS = ("cpu", "cuda", "mps")
 def check(experiments: Experiments) -> Finding:
     """Run a copy on each device, and with each implementation of attention that the model can use."""
     subject = experiments.subject
-    ids = subject.random_ids(2, subject.length)
+    ids = subject.random_ids(min(2, subject.most_prompts), subject.length)
     expected = subject.logits(ids, subject.original).double()
     tolerance = max(rounding(subject.logits(ids, subject.original)), experiments.tolerance)
     worst, compared, devices = 0.0, ["cpu"], list(other_devices())

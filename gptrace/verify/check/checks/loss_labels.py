@@ -30,15 +30,16 @@ def check(experiments: Experiments) -> Finding:
         return unjudged("no_labels")
     if not experiments.is_finite:
         return unjudged("not_finite")
-    ids = subject.random_ids(2, subject.length, 5)
+    rows = min(2, subject.most_prompts)
+    ids = subject.random_ids(rows, subject.length, 5)
     wanted = 1 if name in _IDS_THEMSELVES else 0
     runs: list[_Loss] = []
     for salt in (6, 7, 8):
-        labels = _with_zero(subject.module, subject.random_ids(2, subject.length, salt))
+        labels = _with_zero(subject.module, subject.random_ids(rows, subject.length, salt))
         try:
             run = _run(subject, ids, name, labels, wanted)
         except CannotRunError as error:
-            return unjudged("not_run", name=name, error=str(error))
+            return unjudged("not_run", error, name=name)
         if run is None:
             return unjudged("no_loss", name=name)
         runs.append(run)
