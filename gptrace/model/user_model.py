@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import chdir, contextmanager, nullcontext
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -174,6 +175,20 @@ def _from_name(reference: ObjectReference) -> ModuleType:
         raise ConfigError(f"{reference.text}: there is no module {error.name!r}", hint) from None
 
 
+def modules_beside(reference: ObjectReference) -> list[ObjectReference]:
+    """Return references to the other modules, and classes of modules, where an object is defined.
+
+    Those that are defined last come first: a model stands after its blocks.
+    """
+    names = [
+        name for name, value in _names_beside(reference).items()
+        if name != reference.name and not name.startswith("_")
+        and (isinstance(value, Module) or (isinstance(value, type) and issubclass(value, Module)))
+    ]  # fmt: skip
+    prefix = reference.text.rpartition(":")[0]
+    return [replace(reference, text=f"{prefix}:{name}", name=name) for name in reversed(names)]
+
+
 def _names_hint(container: object, unknown: str) -> str:
     """Return a hint that lists the models, classes and functions that a Python module defines."""
     if not isinstance(container, ModuleType):
@@ -215,14 +230,19 @@ def _configurations(reference: object) -> list[str]:
     """Return references to what may be a configuration in the Python module of an object."""
     if not isinstance(reference, ObjectReference):
         return []
-    module = next((m for m in list(sys.modules.values()) if _is_module_of(reference, m)), None)
     prefix = reference.text.rpartition(":")[0]
     return [
         f"{prefix}:{name}"
-        for name, value in vars(module or object).items()
+        for name, value in _names_beside(reference).items()
         if (isinstance(value, dict) and SIZE_NAMES.intersection(value))
         or (isinstance(value, type) and name.lower().endswith("config"))
     ]
+
+
+def _names_beside(reference: ObjectReference) -> Mapping[str, object]:
+    """Return what the Python module of an object defines and imports; nothing where it is not loaded."""
+    module = next((m for m in list(sys.modules.values()) if _is_module_of(reference, m)), None)
+    return {} if module is None else vars(module)
 
 
 def _is_module_of(reference: ObjectReference, module: ModuleType) -> bool:

@@ -145,9 +145,16 @@ def test_a_model_that_cannot_be_copied_is_checked_itself() -> None:
     assert fingerprint(model) == before
 
 
+class Pooled(Leaking):
+    """It has one number for the whole text."""
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        return super().forward(ids).mean()
+
+
 def test_a_model_without_logits_is_refused() -> None:
-    with pytest.raises(NoLogitsError, match="cannot be checked"):
-        gptrace.check(nn.Linear(3, 2))
+    with pytest.raises(NoLogitsError, match="Pooled cannot be checked: the output"):
+        gptrace.check(Pooled())
 
 
 @pytest.mark.parametrize(("size", "needed"), [("context_length=2", 3), ("vocab_size=1", 2)])

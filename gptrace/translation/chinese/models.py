@@ -27,7 +27,15 @@ MODELS: dict[str, str] = {
     "– {} cannot be asserted: {}": "– {} 无法断言：{!t}",
     "check it at a larger size, for example with --set": "请在更大的尺寸上检查，例如用 --set",
     "{} cannot be checked: {}": "{} 无法检查：{!t}",
-    "gptrace run shows how far its forward pass gets": "gptrace run 会显示它的前向传播走到了哪里",
+    "{} shows how far its forward pass gets": "{} 会显示它的前向传播走到了哪里",
+    "; {} was called with {}": "；{} 收到的是 {}",
+    "{} is a block, not a model: it takes vectors [batch, seq_len, {}], and raises for token ids": (
+        "{} 是一个块，不是模型：它接受向量 [batch, seq_len, {}]，收到 token id 就报错"
+    ),
+    "give the model that has such blocks: -m {}": "请给出含有这种块的模型：-m {}",
+    "give the whole model, which takes token ids; in Python, gptrace.watch traces a block alone": (
+        "请给出整个模型，它接受 token id；在 Python 中，gptrace.watch 可以单独跟踪一个块"
+    ),
     "a copy of the model uses the parameters of the original": "模型的副本用了原模型的参数",
     "the model cannot be copied": "模型无法复制",
     "the model cannot be copied to the CPU": "模型无法复制到 CPU",

@@ -40,7 +40,14 @@ Build = Callable[..., "tuple[Module, Construction]"]
 
 
 class CannotRunError(Exception):
-    """The model cannot be run in the way that a check needs; the message says why."""
+    """The model cannot be run in the way that a check needs; the message says why.
+
+    `ids` are those for which its own code raised, if it did: then that exception is the cause.
+    """
+
+    def __init__(self, message: str, ids: Tensor | None = None) -> None:
+        super().__init__(message)
+        self.ids = ids
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,7 +164,7 @@ class Subject:
         except (GptraceError, KeyboardInterrupt, WorkLimitError):
             raise
         except BaseException as error:  # the user's code may raise anything, SystemExit too
-            raise CannotRunError(described(error)) from error
+            raise CannotRunError(described(error), ids) from error
 
     def record(
         self, ids: Tensor, module: Module | None = None, arguments: Mapping[str, Any] = NOTHING
