@@ -105,9 +105,32 @@ def test_an_assertion_says_which_line_leaks() -> None:
     with pytest.raises(AssertionError, match=r"test_check.py:\d+\n    whole = x.mean"):
         assert_causal(Leaking())
     assert_checks(Leaking(), "batch", "deterministic")
-    with pytest.raises(AssertionError, match="cache cannot be asserted: forward takes no cache"):
+    with pytest.raises(AssertionError, match="cache does not apply: forward takes no cache"):
         assert_checks(Leaking(), "cache")
     assert_checks(nn.Sequential(nn.Embedding(60, 4), nn.Linear(4, 60)))  # others may not apply
+
+
+def test_a_script_can_raise_what_a_check_says() -> None:
+    with pytest.raises(AssertionError, match=r"✗ causal: .*\n  .*test_check.py:\d+\n    whole = x.mean"):
+        gptrace.check(Leaking(), only=["causal", "batch"]).raise_for_failures()
+    gptrace.check(Leaking(), only=["batch", "cache"]).raise_for_failures()
+    with pytest.raises(AssertionError, match="– cache does not apply: forward takes no cache"):
+        gptrace.check(Leaking(), only=["cache", "loss-labels"]).raise_for_failures()
+
+
+def test_the_verdict_says_what_was_judged_and_nothing_judged_is_no_success(cli: Cli) -> None:
+    check = gptrace.check("tiny", only=["causal", "batch", "loss-labels"])
+    assert check
+    assert str(check).endswith("\n2 checks hold, 1 does not apply.")
+    assert [result.applies for result in check.checks] == [True, True, False]
+    leaking = gptrace.check(Leaking(), only=["causal", "batch", "tokens-stay-apart"])
+    assert str(leaking).endswith("\n1 check fails, 1 holds, 1 cannot be judged.")
+    assert "(difference 0." in str(leaking)
+    assert "; rounding explains up to " in str(leaking)
+    outcome = cli("check", "-m", "tiny", "--only", "loss-labels")
+    assert outcome.code == 1
+    assert outcome.out.endswith("No check applies or can be judged: this says nothing about the model.\n")
+    assert not gptrace.check("tiny", only=["loss-labels"])
 
 
 def test_the_users_model_is_left_as_it_was() -> None:

@@ -106,7 +106,9 @@ def _result(name: str, found: Finding, experiments: Experiments, language: str) 
         source = None if found.raised is None else _source(find_place_of_error(found.raised))
         if source is not None:
             text += f" ({source.place}: {source.text})"
-        return CheckResult(name, None, catalog.invariants[name], reason=text, source=source)
+        return CheckResult(
+            name, None, catalog.invariants[name], reason=text, source=source, applies=found.applies
+        )
     blame = found.blame
     if blame is None:
         return CheckResult(name, found.holds, text, found.figure, found.tolerance)

@@ -8,7 +8,9 @@ from gptrace.verify.check.english_mistakes import LIKELY
 _INVARIANTS = {
     "finite": "every logit is finite",
     "causal": "changing the token at t changes no logits before t",
-    "tokens-stay-apart": "each lane of queries, keys and values holds its own token and earlier ones",
+    "tokens-stay-apart": (
+        "the queries, keys and values of a position are made of its own token and earlier ones"
+    ),
     "batch": "a prompt's logits are the same alone, among other prompts, and in any order",
     "padding": "padding changes nothing at real positions",
     "attention-sums": (
@@ -47,9 +49,9 @@ _SENTENCES = {
     "causal.holds": "changing the token at t changes no logits before t",
     "causal.fails": "changing the token at position {later} changes the logits at position {earlier}",
     "tokens-stay-apart.holds": (
-        "queries, keys and values hold their own token and earlier ones ({count} × attention)"
+        "queries, keys and values are made of their own token and earlier ones ({count} × attention)"
     ),
-    "tokens-stay-apart.fails": "a lane of the {role} depends on a token after it",
+    "tokens-stay-apart.fails": "in the {role}, a position depends on a token after it",
     "tokens-stay-apart.other_axis": (
         "attention mixes another axis than the tokens: each logit depends on its own token alone"
     ),

@@ -55,8 +55,8 @@ ATTENTION = {
     ),
     "other-lanes": (
         (
-            "from here on values have other lanes than the tokens, such as slices or frequencies; this or a "
-            "later operation lets later tokens in"
+            "from here on there is no longer one row of numbers for each token, but slices or frequencies, "
+            "for example; this or a later operation lets later tokens in"
         ),
         "use only positions up to t for position t",
     ),

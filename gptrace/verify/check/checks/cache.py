@@ -12,7 +12,7 @@ from gptrace.verify.check.blame import Blame, blamed, called_at, origin_of
 from gptrace.verify.check.caching import PAST_NAMES, Caching, find_caching
 from gptrace.verify.check.dependence import differs
 from gptrace.verify.check.experiments import Experiments
-from gptrace.verify.check.finding import Finding, only_if, unjudged
+from gptrace.verify.check.finding import Finding, inapplicable, only_if, unjudged
 from gptrace.verify.check.places import NOWHERE, Place
 from gptrace.verify.check.recording import RecordedOperation, RecordedRun, Recorder, Value, ValueKey
 from gptrace.verify.check.subject import CannotRunError
@@ -30,7 +30,7 @@ def check(experiments: Experiments) -> Finding:
     subject = experiments.subject
     caching = find_caching(subject)
     if caching is None:
-        return unjudged("no_cache")
+        return inapplicable("no_cache")
     ids, whole = _longest_run(experiments)
     tolerance = experiments.rounding(whole)  # the order of sums differs between one row and many
     worst, count = 0.0, 0

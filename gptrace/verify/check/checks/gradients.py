@@ -10,7 +10,7 @@ from gptrace.model.quiet_torch import torch
 from gptrace.verify.check.blame import Blame, blamed
 from gptrace.verify.check.checks.all_used import unused_modules
 from gptrace.verify.check.experiments import Experiments
-from gptrace.verify.check.finding import Finding, only_if, unjudged
+from gptrace.verify.check.finding import Finding, inapplicable, only_if
 from gptrace.verify.check.other_outputs import is_of_another_output, other_outputs
 from gptrace.verify.check.places import find_place_of_class
 from gptrace.verify.check.recording import RecordedOperation, RecordedRun, Recorder, ValueKey
@@ -33,7 +33,7 @@ def check(experiments: Experiments) -> Finding:
     module = experiments.subject.module
     parameters = {name: p for name, p in module.named_parameters() if p.requires_grad}
     if not parameters:
-        return unjudged("frozen")
+        return inapplicable("frozen")
     stuck = _stuck(experiments)
     if stuck:
         construction = experiments.subject.construction
