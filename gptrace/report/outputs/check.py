@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from gptrace.record import Check, CheckResult
 from gptrace.report.common_parts import (
     MARKS,
+    configuration_facts,
     kept_language_parts,
     model_facts,
     note_parts,
@@ -39,7 +40,8 @@ def parts(check: Check, view: View) -> list[Part]:
     details = [_details(results) for results in by_line.values()]
     kept = kept_language_parts(check, check.language, view)
     verdict = Lines([line(_verdict(check), "strong" if check else "fails")])
-    return [Facts(model_facts(check.model)[:1]), *note_parts(check.notes), *kept, summary, *details, verdict]
+    facts = [*model_facts(check.model)[:1], *configuration_facts(check.model)]
+    return [Facts(facts), *note_parts(check.notes), *kept, summary, *details, verdict]
 
 
 def csv_table(check: Check, view: View) -> TableData:

@@ -191,6 +191,11 @@ MODELS: dict[str, str] = {
     "give each with --set {}=…, or all with --config": "逐个用 --set {}=… 给出，或者一起用 --config 给出",
     "a plain dict": "普通的 dict",
     "the course's GPT_CONFIG_124M": "课程里的 GPT_CONFIG_124M",
+    "{}, the only configuration there": "{}，那里唯一的配置",
+    "{} never reads {}, and its configuration has no such key": "{} 从不读取 {}，它的配置也没有这个键",
+    "it defines no configuration: no dict with sizes such as emb_dim, and no class called …Config": (
+        "它没有定义配置：既没有含 emb_dim 之类尺寸的 dict，也没有名为 …Config 的类"
+    ),
     "the course's GPT_CONFIG_124M, changed": "改过的课程配置 GPT_CONFIG_124M",
     "of type {}": " {} 的对象",
     "the model's own code raised this; gptrace run shows the trace up to the failing call, GPTRACE_DEBUG=1 "

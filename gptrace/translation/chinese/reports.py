@@ -97,6 +97,7 @@ REPORTS: dict[str, str] = {
     "No check applies or can be judged: this says nothing about the model.": (
         "没有一项适用或能够判断：这对模型没有说明任何事情。"
     ),
+    "config": "配置",
     "{} check fails": "{} 项不成立",
     "{} checks fail": "{} 项不成立",
     "{} check holds": "{} 项成立",
