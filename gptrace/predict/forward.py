@@ -23,6 +23,7 @@ from gptrace.model.isolated_copy import isolated_copy
 from gptrace.model.quiet_torch import torch
 from gptrace.model.shared_beginning import SharedBeginning
 from gptrace.model.user_code_errors import passed_through, user_code_error, user_code_errors
+from gptrace.predict.blocks import block_error
 from gptrace.predict.logits import find_logits, refuse_classes
 from gptrace.predict.shared_beginnings import SHORTEST, shared_length
 from gptrace.text.prompts import Prompt, padded_ids
@@ -203,7 +204,8 @@ def _explained_errors(loaded: LoadedModel, batch_text: str) -> Iterator[None]:
         if short is None and type(model) is not GPTModel:
             if not passed_through(error, model):
                 raise _own_error(error, loaded.name) from error
-            raise user_code_error(error, f" (in the forward pass of {loaded.name})") from error
+            not_a_model = block_error(loaded)
+            raise not_a_model or user_code_error(error, f" (in the forward pass of {loaded.name})") from error
         raise short or error from None
 
 
