@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gptrace.cli import output_file, streams
+from gptrace.cli.failures import after_report
 from gptrace.cli.options.display import CheckLines, DiffComments, FullCode, WriteComments
 from gptrace.cli.options.groups import ModelOptions, OutputOptions, TextOptions, Truncate
 from gptrace.cli.output import CommandResult
@@ -46,7 +47,8 @@ def source(
     except GptraceError as error:
         if not isinstance(error.source, Source):
             raise
-        record, failure = error.source, error  # up to where it broke
+        record = error.source  # up to where it broke
+        failure = error if diff else after_report(error, record.error, destination)
     # The lines after a failure have no shapes, so writing would remove the comments that they have.
     if diff or (write and failure is None):
         from gptrace.verify.source.writing import ChangedFileError, commented_files  # it needs torch
