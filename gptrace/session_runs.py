@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from gptrace import record
 from gptrace.model.on_demand import ModelOnDemand
 from gptrace.predict import validation
+from gptrace.predict.prompt_stream import PromptStream
 from gptrace.text.lines import PromptLines
 from gptrace.text.prompt_source import Ids, PromptSource, Text
 from gptrace.text.prompts import Prompt
@@ -17,7 +18,6 @@ from gptrace.text.prompts import Prompt
 if TYPE_CHECKING:
     from gptrace.predict.generate import Listener
     from gptrace.predict.loss import Progress
-    from gptrace.predict.prompt_stream import PromptStream
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +118,6 @@ class SessionRuns(ModelOnDemand):
             self._check_k(k)
 
         def stream() -> PromptStream:
-            from gptrace.predict.prompt_stream import PromptStream
-
             if given is not None:
                 return PromptStream.of(given)
             assert isinstance(prompts, StreamedPrompts)
