@@ -122,7 +122,7 @@ def test_the_public_names_are_pinned() -> None:
         "Loss", "Session", "Source", "Tokens", "TopK", "TopKStream", "Trace", "__version__", "check",
         "explain",
         "generate", "generate_stream", "lens", "lens_stream", "load", "loss", "loss_stream", "presets",
-        "source", "tokens", "topk", "topk_stream", "trace", "watch",
+        "source", "tokens", "tokens_stream", "topk", "topk_stream", "trace", "watch",
     ]  # fmt: skip
     assert dir(gptrace) == sorted(gptrace.__all__)
     assert gptrace.GPTModel is GPTModel

@@ -60,11 +60,12 @@ class PromptStream:
     @classmethod
     def reading(
         cls, result: type[PromptResult], prompts: Iterable[object] | PromptLines, tokenizer: Tokenizer,
-        limits: Limits, *, special: bool, truncate: bool = False, allow_windows: bool = False,
+        limits: Limits | None, *, special: bool, truncate: bool = False, allow_windows: bool = False,
     ) -> PromptStream:  # fmt: skip
         """Return a stream that reads and checks each prompt when it is needed.
 
-        A prompt of any length is right with `allow_windows`. The other keys of a line are copied into its
+        `limits` are those of the model; None without one. A prompt of any length is right with
+        `allow_windows`. The other keys of a line are copied into its
         `result`, so they cannot be those of a result.
         """
         reserved = result.own_keys() - {"text", "ids"}
@@ -80,7 +81,8 @@ class PromptStream:
                 return StreamedPrompt(index, Prompt(None, ()), line.problem, line.extra, line.size)
             try:
                 prompt = line.prompt(tokenizer, special=special)
-                (prompt,) = fit_prompts(limits, [prompt], truncate=truncate, allow_windows=allow_windows)
+                if limits is not None:
+                    (prompt,) = fit_prompts(limits, [prompt], truncate=truncate, allow_windows=allow_windows)
             except TextError as error:
                 problem = Problem(error.message, error.hint)
                 return StreamedPrompt(index, Prompt(line.text, ()), problem, line.extra, line.size)

@@ -25,7 +25,9 @@ TEXTS: dict[str, str] = {
     "convert it first, for example with: iconv -f LATIN1 -t UTF-8": (
         "请先转换编码，例如用：iconv -f LATIN1 -t UTF-8"
     ),
+    "line {} of stdin": "stdin 的第 {} 行",
     "line {} of stdin is empty": "stdin 的第 {} 行是空的",
+    "lines {} of stdin are empty": "stdin 的第 {!t} 行是空的",
     "drop empty lines, for example with: grep .": "请去掉空行，例如用：grep .",
     "the text holds U+{} at character {}, which is half of a surrogate pair and no character": (
         "文字的第 {1} 个字符是 U+{0}，它只是代理对的一半，不是字符"
