@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import NamedTuple
 
-from gptrace.errors import GptraceError, NoLogitsError, RunError
+from gptrace.errors import TRACE_SHOWS_CALL, GptraceError, NoLogitsError, RunError
 from gptrace.model.build import LoadedModel
 from gptrace.model.free_memory import as_memory_error, check_memory
 from gptrace.model.fused_attention import fused_attention
@@ -204,8 +204,9 @@ def _explained_errors(loaded: LoadedModel, batch_text: str) -> Iterator[None]:
         if short is None and type(model) is not GPTModel:
             if not passed_through(error, model):
                 raise _own_error(error, loaded.name) from error
+            where = f" (in the forward pass of {loaded.name})"
             not_a_model = block_error(loaded)
-            raise not_a_model or user_code_error(error, f" (in the forward pass of {loaded.name})") from error
+            raise not_a_model or user_code_error(error, where, usual_hint=TRACE_SHOWS_CALL) from error
         raise short or error from None
 
 

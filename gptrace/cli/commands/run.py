@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from gptrace.cli.failures import after_report
 from gptrace.cli.options.display import Atol, Columns, Depth, Expect, FullTrace, Only, Ops, Rtol, Type
 from gptrace.cli.options.groups import ModelOptions, OutputOptions, TextOptions, Truncate
 from gptrace.cli.options.prediction import K, Temperature
-from gptrace.cli.output import CommandResult
+from gptrace.cli.output import CommandResult, Destination
 from gptrace.cli.saved import difference_result, read_trace
 from gptrace.errors import NAMES_ORIGIN, GptraceError, OptionError, RunError, about_option
 from gptrace.measures import Measures
@@ -39,11 +40,12 @@ def run(
         trace = session.trace(
             text.source(), truncate=truncate, k=k, temperature=temperature, measure=measures
         )
-        failure: GptraceError | None = _without_next_token(trace, model)
+        failure: GptraceError | None = _without_next_token(trace, model, destination)
     except GptraceError as error:
         if not isinstance(error.trace, Trace):
             raise
-        trace, failure = error.trace, error  # up to where it broke
+        trace = error.trace  # up to where it broke
+        failure = after_report(error, trace.error, destination)
     if expected is not None and trace.error is None:
         difference = diff_traces(expected, trace, names=(str(expect), "now"), rtol=rtol, atol=atol)
         return difference_result(difference, destination)
@@ -51,8 +53,11 @@ def run(
     return replace(destination.result(trace, view), final_error=lambda: failure)
 
 
-def _without_next_token(trace: Trace, model: ModelOptions) -> RunError | None:
-    """Return the error to end with, where logits of a prompt have no greatest."""
+def _without_next_token(trace: Trace, model: ModelOptions, destination: Destination) -> RunError | None:
+    """Return the error to end with, where logits of a prompt have no greatest.
+
+    It names the origin of NaN, unless a note of a report beside it does.
+    """
     without = [prediction for prediction in trace.predictions if not prediction.candidates]
     if not without:
         return None
@@ -62,7 +67,8 @@ def _without_next_token(trace: Trace, model: ModelOptions) -> RunError | None:
     )
     if without[0].origin:
         check = model.command("check", "--only=finite")
-        return RunError(f"{problem}: {without[0].origin}", f"{check} says what is wrong there")
+        where = "" if destination.is_read_on_stdout else f": {without[0].origin}"
+        return RunError(f"{problem}{where}", f"{check} says what is wrong there")
     return RunError(problem, NAMES_ORIGIN)
 
 

@@ -68,8 +68,16 @@ COMMAND_LINE: dict[str, str] = {
     "copy the file, and name the copy: --model FILE.py:OBJECT": (
         "复制这个文件，并指定副本：--model FILE.py:OBJECT"
     ),
-    "no file takes comments: the code is in an installed package or a notebook, or has changed since": (
-        "没有可以写入注释的文件：代码在已安装的包或笔记本里，或者此后已经改动"
+    "--write and --remove are both given": "--write 和 --remove 不能同时给出",
+    "no line of the model's own code ran": "模型自己的代码一行也没有运行",
+    "no file takes comments: {}": "没有可以写入注释的文件：{!t}",
+    "no comments in {}": "未写入注释：{!t}",
+    "code of a notebook": "是笔记本里的代码",
+    "no file that is there": "这个文件不存在",
+    "part of an installed package": "属于已安装的包",
+    "{} shape comments were taken out of {}": "已从 {1} 中去掉 {0} 条形状注释",
+    "comments that gptrace did not write stay in {}: lines {}": (
+        "{} 里不是 gptrace 写的注释保持不动：第 {} 行"
     ),
     "copy it into a .py file, and name the copy: --model FILE.py:OBJECT": (
         "请复制到一个 .py 文件，再用副本的名字：--model FILE.py:OBJECT"
