@@ -23,4 +23,4 @@ def graph_of(trace: Trace) -> Graph:
     uses = TensorUses(trace)
     folds = folds_of(trace, tree, uses)
     nodes = GraphNodes(trace, tree, folds, uses)
-    return Graph(tuple(nodes.nodes), tuple(GraphEdges(trace, nodes, folds, uses).edges))
+    return Graph(tuple(nodes.nodes), GraphEdges(trace, nodes, folds, uses).edges)

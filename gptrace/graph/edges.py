@@ -8,14 +8,15 @@ from gptrace.graph.uses import TensorKey, TensorUses, Use
 from gptrace.record import ModuleCall, TensorSpec, Trace
 from gptrace.record.graph import Edge
 
+# The box, the source and the target of an edge, and the tensor.
+_Edge = tuple[int | None, int, int, TensorKey]
+
 
 class GraphEdges:
-    """The edges of a trace, in order of execution of the users, each once."""
+    """The edges of a trace, each once, by box and then by target."""
 
     def __init__(self, trace: Trace, nodes: GraphNodes, folds: Folds, uses: TensorUses) -> None:
-        self.edges: list[Edge] = []
-        self._added: set[tuple[int | None, int, int, int]] = set()
-        self._tensors: dict[TensorKey, int] = {}
+        self._specs: dict[_Edge, TensorSpec] = {}
         self._nodes, self._folds, self._uses = nodes, folds, uses
         roots: list[ModuleCall] = []
         for call in trace.calls:
@@ -30,6 +31,15 @@ class GraphEdges:
                 self._add_chain(*folds.layers[call.index][:2])
         for root in roots:
             self._add_results(root)
+
+    @property
+    def edges(self) -> tuple[Edge, ...]:
+        """The edges; tensors are numbered in the order of these."""
+        tensors: dict[TensorKey, int] = {}
+        return tuple(
+            Edge(box, source, target, spec.shape, spec.dims, tensors.setdefault(key, len(tensors)))
+            for (box, source, target, key), spec in sorted(self._specs.items(), key=_in_reading_order)
+        )
 
     def _add_arguments(self, root: ModuleCall) -> None:
         """Add what the caller gave to the outermost call: its inputs that nothing in the trace made."""
@@ -98,7 +108,10 @@ class GraphEdges:
         return boxes
 
     def _add(self, box: int | None, source: int, target: int, key: TensorKey, spec: TensorSpec) -> None:
-        tensor = self._tensors.setdefault(self._folds.tensor(key), len(self._tensors))
-        if (box, source, target, tensor) not in self._added:
-            self._added.add((box, source, target, tensor))
-            self.edges.append(Edge(box, source, target, spec.shape, spec.dims, tensor))
+        self._specs.setdefault((box, source, target, self._folds.tensor(key)), spec)
+
+
+def _in_reading_order(item: tuple[_Edge, TensorSpec]) -> tuple[int, bool, int]:
+    """Order edges by box, and in one box by target, what leaves the box last; arguments keep their order."""
+    box, _, target, _ = item[0]
+    return (-1 if box is None else box), target == box, target
