@@ -18,6 +18,10 @@ class GraphEdges:
     def __init__(self, trace: Trace, nodes: GraphNodes, folds: Folds, uses: TensorUses) -> None:
         self._specs: dict[_Edge, TensorSpec] = {}
         self._nodes, self._folds, self._uses = nodes, folds, uses
+        # The tensors that each box takes as inputs and gives as outputs, with known origins.
+        self._takes: set[tuple[int, TensorKey]] = set()
+        self._gives: set[tuple[int, TensorKey]] = set()
+        self._note_borders(trace)
         roots: list[ModuleCall] = []
         for call in trace.calls:
             if folds.shown_as[call.index] != call.index:
@@ -40,6 +44,14 @@ class GraphEdges:
             Edge(box, source, target, spec.shape, spec.dims, tensors.setdefault(key, len(tensors)))
             for (box, source, target, key), spec in sorted(self._specs.items(), key=_in_reading_order)
         )
+
+    def _note_borders(self, trace: Trace) -> None:
+        for call in trace.calls:
+            if self._folds.shown_as[call.index] == call.index:
+                box = self._nodes.at((call.index, None))
+                for use in self._uses.of_call[call.index]:
+                    if use.user[1] is None:
+                        (self._gives if use.leaves else self._takes).add((box, self._folds.tensor(use.tensor)))
 
     def _add_arguments(self, root: ModuleCall) -> None:
         """Add what the caller gave to the outermost call: its inputs that nothing in the trace made."""
@@ -76,12 +88,17 @@ class GraphEdges:
         for call in range(second, second + second - first):
             for use in self._uses.of_call[call]:
                 if use.maker is not None and first <= use.maker[0] < second:
-                    self._add(self._nodes.nodes[node].parent, node, node, use.tensor, use.spec)
+                    edge = (self._nodes.nodes[node].parent, node, node, self._folds.tensor(use.tensor))
+                    self._specs.setdefault(edge, use.spec)
 
     def _add_path(
         self, source: int, target: int, key: TensorKey, spec: TensorSpec, *, leaves: bool = False
     ) -> None:
-        """Add the edges from box to box: out of the boxes around the source, and into those of the target."""
+        """Add the edges from box to box: out of the boxes around the source, and into those of the target.
+
+        Where a box gives the tensor as an output, the edges inside of it are those of that output, and where
+        it takes the tensor as an input, the edges outside of it are those of that input.
+        """
         outward = self._boxes_around(source)
         inward = ([target] if leaves else []) + self._boxes_around(target)
         if source in inward or (target in outward and not leaves):
@@ -89,15 +106,19 @@ class GraphEdges:
         shared = 0
         while shared < min(len(outward), len(inward)) and outward[-1 - shared] == inward[-1 - shared]:
             shared += 1
-        node = source
-        for box in outward[: len(outward) - shared]:
-            self._add(box, node, box, key, spec)
-            node = box
         around = outward[-shared] if shared else None
-        for box in reversed(inward[: len(inward) - shared]):
-            self._add(around, node, box, key, spec)
+        outward, inward = outward[: len(outward) - shared], inward[: len(inward) - shared]
+        tensor = self._folds.tensor(key)
+        way: list[tuple[int | None, int, int]] = []
+        node = source
+        for box in outward:
+            way = [] if (box, tensor) in self._gives else [*way, (box, node, box)]
+            node = box
+        for box in reversed(inward):
+            way = [] if (box, tensor) in self._takes else [*way, (around, node, box)]
             node = around = box
-        self._add(around, node, target, key, spec)
+        for box, one, other in [*way, (around, node, target)]:
+            self._specs.setdefault((box, one, other, tensor), spec)
 
     def _boxes_around(self, node: int) -> list[int]:
         boxes = []
@@ -106,9 +127,6 @@ class GraphEdges:
             boxes.append(box)
             box = self._nodes.nodes[box].parent
         return boxes
-
-    def _add(self, box: int | None, source: int, target: int, key: TensorKey, spec: TensorSpec) -> None:
-        self._specs.setdefault((box, source, target, self._folds.tensor(key)), spec)
 
 
 def _in_reading_order(item: tuple[_Edge, TensorSpec]) -> tuple[int, bool, int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gptrace.report.pictures.labels import edge_lines, has_tokens_axis, node_lines, title_of
+from gptrace.report.pictures.labels import edge_lines, has_tokens_axis, node_lines, title_lines
 from gptrace.report.pictures.scene import Arrow, Scene
 
 _HEAD = """\
@@ -35,10 +35,11 @@ def to_dot(scene: Scene) -> str:
         while node.id not in scene.open and box is not None and box not in inner:
             inner[box] = node.id
             box = scene.graph.nodes[box].parent
-    lines = [f"  label={_quoted([title_of(scene.trace)])};", *_nodes(scene)]
+    lines = [f"  label={_quoted(title_lines(scene.trace))};", *_nodes(scene)]
     labelled: set[int] = set()
     for arrow in scene.arrows():
-        lines.append(_edge(arrow, inner, has_label=arrow.edge.tensor not in labelled))
+        text = [] if arrow.edge.tensor in labelled else edge_lines(scene, arrow.edge)
+        lines.append(_edge(arrow, inner, text))
         labelled.add(arrow.edge.tensor)
     return _HEAD + "\n".join(lines) + "\n}\n"
 
@@ -66,8 +67,8 @@ def _nodes(scene: Scene) -> Iterator[str]:
         ends.pop()
 
 
-def _edge(arrow: Arrow, inner: dict[int, int], *, has_label: bool) -> str:
-    looks = [f"label={_quoted(edge_lines(arrow.edge))}"] * has_label
+def _edge(arrow: Arrow, inner: dict[int, int], text: list[str]) -> str:
+    looks = [f"label={_quoted(text)}"] * bool(text)
     looks += [_TOKENS_LOOK] * has_tokens_axis(arrow.edge)
     # An edge of Graphviz goes from node to node, and is cut at the border of a cluster.
     looks += [f"ltail=cluster_{arrow.source}"] * (arrow.source in inner)

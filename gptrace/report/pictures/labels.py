@@ -24,10 +24,11 @@ def node_lines(scene: Scene, node: Node) -> list[str]:
     return lines
 
 
-def edge_lines(edge: Edge) -> list[str]:
-    """Return the names of the axes of a tensor, and below them their sizes."""
+def edge_lines(scene: Scene, edge: Edge) -> list[str]:
+    """Return the names of the axes of a tensor, and below them their sizes where the title has them not."""
     names, sizes = visible(bracketed(edge.dims)), bracketed(edge.shape)
-    return [names] if names == sizes else [names, sizes]
+    is_known = all(part in scene.trace.dims or part.isdigit() for dim in edge.dims for part in dim.split("*"))
+    return [names] if is_known else [names, sizes]
 
 
 def has_tokens_axis(edge: Edge) -> bool:
@@ -35,10 +36,12 @@ def has_tokens_axis(edge: Edge) -> bool:
     return TOKENS_AXIS in edge.dims
 
 
-def title_of(trace: Trace) -> str:
-    """Return the title of a picture: the name of the model, and its class."""
-    name, class_name = visible(trace.model.name), visible(trace.model.class_name)
-    return class_name if name in ("", class_name) else f"{name} ({class_name})"
+def title_lines(trace: Trace) -> list[str]:
+    """Return the name of the model with its class, and below it the sizes of the axes."""
+    name, class_name = _short(trace.model.name), _short(trace.model.class_name)
+    title = class_name if name in ("", class_name) else f"{name} ({class_name})"
+    sizes = " · ".join(f"{axis} {size}" for axis, size in trace.dims.items())
+    return [title, sizes] if sizes else [title]
 
 
 def _short(text: str) -> str:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from gptrace.record.graph import Node
-from gptrace.report.pictures.labels import edge_lines, has_tokens_axis, node_lines, title_of
+from gptrace.report.pictures.labels import edge_lines, has_tokens_axis, node_lines, title_lines
 from gptrace.report.pictures.scene import Scene, at_depth
 
 # Beyond these, Mermaid shows an error instead of a picture (maxEdges and maxTextSize).
@@ -15,6 +15,15 @@ _CHARACTERS = 50_000
 _SHAPES = {"module": '["{}"]', "operation": '(["{}"])', "input": '(["{}"])', "output": '(["{}"])',
            "parameter": '[/"{}"/]'}  # fmt: skip
 # Colours with their own text colour, so that they can be read on a light and on a dark page.
+_HEAD = """\
+---
+title: "{}"
+config:
+  flowchart:
+    subGraphTitleMargin:
+      bottom: 20
+---
+flowchart TD"""
 _CLASSES = """\
 classDef module fill:#e8eefb,stroke:#1b57c4,color:#1a1f26
 classDef blocks fill:#d3e0fa,stroke:#1b57c4,color:#1a1f26,stroke-width:3px
@@ -26,7 +35,7 @@ classDef box fill:#8b95a522,stroke:#8b95a5
 """
 _TOKENS_STYLE = "stroke:#b0206a,stroke-width:4px"
 # Characters that mean nothing to Mermaid, nor to the Markdown that its labels may hold.
-_PLAIN = re.compile(r"[\w ,()×–→…]")
+_PLAIN = re.compile(r"[\w ,()×–→…·]")
 
 
 def to_mermaid(scene: Scene) -> str:
@@ -48,10 +57,11 @@ def _depth(scene: Scene, box: int) -> int:
 def _flowchart(scene: Scene) -> tuple[str, int]:
     """Return the text, and the number of arrows in it."""
     arrows = scene.arrows()
-    lines = ["flowchart TD", f"accTitle: {_escaped(title_of(scene.trace))}", *_nodes(scene)]
+    title = ": ".join(title_lines(scene.trace)).replace("\\", "\\\\").replace('"', '\\"')
+    lines = [_HEAD.format(title), *_nodes(scene)]
     labelled = set()
     for arrow in arrows:
-        label = "" if arrow.edge.tensor in labelled else f'|"{_label(edge_lines(arrow.edge))}"|'
+        label = "" if arrow.edge.tensor in labelled else f'|"{_label(edge_lines(scene, arrow.edge))}"|'
         labelled.add(arrow.edge.tensor)
         lines.append(f"n{arrow.source} -->{label} n{arrow.target}")
     marked = [str(number) for number, arrow in enumerate(arrows) if has_tokens_axis(arrow.edge)]
@@ -66,7 +76,7 @@ def _nodes(scene: Scene) -> Iterator[str]:
             ends.pop()
             yield "end"
         if node.id in scene.open:
-            yield f'subgraph n{node.id}["{_label(node_lines(scene, node))}"]'
+            yield f'subgraph n{node.id}["{_escaped(" · ".join(node_lines(scene, node)))}"]'
             ends.append(node.id)
         else:
             yield f"n{node.id}{_SHAPES[node.kind].format(_label(node_lines(scene, node)))}:::{_class(node)}"
