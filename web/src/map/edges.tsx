@@ -1,0 +1,63 @@
+// Tensors on their way: lines, arrowheads, and labels with the names and sizes of the axes.
+import { axisClass } from "../axes";
+import type { Edge } from "../record";
+import type { Point } from "./box_layout";
+import type { MapEdge, MapLayout } from "./layout";
+import { loopPath, pathOf } from "./path";
+
+interface EdgesProps {
+  map: MapLayout;
+  edges: readonly Edge[];
+  /** Tensors of the chosen node. */
+  lit: ReadonlySet<number>;
+  /** Edges that lead into what failed. */
+  bad: ReadonlySet<number>;
+}
+
+export function Lines({ map, edges, lit, bad }: EdgesProps) {
+  return (
+    <g class="edges" aria-hidden="true">
+      {map.edges.map((edge) => {
+        const state = `${lit.has(edges[edge.edge]?.tensor ?? -1) ? " lit" : ""}${bad.has(edge.edge) ? " bad" : ""}`;
+        const first = edge.points[0];
+        return (
+          <g key={edge.edge} class={`edge${edge.isSkip ? " skip" : ""}${edge.isLoop ? " loop" : ""}${state}`} data-edge={edge.edge}>
+            <path d={edge.isLoop ? loopPath(edge.points) : pathOf(edge.points, map.direction)} />
+            {!edge.isExit && <path class="head" d={headOf(edge, map)} />}
+            {edge.isEntry && first && <circle cx={first.x} cy={first.y} r="3" />}
+          </g>
+        );
+      })}
+    </g>
+  );
+}
+
+export function Labels({ map, edges, lit, bad }: EdgesProps) {
+  return (
+    <g class="labels" aria-hidden="true">
+      {map.edges.map(({ edge, label, depth }) =>
+        label ? (
+          <g
+            key={edge}
+            class={`label${lit.has(edges[edge]?.tensor ?? -1) ? " lit" : ""}${bad.has(edge) ? " bad" : ""}`}
+            transform={`translate(${label.x},${label.y})`}
+          >
+            <rect class={depth % 2 === 0 ? "on-even" : "on-odd"} width={label.width} height={label.height} rx="3" />
+            {label.columns.map(({ name, size, x }, at) => (
+              <g key={at}>
+                {name && <text class={axisClass(edges[edge]?.dims[at] ?? "")} x={x} y="11">{name}</text>}
+                <text class="size" x={x} y={name || label.height > 20 ? 25 : 12}>{size}</text>
+              </g>
+            ))}
+          </g>
+        ) : null,
+      )}
+    </g>
+  );
+}
+
+function headOf(edge: MapEdge, map: MapLayout): string {
+  const last: Point = edge.points.at(-1) ?? { x: 0, y: 0 };
+  if (edge.isLoop) return map.direction === "down" ? `M${last.x},${last.y}l7,-4v8z` : `M${last.x},${last.y}l-4,7h8z`;
+  return map.direction === "down" ? `M${last.x},${last.y}l-4,-7h8z` : `M${last.x},${last.y}l-7,-4v8z`;
+}
