@@ -1,4 +1,4 @@
-// Builds gptrace/report/page/: page.js and page.css, which the report puts into one HTML file.
+// Builds gptrace/report/page/: page.js and page.css, which the report puts into one HTML file, and drawing.js.
 // The same sources give the same bytes.
 import { mkdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
@@ -26,3 +26,5 @@ await build({
   jsxImportSource: "preact",
 });
 await build({ ...shared, entryPoints: { page: "src/styles.css" }, outdir: target });
+// Run by QuickJS for SVG pictures.
+await build({ ...shared, entryPoints: { drawing: "src/drawing.ts" }, outdir: target, format: "iife", target: "es2022" });

@@ -1,9 +1,8 @@
 // Tensors on their way: lines, arrowheads, and labels with the names and sizes of the axes.
 import { axisClass } from "../axes";
 import type { Edge } from "../record";
-import type { Point } from "./box_layout";
-import type { MapEdge, MapLayout } from "./layout";
-import { loopPath, pathOf } from "./path";
+import type { MapLayout } from "./layout";
+import { headOf, lineOf } from "./path";
 
 interface EdgesProps {
   map: MapLayout;
@@ -22,8 +21,8 @@ export function Lines({ map, edges, lit, bad }: EdgesProps) {
         const first = edge.points[0];
         return (
           <g key={edge.edge} class={`edge${edge.isSkip ? " skip" : ""}${edge.isLoop ? " loop" : ""}${state}`} data-edge={edge.edge}>
-            <path d={edge.isLoop ? loopPath(edge.points) : pathOf(edge.points, map.direction)} />
-            {!edge.isExit && <path class="head" d={headOf(edge, map)} />}
+            <path d={lineOf(edge, map.direction)} />
+            {!edge.isExit && <path class="head" d={headOf(edge, map.direction)} />}
             {edge.isEntry && first && <circle cx={first.x} cy={first.y} r="3" />}
           </g>
         );
@@ -54,10 +53,4 @@ export function Labels({ map, edges, lit, bad }: EdgesProps) {
       )}
     </g>
   );
-}
-
-function headOf(edge: MapEdge, map: MapLayout): string {
-  const last: Point = edge.points.at(-1) ?? { x: 0, y: 0 };
-  if (edge.isLoop) return map.direction === "down" ? `M${last.x},${last.y}l7,-4v8z` : `M${last.x},${last.y}l-4,7h8z`;
-  return map.direction === "down" ? `M${last.x},${last.y}l-4,-7h8z` : `M${last.x},${last.y}l-7,-4v8z`;
 }

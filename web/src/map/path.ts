@@ -1,8 +1,19 @@
-// Points → the path of an SVG: smooth, and upright where it leaves and arrives.
-import type { Direction } from "./layout";
+// Points → the paths of an SVG: smooth, and upright where they leave and arrive.
+import type { Direction, MapEdge } from "./layout";
 import type { Point } from "./box_layout";
 
-export function pathOf(points: readonly Point[], direction: Direction = "down"): string {
+export function lineOf(edge: MapEdge, direction: Direction): string {
+  return edge.isLoop ? loopPath(edge.points) : pathOf(edge.points, direction);
+}
+
+/** The tip of the arrow. */
+export function headOf(edge: MapEdge, direction: Direction): string {
+  const last = at(edge.points.at(-1) ?? { x: 0, y: 0 });
+  const isUpright = edge.isLoop ? direction === "right" : direction === "down";
+  return isUpright ? `M${last}${edge.isLoop ? "l-4,7h8z" : "l-4,-7h8z"}` : `M${last}${edge.isLoop ? "l7,-4v8z" : "l-7,-4v8z"}`;
+}
+
+function pathOf(points: readonly Point[], direction: Direction): string {
   const [first, ...rest] = points;
   if (!first) return "";
   let path = `M${round(first.x)},${round(first.y)}`;
@@ -16,7 +27,7 @@ export function pathOf(points: readonly Point[], direction: Direction = "down"):
 }
 
 /** The arc from one of equal blocks to the next: corners are rounded. */
-export function loopPath([from, out, back, to]: readonly Point[]): string {
+function loopPath([from, out, back, to]: readonly Point[]): string {
   return from && out && back && to ? `M${at(from)}C${at(out)} ${at(back)} ${at(to)}` : "";
 }
 
