@@ -51,7 +51,9 @@ class GraphEdges:
                 box = self._nodes.at((call.index, None))
                 for use in self._uses.of_call[call.index]:
                     if use.user[1] is None:
-                        (self._gives if use.leaves else self._takes).add((box, self._folds.tensor(use.tensor)))
+                        (self._gives if use.leaves else self._takes).add(
+                            (box, self._folds.tensor(use.tensor))
+                        )
 
     def _add_arguments(self, root: ModuleCall) -> None:
         """Add what the caller gave to the outermost call: its inputs that nothing in the trace made."""

@@ -73,4 +73,13 @@ function moved(text: Text, { x, y }: MapNode): Text {
   return { ...text, x: text.x + x, y: text.y + y };
 }
 
-(globalThis as unknown as Record<string, unknown>).gptraceDrawing = (request: string) => JSON.stringify(drawingOf(JSON.parse(request)));
+/** QuickJS has no structuredClone; dagre copies the labels of edges with it, which are plain values. */
+function copied<T>(value: T): T {
+  if (Array.isArray(value)) return value.map(copied) as T;
+  if (value === null || typeof value !== "object") return value;
+  return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, copied(each)])) as T;
+}
+
+const scope = globalThis as unknown as Record<string, unknown>;
+scope.structuredClone ??= copied;
+scope.gptraceDrawing = (request: string) => JSON.stringify(drawingOf(JSON.parse(request)));

@@ -24,6 +24,12 @@ def node_lines(scene: Scene, node: Node) -> list[str]:
     return lines
 
 
+def caption_of(scene: Scene, node: Node) -> str:
+    """Return the class of a module, where its name does not say it."""
+    kind = _short(scene.type_of(node))
+    return "" if kind == node.label else kind
+
+
 def edge_lines(scene: Scene, edge: Edge) -> list[str]:
     """Return the names of the axes of a tensor, and below them their sizes where the title has them not."""
     names, sizes = visible(bracketed(edge.dims)), bracketed(edge.shape)

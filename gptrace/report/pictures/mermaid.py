@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from gptrace.record.graph import Node
 from gptrace.report.pictures.labels import edge_lines, has_tokens_axis, node_lines, title_lines
-from gptrace.report.pictures.scene import Scene, at_depth
+from gptrace.report.pictures.scene import Scene, shallower
 
 # Beyond these, Mermaid shows an error instead of a picture (maxEdges and maxTextSize).
 _EDGES = 500
@@ -44,14 +44,7 @@ def to_mermaid(scene: Scene) -> str:
         text, count = _flowchart(scene)
         if not scene.open or (count <= _EDGES and len(text) <= _CHARACTERS):
             return text
-        deepest = max(_depth(scene, box) for box in scene.open)
-        kept = frozenset(box for box in scene.open if _depth(scene, box) < deepest)
-        scene = at_depth(scene.trace, scene.graph, kept)
-
-
-def _depth(scene: Scene, box: int) -> int:
-    call = scene.graph.nodes[box].call
-    return 0 if call is None else scene.trace.calls[call].depth
+        scene = shallower(scene)
 
 
 def _flowchart(scene: Scene) -> tuple[str, int]:

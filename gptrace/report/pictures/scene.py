@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
 
 from gptrace.graph import graph_of
 from gptrace.record import Trace
@@ -30,16 +30,25 @@ class Arrow:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """A graph, the ids of its open boxes, and the nodes that can be seen, a box before what it contains."""
+    """A graph, the ids of its open boxes, and the nodes that can be seen, a box before what it contains.
+
+    `closed` counts the boxes that were to be open, and are not: there would be too much to see.
+    """
 
     trace: Trace
     graph: Graph
     open: frozenset[int]
     nodes: tuple[Node, ...]
+    closed: int = 0
 
     def type_of(self, node: Node) -> str:
         """Return the class of a module, or nothing."""
         return self.trace.calls[node.call].type if node.kind == "module" and node.call is not None else ""
+
+    def depth_of(self, box: int) -> int:
+        """Return how many calls are around that of a box."""
+        call = self.graph.nodes[box].call
+        return 0 if call is None else self.trace.calls[call].depth
 
     def arrows(self) -> list[Arrow]:
         """Return the arrows, each tensor from its maker to its users, through the borders of open boxes."""
@@ -60,10 +69,18 @@ def scene_of(trace: Trace, view: View) -> Scene:
         opened = _around_blocks(graph.nodes, {node.id for node in boxes})
     else:
         opened = _while_small(boxes, inside)
-    return at_depth(trace, graph, frozenset(opened))
+    return _with_open(trace, graph, opened)
 
 
-def at_depth(trace: Trace, graph: Graph, opened: frozenset[int]) -> Scene:
+def shallower(scene: Scene) -> Scene:
+    """Return a scene with the deepest of its open boxes closed."""
+    deepest = max(map(scene.depth_of, scene.open))
+    kept = {box for box in scene.open if scene.depth_of(box) < deepest}
+    closed = scene.closed + len(scene.open) - len(kept)
+    return replace(_with_open(scene.trace, scene.graph, kept), closed=closed)
+
+
+def _with_open(trace: Trace, graph: Graph, opened: Collection[int]) -> Scene:
     """Return the scene of a graph with these boxes open, as far as those around them are open."""
     seen = {None} | {node.id for node in graph.nodes if node.id in opened}
     shown: list[Node] = []
