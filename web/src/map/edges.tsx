@@ -1,9 +1,8 @@
 // Tensors on their way: lines, arrowheads, and labels with the names and sizes of the axes.
 import { axisClass } from "../axes";
 import type { Edge } from "../record";
-import type { Point } from "./box_layout";
 import type { MapEdge, MapLayout } from "./layout";
-import { loopPath, pathOf } from "./path";
+import { arcPath, loopPath, pathOf } from "./path";
 
 interface EdgesProps {
   map: MapLayout;
@@ -22,7 +21,7 @@ export function Lines({ map, edges, lit, bad }: EdgesProps) {
         const first = edge.points[0];
         return (
           <g key={edge.edge} class={`edge${edge.isSkip ? " skip" : ""}${edge.isLoop ? " loop" : ""}${state}`} data-edge={edge.edge}>
-            <path d={edge.isLoop ? loopPath(edge.points) : pathOf(edge.points, map.direction)} />
+            <path d={lineOf(edge, map)} />
             {!edge.isExit && <path class="head" d={headOf(edge, map)} />}
             {edge.isEntry && first && <circle cx={first.x} cy={first.y} r="3" />}
           </g>
@@ -56,8 +55,15 @@ export function Labels({ map, edges, lit, bad }: EdgesProps) {
   );
 }
 
+function lineOf(edge: MapEdge, map: MapLayout): string {
+  if (edge.isLoop) return loopPath(edge.points);
+  return edge.isArc ? arcPath(edge.points) : pathOf(edge.points, map.direction);
+}
+
 function headOf(edge: MapEdge, map: MapLayout): string {
-  const last: Point = edge.points.at(-1) ?? { x: 0, y: 0 };
-  if (edge.isLoop) return map.direction === "down" ? `M${last.x},${last.y}l7,-4v8z` : `M${last.x},${last.y}l-4,7h8z`;
-  return map.direction === "down" ? `M${last.x},${last.y}l-4,-7h8z` : `M${last.x},${last.y}l-7,-4v8z`;
+  const { x, y } = edge.points.at(-1) ?? { x: 0, y: 0 };
+  if (edge.isLoop) return map.direction === "down" ? `M${x},${y}l7,-4v8z` : `M${x},${y}l-4,7h8z`;
+  const before = edge.points.at(-2) ?? { x, y };
+  if (edge.heading === "down") return before.y > y ? `M${x},${y}l-4,7h8z` : `M${x},${y}l-4,-7h8z`;
+  return before.x > x ? `M${x},${y}l7,-4v8z` : `M${x},${y}l-7,-4v8z`;
 }

@@ -6,7 +6,7 @@ import { visible } from "../visible";
 import { MAP } from "../words/map";
 import type { Say } from "../words/say";
 import { HEADER, type MapNode } from "./layout";
-import { CAPTION_SIZE, shortened, textWidth, TITLE_SIZE } from "./sizes";
+import { CAPTION_SIZE, shortened, textWidth, TITLE_SIZE, titleOf } from "./sizes";
 
 export interface NodeState {
   isChosen: boolean;
@@ -76,7 +76,7 @@ export function TreeNode({ index, node, place, layer, state, say, onChoose, onTo
       <rect class="shape-of-node" width={place.width} height={height} rx={node.kind === "module" ? 8 : height / 2} />
       {place.isOpen
         ? <OpenTitle node={node} caption={caption} width={place.width} layer={layer} />
-        : <ClosedTitle node={node} caption={caption} width={place.width} height={height} canOpen={place.canOpen} />}
+        : <ClosedTitle node={node} caption={caption} place={place} />}
       {place.canOpen && place.isOpen && (
         <g class="toggle" transform={`translate(${place.width - 19},17)`} onClick={(event) => { event.stopPropagation(); onToggle(); }}>
           <circle r="9" />
@@ -87,19 +87,17 @@ export function TreeNode({ index, node, place, layer, state, say, onChoose, onTo
   );
 }
 
-function ClosedTitle({ node, caption, width, height, canOpen }: { node: Node; caption: string; width: number; height: number; canOpen: boolean }) {
-  const label = shortened(node.label);
-  const count = node.layers?.length ?? 0;
-  const badge = count > 1 ? `× ${count}` : "";
-  const shift = badge ? (textWidth(badge, TITLE_SIZE) + 12) / 2 : 0;
-  const middle = width / 2 - shift;
-  const y = caption && node.kind === "module" ? 18 : height / 2 + 4.5;
+function ClosedTitle({ node, caption, place }: { node: Node; caption: string; place: MapNode }) {
+  const title = titleOf(node, caption, place.canOpen);
+  const slack = (place.width - title.width) / 2;
+  const y = place.height / 2 + 4.5;
+  if (node.kind !== "module") return <text class="title" x={place.width / 2} y={y}>{title.label}</text>;
   return (
     <>
-      <text class="title" x={middle} y={y}>{label}</text>
-      {badge && <text class="times" x={middle + textWidth(label, TITLE_SIZE) / 2 + 8} y={y}>{badge}</text>}
-      {caption && node.kind === "module" && <text class="caption" x={width / 2} y="33">{shortened(caption)}</text>}
-      {canOpen && <path class="plus" d={`M${width - 14},${height / 2}h6m-3,-3v6`} />}
+      <text class="title start" x={slack + 13} y={y}>{title.label}</text>
+      {title.times && <text class="times" x={slack + title.timesAt} y={y}>{title.times}</text>}
+      {title.caption && <text class="caption start" x={slack + title.captionAt} y={y - 0.5}>{title.caption}</text>}
+      {place.canOpen && <path class="plus" d={`M${place.width - 18},${place.height / 2}h8m-4,-4v8`} />}
     </>
   );
 }
