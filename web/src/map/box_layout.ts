@@ -64,7 +64,8 @@ function placeStrips(
   graph.setGraph({ ranksep: RANK_GAP, nodesep: SIDE_GAP, edgesep: 18, rankdir: "TB", rankalign: "top" });
   for (const { name, strip, lanes } of strips) graph.setNode(name, { width: strip.width + lanes.length * LANE * 2, height: strip.height });
   links.forEach((wire, at) => {
-    const label = wire.label ? { width: wire.label.width, height: wire.label.height, labelpos: "c" as const } : {};
+    const isBelow = stripWith.get(wire.source)?.strip.tail?.wire === wire;
+    const label = wire.label && !isBelow ? { width: wire.label.width, height: wire.label.height, labelpos: "c" as const } : {};
     const [v, w] = [stripWith.get(wire.source)?.name ?? "", stripWith.get(wire.target)?.name ?? ""];
     graph.setEdge({ v, w, name: String(at) }, { weight: wire.isSkip ? 1 : 4, ...label });
   });
@@ -105,10 +106,16 @@ function between(wire: Wire, at: number, stripWith: ReadonlyMap<number, PlacedSt
   const [from, to] = [stripWith.get(wire.source), stripWith.get(wire.target)];
   const edge = graph?.edges().find((one) => one.name === String(at));
   const found = edge && (graph?.edge(edge) as unknown as { points: Point[]; x?: number; y?: number });
-  const label = wire.label && found?.x !== undefined && found.y !== undefined ? { x: found.x, y: found.y } : null;
-  const rows = label && wire.label ? [...bands, { top: label.y - wire.label.height / 2, bottom: label.y + wire.label.height / 2 }] : bands;
-  const inner = (found?.points ?? []).slice(1, -1).flatMap((point) => throughBand(point, rows));
+  const tail = from?.strip.tail?.wire === wire ? from.strip.tail : null;
+  const onEdge = !tail && wire.label && found?.x !== undefined && found.y !== undefined ? { x: found.x, y: found.y } : null;
+  const label = from && tail ? { x: from.left + tail.label.x, y: from.top + tail.label.y } : onEdge;
+  const rows = onEdge && wire.label ? [...bands, { top: onEdge.y - wire.label.height / 2, bottom: onEdge.y + wire.label.height / 2 }] : bands;
+  const below = bands.find((band) => from && Math.abs(band.top - from.top) < 1);
+  const inner = (found?.points ?? []).slice(1, -1).flatMap((point) => throughBand(point, rows.filter((band) => band !== below)));
   const start = from ? departure(from, wire) : [];
+  const last = start.at(-1);
+  // A curve begins where the row ends, or it could cut a taller strip beside this one.
+  if (last && below && below.bottom > last.y) start.push({ x: last.x, y: below.bottom });
   const end = to ? landing(to, wire) : [];
   return { points: [...start, ...inner, ...end], label, isArc: false, isSideways: end.length > 1 && !isOpenIn(to, wire.target) };
 }
@@ -122,7 +129,7 @@ function departure({ strip, left, top, lanes }: PlacedStrip, wire: Wire): Point[
   const one = strip.items.find(({ item }) => item.id === wire.source);
   if (!one) return [];
   const start = { x: left + one.x + one.item.exit(wire.tensor), y: top + one.y + one.item.height };
-  if (one === strip.items.at(-1)) return [start];
+  if (one === strip.items.at(-1)) return strip.tail ? [start, { x: start.x, y: top + strip.height }] : [start];
   const x = left + strip.width + LANE * (0.5 + lanes.indexOf(wire));
   return [start, { x: start.x, y: start.y + TAP }, { x, y: start.y + TAP }, { x, y: top + strip.height }];
 }
@@ -174,8 +181,8 @@ function bandsOf(strips: readonly PlacedStrip[]): Band[] {
   return bands;
 }
 
-/** An edge passes a row straight down, so that it cannot cut the corner of a tall node. */
+/** An edge passes a row straight down, so that it cannot cut the corner of a tall node, and needs no bend elsewhere. */
 function throughBand(point: Point, bands: readonly Band[]): Point[] {
   const band = bands.find((one) => one.top - 1 < point.y && point.y < one.bottom + 1);
-  return band ? [{ x: point.x, y: band.top }, { x: point.x, y: band.bottom }] : [point];
+  return band ? [{ x: point.x, y: band.top }, { x: point.x, y: band.bottom }] : [];
 }

@@ -2,6 +2,7 @@
 import { axisClass } from "../axes";
 import type { Edge } from "../record";
 import type { MapEdge, MapLayout } from "./layout";
+import { LABEL_SIZE, textWidth } from "./sizes";
 import { arcPath, loopPath, pathOf } from "./path";
 
 interface EdgesProps {
@@ -11,9 +12,11 @@ interface EdgesProps {
   lit: ReadonlySet<number>;
   /** Edges that lead into what failed. */
   bad: ReadonlySet<number>;
+  /** Names of axes that only the output has: they stand out. */
+  final: ReadonlySet<string>;
 }
 
-export function Lines({ map, edges, lit, bad }: EdgesProps) {
+export function Lines({ map, edges, lit, bad }: Omit<EdgesProps, "final">) {
   return (
     <g class="edges" aria-hidden="true">
       {map.edges.map((edge) => {
@@ -31,7 +34,7 @@ export function Lines({ map, edges, lit, bad }: EdgesProps) {
   );
 }
 
-export function Labels({ map, edges, lit, bad }: EdgesProps) {
+export function Labels({ map, edges, lit, bad, final }: EdgesProps) {
   return (
     <g class="labels" aria-hidden="true">
       {map.edges.map(({ edge, label, depth }) =>
@@ -43,7 +46,8 @@ export function Labels({ map, edges, lit, bad }: EdgesProps) {
           >
             <rect class={depth % 2 === 0 ? "on-even" : "on-odd"} width={label.width} height={label.height} rx="3" />
             {label.columns.map(({ name, size, x }, at) => (
-              <g key={at}>
+              <g key={at} class={final.has(name) ? "final" : undefined}>
+                {final.has(name) && <rect x={x - textWidth(name, LABEL_SIZE) / 2 - 3} width={textWidth(name, LABEL_SIZE) + 6} height="15" rx="4" class={axisClass(name)} />}
                 {name && <text class={axisClass(edges[edge]?.dims[at] ?? "")} x={x} y="11">{name}</text>}
                 <text class="size" x={x} y={name || label.height > 20 ? 25 : 12}>{size}</text>
               </g>

@@ -2,7 +2,7 @@
 // The page draws them, and so does the SVG picture, which runs this code without a browser.
 import type { Edge, Graph, Node } from "../record";
 import { layoutBox, type BoxLayout } from "./box_layout";
-import { labelOf, titleOf, type Label } from "./sizes";
+import { labelOf, titleOf, type Label, type TitleParts } from "./sizes";
 import type { Item, Point, Route, Wire } from "./strip_layout";
 import { skipsOf } from "./strips";
 
@@ -17,6 +17,7 @@ export interface MapNode {
   depth: number;
   isOpen: boolean;
   canOpen: boolean;
+  title: TitleParts;
 }
 
 export interface MapEdge {
@@ -70,7 +71,9 @@ interface Padding {
 /** Height of the strip with the name of an open box. */
 export const HEADER = 34;
 const MARGIN = 14;
-const LOOP = 26;
+const LOOP = 30;
+/** How far the blocks behind the first one stand out. */
+export const STACK = 8;
 
 /** Keeps what was computed of each box, so that opening a box lays out only it and those around it. */
 export class MapPlanner {
@@ -98,6 +101,13 @@ export class MapPlanner {
 
   canOpen(id: number): boolean {
     return this.children.has(id);
+  }
+
+  /** A box that holds nothing but equal blocks is shown as if it were these. */
+  private title(node: Node): TitleParts {
+    const [only, ...others] = this.children.get(node.id) ?? [];
+    const blocks = only?.layers && only.layers.length > 1 && others.length === 0 ? only : node;
+    return titleOf(node, this.caption(blocks), blocks.layers?.length ?? 1, this.canOpen(node.id));
   }
 
   /** What is in a box, flowing downwards. */
@@ -147,12 +157,12 @@ export class MapPlanner {
   private item(node: Node, edges: readonly Edge[], open: ReadonlySet<number>): Item {
     const side = edges.some((edge) => edge.source === node.id && edge.target === node.id) ? LOOP : 0;
     if (!this.isOpen(node.id, open)) {
-      const size = this.flat(titleOf(node, this.caption(node), this.canOpen(node.id)));
+      const size = this.flat(this.title(node));
       const middle = () => size.width / 2 + side;
       return { id: node.id, isOpen: false, height: size.height, width: size.width + side * 2, entry: middle, exit: middle };
     }
     const inside = this.inside(node.id, open);
-    const title = titleOf(node, "", true).width + 40;
+    const title = this.title(node).width + 40;
     const width = Math.max(inside.width, this.direction === "down" ? title : 0);
     const shift = (width - inside.width) / 2 + inside.padding.left + side;
     const port = (ports: ReadonlyMap<number, number>) => (tensor: number) => (ports.get(tensor) ?? inside.layout.width / 2) + shift;
@@ -190,9 +200,9 @@ export class MapPlanner {
       const width = item.width - side * 2;
       const at = { x: origin.x + place.x + side, y: origin.y + place.y };
       const isOpen = this.isOpen(node.id, open);
-      found.nodes.push({ id: node.id, ...at, width, height: item.height, depth, isOpen, canOpen: this.canOpen(node.id) });
+      found.nodes.push({ id: node.id, ...at, width, height: item.height, depth, isOpen, canOpen: this.canOpen(node.id), title: this.title(node) });
       for (const [edge, number] of edges) {
-        if (edge.source === node.id && edge.target === node.id) found.edges.push(loop(number, at, width, item.height, depth - 1));
+        if (edge.source === node.id && edge.target === node.id) found.edges.push(loop(number, at, width + (isOpen ? 0 : STACK), item.height, depth - 1));
       }
       if (isOpen) {
         const slack = (width - this.inside(node.id, open).width) / 2;
@@ -267,8 +277,8 @@ interface RoutedWire {
 }
 
 function loop(edge: number, at: Point, width: number, height: number, depth: number): MapEdge {
-  const [x, top, bottom] = [at.x + width, at.y + height * 0.3, at.y + height * 0.7];
-  const points = [{ x, y: bottom }, { x: x + LOOP - 6, y: bottom }, { x: x + LOOP - 6, y: top }, { x, y: top }];
+  const [x, top, bottom] = [at.x + width, at.y + height * 0.25, at.y + height * 0.75];
+  const points = [{ x, y: bottom }, { x: x + LOOP, y: bottom }, { x: x + LOOP, y: top }, { x, y: top }];
   return { edge, points, depth, isEntry: false, isExit: false, isSkip: false, isArc: false, heading: "down", isLoop: true, label: null };
 }
 

@@ -48,14 +48,15 @@ export interface TitleParts extends Size {
   caption: string;
   timesAt: number;
   captionAt: number;
+  /** For how many equal blocks it stands; 1 for all others. */
+  count: number;
 }
 
 const SIDE = 13;
 const BETWEEN = 8;
 
-export function titleOf(node: Node, caption: string, canOpen: boolean): TitleParts {
+export function titleOf(node: Node, caption: string, count: number, canOpen: boolean): TitleParts {
   const isModule = node.kind === "module";
-  const count = node.layers?.length ?? 0;
   const label = shortened(node.label, isModule ? 30 : LONGEST);
   const times = count > 1 ? `× ${count}` : "";
   const below = isModule ? shortened(caption, 28) : "";
@@ -63,7 +64,7 @@ export function titleOf(node: Node, caption: string, canOpen: boolean): TitlePar
   const captionAt = timesAt + (times ? textWidth(times, TITLE_SIZE) + BETWEEN : 0);
   const end = below ? captionAt + textWidth(below, CAPTION_SIZE) : captionAt - BETWEEN;
   const width = Math.max(isModule ? 72 : 44, end + SIDE + (canOpen ? 14 : 0));
-  return { label, times, caption: below, timesAt, captionAt, width, height: isModule ? 30 : 26 };
+  return { label, times, caption: below, timesAt, captionAt, count, width, height: isModule ? 30 : 26 };
 }
 
 /** The names of the axes of a tensor with their sizes below, in columns. */

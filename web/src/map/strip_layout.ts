@@ -37,6 +37,8 @@ export interface Route {
 export interface Strip extends Size {
   items: { item: Item; x: number; y: number }[];
   routes: Map<Wire, Route>;
+  /** The label below the last node, for all edges that leave from there: they carry the same tensor. */
+  tail: { wire: Wire; label: Point } | null;
 }
 
 const ABOVE_LABEL = 9;
@@ -67,7 +69,16 @@ export function stripLayout(items: readonly Item[], wires: readonly Wire[]): Str
     routes.set(wire, { points: [{ x: line, y: end }, { x: line, y }], label, isArc: false, isSideways: false });
   }
   const lanes = addArcs(placed, own.filter((wire) => !routes.has(wire)), at, routes);
-  return framed(placed, routes, lanes);
+  return framed(placed, routes, lanes, tailOf(placed, wires, at));
+}
+
+function tailOf(placed: Strip["items"], wires: readonly Wire[], at: ReadonlyMap<number, number>): Strip["tail"] {
+  const last = placed.at(-1);
+  const leaving = wires.filter((wire) => wire.source === last?.item.id && !at.has(wire.target));
+  const wire = leaving.find((one) => one.label);
+  if (!last || !wire?.label || leaving.some((one) => one.tensor !== wire.tensor)) return null;
+  const label = { x: last.x + last.item.exit(wire.tensor), y: last.y + last.item.height + ABOVE_LABEL + wire.label.height / 2 };
+  return { wire, label };
 }
 
 /** Leads connections around the nodes between their ends, on the left; short ones are nearer to the nodes. */
@@ -106,11 +117,13 @@ export function arrival(target: { item: Item; x: number; y: number }, wire: Wire
   return [{ x, y }, { x: x < target.x ? target.x : target.x + item.width, y }];
 }
 
-function framed(placed: Strip["items"], routes: Map<Wire, Route>, lanes: readonly number[]): Strip {
+function framed(placed: Strip["items"], routes: Map<Wire, Route>, lanes: readonly number[], tail: Strip["tail"]): Strip {
   const xs = [...lanes.map((x) => x - 4), ...placed.flatMap(({ item, x }) => [x, x + item.width])];
   for (const [wire, { label }] of routes) {
     if (label && wire.label) xs.push(label.x - wire.label.width / 2, label.x + wire.label.width / 2);
   }
+  const tailSize = tail?.wire.label;
+  if (tail && tailSize) xs.push(tail.label.x - tailSize.width / 2, tail.label.x + tailSize.width / 2);
   const left = Math.min(...xs);
   const last = placed.at(-1);
   for (const one of placed) one.x -= left;
@@ -118,5 +131,8 @@ function framed(placed: Strip["items"], routes: Map<Wire, Route>, lanes: readonl
     route.points = route.points.map(({ x, y }) => ({ x: x - left, y }));
     if (route.label) route.label = { x: route.label.x - left, y: route.label.y };
   }
-  return { items: placed, routes, width: Math.max(...xs) - left, height: last ? last.y + last.item.height : 0 };
+  const bottom = last ? last.y + last.item.height : 0;
+  const height = tail && tailSize ? tail.label.y + tailSize.height / 2 : bottom;
+  const moved = tail && { ...tail, label: { x: tail.label.x - left, y: tail.label.y } };
+  return { items: placed, routes, tail: moved, width: Math.max(...xs) - left, height };
 }
