@@ -1,4 +1,5 @@
-// Builds gptrace/report/page/: page.js and page.css, which the report puts into one HTML file, and drawing.js.
+// Builds gptrace/report/page/: page.js and page.css, which the report puts into one
+// HTML file, and layout.js, which lays out the SVG picture.
 // The same sources give the same bytes.
 import { mkdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
@@ -25,6 +26,11 @@ await build({
   jsx: "automatic",
   jsxImportSource: "preact",
 });
+await build({
+  ...shared,
+  entryPoints: { layout: "src/map/layout_entry.ts" },
+  outdir: target,
+  format: "iife",
+  target: "es2020",
+});
 await build({ ...shared, entryPoints: { page: "src/styles.css" }, outdir: target });
-// Run by QuickJS for SVG pictures.
-await build({ ...shared, entryPoints: { drawing: "src/drawing.ts" }, outdir: target, format: "iife", target: "es2022" });

@@ -33,22 +33,21 @@ class Explanation:
             places += [((call.index, number), op.inputs, False) for number, op in enumerate(call.ops)]
             for place, specs, leaves in places:
                 for spec in specs:
-                    yield self._walk(place, spec, leaves)
+                    for origin in () if spec.origin is None else (spec.origin, *spec.origin.also):
+                        yield self._walk(place, spec, origin, leaves=leaves)
         for node in self._graph.nodes:
             if node.kind == "output":  # what the outermost call returned
                 assert self._paths([edge for edge in self._graph.edges if edge.target == node.id], node, None)
 
-    def _walk(self, place: tuple[int, int | None], spec: TensorSpec, leaves: bool) -> str:
+    def _walk(self, place: tuple[int, int | None], spec: TensorSpec, origin: Origin, *, leaves: bool) -> str:
         """Walk from the maker of a tensor to its user; return what is wrong, or nothing."""
-        if spec.origin is None:
-            return ""
         user = self._node(*place)
-        starts = list(self._starts(spec.origin, user, place))
+        starts = list(self._starts(origin, user))
         if not starts:  # a parameter of a call that is one operation
-            return "" if spec.origin.parameter is not None else f"{place}: no node made {spec}"
+            return "" if origin.parameter is not None else f"{place}: no node made {spec}"
         self.uses += 1
-        if spec.origin.op is None and spec.origin.call is not None:
-            maker = spec.origin.call
+        if origin.op is None and origin.call is not None:
+            maker = origin.call
             if maker <= place[0] < maker + self._sizes[maker]:
                 return f"{place} is inside of the maker of {spec}"
         if leaves and user in starts:  # what a call of one operation returns
@@ -81,7 +80,7 @@ class Explanation:
                 step = before[id(step)]
         return bool(ends)
 
-    def _starts(self, origin: Origin, user: Node, place: tuple[int, int | None]) -> Iterator[Node]:
+    def _starts(self, origin: Origin, user: Node) -> Iterator[Node]:
         if origin.call is not None:
             yield self._node(origin.call, origin.op)
             return

@@ -13,6 +13,8 @@ export interface PageIndex {
   places: ReadonlyMap<number, Place>;
   /** The greatest number of equal blocks in a row; 1 where there are none. */
   layerCount: number;
+  /** Names of axes that the output has and nothing before it: vocab_size. */
+  finalAxes: ReadonlySet<string>;
 }
 
 export interface Place {
@@ -30,7 +32,7 @@ export function pageIndex(page: Page): PageIndex {
     else children.set(node.parent ?? null, [node]);
   }
   const found = { graph, nodes, children, calls: page.trace.calls };
-  return { ...found, places: placesOf(found), layerCount: Math.max(1, layersOfBlocks(page)) };
+  return { ...found, places: placesOf(found), layerCount: Math.max(1, layersOfBlocks(page)), finalAxes: finalAxes(page) };
 }
 
 type Found = Pick<PageIndex, "graph" | "nodes" | "children" | "calls">;
@@ -78,6 +80,11 @@ function offsetOf(box: Node, layer: number): number {
   const first = layers[0];
   if (first === undefined) return 0;
   return (layers[Math.min(layer, layers.length - 1)] ?? first) - first;
+}
+
+function finalAxes(page: Page): Set<string> {
+  const before = new Set(page.trace.flow.slice(0, -1).flatMap((step) => step.dims));
+  return new Set((page.trace.flow.at(-1)?.dims ?? []).filter((name) => !before.has(name) && !/^\d+$/.test(name)));
 }
 
 function layersOfBlocks(page: Page): number {

@@ -47,14 +47,16 @@ export function firstState(page: Page, index: PageIndex): State {
   };
 }
 
-/** The model, and the boxes in it that hold nothing but equal blocks. */
+/** The model itself; a model that is nothing but a wrapper of another opens with it. */
 function firstOpen(index: PageIndex): number[] {
   const models = (index.children.get(null) ?? []).filter((node) => index.children.has(node.id));
-  const lists = models.flatMap((model) => index.children.get(model.id) ?? []).filter((node) => {
-    const inside = index.children.get(node.id) ?? [];
-    return inside.length === 1 && (inside[0]?.layers?.length ?? 0) > 1;
-  });
-  return [...models, ...lists].map((node) => node.id);
+  return models.flatMap((node) => [node.id, ...onlyBoxes(index, node.id)]);
+}
+
+/** A box that holds one box alone opens together with it. */
+export function onlyBoxes(index: PageIndex, id: number): number[] {
+  const [only, ...others] = index.children.get(id) ?? [];
+  return only && others.length === 0 && index.children.has(only.id) ? [only.id, ...onlyBoxes(index, only.id)] : [];
 }
 
 export function hasFailure(page: Page): boolean {

@@ -2,229 +2,187 @@
 // Everything is computed as if the tensors flowed downwards; `layout.ts` turns it where they flow to the right.
 import { Graph as Dagre, layout as place } from "@dagrejs/dagre";
 import type { Size } from "./sizes";
+import { arrival, stripLayout, type Item, type Point, type Route, type Strip, type Wire } from "./strip_layout";
 import { stripsOf } from "./strips";
-
-export interface Point {
-  x: number;
-  y: number;
-}
-
-/** A node with its size, and where an edge of a tensor meets its border: x from its left edge. */
-export interface Item extends Size {
-  id: number;
-  entry: (tensor: number) => number;
-  exit: (tensor: number) => number;
-}
-
-export interface Wire {
-  source: number;
-  target: number;
-  tensor: number;
-  isSkip: boolean;
-  label: Size | null;
-}
-
-export interface Route {
-  points: Point[];
-  /** The middle of the label. */
-  label: Point | null;
-}
 
 export interface BoxLayout extends Size {
   /** The upper left corners of the nodes. */
   places: Map<number, Point>;
   routes: Map<Wire, Route>;
-  /** x of the point on the upper border where a tensor comes in, and on the lower one where it goes out. */
-  entries: Map<number, number>;
-  exits: Map<number, number>;
 }
 
-interface Strip extends Size {
+interface PlacedStrip {
   name: string;
-  /** x of the line through its nodes, from its left edge. */
-  spine: number;
-  items: { item: Item; x: number; y: number }[];
+  strip: Strip;
+  /** Connections that leave from or arrive in the middle of the strip run on its right. */
+  lanes: Wire[];
+  left: number;
+  top: number;
 }
 
 interface Band {
-  middle: number;
   top: number;
   bottom: number;
 }
 
-const ABOVE_LABEL = 6;
-const BELOW_LABEL = 12; // room for an arrowhead
-const PLAIN_GAP = 24; // between two nodes without a label
 const SIDE_GAP = 26;
-const RANK_GAP = 28;
+const RANK_GAP = 30;
+const LANE = 12;
+const TAP = 5;
 
-/** Places the nodes of the box with the id `box` and leads its wires around them. */
-export function layoutBox(box: number | null, items: readonly Item[], wires: readonly Wire[]): BoxLayout {
-  const graph = new Dagre({ multigraph: true });
-  graph.setGraph({ ranksep: RANK_GAP, nodesep: SIDE_GAP, edgesep: 18, rankdir: "TB" });
+/** Places nodes; `entries` and `exits` are the ids of those that stand for the border of the box. */
+export function layoutBox(items: readonly Item[], wires: readonly Wire[], entries: ReadonlySet<number>, exits: ReadonlySet<number>): BoxLayout {
   const byId = new Map(items.map((item) => [item.id, item]));
-  const strips = stripsOf(items.map((item) => item.id), wires, box).map((ids, at) => stripOf(`s${at}`, ids, byId, wires));
-  const stripWith = new Map(strips.flatMap((strip) => strip.items.map(({ item }) => [item.id, strip] as const)));
-  for (const strip of strips) graph.setNode(strip.name, { width: strip.width, height: strip.height });
-  const between = wires.filter((wire) => wire.source !== wire.target || wire.source === box);
-  const links = between.filter((wire) => !isInside(wire, stripWith, box));
-  for (const wire of links) {
-    if (wire.source === box) graph.setNode(`in${wire.tensor}`, { width: 8, height: 0 });
-    if (wire.target === box) graph.setNode(`out${wire.tensor}`, { width: 8, height: 0 });
-  }
-  const end = (id: number, tensor: number, port: string) => (id === box ? `${port}${tensor}` : (stripWith.get(id)?.name ?? ""));
-  links.forEach((wire, at) => {
-    const label = wire.label ? { width: wire.label.width, height: wire.label.height, labelpos: "c" as const } : {};
-    const weight = wire.isSkip ? 1 : 4;
-    graph.setEdge({ v: end(wire.source, wire.tensor, "in"), w: end(wire.target, wire.tensor, "out"), name: String(at) }, { weight, ...label });
+  const strips = stripsOf(items.map((item) => item.id), wires).map((ids, at): PlacedStrip => {
+    const own = ids.map((id) => byId.get(id)).filter((item) => item !== undefined);
+    return { name: String(at), strip: stripLayout(own, wires), lanes: [], left: 0, top: 0 };
   });
-  keepOrder(graph, strips);
-  place(graph);
-  return placed(graph, box, strips, stripWith, wires, links);
-}
-
-function isInside(wire: Wire, stripWith: ReadonlyMap<number, Strip>, box: number | null): boolean {
-  if (wire.source === box || wire.target === box) return false;
-  const strip = stripWith.get(wire.source);
-  if (!strip || strip !== stripWith.get(wire.target)) return false;
-  const at = strip.items.findIndex(({ item }) => item.id === wire.source);
-  return strip.items[at + 1]?.item.id === wire.target;
-}
-
-/** Stacks the nodes of a strip along a line through the points where the tensors come in. */
-function stripOf(name: string, ids: readonly number[], byId: ReadonlyMap<number, Item>, wires: readonly Wire[]): Strip {
-  const items: Strip["items"] = [];
-  let y = 0;
-  let before: number | null = null;
-  for (const id of ids) {
-    const item = byId.get(id);
-    if (!item) continue;
-    const wire = wires.find((one) => one.source === before && one.target === id);
-    if (before !== null) y += wire?.label ? wire.label.height + ABOVE_LABEL + BELOW_LABEL : PLAIN_GAP;
-    const tensor = (wire ?? wires.find((one) => one.target === id))?.tensor;
-    items.push({ item, x: tensor === undefined ? item.width / 2 : item.entry(tensor), y });
-    y += item.height;
-    before = id;
+  const stripWith = new Map(strips.flatMap((one) => one.strip.items.map(({ item }) => [item.id, one] as const)));
+  const links = wires.filter((wire) => stripWith.get(wire.source) !== stripWith.get(wire.target));
+  for (const wire of links) {
+    for (const [id, end] of [[wire.source, -1], [wire.target, 0]] as const) {
+      const one = stripWith.get(id);
+      if (one && one.strip.items.at(end)?.item.id !== id) one.lanes.push(wire);
+    }
   }
-  const labels = wires.filter((wire) => wire.label && ids.includes(wire.source) && ids.includes(wire.target));
-  const halves = labels.map((wire) => (wire.label?.width ?? 0) / 2);
-  const spine = Math.max(...items.map(({ x }) => x), ...halves);
-  const right = Math.max(...items.map(({ item, x }) => item.width - x), ...halves);
-  for (const one of items) one.x = spine - one.x;
-  return { name, width: spine + right, height: y, spine, items };
+  const graph = strips.length > 1 ? placeStrips(strips, stripWith, links, entries, exits) : null;
+  const bands = bandsOf(strips);
+  const routes = new Map<Wire, Route>();
+  for (const { strip, left, top } of strips) {
+    for (const [wire, route] of strip.routes) routes.set(wire, moved(route, left, top));
+  }
+  links.forEach((wire, at) => routes.set(wire, between(wire, at, stripWith, graph, bands)));
+  return framed(strips, routes, exits);
 }
 
-/** Holds inputs at the top and outputs at the bottom, and what no tensor connects below what ran before it. */
-function keepOrder(graph: Dagre, strips: readonly Strip[]): void {
-  const names = graph.nodes();
+/** Lets dagre place the strips, each as one node. */
+function placeStrips(
+  strips: readonly PlacedStrip[], stripWith: ReadonlyMap<number, PlacedStrip>, links: readonly Wire[],
+  entries: ReadonlySet<number>, exits: ReadonlySet<number>,
+): Dagre {
+  const graph = new Dagre({ multigraph: true });
+  graph.setGraph({ ranksep: RANK_GAP, nodesep: SIDE_GAP, edgesep: 18, rankdir: "TB", rankalign: "top" });
+  for (const { name, strip, lanes } of strips) graph.setNode(name, { width: strip.width + lanes.length * LANE * 2, height: strip.height });
+  links.forEach((wire, at) => {
+    const isBelow = stripWith.get(wire.source)?.strip.tail?.wire === wire;
+    const label = wire.label && !isBelow ? { width: wire.label.width, height: wire.label.height, labelpos: "c" as const } : {};
+    const [v, w] = [stripWith.get(wire.source)?.name ?? "", stripWith.get(wire.target)?.name ?? ""];
+    graph.setEdge({ v, w, name: String(at) }, { weight: wire.isSkip ? 1 : 4, ...label });
+  });
+  keepOrder(graph, strips, entries, exits);
+  place(graph);
+  for (const one of strips) {
+    const { x, y, width, height } = graph.node(one.name) as unknown as Point & Size;
+    one.left = x - width / 2 + one.lanes.length * LANE;
+    one.top = y - height / 2;
+  }
+  return graph;
+}
+
+/** Holds what comes in at the top and what goes out at the bottom, and what no tensor connects below what ran before. */
+function keepOrder(graph: Dagre, strips: readonly PlacedStrip[], entries: ReadonlySet<number>, exits: ReadonlySet<number>): void {
   const hidden = (v: string, w: string, weight: number) => graph.setEdge({ v, w, name: `order ${v} ${w}` }, { weight, minlen: 1 });
-  strips.forEach((strip, at) => {
+  strips.forEach((one, at) => {
     const before = strips[at - 1];
-    if (before && graph.nodeEdges(strip.name)?.length === 0) hidden(before.name, strip.name, 0);
+    if (before && graph.nodeEdges(one.name)?.length === 0) hidden(before.name, one.name, 0);
   });
   const starts = graph.sources();
   const ends = graph.sinks();
-  const inputs = names.filter((name) => name.startsWith("in"));
-  const outputs = names.filter((name) => name.startsWith("out"));
-  if (inputs.length > 0 && starts.length > 1) {
+  const withPort = (ports: ReadonlySet<number>, end: 0 | -1) =>
+    new Set(strips.filter(({ strip }) => ports.has(strip.items.at(end)?.item.id ?? 0)).map(({ name }) => name));
+  const [inputs, outputs] = [withPort(entries, 0), withPort(exits, -1)];
+  if (inputs.size > 0 && starts.length > 1) {
     graph.setNode("top", { width: 0, height: 0 });
-    for (const name of starts) hidden("top", name, inputs.includes(name) ? 50 : 0);
+    for (const name of starts) hidden("top", name, inputs.has(name) ? 50 : 0);
   }
-  if (outputs.length > 0 && ends.length > 1) {
+  if (outputs.size > 0 && ends.length > 1) {
     graph.setNode("bottom", { width: 0, height: 0 });
-    for (const name of ends) hidden(name, "bottom", outputs.includes(name) ? 50 : 0);
+    for (const name of ends) hidden(name, "bottom", outputs.has(name) ? 50 : 0);
   }
 }
 
-function placed(
-  graph: Dagre, box: number | null, strips: readonly Strip[], stripWith: ReadonlyMap<number, Strip>,
-  wires: readonly Wire[], links: readonly Wire[],
-): BoxLayout {
-  const center = (name: string): Point => graph.node(name) as unknown as Point;
-  const shown = graph.nodes().filter((name) => name !== "top" && name !== "bottom");
-  const places = new Map<number, Point>();
-  for (const strip of strips) {
-    const { x, y } = center(strip.name);
-    for (const one of strip.items) places.set(one.item.id, { x: x - strip.width / 2 + one.x, y: y - strip.height / 2 + one.y });
-  }
-  const bands = bandsOf(shown.map((name) => ({ y: center(name).y, height: (graph.node(name) as unknown as Size).height })));
-  const item = (id: number) => stripWith.get(id)?.items.find((one) => one.item.id === id)?.item;
-  const leave = (wire: Wire): Point => {
-    if (wire.source === box) return center(`in${wire.tensor}`);
-    const [at, from] = [places.get(wire.source) ?? { x: 0, y: 0 }, item(wire.source)];
-    return { x: at.x + (from?.exit(wire.tensor) ?? 0), y: at.y + (from?.height ?? 0) };
-  };
-  const arrive = (wire: Wire): Point => {
-    if (wire.target === box) return center(`out${wire.tensor}`);
-    const at = places.get(wire.target) ?? { x: 0, y: 0 };
-    return { x: at.x + (item(wire.target)?.entry(wire.tensor) ?? 0), y: at.y };
-  };
-  const routes = new Map<Wire, Route>();
-  for (const wire of wires) {
-    if (wire.source === wire.target && wire.source !== box) continue;
-    const [first, last] = [leave(wire), arrive(wire)];
-    const at = links.indexOf(wire);
-    if (at < 0) {
-      const middle = (first.y + last.y + ABOVE_LABEL - BELOW_LABEL) / 2;
-      routes.set(wire, { points: [first, last], label: wire.label && { x: first.x, y: middle } });
-      continue;
-    }
-    const edge = graph.edges().find((one) => one.name === String(at));
-    const found = edge && (graph.edge(edge) as unknown as { points: Point[]; x?: number; y?: number });
-    const label = wire.label && found?.x !== undefined && found.y !== undefined ? { x: found.x, y: found.y } : null;
-    const rows = label && wire.label ? [...bands, bandOf(label.y, wire.label.height)] : bands;
-    const inner = (found?.points ?? []).slice(1, -1).flatMap((point) => throughBand(point, rows));
-    routes.set(wire, { points: [first, ...inner, last], label });
-  }
-  return framed(places, routes, shown, center, graph);
+/** The way of a tensor from one strip to another. */
+function between(wire: Wire, at: number, stripWith: ReadonlyMap<number, PlacedStrip>, graph: Dagre | null, bands: readonly Band[]): Route {
+  const [from, to] = [stripWith.get(wire.source), stripWith.get(wire.target)];
+  const edge = graph?.edges().find((one) => one.name === String(at));
+  const found = edge && (graph?.edge(edge) as unknown as { points: Point[]; x?: number; y?: number });
+  const tail = from?.strip.tail?.wire === wire ? from.strip.tail : null;
+  const onEdge = !tail && wire.label && found?.x !== undefined && found.y !== undefined ? { x: found.x, y: found.y } : null;
+  const label = from && tail ? { x: from.left + tail.label.x, y: from.top + tail.label.y } : onEdge;
+  const rows = onEdge && wire.label ? [...bands, { top: onEdge.y - wire.label.height / 2, bottom: onEdge.y + wire.label.height / 2 }] : bands;
+  const below = bands.find((band) => from && Math.abs(band.top - from.top) < 1);
+  const inner = (found?.points ?? []).slice(1, -1).flatMap((point) => throughBand(point, rows.filter((band) => band !== below)));
+  const start = from ? departure(from, wire) : [];
+  const last = start.at(-1);
+  // A curve begins where the row ends, or it could cut a taller strip beside this one.
+  if (last && below && below.bottom > last.y) start.push({ x: last.x, y: below.bottom });
+  const end = to ? landing(to, wire) : [];
+  return { points: [...start, ...inner, ...end], label, isArc: false, isSideways: end.length > 1 && !isOpenIn(to, wire.target) };
 }
 
-/** Moves everything so that the picture starts at 0, 0, and finds its size. */
-function framed(
-  places: Map<number, Point>, routes: Map<Wire, Route>, shown: readonly string[],
-  center: (name: string) => Point, graph: Dagre,
-): BoxLayout {
-  const xs: number[] = [];
-  const ys: number[] = [];
-  for (const name of shown) {
-    const { width, height } = graph.node(name) as unknown as Size;
-    xs.push(center(name).x - width / 2, center(name).x + width / 2);
-    ys.push(center(name).y - height / 2, center(name).y + height / 2);
-  }
+function isOpenIn(one: PlacedStrip | undefined, id: number): boolean {
+  return one?.strip.items.find(({ item }) => item.id === id)?.item.isOpen ?? false;
+}
+
+/** From the lower border of a node; from the middle of a strip along its right side. */
+function departure({ strip, left, top, lanes }: PlacedStrip, wire: Wire): Point[] {
+  const one = strip.items.find(({ item }) => item.id === wire.source);
+  if (!one) return [];
+  const start = { x: left + one.x + one.item.exit(wire.tensor), y: top + one.y + one.item.height };
+  if (one === strip.items.at(-1)) return strip.tail ? [start, { x: start.x, y: top + strip.height }] : [start];
+  const x = left + strip.width + LANE * (0.5 + lanes.indexOf(wire));
+  return [start, { x: start.x, y: start.y + TAP }, { x, y: start.y + TAP }, { x, y: top + strip.height }];
+}
+
+/** To the upper border of a node; into the middle of a strip along its right side. */
+function landing({ strip, left, top, lanes }: PlacedStrip, wire: Wire): Point[] {
+  const one = strip.items.find(({ item }) => item.id === wire.target);
+  if (!one) return [];
+  const target = { item: one.item, x: left + one.x, y: top + one.y };
+  if (one === strip.items[0]) return [{ x: target.x + one.item.entry(wire.tensor), y: target.y }];
+  const x = left + strip.width + LANE * (0.5 + lanes.indexOf(wire));
+  return [{ x, y: top }, ...arrival(target, wire, x)];
+}
+
+/** Moves everything so that the picture starts at 0, 0; what goes out is led down to its lower border. */
+function framed(strips: readonly PlacedStrip[], routes: Map<Wire, Route>, exits: ReadonlySet<number>): BoxLayout {
+  const xs = strips.flatMap(({ left, strip, lanes }) => [left, left + strip.width + lanes.length * LANE]);
+  const ys = strips.flatMap(({ top, strip }) => [top, top + strip.height]);
   for (const [wire, { points, label }] of routes) {
     xs.push(...points.map((point) => point.x));
     if (label && wire.label) xs.push(label.x - wire.label.width / 2, label.x + wire.label.width / 2);
   }
-  const start = xs.length > 0 ? Math.min(...xs) : 0;
-  const top = ys.length > 0 ? Math.min(...ys) : 0;
-  const move = (point: Point): Point => ({ x: point.x - start, y: point.y - top });
-  const moved = new Map([...places].map(([id, point]) => [id, move(point)]));
-  const movedRoutes = new Map(
-    [...routes].map(([wire, { points, label }]) => [wire, { points: points.map(move), label: label && move(label) }] as const),
-  );
-  const port = (prefix: string) =>
-    new Map(shown.filter((name) => name.startsWith(prefix)).map((name) => [Number(name.slice(prefix.length)), center(name).x - start]));
-  const size = { width: xs.length > 0 ? Math.max(...xs) - start : 0, height: ys.length > 0 ? Math.max(...ys) - top : 0 };
-  return { ...size, places: moved, routes: movedRoutes, entries: port("in"), exits: port("out") };
+  const [left, top] = xs.length > 0 ? [Math.min(...xs), Math.min(...ys)] : [0, 0];
+  const [width, height] = xs.length > 0 ? [Math.max(...xs) - left, Math.max(...ys) - top] : [0, 0];
+  const places = new Map<number, Point>();
+  for (const one of strips) {
+    for (const { item, x, y } of one.strip.items) places.set(item.id, { x: one.left + x - left, y: one.top + y - top });
+  }
+  const shifted = new Map([...routes].map(([wire, route]) => [wire, moved(route, -left, -top)] as const));
+  for (const [wire, route] of shifted) {
+    const last = route.points.at(-1);
+    if (exits.has(wire.target) && last) route.points = [...route.points.slice(0, -1), last, { x: last.x, y: height }];
+  }
+  return { width, height, places, routes: shifted };
 }
 
-function bandsOf(nodes: readonly { y: number; height: number }[]): Band[] {
+function moved(route: Route, x: number, y: number): Route {
+  const move = (point: Point): Point => ({ x: point.x + x, y: point.y + y });
+  return { ...route, points: route.points.map(move), label: route.label && move(route.label) };
+}
+
+function bandsOf(strips: readonly PlacedStrip[]): Band[] {
   const bands: Band[] = [];
-  for (const { y, height } of nodes) {
-    let band = bands.find((one) => Math.abs(one.middle - y) < 1);
-    if (!band) bands.push((band = { middle: y, top: y, bottom: y }));
-    band.top = Math.min(band.top, y - height / 2);
-    band.bottom = Math.max(band.bottom, y + height / 2);
+  for (const { top, strip } of strips) {
+    const band = bands.find((one) => Math.abs(one.top - top) < 1);
+    if (band) band.bottom = Math.max(band.bottom, top + strip.height);
+    else bands.push({ top, bottom: top + strip.height });
   }
   return bands;
 }
 
-function bandOf(middle: number, height: number): Band {
-  return { middle, top: middle - height / 2, bottom: middle + height / 2 };
-}
-
-/** An edge passes a row of nodes straight down, so that it cannot cut the corner of a tall one. */
+/** An edge passes a row straight down, so that it cannot cut the corner of a tall node, and needs no bend elsewhere. */
 function throughBand(point: Point, bands: readonly Band[]): Point[] {
-  const band = bands.find((one) => Math.abs(one.middle - point.y) < 1 && one.bottom - one.top > 1);
-  return band ? [{ x: point.x, y: band.top }, { x: point.x, y: band.bottom }] : [point];
+  const band = bands.find((one) => one.top - 1 < point.y && point.y < one.bottom + 1);
+  return band ? [{ x: point.x, y: band.top }, { x: point.x, y: band.bottom }] : [];
 }

@@ -2,7 +2,7 @@
 import { useEffect, useLayoutEffect, useMemo, useRef } from "preact/hooks";
 import { useKeys } from "../keyboard";
 import { ancestors, type PageIndex } from "../page_index";
-import type { Dispatch, State } from "../state";
+import { onlyBoxes, type Dispatch, type State } from "../state";
 import { MAP } from "../words/map";
 import type { Say } from "../words/say";
 import { LayerChoice } from "../parts/layer_choice";
@@ -39,7 +39,11 @@ export function Canvas({ index, state, dispatch, say, failed, bad, told }: Canva
   useFollow({ map, places, view, state, svg, told });
 
   const toggle = (id: number) =>
-    dispatch(({ open }) => ({ open: open.includes(id) ? open.filter((one) => one !== id) : [...open, id], node: id }));
+    dispatch(({ open }) => {
+      if (open.includes(id)) return { open: open.filter((one) => one !== id), node: id };
+      const opened = [id, ...onlyBoxes(index, id)];
+      return { open: [...open, ...opened], node: opened.at(-1) ?? id };
+    });
   const current = state.node !== null && places.has(state.node) ? state.node : (map.nodes[0]?.id ?? null);
   const lit = useMemo(() => tensorsOf(index, state.node), [index, state.node]);
   const press = (event: KeyboardEvent) => walk({ event, map, current, index, state, dispatch, toggle });
@@ -58,7 +62,7 @@ export function Canvas({ index, state, dispatch, say, failed, bad, told }: Canva
             ))}
           </g>
           <Lines map={map} edges={index.graph.edges} lit={lit} bad={bad} />
-          <Labels map={map} edges={index.graph.edges} lit={lit} bad={bad} />
+          <Labels map={map} edges={index.graph.edges} lit={lit} bad={bad} final={index.finalAxes} />
           <g role="tree" aria-label={say(MAP.tree)}>
             {map.nodes.map((place) => {
               const node = index.nodes.get(place.id);

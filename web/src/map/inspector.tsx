@@ -32,7 +32,7 @@ export function Inspector({ index, state, dispatch, say }: InspectorProps) {
   const path = pathOf(index, node, state.layer);
   const operation = operationOf(index, node, state.layer);
   const call = callOf(index, node, state.layer);
-  const name = operation ? operation.name : path.slice(path.lastIndexOf(".") + 1) || node.label;
+  const name = operation ? operation.name : path || node.label;
   return (
     <aside class="inspector" aria-label={say(INSPECTOR.title)}>
       <button type="button" class="tool close" aria-label={say(INSPECTOR.close)} title={say(INSPECTOR.close)} onClick={close}>×</button>
@@ -41,8 +41,8 @@ export function Inspector({ index, state, dispatch, say }: InspectorProps) {
       {operation
         ? <Operation {...{ operation, say }} path={call?.path ?? ""} />
         : call && node.kind === "module"
-          ? <Module {...{ call, path, say }} />
-          : <Loose {...{ index, node, path, say }} />}
+          ? <Module {...{ call, say }} />
+          : <Loose {...{ index, node, say }} />}
       {call && node.kind === "module" && (
         <p><button type="button" class="link" onClick={() => dispatch({ view: "table" })}>{say(INSPECTOR.inTable)}</button></p>
       )}
@@ -51,7 +51,7 @@ export function Inspector({ index, state, dispatch, say }: InspectorProps) {
   );
 }
 
-function Module({ call, path, say }: { call: ModuleCall; path: string; say: Say }) {
+function Module({ call, say }: { call: ModuleCall; say: Say }) {
   const { parameters } = call;
   const isDivided = parameters.own !== parameters.total && parameters.own > 0;
   const count = isDivided
@@ -59,7 +59,6 @@ function Module({ call, path, say }: { call: ModuleCall; path: string; say: Say 
     : grouped(parameters.total);
   return (
     <>
-      <p class="path">{visible(path)}</p>
       <p class="mono">{visible(call.type)}{call.calls > 1 && <span class="quiet"> · {say(INSPECTOR.callOf, { call: call.call, calls: call.calls })}</span>}</p>
       {call.failed && <p class="verdict-bad">{say(INSPECTOR.failed)}</p>}
       <Tensors title={say(INSPECTOR.inputs)} tensors={call.inputs} say={say} />
@@ -111,9 +110,9 @@ function Operation({ operation, path, say }: { operation: OpCall; path: string; 
 }
 
 /** An end of the graph, a parameter, or what never ran: it has no call of its own. */
-function Loose({ index, node, path, say }: { index: PageIndex; node: Node; path: string; say: Say }) {
+function Loose({ index, node, say }: { index: PageIndex; node: Node; say: Say }) {
   if (index.graph.unreached.has(node.id)) {
-    return <><p class="path">{visible(path)}</p><p>{say(INSPECTOR.unreached)}</p></>;
+    return <p>{say(INSPECTOR.unreached)}</p>;
   }
   const edge = index.graph.edges.find((one) => one.source === node.id || one.target === node.id);
   return edge ? <><h3>{say(INSPECTOR.tensor)}</h3><p><Shape dims={edge.dims} shape={edge.shape} /></p></> : null;

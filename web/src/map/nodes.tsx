@@ -5,7 +5,7 @@ import type { Node } from "../record";
 import { visible } from "../visible";
 import { MAP } from "../words/map";
 import type { Say } from "../words/say";
-import { HEADER, type MapNode } from "./layout";
+import { HEADER, STACK, type MapNode } from "./layout";
 import { CAPTION_SIZE, shortened, textWidth, TITLE_SIZE } from "./sizes";
 
 export interface NodeState {
@@ -46,7 +46,7 @@ interface NodeProps {
 
 export function TreeNode({ index, node, place, layer, state, say, onChoose, onToggle }: NodeProps) {
   const caption = captionOf(index, node);
-  const count = node.layers?.length ?? 0;
+  const { count } = place.title;
   const kind = state.isUnreached ? "unreached" : node.kind;
   const classes = [
     "node", kind, place.isOpen && "open", place.canOpen && "can-open", state.isChosen && "chosen",
@@ -70,13 +70,13 @@ export function TreeNode({ index, node, place, layer, state, say, onChoose, onTo
       transform={`translate(${place.x},${place.y})`}
       onClick={press}
     >
-      {count > 1 && !place.isOpen && [8, 4].map((shift) => (
+      {count > 1 && !place.isOpen && [STACK, STACK / 2].map((shift) => (
         <rect key={shift} class="shape-behind" x={shift} y={-shift} width={place.width} height={height} rx="8" />
       ))}
       <rect class="shape-of-node" width={place.width} height={height} rx={node.kind === "module" ? 8 : height / 2} />
       {place.isOpen
-        ? <OpenTitle node={node} caption={caption} width={place.width} layer={layer} />
-        : <ClosedTitle node={node} caption={caption} width={place.width} height={height} canOpen={place.canOpen} />}
+        ? <OpenTitle node={node} caption={caption} place={place} layer={layer} />
+        : <ClosedTitle node={node} place={place} />}
       {place.canOpen && place.isOpen && (
         <g class="toggle" transform={`translate(${place.width - 19},17)`} onClick={(event) => { event.stopPropagation(); onToggle(); }}>
           <circle r="9" />
@@ -87,35 +87,35 @@ export function TreeNode({ index, node, place, layer, state, say, onChoose, onTo
   );
 }
 
-function ClosedTitle({ node, caption, width, height, canOpen }: { node: Node; caption: string; width: number; height: number; canOpen: boolean }) {
-  const label = shortened(node.label);
-  const count = node.layers?.length ?? 0;
-  const badge = count > 1 ? `× ${count}` : "";
-  const shift = badge ? (textWidth(badge, TITLE_SIZE) + 12) / 2 : 0;
-  const middle = width / 2 - shift;
-  const y = caption && node.kind === "module" ? 18 : height / 2 + 4.5;
+function ClosedTitle({ node, place }: { node: Node; place: MapNode }) {
+  const { title } = place;
+  const slack = (place.width - title.width) / 2;
+  const y = place.height / 2 + 4.5;
+  if (node.kind !== "module") return <text class="title" x={place.width / 2} y={y}>{title.label}</text>;
   return (
     <>
-      <text class="title" x={middle} y={y}>{label}</text>
-      {badge && <text class="times" x={middle + textWidth(label, TITLE_SIZE) / 2 + 8} y={y}>{badge}</text>}
-      {caption && node.kind === "module" && <text class="caption" x={width / 2} y="33">{shortened(caption)}</text>}
-      {canOpen && <path class="plus" d={`M${width - 14},${height / 2}h6m-3,-3v6`} />}
+      <text class="title start" x={slack + 13} y={y}>{title.label}</text>
+      {title.times && <text class="times" x={slack + title.timesAt} y={y}>{title.times}</text>}
+      {title.caption && <text class="caption start" x={slack + title.captionAt} y={y - 0.5}>{title.caption}</text>}
+      {place.canOpen && <path class="plus" d={`M${place.width - 18},${place.height / 2}h8m-4,-4v8`} />}
     </>
   );
 }
 
-function OpenTitle({ node, caption, width, layer }: { node: Node; caption: string; width: number; layer: number }) {
+/** The name of an open box; of equal blocks, the number of the one that is shown. */
+function OpenTitle({ node, caption, place, layer }: { node: Node; caption: string; place: MapNode; layer: number }) {
   const layers = node.layers?.length ?? 0;
-  const label = layers > 1 ? `${Math.min(layer, layers - 1)}` : shortened(node.label);
-  const behind = layers > 1 ? `/ ${node.label}  × ${layers}` : "";
-  const end = 14 + textWidth(label, TITLE_SIZE) + 8;
+  const label = layers > 1 ? `${Math.min(layer, layers - 1)}` : place.title.label;
+  const behind = layers > 1 ? `/ ${place.title.label}` : "";
+  const end = 13 + textWidth(label, TITLE_SIZE) + 8;
   const rest = end + (behind ? textWidth(behind, TITLE_SIZE) + 8 : 0);
-  const room = width - rest - 40;
+  const shown = shortened(caption, 28);
+  const hasRoom = rest + textWidth(shown, CAPTION_SIZE) < place.width - 36;
   return (
     <>
-      <text class="title start" x="14" y="22">{label}</text>
+      <text class="title start" x="13" y="22">{label}</text>
       {behind && <text class="times" x={end} y="22">{behind}</text>}
-      {textWidth(caption, CAPTION_SIZE) < room && <text class="caption start" x={rest} y="22">{visible(caption)}</text>}
+      {hasRoom && <text class="caption start" x={rest} y="22">{shown}</text>}
     </>
   );
 }

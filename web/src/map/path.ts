@@ -1,19 +1,8 @@
-// Points → the paths of an SVG: smooth, and upright where they leave and arrive.
-import type { Direction, MapEdge } from "./layout";
-import type { Point } from "./box_layout";
+// Points → the path of an SVG: smooth, and upright where it leaves and arrives.
+import type { Direction } from "./layout";
+import type { Point } from "./strip_layout";
 
-export function lineOf(edge: MapEdge, direction: Direction): string {
-  return edge.isLoop ? loopPath(edge.points) : pathOf(edge.points, direction);
-}
-
-/** The tip of the arrow. */
-export function headOf(edge: MapEdge, direction: Direction): string {
-  const last = at(edge.points.at(-1) ?? { x: 0, y: 0 });
-  const isUpright = edge.isLoop ? direction === "right" : direction === "down";
-  return isUpright ? `M${last}${edge.isLoop ? "l-4,7h8z" : "l-4,-7h8z"}` : `M${last}${edge.isLoop ? "l7,-4v8z" : "l-7,-4v8z"}`;
-}
-
-function pathOf(points: readonly Point[], direction: Direction): string {
+export function pathOf(points: readonly Point[], direction: Direction = "down"): string {
   const [first, ...rest] = points;
   if (!first) return "";
   let path = `M${round(first.x)},${round(first.y)}`;
@@ -27,8 +16,28 @@ function pathOf(points: readonly Point[], direction: Direction): string {
 }
 
 /** The arc from one of equal blocks to the next: corners are rounded. */
-function loopPath([from, out, back, to]: readonly Point[]): string {
+export function loopPath([from, out, back, to]: readonly Point[]): string {
   return from && out && back && to ? `M${at(from)}C${at(out)} ${at(back)} ${at(to)}` : "";
+}
+
+/** A line with right angles, whose corners are rounded. */
+export function arcPath(points: readonly Point[], radius = 9): string {
+  const [first] = points;
+  if (!first) return "";
+  let path = `M${at(first)}`;
+  for (let number = 1; number < points.length; number++) {
+    const [before, here, after] = [points[number - 1], points[number], points[number + 1]];
+    if (!before || !here) continue;
+    if (!after) path += `L${at(here)}`;
+    else path += `L${at(towards(here, before, radius))}Q${at(here)} ${at(towards(here, after, radius))}`;
+  }
+  return path;
+}
+
+function towards(from: Point, to: Point, length: number): Point {
+  const distance = Math.hypot(to.x - from.x, to.y - from.y);
+  const part = distance === 0 ? 0 : Math.min(length, distance / 2) / distance;
+  return { x: from.x + (to.x - from.x) * part, y: from.y + (to.y - from.y) * part };
 }
 
 function curve(from: Point, to: Point, direction: Direction): string {

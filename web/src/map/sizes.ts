@@ -41,14 +41,30 @@ export function shortened(text: string, limit = LONGEST): string {
   return `${shown.slice(0, limit - end - 1).join("")}…${shown.slice(-end).join("")}`;
 }
 
-/** The size of a node that is not open. */
-export function nodeSize(node: Node, caption: string): Size {
-  const title = textWidth(shortened(node.label), TITLE_SIZE);
-  if (node.kind !== "module") return { width: Math.max(44, title + 26), height: 26 };
-  const count = node.layers?.length ?? 0;
-  const badge = count > 1 ? textWidth(`× ${count}`, TITLE_SIZE) + 22 : 0;
-  const width = Math.max(92, title + badge + 30, textWidth(shortened(caption), CAPTION_SIZE) + 30);
-  return { width, height: caption ? 42 : 32 };
+/** The texts of a node that is not open, side by side: its name, how many blocks it stands for, its class. */
+export interface TitleParts extends Size {
+  label: string;
+  times: string;
+  caption: string;
+  timesAt: number;
+  captionAt: number;
+  /** For how many equal blocks it stands; 1 for all others. */
+  count: number;
+}
+
+const SIDE = 13;
+const BETWEEN = 8;
+
+export function titleOf(node: Node, caption: string, count: number, canOpen: boolean): TitleParts {
+  const isModule = node.kind === "module";
+  const label = shortened(node.label, isModule ? 30 : LONGEST);
+  const times = count > 1 ? `× ${count}` : "";
+  const below = isModule ? shortened(caption, 28) : "";
+  const timesAt = SIDE + textWidth(label, TITLE_SIZE) + BETWEEN;
+  const captionAt = timesAt + (times ? textWidth(times, TITLE_SIZE) + BETWEEN : 0);
+  const end = below ? captionAt + textWidth(below, CAPTION_SIZE) : captionAt - BETWEEN;
+  const width = Math.max(isModule ? 72 : 44, end + SIDE + (canOpen ? 14 : 0));
+  return { label, times, caption: below, timesAt, captionAt, count, width, height: isModule ? 30 : 26 };
 }
 
 /** The names of the axes of a tensor with their sizes below, in columns. */
