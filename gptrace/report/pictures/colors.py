@@ -14,7 +14,6 @@ COLORS = {
     "accent-soft": ("#dfe9fb", "#1d3157"),
     "bad": ("#b3261e", "#ff8f86"),
     "bad-soft": ("#fbe4e2", "#45201f"),
-    "tokens": ("#b0206a", "#f58bbd"),
     "tokens-soft": ("#fbe3ef", "#4a1a33"),
 }
 _AXES = {

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+
 from gptrace.record import Trace
 from gptrace.record.graph import Edge, Node
 from gptrace.report.pictures.scene import Scene
 from gptrace.report.safe_text import shortened_to, visible
 from gptrace.wording import bracketed
 
+_Axes = tuple[tuple[str, ...], tuple[int, ...]]
 # Columns of a name that a picture still shows whole.
 _WIDTH = 60
 # The axis that people ask about; it stands out.
@@ -35,6 +38,28 @@ def edge_lines(scene: Scene, edge: Edge) -> list[str]:
     names, sizes = visible(bracketed(edge.dims)), bracketed(edge.shape)
     is_known = all(part in scene.trace.dims or part.isdigit() for dim in edge.dims for part in dim.split("*"))
     return [names] if is_known else [names, sizes]
+
+
+def tensors_that_say_nothing_new(scene: Scene) -> set[int]:
+    """Return the tensors that no node changes, and whose axes stand elsewhere in the same box."""
+    entering: defaultdict[int, set[_Axes]] = defaultdict(set)
+    leaving: defaultdict[int, set[_Axes]] = defaultdict(set)
+    for edge in scene.graph.edges:
+        if edge.source != edge.box:
+            leaving[edge.source].add((edge.dims, edge.shape))
+        if edge.target != edge.box:
+            entering[edge.target].add((edge.dims, edge.shape))
+    said: set[tuple[int | None, _Axes]] = set()
+    kept: set[int] = set()
+    for edge in scene.graph.edges:
+        if edge.box in (edge.source, edge.target):
+            continue  # at the border of a box stands no label
+        axes = (edge.dims, edge.shape)
+        is_new = axes not in entering[edge.source] or (edge.box, axes) not in said
+        if is_new or not leaving[edge.target] <= entering[edge.target]:
+            said.add((edge.box, axes))
+            kept.add(edge.tensor)
+    return {edge.tensor for edge in scene.graph.edges} - kept
 
 
 def has_tokens_axis(edge: Edge) -> bool:

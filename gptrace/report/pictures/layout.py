@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from importlib.resources import files
 from typing import Literal
 
@@ -9,23 +10,25 @@ import msgspec
 from msgspec.structs import replace
 
 from gptrace.errors import OptionError
-from gptrace.record.graph import Graph
 from gptrace.report.pictures.labels import caption_of
 from gptrace.report.pictures.scene import Scene
 from gptrace.report.safe_text import visible
 
+Direction = Literal["down", "right"]
 # A layout that uses more than this would be of a picture that nobody can read.
 _MEMORY = 1 << 30
 
 
-class Text(msgspec.Struct, frozen=True):
-    """A text, its place, and whether this is its beginning or its middle."""
+class Title(msgspec.Struct, frozen=True, rename="camel"):
+    """The texts of a node side by side, and where the second and the third begin."""
 
-    text: str
-    role: Literal["title", "times", "caption"]
-    x: float
-    y: float
-    anchor: Literal["start", "middle"]
+    label: str
+    times: str
+    caption: str
+    times_at: float
+    caption_at: float
+    count: int
+    width: float
 
 
 class Place(msgspec.Struct, frozen=True, rename="camel"):
@@ -39,7 +42,7 @@ class Place(msgspec.Struct, frozen=True, rename="camel"):
     depth: int
     is_open: bool
     can_open: bool
-    texts: tuple[Text, ...]
+    title: Title
 
 
 class Column(msgspec.Struct, frozen=True):
@@ -68,16 +71,17 @@ class Point(msgspec.Struct, frozen=True):
 
 
 class Line(msgspec.Struct, frozen=True, rename="camel"):
-    """The path of a tensor and of the tip of its arrow; `edge` is its number in the graph."""
+    """The path of a tensor; `edge` is the number of the edge among those of the request."""
 
     edge: int
     depth: int
     is_entry: bool
+    is_exit: bool
     is_skip: bool
     is_loop: bool
+    heading: Direction
     points: tuple[Point, ...]
-    line: str
-    head: str
+    path: str
     label: Label | None
 
 
@@ -86,33 +90,39 @@ class Drawing(msgspec.Struct, frozen=True):
 
     width: float
     height: float
+    direction: Direction
     nodes: tuple[Place, ...]
     edges: tuple[Line, ...]
 
 
-def drawing_of(scene: Scene, direction: Literal["down", "right"]) -> Drawing:
-    """Lay a scene out; raise an OptionError where QuickJS is not installed."""
-    try:
-        import quickjs
-    except ImportError as error:
-        hint = "pip install quickjs-ng"  # not gptrace[svg]: it may run from a checkout
-        raise OptionError("an SVG of a trace needs quickjs-ng, which is not installed", hint) from error
-    request = {
-        "graph": _visible(scene.graph),
-        "open": sorted(scene.open),
-        "captions": {node.id: text for node in scene.nodes if (text := caption_of(scene, node))},
-        "direction": direction,
-    }
-    context = quickjs.Context()
-    context.set_memory_limit(_MEMORY)
-    context.eval(files("gptrace").joinpath("report/page/drawing.js").read_text("utf-8"))
-    answer = context.get("gptraceDrawing")(msgspec.json.encode(request).decode())
-    return msgspec.json.decode(answer, type=Drawing)
+class Layout:
+    """The code of the layout, which is read once for all drawings of a picture."""
 
+    def __init__(self) -> None:
+        """Raise an OptionError where QuickJS is not installed."""
+        try:
+            import quickjs
+        except ImportError as error:
+            hint = "pip install quickjs-ng"  # not gptrace[svg]: it may run from a checkout
+            raise OptionError("an SVG of a trace needs quickjs-ng, which is not installed", hint) from error
+        context = quickjs.Context()
+        context.set_memory_limit(_MEMORY)
+        context.eval(files("gptrace").joinpath("report/page/layout.js").read_text("utf-8"))
+        self._layout = context.get("gptraceLayout")
 
-def _visible(graph: Graph) -> Graph:
-    """Return a graph whose names can be written as JSON, whatever they are."""
-    return Graph(
-        tuple(replace(node, label=visible(node.label)) for node in graph.nodes),
-        tuple(replace(edge, dims=tuple(map(visible, edge.dims))) for edge in graph.edges),
-    )
+    def drawing(self, scene: Scene, direction: Direction, unlabelled: Iterable[int] = ()) -> Drawing:
+        """Lay a scene out; the tensors of `unlabelled` have no label."""
+        graph = scene.graph
+        request = {
+            "graph": {
+                # Names that can be written as JSON, whatever they are.
+                "nodes": [replace(node, label=visible(node.label)) for node in graph.nodes],
+                "edges": [replace(edge, dims=tuple(map(visible, edge.dims))) for edge in graph.edges],
+            },
+            "open": sorted(scene.open),
+            "captions": {node.id: text for node in graph.nodes if (text := caption_of(scene, node))},
+            "direction": direction,
+            "unlabelled": sorted(unlabelled),
+        }
+        answer = self._layout(msgspec.json.encode(request).decode())
+        return msgspec.json.decode(answer, type=Drawing)

@@ -6,6 +6,8 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 
+from msgspec.structs import replace as replace_fields
+
 from gptrace.graph import graph_of
 from gptrace.record import Trace
 from gptrace.record.graph import Edge, Graph, Node
@@ -58,29 +60,18 @@ class Scene:
 def scene_of(trace: Trace, view: View) -> Scene:
     """Return the scene of a trace: as deep as the view says, or else with the first of equal blocks open."""
     graph = graph_of(trace, fold=not view.full)
-    inside: defaultdict[int | None, list[Node]] = defaultdict(list)
-    for node in graph.nodes:
-        inside[node.parent].append(node)
-    boxes = [node for node in graph.nodes if node.id in inside]
+    inside = _inside(graph)
     if view.depth is not None:
-        depths = {node.id: trace.calls[node.call].depth for node in boxes if node.call is not None}
-        opened = {box for box, depth in depths.items() if depth < view.depth}
-    elif any(node.layers for node in boxes):
-        opened = _around_blocks(graph.nodes, {node.id for node in boxes})
+        depths = {node.id: trace.calls[node.call].depth for node in graph.nodes if node.call is not None}
+        opened = {box for box, depth in depths.items() if depth < view.depth and box in inside}
+    elif blocks := _blocks(graph):
+        opened = {*blocks, *(box for block in blocks for box in _boxes_around(block, graph))}
     else:
-        opened = _while_small(boxes, inside)
-    return _with_open(trace, graph, opened)
+        opened = _while_small(graph)
+    return with_open(trace, graph, opened)
 
 
-def shallower(scene: Scene) -> Scene:
-    """Return a scene with the deepest of its open boxes closed."""
-    deepest = max(map(scene.depth_of, scene.open))
-    kept = {box for box in scene.open if scene.depth_of(box) < deepest}
-    closed = scene.closed + len(scene.open) - len(kept)
-    return replace(_with_open(scene.trace, scene.graph, kept), closed=closed)
-
-
-def _with_open(trace: Trace, graph: Graph, opened: Collection[int]) -> Scene:
+def with_open(trace: Trace, graph: Graph, opened: Collection[int]) -> Scene:
     """Return the scene of a graph with these boxes open, as far as those around them are open."""
     seen = {None} | {node.id for node in graph.nodes if node.id in opened}
     shown: list[Node] = []
@@ -92,32 +83,87 @@ def _with_open(trace: Trace, graph: Graph, opened: Collection[int]) -> Scene:
     return Scene(trace, graph, frozenset(node.id for node in shown if node.id in seen), tuple(shown))
 
 
-def _around_blocks(nodes: tuple[Node, ...], boxes: set[int]) -> set[int]:
-    """Return the outermost boxes that stand for equal blocks, and all boxes around them."""
-    opened: set[int] = set()
-    for node in nodes:
-        around = list(_boxes_around(node, nodes))
-        if node.layers and node.id in boxes and not any(nodes[box].layers for box in around):
-            opened.update(around, [node.id])
-    return opened
+def shallower(scene: Scene) -> Scene:
+    """Return a scene with the deepest of its open boxes closed."""
+    deepest = max(map(scene.depth_of, scene.open))
+    kept = {box for box in scene.open if scene.depth_of(box) < deepest}
+    closed = scene.closed + len(scene.open) - len(kept)
+    return replace(with_open(scene.trace, scene.graph, kept), closed=closed)
 
 
-def _boxes_around(node: Node, nodes: tuple[Node, ...]) -> Iterator[int]:
-    while node.parent is not None:
-        yield node.parent
-        node = nodes[node.parent]
+def with_blocks_apart(scene: Scene) -> list[Scene]:
+    """Return the scene with its equal blocks closed, and then what is in each of these.
+
+    A box that holds nothing but equal blocks is closed, too: its name says what is in it.
+    """
+    graph, inside = scene.graph, _inside(scene.graph)
+    blocks = [block for block in _blocks(graph) if block in scene.open]
+    closed = {*blocks}
+    for block in blocks:
+        box = graph.nodes[block].parent
+        if box is not None and len(inside[box]) == 1:
+            closed.add(box)
+    outer = replace(with_open(scene.trace, graph, scene.open - closed), closed=scene.closed)
+    return [outer, *(_alone(scene, block) for block in blocks)]
 
 
-def _while_small(boxes: list[Node], inside: dict[int | None, list[Node]]) -> set[int]:
+def _alone(scene: Scene, box: int) -> Scene:
+    """Return the scene of one box and what is in it."""
+    numbers: dict[int | None, int] = {box: 0}
+    for node in scene.graph.nodes[box + 1 :]:
+        if node.parent in numbers:
+            numbers[node.id] = len(numbers)
+    nodes = [
+        replace_fields(node, id=numbers[node.id], parent=numbers.get(node.parent))
+        for node in scene.graph.nodes
+        if node.id in numbers
+    ]
+    edges = [
+        replace_fields(edge, box=numbers[edge.box], source=numbers[edge.source], target=numbers[edge.target])
+        for edge in scene.graph.edges
+        if edge.box in numbers
+    ]
+    opened = {numbers[opened] for opened in scene.open if opened in numbers}
+    return with_open(scene.trace, Graph(tuple(nodes), tuple(edges)), opened)
+
+
+def _inside(graph: Graph) -> dict[int | None, list[Node]]:
+    inside: dict[int | None, list[Node]] = {}
+    for node in graph.nodes:
+        inside.setdefault(node.parent, []).append(node)
+    return inside
+
+
+def _blocks(graph: Graph) -> list[int]:
+    """Return the outermost boxes that stand for equal blocks and have something in them."""
+    inside = _inside(graph)
+    return [
+        node.id
+        for node in graph.nodes
+        if node.layers
+        and node.id in inside
+        and not any(graph.nodes[box].layers for box in _boxes_around(node.id, graph))
+    ]
+
+
+def _boxes_around(node: int, graph: Graph) -> Iterator[int]:
+    box = graph.nodes[node].parent
+    while box is not None:
+        yield box
+        box = graph.nodes[box].parent
+
+
+def _while_small(graph: Graph) -> set[int]:
     """Return the boxes to open, outer ones first, while few nodes can be seen; those of the model always."""
-    opened = {box.id for box in boxes if box.parent is None}
-    count = len(inside[None]) + sum(len(inside[box]) for box in opened)
-    left = [box for box in boxes if box.parent in opened]
-    while left and count + len(inside[left[0].id]) - 1 <= _NODES:
+    inside = _inside(graph)
+    opened = {node.id for node in inside.get(None, []) if node.id in inside}
+    count = len(inside.get(None, [])) + sum(len(inside[box]) for box in opened)
+    left = [node.id for box in opened for node in inside[box] if node.id in inside]
+    while left and count + len(inside[left[0]]) - 1 <= _NODES:
         box = left.pop(0)
-        opened.add(box.id)
-        count += len(inside[box.id]) - 1
-        left += [inner for inner in inside[box.id] if inner.id in inside]
+        opened.add(box)
+        count += len(inside[box]) - 1
+        left += [node.id for node in inside[box] if node.id in inside]
     return opened
 
 
