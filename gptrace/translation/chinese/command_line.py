@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 COMMAND_LINE: dict[str, str] = {
+    "rank {}: {}": "rank {}：{!t}",
     # what several messages share
     "junit is no format of this report": "这个报告不能写成 junit",
     "only gptrace check writes JUnit XML": "只有 gptrace check 能写 JUnit XML",
