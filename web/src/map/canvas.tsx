@@ -8,7 +8,7 @@ import type { Say } from "../words/say";
 import { LayerChoice } from "../parts/layer_choice";
 import { Labels, Lines } from "./edges";
 import { MapPlanner, type MapLayout, type MapNode } from "./layout";
-import { captionOf, Frame, TreeNode } from "./nodes";
+import { captionOf, Frame, Remark, TreeNode } from "./nodes";
 import { Tools } from "./tools";
 import { useZoom, type View } from "./zoom";
 
@@ -23,11 +23,13 @@ export interface CanvasProps {
   bad: ReadonlySet<number>;
   /** Nodes that the lesson speaks of. */
   told: ReadonlySet<number>;
+  /** Lines that are written beside a node. */
+  remarks?: ReadonlyMap<number, readonly string[]>;
 }
 
 const NONE: ReadonlySet<number> = new Set();
 
-export function Canvas({ index, state, dispatch, say, failed, bad, told }: CanvasProps) {
+export function Canvas({ index, state, dispatch, say, failed, bad, told, remarks }: CanvasProps) {
   const svg = useRef<SVGSVGElement>(null);
   const content = useRef<SVGGElement>(null);
   const view = useZoom(svg, content);
@@ -84,6 +86,7 @@ export function Canvas({ index, state, dispatch, say, failed, bad, told }: Canva
               );
             })}
           </g>
+          {[...(remarks ?? [])].map(([id, lines]) => <Remark key={id} place={places.get(id)} lines={lines} />)}
         </g>
       </svg>
       </div>
