@@ -8,7 +8,7 @@ import type { Say } from "../words/say";
 import { LayerChoice } from "../parts/layer_choice";
 import { Labels, Lines } from "./edges";
 import { MapPlanner, type MapLayout, type MapNode } from "./layout";
-import { captionOf, Frame, Remark, TreeNode } from "./nodes";
+import { captionOf, Frame, Remark, remarkSize, TreeNode } from "./nodes";
 import { Tools } from "./tools";
 import { useZoom, type View } from "./zoom";
 
@@ -38,7 +38,7 @@ export function Canvas({ index, state, dispatch, say, failed, bad, told, remarks
   const places = useMemo(() => new Map(map.nodes.map((place) => [place.id, place])), [map]);
   const fit = () => view.show({ x: 0, y: 0, width: map.width, height: map.height }, { largest: 1.6 });
   useKeys({ f: fit, "+": () => view.by(1.25), "-": () => view.by(0.8) });
-  useFollow({ map, places, view, state, svg, told });
+  useFollow({ map, places, view, state, svg, told, remarks });
 
   const toggle = (id: number) =>
     dispatch(({ open }) => {
@@ -108,10 +108,11 @@ interface Following {
   state: State;
   svg: { current: SVGSVGElement | null };
   told: ReadonlySet<number>;
+  remarks: ReadonlyMap<number, readonly string[]> | undefined;
 }
 
 /** Keeps what is chosen in sight, and the focus on it; shows the whole map at first, and a box that is opened. */
-function useFollow({ map, places, view, state, svg, told }: Following): void {
+function useFollow({ map, places, view, state, svg, told, remarks }: Following): void {
   const before = useRef<readonly number[] | null>(null);
   useLayoutEffect(() => {
     const opened = before.current === null ? [] : state.open.filter((id) => !before.current?.includes(id));
@@ -124,7 +125,8 @@ function useFollow({ map, places, view, state, svg, told }: Following): void {
   useEffect(() => {
     const place = state.node === null ? undefined : places.get(state.node);
     if (!place) return;
-    if (!place.isOpen) view.reveal(place);
+    const lines = remarks?.get(place.id) ?? [];
+    if (!place.isOpen) view.reveal({ ...place, width: place.width + remarkSize(lines).width });
     if (svg.current?.contains(document.activeElement)) focusOn(place.id);
   }, [state.node]);
   useEffect(() => {

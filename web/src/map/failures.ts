@@ -21,9 +21,10 @@ export function failuresOf(page: Page, index: PageIndex): Failures {
   }
   for (const check of (page.check?.checks ?? []).filter((one) => one.holds === false)) {
     const node = blamedNode(check, page, index);
-    if (!node || nodes.includes(node)) continue;
-    nodes.push(node);
-    remarks.set(node.id, [`✗ ${check.name}`, check.source?.text.trim() ?? ""].filter(Boolean));
+    if (!node) continue;
+    if (!nodes.includes(node)) nodes.push(node);
+    const others = (remarks.get(node.id) ?? []).filter((line) => line.startsWith("✗"));
+    remarks.set(node.id, [...others, `✗ ${check.name}`, check.source?.text.trim() ?? ""].filter(Boolean));
   }
   const failed = new Set(nodes.map((node) => node.id));
   const bad = new Set(index.graph.edges.flatMap((edge, at) => (failed.has(edge.target) && edge.source !== edge.target ? [at] : [])));
@@ -42,6 +43,17 @@ function failingNode(page: Page, index: PageIndex): Node | undefined {
   const node = call && index.places.get(call.index)?.node;
   if (!node || page.trace.error?.cause) return node;
   return (index.children.get(node.id) ?? []).find((one) => operationOf(index, one, 0)?.failed) ?? node;
+}
+
+/** Checks that fail, those with the same line and operation together. */
+export function blames(page: Page): CheckResult[][] {
+  const groups = new Map<string, CheckResult[]>();
+  for (const check of (page.check?.checks ?? []).filter((one) => one.holds === false)) {
+    const { file, line } = check.source ?? { file: check.name, line: 0 };
+    const key = JSON.stringify([file, line, check.path, check.operation]);
+    groups.set(key, [...(groups.get(key) ?? []), check]);
+  }
+  return [...groups.values()];
 }
 
 /** The operation that a check blames: by its line, or else by its name; the module where neither is known. */

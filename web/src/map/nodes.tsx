@@ -32,12 +32,16 @@ export function Frame({ place, isLit, hasFailed }: { place: MapNode; isLit: bool
   );
 }
 
+export function remarkSize(lines: readonly string[]): { shown: string[]; width: number; height: number } {
+  const shown = lines.map((line) => shortened(line, 50));
+  if (shown.length === 0) return { shown, width: 0, height: 0 };
+  return { shown, width: Math.max(...shown.map((line) => textWidth(line, CAPTION_SIZE + 1))) + 20, height: 17 * shown.length + 10 };
+}
+
 /** What went wrong, on the right of the node where it did. */
 export function Remark({ place, lines }: { place: MapNode | undefined; lines: readonly string[] }) {
   if (!place || lines.length === 0) return null;
-  const shown = lines.map((line) => shortened(line, 60));
-  const width = Math.max(...shown.map((line) => textWidth(line, CAPTION_SIZE + 1))) + 20;
-  const height = 17 * shown.length + 10;
+  const { shown, width, height } = remarkSize(lines);
   const y = place.y + Math.min(place.height, HEADER) / 2 - height / 2;
   return (
     <g class="remark" aria-hidden="true" transform={`translate(${place.x + place.width + 14},${y})`}>

@@ -1,7 +1,7 @@
 // Where the forward pass broke, or which line a check blames: on the map and in words.
 import { useEffect, useMemo } from "preact/hooks";
 import { Canvas } from "../map/canvas";
-import { blamedNode, boxesAround, failuresOf } from "../map/failures";
+import { blamedNode, blames, boxesAround, failuresOf } from "../map/failures";
 import { Prose, Verdict } from "../parts/prose";
 import { Shape } from "../parts/shape";
 import type { CheckResult, Failure, SourceLine } from "../record";
@@ -32,9 +32,9 @@ function FailureView({ page, index, state, dispatch, say }: ViewProps) {
       </div>
       <aside class="inspector failure-text">
         {error && <Broken {...{ error, say }} unreached={[...index.graph.unreached.values()]} />}
-        {checks.filter((check) => check.holds === false).map((check) => {
-          const node = blamedNode(check, page, index);
-          return <Blamed key={check.name} check={check} say={say} onShow={node ? () => show([node]) : null} />;
+        {blames(page).map((group) => {
+          const node = group[0] && blamedNode(group[0], page, index);
+          return <Blamed key={group[0]?.name} checks={group} say={say} onShow={node ? () => show([node]) : null} />;
         })}
         <Checks checks={checks} say={say} />
       </aside>
@@ -69,18 +69,25 @@ function SourceText({ text }: { text: string }) {
   return <>{place && <p class="quiet">{visible(place)}</p>}<pre class="source">{visibleLines(code)}</pre></>;
 }
 
-function Blamed({ check, say, onShow }: { check: CheckResult; say: Say; onShow: (() => void) | null }) {
+/** What one line breaks: its operation and its remedy stand once. */
+function Blamed({ checks, say, onShow }: { checks: readonly CheckResult[]; say: Say; onShow: (() => void) | null }) {
+  const [check] = checks;
+  if (!check) return null;
   const axes = (names: readonly string[] | undefined) => `[${(names ?? []).map(visible).join(", ")}]`;
   return (
     <section class="blamed">
-      <h2 class="verdict-bad"><Verdict holds={false} /> {visible(check.name)}</h2>
-      <p><Prose text={check.sentence} /></p>
+      {checks.map((one) => (
+        <div key={one.name}>
+          <h2 class="verdict-bad"><Verdict holds={false} /> {visible(one.name)}</h2>
+          <p><Prose text={one.sentence} /></p>
+        </div>
+      ))}
       {check.source && <><h3>{say(FAILURE.line)}</h3><p class="quiet">{placeOf(check.source)}</p><pre class="source">{visibleLines(check.source.text)}</pre></>}
       {check.operation && (
         <p><code>{visible(check.operation)}</code>{check.path && <> · <code>{visible(check.path)}</code></>}{(check.before ?? []).length > 0 && <span class="mono"> {axes(check.before)} → {axes(check.after)}</span>}</p>
       )}
       {check.likely && <><h3>{say(FAILURE.likely)}</h3><p><Prose text={check.likely} /></p></>}
-      {check.instead && <><h3>{say(FAILURE.instead)}</h3><pre class="source good-source">{visibleLines(check.instead)}</pre></>}
+      {check.instead && <><h3>{say(FAILURE.instead)}</h3><p class="source good-source"><Prose text={check.instead} /></p></>}
       {onShow && <p><button type="button" class="link" onClick={onShow}>{say(FAILURE.onMap)}</button></p>}
     </section>
   );
