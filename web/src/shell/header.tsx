@@ -10,7 +10,13 @@ import { Tokens } from "./tokens";
 
 const NEXT_THEME: Record<Theme, Theme> = { auto: "light", light: "dark", dark: "auto" };
 
-export function Header(props: ViewProps) {
+interface HeaderProps extends ViewProps {
+  onHelp: () => void;
+  onSearch: () => void;
+  onTeach: () => void;
+}
+
+export function Header({ onHelp, onSearch, onTeach, ...props }: HeaderProps) {
   const { page, state, dispatch, say } = props;
   const { model } = page.trace;
   const isRandom = (model.weights as { source?: string } | null | undefined)?.source === "random";
@@ -25,6 +31,9 @@ export function Header(props: ViewProps) {
           {isRandom && <span class="warning">{say(SHELL.randomWeights)}</span>}
         </p>
         <div class="tools">
+          {(page.explanations ?? []).length > 0 && <Tool label={say(SHELL.teach)} onClick={onTeach}>▶</Tool>}
+          <Tool label={say(SHELL.search)} onClick={onSearch}>⌕</Tool>
+          <Tool label={say(SHELL.help)} onClick={onHelp}>?</Tool>
           <Tool label={say(SHELL.language)} onClick={() => dispatch({ language: state.language === "en" ? "zh" : "en" })}>
             {say(SHELL.language)}
           </Tool>
