@@ -14,6 +14,7 @@ import gptrace
 ROOT = Path(gptrace.__file__).parent
 # From left to right, as the data flows. `__init__` is the public face and looks at all of it, lazily.
 ORDER = [
+    "ranks",
     "wording",
     "notebook_cells",
     "errors",
@@ -29,6 +30,7 @@ ORDER = [
     "verify",
     "session_runs",
     "session",
+    "parallel",
     "api",
     "testing",
     "report",

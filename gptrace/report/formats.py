@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from gptrace.errors import OptionError
 from gptrace.record import Check, Report, Trace
 from gptrace.record.writing import item_dicts, json_pieces, to_json
+from gptrace.report.safe_text import shortened_to
 from gptrace.report.view import View
 
 # rich takes a while to import and JSON does not need it, nor the parts of a report: hence the imports inside
@@ -83,11 +84,32 @@ def _html(report: Report, view: View) -> Iterator[str]:
     from gptrace.report import outputs
     from gptrace.report.html import to_page
 
+    title = _title(report)
+    yield to_page(outputs.parts(_whole(report), view), title, view.language_of(report), view.theme)
+
+
+def _svg(report: Report, view: View) -> Iterator[str]:
+    from gptrace.report import outputs
+    from gptrace.report.parts import Lines, line
+    from gptrace.report.svg import to_svg
+
+    # Every row of a report, if they are asked for; else what is legible on a page.
+    width = view.width or (None if view.full else _PICTURE_WIDTH)
+    title = _title(report)
+    parts = outputs.parts(_whole(report), dataclasses.replace(view, width=width))
+    yield to_svg([Lines([line(title, "strong")]), *parts], title, view.language_of(report), view.theme, width)
+
+
+def _title(report: Report) -> str:
+    """Return the command, and the beginning of the first prompt of a report that is no stream."""
     title = f"gptrace {'run' if report.output_name() == 'trace' else report.output_name()}"
-    if not report.is_stream:
-        prompts = getattr(report, "inputs", None) or [report, *getattr(report, report.items)]
-        title += next((f": {text}" for prompt in prompts if (text := getattr(prompt, "text", None))), "")
-    yield to_page(outputs.parts(_whole(report), view), title, view.language_of(report))
+    if report.is_stream:
+        return title
+    prompts = getattr(report, "inputs", None) or [report, *getattr(report, report.items)]
+    # The text of a generation is its continuation.
+    texts = (getattr(each, "prompt_text", None) or getattr(each, "text", None) for each in prompts)
+    text = " ".join((next(filter(None, texts), None) or "").split())
+    return f"{title}: {shortened_to(text, _TITLE_WIDTH)}" if text else title
 
 
 def _junit(report: Report) -> Iterator[str]:
@@ -104,6 +126,9 @@ def _whole(report: Report) -> Report:
     return whole
 
 
+_PICTURE_WIDTH = 120  # columns
+_TITLE_WIDTH = 80  # columns of the prompt in a title
+
 FORMATS: dict[str, Callable[[Report, View], Iterator[str]]] = {
     "table": _table,
     "json": _json,
@@ -111,4 +136,5 @@ FORMATS: dict[str, Callable[[Report, View], Iterator[str]]] = {
     "csv": _csv,
     "markdown": _markdown,
     "html": _html,
+    "svg": _svg,
 }

@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar
 import typer
 
 from gptrace.cli import streams
+from gptrace.cli.options.display import Theme
 from gptrace.cli.options.option import option
 from gptrace.cli.output import Destination
 from gptrace.errors import InputError
@@ -37,8 +38,8 @@ OutputFile = Annotated[
     Path | None,
     option(
         "--output -o FILE",
-        "Write to FILE; .json, .jsonl, .csv, .md, .html or .txt selects the format. If the command fails, "
-        "FILE is not changed.",
+        "Write to FILE; .json, .jsonl, .csv, .md, .html, .svg or .txt selects the format. If the command "
+        "fails, FILE is not changed.",
     ),
 ]
 
@@ -209,7 +210,7 @@ class PredictingModelOptions(ModelOptions):
 
 @dataclass(frozen=True, slots=True)
 class OutputOptions:
-    """The format, the place, the width and the language of the output."""
+    """The format, the place, the width, the language and the colours of the output."""
 
     title: ClassVar = "Output"
 
@@ -217,7 +218,7 @@ class OutputOptions:
         str | None,
         option(
             "--format -f NAME",
-            "One of table (or text), json, jsonl, csv, markdown, html.  "
+            "One of table (or text), json, jsonl, csv, markdown, html, svg.  "
             "[env var: GPTRACE_FORMAT; default: table]",
         ),
     ] = None
@@ -232,7 +233,10 @@ class OutputOptions:
         ),
     ] = None  # fmt: skip
     lang: Language = None
+    theme: Theme = None
 
     def destination(self, *, junit: bool = False) -> Destination:
         """Check the options, before any work is done; `junit`: the command may write JUnit XML, too."""
-        return Destination.parse(self.format, self.json, self.file, self.width, self.lang, junit=junit)
+        return Destination.parse(
+            self.format, self.json, self.file, self.width, self.lang, self.theme, junit=junit
+        )

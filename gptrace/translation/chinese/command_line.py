@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 COMMAND_LINE: dict[str, str] = {
+    "rank {}: {}": "rank {}：{!t}",
     # what several messages share
     "junit is no format of this report": "这个报告不能写成 junit",
     "only gptrace check writes JUnit XML": "只有 gptrace check 能写 JUnit XML",
@@ -55,6 +56,7 @@ COMMAND_LINE: dict[str, str] = {
     "{}… ({} characters) …{}": "{}…（共 {} 个字符）…{}",
     "{}… ({} characters)": "{}…（共 {} 个字符）",
     "the language is {}": "语言是 {}",
+    "the theme is {}": "主题是 {}",
     "{} is not a measurement": "{} 不是能测量的量",
     # commands
     "`{} --help` lists the arguments and options": "用 `{} --help` 查看参数和选项（帮助是英文的）",
