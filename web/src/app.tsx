@@ -56,8 +56,15 @@ export function App({ page, index }: { page: Page; index: PageIndex }) {
 function Current(props: ViewProps) {
   const { page, prompt, state, say } = props;
   const { component: Component, hasData } = VIEWS[state.view];
-  if (hasData(page, prompt)) return <Component {...props} />;
   const reasons = (page.left_out ?? []).filter((part) => part.view === state.view);
+  if (hasData(page, prompt)) {
+    return (
+      <>
+        {reasons.map((part, at) => <p key={at} class="note">{visible(say([part.reason, part.reason_zh]))}</p>)}
+        <Component {...props} />
+      </>
+    );
+  }
   return (
     <section class="left-out">
       <h2>{say(VIEW_TITLES[state.view])}</h2>

@@ -37,10 +37,11 @@ export function stepsOf(page: Page, index: PageIndex, language: Language): Step[
   const steps: Step[] = [];
   topics.forEach((topic, topicAt) => {
     let spokenOf: Place[] = [];
+    const others = othersOf(topic.topic, index);
     topic.claims.forEach((claim, claimAt) => {
       const named = placesIn(`${claim.text} ${claim.measured}`, page, index);
-      if (named.length > 0) spokenOf = named;
-      const modules = spokenOf.map((place) => place.node);
+      if (named.length > 0 || topic.topic !== "attention") spokenOf = named;
+      const modules = spokenOf.length > 0 ? spokenOf.map((place) => place.node) : others(claim.key);
       const operations = modules.flatMap((node) => operationsOf(claim.key, node, index));
       const nodes = operations.length > 0 ? operations : modules;
       const layer = spokenOf.find((place) => place.layer !== null)?.layer ?? null;
@@ -48,6 +49,17 @@ export function stepsOf(page: Page, index: PageIndex, language: Language): Step[
     });
   });
   return steps;
+}
+
+/** What a claim that names no module speaks of: the text, the blocks, or the logits. */
+function othersOf(topic: string, index: PageIndex): (key: string) => Node[] {
+  const ends = (kind: Node["kind"]) => (index.children.get(null) ?? []).filter((node) => node.kind === kind);
+  const blocks = index.graph.nodes.filter((node) => (node.layers?.length ?? 0) > 1).slice(0, 1);
+  return (key) => {
+    if (key === "tokens") return ends("input");
+    if (key === "blocks") return blocks;
+    return topic === "flow" || topic === "attention" ? [] : ends("output");
+  };
 }
 
 interface Place {

@@ -28,6 +28,7 @@ export interface CanvasProps {
 }
 
 const NONE: ReadonlySet<number> = new Set();
+const CONTEXT = 130; // what is seen around the nodes that the lesson speaks of
 
 export function Canvas({ index, state, dispatch, say, failed, bad, told, remarks }: CanvasProps) {
   const svg = useRef<SVGSVGElement>(null);
@@ -119,6 +120,7 @@ function useFollow({ map, places, view, state, svg, told, remarks }: Following):
     const isFirst = before.current === null;
     before.current = state.open;
     const box = places.get(opened.at(-1) ?? -1);
+    if (told.size > 0) return; // the lesson shows what it speaks of
     if (isFirst) view.show({ x: 0, y: 0, width: map.width, height: map.height }, { smallest: 0.5, largest: 1.3 }, true);
     else if (box) view.show(box, { smallest: 0.55, largest: 1.1 });
   }, [map]);
@@ -135,7 +137,8 @@ function useFollow({ map, places, view, state, svg, told, remarks }: Following):
     const [x, y] = [Math.min(...areas.map((one) => one.x)), Math.min(...areas.map((one) => one.y))];
     const right = Math.max(...areas.map((one) => one.x + one.width));
     const bottom = Math.max(...areas.map((one) => one.y + one.height));
-    view.reveal({ x, y, width: right - x, height: bottom - y });
+    const around = { x: x - CONTEXT, y: y - CONTEXT, width: right - x + 2 * CONTEXT, height: bottom - y + 2 * CONTEXT };
+    view.show(around, { smallest: 0.6, largest: 1.1 });
   }, [told, map]);
 }
 
