@@ -50,6 +50,7 @@ export function Canvas({ index, state, dispatch, say, failed, bad, told, remarks
   const current = state.node !== null && places.has(state.node) ? state.node : (map.nodes[0]?.id ?? null);
   const lit = useMemo(() => tensorsOf(index, state.node), [index, state.node]);
   const press = (event: KeyboardEvent) => walk({ event, map, current, index, state, dispatch, toggle });
+  useArrowsFromAnywhere(press, current);
   return (
     <>
       <div class="map-bar">
@@ -144,6 +145,21 @@ function useFollow({ map, places, view, state, svg, told, remarks }: Following):
 
 function focusOn(id: number): void {
   document.getElementById(`node-${id}`)?.focus({ preventScroll: true });
+}
+
+/** Arrows walk over the map as long as nothing else has the focus. */
+function useArrowsFromAnywhere(press: (event: KeyboardEvent) => void, current: number | null): void {
+  const latest = useRef(press);
+  latest.current = press;
+  useEffect(() => {
+    const listen = (event: KeyboardEvent) => {
+      if (event.defaultPrevented || document.activeElement !== document.body || current === null) return;
+      latest.current(event);
+      if (event.defaultPrevented) focusOn(current);
+    };
+    addEventListener("keydown", listen);
+    return () => removeEventListener("keydown", listen);
+  }, [current]);
 }
 
 interface Walk {
