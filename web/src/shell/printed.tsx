@@ -8,20 +8,22 @@ import { hasFailure } from "../state";
 import { VIEW_TITLES } from "../words/shell";
 
 export function Printed(props: ViewProps) {
-  const { page, prompt, state, say } = props;
+  const { page, prompt, state } = props;
   const isPrinted = (name: ViewName) => {
     if (name === "table") return state.view === "table";
     return name === "failure" ? hasFailure(page) : VIEWS[name].hasData(page, prompt);
   };
-  return <>{VIEW_NAMES.filter(isPrinted).map((name) => <section key={name} class="printed-view"><h2>{say(VIEW_TITLES[name])}</h2><PrintedView name={name} {...props} /></section>)}</>;
+  return <>{VIEW_NAMES.filter(isPrinted).map((name) => <section key={name} class="printed-view"><PrintedView name={name} {...props} /></section>)}</>;
 }
 
 function PrintedView({ name, ...props }: ViewProps & { name: ViewName }) {
-  const { page, index, state, say } = props;
-  if (name === "map") return <PrintedMap {...{ index, state, say }} failures={null} />;
+  const { page, index, say } = props;
+  const state = { ...props.state, view: name };
+  const title = <h2>{say(VIEW_TITLES[name])}</h2>;
+  if (name === "map") return <>{title}<PrintedMap {...{ index, state, say }} failures={null} /></>;
   if (name === "failure") {
-    return <><FailureText {...props} /><PrintedMap {...{ index, state, say }} failures={failuresOf(page, index)} /></>;
+    return <>{title}<FailureText {...props} /><PrintedMap {...{ index, state, say }} failures={failuresOf(page, index)} /></>;
   }
   const { component: Component } = VIEWS[name];
-  return <Component {...props} />;
+  return <Component {...props} state={state} />;
 }

@@ -29,7 +29,7 @@ function FailureView({ page, index, state, dispatch, say }: ViewProps) {
       <div class="map-side">
         {page.graph.nodes.length > 0 && <Canvas {...{ index, state, dispatch, say }} failed={failures.failed} bad={failures.bad} told={NONE} remarks={failures.remarks} />}
       </div>
-      <aside class="inspector failure-text" aria-label={say(FAILURE.region)}>
+      <aside class="inspector failure-text" tabIndex={0} aria-label={say(FAILURE.region)}>
         <FailureText {...{ page, index, say }} onShow={(node) => show([node])} />
       </aside>
     </div>
