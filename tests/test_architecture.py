@@ -28,6 +28,7 @@ ORDER = [
     "predict",
     "verify",
     "session_runs",
+    "session_predictions",
     "session",
     "api",
     "testing",
