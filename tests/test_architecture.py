@@ -22,6 +22,7 @@ ORDER = [
     "versions",
     "translation",
     "record",
+    "graph",
     "text",
     "model",
     "tracing",

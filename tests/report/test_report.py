@@ -24,7 +24,7 @@ from gptrace.model.quiet_torch import torch
 from gptrace.record import Candidate, Token, TokenizedPrompt, TracedPrompt
 from gptrace.record.writing import json_pieces, to_dict, to_json
 from gptrace.report import View, render
-from gptrace.report.call_tree import rows_of
+from gptrace.report.call_rows import rows_of
 from gptrace.report.common_parts import candidates_table
 from gptrace.report.safe_text import quoted, token_label, visible
 from gptrace.report.table_data import Column, TableData, to_csv
