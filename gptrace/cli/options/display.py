@@ -7,6 +7,7 @@ from typing import Annotated
 
 from gptrace.cli.options.option import option
 from gptrace.report.columns import ALL_COLUMNS
+from gptrace.report.view import THEMES
 
 FullTrace = Annotated[bool, option("--full", "Show every call, without folding equal blocks.")]
 FullText = Annotated[bool, option("--full", "Show every token of a long text.")]
@@ -92,5 +93,12 @@ WriteComments = Annotated[
 DiffComments = Annotated[bool, option("--diff", "Show what --write would change, as a diff.")]
 FullCode = Annotated[bool, option("--full", "Show every line of the functions that ran.")]
 ListChecks = Annotated[bool, option("--list", "List the checks, each with what must hold.")]
+Theme = Annotated[
+    str | None,
+    option(
+        f"--theme {'|'.join(THEMES)}", variable=True,
+        help="Colours of HTML and SVG.  [default: HTML follows the reader's system, SVG is light]",
+    ),
+]  # fmt: skip
 Rtol = Annotated[float, option("--rtol NUMBER", "Relative tolerance for comparing values.")]
 Atol = Annotated[float, option("--atol NUMBER", "Absolute tolerance for comparing values.")]

@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar
 import typer
 
 from gptrace.cli import streams
+from gptrace.cli.options.display import Theme
 from gptrace.cli.options.option import option
 from gptrace.cli.output import Destination
 from gptrace.errors import InputError
@@ -209,7 +210,7 @@ class PredictingModelOptions(ModelOptions):
 
 @dataclass(frozen=True, slots=True)
 class OutputOptions:
-    """The format, the place, the width and the language of the output."""
+    """The format, the place, the width, the language and the colours of the output."""
 
     title: ClassVar = "Output"
 
@@ -232,7 +233,10 @@ class OutputOptions:
         ),
     ] = None  # fmt: skip
     lang: Language = None
+    theme: Theme = None
 
     def destination(self, *, junit: bool = False) -> Destination:
         """Check the options, before any work is done; `junit`: the command may write JUnit XML, too."""
-        return Destination.parse(self.format, self.json, self.file, self.width, self.lang, junit=junit)
+        return Destination.parse(
+            self.format, self.json, self.file, self.width, self.lang, self.theme, junit=junit
+        )

@@ -55,6 +55,7 @@ COMMAND_LINE: dict[str, str] = {
     "{}… ({} characters) …{}": "{}…（共 {} 个字符）…{}",
     "{}… ({} characters)": "{}…（共 {} 个字符）",
     "the language is {}": "语言是 {}",
+    "the theme is {}": "主题是 {}",
     "{} is not a measurement": "{} 不是能测量的量",
     # commands
     "`{} --help` lists the arguments and options": "用 `{} --help` 查看参数和选项（帮助是英文的）",
