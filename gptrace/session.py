@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
@@ -17,6 +18,13 @@ from gptrace.text.prompt_source import Ids, PromptSource, Text
 from gptrace.translation import checked_language, language_of_environment
 from gptrace.verify.check.names import resolve_checks
 from gptrace.versions import versions_with
+
+
+class TracedPage(NamedTuple):
+    """A page, and the error that ended the forward pass, if one did."""
+
+    page: record.Page
+    error: GptraceError | None
 
 
 class Session(PredictingSession):
@@ -80,18 +88,32 @@ class Session(PredictingSession):
         >>> [point.path for point in Session("tiny").page("Hello, I am").prompts[0].stream]
         ['drop_emb', 'trf_blocks.0.att', 'trf_blocks.0.ff', 'trf_blocks.1.att', 'trf_blocks.1.ff']
         """
+        return self.traced_page(
+            text, ids=ids, special=special, truncate=truncate, k=k, temperature=temperature, check=check,
+            lang=lang,
+        ).page  # fmt: skip
+
+    def traced_page(
+        self, text: Text | None = None, *, ids: Ids | None = None, special: bool = True,
+        truncate: bool = False, k: int | None = None, temperature: float = 1.0, check: bool = False,
+        lang: str | None = None,
+    ) -> TracedPage:  # fmt: skip
+        """Return the same as `page`, and the error of a model that fails on the way."""
         language = language_of_environment() if lang is None else checked_language(lang)
-        given = GivenPrompts(text, ids, special, truncate)
         try:
             trace = self.trace(
                 text, ids=ids, special=special, truncate=truncate, k=k, temperature=temperature, measure="all"
             )
+            failure = None
         except GptraceError as error:
             if not isinstance(error.trace, record.Trace):
                 raise
-            trace = error.trace
-        page = self._page(given, trace, language, k=k)
-        return replace(page, check=self.check(lang=language)) if check else page
+            trace, failure = error.trace, error
+        page = trace.page(lang=language)
+        if failure is None:
+            page = self._views(page, GivenPrompts(text, ids, special, truncate), k)
+        found = self.check(lang=language) if check else None
+        return TracedPage(replace(page, check=found), failure)
 
     def explain(
         self, text: Text | None = None, *, ids: Ids | None = None, special: bool = True,

@@ -105,18 +105,12 @@ class SessionRuns(ModelOnDemand):
 
         return run_lens(loaded, self.tokenizer, stream(), k=k, head=head)
 
-    def _page(
-        self, prompts: GivenPrompts, trace: record.Trace, language: str, *, k: int | None
-    ) -> record.Page:
-        """Return the page of a trace of these prompts, with what its views show beside it."""
-        page = trace.page(lang=language)
-        if trace.error is not None:
-            return page
+    def _views(self, page: record.Page, prompts: GivenPrompts, k: int | None) -> record.Page:
+        """Return the page of these prompts with what its views show, measured on the model."""
         from gptrace.predict.page.run import measure_views
 
-        return measure_views(
-            page, self._load(), self.tokenizer, self._prompts(prompts, k=k), k=k, seed=self.seed
-        )
+        fitted = self._prompts(prompts, k=k)
+        return measure_views(page, self._load(), self.tokenizer, fitted, k=k, seed=self.seed)
 
     def _stream(
         self, prompts: Prompts, result: type[record.PromptResult], *, k: int | None = None,

@@ -111,3 +111,16 @@ class Page(Report, frozen=True, tag_field="schema", tag="gptrace.page/1"):
     ] = ()
     check: Check | None = None
     left_out: tuple[LeftOut, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"<Page of {self.trace!r}>"
+
+    def _repr_html_(self) -> str:
+        """Return the page in a frame, whose script reaches nothing outside of it."""
+        from gptrace.report.page import to_frame
+
+        return to_frame(self)
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+        """Return what a notebook shows, and what a terminal does."""
+        return {"text/plain": repr(self), "text/html": self._repr_html_()}

@@ -13,8 +13,8 @@ import gptrace.record
 from gptrace.record.base import Base64Bytes, HexBytes, Number, Record, Report
 from gptrace.record.prompt_result import PromptResult
 
-# The command whose --json an output is, where it has another name.
-_COMMANDS = {"trace": "run"}
+# What an output is, where it is not the --json of a command of its name.
+_TITLES = {"trace": "gptrace run --json", "page": "gptrace run -o FILE.html"}
 
 
 @cache
@@ -58,7 +58,7 @@ def json_schema(name: str) -> dict[str, Any]:
         del schema["$defs"][item.__name__]["properties"][item.pass_through]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": f"gptrace {_COMMANDS.get(name, name)} --json",
+        "title": _TITLES.get(name, f"gptrace {name} --json"),
         **schema,
     }
 

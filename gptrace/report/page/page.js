@@ -1,0 +1,1 @@
+(async()=>{const b=Uint8Array.from(atob(document.getElementById("gptrace-page").textContent),c=>c.charCodeAt(0));const t=await new Response(new Blob([b]).stream().pipeThrough(new DecompressionStream("deflate"))).text();const e=document.createElement("pre");e.textContent=JSON.stringify(JSON.parse(t),null,1);document.getElementById("gptrace").append(e)})();
