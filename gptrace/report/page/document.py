@@ -5,18 +5,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import html
-import json
-import zlib
 from functools import cache
 from importlib.resources import files
-from typing import Any
 
 from gptrace.record import Page
+from gptrace.record.writing import deflated
 from gptrace.report.page.without_script import to_plain_html
 from gptrace.report.safe_text import visible
 
-# As many as float32 has: the numbers of a page are looked at.
-_DIGITS = 7
 _DOCUMENT = """<!doctype html>
 <html lang="{language}">
 <head>
@@ -61,7 +57,7 @@ def to_document(page: Page) -> str:
         title=_title(page),
         style=style,
         plain=to_plain_html(page),
-        data=base64.b64encode(page_data(page)).decode(),
+        data=base64.b64encode(deflated(page)).decode(),
         script=script,
     )
 
@@ -70,22 +66,6 @@ def to_frame(page: Page) -> str:
     """Return the page as an element of another page, such as a notebook; its script reaches nothing there."""
     source = to_document(page).replace("&", "&amp;").replace('"', "&quot;")
     return _FRAME.format(source, _title(page))
-
-
-def page_data(page: Page) -> bytes:
-    """Return the JSON of the page, deflated as `new DecompressionStream("deflate")` takes it."""
-    text = json.dumps(_rounded(page.to_dict()), ensure_ascii=True, allow_nan=False, separators=(",", ":"))
-    return zlib.compress(text.encode(), 9)
-
-
-def _rounded(value: Any) -> Any:
-    if isinstance(value, float):
-        return float(f"{value:.{_DIGITS}g}")
-    if isinstance(value, dict):
-        return {key: _rounded(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_rounded(item) for item in value]
-    return value
 
 
 def _title(page: Page) -> str:
