@@ -58,7 +58,9 @@ def _fitting_maps(
         chosen = [_chosen(each, share) for each in maps]
         size = _size(*(PagePrompt(attention=each) for each in chosen))
     heads, all_heads = (sum(len(each.heads) for row in rows for each in row) for rows in (chosen, maps))
-    if heads < all_heads:
+    if all_heads and not heads:
+        left_out.add("attention", "the page has no room for the attention of a text as long as this")
+    elif heads < all_heads:
         places, all_places = (sum(map(len, rows)) for rows in (chosen, maps))
         left_out.add(
             "attention",

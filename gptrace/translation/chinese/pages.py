@@ -26,6 +26,7 @@ PAGES: dict[str, str] = {
     "the page has room for {} of {} prompts in this view": (
         "这个视图里，页面只放得下 {1} 个 prompt 中的 {0} 个"
     ),
+    "the page has no room for the attention of a text as long as this": "文字太长，页面放不下它的注意力",
     "the page has room for {} of {} heads, in {} of {} places: those that look most sharply at another token "
     "than the first": (
         "页面只放得下 {1} 个头中的 {0} 个，分布在 {3} 处中的 {2} 处："
