@@ -12,9 +12,10 @@ from gptrace.record import Page
 from gptrace.record.writing import deflated
 from gptrace.report.page.without_script import to_plain_html
 from gptrace.report.safe_text import visible
+from gptrace.report.titles import title_of
 
 _DOCUMENT = """<!doctype html>
-<html lang="{language}">
+<html lang="{language}"{theme}>
 <head>
 <meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="{policy}">
@@ -38,8 +39,8 @@ _FRAME = (
 )
 
 
-def to_document(page: Page) -> str:
-    """Return the page as an HTML file."""
+def to_document(page: Page, theme: str | None = None) -> str:
+    """Return the page as an HTML file; without a theme, "light" or "dark", it follows the reader's system."""
     script, style = _built("page.js"), _built("page.css")
     policy = "; ".join(
         [
@@ -53,6 +54,7 @@ def to_document(page: Page) -> str:
     )
     return _DOCUMENT.format(
         language="zh-CN" if page.language == "zh" else page.language,
+        theme="" if theme is None else f' data-theme="{theme}"',
         policy=policy,
         title=_title(page),
         style=style,
@@ -69,9 +71,7 @@ def to_frame(page: Page) -> str:
 
 
 def _title(page: Page) -> str:
-    text = next((prompt.text for prompt in page.trace.inputs if prompt.text), page.trace.model.name)
-    title = f"gptrace run: {text}" if text else "gptrace run"
-    return html.escape(" ".join(visible(title).split()))
+    return html.escape(" ".join(visible(title_of(page)).split()))
 
 
 @cache
