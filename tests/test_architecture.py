@@ -30,6 +30,7 @@ ORDER = [
     "predict",
     "verify",
     "session_runs",
+    "session_predictions",
     "session",
     "parallel",
     "api",

@@ -9,6 +9,8 @@ from gptrace.cli.options.option import option
 from gptrace.report.columns import ALL_COLUMNS
 from gptrace.report.view import THEMES
 
+PAGE_FILE = "gptrace.html"
+
 FullTrace = Annotated[bool, option("--full", "Show every call, without folding equal blocks.")]
 FullText = Annotated[bool, option("--full", "Show every token of a long text.")]
 Depth = Annotated[
@@ -93,6 +95,10 @@ WriteComments = Annotated[
 DiffComments = Annotated[bool, option("--diff", "Show what --write would change, as a diff.")]
 FullCode = Annotated[bool, option("--full", "Show every line of the functions that ran.")]
 ListChecks = Annotated[bool, option("--list", "List the checks, each with what must hold.")]
+Open = Annotated[
+    bool,
+    option("--open", f"Open the page in a browser; without --output, it is written to {PAGE_FILE}."),
+]
 Theme = Annotated[
     str | None,
     option(
