@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from gptrace.record import FlowStep, TensorSpec
 from gptrace.report.line_breaking import break_lines
 from gptrace.report.main_line import main_line, sentence_on_logits
 from gptrace.report.pictures.labels import title_lines
@@ -47,23 +48,31 @@ class Heading:
 
 def heading_of(scene: Scene, language: str, width: float) -> Heading:
     """Return what stands above a picture of this width, in a language."""
-    trace = scene.trace
-    title = title_lines(trace)[0]
-    steps = [visible(bracketed(step.dims)) for step in main_line(trace)]
-    flow, axes = " → ".join(steps), {axis for step in main_line(trace) for axis in step.dims}
-    sentences = [in_language(sentence, language) for sentence in _sentences(scene)]
+    title = title_lines(scene)[0]
+    steps = _steps(scene)
+    flow = " → ".join(visible(bracketed(step.dims)) for step in steps)
+    axes = {axis for step in steps for axis in step.dims}
+    sentences = [in_language(sentence, language) for sentence in sentences_on(scene)]
     lines = [HeadingLine(((part, ""),), 17, 24, is_bold=True) for part in _broken(title, 17, width)]
     lines += [HeadingLine(_spans(part, axes), 14, 23) for part in _broken(flow, 14, width)]
     lines += [HeadingLine(((part, ""),), 13, 20) for text in sentences for part in _broken(text, 13, width)]
-    sizes = " → ".join(bracketed(step.shape) for step in main_line(trace))
+    sizes = " → ".join(bracketed(step.shape) for step in steps)
     shapes = [flow, sizes] if sizes != flow else [flow]
     return Heading(title, "\n".join(filter(None, [title, *shapes, *sentences])), tuple(lines))
 
 
-def _sentences(scene: Scene) -> list[str]:
+def _steps(scene: Scene) -> Sequence[FlowStep | TensorSpec]:
+    """Return the shapes of the main line, or the first that goes into a call and the first out of it."""
+    if scene.call is None:
+        return main_line(scene.trace)
+    call = scene.trace.calls[scene.call]
+    return (*call.inputs[:1], *call.outputs[:1])
+
+
+def sentences_on(scene: Scene) -> list[str]:
     """Return what the logits are, and what the picture does not show."""
     trace = scene.trace
-    sentences = [sentence_on_logits(trace)]
+    sentences = [sentence_on_logits(trace)] if scene.call is None else []
     if not any(edge.box is not None for edge in scene.graph.edges):
         sentences.append(words("This trace has no operations, so nothing says which tensor flows where."))
     if scene.closed:

@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from msgspec.structs import replace as replace_fields
 
 from gptrace.graph import graph_of
-from gptrace.record import Trace
+from gptrace.record import ModuleCall, Trace
 from gptrace.record.graph import Edge, Graph, Node
+from gptrace.report.call_rows import matching_calls
 from gptrace.report.view import View
 
 # Boxes of a model without equal blocks are opened as long as a picture has at most so many nodes.
@@ -42,6 +43,8 @@ class Scene:
     open: frozenset[int]
     nodes: tuple[Node, ...]
     closed: int = 0
+    # The index of the call that the picture is of; None is the whole trace.
+    call: int | None = None
 
     def type_of(self, node: Node) -> str:
         """Return the class of a module, or nothing."""
@@ -59,6 +62,8 @@ class Scene:
 
 def scene_of(trace: Trace, view: View) -> Scene:
     """Return the scene of a trace: as deep as the view says, or else with the first of equal blocks open."""
+    if view.only is not None:
+        return _scene_of_call(trace, view, matching_calls(trace.calls, view.only)[0])
     graph = graph_of(trace, fold=not view.full)
     inside = _inside(graph)
     if view.depth is not None:
@@ -69,6 +74,26 @@ def scene_of(trace: Trace, view: View) -> Scene:
     else:
         opened = _while_small(graph)
     return with_open(trace, graph, opened)
+
+
+def _scene_of_call(trace: Trace, view: View, call: ModuleCall) -> Scene:
+    """Return the scene of one call, with what is in it."""
+    graph = graph_of(trace, fold=not view.full)
+    numbers = {node.call: node.id for node in graph.nodes if node.kind == "module"}
+    if call.index not in numbers:  # in a further one of equal blocks
+        graph = graph_of(trace, fold=False)
+        numbers = {node.call: node.id for node in graph.nodes if node.kind == "module"}
+    box = numbers[call.index]
+    whole = with_open(trace, graph, {node.id for node in graph.nodes})
+    scene = _alone(whole, box)
+    depths = {
+        node.id: trace.calls[node.call].depth - call.depth for node in scene.nodes if node.call is not None
+    }
+    if view.depth is None:
+        opened = _while_small(scene.graph)
+    else:
+        opened = {box for box, depth in depths.items() if depth < view.depth}
+    return replace(with_open(trace, scene.graph, opened & scene.open), call=call.index)
 
 
 def with_open(trace: Trace, graph: Graph, opened: Collection[int]) -> Scene:
@@ -88,7 +113,7 @@ def shallower(scene: Scene) -> Scene:
     deepest = max(map(scene.depth_of, scene.open))
     kept = {box for box in scene.open if scene.depth_of(box) < deepest}
     closed = scene.closed + len(scene.open) - len(kept)
-    return replace(with_open(scene.trace, scene.graph, kept), closed=closed)
+    return replace(with_open(scene.trace, scene.graph, kept), closed=closed, call=scene.call)
 
 
 def with_blocks_apart(scene: Scene) -> list[Scene]:
@@ -103,7 +128,7 @@ def with_blocks_apart(scene: Scene) -> list[Scene]:
         box = graph.nodes[block].parent
         if box is not None and len(inside[box]) == 1:
             closed.add(box)
-    outer = replace(with_open(scene.trace, graph, scene.open - closed), closed=scene.closed)
+    outer = replace(with_open(scene.trace, graph, scene.open - closed), closed=scene.closed, call=scene.call)
     return [outer, *(_alone(scene, block) for block in blocks)]
 
 
