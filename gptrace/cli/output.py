@@ -52,8 +52,8 @@ class Destination:
         """Check the options of the output; raise OptionError for what cannot be.
 
         From here on, notes and errors are in the language of the output, too. The format is that of --json
-        or --format, of the file's suffix, or of the variable GPTRACE_FORMAT. `more` are formats of this command
-        beside those that all have, with their suffixes.
+        or --format, of the file's suffix, or of the variable GPTRACE_FORMAT. `more` are formats of this
+        command beside those that all have, with their suffixes.
         """
         language = settled_language(lang)
         own = more or {}

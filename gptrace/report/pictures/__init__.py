@@ -12,7 +12,7 @@ from gptrace.report.view import View
 
 
 def picture_of(trace: Trace, format: str, view: View) -> str:
-    """Return a trace as "svg", "mermaid" or "dot"; raise an OptionError for wishes that no picture can meet."""
+    """Return a trace as "svg", "mermaid" or "dot"; raise an OptionError for what no picture can show."""
     for option, value in (("--columns", view.columns), ("--type", view.type)):
         if value:
             raise OptionError(f"{option} is for tables, and {format} is a picture", f"leave out {option}")

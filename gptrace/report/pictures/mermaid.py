@@ -53,7 +53,9 @@ def _flowchart(scene: Scene, language: str) -> tuple[str, int]:
     """Return the text, and the number of arrows in it."""
     arrows = scene.arrows()
     sentences = (in_language(sentence, language) for sentence in sentences_on(scene))
-    title = ". ".join([": ".join(title_lines(scene)), *sentences]).replace("\\", "\\\\").replace('"', '\\"')
+    title = (
+        " ".join([": ".join(title_lines(scene)) + ".", *sentences]).replace("\\", "\\\\").replace('"', '\\"')
+    )
     lines = [_HEAD.format(title), *_nodes(scene)]
     labelled = set()
     for arrow in arrows:
