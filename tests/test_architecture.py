@@ -49,6 +49,7 @@ DOORS = {
     "rich": {"report"},
     "pygments": {"report"},
     "IPython": {"cli.magics"},
+    "quickjs": {"report.pictures.layout"},
 }
 
 

@@ -53,9 +53,7 @@ def _flowchart(scene: Scene, language: str) -> tuple[str, int]:
     """Return the text, and the number of arrows in it."""
     arrows = scene.arrows()
     sentences = (in_language(sentence, language) for sentence in sentences_on(scene))
-    title = (
-        " ".join([": ".join(title_lines(scene)) + ".", *sentences]).replace("\\", "\\\\").replace('"', '\\"')
-    )
+    title = _yaml(" ".join([": ".join(title_lines(scene)) + ".", *sentences]))
     lines = [_HEAD.format(title), *_nodes(scene)]
     labelled = set()
     for arrow in arrows:
@@ -89,6 +87,11 @@ def _class(node: Node) -> str:
 
 def _label(lines: list[str]) -> str:
     return "<br/>".join(map(_escaped, lines))
+
+
+def _yaml(text: str) -> str:
+    """Write the inside of a quoted string of YAML, with nothing in it that Mermaid reads before."""
+    return "".join(one if _PLAIN.match(one) or one in ".:;" else f"\\U{ord(one):08x}" for one in text)
 
 
 def _escaped(text: str) -> str:
