@@ -23,12 +23,14 @@ ORDER = [
     "versions",
     "translation",
     "record",
+    "graph",
     "text",
     "model",
     "tracing",
     "predict",
     "verify",
     "session_runs",
+    "session_predictions",
     "session",
     "parallel",
     "api",
@@ -49,6 +51,7 @@ DOORS = {
     "IPython": {"cli.magics"},
     "ray": {"parallel.ray_data"},
     "pyarrow": {"parallel.ray_data"},
+    "quickjs": {"report.pictures.layout"},
 }
 
 

@@ -9,6 +9,8 @@ from gptrace.cli.options.option import option
 from gptrace.report.columns import ALL_COLUMNS
 from gptrace.report.view import THEMES
 
+PAGE_FILE = "gptrace.html"
+
 FullTrace = Annotated[bool, option("--full", "Show every call, without folding equal blocks.")]
 FullText = Annotated[bool, option("--full", "Show every token of a long text.")]
 Depth = Annotated[
@@ -98,6 +100,11 @@ DiffComments = Annotated[
 ]
 FullCode = Annotated[bool, option("--full", "Show every line of the functions that ran.")]
 ListChecks = Annotated[bool, option("--list", "List the checks, each with what must hold.")]
+Open = Annotated[
+    bool,
+    option("--open", f"Open the page in a browser; without --output, it is written to {PAGE_FILE}."),
+]
+Landscape = Annotated[bool, option("--landscape", "Draw an SVG of 16:9, for a slide.")]
 Theme = Annotated[
     str | None,
     option(
