@@ -12,14 +12,16 @@ from msgspec.structs import replace
 from gptrace import record
 from gptrace.model.on_demand import ModelOnDemand
 from gptrace.predict import validation
+from gptrace.predict.prompt_stream import PromptStream
+from gptrace.text.gpt2_tokenizer import GPT2, NAME, VOCAB_SIZE, tiktoken_version
 from gptrace.text.lines import PromptLines
 from gptrace.text.prompt_source import Ids, PromptSource, Text
 from gptrace.text.prompts import Prompt
+from gptrace.versions import versions_with
 
 if TYPE_CHECKING:
     from gptrace.predict.generate import Listener
     from gptrace.predict.loss import Progress
-    from gptrace.predict.prompt_stream import PromptStream
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +119,18 @@ class SessionRuns(ModelOnDemand):
         explanations = with_guilty_lines(page.explanations, loaded, self._own_tokenizer(), self.seed)
         return replace(page, explanations=explanations)
 
+    def _tokens(self, stream: PromptStream) -> record.TokensStream:
+        results = (
+            record.TokenizedPrompt(
+                each.index, each.prompt.text, each.prompt.ids, each.prompt.tokens, each.problem, each.extra
+            )
+            for each in stream.prompts
+        )
+        tokenizer = self.tokenizer
+        if tokenizer is not GPT2:
+            return record.TokensStream(versions_with(), tokenizer.description(), tokenizer.size(), results)
+        return record.TokensStream(versions_with(tiktoken=tiktoken_version()), NAME, VOCAB_SIZE, results)
+
     def _stream(
         self, prompts: Prompts, result: type[record.PromptResult], *, k: int | None = None,
         temperature: float = 1.0, allow_windows: bool = False,
@@ -130,8 +144,6 @@ class SessionRuns(ModelOnDemand):
             self._check_k(k)
 
         def stream() -> PromptStream:
-            from gptrace.predict.prompt_stream import PromptStream
-
             if given is not None:
                 return PromptStream.of(given)
             assert isinstance(prompts, StreamedPrompts)

@@ -28,6 +28,7 @@ _SUFFIXES = {
 }
 # Formats that are the same in every language.
 _FOR_PROGRAMS = ("json", "jsonl", "csv")
+_FOR_PEOPLE = ("table", "markdown")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,11 @@ class Destination:
         if file is None and format not in _FOR_PROGRAMS:
             language = streams.language_of_stdout(language)
         return cls(format, file, width, language, None if theme is None else checked_theme(theme))
+
+    @property
+    def is_read_on_stdout(self) -> bool:
+        """Whether a person reads the report where errors are shown, too."""
+        return self.file is None and self.format in _FOR_PEOPLE
 
     def result(self, record: Report, view: View | None = None) -> CommandResult:
         """Return the result that writes a record here; `view` says which rows and columns it shows."""
