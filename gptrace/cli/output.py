@@ -88,6 +88,7 @@ class Destination:
         """Whether a person reads the report where errors are shown, too."""
         return self.file is None and self.format in _FOR_PEOPLE
 
+    @property
     def is_picture(self) -> bool:
         """Whether a trace is drawn, and not written."""
         return self.format == "svg" or self.format in PICTURES
