@@ -1,0 +1,111 @@
+// All heads as small pictures: a row for each layer, a column for each head.
+import { useMemo } from "preact/hooks";
+import type { AttentionMap, HeadWeights } from "../../record";
+import { visible } from "../../visible";
+import { ATTENTION } from "../../words/attention";
+import { COMMON } from "../../words/common";
+import { decimal } from "../common/numbers";
+import { useRoving } from "../common/roving";
+import { ScrollBox } from "../common/scroll_box";
+import type { ViewProps } from "../view";
+import { matrixOf } from "./matrix";
+import { HeadPicture } from "./picture";
+
+interface HeadGridProps extends Pick<ViewProps, "state" | "say"> {
+  maps: readonly AttentionMap[];
+  open: (layer: number, number: number) => void;
+}
+
+/** Pictures are drawn for the largest size that the style shows them at. */
+const PIXELS = 160;
+
+function sizeClass(columns: number): string {
+  return columns <= 8 ? "heads-few" : columns <= 16 ? "heads-some" : "heads-many";
+}
+
+export function HeadGrid({ maps, state, say, open }: HeadGridProps) {
+  const numbers = useMemo(() => [...new Set(maps.flatMap((map) => map.numbers))].sort((a, b) => a - b), [maps]);
+  const column = state.head === null ? 0 : Math.max(0, numbers.indexOf(state.head));
+  const roving = useRoving({ row: Math.min(state.layer, maps.length - 1), column });
+  return (
+    <ScrollBox label={say(ATTENTION.heads)} class="head-grid-box">
+      <table class={`head-grid ${sizeClass(numbers.length)}`} role="grid" aria-label={say(ATTENTION.heads)} {...roving.grid}>
+        <thead>
+          <tr>
+            <th scope="col">{say(COMMON.layer)}</th>
+            {numbers.map((number) => (
+              <th scope="col" key={number}>
+                {say(ATTENTION.headShort, { number })}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>
+          {maps.map((map, layer) => (
+            <tr key={layer}>
+              <th scope="row">
+                {layer}
+                <span class="quiet">{visible(map.path)}</span>
+              </th>
+              {numbers.map((number, at) => {
+                const head = map.heads[map.numbers.indexOf(number)];
+                const isChosen = state.head === number && state.layer === layer;
+                return (
+                  <td key={number}>
+                    {head && (
+                      <HeadButton
+                        {...{ map, head, layer, number, say, isChosen }}
+                        open={() => open(layer, number)}
+                        cell={roving.cell(layer, at)}
+                        position={state.position}
+                      />
+                    )}
+                  </td>
+                );
+              })}
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </ScrollBox>
+  );
+}
+
+interface HeadButtonProps extends Pick<ViewProps, "say"> {
+  map: AttentionMap;
+  head: HeadWeights;
+  layer: number;
+  number: number;
+  position: number;
+  isChosen: boolean;
+  open: () => void;
+  cell: ReturnType<ReturnType<typeof useRoving>["cell"]>;
+}
+
+function HeadButton({ map, head, layer, number, position, isChosen, open, cell, say }: HeadButtonProps) {
+  const matrix = matrixOf(map, head);
+  const entropy = decimal(head.entropy, 2);
+  return (
+    <button
+      type="button"
+      class="head-button"
+      id={`head-${layer}-${number}`}
+      aria-pressed={isChosen}
+      aria-label={say(ATTENTION.headLabel, { layer, number, entropy })}
+      onClick={open}
+      {...cell}
+    >
+      <span class="head-frame">
+        <HeadPicture matrix={matrix} pixels={PIXELS} />
+        <QueryRow position={position} count={matrix.size} />
+      </span>
+      <span class="head-entropy">{entropy}</span>
+    </button>
+  );
+}
+
+/** A frame around the row of the chosen token. */
+export function QueryRow({ position, count }: { position: number; count: number }) {
+  if (position >= count) return null;
+  return <span class="query-row" style={{ top: `${(100 * position) / count}%`, height: `${100 / count}%` }} />;
+}
