@@ -22,6 +22,8 @@ function Attention(props: ViewProps) {
   const tokens = page.trace.inputs[state.prompt]?.tokens ?? [];
   const map = maps[Math.min(state.layer, maps.length - 1)];
   const head = state.head === null ? undefined : map?.heads[map.numbers.indexOf(state.head)];
+  // A head whose rows do not sum to 1 has no entropy.
+  const sumsToOne = maps.every((one) => one.heads.every(({ entropy }) => entropy !== null));
   const close = () => {
     const button = document.getElementById(`head-${state.layer}-${state.head}`);
     dispatch({ head: null });
@@ -31,7 +33,7 @@ function Attention(props: ViewProps) {
   const open = (layer: number, number: number) => dispatch({ layer, head: number });
   return (
     <>
-      <Lead {...props}>{say(ATTENTION.lead)}</Lead>
+      <Lead {...props}>{say(sumsToOne ? ATTENTION.lead : ATTENTION.leadWithoutSum)}</Lead>
       {map && head && state.head !== null && (
         <Enlarged {...{ map, head, tokens, state, dispatch, say, close }} number={state.head} />
       )}

@@ -6,9 +6,11 @@ export const ATTENTION = {
     "Each square is one head: a row for each token that looks, a column for each token that it looks at. The darker, the more weight; the weights of a row sum to 1.",
     "每个方块是一个头：每行是正在看的 token，每列是被看的 token。颜色越深，权重越大；一行的权重之和为 1。",
   ],
-  noHeads: ["There are no heads to show.", "没有可显示的头。"],
+  leadWithoutSum: [
+    "Each square is one head: a row for each token that looks, a column for each token that it looks at. The darker, the more weight.",
+    "每个方块是一个头：每行是正在看的 token，每列是被看的 token。颜色越深，权重越大。",
+  ],
   heads: ["Heads by layer; Enter enlarges one", "各层的头；按 Enter 放大"],
-  head: ["Head {number}", "头 {number}"],
   headShort: ["head {number}", "头 {number}"],
   headOf: ["{path}, head {number}", "{path}，头 {number}"],
   headLabel: ["Layer {layer}, head {number}, entropy {entropy}: enlarge", "第 {layer} 层，头 {number}，熵 {entropy}：放大"],
