@@ -3,6 +3,7 @@ import { useEffect, useMemo } from "preact/hooks";
 import type { AttentionMap } from "../record";
 import { tokenLabel } from "../tokens";
 import { ATTENTION } from "../words/attention";
+import { COMMON } from "../words/common";
 import { Enlarged } from "./attention/enlarged";
 import { HeadGrid } from "./attention/grid";
 import { evenEntropy, evenWeight, habitsOf, HABITS, matrixOf, type Habits } from "./attention/matrix";
@@ -160,7 +161,9 @@ function Facts({ maps, say }: Pick<ViewProps, "say"> & { maps: readonly Attentio
         <p>{isCompared ? say(ATTENTION.recomputed, { difference: digits(Math.max(...differences), 2) }) : say(ATTENTION.recomputedOnly)}</p>
       )}
       <p class="quiet">
-        {say(ATTENTION.rounded)} {shown < count && say(ATTENTION.someHeads, { shown, count })}
+        {say(ATTENTION.rounded)}
+        {say(COMMON.gap)}
+        {shown < count && say(ATTENTION.someHeads, { shown, count })}
       </p>
     </div>
   );

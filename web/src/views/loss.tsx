@@ -104,7 +104,8 @@ function Chosen({ prompt, state, say, token }: ViewProps & { token: ScoredToken 
       <p>
         {token.log_probability === undefined && say(LOSS.unscored)}
         {token.log_probability === null && say(LOSS.unknown)}
-        {token.log_probability != null && say(LOSS.scored, values)}{" "}
+        {token.log_probability != null && say(LOSS.scored, values)}
+        {say(COMMON.gap)}
         {token.log_probability != null &&
           (token.rank === 1
             ? say(LOSS.itself)
@@ -142,7 +143,9 @@ function Whole({ page, say, result }: ViewProps & { result: LossResult }) {
       <p>{say(LOSS.perplexity, { count, loss: decimal(result.loss), perplexity: digits(result.perplexity, 4) })}</p>
       {vocab && uniform !== null && (
         <p>
-          {say(LOSS.guessing, { vocab: grouped(vocab), uniform: decimal(uniform) })} {(result.loss ?? 0) > uniform && say(LOSS.worse)}
+          {say(LOSS.guessing, { vocab: grouped(vocab), uniform: decimal(uniform) })}
+          {say(COMMON.gap)}
+          {(result.loss ?? 0) > uniform && say(LOSS.worse)}
         </p>
       )}
     </section>

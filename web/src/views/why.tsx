@@ -3,6 +3,7 @@ import { useMemo } from "preact/hooks";
 import type { Projection } from "../record";
 import { tokenLabel } from "../tokens";
 import { visible } from "../visible";
+import { COMMON } from "../words/common";
 import { WHY } from "../words/why";
 import { Lead } from "./common/lead";
 import { grouped, percent } from "./common/numbers";
@@ -57,8 +58,9 @@ function OtherPosition({ page, prompt, state, dispatch, say }: ViewProps) {
   const best = prompt.lens?.layers.at(-1)?.positions[state.position]?.candidates[0];
   return (
     <p class="note">
-      {say(WHY.otherPosition, { last, position: state.position })}{" "}
-      {best && `${say(WHY.otherBest, { token: tokenLabel(best), probability: percent(best.probability) })} `}
+      {say(WHY.otherPosition, { last, position: state.position })}
+      {say(COMMON.gap)}
+      {best && `${say(WHY.otherBest, { token: tokenLabel(best), probability: percent(best.probability) })}`}{" "}
       <button type="button" class="small-button" onClick={() => dispatch({ position: last })}>
         {say(WHY.toLast)}
       </button>

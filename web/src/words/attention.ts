@@ -3,12 +3,12 @@ import type { Said } from "./say";
 
 export const ATTENTION = {
   lead: [
-    "Each square is one head: a row for each token that looks, a column for each token that it looks at. The darker, the more weight; the weights of a row sum to 1.",
-    "每个方块是一个头：每行是正在看的 token，每列是被看的 token。颜色越深，权重越大；一行的权重之和为 1。",
+    "Each square is one head: a row for each token that looks, a column for each token that it looks at. The stronger the colour, the more weight; the weights of a row sum to 1.",
+    "每个方块是一个头：每行是正在看的 token，每列是被看的 token。颜色越浓，权重越大；一行的权重之和为 1。",
   ],
   leadWithoutSum: [
-    "Each square is one head: a row for each token that looks, a column for each token that it looks at. The darker, the more weight.",
-    "每个方块是一个头：每行是正在看的 token，每列是被看的 token。颜色越深，权重越大。",
+    "Each square is one head: a row for each token that looks, a column for each token that it looks at. The stronger the colour, the more weight.",
+    "每个方块是一个头：每行是正在看的 token，每列是被看的 token。颜色越浓，权重越大。",
   ],
   heads: ["Heads by layer; Enter enlarges one", "各层的头；按 Enter 放大"],
   headShort: ["head {number}", "头 {number}"],

@@ -6,6 +6,8 @@ export const COMMON = {
     "The weights are random: this shows how the model computes, and nothing that it has learned.",
     "权重是随机的：这里只能看出模型怎样计算，看不出任何学到的东西。",
   ],
+  /** Between two sentences. */
+  gap: [" ", ""],
   layer: ["Layer", "层"],
   position: ["Position", "位置"],
   probability: ["Probability", "概率"],

@@ -3,8 +3,8 @@ import type { Said } from "./say";
 
 export const LOSS = {
   lead: [
-    "The darker a token, the less the model expected it after the tokens before it.",
-    "颜色越深的 token，模型看了前面的 token 之后越没有料到它。",
+    "The stronger the colour of a token, the less the model expected it after the tokens before it.",
+    "颜色越浓的 token，模型看了前面的 token 之后越没有料到它。",
   ],
   text: ["The text, tinted by surprisal", "按惊异度着色的文字"],
   legend: ["Probability that the model gave to the token", "模型给这个 token 的概率"],

@@ -7,7 +7,7 @@ export const STREAM = {
     "每个位置都有一个贯穿模型的向量，叫残差流；每一步读取它，再往里加。折线是残差流的大小，柱是每一步加进去的大小。",
   ],
   measured: [
-    "After position {position}, {token}, the size goes from {start} to {end}. {path} adds the most: {added}.",
+    "At position {position}, {token}, the size goes from {start} to {end}. {path} adds the most: {added}.",
     "在位置 {position} 的 {token} 处，大小从 {start} 变到 {end}。加得最多的是 {path}：{added}。",
   ],
   size: [
@@ -30,5 +30,5 @@ export const STREAM = {
   share: ["of the stream before", "占之前的残差流"],
   after: ["Stream after it", "之后的残差流"],
   grid: ["Size of the stream after each step, at each position", "每一步之后、每个位置的残差流大小"],
-  gridLead: ["All positions: the darker, the longer the vector (the scale is logarithmic).", "所有位置：颜色越深，向量越长（对数刻度）。"],
+  gridLead: ["All positions: the stronger the colour, the longer the vector (the scale is logarithmic).", "所有位置：颜色越浓，向量越长（对数刻度）。"],
 } satisfies Record<string, Said>;

@@ -24,9 +24,7 @@ export function StepTable({ steps, position, chosen, choose, say }: StepTablePro
         <thead>
           <tr>
             <th scope="col">{say(STREAM.step)}</th>
-            <th scope="col" class="number" colSpan={2}>
-              {say(STREAM.added)}
-            </th>
+            <th scope="col">{say(STREAM.added)}</th>
             <th scope="col" class="number">
               {say(STREAM.share)}
             </th>
@@ -42,8 +40,10 @@ export function StepTable({ steps, position, chosen, choose, say }: StepTablePro
             return (
               <tr key={at} class={at === chosen ? "chosen" : ""} onClick={() => choose(at)}>
                 <th scope="row">{visible(step.path)}</th>
-                <td class="number">{added == null ? "–" : sizeText(added)}</td>
-                <td class="added-bar">{added != null && <Bar part={added / most} />}</td>
+                <td class="added">
+                  <span class="number">{added == null ? "–" : sizeText(added)}</span>
+                  {added != null && <Bar part={added / most} />}
+                </td>
                 <td class="number">{added == null || !before ? "–" : share(added / before)}</td>
                 <td class="number">{sizeText(step.norms[position])}</td>
               </tr>

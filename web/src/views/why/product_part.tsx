@@ -143,11 +143,16 @@ function SumInWords({ row, hidden, say }: { row: RowProduct; hidden: Float32Arra
   );
   const values = { count: row.products.length, positive: decimal(row.positive), negative: decimal(row.negative) };
   const difference = Math.abs(row.sum - row.logit);
+  const gap = say(COMMON.gap);
   return (
     <p>
-      {say(WHY.sums, values)}{" "}
-      {row.bias === 0 ? say(WHY.withoutBias, { sum: decimal(row.sum) }) : say(WHY.withBias, { bias: decimal(row.bias), sum: decimal(row.sum) })}{" "}
-      {say(WHY.model, { logit: decimal(row.logit) })} {say(WHY.differs, { difference: digits(difference, 2) })}
+      {say(WHY.sums, values)}
+      {gap}
+      {row.bias === 0 ? say(WHY.withoutBias, { sum: decimal(row.sum) }) : say(WHY.withBias, { bias: decimal(row.bias), sum: decimal(row.sum) })}
+      {gap}
+      {say(WHY.model, { logit: decimal(row.logit) })}
+      {gap}
+      {say(WHY.differs, { difference: digits(difference, 2) })}
       <br />
       <span class="quiet">
         {say(WHY.terms)}
