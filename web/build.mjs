@@ -1,4 +1,5 @@
-// Builds gptrace/report/page/: page.js and page.css, which the report puts into one HTML file.
+// Builds gptrace/report/page/: page.js and page.css, which the report puts into one
+// HTML file, and layout.js, which lays out the SVG picture.
 // The same sources give the same bytes.
 import { mkdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
@@ -24,5 +25,12 @@ await build({
   target: "es2022",
   jsx: "automatic",
   jsxImportSource: "preact",
+});
+await build({
+  ...shared,
+  entryPoints: { layout: "src/map/layout_entry.ts" },
+  outdir: target,
+  format: "iife",
+  target: "es2020",
 });
 await build({ ...shared, entryPoints: { page: "src/styles.css" }, outdir: target });

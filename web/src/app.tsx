@@ -29,14 +29,14 @@ export function App({ page, index }: { page: Page; index: PageIndex }) {
   const prompt = page.prompts[state.prompt] ?? {};
   const props: ViewProps = { page, index, prompt, state, dispatch, say: speaker(state.language) };
   return (
-    <>
+    <div class={`app app-${state.view === "map" || state.view === "failure" ? "map" : "page"}`}>
       <Header {...props} />
       <main>
         <div id="view" role="tabpanel" aria-labelledby={`tab-${state.view}`} class={`view view-${state.view}`} tabIndex={-1}>
           <Current {...props} />
         </div>
       </main>
-    </>
+    </div>
   );
 }
 

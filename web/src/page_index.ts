@@ -1,15 +1,20 @@
 // What is looked up often in a record, gathered once.
-import type { Graph, ModuleCall, Node, Page } from "./record";
+import { withUnreached, type WholeGraph } from "./map/unreached";
+import type { ModuleCall, Node, OpCall, Page } from "./record";
 
 export interface PageIndex {
+  /** The graph of the record, with what never ran. */
+  graph: WholeGraph;
   nodes: ReadonlyMap<number, Node>;
   /** Nodes directly in a box, in order of execution; those outside of every box under null. */
   children: ReadonlyMap<number | null, readonly Node[]>;
   calls: readonly ModuleCall[];
-  /** The node of each call that a node stands for, and its layer where the node is one of equal blocks. */
+  /** The node that stands for each call, and the layer of the call where the node is one of equal blocks. */
   places: ReadonlyMap<number, Place>;
   /** The greatest number of equal blocks in a row; 1 where there are none. */
   layerCount: number;
+  /** Names of axes that the output has and nothing before it: vocab_size. */
+  finalAxes: ReadonlySet<string>;
 }
 
 export interface Place {
@@ -18,38 +23,56 @@ export interface Place {
 }
 
 export function pageIndex(page: Page): PageIndex {
-  const nodes = new Map(page.graph.nodes.map((node) => [node.id, node]));
+  const graph = withUnreached(page);
+  const nodes = new Map(graph.nodes.map((node) => [node.id, node]));
   const children = new Map<number | null, Node[]>();
-  for (const node of page.graph.nodes) {
-    const parent = node.parent ?? null;
-    children.set(parent, [...(children.get(parent) ?? []), node]);
+  for (const node of graph.nodes) {
+    const siblings = children.get(node.parent ?? null);
+    if (siblings) siblings.push(node);
+    else children.set(node.parent ?? null, [node]);
   }
-  return {
-    nodes,
-    children,
-    calls: page.trace.calls,
-    places: placesOf(page.graph, nodes, page.trace.calls),
-    layerCount: Math.max(1, layersOfBlocks(page)),
-  };
+  const found = { graph, nodes, children, calls: page.trace.calls };
+  return { ...found, places: placesOf(found), layerCount: Math.max(1, layersOfBlocks(page)), finalAxes: finalAxes(page) };
 }
 
-/** The ids of the boxes around a node, outermost first. */
-export function ancestors(index: PageIndex, node: Node): Node[] {
+type Found = Pick<PageIndex, "graph" | "nodes" | "children" | "calls">;
+
+export function parentOf(index: Pick<PageIndex, "nodes">, node: Node): Node | undefined {
+  return node.parent == null ? undefined : index.nodes.get(node.parent);
+}
+
+/** The boxes around a node, outermost first. */
+export function ancestors(index: Pick<PageIndex, "nodes">, node: Node): Node[] {
   const found: Node[] = [];
   for (let at = parentOf(index, node); at; at = parentOf(index, at)) found.unshift(at);
   return found;
 }
 
-export function parentOf(index: PageIndex, node: Node): Node | undefined {
-  return node.parent == null ? undefined : index.nodes.get(node.parent);
+/** The index of the call that a node stands for in a layer, or in which its operation ran. */
+export function callIndex(index: Pick<PageIndex, "nodes">, node: Node, layer: number): number | null {
+  if (node.call == null) return null;
+  return [...ancestors(index, node), node].reduce((call, box) => call + offsetOf(box, layer), node.call);
 }
 
-/** The index of the call that a node stands for in a layer: equal blocks are one node. */
-export function callOf(index: PageIndex, node: Node, layer: number): number | null {
-  if (node.call == null) return null;
-  let call = node.call;
-  for (const box of [...ancestors(index, node), node]) call += offsetOf(box, layer);
-  return call;
+/** The call that a node stands for in a layer, or in which its operation ran. */
+export function callOf(index: PageIndex, node: Node, layer: number): ModuleCall | undefined {
+  const at = callIndex(index, node, layer);
+  return at === null ? undefined : index.calls[at];
+}
+
+/** The operation that a node stands for. */
+export function operationOf(index: PageIndex, node: Node, layer: number): OpCall | undefined {
+  return node.op == null ? undefined : callOf(index, node, layer)?.ops?.[node.op];
+}
+
+/** The path of the module that a node stands for; of one that never ran as well. */
+export function pathOf(index: PageIndex, node: Node, layer: number): string {
+  return index.graph.unreached.get(node.id) ?? callOf(index, node, layer)?.path ?? "";
+}
+
+/** Tells whether a node is one of equal blocks or is inside of one: it changes with the layer. */
+export function layersAround(index: Pick<PageIndex, "nodes">, node: Node): number {
+  return Math.max(1, ...[...ancestors(index, node), node].map((box) => box.layers?.length ?? 0));
 }
 
 function offsetOf(box: Node, layer: number): number {
@@ -59,6 +82,11 @@ function offsetOf(box: Node, layer: number): number {
   return (layers[Math.min(layer, layers.length - 1)] ?? first) - first;
 }
 
+function finalAxes(page: Page): Set<string> {
+  const before = new Set(page.trace.flow.slice(0, -1).flatMap((step) => step.dims));
+  return new Set((page.trace.flow.at(-1)?.dims ?? []).filter((name) => !before.has(name) && !/^\d+$/.test(name)));
+}
+
 function layersOfBlocks(page: Page): number {
   const ofGraph = page.graph.nodes.map((node) => node.layers?.length ?? 0);
   const ofAttention = page.prompts.map((prompt) => prompt.attention?.length ?? 0);
@@ -66,20 +94,14 @@ function layersOfBlocks(page: Page): number {
   return Math.max(0, ...ofGraph, ...ofAttention, ...ofLens);
 }
 
-function placesOf(graph: Graph, nodes: ReadonlyMap<number, Node>, calls: readonly ModuleCall[]): Map<number, Place> {
+function placesOf(index: Found): Map<number, Place> {
   const places = new Map<number, Place>();
-  const modules = graph.nodes.filter((node) => node.kind === "module" && node.call != null);
-  for (const node of modules) {
-    const boxes: Node[] = [node];
-    for (let at = node; at.parent != null; ) {
-      const parent = nodes.get(at.parent);
-      if (!parent) break;
-      boxes.push((at = parent));
-    }
-    const count = Math.max(1, ...boxes.map((box) => box.layers?.length ?? 0));
+  for (const node of index.graph.nodes) {
+    if (node.kind !== "module" || node.call == null) continue;
+    const count = layersAround(index, node);
     for (let layer = 0; layer < count; layer++) {
-      const call = boxes.reduce((sum, box) => sum + offsetOf(box, layer), node.call ?? 0);
-      if (call < calls.length && !places.has(call)) places.set(call, { node, layer: count > 1 ? layer : null });
+      const call = callIndex(index, node, layer) ?? -1;
+      if (index.calls[call] && !places.has(call)) places.set(call, { node, layer: count > 1 ? layer : null });
     }
   }
   return places;

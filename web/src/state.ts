@@ -23,8 +23,8 @@ export interface State {
   node: number | null;
   /** Ids of the open boxes. */
   open: readonly number[];
-  /** Number of the topic of the lesson; null outside of teacher's mode. */
-  topic: number | null;
+  /** Number of the step of the lesson; null outside of teacher's mode. */
+  lesson: number | null;
 }
 
 export type Change = Partial<State> | ((state: State) => Partial<State>);
@@ -34,7 +34,7 @@ export type Dispatch = (change: Change) => void;
 export function firstState(page: Page, index: PageIndex): State {
   const tokens = page.trace.inputs[0]?.tokens.length ?? 0;
   return {
-    view: hasFailure(page) ? "failure" : "map",
+    view: hasFailure(page) ? "failure" : page.graph.nodes.length > 0 ? "map" : "table",
     language: page.language === "zh" ? "zh" : "en",
     theme: "auto",
     prompt: 0,
@@ -42,9 +42,21 @@ export function firstState(page: Page, index: PageIndex): State {
     layer: 0,
     head: null,
     node: null,
-    open: (index.children.get(null) ?? []).filter((node) => node.kind === "module").map((node) => node.id),
-    topic: null,
+    open: firstOpen(index),
+    lesson: null,
   };
+}
+
+/** The model itself; a model that is nothing but a wrapper of another opens with it. */
+function firstOpen(index: PageIndex): number[] {
+  const models = (index.children.get(null) ?? []).filter((node) => index.children.has(node.id));
+  return models.flatMap((node) => [node.id, ...onlyBoxes(index, node.id)]);
+}
+
+/** A box that holds one box alone opens together with it. */
+export function onlyBoxes(index: PageIndex, id: number): number[] {
+  const [only, ...others] = index.children.get(id) ?? [];
+  return only && others.length === 0 && index.children.has(only.id) ? [only.id, ...onlyBoxes(index, only.id)] : [];
 }
 
 export function hasFailure(page: Page): boolean {
@@ -95,7 +107,7 @@ function clamp(number: number, count: number): number {
   return Math.max(0, Math.min(number, count - 1));
 }
 
-const NUMBERS = ["prompt", "position", "layer", "head", "node", "topic"] as const;
+const NUMBERS = ["prompt", "position", "layer", "head", "node", "lesson"] as const;
 
 /** Writes what differs from the first state: "view=table&layer=3". */
 export function toHash(state: State, first: State): string {

@@ -33,8 +33,10 @@ export function Header(props: ViewProps) {
           </Tool>
         </div>
       </div>
-      <Ribbon {...props} />
-      <Tokens {...props} />
+      <div class="text-and-shapes">
+        <Tokens {...props} />
+        <Ribbon {...props} />
+      </div>
       <Tabs {...props} />
     </header>
   );

@@ -1,0 +1,27 @@
+// The layout without a page, for the SVG picture: JSON in, JSON out. See MapLayout for what comes back.
+import type { Graph } from "../record";
+import { MapPlanner, type Direction } from "./layout";
+import { arcPath, loopPath, pathOf } from "./path";
+
+interface Question {
+  graph: Graph;
+  /** Ids of the open boxes. */
+  open: number[];
+  /** What stands beside the name of a module, by the id of its node. */
+  captions: Record<string, string>;
+  direction: Direction;
+}
+
+function gptraceLayout(json: string): string {
+  const { graph, open, captions, direction } = JSON.parse(json) as Question;
+  const map = new MapPlanner(graph, direction, (node) => captions[node.id] ?? "").layout(new Set(open));
+  const edges = map.edges.map((edge) => ({
+    ...edge,
+    path: edge.isLoop ? loopPath(edge.points) : edge.isArc ? arcPath(edge.points) : pathOf(edge.points, direction),
+  }));
+  return JSON.stringify({ ...map, edges });
+}
+
+// dagre copies labels with it; a bare JavaScript engine does not have it.
+globalThis.structuredClone ??= (value) => JSON.parse(JSON.stringify(value));
+Object.assign(globalThis, { gptraceLayout });
