@@ -105,6 +105,13 @@ class SessionRuns(ModelOnDemand):
 
         return run_lens(loaded, self.tokenizer, stream(), k=k, head=head)
 
+    def _views(self, page: record.Page, prompts: GivenPrompts, k: int | None) -> record.Page:
+        """Return the page of these prompts with what its views show, measured on the model."""
+        from gptrace.predict.page.run import measure_views
+
+        fitted = self._prompts(prompts, k=k)
+        return measure_views(page, self._load(), self.tokenizer, fitted, k=k, seed=self.seed)
+
     def _stream(
         self, prompts: Prompts, result: type[record.PromptResult], *, k: int | None = None,
         temperature: float = 1.0, allow_windows: bool = False,

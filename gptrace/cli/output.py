@@ -13,6 +13,7 @@ from gptrace.errors import EXIT_DONE, GptraceError, OptionError
 from gptrace.record import Report
 from gptrace.report import FORMATS, View, render_pieces
 from gptrace.report.glyphs import has_all_glyphs, in_encoding
+from gptrace.report.view import checked_theme
 from gptrace.translation import checked_language, language_of_environment
 from gptrace.wording import suggestion
 
@@ -36,13 +37,14 @@ class Destination:
     file: Path | None = None
     width: int | None = None
     language: str = "en"
+    theme: str | None = None
 
     @classmethod
     def parse(
         cls, format: str | None, json: bool, file: Path | None, width: int | None, lang: str | None = None,
-        *, junit: bool = False,
+        theme: str | None = None, *, junit: bool = False,
     ) -> Destination:  # fmt: skip
-        """Check --format, --json, --output, --width and --lang; raise OptionError for what cannot be.
+        """Check the options of the output; raise OptionError for what cannot be.
 
         From here on, notes and errors are in the language of the output, too. The format is that of --json
         or --format, of the file's suffix, or of the variable GPTRACE_FORMAT. `junit` allows JUnit XML, which
@@ -69,7 +71,7 @@ class Destination:
             raise OptionError(f"{format!r} is not a format", suggestion(format, formats) + origin)
         if file is None and format not in _FOR_PROGRAMS:
             language = streams.language_of_stdout(language)
-        return cls(format, file, width, language)
+        return cls(format, file, width, language, None if theme is None else checked_theme(theme))
 
     def result(self, record: Report, view: View | None = None) -> CommandResult:
         """Return the result that writes a record here; `view` says which rows and columns it shows."""
@@ -102,6 +104,7 @@ class CommandResult:
         view = replace(
             self.view,
             lang=self.destination.language,
+            theme=self.destination.theme,
             width=self.destination.width or (streams.stdout_width() if to_stdout else None),
             color=to_stdout and streams.stdout_wants_color(),
             encoding=encoding,

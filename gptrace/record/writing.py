@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import math
 from collections.abc import Iterable, Iterator
@@ -10,7 +11,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from gptrace.record.base import Record, Report
+from gptrace.record.base import Base64Bytes, Record, Report
 from gptrace.record.prompt_result import PromptResult
 
 
@@ -114,9 +115,11 @@ def _encode(value: object) -> object:
 
 
 def _plain(value: Any) -> Any:
-    """Return a value that JSON can hold: bytes in hexadecimal, None for NaN and the infinities."""
+    """Return a value that JSON can hold: bytes as text, None for NaN and the infinities."""
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else None
+    if isinstance(value, Base64Bytes):
+        return base64.b64encode(value).decode()
     if isinstance(value, bytes):
         return value.hex()
     if isinstance(value, dict):

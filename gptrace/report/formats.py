@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from msgspec.structs import replace
 
 from gptrace.errors import OptionError
-from gptrace.record import Check, Report, Trace
+from gptrace.record import Check, Page, Report, Trace
 from gptrace.record.writing import item_dicts, json_pieces, to_json
 from gptrace.report.view import View
 
@@ -82,8 +82,12 @@ def _markdown(report: Report, view: View) -> Iterator[str]:
 def _html(report: Report, view: View) -> Iterator[str]:
     from gptrace.report import outputs
     from gptrace.report.html import to_page
+    from gptrace.report.page import to_document
 
-    title = f"gptrace {'run' if report.output_name() == 'trace' else report.output_name()}"
+    if isinstance(report, Trace | Page):
+        yield to_document(report if isinstance(report, Page) else report.page(lang=view.lang))
+        return
+    title = f"gptrace {report.output_name()}"
     if not report.is_stream:
         prompts = getattr(report, "inputs", None) or [report, *getattr(report, report.items)]
         title += next((f": {text}" for prompt in prompts if (text := getattr(prompt, "text", None))), "")

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
-from gptrace.cli.options.display import Atol, Columns, Depth, Expect, FullTrace, Only, Ops, Rtol, Type
+from gptrace.cli import streams
+from gptrace.cli.browser import open_page
+from gptrace.cli.options.display import Atol, Columns, Depth, Expect, FullTrace, Only, Open, Ops, Rtol, Type
 from gptrace.cli.options.groups import ModelOptions, OutputOptions, TextOptions, Truncate
 from gptrace.cli.options.prediction import K, Temperature
-from gptrace.cli.output import CommandResult
+from gptrace.cli.output import CommandResult, Destination
 from gptrace.cli.saved import difference_result, read_trace
 from gptrace.errors import NAMES_ORIGIN, GptraceError, OptionError, RunError, about_option
 from gptrace.measures import Measures
@@ -23,23 +26,31 @@ def run(
     truncate: Truncate = False, k: K = None, temperature: Temperature = 1.0, ops: Ops = False,
     columns: Columns = None, only: Only = None, kind: Type = None, full: FullTrace = False,
     depth: Depth = None, expect: Expect = None, rtol: Rtol = DEFAULT_RTOL, atol: Atol = DEFAULT_ATOL,
+    opens: Open = False,
 ) -> CommandResult:  # fmt: skip
-    """Trace shapes through every submodule, and show the next tokens."""
-    destination = output.destination()
+    """Trace shapes through every submodule, and show the next tokens.
+
+    As HTML this is a page to look around in: a map of the model, what each head attends to, what each layer
+    would predict. It shows everything, whatever rows and columns are chosen.
+    """
+    destination = output.page_destination() if opens else output.destination()
     with about_option("columns"):
         names = parse_columns(columns) if columns is not None else ()
-    if expect is not None and output.file is not None and expect.resolve() == output.file.resolve():
-        raise OptionError(
-            f"--output {output.file} would replace the trace to compare with", "name another file"
-        )
+    _check_expect(expect, output.file, opens=opens)
     expected = read_trace(str(expect)) if expect is not None else None
-    measures = _measures(names, ops, expected)
-    session = model.session()
-    try:
-        trace = session.trace(
-            text.source(), truncate=truncate, k=k, temperature=temperature, measure=measures
+    session, prompts = model.session(), text.source()
+    if expected is None and destination.format == "html":
+        page, failure = session.traced_page(
+            prompts, truncate=truncate, k=k, temperature=temperature, lang=destination.language
         )
-        failure: GptraceError | None = _without_next_token(trace, model)
+        failure = failure or _without_next_token(page.trace, model)
+        return replace(
+            destination.result(page), final_error=lambda: _after_page(destination, failure, opens=opens)
+        )
+    try:
+        measures = _measures(names, ops, expected)
+        trace = session.trace(prompts, truncate=truncate, k=k, temperature=temperature, measure=measures)
+        failure = _without_next_token(trace, model)
     except GptraceError as error:
         if not isinstance(error.trace, Trace):
             raise
@@ -49,6 +60,24 @@ def run(
         return difference_result(difference, destination)
     view = View(full=full, depth=depth, columns=names, only=only, type=kind)
     return replace(destination.result(trace, view), final_error=lambda: failure)
+
+
+def _check_expect(expect: Path | None, file: Path | None, *, opens: bool) -> None:
+    if expect is not None and file is not None and expect.resolve() == file.resolve():
+        raise OptionError(f"--output {file} would replace the trace to compare with", "name another file")
+    if expect is not None and opens:
+        raise OptionError("--open shows a trace, and --expect a difference", "drop one of the two")
+
+
+def _after_page(
+    destination: Destination, failure: GptraceError | None, *, opens: bool
+) -> GptraceError | None:
+    """Open the page when it is written, if that is asked for; return the error to end with."""
+    if not opens or destination.file is None:
+        return failure
+    streams.write_notice(f"the page is in {destination.file}")
+    problem = open_page(destination.file)
+    return failure or problem
 
 
 def _without_next_token(trace: Trace, model: ModelOptions) -> RunError | None:

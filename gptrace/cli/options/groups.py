@@ -9,9 +9,10 @@ from typing import Annotated, Any, ClassVar
 import typer
 
 from gptrace.cli import streams
+from gptrace.cli.options.display import PAGE_FILE, Theme
 from gptrace.cli.options.option import option
 from gptrace.cli.output import Destination
-from gptrace.errors import InputError
+from gptrace.errors import InputError, OptionError
 from gptrace.model.config import PRESETS
 from gptrace.model.selection import (
     DEFAULT_MODEL,
@@ -209,7 +210,7 @@ class PredictingModelOptions(ModelOptions):
 
 @dataclass(frozen=True, slots=True)
 class OutputOptions:
-    """The format, the place, the width and the language of the output."""
+    """The format, the place, the width, the language and the colours of the output."""
 
     title: ClassVar = "Output"
 
@@ -232,7 +233,23 @@ class OutputOptions:
         ),
     ] = None  # fmt: skip
     lang: Language = None
+    theme: Theme = None
+
+    def page_destination(self) -> Destination:
+        """Check the options for a page that is opened; without --output its file is gptrace.html."""
+        file = Path(PAGE_FILE) if self.file is None else self.file
+        given = "--json" if self.json else ""
+        if self.format not in (None, "html"):
+            given = f"--format {self.format}"
+        elif file.suffix.lower() != ".html":
+            given = f"--output {file}"
+        if given:
+            problem = f"--open opens an HTML file, but there is also {given}"
+            raise OptionError(problem, f"drop {given}, or --open")
+        return Destination.parse("html", False, file, self.width, self.lang, self.theme)
 
     def destination(self, *, junit: bool = False) -> Destination:
         """Check the options, before any work is done; `junit`: the command may write JUnit XML, too."""
-        return Destination.parse(self.format, self.json, self.file, self.width, self.lang, junit=junit)
+        return Destination.parse(
+            self.format, self.json, self.file, self.width, self.lang, self.theme, junit=junit
+        )

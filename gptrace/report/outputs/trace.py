@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import PurePath
 
 from gptrace.record import Failure, FlowStep, ModuleCall, OpCall, Trace
-from gptrace.report.call_tree import CallRow, rows_of
+from gptrace.report.call_rows import CallRow, rows_of
 from gptrace.report.columns import COLUMNS, TreeColumn, cost_text, measured_columns
 from gptrace.report.common_parts import (
     FactPairs,

@@ -3,6 +3,13 @@
 from __future__ import annotations
 
 COMMAND_LINE: dict[str, str] = {
+    # the page that is opened
+    "--open: no browser is found here": "--open：这里找不到浏览器",
+    "the page is in {}: open it in a browser": "页面在 {} 里：请用浏览器打开它",
+    "the page is in {}": "页面在 {} 里",
+    "--open shows a trace, and --expect a difference": "--open 显示跟踪结果，--expect 显示差别",
+    "--open opens an HTML file, but there is also {}": "--open 打开 HTML 文件，却还给出了 {}",
+    "drop {}, or --open": "请去掉 {}，或者去掉 --open",
     # what several messages share
     "junit is no format of this report": "这个报告不能写成 junit",
     "only gptrace check writes JUnit XML": "只有 gptrace check 能写 JUnit XML",
@@ -55,6 +62,7 @@ COMMAND_LINE: dict[str, str] = {
     "{}… ({} characters) …{}": "{}…（共 {} 个字符）…{}",
     "{}… ({} characters)": "{}…（共 {} 个字符）",
     "the language is {}": "语言是 {}",
+    "the theme is {}": "主题是 {}",
     "{} is not a measurement": "{} 不是能测量的量",
     # commands
     "`{} --help` lists the arguments and options": "用 `{} --help` 查看参数和选项（帮助是英文的）",

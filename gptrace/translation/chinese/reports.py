@@ -277,4 +277,15 @@ REPORTS: dict[str, str] = {
     "Size (float32)": "大小（float32）",
     "downloaded": "已下载",
     "included": "随包提供",
+    # the page
+    "With its script, this page also shows the model's map.": "运行脚本时，这一页还会显示模型的结构图。",
+    "left out of {}: {}": "{}缺少的部分：{}",
+    "the map": "结构图",
+    "the view of the last dimension": "最后一维的视图",
+    "the view of attention": "注意力视图",
+    "the view of the lens": "逐层预测视图",
+    "the view of the stream": "残差流视图",
+    "the view of the loss": "损失视图",
+    "the table": "表格",
+    "the view of the failure": "出错视图",
 }
