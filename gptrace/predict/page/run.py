@@ -37,6 +37,9 @@ from gptrace.text.tokenizer import Tokenizer
 from gptrace.translation import LANGUAGES
 
 _Followed = TypeVar("_Followed")
+# Candidates in a cell of the lens, and in all cells together: they are most of the bytes of a long page.
+MOST_CELL_CANDIDATES, MOST_LENS_CANDIDATES = 5, 4_000
+
 MEASURED_VIEWS: tuple[ViewName, ...] = ("why", "attention", "lens", "stream", "loss")
 _HINT = "gptrace run shows what it has"
 
@@ -92,8 +95,17 @@ class _Views:
     def _lens(self) -> Sequence[LensResult | None]:
         with self.left_out.where_impossible("lens"):
             stream = PromptStream.of(self._prompts)
-            return run_lens(self._loaded, self._tokenizer, stream, k=self._k, head=None).whole().results
+            lens = run_lens(
+                self._loaded, self._tokenizer, stream, k=self._k, head=None, cell_k=self._cell_k()
+            )
+            return lens.whole().results
         return [None] * len(self._prompts)
+
+    def _cell_k(self) -> int:
+        """Return how many candidates each cell of the lens has: fewer, the more cells there are."""
+        longest = max(len(prompt.tokens) for prompt in self._prompts)
+        cells = len(self._prompts) * longest * max(1, len(self._blocks))
+        return max(1, min(MOST_CELL_CANDIDATES, MOST_LENS_CANDIDATES // cells))
 
     def _loss(self) -> Sequence[LossResult | None]:
         with self.left_out.where_impossible("loss"):
