@@ -104,8 +104,11 @@ function HeadButton({ map, head, layer, number, position, isChosen, open, cell, 
   );
 }
 
+/** With more tokens, a row is so thin that a thick frame would hide it. */
+const MANY = 40;
+
 /** A frame around the row of the chosen token. */
 export function QueryRow({ position, count }: { position: number; count: number }) {
   if (position >= count) return null;
-  return <span class="query-row" style={{ top: `${(100 * position) / count}%`, height: `${100 / count}%` }} />;
+  return <span class={count > MANY ? "query-row query-row-thin" : "query-row"} data-follow style={{ top: `${(100 * position) / count}%`, height: `${100 / count}%` }} />;
 }

@@ -72,12 +72,12 @@ function hatchMask(context: CanvasRenderingContext2D, { size: count, isMasked }:
   }
   context.clip();
   context.beginPath();
-  const step = Math.max(5, size / 24);
+  const step = 5 * Math.max(1, devicePixelRatio);
   for (let at = -size; at < size; at += step) {
     context.moveTo(at, size);
     context.lineTo(at + size, 0);
   }
-  context.lineWidth = Math.max(1, size / 160);
+  context.lineWidth = Math.max(1, devicePixelRatio);
   context.strokeStyle = HATCH;
   context.stroke();
   context.restore();

@@ -20,12 +20,13 @@ export function decimal(number: number | null | undefined, places = 4): string {
   return number == null || !Number.isFinite(number) ? UNKNOWN : number.toFixed(places).replace("-", "−");
 }
 
-/** So many digits that count, in exponents where the number is very small or great: "0.4447", "1.6e-7". */
+/** So many digits that count, in exponents where the number is very small or great: "0.4447", "1.6e-7", "96,830". */
 export function digits(number: number | null | undefined, count: number): string {
   if (number == null || !Number.isFinite(number)) return UNKNOWN;
   if (number === 0) return "0";
   const size = Math.abs(number);
-  if (size < 1e-3 || size >= 1e6) return number.toExponential(count - 1).replace("e+", "e").replace(/^-/, "−");
+  if (size >= 10 ** count && size < 1e9) return grouped(Math.round(number)).replace(/^-/, "−");
+  if (size < 1e-3 || size >= 1e9) return number.toExponential(count - 1).replace("e+", "e").replace(/^-/, "−");
   return number.toPrecision(count).replace(/^-/, "−");
 }
 
