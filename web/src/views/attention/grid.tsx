@@ -107,8 +107,13 @@ function HeadButton({ map, head, layer, number, position, isChosen, open, cell, 
 /** With more tokens, a row is so thin that a thick frame would hide it. */
 const MANY = 40;
 
-/** A frame around the row of the chosen token. */
+/** A frame around the row of the chosen token; a box that scrolls follows its own key. */
 export function QueryRow({ position, count }: { position: number; count: number }) {
   if (position >= count) return null;
-  return <span class={count > MANY ? "query-row query-row-thin" : "query-row"} data-follow style={{ top: `${(100 * position) / count}%`, height: `${100 / count}%` }} />;
+  const [part, start] = [`${100 / count}%`, `${(100 * position) / count}%`];
+  return (
+    <span class={count > MANY ? "query-row query-row-thin" : "query-row"} style={{ top: start, height: part }}>
+      <span class="own-key" data-follow style={{ left: start, width: part }} />
+    </span>
+  );
 }

@@ -4,7 +4,7 @@ import type { HeadMatrix } from "./matrix";
 
 /** Readable on white and on black, so that no theme needs a picture of its own. */
 const INK = [37, 99, 235] as const;
-const HATCH = "rgb(128 128 128 / 0.6)";
+const HATCH = "rgb(128 128 128 / 0.45)";
 const GREATEST_SIZE = 4096;
 
 /** The opacity of a weight: its square root, so that small weights are seen as well. */

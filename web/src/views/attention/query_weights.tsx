@@ -26,13 +26,6 @@ export function QueryWeights({ matrix, tokens, position, say }: QueryWeightsProp
   return (
     <div class="query-weights">
       <h4>{say(ATTENTION.fromTokens, { token: tokenLabel(token), position })}</h4>
-      <p class="weights-text" aria-hidden="true">
-        {seen.map(({ key, at, weight }) => (
-          <span key={at} {...tint(weight, "tinted")}>
-            {tokenChip(key)}
-          </span>
-        ))}
-      </p>
       <table class="top-weights">
         <caption>{say(ATTENTION.top)}</caption>
         <thead class="visually-hidden">
@@ -55,6 +48,13 @@ export function QueryWeights({ matrix, tokens, position, say }: QueryWeightsProp
           ))}
         </tbody>
       </table>
+      <p class="weights-text" aria-hidden="true">
+        {seen.map(({ key, at, weight }) => (
+          <span key={at} {...tint(weight, "tinted")}>
+            {tokenChip(key)}
+          </span>
+        ))}
+      </p>
     </div>
   );
 }

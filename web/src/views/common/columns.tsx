@@ -14,10 +14,11 @@ export interface Columns {
   count: number;
 }
 
-/** The positions are turned like pages; the chosen one is always on the page that is shown. */
+/** The positions are turned like pages, the last of which is full; the chosen one is on the page that is shown. */
 export function columnsAround(position: number, count: number, rows: number): Columns {
   const width = Math.max(FEWEST, Math.min(MOST, Math.floor(CELLS / Math.max(1, rows))));
-  const first = Math.floor(Math.min(position, count - 1) / width) * width;
+  const page = Math.floor(Math.min(position, count - 1) / width) * width;
+  const first = Math.max(0, Math.min(page, count - width));
   return { first, end: Math.min(count, first + width), count };
 }
 

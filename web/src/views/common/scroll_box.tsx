@@ -23,9 +23,11 @@ export function ScrollBox({ label, class: className = "", follow, children }: Sc
   );
 }
 
-/** Scrolls the box alone, never the page. */
+/** Scrolls the box alone, never the page, and not along what is wider than the box. */
 function bringIntoSight(box: HTMLElement, element: Element): void {
   const [outer, inner] = [box.getBoundingClientRect(), element.getBoundingClientRect()];
-  if (inner.left < outer.left || inner.right > outer.right) box.scrollLeft += (inner.left + inner.right - outer.left - outer.right) / 2;
-  if (inner.top < outer.top || inner.bottom > outer.bottom) box.scrollTop += (inner.top + inner.bottom - outer.top - outer.bottom) / 2;
+  const isBeside = inner.left < outer.left || inner.right > outer.right;
+  if (isBeside && inner.width < outer.width) box.scrollLeft += (inner.left + inner.right - outer.left - outer.right) / 2;
+  const isAbove = inner.top < outer.top || inner.bottom > outer.bottom;
+  if (isAbove && inner.height < outer.height) box.scrollTop += (inner.top + inner.bottom - outer.top - outer.bottom) / 2;
 }
