@@ -8,7 +8,8 @@ WORKERS ?= 2
 TOKENS ?= 672825344
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
-.PHONY: run help test test-fast lint types wheel web fuzz zoo names bench picture golden examples small-model clean
+.PHONY: run help test test-fast lint types browser wheel web fuzz zoo names bench picture golden examples \
+        small-model clean
 
 run: $(VENV)/.run            ## install, and trace a first word
 	$(BIN)/gptrace run "Hello"
@@ -17,7 +18,7 @@ run: $(VENV)/.run            ## install, and trace a first word
 help:                        ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 12
 
-test: lint types             ## lint, types and all tests
+test: lint types browser     ## lint, types and all tests
 	$(PYTEST)
 
 test-fast: $(VENV)/.test     ## the tests that take less than a minute: no 124M model, no processes, no server
@@ -29,6 +30,9 @@ lint: $(VENV)/.test
 
 types: $(VENV)/.test
 	$(BIN)/mypy
+
+browser:                     ## install the headless browser of some tests, where there is none (Debian, root)
+	@sh tests/browser/install.sh
 
 wheel: $(VENV)/.run          ## build the wheel, and try it in an empty environment
 	sh tests/try_wheel.sh "$(PYTHON)"

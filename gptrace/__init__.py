@@ -27,6 +27,7 @@ _PUBLIC = {
     ),
     "gptrace.errors": ("GptraceError",),
     "gptrace.model": ("GPTConfig", "GPTModel"),
+    "gptrace.parallel.predictor": ("Predictor",),
     "gptrace.record": (
         "Check", "Difference", "Explanation", "Generation", "Lens", "Loss", "Source", "Tokens", "TopK",
         "TopKStream", "Trace",
@@ -56,6 +57,7 @@ if TYPE_CHECKING:  # the same names for type checkers, to which `x as x` says th
     from gptrace.errors import GptraceError as GptraceError
     from gptrace.model import GPTConfig as GPTConfig
     from gptrace.model import GPTModel as GPTModel
+    from gptrace.parallel.predictor import Predictor as Predictor
     from gptrace.record import Check as Check
     from gptrace.record import Difference as Difference
     from gptrace.record import Explanation as Explanation

@@ -14,6 +14,7 @@ import gptrace
 ROOT = Path(gptrace.__file__).parent
 # From left to right, as the data flows. `__init__` is the public face and looks at all of it, lazily.
 ORDER = [
+    "ranks",
     "wording",
     "notebook_cells",
     "errors",
@@ -31,6 +32,7 @@ ORDER = [
     "session_runs",
     "session_predictions",
     "session",
+    "parallel",
     "api",
     "testing",
     "report",

@@ -23,6 +23,7 @@ _SUFFIXES = {
     ".csv": "csv",
     ".md": "markdown",
     ".html": "html",
+    ".svg": "svg",
     ".txt": "table",
 }
 # Formats that are the same in every language.
@@ -112,7 +113,7 @@ class CommandResult:
         pieces = render_pieces(self.content, self.destination.format, view)
         if has_all_glyphs(encoding):
             return pieces
-        if self.destination.format == "html":  # which reads characters by their numbers
+        if self.destination.format in ("html", "svg"):  # which read characters by their numbers
             return (piece.encode("ascii", "xmlcharrefreplace").decode() for piece in pieces)
         is_text = self.destination.format == "markdown"
         return (in_encoding(piece, encoding) for piece in pieces) if is_text else pieces

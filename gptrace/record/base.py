@@ -117,7 +117,7 @@ class Report(Record, frozen=True):
         from gptrace.report import View, outputs
         from gptrace.report.html import to_html
 
-        return to_html(outputs.parts(self, View()))
+        return to_html(outputs.parts(self, View()), View().language_of(self))
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
         """Return what a notebook shows, and the same as text for a terminal."""

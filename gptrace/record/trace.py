@@ -34,17 +34,25 @@ class Statistics(Record, frozen=True):
 
 
 class Origin(Record, frozen=True):
-    """Where a tensor came from: from a call or an operation, from the caller, or from the module itself.
+    """Where a tensor came from: from an operation or a call, from the caller, or from the module itself.
 
-    `call` alone is the innermost call that returned it; with `op`, it is that operation among the `ops` of
-    the call. A tensor from the caller has `input`, and a parameter or a buffer has `parameter`.
+    `call` and `op` are the operation that made the tensor, or wrote into its memory last: number `op` among
+    the `ops` of the call in which it ran. `call` alone is the innermost call that returned it, of whose
+    inside nothing was recorded. A tensor from the caller has `input`, and a parameter or a buffer has
+    `parameter`, of a tied one the first path. A tensor that is returned as it was given, as dropout does in
+    evaluation, comes from there for all that follows in the same call.
     """
 
     call: Annotated[Count | None, about("index of the call")] = None
     op: Annotated[Count | None, about("number of the operation among the ops of the call, from 0")] = None
-    output: Annotated[Count | None, about("number of the tensor among the outputs of its maker")] = None
-    input: Annotated[str | None, about("name of the argument of the whole model")] = None
+    output: Annotated[
+        Count | None, about("number of the tensor among the outputs of its maker, where that has several")
+    ] = None
+    input: Annotated[str | None, about("name of the tensor among the inputs of the outermost call")] = None
     parameter: Annotated[str | None, about("path of the parameter or buffer")] = None
+    also: Annotated[
+        tuple[Origin, ...], about("who wrote other parts of it in place, where one alone did not make it")
+    ] = ()
 
 
 class TensorSpec(Record, frozen=True):
@@ -57,9 +65,12 @@ class TensorSpec(Record, frozen=True):
     device: str
     local_shape: Annotated[Shape | None, about("this process's part of a tensor spread over several")] = None
     statistics: Statistics | None = None
-    origin: Annotated[Origin | None, about("who made it, of an input; absent where it is not known")] = field(
-        default=None, name="from"
-    )
+    origin: Annotated[
+        Origin | None,
+        about(
+            "where an input or the output of a call came from, if operations were recorded and it is known"
+        ),
+    ] = field(default=None, name="from")
 
 
 class Cost(Record, frozen=True):

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from gptrace.errors import OptionError
 from gptrace.record import Check, Page, Report, Trace
 from gptrace.record.writing import item_dicts, json_pieces, to_json
+from gptrace.report.titles import title_of
 from gptrace.report.view import View
 
 # rich takes a while to import and JSON does not need it, nor the parts of a report: hence the imports inside
@@ -85,13 +86,23 @@ def _html(report: Report, view: View) -> Iterator[str]:
     from gptrace.report.page import to_document
 
     if isinstance(report, Trace | Page):
-        yield to_document(report if isinstance(report, Page) else report.page(lang=view.lang))
+        page = report if isinstance(report, Page) else report.page(lang=view.lang)
+        yield to_document(page, view.theme)
         return
-    title = f"gptrace {report.output_name()}"
-    if not report.is_stream:
-        prompts = getattr(report, "inputs", None) or [report, *getattr(report, report.items)]
-        title += next((f": {text}" for prompt in prompts if (text := getattr(prompt, "text", None))), "")
-    yield to_page(outputs.parts(_whole(report), view), title, view.language_of(report))
+    title = title_of(report)
+    yield to_page(outputs.parts(_whole(report), view), title, view.language_of(report), view.theme)
+
+
+def _svg(report: Report, view: View) -> Iterator[str]:
+    from gptrace.report import outputs
+    from gptrace.report.parts import Lines, line
+    from gptrace.report.svg import to_svg
+
+    # Every row of a report, if they are asked for; else what is legible on a page.
+    width = view.width or (None if view.full else _PICTURE_WIDTH)
+    title = title_of(report)
+    parts = outputs.parts(_whole(report), dataclasses.replace(view, width=width))
+    yield to_svg([Lines([line(title, "strong")]), *parts], title, view.language_of(report), view.theme, width)
 
 
 def _junit(report: Report) -> Iterator[str]:
@@ -108,6 +119,8 @@ def _whole(report: Report) -> Report:
     return whole
 
 
+_PICTURE_WIDTH = 120  # columns
+
 FORMATS: dict[str, Callable[[Report, View], Iterator[str]]] = {
     "table": _table,
     "json": _json,
@@ -115,4 +128,5 @@ FORMATS: dict[str, Callable[[Report, View], Iterator[str]]] = {
     "csv": _csv,
     "markdown": _markdown,
     "html": _html,
+    "svg": _svg,
 }

@@ -14,7 +14,7 @@ from gptrace.errors import TextError
 from gptrace.record import Problem
 from gptrace.text.prompt_source import as_ids
 from gptrace.text.prompts import Prompt, from_ids, from_texts
-from gptrace.text.stdin import decode_utf8, empty_stdin
+from gptrace.text.stdin import check_not_shared, decode_utf8, empty_stdin
 from gptrace.text.tokenizer import Tokenizer
 from gptrace.wording import quoted_value
 
@@ -51,10 +51,12 @@ class PromptLines:
     """The prompts on the lines of stdin; a line that is no prompt has a `problem`.
 
     `is_json`: each line is a JSON object. `stdin` is a file descriptor. The first `start` lines have a result
-    already, so they are not run. Iterating over an empty stdin raises TextError.
+    already, so they are not run. Raises TextError where several processes share stdin, and when an empty
+    stdin is read.
     """
 
     def __init__(self, *, is_json: bool = False, stdin: int = 0, start: int = 0) -> None:
+        check_not_shared()
         self.start = start
         self._is_json = is_json
         self._stdin = stdin

@@ -9,12 +9,18 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import FrameType
-from typing import Any
+from typing import Any, Protocol
 
 from gptrace.model.quiet_torch import torch
 from gptrace.tracing.activation_memory import shares_memory
-from gptrace.tracing.span import Occurrence, Span, occurrences
-from gptrace.tracing.tensors import TENSORLESS_TYPES, TensorInfo, describe_tensors
+from gptrace.tracing.span import Occurrence, Sources, Span, occurrences
+from gptrace.tracing.tensors import (
+    TENSORLESS_TYPES,
+    Found,
+    TensorInfo,
+    describe_each,
+    find_tensors,
+)
 
 Tensor = torch.Tensor
 
@@ -49,6 +55,8 @@ class Operation:
     macs = 0
     unknown: frozenset[str] = frozenset()  # kernels whose cost is unknown
     outputs: tuple[TensorInfo, ...] = ()
+    sources: Sequence[Sources] = ()  # where each input came from, if origins are followed
+    number = -1  # among the operations of its call; set when all have ended
 
     def __init__(
         self, name: str, parent: Span | None, place: int, inputs: tuple[TensorInfo, ...], source: str
@@ -58,6 +66,21 @@ class Operation:
         self.place = place
         self.inputs = inputs
         self.source = source
+
+
+class OriginFollower(Protocol):
+    """What follows where the tensors of operations come from; see `OriginTracker`."""
+
+    def sources(self, found: Found, /) -> Sequence[Sources]:
+        """Return where each of these tensors came from."""
+
+    def before(self, name: str, found: Found, kwargs: Mapping[str, Any], /) -> list[int | None] | None:
+        """Return what `note` has to know of the inputs of an operation before it runs."""
+
+    def note(
+        self, operation: Operation, inputs: Found, outputs: Found, before: list[int | None] | None, /
+    ) -> None:
+        """Note what an operation has made."""
 
 
 Observer = Callable[[Operation, Callable[..., Any], tuple[Any, ...], dict[str, Any], Any], None]
@@ -70,12 +93,16 @@ class OperationMode(torch.overrides.TorchFunctionMode):
     the operation that runs now, to which kernels are charged. `failed` is the last operation that raised,
     with its `error`; it is among the `operations`, too. `call_count` counts all torch functions called so far
     and all tensor attributes set or deleted, whether they are operations or not. `observer` is
-    called after each operation, with its function, its arguments and its result.
+    called after each operation, with its function, its arguments and its result. `origins` follows where
+    tensors come from.
     """
 
-    def __init__(self, position: Any, observer: Observer | None = None) -> None:
+    def __init__(
+        self, position: Any, observer: Observer | None = None, origins: OriginFollower | None = None
+    ) -> None:
         super().__init__()
         self._observer = observer
+        self._origins = origins
         self.operations: list[Operation] = []
         self.current: Operation | None = None
         self.failed: Operation | None = None
@@ -118,10 +145,15 @@ class OperationMode(torch.overrides.TorchFunctionMode):
             self.call_count += func.__name__ != "__get__"  # reading an attribute changes no tensor
             return func(*args, **kwargs)
         self.call_count += 1
-        with torch._C.DisableTorchFunction():
-            inputs = _describe_inputs(args, kwargs)
+        origins, before = self._origins, None
         parent, place = self._position()
-        operation = Operation(name, parent, place, inputs, _source_line(sys._getframe(1)))
+        with torch._C.DisableTorchFunction():
+            inputs = _find_inputs(args, kwargs)
+            infos = describe_each(inputs)
+            operation = Operation(name, parent, place, infos, _source_line(sys._getframe(1)))
+            if origins is not None:
+                operation.sources = origins.sources(inputs)
+                before = origins.before(name, inputs, kwargs)
         self.current = operation
         try:
             result = func(*args, **kwargs)
@@ -132,7 +164,10 @@ class OperationMode(torch.overrides.TorchFunctionMode):
         finally:
             self.current = None
         with torch._C.DisableTorchFunction():
-            operation.outputs = describe_tensors("output", args[0] if name == "setitem_" else result)
+            outputs = find_tensors("output", args[0] if name == "setitem_" else result)
+            operation.outputs = describe_each(outputs)
+            if origins is not None:
+                origins.note(operation, inputs, outputs, before)
             if operation.outputs and not name.endswith("_"):
                 first = result[0] if isinstance(result, tuple | list) else result
                 arguments = (*args, *kwargs.values()) if kwargs else args
@@ -174,15 +209,16 @@ def operation_name(func: Any) -> str:
     return _OPERATORS.get(name, "" if name.startswith("__") else name)
 
 
-def _describe_inputs(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[TensorInfo, ...]:
-    infos: tuple[TensorInfo, ...] = ()
+def _find_inputs(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Found:
+    """Return the tensors among the arguments of an operation, each named by its place."""
+    found: Found = []
     for position, value in enumerate(args):
         if type(value) not in TENSORLESS_TYPES:
-            infos += describe_tensors(f"args[{position}]" if position else "input", value)
+            found += find_tensors(f"args[{position}]" if position else "input", value)
     for name, value in kwargs.items():
         if type(value) not in TENSORLESS_TYPES:
-            infos += describe_tensors(name, value)
-    return infos
+            found += find_tensors(name, value)
+    return found
 
 
 def _source_line(frame: FrameType | None) -> str:

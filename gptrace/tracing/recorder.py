@@ -14,12 +14,18 @@ from typing import ClassVar
 from gptrace.measures import SHAPES_ONLY, Measures
 from gptrace.model.quiet_torch import torch
 from gptrace.tracing.activation_memory import ActivationMemory
-from gptrace.tracing.arguments import ArgumentNames, argument_names, describe_arguments
+from gptrace.tracing.arguments import (
+    ArgumentNames,
+    argument_names,
+    describe_arguments,
+    find_arguments,
+)
 from gptrace.tracing.costs import CostMode
 from gptrace.tracing.line_recorder import LineRecorder
 from gptrace.tracing.module_calls import Arguments, Keywords, ModuleCalls, WatchedModule, is_compiled
 from gptrace.tracing.nan_tracker import NanTracker
 from gptrace.tracing.operations import Observer, Operation, OperationMode, may_run_fused
+from gptrace.tracing.origins import OriginTracker
 from gptrace.tracing.parameters import named_modules_with_aliases
 from gptrace.tracing.span import Span
 from gptrace.tracing.statistics import has_numbers
@@ -76,7 +82,7 @@ class SpanRecorder:
     A recorder is used once. It leaves the modules when the block ends, also by an exception. Several threads
     may call the module: each has its own stack of open calls. If two threads each watch the same module, each
     recorder gets the calls of its own thread. `observer` is that of the
-    operations, if these are measured.
+    operations, if these are measured. `origins` follows where tensors come from.
     """
 
     # The recorders that are entered now, by the thread that entered them.
@@ -88,6 +94,7 @@ class SpanRecorder:
         measures: Measures = SHAPES_ONLY,
         observer: Observer | None = None,
         lines: LineRecorder | None = None,
+        origins: OriginTracker | None = None,
     ) -> None:
         self.module = module
         self.measures = measures
@@ -97,7 +104,8 @@ class SpanRecorder:
         self.paths: list[tuple[str, Module]] = list(named_modules_with_aliases(module))
         self.lines = lines
         observed = measures.ops or lines is not None
-        self.operations = OperationMode(self._position, observer) if observed else None
+        self.origins = origins
+        self.operations = OperationMode(self._position, observer, origins) if observed else None
         # By id of the module: its class may define equality differently.
         self._watched: dict[int, WatchedModule] = {}
         self._open_spans: defaultdict[int, list[Span]] = defaultdict(list)  # by thread, innermost last
@@ -114,7 +122,7 @@ class SpanRecorder:
         self._nan_tracker = (
             NanTracker(self._begun, self._costs, self.operations) if measures.statistics else None
         )
-        self._has_measures = measures != SHAPES_ONLY
+        self._has_measures = measures != SHAPES_ONLY or origins is not None
 
     def __enter__(self) -> SpanRecorder:
         calls = ModuleCalls(self)
@@ -164,7 +172,9 @@ class SpanRecorder:
         by_call: defaultdict[Span, list[Operation]] = defaultdict(list)
         for operation in self.operations.operations if self.operations is not None else ():
             if operation.parent is not None:
-                by_call[operation.parent].append(operation)
+                in_call = by_call[operation.parent]
+                operation.number = len(in_call)
+                in_call.append(operation)
         return by_call
 
     def release(self) -> None:
@@ -174,13 +184,16 @@ class SpanRecorder:
         """
         for span in self._begun:
             span.error = None  # operations hold their span
+            span.input_sources = span.output_sources = ()  # and these hold operations
         self.spans.clear()
         self._begun.clear()
         if self._memory is not None:
             self._memory.release()
         if self.operations is not None:
             self.operations.release()
-        self.operations = self._nan_tracker = self._costs = self._memory = None
+        if self.origins is not None:
+            self.origins.release()
+        self.operations = self.origins = self._nan_tracker = self._costs = self._memory = None
 
     def _belongs_to_other_recorder(self, module: Module) -> bool:
         """Tell whether this thread has entered another recorder that watches the module, and not this one."""
@@ -222,19 +235,23 @@ class SpanRecorder:
     def _record_outputs(self, span: Span, output: object) -> None:
         if isinstance(output, Tensor):
             span.output_ref = weakref.ref(output)
-        # Read once: `release` may set it to None while a thread still runs after the block.
-        nan_tracker = self._nan_tracker
-        if nan_tracker is None:
+        self._describe_outputs(span, output)
+        if self.lines is not None and get_ident() == self._thread:
+            self.lines.note(sys._getframe(1), span.outputs)
+
+    def _describe_outputs(self, span: Span, output: object) -> None:
+        # Read once: `release` may set them to None while a thread still runs after the block.
+        nan_tracker, origins = self._nan_tracker, self.origins
+        if nan_tracker is None and origins is None:
             span.outputs = describe_tensors("output", output)
-            if self.lines is not None and get_ident() == self._thread:
-                self.lines.note(sys._getframe(1), span.outputs)
             return
         with _without_function_modes(), _without_dispatch_modes():
-            tensors = find_tensors("output", output)  # once: a user's container may return others next time
-            span.outputs = (
-                describe_tensors("output", output) if type(output) is Tensor else describe_each(tensors)
-            )
-            nan_tracker.record_outputs(span, [tensor for _, tensor in tensors])
+            found = find_tensors("output", output)  # once: a user's container may return others next time
+            span.outputs = describe_each(found)
+            if origins is not None and get_ident() == self._thread:
+                origins.end(span, found)
+            if nan_tracker is not None:
+                nan_tracker.record_outputs(span, [tensor for _, tensor in found])
 
     def _innermost(self) -> Span | None:
         open_spans = self._open_spans.get(get_ident())
@@ -274,8 +291,15 @@ class SpanRecorder:
     def _open(self, thread: int, watched: WatchedModule, args: Arguments, kwargs: Keywords) -> Span:
         open_spans = self._open_spans[thread]
         parent = open_spans[-1] if open_spans else None
-        inputs = describe_arguments(watched.names, args, kwargs)
+        origins, found = self.origins, None
+        if origins is None or thread != self._thread:
+            inputs = describe_arguments(watched.names, args, kwargs)
+        else:
+            found = find_arguments(watched.names, args, kwargs)
+            inputs = describe_each(found)
         span = Span(watched.module, watched.path, parent, inputs)
+        if origins is not None and found is not None:
+            origins.begin(span, found)
         self._begun.append(span)
         open_spans.append(span)
         if not self._has_measures:
@@ -329,6 +353,10 @@ class SpanRecorder:
                 span.close(now, failed=failed)
                 if open_spans and span.peak_bytes > open_spans[-1].peak_bytes:
                     open_spans[-1].peak_bytes = span.peak_bytes
+                if failed and self.origins is not None:
+                    self.origins.leave(span)
                 return True
             innermost.close(now, failed=True)
+            if self.origins is not None:
+                self.origins.leave(innermost)
         return False  # closed by the end of the block, while another thread still ran the call

@@ -15,6 +15,7 @@ from gptrace.record import Trace
 from gptrace.tracing.assembly import assemble_trace
 from gptrace.tracing.inferred_names import InferredAxisNames, infer_axis_names
 from gptrace.tracing.line_recorder import LineRecorder
+from gptrace.tracing.origins import OriginTracker
 from gptrace.tracing.recorder import SpanRecorder
 from gptrace.tracing.span import Span
 
@@ -66,7 +67,9 @@ def record_trace(
     their tensors are among the operations of the trace. Interrupts are held in the block, and allowed by
     it where the model runs.
     """
-    recorder = SpanRecorder(module, measures, lines=lines)
+    # What `lines` adds are no operations whose tensors come from somewhere.
+    origins = OriginTracker(module) if measures.ops and lines is None else None
+    recorder = SpanRecorder(module, measures, lines=lines, origins=origins)
     with interrupts_held(), _recorded(recorder, architecture, by_copy, check) as trace:
         yield trace
 

@@ -38,8 +38,8 @@ OutputFile = Annotated[
     Path | None,
     option(
         "--output -o FILE",
-        "Write to FILE; .json, .jsonl, .csv, .md, .html or .txt selects the format. If the command fails, "
-        "FILE is not changed.",
+        "Write to FILE; .json, .jsonl, .csv, .md, .html, .svg or .txt selects the format. If the command "
+        "fails, FILE is not changed.",
     ),
 ]
 
@@ -218,7 +218,7 @@ class OutputOptions:
         str | None,
         option(
             "--format -f NAME",
-            "One of table (or text), json, jsonl, csv, markdown, html.  "
+            "One of table (or text), json, jsonl, csv, markdown, html, svg.  "
             "[env var: GPTRACE_FORMAT; default: table]",
         ),
     ] = None

@@ -42,7 +42,7 @@ def item_parts(result: GenerationResult, view: View) -> list[Part]:
         return problem_parts(result.index, result.problem)
     prompt = prompt_text(result.prompt_text, result.prompt_ids)
     text = result.text if result.text is not None else " ".join(map(str, result.new_ids))
-    lines = [((prompt, "quiet"), (visible_lines(text), "strong")), ending(result)]
+    lines = [((prompt, "prompt"), (visible_lines(text), "continuation")), ending(result)]
     if not result.steps:
         return [Lines(lines)]
     attention = result.steps[-1].attention

@@ -10,6 +10,7 @@ COMMAND_LINE: dict[str, str] = {
     "--open shows a trace, and --expect a difference": "--open 显示跟踪结果，--expect 显示差别",
     "--open opens an HTML file, but there is also {}": "--open 打开 HTML 文件，却还给出了 {}",
     "drop {}, or --open": "请去掉 {}，或者去掉 --open",
+    "rank {}: {}": "rank {}：{!t}",
     # what several messages share
     "junit is no format of this report": "这个报告不能写成 junit",
     "only gptrace check writes JUnit XML": "只有 gptrace check 能写 JUnit XML",
