@@ -22,7 +22,7 @@ export function QueryWeights({ matrix, tokens, position, say }: QueryWeightsProp
   if (!token || position >= matrix.size) return null;
   const keys = tokens.slice(0, matrix.size).map((key, at) => ({ key, at, weight: matrix.weight(position, at) }));
   const seen = keys.filter(({ at }) => !matrix.isMasked(position, at));
-  const top = [...seen].sort((a, b) => b.weight - a.weight || a.at - b.at).slice(0, SHOWN);
+  const top = seen.filter(({ weight }) => weight > 0).sort((a, b) => b.weight - a.weight || a.at - b.at).slice(0, SHOWN);
   return (
     <div class="query-weights">
       <h4>{say(ATTENTION.fromTokens, { token: tokenLabel(token), position })}</h4>

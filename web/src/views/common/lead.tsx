@@ -12,7 +12,6 @@ export function Lead({ page, state, say, children }: LeadProps) {
       <h2>{say(VIEW_TITLES[state.view])}</h2>
       <p>{children}</p>
       {isRandom(page) && <p class="random-weights">⚠ {say(COMMON.random)}</p>}
-      <LeftOutParts page={page} state={state} say={say} />
     </div>
   );
 }
@@ -20,14 +19,4 @@ export function Lead({ page, state, say, children }: LeadProps) {
 export function isRandom(page: ViewProps["page"]): boolean {
   const weights = page.trace.model.weights as { source?: unknown } | null | undefined;
   return weights?.source === "random";
-}
-
-/** What a view that has data does not have all the same, such as some of the heads. */
-function LeftOutParts({ page, state, say }: Omit<LeadProps, "children">) {
-  const parts = (page.left_out ?? []).filter((part) => part.view === state.view);
-  return parts.map((part, at) => (
-    <p class="quiet" key={at}>
-      {say([part.reason, part.reason_zh])}
-    </p>
-  ));
 }
