@@ -98,9 +98,14 @@ function inRange(state: State, page: Page, index: PageIndex): State {
     prompt,
     position: clamp(state.position, page.trace.inputs[prompt]?.tokens.length ?? 0),
     layer: clamp(state.layer, index.layerCount),
+    lesson: state.lesson === null ? null : clamp(state.lesson, lessonSteps(page)),
     node: state.node !== null && index.nodes.has(state.node) ? state.node : null,
     open: [...new Set(state.open)].filter((id) => index.children.has(id)),
   };
+}
+
+function lessonSteps(page: Page): number {
+  return (page.explanations?.[0]?.topics ?? []).reduce((count, topic) => count + topic.claims.length, 0);
 }
 
 function clamp(number: number, count: number): number {

@@ -1,6 +1,5 @@
 // Everything that the record has of the chosen node.
 import type { ComponentChildren } from "preact";
-import { useKeys } from "../keyboard";
 import { figure, grouped, readableBytes, readableSeconds } from "../numbers";
 import { callOf, layersAround, operationOf, pathOf, type PageIndex } from "../page_index";
 import { Shape } from "../parts/shape";
@@ -20,7 +19,6 @@ interface InspectorProps {
 export function Inspector({ index, state, dispatch, say }: InspectorProps) {
   const node = state.node === null ? undefined : index.nodes.get(state.node);
   const close = () => dispatch({ node: null });
-  useKeys({ Escape: close });
   if (!node) {
     return (
       <aside class="inspector empty" aria-label={say(INSPECTOR.title)}>

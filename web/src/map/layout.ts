@@ -33,6 +33,8 @@ export interface MapEdge {
   isSkip: boolean;
   /** Runs at right angles, beside other nodes. */
   isArc: boolean;
+  /** A skip that is added or joined to what it goes around. */
+  isResidual: boolean;
   heading: Direction;
   /** From one of equal blocks to the next one. */
   isLoop: boolean;
@@ -71,6 +73,7 @@ interface Padding {
 /** Height of the strip with the name of an open box. */
 export const HEADER = 34;
 const MARGIN = 14;
+const JOINS = /^(i?add_?|cat|concat|concatenate|stack|hstack|dstack)$/;
 const LOOP = 30;
 /** How far the blocks behind the first one stand out. */
 export const STACK = 8;
@@ -79,6 +82,7 @@ export const STACK = 8;
 export class MapPlanner {
   private readonly children = new Map<number | null, Node[]>();
   private readonly edges = new Map<number | null, [Edge, number][]>();
+  private readonly joins = new Set<number>();
   private readonly kept = new Map<string, Inside>();
 
   /** `caption` says what stands below the name of a module: its class, as a rule. */
@@ -87,7 +91,10 @@ export class MapPlanner {
     private readonly direction: Direction = "down",
     private readonly caption: (node: Node) => string = () => "",
   ) {
-    for (const node of graph.nodes) push(this.children, node.parent ?? null, node);
+    for (const node of graph.nodes) {
+      push(this.children, node.parent ?? null, node);
+      if (node.kind === "operation" && JOINS.test(node.label)) this.joins.add(node.id);
+    }
     graph.edges.forEach((edge, at) => push(this.edges, edge.box, [edge, at]));
   }
 
@@ -219,7 +226,7 @@ export class MapPlanner {
     // Down to the lower border, where the picture of the box around it goes on.
     if (isExit && last) last.y += padding.after;
     const heading: Direction = route.isSideways ? "right" : "down";
-    const found = { edge: at, points, depth, isEntry, isExit, isSkip: wire.isSkip, isArc: route.isArc, heading, isLoop: false };
+    const found = { edge: at, points, depth, isEntry, isExit, isSkip: wire.isSkip, isArc: route.isArc, isResidual: wire.isSkip && this.joins.has(wire.target), heading, isLoop: false };
     const edge = this.edges.get(box)?.find(([, number]) => number === at)?.[0];
     if (!route.label || !wire.label || !edge) return { ...found, label: null };
     const middle = move(route.label);
@@ -279,7 +286,7 @@ interface RoutedWire {
 function loop(edge: number, at: Point, width: number, height: number, depth: number): MapEdge {
   const [x, top, bottom] = [at.x + width, at.y + height * 0.25, at.y + height * 0.75];
   const points = [{ x, y: bottom }, { x: x + LOOP, y: bottom }, { x: x + LOOP, y: top }, { x, y: top }];
-  return { edge, points, depth, isEntry: false, isExit: false, isSkip: false, isArc: false, heading: "down", isLoop: true, label: null };
+  return { edge, points, depth, isEntry: false, isExit: false, isSkip: false, isArc: false, isResidual: false, heading: "down", isLoop: true, label: null };
 }
 
 /** Exchanges down and right. */
