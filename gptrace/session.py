@@ -150,7 +150,7 @@ class Session(PredictingSession):
             loaded, self.tokenizer, prompts[0], topics=topics, language=lang,
             seed=self.seed if seed is None else seed, head=head,
         )  # fmt: skip
-        return with_guilty_lines(explanation, loaded, self._own_tokenizer(), self.seed)
+        return with_guilty_lines([explanation], loaded, self._own_tokenizer(), self.seed)[0]
 
     def check(
         self, text: Text | None = None, *, ids: Ids | None = None, special: bool = True,

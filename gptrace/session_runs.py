@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from gptrace import record
 from gptrace.model.on_demand import ModelOnDemand
 from gptrace.predict import validation
@@ -108,9 +110,12 @@ class SessionRuns(ModelOnDemand):
     def _views(self, page: record.Page, prompts: GivenPrompts, k: int | None) -> record.Page:
         """Return the page of these prompts with what its views show, measured on the model."""
         from gptrace.predict.page.run import measure_views
+        from gptrace.verify.guilty_lines import with_guilty_lines
 
-        fitted = self._prompts(prompts, k=k)
-        return measure_views(page, self._load(), self.tokenizer, fitted, k=k, seed=self.seed)
+        loaded, fitted = self._load(), self._prompts(prompts, k=k)
+        page = measure_views(page, loaded, self.tokenizer, fitted, k=k, seed=self.seed)
+        explanations = with_guilty_lines(page.explanations, loaded, self._own_tokenizer(), self.seed)
+        return replace(page, explanations=explanations)
 
     def _stream(
         self, prompts: Prompts, result: type[record.PromptResult], *, k: int | None = None,

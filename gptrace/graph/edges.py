@@ -8,15 +8,20 @@ from gptrace.graph.uses import TensorKey, TensorUses, Use
 from gptrace.record import ModuleCall, TensorSpec, Trace
 from gptrace.record.graph import Edge
 
+# The box, the source and the target of an edge, and the tensor.
+_Edge = tuple[int | None, int, int, TensorKey]
+
 
 class GraphEdges:
-    """The edges of a trace, in order of execution of the users, each once."""
+    """The edges of a trace, each once, by box and then by target."""
 
     def __init__(self, trace: Trace, nodes: GraphNodes, folds: Folds, uses: TensorUses) -> None:
-        self.edges: list[Edge] = []
-        self._added: set[tuple[int | None, int, int, int]] = set()
-        self._tensors: dict[TensorKey, int] = {}
+        self._specs: dict[_Edge, TensorSpec] = {}
         self._nodes, self._folds, self._uses = nodes, folds, uses
+        # The tensors that each box takes as inputs and gives as outputs, with known origins.
+        self._takes: set[tuple[int, TensorKey]] = set()
+        self._gives: set[tuple[int, TensorKey]] = set()
+        self._note_borders(trace)
         roots: list[ModuleCall] = []
         for call in trace.calls:
             if folds.shown_as[call.index] != call.index:
@@ -30,6 +35,25 @@ class GraphEdges:
                 self._add_chain(*folds.layers[call.index][:2])
         for root in roots:
             self._add_results(root)
+
+    @property
+    def edges(self) -> tuple[Edge, ...]:
+        """The edges; tensors are numbered in the order of these."""
+        tensors: dict[TensorKey, int] = {}
+        return tuple(
+            Edge(box, source, target, spec.shape, spec.dims, tensors.setdefault(key, len(tensors)))
+            for (box, source, target, key), spec in sorted(self._specs.items(), key=_in_reading_order)
+        )
+
+    def _note_borders(self, trace: Trace) -> None:
+        for call in trace.calls:
+            if self._folds.shown_as[call.index] == call.index:
+                box = self._nodes.at((call.index, None))
+                for use in self._uses.of_call[call.index]:
+                    if use.user[1] is None:
+                        (self._gives if use.leaves else self._takes).add(
+                            (box, self._folds.tensor(use.tensor))
+                        )
 
     def _add_arguments(self, root: ModuleCall) -> None:
         """Add what the caller gave to the outermost call: its inputs that nothing in the trace made."""
@@ -66,12 +90,17 @@ class GraphEdges:
         for call in range(second, second + second - first):
             for use in self._uses.of_call[call]:
                 if use.maker is not None and first <= use.maker[0] < second:
-                    self._add(self._nodes.nodes[node].parent, node, node, use.tensor, use.spec)
+                    edge = (self._nodes.nodes[node].parent, node, node, self._folds.tensor(use.tensor))
+                    self._specs.setdefault(edge, use.spec)
 
     def _add_path(
         self, source: int, target: int, key: TensorKey, spec: TensorSpec, *, leaves: bool = False
     ) -> None:
-        """Add the edges from box to box: out of the boxes around the source, and into those of the target."""
+        """Add the edges from box to box: out of the boxes around the source, and into those of the target.
+
+        Where a box gives the tensor as an output, the edges inside of it are those of that output, and where
+        it takes the tensor as an input, the edges outside of it are those of that input.
+        """
         outward = self._boxes_around(source)
         inward = ([target] if leaves else []) + self._boxes_around(target)
         if source in inward or (target in outward and not leaves):
@@ -79,15 +108,19 @@ class GraphEdges:
         shared = 0
         while shared < min(len(outward), len(inward)) and outward[-1 - shared] == inward[-1 - shared]:
             shared += 1
-        node = source
-        for box in outward[: len(outward) - shared]:
-            self._add(box, node, box, key, spec)
-            node = box
         around = outward[-shared] if shared else None
-        for box in reversed(inward[: len(inward) - shared]):
-            self._add(around, node, box, key, spec)
+        outward, inward = outward[: len(outward) - shared], inward[: len(inward) - shared]
+        tensor = self._folds.tensor(key)
+        way: list[tuple[int | None, int, int]] = []
+        node = source
+        for box in outward:
+            way = [] if (box, tensor) in self._gives else [*way, (box, node, box)]
+            node = box
+        for box in reversed(inward):
+            way = [] if (box, tensor) in self._takes else [*way, (around, node, box)]
             node = around = box
-        self._add(around, node, target, key, spec)
+        for box, one, other in [*way, (around, node, target)]:
+            self._specs.setdefault((box, one, other, tensor), spec)
 
     def _boxes_around(self, node: int) -> list[int]:
         boxes = []
@@ -97,8 +130,8 @@ class GraphEdges:
             box = self._nodes.nodes[box].parent
         return boxes
 
-    def _add(self, box: int | None, source: int, target: int, key: TensorKey, spec: TensorSpec) -> None:
-        tensor = self._tensors.setdefault(self._folds.tensor(key), len(self._tensors))
-        if (box, source, target, tensor) not in self._added:
-            self._added.add((box, source, target, tensor))
-            self.edges.append(Edge(box, source, target, spec.shape, spec.dims, tensor))
+
+def _in_reading_order(item: tuple[_Edge, TensorSpec]) -> tuple[int, bool, int]:
+    """Order edges by box, and in one box by target, what leaves the box last; arguments keep their order."""
+    box, _, target, _ = item[0]
+    return (-1 if box is None else box), target == box, target

@@ -17,6 +17,8 @@ TensorKey = tuple[object, ...]
 class Use:
     """A tensor that came into a call or an operation; with `leaves`, one that a call returned.
 
+    A tensor that several wrote parts of comes in several times, once from each.
+
     `maker` is the call or operation that made it; None where it came from the caller or is a parameter.
     `number` counts the inputs, or the outputs, of the user. `tensor` is the same for all uses of one tensor.
     """
@@ -67,12 +69,10 @@ class TensorUses:
 
     def _of_specs(self, user: Place, specs: Sequence[TensorSpec], *, leaves: bool = False) -> Iterator[Use]:
         for number, spec in enumerate(specs):
-            if (origin := spec.origin) is None:
-                continue
-            tensor = self.tensor(user[0], origin)
-            if tensor is not None:
-                maker = None if origin.call is None else (origin.call, origin.op)
-                yield Use(user, leaves, number, maker, origin, tensor, spec)
+            for origin in () if spec.origin is None else (spec.origin, *spec.origin.also):
+                if (tensor := self.tensor(user[0], origin)) is not None:
+                    maker = None if origin.call is None else (origin.call, origin.op)
+                    yield Use(user, leaves, number, maker, origin, tensor, spec)
 
 
 def _roots(calls: Sequence[ModuleCall]) -> list[int]:

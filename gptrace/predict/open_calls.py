@@ -44,6 +44,11 @@ class OpenCalls:
         """The call that runs now; the whole model's outside of all."""
         return self._open[-1]
 
+    @property
+    def around(self) -> CallOf:
+        """The call that made the innermost one; the whole model's outside of all."""
+        return self._open[-2 if len(self._open) > 1 else -1]
+
     @contextmanager
     def followed_on(
         self,

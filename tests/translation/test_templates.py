@@ -24,7 +24,8 @@ _NOT_TOLD = {
     "TEXT is one text, or '-' for stdin. Without TEXT the prompts are random ids.",
     "TEXT is one text or several, or '-' for stdin. Without TEXT, stdin is read if it is piped; else a "
     "sample prompt is used.",
-    "gptrace {}", "gptrace {}\n", "gptrace {} --json", "gptrace run --json", "gptrace run -o FILE.html", "null stands for NaN or an infinity",
+    "gptrace {}", "gptrace {}\n", "gptrace {} --json", "gptrace run --json", "gptrace run -o FILE.html",
+    "null stands for NaN or an infinity",
     # the title and the policy of a page
     "gptrace run: {}", "gptrace run", "img-src data: blob:",
     # the text of a prompt, and units
@@ -44,7 +45,9 @@ _NOT_TOLD = {
 
 
 def _is_markup(text: str) -> bool:
-    return any(mark in text for mark in ("<html", "<iframe", "white-space:", "border-collapse:", "\x08", "python\n"))
+    return any(
+        mark in text for mark in ("<html", "<iframe", "white-space:", "border-collapse:", "\x08", "python\n")
+    )
 
 
 def told() -> list[Template]:

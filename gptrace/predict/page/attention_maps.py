@@ -1,45 +1,69 @@
-"""The attention of a forward pass as a page shows it: the weights of each head, in bytes."""
+"""The attention of a prompt as a page shows it: the weights of each head, in bytes."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
 
+from gptrace.errors import RunError
 from gptrace.model.quiet_torch import torch
 from gptrace.predict.attention.heads import summarise
 from gptrace.predict.attention.place import AttentionPlace
 from gptrace.predict.attention.recorder import AttentionRecorder
 from gptrace.predict.candidates import as_float64, rounding_tolerance
+from gptrace.predict.open_calls import CallOf
 from gptrace.predict.page.arrays import weights_array
-from gptrace.predict.page.left_out import ViewsLeftOut
+from gptrace.predict.page.subject import Subject
 from gptrace.record import AttentionMap, HeadWeights
+from gptrace.text.prompts import Prompt
 
-Module = torch.nn.Module
 Tensor = torch.Tensor
+# A map of more is no picture, and the weights of all heads would take much memory.
+MOST_TOKENS = 512
 _ROUNDING = 1e-3  # of weights in a small dtype
 
 
-def attention_maps(
-    module: Module, run: Callable[[], object], length: int, calls: Mapping[tuple[str, int], int],
-    left_out: ViewsLeftOut,
-) -> tuple[AttentionMap, ...]:  # fmt: skip
-    """Run a model by `run` on one prompt of `length` tokens, and return where it attends, in order.
+def attention_maps(subject: Subject, prompt: Prompt) -> tuple[AttentionMap, ...]:
+    """Return where the model attends, in order; none where no attention is found."""
+    name, length = subject.loaded.name, len(prompt.tokens)
+    with subject.left_out.where_impossible("attention"):
+        if length > MOST_TOKENS:
+            problem = f"a prompt has {length} tokens; attention is shown up to {MOST_TOKENS}"
+            raise RunError(problem, "give a shorter text")
+        maps, left_out, other_count = _run(subject, prompt)
+        for reason in left_out:
+            subject.left_out.add("attention", reason)
+        if not maps and not left_out:
+            raise RunError(f"no attention is found in {name}", "gptrace run shows what it has")
+        if other_count and maps:
+            subject.left_out.add(
+                "attention",
+                f"{other_count} more places in {name} use attention weights on other things than its "
+                f"{length} tokens",
+            )
+        return tuple(maps)
+    return ()
 
-    `calls` has the index of each call, by its path and its number.
-    """
+
+def _run(subject: Subject, prompt: Prompt) -> tuple[list[AttentionMap], list[str], int]:
+    """Return the maps, the reasons why others cannot be shown, and the number of other places."""
     maps: list[AttentionMap] = []
+    reasons: list[str] = []
 
     def receive(place: AttentionPlace) -> None:
-        reason = _why_not(place)
-        if reason:
-            left_out.add("attention", reason)
+        if reason := _why_not(place):
+            reasons.append(reason)
         else:
-            maps.append(_map(place, calls.get((place.path, place.call), 0)))
+            maps.append(_map(place, subject.index_of(CallOf(place.path, place.call))))
 
-    recorder = AttentionRecorder(length, receive)
-    with recorder.on(module):
-        run()
-    return tuple(maps)
+    recorder = AttentionRecorder(len(prompt.tokens), receive)
+
+    def follow(run: object) -> None:
+        assert callable(run)
+        with recorder.on(subject.loaded.module):
+            run()
+
+    subject.run_alone(prompt, follow)
+    return maps, reasons, recorder.other_count
 
 
 def _why_not(place: AttentionPlace) -> str:
@@ -50,7 +74,7 @@ def _why_not(place: AttentionPlace) -> str:
     if float(weights.min()) < -_ROUNDING or float(weights.max()) > 1 + _ROUNDING:
         return f"{place.path} has attention weights that are not between 0 and 1"
     if place.difference is not None:
-        output = place.output if place.output is not None else place.values
+        output = place.values if place.output is None else place.output
         allowed = rounding_tolerance(output.dtype) * max(1.0, float(output.abs().max()))
         if not place.difference <= allowed:
             return (
@@ -79,13 +103,13 @@ def _map(place: AttentionPlace, call: int) -> AttentionMap:
 
 def _head(weights: Tensor, is_causal: bool) -> HeadWeights:
     """Return the weights (T, T) of a head."""
-    length = len(weights)
-    shown = weights[torch.ones(length, length, dtype=torch.bool).tril()] if is_causal else weights
+    shown = weights[torch.ones_like(weights, dtype=torch.bool).tril()] if is_causal else weights
     return HeadWeights(weights_array(shown.clamp(0, 1)), _entropy(weights))
 
 
 def _entropy(weights: Tensor) -> float:
-    """Return the mean entropy of the queries, given their weights (T, T); NaN where these sum to another."""
+    """Return the mean entropy of the queries, given their weights (T, T); NaN if these do not sum to 1."""
     if float((weights.sum(dim=-1) - 1).abs().max()) > _ROUNDING:
         return math.nan
-    return float(-torch.special.xlogy(weights, weights.clamp(min=1e-300)).sum(dim=-1).mean())
+    entropy = -torch.special.xlogy(weights, weights.clamp(min=1e-300)).sum(dim=-1).mean()
+    return max(0.0, float(entropy))

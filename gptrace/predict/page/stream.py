@@ -1,146 +1,47 @@
-"""The residual stream of a forward pass: its size after each sub-block, and the size of what was added.
-
-The stream is followed through the blocks by what is added to it: `x + att(norm(x))` adds the output of `att`.
-Shapes: T tokens, D emb_dim.
-"""
+"""The residual stream of a prompt, as a page shows it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from gptrace.errors import RunError
+from gptrace.predict.model_structure import block_calls
+from gptrace.predict.page.stream_recorder import StreamRun, run_with_stream
+from gptrace.predict.page.subject import Subject
+from gptrace.record import StreamPoint
+from gptrace.text.prompts import Prompt
 
-from gptrace.model.interrupts import interrupts_allowed
-from gptrace.model.quiet_torch import torch
-from gptrace.predict.attention.recorder import FACTORS, LAYOUT
-from gptrace.predict.candidates import as_float64
-from gptrace.predict.open_calls import CallOf, KnownTensors, OpenCalls
-from gptrace.tracing.operations import operation_name
-from gptrace.tracing.tensors import find_tensors
-
-Module = torch.nn.Module
-Tensor = torch.Tensor
-_ADDITIONS = frozenset({"add", "add_"})
-# What comes out is the same stream in another form.
-_SAME_NUMBERS = frozenset({"to", "float", "contiguous", "clone", "type_as", "dropout", "detach", "alias"})
+_HINT = "gptrace run shows what it has"
 
 
-class Sum(NamedTuple):
-    """The stream after a call: its norm at each position, and that of what the call added, none at first."""
-
-    call: CallOf
-    norms: list[float]
-    added: list[float]
-
-
-class StreamRun(NamedTuple):
-    """The sums of all blocks, and the blocks in which sub-blocks could not be told apart."""
-
-    sums: list[Sum]
-    whole_blocks: list[str]
-
-
-def run_with_stream(module: Module, blocks: Sequence[str], run: Callable[[], object]) -> StreamRun:
-    """Run a model by `run` on one prompt; `blocks` are the paths of its blocks."""
-    recorder = _StreamRecorder(blocks)
-    followed = recorder.calls.followed_on(module, on_enter=recorder.enter, on_leave=recorder.leave)
-    with followed, recorder, interrupts_allowed():
-        run()
-    return StreamRun(recorder.sums, recorder.whole_blocks)
-
-
-class _StreamRecorder(torch.overrides.TorchFunctionMode):
-    """Follows the tensor that goes through the blocks, and what is added to it."""
-
-    def __init__(self, blocks: Sequence[str]) -> None:
-        super().__init__()
-        self.calls = OpenCalls()
-        self.sums: list[Sum] = []
-        self.whole_blocks: list[str] = []
-        self._blocks = frozenset(blocks)
-        self._makers = KnownTensors()  # the call that made a tensor
-        self._stream = KnownTensors()  # True for the forms of the stream as it is now
-        self._in_block: list[Sum] = []
-        self._entered = torch.empty(0)
-
-    def enter(self, call: CallOf, inputs: Sequence[object]) -> None:
-        """Note that a call begins."""
-        tensor = _first_tensor(inputs)
-        if call.path not in self._blocks or tensor is None:
-            return
-        if not self.sums:
-            self.sums.append(Sum(self._makers.of(tensor) or call, _norms(tensor), []))
-        self._set_stream(tensor)
-        self._in_block, self._entered = [], tensor.detach().clone()
-
-    def leave(self, call: CallOf, output: object) -> None:
-        """Note that a call ends."""
-        tensor = _first_tensor(output)
-        if tensor is None:
-            return
-        maker = self._makers.of(tensor)
-        # A module that returns what another one made, as dropout does, has not made it, unless it contains
-        # that other one.
-        if maker is None or maker.path.startswith(f"{call.path}."):
-            self._makers.learn(tensor, call)
-        if call.path in self._blocks:
-            self._leave_block(call, tensor)
-
-    def _leave_block(self, call: CallOf, output: Tensor) -> None:
-        if self._in_block and self._stream.of(output):
-            self.sums += self._in_block
-        else:
-            self.whole_blocks.append(call.path)
-            added = _norms(as_float64(output) - as_float64(self._entered))
-            self.sums.append(Sum(call, _norms(output), added))
-        self._stream = KnownTensors()
-
-    def _set_stream(self, tensor: Tensor) -> None:
-        self._stream = KnownTensors()
-        self._stream.learn(tensor, True)
-
-    def __torch_function__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        # While this runs, torch has taken the mode off its stack: calls in here are not followed.
-        kwargs = kwargs or {}
-        result = func(*args, **kwargs)
-        name = operation_name(func)
-        if isinstance(result, Tensor) and name in _ADDITIONS | _SAME_NUMBERS | LAYOUT | FACTORS:
-            with torch._C.DisableTorchFunction():
-                self._follow(name, [*args, *kwargs.values()], kwargs, result)
-        return result
-
-    def _follow(self, name: str, given: Sequence[Any], kwargs: Mapping[str, Any], result: Tensor) -> None:
-        tensors = [value for value in given if isinstance(value, Tensor)]
-        stream = next((tensor for tensor in tensors if self._stream.of(tensor)), None)
-        if stream is not None and name in _ADDITIONS:
-            self._add(stream, tensors, kwargs, result)
-        elif stream is not None and name in _SAME_NUMBERS and result.shape == stream.shape:
-            self._stream.learn(result, True)
-        elif name not in _ADDITIONS:
-            makers = {maker for tensor in tensors if (maker := self._makers.of(tensor)) is not None}
-            if len(makers) == 1 and self._makers.of(result) is None:
-                self._makers.learn(result, makers.pop())
-
-    def _add(
-        self, stream: Tensor, tensors: Sequence[Tensor], kwargs: Mapping[str, Any], result: Tensor
-    ) -> None:
-        others = [tensor for tensor in tensors if tensor is not stream and tensor.shape == result.shape]
-        if len(others) != 1 or result.shape != stream.shape:
-            return
-        (other,) = others
-        added = as_float64(other) * kwargs.get("alpha", 1)
-        call = self._makers.of(other) or self.calls.innermost
-        self._in_block.append(Sum(call, _norms(result), _norms(added)))
-        self._set_stream(result)
+def stream_points(subject: Subject, prompt: Prompt) -> tuple[StreamPoint, ...]:
+    """Return the size of the stream after each call that adds to it; none where no stream is found."""
+    with subject.left_out.where_impossible("stream"):
+        name = subject.loaded.name
+        blocks = [call.path for call in block_calls(subject.trace.calls)]
+        if not blocks:
+            raise RunError(f"{name} has no list of blocks that are called one after the other", _HINT)
+        run = subject.run_alone(prompt, lambda run: run_with_stream(subject.loaded.module, blocks, run))
+        _check(run, name, len(prompt.tokens))
+        if run.whole_blocks:
+            subject.left_out.add(
+                "stream",
+                f"what attention and feed-forward add cannot be told apart in {len(run.whole_blocks)} of the "
+                f"{len(blocks)} blocks of {name}: there each block shows by how much it changes the stream",
+            )
+        return tuple(
+            StreamPoint(
+                each.call.path, subject.index_of(each.call), tuple(each.norms), tuple(each.added)
+            )
+            for each in run.sums
+        )  # fmt: skip
+    return ()
 
 
-def _norms(vectors: Tensor) -> list[float]:
-    """Return the norm of each vector (…, T, D), for one prompt."""
-    norms: list[float] = as_float64(vectors.detach()).norm(dim=-1).flatten().tolist()
-    return norms
-
-
-def _first_tensor(value: object) -> Tensor | None:
-    found = find_tensors("", value)
-    return found[0][1] if found else None
+def _check(run: StreamRun, name: str, length: int) -> None:
+    """Raise a RunError where what was followed is no stream of a vector for each token."""
+    if run.whole_blocks and not run.is_chain:
+        raise RunError(
+            f"the blocks of {name} are no sums, and do not take what the one before them returns", _HINT
+        )
+    positions = {len(each.norms) for each in run.sums}
+    if positions != {length}:
+        raise RunError(f"the blocks of {name} have {min(positions)} positions for {length} tokens", _HINT)

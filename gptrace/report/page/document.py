@@ -5,20 +5,17 @@ from __future__ import annotations
 import base64
 import hashlib
 import html
-import json
-import zlib
 from functools import cache
 from importlib.resources import files
-from typing import Any
 
 from gptrace.record import Page
+from gptrace.record.writing import deflated
 from gptrace.report.page.without_script import to_plain_html
 from gptrace.report.safe_text import visible
+from gptrace.report.titles import title_of
 
-# As many as float32 has: the numbers of a page are looked at.
-_DIGITS = 7
 _DOCUMENT = """<!doctype html>
-<html lang="{language}">
+<html lang="{language}"{theme}>
 <head>
 <meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="{policy}">
@@ -42,8 +39,8 @@ _FRAME = (
 )
 
 
-def to_document(page: Page) -> str:
-    """Return the page as an HTML file."""
+def to_document(page: Page, theme: str | None = None) -> str:
+    """Return the page as an HTML file; without a theme, "light" or "dark", it follows the reader's system."""
     script, style = _built("page.js"), _built("page.css")
     policy = "; ".join(
         [
@@ -57,11 +54,12 @@ def to_document(page: Page) -> str:
     )
     return _DOCUMENT.format(
         language="zh-CN" if page.language == "zh" else page.language,
+        theme="" if theme is None else f' data-theme="{theme}"',
         policy=policy,
         title=_title(page),
         style=style,
         plain=to_plain_html(page),
-        data=base64.b64encode(page_data(page)).decode(),
+        data=base64.b64encode(deflated(page)).decode(),
         script=script,
     )
 
@@ -72,26 +70,8 @@ def to_frame(page: Page) -> str:
     return _FRAME.format(source, _title(page))
 
 
-def page_data(page: Page) -> bytes:
-    """Return the JSON of the page, deflated as `new DecompressionStream("deflate")` takes it."""
-    text = json.dumps(_rounded(page.to_dict()), ensure_ascii=True, allow_nan=False, separators=(",", ":"))
-    return zlib.compress(text.encode(), 9)
-
-
-def _rounded(value: Any) -> Any:
-    if isinstance(value, float):
-        return float(f"{value:.{_DIGITS}g}")
-    if isinstance(value, dict):
-        return {key: _rounded(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_rounded(item) for item in value]
-    return value
-
-
 def _title(page: Page) -> str:
-    text = next((prompt.text for prompt in page.trace.inputs if prompt.text), page.trace.model.name)
-    title = f"gptrace run: {text}" if text else "gptrace run"
-    return html.escape(" ".join(visible(title).split()))
+    return html.escape(" ".join(visible(title_of(page)).split()))
 
 
 @cache

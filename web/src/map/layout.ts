@@ -85,11 +85,12 @@ export class MapPlanner {
   private readonly joins = new Set<number>();
   private readonly kept = new Map<string, Inside>();
 
-  /** `caption` says what stands below the name of a module: its class, as a rule. */
+  /** `caption` says what stands below the name of a module: its class, as a rule. `unlabelled` are tensors. */
   constructor(
     graph: Graph,
     private readonly direction: Direction = "down",
     private readonly caption: (node: Node) => string = () => "",
+    private readonly unlabelled: Iterable<number> = [],
   ) {
     for (const node of graph.nodes) {
       push(this.children, node.parent ?? null, node);
@@ -142,7 +143,7 @@ export class MapPlanner {
       .filter(([edge]) => edge.source !== edge.target || edge.source === box)
       .map(([edge, at]) => ({ edge, at, source: ports.entry(edge), target: ports.exit(edge) }));
     const skips = skipsOf(ends);
-    const labels = new Set<number>();
+    const labels = new Set(this.unlabelled);
     const wires = new Map<Wire, number>();
     // The label of a tensor stands on its main line rather than beside it.
     for (const end of [...ends].sort((a, b) => Number(skips.has(a)) - Number(skips.has(b)))) {
