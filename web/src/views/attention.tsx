@@ -3,11 +3,11 @@ import { useEffect, useMemo } from "preact/hooks";
 import type { AttentionMap } from "../record";
 import { tokenLabel } from "../tokens";
 import { ATTENTION } from "../words/attention";
-import { COMMON } from "../words/common";
 import { Enlarged } from "./attention/enlarged";
 import { HeadGrid } from "./attention/grid";
 import { evenEntropy, evenWeight, habitsOf, HABITS, matrixOf, type Habits } from "./attention/matrix";
 import { tint } from "./attention/picture";
+import { placesOf, rowOf, type Places } from "./attention/places";
 import { Lead } from "./common/lead";
 import { decimal, digits, share } from "./common/numbers";
 import type { View, ViewProps } from "./view";
@@ -21,12 +21,14 @@ function Attention(props: ViewProps) {
   const { page, prompt, state, dispatch, say } = props;
   const maps = useMemo(() => prompt.attention ?? [], [prompt]);
   const tokens = page.trace.inputs[state.prompt]?.tokens ?? [];
-  const map = maps[Math.min(state.layer, maps.length - 1)];
+  const places = useMemo(() => placesOf(maps), [maps]);
+  const row = rowOf(places, state.layer);
+  const map = maps[row];
   const head = state.head === null ? undefined : map?.heads[map.numbers.indexOf(state.head)];
   // A head whose rows do not sum to 1 has no entropy.
   const sumsToOne = maps.every((one) => one.heads.every(({ entropy }) => entropy !== null));
   const close = () => {
-    const button = document.getElementById(`head-${state.layer}-${state.head}`);
+    const button = document.getElementById(`head-${places.layers[row]}-${state.head}`);
     dispatch({ head: null });
     button?.focus();
   };
@@ -39,8 +41,8 @@ function Attention(props: ViewProps) {
         <Enlarged {...{ map, head, tokens, state, dispatch, say, close }} number={state.head} />
       )}
       <Legend {...props} maps={maps} />
-      <Superlatives maps={maps} say={say} open={open} />
-      <HeadGrid {...{ maps, state, say, open }} />
+      <Superlatives places={places} say={say} open={open} />
+      <HeadGrid {...{ places, state, say, open }} />
       <Facts maps={maps} say={say} />
     </>
   );
@@ -96,8 +98,9 @@ interface Best {
   share: number;
 }
 
-function Superlatives({ maps, say, open }: Pick<ViewProps, "say"> & { maps: readonly AttentionMap[]; open: (layer: number, number: number) => void }) {
-  const best = useMemo(() => bestHeads(maps), [maps]);
+function Superlatives({ places, say, open }: Pick<ViewProps, "say"> & { places: Places; open: (layer: number, number: number) => void }) {
+  const { maps } = places;
+  const best = useMemo(() => bestHeads(places), [places]);
   const size = sizeOf(maps);
   if (!maps[0] || Number.isNaN(evenWeight(maps[0], size))) return null;
   return (
@@ -122,13 +125,13 @@ function Superlatives({ maps, say, open }: Pick<ViewProps, "say"> & { maps: read
 }
 
 /** For each habit, the head that has it most. */
-function bestHeads(maps: readonly AttentionMap[]): Record<keyof Habits, Best> {
+function bestHeads({ maps, layers }: Places): Record<keyof Habits, Best> {
   const best = { previous: none(), first: none(), self: none() };
-  maps.forEach((map, layer) =>
+  maps.forEach((map, row) =>
     map.heads.forEach((head, at) => {
       const habits = habitsOf(matrixOf(map, head));
       for (const habit of HABITS) {
-        if (habits[habit] > best[habit].share) best[habit] = { layer, number: map.numbers[at] ?? at, share: habits[habit] };
+        if (habits[habit] > best[habit].share) best[habit] = { layer: layers[row] ?? row, number: map.numbers[at] ?? at, share: habits[habit] };
       }
     }),
   );
@@ -152,19 +155,13 @@ function Facts({ maps, say }: Pick<ViewProps, "say"> & { maps: readonly Attentio
   const recomputed = maps.filter((one) => one.is_recomputed);
   const differences = recomputed.map((one) => one.difference).filter((difference) => difference != null);
   const isCompared = differences.length === recomputed.length;
-  const shown = maps.reduce((sum, one) => sum + one.heads.length, 0);
-  const count = maps.reduce((sum, one) => sum + one.head_count, 0);
   return (
     <div class="facts">
       <p>{say(ATTENTION.entropyIs, { even: decimal(evenEntropy(map, sizeOf(maps)), 2) })}</p>
       {recomputed.length > 0 && (
         <p>{isCompared ? say(ATTENTION.recomputed, { difference: digits(Math.max(...differences), 2) }) : say(ATTENTION.recomputedOnly)}</p>
       )}
-      <p class="quiet">
-        {say(ATTENTION.rounded)}
-        {say(COMMON.gap)}
-        {shown < count && say(ATTENTION.someHeads, { shown, count })}
-      </p>
+      <p class="quiet">{say(ATTENTION.rounded)}</p>
     </div>
   );
 }

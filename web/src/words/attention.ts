@@ -24,7 +24,6 @@ export const ATTENTION = {
     "熵（单位 nat，各行的平均）说明一个头看得多分散：0 表示只看一个 token；平均分配则为 {even}。",
   ],
   rounded: ["The page keeps weights in steps of 1/255, about 0.4 %.", "本页以 1/255（约 0.4 %）为一级保存权重。"],
-  someHeads: ["{shown} of {count} heads are in the page.", "本页有 {count} 个头中的 {shown} 个。"],
   recomputed: [
     "A fused kernel hides the weights. These are recomputed from its queries and keys; the output that they give and the kernel's differ by {difference} at most.",
     "融合算子不给出权重。这里的权重由它的 query 和 key 重新算出；由此得到的输出与算子的输出最多相差 {difference}。",
@@ -33,7 +32,7 @@ export const ATTENTION = {
     "A fused kernel hides the weights. These are recomputed from its queries and keys, and were not compared with its output.",
     "融合算子不给出权重。这里的权重由它的 query 和 key 重新算出，没有与它的输出比较。",
   ],
-  most: ["Which head looks most…", "哪个头最爱看……"],
+  most: ["Of the heads here, which looks most…", "这里的头中，哪个最爱看……"],
   previous: ["at the token before", "前一个 token"],
   first: ["at the first token", "第一个 token"],
   self: ["at its own token", "自己这个 token"],

@@ -9,10 +9,11 @@ import { useRoving } from "../common/roving";
 import { ScrollBox } from "../common/scroll_box";
 import type { ViewProps } from "../view";
 import { matrixOf } from "./matrix";
+import { rowOf, type Places } from "./places";
 import { HeadPicture } from "./picture";
 
 interface HeadGridProps extends Pick<ViewProps, "state" | "say"> {
-  maps: readonly AttentionMap[];
+  places: Places;
   open: (layer: number, number: number) => void;
 }
 
@@ -23,10 +24,12 @@ function sizeClass(columns: number): string {
   return columns <= 8 ? "heads-few" : columns <= 16 ? "heads-some" : "heads-many";
 }
 
-export function HeadGrid({ maps, state, say, open }: HeadGridProps) {
+export function HeadGrid({ places, state, say, open }: HeadGridProps) {
+  const { maps, layers } = places;
+  const chosenRow = rowOf(places, state.layer);
   const numbers = useMemo(() => [...new Set(maps.flatMap((map) => map.numbers))].sort((a, b) => a - b), [maps]);
   const column = state.head === null ? 0 : Math.max(0, numbers.indexOf(state.head));
-  const roving = useRoving({ row: Math.min(state.layer, maps.length - 1), column });
+  const roving = useRoving({ row: chosenRow, column });
   return (
     <ScrollBox label={say(ATTENTION.heads)} class="head-grid-box">
       <table class={`head-grid ${sizeClass(numbers.length)}`} role="grid" aria-label={say(ATTENTION.heads)} {...roving.grid}>
@@ -41,22 +44,23 @@ export function HeadGrid({ maps, state, say, open }: HeadGridProps) {
           </tr>
         </thead>
         <tbody>
-          {maps.map((map, layer) => (
-            <tr key={layer}>
+          {maps.map((map, row) => (
+            <tr key={row}>
               <th scope="row">
-                {layer}
+                {layers[row]}
                 <span class="quiet">{visible(map.path)}</span>
               </th>
               {numbers.map((number, at) => {
                 const head = map.heads[map.numbers.indexOf(number)];
-                const isChosen = state.head === number && state.layer === layer;
+                const isChosen = state.head === number && row === chosenRow;
+                const layer = layers[row] ?? row;
                 return (
                   <td key={number}>
                     {head && (
                       <HeadButton
                         {...{ map, head, layer, number, say, isChosen }}
                         open={() => open(layer, number)}
-                        cell={roving.cell(layer, at)}
+                        cell={roving.cell(row, at)}
                         position={state.position}
                       />
                     )}
