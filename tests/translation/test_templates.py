@@ -24,7 +24,10 @@ _NOT_TOLD = {
     "TEXT is one text, or '-' for stdin. Without TEXT the prompts are random ids.",
     "TEXT is one text or several, or '-' for stdin. Without TEXT, stdin is read if it is piped; else a "
     "sample prompt is used.",
-    "gptrace {}", "gptrace {}\n", "gptrace {} --json", "null stands for NaN or an infinity",
+    "gptrace {}", "gptrace {}\n", "gptrace {} --json", "gptrace run --json", "gptrace run -o FILE.html",
+    "null stands for NaN or an infinity",
+    # the policy of a page
+    "img-src data: blob:",
     # the text of a prompt, and units
     "Hello, I am", "{} ms", "{} inf",
     # the repr of a Session
@@ -34,7 +37,7 @@ _NOT_TOLD = {
     "own code", "{}, changed", "{}({}), {} being {}", "input dtype", "output dtype", "step {}",
     "call of {}{}", "{} of {}", "{} because {}",
     # the mark of shape comments, what else is in them, and the names of the sides of a diff
-    "# gptrace: ", ", ... {} more", "{} (ran)", "{} (now)", "{} (with shapes)",
+    "# gptrace: ", ", ... {} more", "{} (ran)", "{} (now)", "{} (with shapes)", "{} (without shapes)",
     "\n\\ No newline at end of file\n",
     # names in the code, and styles
     "another thread", "a copy of the model", "not bold default", *TERMINAL_LOOKS,
@@ -43,7 +46,13 @@ _NOT_TOLD = {
 
 
 # Files whose templates are markup; what they say is made with `words`.
-_MARKUP = ("report/html", "report/stylesheet.py", "report/svg.py")
+_MARKUP = (
+    "report/html",
+    "report/page/document.py",
+    "report/pictures",
+    "report/stylesheet.py",
+    "report/svg.py",
+)
 
 
 def _is_markup(template: Template) -> bool:
