@@ -140,7 +140,7 @@ def _resolved(reference: object) -> object:
     """Import and return the object that a reference names; return any other object as it is."""
     if not isinstance(reference, ObjectReference):
         return reference
-    with user_code_errors(f" (while {reference.file or reference.module} was imported)"):
+    with user_code_errors(f" (while {_shown_name(reference)} was imported)"):
         target: object = _from_file(reference.file) if reference.file else _from_name(reference)
         for part in reference.name.split("."):
             if not hasattr(target, part):
@@ -152,6 +152,10 @@ def _resolved(reference: object) -> object:
                 raise ConfigError(f"{reference.text}: there is no {part}", hint)
             target = getattr(target, part)
     return target
+
+
+def _shown_name(reference: ObjectReference) -> str:
+    return short_path(str(reference.file)) if reference.file else str(reference.module)
 
 
 # Elements: the embedding of no common model has as many.

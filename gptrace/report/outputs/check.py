@@ -26,13 +26,13 @@ _DISTANCES = ("start-loss", "loss-labels", "gradients")
 _COLUMNS = [
     Column("mark", "", lambda holds: MARKS[holds][0], role_of=lambda holds: MARKS[holds][1]),
     Column("name", words("Check")),
-    Column("text", words("Result")),
+    Column("text", words("Result"), is_prose=True),
 ]
 
 
 def parts(check: Check, view: View) -> list[Part]:
     """Return the header, the list of checks, and a part for each one that fails."""
-    summary = Table(TableData(_COLUMNS, [_row(result) for result in check.checks]))
+    summary = Table(TableData(_COLUMNS, [_row(result) for result in check.checks]), name=words("Checks"))
     by_line: dict[object, list[CheckResult]] = {}
     for result in check.failed:
         key = (*_place(result), _cell(result)) if result.source is not None else result.name
@@ -112,7 +112,7 @@ def _details(results: Sequence[CheckResult]) -> Part:
         function = f" ({visible(source.function)})" if source.function else ""
         pairs += [
             (words("line"), ((source_place(source.file, source.line, source.cell), ""), (function, ""))),
-            ("", line(f"    {visible(result.source.text)}", "strong")),
+            ("", line(f"    {visible(result.source.text)}", "code")),
         ]
     if result.before or result.after:
         axes = f"{result.operation} {bracketed(result.before)} → {bracketed(result.after)}"

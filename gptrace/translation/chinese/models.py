@@ -203,6 +203,11 @@ MODELS: dict[str, str] = {
         "异常来自模型自己的代码，英文信息是原文；gptrace run 显示到出错为止的跟踪结果，GPTRACE_DEBUG=1 显示"
         "完整的 traceback"
     ),
+    "the forward pass raised {}": "前向传播抛出了 {}",
+    "the forward pass raised {}, in {}": "前向传播在 {1} 抛出了 {0}",
+    "the report shows where and why; GPTRACE_DEBUG=1 shows the whole traceback": (
+        "位置和原因见报告；GPTRACE_DEBUG=1 显示完整的 traceback"
+    ),
     "the model's own code raised this; GPTRACE_DEBUG=1 shows the whole traceback": (
         "异常来自模型自己的代码，英文信息是原文；GPTRACE_DEBUG=1 显示完整的 traceback"
     ),
