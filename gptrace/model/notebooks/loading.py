@@ -141,7 +141,7 @@ class _Run:
                 objection = self._judge.class_head(statement, local)
                 self._leave_out_of_class(cell, lines, statement, f"{name}.{statement.name}")
             else:
-                objection = self._judge.statement(statement, local)
+                objection = self._judge.statement(statement, local, in_class=True)
             if objection:
                 self._note(cell, lines, statement, objection, f"{name}.")
             else:
