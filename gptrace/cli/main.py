@@ -6,6 +6,7 @@ import gc
 import os
 import signal
 import sys
+from collections import deque
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import NoReturn
@@ -17,11 +18,13 @@ from gptrace.errors import (
     EXIT_DONE,
     EXIT_FAILED,
     EXIT_INTERRUPTED,
+    EXIT_USAGE,
     OWN_CODE_RAISED,
     GptraceError,
     OptionError,
     RunError,
 )
+from gptrace.ranks import rank
 from gptrace.translation import checked_language, language_of_environment
 from gptrace.wording import message_of
 
@@ -91,7 +94,9 @@ def _run(arguments: Sequence[str]) -> int:
     with streams.only_data_on_stdout():
         result = call(arguments)
         file = result.destination.file
-        if file is None:
+        if rank() > 0:  # the first of the processes that torchrun started writes for all
+            deque(result.pieces(), maxlen=0)
+        elif file is None:
             streams.write_stdout_pieces(result.pieces(), at_once=result.is_live)
         else:
             output_file.write_file(file, result.pieces(), kept_bytes=result.kept_bytes)
@@ -138,5 +143,6 @@ def _interrupted() -> int:
 def _fail(message: str, hint: str, code: int, error: BaseException | None) -> int:
     if error is not None and os.environ.get("GPTRACE_DEBUG") == "1":
         streams.write_traceback(error)
-    streams.write_error(message, hint)
+    if rank() == 0 or code != EXIT_USAGE:  # a wrong command line is wrong in every process
+        streams.write_error(message, hint)
     return code

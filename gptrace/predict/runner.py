@@ -41,7 +41,7 @@ class Runner(ABC, Generic[Result]):
 
         results = run_in_order(
             stream.prompts,
-            lambda streamed: None if streamed.problem else len(streamed.prompt.tokens),
+            lambda streamed: None if streamed.problem else streamed.prompt.ids,
             run,
             self.problem_result,
             budget,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from msgspec import Meta, field
 from msgspec.structs import force_setattr
@@ -11,6 +11,9 @@ from gptrace.record.base import Count, Positive, Record, Report, Versions, about
 from gptrace.record.model import Buffers, ModelInfo, ParameterTotals
 from gptrace.record.tokens import Ids, Padding, PromptText, Token, Truncated
 from gptrace.record.topk import Candidate, Temperature
+
+if TYPE_CHECKING:
+    from gptrace.record.page import Page
 
 Shape = tuple[Count, ...]
 Dims = Annotated[tuple[str, ...], about("names of the axes; a size in digits where nothing names it")]
@@ -31,17 +34,25 @@ class Statistics(Record, frozen=True):
 
 
 class Origin(Record, frozen=True):
-    """Where a tensor came from: from a call or an operation, from the caller, or from the module itself.
+    """Where a tensor came from: from an operation or a call, from the caller, or from the module itself.
 
-    `call` alone is the innermost call that returned it; with `op`, it is that operation among the `ops` of
-    the call. A tensor from the caller has `input`, and a parameter or a buffer has `parameter`.
+    `call` and `op` are the operation that made the tensor, or wrote into its memory last: number `op` among
+    the `ops` of the call in which it ran. `call` alone is the innermost call that returned it, of whose
+    inside nothing was recorded. A tensor from the caller has `input`, and a parameter or a buffer has
+    `parameter`, of a tied one the first path. A tensor that is returned as it was given, as dropout does in
+    evaluation, comes from there for all that follows in the same call.
     """
 
     call: Annotated[Count | None, about("index of the call")] = None
     op: Annotated[Count | None, about("number of the operation among the ops of the call, from 0")] = None
-    output: Annotated[Count | None, about("number of the tensor among the outputs of its maker")] = None
-    input: Annotated[str | None, about("name of the argument of the whole model")] = None
+    output: Annotated[
+        Count | None, about("number of the tensor among the outputs of its maker, where that has several")
+    ] = None
+    input: Annotated[str | None, about("name of the tensor among the inputs of the outermost call")] = None
     parameter: Annotated[str | None, about("path of the parameter or buffer")] = None
+    also: Annotated[
+        tuple[Origin, ...], about("who wrote other parts of it in place, where one alone did not make it")
+    ] = ()
 
 
 class TensorSpec(Record, frozen=True):
@@ -54,9 +65,12 @@ class TensorSpec(Record, frozen=True):
     device: Annotated[str, about("device, as torch calls it")]
     local_shape: Annotated[Shape | None, about("this process's part of a tensor spread over several")] = None
     statistics: Annotated[Statistics | None, about("figures of its values, if they were measured")] = None
-    origin: Annotated[Origin | None, about("who made it, of an input; absent where it is not known")] = field(
-        default=None, name="from"
-    )
+    origin: Annotated[
+        Origin | None,
+        about(
+            "where an input or the output of a call came from, if operations were recorded and it is known"
+        ),
+    ] = field(default=None, name="from")
 
 
 class Cost(Record, frozen=True):
@@ -222,6 +236,16 @@ class Trace(Report, frozen=True, tag_field="schema", tag="gptrace.trace/1"):
         """Take over the fields of another trace; only a pending trace is filled, and only once."""
         for name in self.__struct_fields__:
             force_setattr(self, name, getattr(trace, name))
+
+    def page(self, *, lang: str | None = None) -> Page:
+        """Return the page of the trace: the model's map, the table of its calls, and its failure.
+
+        `lang` is the language, "en" or "zh" (None: that of GPTRACE_LANG or the locale). `Session.page` makes
+        a page with everything that can be measured on the model.
+        """
+        from gptrace.report.page import page_of_trace
+
+        return page_of_trace(self, lang)
 
     def __getattr__(self, name: str) -> Any:
         # Reached for a field only while the trace is pending.

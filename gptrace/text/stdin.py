@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from gptrace.errors import TextError
+from gptrace.ranks import world_size
 from gptrace.wording import enumerated
 
 SAMPLE = "Hello, I am"
@@ -61,12 +62,22 @@ def _has_data(stdin: int) -> bool:
     return not stat.S_ISCHR(mode)
 
 
+def check_not_shared() -> None:
+    """Raise TextError if several processes would read one stdin, each a part of it."""
+    if world_size() > 1:
+        raise TextError(
+            f"stdin is shared by the {world_size()} processes of WORLD_SIZE, so each would read a part of it",
+            "give the text as an argument, or run the command without torchrun",
+        )
+
+
 def read_stdin(stdin: int = 0) -> str:
     """Return all of stdin; raise TextError for more than STDIN_LIMIT bytes, or bytes that are not UTF-8."""
     return decode_utf8(_read(stdin), "stdin")
 
 
 def _read(stdin: int) -> bytes:
+    check_not_shared()
     try:
         # The parent process may have set it to non-blocking; then reading before data comes would fail.
         os.set_blocking(stdin, True)

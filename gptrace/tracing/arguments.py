@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 from gptrace.model.quiet_torch import torch
-from gptrace.tracing.tensors import TENSORLESS_TYPES, TensorInfo, describe_tensors
+from gptrace.tracing.tensors import TENSORLESS_TYPES, Found, TensorInfo, describe_tensors, find_tensors
 
 
 class ArgumentNames(NamedTuple):
@@ -63,3 +63,17 @@ def describe_arguments(
         if type(value) not in TENSORLESS_TYPES:
             infos += describe_tensors(name, value)
     return tuple(infos)
+
+
+def find_arguments(names: ArgumentNames, args: tuple[object, ...], kwargs: Mapping[str, object]) -> Found:
+    """Return the tensors that `describe_arguments` describes, each with its place."""
+    found: Found = []
+    named = len(names.positional)
+    for position, value in enumerate(args):
+        if type(value) not in TENSORLESS_TYPES:
+            name = names.positional[position] if position < named else f"{names.rest}[{position - named}]"
+            found += find_tensors(name, value)
+    for name, value in kwargs.items():
+        if type(value) not in TENSORLESS_TYPES:
+            found += find_tensors(name, value)
+    return found

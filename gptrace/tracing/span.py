@@ -16,6 +16,11 @@ _NO_RANGES: Mapping[str, tuple[int, int]] = {}
 # Where something happens in a model, however often: of a call its path and class, of an operation also its
 # name and line.
 Site = tuple[str, ...]
+# The fields `call`, `op`, `output`, `input` and `parameter` of an Origin, and those of all of one tensor.
+Source = tuple[int | None, int | None, int | None, str | None, str | None]
+Sources = tuple[Source, ...]
+# A tensor, its sources, since when, and its version then; see `OriginTracker`.
+Known = tuple[weakref.ref[torch.Tensor], Sources, int, int | None]
 
 
 class Occurrence(NamedTuple):
@@ -77,6 +82,14 @@ class Span:
     introduced = ""
     mixed: frozenset[tuple[str, str]] = frozenset()  # see `Operation`
     suspends_operations = False  # so that torch takes the path that it takes untraced
+    # If origins are followed: where each input and output came from, when the call began, the number of its
+    # operations so far, and the tensors that were handed on in it, by id, with what is known of them since
+    # then and was before.
+    input_sources: Sequence[Sources] = ()
+    output_sources: Sequence[Sources] = ()
+    time = -1
+    operation_count = 0
+    handed: tuple[tuple[int, Known, Known | None], ...] = ()
 
     def __init__(
         self, module: torch.nn.Module, path: str, parent: Span | None, inputs: tuple[TensorInfo, ...]

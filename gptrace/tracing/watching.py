@@ -66,7 +66,9 @@ def record_trace(
     their tensors are among the operations of the trace. Interrupts are held in the block, and allowed by
     it where the model runs.
     """
-    recorder = SpanRecorder(module, measures, lines=lines)
+    # What `lines` adds are no operations, and nothing comes from them.
+    with_origins = measures.ops and lines is None
+    recorder = SpanRecorder(module, measures, lines=lines, with_origins=with_origins)
     with interrupts_held(), _recorded(recorder, architecture, by_copy, check) as trace:
         yield trace
 

@@ -14,7 +14,7 @@ from gptrace.report.common_parts import (
     prompt_title,
     text_of,
 )
-from gptrace.report.parts import Facts, Line, Part, Span, Table, line
+from gptrace.report.parts import Facts, Legend, Part, Table, line
 from gptrace.report.safe_text import shortened_to, token_or_id, visible
 from gptrace.report.table_data import Column, TableData
 from gptrace.report.view import View
@@ -86,14 +86,14 @@ def _map(result: LensResult, view: View) -> Table:
     columns = [Column("layer", words("Layer"))]
     for position in positions:
         label = shortened_to(token_or_id(tokens[position]), width - len(str(position)) - 1)
-        columns.append(Column(str(position), f"{position} {label}", cell, role_of=_role))
+        columns.append(Column(str(position), f"{position} {label}", cell, role_of=_role, detail_of=_rank))
     rows = [(layer.path, *(layer.cells[position] for position in positions)) for layer in result.layers]
-    lines = [_legend(color=view.color)]
+    lines = []
     if count < len(tokens):
         text = words("the last {} of {} positions; --full shows all", count, len(tokens))
         lines.append(line(text, "quiet"))
     title = words("After each token of {}, layer by layer", prompt_title(result))
-    return Table(TableData(columns, rows), title, lines)
+    return Table(TableData(columns, rows), title, lines, legend=_legend())
 
 
 def _last_position(result: LensResult) -> Table:
@@ -120,13 +120,21 @@ def _role(cell: LensCell) -> str:
     return next((role for rank, role in _ROLES if cell.rank_of_prediction <= rank), "quiet")
 
 
-def _legend(*, color: bool) -> Line:
-    if not color:
-        return line(words("cells: the most likely token of the layer"), "quiet")
-    spans: list[Span] = [(words(_COLOR_LEGEND), "quiet")]
-    for rank, role in _ROLES:
-        spans += [("1" if rank == 1 else words("up to {}", rank), role), ("  ", "")]
-    return (*spans, (words("beyond"), "quiet"))
+def _rank(cell: LensCell) -> str:
+    return words("rank {}", f"{cell.rank_of_prediction:,}")
+
+
+def _legend() -> Legend:
+    tints = [("1" if rank == 1 else words("up to {}", rank), role) for rank, role in _ROLES]
+    return Legend(
+        words(_COLOR_LEGEND),
+        [*tints, (words("beyond"), "quiet")],
+        words("cells: the most likely token of the layer"),
+        words(
+            "cells: the most likely token of the layer, and the rank that the layer gives to the model's "
+            "prediction"
+        ),
+    )
 
 
 _COLOR_LEGEND = (

@@ -47,7 +47,7 @@ TRACES: dict[str, str] = {
     "operations are not listed inside {}, which may run by fused kernels": (
         "没有列出 {!t} 内部的运算，它可能由融合算子执行"
     ),
-    "{} at {} puts numbers of several tokens into one lane: such an axis is not called seq_len; {} says what "
+    "{} at {} mixes the numbers of several tokens: such an axis is not called seq_len; {} says what "
     "is wrong there": "{1!t} 的 {0} 把几个 token 的数混在一起：这样的维不叫 seq_len；{2} 会说明错在哪里",
     "later tokens change what this model returns for earlier ones; {} names the line": "后面的 token 会改变"
     "这个模型在前面位置的结果；{} 会指出是哪一行代码",
