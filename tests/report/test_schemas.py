@@ -75,8 +75,8 @@ def test_the_schema_notices_what_is_missing_or_wrong() -> None:
             validator.validate(copy)
 
 
-# The other keys of a prompt stand beside the fields, so the schema of an output has no `extra`. That of a page
-# has it in what it takes over from other outputs.
+# The other keys of a prompt stand beside the fields: an output has no `extra`. A page has it in what it takes
+# over from other outputs.
 SELF_EVIDENT = {"schema", "id", "extra"}
 
 
