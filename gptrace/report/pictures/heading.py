@@ -76,9 +76,15 @@ def _steps(scene: Scene) -> Sequence[FlowStep | TensorSpec]:
 
 
 def sentences_on(scene: Scene) -> list[str]:
-    """Return what the logits are, and what the picture does not show."""
+    """Return what the logits are, and the remarks."""
+    logits = sentence_on_logits(scene.trace) if scene.call is None else ""
+    return [*([logits] if logits else []), *remarks_on(scene)]
+
+
+def remarks_on(scene: Scene) -> list[str]:
+    """Return what the picture does not show, and why."""
     trace = scene.trace
-    sentences = [sentence_on_logits(trace)] if scene.call is None else []
+    sentences: list[str] = []
     if not any(edge.box is not None for edge in scene.graph.edges):
         sentences.append(
             words("This trace has no operations, which --ops records, so nothing says where tensors flow.")
@@ -94,7 +100,7 @@ def sentences_on(scene: Scene) -> list[str]:
         where = visible(trace.error.path) or words("the model itself")
         message = visible(one_line(trace.error.message, limit=None))
         sentences.append(words("raised in {}: {}: {}", where, visible(trace.error.type), message))
-    return [sentence for sentence in sentences if sentence]
+    return sentences
 
 
 def _spans(text: str, axes: Collection[str]) -> tuple[Span, ...]:
