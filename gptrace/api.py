@@ -280,6 +280,23 @@ def check(
 
 
 @_with_model_parameters
+def page(
+    text: Text | None = None, *, ids: Ids | None = None, special: bool = True, truncate: bool = False,
+    k: int | None = None, temperature: float = 1.0, check: bool = False, lang: str | None = None,
+    **model: Unpack[ModelArguments],
+) -> record.Page:  # fmt: skip
+    """Trace one batch of prompts, and return the page that shows it in a browser or a notebook.
+
+    >>> page("Hello, I am", model="tiny").prompts[0].projection.path
+    'out_head'
+    """
+    return Session(**model).page(
+        text, ids=ids, special=special, truncate=truncate, k=k, temperature=temperature, check=check,
+        lang=lang,
+    )  # fmt: skip
+
+
+@_with_model_parameters
 def source(
     text: Text | None = None, *, ids: Ids | None = None, special: bool = True, truncate: bool = False,
     check: bool = False, lang: str = "en", **model: Unpack[ModelArguments],

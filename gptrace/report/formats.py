@@ -88,8 +88,8 @@ def _html(report: Report, view: View) -> Iterator[str]:
     from gptrace.report.page import to_document
 
     if isinstance(report, Trace | Page):
-        page = report if isinstance(report, Page) else report.page(lang=view.lang)
-        yield to_document(page, view.theme)
+        page = report if isinstance(report, Page) else report.page()
+        yield to_document(replace(page, language=view.language_of(report)), view.theme)
         return
     title = title_of(report)
     yield to_page(outputs.parts(_whole(report), view), title, view.language_of(report), view.theme)

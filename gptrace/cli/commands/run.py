@@ -89,8 +89,9 @@ def _after_page(
     """Open the page when it is written, if that is asked for; return the error to end with."""
     if not opens or destination.file is None:
         return failure
-    streams.write_notice(f"the page is in {destination.file}")
     problem = open_page(destination.file)
+    if problem is None:
+        streams.write_notice(f"the page is in {destination.file}")
     return failure or problem
 
 
