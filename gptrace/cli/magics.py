@@ -105,11 +105,11 @@ def _cell_options(line: str) -> tuple[View, Measures]:
     if not isinstance(parsed, Invocation) or parsed.arguments["text"].text:
         raise InputError(f"%%gptrace {visible(line)}: not for a cell", _HOW_TO_OF_CELL)
     given = parsed.arguments
-    language = given["output"].destination().language
+    destination = given["output"].destination()
     columns = parse_columns(given["columns"]) if given["columns"] is not None else ()
     view = View(
         full=given["full"], depth=given["depth"], columns=columns, only=given["only"], type=given["kind"],
-        lang=language,
+        lang=destination.language, theme=destination.theme,
     )  # fmt: skip
     return view, measures_for(columns, ops=given["ops"])
 
@@ -212,7 +212,8 @@ def _show(result: CommandResult) -> None:
     if destination.file is not None:
         output_file.write_file(destination.file, result.pieces())
     elif isinstance(result.content, Report) and destination.format == "table":
-        display(Shown(result.content, replace(result.view, lang=destination.language)))
+        view = replace(result.view, lang=destination.language, theme=destination.theme)
+        display(Shown(result.content, view))
     else:
         streams.write_stdout_pieces(result.pieces())
     error = result.final_error()

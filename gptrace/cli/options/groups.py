@@ -229,8 +229,8 @@ class OutputOptions:
         int | None,
         option(
             "--width INTEGER", least=40, variable=True,
-            help="Width of the table in characters.  "
-            "[default: the terminal's; in a pipe or a file as wide as the table needs]",
+            help="Width of the table or the SVG in characters.  "
+            "[default: the terminal's; 120 in an SVG; else, in a pipe or a file, as wide as the table needs]",
         ),
     ] = None  # fmt: skip
     lang: Language = None

@@ -121,6 +121,10 @@ def _legend() -> Legend:
         words(_COLOR_LEGEND),
         [*tints, (words("beyond"), "quiet")],
         words("cells: the most likely token of the layer"),
+        words(
+            "cells: the most likely token of the layer, and the rank that the layer gives to the model's "
+            "prediction"
+        ),
     )
 
 

@@ -87,6 +87,19 @@ REPORTS: dict[str, str] = {
     # run
     # check
     "Check": "检查",
+    # names of tables, regions and marks in documents
+    "Checks": "检查结果",
+    "Models": "模型列表",
+    "Differences": "差异",
+    "Steps": "步骤",
+    "Calls": "调用",
+    "Shapes": "形状",
+    "Line": "行",
+    "Runs": "次数",
+    "Code": "代码",
+    "holds": "成立",
+    "does not hold": "不成立",
+    "not judged": "无法判断",
     "Result": "结果",
     "line": "代码行",
     "cell {}, line {}": "单元格 {} 第 {} 行",
@@ -215,6 +228,9 @@ REPORTS: dict[str, str] = {
     "Its next tokens": "这一层预测的 token",
     "the last {} of {} positions; --full shows all": "{1} 个位置中的最后 {0} 个；--full 全部显示",
     "cells: the most likely token of the layer": "每一格：这一层认为最可能的 token",
+    "cells: the most likely token of the layer, and the rank that the layer gives to the model's "
+    "prediction": "每一格：这一层认为最可能的 token，以及模型所预测的 token 在这一层的排名",
+    "rank {}": "排名 {}",
     "cells: the most likely token of the layer; colour: rank that the layer gives to the model's "
     "prediction: ": ("每一格：这一层认为最可能的 token；颜色：模型所预测的 token 在这一层的排名："),
     "up to {}": "到 {}",
