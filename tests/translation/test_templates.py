@@ -26,8 +26,8 @@ _NOT_TOLD = {
     "sample prompt is used.",
     "gptrace {}", "gptrace {}\n", "gptrace {} --json", "gptrace run --json", "gptrace run -o FILE.html",
     "null stands for NaN or an infinity",
-    # the title and the policy of a page
-    "gptrace run: {}", "gptrace run", "img-src data: blob:",
+    # the policy of a page
+    "img-src data: blob:",
     # the text of a prompt, and units
     "Hello, I am", "{} ms", "{} inf",
     # the repr of a Session
@@ -48,7 +48,7 @@ _NOT_TOLD = {
 # Files whose templates are markup; what they say is made with `words`.
 _MARKUP = (
     "report/html",
-    "report/page/",
+    "report/page/document.py",
     "report/stylesheet.py",
     "report/svg.py",
     "report/pictures/dot.py",

@@ -12,7 +12,7 @@ from gptrace.report.main_line import main_line, sentence_on_logits
 from gptrace.report.pictures.labels import title_lines
 from gptrace.report.pictures.scene import Scene
 from gptrace.report.safe_text import visible
-from gptrace.translation import in_language, words
+from gptrace.translation import in_language, joined, words
 from gptrace.wording import bracketed, one_line
 
 # A text, and the axis that it names or counts, or "".
@@ -90,9 +90,9 @@ def remarks_on(scene: Scene) -> list[str]:
             words("This trace has no operations, which --ops records, so nothing says where tensors flow.")
         )
     if scene.left_out:
-        names = ", ".join(map(visible, scene.left_out[:_NAMED]))
+        names = joined(map(visible, scene.left_out[:_NAMED]), " and ")
         sentences.append(
-            words("{} more inputs and outputs are not drawn: {}, ….", len(scene.left_out), names)
+            words("{} more inputs and outputs are not drawn, such as {}.", len(scene.left_out), names)
         )
     if scene.closed:
         sentences.append(words("{} deeper boxes are closed: too much for one picture.", scene.closed))
