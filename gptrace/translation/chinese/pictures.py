@@ -10,6 +10,7 @@ PICTURES: dict[str, str] = {
     "{} is no format of this report": "这个报告不能写成 {}",
     "gptrace run draws a trace in it": "gptrace run 能把跟踪结果画成它",
     "{} is for tables, and {} is a picture": "{} 用于表格，而 {} 是图",
+    "{} is not a format of a picture": "图没有 {} 这种格式",
     "pip install quickjs-ng": "pip install quickjs-ng",
     "an SVG of a trace needs quickjs-ng, which is not installed": (
         "跟踪结果的 SVG 需要 quickjs-ng，而它没有安装"
