@@ -23,7 +23,7 @@ __version__ = "0.1.0"
 _PUBLIC = {
     "gptrace.api": (
         "check", "explain", "generate", "generate_stream", "lens", "lens_stream", "loss", "loss_stream",
-        "page", "presets", "source", "tokens", "topk", "topk_stream", "trace",
+        "page", "presets", "source", "tokens", "tokens_stream", "topk", "topk_stream", "trace",
     ),
     "gptrace.errors": ("GptraceError",),
     "gptrace.model": ("GPTConfig", "GPTModel"),
@@ -52,6 +52,7 @@ if TYPE_CHECKING:  # the same names for type checkers, to which `x as x` says th
     from gptrace.api import presets as presets
     from gptrace.api import source as source
     from gptrace.api import tokens as tokens
+    from gptrace.api import tokens_stream as tokens_stream
     from gptrace.api import topk as topk
     from gptrace.api import topk_stream as topk_stream
     from gptrace.api import trace as trace

@@ -323,6 +323,18 @@ def tokens(
     return Session(tokenizer=tokenizer).tokens(text, ids=ids, special=special)
 
 
+def tokens_stream(
+    prompts: Iterable[object] | PromptLines, *, special: bool = True, tokenizer: object = None
+) -> record.TokensStream:
+    """Return the same as `tokens` for a stream of prompts of any length.
+
+    >>> stream = tokens_stream(["Hello, I am", "", [15496, 11]])
+    >>> [len(result.tokens) for result in stream.results]
+    [4, 0, 2]
+    """
+    return Session(tokenizer=tokenizer).tokens_stream(prompts, special=special)
+
+
 def presets() -> record.Presets:
     """Return the models that have a name, with their sizes, without torch.
 

@@ -121,7 +121,8 @@ def test_the_public_names_are_pinned() -> None:
         "Check", "Difference", "Explanation", "GPTConfig", "GPTModel", "Generation", "GptraceError", "Lens",
         "Loss", "Page", "Predictor", "Session", "Source", "Tokens", "TopK", "TopKStream", "Trace",
         "__version__", "check", "explain", "generate", "generate_stream", "lens", "lens_stream", "load",
-        "loss", "loss_stream", "page", "presets", "source", "tokens", "topk", "topk_stream", "trace", "watch",
+        "loss", "loss_stream", "page", "presets", "source", "tokens", "tokens_stream", "topk", "topk_stream",
+        "trace", "watch",
     ]  # fmt: skip
     assert dir(gptrace) == sorted(gptrace.__all__)
     assert gptrace.GPTModel is GPTModel

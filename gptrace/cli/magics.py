@@ -29,7 +29,7 @@ from gptrace.cli.output import CommandResult
 from gptrace.errors import GptraceError, InputError
 from gptrace.measures import Measures
 from gptrace.notebook_cells import cell_of
-from gptrace.record import Report
+from gptrace.record import Page, Report
 from gptrace.report import View
 from gptrace.report.columns import measures_for, parse_columns
 from gptrace.report.notebook import Shown
@@ -214,6 +214,8 @@ def _show(result: CommandResult) -> None:
     elif isinstance(result.content, Report) and destination.format == "table":
         view = replace(result.view, lang=destination.language, theme=destination.theme)
         display(Shown(result.content, view))
+    elif isinstance(result.content, Page) and destination.format == "html":
+        display(result.content)
     else:
         streams.write_stdout_pieces(result.pieces())
     error = result.final_error()

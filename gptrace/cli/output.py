@@ -32,6 +32,7 @@ PICTURES = {"mermaid": (".mmd", ".mermaid"), "dot": (".dot", ".gv")}
 _WRITTEN_BY = {"junit": "check", "mermaid": "run", "dot": "run"}
 # Formats that are the same in every language.
 _FOR_PROGRAMS = ("json", "jsonl", "csv")
+_FOR_PEOPLE = ("table", "markdown")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,11 @@ class Destination:
         if file is None and format not in _FOR_PROGRAMS:
             language = streams.language_of_stdout(language)
         return cls(format, file, width, language, None if theme is None else checked_theme(theme))
+
+    @property
+    def is_read_on_stdout(self) -> bool:
+        """Whether a person reads the report where errors are shown, too."""
+        return self.file is None and self.format in _FOR_PEOPLE
 
     @property
     def is_picture(self) -> bool:

@@ -95,7 +95,7 @@ def test_without_its_script_the_page_says_the_main_line_and_the_next_tokens(page
     (plain,) = re.findall(r"<noscript>\n(.*)</noscript>", document, re.DOTALL)
     text = html.unescape(plain)
     assert "[batch, seq_len] → [batch, seq_len, emb_dim] → [batch, seq_len, vocab_size]" in text
-    assert all(candidate.text in text for candidate in page.trace.predictions[0].candidates)
+    assert all(str(candidate.text) in text for candidate in page.trace.predictions[0].candidates)
     chinese = render(page, "html", View(lang="zh"))
     assert '<html lang="zh-CN">' in chinese
     assert "运行脚本时" in chinese
@@ -103,7 +103,7 @@ def test_without_its_script_the_page_says_the_main_line_and_the_next_tokens(page
 
 def test_nothing_from_outside_is_markup() -> None:
     model = torch.nn.ModuleDict({"<img src=x>": torch.nn.Linear(2, 2)})
-    model.forward = lambda x: model["<img src=x>"](x)  # type: ignore[method-assign]
+    model.forward = lambda x: model["<img src=x>"](x)
     with pytest.raises(RuntimeError), gptrace.watch(model) as trace:
         model(torch.ones(1, 3))
     spoiled = replace(

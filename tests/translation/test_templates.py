@@ -37,7 +37,7 @@ _NOT_TOLD = {
     "own code", "{}, changed", "{}({}), {} being {}", "input dtype", "output dtype", "step {}",
     "call of {}{}", "{} of {}", "{} because {}",
     # the mark of shape comments, what else is in them, and the names of the sides of a diff
-    "# gptrace: ", ", ... {} more", "{} (ran)", "{} (now)", "{} (with shapes)",
+    "# gptrace: ", ", ... {} more", "{} (ran)", "{} (now)", "{} (with shapes)", "{} (without shapes)",
     "\n\\ No newline at end of file\n",
     # names in the code, and styles
     "another thread", "a copy of the model", "not bold default", *TERMINAL_LOOKS,

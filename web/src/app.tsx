@@ -10,7 +10,7 @@ import { Search } from "./shell/search";
 import { usePageState } from "./state";
 import { followTheme } from "./theme";
 import { VIEWS } from "./views/views";
-import { VIEW_NAMES, type ViewProps } from "./views/view";
+import { VIEW_NAMES, type ViewName, type ViewProps } from "./views/view";
 import { visible } from "./visible";
 import { FAILURE } from "./words/failure";
 import { speaker } from "./words/say";
@@ -56,6 +56,9 @@ export function App({ page, index, isPrinting }: { page: Page; index: PageIndex;
   );
 }
 
+/** Views that show below their heading what was left out of them. */
+const HAVE_NOTES: readonly ViewName[] = ["why", "attention", "lens", "stream", "loss"];
+
 function Current(props: ViewProps) {
   const { page, prompt, state, say } = props;
   const { component: Component, hasData } = VIEWS[state.view];
@@ -63,7 +66,7 @@ function Current(props: ViewProps) {
   if (hasData(page, prompt)) {
     return (
       <>
-        {reasons.map((part, at) => <p key={at} class="note">{visible(say([part.reason, part.reason_zh]))}</p>)}
+        {!HAVE_NOTES.includes(state.view) && reasons.map((part, at) => <p key={at} class="note">{visible(say([part.reason, part.reason_zh]))}</p>)}
         <Component {...props} />
       </>
     );

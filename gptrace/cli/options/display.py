@@ -92,7 +92,12 @@ WriteComments = Annotated[
         "--write", "Write the shapes as comments into the file itself, in place of those of an earlier run."
     ),
 ]
-DiffComments = Annotated[bool, option("--diff", "Show what --write would change, as a diff.")]
+RemoveComments = Annotated[
+    bool, option("--remove", "Take the comments that --write made out of the file again.")
+]
+DiffComments = Annotated[
+    bool, option("--diff", "Show what --write would change, or with --remove what that would, as a diff.")
+]
 FullCode = Annotated[bool, option("--full", "Show every line of the functions that ran.")]
 ListChecks = Annotated[bool, option("--list", "List the checks, each with what must hold.")]
 Open = Annotated[

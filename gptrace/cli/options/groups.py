@@ -20,6 +20,7 @@ from gptrace.model.selection import (
     DEFAULT_SEED,
     DEVICES,
     DTYPES,
+    ModelSelection,
     command_for,
     select_model,
     typed_options,
@@ -180,16 +181,18 @@ class ModelOptions:
 
     def session(self) -> Session:
         """Return a session with the model; a notice is written before anything is downloaded."""
-        return self._session(self.model)
+        return Session(self.selection())
 
-    def _session(self, model: str | None) -> Session:
-        return Session(
-            select_model(
-                model, weights=self.weights, config=self.config, settings=self.settings or (),
-                seed=self.seed, device=self.device, dtype=self.dtype, threads=self.threads,
-                say=streams.write_notice,
-            )
+    def selection(self) -> ModelSelection:
+        """Return what selects the model; a notice is written before anything is downloaded."""
+        return select_model(
+            self._chosen(), weights=self.weights, config=self.config, settings=self.settings or (),
+            seed=self.seed, device=self.device, dtype=self.dtype, threads=self.threads,
+            say=streams.write_notice,
         )  # fmt: skip
+
+    def _chosen(self) -> str | None:
+        return self.model
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,9 +207,9 @@ class PredictingModelOptions(ModelOptions):
         ),
     ] = None
 
-    def session(self) -> Session:
-        """Return a session with the model; a notice is written before anything is downloaded."""
-        return self._session(model_to_predict(self.model, self.weights, self.config, self.settings or ()))
+    def _chosen(self) -> str | None:
+        chosen: str | None = model_to_predict(self.model, self.weights, self.config, self.settings or ())
+        return chosen
 
 
 @dataclass(frozen=True, slots=True)

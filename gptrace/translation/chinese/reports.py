@@ -105,7 +105,22 @@ REPORTS: dict[str, str] = {
     "cell {}, line {}": "单元格 {} 第 {} 行",
     "likely": "可能的错误",
     "instead": "应改为",
-    "  ({}, held against {})": "（{}，容差 {}）",
+    "  (difference {}; rounding explains up to {})": "（相差 {}；舍入最多能解释 {}）",
+    "  (off by {}; up to {} is allowed)": "（偏差 {}；最多允许 {}）",
+    "No check applies or can be judged: this says nothing about the model.": (
+        "没有一项适用或能够判断：这对模型没有说明任何事情。"
+    ),
+    "config": "配置",
+    "{} check fails": "{} 项不成立",
+    "{} checks fail": "{} 项不成立",
+    "{} check holds": "{} 项成立",
+    "{} holds": "{} 项成立",
+    "{} hold": "{} 项成立",
+    "{} checks hold": "{} 项成立",
+    "{} does not apply": "{} 项不适用",
+    "{} do not apply": "{} 项不适用",
+    "{} cannot be judged": "{} 项无法判断",
+    "{}.": "{}。",
     "axes": "各维",
     # source
     "… {} more shapes": "… 另有 {} 种形状",
