@@ -2,7 +2,7 @@
 
 run.svg is what a terminal shows of `gptrace run "Hello, I am"`; check.svg is `gptrace check` on the three
 models of docs/examples with the mistakes that people make most; lens.svg and loss.svg are the pictures that
-`gptrace lens` and `gptrace loss` write.
+`gptrace lens` and `gptrace loss` write; model.svg and attention.svg are pictures of the small model.
 """
 
 from __future__ import annotations
@@ -57,6 +57,13 @@ def draw_check(path: Path) -> None:
     path.write_text(to_svg(parts, TITLE, theme="dark", width=width), encoding="utf-8")
 
 
+def draw_model(model: Path, attention: Path) -> None:
+    """Write the small model as a slide, and what is in its attention."""
+    trace = gptrace.trace(TEXT, model="small", measure="ops")
+    model.write_text(trace.picture(landscape=True, lang="en"), encoding="utf-8")
+    attention.write_text(trace.picture(only="att", theme="dark", lang="en"), encoding="utf-8")
+
+
 def draw_predictions(lens: Path, loss: Path) -> None:
     """Write what the trained model of the package makes of an English sentence."""
     session = gptrace.Session("small")
@@ -74,4 +81,5 @@ if __name__ == "__main__":
     folder = Path(sys.argv[1])
     draw_run(folder / "run.svg")
     draw_check(folder / "check.svg")
+    draw_model(folder / "model.svg", folder / "attention.svg")
     draw_predictions(folder / "lens.svg", folder / "loss.svg")

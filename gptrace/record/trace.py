@@ -247,6 +247,24 @@ class Trace(Report, frozen=True, tag_field="schema", tag="gptrace.trace/1"):
 
         return page_of_trace(self, lang)
 
+    def picture(self, format: str = "svg", **view: Any) -> str:
+        """Return a picture of the model as "svg", "mermaid" or "dot"; record the trace with its operations.
+
+        The keyword arguments are fields of `gptrace.report.View`: `landscape` (an SVG of 16:9), `theme`
+        ("light" or "dark"), `lang`, `depth` (open the boxes down to this depth), `only` (a glob: one module
+        and what is in it) and `full` (fold nothing). Raises an OptionError for a format or a wish that there
+        is not, and for SVG where quickjs-ng is not installed.
+
+        >>> import gptrace
+        >>> trace = gptrace.trace("Hello", model="tiny", measure="ops")
+        >>> print(trace.picture("dot", depth=0).splitlines()[-2])
+          n1 -> n44 [label="[batch, seq_len, vocab_size]", color="#b0206a", fontcolor="#b0206a", penwidth=3];
+        """
+        from gptrace.report import View
+        from gptrace.report.pictures import picture_of
+
+        return picture_of(self, format, View.of(**view))
+
     def __getattr__(self, name: str) -> Any:
         # Reached for a field only while the trace is pending.
         if name in type(self).__struct_fields__:
