@@ -11,13 +11,13 @@ from gptrace import record
 from gptrace.errors import GptraceError, InputError
 from gptrace.measures import Measures
 from gptrace.predict import validation
+from gptrace.predict.prompt_stream import PromptStream
 from gptrace.session_predictions import PredictingSession
 from gptrace.session_runs import GivenPrompts
-from gptrace.text.gpt2_tokenizer import GPT2, NAME, VOCAB_SIZE, tiktoken_version
+from gptrace.text.lines import PromptLines
 from gptrace.text.prompt_source import Ids, PromptSource, Text
 from gptrace.translation import checked_language, language_of_environment
 from gptrace.verify.check.names import resolve_checks
-from gptrace.versions import versions_with
 
 
 class TracedPage(NamedTuple):
@@ -225,12 +225,17 @@ class Session(PredictingSession):
         ['Hello', ',', ' I', ' am']
         """
         prompts = PromptSource.from_arguments(text, ids, special=special).prompts(self.tokenizer)
-        results = tuple(
-            record.TokenizedPrompt(index, prompt.text, prompt.ids, prompt.tokens)
-            for index, prompt in enumerate(prompts)
+        return self._tokens(PromptStream.of(prompts)).whole()
+
+    def tokens_stream(
+        self, prompts: Iterable[object] | PromptLines, *, special: bool = True
+    ) -> record.TokensStream:
+        """Return the same as `tokens` for a stream of prompts, as `topk_stream` takes them.
+
+        >>> stream = Session().tokens_stream(["Hello, I am", "", {"ids": [15496], "name": "a"}])
+        >>> [len(result.tokens) for result in stream.results]
+        [4, 0, 1]
+        """
+        return self._tokens(
+            PromptStream.reading(record.TokenizedPrompt, prompts, self.tokenizer, None, special=special)
         )
-        tokenizer = self.tokenizer
-        if tokenizer is not GPT2:
-            return record.Tokens(versions_with(), tokenizer.description(), tokenizer.size(), results)
-        versions = versions_with(tiktoken=tiktoken_version())
-        return record.Tokens(versions, NAME, VOCAB_SIZE, results)

@@ -12,14 +12,16 @@ from msgspec.structs import replace
 from gptrace import record
 from gptrace.model.on_demand import ModelOnDemand
 from gptrace.predict import validation
+from gptrace.predict.prompt_stream import PromptStream
+from gptrace.text.gpt2_tokenizer import GPT2, NAME, VOCAB_SIZE, tiktoken_version
 from gptrace.text.lines import PromptLines
 from gptrace.text.prompt_source import Ids, PromptSource, Text
 from gptrace.text.prompts import Prompt
+from gptrace.versions import versions_with
 
 if TYPE_CHECKING:
     from gptrace.predict.generate import Listener
     from gptrace.predict.loss import Progress
-    from gptrace.predict.prompt_stream import PromptStream
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,18 @@ class SessionRuns(ModelOnDemand):
 
         return run_lens(loaded, self.tokenizer, stream(), k=k, head=head)
 
+    def _tokens(self, stream: PromptStream) -> record.TokensStream:
+        results = (
+            record.TokenizedPrompt(
+                each.index, each.prompt.text, each.prompt.ids, each.prompt.tokens, each.problem, each.extra
+            )
+            for each in stream.prompts
+        )
+        tokenizer = self.tokenizer
+        if tokenizer is not GPT2:
+            return record.TokensStream(versions_with(), tokenizer.description(), tokenizer.size(), results)
+        return record.TokensStream(versions_with(tiktoken=tiktoken_version()), NAME, VOCAB_SIZE, results)
+
     def _views(self, page: record.Page, prompts: GivenPrompts, k: int | None) -> record.Page:
         """Return the page of these prompts with what its views show, measured on the model."""
         from gptrace.predict.page.run import measure_views
@@ -130,8 +144,6 @@ class SessionRuns(ModelOnDemand):
             self._check_k(k)
 
         def stream() -> PromptStream:
-            from gptrace.predict.prompt_stream import PromptStream
-
             if given is not None:
                 return PromptStream.of(given)
             assert isinstance(prompts, StreamedPrompts)

@@ -49,6 +49,9 @@ DOORS = {
     "rich": {"report"},
     "pygments": {"report"},
     "IPython": {"cli.magics"},
+    "ray": {"parallel.ray_data"},
+    "pyarrow": {"parallel.ray_data"},
+    "quickjs": {"report.pictures.layout"},
 }
 
 

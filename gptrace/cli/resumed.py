@@ -83,7 +83,8 @@ class KeptResults:
             raise OptionError(problem, "give the same prompts again, or another --output")
         alone = msgspec.structs.replace(stream, **{stream.items: (first,)})
         made = json.loads(to_json(next(item_dicts(alone))))
-        rounding = _ROUNDING.get(stream.model.dtype, _COARSE_ROUNDING)  # type: ignore[attr-defined]
+        dtype = getattr(getattr(stream, "model", None), "dtype", "")  # tokens have no figures to round
+        rounding = _ROUNDING.get(dtype, _COARSE_ROUNDING)
         is_same = made.keys() == self.last.keys() and all(
             _is_same(made[key], self.last[key], rounding) for key in made.keys() - _OF_THE_BATCH
         )

@@ -19,7 +19,8 @@ from gptrace.predict.logit_decoder import DeferredLogitDecoder, LogitDecoder
 from gptrace.predict.loss import scores_of
 from gptrace.predict.model_structure import ModelStructure, check_structure_for_lens, find_model_structure
 from gptrace.predict.output_head import find_output_head
-from gptrace.predict.prompt_stream import PromptStream, Runner, StreamedPrompt
+from gptrace.predict.prompt_stream import PromptStream, StreamedPrompt
+from gptrace.predict.runner import Runner
 from gptrace.record import Candidate, LensCell, LensLayer, LensResult, LensStream
 from gptrace.text.prompts import padded
 from gptrace.text.tokenizer import Tokenizer

@@ -32,8 +32,8 @@ from gptrace.record.page import (
     StreamPoint,
 )
 from gptrace.record.prompt_result import Problem, PromptResult
-from gptrace.record.source import CodeFile, CodeLine, Source
-from gptrace.record.tokens import Token, TokenizedPrompt, Tokens
+from gptrace.record.source import CodeFile, CodeLine, HiddenFile, Source
+from gptrace.record.tokens import Token, TokenizedPrompt, Tokens, TokensStream
 from gptrace.record.topk import Candidate, PositionPrediction, TopK, TopKResult, TopKStream
 from gptrace.record.trace import (
     Cost,

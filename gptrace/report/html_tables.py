@@ -83,7 +83,7 @@ def _cell(column: Column, value: Any, language: str, *, heads_row: bool) -> str:
     is_tinted = bool(LOOKS[role].background)
     content = _content(column, value, role if not is_tinted else "", language)
     if column.detail_of is not None:
-        content += f'<span class="detail">{escaped(column.detail_of(value))}</span>'
+        content += f'<br><span class="detail">{escaped(column.detail_of(value))}</span>'
     kinds = [
         *(["number"] if column.is_number else []),
         *(["sentence"] if column.is_prose else []),
@@ -98,7 +98,8 @@ def _cell(column: Column, value: Any, language: str, *, heads_row: bool) -> str:
 
 def _is_code(column: Column) -> bool:
     """Tell whether the texts of a column are names, tokens and shapes, whose characters count."""
-    return not (column.is_number or column.is_prose or column.share_of is not None)
+    is_text = column.is_prose or column.share_of is not None or not column.title
+    return not (column.is_number or is_text)
 
 
 def _content(column: Column, value: Any, role: str, language: str) -> str:

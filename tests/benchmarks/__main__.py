@@ -14,6 +14,7 @@ from llms_from_scratch.ch04 import GPTModel as CourseModel
 from rich.console import Console
 from rich.table import Table
 
+from tests.benchmarks.beginnings import shared_beginnings
 from tests.benchmarks.forward import FORWARD_ROUNDS, forward_passes, transformers_models
 from tests.benchmarks.measuring import alternate, process, row, timed
 
@@ -212,6 +213,7 @@ SECTIONS = {
     "forward": forward_passes,
     "transformers": transformers_models,
     "streams": streams,
+    "beginnings": shared_beginnings,
     "generations": generations,
 }
 

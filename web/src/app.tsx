@@ -5,16 +5,18 @@ import type { PageIndex } from "./page_index";
 import type { Page } from "./record";
 import { Header } from "./shell/header";
 import { Help } from "./shell/help";
+import { Printed } from "./shell/printed";
 import { Search } from "./shell/search";
 import { usePageState } from "./state";
 import { followTheme } from "./theme";
 import { VIEWS } from "./views/views";
-import { VIEW_NAMES, type ViewProps } from "./views/view";
+import { VIEW_NAMES, type ViewName, type ViewProps } from "./views/view";
 import { visible } from "./visible";
+import { FAILURE } from "./words/failure";
 import { speaker } from "./words/say";
 import { SHELL, VIEW_TITLES } from "./words/shell";
 
-export function App({ page, index }: { page: Page; index: PageIndex }) {
+export function App({ page, index, isPrinting }: { page: Page; index: PageIndex; isPrinting: boolean }) {
   const [state, dispatch] = usePageState(page, index);
   useEffect(() => followTheme(state.theme), [state.theme]);
   useEffect(() => {
@@ -43,6 +45,7 @@ export function App({ page, index }: { page: Page; index: PageIndex }) {
     <div class={`app app-${state.view === "map" || state.view === "failure" ? "map" : "page"}`}>
       <Header {...props} onHelp={() => setDialog("help")} onSearch={() => setDialog("search")} onTeach={() => dispatch({ view: "map", lesson: 0 })} />
       <main>
+        {isPrinting && <Printed {...props} />}
         <div id="view" role="tabpanel" aria-labelledby={`tab-${state.view}`} class={`view view-${state.view}`} tabIndex={-1}>
           <Current {...props} />
         </div>
@@ -53,6 +56,9 @@ export function App({ page, index }: { page: Page; index: PageIndex }) {
   );
 }
 
+/** Views that show below their heading what was left out of them. */
+const HAVE_NOTES: readonly ViewName[] = ["why", "attention", "lens", "stream", "loss"];
+
 function Current(props: ViewProps) {
   const { page, prompt, state, say } = props;
   const { component: Component, hasData } = VIEWS[state.view];
@@ -60,7 +66,7 @@ function Current(props: ViewProps) {
   if (hasData(page, prompt)) {
     return (
       <>
-        {reasons.map((part, at) => <p key={at} class="note">{visible(say([part.reason, part.reason_zh]))}</p>)}
+        {!HAVE_NOTES.includes(state.view) && reasons.map((part, at) => <p key={at} class="note">{visible(say([part.reason, part.reason_zh]))}</p>)}
         <Component {...props} />
       </>
     );
@@ -68,7 +74,7 @@ function Current(props: ViewProps) {
   return (
     <section class="left-out">
       <h2>{say(VIEW_TITLES[state.view])}</h2>
-      {reasons.length === 0 && <p>{say(SHELL.leftOut)}</p>}
+      {reasons.length === 0 && <p>{say(state.view === "failure" ? FAILURE.nothing : SHELL.leftOut)}</p>}
       {reasons.map((part, at) => (
         <p key={at}>{visible(say([part.reason, part.reason_zh]))}</p>
       ))}

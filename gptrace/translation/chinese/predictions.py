@@ -40,7 +40,9 @@ TEXTS: dict[str, str] = {
     "name it, as in {}={}": "请指明列名，例如 {}={}",
     "the column {} is there already": "已经有 {} 这一列",
     "rename or drop it before": "请先改名或删去它",
+    "line {} of stdin": "stdin 的第 {} 行",
     "line {} of stdin is empty": "stdin 的第 {} 行是空的",
+    "lines {} of stdin are empty": "stdin 的第 {!t} 行是空的",
     "drop empty lines, for example with: grep .": "请去掉空行，例如用：grep .",
     "the text holds U+{} at character {}, which is half of a surrogate pair and no character": (
         "文字的第 {1} 个字符是 U+{0}，它只是代理对的一半，不是字符"

@@ -37,7 +37,7 @@ export function Canvas({ index, state, dispatch, say, failed, bad, told, remarks
   const planner = useMemo(() => new MapPlanner(index.graph, "down", (node) => captionOf(index, node)), [index]);
   const map = useMemo(() => planner.layout(new Set(state.open)), [planner, state.open.join()]);
   const places = useMemo(() => new Map(map.nodes.map((place) => [place.id, place])), [map]);
-  const fit = () => view.show({ x: 0, y: 0, width: map.width, height: map.height }, { largest: 1.6 });
+  const fit = () => view.show({ x: 0, y: 0, width: map.width, height: map.height }, { largest: 1.6 * zoomOfText() });
   useKeys({ f: fit, "+": () => view.by(1.25), "-": () => view.by(0.8) });
   useFollow({ map, places, view, state, svg, told, remarks });
 
@@ -122,8 +122,8 @@ function useFollow({ map, places, view, state, svg, told, remarks }: Following):
     before.current = state.open;
     const box = places.get(opened.at(-1) ?? -1);
     if (told.size > 0) return; // the lesson shows what it speaks of
-    if (isFirst) view.show({ x: 0, y: 0, width: map.width, height: map.height }, { smallest: 0.5, largest: 1.3 }, true);
-    else if (box) view.show(box, { smallest: 0.55, largest: 1.1 });
+    if (isFirst) view.show({ x: 0, y: 0, width: map.width, height: map.height }, { smallest: 0.5, largest: 1.3 * zoomOfText() }, true);
+    else if (box) view.show(box, { smallest: 0.55, largest: 1.1 * zoomOfText() });
   }, [map]);
   useEffect(() => {
     const place = state.node === null ? undefined : places.get(state.node);
@@ -139,8 +139,13 @@ function useFollow({ map, places, view, state, svg, told, remarks }: Following):
     const right = Math.max(...areas.map((one) => one.x + one.width));
     const bottom = Math.max(...areas.map((one) => one.y + one.height));
     const around = { x: x - CONTEXT, y: y - CONTEXT, width: right - x + 2 * CONTEXT, height: bottom - y + 2 * CONTEXT };
-    view.show(around, { smallest: 0.6, largest: 1.1 });
+    view.show(around, { smallest: 0.6, largest: 1.1 * zoomOfText() });
   }, [told, map]);
+}
+
+/** How much larger than usual the page writes: it does on large screens. */
+function zoomOfText(): number {
+  return Number.parseFloat(getComputedStyle(document.documentElement).fontSize) / 16 || 1;
 }
 
 function focusOn(id: number): void {

@@ -32,7 +32,7 @@ export function Inspector({ index, state, dispatch, say }: InspectorProps) {
   const call = callOf(index, node, state.layer);
   const name = operation ? operation.name : path || node.label;
   return (
-    <aside class="inspector" aria-label={say(INSPECTOR.title)}>
+    <aside class="inspector" tabIndex={0} aria-label={say(INSPECTOR.title)}>
       <button type="button" class="tool close" aria-label={say(INSPECTOR.close)} title={say(INSPECTOR.close)} onClick={close}>×</button>
       <p class="kind">{say(index.graph.unreached.has(node.id) ? MAP.unreached : MAP[node.kind])}</p>
       <h2 class="mono">{visible(name)}</h2>

@@ -4,14 +4,14 @@ import { Canvas } from "../map/canvas";
 import { blamedNode, blames, boxesAround, failuresOf } from "../map/failures";
 import { Prose, Verdict } from "../parts/prose";
 import { Shape } from "../parts/shape";
-import type { CheckResult, Failure, SourceLine } from "../record";
+import type { CheckResult, Failure, Node, SourceLine } from "../record";
 import { hasFailure } from "../state";
 import { visible, visibleLines } from "../visible";
 import { FAILURE } from "../words/failure";
 import type { Say } from "../words/say";
 import type { View, ViewProps } from "./view";
 
-export const failure: View = { component: FailureView, hasData: () => true };
+export const failure: View = { component: FailureView, hasData: (page) => hasFailure(page) || page.check != null };
 
 const NONE: ReadonlySet<number> = new Set();
 
@@ -20,25 +20,38 @@ function FailureView({ page, index, state, dispatch, say }: ViewProps) {
   const show = (nodes = failures.nodes) =>
     dispatch(({ open }) => ({ open: [...open, ...boxesAround(index, nodes)], node: nodes[0]?.id ?? null }));
   useEffect(() => show(), [failures]);
-  const { error } = page.trace;
   const checks = page.check?.checks ?? [];
   if (!hasFailure(page)) {
-    return <section class="left-out padded"><p>{say(checks.length > 0 ? FAILURE.nothingChecked : FAILURE.nothing)}</p><Checks checks={checks} say={say} /></section>;
+    return <section class="left-out padded"><p>{say(FAILURE.nothingChecked)}</p><Checks checks={checks} say={say} /></section>;
   }
   return (
     <div class="map-view">
       <div class="map-side">
         {page.graph.nodes.length > 0 && <Canvas {...{ index, state, dispatch, say }} failed={failures.failed} bad={failures.bad} told={NONE} remarks={failures.remarks} />}
       </div>
-      <aside class="inspector failure-text">
-        {error && <Broken {...{ error, say }} unreached={[...index.graph.unreached.values()]} />}
-        {blames(page).map((group) => {
-          const node = group[0] && blamedNode(group[0], page, index);
-          return <Blamed key={group[0]?.name} checks={group} say={say} onShow={node ? () => show([node]) : null} />;
-        })}
-        <Checks checks={checks} say={say} />
+      <aside class="inspector failure-text" tabIndex={0} aria-label={say(FAILURE.region)}>
+        <FailureText {...{ page, index, say }} onShow={(node) => show([node])} />
       </aside>
     </div>
+  );
+}
+
+interface FailureTextProps extends Pick<ViewProps, "page" | "index" | "say"> {
+  onShow?: (node: Node) => void;
+}
+
+/** What failed, and what the checks found, in words. */
+export function FailureText({ page, index, say, onShow }: FailureTextProps) {
+  const { error } = page.trace;
+  return (
+    <>
+      {error && <Broken {...{ error, say }} unreached={[...index.graph.unreached.values()]} />}
+      {blames(page).map((group) => {
+        const node = group[0] && blamedNode(group[0], page, index);
+        return <Blamed key={group[0]?.name} checks={group} say={say} onShow={node && onShow ? () => onShow(node) : null} />;
+      })}
+      <Checks checks={page.check?.checks ?? []} say={say} />
+    </>
   );
 }
 

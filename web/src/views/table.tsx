@@ -144,5 +144,5 @@ function nameOf(row: Row, isOrdered: boolean): string {
 }
 
 function Tensors({ tensors }: { tensors: readonly TensorSpec[] }) {
-  return <>{tensors.map((tensor, at) => <div key={at}><Shape dims={tensor.dims} shape={tensor.shape} /></div>)}</>;
+  return <>{tensors.map((tensor, at) => <div key={at} class={tensor.shape.length > 3 ? "long" : undefined}><Shape dims={tensor.dims} shape={tensor.shape} /></div>)}</>;
 }

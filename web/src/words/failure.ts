@@ -2,6 +2,7 @@
 import type { Said } from "./say";
 
 export const FAILURE = {
+  region: ["What failed", "出错的内容"],
   nothing: ["Nothing failed in this forward pass.", "这次前向传播没有出错。"],
   nothingChecked: ["Nothing failed, and every check that applies holds.", "没有出错,适用的检查全部通过。"],
   stopped: ["{type} in {path}", "{path} 中出现 {type}"],
