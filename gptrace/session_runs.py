@@ -109,16 +109,6 @@ class SessionRuns(ModelOnDemand):
 
         return run_lens(loaded, self.tokenizer, stream(), k=k, head=head)
 
-    def _views(self, page: record.Page, prompts: GivenPrompts, k: int | None) -> record.Page:
-        """Return the page of these prompts with what its views show, measured on the model."""
-        from gptrace.predict.page.run import measure_views
-        from gptrace.verify.guilty_lines import with_guilty_lines
-
-        loaded, fitted = self._load(), self._prompts(prompts, k=k)
-        page = measure_views(page, loaded, self.tokenizer, fitted, k=k, seed=self.seed)
-        explanations = with_guilty_lines(page.explanations, loaded, self._own_tokenizer(), self.seed)
-        return replace(page, explanations=explanations)
-
     def _tokens(self, stream: PromptStream) -> record.TokensStream:
         results = (
             record.TokenizedPrompt(
@@ -130,6 +120,16 @@ class SessionRuns(ModelOnDemand):
         if tokenizer is not GPT2:
             return record.TokensStream(versions_with(), tokenizer.description(), tokenizer.size(), results)
         return record.TokensStream(versions_with(tiktoken=tiktoken_version()), NAME, VOCAB_SIZE, results)
+
+    def _views(self, page: record.Page, prompts: GivenPrompts, k: int | None) -> record.Page:
+        """Return the page of these prompts with what its views show, measured on the model."""
+        from gptrace.predict.page.run import measure_views
+        from gptrace.verify.guilty_lines import with_guilty_lines
+
+        loaded, fitted = self._load(), self._prompts(prompts, k=k)
+        page = measure_views(page, loaded, self.tokenizer, fitted, k=k, seed=self.seed)
+        explanations = with_guilty_lines(page.explanations, loaded, self._own_tokenizer(), self.seed)
+        return replace(page, explanations=explanations)
 
     def _stream(
         self, prompts: Prompts, result: type[record.PromptResult], *, k: int | None = None,

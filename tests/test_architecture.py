@@ -51,6 +51,7 @@ DOORS = {
     "IPython": {"cli.magics"},
     "ray": {"parallel.ray_data"},
     "pyarrow": {"parallel.ray_data"},
+    "quickjs": {"report.pictures.layout"},
 }
 
 

@@ -13,7 +13,7 @@ const shared = {
   absWorkingDir: folder,
   bundle: true,
   minify: true,
-  charset: "ascii",
+  charset: "utf8",
   legalComments: "none",
   logLevel: "warning",
 };

@@ -23,7 +23,9 @@ _COARSE_ROUNDING = 0.02
 _LONGEST_ROW = 256 << 20  # bytes of a line in a file to continue; a longer one is none of ours
 # A row says how it was padded to its batch. Below its keys, candidates may change places if nearly equal.
 _OF_THE_BATCH = frozenset({"padding"})
-_MAY_CHANGE = frozenset({"id", "text", "bytes", "token", "rank", "rank_of_prediction", "seconds"})
+_MAY_CHANGE = frozenset(
+    {"id", "text", "bytes", "token", "rank", "rank_of_prediction", "probability_of_prediction", "seconds"}
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -170,6 +170,12 @@ def _filtered(
     return [call for call in calls if call.index in kept], matching
 
 
+def matching_calls(calls: Sequence[ModuleCall], only: str) -> list[ModuleCall]:
+    """Return the calls whose path a glob matches; raise an OptionError where there is none."""
+    _, matching = _filtered(calls, only, None)
+    return [call for call in calls if matching is not None and call.index in matching]
+
+
 def _matches(path: str, glob: str) -> bool:
     """Tell whether a glob matches a path, the end of one, or a module around it.
 

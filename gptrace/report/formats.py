@@ -26,6 +26,8 @@ def render_pieces(report: Report, format: str, view: View | None = None) -> Iter
     """Yield the text of `render` piece by piece, where a format can be written as it is made."""
     if format == "junit":
         return _junit(report)
+    if format in PICTURES:
+        return _picture(report, format, view or View())
     return FORMATS[format](report, view or View())
 
 
@@ -98,11 +100,22 @@ def _svg(report: Report, view: View) -> Iterator[str]:
     from gptrace.report.parts import Lines, line
     from gptrace.report.svg import to_svg
 
+    if isinstance(report, Trace | Page):
+        yield from _picture(report, "svg", view)
+        return
     # Every row of a report, if they are asked for; else what is legible on a page.
     width = view.width or (None if view.full else _PICTURE_WIDTH)
     title = title_of(report)
     parts = outputs.parts(_whole(report), dataclasses.replace(view, width=width))
     yield to_svg([Lines([line(title, "strong")]), *parts], title, view.language_of(report), view.theme, width)
+
+
+def _picture(report: Report, format: str, view: View) -> Iterator[str]:
+    from gptrace.report.pictures import picture_of
+
+    if not isinstance(report, Trace | Page):
+        raise OptionError(f"{format} is no format of this report", "gptrace run draws a trace in it")
+    yield picture_of(report.trace if isinstance(report, Page) else report, format, view)
 
 
 def _junit(report: Report) -> Iterator[str]:
@@ -121,6 +134,8 @@ def _whole(report: Report) -> Report:
 
 _PICTURE_WIDTH = 120  # columns
 
+# Formats of a trace alone.
+PICTURES = ("mermaid", "dot")
 FORMATS: dict[str, Callable[[Report, View], Iterator[str]]] = {
     "table": _table,
     "json": _json,

@@ -42,7 +42,7 @@ class Explanation:
     def _walk(self, place: tuple[int, int | None], spec: TensorSpec, origin: Origin, *, leaves: bool) -> str:
         """Walk from the maker of a tensor to its user; return what is wrong, or nothing."""
         user = self._node(*place)
-        starts = list(self._starts(origin, user))
+        starts = list(self._starts(origin, user, place[0]))
         if not starts:  # a parameter of a call that is one operation
             return "" if origin.parameter is not None else f"{place}: no node made {spec}"
         self.uses += 1
@@ -80,7 +80,7 @@ class Explanation:
                 step = before[id(step)]
         return bool(ends)
 
-    def _starts(self, origin: Origin, user: Node) -> Iterator[Node]:
+    def _starts(self, origin: Origin, user: Node, call: int) -> Iterator[Node]:
         if origin.call is not None:
             yield self._node(origin.call, origin.op)
             return
@@ -89,9 +89,25 @@ class Explanation:
                 yield node
             if origin.parameter is None or node.kind != "parameter":
                 continue
-            is_named = origin.parameter == node.label or origin.parameter.endswith("." + node.label)
-            if is_named and node.parent in (user.id, user.parent):
+            box = self._graph.nodes[node.parent] if node.parent is not None else None
+            path = self._trace.calls[box.call].path if box is not None and box.call is not None else ""
+            names = {node.label, f"{path}.{node.label}" if path else node.label}
+            if self._in_first_block(origin.parameter, call, user) in names and node.parent in (
+                user.id,
+                user.parent,
+            ):
                 yield node
+
+    def _in_first_block(self, parameter: str, call: int, user: Node) -> str:
+        """Return the path of the parameter of the first of equal blocks that stands for this one."""
+        assert user.call is not None
+        paths = (parameter, self._trace.calls[call].path, self._trace.calls[user.call].path)
+        own, here, shown = (path.split(".") for path in paths)
+        for number, (one, other) in enumerate(zip(here, shown, strict=True)):
+            if one != other and own[: number + 1] == here[: number + 1]:
+                own[number] = other
+                here = [*here[:number], other, *here[number + 1 :]]
+        return ".".join(own)
 
     def _node(self, call: int, op: int | None) -> Node:
         """Return the node of a call or an operation: of a further block, that in the first one."""

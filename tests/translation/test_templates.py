@@ -46,7 +46,13 @@ _NOT_TOLD = {
 
 
 # Files whose templates are markup; what they say is made with `words`.
-_MARKUP = ("report/html", "report/page/document.py", "report/stylesheet.py", "report/svg.py")
+_MARKUP = (
+    "report/html",
+    "report/page/document.py",
+    "report/pictures",
+    "report/stylesheet.py",
+    "report/svg.py",
+)
 
 
 def _is_markup(template: Template) -> bool:

@@ -19,7 +19,11 @@ async function start(): Promise<void> {
     const page = await embeddedPage();
     nameAxes(Object.keys(page.trace.dims));
     place.textContent = "";
-    render(<App page={page} index={pageIndex(page)} />, place);
+    const index = pageIndex(page);
+    const show = (isPrinting: boolean) => render(<App page={page} index={index} isPrinting={isPrinting} />, place);
+    show(false);
+    addEventListener("beforeprint", () => show(true));
+    addEventListener("afterprint", () => show(false));
   } catch (error) {
     place.textContent = `${say(SHELL.unreadable)} ${String(error)}`;
   }

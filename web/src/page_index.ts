@@ -83,6 +83,8 @@ function offsetOf(box: Node, layer: number): number {
 }
 
 function finalAxes(page: Page): Set<string> {
+  const output = page.trace.calls[0]?.outputs[0];
+  if (output?.dims.join() !== page.trace.flow.at(-1)?.dims.join()) return new Set();
   const before = new Set(page.trace.flow.slice(0, -1).flatMap((step) => step.dims));
   return new Set((page.trace.flow.at(-1)?.dims ?? []).filter((name) => !before.has(name) && !/^\d+$/.test(name)));
 }
@@ -90,7 +92,8 @@ function finalAxes(page: Page): Set<string> {
 function layersOfBlocks(page: Page): number {
   const ofGraph = page.graph.nodes.map((node) => node.layers?.length ?? 0);
   const ofAttention = page.prompts.map((prompt) => prompt.attention?.length ?? 0);
-  return Math.max(0, ...ofGraph, ...ofAttention);
+  const ofLens = page.prompts.map((prompt) => prompt.lens?.layers.length ?? 0);
+  return Math.max(0, ...ofGraph, ...ofAttention, ...ofLens);
 }
 
 function placesOf(index: Found): Map<number, Place> {

@@ -16,7 +16,7 @@ export interface Page {
   graph: Graph;
   prompts: PagePrompt[];
   /**
-   * in English and in Chinese, or none
+   * of the first prompt, in English and in Chinese, or none
    */
   explanations?: Explanation[];
   check?: Check | null;
@@ -227,7 +227,7 @@ export interface TensorSpec {
   local_shape?: number[] | null;
   statistics?: Statistics | null;
   /**
-   * who made it, of an input; absent where it is not known
+   * where an input or the output of a call came from, if operations were recorded and it is known
    */
   from?: Origin | null;
 }
@@ -243,10 +243,13 @@ export interface Statistics {
   infinite: number;
 }
 /**
- * Where a tensor came from: from a call or an operation, from the caller, or from the module itself.
+ * Where a tensor came from: from an operation or a call, from the caller, or from the module itself.
  *
- *     `call` alone is the innermost call that returned it; with `op`, it is that operation among the `ops` of
- *     the call. A tensor from the caller has `input`, and a parameter or a buffer has `parameter`.
+ *     `call` and `op` are the operation that made the tensor, or wrote into its memory last: number `op` among
+ *     the `ops` of the call in which it ran. `call` alone is the innermost call that returned it, of whose
+ *     inside nothing was recorded. A tensor from the caller has `input`, and a parameter or a buffer has
+ *     `parameter`, of a tied one the first path. A tensor that is returned as it was given, as dropout does in
+ *     evaluation, comes from there for all that follows in the same call.
  */
 export interface Origin {
   /**
@@ -258,17 +261,21 @@ export interface Origin {
    */
   op?: number | null;
   /**
-   * number of the tensor among the outputs of its maker
+   * number of the tensor among the outputs of its maker, where that has several
    */
   output?: number | null;
   /**
-   * name of the argument of the whole model
+   * name of the tensor among the inputs of the outermost call
    */
   input?: string | null;
   /**
    * path of the parameter or buffer
    */
   parameter?: string | null;
+  /**
+   * who wrote other parts of it in place, where one alone did not make it
+   */
+  also?: Origin[];
 }
 /**
  * Parameters of a module: `own` without its children, `total` with them; each tensor counts once.
@@ -486,6 +493,9 @@ export interface AttentionMap {
    */
   call: number;
   head_count: number;
+  /**
+   * of the chosen heads, from 0
+   */
   numbers: number[];
   heads: HeadWeights[];
   /**
@@ -500,6 +510,10 @@ export interface AttentionMap {
    * of the output by these weights and the kernel's, at most; null if not compared
    */
   difference?: (number | null) | null;
+  /**
+   * how many tokens a query looks at, at most; 0 if at all before it
+   */
+  window?: number;
 }
 /**
  * The attention of one head; the entropy of a query is in nats, and averaged over all queries.
@@ -510,7 +524,7 @@ export interface HeadWeights {
    */
   weights: string;
   /**
-   * null stands for NaN or an infinity
+   * null where the weights of a query do not sum to 1
    */
   entropy: number | null;
 }
@@ -547,7 +561,7 @@ export interface Projection {
   hidden: string;
   rows: Row[];
   /**
-   * uint16[vocab_size]; a logit is low + number * step
+   * uint16, one for each token; a logit is low + number * step, of 65535 minus infinity
    */
   logits: string;
   /**
@@ -624,7 +638,9 @@ export interface LensLayer {
   positions: LensCell[];
 }
 /**
- * A layer at one position: its most likely token, and the rank it gives to the model's prediction.
+ * A layer at one position: its most likely token, and what it makes of the model's prediction there.
+ *
+ *     A page has more candidates, so that they can be looked at.
  */
 export interface LensCell {
   position: number;
@@ -633,6 +649,10 @@ export interface LensCell {
    * rank of the whole model's prediction, from 1
    */
   rank_of_prediction: number;
+  /**
+   * that the layer gives to the whole model's prediction
+   */
+  probability_of_prediction?: number | null;
 }
 /**
  * Why one prompt of a stream has no result, and what to do about it.
@@ -769,7 +789,10 @@ export interface SourceLine {
   cell?: number | null;
 }
 /**
- * The checks in their order; true if none of them fails, so that `assert gptrace.check(model)` works.
+ * The checks in their order; true if one of them holds and none fails.
+ *
+ *     `assert gptrace.check(model)` works in pytest, which shows the lines that are wrong. Elsewhere a failed
+ *     assertion says nothing: there, `raise_for_failures` says what is wrong.
  */
 export interface Check {
   schema: "gptrace.check/1";
@@ -831,12 +854,16 @@ export interface CheckResult {
    * what to write instead
    */
   instead?: string;
+  /**
+   * false where the model has nothing that the check is about
+   */
+  applies?: boolean;
 }
 /**
  * A view, or a part of it, that the page does not have, and why, in both languages.
  */
 export interface LeftOut {
-  view: string;
+  view: "attention" | "failure" | "lens" | "loss" | "map" | "stream" | "table" | "why";
   reason: string;
   reason_zh: string;
 }

@@ -1,7 +1,7 @@
 // The one state of the page. It is mirrored in the URL's hash, so that a link leads to what was looked at.
 import { useCallback, useEffect, useReducer } from "preact/hooks";
 import type { PageIndex } from "./page_index";
-import type { Page } from "./record";
+import type { Node, Page } from "./record";
 import { VIEW_NAMES, type ViewName } from "./views/view";
 import type { Language } from "./words/say";
 
@@ -47,10 +47,31 @@ export function firstState(page: Page, index: PageIndex): State {
   };
 }
 
-/** The model itself; a model that is nothing but a wrapper of another opens with it. */
+const FEW_NODES = 28;
+
+/** The model itself, and the greatest box in it that is no block as long as few nodes are shown: a wrapped model. */
 function firstOpen(index: PageIndex): number[] {
-  const models = (index.children.get(null) ?? []).filter((node) => index.children.has(node.id));
-  return models.flatMap((node) => [node.id, ...onlyBoxes(index, node.id)]);
+  const outside = index.children.get(null) ?? [];
+  const open = outside.filter((node) => index.children.has(node.id)).map((node) => node.id);
+  for (;;) {
+    const shown = outside.length + open.reduce((count, id) => count + (index.children.get(id)?.length ?? 0), 0);
+    const inside = open.flatMap((id) => index.children.get(id) ?? []);
+    const closed = inside.filter((node) => hasModules(index, node) && !open.includes(node.id));
+    const sizeOf = (node: Node) => (node.call == null ? 0 : (index.calls[node.call]?.parameters.total ?? 0));
+    const [greatest] = closed.sort((a, b) => sizeOf(b) - sizeOf(a));
+    if (!greatest || isBlocks(index, greatest) || shown + (index.children.get(greatest.id)?.length ?? 0) > FEW_NODES) return open;
+    open.push(greatest.id);
+  }
+}
+
+function hasModules(index: PageIndex, node: Node): boolean {
+  return (index.children.get(node.id) ?? []).some((inner) => inner.kind === "module");
+}
+
+/** Equal blocks, or a list of nothing else: they stay closed at first. */
+function isBlocks(index: PageIndex, node: Node): boolean {
+  const inside = index.children.get(node.id) ?? [];
+  return (node.layers?.length ?? 0) > 1 || (inside.length === 1 && (inside[0]?.layers?.length ?? 0) > 1);
 }
 
 /** A box that holds one box alone opens together with it. */
@@ -98,9 +119,14 @@ function inRange(state: State, page: Page, index: PageIndex): State {
     prompt,
     position: clamp(state.position, page.trace.inputs[prompt]?.tokens.length ?? 0),
     layer: clamp(state.layer, index.layerCount),
+    lesson: state.lesson === null ? null : clamp(state.lesson, lessonSteps(page)),
     node: state.node !== null && index.nodes.has(state.node) ? state.node : null,
     open: [...new Set(state.open)].filter((id) => index.children.has(id)),
   };
+}
+
+function lessonSteps(page: Page): number {
+  return (page.explanations?.[0]?.topics ?? []).reduce((count, topic) => count + topic.claims.length, 0);
 }
 
 function clamp(number: number, count: number): number {

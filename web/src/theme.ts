@@ -3,10 +3,13 @@ import type { Theme } from "./state";
 
 const SYSTEM = "(prefers-color-scheme: dark)";
 
+/** The choice that was made when the page was written. */
+const WRITTEN = document.documentElement.dataset.theme;
+
 /** Keeps <html data-theme> right until the returned function is called. */
 export function followTheme(choice: Theme): () => void {
   const apply = () => {
-    document.documentElement.dataset.theme = choice === "auto" ? (hostTheme() ?? systemTheme()) : choice;
+    document.documentElement.dataset.theme = choice === "auto" ? (writtenTheme() ?? hostTheme() ?? systemTheme()) : choice;
   };
   apply();
   const system = matchMedia(SYSTEM);
@@ -19,6 +22,10 @@ export function followTheme(choice: Theme): () => void {
     system.removeEventListener("change", apply);
     observer.disconnect();
   };
+}
+
+function writtenTheme(): "dark" | "light" | null {
+  return WRITTEN === "dark" || WRITTEN === "light" ? WRITTEN : null;
 }
 
 function systemTheme(): "dark" | "light" {

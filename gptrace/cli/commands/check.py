@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from gptrace.cli.options.display import Devices, Dtypes, Learns, ListChecks, OnlyChecks
 from gptrace.cli.options.groups import ModelOptions, OptionalTextOptions, OutputOptions
-from gptrace.cli.output import CommandResult
+from gptrace.cli.output import JUNIT, CommandResult
 from gptrace.errors import EXIT_DONE, EXIT_FAILED, OptionError
 from gptrace.verify.check.names import check_list, resolve_checks
 
@@ -24,7 +24,7 @@ def check(
     applies or can be judged. A model with random weights is checked at a small size. With TEXT or --ids the
     prompts begin with these tokens, and the vocabulary keeps its size.
     """
-    destination = output.destination(junit=True)
+    destination = output.destination(JUNIT)
     if list_checks:
         is_asked_for = output.json or output.format is not None or output.file is not None
         if is_asked_for and destination.format != "table":  # not by the variable GPTRACE_FORMAT

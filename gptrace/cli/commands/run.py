@@ -9,10 +9,22 @@ from pathlib import Path
 from gptrace.cli import streams
 from gptrace.cli.browser import open_page
 from gptrace.cli.failures import after_report
-from gptrace.cli.options.display import Atol, Columns, Depth, Expect, FullTrace, Only, Open, Ops, Rtol, Type
+from gptrace.cli.options.display import (
+    Atol,
+    Columns,
+    Depth,
+    Expect,
+    FullTrace,
+    Landscape,
+    Only,
+    Open,
+    Ops,
+    Rtol,
+    Type,
+)
 from gptrace.cli.options.groups import ModelOptions, OutputOptions, TextOptions, Truncate
 from gptrace.cli.options.prediction import K, Temperature
-from gptrace.cli.output import CommandResult, Destination
+from gptrace.cli.output import PICTURES, CommandResult, Destination
 from gptrace.cli.saved import difference_result, read_trace
 from gptrace.errors import NAMES_ORIGIN, GptraceError, OptionError, RunError, about_option
 from gptrace.measures import Measures
@@ -27,16 +39,18 @@ def run(
     truncate: Truncate = False, k: K = None, temperature: Temperature = 1.0, ops: Ops = False,
     columns: Columns = None, only: Only = None, kind: Type = None, full: FullTrace = False,
     depth: Depth = None, expect: Expect = None, rtol: Rtol = DEFAULT_RTOL, atol: Atol = DEFAULT_ATOL,
-    opens: Open = False,
+    opens: Open = False, landscape: Landscape = False,
 ) -> CommandResult:  # fmt: skip
     """Trace shapes through every submodule, and show the next tokens.
 
     As HTML this is a page to look around in: a map of the model, what each head attends to, what each layer
-    would predict. It shows everything, whatever rows and columns are chosen.
+    would predict. It shows everything, whatever rows and columns are chosen. As svg, mermaid or dot it is a
+    picture of the model, with equal blocks drawn once.
     """
-    destination = output.page_destination() if opens else output.destination()
+    destination = output.page_destination() if opens else output.destination(PICTURES)
     with about_option("columns"):
         names = parse_columns(columns) if columns is not None else ()
+    destination.check_landscape(landscape)
     _check_expect(expect, output.file, opens=opens)
     expected = read_trace(str(expect)) if expect is not None else None
     session, prompts = model.session(), text.source()
@@ -46,7 +60,7 @@ def run(
         failure = traced.error or _without_next_token(traced.page.trace, model, destination)
         return _page_result(traced.page, failure, destination, opens=opens)
     try:
-        measures = _measures(names, ops, expected)
+        measures = _measures(names, ops or destination.is_picture, expected)
         trace = session.trace(prompts, truncate=truncate, k=k, temperature=temperature, measure=measures)
         failure = _without_next_token(trace, model, destination)
     except GptraceError as error:
@@ -57,7 +71,7 @@ def run(
     if expected is not None and trace.error is None:
         difference = diff_traces(expected, trace, names=(str(expect), "now"), rtol=rtol, atol=atol)
         return difference_result(difference, destination)
-    view = View(full=full, depth=depth, columns=names, only=only, type=kind)
+    view = View(full=full, depth=depth, columns=names, only=only, type=kind, landscape=landscape)
     return replace(destination.result(trace, view), final_error=lambda: failure)
 
 

@@ -104,6 +104,7 @@ Open = Annotated[
     bool,
     option("--open", f"Open the page in a browser; without --output, it is written to {PAGE_FILE}."),
 ]
+Landscape = Annotated[bool, option("--landscape", "Draw an SVG of 16:9, for a slide.")]
 Theme = Annotated[
     str | None,
     option(

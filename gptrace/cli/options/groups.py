@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
@@ -221,7 +222,7 @@ class OutputOptions:
         str | None,
         option(
             "--format -f NAME",
-            "One of table (or text), json, jsonl, csv, markdown, html, svg.  "
+            "One of table (or text), json, jsonl, csv, markdown, html, svg; of a trace also mermaid, dot.  "
             "[env var: GPTRACE_FORMAT; default: table]",
         ),
     ] = None
@@ -251,8 +252,8 @@ class OutputOptions:
             raise OptionError(problem, f"drop {given}, or --open")
         return Destination.parse("html", False, file, self.width, self.lang, self.theme)
 
-    def destination(self, *, junit: bool = False) -> Destination:
-        """Check the options, before any work is done; `junit`: the command may write JUnit XML, too."""
+    def destination(self, more: Mapping[str, Sequence[str]] | None = None) -> Destination:
+        """Check the options, before any work is done; `more` are formats of this command alone."""
         return Destination.parse(
-            self.format, self.json, self.file, self.width, self.lang, self.theme, junit=junit
+            self.format, self.json, self.file, self.width, self.lang, self.theme, more=more
         )

@@ -11,6 +11,7 @@ from gptrace.predict.explain.run import explanations_of, measured_model
 from gptrace.predict.explain.topics import TOPICS
 from gptrace.predict.lens import run_lens
 from gptrace.predict.loss import run_loss
+from gptrace.predict.model_structure import block_calls
 from gptrace.predict.page.attention_maps import attention_maps
 from gptrace.predict.page.budget import fitted
 from gptrace.predict.page.projection import projection_of
@@ -23,6 +24,8 @@ from gptrace.text.prompts import Prompt
 from gptrace.text.tokenizer import Tokenizer
 from gptrace.translation import LANGUAGES
 
+# Candidates in a cell of the lens, and in all cells together: they are most of the bytes of a long page.
+_MOST_CELL_CANDIDATES, _MOST_LENS_CANDIDATES = 5, 4_000
 _MEASURED_VIEWS: tuple[ViewName, ...] = ("why", "attention", "lens", "stream", "loss")
 
 
@@ -58,9 +61,17 @@ def measure_views(
 
 def _lens(subject: Subject, prompts: Sequence[Prompt], k: int | None) -> Sequence[LensResult | None]:
     with subject.left_out.where_impossible("lens"):
-        stream = PromptStream.of(prompts)
-        return run_lens(subject.loaded, subject.tokenizer, stream, k=k, head=None).whole().results
+        stream, cell_k = PromptStream.of(prompts), _cell_candidates(subject, prompts)
+        lens = run_lens(subject.loaded, subject.tokenizer, stream, k=k, head=None, cell_k=cell_k)
+        return lens.whole().results
     return [None] * len(prompts)
+
+
+def _cell_candidates(subject: Subject, prompts: Sequence[Prompt]) -> int:
+    """Return how many candidates each cell of the lens has: fewer, the more cells there are."""
+    positions = sum(len(prompt.tokens) for prompt in prompts)
+    cells = positions * max(1, len(block_calls(subject.trace.calls)))
+    return max(1, min(_MOST_CELL_CANDIDATES, _MOST_LENS_CANDIDATES // cells))
 
 
 def _loss(subject: Subject, prompts: Sequence[Prompt]) -> Sequence[LossResult | None]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from gptrace.report.pictures.heading import sentences_on
 from gptrace.report.pictures.labels import edge_lines, has_tokens_axis, node_lines, title_lines
 from gptrace.report.pictures.scene import Arrow, Scene
+from gptrace.translation import in_language
 
 _HEAD = """\
 digraph trace {
@@ -27,7 +29,7 @@ _BLOCKS = "peripheries=2"
 _TOKENS_LOOK = 'color="#b0206a", fontcolor="#b0206a", penwidth=3'
 
 
-def to_dot(scene: Scene) -> str:
+def to_dot(scene: Scene, language: str) -> str:
     """Return a directed graph; `dot -Tsvg` draws it."""
     inner: dict[int, int] = {}  # of each open box, the first node in it that is no box
     for node in scene.nodes:
@@ -35,7 +37,8 @@ def to_dot(scene: Scene) -> str:
         while node.id not in scene.open and box is not None and box not in inner:
             inner[box] = node.id
             box = scene.graph.nodes[box].parent
-    lines = [f"  label={_quoted(title_lines(scene.trace))};", *_nodes(scene)]
+    title = [*title_lines(scene), *(in_language(sentence, language) for sentence in sentences_on(scene))]
+    lines = [f"  label={_quoted(title)};", *_nodes(scene)]
     labelled: set[int] = set()
     for arrow in scene.arrows():
         text = [] if arrow.edge.tensor in labelled else edge_lines(scene, arrow.edge)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from gptrace.record import Trace
 from gptrace.record.graph import Edge, Node
 from gptrace.report.pictures.scene import Scene
 from gptrace.report.safe_text import shortened_to, visible
@@ -67,9 +66,13 @@ def has_tokens_axis(edge: Edge) -> bool:
     return TOKENS_AXIS in edge.dims
 
 
-def title_lines(trace: Trace) -> list[str]:
-    """Return the name of the model with its class, and below it the sizes of the axes."""
+def title_lines(scene: Scene) -> list[str]:
+    """Return the name of the model with its class, or of a call in it, and below it the sizes of the axes."""
+    trace = scene.trace
     name, class_name = _short(trace.model.name), _short(trace.model.class_name)
+    if scene.call is not None:
+        call = trace.calls[scene.call]
+        name, class_name = f"{name or class_name}: {_short(call.path)}", _short(call.type)
     title = class_name if name in ("", class_name) else f"{name} ({class_name})"
     sizes = " · ".join(f"{axis} {size}" for axis, size in trace.dims.items())
     return [title, sizes] if sizes else [title]

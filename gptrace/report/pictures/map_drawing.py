@@ -138,11 +138,12 @@ class MapDrawing:
         fill = self._colors["tokens-soft"] if is_of_tokens else self._ground(line.depth)
         stroke = self._colors.axis(TOKENS_AXIS) if is_of_tokens else "none"
         yield _rectangle((label.x, label.y), (label.width, label.height), 3, fill, stroke)
-        for column, dim in zip(label.columns, edge.dims or ("",), strict=True):
+        # Axes without names are one column.
+        for number, column in enumerate(label.columns):
             x = label.x + column.x
             middle = ' text-anchor="middle" font-size="11"'
             if column.name:
-                color = self._colors.axis(dim)
+                color = self._colors.axis(edge.dims[number])
                 yield _text(x, label.y + 11, column.name, f'{middle} font-weight="600" fill="{color}"')
             y = label.y + (25 if label.height > 20 else 12)
             yield _text(x, y, column.size, f'{middle} fill="{self._colors["quiet"]}"')

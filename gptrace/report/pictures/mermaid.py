@@ -6,8 +6,10 @@ import re
 from collections.abc import Iterator
 
 from gptrace.record.graph import Node
+from gptrace.report.pictures.heading import sentences_on
 from gptrace.report.pictures.labels import edge_lines, has_tokens_axis, node_lines, title_lines
 from gptrace.report.pictures.scene import Scene, shallower
+from gptrace.translation import in_language
 
 # Beyond these, Mermaid shows an error instead of a picture (maxEdges and maxTextSize).
 _EDGES = 500
@@ -38,19 +40,20 @@ _TOKENS_STYLE = "stroke:#b0206a,stroke-width:4px"
 _PLAIN = re.compile(r"[\w ,()×–→…·]")
 
 
-def to_mermaid(scene: Scene) -> str:
+def to_mermaid(scene: Scene, language: str) -> str:
     """Return a flowchart; boxes are closed, deep ones first, until it is within the limits of Mermaid."""
     while True:
-        text, count = _flowchart(scene)
+        text, count = _flowchart(scene, language)
         if not scene.open or (count <= _EDGES and len(text) <= _CHARACTERS):
             return text
         scene = shallower(scene)
 
 
-def _flowchart(scene: Scene) -> tuple[str, int]:
+def _flowchart(scene: Scene, language: str) -> tuple[str, int]:
     """Return the text, and the number of arrows in it."""
     arrows = scene.arrows()
-    title = ": ".join(title_lines(scene.trace)).replace("\\", "\\\\").replace('"', '\\"')
+    sentences = (in_language(sentence, language) for sentence in sentences_on(scene))
+    title = _yaml(" ".join([": ".join(title_lines(scene)) + ".", *sentences]))
     lines = [_HEAD.format(title), *_nodes(scene)]
     labelled = set()
     for arrow in arrows:
@@ -84,6 +87,11 @@ def _class(node: Node) -> str:
 
 def _label(lines: list[str]) -> str:
     return "<br/>".join(map(_escaped, lines))
+
+
+def _yaml(text: str) -> str:
+    """Write the inside of a quoted string of YAML, with nothing in it that Mermaid reads before."""
+    return "".join(one if _PLAIN.match(one) or one in ".:;" else f"\\U{ord(one):08x}" for one in text)
 
 
 def _escaped(text: str) -> str:

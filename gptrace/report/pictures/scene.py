@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from msgspec.structs import replace as replace_fields
 
 from gptrace.graph import graph_of
-from gptrace.record import Trace
+from gptrace.record import ModuleCall, Trace
 from gptrace.record.graph import Edge, Graph, Node
+from gptrace.report.call_rows import matching_calls
 from gptrace.report.view import View
 
 # Boxes of a model without equal blocks are opened as long as a picture has at most so many nodes.
 _NODES = 24
+# Inputs, and outputs, that a picture shows.
+_ENDS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,10 @@ class Scene:
     open: frozenset[int]
     nodes: tuple[Node, ...]
     closed: int = 0
+    # The index of the call that the picture is of; None is the whole trace.
+    call: int | None = None
+    # The names of inputs and outputs that would crowd the picture.
+    left_out: tuple[str, ...] = ()
 
     def type_of(self, node: Node) -> str:
         """Return the class of a module, or nothing."""
@@ -59,7 +66,9 @@ class Scene:
 
 def scene_of(trace: Trace, view: View) -> Scene:
     """Return the scene of a trace: as deep as the view says, or else with the first of equal blocks open."""
-    graph = graph_of(trace, fold=not view.full)
+    if view.only is not None:
+        return _scene_of_call(trace, view, matching_calls(trace.calls, view.only)[0])
+    graph, left_out = _with_few_ends(graph_of(trace, fold=not view.full))
     inside = _inside(graph)
     if view.depth is not None:
         depths = {node.id: trace.calls[node.call].depth for node in graph.nodes if node.call is not None}
@@ -68,7 +77,53 @@ def scene_of(trace: Trace, view: View) -> Scene:
         opened = {*blocks, *(box for block in blocks for box in _boxes_around(block, graph))}
     else:
         opened = _while_small(graph)
-    return with_open(trace, graph, opened)
+    return replace(with_open(trace, graph, opened), left_out=left_out)
+
+
+def _with_few_ends(graph: Graph) -> tuple[Graph, tuple[str, ...]]:
+    """Return a graph without inputs and outputs that would crowd it, and their names: a cache has dozens."""
+    left_out = {
+        end.id
+        for kind in ("input", "output")
+        for end in [node for node in graph.nodes if node.kind == kind][_ENDS:]
+    }
+    if not left_out:
+        return graph, ()
+    # What an input brings is left out everywhere, what an output takes as far as nothing else takes it.
+    brought = {edge.tensor for edge in graph.edges if edge.source in left_out}
+    edges = [edge for edge in graph.edges if edge.tensor not in brought and edge.target not in left_out]
+    taken = {edge.tensor for edge in graph.edges if edge.target in left_out}
+    while True:
+        going_on = {(edge.box, edge.source, edge.tensor) for edge in edges}
+        kept = [
+            edge
+            for edge in edges
+            if edge.tensor not in taken
+            or edge.target != edge.box
+            or (graph.nodes[edge.target].parent, edge.target, edge.tensor) in going_on
+        ]
+        if len(kept) == len(edges):
+            break
+        edges = kept
+    nodes = {node.id for node in graph.nodes} - left_out
+    return _part(graph, nodes, edges)[0], tuple(graph.nodes[end].label for end in sorted(left_out))
+
+
+def _scene_of_call(trace: Trace, view: View, call: ModuleCall) -> Scene:
+    """Return the scene of one call, with what is in it."""
+    graph = graph_of(trace, fold=not view.full)
+    numbers = {node.call: node.id for node in graph.nodes if node.kind == "module"}
+    if call.index not in numbers:  # in a further one of equal blocks
+        graph = graph_of(trace, fold=False)
+        numbers = {node.call: node.id for node in graph.nodes if node.kind == "module"}
+    box = numbers[call.index]
+    whole = with_open(trace, graph, {node.id for node in graph.nodes})
+    scene = _alone(whole, box)
+    if view.depth is None:
+        opened = _while_small(scene.graph)
+    else:
+        opened = {box for box in scene.open if scene.depth_of(box) < call.depth + view.depth}
+    return replace(with_open(trace, scene.graph, opened & scene.open), call=call.index)
 
 
 def with_open(trace: Trace, graph: Graph, opened: Collection[int]) -> Scene:
@@ -88,7 +143,9 @@ def shallower(scene: Scene) -> Scene:
     deepest = max(map(scene.depth_of, scene.open))
     kept = {box for box in scene.open if scene.depth_of(box) < deepest}
     closed = scene.closed + len(scene.open) - len(kept)
-    return replace(with_open(scene.trace, scene.graph, kept), closed=closed)
+    return replace(
+        with_open(scene.trace, scene.graph, kept), closed=closed, call=scene.call, left_out=scene.left_out
+    )
 
 
 def with_blocks_apart(scene: Scene) -> list[Scene]:
@@ -103,28 +160,40 @@ def with_blocks_apart(scene: Scene) -> list[Scene]:
         box = graph.nodes[block].parent
         if box is not None and len(inside[box]) == 1:
             closed.add(box)
-    outer = replace(with_open(scene.trace, graph, scene.open - closed), closed=scene.closed)
+    outer = with_open(scene.trace, graph, scene.open - closed)
     return [outer, *(_alone(scene, block) for block in blocks)]
 
 
 def _alone(scene: Scene, box: int) -> Scene:
     """Return the scene of one box and what is in it."""
-    numbers: dict[int | None, int] = {box: 0}
+    kept = {box}
     for node in scene.graph.nodes[box + 1 :]:
-        if node.parent in numbers:
-            numbers[node.id] = len(numbers)
-    nodes = [
-        replace_fields(node, id=numbers[node.id], parent=numbers.get(node.parent))
-        for node in scene.graph.nodes
+        if node.parent in kept:
+            kept.add(node.id)
+    graph, numbers = _part(scene.graph, kept, (edge for edge in scene.graph.edges if edge.box in kept))
+    return with_open(scene.trace, graph, {numbers[opened] for opened in scene.open if opened in numbers})
+
+
+def _part(graph: Graph, kept: Collection[int], edges: Iterable[Edge]) -> tuple[Graph, dict[int, int]]:
+    """Return the nodes of `kept` with these edges, and the new id of each node."""
+    numbers = {old: new for new, old in enumerate(sorted(kept))}
+    nodes = (
+        replace_fields(
+            node, id=numbers[node.id], parent=None if node.parent is None else numbers.get(node.parent)
+        )
+        for node in graph.nodes
         if node.id in numbers
-    ]
-    edges = [
-        replace_fields(edge, box=numbers[edge.box], source=numbers[edge.source], target=numbers[edge.target])
-        for edge in scene.graph.edges
-        if edge.box in numbers
-    ]
-    opened = {numbers[opened] for opened in scene.open if opened in numbers}
-    return with_open(scene.trace, Graph(tuple(nodes), tuple(edges)), opened)
+    )
+    moved = (
+        replace_fields(
+            edge,
+            box=None if edge.box is None else numbers[edge.box],
+            source=numbers[edge.source],
+            target=numbers[edge.target],
+        )
+        for edge in edges
+    )
+    return Graph(tuple(nodes), tuple(moved)), numbers
 
 
 def _inside(graph: Graph) -> dict[int | None, list[Node]]:

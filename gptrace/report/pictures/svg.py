@@ -17,6 +17,7 @@ from gptrace.report.pictures.scene import Scene, shallower, with_blocks_apart
 _FONTS = "ui-monospace, Menlo, Consolas, 'DejaVu Sans Mono', 'Noto Sans Mono CJK SC', monospace"
 _LANDSCAPE = (1600, 900)
 _NARROWEST = 600
+_SLIDE_TEXT = 1.3  # how much larger the text above a slide is
 _MARGIN = 20
 # How much larger than usual a text on a slide may become.
 _LARGEST = 2.0
@@ -41,7 +42,7 @@ def to_svg(scene: Scene, language: str, theme: str | None = None, *, landscape: 
         top = heading.height + 1.5 * _MARGIN
         size = (round(width), round(top + row.height + _MARGIN))
         return _svg(size, language, heading, row.elements(size, top, 1, colors), colors)
-    heading = heading_of(scene, language, _LANDSCAPE[0] - 2 * _MARGIN)
+    heading = heading_of(scene, language, _LANDSCAPE[0] - 2 * _MARGIN, _SLIDE_TEXT)
     top = heading.height + 1.5 * _MARGIN
     room = (_LANDSCAPE[0] - 2 * _MARGIN, _LANDSCAPE[1] - top - _MARGIN)
     rows = _ways_to_arrange(layout, scene)
@@ -124,5 +125,5 @@ def _heading(heading: Heading, colors: Colors) -> Iterator[str]:
             for text, axis in line.spans
         )
         weight = ' font-weight="600"' * line.is_bold
-        looks = f'font-size="{line.size}"{weight} xml:space="preserve"'
+        looks = f'font-size="{line.size:g}"{weight} xml:space="preserve"'
         yield f'<text x="{_MARGIN}" y="{y:g}" {looks}>{spans}</text>'

@@ -3,13 +3,6 @@
 from __future__ import annotations
 
 COMMAND_LINE: dict[str, str] = {
-    # the page that is opened
-    "--open: no browser is found here": "--open：这里找不到浏览器",
-    "the page is in {}: open it in a browser": "页面在 {} 里：请用浏览器打开它",
-    "the page is in {}": "页面在 {} 里",
-    "--open shows a trace, and --expect a difference": "--open 显示跟踪结果，--expect 显示差别",
-    "--open opens an HTML file, but there is also {}": "--open 打开 HTML 文件，却还给出了 {}",
-    "drop {}, or --open": "请去掉 {}，或者去掉 --open",
     # prompts in files, run by Ray
     "{} prompts have results in {}": "{1} 里有 {0} 个 prompt 的结果",
     "{} is given without {}": "给出了 {}，却没有给出 {}",
@@ -54,6 +47,13 @@ COMMAND_LINE: dict[str, str] = {
     "what is written stays; run the same command again to go on": (
         "已经写下的会保留；再运行同一条命令即可继续"
     ),
+    # the page that is opened
+    "--open: no browser is found here": "--open：这里找不到浏览器",
+    "the page is in {}: open it in a browser": "页面在 {} 里：请用浏览器打开它",
+    "the page is in {}": "页面在 {} 里",
+    "--open shows a trace, and --expect a difference": "--open 显示跟踪结果，--expect 显示差别",
+    "--open opens an HTML file, but there is also {}": "--open 打开 HTML 文件，却还给出了 {}",
+    "drop {}, or --open": "请去掉 {}，或者去掉 --open",
     "rank {}: {}": "rank {}：{!t}",
     # what several messages share
     "junit is no format of this report": "这个报告不能写成 junit",

@@ -82,15 +82,16 @@ function placeStrips(
 /** Holds what comes in at the top and what goes out at the bottom, and what no tensor connects below what ran before. */
 function keepOrder(graph: Dagre, strips: readonly PlacedStrip[], entries: ReadonlySet<number>, exits: ReadonlySet<number>): void {
   const hidden = (v: string, w: string, weight: number) => graph.setEdge({ v, w, name: `order ${v} ${w}` }, { weight, minlen: 1 });
-  strips.forEach((one, at) => {
-    const before = strips[at - 1];
-    if (before && graph.nodeEdges(one.name)?.length === 0) hidden(before.name, one.name, 0);
-  });
-  const starts = graph.sources();
-  const ends = graph.sinks();
   const withPort = (ports: ReadonlySet<number>, end: 0 | -1) =>
     new Set(strips.filter(({ strip }) => ports.has(strip.items.at(end)?.item.id ?? 0)).map(({ name }) => name));
   const [inputs, outputs] = [withPort(entries, 0), withPort(exits, -1)];
+  strips.forEach((one, at) => {
+    if (graph.nodeEdges(one.name)?.length !== 0) return;
+    const before = strips.slice(0, at).findLast(({ name }) => !outputs.has(name));
+    if (before && !outputs.has(one.name)) hidden(before.name, one.name, 0);
+  });
+  const starts = graph.sources();
+  const ends = graph.sinks();
   if (inputs.size > 0 && starts.length > 1) {
     graph.setNode("top", { width: 0, height: 0 });
     for (const name of starts) hidden("top", name, inputs.has(name) ? 50 : 0);

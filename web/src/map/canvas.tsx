@@ -8,7 +8,7 @@ import type { Say } from "../words/say";
 import { LayerChoice } from "../parts/layer_choice";
 import { Labels, Lines } from "./edges";
 import { MapPlanner, type MapLayout, type MapNode } from "./layout";
-import { captionOf, Frame, TreeNode } from "./nodes";
+import { captionOf, Frame, Remark, remarkSize, TreeNode } from "./nodes";
 import { Tools } from "./tools";
 import { useZoom, type View } from "./zoom";
 
@@ -23,20 +23,23 @@ export interface CanvasProps {
   bad: ReadonlySet<number>;
   /** Nodes that the lesson speaks of. */
   told: ReadonlySet<number>;
+  /** Lines that are written beside a node. */
+  remarks?: ReadonlyMap<number, readonly string[]>;
 }
 
 const NONE: ReadonlySet<number> = new Set();
+const CONTEXT = 130; // what is seen around the nodes that the lesson speaks of
 
-export function Canvas({ index, state, dispatch, say, failed, bad, told }: CanvasProps) {
+export function Canvas({ index, state, dispatch, say, failed, bad, told, remarks }: CanvasProps) {
   const svg = useRef<SVGSVGElement>(null);
   const content = useRef<SVGGElement>(null);
   const view = useZoom(svg, content);
   const planner = useMemo(() => new MapPlanner(index.graph, "down", (node) => captionOf(index, node)), [index]);
   const map = useMemo(() => planner.layout(new Set(state.open)), [planner, state.open.join()]);
   const places = useMemo(() => new Map(map.nodes.map((place) => [place.id, place])), [map]);
-  const fit = () => view.show({ x: 0, y: 0, width: map.width, height: map.height }, { largest: 1.6 });
+  const fit = () => view.show({ x: 0, y: 0, width: map.width, height: map.height }, { largest: 1.6 * zoomOfText() });
   useKeys({ f: fit, "+": () => view.by(1.25), "-": () => view.by(0.8) });
-  useFollow({ map, places, view, state, svg, told });
+  useFollow({ map, places, view, state, svg, told, remarks });
 
   const toggle = (id: number) =>
     dispatch(({ open }) => {
@@ -47,6 +50,7 @@ export function Canvas({ index, state, dispatch, say, failed, bad, told }: Canva
   const current = state.node !== null && places.has(state.node) ? state.node : (map.nodes[0]?.id ?? null);
   const lit = useMemo(() => tensorsOf(index, state.node), [index, state.node]);
   const press = (event: KeyboardEvent) => walk({ event, map, current, index, state, dispatch, toggle });
+  useArrowsFromAnywhere(press, current);
   return (
     <>
       <div class="map-bar">
@@ -84,6 +88,7 @@ export function Canvas({ index, state, dispatch, say, failed, bad, told }: Canva
               );
             })}
           </g>
+          {[...(remarks ?? [])].map(([id, lines]) => <Remark key={id} place={places.get(id)} lines={lines} />)}
         </g>
       </svg>
       </div>
@@ -105,23 +110,26 @@ interface Following {
   state: State;
   svg: { current: SVGSVGElement | null };
   told: ReadonlySet<number>;
+  remarks: ReadonlyMap<number, readonly string[]> | undefined;
 }
 
 /** Keeps what is chosen in sight, and the focus on it; shows the whole map at first, and a box that is opened. */
-function useFollow({ map, places, view, state, svg, told }: Following): void {
+function useFollow({ map, places, view, state, svg, told, remarks }: Following): void {
   const before = useRef<readonly number[] | null>(null);
   useLayoutEffect(() => {
     const opened = before.current === null ? [] : state.open.filter((id) => !before.current?.includes(id));
     const isFirst = before.current === null;
     before.current = state.open;
     const box = places.get(opened.at(-1) ?? -1);
-    if (isFirst) view.show({ x: 0, y: 0, width: map.width, height: map.height }, { smallest: 0.5, largest: 1.3 }, true);
-    else if (box) view.show(box, { smallest: 0.55, largest: 1.1 });
+    if (told.size > 0) return; // the lesson shows what it speaks of
+    if (isFirst) view.show({ x: 0, y: 0, width: map.width, height: map.height }, { smallest: 0.5, largest: 1.3 * zoomOfText() }, true);
+    else if (box) view.show(box, { smallest: 0.55, largest: 1.1 * zoomOfText() });
   }, [map]);
   useEffect(() => {
     const place = state.node === null ? undefined : places.get(state.node);
     if (!place) return;
-    if (!place.isOpen) view.reveal(place);
+    const lines = remarks?.get(place.id) ?? [];
+    if (!place.isOpen) view.reveal({ ...place, width: place.width + remarkSize(lines).width });
     if (svg.current?.contains(document.activeElement)) focusOn(place.id);
   }, [state.node]);
   useEffect(() => {
@@ -130,12 +138,33 @@ function useFollow({ map, places, view, state, svg, told }: Following): void {
     const [x, y] = [Math.min(...areas.map((one) => one.x)), Math.min(...areas.map((one) => one.y))];
     const right = Math.max(...areas.map((one) => one.x + one.width));
     const bottom = Math.max(...areas.map((one) => one.y + one.height));
-    view.reveal({ x, y, width: right - x, height: bottom - y });
+    const around = { x: x - CONTEXT, y: y - CONTEXT, width: right - x + 2 * CONTEXT, height: bottom - y + 2 * CONTEXT };
+    view.show(around, { smallest: 0.6, largest: 1.1 * zoomOfText() });
   }, [told, map]);
+}
+
+/** How much larger than usual the page writes: it does on large screens. */
+function zoomOfText(): number {
+  return Number.parseFloat(getComputedStyle(document.documentElement).fontSize) / 16 || 1;
 }
 
 function focusOn(id: number): void {
   document.getElementById(`node-${id}`)?.focus({ preventScroll: true });
+}
+
+/** Arrows walk over the map as long as nothing else has the focus. */
+function useArrowsFromAnywhere(press: (event: KeyboardEvent) => void, current: number | null): void {
+  const latest = useRef(press);
+  latest.current = press;
+  useEffect(() => {
+    const listen = (event: KeyboardEvent) => {
+      if (event.defaultPrevented || document.activeElement !== document.body || current === null) return;
+      latest.current(event);
+      if (event.defaultPrevented) focusOn(current);
+    };
+    addEventListener("keydown", listen);
+    return () => removeEventListener("keydown", listen);
+  }, [current]);
 }
 
 interface Walk {

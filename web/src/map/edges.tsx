@@ -3,7 +3,7 @@ import { axisClass } from "../axes";
 import type { Edge } from "../record";
 import type { MapEdge, MapLayout } from "./layout";
 import { LABEL_SIZE, textWidth } from "./sizes";
-import { arcPath, loopPath, pathOf } from "./path";
+import { loopPath, pathOf } from "./path";
 
 interface EdgesProps {
   map: MapLayout;
@@ -23,7 +23,7 @@ export function Lines({ map, edges, lit, bad }: Omit<EdgesProps, "final">) {
         const state = `${lit.has(edges[edge.edge]?.tensor ?? -1) ? " lit" : ""}${bad.has(edge.edge) ? " bad" : ""}`;
         const first = edge.points[0];
         return (
-          <g key={edge.edge} class={`edge${edge.isSkip ? " skip" : ""}${edge.isLoop ? " loop" : ""}${state}`} data-edge={edge.edge}>
+          <g key={edge.edge} class={`edge${edge.isResidual ? " skip" : ""}${edge.isLoop ? " loop" : ""}${state}`} data-edge={edge.edge}>
             <path d={lineOf(edge, map)} />
             {!edge.isExit && <path class="head" d={headOf(edge, map)} />}
             {edge.isEntry && first && <circle cx={first.x} cy={first.y} r="3" />}
@@ -60,8 +60,7 @@ export function Labels({ map, edges, lit, bad, final }: EdgesProps) {
 }
 
 function lineOf(edge: MapEdge, map: MapLayout): string {
-  if (edge.isLoop) return loopPath(edge.points);
-  return edge.isArc ? arcPath(edge.points) : pathOf(edge.points, map.direction);
+  return edge.isLoop ? loopPath(edge.points) : pathOf(edge.points, map.direction);
 }
 
 function headOf(edge: MapEdge, map: MapLayout): string {

@@ -1,6 +1,5 @@
 // Everything that the record has of the chosen node.
 import type { ComponentChildren } from "preact";
-import { useKeys } from "../keyboard";
 import { figure, grouped, readableBytes, readableSeconds } from "../numbers";
 import { callOf, layersAround, operationOf, pathOf, type PageIndex } from "../page_index";
 import { Shape } from "../parts/shape";
@@ -20,7 +19,6 @@ interface InspectorProps {
 export function Inspector({ index, state, dispatch, say }: InspectorProps) {
   const node = state.node === null ? undefined : index.nodes.get(state.node);
   const close = () => dispatch({ node: null });
-  useKeys({ Escape: close });
   if (!node) {
     return (
       <aside class="inspector empty" aria-label={say(INSPECTOR.title)}>
@@ -34,7 +32,7 @@ export function Inspector({ index, state, dispatch, say }: InspectorProps) {
   const call = callOf(index, node, state.layer);
   const name = operation ? operation.name : path || node.label;
   return (
-    <aside class="inspector" aria-label={say(INSPECTOR.title)}>
+    <aside class="inspector" tabIndex={0} aria-label={say(INSPECTOR.title)}>
       <button type="button" class="tool close" aria-label={say(INSPECTOR.close)} title={say(INSPECTOR.close)} onClick={close}>×</button>
       <p class="kind">{say(index.graph.unreached.has(node.id) ? MAP.unreached : MAP[node.kind])}</p>
       <h2 class="mono">{visible(name)}</h2>

@@ -33,6 +33,8 @@ export interface MapEdge {
   isSkip: boolean;
   /** Runs at right angles, beside other nodes. */
   isArc: boolean;
+  /** A skip that is added or joined to what it goes around. */
+  isResidual: boolean;
   heading: Direction;
   /** From one of equal blocks to the next one. */
   isLoop: boolean;
@@ -56,6 +58,7 @@ interface Inside {
   height: number;
   /** The number of the edge of the graph that each wire shows. */
   wires: Map<Wire, number>;
+  items: Map<number, Item>;
   /** x of the points on the border of the box where a tensor comes in and goes out. */
   entries: Map<number, number>;
   exits: Map<number, number>;
@@ -71,6 +74,7 @@ interface Padding {
 /** Height of the strip with the name of an open box. */
 export const HEADER = 34;
 const MARGIN = 14;
+const JOINS = /^(i?add_?|cat|concat|concatenate|stack|hstack|dstack)$/;
 const LOOP = 30;
 /** How far the blocks behind the first one stand out. */
 export const STACK = 8;
@@ -79,6 +83,10 @@ export const STACK = 8;
 export class MapPlanner {
   private readonly children = new Map<number | null, Node[]>();
   private readonly edges = new Map<number | null, [Edge, number][]>();
+  private readonly joins = new Set<number>();
+  /** Equal blocks that feed each other. */
+  private readonly loops = new Set<number>();
+  private readonly titles = new Map<number, TitleParts>();
   private readonly kept = new Map<string, Inside>();
 
   /** `caption` says what stands below the name of a module: its class, as a rule. `unlabelled` are tensors. */
@@ -88,8 +96,14 @@ export class MapPlanner {
     private readonly caption: (node: Node) => string = () => "",
     private readonly unlabelled: Iterable<number> = [],
   ) {
-    for (const node of graph.nodes) push(this.children, node.parent ?? null, node);
-    graph.edges.forEach((edge, at) => push(this.edges, edge.box, [edge, at]));
+    for (const node of graph.nodes) {
+      push(this.children, node.parent ?? null, node);
+      if (node.kind === "operation" && JOINS.test(node.label)) this.joins.add(node.id);
+    }
+    graph.edges.forEach((edge, at) => {
+      push(this.edges, edge.box, [edge, at]);
+      if (edge.source === edge.target && edge.source !== edge.box) this.loops.add(edge.source);
+    });
   }
 
   /** Returns the whole picture with the given boxes open. */
@@ -106,6 +120,12 @@ export class MapPlanner {
 
   /** A box that holds nothing but equal blocks is shown as if it were these. */
   private title(node: Node): TitleParts {
+    let title = this.titles.get(node.id);
+    if (!title) this.titles.set(node.id, (title = this.computedTitle(node)));
+    return title;
+  }
+
+  private computedTitle(node: Node): TitleParts {
     const [only, ...others] = this.children.get(node.id) ?? [];
     const blocks = only?.layers && only.layers.length > 1 && others.length === 0 ? only : node;
     return titleOf(node, this.caption(blocks), blocks.layers?.length ?? 1, this.canOpen(node.id));
@@ -130,7 +150,7 @@ export class MapPlanner {
 
   private computed(box: number | null, open: ReadonlySet<number>): Inside {
     const edges = this.edges.get(box) ?? [];
-    const items = (this.children.get(box) ?? []).map((node) => this.item(node, edges.map(([edge]) => edge), open));
+    const items = (this.children.get(box) ?? []).map((node) => this.item(node, open));
     const ports = new Ports(box);
     const ends = edges
       .filter(([edge]) => edge.source !== edge.target || edge.source === box)
@@ -149,14 +169,14 @@ export class MapPlanner {
     const layout = layoutBox(ports.around(items), [...wires.keys()], ports.entries, ports.exits);
     const padding = this.padding(box);
     return {
-      layout, padding, wires, ...ports.places(layout),
+      layout, padding, wires, items: new Map(items.map((item) => [item.id, item])), ...ports.places(layout),
       width: layout.width + padding.left + padding.right,
       height: layout.height + padding.before + padding.after,
     };
   }
 
-  private item(node: Node, edges: readonly Edge[], open: ReadonlySet<number>): Item {
-    const side = edges.some((edge) => edge.source === node.id && edge.target === node.id) ? LOOP : 0;
+  private item(node: Node, open: ReadonlySet<number>): Item {
+    const side = this.loops.has(node.id) ? LOOP : 0;
     if (!this.isOpen(node.id, open)) {
       const size = this.flat(this.title(node));
       const middle = () => size.width / 2 + side;
@@ -195,19 +215,21 @@ export class MapPlanner {
       if (route) found.edges.push(this.edgeAt({ wire, at, route, origin, padding, box, depth: depth - 1 }));
     }
     for (const node of this.children.get(box) ?? []) {
-      const item = this.item(node, edges.map(([edge]) => edge), open);
-      const place = layout.places.get(node.id) ?? { x: 0, y: 0 };
-      const side = edges.some(([edge]) => edge.source === node.id && edge.target === node.id) ? LOOP : 0;
-      const width = item.width - side * 2;
+      const [item, place] = [inside.items.get(node.id), layout.places.get(node.id)];
+      if (!item || !place) continue;
+      const side = this.loops.has(node.id) ? LOOP : 0;
+      const [width, height] = [item.width - side * 2, item.height];
       const at = { x: origin.x + place.x + side, y: origin.y + place.y };
-      const isOpen = this.isOpen(node.id, open);
-      found.nodes.push({ id: node.id, ...at, width, height: item.height, depth, isOpen, canOpen: this.canOpen(node.id), title: this.title(node) });
-      for (const [edge, number] of edges) {
-        if (edge.source === node.id && edge.target === node.id) found.edges.push(loop(number, at, width + (isOpen ? 0 : STACK), item.height, depth - 1));
+      const { id } = node;
+      found.nodes.push({ id, ...at, width, height, depth, isOpen: item.isOpen, canOpen: this.canOpen(id), title: this.title(node) });
+      if (side > 0) {
+        const isLoop = ([edge]: [Edge, number]) => edge.source === id && edge.target === id;
+        const reach = width + (item.isOpen ? 0 : STACK);
+        for (const [, number] of edges.filter(isLoop)) found.edges.push(loop(number, at, reach, height, depth - 1));
       }
-      if (isOpen) {
-        const slack = (width - this.inside(node.id, open).width) / 2;
-        this.collect(found, node.id, { x: at.x + slack, y: at.y }, depth + 1, open);
+      if (item.isOpen) {
+        const slack = (width - this.inside(id, open).width) / 2;
+        this.collect(found, id, { x: at.x + slack, y: at.y }, depth + 1, open);
       }
     }
   }
@@ -220,7 +242,7 @@ export class MapPlanner {
     // Down to the lower border, where the picture of the box around it goes on.
     if (isExit && last) last.y += padding.after;
     const heading: Direction = route.isSideways ? "right" : "down";
-    const found = { edge: at, points, depth, isEntry, isExit, isSkip: wire.isSkip, isArc: route.isArc, heading, isLoop: false };
+    const found = { edge: at, points, depth, isEntry, isExit, isSkip: wire.isSkip, isArc: route.isArc, isResidual: wire.isSkip && this.joins.has(wire.target), heading, isLoop: false };
     const edge = this.edges.get(box)?.find(([, number]) => number === at)?.[0];
     if (!route.label || !wire.label || !edge) return { ...found, label: null };
     const middle = move(route.label);
@@ -280,7 +302,7 @@ interface RoutedWire {
 function loop(edge: number, at: Point, width: number, height: number, depth: number): MapEdge {
   const [x, top, bottom] = [at.x + width, at.y + height * 0.25, at.y + height * 0.75];
   const points = [{ x, y: bottom }, { x: x + LOOP, y: bottom }, { x: x + LOOP, y: top }, { x, y: top }];
-  return { edge, points, depth, isEntry: false, isExit: false, isSkip: false, isArc: false, heading: "down", isLoop: true, label: null };
+  return { edge, points, depth, isEntry: false, isExit: false, isSkip: false, isArc: false, isResidual: false, heading: "down", isLoop: true, label: null };
 }
 
 /** Exchanges down and right. */

@@ -1,7 +1,7 @@
 // The layout without a page, for the SVG picture: JSON in, JSON out. See MapLayout for what comes back.
 import type { Graph } from "../record";
 import { MapPlanner, type Direction } from "./layout";
-import { arcPath, loopPath, pathOf } from "./path";
+import { loopPath, pathOf } from "./path";
 
 interface Question {
   graph: Graph;
@@ -19,7 +19,7 @@ function gptraceLayout(json: string): string {
   const map = new MapPlanner(graph, direction, (node) => captions[node.id] ?? "", unlabelled).layout(new Set(open));
   const edges = map.edges.map((edge) => ({
     ...edge,
-    path: edge.isLoop ? loopPath(edge.points) : edge.isArc ? arcPath(edge.points) : pathOf(edge.points, direction),
+    path: edge.isLoop ? loopPath(edge.points) : pathOf(edge.points, direction),
   }));
   return JSON.stringify({ ...map, edges });
 }

@@ -2,7 +2,6 @@
 import type { PageIndex } from "../page_index";
 import { callOf } from "../page_index";
 import type { Node } from "../record";
-import { visible } from "../visible";
 import { MAP } from "../words/map";
 import type { Say } from "../words/say";
 import { HEADER, STACK, type MapNode } from "./layout";
@@ -18,7 +17,7 @@ export interface NodeState {
   isLit: boolean;
 }
 
-/** What stands below the name of a module: its class. */
+/** What stands beside the name of a module: its class. */
 export function captionOf(index: PageIndex, node: Node): string {
   const type = node.kind === "module" ? (callOf(index, node, 0)?.type ?? "") : "";
   return type === node.label ? "" : type;
@@ -30,6 +29,26 @@ export function Frame({ place, isLit, hasFailed }: { place: MapNode; isLit: bool
       class={`frame ${place.depth % 2 === 0 ? "even" : "odd"}${isLit ? " told" : ""}${hasFailed ? " failed" : ""}`}
       x={place.x} y={place.y} width={place.width} height={place.height} rx="10"
     />
+  );
+}
+
+export function remarkSize(lines: readonly string[]): { shown: string[]; width: number; height: number } {
+  const shown = lines.map((line) => shortened(line, 50));
+  if (shown.length === 0) return { shown, width: 0, height: 0 };
+  return { shown, width: Math.max(...shown.map((line) => textWidth(line, CAPTION_SIZE + 1))) + 20, height: 17 * shown.length + 10 };
+}
+
+/** What went wrong, on the right of the node where it did. */
+export function Remark({ place, lines }: { place: MapNode | undefined; lines: readonly string[] }) {
+  if (!place || lines.length === 0) return null;
+  const { shown, width, height } = remarkSize(lines);
+  const y = place.y + Math.min(place.height, HEADER) / 2 - height / 2;
+  return (
+    <g class="remark" aria-hidden="true" transform={`translate(${place.x + place.width + 14},${y})`}>
+      <path d={`M-9,${height / 2}l9,-6v12z`} />
+      <rect width={width} height={height} rx="6" />
+      {shown.map((line, at) => <text key={at} class="start" x="10" y={18 + at * 17}>{line}</text>)}
+    </g>
   );
 }
 
@@ -62,11 +81,11 @@ export function TreeNode({ index, node, place, layer, state, say, onChoose, onTo
       id={`node-${node.id}`}
       class={classes.filter(Boolean).join(" ")}
       role="treeitem"
-      tabIndex={state.isCurrent ? 0 : -1}
+      tabindex={state.isCurrent ? 0 : -1}
       aria-level={place.depth + 1}
       aria-expanded={place.canOpen ? place.isOpen : undefined}
       aria-selected={state.isChosen}
-      aria-label={nameOf(node, caption, count, state, say)}
+      aria-label={nameOf(node, shownTexts(node, caption, place, layer), count, state, say)}
       transform={`translate(${place.x},${place.y})`}
       onClick={press}
     >
@@ -95,8 +114,8 @@ function ClosedTitle({ node, place }: { node: Node; place: MapNode }) {
   return (
     <>
       <text class="title start" x={slack + 13} y={y}>{title.label}</text>
-      {title.times && <text class="times" x={slack + title.timesAt} y={y}>{title.times}</text>}
-      {title.caption && <text class="caption start" x={slack + title.captionAt} y={y - 0.5}>{title.caption}</text>}
+      {title.times && <> <text class="times" x={slack + title.timesAt} y={y}>{title.times}</text></>}
+      {title.caption && <> <text class="caption start" x={slack + title.captionAt} y={y - 0.5}>{title.caption}</text></>}
       {place.canOpen && <path class="plus" d={`M${place.width - 18},${place.height / 2}h8m-4,-4v8`} />}
     </>
   );
@@ -104,26 +123,36 @@ function ClosedTitle({ node, place }: { node: Node; place: MapNode }) {
 
 /** The name of an open box; of equal blocks, the number of the one that is shown. */
 function OpenTitle({ node, caption, place, layer }: { node: Node; caption: string; place: MapNode; layer: number }) {
-  const layers = node.layers?.length ?? 0;
-  const label = layers > 1 ? `${Math.min(layer, layers - 1)}` : place.title.label;
-  const behind = layers > 1 ? `/ ${place.title.label}` : "";
+  const [label = "", behind = "", below = ""] = openTexts(node, caption, place, layer);
   const end = 13 + textWidth(label, TITLE_SIZE) + 8;
   const rest = end + (behind ? textWidth(behind, TITLE_SIZE) + 8 : 0);
-  const shown = shortened(caption, 28);
-  const hasRoom = rest + textWidth(shown, CAPTION_SIZE) < place.width - 36;
   return (
     <>
       <text class="title start" x="13" y="22">{label}</text>
-      {behind && <text class="times" x={end} y="22">{behind}</text>}
-      {hasRoom && <text class="caption start" x={rest} y="22">{shown}</text>}
+      {behind && <> <text class="times" x={end} y="22">{behind}</text></>}
+      {below && <> <text class="caption start" x={rest} y="22">{below}</text></>}
     </>
   );
 }
 
-function nameOf(node: Node, caption: string, count: number, state: NodeState, say: Say): string {
+function openTexts(node: Node, caption: string, place: MapNode, layer: number): string[] {
+  const layers = node.layers?.length ?? 0;
+  const label = layers > 1 ? `${Math.min(layer, layers - 1)}` : place.title.label;
+  const behind = layers > 1 ? `/ ${place.title.label}` : "";
+  const below = shortened(caption, 28);
+  const width = textWidth(`${label}${behind}`, TITLE_SIZE) + textWidth(below, CAPTION_SIZE) + 30;
+  return [label, behind, width < place.width - 36 ? below : ""];
+}
+
+/** The texts of a node as they stand in it: its name for screen readers begins with them. */
+function shownTexts(node: Node, caption: string, place: MapNode, layer: number): string {
+  const { label, times, caption: below } = place.title;
+  const texts = place.isOpen ? openTexts(node, caption, place, layer) : [label, times, below];
+  return texts.filter(Boolean).join(" ");
+}
+
+function nameOf(node: Node, shown: string, count: number, state: NodeState, say: Say): string {
   const kind = say(state.isUnreached ? MAP.unreached : MAP[node.kind]);
-  const name = say(MAP.nodeName, {
-    label: visible(node.label), kind, caption: caption ? ` ${visible(caption)}` : "", count: count > 1 ? say(MAP.times, { count }) : "",
-  });
+  const name = say(MAP.nodeName, { shown, kind, count: count > 1 ? say(MAP.times, { count }) : "" });
   return state.hasFailed ? `${name}, ${say(MAP.failed)}` : name;
 }

@@ -2,17 +2,25 @@
 import type { Direction } from "./layout";
 import type { Point } from "./strip_layout";
 
+const RADIUS = 9;
+
+/** Curves between points that are beside each other, straight lines with rounded corners between the others. */
 export function pathOf(points: readonly Point[], direction: Direction = "down"): string {
-  const [first, ...rest] = points;
+  const [first] = points;
   if (!first) return "";
-  let path = `M${round(first.x)},${round(first.y)}`;
-  let from = first;
-  for (const to of rest) {
-    const isStraight = direction === "down" ? Math.abs(to.x - from.x) < 0.5 : Math.abs(to.y - from.y) < 0.5;
-    path += isStraight ? `L${at(to)}` : curve(from, to, direction);
-    from = to;
+  let path = `M${at(first)}`;
+  for (let number = 1; number < points.length; number++) {
+    const [from, to, after] = [points[number - 1], points[number], points[number + 1]];
+    if (!from || !to) continue;
+    if (!isStraight(from, to)) path += curve(from, to, direction);
+    else if (after && isStraight(to, after)) path += `L${at(towards(to, from))}Q${at(to)} ${at(towards(to, after))}`;
+    else path += `L${at(to)}`;
   }
   return path;
+}
+
+function isStraight(from: Point, to: Point): boolean {
+  return Math.abs(to.x - from.x) < 0.5 || Math.abs(to.y - from.y) < 0.5;
 }
 
 /** The arc from one of equal blocks to the next: corners are rounded. */
@@ -20,23 +28,9 @@ export function loopPath([from, out, back, to]: readonly Point[]): string {
   return from && out && back && to ? `M${at(from)}C${at(out)} ${at(back)} ${at(to)}` : "";
 }
 
-/** A line with right angles, whose corners are rounded. */
-export function arcPath(points: readonly Point[], radius = 9): string {
-  const [first] = points;
-  if (!first) return "";
-  let path = `M${at(first)}`;
-  for (let number = 1; number < points.length; number++) {
-    const [before, here, after] = [points[number - 1], points[number], points[number + 1]];
-    if (!before || !here) continue;
-    if (!after) path += `L${at(here)}`;
-    else path += `L${at(towards(here, before, radius))}Q${at(here)} ${at(towards(here, after, radius))}`;
-  }
-  return path;
-}
-
-function towards(from: Point, to: Point, length: number): Point {
+function towards(from: Point, to: Point): Point {
   const distance = Math.hypot(to.x - from.x, to.y - from.y);
-  const part = distance === 0 ? 0 : Math.min(length, distance / 2) / distance;
+  const part = distance === 0 ? 0 : Math.min(RADIUS, distance / 2) / distance;
   return { x: from.x + (to.x - from.x) * part, y: from.y + (to.y - from.y) * part };
 }
 

@@ -69,6 +69,7 @@ export function titleOf(node: Node, caption: string, count: number, canOpen: boo
 
 /** The names of the axes of a tensor with their sizes below, in columns. */
 export function labelOf(dims: readonly string[], shape: readonly number[]): Label {
+  if (dims.every((dim, at) => dim === String(shape[at]))) return unnamed(shape);
   const gap = LABEL_SIZE * EM * 1.4;
   const columns: LabelColumn[] = [];
   let x = 5;
@@ -79,7 +80,12 @@ export function labelOf(dims: readonly string[], shape: readonly number[]): Labe
     columns.push({ name, size, x: x + width / 2 });
     x += width + gap;
   });
-  if (columns.length === 0) return { columns: [{ name: "", size: "[]", x: 12 }], width: 24, height: 16 };
-  const hasNames = columns.some((column) => column.name !== "");
-  return { columns, width: x - gap + 5, height: hasNames ? 29 : 16 };
+  return { columns, width: x - gap + 5, height: 29 };
+}
+
+/** The label of a tensor whose axes have no names, or that is a single number. */
+function unnamed(shape: readonly number[]): Label {
+  const size = shape.length === 0 ? "[]" : shape.join(" × ");
+  const width = textWidth(size, LABEL_SIZE) + 10;
+  return { columns: [{ name: "", size, x: width / 2 }], width, height: 16 };
 }

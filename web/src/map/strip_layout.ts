@@ -97,11 +97,14 @@ function addArcs(placed: Strip["items"], wires: readonly Wire[], at: ReadonlyMap
     }
     const line = source.x + source.item.exit(wire.tensor);
     const around = lanes.filter((lane) => lane.from < to && from < lane.to).map((lane) => lane.x - LANE);
-    const x = Math.min(line - FIRST_LANE, target.x - FIRST_LANE, ...lefts.map((left) => left - FIRST_LANE), ...around);
-    lanes.push({ from, to, x });
+    const half = (wire.label?.width ?? 0) / 2;
+    const x = Math.min(line - FIRST_LANE, target.x - FIRST_LANE, ...lefts.map((left) => left - FIRST_LANE), ...around) - half;
+    lanes.push({ from, to, x: x - half });
     const bottom = source.y + source.item.height;
     const start = [{ x: line, y: bottom }, { x: line, y: bottom + TAP }, { x, y: bottom + TAP }];
-    routes.set(wire, { points: [...start, ...arrival(target, wire, x)], label: null, isArc: true, isSideways: !target.item.isOpen });
+    const points = [...start, ...arrival(target, wire, x)];
+    const label = wire.label && { x, y: (bottom + TAP + target.y) / 2 };
+    routes.set(wire, { points, label, isArc: true, isSideways: !target.item.isOpen });
   }
   return lanes.map((lane) => lane.x);
 }

@@ -10,7 +10,13 @@ import { Tokens } from "./tokens";
 
 const NEXT_THEME: Record<Theme, Theme> = { auto: "light", light: "dark", dark: "auto" };
 
-export function Header(props: ViewProps) {
+interface HeaderProps extends ViewProps {
+  onHelp: () => void;
+  onSearch: () => void;
+  onTeach: () => void;
+}
+
+export function Header({ onHelp, onSearch, onTeach, ...props }: HeaderProps) {
   const { page, state, dispatch, say } = props;
   const { model } = page.trace;
   const isRandom = (model.weights as { source?: string } | null | undefined)?.source === "random";
@@ -25,6 +31,9 @@ export function Header(props: ViewProps) {
           {isRandom && <span class="warning">{say(SHELL.randomWeights)}</span>}
         </p>
         <div class="tools">
+          {(page.explanations ?? []).length > 0 && <Tool label={say(SHELL.teach)} onClick={onTeach}><Icon path="M5 3.5v9l7-4.5z" isFilled /></Tool>}
+          <Tool label={say(SHELL.search)} onClick={onSearch}><Icon path="M10.4 10.4 14 14M11.5 7a4.5 4.5 0 1 1-9 0 4.5 4.5 0 0 1 9 0z" /></Tool>
+          <Tool label={say(SHELL.help)} onClick={onHelp}>?</Tool>
           <Tool label={say(SHELL.language)} onClick={() => dispatch({ language: state.language === "en" ? "zh" : "en" })}>
             {say(SHELL.language)}
           </Tool>
@@ -47,5 +56,13 @@ function Tool({ label, onClick, children }: { label: string; onClick: () => void
     <button type="button" class="tool" aria-label={label} title={label} onClick={onClick}>
       {children}
     </button>
+  );
+}
+
+function Icon({ path, isFilled = false }: { path: string; isFilled?: boolean }) {
+  return (
+    <svg class="icon" viewBox="0 0 16 16" width="16" height="16" aria-hidden="true">
+      <path d={path} fill={isFilled ? "currentColor" : "none"} stroke="currentColor" stroke-width="1.6" />
+    </svg>
   );
 }

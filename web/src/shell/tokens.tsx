@@ -13,7 +13,7 @@ export function Tokens({ page, state, dispatch, say }: ViewProps) {
   return (
     <div class="prompt">
       {page.trace.inputs.length > 1 && <PromptChoice page={page} state={state} dispatch={dispatch} say={say} />}
-      <div class={`tokens${tokens.length > 60 ? " tokens-many" : ""}`} role="group" aria-label={say(SHELL.tokens)}>
+      <div class={`tokens${tokens.length > 60 ? " tokens-many" : tokens.length > 20 ? " tokens-some" : ""}`} role="group" aria-label={say(SHELL.tokens)}>
         {tokens.map((token, position) => {
           const isChosen = position === state.position;
           return (

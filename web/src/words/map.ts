@@ -20,7 +20,7 @@ export const MAP = {
   failed: ["failed here", "在此出错"],
   skip: ["skip (residual) connection", "跳跃(残差)连接"],
   loop: ["one block feeds the next", "逐块相接"],
-  nodeName: ["{label}, {kind}{caption}{count}", "{label},{kind}{caption}{count}"],
+  nodeName: ["{shown}, {kind}{count}", "{shown},{kind}{count}"],
   times: [", {count} equal blocks", ",{count} 个相同的块"],
   open: ["Open (→)", "展开 (→)"],
   close: ["Close (←)", "收起 (←)"],

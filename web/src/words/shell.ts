@@ -28,7 +28,6 @@ export const SHELL = {
   themeLight: ["Theme: light", "主题:浅色"],
   themeDark: ["Theme: dark", "主题:深色"],
   help: ["Help (?)", "帮助 (?)"],
-  close: ["Close (Esc)", "关闭 (Esc)"],
   search: ["Search (/)", "搜索 (/)"],
   teach: ["Lesson (space)", "讲解(空格)"],
   leftOut: ["This page does not have this view.", "本页没有此视图。"],
