@@ -182,6 +182,8 @@ def test_a_model_that_fails_still_has_a_page() -> None:
     assert page.trace.error.path == "1"
     assert set(left_out(page)) == {"why", "attention", "lens", "stream", "loss"}
     assert left_out(page)["loss"] == "the model fails before it has any"
+    checked = Session(model).page(ids=IDS, check=True)
+    assert checked.check is not None or "failure" in left_out(checked)
     with pytest.raises(TextError, match="is not in the vocabulary"):
         Session("tiny").page(ids=[50257])
 
@@ -192,6 +194,8 @@ def test_a_model_without_numbers_has_a_page() -> None:
     assert reasons.pop("why") == "the model is on device meta: it has shapes, but no numbers"
     assert set(reasons) == {"attention", "lens", "stream", "loss"}
     assert len(page.trace.calls) == 39
+    checked = Session("tiny", device="meta").page("Hello", check=True)
+    assert left_out(checked)["failure"] == "device meta has shapes, but no numbers to check with"
 
 
 @pytest.mark.parametrize(

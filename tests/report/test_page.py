@@ -8,9 +8,12 @@ import html
 import json
 import re
 import zlib
+from collections.abc import Callable
 from html.parser import HTMLParser
+from typing import Any
 
 import pytest
+import transformers
 from msgspec.structs import replace
 
 import gptrace
@@ -163,6 +166,33 @@ def test_models_that_are_no_gpt_have_a_page() -> None:
     assert [node.label for node in page.graph.nodes if node.kind == "module"][:2] == ["Sequential", "0"]
     assert page.prompts == ()
     assert "<title>gptrace run</title>" in render(page, "html")
+
+
+def vision_transformer() -> tuple[Any, dict[str, torch.Tensor]]:
+    config = transformers.ViTConfig(
+        hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32, image_size=16,
+        patch_size=8,
+    )  # fmt: skip
+    return transformers.ViTForImageClassification(config), {"pixel_values": torch.ones(1, 3, 16, 16)}
+
+
+def encoder_and_decoder() -> tuple[Any, dict[str, torch.Tensor]]:
+    config = transformers.T5Config(
+        vocab_size=60, d_model=16, d_kv=8, d_ff=32, num_layers=1, num_heads=2, decoder_start_token_id=0
+    )
+    ids = torch.tensor([[5, 6, 7]])
+    return transformers.T5ForConditionalGeneration(config), {"input_ids": ids, "decoder_input_ids": ids}
+
+
+@pytest.mark.parametrize("build", [vision_transformer, encoder_and_decoder])
+def test_other_transformers_have_a_page(build: Callable[[], tuple[Any, dict[str, torch.Tensor]]]) -> None:
+    model, inputs = build()
+    with gptrace.watch(model.eval(), measure="all") as trace, torch.no_grad():
+        model(**inputs)
+    page = trace.page()
+    assert page.graph.edges
+    assert {each.view for each in page.left_out} == {"why", "attention", "lens", "stream", "loss"}
+    assert f"{len(trace.calls)} calls" in render(page, "html")
 
 
 def test_as_text_a_page_is_its_trace_and_what_it_lacks(page: Page) -> None:
