@@ -111,9 +111,7 @@ def makers_by_trace(trace: gptrace.Trace, spy: AutogradSpy) -> list[set[Maker]]:
         elif origin.call is not None:  # a module that handed on its input
             yield from makers(spec for spec in trace.calls[origin.call].outputs[:1])
 
-    return [
-        set(makers(op.inputs[:1] if op.name in _ONE_ARGUMENT else op.inputs)) for _, op in operations
-    ]
+    return [set(makers(op.inputs[:1] if op.name in _ONE_ARGUMENT else op.inputs)) for _, op in operations]
 
 
 def differences(trace: gptrace.Trace, spy: AutogradSpy, module: torch.nn.Module) -> list[str]:
