@@ -80,7 +80,7 @@ def steps_by_trace(trace: gptrace.Trace, module: torch.nn.Module) -> list[tuple[
         + [((op.place, 1 + at), "", op.inputs, key) for at, (key, op) in enumerate(operations)],
         key=lambda step: step[0],
     )
-    number = {key: at for at, (_, _, _, key) in enumerate(order)}
+    number: dict[tuple[int, int | None], int] = {key: at for at, (_, _, _, key) in enumerate(order)}
 
     def sources(specs: tuple[TensorSpec, ...]) -> Iterator[Source]:
         for spec in specs:

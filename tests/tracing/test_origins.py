@@ -106,7 +106,7 @@ class Block(nn.Module):
         x = x.to(torch.float32)
         return x * x.pow(2).mean(-1, keepdim=True)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Any:
         return x + self.drop(self.mix(self.norm(x)))
 
 
@@ -139,7 +139,7 @@ def test_a_skip_across_containers_and_a_module_that_is_called_twice() -> None:
             super().__init__()
             self.down, self.up = nn.Sequential(nn.Linear(4, 4)), nn.Sequential(nn.Linear(8, 4))
 
-        def forward(self, x: Tensor) -> Tensor:
+        def forward(self, x: Tensor) -> Any:
             kept = self.down(x)
             return self.up(torch.cat([self.down(kept), kept], 1))
 
@@ -160,7 +160,7 @@ def test_parameters_and_buffers_have_their_first_path() -> None:
             self.register_buffer("scale", torch.ones(4))
             self.constant = torch.ones(4)
 
-        def forward(self, ids: Tensor) -> Tensor:
+        def forward(self, ids: Tensor) -> Any:
             # A conversion that changes nothing returns the parameter: it stays one.
             weight = self.emb.weight.to(torch.float32)
             return self.head(self.emb(ids) * self.scale * self.constant) @ weight
@@ -445,7 +445,7 @@ def test_other_threads_have_no_origins() -> None:
             super().__init__()
             self.inner, self.last = inner, nn.ReLU()
 
-        def forward(self, x: Tensor) -> Tensor:
+        def forward(self, x: Tensor) -> Any:
             found: list[Tensor] = []
             thread = threading.Thread(target=lambda: found.append(self.inner(x)))
             thread.start()
@@ -464,7 +464,7 @@ def test_a_pass_of_the_same_shapes_has_its_own_origins() -> None:
     class Routes(gptrace.GPTModel):
         is_crossed = False
 
-        def forward(self, in_idx: Tensor) -> Tensor:
+        def forward(self, in_idx: Tensor) -> Any:
             a, b = self.tok_emb(in_idx), self.tok_emb(in_idx)
             a, b = a + 1, b + 1
             return self.out_head(b if self.is_crossed else a)
