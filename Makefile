@@ -8,7 +8,8 @@ WORKERS ?= 2
 TOKENS ?= 672825344
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
-.PHONY: run help test test-fast lint types wheel fuzz zoo names bench picture golden examples small-model clean
+.PHONY: run help test test-fast test-ray lint types browser wheel web fuzz zoo names bench picture golden \
+        examples small-model clean
 
 run: $(VENV)/.run            ## install, and trace a first word
 	$(BIN)/gptrace run "Hello"
@@ -17,11 +18,16 @@ run: $(VENV)/.run            ## install, and trace a first word
 help:                        ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 12
 
-test: lint types             ## lint, types and all tests
+test: lint types browser     ## lint, types and all tests
 	$(PYTEST)
 
 test-fast: $(VENV)/.test     ## the tests that take less than a minute: no 124M model, no processes, no server
 	$(PYTEST) -m "not slow and not processes"
+
+test-ray: $(VENV)/.test      ## the tests that need Ray, in an environment of their own (half a GB)
+	test -x build/ray/bin/python || $(PYTHON) -m venv build/ray
+	build/ray/bin/python -m pip --disable-pip-version-check --quiet install -c constraints.txt -e '.[test,ray]'
+	build/ray/bin/python -m pytest -m ray tests/parallel
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
@@ -30,8 +36,17 @@ lint: $(VENV)/.test
 types: $(VENV)/.test
 	$(BIN)/mypy
 
+browser:                     ## install the headless browser of some tests, where there is none (Debian, root)
+	@sh tests/browser/install.sh
+
 wheel: $(VENV)/.run          ## build the wheel, and try it in an empty environment
 	sh tests/try_wheel.sh "$(PYTHON)"
+
+web: $(VENV)/.run            ## build the page of a trace from web/ (needs Node 20 or newer)
+	npm --prefix web ci --no-audit --no-fund
+	$(BIN)/gptrace schema page | npm --prefix web run --silent types
+	npm --prefix web run --silent check
+	npm --prefix web run --silent build
 
 fuzz: $(VENV)/.test          ## 10,000 random command lines with hostile values, files and models
 	$(BIN)/python -m tests.fuzz 0 10000

@@ -280,6 +280,23 @@ def check(
 
 
 @_with_model_parameters
+def page(
+    text: Text | None = None, *, ids: Ids | None = None, special: bool = True, truncate: bool = False,
+    k: int | None = None, temperature: float = 1.0, check: bool = False, lang: str | None = None,
+    **model: Unpack[ModelArguments],
+) -> record.Page:  # fmt: skip
+    """Trace one batch of prompts, and return the page that shows it in a browser or a notebook.
+
+    >>> page("Hello, I am", model="tiny").prompts[0].projection.path
+    'out_head'
+    """
+    return Session(**model).page(
+        text, ids=ids, special=special, truncate=truncate, k=k, temperature=temperature, check=check,
+        lang=lang,
+    )  # fmt: skip
+
+
+@_with_model_parameters
 def source(
     text: Text | None = None, *, ids: Ids | None = None, special: bool = True, truncate: bool = False,
     check: bool = False, lang: str = "en", **model: Unpack[ModelArguments],
@@ -304,6 +321,18 @@ def tokens(
     ['Hello', ',', ' I', ' am']
     """
     return Session(tokenizer=tokenizer).tokens(text, ids=ids, special=special)
+
+
+def tokens_stream(
+    prompts: Iterable[object] | PromptLines, *, special: bool = True, tokenizer: object = None
+) -> record.TokensStream:
+    """Return the same as `tokens` for a stream of prompts of any length.
+
+    >>> stream = tokens_stream(["Hello, I am", "", [15496, 11]])
+    >>> [len(result.tokens) for result in stream.results]
+    [4, 0, 2]
+    """
+    return Session(tokenizer=tokenizer).tokens_stream(prompts, special=special)
 
 
 def presets() -> record.Presets:

@@ -14,6 +14,7 @@ import gptrace
 ROOT = Path(gptrace.__file__).parent
 # From left to right, as the data flows. `__init__` is the public face and looks at all of it, lazily.
 ORDER = [
+    "ranks",
     "wording",
     "notebook_cells",
     "errors",
@@ -22,13 +23,16 @@ ORDER = [
     "versions",
     "translation",
     "record",
+    "graph",
     "text",
     "model",
     "tracing",
     "predict",
     "verify",
     "session_runs",
+    "session_predictions",
     "session",
+    "parallel",
     "api",
     "testing",
     "report",
@@ -45,6 +49,9 @@ DOORS = {
     "rich": {"report"},
     "pygments": {"report"},
     "IPython": {"cli.magics"},
+    "ray": {"parallel.ray_data"},
+    "pyarrow": {"parallel.ray_data"},
+    "quickjs": {"report.pictures.layout"},
 }
 
 

@@ -6,6 +6,7 @@ import gc
 import os
 import signal
 import sys
+from collections import deque
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import NoReturn
@@ -13,12 +14,21 @@ from typing import NoReturn
 import gptrace
 from gptrace.cli import output_file, raw_stderr, streams
 from gptrace.cli.language import set_language
-from gptrace.errors import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, GptraceError, OptionError, RunError
+from gptrace.errors import (
+    EXIT_DONE,
+    EXIT_FAILED,
+    EXIT_INTERRUPTED,
+    EXIT_USAGE,
+    OWN_CODE_RAISED,
+    GptraceError,
+    OptionError,
+    RunError,
+)
+from gptrace.ranks import rank
 from gptrace.translation import checked_language, language_of_environment
 from gptrace.wording import message_of
 
 _MEMORY_HINT = "torch alone takes some 300 MiB; free some memory, or raise the limit"
-_USER_HINT = "the model's own code raised this; GPTRACE_DEBUG=1 shows the whole traceback"
 _BUG_HINT = "this may be a bug in gptrace; GPTRACE_DEBUG=1 shows where it happened"
 _has_said_interrupted = False
 
@@ -84,7 +94,9 @@ def _run(arguments: Sequence[str]) -> int:
     with streams.only_data_on_stdout():
         result = call(arguments)
         file = result.destination.file
-        if file is None:
+        if rank() > 0:  # the first of the processes that torchrun started writes for all
+            deque(result.pieces(), maxlen=0)
+        elif file is None:
             streams.write_stdout_pieces(result.pieces(), at_once=result.is_live)
         else:
             output_file.write_file(file, result.pieces(), kept_bytes=result.kept_bytes)
@@ -102,7 +114,7 @@ def _error_of_user_code(error: BaseException) -> GptraceError | None:
 
     if not is_of_user_code(error):
         return None
-    return user_code_error(error, " (while gptrace read the model)", _USER_HINT)
+    return user_code_error(error, " (while gptrace read the model)", OWN_CODE_RAISED)
 
 
 def _language_of(arguments: Sequence[str]) -> str:
@@ -131,5 +143,6 @@ def _interrupted() -> int:
 def _fail(message: str, hint: str, code: int, error: BaseException | None) -> int:
     if error is not None and os.environ.get("GPTRACE_DEBUG") == "1":
         streams.write_traceback(error)
-    streams.write_error(message, hint)
+    if rank() == 0 or code != EXIT_USAGE:  # a wrong command line is wrong in every process
+        streams.write_error(message, hint)
     return code

@@ -16,6 +16,7 @@ from gptrace.cli import raw_stderr
 from gptrace.cli.language import can_show, spoken
 from gptrace.cli.sink import Sink, encodable, encoding_of, is_terminal
 from gptrace.errors import OutputError
+from gptrace.ranks import rank
 from gptrace.report.glyphs import in_encoding
 from gptrace.report.safe_text import visible, visible_lines
 from gptrace.translation import recorded, words
@@ -168,13 +169,17 @@ def language_of_stdout(language: str) -> str:
 
 
 def write_notice(text: str) -> None:
-    """Write a note to stderr."""
+    """Write a note to stderr, where this is the process that prints."""
+    if rank() > 0:
+        return
     _write_stderr(spoken(words("note: {}", recorded(_safe(text))), stderr()) + "\n")
 
 
 def write_error(message: str, hint: str) -> None:
     """Write the error line, and a hint line if there is a hint, with control characters escaped."""
     color = _wants_color(stderr())
+    if rank() > 0:
+        message = f"rank {rank()}: {message}"
     red, cyan, off = ("\x1b[1;31m", "\x1b[36m", "\x1b[0m") if color else ("", "", "")
     _write_stderr(spoken(words("{}error:{} {}", red, off, recorded(_safe(message))), stderr()) + "\n")
     if hint:

@@ -112,7 +112,7 @@ class MultiHeadAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, T, D) → (B, T, D)."""
-        B, T, D = x.shape
+        B, T, _ = x.shape
         # Project: a key says what a token offers, a query what it looks for, a value what it passes on.
         # Split into heads: each head attends by itself, on D/H of the features.
         keys = self.split_heads(self.W_key(x))  # (B, H, T, D/H)
@@ -120,15 +120,15 @@ class MultiHeadAttention(nn.Module):
         values = self.split_heads(self.W_value(x))  # (B, H, T, D/H)
         context = self.attend(queries, keys, values, self.dropout)  # (B, H, T, D/H)
         # Merge: the results of all heads become one vector for each token again.
-        context = context.transpose(1, 2).reshape(B, T, D)  # (B, T, D)
+        context = context.transpose(1, 2).reshape(B, T, -1)  # (B, T, D)
         # Project: the heads have worked apart so far; this layer combines what they found.
         result: Tensor = self.out_proj(context)  # (B, T, D)
         return result
 
     def split_heads(self, x: Tensor) -> Tensor:
-        """(B, T, D) → (B, H, T, D/H)."""
+        """(B, T, D) → (B, H, T, D/H). Under tensor parallelism, H are the heads of this process."""
         B, T, _ = x.shape
-        return x.view(B, T, self.n_heads, self.head_dim).transpose(1, 2)  # (B, H, T, D/H)
+        return x.view(B, T, -1, self.head_dim).transpose(1, 2)  # (B, H, T, D/H)
 
 
 def _drop_course_mask(_: nn.Module, state_dict: dict[str, Any], prefix: str, *_others: object) -> None:

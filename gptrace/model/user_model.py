@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import importlib.util
 import linecache
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import chdir, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
@@ -22,10 +23,11 @@ from gptrace.model.notebooks.loading import NotebookLoader
 from gptrace.model.notebooks.missing import missing_object
 from gptrace.model.quiet_torch import torch
 from gptrace.model.random_state import exclusive_random_state
-from gptrace.model.reference import ObjectReference
+from gptrace.model.reference import ObjectReference, parse_reference
 from gptrace.model.selection import UserModelSelection
+from gptrace.model.unread_keys import check_keys_are_read
 from gptrace.model.user_code_errors import short_path, user_code_errors
-from gptrace.model.user_model_construction import Construction, plan_construction
+from gptrace.model.user_model_construction import Construction, plan_construction, settings_of
 from gptrace.wording import suggestion
 
 Module = torch.nn.Module
@@ -60,12 +62,26 @@ def build_user_model(
             raise ConfigError(problem, "name a torch.nn.Module, its class, or a function that returns one")
         with user_code_errors(f" (while the configuration of {selection.name} was built)"):
             construction = plan_construction(target, selection.name, config, selection.keys)
+            names = _configurations(selection.target) if construction.is_default_config else []
+            if len(names) == 1:
+                construction = _with_the_only_configuration(target, selection, names[0])
         module = _build(construction, selection, device)
     description = construction.description
-    names = _configurations(selection.target) if construction.is_default_config else []
-    description += f" (--config {names[0]} would use the file's own)" if names else ""
+    if len(names) > 1:
+        description += f" (--config {names[0]} would use the file's own)"
     rebuild = partial(_rebuild, construction, module)
     return module, Architecture(construction.settings, rebuild, construction.changed), description
+
+
+def _with_the_only_configuration(
+    target: Callable[..., object], selection: UserModelSelection, name: str
+) -> Construction:
+    """Plan to build a model with the one configuration that its file has."""
+    config = _resolved(parse_reference(name, "--config"))
+    construction = plan_construction(target, selection.name, config, selection.keys)
+    call = construction.description.partition(" being ")[0]
+    kind = f"{name}, the only configuration there"
+    return dataclasses.replace(construction, description=" being ".join((call, kind)))
 
 
 def _build(construction: Construction, selection: UserModelSelection, device: torch.device) -> Module:
@@ -78,6 +94,7 @@ def _build(construction: Construction, selection: UserModelSelection, device: to
         problem = f"{selection.name} returned a value of type {type(module).__name__}, not a torch.nn.Module"
         raise ConfigError(problem, "name a subclass of torch.nn.Module, or a function that returns a module")
     check_submodules(module)
+    check_keys_are_read(construction, module, selection.name)
     return module if device.type == "meta" else fill_meta_parameters(module)
 
 
@@ -99,16 +116,22 @@ def _resolved(reference: object) -> object:
     """Import and return the object that a reference names; return any other object as it is."""
     if not isinstance(reference, ObjectReference):
         return reference
-    with user_code_errors(f" (while {reference.file or reference.module} was imported)"):
+    with user_code_errors(f" (while {_shown_name(reference)} was imported)"):
         target: object = _from_file(reference.file) if reference.file else _from_name(reference)
         for part in reference.name.split("."):
             if not hasattr(target, part):
                 missing = missing_object(reference, part, getattr(target, "__dict__", {}))
                 if missing is not None:
                     raise missing
-                raise ConfigError(f"{reference.text}: there is no {part}", _names_hint(target, part))
+                is_config = reference.option == "--config"
+                hint = _configurations_hint(reference, part) if is_config else _names_hint(target, part)
+                raise ConfigError(f"{reference.text}: there is no {part}", hint)
             target = getattr(target, part)
     return target
+
+
+def _shown_name(reference: ObjectReference) -> str:
+    return short_path(str(reference.file)) if reference.file else str(reference.module)
 
 
 # The files that were loaded here, and how they were saved: a later call reads a file that has changed again.
@@ -174,6 +197,20 @@ def _from_name(reference: ObjectReference) -> ModuleType:
         raise ConfigError(f"{reference.text}: there is no module {error.name!r}", hint) from None
 
 
+def modules_beside(reference: ObjectReference) -> list[ObjectReference]:
+    """Return references to the other modules, and classes of modules, where an object is defined.
+
+    Those that are defined last come first: a model stands after its blocks.
+    """
+    names = [
+        name for name, value in _names_beside(reference).items()
+        if name != reference.name and not name.startswith("_")
+        and (isinstance(value, Module) or (isinstance(value, type) and issubclass(value, Module)))
+    ]  # fmt: skip
+    prefix = reference.text.rpartition(":")[0]
+    return [dataclasses.replace(reference, text=f"{prefix}:{name}", name=name) for name in reversed(names)]
+
+
 def _names_hint(container: object, unknown: str) -> str:
     """Return a hint that lists the models, classes and functions that a Python module defines."""
     if not isinstance(container, ModuleType):
@@ -198,6 +235,14 @@ def _seeded_generators(seed: int) -> Iterator[None]:
         yield
 
 
+def _configurations_hint(reference: ObjectReference, unknown: str) -> str:
+    """Return a hint that lists what may be a configuration where an unknown one was looked for."""
+    names = [each.rpartition(":")[2] for each in _configurations(reference)]
+    if not names:
+        return "it defines no configuration: no dict with sizes such as emb_dim, and no class called …Config"
+    return suggestion(unknown, names[:12])
+
+
 def _configuration_hint(selection: UserModelSelection) -> str:
     """Return a hint how to give a configuration, for a class that failed with the default one."""
     reference = selection.target
@@ -215,14 +260,25 @@ def _configurations(reference: object) -> list[str]:
     """Return references to what may be a configuration in the Python module of an object."""
     if not isinstance(reference, ObjectReference):
         return []
-    module = next((m for m in list(sys.modules.values()) if _is_module_of(reference, m)), None)
     prefix = reference.text.rpartition(":")[0]
-    return [
-        f"{prefix}:{name}"
-        for name, value in vars(module or object).items()
-        if (isinstance(value, dict) and SIZE_NAMES.intersection(value))
-        or (isinstance(value, type) and name.lower().endswith("config"))
-    ]
+    names = _names_beside(reference).items()
+    return [f"{prefix}:{name}" for name, value in names if _may_configure(name, value)]
+
+
+def _may_configure(name: str, value: object) -> bool:
+    if isinstance(value, Mapping):
+        return bool(SIZE_NAMES.intersection(value))
+    if isinstance(value, type):
+        fields = dataclasses.fields(value) if dataclasses.is_dataclass(value) else ()
+        return name.lower().endswith("config") or any(field.name in SIZE_NAMES for field in fields)
+    is_named_so = name.lower().endswith(("config", "cfg"))
+    return is_named_so and not callable(value) and bool(SIZE_NAMES.intersection(settings_of(value)))
+
+
+def _names_beside(reference: ObjectReference) -> Mapping[str, object]:
+    """Return what the Python module of an object defines and imports; nothing where it is not loaded."""
+    module = next((m for m in list(sys.modules.values()) if _is_module_of(reference, m)), None)
+    return {} if module is None else vars(module)
 
 
 def _is_module_of(reference: ObjectReference, module: ModuleType) -> bool:

@@ -17,7 +17,8 @@ from gptrace.model.quiet_torch import torch
 from gptrace.predict.batching import BatchBudget
 from gptrace.predict.forward import isolated_model
 from gptrace.predict.logit_decoder import DeferredLogitDecoder, LogitDecoder
-from gptrace.predict.prompt_stream import PromptStream, Runner, StreamedPrompt
+from gptrace.predict.prompt_stream import PromptStream, StreamedPrompt
+from gptrace.predict.runner import Runner
 from gptrace.predict.sampling import next_id
 from gptrace.predict.steps import CacheTrust, Steps, steps_for
 from gptrace.record import (

@@ -15,7 +15,8 @@ from gptrace.predict.batching import BatchBudget, batches
 from gptrace.predict.candidates import log_softmax, rows_per_chunk
 from gptrace.predict.forward import Forward, LogitRows
 from gptrace.predict.logit_decoder import DeferredLogitDecoder
-from gptrace.predict.prompt_stream import PromptStream, Runner, StreamedPrompt
+from gptrace.predict.prompt_stream import PromptStream, StreamedPrompt
+from gptrace.predict.runner import Runner
 from gptrace.predict.validation import resolve_stride
 from gptrace.record import LossResult, LossStream, LossTotal, ScoredToken, Token
 from gptrace.text.prompts import Prompt, padded

@@ -42,10 +42,24 @@ class CheckResult(Record, frozen=True):
     source: SourceLine | None = None
     likely: Annotated[str, about("the likely mistake")] = ""
     instead: Annotated[str, about("what to write instead")] = ""
+    applies: Annotated[bool, about("false where the model has nothing that the check is about")] = True
+
+    def __str__(self) -> str:
+        """Return the outcome in some lines: the sentence, the line of code, the mistake and the remedy."""
+        if self.holds is None:
+            return f"– {self.name} {'cannot be judged' if self.applies else 'does not apply'}: {self.reason}"
+        lines = [f"{'✓' if self.holds else '✗'} {self.name}: {self.sentence}"]
+        if self.source is not None:
+            lines += [f"  {self.source.place}", f"    {self.source.text}"]
+        return "\n".join([*lines, *(f"  {text}" for text in (self.likely, self.instead) if text)])
 
 
 class Check(Report, frozen=True, tag_field="schema", tag="gptrace.check/1"):
-    """The checks in their order; true if none of them fails, so that `assert gptrace.check(model)` works."""
+    """The checks in their order; true if one of them holds and none fails.
+
+    `assert gptrace.check(model)` works in pytest, which shows the lines that are wrong. Elsewhere a failed
+    assertion says nothing: there, `raise_for_failures` says what is wrong.
+    """
 
     items: ClassVar[str] = "checks"
 
@@ -56,12 +70,14 @@ class Check(Report, frozen=True, tag_field="schema", tag="gptrace.check/1"):
     notes: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
-        return not self.failed
+        return not self.failed and any(check.holds for check in self.checks)
 
     def __repr__(self) -> str:
         """Say which checks fail, and where: pytest shows this under a failed assertion."""
-        if not self.failed:
+        if self:
             return f"<Check of {self.model.name}: {len(self.checks)} checks, none fails>"
+        if not self.failed:
+            return f"<Check of {self.model.name}: none of {len(self.checks)} checks could be judged>"
         fails = ", ".join(f"{check.name}{_at(check)}" for check in self.failed)
         return f"<Check of {self.model.name}: ✗ {fails}>"
 
@@ -69,6 +85,15 @@ class Check(Report, frozen=True, tag_field="schema", tag="gptrace.check/1"):
     def failed(self) -> tuple[CheckResult, ...]:
         """The checks that do not hold."""
         return tuple(check for check in self.checks if check.holds is False)
+
+    def raise_for_failures(self) -> None:
+        """Raise an AssertionError that says which checks fail, and where; or that none could be judged.
+
+        >>> import gptrace
+        >>> gptrace.check("tiny", only=["causal"]).raise_for_failures()
+        """
+        if not self:
+            raise AssertionError("\n".join(map(str, self.failed or self.checks)))
 
 
 def _at(check: CheckResult) -> str:

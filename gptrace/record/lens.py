@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from msgspec import field
 
-from gptrace.record.base import Count, Number, Positive, Record, Report, Versions, about
+from gptrace.record.base import Count, MeasuredNumber, Number, Positive, Record, Report, Versions, about
 from gptrace.record.model import ModelInfo
 from gptrace.record.prompt_result import Problem, PromptResult
 from gptrace.record.tokens import Ids, PromptText, Token
@@ -17,11 +17,17 @@ Rank = Annotated[Positive, about("rank of the whole model's prediction, from 1")
 
 
 class LensCell(Record, frozen=True):
-    """A layer at one position: its most likely token, and the rank it gives to the model's prediction."""
+    """A layer at one position: its most likely token, and what it makes of the model's prediction there.
+
+    A page has more candidates, so that they can be looked at.
+    """
 
     position: Count
     candidates: tuple[Candidate, ...]
     rank_of_prediction: Rank
+    probability_of_prediction: Annotated[
+        MeasuredNumber, about("that the layer gives to the whole model's prediction")
+    ] = None
 
     @property
     def best(self) -> Candidate:

@@ -5,11 +5,11 @@ Arrays are bytes, which the JSON shows in base64. Their numbers are little-endia
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 from msgspec import Meta
 
-from gptrace.record.base import Count, Number, Positive, Record, Report, Versions, about
+from gptrace.record.base import Base64Bytes, Count, Number, Positive, Record, Report, Versions, about
 from gptrace.record.check import Check
 from gptrace.record.explain import Explanation
 from gptrace.record.graph import Graph
@@ -19,6 +19,7 @@ from gptrace.record.tokens import Token
 from gptrace.record.trace import Trace
 
 Language = Annotated[str, Meta(pattern="^(en|zh)$")]
+ViewName = Literal["map", "why", "attention", "lens", "stream", "loss", "table", "failure"]
 
 
 class Row(Record, frozen=True):
@@ -26,7 +27,7 @@ class Row(Record, frozen=True):
 
     id: Count
     token: Token
-    weights: Annotated[bytes, about("float32[emb_dim], the row of the output head")]
+    weights: Annotated[Base64Bytes, about("float32[emb_dim], the row of the output head")]
     bias: Number
     logit: Number
 
@@ -35,9 +36,12 @@ class Projection(Record, frozen=True):
     """How the last position becomes logits: x·Wᵀ, shown on the candidates' rows."""
 
     path: Annotated[str, about("the output head")]
-    hidden: Annotated[bytes, about("float32[emb_dim], what the head took at the last position")]
+    hidden: Annotated[Base64Bytes, about("float32[emb_dim], what the head took at the last position")]
     rows: tuple[Row, ...]
-    logits: Annotated[bytes, about("uint16[vocab_size]; a logit is low + number * step")]
+    logits: Annotated[
+        Base64Bytes,
+        about("uint16, one for each token; a logit is low + number * step, of 65535 minus infinity"),
+    ]
     low: Number
     step: Number
 
@@ -45,8 +49,8 @@ class Projection(Record, frozen=True):
 class HeadWeights(Record, frozen=True):
     """The attention of one head; the entropy of a query is in nats, and averaged over all queries."""
 
-    weights: Annotated[bytes, about("uint8, 255 is 1, row by row; without later tokens if causal")]
-    entropy: Number
+    weights: Annotated[Base64Bytes, about("uint8, 255 is 1, row by row; without later tokens if causal")]
+    entropy: Annotated[Number, about("null where the weights of a query do not sum to 1")]
 
 
 class AttentionMap(Record, frozen=True):
@@ -55,13 +59,14 @@ class AttentionMap(Record, frozen=True):
     path: str
     call: Annotated[Count, about("index of the call that it is in")]
     head_count: Positive
-    numbers: tuple[Count, ...]
+    numbers: Annotated[tuple[Count, ...], about("of the chosen heads, from 0")]
     heads: tuple[HeadWeights, ...]
     is_causal: Annotated[bool, about("no query gives weight to a later token: rows are triangles")]
     is_recomputed: Annotated[bool, about("a fused kernel hides the weights: from its queries and keys")]
     difference: Annotated[
         Number | None, about("of the output by these weights and the kernel's, at most; null if not compared")
     ] = None
+    window: Annotated[Count, about("how many tokens a query looks at, at most; 0 if at all before it")] = 0
 
 
 class StreamPoint(Record, frozen=True):
@@ -86,7 +91,7 @@ class PagePrompt(Record, frozen=True):
 class LeftOut(Record, frozen=True):
     """A view, or a part of it, that the page does not have, and why, in both languages."""
 
-    view: str
+    view: ViewName
     reason: str
     reason_zh: str
 
@@ -101,6 +106,21 @@ class Page(Report, frozen=True, tag_field="schema", tag="gptrace.page/1"):
     trace: Trace
     graph: Graph
     prompts: tuple[PagePrompt, ...]
-    explanations: Annotated[tuple[Explanation, ...], about("in English and in Chinese, or none")] = ()
+    explanations: Annotated[
+        tuple[Explanation, ...], about("of the first prompt, in English and in Chinese, or none")
+    ] = ()
     check: Check | None = None
     left_out: tuple[LeftOut, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"<Page of {self.trace!r}>"
+
+    def _repr_html_(self) -> str:
+        """Return the page in a frame, whose script reaches nothing outside of it."""
+        from gptrace.report.page import to_frame
+
+        return to_frame(self)
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+        """Return what a notebook shows, and what a terminal does."""
+        return {"text/plain": repr(self), "text/html": self._repr_html_()}

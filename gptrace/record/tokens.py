@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+from msgspec import field
 
 from gptrace.record.base import Count, HexBytes, Record, Report, Versions, about
+from gptrace.record.prompt_result import Problem, PromptResult
 
 TokenText = Annotated[str | None, about("null for a part of a UTF-8 character")]
 TokenBytes = Annotated[HexBytes | None, about("in hexadecimal; null for an unknown id")]
@@ -22,13 +26,17 @@ class Token(Record, frozen=True):
     bytes: TokenBytes
 
 
-class TokenizedPrompt(Record, frozen=True):
+class TokenizedPrompt(PromptResult, frozen=True):
     """One prompt and its tokens."""
 
     index: Count
     text: PromptText
     ids: Ids
     tokens: tuple[Token, ...]
+    problem: Annotated[Problem | None, about("why this prompt of a stream has no tokens")] = field(
+        default=None, name="error"
+    )
+    extra: dict[str, Any] = field(default_factory=dict)
 
 
 class Tokens(Report, frozen=True, tag_field="schema", tag="gptrace.tokens/1"):
@@ -38,3 +46,16 @@ class Tokens(Report, frozen=True, tag_field="schema", tag="gptrace.tokens/1"):
     encoding: str
     vocab_size: Count
     results: tuple[TokenizedPrompt, ...]
+
+
+class TokensStream(Report, frozen=True, tag_field="schema", tag="gptrace.tokens/1"):
+    """A Tokens whose results come one by one, as they are made, and can be read once."""
+
+    versions: Versions
+    encoding: str
+    vocab_size: Count
+    results: Iterator[TokenizedPrompt]
+
+    def whole(self) -> Tokens:
+        """Wait for all results."""
+        return Tokens(self.versions, self.encoding, self.vocab_size, tuple(self.results))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from msgspec import Meta, field
 from msgspec.structs import force_setattr
@@ -11,6 +11,9 @@ from gptrace.record.base import Count, Positive, Record, Report, Versions, about
 from gptrace.record.model import Buffers, ModelInfo, ParameterTotals
 from gptrace.record.tokens import Ids, Padding, PromptText, Token, Truncated
 from gptrace.record.topk import Candidate, Temperature
+
+if TYPE_CHECKING:
+    from gptrace.record.page import Page
 
 Shape = tuple[Count, ...]
 Dims = Annotated[tuple[str, ...], about("names of the axes; a size in digits where nothing names it")]
@@ -230,6 +233,16 @@ class Trace(Report, frozen=True, tag_field="schema", tag="gptrace.trace/1"):
         """Take over the fields of another trace; only a pending trace is filled, and only once."""
         for name in self.__struct_fields__:
             force_setattr(self, name, getattr(trace, name))
+
+    def page(self, *, lang: str | None = None) -> Page:
+        """Return the page of the trace: the model's map, the table of its calls, and its failure.
+
+        `lang` is the language, "en" or "zh" (None: that of GPTRACE_LANG or the locale). `Session.page` makes
+        a page with everything that can be measured on the model.
+        """
+        from gptrace.report.page import page_of_trace
+
+        return page_of_trace(self, lang)
 
     def __getattr__(self, name: str) -> Any:
         # Reached for a field only while the trace is pending.

@@ -63,6 +63,15 @@ def model_facts(model: ModelInfo) -> FactPairs:
     return facts
 
 
+def configuration_facts(model: ModelInfo) -> FactPairs:
+    """Return the configuration that a model of the user's own code was built with."""
+    weights = model.weights or {}
+    call, being, kind = _fact(weights, "made_by").partition(" being ")
+    if weights.get("source") != "own code" or not being:
+        return []
+    return [(words("config"), line(words("{} is {}", call.rpartition(", ")[2], recorded(kind))))]
+
+
 def weights_text(weights: dict[str, Any], model: str = "") -> str:
     """Return the origin of a model's weights in one line, and whether the predictions mean anything.
 
@@ -251,8 +260,8 @@ def candidates_table(
     """
     largest = max((candidate.probability for candidate in candidates), default=0.0)
 
-    def bar(probability: float) -> str:
-        return bar_of(probability / largest if largest > 0 else 0.0)
+    def share(probability: float) -> float:
+        return probability / largest if largest > 0 else 0.0
 
     log_title = words("Log-probability") if log_probabilities else None
     columns = [
@@ -260,7 +269,7 @@ def candidates_table(
         Column("token", words("Next token"), token_label, role="strong"),
         Column("id", words("Id"), is_number=True),
         Column("probability", words("Probability"), percent, is_number=True),
-        Column("bar", "", bar, role="bar", drop_order=1),
+        Column("bar", "", lambda value: bar_of(share(value)), role="bar", drop_order=1, share_of=share),
         Column("log", log_title, "{:.4f}".format, is_number=True),
         Column("logit", words("Logit"), "{:.4f}".format, is_number=True, drop_order=2),
     ]

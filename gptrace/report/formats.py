@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator
 from msgspec.structs import replace
 
 from gptrace.errors import OptionError
-from gptrace.record import Check, Report, Trace
+from gptrace.record import Check, Page, Report, Trace
 from gptrace.record.writing import item_dicts, json_pieces, to_json
+from gptrace.report.titles import title_of
 from gptrace.report.view import View
 
 # rich takes a while to import and JSON does not need it, nor the parts of a report: hence the imports inside
@@ -25,6 +26,8 @@ def render_pieces(report: Report, format: str, view: View | None = None) -> Iter
     """Yield the text of `render` piece by piece, where a format can be written as it is made."""
     if format == "junit":
         return _junit(report)
+    if format in PICTURES:
+        return _picture(report, format, view or View())
     return FORMATS[format](report, view or View())
 
 
@@ -82,12 +85,37 @@ def _markdown(report: Report, view: View) -> Iterator[str]:
 def _html(report: Report, view: View) -> Iterator[str]:
     from gptrace.report import outputs
     from gptrace.report.html import to_page
+    from gptrace.report.page import to_document
 
-    title = f"gptrace {'run' if report.output_name() == 'trace' else report.output_name()}"
-    if not report.is_stream:
-        prompts = getattr(report, "inputs", None) or [report, *getattr(report, report.items)]
-        title += next((f": {text}" for prompt in prompts if (text := getattr(prompt, "text", None))), "")
-    yield to_page(outputs.parts(_whole(report), view), title, view.language_of(report))
+    if isinstance(report, Trace | Page):
+        page = report if isinstance(report, Page) else report.page()
+        yield to_document(replace(page, language=view.language_of(report)), view.theme)
+        return
+    title = title_of(report)
+    yield to_page(outputs.parts(_whole(report), view), title, view.language_of(report), view.theme)
+
+
+def _svg(report: Report, view: View) -> Iterator[str]:
+    from gptrace.report import outputs
+    from gptrace.report.parts import Lines, line
+    from gptrace.report.svg import to_svg
+
+    if isinstance(report, Trace | Page):
+        yield from _picture(report, "svg", view)
+        return
+    # Every row of a report, if they are asked for; else what is legible on a page.
+    width = view.width or (None if view.full else _PICTURE_WIDTH)
+    title = title_of(report)
+    parts = outputs.parts(_whole(report), dataclasses.replace(view, width=width))
+    yield to_svg([Lines([line(title, "strong")]), *parts], title, view.language_of(report), view.theme, width)
+
+
+def _picture(report: Report, format: str, view: View) -> Iterator[str]:
+    from gptrace.report.pictures import picture_of
+
+    if not isinstance(report, Trace | Page):
+        raise OptionError(f"{format} is no format of this report", "gptrace run draws a trace in it")
+    yield picture_of(report.trace if isinstance(report, Page) else report, format, view)
 
 
 def _junit(report: Report) -> Iterator[str]:
@@ -104,6 +132,10 @@ def _whole(report: Report) -> Report:
     return whole
 
 
+_PICTURE_WIDTH = 120  # columns
+
+# Formats of a trace alone.
+PICTURES = ("mermaid", "dot")
 FORMATS: dict[str, Callable[[Report, View], Iterator[str]]] = {
     "table": _table,
     "json": _json,
@@ -111,4 +143,5 @@ FORMATS: dict[str, Callable[[Report, View], Iterator[str]]] = {
     "csv": _csv,
     "markdown": _markdown,
     "html": _html,
+    "svg": _svg,
 }

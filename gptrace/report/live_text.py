@@ -30,11 +30,11 @@ class LiveText:
 
     def prompt(self, text: str | None, ids: tuple[int, ...]) -> str:
         """Return a prompt, after which its continuation is to stand."""
-        return "\n" + self._styled(in_language(prompt_text(text, ids), self._language), "quiet")
+        return "\n" + self._styled(in_language(prompt_text(text, ids), self._language), "prompt")
 
     def continuation(self, text: str) -> str:
         """Return a part of the continuation; the terminal itself breaks its lines."""
-        return self._styled(visible_lines(text), "strong")
+        return self._styled(visible_lines(text), "continuation")
 
     def ending(self, result: GenerationResult, notes: Sequence[str]) -> str:
         """Return the lines below a finished continuation."""

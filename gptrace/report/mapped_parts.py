@@ -6,7 +6,19 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from gptrace.report.parts import Claims, ClaimText, Facts, Line, Lines, Listing, Part, Table, Tree, TreeRow
+from gptrace.report.parts import (
+    Claims,
+    ClaimText,
+    Facts,
+    Legend,
+    Line,
+    Lines,
+    Listing,
+    Part,
+    Table,
+    Tree,
+    TreeRow,
+)
 from gptrace.report.table_data import Column, TableData
 
 Change = Callable[[str], str]
@@ -21,13 +33,7 @@ def with_texts(part: Part, change: Change) -> Part:
         case Facts():
             return replace(part, pairs=[(change(name), _line(line, change)) for name, line in part.pairs])
         case Table():
-            return replace(
-                part,
-                data=_table(part.data, change),
-                title=change(part.title),
-                lines=[_line(line, change) for line in part.lines],
-                too_narrow=lambda titles: change(part.too_narrow(titles)),
-            )
+            return _table(part, change)
         case Tree():
             return _tree(part, change)
         case Listing():
@@ -56,17 +62,35 @@ def _line(line: Line, change: Change) -> Line:
     return tuple((change(text), role) for text, role in line)
 
 
-def _table(table: TableData, change: Change) -> TableData:
-    return TableData([_column(column, change) for column in table.columns], table.rows)
+def _table(table: Table, change: Change) -> Table:
+    pieces = [
+        replace(piece, text=change(piece.text), figures=change(piece.figures)) for piece in table.tinted
+    ]
+    return replace(
+        table,
+        data=TableData([_column(column, change) for column in table.data.columns], table.data.rows),
+        title=change(table.title),
+        name=change(table.name),
+        lines=[_line(line, change) for line in table.lines],
+        tinted=pieces,
+        legend=table.legend and _legend(table.legend, change),
+        too_narrow=lambda titles: change(table.too_narrow(titles)),
+    )
+
+
+def _legend(legend: Legend, change: Change) -> Legend:
+    texts = {name: change(getattr(legend, name)) for name in ("text", "without_color", "in_words")}
+    return replace(legend, tints=_line(tuple(legend.tints), change), **texts)
 
 
 def _column(column: Column, change: Change) -> Column:
-    units_of = column.units_of
+    units_of, detail_of = column.units_of, column.detail_of
     return replace(
         column,
         title=column.title and change(column.title),
         show=lambda value: change(column.show(value)),
         units_of=None if units_of is None else lambda value: list(map(change, units_of(value))),
+        detail_of=None if detail_of is None else lambda value: change(detail_of(value)),
     )
 
 

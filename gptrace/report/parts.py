@@ -42,17 +42,54 @@ class Facts:
     pairs: Sequence[tuple[str, Line]]
 
 
+@dataclass(frozen=True, slots=True)
+class Legend:
+    """What the tints of a text or of cells mean.
+
+    `text` comes before `tints`, which are labels, each in the role that it explains. `without_color` stands
+    in the place of both where there are no colours, `in_words` where the details of the cells stand for them.
+    """
+
+    text: str
+    tints: Sequence[Span]
+    without_color: str = ""
+    in_words: str = ""
+
+    def lines(self, *, color: bool) -> list[Line]:
+        """Return what comes before the tints, and the tints: lines to be set beside or below each other."""
+        if not color:
+            return [line(self.without_color, "quiet")] if self.without_color else []
+        spans = [span for tint in self.tints for span in (("  ", ""), tint)]
+        return [line(self.text, "quiet"), tuple(spans[1:])]
+
+
+@dataclass(frozen=True, slots=True)
+class TintedPiece:
+    """A piece of a text, a role that tints it, and the figures that the tint stands for."""
+
+    text: str
+    role: str
+    figures: str
+
+
 def _too_narrow(titles: Sequence[str]) -> str:
     return words("too narrow for: {}; a pipe or a larger --width shows all columns", joined(titles))
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table with a title, and lines between the two."""
+    """A table with a title, and between the two a tinted text, a legend and lines, where there are any.
+
+    The tinted text says nothing without colours, and is left out there. `name` is what a screen reader calls
+    a table without a title.
+    """
 
     data: TableData
     title: str = ""
     lines: Sequence[Line] = ()
+    tinted: Sequence[TintedPiece] = ()
+    legend: Legend | None = None
+    name: str = ""
     # Says which columns a terminal is too narrow for, by their titles.
     too_narrow: Callable[[Sequence[str]], str] = _too_narrow
 

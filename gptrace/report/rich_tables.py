@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from rich import box
 from rich.cells import cell_len
+from rich.style import Style
 from rich.table import Table as RichTable
 from rich.text import Text
+from rich.theme import Theme
 
 from gptrace.report.line_breaking import broken, widest_unit
 from gptrace.report.parts import Table
@@ -24,10 +26,13 @@ MOST_ROWS = 2000
 _LEGIBLE = 6  # columns of text that a folded column keeps
 
 # Only the sixteen colours of the terminal's own theme: they are legible on light and on dark.
-STYLES = {
+TERMINAL_LOOKS = {
     "": "",
     "strong": "bold",
     "quiet": "dim",
+    "code": "bold",
+    "prompt": "dim",
+    "continuation": "bold",
     "changed": "bold magenta",
     "operation": "cyan",
     "bar": "magenta",
@@ -41,14 +46,22 @@ STYLES = {
     "rank 100": "yellow",
     "likely": "green",
     "fairly likely": "cyan",
+    "possible": "",
     "unlikely": "yellow",
-    "very unlikely": "red",
+    "very unlikely": "underline red",
     "keyword": "magenta",
     "string": "green",
     "comment": "dim",
     "literal": "cyan",
     "definition": "bold",
 }
+# The names of the roles in a theme of rich: one layout is printed with the looks of a terminal or a picture.
+STYLES = {role: f"role.{role}" if role else "" for role in TERMINAL_LOOKS}
+
+
+def theme_of(looks: Mapping[str, str | Style]) -> Theme:
+    """Return the theme of rich that gives each role its look."""
+    return Theme({STYLES[role]: look for role, look in looks.items() if role})
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,9 @@ class Column:
                 columns without it stay
     role_of     returns the role of a value, where it depends on the value
     units_of    in place of `show`: turns a value into texts of which a line break splits none
+    share_of    where the texts are bars: returns the share of 1 that a bar fills
+    detail_of   returns a figure that stands below the text, where cells have room for it
+    is_prose    whether the texts are sentences, which may break anywhere
     """
 
     key: str
@@ -34,6 +37,9 @@ class Column:
     drop_order: int | None = None
     role_of: Callable[[Any], str] | None = None
     units_of: Callable[[Any], Sequence[str]] | None = None
+    share_of: Callable[[Any], float] | None = None
+    detail_of: Callable[[Any], str] | None = None
+    is_prose: bool = False
 
     def text(self, value: Any) -> str:
         """Return the text of a value on one line."""

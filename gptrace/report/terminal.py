@@ -9,16 +9,38 @@ from rich.cells import cell_len
 from rich.console import Console, RenderableType
 from rich.table import Table as RichTable
 from rich.text import Text
+from rich.theme import Theme
 
 from gptrace.report.glyphs import has_all_glyphs, in_encoding, parts_in_encoding
 from gptrace.report.line_breaking import break_lines, broken
 from gptrace.report.listing_layout import listing_lines
-from gptrace.report.parts import Claims, ClaimText, Facts, Line, Lines, Listing, Part, Table, Tree, plain
-from gptrace.report.rich_tables import GAP, NATURAL_WIDTH, STYLES, PlainText, table_layout
+from gptrace.report.parts import (
+    Claims,
+    ClaimText,
+    Facts,
+    Line,
+    Lines,
+    Listing,
+    Part,
+    Table,
+    Tree,
+    line,
+    plain,
+)
+from gptrace.report.rich_tables import (
+    GAP,
+    NATURAL_WIDTH,
+    STYLES,
+    TERMINAL_LOOKS,
+    PlainText,
+    table_layout,
+    theme_of,
+)
 from gptrace.report.safe_text import visible
 from gptrace.report.tree_layout import tree_table
 from gptrace.report.view import View
 
+_THEME = theme_of(TERMINAL_LOOKS)
 # Sentences are hard to read on longer lines, however wide the terminal is.
 SENTENCE_WIDTH = 100
 
@@ -27,18 +49,22 @@ def to_text(parts: Sequence[Part], view: View) -> str:
     """Return the parts one below the other, a blank line between them, each line without trailing spaces."""
     if not has_all_glyphs(view.encoding):
         parts = parts_in_encoding(parts, view.encoding)
-    width = view.width
-    if any(isinstance(part, Claims) for part in parts):
-        width = min(width or SENTENCE_WIDTH, SENTENCE_WIDTH)
+    width = legible_width(parts, view.width)
     out = StringIO()
     printer = console(out, width, view.color)
-    for each in renderables(parts, width):
+    for each in renderables(parts, width, color=view.color):
         if isinstance(each, PlainText):
             out.write(each.text + "\n")
         else:
             printer.print(each)
     text = "".join(line.rstrip() + "\n" for line in out.getvalue().splitlines())
     return in_encoding(text, view.encoding)  # the rules of tables, which are drawn last
+
+
+def legible_width(parts: Sequence[Part], width: int | None) -> int | None:
+    """Return the width to lay parts out for: claims are sentences, however wide the terminal is."""
+    is_prose = any(isinstance(part, Claims) for part in parts)
+    return min(width or SENTENCE_WIDTH, SENTENCE_WIDTH) if is_prose else width
 
 
 def line_text(line: Line, view: View, *, end: str = "\n") -> str:
@@ -48,15 +74,15 @@ def line_text(line: Line, view: View, *, end: str = "\n") -> str:
     return in_encoding(out.getvalue(), view.encoding)
 
 
-def renderables(parts: Sequence[Part], width: int | None) -> list[RenderableType | PlainText]:
+def renderables(parts: Sequence[Part], width: int | None, *, color: bool) -> list[RenderableType | PlainText]:
     """Return what rich prints, and plain text, a blank line between the parts."""
     result: list[RenderableType | PlainText] = []
     for part in parts:
-        result += [*([Text("")] if result else []), *_rendered(part, width)]
+        result += [*([Text("")] if result else []), *_rendered(part, width, color)]
     return result
 
 
-def console(out: StringIO, width: int | None, color: bool, *, record: bool = False) -> Console:
+def console(out: StringIO, width: int | None, color: bool, theme: Theme = _THEME) -> Console:
     """Return a console that reads no markup and asks the environment nothing."""
     return Console(
         file=out,
@@ -71,27 +97,37 @@ def console(out: StringIO, width: int | None, color: bool, *, record: bool = Fal
         markup=False,
         emoji=False,
         highlight=False,
-        record=record,
+        theme=theme,
     )
 
 
-def _rendered(part: Part, width: int | None) -> list[RenderableType | PlainText]:
+def _rendered(part: Part, width: int | None, color: bool) -> list[RenderableType | PlainText]:
     match part:
         case Lines():
-            fits = width is None or all(cell_len(plain(line)) <= width for line in part.lines)
-            return [_wrapped(line, width) for line in (part.lines if fits else part.narrow or part.lines)]
+            fits = width is None or all(cell_len(plain(each)) <= width for each in part.lines)
+            return [_wrapped(each, width) for each in (part.lines if fits else part.narrow or part.lines)]
         case Facts():
             return [_facts(part, width)]
         case Table():
-            title = [broken(Text(part.title, style="bold"), width)] if part.title else []
             table = table_layout(part, width) if part.data.columns else []
-            return [*title, *(_wrapped(line, width) for line in part.lines), *table]
+            return [*(_wrapped(each, width) for each in _lines_above(part, width, color)), *table]
         case Tree():
             return [*tree_table(part, width)]
         case Listing():
             return [*listing_lines(part, width)]
         case Claims():
             return [*_claims(part, width or SENTENCE_WIDTH)]
+
+
+def _lines_above(table: Table, width: int | None, color: bool) -> list[Line]:
+    """Return the lines above a table; tints are for readers who see colours."""
+    tinted = tuple((piece.text, piece.role) for piece in table.tinted) if color else ()
+    legend = table.legend.lines(color=color) if table.legend is not None else []
+    beside = tuple(span for each in legend for span in each)
+    if width is None or cell_len(plain(beside)) <= width:
+        legend = [beside]
+    first = [line(table.title, "strong") if table.title else (), tinted, *legend]
+    return [*filter(None, first), *table.lines]
 
 
 def _text(line: Line) -> Text:
@@ -111,9 +147,15 @@ def _facts(facts: Facts, width: int | None) -> RichTable:
     grid.add_column(overflow="fold")
     names = max((cell_len(name) for name, _ in facts.pairs), default=0)
     room = None if width is None else max(1, width - names - GAP)
-    for name, line in facts.pairs:
-        grid.add_row(Text(name), _wrapped(line, room))
+    for name, value in facts.pairs:
+        grid.add_row(_name(name), _wrapped(value, room))
     return grid
+
+
+def _name(name: str) -> Text:
+    """Return the name of a fact; that of a check that fails begins with its mark."""
+    mark, space, rest = name.partition(" ")
+    return Text.assemble((mark, STYLES["fails"]), space, rest) if mark == "✗" else Text(name)
 
 
 def _claims(claims: Claims, width: int) -> list[RenderableType]:

@@ -9,6 +9,19 @@ from typing import Any
 from gptrace.errors import OptionError
 from gptrace.translation import checked_language, language_of_environment
 
+THEMES = ("light", "dark")
+
+
+def checked_theme(theme: str) -> str:
+    """Return the name of a theme; raise an OptionError for one that there is not.
+
+    >>> checked_theme("dark")
+    'dark'
+    """
+    if theme not in THEMES:
+        raise OptionError(f"the theme is {theme!r}", f"pick one of {', '.join(THEMES)}", option="theme")
+    return theme
+
 
 @dataclass(frozen=True, slots=True)
 class View:
@@ -18,6 +31,8 @@ class View:
     color              whether to write colours for a terminal
     encoding           encoding of the terminal; glyphs that it lacks become words
     lang               language: "en" or "zh"; None is that of GPTRACE_LANG, or else of the locale
+    theme              "light" or "dark" for HTML and SVG; None: HTML follows the reader, SVG is light
+    landscape          whether the SVG of a trace is 16:9
     full               whether to show every row, and fold nothing
     log_probabilities  whether candidates show them too
     columns            columns of a trace; without any, the usual ones and those that were measured
@@ -30,6 +45,8 @@ class View:
     color: bool = False
     encoding: str = "utf-8"
     lang: str | None = None
+    theme: str | None = None
+    landscape: bool = False
     full: bool = False
     log_probabilities: bool = False
     columns: tuple[str, ...] = ()

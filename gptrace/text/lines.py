@@ -14,7 +14,7 @@ from gptrace.errors import TextError
 from gptrace.record import Problem
 from gptrace.text.prompt_source import as_ids
 from gptrace.text.prompts import Prompt, from_ids, from_texts
-from gptrace.text.stdin import decode_utf8, empty_stdin
+from gptrace.text.stdin import check_not_shared, decode_utf8, empty_stdin
 from gptrace.text.tokenizer import Tokenizer
 from gptrace.wording import quoted_value
 
@@ -51,10 +51,12 @@ class PromptLines:
     """The prompts on the lines of stdin; a line that is no prompt has a `problem`.
 
     `is_json`: each line is a JSON object. `stdin` is a file descriptor. The first `start` lines have a result
-    already, so they are not run. Iterating over an empty stdin raises TextError.
+    already, so they are not run. Raises TextError where several processes share stdin, and when an empty
+    stdin is read.
     """
 
     def __init__(self, *, is_json: bool = False, stdin: int = 0, start: int = 0) -> None:
+        check_not_shared()
         self.start = start
         self._is_json = is_json
         self._stdin = stdin
@@ -72,7 +74,7 @@ class PromptLines:
         while self._ready or not self._has_ended:
             if self._ready:
                 number += 1
-                yield self._line(self._ready.pop(), f"line {number}")
+                yield read_line(self._ready.pop(), f"line {number}", is_json=self._is_json)
             else:
                 self._read()
         if not number:
@@ -86,14 +88,6 @@ class PromptLines:
             return not select.select([self._stdin], [], [], 0)[0]
         except (OSError, ValueError):
             return False
-
-    def _line(self, raw: bytes | None, what: str) -> PromptLine:
-        try:
-            text = _text_of(raw, what)
-            line = _line_of_object(_parsed(text, what), what) if self._is_json else PromptLine(text=text)
-            return replace(line, size=len(raw or b""))
-        except TextError as error:
-            return PromptLine(problem=Problem(error.message, error.hint))
 
     def _read(self) -> None:
         try:
@@ -110,6 +104,22 @@ class PromptLines:
         if self._has_ended and (self._rest or self._is_skipping):
             ready.append(None if self._is_skipping else self._rest)
         self._ready = ready[::-1]
+
+
+def read_line(raw: bytes | None, what: str, *, is_json: bool) -> PromptLine:
+    r"""Return the prompt on a line, which is a JSON object or the text itself.
+
+    `raw` is None for a line that is too long. `what` names the line in the message of a problem.
+
+    >>> read_line(b'{"text": "Hello", "id": 7}', "line 1", is_json=True).extra
+    {'id': 7}
+    """
+    try:
+        text = _text_of(raw, what)
+        line = _line_of_object(_parsed(text, what), what) if is_json else PromptLine(text=text)
+        return replace(line, size=len(raw or b""))
+    except TextError as error:
+        return PromptLine(problem=Problem(error.message, error.hint))
 
 
 def _text_of(raw: bytes | None, what: str) -> str:

@@ -42,6 +42,7 @@ def outputs() -> list[tuple[str, gptrace.Trace | Any]]:
         ("check", gptrace.check("tiny", only=["causal", "loss-labels"])),
         ("source", gptrace.source("Hello", model="tiny")),
         ("tokens", gptrace.tokens("你好\x1b")),
+        ("tokens", gptrace.tokens_stream(["a", "", {"ids": [1, 2], "name": "b"}])),
         ("models", presets()),
     ]
 

@@ -105,9 +105,32 @@ def test_an_assertion_says_which_line_leaks() -> None:
     with pytest.raises(AssertionError, match=r"test_check.py:\d+\n    whole = x.mean"):
         assert_causal(Leaking())
     assert_checks(Leaking(), "batch", "deterministic")
-    with pytest.raises(AssertionError, match="cache cannot be asserted: forward takes no cache"):
+    with pytest.raises(AssertionError, match="cache does not apply: forward takes no cache"):
         assert_checks(Leaking(), "cache")
     assert_checks(nn.Sequential(nn.Embedding(60, 4), nn.Linear(4, 60)))  # others may not apply
+
+
+def test_a_script_can_raise_what_a_check_says() -> None:
+    with pytest.raises(AssertionError, match=r"✗ causal: .*\n  .*test_check.py:\d+\n    whole = x.mean"):
+        gptrace.check(Leaking(), only=["causal", "batch"]).raise_for_failures()
+    gptrace.check(Leaking(), only=["batch", "cache"]).raise_for_failures()
+    with pytest.raises(AssertionError, match="– cache does not apply: forward takes no cache"):
+        gptrace.check(Leaking(), only=["cache", "loss-labels"]).raise_for_failures()
+
+
+def test_the_verdict_says_what_was_judged_and_nothing_judged_is_no_success(cli: Cli) -> None:
+    check = gptrace.check("tiny", only=["causal", "batch", "loss-labels"])
+    assert check
+    assert str(check).endswith("\n2 checks hold, 1 does not apply.")
+    assert [result.applies for result in check.checks] == [True, True, False]
+    leaking = gptrace.check(Leaking(), only=["causal", "batch", "tokens-stay-apart"])
+    assert str(leaking).endswith("\n1 check fails, 1 holds, 1 cannot be judged.")
+    assert "(difference 0." in str(leaking)
+    assert "; rounding explains up to " in str(leaking)
+    outcome = cli("check", "-m", "tiny", "--only", "loss-labels")
+    assert outcome.code == 1
+    assert outcome.out.endswith("No check applies or can be judged: this says nothing about the model.\n")
+    assert not gptrace.check("tiny", only=["loss-labels"])
 
 
 def test_the_users_model_is_left_as_it_was() -> None:
@@ -145,9 +168,16 @@ def test_a_model_that_cannot_be_copied_is_checked_itself() -> None:
     assert fingerprint(model) == before
 
 
+class Pooled(Leaking):
+    """It has one number for the whole text."""
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        return super().forward(ids).mean()
+
+
 def test_a_model_without_logits_is_refused() -> None:
-    with pytest.raises(NoLogitsError, match="cannot be checked"):
-        gptrace.check(nn.Linear(3, 2))
+    with pytest.raises(NoLogitsError, match="Pooled cannot be checked: the output"):
+        gptrace.check(Pooled())
 
 
 @pytest.mark.parametrize(("size", "needed"), [("context_length=2", 3), ("vocab_size=1", 2)])
@@ -199,7 +229,8 @@ def test_a_model_that_exits_in_the_middle_is_not_judged(name: str, monkeypatch: 
     experiments = Experiments(make_subject(load(Exiting()), seed=1), None)
     monkeypatch.setattr(Exiting, "exits", True)
     finding = engine.find(name, experiments)
-    assert (finding.holds, finding.key, finding.figures) == (None, "not_run", {"error": "SystemExit"})
+    assert (finding.holds, finding.key) == (None, "not_run")
+    assert isinstance(getattr(finding.raised, "__cause__", None), SystemExit)
 
 
 def test_a_run_that_is_too_large_to_record_is_not_judged(monkeypatch: pytest.MonkeyPatch) -> None:

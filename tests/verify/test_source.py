@@ -256,25 +256,29 @@ def test_a_file_that_changed_meanwhile_is_left_alone(styles: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("a = 1\n", f"a = 1  {MARK}s\n"),
-        ("a = 1  # mine\r\n", f"a = 1  # mine  {MARK}s\r\n"),
-        (f"a = 1  {MARK}old", f"a = 1  {MARK}s"),
-        (f"a = 1  # mine  {MARK}old\n", f"a = 1  # mine  {MARK}s\n"),
-        (f"a = '  {MARK}'\n", f"a = '  {MARK}'  {MARK}s\n"),
-        (f"a = '{MARK}'  # b\n", f"a = '{MARK}'  # b  {MARK}s\n"),
-        ("a = 1  # ends with \\\n", f"a = 1  # ends with \\  {MARK}s\n"),
+        ("a = 1\n", f"a = 1  {MARK}[4]\n"),
+        ("a = 1  # mine\r\n", f"a = 1  # mine  {MARK}[4]\r\n"),
+        (f"a = 1  {MARK}x [batch] [2], ... 3 more", f"a = 1  {MARK}[4]"),
+        (f"a = 1 {MARK}[2]\n", f"a = 1  {MARK}[4]\n"),
+        ("a = 1   \n", f"a = 1     {MARK}[4]\n"),
+        (f"a = 1  {MARK}to do\n", f"a = 1  {MARK}to do  {MARK}[4]\n"),
+        (f"a = 1  # mine  {MARK}[2]\n", f"a = 1  # mine  {MARK}[4]\n"),
+        (f"a = '  {MARK}'\n", f"a = '  {MARK}'  {MARK}[4]\n"),
+        (f"a = '{MARK}'  # b\n", f"a = '{MARK}'  # b  {MARK}[4]\n"),
+        ("a = 1  # ends with \\\n", f"a = 1  # ends with \\  {MARK}[4]\n"),
         ("a = 1 + \\\n    2\n", "a = 1 + \\\n    2\n"),
         (f'a = """\n{MARK}"""\n', f'a = """\n{MARK}"""\n'),
-        ("a = (  \n    1)\n", f"a = (  {MARK}s\n    1)\n"),
-        ("a = (\n    1)\n", f"a = (  {MARK}s\n    1)\n"),
+        ("a = (  \n    1)\n", f"a = (    {MARK}[4]\n    1)\n"),
+        ("a = (\n    1)\n", f"a = (  {MARK}[4]\n    1)\n"),
     ],
 )
 def test_a_comment_changes_nothing_else(text: str, expected: str) -> None:
     lines = list(io.StringIO(text, newline=""))
-    changed = "".join(with_comments(lines, {1: "s"})[0])
+    changed = "".join(with_comments(lines, {1: "[4]"})[0])
     assert changed == expected
     assert ast.dump(ast.parse(changed)) == ast.dump(ast.parse(text))
-    assert with_comments(changed.splitlines(keepends=True), {1: "s"})[0] == changed.splitlines(keepends=True)
+    again = changed.splitlines(keepends=True)
+    assert with_comments(again, {1: "[4]"}).lines == again
     alone = f"    {MARK}by somebody else\n"
     assert without_comments([alone]) == [alone]
 
@@ -296,7 +300,7 @@ def test_code_that_is_in_no_file_is_named_as_python_names_it(monkeypatch: pytest
     source = gptrace.source(ids=[IDS], model=cell["GPT"]().eval())
     assert [file.file for file in source.files] == [name]
     assert line_with(source, "x = self.tok_emb(ids)").made[0].shape == (1, 4, 12)
-    with pytest.raises(GptraceError, match="notebook"):
+    with pytest.raises(GptraceError, match="no file that is there"):
         commented_files(source)
 
 
@@ -367,7 +371,7 @@ def test_hostile_source_text_is_shown_safely(tmp_path: Path) -> None:
             assert "\\x1b[31m\\u202e[bold]" in table or width == 60
             if width is not None and not color:
                 assert max(map(len, table.split("\n"))) <= width
-    assert max(map(len, render(source, "table").split("\n"))) < 400
+    assert max(map(len, render(source, "table").split("\n"))) < 1000  # of the 5000
     assert "</script>" not in render(source, "html")
     assert "\x1b" not in render(source, "markdown") + render(source, "csv") + source.to_json()
 

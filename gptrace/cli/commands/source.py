@@ -10,7 +10,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gptrace.cli import output_file, streams
-from gptrace.cli.options.display import CheckLines, DiffComments, FullCode, WriteComments
+from gptrace.cli.failures import after_report
+from gptrace.cli.options.display import CheckLines, DiffComments, FullCode, RemoveComments, WriteComments
 from gptrace.cli.options.groups import ModelOptions, OutputOptions, TextOptions, Truncate
 from gptrace.cli.output import CommandResult
 from gptrace.errors import EXIT_DONE, EXIT_FAILED, GptraceError, OptionError, OutputError
@@ -26,17 +27,20 @@ if TYPE_CHECKING:
 def source(
     text: TextOptions, model: ModelOptions, output: OutputOptions,
     truncate: Truncate = False, full: FullCode = False, check: CheckLines = False,
-    write: WriteComments = False, diff: DiffComments = False,
+    write: WriteComments = False, remove: RemoveComments = False, diff: DiffComments = False,
 ) -> CommandResult:  # fmt: skip
     """Show your own code, each line with the shapes that it makes.
 
     The functions that ran stand as they are in the file, with axis names and sizes beside each line that
     makes a tensor. "×12" is a line that ran 12 times, "–" one that did not run. With --write the shapes
-    become comments in the file, which begin with "# gptrace:"; a second run replaces them.
+    become comments in the file, which begin with "# gptrace:"; a second run replaces them, and --remove
+    gives the file of before.
     """
     destination = output.destination()
-    if write and diff:
-        raise OptionError("--write and --diff are both given", "drop one of the two")
+    if write and (diff or remove):
+        raise OptionError(
+            f"--write and {'--diff' if diff else '--remove'} are both given", "drop one of the two"
+        )
     if diff and (destination.format != "table" or destination.file is not None):
         raise OptionError("--diff is plain text on stdout", "leave out --format, --json and --output")
     session = model.session()
@@ -46,13 +50,18 @@ def source(
     except GptraceError as error:
         if not isinstance(error.source, Source):
             raise
-        record, failure = error.source, error  # up to where it broke
+        record = error.source  # up to where it broke
+        failure = error if diff else after_report(error, record.error, destination)
     # The lines after a failure have no shapes, so writing would remove the comments that they have.
-    if diff or (write and failure is None):
-        from gptrace.verify.source.writing import ChangedFileError, commented_files  # it needs torch
+    if diff or remove or (write and failure is None):
+        from gptrace.verify.source.writing import (  # it needs torch
+            ChangedFileError,
+            commented_files,
+            files_without_comments,
+        )  # fmt: skip
 
         try:
-            changed = commented_files(record)
+            changed = commented_files(record, remove=remove)
         except ChangedFileError as error:
             refusal = error
             return CommandResult(_safe(refusal.diff), final_error=lambda: refusal)
@@ -60,6 +69,8 @@ def source(
             text_of_diff = "".join(file.diff for file in changed)
             return CommandResult(_safe(text_of_diff), final_error=lambda: failure)
         _write(changed)
+        for reason in files_without_comments(record):
+            streams.write_notice(f"no comments in {reason}")
     result = destination.result(record, View(full=full))
     exit_code = EXIT_FAILED if record.checks else EXIT_DONE
     return replace(result, final_error=lambda: failure, exit_code=exit_code)
@@ -72,7 +83,7 @@ def _safe(diff: str) -> str:
 
 
 def _write(files: Sequence[CommentedFile]) -> None:
-    """Write the files with their comments, and say how many there are."""
+    """Write the files with their comments, or without, and say how many there are."""
     for file in files:
         if file.before != file.after:
             _check_replaceable(file)
@@ -84,10 +95,17 @@ def _write(files: Sequence[CommentedFile]) -> None:
             except OSError as error:
                 problem = f"{file.name!r} cannot be written: {error.strerror}"
                 raise OutputError(problem, "the file is as it was before") from None
-        if is_new:
+        if not file.has_comments:
+            streams.write_notice(f"{file.comments} shape comments were taken out of {file.name!r}")
+        elif is_new:
             streams.write_notice(f"{file.comments} shape comments are now in {file.name!r}")
         else:
             streams.write_notice(f"the {file.comments} shape comments in {file.name!r} are up to date")
+        if file.foreign:
+            numbers = enumerated(list(map(str, file.foreign)), 8)
+            streams.write_notice(
+                f"comments that gptrace did not write stay in {file.name!r}: lines {numbers}"
+            )
         if file.refused:
             numbers = enumerated(list(map(str, file.refused)), 8)
             streams.write_notice(f"no comment fits at the end of these lines of {file.name!r}: {numbers}")

@@ -7,6 +7,9 @@ from typing import Annotated
 
 from gptrace.cli.options.option import option
 from gptrace.report.columns import ALL_COLUMNS
+from gptrace.report.view import THEMES
+
+PAGE_FILE = "gptrace.html"
 
 FullTrace = Annotated[bool, option("--full", "Show every call, without folding equal blocks.")]
 FullText = Annotated[bool, option("--full", "Show every token of a long text.")]
@@ -89,8 +92,25 @@ WriteComments = Annotated[
         "--write", "Write the shapes as comments into the file itself, in place of those of an earlier run."
     ),
 ]
-DiffComments = Annotated[bool, option("--diff", "Show what --write would change, as a diff.")]
+RemoveComments = Annotated[
+    bool, option("--remove", "Take the comments that --write made out of the file again.")
+]
+DiffComments = Annotated[
+    bool, option("--diff", "Show what --write would change, or with --remove what that would, as a diff.")
+]
 FullCode = Annotated[bool, option("--full", "Show every line of the functions that ran.")]
 ListChecks = Annotated[bool, option("--list", "List the checks, each with what must hold.")]
+Open = Annotated[
+    bool,
+    option("--open", f"Open the page in a browser; without --output, it is written to {PAGE_FILE}."),
+]
+Landscape = Annotated[bool, option("--landscape", "Draw an SVG of 16:9, for a slide.")]
+Theme = Annotated[
+    str | None,
+    option(
+        f"--theme {'|'.join(THEMES)}", variable=True,
+        help="Colours of HTML and SVG.  [default: HTML follows the reader's system, SVG is light]",
+    ),
+]  # fmt: skip
 Rtol = Annotated[float, option("--rtol NUMBER", "Relative tolerance for comparing values.")]
 Atol = Annotated[float, option("--atol NUMBER", "Absolute tolerance for comparing values.")]

@@ -17,7 +17,8 @@ def parts(difference: Difference, view: View) -> list[Part]:
     """Return the two traces, a summary, and a table of the differences."""
     table = csv_table(difference, view)
     facts = Facts([*_traces(difference), *_settings(difference)])
-    return [facts, Lines(_summary(difference)), *([Table(table)] if table.rows else [])]
+    differences = [Table(table, name=words("Differences"))] if table.rows else []
+    return [facts, Lines(_summary(difference)), *differences]
 
 
 def csv_table(difference: Difference, view: View) -> TableData:

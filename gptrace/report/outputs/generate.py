@@ -42,7 +42,7 @@ def item_parts(result: GenerationResult, view: View) -> list[Part]:
         return problem_parts(result.index, result.problem)
     prompt = prompt_text(result.prompt_text, result.prompt_ids)
     text = result.text if result.text is not None else " ".join(map(str, result.new_ids))
-    lines = [((prompt, "quiet"), (visible_lines(text), "strong")), ending(result)]
+    lines = [((prompt, "prompt"), (visible_lines(text), "continuation")), ending(result)]
     if not result.steps:
         return [Lines(lines)]
     attention = result.steps[-1].attention
@@ -65,7 +65,7 @@ def item_parts(result: GenerationResult, view: View) -> list[Part]:
         (number, step.cached, step, step.attention, step.logits, step.token)
         for number, step in enumerate(result.steps, start=1)
     ]
-    return [Table(TableData(columns, rows), lines=lines)]
+    return [Table(TableData(columns, rows), lines=lines, name=words("Steps"))]
 
 
 def csv_table(generation: Generation, view: View) -> TableData:

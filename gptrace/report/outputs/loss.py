@@ -17,14 +17,16 @@ from gptrace.report.common_parts import (
     problem_parts,
     prompt_title,
 )
-from gptrace.report.parts import Facts, Line, Lines, Part, Span, Table, line
+from gptrace.report.parts import Facts, Legend, Lines, Part, Table, TintedPiece, line
 from gptrace.report.safe_text import token_label, visible_lines
 from gptrace.report.table_data import Column, TableData
 from gptrace.report.view import View
 from gptrace.translation import joined, words
 
 # The role of a token by its probability: at least so high; the last one is for all below.
-_ROLES = ((0.5, "likely"), (0.1, "fairly likely"), (0.01, ""), (0.0001, "unlikely"), (0.0, "very unlikely"))
+_ROLES = (
+    (0.5, "likely"), (0.1, "fairly likely"), (0.01, "possible"), (0.0001, "unlikely"), (0.0, "very unlikely"),
+)  # fmt: skip
 _MOST_ROWS = 64
 _ROWS_OF_LONG_TEXT = 10
 
@@ -51,14 +53,15 @@ def item_parts(result: LossResult, view: View) -> list[Part]:
         (position, scored.token, scored.id, scored.probability, scored.rank, scored.log_probability)
         for position, scored in enumerate(result.tokens)
     ]
-    lines = [_colored_text(result.tokens), _legend()] if view.color and len(rows) > 1 else []
+    is_tinted, lines = len(rows) > 1, []
     if len(rows) > _MOST_ROWS and not view.full:
         rows = sorted(rows[1:], key=lambda row: (row[5] or 0.0, row[0]))[:_ROWS_OF_LONG_TEXT]
         template = "the {} of {} tokens with the highest surprisal; --full shows all"
         text = words(template, _ROWS_OF_LONG_TEXT, f"{len(result.tokens):,}")
         lines.append(line(text, "quiet"))
     title = words("{}: {}", prompt_title(result), loss_text(result.loss, result.perplexity))
-    return [Table(TableData(columns, rows), title, lines)]
+    tinted, legend = (_tinted_text(result.tokens), _legend()) if is_tinted else ((), None)
+    return [Table(TableData(columns, rows), title, lines, tinted, legend)]
 
 
 def csv_table(loss: Loss, view: View) -> TableData:
@@ -140,19 +143,28 @@ def _role(probability: float | None) -> str:
     return next((role for least, role in _ROLES if probability >= least), "")
 
 
-def _colored_text(tokens: Sequence[ScoredToken]) -> Line:
+def _tinted_text(tokens: Sequence[ScoredToken]) -> list[TintedPiece]:
     """Return the text, each token in the role of its probability."""
-    spans: list[Span] = []
+    pieces: list[TintedPiece] = []
     waiting: list[ScoredToken] = []  # parts of a character that is not whole yet
     for scored in tokens:
         waiting.append(scored)
         text = _joined(waiting)
         if text is not None or scored is tokens[-1]:
-            probabilities = [part.probability for part in waiting if part.probability is not None]
-            role = _role(min(probabilities, default=None))
-            spans.append((visible_lines(text if text is not None else "�"), role))
+            pieces.append(_piece(text if text is not None else "�", waiting))
             waiting = []
-    return tuple(spans)
+    return pieces
+
+
+def _piece(text: str, tokens: Sequence[ScoredToken]) -> TintedPiece:
+    """Return a text with the figures of its tokens: several where they share a character."""
+    probabilities = [token.probability for token in tokens if token.probability is not None]
+    figures = [
+        words("{}, rank {}", percent(token.probability), _rank(token.rank))
+        for token in tokens
+        if token.probability is not None
+    ]
+    return TintedPiece(visible_lines(text), _role(min(probabilities, default=None)), joined(figures, "; "))
 
 
 def _joined(tokens: Sequence[ScoredToken]) -> str | None:
@@ -164,8 +176,6 @@ def _joined(tokens: Sequence[ScoredToken]) -> str | None:
         return None
 
 
-def _legend() -> Line:
-    spans: list[Span] = [(words("probability "), "quiet")]
-    for least, role in _ROLES:
-        spans += [(f"≥ {100 * least:g} %" if least else words("less"), role), ("  ", "")]
-    return tuple(spans)
+def _legend() -> Legend:
+    tints = [(f"≥ {100 * least:g} %" if least else words("less"), role) for least, role in _ROLES]
+    return Legend(words("probability "), tints)

@@ -11,7 +11,7 @@ from gptrace.translation import words
 
 def parts(presets: Presets, view: View) -> list[Part]:
     """Return one table."""
-    return [Table(csv_table(presets, view))]
+    return [Table(csv_table(presets, view), name=words("Models"))]
 
 
 def csv_table(presets: Presets, view: View) -> TableData:

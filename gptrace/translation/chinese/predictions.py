@@ -25,7 +25,24 @@ TEXTS: dict[str, str] = {
     "convert it first, for example with: iconv -f LATIN1 -t UTF-8": (
         "请先转换编码，例如用：iconv -f LATIN1 -t UTF-8"
     ),
+    "stdin is shared by the {} processes of WORLD_SIZE, so each would read a part of it": (
+        "WORLD_SIZE 的 {} 个进程共用一个 stdin，每个进程只会读到一部分"
+    ),
+    "give the text as an argument, or run the command without torchrun": (
+        "请把文字写成参数，或不用 torchrun 运行这条命令"
+    ),
+    "task is {}": "task 是 {}",
+    "model is a {}, which would travel with every pickle": "model 是一个 {}，它会随每个 pickle 一起传送",
+    "give its name, as in model='tiny' or model='model.py:GPT'": (
+        "请给出它的名字，例如 model='tiny' 或 model='model.py:GPT'"
+    ),
+    "there is no column {}; there are {}": "没有 {} 这一列；现有的列是 {}",
+    "name it, as in {}={}": "请指明列名，例如 {}={}",
+    "the column {} is there already": "已经有 {} 这一列",
+    "rename or drop it before": "请先改名或删去它",
+    "line {} of stdin": "stdin 的第 {} 行",
     "line {} of stdin is empty": "stdin 的第 {} 行是空的",
+    "lines {} of stdin are empty": "stdin 的第 {!t} 行是空的",
     "drop empty lines, for example with: grep .": "请去掉空行，例如用：grep .",
     "the text holds U+{} at character {}, which is half of a surrogate pair and no character": (
         "文字的第 {1} 个字符是 U+{0}，它只是代理对的一半，不是字符"

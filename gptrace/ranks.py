@@ -1,0 +1,20 @@
+"""This process among those that torchrun or a like launcher started: WORLD_SIZE and RANK."""
+
+from __future__ import annotations
+
+import os
+
+
+def world_size() -> int:
+    """Return how many processes the launcher started; 1 without a launcher."""
+    return max(1, _number("WORLD_SIZE", 1))
+
+
+def rank() -> int:
+    """Return the number of this process among them; 0 is the first, which alone prints."""
+    return _number("RANK", 0) if world_size() > 1 else 0
+
+
+def _number(variable: str, default: int) -> int:
+    value = os.environ.get(variable, "")
+    return int(value) if value.isascii() and value.isdecimal() and len(value) < 10 else default

@@ -1,0 +1,36 @@
+// Builds gptrace/report/page/: page.js and page.css, which the report puts into one
+// HTML file, and layout.js, which lays out the SVG picture.
+// The same sources give the same bytes.
+import { mkdirSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
+
+const folder = fileURLToPath(new URL(".", import.meta.url));
+const target = process.argv[2] ?? fileURLToPath(new URL("../gptrace/report/page/", import.meta.url));
+mkdirSync(target, { recursive: true });
+
+const shared = {
+  absWorkingDir: folder,
+  bundle: true,
+  minify: true,
+  charset: "utf8",
+  legalComments: "none",
+  logLevel: "warning",
+};
+await build({
+  ...shared,
+  entryPoints: { page: "src/main.tsx" },
+  outdir: target,
+  format: "iife",
+  target: "es2022",
+  jsx: "automatic",
+  jsxImportSource: "preact",
+});
+await build({
+  ...shared,
+  entryPoints: { layout: "src/map/layout_entry.ts" },
+  outdir: target,
+  format: "iife",
+  target: "es2020",
+});
+await build({ ...shared, entryPoints: { page: "src/styles.css" }, outdir: target });

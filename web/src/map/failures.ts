@@ -1,0 +1,74 @@
+// Which nodes failed, or are blamed by a check, and which edges lead into them.
+import { ancestors, operationOf, type PageIndex } from "../page_index";
+import type { CheckResult, Node, Page } from "../record";
+
+export interface Failures {
+  /** In the order in which they are told; the first is shown first. */
+  nodes: readonly Node[];
+  failed: ReadonlySet<number>;
+  bad: ReadonlySet<number>;
+  /** What is written beside a node: "expects [..., 48]". */
+  remarks: ReadonlyMap<number, readonly string[]>;
+}
+
+export function failuresOf(page: Page, index: PageIndex): Failures {
+  const nodes: Node[] = [];
+  const remarks = new Map<number, readonly string[]>();
+  const broken = page.trace.error ? failingNode(page, index) : undefined;
+  if (broken) {
+    nodes.push(broken);
+    remarks.set(broken.id, remarkLines(page.trace.error?.diagnosis ?? ""));
+  }
+  for (const check of (page.check?.checks ?? []).filter((one) => one.holds === false)) {
+    const node = blamedNode(check, page, index);
+    if (!node) continue;
+    if (!nodes.includes(node)) nodes.push(node);
+    const others = (remarks.get(node.id) ?? []).filter((line) => line.startsWith("✗"));
+    remarks.set(node.id, [...others, `✗ ${check.name}`, check.source?.text.trim() ?? ""].filter(Boolean));
+  }
+  const failed = new Set(nodes.map((node) => node.id));
+  const bad = new Set(index.graph.edges.flatMap((edge, at) => (failed.has(edge.target) && edge.source !== edge.target ? [at] : [])));
+  return { nodes, failed, bad, remarks };
+}
+
+/** The boxes that have to be open for a node to be seen. */
+export function boxesAround(index: PageIndex, nodes: readonly Node[]): number[] {
+  return [...new Set(nodes.flatMap((node) => ancestors(index, node).map((box) => box.id)))];
+}
+
+/** The innermost module call that failed; in it the operation, if the model's own code ran it. */
+function failingNode(page: Page, index: PageIndex): Node | undefined {
+  const { error, calls } = page.trace;
+  const call = calls.findLast((one) => one.failed && one.path === error?.path) ?? calls.findLast((one) => one.failed);
+  const node = call && index.places.get(call.index)?.node;
+  if (!node || page.trace.error?.cause) return node;
+  return (index.children.get(node.id) ?? []).find((one) => operationOf(index, one, 0)?.failed) ?? node;
+}
+
+/** Checks that fail, those with the same line and operation together. */
+export function blames(page: Page): CheckResult[][] {
+  const groups = new Map<string, CheckResult[]>();
+  for (const check of (page.check?.checks ?? []).filter((one) => one.holds === false)) {
+    const { file, line } = check.source ?? { file: check.name, line: 0 };
+    const key = JSON.stringify([file, line, check.path, check.operation]);
+    groups.set(key, [...(groups.get(key) ?? []), check]);
+  }
+  return [...groups.values()];
+}
+
+/** The operation that a check blames: by its line, or else by its name; the module where neither is known. */
+export function blamedNode(check: CheckResult, page: Page, index: PageIndex): Node | undefined {
+  const call = page.trace.calls.find((one) => one.path === (check.path ?? ""));
+  const box = call && index.places.get(call.index)?.node;
+  if (!box) return undefined;
+  const inside = (index.children.get(box.id) ?? []).filter((node) => node.kind === "operation");
+  const line = check.source ? `:${check.source.line}` : null;
+  const named = inside.filter((node) => operationOf(index, node, 0)?.name === check.operation);
+  return named.find((node) => line !== null && operationOf(index, node, 0)?.source.endsWith(line)) ?? named[0] ?? box;
+}
+
+/** "out_head: Linear expects [..., 48], got [1, 4, 192], made by final_norm" as lines without the module. */
+function remarkLines(diagnosis: string): string[] {
+  const match = /^[^:]*: (.*expects .*), (got .*?)(?:, (made by .*))?$/s.exec(diagnosis);
+  return match ? match.slice(1).filter((line) => line !== undefined) : [];
+}

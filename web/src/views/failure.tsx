@@ -1,0 +1,126 @@
+// Where the forward pass broke, or which line a check blames: on the map and in words.
+import { useEffect, useMemo } from "preact/hooks";
+import { Canvas } from "../map/canvas";
+import { blamedNode, blames, boxesAround, failuresOf } from "../map/failures";
+import { Prose, Verdict } from "../parts/prose";
+import { Shape } from "../parts/shape";
+import type { CheckResult, Failure, Node, SourceLine } from "../record";
+import { hasFailure } from "../state";
+import { visible, visibleLines } from "../visible";
+import { FAILURE } from "../words/failure";
+import type { Say } from "../words/say";
+import type { View, ViewProps } from "./view";
+
+export const failure: View = { component: FailureView, hasData: (page) => hasFailure(page) || page.check != null };
+
+const NONE: ReadonlySet<number> = new Set();
+
+function FailureView({ page, index, state, dispatch, say }: ViewProps) {
+  const failures = useMemo(() => failuresOf(page, index), [page, index]);
+  const show = (nodes = failures.nodes) =>
+    dispatch(({ open }) => ({ open: [...open, ...boxesAround(index, nodes)], node: nodes[0]?.id ?? null }));
+  useEffect(() => show(), [failures]);
+  const checks = page.check?.checks ?? [];
+  if (!hasFailure(page)) {
+    return <section class="left-out padded"><p>{say(FAILURE.nothingChecked)}</p><Checks checks={checks} say={say} /></section>;
+  }
+  return (
+    <div class="map-view">
+      <div class="map-side">
+        {page.graph.nodes.length > 0 && <Canvas {...{ index, state, dispatch, say }} failed={failures.failed} bad={failures.bad} told={NONE} remarks={failures.remarks} />}
+      </div>
+      <aside class="inspector failure-text" tabIndex={0} aria-label={say(FAILURE.region)}>
+        <FailureText {...{ page, index, say }} onShow={(node) => show([node])} />
+      </aside>
+    </div>
+  );
+}
+
+interface FailureTextProps extends Pick<ViewProps, "page" | "index" | "say"> {
+  onShow?: (node: Node) => void;
+}
+
+/** What failed, and what the checks found, in words. */
+export function FailureText({ page, index, say, onShow }: FailureTextProps) {
+  const { error } = page.trace;
+  return (
+    <>
+      {error && <Broken {...{ error, say }} unreached={[...index.graph.unreached.values()]} />}
+      {blames(page).map((group) => {
+        const node = group[0] && blamedNode(group[0], page, index);
+        return <Blamed key={group[0]?.name} checks={group} say={say} onShow={node && onShow ? () => onShow(node) : null} />;
+      })}
+      <Checks checks={page.check?.checks ?? []} say={say} />
+    </>
+  );
+}
+
+function Broken({ error, unreached, say }: { error: Failure; unreached: readonly string[]; say: Say }) {
+  return (
+    <section>
+      <h2 class="verdict-bad">{say(FAILURE.stopped, { type: visible(error.type), path: visible(error.path) || say(FAILURE.model) })}</h2>
+      {error.diagnosis && <><h3>{say(FAILURE.cause)}</h3><p class="diagnosis"><Prose text={error.diagnosis} /></p></>}
+      {error.inputs.length > 0 && (
+        <><h3>{say(FAILURE.got)}</h3>{error.inputs.map((tensor, at) => <p key={at}><code>{visible(tensor.name)}</code> <Shape dims={tensor.dims} shape={tensor.shape} /></p>)}</>
+      )}
+      {error.source && <><h3>{say(FAILURE.line)}</h3><SourceText text={error.source} /></>}
+      <h3>{say(FAILURE.message)}</h3>
+      <pre class="source">{visibleLines(error.message)}</pre>
+      {unreached.length > 0 && (
+        <>
+          <h3>{say(FAILURE.unreached)} <span class="quiet">({say(FAILURE.unreachedHow)})</span></h3>
+          <ul class="operations">{unreached.map((path) => <li key={path} class="quiet"><code>{visible(path)}</code></li>)}</ul>
+        </>
+      )}
+    </section>
+  );
+}
+
+/** "model.py, line 27, in forward: code": the place, then the code below it. */
+function SourceText({ text }: { text: string }) {
+  const [, place = "", code = text] = /^(.*?, line \d+[^:]*): (.*)$/s.exec(text) ?? [];
+  return <>{place && <p class="quiet">{visible(place)}</p>}<pre class="source">{visibleLines(code)}</pre></>;
+}
+
+/** What one line breaks: its operation and its remedy stand once. */
+function Blamed({ checks, say, onShow }: { checks: readonly CheckResult[]; say: Say; onShow: (() => void) | null }) {
+  const [check] = checks;
+  if (!check) return null;
+  const axes = (names: readonly string[] | undefined) => `[${(names ?? []).map(visible).join(", ")}]`;
+  return (
+    <section class="blamed">
+      {checks.map((one) => (
+        <div key={one.name}>
+          <h2 class="verdict-bad"><Verdict holds={false} /> {visible(one.name)}</h2>
+          <p><Prose text={one.sentence} /></p>
+        </div>
+      ))}
+      {check.source && <><h3>{say(FAILURE.line)}</h3><p class="quiet">{placeOf(check.source)}</p><pre class="source">{visibleLines(check.source.text)}</pre></>}
+      {check.operation && (
+        <p><code>{visible(check.operation)}</code>{check.path && <> · <code>{visible(check.path)}</code></>}{(check.before ?? []).length > 0 && <span class="mono"> {axes(check.before)} → {axes(check.after)}</span>}</p>
+      )}
+      {check.likely && <><h3>{say(FAILURE.likely)}</h3><p><Prose text={check.likely} /></p></>}
+      {check.instead && <><h3>{say(FAILURE.instead)}</h3><p class="source good-source"><Prose text={check.instead} /></p></>}
+      {onShow && <p><button type="button" class="link" onClick={onShow}>{say(FAILURE.onMap)}</button></p>}
+    </section>
+  );
+}
+
+function placeOf(source: SourceLine): string {
+  const place = `${visible(source.file.replace(/^.*[\\/]/, ""))}:${source.line}`;
+  return source.function ? `${place} ${visible(source.function)}` : place;
+}
+
+function Checks({ checks, say }: { checks: readonly CheckResult[]; say: Say }) {
+  if (checks.length === 0) return null;
+  return (
+    <details class="all-checks">
+      <summary>{say(FAILURE.otherChecks)} ({checks.length})</summary>
+      <ul class="operations">
+        {checks.map((check) => (
+          <li key={check.name}><Verdict holds={check.holds} /> <strong>{visible(check.name)}</strong> <span class="quiet"><Prose text={check.holds === null ? check.reason || say(FAILURE.notJudged) : check.sentence} /></span></li>
+        ))}
+      </ul>
+    </details>
+  );
+}

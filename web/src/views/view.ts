@@ -1,0 +1,29 @@
+// What a view is given, and what it says about itself.
+import type { ComponentType } from "preact";
+import type { PageIndex } from "../page_index";
+import type { Page, PagePrompt } from "../record";
+import type { Dispatch, State } from "../state";
+import type { Say } from "../words/say";
+
+/** In the order of the keys 1 to 8. */
+export const VIEW_NAMES = ["map", "why", "attention", "lens", "stream", "loss", "table", "failure"] as const;
+export type ViewName = (typeof VIEW_NAMES)[number];
+
+export interface ViewProps {
+  page: Page;
+  /** Looked up once: nodes, calls, layers. */
+  index: PageIndex;
+  /** The chosen prompt of the batch; empty where the page has nothing of it. */
+  prompt: PagePrompt;
+  state: State;
+  /** Changes some of the state: `dispatch({ layer: 3 })`. Numbers out of range are brought into it. */
+  dispatch: Dispatch;
+  /** Says a text in the language of the state. */
+  say: Say;
+}
+
+export interface View {
+  component: ComponentType<ViewProps>;
+  /** Tells whether the page has what the view shows; else its reason in `left_out` is shown. */
+  hasData: (page: Page, prompt: PagePrompt) => boolean;
+}

@@ -1,0 +1,26 @@
+// What the view of a failure, and of what `check` found, says.
+import type { Said } from "./say";
+
+export const FAILURE = {
+  region: ["What failed", "出错的内容"],
+  nothing: ["Nothing failed in this forward pass.", "这次前向传播没有出错。"],
+  nothingChecked: ["Nothing failed, and every check that applies holds.", "没有出错,适用的检查全部通过。"],
+  stopped: ["{type} in {path}", "{path} 中出现 {type}"],
+  model: ["the model", "模型"],
+  line: ["Your line", "你的代码行"],
+  cause: ["Likely cause", "可能的原因"],
+  got: ["What came in", "输入"],
+  madeBy: ["made by {path}", "由 {path} 产生"],
+  message: ["Message", "消息"],
+  unreached: ["Not reached", "未执行到"],
+  unreachedHow: ["grey and dashed on the map", "在图中为灰色虚线"],
+  checks: ["What the checks found", "检查结果"],
+  otherChecks: ["All checks", "全部检查"],
+  where: ["Where", "位置"],
+  before: ["goes in", "输入"],
+  after: ["comes out", "输出"],
+  likely: ["Likely mistake", "可能的错误"],
+  instead: ["Write instead", "应写为"],
+  onMap: ["Show on the map", "在图中显示"],
+  notJudged: ["not judged", "无法判断"],
+} satisfies Record<string, Said>;

@@ -1,0 +1,33 @@
+// What the table of calls says.
+import type { Said } from "./say";
+
+export const TABLE = {
+  title: ["Every call, in order", "全部调用(按顺序)"],
+  filter: ["Filter: path, type, axis or size", "筛选:路径、类型、轴名或大小"],
+  operations: ["with operations", "包含操作"],
+  values: ["with values", "包含数值"],
+  csv: ["Copy as CSV", "复制为 CSV"],
+  markdown: ["Copy as Markdown", "复制为 Markdown"],
+  saveCsv: ["Save as CSV", "保存为 CSV"],
+  copied: ["{count} rows copied", "已复制 {count} 行"],
+  notCopied: ["The browser does not allow copying here.", "浏览器不允许在此复制。"],
+  rows: ["{shown} of {count} rows", "{count} 行中的 {shown} 行"],
+  more: ["Show {count} more", "再显示 {count} 行"],
+  number: ["#", "#"],
+  module: ["Module", "模块"],
+  type: ["Type", "类型"],
+  inputs: ["Input", "输入"],
+  outputs: ["Output", "输出"],
+  parameters: ["Parameters", "参数"],
+  macs: ["MACs", "MACs"],
+  time: ["Time", "用时"],
+  memory: ["Peak memory", "内存峰值"],
+  mean: ["mean", "均值"],
+  std: ["std", "标准差"],
+  min: ["min", "最小"],
+  max: ["max", "最大"],
+  nan: ["NaN, Inf", "NaN、Inf"],
+  onMap: ["Show {path} on the map", "在结构图中显示 {path}"],
+  scroll: ["The table; it scrolls sideways", "表格(可横向滚动)"],
+  none: ["No row matches.", "没有匹配的行。"],
+} satisfies Record<string, Said>;
