@@ -119,8 +119,8 @@ def test_a_head_is_enlarged_by_keys_and_shows_its_weights(page: Page, view: Open
         cells = tab.locator(".weight-table tbody tr").nth(query).locator("td")
         expected = [str(round(100 * level / 255)) for level in row] + ["masked"] * (3 - query)
         assert cells.all_inner_texts() == expected
-    key = max(range(4), key=lambda at: rows[3][at])
-    assert tab.locator(".top-weights tbody tr").first.locator("td").first.inner_text() == str(key)
+    strongest = max(range(4), key=lambda at: rows[3][at])
+    assert tab.locator(".top-weights tbody tr").first.locator("td").first.inner_text() == str(strongest)
     tab.keyboard.press("Escape")
     tab.locator(".enlarged").wait_for(state="detached")
     assert tab.evaluate("document.activeElement.id") == "head-1-1"
