@@ -48,7 +48,7 @@ def draw_check(path: Path) -> None:
     try:
         for name, check in MISTAKES:
             record = gptrace.check(f"{name}.py:GPT", only=[check])
-            *_, details = outputs.parts(record, View(width=width, lang="en"))
+            *_, details, _verdict = outputs.parts(record, View(width=width, lang="en"))
             command = f"gptrace check --model {name}.py:GPT --only {check}"
             parts += [_typed(command, "..."), details]
     finally:
