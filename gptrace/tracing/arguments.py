@@ -67,6 +67,8 @@ def describe_arguments(
 
 def find_arguments(names: ArgumentNames, args: tuple[object, ...], kwargs: Mapping[str, object]) -> Found:
     """Return the tensors that `describe_arguments` describes, each with its place."""
+    if len(args) == 1 and names.positional and not kwargs:  # the usual case
+        return find_tensors(names.positional[0], args[0])
     found: Found = []
     named = len(names.positional)
     for position, value in enumerate(args):

@@ -58,7 +58,7 @@ class OriginTracker:
     def _note_parameters(self, prefix: str, module: torch.nn.Module) -> None:
         """Note the parameters and buffers of a module; of a tied one, the first path stays."""
         for own in (module._parameters, module._buffers):
-            for name, tensor in own.items():
+            for name, tensor in own.items() if own else ():
                 if tensor is not None and id(tensor) not in self._known:
                     self._set(tensor, ((None, None, None, None, prefix + name),))
 
@@ -73,7 +73,17 @@ class OriginTracker:
         The first is who wrote it last; any others wrote parts that this one did not write. There are none
         where it is not known.
         """
-        return [self._origin(tensor)[0] for _, tensor in found]
+        known_of, latest_write, sources = self._known, self._writes.latest, []
+        for _, tensor in found:
+            known = known_of.get(id(tensor))
+            # The usual case, as in `_origin`, without a call for each tensor.
+            if known is not None and known[2] >= latest_write and known[0]() is tensor and (
+                known[3] is None or known[3] == tensor._version
+            ):  # fmt: skip
+                sources.append(known[1])
+            else:
+                sources.append(self._origin(tensor)[0])
+        return sources
 
     def _origin(self, tensor: Tensor) -> tuple[Sources, int]:
         """Return where a tensor came from, and since when."""
@@ -164,7 +174,7 @@ class OriginTracker:
         self._time += 1
         origins = [self._origin(tensor) for _, tensor in outputs]
         span.output_sources = [sources for sources, _ in origins]
-        handed = {key for key, _, _ in span.handed}
+        handed = span.handed and {key for key, _, _ in span.handed}
         if handed:
             self.leave(span)
         number = 0 if len(outputs) > 1 else None

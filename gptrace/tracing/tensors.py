@@ -104,6 +104,9 @@ def describe_tensors(name: str, value: object) -> tuple[TensorInfo, ...]:
 def describe_each(found: Found) -> tuple[TensorInfo, ...]:
     """Return a description of each of the tensors that were found."""
     try:
+        if len(found) == 1 and type(found[0][1]) in PLAIN_TYPES:  # the usual case
+            place, tensor = found[0]
+            return place.infos[tensor.shape, tensor.dtype, tensor.device]
         return tuple([
             (place.infos[tensor.shape, tensor.dtype, tensor.device] if type(tensor) in PLAIN_TYPES
              else _described(place, tensor))[0]
@@ -143,7 +146,7 @@ def _shape(tensor: Tensor) -> tuple[int, ...]:
 def find_tensors(name: str, value: object) -> Found:
     """Return the tensors in `value`, in order, each with its place there."""
     if type(value) in PLAIN_TYPES:  # the usual case
-        return [(place_of(name), value)]  # type: ignore[list-item]
+        return [(_places.get(name) or place_of(name), value)]  # type: ignore[list-item]
     found: Found = []
     # The user's container may raise when it is iterated; that must not stop the forward pass.
     with suppress(Exception):
