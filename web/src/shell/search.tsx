@@ -49,7 +49,7 @@ export function Search({ index, layer, dispatch, say, onClose }: SearchProps) {
     <Dialog label={say(SEARCH.title)} closeLabel={say(HELP.close)} onClose={onClose}>
       <input
         class="filter" type="text" role="combobox" aria-expanded="true" aria-controls="search-results" aria-activedescendant={`hit-${current}`}
-        aria-label={say(SEARCH.title)} placeholder={say(SEARCH.hint)} value={query} autofocus
+        aria-label={say(SEARCH.title)} placeholder={say(SEARCH.hint)} value={query} data-first
         onInput={(event) => { setQuery(event.currentTarget.value); setAt(0); }} onKeyDown={press}
       />
       {hits.length === 0 && <p class="quiet">{say(SEARCH.none)}</p>}
