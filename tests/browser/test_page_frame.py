@@ -40,7 +40,7 @@ def test_views_of_every_model_can_be_read_by_everyone(opened: Opened, theme: Any
 
 def test_views_without_data_say_why(opened: Opened) -> None:
     shown = pages.shown(opened, pages.skipping())
-    reasons = {part.view: part.reason for part in pages.skipping().left_out}
+    reasons: dict[str, str] = {part.view: part.reason for part in pages.skipping().left_out}
     for key, view in ((2, "why"), (3, "attention"), (4, "lens"), (5, "stream"), (6, "loss")):
         pages.press(shown, str(key))
         assert reasons[view] in shown.inner_text("#view")

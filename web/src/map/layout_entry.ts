@@ -10,11 +10,15 @@ interface Question {
   /** What stands beside the name of a module, by the id of its node. */
   captions: Record<string, string>;
   direction: Direction;
+  /** Tensors whose names and sizes are not shown. */
+  unlabelled: number[];
 }
 
 function gptraceLayout(json: string): string {
-  const { graph, open, captions, direction } = JSON.parse(json) as Question;
-  const map = new MapPlanner(graph, direction, (node) => captions[node.id] ?? "").layout(new Set(open));
+  const { graph, open, captions, direction, unlabelled } = JSON.parse(json) as Question;
+  const map = new MapPlanner(graph, direction, (node) => captions[node.id] ?? "", unlabelled).layout(
+    new Set(open),
+  );
   const edges = map.edges.map((edge) => ({
     ...edge,
     path: edge.isLoop ? loopPath(edge.points) : pathOf(edge.points, direction),

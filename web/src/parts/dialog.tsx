@@ -19,7 +19,8 @@ export function Dialog({ label, closeLabel, onClose, children }: DialogProps) {
   }, []);
   return (
     <dialog
-      ref={dialog} aria-label={label}
+      ref={dialog}
+      aria-label={label}
       onClose={onClose}
       onKeyDown={(event) => event.stopPropagation()}
       onClick={(event) => event.target === dialog.current && onClose()}
@@ -27,7 +28,9 @@ export function Dialog({ label, closeLabel, onClose, children }: DialogProps) {
       <div class="dialog-body">
         <div class="dialog-head">
           <h2>{label}</h2>
-          <button type="button" class="tool" aria-label={closeLabel} title={closeLabel} onClick={onClose}>×</button>
+          <button type="button" class="tool" aria-label={closeLabel} title={closeLabel} onClick={onClose}>
+            ×
+          </button>
         </div>
         {children}
       </div>
