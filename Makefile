@@ -8,8 +8,8 @@ WORKERS ?= 2
 TOKENS ?= 672825344
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
-.PHONY: run help test test-fast lint types browser wheel web fuzz zoo names bench picture golden examples \
-        small-model clean
+.PHONY: run help test test-fast test-ray lint types browser wheel web fuzz zoo names bench picture golden \
+        examples small-model clean
 
 run: $(VENV)/.run            ## install, and trace a first word
 	$(BIN)/gptrace run "Hello"
@@ -23,6 +23,11 @@ test: lint types browser     ## lint, types and all tests
 
 test-fast: $(VENV)/.test     ## the tests that take less than a minute: no 124M model, no processes, no server
 	$(PYTEST) -m "not slow and not processes"
+
+test-ray: $(VENV)/.test      ## the tests that need Ray, in an environment of their own (half a GB)
+	test -x build/ray/bin/python || $(PYTHON) -m venv build/ray
+	build/ray/bin/python -m pip --disable-pip-version-check --quiet install -c constraints.txt -e '.[test,ray]'
+	build/ray/bin/python -m pytest -m ray tests/parallel
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .

@@ -23,14 +23,14 @@ __version__ = "0.1.0"
 _PUBLIC = {
     "gptrace.api": (
         "check", "explain", "generate", "generate_stream", "lens", "lens_stream", "loss", "loss_stream",
-        "presets", "source", "tokens", "topk", "topk_stream", "trace",
+        "page", "presets", "source", "tokens", "tokens_stream", "topk", "topk_stream", "trace",
     ),
     "gptrace.errors": ("GptraceError",),
     "gptrace.model": ("GPTConfig", "GPTModel"),
     "gptrace.parallel.predictor": ("Predictor",),
     "gptrace.record": (
-        "Check", "Difference", "Explanation", "Generation", "Lens", "Loss", "Source", "Tokens", "TopK",
-        "TopKStream", "Trace",
+        "Check", "Difference", "Explanation", "Generation", "Lens", "Loss", "Page", "Source", "Tokens",
+        "TopK", "TopKStream", "Trace",
     ),
     "gptrace.record.reading": ("load",),
     "gptrace.session": ("Session",),
@@ -48,9 +48,11 @@ if TYPE_CHECKING:  # the same names for type checkers, to which `x as x` says th
     from gptrace.api import lens_stream as lens_stream
     from gptrace.api import loss as loss
     from gptrace.api import loss_stream as loss_stream
+    from gptrace.api import page as page
     from gptrace.api import presets as presets
     from gptrace.api import source as source
     from gptrace.api import tokens as tokens
+    from gptrace.api import tokens_stream as tokens_stream
     from gptrace.api import topk as topk
     from gptrace.api import topk_stream as topk_stream
     from gptrace.api import trace as trace
@@ -64,6 +66,7 @@ if TYPE_CHECKING:  # the same names for type checkers, to which `x as x` says th
     from gptrace.record import Generation as Generation
     from gptrace.record import Lens as Lens
     from gptrace.record import Loss as Loss
+    from gptrace.record import Page as Page
     from gptrace.record import Source as Source
     from gptrace.record import Tokens as Tokens
     from gptrace.record import TopK as TopK

@@ -106,6 +106,13 @@ class ModelCodeError(RunError):
     """The model's own code raised an exception while it was imported, built or run."""
 
 
+# The hint for an exception of the model's own code that nothing more is known about.
+OWN_CODE_RAISED = "the model's own code raised this; GPTRACE_DEBUG=1 shows the whole traceback"
+# The same for a forward pass that is not traced. What fails earlier, such as an import, leaves no trace.
+TRACE_SHOWS_CALL = (
+    "the model's own code raised this; gptrace run shows the trace up to the failing call, "
+    "GPTRACE_DEBUG=1 shows the whole traceback"
+)
 # The hint where the origin of a NaN or Inf was not found.
 NAMES_ORIGIN = "gptrace run --columns nan names the call that made it"
 

@@ -7,17 +7,21 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from gptrace import record
 from gptrace.model.on_demand import ModelOnDemand
 from gptrace.predict import validation
+from gptrace.predict.prompt_stream import PromptStream
+from gptrace.text.gpt2_tokenizer import GPT2, NAME, VOCAB_SIZE, tiktoken_version
 from gptrace.text.lines import PromptLines
 from gptrace.text.prompt_source import Ids, PromptSource, Text
 from gptrace.text.prompts import Prompt
+from gptrace.versions import versions_with
 
 if TYPE_CHECKING:
     from gptrace.predict.generate import Listener
     from gptrace.predict.loss import Progress
-    from gptrace.predict.prompt_stream import PromptStream
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +109,28 @@ class SessionRuns(ModelOnDemand):
 
         return run_lens(loaded, self.tokenizer, stream(), k=k, head=head)
 
+    def _tokens(self, stream: PromptStream) -> record.TokensStream:
+        results = (
+            record.TokenizedPrompt(
+                each.index, each.prompt.text, each.prompt.ids, each.prompt.tokens, each.problem, each.extra
+            )
+            for each in stream.prompts
+        )
+        tokenizer = self.tokenizer
+        if tokenizer is not GPT2:
+            return record.TokensStream(versions_with(), tokenizer.description(), tokenizer.size(), results)
+        return record.TokensStream(versions_with(tiktoken=tiktoken_version()), NAME, VOCAB_SIZE, results)
+
+    def _views(self, page: record.Page, prompts: GivenPrompts, k: int | None) -> record.Page:
+        """Return the page of these prompts with what its views show, measured on the model."""
+        from gptrace.predict.page.run import measure_views
+        from gptrace.verify.guilty_lines import with_guilty_lines
+
+        loaded, fitted = self._load(), self._prompts(prompts, k=k)
+        page = measure_views(page, loaded, self.tokenizer, fitted, k=k, seed=self.seed)
+        explanations = with_guilty_lines(page.explanations, loaded, self._own_tokenizer(), self.seed)
+        return replace(page, explanations=explanations)
+
     def _stream(
         self, prompts: Prompts, result: type[record.PromptResult], *, k: int | None = None,
         temperature: float = 1.0, allow_windows: bool = False,
@@ -118,8 +144,6 @@ class SessionRuns(ModelOnDemand):
             self._check_k(k)
 
         def stream() -> PromptStream:
-            from gptrace.predict.prompt_stream import PromptStream
-
             if given is not None:
                 return PromptStream.of(given)
             assert isinstance(prompts, StreamedPrompts)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from gptrace.api import check, trace
 from gptrace.model.on_demand import Model
-from gptrace.record import CheckResult, Trace
+from gptrace.record import Trace
 from gptrace.wording import bracketed
 
 __all__ = ["assert_causal", "assert_checks", "assert_shapes", "trace"]
@@ -36,7 +36,7 @@ def assert_checks(model: Model, *names: str) -> None:
     results = check(model, only=names).checks
     failed = [result for result in results if result.holds is False or (names and result.holds is None)]
     if failed:
-        raise AssertionError("\n".join(map(_description, failed)))
+        raise AssertionError("\n".join(map(str, failed)))
 
 
 def assert_shapes(trace: Trace, path: str, axes: str) -> None:
@@ -63,13 +63,3 @@ def assert_shapes(trace: Trace, path: str, axes: str) -> None:
         raise AssertionError(
             f"{path!r} returned {bracketed(dims)} = {bracketed(output.shape)}, not {bracketed(wanted)}"
         )
-
-
-def _description(result: CheckResult) -> str:
-    if result.holds is None:
-        return f"– {result.name} cannot be asserted: {result.reason}"
-    lines = [f"✗ {result.name}: {result.sentence}"]
-    if result.source is not None:
-        lines += [f"  {result.source.place}", f"    {result.source.text}"]
-    lines += [f"  {text}" for text in (result.likely, result.instead) if text]
-    return "\n".join(lines)

@@ -119,9 +119,10 @@ def test_options_for_building_do_not_go_with_a_built_model(tiny: GPTModel) -> No
 def test_the_public_names_are_pinned() -> None:
     assert sorted(gptrace.__all__) == [
         "Check", "Difference", "Explanation", "GPTConfig", "GPTModel", "Generation", "GptraceError", "Lens",
-        "Loss", "Predictor", "Session", "Source", "Tokens", "TopK", "TopKStream", "Trace", "__version__",
-        "check", "explain", "generate", "generate_stream", "lens", "lens_stream", "load", "loss",
-        "loss_stream", "presets", "source", "tokens", "topk", "topk_stream", "trace", "watch",
+        "Loss", "Page", "Predictor", "Session", "Source", "Tokens", "TopK", "TopKStream", "Trace",
+        "__version__", "check", "explain", "generate", "generate_stream", "lens", "lens_stream", "load",
+        "loss", "loss_stream", "page", "presets", "source", "tokens", "tokens_stream", "topk", "topk_stream",
+        "trace", "watch",
     ]  # fmt: skip
     assert dir(gptrace) == sorted(gptrace.__all__)
     assert gptrace.GPTModel is GPTModel

@@ -23,12 +23,14 @@ ORDER = [
     "versions",
     "translation",
     "record",
+    "graph",
     "text",
     "model",
     "tracing",
     "predict",
     "verify",
     "session_runs",
+    "session_predictions",
     "session",
     "parallel",
     "api",
@@ -47,6 +49,9 @@ DOORS = {
     "rich": {"report"},
     "pygments": {"report"},
     "IPython": {"cli.magics"},
+    "ray": {"parallel.ray_data"},
+    "pyarrow": {"parallel.ray_data"},
+    "quickjs": {"report.pictures.layout"},
 }
 
 

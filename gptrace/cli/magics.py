@@ -29,7 +29,7 @@ from gptrace.cli.output import CommandResult
 from gptrace.errors import GptraceError, InputError
 from gptrace.measures import Measures
 from gptrace.notebook_cells import cell_of
-from gptrace.record import Report
+from gptrace.record import Page, Report
 from gptrace.report import View
 from gptrace.report.columns import measures_for, parse_columns
 from gptrace.report.notebook import Shown
@@ -105,11 +105,11 @@ def _cell_options(line: str) -> tuple[View, Measures]:
     if not isinstance(parsed, Invocation) or parsed.arguments["text"].text:
         raise InputError(f"%%gptrace {visible(line)}: not for a cell", _HOW_TO_OF_CELL)
     given = parsed.arguments
-    language = given["output"].destination().language
+    destination = given["output"].destination()
     columns = parse_columns(given["columns"]) if given["columns"] is not None else ()
     view = View(
         full=given["full"], depth=given["depth"], columns=columns, only=given["only"], type=given["kind"],
-        lang=language,
+        lang=destination.language, theme=destination.theme,
     )  # fmt: skip
     return view, measures_for(columns, ops=given["ops"])
 
@@ -212,7 +212,10 @@ def _show(result: CommandResult) -> None:
     if destination.file is not None:
         output_file.write_file(destination.file, result.pieces())
     elif isinstance(result.content, Report) and destination.format == "table":
-        display(Shown(result.content, replace(result.view, lang=destination.language)))
+        view = replace(result.view, lang=destination.language, theme=destination.theme)
+        display(Shown(result.content, view))
+    elif isinstance(result.content, Page) and destination.format == "html":
+        display(result.content)
     else:
         streams.write_stdout_pieces(result.pieces())
     error = result.final_error()

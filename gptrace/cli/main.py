@@ -19,6 +19,7 @@ from gptrace.errors import (
     EXIT_FAILED,
     EXIT_INTERRUPTED,
     EXIT_USAGE,
+    OWN_CODE_RAISED,
     GptraceError,
     OptionError,
     RunError,
@@ -28,7 +29,6 @@ from gptrace.translation import checked_language, language_of_environment
 from gptrace.wording import message_of
 
 _MEMORY_HINT = "torch alone takes some 300 MiB; free some memory, or raise the limit"
-_USER_HINT = "the model's own code raised this; GPTRACE_DEBUG=1 shows the whole traceback"
 _BUG_HINT = "this may be a bug in gptrace; GPTRACE_DEBUG=1 shows where it happened"
 _has_said_interrupted = False
 
@@ -114,7 +114,7 @@ def _error_of_user_code(error: BaseException) -> GptraceError | None:
 
     if not is_of_user_code(error):
         return None
-    return user_code_error(error, " (while gptrace read the model)", _USER_HINT)
+    return user_code_error(error, " (while gptrace read the model)", OWN_CODE_RAISED)
 
 
 def _language_of(arguments: Sequence[str]) -> str:

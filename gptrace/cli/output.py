@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -26,8 +26,13 @@ _SUFFIXES = {
     ".svg": "svg",
     ".txt": "table",
 }
+# Formats that some commands alone write, with the suffixes of their files.
+JUNIT = {"junit": (".xml",)}
+PICTURES = {"mermaid": (".mmd", ".mermaid"), "dot": (".dot", ".gv")}
+_WRITTEN_BY = {"junit": "check", "mermaid": "run", "dot": "run"}
 # Formats that are the same in every language.
 _FOR_PROGRAMS = ("json", "jsonl", "csv")
+_FOR_PEOPLE = ("table", "markdown")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,17 +48,18 @@ class Destination:
     @classmethod
     def parse(
         cls, format: str | None, json: bool, file: Path | None, width: int | None, lang: str | None = None,
-        theme: str | None = None, *, junit: bool = False,
+        theme: str | None = None, *, more: Mapping[str, Sequence[str]] | None = None,
     ) -> Destination:  # fmt: skip
         """Check the options of the output; raise OptionError for what cannot be.
 
         From here on, notes and errors are in the language of the output, too. The format is that of --json
-        or --format, of the file's suffix, or of the variable GPTRACE_FORMAT. `junit` allows JUnit XML, which
-        only `gptrace check` writes.
+        or --format, of the file's suffix, or of the variable GPTRACE_FORMAT. `more` are formats of this
+        command beside those that all have, with their suffixes.
         """
         language = settled_language(lang)
-        formats = (*FORMATS, "junit") if junit else tuple(FORMATS)
-        suffixes = _SUFFIXES | ({".xml": "junit"} if junit else {})
+        own = more or {}
+        formats = (*FORMATS, *own)
+        suffixes = _SUFFIXES | {suffix: name for name in own for suffix in own[name]}
         file = checked_file(file)
         if json and format not in (None, "json"):
             raise OptionError(f"--json and --format {format} are both given", "drop one of the two")
@@ -68,11 +74,29 @@ class Destination:
         if format is None and (format := os.environ.get("GPTRACE_FORMAT") or None):
             origin = variable_origin("GPTRACE_FORMAT")
         format = "table" if format in (None, "text") else format
+        if format not in formats and format in _WRITTEN_BY:
+            hint = f"gptrace {_WRITTEN_BY[format]} writes it; here, pick one of {', '.join(formats)}"
+            raise OptionError(f"{format} is no format of this command", hint + origin)
         if format not in formats:
             raise OptionError(f"{format!r} is not a format", suggestion(format, formats) + origin)
         if file is None and format not in _FOR_PROGRAMS:
             language = streams.language_of_stdout(language)
         return cls(format, file, width, language, None if theme is None else checked_theme(theme))
+
+    @property
+    def is_read_on_stdout(self) -> bool:
+        """Whether a person reads the report where errors are shown, too."""
+        return self.file is None and self.format in _FOR_PEOPLE
+
+    @property
+    def is_picture(self) -> bool:
+        """Whether a trace is drawn, and not written."""
+        return self.format == "svg" or self.format in PICTURES
+
+    def check_landscape(self, landscape: bool) -> None:
+        """Raise an OptionError where the option is given for another format than SVG."""
+        if landscape and self.format != "svg":
+            raise OptionError(f"--landscape is for svg, and the format is {self.format}", "use -o FILE.svg")
 
     def result(self, record: Report, view: View | None = None) -> CommandResult:
         """Return the result that writes a record here; `view` says which rows and columns it shows."""

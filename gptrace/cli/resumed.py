@@ -23,7 +23,9 @@ _COARSE_ROUNDING = 0.02
 _LONGEST_ROW = 256 << 20  # bytes of a line in a file to continue; a longer one is none of ours
 # A row says how it was padded to its batch. Below its keys, candidates may change places if nearly equal.
 _OF_THE_BATCH = frozenset({"padding"})
-_MAY_CHANGE = frozenset({"id", "text", "bytes", "token", "rank", "rank_of_prediction", "seconds"})
+_MAY_CHANGE = frozenset(
+    {"id", "text", "bytes", "token", "rank", "rank_of_prediction", "probability_of_prediction", "seconds"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,8 @@ class KeptResults:
             raise OptionError(problem, "give the same prompts again, or another --output")
         alone = msgspec.structs.replace(stream, **{stream.items: (first,)})
         made = json.loads(to_json(next(item_dicts(alone))))
-        rounding = _ROUNDING.get(stream.model.dtype, _COARSE_ROUNDING)  # type: ignore[attr-defined]
+        dtype = getattr(getattr(stream, "model", None), "dtype", "")  # tokens have no figures to round
+        rounding = _ROUNDING.get(dtype, _COARSE_ROUNDING)
         is_same = made.keys() == self.last.keys() and all(
             _is_same(made[key], self.last[key], rounding) for key in made.keys() - _OF_THE_BATCH
         )

@@ -50,7 +50,7 @@ class LoadedModel:
     architecture   how to build it at other sizes, or None
     arguments      keyword arguments of its forward pass, beside the ids
     is_private     no other code holds the module, so it need not be restored after a run
-    typed          the options that select it on the command line, or None: see `ModelSelection`
+    selection      how it was selected, or None for a module that was given
     """
 
     module: Module
@@ -60,11 +60,11 @@ class LoadedModel:
     architecture: Architecture | None
     arguments: dict[str, Any]
     is_private: bool = False
-    typed: str | None = None
+    selection: ModelSelection | None = None
 
     def command(self, name: str, *options: str) -> str:
         """Return a command that asks gptrace about this model: see `command_for`."""
-        return command_for(self.typed, name, *options)
+        return command_for(None if self.selection is None else self.selection.typed, name, *options)
 
     @property
     def device(self) -> torch.device:
@@ -104,7 +104,7 @@ def load(model: ModelSelection | Module) -> LoadedModel:
         module = module.to(dtype=getattr(torch, model.dtype))
     # Other code may use a user's module; it is put into evaluation mode only while it runs.
     module = module if isinstance(model, UserModelSelection) else module.eval()
-    return replace(loaded, module=module, typed=model.typed)
+    return replace(loaded, module=module, selection=model)
 
 
 def wrap_module(module: Module, name: str, weights: dict[str, Any]) -> LoadedModel:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from gptrace.errors import GptraceError, ModelCodeError
+from gptrace.errors import OWN_CODE_RAISED, GptraceError, ModelCodeError
 from gptrace.model.attribute_typos import attribute_hint
 from gptrace.model.notebooks.missing import missing_name_hint
 from gptrace.model.quiet_torch import torch
@@ -27,10 +27,6 @@ NEVER_USER_CODE = (
 # Between a module's caller and the module while a trace runs, as torch itself is.
 _CALLS = _OWN_CODE + os.path.join("tracing", "module_calls.py")
 LIBRARIES = (*{sysconfig.get_path(kind) + os.sep for kind in ("stdlib", "purelib", "platlib")},)
-_HINT = (
-    "the model's own code raised this; gptrace run shows the trace up to the failing call, "
-    "GPTRACE_DEBUG=1 shows the whole traceback"
-)
 
 
 @contextmanager
@@ -48,12 +44,19 @@ def user_code_errors(where: str, hint: str = "") -> Iterator[None]:
         raise user_code_error(error, where, hint) from error
 
 
-def user_code_error(error: BaseException, where: str, hint: str = "") -> ModelCodeError:
-    """Return the ModelCodeError for an exception of user code; see `user_code_errors` for the arguments."""
-    text = one_line(error, 1000)
-    message = f"{type(error).__name__}: {text}" if text else type(error).__name__
+def user_code_error(
+    error: BaseException, where: str, hint: str = "", usual_hint: str = OWN_CODE_RAISED
+) -> ModelCodeError:
+    """Return the ModelCodeError for an exception of user code.
+
+    `usual_hint` is for exceptions that nothing more is known about; see `user_code_errors` for the others.
+    """
     line = line_of(error)
-    hint = missing_name_hint(error) or hint or attribute_hint(error) or _HINT
+    # The text of a SyntaxError ends with the file and the line, which `line_of` says.
+    has_place = isinstance(error, SyntaxError) and bool(error.filename)
+    text = one_line(getattr(error, "msg", error) if has_place else error, 1000)
+    message = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    hint = missing_name_hint(error) or hint or attribute_hint(error) or usual_hint
     return ModelCodeError(f"{message}{f', at {line}' if line else ''}{where}", hint)
 
 

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import importlib.util
 import linecache
+import math
 import os
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import chdir, contextmanager, nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import chdir, contextmanager, nullcontext, redirect_stderr, redirect_stdout
 from functools import partial
+from io import StringIO
 from pathlib import Path
 from types import ModuleType
 
 from gptrace.errors import ConfigError
 from gptrace.model.architecture import SIZE_NAMES, Architecture
+from gptrace.model.free_memory import check_memory
 from gptrace.model.interrupts import interrupts_allowed, interrupts_held
 from gptrace.model.meta_device import fill_meta_parameters, meta_copy, meta_parameters
 from gptrace.model.module_tree import check_submodules
@@ -22,10 +26,11 @@ from gptrace.model.notebooks.loading import NotebookLoader
 from gptrace.model.notebooks.missing import missing_object
 from gptrace.model.quiet_torch import torch
 from gptrace.model.random_state import exclusive_random_state
-from gptrace.model.reference import ObjectReference
+from gptrace.model.reference import ObjectReference, parse_reference
 from gptrace.model.selection import UserModelSelection
+from gptrace.model.unread_keys import check_keys_are_read
 from gptrace.model.user_code_errors import short_path, user_code_errors
-from gptrace.model.user_model_construction import Construction, plan_construction
+from gptrace.model.user_model_construction import Construction, plan_construction, settings_of
 from gptrace.wording import suggestion
 
 Module = torch.nn.Module
@@ -60,17 +65,33 @@ def build_user_model(
             raise ConfigError(problem, "name a torch.nn.Module, its class, or a function that returns one")
         with user_code_errors(f" (while the configuration of {selection.name} was built)"):
             construction = plan_construction(target, selection.name, config, selection.keys)
+            names = _configurations(selection.target) if construction.is_default_config else []
+            if len(names) == 1:
+                construction = _with_the_only_configuration(target, selection, names[0])
         module = _build(construction, selection, device)
     description = construction.description
-    names = _configurations(selection.target) if construction.is_default_config else []
-    description += f" (--config {names[0]} would use the file's own)" if names else ""
+    if len(names) > 1:
+        description += f" (--config {names[0]} would use the file's own)"
     rebuild = partial(_rebuild, construction, module)
     return module, Architecture(construction.settings, rebuild, construction.changed), description
 
 
+def _with_the_only_configuration(
+    target: Callable[..., object], selection: UserModelSelection, name: str
+) -> Construction:
+    """Plan to build a model with the one configuration that its file has."""
+    config = _resolved(parse_reference(name, "--config"))
+    construction = plan_construction(target, selection.name, config, selection.keys)
+    call = construction.description.partition(" being ")[0]
+    kind = f"{name}, the only configuration there"
+    return dataclasses.replace(construction, description=" being ".join((call, kind)))
+
+
 def _build(construction: Construction, selection: UserModelSelection, device: torch.device) -> Module:
-    torch.manual_seed(selection.seed)
     hint = _configuration_hint(selection) if construction.is_default_config else ""
+    if device.type != "meta":
+        _check_memory(construction, selection.name)
+    torch.manual_seed(selection.seed)
     on_device = meta_parameters() if device.type == "meta" else nullcontext()
     with user_code_errors(f" (while {selection.name} was built)", hint=hint), on_device:
         module = construction.build({})
@@ -78,7 +99,27 @@ def _build(construction: Construction, selection: UserModelSelection, device: to
         problem = f"{selection.name} returned a value of type {type(module).__name__}, not a torch.nn.Module"
         raise ConfigError(problem, "name a subclass of torch.nn.Module, or a function that returns a module")
     check_submodules(module)
+    check_keys_are_read(construction, module, selection.name)
     return module if device.type == "meta" else fill_meta_parameters(module)
+
+
+def _check_memory(construction: Construction, name: str) -> None:
+    """Raise a MemoryNeededError for a model that does not fit, before its memory is touched.
+
+    A model whose two largest sizes make a large matrix is built on device meta first, to count its bytes.
+    """
+    sizes = sorted(size for size in construction.settings.values() if type(size) is int and size > 0)
+    if math.prod(sizes[-2:]) < _LARGE_MATRIX:
+        return
+    try:
+        with meta_parameters(), redirect_stdout(StringIO()), redirect_stderr(StringIO()):
+            module = construction.build({})
+        tensors = tuple(module.parameters()) if isinstance(module, Module) else ()
+    except Exception:  # the code may need values; it says so when it is built
+        return
+    needed = sum(tensor.numel() * tensor.element_size() for tensor in tensors if tensor.is_meta)
+    count = sum(tensor.numel() for tensor in tensors)
+    check_memory(needed, f"{name} with {count:,} parameters")
 
 
 def _rebuild(construction: Construction, first: Module, changes: Mapping[str, int]) -> Module:
@@ -99,18 +140,26 @@ def _resolved(reference: object) -> object:
     """Import and return the object that a reference names; return any other object as it is."""
     if not isinstance(reference, ObjectReference):
         return reference
-    with user_code_errors(f" (while {reference.file or reference.module} was imported)"):
+    with user_code_errors(f" (while {_shown_name(reference)} was imported)"):
         target: object = _from_file(reference.file) if reference.file else _from_name(reference)
         for part in reference.name.split("."):
             if not hasattr(target, part):
                 missing = missing_object(reference, part, getattr(target, "__dict__", {}))
                 if missing is not None:
                     raise missing
-                raise ConfigError(f"{reference.text}: there is no {part}", _names_hint(target, part))
+                is_config = reference.option == "--config"
+                hint = _configurations_hint(reference, part) if is_config else _names_hint(target, part)
+                raise ConfigError(f"{reference.text}: there is no {part}", hint)
             target = getattr(target, part)
     return target
 
 
+def _shown_name(reference: ObjectReference) -> str:
+    return short_path(str(reference.file)) if reference.file else str(reference.module)
+
+
+# Elements: the embedding of no common model has as many.
+_LARGE_MATRIX = 1 << 30
 # The files that were loaded here, and how they were saved: a later call reads a file that has changed again.
 _SAVED_WHEN_LOADED: dict[str, tuple[int, int]] = {}
 
@@ -174,6 +223,20 @@ def _from_name(reference: ObjectReference) -> ModuleType:
         raise ConfigError(f"{reference.text}: there is no module {error.name!r}", hint) from None
 
 
+def modules_beside(reference: ObjectReference) -> list[ObjectReference]:
+    """Return references to the other modules, and classes of modules, where an object is defined.
+
+    Those that are defined last come first: a model stands after its blocks.
+    """
+    names = [
+        name for name, value in _names_beside(reference).items()
+        if name != reference.name and not name.startswith("_")
+        and (isinstance(value, Module) or (isinstance(value, type) and issubclass(value, Module)))
+    ]  # fmt: skip
+    prefix = reference.text.rpartition(":")[0]
+    return [dataclasses.replace(reference, text=f"{prefix}:{name}", name=name) for name in reversed(names)]
+
+
 def _names_hint(container: object, unknown: str) -> str:
     """Return a hint that lists the models, classes and functions that a Python module defines."""
     if not isinstance(container, ModuleType):
@@ -198,6 +261,14 @@ def _seeded_generators(seed: int) -> Iterator[None]:
         yield
 
 
+def _configurations_hint(reference: ObjectReference, unknown: str) -> str:
+    """Return a hint that lists what may be a configuration where an unknown one was looked for."""
+    names = [each.rpartition(":")[2] for each in _configurations(reference)]
+    if not names:
+        return "it defines no configuration: no dict with sizes such as emb_dim, and no class called …Config"
+    return suggestion(unknown, names[:12])
+
+
 def _configuration_hint(selection: UserModelSelection) -> str:
     """Return a hint how to give a configuration, for a class that failed with the default one."""
     reference = selection.target
@@ -215,14 +286,25 @@ def _configurations(reference: object) -> list[str]:
     """Return references to what may be a configuration in the Python module of an object."""
     if not isinstance(reference, ObjectReference):
         return []
-    module = next((m for m in list(sys.modules.values()) if _is_module_of(reference, m)), None)
     prefix = reference.text.rpartition(":")[0]
-    return [
-        f"{prefix}:{name}"
-        for name, value in vars(module or object).items()
-        if (isinstance(value, dict) and SIZE_NAMES.intersection(value))
-        or (isinstance(value, type) and name.lower().endswith("config"))
-    ]
+    names = _names_beside(reference).items()
+    return [f"{prefix}:{name}" for name, value in names if _may_configure(name, value)]
+
+
+def _may_configure(name: str, value: object) -> bool:
+    if isinstance(value, Mapping):
+        return bool(SIZE_NAMES.intersection(value))
+    if isinstance(value, type):
+        fields = dataclasses.fields(value) if dataclasses.is_dataclass(value) else ()
+        return name.lower().endswith("config") or any(field.name in SIZE_NAMES for field in fields)
+    is_named_so = name.lower().endswith(("config", "cfg"))
+    return is_named_so and not callable(value) and bool(SIZE_NAMES.intersection(settings_of(value)))
+
+
+def _names_beside(reference: ObjectReference) -> Mapping[str, object]:
+    """Return what the Python module of an object defines and imports; nothing where it is not loaded."""
+    module = next((m for m in list(sys.modules.values()) if _is_module_of(reference, m)), None)
+    return {} if module is None else vars(module)
 
 
 def _is_module_of(reference: ObjectReference, module: ModuleType) -> bool:

@@ -6,7 +6,7 @@ import copy
 import dataclasses
 import inspect
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,7 @@ from gptrace.model.config import GPTConfig, check_settings
 COURSE_KEYS = (
     "vocab_size", "context_length", "emb_dim", "n_heads", "n_layers", "drop_rate", "qkv_bias",
 )  # fmt: skip
-_CONFIGURATION_NAMES = ("config", "cfg", "conf", "configuration", "args", "hparams", "params", "options")
+CONFIGURATION_NAMES = ("config", "cfg", "conf", "configuration", "args", "hparams", "params", "options")
 Parameter = inspect.Parameter
 Factory = Callable[..., Any]
 Settings = Mapping[str, Any]
@@ -33,6 +33,7 @@ class Construction:
     settings            the keys and values of the configuration
     description         the call in words, for reports
     is_default_config   the user gave no configuration, so the model gets the course's dict
+    noting              the configuration that `build` passes, if it is a mapping to which keys were added
     """
 
     build: Callable[[Settings], object]
@@ -40,6 +41,58 @@ class Construction:
     settings: Settings
     description: str
     is_default_config: bool = False
+    noting: NotingDict | None = None
+
+
+class NotingDict(dict[str, Any]):
+    """A configuration that notes which of its keys are read; `added` are those that the user added to it."""
+
+    def __init__(self, settings: Settings, added: frozenset[str]) -> None:
+        super().__init__(settings)
+        self.added = added
+        self.read: set[str] = set()
+
+    def __getitem__(self, key: str) -> Any:
+        self.read.add(key)
+        return super().__getitem__(key)
+
+    def __contains__(self, key: object) -> bool:
+        self.read.add(str(key))
+        return super().__contains__(key)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Return a value, as a dict does."""
+        self.read.add(key)
+        return super().get(key, default)
+
+    def pop(self, key: str, *default: Any) -> Any:
+        """Remove a key and return its value, as a dict does."""
+        self.read.add(key)
+        return super().pop(key, *default)
+
+    def __iter__(self) -> Iterator[str]:
+        self.read |= self.added  # who reads all of them may read these
+        return super().__iter__()
+
+    def keys(self) -> Any:
+        """Return the keys, as a dict does."""
+        self.read |= self.added
+        return super().keys()
+
+    def values(self) -> Any:
+        """Return the values, as a dict does."""
+        self.read |= self.added
+        return super().values()
+
+    def items(self) -> Any:
+        """Return the keys with their values, as a dict does."""
+        self.read |= self.added
+        return super().items()
+
+    def copy(self) -> dict[str, Any]:
+        """Return a copy, as a dict does."""
+        self.read |= self.added
+        return dict(super().items())
 
 
 def plan_construction(target: Factory, name: str, config: object, keys: Settings) -> Construction:
@@ -83,6 +136,9 @@ def _with_configuration(
     """Plan a call whose parameter `holder` takes the whole configuration, other required ones a key each."""
     base = config if config is not None else _annotated(target, holder.name) or _course_config()
     whole = overlaid(base, keys)
+    noting = None
+    if isinstance(base, Mapping) and not base.keys() >= keys.keys():
+        whole = noting = NotingDict(settings_of(whole), frozenset(keys.keys() - base.keys()))
     others = [p.name for p in required if p is not holder]
 
     def build(changes: Settings) -> object:
@@ -90,7 +146,7 @@ def _with_configuration(
         changed = overlaid(base, {**keys, **changes}) if changes else whole
         if holder.kind is Parameter.POSITIONAL_ONLY:
             return target(changed)
-        settings = settings_of(changed)
+        settings = settings_of(overlaid(base, {**keys, **changes})) if others else {}
         return target(**{holder.name: changed}, **{other: settings[other] for other in others})
 
     def changed(changes: Settings) -> Settings:
@@ -101,7 +157,8 @@ def _with_configuration(
     if is_default:
         kind = f"the course's GPT_CONFIG_124M{', changed' if keys else ''}"
     description = f"{name}({holder.name}), {holder.name} being {kind}"
-    return Construction(build, changed, settings_of(whole), description, is_default)
+    settings = settings_of(overlaid(base, keys))
+    return Construction(build, changed, settings, description, is_default, noting)
 
 
 def overlaid(config: object, changes: Settings) -> object:
@@ -182,12 +239,12 @@ def _configuration_parameter(
     configuration was given and has keys without a parameter.
     """
     unknown = [p for p in required if p.name not in {*COURSE_KEYS, *SIZE_NAMES, *settings}]
-    if len(unknown) == 1 and (len(required) == 1 or unknown[0].name in _CONFIGURATION_NAMES):
+    if len(unknown) == 1 and (len(required) == 1 or unknown[0].name in CONFIGURATION_NAMES):
         return unknown[0]
     names = {p.name for p in parameters}
     if required or not is_given or names.issuperset(settings):
         return None
-    named = [p for p in parameters if p.name in _CONFIGURATION_NAMES]
+    named = [p for p in parameters if p.name in CONFIGURATION_NAMES]
     return named[0] if len(named) == 1 else None
 
 

@@ -6,9 +6,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from gptrace.predict.shared_beginnings import grouped
+
 # Enough for matrix products to run at full speed, little enough to stay in a processor's cache.
 _TOKENS = {"cpu": 1024}
 _TOKENS_ELSEWHERE = 16384
+# Positions that prompts share, copied for each of them, in batches: copying takes little time, but memory.
+_COPIED = 16
 # The number of batches whose prompts are sorted by length together.
 _BATCHES_IN_POOL = 16
 # Prompts may be of any size, and so may the results that wait for those before them.
@@ -38,10 +42,30 @@ class BatchBudget:
         return _BATCHES_IN_POOL * (self.prompts or 64)
 
 
-def batches(lengths: Sequence[int], budget: BatchBudget, *, may_pad: bool) -> list[list[int]]:
+def batches_of(rows: Sequence[Sequence[int]], budget: BatchBudget, *, may_pad: bool) -> list[list[int]]:
+    """Batch prompts as `batches` does; with `may_pad`, those that begin alike together.
+
+    What is shared is computed once, so it takes little of the budget.
+    """
+    if not may_pad:
+        return batches([len(row) for row in rows], budget, may_pad=False)
+    by_beginning = []
+    for numbers, shared in grouped(rows):
+        lengths = [len(rows[number]) - shared for number in numbers]
+        by_beginning += [
+            [numbers[index] for index in batch]
+            for batch in batches(lengths, budget, may_pad=True, shared=shared)
+        ]
+    return sorted(by_beginning, key=lambda batch: batch[0])
+
+
+def batches(
+    lengths: Sequence[int], budget: BatchBudget, *, may_pad: bool, shared: int = 0
+) -> list[list[int]]:
     """Batch prompts of similar length: return the numbers of the prompts in each batch, in ascending order.
 
-    Without `may_pad` all prompts of a batch have the same length.
+    Without `may_pad` all prompts of a batch have the same length. Before the `lengths`, all have `shared`
+    positions in common.
 
     >>> batches([3, 9, 3, 4], BatchBudget(tokens=8), may_pad=True)
     [[0, 2], [1], [3]]
@@ -50,7 +74,8 @@ def batches(lengths: Sequence[int], budget: BatchBudget, *, may_pad: bool) -> li
     for number in sorted(range(len(lengths)), key=lambda number: lengths[number]):
         batch = by_length[-1] if by_length else []
         size = (len(batch) + 1) * lengths[number]  # padded to the longest, which is this one
-        is_full = size > budget.tokens or len(batch) == budget.prompts
+        positions = (len(batch) + 1) * shared  # whose keys and values are copied for each prompt
+        is_full = size > budget.tokens or positions > _COPIED * budget.tokens or len(batch) == budget.prompts
         if not batch or is_full or (not may_pad and lengths[batch[0]] != lengths[number]):
             by_length.append([number])
         else:
@@ -60,7 +85,7 @@ def batches(lengths: Sequence[int], budget: BatchBudget, *, may_pad: bool) -> li
 
 def run_in_order(
     items: Iterable[Item],
-    length: Callable[[Item], int | None],
+    ids: Callable[[Item], Sequence[int] | None],
     run: Callable[[list[Item]], list[Result]],
     refuse: Callable[[Item], Result],
     budget: BatchBudget,
@@ -72,33 +97,42 @@ def run_in_order(
     """Yield one result for each item, in the order of the items, as soon as all results before it are ready.
 
     A bounded number of items, whose `size` in bytes is bounded too, is read ahead and run in batches. An
-    item whose `length` is None is passed to `refuse` instead of `run`. `is_idle` tells that no further item
+    item whose `ids` are None is passed to `refuse` instead of `run`. `is_idle` tells that no further item
     is ready to be read: then the items read so far are run, instead of waiting for more.
 
-    >>> list(run_in_order("ab", len, lambda batch: [item.upper() for item in batch], str,
+    >>> list(run_in_order("ab", str.encode, lambda batch: [item.upper() for item in batch], str,
     ...                   BatchBudget(tokens=8), may_pad=True))
     ['A', 'B']
     """
     pool: list[Item] = []
     held = 0  # bytes
-
-    def run_pool() -> Iterator[Result]:
-        results = {number: refuse(item) for number, item in enumerate(pool) if length(item) is None}
-        numbers = [number for number in range(len(pool)) if number not in results]
-        lengths = [length(pool[number]) or 0 for number in numbers]
-        following = 0
-        for batch in [*batches(lengths, budget, may_pad=may_pad), []]:  # the last one: for refused items
-            members = [numbers[index] for index in batch]
-            if members:
-                results.update(zip(members, run([pool[number] for number in members]), strict=True))
-            while following in results:
-                yield results.pop(following)
-                following += 1
-
     for item in items:
         pool.append(item)
         held += size(item)
         if len(pool) >= budget.pool or held >= _BYTES_IN_POOL or is_idle():
-            yield from run_pool()
+            yield from _run_pool(pool, ids, run, refuse, budget, may_pad=may_pad)
             pool, held = [], 0
-    yield from run_pool()
+    yield from _run_pool(pool, ids, run, refuse, budget, may_pad=may_pad)
+
+
+def _run_pool(
+    pool: Sequence[Item],
+    ids: Callable[[Item], Sequence[int] | None],
+    run: Callable[[list[Item]], list[Result]],
+    refuse: Callable[[Item], Result],
+    budget: BatchBudget,
+    *,
+    may_pad: bool,
+) -> Iterator[Result]:
+    """Yield the results of items that were read ahead, in their order, each as soon as it can be."""
+    results = {number: refuse(item) for number, item in enumerate(pool) if ids(item) is None}
+    numbers = [number for number in range(len(pool)) if number not in results]
+    rows = [ids(pool[number]) or () for number in numbers]
+    following = 0
+    for batch in [*batches_of(rows, budget, may_pad=may_pad), []]:  # the last one: for refused items
+        members = [numbers[index] for index in batch]
+        if members:
+            results.update(zip(members, run([pool[number] for number in members]), strict=True))
+        while following in results:
+            yield results.pop(following)
+            following += 1

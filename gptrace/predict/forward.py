@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import NamedTuple
 
-from gptrace.errors import GptraceError, NoLogitsError, RunError
+from gptrace.errors import TRACE_SHOWS_CALL, GptraceError, NoLogitsError, RunError
 from gptrace.model.build import LoadedModel
 from gptrace.model.free_memory import as_memory_error, check_memory
 from gptrace.model.fused_attention import fused_attention
@@ -21,8 +21,11 @@ from gptrace.model.hugging_face import is_hugging_face
 from gptrace.model.interrupts import interrupts_allowed, interrupts_held
 from gptrace.model.isolated_copy import isolated_copy
 from gptrace.model.quiet_torch import torch
+from gptrace.model.shared_beginning import SharedBeginning
 from gptrace.model.user_code_errors import passed_through, user_code_error, user_code_errors
+from gptrace.predict.blocks import block_error
 from gptrace.predict.logits import find_logits, refuse_classes
+from gptrace.predict.shared_beginnings import SHORTEST, shared_length
 from gptrace.text.prompts import Prompt, padded_ids
 from gptrace.tracing.one_at_a_time import one_at_a_time
 from gptrace.tracing.undisturbed import undisturbed_evaluation
@@ -55,13 +58,15 @@ def every_position(prompt: Prompt) -> range:
 class Forward:
     """Runs prompts through a model as fast as it can, where nobody needs to see what happens inside.
 
-    A GPTModel attends with PyTorch's fused kernel, and its output head reads only the chosen positions.
+    A GPTModel attends with PyTorch's fused kernel, its output head reads only the chosen positions, and what
+    all prompts of a batch begin with is computed once.
     `may_pad`: prompts of different lengths can share a batch; see `ignores_padding`.
     """
 
     def __init__(self, loaded: LoadedModel) -> None:
         self.loaded = isolated_model(loaded)
         self.may_pad = ignores_padding(self.loaded.module)
+        self._beginning: SharedBeginning | None = None  # of the last batch that shared one
 
     def read(
         self, prompts: Sequence[Prompt], positions: Sequence[range], reader: Callable[[LogitRows], None]
@@ -82,9 +87,23 @@ class Forward:
             return
         assert isinstance(model, GPTModel)
         at_once = _LOGITS_AT_ONCE // model.config.vocab_size
-        check_room(self.loaded, *batch.shape, rows=min(len(places), max(1, at_once)))
+        shared = shared_length([prompt.ids for prompt in prompts]) if len(prompts) > 1 else 0
+        shared = shared if shared >= SHORTEST else 0
+        check_room(self.loaded, *batch.shape, rows=min(len(places), max(1, at_once)), shared=shared)
         with guarded_forward(self.loaded, batch), interrupts_allowed():
-            self._each(places, hidden_states(model, batch), reader, model.out_head)
+            hidden = self._hidden_states(model, batch, shared)
+            self._each(places, hidden, reader, model.out_head)
+
+    def _hidden_states(self, model: GPTModel, batch: Tensor, shared: int) -> Tensor:
+        """Ids (B, T), the first `shared` of which are the same → what enters the output head (B, T, D)."""
+        if not shared:
+            return hidden_states(model, batch)
+        ids = tuple(batch[0, :shared].tolist())
+        beginning = self._beginning
+        if beginning is None or beginning.ids[:shared] != ids:
+            beginning = self._beginning = SharedBeginning(model, ids)
+        rest = beginning.hidden_states(model, batch[:, shared:], shared)  # (B, T - shared, D)
+        return torch.cat((beginning.hidden[:, :shared].expand(len(batch), -1, -1), rest), dim=1)
 
     def _each(
         self, places: list[tuple[int, int]], values: Tensor,
@@ -132,7 +151,7 @@ def extract_logits(output: object, loaded: LoadedModel, batch: Tensor) -> Tensor
     Raises a NoLogitsError where there are none.
     """
     with user_code_errors(f" (in the output of {loaded.name})"):
-        result = refuse_classes(find_logits(output, *batch.shape), largest_id(batch))
+        result = refuse_classes(find_logits(output, *batch.shape, module=loaded.module), largest_id(batch))
     if result.logits is None:
         raise NoLogitsError(
             f"{loaded.name} gives nothing to predict with: {result.reason}", "gptrace run shows its shapes"
@@ -185,7 +204,9 @@ def _explained_errors(loaded: LoadedModel, batch_text: str) -> Iterator[None]:
         if short is None and type(model) is not GPTModel:
             if not passed_through(error, model):
                 raise _own_error(error, loaded.name) from error
-            raise user_code_error(error, f" (in the forward pass of {loaded.name})") from error
+            where = f" (in the forward pass of {loaded.name})"
+            not_a_model = block_error(loaded)
+            raise not_a_model or user_code_error(error, where, usual_hint=TRACE_SHOWS_CALL) from error
         raise short or error from None
 
 
@@ -196,13 +217,18 @@ def _own_error(error: BaseException, name: str) -> RunError:
     )
 
 
-def check_room(loaded: LoadedModel, prompts: int, length: int, *, rows: int) -> None:
+def check_room(loaded: LoadedModel, prompts: int, length: int, *, rows: int, shared: int = 0) -> None:
     """Raise a MemoryNeededError for a batch that a GPTModel on the CPU has no memory for.
 
-    The batch is of `prompts` prompts of `length` tokens; `rows` rows of logits are in memory at once.
+    The batch is of `prompts` prompts of `length` tokens, the first `shared` of which are the same; `rows`
+    rows of logits are in memory at once.
     """
     if loaded.device.type == "cpu" and isinstance(loaded.module, GPTModel):
-        check_memory(_activation_bytes(loaded.module, prompts, length, rows), _batch_text(prompts, length))
+        needed = _activation_bytes(loaded.module, prompts, length, rows)
+        if shared:  # the keys and values of all layers, and of one layer for each prompt
+            config = loaded.module.config
+            needed += 4 * 2 * config.emb_dim * (config.n_layers * shared + prompts * length)
+        check_memory(needed, _batch_text(prompts, length))
 
 
 def _batch_text(prompts: int, length: int) -> str:

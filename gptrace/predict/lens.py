@@ -19,7 +19,8 @@ from gptrace.predict.logit_decoder import DeferredLogitDecoder, LogitDecoder
 from gptrace.predict.loss import scores_of
 from gptrace.predict.model_structure import ModelStructure, check_structure_for_lens, find_model_structure
 from gptrace.predict.output_head import find_output_head
-from gptrace.predict.prompt_stream import PromptStream, Runner, StreamedPrompt
+from gptrace.predict.prompt_stream import PromptStream, StreamedPrompt
+from gptrace.predict.runner import Runner
 from gptrace.record import Candidate, LensCell, LensLayer, LensResult, LensStream
 from gptrace.text.prompts import padded
 from gptrace.text.tokenizer import Tokenizer
@@ -30,10 +31,19 @@ Tensor = torch.Tensor
 
 
 def run_lens(
-    loaded: LoadedModel, tokenizer: Tokenizer, prompts: PromptStream, *, k: int | None, head: str | None
+    loaded: LoadedModel,
+    tokenizer: Tokenizer,
+    prompts: PromptStream,
+    *,
+    k: int | None,
+    head: str | None,
+    cell_k: int = 1,
 ) -> LensStream:
-    """Pass the output of each block through the final norm and the output head, at every position."""
-    runner = _LensRunner(loaded, tokenizer, k, head)
+    """Pass the output of each block through the final norm and the output head, at every position.
+
+    `k` is the number of candidates after the last token, `cell_k` that at each position.
+    """
+    runner = _LensRunner(loaded, tokenizer, k, head, cell_k)
     # One at a time: the padding of a batch would be seen by a model that is not causal.
     results = runner.results(prompts, BatchBudget.for_device(loaded.device.type, 1), may_pad=False)
     layer_logits = runner.layer_logits
@@ -51,10 +61,12 @@ class _LensRunner(Runner[LensResult]):
 
     bytes_per_token = 8192  # a candidate in each layer
 
-    def __init__(self, loaded: LoadedModel, tokenizer: Tokenizer, k: int | None, head: str | None) -> None:
+    def __init__(
+        self, loaded: LoadedModel, tokenizer: Tokenizer, k: int | None, head: str | None, cell_k: int
+    ) -> None:
         self.deferred = DeferredLogitDecoder(loaded, tokenizer, k=k)
         self.layer_logits: LayerLogits | None = None
-        self._loaded, self._head = loaded, head
+        self._loaded, self._head, self._cell_k = loaded, head, cell_k
 
     def problem_result(self, streamed: StreamedPrompt) -> LensResult:
         prompt = streamed.prompt
@@ -70,7 +82,7 @@ class _LensRunner(Runner[LensResult]):
             if self.layer_logits is None:
                 structure = _model_structure(self._loaded, ids, self._head)
                 self.layer_logits = LayerLogits(self._loaded, structure)
-            return [_lens_result(self.deferred, self.layer_logits, streamed, ids)]
+            return [_lens_result(self.deferred, self.layer_logits, streamed, ids, self._cell_k)]
 
 
 def _model_structure(loaded: LoadedModel, batch: Tensor, head: str | None) -> ModelStructure:
@@ -86,12 +98,13 @@ def _model_structure(loaded: LoadedModel, batch: Tensor, head: str | None) -> Mo
 
 
 def _lens_result(
-    deferred: DeferredLogitDecoder, layer_logits: LayerLogits, streamed: StreamedPrompt, batch: Tensor
+    deferred: DeferredLogitDecoder, layer_logits: LayerLogits, streamed: StreamedPrompt, batch: Tensor,
+    cell_k: int,
 ) -> LensResult:  # fmt: skip
     text = layer_logits.run(batch)
     decoder = deferred.decoder_for(text.logits, streamed.prompt)
-    predicted = [best.id for best in _best(text.last, decoder)]
-    layers = [_layer(path, text.of_block(path), decoder, predicted) for path in layer_logits.blocks]
+    predicted = [best.id for (best,) in _best(text.last, decoder, 1)]
+    layers = [_layer(path, text.of_block(path), decoder, predicted, cell_k) for path in layer_logits.blocks]
     prompt = deferred.displayable(streamed.prompt)
     return LensResult(
         streamed.index, prompt.text, prompt.ids, tuple(layers), text.difference, prompt.tokens,
@@ -99,18 +112,24 @@ def _lens_result(
     )  # fmt: skip
 
 
-def _layer(path: str, logits: Tensor, decoder: LogitDecoder, predicted: Sequence[int]) -> LensLayer:
-    """Return the candidates of a layer's logits (T, V), and the ranks of the ids that the model predicts."""
-    ranks = [rank for _, rank in scores_of(logits[:, : decoder.token_count], predicted)]
+def _layer(
+    path: str, logits: Tensor, decoder: LogitDecoder, predicted: Sequence[int], cell_k: int
+) -> LensLayer:
+    """Return what a layer's logits (T, V) predict, and what they make of the ids that the model predicts."""
+    scores = scores_of(logits[:, : decoder.token_count], predicted)
     cells = tuple(
-        LensCell(position, (best,), rank)
-        for position, (best, rank) in enumerate(zip(_best(logits, decoder), ranks, strict=True))
+        LensCell(position, best, rank, math.exp(log_probability))
+        for position, (best, (log_probability, rank)) in enumerate(
+            zip(_best(logits, decoder, cell_k), scores, strict=True)
+        )
     )
     ((candidates, _),) = decoder.candidates(logits[-1:])
-    return LensLayer(path, candidates, ranks[-1], cells)
+    return LensLayer(path, candidates, cells[-1].rank_of_prediction, cells)
 
 
-def _best(logits: Tensor, decoder: LogitDecoder) -> list[Candidate]:
-    """Return the likeliest token at each position (T, V)."""
-    rows = candidates_of_rows(logits[:, : decoder.token_count], 1, tokenizer=decoder.tokenizer)
-    return [best for (best,), _ in rows]
+def _best(logits: Tensor, decoder: LogitDecoder, k: int) -> list[tuple[Candidate, ...]]:
+    """Return the k likeliest tokens at each position (T, V)."""
+    rows = candidates_of_rows(
+        logits[:, : decoder.token_count], min(k, decoder.token_count), tokenizer=decoder.tokenizer
+    )
+    return [best for best, _ in rows]

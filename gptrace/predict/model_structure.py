@@ -48,7 +48,7 @@ def find_model_structure(
     `logits_shape` is the (B, T, V) that the model returned, `output_head` the call of the output head.
     """
     calls = [call for call in trace.calls if call.path]
-    blocks = _blocks(calls)
+    blocks = block_calls(calls)
     whole_head = _whole_head(
         [call for call in calls if not isinstance(module.get_submodule(call.path), torch.nn.Sequential)],
         blocks,
@@ -117,11 +117,12 @@ def _whole_head(
     return head
 
 
-def _blocks(calls: Sequence[ModuleCall]) -> list[ModuleCall]:
+def block_calls(calls: Sequence[ModuleCall]) -> list[ModuleCall]:
     """Return the calls of the items of one list that call others and return the shape that they take.
 
     They may differ in class: layers of attention and of state spaces take turns in some models.
     """
+    calls = [call for call in calls if call.path]
     parents = {call.parent for call in calls}
     norms = _norms(calls)
     groups: dict[str, list[ModuleCall]] = {}

@@ -1,25 +1,18 @@
-"""Any number of prompts → one result for each, in their order, made as the prompts are read."""
+"""The prompts of one run: all known, or read one by one; each is right or has its problem. No torch."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
-from itertools import chain
-from typing import Any, Generic, TypeVar
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
 
-from gptrace.errors import NoLogitsError, NotFiniteError, RunError, TextError
+from gptrace.errors import TextError
 from gptrace.model.selection import Limits
-from gptrace.predict.batching import BatchBudget, run_in_order
-from gptrace.predict.logit_decoder import DeferredLogitDecoder
-from gptrace.predict.nonfinite import with_origin
 from gptrace.predict.validation import fit_prompts
 from gptrace.record import Problem, PromptResult
 from gptrace.text.lines import PromptLines, as_lines
 from gptrace.text.prompts import Prompt
 from gptrace.text.tokenizer import Tokenizer
-
-Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +60,12 @@ class PromptStream:
     @classmethod
     def reading(
         cls, result: type[PromptResult], prompts: Iterable[object] | PromptLines, tokenizer: Tokenizer,
-        limits: Limits, *, special: bool, truncate: bool = False, allow_windows: bool = False,
+        limits: Limits | None, *, special: bool, truncate: bool = False, allow_windows: bool = False,
     ) -> PromptStream:  # fmt: skip
         """Return a stream that reads and checks each prompt when it is needed.
 
-        A prompt of any length is right with `allow_windows`. The other keys of a line are copied into its
+        `limits` are those of the model; None without one. A prompt of any length is right with
+        `allow_windows`. The other keys of a line are copied into its
         `result`, so they cannot be those of a result.
         """
         reserved = result.own_keys() - {"text", "ids"}
@@ -87,7 +81,8 @@ class PromptStream:
                 return StreamedPrompt(index, Prompt(None, ()), line.problem, line.extra, line.size)
             try:
                 prompt = line.prompt(tokenizer, special=special)
-                (prompt,) = fit_prompts(limits, [prompt], truncate=truncate, allow_windows=allow_windows)
+                if limits is not None:
+                    (prompt,) = fit_prompts(limits, [prompt], truncate=truncate, allow_windows=allow_windows)
             except TextError as error:
                 problem = Problem(error.message, error.hint)
                 return StreamedPrompt(index, Prompt(line.text, ()), problem, line.extra, line.size)
@@ -98,59 +93,3 @@ class PromptStream:
         streamed = (checked(index, line) for index, line in numbered if index >= start)
         is_idle = prompts.is_idle if isinstance(prompts, PromptLines) else lambda: False
         return cls(streamed, is_idle, continue_on_error=True)
-
-
-class Runner(ABC, Generic[Result]):
-    """Runs batches of prompts with one model. `bytes_per_token` is about what a result takes."""
-
-    deferred: DeferredLogitDecoder
-    bytes_per_token: int
-
-    @abstractmethod
-    def run_batch(self, batch: list[StreamedPrompt]) -> list[Result]:
-        """Return the result of each prompt."""
-
-    @abstractmethod
-    def problem_result(self, streamed: StreamedPrompt) -> Result:
-        """Return the result of a prompt that cannot be run."""
-
-    def results(self, stream: PromptStream, budget: BatchBudget, *, may_pad: bool) -> Iterator[Result]:
-        """Return the results in order. The first batch runs at once: only its logits tell the vocabulary."""
-
-        def run(batch: list[StreamedPrompt]) -> list[Result]:
-            return self._run(batch, stream.continue_on_error)
-
-        results = run_in_order(
-            stream.prompts,
-            lambda streamed: None if streamed.problem else len(streamed.prompt.tokens),
-            run,
-            self.problem_result,
-            budget,
-            may_pad=may_pad,
-            is_idle=stream.is_idle,
-            size=lambda streamed: streamed.size(self.bytes_per_token),
-        )
-        first = next(results, None)
-        return chain([] if first is None else [first], results)
-
-    def _with_origin(self, error: RunError, batch: list[StreamedPrompt]) -> RunError:
-        """Return the error; with the origin of the NaN, if it is about some."""
-        if not isinstance(error, NotFiniteError):
-            return error
-        return with_origin(error, self.deferred.loaded, [streamed.prompt.ids for streamed in batch])
-
-    def _run(self, batch: list[StreamedPrompt], continue_on_error: bool) -> list[Result]:
-        """Run a batch; where the model fails at it, run each of its prompts alone."""
-        try:
-            return self.run_batch(batch)
-        except RunError as error:
-            # A model that has never returned logits will not return any for other prompts.
-            is_hopeless = isinstance(error, NoLogitsError) and self.deferred.decoder is None
-            if is_hopeless or not continue_on_error:
-                raise self._with_origin(error, batch) from error.__cause__
-            if len(batch) > 1:
-                return [result for streamed in batch for result in self._run([streamed], continue_on_error)]
-            error = self._with_origin(error, batch)
-            problem = Problem(error.message, error.hint)
-            without_tokens = replace(batch[0], prompt=Prompt(batch[0].prompt.text, ()), problem=problem)
-            return [self.problem_result(without_tokens)]

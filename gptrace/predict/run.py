@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from gptrace.errors import NAMES_ORIGIN, GptraceError
+from gptrace.errors import NAMES_ORIGIN, OWN_CODE_RAISED, TRACE_SHOWS_CALL, ConfigError, GptraceError
 from gptrace.measures import SHAPES_ONLY, Measures
 from gptrace.model.build import LoadedModel
 from gptrace.model.interrupts import interrupts_allowed
@@ -49,7 +49,7 @@ def run_traced(
     """Run the prompts as one traced batch, and predict the tokens that follow the last token of each."""
     trace, output, batch = traced_forward(loaded, prompts, measures=measures, temperature=temperature)
     with user_code_errors(f" (in the output of {loaded.name})"):
-        result = _refuse_other_axes(find_logits(output, *batch.shape), trace, loaded)
+        result = _refuse_other_axes(find_logits(output, *batch.shape, module=loaded.module), trace, loaded)
         result = refuse_classes(result, largest_id(batch))
     if result.logits is None:
         return replace(trace, notes=(*trace.notes, f"no next tokens: {result.reason}"))
@@ -117,8 +117,13 @@ def traced_forward(
     except GptraceError as error:
         if trace is not None:
             error.trace = trace = _described(trace, loaded, prompts, temperature)
-            if trace.error is not None and trace.error.diagnosis is not None:
+            if isinstance(error, ConfigError) and trace.error is not None:
+                failure = replace(trace.error, cause="block", diagnosis=error.message)
+                error.trace = replace(trace, error=failure)
+            elif trace.error is not None and trace.error.diagnosis is not None:
                 error.hint = trace.error.diagnosis
+            elif error.hint == TRACE_SHOWS_CALL:  # this is the trace
+                error.hint = OWN_CODE_RAISED
         raise
     return TracedForward(_described(trace, loaded, prompts, temperature), output, batch)
 

@@ -10,7 +10,8 @@ from gptrace.model.build import LoadedModel
 from gptrace.predict.batching import BatchBudget
 from gptrace.predict.forward import Forward, LogitRows, every_position, last_position
 from gptrace.predict.logit_decoder import DeferredLogitDecoder, LogitDecoder
-from gptrace.predict.prompt_stream import PromptStream, Runner, StreamedPrompt
+from gptrace.predict.prompt_stream import PromptStream, StreamedPrompt
+from gptrace.predict.runner import Runner
 from gptrace.predict.validation import DEFAULT_K
 from gptrace.record import PositionPrediction, TopKResult, TopKStream
 from gptrace.text.prompts import Prompt, padded

@@ -16,13 +16,24 @@ from gptrace.record.generate import (
     GenerationStep,
     GenerationStream,
 )
+from gptrace.record.graph import Edge, Graph, Node
 from gptrace.record.lens import Lens, LensCell, LensLayer, LensResult, LensStream
 from gptrace.record.loss import Loss, LossResult, LossStream, LossTotal, ScoredToken
 from gptrace.record.model import Buffers, ModelInfo, ParameterTotals
 from gptrace.record.models import Preset, PresetParameters, Presets, PublishedWeights
+from gptrace.record.page import (
+    AttentionMap,
+    HeadWeights,
+    LeftOut,
+    Page,
+    PagePrompt,
+    Projection,
+    Row,
+    StreamPoint,
+)
 from gptrace.record.prompt_result import Problem, PromptResult
-from gptrace.record.source import CodeFile, CodeLine, Source
-from gptrace.record.tokens import Token, TokenizedPrompt, Tokens
+from gptrace.record.source import CodeFile, CodeLine, HiddenFile, Source
+from gptrace.record.tokens import Token, TokenizedPrompt, Tokens, TokensStream
 from gptrace.record.topk import Candidate, PositionPrediction, TopK, TopKResult, TopKStream
 from gptrace.record.trace import (
     Cost,

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     Number = float
     MeasuredNumber = float | None
     HexBytes = bytes
+    Base64Bytes = bytes
 else:
 
     class Number(float):
@@ -39,6 +40,9 @@ else:
 
     class HexBytes(bytes):
         """Bytes that the JSON shows in hexadecimal."""
+
+    class Base64Bytes(bytes):
+        """The bytes of an array of numbers, which the JSON shows in base64."""
 
 
 class Record(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -74,7 +78,8 @@ class Report(Record, frozen=True):
 
     `items` names the field that may be long: it is written piece by piece, and is what JSON Lines hold.
 
-    This is the only place that imports from a later folder, `gptrace.report`: `print(record)` shows a table.
+    Only here and in `Trace.page` does a record import from a later folder, `gptrace.report`: `print(record)`
+    shows a table.
     """
 
     items: ClassVar[str] = "results"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import math
 from pathlib import Path
@@ -11,7 +12,8 @@ import msgspec
 
 from gptrace.errors import InputError
 from gptrace.input_files import InputFile
-from gptrace.record.base import HexBytes, Number, Report
+from gptrace.record.base import Base64Bytes, HexBytes, Number, Report
+from gptrace.record.page import Page
 from gptrace.record.prompt_result import PromptResult
 from gptrace.record.schema import item_type, report_names, report_type
 from gptrace.record.trace import Trace
@@ -86,8 +88,9 @@ def _converted(value: dict[str, Any], record_type: type[Report]) -> Report:
     if item is not None and issubclass(item, PromptResult) and isinstance(items, list):
         value = value | {record_type.items: [_with_extra(result, item) for result in items]}
     report: Report = msgspec.convert(value, record_type, dec_hook=_decode)
-    if isinstance(report, Trace):
-        _check_tree(report)
+    trace = report.trace if isinstance(report, Page) else report
+    if isinstance(trace, Trace):
+        _check_tree(trace)
     return report
 
 
@@ -116,6 +119,8 @@ def _check_tree(trace: Trace) -> None:
 def _decode(kind: type, value: Any) -> Any:
     if kind is HexBytes and isinstance(value, str):
         return HexBytes.fromhex(value)
+    if kind is Base64Bytes and isinstance(value, str):
+        return Base64Bytes(base64.b64decode(value, validate=True))
     if kind is Number and (value is None or type(value) in (int, float)):
         return Number(math.nan if value is None else value)
     raise ValueError(f"Expected `{kind.__name__}`, got `{type(value).__name__}`")

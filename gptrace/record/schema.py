@@ -10,11 +10,11 @@ from typing import Any, get_args, get_type_hints
 import msgspec
 
 import gptrace.record
-from gptrace.record.base import HexBytes, Number, Record, Report
+from gptrace.record.base import Base64Bytes, HexBytes, Number, Record, Report
 from gptrace.record.prompt_result import PromptResult
 
-# The command whose --json an output is, where it has another name.
-_COMMANDS = {"trace": "run"}
+# What an output is, where it is not the --json of a command of its name.
+_TITLES = {"trace": "gptrace run --json", "page": "gptrace run -o FILE.html"}
 
 
 @cache
@@ -58,7 +58,7 @@ def json_schema(name: str) -> dict[str, Any]:
         del schema["$defs"][item.__name__]["properties"][item.pass_through]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": f"gptrace {_COMMANDS.get(name, name)} --json",
+        "title": _TITLES.get(name, f"gptrace {name} --json"),
         **schema,
     }
 
@@ -79,6 +79,8 @@ def _reports_in(name: str) -> list[type[Report]]:
 def _custom_types(kind: type) -> dict[str, Any]:
     if kind is HexBytes:
         return {"type": "string", "pattern": "^([0-9a-f]{2})*$"}
+    if kind is Base64Bytes:
+        return {"type": "string", "contentEncoding": "base64"}
     if kind is Number:
         return {"type": ["number", "null"], "description": "null stands for NaN or an infinity"}
     raise NotImplementedError(kind)

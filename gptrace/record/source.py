@@ -35,16 +35,27 @@ class CodeFile(Record, frozen=True):
     lines: Annotated[tuple[CodeLine, ...], about("the lines that are shown, in the order of the file")]
 
 
+class HiddenFile(Record, frozen=True):
+    """A file of code that ran, whose lines cannot be shown."""
+
+    file: Annotated[str, about("its path or name, as that of the files that are shown")]
+    why: Annotated[str, about("why its lines are not shown, in words")]
+
+
 class Source(Report, frozen=True, tag_field="schema", tag="gptrace.source/1"):
     """The functions that ran in one forward pass."""
 
     items: ClassVar[str] = "files"
 
     versions: Versions
-    model: ModelInfo
+    model: Annotated[ModelInfo, about("the model that ran")]
     dims: Annotated[dict[str, Count], about("size of each axis name in this run")]
     inputs: Annotated[tuple[TracedPrompt, ...], about("the prompts of the batch")]
-    files: Annotated[tuple[CodeFile, ...], about("the files, the one that ran first in front")]
+    files: Annotated[
+        tuple[CodeFile, ...],
+        about("the files, the one that ran first in front, the cells of a notebook in their order"),
+    ]
     notes: Annotated[tuple[str, ...], about("what a reader should know")]
     error: Annotated[Failure | None, about("the exception that ended the run, or null")]
     checks: Annotated[tuple[CheckResult, ...], about("the checks that failed, if they were asked for")] = ()
+    not_shown: Annotated[tuple[HiddenFile, ...], about("the files that ran and cannot be shown")] = ()

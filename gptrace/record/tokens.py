@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+from msgspec import field
 
 from gptrace.record.base import Count, HexBytes, Record, Report, Versions, about
+from gptrace.record.prompt_result import Problem, PromptResult
 
 TokenText = Annotated[str | None, about("null for a part of a UTF-8 character")]
 TokenBytes = Annotated[HexBytes | None, about("in hexadecimal; null for an unknown id")]
@@ -22,19 +26,36 @@ class Token(Record, frozen=True):
     bytes: TokenBytes
 
 
-class TokenizedPrompt(Record, frozen=True):
+class TokenizedPrompt(PromptResult, frozen=True):
     """One prompt and its tokens."""
 
-    index: Count
+    index: Annotated[Count, about("number of the prompt, from 0")]
     text: PromptText
     ids: Ids
-    tokens: tuple[Token, ...]
+    tokens: Annotated[tuple[Token, ...], about("its tokens in order")]
+    problem: Annotated[Problem | None, about("why this prompt of a stream has no tokens")] = field(
+        default=None, name="error"
+    )
+    extra: dict[str, Any] = field(default_factory=dict)
 
 
 class Tokens(Report, frozen=True, tag_field="schema", tag="gptrace.tokens/1"):
     """The tokens of each prompt."""
 
     versions: Versions
-    encoding: str
-    vocab_size: Count
-    results: tuple[TokenizedPrompt, ...]
+    encoding: Annotated[str, about("name of the tokenizer")]
+    vocab_size: Annotated[Count, about("number of tokens that it knows")]
+    results: Annotated[tuple[TokenizedPrompt, ...], about("the tokens of each prompt")]
+
+
+class TokensStream(Report, frozen=True, tag_field="schema", tag="gptrace.tokens/1"):
+    """A Tokens whose results come one by one, as they are made, and can be read once."""
+
+    versions: Versions
+    encoding: Annotated[str, about("name of the tokenizer")]
+    vocab_size: Annotated[Count, about("number of tokens that it knows")]
+    results: Annotated[Iterator[TokenizedPrompt], about("the tokens of each prompt")]
+
+    def whole(self) -> Tokens:
+        """Wait for all results."""
+        return Tokens(self.versions, self.encoding, self.vocab_size, tuple(self.results))

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import math
+import zlib
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
 from msgspec.structs import replace
 
-from gptrace.record.base import Record, Report
+from gptrace.record.base import Base64Bytes, Record, Report
 from gptrace.record.prompt_result import PromptResult
 
 
@@ -56,6 +58,26 @@ def json_pieces(report: Report) -> Iterator[str]:
         if field == report.items and report.is_stream:  # only now does it know its sums
             rest = _dumps(_without(report, lists), 2).split(empty, 1)[1]
     yield rest
+
+
+def deflated(record: Record, *, level: int = 9) -> bytes:
+    """Return the JSON of a record without spaces, deflated with a header of zlib, and floats cut to 7 digits.
+
+    It is for what people look at: float32 has as many digits.
+    """
+    plain = _cut(_builtins(record))
+    text = json.dumps(plain, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    return zlib.compress(text.encode(), level)
+
+
+def _cut(value: Any) -> Any:
+    if isinstance(value, float):
+        return float(f"{value:.7g}")
+    if isinstance(value, dict):
+        return {key: _cut(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_cut(item) for item in value]
+    return value
 
 
 def _dumps(plain: Any, indent: int | None) -> str:
@@ -114,9 +136,11 @@ def _encode(value: object) -> object:
 
 
 def _plain(value: Any) -> Any:
-    """Return a value that JSON can hold: bytes in hexadecimal, None for NaN and the infinities."""
+    """Return a value that JSON can hold: bytes as text, None for NaN and the infinities."""
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else None
+    if isinstance(value, Base64Bytes):
+        return base64.b64encode(value).decode()
     if isinstance(value, bytes):
         return value.hex()
     if isinstance(value, dict):

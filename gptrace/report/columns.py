@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from gptrace.errors import OptionError
 from gptrace.measures import Measures
 from gptrace.record import Cost, Trace
-from gptrace.report.call_tree import CallRow
+from gptrace.report.call_rows import CallRow
 from gptrace.translation import words
 from gptrace.wording import readable_bytes, suggestion
 

@@ -63,6 +63,15 @@ def model_facts(model: ModelInfo) -> FactPairs:
     return facts
 
 
+def configuration_facts(model: ModelInfo) -> FactPairs:
+    """Return the configuration that a model of the user's own code was built with."""
+    weights = model.weights or {}
+    call, being, kind = _fact(weights, "made_by").partition(" being ")
+    if weights.get("source") != "own code" or not being:
+        return []
+    return [(words("config"), line(words("{} is {}", call.rpartition(", ")[2], recorded(kind))))]
+
+
 def weights_text(weights: dict[str, Any], model: str = "") -> str:
     """Return the origin of a model's weights in one line, and whether the predictions mean anything.
 

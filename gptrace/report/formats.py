@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator
 from msgspec.structs import replace
 
 from gptrace.errors import OptionError
-from gptrace.record import Check, Report, Trace
+from gptrace.record import Check, Page, Report, Trace
 from gptrace.record.writing import item_dicts, json_pieces, to_json
-from gptrace.report.safe_text import shortened_to
+from gptrace.report.glyphs import has_all_glyphs
+from gptrace.report.titles import title_of
 from gptrace.report.view import View
 
 # rich takes a while to import and JSON does not need it, nor the parts of a report: hence the imports inside
@@ -26,6 +27,8 @@ def render_pieces(report: Report, format: str, view: View | None = None) -> Iter
     """Yield the text of `render` piece by piece, where a format can be written as it is made."""
     if format == "junit":
         return _junit(report)
+    if format in PICTURES:
+        return _picture(report, format, view or View())
     return FORMATS[format](report, view or View())
 
 
@@ -83,8 +86,14 @@ def _markdown(report: Report, view: View) -> Iterator[str]:
 def _html(report: Report, view: View) -> Iterator[str]:
     from gptrace.report import outputs
     from gptrace.report.html import to_page
+    from gptrace.report.page import to_document
 
-    title = _title(report)
+    if isinstance(report, Trace | Page):
+        page = report if isinstance(report, Page) else report.page()
+        page = replace(page, language=view.language_of(report))
+        yield to_document(page, view.theme, is_ascii=not has_all_glyphs(view.encoding))
+        return
+    title = title_of(report)
     yield to_page(outputs.parts(_whole(report), view), title, view.language_of(report), view.theme)
 
 
@@ -93,23 +102,22 @@ def _svg(report: Report, view: View) -> Iterator[str]:
     from gptrace.report.parts import Lines, line
     from gptrace.report.svg import to_svg
 
+    if isinstance(report, Trace | Page):
+        yield from _picture(report, "svg", view)
+        return
     # Every row of a report, if they are asked for; else what is legible on a page.
     width = view.width or (None if view.full else _PICTURE_WIDTH)
-    title = _title(report)
+    title = title_of(report)
     parts = outputs.parts(_whole(report), dataclasses.replace(view, width=width))
     yield to_svg([Lines([line(title, "strong")]), *parts], title, view.language_of(report), view.theme, width)
 
 
-def _title(report: Report) -> str:
-    """Return the command, and the beginning of the first prompt of a report that is no stream."""
-    title = f"gptrace {'run' if report.output_name() == 'trace' else report.output_name()}"
-    if report.is_stream:
-        return title
-    prompts = getattr(report, "inputs", None) or [report, *getattr(report, report.items)]
-    # The text of a generation is its continuation.
-    texts = (getattr(each, "prompt_text", None) or getattr(each, "text", None) for each in prompts)
-    text = " ".join((next(filter(None, texts), None) or "").split())
-    return f"{title}: {shortened_to(text, _TITLE_WIDTH)}" if text else title
+def _picture(report: Report, format: str, view: View) -> Iterator[str]:
+    from gptrace.report.pictures import picture_of
+
+    if not isinstance(report, Trace | Page):
+        raise OptionError(f"{format} is no format of this report", "gptrace run draws a trace in it")
+    yield picture_of(report.trace if isinstance(report, Page) else report, format, view)
 
 
 def _junit(report: Report) -> Iterator[str]:
@@ -127,8 +135,9 @@ def _whole(report: Report) -> Report:
 
 
 _PICTURE_WIDTH = 120  # columns
-_TITLE_WIDTH = 80  # columns of the prompt in a title
 
+# Formats of a trace alone.
+PICTURES = ("mermaid", "dot")
 FORMATS: dict[str, Callable[[Report, View], Iterator[str]]] = {
     "table": _table,
     "json": _json,

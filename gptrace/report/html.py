@@ -29,9 +29,14 @@ _PAGE = """<!doctype html>
 """
 
 
-def to_html(parts: Sequence[Part], language: str = "en") -> str:
-    """Return one <div> element with a stylesheet that reaches nothing outside of it."""
-    return f'<div class="gptrace">\n<style>{style_of_element()}</style>\n{_content(parts, language)}</div>\n'
+def to_html(parts: Sequence[Part], language: str = "en", theme: str | None = None) -> str:
+    """Return one <div> element with a stylesheet that reaches nothing outside of it.
+
+    Without a theme it has that of the notebook, where it is known, or else of the reader's system.
+    """
+    chosen = f' data-theme="{theme}"' if theme else ""
+    content = f"<style>{style_of_element()}</style>\n{_content(parts, language)}"
+    return f'<div class="gptrace"{chosen}>\n{content}</div>\n'
 
 
 def to_page(parts: Sequence[Part], title: str, language: str = "en", theme: str | None = None) -> str:
@@ -112,7 +117,7 @@ def _value(line: Line, language: str) -> str:
 
 def _table_section(part: Table, language: str) -> str:
     tinted = "".join(_tinted(piece.text, piece.role, piece.figures) for piece in part.tinted)
-    lines = "".join(f'<p class="keep">{spans(line)}</p>\n' for line in part.lines)
+    lines = "".join(f"<p{_kind(line)}>{spans(line)}</p>\n" for line in part.lines)
     name = part.title or part.name
     content = (
         f'<p class="tinted">{tinted}</p>\n' if tinted else "",
@@ -130,10 +135,10 @@ def _tinted(text: str, role: str, figures: str) -> str:
 
 def _legend(part: Table) -> str:
     assert part.legend is not None
-    tints = "".join(
+    tints = " ".join(
         f'<span class="tint {class_of(role)}">{escaped(label)}</span>' for label, role in part.legend.tints
     )
-    return f'<p class="legend"><span>{escaped(part.legend.text.strip())}</span>{tints}</p>\n'
+    return f'<p class="legend"><span>{escaped(part.legend.text.strip())}</span> {tints}</p>\n'
 
 
 def _claim(claim: ClaimText, language: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from gptrace.report.html_text import escaped, labelled_mark, prose, span, spans
 from gptrace.report.palette import LOOKS
-from gptrace.report.parts import Listing, ListingRow, Table, Tree, TreeRow
+from gptrace.report.parts import Listing, ListingRow, Table, Tree, TreeRow, plain
 from gptrace.report.stylesheet import class_of
 from gptrace.report.table_data import Column
 from gptrace.translation import in_language, words
@@ -83,7 +83,7 @@ def _cell(column: Column, value: Any, language: str, *, heads_row: bool) -> str:
     is_tinted = bool(LOOKS[role].background)
     content = _content(column, value, role if not is_tinted else "", language)
     if column.detail_of is not None:
-        content += f'<span class="detail">{escaped(column.detail_of(value))}</span>'
+        content += f'<br><span class="detail">{escaped(column.detail_of(value))}</span>'
     kinds = [
         *(["number"] if column.is_number else []),
         *(["sentence"] if column.is_prose else []),
@@ -98,7 +98,8 @@ def _cell(column: Column, value: Any, language: str, *, heads_row: bool) -> str:
 
 def _is_code(column: Column) -> bool:
     """Tell whether the texts of a column are names, tokens and shapes, whose characters count."""
-    return not (column.is_number or column.is_prose or column.share_of is not None)
+    is_text = column.is_prose or column.share_of is not None or not column.title
+    return not (column.is_number or is_text)
 
 
 def _content(column: Column, value: Any, role: str, language: str) -> str:
@@ -133,7 +134,7 @@ def _tree_cells(tree: Tree, row: TreeRow, fields: Sequence[str]) -> list[str]:
 
 
 def _listing_cells(row: ListingRow, *, has_runs: bool, has_shapes: bool) -> list[str]:
-    code = "".join(span(text, row.role or role) for text, role in row.code)
+    code = span(plain(row.code), row.role) if row.role else spans(row.code)
     shapes = "<br>".join(
         " ".join(span(text, role) for text, role in zip(pair, ("figures", "quiet"), strict=True) if text)
         for pair in row.shapes

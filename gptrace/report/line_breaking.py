@@ -44,8 +44,9 @@ def broken(text: Text, width: int | None) -> Text:
     """Break a text with styles into lines, as `break_lines` does; without a width it stays as it is."""
     if width is None or (cell_len(text.plain) <= width and "\n" not in text.plain):
         return text
-    ends = _line_ends(text.plain, width)
-    return Text("\n", style=text.style).join(text[start:end] for start, end in ends)
+    cuts = [cut for ends in _line_ends(text.plain, width) for cut in ends]
+    # All at once: a slice of a text looks at all of its styles, of which a tinted text has thousands.
+    return Text("\n", style=text.style).join(text.divide(cuts)[1::2])
 
 
 def widest_unit(text: str, *, splits: int = 0) -> int:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator
 
 from rich.cells import cell_len
 from rich.text import Text
@@ -10,12 +11,13 @@ from rich.text import Text
 from gptrace.report.line_breaking import break_lines, broken
 from gptrace.report.parts import Line, Listing, ListingRow, plain
 from gptrace.report.rich_tables import GAP, NATURAL_WIDTH, STYLES
-from gptrace.report.safe_text import shortened_to
 
 _LEAST_CODE = 36  # columns of code beside names and sizes; with less, the sizes go below the names
 _MOST_CODE = 100  # columns of code before the shapes, however wide the terminal is
-_LONGEST = 160  # columns of a line of code where nothing limits the width
+_CONTINUATION = 4  # columns by which the rest of a line of code is indented
 _NARROWEST = 20  # columns of text that the shapes keep at least
+# Where a line of code may end: after a space, and after punctuation.
+_SPACE, _PUNCTUATION = re.compile(r" +"), re.compile(r"[(\[{,.]")
 
 
 def listing_lines(listing: Listing, width: int | None) -> list[Text]:
@@ -50,13 +52,18 @@ class _ListingLayout:
 
     def row(self, row: ListingRow) -> Iterator[Text]:
         """Yield the lines of one row."""
-        room = min(self.width - self.gutter, _LONGEST if self.width == NATURAL_WIDTH else self.width)
-        code = _cut(row.code, max(room, 1))
+        *before, code = _wrapped(row.code, max(self.width - self.gutter, _NARROWEST))
         first = Text(f"{row.number:>{self._numbers}}", style=STYLES["quiet"])
         if self._runs:
             first.append(" " + " " * (self._runs - cell_len(row.runs)) + row.runs)
         first.append(" " * GAP)
-        text = Text.assemble(first, *((part, STYLES[row.role or role] or "default") for part, role in code))
+        text = first
+        for part in (*before, code):
+            styled = ((text, STYLES[row.role or role] or "default") for text, role in part)
+            text = Text.assemble(text, *styled)
+            if part is not code:
+                yield text
+                text = Text(" " * self.gutter)
         shapes = [line for pair in row.shapes for line in self._shape_lines(*pair)]
         if shapes and cell_len(text.plain) + GAP <= self.column:
             text.append(" " * (self.column - cell_len(text.plain)))
@@ -94,15 +101,49 @@ def _has_variables(pair: tuple[str, str]) -> bool:
     return not pair[0].startswith("[")
 
 
-def _cut(code: Line, width: int) -> Sequence[tuple[str, str]]:
-    """Return code that takes at most so many columns; an ellipsis stands for its end."""
+def _wrapped(code: Line, width: int) -> list[Line]:
+    """Break a line of code into lines of at most so many columns; nothing of it is lost.
+
+    The rest stands below, indented. Lines end after a space or, where there is none, after punctuation.
+    """
+    text = plain(code)
+    if cell_len(text) <= width:
+        return [code]
+    own = len(text) - len(text.lstrip())
+    indent = " " * min(own + _CONTINUATION, width // 2)
+    lines: list[Line] = []
+    start = 0
+    while start < len(text):
+        before = ((indent, ""),) if start else ()
+        end = _end_of_line(text, start, width - len(indent if start else ""), own)
+        lines.append((*before, *_between(code, start, end)))
+        start = end + len(text[end:]) - len(text[end:].lstrip(" "))
+    return lines
+
+
+def _end_of_line(text: str, start: int, width: int, own: int) -> int:
+    """Return where a line ends that begins at `start`; not within the indent `own` of the text."""
+    end = start
+    columns = 0
+    while end < len(text) and columns + cell_len(text[end]) <= width:
+        columns += cell_len(text[end])
+        end += 1
+    end = max(end, start + 1)
+    if end == len(text):
+        return end
+    for breaks in (_SPACE, _PUNCTUATION):
+        places = [match.end() for match in breaks.finditer(text, max(start, own) + 1, end)]
+        if places and places[-1] - start > width // 2:
+            return places[-1]
+    return end
+
+
+def _between(code: Line, start: int, end: int) -> Line:
+    """Return a part of a line, with its roles."""
     spans: list[tuple[str, str]] = []
-    left = width
-    if cell_len(plain(code)) <= width:
-        return code
+    offset = 0
     for text, role in code:
-        if cell_len(text) >= left:
-            return [*spans, (shortened_to(text + "…", max(left, 1)), role)]
-        spans.append((text, role))
-        left -= cell_len(text)
-    return spans
+        part = text[max(start - offset, 0) : max(end - offset, 0)]
+        spans += [(part, role)] if part else []
+        offset += len(text)
+    return tuple(spans)

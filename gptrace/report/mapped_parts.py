@@ -79,7 +79,8 @@ def _table(table: Table, change: Change) -> Table:
 
 
 def _legend(legend: Legend, change: Change) -> Legend:
-    return Legend(change(legend.text), _line(tuple(legend.tints), change), change(legend.without_color))
+    texts = {name: change(getattr(legend, name)) for name in ("text", "without_color", "in_words")}
+    return replace(legend, tints=_line(tuple(legend.tints), change), **texts)
 
 
 def _column(column: Column, change: Change) -> Column:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from typing import Any
 
-from gptrace.report.parts import Claims, Facts, Lines, Listing, Part, Table, Tree, plain
+from gptrace.report.parts import Claims, Facts, Line, Lines, Listing, Part, Table, Tree, plain
 from gptrace.report.safe_text import code_spans, visible
-from gptrace.report.table_data import TableData
+from gptrace.report.table_data import Column, TableData
 
 
 def to_markdown(parts: Sequence[Part]) -> str:
@@ -53,13 +54,14 @@ def _paragraphs(part: Part) -> list[str]:
         case Lines(aligned=True):
             return ["```text\n" + "\n".join(map(plain, part.lines)) + "\n```"]
         case Lines():
-            return [escaped(plain(line)) for line in part.lines]
+            return [_line_of_prose(line) for line in part.lines]
         case Facts():
             return ["\n".join(f"- {escaped(name)}: {escaped(plain(line))}" for name, line in part.pairs)]
         case Table():
             title = [escaped(part.title)] if part.title else []
+            legend = [escaped(part.legend.in_words)] if part.legend and part.legend.in_words else []
             table = [_table(part.data)] if part.data.columns else []
-            return [*title, *(escaped(plain(line)) for line in part.lines), *table]
+            return [*title, *legend, *(escaped(plain(line)) for line in part.lines), *table]
         case Tree():
             return [_tree(part)]
         case Listing():
@@ -69,17 +71,27 @@ def _paragraphs(part: Part) -> list[str]:
             return [f"## {escaped(part.title)}", *claims]
 
 
+def _line_of_prose(line: Line) -> str:
+    """Return a line; the continuation of a text is marked, which Markdown's own marks cannot do anywhere."""
+    marked = ((escaped(text), role) for text, role in line)
+    return "".join(
+        f"<strong>{text}</strong>" if role == "continuation" and text else text for text, role in marked
+    )
+
+
 def _table(table: TableData) -> str:
     columns = [column for column, _ in table.for_people(table.columns)]
-    rows = [
-        [
-            (escaped if column.is_number else code)(column.text(value))
-            for column, value in table.for_people(row)
-        ]
-        for row in table.rows
-    ]
+    rows = [[_cell(column, value) for column, value in table.for_people(row)] for row in table.rows]
     titles = [escaped(column.title or "") for column in columns]
     return _grid(titles, [column.is_number for column in columns], rows)
+
+
+def _cell(column: Column, value: Any) -> str:
+    text = column.text(value)
+    if column.is_prose:
+        return prose(text)
+    shown = escaped(text) if column.is_number else code(text)
+    return f"{shown} {escaped(column.detail_of(value))}" if column.detail_of is not None else shown
 
 
 def _listing(listing: Listing) -> str:

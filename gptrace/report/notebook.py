@@ -20,5 +20,6 @@ class Shown:
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
         """Return the table as text for terminals, and as HTML."""
-        html = to_html(outputs.parts(self.report, self.view), self.view.language_of(self.report))
+        parts = outputs.parts(self.report, self.view)
+        html = to_html(parts, self.view.language_of(self.report), self.view.theme)
         return {"text/plain": render(self.report, "table", self.view).rstrip("\n"), "text/html": html}

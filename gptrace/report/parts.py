@@ -47,12 +47,13 @@ class Legend:
     """What the tints of a text or of cells mean.
 
     `text` comes before `tints`, which are labels, each in the role that it explains. `without_color` stands
-    in the place of both where there are no colours.
+    in the place of both where there are no colours, `in_words` where the details of the cells stand for them.
     """
 
     text: str
     tints: Sequence[Span]
     without_color: str = ""
+    in_words: str = ""
 
     def lines(self, *, color: bool) -> list[Line]:
         """Return what comes before the tints, and the tints: lines to be set beside or below each other."""

@@ -60,7 +60,9 @@ def _colors() -> str:
         f"{_ROOT}{{{light};color-scheme:light}}"
         f"@media screen and (prefers-color-scheme:dark){{{_ROOT}{{{dark};color-scheme:dark}}}}"
         f"@media screen{{{switched_light}{{{light};color-scheme:light}}"
-        f"{switched_dark}{{{dark};color-scheme:dark}}}}"
+        f"{switched_dark}{{{dark};color-scheme:dark}}"
+        f'{_ROOT}[data-theme="light"]{{{light};color-scheme:light}}'
+        f'{_ROOT}[data-theme="dark"]{{{dark};color-scheme:dark}}}}'
     )
 
 

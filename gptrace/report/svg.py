@@ -21,7 +21,7 @@ from gptrace.report.palette import LOOKS, Look, color_of
 from gptrace.report.parts import Facts, Part, plain
 from gptrace.report.rich_tables import PlainText, theme_of
 from gptrace.report.safe_text import visible
-from gptrace.report.terminal import console, renderables
+from gptrace.report.terminal import console, legible_width, renderables
 
 # Pixels: a character of a monospaced font is 0.6 times as wide as it is high.
 _FONT_SIZE, _CELL, _LINE, _BASELINE, _MARGIN = 14, 8.4, 20, 14.5, 20
@@ -29,7 +29,7 @@ _FONTS = "ui-monospace, Menlo, Consolas, 'DejaVu Sans Mono', 'Noto Sans Mono CJK
 _EIGHTHS = {block: 8 - number for number, block in enumerate("█▉▊▋▌▍▎▏")}
 # What is drawn: bars, rules, and the branches of trees; then wide characters, then all others.
 _DRAWN = re.compile(r"([█▉▊▋▌▍▎▏]+|─+|[├└│])")
-_WIDE = re.compile("[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60]+")
+_WIDE = re.compile(r"[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60]+")
 # A gap between columns; spaces inside of quotes belong to a token.
 _QUOTED_OR_GAP = re.compile(r'"(?:\\.|[^"\\])*"|( {2,})')
 
@@ -74,6 +74,7 @@ class _Picture:
 
     def _lines(self, parts: Sequence[Part], width: int | None) -> list[list[Segment]]:
         """Lay the parts out as for a terminal, with the looks of the picture."""
+        width = legible_width(parts, width)
         screen = console(StringIO(), width, color=True, theme=_theme(self._theme))
         lines: list[list[Segment]] = []
         for each in renderables(parts, width, color=True):
@@ -156,7 +157,7 @@ def _split(text: str, matches: Iterable[re.Match[str]]) -> list[str]:
 def _underline(kind: str, x: float, y: float, length: float, color: str) -> Iterator[str]:
     dashes = ' stroke-dasharray="1.5 2.5"' if kind == "dotted" else ""
     for below in {"": (), "double": (-1, 1.5)}.get(kind, (0,)):
-        yield f'<path d="M{x:g} {y + below:g}h{length:g}" fill="none" stroke="{color}"{dashes} stroke-width="0.8"/>'
+        yield f'<path d="M{x:g} {y + below:g}h{length:g}" stroke="{color}"{dashes} stroke-width="0.8"/>'
 
 
 def _rectangle(column: float, top: float, columns: float, height: float, color: str) -> str:

@@ -49,9 +49,7 @@ def to_text(parts: Sequence[Part], view: View) -> str:
     """Return the parts one below the other, a blank line between them, each line without trailing spaces."""
     if not has_all_glyphs(view.encoding):
         parts = parts_in_encoding(parts, view.encoding)
-    width = view.width
-    if any(isinstance(part, Claims) for part in parts):
-        width = min(width or SENTENCE_WIDTH, SENTENCE_WIDTH)
+    width = legible_width(parts, view.width)
     out = StringIO()
     printer = console(out, width, view.color)
     for each in renderables(parts, width, color=view.color):
@@ -61,6 +59,12 @@ def to_text(parts: Sequence[Part], view: View) -> str:
             printer.print(each)
     text = "".join(line.rstrip() + "\n" for line in out.getvalue().splitlines())
     return in_encoding(text, view.encoding)  # the rules of tables, which are drawn last
+
+
+def legible_width(parts: Sequence[Part], width: int | None) -> int | None:
+    """Return the width to lay parts out for: claims are sentences, however wide the terminal is."""
+    is_prose = any(isinstance(part, Claims) for part in parts)
+    return min(width or SENTENCE_WIDTH, SENTENCE_WIDTH) if is_prose else width
 
 
 def line_text(line: Line, view: View, *, end: str = "\n") -> str:

@@ -163,8 +163,25 @@ def _shape_lines(row: TreeRow, width: int, stop: int) -> Text:
     lines = [names, *([Text(row.sizes)] if row.sizes else [])]
     arrow = row.shapes.removeprefix(row.entering).removesuffix(row.leaving)
     if cell_len(row.shapes) > width and arrow in (" → ", " -> "):
-        lines[:1] = [Text(row.entering, style=style), Text(arrow.lstrip() + row.leaving, style=style)]
+        leaving = arrow.lstrip() + row.leaving
+        sizes = _sizes_by_side(row, arrow)
+        column = max(cell_len(row.entering) if sizes[0] else 0, cell_len(leaving)) + GAP
+        widest = max(map(cell_len, sizes))
+        lines[:1] = [Text(row.entering, style=style), Text(leaving, style=style)]
+        if row.sizes and column + widest <= width:
+            column = stop if column <= stop <= width - widest else column
+            del lines[2:]
+            for line, text in zip(lines, sizes, strict=True):
+                line.append(
+                    (" " * (column - cell_len(line.plain)) + text) if text else "", style="not bold default"
+                )
     return Text("\n").join(broken(line, width) for line in lines)
+
+
+def _sizes_by_side(row: TreeRow, arrow: str) -> tuple[str, str]:
+    """Return the sizes that belong beside the names of what comes in, and beside those of what leaves."""
+    entering, separator, leaving = row.sizes.partition(arrow)
+    return (entering, arrow.lstrip() + leaving) if separator else ("", entering)
 
 
 def _module(row: TreeRow) -> str:

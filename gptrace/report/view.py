@@ -32,6 +32,7 @@ class View:
     encoding           encoding of the terminal; glyphs that it lacks become words
     lang               language: "en" or "zh"; None is that of GPTRACE_LANG, or else of the locale
     theme              "light" or "dark" for HTML and SVG; None: HTML follows the reader, SVG is light
+    landscape          whether the SVG of a trace is 16:9
     full               whether to show every row, and fold nothing
     log_probabilities  whether candidates show them too
     columns            columns of a trace; without any, the usual ones and those that were measured
@@ -45,6 +46,7 @@ class View:
     encoding: str = "utf-8"
     lang: str | None = None
     theme: str | None = None
+    landscape: bool = False
     full: bool = False
     log_probabilities: bool = False
     columns: tuple[str, ...] = ()

@@ -74,7 +74,7 @@ class PromptLines:
         while self._ready or not self._has_ended:
             if self._ready:
                 number += 1
-                yield self._line(self._ready.pop(), f"line {number}")
+                yield read_line(self._ready.pop(), f"line {number}", is_json=self._is_json)
             else:
                 self._read()
         if not number:
@@ -88,14 +88,6 @@ class PromptLines:
             return not select.select([self._stdin], [], [], 0)[0]
         except (OSError, ValueError):
             return False
-
-    def _line(self, raw: bytes | None, what: str) -> PromptLine:
-        try:
-            text = _text_of(raw, what)
-            line = _line_of_object(_parsed(text, what), what) if self._is_json else PromptLine(text=text)
-            return replace(line, size=len(raw or b""))
-        except TextError as error:
-            return PromptLine(problem=Problem(error.message, error.hint))
 
     def _read(self) -> None:
         try:
@@ -112,6 +104,22 @@ class PromptLines:
         if self._has_ended and (self._rest or self._is_skipping):
             ready.append(None if self._is_skipping else self._rest)
         self._ready = ready[::-1]
+
+
+def read_line(raw: bytes | None, what: str, *, is_json: bool) -> PromptLine:
+    r"""Return the prompt on a line, which is a JSON object or the text itself.
+
+    `raw` is None for a line that is too long. `what` names the line in the message of a problem.
+
+    >>> read_line(b'{"text": "Hello", "id": 7}', "line 1", is_json=True).extra
+    {'id': 7}
+    """
+    try:
+        text = _text_of(raw, what)
+        line = _line_of_object(_parsed(text, what), what) if is_json else PromptLine(text=text)
+        return replace(line, size=len(raw or b""))
+    except TextError as error:
+        return PromptLine(problem=Problem(error.message, error.hint))
 
 
 def _text_of(raw: bytes | None, what: str) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from gptrace.errors import TextError
 from gptrace.ranks import world_size
+from gptrace.wording import enumerated
 
 SAMPLE = "Hello, I am"
 # An endless pipe ends in an error message before the memory is full.
@@ -47,7 +48,7 @@ def read_texts(arguments: Sequence[str], *, lines: bool = False, stdin: int = 0)
     if not arguments and not lines and not _has_data(stdin):
         return GivenTexts((SAMPLE,), is_sample=True)
     if lines:
-        return GivenTexts(_split_lines(read_stdin(stdin)))
+        return GivenTexts(_texts_of_lines(_read(stdin)))
     sources = arguments or ["-"]
     return GivenTexts(tuple(_whole(stdin) if text == "-" else _from_argument(text) for text in sources))
 
@@ -72,6 +73,10 @@ def check_not_shared() -> None:
 
 def read_stdin(stdin: int = 0) -> str:
     """Return all of stdin; raise TextError for more than STDIN_LIMIT bytes, or bytes that are not UTF-8."""
+    return decode_utf8(_read(stdin), "stdin")
+
+
+def _read(stdin: int) -> bytes:
     check_not_shared()
     try:
         # The parent process may have set it to non-blocking; then reading before data comes would fail.
@@ -83,7 +88,7 @@ def read_stdin(stdin: int = 0) -> str:
     if len(raw) > STDIN_LIMIT:
         hint = "pass less text at a time, for example with `head -c` or `split`"
         raise TextError(f"stdin holds more than {STDIN_LIMIT >> 20} MiB", hint)
-    return decode_utf8(raw, "stdin")
+    return raw
 
 
 def empty_stdin() -> TextError:
@@ -107,14 +112,17 @@ def _whole(stdin: int) -> str:
     return _checked(text, "stdin")
 
 
-def _split_lines(text: str) -> tuple[str, ...]:
-    if not text:
+def _texts_of_lines(raw: bytes) -> tuple[str, ...]:
+    """Return the lines, of which one batch needs all; raise a TextError that names the bad ones."""
+    if not raw:
         raise empty_stdin()
-    rows = [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")]
-    for number, row in enumerate(rows, start=1):
-        if not row:
-            raise TextError(f"line {number} of stdin is empty", "drop empty lines, for example with: grep .")
-    return tuple(rows)
+    lines = [line.removesuffix(b"\r") for line in raw.removesuffix(b"\n").split(b"\n")]
+    if empty := [str(number) for number, line in enumerate(lines, start=1) if not line]:
+        problem = f"line {empty[0]} of stdin is empty"
+        if len(empty) > 1:
+            problem = f"lines {enumerated(empty, 8)} of stdin are empty"
+        raise TextError(problem, "drop empty lines, for example with: grep .")
+    return tuple(decode_utf8(line, f"line {number} of stdin") for number, line in enumerate(lines, start=1))
 
 
 def _from_argument(argument: str) -> str:

@@ -54,7 +54,7 @@ class ActivationMemory:
         self._model_storages.clear()
 
     def _add_of_model(self, tensor: Tensor) -> None:
-        key = _storage_key(tensor)
+        key = storage_key(tensor)
         if key is not None and key not in self._model_storages:
             # A forward pass may give a parameter other data: the storage is freed, and its key used again.
             self._model_storages[key] = weakref.ref(
@@ -62,7 +62,7 @@ class ActivationMemory:
             )
 
     def _add_tensor(self, tensor: Tensor, inputs: Sequence[object]) -> None:
-        key = _storage_key(tensor)
+        key = storage_key(tensor)
         if key is None or key in self._model_storages:
             return
         if key in self._live_storages:  # a kernel may have given it more memory: resize_(…), f(…, out=…)
@@ -87,9 +87,11 @@ class ActivationMemory:
             self._on_growth(self.alive)
 
 
-def _storage_key(tensor: Tensor) -> int | None:
-    # `_cdata`: the address of the StorageImpl, which all views of a storage share, on device meta too. It is
-    # unique among the storages that are alive.
+def storage_key(tensor: Tensor) -> int | None:
+    """Return the address of a tensor's StorageImpl; None where there is none.
+
+    All views share it, on device meta too. It is unique among the storages that are alive.
+    """
     try:
         return int(tensor.untyped_storage()._cdata)
     except (RuntimeError, ValueError):  # sparse and lazy tensors have no storage

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import cast
+
+from msgspec.structs import replace
 
 from gptrace.model.quiet_torch import torch
-from gptrace.notebook_cells import cell_of
 from gptrace.record import FlowStep, ModuleCall, OpCall, ParameterCount, Totals, Trace
+from gptrace.tracing.call_records import CallRecords, records_of_pass
 from gptrace.tracing.costs import costs_with_children
 from gptrace.tracing.failures import failure_of
 from gptrace.tracing.inferred_names import InferredAxisNames
@@ -17,7 +20,7 @@ from gptrace.tracing.operations import Operation
 from gptrace.tracing.parameters import ancestors, counts_of, named_modules_with_aliases
 from gptrace.tracing.recorder import SpanRecorder
 from gptrace.tracing.span import Span
-from gptrace.tracing.tensor_specs import CallSpecs, Specs, specs_of_pass, with_statistics
+from gptrace.tracing.tensor_specs import specs_of_pass, with_statistics
 
 Module = torch.nn.Module
 InferNames = Callable[[list[Span]], InferredAxisNames]
@@ -89,18 +92,22 @@ def _module_calls(
     """Turn spans into records, with the axis names of the forward pass that each is in; return these, too."""
     spans = recorder.spans
     operations = recorder.operations_by_call()
-    specs: dict[int, CallSpecs] = {}
+    records: dict[int, CallRecords] = {}
     axis_names: set[str] = set()
     for root, of_pass in passes.items():  # a resized run is one forward pass, too
-        calls_of_pass, names = specs_of_pass(of_pass, operations, inferred[root].names)
-        specs.update(zip([span.index for span in of_pass], calls_of_pass, strict=True))
-        axis_names |= names
+        names = inferred[root].names
+        specs, names_of_pass = specs_of_pass(of_pass, operations, names)
+        axis_names |= names_of_pass
+        of_calls = cast("Sequence[CallRecords]", specs)  # the same, as long as there are no operations
+        if recorder.operations is not None:
+            of_calls = records_of_pass(of_pass, operations, specs, names)
+        records.update(zip([span.index for span in of_pass], of_calls, strict=True))
     calls_of_path = Counter([span.path for span in spans])
     begun = dict.fromkeys(calls_of_path, 0)
     measured = _measured_facts(recorder, spans)
     calls = []
     for span in spans:
-        path, (inputs, outputs, ops) = span.path, specs[span.index]
+        path, (inputs, outputs, ops) = span.path, records[span.index]
         begun[path] += 1
         # By position, in the order of the fields: keywords take twice as long, for hundreds of calls.
         calls.append(
@@ -117,7 +124,7 @@ def _module_calls(
                 counts.get(path, _NO_PARAMETERS),
                 span.seconds,
                 *(measured[span.index] if measured else _NOT_MEASURED),
-                _op_calls(operations[span], ops, recorder) if ops else (),
+                _measured_ops(operations[span], ops, recorder) if ops else (),
                 span.failed,
             )
         )
@@ -140,31 +147,20 @@ def _measured_facts(recorder: SpanRecorder, spans: Sequence[Span]) -> list[_Meas
     ]
 
 
-def _op_calls(
-    operations: Sequence[Operation], specs: Sequence[tuple[Specs, Specs]], recorder: SpanRecorder
+def _measured_ops(
+    operations: Sequence[Operation], ops: tuple[OpCall, ...], recorder: SpanRecorder
 ) -> tuple[OpCall, ...]:
-    has_costs = recorder.measures.macs
+    """Return the operations of a call with their costs, and a mark at the one that raised."""
     failed = recorder.operations.failed if recorder.operations is not None else None
-    calls = []
-    for operation, (inputs, outputs) in zip(operations, specs, strict=True):
-        file, _, line = operation.source.rpartition(":")
-        cell = cell_of(file)
-        calls.append(
-            OpCall(
-                name=operation.name,
-                place=operation.place,
-                inputs=inputs,
-                outputs=outputs,
-                is_view=operation.is_view,
-                in_place=operation.in_place,
-                source=operation.source if cell is None else f"{cell.file}:{line}",
-                macs=operation.macs if has_costs else None,
-                macs_unknown=tuple(sorted(operation.unknown)) if has_costs else (),
-                failed=operation is failed,
-                cell=None if cell is None else cell.number,
-            )
-        )
-    return tuple(calls)
+    if failed in operations:
+        at = operations.index(failed)
+        ops = (*ops[:at], replace(ops[at], failed=True), *ops[at + 1 :])
+    if not recorder.measures.macs:
+        return ops
+    return tuple(
+        replace(op, macs=operation.macs, macs_unknown=tuple(sorted(operation.unknown)))
+        for operation, op in zip(operations, ops, strict=True)
+    )
 
 
 def _dims(axis_names: Collection[str], sizes: Mapping[str, int]) -> dict[str, int]:

@@ -85,8 +85,10 @@ class AxisNames:
         multiples: bool = True,
     ) -> None:
         self.sizes, self.runs, self._blocks, self._multiples = sizes, runs, blocks, multiples
-        # What the last pass with these names saw, and its TensorSpecs; see `specs_of_pass`.
+        # What the last pass with these names saw, and its TensorSpecs; see `specs_of_pass`. Then these, what
+        # else was seen, and the records of its calls; see `records_of_pass`.
         self.last_pass: tuple[object, Any] = (None, ())
+        self.last_records: tuple[object, object, Any] = (None, None, ())
         # Products come last: where n_heads*head_dim equals emb_dim, the name is emb_dim.
         by_run = [
             of_run | {f"{a}*{b}": of_run[a] * of_run[b] for a, b in products}

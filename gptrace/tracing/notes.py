@@ -46,7 +46,7 @@ def notes_on_lanes(views: Sequence[MixingView], *, leaks: bool, check: str) -> l
         names = ", ".join(dict.fromkeys(view.name for view in views))
         places = enumerated(_places(views), 3)
         return [
-            f"{names} at {places} puts numbers of several tokens into one lane: such an axis is not called "
+            f"{names} at {places} mixes the numbers of several tokens: such an axis is not called "
             f"seq_len; {check} says what is wrong there"
         ]
     if leaks:

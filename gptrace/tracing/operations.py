@@ -12,17 +12,20 @@ from types import FrameType
 from typing import Any, Protocol
 
 from gptrace.model.quiet_torch import torch
-from gptrace.tracing.activation_memory import shares_memory
+from gptrace.tracing.activation_memory import storage_key
 from gptrace.tracing.span import Occurrence, Sources, Span, occurrences
 from gptrace.tracing.tensors import (
+    PLAIN_TYPES,
     TENSORLESS_TYPES,
     Found,
     TensorInfo,
     describe_each,
     find_tensors,
+    place_of,
 )
 
 Tensor = torch.Tensor
+_without_function_modes = torch._C.DisableTorchFunction
 
 # Attributes of a tensor that return a tensor; other attributes, such as shape, are not operations.
 _TENSOR_ATTRIBUTES = {"T", "mT", "H", "mH", "real", "imag"}
@@ -33,8 +36,14 @@ _OPERATORS = {
     "__matmul__": "matmul", "__rmatmul__": "matmul", "__getitem__": "getitem", "__setitem__": "setitem_",
     "__floordiv__": "floor_divide", "__mod__": "remainder", "__eq__": "eq", "__ne__": "ne", "__lt__": "lt",
     "__le__": "le", "__gt__": "gt", "__ge__": "ge", "__and__": "bitwise_and", "__or__": "bitwise_or",
-    "__invert__": "bitwise_not", "__abs__": "abs",
+    "__invert__": "bitwise_not", "__abs__": "abs", "__iand__": "bitwise_and_", "__ior__": "bitwise_or_",
+    "__ixor__": "bitwise_xor_", "__xor__": "bitwise_xor", "__lshift__": "bitwise_left_shift",
+    "__rshift__": "bitwise_right_shift", "__ilshift__": "bitwise_left_shift_",
+    "__irshift__": "bitwise_right_shift_", "__rfloordiv__": "rfloor_divide", "__rmod__": "rremainder",
+    "__reversed__": "flip",
 }  # fmt: skip
+# `x.data` and `x.data = y` are no operations, but the data moves to another tensor.
+_READ_DATA, _SET_DATA = Tensor.data.__get__, Tensor.data.__set__  # type: ignore[attr-defined]
 # Files of torch, and this one, whose frames lie between an operation and the line that asked for it.
 _FOLDER = torch.__file__.rpartition("/")[0]
 PASSED_THROUGH = (
@@ -56,7 +65,6 @@ class Operation:
     unknown: frozenset[str] = frozenset()  # kernels whose cost is unknown
     outputs: tuple[TensorInfo, ...] = ()
     sources: Sequence[Sources] = ()  # where each input came from, if origins are followed
-    number = -1  # among the operations of its call; set when all have ended
 
     def __init__(
         self, name: str, parent: Span | None, place: int, inputs: tuple[TensorInfo, ...], source: str
@@ -71,16 +79,18 @@ class Operation:
 class OriginFollower(Protocol):
     """What follows where the tensors of operations come from; see `OriginTracker`."""
 
-    def sources(self, found: Found, /) -> Sequence[Sources]:
-        """Return where each of these tensors came from."""
-
-    def before(self, name: str, found: Found, kwargs: Mapping[str, Any], /) -> list[int | None] | None:
-        """Return what `note` has to know of the inputs of an operation before it runs."""
+    def take(
+        self, operation: Operation, inputs: Found, args: tuple[Any, ...], kwargs: Mapping[str, Any], /
+    ) -> Any:
+        """Note where the inputs come from of an operation that is about to run."""
 
     def note(
-        self, operation: Operation, inputs: Found, outputs: Found, before: list[int | None] | None, /
+        self, operation: Operation, inputs: Found, outputs: Found, args: tuple[Any, ...], taken: Any, /
     ) -> None:
-        """Note what an operation has made."""
+        """Note what an operation has made; `taken` is what `take` returned."""
+
+    def note_same(self, tensor: Tensor, other: Tensor, /) -> None:
+        """Note that a tensor has the data of another one from now on."""
 
 
 Observer = Callable[[Operation, Callable[..., Any], tuple[Any, ...], dict[str, Any], Any], None]
@@ -143,43 +153,60 @@ class OperationMode(torch.overrides.TorchFunctionMode):
             name = self._names[func] = operation_name(func)
         if not name:
             self.call_count += func.__name__ != "__get__"  # reading an attribute changes no tensor
-            return func(*args, **kwargs)
+            result = func(*args, **kwargs)
+            if self._origins is not None and func in (_READ_DATA, _SET_DATA):
+                tensors = (result, args[0]) if func == _READ_DATA else args
+                with _without_function_modes():
+                    self._origins.note_same(*tensors)
+            return result
         self.call_count += 1
-        origins, before = self._origins, None
-        parent, place = self._position()
-        with torch._C.DisableTorchFunction():
+        origins, taken = self._origins, None
+        with _without_function_modes():
             inputs = _find_inputs(args, kwargs)
-            infos = describe_each(inputs)
-            operation = Operation(name, parent, place, infos, _source_line(sys._getframe(1)))
+            parent, place = self._position()
+            operation = Operation(name, parent, place, describe_each(inputs), _source_line(sys._getframe(1)))
             if origins is not None:
-                operation.sources = origins.sources(inputs)
-                before = origins.before(name, inputs, kwargs)
+                taken = origins.take(operation, inputs, args, kwargs)
         self.current = operation
         try:
             result = func(*args, **kwargs)
         except Exception as error:
             self.failed, self.error = operation, error
-            self.operations.append(operation)
+            self._keep(operation)
             raise
         finally:
             self.current = None
-        with torch._C.DisableTorchFunction():
+        with _without_function_modes():
             outputs = find_tensors("output", args[0] if name == "setitem_" else result)
-            operation.outputs = describe_each(outputs)
+            if outputs:
+                operation.outputs = describe_each(outputs)
+                operation.in_place = name[-1] == "_"
+                operation.is_view = not operation.in_place and _is_view(outputs, inputs)
             if origins is not None:
-                origins.note(operation, inputs, outputs, before)
-            if operation.outputs and not name.endswith("_"):
-                first = result[0] if isinstance(result, tuple | list) else result
-                arguments = (*args, *kwargs.values()) if kwargs else args
-                operation.is_view = isinstance(first, Tensor) and shares_memory(first, arguments)
+                origins.note(operation, inputs, outputs, args, taken)
             if self._observer is not None:
                 self._observer(operation, func, args, kwargs, result)
-        if operation.outputs:
-            operation.in_place = name.endswith("_")
-            self.operations.append(operation)
+        if outputs:
+            self._keep(operation)
             if self.listener is not None:
                 self.listener(sys._getframe(1), operation.outputs)
         return result
+
+    def _keep(self, operation: Operation) -> None:
+        self.operations.append(operation)
+        if operation.parent is not None:
+            operation.parent.operation_count += 1
+
+
+def _is_view(outputs: Found, inputs: Found) -> bool:
+    """Tell whether the first output shares its memory with an input."""
+    key = storage_key(outputs[0][1])
+    if key is None:
+        return False
+    for _, tensor in inputs:  # noqa: SIM110 - any() takes twice as long
+        if storage_key(tensor) == key:
+            return True
+    return False
 
 
 def numbered_operations(operations: Sequence[Operation], call: Occurrence) -> Iterator[Occurrence]:
@@ -209,20 +236,40 @@ def operation_name(func: Any) -> str:
     return _OPERATORS.get(name, "" if name.startswith("__") else name)
 
 
+# The names of the first arguments; made once, since each operation needs them.
+_POSITIONS = ("input", *(f"args[{position}]" for position in range(1, 8)))
+
+
 def _find_inputs(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Found:
     """Return the tensors among the arguments of an operation, each named by its place."""
     found: Found = []
     for position, value in enumerate(args):
-        if type(value) not in TENSORLESS_TYPES:
-            found += find_tensors(f"args[{position}]" if position else "input", value)
-    for name, value in kwargs.items():
-        if type(value) not in TENSORLESS_TYPES:
-            found += find_tensors(name, value)
+        kind = type(value)
+        if kind not in TENSORLESS_TYPES:
+            name = _POSITIONS[position] if position < len(_POSITIONS) else f"args[{position}]"
+            if kind in PLAIN_TYPES:
+                found.append((place_of(name), value))
+            else:
+                found += find_tensors(name, value)
+    if kwargs:
+        for name, value in kwargs.items():
+            if type(value) not in TENSORLESS_TYPES:
+                found += find_tensors(name, value)
     return found
+
+
+# Files, and whether their frames lie between an operation and the line that asked for it.
+_is_passed_through: dict[str, bool] = {}
 
 
 def _source_line(frame: FrameType | None) -> str:
     """Return file and line of the code that called an operation."""
-    while frame is not None and frame.f_code.co_filename.startswith(PASSED_THROUGH):
+    while frame is not None:
+        file = frame.f_code.co_filename
+        passed = _is_passed_through.get(file)
+        if passed is None:
+            passed = _is_passed_through[file] = file.startswith(PASSED_THROUGH)
+        if not passed:
+            return f"{file}:{frame.f_lineno}"
         frame = frame.f_back
-    return "" if frame is None else f"{frame.f_code.co_filename}:{frame.f_lineno}"
+    return ""

@@ -11,130 +11,170 @@ before, though a norm inside has run `x.to(float32)`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from weakref import ref
 
 from gptrace.model.quiet_torch import torch
-from gptrace.record import Origin
 from gptrace.tracing.operations import Operation
-from gptrace.tracing.parameters import named_modules_with_aliases
-from gptrace.tracing.span import Known, Source, Sources, Span
+from gptrace.tracing.overlap import Region
+from gptrace.tracing.span import Known, Sources, Span
 from gptrace.tracing.storage_writes import StorageWrites, version_of
 from gptrace.tracing.tensors import Found
 
 Tensor = torch.Tensor
 Versions = list[int | None]
-# Functions that write into arguments, though their names don't end in "_": running averages, and the rows of
-# a table that are normalised when they are looked up.
-_WRITERS = frozenset({"batch_norm", "instance_norm", "embedding", "embedding_bag"})
+# Functions that may normalise the rows of a table when they look them up.
+_LOOK_UPS = frozenset({"embedding", "embedding_bag"})
+# Functions that update running averages, and the argument that tells them to, which is the sixth. They leave
+# the versions of the averages as they are.
+_UPDATES = {"batch_norm": "training", "instance_norm": "use_input_stats"}
+_AVERAGES = frozenset({"args[1]", "args[2]", "running_mean", "running_var"})
 # Functions whose names end in "_" and that change no element.
 _CHANGE_NO_ELEMENT = frozenset({
     "requires_grad_", "detach_", "share_memory_", "rename_", "squeeze_", "unsqueeze_", "t_", "transpose_",
     "swapaxes_", "swapdims_", "as_strided_",
 })  # fmt: skip
+_UNKNOWN: Sources = ()
+_NOWHERE = _UNKNOWN, -1
 
 
 class OriginTracker:
     """Follows the tensors of one thread through the calls and operations of a module.
 
-    It keeps no tensor alive. Nor does it take a tensor for another that had the same id and is freed.
+    `modules` are all modules of the model with their paths, and `begun` are the calls so far, in order. The
+    tracker keeps no tensor alive. Nor does it take a tensor for another that had the same id and is freed.
     """
 
-    def __init__(self, module: torch.nn.Module) -> None:
+    def __init__(self, modules: Iterable[tuple[str, torch.nn.Module]], begun: Sequence[Span]) -> None:
+        self._begun = begun
         self._known: dict[int, Known] = {}  # by the id of the tensor
         self._writes = StorageWrites()
         self._time = 0  # the number of operations, and of begins and ends of calls, so far
         with torch._C.DisableTorchFunction():  # a user's function mode sees no work of ours
-            self._note_parameters(module)
+            for path, module in modules:
+                self._note_parameters(f"{path}." if path else "", module)
 
-    def _note_parameters(self, module: torch.nn.Module) -> None:
-        """Note the parameters and buffers; of a tied one, the first path."""
-        for path, submodule in named_modules_with_aliases(module):
-            for own in (submodule._parameters, submodule._buffers):
-                for name, tensor in own.items():
-                    if tensor is not None and id(tensor) not in self._known:
-                        path_of_tensor = f"{path}.{name}" if path else name
-                        self._set(tensor, (Origin(parameter=path_of_tensor), None))
+    def _note_parameters(self, prefix: str, module: torch.nn.Module) -> None:
+        """Note the parameters and buffers of a module; of a tied one, the first path stays."""
+        for own in (module._parameters, module._buffers):
+            for name, tensor in own.items():
+                if tensor is not None and id(tensor) not in self._known:
+                    self._set(tensor, ((None, None, None, None, prefix + name),))
 
     def release(self) -> None:
         """Forget all tensors."""
         self._known.clear()
         self._writes.release()
 
-    def sources(self, found: Found) -> tuple[Sources, ...]:
-        """Return where each of the tensors came from."""
-        return tuple([self._sources(tensor)[0] for _, tensor in found])
+    def sources(self, found: Found) -> list[Sources]:
+        """Return where each of the tensors came from.
 
-    def _sources(self, tensor: Tensor) -> tuple[Sources, int]:
-        """Return where a tensor came from, and since when; () if it is not known.
-
-        The first is who wrote it last; any others wrote parts that this one did not write.
+        The first is who wrote it last; any others wrote parts that this one did not write. There are none
+        where it is not known.
         """
+        return [self._origin(tensor)[0] for _, tensor in found]
+
+    def _origin(self, tensor: Tensor) -> tuple[Sources, int]:
+        """Return where a tensor came from, and since when."""
         known = self._known.get(id(tensor))
         if known is None or known[0]() is not tensor:
-            return (), -1
-        _, source, time, version = known
-        if self._writes.latest > time:
-            writes = self._writes.since(time, tensor, version)
-            if writes is None:
-                return (), -1
-            if writes:
-                return tuple([write.source for write in writes]), writes[0].time
-        elif version is not None and tensor._version != version:
-            return (), -1
-        return (source,), time
+            return _NOWHERE
+        _, sources, time, version = known
+        if time >= self._writes.latest and (version is None or version == tensor._version):
+            return sources, time
+        writes = self._writes.since(time, tensor, version)
+        if writes is None:
+            return _NOWHERE
+        if not writes:
+            return sources, time
+        makers = tuple([source for write in writes for source in write.sources])
+        return (makers if all(write.sources for write in writes) else _UNKNOWN), writes[0].time
 
-    def _set(self, tensor: Tensor, source: Source) -> Known:
-        known = self._known[id(tensor)] = ref(tensor), source, self._time, version_of(tensor)
+    def _set(self, tensor: Tensor, sources: Sources) -> Known:
+        try:
+            version = None if tensor.is_inference() else tensor._version
+        except RuntimeError:  # some tensor types have no version
+            version = None
+        known = self._known[id(tensor)] = ref(tensor), sources, self._time, version
         return known
 
-    def before(self, name: str, found: Found, kwargs: Mapping[str, Any]) -> Versions | None:
-        """Return the versions of the arguments of an operation that may write into them, else None."""
-        if name[-1] == "_" or name in _WRITERS or kwargs.get("inplace") or kwargs.get("out") is not None:
-            return [version_of(tensor) for _, tensor in found]
+    def take(
+        self, operation: Operation, inputs: Found, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> Versions | None:
+        """Note where the inputs of an operation come from that is about to run.
+
+        Returned are the versions of the inputs if it may write into them, else None.
+        """
+        operation.sources = self.sources(inputs)
+        name = operation.name
+        if name[-1] == "_" or name in _LOOK_UPS or kwargs.get("inplace") or kwargs.get("out") is not None:
+            return [version_of(tensor) for _, tensor in inputs]
+        if name in _UPDATES and (kwargs.get(_UPDATES[name]) or any(args[5:6])):
+            return [version_of(tensor) for _, tensor in inputs]
         return None
 
-    def note(self, operation: Operation, inputs: Found, outputs: Found, versions: Versions | None) -> None:
+    def note(
+        self, operation: Operation, inputs: Found, outputs: Found, args: tuple[Any, ...],
+        versions: Versions | None,
+    ) -> None:  # fmt: skip
         """Note what an operation has made; `versions` are those of its inputs before it ran."""
         self._time += 1
-        written: Found = [] if versions is None else _written(operation, inputs, outputs, versions)
-        several = len(outputs) > 1
-        for number, (_, tensor) in enumerate(outputs):
-            source = operation, number if several else None
+        scope = operation.parent
+        # Outside of all calls, an operation is in no list of operations.
+        call, op = (None, None) if scope is None else (scope.index, scope.operation_count)
+        written = [] if versions is None else _written(operation, inputs, outputs, versions)
+        number = 0 if len(outputs) > 1 else None
+        for _, tensor in outputs:
+            sources = _UNKNOWN if call is None else ((call, op, number, None, None),)
             if _has(inputs, tensor) and not _has(written, tensor):
-                self._hand_on(tensor, source, operation.parent)
+                self._hand_on(tensor, sources, scope)
             else:
-                self._set(tensor, source)
+                self._set(tensor, sources)
+            if number is not None:
+                number += 1
         for _, tensor in written:
             if not _has(outputs, tensor):
-                self._set(tensor, (operation, None))
-            source = self._known[id(tensor)][1]
-            changes = operation.name not in _CHANGE_NO_ELEMENT
-            self._writes.add(tensor, self._time, source, changes=changes)
+                self._set(tensor, _UNKNOWN if call is None else ((call, op, None, None, None),))
+            region = None if operation.name in _CHANGE_NO_ELEMENT else Region.of(tensor)
+            if operation.name == "setitem_" and region is not None:
+                region = region.part(args[1])
+            self._writes.add(tensor, self._time, self._known[id(tensor)][1], region)
 
-    def begin(self, span: Span, found: Found) -> None:
+    def note_same(self, tensor: Tensor, other: Tensor) -> None:
+        """Note that a tensor has the data of another one from now on."""
+        sources, _ = self._origin(other)
+        self._time += 1
+        self._set(tensor, sources)
+
+    def begin(self, span: Span, inputs: Found) -> None:
         """Note where the inputs of a call came from; those of the outermost one came from the caller."""
         self._time += 1
         span.time = self._time
+        span.index = len(self._begun) - 1
+        while self._begun[span.index] is not span:  # another thread has begun calls meanwhile
+            span.index -= 1
         if span.parent is None:
-            for place, tensor in found:
-                self._set(tensor, (Origin(input=place.name), None))
-        span.input_sources = self.sources(found)
+            for place, tensor in inputs:
+                self._set(tensor, ((None, None, None, place.name, None),))
+        span.input_sources = self.sources(inputs)
 
     def end(self, span: Span, outputs: Found) -> None:
         """Note where the outputs of a call came from, and where they come from for the call around it."""
         self._time += 1
-        origins = [self._sources(tensor) for _, tensor in outputs]
-        span.output_sources = tuple([sources for sources, _ in origins])
+        origins = [self._origin(tensor) for _, tensor in outputs]
+        span.output_sources = [sources for sources, _ in origins]
         handed = {key for key, _, _ in span.handed}
-        self.leave(span)
-        several = len(outputs) > 1
-        for number, ((_, tensor), (sources, time)) in enumerate(zip(outputs, origins, strict=True)):
-            if not sources or time < span.time:  # not made inside, or nobody knows by whom
-                self._hand_on(tensor, (span, number if several else None), span.parent)
+        if handed:
+            self.leave(span)
+        number = 0 if len(outputs) > 1 else None
+        for (_, tensor), (sources, since) in zip(outputs, origins, strict=True):
+            if not sources or since < span.time:  # nothing that was recorded inside made it
+                self._hand_on(tensor, ((span.index, None, number, None, None),), span.parent)
             elif id(tensor) in handed:
-                self._hand_on(tensor, sources[0], span.parent)
+                self._hand_on(tensor, sources, span.parent)
+            if number is not None:
+                number += 1
 
     def leave(self, span: Span) -> None:
         """Let the tensors that were handed on in a call come from where they came from before."""
@@ -147,18 +187,21 @@ class OriginTracker:
                 self._known[key] = before
         span.handed = ()
 
-    def _hand_on(self, tensor: Tensor, source: Source, scope: Span | None) -> None:
-        """Let a tensor come from `source` until the call `scope` ends; a parameter stays what it is."""
+    def _hand_on(self, tensor: Tensor, sources: Sources, scope: Span | None) -> None:
+        """Let a tensor come from `sources` until the call `scope` ends; a parameter stays what it is."""
         before = self._known.get(id(tensor))
         if before is not None and before[0]() is not tensor:
             before = None
-        maker = None if before is None else before[1][0]
-        if scope is not None and not (isinstance(maker, Origin) and maker.parameter is not None):
-            scope.handed = (*scope.handed, (id(tensor), self._set(tensor, source), before))
+        is_parameter = before is not None and before[1] and before[1][0][4] is not None
+        if scope is not None and not is_parameter:
+            scope.handed = (*scope.handed, (id(tensor), self._set(tensor, sources), before))
 
 
 def _has(found: Found, tensor: Tensor) -> bool:
-    return any(tensor is other for _, other in found)
+    for _, other in found:  # noqa: SIM110 - any() takes twice as long
+        if other is tensor:
+            return True
+    return False
 
 
 def _written(operation: Operation, inputs: Found, outputs: Found, versions: Versions) -> Found:
@@ -167,12 +210,11 @@ def _written(operation: Operation, inputs: Found, outputs: Found, versions: Vers
     Where a tensor has no version, these are all that go in and come out, and the first argument of a
     function whose name ends in "_".
     """
-    is_known = operation.name[-1] == "_"
+    is_known, updates = operation.name[-1] == "_", operation.name in _UPDATES
     written: Found = []
     for (place, tensor), before in zip(inputs, versions, strict=True):
         now = version_of(tensor)
-        if now != before or (
-            now is None and (_has(outputs, tensor) or (is_known and place.name.startswith("input")))
-        ):
+        may = _has(outputs, tensor) or (is_known and place.name.startswith("input"))
+        if now != before or (now is None and may) or (updates and place.name in _AVERAGES):
             written.append((place, tensor))
     return written

@@ -5,8 +5,7 @@ from __future__ import annotations
 import sys
 import weakref
 from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from threading import get_ident
 from time import perf_counter
 from typing import ClassVar
@@ -31,49 +30,18 @@ from gptrace.tracing.span import Span
 from gptrace.tracing.statistics import has_numbers
 from gptrace.tracing.tensors import describe_each, describe_tensors, find_tensors
 from gptrace.tracing.undisturbed import run_uncompiled
+from gptrace.tracing.unseen import (
+    back_on_its_stack,
+    count_function_modes,
+    recorded_graph,
+    run_unseen,
+    without_dispatch_modes,
+    without_function_modes,
+)
 from gptrace.wording import enumerated
 
 Module = torch.nn.Module
 Tensor = torch.Tensor
-# The tracer's own work runs in these blocks, where no mode sees it: neither the tracer's modes, nor those of
-# a user who counts or records operations. `DisableTorchFunction` turns off function modes and the
-# __torch_function__ of subclasses, `_DisableTorchDispatch` turns off dispatch modes and __torch_dispatch__.
-# Both are in torch 2.9, the oldest supported version; it has no public way to turn off other people's modes.
-_without_function_modes = torch._C.DisableTorchFunction
-_without_dispatch_modes = torch._C._DisableTorchDispatch
-
-
-# A look at a tensor is seen by a function mode, and by a graph that torch.jit.trace records.
-_function_modes, _graph = torch._C._len_torch_function_stack, torch._C._get_tracing_state
-
-
-@contextmanager
-def _unseen() -> Iterator[None]:
-    """Run the block where no function mode and no graph that torch.jit.trace records sees its work."""
-    graph = _graph()
-    if graph is not None:
-        torch._C._set_tracing_state(None)  # type: ignore[attr-defined]
-    try:
-        with _without_function_modes():
-            yield
-    finally:
-        if graph is not None:
-            torch._C._set_tracing_state(graph)  # type: ignore[attr-defined]
-
-
-def _back_on_its_stack(mode: CostMode | OperationMode) -> None:
-    """Put a mode back on torch's stack before it is left, if an interrupt has lost it.
-
-    torch takes a mode off the stack while it works; see `_pop_mode_temporarily` in torch.overrides.
-    """
-    if isinstance(mode, OperationMode):
-        count = torch._C._len_torch_function_stack()
-        if not any(torch._C._get_function_stack_at(place) is mode for place in range(count)):
-            torch._C._push_on_torch_function_stack(mode)
-        return
-    stack = torch.utils._python_dispatch._get_current_dispatch_mode_stack()
-    if not any(other is mode for other in stack):
-        torch.utils._python_dispatch._push_mode(mode)
 
 
 class SpanRecorder:
@@ -82,7 +50,7 @@ class SpanRecorder:
     A recorder is used once. It leaves the modules when the block ends, also by an exception. Several threads
     may call the module: each has its own stack of open calls. If two threads each watch the same module, each
     recorder gets the calls of its own thread. `observer` is that of the
-    operations, if these are measured. `origins` follows where tensors come from.
+    operations, if these are measured. `with_origins` also records where each tensor came from.
     """
 
     # The recorders that are entered now, by the thread that entered them.
@@ -94,7 +62,8 @@ class SpanRecorder:
         measures: Measures = SHAPES_ONLY,
         observer: Observer | None = None,
         lines: LineRecorder | None = None,
-        origins: OriginTracker | None = None,
+        *,
+        with_origins: bool = False,
     ) -> None:
         self.module = module
         self.measures = measures
@@ -104,25 +73,26 @@ class SpanRecorder:
         self.paths: list[tuple[str, Module]] = list(named_modules_with_aliases(module))
         self.lines = lines
         observed = measures.ops or lines is not None
-        self.origins = origins
-        self.operations = OperationMode(self._position, observer, origins) if observed else None
+        self.origins = OriginTracker(self.paths, self._begun) if with_origins else None
+        self.operations = OperationMode(self._position, observer, self.origins) if observed else None
         # By id of the module: its class may define equality differently.
         self._watched: dict[int, WatchedModule] = {}
         self._open_spans: defaultdict[int, list[Span]] = defaultdict(list)  # by thread, innermost last
+        self._thread = get_ident()
+        self._own_spans = self._open_spans[self._thread]
         self.notes: list[str] = []
         self.macs_outside = 0
-        self._thread = get_ident()
         # The paths of modules that were compiled in the block, which ends what is recorded of them.
         self.compiled: list[str] = []
         self._cleanup = ExitStack()
-        with _without_function_modes():
+        with without_function_modes():
             self._memory = ActivationMemory(module, self._note_peak) if measures.memory else None
         counts_kernels = measures.macs or measures.memory
         self._costs = CostMode(self._add_macs, self._memory) if counts_kernels else None
         self._nan_tracker = (
             NanTracker(self._begun, self._costs, self.operations) if measures.statistics else None
         )
-        self._has_measures = measures != SHAPES_ONLY or origins is not None
+        self._has_measures = measures != SHAPES_ONLY
 
     def __enter__(self) -> SpanRecorder:
         calls = ModuleCalls(self)
@@ -142,7 +112,7 @@ class SpanRecorder:
             for mode in (self._costs, self.operations):
                 if mode is not None:
                     self._cleanup.enter_context(mode)
-                    self._cleanup.callback(_back_on_its_stack, mode)
+                    self._cleanup.callback(back_on_its_stack, mode)
             if self.lines is not None and self.operations is not None:
                 self.operations.listener = self.lines.note
                 self.lines.start(self.operations, self._position)
@@ -172,9 +142,7 @@ class SpanRecorder:
         by_call: defaultdict[Span, list[Operation]] = defaultdict(list)
         for operation in self.operations.operations if self.operations is not None else ():
             if operation.parent is not None:
-                in_call = by_call[operation.parent]
-                operation.number = len(in_call)
-                in_call.append(operation)
+                by_call[operation.parent].append(operation)
         return by_call
 
     def release(self) -> None:
@@ -184,7 +152,6 @@ class SpanRecorder:
         """
         for span in self._begun:
             span.error = None  # operations hold their span
-            span.input_sources = span.output_sources = ()  # and these hold operations
         self.spans.clear()
         self._begun.clear()
         if self._memory is not None:
@@ -220,7 +187,7 @@ class SpanRecorder:
         names = self._watched[id(span.module)].names.positional
         ranges: dict[str, tuple[int, int]] = {}
         # Suppress everything: after a failure on a device, even reading a tensor raises.
-        with _without_function_modes(), _without_dispatch_modes(), suppress(Exception):
+        with without_function_modes(), without_dispatch_modes(), suppress(Exception):
             for name, value in zip(names, args, strict=False):
                 if not isinstance(value, Tensor):
                     continue
@@ -233,32 +200,33 @@ class SpanRecorder:
         span.integer_ranges = ranges
 
     def _record_outputs(self, span: Span, output: object) -> None:
+        if output is None:
+            span.returned_none = True
         if isinstance(output, Tensor):
             span.output_ref = weakref.ref(output)
-        self._describe_outputs(span, output)
-        if self.lines is not None and get_ident() == self._thread:
-            self.lines.note(sys._getframe(1), span.outputs)
-
-    def _describe_outputs(self, span: Span, output: object) -> None:
         # Read once: `release` may set them to None while a thread still runs after the block.
         nan_tracker, origins = self._nan_tracker, self.origins
         if nan_tracker is None and origins is None:
             span.outputs = describe_tensors("output", output)
-            return
-        with _without_function_modes(), _without_dispatch_modes():
+        else:
             found = find_tensors("output", output)  # once: a user's container may return others next time
             span.outputs = describe_each(found)
             if origins is not None and get_ident() == self._thread:
                 origins.end(span, found)
             if nan_tracker is not None:
-                nan_tracker.record_outputs(span, [tensor for _, tensor in found])
+                with without_function_modes(), without_dispatch_modes():
+                    nan_tracker.record_outputs(span, [tensor for _, tensor in found])
+        if self.lines is not None and get_ident() == self._thread:
+            self.lines.note(sys._getframe(1), span.outputs)
 
     def _innermost(self) -> Span | None:
         open_spans = self._open_spans.get(get_ident())
         return open_spans[-1] if open_spans else None
 
     def _position(self) -> tuple[Span | None, int]:
-        return self._innermost(), len(self._begun)
+        """Return the innermost open call of the own thread, and the number of calls that have begun."""
+        open_spans = self._own_spans
+        return open_spans[-1] if open_spans else None, len(self._begun)
 
     def _add_macs(self, macs: int | None, kernel: str) -> None:
         """Charge a kernel to the innermost call and to the operation that runs; MACs None: cost unknown."""
@@ -283,8 +251,10 @@ class SpanRecorder:
         thread = get_ident()
         if thread != self._thread and self._belongs_to_other_recorder(watched.module):
             return None
-        if _function_modes() or _graph() is not None:
-            with _unseen():
+        if recorded_graph() is not None:
+            return run_unseen(self._open, thread, watched, args, kwargs)
+        if self._has_measures or count_function_modes():
+            with without_function_modes():
                 return self._open(thread, watched, args, kwargs)
         return self._open(thread, watched, args, kwargs)
 
@@ -298,18 +268,18 @@ class SpanRecorder:
             found = find_arguments(watched.names, args, kwargs)
             inputs = describe_each(found)
         span = Span(watched.module, watched.path, parent, inputs)
-        if origins is not None and found is not None:
-            origins.begin(span, found)
         self._begun.append(span)
         open_spans.append(span)
         if not self._has_measures:
             return span
+        if origins is not None and found is not None:
+            origins.begin(span, found)
         if thread != self._thread and (self._costs is not None or self.operations is not None):
             span.unknown |= {"another thread"}  # modes see only the thread that entered them
         if self._memory is not None:
             span.peak_bytes = self._memory.alive
         if self._nan_tracker is not None:
-            with _without_function_modes(), _without_dispatch_modes():
+            with without_function_modes(), without_dispatch_modes():
                 self._nan_tracker.record_inputs(span, args, kwargs)
         if self.operations is not None and may_run_fused(watched.module, args, kwargs):
             span.suspends_operations = self.operations.suspend()
@@ -321,8 +291,10 @@ class SpanRecorder:
         now = perf_counter()
         if not self._close(span, now, failed=False):
             return
-        if _function_modes() or _graph() is not None:
-            with _unseen():
+        if recorded_graph() is not None:
+            run_unseen(self._record_outputs, span, output)
+        elif self._has_measures or count_function_modes():
+            with without_function_modes():
                 self._record_outputs(span, output)
         else:
             self._record_outputs(span, output)
@@ -339,8 +311,7 @@ class SpanRecorder:
         # After Ctrl-C the user waits for the end.
         if failed and isinstance(error, Exception):
             span.error = error
-            with _unseen():
-                self._record_failed_inputs(span, args)
+            run_unseen(self._record_failed_inputs, span, args)
 
     def _close(self, span: Span, now: float, *, failed: bool) -> bool:
         """Close a span, and those inside it that an interrupt left open; tell whether it was open."""

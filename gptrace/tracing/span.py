@@ -6,7 +6,7 @@ import weakref
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from time import perf_counter
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from gptrace.model.quiet_torch import torch
 from gptrace.record import Statistics
@@ -16,12 +16,11 @@ _NO_RANGES: Mapping[str, tuple[int, int]] = {}
 # Where something happens in a model, however often: of a call its path and class, of an operation also its
 # name and line.
 Site = tuple[str, ...]
-# Who made a tensor, and its number among the outputs of that if there are several: an Operation, a Span, or
-# an Origin. See `OriginTracker`.
-Source = tuple[Any, int | None]
+# The fields `call`, `op`, `output`, `input` and `parameter` of an Origin, and those of all of one tensor.
+Source = tuple[int | None, int | None, int | None, str | None, str | None]
 Sources = tuple[Source, ...]
-# A tensor, its source, since when, and its version then.
-Known = tuple[weakref.ref[torch.Tensor], Source, int, int | None]
+# A tensor, its sources, since when, and its version then; see `OriginTracker`.
+Known = tuple[weakref.ref[torch.Tensor], Sources, int, int | None]
 
 
 class Occurrence(NamedTuple):
@@ -65,6 +64,7 @@ class Span:
     index = root = -1
     seconds = 0.0
     failed = False
+    returned_none = False
     error: BaseException | None = None
     # Of this call without the calls inside: MACs, and the names of kernels whose cost is unknown.
     macs = 0
@@ -83,11 +83,13 @@ class Span:
     introduced = ""
     mixed: frozenset[tuple[str, str]] = frozenset()  # see `Operation`
     suspends_operations = False  # so that torch takes the path that it takes untraced
-    # If origins are followed: where each input and output came from, when the call began, and the tensors
-    # that were handed on in it, by id, with what was known of them after and before.
+    # If origins are followed: where each input and output came from, when the call began, the number of its
+    # operations so far, and the tensors that were handed on in it, by id, with what is known of them since
+    # then and was before.
     input_sources: Sequence[Sources] = ()
     output_sources: Sequence[Sources] = ()
     time = -1
+    operation_count = 0
     handed: tuple[tuple[int, Known, Known | None], ...] = ()
 
     def __init__(

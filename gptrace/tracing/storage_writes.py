@@ -7,8 +7,9 @@ from typing import NamedTuple
 from weakref import ref
 
 from gptrace.model.quiet_torch import torch
+from gptrace.tracing.activation_memory import storage_key
 from gptrace.tracing.overlap import Region, overlap
-from gptrace.tracing.span import Source
+from gptrace.tracing.span import Sources
 
 Tensor = torch.Tensor
 # So many parts, each written by another operation, are not compared with each other.
@@ -22,7 +23,7 @@ class Write(NamedTuple):
     """
 
     time: int
-    source: Source
+    sources: Sources
     region: Region | None
     version: int | None
 
@@ -36,17 +37,16 @@ class StorageWrites:
         # Another storage may get the key of one that is freed.
         self._storages: dict[int, ref[object]] = {}
 
-    def add(self, tensor: Tensor, time: int, source: Source, *, changes: bool) -> None:
-        """Note that a tensor was written in place; `changes` tells whether its elements may have changed."""
+    def add(self, tensor: Tensor, time: int, sources: Sources, region: Region | None) -> None:
+        """Note that a region of a tensor's storage was written in place."""
         key = storage_key(tensor)
         if key is None:
             return
+        self.latest = time
         if key not in self._by_storage:
             self._by_storage[key] = []
             self._storages[key] = ref(tensor.untyped_storage(), lambda _: self._forget(key))
-        region = Region.of(tensor) if changes else None
-        self._by_storage[key].append(Write(time, source, region, version_of(tensor)))
-        self.latest = time
+        self._by_storage[key].append(Write(time, sources, region, version_of(tensor)))
 
     def _forget(self, key: int) -> None:
         self._by_storage.pop(key, None)
@@ -89,15 +89,4 @@ def version_of(tensor: Tensor) -> int | None:
     try:
         return None if tensor.is_inference() else tensor._version
     except RuntimeError:  # some tensor types have no counter
-        return None
-
-
-def storage_key(tensor: Tensor) -> int | None:
-    """Return the address of a tensor's StorageImpl; None where there is none.
-
-    All views share it, on device meta too. It is unique among the storages that are alive.
-    """
-    try:
-        return int(tensor.untyped_storage()._cdata)
-    except (RuntimeError, ValueError, NotImplementedError):  # sparse and lazy tensors have no storage
         return None

@@ -13,7 +13,6 @@ from gptrace.model.dtypes import dtype_name
 from gptrace.record import Statistics, TensorSpec
 from gptrace.tracing.axis_names import AxisNames
 from gptrace.tracing.operations import Operation, numbered_operations
-from gptrace.tracing.origin_records import CallOrigins, origins_of_pass, with_origins
 from gptrace.tracing.span import Occurrence, Span, numbered_calls
 from gptrace.tracing.tensors import TensorInfo
 
@@ -38,20 +37,18 @@ def specs_of_pass(
     A model that is traced again and again sees the same tensors in the same places. So the specs of the last
     pass are kept with its names, and made anew only for a pass that differs in any call or tensor.
     """
-    origins = origins_of_pass(spans, operations)
     if names is None:
-        return _specs(spans, operations, origins, _numbered_specs()), frozenset()
+        return _specs(spans, operations, _numbered_specs()), frozenset()
     seen = (
         [(span.path, type(span.module).__name__, span.inputs, span.outputs) for span in spans],
         [
             [(each.name, each.source, each.inputs, each.outputs) for each in operations.get(span, ())]
             for span in (spans if operations else ())
         ],
-        origins,
     )
     last_seen, result = names.last_pass  # read at once, since another thread may replace both
     if last_seen != seen:
-        specs = _specs(spans, operations, origins, _named_specs(names))
+        specs = _specs(spans, operations, _named_specs(names))
         result = specs, _axis_names(specs)
         names.last_pass = seen, result
     return result  # type: ignore[no-any-return]
@@ -64,23 +61,16 @@ def _axis_names(specs: Iterable[CallSpecs]) -> frozenset[str]:
 
 
 def _specs(
-    spans: Sequence[Span],
-    operations: Mapping[Span, Sequence[Operation]],
-    origins: Sequence[CallOrigins],
-    specs_of: _SpecsOf,
+    spans: Sequence[Span], operations: Mapping[Span, Sequence[Operation]], specs_of: _SpecsOf
 ) -> list[CallSpecs]:
     specs = []
-    for (span, call), (of_inputs, of_outputs, of_ops) in zip(numbered_calls(spans), origins, strict=True):
+    for span, call in numbered_calls(spans):
         in_call = operations.get(span, ())
         ops = [
-            (
-                with_origins(specs_of(at, "input", operation.inputs), of_op),
-                specs_of(at, "output", operation.outputs),
-            )
-            for operation, at, of_op in zip(in_call, numbered_operations(in_call, call), of_ops, strict=True)
+            (specs_of(at, "input", operation.inputs), specs_of(at, "output", operation.outputs))
+            for operation, at in zip(in_call, numbered_operations(in_call, call), strict=True)
         ]
-        inputs = with_origins(specs_of(call, "input", span.inputs), of_inputs)
-        outputs = with_origins(specs_of(call, "output", span.outputs), of_outputs)
+        inputs, outputs = specs_of(call, "input", span.inputs), specs_of(call, "output", span.outputs)
         specs.append(CallSpecs(inputs, outputs, ops))
     return specs
 

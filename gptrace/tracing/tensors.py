@@ -31,6 +31,7 @@ class TensorInfo(NamedTuple):
     local_shape: tuple[int, ...] | None = None
 
 
+PLAIN_TYPES = frozenset({Tensor, Parameter})
 # Values that contain no tensor: by exact type, which is quick to tell, and by kind.
 TENSORLESS_TYPES = frozenset({type(None), bool, int, float, complex, str, bytes, torch.dtype, torch.device})
 _TENSORLESS_KINDS = (str, bytes, int, float, complex, torch.dtype, torch.device, torch.nn.Module, type)
@@ -77,7 +78,8 @@ def _keep(table: dict[_Key, _Value], key: _Key, value: _Value) -> _Value:
     return value
 
 
-def _place(name: str) -> _Place:
+def place_of(name: str) -> _Place:
+    """Return the place of an argument or result itself."""
     return _places.get(name) or _keep(_places, name, _Place(name))
 
 
@@ -88,7 +90,7 @@ def describe_tensors(name: str, value: object) -> tuple[TensorInfo, ...]:
     ['output[0]', 'output[1].logits']
     """
     if type(value) is Tensor or type(value) is Parameter:  # the usual case
-        place = _places.get(name) or _place(name)
+        place = _places.get(name) or place_of(name)
         try:
             infos = place.infos.get((value.shape, value.dtype, value.device))
             if infos is not None:
@@ -103,7 +105,7 @@ def describe_each(found: Found) -> tuple[TensorInfo, ...]:
     """Return a description of each of the tensors that were found."""
     try:
         return tuple([
-            (place.infos[tensor.shape, tensor.dtype, tensor.device] if type(tensor) is Tensor
+            (place.infos[tensor.shape, tensor.dtype, tensor.device] if type(tensor) in PLAIN_TYPES
              else _described(place, tensor))[0]
             for place, tensor in found
         ])  # fmt: skip
@@ -113,7 +115,7 @@ def describe_each(found: Found) -> tuple[TensorInfo, ...]:
 
 def _described(place: _Place, tensor: Tensor) -> tuple[TensorInfo, ...]:
     """Return the description of a tensor, alone in a tuple, and keep it with its place."""
-    if (type(tensor) is Tensor or type(tensor) is Parameter) and not _is_tracing():
+    if type(tensor) in PLAIN_TYPES and not _is_tracing():
         try:
             sizes, dtype, device = tuple(tensor.shape), tensor.dtype, tensor.device
             facts = (TensorInfo(place.name, sizes, dtype, device),)
@@ -140,10 +142,12 @@ def _shape(tensor: Tensor) -> tuple[int, ...]:
 
 def find_tensors(name: str, value: object) -> Found:
     """Return the tensors in `value`, in order, each with its place there."""
+    if type(value) in PLAIN_TYPES:  # the usual case
+        return [(place_of(name), value)]  # type: ignore[list-item]
     found: Found = []
     # The user's container may raise when it is iterated; that must not stop the forward pass.
     with suppress(Exception):
-        _collect(_place(name), value, found, set())
+        _collect(place_of(name), value, found, set())
     return found[:_TENSORS_PER_VALUE]
 
 

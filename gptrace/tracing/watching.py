@@ -15,7 +15,6 @@ from gptrace.record import Trace
 from gptrace.tracing.assembly import assemble_trace
 from gptrace.tracing.inferred_names import InferredAxisNames, infer_axis_names
 from gptrace.tracing.line_recorder import LineRecorder
-from gptrace.tracing.origins import OriginTracker
 from gptrace.tracing.recorder import SpanRecorder
 from gptrace.tracing.span import Span
 
@@ -67,9 +66,9 @@ def record_trace(
     their tensors are among the operations of the trace. Interrupts are held in the block, and allowed by
     it where the model runs.
     """
-    # What `lines` adds are no operations whose tensors come from somewhere.
-    origins = OriginTracker(module) if measures.ops and lines is None else None
-    recorder = SpanRecorder(module, measures, lines=lines, origins=origins)
+    # What `lines` adds are no operations, and nothing comes from them.
+    with_origins = measures.ops and lines is None
+    recorder = SpanRecorder(module, measures, lines=lines, with_origins=with_origins)
     with interrupts_held(), _recorded(recorder, architecture, by_copy, check) as trace:
         yield trace
 

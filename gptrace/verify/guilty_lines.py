@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from msgspec.structs import replace
 
@@ -33,23 +33,35 @@ _CHECKS: Mapping[str, tuple[str, ...]] = {
 
 
 def with_guilty_lines(
-    explanation: Explanation, loaded: LoadedModel, tokenizer: Tokenizer | None, seed: int
-) -> Explanation:
-    """Return the explanation; claims that do not hold have the check that fails as well, and its line.
+    explanations: Sequence[Explanation], loaded: LoadedModel, tokenizer: Tokenizer | None, seed: int
+) -> tuple[Explanation, ...]:
+    """Return an explanation in several languages; claims that do not hold have the check that fails as well.
 
-    `tokenizer` is that which belongs to the model. Nothing is checked unless a claim fails that a check is
-    about.
+    They have the line that it blames, too. `tokenizer` is that which belongs to the model. Nothing is checked
+    unless a claim fails that a check is about.
     """
-    failed = [claim for topic in explanation.topics for claim in topic.claims if claim.holds is False]
+    failed = [
+        claim
+        for explanation in explanations[:1]
+        for topic in explanation.topics
+        for claim in topic.claims
+        if claim.holds is False
+    ]
     wanted = {name for claim in failed for name in _CHECKS.get(claim.key, ())}
     if not wanted:
-        return explanation
+        return tuple(explanations)
     try:
         names = [name for name in resolve_checks(()) if name in wanted]
-        check = run_check(loaded, tokenizer, only=names, language=explanation.language, seed=seed)
+        check = run_check(loaded, tokenizer, only=names, language=explanations[0].language, seed=seed)
     except GptraceError:
-        return explanation
+        return tuple(explanations)
     results = {result.name: result for result in check.failed}
+    return tuple(_with_lines(explanation, results, loaded) for explanation in explanations)
+
+
+def _with_lines(
+    explanation: Explanation, results: Mapping[str, CheckResult], loaded: LoadedModel
+) -> Explanation:
     topics = tuple(
         replace(topic, claims=tuple(_with_line(claim, results, loaded) for claim in topic.claims))
         for topic in explanation.topics

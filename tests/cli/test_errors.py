@@ -76,7 +76,7 @@ from tests.support import Cli
         (["run", "a", "-o", "x.pdf"], 2, ["x.pdf", ".json, .jsonl"]),
         (["tokens", "a\ud800b"], 2, ["U+D800 at character 2"]),
         (["tokens", os.fsdecode(b"a\xff")], 2, ["byte 0xff at offset 1"]),
-        (["tokens", "a", "--lines"], 2, ["--lines"]),
+        (["tokens", "a", "--lines"], 2, ["from the lines of stdin", "'a'"]),
         (["run", "\x1b[31m", "-m", "\x1b[2J[/]\n"], 2, [r"\x1b[2J[/]\n"]),
     ],
 )

@@ -122,3 +122,9 @@ def test_what_cannot_be_shown_yet_is_named_and_not_read() -> None:
     assert list(stream._repr_mimebundle_()) == ["text/plain"]
     assert len(list(stream.results)) == 1
     assert gptrace.Trace.pending()._repr_mimebundle_() == {"text/plain": "<Trace: still recording>"}
+
+
+def test_run_as_html_is_the_page_in_a_frame(shell: Any) -> None:
+    (shown,) = run(shell, '%gptrace run model "Hi" -f html').outputs
+    assert shown.data["text/plain"].startswith("<Page of <Trace of GPTModel:")
+    assert shown.data["text/html"].startswith("<iframe srcdoc=")

@@ -38,6 +38,43 @@ def test_comments_are_shown_then_written_then_up_to_date(cli: Cli, model: Path) 
     assert copy.read_text(encoding="utf-8") == after
 
 
+UNTIDY = (
+    ("x = block(x)\n", "x = block(x)   # mine\t \n"),
+    ("B, T, C = x.shape\n", "B, T, C = x.shape   \n"),
+    ("return self.lm_head(self.ln_f(x))\n", "return self.lm_head(self.ln_f(x))  "),
+)
+
+
+def test_remove_gives_the_file_of_before_byte_by_byte(cli: Cli, model: Path) -> None:
+    text = model.read_text(encoding="utf-8")
+    for old, new in UNTIDY:
+        assert old in text
+        text = text.replace(old, new)
+    before = ("\ufeff" + text).encode().replace(b"\n", b"\r\n")
+    model.write_bytes(before)
+    arguments = ("source", "Hello, I am", "-m", f"{model}:GPT")
+    assert cli(*arguments, "--write").code == 0
+    assert model.read_bytes().count(b"# gptrace: ") == 11
+    difference = cli(*arguments, "--remove", "--diff")
+    assert "-            x = block(x)   # mine\t   # gptrace: [batch," in difference.out
+    assert "11 shape comments were taken out of" in cli(*arguments, "--remove").err
+    assert model.read_bytes() == before
+    assert "0 shape comments were taken out of" in cli(*arguments, "--remove").err
+    assert model.read_bytes() == before
+
+
+def test_remove_leaves_comments_of_people_and_works_where_the_model_fails(cli: Cli, tmp_path: Path) -> None:
+    model = Path(shutil.copy(EXAMPLES / "broken.py", tmp_path / "failing.py"))
+    text = model.read_text(encoding="utf-8")
+    line = "return self.out_head(self.final_norm(self.ff(x)))"
+    model.write_text(text.replace(line, f"{line}  # gptrace: look at this  # gptrace: [batch] [1]"))
+    outcome = cli("source", "Hello", "-m", f"{model}:GPT", "--remove")
+    assert outcome.code == 1
+    assert "1 shape comments were taken out of" in outcome.err
+    assert "comments that gptrace did not write stay in" in outcome.err
+    assert model.read_text() == text.replace(line, f"{line}  # gptrace: look at this")
+
+
 def test_a_diff_keeps_the_line_breaks_of_the_file(cli: Cli, model: Path) -> None:
     windows = model.with_name("windows.py")
     windows.write_bytes(model.read_bytes().replace(b"\n", b"\r\n"))
@@ -79,7 +116,8 @@ def test_a_file_that_changes_while_the_model_runs_is_left_alone(
 
 def test_a_failing_model_shows_its_line_and_ends_with_its_error(cli: Cli) -> None:
     outcome = cli("source", "Hello", "-m", f"{EXAMPLES / 'broken.py'}:GPT", "--width", "80")
-    outcome.is_error(1, "RuntimeError", "out_head: Linear expects", shows="✗ RuntimeError")
+    outcome.is_error(1, "RuntimeError", shows="out_head: Linear expects")
+    assert "✗ RuntimeError" in outcome.out
     report = cli("source", "Hello", "-m", f"{EXAMPLES / 'broken.py'}:GPT", "--json")
     assert report.code == 1
     assert '"failed": true' in report.out
@@ -96,9 +134,11 @@ def test_a_wrong_line_is_marked_and_counts_as_failure(cli: Cli) -> None:
     ("options", "message"),
     [
         (["--write", "--diff"], "--write and --diff are both given"),
+        (["--write", "--remove"], "--write and --remove are both given"),
         (["--diff", "--json"], "--diff is plain text on stdout"),
-        (["--write"], "installed package"),
-        (["--diff"], "installed package"),
+        (["--write"], "gpt.py: part of an installed package"),
+        (["--remove"], "gpt.py: part of an installed package"),
+        (["--diff"], "gpt.py: part of an installed package"),
     ],
 )
 def test_what_cannot_be_asked(cli: Cli, options: list[str], message: str) -> None:

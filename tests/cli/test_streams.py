@@ -8,15 +8,56 @@ import random
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import pytest
 
+import gptrace
 from tests.support import HANG_TIMEOUT, Cli, Outcome, assert_same_but_for_rounding, environment
 
 
 def jsonl(outcome: Outcome) -> list[dict[str, object]]:
     return [json.loads(line) for line in outcome.out.splitlines()]
+
+
+def test_tokens_of_lines_come_as_a_stream(cli: Cli, tmp_path: Path) -> None:
+    lines = [b"Hello", b"", b"ab\xff", "你好".encode()]
+    outcome = cli("tokens", "--lines", "-f", "jsonl", stdin=b"\n".join(lines))
+    assert (outcome.code, outcome.err) == (
+        1,
+        "error: 2 of 4 prompts failed; the output holds the error of each\n",
+    )
+    results = jsonl(outcome)
+    assert [result["ids"] for result in results] == [[15496], [], [], [19526, 254, 25001, 121]]
+    assert ["error" in result for result in results] == [False, True, True, False]
+    table = cli("tokens", "--lines", stdin=b"Hello\n\nBye\n").out
+    assert table.startswith('1 token of "Hello"')
+    assert "error: line 2 is empty (prompt 1; drop empty lines" in table
+
+    prompts = b'{"text": "Hi", "id": 7}\n{"ids": [3], "id": 8}\n{"text": 3, "id": 9}\n'
+    file = tmp_path / "tokens.jsonl"
+    arguments = ("tokens", "--input-format", "jsonl", "-o", str(file), "--resume")
+    assert cli(*arguments, stdin=prompts).code == 1
+    whole = file.read_bytes()
+    assert [json.loads(row)["id"] for row in whole.splitlines()] == [7, 8, 9]
+    file.write_bytes(whole[:-20])
+    cli(*arguments, stdin=prompts)
+    assert file.read_bytes() == whole
+
+
+def test_tokens_of_a_stream_without_end_are_made_when_they_are_read() -> None:
+    read = []
+
+    def prompts() -> Iterator[str]:
+        while True:
+            read.append("Hello")
+            yield "Hello"
+
+    stream = gptrace.tokens_stream(prompts())
+    assert [result.index for result in islice(stream.results, 3)] == [0, 1, 2]
+    assert len(read) == 3
 
 
 def test_a_bad_line_has_an_error_in_its_place_and_the_rest_go_on(cli: Cli) -> None:

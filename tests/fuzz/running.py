@@ -61,6 +61,7 @@ def run(line: CommandLine, folder: Path) -> Result:
 def _variables(line: CommandLine) -> dict[str, str]:
     return {
         "HF_HOME": "/nowhere", "HF_HUB_OFFLINE": "1", "GPTRACE_MODEL": "tiny", "OMP_NUM_THREADS": "1",
+        "BROWSER": "true",  # which opens nothing
         **{name: os.fsencode(value).decode("utf-8", "replace") for name, value in line.variables.items()},
     }  # fmt: skip
 

@@ -51,7 +51,7 @@ VARIABLES: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 # The values that suit an option, where its name tells more than the kind of its value.
 SUITABLE = {
-    "--format": ("table", "json", "jsonl", "csv", "markdown", "html"),
+    "--format": ("table", "json", "jsonl", "csv", "markdown", "html", "svg"),
     "--ids": ("15496 11", "1", "-1", "99999", "a", "", "[1, 2]", "9" * 30),
     "--positions": ("all", "last", "x"),
     "--max-new-tokens": ("1", "2", "0", "x"),
@@ -63,7 +63,8 @@ SUITABLE = {
     "--stop": TEXTS,
     # Never a file of the folder: it would be replaced.
     "--output": (
-        "out/a.json", "out/b.jsonl", "out/c.csv", "out/d.md", "out/e.html", "out/f.txt", "out/g", "out",
+        "out/a.json", "out/b.jsonl", "out/c.csv", "out/d.md", "out/e.html", "out/h.svg", "out/f.txt", "out/g",
+        "out",
         "absent/x.json", "/dev/null", "/dev/full", "/dev/stdout", "-", "out/kept.jsonl", "out/torn.jsonl",
         "out/" + "n" * 300 + ".json",
     ),

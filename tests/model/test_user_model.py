@@ -13,7 +13,7 @@ from llms_from_scratch.ch04 import GPTModel as CourseModel
 
 import gptrace
 from gptrace.errors import ConfigError, ModelCodeError
-from gptrace.model import GPTModel
+from gptrace.model import GPTModel, free_memory
 from gptrace.model.quiet_torch import torch
 from tests.models.user_files import NANO, SMALL
 from tests.support import (
@@ -26,6 +26,25 @@ from tests.support import (
 )
 
 nn = torch.nn
+
+
+COURSE = """
+import torch
+
+GPT_CONFIG_124M = {"vocab_size": 50257, "emb_dim": 8, "n_layers": 2}
+
+
+class Course(torch.nn.Module):
+    def __init__(self, cfg):
+        super().__init__()
+        self.tok_emb = torch.nn.Embedding(cfg["vocab_size"], cfg["emb_dim"])
+        width = cfg.get("inner", 8)
+        self.layers = torch.nn.ModuleList(torch.nn.Linear(8, width) for _ in range(cfg["n_layers"]))
+        self.cfg = cfg
+
+    def forward(self, ids):
+        return self.tok_emb(ids) @ self.tok_emb.weight.T * self.cfg.get("later", 1)
+"""
 
 
 @pytest.fixture
@@ -210,6 +229,38 @@ def test_without_logits_the_trace_says_why(cli: Cli, here: Path) -> None:
     )
 
 
+def test_the_only_configuration_of_a_file_is_taken_and_named(cli: Cli, here: Path) -> None:
+    (here / "course.py").write_text(COURSE)
+    for command in (("run", "Hello"), ("check", "--only", "finite")):
+        shown = cli(*command, "-m", "course.py:Course").out
+        assert "cfg is course.py:GPT_CONFIG_124M, the only configuration there" in shown
+    trace = trace_of(cli("run", "Hello", "-m", "course.py:Course", "--set", "n_layers=3", "--json"))
+    assert trace["model"]["parameters"]["total"] == 50257 * 8 + 3 * 72
+    (here / "course.py").write_text(COURSE + "\nSMALL = {'emb_dim': 4}\n")
+    shown = cli("run", "Hello", "-m", "course.py:Course").out
+    assert "cfg is the course's GPT_CONFIG_124M (--config course.py:GPT_CONFIG_124M would use" in shown
+
+
+def test_a_model_without_room_is_refused_before_it_is_built(
+    cli: Cli, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The constructor raises where it would take memory: only shapes are made."""
+    first = "        super().__init__()\n"
+    on_meta_alone = "        if not torch.empty(0).is_meta: raise RuntimeError('built')\n"
+    (here / "course.py").write_text(COURSE.replace(first, first + on_meta_alone))
+    monkeypatch.setattr(free_memory, "available_bytes", lambda: 1 << 30)
+    for command in (("run", "Hello"), ("check",)):
+        refused = cli(*command, "-m", "course.py:Course", "--set", "vocab_size=300000000")
+        refused.is_error(1, "Course with 2,400,000,144 parameters needs 8.9 GiB", "1.0 GiB is free")
+    cli("run", "Hello", "-m", "course.py:Course").is_error(1, "RuntimeError: built")
+
+
+@pytest.mark.parametrize("setting", ["inner=9", "later=2"])
+def test_a_key_that_the_model_may_read_can_be_added(setting: str, cli: Cli, here: Path) -> None:
+    (here / "course.py").write_text(COURSE)
+    assert cli("run", "Hello", "-m", "course.py:Course", "--set", setting).code == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "parts"),
     [
@@ -230,8 +281,13 @@ def test_without_logits_the_trace_says_why(cli: Cli, here: Path) -> None:
          ["ValueError: no\\x1b[31m good, at small_models.py, line 56, in __init__: raise ValueError("]),
         (["-m", "small_models.py:Raises"], 1, ["RuntimeError", "small_models.py, line 59, in forward",
          "(in the forward pass of Raises)"]),
-        (["-m", "nano_model.py:Nano"], 1, ["AttributeError: 'dict' object has no attribute 'vocab_size'",
-         "line 36", "--config nano_model.py:NanoConfig"]),
+        (["-m", "two_configs.py:Nano"], 1, ["AttributeError: 'dict' object has no attribute 'vocab_size'",
+         "line 36", "--config two_configs.py:NanoConfig"]),
+        (["-m", "nano_model.py:Nano", "--config", "two_configs.py:WRONG"], 2,
+         ["there is no WRONG", "Known: NanoConfig, LARGE"]),
+        (["-m", "course.py:Course", "--set", "n_layer=3"], 2, ["never reads n_layer", "mean n_layers?"]),
+        (["-m", "course.py:Course", "--config", "course.py:GPT_CONFIG_124M", "--set", "n_layer=3"], 2,
+         ["never reads n_layer", "did you mean n_layers?"]),
         (["-m", "nano_model.py:Nano", "--config", "nano_model.py:NanoConfig", "--set", "n_heads=1"], 2,
          ["NanoConfig has no setting 'n_heads'", "did you mean n_head?"]),
         (["-m", "nano_model.py:Nano", "--config", "nano_model.py:NanoConfig", "--ids", "60000"], 1,
@@ -246,10 +302,15 @@ def test_without_logits_the_trace_says_why(cli: Cli, here: Path) -> None:
 def test_what_goes_wrong(cli: Cli, here: Path, arguments: list[str], code: int, parts: list[str]) -> None:
     (here / "broken.py").write_text("x = 1\ndef f(:\n")
     (here / "leaves.py").write_text("raise SystemExit(3)\n")
+    (here / "two_configs.py").write_text(f"{NANO}\nLARGE = {{'n_embd': 96}}\n")
+    (here / "course.py").write_text(COURSE)
     (here / "lacks.py").write_text("import absent_library\n")
     text = [] if "--ids" in arguments else ["Hello"]
     ran = any("in forward" in part for part in parts)
-    said(cli("run", *text, *arguments)).is_error(code, *parts, shows="raised in" if ran else None)
+    # Beside a report on the same screen, the error would be shorter.
+    report = ["--output", "trace.txt"] if ran else []
+    said(cli("run", *text, *arguments, *report)).is_error(code, *parts)
+    assert not ran or "raised in" in Path("trace.txt").read_text(encoding="utf-8")
 
 
 def test_a_state_dict_for_ones_own_class(cli: Cli, here: Path) -> None:

@@ -49,7 +49,7 @@ def test_results_come_in_order_and_no_later_than_they_must() -> None:
 
     results = run_in_order(
         numbers(),
-        lambda number: None if number % 7 == 3 else 1 + number % 5,
+        lambda number: None if number % 7 == 3 else [number] * (1 + number % 5),
         lambda batch: [f"ran {number}" for number in batch],
         lambda number: f"refused {number}",
         BatchBudget(tokens=8),
@@ -71,7 +71,7 @@ def test_what_is_read_ahead_is_bounded_in_bytes_too() -> None:
 
     size = 3 << 20
     results = run_in_order(
-        numbers(), lambda _: 1, lambda batch: batch, lambda number: number, BatchBudget(tokens=8),
+        numbers(), lambda _: [1], lambda batch: batch, lambda number: number, BatchBudget(tokens=8),
         may_pad=True, size=lambda _: size,
     )  # fmt: skip
     assert next(results) == 0

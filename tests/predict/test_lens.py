@@ -45,9 +45,25 @@ def test_the_last_layer_of_a_lens_is_the_model(tiny: GPTModel) -> None:
                 for cell, of_layer, final in zip(layer.cells, row, logits, strict=True):
                     assert_top_logits(logits_by_id([cell.best]), of_layer)
                     assert_rank(cell.rank_of_prediction, of_layer, int(final.argmax()))
+                    probability = of_layer.double().softmax(-1)[int(final.argmax())]
+                    # The logits of both are rounded to float32, so their difference is off by about 1e-6.
+                    assert cell.probability_of_prediction == pytest.approx(float(probability), rel=1e-5)
                 assert layer.rank_of_prediction == layer.cells[-1].rank_of_prediction
         assert all(cell.rank_of_prediction == 1 for cell in result.layers[-1].cells)
     assert not tiny.trf_blocks[0]._forward_hooks
+
+
+def test_the_cells_of_a_page_have_several_candidates(tiny: GPTModel) -> None:
+    session = gptrace.Session(tiny)
+    (prompt,) = session.page("Hello, I am").prompts
+    assert prompt.lens is not None
+    for layer in prompt.lens.layers:
+        for cell in layer.cells:
+            assert [each.rank for each in cell.candidates] == [1, 2, 3, 4, 5]
+        # After the last token, a layer has these candidates anyway.
+        assert_same_candidates(layer.cells[-1].candidates, layer.candidates)
+    (alone,) = session.lens("Hello, I am").results
+    assert all(len(cell.candidates) == 1 for layer in alone.layers for cell in layer.cells)
 
 
 @pytest.mark.slow

@@ -58,6 +58,8 @@ def reports() -> list[Report]:
         gptrace.explain("Hello, I am", model="tiny", lang="zh"),
         gptrace.check("tiny", only=["causal", "loss-labels"], lang="zh"),
         gptrace.source("Hello, 你", model="tiny"),
+        session.page(["Hello, 你", "Hi"], check=True),
+        traces()[2].page(),
         gptrace.tokens("你好\x1b"),
         presets(),
     ]

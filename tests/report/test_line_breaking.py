@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 import pytest
+from rich.containers import Lines
 from rich.text import Text
 
 import gptrace
@@ -95,3 +97,19 @@ def test_each_unit_of_a_long_line_is_measured_once(monkeypatch: pytest.MonkeyPat
     units = [f'"{number}" 1 %' for number in range(1000)]
     assert rich_tables._filled(units, 100_000) == "  ".join(units)
     assert sum(map(len, measured)) == sum(map(len, units))
+
+
+def test_a_text_with_thousands_of_styles_is_cut_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = Text.assemble(*((" word", ("bold", "red")[number % 2]) for number in range(1000)))
+    cuts: list[int] = []
+    divide = Text.divide
+
+    def counted(self: Text, offsets: Iterable[int]) -> Lines:
+        cuts.append(len(self.spans))
+        return divide(self, offsets)
+
+    monkeypatch.setattr(Text, "divide", counted)
+    lines = broken(text, 40)
+    assert cuts == [1000]  # each cut looks at every style
+    assert lines.plain.split() == ["word"] * 1000
+    assert {str(span.style) for span in lines.spans} == {"bold", "red"}

@@ -42,6 +42,7 @@ def outputs() -> list[tuple[str, gptrace.Trace | Any]]:
         ("check", gptrace.check("tiny", only=["causal", "loss-labels"])),
         ("source", gptrace.source("Hello", model="tiny")),
         ("tokens", gptrace.tokens("你好\x1b")),
+        ("tokens", gptrace.tokens_stream(["a", "", {"ids": [1, 2], "name": "b"}])),
         ("models", presets()),
     ]
 
@@ -72,3 +73,21 @@ def test_the_schema_notices_what_is_missing_or_wrong() -> None:
         spoil(copy)
         with pytest.raises(ValidationError):
             validator.validate(copy)
+
+
+# The other keys of a prompt stand beside the fields: an output has no `extra`. A page has it in what it takes
+# over from other outputs.
+SELF_EVIDENT = {"schema", "id", "extra"}
+
+
+@pytest.mark.parametrize("name", report_names())
+def test_every_field_is_described(name: str) -> None:
+    schema = json_schema(name)
+    records = {name: schema, **schema["$defs"]}
+    undescribed = [
+        f"{record}.{field}"
+        for record, body in records.items()
+        for field, facts in body.get("properties", {}).items()
+        if not facts.get("description") and field not in SELF_EVIDENT
+    ]
+    assert undescribed == []

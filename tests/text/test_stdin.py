@@ -82,6 +82,13 @@ def test_lines() -> None:
         assert read_texts([], lines=True, stdin=stdin).texts == ("one", " two", "三")
     with piped(b"one\n\ntwo\n") as stdin, pytest.raises(TextError, match="line 2 of stdin is empty"):
         read_texts([], lines=True, stdin=stdin)
+    with piped(b"\none\n\r\n") as stdin, pytest.raises(TextError, match="lines 1, 3 of stdin are empty"):
+        read_texts([], lines=True, stdin=stdin)
+    with (
+        piped(b"one\ntw\xff\n") as stdin,
+        pytest.raises(TextError, match=r"line 2 of stdin is not UTF-8.*offset 2"),
+    ):
+        read_texts([], lines=True, stdin=stdin)
     with piped(b"") as stdin, pytest.raises(TextError, match="stdin is empty"):
         read_texts([], lines=True, stdin=stdin)
     with pytest.raises(TextError, match="'Hello'"):

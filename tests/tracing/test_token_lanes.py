@@ -46,7 +46,7 @@ def test_mixed_lanes_have_no_name(name: str, tmp_path: Path) -> None:
     ]  # fmt: skip
     assert wrong
     assert not any("seq_len" in spec.dims for op in wrong for spec in op.outputs)
-    (note,) = [note for note in trace.notes if "several tokens into one lane" in note]
+    (note,) = [note for note in trace.notes if "mixes the numbers of several tokens" in note]
     assert any(f":{line}" in note for line in mistake.guilty_lines)
     assert "gptrace check -m" in note
     assert trace.calls[0].outputs[0].dims[:2] == ("batch", "seq_len")  # the residual stream brings it back

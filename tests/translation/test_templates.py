@@ -6,7 +6,7 @@ import string
 
 import pytest
 
-from gptrace.report.rich_tables import STYLES
+from gptrace.report.rich_tables import TERMINAL_LOOKS
 from gptrace.translation.chinese import MESSAGES, PARSER, REPORTS, STRUCTURE
 from tests.translation.templates import Template, messages, messages_of, report_templates
 
@@ -24,7 +24,10 @@ _NOT_TOLD = {
     "TEXT is one text, or '-' for stdin. Without TEXT the prompts are random ids.",
     "TEXT is one text or several, or '-' for stdin. Without TEXT, stdin is read if it is piped; else a "
     "sample prompt is used.",
-    "gptrace {}", "gptrace {}\n", "gptrace {} --json", "null stands for NaN or an infinity",
+    "gptrace {}", "gptrace {}\n", "gptrace {} --json", "gptrace run --json", "gptrace run -o FILE.html",
+    "null stands for NaN or an infinity",
+    # the policy of a page
+    "img-src data: blob:",
     # the text of a prompt, and units
     "Hello, I am", "{} ms", "{} inf",
     # the repr of a Session
@@ -34,20 +37,34 @@ _NOT_TOLD = {
     "own code", "{}, changed", "{}({}), {} being {}", "input dtype", "output dtype", "step {}",
     "call of {}{}", "{} of {}", "{} because {}",
     # the mark of shape comments, what else is in them, and the names of the sides of a diff
-    "# gptrace: ", ", ... {} more", "{} (ran)", "{} (now)", "{} (with shapes)",
+    "# gptrace: ", ", ... {} more", "{} (ran)", "{} (now)", "{} (with shapes)", "{} (without shapes)",
     "\n\\ No newline at end of file\n",
     # names in the code, and styles
-    "another thread", "a copy of the model", "not bold default", *STYLES, *STYLES.values(),
+    "another thread", "a copy of the model", "not bold default", *TERMINAL_LOOKS,
+    *TERMINAL_LOOKS.values(),
 }  # fmt: skip
 
 
-def _is_markup(text: str) -> bool:
-    return any(mark in text for mark in ("<html", "white-space:", "border-collapse:", "\x08", "python\n"))
+# Files whose templates are markup; what they say is made with `words`.
+_MARKUP = (
+    "report/html",
+    "report/page/document.py",
+    "report/stylesheet.py",
+    "report/svg.py",
+    "report/pictures/dot.py",
+    "report/pictures/mermaid.py",
+    "report/pictures/svg.py",
+    "report/pictures/map_drawing.py",
+)
+
+
+def _is_markup(template: Template) -> bool:
+    return template.place.startswith(_MARKUP) or any(mark in template.text for mark in ("\x08", "python\n"))
 
 
 def told() -> list[Template]:
     """The messages that people are told."""
-    return [each for each in messages() if each.text not in _NOT_TOLD and not _is_markup(each.text)]
+    return [each for each in messages() if each.text not in _NOT_TOLD and not _is_markup(each)]
 
 
 def _pasted(templates: list[Template]) -> str:
@@ -74,7 +91,8 @@ def test_every_translation_has_a_template() -> None:
     unused += [text for text in REPORTS if text not in {template.text for template in report_templates()}]
     assert unused == []
     known = {template.text for template in messages()}
-    assert {text for text in _NOT_TOLD - known if text not in STYLES and text not in STYLES.values()} == set()
+    looks = {*TERMINAL_LOOKS, *TERMINAL_LOOKS.values()}
+    assert {text for text in _NOT_TOLD - known if text not in looks} == set()
 
 
 def holes(template: str) -> list[tuple[str, str | None]]:

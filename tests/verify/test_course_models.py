@@ -11,7 +11,7 @@ import pytest
 from llms_from_scratch import ch03
 
 import gptrace
-from gptrace.errors import NoLogitsError
+from gptrace.errors import ConfigError
 from gptrace.model.quiet_torch import torch
 from gptrace.model.selection import select_model
 
@@ -89,7 +89,7 @@ def test_the_attention_of_chapter_3_passes_in_a_model(attention: Any) -> None:
 
 
 def test_attention_alone_is_no_model_and_is_refused() -> None:
-    with pytest.raises(NoLogitsError, match="MultiHeadAttention cannot be checked"):
+    with pytest.raises(ConfigError, match="MultiHeadAttention is a block, not a model"):
         gptrace.check(ch03.MultiHeadAttention(32, 32, 16, 0.1, 4))
 
 

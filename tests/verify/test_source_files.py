@@ -5,11 +5,16 @@ from __future__ import annotations
 import re
 import warnings
 from pathlib import Path
+from typing import Any
 
 import pytest
+from rich.cells import cell_len
 
 import gptrace
+from gptrace.errors import OptionError
 from gptrace.model.quiet_torch import torch
+from gptrace.report.listing_layout import listing_lines
+from gptrace.report.parts import Listing, ListingRow
 from gptrace.verify.source.writing import CommentedFile, commented_files
 
 MODEL = """from torch import nn
@@ -80,6 +85,33 @@ def test_a_diff_tells_that_the_last_line_has_no_end(tmp_path: Path) -> None:
         "-        return self.head(x)",
         "+        return self.head(x)  # gptrace: [batch, seq_len, 50257] [1, 1, 50257]",
     ]
+
+
+def test_a_file_that_has_changed_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "saved_again.py"
+    path.write_text(MODEL, encoding="utf-8")
+    names: dict[str, Any] = {}
+    exec(compile(MODEL, str(path), "exec"), names)
+    path.write_text(MODEL.replace("x + 1", "x + 2"), encoding="utf-8")
+    source = gptrace.source("Hi", model=names["GPT"]())
+    assert [(each.file, each.why) for each in source.not_shown] == [
+        (str(path), "the file has changed since the model was loaded")
+    ]
+    with pytest.raises(OptionError, match=r"saved_again\.py: the file has changed"):
+        commented_files(source)
+
+
+LONG = "y = torch.cat((self.first_of_all_projections(x), x)); text = 'a long text, 中文也在里面'"
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 120, None])
+def test_long_code_is_broken_and_nothing_of_it_is_lost(width: int | None) -> None:
+    listing = Listing("", [ListingRow("7", ((f"        {LONG}", ""),), "", [("[batch]", "[1]")])])
+    lines = [line.plain for line in listing_lines(listing, width)]
+    assert all(cell_len(line) <= (width or 1000) for line in lines)
+    shown = re.sub(r"\s", "", "".join(lines))
+    assert shown == re.sub(r"\s", "", f"7{LONG}[batch][1]")
+    assert width is not None or len(lines) == 1
 
 
 def test_code_without_lines_says_why() -> None:

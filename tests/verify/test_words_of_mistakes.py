@@ -67,8 +67,8 @@ def from_the_mean(x: Tensor) -> Tensor:
 
 
 ELSEWHERE = (
-    "from here on values have other lanes than the tokens, such as slices or frequencies; this or a later "
-    "operation lets later tokens in"
+    "from here on there is no longer one row of numbers for each token, but slices or frequencies, for "
+    "example; this or a later operation lets later tokens in"
 )
 MOVED = "it brings later tokens to earlier positions"
 POOLED = "it mixes all tokens into one value, which each position then gets"

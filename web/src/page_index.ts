@@ -99,7 +99,8 @@ function finalAxes(page: Page): Set<string> {
 function layersOfBlocks(page: Page): number {
   const ofGraph = page.graph.nodes.map((node) => node.layers?.length ?? 0);
   const ofAttention = page.prompts.map((prompt) => prompt.attention?.length ?? 0);
-  return Math.max(0, ...ofGraph, ...ofAttention);
+  const ofLens = page.prompts.map((prompt) => prompt.lens?.layers.length ?? 0);
+  return Math.max(0, ...ofGraph, ...ofAttention, ...ofLens);
 }
 
 function placesOf(index: Found): Map<number, Place> {

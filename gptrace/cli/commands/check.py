@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from gptrace.cli.options.display import Devices, Dtypes, Learns, ListChecks, OnlyChecks
 from gptrace.cli.options.groups import ModelOptions, OptionalTextOptions, OutputOptions
-from gptrace.cli.output import CommandResult
+from gptrace.cli.output import JUNIT, CommandResult
 from gptrace.errors import EXIT_DONE, EXIT_FAILED, OptionError
 from gptrace.verify.check.names import check_list, resolve_checks
 
@@ -20,11 +20,11 @@ def check(
 
     Each check is an invariant that is measured on the model: ✓ where it holds, ✗ where it does not, – where
     it does not apply or cannot be judged. Below a ✗ stands the first line of the model's own code that breaks
-    it, the likely mistake, and what to write instead; then the exit code is 1. A model with random weights is
-    checked at a small size. With TEXT or --ids the prompts begin with these tokens, and the vocabulary keeps
-    its size.
+    it, the likely mistake, and what to write instead. The exit code is 1 where a check fails, and where none
+    applies or can be judged. A model with random weights is checked at a small size. With TEXT or --ids the
+    prompts begin with these tokens, and the vocabulary keeps its size.
     """
-    destination = output.destination(junit=True)
+    destination = output.destination(JUNIT)
     if list_checks:
         is_asked_for = output.json or output.format is not None or output.file is not None
         if is_asked_for and destination.format != "table":  # not by the variable GPTRACE_FORMAT
@@ -34,4 +34,4 @@ def check(
     names = resolve_checks(only or (), [name for name, is_asked in asked.items() if is_asked])
     session = model.session()
     record = session.check(text.source(), only=names, lang=destination.language)
-    return replace(destination.result(record), exit_code=EXIT_FAILED if record.failed else EXIT_DONE)
+    return replace(destination.result(record), exit_code=EXIT_DONE if record else EXIT_FAILED)

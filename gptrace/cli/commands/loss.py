@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gptrace.cli.options.display import FullText
+from gptrace.cli.options.file_run import FileRunOptions
 from gptrace.cli.options.groups import OutputOptions, PredictingModelOptions, TextOptions
 from gptrace.cli.options.prediction import BatchSize, InputFormat, Resume, Stride
 from gptrace.cli.output import CommandResult
@@ -12,7 +13,7 @@ from gptrace.translation import words
 
 
 def loss(
-    text: TextOptions, model: PredictingModelOptions, output: OutputOptions,
+    text: TextOptions, model: PredictingModelOptions, output: OutputOptions, files: FileRunOptions,
     input_format: InputFormat = None, resume: Resume = False,
     stride: Stride = None, batch_size: BatchSize = None, full: FullText = False,
 ) -> CommandResult:  # fmt: skip
@@ -23,6 +24,9 @@ def loss(
     """
     destination = output.destination()
     view = View(full=full)
+    done = files.result("loss", text, model, destination, stride=stride, batch_size=batch_size)
+    if done is not None:
+        return done
     lines = PromptStreamOptions.parse("loss", text, input_format, resume, destination)
     session = model.session()
     with progress_bar(words("windows"), is_stream=lines is not None) as bar:

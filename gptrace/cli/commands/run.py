@@ -4,15 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
-from gptrace.cli.options.display import Atol, Columns, Depth, Expect, FullTrace, Only, Ops, Rtol, Type
+from gptrace.cli import streams
+from gptrace.cli.browser import open_page
+from gptrace.cli.failures import after_report
+from gptrace.cli.options.display import (
+    Atol,
+    Columns,
+    Depth,
+    Expect,
+    FullTrace,
+    Landscape,
+    Only,
+    Open,
+    Ops,
+    Rtol,
+    Type,
+)
 from gptrace.cli.options.groups import ModelOptions, OutputOptions, TextOptions, Truncate
 from gptrace.cli.options.prediction import K, Temperature
-from gptrace.cli.output import CommandResult
+from gptrace.cli.output import PICTURES, CommandResult, Destination
 from gptrace.cli.saved import difference_result, read_trace
 from gptrace.errors import NAMES_ORIGIN, GptraceError, OptionError, RunError, about_option
 from gptrace.measures import Measures
-from gptrace.record import Trace
+from gptrace.record import Page, Trace
 from gptrace.report import View
 from gptrace.report.columns import measures_for, parse_columns
 from gptrace.verify.diff import DEFAULT_ATOL, DEFAULT_RTOL, diff_traces, measured
@@ -23,36 +39,70 @@ def run(
     truncate: Truncate = False, k: K = None, temperature: Temperature = 1.0, ops: Ops = False,
     columns: Columns = None, only: Only = None, kind: Type = None, full: FullTrace = False,
     depth: Depth = None, expect: Expect = None, rtol: Rtol = DEFAULT_RTOL, atol: Atol = DEFAULT_ATOL,
+    opens: Open = False, landscape: Landscape = False,
 ) -> CommandResult:  # fmt: skip
-    """Trace shapes through every submodule, and show the next tokens."""
-    destination = output.destination()
+    """Trace shapes through every submodule, and show the next tokens.
+
+    As HTML this is a page to look around in: a map of the model, what each head attends to, what each layer
+    would predict. It shows everything, whatever rows and columns are chosen. As svg, mermaid or dot it is a
+    picture of the model, with equal blocks drawn once.
+    """
+    destination = output.page_destination() if opens else output.destination(PICTURES)
     with about_option("columns"):
         names = parse_columns(columns) if columns is not None else ()
-    if expect is not None and output.file is not None and expect.resolve() == output.file.resolve():
-        raise OptionError(
-            f"--output {output.file} would replace the trace to compare with", "name another file"
-        )
+    destination.check_landscape(landscape)
+    _check_expect(expect, output.file, opens=opens)
     expected = read_trace(str(expect)) if expect is not None else None
-    measures = _measures(names, ops, expected)
-    session = model.session()
+    session, prompts = model.session(), text.source()
+    if expected is None and destination.format == "html":
+        language = destination.language
+        traced = session.traced_page(prompts, truncate=truncate, k=k, temperature=temperature, lang=language)
+        failure = traced.error or _without_next_token(traced.page.trace, model, destination)
+        return _page_result(traced.page, failure, destination, opens=opens)
     try:
-        trace = session.trace(
-            text.source(), truncate=truncate, k=k, temperature=temperature, measure=measures
-        )
-        failure: GptraceError | None = _without_next_token(trace, model)
+        measures = _measures(names, ops or destination.is_picture, expected)
+        trace = session.trace(prompts, truncate=truncate, k=k, temperature=temperature, measure=measures)
+        failure = _without_next_token(trace, model, destination)
     except GptraceError as error:
         if not isinstance(error.trace, Trace):
             raise
-        trace, failure = error.trace, error  # up to where it broke
+        trace = error.trace  # up to where it broke
+        failure = after_report(error, trace.error, destination)
     if expected is not None and trace.error is None:
         difference = diff_traces(expected, trace, names=(str(expect), "now"), rtol=rtol, atol=atol)
         return difference_result(difference, destination)
-    view = View(full=full, depth=depth, columns=names, only=only, type=kind)
+    view = View(full=full, depth=depth, columns=names, only=only, type=kind, landscape=landscape)
     return replace(destination.result(trace, view), final_error=lambda: failure)
 
 
-def _without_next_token(trace: Trace, model: ModelOptions) -> RunError | None:
-    """Return the error to end with, where logits of a prompt have no greatest."""
+def _check_expect(expect: Path | None, file: Path | None, *, opens: bool) -> None:
+    if expect is not None and file is not None and expect.resolve() == file.resolve():
+        raise OptionError(f"--output {file} would replace the trace to compare with", "name another file")
+    if expect is not None and opens:
+        raise OptionError("--open shows a trace, and --expect a difference", "drop one of the two")
+
+
+def _page_result(
+    page: Page, failure: GptraceError | None, destination: Destination, *, opens: bool
+) -> CommandResult:
+    """Return the result that writes a page, and then opens it, if that is asked for."""
+
+    def final_error() -> GptraceError | None:
+        if not opens or destination.file is None:
+            return failure
+        problem = open_page(destination.file)
+        if problem is None:
+            streams.write_notice(f"the page is in {destination.file}")
+        return failure or problem
+
+    return replace(destination.result(page), final_error=final_error)
+
+
+def _without_next_token(trace: Trace, model: ModelOptions, destination: Destination) -> RunError | None:
+    """Return the error to end with, where logits of a prompt have no greatest.
+
+    It names the origin of NaN, unless a note of a report beside it does.
+    """
     without = [prediction for prediction in trace.predictions if not prediction.candidates]
     if not without:
         return None
@@ -62,7 +112,8 @@ def _without_next_token(trace: Trace, model: ModelOptions) -> RunError | None:
     )
     if without[0].origin:
         check = model.command("check", "--only=finite")
-        return RunError(f"{problem}: {without[0].origin}", f"{check} says what is wrong there")
+        where = "" if destination.is_read_on_stdout else f": {without[0].origin}"
+        return RunError(f"{problem}{where}", f"{check} says what is wrong there")
     return RunError(problem, NAMES_ORIGIN)
 
 

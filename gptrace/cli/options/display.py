@@ -9,6 +9,8 @@ from gptrace.cli.options.option import option
 from gptrace.report.columns import ALL_COLUMNS
 from gptrace.report.view import THEMES
 
+PAGE_FILE = "gptrace.html"
+
 FullTrace = Annotated[bool, option("--full", "Show every call, without folding equal blocks.")]
 FullText = Annotated[bool, option("--full", "Show every token of a long text.")]
 Depth = Annotated[
@@ -90,9 +92,19 @@ WriteComments = Annotated[
         "--write", "Write the shapes as comments into the file itself, in place of those of an earlier run."
     ),
 ]
-DiffComments = Annotated[bool, option("--diff", "Show what --write would change, as a diff.")]
+RemoveComments = Annotated[
+    bool, option("--remove", "Take the comments that --write made out of the file again.")
+]
+DiffComments = Annotated[
+    bool, option("--diff", "Show what --write would change, or with --remove what that would, as a diff.")
+]
 FullCode = Annotated[bool, option("--full", "Show every line of the functions that ran.")]
 ListChecks = Annotated[bool, option("--list", "List the checks, each with what must hold.")]
+Open = Annotated[
+    bool,
+    option("--open", f"Open the page in a browser; without --output, it is written to {PAGE_FILE}."),
+]
+Landscape = Annotated[bool, option("--landscape", "Draw an SVG of 16:9, for a slide.")]
 Theme = Annotated[
     str | None,
     option(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
@@ -9,16 +10,17 @@ from typing import Annotated, Any, ClassVar
 import typer
 
 from gptrace.cli import streams
-from gptrace.cli.options.display import Theme
+from gptrace.cli.options.display import PAGE_FILE, Theme
 from gptrace.cli.options.option import option
 from gptrace.cli.output import Destination
-from gptrace.errors import InputError
+from gptrace.errors import InputError, OptionError
 from gptrace.model.config import PRESETS
 from gptrace.model.selection import (
     DEFAULT_MODEL,
     DEFAULT_SEED,
     DEVICES,
     DTYPES,
+    ModelSelection,
     command_for,
     select_model,
     typed_options,
@@ -179,16 +181,18 @@ class ModelOptions:
 
     def session(self) -> Session:
         """Return a session with the model; a notice is written before anything is downloaded."""
-        return self._session(self.model)
+        return Session(self.selection())
 
-    def _session(self, model: str | None) -> Session:
-        return Session(
-            select_model(
-                model, weights=self.weights, config=self.config, settings=self.settings or (),
-                seed=self.seed, device=self.device, dtype=self.dtype, threads=self.threads,
-                say=streams.write_notice,
-            )
+    def selection(self) -> ModelSelection:
+        """Return what selects the model; a notice is written before anything is downloaded."""
+        return select_model(
+            self._chosen(), weights=self.weights, config=self.config, settings=self.settings or (),
+            seed=self.seed, device=self.device, dtype=self.dtype, threads=self.threads,
+            say=streams.write_notice,
         )  # fmt: skip
+
+    def _chosen(self) -> str | None:
+        return self.model
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,9 +207,9 @@ class PredictingModelOptions(ModelOptions):
         ),
     ] = None
 
-    def session(self) -> Session:
-        """Return a session with the model; a notice is written before anything is downloaded."""
-        return self._session(model_to_predict(self.model, self.weights, self.config, self.settings or ()))
+    def _chosen(self) -> str | None:
+        chosen: str | None = model_to_predict(self.model, self.weights, self.config, self.settings or ())
+        return chosen
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +222,7 @@ class OutputOptions:
         str | None,
         option(
             "--format -f NAME",
-            "One of table (or text), json, jsonl, csv, markdown, html, svg.  "
+            "One of table (or text), json, jsonl, csv, markdown, html, svg; of a trace also mermaid, dot.  "
             "[env var: GPTRACE_FORMAT; default: table]",
         ),
     ] = None
@@ -228,15 +232,28 @@ class OutputOptions:
         int | None,
         option(
             "--width INTEGER", least=40, variable=True,
-            help="Width of the table in characters.  "
-            "[default: the terminal's; in a pipe or a file as wide as the table needs]",
+            help="Width of the table or the SVG in characters.  "
+            "[default: the terminal's; 120 in an SVG; else, in a pipe or a file, as wide as the table needs]",
         ),
     ] = None  # fmt: skip
     lang: Language = None
     theme: Theme = None
 
-    def destination(self, *, junit: bool = False) -> Destination:
-        """Check the options, before any work is done; `junit`: the command may write JUnit XML, too."""
+    def page_destination(self) -> Destination:
+        """Check the options for a page that is opened; without --output its file is gptrace.html."""
+        file = Path(PAGE_FILE) if self.file is None else self.file
+        given = "--json" if self.json else ""
+        if self.format not in (None, "html"):
+            given = f"--format {self.format}"
+        elif file.suffix.lower() != ".html":
+            given = f"--output {file}"
+        if given:
+            problem = f"--open opens an HTML file, but there is also {given}"
+            raise OptionError(problem, f"drop {given}, or --open")
+        return Destination.parse("html", False, file, self.width, self.lang, self.theme)
+
+    def destination(self, more: Mapping[str, Sequence[str]] | None = None) -> Destination:
+        """Check the options, before any work is done; `more` are formats of this command alone."""
         return Destination.parse(
-            self.format, self.json, self.file, self.width, self.lang, self.theme, junit=junit
+            self.format, self.json, self.file, self.width, self.lang, self.theme, more=more
         )

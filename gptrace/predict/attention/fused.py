@@ -37,9 +37,11 @@ def of_fused(path: str, args: Sequence[Any], kwargs: Mapping[str, Any], result: 
     if mask is not None:
         scores = _masked(scores, mask.to(scores.device))
     weights = scores.softmax(dim=-1).nan_to_num()
+    output = _heads(result)
     return AttentionPlace(
-        path, queries, keys, values, scores, weights, weights, _heads(result), is_fused=True
-    )
+        path, queries, keys, values, scores, weights, weights, output, is_fused=True,
+        difference=_largest_difference(weights @ as_float64(values), output),
+    )  # fmt: skip
 
 
 def of_torch_module(
@@ -67,12 +69,17 @@ def of_torch_module(
     joined = mixed.transpose(0, 1).flatten(1)
     again = functional.linear(joined, given["out_proj_weight"], given["out_proj_bias"])
     allowed = rounding_tolerance(result.dtype) * max(1e-9, float(result.abs().max()))
-    is_same = float((again - result[:, 0]).abs().max()) <= allowed
+    difference = _largest_difference(again, result[:, 0])
+    is_same = difference <= allowed
     scores = _masked(queries @ keys.mT * queries.shape[-1] ** -0.5, found != 0)
     return AttentionPlace(
         path, queries, keys, values, scores, found, found, mixed if is_same else None, is_fused=True,
-        joined=joined if is_same else None, projected=result if is_same else None,
+        joined=joined if is_same else None, projected=result if is_same else None, difference=difference,
     )  # fmt: skip
+
+
+def _largest_difference(again: Tensor, output: Tensor) -> float:
+    return float((as_float64(again) - as_float64(output)).abs().max())
 
 
 def _heads(tensor: Tensor) -> Tensor:

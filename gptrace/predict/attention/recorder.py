@@ -7,31 +7,30 @@ as soon as it is complete, so that the matrices of one place alone are held.
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
-from gptrace.model.interrupts import interrupts_allowed, interrupts_held
+from gptrace.model.interrupts import interrupts_allowed
 from gptrace.model.quiet_torch import torch
 from gptrace.predict.attention.fused import of_fused, of_torch_module
 from gptrace.predict.attention.place import AttentionPlace
 from gptrace.predict.attention.products import Product, arranged, read_product, sizes_of
+from gptrace.predict.open_calls import KnownTensors, OpenCalls
 from gptrace.tracing.operations import operation_name
 from gptrace.tracing.tensors import find_tensors
-from gptrace.tracing.undisturbed import run_uncompiled
 
 Tensor = torch.Tensor
 Module = torch.nn.Module
 _SOFTMAX = frozenset({"softmax", "_softmax", "special_softmax"})
 # They move numbers, or change their precision.
-_LAYOUT = frozenset({
+LAYOUT = frozenset({
     "view", "reshape", "transpose", "permute", "contiguous", "movedim", "swapaxes", "flatten", "unflatten",
     "squeeze", "unsqueeze", "to", "type_as", "float", "clone", "dropout", "t", "T", "mT", "expand", "getitem",
     "repeat_interleave", "alias", "detach", "half", "bfloat16", "double", "split", "chunk", "unbind", "cat",
 })  # fmt: skip
-_FACTORS = frozenset({"mul", "div", "mul_", "div_", "multiply", "divide", "true_divide"})
+FACTORS = frozenset({"mul", "div", "mul_", "div_", "multiply", "divide", "true_divide"})
 _LAYERS = frozenset({"linear", "addmm", "matmul"})
 
 
@@ -51,20 +50,6 @@ class _Scores:
     steps: frozenset[str] = frozenset()
 
 
-@dataclass(eq=False)
-class _Known:
-    """A value for each tensor, for as long as the tensor lives."""
-
-    values: dict[int, tuple[weakref.ref[Tensor], Any]] = field(default_factory=dict)
-
-    def learn(self, tensor: Tensor, value: object) -> None:
-        self.values[id(tensor)] = weakref.ref(tensor), value
-
-    def of(self, tensor: object) -> Any:
-        reference, value = self.values.get(id(tensor), (None, None))
-        return value if reference is not None and reference() is tensor else None
-
-
 class AttentionRecorder(torch.overrides.TorchFunctionMode):
     """Hands each place where a model attends to `receive`, in order, while it is entered.
 
@@ -76,32 +61,18 @@ class AttentionRecorder(torch.overrides.TorchFunctionMode):
         super().__init__()
         self.other_count = 0
         self._length, self._receive = length, receive
-        self._scores, self._scales, self._outputs = _Known(), _Known(), _Known()
-        self._stack = [""]
+        self._scores, self._scales, self._outputs = KnownTensors(), KnownTensors(), KnownTensors()
+        self._open_calls = OpenCalls()
 
     @contextmanager
     def on(self, module: Module) -> Iterator[None]:
         """Follow the calls of the submodules in the block."""
-        handles: list[torch.utils.hooks.RemovableHandle] = []
-        with interrupts_held():
-            try:
-                for path, submodule in module.named_modules():
-                    if not isinstance(submodule, torch.jit.ScriptModule):
-                        handles += self._hooks(path, submodule)
-                with run_uncompiled(), self, interrupts_allowed():
-                    yield
-            finally:
-                for handle in handles:
-                    handle.remove()
+        with self._open_calls.followed_on(module), self, interrupts_allowed():
+            yield
 
-    def _hooks(self, path: str, submodule: Module) -> list[torch.utils.hooks.RemovableHandle]:
-        return [
-            submodule.register_forward_pre_hook(lambda _, __: self._stack.append(path)),
-            submodule.register_forward_hook(lambda _, __, ___: self._leave(), always_call=True),
-        ]
-
-    def _leave(self) -> None:
-        self._stack.pop()
+    @property
+    def _path(self) -> str:
+        return self._open_calls.innermost.path
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -113,9 +84,9 @@ class AttentionRecorder(torch.overrides.TorchFunctionMode):
         result = func(*args, **kwargs)
         with torch._C.DisableTorchFunction(), suppress(Exception):  # of shapes that are no attention
             if name == "scaled_dot_product_attention":
-                self._hand_over(of_fused(self._stack[-1], args, kwargs, result), result)
+                self._hand_over(of_fused(self._path, args, kwargs, result), result)
             elif name == "multi_head_attention_forward":
-                self._receive_if_square(of_torch_module(self._stack[-1], func, args, kwargs, result[0]))
+                self._receive_if_square(of_torch_module(self._path, func, args, kwargs, result[0]))
             else:
                 self._follow(name, args, kwargs, result, softmax_input)
         return result
@@ -156,12 +127,12 @@ class AttentionRecorder(torch.overrides.TorchFunctionMode):
     def _learn_scale(self, name: str, args: Sequence[Any], inputs: Sequence[Tensor], output: Tensor) -> None:
         """Note by which number a tensor has been multiplied so far."""
         scale = self._scales.of(inputs[0]) or 1.0
-        if name in _FACTORS:
+        if name in FACTORS:
             number = next((value for operand in args[:2] if (value := _number(operand)) is not None), None)
             if number is None:
                 return
             scale = scale / number if name.startswith(("div", "true")) else scale * number
-        elif name not in _LAYOUT:
+        elif name not in LAYOUT:
             return
         if scale != 1.0:
             self._scales.learn(output, scale)
@@ -171,7 +142,7 @@ class AttentionRecorder(torch.overrides.TorchFunctionMode):
         for turned in (product, product.swapped()):
             scores = self._scores.of(turned.left)
             if scores is not None and scores.softmax is not None:
-                place = _place(self._stack[-1], turned, scores, self._length)
+                place = _place(self._path, turned, scores, self._length)
                 self.other_count += place is None
                 if place is not None:
                     self._hand_over(place, turned.result)
@@ -190,6 +161,7 @@ class AttentionRecorder(torch.overrides.TorchFunctionMode):
         if place is None or tuple(place.weights.shape[-2:]) != (self._length, self._length):
             self.other_count += 1
             return
+        place.call = self._open_calls.innermost.number
         self._receive(place)
 
     def _follow_output(self, name: str, inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> None:
@@ -200,7 +172,7 @@ class AttentionRecorder(torch.overrides.TorchFunctionMode):
         if name in _LAYERS:
             taken = next(tensor for tensor in inputs if self._outputs.of(tensor) is place)
             place.joined, place.projected = taken.detach().clone(), outputs[0].detach()
-        elif name in _LAYOUT:
+        elif name in LAYOUT:
             for output in outputs:
                 self._outputs.learn(output, place)
 

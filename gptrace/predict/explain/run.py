@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 from gptrace.errors import NotFiniteError
 from gptrace.model.build import LoadedModel
@@ -36,24 +37,44 @@ def run_explain(
 
     `seed` is that of the sampled token; `head` names the output head where it cannot be found.
     """
+    with measured_model(loaded, tokenizer, prompt, head=head, seed=seed) as model:
+        (explanation,) = explanations_of(model, topics, (language,))
+    return explanation
+
+
+@contextmanager
+def measured_model(
+    loaded: LoadedModel, tokenizer: Tokenizer, prompt: Prompt, *, head: str | None, seed: int
+) -> Iterator[MeasuredModel]:
+    """Run the model on a prompt; it is undisturbed in the block, and can be run again there."""
     batch = batch_ids(loaded, [prompt])
     check_room(loaded, *batch.shape, rows=3 * batch.numel())  # logits in float32 and in float64
     try:
         with guarded_forward(loaded, batch), interrupts_allowed():
-            model = MeasuredModel(loaded, tokenizer, prompt, head=head, seed=seed)
-            claims = {topic: TOPICS[topic](model) for topic in topics}
+            yield MeasuredModel(loaded, tokenizer, prompt, head=head, seed=seed)
     except NotFiniteError as error:
         raise with_origin(error, loaded, [prompt.ids]) from None
-    catalog, prompt = CATALOGS[language], model.decoder.displayable(prompt)
-    return Explanation(
-        versions=versions(),
-        model=model_info(loaded.module, loaded.name, model.decoder.weights),
-        language=language,
-        text=prompt.text,
-        ids=prompt.ids,
-        topics=tuple(
-            Topic(topic, catalog.titles[topic], tuple(map(catalog.claim, claims[topic]))) for topic in topics
-        ),
-        notes=tuple(model.decoder.notes),
-        tokens=prompt.tokens,
+
+
+def explanations_of(
+    model: MeasuredModel, topics: Sequence[str], languages: Sequence[str]
+) -> tuple[Explanation, ...]:
+    """Measure the topics once, and return the claims in each language."""
+    claims = {topic: TOPICS[topic](model) for topic in topics}
+    prompt, loaded = model.decoder.displayable(model.prompt), model.loaded
+    return tuple(
+        Explanation(
+            versions=versions(),
+            model=model_info(loaded.module, loaded.name, model.decoder.weights),
+            language=language,
+            text=prompt.text,
+            ids=prompt.ids,
+            topics=tuple(
+                Topic(topic, catalog.titles[topic], tuple(map(catalog.claim, claims[topic])))
+                for topic in topics
+            ),
+            notes=tuple(model.decoder.notes),
+            tokens=prompt.tokens,
+        )
+        for language, catalog in ((language, CATALOGS[language]) for language in languages)
     )

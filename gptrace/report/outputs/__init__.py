@@ -31,7 +31,8 @@ def parts_as_they_come(report: Report, view: View) -> Iterator[list[Part]]:
     if not report.is_stream:
         yield parts(report, view)
         return
-    yield parts(replace(report, **{report.items: ()}), view)
+    if head := parts(replace(report, **{report.items: ()}), view):
+        yield head
     for item in getattr(report, report.items):
         yield translated(_module_of(report).item_parts(item, view), view.language_of(report))
     closing_parts = getattr(_module_of(report), "closing_parts", None)

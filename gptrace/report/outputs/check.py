@@ -7,18 +7,22 @@ from collections.abc import Sequence
 from gptrace.record import Check, CheckResult
 from gptrace.report.common_parts import (
     MARKS,
+    configuration_facts,
     kept_language_parts,
     model_facts,
     note_parts,
     source_place,
 )
-from gptrace.report.parts import Facts, Line, Part, Table, line
+from gptrace.report.parts import Facts, Line, Lines, Part, Table, line
 from gptrace.report.safe_text import visible
 from gptrace.report.table_data import Column, TableData
 from gptrace.report.view import View
-from gptrace.translation import words
+from gptrace.translation import joined, words
 from gptrace.wording import bracketed
 
+# What the figure of a check is: the difference of two outputs, or a distance from what it should be.
+_DIFFERENCES = ("causal", "batch", "padding", "deterministic", "cache", "devices", "dtypes")
+_DISTANCES = ("start-loss", "loss-labels", "gradients")
 _COLUMNS = [
     Column("mark", "", lambda holds: MARKS[holds][0], role_of=lambda holds: MARKS[holds][1]),
     Column("name", words("Check")),
@@ -35,7 +39,9 @@ def parts(check: Check, view: View) -> list[Part]:
         by_line.setdefault(key, []).append(result)
     details = [_details(results) for results in by_line.values()]
     kept = kept_language_parts(check, check.language, view)
-    return [Facts(model_facts(check.model)[:1]), *note_parts(check.notes), *kept, summary, *details]
+    verdict = Lines([line(_verdict(check), "strong" if check else "fails")])
+    facts = [*model_facts(check.model)[:1], *configuration_facts(check.model)]
+    return [Facts(facts), *note_parts(check.notes), *kept, summary, *details, verdict]
 
 
 def csv_table(check: Check, view: View) -> TableData:
@@ -68,14 +74,30 @@ def _row(result: CheckResult) -> tuple[bool | None, str, str]:
     return result.holds, visible(result.name), visible(text)
 
 
+def _verdict(check: Check) -> str:
+    """Return how many checks hold, fail, do not apply and cannot be judged."""
+    holding = sum(result.holds is True for result in check.checks)
+    unjudged = [result for result in check.checks if result.holds is None]
+    without = sum(not result.applies for result in unjudged)
+    if not holding and not check.failed:
+        return words("No check applies or can be judged: this says nothing about the model.")
+    counts = [
+        (len(check.failed), "{} check fails", "{} checks fail"),
+        (holding, *(("{} holds", "{} hold") if check.failed else ("{} check holds", "{} checks hold"))),
+        (without, "{} does not apply", "{} do not apply"),
+        (len(unjudged) - without, "{} cannot be judged", "{} cannot be judged"),
+    ]
+    return words("{}.", joined([words(one if n == 1 else more, n) for n, one, more in counts if n]))
+
+
 def _figure(result: CheckResult) -> str:
-    """Return what was measured, and what it was held against."""
-    if result.figure is None:
+    """Return how large a difference is, and how large it may be; "" for a number that the sentence has."""
+    if result.figure is None or not result.tolerance:
         return ""
-    figure = f"{result.figure:.4g}"
-    if not result.tolerance:
-        return f"  ({figure})"
-    return words("  ({}, held against {})", figure, f"{result.tolerance:.3g}")
+    figures = f"{result.figure:.4g}", f"{result.tolerance:.3g}"
+    if result.name in _DIFFERENCES:
+        return words("  (difference {}; rounding explains up to {})", *figures)
+    return words("  (off by {}; up to {} is allowed)", *figures) if result.name in _DISTANCES else ""
 
 
 def _details(results: Sequence[CheckResult]) -> Part:

@@ -65,7 +65,7 @@ def item_parts(result: GenerationResult, view: View) -> list[Part]:
         (number, step.cached, step, step.attention, step.logits, step.token)
         for number, step in enumerate(result.steps, start=1)
     ]
-    return [Table(TableData(columns, rows), lines=lines)]
+    return [Table(TableData(columns, rows), lines=lines, name=words("Steps"))]
 
 
 def csv_table(generation: Generation, view: View) -> TableData:

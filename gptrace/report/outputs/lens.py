@@ -22,7 +22,7 @@ from gptrace.translation import joined, words
 
 # The role of a cell by its rank of the model's prediction: at most so high.
 _ROLES = ((1, "rank 1"), (10, "rank 10"), (100, "rank 100"))
-_CELL_WIDTH, _GAP, _LAYER_WIDTH = 12, 2, 18  # columns of text
+_CELL_WIDTH, _MOST_CELL_WIDTH, _GAP, _LAYER_WIDTH = 12, 40, 2, 18  # columns of text
 _MOST_POSITIONS = 16
 
 
@@ -78,10 +78,15 @@ def _map(result: LensResult, view: View) -> Table:
         room = max(1, (view.width - _LAYER_WIDTH) // (_CELL_WIDTH + _GAP))
     count = len(tokens) if view.full else min(len(tokens), room)
     positions = range(len(tokens) - count, len(tokens))
+    width = _cell_width(count, view)
+
+    def cell(each: LensCell) -> str:
+        return shortened_to(token_or_id(each.best.token), width)
+
     columns = [Column("layer", words("Layer"))]
     for position in positions:
-        label = shortened_to(token_or_id(tokens[position]), _CELL_WIDTH - len(str(position)) - 1)
-        columns.append(Column(str(position), f"{position} {label}", _cell, role_of=_role, detail_of=_rank))
+        label = shortened_to(token_or_id(tokens[position]), width - len(str(position)) - 1)
+        columns.append(Column(str(position), f"{position} {label}", cell, role_of=_role, detail_of=_rank))
     rows = [(layer.path, *(layer.cells[position] for position in positions)) for layer in result.layers]
     lines = []
     if count < len(tokens):
@@ -103,8 +108,12 @@ def _last_position(result: LensResult) -> Table:
     return Table(TableData(columns, rows), words("After the last token"))
 
 
-def _cell(cell: LensCell) -> str:
-    return shortened_to(token_or_id(cell.best.token), _CELL_WIDTH)
+def _cell_width(count: int, view: View) -> int:
+    """Return the columns of one of `count` cells: those of few positions have room for whole tokens."""
+    if view.width is None:
+        return _MOST_CELL_WIDTH
+    room = (view.width - _LAYER_WIDTH) // max(count, 1) - _GAP
+    return min(max(room, _CELL_WIDTH), _MOST_CELL_WIDTH)
 
 
 def _role(cell: LensCell) -> str:
@@ -121,6 +130,10 @@ def _legend() -> Legend:
         words(_COLOR_LEGEND),
         [*tints, (words("beyond"), "quiet")],
         words("cells: the most likely token of the layer"),
+        words(
+            "cells: the most likely token of the layer, and the rank that the layer gives to the model's "
+            "prediction"
+        ),
     )
 
 

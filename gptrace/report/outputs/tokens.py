@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from gptrace.record import TokenizedPrompt, Tokens
-from gptrace.report.common_parts import counted_tokens, hex_of, prompt_title
+from gptrace.record.writing import to_json
+from gptrace.report.common_parts import counted_tokens, hex_of, problem_parts, prompt_title
 from gptrace.report.parts import Part, Table
 from gptrace.report.safe_text import token_label
 from gptrace.report.table_data import Column, TableData
@@ -13,17 +14,26 @@ from gptrace.translation import words
 
 def parts(tokens: Tokens, view: View) -> list[Part]:
     """Return a table for each prompt."""
-    return [_table(prompt) for prompt in tokens.results]
+    return [part for prompt in tokens.results for part in item_parts(prompt, view)]
+
+
+def item_parts(prompt: TokenizedPrompt, view: View) -> list[Part]:
+    """Return the table of one prompt, or its error."""
+    return [_table(prompt)] if prompt.problem is None else problem_parts(prompt.index, prompt.problem)
 
 
 def csv_table(tokens: Tokens, view: View) -> TableData:
-    """Return one row for each token of each prompt."""
-    rows = [
-        (prompt.index, position, token.id, token.text, hex_of(token.bytes))
-        for prompt in tokens.results
-        for position, token in enumerate(prompt.tokens)
-    ]
-    return TableData.plain(("index", "position", "id", "token", "bytes"), rows)
+    """Return one row for each token of each prompt, and one for each prompt with an error."""
+    rows: list[tuple[object, ...]] = []
+    for prompt in tokens.results:
+        extra = to_json(prompt.extra) if prompt.extra else ""
+        rows += [
+            (prompt.index, position, token.id, token.text, hex_of(token.bytes), "", extra)
+            for position, token in enumerate(prompt.tokens)
+        ]
+        if prompt.problem is not None:
+            rows.append((prompt.index, "", "", "", "", prompt.problem.message, extra))
+    return TableData.plain(("index", "position", "id", "token", "bytes", "error", "extra"), rows)
 
 
 def _table(prompt: TokenizedPrompt) -> Table:

@@ -6,8 +6,8 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import PurePath
 
-from gptrace.record import Failure, FlowStep, ModuleCall, OpCall, Trace
-from gptrace.report.call_tree import CallRow, rows_of
+from gptrace.record import Failure, ModuleCall, OpCall, Trace
+from gptrace.report.call_rows import CallRow, rows_of
 from gptrace.report.columns import COLUMNS, TreeColumn, cost_text, measured_columns
 from gptrace.report.common_parts import (
     FactPairs,
@@ -21,6 +21,7 @@ from gptrace.report.common_parts import (
     source_place,
     temperature_facts,
 )
+from gptrace.report.main_line import main_line, sentence_on_logits
 from gptrace.report.parts import Facts, Line, Lines, Part, Tree, TreeRow, line
 from gptrace.report.safe_text import visible
 from gptrace.report.shapes import changes_last_axis, keeps_shape, names, sizes
@@ -101,11 +102,8 @@ _CSV_VALUES: dict[str, Callable[[ModuleCall, float], object]] = {
 
 def _flow(trace: Trace) -> list[Part]:
     """Return the main line, in names and in numbers: each shape that differs from the one before."""
-    steps: list[FlowStep] = []
-    for step in trace.flow:
-        if not steps or (step.dims, step.shape) != (steps[-1].dims, steps[-1].shape):
-            steps.append(step)
-    if len(steps) < 2:
+    steps = main_line(trace)
+    if not steps:
         return []
     named = [bracketed(step.dims) for step in steps]
     sized = [bracketed(step.shape) for step in steps]
@@ -222,12 +220,8 @@ def _notes(trace: Trace, rows: Sequence[CallRow]) -> list[Line]:
     """Return the totals, what the table leaves out, the trace's own notes, and the failure."""
     lines = [line(_totals(trace, rows), "quiet"), *_costs(trace)]
     lines += [line(note_text(note)) for note in trace.notes]
-    candidates = [candidate for prediction in trace.predictions for candidate in prediction.candidates]
-    if candidates and trace.logits_per_position:
-        # Ids without bytes are of no known vocabulary: nothing says that each logit is that of a token.
-        has_tokens = any(candidate.bytes is not None for candidate in candidates)
-        text = _LOGITS_OF_TOKENS if has_tokens else _LOGITS
-        lines.append(line(words(text, f"{trace.logits_per_position:,}")))
+    if sentence := sentence_on_logits(trace):
+        lines.append(line(sentence))
     if trace.uncalled:
         paths = ", ".join(map(visible, trace.uncalled[:_UNCALLED_SHOWN]))
         rest = len(trace.uncalled) - _UNCALLED_SHOWN
@@ -235,13 +229,6 @@ def _notes(trace: Trace, rows: Sequence[CallRow]) -> list[Line]:
         template = "not called: {}" if trace.error is None else "not reached: {}"
         lines.append(line(words(template, names_and_rest)))
     return lines + (_failure(trace.error) if trace.error else [])
-
-
-_LOGITS_OF_TOKENS = (
-    "Each position has {} logits, one for each token of the vocabulary; softmax over those of the last "
-    "position gives the next token."
-)
-_LOGITS = "Each position has {} logits; softmax over those of the last position gives the next token."
 
 
 def _totals(trace: Trace, rows: Sequence[CallRow]) -> str:

@@ -3,6 +3,55 @@
 from __future__ import annotations
 
 COMMAND_LINE: dict[str, str] = {
+    # prompts in files, run by Ray
+    "{} prompts have results in {}": "{1} 里有 {0} 个 prompt 的结果",
+    "{} is given without {}": "给出了 {}，却没有给出 {}",
+    "{} is given without --from and --to": "给出了 {}，却没有给出 --from 和 --to",
+    "give both, or neither": "请两个都给出，或都不给",
+    "drop {}": "请去掉 {}",
+    "--from reads files, but there is also text": "--from 读的是文件，却还给出了文字",
+    "--to and --output are both given": "同时给出了 --to 和 --output",
+    "drop --output": "请去掉 --output",
+    "--gpus-per-worker is {}": "--gpus-per-worker 是 {}",
+    "give a number from 0 to {}": "请给出 0 到 {} 之间的数",
+    "--from and --to need Ray": "--from 和 --to 需要 Ray",
+    "install it: pip install 'gptrace[ray]'": "请安装它：pip install 'gptrace[ray]'",
+    "--from {}: no file has such a name": "--from {}：没有这样名字的文件",
+    "quote the pattern, as in 'prompts/*.jsonl'": "请给模式加上引号，例如 'prompts/*.jsonl'",
+    "line {} of {}": "{1} 的第 {0} 行",
+    "{} has no {}, a number or a text": "{0!t}没有 {1}（数或文字）",
+    "give each line its own {}, beside its text": "请在每一行的文字旁边给出各自的 {}",
+    "another run writes to {}": "另一次运行正在往 {} 里写",
+    "wait for it to end, or name another folder": "请等它结束，或另外指定一个文件夹",
+    "--to {} holds results of another run: {} was {}, and is {}": (
+        "--to {} 里是另一次运行的结果：{} 那时是 {}，现在是 {}"
+    ),
+    "repeat the options of that run to continue it, or name a new folder": (
+        "请用那次运行的选项来继续它，或指定一个新文件夹"
+    ),
+    "--to {} cannot be used: {}": "--to {} 不能用：{!t}",
+    "name another folder": "请另外指定一个文件夹",
+    "--to {}: the folder holds other files": "--to {}：这个文件夹里有别的文件",
+    "name a new or empty folder": "请指定一个新的或空的文件夹",
+    "{} of {} prompts failed; {} holds the error of each": (
+        "{1} 个 prompt 里有 {0} 个失败；每个的错误都在 {2} 里"
+    ),
+    "--workers {} leaves fewer than {} of the {} processors of the cluster, which reading and writing need": (
+        "--workers {0} 会让集群的 {2} 个处理器剩下不到 {1} 个，而读写需要它们"
+    ),
+    "write --workers {}": "请写 --workers {}",
+    "use a larger cluster": "请用更大的集群",
+    "Ray failed: {}": "Ray 失败了：{}",
+    "what is written stays; run the same command again to go on": (
+        "已经写下的会保留；再运行同一条命令即可继续"
+    ),
+    # the page that is opened
+    "--open: no browser is found here": "--open：这里找不到浏览器",
+    "the page is in {}: open it in a browser": "页面在 {} 里：请用浏览器打开它",
+    "the page is in {}": "页面在 {} 里",
+    "--open shows a trace, and --expect a difference": "--open 显示跟踪结果，--expect 显示差别",
+    "--open opens an HTML file, but there is also {}": "--open 打开 HTML 文件，却还给出了 {}",
+    "drop {}, or --open": "请去掉 {}，或者去掉 --open",
     "rank {}: {}": "rank {}：{!t}",
     # what several messages share
     "junit is no format of this report": "这个报告不能写成 junit",
@@ -24,8 +73,16 @@ COMMAND_LINE: dict[str, str] = {
     "copy the file, and name the copy: --model FILE.py:OBJECT": (
         "复制这个文件，并指定副本：--model FILE.py:OBJECT"
     ),
-    "no file takes comments: the code is in an installed package or a notebook, or has changed since": (
-        "没有可以写入注释的文件：代码在已安装的包或笔记本里，或者此后已经改动"
+    "--write and --remove are both given": "--write 和 --remove 不能同时给出",
+    "no line of the model's own code ran": "模型自己的代码一行也没有运行",
+    "no file takes comments: {}": "没有可以写入注释的文件：{!t}",
+    "no comments in {}": "未写入注释：{!t}",
+    "code of a notebook": "是笔记本里的代码",
+    "no file that is there": "这个文件不存在",
+    "part of an installed package": "属于已安装的包",
+    "{} shape comments were taken out of {}": "已从 {1} 中去掉 {0} 条形状注释",
+    "comments that gptrace did not write stay in {}: lines {}": (
+        "{} 里不是 gptrace 写的注释保持不动：第 {} 行"
     ),
     "copy it into a .py file, and name the copy: --model FILE.py:OBJECT": (
         "请复制到一个 .py 文件，再用副本的名字：--model FILE.py:OBJECT"

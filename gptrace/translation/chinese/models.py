@@ -13,7 +13,7 @@ MODELS: dict[str, str] = {
         "请给出预设的名字、FILE.py:OBJECT、hf:FOLDER、torch.nn.Module、它的类，或者返回它的函数"
     ),
     "{} cannot be set for a model that is built already": "模型已经构建好，不能再设置 {}",
-    "drop them, or give the name of a preset": "去掉它们，或者给出预设的名字",
+    "drop them, or give its class, or the name of a preset": "去掉它们，或者给出它的类，或者预设的名字",
     "use gptrace run --device meta": "请用 gptrace run --device meta",
     "{} cannot be checked: it takes {} tokens, and the checks need {}": (
         "{} 无法检查：它只接受 {} 个 token，而检查至少需要 {} 个"
@@ -24,10 +24,19 @@ MODELS: dict[str, str] = {
     "the ids": "输入的 id",
     "what its operations make of so many tokens is more than {}": "这么多 token 的全部中间结果超过 {}",
     "check the model at a smaller size": "请在较小的尺寸上检查模型",
-    "– {} cannot be asserted: {}": "– {} 无法断言：{!t}",
+    "– {} cannot be judged: {}": "– {} 无法判断：{}",
+    "– {} does not apply: {}": "– {} 不适用：{}",
     "check it at a larger size, for example with --set": "请在更大的尺寸上检查，例如用 --set",
     "{} cannot be checked: {}": "{} 无法检查：{!t}",
-    "gptrace run shows how far its forward pass gets": "gptrace run 会显示它的前向传播走到了哪里",
+    "{} shows how far its forward pass gets": "{} 会显示它的前向传播走到了哪里",
+    "; {} was called with {}": "；{} 收到的是 {}",
+    "{} is a block, not a model: it takes vectors [batch, seq_len, {}], and raises for token ids": (
+        "{} 是一个块，不是模型：它接受向量 [batch, seq_len, {}]，收到 token id 就报错"
+    ),
+    "give the model that has such blocks: -m {}": "请给出含有这种块的模型：-m {}",
+    "give the whole model, which takes token ids; in Python, gptrace.watch traces a block alone": (
+        "请给出整个模型，它接受 token id；在 Python 中，gptrace.watch 可以单独跟踪一个块"
+    ),
     "a copy of the model uses the parameters of the original": "模型的副本用了原模型的参数",
     "the model cannot be copied": "模型无法复制",
     "the model cannot be copied to the CPU": "模型无法复制到 CPU",
@@ -182,12 +191,22 @@ MODELS: dict[str, str] = {
     "give each with --set {}=…, or all with --config": "逐个用 --set {}=… 给出，或者一起用 --config 给出",
     "a plain dict": "普通的 dict",
     "the course's GPT_CONFIG_124M": "课程里的 GPT_CONFIG_124M",
+    "{}, the only configuration there": "{}，那里唯一的配置",
+    "{} never reads {}, and its configuration has no such key": "{} 从不读取 {}，它的配置也没有这个键",
+    "it defines no configuration: no dict with sizes such as emb_dim, and no class called …Config": (
+        "它没有定义配置：既没有含 emb_dim 之类尺寸的 dict，也没有名为 …Config 的类"
+    ),
     "the course's GPT_CONFIG_124M, changed": "改过的课程配置 GPT_CONFIG_124M",
     "of type {}": " {} 的对象",
     "the model's own code raised this; gptrace run shows the trace up to the failing call, GPTRACE_DEBUG=1 "
     "shows the whole traceback": (
         "异常来自模型自己的代码，英文信息是原文；gptrace run 显示到出错为止的跟踪结果，GPTRACE_DEBUG=1 显示"
         "完整的 traceback"
+    ),
+    "the forward pass raised {}": "前向传播抛出了 {}",
+    "the forward pass raised {}, in {}": "前向传播在 {1} 抛出了 {0}",
+    "the report shows where and why; GPTRACE_DEBUG=1 shows the whole traceback": (
+        "位置和原因见报告；GPTRACE_DEBUG=1 显示完整的 traceback"
     ),
     "the model's own code raised this; GPTRACE_DEBUG=1 shows the whole traceback": (
         "异常来自模型自己的代码，英文信息是原文；GPTRACE_DEBUG=1 显示完整的 traceback"

@@ -40,7 +40,9 @@ TEXTS: dict[str, str] = {
     "name it, as in {}={}": "请指明列名，例如 {}={}",
     "the column {} is there already": "已经有 {} 这一列",
     "rename or drop it before": "请先改名或删去它",
+    "line {} of stdin": "stdin 的第 {} 行",
     "line {} of stdin is empty": "stdin 的第 {} 行是空的",
+    "lines {} of stdin are empty": "stdin 的第 {!t} 行是空的",
     "drop empty lines, for example with: grep .": "请去掉空行，例如用：grep .",
     "the text holds U+{} at character {}, which is half of a surrogate pair and no character": (
         "文字的第 {1} 个字符是 U+{0}，它只是代理对的一半，不是字符"
@@ -175,6 +177,11 @@ PREDICTIONS: dict[str, str] = {
     "{} is {}, not floating point": "{} 的 dtype 是 {}，不是浮点数",
     "{} is {}, which torch cannot sort": "{} 的 dtype 是 {}，torch 不能给它排序",
     "{} is sparse": "{} 是稀疏的",
+    "forward() returned None{}": "forward() 返回了 None{!t}",
+    "{} returned None{}": "{} 返回了 None{!t}",
+    ": {} at {} has no return; end it with one, as in return x": (
+        "：{1!t} 处的 {0} 没有 return；请在结尾写上，如 return x"
+    ),
     "forward() returned None; is a `return` missing?": "forward() 返回了 None；是不是少了 `return`？",
     "the output holds {} tensors that could be logits, {}: return the logits in a field named logits": (
         "输出里有 {} 个张量可能是 logits：{}；请把 logits 放在名叫 logits 的字段里返回"

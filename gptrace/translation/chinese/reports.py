@@ -87,12 +87,40 @@ REPORTS: dict[str, str] = {
     # run
     # check
     "Check": "检查",
+    # names of tables, regions and marks in documents
+    "Checks": "检查结果",
+    "Models": "模型列表",
+    "Differences": "差异",
+    "Steps": "步骤",
+    "Calls": "调用",
+    "Shapes": "形状",
+    "Line": "行",
+    "Runs": "次数",
+    "Code": "代码",
+    "holds": "成立",
+    "does not hold": "不成立",
+    "not judged": "无法判断",
     "Result": "结果",
     "line": "代码行",
     "cell {}, line {}": "单元格 {} 第 {} 行",
     "likely": "可能的错误",
     "instead": "应改为",
-    "  ({}, held against {})": "（{}，容差 {}）",
+    "  (difference {}; rounding explains up to {})": "（相差 {}；舍入最多能解释 {}）",
+    "  (off by {}; up to {} is allowed)": "（偏差 {}；最多允许 {}）",
+    "No check applies or can be judged: this says nothing about the model.": (
+        "没有一项适用或能够判断：这对模型没有说明任何事情。"
+    ),
+    "config": "配置",
+    "{} check fails": "{} 项不成立",
+    "{} checks fail": "{} 项不成立",
+    "{} check holds": "{} 项成立",
+    "{} holds": "{} 项成立",
+    "{} hold": "{} 项成立",
+    "{} checks hold": "{} 项成立",
+    "{} does not apply": "{} 项不适用",
+    "{} do not apply": "{} 项不适用",
+    "{} cannot be judged": "{} 项无法判断",
+    "{}.": "{}。",
     "axes": "各维",
     # source
     "… {} more shapes": "… 另有 {} 种形状",
@@ -215,6 +243,9 @@ REPORTS: dict[str, str] = {
     "Its next tokens": "这一层预测的 token",
     "the last {} of {} positions; --full shows all": "{1} 个位置中的最后 {0} 个；--full 全部显示",
     "cells: the most likely token of the layer": "每一格：这一层认为最可能的 token",
+    "cells: the most likely token of the layer, and the rank that the layer gives to the model's "
+    "prediction": "每一格：这一层认为最可能的 token，以及模型所预测的 token 在这一层的排名",
+    "rank {}": "排名 {}",
     "cells: the most likely token of the layer; colour: rank that the layer gives to the model's "
     "prediction: ": ("每一格：这一层认为最可能的 token；颜色：模型所预测的 token 在这一层的排名："),
     "up to {}": "到 {}",
@@ -277,4 +308,15 @@ REPORTS: dict[str, str] = {
     "Size (float32)": "大小（float32）",
     "downloaded": "已下载",
     "included": "随包提供",
+    # the page
+    "With its script, this page also shows the model's map.": "运行脚本时，这一页还会显示模型的结构图。",
+    "left out of {}: {}": "{}缺少的部分：{}",
+    "the map": "结构图",
+    "the view of the last dimension": "最后一维的视图",
+    "the view of attention": "注意力视图",
+    "the view of the lens": "逐层预测视图",
+    "the view of the stream": "残差流视图",
+    "the view of the loss": "损失视图",
+    "the table": "表格",
+    "the view of the failure": "出错视图",
 }

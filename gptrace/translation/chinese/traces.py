@@ -47,7 +47,7 @@ TRACES: dict[str, str] = {
     "operations are not listed inside {}, which may run by fused kernels": (
         "没有列出 {!t} 内部的运算，它可能由融合算子执行"
     ),
-    "{} at {} puts numbers of several tokens into one lane: such an axis is not called seq_len; {} says what "
+    "{} at {} mixes the numbers of several tokens: such an axis is not called seq_len; {} says what "
     "is wrong there": "{1!t} 的 {0} 把几个 token 的数混在一起：这样的维不叫 seq_len；{2} 会说明错在哪里",
     "later tokens change what this model returns for earlier ones; {} names the line": "后面的 token 会改变"
     "这个模型在前面位置的结果；{} 会指出是哪一行代码",
@@ -66,10 +66,9 @@ TRACES: dict[str, str] = {
     "compiled modules run uncompiled while they are traced: {}": "跟踪期间，编译过的模块按未编译的运行：{!t}",
     "no tensor": "无张量",
     # lines of source
-    "lines of {} are not shown: this code is in no file": "不显示 {} 的各行：这段代码不在任何文件里",
-    "lines of {} are not shown: the file has changed since the model was loaded": (
-        "不显示 {!t} 的代码行：模型加载之后文件有改动"
-    ),
+    "lines of {} are not shown: {}": "不显示 {} 的代码行：{!t}",
+    "this code is in no file": "这段代码不在任何文件里",
+    "the file has changed since the model was loaded": "模型加载之后文件有改动",
     "TorchScript runs this model without Python, so no line of it can be followed": (
         "TorchScript 不经过 Python 运行这个模型，所以无法跟踪它的代码行"
     ),

@@ -9,12 +9,15 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from gptrace.errors import GptraceError, NoLogitsError
+from gptrace.errors import GptraceError, ModelCodeError, NoLogitsError
 from gptrace.model.architecture import Architecture
 from gptrace.model.build import LoadedModel
 from gptrace.model.hugging_face import forward_arguments
 from gptrace.model.meta_device import without_hooks
 from gptrace.model.quiet_torch import torch
+from gptrace.predict.run import traced_forward
+from gptrace.record import Trace
+from gptrace.text.prompts import from_ids
 from gptrace.tracing.isolation import WorkLimitError, isolated_run, work_limit
 from gptrace.tracing.resized_runs import limit_of_work
 from gptrace.tracing.undisturbed import undisturbed_evaluation
@@ -24,6 +27,7 @@ from gptrace.verify.check.subject import NOTHING, Build, CannotRunError, Constru
 from gptrace.wording import described
 
 Module = torch.nn.Module
+Tensor = torch.Tensor
 _OWN_DTYPE = 0.05  # how far logits in the model's own dtype may be from those in float64
 _LARGEST_BUILT = 20 << 20  # parameters
 
@@ -31,25 +35,41 @@ _LARGEST_BUILT = 20 << 20  # parameters
 def make_subject(loaded: LoadedModel, seed: int, prompt: tuple[int, ...] = ()) -> Subject:
     """Return the model under test: built small where its weights are random and it can be, or copied.
 
-    Raises a NoLogitsError for a model that gives none.
+    Raises a NoLogitsError for a model that gives none, and what `gptrace run` would for one that raises.
     """
-    reason = ""
+    reason, raised_for = "", None
     for build, settings in _candidates(loaded, seed, prompt):
         is_small = settings != _settings(loaded)
         try:
             with _bounded(loaded) if is_small else nullcontext():
                 return _tried(_subject(loaded, build, seed, settings, prompt))
         except (CannotRunError, GptraceError) as error:
-            reason = str(error)
+            reason, raised_for = str(error), getattr(error, "ids", None)
         except KeyboardInterrupt:
             raise
         except WorkLimitError:
             reason = "at a smaller size the model does many times the work"
         except BaseException as error:  # the user's code may never have run at these sizes, and may exit
             reason = described(error)
-    raise NoLogitsError(
-        f"{loaded.name} cannot be checked: {reason}", "gptrace run shows how far its forward pass gets"
-    )
+    if raised_for is not None:
+        _run_traced(loaded, raised_for)
+    raise NoLogitsError(f"{loaded.name} cannot be checked: {reason}", _how_far(loaded))
+
+
+def _run_traced(loaded: LoadedModel, ids: Tensor) -> None:
+    """Run a model that raised for these ids once more, so that the error has the diagnosis of a trace."""
+    try:
+        traced_forward(loaded, from_ids(ids.tolist()))
+    except ModelCodeError as error:
+        failure = error.trace.error if isinstance(error.trace, Trace) else None
+        if failure is not None and failure.inputs:
+            inputs = (f"{spec.name} {list(spec.shape)} {spec.dtype}" for spec in failure.inputs)
+            error.hint += f"; {failure.path or 'the model itself'} was called with {', '.join(inputs)}"
+        raise
+
+
+def _how_far(loaded: LoadedModel) -> str:
+    return f"{loaded.command('run')} shows how far its forward pass gets"
 
 
 def _tried(subject: Subject) -> Subject:

@@ -47,7 +47,11 @@ _SENTENCES = {
     "tokens-stay-apart.other_axis": "注意力混合的不是 token 那一维：每个 logit 只依赖于自己的 token",
     "batch.holds": "{count} 段提示单独、一起、换顺序运行，logits 都相同",
     "batch.fails": "一段提示的 logits 随同一批中的其他提示而变",
+    "batch.lost": "一批 {count} 段提示，模型返回的却是别的：{error}",
+    "batch.raises": "一段提示时正常，{count} 段提示时模型报错：{error}",
     "batch.one_prompt": "模型不接受多段提示：{error}",
+    "batch.refused": "模型自己的代码拒绝多段提示：{error}",
+    "batch.built_for": "模型是为固定数目的提示构建的：{name} 为 {count}",
     "padding.holds": "右侧填充不改变真实位置上的任何结果",
     "padding.mask_holds": "右侧填充，以及带 attention_mask 的左侧填充，都不改变真实位置上的任何结果",
     "padding.right": "右侧填充改变了真实位置的 logits",
@@ -131,6 +135,6 @@ _SENTENCES = {
     "devices.one_device": "这里只有一种运行方式：没有 {missing}，注意力也是用普通运算写成的",
     "dtypes.holds": "float32 与 bfloat16 给出相同的 logits，只有舍入误差之别",
     "dtypes.fails": "在 bfloat16 下 logits 相差 {difference:.3g}，超过舍入误差所能解释的",
-    "dtypes.refused": "模型不能以 {dtype} 运行：{error}（{line}）",
+    "dtypes.refused": "模型不能以 {dtype} 运行：{error}",
 }
 CHINESE = Catalog(_INVARIANTS, _SENTENCES, _SHARED, LIKELY)

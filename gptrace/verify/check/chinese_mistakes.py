@@ -78,6 +78,17 @@ LIKELY = {
         "它跨过一批中的提示计算",
         "让 batch 那一维保持独立：只沿特征或 token 求和",
     ),
+    "one-prompt": (
+        "这一行是为单独一段提示写的，而这里有好几段",
+        (
+            "从输入取得 batch，如 B, T = ids.shape，并让它保持为第一维：x.view(B, T, n_heads, head_dim)，"
+            "而不是 x.view(T, …) 或 x.view(1, T, …)"
+        ),
+    ),
+    "prompts-lost": (
+        "从这里起，一批中的提示不再是第一维",
+        "让 batch 保持为第一维：不要写 ids[0] 或 x.view(1, -1, D)",
+    ),
     "padding-seen": (
         "填充的注意力掩码在这里没有起作用",
         "把掩码加到每个 query 的分数上，沿 key 那一维",
@@ -129,6 +140,13 @@ LIKELY = {
     "dropout-on": (
         "评估模式下 dropout 仍在起作用",
         "给 F.dropout 传 training=self.training，或用 nn.Dropout；融合注意力评估时用 dropout_p=0.0",
+    ),
+    "eval-not-reached": (
+        (
+            "评估模式下 dropout 仍然开着：eval() 到不了 {name} 里的模块，"
+            "它是普通的 list、tuple 或 dict，torch 看不见"
+        ),
+        "self.{attribute} = nn.ModuleList([…]) 或 nn.ModuleDict({{…}})：这样 eval() 和优化器才能到达它们",
     ),
     "random": (
         "评估模式下它仍取随机数",

@@ -19,12 +19,12 @@ from gptrace.tracing.model_facts import model_info, versions
 from gptrace.translation import in_language, recorded
 from gptrace.verify.check import finding
 from gptrace.verify.check.axes import axes_after, axes_before
-from gptrace.verify.check.blame import Blame
 from gptrace.verify.check.building import make_subject
 from gptrace.verify.check.catalog import ALL_NAMES, Catalog
 from gptrace.verify.check.experiments import Experiments
 from gptrace.verify.check.finding import Finding
 from gptrace.verify.check.names import CATALOGS
+from gptrace.verify.check.places import Place, find_place_of_error
 from gptrace.verify.check.sizes import check_large_enough
 from gptrace.verify.check.source_code import text_of
 from gptrace.verify.check.subject import CannotRunError, Subject
@@ -81,7 +81,7 @@ def find(name: str, experiments: Experiments) -> Finding:
     try:
         return CHECKS[name](experiments)
     except CannotRunError as error:
-        return finding.unjudged("not_run", error=one_line(error, 160))
+        return finding.unjudged("not_run", error)
     except GptraceError as error:
         return finding.unjudged("not_run", error=one_line(error.message, 160))
     except KeyboardInterrupt:
@@ -91,18 +91,24 @@ def find(name: str, experiments: Experiments) -> Finding:
             raise
         # The model's code runs outside of its forward pass too, such as in the hooks of a backward pass.
         key = "not_run" if is_of_user_code(error) else "failed"
-        return finding.unjudged(key, error=one_line(described(error), 160))
+        return finding.unjudged(key, error)
 
 
 def _result(name: str, found: Finding, experiments: Experiments, language: str) -> CheckResult:
     catalog = CATALOGS[language]
+    raised = _raised(found.raised) if found.raised is not None else {}
     figures = {
         key: in_language(recorded(str(figure)), language) if key in _WORDS else figure
-        for key, figure in found.figures.items()
+        for key, figure in {**raised, **found.figures}.items()
     }
     text = catalog.sentence(name, found.key).format(**{"name": "", **figures})
     if found.holds is None:
-        return CheckResult(name, None, catalog.invariants[name], reason=text)
+        source = None if found.raised is None else _source(find_place_of_error(found.raised))
+        if source is not None:
+            text += f" ({source.place}: {source.text})"
+        return CheckResult(
+            name, None, catalog.invariants[name], reason=text, source=source, applies=found.applies
+        )
     blame = found.blame
     if blame is None:
         return CheckResult(name, found.holds, text, found.figure, found.tolerance)
@@ -112,12 +118,16 @@ def _result(name: str, found: Finding, experiments: Experiments, language: str) 
         name, found.holds, text, found.figure, found.tolerance, path=blame.path,
         operation=blame.operation.name if blame.operation is not None else "",
         before=axes_before(experiments, blame.operation), after=axes_after(experiments, blame.operation),
-        source=_source(blame), likely=likely, instead=instead,
+        source=_source(blame.place), likely=likely, instead=instead,
     )  # fmt: skip
 
 
-def _source(blame: Blame) -> SourceLine | None:
-    place = blame.place
+def _raised(error: BaseException) -> dict[str, str]:
+    """Return what an exception says, as a figure; a CannotRunError says what the model raised."""
+    return {"error": one_line(error if isinstance(error, CannotRunError) else described(error), 160)}
+
+
+def _source(place: Place) -> SourceLine | None:
     if not place.file:
         return None
     cell = cell_of(place.file)

@@ -8,7 +8,9 @@ from gptrace.verify.check.english_mistakes import LIKELY
 _INVARIANTS = {
     "finite": "every logit is finite",
     "causal": "changing the token at t changes no logits before t",
-    "tokens-stay-apart": "each lane of queries, keys and values holds its own token and earlier ones",
+    "tokens-stay-apart": (
+        "the queries, keys and values of a position are made of its own token and earlier ones"
+    ),
     "batch": "a prompt's logits are the same alone, among other prompts, and in any order",
     "padding": "padding changes nothing at real positions",
     "attention-sums": (
@@ -47,15 +49,19 @@ _SENTENCES = {
     "causal.holds": "changing the token at t changes no logits before t",
     "causal.fails": "changing the token at position {later} changes the logits at position {earlier}",
     "tokens-stay-apart.holds": (
-        "queries, keys and values hold their own token and earlier ones ({count} × attention)"
+        "queries, keys and values are made of their own token and earlier ones ({count} × attention)"
     ),
-    "tokens-stay-apart.fails": "a lane of the {role} depends on a token after it",
+    "tokens-stay-apart.fails": "in the {role}, a position depends on a token after it",
     "tokens-stay-apart.other_axis": (
         "attention mixes another axis than the tokens: each logit depends on its own token alone"
     ),
     "batch.holds": "{count} prompts have the same logits alone, together, and in another order",
     "batch.fails": "the logits of a prompt change with the other prompts of its batch",
+    "batch.lost": "for a batch of {count} prompts the model returns something else: {error}",
+    "batch.raises": "with {count} prompts the model raises, though not with one: {error}",
     "batch.one_prompt": "the model does not take several prompts: {error}",
+    "batch.refused": "the model's own code refuses several prompts: {error}",
+    "batch.built_for": "the model is built for a certain number of prompts: {name} is {count}",
     "padding.holds": "padding on the right changes nothing at real positions",
     "padding.mask_holds": (
         "padding on the right, and on the left with attention_mask, changes nothing at real positions"
@@ -186,6 +192,6 @@ _SENTENCES = {
     ),
     "dtypes.holds": "float32 and bfloat16 give the same logits, apart from rounding",
     "dtypes.fails": "in bfloat16 the logits are off by {difference:.3g}, more than rounding explains",
-    "dtypes.refused": "the model does not run in {dtype}: {error} ({line})",
+    "dtypes.refused": "the model does not run in {dtype}: {error}",
 }
 ENGLISH = Catalog(_INVARIANTS, _SENTENCES, _SHARED, LIKELY)

@@ -19,6 +19,8 @@ class Finding:
     figures     what the sentence mentions
     figure      the number that was measured, held against `tolerance`
     blame       the line that is wrong, where one is found
+    raised      what the model raised, where that is why it cannot be judged
+    applies     False where the model has nothing that the check is about
     """
 
     holds: bool | None
@@ -27,6 +29,8 @@ class Finding:
     figure: float | None = None
     tolerance: float | None = None
     blame: Blame | None = None
+    raised: BaseException | None = None
+    applies: bool = True
 
 
 Check = Callable[[Experiments], Finding]
@@ -50,6 +54,14 @@ def only_if(*conditions: str) -> Callable[[Check], Check]:
     return decorate
 
 
-def unjudged(key: str, **figures: object) -> Finding:
-    """Return the finding of a check that does not apply, or cannot be judged."""
-    return Finding(None, key, figures)
+def unjudged(key: str, raised: BaseException | None = None, /, **figures: object) -> Finding:
+    """Return the finding of a check that cannot be judged.
+
+    The sentence has what the model `raised` as its {error}, with the line.
+    """
+    return Finding(None, key, figures, raised=raised)
+
+
+def inapplicable(key: str, **figures: object) -> Finding:
+    """Return the finding of a check about something that the model does not have."""
+    return Finding(None, key, figures, applies=False)

@@ -6,6 +6,7 @@ from types import FrameType
 from typing import NamedTuple
 
 from gptrace.model.quiet_torch import torch
+from gptrace.model.user_code_errors import LIBRARIES
 
 _TORCH = torch.__file__.rpartition("/")[0]
 _NOT_THE_MODEL = (
@@ -54,12 +55,28 @@ def find_place_of_class(custom: type) -> Place:
     return Place() if code is None else Place(code.co_filename, code.co_firstlineno, code.co_qualname)
 
 
+def is_raised_at(error: BaseException, place: Place) -> bool:
+    """Tell whether the line of a place raised an exception itself, and no function that it calls."""
+    traceback = (error.__cause__ or error).__traceback__
+    while traceback is not None and traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    return traceback is not None and (traceback.tb_frame.f_code.co_filename, traceback.tb_lineno) == (
+        place.file,
+        place.line,
+    )
+
+
 def find_place_of_error(error: BaseException) -> Place:
-    """Return the line of the model's code that raised an exception, or the cause of it."""
+    """Return the line of the model's code that raised an exception, or the cause of it.
+
+    It is the line that called a library, unless the model itself is of one.
+    """
     traceback, place = (error.__cause__ or error).__traceback__, Place()
     while traceback is not None:
         code = traceback.tb_frame.f_code
-        if not code.co_filename.startswith(_NOT_THE_MODEL):
-            place = Place(code.co_filename, traceback.tb_lineno, code.co_qualname)
+        is_library = code.co_filename.startswith(LIBRARIES)
+        has_better = is_library and place.file and not place.file.startswith(LIBRARIES)
+        if not code.co_filename.startswith(_NOT_THE_MODEL) and not has_better:
+            place = Place(code.co_filename, traceback.tb_lineno, code.co_qualname, code.co_firstlineno)
         traceback = traceback.tb_next
     return place

@@ -105,6 +105,14 @@ def loop_around(place: Place) -> Place:
     return place._replace(line=max(loop.lineno for loop in loops)) if loops else Place()
 
 
+def is_refusal(place: Place) -> bool:
+    """Tell whether the line of a place is part of an assert or a raise, and so refuses on purpose."""
+    return any(
+        isinstance(node, ast.Assert | ast.Raise) and node.lineno <= place.line <= (node.end_lineno or 0)
+        for node in ast.walk(_tree_of(place.file))
+    )
+
+
 def last_return(place: Place) -> Place:
     """Return the line of the last return of the function at a place, or the place itself."""
     function = _function_at(place)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
@@ -40,7 +40,14 @@ Build = Callable[..., "tuple[Module, Construction]"]
 
 
 class CannotRunError(Exception):
-    """The model cannot be run in the way that a check needs; the message says why."""
+    """The model cannot be run in the way that a check needs; the message says why.
+
+    `ids` are those for which its own code raised, if it did: then that exception is the cause.
+    """
+
+    def __init__(self, message: str, ids: Tensor | None = None) -> None:
+        super().__init__(message)
+        self.ids = ids
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,6 +121,15 @@ class Subject:
         sizes = {size for value in run.values() for size in value.tensor.shape}
         return next((length for length in fitting if length not in sizes), fitting[0])
 
+    @cached_property
+    def most_prompts(self) -> int:
+        """How many prompts the model takes at once, up to 3."""
+        for count in (3, 2):
+            with suppress(CannotRunError):
+                self.logits(self.random_ids(count, self.length))
+                return count
+        return 1
+
     def random_ids(self, batch: int, length: int, salt: int = 0) -> Tensor:
         """Return random ids (B, T), the same for the same arguments; neighbours in a row differ.
 
@@ -148,7 +164,7 @@ class Subject:
         except (GptraceError, KeyboardInterrupt, WorkLimitError):
             raise
         except BaseException as error:  # the user's code may raise anything, SystemExit too
-            raise CannotRunError(described(error)) from error
+            raise CannotRunError(described(error), ids) from error
 
     def record(
         self, ids: Tensor, module: Module | None = None, arguments: Mapping[str, Any] = NOTHING
@@ -176,7 +192,7 @@ class Subject:
 
     def logits_in(self, output: Any, ids: Tensor) -> Tensor:
         """Return the logits (B, T, V) of every position; raise CannotRunError where there are none."""
-        found = find_logits(output, *ids.shape)
+        found = find_logits(output, *ids.shape, module=self.module)
         if found.logits is None:
             raise CannotRunError(found.reason)
         if found.logits.shape[1] != ids.shape[1]:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import tokenize
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 MARK = "# gptrace: "
 _GAP = "  "
+_SHAPES = r"(?:[^\s\[,]\S* )?\[[^][]*\](?: \[[\d, ]*\])?"
+# A comment with the mark that says anything else is a person's, and stays.
+_OURS = re.compile(rf"{MARK}{_SHAPES}(?:, {_SHAPES})*(?:, \.\.\. \d+ more)?\s*")
 _BLANK = frozenset({
     tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER,
 })  # fmt: skip
@@ -22,30 +26,42 @@ class _LineEnd(NamedTuple):
     is_comment: bool
 
 
-def with_comments(lines: Sequence[str], comments: Mapping[int, str]) -> tuple[list[str], list[int]]:
+class CommentedLines(NamedTuple):
+    """The lines of a file with other comments.
+
+    refused  the lines that can take none: they end inside a string or with a backslash
+    foreign  the lines with a comment that begins as those of gptrace do, and is not one
+    """
+
+    lines: list[str]
+    refused: list[int]
+    foreign: list[int]
+
+
+def with_comments(lines: Sequence[str], comments: Mapping[int, str]) -> CommentedLines:
     """Return the lines of a file with these comments at their ends, by line number, and no others of gptrace.
 
-    The second value names the lines that can take no comment: they end inside a string or with a backslash.
-    Raises SyntaxError for a text that is no Python.
+    All else stays byte by byte, spaces at the ends of lines too, so that to take the comments out again
+    gives the file of before. Raises SyntaxError for a text that is no Python.
 
-    >>> with_comments(["x = f(x)  # old  # gptrace: [4]\\n"], {1: "[8]"})
-    (['x = f(x)  # old  # gptrace: [8]\\n'], [])
+    >>> with_comments(["x = f(x)  # old  # gptrace: [4]\\n"], {1: "[8]"}).lines
+    ['x = f(x)  # old  # gptrace: [8]\\n']
     """
     ends = _line_ends(lines)
-    changed, refused = [], []
+    changed, refused, foreign = [], [], []
     for number, line in enumerate(lines, 1):
         body = line.rstrip("\r\n")
         line_break, end = line[len(body) :], ends.get(number)
         if end is not None and end.comment >= 0:
-            kept = _without_mark(body[end.comment :])
-            body = body[: end.comment] + kept if kept else body[: end.comment].rstrip()
+            body, is_foreign = _without_ours(body, end.comment)
+            foreign += [number] if is_foreign else []
         if (text := comments.get(number)) is not None:
             if end is None or (body.endswith("\\") and not end.is_comment):
                 refused.append(number)
             else:
-                body = f"{body.rstrip()}{_GAP}{MARK}{text}"
+                body = f"{body}{_GAP}{MARK}{text}"
         changed.append(body + line_break)
-    return changed, refused
+    return CommentedLines(changed, refused, foreign)
 
 
 def without_comments(lines: Sequence[str]) -> list[str]:
@@ -54,15 +70,28 @@ def without_comments(lines: Sequence[str]) -> list[str]:
     >>> without_comments(["x = f(x)  # residual  # gptrace: [batch, seq_len]"])
     ['x = f(x)  # residual']
     """
-    return with_comments(lines, {})[0]
+    return with_comments(lines, {}).lines
 
 
-def _without_mark(comment: str) -> str:
-    """Return a comment without what gptrace wrote, which stands at its end."""
-    if comment.startswith(MARK):
-        return ""
-    own, mark, _ = comment.rpartition(_GAP + MARK)
-    return own if mark else comment
+def _without_ours(body: str, start: int) -> tuple[str, bool]:
+    """Return a line without what gptrace wrote at the end of the comment that begins at `start`.
+
+    The second value tells whether a comment stays that has its mark.
+    """
+    mark = _last_mark(body, start)
+    if mark is None or not _OURS.fullmatch(body, mark):
+        return body, mark is not None
+    # Another tool may have left one space before it.
+    own = body[:mark].removesuffix(_GAP)
+    body = own if len(own) < mark else own.removesuffix(" ")
+    return body, _last_mark(body, start) is not None
+
+
+def _last_mark(body: str, start: int) -> int | None:
+    """Return where a comment begins that has the mark: all of the comment at `start`, or its end."""
+    last = body.rfind(_GAP + MARK, start)
+    mark = start if last < 0 else last + len(_GAP)
+    return mark if body.startswith(MARK, mark) else None
 
 
 def _line_ends(lines: Sequence[str]) -> dict[int, _LineEnd]:

@@ -6,6 +6,7 @@ import linecache
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import PurePath
 from types import CodeType
 from typing import NamedTuple
 
@@ -14,14 +15,17 @@ from gptrace.measures import Measures
 from gptrace.model.build import LoadedModel
 from gptrace.model.quiet_torch import torch
 from gptrace.model.user_code_errors import short_path
-from gptrace.notebook_cells import code_file
+from gptrace.notebook_cells import Cell, cell_of, code_file
 from gptrace.predict.run import traced_forward
-from gptrace.record import CheckResult, CodeFile, CodeLine, Source, TensorSpec, Trace
+from gptrace.record import CheckResult, CodeFile, CodeLine, HiddenFile, Source, TensorSpec, Trace
 from gptrace.text.prompts import Prompt
 from gptrace.tracing.line_recorder import ARGUMENTS, ASSIGNED, RESULTS, RETURNED, LineRecorder, files_of
 from gptrace.verify.source.code import Function, SourceFile, Transitions, calls_by_line
 from gptrace.verify.source.comments import without_comments
 from gptrace.wording import enumerated
+
+_CHANGED = "the file has changed since the model was loaded"
+_IN_NO_FILE = "this code is in no file"
 
 
 class Place(NamedTuple):
@@ -70,17 +74,18 @@ def _source(
         if check.source is not None:
             file_of_line = code_file(check.source.file, check.source.cell)
             guilty[file_of_line][check.source.line].append(check.name)
-    files, changed, absent = [], [], []
+    files: list[CodeFile] = []
+    hidden: list[HiddenFile] = []
     for name, codes in ran.items():
         if not linecache.getlines(name):
-            absent.append(short_path(name))
+            hidden.append(HiddenFile(short_path(name), _IN_NO_FILE))
             continue
         try:
             file = SourceFile.parse(linecache.getlines(name), name, codes[0][0])
         except (SyntaxError, ValueError):
             file = SourceFile(())
         if not all(file.has(code) for code, _ in codes):
-            changed.append(short_path(name))
+            hidden.append(HiddenFile(short_path(name), _CHANGED))
             continue
         shown = _ShownLines(name, file, codes, guilty[short_path(name)])
         files.append(CodeFile(short_path(name), tuple(shown.lines(tensors, failed))))
@@ -90,20 +95,17 @@ def _source(
         dims=trace.dims,
         inputs=trace.inputs,
         files=tuple(files),
-        notes=(*trace.notes, *_notes(loaded, changed, absent, ran)),
+        notes=(*trace.notes, *_notes(loaded, hidden, ran)),
         error=trace.error,
         checks=tuple(checks),
+        not_shown=tuple(hidden),
     )
 
 
-def _notes(
-    loaded: LoadedModel, changed: Sequence[str], absent: Sequence[str], ran: Mapping[str, object]
-) -> Iterator[str]:
-    if changed:
-        names = enumerated(changed, 5)
-        yield f"lines of {names} are not shown: the file has changed since the model was loaded"
-    if absent:
-        yield f"lines of {enumerated(absent, 5)} are not shown: this code is in no file"
+def _notes(loaded: LoadedModel, hidden: Sequence[HiddenFile], ran: Mapping[str, object]) -> Iterator[str]:
+    for why in (_CHANGED, _IN_NO_FILE):
+        if names := [each.file for each in hidden if each.why == why]:
+            yield f"lines of {enumerated(names, 5)} are not shown: {why}"
     if isinstance(loaded.module, torch.jit.ScriptModule):
         yield "TorchScript runs this model without Python, so no line of it can be followed"
     elif not ran:
@@ -136,11 +138,25 @@ def _tensors_by_place(trace: Trace) -> dict[Place, _Tensors]:
 
 
 def _codes_by_file(lines: LineRecorder) -> dict[str, list[tuple[CodeType, Transitions]]]:
-    """Return the code that ran in each file, the file that ran first in front."""
+    """Return the code that ran in each file, the file that ran first in front.
+
+    The cells of a notebook stand together, in its order.
+    """
     by_file: defaultdict[str, list[tuple[CodeType, Transitions]]] = defaultdict(list)
     for code, counts in lines.transitions.values():
         by_file[code.co_filename].append((code, counts))
-    return dict(by_file)
+    cells = {file: cell_of(file) for file in by_file}
+    notebooks = {file: file if cell is None else _notebook(cell) for file, cell in cells.items()}
+    first: dict[str, int] = {}
+    for file in by_file:
+        first.setdefault(notebooks[file], len(first))
+    in_order = sorted(by_file, key=lambda file: (first[notebooks[file]], getattr(cells[file], "number", 0)))
+    return {file: by_file[file] for file in in_order}
+
+
+def _notebook(cell: Cell) -> str:
+    """Return what the cells of one notebook have in common: of the one that runs this code, no path."""
+    return cell.file if PurePath(cell.file).suffix == ".ipynb" else ""
 
 
 class _ShownLines:

@@ -6,6 +6,7 @@ import ast
 import difflib
 import io
 import os
+import re
 import tokenize
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,9 +15,10 @@ from pathlib import Path
 from gptrace.errors import InputError, OptionError, RunError
 from gptrace.input_files import InputFile
 from gptrace.model.user_code_errors import LIBRARIES
+from gptrace.notebook_cells import cell_of
 from gptrace.record import CodeFile, CodeLine, Source, TensorSpec
 from gptrace.verify.source.comments import with_comments, without_comments
-from gptrace.wording import bracketed
+from gptrace.wording import bracketed, enumerated
 
 _LARGEST = 16 << 20  # bytes of a source file
 _NO_LINE_BREAK = "\n\\ No newline at end of file\n"  # what `patch` expects after such a line
@@ -35,59 +37,83 @@ class ChangedFileError(RunError):
 
 @dataclass(frozen=True)
 class CommentedFile:
-    """A file as it is and as it is with the comments; `refused` are lines that can take none."""
+    """A file as it is and as it is with the comments, or without them where they are taken out.
+
+    comments  how many are put in, or taken out
+    refused   lines that can take no comment
+    foreign   lines with a comment that begins as those of gptrace do, and is not one: it stays
+    """
 
     path: Path
     name: str
     before: bytes
     after: bytes
     comments: int
-    refused: Sequence[int]
+    refused: Sequence[int] = ()
+    foreign: Sequence[int] = ()
+    has_comments: bool = True
 
     @property
     def diff(self) -> str:
         """The change as a unified diff; "" without any."""
         encoding = _encoding(self.before, self.name)
         before, after = (_lines(data.decode(encoding)) for data in (self.before, self.after))
-        lines = difflib.unified_diff(before, after, self.name, f"{self.name} (with shapes)")
+        now = f"{self.name} (with shapes)" if self.has_comments else f"{self.name} (without shapes)"
+        lines = difflib.unified_diff(before, after, self.name, now)
         return "".join(line if line.endswith(("\n", "\r")) else f"{line}{_NO_LINE_BREAK}" for line in lines)
 
 
-def commented_files(source: Source) -> list[CommentedFile]:
-    """Return the files of a source with its shapes as comments; nothing is written.
+def commented_files(source: Source, *, remove: bool = False) -> list[CommentedFile]:
+    """Return the files of a source with its shapes as comments, or without any; nothing is written.
 
     Raises OptionError where none of the files is the user's own, InputError for a file that cannot be read,
     ChangedFileError for one that has changed since the model was loaded.
     """
-    own = [file for file in source.files if _is_own(file.file)]
+    own = [file for file in source.files if not _objection(file.file)]
     if not own:
+        reasons = "; ".join(files_without_comments(source)) or "no line of the model's own code ran"
         raise OptionError(
-            "no file takes comments: the code is in an installed package or a notebook, or has changed since",
+            f"no file takes comments: {reasons}",
             "copy it into a .py file, and name the copy: --model FILE.py:OBJECT",
         )
-    return [_commented(file) for file in own]
+    return [_commented(file, remove=remove) for file in own]
 
 
-def _is_own(file: str) -> bool:
-    """Tell whether a file belongs to no library, by any name: a virtual environment may be a link."""
+def files_without_comments(source: Source) -> list[str]:
+    """Return why files of a source take no comments, with the names of those that it holds for."""
+    names: dict[str, list[str]] = {}
+    for file in source.files:
+        cell = cell_of(file.file)
+        names.setdefault(_objection(file.file), []).append(cell.file if cell is not None else file.file)
+    for hidden in source.not_shown:
+        names.setdefault(hidden.why, []).append(hidden.file)
+    return [f"{enumerated(dict.fromkeys(files), 5)}: {why}" for why, files in names.items() if why]
+
+
+def _objection(file: str) -> str:
+    """Say why a file takes no comments; a virtual environment, whose files take none, may be a link."""
+    if cell_of(file) is not None or re.fullmatch(r"cell \d+", file):
+        return "code of a notebook"
+    if not Path(file).is_file():
+        return "no file that is there"
     package = os.path.abspath(__file__).rpartition(f"{os.sep}verify{os.sep}")[0] + os.sep
     folders = [folder.rstrip(os.sep) for folder in (*LIBRARIES, package)]
     libraries = tuple(name + os.sep for folder in folders for name in (folder, os.path.realpath(folder)))
-    return Path(file).is_file() and not any(
-        path.startswith(libraries) for path in (os.path.abspath(file), os.path.realpath(file))
-    )
+    paths = (os.path.abspath(file), os.path.realpath(file))
+    return "part of an installed package" if any(path.startswith(libraries) for path in paths) else ""
 
 
-def _commented(file: CodeFile) -> CommentedFile:
+def _commented(file: CodeFile, *, remove: bool) -> CommentedFile:
     path = Path(os.path.realpath(file.file))
     before = InputFile(path, file.file, "name a file that can be read").raw(_LARGEST)
     encoding = _encoding(before, file.file)
     text = before.decode(encoding)
     lines = _lines(text)
-    comments = {line.line: comment for line in file.lines if (comment := _comment(line))}
+    made = {line.line: comment for line in file.lines if (comment := _comment(line))}
     try:
-        _refuse_changed(file, without_comments(lines))
-        changed, refused = with_comments(lines, comments)
+        bare = without_comments(lines)
+        _refuse_changed(file, bare)
+        changed, refused, foreign = with_comments(lines, {} if remove else made)
     except SyntaxError as error:
         raise InputError(
             f"{file.file!r} is no Python that can be read: {error}", "correct it first"
@@ -97,10 +123,12 @@ def _commented(file: CodeFile) -> CommentedFile:
         raise RunError(
             f"shape comments would change the code of {file.file!r}", "this is a mistake in gptrace"
         )
-    written = len(comments) - len(refused)
-    return CommentedFile(
-        path, file.file, before, after.encode(encoding, "backslashreplace"), written, refused
-    )
+    if remove:
+        count = sum(line != without for line, without in zip(lines, bare, strict=True))
+    else:
+        count = len(made) - len(refused)
+    data = after.encode(encoding, "backslashreplace")
+    return CommentedFile(path, file.file, before, data, count, refused, foreign, has_comments=not remove)
 
 
 def _refuse_changed(file: CodeFile, lines: Sequence[str]) -> None:
@@ -117,11 +145,16 @@ def _refuse_changed(file: CodeFile, lines: Sequence[str]) -> None:
 
 def _comment(line: CodeLine) -> str:
     """Return the shapes of a line as one comment: those of its arguments with their names."""
-    texts = [f"{spec.name} {_shape(spec)}" for spec in line.arguments]
+    texts = [f"{_argument(spec.name)}{_shape(spec)}" for spec in line.arguments]
     made = list(dict.fromkeys(_shape(spec) for spec in line.made))
     shown = [*dict.fromkeys(texts), *made]
     rest = f", ... {len(shown) - _SHAPES} more" if len(shown) > _SHAPES else ""
     return ", ".join(shown[:_SHAPES]) + rest
+
+
+def _argument(name: str) -> str:
+    """Return the name before a shape; "" for one with spaces, such as a key, which would be no name."""
+    return f"{name} " if re.fullmatch(r"[^\s\[,]\S*", name) else ""
 
 
 def _shape(spec: TensorSpec) -> str:

@@ -12,13 +12,14 @@ from gptrace.verify.check.source_code import definition_of, loop_around
 from gptrace.wording import enumerated
 
 Module = torch.nn.Module
+_PROMPTS = 6
 _DEEPEST = 4  # of lists in lists
 
 
 def check(experiments: Experiments) -> Finding:
     """List the modules that are not registered, and those whose parameters no operation takes."""
     subject = experiments.subject
-    hidden = list(_hidden(subject.module))
+    hidden = list(hidden_modules(subject.module))
     if hidden:
         blame = Blame("unregistered", definition_of(subject.module, hidden[0]), path=hidden[0])
         return Finding(False, "unregistered", {"names": enumerated(hidden, 3)}, len(hidden), 0, blame)
@@ -45,9 +46,10 @@ def unused_modules(experiments: Experiments) -> list[str]:
     subject = experiments.subject
     called: set[str] = set()
     taken: set[str] = set()
-    for salt in range(4):  # experts of a mixture may not be chosen by every prompt
+    rows = min(2, subject.most_prompts)
+    for salt in range(1 + _PROMPTS // rows):  # experts of a mixture may not be chosen by every prompt
         run = (
-            subject.record(subject.random_ids(2, subject.length, salt))
+            subject.record(subject.random_ids(rows, subject.length, salt))
             if salt
             else experiments.dependence.run
         )
@@ -74,7 +76,7 @@ def _unused(module: Module, called: set[str], taken: set[str]) -> Iterator[str]:
             yield path
 
 
-def _hidden(module: Module) -> Iterator[str]:
+def hidden_modules(module: Module) -> Iterator[str]:
     """Yield the names of lists, tuples and dicts of modules or parameters, which torch does not see."""
     registered = {id(submodule) for submodule in module.modules()}
     parameters = {id(parameter) for parameter in module.parameters()}
@@ -90,6 +92,13 @@ def _hidden(module: Module) -> Iterator[str]:
                 if is_parameter or is_module:
                     yield f"{path}.{name}".removeprefix(".")
                     break
+
+
+def modules_in(module: Module, name: str) -> list[Module]:
+    """Return the modules in a list, tuple or dict, by the name of the attribute that holds it."""
+    path, _, attribute = name.rpartition(".")
+    holder = getattr(module.get_submodule(path), attribute)
+    return [item for item in _flat(holder) if isinstance(item, Module)]
 
 
 def _has_parameters(module: Module) -> bool:

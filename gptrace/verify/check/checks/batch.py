@@ -6,8 +6,9 @@ from gptrace.model.quiet_torch import torch
 from gptrace.verify.check.blame import Blame, blamed, origin_of
 from gptrace.verify.check.dependence import differs
 from gptrace.verify.check.experiments import Experiments
-from gptrace.verify.check.finding import Finding, only_if, unjudged
+from gptrace.verify.check.finding import Finding, only_if
 from gptrace.verify.check.recording import RecordedRun, Value, ValueKey, may_be_ids
+from gptrace.verify.check.several_prompts import judge_refusal
 from gptrace.verify.check.subject import CannotRunError
 
 Tensor = torch.Tensor
@@ -25,7 +26,7 @@ def check(experiments: Experiments) -> Finding:
         together = subject.logits(ids)
         turned = subject.logits(ids.flip(0)).flip(0)
     except CannotRunError as error:
-        return unjudged("one_prompt", error=str(error))
+        return judge_refusal(experiments, ids, error)
     tolerance = experiments.rounding(alone)
     difference = max(float((alone - other).abs().max()) for other in (together, turned))
     if difference <= tolerance:

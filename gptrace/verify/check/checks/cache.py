@@ -12,11 +12,10 @@ from gptrace.verify.check.blame import Blame, blamed, called_at, origin_of
 from gptrace.verify.check.caching import PAST_NAMES, Caching, find_caching
 from gptrace.verify.check.dependence import differs
 from gptrace.verify.check.experiments import Experiments
-from gptrace.verify.check.finding import Finding, only_if, unjudged
+from gptrace.verify.check.finding import Finding, inapplicable, only_if, unjudged
 from gptrace.verify.check.places import NOWHERE, Place
 from gptrace.verify.check.recording import RecordedOperation, RecordedRun, Recorder, Value, ValueKey
 from gptrace.verify.check.subject import CannotRunError
-from gptrace.wording import one_line
 
 Tensor = torch.Tensor
 _LONG = 24  # tokens
@@ -31,7 +30,7 @@ def check(experiments: Experiments) -> Finding:
     subject = experiments.subject
     caching = find_caching(subject)
     if caching is None:
-        return unjudged("no_cache")
+        return inapplicable("no_cache")
     ids, whole = _longest_run(experiments)
     tolerance = experiments.rounding(whole)  # the order of sums differs between one row and many
     worst, count = 0.0, 0
@@ -40,7 +39,7 @@ def check(experiments: Experiments) -> Finding:
         for is_second, (steps, error) in enumerate(turns):
             # A cache may take new tokens one by one only, and no more than fit into it.
             if error and sum(plan) == subject.length and plan[: len(_PIECES)] != _PIECES:
-                return unjudged("not_used", error=error, how=caching.how)
+                return unjudged("not_used", error, how=caching.how)
             differences = [float((row - whole[:, end - 1]).abs().max()) for end, row in steps]
             count, worst = max([count, *(end for end, _ in steps)]), max([worst, *differences])
             wrong = next((n for n, difference in enumerate(differences) if difference > tolerance), None)
@@ -57,7 +56,7 @@ def check(experiments: Experiments) -> Finding:
 
 def _two_turns(
     experiments: Experiments, caching: Caching, ids: Tensor, plan: tuple[int, ...]
-) -> list[tuple[list[tuple[int, Tensor]], str]]:
+) -> list[tuple[list[tuple[int, Tensor]], Exception | None]]:
     """Run the same steps twice, with the cache emptied in between."""
     with experiments.subject.running(caching.module):
         return [_run_steps(caching, ids, plan) for _ in range(2)]
@@ -90,7 +89,9 @@ def _plans(length: int, longest: int) -> list[tuple[int, ...]]:
     return plans + ([(_PROMPT, *[1] * (longest - _PROMPT))] if longest > length else [])
 
 
-def _run_steps(caching: Caching, ids: Tensor, plan: tuple[int, ...]) -> tuple[list[tuple[int, Tensor]], str]:
+def _run_steps(
+    caching: Caching, ids: Tensor, plan: tuple[int, ...]
+) -> tuple[list[tuple[int, Tensor]], Exception | None]:
     """Run the tokens in steps; return the last row of logits of each step.
 
     With each stands the number of tokens so far; beside them the error, if one was raised.
@@ -102,12 +103,12 @@ def _run_steps(caching: Caching, ids: Tensor, plan: tuple[int, ...]) -> tuple[li
         try:
             found = find_logits(caching.step(ids[:, end : end + step]), 1, step)
         except Exception as error:  # the model's own cache may raise anything
-            return steps, one_line(f"{type(error).__name__}: {error}", 160)
+            return steps, error
         if found.logits is None:
-            return steps, found.reason
+            return steps, CannotRunError(found.reason)
         end += step
         steps.append((end, found.logits[:, -1].clone()))
-    return steps, ""
+    return steps, None
 
 
 def _reset_method(caching: Caching) -> Blame:

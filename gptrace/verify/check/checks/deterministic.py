@@ -6,6 +6,7 @@ from gptrace.model.quiet_torch import torch
 from gptrace.tracing.isolation import isolated_run
 from gptrace.verify.check.attention import FUSED
 from gptrace.verify.check.blame import Blame, blamed, origin_of
+from gptrace.verify.check.checks.all_used import hidden_modules, modules_in
 from gptrace.verify.check.dependence import differs
 from gptrace.verify.check.experiments import Experiments
 from gptrace.verify.check.finding import Finding, only_if
@@ -49,11 +50,35 @@ def _blame(experiments: Experiments) -> Blame | None:
     if origin is None:
         return None
     if "dropout" in origin.name or "dropout" in origin.path or origin.name in FUSED:
-        return blamed("dropout-on", origin)
+        return _out_of_reach(experiments) or blamed("dropout-on", origin)
     if any(part in origin.name for part in _RANDOM):
         return blamed("random", origin)
     place = writer_of_state(origin.place)
     return Blame("state", place if place.file else origin.place, origin, origin.path)
+
+
+def _out_of_reach(experiments: Experiments) -> Blame | None:
+    """Blame the list that hides modules from `eval()`, if the model gives the same twice once they get it."""
+    subject = experiments.subject
+    hidden = list(hidden_modules(subject.module))
+    modules = [module for name in hidden for module in modules_in(subject.module, name)]
+    training = [each for module in modules for each in module.modules() if each.training]
+    if not training:
+        return None
+    try:
+        for module in training:
+            module.training = False
+        with subject.running():
+            first, second = (subject.logits_in(subject.call(experiments.ids), experiments.ids) for _ in "12")
+            is_same = torch.equal(first, second)
+    finally:
+        for module in training:
+            module.training = True
+    if not is_same:
+        return None
+    details = {"name": hidden[0], "attribute": hidden[0].rpartition(".")[2]}
+    place = definition_of(subject.module, hidden[0])
+    return Blame("eval-not-reached", place, path=hidden[0], details=details)
 
 
 def _recorded_twice(experiments: Experiments, *, with_longer_text: bool) -> tuple[RecordedRun, RecordedRun]:

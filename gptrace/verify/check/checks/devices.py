@@ -11,7 +11,7 @@ from gptrace.model.gpt import GPTModel
 from gptrace.model.quiet_torch import torch
 from gptrace.verify.check.blame import Blame
 from gptrace.verify.check.experiments import Experiments
-from gptrace.verify.check.finding import Finding, only_if, unjudged
+from gptrace.verify.check.finding import Finding, inapplicable, only_if
 from gptrace.verify.check.places import find_place_of_error
 from gptrace.verify.check.subject import CannotRunError, rounding
 from gptrace.verify.check.variants import another, on_device, other_devices, pretended
@@ -27,7 +27,7 @@ _KINDS = ("cpu", "cuda", "mps")
 def check(experiments: Experiments) -> Finding:
     """Run a copy on each device, and with each implementation of attention that the model can use."""
     subject = experiments.subject
-    ids = subject.random_ids(2, subject.length)
+    ids = subject.random_ids(min(2, subject.most_prompts), subject.length)
     expected = subject.logits(ids, subject.original).double()
     tolerance = max(rounding(subject.logits(ids, subject.original)), experiments.tolerance)
     worst, compared, devices = 0.0, ["cpu"], list(other_devices())
@@ -52,7 +52,7 @@ def check(experiments: Experiments) -> Finding:
             return Finding(False, "fails", {"where": name}, difference, tolerance)
     missing = enumerated([kind for kind in _KINDS if kind not in compared], 3)
     if len(compared) == 1:
-        return unjudged("one_device", missing=missing)
+        return inapplicable("one_device", missing=missing)
     figures = {"compared": enumerated(compared, 9), "missing": missing}
     return Finding(True, "holds" if missing else "all_hold", figures, worst, tolerance)
 

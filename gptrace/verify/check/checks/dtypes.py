@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from gptrace.model.dtypes import dtype_name
 from gptrace.model.quiet_torch import torch
-from gptrace.model.user_code_errors import short_place
 from gptrace.verify.check.blame import Blame, blamed, origin_of
 from gptrace.verify.check.experiments import Experiments
 from gptrace.verify.check.finding import Finding, only_if, unjudged
-from gptrace.verify.check.places import find_place_of_error
 from gptrace.verify.check.recording import Value
 from gptrace.verify.check.subject import CannotRunError
 from gptrace.verify.check.variants import in_dtype
-from gptrace.wording import one_line
 
 Tensor = torch.Tensor
 Module = torch.nn.Module
@@ -26,21 +23,19 @@ _LEAST = 8  # units in the last place of the largest logit
 def check(experiments: Experiments) -> Finding:
     """Run a copy in each dtype; the difference of float32 to float64 tells how far rounding reaches."""
     subject = experiments.subject
-    ids = subject.random_ids(2, subject.length)
+    ids = subject.random_ids(min(2, subject.most_prompts), subject.length)
     found: dict[torch.dtype, Tensor] = {}
     for dtype in (_FINE, _COARSE, torch.float64):
         try:
             module = in_dtype(subject, dtype)
         except CannotRunError as error:
-            return unjudged("not_run", error=str(error))
+            return unjudged("not_run", error)
         try:
             found[dtype] = subject.logits(ids, module).double()
         except CannotRunError as error:
             if dtype is torch.float64:
                 continue  # then the margin alone is what rounding may explain
-            place = find_place_of_error(error)
-            line = short_place(place.file, place.line) if place.file else "?"
-            return unjudged("refused", dtype=dtype_name(dtype), error=one_line(error, 160), line=line)
+            return unjudged("refused", error, dtype=dtype_name(dtype))
     fine, coarse = found[_FINE], found[_COARSE]
     by_rounding = float((fine - found.get(torch.float64, fine)).abs().max())
     ratio = torch.finfo(_COARSE).eps / torch.finfo(_FINE).eps

@@ -10,7 +10,7 @@ from gptrace.model.quiet_torch import torch
 from gptrace.verify.check.blame import Blame, blamed
 from gptrace.verify.check.checks.all_used import unused_modules
 from gptrace.verify.check.experiments import Experiments
-from gptrace.verify.check.finding import Finding, only_if, unjudged
+from gptrace.verify.check.finding import Finding, inapplicable, only_if
 from gptrace.verify.check.other_outputs import is_of_another_output, other_outputs
 from gptrace.verify.check.places import find_place_of_class
 from gptrace.verify.check.recording import RecordedOperation, RecordedRun, Recorder, ValueKey
@@ -22,6 +22,7 @@ _DIRECTIONS = 3
 _STEP = 1e-6
 _AGREEMENT = 1e-3
 _ROUNDING_ERRORS = 50  # of a loss
+_PROMPTS = 6  # with fewer, some parameters, such as those of an expert, may have no gradient
 _STEPS, _RATE = 3, 0.1  # of training
 _NOTHING = 1e-13  # of the largest gradient
 
@@ -32,7 +33,7 @@ def check(experiments: Experiments) -> Finding:
     module = experiments.subject.module
     parameters = {name: p for name, p in module.named_parameters() if p.requires_grad}
     if not parameters:
-        return unjudged("frozen")
+        return inapplicable("frozen")
     stuck = _stuck(experiments)
     if stuck:
         construction = experiments.subject.construction
@@ -57,7 +58,7 @@ def _stuck(experiments: Experiments) -> list[str]:
     stuck = [name for name, parameter in parameters.items() if not bool(parameter.any())]
     try:
         for salt in range(_STEPS if stuck else 0):
-            ids = subject.random_ids(3, subject.length, 30 + salt)
+            ids = subject.random_ids(subject.most_prompts, subject.length, 30 + salt)
             with subject.running(module, gradients=True):
                 loss = _loss(subject.logits_in(subject.call(ids, module), ids), ids)
                 gradients = _derived(loss, parameters)
@@ -127,14 +128,14 @@ def _roughened(parameters: dict[str, Any]) -> Iterator[None]:
 def _gradients(
     experiments: Experiments, parameters: dict[str, Any]
 ) -> tuple[RecordedRun, dict[str, Tensor], dict[ValueKey, Tensor]]:
-    """Record a run, and return the gradients of two batches together, and those of the values in the run.
+    """Record a run, and return the gradients of some batches together, and those of the values in the run.
 
     There are none where the loss has no graph.
     """
     subject = experiments.subject
     runs, gradients, flow = [], dict[str, Tensor](), dict[ValueKey, Tensor]()
-    for salt in range(2):
-        ids = subject.random_ids(3, subject.length, 20 + salt)
+    for salt in range(-(-_PROMPTS // subject.most_prompts)):
+        ids = subject.random_ids(subject.most_prompts, subject.length, 20 + salt)
         recorder = Recorder(subject.module)
         with subject.running(gradients=True):
             with recorder.on(subject.module):
@@ -169,7 +170,7 @@ def _finite_differences(experiments: Experiments, parameters: dict[str, Any], ru
     subject = experiments.subject
     if not experiments.is_precise or next(iter(parameters.values())).dtype != torch.float64:
         return Finding(True, "holds_without_differences", {"count": len(parameters)})
-    ids = subject.random_ids(3, subject.length, 20)
+    ids = subject.random_ids(subject.most_prompts, subject.length, 20)
     with subject.running(gradients=True):
         gradients = _derived(_loss(subject.logits_in(subject.call(ids), ids), ids), parameters)
     generator, distances = torch.Generator().manual_seed(11), []

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from gptrace.model.quiet_torch import torch
 from gptrace.verify.check.blame import Blame, blamed
 from gptrace.verify.check.experiments import Experiments
-from gptrace.verify.check.finding import Finding, only_if, unjudged
+from gptrace.verify.check.finding import Finding, inapplicable, only_if, unjudged
 from gptrace.verify.check.source_code import definition_of
 
 Tensor = torch.Tensor
@@ -40,7 +40,7 @@ def check(experiments: Experiments) -> Finding:
     subject = experiments.subject
     parameters = {name: p for name, p in subject.module.named_parameters() if p.requires_grad}
     if not parameters:
-        return unjudged("frozen")
+        return inapplicable("frozen")
     best: _Training | None = None
     for rate in _RATES[:1] if subject.is_large else _RATES:
         training = _train(experiments, parameters, rate)

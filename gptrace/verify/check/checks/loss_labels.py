@@ -8,7 +8,7 @@ from gptrace.model.quiet_torch import torch
 from gptrace.tracing.tensors import find_tensors
 from gptrace.verify.check.blame import Blame, blamed
 from gptrace.verify.check.experiments import Experiments
-from gptrace.verify.check.finding import Finding, unjudged
+from gptrace.verify.check.finding import Finding, inapplicable, unjudged
 from gptrace.verify.check.recording import RecordedOperation, RecordedRun, Value
 from gptrace.verify.check.subject import CannotRunError, Subject
 
@@ -27,20 +27,21 @@ def check(experiments: Experiments) -> Finding:
     subject = experiments.subject
     name = subject.target_name
     if not name:
-        return unjudged("no_labels")
+        return inapplicable("no_labels")
     if not experiments.is_finite:
         return unjudged("not_finite")
-    ids = subject.random_ids(2, subject.length, 5)
+    rows = min(2, subject.most_prompts)
+    ids = subject.random_ids(rows, subject.length, 5)
     wanted = 1 if name in _IDS_THEMSELVES else 0
     runs: list[_Loss] = []
     for salt in (6, 7, 8):
-        labels = _with_zero(subject.module, subject.random_ids(2, subject.length, salt))
+        labels = _with_zero(subject.module, subject.random_ids(rows, subject.length, salt))
         try:
             run = _run(subject, ids, name, labels, wanted)
         except CannotRunError as error:
-            return unjudged("not_run", name=name, error=str(error))
+            return unjudged("not_run", error, name=name)
         if run is None:
-            return unjudged("no_loss", name=name)
+            return inapplicable("no_loss", name=name)
         runs.append(run)
     first = runs[0]
     tolerance = _ROUNDING_ERRORS * max(experiments.eps, first.eps) * max(1.0, abs(first.value))

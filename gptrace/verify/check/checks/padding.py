@@ -29,7 +29,7 @@ def check(experiments: Experiments) -> Finding:
         try:
             worst = max(worst, float((subject.logits(padded)[:, :real] - alone).abs().max()))
         except CannotRunError as error:
-            return unjudged("not_run", error=str(error))
+            return unjudged("not_run", error)
     if worst > tolerance:
         return Finding(
             False, "right", {}, worst, tolerance, _leak(experiments) or _blame_right(experiments, ids, real)
@@ -50,7 +50,7 @@ def _masked(experiments: Experiments, ids: Tensor, worst: float, tolerance: floa
         # In the model's own dtype, since masks are filled with numbers that belong to it.
         first, second = (subject.logits(row, subject.original, {_MASK: mask}) for row in (ids, other))
     except CannotRunError as error:
-        return unjudged("mask_not_run", error=str(error))
+        return unjudged("mask_not_run", error)
     tolerance = max(tolerance, rounding(first))
     change = float((first - second)[:, pads:].abs().max())
     if change > tolerance:

@@ -7,7 +7,7 @@ import math
 from gptrace.model.quiet_torch import torch
 from gptrace.verify.check.blame import Blame
 from gptrace.verify.check.experiments import Experiments
-from gptrace.verify.check.finding import Finding, unjudged
+from gptrace.verify.check.finding import Finding, inapplicable, unjudged
 from gptrace.verify.check.recording import RecordedOperation, RecordedRun, Value
 
 # Random scores of variance s² add s²/2 to the loss. torch's own initialisation has s² of 1/3; scores with a
@@ -19,7 +19,7 @@ def check(experiments: Experiments) -> Finding:
     """Measure the cross-entropy of random ids, on the model at its small size."""
     subject = experiments.subject
     if not subject.is_random:
-        return unjudged("trained")
+        return inapplicable("trained")
     if not experiments.is_finite:
         return unjudged("not_finite")
     length = min(subject.context or 16, 16)

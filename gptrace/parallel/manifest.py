@@ -1,0 +1,82 @@
+"""What a folder of results was made with, so that no other run adds to it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from gptrace.errors import OptionError, OutputError
+from gptrace.model.selection import ModelSelection
+from gptrace.record.writing import to_json
+from gptrace.wording import shortened
+
+NAME = "manifest.json"
+_CHUNK = 1 << 20
+
+
+def facts_of(selection: ModelSelection, task: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what decides the results: the model, its weights by their hash, and the options of the task."""
+    selected = {name: getattr(selection, name) for name in ("name", "seed", "dtype", "typed")}
+    return {
+        "task": task,
+        "model": selected | {"files": _hashes(selection)},
+        "options": {name: value for name, value in options.items() if value is not None},
+    }
+
+
+def check_or_write(folder: Path, facts: Mapping[str, Any]) -> None:
+    """Write the manifest of a new folder; raise an OptionError if the folder is of a run with other facts."""
+    path = folder / NAME
+    facts = json.loads(to_json(facts))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if path.exists():
+            before = json.loads(path.read_text(encoding="utf-8"))
+        elif any(folder.iterdir()):
+            raise OptionError(f"--to {folder}: the folder holds other files", "name a new or empty folder")
+        else:
+            temporary = path.with_suffix(".new")
+            temporary.write_text(to_json(facts, indent=2) + "\n", encoding="utf-8")
+            temporary.replace(path)
+            return
+    except (OSError, ValueError) as error:
+        problem = getattr(error, "strerror", None) or str(error)
+        raise OutputError(f"--to {folder} cannot be used: {problem}", "name another folder") from None
+    if before != facts:
+        key, old, new = next(_differences(before, facts, ""))
+        raise OptionError(
+            f"--to {folder} holds results of another run: {key} was {old}, and is {new}",
+            "repeat the options of that run to continue it, or name a new folder",
+        )
+
+
+def _differences(before: Any, now: Any, key: str) -> Any:
+    """Yield each value that differs, by its keys with dots between them."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        for name in [*before, *(name for name in now if name not in before)]:
+            inside = f"{key}.{name}".lstrip(".")
+            yield from _differences(before.get(name), now.get(name), inside)
+    elif before != now:
+        yield key, *(shortened(to_json(value), 60) for value in (before, now))
+
+
+def _hashes(selection: ModelSelection) -> dict[str, str]:
+    """Return the SHA-256 of each file that the model is made of, by the file's name."""
+    target = getattr(selection, "target", None)
+    places = [selection.weights, getattr(selection, "folder", None), getattr(target, "file", None)]
+    files: list[Path] = []
+    for place in places:
+        if place is not None:
+            files += sorted(place.rglob("*")) if place.is_dir() else [place]
+    return {file.name: _sha256(file) for file in files if file.is_file()}
+
+
+def _sha256(file: Path) -> str:
+    digest = hashlib.sha256()
+    with file.open("rb") as opened:
+        while chunk := opened.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()

@@ -1,0 +1,103 @@
+"""What a page has room for: parts of later prompts, and heads and layers of attention, are left out first."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from msgspec.structs import replace
+
+from gptrace.predict.page.left_out import ViewsLeftOut
+from gptrace.record import AttentionMap, HeadWeights, Page, PagePrompt
+from gptrace.record.page import ViewName
+from gptrace.record.writing import deflated
+
+# Deflated bytes of the data. In base64, with the script and the styles, they are a page of about 1 MB.
+MOST_BYTES = 500_000
+# The parts of a prompt in the order in which they are left out, and the views that they are for.
+_PARTS: tuple[tuple[str, ViewName], ...] = (
+    ("projection", "why"), ("lens", "lens"), ("stream", "stream"), ("loss", "loss"),
+)  # fmt: skip
+
+
+def fitted(page: Page, left_out: ViewsLeftOut, most_bytes: int = MOST_BYTES) -> Page:
+    """Return the page without what it has no room for; a sentence in `left_out` says what that is."""
+    bare = [PagePrompt(projection=each.projection, lens=each.lens, stream=each.stream, loss=each.loss)
+            for each in page.prompts]  # fmt: skip
+    size = _size(replace(page, prompts=tuple(bare)))
+    for part, view in _PARTS:
+        holders = [number for number, prompt in enumerate(bare) if getattr(prompt, part)]
+        kept = len(holders)
+        while kept and size > most_bytes:
+            kept -= 1
+            prompt = bare[holders[kept]]
+            without = PagePrompt(
+                **{name: getattr(prompt, name) for name, _ in _PARTS if name != part}
+            )  # fmt: skip
+            size -= _size(prompt) - _size(without)
+            bare[holders[kept]] = without
+        if kept < len(holders):
+            left_out.add(view, f"the page has room for {kept} of {len(holders)} prompts in this view")
+    maps = _fitting_maps([prompt.attention for prompt in page.prompts], most_bytes - size, left_out)
+    prompts = [replace(prompt, attention=attention) for prompt, attention in zip(bare, maps, strict=True)]
+    return replace(page, prompts=tuple(prompts))
+
+
+def _size(*records: Page | PagePrompt) -> int:
+    return sum(len(deflated(record, level=6)) for record in records)
+
+
+def _fitting_maps(
+    maps: Sequence[tuple[AttentionMap, ...]], room: int, left_out: ViewsLeftOut
+) -> list[tuple[AttentionMap, ...]]:
+    """Choose layers and heads of the maps of each prompt until they fit."""
+    size = _size(*(PagePrompt(attention=each) for each in maps))
+    share, chosen = 1.0, list(maps)
+    while any(chosen) and size > room:
+        share = min(0.9 * share, share * room / size) if room > 0 else 0.0
+        chosen = [_chosen(each, share) for each in maps]
+        size = _size(*(PagePrompt(attention=each) for each in chosen))
+    heads, all_heads = (sum(len(each.heads) for row in rows for each in row) for rows in (chosen, maps))
+    if all_heads and not heads:
+        left_out.add("attention", "the page has no room for the attention of a text as long as this")
+    elif heads < all_heads:
+        places, all_places = (sum(map(len, rows)) for rows in (chosen, maps))
+        left_out.add(
+            "attention",
+            f"the page has room for {heads} of {all_heads} heads, in {places} of {all_places} places: those "
+            "that look most sharply at another token than the first",
+        )
+    return chosen
+
+
+def _chosen(maps: tuple[AttentionMap, ...], share: float) -> tuple[AttentionMap, ...]:
+    """Return about this share of all heads: fewer layers, evenly spaced, and fewer heads of each."""
+    heads = max((len(each.heads) for each in maps), default=0)
+    if share * heads * len(maps) < 1:
+        return ()
+    # As large a share of the heads as of the layers, but at least one head.
+    of_heads = max(1, math.floor(heads * math.sqrt(share)))
+    layers = max(1, min(len(maps), math.floor(share * heads * len(maps) / of_heads)))
+    last = len(maps) - 1
+    numbers = dict.fromkeys(round(last * at / max(1, layers - 1)) for at in range(layers))
+    return tuple(_with_fewer_heads(maps[number], of_heads) for number in numbers)
+
+
+def _with_fewer_heads(place: AttentionMap, count: int) -> AttentionMap:
+    sharpest = sorted(range(len(place.heads)), key=lambda at: -_sharpness(place.heads[at], place.is_causal))
+    kept = sorted(sharpest[:count])
+    return replace(
+        place,
+        numbers=tuple(place.numbers[at] for at in kept),
+        heads=tuple(place.heads[at] for at in kept),
+    )
+
+
+def _sharpness(head: HeadWeights, is_causal: bool) -> float:
+    """Return the greatest weight that a query gives to another token than the first, on average."""
+    weights = head.weights
+    size = len(weights)
+    length = round((math.sqrt(8 * size + 1) - 1) / 2) if is_causal else math.isqrt(size)
+    starts = [row * (row + 1) // 2 if is_causal else row * length for row in range(length)]
+    greatest = [max(weights[a + 1 : b], default=0) for a, b in zip(starts, [*starts[1:], size], strict=True)]
+    return sum(greatest) / max(1, length)

@@ -1,0 +1,99 @@
+"""Models that fail: the report tells the cause once, and no hint leads back to the same command."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+import gptrace
+from gptrace.errors import ModelCodeError
+from tests.support import Cli
+
+MODEL = """
+import torch
+{at_import}
+class Model(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        {at_build}
+    def forward(self, ids):
+        raise KeyError("no such cat")
+"""
+
+
+def model_file(folder: Path, *, at_import: str = "", at_build: str = "pass") -> str:
+    path = folder / "failing_model.py"
+    path.write_text(MODEL.format(at_import=at_import, at_build=at_build))
+    return f"{path}:Model"
+
+
+@pytest.mark.parametrize("command", ["run", "topk", "source"])
+@pytest.mark.parametrize("failing", [{"at_import": "1 / 0"}, {"at_build": "1 / 0"}, {"at_import": "def f(:"}])
+def test_no_trace_is_promised_of_code_that_fails_before_the_forward_pass(
+    cli: Cli, tmp_path: Path, command: str, failing: dict[str, str]
+) -> None:
+    outcome = cli(command, "Hello", "-m", model_file(tmp_path, **failing))
+    outcome.is_error(1, "Error: ", "GPTRACE_DEBUG=1")
+    assert "gptrace run" not in outcome.err
+
+
+def test_a_syntax_error_names_its_line_once(cli: Cli, tmp_path: Path) -> None:
+    outcome = cli("run", "Hello", "-m", model_file(tmp_path, at_import="def f(:"))
+    outcome.is_error(1, "SyntaxError: invalid syntax, at ", "failing_model.py, line 3: def f(:")
+    assert outcome.err.count("line 3") == 1
+
+
+@pytest.mark.parametrize("command", ["run", "source"])
+@pytest.mark.parametrize("format_name", ["table", "markdown"])
+def test_a_report_on_stdout_alone_tells_why_the_forward_pass_failed(
+    cli: Cli, tmp_path: Path, command: str, format_name: str
+) -> None:
+    outcome = cli(command, "Hello", "-m", model_file(tmp_path), "--format", format_name)
+    outcome.is_error(
+        1, "the forward pass raised KeyError", "the report shows where and why", shows="no such cat"
+    )
+    assert "no such cat" not in outcome.err
+
+
+@pytest.mark.parametrize("options", [["--json"], ["--output", "report.txt"]])
+def test_the_error_tells_the_cause_where_no_report_is_seen(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    outcome = cli("run", "Hello", "-m", model_file(tmp_path), *options)
+    assert outcome.code == 1
+    assert "no such cat" in outcome.err
+    assert "gptrace run" not in outcome.err
+
+
+def test_the_error_of_a_traced_run_does_not_ask_for_a_trace(cli: Cli, tmp_path: Path) -> None:
+    model = model_file(tmp_path)
+    with pytest.raises(ModelCodeError) as caught:
+        gptrace.trace("Hello", model=model)
+    assert "gptrace run" not in caught.value.hint
+    cli("topk", "Hello", "-m", model).is_error(1, "gptrace run shows the trace up to the failing call")
+
+
+NAN_MODEL = """
+import torch
+class Model(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.emb, self.head = torch.nn.Embedding(50257, 8), torch.nn.Linear(8, 50257)
+    def forward(self, ids):
+        return self.head(self.emb(ids) / 0 * 0)
+"""
+
+
+def test_the_origin_of_nan_is_told_once(cli: Cli, tmp_path: Path) -> None:
+    path = tmp_path / "nan_model.py"
+    path.write_text(NAN_MODEL)
+    outcome = cli("run", "Hello", "-m", f"{path}:Model")
+    assert outcome.code == 1
+    assert "is the first to make" in outcome.out
+    assert "is the first to make" not in outcome.err
+    outcome = cli("run", "Hello", "-m", f"{path}:Model", "--json")
+    assert "is the first to make" in json.loads(outcome.out)["notes"][-1]
+    assert "is the first to make" in outcome.err

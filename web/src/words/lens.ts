@@ -1,0 +1,32 @@
+// What the view of the lens says.
+import type { Said } from "./say";
+
+export const LENS = {
+  lead: [
+    "Each cell is the token that a layer would predict next at a position, if the model ended after this layer. The last row is the model's own prediction.",
+    "每一格是：如果模型到这一层为止，它在这个位置会预测的下一个 token。最后一行是模型自己的预测。",
+  ],
+  grid: ["Predictions by layer and position", "各层、各位置的预测"],
+  legend: ["# and tint: rank of the model's final prediction in that layer", "# 和底色：模型最终预测在这一层的排名"],
+  detail: ["After position {position}, {token}: layer {layer}", "位置 {position} 的 {token} 之后：第 {layer} 层"],
+  candidates: ["What this layer would predict", "这一层会预测"],
+  finalHere: ["The model's final prediction, {final}, has rank {rank} here.", "模型的最终预测 {final} 在这里排名 {rank}。"],
+  finalHereWith: [
+    "The model's final prediction, {final}, has rank {rank} here, and a probability of {probability}.",
+    "模型的最终预测 {final} 在这里排名 {rank}，概率为 {probability}。",
+  ],
+  path: ["How {final} gets to the top", "{final} 怎样升到第一"],
+  always: ["{final} is first in every layer.", "{final} 在每一层都排第一。"],
+  settled: [
+    "{final} has rank {rank} in the first layer, and is first from layer {layer} on.",
+    "{final} 在第一层排名 {rank}，从第 {layer} 层起一直排第一。",
+  ],
+  settledLast: ["{final} has rank {rank} in the first layer, and is first only in the last.", "{final} 在第一层排名 {rank}，到最后一层才排第一。"],
+  first: ["Likeliest", "最可能的"],
+  rankOf: ["Rank of {final}", "{final} 的排名"],
+  probabilityOf: ["Probability of {final}", "{final} 的概率"],
+  head: [
+    "Each layer's output goes through the model's own last steps. They were trained for the last layer only; earlier layers may hold more than this shows.",
+    "每一层的输出都经过模型自己的最后几步。这几步只为最后一层训练过；前面的层里可能还有这里看不到的东西。",
+  ],
+} satisfies Record<string, Said>;
