@@ -11,7 +11,8 @@ if (!target) {
   console.error("usage: node dev.mjs RECORD.json OUT.html");
   process.exit(2);
 }
-const built = (name) => readFileSync(fileURLToPath(new URL(`../gptrace/report/page/${name}`, import.meta.url)), "utf8");
+const built = (name) =>
+  readFileSync(fileURLToPath(new URL(`../gptrace/report/page/${name}`, import.meta.url)), "utf8");
 const record = JSON.parse(readFileSync(source, "utf8"));
 const page = record.schema === "gptrace.page/1" ? record : pageOf(record);
 const hash = (text) => `'sha256-${createHash("sha256").update(text).digest("base64")}'`;
@@ -40,19 +41,40 @@ writeFileSync(
 
 function pageOf(trace) {
   const prompts = trace.inputs.map(() => ({}));
-  return { schema: "gptrace.page/1", versions: trace.versions, language: "en", trace, graph: graphOf(trace), prompts, left_out: [] };
+  return {
+    schema: "gptrace.page/1",
+    versions: trace.versions,
+    language: "en",
+    trace,
+    graph: graphOf(trace),
+    prompts,
+    left_out: [],
+  };
 }
 
 function graphOf(trace) {
   const nodes = [];
   const edges = [];
   const inside = (index) => trace.calls.filter((call) => call.parent === index);
-  const likeness = (call) => JSON.stringify([call.type, call.inputs.map((at) => at.dims), (call.ops ?? []).map((op) => op.name), inside(call.index).map(likeness)]);
+  const likeness = (call) =>
+    JSON.stringify([
+      call.type,
+      call.inputs.map((at) => at.dims),
+      (call.ops ?? []).map((op) => op.name),
+      inside(call.index).map(likeness),
+    ]);
   const add = (node) => nodes.push({ id: nodes.length, ...node }) && nodes.length - 1;
-  const flow = (box, source, target, made) => made && edges.push({ box, source, target, shape: made.shape, dims: made.dims, tensor: edges.length });
+  const flow = (box, source, target, made) =>
+    made && edges.push({ box, source, target, shape: made.shape, dims: made.dims, tensor: edges.length });
 
   function visit(call, parent, layers) {
-    const id = add({ parent, kind: "module", label: call.path.split(".").at(-1) || call.type, call: call.index, ...(layers.length ? { layers } : {}) });
+    const id = add({
+      parent,
+      kind: "module",
+      label: call.path.split(".").at(-1) || call.type,
+      call: call.index,
+      ...(layers.length ? { layers } : {}),
+    });
     const steps = [
       ...inside(call.index).map((child) => ({ at: child.index, child })),
       ...(call.ops ?? []).map((op, number) => ({ at: op.place - 0.5, op, number })),
@@ -64,7 +86,8 @@ function graphOf(trace) {
       let next;
       if (child) {
         const same = [child.index];
-        while (steps[at + 1]?.child && likeness(steps[at + 1].child) === likeness(child)) same.push(steps[++at].child.index);
+        while (steps[at + 1]?.child && likeness(steps[at + 1].child) === likeness(child))
+          same.push(steps[++at].child.index);
         next = visit(child, id, same.length > 1 ? same : []);
       } else {
         next = add({ parent: id, kind: "operation", label: op.name, call: call.index, op: number });

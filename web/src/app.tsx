@@ -29,7 +29,12 @@ export function App({ page, index, isPrinting }: { page: Page; index: PageIndex;
     ".": () => dispatch(({ position }) => ({ position: position + 1 })),
   };
   const [dialog, setDialog] = useState<"help" | "search" | null>(null);
-  const teach = (by: number) => dispatch(({ lesson, view }) => (view === "map" || lesson !== null ? { view: "map", lesson: lesson === null ? 0 : lesson + by } : { view: "map", lesson: 0 }));
+  const teach = (by: number) =>
+    dispatch(({ lesson, view }) =>
+      view === "map" || lesson !== null
+        ? { view: "map", lesson: lesson === null ? 0 : lesson + by }
+        : { view: "map", lesson: 0 },
+    );
   Object.assign(keys, {
     " ": () => teach(1),
     "Shift ": () => teach(-1),
@@ -43,15 +48,33 @@ export function App({ page, index, isPrinting }: { page: Page; index: PageIndex;
   const props: ViewProps = { page, index, prompt, state, dispatch, say: speaker(state.language) };
   return (
     <div class={`app app-${state.view === "map" || state.view === "failure" ? "map" : "page"}`}>
-      <Header {...props} onHelp={() => setDialog("help")} onSearch={() => setDialog("search")} onTeach={() => dispatch({ view: "map", lesson: 0 })} />
+      <Header
+        {...props}
+        onHelp={() => setDialog("help")}
+        onSearch={() => setDialog("search")}
+        onTeach={() => dispatch({ view: "map", lesson: 0 })}
+      />
       <main>
         {isPrinting && <Printed {...props} />}
-        <div id="view" role="tabpanel" aria-labelledby={`tab-${state.view}`} class={`view view-${state.view}`} tabIndex={-1}>
+        <div
+          id="view"
+          role="tabpanel"
+          aria-labelledby={`tab-${state.view}`}
+          class={`view view-${state.view}`}
+          tabIndex={-1}
+        >
           <Current {...props} />
         </div>
       </main>
       {dialog === "help" && <Help say={props.say} onClose={() => setDialog(null)} />}
-      {dialog === "search" && <Search {...{ index, dispatch }} layer={state.layer} say={props.say} onClose={() => setDialog(null)} />}
+      {dialog === "search" && (
+        <Search
+          {...{ index, dispatch }}
+          layer={state.layer}
+          say={props.say}
+          onClose={() => setDialog(null)}
+        />
+      )}
     </div>
   );
 }
@@ -66,7 +89,12 @@ function Current(props: ViewProps) {
   if (hasData(page, prompt)) {
     return (
       <>
-        {!HAVE_NOTES.includes(state.view) && reasons.map((part, at) => <p key={at} class="note">{visible(say([part.reason, part.reason_zh]))}</p>)}
+        {!HAVE_NOTES.includes(state.view) &&
+          reasons.map((part, at) => (
+            <p key={at} class="note">
+              {visible(say([part.reason, part.reason_zh]))}
+            </p>
+          ))}
         <Component {...props} />
       </>
     );

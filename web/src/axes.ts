@@ -1,6 +1,15 @@
 // One colour for each axis name, the same everywhere. A name always stands beside its colour.
 
-const KNOWN = ["batch", "seq_len", "emb_dim", "vocab_size", "n_heads", "head_dim", "ff_dim", "context_length"];
+const KNOWN = [
+  "batch",
+  "seq_len",
+  "emb_dim",
+  "vocab_size",
+  "n_heads",
+  "head_dim",
+  "ff_dim",
+  "context_length",
+];
 const COLORS = 12;
 const given = new Map(KNOWN.map((name, color) => [name, color]));
 
@@ -13,6 +22,7 @@ export function nameAxes(names: Iterable<string>): void {
 export function axisClass(name: string): string {
   if (/^\d+$/.test(name)) return "axis";
   let color = given.get(name);
-  if (color === undefined) given.set(name, (color = KNOWN.length + ((given.size - KNOWN.length) % (COLORS - KNOWN.length))));
+  if (color === undefined)
+    given.set(name, (color = KNOWN.length + ((given.size - KNOWN.length) % (COLORS - KNOWN.length))));
   return `axis axis-${color}`;
 }

@@ -6,7 +6,10 @@ export type Keys = Record<string, () => void>;
 const TYPING = "input:not([type=range]):not([type=checkbox]), textarea, select, [contenteditable]";
 const PRESSED_BY_SPACE = `${TYPING}, button, a, summary, input`;
 
-/** Runs a function when its key is pressed: `useKeys({ f: fit, "?": help })`. The key is that of the event, or "Shift ". */
+/**
+ * Runs a function when its key is pressed: `useKeys({ f: fit, "?": help })`. The key is that of the event,
+ * or "Shift ".
+ */
 export function useKeys(keys: Keys): void {
   const latest = useRef(keys);
   latest.current = keys;

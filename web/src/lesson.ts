@@ -69,7 +69,11 @@ interface Place {
 
 /** The modules whose paths stand as code in a text. */
 function placesIn(text: string, page: Page, index: PageIndex): Place[] {
-  const names = new Set(codeSpans(text).filter((span) => span.isCode).map((span) => span.text));
+  const names = new Set(
+    codeSpans(text)
+      .filter((span) => span.isCode)
+      .map((span) => span.text),
+  );
   const places = new Map<number, Place>();
   for (const call of page.trace.calls) {
     const place = names.has(call.path) ? index.places.get(call.index) : undefined;
@@ -82,11 +86,14 @@ function operationsOf(key: string, box: Node, index: PageIndex): Node[] {
   const wanted = OPERATIONS[key];
   if (!wanted) return [];
   const inside = (index.children.get(box.id) ?? []).filter((node) => node.kind === "operation");
-  const named = (names: readonly string[]) => inside.filter((node) => names.includes(operationOf(index, node, 0)?.name ?? ""));
+  const named = (names: readonly string[]) =>
+    inside.filter((node) => names.includes(operationOf(index, node, 0)?.name ?? ""));
   const fused = named([FUSED]);
   if (fused.length > 0) return fused;
   const softmax = inside.findIndex((node) => operationOf(index, node, 0)?.name === "softmax");
   if (softmax < 0) return [];
   const isAfter = key === "attention_values";
-  return named(wanted).filter((node) => key === "attention_weights" || inside.indexOf(node) > softmax === isAfter).slice(0, isAfter ? 1 : undefined);
+  return named(wanted)
+    .filter((node) => key === "attention_weights" || inside.indexOf(node) > softmax === isAfter)
+    .slice(0, isAfter ? 1 : undefined);
 }

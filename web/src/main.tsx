@@ -20,7 +20,8 @@ async function start(): Promise<void> {
     nameAxes(Object.keys(page.trace.dims));
     place.textContent = "";
     const index = pageIndex(page);
-    const show = (isPrinting: boolean) => render(<App page={page} index={index} isPrinting={isPrinting} />, place);
+    const show = (isPrinting: boolean) =>
+      render(<App page={page} index={index} isPrinting={isPrinting} />, place);
     show(false);
     addEventListener("beforeprint", () => show(true));
     addEventListener("afterprint", () => show(false));

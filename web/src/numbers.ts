@@ -23,5 +23,7 @@ export function figure(number: number | null | undefined): string {
   if (number == null) return "–";
   if (Number.isInteger(number) && Math.abs(number) < 1e6) return String(number);
   const size = Math.abs(number);
-  return size !== 0 && (size < 1e-3 || size >= 1e6) ? number.toExponential(2) : String(Number(number.toPrecision(4)));
+  return size !== 0 && (size < 1e-3 || size >= 1e6)
+    ? number.toExponential(2)
+    : String(Number(number.toPrecision(4)));
 }

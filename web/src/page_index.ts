@@ -32,7 +32,12 @@ export function pageIndex(page: Page): PageIndex {
     else children.set(node.parent ?? null, [node]);
   }
   const found = { graph, nodes, children, calls: page.trace.calls };
-  return { ...found, places: placesOf(found), layerCount: Math.max(1, layersOfBlocks(page)), finalAxes: finalAxes(page) };
+  return {
+    ...found,
+    places: placesOf(found),
+    layerCount: Math.max(1, layersOfBlocks(page)),
+    finalAxes: finalAxes(page),
+  };
 }
 
 type Found = Pick<PageIndex, "graph" | "nodes" | "children" | "calls">;
@@ -86,7 +91,9 @@ function finalAxes(page: Page): Set<string> {
   const output = page.trace.calls[0]?.outputs[0];
   if (output?.dims.join() !== page.trace.flow.at(-1)?.dims.join()) return new Set();
   const before = new Set(page.trace.flow.slice(0, -1).flatMap((step) => step.dims));
-  return new Set((page.trace.flow.at(-1)?.dims ?? []).filter((name) => !before.has(name) && !/^\d+$/.test(name)));
+  return new Set(
+    (page.trace.flow.at(-1)?.dims ?? []).filter((name) => !before.has(name) && !/^\d+$/.test(name)),
+  );
 }
 
 function layersOfBlocks(page: Page): number {

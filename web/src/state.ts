@@ -49,17 +49,26 @@ export function firstState(page: Page, index: PageIndex): State {
 
 const FEW_NODES = 28;
 
-/** The model itself, and the greatest box in it that is no block as long as few nodes are shown: a wrapped model. */
+/**
+ * The model itself, and the greatest box in it that is no block as long as few nodes are shown: a wrapped
+ * model.
+ */
 function firstOpen(index: PageIndex): number[] {
   const outside = index.children.get(null) ?? [];
   const open = outside.filter((node) => index.children.has(node.id)).map((node) => node.id);
   for (;;) {
-    const shown = outside.length + open.reduce((count, id) => count + (index.children.get(id)?.length ?? 0), 0);
+    const shown =
+      outside.length + open.reduce((count, id) => count + (index.children.get(id)?.length ?? 0), 0);
     const inside = open.flatMap((id) => index.children.get(id) ?? []);
     const closed = inside.filter((node) => hasModules(index, node) && !open.includes(node.id));
     const sizeOf = (node: Node) => (node.call == null ? 0 : (index.calls[node.call]?.parameters.total ?? 0));
     const [greatest] = closed.sort((a, b) => sizeOf(b) - sizeOf(a));
-    if (!greatest || isBlocks(index, greatest) || shown + (index.children.get(greatest.id)?.length ?? 0) > FEW_NODES) return open;
+    if (
+      !greatest ||
+      isBlocks(index, greatest) ||
+      shown + (index.children.get(greatest.id)?.length ?? 0) > FEW_NODES
+    )
+      return open;
     open.push(greatest.id);
   }
 }
@@ -77,7 +86,9 @@ function isBlocks(index: PageIndex, node: Node): boolean {
 /** A box that holds one box alone opens together with it. */
 export function onlyBoxes(index: PageIndex, id: number): number[] {
   const [only, ...others] = index.children.get(id) ?? [];
-  return only && others.length === 0 && index.children.has(only.id) ? [only.id, ...onlyBoxes(index, only.id)] : [];
+  return only && others.length === 0 && index.children.has(only.id)
+    ? [only.id, ...onlyBoxes(index, only.id)]
+    : [];
 }
 
 export function hasFailure(page: Page): boolean {
@@ -91,7 +102,9 @@ export function usePageState(page: Page, index: PageIndex): [State, Dispatch] {
     return inRange({ ...state, ...parts }, page, index);
   };
   const first = firstState(page, index);
-  const [state, dispatch] = useReducer(reduce, first, () => inRange({ ...first, ...fromHash(location.hash) }, page, index));
+  const [state, dispatch] = useReducer(reduce, first, () =>
+    inRange({ ...first, ...fromHash(location.hash) }, page, index),
+  );
   useEffect(() => {
     const hash = toHash(state, first);
     if (hash !== location.hash.replace(/^#/, "")) replaceHash(hash);

@@ -9,14 +9,17 @@ const WRITTEN = document.documentElement.dataset.theme;
 /** Keeps <html data-theme> right until the returned function is called. */
 export function followTheme(choice: Theme): () => void {
   const apply = () => {
-    document.documentElement.dataset.theme = choice === "auto" ? (writtenTheme() ?? hostTheme() ?? systemTheme()) : choice;
+    document.documentElement.dataset.theme =
+      choice === "auto" ? (writtenTheme() ?? hostTheme() ?? systemTheme()) : choice;
   };
   apply();
   const system = matchMedia(SYSTEM);
   system.addEventListener("change", apply);
   const observer = new MutationObserver(apply);
   for (const element of switches()) {
-    observer.observe(element, { attributeFilter: ["class", "data-theme", "data-jp-theme-light", "data-vscode-theme-kind"] });
+    observer.observe(element, {
+      attributeFilter: ["class", "data-theme", "data-jp-theme-light", "data-vscode-theme-kind"],
+    });
   }
   return () => {
     system.removeEventListener("change", apply);

@@ -11,5 +11,7 @@ export function tokenLabel(token: Token): string {
 
 /** The text without quotation marks, for a chip whose frame shows where it ends; spaces show as "·". */
 export function tokenChip(token: Token): string {
-  return token.text == null ? tokenLabel(token) : visible(token.text).replace(/^ +| +$/g, (space) => "·".repeat(space.length));
+  return token.text == null
+    ? tokenLabel(token)
+    : visible(token.text).replace(/^ +| +$/g, (space) => "·".repeat(space.length));
 }

@@ -1,4 +1,5 @@
-// Text from outside, made safe to show: what would not show as itself is spelled out, as in Python's `visible`.
+// Text from outside, made safe to show: what would not show as itself is spelled out, as in Python's
+// `visible`.
 
 const UNSEEN = /[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Cn}\p{Zl}\p{Zp}]|(?! )\p{Zs}/gu;
 const SHORT: Record<string, string> = { "\n": "\\n", "\r": "\\r", "\t": "\\t" };

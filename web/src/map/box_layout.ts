@@ -1,8 +1,18 @@
-// The picture of what is directly inside of one box: strips of nodes, placed by dagre, and the edges between them.
-// Everything is computed as if the tensors flowed downwards; `layout.ts` turns it where they flow to the right.
+// The picture of what is directly inside of one box: strips of nodes, placed by dagre, and the edges between
+// them.
+// Everything is computed as if the tensors flowed downwards; `layout.ts` turns it where they flow to the
+// right.
 import { Graph as Dagre, layout as place } from "@dagrejs/dagre";
 import type { Size } from "./sizes";
-import { arrival, stripLayout, type Item, type Point, type Route, type Strip, type Wire } from "./strip_layout";
+import {
+  arrival,
+  stripLayout,
+  type Item,
+  type Point,
+  type Route,
+  type Strip,
+  type Wire,
+} from "./strip_layout";
 import { stripsOf } from "./strips";
 
 export interface BoxLayout extends Size {
@@ -31,16 +41,29 @@ const LANE = 12;
 const TAP = 5;
 
 /** Places nodes; `entries` and `exits` are the ids of those that stand for the border of the box. */
-export function layoutBox(items: readonly Item[], wires: readonly Wire[], entries: ReadonlySet<number>, exits: ReadonlySet<number>): BoxLayout {
+export function layoutBox(
+  items: readonly Item[],
+  wires: readonly Wire[],
+  entries: ReadonlySet<number>,
+  exits: ReadonlySet<number>,
+): BoxLayout {
   const byId = new Map(items.map((item) => [item.id, item]));
-  const strips = stripsOf(items.map((item) => item.id), wires).map((ids, at): PlacedStrip => {
+  const strips = stripsOf(
+    items.map((item) => item.id),
+    wires,
+  ).map((ids, at): PlacedStrip => {
     const own = ids.map((id) => byId.get(id)).filter((item) => item !== undefined);
     return { name: String(at), strip: stripLayout(own, wires), lanes: [], left: 0, top: 0 };
   });
-  const stripWith = new Map(strips.flatMap((one) => one.strip.items.map(({ item }) => [item.id, one] as const)));
+  const stripWith = new Map(
+    strips.flatMap((one) => one.strip.items.map(({ item }) => [item.id, one] as const)),
+  );
   const links = wires.filter((wire) => stripWith.get(wire.source) !== stripWith.get(wire.target));
   for (const wire of links) {
-    for (const [id, end] of [[wire.source, -1], [wire.target, 0]] as const) {
+    for (const [id, end] of [
+      [wire.source, -1],
+      [wire.target, 0],
+    ] as const) {
       const one = stripWith.get(id);
       if (one && one.strip.items.at(end)?.item.id !== id) one.lanes.push(wire);
     }
@@ -57,15 +80,22 @@ export function layoutBox(items: readonly Item[], wires: readonly Wire[], entrie
 
 /** Lets dagre place the strips, each as one node. */
 function placeStrips(
-  strips: readonly PlacedStrip[], stripWith: ReadonlyMap<number, PlacedStrip>, links: readonly Wire[],
-  entries: ReadonlySet<number>, exits: ReadonlySet<number>,
+  strips: readonly PlacedStrip[],
+  stripWith: ReadonlyMap<number, PlacedStrip>,
+  links: readonly Wire[],
+  entries: ReadonlySet<number>,
+  exits: ReadonlySet<number>,
 ): Dagre {
   const graph = new Dagre({ multigraph: true });
   graph.setGraph({ ranksep: RANK_GAP, nodesep: SIDE_GAP, edgesep: 18, rankdir: "TB", rankalign: "top" });
-  for (const { name, strip, lanes } of strips) graph.setNode(name, { width: strip.width + lanes.length * LANE * 2, height: strip.height });
+  for (const { name, strip, lanes } of strips)
+    graph.setNode(name, { width: strip.width + lanes.length * LANE * 2, height: strip.height });
   links.forEach((wire, at) => {
     const isBelow = stripWith.get(wire.source)?.strip.tail?.wire === wire;
-    const label = wire.label && !isBelow ? { width: wire.label.width, height: wire.label.height, labelpos: "c" as const } : {};
+    const label =
+      wire.label && !isBelow
+        ? { width: wire.label.width, height: wire.label.height, labelpos: "c" as const }
+        : {};
     const [v, w] = [stripWith.get(wire.source)?.name ?? "", stripWith.get(wire.target)?.name ?? ""];
     graph.setEdge({ v, w, name: String(at) }, { weight: wire.isSkip ? 1 : 4, ...label });
   });
@@ -79,11 +109,22 @@ function placeStrips(
   return graph;
 }
 
-/** Holds what comes in at the top and what goes out at the bottom, and what no tensor connects below what ran before. */
-function keepOrder(graph: Dagre, strips: readonly PlacedStrip[], entries: ReadonlySet<number>, exits: ReadonlySet<number>): void {
-  const hidden = (v: string, w: string, weight: number) => graph.setEdge({ v, w, name: `order ${v} ${w}` }, { weight, minlen: 1 });
+/**
+ * Holds what comes in at the top and what goes out at the bottom, and what no tensor connects below what ran
+ * before.
+ */
+function keepOrder(
+  graph: Dagre,
+  strips: readonly PlacedStrip[],
+  entries: ReadonlySet<number>,
+  exits: ReadonlySet<number>,
+): void {
+  const hidden = (v: string, w: string, weight: number) =>
+    graph.setEdge({ v, w, name: `order ${v} ${w}` }, { weight, minlen: 1 });
   const withPort = (ports: ReadonlySet<number>, end: 0 | -1) =>
-    new Set(strips.filter(({ strip }) => ports.has(strip.items.at(end)?.item.id ?? 0)).map(({ name }) => name));
+    new Set(
+      strips.filter(({ strip }) => ports.has(strip.items.at(end)?.item.id ?? 0)).map(({ name }) => name),
+    );
   const [inputs, outputs] = [withPort(entries, 0), withPort(exits, -1)];
   strips.forEach((one, at) => {
     if (graph.nodeEdges(one.name)?.length !== 0) return;
@@ -103,22 +144,44 @@ function keepOrder(graph: Dagre, strips: readonly PlacedStrip[], entries: Readon
 }
 
 /** The way of a tensor from one strip to another. */
-function between(wire: Wire, at: number, stripWith: ReadonlyMap<number, PlacedStrip>, graph: Dagre | null, bands: readonly Band[]): Route {
+function between(
+  wire: Wire,
+  at: number,
+  stripWith: ReadonlyMap<number, PlacedStrip>,
+  graph: Dagre | null,
+  bands: readonly Band[],
+): Route {
   const [from, to] = [stripWith.get(wire.source), stripWith.get(wire.target)];
   const edge = graph?.edges().find((one) => one.name === String(at));
   const found = edge && (graph?.edge(edge) as unknown as { points: Point[]; x?: number; y?: number });
   const tail = from?.strip.tail?.wire === wire ? from.strip.tail : null;
-  const onEdge = !tail && wire.label && found?.x !== undefined && found.y !== undefined ? { x: found.x, y: found.y } : null;
+  const onEdge =
+    !tail && wire.label && found?.x !== undefined && found.y !== undefined
+      ? { x: found.x, y: found.y }
+      : null;
   const label = from && tail ? { x: from.left + tail.label.x, y: from.top + tail.label.y } : onEdge;
-  const rows = onEdge && wire.label ? [...bands, { top: onEdge.y - wire.label.height / 2, bottom: onEdge.y + wire.label.height / 2 }] : bands;
+  const rows =
+    onEdge && wire.label
+      ? [...bands, { top: onEdge.y - wire.label.height / 2, bottom: onEdge.y + wire.label.height / 2 }]
+      : bands;
   const below = bands.find((band) => from && Math.abs(band.top - from.top) < 1);
-  const inner = (found?.points ?? []).slice(1, -1).flatMap((point) => throughBand(point, rows.filter((band) => band !== below)));
+  const inner = (found?.points ?? []).slice(1, -1).flatMap((point) =>
+    throughBand(
+      point,
+      rows.filter((band) => band !== below),
+    ),
+  );
   const start = from ? departure(from, wire) : [];
   const last = start.at(-1);
   // A curve begins where the row ends, or it could cut a taller strip beside this one.
   if (last && below && below.bottom > last.y) start.push({ x: last.x, y: below.bottom });
   const end = to ? landing(to, wire) : [];
-  return { points: [...start, ...inner, ...end], label, isArc: false, isSideways: end.length > 1 && !isOpenIn(to, wire.target) };
+  return {
+    points: [...start, ...inner, ...end],
+    label,
+    isArc: false,
+    isSideways: end.length > 1 && !isOpenIn(to, wire.target),
+  };
 }
 
 function isOpenIn(one: PlacedStrip | undefined, id: number): boolean {
@@ -130,7 +193,8 @@ function departure({ strip, left, top, lanes }: PlacedStrip, wire: Wire): Point[
   const one = strip.items.find(({ item }) => item.id === wire.source);
   if (!one) return [];
   const start = { x: left + one.x + one.item.exit(wire.tensor), y: top + one.y + one.item.height };
-  if (one === strip.items.at(-1)) return strip.tail ? [start, { x: start.x, y: top + strip.height }] : [start];
+  if (one === strip.items.at(-1))
+    return strip.tail ? [start, { x: start.x, y: top + strip.height }] : [start];
   const x = left + strip.width + LANE * (0.5 + lanes.indexOf(wire));
   return [start, { x: start.x, y: start.y + TAP }, { x, y: start.y + TAP }, { x, y: top + strip.height }];
 }
@@ -146,7 +210,11 @@ function landing({ strip, left, top, lanes }: PlacedStrip, wire: Wire): Point[] 
 }
 
 /** Moves everything so that the picture starts at 0, 0; what goes out is led down to its lower border. */
-function framed(strips: readonly PlacedStrip[], routes: Map<Wire, Route>, exits: ReadonlySet<number>): BoxLayout {
+function framed(
+  strips: readonly PlacedStrip[],
+  routes: Map<Wire, Route>,
+  exits: ReadonlySet<number>,
+): BoxLayout {
   const xs = strips.flatMap(({ left, strip, lanes }) => [left, left + strip.width + lanes.length * LANE]);
   const ys = strips.flatMap(({ top, strip }) => [top, top + strip.height]);
   for (const [wire, { points, label }] of routes) {
@@ -157,12 +225,14 @@ function framed(strips: readonly PlacedStrip[], routes: Map<Wire, Route>, exits:
   const [width, height] = xs.length > 0 ? [Math.max(...xs) - left, Math.max(...ys) - top] : [0, 0];
   const places = new Map<number, Point>();
   for (const one of strips) {
-    for (const { item, x, y } of one.strip.items) places.set(item.id, { x: one.left + x - left, y: one.top + y - top });
+    for (const { item, x, y } of one.strip.items)
+      places.set(item.id, { x: one.left + x - left, y: one.top + y - top });
   }
   const shifted = new Map([...routes].map(([wire, route]) => [wire, moved(route, -left, -top)] as const));
   for (const [wire, route] of shifted) {
     const last = route.points.at(-1);
-    if (exits.has(wire.target) && last) route.points = [...route.points.slice(0, -1), last, { x: last.x, y: height }];
+    if (exits.has(wire.target) && last)
+      route.points = [...route.points.slice(0, -1), last, { x: last.x, y: height }];
   }
   return { width, height, places, routes: shifted };
 }
@@ -182,8 +252,16 @@ function bandsOf(strips: readonly PlacedStrip[]): Band[] {
   return bands;
 }
 
-/** An edge passes a row straight down, so that it cannot cut the corner of a tall node, and needs no bend elsewhere. */
+/**
+ * An edge passes a row straight down, so that it cannot cut the corner of a tall node, and needs no bend
+ * elsewhere.
+ */
 function throughBand(point: Point, bands: readonly Band[]): Point[] {
   const band = bands.find((one) => one.top - 1 < point.y && point.y < one.bottom + 1);
-  return band ? [{ x: point.x, y: band.top }, { x: point.x, y: band.bottom }] : [];
+  return band
+    ? [
+        { x: point.x, y: band.top },
+        { x: point.x, y: band.bottom },
+      ]
+    : [];
 }

@@ -34,10 +34,14 @@ export function Canvas({ index, state, dispatch, say, failed, bad, told, remarks
   const svg = useRef<SVGSVGElement>(null);
   const content = useRef<SVGGElement>(null);
   const view = useZoom(svg, content);
-  const planner = useMemo(() => new MapPlanner(index.graph, "down", (node) => captionOf(index, node)), [index]);
+  const planner = useMemo(
+    () => new MapPlanner(index.graph, "down", (node) => captionOf(index, node)),
+    [index],
+  );
   const map = useMemo(() => planner.layout(new Set(state.open)), [planner, state.open.join()]);
   const places = useMemo(() => new Map(map.nodes.map((place) => [place.id, place])), [map]);
-  const fit = () => view.show({ x: 0, y: 0, width: map.width, height: map.height }, { largest: 1.6 * zoomOfText() });
+  const fit = () =>
+    view.show({ x: 0, y: 0, width: map.width, height: map.height }, { largest: 1.6 * zoomOfText() });
   useKeys({ f: fit, "+": () => view.by(1.25), "-": () => view.by(0.8) });
   useFollow({ map, places, view, state, svg, told, remarks });
 
@@ -58,39 +62,48 @@ export function Canvas({ index, state, dispatch, say, failed, bad, told, remarks
         <Tools {...{ say, fit, svg, map }} by={view.by} />
       </div>
       <div class="canvas">
-      <svg ref={svg} class="map" onKeyDown={press} aria-label={say(MAP.tree)} role="group">
-        <g ref={content}>
-          <g aria-hidden="true">
-            {map.nodes.filter((place) => place.isOpen).map((place) => (
-              <Frame key={place.id} place={place} isLit={told.has(place.id)} hasFailed={failed.has(place.id)} />
+        <svg ref={svg} class="map" onKeyDown={press} aria-label={say(MAP.tree)} role="group">
+          <g ref={content}>
+            <g aria-hidden="true">
+              {map.nodes
+                .filter((place) => place.isOpen)
+                .map((place) => (
+                  <Frame
+                    key={place.id}
+                    place={place}
+                    isLit={told.has(place.id)}
+                    hasFailed={failed.has(place.id)}
+                  />
+                ))}
+            </g>
+            <Lines map={map} edges={index.graph.edges} lit={lit} bad={bad} />
+            <Labels map={map} edges={index.graph.edges} lit={lit} bad={bad} final={index.finalAxes} />
+            <g role="tree" aria-label={say(MAP.tree)}>
+              {map.nodes.map((place) => {
+                const node = index.nodes.get(place.id);
+                if (!node) return null;
+                return (
+                  <TreeNode
+                    key={place.id}
+                    {...{ index, node, place, say, layer: state.layer }}
+                    state={{
+                      isChosen: state.node === place.id,
+                      isCurrent: current === place.id,
+                      hasFailed: failed.has(place.id),
+                      isUnreached: index.graph.unreached.has(place.id),
+                      isLit: told.has(place.id),
+                    }}
+                    onChoose={() => dispatch({ node: place.id })}
+                    onToggle={() => toggle(place.id)}
+                  />
+                );
+              })}
+            </g>
+            {[...(remarks ?? [])].map(([id, lines]) => (
+              <Remark key={id} place={places.get(id)} lines={lines} />
             ))}
           </g>
-          <Lines map={map} edges={index.graph.edges} lit={lit} bad={bad} />
-          <Labels map={map} edges={index.graph.edges} lit={lit} bad={bad} final={index.finalAxes} />
-          <g role="tree" aria-label={say(MAP.tree)}>
-            {map.nodes.map((place) => {
-              const node = index.nodes.get(place.id);
-              if (!node) return null;
-              return (
-                <TreeNode
-                  key={place.id}
-                  {...{ index, node, place, say, layer: state.layer }}
-                  state={{
-                    isChosen: state.node === place.id,
-                    isCurrent: current === place.id,
-                    hasFailed: failed.has(place.id),
-                    isUnreached: index.graph.unreached.has(place.id),
-                    isLit: told.has(place.id),
-                  }}
-                  onChoose={() => dispatch({ node: place.id })}
-                  onToggle={() => toggle(place.id)}
-                />
-              );
-            })}
-          </g>
-          {[...(remarks ?? [])].map(([id, lines]) => <Remark key={id} place={places.get(id)} lines={lines} />)}
-        </g>
-      </svg>
+        </svg>
       </div>
     </>
   );
@@ -113,7 +126,10 @@ interface Following {
   remarks: ReadonlyMap<number, readonly string[]> | undefined;
 }
 
-/** Keeps what is chosen in sight, and the focus on it; shows the whole map at first, and a box that is opened. */
+/**
+ * Keeps what is chosen in sight, and the focus on it; shows the whole map at first, and a box that is
+ * opened.
+ */
 function useFollow({ map, places, view, state, svg, told, remarks }: Following): void {
   const before = useRef<readonly number[] | null>(null);
   useLayoutEffect(() => {
@@ -122,7 +138,12 @@ function useFollow({ map, places, view, state, svg, told, remarks }: Following):
     before.current = state.open;
     const box = places.get(opened.at(-1) ?? -1);
     if (told.size > 0) return; // the lesson shows what it speaks of
-    if (isFirst) view.show({ x: 0, y: 0, width: map.width, height: map.height }, { smallest: 0.5, largest: 1.3 * zoomOfText() }, true);
+    if (isFirst)
+      view.show(
+        { x: 0, y: 0, width: map.width, height: map.height },
+        { smallest: 0.5, largest: 1.3 * zoomOfText() },
+        true,
+      );
     else if (box) view.show(box, { smallest: 0.55, largest: 1.1 * zoomOfText() });
   }, [map]);
   useEffect(() => {
@@ -138,7 +159,12 @@ function useFollow({ map, places, view, state, svg, told, remarks }: Following):
     const [x, y] = [Math.min(...areas.map((one) => one.x)), Math.min(...areas.map((one) => one.y))];
     const right = Math.max(...areas.map((one) => one.x + one.width));
     const bottom = Math.max(...areas.map((one) => one.y + one.height));
-    const around = { x: x - CONTEXT, y: y - CONTEXT, width: right - x + 2 * CONTEXT, height: bottom - y + 2 * CONTEXT };
+    const around = {
+      x: x - CONTEXT,
+      y: y - CONTEXT,
+      width: right - x + 2 * CONTEXT,
+      height: bottom - y + 2 * CONTEXT,
+    };
     view.show(around, { smallest: 0.6, largest: 1.1 * zoomOfText() });
   }, [told, map]);
 }

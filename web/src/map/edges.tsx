@@ -23,7 +23,11 @@ export function Lines({ map, edges, lit, bad }: Omit<EdgesProps, "final">) {
         const state = `${lit.has(edges[edge.edge]?.tensor ?? -1) ? " lit" : ""}${bad.has(edge.edge) ? " bad" : ""}`;
         const first = edge.points[0];
         return (
-          <g key={edge.edge} class={`edge${edge.isResidual ? " skip" : ""}${edge.isLoop ? " loop" : ""}${state}`} data-edge={edge.edge}>
+          <g
+            key={edge.edge}
+            class={`edge${edge.isResidual ? " skip" : ""}${edge.isLoop ? " loop" : ""}${state}`}
+            data-edge={edge.edge}
+          >
             <path d={lineOf(edge, map)} />
             {!edge.isExit && <path class="head" d={headOf(edge, map)} />}
             {edge.isEntry && first && <circle cx={first.x} cy={first.y} r="3" />}
@@ -44,12 +48,31 @@ export function Labels({ map, edges, lit, bad, final }: EdgesProps) {
             class={`label${lit.has(edges[edge]?.tensor ?? -1) ? " lit" : ""}${bad.has(edge) ? " bad" : ""}`}
             transform={`translate(${label.x},${label.y})`}
           >
-            <rect class={depth % 2 === 0 ? "on-even" : "on-odd"} width={label.width} height={label.height} rx="3" />
+            <rect
+              class={depth % 2 === 0 ? "on-even" : "on-odd"}
+              width={label.width}
+              height={label.height}
+              rx="3"
+            />
             {label.columns.map(({ name, size, x }, at) => (
               <g key={at} class={final.has(name) ? "final" : undefined}>
-                {final.has(name) && <rect x={x - textWidth(name, LABEL_SIZE) / 2 - 3} width={textWidth(name, LABEL_SIZE) + 6} height="15" rx="4" class={axisClass(name)} />}
-                {name && <text class={axisClass(edges[edge]?.dims[at] ?? "")} x={x} y="11">{name}</text>}
-                <text class="size" x={x} y={name || label.height > 20 ? 25 : 12}>{size}</text>
+                {final.has(name) && (
+                  <rect
+                    x={x - textWidth(name, LABEL_SIZE) / 2 - 3}
+                    width={textWidth(name, LABEL_SIZE) + 6}
+                    height="15"
+                    rx="4"
+                    class={axisClass(name)}
+                  />
+                )}
+                {name && (
+                  <text class={axisClass(edges[edge]?.dims[at] ?? "")} x={x} y="11">
+                    {name}
+                  </text>
+                )}
+                <text class="size" x={x} y={name || label.height > 20 ? 25 : 12}>
+                  {size}
+                </text>
               </g>
             ))}
           </g>

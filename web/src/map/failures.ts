@@ -27,7 +27,11 @@ export function failuresOf(page: Page, index: PageIndex): Failures {
     remarks.set(node.id, [...others, `✗ ${check.name}`, check.source?.text.trim() ?? ""].filter(Boolean));
   }
   const failed = new Set(nodes.map((node) => node.id));
-  const bad = new Set(index.graph.edges.flatMap((edge, at) => (failed.has(edge.target) && edge.source !== edge.target ? [at] : [])));
+  const bad = new Set(
+    index.graph.edges.flatMap((edge, at) =>
+      failed.has(edge.target) && edge.source !== edge.target ? [at] : [],
+    ),
+  );
   return { nodes, failed, bad, remarks };
 }
 
@@ -39,7 +43,8 @@ export function boxesAround(index: PageIndex, nodes: readonly Node[]): number[] 
 /** The innermost module call that failed; in it the operation, if the model's own code ran it. */
 function failingNode(page: Page, index: PageIndex): Node | undefined {
   const { error, calls } = page.trace;
-  const call = calls.findLast((one) => one.failed && one.path === error?.path) ?? calls.findLast((one) => one.failed);
+  const call =
+    calls.findLast((one) => one.failed && one.path === error?.path) ?? calls.findLast((one) => one.failed);
   const node = call && index.places.get(call.index)?.node;
   if (!node || page.trace.error?.cause) return node;
   return (index.children.get(node.id) ?? []).find((one) => operationOf(index, one, 0)?.failed) ?? node;
@@ -64,7 +69,11 @@ export function blamedNode(check: CheckResult, page: Page, index: PageIndex): No
   const inside = (index.children.get(box.id) ?? []).filter((node) => node.kind === "operation");
   const line = check.source ? `:${check.source.line}` : null;
   const named = inside.filter((node) => operationOf(index, node, 0)?.name === check.operation);
-  return named.find((node) => line !== null && operationOf(index, node, 0)?.source.endsWith(line)) ?? named[0] ?? box;
+  return (
+    named.find((node) => line !== null && operationOf(index, node, 0)?.source.endsWith(line)) ??
+    named[0] ??
+    box
+  );
 }
 
 /** "out_head: Linear expects [..., 48], got [1, 4, 192], made by final_norm" as lines without the module. */

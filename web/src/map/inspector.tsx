@@ -33,18 +33,34 @@ export function Inspector({ index, state, dispatch, say }: InspectorProps) {
   const name = operation ? operation.name : path || node.label;
   return (
     <aside class="inspector" tabIndex={0} aria-label={say(INSPECTOR.title)}>
-      <button type="button" class="tool close" aria-label={say(INSPECTOR.close)} title={say(INSPECTOR.close)} onClick={close}>×</button>
+      <button
+        type="button"
+        class="tool close"
+        aria-label={say(INSPECTOR.close)}
+        title={say(INSPECTOR.close)}
+        onClick={close}
+      >
+        ×
+      </button>
       <p class="kind">{say(index.graph.unreached.has(node.id) ? MAP.unreached : MAP[node.kind])}</p>
       <h2 class="mono">{visible(name)}</h2>
-      {operation
-        ? <Operation {...{ operation, say }} path={call?.path ?? ""} />
-        : call && node.kind === "module"
-          ? <Module {...{ call, say }} />
-          : <Loose {...{ index, node, say }} />}
-      {call && node.kind === "module" && (
-        <p><button type="button" class="link" onClick={() => dispatch({ view: "table" })}>{say(INSPECTOR.inTable)}</button></p>
+      {operation ? (
+        <Operation {...{ operation, say }} path={call?.path ?? ""} />
+      ) : call && node.kind === "module" ? (
+        <Module {...{ call, say }} />
+      ) : (
+        <Loose {...{ index, node, say }} />
       )}
-      {layersAround(index, node) > 1 && <p class="quiet">{say(MAP.layer, { number: state.layer, last: layersAround(index, node) - 1 })}</p>}
+      {call && node.kind === "module" && (
+        <p>
+          <button type="button" class="link" onClick={() => dispatch({ view: "table" })}>
+            {say(INSPECTOR.inTable)}
+          </button>
+        </p>
+      )}
+      {layersAround(index, node) > 1 && (
+        <p class="quiet">{say(MAP.layer, { number: state.layer, last: layersAround(index, node) - 1 })}</p>
+      )}
     </aside>
   );
 }
@@ -57,7 +73,12 @@ function Module({ call, say }: { call: ModuleCall; say: Say }) {
     : grouped(parameters.total);
   return (
     <>
-      <p class="mono">{visible(call.type)}{call.calls > 1 && <span class="quiet"> · {say(INSPECTOR.callOf, { call: call.call, calls: call.calls })}</span>}</p>
+      <p class="mono">
+        {visible(call.type)}
+        {call.calls > 1 && (
+          <span class="quiet"> · {say(INSPECTOR.callOf, { call: call.call, calls: call.calls })}</span>
+        )}
+      </p>
       {call.failed && <p class="verdict-bad">{say(INSPECTOR.failed)}</p>}
       <Tensors title={say(INSPECTOR.inputs)} tensors={call.inputs} say={say} />
       <Tensors title={say(INSPECTOR.outputs)} tensors={call.outputs} say={say} />
@@ -77,7 +98,12 @@ function Module({ call, say }: { call: ModuleCall; say: Say }) {
           <h3>{say(INSPECTOR.operations)}</h3>
           <ul class="operations">
             {call.ops?.map((op, at) => (
-              <li key={at}><code>{visible(op.name)}</code> <span class="quiet" title={visible(op.source)}>{placeOf(op, say)}</span></li>
+              <li key={at}>
+                <code>{visible(op.name)}</code>{" "}
+                <span class="quiet" title={visible(op.source)}>
+                  {placeOf(op, say)}
+                </span>
+              </li>
             ))}
           </ul>
         </>
@@ -113,7 +139,14 @@ function Loose({ index, node, say }: { index: PageIndex; node: Node; say: Say })
     return <p>{say(INSPECTOR.unreached)}</p>;
   }
   const edge = index.graph.edges.find((one) => one.source === node.id || one.target === node.id);
-  return edge ? <><h3>{say(INSPECTOR.tensor)}</h3><p><Shape dims={edge.dims} shape={edge.shape} /></p></> : null;
+  return edge ? (
+    <>
+      <h3>{say(INSPECTOR.tensor)}</h3>
+      <p>
+        <Shape dims={edge.dims} shape={edge.shape} />
+      </p>
+    </>
+  ) : null;
 }
 
 function Tensors({ title, tensors, say }: { title: string; tensors: readonly TensorSpec[]; say: Say }) {
@@ -127,7 +160,12 @@ function Tensors({ title, tensors, say }: { title: string; tensors: readonly Ten
             <dt>{visible(tensor.name)}</dt>
             <dd>
               <Shape dims={tensor.dims} shape={tensor.shape} />
-              {tensor.local_shape && <span class="quiet"> {say(INSPECTOR.localShape, { shape: `[${tensor.local_shape.join(", ")}]` })}</span>}
+              {tensor.local_shape && (
+                <span class="quiet">
+                  {" "}
+                  {say(INSPECTOR.localShape, { shape: `[${tensor.local_shape.join(", ")}]` })}
+                </span>
+              )}
             </dd>
           </div>
         ))}
@@ -139,7 +177,14 @@ function Tensors({ title, tensors, say }: { title: string; tensors: readonly Ten
 function Facts({ facts }: { facts: readonly (readonly [string, ComponentChildren])[] }) {
   const shown = facts.filter(([, value]) => value !== "");
   return shown.length === 0 ? null : (
-    <dl class="facts">{shown.map(([name, value]) => <div key={name}><dt>{name}</dt><dd>{value}</dd></div>)}</dl>
+    <dl class="facts">
+      {shown.map(([name, value]) => (
+        <div key={name}>
+          <dt>{name}</dt>
+          <dd>{value}</dd>
+        </div>
+      ))}
+    </dl>
   );
 }
 
@@ -150,12 +195,25 @@ function Statistics({ tensors, say }: { tensors: readonly TensorSpec[]; say: Say
     <>
       <h3>{say(INSPECTOR.statistics)}</h3>
       <table class="statistics">
-        <thead><tr><th scope="col"><span class="unseen">{say(INSPECTOR.tensor)}</span></th>{["mean", "std", "min", "max", "nan"].map((name) => <th key={name} scope="col">{name}</th>)}</tr></thead>
+        <thead>
+          <tr>
+            <th scope="col">
+              <span class="unseen">{say(INSPECTOR.tensor)}</span>
+            </th>
+            {["mean", "std", "min", "max", "nan"].map((name) => (
+              <th key={name} scope="col">
+                {name}
+              </th>
+            ))}
+          </tr>
+        </thead>
         <tbody>
           {measured.map(({ name, statistics }, at) => (
             <tr key={at}>
               <th scope="row">{visible(name)}</th>
-              {[statistics?.mean, statistics?.std, statistics?.min, statistics?.max].map((value, column) => <td key={column}>{figure(value)}</td>)}
+              {[statistics?.mean, statistics?.std, statistics?.min, statistics?.max].map((value, column) => (
+                <td key={column}>{figure(value)}</td>
+              ))}
               <td>{(statistics?.nan ?? 0) + (statistics?.infinite ?? 0)}</td>
             </tr>
           ))}
@@ -179,6 +237,10 @@ function placeOf(operation: OpCall, say: Say): string {
 }
 
 function kindsOf(tensors: readonly TensorSpec[], say: Say): [string, string][] {
-  const all = (name: "dtype" | "device") => [...new Set(tensors.map((tensor) => tensor[name]))].map(visible).join(", ");
-  return [[say(INSPECTOR.dtype), all("dtype")], [say(INSPECTOR.device), all("device")]];
+  const all = (name: "dtype" | "device") =>
+    [...new Set(tensors.map((tensor) => tensor[name]))].map(visible).join(", ");
+  return [
+    [say(INSPECTOR.dtype), all("dtype")],
+    [say(INSPECTOR.device), all("device")],
+  ];
 }

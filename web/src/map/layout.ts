@@ -2,9 +2,11 @@
 // The page draws them, and so does the SVG picture, which runs this code without a browser.
 import type { Edge, Graph, Node } from "../record";
 import { layoutBox, type BoxLayout } from "./box_layout";
+import { Ports } from "./ports";
 import { labelOf, titleOf, type Label, type TitleParts } from "./sizes";
 import type { Item, Point, Route, Wire } from "./strip_layout";
 import { skipsOf } from "./strips";
+import { turned } from "./turned";
 
 export type Direction = "down" | "right";
 
@@ -109,7 +111,13 @@ export class MapPlanner {
   /** Returns the whole picture with the given boxes open. */
   layout(open: ReadonlySet<number>): MapLayout {
     const inside = this.inside(null, open);
-    const found: MapLayout = { width: inside.width, height: inside.height, direction: this.direction, nodes: [], edges: [] };
+    const found: MapLayout = {
+      width: inside.width,
+      height: inside.height,
+      direction: this.direction,
+      nodes: [],
+      edges: [],
+    };
     this.collect(found, null, { x: 0, y: 0 }, 0, open);
     return this.direction === "down" ? found : turned(found);
   }
@@ -169,7 +177,11 @@ export class MapPlanner {
     const layout = layoutBox(ports.around(items), [...wires.keys()], ports.entries, ports.exits);
     const padding = this.padding(box);
     return {
-      layout, padding, wires, items: new Map(items.map((item) => [item.id, item])), ...ports.places(layout),
+      layout,
+      padding,
+      wires,
+      items: new Map(items.map((item) => [item.id, item])),
+      ...ports.places(layout),
       width: layout.width + padding.left + padding.right,
       height: layout.height + padding.before + padding.after,
     };
@@ -180,16 +192,28 @@ export class MapPlanner {
     if (!this.isOpen(node.id, open)) {
       const size = this.flat(this.title(node));
       const middle = () => size.width / 2 + side;
-      return { id: node.id, isOpen: false, height: size.height, width: size.width + side * 2, entry: middle, exit: middle };
+      return {
+        id: node.id,
+        isOpen: false,
+        height: size.height,
+        width: size.width + side * 2,
+        entry: middle,
+        exit: middle,
+      };
     }
     const inside = this.inside(node.id, open);
     const title = this.title(node).width + 40;
     const width = Math.max(inside.width, this.direction === "down" ? title : 0);
     const shift = (width - inside.width) / 2 + inside.padding.left + side;
-    const port = (ports: ReadonlyMap<number, number>) => (tensor: number) => (ports.get(tensor) ?? inside.layout.width / 2) + shift;
+    const port = (ports: ReadonlyMap<number, number>) => (tensor: number) =>
+      (ports.get(tensor) ?? inside.layout.width / 2) + shift;
     return {
-      id: node.id, isOpen: true, width: width + side * 2, height: Math.max(inside.height, this.direction === "right" ? title : 0),
-      entry: port(inside.entries), exit: port(inside.exits),
+      id: node.id,
+      isOpen: true,
+      width: width + side * 2,
+      height: Math.max(inside.height, this.direction === "right" ? title : 0),
+      entry: port(inside.entries),
+      exit: port(inside.exits),
     };
   }
 
@@ -205,7 +229,13 @@ export class MapPlanner {
     return this.direction === "down" ? size : { ...size, width: size.height, height: size.width };
   }
 
-  private collect(found: MapLayout, box: number | null, corner: Point, depth: number, open: ReadonlySet<number>): void {
+  private collect(
+    found: MapLayout,
+    box: number | null,
+    corner: Point,
+    depth: number,
+    open: ReadonlySet<number>,
+  ): void {
     const inside = this.inside(box, open);
     const { layout, padding } = inside;
     const origin = { x: corner.x + padding.left, y: corner.y + padding.before };
@@ -221,11 +251,21 @@ export class MapPlanner {
       const [width, height] = [item.width - side * 2, item.height];
       const at = { x: origin.x + place.x + side, y: origin.y + place.y };
       const { id } = node;
-      found.nodes.push({ id, ...at, width, height, depth, isOpen: item.isOpen, canOpen: this.canOpen(id), title: this.title(node) });
+      found.nodes.push({
+        id,
+        ...at,
+        width,
+        height,
+        depth,
+        isOpen: item.isOpen,
+        canOpen: this.canOpen(id),
+        title: this.title(node),
+      });
       if (side > 0) {
         const isLoop = ([edge]: [Edge, number]) => edge.source === id && edge.target === id;
         const reach = width + (item.isOpen ? 0 : STACK);
-        for (const [, number] of edges.filter(isLoop)) found.edges.push(loop(number, at, reach, height, depth - 1));
+        for (const [, number] of edges.filter(isLoop))
+          found.edges.push(loop(number, at, reach, height, depth - 1));
       }
       if (item.isOpen) {
         const slack = (width - this.inside(id, open).width) / 2;
@@ -242,49 +282,23 @@ export class MapPlanner {
     // Down to the lower border, where the picture of the box around it goes on.
     if (isExit && last) last.y += padding.after;
     const heading: Direction = route.isSideways ? "right" : "down";
-    const found = { edge: at, points, depth, isEntry, isExit, isSkip: wire.isSkip, isArc: route.isArc, isResidual: wire.isSkip && this.joins.has(wire.target), heading, isLoop: false };
+    const found = {
+      edge: at,
+      points,
+      depth,
+      isEntry,
+      isExit,
+      isSkip: wire.isSkip,
+      isArc: route.isArc,
+      isResidual: wire.isSkip && this.joins.has(wire.target),
+      heading,
+      isLoop: false,
+    };
     const edge = this.edges.get(box)?.find(([, number]) => number === at)?.[0];
     if (!route.label || !wire.label || !edge) return { ...found, label: null };
     const middle = move(route.label);
     const corner = { x: middle.x - wire.label.width / 2, y: middle.y - wire.label.height / 2 };
     return { ...found, label: { ...labelOf(edge.dims, edge.shape), ...corner } };
-  }
-}
-
-/** Where tensors cross the border of a box: each has a node without a size, with a number below 0. */
-class Ports {
-  readonly entries = new Set<number>();
-  readonly exits = new Set<number>();
-  private readonly ids = new Map<string, number>();
-  private readonly tensors = new Map<number, number>();
-
-  constructor(private readonly box: number | null) {}
-
-  entry({ source, tensor }: Edge): number {
-    return source === this.box ? this.port("in", tensor, this.entries) : source;
-  }
-
-  exit({ target, tensor }: Edge): number {
-    return target === this.box ? this.port("out", tensor, this.exits) : target;
-  }
-
-  around(items: readonly Item[]): Item[] {
-    const point = (id: number): Item => ({ id, isOpen: true, width: 8, height: 0, entry: () => 4, exit: () => 4 });
-    return [...[...this.entries].map(point), ...items, ...[...this.exits].map(point)];
-  }
-
-  places(layout: BoxLayout): { entries: Map<number, number>; exits: Map<number, number> } {
-    const of = (ids: ReadonlySet<number>) => new Map([...ids].map((id) => [this.tensors.get(id) ?? -1, (layout.places.get(id)?.x ?? 0) + 4]));
-    return { entries: of(this.entries), exits: of(this.exits) };
-  }
-
-  private port(way: string, tensor: number, ids: Set<number>): number {
-    const key = `${way} ${tensor}`;
-    let id = this.ids.get(key);
-    if (id === undefined) this.ids.set(key, (id = -1 - this.ids.size));
-    ids.add(id);
-    this.tensors.set(id, tensor);
-    return id;
   }
 }
 
@@ -301,24 +315,24 @@ interface RoutedWire {
 
 function loop(edge: number, at: Point, width: number, height: number, depth: number): MapEdge {
   const [x, top, bottom] = [at.x + width, at.y + height * 0.25, at.y + height * 0.75];
-  const points = [{ x, y: bottom }, { x: x + LOOP, y: bottom }, { x: x + LOOP, y: top }, { x, y: top }];
-  return { edge, points, depth, isEntry: false, isExit: false, isSkip: false, isArc: false, isResidual: false, heading: "down", isLoop: true, label: null };
-}
-
-/** Exchanges down and right. */
-function turned(map: MapLayout): MapLayout {
-  const turn = ({ x, y }: Point): Point => ({ x: y, y: x });
+  const points = [
+    { x, y: bottom },
+    { x: x + LOOP, y: bottom },
+    { x: x + LOOP, y: top },
+    { x, y: top },
+  ];
   return {
-    ...map,
-    width: map.height,
-    height: map.width,
-    nodes: map.nodes.map((node) => ({ ...node, ...turn(node), width: node.height, height: node.width })),
-    edges: map.edges.map((edge) => ({
-      ...edge,
-      points: edge.points.map(turn),
-      heading: edge.heading === "down" ? "right" : "down",
-      label: edge.label && { ...edge.label, ...turn(edge.label) },
-    })),
+    edge,
+    points,
+    depth,
+    isEntry: false,
+    isExit: false,
+    isSkip: false,
+    isArc: false,
+    isResidual: false,
+    heading: "down",
+    isLoop: true,
+    label: null,
   };
 }
 

@@ -16,7 +16,9 @@ interface Question {
 
 function gptraceLayout(json: string): string {
   const { graph, open, captions, direction, unlabelled } = JSON.parse(json) as Question;
-  const map = new MapPlanner(graph, direction, (node) => captions[node.id] ?? "", unlabelled).layout(new Set(open));
+  const map = new MapPlanner(graph, direction, (node) => captions[node.id] ?? "", unlabelled).layout(
+    new Set(open),
+  );
   const edges = map.edges.map((edge) => ({
     ...edge,
     path: edge.isLoop ? loopPath(edge.points) : pathOf(edge.points, direction),

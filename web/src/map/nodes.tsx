@@ -27,7 +27,11 @@ export function Frame({ place, isLit, hasFailed }: { place: MapNode; isLit: bool
   return (
     <rect
       class={`frame ${place.depth % 2 === 0 ? "even" : "odd"}${isLit ? " told" : ""}${hasFailed ? " failed" : ""}`}
-      x={place.x} y={place.y} width={place.width} height={place.height} rx="10"
+      x={place.x}
+      y={place.y}
+      width={place.width}
+      height={place.height}
+      rx="10"
     />
   );
 }
@@ -35,7 +39,11 @@ export function Frame({ place, isLit, hasFailed }: { place: MapNode; isLit: bool
 export function remarkSize(lines: readonly string[]): { shown: string[]; width: number; height: number } {
   const shown = lines.map((line) => shortened(line, 50));
   if (shown.length === 0) return { shown, width: 0, height: 0 };
-  return { shown, width: Math.max(...shown.map((line) => textWidth(line, CAPTION_SIZE + 1))) + 20, height: 17 * shown.length + 10 };
+  return {
+    shown,
+    width: Math.max(...shown.map((line) => textWidth(line, CAPTION_SIZE + 1))) + 20,
+    height: 17 * shown.length + 10,
+  };
 }
 
 /** What went wrong, on the right of the node where it did. */
@@ -47,7 +55,11 @@ export function Remark({ place, lines }: { place: MapNode | undefined; lines: re
     <g class="remark" aria-hidden="true" transform={`translate(${place.x + place.width + 14},${y})`}>
       <path d={`M-9,${height / 2}l9,-6v12z`} />
       <rect width={width} height={height} rx="6" />
-      {shown.map((line, at) => <text key={at} class="start" x="10" y={18 + at * 17}>{line}</text>)}
+      {shown.map((line, at) => (
+        <text key={at} class="start" x="10" y={18 + at * 17}>
+          {line}
+        </text>
+      ))}
     </g>
   );
 }
@@ -68,8 +80,13 @@ export function TreeNode({ index, node, place, layer, state, say, onChoose, onTo
   const { count } = place.title;
   const kind = state.isUnreached ? "unreached" : node.kind;
   const classes = [
-    "node", kind, place.isOpen && "open", place.canOpen && "can-open", state.isChosen && "chosen",
-    state.hasFailed && "failed", state.isLit && "told",
+    "node",
+    kind,
+    place.isOpen && "open",
+    place.canOpen && "can-open",
+    state.isChosen && "chosen",
+    state.hasFailed && "failed",
+    state.isLit && "told",
   ];
   const height = place.isOpen ? HEADER : place.height;
   const press = () => {
@@ -89,15 +106,39 @@ export function TreeNode({ index, node, place, layer, state, say, onChoose, onTo
       transform={`translate(${place.x},${place.y})`}
       onClick={press}
     >
-      {count > 1 && !place.isOpen && [STACK, STACK / 2].map((shift) => (
-        <rect key={shift} class="shape-behind" x={shift} y={-shift} width={place.width} height={height} rx="8" />
-      ))}
-      <rect class="shape-of-node" width={place.width} height={height} rx={node.kind === "module" ? 8 : height / 2} />
-      {place.isOpen
-        ? <OpenTitle node={node} caption={caption} place={place} layer={layer} />
-        : <ClosedTitle node={node} place={place} />}
+      {count > 1 &&
+        !place.isOpen &&
+        [STACK, STACK / 2].map((shift) => (
+          <rect
+            key={shift}
+            class="shape-behind"
+            x={shift}
+            y={-shift}
+            width={place.width}
+            height={height}
+            rx="8"
+          />
+        ))}
+      <rect
+        class="shape-of-node"
+        width={place.width}
+        height={height}
+        rx={node.kind === "module" ? 8 : height / 2}
+      />
+      {place.isOpen ? (
+        <OpenTitle node={node} caption={caption} place={place} layer={layer} />
+      ) : (
+        <ClosedTitle node={node} place={place} />
+      )}
       {place.canOpen && place.isOpen && (
-        <g class="toggle" transform={`translate(${place.width - 19},17)`} onClick={(event) => { event.stopPropagation(); onToggle(); }}>
+        <g
+          class="toggle"
+          transform={`translate(${place.width - 19},17)`}
+          onClick={(event) => {
+            event.stopPropagation();
+            onToggle();
+          }}
+        >
           <circle r="9" />
           <path d="M-4,0h8" />
         </g>
@@ -110,27 +151,74 @@ function ClosedTitle({ node, place }: { node: Node; place: MapNode }) {
   const { title } = place;
   const slack = (place.width - title.width) / 2;
   const y = place.height / 2 + 4.5;
-  if (node.kind !== "module") return <text class="title" x={place.width / 2} y={y}>{title.label}</text>;
+  if (node.kind !== "module")
+    return (
+      <text class="title" x={place.width / 2} y={y}>
+        {title.label}
+      </text>
+    );
   return (
     <>
-      <text class="title start" x={slack + 13} y={y}>{title.label}</text>
-      {title.times && <> <text class="times" x={slack + title.timesAt} y={y}>{title.times}</text></>}
-      {title.caption && <> <text class="caption start" x={slack + title.captionAt} y={y - 0.5}>{title.caption}</text></>}
+      <text class="title start" x={slack + 13} y={y}>
+        {title.label}
+      </text>
+      {title.times && (
+        <>
+          {" "}
+          <text class="times" x={slack + title.timesAt} y={y}>
+            {title.times}
+          </text>
+        </>
+      )}
+      {title.caption && (
+        <>
+          {" "}
+          <text class="caption start" x={slack + title.captionAt} y={y - 0.5}>
+            {title.caption}
+          </text>
+        </>
+      )}
       {place.canOpen && <path class="plus" d={`M${place.width - 18},${place.height / 2}h8m-4,-4v8`} />}
     </>
   );
 }
 
 /** The name of an open box; of equal blocks, the number of the one that is shown. */
-function OpenTitle({ node, caption, place, layer }: { node: Node; caption: string; place: MapNode; layer: number }) {
+function OpenTitle({
+  node,
+  caption,
+  place,
+  layer,
+}: {
+  node: Node;
+  caption: string;
+  place: MapNode;
+  layer: number;
+}) {
   const [label = "", behind = "", below = ""] = openTexts(node, caption, place, layer);
   const end = 13 + textWidth(label, TITLE_SIZE) + 8;
   const rest = end + (behind ? textWidth(behind, TITLE_SIZE) + 8 : 0);
   return (
     <>
-      <text class="title start" x="13" y="22">{label}</text>
-      {behind && <> <text class="times" x={end} y="22">{behind}</text></>}
-      {below && <> <text class="caption start" x={rest} y="22">{below}</text></>}
+      <text class="title start" x="13" y="22">
+        {label}
+      </text>
+      {behind && (
+        <>
+          {" "}
+          <text class="times" x={end} y="22">
+            {behind}
+          </text>
+        </>
+      )}
+      {below && (
+        <>
+          {" "}
+          <text class="caption start" x={rest} y="22">
+            {below}
+          </text>
+        </>
+      )}
     </>
   );
 }

@@ -4,7 +4,9 @@ import type { Point } from "./strip_layout";
 
 const RADIUS = 9;
 
-/** Curves between points that are beside each other, straight lines with rounded corners between the others. */
+/**
+ * Curves between points that are beside each other, straight lines with rounded corners between the others.
+ */
 export function pathOf(points: readonly Point[], direction: Direction = "down"): string {
   const [first] = points;
   if (!first) return "";
@@ -13,7 +15,8 @@ export function pathOf(points: readonly Point[], direction: Direction = "down"):
     const [from, to, after] = [points[number - 1], points[number], points[number + 1]];
     if (!from || !to) continue;
     if (!isStraight(from, to)) path += curve(from, to, direction);
-    else if (after && isStraight(to, after)) path += `L${at(towards(to, from))}Q${at(to)} ${at(towards(to, after))}`;
+    else if (after && isStraight(to, after))
+      path += `L${at(towards(to, from))}Q${at(to)} ${at(towards(to, after))}`;
     else path += `L${at(to)}`;
   }
   return path;

@@ -1,7 +1,18 @@
 // The map as a PNG: a copy of its SVG with the colours written into it, painted at twice its size.
 import type { MapLayout } from "./layout";
 
-const COPIED = ["fill", "stroke", "stroke-width", "stroke-dasharray", "opacity", "font-family", "font-size", "font-weight", "font-style", "text-anchor"];
+const COPIED = [
+  "fill",
+  "stroke",
+  "stroke-width",
+  "stroke-dasharray",
+  "opacity",
+  "font-family",
+  "font-size",
+  "font-weight",
+  "font-style",
+  "text-anchor",
+];
 const MARGIN = 12;
 const LARGEST = 8000;
 

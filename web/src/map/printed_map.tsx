@@ -10,7 +10,17 @@ import { captionOf, Frame, Remark, remarkSize, TreeNode } from "./nodes";
 
 const NONE: ReadonlySet<number> = new Set();
 
-export function PrintedMap({ index, state, say, failures }: { index: PageIndex; state: State; say: Say; failures: Failures | null }) {
+export function PrintedMap({
+  index,
+  state,
+  say,
+  failures,
+}: {
+  index: PageIndex;
+  state: State;
+  say: Say;
+  failures: Failures | null;
+}) {
   const map = useMemo(
     () => new MapPlanner(index.graph, "down", (node) => captionOf(index, node)).layout(new Set(state.open)),
     [index, state.open.join()],
@@ -23,17 +33,46 @@ export function PrintedMap({ index, state, say, failures }: { index: PageIndex; 
   });
   const width = Math.max(map.width, ...reach);
   return (
-    <svg class="map printed" viewBox={`0 0 ${width} ${map.height}`} width={width} height={map.height} role="img">
-      {map.nodes.filter((place) => place.isOpen).map((place) => <Frame key={place.id} place={place} isLit={false} hasFailed={failed.has(place.id)} />)}
+    <svg
+      class="map printed"
+      viewBox={`0 0 ${width} ${map.height}`}
+      width={width}
+      height={map.height}
+      role="img"
+    >
+      {map.nodes
+        .filter((place) => place.isOpen)
+        .map((place) => (
+          <Frame key={place.id} place={place} isLit={false} hasFailed={failed.has(place.id)} />
+        ))}
       <Lines map={map} edges={index.graph.edges} lit={NONE} bad={bad} />
       <Labels map={map} edges={index.graph.edges} lit={NONE} bad={bad} final={index.finalAxes} />
       {map.nodes.map((place) => {
         const node = index.nodes.get(place.id);
-        const marks = { isChosen: false, isCurrent: false, hasFailed: failed.has(place.id), isUnreached: index.graph.unreached.has(place.id), isLit: false };
+        const marks = {
+          isChosen: false,
+          isCurrent: false,
+          hasFailed: failed.has(place.id),
+          isUnreached: index.graph.unreached.has(place.id),
+          isLit: false,
+        };
         const nothing = () => undefined;
-        return node && <TreeNode key={place.id} {...{ index, node, place, say }} layer={state.layer} state={marks} onChoose={nothing} onToggle={nothing} />;
+        return (
+          node && (
+            <TreeNode
+              key={place.id}
+              {...{ index, node, place, say }}
+              layer={state.layer}
+              state={marks}
+              onChoose={nothing}
+              onToggle={nothing}
+            />
+          )
+        );
       })}
-      {[...(failures?.remarks ?? [])].map(([id, lines]) => <Remark key={id} place={map.nodes.find((place) => place.id === id)} lines={lines} />)}
+      {[...(failures?.remarks ?? [])].map(([id, lines]) => (
+        <Remark key={id} place={map.nodes.find((place) => place.id === id)} lines={lines} />
+      ))}
     </svg>
   );
 }

@@ -9,7 +9,10 @@ export interface Point {
 /** A node with its size, and where an edge of a tensor meets its border: x from its left edge. */
 export interface Item extends Size {
   id: number;
-  /** Connections from the side end on top of a box, where its picture goes on, and at the side of anything else. */
+  /**
+   * Connections from the side end on top of a box, where its picture goes on, and at the side of anything
+   * else.
+   */
   isOpen: boolean;
   entry: (tensor: number) => number;
   exit: (tensor: number) => number;
@@ -51,12 +54,15 @@ const LANE = 12;
 /** Stacks the nodes so that the main line is straight. */
 export function stripLayout(items: readonly Item[], wires: readonly Wire[]): Strip {
   const at = new Map(items.map((item, number) => [item.id, number]));
-  const own = wires.filter((wire) => at.has(wire.source) && at.has(wire.target) && wire.source !== wire.target);
+  const own = wires.filter(
+    (wire) => at.has(wire.source) && at.has(wire.target) && wire.source !== wire.target,
+  );
   const placed: Strip["items"] = [];
   const routes = new Map<Wire, Route>();
   for (const item of items) {
     const before = placed.at(-1);
-    const wire = before && own.find((one) => !one.isSkip && one.source === before.item.id && one.target === item.id);
+    const wire =
+      before && own.find((one) => !one.isSkip && one.source === before.item.id && one.target === item.id);
     if (!before || !wire) {
       placed.push({ item, x: 0, y: before ? before.y + before.item.height + PLAIN_GAP : 0 });
       continue;
@@ -66,23 +72,48 @@ export function stripLayout(items: readonly Item[], wires: readonly Wire[]): Str
     const y = end + (wire.label ? ABOVE_LABEL + wire.label.height + BELOW_LABEL : PLAIN_GAP);
     placed.push({ item, x: line - item.entry(wire.tensor), y });
     const label = wire.label && { x: line, y: end + ABOVE_LABEL + wire.label.height / 2 };
-    routes.set(wire, { points: [{ x: line, y: end }, { x: line, y }], label, isArc: false, isSideways: false });
+    routes.set(wire, {
+      points: [
+        { x: line, y: end },
+        { x: line, y },
+      ],
+      label,
+      isArc: false,
+      isSideways: false,
+    });
   }
-  const lanes = addArcs(placed, own.filter((wire) => !routes.has(wire)), at, routes);
+  const lanes = addArcs(
+    placed,
+    own.filter((wire) => !routes.has(wire)),
+    at,
+    routes,
+  );
   return framed(placed, routes, lanes, tailOf(placed, wires, at));
 }
 
-function tailOf(placed: Strip["items"], wires: readonly Wire[], at: ReadonlyMap<number, number>): Strip["tail"] {
+function tailOf(
+  placed: Strip["items"],
+  wires: readonly Wire[],
+  at: ReadonlyMap<number, number>,
+): Strip["tail"] {
   const last = placed.at(-1);
   const leaving = wires.filter((wire) => wire.source === last?.item.id && !at.has(wire.target));
   const wire = leaving.find((one) => one.label);
   if (!last || !wire?.label || leaving.some((one) => one.tensor !== wire.tensor)) return null;
-  const label = { x: last.x + last.item.exit(wire.tensor), y: last.y + last.item.height + ABOVE_LABEL + wire.label.height / 2 };
+  const label = {
+    x: last.x + last.item.exit(wire.tensor),
+    y: last.y + last.item.height + ABOVE_LABEL + wire.label.height / 2,
+  };
   return { wire, label };
 }
 
 /** Leads connections around the nodes between their ends, on the left; short ones are nearer to the nodes. */
-function addArcs(placed: Strip["items"], wires: readonly Wire[], at: ReadonlyMap<number, number>, routes: Map<Wire, Route>): number[] {
+function addArcs(
+  placed: Strip["items"],
+  wires: readonly Wire[],
+  at: ReadonlyMap<number, number>,
+  routes: Map<Wire, Route>,
+): number[] {
   const spanOf = (wire: Wire): [number, number] => [at.get(wire.source) ?? 0, at.get(wire.target) ?? 0];
   const lanes: { from: number; to: number; x: number }[] = [];
   const ordered = [...wires].sort((a, b) => spanOf(a)[1] - spanOf(a)[0] - (spanOf(b)[1] - spanOf(b)[0]));
@@ -93,15 +124,26 @@ function addArcs(placed: Strip["items"], wires: readonly Wire[], at: ReadonlyMap
     const lefts = placed.slice(Math.min(from, to) + 1, Math.max(from, to)).map(({ x }) => x);
     for (const [other, route] of routes) {
       const [start, end] = spanOf(other);
-      if (route.label && other.label && start >= from && end <= to) lefts.push(route.label.x - other.label.width / 2);
+      if (route.label && other.label && start >= from && end <= to)
+        lefts.push(route.label.x - other.label.width / 2);
     }
     const line = source.x + source.item.exit(wire.tensor);
     const around = lanes.filter((lane) => lane.from < to && from < lane.to).map((lane) => lane.x - LANE);
     const half = (wire.label?.width ?? 0) / 2;
-    const x = Math.min(line - FIRST_LANE, target.x - FIRST_LANE, ...lefts.map((left) => left - FIRST_LANE), ...around) - half;
+    const x =
+      Math.min(
+        line - FIRST_LANE,
+        target.x - FIRST_LANE,
+        ...lefts.map((left) => left - FIRST_LANE),
+        ...around,
+      ) - half;
     lanes.push({ from, to, x: x - half });
     const bottom = source.y + source.item.height;
-    const start = [{ x: line, y: bottom }, { x: line, y: bottom + TAP }, { x, y: bottom + TAP }];
+    const start = [
+      { x: line, y: bottom },
+      { x: line, y: bottom + TAP },
+      { x, y: bottom + TAP },
+    ];
     const points = [...start, ...arrival(target, wire, x)];
     const label = wire.label && { x, y: (bottom + TAP + target.y) / 2 };
     routes.set(wire, { points, label, isArc: true, isSideways: !target.item.isOpen });
@@ -114,13 +156,25 @@ export function arrival(target: { item: Item; x: number; y: number }, wire: Wire
   const { item } = target;
   if (item.isOpen) {
     const line = target.x + item.entry(wire.tensor);
-    return [{ x, y: target.y - 11 }, { x: line, y: target.y - 11 }, { x: line, y: target.y }];
+    return [
+      { x, y: target.y - 11 },
+      { x: line, y: target.y - 11 },
+      { x: line, y: target.y },
+    ];
   }
   const y = target.y + item.height / 2;
-  return [{ x, y }, { x: x < target.x ? target.x : target.x + item.width, y }];
+  return [
+    { x, y },
+    { x: x < target.x ? target.x : target.x + item.width, y },
+  ];
 }
 
-function framed(placed: Strip["items"], routes: Map<Wire, Route>, lanes: readonly number[], tail: Strip["tail"]): Strip {
+function framed(
+  placed: Strip["items"],
+  routes: Map<Wire, Route>,
+  lanes: readonly number[],
+  tail: Strip["tail"],
+): Strip {
   const xs = [...lanes.map((x) => x - 4), ...placed.flatMap(({ item, x }) => [x, x + item.width])];
   for (const [wire, { label }] of routes) {
     if (label && wire.label) xs.push(label.x - wire.label.width / 2, label.x + wire.label.width / 2);

@@ -1,4 +1,5 @@
-// Nodes that follow each other without a branch form a strip, which is laid out as one node. A connection that a
+// Nodes that follow each other without a branch form a strip, which is laid out as one node. A connection
+// that a
 // longer way goes around, as a residual connection, is no branch: it runs beside the strip.
 
 export interface Link {

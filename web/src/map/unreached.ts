@@ -58,7 +58,8 @@ function topPaths(page: Page): string[] {
   const unused = page.trace.uncalled.filter((path) => path !== "" && !isUsed(path));
   const all = new Set(unused);
   const hasUnusedParent = (path: string) => {
-    for (let dot = path.lastIndexOf("."); dot > 0; dot = path.lastIndexOf(".", dot - 1)) if (all.has(path.slice(0, dot))) return true;
+    for (let dot = path.lastIndexOf("."); dot > 0; dot = path.lastIndexOf(".", dot - 1))
+      if (all.has(path.slice(0, dot))) return true;
     return false;
   };
   return unused.filter((path) => !hasUnusedParent(path));
@@ -90,10 +91,19 @@ function merged(paths: readonly string[]): { label: string; path: string }[] {
       before.path = `${stem}${before.first}–${number}`;
     } else {
       const name = path.slice(path.lastIndexOf(".") + 1);
-      rows.push({ label: name, path, first: number ?? name, stem, last: number === undefined ? NaN : Number(number) });
+      rows.push({
+        label: name,
+        path,
+        first: number ?? name,
+        stem,
+        last: number === undefined ? NaN : Number(number),
+      });
     }
   }
   if (rows.length <= MOST_OF_A_BOX) return rows;
   const rest = rows.slice(MOST_OF_A_BOX - 1);
-  return [...rows.slice(0, MOST_OF_A_BOX - 1), { label: `+ ${rest.length}`, path: rest.map((row) => row.path).join(", ") }];
+  return [
+    ...rows.slice(0, MOST_OF_A_BOX - 1),
+    { label: `+ ${rest.length}`, path: rest.map((row) => row.path).join(", ") },
+  ];
 }

@@ -82,7 +82,8 @@ class Camera implements View {
     svg.addEventListener("wheel", (event) => this.wheel(event), { signal, passive: false });
     svg.addEventListener("pointerdown", (event) => this.press(event), { signal });
     svg.addEventListener("pointermove", (event) => this.move(event), { signal });
-    for (const name of ["pointerup", "pointercancel"] as const) svg.addEventListener(name, (event) => this.release(event), { signal });
+    for (const name of ["pointerup", "pointercancel"] as const)
+      svg.addEventListener(name, (event) => this.release(event), { signal });
     return () => ending.abort();
   }
 
@@ -112,7 +113,8 @@ class Camera implements View {
     const now = this.pointOf(event);
     if (!this.isDragging && this.fingers.size < 2 && distance(now, this.pressedAt) < DRAG) return;
     // From here on the click at the end goes to the map, not to the node below.
-    if (!this.svg.current?.hasPointerCapture(event.pointerId)) this.svg.current?.setPointerCapture(event.pointerId);
+    if (!this.svg.current?.hasPointerCapture(event.pointerId))
+      this.svg.current?.setPointerCapture(event.pointerId);
     this.isDragging = true;
     const other = [...this.fingers].find(([id]) => id !== event.pointerId)?.[1];
     this.fingers.set(event.pointerId, now);

@@ -14,11 +14,13 @@ export function Dialog({ label, closeLabel, onClose, children }: DialogProps) {
   useEffect(() => {
     const element = dialog.current;
     if (element && !element.open) element.showModal();
+    element?.querySelector<HTMLElement>("[data-first]")?.focus();
     return () => element?.close();
   }, []);
   return (
     <dialog
-      ref={dialog} aria-label={label}
+      ref={dialog}
+      aria-label={label}
       onClose={onClose}
       onKeyDown={(event) => event.stopPropagation()}
       onClick={(event) => event.target === dialog.current && onClose()}
@@ -26,7 +28,9 @@ export function Dialog({ label, closeLabel, onClose, children }: DialogProps) {
       <div class="dialog-body">
         <div class="dialog-head">
           <h2>{label}</h2>
-          <button type="button" class="tool" aria-label={closeLabel} title={closeLabel} onClick={onClose}>×</button>
+          <button type="button" class="tool" aria-label={closeLabel} title={closeLabel} onClick={onClose}>
+            ×
+          </button>
         </div>
         {children}
       </div>

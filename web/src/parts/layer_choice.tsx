@@ -16,12 +16,34 @@ export function LayerChoice({ count, state, dispatch, say }: LayerChoiceProps) {
   const layer = Math.min(state.layer, last);
   return (
     <div class="layer-choice">
-      <button type="button" class="tool" title={say(MAP.previousLayer)} aria-label={say(MAP.previousLayer)} disabled={layer === 0} onClick={() => dispatch({ layer: layer - 1 })}>‹</button>
+      <button
+        type="button"
+        class="tool"
+        title={say(MAP.previousLayer)}
+        aria-label={say(MAP.previousLayer)}
+        disabled={layer === 0}
+        onClick={() => dispatch({ layer: layer - 1 })}
+      >
+        ‹
+      </button>
       <input
-        type="range" min={0} max={last} value={layer} aria-label={say(MAP.layerSlider)}
+        type="range"
+        min={0}
+        max={last}
+        value={layer}
+        aria-label={say(MAP.layerSlider)}
         onInput={(event) => dispatch({ layer: Number(event.currentTarget.value) })}
       />
-      <button type="button" class="tool" title={say(MAP.nextLayer)} aria-label={say(MAP.nextLayer)} disabled={layer === last} onClick={() => dispatch({ layer: layer + 1 })}>›</button>
+      <button
+        type="button"
+        class="tool"
+        title={say(MAP.nextLayer)}
+        aria-label={say(MAP.nextLayer)}
+        disabled={layer === last}
+        onClick={() => dispatch({ layer: layer + 1 })}
+      >
+        ›
+      </button>
       <output>{say(MAP.layer, { number: layer, last })}</output>
     </div>
   );

@@ -21,7 +21,13 @@ export function codeSpans(text: string): Span[] {
 }
 
 export function Prose({ text }: { text: string }) {
-  return <>{codeSpans(text).map((span, at) => (span.isCode ? <code key={at}>{visible(span.text)}</code> : visible(span.text)))}</>;
+  return (
+    <>
+      {codeSpans(text).map((span, at) =>
+        span.isCode ? <code key={at}>{visible(span.text)}</code> : visible(span.text),
+      )}
+    </>
+  );
 }
 
 export function Verdict({ holds }: { holds: boolean | null | undefined }) {

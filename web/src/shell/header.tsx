@@ -31,10 +31,21 @@ export function Header({ onHelp, onSearch, onTeach, ...props }: HeaderProps) {
           {isRandom && <span class="warning">{say(SHELL.randomWeights)}</span>}
         </p>
         <div class="tools">
-          {(page.explanations ?? []).length > 0 && <Tool label={say(SHELL.teach)} onClick={onTeach}><Icon path="M5 3.5v9l7-4.5z" isFilled /></Tool>}
-          <Tool label={say(SHELL.search)} onClick={onSearch}><Icon path="M10.4 10.4 14 14M11.5 7a4.5 4.5 0 1 1-9 0 4.5 4.5 0 0 1 9 0z" /></Tool>
-          <Tool label={say(SHELL.help)} onClick={onHelp}>?</Tool>
-          <Tool label={say(SHELL.language)} onClick={() => dispatch({ language: state.language === "en" ? "zh" : "en" })}>
+          {(page.explanations ?? []).length > 0 && (
+            <Tool label={say(SHELL.teach)} onClick={onTeach}>
+              <Icon path="M5 3.5v9l7-4.5z" isFilled />
+            </Tool>
+          )}
+          <Tool label={say(SHELL.search)} onClick={onSearch}>
+            <Icon path="M10.4 10.4 14 14M11.5 7a4.5 4.5 0 1 1-9 0 4.5 4.5 0 0 1 9 0z" />
+          </Tool>
+          <Tool label={say(SHELL.help)} onClick={onHelp}>
+            ?
+          </Tool>
+          <Tool
+            label={say(SHELL.language)}
+            onClick={() => dispatch({ language: state.language === "en" ? "zh" : "en" })}
+          >
             {say(SHELL.language)}
           </Tool>
           <Tool label={say(theme)} onClick={() => dispatch({ theme: NEXT_THEME[state.theme] })}>
@@ -51,7 +62,15 @@ export function Header({ onHelp, onSearch, onTeach, ...props }: HeaderProps) {
   );
 }
 
-function Tool({ label, onClick, children }: { label: string; onClick: () => void; children: ComponentChildren }) {
+function Tool({
+  label,
+  onClick,
+  children,
+}: {
+  label: string;
+  onClick: () => void;
+  children: ComponentChildren;
+}) {
   return (
     <button type="button" class="tool" aria-label={label} title={label} onClick={onClick}>
       {children}

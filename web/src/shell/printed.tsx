@@ -1,4 +1,5 @@
-// What goes on paper: every view that has data, each on a page of its own. The table goes only if it is looked at.
+// What goes on paper: every view that has data, each on a page of its own. The table goes only if it is
+// looked at.
 import { failuresOf } from "../map/failures";
 import { PrintedMap } from "../map/printed_map";
 import { FailureText } from "../views/failure";
@@ -13,16 +14,36 @@ export function Printed(props: ViewProps) {
     if (name === "table") return state.view === "table";
     return name === "failure" ? hasFailure(page) : VIEWS[name].hasData(page, prompt);
   };
-  return <>{VIEW_NAMES.filter(isPrinted).map((name) => <section key={name} class="printed-view"><PrintedView name={name} {...props} /></section>)}</>;
+  return (
+    <>
+      {VIEW_NAMES.filter(isPrinted).map((name) => (
+        <section key={name} class="printed-view">
+          <PrintedView name={name} {...props} />
+        </section>
+      ))}
+    </>
+  );
 }
 
 function PrintedView({ name, ...props }: ViewProps & { name: ViewName }) {
   const { page, index, say } = props;
   const state = { ...props.state, view: name };
   const title = <h2>{say(VIEW_TITLES[name])}</h2>;
-  if (name === "map") return <>{title}<PrintedMap {...{ index, state, say }} failures={null} /></>;
+  if (name === "map")
+    return (
+      <>
+        {title}
+        <PrintedMap {...{ index, state, say }} failures={null} />
+      </>
+    );
   if (name === "failure") {
-    return <>{title}<FailureText {...props} /><PrintedMap {...{ index, state, say }} failures={failuresOf(page, index)} /></>;
+    return (
+      <>
+        {title}
+        <FailureText {...props} />
+        <PrintedMap {...{ index, state, say }} failures={failuresOf(page, index)} />
+      </>
+    );
   }
   const { component: Component } = VIEWS[name];
   return <Component {...props} state={state} />;

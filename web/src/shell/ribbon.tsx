@@ -11,7 +11,8 @@ export function changes(flow: readonly FlowStep[]): { step: FlowStep; by: string
   const found: { step: FlowStep; by: string[] }[] = [];
   for (const step of flow) {
     const last = found.at(-1);
-    if (last && last.step.dims.join() === step.dims.join() && last.step.shape.join() === step.shape.join()) last.by.push(step.at);
+    if (last && last.step.dims.join() === step.dims.join() && last.step.shape.join() === step.shape.join())
+      last.by.push(step.at);
     else found.push({ step, by: [step.at] });
   }
   return found;

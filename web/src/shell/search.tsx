@@ -36,7 +36,9 @@ export function Search({ index, layer, dispatch, say, onClose }: SearchProps) {
     const around = ancestors(index, hit.node).map((box) => box.id);
     dispatch(({ open }) => ({ view: "map", node: hit.node.id, open: [...open, ...around] }));
     onClose();
-    requestAnimationFrame(() => document.getElementById(`node-${hit.node.id}`)?.focus({ preventScroll: true }));
+    requestAnimationFrame(() =>
+      document.getElementById(`node-${hit.node.id}`)?.focus({ preventScroll: true }),
+    );
   };
   const press = (event: KeyboardEvent) => {
     if (event.key === "ArrowDown") setAt(Math.min(current + 1, hits.length - 1));
@@ -48,16 +50,33 @@ export function Search({ index, layer, dispatch, say, onClose }: SearchProps) {
   return (
     <Dialog label={say(SEARCH.title)} closeLabel={say(HELP.close)} onClose={onClose}>
       <input
-        class="filter" type="text" role="combobox" aria-expanded="true" aria-controls="search-results" aria-activedescendant={`hit-${current}`}
-        aria-label={say(SEARCH.title)} placeholder={say(SEARCH.hint)} value={query} autofocus
-        onInput={(event) => { setQuery(event.currentTarget.value); setAt(0); }} onKeyDown={press}
+        class="filter"
+        type="text"
+        role="combobox"
+        aria-expanded="true"
+        aria-controls="search-results"
+        aria-activedescendant={`hit-${current}`}
+        aria-label={say(SEARCH.title)}
+        placeholder={say(SEARCH.hint)}
+        value={query}
+        data-first
+        onInput={(event) => {
+          setQuery(event.currentTarget.value);
+          setAt(0);
+        }}
+        onKeyDown={press}
       />
       {hits.length === 0 && <p class="quiet">{say(SEARCH.none)}</p>}
       <ul id="search-results" role="listbox" aria-label={say(SEARCH.results)} class="hits">
         {hits.map((hit, number) => (
           <li
-            key={hit.node.id} id={`hit-${number}`} role="option" aria-selected={number === current}
-            ref={(element) => { if (number === current) element?.scrollIntoView({ block: "nearest" }); }}
+            key={hit.node.id}
+            id={`hit-${number}`}
+            role="option"
+            aria-selected={number === current}
+            ref={(element) => {
+              if (number === current) element?.scrollIntoView({ block: "nearest" });
+            }}
             onClick={() => choose(hit)}
           >
             <code>{visible(hit.path)}</code> <span class="quiet">{visible(hit.type)}</span>
@@ -80,7 +99,9 @@ export function Search({ index, layer, dispatch, say, onClose }: SearchProps) {
 /** Those whose path or type has every word; names that begin with the query come first. */
 function matching(all: readonly Hit[], query: string): Hit[] {
   const words = query.toLowerCase().split(/\s+/).filter(Boolean);
-  const found = all.filter(({ path, type }) => words.every((word) => `${path} ${type}`.toLowerCase().includes(word)));
+  const found = all.filter(({ path, type }) =>
+    words.every((word) => `${path} ${type}`.toLowerCase().includes(word)),
+  );
   const first = words[0] ?? "";
   const starts = ({ node }: Hit) => Number(!node.label.toLowerCase().startsWith(first));
   return [...found].sort((a, b) => starts(a) - starts(b)).slice(0, MOST);

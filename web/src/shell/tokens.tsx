@@ -7,13 +7,22 @@ import { SHELL } from "../words/shell";
 
 export function Tokens({ page, state, dispatch, say }: ViewProps) {
   const chosen = useRef<HTMLButtonElement>(null);
-  useEffect(() => chosen.current?.scrollIntoView?.({ block: "nearest", inline: "nearest" }), [state.position, state.prompt]);
+  useEffect(
+    () => chosen.current?.scrollIntoView?.({ block: "nearest", inline: "nearest" }),
+    [state.position, state.prompt],
+  );
   const tokens = page.trace.inputs[state.prompt]?.tokens ?? [];
   if (tokens.length === 0) return null;
   return (
     <div class="prompt">
-      {page.trace.inputs.length > 1 && <PromptChoice page={page} state={state} dispatch={dispatch} say={say} />}
-      <div class={`tokens${tokens.length > 60 ? " tokens-many" : tokens.length > 20 ? " tokens-some" : ""}`} role="group" aria-label={say(SHELL.tokens)}>
+      {page.trace.inputs.length > 1 && (
+        <PromptChoice page={page} state={state} dispatch={dispatch} say={say} />
+      )}
+      <div
+        class={`tokens${tokens.length > 60 ? " tokens-many" : tokens.length > 20 ? " tokens-some" : ""}`}
+        role="group"
+        aria-label={say(SHELL.tokens)}
+      >
         {tokens.map((token, position) => {
           const isChosen = position === state.position;
           return (
@@ -37,8 +46,14 @@ export function Tokens({ page, state, dispatch, say }: ViewProps) {
   );
 }
 
-function PromptChoice({ page, state, dispatch, say }: Pick<ViewProps, "page" | "state" | "dispatch" | "say">) {
-  const change = (event: Event) => dispatch({ prompt: Number((event.currentTarget as HTMLSelectElement).value) });
+function PromptChoice({
+  page,
+  state,
+  dispatch,
+  say,
+}: Pick<ViewProps, "page" | "state" | "dispatch" | "say">) {
+  const change = (event: Event) =>
+    dispatch({ prompt: Number((event.currentTarget as HTMLSelectElement).value) });
   return (
     <label class="prompt-choice">
       <span class="quiet">{say(SHELL.prompt)}</span>

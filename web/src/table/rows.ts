@@ -39,43 +39,105 @@ export function rowsOf(page: Page, withOperations: boolean): Row[] {
   const rows = page.trace.calls.map((call) => ({ place: call.index, row: rowOfCall(call) }));
   if (!withOperations) return rows.map(({ row }) => row);
   const operations = page.trace.calls.flatMap((call) =>
-    (call.ops ?? []).map((operation, number) => ({ place: operation.place - 0.5, row: rowOfOperation(call, operation, number) })),
+    (call.ops ?? []).map((operation, number) => ({
+      place: operation.place - 0.5,
+      row: rowOfOperation(call, operation, number),
+    })),
   );
   return [...rows, ...operations].sort((a, b) => a.place - b.place).map(({ row }) => row);
 }
 
 function rowOfCall(call: ModuleCall): Row {
   return {
-    call: call.index, operation: null, depth: call.depth, path: call.path, type: call.type, failed: call.failed ?? false,
-    inputs: call.inputs, outputs: call.outputs, parameters: call.parameters.total, macs: call.macs ?? null,
-    hasUnknownMacs: (call.macs_unknown ?? []).length > 0, seconds: call.seconds, bytes: call.peak_bytes ?? null,
+    call: call.index,
+    operation: null,
+    depth: call.depth,
+    path: call.path,
+    type: call.type,
+    failed: call.failed ?? false,
+    inputs: call.inputs,
+    outputs: call.outputs,
+    parameters: call.parameters.total,
+    macs: call.macs ?? null,
+    hasUnknownMacs: (call.macs_unknown ?? []).length > 0,
+    seconds: call.seconds,
+    bytes: call.peak_bytes ?? null,
     statistics: call.outputs[0]?.statistics ?? null,
   };
 }
 
 function rowOfOperation(call: ModuleCall, operation: OpCall, number: number): Row {
   return {
-    call: call.index, operation: number, depth: call.depth + 1, path: call.path, type: operation.name, failed: operation.failed ?? false,
-    inputs: operation.inputs, outputs: operation.outputs, parameters: null, macs: operation.macs ?? null,
-    hasUnknownMacs: (operation.macs_unknown ?? []).length > 0, seconds: null, bytes: null,
+    call: call.index,
+    operation: number,
+    depth: call.depth + 1,
+    path: call.path,
+    type: operation.name,
+    failed: operation.failed ?? false,
+    inputs: operation.inputs,
+    outputs: operation.outputs,
+    parameters: null,
+    macs: operation.macs ?? null,
+    hasUnknownMacs: (operation.macs_unknown ?? []).length > 0,
+    seconds: null,
+    bytes: null,
     statistics: operation.outputs[0]?.statistics ?? null,
   };
 }
 
 const shapes = (tensors: readonly TensorSpec[]) => tensors.map(shapeText).join(", ");
-const sizes = (tensors: readonly TensorSpec[]) => tensors[0]?.shape.reduce((product, size) => product * size, 1) ?? null;
+const sizes = (tensors: readonly TensorSpec[]) =>
+  tensors[0]?.shape.reduce((product, size) => product * size, 1) ?? null;
 
-function number(name: string, title: Said, value: (row: Row) => number | null | undefined, text: (number: number) => string): Column {
+function number(
+  name: string,
+  title: Said,
+  value: (row: Row) => number | null | undefined,
+  text: (number: number) => string,
+): Column {
   const given = (row: Row) => value(row) ?? null;
-  return { name, title, isNumber: true, value: given, text: (row) => { const one = given(row); return one === null ? "" : text(one); } };
+  return {
+    name,
+    title,
+    isNumber: true,
+    value: given,
+    text: (row) => {
+      const one = given(row);
+      return one === null ? "" : text(one);
+    },
+  };
 }
 
 export const COLUMNS: readonly Column[] = [
   number("call", TABLE.number, (row) => row.call, String),
-  { name: "path", title: TABLE.module, isNumber: false, text: (row) => visible(row.path), value: (row) => row.path },
-  { name: "type", title: TABLE.type, isNumber: false, text: (row) => visible(row.type), value: (row) => row.type },
-  { name: "input", title: TABLE.inputs, isNumber: false, text: (row) => shapes(row.inputs), value: (row) => sizes(row.inputs) },
-  { name: "output", title: TABLE.outputs, isNumber: false, text: (row) => shapes(row.outputs), value: (row) => sizes(row.outputs) },
+  {
+    name: "path",
+    title: TABLE.module,
+    isNumber: false,
+    text: (row) => visible(row.path),
+    value: (row) => row.path,
+  },
+  {
+    name: "type",
+    title: TABLE.type,
+    isNumber: false,
+    text: (row) => visible(row.type),
+    value: (row) => row.type,
+  },
+  {
+    name: "input",
+    title: TABLE.inputs,
+    isNumber: false,
+    text: (row) => shapes(row.inputs),
+    value: (row) => sizes(row.inputs),
+  },
+  {
+    name: "output",
+    title: TABLE.outputs,
+    isNumber: false,
+    text: (row) => shapes(row.outputs),
+    value: (row) => sizes(row.outputs),
+  },
   number("params", TABLE.parameters, (row) => row.parameters, grouped),
   {
     ...number("macs", TABLE.macs, (row) => row.macs, grouped),
@@ -115,11 +177,18 @@ export function sorted(rows: readonly Row[], column: Column, isDown: boolean): R
 
 export function toCsv(rows: readonly Row[], columns: readonly Column[]): string {
   const cell = (text: string) => (/[",\r\n]/.test(text) ? `"${text.replace(/"/g, '""')}"` : text);
-  const values = (row: Row) => columns.map((column) => (column.isNumber ? String(column.value(row) ?? "") : column.text(row)));
-  return [columns.map(({ name }) => name), ...rows.map(values)].map((line) => `${line.map(cell).join(",")}\r\n`).join("");
+  const values = (row: Row) =>
+    columns.map((column) => (column.isNumber ? String(column.value(row) ?? "") : column.text(row)));
+  return [columns.map(({ name }) => name), ...rows.map(values)]
+    .map((line) => `${line.map(cell).join(",")}\r\n`)
+    .join("");
 }
 
-export function toMarkdown(rows: readonly Row[], columns: readonly Column[], say: (said: Said) => string): string {
+export function toMarkdown(
+  rows: readonly Row[],
+  columns: readonly Column[],
+  say: (said: Said) => string,
+): string {
   const cell = (text: string) => text.replace(/[\\|`*_<>[\]~$&#]/g, "\\$&");
   const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |\n`;
   const head = line(columns.map((column) => cell(say(column.title))));

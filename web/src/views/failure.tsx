@@ -11,7 +11,10 @@ import { FAILURE } from "../words/failure";
 import type { Say } from "../words/say";
 import type { View, ViewProps } from "./view";
 
-export const failure: View = { component: FailureView, hasData: (page) => hasFailure(page) || page.check != null };
+export const failure: View = {
+  component: FailureView,
+  hasData: (page) => hasFailure(page) || page.check != null,
+};
 
 const NONE: ReadonlySet<number> = new Set();
 
@@ -22,12 +25,25 @@ function FailureView({ page, index, state, dispatch, say }: ViewProps) {
   useEffect(() => show(), [failures]);
   const checks = page.check?.checks ?? [];
   if (!hasFailure(page)) {
-    return <section class="left-out padded"><p>{say(FAILURE.nothingChecked)}</p><Checks checks={checks} say={say} /></section>;
+    return (
+      <section class="left-out padded">
+        <p>{say(FAILURE.nothingChecked)}</p>
+        <Checks checks={checks} say={say} />
+      </section>
+    );
   }
   return (
     <div class="map-view">
       <div class="map-side">
-        {page.graph.nodes.length > 0 && <Canvas {...{ index, state, dispatch, say }} failed={failures.failed} bad={failures.bad} told={NONE} remarks={failures.remarks} />}
+        {page.graph.nodes.length > 0 && (
+          <Canvas
+            {...{ index, state, dispatch, say }}
+            failed={failures.failed}
+            bad={failures.bad}
+            told={NONE}
+            remarks={failures.remarks}
+          />
+        )}
       </div>
       <aside class="inspector failure-text" tabIndex={0} aria-label={say(FAILURE.region)}>
         <FailureText {...{ page, index, say }} onShow={(node) => show([node])} />
@@ -48,7 +64,14 @@ export function FailureText({ page, index, say, onShow }: FailureTextProps) {
       {error && <Broken {...{ error, say }} unreached={[...index.graph.unreached.values()]} />}
       {blames(page).map((group) => {
         const node = group[0] && blamedNode(group[0], page, index);
-        return <Blamed key={group[0]?.name} checks={group} say={say} onShow={node && onShow ? () => onShow(node) : null} />;
+        return (
+          <Blamed
+            key={group[0]?.name}
+            checks={group}
+            say={say}
+            onShow={node && onShow ? () => onShow(node) : null}
+          />
+        );
       })}
       <Checks checks={page.check?.checks ?? []} say={say} />
     </>
@@ -58,18 +81,47 @@ export function FailureText({ page, index, say, onShow }: FailureTextProps) {
 function Broken({ error, unreached, say }: { error: Failure; unreached: readonly string[]; say: Say }) {
   return (
     <section>
-      <h2 class="verdict-bad">{say(FAILURE.stopped, { type: visible(error.type), path: visible(error.path) || say(FAILURE.model) })}</h2>
-      {error.diagnosis && <><h3>{say(FAILURE.cause)}</h3><p class="diagnosis"><Prose text={error.diagnosis} /></p></>}
-      {error.inputs.length > 0 && (
-        <><h3>{say(FAILURE.got)}</h3>{error.inputs.map((tensor, at) => <p key={at}><code>{visible(tensor.name)}</code> <Shape dims={tensor.dims} shape={tensor.shape} /></p>)}</>
+      <h2 class="verdict-bad">
+        {say(FAILURE.stopped, { type: visible(error.type), path: visible(error.path) || say(FAILURE.model) })}
+      </h2>
+      {error.diagnosis && (
+        <>
+          <h3>{say(FAILURE.cause)}</h3>
+          <p class="diagnosis">
+            <Prose text={error.diagnosis} />
+          </p>
+        </>
       )}
-      {error.source && <><h3>{say(FAILURE.line)}</h3><SourceText text={error.source} /></>}
+      {error.inputs.length > 0 && (
+        <>
+          <h3>{say(FAILURE.got)}</h3>
+          {error.inputs.map((tensor, at) => (
+            <p key={at}>
+              <code>{visible(tensor.name)}</code> <Shape dims={tensor.dims} shape={tensor.shape} />
+            </p>
+          ))}
+        </>
+      )}
+      {error.source && (
+        <>
+          <h3>{say(FAILURE.line)}</h3>
+          <SourceText text={error.source} />
+        </>
+      )}
       <h3>{say(FAILURE.message)}</h3>
       <pre class="source">{visibleLines(error.message)}</pre>
       {unreached.length > 0 && (
         <>
-          <h3>{say(FAILURE.unreached)} <span class="quiet">({say(FAILURE.unreachedHow)})</span></h3>
-          <ul class="operations">{unreached.map((path) => <li key={path} class="quiet"><code>{visible(path)}</code></li>)}</ul>
+          <h3>
+            {say(FAILURE.unreached)} <span class="quiet">({say(FAILURE.unreachedHow)})</span>
+          </h3>
+          <ul class="operations">
+            {unreached.map((path) => (
+              <li key={path} class="quiet">
+                <code>{visible(path)}</code>
+              </li>
+            ))}
+          </ul>
         </>
       )}
     </section>
@@ -79,11 +131,24 @@ function Broken({ error, unreached, say }: { error: Failure; unreached: readonly
 /** "model.py, line 27, in forward: code": the place, then the code below it. */
 function SourceText({ text }: { text: string }) {
   const [, place = "", code = text] = /^(.*?, line \d+[^:]*): (.*)$/s.exec(text) ?? [];
-  return <>{place && <p class="quiet">{visible(place)}</p>}<pre class="source">{visibleLines(code)}</pre></>;
+  return (
+    <>
+      {place && <p class="quiet">{visible(place)}</p>}
+      <pre class="source">{visibleLines(code)}</pre>
+    </>
+  );
 }
 
 /** What one line breaks: its operation and its remedy stand once. */
-function Blamed({ checks, say, onShow }: { checks: readonly CheckResult[]; say: Say; onShow: (() => void) | null }) {
+function Blamed({
+  checks,
+  say,
+  onShow,
+}: {
+  checks: readonly CheckResult[];
+  say: Say;
+  onShow: (() => void) | null;
+}) {
   const [check] = checks;
   if (!check) return null;
   const axes = (names: readonly string[] | undefined) => `[${(names ?? []).map(visible).join(", ")}]`;
@@ -91,17 +156,61 @@ function Blamed({ checks, say, onShow }: { checks: readonly CheckResult[]; say: 
     <section class="blamed">
       {checks.map((one) => (
         <div key={one.name}>
-          <h2 class="verdict-bad"><Verdict holds={false} /> {visible(one.name)}</h2>
-          <p><Prose text={one.sentence} /></p>
+          <h2 class="verdict-bad">
+            <Verdict holds={false} /> {visible(one.name)}
+          </h2>
+          <p>
+            <Prose text={one.sentence} />
+          </p>
         </div>
       ))}
-      {check.source && <><h3>{say(FAILURE.line)}</h3><p class="quiet">{placeOf(check.source)}</p><pre class="source">{visibleLines(check.source.text)}</pre></>}
-      {check.operation && (
-        <p><code>{visible(check.operation)}</code>{check.path && <> · <code>{visible(check.path)}</code></>}{(check.before ?? []).length > 0 && <span class="mono"> {axes(check.before)} → {axes(check.after)}</span>}</p>
+      {check.source && (
+        <>
+          <h3>{say(FAILURE.line)}</h3>
+          <p class="quiet">{placeOf(check.source)}</p>
+          <pre class="source">{visibleLines(check.source.text)}</pre>
+        </>
       )}
-      {check.likely && <><h3>{say(FAILURE.likely)}</h3><p><Prose text={check.likely} /></p></>}
-      {check.instead && <><h3>{say(FAILURE.instead)}</h3><p class="source good-source"><Prose text={check.instead} /></p></>}
-      {onShow && <p><button type="button" class="link" onClick={onShow}>{say(FAILURE.onMap)}</button></p>}
+      {check.operation && (
+        <p>
+          <code>{visible(check.operation)}</code>
+          {check.path && (
+            <>
+              {" "}
+              · <code>{visible(check.path)}</code>
+            </>
+          )}
+          {(check.before ?? []).length > 0 && (
+            <span class="mono">
+              {" "}
+              {axes(check.before)} → {axes(check.after)}
+            </span>
+          )}
+        </p>
+      )}
+      {check.likely && (
+        <>
+          <h3>{say(FAILURE.likely)}</h3>
+          <p>
+            <Prose text={check.likely} />
+          </p>
+        </>
+      )}
+      {check.instead && (
+        <>
+          <h3>{say(FAILURE.instead)}</h3>
+          <p class="source good-source">
+            <Prose text={check.instead} />
+          </p>
+        </>
+      )}
+      {onShow && (
+        <p>
+          <button type="button" class="link" onClick={onShow}>
+            {say(FAILURE.onMap)}
+          </button>
+        </p>
+      )}
     </section>
   );
 }
@@ -115,10 +224,17 @@ function Checks({ checks, say }: { checks: readonly CheckResult[]; say: Say }) {
   if (checks.length === 0) return null;
   return (
     <details class="all-checks">
-      <summary>{say(FAILURE.otherChecks)} ({checks.length})</summary>
+      <summary>
+        {say(FAILURE.otherChecks)} ({checks.length})
+      </summary>
       <ul class="operations">
         {checks.map((check) => (
-          <li key={check.name}><Verdict holds={check.holds} /> <strong>{visible(check.name)}</strong> <span class="quiet"><Prose text={check.holds === null ? check.reason || say(FAILURE.notJudged) : check.sentence} /></span></li>
+          <li key={check.name}>
+            <Verdict holds={check.holds} /> <strong>{visible(check.name)}</strong>{" "}
+            <span class="quiet">
+              <Prose text={check.holds === null ? check.reason || say(FAILURE.notJudged) : check.sentence} />
+            </span>
+          </li>
         ))}
       </ul>
     </details>

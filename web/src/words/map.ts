@@ -21,8 +21,14 @@ export const MAP = {
   nodeName: ["{shown}, {kind}{count}", "{shown}，{kind}{count}"],
   times: [", {count} equal blocks", "，{count} 个相同的 block"],
   close: ["Close (←)", "收起 (←)"],
-  nothing: ["Choose a box or an operation: its shapes, cost and values are shown here.", "选择一个模块或操作，这里会显示它的形状、开销和数值。"],
-  howTo: ["↑ ↓ in order of execution · → ← open and close · ? all keys", "↑ ↓ 按执行顺序移动 · → ← 展开与收起 · ? 全部按键"],
+  nothing: [
+    "Choose a box or an operation: its shapes, cost and values are shown here.",
+    "选择一个模块或操作，这里会显示它的形状、开销和数值。",
+  ],
+  howTo: [
+    "↑ ↓ in order of execution · → ← open and close · ? all keys",
+    "↑ ↓ 按执行顺序移动 · → ← 展开与收起 · ? 全部按键",
+  ],
 } satisfies Record<string, Said>;
 
 export const INSPECTOR = {

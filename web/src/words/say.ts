@@ -8,5 +8,7 @@ export type Say = (said: Said, values?: Values) => string;
 /** Returns the function that says a text in a language. */
 export function speaker(language: Language): Say {
   return ([english, chinese], values = {}) =>
-    (language === "zh" ? chinese : english).replace(/\{(\w+)\}/g, (whole, name: string) => String(values[name] ?? whole));
+    (language === "zh" ? chinese : english).replace(/\{(\w+)\}/g, (whole, name: string) =>
+      String(values[name] ?? whole),
+    );
 }

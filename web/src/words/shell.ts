@@ -16,7 +16,10 @@ export const VIEW_TITLES: Record<ViewName, Said> = {
 export const SHELL = {
   views: ["Views", "视图"],
   shapes: ["Shapes on the way", "形状的变化"],
-  tokens: ["Tokens of the prompt; the chosen one drives every view", "prompt 的各个 token；选中的 token 决定各视图的内容"],
+  tokens: [
+    "Tokens of the prompt; the chosen one drives every view",
+    "prompt 的各个 token；选中的 token 决定各视图的内容",
+  ],
   token: ["Token {position}, {text}, id {id}", "第 {position} 个 token，{text}，id {id}"],
   prompt: ["Prompt", "prompt"],
   language: ["中文", "English"],
