@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from contextlib import ExitStack
 from itertools import product
 from xml.etree import ElementTree
 
@@ -17,6 +18,7 @@ from gptrace.record import Trace
 from gptrace.report import View, render
 from gptrace.report.pictures.layout import Layout
 from gptrace.report.pictures.scene import scene_of
+from tests.graph.recording import Recording
 
 nn = torch.nn
 SVG = "{http://www.w3.org/2000/svg}"
@@ -140,3 +142,17 @@ def test_without_quickjs_an_svg_says_how_to_install_it(trace: Trace, monkeypatch
         render(trace, "svg")
     assert caught.value.hint == "pip install quickjs-ng"
     assert render(trace, "mermaid").startswith("---")
+
+
+def test_boxes_nested_deep_are_closed() -> None:
+    recording = Recording()
+    with ExitStack() as stack:
+        calls = [
+            stack.enter_context(recording.call(f"a{depth}", recording.argument("x"))) for depth in range(300)
+        ]
+        made = recording.op("relu", recording.op("neg", recording.argument("x")))
+        for call in calls:
+            call.outputs = [made]
+    shown = texts(render(recording.trace(), "svg", View(depth=999)))
+    assert [f"a{depth}" in shown for depth in (49, 50, 51)] == [True, True, False]
+    assert "250 deeper boxes are closed" in " ".join(shown)
