@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 from msgspec.structs import replace
@@ -63,7 +63,7 @@ def overlapping(found: list[Box]) -> list[tuple[str, str]]:
     ],
 )
 def test_every_text_of_a_picture_can_be_read(
-    opened: Opened, name: str, view: dict[str, object], theme: Literal["light", "dark"]
+    opened: Opened, name: str, view: dict[str, Any], theme: Literal["light", "dark"]
 ) -> None:
     svg = trace(name).picture(theme=theme, **view)
     page = opened.open(svg, suffix=".svg", width=1600, height=900)
