@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 import gptrace
 from gptrace.report import View, outputs, render
-from gptrace.report.parts import Lines, Part, line
+from gptrace.report.parts import Facts, Lines, Part, line
 from gptrace.report.svg import to_svg
 
 EXAMPLES = Path(__file__).parent / "examples"
@@ -48,7 +48,8 @@ def draw_check(path: Path) -> None:
     try:
         for name, check in MISTAKES:
             record = gptrace.check(f"{name}.py:GPT", only=[check])
-            *_, details = outputs.parts(record, View(width=width, lang="en"))
+            shown = outputs.parts(record, View(width=width, lang="en"))
+            *_, details = (part for part in shown if isinstance(part, Facts))
             command = f"gptrace check --model {name}.py:GPT --only {check}"
             parts += [_typed(command, "..."), details]
     finally:

@@ -12,15 +12,13 @@ from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack
 
 from gptrace import record
 from gptrace.measures import Measures
-from gptrace.model.config import PRESETS
 from gptrace.model.on_demand import Model, is_module
-from gptrace.model.weights import hub
-from gptrace.model.weights.packaged import PACKAGED, model_to_predict
+from gptrace.model.preset_list import presets as presets
+from gptrace.model.weights.packaged import model_to_predict
 from gptrace.predict.validation import DEFAULT_NEW_TOKENS
 from gptrace.session import Session
 from gptrace.text.lines import PromptLines
 from gptrace.text.prompt_source import Ids, Text
-from gptrace.versions import versions_with
 
 if TYPE_CHECKING:
     from gptrace.predict.generate import Listener
@@ -333,26 +331,3 @@ def tokens_stream(
     [4, 0, 2]
     """
     return Session(tokenizer=tokenizer).tokens_stream(prompts, special=special)
-
-
-def presets() -> record.Presets:
-    """Return the models that have a name, with their sizes, without torch.
-
-    >>> presets().models[0].parameters.total
-    163009536
-    """
-    models = []
-    for name, (aliases, config) in PRESETS.items():
-        count = config.parameter_count()
-        head = 0 if config.tie_head else config.vocab_size * config.emb_dim
-        parameters = record.PresetParameters(count, count - head)
-        models.append(record.Preset(name, aliases, config.to_dict(), parameters, 4 * count, _published(name)))
-    return record.Presets(versions_with(), tuple(models))
-
-
-def _published(preset: str) -> record.PublishedWeights | None:
-    if preset in PACKAGED:
-        return record.PublishedWeights(at_hand=True, in_package=True)
-    if preset in hub.PUBLISHED:
-        return record.PublishedWeights(at_hand=hub.folder_at_hand(preset) is not None)
-    return None

@@ -112,8 +112,16 @@ class Session(PredictingSession):
         page = trace.page(lang=language)
         if failure is None:
             page = self._views(page, GivenPrompts(text, ids, special, truncate), k)
-        found = self.check(lang=language) if check else None
-        return TracedPage(replace(page, check=found), failure)
+        return TracedPage(self._checked(page) if check else page, failure)
+
+    def _checked(self, page: record.Page) -> record.Page:
+        """Return the page with what the checks find; where they cannot run, it says why."""
+        from gptrace.predict.page.left_out import ViewsLeftOut
+
+        left_out, found = ViewsLeftOut(), None
+        with left_out.where_impossible("failure"):
+            found = self.check(lang=page.language)
+        return replace(page, check=found, left_out=(*page.left_out, *left_out.records))
 
     def explain(
         self, text: Text | None = None, *, ids: Ids | None = None, special: bool = True,

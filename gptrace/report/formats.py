@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from gptrace.errors import OptionError
 from gptrace.record import Check, Page, Report, Trace
 from gptrace.record.writing import item_dicts, json_pieces, to_json
+from gptrace.report.glyphs import has_all_glyphs
 from gptrace.report.titles import title_of
 from gptrace.report.view import View
 
@@ -89,7 +90,8 @@ def _html(report: Report, view: View) -> Iterator[str]:
 
     if isinstance(report, Trace | Page):
         page = report if isinstance(report, Page) else report.page()
-        yield to_document(replace(page, language=view.language_of(report)), view.theme)
+        page = replace(page, language=view.language_of(report))
+        yield to_document(page, view.theme, is_ascii=not has_all_glyphs(view.encoding))
         return
     title = title_of(report)
     yield to_page(outputs.parts(_whole(report), view), title, view.language_of(report), view.theme)

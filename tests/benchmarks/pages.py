@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -43,11 +44,9 @@ def pages(table: Table) -> None:
         )
         executable = next(filter(None, map(shutil.which, _BROWSERS)), None)
         browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
-        sizes = [[page.stat().st_size / 1024] for page in (ours, theirs)]
-        row(table, "page of 12 layers", *sizes, "KiB", "≤ 586 KiB", "torchvista")
-        found = alternate(
-            {page.stem: lambda page=page: _paint(browser, page) for page in (ours, theirs)}, ROUNDS
-        )
+        size, their_size = ([page.stat().st_size / 1024] for page in (ours, theirs))
+        row(table, "page of 12 layers", size, their_size, "KiB", "≤ 586 KiB", "torchvista")
+        found = alternate({page.stem: partial(_paint, browser, page) for page in (ours, theirs)}, ROUNDS)
         mine, others = found["gptrace"], found["torchvista"]
         row(table, "the same, first paint", mine, others, "s", "≤ 0.5 s", "torchvista")
         opened = [_open_block(browser, ours) for _ in range(ROUNDS)]

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import transformers
+from msgspec.structs import replace
 
 import gptrace
 from gptrace import Session
@@ -18,10 +19,11 @@ from gptrace.model.gpt import GPTModel
 from gptrace.model.quiet_torch import torch
 from gptrace.predict.attention.place import AttentionPlace
 from gptrace.predict.attention.recorder import AttentionRecorder
-from gptrace.predict.page.budget import fitted
+from gptrace.predict.page.budget import MOST_BYTES, fitted
 from gptrace.predict.page.left_out import ViewsLeftOut
 from gptrace.record import AttentionMap, Page
 from gptrace.record.writing import deflated
+from gptrace.report import render
 from tests.models.attending import AttendingGPT
 from tests.models.collection import build
 from tests.models.right_models import RIGHT_MODELS
@@ -145,7 +147,12 @@ def test_the_other_views_are_what_the_commands_say(tiny: GPTModel) -> None:
     page = session.page(texts, k=3)
     lens, loss = session.lens(texts, k=3).results, session.loss(texts).results
     for number, prompt in enumerate(page.prompts):
-        assert_same_but_for_rounding(prompt.lens, lens[number])
+        assert prompt.lens is not None
+        for layer, expected in zip(prompt.lens.layers, lens[number].layers, strict=True):
+            # The cells of a page have more candidates.
+            cells = tuple(replace(cell, candidates=cell.candidates[:1]) for cell in layer.cells)
+            assert_same_but_for_rounding(replace(layer, cells=cells), expected)
+        assert_same_but_for_rounding(prompt.lens.tokens, lens[number].tokens)
         assert_same_but_for_rounding(prompt.loss, loss[number])
         length = len(page.trace.inputs[number].ids)
         assert {len(point.norms) for point in prompt.stream} == {length}
@@ -175,6 +182,8 @@ def test_a_model_that_fails_still_has_a_page() -> None:
     assert page.trace.error.path == "1"
     assert set(left_out(page)) == {"why", "attention", "lens", "stream", "loss"}
     assert left_out(page)["loss"] == "the model fails before it has any"
+    checked = Session(model).page(ids=IDS, check=True)
+    assert checked.check is not None or "failure" in left_out(checked)
     with pytest.raises(TextError, match="is not in the vocabulary"):
         Session("tiny").page(ids=[50257])
 
@@ -185,6 +194,8 @@ def test_a_model_without_numbers_has_a_page() -> None:
     assert reasons.pop("why") == "the model is on device meta: it has shapes, but no numbers"
     assert set(reasons) == {"attention", "lens", "stream", "loss"}
     assert len(page.trace.calls) == 39
+    checked = Session("tiny", device="meta").page("Hello", check=True)
+    assert left_out(checked)["failure"] == "device meta has shapes, but no numbers to check with"
 
 
 @pytest.mark.parametrize(
@@ -253,15 +264,18 @@ def test_what_the_page_has_no_room_for_is_left_out_and_named() -> None:
     assert {each.view for each in names.records} == {"why", "lens", "stream", "loss", "attention"}
 
 
-def test_twelve_layers_are_below_two_hundred_kilobytes_of_data() -> None:
-    # With the script and the styles, a page of twelve layers has 600 KB at most. The bytes depend on the
-    # number of calls, of tokens and of logits, not on the width.
+def test_a_page_of_twelve_layers_has_600_kilobytes_at_most() -> None:
+    # The bytes depend on the number of calls, of tokens and of logits, and hardly on the width.
     config = {"emb_dim": 96, "n_heads": 12, "n_layers": 12}
     torch.manual_seed(0)
     page = Session(gptrace.GPTModel(config).eval()).page("Once upon a time there was a little girl")
-    data = deflated(page)
-    assert len(data) < 170_000
     assert not page.left_out
+    assert len(render(page, "html")) < 570_000
+
+
+def test_the_largest_page_has_one_megabyte() -> None:
+    around = len(render(gptrace.trace("Hello", model="tiny", device="meta"), "html"))
+    assert around + MOST_BYTES * 4 // 3 < 1_000_000
 
 
 def test_arrays_are_base64_in_json_and_come_back(tiny: GPTModel) -> None:

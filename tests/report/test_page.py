@@ -8,9 +8,12 @@ import html
 import json
 import re
 import zlib
+from collections.abc import Callable
 from html.parser import HTMLParser
+from typing import Any
 
 import pytest
+import transformers
 from msgspec.structs import replace
 
 import gptrace
@@ -73,10 +76,19 @@ def test_the_policy_allows_the_files_own_script_and_styles_and_nothing_else(page
     assert policy.pop("img-src") == "data: blob:"
     assert policy == {"base-uri": "'none'", "form-action": "'none'"}
     assert data == {"type": "application/octet-stream", "id": "gptrace-page"}
-    # Neither names a place to load from, and neither changes where the encoding lacks a character.
+    # Nothing names a place to load from.
     assert not any(set(attributes) & {"src", "href"} for _, attributes, _ in elements.found)
-    assert script.isascii()
-    assert style.isascii()
+
+
+def test_an_encoding_that_lacks_characters_leaves_the_script_and_its_hash_right(page: Page) -> None:
+    document = render(page, "html", View(encoding="ascii"))
+    elements = Elements(document.encode("ascii", "xmlcharrefreplace").decode())
+    (_, script), (_, style) = elements.all("script")[1], elements.all("style")[0]
+    policy = policy_of(elements)
+    assert (policy["script-src"], policy["style-src"]) == (hash_of(script), hash_of(style))
+    spelled = re.sub(r"\\u([0-9a-f]{4})", lambda match: chr(int(match[1], 16)), script)
+    whole = Elements(render(page, "html")).all("script")[1][1]
+    assert spelled.count("逐层预测") == whole.count("逐层预测") > 0
 
 
 def test_the_data_of_the_file_is_the_json_of_the_page(page: Page) -> None:
@@ -125,7 +137,7 @@ def test_a_notebook_shows_the_page_in_a_frame_that_reaches_nothing(page: Page) -
     shown = page._repr_mimebundle_()
     assert shown["text/plain"] == repr(page) == "<Page of <Trace of GPTModel: 39 calls>>"
     ((attributes, _),) = Elements(shown["text/html"]).all("iframe")
-    assert attributes["sandbox"] == "allow-scripts"
+    assert attributes["sandbox"] == "allow-scripts allow-downloads"
     assert attributes["title"] == "gptrace run: Hello, I am"
     assert attributes["srcdoc"] == render(page, "html")
 
@@ -154,6 +166,33 @@ def test_models_that_are_no_gpt_have_a_page() -> None:
     assert [node.label for node in page.graph.nodes if node.kind == "module"][:2] == ["Sequential", "0"]
     assert page.prompts == ()
     assert "<title>gptrace run</title>" in render(page, "html")
+
+
+def vision_transformer() -> tuple[Any, dict[str, torch.Tensor]]:
+    config = transformers.ViTConfig(
+        hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32, image_size=16,
+        patch_size=8,
+    )  # fmt: skip
+    return transformers.ViTForImageClassification(config), {"pixel_values": torch.ones(1, 3, 16, 16)}
+
+
+def encoder_and_decoder() -> tuple[Any, dict[str, torch.Tensor]]:
+    config = transformers.T5Config(
+        vocab_size=60, d_model=16, d_kv=8, d_ff=32, num_layers=1, num_heads=2, decoder_start_token_id=0
+    )
+    ids = torch.tensor([[5, 6, 7]])
+    return transformers.T5ForConditionalGeneration(config), {"input_ids": ids, "decoder_input_ids": ids}
+
+
+@pytest.mark.parametrize("build", [vision_transformer, encoder_and_decoder])
+def test_other_transformers_have_a_page(build: Callable[[], tuple[Any, dict[str, torch.Tensor]]]) -> None:
+    model, inputs = build()
+    with gptrace.watch(model.eval(), measure="all") as trace, torch.no_grad():
+        model(**inputs)
+    page = trace.page()
+    assert page.graph.edges
+    assert {each.view for each in page.left_out} == {"why", "attention", "lens", "stream", "loss"}
+    assert f"{len(trace.calls)} calls" in render(page, "html")
 
 
 def test_as_text_a_page_is_its_trace_and_what_it_lacks(page: Page) -> None:

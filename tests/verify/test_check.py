@@ -345,6 +345,20 @@ class DividedOverQueries(nn.Module):
         return logits
 
 
+class Configured(Leaking):
+    """It keeps its configuration, as many models do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cfg = {"emb_dim": 8, "n_layers": 50}
+
+
+@pytest.mark.parametrize(("model", "width"), [(Leaking, "8"), (Configured, "emb_dim")])
+def test_axes_of_a_built_model_have_the_names_that_it_keeps(model: type[Leaking], width: str) -> None:
+    (result,) = gptrace.check(model(), only=["causal"]).failed
+    assert result.before == ("batch", "seq_len", width)
+
+
 def test_weights_by_hand_that_sum_to_one_over_the_queries_are_found() -> None:
     (result,) = gptrace.check(DividedOverQueries(), only=["attention-sums"]).failed
     assert result.source is not None

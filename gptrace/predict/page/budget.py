@@ -13,7 +13,7 @@ from gptrace.record.page import ViewName
 from gptrace.record.writing import deflated
 
 # Deflated bytes of the data. In base64, with the script and the styles, they are a page of about 1 MB.
-MOST_BYTES = 440_000
+MOST_BYTES = 500_000
 # The parts of a prompt in the order in which they are left out, and the views that they are for.
 _PARTS: tuple[tuple[str, ViewName], ...] = (
     ("projection", "why"), ("lens", "lens"), ("stream", "stream"), ("loss", "loss"),

@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import html
+import json
+import re
 from functools import cache
 from importlib.resources import files
 
@@ -14,6 +16,7 @@ from gptrace.report.page.without_script import to_plain_html
 from gptrace.report.safe_text import visible
 from gptrace.report.titles import title_of
 
+_NOT_ASCII = re.compile(r"[^\x00-\x7f]")
 _DOCUMENT = """<!doctype html>
 <html lang="{language}"{theme}>
 <head>
@@ -34,14 +37,20 @@ _DOCUMENT = """<!doctype html>
 </html>
 """
 _FRAME = (
-    '<iframe srcdoc="{}" sandbox="allow-scripts" title="{}" '
+    '<iframe srcdoc="{}" sandbox="allow-scripts allow-downloads" title="{}" '
     'style="width:100%;height:min(80vh,760px);border:0"></iframe>\n'
 )
 
 
-def to_document(page: Page, theme: str | None = None) -> str:
-    """Return the page as an HTML file; without a theme, "light" or "dark", it follows the reader's system."""
+def to_document(page: Page, theme: str | None = None, *, is_ascii: bool = False) -> str:
+    """Return the page as an HTML file.
+
+    Without a theme, "light" or "dark", it follows the reader's system. With `is_ascii`, its script and styles
+    are ASCII: an encoding that lacks a character would else change them, and so their hashes.
+    """
     script, style = _built("page.js"), _built("page.css")
+    if is_ascii:
+        script, style = _NOT_ASCII.sub(_in_script, script), _NOT_ASCII.sub(_in_style, style)
     policy = "; ".join(
         [
             "default-src 'none'",
@@ -72,6 +81,14 @@ def to_frame(page: Page) -> str:
 
 def _title(page: Page) -> str:
     return html.escape(" ".join(visible(title_of(page)).split()))
+
+
+def _in_script(character: re.Match[str]) -> str:
+    return json.dumps(character[0])[1:-1]
+
+
+def _in_style(character: re.Match[str]) -> str:
+    return f"\\{ord(character[0]):x} "
 
 
 @cache
