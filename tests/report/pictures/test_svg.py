@@ -116,6 +116,7 @@ def test_a_failure_is_red() -> None:
     red = [element for element in elements(svg)["rect"] if element.get("stroke") == "#b3261e"]
     assert len(red) == 3  # the operation, the layer and the model around it
     assert "raised in 1: RuntimeError" in " ".join(texts(svg))
+    assert "likely: 1: Linear expects [..., 5], got [1, 4]" in " ".join(texts(svg))
 
 
 HOSTILE = '"><script>alert(1)</script>\x1b[31m\x00\u202e\ud800&amp;#x3c;]]>'
