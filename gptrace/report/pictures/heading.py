@@ -64,7 +64,7 @@ def heading_of(scene: Scene, language: str, width: float, scale: float = 1) -> H
             lines.append(HeadingLine(spans, size, size * _LEADING, is_title))
     sizes = " → ".join(bracketed(step.shape) for step in steps)
     shapes = [flow, sizes] if sizes != flow else [flow]
-    return Heading(title, "\n".join(filter(None, [title, *shapes, *sentences])), tuple(lines))
+    return Heading(title, "; ".join(filter(None, [title, *shapes, *sentences])), tuple(lines))
 
 
 def _steps(scene: Scene) -> Sequence[FlowStep | TensorSpec]:
