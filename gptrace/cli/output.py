@@ -137,7 +137,11 @@ class CommandResult:
         pieces = render_pieces(self.content, self.destination.format, view)
         if has_all_glyphs(encoding):
             return pieces
-        if self.destination.format in ("html", "svg"):  # which read characters by their numbers
+        if self.destination.format == "mermaid":
+            from gptrace.report.pictures.mermaid import mermaid_in_encoding  # it imports rich
+
+            return (mermaid_in_encoding(piece, encoding) for piece in pieces)
+        if self.destination.format in ("html", "svg", "dot"):  # which read characters by their numbers
             return (piece.encode("ascii", "xmlcharrefreplace").decode() for piece in pieces)
         is_text = self.destination.format == "markdown"
         return (in_encoding(piece, encoding) for piece in pieces) if is_text else pieces

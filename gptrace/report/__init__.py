@@ -1,4 +1,4 @@
-"""Reports → table, JSON, JSON Lines, CSV, Markdown, HTML, SVG. The only importer of rich.
+"""Reports → table, JSON, JSON Lines, CSV, Markdown, HTML, SVG; traces → pictures. The only importer of rich.
 
 `outputs/` has one file for each record, which turns it into the neutral parts of `parts.py`. `terminal.py`,
 `markdown.py`, `html.py` and `svg.py` lay parts out, and know no record. `formats.py` is the door to all of

@@ -12,7 +12,7 @@ import typer
 from gptrace.cli import streams
 from gptrace.cli.options.display import PAGE_FILE, Theme
 from gptrace.cli.options.option import option
-from gptrace.cli.output import Destination
+from gptrace.cli.output import PICTURES, Destination
 from gptrace.errors import InputError, OptionError
 from gptrace.model.config import PRESETS
 from gptrace.model.selection import (
@@ -26,6 +26,7 @@ from gptrace.model.selection import (
     typed_options,
 )
 from gptrace.model.weights.packaged import TRAINED_MODEL, model_to_predict
+from gptrace.report import FORMATS
 from gptrace.report.safe_text import quoted
 from gptrace.session import Session
 from gptrace.text.prompt_source import PromptSource
@@ -40,8 +41,8 @@ OutputFile = Annotated[
     Path | None,
     option(
         "--output -o FILE",
-        "Write to FILE; .json, .jsonl, .csv, .md, .html, .svg or .txt selects the format. If the command "
-        "fails, FILE is not changed.",
+        "Write to FILE; .json, .jsonl, .csv, .md, .html, .svg or .txt selects the format, of a trace also "
+        ".mmd or .dot. If the command fails, FILE is not changed.",
     ),
 ]
 
@@ -212,6 +213,10 @@ class PredictingModelOptions(ModelOptions):
         return chosen
 
 
+def _complete_format(incomplete: str) -> list[str]:
+    return [name for name in (*FORMATS, *PICTURES) if name.startswith(incomplete)]
+
+
 @dataclass(frozen=True, slots=True)
 class OutputOptions:
     """The format, the place, the width, the language and the colours of the output."""
@@ -224,6 +229,7 @@ class OutputOptions:
             "--format -f NAME",
             "One of table (or text), json, jsonl, csv, markdown, html, svg; of a trace also mermaid, dot.  "
             "[env var: GPTRACE_FORMAT; default: table]",
+            completion=_complete_format,
         ),
     ] = None
     json: Annotated[bool, option("--json", "Short for --format json.")] = False

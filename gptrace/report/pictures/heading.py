@@ -12,7 +12,7 @@ from gptrace.report.main_line import main_line, sentence_on_logits
 from gptrace.report.pictures.labels import title_lines
 from gptrace.report.pictures.scene import Scene
 from gptrace.report.safe_text import visible
-from gptrace.translation import in_language, joined, words
+from gptrace.translation import in_language, joined, recorded, words
 from gptrace.wording import bracketed, one_line
 
 # A text, and the axis that it names or counts, or "".
@@ -64,7 +64,7 @@ def heading_of(scene: Scene, language: str, width: float, scale: float = 1) -> H
             lines.append(HeadingLine(spans, size, size * _LEADING, is_title))
     sizes = " → ".join(bracketed(step.shape) for step in steps)
     shapes = [flow, sizes] if sizes != flow else [flow]
-    return Heading(title, "\n".join(filter(None, [title, *shapes, *sentences])), tuple(lines))
+    return Heading(title, "; ".join(filter(None, [title, *shapes, *sentences])), tuple(lines))
 
 
 def _steps(scene: Scene) -> Sequence[FlowStep | TensorSpec]:
@@ -100,6 +100,8 @@ def remarks_on(scene: Scene) -> list[str]:
         where = visible(trace.error.path) or words("the model itself")
         message = visible(one_line(trace.error.message, limit=None))
         sentences.append(words("raised in {}: {}: {}", where, visible(trace.error.type), message))
+        if trace.error.diagnosis:
+            sentences.append(words("likely: {}", recorded(visible(trace.error.diagnosis))))
     return sentences
 
 

@@ -49,6 +49,13 @@ def to_mermaid(scene: Scene, language: str) -> str:
         scene = shallower(scene)
 
 
+def mermaid_in_encoding(text: str, encoding: str) -> str:
+    """Write the characters that an encoding lacks as escapes of YAML in the head, and as entities below."""
+    head, start, body = text.partition("\nflowchart TD\n")
+    entities = body.encode(encoding, "xmlcharrefreplace").decode(encoding).replace("&#", "#")
+    return head.encode(encoding, "backslashreplace").decode(encoding) + start + entities
+
+
 def _flowchart(scene: Scene, language: str) -> tuple[str, int]:
     """Return the text, and the number of arrows in it."""
     arrows = scene.arrows()

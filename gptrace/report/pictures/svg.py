@@ -23,6 +23,7 @@ _MARGIN = 20
 _LARGEST = 2.0
 # Beyond this nobody finds anything in a picture, and the layout takes many seconds.
 _MOST_NODES = 400
+_MOST_LEVELS = 50
 _BETWEEN = 50  # two maps
 
 
@@ -32,7 +33,7 @@ def to_svg(scene: Scene, language: str, theme: str | None = None, *, landscape: 
     In that, equal blocks are drawn beside or below the rest, whichever leaves more room.
     """
     layout = Layout()
-    while len(scene.nodes) > _MOST_NODES and scene.open:
+    while scene.open and (len(scene.nodes) > _MOST_NODES or _levels(scene) > _MOST_LEVELS):
         scene = shallower(scene)
     colors = Colors(theme or "light")
     if not landscape:
@@ -48,6 +49,12 @@ def to_svg(scene: Scene, language: str, theme: str | None = None, *, landscape: 
     rows = _ways_to_arrange(layout, scene)
     row = max(rows, key=lambda row: row.scale(room))
     return _svg(_LANDSCAPE, language, heading, row.elements(_LANDSCAPE, top, row.scale(room), colors), colors)
+
+
+def _levels(scene: Scene) -> int:
+    """Return how many boxes are inside of each other, at most."""
+    depths = [scene.depth_of(box) for box in scene.open]
+    return max(depths) - min(depths) + 1
 
 
 def _ways_to_arrange(layout: Layout, scene: Scene) -> Iterator[_Row]:

@@ -13,6 +13,7 @@ from gptrace.graph import graph_of
 from gptrace.model.quiet_torch import torch
 from gptrace.record import Trace
 from gptrace.report import View, render
+from gptrace.report.pictures.mermaid import mermaid_in_encoding
 from gptrace.report.pictures.scene import scene_of
 from tests.graph.recording import Recording, Tensor
 
@@ -102,6 +103,12 @@ def test_mermaid_stays_within_its_limits(count: int, boxes: int) -> None:
     assert len(text) <= 50_000
     assert len(chart.boxes) == boxes
     assert ("10 deeper boxes are closed" in re.sub(r"\\U0000[0-9a-f]{4}", " ", text)) == (boxes == 1)
+
+
+def test_a_terminal_without_the_characters_gets_their_numbers(trace: Trace) -> None:
+    head, body = mermaid_in_encoding(render(trace, "mermaid"), "ascii").split("flowchart TD\n")
+    assert r"batch 1 \xb7 seq_len 4" in head  # as YAML writes it
+    assert 'n8["0#8211;1 #183; 2 #215; TransformerBlock"]' in body
 
 
 def test_dot_has_every_node_and_arrow_of_the_open_boxes(trace: Trace) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from contextlib import ExitStack
 from itertools import product
 from xml.etree import ElementTree
 
@@ -17,6 +18,7 @@ from gptrace.record import Trace
 from gptrace.report import View, render
 from gptrace.report.pictures.layout import Layout
 from gptrace.report.pictures.scene import scene_of
+from tests.graph.recording import Recording
 
 nn = torch.nn
 SVG = "{http://www.w3.org/2000/svg}"
@@ -114,6 +116,7 @@ def test_a_failure_is_red() -> None:
     red = [element for element in elements(svg)["rect"] if element.get("stroke") == "#b3261e"]
     assert len(red) == 3  # the operation, the layer and the model around it
     assert "raised in 1: RuntimeError" in " ".join(texts(svg))
+    assert "likely: 1: Linear expects [..., 5], got [1, 4]" in " ".join(texts(svg))
 
 
 HOSTILE = '"><script>alert(1)</script>\x1b[31m\x00\u202e\ud800&amp;#x3c;]]>'
@@ -140,3 +143,17 @@ def test_without_quickjs_an_svg_says_how_to_install_it(trace: Trace, monkeypatch
         render(trace, "svg")
     assert caught.value.hint == "pip install quickjs-ng"
     assert render(trace, "mermaid").startswith("---")
+
+
+def test_boxes_nested_deep_are_closed() -> None:
+    recording = Recording()
+    with ExitStack() as stack:
+        calls = [
+            stack.enter_context(recording.call(f"a{depth}", recording.argument("x"))) for depth in range(300)
+        ]
+        made = recording.op("relu", recording.op("neg", recording.argument("x")))
+        for call in calls:
+            call.outputs = [made]
+    shown = texts(render(recording.trace(), "svg", View(depth=999)))
+    assert [f"a{depth}" in shown for depth in (49, 50, 51)] == [True, True, False]
+    assert "250 deeper boxes are closed" in " ".join(shown)
