@@ -2,7 +2,7 @@
 
 run.svg is what a terminal shows of `gptrace run "Hello, I am"`; check.svg is `gptrace check` on the three
 models of docs/examples with the mistakes that people make most; lens.svg and loss.svg are the pictures that
-`gptrace lens` and `gptrace loss` write.
+`gptrace lens` and `gptrace loss` write; model.svg and attention.svg are pictures of the small model.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 import gptrace
 from gptrace.report import View, outputs, render
-from gptrace.report.parts import Lines, Part, line
+from gptrace.report.parts import Facts, Lines, Part, line
 from gptrace.report.svg import to_svg
 
 EXAMPLES = Path(__file__).parent / "examples"
@@ -48,12 +48,20 @@ def draw_check(path: Path) -> None:
     try:
         for name, check in MISTAKES:
             record = gptrace.check(f"{name}.py:GPT", only=[check])
-            *_, details = outputs.parts(record, View(width=width, lang="en"))
+            shown = outputs.parts(record, View(width=width, lang="en"))
+            *_, details = (part for part in shown if isinstance(part, Facts))
             command = f"gptrace check --model {name}.py:GPT --only {check}"
             parts += [_typed(command, "..."), details]
     finally:
         os.chdir(before)
     path.write_text(to_svg(parts, TITLE, theme="dark", width=width), encoding="utf-8")
+
+
+def draw_model(model: Path, attention: Path) -> None:
+    """Write the small model as a slide, and what is in its attention."""
+    trace = gptrace.trace(TEXT, model="small", measure="ops")
+    model.write_text(trace.picture(landscape=True, lang="en"), encoding="utf-8")
+    attention.write_text(trace.picture(only="att", theme="dark", lang="en"), encoding="utf-8")
 
 
 def draw_predictions(lens: Path, loss: Path) -> None:
@@ -73,4 +81,5 @@ if __name__ == "__main__":
     folder = Path(sys.argv[1])
     draw_run(folder / "run.svg")
     draw_check(folder / "check.svg")
+    draw_model(folder / "model.svg", folder / "attention.svg")
     draw_predictions(folder / "lens.svg", folder / "loss.svg")

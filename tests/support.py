@@ -95,7 +95,7 @@ def assert_rank(rank: int, logits: torch.Tensor, token_id: int, tolerance: float
 
 def without_rounding_errors(text: str) -> str:
     """Replace differences that are rounding errors themselves, as `1.9e-06` or `differ by 0`, by a word."""
-    return re.sub(r"\b[0-9.]+e-[0-9]+|(?<=\bby )0\b|(?<=相差 )0\b", "tiny", text)
+    return re.sub(r"\b[0-9.]+e-[0-9]+|(?<=\bby )0\b(?!\.)|(?<=相差 )0\b(?!\.)", "tiny", text)
 
 
 _FIGURE = re.compile(r"(-?[0-9]+\.[0-9]+(?:e[+-]?[0-9]+)?)")

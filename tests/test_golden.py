@@ -85,6 +85,15 @@ def test_the_tables_of_topk_tokens_and_models(
     compare("models.txt", render(presets(), "table", View(width=120)), request)
 
 
+def test_documents_and_pictures(request: pytest.FixtureRequest) -> None:
+    tokens = gptrace.tokens(["Hello, I am", "你好\x1b[1m"])
+    check = gptrace.check(LEAKY, only=["causal", "padding", "cache"], lang="en")
+    for name, record in (("tokens", tokens), ("check-leaky", check)):
+        _, _, body = render(record, "html", View(lang="en")).partition("</head>")
+        compare(f"{name}.html", without_rounding_errors(body), request)
+    compare("tokens.svg", render(tokens, "svg", View(lang="en")), request)
+
+
 def rounded(value: Any) -> Any:
     """Floats differ in their last digits between processors."""
     if isinstance(value, float):

@@ -1,7 +1,7 @@
 // Builds gptrace/report/page/: page.js and page.css, which the report puts into one
 // HTML file, and layout.js, which lays out the SVG picture.
 // The same sources give the same bytes.
-import { mkdirSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 
@@ -34,3 +34,10 @@ await build({
   target: "es2020",
 });
 await build({ ...shared, entryPoints: { page: "src/styles.css" }, outdir: target });
+
+const licences = ["@dagrejs/dagre", "@dagrejs/graphlib", "preact"].map((name) => {
+  const read = (file) => readFileSync(new URL(`node_modules/${name}/${file}`, import.meta.url), "utf8");
+  return `${name} ${JSON.parse(read("package.json")).version}\n\n${read("LICENSE").trim()}\n`;
+});
+const heading = "page.js and layout.js contain these libraries.\n";
+writeFileSync(`${target}/THIRD_PARTY_LICENSES`, [heading, ...licences].join(`\n${"-".repeat(80)}\n\n`));

@@ -119,8 +119,8 @@ class GraphEdges:
         for box in reversed(inward):
             way = [] if (box, tensor) in self._takes else [*way, (around, node, box)]
             node = around = box
-        for box, one, other in [*way, (around, node, target)]:
-            self._specs.setdefault((box, one, other, tensor), spec)
+        for edge in [*way, (around, node, target)]:
+            self._specs.setdefault((*edge, tensor), spec)
 
     def _boxes_around(self, node: int) -> list[int]:
         boxes = []

@@ -158,7 +158,7 @@ def _check_no_options(options: Mapping[str, object], seed: object, device: objec
     names += ["seed"] * (seed != DEFAULT_SEED) + ["device"] * (device != "cpu")
     if names:
         problem = f"{', '.join(names)} cannot be set for a model that is built already"
-        raise InputError(problem, "drop them, or give the name of a preset")
+        raise InputError(problem, "drop them, or give its class, or the name of a preset")
 
 
 def _weights(selection: ModelSelection | None) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gptrace.errors import ConfigError, InputError
-from gptrace.model.notebooks.magics import without_magics
+from gptrace.model.notebooks.ipython_syntax import without_magics
 from gptrace.model.notebooks.reading import read_code_cells
 from gptrace.wording import quoted_value
 

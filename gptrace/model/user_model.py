@@ -6,16 +6,19 @@ import dataclasses
 import importlib
 import importlib.util
 import linecache
+import math
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import chdir, contextmanager, nullcontext
+from contextlib import chdir, contextmanager, nullcontext, redirect_stderr, redirect_stdout
 from functools import partial
+from io import StringIO
 from pathlib import Path
 from types import ModuleType
 
 from gptrace.errors import ConfigError
 from gptrace.model.architecture import SIZE_NAMES, Architecture
+from gptrace.model.free_memory import check_memory
 from gptrace.model.interrupts import interrupts_allowed, interrupts_held
 from gptrace.model.meta_device import fill_meta_parameters, meta_copy, meta_parameters
 from gptrace.model.module_tree import check_submodules
@@ -85,8 +88,10 @@ def _with_the_only_configuration(
 
 
 def _build(construction: Construction, selection: UserModelSelection, device: torch.device) -> Module:
-    torch.manual_seed(selection.seed)
     hint = _configuration_hint(selection) if construction.is_default_config else ""
+    if device.type != "meta":
+        _check_memory(construction, selection.name)
+    torch.manual_seed(selection.seed)
     on_device = meta_parameters() if device.type == "meta" else nullcontext()
     with user_code_errors(f" (while {selection.name} was built)", hint=hint), on_device:
         module = construction.build({})
@@ -96,6 +101,25 @@ def _build(construction: Construction, selection: UserModelSelection, device: to
     check_submodules(module)
     check_keys_are_read(construction, module, selection.name)
     return module if device.type == "meta" else fill_meta_parameters(module)
+
+
+def _check_memory(construction: Construction, name: str) -> None:
+    """Raise a MemoryNeededError for a model that does not fit, before its memory is touched.
+
+    A model whose two largest sizes make a large matrix is built on device meta first, to count its bytes.
+    """
+    sizes = sorted(size for size in construction.settings.values() if type(size) is int and size > 0)
+    if math.prod(sizes[-2:]) < _LARGE_MATRIX:
+        return
+    try:
+        with meta_parameters(), redirect_stdout(StringIO()), redirect_stderr(StringIO()):
+            module = construction.build({})
+        tensors = tuple(module.parameters()) if isinstance(module, Module) else ()
+    except Exception:  # the code may need values; it says so when it is built
+        return
+    needed = sum(tensor.numel() * tensor.element_size() for tensor in tensors if tensor.is_meta)
+    count = sum(tensor.numel() for tensor in tensors)
+    check_memory(needed, f"{name} with {count:,} parameters")
 
 
 def _rebuild(construction: Construction, first: Module, changes: Mapping[str, int]) -> Module:
@@ -134,6 +158,8 @@ def _shown_name(reference: ObjectReference) -> str:
     return short_path(str(reference.file)) if reference.file else str(reference.module)
 
 
+# Elements: the embedding of no common model has as many.
+_LARGE_MATRIX = 1 << 30
 # The files that were loaded here, and how they were saved: a later call reads a file that has changed again.
 _SAVED_WHEN_LOADED: dict[str, tuple[int, int]] = {}
 

@@ -18,7 +18,7 @@ from gptrace.model.config import GPTConfig, check_settings
 COURSE_KEYS = (
     "vocab_size", "context_length", "emb_dim", "n_heads", "n_layers", "drop_rate", "qkv_bias",
 )  # fmt: skip
-_CONFIGURATION_NAMES = ("config", "cfg", "conf", "configuration", "args", "hparams", "params", "options")
+CONFIGURATION_NAMES = ("config", "cfg", "conf", "configuration", "args", "hparams", "params", "options")
 Parameter = inspect.Parameter
 Factory = Callable[..., Any]
 Settings = Mapping[str, Any]
@@ -239,12 +239,12 @@ def _configuration_parameter(
     configuration was given and has keys without a parameter.
     """
     unknown = [p for p in required if p.name not in {*COURSE_KEYS, *SIZE_NAMES, *settings}]
-    if len(unknown) == 1 and (len(required) == 1 or unknown[0].name in _CONFIGURATION_NAMES):
+    if len(unknown) == 1 and (len(required) == 1 or unknown[0].name in CONFIGURATION_NAMES):
         return unknown[0]
     names = {p.name for p in parameters}
     if required or not is_given or names.issuperset(settings):
         return None
-    named = [p for p in parameters if p.name in _CONFIGURATION_NAMES]
+    named = [p for p in parameters if p.name in CONFIGURATION_NAMES]
     return named[0] if len(named) == 1 else None
 
 

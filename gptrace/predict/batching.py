@@ -106,24 +106,33 @@ def run_in_order(
     """
     pool: list[Item] = []
     held = 0  # bytes
-
-    def run_pool() -> Iterator[Result]:
-        results = {number: refuse(item) for number, item in enumerate(pool) if ids(item) is None}
-        numbers = [number for number in range(len(pool)) if number not in results]
-        rows = [ids(pool[number]) or () for number in numbers]
-        following = 0
-        for batch in [*batches_of(rows, budget, may_pad=may_pad), []]:  # the last one: for refused items
-            members = [numbers[index] for index in batch]
-            if members:
-                results.update(zip(members, run([pool[number] for number in members]), strict=True))
-            while following in results:
-                yield results.pop(following)
-                following += 1
-
     for item in items:
         pool.append(item)
         held += size(item)
         if len(pool) >= budget.pool or held >= _BYTES_IN_POOL or is_idle():
-            yield from run_pool()
+            yield from _run_pool(pool, ids, run, refuse, budget, may_pad=may_pad)
             pool, held = [], 0
-    yield from run_pool()
+    yield from _run_pool(pool, ids, run, refuse, budget, may_pad=may_pad)
+
+
+def _run_pool(
+    pool: Sequence[Item],
+    ids: Callable[[Item], Sequence[int] | None],
+    run: Callable[[list[Item]], list[Result]],
+    refuse: Callable[[Item], Result],
+    budget: BatchBudget,
+    *,
+    may_pad: bool,
+) -> Iterator[Result]:
+    """Yield the results of items that were read ahead, in their order, each as soon as it can be."""
+    results = {number: refuse(item) for number, item in enumerate(pool) if ids(item) is None}
+    numbers = [number for number in range(len(pool)) if number not in results]
+    rows = [ids(pool[number]) or () for number in numbers]
+    following = 0
+    for batch in [*batches_of(rows, budget, may_pad=may_pad), []]:  # the last one: for refused items
+        members = [numbers[index] for index in batch]
+        if members:
+            results.update(zip(members, run([pool[number] for number in members]), strict=True))
+        while following in results:
+            yield results.pop(following)
+            following += 1

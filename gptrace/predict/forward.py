@@ -151,7 +151,7 @@ def extract_logits(output: object, loaded: LoadedModel, batch: Tensor) -> Tensor
     Raises a NoLogitsError where there are none.
     """
     with user_code_errors(f" (in the output of {loaded.name})"):
-        result = refuse_classes(find_logits(output, *batch.shape), largest_id(batch))
+        result = refuse_classes(find_logits(output, *batch.shape, module=loaded.module), largest_id(batch))
     if result.logits is None:
         raise NoLogitsError(
             f"{loaded.name} gives nothing to predict with: {result.reason}", "gptrace run shows its shapes"

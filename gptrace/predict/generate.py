@@ -145,20 +145,12 @@ class _Generator(Runner[GenerationResult]):
         for _ in range(settings.max_new_tokens):
             logits, step = self._checked_step(steps, ids)
             decoder = self.deferred.decoder_for(logits[None], prompt)
-            try:
-                token_id = next_id(
-                    logits[: decoder.token_count], generator, temperature=settings.temperature,
-                    top_k=settings.top_k, top_p=settings.top_p,
-                )  # fmt: skip
-            except NotFiniteError as error:
-                error.ids = tuple(ids[-(self._context_length or 0) :])
-                raise
-            token = decoder.tokenizer.token(token_id)
-            ids.append(token_id)
+            token = decoder.tokenizer.token(self._next_id(logits[: decoder.token_count], generator, ids))
+            ids.append(token.id)
             new.append(token)
             if step is not None:
                 traced.append(replace(step, token=token))
-            if token_id in self._end_ids(decoder):
+            if token.id in self._end_ids(decoder):
                 stopped_by = "end_of_text"
                 break
             emit(text.add(token))
@@ -172,6 +164,18 @@ class _Generator(Runner[GenerationResult]):
             streamed.index, displayable.text, displayable.ids, tuple(token.id for token in new), new_text,
             stopped_by, tuple(new), tuple(traced), extra=streamed.extra,
         )  # fmt: skip
+
+    def _next_id(self, logits: Tensor, generator: torch.Generator, ids: Sequence[int]) -> int:
+        """Pick the next token by its logits (V,); a NotFiniteError holds the ids that the model had got."""
+        settings = self._settings
+        try:
+            return next_id(
+                logits, generator, temperature=settings.temperature, top_k=settings.top_k,
+                top_p=settings.top_p,
+            )  # fmt: skip
+        except NotFiniteError as error:
+            error.ids = tuple(ids[-(self._context_length or 0) :])
+            raise
 
     def _checked_step(self, steps: Steps, ids: Sequence[int]) -> tuple[Tensor, GenerationStep | None]:
         """Run one step, and once more without a cache where the model's own fails."""

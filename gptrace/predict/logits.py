@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from gptrace.model.dtypes import dtype_name
 from gptrace.model.quiet_torch import torch
+from gptrace.tracing.diagnosis import why_none
 
 Tensor = torch.Tensor
 _MOST_VALUES = 10_000
@@ -21,8 +22,12 @@ class LogitsOrReason(NamedTuple):
     reason: str = ""
 
 
-def find_logits(output: object, batch: int, seq_len: int) -> LogitsOrReason:
+def find_logits(
+    output: object, batch: int, seq_len: int, *, module: torch.nn.Module | None = None
+) -> LogitsOrReason:
     """Return the field named logits, or else the only tensor whose shape and dtype logits can have.
+
+    `module` returned the output; the reason says where it did not.
 
     >>> find_logits((torch.ones(2, 3, 10), torch.ones(())), batch=2, seq_len=3).logits.shape
     torch.Size([2, 3, 10])
@@ -34,7 +39,9 @@ def find_logits(output: object, batch: int, seq_len: int) -> LogitsOrReason:
         reason = _why_not(logits, batch, (seq_len, 1))
         return LogitsOrReason(None, f"the output's logits {reason}") if reason else LogitsOrReason(logits)
     if output is None:
-        return LogitsOrReason(None, "forward() returned None; is a `return` missing?")
+        where = "" if module is None else why_none(module)
+        missing = "forward() returned None; is a `return` missing?"
+        return LogitsOrReason(None, f"forward() returned None{where}" if where else missing)
     tensors = _tensors(output)
     # nanoGPT computes only the logits of the last position when it is not trained.
     for length in (seq_len, 1):

@@ -89,22 +89,25 @@ def run_loss(
         uniform=None if decoder is None else math.log(decoder.token_count),
         notes=scorer.deferred.notes,
     )
-
-    def counted() -> Iterator[LossResult]:
-        # Sums of each text, not all of its scores: a stream may have no end.
-        tokens, sums, has_windows = 0, [0.0], False
-        for result in results:
-            scores = [token.log_probability for token in result.tokens if token.log_probability is not None]
-            tokens += len(scores)
-            sums = [math.fsum([*sums, *scores])]
-            has_windows = has_windows or result.windows > 1
-            yield result
-        force_setattr(stream, "total", LossTotal(tokens, *_mean(sums[0], tokens)))
-        if has_windows:
-            force_setattr(stream, "stride", resolve_stride(stride, context_length or 0))
-
-    force_setattr(stream, "results", counted())
+    force_setattr(stream, "results", _with_total(stream, results, stride, context_length))
     return stream
+
+
+def _with_total(
+    stream: LossStream, results: Iterator[LossResult], stride: int | None, context_length: int | None
+) -> Iterator[LossResult]:
+    """Yield the results; at the end the stream gets its total, and its stride where a text took windows."""
+    # Sums of each text, not all of its scores: a stream may have no end.
+    tokens, total, has_windows = 0, 0.0, False
+    for result in results:
+        scores = [token.log_probability for token in result.tokens if token.log_probability is not None]
+        tokens += len(scores)
+        total = math.fsum([total, *scores])
+        has_windows = has_windows or result.windows > 1
+        yield result
+    force_setattr(stream, "total", LossTotal(tokens, *_mean(total, tokens)))
+    if has_windows:
+        force_setattr(stream, "stride", resolve_stride(stride, context_length or 0))
 
 
 class _Scorer(Runner[LossResult]):

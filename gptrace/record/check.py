@@ -14,10 +14,12 @@ from gptrace.record.model import ModelInfo
 class SourceLine(Record, frozen=True):
     """A line of the model's own code; in a notebook, `line` is counted in its cell."""
 
-    file: str
-    line: int
-    text: str
-    function: str = ""
+    file: Annotated[
+        str, about("its path, from the current folder if it is in there; of a cell, that of the notebook")
+    ]
+    line: Annotated[int, about("its number in the file, or in its cell")]
+    text: Annotated[str, about("the line itself")]
+    function: Annotated[str, about("name of the function that it is in")] = ""
     cell: Annotated[Positive | None, about("number of the cell, where the line is in a notebook")] = None
 
     @property
@@ -29,9 +31,9 @@ class SourceLine(Record, frozen=True):
 class CheckResult(Record, frozen=True):
     """The outcome of one check; of the fields below `sentence`, those that are known."""
 
-    name: str
+    name: Annotated[str, about("name of the check, as gptrace check --list shows it")]
     holds: Annotated[bool | None, about("null where the check does not apply or cannot be judged")]
-    sentence: str
+    sentence: Annotated[str, about("what holds, or what was found instead")]
     figure: Annotated[MeasuredNumber, about("the number that was measured")] = None
     tolerance: Annotated[MeasuredNumber, about("the number that it was held against")] = None
     reason: Annotated[str, about("why the check does not apply or cannot be judged")] = ""
@@ -39,7 +41,7 @@ class CheckResult(Record, frozen=True):
     operation: Annotated[str, about("the first operation that breaks it")] = ""
     before: Annotated[tuple[str, ...], about("the axes of what goes into it")] = ()
     after: Annotated[tuple[str, ...], about("the axes of what comes out of it")] = ()
-    source: SourceLine | None = None
+    source: Annotated[SourceLine | None, about("the line that breaks it, where one was found")] = None
     likely: Annotated[str, about("the likely mistake")] = ""
     instead: Annotated[str, about("what to write instead")] = ""
     applies: Annotated[bool, about("false where the model has nothing that the check is about")] = True
@@ -64,10 +66,10 @@ class Check(Report, frozen=True, tag_field="schema", tag="gptrace.check/1"):
     items: ClassVar[str] = "checks"
 
     versions: Versions
-    model: ModelInfo
-    language: Annotated[str, Meta(pattern="^(en|zh)$")]
-    checks: tuple[CheckResult, ...]
-    notes: tuple[str, ...] = ()
+    model: Annotated[ModelInfo, about("the model that was checked")]
+    language: Annotated[str, Meta(pattern="^(en|zh)$"), about("language of the sentences")]
+    checks: Annotated[tuple[CheckResult, ...], about("the checks that were asked for")]
+    notes: Annotated[tuple[str, ...], about("what a reader should know")] = ()
 
     def __bool__(self) -> bool:
         return not self.failed and any(check.holds for check in self.checks)

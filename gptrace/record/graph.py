@@ -18,7 +18,10 @@ class Node(Record, frozen=True):
 
     id: Count
     parent: Annotated[Count | None, about("id of the box around it; null of the whole model and the ends")]
-    kind: Literal["module", "operation", "input", "output", "parameter"]
+    kind: Annotated[
+        Literal["module", "operation", "input", "output", "parameter"],
+        about("a call, an operation, or an end of the graph"),
+    ]
     label: Annotated[str, about("name of the attribute, the operation or the argument")]
     call: Annotated[Count | None, about("index of the call, or of that which made the operation")] = None
     op: Annotated[Count | None, about("number of the operation among the ops of the call")] = None
@@ -32,10 +35,10 @@ class Edge(Record, frozen=True):
     is the box itself brings one of its inputs in; one whose `target` is the box takes an output out.
     """
 
-    box: Count | None
-    source: Count
-    target: Count
-    shape: Shape
+    box: Annotated[Count | None, about("id of the box whose picture it is in; null outside of the model")]
+    source: Annotated[Count, about("id of the node that it leaves")]
+    target: Annotated[Count, about("id of the node that it enters")]
+    shape: Annotated[Shape, about("sizes of the axes")]
     dims: Dims
     tensor: Annotated[Count, about("number of the tensor: edges of one tensor have the same")]
 
@@ -43,5 +46,5 @@ class Edge(Record, frozen=True):
 class Graph(Record, frozen=True):
     """The nodes and edges of a trace that was recorded with its operations."""
 
-    nodes: tuple[Node, ...]
-    edges: tuple[Edge, ...]
+    nodes: Annotated[tuple[Node, ...], about("the nodes in order of execution")]
+    edges: Annotated[tuple[Edge, ...], about("the tensors between them")]

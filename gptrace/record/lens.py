@@ -22,8 +22,8 @@ class LensCell(Record, frozen=True):
     A page has more candidates, so that they can be looked at.
     """
 
-    position: Count
-    candidates: tuple[Candidate, ...]
+    position: Annotated[Count, about("position of the token, from 0")]
+    candidates: Annotated[tuple[Candidate, ...], about("the tokens that the layer would predict after it")]
     rank_of_prediction: Rank
     probability_of_prediction: Annotated[
         MeasuredNumber, about("that the layer gives to the whole model's prediction")
@@ -38,21 +38,23 @@ class LensCell(Record, frozen=True):
 class LensLayer(Record, frozen=True):
     """A layer: its candidates after the last token, and a cell for each position."""
 
-    path: str
+    path: Annotated[str, about("path of the block")]
     candidates: Annotated[tuple[Candidate, ...], about("after the last token", min_length=1)]
     rank_of_prediction: Rank
-    cells: tuple[LensCell, ...] = field(name="positions")
+    cells: Annotated[tuple[LensCell, ...], about("what it would predict after each position")] = field(
+        name="positions"
+    )
 
 
 class LensResult(PromptResult, frozen=True):
     """The layers of one prompt, first to last."""
 
-    index: Count
+    index: Annotated[Count, about("number of the prompt, from 0")]
     text: PromptText
     ids: Ids
     layers: Annotated[tuple[LensLayer, ...], about("empty with an error")]
     difference: Annotated[Number, about("of the last layer's logits and the model's: rounding")]
-    tokens: tuple[Token, ...]
+    tokens: Annotated[tuple[Token, ...], about("the tokens of the prompt")]
     problem: Annotated[Problem | None, about("why this prompt of a stream has no layers")] = field(
         default=None, name="error"
     )
@@ -63,10 +65,10 @@ class Lens(Report, frozen=True, tag_field="schema", tag="gptrace.lens/1"):
     """The predictions of each layer."""
 
     versions: Versions
-    model: ModelInfo
+    model: Annotated[ModelInfo, about("the model that was read")]
     through: Annotated[tuple[str, ...], about("modules that turn each layer's output into logits")]
-    results: tuple[LensResult, ...]
-    notes: tuple[str, ...]
+    results: Annotated[tuple[LensResult, ...], about("the layers of each prompt")]
+    notes: Annotated[tuple[str, ...], about("what a reader should know")]
 
 
 class LensStream(Report, frozen=True, tag_field="schema", tag="gptrace.lens/1"):

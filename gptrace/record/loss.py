@@ -39,10 +39,10 @@ class ScoredToken(Record, frozen=True):
 class LossResult(PromptResult, frozen=True):
     """The loss of one text. `windows` is the number of forward passes that the text took."""
 
-    index: Count
+    index: Annotated[Count, about("number of the prompt, from 0")]
     text: PromptText
     ids: Ids
-    tokens: tuple[ScoredToken, ...]
+    tokens: Annotated[tuple[ScoredToken, ...], about("its tokens; nothing is predicted for the first one")]
     loss: MeanLoss
     perplexity: Perplexity
     windows: Annotated[Count, about("forward passes; 0 with an error")]
@@ -59,7 +59,7 @@ class LossResult(PromptResult, frozen=True):
 class LossTotal(Record, frozen=True):
     """The loss over all predicted tokens of all texts; each token counts once."""
 
-    tokens: Count
+    tokens: Annotated[Count, about("number of tokens that were scored")]
     loss: MeanLoss
     perplexity: Perplexity
 
@@ -71,16 +71,16 @@ class Loss(Report, frozen=True, kw_only=True, tag_field="schema", tag="gptrace.l
     """The loss of each text, and of all together."""
 
     versions: Versions
-    model: ModelInfo
-    results: tuple[LossResult, ...]
-    total: LossTotal
+    model: Annotated[ModelInfo, about("the model that scored the texts")]
+    results: Annotated[tuple[LossResult, ...], about("the loss of each text")]
+    total: Annotated[LossTotal, about("the loss over all texts")]
     uniform: Annotated[
         float | None, about("of a model that gives every token the same probability: ln(vocab_size)")
     ] = field(name="uniform_loss")
     stride: Annotated[
         Positive | None, about("tokens between windows; absent where all texts fit the context")
     ] = None
-    notes: tuple[str, ...]
+    notes: Annotated[tuple[str, ...], about("what a reader should know")]
 
 
 class LossStream(Report, frozen=True, kw_only=True, tag_field="schema", tag="gptrace.loss/1"):

@@ -14,7 +14,7 @@ class ParameterTotals(Record, frozen=True):
 
     total: Annotated[Count, about("a tensor with two names counts twice")]
     unique: Annotated[Count, about("each tensor counts once")]
-    trainable: Count
+    trainable: Annotated[Count, about("those that require gradients")]
     bytes: Annotated[Count, about("of the unique parameters")]
     tied: Annotated[tuple[tuple[str, ...], ...], about("names that share one tensor")]
     without_out_head: Annotated[Count | None, about("unique, less those of the output head alone")] = None
@@ -23,19 +23,19 @@ class ParameterTotals(Record, frozen=True):
 class Buffers(Record, frozen=True):
     """The buffers of a model."""
 
-    bytes: Count
+    bytes: Annotated[Count, about("bytes in memory")]
 
 
 class ModelInfo(Record, frozen=True, kw_only=True):
     """The model that ran: its name for people, its class, its weights and its size."""
 
-    name: str
-    class_name: str = field(name="class")
+    name: Annotated[str, about("name of the preset, or of what --model named")]
+    class_name: Annotated[str, about("class of the module")] = field(name="class")
     config: Annotated[dict[str, Any] | None, about("configuration keys and values")] = None
     weights: Annotated[
         dict[str, Any] | None, about("`source` is their origin, `seed` that of random ones")
     ] = None
-    parameters: ParameterTotals
-    buffers: Buffers
-    dtype: str
-    device: str
+    parameters: Annotated[ParameterTotals, about("how many numbers it has")]
+    buffers: Annotated[Buffers, about("tensors that are no parameters")]
+    dtype: Annotated[str, about("dtype of the parameters")]
+    device: Annotated[str, about("device of the parameters")]

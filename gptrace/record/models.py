@@ -10,8 +10,8 @@ from gptrace.record.base import Count, Record, Report, Versions, about
 class PresetParameters(Record, frozen=True):
     """The number of parameters, with and without the output head."""
 
-    total: Count
-    without_out_head: Count
+    total: Annotated[Count, about("all parameters")]
+    without_out_head: Annotated[Count, about("all but those that only the output head has")]
 
 
 class PublishedWeights(Record, frozen=True):
@@ -24,10 +24,10 @@ class PublishedWeights(Record, frozen=True):
 class Preset(Record, frozen=True):
     """A model that has a name: its configuration and its size."""
 
-    name: str
-    aliases: tuple[str, ...]
-    config: dict[str, Any]
-    parameters: PresetParameters
+    name: Annotated[str, about("what --model takes")]
+    aliases: Annotated[tuple[str, ...], about("other names for it")]
+    config: Annotated[dict[str, Any], about("its configuration keys")]
+    parameters: Annotated[PresetParameters, about("how many numbers it has")]
     bytes: Annotated[Count, about("of the parameters in float32")]
     pretrained: Annotated[PublishedWeights | None, about("absent where none are published")] = None
 
@@ -38,4 +38,4 @@ class Presets(Report, frozen=True, tag_field="schema", tag="gptrace.models/1"):
     items: ClassVar[str] = "models"
 
     versions: Versions
-    models: tuple[Preset, ...]
+    models: Annotated[tuple[Preset, ...], about("the presets")]

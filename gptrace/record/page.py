@@ -26,10 +26,10 @@ class Row(Record, frozen=True):
     """A candidate for the next token, with its row of the output head and the product that is its logit."""
 
     id: Count
-    token: Token
+    token: Annotated[Token, about("the candidate")]
     weights: Annotated[Base64Bytes, about("float32[emb_dim], the row of the output head")]
-    bias: Number
-    logit: Number
+    bias: Annotated[Number, about("what the head adds to the product; 0 without a bias")]
+    logit: Annotated[Number, about("the product of `hidden` and the row, plus the bias")]
 
 
 class Projection(Record, frozen=True):
@@ -37,13 +37,13 @@ class Projection(Record, frozen=True):
 
     path: Annotated[str, about("the output head")]
     hidden: Annotated[Base64Bytes, about("float32[emb_dim], what the head took at the last position")]
-    rows: tuple[Row, ...]
+    rows: Annotated[tuple[Row, ...], about("the candidates, the most likely first")]
     logits: Annotated[
         Base64Bytes,
         about("uint16, one for each token; a logit is low + number * step, of 65535 minus infinity"),
     ]
-    low: Number
-    step: Number
+    low: Annotated[Number, about("the least finite logit")]
+    step: Annotated[Number, about("what one step of `logits` stands for")]
 
 
 class HeadWeights(Record, frozen=True):
@@ -56,11 +56,11 @@ class HeadWeights(Record, frozen=True):
 class AttentionMap(Record, frozen=True):
     """One place where the model attends. `heads` has the chosen ones, `numbers` says which these are."""
 
-    path: str
+    path: Annotated[str, about("path of the module that attends")]
     call: Annotated[Count, about("index of the call that it is in")]
-    head_count: Positive
+    head_count: Annotated[Positive, about("how many heads it has")]
     numbers: Annotated[tuple[Count, ...], about("of the chosen heads, from 0")]
-    heads: tuple[HeadWeights, ...]
+    heads: Annotated[tuple[HeadWeights, ...], about("the weights of the chosen heads")]
     is_causal: Annotated[bool, about("no query gives weight to a later token: rows are triangles")]
     is_recomputed: Annotated[bool, about("a fused kernel hides the weights: from its queries and keys")]
     difference: Annotated[
@@ -72,8 +72,8 @@ class AttentionMap(Record, frozen=True):
 class StreamPoint(Record, frozen=True):
     """The residual stream after one call: the norm of what was added, and of the sum, at each position."""
 
-    path: str
-    call: Count
+    path: Annotated[str, about("path of the module")]
+    call: Annotated[Count, about("index of the call")]
     norms: Annotated[tuple[Number, ...], about("of the stream, for each position")]
     added: Annotated[tuple[Number, ...], about("of what the call added; empty for the embeddings")] = ()
 
@@ -81,19 +81,19 @@ class StreamPoint(Record, frozen=True):
 class PagePrompt(Record, frozen=True):
     """What one prompt of the batch made; a view whose part is absent has a reason in `left_out`."""
 
-    attention: tuple[AttentionMap, ...] = ()
-    stream: tuple[StreamPoint, ...] = ()
-    projection: Projection | None = None
-    lens: LensResult | None = None
-    loss: LossResult | None = None
+    attention: Annotated[tuple[AttentionMap, ...], about("where the model attends, in order")] = ()
+    stream: Annotated[tuple[StreamPoint, ...], about("the residual stream, call by call")] = ()
+    projection: Annotated[Projection | None, about("how the last position becomes logits")] = None
+    lens: Annotated[LensResult | None, about("what each layer would predict")] = None
+    loss: Annotated[LossResult | None, about("how well the prompt itself is predicted")] = None
 
 
 class LeftOut(Record, frozen=True):
     """A view, or a part of it, that the page does not have, and why, in both languages."""
 
-    view: ViewName
-    reason: str
-    reason_zh: str
+    view: Annotated[ViewName, about("name of the view")]
+    reason: Annotated[str, about("why, in English")]
+    reason_zh: Annotated[str, about("why, in Chinese")]
 
 
 class Page(Report, frozen=True, tag_field="schema", tag="gptrace.page/1"):
@@ -102,15 +102,15 @@ class Page(Report, frozen=True, tag_field="schema", tag="gptrace.page/1"):
     items: ClassVar[str] = "prompts"
 
     versions: Versions
-    language: Language
-    trace: Trace
-    graph: Graph
-    prompts: tuple[PagePrompt, ...]
+    language: Annotated[Language, about("language in which the page opens")]
+    trace: Annotated[Trace, about("the trace that it shows")]
+    graph: Annotated[Graph, about("the boxes of the picture and what flows between them")]
+    prompts: Annotated[tuple[PagePrompt, ...], about("what each prompt of the batch made")]
     explanations: Annotated[
         tuple[Explanation, ...], about("of the first prompt, in English and in Chinese, or none")
     ] = ()
-    check: Check | None = None
-    left_out: tuple[LeftOut, ...] = ()
+    check: Annotated[Check | None, about("the verdict of gptrace check, if it was asked for")] = None
+    left_out: Annotated[tuple[LeftOut, ...], about("the views that are not there")] = ()
 
     def __repr__(self) -> str:
         return f"<Page of {self.trace!r}>"

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from msgspec.structs import fields
 
-from gptrace.record.base import Record
+from gptrace.record.base import Record, about
 
 
 class Problem(Record, frozen=True):
     """Why one prompt of a stream has no result, and what to do about it."""
 
-    message: str
-    hint: str
+    message: Annotated[str, about("what was wrong, and with which value")]
+    hint: Annotated[str, about("what to do about it")]
 
 
 class PromptResult(Record, frozen=True):

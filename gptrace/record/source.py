@@ -48,7 +48,7 @@ class Source(Report, frozen=True, tag_field="schema", tag="gptrace.source/1"):
     items: ClassVar[str] = "files"
 
     versions: Versions
-    model: ModelInfo
+    model: Annotated[ModelInfo, about("the model that ran")]
     dims: Annotated[dict[str, Count], about("size of each axis name in this run")]
     inputs: Annotated[tuple[TracedPrompt, ...], about("the prompts of the batch")]
     files: Annotated[

@@ -29,10 +29,10 @@ class Token(Record, frozen=True):
 class TokenizedPrompt(PromptResult, frozen=True):
     """One prompt and its tokens."""
 
-    index: Count
+    index: Annotated[Count, about("number of the prompt, from 0")]
     text: PromptText
     ids: Ids
-    tokens: tuple[Token, ...]
+    tokens: Annotated[tuple[Token, ...], about("its tokens in order")]
     problem: Annotated[Problem | None, about("why this prompt of a stream has no tokens")] = field(
         default=None, name="error"
     )
@@ -43,18 +43,18 @@ class Tokens(Report, frozen=True, tag_field="schema", tag="gptrace.tokens/1"):
     """The tokens of each prompt."""
 
     versions: Versions
-    encoding: str
-    vocab_size: Count
-    results: tuple[TokenizedPrompt, ...]
+    encoding: Annotated[str, about("name of the tokenizer")]
+    vocab_size: Annotated[Count, about("number of tokens that it knows")]
+    results: Annotated[tuple[TokenizedPrompt, ...], about("the tokens of each prompt")]
 
 
 class TokensStream(Report, frozen=True, tag_field="schema", tag="gptrace.tokens/1"):
     """A Tokens whose results come one by one, as they are made, and can be read once."""
 
     versions: Versions
-    encoding: str
-    vocab_size: Count
-    results: Iterator[TokenizedPrompt]
+    encoding: Annotated[str, about("name of the tokenizer")]
+    vocab_size: Annotated[Count, about("number of tokens that it knows")]
+    results: Annotated[Iterator[TokenizedPrompt], about("the tokens of each prompt")]
 
     def whole(self) -> Tokens:
         """Wait for all results."""

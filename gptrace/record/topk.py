@@ -18,7 +18,7 @@ Temperature = Annotated[float, about("the logits are divided by it before the so
 class Candidate(Record, frozen=True):
     """A possible next token; its log-probability is natural."""
 
-    rank: Positive
+    rank: Annotated[Positive, about("1 is the most likely token")]
     id: Count
     text: TokenText
     bytes: TokenBytes
@@ -35,20 +35,20 @@ class Candidate(Record, frozen=True):
 class PositionPrediction(Record, frozen=True):
     """The candidates for the token that follows one position of a prompt."""
 
-    position: Count
-    candidates: tuple[Candidate, ...]
+    position: Annotated[Count, about("position of the token that these follow, from 0")]
+    candidates: Annotated[tuple[Candidate, ...], about("the most likely tokens after it")]
     chosen: Annotated[tuple[Candidate, ...], about("the tokens asked for with --token")] = ()
 
 
 class TopKResult(PromptResult, frozen=True):
     """The candidates for the token after one prompt."""
 
-    index: Count
+    index: Annotated[Count, about("number of the prompt, from 0")]
     text: PromptText
     ids: Ids
     padding: Padding
     truncated: Truncated
-    candidates: tuple[Candidate, ...] = field()
+    candidates: Annotated[tuple[Candidate, ...], about("the most likely tokens after the prompt")] = field()
     chosen: Annotated[tuple[Candidate, ...], about("the tokens asked for with --token")] = ()
     positions: Annotated[tuple[PositionPrediction, ...], about("with --positions all")] = ()
     tokens: Annotated[tuple[Token, ...], about("with --positions all: the prompt's tokens")] = ()
@@ -62,22 +62,22 @@ class TopK(Report, frozen=True, tag_field="schema", tag="gptrace.topk/1"):
     """The next tokens of each prompt."""
 
     versions: Versions
-    model: ModelInfo
-    k: Positive
+    model: Annotated[ModelInfo, about("the model that predicted")]
+    k: Annotated[Positive, about("number of candidates for each prompt")]
     temperature: Temperature
-    results: tuple[TopKResult, ...]
-    notes: tuple[str, ...]
+    results: Annotated[tuple[TopKResult, ...], about("the candidates of each prompt")]
+    notes: Annotated[tuple[str, ...], about("what a reader should know")]
 
 
 class TopKStream(Report, frozen=True, tag_field="schema", tag="gptrace.topk/1"):
     """A TopK whose results come one by one, as they are made, and can be read once."""
 
     versions: Versions
-    model: ModelInfo
-    k: Positive
+    model: Annotated[ModelInfo, about("the model that predicts")]
+    k: Annotated[Positive, about("number of candidates for each prompt")]
     temperature: Temperature
-    results: Iterator[TopKResult]
-    notes: tuple[str, ...]
+    results: Annotated[Iterator[TopKResult], about("the candidates of each prompt")]
+    notes: Annotated[tuple[str, ...], about("what a reader should know")]
 
     def whole(self) -> TopK:
         """Wait for all results."""

@@ -25,12 +25,12 @@ UnknownMacs = Annotated[tuple[str, ...], about("kernels of unknown cost, which a
 class Statistics(Record, frozen=True):
     """Statistics of a tensor's finite numbers, null where there are none, and the count of the others."""
 
-    mean: float | None
-    std: float | None
-    min: float | None
-    max: float | None
-    nan: Count
-    infinite: Count
+    mean: Annotated[float | None, about("mean of the finite values")]
+    std: Annotated[float | None, about("standard deviation of the finite values")]
+    min: Annotated[float | None, about("least finite value")]
+    max: Annotated[float | None, about("greatest finite value")]
+    nan: Annotated[Count, about("number of values that are NaN")]
+    infinite: Annotated[Count, about("number of values that are infinite")]
 
 
 class Origin(Record, frozen=True):
@@ -59,12 +59,12 @@ class TensorSpec(Record, frozen=True):
     """The name, axes, shape, dtype and device of a tensor when the trace saw it."""
 
     name: Annotated[str, about("where the tensor was: an argument's name, output, output.logits, output[1]")]
-    shape: Shape
+    shape: Annotated[Shape, about("sizes of the axes")]
     dims: Dims
-    dtype: str
-    device: str
+    dtype: Annotated[str, about("dtype, as torch calls it")]
+    device: Annotated[str, about("device, as torch calls it")]
     local_shape: Annotated[Shape | None, about("this process's part of a tensor spread over several")] = None
-    statistics: Statistics | None = None
+    statistics: Annotated[Statistics | None, about("figures of its values, if they were measured")] = None
     origin: Annotated[
         Origin | None,
         about(
@@ -96,12 +96,12 @@ class _HasCost:
 class OpCall(Record, _HasCost, frozen=True):
     """One functional operation, between the calls of modules."""
 
-    name: str
+    name: Annotated[str, about("name of the operation, as torch calls it")]
     place: Annotated[Count, about("index of the next call when it ran")]
-    inputs: tuple[TensorSpec, ...]
-    outputs: tuple[TensorSpec, ...]
+    inputs: Annotated[tuple[TensorSpec, ...], about("the tensors that it got")]
+    outputs: Annotated[tuple[TensorSpec, ...], about("the tensors that it returned")]
     is_view: Annotated[bool, about("the output shares memory with an input")] = field(name="view")
-    in_place: bool
+    in_place: Annotated[bool, about("whether it changes one of its inputs")]
     source: Annotated[str, about("file and line of the code that called it")]
     macs: Macs = None
     macs_unknown: UnknownMacs = ()
@@ -112,8 +112,8 @@ class OpCall(Record, _HasCost, frozen=True):
 class ParameterCount(Record, frozen=True):
     """Parameters of a module: `own` without its children, `total` with them; each tensor counts once."""
 
-    own: Count
-    total: Count
+    own: Annotated[Count, about("of the module itself")]
+    total: Annotated[Count, about("with those of its submodules")]
     trainable: Annotated[Count, about("of total")]
     bytes: Annotated[Count, about("of total")]
 
@@ -125,29 +125,29 @@ class ModuleCall(Record, _HasCost, frozen=True):
     children.
     """
 
-    index: Count
+    index: Annotated[Count, about("number of the call in order of entry, from 0")]
     parent: Annotated[Count | None, about("index of the call that was open around it")]
-    depth: Count
-    path: str
-    type: str
+    depth: Annotated[Count, about("how many calls it is inside of")]
+    path: Annotated[str, about("path of the module; empty for the model itself")]
+    type: Annotated[str, about("class of the module")]
     call: Annotated[Positive, about("number among the calls of this module")]
     calls: Annotated[Positive, about("calls of this module")]
-    inputs: tuple[TensorSpec, ...]
-    outputs: tuple[TensorSpec, ...]
-    parameters: ParameterCount
-    seconds: Seconds
+    inputs: Annotated[tuple[TensorSpec, ...], about("the tensors among its arguments")]
+    outputs: Annotated[tuple[TensorSpec, ...], about("the tensors in what it returned")]
+    parameters: Annotated[ParameterCount, about("how many parameters the module has")]
+    seconds: Annotated[Seconds, about("time from entry to return")]
     macs: Macs = None
     macs_unknown: UnknownMacs = ()
     peak_bytes: Annotated[Count | None, about("peak memory of activations while it ran")] = None
-    ops: tuple[OpCall, ...] = ()
+    ops: Annotated[tuple[OpCall, ...], about("the operations of this call, if they were recorded")] = ()
     failed: Annotated[bool, about("absent where it did not raise")] = False
 
 
 class FlowStep(Record, frozen=True):
     """One step of the main line: the tensor that leaves the module `at`."""
 
-    at: str
-    shape: Shape
+    at: Annotated[str, about("input, or the path of the module whose output this is")]
+    shape: Annotated[Shape, about("sizes of the axes")]
     dims: Dims
 
 
@@ -156,7 +156,7 @@ class TracedPrompt(Record, frozen=True):
 
     text: PromptText
     ids: Ids
-    tokens: tuple[Token, ...]
+    tokens: Annotated[tuple[Token, ...], about("the tokens of the prompt, without padding")]
     padding: Padding
     truncated: Truncated
 
@@ -167,30 +167,33 @@ class Prediction(Record, frozen=True):
     There are none where the greatest logit is NaN or infinite, since these have no probabilities.
     """
 
-    input: Count
-    position: Count
-    candidates: tuple[Candidate, ...]
+    input: Annotated[Count, about("number of the prompt, from 0")]
+    position: Annotated[Count, about("position of the token that the candidates follow, from 0")]
+    candidates: Annotated[
+        tuple[Candidate, ...],
+        about("the most likely tokens after it; none where the greatest logit is NaN or infinite"),
+    ]
     origin: Annotated[str, about("which operation made the NaN or Inf, where it is found")] = ""
 
 
 class Failure(Record, frozen=True):
     """The exception that stopped the forward pass: in which module, with which inputs, and why."""
 
-    path: str
-    type: str
-    message: str
+    path: Annotated[str, about("path of the module that raised; empty for the model itself")]
+    type: Annotated[str, about("class of the exception")]
+    message: Annotated[str, about("text of the exception")]
     source: Annotated[str, about("file, line and code of the model's own")]
     cause: Annotated[str | None, about("a name for one of the usual causes")]
     diagnosis: Annotated[str | None, about("the likely cause in words")]
-    inputs: tuple[TensorSpec, ...]
+    inputs: Annotated[tuple[TensorSpec, ...], about("the tensors that the module got")]
 
 
 class Totals(Record, _HasCost, frozen=True):
     """Sums over the trace, as far as they were measured."""
 
-    calls: Count
-    modules: Count
-    seconds: Seconds
+    calls: Annotated[Count, about("number of calls")]
+    modules: Annotated[Count, about("number of different modules that were called")]
+    seconds: Annotated[Seconds, about("time of the forward passes")]
     macs: Macs = None
     macs_unknown: UnknownMacs = ()
     peak_bytes: Annotated[Count | None, about("peak memory of activations")] = None
@@ -203,17 +206,17 @@ class Trace(Report, frozen=True, tag_field="schema", tag="gptrace.trace/1"):
     items: ClassVar[str] = "calls"
 
     versions: Versions
-    model: ModelInfo
+    model: Annotated[ModelInfo, about("the model that ran")]
     dims: Annotated[dict[str, Count], about("size of each axis name in this run")]
-    inputs: tuple[TracedPrompt, ...]
-    flow: tuple[FlowStep, ...]
-    calls: tuple[ModuleCall, ...]
+    inputs: Annotated[tuple[TracedPrompt, ...], about("the prompts of the batch")]
+    flow: Annotated[tuple[FlowStep, ...], about("the shapes on the main line, from ids to logits")]
+    calls: Annotated[tuple[ModuleCall, ...], about("every call of every module, in order of entry")]
     uncalled: Annotated[tuple[str, ...], about("paths of modules that never ran")]
     temperature: Temperature
-    predictions: tuple[Prediction, ...]
-    totals: Totals
+    predictions: Annotated[tuple[Prediction, ...], about("the next tokens of each prompt")]
+    totals: Annotated[Totals, about("sums over the trace")]
     notes: Annotated[tuple[str, ...], about("remarks on the trace, such as axes without a name")]
-    error: Failure | None
+    error: Annotated[Failure | None, about("the exception that ended the run, or null")]
     logits_per_position: Annotated[Count | None, about("number of logits at one position")] = None
 
     @classmethod
@@ -243,6 +246,24 @@ class Trace(Report, frozen=True, tag_field="schema", tag="gptrace.trace/1"):
         from gptrace.report.page import page_of_trace
 
         return page_of_trace(self, lang)
+
+    def picture(self, format: str = "svg", **view: Any) -> str:
+        """Return a picture of the model as "svg", "mermaid" or "dot"; record the trace with its operations.
+
+        The keyword arguments are fields of `gptrace.report.View`: `landscape` (an SVG of 16:9), `theme`
+        ("light" or "dark"), `lang`, `depth` (open the boxes down to this depth), `only` (a glob: one module
+        and what is in it) and `full` (fold nothing). Raises an OptionError for a format or a wish that there
+        is not, and for SVG where quickjs-ng is not installed.
+
+        >>> import gptrace
+        >>> trace = gptrace.trace("Hello", model="tiny", measure="ops")
+        >>> print(trace.picture("dot", depth=0).splitlines()[-2])
+          n1 -> n44 [label="[batch, seq_len, vocab_size]", color="#b0206a", fontcolor="#b0206a", penwidth=3];
+        """
+        from gptrace.report import View
+        from gptrace.report.pictures import picture_of
+
+        return picture_of(self, format, View.of(**view))
 
     def __getattr__(self, name: str) -> Any:
         # Reached for a field only while the trace is pending.

@@ -7,7 +7,7 @@ from typing import Any
 
 from gptrace.report.html_text import escaped, labelled_mark, prose, span, spans
 from gptrace.report.palette import LOOKS
-from gptrace.report.parts import Listing, ListingRow, Table, Tree, TreeRow
+from gptrace.report.parts import Listing, ListingRow, Table, Tree, TreeRow, plain
 from gptrace.report.stylesheet import class_of
 from gptrace.report.table_data import Column
 from gptrace.translation import in_language, words
@@ -134,7 +134,7 @@ def _tree_cells(tree: Tree, row: TreeRow, fields: Sequence[str]) -> list[str]:
 
 
 def _listing_cells(row: ListingRow, *, has_runs: bool, has_shapes: bool) -> list[str]:
-    code = "".join(span(text, row.role or role) for text, role in row.code)
+    code = span(plain(row.code), row.role) if row.role else spans(row.code)
     shapes = "<br>".join(
         " ".join(span(text, role) for text, role in zip(pair, ("figures", "quiet"), strict=True) if text)
         for pair in row.shapes

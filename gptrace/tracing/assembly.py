@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import cast
 
 from msgspec.structs import replace
 
@@ -97,8 +98,9 @@ def _module_calls(
         names = inferred[root].names
         specs, names_of_pass = specs_of_pass(of_pass, operations, names)
         axis_names |= names_of_pass
-        has_ops = recorder.operations is not None
-        of_calls = records_of_pass(of_pass, operations, specs, names) if has_ops else specs
+        of_calls = cast("Sequence[CallRecords]", specs)  # the same, as long as there are no operations
+        if recorder.operations is not None:
+            of_calls = records_of_pass(of_pass, operations, specs, names)
         records.update(zip([span.index for span in of_pass], of_calls, strict=True))
     calls_of_path = Counter([span.path for span in spans])
     begun = dict.fromkeys(calls_of_path, 0)

@@ -36,8 +36,14 @@ _OPERATORS = {
     "__matmul__": "matmul", "__rmatmul__": "matmul", "__getitem__": "getitem", "__setitem__": "setitem_",
     "__floordiv__": "floor_divide", "__mod__": "remainder", "__eq__": "eq", "__ne__": "ne", "__lt__": "lt",
     "__le__": "le", "__gt__": "gt", "__ge__": "ge", "__and__": "bitwise_and", "__or__": "bitwise_or",
-    "__invert__": "bitwise_not", "__abs__": "abs",
+    "__invert__": "bitwise_not", "__abs__": "abs", "__iand__": "bitwise_and_", "__ior__": "bitwise_or_",
+    "__ixor__": "bitwise_xor_", "__xor__": "bitwise_xor", "__lshift__": "bitwise_left_shift",
+    "__rshift__": "bitwise_right_shift", "__ilshift__": "bitwise_left_shift_",
+    "__irshift__": "bitwise_right_shift_", "__rfloordiv__": "rfloor_divide", "__rmod__": "rremainder",
+    "__reversed__": "flip",
 }  # fmt: skip
+# `x.data` and `x.data = y` are no operations, but the data moves to another tensor.
+_READ_DATA, _SET_DATA = Tensor.data.__get__, Tensor.data.__set__  # type: ignore[attr-defined]
 # Files of torch, and this one, whose frames lie between an operation and the line that asked for it.
 _FOLDER = torch.__file__.rpartition("/")[0]
 PASSED_THROUGH = (
@@ -73,11 +79,18 @@ class Operation:
 class OriginFollower(Protocol):
     """What follows where the tensors of operations come from; see `OriginTracker`."""
 
-    def take(self, operation: Operation, inputs: Found, kwargs: Mapping[str, Any], /) -> Any:
+    def take(
+        self, operation: Operation, inputs: Found, args: tuple[Any, ...], kwargs: Mapping[str, Any], /
+    ) -> Any:
         """Note where the inputs come from of an operation that is about to run."""
 
-    def note(self, operation: Operation, inputs: Found, outputs: Found, taken: Any, /) -> None:
+    def note(
+        self, operation: Operation, inputs: Found, outputs: Found, args: tuple[Any, ...], taken: Any, /
+    ) -> None:
         """Note what an operation has made; `taken` is what `take` returned."""
+
+    def note_same(self, tensor: Tensor, other: Tensor, /) -> None:
+        """Note that a tensor has the data of another one from now on."""
 
 
 Observer = Callable[[Operation, Callable[..., Any], tuple[Any, ...], dict[str, Any], Any], None]
@@ -140,7 +153,12 @@ class OperationMode(torch.overrides.TorchFunctionMode):
             name = self._names[func] = operation_name(func)
         if not name:
             self.call_count += func.__name__ != "__get__"  # reading an attribute changes no tensor
-            return func(*args, **kwargs)
+            result = func(*args, **kwargs)
+            if self._origins is not None and func in (_READ_DATA, _SET_DATA):
+                tensors = (result, args[0]) if func == _READ_DATA else args
+                with _without_function_modes():
+                    self._origins.note_same(*tensors)
+            return result
         self.call_count += 1
         origins, taken = self._origins, None
         with _without_function_modes():
@@ -148,7 +166,7 @@ class OperationMode(torch.overrides.TorchFunctionMode):
             parent, place = self._position()
             operation = Operation(name, parent, place, describe_each(inputs), _source_line(sys._getframe(1)))
             if origins is not None:
-                taken = origins.take(operation, inputs, kwargs)
+                taken = origins.take(operation, inputs, args, kwargs)
         self.current = operation
         try:
             result = func(*args, **kwargs)
@@ -165,7 +183,7 @@ class OperationMode(torch.overrides.TorchFunctionMode):
                 operation.in_place = name[-1] == "_"
                 operation.is_view = not operation.in_place and _is_view(outputs, inputs)
             if origins is not None:
-                origins.note(operation, inputs, outputs, taken)
+                origins.note(operation, inputs, outputs, args, taken)
             if self._observer is not None:
                 self._observer(operation, func, args, kwargs, result)
         if outputs:

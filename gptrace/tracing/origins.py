@@ -17,15 +17,19 @@ from weakref import ref
 
 from gptrace.model.quiet_torch import torch
 from gptrace.tracing.operations import Operation
+from gptrace.tracing.overlap import Region
 from gptrace.tracing.span import Known, Sources, Span
 from gptrace.tracing.storage_writes import StorageWrites, version_of
 from gptrace.tracing.tensors import Found
 
 Tensor = torch.Tensor
 Versions = list[int | None]
-# Functions that write into arguments, though their names don't end in "_": running averages, and the rows of
-# a table that are normalised when they are looked up.
-_WRITERS = frozenset({"batch_norm", "instance_norm", "embedding", "embedding_bag"})
+# Functions that may normalise the rows of a table when they look them up.
+_LOOK_UPS = frozenset({"embedding", "embedding_bag"})
+# Functions that update running averages, and the argument that tells them to, which is the sixth. They leave
+# the versions of the averages as they are.
+_UPDATES = {"batch_norm": "training", "instance_norm": "use_input_stats"}
+_AVERAGES = frozenset({"args[1]", "args[2]", "running_mean", "running_var"})
 # Functions whose names end in "_" and that change no element.
 _CHANGE_NO_ELEMENT = frozenset({
     "requires_grad_", "detach_", "share_memory_", "rename_", "squeeze_", "unsqueeze_", "t_", "transpose_",
@@ -95,18 +99,25 @@ class OriginTracker:
         known = self._known[id(tensor)] = ref(tensor), sources, self._time, version
         return known
 
-    def take(self, operation: Operation, inputs: Found, kwargs: Mapping[str, Any]) -> Versions | None:
+    def take(
+        self, operation: Operation, inputs: Found, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> Versions | None:
         """Note where the inputs of an operation come from that is about to run.
 
         Returned are the versions of the inputs if it may write into them, else None.
         """
         operation.sources = self.sources(inputs)
         name = operation.name
-        if name[-1] == "_" or name in _WRITERS or kwargs.get("inplace") or kwargs.get("out") is not None:
+        if name[-1] == "_" or name in _LOOK_UPS or kwargs.get("inplace") or kwargs.get("out") is not None:
+            return [version_of(tensor) for _, tensor in inputs]
+        if name in _UPDATES and (kwargs.get(_UPDATES[name]) or any(args[5:6])):
             return [version_of(tensor) for _, tensor in inputs]
         return None
 
-    def note(self, operation: Operation, inputs: Found, outputs: Found, versions: Versions | None) -> None:
+    def note(
+        self, operation: Operation, inputs: Found, outputs: Found, args: tuple[Any, ...],
+        versions: Versions | None,
+    ) -> None:  # fmt: skip
         """Note what an operation has made; `versions` are those of its inputs before it ran."""
         self._time += 1
         scope = operation.parent
@@ -125,8 +136,16 @@ class OriginTracker:
         for _, tensor in written:
             if not _has(outputs, tensor):
                 self._set(tensor, _UNKNOWN if call is None else ((call, op, None, None, None),))
-            changes = operation.name not in _CHANGE_NO_ELEMENT
-            self._writes.add(tensor, self._time, self._known[id(tensor)][1], changes=changes)
+            region = None if operation.name in _CHANGE_NO_ELEMENT else Region.of(tensor)
+            if operation.name == "setitem_" and region is not None:
+                region = region.part(args[1])
+            self._writes.add(tensor, self._time, self._known[id(tensor)][1], region)
+
+    def note_same(self, tensor: Tensor, other: Tensor) -> None:
+        """Note that a tensor has the data of another one from now on."""
+        sources, _ = self._origin(other)
+        self._time += 1
+        self._set(tensor, sources)
 
     def begin(self, span: Span, inputs: Found) -> None:
         """Note where the inputs of a call came from; those of the outermost one came from the caller."""
@@ -191,12 +210,11 @@ def _written(operation: Operation, inputs: Found, outputs: Found, versions: Vers
     Where a tensor has no version, these are all that go in and come out, and the first argument of a
     function whose name ends in "_".
     """
-    is_known = operation.name[-1] == "_"
+    is_known, updates = operation.name[-1] == "_", operation.name in _UPDATES
     written: Found = []
     for (place, tensor), before in zip(inputs, versions, strict=True):
         now = version_of(tensor)
-        if now != before or (
-            now is None and (_has(outputs, tensor) or (is_known and place.name.startswith("input")))
-        ):
+        may = _has(outputs, tensor) or (is_known and place.name.startswith("input"))
+        if now != before or (now is None and may) or (updates and place.name in _AVERAGES):
             written.append((place, tensor))
     return written

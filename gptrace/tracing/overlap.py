@@ -23,6 +23,39 @@ class Region(NamedTuple):
         """Return the region of a strided tensor."""
         return cls(int(tensor.storage_offset()), tuple(tensor.shape), tensor.stride(), tensor.element_size())
 
+    def part(self, index: object) -> Region:
+        """Return the region of `tensor[index]`; all of the tensor where the index is not made of numbers.
+
+        >>> Region(0, (4, 6), (6, 1), 4).part((slice(1, None), 2))
+        Region(offset=8, shape=(3,), stride=(6,), bytes=4)
+        """
+        entries = index if isinstance(index, tuple) else (index,)
+        count = sum(type(entry) in (int, slice) for entry in entries)
+        if not all(map(_is_plain, entries)) or count > len(self.shape):
+            return self
+        at = next((at for at, entry in enumerate(entries) if entry is ...), len(entries))
+        rest = (slice(None),) * (len(self.shape) - count)
+        axes = iter(zip(self.shape, self.stride, strict=True))
+        offset, shape, stride = self.offset, list[int](), list[int]()
+        for entry in (*entries[:at], *rest, *entries[at + 1 :]):
+            if entry is None:  # a new axis of size 1
+                continue
+            size, step = next(axes)
+            if isinstance(entry, slice):
+                chosen = range(size)[entry]
+                shape.append(len(chosen))
+                stride.append(step * chosen.step)
+                offset += step * chosen.start
+            else:
+                offset += step * range(size)[entry]
+        return self._replace(offset=offset, shape=tuple(shape), stride=tuple(stride))
+
+
+def _is_plain(entry: object) -> bool:
+    if type(entry) is slice:
+        return all(part is None or type(part) is int for part in (entry.start, entry.stop, entry.step))
+    return entry is None or entry is ... or type(entry) is int
+
 
 def overlap(a: Region, b: Region) -> bool | None:
     """Tell whether two regions of one storage have an element in common; None where that takes too long.

@@ -200,6 +200,8 @@ class SpanRecorder:
         span.integer_ranges = ranges
 
     def _record_outputs(self, span: Span, output: object) -> None:
+        if output is None:
+            span.returned_none = True
         if isinstance(output, Tensor):
             span.output_ref = weakref.ref(output)
         # Read once: `release` may set them to None while a thread still runs after the block.

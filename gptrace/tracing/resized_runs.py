@@ -239,11 +239,11 @@ def _run(model: torch.nn.Module, forward_pass: ForwardPass, device: torch.device
             raise ValueError(f"cannot make the input {name} at another size")
         arguments[name] = torch.ones(*sizes, dtype=dtype, device=device)
     arguments |= forward_arguments(model)
-    # Our own code is known.
-    verified = look is Look.AT_TOKENS and not type(model).__module__.startswith("gptrace.")
+    # Our own code is known to keep its tokens apart.
+    by_lane = look is Look.AT_TOKENS and not type(model).__module__.startswith("gptrace.")
     fresh = None if look is Look.ONCE else _copy_or_none(model)
     ids, state = forward_pass.ids(device), torch.random.get_rng_state()
-    run = _recorded(model, forward_pass, ids, arguments, may_fail=forward_pass.may_fail, verified=verified)
+    run = _recorded(model, forward_pass, ids, arguments, may_fail=forward_pass.may_fail, by_lane=by_lane)
     if fresh is not None and run.is_meant_causal:
         # A cache may have filled in the first run, so a leak must be there in a fresh copy, too.
         run.leaks = _leaks(model, run, ids, arguments, state)
@@ -284,12 +284,12 @@ def _recorded(
     arguments: dict[str, Any],
     *,
     may_fail: bool,
-    verified: bool = False,
+    by_lane: bool = False,
 ) -> ResizedRun:
     lines = LineRecorder(files_of(model)) if forward_pass.lines else None
     recorder = (
         LaneRecorder(model, forward_pass.seq_len, lines)
-        if verified
+        if by_lane
         else SpanRecorder(model, Measures(ops=forward_pass.ops), lines=lines)
     )
     output: Any = None

@@ -64,6 +64,7 @@ class Span:
     index = root = -1
     seconds = 0.0
     failed = False
+    returned_none = False
     error: BaseException | None = None
     # Of this call without the calls inside: MACs, and the names of kernels whose cost is unknown.
     macs = 0

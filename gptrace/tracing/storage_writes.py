@@ -37,17 +37,16 @@ class StorageWrites:
         # Another storage may get the key of one that is freed.
         self._storages: dict[int, ref[object]] = {}
 
-    def add(self, tensor: Tensor, time: int, sources: Sources, *, changes: bool) -> None:
-        """Note that a tensor was written in place; `changes` tells whether its elements may have changed."""
+    def add(self, tensor: Tensor, time: int, sources: Sources, region: Region | None) -> None:
+        """Note that a region of a tensor's storage was written in place."""
         key = storage_key(tensor)
         if key is None:
             return
+        self.latest = time
         if key not in self._by_storage:
             self._by_storage[key] = []
             self._storages[key] = ref(tensor.untyped_storage(), lambda _: self._forget(key))
-        region = Region.of(tensor) if changes else None
         self._by_storage[key].append(Write(time, sources, region, version_of(tensor)))
-        self.latest = time
 
     def _forget(self, key: int) -> None:
         self._by_storage.pop(key, None)

@@ -51,23 +51,11 @@ def diff_traces(
 
     A tolerance that is negative or not finite is an OptionError.
     """
-    for option, value in (("--rtol", rtol), ("--atol", atol)):
-        if not 0 <= value < float("inf"):
-            raise OptionError(f"{option} is {value}", "it must be a number of at least 0")
+    _check_tolerances(rtol, atol)
     calls_a, calls_b = ({(call.path, call.call): call for call in trace.calls} for trace in (a, b))
     pairs = [(call, calls_b[key]) for key, call in calls_a.items() if key in calls_b]
     have_operations = all("ops" in measured(trace) for trace in (a, b))
-    steps_a, steps_b = (
-        _steps(trace, calls_a.keys() & calls_b.keys(), with_operations=have_operations) for trace in (a, b)
-    )
-    in_both = [
-        _changed_call(
-            call_b,
-            [*_changes(call_a, call_b), *_step_changes(steps_a[call_a.index], steps_b[call_b.index])],
-        )
-        for call_a, call_b in pairs
-    ]
-    changed = tuple(call for call in in_both if call.changes)
+    changed = _changed_calls(a, b, pairs, with_operations=have_operations)
     removed = tuple(_changed_call(call) for key, call in calls_a.items() if key not in calls_b)
     added = tuple(_changed_call(call) for key, call in calls_b.items() if key not in calls_a)
     values = _compare_values(pairs, b, same_prompts=_ids(a) == _ids(b), rtol=rtol, atol=atol)
@@ -86,6 +74,28 @@ def diff_traces(
             name for name, trace in zip(names, (a, b), strict=True) if "statistics" not in measured(trace)
         ),
     )
+
+
+def _check_tolerances(rtol: float, atol: float) -> None:
+    for option, value in (("--rtol", rtol), ("--atol", atol)):
+        if not 0 <= value < float("inf"):
+            raise OptionError(f"{option} is {value}", "it must be a number of at least 0")
+
+
+def _changed_calls(
+    a: Trace, b: Trace, pairs: Sequence[tuple[ModuleCall, ModuleCall]], *, with_operations: bool
+) -> tuple[ChangedCall, ...]:
+    """Return those of the calls that both traces have in which something differs."""
+    keys = {(call.path, call.call) for call, _ in pairs}
+    steps_a, steps_b = (_steps(trace, keys, with_operations=with_operations) for trace in (a, b))
+    in_both = [
+        _changed_call(
+            call_b,
+            [*_changes(call_a, call_b), *_step_changes(steps_a[call_a.index], steps_b[call_b.index])],
+        )
+        for call_a, call_b in pairs
+    ]
+    return tuple(call for call in in_both if call.changes)
 
 
 def measured(trace: Trace) -> set[str]:

@@ -17,6 +17,7 @@ from rich.table import Table
 from tests.benchmarks.beginnings import shared_beginnings
 from tests.benchmarks.forward import FORWARD_ROUNDS, forward_passes, transformers_models
 from tests.benchmarks.measuring import alternate, process, row, timed
+from tests.benchmarks.pages import pages
 
 BARE = str(Path(__file__).with_name("bare.py"))
 LOADING = str(Path(__file__).with_name("load_transformers.py"))
@@ -214,6 +215,7 @@ SECTIONS = {
     "transformers": transformers_models,
     "streams": streams,
     "beginnings": shared_beginnings,
+    "pages": pages,
     "generations": generations,
 }
 

@@ -275,3 +275,35 @@ def test_many_equal_blocks_are_few_nodes(count: int) -> None:
     graph = graph_of(recording.trace())
     assert (len(graph.nodes), len(graph.edges)) == (8, 11)
     assert len(graph.nodes[3].layers) == count
+
+
+def test_blocks_that_take_tensors_of_their_own_stand_alone() -> None:
+    recording = Recording()
+    with recording.call("", recording.argument("x")) as root:
+        x, ropes = recording.argument("x"), [recording.op("getitem") for _ in range(3)]
+        for number, rope in enumerate(ropes):
+            with recording.call(f"h.{number}", x, rope) as call:
+                x = recording.op("add", recording.leaf(f"h.{number}.ff", x), rope)
+                call.outputs = [x]
+        root.outputs = [x]
+    assert [node.label for node in drawn(recording).nodes if node.label.startswith("h.")] == [
+        "h.0",
+        "h.1",
+        "h.2",
+    ]
+
+
+def test_a_tensor_that_a_box_takes_enters_it_as_that_input() -> None:
+    """A use deep inside may name who made the tensor, where the box around it took it from another hand."""
+    recording = Recording()
+    with recording.call("", recording.argument("x")) as root:
+        x = recording.op("add", recording.argument("x"))
+        maker = x.origin
+        with recording.call("identity", x) as identity:
+            identity.outputs = [x]
+        with recording.call("block", x) as block:
+            block.outputs = [recording.op("mul", recording.op("relu", Tensor(maker)))]
+        root.outputs = block.outputs
+    graph = graph_of(recording.trace())
+    assert arrows(graph, "Module") == ["in > add", "add > identity", "identity > block", "block > out"]
+    assert arrows(graph, "block") == ["in > relu", "relu > mul", "mul > out"]

@@ -13,7 +13,7 @@ from llms_from_scratch.ch04 import GPTModel as CourseModel
 
 import gptrace
 from gptrace.errors import ConfigError, ModelCodeError
-from gptrace.model import GPTModel
+from gptrace.model import GPTModel, free_memory
 from gptrace.model.quiet_torch import torch
 from tests.models.user_files import NANO, SMALL
 from tests.support import (
@@ -239,6 +239,20 @@ def test_the_only_configuration_of_a_file_is_taken_and_named(cli: Cli, here: Pat
     (here / "course.py").write_text(COURSE + "\nSMALL = {'emb_dim': 4}\n")
     shown = cli("run", "Hello", "-m", "course.py:Course").out
     assert "cfg is the course's GPT_CONFIG_124M (--config course.py:GPT_CONFIG_124M would use" in shown
+
+
+def test_a_model_without_room_is_refused_before_it_is_built(
+    cli: Cli, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The constructor raises where it would take memory: only shapes are made."""
+    first = "        super().__init__()\n"
+    on_meta_alone = "        if not torch.empty(0).is_meta: raise RuntimeError('built')\n"
+    (here / "course.py").write_text(COURSE.replace(first, first + on_meta_alone))
+    monkeypatch.setattr(free_memory, "available_bytes", lambda: 1 << 30)
+    for command in (("run", "Hello"), ("check",)):
+        refused = cli(*command, "-m", "course.py:Course", "--set", "vocab_size=300000000")
+        refused.is_error(1, "Course with 2,400,000,144 parameters needs 8.9 GiB", "1.0 GiB is free")
+    cli("run", "Hello", "-m", "course.py:Course").is_error(1, "RuntimeError: built")
 
 
 @pytest.mark.parametrize("setting", ["inner=9", "later=2"])

@@ -223,7 +223,11 @@ MUTATIONS: list[tuple[str, str, str | None]] = [
         "def forward(self, x, mask):\n        x = x + self.att",
         None,
     ),
-    ("return self.down(nn.functional.gelu(self.up(x)))", "self.down(nn.functional.gelu(self.up(x)))", None),
+    (
+        "return self.down(nn.functional.gelu(self.up(x)))",
+        "self.down(nn.functional.gelu(self.up(x)))",
+        "returned_none",
+    ),
     ("softmax(dim=-1)", "softmax(dim=4)", None),
     ("x.mean(dim=-1, keepdim=True)", "x.mean(dim=-1)", "unequal_axes"),
     ("x.var(dim=-1, keepdim=True)", "x.var(dim=-1)", "unequal_axes"),

@@ -3,326 +3,56 @@
 from __future__ import annotations
 
 import string
-from collections.abc import Sequence
 from dataclasses import fields, replace
 from types import ModuleType
 from typing import Any
 
 import pytest
 import transformers
-from tokenizers import normalizers
 
 import gptrace
-from gptrace.model.build import load, wrap_module
 from gptrace.model.quiet_torch import torch
-from gptrace.model.selection import select_model
 from gptrace.predict.explain.catalog import Catalog, Sentence
 from gptrace.predict.explain.claims import MeasuredClaim
-from gptrace.predict.explain.measured_model import MeasuredModel
 from gptrace.predict.explain.run import CATALOGS
 from gptrace.predict.explain.topics import TOPICS as MEASURES
 from gptrace.predict.explain.topics import inference, last_dim, probabilities, training
 from gptrace.predict.validation import TOPICS
 from gptrace.record import Token
-from gptrace.text.gpt2_tokenizer import GPT2
-from gptrace.text.hugging_face import HuggingFaceTokenizer
-from gptrace.text.prompts import from_ids, from_texts
-from gptrace.text.tokenizer import Tokenizer
 from gptrace.translation import LANGUAGES
-from tests.models.attending import AttendingGPT
-from tests.models.hugging_face import byte_level_tokenizer
 from tests.models.small_gpt import SmallGPT
+from tests.predict.claim_models import (
+    Adapted,
+    AlwaysDropped,
+    BlocksInAPythonList,
+    Capped,
+    Factorized,
+    FixedNorm,
+    IgnoresPadding,
+    LastRow,
+    ListsOfLists,
+    MixingHead,
+    Normalized,
+    NormedSum,
+    OnlyTypes,
+    Probabilities,
+    RectifiedHead,
+    Recurrent,
+    RotatedPositions,
+    Saturated,
+    ScaledTable,
+    ScaledTokens,
+    SharedMemory,
+    ShiftedVectors,
+    TypedEmbedding,
+    Unassigned,
+    WideHead,
+    WithoutBlocks,
+    WithoutPositions,
+)
+from tests.predict.measured_claims import TEXT, lower_case_tokenizer, measured, variants
 
 nn = torch.nn
-TEXT = "Hello, I am"
-
-
-class ScaledTable(nn.Embedding):
-    def forward(self, ids: Any) -> Any:
-        return 4 * super().forward(ids)
-
-
-class DoubledTable(nn.Embedding):
-    """Each row is returned twice, side by side."""
-
-    def forward(self, ids: Any) -> Any:
-        return super().forward(ids).repeat(1, 1, 2)
-
-
-class NormOfTwo(nn.LayerNorm):
-    def forward(self, x: Any, residual: Any = None) -> Any:
-        return super().forward(x + residual)
-
-
-class FixedNorm(nn.LayerNorm):
-    """A norm by its name alone."""
-
-    def forward(self, x: Any) -> Any:
-        return 0.1 * x
-
-
-class Adapted(SmallGPT):
-    """SmallGPT, with some parts replaced."""
-
-    def __init__(self, **parts: nn.Module) -> None:
-        super().__init__()
-        for name, part in parts.items():
-            setattr(self, name, part)
-
-
-class WithoutPositions(SmallGPT):
-    """SmallGPT, without a table of positions."""
-
-    shift = 0.0
-
-    def forward(self, ids: Any) -> Any:
-        x = self.tok_emb(ids) + self.shift
-        for block in self.blocks:
-            x = block(x)
-        return self.head(self.norm(x))
-
-
-class ShiftedVectors(WithoutPositions):
-    shift = 1.0
-
-
-class ScaledTokens(SmallGPT):
-    """The token embedding is multiplied by √D, as in the first Transformer."""
-
-    def forward(self, ids: Any) -> Any:
-        x = 4 * self.tok_emb(ids) + self.pos_emb(torch.arange(ids.shape[1]))
-        for block in self.blocks:
-            x = block(x)
-        return self.head(self.norm(x))
-
-
-class Normalized(nn.Embedding):
-    """The vectors have one length."""
-
-    def forward(self, ids: Any) -> Any:
-        return nn.functional.normalize(super().forward(ids), dim=-1)
-
-
-class Capped(SmallGPT):
-    """Logits stay within a range, as in Gemma 2."""
-
-    def forward(self, ids: Any) -> Any:
-        return 2 * torch.tanh(super().forward(ids) / 2)
-
-
-class Saturated(SmallGPT):
-    """The cap is so low that it makes the greatest logits equal."""
-
-    def forward(self, ids: Any) -> Any:
-        return 0.01 * torch.tanh(super().forward(ids) / 0.01)
-
-
-class TwoInputNorm(SmallGPT):
-    def __init__(self) -> None:
-        super().__init__()
-        self.norm = NormOfTwo(16)
-
-    def forward(self, ids: Any) -> Any:
-        x = self.tok_emb(ids)
-        for block in self.blocks:
-            x = block(x)
-        return self.head(self.norm(x, x))
-
-
-class Unassigned(SmallGPT):
-    """What the last block and the norm return is lost."""
-
-    def forward(self, ids: Any) -> Any:
-        x = self.blocks[0](self.tok_emb(ids) + self.pos_emb(torch.arange(ids.shape[1])))
-        self.blocks[1](x)
-        self.norm(x)
-        return self.head(x)
-
-
-class AlwaysDropped(SmallGPT):
-    """Dropout by a function, which no evaluation mode turns off."""
-
-    def forward(self, ids: Any) -> Any:
-        x = nn.functional.dropout(self.tok_emb(ids) + self.pos_emb(torch.arange(ids.shape[1])))
-        for block in self.blocks:
-            x = block(x)
-        return self.head(self.norm(x))
-
-
-class Bare(nn.Module):
-    """A table of scores: no blocks, no norm, no head."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.scores = nn.Parameter(torch.randn(50257, 4))
-
-    def forward(self, ids: Any) -> Any:
-        return self.scores[ids].cumsum(dim=1) @ self.scores.T
-
-
-class LastRow(SmallGPT):
-    def forward(self, ids: Any) -> Any:
-        return super().forward(ids)[:, -1:]
-
-
-class NormedSum(SmallGPT):
-    """The sum of both embeddings goes through a norm before the first block."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.first_norm = nn.LayerNorm(16)
-
-    def embed(self, ids: Any) -> Any:
-        return self.tok_emb(ids) + self.pos_emb(torch.arange(ids.shape[1]))
-
-    def forward(self, ids: Any) -> Any:
-        x = 3 * self.first_norm(self.embed(ids))
-        for block in self.blocks:
-            x = block(x)
-        return self.head(self.norm(x))
-
-
-class TypedEmbedding(NormedSum):
-    """A third table is added, as in BERT."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.type_emb = nn.Embedding(2, 16)
-
-    def embed(self, ids: Any) -> Any:
-        return super().embed(ids) + self.type_emb(torch.zeros_like(ids))
-
-
-class RotatedPositions(NormedSum):
-    """The rows of positions are factors."""
-
-    def embed(self, ids: Any) -> Any:
-        return self.tok_emb(ids) * self.pos_emb(torch.arange(ids.shape[1]))
-
-
-class OnlyTypes(TypedEmbedding):
-    """The second table is not of positions."""
-
-    def embed(self, ids: Any) -> Any:
-        return self.tok_emb(ids) + self.type_emb(ids % 2)
-
-
-class BlocksInAPythonList(NormedSum):
-    def __init__(self) -> None:
-        super().__init__()
-        self.first, self.second = self.blocks
-        del self.blocks
-
-    def forward(self, ids: Any) -> Any:
-        x = self.embed(ids)
-        for block in [self.first, self.second]:
-            x = block(x)
-        return self.head(self.norm(x))
-
-
-class WithoutBlocks(NormedSum):
-    """A model that is not finished."""
-
-    def forward(self, ids: Any) -> Any:
-        return self.head(self.embed(ids))
-
-
-class Probabilities(SmallGPT):
-    def forward(self, ids: Any) -> Any:
-        return super().forward(ids).softmax(dim=-1)
-
-
-class Factorized(nn.Module):
-    """The table has another width than the head."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.wte = nn.Embedding(50257, 4)
-        self.up = nn.Linear(4, 6)
-        self.lm_head = nn.Linear(6, 50257, bias=False)
-
-    def forward(self, ids: Any) -> Any:
-        return self.lm_head(self.up(self.wte(ids)).cumsum(dim=1))
-
-
-class SharedMemory(nn.Module):
-    """Two parameters that share their numbers."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.wte = nn.Embedding(50257, 4)
-        self.lm_head = nn.Linear(4, 50257, bias=False)
-        self.lm_head.weight.data = self.wte.weight.data
-
-    def forward(self, ids: Any) -> Any:
-        return self.lm_head(self.wte(ids).cumsum(dim=1))
-
-
-def measured(
-    model: nn.Module | str,
-    ids: Sequence[int] = (),
-    tokenizer: Tokenizer = GPT2,
-    topics: Sequence[str] = TOPICS,
-    **config: int | bool,
-) -> dict[str, list[MeasuredClaim]]:
-    """The claims of each topic, about a text or about ids."""
-    torch.manual_seed(3)
-    if isinstance(model, str):
-        loaded = load(select_model(model, config=config))
-    else:
-        loaded = wrap_module(model.eval(), "model", {"source": "given"})
-    (prompt,) = from_ids([ids]) if ids else from_texts([TEXT], tokenizer)
-    with torch.no_grad():
-        run = MeasuredModel(loaded, tokenizer, prompt, head=None, seed=123)
-        return {topic: MEASURES[topic](run) for topic in topics}
-
-
-def lower_case_tokenizer() -> Tokenizer:
-    tokenizer = byte_level_tokenizer()
-    tokenizer.normalizer = normalizers.Lowercase()
-    return HuggingFaceTokenizer(transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer))
-
-
-def variants() -> list[dict[str, list[MeasuredClaim]]]:
-    """The claims about models that together make every claim there is."""
-    torch.manual_seed(3)
-    return [
-        measured("tiny"),
-        measured("tiny", [15496, 11], tie_head=True),
-        measured("tiny", [15496], vocab_size=50304),
-        measured("tiny", [5] * 64),
-        measured("tiny", [0, 0], vocab_size=2),
-        measured(SmallGPT("bias")),
-        measured(Adapted(tok_emb=ScaledTable(50257, 16))),
-        measured(Adapted(tok_emb=DoubledTable(50257, 8))),
-        measured(Adapted(tok_emb=Normalized(50257, 16))),
-        measured(Capped()),
-        measured(Capped("bias")),
-        measured(WithoutPositions()),
-        measured(ShiftedVectors()),
-        measured(TwoInputNorm()),
-        measured(Bare()),
-        measured(LastRow()),
-        measured(Factorized()),
-        measured(SmallGPT(), tokenizer=lower_case_tokenizer()),
-        measured(TypedEmbedding()),
-        measured(ScaledTokens()),
-        measured(RotatedPositions()),
-        measured(Probabilities()),
-        measured(Unassigned()),
-        measured(SmallGPT(), GPT2.encode("你"), topics=["flow"]),
-        measured(SmallGPT(), GPT2.encode("你"), lower_case_tokenizer(), topics=["flow"]),
-        measured(AttendingGPT("shared"), [5], topics=["attention"]),
-        measured(AttendingGPT(), [5], topics=["attention"]),
-        *(measured(AttendingGPT(style), topics=["attention"]) for style in _STYLES),
-    ]
-
-
-_STYLES = (
-    "fused", "shared", "own factor", "distance", "bent", "changed", "window", "sink", "changed weights",
-    "over heads", "wide", "gate", "no list", "previous", "first", "fused dropout", "chunks", "viewed",
-    "unmasked last row",
-)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -461,18 +191,6 @@ def test_a_tokenizer_that_normalizes_the_text_is_no_fault_of_the_model() -> None
     assert {other.holds for other in others} == {True}
 
 
-class RectifiedHead(nn.Linear):
-    def forward(self, x: Any) -> Any:
-        return super().forward(x).relu()
-
-
-class MixingHead(nn.Linear):
-    """Its last row depends on the rows before it."""
-
-    def forward(self, x: Any) -> Any:
-        return super().forward(x.cumsum(dim=1))
-
-
 def with_half_a_head() -> SmallGPT:
     model = SmallGPT()
     with torch.no_grad():
@@ -565,42 +283,9 @@ def test_the_norm_inside_a_head_is_found() -> None:
     assert all(claim.holds is not False for claim in claims)
 
 
-class IgnoresPadding(SmallGPT):
-    """Each token sees all others but those with id 0, as in BERT and XLM."""
-
-    def forward(self, ids: Any) -> Any:
-        x = self.tok_emb(ids) * (ids != 0)[..., None]
-        return self.head(self.norm(x + x.sum(dim=1, keepdim=True)))
-
-
 def test_a_model_that_ignores_padding_is_not_taken_for_causal() -> None:
     claims = {claim.key: claim.holds for claim in measured(IgnoresPadding())["last-dim"]}
     assert claims["causal"] is False
-
-
-class WrappedNorm(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.layer_norm = nn.LayerNorm(16)
-
-    def forward(self, x: Any) -> Any:
-        return self.layer_norm(x)
-
-
-class ListsOfLists(NormedSum):
-    """A block is a list of a norm and a layer, as in x-transformers: it is not called itself."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        blocks = (nn.ModuleList([nn.ModuleList([WrappedNorm()]), nn.Linear(16, 16)]) for _ in range(2))
-        self.blocks = nn.ModuleList(blocks)
-
-    def forward(self, ids: Any) -> Any:
-        x = self.embed(ids)
-        blocks: Any = self.blocks
-        for (norm,), layer in blocks:
-            x = x + layer(norm(x)).cumsum(dim=1)
-        return self.head(self.norm(x))
 
 
 def test_a_norm_in_a_list_is_no_block() -> None:
@@ -608,33 +293,8 @@ def test_a_norm_in_a_list_is_no_block() -> None:
     assert claims[3].key == "no_blocks"
 
 
-class Recurrent(SmallGPT):
-    """One block runs again and again, as in ALBERT and Universal Transformers."""
-
-    def forward(self, ids: Any) -> Any:
-        x = self.tok_emb(ids) + self.pos_emb(torch.arange(ids.shape[1]))
-        for _ in range(3):
-            x = self.blocks[0](x)
-        return self.head(self.norm(x))
-
-
 def test_the_positions_are_looked_for_where_a_block_runs_first() -> None:
     assert holds_by_key(Recurrent())["position_embedding"] is True
-
-
-class WideHead(SmallGPT):
-    """The head has another width than the model, as in OPT-350m, and so have the vectors of the table."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.tok_emb, self.head = nn.Embedding(50257, 12), nn.Linear(20, 50257, bias=False)
-        self.widen, self.project = nn.Linear(12, 16), nn.Linear(16, 20)
-
-    def forward(self, ids: Any) -> Any:
-        x = self.widen(self.tok_emb(ids)) + self.pos_emb(torch.arange(ids.shape[1]))
-        for block in self.blocks:
-            x = block(x)
-        return self.head(self.project(self.norm(x)))
 
 
 def test_a_width_that_is_not_the_models_is_not_called_by_its_name() -> None:

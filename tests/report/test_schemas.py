@@ -73,3 +73,21 @@ def test_the_schema_notices_what_is_missing_or_wrong() -> None:
         spoil(copy)
         with pytest.raises(ValidationError):
             validator.validate(copy)
+
+
+# The other keys of a prompt stand beside the fields: an output has no `extra`. A page has it in what it takes
+# over from other outputs.
+SELF_EVIDENT = {"schema", "id", "extra"}
+
+
+@pytest.mark.parametrize("name", report_names())
+def test_every_field_is_described(name: str) -> None:
+    schema = json_schema(name)
+    records = {name: schema, **schema["$defs"]}
+    undescribed = [
+        f"{record}.{field}"
+        for record, body in records.items()
+        for field, facts in body.get("properties", {}).items()
+        if not facts.get("description") and field not in SELF_EVIDENT
+    ]
+    assert undescribed == []

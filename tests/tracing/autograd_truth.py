@@ -102,7 +102,7 @@ def makers_by_trace(trace: gptrace.Trace, spy: AutogradSpy) -> list[set[Maker]]:
     def of_origin(origin: Origin) -> Iterator[Maker]:
         if origin.parameter is not None:
             yield origin.parameter
-        elif origin.op is not None:
+        elif origin.op is not None and origin.call is not None:
             number = numbers[origin.call, origin.op]
             if number in spy.passed_on:
                 yield from makers(operations[number][1].inputs[:1])

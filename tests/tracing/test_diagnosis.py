@@ -35,6 +35,26 @@ def failure(model: nn.Module, ids: Any, **options: Any) -> tuple[Trace, Failure]
     return trace, trace.error
 
 
+class WithoutReturn(nn.Module):
+    def forward(self, x: torch.Tensor) -> None:
+        x * 2
+
+
+class BlocksWithoutReturn(nn.Sequential):
+    def __init__(self) -> None:
+        super().__init__(nn.Embedding(99, 4), WithoutReturn(), nn.LayerNorm(4))
+
+
+def test_a_block_without_return_is_named_where_its_none_is_used() -> None:
+    _, failed = failure(BlocksWithoutReturn(), FOUR)
+    assert failed.cause == "returned_none"
+    assert failed.diagnosis is not None
+    assert failed.diagnosis.startswith("1 returned None: WithoutReturn.forward at ")
+    assert "test_diagnosis.py:" in failed.diagnosis
+    note = gptrace.trace(ids=[1, 2], model=WithoutReturn()).notes[-1]
+    assert "no next tokens: forward() returned None: WithoutReturn.forward at" in note
+
+
 FOUR = torch.tensor([[1, 2, 3, 4]])
 NINE = torch.tensor([[1, 2, 3, 4, 5, 6, 7, 8, 9]])
 

@@ -49,9 +49,12 @@ _NOT_TOLD = {
 _MARKUP = (
     "report/html",
     "report/page/document.py",
-    "report/pictures",
     "report/stylesheet.py",
     "report/svg.py",
+    "report/pictures/dot.py",
+    "report/pictures/mermaid.py",
+    "report/pictures/svg.py",
+    "report/pictures/map_drawing.py",
 )
 
 

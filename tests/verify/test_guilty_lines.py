@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +58,12 @@ def test_a_leak_has_its_line_and_the_command_that_says_more() -> None:
     assert claim.source.line == 21
     assert claim.check == f"gptrace check -m {path}:GPT --only=causal"
     assert "depend on tokens after their own" in claim.text
+    explanation = gptrace.explain(ids=[5, 6, 7], model=f"{path}:GPT", topics=["last-dim"])
+    rows = {row["key"]: row for row in csv.DictReader(io.StringIO(render(explanation, "csv")))}
+    assert (rows["causal"]["check"], rows["causal"]["line"]) == (claim.check, "21")
+    assert rows["causal"]["file"].endswith("leaky.py")
+    assert "masked_fill" in rows["causal"]["source"]
+    assert {row["line"] for key, row in rows.items() if key != "causal"} == {""}
 
 
 def test_probabilities_have_the_line_of_their_softmax(tmp_path: Path) -> None:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import ast
 import importlib.util
-import io
-import linecache
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -23,18 +20,14 @@ import gptrace
 from gptrace.errors import GptraceError
 from gptrace.model.hugging_face import forward_arguments
 from gptrace.model.quiet_torch import torch
-from gptrace.record import CodeLine, Source
+from gptrace.record import Source
 from gptrace.record.reading import parse
 from gptrace.report import View, render
-from gptrace.verify.source.comments import MARK, with_comments, without_comments
-from gptrace.verify.source.writing import ChangedFileError, commented_files
+from tests.verify.source_styles import COURSE, IDS, STYLES, line_with, source_of
 
 nn = torch.nn
-IDS = [15, 11, 31, 71]
-COURSE = {
-    "vocab_size": 101, "context_length": 16, "emb_dim": 24, "n_heads": 3, "n_layers": 2, "drop_rate": 0.1,
-    "qkv_bias": False,
-}  # fmt: skip
+
+
 LLAMA = {
     "vocab_size": 101, "context_length": 16, "emb_dim": 32, "n_heads": 4, "n_layers": 2, "hidden_dim": 40,
     "n_kv_groups": 2, "rope_base": 10_000.0, "dtype": torch.float32, "head_dim": 12, "qk_norm": True,
@@ -113,87 +106,6 @@ def test_each_line_that_makes_a_tensor_has_its_shape(name: str) -> None:
         assert lines[number].text == Path(path).read_text(encoding="utf-8").split("\n")[number - 1]
 
 
-STYLES = """
-import contextlib
-import functools
-
-import torch
-from torch import nn
-
-
-def twice(function):
-    @functools.wraps(function)
-    def wrapper(self, x):
-        x = function(self, x)
-        return function(self, x)
-
-    return wrapper
-
-
-def pieces(x):
-    for part in x.split(1, dim=1):
-        part = part * 2
-        yield part
-
-
-class Block(nn.Module):
-    def __init__(self, emb_dim):
-        super().__init__()
-        self.up = nn.Linear(emb_dim, 4 * emb_dim)
-        self.down = nn.Linear(4 * emb_dim, emb_dim)
-        self.act = lambda x: x.relu()
-
-    @twice
-    def forward(self, x):
-        a = self.up(x); b = self.act(a)
-        if self.training:
-            b = b.dropout(0.1)
-            b = b * 2
-        else:
-            b = b + 0
-        return self.down(b)
-
-
-class GPT(nn.Module):
-    def __init__(self, vocab_size=101, emb_dim=12, context_length=16):
-        super().__init__()
-        self.tok_emb = nn.Embedding(vocab_size, emb_dim)
-        self.blocks = nn.ModuleList(Block(emb_dim) for _ in range(3))
-        self.out_head = nn.Linear(emb_dim, vocab_size)
-
-    def forward(self, ids):
-        x = self.tok_emb(ids)
-        x = torch.cat(
-            list(pieces(x)), dim=1
-        )
-        for block in self.blocks:
-            x = block(x)
-        x.add_(
-            torch.stack([part.mean(-1, keepdim=True) for part in pieces(x)]).sum(0).mean()
-        )
-        kept = [x[:, :length] for length in range(1, 4)]
-        self.kept = torch.cat(kept, dim=1)
-        with contextlib.nullcontext():
-            text = "# gptrace: no comment"
-        return self.out_head(x)  # scores
-"""
-
-
-@pytest.fixture
-def styles(tmp_path: Path) -> Path:
-    file = tmp_path / "styles.py"
-    file.write_text(STYLES, encoding="utf-8")
-    return file
-
-
-def source_of(file: Path, **options: Any) -> Source:
-    return gptrace.source(ids=[IDS], model=f"{file}:GPT", **options)
-
-
-def line_with(source: Source, text: str) -> CodeLine:
-    return next(line for file in source.files for line in file.lines if text in line.text)
-
-
 def dims_of(source: Source, text: str) -> list[tuple[str, ...]]:
     return list(dict.fromkeys(spec.dims for spec in line_with(source, text).made))
 
@@ -222,86 +134,6 @@ def test_lines_say_how_often_they_ran(styles: Path) -> None:
     assert {text: line_with(source, text).calls for text in calls} == calls
     table = render(source, "table", View(width=100))
     assert next(line for line in table.split("\n") if "b.dropout" in line).split()[1] == "–"
-
-
-def test_comments_are_written_once_and_refreshed(styles: Path) -> None:
-    before = styles.read_text(encoding="utf-8")
-    file = commented_files(source_of(styles))[0]
-    assert not file.refused
-    assert f"return self.out_head(x)  # scores  {MARK}[batch, seq_len, vocab_size] [1, 4, 101]" in file.diff
-    changed = file.after.decode()
-    assert ast.dump(ast.parse(changed)) == ast.dump(ast.parse(before))
-    lines = changed.splitlines(keepends=True)
-    assert "".join(without_comments(lines)) == before
-    again = styles.with_name("again.py")
-    again.write_bytes(file.after)
-    repeated = commented_files(source_of(again))[0]
-    assert repeated.before == repeated.after
-    assert repeated.comments == file.comments
-    shorter = gptrace.source(ids=[IDS[:3]], model=f"{again}:GPT")
-    refreshed = commented_files(shorter)[0].after.decode()
-    assert "[1, 3, 101]" in refreshed
-    assert "[1, 4, 101]" not in refreshed
-    assert refreshed.count(MARK) == changed.count(MARK)
-
-
-def test_a_file_that_changed_meanwhile_is_left_alone(styles: Path) -> None:
-    source = source_of(styles)
-    styles.write_text(STYLES.replace("x = self.tok_emb(ids)", "x = self.tok_emb(ids) * 2"), encoding="utf-8")
-    with pytest.raises(ChangedFileError) as caught:
-        commented_files(source)
-    assert "-        x = self.tok_emb(ids)\n+        x = self.tok_emb(ids) * 2\n" in caught.value.diff
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("a = 1\n", f"a = 1  {MARK}[4]\n"),
-        ("a = 1  # mine\r\n", f"a = 1  # mine  {MARK}[4]\r\n"),
-        (f"a = 1  {MARK}x [batch] [2], ... 3 more", f"a = 1  {MARK}[4]"),
-        (f"a = 1 {MARK}[2]\n", f"a = 1  {MARK}[4]\n"),
-        ("a = 1   \n", f"a = 1     {MARK}[4]\n"),
-        (f"a = 1  {MARK}to do\n", f"a = 1  {MARK}to do  {MARK}[4]\n"),
-        (f"a = 1  # mine  {MARK}[2]\n", f"a = 1  # mine  {MARK}[4]\n"),
-        (f"a = '  {MARK}'\n", f"a = '  {MARK}'  {MARK}[4]\n"),
-        (f"a = '{MARK}'  # b\n", f"a = '{MARK}'  # b  {MARK}[4]\n"),
-        ("a = 1  # ends with \\\n", f"a = 1  # ends with \\  {MARK}[4]\n"),
-        ("a = 1 + \\\n    2\n", "a = 1 + \\\n    2\n"),
-        (f'a = """\n{MARK}"""\n', f'a = """\n{MARK}"""\n'),
-        ("a = (  \n    1)\n", f"a = (    {MARK}[4]\n    1)\n"),
-        ("a = (\n    1)\n", f"a = (  {MARK}[4]\n    1)\n"),
-    ],
-)
-def test_a_comment_changes_nothing_else(text: str, expected: str) -> None:
-    lines = list(io.StringIO(text, newline=""))
-    changed = "".join(with_comments(lines, {1: "[4]"})[0])
-    assert changed == expected
-    assert ast.dump(ast.parse(changed)) == ast.dump(ast.parse(text))
-    again = changed.splitlines(keepends=True)
-    assert with_comments(again, {1: "[4]"}).lines == again
-    alone = f"    {MARK}by somebody else\n"
-    assert without_comments([alone]) == [alone]
-
-
-def test_the_code_of_packages_is_left_alone() -> None:
-    source = gptrace.source(ids=[IDS], model=llms_from_scratch.ch04.GPTModel(COURSE).eval())
-    with pytest.raises(GptraceError, match="installed package"):
-        commented_files(source)
-    with pytest.raises(GptraceError, match="installed package"):
-        commented_files(gptrace.source("Hello", model="tiny"))
-
-
-def test_code_that_is_in_no_file_is_named_as_python_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    name = "<cell 4>"
-    lines = STYLES.splitlines(keepends=True)
-    monkeypatch.setitem(linecache.cache, name, (len(STYLES), None, lines, name))
-    cell: dict[str, Any] = {"__name__": "cells"}
-    exec(compile(STYLES, name, "exec"), cell)
-    source = gptrace.source(ids=[IDS], model=cell["GPT"]().eval())
-    assert [file.file for file in source.files] == [name]
-    assert line_with(source, "x = self.tok_emb(ids)").made[0].shape == (1, 4, 12)
-    with pytest.raises(GptraceError, match="no file that is there"):
-        commented_files(source)
 
 
 def test_a_failing_line_is_marked(tmp_path: Path) -> None:

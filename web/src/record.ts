@@ -11,19 +11,31 @@ export interface Page {
   versions: {
     [k: string]: string;
   };
+  /**
+   * language in which the page opens
+   */
   language: string;
   trace: Trace;
   graph: Graph;
+  /**
+   * what each prompt of the batch made
+   */
   prompts: PagePrompt[];
   /**
    * of the first prompt, in English and in Chinese, or none
    */
   explanations?: Explanation[];
+  /**
+   * the verdict of gptrace check, if it was asked for
+   */
   check?: Check | null;
+  /**
+   * the views that are not there
+   */
   left_out?: LeftOut[];
 }
 /**
- * Everything that was recorded of a forward pass. `print(trace)` is the table.
+ * the trace that it shows
  */
 export interface Trace {
   schema: "gptrace.trace/1";
@@ -40,8 +52,17 @@ export interface Trace {
   dims: {
     [k: string]: number;
   };
+  /**
+   * the prompts of the batch
+   */
   inputs: TracedPrompt[];
+  /**
+   * the shapes on the main line, from ids to logits
+   */
   flow: FlowStep[];
+  /**
+   * every call of every module, in order of entry
+   */
   calls: ModuleCall[];
   /**
    * paths of modules that never ran
@@ -51,12 +72,18 @@ export interface Trace {
    * the logits are divided by it before the softmax
    */
   temperature: number;
+  /**
+   * the next tokens of each prompt
+   */
   predictions: Prediction[];
   totals: Totals;
   /**
    * remarks on the trace, such as axes without a name
    */
   notes: string[];
+  /**
+   * the exception that ended the run, or null
+   */
   error: Failure | null;
   /**
    * number of logits at one position
@@ -64,10 +91,16 @@ export interface Trace {
   logits_per_position?: number | null;
 }
 /**
- * The model that ran: its name for people, its class, its weights and its size.
+ * the model that ran
  */
 export interface ModelInfo {
+  /**
+   * name of the preset, or of what --model named
+   */
   name: string;
+  /**
+   * class of the module
+   */
   class: string;
   /**
    * configuration keys and values
@@ -79,11 +112,17 @@ export interface ModelInfo {
   weights?: {} | null;
   parameters: ParameterTotals;
   buffers: Buffers;
+  /**
+   * dtype of the parameters
+   */
   dtype: string;
+  /**
+   * device of the parameters
+   */
   device: string;
 }
 /**
- * The parameters of a model.
+ * how many numbers it has
  */
 export interface ParameterTotals {
   /**
@@ -94,6 +133,9 @@ export interface ParameterTotals {
    * each tensor counts once
    */
   unique: number;
+  /**
+   * those that require gradients
+   */
   trainable: number;
   /**
    * of the unique parameters
@@ -109,9 +151,12 @@ export interface ParameterTotals {
   without_out_head?: number | null;
 }
 /**
- * The buffers of a model.
+ * tensors that are no parameters
  */
 export interface Buffers {
+  /**
+   * bytes in memory
+   */
   bytes: number;
 }
 /**
@@ -126,6 +171,9 @@ export interface TracedPrompt {
    * token ids, without padding
    */
   ids: number[];
+  /**
+   * the tokens of the prompt, without padding
+   */
   tokens: Token[];
   /**
    * positions added on the right to make the batch rectangular
@@ -154,7 +202,13 @@ export interface Token {
  * One step of the main line: the tensor that leaves the module `at`.
  */
 export interface FlowStep {
+  /**
+   * input, or the path of the module whose output this is
+   */
   at: string;
+  /**
+   * sizes of the axes
+   */
   shape: number[];
   /**
    * names of the axes; a size in digits where nothing names it
@@ -168,13 +222,25 @@ export interface FlowStep {
  *     children.
  */
 export interface ModuleCall {
+  /**
+   * number of the call in order of entry, from 0
+   */
   index: number;
   /**
    * index of the call that was open around it
    */
   parent: number | null;
+  /**
+   * how many calls it is inside of
+   */
   depth: number;
+  /**
+   * path of the module; empty for the model itself
+   */
   path: string;
+  /**
+   * class of the module
+   */
   type: string;
   /**
    * number among the calls of this module
@@ -184,9 +250,18 @@ export interface ModuleCall {
    * calls of this module
    */
   calls: number;
+  /**
+   * the tensors among its arguments
+   */
   inputs: TensorSpec[];
+  /**
+   * the tensors in what it returned
+   */
   outputs: TensorSpec[];
   parameters: ParameterCount;
+  /**
+   * time from entry to return
+   */
   seconds: number;
   /**
    * multiply-accumulates in matrix products, convolutions and attention
@@ -200,6 +275,9 @@ export interface ModuleCall {
    * peak memory of activations while it ran
    */
   peak_bytes?: number | null;
+  /**
+   * the operations of this call, if they were recorded
+   */
   ops?: OpCall[];
   /**
    * absent where it did not raise
@@ -214,17 +292,29 @@ export interface TensorSpec {
    * where the tensor was: an argument's name, output, output.logits, output[1]
    */
   name: string;
+  /**
+   * sizes of the axes
+   */
   shape: number[];
   /**
    * names of the axes; a size in digits where nothing names it
    */
   dims: string[];
+  /**
+   * dtype, as torch calls it
+   */
   dtype: string;
+  /**
+   * device, as torch calls it
+   */
   device: string;
   /**
    * this process's part of a tensor spread over several
    */
   local_shape?: number[] | null;
+  /**
+   * figures of its values, if they were measured
+   */
   statistics?: Statistics | null;
   /**
    * where an input or the output of a call came from, if operations were recorded and it is known
@@ -235,11 +325,29 @@ export interface TensorSpec {
  * Statistics of a tensor's finite numbers, null where there are none, and the count of the others.
  */
 export interface Statistics {
+  /**
+   * mean of the finite values
+   */
   mean: number | null;
+  /**
+   * standard deviation of the finite values
+   */
   std: number | null;
+  /**
+   * least finite value
+   */
   min: number | null;
+  /**
+   * greatest finite value
+   */
   max: number | null;
+  /**
+   * number of values that are NaN
+   */
   nan: number;
+  /**
+   * number of values that are infinite
+   */
   infinite: number;
 }
 /**
@@ -278,10 +386,16 @@ export interface Origin {
   also?: Origin[];
 }
 /**
- * Parameters of a module: `own` without its children, `total` with them; each tensor counts once.
+ * how many parameters the module has
  */
 export interface ParameterCount {
+  /**
+   * of the module itself
+   */
   own: number;
+  /**
+   * with those of its submodules
+   */
   total: number;
   /**
    * of total
@@ -296,17 +410,29 @@ export interface ParameterCount {
  * One functional operation, between the calls of modules.
  */
 export interface OpCall {
+  /**
+   * name of the operation, as torch calls it
+   */
   name: string;
   /**
    * index of the next call when it ran
    */
   place: number;
+  /**
+   * the tensors that it got
+   */
   inputs: TensorSpec[];
+  /**
+   * the tensors that it returned
+   */
   outputs: TensorSpec[];
   /**
    * the output shares memory with an input
    */
   view: boolean;
+  /**
+   * whether it changes one of its inputs
+   */
   in_place: boolean;
   /**
    * file and line of the code that called it
@@ -335,8 +461,17 @@ export interface OpCall {
  *     There are none where the greatest logit is NaN or infinite, since these have no probabilities.
  */
 export interface Prediction {
+  /**
+   * number of the prompt, from 0
+   */
   input: number;
+  /**
+   * position of the token that the candidates follow, from 0
+   */
   position: number;
+  /**
+   * the most likely tokens after it; none where the greatest logit is NaN or infinite
+   */
   candidates: Candidate[];
   /**
    * which operation made the NaN or Inf, where it is found
@@ -347,6 +482,9 @@ export interface Prediction {
  * A possible next token; its log-probability is natural.
  */
 export interface Candidate {
+  /**
+   * 1 is the most likely token
+   */
   rank: number;
   id: number;
   /**
@@ -371,11 +509,20 @@ export interface Candidate {
   log_probability: number | null;
 }
 /**
- * Sums over the trace, as far as they were measured.
+ * sums over the trace
  */
 export interface Totals {
+  /**
+   * number of calls
+   */
   calls: number;
+  /**
+   * number of different modules that were called
+   */
   modules: number;
+  /**
+   * time of the forward passes
+   */
   seconds: number;
   /**
    * multiply-accumulates in matrix products, convolutions and attention
@@ -398,8 +545,17 @@ export interface Totals {
  * The exception that stopped the forward pass: in which module, with which inputs, and why.
  */
 export interface Failure {
+  /**
+   * path of the module that raised; empty for the model itself
+   */
   path: string;
+  /**
+   * class of the exception
+   */
   type: string;
+  /**
+   * text of the exception
+   */
   message: string;
   /**
    * file, line and code of the model's own
@@ -413,13 +569,22 @@ export interface Failure {
    * the likely cause in words
    */
   diagnosis: string | null;
+  /**
+   * the tensors that the module got
+   */
   inputs: TensorSpec[];
 }
 /**
- * The nodes and edges of a trace that was recorded with its operations.
+ * the boxes of the picture and what flows between them
  */
 export interface Graph {
+  /**
+   * the nodes in order of execution
+   */
   nodes: Node[];
+  /**
+   * the tensors between them
+   */
   edges: Edge[];
 }
 /**
@@ -435,6 +600,9 @@ export interface Node {
    * id of the box around it; null of the whole model and the ends
    */
   parent: number | null;
+  /**
+   * a call, an operation, or an end of the graph
+   */
   kind: "input" | "module" | "operation" | "output" | "parameter";
   /**
    * name of the attribute, the operation or the argument
@@ -460,9 +628,21 @@ export interface Node {
  *     is the box itself brings one of its inputs in; one whose `target` is the box takes an output out.
  */
 export interface Edge {
+  /**
+   * id of the box whose picture it is in; null outside of the model
+   */
   box: number | null;
+  /**
+   * id of the node that it leaves
+   */
   source: number;
+  /**
+   * id of the node that it enters
+   */
   target: number;
+  /**
+   * sizes of the axes
+   */
   shape: number[];
   /**
    * names of the axes; a size in digits where nothing names it
@@ -477,26 +657,50 @@ export interface Edge {
  * What one prompt of the batch made; a view whose part is absent has a reason in `left_out`.
  */
 export interface PagePrompt {
+  /**
+   * where the model attends, in order
+   */
   attention?: AttentionMap[];
+  /**
+   * the residual stream, call by call
+   */
   stream?: StreamPoint[];
+  /**
+   * how the last position becomes logits
+   */
   projection?: Projection | null;
+  /**
+   * what each layer would predict
+   */
   lens?: LensResult | null;
+  /**
+   * how well the prompt itself is predicted
+   */
   loss?: LossResult | null;
 }
 /**
  * One place where the model attends. `heads` has the chosen ones, `numbers` says which these are.
  */
 export interface AttentionMap {
+  /**
+   * path of the module that attends
+   */
   path: string;
   /**
    * index of the call that it is in
    */
   call: number;
+  /**
+   * how many heads it has
+   */
   head_count: number;
   /**
    * of the chosen heads, from 0
    */
   numbers: number[];
+  /**
+   * the weights of the chosen heads
+   */
   heads: HeadWeights[];
   /**
    * no query gives weight to a later token: rows are triangles
@@ -532,7 +736,13 @@ export interface HeadWeights {
  * The residual stream after one call: the norm of what was added, and of the sum, at each position.
  */
 export interface StreamPoint {
+  /**
+   * path of the module
+   */
   path: string;
+  /**
+   * index of the call
+   */
   call: number;
   /**
    * of the stream, for each position
@@ -559,17 +769,20 @@ export interface Projection {
    * float32[emb_dim], what the head took at the last position
    */
   hidden: string;
+  /**
+   * the candidates, the most likely first
+   */
   rows: Row[];
   /**
    * uint16, one for each token; a logit is low + number * step, of 65535 minus infinity
    */
   logits: string;
   /**
-   * null stands for NaN or an infinity
+   * the least finite logit
    */
   low: number | null;
   /**
-   * null stands for NaN or an infinity
+   * what one step of `logits` stands for
    */
   step: number | null;
 }
@@ -578,24 +791,41 @@ export interface Projection {
  */
 export interface Row {
   id: number;
-  token: Token;
+  token: Token1;
   /**
    * float32[emb_dim], the row of the output head
    */
   weights: string;
   /**
-   * null stands for NaN or an infinity
+   * what the head adds to the product; 0 without a bias
    */
   bias: number | null;
   /**
-   * null stands for NaN or an infinity
+   * the product of `hidden` and the row, plus the bias
    */
   logit: number | null;
+}
+/**
+ * One token: its id, its text and its bytes, where they are known.
+ */
+export interface Token1 {
+  id: number;
+  /**
+   * null for a part of a UTF-8 character
+   */
+  text: string | null;
+  /**
+   * in hexadecimal; null for an unknown id
+   */
+  bytes: string | null;
 }
 /**
  * The layers of one prompt, first to last.
  */
 export interface LensResult {
+  /**
+   * number of the prompt, from 0
+   */
   index: number;
   /**
    * null for ids that do not decode to UTF-8
@@ -613,6 +843,9 @@ export interface LensResult {
    * of the last layer's logits and the model's: rounding
    */
   difference: number | null;
+  /**
+   * the tokens of the prompt
+   */
   tokens: Token[];
   /**
    * why this prompt of a stream has no layers
@@ -624,6 +857,9 @@ export interface LensResult {
  * A layer: its candidates after the last token, and a cell for each position.
  */
 export interface LensLayer {
+  /**
+   * path of the block
+   */
   path: string;
   /**
    * after the last token
@@ -635,6 +871,9 @@ export interface LensLayer {
    * rank of the whole model's prediction, from 1
    */
   rank_of_prediction: number;
+  /**
+   * what it would predict after each position
+   */
   positions: LensCell[];
 }
 /**
@@ -643,7 +882,13 @@ export interface LensLayer {
  *     A page has more candidates, so that they can be looked at.
  */
 export interface LensCell {
+  /**
+   * position of the token, from 0
+   */
   position: number;
+  /**
+   * the tokens that the layer would predict after it
+   */
   candidates: Candidate[];
   /**
    * rank of the whole model's prediction, from 1
@@ -658,13 +903,22 @@ export interface LensCell {
  * Why one prompt of a stream has no result, and what to do about it.
  */
 export interface Problem {
+  /**
+   * what was wrong, and with which value
+   */
   message: string;
+  /**
+   * what to do about it
+   */
   hint: string;
 }
 /**
  * The loss of one text. `windows` is the number of forward passes that the text took.
  */
 export interface LossResult {
+  /**
+   * number of the prompt, from 0
+   */
   index: number;
   /**
    * null for ids that do not decode to UTF-8
@@ -674,6 +928,9 @@ export interface LossResult {
    * token ids, without padding
    */
   ids: number[];
+  /**
+   * its tokens; nothing is predicted for the first one
+   */
   tokens: ScoredToken[];
   /**
    * mean of -log_probability, in nats; null where nothing is predicted
@@ -730,7 +987,10 @@ export interface Explanation {
   versions: {
     [k: string]: string;
   };
-  model: ModelInfo;
+  model: ModelInfo1;
+  /**
+   * language of the claims
+   */
   language: string;
   /**
    * null for ids that do not decode to UTF-8
@@ -740,16 +1000,65 @@ export interface Explanation {
    * token ids, without padding
    */
   ids: number[];
+  /**
+   * the topics in reading order
+   */
   topics: Topic[];
+  /**
+   * what a reader should know
+   */
   notes: string[];
+  /**
+   * the tokens of the prompt
+   */
   tokens: Token[];
+}
+/**
+ * the model that was measured
+ */
+export interface ModelInfo1 {
+  /**
+   * name of the preset, or of what --model named
+   */
+  name: string;
+  /**
+   * class of the module
+   */
+  class: string;
+  /**
+   * configuration keys and values
+   */
+  config?: {} | null;
+  /**
+   * `source` is their origin, `seed` that of random ones
+   */
+  weights?: {} | null;
+  parameters: ParameterTotals;
+  buffers: Buffers;
+  /**
+   * dtype of the parameters
+   */
+  dtype: string;
+  /**
+   * device of the parameters
+   */
+  device: string;
 }
 /**
  * The claims about one question.
  */
 export interface Topic {
+  /**
+   * name of the topic, the same in every language
+   */
   topic: string;
+  /**
+   * its title
+   */
   title: string;
+  /**
+   * the claims in reading order
+   */
   claims: Claim[];
 }
 /**
@@ -760,7 +1069,13 @@ export interface Claim {
    * a name for the claim, the same in every language
    */
   key: string;
+  /**
+   * the sentence
+   */
   text: string;
+  /**
+   * the figures that were measured for it, in words
+   */
   measured: string;
   /**
    * null where the claim does not apply or could not be measured
@@ -779,9 +1094,21 @@ export interface Claim {
  * A line of the model's own code; in a notebook, `line` is counted in its cell.
  */
 export interface SourceLine {
+  /**
+   * its path, from the current folder if it is in there; of a cell, that of the notebook
+   */
   file: string;
+  /**
+   * its number in the file, or in its cell
+   */
   line: number;
+  /**
+   * the line itself
+   */
   text: string;
+  /**
+   * name of the function that it is in
+   */
   function?: string;
   /**
    * number of the cell, where the line is in a notebook
@@ -802,20 +1129,66 @@ export interface Check {
   versions: {
     [k: string]: string;
   };
-  model: ModelInfo;
+  model: ModelInfo2;
+  /**
+   * language of the sentences
+   */
   language: string;
+  /**
+   * the checks that were asked for
+   */
   checks: CheckResult[];
+  /**
+   * what a reader should know
+   */
   notes?: string[];
+}
+/**
+ * the model that was checked
+ */
+export interface ModelInfo2 {
+  /**
+   * name of the preset, or of what --model named
+   */
+  name: string;
+  /**
+   * class of the module
+   */
+  class: string;
+  /**
+   * configuration keys and values
+   */
+  config?: {} | null;
+  /**
+   * `source` is their origin, `seed` that of random ones
+   */
+  weights?: {} | null;
+  parameters: ParameterTotals;
+  buffers: Buffers;
+  /**
+   * dtype of the parameters
+   */
+  dtype: string;
+  /**
+   * device of the parameters
+   */
+  device: string;
 }
 /**
  * The outcome of one check; of the fields below `sentence`, those that are known.
  */
 export interface CheckResult {
+  /**
+   * name of the check, as gptrace check --list shows it
+   */
   name: string;
   /**
    * null where the check does not apply or cannot be judged
    */
   holds: boolean | null;
+  /**
+   * what holds, or what was found instead
+   */
   sentence: string;
   /**
    * the number that was measured
@@ -845,6 +1218,9 @@ export interface CheckResult {
    * the axes of what comes out of it
    */
   after?: string[];
+  /**
+   * the line that breaks it, where one was found
+   */
   source?: SourceLine | null;
   /**
    * the likely mistake
@@ -863,7 +1239,16 @@ export interface CheckResult {
  * A view, or a part of it, that the page does not have, and why, in both languages.
  */
 export interface LeftOut {
+  /**
+   * name of the view
+   */
   view: "attention" | "failure" | "lens" | "loss" | "map" | "stream" | "table" | "why";
+  /**
+   * why, in English
+   */
   reason: string;
+  /**
+   * why, in Chinese
+   */
   reason_zh: string;
 }

@@ -13,7 +13,7 @@ from gptrace.cli import output_file, streams
 from gptrace.cli.failures import after_report
 from gptrace.cli.options.display import CheckLines, DiffComments, FullCode, RemoveComments, WriteComments
 from gptrace.cli.options.groups import ModelOptions, OutputOptions, TextOptions, Truncate
-from gptrace.cli.output import CommandResult
+from gptrace.cli.output import CommandResult, Destination
 from gptrace.errors import EXIT_DONE, EXIT_FAILED, GptraceError, OptionError, OutputError
 from gptrace.record import Source
 from gptrace.report import View
@@ -37,12 +37,7 @@ def source(
     gives the file of before.
     """
     destination = output.destination()
-    if write and (diff or remove):
-        raise OptionError(
-            f"--write and {'--diff' if diff else '--remove'} are both given", "drop one of the two"
-        )
-    if diff and (destination.format != "table" or destination.file is not None):
-        raise OptionError("--diff is plain text on stdout", "leave out --format, --json and --output")
+    _check_options(destination, write=write, remove=remove, diff=diff)
     session = model.session()
     failure: GptraceError | None = None
     try:
@@ -54,11 +49,7 @@ def source(
         failure = error if diff else after_report(error, record.error, destination)
     # The lines after a failure have no shapes, so writing would remove the comments that they have.
     if diff or remove or (write and failure is None):
-        from gptrace.verify.source.writing import (  # it needs torch
-            ChangedFileError,
-            commented_files,
-            files_without_comments,
-        )  # fmt: skip
+        from gptrace.verify.source.writing import ChangedFileError, commented_files  # it needs torch
 
         try:
             changed = commented_files(record, remove=remove)
@@ -68,12 +59,19 @@ def source(
         if diff:
             text_of_diff = "".join(file.diff for file in changed)
             return CommandResult(_safe(text_of_diff), final_error=lambda: failure)
-        _write(changed)
-        for reason in files_without_comments(record):
-            streams.write_notice(f"no comments in {reason}")
+        _write(changed, record)
     result = destination.result(record, View(full=full))
     exit_code = EXIT_FAILED if record.checks else EXIT_DONE
     return replace(result, final_error=lambda: failure, exit_code=exit_code)
+
+
+def _check_options(destination: Destination, *, write: bool, remove: bool, diff: bool) -> None:
+    """Raise an OptionError for options that do not go together."""
+    if write and (diff or remove):
+        problem = f"--write and {'--diff' if diff else '--remove'} are both given"
+        raise OptionError(problem, "drop one of the two")
+    if diff and (destination.format != "table" or destination.file is not None):
+        raise OptionError("--diff is plain text on stdout", "leave out --format, --json and --output")
 
 
 def _safe(diff: str) -> str:
@@ -82,8 +80,10 @@ def _safe(diff: str) -> str:
     return "".join(part if part in ("\t", "\f", "\r\n") else visible_lines(part) for part in parts)
 
 
-def _write(files: Sequence[CommentedFile]) -> None:
-    """Write the files with their comments, or without, and say how many there are."""
+def _write(files: Sequence[CommentedFile], record: Source) -> None:
+    """Write the files with their comments, or without, and say how many there are, and which take none."""
+    from gptrace.verify.source.writing import files_without_comments
+
     for file in files:
         if file.before != file.after:
             _check_replaceable(file)
@@ -109,6 +109,8 @@ def _write(files: Sequence[CommentedFile]) -> None:
         if file.refused:
             numbers = enumerated(list(map(str, file.refused)), 8)
             streams.write_notice(f"no comment fits at the end of these lines of {file.name!r}: {numbers}")
+    for reason in files_without_comments(record):
+        streams.write_notice(f"no comments in {reason}")
 
 
 def _check_replaceable(file: CommentedFile) -> None:

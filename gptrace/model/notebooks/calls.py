@@ -8,13 +8,14 @@ that returns a text returns "" for what may run, and else says why it may not, a
 from __future__ import annotations
 
 import ast
+import builtins
 import functools
 from collections.abc import Collection, Iterable
 from types import CodeType, FunctionType, MethodType
 from typing import Any
 
 from gptrace.model.notebooks import harmless
-from gptrace.model.notebooks.names import names_in_function, stored_names
+from gptrace.model.notebooks.names import container_names, names_in_function, stored_names
 
 # What functions of the notebook may call, too: methods of dicts and lists, and what constructs an object.
 _IN_FUNCTIONS = ("super", "setattr", "print")
@@ -208,7 +209,7 @@ class CallJudge:
     ) -> bool:
         function = call.func
         if isinstance(function, ast.Name) and function.id in _IN_FUNCTIONS:
-            return function.id not in local
+            return self._value(function, local) is getattr(builtins, function.id)
         if isinstance(function, ast.Attribute):
             arguments = node.args.posonlyargs + node.args.args
             is_of_self = isinstance(function.value, ast.Name) and [function.value.id] == [
@@ -219,25 +220,50 @@ class CallJudge:
             if isinstance(own, FunctionType) and self._is_of_a_cell(own):
                 return self._runs_safely(own, owner)
             if function.attr in _METHODS_IN_FUNCTIONS:
-                return True
+                of_container = getattr(function.value, "id", None) in container_names(node)
+                return of_container or self._is_safe_wherever_defined(function.attr)
         return not self._call(call, local)
 
+    def _is_safe_wherever_defined(self, name: str) -> bool:
+        """Tell whether a method of this name only computes in each class of the notebook that has it.
+
+        Python's own methods, such as `__init__`, are those of a class that is judged with its bases.
+        """
+        own = [
+            (getattr(each, name), each)
+            for each in self.namespace.values()
+            if isinstance(each, type) and self._is_own(each) and hasattr(each, name)
+        ]
+        return is_special(name) or all(
+            self._runs_safely(getattr(method, "__func__", method), owner) for method, owner in own
+        )
+
     def _function_definition(
-        self, node: ast.FunctionDef | ast.AsyncFunctionDef, local: Collection[str]
+        self, node: ast.FunctionDef | ast.AsyncFunctionDef, local: Collection[str], *, in_class: bool = False
     ) -> str:
         given = node.args
         arguments = [*given.posonlyargs, *given.args, *given.kwonlyargs, given.vararg, given.kwarg]
         annotations = [each.annotation for each in arguments if each is not None]
         parts = [*given.defaults, *given.kw_defaults, *annotations, node.returns]
-        return self._decorators(node, local) or self._first(filter(None, parts), local)
+        decorated = None if in_class else node
+        return self._decorators(node, local, decorated) or self._first(filter(None, parts), local)
 
     def _decorators(
-        self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef, local: Collection[str]
-    ) -> str:
-        return next((why for each in node.decorator_list if (why := self._decorator(each, local))), "")
+        self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef, local: Collection[str],
+        decorated: ast.FunctionDef | ast.AsyncFunctionDef | None = None,
+    ) -> str:  # fmt: skip
+        whys = (self._decorator(each, local, decorated) for each in node.decorator_list)
+        return next(filter(None, whys), "")
 
-    def _decorator(self, node: ast.expr, local: Collection[str]) -> str:
-        """Say why a decorator may not be applied: it may run what it decorates, or something else."""
+    def _decorator(
+        self, node: ast.expr, local: Collection[str],
+        decorated: ast.FunctionDef | ast.AsyncFunctionDef | None,
+    ) -> str:  # fmt: skip
+        """Say why a decorator may not be applied: it may run what it decorates, or something else.
+
+        `decorated` is a function that a library which is not known could call: a method needs an object, and
+        a class builds one.
+        """
         function = node.func if isinstance(node, ast.Call) else node
         objection = calls(_short(function))
         if isinstance(function, ast.Attribute) and function.attr in ("setter", "getter", "deleter"):
@@ -254,12 +280,15 @@ class CallJudge:
                 self._body(each, None, and_inner=True) for each in nodes
             ):
                 return objection
-        elif not harmless.may_decorate(called):
-            return objection
+        else:
+            keeps = harmless.keeps_what_it_decorates(called)
+            may_run = keeps is None and decorated is not None and not self._body(decorated, None)
+            if keeps is False or may_run:
+                return objection
         if not isinstance(node, ast.Call):
             return ""
         if called is functools.partial and node.args:
-            return self._decorator(node.args[0], local) or self._first(node.args[1:], local)
+            return self._decorator(node.args[0], local, decorated) or self._first(node.args[1:], local)
         values = [*node.args, *(keyword.value for keyword in node.keywords)]
         if why := self._first(values, local):
             return why

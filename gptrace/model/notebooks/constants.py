@@ -17,16 +17,19 @@ class Judge(CallJudge):
     Each method that returns a text returns "" for what may run, and else says why it may not.
     """
 
-    def statement(self, node: ast.stmt, local: Collection[str] = ()) -> str:
-        """Say why a statement may not run; `local` are names that may be another thing by then."""
+    def statement(self, node: ast.stmt, local: Collection[str] = (), *, in_class: bool = False) -> str:
+        """Say why a statement may not run; `local` are names that may be another thing by then.
+
+        `in_class`: it stands in the body of a class.
+        """
         match node:
             case ast.Import() | ast.ImportFrom() | ast.Pass() | ast.Expr(value=ast.Constant()):
                 return ""
             case ast.FunctionDef() | ast.AsyncFunctionDef():
-                return self._function_definition(node, local)
+                return self._function_definition(node, local, in_class=in_class)
             case ast.ClassDef():
                 inside = {*local, *stored_names(node)}
-                return self.class_head(node, local) or self._each(node.body, inside)
+                return self.class_head(node, local) or self._each(node.body, inside, in_class=True)
             case ast.Assign(targets=targets, value=value):
                 return self._first([value], local) or self._first(targets, {*local, *bound_names(node)})
             case ast.AugAssign(target=target, value=value):
@@ -76,8 +79,9 @@ class Judge(CallJudge):
                 return calls(f"{node.name}.{function.name}")
         return ""
 
-    def _each(self, nodes: Iterable[ast.stmt], local: Collection[str]) -> str:
-        return next((why for node in nodes if (why := self.statement(node, local))), "")
+    def _each(self, nodes: Iterable[ast.stmt], local: Collection[str], *, in_class: bool = False) -> str:
+        whys = (self.statement(node, local, in_class=in_class) for node in nodes)
+        return next(filter(None, whys), "")
 
     def _is_item(self, target: ast.expr, local: Collection[str]) -> bool:
         """Tell whether a target is an item of a dict or a list."""

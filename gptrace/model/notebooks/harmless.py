@@ -48,7 +48,13 @@ _KEEPING_FUNCTIONS: tuple[Any, ...] = (
     types.SimpleNamespace, isinstance, issubclass, getattr, hasattr, type, TypeVar,
 )  # fmt: skip
 _KEEPING_MODULES = ("typing", "typing_extensions")
-_RUNNING_MODULES = ("builtins", "atexit")
+# Libraries whose decorators keep what they are given, and modules of these that call it at once.
+_KEEPING_LIBRARIES = (
+    "_abc", "abc", "attr", "attrs", "beartype", "contextlib", "dataclasses", "einops", "enum", "functools",
+    "jax", "jaxtyping", "lightning", "numba", "numpy", "pydantic", "pytorch_lightning", "torch",
+    "transformers", "triton", "typeguard", "types", "typing", "typing_extensions", "warnings",
+)  # fmt: skip
+_RUNNING_MODULES = ("torch.fx", "torch.jit._trace", "torch.multiprocessing", "torch.utils.benchmark")
 _KEEPING_BUILTINS = (property, staticmethod, classmethod)
 
 
@@ -78,10 +84,23 @@ def keeps_functions(called: Any) -> bool:
     )  # fmt: skip
 
 
-def may_decorate(called: Any) -> bool:
-    """Tell whether a library's decorator keeps a function, and does not call it at once or at the end."""
-    module = getattr(called, "__module__", None)
-    return module not in _RUNNING_MODULES or any(called is each for each in _KEEPING_BUILTINS)
+def keeps_what_it_decorates(called: Any) -> bool | None:
+    """Tell whether a library's decorator keeps its function, and does not call it at once or at the end.
+
+    None stands for a library that is not known. What Python itself brings along is known, such as
+    `timeit.timeit` and `sys.settrace`, which call it.
+    """
+    while isinstance(called, functools.partial):
+        called = called.func
+    if any(called is each for each in _KEEPING_BUILTINS):
+        return True
+    module = getattr(called, "__module__", None) or ""
+    library = module.partition(".")[0]
+    if module.startswith(_RUNNING_MODULES):
+        return False
+    if library in _KEEPING_LIBRARIES:
+        return True
+    return False if library in sys.stdlib_module_names else None
 
 
 def is_plain_base(base: type) -> bool:

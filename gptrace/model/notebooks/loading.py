@@ -13,7 +13,7 @@ from types import CodeType, ModuleType
 from typing import Any
 
 from gptrace.model.notebooks.constants import Judge
-from gptrace.model.notebooks.magics import PythonCode, without_magics
+from gptrace.model.notebooks.ipython_syntax import PythonCode, without_magics
 from gptrace.model.notebooks.names import bound_names
 from gptrace.model.notebooks.reading import CodeCell, read_code_cells
 from gptrace.notebook_cells import cell_file
@@ -141,7 +141,7 @@ class _Run:
                 objection = self._judge.class_head(statement, local)
                 self._leave_out_of_class(cell, lines, statement, f"{name}.{statement.name}")
             else:
-                objection = self._judge.statement(statement, local)
+                objection = self._judge.statement(statement, local, in_class=True)
             if objection:
                 self._note(cell, lines, statement, objection, f"{name}.")
             else:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+_CONTAINERS = (ast.Dict, ast.List, ast.Set, ast.Tuple, ast.JoinedStr, ast.Constant, *_COMPREHENSIONS)
+_MAKING_CONTAINERS = ("dict", "list", "set", "str", "tuple")
 _Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 
 
@@ -58,3 +60,29 @@ def names_in_function(node: _Function) -> set[str]:
         elif isinstance(part, ast.ExceptHandler) and part.name:
             names.add(part.name)
     return names
+
+
+def container_names(node: _Function) -> set[str]:
+    """Return the local names of a function that are dicts, lists and the like wherever they are bound.
+
+    >>> container_names(ast.parse("def f(a, **b):\\n    c = dict(a)\\n    d = g()").body[0]) == {"b", "c"}
+    True
+    """
+    bound: dict[str, bool] = {}
+    given = [each.arg for each in (node.args.vararg, node.args.kwarg) if each is not None]
+    assigned: dict[int, ast.expr] = {}
+    for part in ast.walk(node):
+        if isinstance(part, ast.Assign):
+            assigned |= {id(target): part.value for target in part.targets}
+        elif isinstance(part, ast.AnnAssign) and part.value is not None:
+            assigned[id(part.target)] = part.value
+    for part in ast.walk(node):
+        if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store):
+            value = assigned.get(id(part))
+            makes = isinstance(value, ast.Call) and getattr(value.func, "id", "") in _MAKING_CONTAINERS
+            bound[part.id] = bound.get(part.id, True) and (makes or isinstance(value, _CONTAINERS))
+        elif isinstance(part, ast.arg) and part.arg not in given:
+            bound[part.arg] = False
+    return {name for name, is_container in bound.items() if is_container} | {
+        name for name in given if name not in bound
+    }

@@ -31,13 +31,30 @@ def parts(explanation: Explanation, view: View) -> list[Part]:
 
 
 def csv_table(explanation: Explanation, view: View) -> TableData:
-    """Return one row for each claim."""
+    """Return one row for each claim, with the check and the line where it does not hold."""
+    names = (
+        "topic", "title", "text", "measured", "holds", "key", "check", "file", "line", "source", "cell",
+    )  # fmt: skip
     rows = [
-        (topic.topic, topic.title, claim.text, claim.measured, claim.holds)
+        (
+            topic.topic,
+            topic.title,
+            claim.text,
+            claim.measured,
+            claim.holds,
+            claim.key,
+            claim.check,
+            *_line(claim),
+        )
         for topic in explanation.topics
         for claim in topic.claims
     ]
-    return TableData.plain(("topic", "title", "text", "measured", "holds"), rows)
+    return TableData.plain(names, rows)
+
+
+def _line(claim: Claim) -> tuple[object, object, object, object]:
+    source = claim.source
+    return ("", "", "", None) if source is None else (source.file, source.line, source.text, source.cell)
 
 
 def _learned_parts(explanation: Explanation) -> list[Part]:

@@ -10,9 +10,13 @@ from gptrace.report.pictures.scene import scene_of
 from gptrace.report.pictures.svg import to_svg
 from gptrace.report.view import View
 
+_FORMATS = ("svg", "mermaid", "dot")
+
 
 def picture_of(trace: Trace, format: str, view: View) -> str:
     """Return a trace as "svg", "mermaid" or "dot"; raise an OptionError for what no picture can show."""
+    if format not in _FORMATS:
+        raise OptionError(f"{format!r} is not a format of a picture", f"pick one of {', '.join(_FORMATS)}")
     for option, value in (("--columns", view.columns), ("--type", view.type)):
         if value:
             raise OptionError(f"{option} is for tables, and {format} is a picture", f"leave out {option}")

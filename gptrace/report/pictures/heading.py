@@ -12,7 +12,7 @@ from gptrace.report.main_line import main_line, sentence_on_logits
 from gptrace.report.pictures.labels import title_lines
 from gptrace.report.pictures.scene import Scene
 from gptrace.report.safe_text import visible
-from gptrace.translation import in_language, words
+from gptrace.translation import in_language, joined, words
 from gptrace.wording import bracketed, one_line
 
 # A text, and the axis that it names or counts, or "".
@@ -76,17 +76,23 @@ def _steps(scene: Scene) -> Sequence[FlowStep | TensorSpec]:
 
 
 def sentences_on(scene: Scene) -> list[str]:
-    """Return what the logits are, and what the picture does not show."""
+    """Return what the logits are, and the remarks."""
+    logits = sentence_on_logits(scene.trace) if scene.call is None else ""
+    return [*([logits] if logits else []), *remarks_on(scene)]
+
+
+def remarks_on(scene: Scene) -> list[str]:
+    """Return what the picture does not show, and why."""
     trace = scene.trace
-    sentences = [sentence_on_logits(trace)] if scene.call is None else []
+    sentences: list[str] = []
     if not any(edge.box is not None for edge in scene.graph.edges):
         sentences.append(
             words("This trace has no operations, which --ops records, so nothing says where tensors flow.")
         )
     if scene.left_out:
-        names = ", ".join(map(visible, scene.left_out[:_NAMED]))
+        names = joined(map(visible, scene.left_out[:_NAMED]), " and ")
         sentences.append(
-            words("{} more inputs and outputs are not drawn: {}, ….", len(scene.left_out), names)
+            words("{} more inputs and outputs are not drawn, such as {}.", len(scene.left_out), names)
         )
     if scene.closed:
         sentences.append(words("{} deeper boxes are closed: too much for one picture.", scene.closed))
@@ -94,7 +100,7 @@ def sentences_on(scene: Scene) -> list[str]:
         where = visible(trace.error.path) or words("the model itself")
         message = visible(one_line(trace.error.message, limit=None))
         sentences.append(words("raised in {}: {}: {}", where, visible(trace.error.type), message))
-    return [sentence for sentence in sentences if sentence]
+    return sentences
 
 
 def _spans(text: str, axes: Collection[str]) -> tuple[Span, ...]:

@@ -17,10 +17,14 @@ TOKENS_AXIS = "vocab_size"
 
 
 def node_lines(scene: Scene, node: Node) -> list[str]:
-    """Return the name of a node, and for a module its class and how many equal blocks it stands for."""
+    """Return the name of a node, and for a module its class and how many equal blocks it stands for.
+
+    A closed box that holds nothing but equal blocks is shown as if it were these.
+    """
     lines = [_short(node.label)]
     if node.kind == "module":
-        count, type_name = len(node.layers), _short(scene.type_of(node))
+        shown = node if node.id in scene.open else scene.blocks_in(node) or node
+        count, type_name = len(shown.layers), _short(scene.type_of(shown))
         kind = f"{count} × {type_name}" if count else type_name
         lines += [kind] * (kind != lines[0])
     return lines

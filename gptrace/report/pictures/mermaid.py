@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from gptrace.record.graph import Node
-from gptrace.report.pictures.heading import sentences_on
+from gptrace.report.pictures.heading import remarks_on
 from gptrace.report.pictures.labels import edge_lines, has_tokens_axis, node_lines, title_lines
 from gptrace.report.pictures.scene import Scene, shallower
 from gptrace.translation import in_language
@@ -52,8 +52,8 @@ def to_mermaid(scene: Scene, language: str) -> str:
 def _flowchart(scene: Scene, language: str) -> tuple[str, int]:
     """Return the text, and the number of arrows in it."""
     arrows = scene.arrows()
-    sentences = (in_language(sentence, language) for sentence in sentences_on(scene))
-    title = _yaml(" ".join([": ".join(title_lines(scene)) + ".", *sentences]))
+    remarks = (in_language(remark, language) for remark in remarks_on(scene))
+    title = _yaml(". ".join([": ".join(title_lines(scene)), *remarks]))
     lines = [_HEAD.format(title), *_nodes(scene)]
     labelled = set()
     for arrow in arrows:

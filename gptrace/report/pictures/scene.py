@@ -54,6 +54,14 @@ class Scene:
         """Return the class of a module, or nothing."""
         return self.trace.calls[node.call].type if node.kind == "module" and node.call is not None else ""
 
+    def blocks_in(self, node: Node) -> Node | None:
+        """Return the equal blocks that are all that a box holds."""
+        following = self.graph.nodes[node.id + 1 :]
+        first = following[0] if following else None  # a box stands before what it contains
+        if first is None or first.parent != node.id or not first.layers:
+            return None
+        return None if any(other.parent == node.id for other in following[1:]) else first
+
     def depth_of(self, box: int) -> int:
         """Return how many calls are around that of a box."""
         call = self.graph.nodes[box].call

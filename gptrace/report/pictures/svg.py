@@ -10,7 +10,7 @@ from xml.sax.saxutils import quoteattr
 from gptrace.report.pictures.colors import Colors
 from gptrace.report.pictures.heading import Heading, heading_of
 from gptrace.report.pictures.labels import tensors_that_say_nothing_new
-from gptrace.report.pictures.layout import Drawing, Layout
+from gptrace.report.pictures.layout import Direction, Drawing, Layout
 from gptrace.report.pictures.map_drawing import MapDrawing, escaped
 from gptrace.report.pictures.scene import Scene, shallower, with_blocks_apart
 
@@ -51,7 +51,8 @@ def to_svg(scene: Scene, language: str, theme: str | None = None, *, landscape: 
 
 
 def _ways_to_arrange(layout: Layout, scene: Scene) -> Iterator[_Row]:
-    for direction, scenes in product(("right", "down"), ([scene], with_blocks_apart(scene))):
+    directions: tuple[Direction, ...] = ("right", "down")
+    for direction, scenes in product(directions, ([scene], with_blocks_apart(scene))):
         maps = [
             (each, layout.drawing(each, direction, tensors_that_say_nothing_new(each))) for each in scenes
         ]

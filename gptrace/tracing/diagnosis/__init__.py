@@ -8,8 +8,9 @@ from gptrace.model.attribute_typos import attribute_hint
 from gptrace.model.notebooks.missing import missing_name_hint
 from gptrace.tracing.diagnosis import ids, placement, shapes
 from gptrace.tracing.diagnosis.context import FailureContext
+from gptrace.tracing.diagnosis.returned_none import returned_none, why_none
 
-__all__ = ["FailureContext", "diagnose"]
+__all__ = ["FailureContext", "diagnose", "why_none"]
 
 # Cause → function that returns the text of the diagnosis, or "" where the cause does not apply. The most
 # certain ones come first, and the first that applies is taken. The names are part of the JSON.
@@ -17,6 +18,7 @@ _CAUSES: dict[str, Callable[[FailureContext], str]] = {
     "out_of_memory": placement.out_of_memory,
     "left_out": lambda context: missing_name_hint(context.error),
     "attribute_name": lambda context: attribute_hint(context.error),
+    "returned_none": returned_none,
     "float_ids": ids.float_ids,
     "ids_dtype": ids.ids_dtype,
     "prompt_too_long": ids.prompt_too_long,

@@ -13,8 +13,9 @@ from __future__ import annotations
 from gptrace.translation.chinese.command_line import COMMAND_LINE, PARSER
 from gptrace.translation.chinese.models import MODELS
 from gptrace.translation.chinese.pages import PAGES
+from gptrace.translation.chinese.pictures import PICTURE_REPORTS, PICTURES
 from gptrace.translation.chinese.predictions import PREDICTIONS, TEXTS
-from gptrace.translation.chinese.reports import REPORTS
+from gptrace.translation.chinese.reports import REPORTS as REPORT_TEXTS
 from gptrace.translation.chinese.traces import DIAGNOSIS, TRACES
 from gptrace.translation.chinese.weights import WEIGHTS
 
@@ -40,7 +41,8 @@ STRUCTURE: dict[str, str] = {
 }
 MESSAGES: dict[str, str] = {
     **COMMAND_LINE, **PARSER, **MODELS, **WEIGHTS, **TEXTS, **PREDICTIONS, **TRACES, **DIAGNOSIS,
-    **PAGES, **STRUCTURE,
+    **PAGES, **PICTURES, **STRUCTURE,
 }  # fmt: skip
+REPORTS: dict[str, str] = {**REPORT_TEXTS, **PICTURE_REPORTS}
 
 __all__ = ["MESSAGES", "PARSER", "REPORTS", "STRUCTURE"]

@@ -13,7 +13,7 @@ MODELS: dict[str, str] = {
         "请给出预设的名字、FILE.py:OBJECT、hf:FOLDER、torch.nn.Module、它的类，或者返回它的函数"
     ),
     "{} cannot be set for a model that is built already": "模型已经构建好，不能再设置 {}",
-    "drop them, or give the name of a preset": "去掉它们，或者给出预设的名字",
+    "drop them, or give its class, or the name of a preset": "去掉它们，或者给出它的类，或者预设的名字",
     "use gptrace run --device meta": "请用 gptrace run --device meta",
     "{} cannot be checked: it takes {} tokens, and the checks need {}": (
         "{} 无法检查：它只接受 {} 个 token，而检查至少需要 {} 个"

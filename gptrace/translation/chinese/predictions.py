@@ -177,6 +177,11 @@ PREDICTIONS: dict[str, str] = {
     "{} is {}, not floating point": "{} 的 dtype 是 {}，不是浮点数",
     "{} is {}, which torch cannot sort": "{} 的 dtype 是 {}，torch 不能给它排序",
     "{} is sparse": "{} 是稀疏的",
+    "forward() returned None{}": "forward() 返回了 None{!t}",
+    "{} returned None{}": "{} 返回了 None{!t}",
+    ": {} at {} has no return; end it with one, as in return x": (
+        "：{1!t} 处的 {0} 没有 return；请在结尾写上，如 return x"
+    ),
     "forward() returned None; is a `return` missing?": "forward() 返回了 None；是不是少了 `return`？",
     "the output holds {} tensors that could be logits, {}: return the logits in a field named logits": (
         "输出里有 {} 个张量可能是 logits：{}；请把 logits 放在名叫 logits 的字段里返回"

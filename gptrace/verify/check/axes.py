@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from gptrace.model.architecture import SIZE_NAMES
+from gptrace.model.config import LAYER_NAMES
+from gptrace.model.user_model_construction import CONFIGURATION_NAMES, settings_of
 from gptrace.verify.check.experiments import Experiments
 from gptrace.verify.check.recording import RecordedOperation, Value
+from gptrace.verify.check.subject import Subject
 
 
 def axes_before(experiments: Experiments, operation: RecordedOperation | None) -> tuple[str, ...]:
@@ -22,10 +28,22 @@ def axes_after(experiments: Experiments, operation: RecordedOperation | None) ->
     return _names(experiments, operation.outputs[0])
 
 
+def _sizes(subject: Subject) -> Mapping[str, int]:
+    """Return the sizes that axes may have: of the settings, or of the configuration that a model keeps."""
+    settings: Mapping[str, object] = subject.settings
+    if not settings:
+        kept = (getattr(subject.original, name, None) for name in CONFIGURATION_NAMES)
+        settings = next((each for each in map(settings_of, kept) if SIZE_NAMES.intersection(each)), {})
+    return {
+        name: size for name, size in settings.items()
+        if type(size) is int and size > 1 and name not in LAYER_NAMES
+    }  # fmt: skip
+
+
 def _names(experiments: Experiments, value: Value) -> tuple[str, ...]:
-    dependence, subject = experiments.dependence, experiments.subject
+    dependence = experiments.dependence
     by_size: dict[int, str] = {}
-    for name, size in subject.settings.items():
+    for name, size in _sizes(experiments.subject).items():
         by_size[size] = "" if size in by_size else name  # two names for one size tell nothing
     known = dependence.of(value)
     is_of_base = known is not None and known.shape == value.tensor.shape

@@ -192,7 +192,7 @@ class Subject:
 
     def logits_in(self, output: Any, ids: Tensor) -> Tensor:
         """Return the logits (B, T, V) of every position; raise CannotRunError where there are none."""
-        found = find_logits(output, *ids.shape)
+        found = find_logits(output, *ids.shape, module=self.module)
         if found.logits is None:
             raise CannotRunError(found.reason)
         if found.logits.shape[1] != ids.shape[1]:

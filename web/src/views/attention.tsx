@@ -48,17 +48,18 @@ function Attention(props: ViewProps) {
   );
 }
 
-/** Escape closes the large head, wherever the focus is in the page. */
+/** Escape closes the large head, wherever the focus is in the page, before it does anything else. */
 function useEscape(run: (() => void) | null): void {
   useEffect(() => {
     if (!run) return;
     const press = (event: KeyboardEvent) => {
-      if (event.key !== "Escape" || event.defaultPrevented) return;
+      const isInDialog = event.target instanceof Element && event.target.closest("dialog, [role=dialog]");
+      if (event.key !== "Escape" || isInDialog) return;
       event.preventDefault();
       run();
     };
-    addEventListener("keydown", press);
-    return () => removeEventListener("keydown", press);
+    addEventListener("keydown", press, { capture: true });
+    return () => removeEventListener("keydown", press, { capture: true });
   }, [run]);
 }
 

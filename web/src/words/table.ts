@@ -2,8 +2,8 @@
 import type { Said } from "./say";
 
 export const TABLE = {
-  title: ["Every call, in order", "全部调用(按顺序)"],
-  filter: ["Filter: path, type, axis or size", "筛选:路径、类型、轴名或大小"],
+  title: ["Every call, in order", "全部调用（按顺序）"],
+  filter: ["Filter: path, type, axis or size", "筛选：路径、类型、轴名或大小"],
   operations: ["with operations", "包含操作"],
   values: ["with values", "包含数值"],
   csv: ["Copy as CSV", "复制为 CSV"],
@@ -28,6 +28,6 @@ export const TABLE = {
   max: ["max", "最大"],
   nan: ["NaN, Inf", "NaN、Inf"],
   onMap: ["Show {path} on the map", "在结构图中显示 {path}"],
-  scroll: ["The table; it scrolls sideways", "表格(可横向滚动)"],
+  scroll: ["The table; it scrolls sideways", "表格（可横向滚动）"],
   none: ["No row matches.", "没有匹配的行。"],
 } satisfies Record<string, Said>;

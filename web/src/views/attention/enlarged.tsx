@@ -79,7 +79,7 @@ function WeightPicture({ matrix, tokens, state, dispatch, say }: EnlargedProps &
     <>
       <p class="pointed">{pointed ? cellText(pointed.query, pointed.key, matrix, tokens, say) : say(ATTENTION.queryKey)}</p>
       <ScrollBox label={say(ATTENTION.enlarged)} class="weight-picture" follow={state.position}>
-        <div class="weight-axes" style={{ "--square": `${SQUARE}px`, "--size": `${size}px` }}>
+        <div class="weight-axes" style={{ "--square": `${SQUARE}px`, "--size": `${size}px`, "--columns": matrix.size }}>
           <div class="axis-corner" />
           <div class="axis-keys" aria-hidden="true">
             {axis(null)}

@@ -32,7 +32,7 @@ export function HeadGrid({ places, state, say, open }: HeadGridProps) {
   const roving = useRoving({ row: chosenRow, column });
   return (
     <ScrollBox label={say(ATTENTION.heads)} class="head-grid-box">
-      <table class={`head-grid ${sizeClass(numbers.length)}`} role="grid" aria-label={say(ATTENTION.heads)} {...roving.grid}>
+      <table class={`head-grid ${sizeClass(numbers.length)}`} role="grid" aria-label={say(ATTENTION.heads)} style={{ "--columns": numbers.length }} {...roving.grid}>
         <thead>
           <tr>
             <th scope="col">{say(COMMON.layer)}</th>

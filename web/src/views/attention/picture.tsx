@@ -1,5 +1,5 @@
 // A head as a picture: a square for each pair of tokens, darker for more weight, hatched where it is masked.
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import type { HeadMatrix } from "./matrix";
 
 /** Readable on white and on black, so that no theme needs a picture of its own. */
@@ -30,7 +30,7 @@ interface HeadPictureProps {
 /** The text beside it says what is seen. */
 export function HeadPicture({ matrix, pixels }: HeadPictureProps) {
   const canvas = useRef<HTMLCanvasElement>(null);
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (canvas.current) paint(canvas.current, matrix, Math.min(GREATEST_SIZE, Math.round(pixels * Math.max(1, devicePixelRatio))));
   }, [matrix, pixels]);
   return <canvas class="head-picture" ref={canvas} aria-hidden="true" />;

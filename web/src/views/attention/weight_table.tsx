@@ -14,7 +14,7 @@ export function WeightTable({ matrix, tokens, state, dispatch, say }: EnlargedPr
     <>
       <p class="pointed">{cellText(active.row, active.column, matrix, tokens, say)}</p>
       <ScrollBox label={say(ATTENTION.enlarged)}>
-        <table class="weight-table" role="grid" aria-label={say(ATTENTION.enlarged)} {...grid}>
+        <table class="weight-table" role="grid" aria-label={say(ATTENTION.enlarged)} style={{ "--columns": matrix.size }} {...grid}>
           <thead>
             <tr>
               <th scope="col" class="corner">

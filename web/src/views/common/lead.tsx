@@ -1,6 +1,7 @@
 // The head of a view: one sentence that says what is seen, and a warning where it means nothing.
 import type { ComponentChildren } from "preact";
 import { VIEW_TITLES } from "../../words/shell";
+import { visible } from "../../visible";
 import { COMMON } from "../../words/common";
 import type { ViewProps } from "../view";
 
@@ -12,6 +13,7 @@ export function Lead({ page, state, say, children }: LeadProps) {
       <h2>{say(VIEW_TITLES[state.view])}</h2>
       <p>{children}</p>
       {isRandom(page) && <p class="random-weights">⚠ {say(COMMON.random)}</p>}
+      <LeftOutParts page={page} state={state} say={say} />
     </div>
   );
 }
@@ -19,4 +21,14 @@ export function Lead({ page, state, say, children }: LeadProps) {
 export function isRandom(page: ViewProps["page"]): boolean {
   const weights = page.trace.model.weights as { source?: unknown } | null | undefined;
   return weights?.source === "random";
+}
+
+/** What a view that has data does not have all the same, such as some of the heads. */
+function LeftOutParts({ page, state, say }: Omit<LeadProps, "children">) {
+  const parts = (page.left_out ?? []).filter((part) => part.view === state.view);
+  return parts.map((part, at) => (
+    <p class="left-out-part" key={at}>
+      {visible(say([part.reason, part.reason_zh]))}
+    </p>
+  ));
 }

@@ -37,7 +37,7 @@ export function PositionGrid({ label, corner, rows, columns, tokens, chosen, cho
   const positions = Array.from({ length: columns.end - columns.first }, (_, at) => columns.first + at);
   return (
     <ScrollBox label={label} class="position-box" follow={`${chosen.row} ${chosen.position}`}>
-      <table class="position-grid" role="grid" aria-label={label} {...roving.grid}>
+      <table class="position-grid" role="grid" aria-label={label} style={{ "--columns": positions.length }} {...roving.grid}>
         <thead>
           <tr>
             <th scope="col">{corner}</th>

@@ -12,6 +12,8 @@ const HEIGHT = 300;
 const MARGIN = { top: 12, right: 14, bottom: 44, left: 54 };
 /** A step takes at least so many pixels; a picture of more steps scrolls. */
 const NARROWEST = 7;
+/** What is only on paper has no width on the screen. */
+const PRINTED_WIDTH = 640;
 /** Kinds of bars that look different; further kinds begin again. */
 const PATTERNS = 3;
 const MOST_LINES = 60;
@@ -28,7 +30,7 @@ export function StreamChart({ steps, position, say }: ChartProps) {
   const [isLog, setLog] = useState(() => needsLog(numbers));
   const scale = scaleOf(numbers, isLog);
   const names = namesOf(steps);
-  const full = Math.max(width, MARGIN.left + MARGIN.right + steps.length * NARROWEST);
+  const full = Math.max(width || PRINTED_WIDTH, MARGIN.left + MARGIN.right + steps.length * NARROWEST);
   const label = say(STREAM.chart);
   const text = say(STREAM.chartText, { start: sizeText(steps[0]?.norms[position]), end: sizeText(steps.at(-1)?.norms[position]), count: steps.length });
   return (
@@ -39,13 +41,11 @@ export function StreamChart({ steps, position, say }: ChartProps) {
       </label>
       <div ref={element}>
         <ScrollBox label={label}>
-          {width > 0 && (
-            <svg width={full} height={HEIGHT} role="img" aria-label={`${label}. ${text}`}>
-              <Patterns />
-              <Axis scale={scale} width={full} />
-              <Steps {...{ steps, names, position, scale }} width={full} />
-            </svg>
-          )}
+          <svg width={full} height={HEIGHT} viewBox={`0 0 ${full} ${HEIGHT}`} role="img" aria-label={`${label}. ${text}`}>
+            <Patterns />
+            <Axis scale={scale} width={full} />
+            <Steps {...{ steps, names, position, scale }} width={full} />
+          </svg>
         </ScrollBox>
       </div>
     </div>

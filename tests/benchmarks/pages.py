@@ -1,0 +1,72 @@
+"""The page of a trace in a browser, beside that of torchvista: bytes, first paint, and opening a block."""
+
+from __future__ import annotations
+
+import shutil
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import torchvista
+from playwright.sync_api import Browser, sync_playwright
+from rich.table import Table
+
+import gptrace
+from gptrace.model.quiet_torch import torch
+from gptrace.report import render
+from tests.benchmarks.measuring import alternate, row
+
+ROUNDS = 5
+_BROWSERS = ("chromium-headless-shell", "chromium", "google-chrome")
+_FIRST_PAINT = "performance.getEntriesByName('first-contentful-paint')[0].startTime / 1000"
+# Opens the box of all blocks, and tells the seconds until the next frame is drawn.
+_OPEN_BLOCK = """async () => {
+    const box = [...document.querySelectorAll('[role=treeitem]')]
+        .find(item => item.getAttribute('aria-expanded') === 'false');
+    const start = performance.now();
+    box.dispatchEvent(new MouseEvent('click', {bubbles: true}));
+    await new Promise(resolve => requestAnimationFrame(() => setTimeout(resolve)));
+    const seconds = (performance.now() - start) / 1000;
+    if (box.isConnected && box.getAttribute('aria-expanded') === 'false') throw new Error('still closed');
+    return seconds;
+}"""
+
+
+def pages(table: Table) -> None:
+    """The 124M model on 16 tokens, in the browser of this machine."""
+    session = gptrace.Session("gpt2-small")
+    ids = list(range(16))
+    with TemporaryDirectory() as folder, sync_playwright() as playwright:
+        ours, theirs = Path(folder, "gptrace.html"), Path(folder, "torchvista.html")
+        ours.write_text(render(session.page(ids=ids), "html"), encoding="utf-8")
+        torchvista.trace_model(
+            session.model, torch.tensor([ids]), export_format="html", export_path=str(theirs)
+        )
+        executable = next(filter(None, map(shutil.which, _BROWSERS)), None)
+        browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
+        size, their_size = ([page.stat().st_size / 1024] for page in (ours, theirs))
+        row(table, "page of 12 layers", size, their_size, "KiB", "≤ 586 KiB", "torchvista")
+        found = alternate({page.stem: partial(_paint, browser, page) for page in (ours, theirs)}, ROUNDS)
+        mine, others = found["gptrace"], found["torchvista"]
+        row(table, "the same, first paint", mine, others, "s", "≤ 0.5 s", "torchvista")
+        opened = [_open_block(browser, ours) for _ in range(ROUNDS)]
+        row(table, "opening a block", opened, opened, "s", "≤ 0.1 s", "itself")
+        browser.close()
+
+
+def _paint(browser: Browser, path: Path) -> float:
+    page = browser.new_page()
+    page.goto(path.as_uri())
+    page.wait_for_selector("svg g")
+    seconds: float = page.evaluate(_FIRST_PAINT)
+    page.close()
+    return seconds
+
+
+def _open_block(browser: Browser, path: Path) -> float:
+    page = browser.new_page()
+    page.goto(path.as_uri())
+    page.wait_for_selector("[role=treeitem]")
+    seconds: float = page.evaluate(_OPEN_BLOCK)
+    page.close()
+    return seconds
