@@ -85,7 +85,7 @@ class FileRun:
 
     def _checked(self, line: PromptLine, where: str) -> PromptLine:
         if line.problem is None and not isinstance(line.extra.get(self.id_key), str | int):
-            hint = f'give each line its own, as in {{"{self.id_key}": 7, "text": "Hello"}}'
+            hint = f"give each line its own {self.id_key}, beside its text"
             return replace(line, problem=Problem(f"{where} has no {self.id_key}, a number or a text", hint))
         return line
 

@@ -203,7 +203,7 @@ def test_schema(cli: Cli) -> None:
     assert json.loads(cli("schema", "trace").out)["title"] == "gptrace run --json"
     assert set(json.loads(cli("schema").out)) == {
         "trace", "topk", "tokens", "explain", "loss", "generate", "lens", "models", "diff", "check",
-        "source",
+        "source", "page",
     }  # fmt: skip
     cli("schema", "trac").is_error(2, "'trac'", "did you mean trace")
 

@@ -21,7 +21,7 @@ _MOST_GPUS = 64
 class FileRunOptions:
     """Files of prompts in JSON Lines, run by workers of Ray into files of results."""
 
-    title: ClassVar = "Files, on Ray"
+    title: ClassVar = "Files"
 
     source: Annotated[
         list[str] | None,

@@ -20,9 +20,7 @@ COMMAND_LINE: dict[str, str] = {
     "quote the pattern, as in 'prompts/*.jsonl'": "请给模式加上引号，例如 'prompts/*.jsonl'",
     "line {} of {}": "{1} 的第 {0} 行",
     "{} has no {}, a number or a text": "{0!t}没有 {1}（数或文字）",
-    'give each line its own, as in {{"{}": 7, "text": "Hello"}}': (
-        '请给每一行各自的值，例如 {{"{}": 7, "text": "Hello"}}'
-    ),
+    "give each line its own {}, beside its text": "请在每一行的文字旁边给出各自的 {}",
     "another run writes to {}": "另一次运行正在往 {} 里写",
     "wait for it to end, or name another folder": "请等它结束，或另外指定一个文件夹",
     "--to {} holds results of another run: {} was {}, and is {}": (

@@ -10,7 +10,7 @@ import { ScrollBox } from "../common/scroll_box";
 import type { ViewProps } from "../view";
 import { Bars, rangeOf, type Range } from "./bars";
 import { greatest, productsOf, type RowProduct } from "./product";
-import { HEAD_HEIGHT, ROW_HEIGHT, ScaleDrawing } from "./scale_drawing";
+import { HEAD_HEIGHT, rem, ROW_HEIGHT, ScaleDrawing } from "./scale_drawing";
 
 type PartProps = ViewProps & { projection: Projection };
 
@@ -34,7 +34,7 @@ export function ProductPart({ page, projection, say }: PartProps) {
       <p class="quiet">{say(WHY.scale, sizes)}</p>
       <div class="rows-of-w">
         <ScaleDrawing {...names} emb={hidden.length} ids={rows.map((row) => row.id)} chosen={chosen.id} label={say(WHY.drawing, sizes)} />
-        <table style={{ "--head-height": `${HEAD_HEIGHT}px`, "--row-height": `${ROW_HEIGHT}px` }}>
+        <table style={{ "--head-height": rem(HEAD_HEIGHT), "--row-height": rem(ROW_HEIGHT) }}>
           <caption class="visually-hidden">{say(WHY.rows)}</caption>
           <thead>
             <tr>

@@ -1,6 +1,7 @@
 // x, W and the logits with their true proportions, and lines from rows of W to what stands beside them.
 import { axisClass } from "../../axes";
 
+/** Lengths are in sixteenths of a rem: pixels, unless the page is written larger. */
 export const HEAD_HEIGHT = 40;
 export const ROW_HEIGHT = 54;
 const WIDTH = 92;
@@ -9,6 +10,10 @@ const LEFT = 14;
 const GAP = 3;
 /** Nothing is drawn thinner than this, or it would not be seen. */
 const THINNEST = 1.5;
+
+export function rem(length: number): string {
+  return `${length / 16}rem`;
+}
 
 interface ScaleDrawingProps {
   emb: number;
@@ -30,7 +35,13 @@ export function ScaleDrawing({ emb, vocab, embName, vocabName, ids, chosen, labe
   const thin = Math.max(THINNEST, scale);
   const logits = LEFT + width + GAP;
   return (
-    <svg class="scale-drawing" width={WIDTH} height={HEAD_HEIGHT + rowsHeight} role="img" aria-label={label}>
+    <svg
+      class="scale-drawing"
+      viewBox={`0 0 ${WIDTH} ${HEAD_HEIGHT + rowsHeight}`}
+      style={{ width: rem(WIDTH), height: rem(HEAD_HEIGHT + rowsHeight) }}
+      role="img"
+      aria-label={label}
+    >
       <text class={axisClass(embName)} x={LEFT + width / 2} y={HEAD_HEIGHT - 14} text-anchor="middle">
         x
       </text>
