@@ -61,6 +61,7 @@ CALLS: dict[str, Callable[[Any, dict[str, Any]], Any]] = {
     "lens": lambda asked, model: asked.lens("Hello, I am", k=2, **model),
     "check": lambda asked, model: asked.check(only=["causal"], **model),
     "source": lambda asked, model: asked.source("Hello", **model),
+    "page": lambda asked, model: asked.page("Hello", k=2, **model),
     "explain": lambda asked, model: asked.explain("Hello", topics=["last-dim", "inference"], **model),
 }
 
@@ -68,6 +69,8 @@ CALLS: dict[str, Callable[[Any, dict[str, Any]], Any]] = {
 def comparable(record: Any) -> Any:
     if isinstance(record, gptrace.Trace):
         return reproducible(record).to_dict()
+    if isinstance(record, gptrace.Page):
+        return comparable(record.trace) | record.to_dict() | {"trace": None}
     return {key: value for key, value in record.to_dict().items() if key != "seconds"}
 
 

@@ -39,8 +39,9 @@ def print_report(report: Report, view: View) -> None:
 
     from gptrace.report.columns import check_columns
 
-    if isinstance(report, Trace):
-        check_columns(report, view.columns, "the trace")
+    trace = report.trace if isinstance(report, Page) else report
+    if isinstance(trace, Trace):
+        check_columns(trace, view.columns, "the trace")
     if view.width is None and sys.stdout.isatty():
         view = dataclasses.replace(view, width=shutil.get_terminal_size().columns)
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"

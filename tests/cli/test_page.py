@@ -73,6 +73,8 @@ def test_a_kept_trace_and_a_kept_page_become_html(cli: Cli, tmp_path: Path) -> N
     kept.write_text(page.to_json())
     assert cli("show", str(kept), "-o", str(file)).code == 0
     assert cli("show", str(kept), "-f", "json").out == kept.read_text() + "\n"
+    table = cli("show", str(kept), "--columns", "output,macs", "--depth", "1")
+    assert (table.code, "2,467,824" in table.out, "MultiHeadAttention" in table.out) == (0, True, False)
 
 
 def test_open_shows_the_page_that_was_written(

@@ -168,6 +168,14 @@ def test_the_other_views_are_what_the_commands_say(tiny: GPTModel) -> None:
     ]
 
 
+def test_of_many_prompts_the_first_show_their_logits() -> None:
+    model = gptrace.GPTModel({"vocab_size": 60, "emb_dim": 16, "n_heads": 2, "n_layers": 1}).eval()
+    page = Session(model).page(ids=[IDS] * 6)
+    assert [prompt.projection is not None for prompt in page.prompts] == [True] * 4 + [False] * 2
+    assert all(prompt.attention and prompt.stream and prompt.lens for prompt in page.prompts)
+    assert page.left_out[0].reason == "the logits of the first 4 of 6 prompts are shown here"
+
+
 def left_out(page: Page) -> dict[str, str]:
     """The first reason for each view; all reasons have a Chinese sentence."""
     assert all(each.reason and any("\u4e00" <= one <= "\u9fff" for one in each.reason_zh)
@@ -183,7 +191,7 @@ def test_a_model_that_fails_still_has_a_page() -> None:
     assert set(left_out(page)) == {"why", "attention", "lens", "stream", "loss"}
     assert left_out(page)["loss"] == "the model fails before it has any"
     checked = Session(model).page(ids=IDS, check=True)
-    assert checked.check is not None or "failure" in left_out(checked)
+    assert left_out(checked)["failure"].startswith("RuntimeError: Given normalized_shape=[9]")
     with pytest.raises(TextError, match="is not in the vocabulary"):
         Session("tiny").page(ids=[50257])
 

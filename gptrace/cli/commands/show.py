@@ -19,7 +19,7 @@ from gptrace.cli.options.groups import OutputOptions
 from gptrace.cli.output import PICTURES, CommandResult
 from gptrace.cli.saved import read_report
 from gptrace.errors import OptionError, about_option
-from gptrace.record import Trace
+from gptrace.record import Page, Trace
 from gptrace.report import View
 from gptrace.report.columns import check_columns, parse_columns
 
@@ -40,6 +40,7 @@ def show(
     with about_option("columns"):
         names = parse_columns(columns) if columns is not None else ()
     report = read_report(kept)
+    trace = report.trace if isinstance(report, Page) else report
     for_traces = {
         "--columns": columns,
         "--only": only,
@@ -48,10 +49,10 @@ def show(
         "--landscape": landscape,
     }
     for option, value in for_traces.items():
-        if value not in (None, False) and not isinstance(report, Trace):
+        if value not in (None, False) and not isinstance(trace, Trace):
             raise OptionError(f"{option} is for a trace, and {kept} is not one", f"leave out {option}")
-    if isinstance(report, Trace):
-        check_columns(report, names, "stdin" if kept == "-" else kept)
+    if isinstance(trace, Trace):
+        check_columns(trace, names, "stdin" if kept == "-" else kept)
     view = View(
         full=full, log_probabilities=logprobs, columns=names, depth=depth, only=only, type=kind,
         landscape=landscape,

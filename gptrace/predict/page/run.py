@@ -26,6 +26,8 @@ from gptrace.translation import LANGUAGES
 
 # Candidates in a cell of the lens, and in all cells together: they are most of the bytes of a long page.
 _MOST_CELL_CANDIDATES, _MOST_LENS_CANDIDATES = 5, 4_000
+# Each holds all logits of a position: more would not fit into a page.
+_MOST_PROJECTIONS = 4
 _MEASURED_VIEWS: tuple[ViewName, ...] = ("why", "attention", "lens", "stream", "loss")
 
 
@@ -88,7 +90,7 @@ def _projections(
     """Return what explains the first prompt, in each language, and how the logits of each are made."""
     explanations: tuple[Explanation, ...] = ()
     projections: list[Projection | None] = [None] * len(prompts)
-    for number, prompt in enumerate(prompts):
+    for number, prompt in enumerate(prompts[:_MOST_PROJECTIONS]):
         run = measured_model(subject.loaded, subject.tokenizer, prompt, head=None, seed=seed)
         with subject.left_out.where_impossible("why"), run as model:
             with subject.left_out.where_impossible("why"):
@@ -98,6 +100,10 @@ def _projections(
                 projections[number] = projection_of(model, [each.id for each in candidates])
             if not number:
                 explanations = explanations_of(model, tuple(TOPICS), LANGUAGES)
+    if any(projections) and len(prompts) > _MOST_PROJECTIONS:
+        subject.left_out.add(
+            "why", f"the logits of the first {_MOST_PROJECTIONS} of {len(prompts)} prompts are shown here"
+        )
     if explanations and len(prompts) > 1:
         subject.left_out.add("why", "the claims are about the first prompt alone")
     return explanations, projections

@@ -23,6 +23,9 @@ PAGES: dict[str, str] = {
         "在那里每个 block 只显示它让残差流改变了多少"
     ),
     "the claims are about the first prompt alone": "各条说明只针对第一个 prompt",
+    "the logits of the first {} of {} prompts are shown here": (
+        "这里只显示 {1} 个 prompt 中前 {0} 个的 logits"
+    ),
     "the page has room for {} of {} prompts in this view": (
         "这个视图里，页面只放得下 {1} 个 prompt 中的 {0} 个"
     ),
