@@ -31,7 +31,9 @@ def suggestion(unknown: str, names: Iterable[str]) -> str:
     # "gpt2" begins gpt2-small, the first of its family, and is no slip for gpt2-xl, the shortest.
     plain = unknown.lower().replace("-", "").replace("_", "")
     longer = [name for name in by_case if name.replace("-", "").replace("_", "").startswith(plain)]
-    similar = longer if len(plain) > 2 and longer else difflib.get_close_matches(unknown.lower(), by_case, n=1)
+    similar = (
+        longer if len(plain) > 2 and longer else difflib.get_close_matches(unknown.lower(), by_case, n=1)
+    )
     known = ", ".join(names)
     return f"did you mean {by_case[similar[0]]}? Known: {known}" if similar else f"Known: {known}"
 
