@@ -1,4 +1,4 @@
-// The size of the stream as a line, and of what each step adds as bars.
+// The norm of the stream as a line, and of what each step adds as bars.
 import { useState } from "preact/hooks";
 import { visible } from "../../visible";
 import type { Say } from "../../words/say";

@@ -9,9 +9,9 @@ export interface Step {
   block: string | null;
   /** The trace has attention weights that were made inside of it. */
   isAttention: boolean;
-  /** Size of the stream after it, at each position. */
+  /** Norm of the stream after it, at each position. */
   norms: readonly (number | null)[];
-  /** Size of what it added; empty where the stream begins. */
+  /** Norm of what it added; empty where the stream begins. */
   added: readonly (number | null)[];
 }
 
@@ -50,7 +50,7 @@ export interface Scale {
   part: (size: number) => number;
 }
 
-/** A scale for sizes of at least 0; the logarithmic one begins at the smallest power of ten that is needed. */
+/** A scale for norms of at least 0; the logarithmic one begins at the smallest power of ten that is needed. */
 export function scaleOf(sizes: readonly number[], isLog: boolean): Scale {
   const positive = sizes.filter((size) => size > 0 && Number.isFinite(size));
   const most = Math.max(...positive, Number.MIN_VALUE);
