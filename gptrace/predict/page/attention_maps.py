@@ -37,7 +37,7 @@ def attention_maps(subject: Subject, prompt: Prompt) -> tuple[AttentionMap, ...]
         if other_count and maps:
             subject.left_out.add(
                 "attention",
-                f"{other_count} more places in {name} use attention weights on other things than its "
+                f"{other_count} more places in {name} have attention weights over something other than its "
                 f"{length} tokens",
             )
         return tuple(maps)
@@ -78,8 +78,8 @@ def _why_not(place: AttentionPlace) -> str:
         allowed = rounding_tolerance(output.dtype) * max(1.0, float(output.abs().max()))
         if not place.difference <= allowed:
             return (
-                f"the weights recomputed for {place.path} do not make what its kernel returned: "
-                f"{place.difference:.3g} apart"
+                f"the weights recomputed for {place.path} do not give the output of its kernel: "
+                f"the two differ by {place.difference:.3g}"
             )
     return ""
 

@@ -59,13 +59,13 @@ def _fitting_maps(
         size = _size(*(PagePrompt(attention=each) for each in chosen))
     heads, all_heads = (sum(len(each.heads) for row in rows for each in row) for rows in (chosen, maps))
     if all_heads and not heads:
-        left_out.add("attention", "the page has no room for the attention of a text as long as this")
+        left_out.add("attention", "the page has no room for the attention of a text of this length")
     elif heads < all_heads:
         places, all_places = (sum(map(len, rows)) for rows in (chosen, maps))
         left_out.add(
             "attention",
             f"the page has room for {heads} of {all_heads} heads, in {places} of {all_places} places: those "
-            "that look most sharply at another token than the first",
+            "that attend most sharply to a token other than the first",
         )
     return chosen
 

@@ -105,5 +105,5 @@ def _projections(
             "why", f"the logits of the first {_MOST_PROJECTIONS} of {len(prompts)} prompts are shown here"
         )
     if explanations and len(prompts) > 1:
-        subject.left_out.add("why", "the claims are about the first prompt alone")
+        subject.left_out.add("why", "the claims are about the first prompt only")
     return explanations, projections

@@ -78,7 +78,7 @@ COMMAND_LINE: dict[str, str] = {
     "no file takes comments: {}": "没有可以写入注释的文件：{!t}",
     "no comments in {}": "未写入注释：{!t}",
     "code of a notebook": "是笔记本里的代码",
-    "no file that is there": "这个文件不存在",
+    "no such file": "这个文件不存在",
     "part of an installed package": "属于已安装的包",
     "{} shape comments were taken out of {}": "已从 {1} 中去掉 {0} 条形状注释",
     "comments that gptrace did not write stay in {}: lines {}": (
