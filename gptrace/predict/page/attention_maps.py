@@ -17,13 +17,13 @@ from gptrace.record import AttentionMap, HeadWeights
 from gptrace.text.prompts import Prompt
 
 Tensor = torch.Tensor
-# A map of more is no picture, and the weights of all heads would take much memory.
+# A larger map is too fine to see, and the weights of all heads would take much memory.
 MOST_TOKENS = 512
 _ROUNDING = 1e-3  # of weights in a small dtype
 
 
 def attention_maps(subject: Subject, prompt: Prompt) -> tuple[AttentionMap, ...]:
-    """Return where the model attends, in order; none where no attention is found."""
+    """Return the attention of each place in the model, in order; none where no attention is found."""
     name, length = subject.loaded.name, len(prompt.tokens)
     with subject.left_out.where_impossible("attention"):
         if length > MOST_TOKENS:

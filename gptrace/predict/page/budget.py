@@ -1,4 +1,4 @@
-"""What a page has room for: parts of later prompts, and heads and layers of attention, are left out first."""
+"""The limit on the size of a page: parts of later prompts go first, then layers and heads of attention."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _PARTS: tuple[tuple[str, ViewName], ...] = (
 
 
 def fitted(page: Page, left_out: ViewsLeftOut, most_bytes: int = MOST_BYTES) -> Page:
-    """Return the page without what it has no room for; a sentence in `left_out` says what that is."""
+    """Return the page without the parts beyond its limit; `left_out` names these in a sentence."""
     bare = [PagePrompt(projection=each.projection, lens=each.lens, stream=each.stream, loss=each.loss)
             for each in page.prompts]  # fmt: skip
     size = _size(replace(page, prompts=tuple(bare)))
@@ -94,7 +94,7 @@ def _with_fewer_heads(place: AttentionMap, count: int) -> AttentionMap:
 
 
 def _sharpness(head: HeadWeights, is_causal: bool) -> float:
-    """Return the greatest weight that a query gives to another token than the first, on average."""
+    """Return the mean over the queries of the greatest weight on a token other than the first."""
     weights = head.weights
     size = len(weights)
     length = round((math.sqrt(8 * size + 1) - 1) / 2) if is_causal else math.isqrt(size)

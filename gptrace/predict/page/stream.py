@@ -25,8 +25,8 @@ def stream_points(subject: Subject, prompt: Prompt) -> tuple[StreamPoint, ...]:
             subject.left_out.add(
                 "stream",
                 f"in {len(run.whole_blocks)} of the {len(blocks)} blocks of {name}, the vectors added by "
-                "attention and feed-forward cannot be told apart: each of these blocks shows how much it changes "
-                "the stream",
+                "attention and feed-forward cannot be told apart: each of these blocks shows how much it "
+                "changes the stream",
             )
         return tuple(
             StreamPoint(
