@@ -1,4 +1,4 @@
-// The steps of the residual stream, as far as one position goes.
+// The steps of the residual stream, with their norms at each position.
 import type { ModuleCall, PagePrompt, StreamPoint } from "../../record";
 
 export interface Step {
@@ -72,7 +72,7 @@ function niceStep(rough: number): number {
   return power * ([1, 2, 5, 10].find((factor) => factor * power >= rough) ?? 10);
 }
 
-/** Where sizes are so unlike that the small ones would not be seen on a linear scale. */
+/** Tells whether norms differ so much that small ones would be invisible on a linear scale. */
 export function needsLog(sizes: readonly number[]): boolean {
   const positive = sizes.filter((size) => size > 0).sort((a, b) => a - b);
   const middle = positive[Math.floor(positive.length / 2)] ?? 1;
