@@ -41,9 +41,9 @@ COMMAND_LINE: dict[str, str] = {
     ),
     "write --workers {}": "请写 --workers {}",
     "use a larger cluster": "请用更大的集群",
-    "Ray failed: {}": "Ray 失败了：{}",
-    "what is written stays; run the same command again to go on": (
-        "已经写下的会保留；再运行同一条命令即可继续"
+    "Ray failed: {}": "Ray 运行失败：{}",
+    "written results stay; run the same command again to continue": (
+        "已经写入的结果会保留；再运行同一条命令即可继续"
     ),
     # the page that is opened
     "--open: no browser is found here": "--open：这里找不到浏览器",
