@@ -1,7 +1,5 @@
-// The picture of what is directly inside of one box: strips of nodes, placed by dagre, and the edges between
-// them.
-// Everything is computed as if the tensors flowed downwards; `layout.ts` turns it where they flow to the
-// right.
+// The layout of the nodes directly inside of one box: strips of nodes, placed by dagre, and the edges between
+// them. Everything is computed as if the tensors flowed downwards; `layout.ts` turns it if they flow to the right.
 import { Graph as Dagre, layout as place } from "@dagrejs/dagre";
 import type { Size } from "./sizes";
 import {
@@ -143,7 +141,7 @@ function keepOrder(
   }
 }
 
-/** The way of a tensor from one strip to another. */
+/** The path of a tensor from one strip to another. */
 function between(
   wire: Wire,
   at: number,
