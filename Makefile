@@ -60,8 +60,9 @@ names: $(VENV)/.test         ## axis names of 5,000 configurations whose sizes c
 bench: $(VENV)/.bench        ## ratios against peers, side by side
 	$(BIN)/python -m tests.benchmarks
 
-picture: $(VENV)/.run        ## draw the pictures in the README
+picture: $(VENV)/.test       ## draw the pictures in the README; those of the page need a browser
 	$(BIN)/python docs/draw_picture.py docs
+	$(BIN)/python docs/draw_page.py docs
 
 golden: $(VENV)/.test        ## rewrite the golden files, to be read before they are committed
 	$(BIN)/python -m pytest tests/test_golden.py --overwrite
