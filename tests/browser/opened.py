@@ -61,6 +61,25 @@ class Opened:
         assert self.messages == []
 
 
+def wait_until(page: Page, condition: str, *, frames: int = 300) -> None:
+    """Wait until an expression is true on a page, as `Page.wait_for_function` does.
+
+    That one evaluates text inside of the page, which the policy of our pages forbids.
+    """
+    is_true = page.evaluate(
+        f"""(frames) => new Promise((done) => {{
+        const look = () => {{
+            const isTrue = Boolean({condition});
+            if (isTrue || frames-- === 0) done(isTrue);
+            else requestAnimationFrame(look);
+        }};
+        look();
+    }})""",
+        frames,
+    )
+    assert is_true, condition
+
+
 def violations(page: Page) -> list[str]:
     """Return what axe, a checker of accessibility, finds wrong with a page, with the elements."""
     # The checker is a script of its own, which the policy of our pages would not let in.

@@ -10,7 +10,7 @@ from playwright.sync_api import Page
 
 from gptrace.report import View, render
 from gptrace.report.palette import color_of
-from tests.browser.opened import THEMES, WIDTHS, Opened, cut_texts, violations
+from tests.browser.opened import THEMES, WIDTHS, Opened, cut_texts, violations, wait_until
 from tests.report.reports import KINDS, every_report
 
 DOCUMENTS = [kind for kind in KINDS if kind != "run"]  # a trace has a page of its own
@@ -43,7 +43,7 @@ def test_what_is_wider_than_a_phone_scrolls_by_the_keyboard(opened: Opened) -> N
     focused = page.evaluate("document.activeElement.getAttribute('aria-label')")
     assert focused.endswith("leaky.py")
     page.keyboard.press("ArrowRight")
-    page.wait_for_function("document.activeElement.scrollLeft > 0")
+    wait_until(page, "document.activeElement.scrollLeft > 0")
 
 
 def test_the_theme_that_was_asked_for_wins_and_paper_is_white(opened: Opened) -> None:

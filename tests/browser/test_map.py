@@ -9,7 +9,8 @@ from playwright.sync_api import Page as BrowserPage
 
 from gptrace.record import Page
 from tests.browser import pages
-from tests.browser.opened import THEMES, WIDTHS, Opened, cut_texts, violations
+from tests.browser.collection import EVERY
+from tests.browser.opened import Opened, wait_until
 
 # The rectangles of the nodes that are shown, without the strips behind an open box's name.
 _RECTANGLES = """() => Object.fromEntries([...document.querySelectorAll('[role=treeitem]')].map((node) => {
@@ -27,7 +28,7 @@ def _opened_everything(opened: Opened, page: Page) -> BrowserPage:
     return pages.shown(opened, page, hash=f"#view=map&open={'.'.join(map(str, sorted(boxes)))}")
 
 
-@pytest.mark.parametrize("model", [pages.tiny, pages.broken, pages.skipping])
+@pytest.mark.parametrize("model", EVERY)
 def test_every_edge_of_the_record_is_drawn_and_no_other(opened: Opened, model: Any) -> None:
     page = model()
     shown = _opened_everything(opened, page)
@@ -39,7 +40,7 @@ def test_every_edge_of_the_record_is_drawn_and_no_other(opened: Opened, model: A
     assert min(lines) > 1
 
 
-@pytest.mark.parametrize("model", [pages.tiny, pages.broken, pages.skipping])
+@pytest.mark.parametrize("model", EVERY)
 def test_boxes_do_not_overlap_and_hold_what_is_theirs(opened: Opened, model: Any) -> None:
     page = model()
     rectangles = _opened_everything(opened, page).evaluate(_RECTANGLES)
@@ -88,7 +89,7 @@ def test_the_map_is_walked_with_the_keyboard_alone(opened: Opened) -> None:
     pages.press(shown, "/")
     shown.keyboard.type("softmax")
     pages.press(shown, "Enter")
-    shown.wait_for_function("document.activeElement.getAttribute('role') === 'treeitem'")
+    wait_until(shown, "document.activeElement.getAttribute('role') === 'treeitem'")
     assert _focused(shown).startswith("softmax")
     assert shown.inner_text("aside h2") == "softmax"
     pages.press(shown, "Escape")
@@ -118,15 +119,6 @@ def test_the_lesson_says_the_claims_over_the_map(opened: Opened) -> None:
     assert claims[0].text in shown.inner_text(".lesson")
     pages.press(shown, "Escape")
     assert shown.locator(".lesson").count() == 0
-
-
-@pytest.mark.parametrize("theme", THEMES)
-def test_the_map_can_be_read_by_everyone(opened: Opened, theme: Any) -> None:
-    shown = pages.shown(opened, pages.tiny(), colors=theme, hash="#node=2", bypass_csp=True)
-    assert violations(shown) == []
-    for width in WIDTHS:
-        shown.set_viewport_size({"width": width, "height": 800})
-        assert cut_texts(shown) == []
 
 
 def test_the_map_is_saved_as_a_picture(opened: Opened) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from gptrace.report.page import to_document
 from tests.browser import pages
-from tests.browser.opened import THEMES, Opened, cut_texts, violations
+from tests.browser.opened import Opened, cut_texts, wait_until
 
 
 def test_the_address_leads_back_to_what_was_looked_at(opened: Opened) -> None:
@@ -28,14 +28,6 @@ def test_an_address_that_makes_no_sense_is_harmless(opened: Opened) -> None:
     shown = pages.shown(opened, pages.tiny(), hash=nonsense)
     assert shown.locator("[role=tab][aria-selected=true]").inner_text().endswith("Map")
     assert shown.locator(".token[aria-pressed=true]").inner_text().startswith("·am")
-
-
-@pytest.mark.parametrize("theme", THEMES)
-def test_views_of_every_model_can_be_read_by_everyone(opened: Opened, theme: Any) -> None:
-    shown = pages.shown(opened, pages.broken(), colors=theme, bypass_csp=True)
-    for key in "178":
-        pages.press(shown, key)
-        assert violations(shown) == [], key
 
 
 def test_views_without_data_say_why(opened: Opened) -> None:
@@ -76,7 +68,7 @@ def test_the_theme_changes_while_the_page_is_open(opened: Opened) -> None:
     background = "getComputedStyle(document.body).backgroundColor"
     light = shown.evaluate(background)
     shown.emulate_media(color_scheme="dark")
-    shown.wait_for_function(f"{background} !== {light!r}")
+    wait_until(shown, f"{background} !== {light!r}")
     written = pages.shown(opened, pages.skipping(), theme="light")
     assert written.evaluate(background) == light
     written.emulate_media(color_scheme="dark")
@@ -95,10 +87,8 @@ def test_hostile_text_stays_text(opened: Opened, width: int) -> None:
     assert "</script><img src=x onerror=alert(1)>\\u202e\\x1b[31m" in shown.inner_text("h1")
 
 
-def test_on_paper_each_view_with_data_has_its_own_page(opened: Opened) -> None:
+def test_paper_is_light_and_the_screen_comes_back(opened: Opened) -> None:
     shown = pages.shown(opened, pages.broken(), colors="dark")
-    data = shown.pdf(format="A4")
-    assert len(re.findall(rb"/Type\s*/Page\b", data)) == 2  # the map and the failure
     shown.emulate_media(media="print")
     assert shown.evaluate("getComputedStyle(document.documentElement).colorScheme") == "light"
     shown.emulate_media(media="screen")

@@ -85,6 +85,24 @@ def gpt2_with_large_weights(**changes: Any) -> Any:
     return model
 
 
+def vision_transformer() -> tuple[Any, dict[str, Any]]:
+    """A small ViT, and an image for it."""
+    config = transformers.ViTConfig(
+        hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32, image_size=16,
+        patch_size=8,
+    )  # fmt: skip
+    return transformers.ViTForImageClassification(config), {"pixel_values": torch.ones(1, 3, 16, 16)}
+
+
+def encoder_and_decoder() -> tuple[Any, dict[str, Any]]:
+    """A small T5, and a text for its encoder and its decoder."""
+    config = transformers.T5Config(
+        vocab_size=60, d_model=16, d_kv=8, d_ff=32, num_layers=1, num_heads=2, decoder_start_token_id=0
+    )
+    ids = torch.tensor([[5, 6, 7]])
+    return transformers.T5ForConditionalGeneration(config), {"input_ids": ids, "decoder_input_ids": ids}
+
+
 TOKENIZER_TEXTS = ["Hello, I am a text.", "Every effort moves you", "你好，世界 🌍", "tabs\tand  spaces\n"]
 
 

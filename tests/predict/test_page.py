@@ -189,7 +189,7 @@ def test_a_model_that_fails_still_has_a_page() -> None:
     assert page.trace.error is not None
     assert page.trace.error.path == "1"
     assert set(left_out(page)) == {"why", "attention", "lens", "stream", "loss"}
-    assert left_out(page)["loss"] == "the model fails before it gets that far"
+    assert left_out(page)["loss"] == "the model fails before this can be measured"
     checked = Session(model).page(ids=IDS, check=True)
     assert left_out(checked)["failure"].startswith("RuntimeError: Given normalized_shape=[9]")
     with pytest.raises(TextError, match="is not in the vocabulary"):

@@ -13,13 +13,13 @@ from html.parser import HTMLParser
 from typing import Any
 
 import pytest
-import transformers
 from msgspec.structs import replace
 
 import gptrace
 from gptrace.model.quiet_torch import torch
 from gptrace.record import Page, Trace
 from gptrace.report import View, render
+from tests.models.hugging_face import encoder_and_decoder, vision_transformer
 
 HOSTILE = "</script><img src=x onerror=alert(1)>\u202e&<b>\x1b[31m"
 
@@ -166,22 +166,6 @@ def test_models_that_are_no_gpt_have_a_page() -> None:
     assert [node.label for node in page.graph.nodes if node.kind == "module"][:2] == ["Sequential", "0"]
     assert page.prompts == ()
     assert "<title>gptrace run</title>" in render(page, "html")
-
-
-def vision_transformer() -> tuple[Any, dict[str, torch.Tensor]]:
-    config = transformers.ViTConfig(
-        hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32, image_size=16,
-        patch_size=8,
-    )  # fmt: skip
-    return transformers.ViTForImageClassification(config), {"pixel_values": torch.ones(1, 3, 16, 16)}
-
-
-def encoder_and_decoder() -> tuple[Any, dict[str, torch.Tensor]]:
-    config = transformers.T5Config(
-        vocab_size=60, d_model=16, d_kv=8, d_ff=32, num_layers=1, num_heads=2, decoder_start_token_id=0
-    )
-    ids = torch.tensor([[5, 6, 7]])
-    return transformers.T5ForConditionalGeneration(config), {"input_ids": ids, "decoder_input_ids": ids}
 
 
 @pytest.mark.parametrize("build", [vision_transformer, encoder_and_decoder])

@@ -15,7 +15,7 @@ def page_of_trace(trace: Trace, lang: str | None = None) -> Page:
     """Return the page of a trace; views that are measured on the model are left out."""
     reason = "the page was made from a trace alone; gptrace run -o FILE.html measures this on the model"
     if trace.error is not None:
-        reason = "the model fails before it gets that far"
+        reason = "the model fails before this can be measured"
     left_out = tuple(_left_out(view, reason) for view in _MEASURED_VIEWS)
     if not any(call.ops for call in trace.calls):
         left_out += (_left_out("map", "the trace was recorded without operations, which --ops records"),)

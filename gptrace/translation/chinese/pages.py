@@ -6,7 +6,7 @@ PAGES: dict[str, str] = {
     "the page was made from a trace alone; gptrace run -o FILE.html measures this on the model": (
         "这个网页只由一份跟踪结果生成；gptrace run -o FILE.html 会在模型上测量这些数值"
     ),
-    "the model fails before it gets that far": "模型在算到这里之前就出错了",
+    "the model fails before this can be measured": "模型在能够测量它之前就出错了",
     "the trace was recorded without operations, which --ops records": "跟踪时没有记录运算，--ops 会记录它们",
     "the model is on device meta: it has shapes, but no numbers": "模型在 meta 设备上：有形状，没有数值",
     "no attention is found in {}": "在 {} 里没有找到注意力",

@@ -8,9 +8,9 @@ import type { Say } from "../words/say";
 import { LayerChoice } from "../parts/layer_choice";
 import { Labels, Lines } from "./edges";
 import { MapPlanner, type MapLayout, type MapNode } from "./layout";
-import { captionOf, Frame, Remark, remarkSize, TreeNode } from "./nodes";
+import { captionOf, Frame, Remark, remarkSize, TreeNode, widthWithRemarks } from "./nodes";
 import { Tools } from "./tools";
-import { useZoom, type View } from "./zoom";
+import { useZoom, type Area, type View } from "./zoom";
 
 export interface CanvasProps {
   index: PageIndex;
@@ -40,10 +40,10 @@ export function Canvas({ index, state, dispatch, say, failed, bad, told, remarks
   );
   const map = useMemo(() => planner.layout(new Set(state.open)), [planner, state.open.join()]);
   const places = useMemo(() => new Map(map.nodes.map((place) => [place.id, place])), [map]);
-  const fit = () =>
-    view.show({ x: 0, y: 0, width: map.width, height: map.height }, { largest: 1.6 * zoomOfText() });
+  const whole = { x: 0, y: 0, width: widthWithRemarks(map, remarks), height: map.height };
+  const fit = () => view.show(whole, { largest: 1.6 * zoomOfText() });
   useKeys({ f: fit, "+": () => view.by(1.25), "-": () => view.by(0.8) });
-  useFollow({ map, places, view, state, svg, told, remarks });
+  useFollow({ map, whole, places, view, state, svg, told, remarks });
 
   const toggle = (id: number) =>
     dispatch(({ open }) => {
@@ -118,6 +118,7 @@ function tensorsOf(index: PageIndex, node: number | null): ReadonlySet<number> {
 
 interface Following {
   map: MapLayout;
+  whole: Area;
   places: ReadonlyMap<number, MapNode>;
   view: View;
   state: State;
@@ -130,7 +131,7 @@ interface Following {
  * Keeps what is chosen in sight, and the focus on it; shows the whole map at first, and a box that is
  * opened.
  */
-function useFollow({ map, places, view, state, svg, told, remarks }: Following): void {
+function useFollow({ map, whole, places, view, state, svg, told, remarks }: Following): void {
   const before = useRef<readonly number[] | null>(null);
   useLayoutEffect(() => {
     const opened = before.current === null ? [] : state.open.filter((id) => !before.current?.includes(id));
@@ -139,11 +140,7 @@ function useFollow({ map, places, view, state, svg, told, remarks }: Following):
     const box = places.get(opened.at(-1) ?? -1);
     if (told.size > 0) return; // the lesson shows what it speaks of
     if (isFirst)
-      view.show(
-        { x: 0, y: 0, width: map.width, height: map.height },
-        { smallest: 0.5, largest: 1.3 * zoomOfText() },
-        true,
-      );
+      view.show(whole, { smallest: 0.5, largest: 1.3 * zoomOfText() }, true);
     else if (box) view.show(box, { smallest: 0.55, largest: 1.1 * zoomOfText() });
   }, [map]);
   useEffect(() => {

@@ -194,31 +194,19 @@ function Statistics({ tensors, say }: { tensors: readonly TensorSpec[]; say: Say
   return (
     <>
       <h3>{say(INSPECTOR.statistics)}</h3>
-      <table class="statistics">
-        <thead>
-          <tr>
-            <th scope="col">
-              <span class="unseen">{say(INSPECTOR.tensor)}</span>
-            </th>
-            {["mean", "std", "min", "max", "nan"].map((name) => (
-              <th key={name} scope="col">
-                {name}
-              </th>
+      {measured.map(({ name, statistics }, at) => (
+        <div key={at}>
+          {tensors.length > 1 && <p class="path">{visible(name)}</p>}
+          <dl class="statistics">
+            {(["mean", "std", "min", "max", "nan", "infinite"] as const).map((measure) => (
+              <div key={measure}>
+                <dt>{measure}</dt>
+                <dd>{figure(statistics?.[measure])}</dd>
+              </div>
             ))}
-          </tr>
-        </thead>
-        <tbody>
-          {measured.map(({ name, statistics }, at) => (
-            <tr key={at}>
-              <th scope="row">{visible(name)}</th>
-              {[statistics?.mean, statistics?.std, statistics?.min, statistics?.max].map((value, column) => (
-                <td key={column}>{figure(value)}</td>
-              ))}
-              <td>{(statistics?.nan ?? 0) + (statistics?.infinite ?? 0)}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
+          </dl>
+        </div>
+      ))}
     </>
   );
 }

@@ -46,6 +46,17 @@ export function remarkSize(lines: readonly string[]): { shown: string[]; width: 
   };
 }
 
+/** How wide a map is together with the remarks beside its nodes. */
+export function widthWithRemarks(
+  map: { nodes: readonly MapNode[]; width: number },
+  remarks: ReadonlyMap<number, readonly string[]> | undefined,
+): number {
+  const ends = map.nodes
+    .filter((place) => remarks?.has(place.id))
+    .map((place) => place.x + place.width + remarkSize(remarks?.get(place.id) ?? []).width + 20);
+  return Math.max(map.width, ...ends);
+}
+
 /** The error message on the right of the node that failed. */
 export function Remark({ place, lines }: { place: MapNode | undefined; lines: readonly string[] }) {
   if (!place || lines.length === 0) return null;

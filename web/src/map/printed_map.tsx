@@ -6,7 +6,7 @@ import type { Say } from "../words/say";
 import { Labels, Lines } from "./edges";
 import type { Failures } from "./failures";
 import { MapPlanner } from "./layout";
-import { captionOf, Frame, Remark, remarkSize, TreeNode } from "./nodes";
+import { captionOf, Frame, Remark, TreeNode, widthWithRemarks } from "./nodes";
 
 const NONE: ReadonlySet<number> = new Set();
 
@@ -27,11 +27,7 @@ export function PrintedMap({
   );
   const failed = failures?.failed ?? NONE;
   const bad = failures?.bad ?? NONE;
-  const reach = [...(failures?.remarks ?? [])].map(([id, lines]) => {
-    const place = map.nodes.find((one) => one.id === id);
-    return place ? place.x + place.width + remarkSize(lines).width + 20 : 0;
-  });
-  const width = Math.max(map.width, ...reach);
+  const width = widthWithRemarks(map, failures?.remarks);
   return (
     <svg
       class="map printed"
