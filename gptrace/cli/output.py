@@ -10,6 +10,7 @@ from pathlib import Path
 from gptrace.cli import output_file, streams
 from gptrace.cli.language import set_language
 from gptrace.errors import EXIT_DONE, GptraceError, OptionError
+from gptrace.ranks import rank
 from gptrace.record import Report
 from gptrace.report import FORMATS, View, render_pieces
 from gptrace.report.glyphs import has_all_glyphs, in_encoding
@@ -86,7 +87,7 @@ class Destination:
     @property
     def is_read_on_stdout(self) -> bool:
         """Whether a person reads the report where errors are shown, too."""
-        return self.file is None and self.format in _FOR_PEOPLE
+        return self.file is None and self.format in _FOR_PEOPLE and rank() == 0
 
     @property
     def is_picture(self) -> bool:

@@ -20,18 +20,24 @@ from gptrace.tracing.isolation import isolated_run, work_limit
 from gptrace.tracing.resized_runs import limit_of_work
 from gptrace.tracing.tensors import find_tensors
 from gptrace.tracing.undisturbed import undisturbed_evaluation
+from gptrace.wording import message_of
 
+# What operations of torch and of Python raise; where sizes are unpacked, Python raises a ValueError.
+_OF_WRONG_INPUT = (RuntimeError, TypeError, IndexError, AttributeError)
 _TOKENS = 2
 _MOST_TRIED = 8
 # A model that is built and run on device meta does less than this for each of its modules.
 _MODULES_OF_A_MODEL = 1_000
 
 
-def block_error(loaded: LoadedModel) -> ConfigError | None:
-    """Return the error for a module that raises for ids, if it takes vectors (B, T, D); else None.
+def block_error(loaded: LoadedModel, error: BaseException) -> ConfigError | None:
+    """Return the error for a module that raises `error` for ids, if it takes vectors (B, T, D); else None.
 
-    Its hint names a model of the same file, if one runs there.
+    Its hint names a model of the same file, if one runs there. The module is run again only after an error
+    that a wrong kind of input causes, since whatever its code does besides, it does once more.
     """
+    if not isinstance(error, _OF_WRONG_INPUT) and "unpack" not in message_of(error):
+        return None
     width = next((width for width in _widths(loaded) if _takes_vectors(loaded, width)), None)
     if width is None:
         return None

@@ -205,7 +205,7 @@ def _explained_errors(loaded: LoadedModel, batch_text: str) -> Iterator[None]:
             if not passed_through(error, model):
                 raise _own_error(error, loaded.name) from error
             where = f" (in the forward pass of {loaded.name})"
-            not_a_model = block_error(loaded)
+            not_a_model = block_error(loaded, error)
             raise not_a_model or user_code_error(error, where, usual_hint=TRACE_SHOWS_CALL) from error
         raise short or error from None
 

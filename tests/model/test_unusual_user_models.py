@@ -121,7 +121,9 @@ def odd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ],
 )
 def test_whatever_it_raises_is_shown_with_its_line(cli: Cli, odd: Path, name: str, parts: list[str]) -> None:
-    cli("run", "Hello", "-m", f"odd_{name}.py:M").is_error(1, *parts, shows="raised in the model itself")
+    traced = cli("run", "Hello", "-m", f"odd_{name}.py:M")
+    traced.is_error(1, "the forward pass raised", shows="raised in the model itself")
+    assert [part for part in parts if part not in traced.out] == []
     cli("topk", "Hello", "-m", f"odd_{name}.py:M").is_error(1, *parts)
 
 

@@ -119,7 +119,8 @@ def test_a_long_text_shows_what_surprised_most(cli: Cli) -> None:
 def test_the_colour_of_a_text_follows_its_probabilities(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")
     out = cli("loss", "Hello 你\x1b[31m", "-m", "tiny").out
-    assert re.search("\x1b\\[31m ?你", out)  # red, in one piece though it is two tokens
+    # Red and underlined, in one piece though it is two tokens.
+    assert re.search("\x1b\\[4;31m ?你", out)
     assert "\\x1b[31m" in out  # the prompt's own escape is spelled out
 
 
