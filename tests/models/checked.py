@@ -53,4 +53,5 @@ class LeakingCell(nn.Module):
         for _ in range(8):
             for token in x.unbind(1):
                 state = self.cell(token, state)
-        return self.head(x + state[:, None])
+        logits: torch.Tensor = self.head(x + state[:, None])
+        return logits
