@@ -15,7 +15,14 @@ from gptrace.errors import TRACE_SHOWS_CALL, GptraceError, NoLogitsError, RunErr
 from gptrace.model.build import LoadedModel
 from gptrace.model.free_memory import as_memory_error, check_memory
 from gptrace.model.fused_attention import fused_attention
-from gptrace.model.gpt import GPTModel
+from gptrace.model.gpt import (
+    ACTIVATIONS,
+    FeedForward,
+    GPTModel,
+    LayerNorm,
+    MultiHeadAttention,
+    TransformerBlock,
+)
 from gptrace.model.gpt_parts import attentions, has_standard_attention, hidden_states
 from gptrace.model.hugging_face import is_hugging_face
 from gptrace.model.interrupts import interrupts_allowed, interrupts_held
@@ -34,6 +41,11 @@ from gptrace.wording import one_line
 Tensor = torch.Tensor
 # Logits in memory at once, as rows times vocabulary: 8 MiB in float32.
 _LOGITS_AT_ONCE = 1 << 21
+# All classes in a GPTModel; but for its attention they see each token by itself.
+_OWN_PARTS = {
+    GPTModel, TransformerBlock, MultiHeadAttention, FeedForward, LayerNorm, *ACTIVATIONS.values(),
+    torch.nn.Embedding, torch.nn.Linear, torch.nn.Dropout, torch.nn.Sequential,
+}  # fmt: skip
 # Bytes for each logit of a row that is read: in float64, less its maximum, divided, and its softmax.
 _READING = 4 * 8
 
@@ -133,10 +145,21 @@ class Forward:
 def ignores_padding(module: torch.nn.Module) -> bool:
     """Tell whether padding on the right changes none of the logits before it.
 
-    That is known of a GPTModel alone. Another model, or a user's attention in a GPTModel, might attend to the
-    padding, so the prompts of a batch that predicts must all have one length.
+    That is known of a GPTModel alone. Another model, or a user's attention, norm or hook in a GPTModel, might
+    mix tokens, so the prompts of a batch that predicts must all have one length.
     """
-    return type(module) is GPTModel and has_standard_attention(module)
+    if type(module) is not GPTModel or not has_standard_attention(module):
+        return False
+    # The head runs on single rows.
+    return all(_is_own(part) for part in module.modules() if part is not module.out_head)
+
+
+def _is_own(module: torch.nn.Module) -> bool:
+    """Tell whether a part of a GPTModel is as gpt.py makes it; torch's own hooks spread it over devices."""
+    hooks = [*module._forward_hooks.values(), *module._forward_pre_hooks.values()]
+    origins = [getattr(getattr(hook, "func", hook), "__module__", None) or "" for hook in hooks]
+    are_of_torch = all(origin.startswith("torch.") for origin in origins)
+    return type(module) in _OWN_PARTS and "forward" not in vars(module) and are_of_torch
 
 
 def last_logits_alone(module: torch.nn.Module) -> dict[str, int]:

@@ -1,0 +1,37 @@
+"""A part of a GPTModel that mixes tokens: prompts in one batch get the results that they get alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from gptrace import Session
+from gptrace.model.gpt import GPTModel
+from gptrace.model.quiet_torch import torch
+
+
+class Mixing(torch.nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x - x.mean(dim=1, keepdim=True)
+
+
+def replace_norm(model: GPTModel) -> None:
+    model.trf_blocks[1].norm1 = Mixing()
+
+
+def add_hook(model: GPTModel) -> None:
+    model.trf_blocks[1].register_forward_hook(lambda module, args, output: Mixing()(output))
+
+
+@pytest.mark.parametrize("change", [replace_norm, add_hook])
+def test_prompts_in_one_batch_get_what_they_get_alone(change: Callable[[GPTModel], None]) -> None:
+    torch.manual_seed(0)
+    model = GPTModel({"emb_dim": 16, "n_heads": 2, "n_layers": 2, "vocab_size": 50, "context_length": 128})
+    change(model)
+    beginning = [number % 50 for number in range(100)]
+    prompts = [[*beginning, number] for number in range(7)] + [[1, 2, 3], [1, 2]]
+    session = Session(model)
+    for ids, together in zip(prompts, session.topk(ids=prompts, k=1).results, strict=True):
+        alone = session.topk(ids=[ids], k=1).results[0]
+        assert together.candidates[0].logit == pytest.approx(alone.candidates[0].logit, abs=1e-5)
