@@ -29,6 +29,15 @@ def test_the_page_opens_at_the_failure(opened: Opened) -> None:
     assert page.trace.error.message in text
 
 
+def test_the_failure_and_its_remark_are_in_sight_on_a_phone(opened: Opened) -> None:
+    shown = pages.shown(opened, pages.broken(), width=390)
+    for part in (".frame", ".node.failed", ".remark"):
+        box = shown.locator(f"svg.map {part}").first.bounding_box()
+        assert box is not None
+        assert box["x"] >= 0, part
+        assert box["x"] + box["width"] <= 390, part
+
+
 def test_the_operation_that_a_check_blames_is_marked(opened: Opened) -> None:
     page = pages.tiny()
     softmax = next(node for node in page.graph.nodes if node.label == "softmax")

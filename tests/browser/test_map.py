@@ -10,7 +10,7 @@ from playwright.sync_api import Page as BrowserPage
 from gptrace.record import Page
 from tests.browser import pages
 from tests.browser.collection import EVERY
-from tests.browser.opened import Opened, wait_until
+from tests.browser.opened import WIDTHS, Opened, wait_until
 
 # The rectangles of the nodes that are shown, without the strips behind an open box's name.
 _RECTANGLES = """() => Object.fromEntries([...document.querySelectorAll('[role=treeitem]')].map((node) => {
@@ -103,6 +103,25 @@ def _press(shown: BrowserPage, key: str) -> str:
 
 def _focused(shown: BrowserPage) -> str:
     return str(shown.evaluate("document.activeElement.getAttribute('aria-label') ?? ''"))
+
+
+def test_the_values_of_a_tensor_fit_into_the_inspector(opened: Opened) -> None:
+    page = pages.tiny()
+    (node,) = (node.id for node in page.graph.nodes if node.label == "final_norm")
+    shown = pages.shown(opened, page, hash=f"#node={node}")
+    assert shown.locator(".statistics dt").all_inner_texts() == [
+        "mean",
+        "std",
+        "min",
+        "max",
+        "nan",
+        "infinite",
+    ]
+    for width in WIDTHS:
+        shown.set_viewport_size({"width": width, "height": 800})
+        too_wide = "[...document.querySelectorAll('.inspector, .statistics > div')]"
+        too_wide += ".filter((one) => one.scrollWidth > one.clientWidth).length"
+        assert shown.evaluate(too_wide) == 0, width
 
 
 def test_the_lesson_says_the_claims_over_the_map(opened: Opened) -> None:

@@ -85,7 +85,7 @@ function TokenButton({ token, isChosen, attributes, choose }: TokenButtonProps) 
   const facts = token.probability == null ? "" : `${percent(token.probability)}, #${token.rank ?? "?"}`;
   return (
     <>
-      <button type="button" class={`scored surprise-${surprise(token)}`} aria-pressed={isChosen} title={facts} onClick={choose} {...attributes}>
+      <button type="button" class={`scored surprise-${surprise(token)}${token.text == null ? " only-id" : ""}`} aria-pressed={isChosen} title={facts} onClick={choose} {...attributes}>
         {tokenChip(token)}
         {facts && <span class="visually-hidden"> {facts}</span>}
       </button>
