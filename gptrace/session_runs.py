@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -72,8 +71,9 @@ class SessionRuns(ModelOnDemand):
         self.check_has_numbers("predict")
         stream = self._stream(prompts, record.LossResult, allow_windows=True)
         context_length = self.limits.context_length
-        if stride is not None:
-            validation.resolve_stride(stride, sys.maxsize if context_length is None else context_length)
+        validation.check_stride(stride)
+        if stride is not None and context_length is not None:
+            validation.resolve_stride(stride, context_length)
         loaded = self._load()
         from gptrace.predict.loss import run_loss
 

@@ -23,10 +23,17 @@ def suggestion(unknown: str, names: Iterable[str]) -> str:
     'did you mean n_heads? Known: emb_dim, n_heads'
     >>> suggestion("mygpt", ["MyGPT"])
     'did you mean MyGPT? Known: MyGPT'
+    >>> suggestion("gpt-2", ["gpt2-small", "gpt2-xl"])
+    'did you mean gpt2-small? Known: gpt2-small, gpt2-xl'
     """
     names = list(names)
     by_case = {name.lower(): name for name in names}
-    similar = difflib.get_close_matches(unknown.lower(), by_case, n=1)
+    # "gpt2" begins gpt2-small, the first of its family, and is no slip for gpt2-xl, the shortest.
+    plain = unknown.lower().replace("-", "").replace("_", "")
+    longer = [name for name in by_case if name.replace("-", "").replace("_", "").startswith(plain)]
+    similar = (
+        longer if len(plain) > 2 and longer else difflib.get_close_matches(unknown.lower(), by_case, n=1)
+    )
     known = ", ".join(names)
     return f"did you mean {by_case[similar[0]]}? Known: {known}" if similar else f"Known: {known}"
 

@@ -18,7 +18,7 @@ from gptrace.model.quiet_torch import torch
 from tests.support import HANG_TIMEOUT, Cli, Outcome, build_preset, environment
 
 # Scripts, whose import runs them; and files that are imported as a user's are, under names of their own.
-collect_ignore = ["benchmarks", "models/right", "parallel/tensor_parallel.py"]
+collect_ignore = ["benchmarks", "models/right", "parallel/tensor_parallel.py", "parallel/spread_models.py"]
 
 # `make test-fast` leaves out tests with these markers; the fixtures bring their marker with them.
 MARKERS_OF_FIXTURES = {

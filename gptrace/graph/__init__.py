@@ -1,4 +1,4 @@
-"""A trace → the graph that pictures of it draw: nested boxes, and the tensors that flow between them.
+"""A trace → the graph that its pictures draw: nested boxes, and the tensors that flow between them.
 
 Nothing here imports torch.
 """

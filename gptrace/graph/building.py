@@ -12,7 +12,7 @@ from gptrace.record.graph import Graph
 
 
 def graph_of(trace: Trace, *, fold: bool = True) -> Graph:
-    """Return the graph of a trace. Only a trace with operations says what flows where.
+    """Return the graph of a trace. Tensors between modules are in it only if the trace has operations.
 
     With `fold`, equal blocks in a row are one node.
 

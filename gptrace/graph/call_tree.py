@@ -1,4 +1,4 @@
-"""The calls of a trace by parent, with runs of identical blocks found: what tables and pictures fold."""
+"""The calls of a trace by parent, with the runs of identical blocks that tables and pictures fold."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ class GraphEdges:
                         )
 
     def _add_arguments(self, root: ModuleCall) -> None:
-        """Add what the caller gave to the outermost call: its inputs that nothing in the trace made."""
+        """Add the arguments of the outermost call: its inputs that nothing in the trace made."""
         for spec in root.inputs:
             source = self._nodes.of_input.get((root.index, spec.name))
             if source is not None and spec.origin is None:
@@ -85,7 +85,7 @@ class GraphEdges:
         return self._nodes.of_parameter.get((box, str(use.origin.parameter)))
 
     def _add_chain(self, first: int, second: int) -> None:
-        """Add an edge from equal blocks to themselves, for each tensor that one takes from the one before."""
+        """Add an edge from equal blocks to themselves, for each tensor that a block takes from the last."""
         node = self._nodes.at((first, None))
         for call in range(second, second + second - first):
             for use in self._uses.of_call[call]:
@@ -104,7 +104,7 @@ class GraphEdges:
         outward = self._boxes_around(source)
         inward = ([target] if leaves else []) + self._boxes_around(target)
         if source in inward or (target in outward and not leaves):
-            return  # a box that is still open has made nothing yet
+            return  # a call that still runs has made nothing yet
         shared = 0
         while shared < min(len(outward), len(inward)) and outward[-1 - shared] == inward[-1 - shared]:
             shared += 1
@@ -132,6 +132,6 @@ class GraphEdges:
 
 
 def _in_reading_order(item: tuple[_Edge, TensorSpec]) -> tuple[int, bool, int]:
-    """Order edges by box, and in one box by target, what leaves the box last; arguments keep their order."""
+    """Order edges by box, then by target, with outputs of the box last; arguments keep their order."""
     box, _, target, _ = item[0]
     return (-1 if box is None else box), target == box, target

@@ -1,4 +1,4 @@
-"""Which equal blocks in a row are one box: those that also take and give the same tensors."""
+"""The equal blocks in a row that are one box: those that also take and give the same tensors."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from gptrace.record import ModuleCall, Trace
 
 @dataclass(frozen=True, slots=True)
 class Folds:
-    """Which calls are shown as one box.
+    """The calls that are shown as one box.
 
-    `shown_as` has for each call the one whose box it is shown in: its own index, or for a call in a further
-    block the one at the same place in the first. `layers` has the calls of each box of several, by the first.
+    `shown_as` has, for each call, the index of the call whose box shows it: its own, or for a call in a
+    further block that of the same call in the first block. `layers` has the calls of each folded box, by the
+    first.
     """
 
     shown_as: list[int]
@@ -84,7 +85,7 @@ class _Blocks:
             start += len(run)
 
     def _longest_run(self, members: Sequence[int], size: int) -> list[int]:
-        """Return the members, from the first on, that are the same block again and again."""
+        """Return the members, from the first on, that are repetitions of one block."""
         run, inputs = [members[0]], self._inputs(members[0], size, before=None)
         given: list[frozenset[object]] = []
         for member in members[1:]:
@@ -95,7 +96,7 @@ class _Blocks:
             given.append(leaving)
             run.append(member)
             inputs = further
-        # What every block gives to others, the last one has to give, too.
+        # The last block must give to others all that each block before it gives.
         while given and not given[-1] <= self._given(run[-1], size, following=None):
             run.pop()
             given.pop()
@@ -123,7 +124,7 @@ class _Blocks:
         return _Input(user, "outside", (), use.tensor)
 
     def _given(self, block: int, size: int, *, following: int | None) -> frozenset[object]:
-        """Return who uses which tensors of a block, beside itself and the block that follows."""
+        """Return the uses of a block's tensors outside of the block and of the block that follows."""
         users = {*range(block, block + size)}
         if following is not None:
             users.update(range(following, following + size))

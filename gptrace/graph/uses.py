@@ -9,7 +9,7 @@ from gptrace.record import ModuleCall, Origin, TensorSpec, Trace
 
 # A call, or with the number of an operation of it, that operation.
 Place = tuple[int, int | None]
-# What names a tensor: its maker, and its number among what this made; or the caller or a parameter.
+# The key of a tensor: its maker, and its number among the outputs of that; or the caller or a parameter.
 TensorKey = tuple[object, ...]
 
 
@@ -17,7 +17,7 @@ TensorKey = tuple[object, ...]
 class Use:
     """A tensor that came into a call or an operation; with `leaves`, one that a call returned.
 
-    A tensor that several wrote parts of comes in several times, once from each.
+    A tensor whose parts have several writers is used several times, once from each writer.
 
     `maker` is the call or operation that made it; None where it came from the caller or is a parameter.
     `number` counts the inputs, or the outputs, of the user. `tensor` is the same for all uses of one tensor.
@@ -50,7 +50,7 @@ class TensorUses:
                     self.of_maker[use.maker[0]].append(use)
 
     def tensor(self, call: int, origin: Origin) -> TensorKey | None:
-        """Return which tensor it is that a use in a call has from an origin; None for no known origin.
+        """Return the key of a tensor with this origin that a call uses; None if the origin is not known.
 
         A tensor that a call hands on is the one that was made inside of it, or before it.
         """
@@ -58,7 +58,7 @@ class TensorUses:
         return None if key is None else self.returned(key)
 
     def returned(self, key: TensorKey) -> TensorKey:
-        """Return the tensor that was made first, of one that a call returned."""
+        """Return the key of the tensor itself, for one that a call returned."""
         return self._returned.get(key, key)
 
     def _uses_of(self, call: ModuleCall) -> Iterator[Use]:
@@ -92,7 +92,7 @@ def _key(origin: Origin, root: int) -> TensorKey | None:
 
 
 def _returned_tensors(calls: Sequence[ModuleCall], roots: Sequence[int]) -> dict[TensorKey, TensorKey]:
-    """Return, of each tensor that a call returned, which tensor it is in truth: what was made first."""
+    """Return the key of the tensor itself for each tensor that a call returned: that of its first maker."""
     handed_on: dict[TensorKey, TensorKey] = {}
     for call in calls:
         for number, spec in enumerate(call.outputs):

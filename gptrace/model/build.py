@@ -10,6 +10,7 @@ from typing import Any
 from gptrace.errors import DeviceError
 from gptrace.model.architecture import CONTEXT_NAMES, Architecture
 from gptrace.model.config import GPTConfig
+from gptrace.model.distributed_wrappers import around, own_class, wrapped_model
 from gptrace.model.free_memory import as_memory_error, check_memory
 from gptrace.model.gpt import GPTModel
 from gptrace.model.hugging_face import (
@@ -139,7 +140,11 @@ def _configured_context(module: Module) -> int | None:
 
 def architecture_of(module: Module) -> Architecture | None:
     """Return how to build a module at other sizes, if its own configuration says so, or None."""
-    if type(module) is GPTModel:  # a subclass may need other arguments
+    inside = wrapped_model(module)
+    if inside is not None:
+        architecture = architecture_of(inside)
+        return None if architecture is None else around(module, architecture)
+    if isinstance(module, GPTModel) and own_class(type(module)) is GPTModel:  # a subclass may need others
         return _gpt_architecture(module.config)
     return hugging_face_architecture(module)
 

@@ -13,6 +13,7 @@ from typing import Any
 from gptrace.errors import ConfigError, GptraceError, WeightsError
 from gptrace.model.architecture import Architecture
 from gptrace.model.config import LAYER_NAMES, MOST_LAYERS, check_settings
+from gptrace.model.distributed_wrappers import own_class
 from gptrace.model.free_memory import check_memory
 from gptrace.model.interrupts import interrupts_allowed, interrupts_held
 from gptrace.model.meta_device import meta_parameters
@@ -81,7 +82,7 @@ def hugging_face_architecture(module: Module) -> Architecture | None:
     """Return how to build a model of transformers at other sizes, or None for any other module."""
     if not is_hugging_face(module):
         return None
-    module_class: Any = type(module)
+    module_class: Any = own_class(type(module))
     return _known_architecture(module_class, _Configuration(module.config))
 
 

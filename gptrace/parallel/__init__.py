@@ -1,1 +1,1 @@
-"""Prompts without end, in many processes and on many machines, by the engines that others wrote for that."""
+"""Predictions for many prompts, in many processes and on many machines, with third-party engines."""

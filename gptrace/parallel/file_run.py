@@ -1,4 +1,4 @@
-"""A run from files of prompts to files of results: what it reads, does with a line, and has done."""
+"""A run from files of prompts to files of results: its options, the result of a line, and its totals."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Totals:
 
 @dataclass(slots=True)
 class FileRun:
-    """Prompts in `files`, run by `workers` processes into `folder`; what a worker gets is small.
+    """Prompts in `files`, run by `workers` processes into `folder`; its pickle, sent to each, is small.
 
     task       the method of Session that streams: "topk" or "loss"
     options    the arguments of that method
@@ -74,7 +74,7 @@ class FileRun:
             setattr(self, name, value)
 
     def results(self, lines: Iterable[tuple[bytes | None, str]]) -> Iterator[dict[str, Any]]:
-        """Yield the result of each line, with the keys of the line beside it; `index` is of no use here."""
+        """Yield the result of each line, with the keys of the line beside it; `index` is dropped."""
         if self._session is None:
             self._session = Session(self.selection)
         prompts = [self._checked(read_line(raw, where, is_json=True), where) for raw, where in lines]

@@ -1,4 +1,4 @@
-"""What a folder of results was made with, so that no other run adds to it."""
+"""The manifest of a folder of results: the facts that a run must share to add to the folder."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _CHUNK = 1 << 20
 
 
 def facts_of(selection: ModelSelection, task: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what decides the results: the model, its weights by their hash, and the options of the task."""
+    """Return the facts that decide the results: the model, the hashes of its weights, and the options."""
     selected = {name: getattr(selection, name) for name in ("name", "seed", "dtype", "typed")}
     return {
         "task": task,

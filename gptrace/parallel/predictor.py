@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -88,7 +87,7 @@ class Predictor:
             )
         validation.check_temperature(temperature)
         validation.check_batch_size(batch_size)
-        validation.resolve_k(k, sys.maxsize)  # the size of the vocabulary may be known only when it is loaded
+        validation.check_k(k)  # the size of the vocabulary may be known only when it is loaded
         self._task = task
         self._model = {
             "model": model_to_predict(model, weights, config), "weights": weights, "config": config,

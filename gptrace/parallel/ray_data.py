@@ -123,7 +123,7 @@ def run_on_ray(run: FileRun, *, is_quiet: bool) -> None:
         if (own := _own_error(error)) is not None:
             raise own from error
         raise RunError(
-            f"Ray failed: {one_line(error)}", "what is written stays; run the same command again to go on"
+            f"Ray failed: {one_line(error)}", "written results stay; run the same command again to continue"
         ) from error
     finally:
         ray.shutdown()

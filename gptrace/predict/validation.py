@@ -23,6 +23,12 @@ TOPICS = (
 )  # fmt: skip
 
 
+def check_k(k: int | None) -> None:
+    """Raise OptionError for a k that is wrong for every vocabulary."""
+    if k is not None:
+        _check_count("k", k)
+
+
 def resolve_k(k: int | None, vocab_size: int) -> int:
     """Return k, or its default of 5 where the vocabulary is that large; raise OptionError for a wrong k.
 
@@ -78,6 +84,12 @@ def token_ids(texts: Sequence[str], tokenizer: Tokenizer = GPT2) -> tuple[int, .
             )
         ids.append(encoded[0])
     return tuple(ids)
+
+
+def check_stride(stride: int | None) -> None:
+    """Raise OptionError for a stride that is wrong for every context."""
+    if stride is not None:
+        _check_count("stride", stride)
 
 
 def resolve_stride(stride: int | None, context_length: int) -> int:

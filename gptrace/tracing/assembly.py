@@ -8,6 +8,7 @@ from typing import cast
 
 from msgspec.structs import replace
 
+from gptrace.model.distributed_wrappers import class_name
 from gptrace.model.quiet_torch import torch
 from gptrace.record import FlowStep, ModuleCall, OpCall, ParameterCount, Totals, Trace
 from gptrace.tracing.call_records import CallRecords, records_of_pass
@@ -116,7 +117,7 @@ def _module_calls(
                 span.parent.index if span.parent is not None else None,
                 span.depth,
                 path,
-                type(span.module).__name__,
+                class_name(span.module),
                 begun[path],
                 calls_of_path[path],
                 inputs,

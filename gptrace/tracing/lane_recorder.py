@@ -20,6 +20,8 @@ class LaneRecorder(SpanRecorder):
 
     def __init__(self, module: torch.nn.Module, seq_len: int, lines: LineRecorder | None = None) -> None:
         self.lanes = TokenLanes(seq_len, (*module.parameters(), *module.buffers()))
+        if lines is not None:
+            lines.mixed = self.lanes.mixed
         super().__init__(module, Measures(ops=True), self._follow, lines)
 
     def _follow(

@@ -13,9 +13,9 @@ import inspect
 import linecache
 import sys
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from types import CodeType, FrameType, FunctionType, MethodType
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 from gptrace.model.quiet_torch import torch
 from gptrace.model.user_code_errors import LIBRARIES, NEVER_USER_CODE
@@ -23,6 +23,30 @@ from gptrace.tracing.operations import PASSED_THROUGH, Operation, OperationMode
 from gptrace.tracing.tensors import TensorInfo, describe_tensors
 
 Infos = tuple[TensorInfo, ...]
+Mixed = frozenset[tuple[str, str]]  # see `Operation`
+
+
+class Made(Protocol):
+    """What made tensors: an `Operation`, a `Span`, or a helper that returned."""
+
+    @property
+    def outputs(self) -> Infos:
+        """Its tensors."""
+
+    @property
+    def mixed(self) -> Mixed:
+        """Those that have no lane for each token."""
+
+
+class _Returned(NamedTuple):
+    outputs: Infos
+    mixed: Mixed
+
+
+def _none_mixed(side: str, infos: Sequence[TensorInfo], value: object) -> Mixed:
+    return frozenset()
+
+
 TraceFunction = Callable[[FrameType, str, Any], Any]  # as sys.settrace takes them
 # The names of the recorded operations; no torch function has a name like these.
 ARGUMENTS, ASSIGNED, MADE, RETURNED = "<arguments>", "<assigned>", "<made>", "<returned>"
@@ -64,6 +88,8 @@ class LineRecorder:
         self._mode: OperationMode | None = None
         self._position: Callable[[], tuple[Any, int]] | None = None
         self._previous: Any = None
+        # Tells which tensors of a value have no lane for each token, where these are followed.
+        self.mixed: Callable[[str, Sequence[TensorInfo], object], Mixed] = _none_mixed
 
     def start(self, mode: OperationMode, position: Callable[[], tuple[Any, int]]) -> None:
         """Begin to follow this thread; what is recorded joins the operations of `mode`."""
@@ -85,7 +111,7 @@ class LineRecorder:
             known = self._follows[file] = file in self._files or is_own
         return known
 
-    def note(self, frame: FrameType | None, infos: Infos) -> None:
+    def note(self, frame: FrameType | None, made: Made) -> None:
         """Note what an operation, a module or a helper returned, for the line that called it.
 
         What is called by the code of a library is no value of a line that is followed.
@@ -94,14 +120,14 @@ class LineRecorder:
             frame = frame.f_back
         watch = getattr(frame.f_trace, "__self__", None) if frame is not None else None
         if isinstance(watch, _FrameWatch):
-            watch.last = infos
+            watch.last = made
 
-    def record(self, name: str, code: CodeType, line: int, infos: Infos) -> None:
+    def record(self, name: str, code: CodeType, line: int, infos: Infos, mixed: Mixed) -> None:
         """Record the tensors of a line as an operation."""
         if self._mode is None or self._position is None or not infos:
             return
         operation = Operation(name, *self._position(), (), f"{code.co_filename}:{line}")
-        operation.outputs = infos
+        operation.outputs, operation.mixed = infos, frozenset(each for each in mixed if each[0] == "output")
         self._mode.operations.append(operation)
 
     def _begin(self, frame: FrameType, event: str, argument: Any) -> Any:
@@ -131,7 +157,7 @@ class _FrameWatch:
         counts: Counter[tuple[int, int]],
         before: TraceFunction | None,
     ) -> None:
-        self.last: Infos = ()  # what the line that runs made so far
+        self.last: Made | None = None  # what the line that runs made so far
         self._recorder = recorder
         self._code = code
         self._counts = counts
@@ -148,8 +174,7 @@ class _FrameWatch:
         count = code.co_argcount + code.co_kwonlyargcount
         count += sum(bool(code.co_flags & flag) for flag in _VARIABLE_ARGUMENTS)
         names = [name for name in code.co_varnames[:count] if name in self._values]
-        infos = [info for name in names for info in describe_tensors(name, self._values[name])]
-        self._recorder.record(ARGUMENTS, code, code.co_firstlineno, tuple(infos))
+        self._recorder.record(ARGUMENTS, code, code.co_firstlineno, *self._described(names))
 
     def trace(self, frame: FrameType, event: str, argument: Any) -> TraceFunction:
         """Python calls this at each line, and where the call returns, yields or raises."""
@@ -161,7 +186,7 @@ class _FrameWatch:
             self._counts[self._line, frame.f_lineno] += 1
             self._line = frame.f_lineno
         elif event == "exception":
-            self.last = ()
+            self.last = None
         elif event == "return":
             with torch._C.DisableTorchFunction():
                 self._leave(frame, argument)
@@ -170,24 +195,35 @@ class _FrameWatch:
     def _settle(self, frame: FrameType) -> None:
         """Record what the line that has just run left behind."""
         bound, last = self._bound(frame), self.last
-        self.last = ()
+        self.last = None
         if bound:
-            infos = [info for name in bound for info in describe_tensors(name, self._values[name])]
-            self._recorder.record(ASSIGNED, self._code, self._line, tuple(infos))
-        elif last:
-            self._recorder.record(MADE, self._code, self._line, last)
+            self._recorder.record(ASSIGNED, self._code, self._line, *self._described(bound))
+        elif last is not None:
+            self._recorder.record(MADE, self._code, self._line, last.outputs, last.mixed)
+
+    def _described(self, names: Sequence[str]) -> tuple[Infos, Mixed]:
+        """Return the tensors of some variables, and which of them are mixed."""
+        infos: list[TensorInfo] = []
+        mixed: Mixed = frozenset()
+        for name in names:
+            of_name = describe_tensors(name, self._values[name])
+            infos += of_name
+            mixed |= self._recorder.mixed("output", of_name, self._values[name])
+        return tuple(infos), mixed
 
     def _leave(self, frame: FrameType, returned: Any) -> None:
         infos = describe_tensors("output", returned) if _may_hold_tensors(returned) else ()
         name = self._code.co_name
+        mixed = self._recorder.mixed("output", infos, returned) if infos else frozenset()
         if infos and name not in _COMPREHENSIONS:
-            self.last = ()
+            self.last = None
             self._settle(frame)
-            self._recorder.record(MADE if name == "<genexpr>" else RETURNED, self._code, self._line, infos)
+            kind = MADE if name == "<genexpr>" else RETURNED
+            self._recorder.record(kind, self._code, self._line, infos, mixed)
         else:
             self._settle(frame)
         if infos:
-            self._recorder.note(frame.f_back, infos)
+            self._recorder.note(frame.f_back, _Returned(infos, mixed))
         if not self._code.co_flags & inspect.CO_GENERATOR:  # a generator may go on
             self._values.clear()
 

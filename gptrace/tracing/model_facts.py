@@ -7,6 +7,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from gptrace.model.distributed_wrappers import class_name
 from gptrace.model.dtypes import dtype_name
 from gptrace.model.gpt import GPTModel
 from gptrace.model.hugging_face import is_hugging_face, plain_settings
@@ -36,8 +37,8 @@ def model_info_from(module: Module, modules: Iterable[tuple[str, Module]], count
     parameters = first._parameters.values() if first is not None else ()
     parameter = next((parameter for parameter in parameters if parameter is not None), None)
     return ModelInfo(
-        name=type(module).__name__,
-        class_name=type(module).__name__,
+        name=class_name(module),
+        class_name=class_name(module),
         parameters=counts.totals,
         buffers=Buffers(counts.buffer_bytes),
         dtype=dtype_name(parameter.dtype) if parameter is not None else "none",

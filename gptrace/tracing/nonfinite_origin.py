@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import Any
 
 from gptrace.measures import Measures
+from gptrace.model.distributed_wrappers import class_name
 from gptrace.model.quiet_torch import torch
 from gptrace.model.user_code_errors import NEVER_USER_CODE, short_place
 from gptrace.tracing.operations import Operation
@@ -104,5 +105,5 @@ def _call_in_words(operation: Operation, recorder: SpanRecorder) -> str:
         return "code outside of the model"
     calls = [other for other in recorder.spans if other.path == span.path]
     number = f", call {calls.index(span) + 1} of {len(calls)}" if len(calls) > 1 else ""
-    kind = f"{type(span.module).__name__}{number}"
+    kind = f"{class_name(span.module)}{number}"
     return f"{span.path} ({kind})" if span.path else f"the model itself ({kind})"

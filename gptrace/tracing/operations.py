@@ -120,7 +120,7 @@ class OperationMode(torch.overrides.TorchFunctionMode):
         self.call_count = 0
         self.is_suspended = False
         # Called with the frame of each operation and what it returned.
-        self.listener: Callable[[FrameType, tuple[TensorInfo, ...]], None] | None = None
+        self.listener: Callable[[FrameType, Operation], None] | None = None
         self._position = position
         self._names: dict[object, str] = {}
 
@@ -189,7 +189,7 @@ class OperationMode(torch.overrides.TorchFunctionMode):
         if outputs:
             self._keep(operation)
             if self.listener is not None:
-                self.listener(sys._getframe(1), operation.outputs)
+                self.listener(sys._getframe(1), operation)
         return result
 
     def _keep(self, operation: Operation) -> None:

@@ -3,10 +3,10 @@
 A tensor is known by its identity. Several tensors may show the same memory, so a write in place counts for
 all of them that overlap what was written; see `StorageWrites`.
 
-Some operations and modules return an argument as it is: dropout in evaluation, `contiguous`, Identity. Such a
-one hands the tensor on: for what follows in the same call the tensor comes from there. Once that call ends,
-it comes from its maker again, unless the call returned it. So a residual connection starts at the block
-before, though a norm inside has run `x.to(float32)`.
+Some operations and modules return an argument as it is: dropout in evaluation, `contiguous`, Identity. For
+the rest of the same call, the tensor then comes from that operation or module. Once the call ends, it comes
+from its maker again, unless the call returned it. So a residual connection starts at the block before, though
+a norm inside has run `x.to(float32)`.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class OriginTracker:
     """Follows the tensors of one thread through the calls and operations of a module.
 
     `modules` are all modules of the model with their paths, and `begun` are the calls so far, in order. The
-    tracker keeps no tensor alive. Nor does it take a tensor for another that had the same id and is freed.
+    tracker keeps no tensor alive, and does not confuse a tensor with a freed one that had the same id.
     """
 
     def __init__(self, modules: Iterable[tuple[str, torch.nn.Module]], begun: Sequence[Span]) -> None:
@@ -70,8 +70,8 @@ class OriginTracker:
     def sources(self, found: Found) -> list[Sources]:
         """Return where each of the tensors came from.
 
-        The first is who wrote it last; any others wrote parts that this one did not write. There are none
-        where it is not known.
+        The first is the last writer; any others wrote parts that it did not write. There are none if the
+        maker is not known.
         """
         known_of, latest_write, sources = self._known, self._writes.latest, []
         for _, tensor in found:
@@ -112,7 +112,7 @@ class OriginTracker:
     def take(
         self, operation: Operation, inputs: Found, args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> Versions | None:
-        """Note where the inputs of an operation come from that is about to run.
+        """Note where the inputs of an operation come from, before it runs.
 
         Returned are the versions of the inputs if it may write into them, else None.
         """
@@ -128,7 +128,7 @@ class OriginTracker:
         self, operation: Operation, inputs: Found, outputs: Found, args: tuple[Any, ...],
         versions: Versions | None,
     ) -> None:  # fmt: skip
-        """Note what an operation has made; `versions` are those of its inputs before it ran."""
+        """Note the results of an operation; `versions` are those of its inputs before it ran."""
         self._time += 1
         scope = operation.parent
         # Outside of all calls, an operation is in no list of operations.

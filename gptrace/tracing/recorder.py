@@ -217,7 +217,7 @@ class SpanRecorder:
                 with without_function_modes(), without_dispatch_modes():
                     nan_tracker.record_outputs(span, [tensor for _, tensor in found])
         if self.lines is not None and get_ident() == self._thread:
-            self.lines.note(sys._getframe(1), span.outputs)
+            self.lines.note(sys._getframe(1), span)
 
     def _innermost(self) -> Span | None:
         open_spans = self._open_spans.get(get_ident())

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from time import perf_counter
 from typing import NamedTuple
 
+from gptrace.model.distributed_wrappers import class_name
 from gptrace.model.quiet_torch import torch
 from gptrace.record import Statistics
 from gptrace.tracing.tensors import TensorInfo
@@ -122,7 +123,7 @@ def call_sites(spans: Iterable[Span]) -> frozenset[Site]:
 def _site(span: Span) -> Site:
     # A copy of a traced module is of another class than that module.
     is_script = isinstance(span.module, torch.jit.ScriptModule)
-    return span.path, "ScriptModule" if is_script else type(span.module).__name__
+    return span.path, "ScriptModule" if is_script else class_name(span.module)
 
 
 def numbered_calls(spans: Sequence[Span]) -> Iterator[tuple[Span, Occurrence]]:

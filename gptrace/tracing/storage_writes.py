@@ -12,7 +12,7 @@ from gptrace.tracing.overlap import Region, overlap
 from gptrace.tracing.span import Sources
 
 Tensor = torch.Tensor
-# So many parts, each written by another operation, are not compared with each other.
+# More parts than this, each written by another operation, are not compared with each other.
 _MOST_WRITES = 64
 
 
@@ -55,9 +55,9 @@ class StorageWrites:
     def since(self, time: int, tensor: Tensor, version: int | None) -> Sequence[Write] | None:
         """Return the writes since `time` that made what a tensor shows, the latest first; None if unknown.
 
-        Of two writes that overlap each other the earlier is left out: the later one got what that had made.
-        `version` is that of the tensor at `time`. Another version than after the last write tells that
-        something wrote unseen.
+        Of two writes that overlap, the earlier is left out: the later one took its result as an input.
+        `version` is that of the tensor at `time`. If the version differs from that after the last
+        write, something wrote unseen.
         """
         key = storage_key(tensor)
         writes = self._by_storage.get(key, ()) if key is not None else ()

@@ -38,3 +38,20 @@ class Growing(nn.Module):
     def forward(self, ids: torch.Tensor) -> torch.Tensor:
         logits: torch.Tensor = self.head(self.embedding(ids))
         return logits
+
+
+class LeakingCell(nn.Module):
+    """A recurrent cell that goes over the text several times, so that early tokens see later ones."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed, self.cell, self.head = nn.Embedding(60, 4), nn.GRUCell(4, 4), nn.Linear(4, 60)
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        x = self.embed(ids)
+        state = torch.zeros(len(x), 4)
+        for _ in range(8):
+            for token in x.unbind(1):
+                state = self.cell(token, state)
+        logits: torch.Tensor = self.head(x + state[:, None])
+        return logits

@@ -13,7 +13,7 @@ import numpy
 import pytest
 
 import gptrace
-from gptrace.errors import InputError
+from gptrace.errors import InputError, OptionError
 from gptrace.parallel.predictor import Predictor
 from tests.support import environment
 
@@ -133,3 +133,9 @@ if __name__ == "__main__":
             check=False,
         )  # fmt: skip
     assert (outcome.returncode, outcome.stdout.strip()) == (0, "same"), outcome.stderr
+
+
+def test_a_wrong_k_is_refused_without_a_word_about_a_vocabulary_that_is_not_known_yet() -> None:
+    with pytest.raises(OptionError, match="k is 0") as error:
+        Predictor("topk", model="tiny", k=0)
+    assert error.value.hint == "it must be a whole number of at least 1"

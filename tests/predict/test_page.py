@@ -164,7 +164,7 @@ def test_the_other_views_are_what_the_commands_say(tiny: GPTModel) -> None:
         alone = session.explain(texts[0], lang=explanation.language)
         assert_same_but_for_rounding(explanation.topics, alone.topics)
     assert [(each.view, each.reason) for each in page.left_out] == [
-        ("why", "the claims are about the first prompt alone")
+        ("why", "the claims are about the first prompt only")
     ]
 
 
@@ -211,10 +211,10 @@ def test_a_model_without_numbers_has_a_page() -> None:
     [
         ("gru_model", {"lens", "attention", "stream"}, "no attention is found in RNNModel"),
         ("functional", {"lens", "stream", "why"}, "no module of FunctionalGPT makes the logits"),
-        ("alibi", {"lens", "stream"}, "the blocks of AlibiLM are no sums, and do not take what"),
+        ("alibi", {"lens", "stream"}, "the blocks of AlibiLM are not sums, and do not take"),
         ("memory_tokens", {"attention", "stream"}, "the blocks of MemoryLM have 10 positions for 7 tokens"),
         ("last_logits", {"loss"}, "GPT gives logits for the last position alone"),
-        ("post_norm", {"stream"}, "what attention and feed-forward add cannot be told apart in 2 of the 2"),
+        ("post_norm", {"stream"}, "in 2 of the 2 blocks of"),
     ],
 )  # fmt: skip
 def test_a_view_that_a_model_cannot_have_is_left_out_with_the_reason(

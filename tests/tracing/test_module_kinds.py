@@ -7,6 +7,7 @@ import warnings
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import pytest
 import transformers
 
 import gptrace
@@ -88,6 +89,19 @@ def test_never_called_and_containers() -> None:
     assert trace.uncalled == ("by_name.b", "spare")
     assert "not called: by_name.b, spare" in str(trace)
     assert trace.notes == ()
+
+
+def test_modules_that_were_not_reached_are_told_in_a_few_words() -> None:
+    blocks = nn.Sequential(*(nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3)) for _ in range(12)))
+    network = nn.Sequential(nn.Linear(3, 4), blocks, nn.ReLU(), nn.ModuleDict({"norm": nn.LayerNorm(3)}))
+    with pytest.raises(RuntimeError), gptrace.watch(network) as trace:
+        network(torch.ones(1, 2))
+    assert len(trace.uncalled) > 30
+    assert "not reached: 1–3\n" in str(trace)
+    blocks[1] = nn.Sequential(nn.Linear(3, 3), nn.Linear(9, 3))
+    with pytest.raises(RuntimeError), gptrace.watch(blocks) as trace:
+        blocks(torch.ones(1, 3))
+    assert "not reached: 2–11\n" in str(trace)
 
 
 def test_forward_called_directly() -> None:

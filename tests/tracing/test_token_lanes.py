@@ -52,6 +52,18 @@ def test_mixed_lanes_have_no_name(name: str, tmp_path: Path) -> None:
     assert trace.calls[0].outputs[0].dims[:2] == ("batch", "seq_len")  # the residual stream brings it back
 
 
+def test_lines_name_an_axis_as_their_operations_do(tmp_path: Path) -> None:
+    mistake = MISTAKES["view_of_course_heads_without_transpose"]
+    path = mistake.write(tmp_path)
+    model = f"{path}:{mistake.model.target}"
+    config = f"{path}:{mistake.model.config}" if mistake.model.config else None
+    source = gptrace.Session(select_model(model, config=config)).source(ids=[[3, 1, 4, 1, 5]])
+    dims = {line.line: [spec.dims for spec in line.made] for file in source.files for line in file.lines}
+    of_guilty = [names for line in mistake.guilty_lines for names in dims[line]]
+    assert of_guilty
+    assert not any("seq_len" in names for names in of_guilty)
+
+
 @pytest.mark.parametrize("name", RIGHT)
 def test_right_models_lose_no_name(name: str) -> None:
     model = RIGHT_MODELS[name]

@@ -12,11 +12,12 @@ from gptrace.model.build import load
 from gptrace.model.quiet_torch import torch
 from gptrace.testing import assert_causal, assert_checks
 from gptrace.tracing import resized_runs
-from gptrace.verify.check import engine
+from gptrace.verify.check import dependence, engine
 from gptrace.verify.check.building import make_subject
 from gptrace.verify.check.catalog import NAMES
 from gptrace.verify.check.experiments import Experiments
-from tests.models.checked import Growing, Leaking
+from gptrace.verify.check.recording import Value
+from tests.models.checked import Growing, Leaking, LeakingCell
 from tests.models.mistakes import MISTAKES, THEMES
 from tests.models.right_models import RIGHT_MODELS
 from tests.support import Cli, fingerprint
@@ -87,6 +88,19 @@ def test_an_assertion_says_which_line_leaks() -> None:
     with pytest.raises(AssertionError, match="cache does not apply: forward takes no cache"):
         assert_checks(Leaking(), "cache")
     assert_checks(nn.Sequential(nn.Embedding(60, 4), nn.Linear(4, 60)))  # others may not apply
+
+
+def test_the_search_for_a_leak_looks_at_each_value_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_at = []
+    original = dependence.Dependence.too_late
+
+    def counting(self: dependence.Dependence, value: Value) -> torch.Tensor | None:
+        looked_at.append((id(self), value.key))
+        return original(self, value)
+
+    monkeypatch.setattr(dependence.Dependence, "too_late", counting)
+    assert not gptrace.check(LeakingCell(), only=["causal"])
+    assert len(looked_at) <= 2 * len(set(looked_at))  # once more where a check asks which elements these are
 
 
 def test_a_script_can_raise_what_a_check_says() -> None:

@@ -100,5 +100,5 @@ def test_code_that_is_in_no_file_is_named_as_python_names_it(monkeypatch: pytest
     source = gptrace.source(ids=[IDS], model=cell["GPT"]().eval())
     assert [file.file for file in source.files] == [name]
     assert line_with(source, "x = self.tok_emb(ids)").made[0].shape == (1, 4, 12)
-    with pytest.raises(GptraceError, match="no file that is there"):
+    with pytest.raises(GptraceError, match="no such file"):
         commented_files(source)

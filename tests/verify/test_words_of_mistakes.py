@@ -117,6 +117,21 @@ def test_a_token_that_cancels_out_is_no_mistake_of_attention() -> None:
     assert gradients.sentence == "parameters without a gradient: pos_emb.weight"
 
 
+class WithoutAddedPositions(WithoutTheMeanOfTheBatch):
+    def forward(self, ids: Tensor) -> Tensor:
+        x = self.tok_emb(ids)
+        self.pos_emb(torch.arange(ids.shape[1]))
+        logits: Tensor = self.head(x + self.mix(x))
+        return logits
+
+
+def test_positions_that_are_looked_up_and_not_added_are_not_called_equal() -> None:
+    (result,) = gptrace.check(WithoutAddedPositions(), only=["positions-matter"]).failed
+    assert result.source is not None
+    assert result.source.text == "self.pos_emb(torch.arange(ids.shape[1]))"
+    assert result.likely == "the positions are looked up, and the result is not used"
+
+
 class ReplacesPadding(Model):
     def forward(self, ids: Tensor) -> Tensor:
         ids[ids == 0] = 1

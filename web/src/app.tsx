@@ -79,7 +79,7 @@ export function App({ page, index, isPrinting }: { page: Page; index: PageIndex;
   );
 }
 
-/** Views that show below their heading what was left out of them. */
+/** Views that list their missing parts below their heading. */
 const HAVE_NOTES: readonly ViewName[] = ["why", "attention", "lens", "stream", "loss"];
 
 function Current(props: ViewProps) {

@@ -1,4 +1,4 @@
-// The lesson: the claims of `gptrace explain`, one after the other, each with the nodes that it speaks of.
+// The lesson: the claims of `gptrace explain`, one after the other, each with the nodes that it is about.
 import { boxesAround } from "./map/failures";
 import { operationOf, type PageIndex } from "./page_index";
 import { codeSpans } from "./parts/prose";
@@ -18,7 +18,7 @@ export interface Step {
   layer: number | null;
 }
 
-// Operations that a claim about attention speaks of; a fused kernel does all of it.
+// The operations of a claim about attention; a fused kernel does all of them.
 const FUSED = "scaled_dot_product_attention";
 const OPERATIONS: Record<string, readonly string[]> = {
   attention_scores: ["matmul", "bmm", "einsum", "div", "mul"],
@@ -51,7 +51,7 @@ export function stepsOf(page: Page, index: PageIndex, language: Language): Step[
   return steps;
 }
 
-/** What a claim that names no module speaks of: the text, the blocks, or the logits. */
+/** The subject of a claim that names no module: the text, the blocks, or the logits. */
 function othersOf(topic: string, index: PageIndex): (key: string) => Node[] {
   const ends = (kind: Node["kind"]) => (index.children.get(null) ?? []).filter((node) => node.kind === kind);
   const blocks = index.graph.nodes.filter((node) => (node.layers?.length ?? 0) > 1).slice(0, 1);
@@ -67,7 +67,7 @@ interface Place {
   layer: number | null;
 }
 
-/** The modules whose paths stand as code in a text. */
+/** The modules whose paths are code in a text. */
 function placesIn(text: string, page: Page, index: PageIndex): Place[] {
   const names = new Set(
     codeSpans(text)

@@ -1,9 +1,9 @@
-// What is looked up often in a record, gathered once.
+// Facts of a record that are looked up often, computed once.
 import { withUnreached, type WholeGraph } from "./map/unreached";
 import type { ModuleCall, Node, OpCall, Page } from "./record";
 
 export interface PageIndex {
-  /** The graph of the record, with what never ran. */
+  /** The graph of the record, with the modules that never ran. */
   graph: WholeGraph;
   nodes: ReadonlyMap<number, Node>;
   /** Nodes directly in a box, in order of execution; those outside of every box under null. */
@@ -13,7 +13,7 @@ export interface PageIndex {
   places: ReadonlyMap<number, Place>;
   /** The greatest number of equal blocks in a row; 1 where there are none. */
   layerCount: number;
-  /** Names of axes that the output has and nothing before it: vocab_size. */
+  /** Names of axes that only the output has: vocab_size. */
   finalAxes: ReadonlySet<string>;
 }
 
@@ -70,7 +70,7 @@ export function operationOf(index: PageIndex, node: Node, layer: number): OpCall
   return node.op == null ? undefined : callOf(index, node, layer)?.ops?.[node.op];
 }
 
-/** The path of the module that a node stands for; of one that never ran as well. */
+/** The path of the module that a node stands for, also if it never ran. */
 export function pathOf(index: PageIndex, node: Node, layer: number): string {
   return index.graph.unreached.get(node.id) ?? callOf(index, node, layer)?.path ?? "";
 }

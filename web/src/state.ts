@@ -1,4 +1,4 @@
-// The one state of the page. It is mirrored in the URL's hash, so that a link leads to what was looked at.
+// The one state of the page. It is mirrored in the URL's hash, so that a link leads back to the same place.
 import { useCallback, useEffect, useReducer } from "preact/hooks";
 import type { PageIndex } from "./page_index";
 import type { Node, Page } from "./record";
@@ -15,7 +15,7 @@ export interface State {
   prompt: number;
   /** Number of the chosen token in the prompt. */
   position: number;
-  /** Number of the chosen one among equal blocks. */
+  /** Number of the chosen block among equal ones. */
   layer: number;
   /** Number of the chosen attention head; null for all of them. */
   head: number | null;
@@ -30,7 +30,7 @@ export interface State {
 export type Change = Partial<State> | ((state: State) => Partial<State>);
 export type Dispatch = (change: Change) => void;
 
-/** What the page shows first: the failure if there is one, the model as a map if not. */
+/** The first state: the failure if there is one, otherwise the map. */
 export function firstState(page: Page, index: PageIndex): State {
   const tokens = page.trace.inputs[0]?.tokens.length ?? 0;
   return {
@@ -77,13 +77,13 @@ function hasModules(index: PageIndex, node: Node): boolean {
   return (index.children.get(node.id) ?? []).some((inner) => inner.kind === "module");
 }
 
-/** Equal blocks, or a list of nothing else: they stay closed at first. */
+/** Equal blocks, or a list that holds only these: they stay closed at first. */
 function isBlocks(index: PageIndex, node: Node): boolean {
   const inside = index.children.get(node.id) ?? [];
   return (node.layers?.length ?? 0) > 1 || (inside.length === 1 && (inside[0]?.layers?.length ?? 0) > 1);
 }
 
-/** A box that holds one box alone opens together with it. */
+/** A box that holds only one box opens together with it. */
 export function onlyBoxes(index: PageIndex, id: number): number[] {
   const [only, ...others] = index.children.get(id) ?? [];
   return only && others.length === 0 && index.children.has(only.id)
@@ -148,7 +148,7 @@ function clamp(number: number, count: number): number {
 
 const NUMBERS = ["prompt", "position", "layer", "head", "node", "lesson"] as const;
 
-/** Writes what differs from the first state: "view=table&layer=3". */
+/** Writes the differences from the first state: "view=table&layer=3". */
 export function toHash(state: State, first: State): string {
   const parts: string[] = [];
   const write = (name: string, value: string | number) => parts.push(`${name}=${value}`);
@@ -163,7 +163,7 @@ export function toHash(state: State, first: State): string {
   return parts.join("&");
 }
 
-/** Reads a hash; what it does not know is left out. */
+/** Reads a hash; unknown parts are ignored. */
 export function fromHash(hash: string): Partial<State> {
   const given = new URLSearchParams(hash.replace(/^#/, ""));
   const read: Partial<State> = {};

@@ -1,10 +1,9 @@
-// Text from outside, made safe to show: what would not show as itself is spelled out, as in Python's
-// `visible`.
+// Text from outside, made safe to show: characters that cannot be seen are escaped, as by Python's `visible`.
 
 const UNSEEN = /[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Cn}\p{Zl}\p{Zp}]|(?! )\p{Zs}/gu;
 const SHORT: Record<string, string> = { "\n": "\\n", "\r": "\\r", "\t": "\\t" };
 
-/** Spells out controls, bidirectional marks, joiners and unusual spaces. */
+/** Escapes controls, bidirectional marks, joiners and unusual spaces. */
 export function visible(text: string): string {
   return text.replace(UNSEEN, escaped);
 }

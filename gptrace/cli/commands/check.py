@@ -19,8 +19,8 @@ def check(
     """Check whether a model is right, and show the line that is not.
 
     Each check is an invariant that is measured on the model: ✓ where it holds, ✗ where it does not, – where
-    it does not apply or cannot be judged. Below a ✗ stands the first line of the model's own code that breaks
-    it, the likely mistake, and what to write instead. The exit code is 1 where a check fails, and where none
+    it does not apply or cannot be judged. A ✗ comes with the first line of the model's own code that breaks
+    it, the likely mistake, and the code to write instead. The exit code is 1 if a check fails, and if none
     applies or can be judged. A model with random weights is checked at a small size. With TEXT or --ids the
     prompts begin with these tokens, and the vocabulary keeps its size.
     """

@@ -43,9 +43,9 @@ def run(
 ) -> CommandResult:  # fmt: skip
     """Trace shapes through every submodule, and show the next tokens.
 
-    As HTML this is a page to look around in: a map of the model, what each head attends to, what each layer
-    would predict. It shows everything, whatever rows and columns are chosen. As svg, mermaid or dot it is a
-    picture of the model, with equal blocks drawn once.
+    As HTML this is an interactive page: a map of the model, the attention of each head, the predictions of
+    each layer, and more. The page shows everything, whatever rows and columns are chosen. As svg, mermaid or
+    dot it is a picture of the model, with equal blocks drawn once.
     """
     destination = output.page_destination() if opens else output.destination(PICTURES)
     with about_option("columns"):

@@ -31,10 +31,10 @@ def source(
 ) -> CommandResult:  # fmt: skip
     """Show your own code, each line with the shapes that it makes.
 
-    The functions that ran stand as they are in the file, with axis names and sizes beside each line that
-    makes a tensor. "×12" is a line that ran 12 times, "–" one that did not run. With --write the shapes
+    The functions that ran are shown as they are in the file, with axis names and sizes beside each line that
+    makes a tensor. "×12" marks a line that ran 12 times, "–" a line that did not run. With --write the shapes
     become comments in the file, which begin with "# gptrace:"; a second run replaces them, and --remove
-    gives the file of before.
+    restores the file.
     """
     destination = output.destination()
     _check_options(destination, write=write, remove=remove, diff=diff)

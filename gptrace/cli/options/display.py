@@ -75,7 +75,7 @@ OnlyChecks = Annotated[
 Learns = Annotated[bool, option("--learns", "Also train a copy on one batch, which it must learn by heart.")]
 Devices = Annotated[
     bool,
-    option("--devices", "Also compare the devices here, and the implementations of attention."),
+    option("--devices", "Also compare the devices of this machine, and the implementations of attention."),
 ]
 Dtypes = Annotated[bool, option("--dtypes", "Also compare float32 and bfloat16.")]
 CheckLines = Annotated[
@@ -92,11 +92,9 @@ WriteComments = Annotated[
         "--write", "Write the shapes as comments into the file itself, in place of those of an earlier run."
     ),
 ]
-RemoveComments = Annotated[
-    bool, option("--remove", "Take the comments that --write made out of the file again.")
-]
+RemoveComments = Annotated[bool, option("--remove", "Remove from the file the comments that --write made.")]
 DiffComments = Annotated[
-    bool, option("--diff", "Show what --write would change, or with --remove what that would, as a diff.")
+    bool, option("--diff", "Show the changes that --write, or --remove, would make, as a diff.")
 ]
 FullCode = Annotated[bool, option("--full", "Show every line of the functions that ran.")]
 ListChecks = Annotated[bool, option("--list", "List the checks, each with what must hold.")]
@@ -104,7 +102,7 @@ Open = Annotated[
     bool,
     option("--open", f"Open the page in a browser; without --output, it is written to {PAGE_FILE}."),
 ]
-Landscape = Annotated[bool, option("--landscape", "Draw an SVG of 16:9, for a slide.")]
+Landscape = Annotated[bool, option("--landscape", "Draw a 16:9 SVG, for a slide.")]
 Theme = Annotated[
     str | None,
     option(

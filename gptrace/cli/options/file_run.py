@@ -35,15 +35,15 @@ class FileRunOptions:
         Path | None,
         option(
             "--to FOLDER",
-            "Write results there, as files of JSON Lines, in no particular order. The same command again "
-            "goes on where it was interrupted.",
+            "Write the results to this folder, as JSON Lines files in no particular order. The same command "
+            "continues a run that was interrupted.",
         ),
     ] = None
     id_key: Annotated[
-        str, option("--id-key KEY", "The key that names a prompt; its values must be unique.")
+        str, option("--id-key KEY", "The key that identifies a prompt; its values must be unique.")
     ] = "id"
     workers: Annotated[
-        int | None, option("--workers INTEGER", "Processes with a model each.  [default: 1]", least=1)
+        int | None, option("--workers INTEGER", "Processes, each with its own model.  [default: 1]", least=1)
     ] = None
     gpus_per_worker: Annotated[
         float | None,

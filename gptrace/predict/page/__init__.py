@@ -1,1 +1,1 @@
-"""What the views of a page show beside the trace, measured on the model: `Session.page`."""
+"""The data of the page's views beside the trace, measured on the model: `Session.page`."""

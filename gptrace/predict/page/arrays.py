@@ -47,7 +47,7 @@ def logits_array(logits: Tensor) -> tuple[Base64Bytes, float, float]:
 
 
 def _bytes(code: str, values: Tensor) -> Base64Bytes:
-    # Not by numpy, which torch may be installed without.
+    # Without numpy, since torch may be installed without it.
     numbers = values.detach().flatten().tolist()
     packed = array(code, numbers if code == "f" else map(int, numbers))
     if sys.byteorder == "big":

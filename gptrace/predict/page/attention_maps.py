@@ -17,13 +17,13 @@ from gptrace.record import AttentionMap, HeadWeights
 from gptrace.text.prompts import Prompt
 
 Tensor = torch.Tensor
-# A map of more is no picture, and the weights of all heads would take much memory.
+# A larger map is too fine to see, and the weights of all heads would take much memory.
 MOST_TOKENS = 512
 _ROUNDING = 1e-3  # of weights in a small dtype
 
 
 def attention_maps(subject: Subject, prompt: Prompt) -> tuple[AttentionMap, ...]:
-    """Return where the model attends, in order; none where no attention is found."""
+    """Return the attention of each place in the model, in order; none where no attention is found."""
     name, length = subject.loaded.name, len(prompt.tokens)
     with subject.left_out.where_impossible("attention"):
         if length > MOST_TOKENS:
@@ -37,7 +37,7 @@ def attention_maps(subject: Subject, prompt: Prompt) -> tuple[AttentionMap, ...]
         if other_count and maps:
             subject.left_out.add(
                 "attention",
-                f"{other_count} more places in {name} use attention weights on other things than its "
+                f"{other_count} more places in {name} have attention weights over something other than its "
                 f"{length} tokens",
             )
         return tuple(maps)
@@ -78,8 +78,8 @@ def _why_not(place: AttentionPlace) -> str:
         allowed = rounding_tolerance(output.dtype) * max(1.0, float(output.abs().max()))
         if not place.difference <= allowed:
             return (
-                f"the weights recomputed for {place.path} do not make what its kernel returned: "
-                f"{place.difference:.3g} apart"
+                f"the weights recomputed for {place.path} do not give the output of its kernel: "
+                f"the two differ by {place.difference:.3g}"
             )
     return ""
 

@@ -1,4 +1,4 @@
-"""What a page has room for: parts of later prompts, and heads and layers of attention, are left out first."""
+"""The limit on the size of a page: parts of later prompts go first, then layers and heads of attention."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _PARTS: tuple[tuple[str, ViewName], ...] = (
 
 
 def fitted(page: Page, left_out: ViewsLeftOut, most_bytes: int = MOST_BYTES) -> Page:
-    """Return the page without what it has no room for; a sentence in `left_out` says what that is."""
+    """Return the page without the parts beyond its limit; `left_out` names these in a sentence."""
     bare = [PagePrompt(projection=each.projection, lens=each.lens, stream=each.stream, loss=each.loss)
             for each in page.prompts]  # fmt: skip
     size = _size(replace(page, prompts=tuple(bare)))
@@ -59,13 +59,13 @@ def _fitting_maps(
         size = _size(*(PagePrompt(attention=each) for each in chosen))
     heads, all_heads = (sum(len(each.heads) for row in rows for each in row) for rows in (chosen, maps))
     if all_heads and not heads:
-        left_out.add("attention", "the page has no room for the attention of a text as long as this")
+        left_out.add("attention", "the page has no room for the attention of a text of this length")
     elif heads < all_heads:
         places, all_places = (sum(map(len, rows)) for rows in (chosen, maps))
         left_out.add(
             "attention",
             f"the page has room for {heads} of {all_heads} heads, in {places} of {all_places} places: those "
-            "that look most sharply at another token than the first",
+            "that attend most sharply to a token other than the first",
         )
     return chosen
 
@@ -94,7 +94,7 @@ def _with_fewer_heads(place: AttentionMap, count: int) -> AttentionMap:
 
 
 def _sharpness(head: HeadWeights, is_causal: bool) -> float:
-    """Return the greatest weight that a query gives to another token than the first, on average."""
+    """Return the mean over the queries of the greatest weight on a token other than the first."""
     weights = head.weights
     size = len(weights)
     length = round((math.sqrt(8 * size + 1) - 1) / 2) if is_causal else math.isqrt(size)

@@ -24,11 +24,11 @@ def projection_of(model: MeasuredModel, ids: Sequence[int]) -> Projection:
         raise RunError(f"no module of {name} makes the logits", "gptrace run shows what it has")
     if model.head_input is None or model.head_weight is None:
         raise RunError(
-            f"{head} in {name} is no matrix with a row for each token", "gptrace run shows its shapes"
+            f"{head} in {name} is not a matrix with a row for each token", "gptrace run shows its shapes"
         )
     if not model.head_makes_the_logits:
         raise RunError(
-            f"{name} changes what {head} returns before it is its logits", "gptrace run --ops shows by what"
+            f"{name} changes the output of {head} before it returns the logits", "gptrace run --ops shows how"
         )
     hidden, bias = model.head_input[-1], getattr(model.head, "bias", None)
     logits, low, step = logits_array(model.last_logits)

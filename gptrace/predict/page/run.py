@@ -1,4 +1,4 @@
-"""The page of a trace → the same with what its views show beside the trace, measured on the model."""
+"""The page of a trace → the same page with the data of all views, measured on the model."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def measure_views(
     page: Page, loaded: LoadedModel, tokenizer: Tokenizer, prompts: Sequence[Prompt], *, k: int | None,
     seed: int,
 ) -> Page:  # fmt: skip
-    """Return the page with what each prompt made; a view that this model cannot have is left out."""
+    """Return the page with the data of each prompt; a view that this model cannot have is left out."""
     subject = Subject(loaded, tokenizer, page.trace)
     if loaded.device.type == "meta":
         for view in _MEASURED_VIEWS:
@@ -87,7 +87,7 @@ def _loss(subject: Subject, prompts: Sequence[Prompt]) -> Sequence[LossResult | 
 def _projections(
     subject: Subject, prompts: Sequence[Prompt], seed: int
 ) -> tuple[tuple[Explanation, ...], list[Projection | None]]:
-    """Return what explains the first prompt, in each language, and how the logits of each are made."""
+    """Return the explanations of the first prompt, in each language, and the projection of each prompt."""
     explanations: tuple[Explanation, ...] = ()
     projections: list[Projection | None] = [None] * len(prompts)
     for number, prompt in enumerate(prompts[:_MOST_PROJECTIONS]):
@@ -105,5 +105,5 @@ def _projections(
             "why", f"the logits of the first {_MOST_PROJECTIONS} of {len(prompts)} prompts are shown here"
         )
     if explanations and len(prompts) > 1:
-        subject.left_out.add("why", "the claims are about the first prompt alone")
+        subject.left_out.add("why", "the claims are about the first prompt only")
     return explanations, projections

@@ -13,7 +13,7 @@ _HINT = "gptrace run shows what it has"
 
 
 def stream_points(subject: Subject, prompt: Prompt) -> tuple[StreamPoint, ...]:
-    """Return the size of the stream after each call that adds to it; none where no stream is found."""
+    """Return the norms of the stream after each call that adds to it; none where no stream is found."""
     with subject.left_out.where_impossible("stream"):
         name = subject.loaded.name
         blocks = [call.path for call in block_calls(subject.trace.calls)]
@@ -24,8 +24,9 @@ def stream_points(subject: Subject, prompt: Prompt) -> tuple[StreamPoint, ...]:
         if run.whole_blocks:
             subject.left_out.add(
                 "stream",
-                f"what attention and feed-forward add cannot be told apart in {len(run.whole_blocks)} of the "
-                f"{len(blocks)} blocks of {name}: there each block shows by how much it changes the stream",
+                f"in {len(run.whole_blocks)} of the {len(blocks)} blocks of {name}, the vectors added by "
+                "attention and feed-forward cannot be told apart: each of these blocks shows how much it "
+                "changes the stream",
             )
         return tuple(
             StreamPoint(
@@ -37,10 +38,10 @@ def stream_points(subject: Subject, prompt: Prompt) -> tuple[StreamPoint, ...]:
 
 
 def _check(run: StreamRun, name: str, length: int) -> None:
-    """Raise a RunError where what was followed is no stream of a vector for each token."""
+    """Raise a RunError if the sums that were followed are not a stream with one vector for each token."""
     if run.whole_blocks and not run.is_chain:
         raise RunError(
-            f"the blocks of {name} are no sums, and do not take what the one before them returns", _HINT
+            f"the blocks of {name} are not sums, and do not take the output of the block before them", _HINT
         )
     positions = {len(each.norms) for each in run.sums}
     if positions != {length}:

@@ -1,4 +1,4 @@
-"""The residual stream of a forward pass: its size after each sub-block, and the size of what was added.
+"""The residual stream of a forward pass: its norm after each sub-block, and the norm of what was added.
 
 The stream is followed through the blocks by what is added to it: `x + att(norm(x))` adds the output of `att`.
 Shapes: T tokens, D emb_dim.
@@ -20,7 +20,7 @@ from gptrace.tracing.tensors import find_tensors
 Module = torch.nn.Module
 Tensor = torch.Tensor
 _ADDITIONS = frozenset({"add", "add_"})
-# What comes out is the same stream in another form, if it has as many vectors.
+# The result of these is the same stream in another form, if it has as many vectors.
 _SAME_NUMBERS = frozenset({
     "to", "float", "contiguous", "clone", "type_as", "dropout", "detach", "alias", "view", "reshape",
     "flatten", "unflatten", "squeeze", "unsqueeze",
@@ -38,7 +38,7 @@ class Sum(NamedTuple):
 class StreamRun(NamedTuple):
     """The sums of all blocks, and the blocks in which sub-blocks could not be told apart.
 
-    `is_chain`: each block took what the one before it returned. Without that, blocks that are no sums may be
+    `is_chain`: each block took the output of the block before it. Otherwise blocks that are not sums may be
     anything, such as the attention layers of a model that keeps its layers in several lists.
     """
 
@@ -89,7 +89,7 @@ class _StreamRecorder(torch.overrides.TorchFunctionMode):
         if tensor is None:
             return
         maker = self._makers.of(tensor)
-        # A module that returns what another one made, as dropout does, has not made it, unless it contains
+        # A module that returns the tensor of another, as dropout does, is not its maker, unless it contains
         # that other one.
         if maker is None or maker.path.startswith(f"{call.path}."):
             self._makers.learn(tensor, call)

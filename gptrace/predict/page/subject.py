@@ -19,7 +19,7 @@ _Followed = TypeVar("_Followed")
 
 @dataclass(eq=False)
 class Subject:
-    """What the views are measured on; a view that cannot be had is noted in `left_out`."""
+    """The model and the trace that the views are measured on; `left_out` notes views that cannot be had."""
 
     loaded: LoadedModel
     tokenizer: Tokenizer

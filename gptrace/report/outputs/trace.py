@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import PurePath
@@ -223,12 +224,34 @@ def _notes(trace: Trace, rows: Sequence[CallRow]) -> list[Line]:
     if sentence := sentence_on_logits(trace):
         lines.append(line(sentence))
     if trace.uncalled:
-        paths = ", ".join(map(visible, trace.uncalled[:_UNCALLED_SHOWN]))
-        rest = len(trace.uncalled) - _UNCALLED_SHOWN
+        uncalled = _outermost(trace.uncalled)
+        paths = ", ".join(map(visible, uncalled[:_UNCALLED_SHOWN]))
+        rest = len(uncalled) - _UNCALLED_SHOWN
         names_and_rest = words("{} and {} more", paths, rest) if rest > 0 else paths
         template = "not called: {}" if trace.error is None else "not reached: {}"
         lines.append(line(words(template, names_and_rest)))
     return lines + (_failure(trace.error) if trace.error else [])
+
+
+def _outermost(paths: Sequence[str]) -> list[str]:
+    """Return the paths that are in none of the others; modules that are numbered in a row are one.
+
+    >>> _outermost(["blocks.1.ff", "blocks.2", "blocks.2.ff", "blocks.3", "norm"])
+    ['blocks.1.ff', 'blocks.2–3', 'norm']
+    """
+    known = set(paths)
+    rows: list[tuple[str, str, str]] = []  # what stands before the number, the first number, the last one
+    for path in paths:
+        names = path.split(".")
+        if any(".".join(names[:count]) in known for count in range(1, len(names))):
+            continue
+        last = names[-1] if re.fullmatch("[0-9]{1,9}", names[-1]) else ""
+        stem = path.removesuffix(last)
+        if last and rows and rows[-1][0] == stem and rows[-1][2] and int(rows[-1][2]) + 1 == int(last):
+            rows[-1] = (stem, rows[-1][1], last)
+        else:
+            rows.append((stem, last, last))
+    return [f"{stem}{first}" + f"–{last}" * (first != last) for stem, first, last in rows]
 
 
 def _totals(trace: Trace, rows: Sequence[CallRow]) -> str:

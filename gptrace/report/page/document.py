@@ -1,4 +1,4 @@
-"""A page → one HTML file that needs no network: its script and its styles are in it, and allowed by hash."""
+"""A page → one HTML file that needs no network: it contains its script and styles, allowed by hash."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def to_document(page: Page, theme: str | None = None, *, is_ascii: bool = False)
     """Return the page as an HTML file.
 
     Without a theme, "light" or "dark", it follows the reader's system. With `is_ascii`, its script and styles
-    are ASCII: an encoding that lacks a character would else change them, and so their hashes.
+    are ASCII: an encoding that lacks a character would otherwise change them, and so their hashes.
     """
     script, style = _built("page.js"), _built("page.css")
     if is_ascii:

@@ -12,8 +12,8 @@ _MEASURED_VIEWS: tuple[ViewName, ...] = ("why", "attention", "lens", "stream", "
 
 
 def page_of_trace(trace: Trace, lang: str | None = None) -> Page:
-    """Return the page of a trace; what is measured on the model, beside the trace, is left out."""
-    reason = "the page was made of a trace alone; gptrace run -o FILE.html measures it on the model"
+    """Return the page of a trace; views that are measured on the model are left out."""
+    reason = "the page was made from a trace alone; gptrace run -o FILE.html measures this on the model"
     if trace.error is not None:
         reason = "the model fails before this can be measured"
     left_out = tuple(_left_out(view, reason) for view in _MEASURED_VIEWS)

@@ -1,4 +1,4 @@
-"""What a page says in a browser without scripts: the main line, the next tokens, notes, the failure."""
+"""The text of a page in a browser without scripts: the main line, the next tokens, notes, the failure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pictures of a trace: SVG, Mermaid and DOT. `scene.py` says what is in them, the others write it down."""
+"""Pictures of a trace: SVG, Mermaid and DOT. `scene.py` chooses their contents, the other files draw them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _FORMATS = ("svg", "mermaid", "dot")
 
 
 def picture_of(trace: Trace, format: str, view: View) -> str:
-    """Return a trace as "svg", "mermaid" or "dot"; raise an OptionError for what no picture can show."""
+    """Return a trace as "svg", "mermaid" or "dot"; raise an OptionError for options of tables."""
     if format not in _FORMATS:
         raise OptionError(f"{format!r} is not a format of a picture", f"pick one of {', '.join(_FORMATS)}")
     for option, value in (("--columns", view.columns), ("--type", view.type)):

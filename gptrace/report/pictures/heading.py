@@ -1,4 +1,4 @@
-"""What stands above a picture: the model, the main line of shapes, and what its last axis means."""
+"""The heading of a picture: the model, the main line of shapes, and the meaning of its last axis."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from gptrace.wording import bracketed, one_line
 
 # A text, and the axis that it names or counts, or "".
 Span = tuple[str, str]
-# The width of a character of a monospaced font, of its height.
+# The width of a character of a monospaced font, relative to its height.
 _EM = 0.61
-_LEADING = 1.5  # the distance of lines, of their size
+_LEADING = 1.5  # the distance of lines, relative to their font size
 _NAMED = 2  # of the inputs and outputs that are not drawn
 _NAME = re.compile(r"([^\s,\[\]→*]+)")
 
@@ -36,7 +36,7 @@ class HeadingLine:
 
 @dataclass(frozen=True, slots=True)
 class Heading:
-    """The lines above a picture, and what a screen reader says in its place."""
+    """The lines above a picture, and its description for a screen reader."""
 
     title: str
     description: str
@@ -49,7 +49,7 @@ class Heading:
 
 
 def heading_of(scene: Scene, language: str, width: float, scale: float = 1) -> Heading:
-    """Return what stands above a picture of this width, in a language, so many times as large as usual."""
+    """Return the heading of a picture of this width, in a language, `scale` times as large as usual."""
     title = title_lines(scene)[0]
     steps = _steps(scene)
     flow = " → ".join(visible(bracketed(step.dims)) for step in steps)
@@ -82,7 +82,7 @@ def sentences_on(scene: Scene) -> list[str]:
 
 
 def remarks_on(scene: Scene) -> list[str]:
-    """Return what the picture does not show, and why."""
+    """Return the parts that the picture does not show, with the reasons."""
     trace = scene.trace
     sentences: list[str] = []
     if not any(edge.box is not None for edge in scene.graph.edges):

@@ -12,14 +12,14 @@ from gptrace.wording import bracketed
 _Axes = tuple[tuple[str, ...], tuple[int, ...]]
 # Columns of a name that a picture still shows whole.
 _WIDTH = 60
-# The axis that people ask about; it stands out.
+# The axis that people ask about; it is highlighted.
 TOKENS_AXIS = "vocab_size"
 
 
 def node_lines(scene: Scene, node: Node) -> list[str]:
     """Return the name of a node, and for a module its class and how many equal blocks it stands for.
 
-    A closed box that holds nothing but equal blocks is shown as if it were these.
+    A closed box that holds only equal blocks is shown as these blocks.
     """
     lines = [_short(node.label)]
     if node.kind == "module":
@@ -31,13 +31,13 @@ def node_lines(scene: Scene, node: Node) -> list[str]:
 
 
 def caption_of(scene: Scene, node: Node) -> str:
-    """Return the class of a module, where its name does not say it."""
+    """Return the class of a module, if its name differs from it."""
     kind = _short(scene.type_of(node))
     return "" if kind == node.label else kind
 
 
 def edge_lines(scene: Scene, edge: Edge) -> list[str]:
-    """Return the names of the axes of a tensor, and below them their sizes where the title has them not."""
+    """Return the names of the axes of a tensor, and below them the sizes that are not in the title."""
     names, sizes = visible(bracketed(edge.dims)), bracketed(edge.shape)
     is_known = all(part in scene.trace.dims or part.isdigit() for dim in edge.dims for part in dim.split("*"))
     return [names] if is_known else [names, sizes]

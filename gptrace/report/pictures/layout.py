@@ -1,4 +1,4 @@
-"""Where everything in a picture is: the layout of the page's map, run by QuickJS in place of a browser."""
+"""The layout of a picture, by the code of the page's map, which QuickJS runs in place of a browser."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from gptrace.report.pictures.scene import Scene
 from gptrace.report.safe_text import visible
 
 Direction = Literal["down", "right"]
-# A layout that uses more than this would be of a picture that nobody can read.
+# A layout that needs more memory than this would be a picture that nobody can read.
 _MEMORY = 1 << 30
 
 
@@ -103,7 +103,7 @@ class Layout:
         try:
             import quickjs
         except ImportError as error:
-            hint = "pip install quickjs-ng"  # not gptrace[svg]: it may run from a checkout
+            hint = "pip install quickjs-ng"  # not gptrace[svg]: gptrace may run from a checkout
             raise OptionError("an SVG of a trace needs quickjs-ng, which is not installed", hint) from error
         context = quickjs.Context()
         context.set_memory_limit(_MEMORY)

@@ -19,7 +19,7 @@ _CAPTION = 7.0  # the width of a character of a class
 
 
 class MapDrawing:
-    """Draws a scene where its layout says."""
+    """Draws a scene at the places of its layout."""
 
     def __init__(self, scene: Scene, drawing: Drawing, colors: Colors) -> None:
         self._scene, self._drawing, self._colors = scene, drawing, colors
@@ -172,5 +172,5 @@ def _text(x: float, y: float, text: str, looks: str) -> str:
 
 
 def escaped(text: str) -> str:
-    """Return text that can stand in an element: what does not show as itself is spelled out."""
+    """Return text that can stand in an element: characters that cannot be shown are escaped."""
     return escape(visible(text))

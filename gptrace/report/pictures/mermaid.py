@@ -97,7 +97,7 @@ def _label(lines: list[str]) -> str:
 
 
 def _yaml(text: str) -> str:
-    """Write the inside of a quoted string of YAML, with nothing in it that Mermaid reads before."""
+    """Write the inside of a quoted string of YAML, without characters that Mermaid reads before the YAML."""
     return "".join(one if _PLAIN.match(one) or one in ".:;" else f"\\U{ord(one):08x}" for one in text)
 
 

@@ -1,4 +1,4 @@
-"""What a picture of a trace shows: which boxes are open, and the arrows between what is then to be seen."""
+"""The contents of a picture of a trace: the open boxes, and the arrows between the nodes that are visible."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ _ENDS = 4
 class Arrow:
     """A tensor on its way from one node to another that can be seen.
 
-    `source` and `target` are ids of nodes. An arrow ends at an open box where nothing says what in it makes
-    or takes the tensor. A tensor that leaves a box and is used nowhere has no arrow.
+    `source` and `target` are ids of nodes. An arrow ends at an open box if the node in it that makes or takes
+    the tensor is not known. A tensor that leaves a box and is used nowhere has no arrow.
     """
 
     source: int
@@ -37,7 +37,7 @@ class Arrow:
 class Scene:
     """A graph, the ids of its open boxes, and the nodes that can be seen, a box before what it contains.
 
-    `closed` counts the boxes that were to be open, and are not: there would be too much to see.
+    `closed` counts the boxes that were to be open, and are not: the picture would be too large.
     """
 
     trace: Trace
@@ -97,7 +97,7 @@ def _with_few_ends(graph: Graph) -> tuple[Graph, tuple[str, ...]]:
     }
     if not left_out:
         return graph, ()
-    # What an input brings is left out everywhere, what an output takes as far as nothing else takes it.
+    # The tensor of an input is left out everywhere; that of an output only where nothing else takes it.
     brought = {edge.tensor for edge in graph.edges if edge.source in left_out}
     edges = [edge for edge in graph.edges if edge.tensor not in brought and edge.target not in left_out]
     taken = {edge.tensor for edge in graph.edges if edge.target in left_out}

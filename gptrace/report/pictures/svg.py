@@ -21,7 +21,7 @@ _SLIDE_TEXT = 1.3  # how much larger the text above a slide is
 _MARGIN = 20
 # How much larger than usual a text on a slide may become.
 _LARGEST = 2.0
-# Beyond this nobody finds anything in a picture, and the layout takes many seconds.
+# A larger picture is unreadable, and its layout takes many seconds.
 _MOST_NODES = 400
 _MOST_LEVELS = 50
 _BETWEEN = 50  # two maps
@@ -30,7 +30,7 @@ _BETWEEN = 50  # two maps
 def to_svg(scene: Scene, language: str, theme: str | None = None, *, landscape: bool = False) -> str:
     """Return a picture that flows downwards, or with `landscape` one of 16:9.
 
-    In that, equal blocks are drawn beside or below the rest, whichever leaves more room.
+    With `landscape`, equal blocks are drawn beside or below the rest, whichever leaves more room.
     """
     layout = Layout()
     while scene.open and (len(scene.nodes) > _MOST_NODES or _levels(scene) > _MOST_LEVELS):

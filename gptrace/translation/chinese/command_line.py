@@ -41,9 +41,9 @@ COMMAND_LINE: dict[str, str] = {
     ),
     "write --workers {}": "请写 --workers {}",
     "use a larger cluster": "请用更大的集群",
-    "Ray failed: {}": "Ray 失败了：{}",
-    "what is written stays; run the same command again to go on": (
-        "已经写下的会保留；再运行同一条命令即可继续"
+    "Ray failed: {}": "Ray 运行失败：{}",
+    "written results stay; run the same command again to continue": (
+        "已经写入的结果会保留；再运行同一条命令即可继续"
     ),
     # the page that is opened
     "--open: no browser is found here": "--open：这里找不到浏览器",
@@ -78,7 +78,7 @@ COMMAND_LINE: dict[str, str] = {
     "no file takes comments: {}": "没有可以写入注释的文件：{!t}",
     "no comments in {}": "未写入注释：{!t}",
     "code of a notebook": "是笔记本里的代码",
-    "no file that is there": "这个文件不存在",
+    "no such file": "这个文件不存在",
     "part of an installed package": "属于已安装的包",
     "{} shape comments were taken out of {}": "已从 {1} 中去掉 {0} 条形状注释",
     "comments that gptrace did not write stay in {}: lines {}": (

@@ -1,19 +1,19 @@
-"""What pictures of a trace say, and why there is none."""
+"""The sentences in pictures of a trace, and the reasons why there is none."""
 
 from __future__ import annotations
 
 PICTURES: dict[str, str] = {
     "gptrace {} writes it; here, pick one of {}": "gptrace {} 能写这种格式；这里请从 {} 里选",
     "{} is no format of this command": "这个命令不能写成 {}",
-    "--landscape is for svg, and the format is {}": "--landscape 用于 svg，而格式是 {}",
+    "--landscape is for svg, and the format is {}": "--landscape 只用于 svg，而格式是 {}",
     "use -o FILE.svg": "请用 -o FILE.svg",
     "{} is no format of this report": "这个报告不能写成 {}",
-    "gptrace run draws a trace in it": "gptrace run 能把跟踪结果画成它",
+    "gptrace run draws a trace in it": "gptrace run 能把跟踪结果画成这种格式",
     "{} is for tables, and {} is a picture": "{} 用于表格，而 {} 是图",
     "{} is not a format of a picture": "图没有 {} 这种格式",
     "pip install quickjs-ng": "pip install quickjs-ng",
     "an SVG of a trace needs quickjs-ng, which is not installed": (
-        "跟踪结果的 SVG 需要 quickjs-ng，而它没有安装"
+        "跟踪结果的 SVG 需要 quickjs-ng，但没有安装"
     ),
 }
 PICTURE_REPORTS: dict[str, str] = {

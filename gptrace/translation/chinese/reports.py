@@ -108,7 +108,7 @@ REPORTS: dict[str, str] = {
     "  (difference {}; rounding explains up to {})": "（相差 {}；舍入最多能解释 {}）",
     "  (off by {}; up to {} is allowed)": "（偏差 {}；最多允许 {}）",
     "No check applies or can be judged: this says nothing about the model.": (
-        "没有一项适用或能够判断：这对模型没有说明任何事情。"
+        "没有一项适用或能够判断：这不能说明模型是对是错。"
     ),
     "config": "配置",
     "{} check fails": "{} 项不成立",

@@ -62,7 +62,8 @@ def _run_traced(loaded: LoadedModel, ids: Tensor) -> None:
         traced_forward(loaded, from_ids(ids.tolist()))
     except ModelCodeError as error:
         failure = error.trace.error if isinstance(error.trace, Trace) else None
-        if failure is not None and failure.inputs:
+        # A hint that asks about a misspelt name needs no sizes.
+        if failure is not None and failure.inputs and not error.hint.endswith("?"):
             inputs = (f"{spec.name} {list(spec.shape)} {spec.dtype}" for spec in failure.inputs)
             error.hint += f"; {failure.path or 'the model itself'} was called with {', '.join(inputs)}"
         raise

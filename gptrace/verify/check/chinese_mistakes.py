@@ -129,6 +129,10 @@ LIKELY = {
         "每个位置都查表中的同一行",
         "torch.arange(T, device=ids.device)",
     ),
+    "positions-not-added": (
+        "查出了位置向量，结果却没有使用",
+        "把它加到 token 嵌入上，例如 x = tok_embeds + pos_embeds",
+    ),
     "positions-unused": (
         "{name} 存在，却没有使用",
         "x = tok_emb(ids) + pos_emb(torch.arange(T))",

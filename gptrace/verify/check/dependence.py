@@ -5,7 +5,7 @@ A set of positions is a number whose bit t is set where the element depends on t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gptrace.model.quiet_torch import torch
 from gptrace.verify.check.recording import RecordedRun, Value, ValueKey
@@ -29,6 +29,7 @@ class Dependence:
     sets: dict[ValueKey, Tensor]
     logits: Value | None
     other_shapes: dict[ValueKey, tuple[int, ...]]
+    _verdicts: dict[ValueKey, bool | None] = field(default_factory=dict)
 
     def of(self, value: Value) -> Tensor | None:
         """Return the sets of a value, or None where they are unknown."""
@@ -55,8 +56,13 @@ class Dependence:
         """Tell whether an element depends on a token after every position that it stands at.
 
         None where that is unknown: for a value that other runs make in another shape, and for one that
-        depends on tokens and has no lanes of them.
+        depends on tokens and has no lanes of them. A search for the origin asks for a value again and again.
         """
+        if value.key not in self._verdicts:
+            self._verdicts[value.key] = self._violates(value)
+        return self._verdicts[value.key]
+
+    def _violates(self, value: Value) -> bool | None:
         sets = self.of(value)
         if sets is None:
             return None

@@ -138,6 +138,10 @@ ATTENTION = {
         "every position looks up the same row of the table",
         "torch.arange(T, device=ids.device)",
     ),
+    "positions-not-added": (
+        "the positions are looked up, and the result is not used",
+        "add them to the token embeddings, as in x = tok_embeds + pos_embeds",
+    ),
     "positions-unused": (
         "{name} exists and is not used",
         "x = tok_emb(ids) + pos_emb(torch.arange(T))",

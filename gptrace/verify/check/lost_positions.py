@@ -124,6 +124,9 @@ class LostPositions:
         for operation in self.run.operations:
             made = operation.outputs[0]
             if operation.name == "embedding" and not self.dependence.depends(made) and made.tensor.dim() >= 2:
+                # A lookup that leads nowhere is left out by whoever should add it, whatever rows it reads.
+                if self._is_unused(operation):
+                    return blamed("positions-not-added", operation)
                 return blamed("positions-equal", operation)
         first = next((o for o in self.run.operations if o.name == "embedding"), self.run.operations[0])
         key = "positions-unused" if unused else "no-positions"

@@ -41,8 +41,8 @@ class CommentedLines(NamedTuple):
 def with_comments(lines: Sequence[str], comments: Mapping[int, str]) -> CommentedLines:
     """Return the lines of a file with these comments at their ends, by line number, and no others of gptrace.
 
-    All else stays byte by byte, spaces at the ends of lines too, so that to take the comments out again
-    gives the file of before. Raises SyntaxError for a text that is no Python.
+    All else stays byte by byte, also spaces at the ends of lines, so that removing the comments restores the
+    file. Raises SyntaxError for a text that is no Python.
 
     >>> with_comments(["x = f(x)  # old  # gptrace: [4]\\n"], {1: "[8]"}).lines
     ['x = f(x)  # old  # gptrace: [8]\\n']

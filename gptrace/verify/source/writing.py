@@ -95,7 +95,7 @@ def _objection(file: str) -> str:
     if cell_of(file) is not None or re.fullmatch(r"cell \d+", file):
         return "code of a notebook"
     if not Path(file).is_file():
-        return "no file that is there"
+        return "no such file"
     package = os.path.abspath(__file__).rpartition(f"{os.sep}verify{os.sep}")[0] + os.sep
     folders = [folder.rstrip(os.sep) for folder in (*LIBRARIES, package)]
     libraries = tuple(name + os.sep for folder in folders for name in (folder, os.path.realpath(folder)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from contextlib import ExitStack
-from itertools import product
+from itertools import pairwise, product
 from xml.etree import ElementTree
 
 import pytest
@@ -157,3 +157,22 @@ def test_boxes_nested_deep_are_closed() -> None:
     shown = texts(render(recording.trace(), "svg", View(depth=999)))
     assert [f"a{depth}" in shown for depth in (49, 50, 51)] == [True, True, False]
     assert "250 deeper boxes are closed" in " ".join(shown)
+
+
+def test_a_box_with_many_long_edges_is_one_column_in_order_of_execution() -> None:
+    # Each of 50 steps takes a slice of the same tensor. Dagre would need a minute for some hundred of them.
+    recording = Recording()
+    whole = recording.argument("x")
+    with recording.call("", whole) as model:
+        state = recording.op("zeros")
+        for _ in range(50):
+            state = recording.op("gru", recording.op("select", whole), state)
+        model.outputs = [state]
+    trace = recording.trace()
+    scene = scene_of(trace, View(depth=1, full=True))
+    drawing = Layout().drawing(scene, "down")
+    operations = {node.id for node in scene.nodes if node.kind == "operation"}
+    tops = [place.y for place in drawing.nodes if place.id in operations]
+    assert len(tops) == 101
+    assert all(above < below for above, below in pairwise(tops))
+    assert {line.edge for line in drawing.edges} == {*range(len(scene.graph.edges))}

@@ -1,7 +1,5 @@
-// The picture of what is directly inside of one box: strips of nodes, placed by dagre, and the edges between
-// them.
-// Everything is computed as if the tensors flowed downwards; `layout.ts` turns it where they flow to the
-// right.
+// The layout of the nodes directly inside of one box: strips of nodes, placed by dagre, and the edges between
+// them. Everything is computed as if the tensors flowed downwards; `layout.ts` turns it if they flow to the right.
 import { Graph as Dagre, layout as place } from "@dagrejs/dagre";
 import type { Size } from "./sizes";
 import {
@@ -39,6 +37,11 @@ const SIDE_GAP = 26;
 const RANK_GAP = 30;
 const LANE = 12;
 const TAP = 5;
+/**
+ * Dagre gives an edge a node of its own in every rank that it passes. With more of these it takes many seconds, so
+ * such a box is one strip in order of execution, as of a recurrent cell that is called for each token.
+ */
+const MOST_RANKS_PASSED = 2000;
 
 /** Places nodes; `entries` and `exits` are the ids of those that stand for the border of the box. */
 export function layoutBox(
@@ -48,10 +51,9 @@ export function layoutBox(
   exits: ReadonlySet<number>,
 ): BoxLayout {
   const byId = new Map(items.map((item) => [item.id, item]));
-  const strips = stripsOf(
-    items.map((item) => item.id),
-    wires,
-  ).map((ids, at): PlacedStrip => {
+  const ids = items.map((item) => item.id);
+  const found = stripsOf(ids, wires);
+  const strips = (ranksPassed(found, wires) > MOST_RANKS_PASSED ? [ids] : found).map((ids, at): PlacedStrip => {
     const own = ids.map((id) => byId.get(id)).filter((item) => item !== undefined);
     return { name: String(at), strip: stripLayout(own, wires), lanes: [], left: 0, top: 0 };
   });
@@ -76,6 +78,12 @@ export function layoutBox(
   }
   links.forEach((wire, at) => routes.set(wire, between(wire, at, stripWith, graph, bands)));
   return framed(strips, routes, exits);
+}
+
+/** Estimates how many ranks all edges between strips pass; strips stand in order of execution. */
+function ranksPassed(strips: readonly number[][], wires: readonly Wire[]): number {
+  const at = new Map(strips.flatMap((ids, number) => ids.map((id) => [id, number] as const)));
+  return wires.reduce((sum, { source, target }) => sum + Math.abs((at.get(target) ?? 0) - (at.get(source) ?? 0)), 0);
 }
 
 /** Lets dagre place the strips, each as one node. */
@@ -143,7 +151,7 @@ function keepOrder(
   }
 }
 
-/** The way of a tensor from one strip to another. */
+/** The path of a tensor from one strip to another. */
 function between(
   wire: Wire,
   at: number,

@@ -19,9 +19,9 @@ export interface CanvasProps {
   say: Say;
   /** Nodes in which the forward pass failed, or that a check blames. */
   failed: ReadonlySet<number>;
-  /** Edges that lead into what failed. */
+  /** Edges that lead into a node that failed. */
   bad: ReadonlySet<number>;
-  /** Nodes that the lesson speaks of. */
+  /** Nodes that the step of the lesson is about. */
   told: ReadonlySet<number>;
   /** Lines that are written beside a node. */
   remarks?: ReadonlyMap<number, readonly string[]>;
@@ -166,7 +166,7 @@ function useFollow({ map, whole, places, view, state, svg, told, remarks }: Foll
   }, [told, map]);
 }
 
-/** How much larger than usual the page writes: it does on large screens. */
+/** The scale of the page's text, which is larger on large screens. */
 function zoomOfText(): number {
   return Number.parseFloat(getComputedStyle(document.documentElement).fontSize) / 16 || 1;
 }

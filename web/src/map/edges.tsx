@@ -1,4 +1,4 @@
-// Tensors on their way: lines, arrowheads, and labels with the names and sizes of the axes.
+// Tensors as lines with arrowheads, and labels with the names and sizes of the axes.
 import { axisClass } from "../axes";
 import type { Edge } from "../record";
 import type { MapEdge, MapLayout } from "./layout";
@@ -10,9 +10,9 @@ interface EdgesProps {
   edges: readonly Edge[];
   /** Tensors of the chosen node. */
   lit: ReadonlySet<number>;
-  /** Edges that lead into what failed. */
+  /** Edges that lead into a node that failed. */
   bad: ReadonlySet<number>;
-  /** Names of axes that only the output has: they stand out. */
+  /** Names of axes that only the output has: they are highlighted. */
   final: ReadonlySet<string>;
 }
 

@@ -1,4 +1,4 @@
-// Which nodes failed, or are blamed by a check, and which edges lead into them.
+// The nodes that failed or that a check blames, and the edges that lead into them.
 import { ancestors, operationOf, type PageIndex } from "../page_index";
 import type { CheckResult, Node, Page } from "../record";
 
@@ -7,7 +7,7 @@ export interface Failures {
   nodes: readonly Node[];
   failed: ReadonlySet<number>;
   bad: ReadonlySet<number>;
-  /** What is written beside a node: "expects [..., 48]". */
+  /** The text beside a node: "expects [..., 48]". */
   remarks: ReadonlyMap<number, readonly string[]>;
 }
 

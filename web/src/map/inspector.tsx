@@ -1,4 +1,4 @@
-// Everything that the record has of the chosen node.
+// The details of the chosen node: all that the record has.
 import type { ComponentChildren } from "preact";
 import { figure, grouped, readableBytes, readableSeconds } from "../numbers";
 import { callOf, layersAround, operationOf, pathOf, type PageIndex } from "../page_index";
@@ -133,7 +133,7 @@ function Operation({ operation, path, say }: { operation: OpCall; path: string; 
   );
 }
 
-/** An end of the graph, a parameter, or what never ran: it has no call of its own. */
+/** An end of the graph, a parameter, or a module that never ran: it has no call of its own. */
 function Loose({ index, node, say }: { index: PageIndex; node: Node; say: Say }) {
   if (index.graph.unreached.has(node.id)) {
     return <p>{say(INSPECTOR.unreached)}</p>;

@@ -1,4 +1,4 @@
-// Where everything in the picture of a graph is: pure numbers, with the open boxes inside of each other.
+// The layout of the picture of a graph: pure numbers, with the open boxes inside of each other.
 // The page draws them, and so does the SVG picture, which runs this code without a browser.
 import type { Edge, Graph, Node } from "../record";
 import { layoutBox, type BoxLayout } from "./box_layout";
@@ -35,7 +35,7 @@ export interface MapEdge {
   isSkip: boolean;
   /** Runs at right angles, beside other nodes. */
   isArc: boolean;
-  /** A skip that is added or joined to what it goes around. */
+  /** A skip connection: added or concatenated to the result of the nodes that it goes around. */
   isResidual: boolean;
   heading: Direction;
   /** From one of equal blocks to the next one. */
@@ -81,7 +81,7 @@ const LOOP = 30;
 /** How far the blocks behind the first one stand out. */
 export const STACK = 8;
 
-/** Keeps what was computed of each box, so that opening a box lays out only it and those around it. */
+/** Keeps the layout of each box, so that opening a box lays out only it and those around it. */
 export class MapPlanner {
   private readonly children = new Map<number | null, Node[]>();
   private readonly edges = new Map<number | null, [Edge, number][]>();
@@ -91,7 +91,7 @@ export class MapPlanner {
   private readonly titles = new Map<number, TitleParts>();
   private readonly kept = new Map<string, Inside>();
 
-  /** `caption` says what stands below the name of a module: its class, as a rule. `unlabelled` are tensors. */
+  /** `caption` gives the text below the name of a module: its class, as a rule. `unlabelled` are tensors. */
   constructor(
     graph: Graph,
     private readonly direction: Direction = "down",
@@ -126,7 +126,7 @@ export class MapPlanner {
     return this.children.has(id);
   }
 
-  /** A box that holds nothing but equal blocks is shown as if it were these. */
+  /** A box that holds only equal blocks is shown as these blocks. */
   private title(node: Node): TitleParts {
     let title = this.titles.get(node.id);
     if (!title) this.titles.set(node.id, (title = this.computedTitle(node)));

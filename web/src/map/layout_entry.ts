@@ -1,4 +1,4 @@
-// The layout without a page, for the SVG picture: JSON in, JSON out. See MapLayout for what comes back.
+// The layout without a page, for the SVG picture: JSON in, JSON out. The result is a MapLayout.
 import type { Graph } from "../record";
 import { MapPlanner, type Direction } from "./layout";
 import { loopPath, pathOf } from "./path";
@@ -7,7 +7,7 @@ interface Question {
   graph: Graph;
   /** Ids of the open boxes. */
   open: number[];
-  /** What stands beside the name of a module, by the id of its node. */
+  /** The text beside the name of a module, by the id of its node. */
   captions: Record<string, string>;
   direction: Direction;
   /** Tensors whose names and sizes are not shown. */

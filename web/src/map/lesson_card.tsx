@@ -1,4 +1,4 @@
-// One step of the lesson, below the map that shows what it speaks of.
+// One step of the lesson, below the map that marks the part it is about.
 import type { Step } from "../lesson";
 import { Prose, Verdict } from "../parts/prose";
 import type { Dispatch } from "../state";

@@ -9,15 +9,15 @@ import { CAPTION_SIZE, shortened, textWidth, TITLE_SIZE } from "./sizes";
 
 export interface NodeState {
   isChosen: boolean;
-  /** The one that Tab leads to. */
+  /** The node that Tab leads to. */
   isCurrent: boolean;
   hasFailed: boolean;
   isUnreached: boolean;
-  /** Spoken of in the lesson. */
+  /** The current step of the lesson is about it. */
   isLit: boolean;
 }
 
-/** What stands beside the name of a module: its class. */
+/** The text beside the name of a module: its class. */
 export function captionOf(index: PageIndex, node: Node): string {
   const type = node.kind === "module" ? (callOf(index, node, 0)?.type ?? "") : "";
   return type === node.label ? "" : type;
@@ -57,7 +57,7 @@ export function widthWithRemarks(
   return Math.max(map.width, ...ends);
 }
 
-/** What went wrong, on the right of the node where it did. */
+/** The error message on the right of the node that failed. */
 export function Remark({ place, lines }: { place: MapNode | undefined; lines: readonly string[] }) {
   if (!place || lines.length === 0) return null;
   const { shown, width, height } = remarkSize(lines);

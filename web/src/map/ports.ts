@@ -1,4 +1,4 @@
-// Where tensors cross the border of a box.
+// The points where tensors cross the border of a box.
 import type { Edge } from "../record";
 import type { BoxLayout } from "./box_layout";
 import type { Item } from "./strip_layout";

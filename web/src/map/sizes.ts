@@ -1,4 +1,4 @@
-// How large texts and nodes are. Nothing is measured in a browser: a picture made without one is the same.
+// The sizes of texts and nodes. Nothing is measured in a browser, so a picture made without one is the same.
 // Names stand in a monospaced font, whose characters are at most 0.61 em wide; wide ones take two.
 import type { Node } from "../record";
 import { visible } from "../visible";
@@ -49,7 +49,7 @@ export interface TitleParts extends Size {
   caption: string;
   timesAt: number;
   captionAt: number;
-  /** For how many equal blocks it stands; 1 for all others. */
+  /** The number of equal blocks that it stands for; 1 for all others. */
   count: number;
 }
 

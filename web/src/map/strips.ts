@@ -1,6 +1,5 @@
-// Nodes that follow each other without a branch form a strip, which is laid out as one node. A connection
-// that a
-// longer way goes around, as a residual connection, is no branch: it runs beside the strip.
+// Nodes that follow each other without a branch form a strip, which is laid out as one node. A connection that
+// skips nodes of the strip, such as a residual connection, is not a branch: it runs beside the strip.
 
 export interface Link {
   source: number;
@@ -35,7 +34,7 @@ export function stripsOf(ids: readonly number[], links: readonly Link[]): number
   return strips;
 }
 
-/** The links that a longer way goes around. */
+/** The links that skip nodes: a longer way leads to the same node. */
 export function skipsOf<L extends { source: number; target: number }>(links: readonly L[]): Set<L> {
   const targets = new Map<number, number[]>();
   for (const { source, target } of links) {

@@ -1,7 +1,7 @@
-// Modules that never ran stand in the picture as well, in the box that they belong to, without an edge.
+// Modules that never ran are drawn as well, in the box that they belong to, without an edge.
 import type { Graph, Node, Page } from "../record";
 
-/** A graph with nodes for what never ran; `unreached` has the module path of each of these nodes. */
+/** A graph with nodes for modules that never ran; `unreached` has the module path of each of these nodes. */
 export interface WholeGraph extends Graph {
   unreached: ReadonlyMap<number, string>;
 }

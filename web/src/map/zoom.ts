@@ -132,7 +132,7 @@ class Camera implements View {
     this.put({ scale, x: point.x - (point.x - this.at.x) * real, y: point.y - (point.y - this.at.y) * real });
   }
 
-  /** Moves there, smoothly where the reader has nothing against it. */
+  /** Moves there, smoothly unless the reader prefers reduced motion. */
   private go(to: Transform, isAtOnce = false): void {
     cancelAnimationFrame(this.frame);
     if (isAtOnce || matchMedia("(prefers-reduced-motion: reduce)").matches) {

@@ -1,7 +1,7 @@
-// Sentences of a report: what stands in backquotes is code.
+// Sentences of a report: text in backquotes is code.
 import { visible } from "../visible";
 
-// Quoted text, in which a backquote is a backquote; then code in backquotes.
+// Quoted text, in which a backquote does not begin code; then code in backquotes.
 const QUOTED_OR_CODE = /("(?:\\.|[^"\\])*")|`([^`]+)`/g;
 
 export interface Span {

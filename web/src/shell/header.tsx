@@ -1,4 +1,4 @@
-// Which model, which text, which shapes; and what holds for every view.
+// The model, the text, the shapes, and the tools for all views.
 import type { ComponentChildren } from "preact";
 import type { Theme } from "../state";
 import type { ViewProps } from "../views/view";

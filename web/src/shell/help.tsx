@@ -1,4 +1,4 @@
-// The keys and the signs.
+// The help: the keys, and the legend of the map.
 import { Dialog } from "../parts/dialog";
 import { HELP } from "../words/help";
 import type { Said, Say } from "../words/say";

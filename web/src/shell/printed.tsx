@@ -1,5 +1,5 @@
-// What goes on paper: every view that has data, each on a page of its own. The table goes only if it is
-// looked at.
+// The page on paper: every view that has data begins on a new sheet. The table is printed only if it is the
+// chosen view.
 import { failuresOf } from "../map/failures";
 import { PrintedMap } from "../map/printed_map";
 import { FailureText } from "../views/failure";

@@ -1,4 +1,4 @@
-// The shapes on the way from the text to the logits.
+// The shapes from the text to the logits.
 import { Fragment } from "preact";
 import { Shape } from "../parts/shape";
 import type { FlowStep } from "../record";
@@ -6,7 +6,7 @@ import type { ViewProps } from "../views/view";
 import { visible } from "../visible";
 import { SHELL } from "../words/shell";
 
-/** Steps after which the shape is another one; the modules between them stand on the arrow. */
+/** Steps that change the shape; the modules between them are named on the arrow. */
 export function changes(flow: readonly FlowStep[]): { step: FlowStep; by: string[] }[] {
   const found: { step: FlowStep; by: string[] }[] = [];
   for (const step of flow) {

@@ -96,7 +96,7 @@ export function Search({ index, layer, dispatch, say, onClose }: SearchProps) {
   }
 }
 
-/** Those whose path or type has every word; names that begin with the query come first. */
+/** The nodes whose path or type has every word; names that begin with the query come first. */
 function matching(all: readonly Hit[], query: string): Hit[] {
   const words = query.toLowerCase().split(/\s+/).filter(Boolean);
   const found = all.filter(({ path, type }) =>

@@ -1,4 +1,4 @@
-// The prompt as token chips; the chosen token drives every view.
+// The prompt as token chips; the views follow the chosen token.
 import { useEffect, useRef } from "preact/hooks";
 import { tokenChip, tokenLabel } from "../tokens";
 import type { ViewProps } from "../views/view";

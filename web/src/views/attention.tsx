@@ -125,7 +125,7 @@ function Superlatives({ places, say, open }: Pick<ViewProps, "say"> & { places: 
   );
 }
 
-/** For each habit, the head that has it most. */
+/** The head that has each habit most. */
 function bestHeads({ maps, layers }: Places): Record<keyof Habits, Best> {
   const best = { previous: none(), first: none(), self: none() };
   maps.forEach((map, row) =>
@@ -149,7 +149,7 @@ function sizeOf(maps: readonly AttentionMap[]): number {
   return map && head ? matrixOf(map, head).size : 0;
 }
 
-/** How the weights were had, and what the numbers under the pictures are. */
+/** The origin of the weights, and the meaning of the numbers under the pictures. */
 function Facts({ maps, say }: Pick<ViewProps, "say"> & { maps: readonly AttentionMap[] }) {
   const [map] = maps;
   if (!map) return null;

@@ -1,4 +1,4 @@
-// Where the forward pass broke, or which line a check blames: on the map and in words.
+// The place where the forward pass failed, or the line that a check blames: on the map and in words.
 import { useEffect, useMemo } from "preact/hooks";
 import { Canvas } from "../map/canvas";
 import { blamedNode, blames, boxesAround, failuresOf } from "../map/failures";
@@ -56,7 +56,7 @@ interface FailureTextProps extends Pick<ViewProps, "page" | "index" | "say"> {
   onShow?: (node: Node) => void;
 }
 
-/** What failed, and what the checks found, in words. */
+/** The failure and the findings of the checks, in words. */
 export function FailureText({ page, index, say, onShow }: FailureTextProps) {
   const { error } = page.trace;
   return (
@@ -139,7 +139,7 @@ function SourceText({ text }: { text: string }) {
   );
 }
 
-/** What one line breaks: its operation and its remedy stand once. */
+/** The checks that one line breaks, with its operation and its remedy once. */
 function Blamed({
   checks,
   say,

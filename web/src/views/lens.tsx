@@ -1,4 +1,4 @@
-// The logit lens: what each layer would predict if it were the last.
+// The logit lens: the prediction of each layer if it were the last.
 import { useMemo } from "preact/hooks";
 import { tokenChip } from "../tokens";
 import { LENS } from "../words/lens";

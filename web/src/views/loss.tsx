@@ -1,4 +1,4 @@
-// The loss: the text tinted by surprisal, and what the whole text cost.
+// The loss: the text tinted by surprisal, and the mean loss of the whole text.
 import type { LossResult, ScoredToken } from "../record";
 import { tokenChip, tokenLabel } from "../tokens";
 import { COMMON } from "../words/common";
@@ -94,7 +94,7 @@ function TokenButton({ token, isChosen, attributes, choose }: TokenButtonProps) 
   );
 }
 
-/** What the model made of the chosen token. */
+/** The probability and surprisal of the chosen token. */
 function Chosen({ prompt, state, say, token }: ViewProps & { token: ScoredToken }) {
   const before = prompt.lens?.layers.at(-1)?.positions[state.position - 1]?.candidates[0];
   const values = { probability: percent(token.probability), rank: token.rank ?? "?", surprisal: decimal(surprisal(token)) };

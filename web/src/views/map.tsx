@@ -1,4 +1,4 @@
-// The model as nested boxes; in the lesson, with what each step speaks of.
+// The model as nested boxes; in the lesson, the part that each step is about is marked.
 import { useEffect, useMemo } from "preact/hooks";
 import { stepsOf } from "../lesson";
 import { Canvas } from "../map/canvas";

@@ -1,4 +1,4 @@
-// The residual stream: its size by step and position, and what each step adds.
+// The residual stream: its norm by step and position, and the norm of what each step adds.
 import { useMemo, useState } from "preact/hooks";
 import { tokenLabel } from "../tokens";
 import { visible } from "../visible";
@@ -69,7 +69,7 @@ function cellOf(size: number | null | undefined, scale: Scale): GridCell {
   return { class: "tinted-cell", style: { "--opacity": part.toFixed(3) }, content: sizeText(size) };
 }
 
-/** What the pictures show, in a sentence with the numbers of the chosen position. */
+/** A sentence with the numbers of the chosen position. */
 function Measured({ page, state, say, steps, position }: ViewProps & { steps: readonly Step[]; position: number }) {
   const token = page.trace.inputs[state.prompt]?.tokens[position];
   const adding = steps.filter((step) => step.added[position] != null);

@@ -120,7 +120,7 @@ function TableView({ page, index, state, dispatch, say }: ViewProps) {
   );
 }
 
-/** Only columns of which something was measured. */
+/** Only columns with measured values. */
 function shownColumns(rows: readonly Row[], withValues: boolean): Column[] {
   const columns = withValues ? [...COLUMNS, ...VALUE_COLUMNS] : COLUMNS;
   return columns.filter((column) => !column.isNumber || rows.some((row) => column.value(row) !== null));
@@ -235,7 +235,7 @@ function Line({ row, columns, index, state, dispatch, say, isOrdered }: LineProp
   );
 }
 
-/** The last part of the path where indents show the rest. */
+/** The last part of the path, if indents show the rest. */
 function nameOf(row: Row, isOrdered: boolean): string {
   if (row.path === "") return visible(row.type);
   return visible(isOrdered ? row.path.slice(row.path.lastIndexOf(".") + 1) : row.path);

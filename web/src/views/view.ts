@@ -1,4 +1,4 @@
-// What a view is given, and what it says about itself.
+// The props and the description of a view.
 import type { ComponentType } from "preact";
 import type { PageIndex } from "../page_index";
 import type { Page, PagePrompt } from "../record";
@@ -13,7 +13,7 @@ export interface ViewProps {
   page: Page;
   /** Looked up once: nodes, calls, layers. */
   index: PageIndex;
-  /** The chosen prompt of the batch; empty where the page has nothing of it. */
+  /** The chosen prompt of the batch; empty if the page has no data of it. */
   prompt: PagePrompt;
   state: State;
   /** Changes some of the state: `dispatch({ layer: 3 })`. Numbers out of range are brought into it. */
@@ -24,6 +24,6 @@ export interface ViewProps {
 
 export interface View {
   component: ComponentType<ViewProps>;
-  /** Tells whether the page has what the view shows; else its reason in `left_out` is shown. */
+  /** Tells whether the page has the data of the view; if not, its reason in `left_out` is shown. */
   hasData: (page: Page, prompt: PagePrompt) => boolean;
 }

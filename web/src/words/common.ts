@@ -1,10 +1,10 @@
-// What several views say.
+// The texts that several views share.
 import type { Said } from "./say";
 
 export const COMMON = {
   random: [
-    "The weights are random: this shows how the model computes, and nothing that it has learned.",
-    "权重是随机的：这里只能看出模型怎样计算，看不出任何学到的东西。",
+    "The weights are random: this shows how the model computes, but nothing that it has learned.",
+    "权重是随机的：这里只能看出模型怎样计算，看不出它学到了什么。",
   ],
   /** Between two sentences. */
   gap: [" ", ""],

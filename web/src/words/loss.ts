@@ -1,10 +1,10 @@
-// What the view of the loss says.
+// The texts of the loss view.
 import type { Said } from "./say";
 
 export const LOSS = {
   lead: [
-    "The stronger the colour of a token, the less the model expected it after the tokens before it.",
-    "颜色越浓的 token，模型看了前面的 token 之后越没有料到它。",
+    "A stronger colour means that the model expected the token less, given the tokens before it.",
+    "颜色越浓，说明模型根据前面的 token 越没有料到这个 token。",
   ],
   text: ["The text, tinted by surprisal", "按惊异度着色的文字"],
   legend: ["Probability that the model gave to the token", "模型给这个 token 的概率"],
@@ -17,8 +17,8 @@ export const LOSS = {
   ],
   unscored: ["The model does not predict it: there is nothing before it.", "模型没有预测它：它前面没有别的 token。"],
   unknown: ["Its probability is not a number.", "它的概率不是一个数。"],
-  expected: ["Likeliest there was {token}, with {probability}.", "那里最可能的是 {token}，概率为 {probability}。"],
-  itself: ["It was the likeliest.", "它就是最可能的。"],
+  expected: ["The likeliest token there was {token}, with {probability}.", "那里最可能的是 {token}，概率为 {probability}。"],
+  itself: ["It was the likeliest token.", "它就是最可能的 token。"],
   whole: ["The whole text", "整段文字"],
   mean: ["mean loss of this text", "这段文字的平均损失"],
   uniform: ["all tokens equally likely", "所有 token 概率相等"],
@@ -31,7 +31,7 @@ export const LOSS = {
     "Random guessing among all {vocab} tokens would give ln {vocab} = {uniform} nats.",
     "在全部 {vocab} 个 token 里随机猜，损失是 ln {vocab} = {uniform} nat。",
   ],
-  worse: ["This text is worse than that: the model expected other tokens.", "这段文字的损失比随机猜还大：模型料想的是别的 token。"],
+  worse: ["The loss of this text is higher than that: the model expected other tokens.", "这段文字的损失比随机猜还高：模型料想的是别的 token。"],
   least: ["The least expected tokens", "最出乎意料的 token"],
   table: ["All tokens as a table", "全部 token 的表格"],
   surprisal: ["Surprisal", "惊异度"],

@@ -1,10 +1,10 @@
-// What the map and its inspector say.
+// The texts of the map and its inspector.
 import type { Said } from "./say";
 
 export const MAP = {
   tree: ["The model, in order of execution", "模型（按执行顺序）"],
   layer: ["layer {number} of 0–{last}", "第 {number} 层（0–{last}）"],
-  layerSlider: ["Layer of the equal blocks", "相同模块的层"],
+  layerSlider: ["Layer of the equal blocks", "相同 block 的层"],
   previousLayer: ["Previous layer ([)", "上一层 ([)"],
   nextLayer: ["Next layer (])", "下一层 (])"],
   fit: ["Fit (f)", "适应窗口 (f)"],
@@ -12,7 +12,7 @@ export const MAP = {
   farther: ["Zoom out (−)", "缩小 (−)"],
   picture: ["Save the map as PNG", "将结构图存为 PNG"],
   module: ["module", "模块"],
-  operation: ["operation", "操作"],
+  operation: ["operation", "运算"],
   input: ["input", "输入"],
   output: ["output", "输出"],
   parameter: ["parameter", "参数"],
@@ -22,8 +22,8 @@ export const MAP = {
   times: [", {count} equal blocks", "，{count} 个相同的 block"],
   close: ["Close (←)", "收起 (←)"],
   nothing: [
-    "Choose a box or an operation: its shapes, cost and values are shown here.",
-    "选择一个模块或操作，这里会显示它的形状、开销和数值。",
+    "Choose a box or an operation to see its shapes, cost and values.",
+    "选择一个模块或运算，查看它的形状、开销和数值。",
   ],
   howTo: [
     "↑ ↓ in order of execution · → ← open and close · ? all keys",
@@ -39,23 +39,23 @@ export const INSPECTOR = {
   outputs: ["Outputs", "输出"],
   tensor: ["Tensor", "张量"],
   parameters: ["Parameters", "参数"],
-  ownParameters: ["{total}, of these its own: {own}", "{total}，其中自有 {own}"],
+  ownParameters: ["{total}, {own} of them its own", "{total}，其中自身 {own}"],
   bytes: ["Parameter memory", "参数内存"],
   macs: ["MACs", "MACs"],
   macsUnknown: ["{macs} + unknown: {names}", "{macs} + 未知：{names}"],
   time: ["Time", "用时"],
-  peak: ["Peak of activations", "激活内存峰值"],
-  dtype: ["Type of numbers", "数据类型"],
+  peak: ["Peak memory of activations", "激活内存峰值"],
+  dtype: ["Data type", "数据类型"],
   device: ["Device", "设备"],
   source: ["Line", "代码行"],
   sourceCell: ["{place}, cell {cell}", "{place}，单元格 {cell}"],
-  operations: ["Operations", "操作"],
+  operations: ["Operations", "运算"],
   statistics: ["Values", "数值"],
   view: ["a view: it shares memory with its input", "视图：与输入共享内存"],
-  inPlace: ["in place: it changes its input", "原地操作：改变其输入"],
+  inPlace: ["in place: it changes its input", "原地运算：改变其输入"],
   unreached: ["This module never ran in this forward pass.", "这个模块在此次前向传播中没有运行。"],
   failed: ["The forward pass stopped here.", "前向传播在此中断。"],
   inTable: ["Show in the table", "在表格中显示"],
   of: ["in {path}", "位于 {path}"],
-  localShape: ["this process has {shape}", "本进程持有 {shape}"],
+  localShape: ["this process holds {shape}", "本进程持有 {shape}"],
 } satisfies Record<string, Said>;

@@ -1,4 +1,4 @@
-// What the frame around the views says.
+// The texts of the frame around the views.
 import type { ViewName } from "../views/view";
 import type { Said } from "./say";
 
@@ -15,16 +15,16 @@ export const VIEW_TITLES: Record<ViewName, Said> = {
 
 export const SHELL = {
   views: ["Views", "视图"],
-  shapes: ["Shapes on the way", "形状的变化"],
+  shapes: ["Shapes from input to output", "从输入到输出的形状"],
   tokens: [
-    "Tokens of the prompt; the chosen one drives every view",
-    "prompt 的各个 token；选中的 token 决定各视图的内容",
+    "Tokens of the prompt; the views follow the chosen one",
+    "prompt 的各个 token；各视图随选中的 token 变化",
   ],
-  token: ["Token {position}, {text}, id {id}", "第 {position} 个 token，{text}，id {id}"],
+  token: ["Position {position}, token {text}, id {id}", "位置 {position}，token {text}，id {id}"],
   prompt: ["Prompt", "prompt"],
   language: ["中文", "English"],
   theme: ["Theme", "主题"],
-  themeAuto: ["Theme: as the system", "主题：跟随系统"],
+  themeAuto: ["Theme: same as the system", "主题：跟随系统"],
   themeLight: ["Theme: light", "主题：浅色"],
   themeDark: ["Theme: dark", "主题：深色"],
   help: ["Help (?)", "帮助 (?)"],
@@ -35,7 +35,7 @@ export const SHELL = {
   randomWeights: ["random weights: the predictions mean nothing", "随机权重：预测没有意义"],
   unreadable: ["The data of this page could not be read.", "无法读取本页的数据。"],
   tooOld: [
-    "This page needs a browser of 2023 or newer (it has no DecompressionStream).",
-    "本页需要 2023 年或更新的浏览器(缺少 DecompressionStream)。",
+    "This page needs a browser of 2023 or newer; this one has no DecompressionStream.",
+    "本页需要 2023 年或更新的浏览器（它没有 DecompressionStream）。",
   ],
 } satisfies Record<string, Said>;

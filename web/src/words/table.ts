@@ -1,10 +1,10 @@
-// What the table of calls says.
+// The texts of the table of calls.
 import type { Said } from "./say";
 
 export const TABLE = {
   title: ["Every call, in order", "全部调用（按顺序）"],
-  filter: ["Filter: path, type, axis or size", "筛选：路径、类型、轴名或大小"],
-  operations: ["with operations", "包含操作"],
+  filter: ["Filter: path, type, axis or size", "筛选：路径、类型、维的名字或大小"],
+  operations: ["with operations", "包含运算"],
   values: ["with values", "包含数值"],
   csv: ["Copy as CSV", "复制为 CSV"],
   markdown: ["Copy as Markdown", "复制为 Markdown"],
@@ -24,8 +24,8 @@ export const TABLE = {
   memory: ["Peak memory", "内存峰值"],
   mean: ["mean", "均值"],
   std: ["std", "标准差"],
-  min: ["min", "最小"],
-  max: ["max", "最大"],
+  min: ["min", "最小值"],
+  max: ["max", "最大值"],
   nan: ["NaN, Inf", "NaN、Inf"],
   onMap: ["Show {path} on the map", "在结构图中显示 {path}"],
   scroll: ["The table; it scrolls sideways", "表格（可横向滚动）"],

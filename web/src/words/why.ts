@@ -1,25 +1,25 @@
-// What the view "Why vocab_size" says.
+// The texts of the view "Why vocab_size".
 import type { Said } from "./say";
 
 export const WHY = {
   lead: [
     "The last vector has {emb} numbers. The output head {head} compares it with {vocab} rows, one for each token: one row, one dot product, one logit. So {vocab} numbers come out.",
-    "最后一个向量有 {emb} 个数。输出层 {head} 拿它与 {vocab} 行逐一比较，每个 token 一行：一行、一次点积、一个 logit。所以出来的是 {vocab} 个数。",
+    "最后一个向量有 {emb} 个数。输出层 {head} 把它与 {vocab} 行逐一做点积，每个 token 一行：一行、一次点积、一个 logit。所以输出是 {vocab} 个数。",
   ],
   leadWithoutNumbers: [
     "Claims about the last dimension, each checked on this text.",
-    "关于最后一维的几个说法，逐条用这段文字检验。",
+    "关于最后一维的结论，每条都用这段文字检验过。",
   ],
   otherPosition: [
     "These numbers belong to the last position, {last}, which predicts what comes after the text. The page does not keep the logits of position {position}.",
-    "这些数属于最后一个位置 {last}，它预测文字之后的 token。位置 {position} 的 logits 不在本页中。",
+    "这些数属于最后一个位置 {last}，它预测这段文字之后的 token。本页没有保存位置 {position} 的 logits。",
   ],
   otherBest: ["There, the likeliest next token is {token} ({probability}).", "在那里，最可能的下一个 token 是 {token}（{probability}）。"],
   toLast: ["Choose the last position", "选中最后一个位置"],
   product: ["One row, one token, one logit", "一行，一个 token，一个 logit"],
   scale: [
     "W is drawn to scale: {vocab} rows of {emb} numbers. The lines lead from the place of a row in W to its numbers. Choose a row to see its sum.",
-    "W 按比例画出：{vocab} 行，每行 {emb} 个数。连线从行在 W 中的位置引向它的数。选一行看它怎样相加。",
+    "W 按比例画出：{vocab} 行，每行 {emb} 个数。连线从行在 W 中的位置引向它的数。选一行，看它的和怎样得来。",
   ],
   drawing: [
     "W to scale: {vocab} high, {emb} wide; x as wide as W above it; the logits as high as W beside it",
@@ -31,18 +31,18 @@ export const WHY = {
   logit: ["Sum = logit", "和 = logit"],
   rowNumber: ["row {id}", "第 {id} 行"],
   productsText: ["{count} products from {least} to {most}", "{count} 个乘积，从 {least} 到 {most}"],
-  choose: ["Show the sum of {token}", "显示 {token} 的和"],
+  choose: ["Show the sum of {token}", "显示 {token} 的求和过程"],
   detail: ["How {token} gets its logit", "{token} 的 logit 怎样得来"],
   x: ["x, the last vector", "x，最后一个向量"],
   ofW: ["row {id} of W", "W 的第 {id} 行"],
   product1: ["x × row", "x × 行"],
-  running: ["added up from the left", "从左起累加"],
+  running: ["running sum from the left", "从左起累加"],
   strip: ["{name}: {count} numbers from {least} to {most}", "{name}：{count} 个数，从 {least} 到 {most}"],
   sums: [
     "{count} products: the positive ones sum to {positive}, the negative ones to {negative}.",
     "{count} 个乘积：正的之和为 {positive}，负的之和为 {negative}。",
   ],
-  withBias: ["With the bias, {bias}, that is {sum}.", "加上偏置 {bias}，得 {sum}。"],
+  withBias: ["With the bias of {bias}, the sum is {sum}.", "加上偏置 {bias}，得 {sum}。"],
   withoutBias: ["Together: {sum}.", "合计：{sum}。"],
   model: ["The model's own logit is {logit}.", "模型自己的 logit 是 {logit}。"],
   differs: ["The two differ by {difference}.", "两者相差 {difference}。"],
@@ -51,7 +51,7 @@ export const WHY = {
   softmax: ["From logits to probabilities", "从 logits 到概率"],
   softmaxLead: [
     "Softmax divides each logit by T, takes exp, and divides by the sum over all {vocab} tokens.",
-    "softmax 先把每个 logit 除以 T，取 exp，再除以全部 {vocab} 个 token 之和。",
+    "softmax 先把每个 logit 除以 T，取 exp，再除以全部 {vocab} 个 token 的总和。",
   ],
   temperature: ["Temperature T", "温度 T"],
   temperatureIs: ["T = {temperature}", "T = {temperature}"],
@@ -63,11 +63,11 @@ export const WHY = {
     many: ["{count} tokens share 90 % of the probability.", "{count} 个 token 合占 90 % 的概率。"],
   },
   rounded: [
-    "The page keeps all {count} logits, each rounded by at most {half}: a probability here is off by at most {error} of itself.",
-    "本页保存了全部 {count} 个 logit，每个的舍入误差不超过 {half}：这里的概率的相对误差不超过 {error}。",
+    "The page keeps all {count} logits, each rounded by at most {half}; the relative error of a probability here is at most {error}.",
+    "本页保存了全部 {count} 个 logit，每个的舍入误差不超过 {half}；这里各概率的相对误差不超过 {error}。",
   ],
   claims: ["Checked on this text", "用这段文字检验"],
-  otherClaims: ["All other claims about this model", "关于这个模型的其他说法"],
+  otherClaims: ["All other claims about this model", "关于这个模型的其他结论"],
   holds: ["holds", "成立"],
   fails: ["does not hold", "不成立"],
   open: ["not judged", "未作判断"],

@@ -1,4 +1,4 @@
-// One head, large: tokens on both axes, and what the chosen token takes from the others.
+// One head, large: tokens on both axes, and the weights of the chosen token.
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { AttentionMap, HeadWeights, Token } from "../../record";
 import { tokenChip, tokenLabel } from "../../tokens";
@@ -21,7 +21,7 @@ export interface EnlargedProps extends Pick<ViewProps, "state" | "dispatch" | "s
   close: () => void;
 }
 
-/** Up to so many tokens, each weight is a cell of a table with its number. */
+/** The most tokens for which each weight is a table cell with its number. */
 const TABLE_TOKENS = 16;
 /** Side of a square in a larger picture, in CSS pixels. */
 const SQUARE = 14;

@@ -46,7 +46,7 @@ export function evenEntropy(map: AttentionMap, size: number): number {
   return mean(size, 0, (query) => Math.log(keysOf(map, size, query)));
 }
 
-/** What is measured of a head. Queries 0 and 1 are left out: for these, the token before is also the first, or there is none. */
+/** The measured habits of a head. Queries 0 and 1 are left out: their previous token is the first one, or there is none. */
 export interface Habits {
   previous: number;
   first: number;
@@ -64,7 +64,7 @@ export function habitsOf({ size, weight }: HeadMatrix): Habits {
   };
 }
 
-/** The weight on one key of a head that shares it evenly. */
+/** The weight on one key of a head that shares its weight evenly. */
 export function evenWeight(map: AttentionMap, size: number): number {
   return mean(size, FIRST_QUERY, (query) => 1 / keysOf(map, size, query));
 }

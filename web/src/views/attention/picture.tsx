@@ -27,7 +27,7 @@ interface HeadPictureProps {
   pixels: number;
 }
 
-/** The text beside it says what is seen. */
+/** The text beside the picture describes it. */
 export function HeadPicture({ matrix, pixels }: HeadPictureProps) {
   const canvas = useRef<HTMLCanvasElement>(null);
   useLayoutEffect(() => {

@@ -14,7 +14,7 @@ export function placesOf(maps: readonly AttentionMap[]): Places {
   return { maps, layers: hasNumbers ? blocks : maps.map((_, at) => at) };
 }
 
-/** The row of a layer, or of the nearest one that there is. */
+/** The row of a layer, or of the nearest one that is shown. */
 export function rowOf({ layers }: Places, layer: number): number {
   let nearest = 0;
   layers.forEach((one, row) => {

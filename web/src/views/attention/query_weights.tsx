@@ -1,4 +1,4 @@
-// One row of a head: the text, tinted by how much the chosen token takes from each token.
+// One row of a head: the text, tinted by the weights of the chosen token.
 import type { Token } from "../../record";
 import { tokenChip, tokenLabel } from "../../tokens";
 import { ATTENTION } from "../../words/attention";

@@ -1,8 +1,8 @@
-// Of a long text, so many positions as can be looked at: those around the chosen one.
+// The shown positions of a long text: those around the chosen one.
 import { COMMON } from "../../words/common";
 import type { ViewProps } from "../view";
 
-/** So many cells are drawn and moved through without a delay. */
+/** The most cells that are drawn without a delay. */
 const CELLS = 1800;
 const FEWEST = 12;
 const MOST = 48;
@@ -22,7 +22,7 @@ export function columnsAround(position: number, count: number, rows: number): Co
   return { first, end: Math.min(count, first + width), count };
 }
 
-/** Nothing where all positions are shown. */
+/** Buttons to other positions; nothing if all are shown. */
 export function ColumnTurner({ columns, dispatch, say }: Pick<ViewProps, "dispatch" | "say"> & { columns: Columns }) {
   const { first, end, count } = columns;
   if (first === 0 && end === count) return null;

@@ -1,4 +1,4 @@
-// The head of a view: one sentence that says what is seen, and a warning where it means nothing.
+// The lead of a view: a sentence that describes it, and a warning if its numbers mean nothing.
 import type { ComponentChildren } from "preact";
 import { VIEW_TITLES } from "../../words/shell";
 import { visible } from "../../visible";
@@ -23,7 +23,7 @@ export function isRandom(page: ViewProps["page"]): boolean {
   return weights?.source === "random";
 }
 
-/** What a view that has data does not have all the same, such as some of the heads. */
+/** The missing parts of a view that has data, such as some of the heads. */
 function LeftOutParts({ page, state, say }: Omit<LeadProps, "children">) {
   const parts = (page.left_out ?? []).filter((part) => part.view === state.view);
   return parts.map((part, at) => (

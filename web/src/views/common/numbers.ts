@@ -2,13 +2,13 @@
 
 const UNKNOWN = "?";
 
-/** "15.40 %", with four digits that count. */
+/** "15.40 %", with four significant digits. */
 export function percent(probability: number | null | undefined): string {
   if (probability == null || !Number.isFinite(probability)) return UNKNOWN;
   return `${digits(100 * probability, 4)} %`;
 }
 
-/** A share in few digits, for what is read at a glance: "60 %", "0.4 %". */
+/** A share in few digits, to be read at a glance: "60 %", "0.4 %". */
 export function share(part: number): string {
   if (!Number.isFinite(part)) return UNKNOWN;
   const hundredths = 100 * part;
@@ -20,7 +20,7 @@ export function decimal(number: number | null | undefined, places = 4): string {
   return number == null || !Number.isFinite(number) ? UNKNOWN : number.toFixed(places).replace("-", "−");
 }
 
-/** So many digits that count, in exponents where the number is very small or great: "0.4447", "1.6e-7", "96,830". */
+/** Significant digits, with an exponent if the number is very small or large: "0.4447", "1.6e-7", "96,830". */
 export function digits(number: number | null | undefined, count: number): string {
   if (number == null || !Number.isFinite(number)) return UNKNOWN;
   if (number === 0) return "0";

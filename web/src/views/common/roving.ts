@@ -25,7 +25,7 @@ const STEPS: Record<string, Cell> = {
   End: { row: 0, column: Infinity },
 };
 
-/** Holds which cell is active; `start` is where the focus enters, until it was somewhere else. */
+/** Holds the active cell; the focus enters at `start`, and later at the last active cell. */
 export function useRoving(start: Cell, onFocus?: (cell: Cell) => void): Roving {
   const [focused, setFocused] = useState<Cell | null>(null);
   const active = focused ?? start;
@@ -59,7 +59,7 @@ function cellOf(target: EventTarget | null): Cell | null {
   return { row: Number(element.dataset.row), column: Number(element.dataset.column) };
 }
 
-/** The nearest cell in the direction of a step, or at most so far; a grid may have holes. */
+/** The cell that a step leads to, or the nearest one in its direction; a grid may have holes. */
 function target(grid: HTMLElement, from: Cell, step: Cell): HTMLElement | undefined {
   const along = step.row === 0 ? "column" : "row";
   const way = Math.sign(step[along]);

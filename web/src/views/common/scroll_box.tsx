@@ -1,4 +1,4 @@
-// A region of its own for what may be wider than the screen; it takes the focus, so that keys can scroll it.
+// A region for content that may be wider than the screen; it takes the focus, so that keys can scroll it.
 import type { ComponentChildren } from "preact";
 import { useLayoutEffect, useRef } from "preact/hooks";
 

@@ -1,10 +1,10 @@
-// What the lens knows of a cell.
+// The data of the cells of the lens.
 import type { Candidate, LensCell, LensLayer, LensResult } from "../../record";
 
-/** A column of the lens: what the layers make of one position. */
+/** A column of the lens: the predictions of all layers at one position. */
 export interface Column {
   position: number;
-  /** What the whole model predicts there. */
+  /** The prediction of the whole model there. */
   final: Candidate;
   cells: readonly ColumnCell[];
 }
@@ -48,7 +48,7 @@ export function settledAt(column: Column): number {
   return layer;
 }
 
-/** Ranks up to each of these look alike. */
+/** The greatest rank of each tint. */
 export const RANK_CLASSES = [1, 5, 20, 100, Infinity] as const;
 
 export function rankClass(rank: number): number {

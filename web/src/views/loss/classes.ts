@@ -1,7 +1,7 @@
-// Tokens by how much the model expected them.
+// Classes of tokens by their probability.
 import type { ScoredToken } from "../../record";
 
-/** Probabilities of at least each of these look alike. */
+/** The least probability of each class. */
 export const LEAST = [0.5, 0.1, 0.01, 0.001, 0] as const;
 
 /** From "0", well expected, to "4"; "none" where the model predicts nothing. */

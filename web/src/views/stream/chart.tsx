@@ -1,4 +1,4 @@
-// The size of the stream as a line, and of what each step adds as bars.
+// The norm of the stream as a line, and of what each step adds as bars.
 import { useState } from "preact/hooks";
 import { visible } from "../../visible";
 import type { Say } from "../../words/say";
@@ -10,9 +10,9 @@ import { namesOf, needsLog, scaleOf, type Scale, type Step } from "./points";
 
 const HEIGHT = 300;
 const MARGIN = { top: 12, right: 14, bottom: 44, left: 54 };
-/** A step takes at least so many pixels; a picture of more steps scrolls. */
+/** The least width of a step in pixels; a picture of more steps scrolls. */
 const NARROWEST = 7;
-/** What is only on paper has no width on the screen. */
+/** The width on paper: an element that is shown only there has no width on the screen. */
 const PRINTED_WIDTH = 640;
 /** Kinds of bars that look different; further kinds begin again. */
 const PATTERNS = 3;

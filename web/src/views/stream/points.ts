@@ -1,4 +1,4 @@
-// The steps of the residual stream, as far as one position goes.
+// The steps of the residual stream, with their norms at each position.
 import type { ModuleCall, PagePrompt, StreamPoint } from "../../record";
 
 export interface Step {
@@ -9,9 +9,9 @@ export interface Step {
   block: string | null;
   /** The trace has attention weights that were made inside of it. */
   isAttention: boolean;
-  /** Size of the stream after it, at each position. */
+  /** Norm of the stream after it, at each position. */
   norms: readonly (number | null)[];
-  /** Size of what it added; empty where the stream begins. */
+  /** Norm of what it added; empty where the stream begins. */
   added: readonly (number | null)[];
 }
 
@@ -50,7 +50,7 @@ export interface Scale {
   part: (size: number) => number;
 }
 
-/** A scale for sizes of at least 0; the logarithmic one begins at the smallest power of ten that is needed. */
+/** A scale for norms of at least 0; the logarithmic one begins at the smallest power of ten that is needed. */
 export function scaleOf(sizes: readonly number[], isLog: boolean): Scale {
   const positive = sizes.filter((size) => size > 0 && Number.isFinite(size));
   const most = Math.max(...positive, Number.MIN_VALUE);
@@ -72,7 +72,7 @@ function niceStep(rough: number): number {
   return power * ([1, 2, 5, 10].find((factor) => factor * power >= rough) ?? 10);
 }
 
-/** Where sizes are so unlike that the small ones would not be seen on a linear scale. */
+/** Tells whether norms differ so much that small ones would be invisible on a linear scale. */
 export function needsLog(sizes: readonly number[]): boolean {
   const positive = sizes.filter((size) => size > 0).sort((a, b) => a - b);
   const middle = positive[Math.floor(positive.length / 2)] ?? 1;

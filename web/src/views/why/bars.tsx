@@ -8,11 +8,11 @@ export interface Range {
 
 interface BarsProps {
   numbers: ArrayLike<number>;
-  /** What the height of the picture spans. */
+  /** The range that the height of the picture spans. */
   range: Range;
 }
 
-/** The text beside it says what is seen. */
+/** The text beside the picture describes it. */
 export function Bars({ numbers, range: { low, high } }: BarsProps) {
   const y = (number: number) => (high - number) / (high - low || 1);
   return (

@@ -1,4 +1,4 @@
-// The claims of `gptrace explain`, each with ✓ or ✗ and what was measured.
+// The claims of `gptrace explain`, each with ✓ or ✗ and its measurement.
 import type { Claim, Explanation, Page, Topic } from "../../record";
 import type { State } from "../../state";
 import { visible } from "../../visible";
@@ -10,7 +10,7 @@ interface ClaimsProps {
   say: Say;
 }
 
-/** The explanation in the language of the state, or else in the one that there is. */
+/** The explanation in the language of the state, or else in the only one there is. */
 export function explanationOf(page: Page, state: State): Explanation | null {
   const explanations = page.explanations ?? [];
   return explanations.find((one) => one.language === state.language) ?? explanations[0] ?? null;
@@ -29,7 +29,7 @@ export function Topics({ explanation, topics, say }: ClaimsProps & { topics: rea
   );
 }
 
-/** The topics that no part of the view is about, folded. */
+/** The other topics, folded. */
 export function OtherTopics({ explanation, shown, say }: ClaimsProps & { shown: readonly string[] }) {
   const others = explanation?.topics.filter((topic) => !shown.includes(topic.topic)) ?? [];
   if (!explanation || others.length === 0) return null;

@@ -23,7 +23,7 @@ export interface Distribution {
   probabilities: Float64Array;
   /** The fewest tokens that have nine tenths of the probability together. */
   tokensOfNineTenths: number;
-  /** The probabilities are off by this part of themselves at most, since the logits are rounded. */
+  /** The greatest relative error of a probability, since the logits are rounded. */
   error: number;
 }
 
@@ -34,7 +34,7 @@ export function softmax({ values, greatest, step }: Logits, temperature: number)
   return { probabilities, tokensOfNineTenths: fewest(probabilities, 0.9), error: Math.expm1(step / temperature) };
 }
 
-/** How many of the greatest it takes to have a share of the whole. */
+/** The number of greatest values that together have a share of the whole. */
 function fewest(probabilities: Float64Array, share: number): number {
   const sorted = probabilities.slice().sort();
   let sum = 0;

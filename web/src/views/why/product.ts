@@ -13,7 +13,7 @@ export interface RowProduct {
   bias: number;
   /** All products and the bias, added up here. */
   sum: number;
-  /** What the model says. */
+  /** The model's own logit. */
   logit: number;
   /** From 1, among the rows that are shown. */
   rank: number;
@@ -35,7 +35,7 @@ export function productsOf(projection: Projection): { hidden: Float32Array; rows
   return { hidden, rows: rows.sort((a, b) => a.id - b.id) };
 }
 
-/** Where the greatest products are, by size. */
+/** The places of the greatest products, by absolute value. */
 export function greatest(products: Float64Array, count: number): number[] {
   const order = [...products.keys()].sort((a, b) => Math.abs(products[b] ?? 0) - Math.abs(products[a] ?? 0));
   return order.slice(0, count);

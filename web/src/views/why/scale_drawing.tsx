@@ -1,4 +1,4 @@
-// x, W and the logits with their true proportions, and lines from rows of W to what stands beside them.
+// x, W and the logits with their true proportions, and lines from rows of W to their numbers beside it.
 import { axisClass } from "../../axes";
 
 /** Lengths are in sixteenths of a rem: pixels, unless the page is written larger. */
