@@ -18,7 +18,13 @@ from gptrace.model.hugging_face import is_hugging_face
 from gptrace.model.interrupts import interrupts_allowed
 from gptrace.model.quiet_torch import torch
 from gptrace.predict.candidates import allowed_rounding, as_float64
-from gptrace.predict.forward import check_room, extract_logits, guarded_forward, last_logits_alone
+from gptrace.predict.forward import (
+    check_room,
+    extract_logits,
+    guarded_forward,
+    ignores_padding,
+    last_logits_alone,
+)
 
 Tensor = torch.Tensor
 
@@ -227,7 +233,7 @@ def steps_for(
     """Return the steps of a model; `capacity` is the largest number of tokens that it will see."""
     if type(loaded.module) is GPTModel:
         assert context_length is not None
-        use_cache = use_cache and has_standard_attention(loaded.module)
+        use_cache = use_cache and ignores_padding(loaded.module)
         return GPTSteps(loaded, context_length, capacity, use_cache=use_cache, every_position=every_position)
     if is_hugging_face(loaded.module):
         return HuggingFaceSteps(loaded, context_length, trust, use_cache=use_cache)

@@ -35,3 +35,18 @@ def test_prompts_in_one_batch_get_what_they_get_alone(change: Callable[[GPTModel
     for ids, together in zip(prompts, session.topk(ids=prompts, k=1).results, strict=True):
         alone = session.topk(ids=[ids], k=1).results[0]
         assert together.candidates[0].logit == pytest.approx(alone.candidates[0].logit, abs=1e-5)
+
+
+@pytest.mark.parametrize("change", [replace_norm, add_hook])
+def test_a_cache_is_kept_only_where_earlier_tokens_do_not_see_later_ones(
+    change: Callable[[GPTModel], None],
+) -> None:
+    torch.manual_seed(0)
+    model = GPTModel({"emb_dim": 16, "n_heads": 2, "n_layers": 2, "vocab_size": 50, "context_length": 128})
+    change(model)
+    session = Session(model)
+    kept, again = (
+        session.generate(ids=[[1, 2, 3]], max_new_tokens=40, cache=cache).results[0]
+        for cache in (True, False)
+    )
+    assert kept.new_ids == again.new_ids
