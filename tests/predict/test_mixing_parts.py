@@ -45,8 +45,8 @@ def test_a_cache_is_kept_only_where_earlier_tokens_do_not_see_later_ones(
     model = GPTModel({"emb_dim": 16, "n_heads": 2, "n_layers": 2, "vocab_size": 50, "context_length": 128})
     change(model)
     session = Session(model)
-    kept, again = (
+    results = [
         session.generate(ids=[[1, 2, 3]], max_new_tokens=40, cache=cache).results[0]
         for cache in (True, False)
-    )
-    assert kept.new_ids == again.new_ids
+    ]
+    assert results[0].new_ids == results[1].new_ids
