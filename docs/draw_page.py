@@ -17,10 +17,11 @@ from gptrace.report import render
 
 TEXT = "Once upon a time there was a little girl"
 BROWSERS = ("chromium-headless-shell", "chromium", "google-chrome")
-SIZE = {"width": 1200, "height": 760}
+WIDTH = 1200
 
 
-VIEWS = ("map", "why", "attention")
+# The views, and how high a window shows them well.
+VIEWS = {"map": 1150, "why": 760, "attention": 760}
 
 
 def open_block(page: Page) -> None:
@@ -36,8 +37,8 @@ def main(folder: Path) -> None:
         file = Path(temporary, "page.html")
         file.write_text(render(gptrace.page(TEXT, model="small"), "html"), encoding="utf-8")
         browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
-        for view in VIEWS:
-            page = browser.new_page(viewport=SIZE, reduced_motion="reduce")
+        for view, height in VIEWS.items():
+            page = browser.new_page(viewport={"width": WIDTH, "height": height}, reduced_motion="reduce")
             page.goto(f"{file.as_uri()}#view={view}")
             page.wait_for_selector("[role=tabpanel]")
             if view == "map":
