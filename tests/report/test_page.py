@@ -182,5 +182,5 @@ def test_other_transformers_have_a_page(build: Callable[[], tuple[Any, dict[str,
 def test_as_text_a_page_is_its_trace_and_what_it_lacks(page: Page) -> None:
     assert str(page) == str(page.trace)
     text = render(Trace.page(page.trace), "table", View(lang="zh"))
-    assert "注意力视图缺少的部分：这一页只由一份跟踪记录生成" in text
+    assert "注意力视图缺少的部分：这个网页只由一份跟踪结果生成" in text
     assert render(page, "csv") == render(page.trace, "csv")
