@@ -8,7 +8,7 @@ WORKERS ?= 2
 TOKENS ?= 672825344
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
-.PHONY: run help test test-fast test-ray lint types browser wheel web fuzz zoo names bench picture golden \
+.PHONY: run help test test-fast test-ray lint types browser web-tools wheel web fuzz zoo names bench picture golden \
         examples small-model clean
 
 run: $(VENV)/.run            ## install, and trace a first word
@@ -18,7 +18,7 @@ run: $(VENV)/.run            ## install, and trace a first word
 help:                        ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 12
 
-test: lint types browser     ## lint, types and all tests
+test: lint types browser web-tools ## lint, types and all tests
 	$(PYTEST)
 
 test-fast: $(VENV)/.test     ## the tests that take less than a minute: no 124M model, no processes, no server
@@ -38,6 +38,12 @@ types: $(VENV)/.test
 
 browser:                     ## install the headless browser of some tests, where there is none (Debian, root)
 	@sh tests/browser/install.sh
+
+web-tools:                   ## get what builds the page, where npm is at hand; a test builds it anew
+	@if command -v npm >/dev/null; then \
+		timeout 120 npm --prefix web ci --silent --no-audit --no-fund || \
+			{ rm -rf web/node_modules; echo "npm failed: the page is not built anew"; }; \
+	else echo "No npm: the page is not built anew"; fi
 
 wheel: $(VENV)/.run          ## build the wheel, and try it in an empty environment
 	sh tests/try_wheel.sh "$(PYTHON)"
