@@ -62,7 +62,7 @@ def _start(opened: list[int]) -> None:
     """Start the filter; `opened` gets each descriptor as soon as it is there, until it has started."""
     global _filter
     assert sys.stderr is not None
-    stderr = _high_copy(2)
+    stderr = high_copy(2)
     opened.append(stderr)
     for _ in range(2):
         opened += _pipe()
@@ -99,8 +99,8 @@ def _pipe() -> tuple[int, int]:
     low = os.pipe()
     high: list[int] = []
     try:
-        high += [_high_copy(low[0])]
-        high += [_high_copy(low[1])]
+        high += [high_copy(low[0])]
+        high += [high_copy(low[1])]
     except OSError:
         for end in high:
             os.close(end)
@@ -111,9 +111,12 @@ def _pipe() -> tuple[int, int]:
     return high[0], high[1]
 
 
-def _high_copy(descriptor: int) -> int:
-    import fcntl  # systems without fork lack it
-
+def high_copy(descriptor: int) -> int:
+    """Return a copy of a descriptor, whose number is no standard stream's, should one of these be closed."""
+    try:
+        import fcntl
+    except ImportError:  # systems without fork lack it
+        return os.dup(descriptor)
     return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 3)
 
 

@@ -101,14 +101,14 @@ def captured() -> Iterator[tuple[StringIO, StringIO]]:
 
 
 def _kept_descriptor(undo: ExitStack) -> TextIO | None:
-    """Make descriptor 1 a copy of stderr's until undone; return a stream to where it led before."""
+    """Make descriptor 1 a copy of stderr's until undone; return a stream to where it led before.
+
+    Without a stderr it leads nowhere meanwhile, so that nothing else gets among the data.
+    """
     try:
         sys.stdout.flush()
-        original = os.dup(1)
-        if original < 3:  # the number of a standard stream that is closed, and has to stay closed
-            os.close(original)
-            return None
-        os.dup2(2, 1)
+        original = raw_stderr.high_copy(1)
+        _copy_stderr_to_stdout()
     except (OSError, ValueError, AttributeError):  # closed: nothing can be written there
         return None
 
@@ -122,6 +122,16 @@ def _kept_descriptor(undo: ExitStack) -> TextIO | None:
     stream = open(original, "w", encoding=sys.stdout.encoding, errors=sys.stdout.errors, newline="")  # noqa: SIM115 - closed when undone
     undo.callback(restore)
     return stream
+
+
+def _copy_stderr_to_stdout() -> None:
+    """Let descriptor 1 lead where descriptor 2 does, or nowhere if that is closed."""
+    try:
+        os.dup2(2, 1)
+    except OSError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 1)
+        os.close(nowhere)
 
 
 def _stdout() -> TextIO | None:

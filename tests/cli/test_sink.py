@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import gc
 import io
+import json
 import os
 import signal
+import subprocess
 import sys
 import threading
 import weakref
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from gptrace.cli import output_file, streams
-from tests.support import Cli
+from tests.support import Cli, environment
 
 MODELS = """
 import sys, torch
@@ -40,6 +43,11 @@ class PrintsRaw(Model):
         os.write(1, "你".encode()[2:])
         subprocess.run(["printf", r"\\033]0;title\\007"])
         raise ValueError("gone")
+class WritesToStdout(Model):
+    def forward(self, ids):
+        import os
+        os.write(1, b"\\x1b[31mto descriptor 1")
+        return super().forward(ids)
 class Aborts(Model):
     def forward(self, ids):
         import os
@@ -101,6 +109,16 @@ def test_what_c_code_and_child_processes_write_is_safe_text_too(process: Cli, mo
     assert (error[:17], hint[:5]) == ("error: ValueError", "hint:")
     outcome = process("topk", "Hi", "-m", f"{models}:WaitsForChildren")
     outcome.is_error(1, "ChildProcessError")
+
+
+@pytest.mark.processes
+def test_nothing_else_gets_among_the_data_if_stderr_is_closed(models: str) -> None:
+    outcome = subprocess.run(
+        [sys.executable, "-m", "gptrace", "topk", "Hi", "-m", f"{models}:WritesToStdout", "--json"],
+        env=environment(), stdout=subprocess.PIPE, check=False, preexec_fn=partial(os.close, 2),
+    )  # fmt: skip
+    assert outcome.returncode == 0
+    assert json.loads(outcome.stdout)["results"]
 
 
 @pytest.mark.processes
