@@ -17,7 +17,7 @@ from gptrace.model.selection import UserModelSelection
 from gptrace.model.user_model import modules_beside
 from gptrace.predict.logits import find_logits
 from gptrace.tracing.isolation import isolated_run, work_limit
-from gptrace.tracing.resized_runs import limit_of_work
+from gptrace.tracing.resized_runs import is_lazy, limit_of_work
 from gptrace.tracing.tensors import find_tensors
 from gptrace.tracing.undisturbed import undisturbed_evaluation
 from gptrace.wording import message_of
@@ -58,7 +58,8 @@ def _widths(loaded: LoadedModel) -> Iterator[int]:
     architecture = loaded.architecture
     key = None if architecture is None else architecture.width
     configured = [] if architecture is None or key is None else [architecture.settings[key]]
-    last_axes = [parameter.shape[-1] for parameter in loaded.module.parameters() if parameter.dim()]
+    parameters = [each for each in loaded.module.parameters() if not is_lazy(each)]
+    last_axes = [parameter.shape[-1] for parameter in parameters if parameter.dim()]
     yield from list(dict.fromkeys([*configured, *last_axes]))[:_MOST_TRIED]
 
 

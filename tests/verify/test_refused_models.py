@@ -71,3 +71,19 @@ def test_a_model_that_gives_no_logits_has_a_command_to_type(tmp_path: Path) -> N
     with pytest.raises(NoLogitsError) as caught:
         gptrace.check(f"{file}:GPTModel", config=f"{file}:GPT_CONFIG")
     assert caught.value.hint.startswith(f"gptrace run -m {file}:GPTModel --config")
+
+
+def test_a_model_without_sizes_yet_is_told_what_its_code_raised(tmp_path: Path) -> None:
+    """Its widths are unknown until it has run, so it is not asked whether it is a block."""
+    file = tmp_path / "lazy.py"
+    file.write_text(
+        "import torch\n"
+        "class Lazy(torch.nn.Module):\n"
+        "    def __init__(self):\n"
+        "        super().__init__()\n"
+        "        self.embedding, self.head = torch.nn.Embedding(9, 8), torch.nn.LazyLinear(9)\n"
+        "    def forward(self, ids):\n"
+        "        return self.head(self.embedding(ids))\n"
+    )
+    with pytest.raises(ModelCodeError, match="index out of range"):
+        gptrace.topk(ids=[[99]], model=f"{file}:Lazy")
