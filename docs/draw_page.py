@@ -5,7 +5,6 @@ page-map.png, page-why.png and page-attention.png are what Chromium shows of the
 
 from __future__ import annotations
 
-import shutil
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,8 +14,11 @@ from playwright.sync_api import Page, sync_playwright
 import gptrace
 from gptrace.report import render
 
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from tests.browser.opened import browser_path
+
 TEXT = "Once upon a time there was a little girl"
-BROWSERS = ("chromium-headless-shell", "chromium", "google-chrome")
 WIDTH = 1200
 
 
@@ -32,11 +34,10 @@ def open_block(page: Page) -> None:
 
 def main(folder: Path) -> None:
     """Write the pictures."""
-    executable = next(filter(None, map(shutil.which, BROWSERS)), None)
     with TemporaryDirectory() as temporary, sync_playwright() as playwright:
         file = Path(temporary, "page.html")
         file.write_text(render(gptrace.page(TEXT, model="small"), "html"), encoding="utf-8")
-        browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=browser_path(), args=["--no-sandbox"])
         for view, height in VIEWS.items():
             page = browser.new_page(viewport={"width": WIDTH, "height": height}, reduced_motion="reduce")
             page.goto(f"{file.as_uri()}#view={view}")

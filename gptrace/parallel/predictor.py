@@ -10,7 +10,6 @@ from typing import Any, Literal
 from gptrace.errors import InputError, OptionError
 from gptrace.model.weights.packaged import model_to_predict
 from gptrace.predict import validation
-from gptrace.record import LossStream, TopKStream
 from gptrace.record.writing import item_dicts
 from gptrace.session import Session
 from gptrace.wording import quoted_value
@@ -95,9 +94,12 @@ class Predictor:
         }  # fmt: skip
         if seed is not None:
             self._model["seed"] = seed
-        self._k, self._temperature, self._stride = k, temperature, stride
-        self._text, self._ids, self._special, self._truncate = text, ids, special, truncate
-        self._batch_size = batch_size
+        self._text, self._ids = text, ids
+        of_task: dict[str, dict[str, Any]] = {
+            "topk": {"k": k, "temperature": temperature, "truncate": truncate},
+            "loss": {"stride": stride},
+        }
+        self._options = {"special": special, "batch_size": batch_size, **of_task[task]}
         self._session: Session | None = None
         self._loaded_later()
 
@@ -136,7 +138,8 @@ class Predictor:
             listed = ", ".join(map(str, batch))
             option = "text" if self._ids is None else "ids"
             raise InputError(
-                f"there is no column {name!r}; there are {listed}", f"name it, as in {option}={name!r}"
+                f"there is no column {name!r}; there are {listed}",
+                f"name it, as in {option}={next(iter(batch), name)!r}",
             )
         taken = [added for added in self._added if added in batch]
         if taken:
@@ -154,7 +157,8 @@ class Predictor:
         key = "text" if self._ids is None else "ids"
         values = [{key: _plain(prompt)} for prompt in prompts]
         rows = []
-        for result in item_dicts(self._stream(values)):
+        stream = getattr(self._loaded_later(), f"{self._task}_stream")(values, **self._options)
+        for result in item_dicts(stream):
             problem = result.get("error")
             error = f"{problem['message']}: {problem['hint']}" if problem else ""
             if self._task == "loss":
@@ -162,17 +166,6 @@ class Predictor:
                 result["tokens"] = [_UNSCORED | token for token in result["tokens"]]
             rows.append({**{name: result[name] for name in _ADDED[self._task]}, "error": error})
         return rows
-
-    def _stream(self, values: list[dict[str, Any]]) -> TopKStream | LossStream:
-        session = self._loaded_later()
-        if self._task == "loss":
-            return session.loss_stream(
-                values, special=self._special, stride=self._stride, batch_size=self._batch_size
-            )
-        return session.topk_stream(
-            values, special=self._special, truncate=self._truncate, k=self._k, temperature=self._temperature,
-            batch_size=self._batch_size,
-        )  # fmt: skip
 
     def _loaded_later(self) -> Session:
         """Return the session of this process, which loads the model at its first batch."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,9 +14,9 @@ import gptrace
 from gptrace.model.quiet_torch import torch
 from gptrace.report import render
 from tests.benchmarks.measuring import alternate, row
+from tests.browser.opened import browser_path
 
 ROUNDS = 5
-_BROWSERS = ("chromium-headless-shell", "chromium", "google-chrome")
 _FIRST_PAINT = "performance.getEntriesByName('first-contentful-paint')[0].startTime / 1000"
 # Opens the box of all blocks, and tells the seconds until the next frame is drawn.
 _OPEN_BLOCK = """async () => {
@@ -42,31 +41,25 @@ def pages(table: Table) -> None:
         torchvista.trace_model(
             session.model, torch.tensor([ids]), export_format="html", export_path=str(theirs)
         )
-        executable = next(filter(None, map(shutil.which, _BROWSERS)), None)
-        browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=browser_path(), args=["--no-sandbox"])
         size, their_size = ([page.stat().st_size / 1024] for page in (ours, theirs))
         row(table, "page of 12 layers", size, their_size, "KiB", "≤ 586 KiB", "torchvista")
-        found = alternate({page.stem: partial(_paint, browser, page) for page in (ours, theirs)}, ROUNDS)
+        found = alternate(
+            {page.stem: partial(_seconds, browser, page, "svg g", _FIRST_PAINT) for page in (ours, theirs)},
+            ROUNDS,
+        )
         mine, others = found["gptrace"], found["torchvista"]
         row(table, "the same, first paint", mine, others, "s", "≤ 0.5 s", "torchvista")
-        opened = [_open_block(browser, ours) for _ in range(ROUNDS)]
+        opened = [_seconds(browser, ours, "[role=treeitem]", _OPEN_BLOCK) for _ in range(ROUNDS)]
         row(table, "opening a block", opened, opened, "s", "≤ 0.1 s", "itself")
         browser.close()
 
 
-def _paint(browser: Browser, path: Path) -> float:
+def _seconds(browser: Browser, path: Path, drawn: str, script: str) -> float:
+    """Open a page, wait until `drawn` is there, and return the seconds that a script tells."""
     page = browser.new_page()
     page.goto(path.as_uri())
-    page.wait_for_selector("svg g")
-    seconds: float = page.evaluate(_FIRST_PAINT)
-    page.close()
-    return seconds
-
-
-def _open_block(browser: Browser, path: Path) -> float:
-    page = browser.new_page()
-    page.goto(path.as_uri())
-    page.wait_for_selector("[role=treeitem]")
-    seconds: float = page.evaluate(_OPEN_BLOCK)
+    page.wait_for_selector(drawn)
+    seconds: float = page.evaluate(script)
     page.close()
     return seconds

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-from tests.browser.opened import Opened
+from tests.browser.opened import Opened, browser_path
 
-_NAMES = ("chromium-headless-shell", "chromium", "google-chrome")
 _SKIPPED = "no browser was found: `sh tests/browser/install.sh` installs one on Debian"
 
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    executable = next(filter(None, map(shutil.which, _NAMES)), None)
+    executable = browser_path()
     if executable is None:
         pytest.skip(_SKIPPED)
     with sync_playwright() as playwright:

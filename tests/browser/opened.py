@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,9 +12,15 @@ from typing import Any, Literal
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page
 
+_NAMES = ("chromium-headless-shell", "chromium", "google-chrome")
 # A phone, a wide phone, a laptop, and a large screen.
 WIDTHS = (360, 420, 1280, 2560)
 THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+
+
+def browser_path() -> str | None:
+    """Return the path of a browser on this machine; None where there is none."""
+    return next(filter(None, map(shutil.which, _NAMES)), None)
 
 
 @dataclass

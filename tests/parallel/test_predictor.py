@@ -83,8 +83,9 @@ def test_a_bad_row_has_an_error_and_the_others_their_results(bad: object) -> Non
 
 def test_what_is_wrong_for_all_rows_is_raised_at_once() -> None:
     predict = Predictor("topk", model="tiny")
-    with pytest.raises(InputError, match="there is no column 'text'; there are id, prompt"):
+    with pytest.raises(InputError, match="there is no column 'text'; there are id, prompt") as missing:
         predict({"id": [1], "prompt": ["Hello"]})
+    assert missing.value.hint == "name it, as in text='id'"
     with pytest.raises(InputError, match="the column 'error' is there already"):
         predict({"text": ["Hello"], "error": [""]})
     for options in ({"k": 0}, {"temperature": 0}, {"batch_size": 0}, {"model": "tinny"}):
