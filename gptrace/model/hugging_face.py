@@ -18,6 +18,7 @@ from gptrace.model.free_memory import check_memory
 from gptrace.model.interrupts import interrupts_allowed, interrupts_held
 from gptrace.model.meta_device import meta_parameters
 from gptrace.model.module_tree import bounded_modules
+from gptrace.model.offloading import is_without_numbers
 from gptrace.model.quiet_torch import torch
 from gptrace.model.random_state import exclusive_random_state
 from gptrace.model.selection import DTYPES, HuggingFaceSelection
@@ -226,7 +227,7 @@ def forward_arguments(module: Module) -> dict[str, Any]:
     """
     if not is_hugging_face(module):
         return {}
-    return {"use_cache": any(parameter.is_meta for parameter in module.parameters())}
+    return {"use_cache": is_without_numbers(module)}
 
 
 def is_hugging_face(module: Module) -> bool:

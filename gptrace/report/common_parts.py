@@ -55,12 +55,23 @@ def model_facts(model: ModelInfo) -> FactPairs:
     ]
     if parameters.without_out_head is not None:
         clauses.append(words("{} without out_head", f"{parameters.without_out_head:,}"))
-    size = readable_bytes(parameters.bytes)
-    clauses.append(words("{} in {} on {}", size, visible(model.dtype), visible(model.device)))
+    clauses += _places(model)
     facts: FactPairs = [(words("model"), line(joined(clauses)))]
     if model.weights is not None:
         facts.append((words("weights"), line(weights_text(model.weights, model.name))))
     return facts
+
+
+def _places(model: ModelInfo) -> list[str]:
+    """Return the size of the parameters and where they are; they may be brought in from elsewhere to run."""
+    shares, size = model.parameters_by_device, readable_bytes(model.parameters.bytes)
+    if shares is None:
+        return [words("{} in {} on {}", size, visible(model.dtype), visible(model.device))]
+    parts = [
+        words("{} on {}", readable_bytes(share.bytes), visible(place)) for place, share in shares.items()
+    ]
+    places = words("{} in {}: {}", size, visible(model.dtype), joined(parts))
+    return [places] if model.device in shares else [places, words("runs on {}", visible(model.device))]
 
 
 def configuration_facts(model: ModelInfo) -> FactPairs:

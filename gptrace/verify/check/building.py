@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
@@ -14,6 +13,7 @@ from gptrace.model.architecture import Architecture
 from gptrace.model.build import LoadedModel
 from gptrace.model.hugging_face import forward_arguments
 from gptrace.model.meta_device import without_hooks
+from gptrace.model.offloading import copy_with_numbers
 from gptrace.model.quiet_torch import torch
 from gptrace.predict.run import traced_forward
 from gptrace.record import Trace
@@ -118,7 +118,7 @@ def _copied(module: Module, changes: Mapping[str, Any] = NOTHING) -> tuple[Modul
 
     Raises a CannotRunError for one that uses parameters of the original, as a closure may.
     """
-    copied = without_hooks(copy.deepcopy(module)).to("cpu").eval()
+    copied = without_hooks(copy_with_numbers(module)).to("cpu").eval()
     recorder = Recorder(copied)
     # What it raises is found out again when the model is run.
     with (
