@@ -11,6 +11,7 @@ from time import perf_counter
 from typing import ClassVar
 
 from gptrace.measures import SHAPES_ONLY, Measures
+from gptrace.model.devices import accelerators_of, waiting_for
 from gptrace.model.quiet_torch import torch
 from gptrace.tracing.activation_memory import ActivationMemory
 from gptrace.tracing.arguments import (
@@ -20,6 +21,7 @@ from gptrace.tracing.arguments import (
     find_arguments,
 )
 from gptrace.tracing.costs import CostMode
+from gptrace.tracing.device_hooks import DeviceHooks
 from gptrace.tracing.line_recorder import LineRecorder
 from gptrace.tracing.module_calls import Arguments, Keywords, ModuleCalls, WatchedModule, is_compiled
 from gptrace.tracing.nan_tracker import NanTracker
@@ -93,6 +95,7 @@ class SpanRecorder:
             NanTracker(self._begun, self._costs, self.operations) if measures.statistics else None
         )
         self._has_measures = measures != SHAPES_ONLY
+        self._wait = waiting_for(accelerators_of(module))
 
     def __enter__(self) -> SpanRecorder:
         calls = ModuleCalls(self)
@@ -109,6 +112,9 @@ class SpanRecorder:
             recorders = self._active.setdefault(get_ident(), [])
             recorders.append(self)
             self._cleanup.callback(recorders.remove, self)
+            if self._has_measures:
+                measured = self._costs, self._memory, self.operations, self.origins
+                DeviceHooks(self.paths, *measured).enter(self._cleanup)
             for mode in (self._costs, self.operations):
                 if mode is not None:
                     self._cleanup.enter_context(mode)
@@ -267,6 +273,8 @@ class SpanRecorder:
         else:
             found = find_arguments(watched.names, args, kwargs)
             inputs = describe_each(found)
+        if self._wait is not None:
+            self._wait()
         span = Span(watched.module, watched.path, parent, inputs)
         self._begun.append(span)
         open_spans.append(span)
@@ -288,6 +296,8 @@ class SpanRecorder:
 
     def end(self, span: Span, output: object) -> None:
         """Close the span of a call that has returned, and note its outputs."""
+        if self._wait is not None:
+            self._wait()
         now = perf_counter()
         if not self._close(span, now, failed=False):
             return
