@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from gptrace.errors import DeviceError
+from gptrace.model.free_memory import available_bytes
 from gptrace.model.offloading import computing_devices
 from gptrace.model.quiet_torch import torch
 from gptrace.wording import enumerated
@@ -64,6 +65,14 @@ def _which_are_here() -> str:
 def computes_float64(device: torch.device) -> bool:
     """Tell whether a device surely computes in float64: Apple's GPUs do not, nor do some others."""
     return device.type in ("cpu", "cuda", "meta")
+
+
+def free_bytes(device: torch.device) -> int | None:
+    """Return how many bytes a device has free for this process; None where nothing tells."""
+    if device.type == "cpu":
+        return available_bytes()
+    tell: Any = getattr(torch.get_device_module(device), "mem_get_info", None)
+    return None if tell is None else int(tell(device)[0])
 
 
 def accelerators_of(module: torch.nn.Module) -> list[torch.device]:

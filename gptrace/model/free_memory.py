@@ -18,8 +18,13 @@ def check_memory(needed: int, what: str) -> None:
     """
     free = available_bytes()
     if free is not None and needed > free:
-        problem = f"{what} needs {readable_bytes(needed)}, but {readable_bytes(max(0, free))} is free"
-        raise MemoryNeededError(problem, _HINT)
+        raise memory_needed(needed, free, what, _HINT)
+
+
+def memory_needed(needed: int, free: int, what: str, hint: str) -> MemoryNeededError:
+    """Return the error that says how many bytes `what` needs, in words, and how many are free."""
+    problem = f"{what} needs {readable_bytes(needed)}, but {readable_bytes(max(0, free))} is free"
+    return MemoryNeededError(problem, hint)
 
 
 def as_memory_error(error: BaseException, what: str) -> MemoryNeededError | None:

@@ -64,14 +64,15 @@ def model_facts(model: ModelInfo) -> FactPairs:
 
 def _places(model: ModelInfo) -> list[str]:
     """Return the size of the parameters and where they are; they may be brought in from elsewhere to run."""
-    shares, size = model.parameters_by_device, readable_bytes(model.parameters.bytes)
-    if shares is None:
-        return [words("{} in {} on {}", size, visible(model.dtype), visible(model.device))]
-    parts = [
-        words("{} on {}", readable_bytes(share.bytes), visible(place)) for place, share in shares.items()
-    ]
-    places = words("{} in {}: {}", size, visible(model.dtype), joined(parts))
-    return [places] if model.device in shares else [places, words("runs on {}", visible(model.device))]
+    size, shares = readable_bytes(model.parameters.bytes), model.parameters_by_device or {}
+    if len(shares) > 1:
+        parts = [words("{} on {}", readable_bytes(each.bytes), visible(at)) for at, each in shares.items()]
+        places = words("{} in {}: {}", size, visible(model.dtype), joined(parts))
+    else:
+        place = next(iter(shares), model.device)
+        places = words("{} in {} on {}", size, visible(model.dtype), visible(place))
+    is_there = not shares or model.device in shares
+    return [places] if is_there else [places, words("runs on {}", visible(model.device))]
 
 
 def configuration_facts(model: ModelInfo) -> FactPairs:
