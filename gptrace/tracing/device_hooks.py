@@ -6,8 +6,8 @@ tensor on another device.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from threading import Lock, get_ident
 from typing import Any
 
@@ -18,7 +18,7 @@ from gptrace.tracing.costs import CostMode
 from gptrace.tracing.operations import OperationMode
 from gptrace.tracing.origins import OriginTracker
 from gptrace.tracing.tensors import find_tensors
-from gptrace.tracing.unseen import without_dispatch_modes, without_function_modes
+from gptrace.tracing.unseen import Paused, without_dispatch_modes, without_function_modes
 
 Module = torch.nn.Module
 Tensor = torch.Tensor
@@ -37,7 +37,7 @@ class DeviceHooks:
         self, modules: Sequence[tuple[str, Module]], costs: CostMode | None, memory: ActivationMemory | None,
         operations: OperationMode | None, origins: OriginTracker | None,
     ) -> None:  # fmt: skip
-        self._modes = [mode for mode in (costs, operations) if mode is not None]
+        self._modes = costs, operations
         self._memory, self._origins = memory, origins
         self.thread = get_ident()
         self._paths = {id(module): path for path, module in reversed(modules)}
@@ -61,17 +61,9 @@ class DeviceHooks:
                 _add(hook, name, self)
                 cleanup.callback(_remove, hook, name, self)
 
-    @contextmanager
-    def paused(self) -> Iterator[None]:
-        """Run the block unseen by the modes of this trace; those of the user see it."""
-        states = [(mode, mode.is_paused) for mode in self._modes]
-        try:
-            for mode in self._modes:
-                mode.is_paused = True
-            yield
-        finally:
-            for mode, was_paused in states:
-                mode.is_paused = was_paused
+    def pause(self) -> Paused:
+        """Let the modes of this trace see nothing for a while."""
+        return Paused(self._modes)
 
     def note(self, name: str, module: Module, before: object, after: object) -> None:
         """Note what a hook has done: `before` and `after` are what it was given and what it returned."""
@@ -115,7 +107,7 @@ class _StandIn:
         listeners = [each for each in self.listeners if each.thread == get_ident()]
         with ExitStack() as stack:
             for listener in listeners:
-                stack.enter_context(listener.paused())
+                stack.callback(listener.pause().end)
             result = self.method(module, *args, **kwargs)
         before = (args, kwargs) if self.name == _METHODS[0] else args[0]
         with without_function_modes(), without_dispatch_modes():

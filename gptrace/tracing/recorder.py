@@ -28,11 +28,13 @@ from gptrace.tracing.nan_tracker import NanTracker
 from gptrace.tracing.operations import Observer, Operation, OperationMode, may_run_fused
 from gptrace.tracing.origins import OriginTracker
 from gptrace.tracing.parameters import named_modules_with_aliases
+from gptrace.tracing.pipeline_stages import StageCall, stage_call
 from gptrace.tracing.span import Span
 from gptrace.tracing.statistics import has_numbers
 from gptrace.tracing.tensors import describe_each, describe_tensors, find_tensors
 from gptrace.tracing.undisturbed import run_uncompiled
 from gptrace.tracing.unseen import (
+    Paused,
     back_on_its_stack,
     count_function_modes,
     recorded_graph,
@@ -96,6 +98,7 @@ class SpanRecorder:
         )
         self._has_measures = measures != SHAPES_ONLY
         self._wait = waiting_for(accelerators_of(module))
+        self.stage: StageCall | None = None  # of a pipeline, if the model is one
 
     def __enter__(self) -> SpanRecorder:
         calls = ModuleCalls(self)
@@ -175,15 +178,10 @@ class SpanRecorder:
 
     def _run_uncompiled(self) -> None:
         """Run compiled modules as plain Python: compiled code calls no modules."""
-        dynamo = sys.modules.get("torch._dynamo")
-        if dynamo is None:  # never imported, so nothing was compiled
+        if "torch._dynamo" not in sys.modules:  # never imported, so nothing was compiled
             return
         self._cleanup.enter_context(run_uncompiled())
-        compiled = [
-            path or "the model itself"
-            for path, module in self.paths
-            if isinstance(module, dynamo.OptimizedModule) or is_compiled(module)
-        ]
+        compiled = [path or "the model itself" for path, module in self.paths if is_compiled(module)]
         if compiled:
             paths = enumerated(compiled, 5)
             self.notes.append(f"compiled modules run uncompiled while they are traced: {paths}")
@@ -252,9 +250,13 @@ class SpanRecorder:
         if span is not None and alive > span.peak_bytes:
             span.peak_bytes = alive
 
-    def begin(self, watched: WatchedModule, args: Arguments, kwargs: Keywords) -> Span | None:
-        """Open the span of a call; None for a call that belongs to another thread's recorder."""
+    def begin(self, watched: WatchedModule, args: Arguments, kwargs: Keywords) -> Span | Paused | None:
+        """Open the span of a call; None for that of another thread's recorder."""
         thread = get_ident()
+        if not self._own_spans and (stage := stage_call()) is not None:
+            self.stage = stage
+            if not stage.runs_micro_batch:
+                return Paused((self._costs, self.operations))
         if thread != self._thread and self._belongs_to_other_recorder(watched.module):
             return None
         if recorded_graph() is not None:
@@ -294,12 +296,12 @@ class SpanRecorder:
         span.start = perf_counter()  # again, so that the time taken here is not the call's
         return span
 
-    def end(self, span: Span, output: object) -> None:
+    def end(self, span: Span | Paused, output: object) -> None:
         """Close the span of a call that has returned, and note its outputs."""
         if self._wait is not None:
             self._wait()
         now = perf_counter()
-        if not self._close(span, now, failed=False):
+        if not self._close(span, now, failed=False) or isinstance(span, Paused):
             return
         if recorded_graph() is not None:
             run_unseen(self._record_outputs, span, output)
@@ -311,11 +313,11 @@ class SpanRecorder:
         if span.input_states:
             span.input_states = ()  # let go of the arguments
 
-    def fail(self, span: Span, args: Arguments, error: BaseException) -> None:
+    def fail(self, span: Span | Paused, args: Arguments, error: BaseException) -> None:
         """Close the span of a call that has raised."""
         # torch.utils.checkpoint ends a recomputed part early by raising this; nothing went wrong.
         failed = type(error).__name__ != "_StopRecomputationError"
-        if not self._close(span, perf_counter(), failed=failed):
+        if not self._close(span, perf_counter(), failed=failed) or isinstance(span, Paused):
             return
         span.input_states = ()
         # After Ctrl-C the user waits for the end.
@@ -323,8 +325,11 @@ class SpanRecorder:
             span.error = error
             run_unseen(self._record_failed_inputs, span, args)
 
-    def _close(self, span: Span, now: float, *, failed: bool) -> bool:
+    def _close(self, span: Span | Paused, now: float, *, failed: bool) -> bool:
         """Close a span, and those inside it that an interrupt left open; tell whether it was open."""
+        if isinstance(span, Paused):
+            span.end()
+            return False
         open_spans = self._open_spans[get_ident()]
         while open_spans:
             innermost = open_spans.pop()

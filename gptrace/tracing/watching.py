@@ -104,7 +104,12 @@ def _assemble(
     def infer_names(spans: list[Span]) -> InferredAxisNames:
         if error is not None and not isinstance(error, Exception):
             return InferredAxisNames(None)  # after Ctrl-C the user waits for the end: run nothing again
-        return infer_axis_names(recorder, architecture, spans, by_copy=by_copy, failed=error is not None)
+        names = infer_axis_names(recorder, architecture, spans, by_copy=by_copy, failed=error is not None)
+        if names.names is not None or recorder.stage is None:
+            return names
+        at, count, _ = recorder.stage
+        reason = f"this is stage {at} of {count} of a pipeline, which cannot be built at other sizes alone"
+        return InferredAxisNames(None, f"no axis has a name: {reason}")
 
     try:
         return assemble_trace(recorder, error, infer_names, check)

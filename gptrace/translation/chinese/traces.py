@@ -19,6 +19,9 @@ TRACES: dict[str, str] = {
     "the model does not run, or makes other calls, where another size is changed alone": (
         "单独改变其他尺寸时，模型无法运行，或者调用不一样"
     ),
+    "this is stage {} of {} of a pipeline, which cannot be built at other sizes alone": (
+        "这是流水线 {1} 段中的第 {0} 段，单独一段不能以其他尺寸构建"
+    ),
     "no axis has a name: {}": "各维都没有名字：{!t}",
     "this model is built already; gptrace.trace(…) names all axes if it gets model={}, config=… instead": (
         "这个模型已经构建好；请改把 model={}、config=… 传给 gptrace.trace(…)，各维就都有名字"
