@@ -38,7 +38,7 @@ from gptrace.model.selection import (
 from gptrace.model.user_model import build_user_model
 from gptrace.model.weights.load import load_state, load_weights
 from gptrace.model.weights.packaged import damage_of_package
-from gptrace.wording import readable_bytes
+from gptrace.wording import one_line, readable_bytes
 
 Module = torch.nn.Module
 
@@ -120,7 +120,9 @@ def _moved(module: Module, device: torch.device, name: str) -> Module:
     except RuntimeError as error:
         needed = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
         what = f"{name} on {device}: it needs {readable_bytes(needed)}"
-        raise as_memory_error(error, what) or error from None
+        problem = f"{name} cannot be put on {device}: {one_line(error)}"
+        hint = "--device cpu always works"
+        raise as_memory_error(error, what) or DeviceError(problem, hint) from None
 
 
 def _check_placement(module: Module, selection: ModelSelection) -> None:
@@ -229,6 +231,6 @@ def _random_gpt(selection: GPTSelection, config: GPTConfig, device: torch.device
             # torch.manual_seed would also reseed the caller's GPUs, whose state is not restored here.
             torch.default_generator.manual_seed(selection.seed)
             module = GPTModel(config)
-        return module.to(device)
     except RuntimeError as error:
         raise as_memory_error(error, f"{what}: it needs {readable_bytes(needed)}") or error from None
+    return _moved(module, device, selection.name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import shlex
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
@@ -238,9 +239,11 @@ def _may_be_device(name: str) -> bool:
     kind, colon, index = name.partition(":")
     if not kind.isidentifier() or (colon and not index.isdecimal()):
         return False
-    if kind in DEVICES:
+    if kind in DEVICES or kind in _OTHER_DEVICES:
         return True
-    return kind in _OTHER_DEVICES or any(entry_points(group="torch.backends"))
+    loaded: Any = sys.modules.get("torch")
+    is_named = loaded is not None and kind == loaded._C._get_privateuse1_backend_name()
+    return is_named or any(entry_points(group="torch.backends"))  # torch imports these when it is imported
 
 
 def _select_gpt(
