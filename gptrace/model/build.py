@@ -185,11 +185,14 @@ def _gpt_architecture(config: GPTConfig) -> Architecture:
 
 def _build_gpt(selection: GPTSelection, device: torch.device) -> tuple[GPTModel, dict[str, Any]]:
     if selection.config is None:
-        with damage_of_package(selection.name, selection.origin):
-            return load_weights(selection, device)
+        try:
+            with damage_of_package(selection.name, selection.origin):
+                return load_weights(selection, device)
+        except RuntimeError as error:
+            raise as_memory_error(error, f"{selection.name} on {device}") or error from None
     if device.type == "meta":
         return meta_model(selection.config), {"source": "none"}
-    return _random_gpt(selection, selection.config, device), {"source": "random", "seed": selection.seed}
+    return _random_gpt(selection, selection.config), {"source": "random", "seed": selection.seed}
 
 
 def _load_user_model(selection: UserModelSelection, device: torch.device) -> LoadedModel:
@@ -216,7 +219,7 @@ def _load_state(module: Module, selection: ModelSelection, device: torch.device)
     return load_state(module, selection.weights)
 
 
-def _random_gpt(selection: GPTSelection, config: GPTConfig, device: torch.device) -> GPTModel:
+def _random_gpt(selection: GPTSelection, config: GPTConfig) -> GPTModel:
     """Build the model with random weights, and leave the caller's random number generators as they were.
 
     The weights are drawn on the CPU in float32 for every device and dtype, so that a seed gives the same
@@ -233,4 +236,4 @@ def _random_gpt(selection: GPTSelection, config: GPTConfig, device: torch.device
             module = GPTModel(config)
     except RuntimeError as error:
         raise as_memory_error(error, f"{what}: it needs {readable_bytes(needed)}") or error from None
-    return _moved(module, device, selection.name)
+    return module

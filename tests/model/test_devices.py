@@ -14,8 +14,7 @@ from gptrace.errors import DeviceError, MemoryNeededError
 from gptrace.model import devices
 from gptrace.model.quiet_torch import torch
 from gptrace.model.random_state import exclusive_random_state
-from tests.conftest import Cli
-from tests.support import HANG_TIMEOUT, environment
+from tests.support import HANG_TIMEOUT, Cli, environment
 
 
 @pytest.mark.parametrize("name", ["cuda:7", "xpu", "hpu", "npu:3", "cpu:1", "privateuseone"])
@@ -94,7 +93,8 @@ class Small(torch.nn.Module):
 
 
 def test_the_clock_waits_for_the_device_at_both_ends_of_a_call(monkeypatch: pytest.MonkeyPatch) -> None:
-    accelerator, waits, model = torch.device("xpu", 0), [], Small()
+    accelerator, model = torch.device("xpu", 0), Small()
+    waits: list[torch.device] = []
     monkeypatch.setattr(torch.accelerator, "is_available", lambda: True)
     monkeypatch.setattr(devices, "computing_devices", lambda _: [torch.device("cpu"), accelerator])
     monkeypatch.setattr(torch.accelerator, "synchronize", waits.append)

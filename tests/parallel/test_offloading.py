@@ -14,8 +14,7 @@ import gptrace
 from gptrace.errors import MemoryNeededError
 from gptrace.model.quiet_torch import torch
 from gptrace.record import DeviceShare, ModelInfo, Trace
-from tests.conftest import Cli
-from tests.support import assert_same_but_for_rounding
+from tests.support import Cli, assert_same_but_for_rounding
 
 accelerate: Any = pytest.importorskip("accelerate", reason="accelerate is not installed")
 Module = torch.nn.Module
@@ -124,7 +123,7 @@ def _hooked(model: Module) -> list[Module]:
 
 def test_parameters_are_counted_where_they_are(tmp_path: Path) -> None:
     model = gpt()
-    blocks = sum(parameter.numel() for parameter in model.trf_blocks.parameters())  # type: ignore[union-attr]
+    blocks = sum(each.numel() for each in model.get_submodule("trf_blocks").parameters())
     others = sum(parameter.numel() for parameter in model.parameters()) - blocks
     info = traced(blocks_on_disk(model, tmp_path)).model
     assert info.device == "cpu"
