@@ -8,7 +8,7 @@ from typing import Any
 
 from gptrace.model.quiet_torch import torch
 from gptrace.record import Traffic
-from gptrace.tracing.activation_memory import ActivationMemory
+from gptrace.tracing.activation_memory import ActivationMemory, import_compiler
 from gptrace.tracing.costs import CostMode
 from gptrace.tracing.mac_formulas import COMMUNICATION
 from gptrace.tracing.module_calls import call_watched
@@ -70,6 +70,7 @@ class SpreadMemory(ActivationMemory):
 
     def __init__(self, module: torch.nn.Module, on_growth: Callable[[int], None], layout: Layout) -> None:
         super().__init__(module, on_growth)
+        import_compiler()  # DTensor computes shapes with it
         self._layout = layout
         for part in parts_here(module.modules()).values():
             self._add_of_model(part.local)
