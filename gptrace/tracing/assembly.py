@@ -48,11 +48,13 @@ def assemble_trace(
     # The modules as they are now, since a forward pass may have added some.
     modules = list(named_modules_with_aliases(recorder.module))
     with torch._C.DisableTorchFunction():  # a user's function mode counts no work of ours
-        counts = counts_of(modules)
+        parameters = recorder.parameters
+        counts = counts_of(modules) if parameters is None else parameters.counts(modules)
         model = model_info_from(recorder.module, modules, counts)
     passes = _forward_passes(recorder.spans)
     inferred = {root: infer_names(spans) for root, spans in passes.items()}
-    here = [] if spread is None else here_of_calls(recorder.spans, modules, recorder.measures)
+    held = [] if parameters is None else parameters.here
+    here = here_of_calls(recorder.spans, modules, held, recorder.measures) if spread is not None else []
     calls, axis_names = _module_calls(recorder, counts.by_path, passes, inferred, spread, here)
     called = {span.module for span in recorder.spans}
     # A ModuleList is never called itself: it counts as used if a module in it was called.
@@ -71,7 +73,7 @@ def assemble_trace(
         uncalled=tuple(path for path, _ in recorder.paths if path not in used and path not in hidden),
         temperature=1.0,
         predictions=(),
-        totals=_totals(recorder, calls, called, here_in_all(calls, modules) if here else None),
+        totals=_totals(recorder, calls, called, here_in_all(calls, modules, held) if here else None),
         error=failure_of(recorder, calls, error, sizes),
         notes=(
             *recorder.notes,

@@ -27,6 +27,7 @@ from gptrace.tracing.origins import OriginTracker
 from gptrace.tracing.parameters import named_modules_with_aliases
 from gptrace.tracing.span import Span
 from gptrace.tracing.spread.layout import layout_of, spreading_code
+from gptrace.tracing.spread.parameters import SpreadParameters
 from gptrace.tracing.spread.root_call import RootCall
 from gptrace.tracing.statistics import has_numbers
 from gptrace.tracing.tensors import describe_each, describe_tensors, find_tensors
@@ -76,6 +77,7 @@ class SpanRecorder:
         observed = measures.ops or lines is not None
         self.origins = OriginTracker(self.paths, self._begun) if with_origins else None
         self.layout = layout_of(module)
+        self.parameters = None if self.layout is None else SpreadParameters.of(self.paths)
         unrecorded = () if self.layout is None else spreading_code()
         self.operations = (
             OperationMode(self._position, observer, self.origins, unrecorded) if observed else None

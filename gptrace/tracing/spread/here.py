@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from gptrace.measures import Measures
-from gptrace.model.quiet_torch import torch
 from gptrace.record import Here, ModuleCall, Traffic
 from gptrace.record.mesh import counted
 from gptrace.tracing.costs import costs_with_children
 from gptrace.tracing.operations import Operation
-from gptrace.tracing.parameters import ParameterRef, ancestors, count_by_module, is_lazy, parameter_refs
+from gptrace.tracing.parameters import ParameterRef, ancestors, count_by_module, is_lazy
 from gptrace.tracing.span import Span
-from gptrace.tracing.spread.layout import parts_here
-
-Module = torch.nn.Module
+from gptrace.tracing.spread.parameters import Modules
 
 
 def here_of_calls(
-    spans: Sequence[Span], modules: Sequence[tuple[str, Module]], measures: Measures
+    spans: Sequence[Span], modules: Modules, held: Sequence[ParameterRef], measures: Measures
 ) -> list[Here]:
     """Return the part of this process in each call, with the calls inside it.
 
-    `modules` are all modules of the model with their paths, parents before children.
+    `modules` are all modules of the model with their paths, parents before children; `held` are the
+    parameters, with the sizes of their parts here.
     """
     costs = costs_with_children(spans) if measures.macs else []
     traffic = _traffic_with_children(spans)
-    parameters = count_by_module(modules, _refs_here(modules))
+    parameters = count_by_module(modules, held)
     buffers = _buffer_bytes(modules)
     parts = []
     for span in spans:
@@ -54,17 +52,16 @@ def here_of_operation(operation: Operation, measures: Measures) -> Here | None:
     return Here(traffic=traffic) if traffic else None
 
 
-def here_in_all(calls: Sequence[ModuleCall], modules: Sequence[tuple[str, Module]]) -> Here:
+def here_in_all(calls: Sequence[ModuleCall], modules: Modules, held: Sequence[ParameterRef]) -> Here:
     """Return the part of this process in the whole model and in all its forward passes."""
     roots = [call.here for call in calls if call.parent is None and call.here is not None]
-    refs = _refs_here(modules)
     peaks = [root.peak_bytes for root in roots if root.peak_bytes is not None]
     macs = [root.macs for root in roots if root.macs is not None]
     return Here(
         macs=sum(macs) if macs else None,
         macs_unknown=tuple(sorted({name for root in roots for name in root.macs_unknown})),
-        parameters=sum(ref.elements for ref in refs),
-        parameter_bytes=sum(ref.bytes for ref in refs),
+        parameters=sum(ref.elements for ref in held),
+        parameter_bytes=sum(ref.bytes for ref in held),
         buffer_bytes=_buffer_bytes(modules).get("", 0),
         peak_bytes=max(peaks) if peaks else None,
         traffic=counted(message for root in roots for message in root.traffic),
@@ -79,24 +76,7 @@ def _traffic_with_children(spans: Sequence[Span]) -> list[tuple[Traffic, ...]]:
     return [counted(of_call) for of_call in messages]
 
 
-def _refs_here(modules: Sequence[tuple[str, Module]]) -> list[ParameterRef]:
-    """Return each parameter once, with the size of the part that this process holds."""
-    parts = parts_here(module for _, module in modules)
-    refs = []
-    for ref in parameter_refs(modules):
-        part = parts.get(id(ref.parameter))
-        if part is not None:
-            elements = part.local.numel()
-            ref = ref._replace(
-                elements=elements,
-                trainable=elements if ref.trainable else 0,
-                bytes=elements * part.local.element_size(),
-            )
-        refs.append(ref)
-    return refs
-
-
-def _buffer_bytes(modules: Iterable[tuple[str, Module]]) -> dict[str, int]:
+def _buffer_bytes(modules: Modules) -> dict[str, int]:
     """Return the bytes of the buffers in each module, each once in a module, by path."""
     owners: dict[int, set[str]] = {}
     sizes: dict[int, int] = {}

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from gptrace.model.quiet_torch import torch
 from gptrace.record import Mesh
@@ -80,11 +80,11 @@ def _backend(module: Module) -> str:
     return dict(pairs).get("cpu" if first is None else first.device.type, name)
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
-    """The part of a parameter that this process holds, and the mesh over which the parameter is spread."""
+class Part(NamedTuple):
+    """The part of a parameter that this process holds, the shape of the whole, and its mesh."""
 
     local: Tensor
+    shape: tuple[int, ...]
     mesh: Any
 
 
@@ -99,14 +99,21 @@ def parts_here(modules: Iterable[Module]) -> dict[int, Part]:
         return parts
     for module in modules:
         for managed in (each for group in _fsdp_groups(module) for each in group.fsdp_params):
-            part = Part(managed.sharded_param._local_tensor, managed.sharded_param.device_mesh)
+            part = _part(managed.sharded_param)
             parts[id(managed.sharded_param)] = part
             if hasattr(managed, "_unsharded_param"):  # absent until it is gathered for the first time
                 parts[id(managed._unsharded_param)] = part
         for parameter in module._parameters.values():
             if isinstance(parameter, kind):
-                parts.setdefault(id(parameter), Part(parameter._local_tensor, parameter.device_mesh))
+                parts.setdefault(id(parameter), _part(parameter))
+            elif hasattr(parameter, "_st_info"):
+                # DistributedDataParallel takes the part out of a DTensor, and keeps what it knew here.
+                parts[id(parameter)] = Part(parameter, tuple(parameter._st_info.shape), parameter._st_info.mesh)
     return parts
+
+
+def _part(tensor: Any) -> Part:
+    return Part(tensor._local_tensor, tuple(tensor.shape), tensor.device_mesh)
 
 
 def is_fake(tensor: Tensor) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import re
 from collections import OrderedDict
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -12,7 +13,7 @@ from gptrace.model.architecture import Architecture
 from gptrace.model.distributed_wrappers import own_class, in_wrapper, wrapped_model
 from gptrace.model.meta_device import meta_parameters
 from gptrace.model.quiet_torch import torch
-from gptrace.tracing.parameters import named_modules_with_aliases
+from gptrace.tracing.parameters import ParameterRef, named_modules_with_aliases, parameter_refs
 from gptrace.tracing.spread.layout import loaded
 
 Module = torch.nn.Module
@@ -24,16 +25,21 @@ _HOOKS = tuple(name for name, value in vars(Module()).items() if isinstance(valu
 _OF_SPREADING = re.compile("forward|_compiled_call_impl|__composable_api.*")
 
 
-def whole_twin(module: Module, architecture: Architecture | None) -> Module | None:
+def whole_twin(
+    module: Module, parameters: Sequence[ParameterRef], architecture: Architecture | None
+) -> Module | None:
     """Return a module like this one that nothing has spread, on device meta; None where none can be made.
 
-    It is built by the architecture, if that gives the same modules and parameters, or it is a copy.
+    It is built by the architecture, if that gives the same modules and `parameters`, which are those of the
+    whole model; or it is a copy.
     """
-    makers = [] if architecture is None else [lambda: _built(architecture)]
-    for make in (*makers, lambda: _copied(module)):
+    makers: list[Callable[[], Module]] = [lambda: _copied(module)]
+    if architecture is not None:
+        makers.insert(0, lambda: _built(architecture))
+    for make in makers:
         with suppress(Exception):  # the user's code, and objects that refuse to be copied
             twin = make()
-            if _is_like(twin, module):
+            if _is_like(twin, module, parameters):
                 return twin
     return None
 
@@ -43,27 +49,21 @@ def _built(architecture: Architecture) -> Module:
         return architecture.build({})
 
 
-def _is_like(twin: Module, module: Module) -> bool:
+def _is_like(twin: Module, module: Module, parameters: Sequence[ParameterRef]) -> bool:
     """Give a twin the dtypes and flags of a module; tell whether it has the same modules and parameters."""
     twins = list(named_modules_with_aliases(twin))
     modules = list(named_modules_with_aliases(module))
     if [path for path, _ in twins] != [path for path, _ in modules]:
         return False
-    for (_, one), (_, other) in zip(twins, modules, strict=True):
-        ours, theirs = _own_parameters(one), _own_parameters(other)
-        if {name: each.shape for name, each in ours.items()} != {
-            name: each.shape for name, each in theirs.items()
-        }:
-            return False
-        for name, parameter in ours.items():
-            parameter.data = parameter.data.to(theirs[name].dtype)
-            parameter.requires_grad_(theirs[name].requires_grad)
-        one.training = other.training
+    refs = parameter_refs(twins)
+    if [(ref.names, ref.elements) for ref in refs] != [(ref.names, ref.elements) for ref in parameters]:
+        return False
+    for ref, other in zip(refs, parameters, strict=True):
+        ref.parameter.data = ref.parameter.data.to(other.parameter.dtype)
+        ref.parameter.requires_grad_(other.parameter.requires_grad)
+    for (_, ours), (_, theirs) in zip(twins, modules, strict=True):
+        ours.training = theirs.training
     return True
-
-
-def _own_parameters(module: Module) -> dict[str, torch.nn.Parameter]:
-    return {name: each for name, each in module._parameters.items() if each is not None}
 
 
 def _copied(module: Module) -> Module:

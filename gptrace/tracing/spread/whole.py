@@ -64,11 +64,11 @@ def understand_spread(
     `needs_twin` asks for a twin also where the model alone tells what the whole is; a twin is made and run
     only if `may_run`.
     """
-    layout = recorder.layout
-    if layout is None:
+    layout, parameters = recorder.layout, recorder.parameters
+    if layout is None or parameters is None:
         return None
     needs_twin = may_run and (needs_twin or bool(layout.work_dims))
-    twin = whole_twin(recorder.module, architecture) if needs_twin else None
+    twin = whole_twin(recorder.module, parameters.whole, architecture) if needs_twin else None
     mesh, roots = layout.mesh, {root.span: root for root in recorder.root_calls}
     dims = MeshDims({name: mesh.dims[name] for name in layout.work_dims}, mesh.coordinate)
     operations, is_known = recorder.operations_by_call(), True
