@@ -87,8 +87,8 @@ class ActivationMemory:
 def import_compiler() -> None:
     """Import torch's compiler, as torch does with the first kernels on device meta and on fake tensors.
 
-    That import calls torch.fx.wrap, whose frame refers to itself and to the frames of its callers. In a forward
-    pass these hold activations, which would count as alive until the garbage collector runs.
+    That import calls torch.fx.wrap, whose frame refers to itself and to the frames of its callers. In a
+    forward pass these hold activations, which would count as alive until the garbage collector runs.
     """
     import_module("torch._dynamo")
 

@@ -12,8 +12,9 @@ from gptrace.tracing.activation_memory import ActivationMemory
 from gptrace.tracing.costs import CostMode
 from gptrace.tracing.operations import OperationMode
 from gptrace.tracing.span import Span
-from gptrace.tracing.spread.kernels import SpreadCostMode, SpreadMemory
+from gptrace.tracing.spread.kernels import SpreadCostMode
 from gptrace.tracing.spread.layout import Layout
+from gptrace.tracing.spread.memory import SpreadMemory
 
 
 class Charges:
@@ -68,11 +69,9 @@ def kernel_counters(
 
     Of a model that is spread as in `layout`, messages are always counted.
     """
-    memory: ActivationMemory | None = None
     if layout is not None:
-        memory = SpreadMemory(module, charges.note_peak, layout) if measures.memory else None
-        return memory, SpreadCostMode(charges.add_macs, charges.add_message, memory, layout)
-    if measures.memory:
-        memory = ActivationMemory(module, charges.note_peak)
+        of_part = SpreadMemory(module, charges.note_peak, layout) if measures.memory else None
+        return of_part, SpreadCostMode(charges.add_macs, charges.add_message, of_part, layout)
+    memory = ActivationMemory(module, charges.note_peak) if measures.memory else None
     counts_kernels = measures.macs or measures.memory
     return memory, CostMode(charges.add_macs, memory) if counts_kernels else None

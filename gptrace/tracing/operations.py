@@ -50,7 +50,8 @@ _FOLDER = torch.__file__.rpartition("/")[0]
 PASSED_THROUGH = (
     f"{_FOLDER}/overrides.py", f"{_FOLDER}/_tensor.py", f"{_FOLDER}/functional.py",
     f"{_FOLDER}/nn/functional.py", f"{_FOLDER}/utils/_device.py", f"{_FOLDER}/_jit_internal.py",
-    f"{_FOLDER}/_ops.py", f"{_FOLDER}/_library/", __file__,
+    f"{_FOLDER}/_ops.py", f"{_FOLDER}/_library/", f"{_FOLDER}/_utils.py",
+    f"{_FOLDER}/nn/parameter.py", __file__,
 )  # fmt: skip
 
 

@@ -101,9 +101,7 @@ def _numbered_specs() -> _SpecsOf:
 def _tensor_spec(info: TensorInfo, dims: tuple[str, ...]) -> TensorSpec:
     dtype, device = dtype_name(info.dtype), str(info.device)
     placements = dict(info.placements) or None
-    return TensorSpec(
-        info.name, info.shape, dims, dtype, device, info.local_shape, info.split_by, placements
-    )
+    return TensorSpec(info.name, info.shape, dims, dtype, device, info.local_shape, info.split_by, placements)
 
 
 def with_statistics(

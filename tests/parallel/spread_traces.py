@@ -1,22 +1,25 @@
-"""A script for torchrun: write the traces of models that torch has spread, one file for each and each rank.
+"""A script that writes the traces of models that torch has spread, one file for each of them and each rank.
 
-The first argument is the folder of the files, the others are names of the models.
+Its argument is a folder. The processes are forked, so that torch is imported once for all of them.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import torch.distributed
 from torch.distributed.device_mesh import init_device_mesh
+from torch.multiprocessing.spawn import start_processes
 
 import gptrace
 from gptrace.model.quiet_torch import torch
 from tests.parallel.ways_to_spread import (
+    ON_FOUR,
+    ON_TWO,
     SEQ_LEN,
     fully_sharded,
     gpt,
@@ -63,7 +66,10 @@ def models(count: int) -> dict[str, Callable[[], tuple[torch.nn.Module, torch.Te
         "llama": lambda: (llama(), ids()),
         "llama by plan": lambda: (llama_by_plan(tensor), ids()),
         "llama by transformers": lambda: (llama_by_transformers(tensor), ids()),
-        "tensor parallel, fully sharded": lambda: (fully_sharded(tensor_parallel(gpt(), tensor), data), ids()),
+        "tensor parallel, fully sharded": lambda: (
+            fully_sharded(tensor_parallel(gpt(), tensor), data),
+            ids(),
+        ),
         "tensor parallel, distributed": lambda: (
             distributed_data(tensor_parallel(gpt(), tensor), device_mesh=data),
             ids(),
@@ -72,19 +78,29 @@ def models(count: int) -> dict[str, Callable[[], tuple[torch.nn.Module, torch.Te
     }
 
 
-def write(folder: Path, names: Iterable[str]) -> None:
-    makers = models(distributed.get_world_size())
+def write(rank: int, folder: Path, count: int, names: tuple[str, ...]) -> None:
+    """Write the traces of one of so many processes."""
+    torch.set_num_threads(1)  # threads do not survive a fork
+    folder = folder / str(count)
+    distributed.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=count)
+    makers = models(count)
     for name in names:
         model, tokens = makers[name]()
         has_gradients = "averages" in name
         for run in ("first", "again"):  # the second run has nothing to find out about shapes
-            with suppress(IndexError), torch.set_grad_enabled(has_gradients):
-                with gptrace.watch(model, measure=["ops", "macs", "memory"]) as trace:
-                    model(tokens)
-            (folder / f"{name}.{run}.{distributed.get_rank()}.json").write_text(trace.to_json())
+            with (
+                suppress(IndexError),
+                torch.set_grad_enabled(has_gradients),
+                gptrace.watch(model, measure=["ops", "macs", "memory"]) as trace,
+            ):
+                model(tokens)
+            (folder / f"{name}.{run}.{rank}.json").write_text(trace.to_json())
+    distributed.destroy_process_group()
 
 
 if __name__ == "__main__":
-    distributed.init_process_group("gloo")
-    write(Path(sys.argv[1]), sys.argv[2:])
-    distributed.destroy_process_group()
+    target = Path(sys.argv[1])
+    llama()  # imports transformers
+    for count, names in {2: ON_TWO, 4: ON_FOUR}.items():
+        (target / str(count)).mkdir()
+        start_processes(write, (target, count, names), count, start_method="fork")  # type: ignore[no-untyped-call]

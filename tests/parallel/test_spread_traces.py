@@ -10,17 +10,11 @@ import pytest
 
 import gptrace
 from gptrace.record import Here, ModuleCall, TensorSpec, Trace
-from tests.parallel.torchrun import torchrun
-from tests.parallel.ways_to_spread import BATCH, SEQ_LEN, SIZES
+from tests.parallel.starting import start_script
+from tests.parallel.ways_to_spread import BATCH, ON_FOUR, SEQ_LEN, SIZES
 
 pytestmark = [pytest.mark.slow, pytest.mark.processes]
 
-_ON_TWO = (
-    "whole", "tensor parallel", "tensor parallel, fused", "too long", "fully sharded",
-    "fully sharded, unnamed mesh", "distributed", "distributed, averages", "needs numbers",
-    "llama", "llama by plan", "llama by transformers",
-)  # fmt: skip
-_ON_FOUR = ("whole", "tensor parallel, fully sharded", "tensor parallel, distributed", "hybrid")
 _D, _V, _FLOAT = SIZES["emb_dim"], SIZES["vocab_size"], 4
 _SUM = BATCH * SEQ_LEN * _D * _FLOAT  # bytes of what a block adds up over all processes
 
@@ -41,17 +35,20 @@ class Traces:
 
 
 @pytest.fixture(scope="module")
-def two(tmp_path_factory: pytest.TempPathFactory) -> Traces:
-    folder = tmp_path_factory.mktemp("two")
-    torchrun("spread_traces.py", str(folder), *_ON_TWO, processes=2)
-    return Traces(folder, 2)
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    target = tmp_path_factory.mktemp("traces")
+    start_script("spread_traces.py", str(target))
+    return target
 
 
-@pytest.fixture(scope="module")
-def four(tmp_path_factory: pytest.TempPathFactory) -> Traces:
-    folder = tmp_path_factory.mktemp("four")
-    torchrun("spread_traces.py", str(folder), *_ON_FOUR, processes=4)
-    return Traces(folder, 4)
+@pytest.fixture
+def two(folder: Path) -> Traces:
+    return Traces(folder / "2", 2)
+
+
+@pytest.fixture
+def four(folder: Path) -> Traces:
+    return Traces(folder / "4", 4)
 
 
 def here(record: Trace | ModuleCall) -> Here:
@@ -109,7 +106,7 @@ def test_the_mesh_and_the_place_in_it_are_those_of_torch(two: Traces, four: Trac
     assert of_rank is not None
     assert (of_rank.dims, of_rank.rank, of_rank.coordinate) == ({"tp": 2}, 1, {"tp": 1})
     assert (of_rank.backend, of_rank.simulated, of_rank.plan) == ("gloo", False, "")
-    for name in _ON_FOUR[1:]:
+    for name in ON_FOUR[1:]:
         of_rank = four.rank(name, 2).mesh
         assert of_rank is not None
         assert (of_rank.dims, of_rank.coordinate) == ({"dp": 2, "tp": 2}, {"dp": 1, "tp": 0})
@@ -147,12 +144,14 @@ def test_what_a_plan_leaves_whole_every_rank_does(two: Traces) -> None:
     assert [here(rank).macs for rank in ranks] == [(whole.totals.macs + head) // 2] * 2
 
 
-@pytest.mark.parametrize("name", ["tensor parallel", "fully sharded", "llama by plan", "llama by transformers"])
+@pytest.mark.parametrize(
+    "name", ["tensor parallel", "fully sharded", "llama by plan", "llama by transformers"]
+)
 def test_the_parts_of_every_tensor_make_the_whole(two: Traces, name: str) -> None:
     assert_parts_make_the_whole(two.ranks(name), two.rank("llama" if "llama" in name else "whole"))
 
 
-@pytest.mark.parametrize("name", _ON_FOUR[1:])
+@pytest.mark.parametrize("name", ON_FOUR[1:])
 def test_the_parts_make_the_whole_on_a_mesh_of_two_dimensions(four: Traces, name: str) -> None:
     assert_parts_make_the_whole(four.ranks(name), four.rank("whole"))
 
@@ -186,7 +185,8 @@ def test_the_bytes_of_all_ranks_make_the_model(two: Traces, four: Traces) -> Non
         ranks = traces.ranks(name)
         copies = 1 if name == "fully sharded" else 2  # of the model
         assert sum(here(rank).parameter_bytes or 0 for rank in ranks) == copies * whole.bytes
-        assert {rank.model.parameters for rank in ranks} == {whole}
+        assert {rank.model.parameters.unique for rank in ranks} == {whole.unique}
+        assert {rank.model.parameters.bytes for rank in ranks} == {whole.bytes}
     # The rows of the vocabulary and the heads are shared; positions, norms, and the biases that are added
     # last are on every rank.
     replicated = _FLOAT * _D * (SIZES["context_length"] + 2 + SIZES["n_layers"] * (4 + 2))
@@ -198,7 +198,7 @@ def test_the_bytes_of_all_ranks_make_the_model(two: Traces, four: Traces) -> Non
         copies = 1 if "sharded" in name else 2
         sharded = four.ranks(name)
         assert sum(here(rank).parameter_bytes or 0 for rank in sharded) == copies * (whole.bytes + replicated)
-        assert {rank.model.parameters for rank in sharded} == {whole}
+        assert {rank.model.parameters.bytes for rank in sharded} == {whole.bytes}
 
 
 def test_a_block_adds_up_its_output_over_the_ranks_twice(two: Traces, four: Traces) -> None:

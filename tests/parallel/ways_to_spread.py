@@ -27,6 +27,15 @@ _BLOCK: dict[str, type[ColwiseParallel] | type[RowwiseParallel]] = {
 }  # fmt: skip
 
 
+# The models of `spread_traces.py`, on two and on four processes.
+ON_TWO = (
+    "whole", "tensor parallel", "tensor parallel, fused", "too long", "fully sharded",
+    "fully sharded, unnamed mesh", "distributed", "distributed, averages", "needs numbers",
+    "llama", "llama by plan", "llama by transformers",
+)  # fmt: skip
+ON_FOUR = ("whole", "tensor parallel, fully sharded", "tensor parallel, distributed", "hybrid")
+
+
 def gpt(**settings: Any) -> GPTModel:
     """A GPT before it is spread; each process makes the same."""
     torch.manual_seed(123)

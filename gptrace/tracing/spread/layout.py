@@ -38,8 +38,8 @@ class Layout:
 def layout_of(module: Module) -> Layout | None:
     """Return how torch has spread a module over processes; None for a module that it has not spread.
 
-    Its parameters may be DTensors, as under tensor parallelism; it may be under FSDP2's `fully_shard`, or in a
-    DistributedDataParallel; or several of these. A mesh without names has dimensions called "fsdp" and "dp"
+    Its parameters may be DTensors, as under tensor parallelism; it may be under FSDP2's `fully_shard`, or in
+    a DistributedDataParallel; or several of these. A mesh without names has dimensions called "fsdp" and "dp"
     where FSDP shards and replicates parameters, and otherwise "dim_0", "dim_1", as torch calls them.
     """
     distributed = torch.distributed
@@ -106,9 +106,11 @@ def parts_here(modules: Iterable[Module]) -> dict[int, Part]:
         for parameter in module._parameters.values():
             if isinstance(parameter, kind):
                 parts.setdefault(id(parameter), _part(parameter))
-            elif hasattr(parameter, "_st_info"):
+            elif parameter is not None and hasattr(parameter, "_st_info"):
                 # DistributedDataParallel takes the part out of a DTensor, and keeps what it knew here.
-                parts[id(parameter)] = Part(parameter, tuple(parameter._st_info.shape), parameter._st_info.mesh)
+                parts[id(parameter)] = Part(
+                    parameter, tuple(parameter._st_info.shape), parameter._st_info.mesh
+                )
     return parts
 
 
@@ -141,7 +143,7 @@ def outside_of_fake_mode(layout: Layout | None) -> Iterator[None]:
 
 
 def loaded(module: str, name: str) -> Any:
-    """Return what a module of torch's defines, if the module is imported; if not, no object is of that kind."""
+    """Return what a module of torch's defines; None if it is not imported: nothing is of that kind."""
     return getattr(sys.modules.get(module), name, None)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -106,8 +106,8 @@ _COLLECTIVES["_c10d_functional_autograd"] = _COLLECTIVES["_c10d_functional"]
 def messages_of(func: Any, args: _Arguments, result: Any, mesh_dims: Mapping[str, str]) -> list[Traffic]:
     """Return the messages that a kernel has sent and received, none for a kernel of another kind.
 
-    `mesh_dims` are the mesh dimensions by the names of their groups. As the size of a message counts the whole
-    tensor: the one that is reduced, the gathered one, the one that is scattered.
+    `mesh_dims` are the mesh dimensions by the names of their groups. The size of a message is that of the
+    whole tensor: the one that is reduced, the gathered one, the one that is scattered.
     """
     collective = _COLLECTIVES.get(func.namespace, {}).get(func.overloadpacket.__name__)
     if collective is None:
@@ -119,6 +119,23 @@ def messages_of(func: Any, args: _Arguments, result: Any, mesh_dims: Mapping[str
         for parts in collective.payload(args, result)
         if parts
     ]
+
+
+def is_awaited_at_once(func: Any, args: _Arguments) -> bool:
+    """Tell whether who calls this kernel waits for its messages before anything else."""
+    for position, argument in enumerate(func._schema.arguments):
+        if argument.name in ("async_op", "asyncOp"):
+            return not (args[position] if position < len(args) else argument.default_value)
+    return False
+
+
+def tensors_in(value: object) -> Iterator[Tensor]:
+    """Yield the tensors in a value of a kernel, and in the lists in it."""
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from tensors_in(item)
 
 
 # The blocks of a model send equal messages.

@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import Any
 
 from gptrace.model.architecture import Architecture
-from gptrace.model.distributed_wrappers import own_class, in_wrapper, wrapped_model
+from gptrace.model.distributed_wrappers import in_wrapper, own_class, wrapped_model
 from gptrace.model.meta_device import meta_parameters
 from gptrace.model.quiet_torch import torch
 from gptrace.tracing.parameters import ParameterRef, named_modules_with_aliases, parameter_refs
@@ -75,7 +75,7 @@ def _copied(module: Module) -> Module:
     memo: dict[int, Any] = {}
     modules = list(module.modules())
     for each in modules:
-        kind = own_class(type(each))
+        kind: Any = own_class(type(each))
         memo[id(each)] = kind.__new__(kind)
         memo |= {id(hooks): type(hooks)() for name in _HOOKS if (hooks := vars(each).get(name)) is not None}
         for value in (*each._parameters.values(), *each._buffers.values(), *vars(each).values()):

@@ -23,8 +23,8 @@ from gptrace.tracing.spread.whole_pass import MeshDims, Pass, pair, run_whole
 
 Module = torch.nn.Module
 _WITHOUT_TWIN = (
-    "the whole of this model could not be run on device meta: costs of the whole are missing, and a shape without "
-    "a local shape is that of this process"
+    "the whole of this model could not be run on device meta: costs of the whole are missing, and a shape "
+    "without a local shape is that of this process"
 )
 
 

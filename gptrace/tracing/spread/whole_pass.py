@@ -6,7 +6,7 @@ Where a pair is missing or its shapes cannot be those of a whole and its part, n
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 from typing import NamedTuple
 
@@ -105,20 +105,18 @@ def pair(real: Pass, whole: Pass | None, dims: MeshDims) -> None:
     twins = {} if whole is None else {call: span for span, call in numbered_calls(whole.spans)}
     for span, call in numbered_calls(real.spans):
         twin = span.twin = twins.get(call)
-        span.inputs = _whole_infos(span.inputs, twin and twin.inputs, dims)
-        span.outputs = _whole_infos(span.outputs, twin and twin.outputs, dims)
+        span.inputs = _whole_infos(span.inputs, twin.inputs if twin else None, dims)
+        span.outputs = _whole_infos(span.outputs, twin.outputs if twin else None, dims)
         operations = real.operations.get(span, ())
         of_twin = _by_occurrence(whole, twin, call)
         for operation, at in zip(operations, numbered_operations(operations, call), strict=True):
             other = of_twin.get(at)
-            operation.inputs = _whole_infos(operation.inputs, other and other.inputs, dims)
-            operation.outputs = _whole_infos(operation.outputs, other and other.outputs, dims)
+            operation.inputs = _whole_infos(operation.inputs, other.inputs if other else None, dims)
+            operation.outputs = _whole_infos(operation.outputs, other.outputs if other else None, dims)
             operation.twin = other
 
 
-def _by_occurrence(
-    whole: Pass | None, twin: Span | None, call: Occurrence
-) -> dict[Occurrence, Operation]:
+def _by_occurrence(whole: Pass | None, twin: Span | None, call: Occurrence) -> dict[Occurrence, Operation]:
     if whole is None or twin is None:
         return {}
     operations = whole.operations.get(twin, ())
@@ -144,6 +142,10 @@ def _whole_info(info: TensorInfo, whole: TensorInfo | None, dims: MeshDims) -> T
         return info  # a DTensor knows itself
     if any(local > size for local, size in zip(info.shape, whole.shape, strict=True)):
         return info
-    split_by = tuple(map(dims.split, whole.shape, info.shape))
-    known = () if None in split_by else split_by
-    return info._replace(shape=whole.shape, local_shape=info.shape, split_by=known)
+    split_by = [dims.split(size, local) for size, local in zip(whole.shape, info.shape, strict=True)]
+    known = tuple(names for names in split_by if names is not None)
+    return info._replace(
+        shape=whole.shape,
+        local_shape=info.shape,
+        split_by=known if len(known) == len(split_by) else (),  # all of it or nothing
+    )
