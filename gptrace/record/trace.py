@@ -8,6 +8,7 @@ from msgspec import Meta, field
 from msgspec.structs import force_setattr
 
 from gptrace.record.base import Count, Positive, Record, Report, Versions, about
+from gptrace.record.mesh import Here, Mesh
 from gptrace.record.model import Buffers, ModelInfo, ParameterTotals
 from gptrace.record.tokens import Ids, Padding, PromptText, Token, Truncated
 from gptrace.record.topk import Candidate, Temperature
@@ -19,6 +20,7 @@ Shape = tuple[Count, ...]
 Dims = Annotated[tuple[str, ...], about("names of the axes; a size in digits where nothing names it")]
 Seconds = Annotated[float, Meta(ge=0)]
 Macs = Annotated[Count | None, about("multiply-accumulates in matrix products, convolutions and attention")]
+OfThisRank = Annotated[Here | None, about("the part of this rank, where the model is spread over several")]
 UnknownMacs = Annotated[tuple[str, ...], about("kernels of unknown cost, which are not in macs")]
 
 
@@ -64,6 +66,14 @@ class TensorSpec(Record, frozen=True):
     dtype: Annotated[str, about("dtype, as torch calls it")]
     device: Annotated[str, about("device, as torch calls it")]
     local_shape: Annotated[Shape | None, about("this process's part of a tensor spread over several")] = None
+    split_by: Annotated[
+        tuple[tuple[str, ...], ...],
+        about("for each axis, the mesh dimensions that split it, the outermost first"),
+    ] = ()
+    placements: Annotated[
+        dict[str, str] | None,
+        about("mesh dimension to Shard(…), Replicate() or Partial(…), as torch writes it"),
+    ] = None
     statistics: Annotated[Statistics | None, about("figures of its values, if they were measured")] = None
     origin: Annotated[
         Origin | None,
@@ -107,6 +117,7 @@ class OpCall(Record, _HasCost, frozen=True):
     macs_unknown: UnknownMacs = ()
     failed: Annotated[bool, about("absent where it did not raise")] = False
     cell: Annotated[Positive | None, about("number of the cell, where the line is in a notebook")] = None
+    here: OfThisRank = None
 
 
 class ParameterCount(Record, frozen=True):
@@ -141,6 +152,7 @@ class ModuleCall(Record, _HasCost, frozen=True):
     peak_bytes: Annotated[Count | None, about("peak memory of activations while it ran")] = None
     ops: Annotated[tuple[OpCall, ...], about("the operations of this call, if they were recorded")] = ()
     failed: Annotated[bool, about("absent where it did not raise")] = False
+    here: OfThisRank = None
 
 
 class FlowStep(Record, frozen=True):
@@ -198,6 +210,7 @@ class Totals(Record, _HasCost, frozen=True):
     macs_unknown: UnknownMacs = ()
     peak_bytes: Annotated[Count | None, about("peak memory of activations")] = None
     ops: Annotated[Count | None, about("number of operations")] = None
+    here: OfThisRank = None
 
 
 class Trace(Report, frozen=True, tag_field="schema", tag="gptrace.trace/1"):
@@ -218,6 +231,7 @@ class Trace(Report, frozen=True, tag_field="schema", tag="gptrace.trace/1"):
     notes: Annotated[tuple[str, ...], about("remarks on the trace, such as axes without a name")]
     error: Annotated[Failure | None, about("the exception that ended the run, or null")]
     logits_per_position: Annotated[Count | None, about("number of logits at one position")] = None
+    mesh: Annotated[Mesh | None, about("the devices that the model is spread over, where it is")] = None
 
     @classmethod
     def pending(cls) -> Trace:
