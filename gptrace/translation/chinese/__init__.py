@@ -11,6 +11,7 @@ that no code uses.
 from __future__ import annotations
 
 from gptrace.translation.chinese.command_line import COMMAND_LINE, PARSER
+from gptrace.translation.chinese.meshes import MESH_REPORTS, MESHES
 from gptrace.translation.chinese.models import MODELS
 from gptrace.translation.chinese.pages import PAGES
 from gptrace.translation.chinese.pictures import PICTURE_REPORTS, PICTURES
@@ -41,8 +42,8 @@ STRUCTURE: dict[str, str] = {
 }
 MESSAGES: dict[str, str] = {
     **COMMAND_LINE, **PARSER, **MODELS, **WEIGHTS, **TEXTS, **PREDICTIONS, **TRACES, **DIAGNOSIS,
-    **PAGES, **PICTURES, **STRUCTURE,
+    **PAGES, **PICTURES, **MESHES, **STRUCTURE,
 }  # fmt: skip
-REPORTS: dict[str, str] = {**REPORT_TEXTS, **PICTURE_REPORTS}
+REPORTS: dict[str, str] = {**REPORT_TEXTS, **PICTURE_REPORTS, **MESH_REPORTS}
 
 __all__ = ["MESSAGES", "PARSER", "REPORTS", "STRUCTURE"]
