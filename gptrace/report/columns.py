@@ -86,7 +86,7 @@ def _heres(row: CallRow) -> list[Here]:
 
 
 def _local(row: CallRow) -> str:
-    return local_text(row.op or row.call, row.mesh_sizes)
+    return local_text(row.op or row.call, {} if row.mesh is None else row.mesh.dims)
 
 
 def _sent(row: CallRow) -> str:
@@ -94,11 +94,16 @@ def _sent(row: CallRow) -> str:
 
 
 def _time(row: CallRow) -> str:
-    return NOTHING if row.op is not None else _milliseconds(sum(call.seconds for call in row.calls))
+    return _milliseconds(sum(call.seconds for call in row.calls)) if _is_timed(row) else NOTHING
 
 
 def _own_time(row: CallRow) -> str:
-    return NOTHING if row.op is not None else _milliseconds(row.own_seconds)
+    return _milliseconds(row.own_seconds) if _is_timed(row) else NOTHING
+
+
+def _is_timed(row: CallRow) -> bool:
+    """Tell whether there is a time to show; that of a simulation is not that of the model."""
+    return row.op is None and not (row.mesh is not None and row.mesh.simulated)
 
 
 def _milliseconds(seconds: float) -> str:

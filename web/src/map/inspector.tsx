@@ -48,7 +48,7 @@ export function Inspector({ index, state, dispatch, say }: InspectorProps) {
       {operation ? (
         <Operation {...{ operation, say }} path={call?.path ?? ""} />
       ) : call && node.kind === "module" ? (
-        <Module {...{ call, say }} />
+        <Module {...{ call, say }} hasTime={index.isTimed} />
       ) : (
         <Loose {...{ index, node, say }} />
       )}
@@ -66,7 +66,7 @@ export function Inspector({ index, state, dispatch, say }: InspectorProps) {
   );
 }
 
-function Module({ call, say }: { call: ModuleCall; say: Say }) {
+function Module({ call, hasTime, say }: { call: ModuleCall; hasTime: boolean; say: Say }) {
   const { parameters } = call;
   const isDivided = parameters.own !== parameters.total && parameters.own > 0;
   const count = isDivided
@@ -88,7 +88,7 @@ function Module({ call, say }: { call: ModuleCall; say: Say }) {
           [say(INSPECTOR.parameters), count],
           [say(INSPECTOR.bytes), parameters.total > 0 ? readableBytes(parameters.bytes) : ""],
           [say(INSPECTOR.macs), macsOf(call, say)],
-          [say(INSPECTOR.time), readableSeconds(call.seconds)],
+          [say(INSPECTOR.time), hasTime ? readableSeconds(call.seconds) : ""],
           [say(INSPECTOR.peak), call.peak_bytes == null ? "" : readableBytes(call.peak_bytes)],
           ...factsHere(call.here, say),
           ...kindsOf([...call.inputs, ...call.outputs], say),

@@ -3,6 +3,7 @@ import { figure, grouped, readableBytes, readableSeconds } from "../numbers";
 import { shapeText } from "../parts/shape";
 import { splitNames } from "../parts/split";
 import type { Here, ModuleCall, OpCall, Page, Statistics, TensorSpec } from "../record";
+import { isTimed } from "../page_index";
 import { visible } from "../visible";
 import { TABLE } from "../words/table";
 import type { Said } from "../words/say";
@@ -38,7 +39,7 @@ export interface Column {
 
 /** All rows in order of execution: an operation stands before the call that it precedes. */
 export function rowsOf(page: Page, withOperations: boolean): Row[] {
-  const rows = page.trace.calls.map((call) => ({ place: call.index, row: rowOfCall(call) }));
+  const rows = page.trace.calls.map((call) => ({ place: call.index, row: rowOfCall(call, isTimed(page.trace)) }));
   if (!withOperations) return rows.map(({ row }) => row);
   const operations = page.trace.calls.flatMap((call) =>
     (call.ops ?? []).map((operation, number) => ({
@@ -49,7 +50,7 @@ export function rowsOf(page: Page, withOperations: boolean): Row[] {
   return [...rows, ...operations].sort((a, b) => a.place - b.place).map(({ row }) => row);
 }
 
-function rowOfCall(call: ModuleCall): Row {
+function rowOfCall(call: ModuleCall, hasTime: boolean): Row {
   return {
     call: call.index,
     operation: null,
@@ -62,7 +63,7 @@ function rowOfCall(call: ModuleCall): Row {
     parameters: call.parameters.total,
     macs: call.macs ?? null,
     hasUnknownMacs: (call.macs_unknown ?? []).length > 0,
-    seconds: call.seconds,
+    seconds: hasTime ? call.seconds : null,
     bytes: call.peak_bytes ?? null,
     statistics: call.outputs[0]?.statistics ?? null,
     here: call.here ?? null,
