@@ -48,13 +48,13 @@ def test_a_simulation_knows_one_rank_and_turns_long_meshes_like_pages(opened: Op
 
 def test_the_map_and_the_inspector_show_how_axes_are_split(opened: Opened) -> None:
     shown = pages.shown(opened, pages.spread())
-    assert "Embedding ⇄ tp" in shown.locator("svg.map").inner_text()
+    assert "Embedding ⇄ tp" in (shown.locator("svg.map").text_content() or "")
     pages.press(shown, "/")
     shown.keyboard.type("W_query")
     pages.press(shown, "Enter")
     details = shown.locator("aside.inspector")
     assert "this rank: [batch 1, seq_len 4, emb_dim/tp 12] tp: Shard(2)" in details.inner_text()
-    assert "emb_dim/tp" in shown.locator("svg.map").inner_text()
+    assert "emb_dim/tp" in (shown.locator("svg.map").text_content() or "")
     pages.press(shown, "/")
     shown.keyboard.type("out_proj")
     pages.press(shown, "Enter")

@@ -85,8 +85,7 @@ def _of_call(
     if not below:
         parameters, macs = call.parameters.total, call.macs
         if is_column or is_row:
-            parameters = shard_size(parameters, tp, place)
-            macs = macs and shard_size(macs, tp, place)
+            parameters, macs = _share(call, is_column, tp, place)
         parameters = shard_size(parameters, dims.get("fsdp", 1), coordinate.get("fsdp", 0))
     elif call.path.rpartition(".")[2].isdigit() and dims.get("fsdp", 1) > 1:
         gathered = _FLOAT32 * parameters * dims["fsdp"]
@@ -100,6 +99,17 @@ def _of_call(
         traffic=counted(traffic),
     )
     return replace(call, inputs=inputs, outputs=outputs, here=here)
+
+
+def _share(call: ModuleCall, is_column: bool, tp: int, place: int) -> tuple[int, int | None]:
+    """The parameters and the MACs of a rank: of the matrix its rows or columns, and a bias beside columns."""
+    width = call.outputs[0].shape[-1]
+    height = call.parameters.total // width if call.type == "Embedding" else call.inputs[0].shape[-1]
+    bias = call.parameters.total - width * height
+    size = width if is_column else height
+    part = shard_size(size, tp, place)
+    parameters = width * height * part // size + (bias * part // size if is_column else bias)
+    return parameters, None if call.macs is None else call.macs * part // size
 
 
 def _split(spec: TensorSpec, parts: int, number: int) -> TensorSpec:
