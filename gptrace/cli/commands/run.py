@@ -23,6 +23,7 @@ from gptrace.cli.options.display import (
     Type,
 )
 from gptrace.cli.options.groups import ModelOptions, OutputOptions, TextOptions, Truncate
+from gptrace.cli.options.mesh import MeshOptions
 from gptrace.cli.options.prediction import K, Temperature
 from gptrace.cli.output import PICTURES, CommandResult, Destination
 from gptrace.cli.saved import difference_result, read_trace
@@ -35,7 +36,7 @@ from gptrace.verify.diff import DEFAULT_ATOL, DEFAULT_RTOL, diff_traces, measure
 
 
 def run(
-    text: TextOptions, model: ModelOptions, output: OutputOptions,
+    text: TextOptions, model: ModelOptions, mesh: MeshOptions, output: OutputOptions,
     truncate: Truncate = False, k: K = None, temperature: Temperature = 1.0, ops: Ops = False,
     columns: Columns = None, only: Only = None, kind: Type = None, full: FullTrace = False,
     depth: Depth = None, expect: Expect = None, rtol: Rtol = DEFAULT_RTOL, atol: Atol = DEFAULT_ATOL,
@@ -56,12 +57,16 @@ def run(
     session, prompts = model.session(), text.source()
     if expected is None and destination.format == "html":
         language = destination.language
-        traced = session.traced_page(prompts, truncate=truncate, k=k, temperature=temperature, lang=language)
+        traced = session.traced_page(
+            prompts, truncate=truncate, k=k, temperature=temperature, lang=language, **mesh.given()
+        )
         failure = traced.error or _without_next_token(traced.page.trace, model, destination)
         return _page_result(traced.page, failure, destination, opens=opens)
     try:
         measures = _measures(names, ops or destination.is_picture, expected)
-        trace = session.trace(prompts, truncate=truncate, k=k, temperature=temperature, measure=measures)
+        trace = session.trace(
+            prompts, truncate=truncate, k=k, temperature=temperature, measure=measures, **mesh.given()
+        )
         failure = _without_next_token(trace, model, destination)
     except GptraceError as error:
         if not isinstance(error.trace, Trace):

@@ -17,6 +17,7 @@ from gptrace.translation.chinese.pages import PAGES
 from gptrace.translation.chinese.pictures import PICTURE_REPORTS, PICTURES
 from gptrace.translation.chinese.predictions import PREDICTIONS, TEXTS
 from gptrace.translation.chinese.reports import REPORTS as REPORT_TEXTS
+from gptrace.translation.chinese.sharding import SHARDING
 from gptrace.translation.chinese.traces import DIAGNOSIS, TRACES
 from gptrace.translation.chinese.weights import WEIGHTS
 
@@ -41,7 +42,7 @@ STRUCTURE: dict[str, str] = {
     "Input/output error": "读写出错",
 }
 MESSAGES: dict[str, str] = {
-    **COMMAND_LINE, **PARSER, **MODELS, **WEIGHTS, **TEXTS, **PREDICTIONS, **TRACES, **DIAGNOSIS,
+    **COMMAND_LINE, **PARSER, **MODELS, **WEIGHTS, **TEXTS, **PREDICTIONS, **TRACES, **DIAGNOSIS, **SHARDING,
     **PAGES, **PICTURES, **MESHES, **STRUCTURE,
 }  # fmt: skip
 REPORTS: dict[str, str] = {**REPORT_TEXTS, **PICTURE_REPORTS, **MESH_REPORTS}
