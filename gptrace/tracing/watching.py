@@ -17,6 +17,8 @@ from gptrace.tracing.inferred_names import InferredAxisNames, infer_axis_names
 from gptrace.tracing.line_recorder import LineRecorder
 from gptrace.tracing.recorder import SpanRecorder
 from gptrace.tracing.span import Span
+from gptrace.tracing.spread.layout import outside_of_fake_mode
+from gptrace.tracing.spread.whole import understand_spread
 
 Module = torch.nn.Module
 
@@ -103,15 +105,22 @@ def _assemble(
     check: str,
 ) -> Trace:  # fmt: skip
     """Return the trace; if the block failed, a failure in here must not hide that exception."""
+    # After Ctrl-C the user waits for the end: run nothing again.
+    may_run = error is None or isinstance(error, Exception)
+    with outside_of_fake_mode(recorder.layout):
+        spread = understand_spread(recorder, architecture, needs_twin=by_copy, may_run=may_run)
+        module = recorder.module if spread is None else spread.twin
 
-    def infer_names(spans: list[Span]) -> InferredAxisNames:
-        if error is not None and not isinstance(error, Exception):
-            return InferredAxisNames(None)  # after Ctrl-C the user waits for the end: run nothing again
-        return infer_axis_names(recorder, architecture, spans, by_copy=by_copy, failed=error is not None)
+        def infer_names(spans: list[Span]) -> InferredAxisNames:
+            if not may_run:
+                return InferredAxisNames(None)
+            return infer_axis_names(
+                recorder, architecture, spans, copied=module if by_copy else None, failed=error is not None
+            )
 
-    try:
-        return assemble_trace(recorder, error, infer_names, check)
-    except Exception:
-        if error is None:
-            raise
-        return assemble_trace(recorder, error, lambda _: InferredAxisNames(None), check)
+        try:
+            return assemble_trace(recorder, error, infer_names, check, spread)
+        except Exception:
+            if error is None:
+                raise
+            return assemble_trace(recorder, error, lambda _: InferredAxisNames(None), check, spread)

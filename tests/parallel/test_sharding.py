@@ -3,28 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
-from tests.support import environment
+from tests.parallel.torchrun import torchrun
 
 pytestmark = [pytest.mark.slow, pytest.mark.processes]
-
-
-def torchrun(script: str, processes: int) -> str:
-    """Run a script beside this file in several processes; return what it prints."""
-    folder = Path(__file__).parent
-    outcome = subprocess.run(
-        [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}",
-         str(folder / script)],
-        env=environment(PYTHONPATH=str(folder.parents[1]), OMP_NUM_THREADS="1"), capture_output=True,
-        text=True, timeout=300, check=False,
-    )  # fmt: skip
-    assert outcome.returncode == 0, outcome.stderr
-    return outcome.stdout
 
 
 def test_a_gpt_that_is_spread_over_four_processes_gives_the_same_logits() -> None:
