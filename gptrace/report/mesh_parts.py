@@ -11,10 +11,14 @@ from gptrace.report.parts import Line, Lines, Part, Table, line
 from gptrace.report.safe_text import visible
 from gptrace.report.shards import NOTHING, by_kind
 from gptrace.report.table_data import Column, TableData
-from gptrace.translation import joined, recorded, words
+from gptrace.translation import joined, words
 from gptrace.wording import readable_bytes
 
 _PLANS = {"built in": words("the built-in plan"), "transformers": words("the plan of transformers")}
+# What a rank may differ in, as the record calls it.
+_FACTS = {
+    name: words(name) for name in ("versions", "calls", "outputs", "macs", "traffic", "predictions", "none")
+}
 _DIFFERING_SHOWN = 10
 _GIB = 1 << 30
 
@@ -191,10 +195,9 @@ def _as_it_is(text: str) -> str:
 def _differing(differences: Sequence[RankDifference]) -> list[Line]:
     lines = []
     for each in differences[:_DIFFERING_SHOWN]:
-        what = recorded(visible(each.what))
+        what, here, there = (_FACTS.get(text, visible(text)) for text in (each.what, each.here, each.there))
         if each.path:
             what = words("{} of {}", what, visible(each.path))
-        here, there = visible(each.here), visible(each.there)
         lines.append(
             line(
                 words("rank {} differs from rank 0: {} {}, there {}", each.rank, what, here, there), "failed"

@@ -7,9 +7,15 @@ MESHES: dict[str, str] = {
     "spread the model: gptrace run --mesh tp=2 --columns {} -o FILE.json": (
         "请把模型分散开：gptrace run --mesh tp=2 --columns {} -o FILE.json"
     ),
+    "the model is spread over devices; without --mesh, this is measured on one": (
+        "模型分散在多个设备上；不用 --mesh 时，可以在一个设备上测量"
+    ),
 }
 MESH_REPORTS: dict[str, str] = {
     # the header
+    "none: a simulation has shapes but no numbers, so there are no next tokens": (
+        "无：模拟时只有形状，没有数，所以不能预测下一个 token"
+    ),
     "mesh": "设备网格",
     "rank": "rank",
     " × ": " × ",
@@ -20,7 +26,7 @@ MESH_REPORTS: dict[str, str] = {
     "spread by {}": "切分方案：{}",
     "the built-in plan": "内置",
     "the plan of transformers": "transformers 自带",
-    "this rank: {} of {} parameters": "本 rank 持有参数 {}，共 {}",
+    "this rank: {} of {} parameters": "本 rank 持有的参数：{} / {}",
     # columns, and what is in them
     "Here": "本 rank",
     "Sent": "通信",
@@ -52,6 +58,13 @@ MESH_REPORTS: dict[str, str] = {
     "Peak of activations": "激活值峰值",
     "Bytes of messages": "消息字节",
     "rank {} differs from rank 0: {} {}, there {}": "rank {0} 与 rank 0 不同：{1}，这里是 {2}，那里是 {3}",
+    "macs": "MACs",
+    "versions": "版本",
+    "calls": "调用",
+    "outputs": "输出",
+    "traffic": "通信",
+    "predictions": "预测",
+    "none": "无",
     "… {} more differences between ranks": "… rank 之间还有 {} 处不同",
     "of a forward pass alone: no gradients, no optimizer, no overhead of an allocator, no overlap of messages"
     " with work, no time": "只算前向传播：不含梯度、优化器、内存分配器的开销，也不考虑通信与计算的重叠和时间",

@@ -5,7 +5,7 @@ import { trafficGroups } from "../parts/traffic";
 import type { Here, Mesh, Trace } from "../record";
 import { visible } from "../visible";
 import { MESH } from "../words/mesh";
-import type { Say } from "../words/say";
+import type { Said, Say } from "../words/say";
 import { Lead } from "./common/lead";
 import { gridOf, placeText } from "./mesh/places";
 import { RankGrid } from "./mesh/rank_grid";
@@ -91,8 +91,20 @@ function leadOf(trace: Trace, mesh: Mesh, say: Say): string {
   ].join(" ");
 }
 
+/** What a rank may differ in, as the record calls it. */
+const FACTS: Record<string, Said> = {
+  versions: MESH.versions,
+  calls: MESH.calls,
+  outputs: MESH.outputs,
+  macs: MESH.macs,
+  traffic: MESH.trafficOfCall,
+  predictions: MESH.predictions,
+  none: MESH.none,
+};
+
 function Differing({ mesh, say }: { mesh: Mesh; say: Say }) {
   if ((mesh.differing ?? []).length === 0) return null;
+  const told = (text: string) => (FACTS[text] ? say(FACTS[text]) : visible(text));
   return (
     <section class="mesh-part">
       <h3>{say(MESH.differing)}</h3>
@@ -101,9 +113,9 @@ function Differing({ mesh, say }: { mesh: Mesh; say: Say }) {
           <li key={at} class="verdict-bad">
             {say(MESH.difference, {
               number: rank,
-              what: path ? say(MESH.at, { what: visible(what), path: visible(path) }) : visible(what),
-              here: visible(here),
-              there: visible(there),
+              what: path ? say(MESH.at, { what: told(what), path: visible(path) }) : told(what),
+              here: told(here),
+              there: told(there),
             })}
           </li>
         ))}

@@ -50,6 +50,12 @@ export const MESH = {
   macs: ["MACs", "MACs"],
   differing: ["Ranks that differ from rank 0", "与 rank 0 不同的 rank"],
   difference: ["rank {number}: {what} {here}, on rank 0 {there}", "rank {number}：{what} 是 {here}，rank 0 上是 {there}"],
+  versions: ["versions", "版本"],
+  calls: ["calls", "调用"],
+  outputs: ["outputs", "输出"],
+  trafficOfCall: ["traffic", "通信"],
+  predictions: ["predictions", "预测"],
+  none: ["none", "无"],
   at: ["{what} of {path}", "{path} 的 {what}"],
   limits: [
     "Of a forward pass alone: no gradients, no optimizer, no overhead of an allocator, no overlap of messages with work, no time.",
