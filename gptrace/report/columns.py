@@ -214,16 +214,20 @@ def check_columns(trace: Trace, columns: Sequence[str], name: str) -> None:
     """Raise an OptionError for a column that a trace, called `name`, has no measurement for."""
     held = measured_columns(trace)
     missing = [key for key in columns if key in COLUMNS and COLUMNS[key].measure and key not in held]
-    of_spread = [key for key in columns if key in COLUMNS and COLUMNS[key].of_spread]
+    if trace.mesh is None:
+        refuse_columns_of_spread(columns, name)
     # "all" is all that there is; a trace that failed may hold less than was asked for.
-    if set(columns) == set(ALL_COLUMNS):
-        return
-    if of_spread and trace.mesh is None:
-        hint = f"spread the model: gptrace run --mesh tp=2 --columns {','.join(columns)} -o FILE.json"
-        raise OptionError(f"{name} is of a model on one device, without {', '.join(of_spread)}", hint)
-    if missing and trace.error is None:
+    if missing and set(columns) != set(ALL_COLUMNS) and trace.error is None:
         hint = f"measure it: gptrace run --columns {','.join(missing)} -o FILE.json"
         raise OptionError(f"{name} holds no {', '.join(missing)}", hint)
+
+
+def refuse_columns_of_spread(columns: Sequence[str], name: str) -> None:
+    """Raise an OptionError for a column that only a spread model has: the trace `name` is of another."""
+    of_spread = [key for key in columns if key in COLUMNS and COLUMNS[key].of_spread]
+    if of_spread and set(columns) != set(ALL_COLUMNS):  # "all" is all that there is
+        hint = f"spread the model: gptrace run --mesh tp=2 --columns {','.join(columns)} -o FILE.json"
+        raise OptionError(f"{name} is of a model on one device, without {', '.join(of_spread)}", hint)
 
 
 def measured_columns(trace: Trace) -> tuple[str, ...]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from msgspec.structs import replace
+
 from tests.browser import pages
 from tests.browser.opened import Opened, cut_texts, violations
 
@@ -44,6 +46,19 @@ def test_a_simulation_knows_one_rank_and_turns_long_meshes_like_pages(opened: Op
     shown.get_by_role("button", name="Later rows").click()
     assert shown.locator(".mesh-grid tbody th").first.inner_text() == "fsdp 32"
     assert "ms" not in shown.locator(".facts").all_inner_texts()
+
+
+def test_a_dimension_of_a_million_ranks_is_broken_into_rows(opened: Opened) -> None:
+    page = pages.spread()
+    mesh = page.trace.mesh
+    assert mesh is not None
+    long = replace(mesh, dims={"dp": 1_000_001}, rank=1_000_000, coordinate={"dp": 1_000_000}, ranks=())
+    shown = pages.shown(opened, replace(page, trace=replace(page.trace, mesh=long)), hash="#view=mesh")
+    assert shown.locator(".mesh-grid tbody tr").count() == 1 + 62_500 % 32
+    assert shown.locator(".mesh-grid tbody th").last.inner_text() == "1000000"
+    assert shown.locator(".mesh-grid tbody tr").last.locator("td").all_inner_texts() == [
+        shown.locator(".this-rank").inner_text()
+    ]
 
 
 def test_the_map_and_the_inspector_show_how_axes_are_split(opened: Opened) -> None:

@@ -146,6 +146,9 @@ def test_a_kept_trace_is_shown_again(simulated: Trace, whole: Trace, cli: Cli, t
     cli("show", str(whole_file), "--columns", "here,macs").is_error(
         2, "is of a model on one device, without here", "gptrace run --mesh tp=2 --columns here,macs -o FILE"
     )
+    cli("run", "Hello", "-m", "tiny", "--columns", "sent").is_error(
+        2, "the trace is of a model on one device, without sent", "gptrace run --mesh tp=2 --columns sent"
+    )
     outcome = cli("diff", str(spread_file), str(whole_file))
     assert "mesh" in outcome.out
 

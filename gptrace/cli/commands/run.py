@@ -31,7 +31,7 @@ from gptrace.errors import NAMES_ORIGIN, GptraceError, OptionError, RunError, ab
 from gptrace.measures import Measures
 from gptrace.record import Page, Trace
 from gptrace.report import View
-from gptrace.report.columns import measures_for, parse_columns
+from gptrace.report.columns import measures_for, parse_columns, refuse_columns_of_spread
 from gptrace.verify.diff import DEFAULT_ATOL, DEFAULT_RTOL, diff_traces, measured
 
 
@@ -51,6 +51,8 @@ def run(
     destination = output.page_destination() if opens else output.destination(PICTURES)
     with about_option("columns"):
         names = parse_columns(columns) if columns is not None else ()
+        if mesh.mesh is None:
+            refuse_columns_of_spread(names, "the trace")
     destination.check_landscape(landscape)
     _check_expect(expect, output.file, opens=opens)
     expected = read_trace(str(expect)) if expect is not None else None

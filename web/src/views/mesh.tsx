@@ -79,7 +79,7 @@ function leadOf(trace: Trace, mesh: Mesh, say: Say): string {
   const dims = grid.names.map((name, at) => `${visible(name)} ${grid.sizes[at]}`).join(" × ");
   const how = mesh.simulated ? say(MESH.simulated) : say(MESH.measured, { backend: visible(mesh.backend) });
   const place = visible(placeText(grid, mesh.rank));
-  const count = (grid.rows * grid.columns).toLocaleString("en");
+  const count = grid.count.toLocaleString("en");
   const plans: Record<string, string> = { "built in": say(MESH.builtIn), transformers: say(MESH.transformers) };
   const bytes = trace.totals.here?.parameter_bytes;
   return [

@@ -8,7 +8,7 @@ import type { Say } from "../../words/say";
 import { Bar } from "../common/bar";
 import { useRoving } from "../common/roving";
 import { ScrollBox } from "../common/scroll_box";
-import { isPeer, placeText, rowName, type MeshGrid } from "./places";
+import { columnName, isPeer, placeText, rowName, type MeshGrid } from "./places";
 
 /** Rows that are drawn at once. */
 const ROWS = 32;
@@ -33,9 +33,9 @@ export function RankGrid({ mesh, grid, facts, chosen, choose, along, kinds, say 
   const rows = Array.from({ length: Math.min(ROWS, grid.rows - first) }, (_, at) => first + at);
   const columns = Array.from({ length: grid.columns }, (_, at) => at);
   const most = Math.max(1, ...[...facts.values()].map((here) => here.parameter_bytes ?? 0));
-  const last = grid.names.at(-1) ?? "";
   const cell = (row: number, column: number) => {
     const rank = row * grid.columns + column;
+    if (rank >= grid.count) return null;
     const [isHere, bytes] = [rank === mesh.rank, facts.get(rank)?.parameter_bytes];
     const isMarked = along !== "" && isPeer(grid, mesh.rank, rank, along);
     const remarks = [
@@ -80,7 +80,7 @@ export function RankGrid({ mesh, grid, facts, chosen, choose, along, kinds, say 
               <td />
               {columns.map((column) => (
                 <th scope="col" key={column}>
-                  {visible(last)} {column}
+                  {visible(columnName(grid, column))}
                 </th>
               ))}
             </tr>
