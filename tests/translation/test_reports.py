@@ -16,8 +16,8 @@ from tests.models.spread import spread
 # Terms that Chinese texts about models use as they are, and titles that are names.
 TERMS = {
     "Bytes", "Dtype", "Logit", "Logits", "MACs", "MiB", "KiB", "NaN", "PATH", "Token", "batch", "block",
-    "context", "dtype", "head", "inf", "key", "lens", "logit", "logits", "nat", "prompt", "query", "rank", "softmax",
-    "surprisal", "token", "value", "view",
+    "context", "dtype", "head", "inf", "key", "lens", "logit", "logits", "nat", "prompt", "query", "rank",
+    "softmax", "surprisal", "token", "value", "view",
 }  # fmt: skip
 
 

@@ -175,6 +175,7 @@ function Tensors({ title, tensors, say }: { title: string; tensors: readonly Ten
 /** The part of this rank: its shape, and how torch places it. */
 function LocalShape({ tensor, shape, say }: { tensor: TensorSpec; shape: readonly number[]; say: Say }) {
   const placements = Object.entries(tensor.placements ?? {}).map(([dim, how]) => `${dim}: ${how}`);
+  if (placements.length === 0 && shape.join() === tensor.shape.join()) return null;
   return (
     <span class="local-shape">
       {say(INSPECTOR.here)} <Shape dims={tensor.dims} shape={shape} splitBy={tensor.split_by ?? []} />
