@@ -10,6 +10,7 @@ from typing import Annotated
 from msgspec.structs import replace
 
 from gptrace.record.base import Count, Positive, Record, about
+from gptrace.record.cost import HasCost
 
 Coordinate = Annotated[
     dict[str, Count], about("place of the rank in the mesh: its number along each dimension")
@@ -68,8 +69,11 @@ def counted(messages: Iterable[Traffic]) -> tuple[Traffic, ...]:
     return tuple(replace(message, count=count) for message, count in counts.items())
 
 
-class Here(Record, frozen=True):
-    """The part of one rank in a module, an operation or the whole model; only what was measured is there."""
+class Here(Record, HasCost, frozen=True):
+    """The part of one rank in a module, an operation or the whole model; only what was measured is there.
+
+    Of a call, with that of the calls inside it.
+    """
 
     macs: Annotated[Count | None, about("multiply-accumulates of this rank")] = None
     macs_unknown: Annotated[tuple[str, ...], about("kernels of unknown cost, which are not in macs")] = ()

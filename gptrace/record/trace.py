@@ -8,6 +8,7 @@ from msgspec import Meta, field
 from msgspec.structs import force_setattr
 
 from gptrace.record.base import Count, Positive, Record, Report, Versions, about
+from gptrace.record.cost import HasCost, Macs, UnknownMacs
 from gptrace.record.mesh import Here, Mesh
 from gptrace.record.model import Buffers, ModelInfo, ParameterTotals
 from gptrace.record.tokens import Ids, Padding, PromptText, Token, Truncated
@@ -18,10 +19,12 @@ if TYPE_CHECKING:
 
 Shape = tuple[Count, ...]
 Dims = Annotated[tuple[str, ...], about("names of the axes; a size in digits where nothing names it")]
+SplitBy = Annotated[
+    tuple[tuple[str, ...], ...],
+    about("for each axis, the mesh dimensions that split it, the outermost first; empty if none is split"),
+]
 Seconds = Annotated[float, Meta(ge=0)]
-Macs = Annotated[Count | None, about("multiply-accumulates in matrix products, convolutions and attention")]
 OfThisRank = Annotated[Here | None, about("the part of this rank, where the model is spread over several")]
-UnknownMacs = Annotated[tuple[str, ...], about("kernels of unknown cost, which are not in macs")]
 
 
 class Statistics(Record, frozen=True):
@@ -66,10 +69,7 @@ class TensorSpec(Record, frozen=True):
     dtype: Annotated[str, about("dtype, as torch calls it")]
     device: Annotated[str, about("device, as torch calls it")]
     local_shape: Annotated[Shape | None, about("this process's part of a tensor spread over several")] = None
-    split_by: Annotated[
-        tuple[tuple[str, ...], ...],
-        about("for each axis, the mesh dimensions that split it, the outermost first"),
-    ] = ()
+    split_by: SplitBy = ()
     placements: Annotated[
         dict[str, str] | None,
         about("mesh dimension to Shard(…), Replicate() or Partial(…), as torch writes it"),
@@ -83,27 +83,7 @@ class TensorSpec(Record, frozen=True):
     ] = field(default=None, name="from")
 
 
-class Cost(Record, frozen=True):
-    """Multiply-accumulates (MACs); `unknown` names the kernels whose cost is not in `macs`."""
-
-    macs: int
-    unknown: tuple[str, ...] = ()
-
-
-class _HasCost:
-    """A record with the fields `macs` and `macs_unknown`."""
-
-    __slots__ = ()
-    macs: int | None
-    macs_unknown: tuple[str, ...]
-
-    @property
-    def cost(self) -> Cost | None:
-        """The MACs, where they were counted."""
-        return None if self.macs is None else Cost(self.macs, self.macs_unknown)
-
-
-class OpCall(Record, _HasCost, frozen=True):
+class OpCall(Record, HasCost, frozen=True):
     """One functional operation, between the calls of modules."""
 
     name: Annotated[str, about("name of the operation, as torch calls it")]
@@ -129,7 +109,7 @@ class ParameterCount(Record, frozen=True):
     bytes: Annotated[Count, about("of total")]
 
 
-class ModuleCall(Record, _HasCost, frozen=True):
+class ModuleCall(Record, HasCost, frozen=True):
     """One call of one module; a module called twice has two of these.
 
     Calls are in order of entry, so a parent stands before its children. Times, costs and memory include the
@@ -200,7 +180,7 @@ class Failure(Record, frozen=True):
     inputs: Annotated[tuple[TensorSpec, ...], about("the tensors that the module got")]
 
 
-class Totals(Record, _HasCost, frozen=True):
+class Totals(Record, HasCost, frozen=True):
     """Sums over the trace, as far as they were measured."""
 
     calls: Annotated[Count, about("number of calls")]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from gptrace.measures import SHAPES_ONLY, Measures
 from gptrace.model.architecture import Architecture
@@ -61,28 +61,31 @@ def record_trace(
     measures: Measures = SHAPES_ONLY,
     check: str = "gptrace.check(model)",
     lines: LineRecorder | None = None,
+    running: AbstractContextManager[object] | None = None,
 ) -> Iterator[Trace]:
     """Record as `watch` does; `architecture` and `by_copy` are explained in `infer_axis_names`.
 
     `check` is the command that checks the model, for notes. `lines` follows the lines of the model's code;
-    their tensors are among the operations of the trace. Interrupts are held in the block, and allowed by
+    their tensors are among the operations of the trace. The block is in the context `running`, around the
+    modes of the recorder; the axes are named outside of it. Interrupts are held in the block, and allowed by
     it where the model runs.
     """
     # What `lines` adds are no operations, and nothing comes from them.
     with_origins = measures.ops and lines is None
     recorder = SpanRecorder(module, measures, lines=lines, with_origins=with_origins)
-    with interrupts_held(), _recorded(recorder, architecture, by_copy, check) as trace:
+    with interrupts_held(), _recorded(recorder, architecture, by_copy, check, running) as trace:
         yield trace
 
 
 @contextmanager
 def _recorded(
-    recorder: SpanRecorder, architecture: Architecture | None, by_copy: bool, check: str
-) -> Iterator[Trace]:
+    recorder: SpanRecorder, architecture: Architecture | None, by_copy: bool, check: str,
+    running: AbstractContextManager[object] | None,
+) -> Iterator[Trace]:  # fmt: skip
     trace = Trace.pending()
     error: BaseException | None = None
     try:
-        with recorder:
+        with running or nullcontext(), recorder:
             yield trace
     except BaseException as raised:
         error = raised

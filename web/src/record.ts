@@ -321,7 +321,7 @@ export interface TensorSpec {
    */
   local_shape?: number[] | null;
   /**
-   * for each axis, the mesh dimensions that split it, the outermost first
+   * for each axis, the mesh dimensions that split it, the outermost first; empty if none is split
    */
   split_by?: string[][];
   /**
@@ -479,6 +479,8 @@ export interface OpCall {
 }
 /**
  * The part of one rank in a module, an operation or the whole model; only what was measured is there.
+ *
+ *     Of a call, with that of the calls inside it.
  */
 export interface Here {
   /**
@@ -727,6 +729,8 @@ export interface RankFacts {
 }
 /**
  * The part of one rank in a module, an operation or the whole model; only what was measured is there.
+ *
+ *     Of a call, with that of the calls inside it.
  */
 export interface Here1 {
   /**
@@ -861,6 +865,10 @@ export interface Edge {
    * number of the tensor: edges of one tensor have the same
    */
   tensor: number;
+  /**
+   * for each axis, the mesh dimensions that split it, the outermost first; empty if none is split
+   */
+  split_by?: string[][];
 }
 /**
  * What one prompt of the batch made; a view whose part is absent has a reason in `left_out`.
