@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -73,6 +74,26 @@ class LoadedModel:
     def device(self) -> torch.device:
         """The device of the first parameter while the model runs; the CPU for a module without parameters."""
         return computing_device(self.module)
+
+    @property
+    def has_numbers(self) -> bool:
+        """Whether its tensors have values: on device meta they have shapes alone."""
+        return self.device.type != "meta"
+
+    def batch(self, rows: Sequence[Sequence[int]]) -> torch.Tensor:
+        """Return ids (B, T) as the module takes them."""
+        return torch.tensor(rows, dtype=torch.int64, device=self.device)
+
+    def without_gradients(self) -> AbstractContextManager[object]:
+        """Return the context in which a private module makes no gradients."""
+        return torch.inference_mode()
+
+    def running(self) -> AbstractContextManager[object]:
+        """Return the context in which the module runs, inside of the other."""
+        return nullcontext()
+
+    def warm_up(self, batch: torch.Tensor) -> None:
+        """Get ready for a traced run of these ids (B, T)."""
 
 
 def load(model: ModelSelection | Module) -> LoadedModel:

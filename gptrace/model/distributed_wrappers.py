@@ -44,14 +44,20 @@ def around(wrapper: Module, architecture: Architecture) -> Architecture:
     The resized models are in a plain module: they run in this process alone.
     """
 
+    kind = _plain_kind(wrapper)
+
     def make() -> Architecture:
         outer = copy.copy(architecture)
-        kind = type(type(wrapper).__name__, (_Around,), {})
         outer.build = lambda changes: _wrapped(kind, architecture.build(changes))
         outer.kept = {}
         return outer
 
     return architecture.keep("wrapped", type(wrapper).__name__, make)
+
+
+def in_wrapper(wrapper: Module, module: Module) -> Module:
+    """Return a module in a plain one of the wrapper's name, so that its modules have the same paths."""
+    return _wrapped(_plain_kind(wrapper), module)
 
 
 class _Around(Module):
@@ -62,6 +68,10 @@ class _Around(Module):
     def forward(self, *inputs: Any, **kwargs: Any) -> Any:
         """Call the model."""
         return self.module(*inputs, **kwargs)
+
+
+def _plain_kind(wrapper: Module) -> type[_Around]:
+    return type(type(wrapper).__name__, (_Around,), {})
 
 
 def _wrapped(kind: type[_Around], module: Module) -> Module:

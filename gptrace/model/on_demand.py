@@ -132,11 +132,15 @@ class ModelOnDemand:
             if self._loaded is None:
                 from gptrace.model.build import load
 
-                source = self._module if self._selection is None else self._selection
-                assert source is not None
-                loaded = load(source)
+                loaded = load(self._source())
                 self._loaded = loaded if self._name is None else replace(loaded, name=self._name)
             return self._loaded
+
+    def _source(self) -> ModelSelection | Module:
+        """Return what the model is loaded from: its selection, or the module that was given."""
+        source = self._module if self._selection is None else self._selection
+        assert source is not None
+        return source
 
     def _device(self) -> str:
         if self._loaded is not None:

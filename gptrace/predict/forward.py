@@ -36,6 +36,7 @@ from gptrace.predict.logits import find_logits, refuse_classes
 from gptrace.predict.shared_beginnings import SHORTEST, shared_length
 from gptrace.text.prompts import Prompt, padded_ids
 from gptrace.tracing.one_at_a_time import one_at_a_time
+from gptrace.tracing.statistics import has_numbers
 from gptrace.tracing.undisturbed import undisturbed_evaluation
 from gptrace.wording import one_line
 
@@ -189,12 +190,12 @@ def extract_logits(output: object, loaded: LoadedModel, batch: Tensor) -> Tensor
 
 def batch_ids(loaded: LoadedModel, prompts: Sequence[Prompt]) -> Tensor:
     """Return the ids (B, T), padded on the right to the longest prompt."""
-    return torch.tensor(padded_ids(prompts), dtype=torch.int64, device=loaded.device)
+    return loaded.batch(padded_ids(prompts))
 
 
 def largest_id(batch: Tensor) -> int:
-    """Return the largest id of a batch (B, T); 0 on device meta, where ids have no values."""
-    return 0 if batch.is_meta else int(batch.max())
+    """Return the largest id of a batch (B, T); 0 where ids have no values, as on device meta."""
+    return int(batch.max()) if has_numbers(batch) else 0
 
 
 def isolated_model(loaded: LoadedModel, *, fused: bool = True) -> LoadedModel:
@@ -214,7 +215,7 @@ def guarded_forward(loaded: LoadedModel, batch: Tensor) -> Iterator[None]:
 
     Interrupts are held in the block, and allowed by it where the model runs.
     """
-    undisturbed = torch.inference_mode() if loaded.is_private else undisturbed_evaluation(loaded.module)
+    undisturbed = loaded.without_gradients() if loaded.is_private else undisturbed_evaluation(loaded.module)
     with interrupts_held(), _explained_errors(loaded, _batch_text(*batch.shape)), undisturbed:
         yield
 
@@ -250,7 +251,7 @@ def check_room(loaded: LoadedModel, prompts: int, length: int, *, rows: int, sha
     The batch is of `prompts` prompts of `length` tokens, the first `shared` of which are the same; `rows`
     rows of logits are in memory at once.
     """
-    if loaded.device.type == "cpu" and isinstance(loaded.module, GPTModel):
+    if loaded.has_numbers and loaded.device.type == "cpu" and isinstance(loaded.module, GPTModel):
         needed = _activation_bytes(loaded.module, prompts, length, rows)
         if shared:  # the keys and values of all layers, and of one layer for each prompt
             config = loaded.module.config

@@ -58,7 +58,7 @@ def model_facts(model: ModelInfo) -> FactPairs:
     clauses += _places(model)
     facts: FactPairs = [(words("model"), line(joined(clauses)))]
     if model.weights is not None:
-        facts.append((words("weights"), line(weights_text(model.weights, model.name))))
+        facts.append((words("weights"), line(weights_text(model.weights, model.name, model.device))))
     return facts
 
 
@@ -84,12 +84,12 @@ def configuration_facts(model: ModelInfo) -> FactPairs:
     return [(words("config"), line(words("{} is {}", call.rpartition(", ")[2], recorded(kind))))]
 
 
-def weights_text(weights: dict[str, Any], model: str = "") -> str:
+def weights_text(weights: dict[str, Any], model: str = "", device: str = "meta") -> str:
     """Return the origin of a model's weights in one line, and whether the predictions mean anything.
 
     The facts may come from a file that somebody else has written: any may be missing or of another type.
     """
-    clauses = _origin(weights, model)
+    clauses = _origin(weights, model, device)
     if "padding_rows" in weights:
         count = _fact(weights, "padding_rows")
         clauses.append(words("{} rows that pad the vocabulary are never predicted", count))
@@ -115,7 +115,7 @@ def _fact(weights: dict[str, Any], name: str) -> str:
     return visible(str(weights.get(name, "?")))
 
 
-def _origin(weights: dict[str, Any], model: str) -> list[str]:
+def _origin(weights: dict[str, Any], model: str, device: str) -> list[str]:
     """Return the clauses that say where the weights come from."""
     revision = _fact(weights, "revision")[:7]
     match weights.get("source"):
@@ -125,6 +125,8 @@ def _origin(weights: dict[str, Any], model: str) -> list[str]:
                 words("random, seed {}: the next tokens mean nothing", _fact(weights, "seed")),
                 words(is_trained if model == TRAINED_MODEL else "-m small is trained"),
             ]
+        case "none" if device != "meta":
+            return [words("none: a simulation has shapes but no numbers, so there are no next tokens")]
         case "none":
             return [words("none: device meta has shapes but no numbers, so there are no next tokens")]
         case "pretrained":

@@ -13,14 +13,13 @@ from typing import ClassVar
 from gptrace.measures import SHAPES_ONLY, Measures
 from gptrace.model.devices import accelerators_of, waiting_for
 from gptrace.model.quiet_torch import torch
-from gptrace.tracing.activation_memory import ActivationMemory
 from gptrace.tracing.arguments import (
     ArgumentNames,
     argument_names,
     describe_arguments,
     find_arguments,
 )
-from gptrace.tracing.costs import CostMode
+from gptrace.tracing.charges import Charges, kernel_counters
 from gptrace.tracing.device_hooks import DeviceHooks
 from gptrace.tracing.line_recorder import LineRecorder
 from gptrace.tracing.module_calls import Arguments, Keywords, ModuleCalls, WatchedModule, is_compiled
@@ -30,6 +29,9 @@ from gptrace.tracing.origins import OriginTracker
 from gptrace.tracing.parameters import named_modules_with_aliases
 from gptrace.tracing.pipeline_stages import StageCall, stage_call
 from gptrace.tracing.span import Span
+from gptrace.tracing.spread.layout import layout_of, spreading_code
+from gptrace.tracing.spread.parameters import SpreadParameters
+from gptrace.tracing.spread.root_call import RootCall
 from gptrace.tracing.statistics import has_numbers
 from gptrace.tracing.tensors import describe_each, describe_tensors, find_tensors
 from gptrace.tracing.undisturbed import run_uncompiled
@@ -78,25 +80,30 @@ class SpanRecorder:
         self.lines = lines
         observed = measures.ops or lines is not None
         self.origins = OriginTracker(self.paths, self._begun) if with_origins else None
-        self.operations = OperationMode(self._position, observer, self.origins) if observed else None
+        self.layout = layout_of(module)
+        self.parameters = None if self.layout is None else SpreadParameters.of(self.paths)
+        unrecorded = () if self.layout is None else spreading_code()
+        self.operations = (
+            OperationMode(self._position, observer, self.origins, unrecorded) if observed else None
+        )
+        # Of a model whose processes share the work: the outermost calls, to be made by the whole model.
+        self.root_calls: list[RootCall] = []
         # By id of the module: its class may define equality differently.
         self._watched: dict[int, WatchedModule] = {}
         self._open_spans: defaultdict[int, list[Span]] = defaultdict(list)  # by thread, innermost last
         self._thread = get_ident()
         self._own_spans = self._open_spans[self._thread]
         self.notes: list[str] = []
-        self.macs_outside = 0
         # The paths of modules that were compiled in the block, which ends what is recorded of them.
         self.compiled: list[str] = []
         self._cleanup = ExitStack()
+        self.charges = Charges(self._open_spans, self.operations)
         with without_function_modes():
-            self._memory = ActivationMemory(module, self._note_peak) if measures.memory else None
-        counts_kernels = measures.macs or measures.memory
-        self._costs = CostMode(self._add_macs, self._memory) if counts_kernels else None
+            self._memory, self._costs = kernel_counters(module, measures, self.charges, self.layout)
         self._nan_tracker = (
             NanTracker(self._begun, self._costs, self.operations) if measures.statistics else None
         )
-        self._has_measures = measures != SHAPES_ONLY
+        self._has_measures = measures != SHAPES_ONLY or self.layout is not None
         self._wait = waiting_for(accelerators_of(module))
         self.stage: StageCall | None = None  # of a pipeline, if the model is one
 
@@ -163,12 +170,14 @@ class SpanRecorder:
             span.error = None  # operations hold their span
         self.spans.clear()
         self._begun.clear()
+        self.root_calls.clear()
         if self._memory is not None:
             self._memory.release()
         if self.operations is not None:
             self.operations.release()
         if self.origins is not None:
             self.origins.release()
+        self.charges.operations = None
         self.operations = self.origins = self._nan_tracker = self._costs = self._memory = None
 
     def _belongs_to_other_recorder(self, module: Module) -> bool:
@@ -223,32 +232,10 @@ class SpanRecorder:
         if self.lines is not None and get_ident() == self._thread:
             self.lines.note(sys._getframe(1), span)
 
-    def _innermost(self) -> Span | None:
-        open_spans = self._open_spans.get(get_ident())
-        return open_spans[-1] if open_spans else None
-
     def _position(self) -> tuple[Span | None, int]:
         """Return the innermost open call of the own thread, and the number of calls that have begun."""
         open_spans = self._own_spans
         return open_spans[-1] if open_spans else None, len(self._begun)
-
-    def _add_macs(self, macs: int | None, kernel: str) -> None:
-        """Charge a kernel to the innermost call and to the operation that runs; MACs None: cost unknown."""
-        operation = self.operations.current if self.operations is not None else None
-        span = self._innermost()
-        if span is None:
-            self.macs_outside += macs or 0
-        for counter in (span, operation):
-            if counter is not None:
-                if macs is None:
-                    counter.unknown |= {kernel}
-                else:
-                    counter.macs += macs
-
-    def _note_peak(self, alive: int) -> None:
-        span = self._innermost()
-        if span is not None and alive > span.peak_bytes:
-            span.peak_bytes = alive
 
     def begin(self, watched: WatchedModule, args: Arguments, kwargs: Keywords) -> Span | Paused | None:
         """Open the span of a call; None for that of another thread's recorder."""
@@ -278,6 +265,8 @@ class SpanRecorder:
         if self._wait is not None:
             self._wait()
         span = Span(watched.module, watched.path, parent, inputs)
+        if parent is None and self.layout is not None and self.layout.work_dims:
+            self.root_calls.append(RootCall.of(span, args, kwargs))
         self._begun.append(span)
         open_spans.append(span)
         if not self._has_measures:

@@ -65,6 +65,13 @@ TRACES: dict[str, str] = {
     "{} more MACs ran outside of any call, for example in a backward pass": (
         "另有 {} MACs 在所有调用之外，例如在反向传播中"
     ),
+    "{} more messages between processes were sent outside of any call": (
+        "进程之间另有 {} 条消息在所有调用之外发送"
+    ),
+    "the whole of this model could not be run on device meta: costs of the whole are missing, and a shape "
+    "without a local shape is that of this process": (
+        "无法在 meta 设备上运行完整的模型：没有整体的开销，没有本地形状的形状是本进程的形状"
+    ),
     "the model itself": "模型本身",
     "compiled modules run uncompiled while they are traced: {}": "跟踪期间，编译过的模块按未编译的运行：{!t}",
     "no tensor": "无张量",
