@@ -28,7 +28,8 @@ def report(transformers: Any, folder: str, way: str, options: dict[str, Any]) ->
     assert torch.equal(again, logits)
     if torch.distributed.get_rank() == 0:
         calls = [[call.path, call.type, call.outputs[0].dims] for call in trace.calls]
-        print(json.dumps({"way": way, "calls": calls, "class": trace.model.class_name}), flush=True)
+        facts = {"way": way, "calls": calls, "class": trace.model.class_name, "macs": trace.totals.macs}
+        print(json.dumps(facts), flush=True)
     return logits
 
 
