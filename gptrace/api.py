@@ -17,6 +17,7 @@ from gptrace.model.preset_list import presets as presets
 from gptrace.model.weights.packaged import model_to_predict
 from gptrace.predict.validation import DEFAULT_NEW_TOKENS
 from gptrace.session import Session
+from gptrace.sharding.request import Mesh, Parallel
 from gptrace.text.lines import PromptLines
 from gptrace.text.prompt_source import Ids, Text
 
@@ -81,6 +82,7 @@ def _predicting(model: ModelArguments) -> ModelArguments:
 def trace(
     text: Text | None = None, *, ids: Ids | None = None, special: bool = True, truncate: bool = False,
     k: int | None = None, temperature: float = 1.0, measure: Iterable[str] | Measures = (),
+    mesh: Mesh | None = None, rank: int | None = None, parallel: Parallel | None = None,
     **model: Unpack[ModelArguments],
 ) -> record.Trace:  # fmt: skip
     """Run one batch of prompts through a model and record every call of every submodule.
@@ -89,8 +91,9 @@ def trace(
     (1, 4, 48)
     """
     return Session(**model).trace(
-        text, ids=ids, special=special, truncate=truncate, k=k, temperature=temperature, measure=measure
-    )
+        text, ids=ids, special=special, truncate=truncate, k=k, temperature=temperature, measure=measure,
+        mesh=mesh, rank=rank, parallel=parallel,
+    )  # fmt: skip
 
 
 @_with_model_parameters

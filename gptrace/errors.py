@@ -49,6 +49,8 @@ class GptraceError(Exception):
     # The `Source` up to the exception, where `gptrace source` ran the model.
     source: object = None
     option: str | None = None
+    # Every process that torchrun started raises it, or knows of it, so that the first can tell it for all.
+    is_shared = False
 
     def __init__(self, message: str, hint: str, *, option: str | None = None) -> None:
         # Names and values from files and models are in them, as long as these are.

@@ -5,6 +5,11 @@ from __future__ import annotations
 import os
 
 
+def is_launched() -> bool:
+    """Tell whether a launcher started this process, be it alone."""
+    return _number("WORLD_SIZE", 0) > 0
+
+
 def world_size() -> int:
     """Return how many processes the launcher started; 1 without a launcher."""
     return max(1, _number("WORLD_SIZE", 1))

@@ -14,6 +14,7 @@ from gptrace.predict import validation
 from gptrace.predict.prompt_stream import PromptStream
 from gptrace.session_predictions import PredictingSession
 from gptrace.session_runs import GivenPrompts
+from gptrace.sharding.request import Mesh, Parallel, SpreadRequest
 from gptrace.text.lines import PromptLines
 from gptrace.text.prompt_source import Ids, PromptSource, Text
 from gptrace.translation import checked_language, language_of_environment
@@ -46,7 +47,8 @@ class Session(PredictingSession):
     def trace(
         self, text: Text | None = None, *, ids: Ids | None = None, special: bool = True,
         truncate: bool = False, k: int | None = None, temperature: float = 1.0,
-        measure: Iterable[str] | Measures = (),
+        measure: Iterable[str] | Measures = (), mesh: Mesh | None = None, rank: int | None = None,
+        parallel: Parallel | None = None,
     ) -> record.Trace:  # fmt: skip
         """Run one batch of prompts and record every call of every submodule.
 
@@ -57,6 +59,11 @@ class Session(PredictingSession):
         k            number of next tokens to predict (default: 5)
         temperature  divisor of the logits before the softmax, above 0 (default: 1)
         measure      what to measure beside shapes: some of "ops", "macs", "memory", "statistics", or "all"
+        mesh         a mesh of processes that the model is spread over, as in "fsdp=128,tp=8": one rank of it
+                     is simulated, without values; under torchrun, each process is a rank and is measured
+        rank         of the mesh, the one that is simulated (default: 0)
+        parallel     what shards the model: a function (model, mesh) that returns it, or its name, as in
+                     "plan.py:parallelize" (default: a plan for GPTModel, and that of transformers)
 
         Returns a Trace. When the model fails on the way, the error's `trace` holds the calls up to there.
 
@@ -64,7 +71,11 @@ class Session(PredictingSession):
         (1, 4, 48)
         """
         measures = Measures.of(measure)
-        prompts = self._prompts(GivenPrompts(text, ids, special, truncate), k=k, temperature=temperature)
+        given = GivenPrompts(text, ids, special, truncate)
+        request = SpreadRequest.of(mesh, rank, parallel)
+        if request is not None:
+            return self._spread_trace(given, request, k=k, temperature=temperature, measures=measures)
+        prompts = self._prompts(given, k=k, temperature=temperature)
         loaded = self._load()
         from gptrace.predict.run import run_traced
 
@@ -73,44 +84,48 @@ class Session(PredictingSession):
     def page(
         self, text: Text | None = None, *, ids: Ids | None = None, special: bool = True,
         truncate: bool = False, k: int | None = None, temperature: float = 1.0, check: bool = False,
-        lang: str | None = None,
+        lang: str | None = None, mesh: Mesh | None = None, rank: int | None = None,
+        parallel: Parallel | None = None,
     ) -> record.Page:  # fmt: skip
         """Trace one batch of prompts, and return the page that shows it in a browser or a notebook.
 
-        text, ids, special, truncate, k, temperature
+        text, ids, special, truncate, k, temperature, mesh, rank, parallel
                      as for `trace`
         check        also run `check`, and show what it finds (default: False)
         lang         language of the page, "en" or "zh" (default: that of GPTRACE_LANG or the locale)
 
-        Everything is measured. A view that this model cannot have is left out, and `left_out` says why. Where
-        the model fails on the way, the page shows the trace up to there, whose `error` is set.
+        Everything is measured. A view that this model cannot have is left out, and `left_out` says why; of a
+        model that is spread over a mesh, that is each view that needs more than the trace. Where the model
+        fails on the way, the page shows the trace up to there, whose `error` is set.
 
         >>> [point.path for point in Session("tiny").page("Hello, I am").prompts[0].stream]
         ['drop_emb', 'trf_blocks.0.att', 'trf_blocks.0.ff', 'trf_blocks.1.att', 'trf_blocks.1.ff']
         """
         return self.traced_page(
             text, ids=ids, special=special, truncate=truncate, k=k, temperature=temperature, check=check,
-            lang=lang,
+            lang=lang, mesh=mesh, rank=rank, parallel=parallel,
         ).page  # fmt: skip
 
     def traced_page(
         self, text: Text | None = None, *, ids: Ids | None = None, special: bool = True,
         truncate: bool = False, k: int | None = None, temperature: float = 1.0, check: bool = False,
-        lang: str | None = None,
+        lang: str | None = None, mesh: Mesh | None = None, rank: int | None = None,
+        parallel: Parallel | None = None,
     ) -> TracedPage:  # fmt: skip
         """Return the same as `page`, and the error of a model that fails on the way."""
         language = language_of_environment() if lang is None else checked_language(lang)
         try:
             trace = self.trace(
-                text, ids=ids, special=special, truncate=truncate, k=k, temperature=temperature, measure="all"
-            )
+                text, ids=ids, special=special, truncate=truncate, k=k, temperature=temperature,
+                measure="all", mesh=mesh, rank=rank, parallel=parallel,
+            )  # fmt: skip
             failure = None
         except GptraceError as error:
             if not isinstance(error.trace, record.Trace):
                 raise
             trace, failure = error.trace, error
         page = trace.page(lang=language)
-        if failure is None:
+        if failure is None and mesh is None:
             page = self._views(page, GivenPrompts(text, ids, special, truncate), k)
         return TracedPage(self._checked(page) if check else page, failure)
 

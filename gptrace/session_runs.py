@@ -9,9 +9,13 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from gptrace import record
+from gptrace.errors import GptraceError
+from gptrace.measures import Measures
 from gptrace.model.on_demand import ModelOnDemand
+from gptrace.model.selection import Limits
 from gptrace.predict import validation
 from gptrace.predict.prompt_stream import PromptStream
+from gptrace.sharding.request import SpreadRequest
 from gptrace.text.gpt2_tokenizer import GPT2, NAME, VOCAB_SIZE, tiktoken_version
 from gptrace.text.lines import PromptLines
 from gptrace.text.prompt_source import Ids, PromptSource, Text
@@ -109,6 +113,30 @@ class SessionRuns(ModelOnDemand):
 
         return run_lens(loaded, self.tokenizer, stream(), k=k, head=head)
 
+    def _spread_trace(
+        self, prompts: GivenPrompts, request: SpreadRequest, *, k: int | None, temperature: float,
+        measures: Measures,
+    ) -> record.Trace:  # fmt: skip
+        """Run one batch on one rank of a mesh: on a model of its own, which is loaded and sharded for it."""
+        if self._known_limits is not None:  # a wrong prompt is found before torch is imported
+            self._prompts(prompts, k=k, temperature=temperature)
+        from gptrace.predict.run import run_traced
+        from gptrace.sharding.gathering import gathered, with_mesh
+        from gptrace.sharding.spread_model import spread_model
+
+        with spread_model(self._source(), request, self._name) as model:
+            fitted = self._prompts(prompts, k=k, temperature=temperature, limits=model.limits)
+            try:
+                trace = run_traced(
+                    model, self.tokenizer, fitted, k=k, temperature=temperature, measures=measures
+                )
+            except GptraceError as error:
+                if isinstance(error.trace, record.Trace):
+                    error.trace = with_mesh(error.trace, model)
+                raise
+            trace = with_mesh(trace, model)
+            return trace if request.is_simulated else gathered(trace)
+
     def _tokens(self, stream: PromptStream) -> record.TokensStream:
         results = (
             record.TokenizedPrompt(
@@ -141,7 +169,7 @@ class SessionRuns(ModelOnDemand):
             given = self._prompts(prompts, k=k, temperature=temperature, allow_windows=allow_windows)
         else:
             validation.check_temperature(temperature)
-            self._check_k(k)
+            self._check_k(k, self.limits)
 
         def stream() -> PromptStream:
             if given is not None:
@@ -156,18 +184,20 @@ class SessionRuns(ModelOnDemand):
 
     def _prompts(
         self, prompts: GivenPrompts, *, k: int | None = None, temperature: float = 1.0,
-        allow_windows: bool = False,
+        allow_windows: bool = False, limits: Limits | None = None,
     ) -> tuple[Prompt, ...]:  # fmt: skip
-        """Check prompts and options against the model's limits: before it is loaded, where they are known."""
+        """Check prompts and options against the model's limits: before it is loaded, where they are known.
+
+        `limits` are those of a model that is not the session's own, but loaded from the same source.
+        """
+        limits = limits or self.limits
         source = PromptSource.from_arguments(prompts.text, prompts.ids, special=prompts.special)
         validation.check_temperature(temperature)
         checked = source.prompts(self.tokenizer)
-        self._check_k(k)
-        return validation.fit_prompts(
-            self.limits, checked, truncate=prompts.truncate, allow_windows=allow_windows
-        )
+        self._check_k(k, limits)
+        return validation.fit_prompts(limits, checked, truncate=prompts.truncate, allow_windows=allow_windows)
 
-    def _check_k(self, k: int | None) -> None:
-        vocab_size = self.limits.vocab_size
+    def _check_k(self, k: int | None, limits: Limits) -> None:
+        vocab_size = limits.vocab_size
         if vocab_size is not None:
             validation.resolve_k(k, vocab_size - self.tokenizer.padding_rows(vocab_size))

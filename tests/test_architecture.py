@@ -26,6 +26,7 @@ ORDER = [
     "graph",
     "text",
     "model",
+    "sharding",
     "tracing",
     "predict",
     "verify",
@@ -41,9 +42,9 @@ ORDER = [
 # So that print(trace) shows something; the only arrow that points to the right.
 EXCEPTIONS = {("record", "report")}
 DOORS = {
-    "torch": {"model.quiet_torch"},
+    "torch": {"model.quiet_torch", "sharding.torch_distributed", "sharding.simulated_group"},
     "tiktoken": {"text.gpt2_tokenizer"},
-    "transformers": {"model.hugging_face", "text.hugging_face"},
+    "transformers": {"model.hugging_face", "sharding.transformers_plan", "text.hugging_face"},
     "huggingface_hub": {"model.weights.hub", "model.weights.hub_guard"},
     "typer": {"cli.app", "cli.commands", "cli.grouped_command", "cli.options"},
     "rich": {"report"},

@@ -62,6 +62,25 @@ def test_the_table_of_a_batch(batch: gptrace.Trace, width: int, request: pytest.
     compare(f"run-batch-{width}.txt", render(batch, "table", View(width=width, depth=3)), request)
 
 
+@pytest.fixture(scope="module")
+def simulated() -> gptrace.Trace:
+    """Rank 3 of a GPT that is spread in two ways, by a simulation."""
+    whole = gptrace.trace("Hello, I am", model="tiny", mesh="fsdp=2,tp=2", rank=3, measure=["macs", "memory"])
+    return reproducible(whole)
+
+
+@pytest.mark.parametrize("width", [60, 80, 120, 200])
+def test_the_table_of_a_mesh(simulated: gptrace.Trace, width: int, request: pytest.FixtureRequest) -> None:
+    compare(f"run-mesh-{width}.txt", render(simulated, "table", View(width=width)), request)
+
+
+def test_the_other_formats_of_a_mesh(simulated: gptrace.Trace, request: pytest.FixtureRequest) -> None:
+    text = json.dumps(rounded(json.loads(render(simulated, "json"))), indent=1) + "\n"
+    compare("run-mesh.json", text, request)
+    compare("run-mesh.csv", render(simulated, "csv"), request)
+    compare("run-mesh-zh.txt", render(simulated, "table", View(width=120, lang="zh")), request)
+
+
 @pytest.mark.parametrize(("form", "suffix"), [("json", "json"), ("csv", "csv"), ("markdown", "md")])
 def test_the_other_formats_of_a_batch(
     batch: gptrace.Trace, form: str, suffix: str, request: pytest.FixtureRequest

@@ -6,6 +6,7 @@ import gc
 import os
 import signal
 import sys
+import time
 from collections import deque
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
@@ -30,6 +31,8 @@ from gptrace.wording import message_of
 
 _MEMORY_HINT = "torch alone takes some 300 MiB; free some memory, or raise the limit"
 _BUG_HINT = "this may be a bug in gptrace; GPTRACE_DEBUG=1 shows where it happened"
+# Under torchrun it takes a tenth of that, unless the machine is very busy.
+_SECONDS_FOR_FIRST_RANK = 10
 _has_said_interrupted = False
 
 
@@ -143,6 +146,12 @@ def _interrupted() -> int:
 def _fail(message: str, hint: str, code: int, error: BaseException | None) -> int:
     if error is not None and os.environ.get("GPTRACE_DEBUG") == "1":
         streams.write_traceback(error)
-    if rank() == 0 or code != EXIT_USAGE:  # a wrong command line is wrong in every process
-        streams.write_error(message, hint)
+    is_shared = isinstance(error, GptraceError) and error.is_shared
+    if rank() > 0 and (is_shared or code == EXIT_USAGE):
+        # A wrong command line is wrong in every process, and the first tells it. torchrun ends all processes
+        # as soon as one has failed, so the others must not be earlier.
+        time.sleep(_SECONDS_FOR_FIRST_RANK)
+        if is_shared:
+            return code
+    streams.write_error(message, hint)
     return code

@@ -41,7 +41,15 @@ class GraphEdges:
         """The edges; tensors are numbered in the order of these."""
         tensors: dict[TensorKey, int] = {}
         return tuple(
-            Edge(box, source, target, spec.shape, spec.dims, tensors.setdefault(key, len(tensors)))
+            Edge(
+                box,
+                source,
+                target,
+                spec.shape,
+                spec.dims,
+                tensors.setdefault(key, len(tensors)),
+                spec.split_by,
+            )
             for (box, source, target, key), spec in sorted(self._specs.items(), key=_in_reading_order)
         )
 

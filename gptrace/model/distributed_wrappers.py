@@ -10,6 +10,7 @@ from gptrace.model.quiet_torch import torch
 
 Module = torch.nn.Module
 _OF_TORCH = "torch.distributed"
+_EXPORTED = "torch.export.unflatten"
 # They call the model in their attribute `module` with their own arguments.
 _AROUND = (torch.nn.DataParallel, torch.nn.parallel.DistributedDataParallel)
 
@@ -25,8 +26,11 @@ def own_class(kind: type) -> type:
 
 
 def class_name(module: Module) -> str:
-    """Return the name of the user's class of a module."""
-    return own_class(type(module)).__name__
+    """Return the name of the user's class of a module; `torch.export` runs each as a class of its own."""
+    kind = type(module)
+    if kind.__module__ == _EXPORTED and hasattr(kind, "type_name"):
+        return str(module.type_name() or kind.__name__).rpartition(".")[2]  # type: ignore[operator]
+    return own_class(kind).__name__
 
 
 def wrapped_model(module: Module) -> Module | None:
@@ -40,14 +44,20 @@ def around(wrapper: Module, architecture: Architecture) -> Architecture:
     The resized models are in a plain module: they run in this process alone.
     """
 
+    kind = _plain_kind(wrapper)
+
     def make() -> Architecture:
         outer = copy.copy(architecture)
-        kind = type(type(wrapper).__name__, (_Around,), {})
         outer.build = lambda changes: _wrapped(kind, architecture.build(changes))
         outer.kept = {}
         return outer
 
     return architecture.keep("wrapped", type(wrapper).__name__, make)
+
+
+def in_wrapper(wrapper: Module, module: Module) -> Module:
+    """Return a module in a plain one of the wrapper's name, so that its modules have the same paths."""
+    return _wrapped(_plain_kind(wrapper), module)
 
 
 class _Around(Module):
@@ -58,6 +68,10 @@ class _Around(Module):
     def forward(self, *inputs: Any, **kwargs: Any) -> Any:
         """Call the model."""
         return self.module(*inputs, **kwargs)
+
+
+def _plain_kind(wrapper: Module) -> type[_Around]:
+    return type(type(wrapper).__name__, (_Around,), {})
 
 
 def _wrapped(kind: type[_Around], module: Module) -> Module:

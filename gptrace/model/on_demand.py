@@ -58,7 +58,8 @@ class ModelOnDemand:
         config     configuration keys that replace the preset's, or a whole GPTConfig; for a class or function
                    of your own, whatever it takes
         seed       seed of the random weights, and of sampling (default: 123)
-        device     "cpu" (default), "cuda", "cuda:N", "mps", "meta" (shapes alone) or "auto"
+        device     "cpu" (default), "cuda", "cuda:N", "xpu", "mps" or another that torch has here; "meta", for
+                   shapes alone; or "auto", the accelerator of this machine if there is one
         dtype      "float32", "float64", "bfloat16" or "float16" (default: float32; a model of your own stays
                    as it is made)
         threads    processor threads of torch, set when the model is loaded (default: torch's own choice)
@@ -131,19 +132,25 @@ class ModelOnDemand:
             if self._loaded is None:
                 from gptrace.model.build import load
 
-                source = self._module if self._selection is None else self._selection
-                assert source is not None
-                loaded = load(source)
+                loaded = load(self._source())
                 self._loaded = loaded if self._name is None else replace(loaded, name=self._name)
             return self._loaded
+
+    def _source(self) -> ModelSelection | Module:
+        """Return what the model is loaded from: its selection, or the module that was given."""
+        source = self._module if self._selection is None else self._selection
+        assert source is not None
+        return source
 
     def _device(self) -> str:
         if self._loaded is not None:
             return str(self._loaded.device)
         if self._selection is not None:
             return self._selection.device
-        first = None if self._module is None else next(self._module.parameters(), None)
-        return "cpu" if first is None else str(first.device)
+        assert self._module is not None
+        from gptrace.model.offloading import computing_device  # who made the module has imported torch
+
+        return str(computing_device(self._module))
 
 
 def is_module(model: object) -> TypeGuard[Module]:

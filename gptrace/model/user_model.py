@@ -18,6 +18,7 @@ from types import ModuleType
 
 from gptrace.errors import ConfigError
 from gptrace.model.architecture import SIZE_NAMES, Architecture
+from gptrace.model.devices import accelerators_in_use
 from gptrace.model.free_memory import check_memory
 from gptrace.model.interrupts import interrupts_allowed, interrupts_held
 from gptrace.model.meta_device import fill_meta_parameters, meta_copy, meta_parameters
@@ -50,8 +51,8 @@ def build_user_model(
     with (
         interrupts_held(), _seeded_generators(selection.seed), chdir(os.getcwd()), interrupts_allowed(),
     ):  # fmt: skip
-        target = _resolved(selection.target)
-        config = _resolved(selection.config)
+        target = resolved_object(selection.target)
+        config = resolved_object(selection.config)
         if isinstance(target, Module):
             if config is not None or selection.keys:
                 hint = "drop --config and --set, or name its class"
@@ -80,7 +81,7 @@ def _with_the_only_configuration(
     target: Callable[..., object], selection: UserModelSelection, name: str
 ) -> Construction:
     """Plan to build a model with the one configuration that its file has."""
-    config = _resolved(parse_reference(name, "--config"))
+    config = resolved_object(parse_reference(name, "--config"))
     construction = plan_construction(target, selection.name, config, selection.keys)
     call = construction.description.partition(" being ")[0]
     kind = f"{name}, the only configuration there"
@@ -136,7 +137,7 @@ def _rebuild(construction: Construction, first: Module, changes: Mapping[str, in
     return fill_meta_parameters(module)
 
 
-def _resolved(reference: object) -> object:
+def resolved_object(reference: object) -> object:
     """Import and return the object that a reference names; return any other object as it is."""
     if not isinstance(reference, ObjectReference):
         return reference
@@ -254,9 +255,7 @@ def _names_hint(container: object, unknown: str) -> str:
 @contextmanager
 def _seeded_generators(seed: int) -> Iterator[None]:
     """Seed the random number generators in the block, of the CPU and of GPUs in use; then restore them."""
-    is_cuda_in_use: bool = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
-    devices = list(range(torch.cuda.device_count())) if is_cuda_in_use else []
-    with exclusive_random_state(devices):
+    with exclusive_random_state(accelerators_in_use()):
         torch.manual_seed(seed)
         yield
 

@@ -27,6 +27,7 @@ from gptrace.model.gpt_parts import attentions, has_standard_attention, hidden_s
 from gptrace.model.hugging_face import is_hugging_face
 from gptrace.model.interrupts import interrupts_allowed, interrupts_held
 from gptrace.model.isolated_copy import isolated_copy
+from gptrace.model.offloading import has_device_hooks
 from gptrace.model.quiet_torch import torch
 from gptrace.model.shared_beginning import SharedBeginning
 from gptrace.model.user_code_errors import passed_through, user_code_error, user_code_errors
@@ -35,6 +36,7 @@ from gptrace.predict.logits import find_logits, refuse_classes
 from gptrace.predict.shared_beginnings import SHORTEST, shared_length
 from gptrace.text.prompts import Prompt, padded_ids
 from gptrace.tracing.one_at_a_time import one_at_a_time
+from gptrace.tracing.statistics import has_numbers
 from gptrace.tracing.undisturbed import undisturbed_evaluation
 from gptrace.wording import one_line
 
@@ -188,17 +190,20 @@ def extract_logits(output: object, loaded: LoadedModel, batch: Tensor) -> Tensor
 
 def batch_ids(loaded: LoadedModel, prompts: Sequence[Prompt]) -> Tensor:
     """Return the ids (B, T), padded on the right to the longest prompt."""
-    return torch.tensor(padded_ids(prompts), dtype=torch.int64, device=loaded.device)
+    return loaded.batch(padded_ids(prompts))
 
 
 def largest_id(batch: Tensor) -> int:
-    """Return the largest id of a batch (B, T); 0 on device meta, where ids have no values."""
-    return 0 if batch.is_meta else int(batch.max())
+    """Return the largest id of a batch (B, T); 0 where ids have no values, as on device meta."""
+    return int(batch.max()) if has_numbers(batch) else 0
 
 
 def isolated_model(loaded: LoadedModel, *, fused: bool = True) -> LoadedModel:
-    """Return a GPTModel as a private copy that nobody else runs; any other model as it is."""
-    if type(loaded.module) is not GPTModel:
+    """Return a GPTModel as a private copy that nobody else runs; any other model as it is.
+
+    Where accelerate brings the weights in, its hooks stay with the original.
+    """
+    if type(loaded.module) is not GPTModel or has_device_hooks(loaded.module):
         return loaded
     with interrupts_held(), one_at_a_time(loaded.module):  # while no trace stands around its calls
         return replace(loaded, module=isolated_copy(loaded.module, fused=fused), is_private=True)
@@ -210,7 +215,7 @@ def guarded_forward(loaded: LoadedModel, batch: Tensor) -> Iterator[None]:
 
     Interrupts are held in the block, and allowed by it where the model runs.
     """
-    undisturbed = torch.inference_mode() if loaded.is_private else undisturbed_evaluation(loaded.module)
+    undisturbed = loaded.without_gradients() if loaded.is_private else undisturbed_evaluation(loaded.module)
     with interrupts_held(), _explained_errors(loaded, _batch_text(*batch.shape)), undisturbed:
         yield
 
@@ -246,7 +251,7 @@ def check_room(loaded: LoadedModel, prompts: int, length: int, *, rows: int, sha
     The batch is of `prompts` prompts of `length` tokens, the first `shared` of which are the same; `rows`
     rows of logits are in memory at once.
     """
-    if loaded.device.type == "cpu" and isinstance(loaded.module, GPTModel):
+    if loaded.has_numbers and loaded.device.type == "cpu" and isinstance(loaded.module, GPTModel):
         needed = _activation_bytes(loaded.module, prompts, length, rows)
         if shared:  # the keys and values of all layers, and of one layer for each prompt
             config = loaded.module.config

@@ -45,7 +45,7 @@ class LogitDecoder:
         self.token_count = vocab_size - padding_rows
         self.k = resolve_k(k, self.token_count)
         self.weights = loaded.weights | ({"padding_rows": padding_rows} if padding_rows else {})
-        if not logits.is_meta and logits.isnan().any():
+        if loaded.has_numbers and not logits.is_meta and logits.isnan().any():
             parameters = loaded.module.named_parameters()
             self.weights |= {"nan": [name for name, value in parameters if value.isnan().any()]}
 

@@ -61,7 +61,8 @@ def run_traced(
         error.trace = trace
         raise
     decoder = LogitDecoder(loaded, tokenizer, result.logits, prompts[0], k=k, temperature=temperature)
-    predictions = () if rows.is_meta else _predictions(loaded, decoder, rows, prompts)
+    has_numbers = loaded.has_numbers and not rows.is_meta
+    predictions = _predictions(loaded, decoder, rows, prompts) if has_numbers else ()
     without = [prediction for prediction in predictions if not prediction.candidates]
     if without:
         numbers = ", ".join(str(prediction.input) for prediction in without)
@@ -103,19 +104,21 @@ def traced_forward(
     trace: Trace | None = None
     check_room(loaded, *batch.shape, rows=batch.numel())
     try:
-        with (
-            guarded_forward(loaded, batch),
-            record_trace(
-                loaded.module,
-                loaded.architecture,
-                by_copy=True,
-                measures=measures,
-                check=loaded.command("check"),
-                lines=lines,
-            ) as trace,  # fmt: skip
-            interrupts_allowed(),
-        ):
-            output = loaded.module(batch, **loaded.arguments)
+        with guarded_forward(loaded, batch):
+            loaded.warm_up(batch)
+            with (
+                record_trace(
+                    loaded.module,
+                    loaded.architecture,
+                    by_copy=True,
+                    measures=measures,
+                    check=loaded.command("check"),
+                    lines=lines,
+                    running=loaded.running(),
+                ) as trace,
+                interrupts_allowed(),
+            ):
+                output = loaded.module(batch, **loaded.arguments)
     except GptraceError as error:
         if trace is not None:
             error.trace = trace = _described(trace, loaded, prompts, temperature)
@@ -194,7 +197,7 @@ def _last_rows(loaded: LoadedModel, logits: Tensor, prompts: Sequence[Prompt]) -
         row[len(prompt.tokens) - 1 if is_whole else -1] for row, prompt in zip(logits, prompts, strict=True)
     ]
     shorter = [number for number, prompt in enumerate(prompts) if prompt.padding]
-    if not shorter or logits.is_meta or ignores_padding(loaded.module):
+    if not shorter or logits.is_meta or not loaded.has_numbers or ignores_padding(loaded.module):
         return torch.stack(rows), []
     unpadded = _rows_without_padding(loaded, [prompts[number] for number in shorter])
     changed = []

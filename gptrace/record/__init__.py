@@ -7,6 +7,7 @@ schema: "gptrace.topk/1" is in topk.py.
 
 from gptrace.record.base import Record, Report
 from gptrace.record.check import Check, CheckResult, SourceLine
+from gptrace.record.cost import Cost
 from gptrace.record.diff import Change, ChangedCall, Difference, TraceSummary, ValueDifference
 from gptrace.record.explain import Claim, Explanation, Topic
 from gptrace.record.generate import (
@@ -19,7 +20,8 @@ from gptrace.record.generate import (
 from gptrace.record.graph import Edge, Graph, Node
 from gptrace.record.lens import Lens, LensCell, LensLayer, LensResult, LensStream
 from gptrace.record.loss import Loss, LossResult, LossStream, LossTotal, ScoredToken
-from gptrace.record.model import Buffers, ModelInfo, ParameterTotals
+from gptrace.record.mesh import Here, Mesh, RankDifference, RankFacts, Traffic
+from gptrace.record.model import Buffers, DeviceShare, ModelInfo, ParameterTotals
 from gptrace.record.models import Preset, PresetParameters, Presets, PublishedWeights
 from gptrace.record.page import (
     AttentionMap,
@@ -36,7 +38,6 @@ from gptrace.record.source import CodeFile, CodeLine, HiddenFile, Source
 from gptrace.record.tokens import Token, TokenizedPrompt, Tokens, TokensStream
 from gptrace.record.topk import Candidate, PositionPrediction, TopK, TopKResult, TopKStream
 from gptrace.record.trace import (
-    Cost,
     Failure,
     FlowStep,
     ModuleCall,

@@ -62,9 +62,9 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True):
         )
 
     def __hash__(self) -> int:
-        # Floats are left out: NaN equals an infinity here.
+        # Floats are left out, since NaN equals an infinity here, and so are dicts, which have no hash.
         values = (getattr(self, name) for name in self.__struct_fields__)
-        return hash((type(self), *(value for value in values if not isinstance(value, float))))
+        return hash((type(self), *(value for value in values if not isinstance(value, float | dict))))
 
 
 def _says_the_same(a: object, b: object) -> bool:

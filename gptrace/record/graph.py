@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from gptrace.record.base import Count, Record, about
-from gptrace.record.trace import Dims, Shape
+from gptrace.record.trace import Dims, Shape, SplitBy
 
 
 class Node(Record, frozen=True):
@@ -41,6 +41,7 @@ class Edge(Record, frozen=True):
     shape: Annotated[Shape, about("sizes of the axes")]
     dims: Dims
     tensor: Annotated[Count, about("number of the tensor: edges of one tensor have the same")]
+    split_by: SplitBy = ()
 
 
 class Graph(Record, frozen=True):

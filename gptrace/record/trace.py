@@ -8,6 +8,8 @@ from msgspec import Meta, field
 from msgspec.structs import force_setattr
 
 from gptrace.record.base import Count, Positive, Record, Report, Versions, about
+from gptrace.record.cost import HasCost, Macs, UnknownMacs
+from gptrace.record.mesh import Here, Mesh
 from gptrace.record.model import Buffers, ModelInfo, ParameterTotals
 from gptrace.record.tokens import Ids, Padding, PromptText, Token, Truncated
 from gptrace.record.topk import Candidate, Temperature
@@ -17,9 +19,12 @@ if TYPE_CHECKING:
 
 Shape = tuple[Count, ...]
 Dims = Annotated[tuple[str, ...], about("names of the axes; a size in digits where nothing names it")]
+SplitBy = Annotated[
+    tuple[tuple[str, ...], ...],
+    about("for each axis, the mesh dimensions that split it, the outermost first; empty if none is split"),
+]
 Seconds = Annotated[float, Meta(ge=0)]
-Macs = Annotated[Count | None, about("multiply-accumulates in matrix products, convolutions and attention")]
-UnknownMacs = Annotated[tuple[str, ...], about("kernels of unknown cost, which are not in macs")]
+OfThisRank = Annotated[Here | None, about("the part of this rank, where the model is spread over several")]
 
 
 class Statistics(Record, frozen=True):
@@ -64,6 +69,11 @@ class TensorSpec(Record, frozen=True):
     dtype: Annotated[str, about("dtype, as torch calls it")]
     device: Annotated[str, about("device, as torch calls it")]
     local_shape: Annotated[Shape | None, about("this process's part of a tensor spread over several")] = None
+    split_by: SplitBy = ()
+    placements: Annotated[
+        dict[str, str] | None,
+        about("mesh dimension to Shard(…), Replicate() or Partial(…), as torch writes it"),
+    ] = None
     statistics: Annotated[Statistics | None, about("figures of its values, if they were measured")] = None
     origin: Annotated[
         Origin | None,
@@ -73,27 +83,7 @@ class TensorSpec(Record, frozen=True):
     ] = field(default=None, name="from")
 
 
-class Cost(Record, frozen=True):
-    """Multiply-accumulates (MACs); `unknown` names the kernels whose cost is not in `macs`."""
-
-    macs: int
-    unknown: tuple[str, ...] = ()
-
-
-class _HasCost:
-    """A record with the fields `macs` and `macs_unknown`."""
-
-    __slots__ = ()
-    macs: int | None
-    macs_unknown: tuple[str, ...]
-
-    @property
-    def cost(self) -> Cost | None:
-        """The MACs, where they were counted."""
-        return None if self.macs is None else Cost(self.macs, self.macs_unknown)
-
-
-class OpCall(Record, _HasCost, frozen=True):
+class OpCall(Record, HasCost, frozen=True):
     """One functional operation, between the calls of modules."""
 
     name: Annotated[str, about("name of the operation, as torch calls it")]
@@ -107,6 +97,7 @@ class OpCall(Record, _HasCost, frozen=True):
     macs_unknown: UnknownMacs = ()
     failed: Annotated[bool, about("absent where it did not raise")] = False
     cell: Annotated[Positive | None, about("number of the cell, where the line is in a notebook")] = None
+    here: OfThisRank = None
 
 
 class ParameterCount(Record, frozen=True):
@@ -118,7 +109,7 @@ class ParameterCount(Record, frozen=True):
     bytes: Annotated[Count, about("of total")]
 
 
-class ModuleCall(Record, _HasCost, frozen=True):
+class ModuleCall(Record, HasCost, frozen=True):
     """One call of one module; a module called twice has two of these.
 
     Calls are in order of entry, so a parent stands before its children. Times, costs and memory include the
@@ -141,6 +132,7 @@ class ModuleCall(Record, _HasCost, frozen=True):
     peak_bytes: Annotated[Count | None, about("peak memory of activations while it ran")] = None
     ops: Annotated[tuple[OpCall, ...], about("the operations of this call, if they were recorded")] = ()
     failed: Annotated[bool, about("absent where it did not raise")] = False
+    here: OfThisRank = None
 
 
 class FlowStep(Record, frozen=True):
@@ -188,7 +180,7 @@ class Failure(Record, frozen=True):
     inputs: Annotated[tuple[TensorSpec, ...], about("the tensors that the module got")]
 
 
-class Totals(Record, _HasCost, frozen=True):
+class Totals(Record, HasCost, frozen=True):
     """Sums over the trace, as far as they were measured."""
 
     calls: Annotated[Count, about("number of calls")]
@@ -198,6 +190,7 @@ class Totals(Record, _HasCost, frozen=True):
     macs_unknown: UnknownMacs = ()
     peak_bytes: Annotated[Count | None, about("peak memory of activations")] = None
     ops: Annotated[Count | None, about("number of operations")] = None
+    here: OfThisRank = None
 
 
 class Trace(Report, frozen=True, tag_field="schema", tag="gptrace.trace/1"):
@@ -218,6 +211,7 @@ class Trace(Report, frozen=True, tag_field="schema", tag="gptrace.trace/1"):
     notes: Annotated[tuple[str, ...], about("remarks on the trace, such as axes without a name")]
     error: Annotated[Failure | None, about("the exception that ended the run, or null")]
     logits_per_position: Annotated[Count | None, about("number of logits at one position")] = None
+    mesh: Annotated[Mesh | None, about("the devices that the model is spread over, where it is")] = None
 
     @classmethod
     def pending(cls) -> Trace:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
 from gptrace.errors import OptionError
 from gptrace.graph.call_tree import CallTree, label, run_label
-from gptrace.record import ModuleCall, OpCall, Statistics, TensorSpec, Trace
+from gptrace.record import Mesh, ModuleCall, OpCall, Statistics, TensorSpec, Trace
 from gptrace.report.safe_text import visible
 from gptrace.report.view import View
 from gptrace.translation import words
@@ -22,7 +22,7 @@ class CallRow:
     `label` is safe to show. `guide` is the tree's drawing before it, `below` the drawing on further lines of
     the row. `folded` holds the calls of a run, and `first_label` names the call above that they are identical
     to. `hidden` counts the calls that the row stands for beside its own. `own_seconds` is the time outside
-    the calls that `call` made.
+    the calls that `call` made. `mesh` is what the model is spread over.
     """
 
     call: ModuleCall
@@ -34,6 +34,7 @@ class CallRow:
     first_label: str = ""
     op: OpCall | None = None
     own_seconds: float = 0.0
+    mesh: Mesh | None = None
 
     @property
     def calls(self) -> tuple[ModuleCall, ...]:
@@ -63,7 +64,9 @@ def rows_of(trace: Trace, view: View | None = None) -> list[CallRow]:
     builder = _RowBuilder(tree, view, matching)
     for root in tree.children.get(None, []):
         builder.add(root, visible(label(root, None)), ("", ""))
-    return builder.rows
+    if trace.mesh is None:
+        return builder.rows
+    return [replace(row, mesh=trace.mesh) for row in builder.rows]
 
 
 class _RowBuilder:

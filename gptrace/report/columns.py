@@ -7,22 +7,27 @@ from dataclasses import dataclass
 
 from gptrace.errors import OptionError
 from gptrace.measures import Measures
-from gptrace.record import Cost, Trace
+from gptrace.record import Cost, Here, Trace
 from gptrace.report.call_rows import CallRow
+from gptrace.report.shards import NOTHING, local_text, traffic_text
 from gptrace.translation import words
 from gptrace.wording import readable_bytes, suggestion
-
-NOTHING = "–"
 
 
 @dataclass(frozen=True, slots=True)
 class TreeColumn:
-    """A column of numbers or words; `measure` names the measure that it needs."""
+    """A column of numbers or words; `measure` names the measure that it needs.
+
+    of_this_rank  the same of the rank whose record it is, which stands beside it where a model is spread
+    of_spread     whether only the record of a spread model has it; such a column may stand below the shapes
+    """
 
     title: str
     show: Callable[[CallRow], str]
     measure: str = ""
     is_number: bool = True
+    of_this_rank: Callable[[CallRow], str] | None = None
+    of_spread: bool = False
 
 
 def cost_text(cost: Cost | None) -> str:
@@ -56,12 +61,49 @@ def _macs(row: CallRow) -> str:
     return cost_text(Cost(sum(cost.macs for cost in costs), unknown)) if costs else NOTHING
 
 
+def _of_this_rank(fact: str, text_of: Callable[[int], str] = "{:,}".format) -> Callable[[CallRow], str]:
+    def show(row: CallRow) -> str:
+        values = [value for here in _heres(row) if (value := getattr(here, fact)) is not None]
+        if row.op is not None or not values:
+            return NOTHING
+        if row.call.call > 1 and fact.startswith("parameter") and sum(values):
+            return words("above")
+        total = max(values) if fact == "peak_bytes" else sum(values)
+        return text_of(total) if total else NOTHING
+
+    return show
+
+
+def _macs_of_this_rank(row: CallRow) -> str:
+    known = [here for here in _heres(row) if here.macs is not None]
+    unknown = tuple(name for here in known for name in here.macs_unknown)
+    return cost_text(Cost(sum(here.macs or 0 for here in known), unknown)) if known else NOTHING
+
+
+def _heres(row: CallRow) -> list[Here]:
+    calls = [row.op] if row.op is not None else row.calls
+    return [call.here for call in calls if call.here is not None]
+
+
+def _local(row: CallRow) -> str:
+    return local_text(row.op or row.call, {} if row.mesh is None else row.mesh.dims)
+
+
+def _sent(row: CallRow) -> str:
+    return traffic_text([message for here in _heres(row) for message in here.traffic])
+
+
 def _time(row: CallRow) -> str:
-    return NOTHING if row.op is not None else _milliseconds(sum(call.seconds for call in row.calls))
+    return _milliseconds(sum(call.seconds for call in row.calls)) if _is_timed(row) else NOTHING
 
 
 def _own_time(row: CallRow) -> str:
-    return NOTHING if row.op is not None else _milliseconds(row.own_seconds)
+    return _milliseconds(row.own_seconds) if _is_timed(row) else NOTHING
+
+
+def _is_timed(row: CallRow) -> bool:
+    """Tell whether there is a time to show; that of a simulation is not that of the model."""
+    return row.op is None and not (row.mesh is not None and row.mesh.simulated)
 
 
 def _milliseconds(seconds: float) -> str:
@@ -105,13 +147,23 @@ def _not_finite(row: CallRow) -> str:
 # Type and shapes have places of their own in the table; the others stand to the right of them.
 LAYOUT = ("path", "type", "input", "output")
 COLUMNS: dict[str, TreeColumn] = {
-    "params": TreeColumn(words("Parameters"), _of_parameters("total")),
+    "here": TreeColumn(words("Here"), _local, is_number=False, of_spread=True),
+    "sent": TreeColumn(words("Sent"), _sent, is_number=False, of_spread=True),
+    "params": TreeColumn(
+        words("Parameters"), _of_parameters("total"), of_this_rank=_of_this_rank("parameters")
+    ),
     "trainable": TreeColumn(words("Trainable"), _of_parameters("trainable")),
-    "bytes": TreeColumn(words("Bytes"), _of_parameters("bytes", readable_bytes)),
-    "macs": TreeColumn(words("MACs"), _macs, "macs"),
+    "bytes": TreeColumn(
+        words("Bytes"),
+        _of_parameters("bytes", readable_bytes),
+        of_this_rank=_of_this_rank("parameter_bytes", readable_bytes),
+    ),
+    "macs": TreeColumn(words("MACs"), _macs, "macs", of_this_rank=_macs_of_this_rank),
     "time": TreeColumn(words("Time"), _time),
     "own": TreeColumn(words("Own time"), _own_time),
-    "memory": TreeColumn(words("Peak memory"), _memory, "memory"),
+    "memory": TreeColumn(
+        words("Peak memory"), _memory, "memory", of_this_rank=_of_this_rank("peak_bytes", readable_bytes)
+    ),
     "dtype": TreeColumn(words("Dtype"), _of_tensors("dtype"), is_number=False),
     "device": TreeColumn(words("Device"), _of_tensors("device"), is_number=False),
     # Not of folded rows: an average of averages is not the average.
@@ -162,10 +214,20 @@ def check_columns(trace: Trace, columns: Sequence[str], name: str) -> None:
     """Raise an OptionError for a column that a trace, called `name`, has no measurement for."""
     held = measured_columns(trace)
     missing = [key for key in columns if key in COLUMNS and COLUMNS[key].measure and key not in held]
+    if trace.mesh is None:
+        refuse_columns_of_spread(columns, name)
     # "all" is all that there is; a trace that failed may hold less than was asked for.
     if missing and set(columns) != set(ALL_COLUMNS) and trace.error is None:
         hint = f"measure it: gptrace run --columns {','.join(missing)} -o FILE.json"
         raise OptionError(f"{name} holds no {', '.join(missing)}", hint)
+
+
+def refuse_columns_of_spread(columns: Sequence[str], name: str) -> None:
+    """Raise an OptionError for a column that only a spread model has: the trace `name` is of another."""
+    of_spread = [key for key in columns if key in COLUMNS and COLUMNS[key].of_spread]
+    if of_spread and set(columns) != set(ALL_COLUMNS):  # "all" is all that there is
+        hint = f"spread the model: gptrace run --mesh tp=2 --columns {','.join(columns)} -o FILE.json"
+        raise OptionError(f"{name} is of a model on one device, without {', '.join(of_spread)}", hint)
 
 
 def measured_columns(trace: Trace) -> tuple[str, ...]:
@@ -176,4 +238,27 @@ def measured_columns(trace: Trace) -> tuple[str, ...]:
         "statistics": any(spec.statistics for call in trace.calls for spec in call.outputs),
     }
     measured = (name for name, column in COLUMNS.items() if measures.get(column.measure, False))
-    return (*DEFAULT_COLUMNS, *measured)
+    *layout, last = DEFAULT_COLUMNS
+    return (*layout, *_columns_of_spread(trace), last, *measured)
+
+
+def _columns_of_spread(trace: Trace) -> list[str]:
+    """Return the columns of a spread model that have something to say."""
+    if trace.mesh is None:
+        return []
+    tensors = (spec for call in trace.calls for spec in (*call.inputs, *call.outputs))
+    has_parts = any(spec.local_shape not in (None, spec.shape) for spec in tensors)
+    has_traffic = any(call.here is not None and call.here.traffic for call in trace.calls)
+    return ["here"] * has_parts + ["sent"] * has_traffic
+
+
+def heads_of(trace: Trace, columns: Sequence[str]) -> list[TreeColumn]:
+    """Return the columns beside the layout, and beside each, where it is known, the same of this rank."""
+    heads: list[TreeColumn] = []
+    for column in (COLUMNS[name] for name in columns if name in COLUMNS):
+        if column.of_spread and trace.mesh is None:  # "all" is all that there is
+            continue
+        heads.append(column)
+        if column.of_this_rank is not None and trace.mesh is not None:
+            heads.append(TreeColumn(words("{} here", column.title), column.of_this_rank))
+    return heads

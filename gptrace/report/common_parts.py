@@ -55,12 +55,24 @@ def model_facts(model: ModelInfo) -> FactPairs:
     ]
     if parameters.without_out_head is not None:
         clauses.append(words("{} without out_head", f"{parameters.without_out_head:,}"))
-    size = readable_bytes(parameters.bytes)
-    clauses.append(words("{} in {} on {}", size, visible(model.dtype), visible(model.device)))
+    clauses += _places(model)
     facts: FactPairs = [(words("model"), line(joined(clauses)))]
     if model.weights is not None:
-        facts.append((words("weights"), line(weights_text(model.weights, model.name))))
+        facts.append((words("weights"), line(weights_text(model.weights, model.name, model.device))))
     return facts
+
+
+def _places(model: ModelInfo) -> list[str]:
+    """Return the size of the parameters and where they are; they may be brought in from elsewhere to run."""
+    size, shares = readable_bytes(model.parameters.bytes), model.parameters_by_device or {}
+    if len(shares) > 1:
+        parts = [words("{} on {}", readable_bytes(each.bytes), visible(at)) for at, each in shares.items()]
+        places = words("{} in {}: {}", size, visible(model.dtype), joined(parts))
+    else:
+        place = next(iter(shares), model.device)
+        places = words("{} in {} on {}", size, visible(model.dtype), visible(place))
+    is_there = not shares or model.device in shares
+    return [places] if is_there else [places, words("runs on {}", visible(model.device))]
 
 
 def configuration_facts(model: ModelInfo) -> FactPairs:
@@ -72,12 +84,12 @@ def configuration_facts(model: ModelInfo) -> FactPairs:
     return [(words("config"), line(words("{} is {}", call.rpartition(", ")[2], recorded(kind))))]
 
 
-def weights_text(weights: dict[str, Any], model: str = "") -> str:
+def weights_text(weights: dict[str, Any], model: str = "", device: str = "meta") -> str:
     """Return the origin of a model's weights in one line, and whether the predictions mean anything.
 
     The facts may come from a file that somebody else has written: any may be missing or of another type.
     """
-    clauses = _origin(weights, model)
+    clauses = _origin(weights, model, device)
     if "padding_rows" in weights:
         count = _fact(weights, "padding_rows")
         clauses.append(words("{} rows that pad the vocabulary are never predicted", count))
@@ -103,7 +115,7 @@ def _fact(weights: dict[str, Any], name: str) -> str:
     return visible(str(weights.get(name, "?")))
 
 
-def _origin(weights: dict[str, Any], model: str) -> list[str]:
+def _origin(weights: dict[str, Any], model: str, device: str) -> list[str]:
     """Return the clauses that say where the weights come from."""
     revision = _fact(weights, "revision")[:7]
     match weights.get("source"):
@@ -113,6 +125,8 @@ def _origin(weights: dict[str, Any], model: str) -> list[str]:
                 words("random, seed {}: the next tokens mean nothing", _fact(weights, "seed")),
                 words(is_trained if model == TRAINED_MODEL else "-m small is trained"),
             ]
+        case "none" if device != "meta":
+            return [words("none: a simulation has shapes but no numbers, so there are no next tokens")]
         case "none":
             return [words("none: device meta has shapes but no numbers, so there are no next tokens")]
         case "pretrained":

@@ -110,7 +110,8 @@ def _tree(tree: Tree, change: Change) -> Tree:
 def _row(row: TreeRow, change: Change) -> TreeRow:
     texts = ("label", "guide", "below", "type", "shapes", "sizes", "entering", "leaving")
     changes: dict[str, Any] = {name: change(getattr(row, name)) for name in texts}
-    return replace(row, cells=[change(cell) for cell in row.cells], **changes)
+    cells, lines = ([change(text) for text in some] for some in (row.cells, row.lines))
+    return replace(row, cells=cells, lines=lines, **changes)
 
 
 def _claim(claim: ClaimText, change: Change) -> ClaimText:

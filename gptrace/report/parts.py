@@ -100,7 +100,8 @@ class TreeRow:
 
     `guide` is the tree's drawing before the label, `below` the drawing on further lines of the row.
     `shapes` holds the names of the axes, and is `entering → leaving` where both are shown; `sizes` has the
-    same in numbers, or nothing where the names are the numbers. `cells` are the texts of the extra columns.
+    same in numbers, or nothing where the names are the numbers. `cells` are the texts of the extra columns,
+    and `lines` those of the columns that may stand below the shapes: "" where such a line says nothing.
     """
 
     label: str
@@ -115,6 +116,7 @@ class TreeRow:
     role: str
     shapes_role: str
     cells: Sequence[str]
+    lines: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,12 +19,18 @@ def names(specs: Sequence[TensorSpec], sign: str = ", ") -> str:
 
 def sizes(specs: Sequence[TensorSpec], sign: str = ", ") -> str:
     """Write the sizes of the tensors of one side of a call."""
-    return _shown([_size(spec) for spec in specs], sign)
+    return _shown([bracketed(spec.shape) for spec in specs], sign)
 
 
-def _size(spec: TensorSpec) -> str:
-    whole = bracketed(spec.shape)
-    return whole if spec.local_shape is None else words("{} (local {})", whole, bracketed(spec.local_shape))
+def split_names(dims: Sequence[str], split_by: Sequence[Sequence[str]]) -> tuple[str, ...]:
+    """Return axis names with the mesh dimensions that split them.
+
+    >>> split_names(("batch", "emb_dim"), ((), ("tp",)))
+    ('batch', 'emb_dim/tp')
+    """
+    if len(split_by) != len(dims):
+        return tuple(dims)
+    return tuple("/".join((name, *splits)) for name, splits in zip(dims, split_by, strict=True))
 
 
 def keeps_shape(call: ModuleCall | OpCall) -> bool:

@@ -48,6 +48,7 @@ class _TreeLayout:
         self.has_types, self.has_shapes = "type" in self.texts, "shapes" in self.texts
         self.columns = list(tree.columns)
         self.cells = [list(row.cells) for row in tree.rows]
+        self.lines_below: list[list[str]] = [[] for _ in tree.rows]
         self.modules = _widest(tree.module_title, [_module(row) for row in tree.rows])
         self.types = _widest(tree.type_title, [row.type for row in tree.rows]) if self.has_types else -GAP
         self.shapes = _widest(self.title, [row.shapes for row in tree.rows]) if self.has_shapes else -GAP
@@ -59,8 +60,20 @@ class _TreeLayout:
 
     def fitted(self, width: int | None) -> list[RichTable | PlainText | Text]:
         """Return the widest layout that fits."""
+        if width is not None:
+            self._put_columns_below(width)
         dropped = self._drop_columns(width) if width is not None else []
         return [self._laid_out(width), *left_out_line(self._too_narrow(dropped), width)]
+
+    def _put_columns_below(self, width: int) -> None:
+        """Put columns that may stand below the shapes there, from the right, until the shapes fit."""
+        may = [i for i in range(len(self.columns)) if any(row.lines[i] for row in self.rows)]
+        while may and self.has_shapes and self._stacked_modules() + GAP + self.shapes + self.extra > width:
+            i = may.pop()
+            title, _ = self.columns.pop(i)
+            self.extra -= GAP + _widest(title, [cells.pop(i) for cells in self.cells])
+            for row, lines in zip(self.rows, self.lines_below, strict=True):
+                lines[:0] = [row.lines[i]] * bool(row.lines[i])
 
     def _drop_columns(self, width: int) -> list[str]:
         """Drop columns from the right until modules and shapes have room; return their titles."""
@@ -75,7 +88,12 @@ class _TreeLayout:
     def _laid_out(self, width: int | None) -> RichTable:
         fixed = self.modules + GAP + self.types + self.extra
         sizes = GAP + self.sizes if self.sizes else 0
-        if width is None or not self.has_shapes or width >= fixed + GAP + self.shapes + sizes:
+        is_stacked = any(self.lines_below)
+        if (
+            width is None
+            or not self.has_shapes
+            or (not is_stacked and width >= fixed + GAP + self.shapes + sizes)
+        ):
             return self._wide()
         room = width - fixed - GAP
         if room >= self.shapes:
@@ -133,8 +151,10 @@ class _TreeLayout:
             if row.sizes and cell_len(row.shapes) + GAP + cell_len(row.sizes) <= shape_width
         ]
         stop = max(fitting, default=0) + GAP
-        for row, cells in zip(self.rows, self.cells, strict=True):
-            shape = _shape_lines(row, shape_width, stop)
+        for row, cells, lines in zip(self.rows, self.cells, self.lines_below, strict=True):
+            shape = Text("\n").join(
+                [_shape_lines(row, shape_width, stop), *(broken(Text(line), shape_width) for line in lines)]
+            )
             module = _module_lines(row, module_width, type_below=types_below)
             missing = shape.plain.count("\n") - module.plain.count("\n")
             module.append(f"\n{row.below}" * max(0, missing), style="dim")

@@ -33,11 +33,8 @@ class ActivationMemory:
         tensors = (*module.parameters(), *module.buffers())
         for tensor in tensors:
             self._add_of_model(tensor)
-        # torch imports its compiler with the first kernels on device meta. That import calls torch.fx.wrap,
-        # whose frame refers to itself and to the frames of its callers. In a forward pass these hold
-        # activations, which would count as alive until the garbage collector runs. So import it before.
         if any(tensor.is_meta for tensor in tensors):
-            import_module("torch._dynamo")
+            import_compiler()
 
     def add(self, value: object, inputs: Sequence[object]) -> None:
         """Count the memory of a kernel's result, unless it is a view of an input or already counted."""
@@ -85,6 +82,15 @@ class ActivationMemory:
         self.alive += growth
         if growth > 0:
             self._on_growth(self.alive)
+
+
+def import_compiler() -> None:
+    """Import torch's compiler, as torch does with the first kernels on device meta and on fake tensors.
+
+    That import calls torch.fx.wrap, whose frame refers to itself and to the frames of its callers. In a
+    forward pass these hold activations, which would count as alive until the garbage collector runs.
+    """
+    import_module("torch._dynamo")
 
 
 def storage_key(tensor: Tensor) -> int | None:

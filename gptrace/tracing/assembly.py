@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from gptrace.model.distributed_wrappers import class_name
 from gptrace.model.quiet_torch import torch
-from gptrace.record import FlowStep, ModuleCall, OpCall, ParameterCount, Totals, Trace
+from gptrace.record import FlowStep, Here, ModuleCall, OpCall, ParameterCount, Totals, Trace
 from gptrace.tracing.call_records import CallRecords, records_of_pass
 from gptrace.tracing.costs import costs_with_children
 from gptrace.tracing.failures import failure_of
@@ -21,6 +21,8 @@ from gptrace.tracing.operations import Operation
 from gptrace.tracing.parameters import ancestors, counts_of, named_modules_with_aliases
 from gptrace.tracing.recorder import SpanRecorder
 from gptrace.tracing.span import Span
+from gptrace.tracing.spread.here import here_in_all, here_of_calls
+from gptrace.tracing.spread.whole import SpreadModel
 from gptrace.tracing.tensor_specs import specs_of_pass, with_statistics
 
 Module = torch.nn.Module
@@ -32,20 +34,28 @@ _NO_PARAMETERS = ParameterCount(0, 0, 0, 0)
 
 
 def assemble_trace(
-    recorder: SpanRecorder, error: BaseException | None, infer_names: InferNames, check: str
+    recorder: SpanRecorder,
+    error: BaseException | None,
+    infer_names: InferNames,
+    check: str,
+    spread: SpreadModel | None = None,
 ) -> Trace:
     """Return the trace of what was recorded.
 
-    `infer_names` gives the axis names of each forward pass, `check` is how to check the model.
+    `infer_names` gives the axis names of each forward pass, `check` is how to check the model; `spread` says
+    what was found out about a model that is spread over processes.
     """
     # The modules as they are now, since a forward pass may have added some.
     modules = list(named_modules_with_aliases(recorder.module))
     with torch._C.DisableTorchFunction():  # a user's function mode counts no work of ours
-        counts = counts_of(modules)
+        parameters = recorder.parameters
+        counts = counts_of(modules) if parameters is None else parameters.counts(modules)
         model = model_info_from(recorder.module, modules, counts)
     passes = _forward_passes(recorder.spans)
     inferred = {root: infer_names(spans) for root, spans in passes.items()}
-    calls, axis_names = _module_calls(recorder, counts.by_path, passes, inferred)
+    held = [] if parameters is None else parameters.here
+    here = here_of_calls(recorder.spans, modules, held, recorder.measures) if spread is not None else []
+    calls, axis_names = _module_calls(recorder, counts.by_path, passes, inferred, spread, here)
     called = {span.module for span in recorder.spans}
     # A ModuleList is never called itself: it counts as used if a module in it was called.
     used = {around for path, module in recorder.paths if module in called for around in ancestors(path)}
@@ -63,14 +73,16 @@ def assemble_trace(
         uncalled=tuple(path for path, _ in recorder.paths if path not in used and path not in hidden),
         temperature=1.0,
         predictions=(),
-        totals=_totals(recorder, calls, called),
+        totals=_totals(recorder, calls, called, here_in_all(calls, modules, held) if here else None),
         error=failure_of(recorder, calls, error, sizes),
         notes=(
             *recorder.notes,
+            *(spread.notes if spread is not None else ()),
             *_notes_on_names(inferred.values()),
             *_notes_on_lanes(inferred.values(), check),
             *trace_notes(recorder, called, used, replaced),
         ),
+        mesh=None if spread is None else spread.layout.mesh,
     )
 
 
@@ -89,6 +101,8 @@ def _module_calls(
     counts: Mapping[str, ParameterCount],
     passes: Mapping[int, list[Span]],
     inferred: Mapping[int, InferredAxisNames],
+    spread: SpreadModel | None,
+    here: Sequence[Here],
 ) -> tuple[tuple[ModuleCall, ...], set[str]]:
     """Turn spans into records, with the axis names of the forward pass that each is in; return these, too."""
     spans = recorder.spans
@@ -105,7 +119,7 @@ def _module_calls(
         records.update(zip([span.index for span in of_pass], of_calls, strict=True))
     calls_of_path = Counter([span.path for span in spans])
     begun = dict.fromkeys(calls_of_path, 0)
-    measured = _measured_facts(recorder, spans)
+    measured = _measured_facts(recorder, spans, spread)
     calls = []
     for span in spans:
         path, (inputs, outputs, ops) = span.path, records[span.index]
@@ -125,19 +139,24 @@ def _module_calls(
                 counts.get(path, _NO_PARAMETERS),
                 span.seconds,
                 *(measured[span.index] if measured else _NOT_MEASURED),
-                _measured_ops(operations[span], ops, recorder) if ops else (),
+                _measured_ops(operations[span], ops, recorder, spread) if ops else (),
                 span.failed,
+                here[span.index] if here else None,
             )
         )
     return tuple(calls), axis_names
 
 
-def _measured_facts(recorder: SpanRecorder, spans: Sequence[Span]) -> list[_Measured]:
-    """Return what was measured of each call; nothing if nothing was."""
+def _measured_facts(
+    recorder: SpanRecorder, spans: Sequence[Span], spread: SpreadModel | None
+) -> list[_Measured]:
+    """Return what was measured of each call; nothing if nothing was. Of a spread model that is the whole."""
     measures = recorder.measures
-    costs = costs_with_children(spans) if measures.macs else []
-    if not (costs or measures.memory):
+    if not (measures.macs or measures.memory):
         return []
+    if spread is not None and spread.layout.work_dims:
+        return [spread.measured(span, measures) for span in spans]
+    costs = costs_with_children(spans) if measures.macs else []
     return [
         (
             costs[span.index].macs if costs else None,
@@ -149,18 +168,24 @@ def _measured_facts(recorder: SpanRecorder, spans: Sequence[Span]) -> list[_Meas
 
 
 def _measured_ops(
-    operations: Sequence[Operation], ops: tuple[OpCall, ...], recorder: SpanRecorder
+    operations: Sequence[Operation],
+    ops: tuple[OpCall, ...],
+    recorder: SpanRecorder,
+    spread: SpreadModel | None,
 ) -> tuple[OpCall, ...]:
     """Return the operations of a call with their costs, and a mark at the one that raised."""
     failed = recorder.operations.failed if recorder.operations is not None else None
     if failed in operations:
         at = operations.index(failed)
         ops = (*ops[:at], replace(ops[at], failed=True), *ops[at + 1 :])
+    pairs = zip(operations, ops, strict=True)
+    if spread is not None:
+        return tuple(spread.measured_op(operation, op, recorder.measures) for operation, op in pairs)
     if not recorder.measures.macs:
         return ops
     return tuple(
         replace(op, macs=operation.macs, macs_unknown=tuple(sorted(operation.unknown)))
-        for operation, op in zip(operations, ops, strict=True)
+        for operation, op in pairs
     )
 
 
@@ -206,18 +231,27 @@ def _flow(calls: tuple[ModuleCall, ...]) -> tuple[FlowStep, ...]:
     return tuple(FlowStep(at, spec.shape, spec.dims) for at, spec in steps if spec.dims[:axes] == entry.dims)
 
 
-def _totals(recorder: SpanRecorder, calls: Sequence[ModuleCall], called: set[Module]) -> Totals:
+def _totals(
+    recorder: SpanRecorder, calls: Sequence[ModuleCall], called: set[Module], here: Here | None
+) -> Totals:
     roots = [call for call in calls if call.parent is None]
     measures, operations = recorder.measures, recorder.operations
     return Totals(
         calls=len(calls),
         modules=len(called),
         seconds=sum((call.seconds for call in roots), 0.0),
-        macs=sum(call.macs or 0 for call in roots) if measures.macs else None,
+        macs=_known_sum([call.macs for call in roots]) if measures.macs else None,
         macs_unknown=tuple(sorted({name for call in roots for name in call.macs_unknown})),
         peak_bytes=max((call.peak_bytes or 0 for call in roots), default=0) if measures.memory else None,
         ops=len(operations.operations) if operations is not None else None,
+        here=here,
     )
+
+
+def _known_sum(values: Sequence[int | None]) -> int | None:
+    """Return the sum; None if any of the values is unknown."""
+    known = [value for value in values if value is not None]
+    return sum(known) if len(known) == len(values) else None
 
 
 def _replaced_paths(recorder: SpanRecorder, modules: Iterable[tuple[str, Module]]) -> set[str]:

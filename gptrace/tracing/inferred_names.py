@@ -6,9 +6,11 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from gptrace.model.architecture import Architecture, Sizes
+from gptrace.model.distributed_wrappers import own_class
 from gptrace.model.quiet_torch import torch
 from gptrace.tracing.axis_names import AxisNames
 from gptrace.tracing.free_sizes import runs_of_free_sizes
+from gptrace.tracing.module_copies import is_small
 from gptrace.tracing.recorder import SpanRecorder
 from gptrace.tracing.repeated_blocks import RepeatedBlocks, find_repeated_blocks, stand_for_all
 from gptrace.tracing.resized_runs import (
@@ -16,7 +18,6 @@ from gptrace.tracing.resized_runs import (
     ForwardPass,
     Look,
     ResizedRun,
-    is_small,
     limit_of_work,
     run_copy_resized,
     run_resized,
@@ -64,14 +65,14 @@ def infer_axis_names(
     architecture: Architecture | None,
     spans: Sequence[Span],
     *,
-    by_copy: bool,
+    copied: torch.nn.Module | None,
     failed: bool,
 ) -> InferredAxisNames:
     """Return the axis names of one forward pass, whose calls are `spans`; none unless it got ids `[B, T]`.
 
-    Resized runs of `architecture` change every size. If it is None or cannot be run, and `by_copy` is true, a
-    copy of the module is run with another batch and with another seq_len: other axes stay numbers then. The
-    note says so. If the pass `failed`, resized runs may fail as well, and name the axes up to there. Nothing
+    Resized runs of `architecture` change every size. If it is None or cannot be run, a copy of the module
+    `copied` is run with another batch and with another seq_len: other axes stay numbers then. The note says
+    so. If the pass `failed`, resized runs may fail as well, and name the axes up to there. Nothing
     is raised when a run goes wrong.
     """
     ids = spans[0].inputs[0] if spans[0].inputs else None
@@ -92,9 +93,9 @@ def infer_axis_names(
         if result.names is not None:
             return InferredAxisNames(result.names, result.note)
         reason = result.reason
-    if not by_copy:
+    if copied is None:
         return InferredAxisNames(None, f"no axis has a name: {reason}")
-    return _names_by_copy(recorder.module, forward_pass, sites, modules, reason)
+    return _names_by_copy(copied, forward_pass, sites, modules, reason)
 
 
 def _kept_names(
@@ -145,7 +146,7 @@ def _names_by_two_blocks(
 
 def _built_already(module: torch.nn.Module) -> str:
     """Say that a model came built, and what to give instead."""
-    kind = type(module)
+    kind = own_class(type(module))
     if kind.__module__.startswith("torch."):
         return (
             "this model is built already; gptrace.trace(…) names all axes if it gets a function that builds "

@@ -79,8 +79,8 @@ _MULTIPLIES = re.compile(
 )
 _DOES_NOT_MULTIPLY = re.compile(r"upsample|grid_sample|im2col|col2im|linalg_vector_norm|commit")
 # Collectives, and the copies around them: they move numbers, and are not the work of the model.
-_COMMUNICATION = frozenset(
-    {"c10d", "c10d_functional", "_c10d_functional", "_c10d_functional_autograd", "fsdp"}
+COMMUNICATION = frozenset(
+    {"c10d", "c10d_functional", "_c10d_functional", "_c10d_functional_autograd", "_dtensor", "fsdp"}
 )
 _TORCH_NAMESPACES = ("aten", "prim", "prims", "profiler")
 # Composite functions that only read a property: they are left as they are.
@@ -115,7 +115,7 @@ def classify_kernel(func: Any) -> Kernel:
     >>> classify_kernel(torch.ops.aten.add.Tensor)
     Kernel(formula=None, is_unknown=False, is_composite=False, own=())
     """
-    if not isinstance(func, HigherOrderOperator) and func.namespace in _COMMUNICATION:
+    if not isinstance(func, HigherOrderOperator) and func.namespace in COMMUNICATION:
         return Kernel()
     if isinstance(func, HigherOrderOperator) or func.namespace not in _TORCH_NAMESPACES:
         return Kernel(is_unknown=True)  # a custom kernel may do anything

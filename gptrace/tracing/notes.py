@@ -23,7 +23,7 @@ def trace_notes(
     `called` are the modules that ran, `used` the paths of these and of their parents, `replaced` the paths
     that got another module meanwhile.
     """
-    macs = recorder.macs_outside
+    macs = recorder.charges.macs_outside
     notes = (
         _replaced_modules(replaced),
         _compiled_modules(recorder),

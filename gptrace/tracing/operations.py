@@ -12,6 +12,7 @@ from types import FrameType
 from typing import Any, Protocol
 
 from gptrace.model.quiet_torch import torch
+from gptrace.record import Traffic
 from gptrace.tracing.activation_memory import storage_key
 from gptrace.tracing.span import Occurrence, Sources, Span, occurrences
 from gptrace.tracing.tensors import (
@@ -48,7 +49,9 @@ _READ_DATA, _SET_DATA = Tensor.data.__get__, Tensor.data.__set__  # type: ignore
 _FOLDER = torch.__file__.rpartition("/")[0]
 PASSED_THROUGH = (
     f"{_FOLDER}/overrides.py", f"{_FOLDER}/_tensor.py", f"{_FOLDER}/functional.py",
-    f"{_FOLDER}/nn/functional.py", f"{_FOLDER}/utils/_device.py", f"{_FOLDER}/_jit_internal.py", __file__,
+    f"{_FOLDER}/nn/functional.py", f"{_FOLDER}/utils/_device.py", f"{_FOLDER}/_jit_internal.py",
+    f"{_FOLDER}/_ops.py", f"{_FOLDER}/_library/", f"{_FOLDER}/_utils.py",
+    f"{_FOLDER}/nn/parameter.py", __file__,
 )  # fmt: skip
 
 
@@ -63,6 +66,8 @@ class Operation:
     mixed: frozenset[tuple[str, str]] = frozenset()
     macs = 0
     unknown: frozenset[str] = frozenset()  # kernels whose cost is unknown
+    traffic: Sequence[Traffic] = ()  # the messages between processes
+    twin: Operation | None = None  # the same operation in the whole of a spread model
     outputs: tuple[TensorInfo, ...] = ()
     sources: Sequence[Sources] = ()  # where each input came from, if origins are followed
 
@@ -104,21 +109,27 @@ class OperationMode(torch.overrides.TorchFunctionMode):
     with its `error`; it is among the `operations`, too. `call_count` counts all torch functions called so far
     and all tensor attributes set or deleted, whether they are operations or not. `observer` is
     called after each operation, with its function, its arguments and its result. `origins` follows where
-    tensors come from.
+    tensors come from. What the code in `unrecorded` folders and files calls is no operation of the model, and
+    neither is what runs while it `is_paused`.
     """
 
     def __init__(
-        self, position: Any, observer: Observer | None = None, origins: OriginFollower | None = None
+        self,
+        position: Any,
+        observer: Observer | None = None,
+        origins: OriginFollower | None = None,
+        unrecorded: tuple[str, ...] = (),
     ) -> None:
         super().__init__()
         self._observer = observer
+        self._unrecorded = unrecorded
         self._origins = origins
         self.operations: list[Operation] = []
         self.current: Operation | None = None
         self.failed: Operation | None = None
         self.error: Exception | None = None
         self.call_count = 0
-        self.is_suspended = False
+        self.is_suspended = self.is_paused = False
         # Called with the frame of each operation and what it returned.
         self.listener: Callable[[FrameType, Operation], None] | None = None
         self._position = position
@@ -151,7 +162,7 @@ class OperationMode(torch.overrides.TorchFunctionMode):
         name = self._names.get(func)
         if name is None:
             name = self._names[func] = operation_name(func)
-        if not name:
+        if not name or self.is_paused:
             self.call_count += func.__name__ != "__get__"  # reading an attribute changes no tensor
             result = func(*args, **kwargs)
             if self._origins is not None and func in (_READ_DATA, _SET_DATA):
@@ -160,11 +171,14 @@ class OperationMode(torch.overrides.TorchFunctionMode):
                     self._origins.note_same(*tensors)
             return result
         self.call_count += 1
+        source = _source_line(sys._getframe(1))
+        if self._unrecorded and source.startswith(self._unrecorded):
+            return func(*args, **kwargs)
         origins, taken = self._origins, None
         with _without_function_modes():
             inputs = _find_inputs(args, kwargs)
             parent, place = self._position()
-            operation = Operation(name, parent, place, describe_each(inputs), _source_line(sys._getframe(1)))
+            operation = Operation(name, parent, place, describe_each(inputs), source)
             if origins is not None:
                 taken = origins.take(operation, inputs, args, kwargs)
         self.current = operation

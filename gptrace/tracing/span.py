@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from gptrace.model.distributed_wrappers import class_name
 from gptrace.model.quiet_torch import torch
-from gptrace.record import Statistics
+from gptrace.record import Statistics, Traffic
 from gptrace.tracing.tensors import TensorInfo
 
 _NO_RANGES: Mapping[str, tuple[int, int]] = {}
@@ -71,6 +71,8 @@ class Span:
     macs = 0
     unknown: frozenset[str] = frozenset()
     peak_bytes = 0
+    traffic: Sequence[Traffic] = ()  # the messages between processes, of this call without the calls inside
+    twin: Span | None = None  # the same call in the whole of a spread model
     # The returned tensor, as long as it lives.
     output_ref: weakref.ref[torch.Tensor] | None = None
     # Of a failed call: path of the call that returned its input, and (min, max) of integer inputs by name.

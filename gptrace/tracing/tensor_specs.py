@@ -100,7 +100,8 @@ def _numbered_specs() -> _SpecsOf:
 @lru_cache(maxsize=10_000)
 def _tensor_spec(info: TensorInfo, dims: tuple[str, ...]) -> TensorSpec:
     dtype, device = dtype_name(info.dtype), str(info.device)
-    return TensorSpec(info.name, info.shape, dims, dtype, device, info.local_shape)
+    placements = dict(info.placements) or None
+    return TensorSpec(info.name, info.shape, dims, dtype, device, info.local_shape, info.split_by, placements)
 
 
 def with_statistics(

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 from weakref import ref
 
 from gptrace.model.quiet_torch import torch
+from gptrace.tracing.spread.placements import SplitBy, placed
 
 Tensor = torch.Tensor
 Parameter = torch.nn.Parameter
@@ -21,7 +22,8 @@ _is_tracing = torch._C._get_tracing_state
 class TensorInfo(NamedTuple):
     """Name, shape, dtype and device of a tensor, as they were when the trace saw it.
 
-    `local_shape` is the shape of this process's part of a distributed tensor.
+    `local_shape` is the shape of this process's part of a tensor that is spread over several, `split_by` has
+    the mesh dimensions that split each axis, and `placements` has what torch says of each mesh dimension.
     """
 
     name: str
@@ -29,6 +31,8 @@ class TensorInfo(NamedTuple):
     dtype: torch.dtype
     device: torch.device
     local_shape: tuple[int, ...] | None = None
+    split_by: SplitBy = ()
+    placements: tuple[tuple[str, str], ...] = ()
 
 
 PLAIN_TYPES = frozenset({Tensor, Parameter})
@@ -129,10 +133,9 @@ def _described(place: _Place, tensor: Tensor) -> tuple[TensorInfo, ...]:
 
 
 def _tensor_info(name: str, tensor: Tensor) -> TensorInfo:
-    # The shape of a DTensor is that of the whole tensor; `_local_tensor` is the shard of this process.
-    local = getattr(tensor, "_local_tensor", None) if type(tensor) is not Tensor else None
-    local_shape = tuple(local.shape) if isinstance(local, Tensor) else None
-    return TensorInfo(name, _shape(tensor), tensor.dtype, tensor.device, local_shape)
+    # The shape of a DTensor is that of the whole tensor.
+    parts = placed(tensor) if type(tensor) is not Tensor else None
+    return TensorInfo(name, _shape(tensor), tensor.dtype, tensor.device, *(parts or ()))
 
 
 def _shape(tensor: Tensor) -> tuple[int, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from gptrace.measures import SHAPES_ONLY, Measures
 from gptrace.model.architecture import Architecture
@@ -15,8 +15,11 @@ from gptrace.record import Trace
 from gptrace.tracing.assembly import assemble_trace
 from gptrace.tracing.inferred_names import InferredAxisNames, infer_axis_names
 from gptrace.tracing.line_recorder import LineRecorder
+from gptrace.tracing.pipeline_stages import StageCall
 from gptrace.tracing.recorder import SpanRecorder
 from gptrace.tracing.span import Span
+from gptrace.tracing.spread.layout import outside_of_fake_mode
+from gptrace.tracing.spread.whole import understand_spread
 
 Module = torch.nn.Module
 
@@ -59,28 +62,31 @@ def record_trace(
     measures: Measures = SHAPES_ONLY,
     check: str = "gptrace.check(model)",
     lines: LineRecorder | None = None,
+    running: AbstractContextManager[object] | None = None,
 ) -> Iterator[Trace]:
     """Record as `watch` does; `architecture` and `by_copy` are explained in `infer_axis_names`.
 
     `check` is the command that checks the model, for notes. `lines` follows the lines of the model's code;
-    their tensors are among the operations of the trace. Interrupts are held in the block, and allowed by
+    their tensors are among the operations of the trace. The block is in the context `running`, around the
+    modes of the recorder; the axes are named outside of it. Interrupts are held in the block, and allowed by
     it where the model runs.
     """
     # What `lines` adds are no operations, and nothing comes from them.
     with_origins = measures.ops and lines is None
     recorder = SpanRecorder(module, measures, lines=lines, with_origins=with_origins)
-    with interrupts_held(), _recorded(recorder, architecture, by_copy, check) as trace:
+    with interrupts_held(), _recorded(recorder, architecture, by_copy, check, running) as trace:
         yield trace
 
 
 @contextmanager
 def _recorded(
-    recorder: SpanRecorder, architecture: Architecture | None, by_copy: bool, check: str
-) -> Iterator[Trace]:
+    recorder: SpanRecorder, architecture: Architecture | None, by_copy: bool, check: str,
+    running: AbstractContextManager[object] | None,
+) -> Iterator[Trace]:  # fmt: skip
     trace = Trace.pending()
     error: BaseException | None = None
     try:
-        with recorder:
+        with running or nullcontext(), recorder:
             yield trace
     except BaseException as raised:
         error = raised
@@ -100,15 +106,29 @@ def _assemble(
     check: str,
 ) -> Trace:  # fmt: skip
     """Return the trace; if the block failed, a failure in here must not hide that exception."""
+    # After Ctrl-C the user waits for the end: run nothing again.
+    may_run = error is None or isinstance(error, Exception)
+    with outside_of_fake_mode(recorder.layout):
+        spread = understand_spread(recorder, architecture, needs_twin=by_copy, may_run=may_run)
+        module = recorder.module if spread is None else spread.twin
 
-    def infer_names(spans: list[Span]) -> InferredAxisNames:
-        if error is not None and not isinstance(error, Exception):
-            return InferredAxisNames(None)  # after Ctrl-C the user waits for the end: run nothing again
-        return infer_axis_names(recorder, architecture, spans, by_copy=by_copy, failed=error is not None)
+        def infer_names(spans: list[Span]) -> InferredAxisNames:
+            if not may_run:
+                return InferredAxisNames(None)
+            names = infer_axis_names(
+                recorder, architecture, spans, copied=module if by_copy else None, failed=error is not None
+            )
+            return names if names.names is not None or recorder.stage is None else _of_stage(recorder.stage)
 
-    try:
-        return assemble_trace(recorder, error, infer_names, check)
-    except Exception:
-        if error is None:
-            raise
-        return assemble_trace(recorder, error, lambda _: InferredAxisNames(None), check)
+        try:
+            return assemble_trace(recorder, error, infer_names, check, spread)
+        except Exception:
+            if error is None:
+                raise
+            return assemble_trace(recorder, error, lambda _: InferredAxisNames(None), check, spread)
+
+
+def _of_stage(stage: StageCall) -> InferredAxisNames:
+    at, count, _ = stage
+    reason = f"this is stage {at} of {count} of a pipeline, which cannot be built at other sizes alone"
+    return InferredAxisNames(None, f"no axis has a name: {reason}")

@@ -17,6 +17,7 @@ from gptrace.record import (
     Change,
     ChangedCall,
     Difference,
+    Mesh,
     ModuleCall,
     OpCall,
     Statistics,
@@ -25,6 +26,7 @@ from gptrace.record import (
     TraceSummary,
     ValueDifference,
 )
+from gptrace.record.mesh import counted
 
 _STATISTICS = ("mean", "std", "min", "max", "nan", "infinite")
 _LONGEST_SETTING = 80  # characters
@@ -117,7 +119,7 @@ def _changed_call(call: ModuleCall, changes: Sequence[Change] = ()) -> ChangedCa
 
 
 def _settings(a: Trace, b: Trace) -> Iterator[Change]:
-    """Yield the inputs of the two traces that differ: prompts, weights, configuration."""
+    """Yield the inputs of the two traces that differ: prompts, weights, configuration, mesh."""
     if _ids(a) != _ids(b):
         texts = (", ".join(str(prompt.text) for prompt in trace.inputs) for trace in (a, b))
         yield Change("prompt", *(text[:_LONGEST_SETTING] for text in texts))
@@ -127,6 +129,21 @@ def _settings(a: Trace, b: Trace) -> Iterator[Change]:
             if settings_a.get(key) != settings_b.get(key):
                 values = (str(settings.get(key, "–")) for settings in (settings_a, settings_b))
                 yield Change(f"{group} {key}", *(value[:_LONGEST_SETTING] for value in values))
+    settings_a, settings_b = (_mesh_settings(trace.mesh) for trace in (a, b))
+    for key in dict.fromkeys([*settings_a, *settings_b]):
+        if settings_a.get(key) != settings_b.get(key):
+            yield Change(key, settings_a.get(key, "–"), settings_b.get(key, "–"))
+
+
+def _mesh_settings(mesh: Mesh | None) -> dict[str, str]:
+    if mesh is None:
+        return {}
+    return {
+        "mesh": ",".join(f"{name}={size}" for name, size in mesh.dims.items()),
+        "rank": str(mesh.rank),
+        "backend": mesh.backend,
+        "plan": mesh.plan or "–",
+    }
 
 
 def _changes(a: ModuleCall, b: ModuleCall) -> list[Change]:
@@ -174,6 +191,31 @@ def _shapes(specs: Sequence[TensorSpec]) -> str:
     return ", ".join(str(list(spec.shape)) for spec in specs) or "no tensor"
 
 
+def _local_shapes(call: ModuleCall, specs: Sequence[TensorSpec]) -> str | None:
+    """Return the shapes of this rank's parts of tensors, where the model is spread."""
+    if call.here is None:
+        return None
+    return ", ".join(str(list(spec.local_shape or spec.shape)) for spec in specs) or "no tensor"
+
+
+def _messages(call: ModuleCall) -> str | None:
+    if call.here is None:
+        return None
+    texts = [
+        f"{each.kind} {each.bytes:,} B × {each.count}, {each.mesh_dim or f'{each.group_size} ranks'}"
+        for each in counted(call.here.traffic)
+    ]
+    return "; ".join(sorted(texts)) or "no message"
+
+
+def _of_this_rank(fact: str) -> Callable[[ModuleCall], str | None]:
+    def value(call: ModuleCall) -> str | None:
+        number = None if call.here is None else getattr(call.here, fact)
+        return None if number is None else f"{number:,}"
+
+    return value
+
+
 def _distinct(facts: Iterator[str]) -> str:
     return ", ".join(dict.fromkeys(facts))
 
@@ -187,6 +229,11 @@ _FACTS: dict[str, Callable[[ModuleCall], str | None]] = {
     "device": lambda call: _distinct(spec.device for spec in call.outputs),
     "parameters": lambda call: f"{call.parameters.total:,}",
     "MACs": lambda call: None if call.macs is None else f"{call.macs:,}",
+    "input here": lambda call: _local_shapes(call, call.inputs),
+    "output here": lambda call: _local_shapes(call, call.outputs),
+    "parameters here": _of_this_rank("parameters"),
+    "MACs here": _of_this_rank("macs"),
+    "messages": _messages,
     "raised": lambda call: "yes" if call.failed else "no",
 }
 

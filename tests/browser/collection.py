@@ -69,6 +69,7 @@ EVERY = [
     pytest.param(pages.tiny, id="tiny"),
     pytest.param(pages.broken, id="broken"),
     pytest.param(pages.hostile, id="hostile"),
+    pytest.param(pages.spread, id="spread"),
     pytest.param(batch, id="batch"),
     pytest.param(pages.skipping, id="cnn"),
     pytest.param(vit, id="vit"),
@@ -85,5 +86,6 @@ def views_with_data(page: Page) -> list[str]:
     parts = {
         "map": page.graph.nodes, "why": prompt.projection, "attention": prompt.attention,
         "lens": prompt.lens, "stream": prompt.stream, "loss": prompt.loss, "failure": page.trace.error,
+        "mesh": page.trace.mesh,
     }  # fmt: skip
     return [view for view, part in parts.items() if part]

@@ -11,11 +11,12 @@ from playwright.sync_api import Page as BrowserPage
 from torch import Tensor, nn
 
 import gptrace
-from gptrace.record import Page
+from gptrace.record import Page, RankDifference, Trace
 from gptrace.record.graph import Graph
 from gptrace.record.trace import Failure
 from gptrace.report.page import to_document
 from tests.browser.opened import Opened
+from tests.models.spread import spread as spread_over
 
 # After a key, the state changes, then the page is drawn; what follows from it, as the address, comes last.
 _SETTLED = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done))))"
@@ -43,6 +44,26 @@ def press(browser_page: BrowserPage, *keys: str) -> None:
 def tiny() -> Page:
     """A GPT of two equal blocks."""
     return gptrace.Session(model="tiny").page("Hello, I am", lang="en")
+
+
+@cache
+def spread() -> Page:
+    """Rank 5 of a GPT on a mesh of two by four devices, of which one made another number of calls."""
+    trace = spread_over(_whole(), {"dp": 2, "tp": 4}, 5, simulated=False)
+    assert trace.mesh is not None
+    differing = (RankDifference(1, "calls", "38", "39", "trf_blocks.0"),)
+    return replace(trace, mesh=replace(trace.mesh, differing=differing)).page(lang="en")
+
+
+@cache
+def simulated() -> Page:
+    """Rank 9 of a GPT on a simulated mesh of 128 by 8 devices."""
+    return spread_over(_whole(), {"fsdp": 128, "tp": 8}, 9).page(lang="en")
+
+
+@cache
+def _whole() -> Trace:
+    return gptrace.trace("Hello, I am", model="tiny", measure="all")
 
 
 @cache

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from gptrace.cli import main
+from gptrace.errors import RunError
 from gptrace.ranks import rank, world_size
 from tests.support import Cli
 
@@ -27,6 +28,13 @@ def launched(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     return monkeypatch
 
 
+@pytest.fixture
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    seconds: list[float] = []
+    monkeypatch.setattr("time.sleep", seconds.append)
+    return seconds
+
+
 @pytest.mark.parametrize(
     "arguments", [["topk", "-"], ["topk"], ["topk", "--lines"], ["loss", "--input-format", "jsonl"], ["run"]]
 )
@@ -44,8 +52,34 @@ def test_the_first_process_alone_prints(cli: Cli, launched: pytest.MonkeyPatch, 
     file = tmp_path / "trace.json"
     assert cli(*command, "--output", str(file)).code == 0
     assert not file.exists()
-    wrong = cli("topk", "Hello", "-m", "tiny", "--k", "0")
-    assert (wrong.code, wrong.out, wrong.err) == (2, "", "")
+
+
+def test_a_wrong_command_line_is_told_by_the_first_process(
+    cli: Cli, launched: pytest.MonkeyPatch, waits: list[float]
+) -> None:
+    """The others wait, since torchrun ends the first as soon as one of them has failed."""
+    command = ["topk", "Hello", "-m", "tiny", "--k", "0"]
+    cli(*command).is_error(2, "--k is 0")
+    assert waits == []
+    launched.setenv("RANK", "1")
+    cli(*command).is_error(2, "error: rank 1: --k is 0")  # it is still there, so the first has no such error
+    assert waits == [10]
+
+
+def test_an_error_that_the_first_process_knows_is_told_once(
+    cli: Cli, launched: pytest.MonkeyPatch, waits: list[float]
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        error = RunError("rank 1: no such file", "copy it there")
+        error.is_shared = True
+        raise error
+
+    launched.setattr("gptrace.session.Session.trace", fail)
+    command = ["run", "Hello", "-m", "tiny"]
+    cli(*command).is_error(1, "error: rank 1: no such file")
+    launched.setenv("RANK", "1")
+    outcome = cli(*command)
+    assert (outcome.code, outcome.out, outcome.err, waits) == (1, "", "", [10])
 
 
 def test_another_process_tells_its_failure_with_its_number(

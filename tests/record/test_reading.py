@@ -21,6 +21,7 @@ from gptrace.record.reading import load, parse
 from gptrace.record.schema import report_names
 from gptrace.report import FORMATS, View, render
 from gptrace.verify.diff import diff_traces
+from tests.models.spread import spread
 
 LINES = [{"text": "Hello", "id": 7, "extra": [1]}, {"text": ""}, {"ids": [15496, 11]}]
 
@@ -36,6 +37,7 @@ def traces() -> list[Trace]:
         gptrace.trace("Hello", model="tiny", device="meta"),
         failed,
         empty,
+        spread(gptrace.trace("Hello", model="tiny", measure="all"), {"fsdp": 2, "tp": 2}, simulated=False),
     ]
 
 

@@ -11,12 +11,13 @@ import gptrace
 from gptrace.record import Report
 from gptrace.report import View, render
 from gptrace.verify.diff import diff_traces
+from tests.models.spread import spread
 
 # Terms that Chinese texts about models use as they are, and titles that are names.
 TERMS = {
     "Bytes", "Dtype", "Logit", "Logits", "MACs", "MiB", "KiB", "NaN", "PATH", "Token", "batch", "block",
-    "context", "dtype", "head", "inf", "key", "lens", "logit", "logits", "nat", "prompt", "query", "softmax",
-    "surprisal", "token", "value", "view",
+    "context", "dtype", "head", "inf", "key", "lens", "logit", "logits", "nat", "prompt", "query", "rank",
+    "softmax", "surprisal", "token", "value", "view",
 }  # fmt: skip
 
 
@@ -29,6 +30,8 @@ def reports() -> list[tuple[str, Report]]:
     return [
         ("trace", trace),
         ("diff", diff_traces(trace, other, names=("a.json", "b.json"))),
+        ("spread", spread(trace, {"fsdp": 2, "tp": 2}, simulated=False)),
+        ("meshes", diff_traces(spread(trace, {"tp": 2}), spread(trace, {"tp": 4}))),
         ("topk", stream),
         ("positions", gptrace.topk("Hi you", model="tiny", positions="all", tokens=[" Paris"])),
         ("generate", sampled),

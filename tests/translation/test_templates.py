@@ -24,6 +24,9 @@ _NOT_TOLD = {
     "TEXT is one text, or '-' for stdin. Without TEXT the prompts are random ids.",
     "TEXT is one text or several, or '-' for stdin. Without TEXT, stdin is read if it is piped; else a "
     "sample prompt is used.",
+    "With --mesh the model is sharded, and the trace says what one rank holds, computes and sends. Under "
+    "torchrun each process is a rank, and is measured; else one rank is simulated, without weights, GPUs or "
+    "other processes.",
     "gptrace {}", "gptrace {}\n", "gptrace {} --json", "gptrace run --json", "gptrace run -o FILE.html",
     "null stands for NaN or an infinity",
     # the policy of a page
@@ -34,13 +37,14 @@ _NOT_TOLD = {
     "its own weights", "no weights", "random weights (seed {})", "pretrained weights", "trained weights",
     "weights from {}",
     # values of records, which reports put into words
-    "own code", "{}, changed", "{}({}), {} being {}", "input dtype", "output dtype", "step {}",
+    "own code", "built in", "{}, changed", "{}({}), {} being {}", "input dtype", "output dtype", "step {}",
     "call of {}{}", "{} of {}", "{} because {}",
+    "input here", "output here", "parameters here", "MACs here", "no message", "{} ranks",
     # the mark of shape comments, what else is in them, and the names of the sides of a diff
     "# gptrace: ", ", ... {} more", "{} (ran)", "{} (now)", "{} (with shapes)", "{} (without shapes)",
     "\n\\ No newline at end of file\n",
     # names in the code, and styles
-    "another thread", "a copy of the model", "not bold default", *TERMINAL_LOOKS,
+    "another thread", "cuda:{}", "a copy of the model", "not bold default", *TERMINAL_LOOKS,
     *TERMINAL_LOOKS.values(),
 }  # fmt: skip
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+from msgspec.structs import replace
 
 import gptrace
 from gptrace.errors import InputError, OptionError
@@ -18,6 +19,7 @@ from gptrace.record import Trace
 from gptrace.record.reading import parse
 from gptrace.record.schema import json_schema
 from gptrace.verify.diff import diff_traces
+from tests.models.spread import spread
 from tests.support import Cli
 
 nn = torch.nn
@@ -246,3 +248,26 @@ def test_what_is_compared_with_is_not_replaced(cli: Cli, tmp_path: Path) -> None
         2, "would replace the trace"
     )
     assert kept.read_bytes() == before
+
+
+def test_traces_of_spread_models_differ_in_parts_and_messages() -> None:
+    whole = gptrace.trace("Hello", model="tiny", measure="macs")
+    two, four = spread(whole, {"tp": 2}), spread(whole, {"tp": 4})
+    assert diff_traces(two, spread(whole, {"tp": 2})).same
+    difference = diff_traces(two, four)
+    assert ("mesh", "tp=2", "tp=4") in [(each.what, each.a, each.b) for each in difference.settings]
+    changes = {
+        call.path: {each.what: (each.a, each.b) for each in call.changes} for call in difference.changed
+    }
+    assert changes["trf_blocks.0.att.W_query"]["output here"] == ("[1, 1, 24]", "[1, 1, 12]")
+    assert changes["trf_blocks.0.att.out_proj"]["input here"] == ("[1, 1, 24]", "[1, 1, 12]")
+    assert changes["out_head"]["MACs here"] == (f"{48 * 25129:,}", f"{48 * 12565:,}")
+    silent = replace(two.calls[1], here=replace(two.calls[1].here, traffic=()))  # type: ignore[type-var]
+    difference = diff_traces(two, replace(two, calls=(two.calls[0], silent, *two.calls[2:])))
+    assert [(each.what, each.a, each.b) for each in difference.changed[0].changes] == [
+        ("messages", "all_reduce 192 B × 1, tp", "no message")
+    ]
+    # What one trace alone has is no difference.
+    difference = diff_traces(whole, two)
+    assert difference.same
+    assert ("mesh", "–", "tp=2") in [(each.what, each.a, each.b) for each in difference.settings]

@@ -10,7 +10,7 @@ import { Search } from "./shell/search";
 import { usePageState } from "./state";
 import { followTheme } from "./theme";
 import { VIEWS } from "./views/views";
-import { VIEW_NAMES, type ViewName, type ViewProps } from "./views/view";
+import { viewNames, type ViewName, type ViewProps } from "./views/view";
 import { visible } from "./visible";
 import { FAILURE } from "./words/failure";
 import { speaker } from "./words/say";
@@ -42,7 +42,7 @@ export function App({ page, index, isPrinting }: { page: Page; index: PageIndex;
     "/": () => setDialog("search"),
     Escape: () => dispatch({ lesson: null, node: null }),
   });
-  VIEW_NAMES.forEach((view, at) => (keys[at + 1] = () => dispatch({ view })));
+  viewNames(page).forEach((view, at) => (keys[at + 1] = () => dispatch({ view })));
   useKeys(keys);
   const prompt = page.prompts[state.prompt] ?? {};
   const props: ViewProps = { page, index, prompt, state, dispatch, say: speaker(state.language) };
@@ -66,7 +66,7 @@ export function App({ page, index, isPrinting }: { page: Page; index: PageIndex;
           <Current {...props} />
         </div>
       </main>
-      {dialog === "help" && <Help say={props.say} onClose={() => setDialog(null)} />}
+      {dialog === "help" && <Help views={viewNames(page).length} say={props.say} onClose={() => setDialog(null)} />}
       {dialog === "search" && (
         <Search
           {...{ index, dispatch }}

@@ -1,6 +1,6 @@
 // Facts of a record that are looked up often, computed once.
 import { withUnreached, type WholeGraph } from "./map/unreached";
-import type { ModuleCall, Node, OpCall, Page } from "./record";
+import type { ModuleCall, Node, OpCall, Page, Trace } from "./record";
 
 export interface PageIndex {
   /** The graph of the record, with the modules that never ran. */
@@ -15,6 +15,7 @@ export interface PageIndex {
   layerCount: number;
   /** Names of axes that only the output has: vocab_size. */
   finalAxes: ReadonlySet<string>;
+  isTimed: boolean;
 }
 
 export interface Place {
@@ -37,6 +38,7 @@ export function pageIndex(page: Page): PageIndex {
     places: placesOf(found),
     layerCount: Math.max(1, layersOfBlocks(page)),
     finalAxes: finalAxes(page),
+    isTimed: isTimed(page.trace),
   };
 }
 
@@ -85,6 +87,11 @@ function offsetOf(box: Node, layer: number): number {
   const first = layers[0];
   if (first === undefined) return 0;
   return (layers[Math.min(layer, layers.length - 1)] ?? first) - first;
+}
+
+/** The time of a simulation is not that of the model. */
+export function isTimed(trace: Trace): boolean {
+  return !trace.mesh?.simulated;
 }
 
 function finalAxes(page: Page): Set<string> {

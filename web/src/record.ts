@@ -89,6 +89,10 @@ export interface Trace {
    * number of logits at one position
    */
   logits_per_position?: number | null;
+  /**
+   * the devices that the model is spread over, where it is
+   */
+  mesh?: Mesh | null;
 }
 /**
  * the model that ran
@@ -117,9 +121,15 @@ export interface ModelInfo {
    */
   dtype: string;
   /**
-   * device of the parameters
+   * device of the parameters; while it runs, where they are brought in
    */
   device: string;
+  /**
+   * where the parameters are between calls, disk among them, if that is not `device` alone
+   */
+  parameters_by_device?: {
+    [k: string]: DeviceShare;
+  } | null;
 }
 /**
  * how many numbers it has
@@ -156,6 +166,19 @@ export interface ParameterTotals {
 export interface Buffers {
   /**
    * bytes in memory
+   */
+  bytes: number;
+}
+/**
+ * The parameters on one device, or on the disk.
+ */
+export interface DeviceShare {
+  /**
+   * how many numbers, each tensor counted once
+   */
+  parameters: number;
+  /**
+   * their bytes
    */
   bytes: number;
 }
@@ -283,6 +306,10 @@ export interface ModuleCall {
    * absent where it did not raise
    */
   failed?: boolean;
+  /**
+   * the part of this rank, where the model is spread over several
+   */
+  here?: Here | null;
 }
 /**
  * The name, axes, shape, dtype and device of a tensor when the trace saw it.
@@ -312,6 +339,16 @@ export interface TensorSpec {
    * this process's part of a tensor spread over several
    */
   local_shape?: number[] | null;
+  /**
+   * for each axis, the mesh dimensions that split it, the outermost first; empty if none is split
+   */
+  split_by?: string[][];
+  /**
+   * mesh dimension to Shard(…), Replicate() or Partial(…), as torch writes it
+   */
+  placements?: {
+    [k: string]: string;
+  } | null;
   /**
    * figures of its values, if they were measured
    */
@@ -454,6 +491,77 @@ export interface OpCall {
    * number of the cell, where the line is in a notebook
    */
   cell?: number | null;
+  /**
+   * the part of this rank, where the model is spread over several
+   */
+  here?: Here | null;
+}
+/**
+ * The part of one rank in a module, an operation or the whole model; only what was measured is there.
+ *
+ *     Of a call, with that of the calls inside it.
+ */
+export interface Here {
+  /**
+   * multiply-accumulates of this rank
+   */
+  macs?: number | null;
+  /**
+   * kernels of unknown cost, which are not in macs
+   */
+  macs_unknown?: string[];
+  /**
+   * how many numbers of the parameters this rank holds
+   */
+  parameters?: number | null;
+  /**
+   * bytes of the parameters that this rank holds
+   */
+  parameter_bytes?: number | null;
+  /**
+   * bytes of the buffers that this rank holds
+   */
+  buffer_bytes?: number | null;
+  /**
+   * peak memory of activations on this rank
+   */
+  peak_bytes?: number | null;
+  /**
+   * the messages in which this rank takes part, equal ones as one entry
+   */
+  traffic?: Traffic[];
+}
+/**
+ * Equal messages between the ranks of one group.
+ *
+ *     >>> Traffic("all_reduce", "tp", 8, "bfloat16", 1_000_000, 2).ring_bytes
+ *     3500000
+ */
+export interface Traffic {
+  /**
+   * all_reduce, all_gather, reduce_scatter, all_to_all, broadcast, send, …
+   */
+  kind: string;
+  /**
+   * the mesh dimension along which it travels; empty where its group is none of the mesh's
+   */
+  mesh_dim: string;
+  /**
+   * how many ranks take part
+   */
+  group_size: number;
+  /**
+   * dtype of the numbers, as torch calls it
+   */
+  dtype: string;
+  /**
+   * of one message: the whole tensor that is reduced, gathered, scattered or sent
+   */
+  bytes: number;
+  /**
+   * how many such messages there are
+   */
+  count: number;
 }
 /**
  * The candidates for the token that follows `position` of prompt number `input`.
@@ -540,6 +648,10 @@ export interface Totals {
    * number of operations
    */
   ops?: number | null;
+  /**
+   * the part of this rank, where the model is spread over several
+   */
+  here?: Here | null;
 }
 /**
  * The exception that stopped the forward pass: in which module, with which inputs, and why.
@@ -573,6 +685,126 @@ export interface Failure {
    * the tensors that the module got
    */
   inputs: TensorSpec[];
+}
+/**
+ * The mesh of devices that a model is spread over, seen by one rank.
+ *
+ *     >>> Mesh({"fsdp": 128, "tp": 8}, 9, {"fsdp": 1, "tp": 1}, True, "fake", "built in").size
+ *     1024
+ */
+export interface Mesh {
+  /**
+   * size of each dimension of the mesh, the outermost first
+   */
+  dims: {
+    [k: string]: number;
+  };
+  /**
+   * number of the rank whose record this is
+   */
+  rank: number;
+  /**
+   * place of the rank in the mesh: its number along each dimension
+   */
+  coordinate: {
+    [k: string]: number;
+  };
+  /**
+   * true where one process stands for all ranks, and nothing travels
+   */
+  simulated: boolean;
+  /**
+   * what carries the messages, as torch calls it: gloo, nccl, fake, …
+   */
+  backend: string;
+  /**
+   * what spread the model: built in, transformers, FILE.py:FUNCTION; empty for its own code
+   */
+  plan: string;
+  /**
+   * the totals of every rank, where they were measured
+   */
+  ranks?: RankFacts[];
+  /**
+   * the facts in which a rank differs from rank 0
+   */
+  differing?: RankDifference[];
+}
+/**
+ * The totals of one rank of a measured run.
+ */
+export interface RankFacts {
+  /**
+   * number of the rank
+   */
+  rank: number;
+  /**
+   * place of the rank in the mesh: its number along each dimension
+   */
+  coordinate: {
+    [k: string]: number;
+  };
+  here: Here1;
+}
+/**
+ * The part of one rank in a module, an operation or the whole model; only what was measured is there.
+ *
+ *     Of a call, with that of the calls inside it.
+ */
+export interface Here1 {
+  /**
+   * multiply-accumulates of this rank
+   */
+  macs?: number | null;
+  /**
+   * kernels of unknown cost, which are not in macs
+   */
+  macs_unknown?: string[];
+  /**
+   * how many numbers of the parameters this rank holds
+   */
+  parameters?: number | null;
+  /**
+   * bytes of the parameters that this rank holds
+   */
+  parameter_bytes?: number | null;
+  /**
+   * bytes of the buffers that this rank holds
+   */
+  buffer_bytes?: number | null;
+  /**
+   * peak memory of activations on this rank
+   */
+  peak_bytes?: number | null;
+  /**
+   * the messages in which this rank takes part, equal ones as one entry
+   */
+  traffic?: Traffic[];
+}
+/**
+ * A fact in which a rank differs from rank 0, beyond the sizes of its shards.
+ */
+export interface RankDifference {
+  /**
+   * number of the rank
+   */
+  rank: number;
+  /**
+   * what differs, such as calls or traffic
+   */
+  what: string;
+  /**
+   * how it is on this rank
+   */
+  here: string;
+  /**
+   * how it is on rank 0
+   */
+  there: string;
+  /**
+   * path of the module; empty for the model itself
+   */
+  path?: string;
 }
 /**
  * the boxes of the picture and what flows between them
@@ -652,6 +884,10 @@ export interface Edge {
    * number of the tensor: edges of one tensor have the same
    */
   tensor: number;
+  /**
+   * for each axis, the mesh dimensions that split it, the outermost first; empty if none is split
+   */
+  split_by?: string[][];
 }
 /**
  * What one prompt of the batch made; a view whose part is absent has a reason in `left_out`.
@@ -1040,9 +1276,15 @@ export interface ModelInfo1 {
    */
   dtype: string;
   /**
-   * device of the parameters
+   * device of the parameters; while it runs, where they are brought in
    */
   device: string;
+  /**
+   * where the parameters are between calls, disk among them, if that is not `device` alone
+   */
+  parameters_by_device?: {
+    [k: string]: DeviceShare;
+  } | null;
 }
 /**
  * The claims about one question.
@@ -1170,9 +1412,15 @@ export interface ModelInfo2 {
    */
   dtype: string;
   /**
-   * device of the parameters
+   * device of the parameters; while it runs, where they are brought in
    */
   device: string;
+  /**
+   * where the parameters are between calls, disk among them, if that is not `device` alone
+   */
+  parameters_by_device?: {
+    [k: string]: DeviceShare;
+  } | null;
 }
 /**
  * The outcome of one check; of the fields below `sentence`, those that are known.

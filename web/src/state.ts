@@ -2,7 +2,7 @@
 import { useCallback, useEffect, useReducer } from "preact/hooks";
 import type { PageIndex } from "./page_index";
 import type { Node, Page } from "./record";
-import { VIEW_NAMES, type ViewName } from "./views/view";
+import { viewNames, type ViewName } from "./views/view";
 import type { Language } from "./words/say";
 
 export type Theme = "auto" | "light" | "dark";
@@ -103,14 +103,14 @@ export function usePageState(page: Page, index: PageIndex): [State, Dispatch] {
   };
   const first = firstState(page, index);
   const [state, dispatch] = useReducer(reduce, first, () =>
-    inRange({ ...first, ...fromHash(location.hash) }, page, index),
+    inRange({ ...first, ...fromHash(location.hash, page) }, page, index),
   );
   useEffect(() => {
     const hash = toHash(state, first);
     if (hash !== location.hash.replace(/^#/, "")) replaceHash(hash);
   }, [state]);
   useEffect(() => {
-    const follow = () => dispatch({ ...first, ...fromHash(location.hash) });
+    const follow = () => dispatch({ ...first, ...fromHash(location.hash, page) });
     addEventListener("hashchange", follow);
     return () => removeEventListener("hashchange", follow);
   }, []);
@@ -164,10 +164,10 @@ export function toHash(state: State, first: State): string {
 }
 
 /** Reads a hash; unknown parts are ignored. */
-export function fromHash(hash: string): Partial<State> {
+export function fromHash(hash: string, page: Page): Partial<State> {
   const given = new URLSearchParams(hash.replace(/^#/, ""));
   const read: Partial<State> = {};
-  const view = VIEW_NAMES.find((name) => name === given.get("view"));
+  const view = viewNames(page).find((name) => name === given.get("view"));
   if (view) read.view = view;
   const language = given.get("language");
   if (language === "en" || language === "zh") read.language = language;

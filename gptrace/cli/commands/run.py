@@ -23,6 +23,7 @@ from gptrace.cli.options.display import (
     Type,
 )
 from gptrace.cli.options.groups import ModelOptions, OutputOptions, TextOptions, Truncate
+from gptrace.cli.options.mesh import MeshOptions
 from gptrace.cli.options.prediction import K, Temperature
 from gptrace.cli.output import PICTURES, CommandResult, Destination
 from gptrace.cli.saved import difference_result, read_trace
@@ -30,12 +31,12 @@ from gptrace.errors import NAMES_ORIGIN, GptraceError, OptionError, RunError, ab
 from gptrace.measures import Measures
 from gptrace.record import Page, Trace
 from gptrace.report import View
-from gptrace.report.columns import measures_for, parse_columns
+from gptrace.report.columns import measures_for, parse_columns, refuse_columns_of_spread
 from gptrace.verify.diff import DEFAULT_ATOL, DEFAULT_RTOL, diff_traces, measured
 
 
 def run(
-    text: TextOptions, model: ModelOptions, output: OutputOptions,
+    text: TextOptions, model: ModelOptions, mesh: MeshOptions, output: OutputOptions,
     truncate: Truncate = False, k: K = None, temperature: Temperature = 1.0, ops: Ops = False,
     columns: Columns = None, only: Only = None, kind: Type = None, full: FullTrace = False,
     depth: Depth = None, expect: Expect = None, rtol: Rtol = DEFAULT_RTOL, atol: Atol = DEFAULT_ATOL,
@@ -50,18 +51,24 @@ def run(
     destination = output.page_destination() if opens else output.destination(PICTURES)
     with about_option("columns"):
         names = parse_columns(columns) if columns is not None else ()
+        if mesh.mesh is None:
+            refuse_columns_of_spread(names, "the trace")
     destination.check_landscape(landscape)
     _check_expect(expect, output.file, opens=opens)
     expected = read_trace(str(expect)) if expect is not None else None
     session, prompts = model.session(), text.source()
     if expected is None and destination.format == "html":
         language = destination.language
-        traced = session.traced_page(prompts, truncate=truncate, k=k, temperature=temperature, lang=language)
+        traced = session.traced_page(
+            prompts, truncate=truncate, k=k, temperature=temperature, lang=language, **mesh.given()
+        )
         failure = traced.error or _without_next_token(traced.page.trace, model, destination)
         return _page_result(traced.page, failure, destination, opens=opens)
     try:
         measures = _measures(names, ops or destination.is_picture, expected)
-        trace = session.trace(prompts, truncate=truncate, k=k, temperature=temperature, measure=measures)
+        trace = session.trace(
+            prompts, truncate=truncate, k=k, temperature=temperature, measure=measures, **mesh.given()
+        )
         failure = _without_next_token(trace, model, destination)
     except GptraceError as error:
         if not isinstance(error.trace, Trace):

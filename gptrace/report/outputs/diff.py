@@ -114,6 +114,8 @@ _FACTS = {
     name: words(name)
     for name in (
         "prompt", "type", "input", "output", "input dtype", "output dtype", "device", "parameters", "raised",
+        "input here", "output here", "parameters here", "MACs here", "messages",
+        "mesh", "rank", "backend", "plan",
         "mean of output", "std of output", "min of output", "max of output",
     )
 }  # fmt: skip
@@ -132,8 +134,10 @@ def _fact_name(what: str) -> str:
 
 def _value_text(what: str, value: str) -> str:
     """Return a value of a fact, whose words are known for some facts."""
-    if what in ("input", "output") and value == "no tensor":
+    if what in ("input", "output", "input here", "output here") and value == "no tensor":
         return words("no tensor")
+    if what == "messages" and value == "no message":
+        return words("no message")
     if what == "raised":
         return words("yes") if value == "yes" else words("no")
     call = value.removeprefix("call of ")

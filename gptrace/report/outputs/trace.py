@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import PurePath
 
-from gptrace.record import Failure, ModuleCall, OpCall, Trace
+from gptrace.record import Failure, OpCall, Trace
+from gptrace.report.call_csv import csv_table as csv_table
 from gptrace.report.call_rows import CallRow, rows_of
-from gptrace.report.columns import COLUMNS, TreeColumn, cost_text, measured_columns
+from gptrace.report.columns import TreeColumn, cost_text, heads_of, measured_columns
 from gptrace.report.common_parts import (
     FactPairs,
     candidates_table,
@@ -23,10 +23,11 @@ from gptrace.report.common_parts import (
     temperature_facts,
 )
 from gptrace.report.main_line import main_line, sentence_on_logits
+from gptrace.report.mesh_parts import mesh_facts, mesh_parts
 from gptrace.report.parts import Facts, Line, Lines, Part, Tree, TreeRow, line
 from gptrace.report.safe_text import visible
 from gptrace.report.shapes import changes_last_axis, keeps_shape, names, sizes
-from gptrace.report.table_data import TableData
+from gptrace.report.shards import NOTHING, WHOLE
 from gptrace.report.view import View
 from gptrace.translation import joined, recorded, words
 from gptrace.wording import bracketed, one_line, readable_bytes
@@ -49,56 +50,11 @@ def parts(trace: Trace, view: View) -> list[Part]:
     return [
         *_flow(trace),
         Facts(_facts(trace)),
-        *([_tree(rows, view.columns or measured_columns(trace))] if rows else []),
+        *([_tree(trace, rows, view.columns or measured_columns(trace))] if rows else []),
         Lines(_notes(trace, rows)),
+        *mesh_parts(trace),
         *predictions,
     ]
-
-
-def csv_table(trace: Trace, view: View) -> TableData:
-    """Return one row for each call: its tensors as text, and the columns of the view."""
-    keys = (
-        "index", "parent", "depth", "path", "type", "call", "calls", "input_dims", "input_shape",
-        "output_dims", "output_shape", "own_parameters", "total_parameters", "seconds",
-    )  # fmt: skip
-    columns = [name for name in view.columns or measured_columns(trace) if name in _CSV_VALUES]
-    inside: defaultdict[int | None, float] = defaultdict(float)  # seconds of the calls that each call made
-    for call in trace.calls:
-        inside[call.parent] += call.seconds
-    rows = [
-        (
-            call.index, call.parent, call.depth, call.path, call.type, call.call, call.calls,
-            *(" ".join(bracketed(getattr(spec, fact)) for spec in side)
-              for side in (call.inputs, call.outputs) for fact in ("dims", "shape")),
-            call.parameters.own, call.parameters.total, call.seconds,
-            *(_CSV_VALUES[name](call, call.seconds - inside[call.index]) for name in columns),
-        )
-        for call in trace.calls
-    ]  # fmt: skip
-    return TableData.plain((*keys, *columns), rows)
-
-
-def _of_first(fact: str) -> Callable[[ModuleCall, float], object]:
-    """Return a statistic of the first output that has any."""
-
-    def value(call: ModuleCall, own_seconds: float) -> object:
-        statistics = next((spec.statistics for spec in call.outputs if spec.statistics), None)
-        return None if statistics is None else getattr(statistics, fact)
-
-    return value
-
-
-# The columns of the view that are not in every CSV, by their raw values.
-_CSV_VALUES: dict[str, Callable[[ModuleCall, float], object]] = {
-    "trainable": lambda call, _: call.parameters.trainable,
-    "bytes": lambda call, _: call.parameters.bytes,
-    "macs": lambda call, _: cost_text(call.cost) if call.macs_unknown else call.macs,
-    "own": lambda _, own_seconds: own_seconds,
-    "memory": lambda call, _: call.peak_bytes,
-    "dtype": lambda call, _: tuple(spec.dtype for spec in call.outputs),
-    "device": lambda call, _: tuple(spec.device for spec in call.outputs),
-    **{fact: _of_first(fact) for fact in ("mean", "std", "min", "max", "nan")},
-}
 
 
 def _flow(trace: Trace) -> list[Part]:
@@ -129,7 +85,7 @@ def _arrows(shapes: Sequence[str]) -> list[str]:
 
 
 def _facts(trace: Trace) -> FactPairs:
-    facts = model_facts(trace.model)
+    facts = [*model_facts(trace.model), *mesh_facts(trace)]
     count = len(trace.inputs)
     for number in shown_prompts(count):
         prompt = trace.inputs[number]
@@ -141,8 +97,8 @@ def _facts(trace: Trace) -> FactPairs:
     return facts
 
 
-def _tree(rows: Sequence[CallRow], columns: Sequence[str]) -> Tree:
-    extras = [COLUMNS[name] for name in columns if name in COLUMNS]
+def _tree(trace: Trace, rows: Sequence[CallRow], columns: Sequence[str]) -> Tree:
+    extras = heads_of(trace, columns)
     sides = [name for name in ("input", "output") if name in columns]
     return Tree(
         rows=[_tree_row(row, sides, extras) for row in rows],
@@ -181,6 +137,7 @@ def _tree_row(row: CallRow, sides: Sequence[str], extras: Sequence[TreeColumn]) 
     if len(sides) < 2:
         shapes = _one_side(sides, entering, leaving, is_same=is_same)
     changed = row.op is None and changes_last_axis(call)
+    cells = [column.show(row) for column in extras]
     return TreeRow(
         label=label,
         guide=row.guide,
@@ -193,8 +150,15 @@ def _tree_row(row: CallRow, sides: Sequence[str], extras: Sequence[TreeColumn]) 
         leaving=leaving,
         role="operation" if row.op is not None else "changed" if changed else "",
         shapes_role="changed" if changed else "",
-        cells=[column.show(row) for column in extras],
+        cells=cells,
+        lines=[_line_below(column, cell) for column, cell in zip(extras, cells, strict=True)],
     )
+
+
+def _line_below(column: TreeColumn, cell: str) -> str:
+    """Return the line that says the same as a cell where its column is too wide."""
+    says_something = column.of_spread and cell not in (NOTHING, WHOLE)
+    return words("{}: {}", column.title, cell) if says_something else ""
 
 
 def _one_side(sides: Sequence[str], entering: str, leaving: str, *, is_same: bool) -> str:
@@ -258,6 +222,8 @@ def _totals(trace: Trace, rows: Sequence[CallRow]) -> str:
     totals = trace.totals
     milliseconds = f"{totals.seconds * 1000:.1f}"
     parts: list[str] = [words("{} calls of {} modules in {} ms", totals.calls, totals.modules, milliseconds)]
+    if trace.mesh is not None and trace.mesh.simulated:  # whose time is none of the model's
+        parts = [words("{} calls of {} modules", totals.calls, totals.modules)]
     if totals.ops is not None:
         parts.append(words("{} operations", totals.ops))
     folded = sum(row.hidden for row in rows if row.folded)

@@ -14,6 +14,8 @@ _MEASURED_VIEWS: tuple[ViewName, ...] = ("why", "attention", "lens", "stream", "
 def page_of_trace(trace: Trace, lang: str | None = None) -> Page:
     """Return the page of a trace; views that are measured on the model are left out."""
     reason = "the page was made from a trace alone; gptrace run -o FILE.html measures this on the model"
+    if trace.mesh is not None:
+        reason = "the model is spread over devices; without --mesh, this is measured on one"
     if trace.error is not None:
         reason = "the model fails before this can be measured"
     left_out = tuple(_left_out(view, reason) for view in _MEASURED_VIEWS)

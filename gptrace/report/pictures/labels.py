@@ -7,6 +7,7 @@ from collections import defaultdict
 from gptrace.record.graph import Edge, Node
 from gptrace.report.pictures.scene import Scene
 from gptrace.report.safe_text import shortened_to, visible
+from gptrace.report.shapes import split_names
 from gptrace.wording import bracketed
 
 _Axes = tuple[tuple[str, ...], tuple[int, ...]]
@@ -38,7 +39,8 @@ def caption_of(scene: Scene, node: Node) -> str:
 
 def edge_lines(scene: Scene, edge: Edge) -> list[str]:
     """Return the names of the axes of a tensor, and below them the sizes that are not in the title."""
-    names, sizes = visible(bracketed(edge.dims)), bracketed(edge.shape)
+    names = visible(bracketed(split_names(edge.dims, edge.split_by)))
+    sizes = bracketed(edge.shape)
     is_known = all(part in scene.trace.dims or part.isdigit() for dim in edge.dims for part in dim.split("*"))
     return [names] if is_known else [names, sizes]
 

@@ -11,11 +11,13 @@ that no code uses.
 from __future__ import annotations
 
 from gptrace.translation.chinese.command_line import COMMAND_LINE, PARSER
+from gptrace.translation.chinese.meshes import MESH_REPORTS, MESHES
 from gptrace.translation.chinese.models import MODELS
 from gptrace.translation.chinese.pages import PAGES
 from gptrace.translation.chinese.pictures import PICTURE_REPORTS, PICTURES
 from gptrace.translation.chinese.predictions import PREDICTIONS, TEXTS
 from gptrace.translation.chinese.reports import REPORTS as REPORT_TEXTS
+from gptrace.translation.chinese.sharding import SHARDING
 from gptrace.translation.chinese.traces import DIAGNOSIS, TRACES
 from gptrace.translation.chinese.weights import WEIGHTS
 
@@ -40,9 +42,9 @@ STRUCTURE: dict[str, str] = {
     "Input/output error": "读写出错",
 }
 MESSAGES: dict[str, str] = {
-    **COMMAND_LINE, **PARSER, **MODELS, **WEIGHTS, **TEXTS, **PREDICTIONS, **TRACES, **DIAGNOSIS,
-    **PAGES, **PICTURES, **STRUCTURE,
+    **COMMAND_LINE, **PARSER, **MODELS, **WEIGHTS, **TEXTS, **PREDICTIONS, **TRACES, **DIAGNOSIS, **SHARDING,
+    **PAGES, **PICTURES, **MESHES, **STRUCTURE,
 }  # fmt: skip
-REPORTS: dict[str, str] = {**REPORT_TEXTS, **PICTURE_REPORTS}
+REPORTS: dict[str, str] = {**REPORT_TEXTS, **PICTURE_REPORTS, **MESH_REPORTS}
 
 __all__ = ["MESSAGES", "PARSER", "REPORTS", "STRUCTURE"]

@@ -19,6 +19,9 @@ TRACES: dict[str, str] = {
     "the model does not run, or makes other calls, where another size is changed alone": (
         "单独改变其他尺寸时，模型无法运行，或者调用不一样"
     ),
+    "this is stage {} of {} of a pipeline, which cannot be built at other sizes alone": (
+        "这是流水线 {1} 段中的第 {0} 段，单独一段不能以其他尺寸构建"
+    ),
     "no axis has a name: {}": "各维都没有名字：{!t}",
     "this model is built already; gptrace.trace(…) names all axes if it gets model={}, config=… instead": (
         "这个模型已经构建好；请改把 model={}、config=… 传给 gptrace.trace(…)，各维就都有名字"
@@ -66,6 +69,13 @@ TRACES: dict[str, str] = {
     "; its {} is not finite": "；它的 {} 不是有限值",
     "{} more MACs ran outside of any call, for example in a backward pass": (
         "另有 {} MACs 在所有调用之外，例如在反向传播中"
+    ),
+    "{} more messages between processes were sent outside of any call": (
+        "进程之间另有 {} 条消息在所有调用之外发送"
+    ),
+    "the whole of this model could not be run on device meta: costs of the whole are missing, and a shape "
+    "without a local shape is that of this process": (
+        "无法在 meta 设备上运行完整的模型：没有整体的开销，没有本地形状的形状是本进程的形状"
     ),
     "the model itself": "模型本身",
     "compiled modules run uncompiled while they are traced: {}": "跟踪期间，编译过的模块按未编译的运行：{!t}",

@@ -39,6 +39,7 @@ export function Lines({ map, edges, lit, bad }: Omit<EdgesProps, "final">) {
 }
 
 export function Labels({ map, edges, lit, bad, final }: EdgesProps) {
+  const isFinal = (edge: number, at: number) => final.has(edges[edge]?.dims[at] ?? "");
   return (
     <g class="labels" aria-hidden="true">
       {map.edges.map(({ edge, label, depth }) =>
@@ -55,14 +56,14 @@ export function Labels({ map, edges, lit, bad, final }: EdgesProps) {
               rx="3"
             />
             {label.columns.map(({ name, size, x }, at) => (
-              <g key={at} class={final.has(name) ? "final" : undefined}>
-                {final.has(name) && (
+              <g key={at} class={isFinal(edge, at) ? "final" : undefined}>
+                {isFinal(edge, at) && (
                   <rect
                     x={x - textWidth(name, LABEL_SIZE) / 2 - 3}
                     width={textWidth(name, LABEL_SIZE) + 6}
                     height="15"
                     rx="4"
-                    class={axisClass(name)}
+                    class={axisClass(edges[edge]?.dims[at] ?? "")}
                   />
                 )}
                 {name && (

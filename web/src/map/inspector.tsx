@@ -3,7 +3,8 @@ import type { ComponentChildren } from "preact";
 import { figure, grouped, readableBytes, readableSeconds } from "../numbers";
 import { callOf, layersAround, operationOf, pathOf, type PageIndex } from "../page_index";
 import { Shape } from "../parts/shape";
-import type { ModuleCall, Node, OpCall, TensorSpec } from "../record";
+import { trafficText } from "../parts/traffic";
+import type { Here, ModuleCall, Node, OpCall, TensorSpec } from "../record";
 import type { Dispatch, State } from "../state";
 import { visible } from "../visible";
 import { INSPECTOR, MAP } from "../words/map";
@@ -47,7 +48,7 @@ export function Inspector({ index, state, dispatch, say }: InspectorProps) {
       {operation ? (
         <Operation {...{ operation, say }} path={call?.path ?? ""} />
       ) : call && node.kind === "module" ? (
-        <Module {...{ call, say }} />
+        <Module {...{ call, say }} hasTime={index.isTimed} />
       ) : (
         <Loose {...{ index, node, say }} />
       )}
@@ -65,7 +66,7 @@ export function Inspector({ index, state, dispatch, say }: InspectorProps) {
   );
 }
 
-function Module({ call, say }: { call: ModuleCall; say: Say }) {
+function Module({ call, hasTime, say }: { call: ModuleCall; hasTime: boolean; say: Say }) {
   const { parameters } = call;
   const isDivided = parameters.own !== parameters.total && parameters.own > 0;
   const count = isDivided
@@ -87,8 +88,9 @@ function Module({ call, say }: { call: ModuleCall; say: Say }) {
           [say(INSPECTOR.parameters), count],
           [say(INSPECTOR.bytes), parameters.total > 0 ? readableBytes(parameters.bytes) : ""],
           [say(INSPECTOR.macs), macsOf(call, say)],
-          [say(INSPECTOR.time), readableSeconds(call.seconds)],
+          [say(INSPECTOR.time), hasTime ? readableSeconds(call.seconds) : ""],
           [say(INSPECTOR.peak), call.peak_bytes == null ? "" : readableBytes(call.peak_bytes)],
+          ...factsHere(call.here, say),
           ...kindsOf([...call.inputs, ...call.outputs], say),
         ]}
       />
@@ -125,6 +127,7 @@ function Operation({ operation, path, say }: { operation: OpCall; path: string; 
         facts={[
           [say(INSPECTOR.source), placeOf(operation, say)],
           [say(INSPECTOR.macs), macsOf(operation, say)],
+          ...factsHere(operation.here, say),
           ...kindsOf([...operation.inputs, ...operation.outputs], say),
         ]}
       />
@@ -160,18 +163,37 @@ function Tensors({ title, tensors, say }: { title: string; tensors: readonly Ten
             <dt>{visible(tensor.name)}</dt>
             <dd>
               <Shape dims={tensor.dims} shape={tensor.shape} />
-              {tensor.local_shape && (
-                <span class="quiet">
-                  {" "}
-                  {say(INSPECTOR.localShape, { shape: `[${tensor.local_shape.join(", ")}]` })}
-                </span>
-              )}
+              {tensor.local_shape && <LocalShape tensor={tensor} shape={tensor.local_shape} say={say} />}
             </dd>
           </div>
         ))}
       </dl>
     </>
   );
+}
+
+/** The part of this rank: its shape, and how torch places it. */
+function LocalShape({ tensor, shape, say }: { tensor: TensorSpec; shape: readonly number[]; say: Say }) {
+  const placements = Object.entries(tensor.placements ?? {}).map(([dim, how]) => `${dim}: ${how}`);
+  if (placements.length === 0 && shape.join() === tensor.shape.join()) return null;
+  return (
+    <span class="local-shape">
+      {say(INSPECTOR.here)} <Shape dims={tensor.dims} shape={shape} splitBy={tensor.split_by ?? []} />
+      {placements.length > 0 && <span class="quiet"> {visible(placements.join(", "))}</span>}
+    </span>
+  );
+}
+
+/** What this rank holds and does in a call or an operation. */
+function factsHere(here: Here | null | undefined, say: Say): [string, string][] {
+  if (!here) return [];
+  return [
+    [say(INSPECTOR.parametersHere), here.parameters == null ? "" : grouped(here.parameters)],
+    [say(INSPECTOR.bytesHere), here.parameter_bytes ? readableBytes(here.parameter_bytes) : ""],
+    [say(INSPECTOR.macsHere), macsOf(here, say)],
+    [say(INSPECTOR.peakHere), here.peak_bytes == null ? "" : readableBytes(here.peak_bytes)],
+    [say(INSPECTOR.sent), trafficText(here.traffic ?? [], say)],
+  ];
 }
 
 function Facts({ facts }: { facts: readonly (readonly [string, ComponentChildren])[] }) {

@@ -171,7 +171,7 @@ export class MapPlanner {
       const { edge, at, source, target } = end;
       const hasLabel = !labels.has(edge.tensor) && source >= 0 && target >= 0;
       if (hasLabel) labels.add(edge.tensor);
-      const label = hasLabel ? this.flat(labelOf(edge.dims, edge.shape)) : null;
+      const label = hasLabel ? this.flat(labelOf(edge)) : null;
       wires.set({ source, target, tensor: edge.tensor, isSkip: skips.has(end), label }, at);
     }
     const layout = layoutBox(ports.around(items), [...wires.keys()], ports.entries, ports.exits);
@@ -298,7 +298,7 @@ export class MapPlanner {
     if (!route.label || !wire.label || !edge) return { ...found, label: null };
     const middle = move(route.label);
     const corner = { x: middle.x - wire.label.width / 2, y: middle.y - wire.label.height / 2 };
-    return { ...found, label: { ...labelOf(edge.dims, edge.shape), ...corner } };
+    return { ...found, label: { ...labelOf(edge), ...corner } };
   }
 }
 

@@ -17,10 +17,12 @@ export interface NodeState {
   isLit: boolean;
 }
 
-/** The text beside the name of a module: its class. */
+/** The text beside the name of a module: its class, and the mesh dimensions along which it sends. */
 export function captionOf(index: PageIndex, node: Node): string {
-  const type = node.kind === "module" ? (callOf(index, node, 0)?.type ?? "") : "";
-  return type === node.label ? "" : type;
+  const call = node.kind === "module" ? callOf(index, node, 0) : undefined;
+  const along = new Set((call?.here?.traffic ?? []).map((message) => message.mesh_dim || "?"));
+  const type = call?.type === node.label ? "" : (call?.type ?? "");
+  return [type, along.size > 0 ? `⇄ ${[...along].join(", ")}` : ""].filter(Boolean).join(" ");
 }
 
 export function Frame({ place, isLit, hasFailed }: { place: MapNode; isLit: boolean; hasFailed: boolean }) {

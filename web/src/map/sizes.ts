@@ -1,6 +1,7 @@
 // The sizes of texts and nodes. Nothing is measured in a browser, so a picture made without one is the same.
 // Names stand in a monospaced font, whose characters are at most 0.61 em wide; wide ones take two.
-import type { Node } from "../record";
+import { splitNames } from "../parts/split";
+import type { Edge, Node } from "../record";
 import { visible } from "../visible";
 
 export const TITLE_SIZE = 13;
@@ -68,8 +69,9 @@ export function titleOf(node: Node, caption: string, count: number, canOpen: boo
   return { label, times, caption: below, timesAt, captionAt, count, width, height: isModule ? 30 : 26 };
 }
 
-/** The names of the axes of a tensor with their sizes below, in columns. */
-export function labelOf(dims: readonly string[], shape: readonly number[]): Label {
+/** The names of the axes of a tensor with their sizes below, in columns: emb_dim/tp above 768. */
+export function labelOf({ dims: whole, shape, split_by }: Pick<Edge, "dims" | "shape" | "split_by">): Label {
+  const dims = splitNames(whole, split_by);
   if (dims.every((dim, at) => dim === String(shape[at]))) return unnamed(shape);
   const gap = LABEL_SIZE * EM * 1.4;
   const columns: LabelColumn[] = [];

@@ -9,7 +9,7 @@ export interface Axes {
 }
 
 /** The names, each with its size in small figures; a size without a name stands alone. */
-export function Shape({ dims, shape }: Axes) {
+export function Shape({ dims, shape, splitBy = [] }: Axes & { splitBy?: readonly (readonly string[])[] }) {
   return (
     <span class="shape">
       [
@@ -17,6 +17,7 @@ export function Shape({ dims, shape }: Axes) {
         <Fragment key={at}>
           {at > 0 && ", "}
           <AxisName name={name} />
+          {(splitBy[at] ?? []).map((dim) => `/${visible(dim)}`).join("")}
           {name !== String(shape[at]) && <span class="axis-size"> {shape[at]}</span>}
         </Fragment>
       ))}

@@ -4,7 +4,6 @@ import { HELP } from "../words/help";
 import type { Said, Say } from "../words/say";
 
 const KEYS: readonly (readonly [string, Said])[] = [
-  ["1 – 8", HELP.views],
   ["↑ ↓", HELP.arrows],
   ["→ ←", HELP.openClose],
   ["Enter", HELP.enter],
@@ -19,11 +18,12 @@ const KEYS: readonly (readonly [string, Said])[] = [
   ["?", HELP.help],
 ];
 
-export function Help({ say, onClose }: { say: Say; onClose: () => void }) {
+export function Help({ views, say, onClose }: { views: number; say: Say; onClose: () => void }) {
+  const keys = [[`1 – ${views}`, HELP.views] as const, ...KEYS];
   return (
     <Dialog label={say(HELP.title)} closeLabel={say(HELP.close)} onClose={onClose}>
       <dl class="keys">
-        {KEYS.map(([key, text]) => (
+        {keys.map(([key, text]) => (
           <div key={key}>
             <dt>{key.split(" ").map((one, at) => (one === "–" ? " – " : <kbd key={at}>{one}</kbd>))}</dt>
             <dd>{say(text)}</dd>

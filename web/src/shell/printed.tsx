@@ -4,7 +4,7 @@ import { failuresOf } from "../map/failures";
 import { PrintedMap } from "../map/printed_map";
 import { FailureText } from "../views/failure";
 import { VIEWS } from "../views/views";
-import { VIEW_NAMES, type ViewName, type ViewProps } from "../views/view";
+import { viewNames, type ViewName, type ViewProps } from "../views/view";
 import { hasFailure } from "../state";
 import { VIEW_TITLES } from "../words/shell";
 
@@ -16,7 +16,7 @@ export function Printed(props: ViewProps) {
   };
   return (
     <>
-      {VIEW_NAMES.filter(isPrinted).map((name) => (
+      {viewNames(page).filter(isPrinted).map((name) => (
         <section key={name} class="printed-view">
           <PrintedView name={name} {...props} />
         </section>

@@ -1,7 +1,9 @@
 // The rows of the table: calls, and the operations in them.
 import { figure, grouped, readableBytes, readableSeconds } from "../numbers";
 import { shapeText } from "../parts/shape";
-import type { ModuleCall, OpCall, Page, Statistics, TensorSpec } from "../record";
+import { splitNames } from "../parts/split";
+import type { Here, ModuleCall, OpCall, Page, Statistics, TensorSpec } from "../record";
+import { isTimed } from "../page_index";
 import { visible } from "../visible";
 import { TABLE } from "../words/table";
 import type { Said } from "../words/say";
@@ -23,6 +25,7 @@ export interface Row {
   seconds: number | null;
   bytes: number | null;
   statistics: Statistics | null;
+  here: Here | null;
 }
 
 export interface Column {
@@ -36,7 +39,7 @@ export interface Column {
 
 /** All rows in order of execution: an operation stands before the call that it precedes. */
 export function rowsOf(page: Page, withOperations: boolean): Row[] {
-  const rows = page.trace.calls.map((call) => ({ place: call.index, row: rowOfCall(call) }));
+  const rows = page.trace.calls.map((call) => ({ place: call.index, row: rowOfCall(call, isTimed(page.trace)) }));
   if (!withOperations) return rows.map(({ row }) => row);
   const operations = page.trace.calls.flatMap((call) =>
     (call.ops ?? []).map((operation, number) => ({
@@ -47,7 +50,7 @@ export function rowsOf(page: Page, withOperations: boolean): Row[] {
   return [...rows, ...operations].sort((a, b) => a.place - b.place).map(({ row }) => row);
 }
 
-function rowOfCall(call: ModuleCall): Row {
+function rowOfCall(call: ModuleCall, hasTime: boolean): Row {
   return {
     call: call.index,
     operation: null,
@@ -60,9 +63,10 @@ function rowOfCall(call: ModuleCall): Row {
     parameters: call.parameters.total,
     macs: call.macs ?? null,
     hasUnknownMacs: (call.macs_unknown ?? []).length > 0,
-    seconds: call.seconds,
+    seconds: hasTime ? call.seconds : null,
     bytes: call.peak_bytes ?? null,
     statistics: call.outputs[0]?.statistics ?? null,
+    here: call.here ?? null,
   };
 }
 
@@ -82,6 +86,7 @@ function rowOfOperation(call: ModuleCall, operation: OpCall, number: number): Ro
     seconds: null,
     bytes: null,
     statistics: operation.outputs[0]?.statistics ?? null,
+    here: operation.here ?? null,
   };
 }
 
@@ -146,6 +151,32 @@ export const COLUMNS: readonly Column[] = [
   number("seconds", TABLE.time, (row) => row.seconds, readableSeconds),
   number("peak_bytes", TABLE.memory, (row) => row.bytes, readableBytes),
 ];
+
+/** What this rank has of a model that is spread over devices. */
+export const MESH_COLUMNS: readonly Column[] = [
+  {
+    name: "output_here",
+    title: TABLE.outputsHere,
+    isNumber: false,
+    text: (row) => row.outputs.map(localText).join(", "),
+    value: (row) => row.outputs[0]?.local_shape?.reduce((product, size) => product * size, 1) ?? null,
+  },
+  number("sent_bytes", TABLE.sent, (row) => sentBytes(row), readableBytes),
+  number("params_here", TABLE.parametersHere, (row) => row.here?.parameters, grouped),
+  number("macs_here", TABLE.macsHere, (row) => row.here?.macs, grouped),
+  number("peak_bytes_here", TABLE.memoryHere, (row) => row.here?.peak_bytes, readableBytes),
+];
+
+/** The shape of this rank's part: [batch 1, emb_dim/tp 24]; nothing where it has the whole. */
+function localText({ dims, shape, local_shape: local, split_by }: TensorSpec): string {
+  if (!local || local.join() === shape.join()) return "";
+  return shapeText({ dims: splitNames(dims, split_by), shape: local });
+}
+
+function sentBytes({ here }: Row): number | null {
+  const messages = here?.traffic ?? [];
+  return messages.length > 0 ? messages.reduce((sum, { bytes, count }) => sum + bytes * count, 0) : null;
+}
 
 export const VALUE_COLUMNS: readonly Column[] = [
   number("mean", TABLE.mean, (row) => row.statistics?.mean, figure),

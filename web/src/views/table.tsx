@@ -9,6 +9,7 @@ import type { Dispatch, State } from "../state";
 import {
   COLUMNS,
   matching,
+  MESH_COLUMNS,
   rowsOf,
   sorted,
   toCsv,
@@ -122,7 +123,8 @@ function TableView({ page, index, state, dispatch, say }: ViewProps) {
 
 /** Only columns with measured values. */
 function shownColumns(rows: readonly Row[], withValues: boolean): Column[] {
-  const columns = withValues ? [...COLUMNS, ...VALUE_COLUMNS] : COLUMNS;
+  const ofMesh = rows.some((row) => row.here !== null) ? MESH_COLUMNS : [];
+  const columns = [...COLUMNS, ...ofMesh, ...(withValues ? VALUE_COLUMNS : [])];
   return columns.filter((column) => !column.isNumber || rows.some((row) => column.value(row) !== null));
 }
 

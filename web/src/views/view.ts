@@ -5,9 +5,14 @@ import type { Page, PagePrompt } from "../record";
 import type { Dispatch, State } from "../state";
 import type { Say } from "../words/say";
 
-/** In the order of the keys 1 to 8. */
-export const VIEW_NAMES = ["map", "why", "attention", "lens", "stream", "loss", "table", "failure"] as const;
-export type ViewName = (typeof VIEW_NAMES)[number];
+/** In the order of the keys 1 to 9. */
+const ALL_VIEWS = ["map", "why", "attention", "lens", "stream", "loss", "table", "failure", "mesh"] as const;
+export type ViewName = (typeof ALL_VIEWS)[number];
+
+/** The views of a page; only a model that is spread over devices has a mesh. */
+export function viewNames(page: Page): readonly ViewName[] {
+  return page.trace.mesh ? ALL_VIEWS : ALL_VIEWS.filter((name) => name !== "mesh");
+}
 
 export interface ViewProps {
   page: Page;

@@ -57,5 +57,10 @@ export const INSPECTOR = {
   failed: ["The forward pass stopped here.", "前向传播在此中断。"],
   inTable: ["Show in the table", "在表格中显示"],
   of: ["in {path}", "位于 {path}"],
-  localShape: ["this process holds {shape}", "本进程持有 {shape}"],
+  here: ["this rank:", "本 rank："],
+  parametersHere: ["Parameters of this rank", "本 rank 的参数"],
+  bytesHere: ["Parameter memory of this rank", "本 rank 的参数内存"],
+  macsHere: ["MACs of this rank", "本 rank 的 MACs"],
+  peakHere: ["Peak memory of this rank", "本 rank 的内存峰值"],
+  sent: ["Messages", "通信"],
 } satisfies Record<string, Said>;

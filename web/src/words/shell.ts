@@ -11,6 +11,7 @@ export const VIEW_TITLES: Record<ViewName, Said> = {
   loss: ["Loss", "损失"],
   table: ["Table", "表格"],
   failure: ["Failure", "出错"],
+  mesh: ["Mesh", "设备网格"],
 };
 
 export const SHELL = {

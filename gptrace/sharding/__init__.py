@@ -1,0 +1,1 @@
+"""A model that is spread over a mesh of processes: which part each holds, simulated or measured."""

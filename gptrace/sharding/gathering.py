@@ -1,0 +1,90 @@
+"""The records of all ranks → one: the totals of each, and where a rank differs from the first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
+
+from msgspec.structs import replace
+
+from gptrace.record import ModuleCall, Prediction, Trace
+from gptrace.record.mesh import Here, Mesh, RankDifference, RankFacts
+from gptrace.sharding.measured_group import everywhere, from_first_rank
+from gptrace.sharding.spread_model import SpreadModel
+
+# What a record says of a call or of the model, beyond its shard: by what it is about, and by call.
+_Facts = Mapping[str, Mapping[str, str]]
+_NONE = "none"
+
+
+def with_mesh(trace: Trace, model: SpreadModel) -> Trace:
+    """Return the trace of a spread model with the mesh, and with the plan that spread it."""
+    request = model.request
+    mesh = Mesh(
+        dims=dict(request.shape.dims),
+        rank=request.rank,
+        coordinate=request.shape.coordinate(request.rank),
+        simulated=request.is_simulated,
+        backend=model.backend,
+        plan=model.plan,
+    )
+    return replace(trace, mesh=mesh)
+
+
+def gathered(trace: Trace) -> Trace:
+    """Return the measured trace of this rank with the totals of every rank; every rank has to call this.
+
+    A rank whose record differs from that of rank 0, other than in the sizes of its shards, has an entry that
+    says where.
+    """
+    mesh = trace.mesh
+    assert mesh is not None
+    own = RankFacts(mesh.rank, mesh.coordinate, trace.totals.here or Here())
+    # The facts of the first rank go to all, and their differences come back: these are few.
+    facts = _facts(trace)
+    differing = tuple(_differences(mesh.rank, facts, from_first_rank(facts)))
+    every: Iterable[tuple[RankFacts, tuple[RankDifference, ...]]] = everywhere((own, differing))
+    ranks, differences = zip(*every, strict=True)
+    return replace(trace, mesh=replace(mesh, ranks=ranks, differing=tuple(chain(*differences))))
+
+
+def _facts(trace: Trace) -> _Facts:
+    # From the innermost call outwards: what differs in a call differs in all calls around it.
+    calls = sorted(trace.calls, key=lambda call: -call.depth)
+    return {
+        "versions": {"": ", ".join(f"{name} {version}" for name, version in trace.versions.items())},
+        "calls": {_name(call): call.type for call in trace.calls},
+        "outputs": {_name(call): _outputs(call) for call in calls},
+        "macs": {_name(call): str(call.macs) for call in calls},
+        "traffic": {_name(call): _traffic(call) for call in calls},
+        "predictions": {"": ", ".join(map(_next_token, trace.predictions))},
+    }
+
+
+def _differences(rank: int, here: _Facts, there: _Facts) -> Iterator[RankDifference]:
+    """Yield the first difference of each kind."""
+    for what in here:
+        mine, first = here[what], there[what]
+        for name in [*mine, *(name for name in first if name not in mine)]:
+            values = mine.get(name, _NONE), first.get(name, _NONE)
+            if values[0] != values[1]:
+                yield RankDifference(rank, what, *values, path=name)
+                break
+
+
+def _name(call: ModuleCall) -> str:
+    return call.path if call.call == 1 else f"{call.path} ({call.call})"
+
+
+def _outputs(call: ModuleCall) -> str:
+    return ", ".join(f"{list(spec.shape)} {spec.dtype}" for spec in call.outputs)
+
+
+def _traffic(call: ModuleCall) -> str:
+    messages = () if call.here is None else call.here.traffic
+    each_told = (f"{each.kind} {each.bytes} × {each.count}, {each.mesh_dim}" for each in messages)
+    return ", ".join(each_told) or _NONE
+
+
+def _next_token(prediction: Prediction) -> str:
+    return str(prediction.candidates[0].token.id) if prediction.candidates else _NONE

@@ -1,0 +1,80 @@
+"""One rank of a mesh in a process alone: collectives that send nothing, and tensors without values.
+
+Both come from parts of torch that are half private, its fake process group and FakeTensorMode. All that
+gptrace knows of them is in this file.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.testing._internal.distributed.fake_pg import FakeStore  # importing it makes the backend known
+
+from gptrace.errors import RunError
+from gptrace.model.quiet_torch import torch
+from gptrace.sharding.torch_distributed import distributed
+
+Module = torch.nn.Module
+BACKEND = "fake"
+
+
+@contextmanager
+def simulated_group(rank: int, size: int) -> Iterator[None]:
+    """Let this process be one of `size` ranks in the block, of which the others do not exist.
+
+    Raises a RunError where the process is in a real group already.
+    """
+    if distributed.is_initialized():
+        problem = "this process is in a process group already, so it cannot simulate a rank"
+        raise RunError(problem, "simulate in a process of its own, or call destroy_process_group() first")
+    distributed.init_process_group(BACKEND, rank=rank, world_size=size, store=FakeStore())
+    try:
+        yield
+    finally:
+        distributed.destroy_process_group()
+
+
+class SimulatedTensors:
+    """Tensors with a shape, a dtype and a device, which take no memory, and a mode in which torch makes such.
+
+    Modules are sharded while they are on device meta, which is quick; but FSDP runs no parameters that are
+    there, and on device meta DTensor would not know the device of a process.
+    """
+
+    def __init__(self) -> None:
+        # Code of a model may hold tensors with values, such as a table of positions.
+        self._mode = FakeTensorMode(allow_non_fake_inputs=True)
+
+    def running(self) -> AbstractContextManager[object]:
+        """Return the context in which the model runs."""
+        return self._mode
+
+    def of(self, tensor: torch.Tensor) -> torch.Tensor:
+        """Return the simulated tensor of a real one."""
+        return self._mode.from_tensor(tensor)
+
+    def materialise(self, module: Module) -> None:
+        """Give a module on device meta simulated tensors on the CPU: parameters, buffers, attributes."""
+        tied = _tied_parameters(module)
+        with self._mode, torch.no_grad():
+            module.to_empty(device="cpu")
+            for submodule in module.modules():
+                for name, value in vars(submodule).items():
+                    if isinstance(value, torch.Tensor) and value.is_meta:
+                        setattr(submodule, name, torch.empty_like(value, device="cpu"))
+        for (first, first_name), *others in tied:
+            for submodule, name in others:
+                submodule._parameters[name] = first._parameters[first_name]
+
+
+def _tied_parameters(module: Module) -> list[list[tuple[Module, str]]]:
+    """Return the places of each parameter that has several."""
+    places: defaultdict[int, list[tuple[Module, str]]] = defaultdict(list)
+    for submodule in module.modules():
+        for name, parameter in submodule._parameters.items():
+            if parameter is not None:
+                places[id(parameter)].append((submodule, name))
+    return [of_one for of_one in places.values() if len(of_one) > 1]

@@ -1,0 +1,13 @@
+"""torch for models on many devices, imported in one place: it takes a second."""
+
+from torch import distributed as distributed
+from torch.distributed.device_mesh import DeviceMesh as DeviceMesh
+from torch.distributed.device_mesh import init_device_mesh as init_device_mesh
+from torch.distributed.fsdp import FSDPModule as FSDPModule
+from torch.distributed.fsdp import fully_shard as fully_shard
+from torch.distributed.tensor import DTensor as DTensor
+from torch.distributed.tensor import Replicate as Replicate
+from torch.distributed.tensor.parallel import ColwiseParallel as ColwiseParallel
+from torch.distributed.tensor.parallel import ParallelStyle as ParallelStyle
+from torch.distributed.tensor.parallel import RowwiseParallel as RowwiseParallel
+from torch.distributed.tensor.parallel import parallelize_module as parallelize_module

@@ -1,0 +1,67 @@
+"""The kernels of a spread model on this process, without the work of spreading it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from gptrace.model.quiet_torch import torch
+from gptrace.record import Traffic
+from gptrace.tracing.costs import CostMode
+from gptrace.tracing.mac_formulas import COMMUNICATION
+from gptrace.tracing.spread.layout import Layout, loaded
+from gptrace.tracing.spread.memory import SpreadMemory
+from gptrace.tracing.spread.messages import is_awaited_at_once, messages_of, tensors_in
+from gptrace.tracing.spread.own_work import SHAPES, runs_in, stands_for_another
+
+Tensor = torch.Tensor
+
+
+class SpreadCostMode(CostMode):  # type: ignore[no-untyped-call]
+    """Counts the kernels that run on the tensors of this process, and notes the messages.
+
+    An operation on a DTensor, or on a tensor that is still on its way, comes here first, and then the kernels
+    that torch runs in its place. Only these count. `add_message` gets each message.
+    """
+
+    def __init__(
+        self,
+        add_macs: Callable[[int | None, str], None],
+        add_message: Callable[[Traffic], None],
+        memory: SpreadMemory | None,
+        layout: Layout,
+    ) -> None:
+        super().__init__(add_macs, memory)
+        self._add_message = add_message
+        self._spread_memory = memory
+        self._layout = layout
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        if self.is_paused:
+            return func(*args, **(kwargs or {}))
+        if any(map(stands_for_another, types)):
+            return NotImplemented  # torch then asks the tensor itself, which runs the other kernels
+        if self._propagates_shapes(types):
+            return func(*args, **(kwargs or {}))
+        if getattr(func, "namespace", "") not in COMMUNICATION:
+            return super().__torch_dispatch__(func, types, args, kwargs)
+        memory = self._spread_memory
+        is_awaited = memory is not None and is_awaited_at_once(func, args)
+        sent = memory.sending(tensors_in(args)) if memory is not None and is_awaited else ()
+        result = super().__torch_dispatch__(func, types, args, kwargs)
+        messages = messages_of(func, args, result, self._layout.groups)
+        for message in messages:
+            self._add_message(message)
+        if memory is not None:
+            memory.arrived(sent, tensors_in(args) if func.overloadpacket.__name__ == "wait_tensor" else ())
+            memory.receiving(tensors_in(result) if messages and func.namespace != "c10d" else ())
+        return result
+
+    def _propagates_shapes(self, types: Sequence[type]) -> bool:
+        """Tell whether DTensor runs this kernel on fake tensors, to know the shape of a result."""
+        if self._layout.is_fake:
+            return runs_in(SHAPES)
+        fake = loaded("torch._subclasses.fake_tensor", "FakeTensor")
+        return fake is not None and fake in types
