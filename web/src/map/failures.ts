@@ -78,6 +78,6 @@ export function blamedNode(check: CheckResult, page: Page, index: PageIndex): No
 
 /** "out_head: Linear expects [..., 48], got [1, 4, 192], made by final_norm" as lines without the module. */
 function remarkLines(diagnosis: string): string[] {
-  const match = /^[^:]*: (.*expects .*), (got .*?)(?:, (made by .*))?$/s.exec(diagnosis);
+  const match = /^[^:]*: (.*expects .*), (got .*?)(?:, (made by [^;]*))?(?:;.*)?$/s.exec(diagnosis);
   return match ? match.slice(1).filter((line) => line !== undefined) : [];
 }
