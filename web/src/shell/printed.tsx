@@ -2,6 +2,7 @@
 // chosen view.
 import { failuresOf } from "../map/failures";
 import { PrintedMap } from "../map/printed_map";
+import { AtOnce } from "../views/common/rows_in_steps";
 import { FailureText } from "../views/failure";
 import { VIEWS } from "../views/views";
 import { VIEW_NAMES, type ViewName, type ViewProps } from "../views/view";
@@ -15,13 +16,13 @@ export function Printed(props: ViewProps) {
     return name === "failure" ? hasFailure(page) : VIEWS[name].hasData(page, prompt);
   };
   return (
-    <>
+    <AtOnce.Provider value={true}>
       {VIEW_NAMES.filter(isPrinted).map((name) => (
         <section key={name} class="printed-view">
           <PrintedView name={name} {...props} />
         </section>
       ))}
-    </>
+    </AtOnce.Provider>
   );
 }
 
