@@ -9,6 +9,7 @@ import { hasFailure } from "../state";
 import { visible, visibleLines } from "../visible";
 import { FAILURE } from "../words/failure";
 import type { Say } from "../words/say";
+import { VIEW_TITLES } from "../words/shell";
 import type { View, ViewProps } from "./view";
 
 export const failure: View = {
@@ -27,8 +28,9 @@ function FailureView({ page, index, state, dispatch, say }: ViewProps) {
   if (!hasFailure(page)) {
     return (
       <section class="left-out padded">
+        <h2>{say(VIEW_TITLES.failure)}</h2>
         <p>{say(FAILURE.nothingChecked)}</p>
-        <Checks checks={checks} say={say} />
+        <Checks checks={checks} say={say} isOpen />
       </section>
     );
   }
@@ -220,10 +222,10 @@ function placeOf(source: SourceLine): string {
   return source.function ? `${place} ${visible(source.function)}` : place;
 }
 
-function Checks({ checks, say }: { checks: readonly CheckResult[]; say: Say }) {
+function Checks({ checks, say, isOpen = false }: { checks: readonly CheckResult[]; say: Say; isOpen?: boolean }) {
   if (checks.length === 0) return null;
   return (
-    <details class="all-checks">
+    <details class="all-checks" open={isOpen}>
       <summary>
         {say(FAILURE.otherChecks)} ({checks.length})
       </summary>
