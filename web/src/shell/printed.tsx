@@ -42,7 +42,7 @@ function PrintedView({ name, ...props }: ViewProps & { name: ViewName }) {
       <>
         {title}
         <FailureText {...props} />
-        <PrintedMap {...{ index, state, say }} failures={failuresOf(page, index)} />
+        <PrintedMap {...{ index, state, say }} failures={failuresOf(page, index, state.language)} />
       </>
     );
   }
