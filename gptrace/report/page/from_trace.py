@@ -28,7 +28,7 @@ def page_of_trace(trace: Trace, lang: str | None = None) -> Page:
         prompts=tuple(PagePrompt() for _ in trace.inputs),
         left_out=left_out,
         diagnosis_zh="" if error is None else _in_chinese(error.diagnosis),
-        source_zh="" if error is None else _in_chinese(error.source),
+        source_zh="" if error is None else _in_chinese(error.source or ""),
     )
 
 
