@@ -27,7 +27,7 @@ def page_of_trace(trace: Trace, lang: str | None = None) -> Page:
         graph=graph_of(trace),
         prompts=tuple(PagePrompt() for _ in trace.inputs),
         left_out=left_out,
-        diagnosis_zh="" if error is None else _in_chinese(error.diagnosis),
+        diagnosis_zh="" if error is None else _in_chinese(error.diagnosis or ""),
         source_zh="" if error is None else _in_chinese(error.source or ""),
     )
 
