@@ -55,6 +55,8 @@ REPORTS: dict[str, str] = {
     "prompt": "prompt",
     "prompt {}": "prompt {}",
     "prompts": "prompt",
+    "prompts read": "已读 prompt",
+    "{} failed": "{} 个失败",
     "ids {}": "id {}",
     "ids {} ": "id {} ",
     "{} token": "{} 个 token",

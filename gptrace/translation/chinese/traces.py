@@ -42,6 +42,11 @@ TRACES: dict[str, str] = {
         "没有 {!t} 的行：子模块运行了，但模块本身没有被调用；module(x) 会被跟踪，module.forward(x) 会绕过 "
         "hook"
     ),
+    "torch does not see what {} holds, a plain list, tuple or dict: it has no rows here, and is neither "
+    "trained nor saved; use nn.ModuleList, nn.ModuleDict or nn.ParameterList": (
+        "torch 看不到 {!t} 里的东西，因为那是普通的列表、元组或字典：它们在这里没有行，"
+        "既不会被训练，也不会被保存；请改用 nn.ModuleList、nn.ModuleDict 或 nn.ParameterList"
+    ),
     "traced without the fused fast path of {}: the submodules run one by one, and the last digits may "
     "differ": ("跟踪时没有走 {} 的融合快速路径：子模块逐个运行，最后几位数字可能不同"),
     "operations are not listed inside {}, which may run by fused kernels": (
