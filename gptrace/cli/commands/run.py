@@ -73,7 +73,12 @@ def run(
     if expected is None and destination.format == "html":
         language = destination.language
         traced = session.traced_page(
-            prompts, truncate=truncate, k=k, temperature=temperature, check=check, lang=language,
+            prompts,
+            truncate=truncate,
+            k=k,
+            temperature=temperature,
+            check=check,
+            lang=language,
             **mesh.given(),
         )
         failure = traced.error or _without_next_token(traced.page.trace, model, destination)
