@@ -25,8 +25,8 @@ from gptrace.tracing.module_calls import Arguments, Keywords, ModuleCalls, Watch
 from gptrace.tracing.nan_tracker import NanTracker
 from gptrace.tracing.operations import Observer, Operation, OperationMode, may_run_fused
 from gptrace.tracing.origins import OriginTracker
-from gptrace.tracing.parameters import named_modules_with_aliases
-from gptrace.tracing.span import Span
+from gptrace.tracing.parameters import children_of, named_modules_with_aliases
+from gptrace.tracing.span import Span, set_sites
 from gptrace.tracing.statistics import has_numbers
 from gptrace.tracing.tensors import describe_each, describe_tensors, find_tensors
 from gptrace.tracing.undisturbed import run_uncompiled
@@ -70,7 +70,8 @@ class SpanRecorder:
         self.spans: list[Span] = []  # in order of entry; filled when the block ends
         self._begun: list[Span] = []  # the same, while the block runs
         # Every path of every module; a module with two parents has two paths.
-        self.paths: list[tuple[str, Module]] = list(named_modules_with_aliases(module))
+        self.paths: list[tuple[str, Module]] = named_modules_with_aliases(module)
+        self._children = children_of(self.paths)
         self.lines = lines
         observed = measures.ops or lines is not None
         self.origins = OriginTracker(self.paths, self._begun) if with_origins else None
@@ -98,14 +99,15 @@ class SpanRecorder:
         calls = ModuleCalls(self)
         self._cleanup.callback(self._leave, calls)
         try:
-            self._run_uncompiled()
             names: dict[type[Module], ArgumentNames] = {}  # the cache of argument_names is weak, and slower
             for path, module in self.paths:
-                if id(module) not in self._watched:
-                    kind = type(module)
-                    names_of_kind = names.get(kind) or names.setdefault(kind, argument_names(kind))
-                    self._watched[id(module)] = WatchedModule(module, path, names_of_kind)
+                key, kind = id(module), type(module)
+                if key not in self._watched:
+                    if kind not in names:
+                        names[kind] = argument_names(kind)
+                    self._watched[key] = WatchedModule(module, path, names[kind])
             calls.add(self._watched.values())
+            self._run_uncompiled()
             recorders = self._active.setdefault(get_ident(), [])
             recorders.append(self)
             self._cleanup.callback(recorders.remove, self)
@@ -131,11 +133,19 @@ class SpanRecorder:
         now = perf_counter()
         for open_spans in list(self._open_spans.values()):
             while open_spans:
-                open_spans.pop().close(now, failed=True)
+                span = open_spans.pop()
+                span.seconds, span.failed = now - span.start, True
         self.spans = list(self._begun)  # a copy, since a thread that still runs may begin more calls
+        set_sites(self.spans)
 
     def _leave(self, calls: ModuleCalls) -> None:
         self.compiled = calls.remove()
+
+    def paths_now(self) -> list[tuple[str, Module]]:
+        """Return `paths` as they are now: the very same list unless submodules were added or replaced."""
+        if children_of(self.paths) == self._children:
+            return self.paths
+        return named_modules_with_aliases(self.module)
 
     def operations_by_call(self) -> dict[Span, list[Operation]]:
         """Return the operations inside each module call, in order; none unless they were recorded."""
@@ -173,10 +183,12 @@ class SpanRecorder:
         if dynamo is None:  # never imported, so nothing was compiled
             return
         self._cleanup.enter_context(run_uncompiled())
+        kinds = {type(module) for _, module in self.paths}
+        of_dynamo = {kind for kind in kinds if issubclass(kind, dynamo.OptimizedModule)}
         compiled = [
-            path or "the model itself"
-            for path, module in self.paths
-            if isinstance(module, dynamo.OptimizedModule) or is_compiled(module)
+            watched.path or "the model itself"
+            for watched in self._watched.values()
+            if type(watched.module) in of_dynamo or (watched.below and is_compiled(watched.module))
         ]
         if compiled:
             paths = enumerated(compiled, 5)
@@ -267,7 +279,8 @@ class SpanRecorder:
         else:
             found = find_arguments(watched.names, args, kwargs)
             inputs = describe_each(found)
-        span = Span(watched.module, watched.path, parent, inputs)
+        depth = 0 if parent is None else parent.depth + 1
+        span = Span(watched.module, watched.path, parent, depth, inputs, perf_counter())
         self._begun.append(span)
         open_spans.append(span)
         if not self._has_measures:
@@ -321,13 +334,13 @@ class SpanRecorder:
             if innermost.suspends_operations and self.operations is not None:
                 self.operations.resume()
             if innermost is span:
-                span.close(now, failed=failed)
+                span.seconds, span.failed = now - span.start, failed
                 if open_spans and span.peak_bytes > open_spans[-1].peak_bytes:
                     open_spans[-1].peak_bytes = span.peak_bytes
                 if failed and self.origins is not None:
                     self.origins.leave(span)
                 return True
-            innermost.close(now, failed=True)
+            innermost.seconds, innermost.failed = now - innermost.start, True
             if self.origins is not None:
                 self.origins.leave(innermost)
         return False  # closed by the end of the block, while another thread still ran the call
