@@ -112,7 +112,8 @@ def load(model: ModelSelection | Module) -> LoadedModel:
         torch.set_num_threads(model.threads)
     device = find_device(model.device)
     model, rates = settled(model, device)
-    warn_if_slow(model.dtype, device)
+    if rates is None:
+        warn_if_slow(model.dtype, device)
     if isinstance(model, UserModelSelection):
         loaded = _load_user_model(model, device)
     elif isinstance(model, HuggingFaceSelection):

@@ -41,7 +41,7 @@ def measuring(rates: ProductRates) -> Any:
         lambda session: session.loss("Hello, I am"),
         lambda session: session.generate("Hello", max_new_tokens=1),
         lambda session: session.lens("Hello"),
-        lambda session: session.explain("Hello", topics=["last_dim"]),
+        lambda session: session.explain("Hello", topics=["last-dim"]),
         lambda session: session.check(only=["causal"]),
     ],
     ids=["topk", "trace", "loss", "generate", "lens", "explain", "check"],
@@ -52,7 +52,9 @@ def test_every_record_has_the_dtype_that_is_faster_and_the_rates(
     with measuring(rates):
         record = asked(gptrace.Session("tiny", dtype="auto"))
     assert (record.model.dtype, record.model.dtype_rates) == (dtype, rates)
-    assert f"in {dtype} on cpu, picked by --dtype auto: {rates.float32:g} GFLOP/s in float32" in str(record)
+    assert f"in {dtype} on cpu, picked by --dtype auto: {rates.float32:g} GFLOP/s in float32" in " ".join(
+        str(record).split()
+    )
     kept: Any = parse(record.to_json())
     assert kept.model.dtype_rates == rates
 
@@ -93,6 +95,13 @@ def test_a_stream_without_a_header_says_it_on_stderr(form: str, cli: Cli) -> Non
     assert outcome.err == (
         "note: dtype auto is float32: matrix products run at 61 GFLOP/s in float32, 21.3 in bfloat16\n"
     )
+
+
+def test_a_dtype_that_was_measured_to_be_faster_is_not_called_slow(cli: Cli) -> None:
+    with measuring(FAST), patch.object(torch.cpu, "get_capabilities", lambda: {"architecture": "x86_64"}):
+        outcome = cli("topk", "Hello", "-m", "tiny", "--dtype", "auto")
+    assert outcome.err.startswith("note: dtype auto is bfloat16: ")
+    assert outcome.err.count("note:") == 1
 
 
 def test_the_notices_are_in_chinese_too(cli: Cli) -> None:
