@@ -200,9 +200,11 @@ class SpanRecorder:
         if "torch._dynamo" not in sys.modules:  # never imported, so nothing was compiled
             return
         self._cleanup.enter_context(run_uncompiled())
+        of_dynamo = getattr(sys.modules["torch._dynamo"], "OptimizedModule", ())
         compiled = [
             watched.path or "the model itself"
             for watched in self._watched.values()
+            if watched.below or isinstance(watched.module, of_dynamo)
             if is_compiled(watched.module)
         ]
         if compiled:
