@@ -15,6 +15,7 @@ from gptrace.record import Trace
 from gptrace.tracing.assembly import assemble_trace
 from gptrace.tracing.inferred_names import InferredAxisNames, infer_axis_names
 from gptrace.tracing.line_recorder import LineRecorder
+from gptrace.tracing.pipeline_stages import StageCall
 from gptrace.tracing.recorder import SpanRecorder
 from gptrace.tracing.span import Span
 from gptrace.tracing.spread.layout import outside_of_fake_mode
@@ -116,7 +117,8 @@ def _assemble(
             if not may_run:
                 return InferredAxisNames(None)
             copied, failed = module if by_copy else None, error is not None
-            return infer_axis_names(recorder, architecture, spans, copied=copied, failed=failed)
+            names = infer_axis_names(recorder, architecture, spans, copied=copied, failed=failed)
+            return names if names.names is not None or recorder.stage is None else _of_stage(recorder.stage)
 
         return assemble_trace(recorder, error, infer_names, check, spread)
 
@@ -127,3 +129,9 @@ def _assemble(
             if error is None:
                 raise
             return assemble_trace(recorder, error, lambda _: InferredAxisNames(None), check)
+
+
+def _of_stage(stage: StageCall) -> InferredAxisNames:
+    at, count, _ = stage
+    reason = f"this is stage {at} of {count} of a pipeline, which cannot be built at other sizes alone"
+    return InferredAxisNames(None, f"no axis has a name: {reason}")
