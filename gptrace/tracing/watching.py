@@ -108,24 +108,27 @@ def _assemble(
     """Return the trace; if the block failed, a failure in here must not hide that exception."""
     # After Ctrl-C the user waits for the end: run nothing again.
     may_run = error is None or isinstance(error, Exception)
-    with outside_of_fake_mode(recorder.layout):
+
+    def assembled() -> Trace:
         spread = understand_spread(recorder, architecture, needs_twin=by_copy, may_run=may_run)
         module = recorder.module if spread is None else spread.twin
 
         def infer_names(spans: list[Span]) -> InferredAxisNames:
             if not may_run:
                 return InferredAxisNames(None)
-            names = infer_axis_names(
-                recorder, architecture, spans, copied=module if by_copy else None, failed=error is not None
-            )
+            copied, failed = module if by_copy else None, error is not None
+            names = infer_axis_names(recorder, architecture, spans, copied=copied, failed=failed)
             return names if names.names is not None or recorder.stage is None else _of_stage(recorder.stage)
 
+        return assemble_trace(recorder, error, infer_names, check, spread)
+
+    with outside_of_fake_mode(recorder.layout):
         try:
-            return assemble_trace(recorder, error, infer_names, check, spread)
+            return assembled()
         except Exception:
             if error is None:
                 raise
-            return assemble_trace(recorder, error, lambda _: InferredAxisNames(None), check, spread)
+            return assemble_trace(recorder, error, lambda _: InferredAxisNames(None), check)
 
 
 def _of_stage(stage: StageCall) -> InferredAxisNames:
