@@ -10,7 +10,8 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from gptrace.errors import ConfigError, DeviceError
-from gptrace.model.build import LoadedModel, architecture_of, find_device, load, wrap_module
+from gptrace.model.build import LoadedModel, architecture_of, load, wrap_module
+from gptrace.model.devices import find_device
 from gptrace.model.free_memory import check_memory
 from gptrace.model.hugging_face import forward_arguments
 from gptrace.model.interrupts import interrupts_allowed

@@ -10,6 +10,7 @@ from gptrace.model.distributed_wrappers import own_class
 from gptrace.model.quiet_torch import torch
 from gptrace.tracing.axis_names import AxisNames
 from gptrace.tracing.free_sizes import runs_of_free_sizes
+from gptrace.tracing.module_copies import is_small
 from gptrace.tracing.recorder import SpanRecorder
 from gptrace.tracing.repeated_blocks import RepeatedBlocks, find_repeated_blocks, stand_for_all
 from gptrace.tracing.resized_runs import (
@@ -17,7 +18,6 @@ from gptrace.tracing.resized_runs import (
     ForwardPass,
     Look,
     ResizedRun,
-    is_small,
     limit_of_work,
     run_copy_resized,
     run_resized,

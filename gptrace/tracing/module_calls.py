@@ -5,6 +5,7 @@ Hooks would do the same at ten times the cost: torch runs another function for a
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping
 from functools import partial
 from sys import _getframe
@@ -108,7 +109,9 @@ def is_watch(call: object) -> bool:
 
 
 def is_compiled(module: Module) -> bool:
-    """Tell whether `module.compile()` was called."""
+    """Tell whether `module.compile()` was called, or the module is what `torch.compile` returned."""
+    if isinstance(module, getattr(sys.modules.get("torch._dynamo"), "OptimizedModule", ())):
+        return True
     below = vars(module).get(_NAME)
     while isinstance(below, _Wrapper):
         below = below.watched.below

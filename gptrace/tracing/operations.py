@@ -109,7 +109,8 @@ class OperationMode(torch.overrides.TorchFunctionMode):
     with its `error`; it is among the `operations`, too. `call_count` counts all torch functions called so far
     and all tensor attributes set or deleted, whether they are operations or not. `observer` is
     called after each operation, with its function, its arguments and its result. `origins` follows where
-    tensors come from. What the code in `unrecorded` folders and files calls is no operation of the model.
+    tensors come from. What the code in `unrecorded` folders and files calls is no operation of the model, and
+    neither is what runs while it `is_paused`.
     """
 
     def __init__(
@@ -128,7 +129,7 @@ class OperationMode(torch.overrides.TorchFunctionMode):
         self.failed: Operation | None = None
         self.error: Exception | None = None
         self.call_count = 0
-        self.is_suspended = False
+        self.is_suspended = self.is_paused = False
         # Called with the frame of each operation and what it returned.
         self.listener: Callable[[FrameType, Operation], None] | None = None
         self._position = position
@@ -161,7 +162,7 @@ class OperationMode(torch.overrides.TorchFunctionMode):
         name = self._names.get(func)
         if name is None:
             name = self._names[func] = operation_name(func)
-        if not name:
+        if not name or self.is_paused:
             self.call_count += func.__name__ != "__get__"  # reading an attribute changes no tensor
             result = func(*args, **kwargs)
             if self._origins is not None and func in (_READ_DATA, _SET_DATA):

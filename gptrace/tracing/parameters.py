@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cache, lru_cache
 from itertools import chain
 from typing import NamedTuple
 
+from gptrace.model.offloading import OffloadedTensor, offloaded_tensors
 from gptrace.model.quiet_torch import torch
-from gptrace.record import ParameterCount, ParameterTotals
+from gptrace.record import DeviceShare, ParameterCount, ParameterTotals
 
 Parameter = torch.nn.Parameter
 is_lazy = torch.nn.parameter.is_lazy
@@ -105,9 +106,10 @@ def counts_of(modules: Sequence[tuple[str, Module]]) -> Counts:
     return counts
 
 
-def _facts(modules: Iterable[tuple[str, Module]]) -> _Facts | None:
+def _facts(modules: Sequence[tuple[str, Module]]) -> _Facts | None:
     """Return what decides on the counts; None where shapes and dtypes of plain tensors do not."""
-    numbers: dict[int, int] = {}
+    identity = identities(modules)
+    numbers: dict[object, int] = {}
     paths: list[str] = []
     facts: list[tuple[object, ...]] = []
     for path, module in modules:
@@ -116,7 +118,8 @@ def _facts(modules: Iterable[tuple[str, Module]]) -> _Facts | None:
             if parameter is not None:
                 if type(parameter) is not Parameter:
                     return None
-                number = numbers.setdefault(id(parameter), len(numbers))
+                key = identity(parameter) if parameter.is_meta else id(parameter)
+                number = numbers.setdefault(key, len(numbers))
                 facts.append((name, number, parameter.shape, parameter.dtype, parameter.requires_grad))
         for buffer in module._buffers.values():
             if buffer is not None:
@@ -125,6 +128,23 @@ def _facts(modules: Iterable[tuple[str, Module]]) -> _Facts | None:
                 facts.append((numbers.setdefault(id(buffer), len(numbers)), buffer.shape, buffer.dtype))
         facts.append(())  # the end of a module
     return paths, facts
+
+
+def identities(modules: Sequence[tuple[str, Module]]) -> Callable[[torch.Tensor], object]:
+    """Return a function that tells tensors of a model apart: what shares memory or a file is one tensor.
+
+    `modules` are all modules of the model, first the model itself.
+    """
+
+    @cache  # looked up only where a parameter is on device meta
+    def offloaded() -> Mapping[int, OffloadedTensor]:
+        return offloaded_tensors(modules[0][1]) if modules else {}
+
+    def identity(tensor: torch.Tensor) -> object:
+        entry = offloaded().get(id(tensor)) if tensor.is_meta else None
+        return id(tensor) if entry is None else entry.identity
+
+    return identity
 
 
 def parameter_refs(modules: Iterable[tuple[str, Module]]) -> list[ParameterRef]:
@@ -137,19 +157,22 @@ def parameter_refs(modules: Iterable[tuple[str, Module]]) -> list[ParameterRef]:
     >>> [(ref.names, ref.elements) for ref in parameter_refs(named_modules_with_aliases(layers))]
     [(('0.weight',), 6), (('0.bias',), 2)]
     """
-    refs: dict[int, ParameterRef] = {}  # by id: the hash of a tensor takes ten times as long
-    aliases: dict[int, list[tuple[str, str]]] = {}
+    modules = list(modules)
+    identity = identities(modules)
+    refs: dict[object, ParameterRef] = {}  # by id: the hash of a tensor takes ten times as long
+    aliases: dict[object, list[tuple[str, str]]] = {}
     for path, module in modules:
         for name, parameter in module._parameters.items():
             if parameter is None:
                 continue
-            if id(parameter) in refs:
-                aliases.setdefault(id(parameter), []).append((path, name))
+            key = identity(parameter) if parameter.is_meta else id(parameter)
+            if key in refs:
+                aliases.setdefault(key, []).append((path, name))
                 continue
             elements = 0 if is_lazy(parameter) else parameter.numel()
             trainable = elements if parameter.requires_grad else 0
             size = elements * parameter.element_size() if elements else 0
-            refs[id(parameter)] = ParameterRef(parameter, path, name, elements, trainable, size)
+            refs[key] = ParameterRef(parameter, path, name, elements, trainable, size)
     for key, further in aliases.items():
         refs[key] = refs[key]._replace(aliases=tuple(further))
     return list(refs.values())
@@ -232,6 +255,24 @@ def count_all(parameters: Sequence[ParameterRef]) -> ParameterTotals:
         tied=tuple(tied),
         without_out_head=unique - in_head if in_head else None,
     )
+
+
+def count_by_device(modules: Sequence[tuple[str, Module]]) -> dict[str, DeviceShare]:
+    """Return how many parameters are on each device between calls, and their bytes; each tensor counts once.
+
+    `modules` are all modules of the model, first the model itself.
+
+    >>> count_by_device(list(named_modules_with_aliases(torch.nn.Linear(3, 2))))
+    {'cpu': DeviceShare(parameters=8, bytes=32)}
+    """
+    offloaded = offloaded_tensors(modules[0][1])
+    shares: dict[str, DeviceShare] = {}
+    for ref in parameter_refs(modules):
+        entry = offloaded.get(id(ref.parameter))
+        device = str(ref.parameter.device) if entry is None else entry.device
+        share = shares.get(device, DeviceShare(0, 0))
+        shares[device] = DeviceShare(share.parameters + ref.elements, share.bytes + ref.bytes)
+    return shares
 
 
 def buffer_bytes(modules: Iterable[tuple[str, Module]]) -> int:

@@ -16,8 +16,8 @@ from gptrace.model.architecture import Architecture, Resizing
 from gptrace.model.distributed_wrappers import class_name
 from gptrace.model.quiet_torch import torch
 from gptrace.tracing.operations import Operation
-from gptrace.tracing.parameters import named_modules_with_aliases
-from gptrace.tracing.resized_runs import ResizedRun, Side, is_lazy, tensors_of_call
+from gptrace.tracing.parameters import is_lazy, named_modules_with_aliases
+from gptrace.tracing.resized_runs import ResizedRun, Side, tensors_of_call
 from gptrace.tracing.span import Occurrence, Site, Span, numbered_calls
 from gptrace.tracing.tensors import TensorInfo
 

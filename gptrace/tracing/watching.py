@@ -15,6 +15,7 @@ from gptrace.record import Trace
 from gptrace.tracing.assembly import assemble_trace
 from gptrace.tracing.inferred_names import InferredAxisNames, infer_axis_names
 from gptrace.tracing.line_recorder import LineRecorder
+from gptrace.tracing.pipeline_stages import StageCall
 from gptrace.tracing.recorder import SpanRecorder
 from gptrace.tracing.span import Span
 from gptrace.tracing.spread.layout import outside_of_fake_mode
@@ -114,9 +115,10 @@ def _assemble(
         def infer_names(spans: list[Span]) -> InferredAxisNames:
             if not may_run:
                 return InferredAxisNames(None)
-            return infer_axis_names(
+            names = infer_axis_names(
                 recorder, architecture, spans, copied=module if by_copy else None, failed=error is not None
             )
+            return names if names.names is not None or recorder.stage is None else _of_stage(recorder.stage)
 
         try:
             return assemble_trace(recorder, error, infer_names, check, spread)
@@ -124,3 +126,9 @@ def _assemble(
             if error is None:
                 raise
             return assemble_trace(recorder, error, lambda _: InferredAxisNames(None), check, spread)
+
+
+def _of_stage(stage: StageCall) -> InferredAxisNames:
+    at, count, _ = stage
+    reason = f"this is stage {at} of {count} of a pipeline, which cannot be built at other sizes alone"
+    return InferredAxisNames(None, f"no axis has a name: {reason}")

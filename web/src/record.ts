@@ -121,9 +121,15 @@ export interface ModelInfo {
    */
   dtype: string;
   /**
-   * device of the parameters
+   * device of the parameters; while it runs, where they are brought in
    */
   device: string;
+  /**
+   * where the parameters are between calls, disk among them, if that is not `device` alone
+   */
+  parameters_by_device?: {
+    [k: string]: DeviceShare;
+  } | null;
 }
 /**
  * how many numbers it has
@@ -160,6 +166,19 @@ export interface ParameterTotals {
 export interface Buffers {
   /**
    * bytes in memory
+   */
+  bytes: number;
+}
+/**
+ * The parameters on one device, or on the disk.
+ */
+export interface DeviceShare {
+  /**
+   * how many numbers, each tensor counted once
+   */
+  parameters: number;
+  /**
+   * their bytes
    */
   bytes: number;
 }
@@ -1257,9 +1276,15 @@ export interface ModelInfo1 {
    */
   dtype: string;
   /**
-   * device of the parameters
+   * device of the parameters; while it runs, where they are brought in
    */
   device: string;
+  /**
+   * where the parameters are between calls, disk among them, if that is not `device` alone
+   */
+  parameters_by_device?: {
+    [k: string]: DeviceShare;
+  } | null;
 }
 /**
  * The claims about one question.
@@ -1387,9 +1412,15 @@ export interface ModelInfo2 {
    */
   dtype: string;
   /**
-   * device of the parameters
+   * device of the parameters; while it runs, where they are brought in
    */
   device: string;
+  /**
+   * where the parameters are between calls, disk among them, if that is not `device` alone
+   */
+  parameters_by_device?: {
+    [k: string]: DeviceShare;
+  } | null;
 }
 /**
  * The outcome of one check; of the fields below `sentence`, those that are known.
