@@ -27,7 +27,7 @@ def versions() -> dict[str, str]:
 
 def model_info(module: Module, name: str | None = None, weights: dict[str, Any] | None = None) -> ModelInfo:
     """Describe a module: class, parameters, dtype and device."""
-    modules = list(named_modules_with_aliases(module))
+    modules = named_modules_with_aliases(module)
     info = model_info_from(module, modules, counts_of(modules))
     return replace(info, name=name or info.name, weights=weights)
 

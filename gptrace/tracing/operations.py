@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import FrameType
 from typing import Any, Protocol
 
+import msgspec
+
 from gptrace.model.quiet_torch import torch
 from gptrace.record import Traffic
 from gptrace.tracing.activation_memory import storage_key
@@ -55,30 +57,27 @@ PASSED_THROUGH = (
 )  # fmt: skip
 
 
-class Operation:
+class Operation(msgspec.Struct, eq=False):
     """One call of one torch function. `place` is the number of module calls that began before it.
 
     `mixed` has the side and name of each tensor that has no lane for each token, if these are followed: see
     `TokenLanes`.
     """
 
-    is_view = in_place = False
+    name: str
+    parent: Span | None
+    place: int
+    inputs: tuple[TensorInfo, ...]
+    source: str
+    outputs: tuple[TensorInfo, ...] = ()
+    is_view: bool = False
+    in_place: bool = False
     mixed: frozenset[tuple[str, str]] = frozenset()
-    macs = 0
+    macs: int = 0
     unknown: frozenset[str] = frozenset()  # kernels whose cost is unknown
     traffic: Sequence[Traffic] = ()  # the messages between processes
     twin: Operation | None = None  # the same operation in the whole of a spread model
-    outputs: tuple[TensorInfo, ...] = ()
     sources: Sequence[Sources] = ()  # where each input came from, if origins are followed
-
-    def __init__(
-        self, name: str, parent: Span | None, place: int, inputs: tuple[TensorInfo, ...], source: str
-    ) -> None:
-        self.name = name
-        self.parent = parent
-        self.place = place
-        self.inputs = inputs
-        self.source = source
 
 
 class OriginFollower(Protocol):

@@ -26,9 +26,9 @@ from gptrace.tracing.module_calls import Arguments, Keywords, ModuleCalls, Watch
 from gptrace.tracing.nan_tracker import NanTracker
 from gptrace.tracing.operations import Observer, Operation, OperationMode, may_run_fused
 from gptrace.tracing.origins import OriginTracker
-from gptrace.tracing.parameters import named_modules_with_aliases
+from gptrace.tracing.parameters import children_of, named_modules_with_aliases
 from gptrace.tracing.pipeline_stages import StageCall, stage_call
-from gptrace.tracing.span import Span
+from gptrace.tracing.span import Span, set_sites
 from gptrace.tracing.spread.layout import layout_of, spreading_code
 from gptrace.tracing.spread.parameters import SpreadParameters
 from gptrace.tracing.spread.root_call import RootCall
@@ -76,7 +76,8 @@ class SpanRecorder:
         self.spans: list[Span] = []  # in order of entry; filled when the block ends
         self._begun: list[Span] = []  # the same, while the block runs
         # Every path of every module; a module with two parents has two paths.
-        self.paths: list[tuple[str, Module]] = list(named_modules_with_aliases(module))
+        self.paths: list[tuple[str, Module]] = named_modules_with_aliases(module)
+        self._children = children_of(self.paths)
         self.lines = lines
         observed = measures.ops or lines is not None
         self.origins = OriginTracker(self.paths, self._begun) if with_origins else None
@@ -111,14 +112,15 @@ class SpanRecorder:
         calls = ModuleCalls(self)
         self._cleanup.callback(self._leave, calls)
         try:
-            self._run_uncompiled()
             names: dict[type[Module], ArgumentNames] = {}  # the cache of argument_names is weak, and slower
             for path, module in self.paths:
-                if id(module) not in self._watched:
-                    kind = type(module)
-                    names_of_kind = names.get(kind) or names.setdefault(kind, argument_names(kind))
-                    self._watched[id(module)] = WatchedModule(module, path, names_of_kind)
+                key, kind = id(module), type(module)
+                if key not in self._watched:
+                    if kind not in names:
+                        names[kind] = argument_names(kind)
+                    self._watched[key] = WatchedModule(module, path, names[kind])
             calls.add(self._watched.values())
+            self._run_uncompiled()
             recorders = self._active.setdefault(get_ident(), [])
             recorders.append(self)
             self._cleanup.callback(recorders.remove, self)
@@ -147,11 +149,19 @@ class SpanRecorder:
         now = perf_counter()
         for open_spans in list(self._open_spans.values()):
             while open_spans:
-                open_spans.pop().close(now, failed=True)
+                span = open_spans.pop()
+                span.seconds, span.failed = now - span.start, True
         self.spans = list(self._begun)  # a copy, since a thread that still runs may begin more calls
+        set_sites(self.spans)
 
     def _leave(self, calls: ModuleCalls) -> None:
         self.compiled = calls.remove()
+
+    def paths_now(self) -> list[tuple[str, Module]]:
+        """Return `paths` as they are now: the very same list unless submodules were added or replaced."""
+        if children_of(self.paths) == self._children:
+            return self.paths
+        return named_modules_with_aliases(self.module)
 
     def operations_by_call(self) -> dict[Span, list[Operation]]:
         """Return the operations inside each module call, in order; none unless they were recorded."""
@@ -190,7 +200,11 @@ class SpanRecorder:
         if "torch._dynamo" not in sys.modules:  # never imported, so nothing was compiled
             return
         self._cleanup.enter_context(run_uncompiled())
-        compiled = [path or "the model itself" for path, module in self.paths if is_compiled(module)]
+        compiled = [
+            watched.path or "the model itself"
+            for watched in self._watched.values()
+            if is_compiled(watched.module)
+        ]
         if compiled:
             paths = enumerated(compiled, 5)
             self.notes.append(f"compiled modules run uncompiled while they are traced: {paths}")
@@ -264,7 +278,8 @@ class SpanRecorder:
             inputs = describe_each(found)
         if self._wait is not None:
             self._wait()
-        span = Span(watched.module, watched.path, parent, inputs)
+        depth = 0 if parent is None else parent.depth + 1
+        span = Span(watched.module, watched.path, parent, depth, inputs, perf_counter())
         if parent is None and self.layout is not None and self.layout.work_dims:
             self.root_calls.append(RootCall.of(span, args, kwargs))
         self._begun.append(span)
@@ -325,13 +340,13 @@ class SpanRecorder:
             if innermost.suspends_operations and self.operations is not None:
                 self.operations.resume()
             if innermost is span:
-                span.close(now, failed=failed)
+                span.seconds, span.failed = now - span.start, failed
                 if open_spans and span.peak_bytes > open_spans[-1].peak_bytes:
                     open_spans[-1].peak_bytes = span.peak_bytes
                 if failed and self.origins is not None:
                     self.origins.leave(span)
                 return True
-            innermost.close(now, failed=True)
+            innermost.seconds, innermost.failed = now - innermost.start, True
             if self.origins is not None:
                 self.origins.leave(innermost)
         return False  # closed by the end of the block, while another thread still ran the call

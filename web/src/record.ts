@@ -33,6 +33,18 @@ export interface Page {
    * the views that are not there
    */
   left_out?: LeftOut[];
+  /**
+   * the same verdict in the other language, English or Chinese
+   */
+  check_translated?: Check | null;
+  /**
+   * the likely cause of the trace's error, in Chinese, if one is known
+   */
+  diagnosis_zh?: string;
+  /**
+   * the line of the trace's error, its place in Chinese
+   */
+  source_zh?: string;
 }
 /**
  * the trace that it shows

@@ -100,6 +100,8 @@ COMMAND_LINE: dict[str, str] = {
     "the page is in {}: open it in a browser": "页面在 {} 里：请用浏览器打开它",
     "the page is in {}": "页面在 {} 里",
     "--open shows a trace, and --expect a difference": "--open 显示跟踪结果，--expect 显示差别",
+    "--check shows its findings on a page": "--check 把检查结果显示在网页上",
+    "write one with -o FILE.html, or run gptrace check": "请用 -o FILE.html 写出网页，或者运行 gptrace check",
     "--open opens an HTML file, but there is also {}": "--open 打开 HTML 文件，却还给出了 {}",
     "drop {}, or --open": "请去掉 {}，或者去掉 --open",
     "rank {}: {}": "rank {}：{!t}",

@@ -117,6 +117,7 @@ REPORTS: dict[str, str] = {
     ),
     "config": "配置",
     "{} check fails": "{} 项不成立",
+    "{} checks": "{} 项检查",
     "{} checks fail": "{} 项不成立",
     "{} check holds": "{} 项成立",
     "{} holds": "{} 项成立",
