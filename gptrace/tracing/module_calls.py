@@ -108,10 +108,17 @@ def is_watch(call: object) -> bool:
     return isinstance(call, _Wrapper)
 
 
-def is_compiled(module: Module) -> bool:
-    """Tell whether `module.compile()` was called, or the module is what `torch.compile` returned."""
-    if isinstance(module, getattr(sys.modules.get("torch._dynamo"), "OptimizedModule", ())):
-        return True
+def compiled_paths(modules: Iterable[WatchedModule]) -> list[str]:
+    """Return the paths of the modules that `torch.compile`, or their own `compile()`, has compiled."""
+    made_by_compile = getattr(sys.modules.get("torch._dynamo"), "OptimizedModule", ())
+    return [
+        watched.path
+        for watched in modules
+        if isinstance(watched.module, made_by_compile) or (watched.below and _is_compiled(watched.module))
+    ]
+
+
+def _is_compiled(module: Module) -> bool:
     below = module.__dict__.get(_NAME)
     while isinstance(below, _Wrapper):
         below = below.watched.below

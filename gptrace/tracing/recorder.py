@@ -22,7 +22,7 @@ from gptrace.tracing.arguments import (
 from gptrace.tracing.charges import Charges, kernel_counters
 from gptrace.tracing.device_hooks import DeviceHooks
 from gptrace.tracing.line_recorder import LineRecorder
-from gptrace.tracing.module_calls import Arguments, Keywords, ModuleCalls, WatchedModule, is_compiled
+from gptrace.tracing.module_calls import Arguments, Keywords, ModuleCalls, WatchedModule, compiled_paths
 from gptrace.tracing.nan_tracker import NanTracker
 from gptrace.tracing.operations import Observer, Operation, OperationMode, may_run_fused
 from gptrace.tracing.origins import OriginTracker
@@ -198,13 +198,7 @@ class SpanRecorder:
         if "torch._dynamo" not in sys.modules:  # never imported, so nothing was compiled
             return
         self._cleanup.enter_context(run_uncompiled())
-        of_dynamo = getattr(sys.modules["torch._dynamo"], "OptimizedModule", ())
-        compiled = [
-            watched.path or "the model itself"
-            for watched in self._watched.values()
-            if watched.below or isinstance(watched.module, of_dynamo)
-            if is_compiled(watched.module)
-        ]
+        compiled = [path or "the model itself" for path in compiled_paths(self._watched.values())]
         if compiled:
             paths = enumerated(compiled, 5)
             self.notes.append(f"compiled modules run uncompiled while they are traced: {paths}")

@@ -15,10 +15,10 @@ from gptrace.cli.options.option import option
 from gptrace.cli.output import PICTURES, Destination
 from gptrace.errors import InputError, OptionError
 from gptrace.model.config import PRESETS
+from gptrace.model.device_names import DEVICES
 from gptrace.model.selection import (
     DEFAULT_MODEL,
     DEFAULT_SEED,
-    DEVICES,
     DTYPES,
     ModelSelection,
     command_for,
