@@ -142,6 +142,10 @@ export interface ModelInfo {
   parameters_by_device?: {
     [k: string]: DeviceShare;
   } | null;
+  /**
+   * matrix products that were measured to pick the dtype, for `--dtype auto`
+   */
+  dtype_rates?: ProductRates | null;
 }
 /**
  * how many numbers it has
@@ -193,6 +197,19 @@ export interface DeviceShare {
    * their bytes
    */
   bytes: number;
+}
+/**
+ * How fast a machine multiplies matrices, in 10⁹ floating-point operations a second.
+ */
+export interface ProductRates {
+  /**
+   * in float32
+   */
+  float32: number;
+  /**
+   * in bfloat16
+   */
+  bfloat16: number;
 }
 /**
  * One prompt of the batch.
@@ -1297,6 +1314,10 @@ export interface ModelInfo1 {
   parameters_by_device?: {
     [k: string]: DeviceShare;
   } | null;
+  /**
+   * matrix products that were measured to pick the dtype, for `--dtype auto`
+   */
+  dtype_rates?: ProductRates | null;
 }
 /**
  * The claims about one question.
@@ -1433,6 +1454,10 @@ export interface ModelInfo2 {
   parameters_by_device?: {
     [k: string]: DeviceShare;
   } | null;
+  /**
+   * matrix products that were measured to pick the dtype, for `--dtype auto`
+   */
+  dtype_rates?: ProductRates | null;
 }
 /**
  * The outcome of one check; of the fields below `sentence`, those that are known.
