@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 from gptrace.errors import GptraceError, OptionError, RunError
-from gptrace.sharding.torch_distributed import distributed
+from gptrace.sharding.torch_distributed import distributed, forget_shardings
 from gptrace.wording import message_of, one_line
 
 Result = TypeVar("Result")
@@ -43,6 +43,7 @@ def measured_group(device_type: str) -> Iterator[None]:
     try:
         yield
     finally:
+        forget_shardings()
         distributed.destroy_process_group()
 
 

@@ -1,4 +1,8 @@
-"""torch for models on many devices, imported in one place: it takes a second."""
+"""torch for models on many devices, imported in one place: it takes a second.
+
+`forget_shardings` empties the cache in which DTensor keeps how it shards the result of each operation. It finds
+its entries by the shape of a mesh, and they hold groups that end with their processes' group.
+"""
 
 from torch import distributed as distributed
 from torch.distributed.device_mesh import DeviceMesh as DeviceMesh
@@ -10,4 +14,5 @@ from torch.distributed.tensor import Replicate as Replicate
 from torch.distributed.tensor.parallel import ColwiseParallel as ColwiseParallel
 from torch.distributed.tensor.parallel import ParallelStyle as ParallelStyle
 from torch.distributed.tensor.parallel import RowwiseParallel as RowwiseParallel
+from torch.distributed.tensor.debug import _clear_sharding_prop_cache as forget_shardings
 from torch.distributed.tensor.parallel import parallelize_module as parallelize_module

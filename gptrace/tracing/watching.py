@@ -115,7 +115,12 @@ def _assemble(
             if not may_run:
                 return InferredAxisNames(None)
             return infer_axis_names(
-                recorder, architecture, spans, copied=module if by_copy else None, failed=error is not None
+                recorder,
+                architecture,
+                spans,
+                copied=module if by_copy else None,
+                failed=error is not None,
+                twin=None if spread is None else spread.twin,
             )
 
         try:
