@@ -17,7 +17,7 @@ from gptrace.session_runs import GivenPrompts
 from gptrace.sharding.request import Mesh, Parallel, SpreadRequest
 from gptrace.text.lines import PromptLines
 from gptrace.text.prompt_source import Ids, PromptSource, Text
-from gptrace.translation import checked_language, language_of_environment
+from gptrace.translation import LANGUAGES, checked_language, language_of_environment
 from gptrace.verify.check.names import resolve_checks
 
 
@@ -133,10 +133,12 @@ class Session(PredictingSession):
         """Return the page with what the checks find; where they cannot run, it says why."""
         from gptrace.predict.page.left_out import ViewsLeftOut
 
-        left_out, found = ViewsLeftOut(), None
+        left_out = ViewsLeftOut()
         with left_out.where_impossible("failure"):
-            found = self.check(lang=page.language)
-        return replace(page, check=found, left_out=(*page.left_out, *left_out.records))
+            languages = sorted(LANGUAGES, key=lambda language: language != page.language)
+            found, translated = self._checks(None, resolve_checks(()), languages)
+            page = replace(page, check=found, check_translated=translated)
+        return replace(page, left_out=(*page.left_out, *left_out.records))
 
     def explain(
         self, text: Text | None = None, *, ids: Ids | None = None, special: bool = True,
@@ -199,19 +201,24 @@ class Session(PredictingSession):
         asked = {"learns": learns, "devices": devices, "dtypes": dtypes}
         names = resolve_checks(only, [name for name, is_asked in asked.items() if is_asked])
         checked_language(lang)
+        given = None if text is None and ids is None else GivenPrompts(text, ids, special)
+        return self._checks(given, names, [lang])[0]
+
+    def _checks(
+        self, given: GivenPrompts | None, names: Sequence[str], languages: Sequence[str]
+    ) -> list[record.Check]:
+        """Run the named checks once, and tell what they find in each of the languages."""
         self.check_has_numbers("check")
-        prompt: tuple[int, ...] = ()
-        if text is not None or ids is not None:
-            prompts = self._prompts(GivenPrompts(text, ids, special))
-            if len(prompts) > 1:
-                problem = f"there are {len(prompts)} texts, and a model is checked with one"
-                raise InputError(problem, "give one of them")
-            prompt = tuple(prompts[0].ids)
+        prompts = [] if given is None else self._prompts(given)
+        if len(prompts) > 1:
+            problem = f"there are {len(prompts)} texts, and a model is checked with one"
+            raise InputError(problem, "give one of them")
+        prompt = tuple(prompts[0].ids) if prompts else ()
         loaded = self._load()
         from gptrace.verify.check.engine import run_check
 
         own = self._own_tokenizer()
-        return run_check(loaded, own, only=names, language=lang, seed=self.seed, prompt=prompt)
+        return run_check(loaded, own, only=names, languages=languages, seed=self.seed, prompt=prompt)
 
     def source(
         self, text: Text | None = None, *, ids: Ids | None = None, special: bool = True,

@@ -50,8 +50,8 @@ DOORS = {
     "rich": {"report"},
     "pygments": {"report"},
     "IPython": {"cli.magics"},
-    "ray": {"parallel.ray_data"},
-    "pyarrow": {"parallel.ray_data"},
+    "ray": {"parallel.cluster", "parallel.ray_data"},
+    "pyarrow": {"parallel.parquet_file", "parallel.parquet_parts", "parallel.ray_data"},
     "quickjs": {"report.pictures.layout"},
 }
 

@@ -88,6 +88,11 @@ def _start(opened: list[int]) -> None:
     _filter = _Filter(writer, answers, marker)
 
 
+def has_started() -> bool:
+    """Tell whether descriptor 2 leads through the filter, and so is another than that of sys.stderr."""
+    return _filter is not None
+
+
 def wait() -> None:
     """Wait until all is shown that was written to descriptor 2 before."""
     if _filter is not None:

@@ -86,6 +86,26 @@ def only_data_on_stdout() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def only_progress_on_stderr() -> Iterator[None]:
+    """Drop in the block what other code prints, C code and child processes too; not with GPTRACE_DEBUG=1.
+
+    A progress bar that was made before is shown.
+    """
+    with ExitStack() as undo:
+        if os.environ.get("GPTRACE_DEBUG") != "1":
+            nowhere = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - threads may write to it for ever
+            if raw_stderr.has_started():  # so that descriptor 2 is not that of the bar
+                for descriptor in (1, 2):
+                    kept = raw_stderr.high_copy(descriptor)
+                    undo.callback(os.close, kept)
+                    undo.callback(os.dup2, kept, descriptor)
+                    os.dup2(nowhere.fileno(), descriptor)
+            undo.enter_context(redirect_stdout(nowhere))
+            undo.enter_context(redirect_stderr(nowhere))
+        yield
+
+
 def _end_line(sink: Sink) -> None:
     raw_stderr.wait()
     with suppress(OSError, ValueError, AttributeError):

@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
-from gptrace.errors import DeviceError
+from gptrace.errors import DeviceError, OptionError
 from gptrace.model.architecture import CONTEXT_NAMES, Architecture
 from gptrace.model.config import GPTConfig
+from gptrace.model.devices import find_device
 from gptrace.model.distributed_wrappers import around, own_class, wrapped_model
 from gptrace.model.free_memory import as_memory_error, check_memory
 from gptrace.model.gpt import GPTModel
@@ -23,6 +24,7 @@ from gptrace.model.hugging_face import (
 from gptrace.model.interrupts import interrupts_allowed, interrupts_held
 from gptrace.model.meta_device import meta_model
 from gptrace.model.module_tree import check_submodules
+from gptrace.model.offloading import computing_device, has_device_hooks
 from gptrace.model.quiet_torch import torch
 from gptrace.model.random_state import exclusive_random_state
 from gptrace.model.selection import (
@@ -37,7 +39,7 @@ from gptrace.model.selection import (
 from gptrace.model.user_model import build_user_model
 from gptrace.model.weights.load import load_state, load_weights
 from gptrace.model.weights.packaged import damage_of_package
-from gptrace.wording import readable_bytes
+from gptrace.wording import one_line, readable_bytes
 
 Module = torch.nn.Module
 
@@ -70,9 +72,8 @@ class LoadedModel:
 
     @property
     def device(self) -> torch.device:
-        """The device of the first parameter; the CPU for a module without parameters."""
-        first = next(self.module.parameters(), None)
-        return torch.device("cpu") if first is None else first.device
+        """The device of the first parameter while the model runs; the CPU for a module without parameters."""
+        return computing_device(self.module)
 
     @property
     def has_numbers(self) -> bool:
@@ -116,17 +117,43 @@ def load(model: ModelSelection | Module) -> LoadedModel:
         module, weights = _build_gpt(model, device)
         loaded = wrap_module(module, model.name, weights)
     module = loaded.module
-    tensors = (*module.parameters(), *module.buffers())
-    if device.type != "meta" and any(tensor.device != device for tensor in tensors):
-        if any(tensor.is_meta for tensor in tensors):
-            problem = f"{loaded.name} holds tensors on device meta, which have shapes alone"
-            raise DeviceError(problem, "use gptrace run --device meta, or build the model with numbers")
-        module = module.to(device)
-    if model.dtype is not None:
+    if has_device_hooks(module):
+        _check_placement(module, model)
+    elif device.type != "meta":
+        module = _moved(module, device, loaded.name)
+    if model.dtype is not None and not has_device_hooks(module):
         module = module.to(dtype=getattr(torch, model.dtype))
     # Other code may use a user's module; it is put into evaluation mode only while it runs.
     module = module if isinstance(model, UserModelSelection) else module.eval()
     return replace(loaded, module=module, selection=model)
+
+
+def _moved(module: Module, device: torch.device, name: str) -> Module:
+    """Move a module to a device, unless it is there; raise for one without numbers, or without room there."""
+    tensors = (*module.parameters(), *module.buffers())
+    if all(tensor.device == device for tensor in tensors):
+        return module
+    if any(tensor.is_meta for tensor in tensors):
+        problem = f"{name} holds tensors on device meta, which have shapes alone"
+        raise DeviceError(problem, "use gptrace run --device meta, or build the model with numbers")
+    try:
+        return module.to(device)
+    except RuntimeError as error:
+        needed = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+        what = f"{name} on {device}: it needs {readable_bytes(needed)}"
+        problem = f"{name} cannot be put on {device}: {one_line(error)}"
+        hint = "--device cpu always works"
+        raise as_memory_error(error, what) or DeviceError(problem, hint) from None
+
+
+def _check_placement(module: Module, selection: ModelSelection) -> None:
+    """Raise an InputError where a model that accelerate has placed is asked to be elsewhere, or another."""
+    problem = f"{selection.name} is placed by accelerate's hooks"
+    if selection.device not in ("cpu", "auto"):
+        raise DeviceError(f"{problem}, so it cannot be put on {selection.device}", "drop --device")
+    if isinstance(selection, UserModelSelection) and selection.dtype is not None:
+        hint = "drop --dtype, or build the model in that dtype"
+        raise OptionError(f"{problem}, so its dtype cannot be changed", hint, option="dtype")
 
 
 def wrap_module(module: Module, name: str, weights: dict[str, Any]) -> LoadedModel:
@@ -179,11 +206,14 @@ def _gpt_architecture(config: GPTConfig) -> Architecture:
 
 def _build_gpt(selection: GPTSelection, device: torch.device) -> tuple[GPTModel, dict[str, Any]]:
     if selection.config is None:
-        with damage_of_package(selection.name, selection.origin):
-            return load_weights(selection, device)
+        try:
+            with damage_of_package(selection.name, selection.origin):
+                return load_weights(selection, device)
+        except RuntimeError as error:
+            raise as_memory_error(error, f"{selection.name} on {device}") or error from None
     if device.type == "meta":
         return meta_model(selection.config), {"source": "none"}
-    return _random_gpt(selection, selection.config, device), {"source": "random", "seed": selection.seed}
+    return _random_gpt(selection, selection.config), {"source": "random", "seed": selection.seed}
 
 
 def _load_user_model(selection: UserModelSelection, device: torch.device) -> LoadedModel:
@@ -210,7 +240,7 @@ def _load_state(module: Module, selection: ModelSelection, device: torch.device)
     return load_state(module, selection.weights)
 
 
-def _random_gpt(selection: GPTSelection, config: GPTConfig, device: torch.device) -> GPTModel:
+def _random_gpt(selection: GPTSelection, config: GPTConfig) -> GPTModel:
     """Build the model with random weights, and leave the caller's random number generators as they were.
 
     The weights are drawn on the CPU in float32 for every device and dtype, so that a seed gives the same
@@ -225,26 +255,6 @@ def _random_gpt(selection: GPTSelection, config: GPTConfig, device: torch.device
             # torch.manual_seed would also reseed the caller's GPUs, whose state is not restored here.
             torch.default_generator.manual_seed(selection.seed)
             module = GPTModel(config)
-        return module.to(device)
     except RuntimeError as error:
         raise as_memory_error(error, f"{what}: it needs {readable_bytes(needed)}") or error from None
-
-
-def find_device(name: str) -> torch.device:
-    """Return the device called `name`; "auto" means CUDA, else MPS, else the CPU.
-
-    Raises DeviceError for an unknown device, or one that this machine does not have.
-    """
-    cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
-    if name == "auto":
-        return torch.device("cuda" if cuda else "mps" if mps else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        raise DeviceError(f"{name!r} is not a device", "write it like cuda or cuda:0") from None
-    counts = {"cuda": torch.cuda.device_count() if cuda else 0, "mps": int(mps), "cpu": 1}
-    index = device.index or 0
-    if index >= counts.get(device.type, index + 1):
-        names = ", ".join(["cpu", *["cuda"] * cuda, *["mps"] * mps])
-        raise DeviceError(f"this machine has no device {name!r}", f"it has: {names}; --device auto picks one")
-    return device
+    return module

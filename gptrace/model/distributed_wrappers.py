@@ -10,6 +10,7 @@ from gptrace.model.quiet_torch import torch
 
 Module = torch.nn.Module
 _OF_TORCH = "torch.distributed"
+_EXPORTED = "torch.export.unflatten"
 # They call the model in their attribute `module` with their own arguments.
 _AROUND = (torch.nn.DataParallel, torch.nn.parallel.DistributedDataParallel)
 
@@ -25,8 +26,11 @@ def own_class(kind: type) -> type:
 
 
 def class_name(module: Module) -> str:
-    """Return the name of the user's class of a module."""
-    return own_class(type(module)).__name__
+    """Return the name of the user's class of a module; `torch.export` runs each as a class of its own."""
+    kind = type(module)
+    if kind.__module__ == _EXPORTED and hasattr(kind, "type_name"):
+        return str(module.type_name() or kind.__name__).rpartition(".")[2]  # type: ignore[operator]
+    return own_class(kind).__name__
 
 
 def wrapped_model(module: Module) -> Module | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from gptrace.errors import MemoryNeededError
+from gptrace.model.quiet_torch import torch
 from gptrace.wording import message_of, readable_bytes
 
 _HINT = "pick a smaller model or fewer tokens, or use --device meta to see shapes only"
@@ -17,14 +18,20 @@ def check_memory(needed: int, what: str) -> None:
     """
     free = available_bytes()
     if free is not None and needed > free:
-        problem = f"{what} needs {readable_bytes(needed)}, but {readable_bytes(max(0, free))} is free"
-        raise MemoryNeededError(problem, _HINT)
+        raise memory_needed(needed, free, what, _HINT)
+
+
+def memory_needed(needed: int, free: int, what: str, hint: str) -> MemoryNeededError:
+    """Return the error that says how many bytes `what` needs, in words, and how many are free."""
+    problem = f"{what} needs {readable_bytes(needed)}, but {readable_bytes(max(0, free))} is free"
+    return MemoryNeededError(problem, hint)
 
 
 def as_memory_error(error: BaseException, what: str) -> MemoryNeededError | None:
     """Return a MemoryNeededError for the failure of an allocator; None for any other. `what` needed it."""
     text = message_of(error)
-    if isinstance(error, MemoryError) or "can't allocate memory" in text or "out of memory" in text:
+    kinds = (MemoryError, torch.OutOfMemoryError)
+    if isinstance(error, kinds) or "can't allocate memory" in text or "out of memory" in text:
         return MemoryNeededError(f"not enough memory for {what}", _HINT)
     return None
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import copy
 import dataclasses
 import sys
+import weakref
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import lru_cache
 from typing import Any
 
@@ -15,9 +16,11 @@ from gptrace.model.architecture import Architecture
 from gptrace.model.config import LAYER_NAMES, MOST_LAYERS, check_settings
 from gptrace.model.distributed_wrappers import own_class
 from gptrace.model.free_memory import check_memory
+from gptrace.model.hugging_face_placement import placement_options
 from gptrace.model.interrupts import interrupts_allowed, interrupts_held
 from gptrace.model.meta_device import meta_parameters
 from gptrace.model.module_tree import bounded_modules
+from gptrace.model.offloading import is_without_numbers
 from gptrace.model.quiet_torch import torch
 from gptrace.model.random_state import exclusive_random_state
 from gptrace.model.selection import DTYPES, HuggingFaceSelection
@@ -47,17 +50,20 @@ def build_hugging_face(
     if device.type == "meta":
         return shapes, {"source": "none"}
     count = sum(parameter.numel() for parameter in shapes.parameters())
-    check_memory(count * DTYPES[dtype], f"{selection.name} with {count:,} parameters")
     del shapes
+    needed, what = count * DTYPES[dtype], f"{selection.name} with {count:,} parameters"
     if selection.random:
+        check_memory(needed, what)
         with _loading(transformers, selection.name, ConfigError), interrupts_allowed():
             torch.default_generator.manual_seed(selection.seed)
             module = auto_class.from_config(config, **options)
         return module, {"source": "random", "seed": selection.seed} | _other_class(module)
-    what = f"the weights in {selection.folder}"
-    with _loading(transformers, what, WeightsError), interrupts_allowed():
-        options |= {"config": config, "local_files_only": True, "output_loading_info": True}
-        module, report = auto_class.from_pretrained(str(selection.folder), **options)
+    with ExitStack() as files:  # of weights that stay on the disk; they are removed with the module
+        options |= placement_options(selection.device, device, needed, what, files)
+        with _loading(transformers, f"the weights in {selection.folder}", WeightsError), interrupts_allowed():
+            options |= {"config": config, "local_files_only": True, "output_loading_info": True}
+            module, report = auto_class.from_pretrained(str(selection.folder), **options)
+        weakref.finalize(module, files.pop_all().close)
     missing = sorted(report.get("missing_keys", ()))
     if missing:
         hint = "is a shard missing, or are these the weights of another model?"
@@ -226,7 +232,7 @@ def forward_arguments(module: Module) -> dict[str, Any]:
     """
     if not is_hugging_face(module):
         return {}
-    return {"use_cache": any(parameter.is_meta for parameter in module.parameters())}
+    return {"use_cache": is_without_numbers(module)}
 
 
 def is_hugging_face(module: Module) -> bool:

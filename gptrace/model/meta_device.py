@@ -10,6 +10,7 @@ from typing import Any
 from gptrace.model.config import GPTConfig
 from gptrace.model.gpt import GPTModel
 from gptrace.model.interrupts import interrupts_allowed, interrupts_held
+from gptrace.model.offloading import offloaded_tensors, without_device_hooks, without_device_hooks_memo
 from gptrace.model.quiet_torch import torch
 
 
@@ -39,7 +40,7 @@ def meta_copy(module: torch.nn.Module) -> torch.nn.Module:
     True
     """
     # deepcopy does not copy an object whose id is a key of its memo, but takes the value there.
-    memo: dict[int, Any] = {}
+    memo: dict[int, Any] = without_device_hooks_memo(module)
     for submodule in module.modules():
         # PyTorch keeps parameters and buffers in these private dicts (None for an absent one), and any other
         # tensor as a plain attribute.
@@ -56,28 +57,30 @@ def fill_meta_parameters(module: torch.nn.Module) -> torch.nn.Module:
     """Give random weights to the submodules that were built on device meta, and return the module.
 
     Code that loads weights later builds large parts there, such as experts, which could not run without.
-    Only a submodule that can start anew, by `reset_parameters`, gets weights.
+    Only a submodule that can start anew, by `reset_parameters`, gets weights; one whose weights are brought
+    in for each call has some.
 
     >>> fill_meta_parameters(torch.nn.Linear(3, 2, device="meta")).weight.device.type
     'cpu'
     """
+    offloaded = offloaded_tensors(module)
     for submodule in module.modules():
-        reset = getattr(submodule, "reset_parameters", None)
-        if callable(reset) and any(parameter.is_meta for parameter in submodule.parameters(recurse=False)):
+        reset, own = getattr(submodule, "reset_parameters", None), submodule.parameters(recurse=False)
+        if callable(reset) and any(each.is_meta and id(each) not in offloaded for each in own):
             submodule.to_empty(device="cpu", recurse=False)
             reset()
     return module
 
 
 def without_hooks(module: torch.nn.Module) -> torch.nn.Module:
-    """Remove the forward hooks from a copy, and return it. They listen to calls of the original alone.
+    """Remove the forward hooks from a copy, and return it. They belong to calls of the original alone.
 
     The hooks lie in two private dicts of each module; no public function removes hooks without their handles.
     """
     for submodule in module.modules():
         submodule._forward_hooks.clear()
         submodule._forward_pre_hooks.clear()
-    return module
+    return without_device_hooks(module)
 
 
 class _NoInitialisation(torch.overrides.TorchFunctionMode):

@@ -58,7 +58,8 @@ class ModelOnDemand:
         config     configuration keys that replace the preset's, or a whole GPTConfig; for a class or function
                    of your own, whatever it takes
         seed       seed of the random weights, and of sampling (default: 123)
-        device     "cpu" (default), "cuda", "cuda:N", "mps", "meta" (shapes alone) or "auto"
+        device     "cpu" (default), "cuda", "cuda:N", "xpu", "mps" or another that torch has here; "meta", for
+                   shapes alone; or "auto", the accelerator of this machine if there is one
         dtype      "float32", "float64", "bfloat16" or "float16" (default: float32; a model of your own stays
                    as it is made)
         threads    processor threads of torch, set when the model is loaded (default: torch's own choice)
@@ -146,8 +147,10 @@ class ModelOnDemand:
             return str(self._loaded.device)
         if self._selection is not None:
             return self._selection.device
-        first = None if self._module is None else next(self._module.parameters(), None)
-        return "cpu" if first is None else str(first.device)
+        assert self._module is not None
+        from gptrace.model.offloading import computing_device  # who made the module has imported torch
+
+        return str(computing_device(self._module))
 
 
 def is_module(model: object) -> TypeGuard[Module]:

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
+from gptrace.model.devices import random_states
 from gptrace.model.interrupts import interrupts_held
 from gptrace.model.quiet_torch import torch
 
@@ -24,10 +25,10 @@ _restore_kept: dict[str, Callable[[], object]] = {}
 
 
 @contextmanager
-def exclusive_random_state(devices: Iterable[int] = ()) -> Iterator[None]:
+def exclusive_random_state(devices: Iterable[torch.device] = ()) -> Iterator[None]:
     """Run a block that seeds the generators or draws from them, and put them back afterwards.
 
-    The generators are Python's, NumPy's, torch's on the CPU, and those of the CUDA `devices`. One such block
+    The generators are Python's, NumPy's, torch's on the CPU, and those of other `devices`. One such block
     runs at a time, so a seed gives the same numbers whatever other threads do with gptrace meanwhile.
     """
     with _lock:
@@ -41,7 +42,7 @@ def exclusive_random_state(devices: Iterable[int] = ()) -> Iterator[None]:
 
 
 @contextmanager
-def kept_random_state(devices: Iterable[int] = ()) -> Iterator[None]:
+def kept_random_state(devices: Iterable[torch.device] = ()) -> Iterator[None]:
     """Run a block beside others of its kind; after the last of them, put back what was before the first."""
     global _kept_blocks
     with _lock:
@@ -65,7 +66,7 @@ def seed_generators(seed: int) -> None:
         numpy.random.seed(seed % 2**32)  # it takes no other
 
 
-def _current(devices: Iterable[int]) -> dict[str, Callable[[], object]]:
+def _current(devices: Iterable[torch.device]) -> dict[str, Callable[[], object]]:
     """Return, by generator, a function that puts back its present state."""
     restore: dict[str, Callable[[], object]] = {
         "python": partial(random.setstate, random.getstate()),
@@ -74,7 +75,4 @@ def _current(devices: Iterable[int]) -> dict[str, Callable[[], object]]:
     numpy: Any = sys.modules.get("numpy")  # a model may draw its weights from it, where somebody imported it
     if numpy is not None:
         restore["numpy"] = partial(numpy.random.set_state, numpy.random.get_state())
-    for device in devices:
-        state = torch.cuda.get_rng_state(device)
-        restore[f"cuda:{device}"] = partial(torch.cuda.set_rng_state, state, device)
-    return restore
+    return restore | random_states(devices)

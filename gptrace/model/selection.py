@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import re
 import shlex
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,7 +24,9 @@ from gptrace.wording import quoted_value
 DEFAULT_MODEL = "gpt2-small"
 DEFAULT_SEED = 123
 DTYPES = {"float64": 8, "float32": 4, "bfloat16": 2, "float16": 2}  # bytes per element
-DEVICES = ("cpu", "cuda", "mps", "meta", "auto")
+DEVICES = ("cpu", "cuda", "xpu", "mps", "meta", "auto")
+# Devices that torch has names for, or that the package of a vendor brings under this name.
+_OTHER_DEVICES = ("hpu", "mtia", "npu", "mlu", "musa", "sdaa", "privateuseone")
 _MAX_THREADS = 4096
 RANDOM = "random"
 PRETRAINED = "pretrained"
@@ -52,7 +56,7 @@ class ModelSelection:
 
     name      its name in reports
     seed      of random weights
-    device    cpu, cuda, cuda:N, mps, meta or auto
+    device    cpu, cuda, cuda:N, another device of torch, meta or auto
     dtype     of parameters; None keeps what the user's code gives a model
     threads   processor threads for torch; None keeps torch's number
     weights   a weight file or folder; None for the weights that the model has without one
@@ -219,7 +223,7 @@ def _check_options(seed: object, device: str, dtype: str | None, weights: object
     if not -(2**63) <= seed < 2**64:
         problem = f"seed {quoted_value(seed)} does not fit into 64 bits"
         raise OptionError(problem, "pick a seed from 0 to 2**64 - 1", option="seed")
-    if device.partition(":")[0] not in DEVICES:
+    if not _may_be_device(device):
         raise DeviceError(f"{device!r} is not a device", f"pick one of {', '.join(DEVICES)}, or cuda:N")
     if dtype is not None and dtype not in DTYPES:
         raise OptionError(f"{dtype!r} is not a dtype", f"pick one of {', '.join(DTYPES)}", option="dtype")
@@ -228,6 +232,18 @@ def _check_options(seed: object, device: str, dtype: str | None, weights: object
     if threads is not None and (type(threads) is not int or not 1 <= threads <= _MAX_THREADS):
         hint = f"give a whole number from 1 to {_MAX_THREADS}"
         raise OptionError(f"threads is {threads!r}", hint, option="threads")
+
+
+def _may_be_device(name: str) -> bool:
+    """Tell whether torch may know a device, which `find_device` asks it. Packages may add further ones."""
+    kind, colon, index = name.partition(":")
+    if not kind.isidentifier() or (colon and not index.isdecimal()):
+        return False
+    if kind in DEVICES or kind in _OTHER_DEVICES:
+        return True
+    loaded: Any = sys.modules.get("torch")
+    is_named = loaded is not None and kind == loaded._C._get_privateuse1_backend_name()
+    return is_named or any(entry_points(group="torch.backends"))  # torch imports these when it is imported
 
 
 def _select_gpt(

@@ -18,6 +18,7 @@ from types import ModuleType
 
 from gptrace.errors import ConfigError
 from gptrace.model.architecture import SIZE_NAMES, Architecture
+from gptrace.model.devices import accelerators_in_use
 from gptrace.model.free_memory import check_memory
 from gptrace.model.interrupts import interrupts_allowed, interrupts_held
 from gptrace.model.meta_device import fill_meta_parameters, meta_copy, meta_parameters
@@ -254,9 +255,7 @@ def _names_hint(container: object, unknown: str) -> str:
 @contextmanager
 def _seeded_generators(seed: int) -> Iterator[None]:
     """Seed the random number generators in the block, of the CPU and of GPUs in use; then restore them."""
-    is_cuda_in_use: bool = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
-    devices = list(range(torch.cuda.device_count())) if is_cuda_in_use else []
-    with exclusive_random_state(devices):
+    with exclusive_random_state(accelerators_in_use()):
         torch.manual_seed(seed)
         yield
 

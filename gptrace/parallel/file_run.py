@@ -3,78 +3,80 @@
 from __future__ import annotations
 
 import fcntl
-import glob
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
-from gptrace.errors import InputError, OptionError, RunError
+from gptrace.errors import OptionError, RunError
+from gptrace.model.reference import ObjectReference
 from gptrace.model.selection import ModelSelection
 from gptrace.parallel import manifest
+from gptrace.parallel.parts import Parts, Totals
+from gptrace.parallel.prompt_files import is_id
 from gptrace.record import Problem
 from gptrace.record.writing import item_dicts
 from gptrace.session import Session
 from gptrace.text.lines import PromptLine, read_line
 
-_PARTS = "*.jsonl"
 _LOCK = ".lock"
-
-
-@dataclass(frozen=True, slots=True)
-class Totals:
-    """How many prompts have a result in a folder, and how many of these are errors."""
-
-    prompts: int
-    failed: int
 
 
 @dataclass(slots=True)
 class FileRun:
-    """Prompts in `files`, run by `workers` processes into `folder`; its pickle, sent to each, is small.
+    """Prompts in files, run by `workers` processes into `folder`; its pickle, sent to each, is small.
 
-    task       the method of Session that streams: "topk" or "loss"
-    options    the arguments of that method
-    id_key     the key of the lines that names a prompt
+    task               the method of Session that streams: "topk" or "loss"
+    options            the arguments of that method
+    id_key             the key of the lines that names a prompt
+    parts              the format of the results
+    gpus_per_worker    0 for none
+    token              differs for each run
     """
 
     task: str
     selection: ModelSelection
     options: Mapping[str, Any]
-    files: Sequence[str]
     folder: Path
     id_key: str
+    parts: Parts
     workers: int = 1
     gpus_per_worker: float = 0
+    token: str = field(default_factory=lambda: uuid.uuid4().hex)
     _session: Session | None = field(default=None, repr=False)
 
-    @classmethod
-    def of(cls, patterns: Sequence[str], folder: Path, selection: ModelSelection, **given: Any) -> FileRun:
-        """Check what is given and write the manifest of the folder; raise an InputError for what is wrong."""
-        found = (file for pattern in patterns for file in glob.glob(pattern, recursive=True))
-        files = sorted({str(Path(file).resolve()) for file in found if Path(file).is_file()})
-        if not files:
-            listed = ", ".join(patterns)
-            raise InputError(
-                f"--from {listed}: no file has such a name", "quote the pattern, as in 'prompts/*.jsonl'"
-            )
-        run = cls(selection=_absolute(selection), files=files, folder=folder.resolve(), **given)
-        facts = manifest.facts_of(selection, run.task, run.options) | {"id_key": run.id_key}
-        manifest.check_or_write(run.folder, facts)
-        return run
+    @property
+    def owns_folder(self) -> bool:
+        """Whether no later run has taken the folder over.
+
+        On a cluster, workers outlive their run by a moment if it is killed.
+        """
+        return (self.folder / _LOCK).read_text() == self.token
+
+    def __post_init__(self) -> None:
+        self.folder = self.folder.resolve()
 
     def __getstate__(self) -> Any:
-        return {name: getattr(self, name) for name in self.__slots__} | {"_session": None}
+        # A worker may run in another folder.
+        changes = {"_session": None, "selection": _absolute(self.selection)}
+        return {name: getattr(self, name) for name in self.__slots__} | changes
 
     def __setstate__(self, state: Mapping[str, Any]) -> None:
         for name, value in state.items():
             setattr(self, name, value)
 
+    @property
+    def processors_per_worker(self) -> int:
+        """The number of processors that a worker uses: one for each thread."""
+        return self.selection.threads or 1
+
     def results(self, lines: Iterable[tuple[bytes | None, str]]) -> Iterator[dict[str, Any]]:
-        """Yield the result of each line, with the keys of the line beside it; `index` is dropped."""
+        """Yield the result of each line, with the keys of the line beside it; `index` is dropped.
+
+        A line is its bytes, None for one that is too long, and its place in messages.
+        """
         if self._session is None:
             self._session = Session(self.selection)
         prompts = [self._checked(read_line(raw, where, is_json=True), where) for raw, where in lines]
@@ -84,50 +86,47 @@ class FileRun:
             yield row
 
     def _checked(self, line: PromptLine, where: str) -> PromptLine:
-        if line.problem is None and not isinstance(line.extra.get(self.id_key), str | int):
+        if line.problem is None and not is_id(line.extra.get(self.id_key)):
             hint = f"give each line its own {self.id_key}, beside its text"
             return replace(line, problem=Problem(f"{where} has no {self.id_key}, a number or a text", hint))
         return line
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Keep the folder to this run in the block; raise an OptionError where another run writes to it.
+        """Write the manifest of the folder, or check it, and keep the folder to this run in the block.
 
-        Two runs at once would both compute what neither has finished.
+        Two runs at once would both compute what neither has finished. Raises an OptionError for a folder of
+        another run, or one that another run writes to, and an OutputError for one that cannot be written to.
         """
-        with (self.folder / _LOCK).open("w") as lock:
+        facts = manifest.facts_of(self.selection, self.task, self.options)
+        facts |= {"id_key": self.id_key, "parts": self.parts.facts()}
+        manifest.check_or_write(self.folder, facts)
+        with ExitStack() as undo:
             try:
+                lock = undo.enter_context((self.folder / _LOCK).open("a"))
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
+                lock.truncate(0)
+                lock.write(self.token)
+                lock.flush()
+            except BlockingIOError:
                 raise OptionError(
                     f"another run writes to {self.folder}", "wait for it to end, or name another folder"
                 ) from None
+            except OSError as error:
+                raise manifest.cannot_be_used(self.folder, error) from None
             yield
-
-    def totals(self) -> Totals:
-        """Count the results in the folder."""
-        prompts = failed = 0
-        for part in sorted(self.folder.glob(_PARTS)):
-            with part.open("rb") as lines:
-                for line in lines:
-                    prompts += 1
-                    failed += msgspec.json.decode(line, type=_Row).error is not None
-        return Totals(prompts, failed)
-
-
-class _Row(msgspec.Struct):
-    error: Any = None
 
 
 def _absolute(selection: ModelSelection) -> ModelSelection:
-    """Return the selection with whole paths, since a worker may be in another folder."""
+    """Return the selection with whole paths."""
     changes: dict[str, Any] = {}
     for name in ("weights", "folder"):
         if (path := getattr(selection, name, None)) is not None:
             changes[name] = path.resolve()
-    target: Any = getattr(selection, "target", None)
-    if getattr(target, "file", None) is not None:
-        changes["target"] = replace(target, file=target.file.resolve())
+    for name in ("target", "config"):
+        reference = getattr(selection, name, None)
+        if isinstance(reference, ObjectReference) and reference.file is not None:
+            changes[name] = replace(reference, file=reference.file.resolve())
     return replace(selection, **changes)
 
 

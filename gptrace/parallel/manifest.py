@@ -5,21 +5,27 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from gptrace.errors import OptionError, OutputError
+from gptrace.model.config import GPTConfig
 from gptrace.model.selection import ModelSelection
 from gptrace.record.writing import to_json
 from gptrace.wording import shortened
 
-NAME = "manifest.json"
+# Programs that read a folder of JSON Lines or Parquet leave out names that begin with an underscore or a dot.
+NAME = "_manifest.json"
 _CHUNK = 1 << 20
 
 
 def facts_of(selection: ModelSelection, task: str, options: Mapping[str, Any]) -> dict[str, Any]:
     """Return the facts that decide the results: the model, the hashes of its weights, and the options."""
-    selected = {name: getattr(selection, name) for name in ("name", "seed", "dtype", "typed")}
+    selected = {name: getattr(selection, name) for name in ("name", "seed", "dtype", "typed", "keys")}
+    config = getattr(selection, "config", None)
+    if isinstance(config, GPTConfig):
+        selected["config"] = asdict(config)
     return {
         "task": task,
         "model": selected | {"files": _hashes(selection)},
@@ -43,14 +49,19 @@ def check_or_write(folder: Path, facts: Mapping[str, Any]) -> None:
             temporary.replace(path)
             return
     except (OSError, ValueError) as error:
-        problem = getattr(error, "strerror", None) or str(error)
-        raise OutputError(f"--to {folder} cannot be used: {problem}", "name another folder") from None
+        raise cannot_be_used(folder, error) from None
     if before != facts:
         key, old, new = next(_differences(before, facts, ""))
         raise OptionError(
             f"--to {folder} holds results of another run: {key} was {old}, and is {new}",
             "repeat the options of that run to continue it, or name a new folder",
         )
+
+
+def cannot_be_used(folder: Path, error: Exception) -> OutputError:
+    """Return the error about a folder that cannot be read or written."""
+    problem = getattr(error, "strerror", None) or str(error)
+    return OutputError(f"--to {folder} cannot be used: {problem}", "name another folder")
 
 
 def _differences(before: Any, now: Any, key: str) -> Any:
@@ -65,8 +76,9 @@ def _differences(before: Any, now: Any, key: str) -> Any:
 
 def _hashes(selection: ModelSelection) -> dict[str, str]:
     """Return the SHA-256 of each file that the model is made of, by the file's name."""
-    target = getattr(selection, "target", None)
-    places = [selection.weights, getattr(selection, "folder", None), getattr(target, "file", None)]
+    references = [getattr(selection, name, None) for name in ("target", "config")]
+    places = [selection.weights, getattr(selection, "folder", None)]
+    places += [getattr(reference, "file", None) for reference in references]
     files: list[Path] = []
     for place in places:
         if place is not None:

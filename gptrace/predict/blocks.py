@@ -17,7 +17,8 @@ from gptrace.model.selection import UserModelSelection
 from gptrace.model.user_model import modules_beside
 from gptrace.predict.logits import find_logits
 from gptrace.tracing.isolation import isolated_run, work_limit
-from gptrace.tracing.resized_runs import is_lazy, limit_of_work
+from gptrace.tracing.parameters import is_lazy
+from gptrace.tracing.resized_runs import limit_of_work
 from gptrace.tracing.tensors import find_tensors
 from gptrace.tracing.undisturbed import undisturbed_evaluation
 from gptrace.wording import message_of

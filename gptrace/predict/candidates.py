@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 
 from gptrace.errors import NAMES_ORIGIN, NotFiniteError
+from gptrace.model.devices import computes_float64
 from gptrace.model.quiet_torch import torch
 from gptrace.record import Candidate
 from gptrace.text.gpt2_tokenizer import GPT2
@@ -76,8 +77,8 @@ def check_probabilities_exist(logits: Tensor) -> None:
 
 
 def as_float64(values: Tensor) -> Tensor:
-    """Return values in float64; on the CPU if they were on an Apple GPU, which has no float64."""
-    return (values.cpu() if values.device.type == "mps" else values).double()
+    """Return values in float64; on the CPU if they were on a device that may not have it."""
+    return (values if computes_float64(values.device) else values.cpu()).double()
 
 
 def rounding_tolerance(dtype: torch.dtype) -> float:

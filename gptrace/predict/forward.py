@@ -27,6 +27,7 @@ from gptrace.model.gpt_parts import attentions, has_standard_attention, hidden_s
 from gptrace.model.hugging_face import is_hugging_face
 from gptrace.model.interrupts import interrupts_allowed, interrupts_held
 from gptrace.model.isolated_copy import isolated_copy
+from gptrace.model.offloading import has_device_hooks
 from gptrace.model.quiet_torch import torch
 from gptrace.model.shared_beginning import SharedBeginning
 from gptrace.model.user_code_errors import passed_through, user_code_error, user_code_errors
@@ -198,8 +199,11 @@ def largest_id(batch: Tensor) -> int:
 
 
 def isolated_model(loaded: LoadedModel, *, fused: bool = True) -> LoadedModel:
-    """Return a GPTModel as a private copy that nobody else runs; any other model as it is."""
-    if type(loaded.module) is not GPTModel:
+    """Return a GPTModel as a private copy that nobody else runs; any other model as it is.
+
+    Where accelerate brings the weights in, its hooks stay with the original.
+    """
+    if type(loaded.module) is not GPTModel or has_device_hooks(loaded.module):
         return loaded
     with interrupts_held(), one_at_a_time(loaded.module):  # while no trace stands around its calls
         return replace(loaded, module=isolated_copy(loaded.module, fused=fused), is_private=True)

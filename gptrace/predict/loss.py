@@ -10,6 +10,7 @@ from typing import NamedTuple
 from msgspec.structs import force_setattr
 
 from gptrace.model.build import LoadedModel
+from gptrace.model.devices import computes_float64
 from gptrace.model.quiet_torch import torch
 from gptrace.predict.batching import BatchBudget, batches
 from gptrace.predict.candidates import log_softmax, rows_per_chunk
@@ -198,7 +199,7 @@ def scores_of(logits: Tensor, targets: Sequence[int]) -> list[Score]:
     [(-0.6931471805599453, 2)]
     """
     scores: list[Score] = []
-    logits = logits.cpu() if logits.device.type == "mps" else logits
+    logits = logits if computes_float64(logits.device) else logits.cpu()
     ids = torch.arange(logits.shape[1], device=logits.device)
     target_ids = torch.tensor(targets, device=logits.device)
     step = rows_per_chunk(logits.shape[1])

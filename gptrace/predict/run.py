@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from gptrace.errors import NAMES_ORIGIN, OWN_CODE_RAISED, TRACE_SHOWS_CALL, ConfigError, GptraceError
 from gptrace.measures import SHAPES_ONLY, Measures
 from gptrace.model.build import LoadedModel
+from gptrace.model.hidden_modules import hidden_modules
 from gptrace.model.interrupts import interrupts_allowed
 from gptrace.model.quiet_torch import torch
 from gptrace.model.user_code_errors import user_code_errors
@@ -33,6 +34,7 @@ from gptrace.text.prompts import Prompt, padded
 from gptrace.text.tokenizer import Tokenizer
 from gptrace.tracing.line_recorder import LineRecorder
 from gptrace.tracing.watching import record_trace
+from gptrace.wording import enumerated
 
 Tensor = torch.Tensor
 
@@ -152,7 +154,18 @@ def _predictions(
 
 def _described(trace: Trace, loaded: LoadedModel, prompts: Sequence[Prompt], temperature: float) -> Trace:
     model = replace(trace.model, name=loaded.name, weights=loaded.weights)
-    return replace(trace, model=model, inputs=_recorded(prompts), temperature=temperature)
+    notes = (*trace.notes, *_note_on_hidden(loaded.module))
+    return replace(trace, model=model, inputs=_recorded(prompts), temperature=temperature, notes=notes)
+
+
+def _note_on_hidden(module: torch.nn.Module) -> list[str]:
+    hidden = list(hidden_modules(module))
+    if not hidden:
+        return []
+    return [
+        f"torch does not see what {enumerated(hidden, 3)} holds, a plain list, tuple or dict: it has no rows "
+        "here, and is neither trained nor saved; use nn.ModuleList, nn.ModuleDict or nn.ParameterList"
+    ]
 
 
 def _recorded(prompts: Iterable[Prompt]) -> tuple[TracedPrompt, ...]:

@@ -16,6 +16,7 @@ from gptrace.model.gpt import GPTModel
 from gptrace.model.gpt_parts import has_standard_attention, hidden_states
 from gptrace.model.hugging_face import is_hugging_face
 from gptrace.model.interrupts import interrupts_allowed
+from gptrace.model.offloading import has_device_hooks
 from gptrace.model.quiet_torch import torch
 from gptrace.predict.candidates import allowed_rounding, as_float64
 from gptrace.predict.forward import (
@@ -230,8 +231,11 @@ def steps_for(
     loaded: LoadedModel, context_length: int | None, capacity: int, trust: CacheTrust, *,
     use_cache: bool, every_position: bool,
 ) -> Steps:  # fmt: skip
-    """Return the steps of a model; `capacity` is the largest number of tokens that it will see."""
-    if type(loaded.module) is GPTModel:
+    """Return the steps of a model; `capacity` is the largest number of tokens that it will see.
+
+    A GPTModel that accelerate has spread is no private copy, so that no cache can be added to it.
+    """
+    if type(loaded.module) is GPTModel and not has_device_hooks(loaded.module):
         assert context_length is not None
         use_cache = use_cache and ignores_padding(loaded.module)
         return GPTSteps(loaded, context_length, capacity, use_cache=use_cache, every_position=every_position)

@@ -20,6 +20,13 @@ class ParameterTotals(Record, frozen=True):
     without_out_head: Annotated[Count | None, about("unique, less those of the output head alone")] = None
 
 
+class DeviceShare(Record, frozen=True):
+    """The parameters on one device, or on the disk."""
+
+    parameters: Annotated[Count, about("how many numbers, each tensor counted once")]
+    bytes: Annotated[Count, about("their bytes")]
+
+
 class Buffers(Record, frozen=True):
     """The buffers of a model."""
 
@@ -38,4 +45,8 @@ class ModelInfo(Record, frozen=True, kw_only=True):
     parameters: Annotated[ParameterTotals, about("how many numbers it has")]
     buffers: Annotated[Buffers, about("tensors that are no parameters")]
     dtype: Annotated[str, about("dtype of the parameters")]
-    device: Annotated[str, about("device of the parameters")]
+    device: Annotated[str, about("device of the parameters; while it runs, where they are brought in")]
+    parameters_by_device: Annotated[
+        dict[str, DeviceShare] | None,
+        about("where the parameters are between calls, disk among them, if that is not `device` alone"),
+    ] = None

@@ -111,6 +111,13 @@ class Page(Report, frozen=True, tag_field="schema", tag="gptrace.page/1"):
     ] = ()
     check: Annotated[Check | None, about("the verdict of gptrace check, if it was asked for")] = None
     left_out: Annotated[tuple[LeftOut, ...], about("the views that are not there")] = ()
+    check_translated: Annotated[
+        Check | None, about("the same verdict in the other language, English or Chinese")
+    ] = None
+    diagnosis_zh: Annotated[
+        str, about("the likely cause of the trace's error, in Chinese, if one is known")
+    ] = ""
+    source_zh: Annotated[str, about("the line of the trace's error, its place in Chinese")] = ""
 
     def __repr__(self) -> str:
         return f"<Page of {self.trace!r}>"

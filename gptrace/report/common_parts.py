@@ -55,12 +55,24 @@ def model_facts(model: ModelInfo) -> FactPairs:
     ]
     if parameters.without_out_head is not None:
         clauses.append(words("{} without out_head", f"{parameters.without_out_head:,}"))
-    size = readable_bytes(parameters.bytes)
-    clauses.append(words("{} in {} on {}", size, visible(model.dtype), visible(model.device)))
+    clauses += _places(model)
     facts: FactPairs = [(words("model"), line(joined(clauses)))]
     if model.weights is not None:
         facts.append((words("weights"), line(weights_text(model.weights, model.name, model.device))))
     return facts
+
+
+def _places(model: ModelInfo) -> list[str]:
+    """Return the size of the parameters and where they are; they may be brought in from elsewhere to run."""
+    size, shares = readable_bytes(model.parameters.bytes), model.parameters_by_device or {}
+    if len(shares) > 1:
+        parts = [words("{} on {}", readable_bytes(each.bytes), visible(at)) for at, each in shares.items()]
+        places = words("{} in {}: {}", size, visible(model.dtype), joined(parts))
+    else:
+        place = next(iter(shares), model.device)
+        places = words("{} in {} on {}", size, visible(model.dtype), visible(place))
+    is_there = not shares or model.device in shares
+    return [places] if is_there else [places, words("runs on {}", visible(model.device))]
 
 
 def configuration_facts(model: ModelInfo) -> FactPairs:

@@ -38,13 +38,13 @@ class ProgressBar:
         self._shown = None
         self._undo.close()
 
-    def show(self, done: int, total: int | None = None) -> None:
-        """Show that so many are done."""
+    def show(self, done: int, total: int | None = None, note: str = "") -> None:
+        """Show that so many are done; `note` stands behind."""
         seconds = time.monotonic() - self._start
         if self._stream is None or seconds <= _PATIENCE:
             return
         progress, task = self._shown = self._shown or self._begin(self._stream)
-        progress.update(task, completed=done, total=total, rate=f"{done / max(seconds, 1e-9):.1f}")
+        progress.update(task, completed=done, total=total, rate=f"{done / max(seconds, 1e-9):.1f}", note=note)
 
     def around(self, items: Iterable[Item], *, counts: bool) -> Iterator[Item]:
         """Yield the items with the bar, which `counts` them or something else."""
@@ -65,10 +65,11 @@ class ProgressBar:
             MofNCompleteColumn(),
             TextColumn("{task.fields[rate]}/s", markup=False),
             TimeRemainingColumn(compact=True),
+            TextColumn("{task.fields[note]}", markup=False),
         )
         # Redirecting would put rich between us and the real streams.
         progress = Progress(
             *columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False
         )
         self._undo.enter_context(progress)
-        return progress, progress.add_task(self._what, total=None, rate="…")
+        return progress, progress.add_task(self._what, total=None, rate="…", note="")

@@ -10,7 +10,8 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from gptrace.errors import ConfigError, DeviceError
-from gptrace.model.build import LoadedModel, architecture_of, find_device, load, wrap_module
+from gptrace.model.build import LoadedModel, architecture_of, load, wrap_module
+from gptrace.model.devices import find_device
 from gptrace.model.free_memory import check_memory
 from gptrace.model.hugging_face import forward_arguments
 from gptrace.model.interrupts import interrupts_allowed
@@ -150,8 +151,8 @@ def _spread(loaded: LoadedModel, module: Module, name: str | None, facts: dict[s
     """Return the facts of a loaded model, with the sharded module in the place of its own."""
     kept = {field.name: getattr(loaded, field.name) for field in fields(LoadedModel)}
     architecture = loaded.architecture if module is loaded.module else architecture_of(module)
-    # Without a cache, transformers reads the values of positions, and decides by them which operations it runs.
-    # A simulated rank has no values, and should run what a measured one does.
+    # Without a cache, transformers reads the values of positions, and decides by them what it runs. A simulated
+    # rank has no values, and should run what a measured one does.
     arguments = dict.fromkeys(forward_arguments(module), True)
     kept |= {"module": module, "architecture": architecture, "arguments": arguments}
     kept |= {"name": name or loaded.name, "is_private": True}

@@ -1,7 +1,7 @@
 """torch for models on many devices, imported in one place: it takes a second.
 
-`forget_shardings` empties the cache in which DTensor keeps how it shards the result of each operation. It finds
-its entries by the shape of a mesh, and they hold groups that end with their processes' group.
+`forget_shardings` empties the cache in which DTensor keeps how it shards the result of each operation. It
+finds its entries by the shape of a mesh, and they hold groups that may have ended.
 """
 
 from torch import distributed as distributed
@@ -11,8 +11,10 @@ from torch.distributed.fsdp import FSDPModule as FSDPModule
 from torch.distributed.fsdp import fully_shard as fully_shard
 from torch.distributed.tensor import DTensor as DTensor
 from torch.distributed.tensor import Replicate as Replicate
+from torch.distributed.tensor.debug import _clear_sharding_prop_cache
 from torch.distributed.tensor.parallel import ColwiseParallel as ColwiseParallel
 from torch.distributed.tensor.parallel import ParallelStyle as ParallelStyle
 from torch.distributed.tensor.parallel import RowwiseParallel as RowwiseParallel
-from torch.distributed.tensor.debug import _clear_sharding_prop_cache as forget_shardings
 from torch.distributed.tensor.parallel import parallelize_module as parallelize_module
+
+forget_shardings = _clear_sharding_prop_cache

@@ -8,7 +8,6 @@ from typing import cast
 
 from msgspec.structs import replace
 
-from gptrace.model.distributed_wrappers import class_name
 from gptrace.model.quiet_torch import torch
 from gptrace.record import FlowStep, Here, ModuleCall, OpCall, ParameterCount, Totals, Trace
 from gptrace.tracing.call_records import CallRecords, records_of_pass
@@ -18,7 +17,7 @@ from gptrace.tracing.inferred_names import InferredAxisNames
 from gptrace.tracing.model_facts import model_info_from, versions
 from gptrace.tracing.notes import notes_on_lanes, trace_notes
 from gptrace.tracing.operations import Operation
-from gptrace.tracing.parameters import ancestors, counts_of, named_modules_with_aliases
+from gptrace.tracing.parameters import ancestors, counts_of
 from gptrace.tracing.recorder import SpanRecorder
 from gptrace.tracing.span import Span
 from gptrace.tracing.spread.here import here_in_all, here_of_calls
@@ -45,8 +44,7 @@ def assemble_trace(
     `infer_names` gives the axis names of each forward pass, `check` is how to check the model; `spread` says
     what was found out about a model that is spread over processes.
     """
-    # The modules as they are now, since a forward pass may have added some.
-    modules = list(named_modules_with_aliases(recorder.module))
+    modules = recorder.paths_now()
     with torch._C.DisableTorchFunction():  # a user's function mode counts no work of ours
         parameters = recorder.parameters
         counts = counts_of(modules) if parameters is None else parameters.counts(modules)
@@ -61,7 +59,8 @@ def assemble_trace(
     used = {around for path, module in recorder.paths if module in called for around in ancestors(path)}
     hidden = _paths_in_scripted_modules(recorder)
     replaced = _replaced_paths(recorder, modules)
-    hidden.update(path for path, _ in recorder.paths if not replaced.isdisjoint(ancestors(path)))
+    if replaced:
+        hidden.update(path for path, _ in recorder.paths if not replaced.isdisjoint(ancestors(path)))
     sizes = {root: names.names.sizes if names.names else {} for root, names in inferred.items()}
     return Trace(
         versions=versions(),
@@ -70,7 +69,7 @@ def assemble_trace(
         inputs=(),
         flow=_flow(calls),
         calls=calls,
-        uncalled=tuple(path for path, _ in recorder.paths if path not in used and path not in hidden),
+        uncalled=tuple([path for path, _ in recorder.paths if path not in used and path not in hidden]),
         temperature=1.0,
         predictions=(),
         totals=_totals(recorder, calls, called, here_in_all(calls, modules, held) if here else None),
@@ -131,7 +130,7 @@ def _module_calls(
                 span.parent.index if span.parent is not None else None,
                 span.depth,
                 path,
-                class_name(span.module),
+                span.class_name,
                 begun[path],
                 calls_of_path[path],
                 inputs,
@@ -256,6 +255,8 @@ def _known_sum(values: Sequence[int | None]) -> int | None:
 
 def _replaced_paths(recorder: SpanRecorder, modules: Iterable[tuple[str, Module]]) -> set[str]:
     """Return the paths where another module stands now than when the recording began."""
+    if modules is recorder.paths:
+        return set()
     now = dict(modules)
     return {path for path, module in recorder.paths if now.get(path, module) is not module}
 

@@ -19,6 +19,7 @@ class CostMode(torch.utils._python_dispatch.TorchDispatchMode):  # type: ignore[
     """Counts MACs, and the memory of activations, of every kernel that this thread runs while it is entered.
 
     `add_macs` gets (MACs, "") for each kernel with a formula, and (None, name) for each of unknown cost.
+    While it `is_paused`, what runs is no work of the model.
     `kernel_count` is the number of kernels so far, `running_kernels` the number of kernels that run now.
 
     torch has no public name for TorchDispatchMode; its own FLOP counter takes it from here, too.
@@ -30,6 +31,7 @@ class CostMode(torch.utils._python_dispatch.TorchDispatchMode):  # type: ignore[
     def __init__(self, add_macs: Callable[[int | None, str], None], memory: ActivationMemory | None) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.kernel_count = self.running_kernels = 0
+        self.is_paused = False
         self._add_macs = add_macs
         self._memory = memory
         self._kernels: dict[object, Kernel] = {}
@@ -47,6 +49,8 @@ class CostMode(torch.utils._python_dispatch.TorchDispatchMode):  # type: ignore[
         # While this runs, torch has taken the mode off its stack: kernels that `func` calls are not seen.
         kwargs = kwargs or {}
         self.kernel_count += 1
+        if self.is_paused:
+            return func(*args, **kwargs)
         kernel = self._kernels.get(func)
         if kernel is None:
             kernel = self._kernels[func] = classify_kernel(func)

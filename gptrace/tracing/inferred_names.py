@@ -10,6 +10,7 @@ from gptrace.model.distributed_wrappers import own_class
 from gptrace.model.quiet_torch import torch
 from gptrace.tracing.axis_names import AxisNames
 from gptrace.tracing.free_sizes import runs_of_free_sizes
+from gptrace.tracing.module_copies import is_small
 from gptrace.tracing.parameters import named_modules_with_aliases
 from gptrace.tracing.recorder import SpanRecorder
 from gptrace.tracing.repeated_blocks import RepeatedBlocks, find_repeated_blocks, stand_for_all
@@ -18,7 +19,6 @@ from gptrace.tracing.resized_runs import (
     ForwardPass,
     Look,
     ResizedRun,
-    is_small,
     limit_of_work,
     run_copy_resized,
     run_resized,
@@ -74,7 +74,8 @@ def infer_axis_names(
 
     Resized runs of `architecture` change every size. If it is None or cannot be run, a copy of the module
     `copied` is run with another batch and with another seq_len: other axes stay numbers then. The note says
-    so. If the pass `failed`, resized runs may fail as well, and name the axes up to there. Nothing
+    so. `twin` is the whole of a spread model, whose equal blocks show, since nothing of what spreads them is in
+    it. If the pass `failed`, resized runs may fail as well, and name the axes up to there. Nothing
     is raised when a run goes wrong.
     """
     ids = spans[0].inputs[0] if spans[0].inputs else None

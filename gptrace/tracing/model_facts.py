@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 from msgspec.structs import replace
@@ -11,9 +11,10 @@ from gptrace.model.distributed_wrappers import class_name
 from gptrace.model.dtypes import dtype_name
 from gptrace.model.gpt import GPTModel
 from gptrace.model.hugging_face import is_hugging_face, plain_settings
+from gptrace.model.offloading import computing_device
 from gptrace.model.quiet_torch import torch
-from gptrace.record import Buffers, ModelInfo
-from gptrace.tracing.parameters import Counts, counts_of, named_modules_with_aliases
+from gptrace.record import Buffers, DeviceShare, ModelInfo
+from gptrace.tracing.parameters import Counts, count_by_device, counts_of, named_modules_with_aliases
 from gptrace.versions import versions_with
 
 Module = torch.nn.Module
@@ -26,25 +27,35 @@ def versions() -> dict[str, str]:
 
 def model_info(module: Module, name: str | None = None, weights: dict[str, Any] | None = None) -> ModelInfo:
     """Describe a module: class, parameters, dtype and device."""
-    modules = list(named_modules_with_aliases(module))
+    modules = named_modules_with_aliases(module)
     info = model_info_from(module, modules, counts_of(modules))
     return replace(info, name=name or info.name, weights=weights)
 
 
-def model_info_from(module: Module, modules: Iterable[tuple[str, Module]], counts: Counts) -> ModelInfo:
+def model_info_from(module: Module, modules: Sequence[tuple[str, Module]], counts: Counts) -> ModelInfo:
     """Describe a module as `model_info` does, from its modules by path and what they hold."""
-    first = next((each for _, each in modules if any(p is not None for p in each._parameters.values())), None)
-    parameters = first._parameters.values() if first is not None else ()
-    parameter = next((parameter for parameter in parameters if parameter is not None), None)
+    parameters = [each for _, part in modules for each in part._parameters.values() if each is not None]
+    parameter = parameters[0] if parameters else None
     return ModelInfo(
         name=class_name(module),
         class_name=class_name(module),
         parameters=counts.totals,
         buffers=Buffers(counts.buffer_bytes),
         dtype=dtype_name(parameter.dtype) if parameter is not None else "none",
-        device=str(parameter.device) if parameter is not None else "none",
+        device=str(computing_device(module)) if parameters else "none",
+        parameters_by_device=_by_device(modules, parameters),
         config=_configuration(module),
     )
+
+
+def _by_device(
+    modules: Sequence[tuple[str, Module]], parameters: Sequence[torch.Tensor]
+) -> dict[str, DeviceShare] | None:
+    """Return the parameters on each device; None where all are on the device that the model runs on."""
+    if len({parameter.device for parameter in parameters}) < 2 and not any(p.is_meta for p in parameters[:1]):
+        return None
+    by_device = count_by_device(modules)
+    return None if list(by_device) == [str(computing_device(modules[0][1]))] else by_device
 
 
 def _configuration(module: Module) -> dict[str, Any] | None:

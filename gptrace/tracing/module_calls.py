@@ -5,6 +5,7 @@ Hooks would do the same at ten times the cost: torch runs another function for a
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping
 from functools import partial
 from sys import _getframe
@@ -108,8 +109,10 @@ def is_watch(call: object) -> bool:
 
 
 def is_compiled(module: Module) -> bool:
-    """Tell whether `module.compile()` was called."""
-    below = vars(module).get(_NAME)
+    """Tell whether `module.compile()` was called, or the module is what `torch.compile` returned."""
+    if isinstance(module, getattr(sys.modules.get("torch._dynamo"), "OptimizedModule", ())):
+        return True
+    below = module.__dict__.get(_NAME)
     while isinstance(below, _Wrapper):
         below = below.watched.below
     return bool(below)
@@ -126,7 +129,7 @@ class ModuleCalls:
 
     def __init__(self, listener: Listener) -> None:
         self._listener = listener
-        self._wrappers: list[_Wrapper] = []
+        self._wrappers: list[tuple[WatchedModule, _Wrapper]] = []
         self._handles: list[torch.utils.hooks.RemovableHandle] = []
 
     def add(self, modules: Iterable[WatchedModule]) -> None:
@@ -134,9 +137,9 @@ class ModuleCalls:
         with _lock:
             for watched in modules:
                 # Written to the dictionary, as `Module.__setattr__` takes ten times as long.
-                attributes = vars(watched.module)
+                attributes = watched.module.__dict__
                 wrapper = _Wrapper(call_watched, self._listener, watched)
-                self._wrappers.append(wrapper)
+                self._wrappers.append((watched, wrapper))
                 if _NAME in attributes:
                     watched.put_above(attributes[_NAME])
                 attributes[_NAME] = wrapper
@@ -149,16 +152,21 @@ class ModuleCalls:
         Returned are the paths of those that were compiled meanwhile: torch puts that code in our place.
         """
         with _lock:
-            lost = [wrapper.watched.path for wrapper in self._wrappers if not _remove(wrapper)]
+            lost = []
+            for watched, wrapper in self._wrappers:
+                attributes = watched.module.__dict__
+                if watched.below is _ABSENT and attributes.get(_NAME) is wrapper:  # the usual case
+                    del attributes[_NAME]
+                elif not _remove(watched, wrapper):
+                    lost.append(watched.path)
         self._wrappers.clear()
         while self._handles:
             self._handles.pop().remove()
         return lost
 
 
-def _remove(wrapper: _Wrapper) -> bool:
+def _remove(watched: WatchedModule, wrapper: _Wrapper) -> bool:
     """Take a wrapper out of the chain of a module; tell whether no other code is in its place."""
-    watched = wrapper.watched
     attributes, below = vars(watched.module), watched.below
     top = attributes.get(_NAME)
     if top is wrapper:

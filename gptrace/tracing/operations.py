@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import FrameType
 from typing import Any, Protocol
 
+import msgspec
+
 from gptrace.model.quiet_torch import torch
 from gptrace.record import Traffic
 from gptrace.tracing.activation_memory import storage_key
@@ -55,30 +57,27 @@ PASSED_THROUGH = (
 )  # fmt: skip
 
 
-class Operation:
+class Operation(msgspec.Struct, eq=False):
     """One call of one torch function. `place` is the number of module calls that began before it.
 
     `mixed` has the side and name of each tensor that has no lane for each token, if these are followed: see
     `TokenLanes`.
     """
 
-    is_view = in_place = False
+    name: str
+    parent: Span | None
+    place: int
+    inputs: tuple[TensorInfo, ...]
+    source: str
+    outputs: tuple[TensorInfo, ...] = ()
+    is_view: bool = False
+    in_place: bool = False
     mixed: frozenset[tuple[str, str]] = frozenset()
-    macs = 0
+    macs: int = 0
     unknown: frozenset[str] = frozenset()  # kernels whose cost is unknown
     traffic: Sequence[Traffic] = ()  # the messages between processes
     twin: Operation | None = None  # the same operation in the whole of a spread model
-    outputs: tuple[TensorInfo, ...] = ()
     sources: Sequence[Sources] = ()  # where each input came from, if origins are followed
-
-    def __init__(
-        self, name: str, parent: Span | None, place: int, inputs: tuple[TensorInfo, ...], source: str
-    ) -> None:
-        self.name = name
-        self.parent = parent
-        self.place = place
-        self.inputs = inputs
-        self.source = source
 
 
 class OriginFollower(Protocol):
@@ -109,7 +108,8 @@ class OperationMode(torch.overrides.TorchFunctionMode):
     with its `error`; it is among the `operations`, too. `call_count` counts all torch functions called so far
     and all tensor attributes set or deleted, whether they are operations or not. `observer` is
     called after each operation, with its function, its arguments and its result. `origins` follows where
-    tensors come from. What the code in `unrecorded` folders and files calls is no operation of the model.
+    tensors come from. What the code in `unrecorded` folders and files calls is no operation of the model, and
+    neither is what runs while it `is_paused`.
     """
 
     def __init__(
@@ -128,7 +128,7 @@ class OperationMode(torch.overrides.TorchFunctionMode):
         self.failed: Operation | None = None
         self.error: Exception | None = None
         self.call_count = 0
-        self.is_suspended = False
+        self.is_suspended = self.is_paused = False
         # Called with the frame of each operation and what it returned.
         self.listener: Callable[[FrameType, Operation], None] | None = None
         self._position = position
@@ -161,7 +161,7 @@ class OperationMode(torch.overrides.TorchFunctionMode):
         name = self._names.get(func)
         if name is None:
             name = self._names[func] = operation_name(func)
-        if not name:
+        if not name or self.is_paused:
             self.call_count += func.__name__ != "__get__"  # reading an attribute changes no tensor
             result = func(*args, **kwargs)
             if self._origins is not None and func in (_READ_DATA, _SET_DATA):

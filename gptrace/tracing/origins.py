@@ -62,6 +62,12 @@ class OriginTracker:
                 if tensor is not None and id(tensor) not in self._known:
                     self._set(tensor, ((None, None, None, None, prefix + name),))
 
+    def note_brought_in(self, tensor: Tensor, name: str) -> None:
+        """Note that a tensor is the parameter or buffer of this name from now on."""
+        known = self._known.get(id(tensor))
+        if known is None or known[0]() is not tensor:
+            self._set(tensor, ((None, None, None, None, name),))
+
     def release(self) -> None:
         """Forget all tensors."""
         self._known.clear()

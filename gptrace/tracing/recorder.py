@@ -11,6 +11,7 @@ from time import perf_counter
 from typing import ClassVar
 
 from gptrace.measures import SHAPES_ONLY, Measures
+from gptrace.model.devices import accelerators_of, waiting_for
 from gptrace.model.quiet_torch import torch
 from gptrace.tracing.arguments import (
     ArgumentNames,
@@ -19,13 +20,15 @@ from gptrace.tracing.arguments import (
     find_arguments,
 )
 from gptrace.tracing.charges import Charges, kernel_counters
+from gptrace.tracing.device_hooks import DeviceHooks
 from gptrace.tracing.line_recorder import LineRecorder
 from gptrace.tracing.module_calls import Arguments, Keywords, ModuleCalls, WatchedModule, is_compiled
 from gptrace.tracing.nan_tracker import NanTracker
 from gptrace.tracing.operations import Observer, Operation, OperationMode, may_run_fused
 from gptrace.tracing.origins import OriginTracker
-from gptrace.tracing.parameters import named_modules_with_aliases
-from gptrace.tracing.span import Span
+from gptrace.tracing.parameters import children_of, named_modules_with_aliases
+from gptrace.tracing.pipeline_stages import StageCall, stage_call
+from gptrace.tracing.span import Span, set_sites
 from gptrace.tracing.spread.layout import layout_of, spreading_code
 from gptrace.tracing.spread.parameters import SpreadParameters
 from gptrace.tracing.spread.root_call import RootCall
@@ -33,6 +36,7 @@ from gptrace.tracing.statistics import has_numbers
 from gptrace.tracing.tensors import describe_each, describe_tensors, find_tensors
 from gptrace.tracing.undisturbed import run_uncompiled
 from gptrace.tracing.unseen import (
+    Paused,
     back_on_its_stack,
     count_function_modes,
     recorded_graph,
@@ -72,7 +76,8 @@ class SpanRecorder:
         self.spans: list[Span] = []  # in order of entry; filled when the block ends
         self._begun: list[Span] = []  # the same, while the block runs
         # Every path of every module; a module with two parents has two paths.
-        self.paths: list[tuple[str, Module]] = list(named_modules_with_aliases(module))
+        self.paths: list[tuple[str, Module]] = named_modules_with_aliases(module)
+        self._children = children_of(self.paths)
         self.lines = lines
         observed = measures.ops or lines is not None
         self.origins = OriginTracker(self.paths, self._begun) if with_origins else None
@@ -100,22 +105,28 @@ class SpanRecorder:
             NanTracker(self._begun, self._costs, self.operations) if measures.statistics else None
         )
         self._has_measures = measures != SHAPES_ONLY or self.layout is not None
+        self._wait = waiting_for(accelerators_of(module))
+        self.stage: StageCall | None = None  # of a pipeline, if the model is one
 
     def __enter__(self) -> SpanRecorder:
         calls = ModuleCalls(self)
         self._cleanup.callback(self._leave, calls)
         try:
-            self._run_uncompiled()
             names: dict[type[Module], ArgumentNames] = {}  # the cache of argument_names is weak, and slower
             for path, module in self.paths:
-                if id(module) not in self._watched:
-                    kind = type(module)
-                    names_of_kind = names.get(kind) or names.setdefault(kind, argument_names(kind))
-                    self._watched[id(module)] = WatchedModule(module, path, names_of_kind)
+                key, kind = id(module), type(module)
+                if key not in self._watched:
+                    if kind not in names:
+                        names[kind] = argument_names(kind)
+                    self._watched[key] = WatchedModule(module, path, names[kind])
             calls.add(self._watched.values())
+            self._run_uncompiled()
             recorders = self._active.setdefault(get_ident(), [])
             recorders.append(self)
             self._cleanup.callback(recorders.remove, self)
+            if self._has_measures:
+                measured = self._costs, self._memory, self.operations, self.origins
+                DeviceHooks(self.paths, *measured).enter(self._cleanup)
             for mode in (self._costs, self.operations):
                 if mode is not None:
                     self._cleanup.enter_context(mode)
@@ -138,11 +149,19 @@ class SpanRecorder:
         now = perf_counter()
         for open_spans in list(self._open_spans.values()):
             while open_spans:
-                open_spans.pop().close(now, failed=True)
+                span = open_spans.pop()
+                span.seconds, span.failed = now - span.start, True
         self.spans = list(self._begun)  # a copy, since a thread that still runs may begin more calls
+        set_sites(self.spans)
 
     def _leave(self, calls: ModuleCalls) -> None:
         self.compiled = calls.remove()
+
+    def paths_now(self) -> list[tuple[str, Module]]:
+        """Return `paths` as they are now: the very same list unless submodules were added or replaced."""
+        if children_of(self.paths) == self._children:
+            return self.paths
+        return named_modules_with_aliases(self.module)
 
     def operations_by_call(self) -> dict[Span, list[Operation]]:
         """Return the operations inside each module call, in order; none unless they were recorded."""
@@ -178,14 +197,13 @@ class SpanRecorder:
 
     def _run_uncompiled(self) -> None:
         """Run compiled modules as plain Python: compiled code calls no modules."""
-        dynamo = sys.modules.get("torch._dynamo")
-        if dynamo is None:  # never imported, so nothing was compiled
+        if "torch._dynamo" not in sys.modules:  # never imported, so nothing was compiled
             return
         self._cleanup.enter_context(run_uncompiled())
         compiled = [
-            path or "the model itself"
-            for path, module in self.paths
-            if isinstance(module, dynamo.OptimizedModule) or is_compiled(module)
+            watched.path or "the model itself"
+            for watched in self._watched.values()
+            if is_compiled(watched.module)
         ]
         if compiled:
             paths = enumerated(compiled, 5)
@@ -233,9 +251,13 @@ class SpanRecorder:
         open_spans = self._own_spans
         return open_spans[-1] if open_spans else None, len(self._begun)
 
-    def begin(self, watched: WatchedModule, args: Arguments, kwargs: Keywords) -> Span | None:
-        """Open the span of a call; None for a call that belongs to another thread's recorder."""
+    def begin(self, watched: WatchedModule, args: Arguments, kwargs: Keywords) -> Span | Paused | None:
+        """Open the span of a call; None for that of another thread's recorder."""
         thread = get_ident()
+        if not self._own_spans and (stage := stage_call()) is not None:
+            self.stage = stage
+            if not stage.runs_micro_batch:
+                return Paused((self._costs, self.operations))
         if thread != self._thread and self._belongs_to_other_recorder(watched.module):
             return None
         if recorded_graph() is not None:
@@ -254,7 +276,10 @@ class SpanRecorder:
         else:
             found = find_arguments(watched.names, args, kwargs)
             inputs = describe_each(found)
-        span = Span(watched.module, watched.path, parent, inputs)
+        if self._wait is not None:
+            self._wait()
+        depth = 0 if parent is None else parent.depth + 1
+        span = Span(watched.module, watched.path, parent, depth, inputs, perf_counter())
         if parent is None and self.layout is not None and self.layout.work_dims:
             self.root_calls.append(RootCall.of(span, args, kwargs))
         self._begun.append(span)
@@ -275,10 +300,12 @@ class SpanRecorder:
         span.start = perf_counter()  # again, so that the time taken here is not the call's
         return span
 
-    def end(self, span: Span, output: object) -> None:
+    def end(self, span: Span | Paused, output: object) -> None:
         """Close the span of a call that has returned, and note its outputs."""
+        if self._wait is not None:
+            self._wait()
         now = perf_counter()
-        if not self._close(span, now, failed=False):
+        if not self._close(span, now, failed=False) or isinstance(span, Paused):
             return
         if recorded_graph() is not None:
             run_unseen(self._record_outputs, span, output)
@@ -290,11 +317,11 @@ class SpanRecorder:
         if span.input_states:
             span.input_states = ()  # let go of the arguments
 
-    def fail(self, span: Span, args: Arguments, error: BaseException) -> None:
+    def fail(self, span: Span | Paused, args: Arguments, error: BaseException) -> None:
         """Close the span of a call that has raised."""
         # torch.utils.checkpoint ends a recomputed part early by raising this; nothing went wrong.
         failed = type(error).__name__ != "_StopRecomputationError"
-        if not self._close(span, perf_counter(), failed=failed):
+        if not self._close(span, perf_counter(), failed=failed) or isinstance(span, Paused):
             return
         span.input_states = ()
         # After Ctrl-C the user waits for the end.
@@ -302,21 +329,24 @@ class SpanRecorder:
             span.error = error
             run_unseen(self._record_failed_inputs, span, args)
 
-    def _close(self, span: Span, now: float, *, failed: bool) -> bool:
+    def _close(self, span: Span | Paused, now: float, *, failed: bool) -> bool:
         """Close a span, and those inside it that an interrupt left open; tell whether it was open."""
+        if isinstance(span, Paused):
+            span.end()
+            return False
         open_spans = self._open_spans[get_ident()]
         while open_spans:
             innermost = open_spans.pop()
             if innermost.suspends_operations and self.operations is not None:
                 self.operations.resume()
             if innermost is span:
-                span.close(now, failed=failed)
+                span.seconds, span.failed = now - span.start, failed
                 if open_spans and span.peak_bytes > open_spans[-1].peak_bytes:
                     open_spans[-1].peak_bytes = span.peak_bytes
                 if failed and self.origins is not None:
                     self.origins.leave(span)
                 return True
-            innermost.close(now, failed=True)
+            innermost.seconds, innermost.failed = now - innermost.start, True
             if self.origins is not None:
                 self.origins.leave(innermost)
         return False  # closed by the end of the block, while another thread still ran the call

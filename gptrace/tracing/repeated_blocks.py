@@ -13,11 +13,10 @@ from itertools import zip_longest
 from typing import Any, NamedTuple
 
 from gptrace.model.architecture import Architecture, Resizing
-from gptrace.model.distributed_wrappers import class_name
 from gptrace.model.quiet_torch import torch
 from gptrace.tracing.operations import Operation
-from gptrace.tracing.parameters import named_modules_with_aliases
-from gptrace.tracing.resized_runs import ResizedRun, Side, is_lazy, tensors_of_call
+from gptrace.tracing.parameters import is_lazy, named_modules_with_aliases
+from gptrace.tracing.resized_runs import ResizedRun, Side, tensors_of_call
 from gptrace.tracing.span import Occurrence, Site, Span, numbered_calls
 from gptrace.tracing.tensors import TensorInfo
 
@@ -161,7 +160,7 @@ def stand_for_all(
         block = blocks.block(span.path)
         if block is not None:
             of_list, number, inside = block
-            facts = inside, class_name(span.module), call.numbers, _facts(blocks, real, span, call, runs)
+            facts = inside, span.class_name, call.numbers, _facts(blocks, real, span, call, runs)
             by_block.setdefault((of_list, number), []).append(facts)
         elif any(_may_depend_on_depth(side, info, runs, explains) for side, info in real.tensors(span, call)):
             return False

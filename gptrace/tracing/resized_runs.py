@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from enum import Enum, auto
@@ -11,26 +10,24 @@ from typing import Any, NamedTuple
 
 from gptrace.measures import Measures
 from gptrace.model.architecture import Architecture, Resizing, Sizes
-from gptrace.model.free_memory import check_memory
 from gptrace.model.hugging_face import forward_arguments
 from gptrace.model.interrupts import interrupts_allowed, interrupts_held
-from gptrace.model.meta_device import meta_copy, without_hooks
+from gptrace.model.meta_device import meta_copy
 from gptrace.model.quiet_torch import torch
 from gptrace.tracing.causality import is_meant_causal, leaks, with_later_tokens_changed
 from gptrace.tracing.isolation import WorkLimitError, isolated_run, work_limit
 from gptrace.tracing.lane_recorder import LaneRecorder
 from gptrace.tracing.line_recorder import LineRecorder, files_of
+from gptrace.tracing.module_copies import copy_or_none, copy_with_values, device_of_copy, is_small
 from gptrace.tracing.operations import Operation, numbered_operations
 from gptrace.tracing.recorder import SpanRecorder
 from gptrace.tracing.span import Occurrence, Site, Span, call_sites, numbered_calls
 from gptrace.tracing.tensors import TensorInfo
 from gptrace.tracing.token_lanes import MixingView
 
-is_lazy = torch.nn.parameter.is_lazy
 Side = tuple[Occurrence, str]  # the "input" or the "output" of a call or an operation
 Shape = tuple[int, ...]
 _LARGE_PRIME = 7919
-_SMALL_MODEL_BYTES = 64 << 20
 MUCH_WORK = "at other sizes the model does many times the work"
 # A constructor may loop until a size has a certain value, which it never has in a resized run. So the lines
 # and calls of Python are limited, for all resized runs of one forward pass together. GPT-2 and Mixtral of
@@ -179,8 +176,7 @@ def run_copy_resized(
     model is tried on its own device first, since the first use of device meta takes a second and some code
     fails there.
     """
-    first = next(module.parameters(), None)
-    with_values = (_copy_with_values, torch.device("cpu") if first is None else first.device)
+    with_values = (copy_with_values, device_of_copy(module))
     on_meta = (meta_copy, torch.device("meta"))
     result, work = FailedRun("", 0), 0
     for make_copy, device in (with_values, on_meta) if is_small(module) else (on_meta, with_values):
@@ -216,21 +212,6 @@ def _run_copy(
     return _run(make_copy(module).eval(), forward_pass, device, look)
 
 
-def _copy_with_values(module: torch.nn.Module) -> torch.nn.Module:
-    check_memory(2 * _module_bytes(module), "a copy of the model")
-    return without_hooks(copy.deepcopy(module))
-
-
-def is_small(module: torch.nn.Module) -> bool:
-    """Tell whether a copy of the module takes no memory to speak of."""
-    return _module_bytes(module) < _SMALL_MODEL_BYTES
-
-
-def _module_bytes(module: torch.nn.Module) -> int:
-    tensors = (*module.parameters(), *module.buffers())
-    return sum(tensor.numel() * tensor.element_size() for tensor in tensors if not is_lazy(tensor))
-
-
 def _run(model: torch.nn.Module, forward_pass: ForwardPass, device: torch.device, look: Look) -> ResizedRun:
     sizes = forward_pass.batch, forward_pass.seq_len
     arguments: dict[str, Any] = {}
@@ -241,13 +222,13 @@ def _run(model: torch.nn.Module, forward_pass: ForwardPass, device: torch.device
     arguments |= forward_arguments(model)
     # Our own code is known to keep its tokens apart.
     by_lane = look is Look.AT_TOKENS and not type(model).__module__.startswith("gptrace.")
-    fresh = None if look is Look.ONCE else _copy_or_none(model)
+    fresh = None if look is Look.ONCE else copy_or_none(model)
     ids, state = forward_pass.ids(device), torch.random.get_rng_state()
     run = _recorded(model, forward_pass, ids, arguments, may_fail=forward_pass.may_fail, by_lane=by_lane)
     if fresh is not None and run.is_meant_causal:
         # A cache may have filled in the first run, so a leak must be there in a fresh copy, too.
         run.leaks = _leaks(model, run, ids, arguments, state)
-        run.leaks = run.leaks and _leaks(_copy_or_none(fresh), run, ids, arguments, state)
+        run.leaks = run.leaks and _leaks(copy_or_none(fresh), run, ids, arguments, state)
     if fresh is not None:
         # The rows of an expert may be a multiple of a named size by chance; with other ids they are another.
         other_ids = forward_pass.ids(device, first=1)
@@ -267,14 +248,6 @@ def _leaks(
     with suppress(Exception), torch.device(ids.device):
         return leaks(run.output, model(with_later_tokens_changed(ids), **arguments), ids)
     return False
-
-
-def _copy_or_none(model: torch.nn.Module) -> torch.nn.Module | None:
-    """Return a copy of a model before it runs, which may fill its cache; None if it cannot be copied."""
-    try:
-        return copy.deepcopy(model)
-    except Exception:
-        return None
 
 
 def _recorded(

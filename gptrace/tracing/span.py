@@ -5,15 +5,17 @@ from __future__ import annotations
 import weakref
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from time import perf_counter
+from types import MappingProxyType
 from typing import NamedTuple
+
+import msgspec
 
 from gptrace.model.distributed_wrappers import class_name
 from gptrace.model.quiet_torch import torch
 from gptrace.record import Statistics, Traffic
 from gptrace.tracing.tensors import TensorInfo
 
-_NO_RANGES: Mapping[str, tuple[int, int]] = {}
+_NO_RANGES: Mapping[str, tuple[int, int]] = MappingProxyType({})
 # Where something happens in a model, however often: of a call its path and class, of an operation also its
 # name and line.
 Site = tuple[str, ...]
@@ -54,23 +56,34 @@ class InputState(NamedTuple):
     is_finite: bool | None = None
 
 
-class Span:
+class Span(msgspec.Struct, eq=False):
     """One call of one module, while it runs and after.
 
-    A span is created in every call of every module, and each attribute set there takes time. So values that
-    few calls have, or that are measured only on demand, are class attributes until they are known.
+    A span is created in every call of every module. A struct is made in a fraction of the time of an object
+    with an `__init__`, however many fields it has.
     """
 
-    # Position in order of entry, and that of the outermost call around it; set when all calls have ended.
-    index = root = -1
-    seconds = 0.0
-    failed = False
-    returned_none = False
+    module: torch.nn.Module
+    path: str
+    parent: Span | None
+    depth: int
+    inputs: tuple[TensorInfo, ...]
+    start: float
+    outputs: tuple[TensorInfo, ...] = ()
+    # Set when the block ends: the name of the class of the module, which a lazy one changes in its first
+    # call, and the site. Set by the assembly: the position in order of entry, and that of the outermost call.
+    class_name: str = ""
+    site: Site = ()
+    index: int = -1
+    root: int = -1
+    seconds: float = 0.0
+    failed: bool = False
+    returned_none: bool = False
     error: BaseException | None = None
     # Of this call without the calls inside: MACs, and the names of kernels whose cost is unknown.
-    macs = 0
+    macs: int = 0
     unknown: frozenset[str] = frozenset()
-    peak_bytes = 0
+    peak_bytes: int = 0
     traffic: Sequence[Traffic] = ()  # the messages between processes, of this call without the calls inside
     twin: Span | None = None  # the same call in the whole of a spread model
     # The returned tensor, as long as it lives.
@@ -83,54 +96,44 @@ class Span:
     statistics: Sequence[Statistics | None] = ()
     input_states: Sequence[InputState] = ()
     output_state: TensorState | None = None
-    introduced = ""
+    introduced: str = ""
     mixed: frozenset[tuple[str, str]] = frozenset()  # see `Operation`
-    suspends_operations = False  # so that torch takes the path that it takes untraced
+    suspends_operations: bool = False  # so that torch takes the path that it takes untraced
     # If origins are followed: where each input and output came from, when the call began, the number of its
     # operations so far, and the tensors that were handed on in it, by id, with what is known of them since
     # then and was before.
     input_sources: Sequence[Sources] = ()
     output_sources: Sequence[Sources] = ()
-    time = -1
-    operation_count = 0
+    time: int = -1
+    operation_count: int = 0
     handed: tuple[tuple[int, Known, Known | None], ...] = ()
-
-    def __init__(
-        self, module: torch.nn.Module, path: str, parent: Span | None, inputs: tuple[TensorInfo, ...]
-    ) -> None:
-        self.module = module
-        self.path = path
-        self.parent = parent
-        self.depth: int = parent.depth + 1 if parent is not None else 0
-        self.inputs = inputs
-        self.outputs: tuple[TensorInfo, ...] = ()
-        self.start = perf_counter()
 
     def returned(self, tensor: torch.Tensor) -> bool:
         """Tell whether the output of the call was this very tensor."""
         return self.output_ref is not None and self.output_ref() is tensor
 
-    def close(self, now: float, *, failed: bool) -> None:
-        """Note the end of the call."""
-        self.seconds = now - self.start
-        if failed:
-            self.failed = True
+
+def set_sites(spans: Iterable[Span]) -> None:
+    """Set the class names and the sites of calls; each class is looked at once."""
+    names: dict[type, tuple[str, str]] = {}
+    for span in spans:
+        kind = type(span.module)
+        if kind not in names:
+            name = class_name(span.module)
+            # A copy of a traced module is of another class than that module.
+            names[kind] = name, "ScriptModule" if issubclass(kind, torch.jit.ScriptModule) else name
+        span.class_name, name_of_site = names[kind]
+        span.site = span.path, name_of_site
 
 
 def call_sites(spans: Iterable[Span]) -> frozenset[Site]:
     """Return the sites of these calls."""
-    return frozenset({_site(span) for span in spans})
-
-
-def _site(span: Span) -> Site:
-    # A copy of a traced module is of another class than that module.
-    is_script = isinstance(span.module, torch.jit.ScriptModule)
-    return span.path, "ScriptModule" if is_script else class_name(span.module)
+    return frozenset([span.site for span in spans])
 
 
 def numbered_calls(spans: Sequence[Span]) -> Iterator[tuple[Span, Occurrence]]:
     """Yield each call of one forward pass with its occurrence."""
-    return zip(spans, occurrences([_site(span) for span in spans]), strict=True)
+    return zip(spans, occurrences([span.site for span in spans]), strict=True)
 
 
 def occurrences(sites: Sequence[Site], within: Occurrence | None = None) -> Iterator[Occurrence]:

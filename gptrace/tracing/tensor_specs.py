@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from gptrace.model.distributed_wrappers import class_name
 from gptrace.model.dtypes import dtype_name
 from gptrace.record import Statistics, TensorSpec
 from gptrace.tracing.axis_names import AxisNames
@@ -41,7 +40,7 @@ def specs_of_pass(
     if names is None:
         return _specs(spans, operations, _numbered_specs()), frozenset()
     seen = (
-        [(span.path, class_name(span.module), span.inputs, span.outputs) for span in spans],
+        [(span.path, span.class_name, span.inputs, span.outputs) for span in spans],
         [
             [(each.name, each.source, each.inputs, each.outputs) for each in operations.get(span, ())]
             for span in (spans if operations else ())

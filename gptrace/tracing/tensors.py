@@ -169,9 +169,10 @@ def _collect(place: _Place, value: Any, found: Found, visited: set[int]) -> None
         found.append((place, value))
         return
     # A list may contain itself, or another list many times.
-    if items_of is _no_items or id(value) in visited or len(visited) >= _CONTAINERS_PER_VALUE:
+    key_of_value = id(value)
+    if items_of is _no_items or key_of_value in visited or len(visited) >= _CONTAINERS_PER_VALUE:
         return
-    visited.add(id(value))
+    visited.add(key_of_value)
     is_list, are_attributes, known_inner = items_of is enumerate, items_of is _attributes, place.inner
     items = vars(value).items() if are_attributes else islice(items_of(value), _ITEMS_PER_CONTAINER)
     if are_attributes and len(items) > _ITEMS_PER_CONTAINER:  # type: ignore[arg-type]

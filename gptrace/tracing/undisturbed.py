@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from gptrace.model.devices import accelerators_of
 from gptrace.model.gpt import GPTModel
 from gptrace.model.interrupts import interrupts_held
 from gptrace.model.quiet_torch import torch
@@ -26,7 +27,7 @@ def undisturbed_evaluation(module: Module) -> Iterator[None]:
 
     Restored are the train/eval flag and the attributes of each submodule (parameters, buffers, hooks and
     submodules by name, and any that its code sets), the values of buffers and of embeddings that renormalise
-    themselves, and the random number generators (of the CPU and of the module's CUDA devices). A lazy
+    themselves, and the random number generators (of the CPU and of the module's other devices). A lazy
     module stays initialised once it has run, as it would without gptrace.
     """
     with one_at_a_time(module), _restored(module):
@@ -38,11 +39,10 @@ def _restored(module: Module) -> Iterator[None]:
     flags = [(submodule, submodule.training) for submodule in module.modules()]
     attributes = [(submodule, _attributes(submodule)) for submodule in module.modules()]
     values = [(tensor, tensor.detach().clone()) for tensor in _overwritable_tensors(module)]
-    cuda_devices = {p.device.index or 0 for p in module.parameters() if p.device.type == "cuda"}
     # Inference mode is faster, but tensors made in it can never be trained; the user's module may keep some.
     without_gradients = torch.inference_mode if type(module) is GPTModel else torch.no_grad
     try:
-        with kept_random_state(cuda_devices), without_gradients():
+        with kept_random_state(accelerators_of(module)), without_gradients():
             if any(training for _, training in flags):
                 module.eval()
             yield

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import ParamSpec, TypeVar
 
@@ -31,6 +31,20 @@ def run_unseen(
             return work(*args, **kwargs)
     with without_function_modes():
         return work(*args, **kwargs)
+
+
+class Paused:
+    """Lets the modes of a trace see nothing from now on, until `end`; those of a user still see all."""
+
+    def __init__(self, modes: Iterable[CostMode | OperationMode | None]) -> None:
+        self._states = [(mode, mode.is_paused) for mode in modes if mode is not None]
+        for mode, _ in self._states:
+            mode.is_paused = True
+
+    def end(self) -> None:
+        """Let the modes see what they saw before."""
+        for mode, was_paused in self._states:
+            mode.is_paused = was_paused
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from gptrace.record import Trace
 from gptrace.tracing.assembly import assemble_trace
 from gptrace.tracing.inferred_names import InferredAxisNames, infer_axis_names
 from gptrace.tracing.line_recorder import LineRecorder
+from gptrace.tracing.pipeline_stages import StageCall
 from gptrace.tracing.recorder import SpanRecorder
 from gptrace.tracing.span import Span
 from gptrace.tracing.spread.layout import outside_of_fake_mode
@@ -107,25 +108,31 @@ def _assemble(
     """Return the trace; if the block failed, a failure in here must not hide that exception."""
     # After Ctrl-C the user waits for the end: run nothing again.
     may_run = error is None or isinstance(error, Exception)
-    with outside_of_fake_mode(recorder.layout):
+
+    def assembled() -> Trace:
         spread = understand_spread(recorder, architecture, needs_twin=by_copy, may_run=may_run)
         module = recorder.module if spread is None else spread.twin
 
         def infer_names(spans: list[Span]) -> InferredAxisNames:
             if not may_run:
                 return InferredAxisNames(None)
-            return infer_axis_names(
-                recorder,
-                architecture,
-                spans,
-                copied=module if by_copy else None,
-                failed=error is not None,
-                twin=None if spread is None else spread.twin,
-            )
+            copied, failed = module if by_copy else None, error is not None
+            twin = None if spread is None else spread.twin
+            names = infer_axis_names(recorder, architecture, spans, copied=copied, failed=failed, twin=twin)
+            return names if names.names is not None or recorder.stage is None else _of_stage(recorder.stage)
 
+        return assemble_trace(recorder, error, infer_names, check, spread)
+
+    with outside_of_fake_mode(recorder.layout):
         try:
-            return assemble_trace(recorder, error, infer_names, check, spread)
+            return assembled()
         except Exception:
             if error is None:
                 raise
-            return assemble_trace(recorder, error, lambda _: InferredAxisNames(None), check, spread)
+            return assemble_trace(recorder, error, lambda _: InferredAxisNames(None), check)
+
+
+def _of_stage(stage: StageCall) -> InferredAxisNames:
+    at, count, _ = stage
+    reason = f"this is stage {at} of {count} of a pipeline, which cannot be built at other sizes alone"
+    return InferredAxisNames(None, f"no axis has a name: {reason}")

@@ -52,7 +52,7 @@ def with_guilty_lines(
         return tuple(explanations)
     try:
         names = [name for name in resolve_checks(()) if name in wanted]
-        check = run_check(loaded, tokenizer, only=names, language=explanations[0].language, seed=seed)
+        (check,) = run_check(loaded, tokenizer, only=names, languages=[explanations[0].language], seed=seed)
     except GptraceError:
         return tuple(explanations)
     results = {result.name: result for result in check.failed}

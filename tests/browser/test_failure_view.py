@@ -9,6 +9,14 @@ from gptrace.record.check import CheckResult, SourceLine
 from tests.browser import pages
 from tests.browser.opened import Opened
 
+_COVERED = """(() => {
+    const remark = document.querySelector('.remark rect').getBoundingClientRect();
+    const isCovered = ({left, right, top, bottom}) =>
+        left < remark.right && right > remark.left && top < remark.bottom && bottom > remark.top;
+    return [...document.querySelectorAll('.label text, .node:not(.open) text')]
+        .filter((text) => isCovered(text.getBoundingClientRect())).map((text) => text.textContent);
+})()"""
+
 
 def test_the_page_opens_at_the_failure(opened: Opened) -> None:
     page = pages.broken()
@@ -27,6 +35,35 @@ def test_the_page_opens_at_the_failure(opened: Opened) -> None:
     assert "logits: Tensor = self.softmax(self.out_head(x))" in text
     assert page.trace.error is not None
     assert page.trace.error.message in text
+
+
+def test_the_cause_and_the_line_are_told_in_both_languages(opened: Opened) -> None:
+    shown = pages.shown(opened, pages.broken())
+    shown.get_by_role("button", name="中文").click()
+    assert shown.locator(".remark text").all_text_contents() == [
+        "Linear 要的是 [..., 12]", "得到的是 [1, 4, 24]", "由 final_norm 给出",
+    ]  # fmt: skip
+    text = shown.inner_text("aside")
+    assert pages.broken().diagnosis_zh in text
+    assert "forward 中" in text
+    assert "expects" not in text
+
+
+def test_the_checks_are_told_in_both_languages(opened: Opened) -> None:
+    page = pages.tiny()
+    result = CheckResult(name="causal", holds=False, sentence="later tokens change it")
+    check = Check(page.versions, page.trace.model, "en", (result,))
+    translated = replace(check, language="zh", checks=(replace(result, sentence="后面的 token 会改变它"),))
+    shown = pages.shown(opened, replace(page, check=check, check_translated=translated))
+    assert "later tokens change it" in shown.inner_text("aside")
+    shown.get_by_role("button", name="中文").click()
+    assert "后面的 token 会改变它" in shown.inner_text("aside")
+    assert "later tokens" not in shown.inner_text("aside")
+
+
+def test_a_remark_covers_no_name_and_no_size(opened: Opened) -> None:
+    shown = pages.shown(opened, pages.broken())
+    assert shown.evaluate(_COVERED) == []
 
 
 def test_the_failure_and_its_remark_are_in_sight_on_a_phone(opened: Opened) -> None:

@@ -35,7 +35,7 @@ def test_views_without_data_say_why(opened: Opened) -> None:
     reasons: dict[str, str] = {part.view: part.reason for part in pages.skipping().left_out}
     for key, view in ((2, "why"), (3, "attention"), (4, "lens"), (5, "stream"), (6, "loss")):
         pages.press(shown, str(key))
-        assert reasons[view] in shown.inner_text("#view")
+        assert f"{reasons[view][0].upper()}{reasons[view][1:]}." in shown.inner_text("#view")
 
 
 def test_the_language_changes_without_a_reload(opened: Opened) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import webbrowser
+import zlib
 from pathlib import Path
 
+import msgspec
 import pytest
 
 import gptrace
@@ -61,6 +64,26 @@ def test_a_model_that_fails_has_a_page_and_exit_code_1(cli: Cli, tmp_path: Path)
     outcome.is_error(1, "cannot be multiplied")
     assert "raised in out_head" in file.read_text()
     assert data_of(file.read_text())
+
+
+def test_the_page_has_what_the_checks_find(cli: Cli, tmp_path: Path) -> None:
+    file = tmp_path / "page.html"
+    leaky = f"{Path(__file__).parents[2] / 'docs/examples/leaky.py'}:GPT"
+    assert cli("run", "Hello", "-m", leaky, "--check", "-o", str(file), "--lang", "zh").code == 1
+    page = msgspec.json.decode(zlib.decompress(base64.b64decode(data_of(file.read_text()))))
+    verdicts = {
+        check["language"]: [one["name"] for one in check["checks"] if one["holds"] is False]
+        for check in (page["check"], page["check_translated"])
+    }
+    assert (page["check"]["language"], verdicts["zh"]) == ("zh", verdicts["en"])
+    assert "causal" in verdicts["en"]
+
+
+@pytest.mark.parametrize("options", [[], ["--json"], ["-o", "trace.json"], ["-f", "svg"]])
+def test_checks_are_shown_on_a_page_alone(cli: Cli, options: list[str]) -> None:
+    outcome = cli("run", "Hello", "-m", "tiny", "--check", *options)
+    outcome.is_error(2, "--check shows its findings on a page")
+    assert "gptrace check" in outcome.err
 
 
 def test_a_kept_trace_and_a_kept_page_become_html(cli: Cli, tmp_path: Path) -> None:

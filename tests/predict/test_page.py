@@ -266,6 +266,17 @@ def test_what_the_page_has_no_room_for_is_left_out_and_named() -> None:
     for place in small.prompts[0].attention:
         original = next(each for each in whole.prompts[0].attention if each.path == place.path)
         assert [original.heads[number] for number in place.numbers] == list(place.heads)
+    for prompt, original, length in zip(small.prompts, whole.prompts, (40, len(IDS)), strict=True):
+        kept = {(place.path, number) for place in prompt.attention for number in place.numbers}
+        sharpness = {
+            (place.path, number): float(matrix(place, number, length)[:, 1:].max(dim=1).values.mean())
+            for place in original.attention
+            for number in place.numbers
+        }
+        others = [each for head, each in sharpness.items() if head not in kept]
+        assert min(sharpness[head] for head in kept) >= max(others) - 1e-9
+        assert_same_but_for_rounding(prompt.lens, original.lens, 5e-4)  # four digits
+        assert_same_but_for_rounding(prompt.stream, original.stream, 5e-4)
     names = ViewsLeftOut()
     bare = fitted(whole, names, most_bytes=1)
     assert all(prompt == type(prompt)() for prompt in bare.prompts)

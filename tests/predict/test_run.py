@@ -198,3 +198,24 @@ def test_weights_that_hold_nan_are_named(tiny: GPTModel) -> None:
         RunError, match=r"trf_blocks.1.norm2.shift holds NaN, and trf_blocks.1.norm2 \(LayerN"
     ):
         gptrace.topk("Hello", model=tiny)
+
+
+class InPlainList(nn.Module):
+    """A block that torch does not see, and one that is registered in another place."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tok_emb, self.out_head = nn.Embedding(50, 8), nn.Linear(8, 50)
+        self.blocks = [nn.Linear(8, 8)]
+        self.parts = [self.tok_emb, self.out_head]
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self.out_head(self.blocks[0](self.tok_emb(ids)))
+        return logits
+
+
+def test_modules_that_torch_does_not_see_are_named() -> None:
+    note = "torch does not see what blocks holds, a plain list"
+    trace = gptrace.trace(ids=[1, 2], model=InPlainList)
+    assert [each.startswith(note) for each in trace.notes].count(True) == 1
+    assert not any(note in each for each in gptrace.trace("Hello", model="tiny").notes)

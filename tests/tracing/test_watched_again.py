@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterable
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -81,6 +83,101 @@ def test_a_changed_model_is_described_as_it_is(change: Callable[[Any], None]) ->
     assert after.model.buffers.bytes == sum(b.numel() * b.element_size() for b in model.buffers())
     assert after.model.config is not None
     assert after.model.config["n_positions"] == model.config.n_positions
+
+
+@pytest.mark.parametrize("measure", [(), ("ops",), ("all",)])
+def test_the_second_trace_is_the_first_at_another_time(measure: Iterable[str]) -> None:
+    model = gpt2()
+    model(IDS)
+    texts = []
+    for _ in range(3):
+        with torch.no_grad(), gptrace.watch(model, measure=measure) as trace:
+            model(IDS)
+        record = trace.to_dict()
+        for timed in (record["totals"], *record["calls"]):
+            timed["seconds"] = 0
+        texts.append(record)
+    assert texts[1] == texts[0]
+    assert texts[2] == texts[0]
+
+
+def test_a_second_trace_calls_few_functions() -> None:
+    """Functions of Python for each call of a module: their number does not depend on the machine's load."""
+    config = transformers.GPT2Config(n_embd=64, n_head=4, vocab_size=300, bos_token_id=1, eos_token_id=2)
+    model = transformers.GPT2LMHeadModel(config).eval()
+
+    def functions_called(run: Callable[[], object]) -> int:
+        count = 0
+
+        def note(frame: FrameType, event: str, argument: object) -> None:
+            nonlocal count
+            count += event == "call"
+
+        before = sys.getprofile()
+        sys.setprofile(note)
+        try:
+            run()
+        finally:
+            sys.setprofile(before)
+        return count
+
+    watched(model)
+    calls = len(watched(model).calls)
+    with torch.no_grad():
+        plain = functions_called(lambda: model(IDS))
+    more = functions_called(lambda: watched(model)) - plain
+    assert calls == 151
+    assert more / calls < 20
+
+
+class Moves(nn.Module):
+    """Its forward pass changes what its two lists hold."""
+
+    def __init__(self, change: Callable[[Any], None]) -> None:
+        super().__init__()
+        self.left = nn.ModuleList([nn.Linear(4, 4), nn.Linear(4, 4)])
+        self.right = nn.ModuleList()
+        self.change = change
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y: torch.Tensor = self.left[0](x)
+        self.change(self)
+        return y
+
+
+def add_a_layer(model: Moves) -> None:
+    model.right.append(nn.Linear(4, 4))
+
+
+def move_a_layer(model: Moves) -> None:
+    model.right.append(model.left.pop(1))
+
+
+@pytest.mark.parametrize(("change", "paths"), [
+    (add_a_layer, ["left.0", "left.1", "right.0"]), (move_a_layer, ["left.0", "right.0"]),
+])  # fmt: skip
+def test_modules_that_the_forward_pass_adds_or_moves_are_counted(
+    change: Callable[[Any], None], paths: list[str]
+) -> None:
+    model = Moves(change)
+    recorder = SpanRecorder(model)
+    with recorder:
+        assert recorder.paths_now() is recorder.paths
+        model(torch.ones(1, 4))
+    now = [path for path, module in recorder.paths_now() if isinstance(module, nn.Linear)]
+    assert now == paths
+    recorder.release()
+    model = Moves(change)
+    with gptrace.watch(model) as trace:
+        model(torch.ones(1, 4))
+    assert trace.model.parameters.unique == sum(parameter.numel() for parameter in model.parameters())
+
+
+def test_a_lazy_module_has_the_class_that_it_has_become() -> None:
+    model = nn.Sequential(nn.LazyLinear(3))
+    with gptrace.watch(model) as trace:
+        model(torch.ones(1, 4))
+    assert [call.type for call in trace.calls] == ["Sequential", "Linear"]
 
 
 def test_a_record_that_is_changed_does_not_change_the_next() -> None:

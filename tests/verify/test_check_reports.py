@@ -13,7 +13,7 @@ import gptrace
 from gptrace.errors import OptionError
 from gptrace.model import GPTModel
 from gptrace.model.quiet_torch import torch
-from gptrace.report import render
+from gptrace.report import View, render
 from gptrace.testing import assert_shapes
 from gptrace.verify.check.catalog import ALL_NAMES
 from gptrace.verify.check.chinese import CHINESE
@@ -43,6 +43,20 @@ def test_both_languages_say_everything_with_the_same_figures() -> None:
 def fields(template: str | tuple[str, str]) -> set[str]:
     text = template if isinstance(template, str) else " ".join(template)
     return {name for _, name, _, _ in string.Formatter().parse(text) if name}
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_a_reason_that_many_checks_share_is_told_once(language: str) -> None:
+    model = GPTModel({"vocab_size": 60, "emb_dim": 16, "n_heads": 2, "n_layers": 1}).eval()
+    with torch.no_grad():
+        model.out_head.weight.fill_(float("nan"))
+    check = gptrace.check(model, lang=language)
+    reasons = [one.reason for one in check.checks if one.holds is None]
+    shared = max(reasons, key=reasons.count)
+    assert reasons.count(shared) > 5
+    text = " ".join(render(check, "table", View(lang=language, width=200)).split())
+    assert text.count(shared) == 1
+    assert all(one.name in text for one in check.checks)
 
 
 def test_junit_has_a_case_for_each_check(cli: Cli, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import { usePageState } from "./state";
 import { followTheme } from "./theme";
 import { VIEWS } from "./views/views";
 import { viewNames, type ViewName, type ViewProps } from "./views/view";
-import { visible } from "./visible";
+import { reasonText } from "./parts/reason";
 import { FAILURE } from "./words/failure";
 import { speaker } from "./words/say";
 import { SHELL, VIEW_TITLES } from "./words/shell";
@@ -47,7 +47,9 @@ export function App({ page, index, isPrinting }: { page: Page; index: PageIndex;
   const prompt = page.prompts[state.prompt] ?? {};
   const props: ViewProps = { page, index, prompt, state, dispatch, say: speaker(state.language) };
   return (
-    <div class={`app app-${state.view === "map" || state.view === "failure" ? "map" : "page"}`}>
+    <div
+      class={`app app-${state.view === "map" || state.view === "failure" ? "map" : "page"}${state.lesson === null ? "" : " app-lesson"}`}
+    >
       <Header
         {...props}
         onHelp={() => setDialog("help")}
@@ -92,7 +94,7 @@ function Current(props: ViewProps) {
         {!HAVE_NOTES.includes(state.view) &&
           reasons.map((part, at) => (
             <p key={at} class="note">
-              {visible(say([part.reason, part.reason_zh]))}
+              {reasonText(part, say)}
             </p>
           ))}
         <Component {...props} />
@@ -104,7 +106,7 @@ function Current(props: ViewProps) {
       <h2>{say(VIEW_TITLES[state.view])}</h2>
       {reasons.length === 0 && <p>{say(state.view === "failure" ? FAILURE.nothing : SHELL.leftOut)}</p>}
       {reasons.map((part, at) => (
-        <p key={at}>{visible(say([part.reason, part.reason_zh]))}</p>
+        <p key={at}>{reasonText(part, say)}</p>
       ))}
     </section>
   );

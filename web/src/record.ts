@@ -33,6 +33,18 @@ export interface Page {
    * the views that are not there
    */
   left_out?: LeftOut[];
+  /**
+   * the same verdict in the other language, English or Chinese
+   */
+  check_translated?: Check | null;
+  /**
+   * the likely cause of the trace's error, in Chinese, if one is known
+   */
+  diagnosis_zh?: string;
+  /**
+   * the line of the trace's error, its place in Chinese
+   */
+  source_zh?: string;
 }
 /**
  * the trace that it shows
@@ -121,9 +133,15 @@ export interface ModelInfo {
    */
   dtype: string;
   /**
-   * device of the parameters
+   * device of the parameters; while it runs, where they are brought in
    */
   device: string;
+  /**
+   * where the parameters are between calls, disk among them, if that is not `device` alone
+   */
+  parameters_by_device?: {
+    [k: string]: DeviceShare;
+  } | null;
 }
 /**
  * how many numbers it has
@@ -160,6 +178,19 @@ export interface ParameterTotals {
 export interface Buffers {
   /**
    * bytes in memory
+   */
+  bytes: number;
+}
+/**
+ * The parameters on one device, or on the disk.
+ */
+export interface DeviceShare {
+  /**
+   * how many numbers, each tensor counted once
+   */
+  parameters: number;
+  /**
+   * their bytes
    */
   bytes: number;
 }
@@ -1257,9 +1288,15 @@ export interface ModelInfo1 {
    */
   dtype: string;
   /**
-   * device of the parameters
+   * device of the parameters; while it runs, where they are brought in
    */
   device: string;
+  /**
+   * where the parameters are between calls, disk among them, if that is not `device` alone
+   */
+  parameters_by_device?: {
+    [k: string]: DeviceShare;
+  } | null;
 }
 /**
  * The claims about one question.
@@ -1387,9 +1424,15 @@ export interface ModelInfo2 {
    */
   dtype: string;
   /**
-   * device of the parameters
+   * device of the parameters; while it runs, where they are brought in
    */
   device: string;
+  /**
+   * where the parameters are between calls, disk among them, if that is not `device` alone
+   */
+  parameters_by_device?: {
+    [k: string]: DeviceShare;
+  } | null;
 }
 /**
  * The outcome of one check; of the fields below `sentence`, those that are known.

@@ -47,18 +47,18 @@ export function firstState(page: Page, index: PageIndex): State {
   };
 }
 
-const FEW_NODES = 28;
+const FEW_MODULES = 10;
 
 /**
- * The model itself, and the greatest box in it that is no block as long as few nodes are shown: a wrapped
+ * The model itself, and the greatest box in it that is no block as long as few modules are shown: a wrapped
  * model.
  */
 function firstOpen(index: PageIndex): number[] {
   const outside = index.children.get(null) ?? [];
   const open = outside.filter((node) => index.children.has(node.id)).map((node) => node.id);
+  const modulesIn = (id: number | null) => (index.children.get(id) ?? []).filter((node) => node.kind === "module").length;
   for (;;) {
-    const shown =
-      outside.length + open.reduce((count, id) => count + (index.children.get(id)?.length ?? 0), 0);
+    const shown = modulesIn(null) + open.reduce((count, id) => count + modulesIn(id), 0);
     const inside = open.flatMap((id) => index.children.get(id) ?? []);
     const closed = inside.filter((node) => hasModules(index, node) && !open.includes(node.id));
     const sizeOf = (node: Node) => (node.call == null ? 0 : (index.calls[node.call]?.parameters.total ?? 0));
@@ -66,7 +66,7 @@ function firstOpen(index: PageIndex): number[] {
     if (
       !greatest ||
       isBlocks(index, greatest) ||
-      shown + (index.children.get(greatest.id)?.length ?? 0) > FEW_NODES
+      shown + modulesIn(greatest.id) > FEW_MODULES
     )
       return open;
     open.push(greatest.id);

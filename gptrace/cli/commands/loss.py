@@ -24,7 +24,10 @@ def loss(
     """
     destination = output.destination()
     view = View(full=full)
-    done = files.result("loss", text, model, destination, stride=stride, batch_size=batch_size)
+    done = files.result(
+        "loss", text, model, destination, is_stdin=input_format is not None or resume,
+        stride=stride, batch_size=batch_size,
+    )  # fmt: skip
     if done is not None:
         return done
     lines = PromptStreamOptions.parse("loss", text, input_format, resume, destination)

@@ -11,6 +11,7 @@ from gptrace.cli.browser import open_page
 from gptrace.cli.failures import after_report
 from gptrace.cli.options.display import (
     Atol,
+    CheckToo,
     Columns,
     Depth,
     Expect,
@@ -27,7 +28,15 @@ from gptrace.cli.options.mesh import MeshOptions
 from gptrace.cli.options.prediction import K, Temperature
 from gptrace.cli.output import PICTURES, CommandResult, Destination
 from gptrace.cli.saved import difference_result, read_trace
-from gptrace.errors import NAMES_ORIGIN, GptraceError, OptionError, RunError, about_option
+from gptrace.errors import (
+    EXIT_DONE,
+    EXIT_FAILED,
+    NAMES_ORIGIN,
+    GptraceError,
+    OptionError,
+    RunError,
+    about_option,
+)
 from gptrace.measures import Measures
 from gptrace.record import Page, Trace
 from gptrace.report import View
@@ -40,7 +49,7 @@ def run(
     truncate: Truncate = False, k: K = None, temperature: Temperature = 1.0, ops: Ops = False,
     columns: Columns = None, only: Only = None, kind: Type = None, full: FullTrace = False,
     depth: Depth = None, expect: Expect = None, rtol: Rtol = DEFAULT_RTOL, atol: Atol = DEFAULT_ATOL,
-    opens: Open = False, landscape: Landscape = False,
+    opens: Open = False, check: CheckToo = False, landscape: Landscape = False,
 ) -> CommandResult:  # fmt: skip
     """Trace shapes through every submodule, and show the next tokens.
 
@@ -55,12 +64,22 @@ def run(
             refuse_columns_of_spread(names, "the trace")
     destination.check_landscape(landscape)
     _check_expect(expect, output.file, opens=opens)
+    if check and (destination.format != "html" or expect is not None):
+        raise OptionError(
+            "--check shows its findings on a page", "write one with -o FILE.html, or run gptrace check"
+        )
     expected = read_trace(str(expect)) if expect is not None else None
     session, prompts = model.session(), text.source()
     if expected is None and destination.format == "html":
         language = destination.language
         traced = session.traced_page(
-            prompts, truncate=truncate, k=k, temperature=temperature, lang=language, **mesh.given()
+            prompts,
+            truncate=truncate,
+            k=k,
+            temperature=temperature,
+            check=check,
+            lang=language,
+            **mesh.given(),
         )
         failure = traced.error or _without_next_token(traced.page.trace, model, destination)
         return _page_result(traced.page, failure, destination, opens=opens)
@@ -102,7 +121,8 @@ def _page_result(
             streams.write_notice(f"the page is in {destination.file}")
         return failure or problem
 
-    return replace(destination.result(page), final_error=final_error)
+    exit_code = EXIT_DONE if page.check is None or page.check else EXIT_FAILED
+    return replace(destination.result(page), final_error=final_error, exit_code=exit_code)
 
 
 def _without_next_token(trace: Trace, model: ModelOptions, destination: Destination) -> RunError | None:

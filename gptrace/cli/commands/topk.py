@@ -40,7 +40,8 @@ def topk(
         "k": k, "temperature": temperature, "truncate": truncate, "positions": positions,
         "tokens": tokens or (), "batch_size": batch_size,
     }  # fmt: skip
-    if (done := files.result("topk", text, model, destination, **options)) is not None:
+    is_stdin = input_format is not None or resume
+    if (done := files.result("topk", text, model, destination, is_stdin=is_stdin, **options)) is not None:
         return done
     lines = PromptStreamOptions.parse("topk", text, input_format, resume, destination)
     session = model.session()

@@ -158,7 +158,10 @@ class ModelOptions:
         option("--set KEY=VALUE", "One configuration key, as in n_layers=2. Repeatable.", variable=True),
     ] = None
     device: Annotated[
-        str, option("--device NAME", f"One of {', '.join(DEVICES)}, or cuda:N.", variable=True)
+        str,
+        option(
+            "--device NAME", f"One of {', '.join(DEVICES)}, cuda:N, or another of torch's.", variable=True
+        ),
     ] = "cpu"
     dtype: Annotated[
         str | None,

@@ -29,6 +29,8 @@ _SAFE: tuple[Any, ...] = (
     *(getattr(builtins, name) for name in _BUILTINS),
     *(getattr(torch, name) for name in _TENSORS),
     torch.cuda.is_available, torch.cuda.device_count, torch.backends.mps.is_available,
+    torch.accelerator.is_available, torch.accelerator.current_accelerator, torch.accelerator.device_count,
+    torch.xpu.is_available, torch.xpu.device_count, torch.mps.is_available,
     os.getenv, os.getcwd, logging.getLogger, TypeVar,
 )  # fmt: skip
 # Modules whose functions and classes only compute.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gptrace.model.build import LoadedModel
 from gptrace.model.interrupts import interrupts_allowed
+from gptrace.model.offloading import numbers_of
 from gptrace.model.quiet_torch import torch
 from gptrace.predict.candidates import as_float64, check_probabilities_exist, rounding_tolerance
 from gptrace.predict.capture import CapturedTensors, capture_tensors
@@ -141,7 +142,7 @@ class MeasuredModel:
     def weight_of(self, path: str) -> Tensor | None:
         """Return the weight of a submodule; None for "", and for a module without one."""
         weight = getattr(self.submodule(path), "weight", None)
-        return weight.detach() if isinstance(weight, Tensor) else None
+        return numbers_of(self.module, weight).detach() if isinstance(weight, Tensor) else None
 
     def token(self, token_id: int | Tensor) -> Token:
         """Return a token, with its text where the tokenizer fits the model."""

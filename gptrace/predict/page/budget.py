@@ -1,14 +1,16 @@
-"""The limit on the size of a page: parts of later prompts go first, then layers and heads of attention."""
+"""The limit on the size of a page: digits and parts of later prompts go first, then heads of attention."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 from msgspec.structs import replace
 
 from gptrace.predict.page.left_out import ViewsLeftOut
 from gptrace.record import AttentionMap, HeadWeights, Page, PagePrompt
+from gptrace.record.base import Record
 from gptrace.record.page import ViewName
 from gptrace.record.writing import deflated
 
@@ -25,6 +27,9 @@ def fitted(page: Page, left_out: ViewsLeftOut, most_bytes: int = MOST_BYTES) -> 
     bare = [PagePrompt(projection=each.projection, lens=each.lens, stream=each.stream, loss=each.loss)
             for each in page.prompts]  # fmt: skip
     size = _size(replace(page, prompts=tuple(bare)))
+    if size + _size(*(PagePrompt(attention=each.attention) for each in page.prompts)) > most_bytes:
+        bare = [replace(each, lens=_rounded(each.lens), stream=_rounded(each.stream)) for each in bare]
+        size = _size(replace(page, prompts=tuple(bare)))
     for part, view in _PARTS:
         holders = [number for number, prompt in enumerate(bare) if getattr(prompt, part)]
         kept = len(holders)
@@ -47,10 +52,21 @@ def _size(*records: Page | PagePrompt) -> int:
     return sum(len(deflated(record, level=6)) for record in records)
 
 
+def _rounded(value: Any) -> Any:
+    """Return a record or its values with floats of as many digits as the page shows, at most."""
+    if isinstance(value, float):
+        return float(f"{value:.4g}")
+    if isinstance(value, tuple):
+        return tuple(map(_rounded, value))
+    if isinstance(value, Record):
+        return replace(value, **{name: _rounded(getattr(value, name)) for name in value.__struct_fields__})
+    return value
+
+
 def _fitting_maps(
     maps: Sequence[tuple[AttentionMap, ...]], room: int, left_out: ViewsLeftOut
 ) -> list[tuple[AttentionMap, ...]]:
-    """Choose layers and heads of the maps of each prompt until they fit."""
+    """Choose heads of the maps of each prompt until they fit."""
     size = _size(*(PagePrompt(attention=each) for each in maps))
     share, chosen = 1.0, list(maps)
     while any(chosen) and size > room:
@@ -71,26 +87,26 @@ def _fitting_maps(
 
 
 def _chosen(maps: tuple[AttentionMap, ...], share: float) -> tuple[AttentionMap, ...]:
-    """Return about this share of all heads: fewer layers, evenly spaced, and fewer heads of each."""
-    heads = max((len(each.heads) for each in maps), default=0)
-    if share * heads * len(maps) < 1:
-        return ()
-    # As large a share of the heads as of the layers, but at least one head.
-    of_heads = max(1, math.floor(heads * math.sqrt(share)))
-    layers = max(1, min(len(maps), math.floor(share * heads * len(maps) / of_heads)))
-    last = len(maps) - 1
-    numbers = dict.fromkeys(round(last * at / max(1, layers - 1)) for at in range(layers))
-    return tuple(_with_fewer_heads(maps[number], of_heads) for number in numbers)
+    """Return about this share of all heads, those that attend most sharply, where they are in the model."""
+    heads = [(place, at) for place, each in enumerate(maps) for at in range(len(each.heads))]
+    count = math.floor(share * len(heads))
 
+    def sharpness(head: tuple[int, int]) -> float:
+        place, at = head
+        return _sharpness(maps[place].heads[at], maps[place].is_causal)
 
-def _with_fewer_heads(place: AttentionMap, count: int) -> AttentionMap:
-    sharpest = sorted(range(len(place.heads)), key=lambda at: -_sharpness(place.heads[at], place.is_causal))
-    kept = sorted(sharpest[:count])
-    return replace(
-        place,
-        numbers=tuple(place.numbers[at] for at in kept),
-        heads=tuple(place.heads[at] for at in kept),
-    )
+    kept = set(sorted(heads, key=sharpness, reverse=True)[:count])
+    chosen = []
+    for place, each in enumerate(maps):
+        if numbers := [at for at in range(len(each.heads)) if (place, at) in kept]:
+            chosen.append(
+                replace(
+                    each,
+                    numbers=tuple(each.numbers[at] for at in numbers),
+                    heads=tuple(each.heads[at] for at in numbers),
+                )
+            )
+    return tuple(chosen)
 
 
 def _sharpness(head: HeadWeights, is_causal: bool) -> float:

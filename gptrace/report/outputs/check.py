@@ -23,6 +23,7 @@ from gptrace.wording import bracketed
 # What the figure of a check is: the difference of two outputs, or a distance from what it should be.
 _DIFFERENCES = ("causal", "batch", "padding", "deterministic", "cache", "devices", "dtypes")
 _DISTANCES = ("start-loss", "loss-labels", "gradients")
+_MANY = 3  # checks with the same reason
 _COLUMNS = [
     Column("mark", "", lambda holds: MARKS[holds][0], role_of=lambda holds: MARKS[holds][1]),
     Column("name", words("Check")),
@@ -32,7 +33,7 @@ _COLUMNS = [
 
 def parts(check: Check, view: View) -> list[Part]:
     """Return the header, the list of checks, and a part for each one that fails."""
-    summary = Table(TableData(_COLUMNS, [_row(result) for result in check.checks]), name=words("Checks"))
+    summary = Table(TableData(_COLUMNS, _rows(check.checks)), name=words("Checks"))
     by_line: dict[object, list[CheckResult]] = {}
     for result in check.failed:
         key = (*_place(result), _cell(result)) if result.source is not None else result.name
@@ -67,6 +68,24 @@ def _place(result: CheckResult) -> tuple[object, object, object]:
 
 def _cell(result: CheckResult) -> int | None:
     return None if result.source is None else result.source.cell
+
+
+def _rows(results: Sequence[CheckResult]) -> list[tuple[bool | None, str, str]]:
+    """Return a row for each check, and one for all that cannot be judged for the same reason."""
+    alike: dict[str, list[CheckResult]] = {}
+    for result in results:
+        if result.holds is None:
+            alike.setdefault(result.reason, []).append(result)
+    rows = []
+    for result in results:
+        group = alike.get(result.reason, []) if result.holds is None else []
+        if len(group) < _MANY:
+            rows.append(_row(result))
+        elif result is group[0]:
+            names = joined(visible(each.name) for each in group)
+            text = words("{} ({})", visible(result.reason), names)
+            rows.append((None, words("{} checks", len(group)), text))
+    return rows
 
 
 def _row(result: CheckResult) -> tuple[bool | None, str, str]:

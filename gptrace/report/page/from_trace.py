@@ -13,10 +13,11 @@ _MEASURED_VIEWS: tuple[ViewName, ...] = ("why", "attention", "lens", "stream", "
 
 def page_of_trace(trace: Trace, lang: str | None = None) -> Page:
     """Return the page of a trace; views that are measured on the model are left out."""
+    error = trace.error
     reason = "the page was made from a trace alone; gptrace run -o FILE.html measures this on the model"
     if trace.mesh is not None:
         reason = "the model is spread over devices; without --mesh, this is measured on one"
-    if trace.error is not None:
+    if error is not None:
         reason = "the model fails before this can be measured"
     left_out = tuple(_left_out(view, reason) for view in _MEASURED_VIEWS)
     if not any(call.ops for call in trace.calls):
@@ -28,8 +29,14 @@ def page_of_trace(trace: Trace, lang: str | None = None) -> Page:
         graph=graph_of(trace),
         prompts=tuple(PagePrompt() for _ in trace.inputs),
         left_out=left_out,
+        diagnosis_zh="" if error is None else _in_chinese(error.diagnosis or ""),
+        source_zh="" if error is None else _in_chinese(error.source or ""),
     )
 
 
 def _left_out(view: ViewName, reason: str) -> LeftOut:
-    return LeftOut(view, reason, in_language(recorded(reason), "zh"))
+    return LeftOut(view, reason, _in_chinese(reason))
+
+
+def _in_chinese(text: str) -> str:
+    return in_language(recorded(text), "zh")

@@ -11,7 +11,7 @@ from gptrace.tracing.diagnosis.context import FailureContext
 from gptrace.tracing.tensors import TensorInfo
 from gptrace.wording import enumerated
 
-_OUT_OF_MEMORY = r"(CUDA|MPS|HIP|XPU) (backend )?out of memory|DefaultCPUAllocator"
+_OUT_OF_MEMORY = r"\b[A-Z]{3,} (backend )?out of memory|DefaultCPUAllocator"
 _ALLOCATION = r"allocate (?:memory: you tried to allocate )?([\d.]+ ?(?:bytes|[KMGT]iB))"
 _UNEQUAL_DEVICES = r"same device|on the expected device|found two devices|device meta|not on the expected"
 _UNEQUAL_DTYPES = (

@@ -39,12 +39,17 @@ class SpreadCostMode(CostMode):  # type: ignore[no-untyped-call]
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
+        if self.is_paused:
+            return func(*args, **(kwargs or {}))
         if any(map(stands_for_another, types)):
             return NotImplemented  # torch then asks the tensor itself, which runs the other kernels
         if self._propagates_shapes(types):
             return func(*args, **(kwargs or {}))
         if getattr(func, "namespace", "") not in COMMUNICATION:
             return super().__torch_dispatch__(func, types, args, kwargs)
+        is_wait = func.overloadpacket.__name__ == "wait_tensor"
+        if is_wait and self._layout.is_fake:
+            return args[0]  # as with real tensors; of a fake one, torch would make another
         memory = self._spread_memory
         is_awaited = memory is not None and is_awaited_at_once(func, args)
         sent = memory.sending(tensors_in(args)) if memory is not None and is_awaited else ()
@@ -53,7 +58,7 @@ class SpreadCostMode(CostMode):  # type: ignore[no-untyped-call]
         for message in messages:
             self._add_message(message)
         if memory is not None:
-            memory.arrived(sent, tensors_in(args) if func.overloadpacket.__name__ == "wait_tensor" else ())
+            memory.arrived(sent, tensors_in(args) if is_wait else ())
             memory.receiving(tensors_in(result) if messages and func.namespace != "c10d" else ())
         return result
 

@@ -9,11 +9,61 @@ COMMAND_LINE: dict[str, str] = {
     "{} is given without --from and --to": "给出了 {}，却没有给出 --from 和 --to",
     "give both, or neither": "请两个都给出，或都不给",
     "drop {}": "请去掉 {}",
-    "--from reads files, but there is also text": "--from 读的是文件，却还给出了文字",
+    "--from reads files, but there is also text or stdin": "--from 读的是文件，却还给出了文字或 stdin",
+    "--format {} is no format of the summary of a run": "--format {} 不是运行小结的格式",
+    "drop it; --parts says what the results are": "请去掉它；结果的格式由 --parts 决定",
+    "--parts is {}": "--parts 是 {}",
+    "--id-key {}: results have a key of that name": "--id-key {}：结果里有同名的键",
+    "name the ids another way": "请给 id 另起一个名字",
+    "give a part of one, or a whole number up to {}": "请给出一个 GPU 的一部分，或不超过 {} 的整数",
+    "--gpus-per-worker is {}, and --device is {}": "--gpus-per-worker 是 {}，而 --device 是 {}",
+    "add --device cuda": "请加上 --device cuda",
+    "--from {}: it is a folder": "--from {}：这是一个文件夹",
+    "--from {}: it matches folders alone, or results of this run": (
+        "--from {}：只匹配到文件夹，或这次运行的结果"
+    ),
+    "write --from {}": "请写 --from {}",
+    "name files": "请指定文件",
+    "{} is compressed": "{} 是压缩文件",
+    "decompress it, or write its prompts as Parquet": "请先解压，或把其中的 prompt 写成 Parquet",
+    "{} is not a Parquet file: {}": "{} 不是 Parquet 文件：{!t}",
+    "give it another suffix if it holds JSON Lines": "如果里面是 JSON Lines，请换一个后缀",
+    "{} needs the column {}, and text or ids; it has {}": (
+        "{} 需要有 {} 这一列，以及 text 或 ids；它有的列是 {}"
+    ),
+    "rename its columns, or name that of the ids with --id-key": (
+        "请给列改名，或用 --id-key 指出 id 所在的列"
+    ),
+    "the prompts have more than {} different keys": "这些 prompt 的键超过 {} 个",
+    "write --parts jsonl": "请写 --parts jsonl",
+    "there are no prompts in {}": "{} 里没有 prompt",
+    "give files with a prompt on each line": "请给出每行一个 prompt 的文件",
+    "{} is the {} of several prompts: {}": "{0} 是好几个 prompt 的 {1}：{2!t}",
+    "; {} ids are repeated in all": "；一共有 {} 个 id 重复",
+    "give each prompt its own, or name another key with --id-key": (
+        "请让每个 prompt 的 id 各不相同，或用 --id-key 指定另一个键"
+    ),
+    "row {} of {}": "{1} 的第 {0} 行",
+    "another run has taken over {}": "另一次运行已经接管了 {}",
+    "let that one end": "请等那一次结束",
     "--to and --output are both given": "同时给出了 --to 和 --output",
     "drop --output": "请去掉 --output",
+    "--workers {}, each with {} GPUs, do not fit into a cluster with {}": (
+        "{0} 个 worker、每个 {1} 个 GPU，放不进有 {2} 个 GPU 的集群"
+    ),
+    "use a cluster with GPUs, or --device cpu": "请用有 GPU 的集群，或用 --device cpu",
+    "Ray at RAY_ADDRESS {} cannot be used: {}": "RAY_ADDRESS {} 处的 Ray 不能用：{!t}",
+    "start it, or unset RAY_ADDRESS": "请启动它，或取消 RAY_ADDRESS",
+    "Ray does not start: {}": "Ray 启动不了：{!t}",
+    "its logs are in /tmp/ray": "它的日志在 /tmp/ray 里",
+    "a worker died {} times at the same prompts; it may need more memory": (
+        "worker 在同样的 prompt 上死了 {} 次；它可能需要更多内存"
+    ),
+    "use fewer --workers or a smaller --batch-size; written results stay": (
+        "请减少 --workers 或减小 --batch-size；已经写入的结果会保留"
+    ),
+    "the results cannot be written: {}": "结果无法写入：{!t}",
     "--gpus-per-worker is {}": "--gpus-per-worker 是 {}",
-    "give a number from 0 to {}": "请给出 0 到 {} 之间的数",
     "--from and --to need Ray": "--from 和 --to 需要 Ray",
     "install it: pip install 'gptrace[ray]'": "请安装它：pip install 'gptrace[ray]'",
     "--from {}: no file has such a name": "--from {}：没有这样名字的文件",
@@ -41,7 +91,7 @@ COMMAND_LINE: dict[str, str] = {
     ),
     "write --workers {}": "请写 --workers {}",
     "use a larger cluster": "请用更大的集群",
-    "Ray failed: {}": "Ray 运行失败：{}",
+    "Ray failed: {}: {}": "Ray 运行失败：{}：{!t}",
     "written results stay; run the same command again to continue": (
         "已经写入的结果会保留；再运行同一条命令即可继续"
     ),
@@ -50,6 +100,8 @@ COMMAND_LINE: dict[str, str] = {
     "the page is in {}: open it in a browser": "页面在 {} 里：请用浏览器打开它",
     "the page is in {}": "页面在 {} 里",
     "--open shows a trace, and --expect a difference": "--open 显示跟踪结果，--expect 显示差别",
+    "--check shows its findings on a page": "--check 把检查结果显示在网页上",
+    "write one with -o FILE.html, or run gptrace check": "请用 -o FILE.html 写出网页，或者运行 gptrace check",
     "--open opens an HTML file, but there is also {}": "--open 打开 HTML 文件，却还给出了 {}",
     "drop {}, or --open": "请去掉 {}，或者去掉 --open",
     "rank {}: {}": "rank {}：{!t}",

@@ -55,10 +55,23 @@ MODELS: dict[str, str] = {
     "pick a seed from 0 to 2**64 - 1": "种子可以是 0 到 2**64 - 1",
     "{} is not a device": "{} 不是设备名",
     "pick one of {}, or cuda:N": "可选：{}，或者 cuda:N",
-    "write it like cuda or cuda:0": "例如写成 cuda 或 cuda:0",
     "this machine has no device {}": "这台机器上没有设备 {}",
     "it has: {}; --device auto picks one": "它有：{}；--device auto 会自动选择",
     "{}: it needs {}": "{!t}：需要 {!t}",
+    "{} on {}: it needs {}": "{1} 上的 {0}：需要 {2!t}",
+    "{} cannot be put on {}: {}": "{} 不能放到 {} 上：{}",
+    "--device cpu always works": "--device cpu 总是可以用",
+    "{} is placed by accelerate's hooks": "{} 由 accelerate 的钩子放置",
+    "{}, so it cannot be put on {}": "{!t}，不能放到 {} 上",
+    "{}, so its dtype cannot be changed": "{!t}，不能改变它的 dtype",
+    "drop --device": "去掉 --device",
+    "drop --dtype, or build the model in that dtype": "去掉 --dtype，或者用那种 dtype 构建模型",
+    "--device auto spreads it over all devices, memory and disk": (
+        "--device auto 会把它分散到所有设备、内存和磁盘上"
+    ),
+    "with pip install accelerate, --device auto spreads it over all devices, memory and disk": (
+        "执行 pip install accelerate 之后，--device auto 会把它分散到所有设备、内存和磁盘上"
+    ),
     "{} is not a dtype": "{} 不是 dtype",
     "weights are {}": "weights 是 {}",
     "threads is {}": "threads 是 {}",

@@ -19,6 +19,9 @@ TRACES: dict[str, str] = {
     "the model does not run, or makes other calls, where another size is changed alone": (
         "单独改变其他尺寸时，模型无法运行，或者调用不一样"
     ),
+    "this is stage {} of {} of a pipeline, which cannot be built at other sizes alone": (
+        "这是流水线 {1} 段中的第 {0} 段，单独一段不能以其他尺寸构建"
+    ),
     "no axis has a name: {}": "各维都没有名字：{!t}",
     "this model is built already; gptrace.trace(…) names all axes if it gets model={}, config=… instead": (
         "这个模型已经构建好；请改把 model={}、config=… 传给 gptrace.trace(…)，各维就都有名字"
@@ -41,6 +44,11 @@ TRACES: dict[str, str] = {
     "module.forward(x) skips the hooks": (
         "没有 {!t} 的行：子模块运行了，但模块本身没有被调用；module(x) 会被跟踪，module.forward(x) 会绕过 "
         "hook"
+    ),
+    "torch does not see what {} holds, a plain list, tuple or dict: it has no rows here, and is neither "
+    "trained nor saved; use nn.ModuleList, nn.ModuleDict or nn.ParameterList": (
+        "torch 看不到 {!t} 里的东西，因为那是普通的列表、元组或字典：它们在这里没有行，"
+        "既不会被训练，也不会被保存；请改用 nn.ModuleList、nn.ModuleDict 或 nn.ParameterList"
     ),
     "traced without the fused fast path of {}: the submodules run one by one, and the last digits may "
     "differ": ("跟踪时没有走 {} 的融合快速路径：子模块逐个运行，最后几位数字可能不同"),

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from gptrace.errors import GptraceError, ModelCodeError, NoLogitsError
+from gptrace.errors import GptraceError, MemoryNeededError, ModelCodeError, NoLogitsError
 from gptrace.model.architecture import Architecture
 from gptrace.model.build import LoadedModel
 from gptrace.model.hugging_face import forward_arguments
@@ -19,6 +18,7 @@ from gptrace.predict.run import traced_forward
 from gptrace.record import Trace
 from gptrace.text.prompts import from_ids
 from gptrace.tracing.isolation import WorkLimitError, isolated_run, work_limit
+from gptrace.tracing.module_copies import copy_with_values
 from gptrace.tracing.resized_runs import limit_of_work
 from gptrace.tracing.undisturbed import undisturbed_evaluation
 from gptrace.verify.check.recording import Recorder, tensors_of
@@ -43,6 +43,8 @@ def make_subject(loaded: LoadedModel, seed: int, prompt: tuple[int, ...] = ()) -
         try:
             with _bounded(loaded) if is_small else nullcontext():
                 return _tried(_subject(loaded, build, seed, settings, prompt))
+        except MemoryNeededError:  # another way to get a module takes no less
+            raise
         except (CannotRunError, GptraceError) as error:
             reason, raised_for = str(error), getattr(error, "ids", None)
         except KeyboardInterrupt:
@@ -118,7 +120,7 @@ def _copied(module: Module, changes: Mapping[str, Any] = NOTHING) -> tuple[Modul
 
     Raises a CannotRunError for one that uses parameters of the original, as a closure may.
     """
-    copied = without_hooks(copy.deepcopy(module)).to("cpu").eval()
+    copied = copy_with_values(module).to("cpu").eval()
     recorder = Recorder(copied)
     # What it raises is found out again when the model is run.
     with (

@@ -38,10 +38,10 @@ CHECKS: Mapping[str, finding.Check] = MappingProxyType({
 
 
 def run_check(
-    loaded: LoadedModel, tokenizer: Tokenizer | None, *, only: Sequence[str], language: str, seed: int,
-    prompt: tuple[int, ...] = (),
-) -> Check:  # fmt: skip
-    """Return the outcome of the checks named `only`, in their order.
+    loaded: LoadedModel, tokenizer: Tokenizer | None, *, only: Sequence[str], languages: Sequence[str],
+    seed: int, prompt: tuple[int, ...] = (),
+) -> list[Check]:  # fmt: skip
+    """Return the outcome of the checks named `only`, in their order, told in each of the languages.
 
     `tokenizer` is that which belongs to the model, None where it has none. Prompts begin with the ids of
     `prompt`, and go on with random ids. Raises a ConfigError for a model that takes too few tokens or ids, a
@@ -50,14 +50,18 @@ def run_check(
     check_large_enough(loaded)
     subject = make_subject(loaded, seed, prompt)
     experiments = Experiments(subject, tokenizer)
-    results = tuple(_result(name, find(name, experiments), experiments, language) for name in only)
-    return Check(
-        versions=versions(),
-        model=model_info(loaded.module, loaded.name, loaded.weights),
-        language=language,
-        checks=results,
-        notes=tuple(_notes(subject, CATALOGS[language])),
-    )
+    found = {name: find(name, experiments) for name in only}
+    model = model_info(loaded.module, loaded.name, loaded.weights)
+    return [
+        Check(
+            versions=versions(),
+            model=model,
+            language=language,
+            checks=tuple(_result(name, each, experiments, language) for name, each in found.items()),
+            notes=tuple(_notes(subject, CATALOGS[language])),
+        )
+        for language in languages
+    ]
 
 
 def _notes(subject: Subject, catalog: Catalog) -> Iterator[str]:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
+from gptrace.model.devices import device_counts
 from gptrace.model.quiet_torch import torch
 from gptrace.verify.check.subject import CannotRunError, Subject
 
@@ -44,10 +45,7 @@ def on_device(subject: Subject, device: str) -> Module:
 
 def other_devices() -> Iterator[str]:
     """Yield the devices of this machine beside the CPU."""
-    if torch.cuda.is_available():
-        yield "cuda"
-    if torch.backends.mps.is_available():
-        yield "mps"
+    yield from device_counts().keys() - {"cpu", "meta"}
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 // The layout of the nodes directly inside of one box: strips of nodes, placed by dagre, and the edges between
 // them. Everything is computed as if the tensors flowed downwards; `layout.ts` turns it if they flow to the right.
 import { Graph as Dagre, layout as place } from "@dagrejs/dagre";
+import { alongRow, hang, heightInRow, leadsNowhere } from "./hanging";
 import type { Size } from "./sizes";
 import {
   arrival,
@@ -19,11 +20,13 @@ export interface BoxLayout extends Size {
   routes: Map<Wire, Route>;
 }
 
-interface PlacedStrip {
+export interface PlacedStrip {
   name: string;
   strip: Strip;
   /** Connections that leave from or arrive in the middle of the strip run on its right. */
   lanes: Wire[];
+  /** Nothing follows it: it hangs down on the left of everything, so that it moves nothing below it away. */
+  isHanging: boolean;
   left: number;
   top: number;
 }
@@ -33,9 +36,12 @@ interface Band {
   bottom: number;
 }
 
-const SIDE_GAP = 26;
+/** The places of nodes in their ranks, by name. Sizes do not change them, so they are searched once for a box. */
+export type Order = Map<string, number>;
+
+export const SIDE_GAP = 26;
 const RANK_GAP = 30;
-const LANE = 12;
+export const LANE = 12;
 const TAP = 5;
 /**
  * Dagre gives an edge a node of its own in every rank that it passes. With more of these it takes many seconds, so
@@ -43,19 +49,23 @@ const TAP = 5;
  */
 const MOST_RANKS_PASSED = 2000;
 
-/** Places nodes; `entries` and `exits` are the ids of those that stand for the border of the box. */
+/**
+ * Places nodes; `entries` and `exits` are the ids of those that stand for the border of the box, `order` keeps
+ * what was found for the same box.
+ */
 export function layoutBox(
   items: readonly Item[],
   wires: readonly Wire[],
   entries: ReadonlySet<number>,
   exits: ReadonlySet<number>,
+  order: Order,
 ): BoxLayout {
   const byId = new Map(items.map((item) => [item.id, item]));
   const ids = items.map((item) => item.id);
   const found = stripsOf(ids, wires);
   const strips = (ranksPassed(found, wires) > MOST_RANKS_PASSED ? [ids] : found).map((ids, at): PlacedStrip => {
     const own = ids.map((id) => byId.get(id)).filter((item) => item !== undefined);
-    return { name: String(at), strip: stripLayout(own, wires), lanes: [], left: 0, top: 0 };
+    return { name: String(at), strip: stripLayout(own, wires), lanes: [], isHanging: false, left: 0, top: 0 };
   });
   const stripWith = new Map(
     strips.flatMap((one) => one.strip.items.map(({ item }) => [item.id, one] as const)),
@@ -70,7 +80,8 @@ export function layoutBox(
       if (one && one.strip.items.at(end)?.item.id !== id) one.lanes.push(wire);
     }
   }
-  const graph = strips.length > 1 ? placeStrips(strips, stripWith, links, entries, exits) : null;
+  for (const one of strips.slice(0, -1)) one.isHanging = leadsNowhere(one, links, stripWith, exits);
+  const graph = strips.length > 1 ? placeStrips(strips, stripWith, links, entries, exits, order) : null;
   const bands = bandsOf(strips);
   const routes = new Map<Wire, Route>();
   for (const { strip, left, top } of strips) {
@@ -93,11 +104,12 @@ function placeStrips(
   links: readonly Wire[],
   entries: ReadonlySet<number>,
   exits: ReadonlySet<number>,
+  order: Order,
 ): Dagre {
   const graph = new Dagre({ multigraph: true });
   graph.setGraph({ ranksep: RANK_GAP, nodesep: SIDE_GAP, edgesep: 18, rankdir: "TB", rankalign: "top" });
-  for (const { name, strip, lanes } of strips)
-    graph.setNode(name, { width: strip.width + lanes.length * LANE * 2, height: strip.height });
+  for (const one of strips)
+    graph.setNode(one.name, { width: one.strip.width + one.lanes.length * LANE * 2, height: heightInRow(one) });
   links.forEach((wire, at) => {
     const isBelow = stripWith.get(wire.source)?.strip.tail?.wire === wire;
     const label =
@@ -108,13 +120,36 @@ function placeStrips(
     graph.setEdge({ v, w, name: String(at) }, { weight: wire.isSkip ? 1 : 4, ...label });
   });
   keepOrder(graph, strips, entries, exits);
-  place(graph);
+  place(graph, { customOrder: (ranked, search) => orderOnce(ranked, () => search(ranked), order) });
   for (const one of strips) {
     const { x, y, width, height } = graph.node(one.name) as unknown as Point & Size;
     one.left = x - width / 2 + one.lanes.length * LANE;
     one.top = y - height / 2;
   }
+  hang(graph, strips);
   return graph;
+}
+
+/** A node of a rank; of an edge that passes the rank, `edgeObj` is the edge. */
+interface Ranked {
+  rank?: number;
+  order?: number;
+  edgeObj?: { name?: string };
+}
+
+/** Orders the nodes in their ranks as before; otherwise searches an order, which takes most of the time of a layout. */
+function orderOnce(ranked: Pick<Dagre, "nodes" | "node">, search: () => void, order: Order): void {
+  const nodes = ranked.nodes().map((name) => {
+    const node = ranked.node(name) as unknown as Ranked;
+    return { node, key: node.edgeObj ? `edge ${node.edgeObj.name} ${node.rank}` : name };
+  });
+  if (nodes.length !== order.size || !nodes.every(({ key }) => order.has(key))) {
+    search();
+    order.clear();
+    for (const { node, key } of nodes) order.set(key, node.order ?? 0);
+  } else {
+    for (const { node, key } of nodes) node.order = order.get(key);
+  }
 }
 
 /**
@@ -184,8 +219,9 @@ function between(
   // A curve begins where the row ends, or it could cut a taller strip beside this one.
   if (last && below && below.bottom > last.y) start.push({ x: last.x, y: below.bottom });
   const end = to ? landing(to, wire) : [];
+  const way = to?.isHanging ? alongRow(to.top - TAP * 2, [...start, ...inner], end) : [...start, ...inner];
   return {
-    points: [...start, ...inner, ...end],
+    points: [...way, ...end],
     label,
     isArc: false,
     isSideways: end.length > 1 && !isOpenIn(to, wire.target),
@@ -252,10 +288,11 @@ function moved(route: Route, x: number, y: number): Route {
 
 function bandsOf(strips: readonly PlacedStrip[]): Band[] {
   const bands: Band[] = [];
-  for (const { top, strip } of strips) {
-    const band = bands.find((one) => Math.abs(one.top - top) < 1);
-    if (band) band.bottom = Math.max(band.bottom, top + strip.height);
-    else bands.push({ top, bottom: top + strip.height });
+  for (const one of strips) {
+    const band = bands.find((known) => Math.abs(known.top - one.top) < 1);
+    const bottom = one.top + heightInRow(one);
+    if (band) band.bottom = Math.max(band.bottom, bottom);
+    else bands.push({ top: one.top, bottom });
   }
   return bands;
 }

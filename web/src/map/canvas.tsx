@@ -8,7 +8,8 @@ import type { Say } from "../words/say";
 import { LayerChoice } from "../parts/layer_choice";
 import { Labels, Lines } from "./edges";
 import { MapPlanner, type MapLayout, type MapNode } from "./layout";
-import { captionOf, Frame, Remark, remarkSize, TreeNode, widthWithRemarks } from "./nodes";
+import { captionOf, Frame, TreeNode } from "./nodes";
+import { areaWithRemarks, Remark, remarkPlace } from "./remark";
 import { Tools } from "./tools";
 import { useZoom, type Area, type View } from "./zoom";
 
@@ -28,6 +29,7 @@ export interface CanvasProps {
 }
 
 const NONE: ReadonlySet<number> = new Set();
+const LEGIBLE = 0.75; // the smallest scale that the page chooses itself
 const CONTEXT = 130; // what is seen around the nodes that the lesson speaks of
 
 export function Canvas({ index, state, dispatch, say, failed, bad, told, remarks }: CanvasProps) {
@@ -40,7 +42,7 @@ export function Canvas({ index, state, dispatch, say, failed, bad, told, remarks
   );
   const map = useMemo(() => planner.layout(new Set(state.open)), [planner, state.open.join()]);
   const places = useMemo(() => new Map(map.nodes.map((place) => [place.id, place])), [map]);
-  const whole = { x: 0, y: 0, width: widthWithRemarks(map, remarks), height: map.height };
+  const whole = areaWithRemarks(map, remarks);
   const fit = () => view.show(whole, { largest: 1.6 * zoomOfText() });
   useKeys({ f: fit, "+": () => view.by(1.25), "-": () => view.by(0.8) });
   useFollow({ map, whole, places, view, state, svg, told, remarks });
@@ -100,7 +102,7 @@ export function Canvas({ index, state, dispatch, say, failed, bad, told, remarks
               })}
             </g>
             {[...(remarks ?? [])].map(([id, lines]) => (
-              <Remark key={id} place={places.get(id)} lines={lines} />
+              <Remark key={id} map={map} place={places.get(id)} lines={lines} />
             ))}
           </g>
         </svg>
@@ -139,15 +141,17 @@ function useFollow({ map, whole, places, view, state, svg, told, remarks }: Foll
     before.current = state.open;
     const box = places.get(opened.at(-1) ?? -1);
     if (told.size > 0) return; // the lesson shows what it speaks of
-    if (isFirst)
-      view.show(whole, { smallest: 0.5, largest: 1.3 * zoomOfText() }, true);
-    else if (box) view.show(box, { smallest: 0.55, largest: 1.1 * zoomOfText() });
+    const smallest = LEGIBLE * zoomOfText();
+    const core = map.nodes.find((place) => place.isOpen);
+    if (isFirst) view.show(whole, { smallest, largest: 1.3 * zoomOfText(), core }, true);
+    else if (box) view.showAtScale(box, { smallest, largest: 1.3 * zoomOfText() });
   }, [map]);
   useEffect(() => {
     const place = state.node === null ? undefined : places.get(state.node);
     if (!place) return;
     const lines = remarks?.get(place.id) ?? [];
-    if (!place.isOpen) view.reveal({ ...place, width: place.width + remarkSize(lines).width });
+    const remark = lines.length > 0 ? remarkPlace(map, place, lines) : null;
+    if (!place.isOpen) view.reveal(remark ? { ...remark, x: place.x, width: remark.x + remark.width - place.x } : place);
     if (svg.current?.contains(document.activeElement)) focusOn(place.id);
   }, [state.node]);
   useEffect(() => {
@@ -162,7 +166,7 @@ function useFollow({ map, whole, places, view, state, svg, told, remarks }: Foll
       width: right - x + 2 * CONTEXT,
       height: bottom - y + 2 * CONTEXT,
     };
-    view.show(around, { smallest: 0.6, largest: 1.1 * zoomOfText() });
+    view.show(around, { smallest: LEGIBLE * zoomOfText(), largest: 1.1 * zoomOfText() });
   }, [told, map]);
 }
 

@@ -1,6 +1,8 @@
 // The nodes that failed or that a check blames, and the edges that lead into them.
 import { ancestors, operationOf, type PageIndex } from "../page_index";
-import type { CheckResult, Node, Page } from "../record";
+import type { Check, CheckResult, Node, Page } from "../record";
+import { diagnosisIn } from "../verdict";
+import type { Language } from "../words/say";
 
 export interface Failures {
   /** In the order in which they are told; the first is shown first. */
@@ -11,13 +13,13 @@ export interface Failures {
   remarks: ReadonlyMap<number, readonly string[]>;
 }
 
-export function failuresOf(page: Page, index: PageIndex): Failures {
+export function failuresOf(page: Page, index: PageIndex, language: Language): Failures {
   const nodes: Node[] = [];
   const remarks = new Map<number, readonly string[]>();
   const broken = page.trace.error ? failingNode(page, index) : undefined;
   if (broken) {
     nodes.push(broken);
-    remarks.set(broken.id, remarkLines(page.trace.error?.diagnosis ?? ""));
+    remarks.set(broken.id, remarkLines(diagnosisIn(page, language)));
   }
   for (const check of (page.check?.checks ?? []).filter((one) => one.holds === false)) {
     const node = blamedNode(check, page, index);
@@ -51,12 +53,12 @@ function failingNode(page: Page, index: PageIndex): Node | undefined {
 }
 
 /** Checks that fail, those with the same line and operation together. */
-export function blames(page: Page): CheckResult[][] {
+export function blames(check: Check | null): CheckResult[][] {
   const groups = new Map<string, CheckResult[]>();
-  for (const check of (page.check?.checks ?? []).filter((one) => one.holds === false)) {
-    const { file, line } = check.source ?? { file: check.name, line: 0 };
-    const key = JSON.stringify([file, line, check.path, check.operation]);
-    groups.set(key, [...(groups.get(key) ?? []), check]);
+  for (const one of (check?.checks ?? []).filter(({ holds }) => holds === false)) {
+    const { file, line } = one.source ?? { file: one.name, line: 0 };
+    const key = JSON.stringify([file, line, one.path, one.operation]);
+    groups.set(key, [...(groups.get(key) ?? []), one]);
   }
   return [...groups.values()];
 }
@@ -76,8 +78,13 @@ export function blamedNode(check: CheckResult, page: Page, index: PageIndex): No
   );
 }
 
+const EXPECTED = [
+  /^[^:]*: (.*expects .*), (got .*?)(?:, (made by [^;]*))?(?:;.*)?$/s,
+  /^[^：]*：(.*要的是.*)，(得到的是.*?)(?:，(由 [^；]*))?(?:；.*)?$/s,
+];
+
 /** "out_head: Linear expects [..., 48], got [1, 4, 192], made by final_norm" as lines without the module. */
 function remarkLines(diagnosis: string): string[] {
-  const match = /^[^:]*: (.*expects .*), (got .*?)(?:, (made by .*))?$/s.exec(diagnosis);
+  const match = EXPECTED.map((pattern) => pattern.exec(diagnosis)).find((found) => found !== null);
   return match ? match.slice(1).filter((line) => line !== undefined) : [];
 }

@@ -1,7 +1,7 @@
 // The layout of the picture of a graph: pure numbers, with the open boxes inside of each other.
 // The page draws them, and so does the SVG picture, which runs this code without a browser.
 import type { Edge, Graph, Node } from "../record";
-import { layoutBox, type BoxLayout } from "./box_layout";
+import { layoutBox, type BoxLayout, type Order } from "./box_layout";
 import { Ports } from "./ports";
 import { labelOf, titleOf, type Label, type TitleParts } from "./sizes";
 import type { Item, Point, Route, Wire } from "./strip_layout";
@@ -90,6 +90,7 @@ export class MapPlanner {
   private readonly loops = new Set<number>();
   private readonly titles = new Map<number, TitleParts>();
   private readonly kept = new Map<string, Inside>();
+  private readonly orders = new Map<number | null, Order>();
 
   /** `caption` gives the text below the name of a module: its class, as a rule. `unlabelled` are tensors. */
   constructor(
@@ -174,7 +175,7 @@ export class MapPlanner {
       const label = hasLabel ? this.flat(labelOf(edge)) : null;
       wires.set({ source, target, tensor: edge.tensor, isSkip: skips.has(end), label }, at);
     }
-    const layout = layoutBox(ports.around(items), [...wires.keys()], ports.entries, ports.exits);
+    const layout = layoutBox(ports.around(items), [...wires.keys()], ports.entries, ports.exits, this.order(box));
     const padding = this.padding(box);
     return {
       layout,
@@ -215,6 +216,12 @@ export class MapPlanner {
       entry: port(inside.entries),
       exit: port(inside.exits),
     };
+  }
+
+  private order(box: number | null): Order {
+    let order = this.orders.get(box);
+    if (!order) this.orders.set(box, (order = new Map()));
+    return order;
   }
 
   private padding(box: number | null): Padding {

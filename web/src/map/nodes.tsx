@@ -38,45 +38,6 @@ export function Frame({ place, isLit, hasFailed }: { place: MapNode; isLit: bool
   );
 }
 
-export function remarkSize(lines: readonly string[]): { shown: string[]; width: number; height: number } {
-  const shown = lines.map((line) => shortened(line, 50));
-  if (shown.length === 0) return { shown, width: 0, height: 0 };
-  return {
-    shown,
-    width: Math.max(...shown.map((line) => textWidth(line, CAPTION_SIZE + 1))) + 20,
-    height: 17 * shown.length + 10,
-  };
-}
-
-/** How wide a map is together with the remarks beside its nodes. */
-export function widthWithRemarks(
-  map: { nodes: readonly MapNode[]; width: number },
-  remarks: ReadonlyMap<number, readonly string[]> | undefined,
-): number {
-  const ends = map.nodes
-    .filter((place) => remarks?.has(place.id))
-    .map((place) => place.x + place.width + remarkSize(remarks?.get(place.id) ?? []).width + 20);
-  return Math.max(map.width, ...ends);
-}
-
-/** The error message on the right of the node that failed. */
-export function Remark({ place, lines }: { place: MapNode | undefined; lines: readonly string[] }) {
-  if (!place || lines.length === 0) return null;
-  const { shown, width, height } = remarkSize(lines);
-  const y = place.y + Math.min(place.height, HEADER) / 2 - height / 2;
-  return (
-    <g class="remark" aria-hidden="true" transform={`translate(${place.x + place.width + 14},${y})`}>
-      <path d={`M-9,${height / 2}l9,-6v12z`} />
-      <rect width={width} height={height} rx="6" />
-      {shown.map((line, at) => (
-        <text key={at} class="start" x="10" y={18 + at * 17}>
-          {line}
-        </text>
-      ))}
-    </g>
-  );
-}
-
 interface NodeProps {
   index: PageIndex;
   node: Node;

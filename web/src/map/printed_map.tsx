@@ -6,7 +6,8 @@ import type { Say } from "../words/say";
 import { Labels, Lines } from "./edges";
 import type { Failures } from "./failures";
 import { MapPlanner } from "./layout";
-import { captionOf, Frame, Remark, TreeNode, widthWithRemarks } from "./nodes";
+import { captionOf, Frame, TreeNode } from "./nodes";
+import { areaWithRemarks, Remark } from "./remark";
 
 const NONE: ReadonlySet<number> = new Set();
 
@@ -27,7 +28,7 @@ export function PrintedMap({
   );
   const failed = failures?.failed ?? NONE;
   const bad = failures?.bad ?? NONE;
-  const width = widthWithRemarks(map, failures?.remarks);
+  const width = areaWithRemarks(map, failures?.remarks).width;
   return (
     <svg
       class="map printed"
@@ -67,7 +68,7 @@ export function PrintedMap({
         );
       })}
       {[...(failures?.remarks ?? [])].map(([id, lines]) => (
-        <Remark key={id} place={map.nodes.find((place) => place.id === id)} lines={lines} />
+        <Remark key={id} map={map} place={map.nodes.find((place) => place.id === id)} lines={lines} />
       ))}
     </svg>
   );

@@ -9,10 +9,20 @@ export interface Area {
   height: number;
 }
 
+interface Limits {
+  smallest?: number;
+  largest?: number;
+}
+
 export interface View {
-  /** Shows all of an area, with a scale within the limits; what does not fit is shown from its top. */
-  show: (area: Area, limits?: { smallest?: number; largest?: number }, isAtOnce?: boolean) => void;
-  /** Moves as little as needed for an area to be seen. */
+  /**
+   * Shows all of an area, with a scale within the limits; what does not fit is shown from its top. Of one that is
+   * too wide, its `core` is shown.
+   */
+  show: (area: Area, how?: Limits & { core?: Area | undefined }, isAtOnce?: boolean) => void;
+  /** Shows an area, if possible without a change of the scale, of which a reader would have to find the place again. */
+  showAtScale: (area: Area, limits: Required<Limits>) => void;
+  /** Moves as little as needed for an area to be seen; one that is far away comes to the middle. */
   reveal: (area: Area) => void;
   by: (factor: number) => void;
 }
@@ -29,6 +39,7 @@ interface Point {
 }
 
 const [SMALLEST, LARGEST] = [0.08, 4];
+const LEAST_LEGIBLE = 0.5;
 const MARGIN = 16;
 const DRAG = 4; // pixels after which a press is a drag and no click
 const DURATION = 220;
@@ -51,14 +62,27 @@ class Camera implements View {
     private readonly content: RefObject<SVGGElement | null>,
   ) {}
 
-  show(area: Area, { smallest = SMALLEST, largest = 1 } = {}, isAtOnce = false): void {
+  show(
+    whole: Area,
+    { smallest = SMALLEST, largest = 1, core }: Limits & { core?: Area | undefined } = {},
+    isAtOnce = false,
+  ): void {
     const { width, height } = this.size();
-    const fitting = Math.min((width - 2 * MARGIN) / area.width, (height - 2 * MARGIN) / area.height);
-    const scale = clamp(fitting, smallest, largest);
+    const isTooWide = whole.width * smallest > width - 2 * MARGIN;
+    const area = isTooWide && core ? { ...whole, x: core.x, width: core.width } : whole;
+    const toWidth = (width - 2 * MARGIN) / area.width;
+    const fitting = Math.min(toWidth, (height - 2 * MARGIN) / area.height);
+    // What is too high is read from its top on; what is too wide would be cut on both sides.
+    const scale = clamp(fitting, Math.min(smallest, Math.max(toWidth, LEAST_LEGIBLE)), largest);
     const free = height - area.height * scale;
     const x = width / 2 - (area.x + area.width / 2) * scale;
     const y = (free > 2 * MARGIN ? free / 2 : MARGIN) - area.y * scale;
     this.go({ scale, x, y }, isAtOnce);
+  }
+
+  showAtScale(area: Area, { smallest, largest }: Required<Limits>): void {
+    const scale = clamp(this.at.scale, smallest, largest);
+    this.show(area, { smallest: Math.min(smallest, scale), largest: scale });
   }
 
   reveal(area: Area): void {
@@ -181,6 +205,7 @@ function distance(a: Point, b: Point): number {
 
 /** How far to move so that the span from `start` to `end` is within 0 and `room`; its start wins. */
 function shift(start: number, end: number, room: number): number {
+  if (end - start < room && (start > 1.5 * room || end < -0.5 * room)) return (room - start - end) / 2;
   if (start < MARGIN) return MARGIN - start;
   return end > room - MARGIN ? Math.max(MARGIN - start, room - MARGIN - end) : 0;
 }

@@ -2,6 +2,7 @@
 // chosen view.
 import { failuresOf } from "../map/failures";
 import { PrintedMap } from "../map/printed_map";
+import { AtOnce } from "../views/common/rows_in_steps";
 import { FailureText } from "../views/failure";
 import { VIEWS } from "../views/views";
 import { viewNames, type ViewName, type ViewProps } from "../views/view";
@@ -15,13 +16,13 @@ export function Printed(props: ViewProps) {
     return name === "failure" ? hasFailure(page) : VIEWS[name].hasData(page, prompt);
   };
   return (
-    <>
+    <AtOnce.Provider value={true}>
       {viewNames(page).filter(isPrinted).map((name) => (
         <section key={name} class="printed-view">
           <PrintedView name={name} {...props} />
         </section>
       ))}
-    </>
+    </AtOnce.Provider>
   );
 }
 
@@ -41,7 +42,7 @@ function PrintedView({ name, ...props }: ViewProps & { name: ViewName }) {
       <>
         {title}
         <FailureText {...props} />
-        <PrintedMap {...{ index, state, say }} failures={failuresOf(page, index)} />
+        <PrintedMap {...{ index, state, say }} failures={failuresOf(page, index, state.language)} />
       </>
     );
   }

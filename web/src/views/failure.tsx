@@ -6,9 +6,11 @@ import { Prose, Verdict } from "../parts/prose";
 import { Shape } from "../parts/shape";
 import type { CheckResult, Failure, Node, SourceLine } from "../record";
 import { hasFailure } from "../state";
+import { checkIn, diagnosisIn, failingLine } from "../verdict";
 import { visible, visibleLines } from "../visible";
 import { FAILURE } from "../words/failure";
 import type { Say } from "../words/say";
+import { VIEW_TITLES } from "../words/shell";
 import type { View, ViewProps } from "./view";
 
 export const failure: View = {
@@ -19,16 +21,17 @@ export const failure: View = {
 const NONE: ReadonlySet<number> = new Set();
 
 function FailureView({ page, index, state, dispatch, say }: ViewProps) {
-  const failures = useMemo(() => failuresOf(page, index), [page, index]);
+  const failures = useMemo(() => failuresOf(page, index, state.language), [page, index, state.language]);
   const show = (nodes = failures.nodes) =>
     dispatch(({ open }) => ({ open: [...open, ...boxesAround(index, nodes)], node: nodes[0]?.id ?? null }));
-  useEffect(() => show(), [failures]);
-  const checks = page.check?.checks ?? [];
+  useEffect(() => show(), [page, index]);
+  const checks = checkIn(page, state.language)?.checks ?? [];
   if (!hasFailure(page)) {
     return (
       <section class="left-out padded">
+        <h2>{say(VIEW_TITLES.failure)}</h2>
         <p>{say(FAILURE.nothingChecked)}</p>
-        <Checks checks={checks} say={say} />
+        <Checks checks={checks} say={say} isOpen />
       </section>
     );
   }
@@ -46,23 +49,24 @@ function FailureView({ page, index, state, dispatch, say }: ViewProps) {
         )}
       </div>
       <aside class="inspector failure-text" tabIndex={0} aria-label={say(FAILURE.region)}>
-        <FailureText {...{ page, index, say }} onShow={(node) => show([node])} />
+        <FailureText {...{ page, index, state, say }} onShow={(node) => show([node])} />
       </aside>
     </div>
   );
 }
 
-interface FailureTextProps extends Pick<ViewProps, "page" | "index" | "say"> {
+interface FailureTextProps extends Pick<ViewProps, "page" | "index" | "state" | "say"> {
   onShow?: (node: Node) => void;
 }
 
 /** The failure and the findings of the checks, in words. */
-export function FailureText({ page, index, say, onShow }: FailureTextProps) {
+export function FailureText({ page, index, state, say, onShow }: FailureTextProps) {
   const { error } = page.trace;
+  const check = checkIn(page, state.language);
   return (
     <>
-      {error && <Broken {...{ error, say }} unreached={[...index.graph.unreached.values()]} />}
-      {blames(page).map((group) => {
+      {error && <Broken {...{ page, state, error, say }} unreached={[...index.graph.unreached.values()]} />}
+      {blames(check).map((group) => {
         const node = group[0] && blamedNode(group[0], page, index);
         return (
           <Blamed
@@ -73,22 +77,29 @@ export function FailureText({ page, index, say, onShow }: FailureTextProps) {
           />
         );
       })}
-      <Checks checks={page.check?.checks ?? []} say={say} />
+      <Checks checks={check?.checks ?? []} say={say} />
     </>
   );
 }
 
-function Broken({ error, unreached, say }: { error: Failure; unreached: readonly string[]; say: Say }) {
+interface BrokenProps extends Pick<ViewProps, "page" | "state" | "say"> {
+  error: Failure;
+  unreached: readonly string[];
+}
+
+function Broken({ page, state, error, unreached, say }: BrokenProps) {
+  const diagnosis = diagnosisIn(page, state.language);
+  const { place, code } = failingLine(page, state.language);
   return (
     <section>
       <h2 class="verdict-bad">
         {say(FAILURE.stopped, { type: visible(error.type), path: visible(error.path) || say(FAILURE.model) })}
       </h2>
-      {error.diagnosis && (
+      {diagnosis && (
         <>
           <h3>{say(FAILURE.cause)}</h3>
           <p class="diagnosis">
-            <Prose text={error.diagnosis} />
+            <Prose text={diagnosis} />
           </p>
         </>
       )}
@@ -105,7 +116,8 @@ function Broken({ error, unreached, say }: { error: Failure; unreached: readonly
       {error.source && (
         <>
           <h3>{say(FAILURE.line)}</h3>
-          <SourceText text={error.source} />
+          {place && <p class="quiet">{visible(place)}</p>}
+          <pre class="source">{visibleLines(code)}</pre>
         </>
       )}
       <h3>{say(FAILURE.message)}</h3>
@@ -125,17 +137,6 @@ function Broken({ error, unreached, say }: { error: Failure; unreached: readonly
         </>
       )}
     </section>
-  );
-}
-
-/** "model.py, line 27, in forward: code": the place, then the code below it. */
-function SourceText({ text }: { text: string }) {
-  const [, place = "", code = text] = /^(.*?, line \d+[^:]*): (.*)$/s.exec(text) ?? [];
-  return (
-    <>
-      {place && <p class="quiet">{visible(place)}</p>}
-      <pre class="source">{visibleLines(code)}</pre>
-    </>
   );
 }
 
@@ -220,17 +221,28 @@ function placeOf(source: SourceLine): string {
   return source.function ? `${place} ${visible(source.function)}` : place;
 }
 
-function Checks({ checks, say }: { checks: readonly CheckResult[]; say: Say }) {
+/** Checks that cannot be judged for the same reason are told once. */
+function alike(checks: readonly CheckResult[]): { check: CheckResult; names: string[] }[] {
+  const told: { check: CheckResult; names: string[] }[] = [];
+  for (const check of checks) {
+    const known = told.find((one) => one.check.holds === null && check.holds === null && one.check.reason === check.reason);
+    if (known) known.names.push(check.name);
+    else told.push({ check, names: [check.name] });
+  }
+  return told;
+}
+
+function Checks({ checks, say, isOpen = false }: { checks: readonly CheckResult[]; say: Say; isOpen?: boolean }) {
   if (checks.length === 0) return null;
   return (
-    <details class="all-checks">
+    <details class="all-checks" open={isOpen}>
       <summary>
         {say(FAILURE.otherChecks)} ({checks.length})
       </summary>
       <ul class="operations">
-        {checks.map((check) => (
+        {alike(checks).map(({ check, names }) => (
           <li key={check.name}>
-            <Verdict holds={check.holds} /> <strong>{visible(check.name)}</strong>{" "}
+            <Verdict holds={check.holds} /> <strong>{names.map(visible).join(", ")}</strong>{" "}
             <span class="quiet">
               <Prose text={check.holds === null ? check.reason || say(FAILURE.notJudged) : check.sentence} />
             </span>

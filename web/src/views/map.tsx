@@ -16,7 +16,7 @@ export const map: View = {
 const NONE: ReadonlySet<number> = new Set();
 
 function MapView({ page, index, state, dispatch, say }: ViewProps) {
-  const failures = useMemo(() => failuresOf(page, index), [page, index]);
+  const failures = useMemo(() => failuresOf(page, index, state.language), [page, index, state.language]);
   const steps = useMemo(() => stepsOf(page, index, state.language), [page, index, state.language]);
   const step = state.lesson === null ? undefined : steps[state.lesson];
   const told = useMemo(() => (step ? new Set(step.nodes.map((node) => node.id)) : NONE), [step]);

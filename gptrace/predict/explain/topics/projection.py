@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import cast
 
+from gptrace.model.offloading import numbers_of
 from gptrace.model.quiet_torch import torch
 from gptrace.predict.candidates import as_float64
 from gptrace.predict.explain.claims import MeasuredClaim
@@ -32,7 +33,9 @@ class _Head:
         # Another vector: that of the first position, or x backwards where there is one position.
         self.z = head_input[0] if len(head_input) > 1 else self.x.flip(0)
         bias = getattr(head, "bias", None)
-        self.bias: Tensor | None = bias.detach() if isinstance(bias, Tensor) else None
+        self.bias: Tensor | None = None
+        if isinstance(bias, Tensor):
+            self.bias = numbers_of(model.module, bias).detach()
         self.scores = self.without_bias(self.x)
 
     def output(self, vector: Tensor) -> Tensor:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from gptrace.model.hidden_modules import hidden_modules, modules_in
 from gptrace.model.quiet_torch import torch
 from gptrace.tracing.isolation import isolated_run
 from gptrace.verify.check.attention import FUSED
 from gptrace.verify.check.blame import Blame, blamed, origin_of
-from gptrace.verify.check.checks.all_used import hidden_modules, modules_in
 from gptrace.verify.check.dependence import differs
 from gptrace.verify.check.experiments import Experiments
 from gptrace.verify.check.finding import Finding, only_if

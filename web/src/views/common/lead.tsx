@@ -1,7 +1,7 @@
 // The lead of a view: a sentence that describes it, and a warning if its numbers mean nothing.
 import type { ComponentChildren } from "preact";
 import { VIEW_TITLES } from "../../words/shell";
-import { visible } from "../../visible";
+import { reasonText } from "../../parts/reason";
 import { COMMON } from "../../words/common";
 import type { ViewProps } from "../view";
 
@@ -28,7 +28,7 @@ function LeftOutParts({ page, state, say }: Omit<LeadProps, "children">) {
   const parts = (page.left_out ?? []).filter((part) => part.view === state.view);
   return parts.map((part, at) => (
     <p class="left-out-part" key={at}>
-      {visible(say([part.reason, part.reason_zh]))}
+      {reasonText(part, say)}
     </p>
   ));
 }

@@ -8,11 +8,11 @@ export function percent(probability: number | null | undefined): string {
   return `${digits(100 * probability, 4)} %`;
 }
 
-/** A share in few digits, to be read at a glance: "60 %", "0.4 %". */
+/** A share in few digits, to be read at a glance: "1,941 %", "60 %", "0.4 %". */
 export function share(part: number): string {
   if (!Number.isFinite(part)) return UNKNOWN;
   const hundredths = 100 * part;
-  return `${hundredths >= 9.95 || hundredths === 0 ? hundredths.toFixed(0) : hundredths.toFixed(1)} %`;
+  return `${hundredths >= 9.95 || hundredths === 0 ? grouped(Math.round(hundredths)) : hundredths.toFixed(1)} %`;
 }
 
 /** A number with four places, as logits and losses have: "5.4209". */

@@ -5,6 +5,7 @@ import { tokenChip } from "../../tokens";
 import { visible } from "../../visible";
 import type { Columns } from "./columns";
 import { useRoving } from "./roving";
+import { useRowsInSteps } from "./rows_in_steps";
 import { ScrollBox } from "./scroll_box";
 
 export interface GridRow {
@@ -34,6 +35,7 @@ export function PositionGrid({ label, corner, rows, columns, tokens, chosen, cho
   const roving = useRoving({ row: chosen.row, column: chosen.position }, ({ row, column }) => {
     if (row !== chosen.row || column !== chosen.position) choose(row, column);
   });
+  const drawn = useRowsInSteps(rows.length, chosen.row);
   const positions = Array.from({ length: columns.end - columns.first }, (_, at) => columns.first + at);
   return (
     <ScrollBox label={label} class="position-box" follow={`${chosen.row} ${chosen.position}`}>
@@ -50,7 +52,7 @@ export function PositionGrid({ label, corner, rows, columns, tokens, chosen, cho
           </tr>
         </thead>
         <tbody>
-          {rows.map(({ name, path }, row) => (
+          {rows.slice(0, drawn).map(({ name, path }, row) => (
             <tr key={row}>
               <th scope="row" class={row === chosen.row ? "chosen" : ""}>
                 {name}
