@@ -74,8 +74,8 @@ def infer_axis_names(
 
     Resized runs of `architecture` change every size. If it is None or cannot be run, a copy of the module
     `copied` is run with another batch and with another seq_len: other axes stay numbers then. The note says
-    so. `twin` is the whole of a spread model, whose equal blocks show, since nothing of what spreads them is in
-    it. If the pass `failed`, resized runs may fail as well, and name the axes up to there. Nothing
+    so. `twin` is the whole of a spread model, where equal blocks hold nothing that spreads them. If the pass
+    `failed`, resized runs may fail as well, and name the axes up to there. Nothing
     is raised when a run goes wrong.
     """
     ids = spans[0].inputs[0] if spans[0].inputs else None
