@@ -93,8 +93,9 @@ def _run(arguments: Sequence[str]) -> int:
             f"the current folder is gone: {error.strerror}", "cd to a folder that exists"
         ) from None
     from gptrace.cli.app import call
+    from gptrace.cli.logged_notices import log_as_notices
 
-    with streams.only_data_on_stdout():
+    with streams.only_data_on_stdout(), log_as_notices():
         result = call(arguments)
         file = result.destination.file
         if rank() > 0:  # the first of the processes that torchrun started writes for all

@@ -77,6 +77,9 @@ class KeptResults:
         """
         if not self.count:
             return results
+        if getattr(getattr(stream, "model", None), "dtype_rates", None) is not None:
+            problem = "--resume: the first run may have been in another dtype than --dtype auto picks now"
+            raise OptionError(problem, "give the dtype of the first run, which it wrote to stderr")
         first = next(results, None)
         if first is None:
             problem = f"--resume: {self.file} holds {self.count} results, and stdin has fewer lines"

@@ -13,6 +13,7 @@ from gptrace.model.architecture import CONTEXT_NAMES, Architecture
 from gptrace.model.config import GPTConfig
 from gptrace.model.devices import find_device
 from gptrace.model.distributed_wrappers import around, own_class, wrapped_model
+from gptrace.model.dtype_choice import settled, warn_if_slow
 from gptrace.model.free_memory import as_memory_error, check_memory
 from gptrace.model.gpt import GPTModel
 from gptrace.model.hugging_face import (
@@ -39,6 +40,7 @@ from gptrace.model.selection import (
 from gptrace.model.user_model import build_user_model
 from gptrace.model.weights.load import load_state, load_weights
 from gptrace.model.weights.packaged import damage_of_package
+from gptrace.record import ProductRates
 from gptrace.wording import one_line, readable_bytes
 
 Module = torch.nn.Module
@@ -55,6 +57,7 @@ class LoadedModel:
     arguments      keyword arguments of its forward pass, beside the ids
     is_private     no other code holds the module, so it need not be restored after a run
     selection      how it was selected, or None for a module that was given
+    dtype_rates    what was measured to pick its dtype, if that was `auto`
     """
 
     module: Module
@@ -65,6 +68,7 @@ class LoadedModel:
     arguments: dict[str, Any]
     is_private: bool = False
     selection: ModelSelection | None = None
+    dtype_rates: ProductRates | None = None
 
     def command(self, name: str, *options: str) -> str:
         """Return a command that asks gptrace about this model: see `command_for`."""
@@ -107,6 +111,9 @@ def load(model: ModelSelection | Module) -> LoadedModel:
     if model.threads is not None:
         torch.set_num_threads(model.threads)
     device = find_device(model.device)
+    model, rates = settled(model, device)
+    if rates is None:
+        warn_if_slow(model.dtype, device)
     if isinstance(model, UserModelSelection):
         loaded = _load_user_model(model, device)
     elif isinstance(model, HuggingFaceSelection):
@@ -125,7 +132,7 @@ def load(model: ModelSelection | Module) -> LoadedModel:
         module = module.to(dtype=getattr(torch, model.dtype))
     # Other code may use a user's module; it is put into evaluation mode only while it runs.
     module = module if isinstance(model, UserModelSelection) else module.eval()
-    return replace(loaded, module=module, selection=model)
+    return replace(loaded, module=module, selection=model, dtype_rates=rates)
 
 
 def _moved(module: Module, device: torch.device, name: str) -> Module:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 
 from gptrace.errors import InputError
 from gptrace.model.selection import (
+    AUTO,
     DEFAULT_SEED,
     GPTSelection,
     HuggingFaceSelection,
@@ -60,8 +61,9 @@ class ModelOnDemand:
         seed       seed of the random weights, and of sampling (default: 123)
         device     "cpu" (default), "cuda", "cuda:N", "xpu", "mps" or another that torch has here; "meta", for
                    shapes alone; or "auto", the accelerator of this machine if there is one
-        dtype      "float32", "float64", "bfloat16" or "float16" (default: float32; a model of your own stays
-                   as it is made)
+        dtype      "float32", "float64", "bfloat16" or "float16", or "auto" for float32 or bfloat16, whichever
+                   20 ms of matrix products say is faster (default: float32; a model of your own stays as it
+                   is made)
         threads    processor threads of torch, set when the model is loaded (default: torch's own choice)
         """
         options = {"weights": weights, "config": config, "dtype": dtype, "threads": threads}
@@ -120,6 +122,15 @@ class ModelOnDemand:
     def limits(self) -> Limits:
         """The ids and the number of tokens that the model takes; it is loaded where only that tells."""
         return self._known_limits or self._load().limits
+
+    def settled_dtype(self) -> str | None:
+        """Return the dtype that is asked for; of `auto`, the one that is picked here and now."""
+        if self._selection is None or self._selection.dtype != AUTO:
+            return None if self._selection is None else self._selection.dtype
+        from gptrace.model.devices import find_device
+        from gptrace.model.dtype_choice import settled
+
+        return settled(self._selection, find_device(self._selection.device))[0].dtype
 
     def check_has_numbers(self, purpose: str) -> None:
         """Raise an InputError for a model on device meta, which has shapes alone."""

@@ -24,7 +24,8 @@ from gptrace.wording import quoted_value
 DEFAULT_MODEL = "gpt2-small"
 DEFAULT_SEED = 123
 DTYPES = {"float64": 8, "float32": 4, "bfloat16": 2, "float16": 2}  # bytes per element
-DEVICES = ("cpu", "cuda", "xpu", "mps", "meta", "auto")
+AUTO = "auto"
+DEVICES = ("cpu", "cuda", "xpu", "mps", "meta", AUTO)
 # Devices that torch has names for, or that the package of a vendor brings under this name.
 _OTHER_DEVICES = ("hpu", "mtia", "npu", "mlu", "musa", "sdaa", "privateuseone")
 _MAX_THREADS = 4096
@@ -57,7 +58,7 @@ class ModelSelection:
     name      its name in reports
     seed      of random weights
     device    cpu, cuda, cuda:N, another device of torch, meta or auto
-    dtype     of parameters; None keeps what the user's code gives a model
+    dtype     of parameters, or auto; None keeps what the user's code gives a model
     threads   processor threads for torch; None keeps torch's number
     weights   a weight file or folder; None for the weights that the model has without one
     keys      configuration keys from --config and --set
@@ -225,8 +226,10 @@ def _check_options(seed: object, device: str, dtype: str | None, weights: object
         raise OptionError(problem, "pick a seed from 0 to 2**64 - 1", option="seed")
     if not _may_be_device(device):
         raise DeviceError(f"{device!r} is not a device", f"pick one of {', '.join(DEVICES)}, or cuda:N")
-    if dtype is not None and dtype not in DTYPES:
-        raise OptionError(f"{dtype!r} is not a dtype", f"pick one of {', '.join(DTYPES)}", option="dtype")
+    if dtype not in (None, AUTO, *DTYPES):
+        raise OptionError(
+            f"{dtype!r} is not a dtype", f"pick one of {', '.join(DTYPES)}, or auto", option="dtype"
+        )
     if weights is not None and (not isinstance(weights, str | Path) or not str(weights)):
         raise OptionError(f"weights are {weights!r}", _WEIGHTS_HINT, option="weights")
     if threads is not None and (type(threads) is not int or not 1 <= threads <= _MAX_THREADS):

@@ -12,7 +12,7 @@ from typing import Any
 
 from gptrace.errors import OptionError, RunError
 from gptrace.model.reference import ObjectReference
-from gptrace.model.selection import ModelSelection
+from gptrace.model.selection import AUTO, ModelSelection
 from gptrace.parallel import manifest
 from gptrace.parallel.parts import Parts, Totals
 from gptrace.parallel.prompt_files import is_id
@@ -98,6 +98,7 @@ class FileRun:
         Two runs at once would both compute what neither has finished. Raises an OptionError for a folder of
         another run, or one that another run writes to, and an OutputError for one that cannot be written to.
         """
+        self.selection = _with_one_dtype(self.selection, self.folder)
         facts = manifest.facts_of(self.selection, self.task, self.options)
         facts |= {"id_key": self.id_key, "parts": self.parts.facts()}
         manifest.check_or_write(self.folder, facts)
@@ -115,6 +116,21 @@ class FileRun:
             except OSError as error:
                 raise manifest.cannot_be_used(self.folder, error) from None
             yield
+
+
+def _with_one_dtype(selection: ModelSelection, folder: Path) -> ModelSelection:
+    """Return the selection with a dtype for all workers, where it is `auto`: a run goes on with the same.
+
+    Raises an OptionError for workers on other devices, which this process may not have.
+    """
+    if selection.dtype != AUTO:
+        return selection
+    if (before := manifest.dtype_of(folder)) is not None:
+        return replace(selection, dtype=before)
+    if selection.device != "cpu":
+        problem = f"--dtype auto measures this machine, and the workers run on {selection.device}"
+        raise OptionError(problem, "give --dtype float32 or --dtype bfloat16", option="dtype")
+    return replace(selection, dtype=Session(selection).settled_dtype())
 
 
 def _absolute(selection: ModelSelection) -> ModelSelection:

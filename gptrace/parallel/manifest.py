@@ -64,6 +64,15 @@ def cannot_be_used(folder: Path, error: Exception) -> OutputError:
     return OutputError(f"--to {folder} cannot be used: {problem}", "name another folder")
 
 
+def dtype_of(folder: Path) -> str | None:
+    """Return the dtype in the manifest of a folder; None where there is none that can be read."""
+    try:
+        dtype = json.loads((folder / NAME).read_text(encoding="utf-8"))["model"]["dtype"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return dtype if isinstance(dtype, str) else None
+
+
 def _differences(before: Any, now: Any, key: str) -> Any:
     """Yield each value that differs, by its keys with dots between them."""
     if isinstance(before, dict) and isinstance(now, dict):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from gptrace.errors import InputError, OptionError
+from gptrace.model.selection import AUTO
 from gptrace.model.weights.packaged import model_to_predict
 from gptrace.predict import validation
 from gptrace.record.writing import item_dicts
@@ -67,7 +68,8 @@ class Predictor:
 
         task         "topk" or "loss"
         model, weights, config, seed, device, dtype, threads
-                     as for `Session`, but a model by its name: a module would travel with every pickle
+                     as for `Session`, but a model by its name: a module would travel with every pickle.
+                     The dtype "auto" is picked once, by a measurement in the process that makes the Predictor
         k, temperature
                      of topk, as for `Session.topk`
         stride       of loss, as for `Session.loss`
@@ -101,7 +103,10 @@ class Predictor:
         }
         self._options = {"special": special, "batch_size": batch_size, **of_task[task]}
         self._session: Session | None = None
-        self._loaded_later()
+        session = self._loaded_later()
+        if dtype == AUTO:  # picked here, so that all processes compute in the same dtype
+            self._model["dtype"] = session.settled_dtype()
+            self._session = None
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "_session": None}

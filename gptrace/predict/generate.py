@@ -75,7 +75,7 @@ def run_generate(
     def report(results: Iterator[GenerationResult]) -> GenerationStream:
         return GenerationStream(
             versions=versions(),
-            model=model_info(loaded.module, loaded.name, deferred.weights),
+            model=model_info(loaded, deferred.weights),
             settings=settings,
             results=results,
             seconds=time.perf_counter() - start,

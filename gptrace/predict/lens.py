@@ -49,7 +49,7 @@ def run_lens(
     layer_logits = runner.layer_logits
     return LensStream(
         versions=versions(),
-        model=model_info(loaded.module, loaded.name, runner.deferred.weights),
+        model=model_info(loaded, runner.deferred.weights),
         through=() if layer_logits is None else layer_logits.through,
         results=results,
         notes=(*runner.deferred.notes, *(() if layer_logits is None else layer_logits.notes)),

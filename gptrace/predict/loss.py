@@ -84,7 +84,7 @@ def run_loss(
     decoder = scorer.deferred.decoder
     stream = LossStream(
         versions=versions(),
-        model=model_info(loaded.module, loaded.name, scorer.deferred.weights),
+        model=model_info(loaded, scorer.deferred.weights),
         results=results,
         total=LossTotal(0, None, None),
         uniform=None if decoder is None else math.log(decoder.token_count),

@@ -153,7 +153,7 @@ def _predictions(
 
 
 def _described(trace: Trace, loaded: LoadedModel, prompts: Sequence[Prompt], temperature: float) -> Trace:
-    model = replace(trace.model, name=loaded.name, weights=loaded.weights)
+    model = replace(trace.model, name=loaded.name, weights=loaded.weights, dtype_rates=loaded.dtype_rates)
     notes = (*trace.notes, *_note_on_hidden(loaded.module))
     return replace(trace, model=model, inputs=_recorded(prompts), temperature=temperature, notes=notes)
 

@@ -46,7 +46,7 @@ def run_topk(
     decoder = runner.deferred.decoder
     return TopKStream(
         versions=versions(),
-        model=model_info(loaded.module, loaded.name, runner.deferred.weights),
+        model=model_info(loaded, runner.deferred.weights),
         k=decoder.k if decoder is not None else request.k or DEFAULT_K,
         temperature=request.temperature,
         results=results,

@@ -21,7 +21,7 @@ from gptrace.record.graph import Edge, Graph, Node
 from gptrace.record.lens import Lens, LensCell, LensLayer, LensResult, LensStream
 from gptrace.record.loss import Loss, LossResult, LossStream, LossTotal, ScoredToken
 from gptrace.record.mesh import Here, Mesh, RankDifference, RankFacts, Traffic
-from gptrace.record.model import Buffers, DeviceShare, ModelInfo, ParameterTotals
+from gptrace.record.model import Buffers, DeviceShare, ModelInfo, ParameterTotals, ProductRates
 from gptrace.record.models import Preset, PresetParameters, Presets, PublishedWeights
 from gptrace.record.page import (
     AttentionMap,

@@ -33,6 +33,13 @@ class Buffers(Record, frozen=True):
     bytes: Annotated[Count, about("bytes in memory")]
 
 
+class ProductRates(Record, frozen=True):
+    """How fast a machine multiplies matrices, in 10⁹ floating-point operations a second."""
+
+    float32: Annotated[float, about("in float32")]
+    bfloat16: Annotated[float, about("in bfloat16")]
+
+
 class ModelInfo(Record, frozen=True, kw_only=True):
     """The model that ran: its name for people, its class, its weights and its size."""
 
@@ -49,4 +56,7 @@ class ModelInfo(Record, frozen=True, kw_only=True):
     parameters_by_device: Annotated[
         dict[str, DeviceShare] | None,
         about("where the parameters are between calls, disk among them, if that is not `device` alone"),
+    ] = None
+    dtype_rates: Annotated[
+        ProductRates | None, about("matrix products that were measured to pick the dtype, for `--dtype auto`")
     ] = None

@@ -56,6 +56,9 @@ def model_facts(model: ModelInfo) -> FactPairs:
     if parameters.without_out_head is not None:
         clauses.append(words("{} without out_head", f"{parameters.without_out_head:,}"))
     clauses += _places(model)
+    if (rates := model.dtype_rates) is not None:
+        text = "picked by --dtype auto: {} GFLOP/s in float32, {} in bfloat16"
+        clauses.append(words(text, f"{rates.float32:.3g}", f"{rates.bfloat16:.3g}"))
     facts: FactPairs = [(words("model"), line(joined(clauses)))]
     if model.weights is not None:
         facts.append((words("weights"), line(weights_text(model.weights, model.name, model.device))))

@@ -7,6 +7,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from gptrace.model.build import LoadedModel
 from gptrace.model.distributed_wrappers import class_name
 from gptrace.model.dtypes import dtype_name
 from gptrace.model.gpt import GPTModel
@@ -25,11 +26,11 @@ def versions() -> dict[str, str]:
     return versions_with(torch=str(torch.__version__))
 
 
-def model_info(module: Module, name: str | None = None, weights: dict[str, Any] | None = None) -> ModelInfo:
-    """Describe a module: class, parameters, dtype and device."""
-    modules = named_modules_with_aliases(module)
-    info = model_info_from(module, modules, counts_of(modules))
-    return replace(info, name=name or info.name, weights=weights)
+def model_info(loaded: LoadedModel, weights: dict[str, Any] | None = None) -> ModelInfo:
+    """Describe a model: class, parameters, dtype and device; `weights` are facts that replace its own."""
+    modules = named_modules_with_aliases(loaded.module)
+    info = model_info_from(loaded.module, modules, counts_of(modules))
+    return replace(info, name=loaded.name, weights=weights or loaded.weights, dtype_rates=loaded.dtype_rates)
 
 
 def model_info_from(module: Module, modules: Sequence[tuple[str, Module]], counts: Counts) -> ModelInfo:

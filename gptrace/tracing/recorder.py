@@ -83,10 +83,8 @@ class SpanRecorder:
         self.origins = OriginTracker(self.paths, self._begun) if with_origins else None
         self.layout = layout_of(module)
         self.parameters = None if self.layout is None else SpreadParameters.of(self.paths)
-        unrecorded = () if self.layout is None else spreading_code()
-        self.operations = (
-            OperationMode(self._position, observer, self.origins, unrecorded) if observed else None
-        )
+        others = spreading_code(self.layout)
+        self.operations = OperationMode(self._position, observer, self.origins, others) if observed else None
         # Of a model whose processes share the work: the outermost calls, to be made by the whole model.
         self.root_calls: list[RootCall] = []
         # By id of the module: its class may define equality differently.
@@ -200,9 +198,11 @@ class SpanRecorder:
         if "torch._dynamo" not in sys.modules:  # never imported, so nothing was compiled
             return
         self._cleanup.enter_context(run_uncompiled())
+        of_dynamo = getattr(sys.modules["torch._dynamo"], "OptimizedModule", ())
         compiled = [
             watched.path or "the model itself"
             for watched in self._watched.values()
+            if watched.below or isinstance(watched.module, of_dynamo)
             if is_compiled(watched.module)
         ]
         if compiled:

@@ -3,33 +3,22 @@
 from __future__ import annotations
 
 import os
-import random
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from llms_from_scratch.ch04 import GPTModel as CourseModel
 from rich.console import Console
 from rich.table import Table
 
-from tests.benchmarks.beginnings import shared_beginnings
-from tests.benchmarks.forward import FORWARD_ROUNDS, forward_passes, transformers_models
 from tests.benchmarks.measuring import alternate, process, row, timed
-from tests.benchmarks.pages import pages
 
 BARE = str(Path(__file__).with_name("bare.py"))
 LOADING = str(Path(__file__).with_name("load_transformers.py"))
 GPTRACE = str(Path(sys.executable).with_name("gptrace"))
-COURSE_CONFIG = {
-    "vocab_size": 50257, "context_length": 1024, "emb_dim": 768, "n_heads": 12, "n_layers": 12,
-    "drop_rate": 0.1, "qkv_bias": False,
-}  # fmt: skip
-PROMPTS = 512
-THEIR_BATCH = 32
 NEW_TOKENS = 64
-STREAM_ROUNDS = 3
 GENERATION_ROUNDS = 5
 PROCESS_ROUNDS = 9
 
@@ -108,64 +97,6 @@ def loading(table: Table) -> None:
     row(table, "the same, peak memory", ours, reference, "MiB", "≤ 1.0", "transformers")
 
 
-def streams(table: Table) -> None:
-    """512 prompts of 4 to 40 tokens through the 124M model: prompts a second, one process, alternating."""
-    import transformers
-
-    import gptrace
-    from gptrace.model.build import load
-    from gptrace.model.quiet_torch import torch
-    from gptrace.model.selection import select_model
-
-    model = load(select_model("gpt2-small")).module
-    chosen = random.Random(1)
-    prompts = [[chosen.randrange(50256) for _ in range(chosen.randint(4, 40))] for _ in range(PROMPTS)]
-    torch.manual_seed(123)
-    reference = transformers.GPT2LMHeadModel(transformers.GPT2Config()).eval()
-    course = CourseModel(COURSE_CONFIG).eval()
-
-    def ours() -> None:
-        for result in gptrace.topk_stream(prompts, model=model, k=5).results:
-            assert len(result.candidates) == 5
-
-    def loop() -> None:
-        with torch.no_grad():
-            for ids in prompts:
-                torch.softmax(course(torch.tensor([ids]))[0, -1], dim=-1).topk(5)
-
-    def batched() -> None:
-        """What its documentation shows: padded on the left, with a mask, in batches as they come."""
-        with torch.no_grad():
-            for start in range(0, PROMPTS, THEIR_BATCH):
-                part = prompts[start : start + THEIR_BATCH]
-                longest = max(map(len, part))
-                ids = torch.tensor([[50256] * (longest - len(one)) + one for one in part])
-                mask = torch.tensor([[0] * (longest - len(one)) + [1] * len(one) for one in part])
-                found = reference(input_ids=ids, attention_mask=mask, logits_to_keep=1, use_cache=False)
-                torch.softmax(found.logits[:, -1], dim=-1).topk(5)
-
-    def products() -> None:
-        """The matrix products alone that these prompts need, as large as they ever are in one batch."""
-        x = torch.randn(1024, 768)
-        narrow, wide = torch.randn(768, 768), torch.randn(3072, 768)
-        for _ in range(-(-tokens // 1024) * 12):
-            for _ in range(4):
-                torch.nn.functional.linear(x, narrow)
-            torch.nn.functional.linear(torch.nn.functional.linear(x, wide), wide.T)
-        torch.nn.functional.linear(torch.randn(PROMPTS, 768), torch.randn(50257, 768))
-
-    tokens = sum(map(len, prompts))
-    turns = {"ours": ours, "loop": loop, "transformers": batched, "products": products}
-    found = alternate({name: timed(turn) for name, turn in turns.items()}, STREAM_ROUNDS)
-    for name, goal, against in (
-        ("loop", "≥ 8", "the course's model, one by one"),
-        ("transformers", "≥ 2", f"transformers, batches of {THEIR_BATCH}"),
-        ("products", "≥ 0.70", "its matrix products alone"),
-    ):
-        ours_rate, their_rate = ([PROMPTS / second for second in found[which]] for which in ("ours", name))
-        row(table, f"topk, {PROMPTS} prompts", ours_rate, their_rate, "prompts/s", goal, against)
-
-
 def generations(table: Table) -> None:
     """64 tokens after 8, with the cache, on the 124M model."""
     import transformers
@@ -176,6 +107,7 @@ def generations(table: Table) -> None:
     from gptrace.model.selection import select_model
 
     model = load(select_model("gpt2-small")).module
+    halved = load(select_model("gpt2-small", dtype="bfloat16")).module
     torch.manual_seed(123)
     reference = transformers.GPT2LMHeadModel(transformers.GPT2Config()).eval()
     ids = list(range(1000, 1008))
@@ -186,12 +118,15 @@ def generations(table: Table) -> None:
             max_new_tokens=NEW_TOKENS, min_new_tokens=NEW_TOKENS, pad_token_id=50256,
         )  # fmt: skip
 
-    def ours() -> None:
-        gptrace.generate(ids=ids, model=model, max_new_tokens=NEW_TOKENS)
+    def ours(module: torch.nn.Module = model) -> None:
+        gptrace.generate(ids=ids, model=module, max_new_tokens=NEW_TOKENS)
 
-    found = alternate({"ours": timed(ours), "reference": timed(generate)}, GENERATION_ROUNDS)
-    mine, others = ([NEW_TOKENS / second for second in found[which]] for which in ("ours", "reference"))
-    row(table, f"generate, {NEW_TOKENS} tokens", mine, others, "tokens/s", "≥ 1.2", "transformers' generate")
+    turns = {"ours": ours, "bfloat16": lambda: ours(halved), "reference": generate}
+    found = alternate({name: timed(turn) for name, turn in turns.items()}, GENERATION_ROUNDS)
+    rates = {name: [NEW_TOKENS / second for second in seconds] for name, seconds in found.items()}
+    what = f"generate, {NEW_TOKENS} tokens"
+    row(table, what, rates["ours"], rates["reference"], "tokens/s", "≥ 1.2", "transformers' generate")
+    row(table, "  in bfloat16", rates["bfloat16"], rates["ours"], "tokens/s", "", "in float32")
 
 
 def memory_of_streams(table: Table) -> None:
@@ -206,16 +141,26 @@ def memory_of_streams(table: Table) -> None:
     row(table, "topk, 100,000 lines, peak memory", found[100_000], found[1_000], "MiB", "1.0", "1,000 lines")
 
 
-# Those that measure memory first: a process begins with the peak of the one that it is forked from.
+def _of(module: str, name: str) -> Callable[[Table], None]:
+    """Return a section of another module, which is imported when it runs: see `SECTIONS`."""
+
+    def section(table: Table) -> None:
+        getattr(import_module(f"tests.benchmarks.{module}"), name)(table)
+
+    return section
+
+
+# Those that measure memory first, before torch is imported here: a process begins with the peak of the one
+# that it is forked from.
 SECTIONS = {
     "processes": whole_processes,
     "loading": loading,
     "memory": memory_of_streams,
-    "forward": forward_passes,
-    "transformers": transformers_models,
-    "streams": streams,
-    "beginnings": shared_beginnings,
-    "pages": pages,
+    "forward": _of("forward", "forward_passes"),
+    "transformers": _of("forward", "transformers_models"),
+    "streams": _of("streams", "streams"),
+    "beginnings": _of("beginnings", "shared_beginnings"),
+    "pages": _of("pages", "pages"),
     "generations": generations,
 }
 
@@ -226,7 +171,13 @@ def main() -> None:
     for name in sys.argv[1:] or SECTIONS:
         SECTIONS[name](table)
     Console(width=140).print(table)
+    from gptrace.model.dtype_choice import measured_rates
+    from gptrace.model.quiet_torch import torch
+    from tests.benchmarks.forward import FORWARD_ROUNDS
+
     print(f"\n{os.cpu_count()} processors, medians of {PROCESS_ROUNDS} and {FORWARD_ROUNDS} rounds")
+    rates = measured_rates(torch.device("cpu"))
+    print(f"matrix products: {rates.float32:.0f} GFLOP/s in float32, {rates.bfloat16:.0f} in bfloat16")
 
 
 if __name__ == "__main__":

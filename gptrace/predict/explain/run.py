@@ -65,7 +65,7 @@ def explanations_of(
     return tuple(
         Explanation(
             versions=versions(),
-            model=model_info(loaded.module, loaded.name, model.decoder.weights),
+            model=model_info(loaded, model.decoder.weights),
             language=language,
             text=prompt.text,
             ids=prompt.ids,

@@ -124,8 +124,10 @@ def is_fake(tensor: Tensor) -> bool:
     return kind is not None and isinstance(tensor, kind)
 
 
-def spreading_code() -> tuple[str, ...]:
-    """Return the folders and files of the code that spreads models; what it does is no work of a model."""
+def spreading_code(layout: Layout | None) -> tuple[str, ...]:
+    """Return the folders and files of the code that spreads a model, whose work is not that of the model."""
+    if layout is None:
+        return ()
     folders = [f"{torch.__file__.rpartition('/')[0]}/distributed/"]
     transformers = sys.modules.get("transformers")
     if transformers is not None:

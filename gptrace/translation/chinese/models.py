@@ -55,6 +55,29 @@ MODELS: dict[str, str] = {
     "pick a seed from 0 to 2**64 - 1": "种子可以是 0 到 2**64 - 1",
     "{} is not a device": "{} 不是设备名",
     "pick one of {}, or cuda:N": "可选：{}，或者 cuda:N",
+    "pick one of {}, or auto": "可选：{}，或者 auto",
+    "dtype auto is {}: matrix products run at {} GFLOP/s in float32, {} in bfloat16": (
+        "dtype auto 选定 {}：矩阵乘法在 float32 下为 {} GFLOP/s，在 bfloat16 下为 {} GFLOP/s"
+    ),
+    "dtype auto is float32, since device meta computes nothing": (
+        "dtype auto 选定 float32，因为设备 meta 上什么都不计算"
+    ),
+    "this processor has no instructions that multiply bfloat16 (avx512_bf16, amx_bf16), so batches may run "
+    "slower than in float32; --dtype auto measures which is faster": (
+        "这个处理器没有 bfloat16 乘法指令（avx512_bf16、amx_bf16），批次可能比 float32 更慢；"
+        "--dtype auto 会测出哪个更快"
+    ),
+    "--dtype auto measures this machine, and the workers run on {}": (
+        "--dtype auto 测量的是这台机器，而工作进程在 {} 上运行"
+    ),
+    "give --dtype float32 or --dtype bfloat16": "请给出 --dtype float32 或 --dtype bfloat16",
+    "--resume: the first run may have been in another dtype than --dtype auto picks now": (
+        "--resume：上一次运行的 dtype 可能与 --dtype auto 现在选定的不同"
+    ),
+    "give the dtype of the first run, which it wrote to stderr": (
+        "请给出上一次运行的 dtype，它写在那次的 stderr 里"
+    ),
+    "write it like cuda or cuda:0": "例如写成 cuda 或 cuda:0",
     "this machine has no device {}": "这台机器上没有设备 {}",
     "it has: {}; --device auto picks one": "它有：{}；--device auto 会自动选择",
     "{}: it needs {}": "{!t}：需要 {!t}",

@@ -17,6 +17,9 @@ REPORTS: dict[str, str] = {
     "{}hint:{} {}": "{}提示：{}{}",
     "error: {} (prompt {}; {})": "错误：{}（prompt {}；{}）",
     # the model
+    "picked by --dtype auto: {} GFLOP/s in float32, {} in bfloat16": (
+        "由 --dtype auto 选定：float32 为 {} GFLOP/s，bfloat16 为 {} GFLOP/s"
+    ),
     "model": "模型",
     "{}, changed": "改过的 {}",
     "weights": "权重",

@@ -51,7 +51,7 @@ def run_check(
     subject = make_subject(loaded, seed, prompt)
     experiments = Experiments(subject, tokenizer)
     found = {name: find(name, experiments) for name in only}
-    model = model_info(loaded.module, loaded.name, loaded.weights)
+    model = model_info(loaded)
     return [
         Check(
             versions=versions(),
