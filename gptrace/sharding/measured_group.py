@@ -29,11 +29,11 @@ def measured_group(device_type: str) -> Iterator[None]:
     if distributed.is_initialized():
         yield
         return
-    backends = dict.fromkeys(("cpu", device_type))
+    backend = BACKENDS["cpu"]
+    if device_type != "cpu":
+        backend = f"cpu:{backend},{device_type}:{BACKENDS[device_type]}"
     try:
-        distributed.init_process_group(
-            ",".join(f"{each}:{BACKENDS[each]}" for each in backends), timeout=_TIMEOUT
-        )
+        distributed.init_process_group(backend, timeout=_TIMEOUT)
     except ValueError as error:
         hint = "start the processes with torchrun, or unset WORLD_SIZE to simulate one rank"
         raise OptionError(f"WORLD_SIZE is set, but the rest is not: {one_line(error)}", hint) from None

@@ -1,8 +1,4 @@
-"""torch for models on many devices, imported in one place: it takes a second.
-
-`forget_shardings` empties the cache in which DTensor keeps how it shards the result of each operation. It
-finds its entries by the shape of a mesh, and they hold groups that may have ended.
-"""
+"""torch for models on many devices, imported in one place: it takes a second."""
 
 from torch import distributed as distributed
 from torch.distributed.device_mesh import DeviceMesh as DeviceMesh
@@ -17,4 +13,10 @@ from torch.distributed.tensor.parallel import ParallelStyle as ParallelStyle
 from torch.distributed.tensor.parallel import RowwiseParallel as RowwiseParallel
 from torch.distributed.tensor.parallel import parallelize_module as parallelize_module
 
-forget_shardings = _clear_sharding_prop_cache
+
+def forget_shardings() -> None:
+    """Empty the cache in which DTensor keeps how the result of each operation is sharded.
+
+    It finds its entries by the shape of a mesh, and they hold process groups, which may have ended.
+    """
+    _clear_sharding_prop_cache()  # type: ignore[no-untyped-call]
