@@ -15,7 +15,7 @@ from torch.testing._internal.distributed.fake_pg import FakeStore  # importing i
 
 from gptrace.errors import RunError
 from gptrace.model.quiet_torch import torch
-from gptrace.sharding.torch_distributed import distributed
+from gptrace.sharding.torch_distributed import distributed, forget_shardings
 
 Module = torch.nn.Module
 BACKEND = "fake"
@@ -34,6 +34,7 @@ def simulated_group(rank: int, size: int) -> Iterator[None]:
     try:
         yield
     finally:
+        forget_shardings()
         distributed.destroy_process_group()
 
 
