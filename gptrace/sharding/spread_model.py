@@ -26,7 +26,7 @@ from gptrace.sharding.torch_distributed import DTensor, FSDPModule, distributed
 
 Module = torch.nn.Module
 Tensor = torch.Tensor
-# What a model is made from: the options that select it, or a module that is there.
+# The source of a model: the options that select it, or an existing module.
 Source = ModelSelection | Module
 
 
@@ -36,7 +36,7 @@ class SpreadModel(LoadedModel):
 
     request   the mesh, and the rank of this process
     backend   what carries the messages: "gloo", "nccl", or "fake" where they are simulated
-    plan      what sharded the module, in words
+    plan      the plan that sharded the module, in words
     tensors   those of a simulation, or None where it is measured
     """
 
@@ -64,7 +64,7 @@ class SpreadModel(LoadedModel):
         return ids if self.tensors is None else self.tensors.of(ids)
 
     def warm_up(self, batch: Tensor) -> None:
-        """Run the module once, so that what torch does at the first time is not seen in the traced run.
+        """Run the module once, so that the set-up of torch's first run is not in the traced run.
 
         DTensor finds out what each operation does to a shard by running it on tensors of the whole size, and
         FSDP sets itself up; both are remembered. An exception is left to the traced run.
@@ -161,5 +161,5 @@ def _spread(loaded: LoadedModel, module: Module, name: str | None, facts: dict[s
 
 def _refuse_spread(module: Module) -> None:
     if any(isinstance(parameter, DTensor) for parameter in module.parameters()):
-        hint = "trace it with gptrace.watch(model), or give it as it was before"
-        raise ConfigError("the model is spread over a mesh already", hint)
+        hint = "trace it with gptrace.watch(model), or give the model before it was spread"
+        raise ConfigError("the model is already spread over a mesh", hint)
