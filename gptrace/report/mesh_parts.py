@@ -79,7 +79,8 @@ def mesh_parts(trace: Trace) -> list[Part]:
         return []
     parts: list[Part] = []
     if here is not None:
-        parts += [_traffic_table(here)] if here.traffic else [Lines([line(words("no messages between ranks"))])]
+        nothing = Lines([line(words("no messages between ranks"))])
+        parts.append(_traffic_table(here) if here.traffic else nothing)
         parts.append(_rank_table(trace, here))
     if mesh.ranks:
         parts.append(_ranks_table(mesh))
