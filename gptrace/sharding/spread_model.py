@@ -64,19 +64,21 @@ class SpreadModel(LoadedModel):
         return ids if self.tensors is None else self.tensors.of(ids)
 
     def warm_up(self, batch: Tensor) -> None:
-        """Run the module once, so that the set-up of torch's first run is not in the traced run.
+        """Run a module under FSDP once, so that its set-up is not in the traced run.
 
-        DTensor finds out what each operation does to a shard by running it on tensors of the whole size, and
-        FSDP sets itself up; both are remembered. An exception is left to the traced run.
+        The trace itself leaves out what DTensor does at the first time.
+        An exception is left to the traced run.
         """
+        under_fsdp = [module for module in self.module.modules() if isinstance(module, FSDPModule)]
+        if not under_fsdp:
+            return
         try:
             with self.running(), interrupts_allowed():
                 self.module(batch, **self.arguments)
         except Exception:
             return
-        for module in self.module.modules():
-            if isinstance(module, FSDPModule):
-                module.reshard()  # the outermost keeps its parameters whole after a forward pass
+        for module in under_fsdp:
+            module.reshard()  # the outermost keeps its parameters whole after a forward pass
 
 
 @contextmanager
