@@ -48,7 +48,8 @@ def assemble_trace(
     with torch._C.DisableTorchFunction():  # a user's function mode counts no work of ours
         parameters = recorder.parameters
         counts = counts_of(modules) if parameters is None else parameters.counts(modules)
-        model = model_info_from(recorder.module, modules, counts)
+        dtype = None if parameters is None else parameters.dtype
+        model = model_info_from(recorder.module, modules, counts, dtype)
     passes = _forward_passes(recorder.spans)
     inferred = {root: infer_names(spans) for root, spans in passes.items()}
     held = [] if parameters is None else parameters.here
