@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 from gptrace.errors import GptraceError, OptionError, RunError
-from gptrace.sharding.torch_distributed import distributed
+from gptrace.sharding.torch_distributed import distributed, forget_shardings
 from gptrace.wording import message_of, one_line
 
 Result = TypeVar("Result")
@@ -29,11 +29,11 @@ def measured_group(device_type: str) -> Iterator[None]:
     if distributed.is_initialized():
         yield
         return
-    backends = dict.fromkeys(("cpu", device_type))
+    backend = BACKENDS["cpu"]
+    if device_type != "cpu":
+        backend = f"cpu:{backend},{device_type}:{BACKENDS[device_type]}"
     try:
-        distributed.init_process_group(
-            ",".join(f"{each}:{BACKENDS[each]}" for each in backends), timeout=_TIMEOUT
-        )
+        distributed.init_process_group(backend, timeout=_TIMEOUT)
     except ValueError as error:
         hint = "start the processes with torchrun, or unset WORLD_SIZE to simulate one rank"
         raise OptionError(f"WORLD_SIZE is set, but the rest is not: {one_line(error)}", hint) from None
@@ -43,6 +43,7 @@ def measured_group(device_type: str) -> Iterator[None]:
     try:
         yield
     finally:
+        forget_shardings()
         distributed.destroy_process_group()
 
 

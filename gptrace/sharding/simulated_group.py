@@ -16,7 +16,7 @@ from torch.testing._internal.distributed.fake_pg import FakeStore  # importing i
 
 from gptrace.errors import RunError
 from gptrace.model.quiet_torch import torch
-from gptrace.sharding.torch_distributed import distributed
+from gptrace.sharding.torch_distributed import distributed, forget_shardings
 
 Module = torch.nn.Module
 # Where a tensor is: the parameters or the buffers of a module by name, and its name there.
@@ -37,6 +37,7 @@ def simulated_group(rank: int, size: int) -> Iterator[None]:
     try:
         yield
     finally:
+        forget_shardings()
         distributed.destroy_process_group()
 
 

@@ -161,7 +161,10 @@ def _spread(loaded: LoadedModel, module: Module, name: str | None, facts: dict[s
     """Return the facts of a loaded model, with the sharded module in the place of its own."""
     kept = {field.name: getattr(loaded, field.name) for field in fields(LoadedModel)}
     architecture = loaded.architecture if module is loaded.module else architecture_of(module)
-    kept |= {"module": module, "architecture": architecture, "arguments": forward_arguments(module)}
+    # Without a cache, transformers reads the values of positions, and decides by them what it runs. A rank
+    # that is simulated has no values, and should run what a measured one does.
+    arguments = dict.fromkeys(forward_arguments(module), True)
+    kept |= {"module": module, "architecture": architecture, "arguments": arguments}
     kept |= {"name": name or loaded.name, "is_private": True}
     return SpreadModel(**kept, **facts)
 

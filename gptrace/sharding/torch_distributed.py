@@ -7,7 +7,16 @@ from torch.distributed.fsdp import FSDPModule as FSDPModule
 from torch.distributed.fsdp import fully_shard as fully_shard
 from torch.distributed.tensor import DTensor as DTensor
 from torch.distributed.tensor import Replicate as Replicate
+from torch.distributed.tensor.debug import _clear_sharding_prop_cache
 from torch.distributed.tensor.parallel import ColwiseParallel as ColwiseParallel
 from torch.distributed.tensor.parallel import ParallelStyle as ParallelStyle
 from torch.distributed.tensor.parallel import RowwiseParallel as RowwiseParallel
 from torch.distributed.tensor.parallel import parallelize_module as parallelize_module
+
+
+def forget_shardings() -> None:
+    """Empty the cache in which DTensor keeps how the result of each operation is sharded.
+
+    It finds its entries by the shape of a mesh, and they hold process groups, which may have ended.
+    """
+    _clear_sharding_prop_cache()  # type: ignore[no-untyped-call]

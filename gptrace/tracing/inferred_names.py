@@ -11,6 +11,7 @@ from gptrace.model.quiet_torch import torch
 from gptrace.tracing.axis_names import AxisNames
 from gptrace.tracing.free_sizes import runs_of_free_sizes
 from gptrace.tracing.module_copies import is_small
+from gptrace.tracing.parameters import named_modules_with_aliases
 from gptrace.tracing.recorder import SpanRecorder
 from gptrace.tracing.repeated_blocks import RepeatedBlocks, find_repeated_blocks, stand_for_all
 from gptrace.tracing.resized_runs import (
@@ -67,12 +68,14 @@ def infer_axis_names(
     *,
     copied: torch.nn.Module | None,
     failed: bool,
+    twin: torch.nn.Module | None = None,
 ) -> InferredAxisNames:
     """Return the axis names of one forward pass, whose calls are `spans`; none unless it got ids `[B, T]`.
 
     Resized runs of `architecture` change every size. If it is None or cannot be run, a copy of the module
     `copied` is run with another batch and with another seq_len: other axes stay numbers then. The note says
-    so. If the pass `failed`, resized runs may fail as well, and name the axes up to there. Nothing
+    so. `twin` is the whole of a spread model, where equal blocks hold nothing that spreads them. If the pass
+    `failed`, resized runs may fail as well, and name the axes up to there. Nothing
     is raised when a run goes wrong.
     """
     ids = spans[0].inputs[0] if spans[0].inputs else None
@@ -89,7 +92,8 @@ def infer_axis_names(
     sites, modules = call_sites(spans), len(recorder.paths)
     reason = _built_already(recorder.module)
     if architecture is not None:
-        result = _kept_names(architecture, forward_pass, sites, modules, recorder, spans)
+        paths = recorder.paths if twin is None else list(named_modules_with_aliases(twin))
+        result = _kept_names(architecture, forward_pass, sites, modules, recorder, spans, paths)
         if result.names is not None:
             return InferredAxisNames(result.names, result.note)
         reason = result.reason
@@ -105,12 +109,13 @@ def _kept_names(
     modules: int,
     recorder: SpanRecorder,
     spans: Sequence[Span],
+    paths: Sequence[tuple[str, torch.nn.Module]],
 ) -> _NamesByResizing:
     """Return the axis names from resized runs; they are kept, for a model that is traced again and again."""
     key = forward_pass, sites, modules
 
     def infer() -> _NamesByResizing:
-        by_two_blocks = _names_by_two_blocks(architecture, *key, recorder, spans)
+        by_two_blocks = _names_by_two_blocks(architecture, *key, recorder, spans, paths)
         if by_two_blocks.names is not None:
             return by_two_blocks
         by_all = _names_by_resizing(architecture, *key, by_two_blocks.work_left)
@@ -129,10 +134,11 @@ def _names_by_two_blocks(
     modules: int,
     recorder: SpanRecorder,
     spans: Sequence[Span],
+    paths: Sequence[tuple[str, torch.nn.Module]],
 ) -> _NamesByResizing:
     """Return the axis names from runs with two blocks; none unless runs with all would give the same."""
     limit = limit_of_work(modules)
-    blocks = find_repeated_blocks(architecture, recorder.paths)
+    blocks = find_repeated_blocks(architecture, paths)
     if blocks is None:
         return _NamesByResizing(None, "", limit)
     sites = frozenset(map(blocks.site, sites))

@@ -118,7 +118,8 @@ def _assemble(
             if not may_run:
                 return InferredAxisNames(None)
             copied, failed = module if by_copy else None, error is not None
-            names = infer_axis_names(recorder, architecture, spans, copied=copied, failed=failed)
+            twin = None if spread is None else spread.twin
+            names = infer_axis_names(recorder, architecture, spans, copied=copied, failed=failed, twin=twin)
             return names if names.names is not None or recorder.stage is None else _of_stage(recorder.stage)
 
         return assemble_trace(recorder, error, infer_names, check, spread)

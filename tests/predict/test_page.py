@@ -264,8 +264,8 @@ def test_what_the_page_has_no_room_for_is_left_out_and_named() -> None:
     assert reason.startswith(f"the page has room for {sum(heads)} of 96 heads, in {len(heads)} of 12 places")
     assert 0 < sum(heads) < 96
     for place in small.prompts[0].attention:
-        original = next(each for each in whole.prompts[0].attention if each.path == place.path)
-        assert [original.heads[number] for number in place.numbers] == list(place.heads)
+        before = next(each for each in whole.prompts[0].attention if each.path == place.path)
+        assert [before.heads[number] for number in place.numbers] == list(place.heads)
     for prompt, original, length in zip(small.prompts, whole.prompts, (40, len(IDS)), strict=True):
         kept = {(place.path, number) for place in prompt.attention for number in place.numbers}
         sharpness = {

@@ -71,7 +71,7 @@ def test_hybrid_sharding_repeats_the_shards() -> None:
 
 @pytest.mark.parametrize("mesh", ["tp=2", "fsdp=2", "fsdp=2,tp=2"])
 def test_tied_weights_stay_tied(mesh: str) -> None:
-    module = spread(mesh, model=GPTModel({**_SIZES, "tie_head": True})).module
+    module: Any = spread(mesh, model=GPTModel({**_SIZES, "tie_head": True})).module
     assert module.out_head.weight is module.tok_emb.weight
 
 

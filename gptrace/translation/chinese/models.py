@@ -77,7 +77,7 @@ MODELS: dict[str, str] = {
     "give the dtype of the first run, which it wrote to stderr": (
         "请给出上一次运行的 dtype，它写在那次的 stderr 里"
     ),
-    "write it like cuda or cuda:0": "例如写成 cuda 或 cuda:0",
+    "{} on {}": "{1} 上的 {0}",
     "this machine has no device {}": "这台机器上没有设备 {}",
     "it has: {}; --device auto picks one": "它有：{}；--device auto 会自动选择",
     "{}: it needs {}": "{!t}：需要 {!t}",
