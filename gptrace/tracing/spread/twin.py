@@ -43,8 +43,9 @@ def whole_twin(
 ) -> Twin | None:
     """Return the twin of a spread module; None where none can be made.
 
-    It is built by the architecture, or it is `whole`, a copy on device meta from before the module was spread,
-    if that gives the same modules and `parameters`, which are those of the whole model; or it is a copy.
+    It is built by the architecture, or it is `whole`, a copy on device meta from before the module was
+    spread, if that gives the same modules and `parameters`, which are those of the whole model; or it is a
+    copy.
     """
     makers: list[Callable[[], Module]] = []
     if architecture is not None:

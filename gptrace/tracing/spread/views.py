@@ -25,7 +25,7 @@ def keeps_its_part(before: TensorInfo, after: TensorInfo, start: Start) -> bool:
 
     >>> import torch
     >>> def info(shape, local, *split_by):
-    ...     return TensorInfo("", torch.float32, torch.device("cpu"), shape, local, split_by)
+    ...     return TensorInfo("", shape, torch.float32, torch.device("cpu"), local, split_by)
     >>> before = info((8, 32), (8, 16), (), ("tp",))
     >>> heads, widths = ((8, 4, 8), (8, 2, 8)), ((8, 2, 16), (8, 2, 8))
     >>> keeps_its_part(before, info(*heads, (), ("tp",), ()), lambda size, dims: 0)

@@ -34,9 +34,9 @@ _WITHOUT_PEAKS = (
 class SpreadModel(NamedTuple):
     """How a model is spread, its twin on device meta if it has one, and notes on what could not be found.
 
-    `costs` are those of the calls of the twin, by the calls that they stand for. `has_peaks` tells whether the
-    twin takes as much memory as the model would: device meta has no kernels for fused attention, so there the
-    twin makes a tensor of all attention weights.
+    `costs` are those of the calls of the twin, by the calls that they stand for. `has_peaks` tells whether
+    the twin takes as much memory as the model would: device meta has no kernels for fused attention, so there
+    the twin makes a tensor of all attention weights.
     """
 
     layout: Layout
@@ -72,8 +72,9 @@ def understand_spread(
 ) -> SpreadModel | None:
     """Give the recorded tensors their whole shapes, and the calls their twins; None for an unspread model.
 
-    `whole` is a copy of the model on device meta from before it was spread, if there is one. `needs_twin` asks
-    for a twin also where the model alone tells what the whole is; a twin is made and run only if `may_run`.
+    `whole` is a copy of the model on device meta from before it was spread, if there is one. `needs_twin`
+    asks for a twin also where the model alone tells what the whole is; a twin is made and run only if
+    `may_run`.
     """
     layout, parameters = recorder.layout, recorder.parameters
     if layout is None or parameters is None:
