@@ -58,6 +58,7 @@ class LoadedModel:
     is_private     no other code holds the module, so it need not be restored after a run
     selection      how it was selected, or None for a module that was given
     dtype_rates    what was measured to pick its dtype, if that was `auto`
+    whole          a copy on device meta from before the module was spread, where nothing can build such a one
     """
 
     module: Module
@@ -69,6 +70,7 @@ class LoadedModel:
     is_private: bool = False
     selection: ModelSelection | None = None
     dtype_rates: ProductRates | None = None
+    whole: Module | None = None
 
     def command(self, name: str, *options: str) -> str:
         """Return a command that asks gptrace about this model: see `command_for`."""

@@ -115,6 +115,7 @@ def traced_forward(
                     check=loaded.command("check"),
                     lines=lines,
                     running=loaded.running(),
+                    whole=loaded.whole,
                 ) as trace,
                 interrupts_allowed(),
             ):

@@ -232,9 +232,10 @@ def refuse_columns_of_spread(columns: Sequence[str], name: str) -> None:
 
 def measured_columns(trace: Trace) -> tuple[str, ...]:
     """Return the usual columns, and those whose measure the trace holds."""
+    totals = [each for each in (trace.totals, trace.totals.here) if each is not None]
     measures = {
-        "macs": trace.totals.macs is not None,
-        "memory": trace.totals.peak_bytes is not None,
+        "macs": any(each.macs is not None for each in totals),
+        "memory": any(each.peak_bytes is not None for each in totals),
         "statistics": any(spec.statistics for call in trace.calls for spec in call.outputs),
     }
     measured = (name for name, column in COLUMNS.items() if measures.get(column.measure, False))

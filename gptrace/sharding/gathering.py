@@ -15,6 +15,10 @@ from gptrace.sharding.spread_model import SpreadModel
 # The facts that all ranks should share, by the kind of the fact, and then by the call.
 _Facts = Mapping[str, Mapping[str, str]]
 _NONE = "none"
+_ONLY_THIS_RANK = (
+    "torch does not know how the plan spread this model, which has no DTensor and is under no FSDP2 or DDP: "
+    "shapes, parameters and costs are those of this rank alone, and messages are not counted"
+)
 
 
 def with_mesh(trace: Trace, model: SpreadModel) -> Trace:
@@ -28,6 +32,8 @@ def with_mesh(trace: Trace, model: SpreadModel) -> Trace:
         backend=model.backend,
         plan=model.plan,
     )
+    if trace.mesh is None and request.plan is not None:  # the tracer has seen no part of a spread model
+        trace = replace(trace, notes=(_ONLY_THIS_RANK, *trace.notes))
     return replace(trace, mesh=mesh)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from typing import Any
 
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.testing._internal.distributed.fake_pg import FakeStore  # importing it makes the backend known
@@ -18,6 +19,8 @@ from gptrace.model.quiet_torch import torch
 from gptrace.sharding.torch_distributed import DTensor, distributed, forget_shardings
 
 Module = torch.nn.Module
+# Where a tensor is: the parameters or the buffers of a module by name, and its name there.
+_Place = tuple[dict[str, Any], str]
 BACKEND = "fake"
 
 
@@ -59,7 +62,7 @@ class SimulatedTensors:
 
     def materialise(self, module: Module) -> None:
         """Give a module on device meta simulated tensors on the CPU: parameters, buffers, attributes."""
-        tied = _tied_parameters(module)
+        tied = _tied_tensors(module)
         with torch.no_grad():
             module._apply(self._simulated)  # as to_empty() does
             for submodule in module.modules():
@@ -67,8 +70,8 @@ class SimulatedTensors:
                     if isinstance(value, torch.Tensor) and value.is_meta:
                         setattr(submodule, name, self._simulated(value))
         for (first, first_name), *others in tied:
-            for submodule, name in others:
-                submodule._parameters[name] = first._parameters[first_name]
+            for tensors, name in others:
+                tensors[name] = first[first_name]
 
     def _simulated(self, tensor: torch.Tensor) -> torch.Tensor:
         """Return the simulated tensor of one on device meta, made without an operation of the mode.
@@ -82,11 +85,12 @@ class SimulatedTensors:
         return FakeTensor(self._mode, torch.empty_like(tensor), torch.device("cpu"))
 
 
-def _tied_parameters(module: Module) -> list[list[tuple[Module, str]]]:
-    """Return the places of each parameter that has more than one."""
-    places: defaultdict[int, list[tuple[Module, str]]] = defaultdict(list)
+def _tied_tensors(module: Module) -> list[list[_Place]]:
+    """Return the places of each parameter and of each buffer that has more than one."""
+    places: defaultdict[int, list[_Place]] = defaultdict(list)
     for submodule in module.modules():
-        for name, parameter in submodule._parameters.items():
-            if parameter is not None:
-                places[id(parameter)].append((submodule, name))
+        for tensors in (submodule._parameters, submodule._buffers):
+            for name, tensor in tensors.items():
+                if tensor is not None:
+                    places[id(tensor)].append((tensors, name))
     return [of_one for of_one in places.values() if len(of_one) > 1]

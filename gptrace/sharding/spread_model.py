@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -106,6 +106,7 @@ def _simulated(source: Source, request: SpreadRequest, name: str | None) -> Iter
     else:
         loaded = wrap_module(meta_copy(source), type(source).__name__, {"source": "none"})
     with simulated_group(request.rank, request.shape.size):
+        loaded = _with_whole(loaded, request)
         module, plan = shard(loaded.module, request, "cpu")
         tensors = SimulatedTensors()
         tensors.materialise(module)
@@ -117,7 +118,7 @@ def _simulated(source: Source, request: SpreadRequest, name: str | None) -> Iter
 def _measured(source: Source, request: SpreadRequest, name: str | None) -> Iterator[SpreadModel]:
     device = _own_device(source)
     with measured_group(device.type):
-        loaded = on_every_rank(lambda: _loaded(source, device))
+        loaded = _with_whole(on_every_rank(lambda: _loaded(source, device)), request)
         module, plan = shard(loaded.module, request, device.type)
         facts = {"request": request, "backend": BACKENDS[device.type], "plan": plan, "tensors": None}
         yield _spread(loaded, module.eval(), name, facts)
@@ -147,6 +148,15 @@ def _loaded(source: Source, device: torch.device) -> LoadedModel:
         tensors = (*source.parameters(), *source.buffers())
         check_memory(sum(tensor.nbytes for tensor in tensors), "a copy of the model")
     return wrap_module(without_hooks(copy.deepcopy(source)), type(source).__name__, {"source": "given"})
+
+
+def _with_whole(loaded: LoadedModel, request: SpreadRequest) -> LoadedModel:
+    """Keep a copy of a model from before a user's plan, which may also divide numbers in its attributes."""
+    if request.plan is None or loaded.architecture is not None:
+        return loaded
+    with suppress(Exception):  # objects of the user's may refuse to be copied
+        return replace(loaded, whole=meta_copy(loaded.module).eval())
+    return loaded
 
 
 def _spread(loaded: LoadedModel, module: Module, name: str | None, facts: dict[str, Any]) -> SpreadModel:

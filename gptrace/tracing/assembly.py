@@ -48,7 +48,8 @@ def assemble_trace(
     with torch._C.DisableTorchFunction():  # a user's function mode counts no work of ours
         parameters = recorder.parameters
         counts = counts_of(modules) if parameters is None else parameters.counts(modules)
-        model = model_info_from(recorder.module, modules, counts)
+        dtype = None if parameters is None else parameters.dtype
+        model = model_info_from(recorder.module, modules, counts, dtype)
     passes = _forward_passes(recorder.spans)
     inferred = {root: infer_names(spans) for root, spans in passes.items()}
     held = [] if parameters is None else parameters.here
@@ -241,7 +242,7 @@ def _totals(
         seconds=sum((call.seconds for call in roots), 0.0),
         macs=_known_sum([call.macs for call in roots]) if measures.macs else None,
         macs_unknown=tuple(sorted({name for call in roots for name in call.macs_unknown})),
-        peak_bytes=max((call.peak_bytes or 0 for call in roots), default=0) if measures.memory else None,
+        peak_bytes=_known_greatest([call.peak_bytes for call in roots]) if measures.memory else None,
         ops=len(operations.operations) if operations is not None else None,
         here=here,
     )
@@ -251,6 +252,12 @@ def _known_sum(values: Sequence[int | None]) -> int | None:
     """Return the sum; None if any of the values is unknown."""
     known = [value for value in values if value is not None]
     return sum(known) if len(known) == len(values) else None
+
+
+def _known_greatest(values: Sequence[int | None]) -> int | None:
+    """Return the greatest value, 0 if there is none; None if any of the values is unknown."""
+    known = [value for value in values if value is not None]
+    return max(known, default=0) if len(known) == len(values) else None
 
 
 def _replaced_paths(recorder: SpanRecorder, modules: Iterable[tuple[str, Module]]) -> set[str]:

@@ -36,6 +36,12 @@ class CostMode(torch.utils._python_dispatch.TorchDispatchMode):  # type: ignore[
         self._memory = memory
         self._kernels: dict[object, Kernel] = {}
 
+    @property
+    def has_run_fused_attention(self) -> bool:
+        """Whether a kernel has run that computes attention without a tensor of all weights."""
+        names = (str(func) for func in self._kernels)
+        return any("_scaled_dot_product_" in name and "attention_math" not in name for name in names)
+
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
         # If true, torch would import its compiler, which takes a second, to hide __torch_dispatch__ from it.

@@ -33,8 +33,13 @@ def model_info(loaded: LoadedModel, weights: dict[str, Any] | None = None) -> Mo
     return replace(info, name=loaded.name, weights=weights or loaded.weights, dtype_rates=loaded.dtype_rates)
 
 
-def model_info_from(module: Module, modules: Sequence[tuple[str, Module]], counts: Counts) -> ModelInfo:
-    """Describe a module as `model_info` does, from its modules by path and what they hold."""
+def model_info_from(
+    module: Module, modules: Sequence[tuple[str, Module]], counts: Counts, dtype: torch.dtype | None = None
+) -> ModelInfo:
+    """Describe a module as `model_info` does, from its modules by path and what they hold.
+
+    `dtype` is that of the first parameter, if the module does not hold it as it is kept.
+    """
     parameters = [each for _, part in modules for each in part._parameters.values() if each is not None]
     parameter = parameters[0] if parameters else None
     return ModelInfo(
@@ -42,7 +47,7 @@ def model_info_from(module: Module, modules: Sequence[tuple[str, Module]], count
         class_name=class_name(module),
         parameters=counts.totals,
         buffers=Buffers(counts.buffer_bytes),
-        dtype=dtype_name(parameter.dtype) if parameter is not None else "none",
+        dtype=dtype_name(dtype or parameter.dtype) if parameter is not None else "none",
         device=str(computing_device(module)) if parameters else "none",
         parameters_by_device=_by_device(modules, parameters),
         config=_configuration(module),

@@ -98,9 +98,9 @@ class SpanRecorder:
         self._cleanup = ExitStack()
         self.charges = Charges(self._open_spans, self.operations)
         with without_function_modes():
-            self._memory, self._costs = kernel_counters(module, measures, self.charges, self.layout)
+            self._memory, self.costs = kernel_counters(module, measures, self.charges, self.layout)
         self._nan_tracker = (
-            NanTracker(self._begun, self._costs, self.operations) if measures.statistics else None
+            NanTracker(self._begun, self.costs, self.operations) if measures.statistics else None
         )
         self._has_measures = measures != SHAPES_ONLY or self.layout is not None
         self._wait = waiting_for(accelerators_of(module))
@@ -123,9 +123,9 @@ class SpanRecorder:
             recorders.append(self)
             self._cleanup.callback(recorders.remove, self)
             if self._has_measures:
-                measured = self._costs, self._memory, self.operations, self.origins
+                measured = self.costs, self._memory, self.operations, self.origins
                 DeviceHooks(self.paths, *measured).enter(self._cleanup)
-            for mode in (self._costs, self.operations):
+            for mode in (self.costs, self.operations):
                 if mode is not None:
                     self._cleanup.enter_context(mode)
                     self._cleanup.callback(back_on_its_stack, mode)
@@ -186,7 +186,7 @@ class SpanRecorder:
         if self.origins is not None:
             self.origins.release()
         self.charges.operations = None
-        self.operations = self.origins = self._nan_tracker = self._costs = self._memory = None
+        self.operations = self.origins = self._nan_tracker = self.costs = self._memory = None
 
     def _belongs_to_other_recorder(self, module: Module) -> bool:
         """Tell whether this thread has entered another recorder that watches the module, and not this one."""
@@ -251,7 +251,7 @@ class SpanRecorder:
         if not self._own_spans and (stage := stage_call()) is not None:
             self.stage = stage
             if not stage.runs_micro_batch:
-                return Paused((self._costs, self.operations))
+                return Paused((self.costs, self.operations))
         if thread != self._thread and self._belongs_to_other_recorder(watched.module):
             return None
         if recorded_graph() is not None:
@@ -282,7 +282,7 @@ class SpanRecorder:
             return span
         if origins is not None and found is not None:
             origins.begin(span, found)
-        if thread != self._thread and (self._costs is not None or self.operations is not None):
+        if thread != self._thread and (self.costs is not None or self.operations is not None):
             span.unknown |= {"another thread"}  # modes see only the thread that entered them
         if self._memory is not None:
             span.peak_bytes = self._memory.alive

@@ -63,25 +63,26 @@ def record_trace(
     check: str = "gptrace.check(model)",
     lines: LineRecorder | None = None,
     running: AbstractContextManager[object] | None = None,
+    whole: Module | None = None,
 ) -> Iterator[Trace]:
     """Record as `watch` does; `architecture` and `by_copy` are explained in `infer_axis_names`.
 
     `check` is the command that checks the model, for notes. `lines` follows the lines of the model's code;
     their tensors are among the operations of the trace. The block is in the context `running`, around the
     modes of the recorder; the axes are named outside of it. Interrupts are held in the block, and allowed by
-    it where the model runs.
+    it where the model runs. `whole` is a copy on device meta of a model that has been spread since.
     """
     # What `lines` adds are no operations, and nothing comes from them.
     with_origins = measures.ops and lines is None
     recorder = SpanRecorder(module, measures, lines=lines, with_origins=with_origins)
-    with interrupts_held(), _recorded(recorder, architecture, by_copy, check, running) as trace:
+    with interrupts_held(), _recorded(recorder, architecture, by_copy, check, running, whole) as trace:
         yield trace
 
 
 @contextmanager
 def _recorded(
     recorder: SpanRecorder, architecture: Architecture | None, by_copy: bool, check: str,
-    running: AbstractContextManager[object] | None,
+    running: AbstractContextManager[object] | None, whole: Module | None,
 ) -> Iterator[Trace]:  # fmt: skip
     trace = Trace.pending()
     error: BaseException | None = None
@@ -94,7 +95,7 @@ def _recorded(
     finally:
         try:
             with interrupts_allowed():  # the recorder has put back what it changed
-                trace.fill(_assemble(recorder, error, architecture, by_copy, check))
+                trace.fill(_assemble(recorder, error, architecture, by_copy, check, whole))
         finally:
             recorder.release()
             # The exception holds this frame: together they would keep the model until the next collection.
@@ -103,14 +104,14 @@ def _recorded(
 
 def _assemble(
     recorder: SpanRecorder, error: BaseException | None, architecture: Architecture | None, by_copy: bool,
-    check: str,
+    check: str, whole: Module | None,
 ) -> Trace:  # fmt: skip
     """Return the trace; if the block failed, a failure in here must not hide that exception."""
     # After Ctrl-C the user waits for the end: run nothing again.
     may_run = error is None or isinstance(error, Exception)
 
     def assembled() -> Trace:
-        spread = understand_spread(recorder, architecture, needs_twin=by_copy, may_run=may_run)
+        spread = understand_spread(recorder, architecture, whole, needs_twin=by_copy, may_run=may_run)
         module = recorder.module if spread is None else spread.twin
 
         def infer_names(spans: list[Span]) -> InferredAxisNames:

@@ -280,6 +280,35 @@ def test_a_failure_has_the_whole_shapes_up_to_it(two: Traces) -> None:
     assert embedded.local_shape == (1, 3 * SEQ_LEN, _D)
 
 
+def test_parameters_count_as_they_are_kept(two: Traces) -> None:
+    name = "gathered in bfloat16"
+    # In the second run, the model holds the parameters that were gathered in the first.
+    ranks = [(run, trace) for run in ("first", "again") for trace in two.ranks(name, run)]
+    whole = two.rank("whole").model.parameters
+    for run, trace in ranks:
+        assert (trace.model.parameters.bytes, trace.model.dtype) == (whole.bytes, "float32"), run
+        assert trace.calls[0].outputs[0].dtype == "bfloat16"
+    assert sum(here(trace).parameter_bytes or 0 for run, trace in ranks if run == "again") == whole.bytes
+
+
+def test_a_copy_that_would_make_wider_heads_is_not_the_whole(two: Traces) -> None:
+    trace = two.rank("heads divided")
+    assert any("could not be run on device meta" in note for note in trace.notes)
+    view = trace.calls[0].ops[0]
+    assert (view.name, view.outputs[0].shape) == ("view", (3, 2, 8))
+    assert (trace.totals.macs, trace.totals.peak_bytes) == (None, None)
+    assert here(trace).macs == 2 * 3 * 8 * 16
+
+
+def test_the_whole_of_fused_attention_has_no_peak(two: Traces) -> None:
+    # The twin on device meta would make a tensor of all attention weights, which no rank does.
+    eager, fused = two.rank("tensor parallel"), two.rank("tensor parallel, fused")
+    assert (fused.totals.macs, fused.totals.peak_bytes) == (eager.totals.macs, None)
+    assert any("fused attention" in note for note in fused.notes)
+    assert eager.totals.peak_bytes is not None
+    assert here(fused).peak_bytes
+
+
 def test_without_a_twin_only_what_is_known_is_said(two: Traces) -> None:
     trace = two.rank("needs numbers")
     assert any("whole model could not be run on device meta" in note for note in trace.notes)

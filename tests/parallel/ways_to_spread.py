@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from torch.distributed.fsdp import fully_shard
+from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
 from torch.distributed.tensor import Replicate
 from torch.distributed.tensor.parallel import (
     ColwiseParallel,
@@ -31,7 +31,7 @@ _BLOCK: dict[str, type[ColwiseParallel] | type[RowwiseParallel]] = {
 ON_TWO = (
     "whole", "tensor parallel", "tensor parallel, fused", "too long", "fully sharded",
     "fully sharded, unnamed mesh", "distributed", "distributed, averages", "needs numbers",
-    "llama", "llama by plan", "llama by transformers",
+    "llama", "llama by plan", "llama by transformers", "gathered in bfloat16", "heads divided",
 )  # fmt: skip
 ON_FOUR = ("whole", "tensor parallel, fully sharded", "tensor parallel, distributed", "hybrid")
 
@@ -99,6 +99,36 @@ def llama_by_transformers(mesh: Any) -> Any:
     model = llama()
     plan, *_ = model._resolve_parallel_plans(DistributedConfig(tp_size=mesh.size()))
     return apply_tensor_parallelism(model, mesh, plan)
+
+
+def gathered_in_bfloat16(mesh: Any) -> GPTModel:
+    """A GPT that is kept in float32 and runs in bfloat16; the outermost part stays gathered after a run."""
+    model = gpt()
+    fully_shard(model, mesh=mesh, mp_policy=MixedPrecisionPolicy(param_dtype=torch.bfloat16))
+    return model
+
+
+class Heads(torch.nn.Module):
+    """A user's attention that views by a number of heads of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.n_heads = 4
+        self.up, self.down = torch.nn.Linear(8, 32), torch.nn.Linear(32, 8)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        heads = self.up(x).view(*x.shape[:-1], self.n_heads, -1)
+        result: torch.Tensor = self.down(heads.relu().flatten(-2))
+        return result
+
+
+def heads_divided(mesh: Any) -> Heads:
+    """Each process has a part of the heads, and the module is told so."""
+    torch.manual_seed(123)
+    model = Heads()
+    parallelize_module(model, mesh, {"up": ColwiseParallel(), "down": RowwiseParallel()})
+    model.n_heads //= mesh.size()
+    return model
 
 
 class NeedsNumbers(torch.nn.Module):

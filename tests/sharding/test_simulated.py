@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from torch.distributed.tensor.parallel import ColwiseParallel, RowwiseParallel, parallelize_module
 
 import gptrace
 from gptrace import GPTModel, Session
@@ -224,3 +225,83 @@ def test_a_process_in_a_group_simulates_nothing() -> None:
 def test_a_model_that_is_spread_already_is_refused() -> None:
     with pytest.raises(GptraceError, match=r"already spread over a mesh .trace it with gptrace\.watch"):
         gptrace.trace(ids=[1], model=spread("tp=2").module, mesh="tp=2")
+
+
+class _Attention(torch.nn.Module):
+    """A user's model, which views by a number of heads of its own, and has one table in two modules."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.n_heads = 4
+        self.emb = torch.nn.Embedding(101, 32)
+        self.up, self.down = torch.nn.Linear(32, 64), torch.nn.Linear(64, 32)
+        self.head = torch.nn.Linear(32, 101)
+        table = torch.ones(16, 32)
+        self.table: torch.Tensor
+        self.register_buffer("table", table)
+        self.head.register_buffer("table", table)
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        x = self.emb(ids) + self.table[: ids.shape[1]]
+        heads = self.up(x).view(*x.shape[:-1], self.n_heads, -1).transpose(1, 2)
+        mixed = torch.nn.functional.scaled_dot_product_attention(heads, heads, heads, is_causal=True)
+        result: torch.Tensor = self.head(self.down(mixed.transpose(1, 2).flatten(-2)))
+        return result
+
+
+def _divide_heads(model: Any, mesh: Any) -> Any:
+    model.n_heads //= mesh.size()
+    return parallelize_module(model, mesh, {"up": ColwiseParallel(), "down": RowwiseParallel()})
+
+
+def _cut_by_hand(model: Any, mesh: Any) -> Any:
+    model.n_heads //= mesh.size()
+    model.up = torch.nn.Linear(32, 64 // mesh.size(), device="meta")
+    model.down = torch.nn.Linear(64 // mesh.size(), 32, device="meta")
+    return model
+
+
+def _sizes(trace: gptrace.Trace) -> list[object]:
+    """The shapes of all tensors and the costs of a trace, without what is said of this rank."""
+    traced: list[Any] = [*trace.calls, *(op for call in trace.calls for op in call.ops)]
+    tensors = [
+        (spec.name, spec.shape, spec.dims) for each in traced for spec in (*each.inputs, *each.outputs)
+    ]
+    return [*tensors, *[(call.path, call.macs, call.parameters) for call in trace.calls]]
+
+
+def test_a_plan_may_change_the_model_and_the_whole_is_as_before() -> None:
+    options: Any = {"ids": [[1, 2, 3]], "measure": ["ops", "macs"]}
+    whole = gptrace.trace(model=_Attention(), **options)
+    ranks = [
+        gptrace.trace(model=_Attention(), mesh="tp=2", rank=rank, parallel=_divide_heads, **options)
+        for rank in range(2)
+    ]
+    for trace in ranks:
+        assert _sizes(trace) == _sizes(whole)
+        view = next(op for op in trace.calls[0].ops if op.name == "view")
+        assert (view.outputs[0].shape, view.outputs[0].local_shape) == ((1, 3, 4, 16), (1, 3, 2, 16))
+        assert view.outputs[0].split_by == ((), (), ("tp",), ())
+
+
+def test_a_buffer_in_two_modules_counts_once_in_a_simulation() -> None:
+    trace = gptrace.trace(ids=[[1, 2, 3]], model=_Attention(), mesh="tp=2", parallel=_divide_heads)
+    assert trace.model.buffers.bytes == 16 * 32 * 4
+    assert trace.totals.here is not None
+    assert trace.totals.here.buffer_bytes == 16 * 32 * 4
+
+
+def test_what_a_plan_cuts_by_hand_is_said_to_be_of_one_rank() -> None:
+    options: Any = {"ids": [[1, 2, 3]], "model": _Attention(), "mesh": "tp=2"}
+    by_hand = gptrace.trace(parallel=_cut_by_hand, **options)
+    assert by_hand.totals.here is None
+    assert "of this rank alone" in by_hand.notes[0]
+    sharded = gptrace.trace(parallel=_divide_heads, **options)
+    assert not any("of this rank alone" in note for note in sharded.notes)
+
+
+def test_the_memory_of_a_rank_has_a_column_where_that_of_the_whole_is_unknown(cli: Cli) -> None:
+    sizes = ("--set", "emb_dim=48", "--set", "n_heads=4", "--set", "n_layers=1", "--set", "attention=sdpa")
+    outcome = cli("run", "--ids", "1 2 3", *sizes, "--mesh", "tp=2", "--columns", "memory")
+    assert outcome.code == 0
+    assert "Peak memory here" in outcome.out

@@ -24,10 +24,12 @@ class SpreadParameters(NamedTuple):
     """Each parameter once, with the size of the whole, and with that of the part here.
 
     They are taken before a forward pass: in its course, torch may put other tensors into the modules.
+    `dtype` is that of the first parameter, as it is kept.
     """
 
     whole: list[ParameterRef]
     here: list[ParameterRef]
+    dtype: torch.dtype | None
 
     @classmethod
     def of(cls, modules: Modules) -> SpreadParameters:
@@ -40,18 +42,22 @@ class SpreadParameters(NamedTuple):
                 whole.append(ref)
                 here.append(ref)
             else:
-                whole.append(_sized(ref, math.prod(part.shape)))
-                here.append(_sized(ref, part.local.numel()))
-        return cls(whole, here)
+                whole.append(_sized(ref, math.prod(part.shape), part.local.dtype))
+                here.append(_sized(ref, part.local.numel(), part.local.dtype))
+        first = whole[0].parameter if whole else None
+        part = parts.get(id(first))
+        dtype = part.local.dtype if part is not None else None if first is None else first.dtype
+        return cls(whole, here, dtype)
 
     def counts(self, modules: Modules) -> Counts:
         """Return the counts of the whole model."""
         return Counts(count_by_module(modules, self.whole), count_all(self.whole), buffer_bytes(modules))
 
 
-def _sized(ref: ParameterRef, elements: int) -> ParameterRef:
+def _sized(ref: ParameterRef, elements: int, dtype: torch.dtype) -> ParameterRef:
+    # The dtype is that of the part that stays: FSDP may gather a parameter in a shorter one.
     return ref._replace(
         elements=elements,
         trainable=elements if ref.parameter.requires_grad else 0,
-        bytes=elements * ref.parameter.element_size(),
+        bytes=elements * dtype.itemsize,
     )

@@ -7,7 +7,7 @@ import re
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, NamedTuple
 
 from gptrace.model.architecture import Architecture
 from gptrace.model.distributed_wrappers import in_wrapper, own_class, wrapped_model
@@ -25,22 +25,39 @@ _HOOKS = tuple(name for name, value in vars(Module()).items() if isinstance(valu
 _OF_SPREADING = re.compile("forward|_compiled_call_impl|__composable_api.*")
 
 
-def whole_twin(
-    module: Module, parameters: Sequence[ParameterRef], architecture: Architecture | None
-) -> Module | None:
-    """Return a module like this one that nothing has spread, on device meta; None where none can be made.
+class Twin(NamedTuple):
+    """A module like a spread one that nothing has spread, on device meta.
 
-    It is built by the architecture, if that gives the same modules and `parameters`, which are those of the
-    whole model; or it is a copy.
+    `is_of_spread` tells that it is a copy of the spread module, with attributes that its plan may have set.
     """
-    makers: list[Callable[[], Module]] = [lambda: _copied(module)]
+
+    module: Module
+    is_of_spread: bool
+
+
+def whole_twin(
+    module: Module,
+    parameters: Sequence[ParameterRef],
+    architecture: Architecture | None,
+    whole: Module | None,
+) -> Twin | None:
+    """Return the twin of a spread module; None where none can be made.
+
+    It is built by the architecture, or it is `whole`, a copy on device meta from before the module was
+    spread, if that gives the same modules and `parameters`, which are those of the whole model; or it is a
+    copy.
+    """
+    makers: list[Callable[[], Module]] = []
     if architecture is not None:
-        makers.insert(0, lambda: _built(architecture))
+        makers.append(lambda: _built(architecture))
+    if whole is not None:
+        makers.append(lambda: whole)
+    makers.append(lambda: _copied(module))
     for make in makers:
         with suppress(Exception):  # the user's code, and objects that refuse to be copied
             twin = make()
             if _is_like(twin, module, parameters):
-                return twin
+                return Twin(twin, is_of_spread=make is makers[-1])
     return None
 
 

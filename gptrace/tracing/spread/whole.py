@@ -19,32 +19,38 @@ from gptrace.tracing.span import Span
 from gptrace.tracing.spread.here import here_of_operation
 from gptrace.tracing.spread.layout import Layout
 from gptrace.tracing.spread.twin import whole_twin
-from gptrace.tracing.spread.whole_pass import MeshDims, Pass, pair, run_whole
+from gptrace.tracing.spread.whole_pass import MeshDims, Pass, may_be_whole, pair, run_whole
 
 Module = torch.nn.Module
 _WITHOUT_TWIN = (
     "the whole model could not be run on device meta: its costs are missing, and a shape without a local "
     "shape is that of this process"
 )
+_WITHOUT_PEAKS = (
+    "the peak memory of the whole is missing: device meta, where it runs, has no kernels for fused attention"
+)
 
 
 class SpreadModel(NamedTuple):
     """How a model is spread, its twin on device meta if it has one, and notes on what could not be found.
 
-    `costs` are those of the calls of the twin, by the calls that they stand for.
+    `costs` are those of the calls of the twin, by the calls that they stand for. `has_peaks` tells whether
+    the twin takes as much memory as the model would: device meta has no kernels for fused attention, so there
+    the twin makes a tensor of all attention weights.
     """
 
     layout: Layout
     twin: Module | None
     costs: dict[Span, Cost]
     notes: tuple[str, ...]
+    has_peaks: bool
 
     def measured(self, span: Span, measures: Measures) -> tuple[int | None, tuple[str, ...], int | None]:
         """Return the MACs, kernels of unknown cost and peak memory of a call as a whole, where known."""
         cost = self.costs.get(span)
         if cost is None or span.twin is None:
             return None, (), None
-        peak = span.twin.peak_bytes if measures.memory else None
+        peak = span.twin.peak_bytes if measures.memory and self.has_peaks else None
         return (cost.macs, cost.unknown, peak) if measures.macs else (None, (), peak)
 
     def measured_op(self, operation: Operation, op: OpCall, measures: Measures) -> OpCall:
@@ -57,34 +63,46 @@ class SpreadModel(NamedTuple):
 
 
 def understand_spread(
-    recorder: SpanRecorder, architecture: Architecture | None, *, needs_twin: bool, may_run: bool
+    recorder: SpanRecorder,
+    architecture: Architecture | None,
+    whole: Module | None,
+    *,
+    needs_twin: bool,
+    may_run: bool,
 ) -> SpreadModel | None:
     """Give the recorded tensors their whole shapes, and the calls their twins; None for an unspread model.
 
-    `needs_twin` asks for a twin also where the model alone tells what the whole is; a twin is made and run
-    only if `may_run`.
+    `whole` is a copy of the model on device meta from before it was spread, if there is one. `needs_twin`
+    asks for a twin also where the model alone tells what the whole is; a twin is made and run only if
+    `may_run`.
     """
     layout, parameters = recorder.layout, recorder.parameters
     if layout is None or parameters is None:
         return None
     needs_twin = may_run and (needs_twin or bool(layout.work_dims))
-    twin = whole_twin(recorder.module, parameters.whole, architecture) if needs_twin else None
+    twin = whole_twin(recorder.module, parameters.whole, architecture, whole) if needs_twin else None
     mesh, roots = layout.mesh, {root.span: root for root in recorder.root_calls}
     dims = MeshDims({name: mesh.dims[name] for name in layout.work_dims}, mesh.coordinate)
     operations, is_known = recorder.operations_by_call(), True
     costs: dict[Span, Cost] = {}
     for root, spans in _passes(recorder.spans).items():
-        whole = run_whole(twin, roots[root], recorder.measures) if twin and root in roots else None
-        is_known &= whole is not None
-        pair(Pass(spans, operations), whole, dims)
-        if whole is not None and not root.failed:
-            of_twins = costs_with_children(whole.spans)
+        of_part = Pass(spans, operations)
+        of_whole = run_whole(twin.module, roots[root], recorder.measures) if twin and root in roots else None
+        if twin and of_whole is not None and twin.is_of_spread and not may_be_whole(of_part, of_whole, dims):
+            of_whole = twin = None
+        is_known &= of_whole is not None
+        pair(of_part, of_whole, dims)
+        if of_whole is not None and not root.failed:
+            of_twins = costs_with_children(of_whole.spans)
             costs |= {span: of_twins[span.twin.index] for span in spans if span.twin is not None}
     notes = [_WITHOUT_TWIN] * bool(layout.work_dims and not is_known)
+    has_peaks = recorder.costs is None or not recorder.costs.has_run_fused_attention
+    if costs and recorder.measures.memory and layout.work_dims and not has_peaks:
+        notes.append(_WITHOUT_PEAKS)
     outside = recorder.charges.messages_outside
     if outside:
         notes.append(f"{outside:,} more messages between processes were sent outside of any call")
-    return SpreadModel(layout, twin, costs, tuple(notes))
+    return SpreadModel(layout, twin.module if twin else None, costs, tuple(notes), has_peaks)
 
 
 def _passes(spans: Iterable[Span]) -> dict[Span, list[Span]]:

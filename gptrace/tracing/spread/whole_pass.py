@@ -18,6 +18,7 @@ from gptrace.tracing.parameters import named_modules_with_aliases
 from gptrace.tracing.recorder import SpanRecorder
 from gptrace.tracing.span import Occurrence, Span, numbered_calls
 from gptrace.tracing.spread.root_call import RootCall
+from gptrace.tracing.spread.views import VIEWS, keeps_its_part
 from gptrace.tracing.tensors import TensorInfo
 
 Module = torch.nn.Module
@@ -89,6 +90,14 @@ class MeshDims(NamedTuple):
         ]
         return fitting[0] if len(fitting) == 1 else None
 
+    def start(self, size: int, names: Sequence[str]) -> int:
+        """Return the index of the first element of the part of an axis that these dimensions split."""
+        first = 0
+        for name in names:
+            first += -(-size // self.sizes[name]) * self.coordinate[name]
+            size = self._part(size, [name])
+        return first
+
     def _part(self, size: int, names: Sequence[str]) -> int:
         for name in names:
             chunk = -(-size // self.sizes[name])
@@ -114,6 +123,26 @@ def pair(real: Pass, whole: Pass | None, dims: MeshDims) -> None:
             operation.inputs = _whole_infos(operation.inputs, other.inputs if other else None, dims)
             operation.outputs = _whole_infos(operation.outputs, other.outputs if other else None, dims)
             operation.twin = other
+
+
+def may_be_whole(part: Pass, whole: Pass, dims: MeshDims) -> bool:
+    """Tell whether a pass that a copy of a spread model has made can be that of the whole model.
+
+    It is not if a view of a part is not a part of the view; see `views`.
+    """
+    twins = {call: span for span, call in numbered_calls(whole.spans)}
+    for span, call in numbered_calls(part.spans):
+        operations = part.operations.get(span, ())
+        of_twin = _by_occurrence(whole, twins.get(call), call)
+        for operation, at in zip(operations, numbered_operations(operations, call), strict=True):
+            twin = of_twin.get(at)
+            if twin is None or operation.name not in VIEWS:
+                continue
+            before = _whole_infos(operation.inputs, twin.inputs, dims)
+            after = _whole_infos(operation.outputs, twin.outputs, dims)
+            if before and after and not keeps_its_part(before[0], after[0], dims.start):
+                return False
+    return True
 
 
 def _by_occurrence(whole: Pass | None, twin: Span | None, call: Occurrence) -> dict[Occurrence, Operation]:

@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 SHARDING: dict[str, str] = {
+    # the record
+    "torch does not know how the plan spread this model, which has no DTensor and is under no FSDP2 or DDP: "
+    "shapes, parameters and costs are those of this rank alone, and messages are not counted": (
+        "torch 不知道方案怎样切分了这个模型（没有 DTensor，也不在 FSDP2 或 DDP 之下）："
+        "形状、参数和开销只是本 rank 的，通信没有统计"
+    ),
     # the mesh
     "mesh is of type {}": "mesh 的类型是 {}",
     "give a text like 'fsdp=128,tp=8', or a dict": "请给出 'fsdp=128,tp=8' 这样的文字，或者字典",

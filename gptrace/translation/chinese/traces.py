@@ -77,6 +77,8 @@ TRACES: dict[str, str] = {
     "shape is that of this process": (
         "无法在 meta 设备上运行整个模型：缺少整个模型的开销；没有标出本地形状的，就是本进程的形状"
     ),
+    "the peak memory of the whole is missing: device meta, where it runs, has no kernels for fused "
+    "attention": ("没有整体的内存峰值：整体在 meta 设备上运行，那里没有融合注意力的内核"),
     "the model itself": "模型本身",
     "compiled modules run uncompiled while they are traced: {}": "跟踪期间，编译过的模块按未编译的运行：{!t}",
     "no tensor": "无张量",
