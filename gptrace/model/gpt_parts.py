@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from gptrace.model.fused_attention import fused_attention
 from gptrace.model.gpt import GPTModel, MultiHeadAttention, TransformerBlock, attend
@@ -31,14 +31,18 @@ def has_standard_attention(model: GPTModel) -> bool:
     )
 
 
-def hidden_states(model: GPTModel, in_idx: Tensor, *, first_position: int = 0) -> Tensor:
+def hidden_states(
+    model: GPTModel, in_idx: Tensor, *, first_position: int = 0,
+    run_blocks: Callable[[Tensor], Tensor] | None = None,
+) -> Tensor:  # fmt: skip
     """Token ids (B, T) → the input (B, T, D) of the output head: GPTModel.forward without its last step.
 
     B batch, T tokens, D emb_dim. `first_position` is that of the first id: the number of cached tokens. A
-    caller that needs few logits applies `model.out_head` to those rows alone.
+    caller that needs few logits applies `model.out_head` to those rows alone. `run_blocks` runs in place of
+    `model.trf_blocks`.
     """
     last = first_position + in_idx.shape[1]
     positions = torch.arange(first_position, last, device=in_idx.device)  # (T,)
     x = model.drop_emb(model.tok_emb(in_idx) + model.pos_emb(positions))  # (B, T, D)
-    normalised: Tensor = model.final_norm(model.trf_blocks(x))  # (B, T, D)
+    normalised: Tensor = model.final_norm((run_blocks or model.trf_blocks)(x))  # (B, T, D)
     return normalised

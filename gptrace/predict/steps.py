@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -17,6 +17,7 @@ from gptrace.model.gpt_parts import has_standard_attention, hidden_states
 from gptrace.model.hugging_face import is_hugging_face
 from gptrace.model.interrupts import interrupts_allowed
 from gptrace.model.offloading import has_device_hooks
+from gptrace.model.plain_blocks import plain_blocks
 from gptrace.model.quiet_torch import torch
 from gptrace.predict.candidates import allowed_rounding, as_float64
 from gptrace.predict.forward import (
@@ -125,17 +126,20 @@ class GPTSteps(Steps):
         self.manages_cache = has_standard_attention(self._model)
         longest = min(capacity, context_length)
         check_room(loaded, 1, longest, rows=longest if every_position else 1)
+        self._run_blocks: Callable[[Tensor], Tensor] | None = None
         if use_cache:
             add_caches(self._model, longest)
+            self._run_blocks = plain_blocks(self._model)
 
     def _run(self, batch: Tensor) -> Tensor:
         if self._every_position:
             return super()._run(batch)
-        hidden = hidden_states(self._model, batch, first_position=self.cached)
+        hidden = hidden_states(self._model, batch, first_position=self.cached, run_blocks=self._run_blocks)
         return cast(Tensor, self._model.out_head(hidden[0, -1]))
 
     def _clear_cache(self) -> None:
         super()._clear_cache()
+        self._run_blocks = None
         remove_caches(self._model)
 
     def architecture(self, ids: Sequence[int]) -> Architecture | None:

@@ -1,0 +1,140 @@
+"""The blocks of a GPTModel as plain functions of their weights, which a step of one token runs faster.
+
+Such a step does little arithmetic for each call of a module, so the calls themselves take a noticeable share
+of its time. Nothing is copied: the functions read the parameters of the model.
+Shapes: B batch, T new tokens, S all tokens so far, D emb_dim, H heads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from gptrace.model.gpt import (
+    ACTIVATIONS,
+    Attend,
+    FeedForward,
+    GPTModel,
+    LayerNorm,
+    MultiHeadAttention,
+    TransformerBlock,
+)
+from gptrace.model.quiet_torch import torch
+
+Tensor = torch.Tensor
+nn = torch.nn
+linear = nn.functional.linear
+layer_norm = nn.functional.layer_norm
+Norm = tuple[torch.Size, Tensor, Tensor | None, float]  # the arguments of layer_norm after the first
+Weights = tuple[Tensor, Tensor | None]  # those of linear: weight and bias
+
+
+# All classes in a block, and the method of each that PlainBlock.run takes the place of.
+_PARTS: tuple[Any, ...] = (
+    TransformerBlock, MultiHeadAttention, FeedForward, LayerNorm, *ACTIVATIONS.values(),
+    nn.Linear, nn.Dropout, nn.Sequential,
+)  # fmt: skip
+_FORWARDS = {part: part.forward for part in _PARTS}
+
+
+class PlainBlock(NamedTuple):
+    """One TransformerBlock in evaluation mode."""
+
+    norm1: Norm
+    query: Weights
+    key: Weights
+    value: Weights
+    head_dim: int
+    attend: Attend  # that of the block: with its cache, where it has one
+    dropout: nn.Dropout
+    projection: Weights
+    norm2: Norm
+    widening: Weights
+    activation: Callable[[Tensor], Tensor]
+    narrowing: Weights
+
+    def run(self, x: Tensor) -> Tensor:
+        """(B, T, D) → (B, T, D), by the operations of TransformerBlock.forward."""
+        B, T, D = x.shape
+        heads = (B, T, -1, self.head_dim)
+        normed = layer_norm(x, *self.norm1)  # (B, T, D)
+        queries = linear(normed, *self.query).view(heads).transpose(1, 2)  # (B, H, T, D/H)
+        keys = linear(normed, *self.key).view(heads).transpose(1, 2)  # (B, H, T, D/H)
+        values = linear(normed, *self.value).view(heads).transpose(1, 2)  # (B, H, T, D/H)
+        context = self.attend(queries, keys, values, self.dropout)  # (B, H, T, D/H)
+        x = x + linear(context.transpose(1, 2).reshape(B, T, D), *self.projection)  # (B, T, D)
+        hidden = self.activation(linear(layer_norm(x, *self.norm2), *self.widening))  # (B, T, 4·D)
+        return x + linear(hidden, *self.narrowing)  # (B, T, D)
+
+
+def plain_blocks(model: GPTModel) -> Callable[[Tensor], Tensor] | None:
+    """Return a function that computes `model.trf_blocks`, (B, T, D) → (B, T, D); None where it might differ.
+
+    `model` is in evaluation mode. The function is right for blocks that are as gpt.py makes them: no part of
+    another type, no hook, no changed method. It keeps the tensors that are parameters now: it sees a change
+    in place, and not a parameter put in place of another.
+
+    >>> model = GPTModel({"emb_dim": 48, "n_heads": 4, "n_layers": 2, "vocab_size": 100}).eval()
+    >>> x = torch.ones(1, 3, 48)
+    >>> torch.allclose(plain_blocks(model)(x), model.trf_blocks(x), atol=1e-5)
+    True
+    """
+    if not _has_plain_blocks(model):
+        return None
+    blocks = [_plain_block(block) for block in model.trf_blocks]
+
+    def run(x: Tensor) -> Tensor:
+        for block in blocks:
+            x = block.run(x)
+        return x
+
+    return run
+
+
+def _has_plain_blocks(model: GPTModel) -> bool:
+    blocks = model.trf_blocks
+    if type(blocks) is not nn.Sequential:
+        return False
+    if nn.modules.module._has_any_global_hook():  # type: ignore[no-untyped-call]
+        return False
+    return all(map(_is_plain, blocks.modules())) and all(map(_has_own_parts, blocks))
+
+
+def _is_plain(module: nn.Module) -> bool:
+    """Tell whether a call of a module runs the `forward` that its class had at first, and nothing else."""
+    # Private attributes, since torch has no public way to read hooks. Its own hooks count too.
+    has_hooks = bool(module._forward_hooks or module._forward_pre_hooks)
+    has_own_methods = not vars(module).keys().isdisjoint(("forward", "split_heads"))
+    return not (has_hooks or has_own_methods) and _FORWARDS.get(type(module)) is type(module).forward
+
+
+def _has_own_parts(block: Any) -> bool:
+    """Tell whether a block is a TransformerBlock whose parts have the types that gpt.py gives them."""
+    if type(block) is not TransformerBlock or type(block.att) is not MultiHeadAttention:
+        return False
+    att, ff = block.att, block.ff
+    if type(ff) is not FeedForward or type(ff.layers) is not nn.Sequential or len(ff.layers) != 3:
+        return False
+    widening, activation, narrowing = ff.layers
+    linears = (att.W_query, att.W_key, att.W_value, att.out_proj, widening, narrowing)
+    return (
+        all(type(part) is nn.Linear for part in linears)
+        and all(type(part) is LayerNorm for part in (block.norm1, block.norm2))
+        and all(type(part) is nn.Dropout for part in (att.dropout, block.drop_shortcut))
+        and type(activation) in ACTIVATIONS.values()
+    )
+
+
+def _plain_block(block: Any) -> PlainBlock:
+    def norm(part: LayerNorm) -> Norm:
+        return part.scale.shape, part.scale, part.shift, part.eps
+
+    def weights(part: nn.Linear) -> Weights:
+        return part.weight, part.bias
+
+    att, (widening, activation, narrowing) = block.att, block.ff.layers
+    return PlainBlock(
+        norm(block.norm1), weights(att.W_query), weights(att.W_key), weights(att.W_value), att.head_dim,
+        att.attend, att.dropout, weights(att.out_proj),
+        norm(block.norm2), weights(widening), activation.forward, weights(narrowing),
+    )  # fmt: skip
