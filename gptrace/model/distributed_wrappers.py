@@ -25,10 +25,15 @@ def own_class(kind: type) -> type:
     return own[0] if len(own) == 1 and first.__module__.startswith(_OF_TORCH) else kind
 
 
+def is_exported(kind: type) -> bool:
+    """Tell whether modules of a class are what `torch.export` makes, each from a module of another class."""
+    return kind.__module__ == _EXPORTED and hasattr(kind, "type_name")
+
+
 def class_name(module: Module) -> str:
-    """Return the name of the user's class of a module; `torch.export` runs each as a class of its own."""
+    """Return the name of the user's class of a module, also of one that `torch.export` has made."""
     kind = type(module)
-    if kind.__module__ == _EXPORTED and hasattr(kind, "type_name"):
+    if is_exported(kind):
         return str(module.type_name() or kind.__name__).rpartition(".")[2]  # type: ignore[operator]
     return own_class(kind).__name__
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from gptrace.model.distributed_wrappers import class_name
+from gptrace.model.distributed_wrappers import class_name, is_exported
 from gptrace.model.quiet_torch import torch
 from gptrace.record import Statistics, Traffic
 from gptrace.tracing.tensors import TensorInfo
@@ -114,11 +114,11 @@ class Span(msgspec.Struct, eq=False):
 
 
 def set_sites(spans: Iterable[Span]) -> None:
-    """Set the class names and the sites of calls; each class is looked at once."""
+    """Set the class names and the sites of calls; each class is looked at once, if it has one name."""
     names: dict[type, tuple[str, str]] = {}
     for span in spans:
         kind = type(span.module)
-        if kind not in names:
+        if kind not in names or is_exported(kind):
             name = class_name(span.module)
             # A copy of a traced module is of another class than that module.
             names[kind] = name, "ScriptModule" if issubclass(kind, torch.jit.ScriptModule) else name
