@@ -18,11 +18,11 @@ from gptrace.model.interrupts import interrupts_allowed
 from gptrace.model.meta_device import meta_copy, without_hooks
 from gptrace.model.quiet_torch import torch
 from gptrace.model.selection import ModelSelection
-from gptrace.sharding.measured_group import BACKENDS, measured_group, on_every_rank
+from gptrace.sharding.measured_group import BACKENDS, measured_group, on_every_rank, wait_for_every_rank
 from gptrace.sharding.plans import shard
 from gptrace.sharding.request import SpreadRequest
 from gptrace.sharding.simulated_group import BACKEND, SimulatedTensors, simulated_group
-from gptrace.sharding.torch_distributed import DTensor, FSDPModule, distributed
+from gptrace.sharding.torch_distributed import DTensor, FSDPModule
 
 Module = torch.nn.Module
 Tensor = torch.Tensor
@@ -121,7 +121,7 @@ def _measured(source: Source, request: SpreadRequest, name: str | None) -> Itera
         module, plan = shard(loaded.module, request, device.type)
         facts = {"request": request, "backend": BACKENDS[device.type], "plan": plan, "tensors": None}
         yield _spread(loaded, module.eval(), name, facts)
-        distributed.barrier()  # no rank leaves while another still asks it for something
+        wait_for_every_rank()  # no rank leaves while another still asks it for something
 
 
 def _own_device(source: Source) -> torch.device:
