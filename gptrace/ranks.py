@@ -1,4 +1,4 @@
-"""This process among those that torchrun or a like launcher started: WORLD_SIZE and RANK."""
+"""This process among those that torchrun or a similar launcher started: WORLD_SIZE and RANK."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 
 
 def is_launched() -> bool:
-    """Tell whether a launcher started this process, be it alone."""
+    """Tell whether a launcher started this process, even as the only one."""
     return _number("WORLD_SIZE", 0) > 0
 
 

@@ -62,7 +62,7 @@ class Session(PredictingSession):
         mesh         a mesh of processes that the model is spread over, as in "fsdp=128,tp=8": one rank of it
                      is simulated, without values; under torchrun, each process is a rank and is measured
         rank         of the mesh, the one that is simulated (default: 0)
-        parallel     what shards the model: a function (model, mesh) that returns it, or its name, as in
+        parallel     the plan that shards it: a function (model, mesh) that returns it, or its name, as in
                      "plan.py:parallelize" (default: a plan for GPTModel, and that of transformers)
 
         Returns a Trace. When the model fails on the way, the error's `trace` holds the calls up to there.

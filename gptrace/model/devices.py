@@ -13,7 +13,7 @@ from gptrace.model.quiet_torch import torch
 from gptrace.wording import enumerated
 
 Tensor = torch.Tensor
-# Backends that may be there beside the one that torch calls the accelerator of the machine.
+# Backends that a machine may have beside the one that torch calls its accelerator.
 _KINDS = ("cuda", "xpu", "mps")
 
 
@@ -34,12 +34,12 @@ def find_device(name: str) -> torch.device:
         raise DeviceError(f"{name!r} is not a device", _which_are_here()) from None
     if (device.index or 0) >= device_counts(device.type).get(device.type, 0):
         raise DeviceError(f"this machine has no device {name!r}", _which_are_here())
-    # There is one CPU and one meta device, and tensors do not tell their number.
+    # There is one CPU and one meta device; the devices of their tensors have no index.
     return torch.device(device.type) if device.type in ("cpu", "meta") else device
 
 
 def device_counts(*kinds: str) -> dict[str, int]:
-    """Return how many devices torch can use here, by type, the CPU first; any of `kinds` are asked for, too.
+    """Return how many devices torch can use here, by type, the CPU first; `kinds` are further types.
 
     >>> next(iter(device_counts().items()))
     ('cpu', 1)
@@ -63,12 +63,12 @@ def _which_are_here() -> str:
 
 
 def computes_float64(device: torch.device) -> bool:
-    """Tell whether a device surely computes in float64: Apple's GPUs do not, nor do some others."""
+    """Tell whether a device is known to compute in float64; Apple's GPUs and some others do not."""
     return device.type in ("cpu", "cuda", "meta")
 
 
 def free_bytes(device: torch.device) -> int | None:
-    """Return how many bytes a device has free for this process; None where nothing tells."""
+    """Return how many bytes a device has free for this process; None where torch cannot tell."""
     if device.type == "cpu":
         return available_bytes()
     tell: Any = getattr(torch.get_device_module(device), "mem_get_info", None)

@@ -14,9 +14,9 @@ from gptrace.model.quiet_torch import torch
 from gptrace.model.selection import AUTO, ModelSelection
 from gptrace.record import ProductRates
 
-# A pass is not only matrix products, and rounding has its price, so a small gain is none.
+# A forward pass is more than matrix products, and rounding has its price: a small gain is not worth it.
 _WORTHWHILE = 1.5
-_SECONDS = 0.01  # for each of the two
+_SECONDS = 0.01  # for each of the two dtypes
 # Rows, inner size and columns: milliseconds of work, in tensors that do not stay in the fastest cache.
 _SHAPE = {"cpu": (256, 768, 768)}
 _SHAPE_ELSEWHERE = (4096, 4096, 4096)
@@ -79,7 +79,7 @@ def measured_rates(device: torch.device) -> ProductRates:
 
 
 def _seconds(x: torch.Tensor, weight: torch.Tensor) -> float:
-    """Return the seconds of one product. That of an accelerator must be waited for."""
+    """Return the seconds of one product; an accelerator must be waited for."""
     start = time.perf_counter()
     torch.nn.functional.linear(x, weight)
     if x.device.type != "cpu":

@@ -1,4 +1,4 @@
-"""Where transformers puts a model that no device has room for: with accelerate, on all that there are.
+"""The placement of a model that does not fit on one device: transformers spreads it with accelerate.
 
 `--device auto` fills the accelerators first, then memory, and leaves the rest on the disk.
 """
@@ -16,7 +16,7 @@ from gptrace.model.devices import free_bytes
 from gptrace.model.free_memory import memory_needed
 from gptrace.model.quiet_torch import torch
 
-# Of the free memory, the part that weights may take: activations and copies need some, too.
+# The fraction of the free memory that weights may take: activations and copies need some, too.
 _FOR_WEIGHTS = 0.9
 
 

@@ -123,7 +123,7 @@ def without_device_hooks_memo(module: Module) -> dict[int, Any]:
 
 
 def without_device_hooks(copied: Module) -> Module:
-    """Undo in a copy what accelerate has done to the calls of the original, and return it."""
+    """Remove from a copy the hooks that accelerate has put around the calls of the original; return it."""
     for part in copied.modules():
         attributes = vars(part)
         if _HOOK not in attributes:
@@ -132,7 +132,7 @@ def without_device_hooks(copied: Module) -> Module:
         attributes.pop("forward", None)
         before = attributes.pop("_old_forward", None)
         if before is not None and getattr(before, "__func__", None) is not type(part).forward:
-            attributes["forward"] = before  # an own one of this instance
+            attributes["forward"] = before  # the instance has one of its own
         for name in _MOVING_METHODS:  # these move the original
             if hasattr(attributes.get(name), "__wrapped__"):
                 del attributes[name]

@@ -1,4 +1,4 @@
-"""The Ray cluster of a run: one that is started here, or the one at RAY_ADDRESS; and whether workers fit."""
+"""The Ray cluster of a run, started here or at RAY_ADDRESS, and a check that the workers fit into it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from gptrace.wording import one_line
 # Processors beside those of the workers: to read and write, and for the actor that leaves out what is done.
 # Without them, Ray waits for ever.
 _OTHERS = 2
-# Bytes for what is between reading and writing, which is a few chunks for each worker.
+# Bytes for the chunks between reading and writing: a few for each worker.
 _OBJECT_STORE = 1 << 30
 
 

@@ -18,7 +18,7 @@ from gptrace.text.lines import LINE_LIMIT
 from gptrace.wording import one_line
 
 _ROWS_READ = 1024
-# A row is found by reading its row group up to there. So a group has few steps.
+# A row is found by reading its row group up to the row, so few pieces may begin within a group.
 _STEPS_IN_GROUP = 64
 
 
@@ -31,7 +31,7 @@ class RowsFile:
 
     @property
     def step(self) -> int:
-        """The number of rows that are not worth being read apart."""
+        """The least number of rows in a piece, so that a read is worth its cost."""
         facts = self._open().metadata
         sizes = [facts.row_group(index).num_rows for index in range(facts.num_row_groups)]
         return max(STEP, max(sizes, default=0) // _STEPS_IN_GROUP)
@@ -39,7 +39,7 @@ class RowsFile:
     def lines(
         self, first: int = 1, offset: int = 0, columns: list[str] | None = None
     ) -> Iterator[tuple[FileLine, int]]:
-        """Yield each row from row `first` on as a line, and about where it ends, in bytes before compression.
+        """Yield each row from row `first` on as a line, and its approximate end, in bytes before compression.
 
         `columns` are those to read; None for all.
         """

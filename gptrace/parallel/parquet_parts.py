@@ -48,7 +48,7 @@ class KeptColumns:
         for column in schema:
             kind = _type_in_json(column.type)
             if kind is not None and pyarrow.types.is_integer(kind) and kind.bit_width == 64:
-                self._large.add(column.name)  # for all that is known
+                self._large.add(column.name)  # it may have such numbers
             self._merge(column.name, kind)
 
     def types(self) -> dict[str, pyarrow.DataType | None]:

@@ -79,7 +79,7 @@ class PromptFile(Protocol):
 
     @property
     def step(self) -> int:
-        """The number of lines that are not worth being read apart."""
+        """The least number of lines in a piece, so that a read is worth its cost."""
 
     def place(self, number: int) -> str:
         """Return the place of a line in messages."""
@@ -108,7 +108,7 @@ class LinesFile:
 
     @property
     def step(self) -> int:
-        """The number of lines that are not worth being read apart."""
+        """The least number of lines in a piece, so that a read is worth its cost."""
         return STEP
 
     def place(self, number: int) -> str:
@@ -173,8 +173,8 @@ def _no_file(pattern: str, *, folders: list[str]) -> InputError:
         inside = shlex.quote(os.path.join(pattern, "*.jsonl"))
         return InputError(f"--from {pattern}: it is a folder", f"write --from {inside}")
     if folders:
-        problem = f"--from {pattern}: it matches folders alone, or results of this run"
-        return InputError(problem, "name files")
+        problem = f"--from {pattern}: it matches only folders or results of this run"
+        return InputError(problem, "name files of prompts")
     return InputError(f"--from {pattern}: no file has such a name", _PATTERN_HINT)
 
 

@@ -34,7 +34,7 @@ _CHECKPOINTS = ".done"
 # Bytes that Ray reserves for the actor that leaves out what is done, beside those of the ids. Its default, 1
 # GiB, is more than a small machine has, and then Ray waits for ever.
 _FILTER_MEMORY = 64 << 20
-# How often lines are run whose worker dies. Ray runs them for ever.
+# How often lines are run whose worker dies. Ray alone would run them again for ever.
 _ATTEMPTS = 4
 _SECONDS_BETWEEN_REPORTS = 0.5
 
@@ -115,7 +115,7 @@ class _PartsSink(BlockBasedFileDatasink):  # type: ignore[misc]
         if not self._run.owns_folder:  # the part would be one too many; it counts only after this returns
             name = self.filename_provider.get_filename_for_task(ctx.kwargs["write_uuid"], ctx.task_idx)
             (self._run.folder / name).unlink()
-            raise RunError(f"another run has taken over {self._run.folder}", "let that one end")
+            raise RunError(f"another run has taken over {self._run.folder}", "wait for it to end")
 
     def write_block_to_file(self, block: BlockAccessor, file: Any) -> None:
         self._run.parts.write(block.to_arrow()["result"].to_pylist(), file)
@@ -169,12 +169,12 @@ def run_on_ray(run: FileRun, survey: Survey, show: Show | None = None) -> None:
 
 @contextmanager
 def _quiet_ray(run: FileRun) -> Iterator[None]:
-    """Set up Ray Data: it resumes by id, and says nothing by itself."""
+    """Set up Ray Data: it resumes by id, and prints nothing by itself."""
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)
     warnings.filterwarnings("ignore", module="ray")
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
-    # A chunk of a large model takes as long as it takes.
+    # There is no limit to the time of a chunk: the model may be large.
     context.execution_no_progress_timeout_s = -1
     context.checkpoint_config = CheckpointConfig(
         id_column="id", checkpoint_path=str(run.folder / _CHECKPOINTS), delete_checkpoint_on_success=False
@@ -196,7 +196,7 @@ def _reports(run: FileRun, survey: Survey, show: Show | None) -> Iterator[Any]:
     has_ended = threading.Event()
 
     def report() -> None:
-        with suppress(ray.exceptions.RayError):  # the run itself tells of it
+        with suppress(ray.exceptions.RayError):  # the run itself raises it
             while not has_ended.wait(_SECONDS_BETWEEN_REPORTS):
                 done = ray.get(progress.sums.remote())
                 show(done.prompts, done.failed, max(done.prompts, survey.prompts - before))

@@ -1,4 +1,4 @@
-"""A look at all prompts before any is run: how many there are, that ids differ, how workers share them."""
+"""A survey of all prompts before any is run: their number, a check that ids differ, shares for workers."""
 
 from __future__ import annotations
 

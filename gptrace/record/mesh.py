@@ -1,4 +1,4 @@
-"""A model that is spread over devices: the mesh, what one rank of it holds, and what travels."""
+"""A model that is spread over devices: the mesh, the part of one rank, and the messages."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ Coordinate = Annotated[
     dict[str, Count], about("place of the rank in the mesh: its number along each dimension")
 ]
 
-# How often a ring of n ranks sends the bytes of a message from each of them. These are the factors by which
-# nccl-tests computes the bandwidth of a bus.
+# The bytes that each of n ranks sends along a ring, as a multiple of the bytes of the message. nccl-tests
+# computes the bandwidth of a bus with the same factors.
 _RING_FACTORS = {
     "all_reduce": lambda n: 2 * (n - 1) / n,
     "all_gather": lambda n: (n - 1) / n,

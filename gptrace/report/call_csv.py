@@ -65,7 +65,7 @@ def _local_shapes(specs: Sequence[TensorSpec]) -> str:
     return " ".join(bracketed(spec.local_shape or spec.shape) for spec in specs)
 
 
-# What this rank of a spread model holds and does: the column of the view, the key in the CSV, the raw value.
+# The part of this rank of a spread model: the column of the view, the key in the CSV, the raw value.
 _OF_THIS_RANK: tuple[tuple[str, str, Callable[[ModuleCall, Here], object]], ...] = (
     ("here", "input_shape_here", lambda call, _: _local_shapes(call.inputs)),
     ("here", "output_shape_here", lambda call, _: _local_shapes(call.outputs)),

@@ -227,7 +227,7 @@ def refuse_columns_of_spread(columns: Sequence[str], name: str) -> None:
     of_spread = [key for key in columns if key in COLUMNS and COLUMNS[key].of_spread]
     if of_spread and set(columns) != set(ALL_COLUMNS):  # "all" is all that there is
         hint = f"spread the model: gptrace run --mesh tp=2 --columns {','.join(columns)} -o FILE.json"
-        raise OptionError(f"{name} is of a model on one device, without {', '.join(of_spread)}", hint)
+        raise OptionError(f"{name} is of a model on one device, so it has no {', '.join(of_spread)}", hint)
 
 
 def measured_columns(trace: Trace) -> tuple[str, ...]:

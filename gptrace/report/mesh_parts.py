@@ -1,4 +1,4 @@
-"""What a report says of a model that is spread over devices: the mesh, this rank, and what travels."""
+"""The parts of a report on a model that is spread over devices: the mesh, this rank, and its messages."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from gptrace.translation import joined, words
 from gptrace.wording import readable_bytes
 
 _PLANS = {"built in": words("the built-in plan"), "transformers": words("the plan of transformers")}
-# What a rank may differ in, as the record calls it.
+# The facts in which a rank may differ, as the record calls them.
 _FACTS = {
     name: words(name) for name in ("versions", "calls", "outputs", "macs", "traffic", "predictions", "none")
 }
@@ -73,13 +73,14 @@ def in_one_unit(part: int, whole: int) -> tuple[str, str]:
 
 
 def mesh_parts(trace: Trace) -> list[Part]:
-    """Return what stands below the tree of calls: what travels, what this rank holds, the other ranks."""
+    """Return the parts below the tree of calls: the messages, the share of this rank, the other ranks."""
     mesh, here = trace.mesh, trace.totals.here
     if mesh is None:
         return []
     parts: list[Part] = []
     if here is not None:
-        parts += [_traffic_table(here)] if here.traffic else [Lines([line(words("nothing travels"))])]
+        nothing = Lines([line(words("no messages between ranks"))])
+        parts.append(_traffic_table(here) if here.traffic else nothing)
         parts.append(_rank_table(trace, here))
     if mesh.ranks:
         parts.append(_ranks_table(mesh))
@@ -107,7 +108,7 @@ def _traffic_table(here: Here) -> Table:
         )
         for group in by_kind(here.traffic)
     ]
-    ring = words("ring estimate: what each rank sends if the messages are passed along a ring")
+    ring = words("ring estimate: the bytes that each rank sends if messages are passed along a ring")
     title = words("Messages of this rank in one forward pass")
     return Table(TableData(columns, rows), title=title, lines=[line(ring, "quiet")])
 
@@ -200,7 +201,8 @@ def _differing(differences: Sequence[RankDifference]) -> list[Line]:
             what = words("{} of {}", what, visible(each.path))
         lines.append(
             line(
-                words("rank {} differs from rank 0: {} {}, there {}", each.rank, what, here, there), "failed"
+                words("rank {} differs from rank 0: {} {}, on rank 0 {}", each.rank, what, here, there),
+                "failed",
             )
         )
     rest = len(differences) - _DIFFERING_SHOWN
@@ -209,7 +211,7 @@ def _differing(differences: Sequence[RankDifference]) -> list[Line]:
 
 def _limits(mesh: Mesh) -> list[Line]:
     text = words(
-        "of a forward pass alone: no gradients, no optimizer, no overhead of an allocator, no overlap of "
-        "messages with work, no time"
+        "of a forward pass alone: no gradients, no optimizer state, no allocator overhead, no overlap of "
+        "messages with computation, no timing"
     )
     return [line(text, "quiet")]

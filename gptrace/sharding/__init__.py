@@ -1,1 +1,1 @@
-"""A model that is spread over a mesh of processes: which part each holds, simulated or measured."""
+"""A model that is sharded over a mesh of processes: one rank is simulated, or all are measured."""

@@ -12,7 +12,7 @@ from gptrace.record.mesh import Here, Mesh, RankDifference, RankFacts
 from gptrace.sharding.measured_group import everywhere, from_first_rank
 from gptrace.sharding.spread_model import SpreadModel
 
-# What a record says of a call or of the model, beyond its shard: by what it is about, and by call.
+# The facts that all ranks should share, by the kind of the fact, and then by the call.
 _Facts = Mapping[str, Mapping[str, str]]
 _NONE = "none"
 
@@ -40,7 +40,7 @@ def gathered(trace: Trace) -> Trace:
     mesh = trace.mesh
     assert mesh is not None
     own = RankFacts(mesh.rank, mesh.coordinate, trace.totals.here or Here())
-    # The facts of the first rank go to all, and their differences come back: these are few.
+    # The first rank sends its facts to all, and each returns only the differences, which are few.
     facts = _facts(trace)
     differing = tuple(_differences(mesh.rank, facts, from_first_rank(facts)))
     every: Iterable[tuple[RankFacts, tuple[RankDifference, ...]]] = everywhere((own, differing))
@@ -49,7 +49,7 @@ def gathered(trace: Trace) -> Trace:
 
 
 def _facts(trace: Trace) -> _Facts:
-    # From the innermost call outwards: what differs in a call differs in all calls around it.
+    # Innermost calls first: a difference in a call is also one in all calls around it.
     calls = sorted(trace.calls, key=lambda call: -call.depth)
     return {
         "versions": {"": ", ".join(f"{name} {version}" for name, version in trace.versions.items())},

@@ -18,8 +18,9 @@ from gptrace.sharding.torch_distributed import (
     parallelize_module,
 )
 
-# Of a block. A column-wise layer makes a part of its outputs on each rank, a row-wise one takes such a part
-# in and adds up over the ranks, so the pair needs one all-reduce. Attention between them sees whole heads.
+# The layers of a block. On each rank a column-wise layer makes a part of its outputs, and a row-wise layer
+# takes such a part as its input. The results are added up over the ranks, so the pair needs one all-reduce.
+# Attention, which lies between them, sees whole heads.
 _COLUMN_WISE = ("att.W_query", "att.W_key", "att.W_value", "ff.layers.0")
 _ROW_WISE = ("att.out_proj", "ff.layers.2")
 

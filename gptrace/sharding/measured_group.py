@@ -39,7 +39,9 @@ def measured_group(device_type: str) -> Iterator[None]:
         distributed.init_process_group(backend, timeout=_TIMEOUT)
     except ValueError as error:
         hint = "start the processes with torchrun, or unset WORLD_SIZE to simulate one rank"
-        raise OptionError(f"WORLD_SIZE is set, but the rest is not: {one_line(error)}", hint) from None
+        raise OptionError(
+            f"WORLD_SIZE is set, but other variables of a launcher are not: {one_line(error)}", hint
+        ) from None
     except RuntimeError as error:
         hint = "are all of them running, and does MASTER_ADDR name the machine of rank 0?"
         raise RunError(f"the processes do not find each other: {one_line(error)}", hint) from error
@@ -119,7 +121,7 @@ def _told(error: BaseException | None) -> tuple[str, str, int] | None:
 
 
 def everywhere(value: object) -> Sequence[Any]:
-    """Return the values that the ranks give, in their order; raise a RunError where one is gone."""
+    """Return the values that the ranks give, in their order; raise a RunError where one has ended."""
     values: list[Any] = [None] * distributed.get_world_size()
     with _explained():
         distributed.all_gather_object(values, value)
@@ -127,7 +129,7 @@ def everywhere(value: object) -> Sequence[Any]:
 
 
 def from_first_rank(value: Value) -> Value:
-    """Return the value that rank 0 gives; raise a RunError where a rank is gone."""
+    """Return the value that rank 0 gives; raise a RunError where a rank has ended."""
     values = [value]
     with _explained():
         distributed.broadcast_object_list(values, src=0)
@@ -145,5 +147,5 @@ def _explained() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        hint = "see what that process wrote; the ranks wait for each other for 10 minutes"
-        raise RunError(f"another rank is gone: {one_line(error)}", hint) from error
+        hint = "read the output of that process; the ranks wait for each other for 10 minutes"
+        raise RunError(f"another rank has ended: {one_line(error)}", hint) from error

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from gptrace.errors import OptionError
 from gptrace.wording import quoted_value
 
-# A few seconds and some 200 MiB for torch, in a simulation.
+# torch simulates a rank of so many in a few seconds and some 200 MiB.
 MOST_RANKS = 65_536
 _EXAMPLE = "write it like --mesh fsdp=128,tp=8, the outermost dimension first"
 _NAME = re.compile("[A-Za-z_][A-Za-z0-9_]*")
@@ -42,10 +42,12 @@ class MeshShape:
         elif isinstance(mesh, Mapping):
             pairs = [_checked(name, size) for name, size in mesh.items()]
         else:
-            raise _error(f"mesh is a {type(mesh).__name__}", "give a text like 'fsdp=128,tp=8', or a dict")
+            raise _error(
+                f"mesh is of type {type(mesh).__name__}", "give a text like 'fsdp=128,tp=8', or a dict"
+            )
         names = [name for name, _ in pairs]
         if not names:
-            raise _error("mesh has no dimension", _EXAMPLE)
+            raise _error("mesh has no dimensions", _EXAMPLE)
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice is not None:
             raise _error(f"mesh {quoted_value(mesh)} has the dimension {twice!r} twice", "drop one of them")
@@ -73,9 +75,9 @@ class MeshShape:
     def check_rank(self, rank: object) -> int:
         """Return the rank; raise an OptionError for one that the mesh does not have."""
         if type(rank) is not int or not 0 <= rank < self.size:
-            hint = f"pick one from 0 to {self.size - 1}"
-            problem = f"rank is {quoted_value(rank)}, but the mesh {self} has {self.size:,} ranks"
-            raise OptionError(problem, hint, option="rank")
+            option, hint = "rank", f"pick one from 0 to {self.size - 1}"
+            problem = f"{option} is {quoted_value(rank)}, but the mesh {self} has {self.size:,} ranks"
+            raise OptionError(problem, hint, option=option)
         return rank
 
 

@@ -1,4 +1,4 @@
-"""Which plan shards a model: the user's, gptrace's own, or the one that a model of transformers brings."""
+"""The plan that shards a model: the user's, gptrace's own, or that of a model of transformers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ KNOWN_DIMS = ("dp", "fsdp", "tp")
 
 
 def shard(module: Module, request: SpreadRequest, device_type: str) -> tuple[Module, str]:
-    """Shard a module in place; return it, and the plan in words.
+    """Shard a module in place; return it, and the name of the plan.
 
     Raises a ConfigError for a model without a plan, or a mesh that the plan does not know.
     """

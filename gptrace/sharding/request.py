@@ -1,4 +1,4 @@
-"""The mesh that is asked for, a rank of it, and the plan that shards the model. No torch here."""
+"""The requested mesh, a rank of it, and the plan that shards the model. Nothing here imports torch."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class SpreadRequest:
 
     @classmethod
     def of(cls, mesh: Mesh | None, rank: int | None, parallel: Parallel | None) -> SpreadRequest | None:
-        """Check the options; return None without a mesh. Raises an OptionError for what cannot be.
+        """Check the options; return None without a mesh. Raises an OptionError for those that cannot be met.
 
         Under torchrun the processes are the ranks of the mesh, so their number must be its size.
 
@@ -51,8 +51,9 @@ class SpreadRequest:
         if not ranks.is_launched():
             return cls(shape, shape.check_rank(0 if rank is None else rank), True, plan)
         if rank is not None:
-            problem = "rank is given, but torchrun gives each process its own"
-            raise OptionError(problem, "drop --rank, or run the command without torchrun", option="rank")
+            option = "rank"
+            problem = f"{option} is given, but torchrun gives each process its own"
+            raise OptionError(problem, "drop --rank, or run the command without torchrun", option=option)
         if shape.size != ranks.world_size():
             _refuse_size(shape, ranks.world_size())
         return cls(shape, ranks.rank(), False, plan)
@@ -75,7 +76,7 @@ def _plan(parallel: Parallel | None) -> ObjectReference | Callable[[Any, Any], A
         return parse_reference(parallel, "--parallel")
     if callable(parallel):
         return parallel
-    problem = f"parallel is a {type(parallel).__name__}, not a function"
+    problem = f"parallel is of type {type(parallel).__name__}, not a function"
     raise OptionError(problem, "give a function (model, mesh), or its name, as in plan.py:parallelize")
 
 

@@ -25,10 +25,10 @@ BACKEND = "fake"
 def simulated_group(rank: int, size: int) -> Iterator[None]:
     """Let this process be one of `size` ranks in the block, of which the others do not exist.
 
-    Raises a RunError where the process is in a real group already.
+    Raises a RunError where the process is already in a real group.
     """
     if distributed.is_initialized():
-        problem = "this process is in a process group already, so it cannot simulate a rank"
+        problem = "this process is already in a process group, so it cannot simulate a rank"
         raise RunError(problem, "simulate in a process of its own, or call destroy_process_group() first")
     distributed.init_process_group(BACKEND, rank=rank, world_size=size, store=FakeStore())
     try:
@@ -39,10 +39,10 @@ def simulated_group(rank: int, size: int) -> Iterator[None]:
 
 
 class SimulatedTensors:
-    """Tensors with a shape, a dtype and a device, which take no memory, and a mode in which torch makes such.
+    """Tensors with a shape, a dtype and a device, which take no memory, and a mode in which torch makes them.
 
-    Modules are sharded while they are on device meta, which is quick; but FSDP runs no parameters that are
-    there, and on device meta DTensor would not know the device of a process.
+    Modules are sharded on device meta, which is quick. They cannot run there: FSDP refuses parameters on
+    meta, and DTensor could not tell the device of a process.
     """
 
     def __init__(self) -> None:
@@ -83,7 +83,7 @@ class SimulatedTensors:
 
 
 def _tied_parameters(module: Module) -> list[list[tuple[Module, str]]]:
-    """Return the places of each parameter that has several."""
+    """Return the places of each parameter that has more than one."""
     places: defaultdict[int, list[tuple[Module, str]]] = defaultdict(list)
     for submodule in module.modules():
         for name, parameter in submodule._parameters.items():

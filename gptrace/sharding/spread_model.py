@@ -26,7 +26,7 @@ from gptrace.sharding.torch_distributed import DTensor, FSDPModule
 
 Module = torch.nn.Module
 Tensor = torch.Tensor
-# What a model is made from: the options that select it, or a module that is there.
+# The source of a model: the options that select it, or an existing module.
 Source = ModelSelection | Module
 
 
@@ -36,7 +36,7 @@ class SpreadModel(LoadedModel):
 
     request   the mesh, and the rank of this process
     backend   what carries the messages: "gloo", "nccl", or "fake" where they are simulated
-    plan      what sharded the module, in words
+    plan      the plan that sharded the module, in words
     tensors   those of a simulation, or None where it is measured
     """
 
@@ -64,10 +64,10 @@ class SpreadModel(LoadedModel):
         return ids if self.tensors is None else self.tensors.of(ids)
 
     def warm_up(self, batch: Tensor) -> None:
-        """Run a module under FSDP once, so that what FSDP does at the first time is not in the traced run.
+        """Run a module under FSDP once, so that the set-up of FSDP is not in the traced run.
 
-        It sets itself up then, and remembers that. What DTensor does at the first time, the trace leaves out.
-        An exception is left to the traced run.
+        The trace leaves out by itself what DTensor does in its first run. An exception is left to the traced
+        run.
         """
         under_fsdp = [module for module in self.module.modules() if isinstance(module, FSDPModule)]
         if not under_fsdp:
@@ -163,5 +163,5 @@ def _spread(loaded: LoadedModel, module: Module, name: str | None, facts: dict[s
 
 def _refuse_spread(module: Module) -> None:
     if any(isinstance(parameter, DTensor) for parameter in module.parameters()):
-        hint = "trace it with gptrace.watch(model), or give it as it was before"
-        raise ConfigError("the model is spread over a mesh already", hint)
+        hint = "trace it with gptrace.watch(model), or give the model before it was spread"
+        raise ConfigError("the model is already spread over a mesh", hint)

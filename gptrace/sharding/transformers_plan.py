@@ -1,4 +1,4 @@
-"""The plans that models of transformers bring along: `tp_plan` and `fsdp_plan`, applied by transformers."""
+"""The plans of the models of transformers: `tp_plan` and `fsdp_plan`, applied by transformers."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def shard_with_transformers(module: Module, mesh: DeviceMesh) -> Module:
 
         distribute = type(model).maybe_distribute_model
     except (ImportError, AttributeError):
-        problem = "this version of transformers shards no model that is built already"
+        problem = "this version of transformers cannot shard a model that is already built"
         hint = "pip install -U transformers, or give a plan of your own with --parallel plan.py:parallelize"
         raise ConfigError(problem, hint) from None
     tp, fsdp = sizes.get("tp", 1), sizes.get("fsdp", 1)
@@ -61,7 +61,7 @@ def _heads(module: Module) -> dict[str, int]:
 
 
 def _untie(module: Module) -> None:
-    """Give each place of a tied parameter one of its own, on the same data, as transformers expects it."""
+    """Give each place of a tied parameter its own parameter on the same data, as transformers expects."""
     known = set()
     for submodule in module.modules():
         for name, parameter in submodule.named_parameters(recurse=False):
@@ -72,13 +72,13 @@ def _untie(module: Module) -> None:
 
 
 class _Meshes:
-    """The mesh, as transformers asks for its parts."""
+    """The mesh, with the method by which transformers asks for a submesh."""
 
     def __init__(self, mesh: DeviceMesh) -> None:
         self._mesh = mesh
 
     def get_mesh(self, dims: str | Sequence[str]) -> DeviceMesh:
-        """Return the part with these dimensions, of those that there are."""
+        """Return the submesh with those of these dimensions that the mesh has."""
         names = (dims,) if isinstance(dims, str) else dims
         known = self._mesh.mesh_dim_names or ()
         ours = tuple(_NAMES[name] for name in names if _NAMES.get(name) in known)

@@ -23,7 +23,7 @@ _FORM = "a plan is a function (model, mesh) that returns the model"
 def shard_with_plan(
     model: Module, mesh: DeviceMesh, plan: ObjectReference | Callable[[Any, Any], Any], name: str
 ) -> Module:
-    """Return what the user's function makes of a model and a mesh.
+    """Return the module that the user's function makes of a model and a mesh.
 
     Raises a ConfigError for an object that is no such function, a ModelCodeError where its code raises.
     """

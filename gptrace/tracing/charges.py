@@ -1,4 +1,4 @@
-"""What kernels do is charged to the call that is open, and to the operation that runs."""
+"""MACs, memory and messages are charged to the open call and to the running operation."""
 
 from __future__ import annotations
 

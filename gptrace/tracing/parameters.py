@@ -151,7 +151,7 @@ def _facts(modules: Sequence[tuple[str, Module]]) -> _Facts | None:
 
 
 def identities(modules: Sequence[tuple[str, Module]]) -> Callable[[torch.Tensor], object]:
-    """Return a function that tells tensors of a model apart: what shares memory or a file is one tensor.
+    """Return a function that tells tensors of a model apart: those that share memory or a file are one.
 
     `modules` are all modules of the model, first the model itself.
     """

@@ -25,7 +25,7 @@ class StageCall(NamedTuple):
 
 
 def stage_call() -> StageCall | None:
-    """Return what the present call is to a pipeline; None where it is not the innermost work of a stage."""
+    """Return the role of this call in a pipeline; None where it is not the innermost work of a stage."""
     if _MODULE not in sys.modules:
         return None
     frame: FrameType | None = sys._getframe(1)

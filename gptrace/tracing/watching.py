@@ -134,5 +134,5 @@ def _assemble(
 
 def _of_stage(stage: StageCall) -> InferredAxisNames:
     at, count, _ = stage
-    reason = f"this is stage {at} of {count} of a pipeline, which cannot be built at other sizes alone"
+    reason = f"this is stage {at} of {count} of a pipeline, and a stage alone cannot be built at other sizes"
     return InferredAxisNames(None, f"no axis has a name: {reason}")

@@ -29,8 +29,8 @@ def test_a_stage_is_traced_as_it_runs_its_micro_batches() -> None:
         ]
         assert line["macs"] == 4 * macs
         assert line["notes"] == [
-            f"no axis has a name: this is stage {rank + 1} of 2 of a pipeline, which cannot be built at "
-            "other sizes alone"
+            f"no axis has a name: this is stage {rank + 1} of 2 of a pipeline, and a stage alone "
+            "cannot be built at other sizes"
         ]
 
 

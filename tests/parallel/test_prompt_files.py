@@ -144,8 +144,8 @@ def test_patterns_find_files_once_and_never_results(folder: Path) -> None:
         ("none*.jsonl", "no file has such a name", "quote the pattern"),
         ("b", "it is a folder", "write --from 'b/*.jsonl'"),
         ("b/x.jsonl", "it is a folder", "write --from 'b/x.jsonl/*.jsonl'"),
-        ("b/x*", "it matches folders alone, or results of this run", "name files"),
-        ("out/*.jsonl", "it matches folders alone, or results of this run", "name files"),
+        ("b/x*", "it matches only folders or results of this run", "name files of prompts"),
+        ("out/*.jsonl", "it matches only folders or results of this run", "name files of prompts"),
     ],
 )
 def test_a_pattern_without_files_is_an_error(folder: Path, pattern: str, message: str, hint: str) -> None:

@@ -282,7 +282,7 @@ def test_a_failure_has_the_whole_shapes_up_to_it(two: Traces) -> None:
 
 def test_without_a_twin_only_what_is_known_is_said(two: Traces) -> None:
     trace = two.rank("needs numbers")
-    assert any("could not be run on device meta" in note for note in trace.notes)
+    assert any("whole model could not be run on device meta" in note for note in trace.notes)
     up = call(trace, "up")
     assert (up.outputs[0].shape, up.outputs[0].local_shape, up.macs) == ((3, 6), None, None)
     assert trace.totals.macs is None

@@ -88,13 +88,13 @@ def test_the_footer_sums_up_what_travels(simulated: Trace) -> None:
     assert "ring estimate:" in rows["ring"]
     assert rows["fsdp"].split()[1:4] == ["all_gather", "2", "2"]
     assert "18.6 MiB" in rows["parameters"]
-    assert "no gradients, no optimizer, no overhead of an allocator" in rows["of"]
+    assert "no gradients, no optimizer state, no allocator overhead" in rows["of"]
 
 
 def test_ranks_that_hold_the_same_share_a_row_and_one_that_differs_has_a_line(measured: Trace) -> None:
     shown = render(measured, "table").partition("All ranks")[2]
     assert [row.split()[0] for row in shown.splitlines()[3:5]] == ["0", "1"]  # 25,129 and 25,128 rows
-    assert "rank 1 differs from rank 0: calls of trf_blocks.0 38, there 39" in shown
+    assert "rank 1 differs from rank 0: calls of trf_blocks.0 38, on rank 0 39" in shown
     assert measured.mesh is not None
     alike = replace(measured.mesh.ranks[0], rank=1)
     same = replace(measured, mesh=replace(measured.mesh, ranks=(measured.mesh.ranks[0], alike), differing=()))
@@ -144,10 +144,14 @@ def test_a_kept_trace_is_shown_again(simulated: Trace, whole: Trace, cli: Cli, t
     assert "all_reduce" in cli("show", str(spread_file), "--columns", "sent").out
     assert "Sent" not in cli("show", str(whole_file), "--columns", "all").out
     cli("show", str(whole_file), "--columns", "here,macs").is_error(
-        2, "is of a model on one device, without here", "gptrace run --mesh tp=2 --columns here,macs -o FILE"
+        2,
+        "is of a model on one device, so it has no here",
+        "gptrace run --mesh tp=2 --columns here,macs -o FILE",
     )
     cli("run", "Hello", "-m", "tiny", "--columns", "sent").is_error(
-        2, "the trace is of a model on one device, without sent", "gptrace run --mesh tp=2 --columns sent"
+        2,
+        "the trace is of a model on one device, so it has no sent",
+        "gptrace run --mesh tp=2 --columns sent",
     )
     outcome = cli("diff", str(spread_file), str(whole_file))
     assert "mesh" in outcome.out

@@ -36,10 +36,10 @@ def test_neighbouring_ranks_differ_in_the_last_dimension() -> None:
         ("=2", "mesh has a dimension named ''"),
         ("tp=2,tp=2", "mesh 'tp=2,tp=2' has the dimension 'tp' twice"),
         (f"dp={MOST_RANKS},tp=2", f"mesh dp={MOST_RANKS},tp=2 has {2 * MOST_RANKS:,} ranks"),
-        ({}, "mesh has no dimension"),
+        ({}, "mesh has no dimensions"),
         ({"tp": True}, "mesh dimension 'tp' has size True"),
         ({2: 2}, "mesh has a dimension named 2"),
-        (8, "mesh is a int"),
+        (8, "mesh is of type int"),
     ],
 )
 def test_a_mesh_that_cannot_be_says_what_is_wrong(mesh: Any, message: str) -> None:
@@ -55,7 +55,7 @@ def test_a_mesh_that_cannot_be_says_what_is_wrong(mesh: Any, message: str) -> No
         (("tp=2", True, None), "rank is True, but the mesh tp=2 has 2 ranks"),
         ((None, 1, None), "rank is given without a mesh"),
         ((None, None, "plan.py:f"), "parallel is given without a mesh"),
-        (("tp=2", None, 3), "parallel is a int, not a function"),
+        (("tp=2", None, 3), "parallel is of type int, not a function"),
         (("tp=2", None, "nowhere.py:f"), "--parallel: 'nowhere.py' does not exist"),
         (("tp=2", None, "plan"), "--parallel: 'plan' does not exist"),
     ],
@@ -91,7 +91,7 @@ def test_the_variables_of_a_launcher_belong_together(cli: Cli, monkeypatch: pyte
     monkeypatch.setenv("WORLD_SIZE", "1")
     for name in ("RANK", "MASTER_ADDR", "MASTER_PORT"):
         monkeypatch.delenv(name, raising=False)
-    cli("run", "Hello", "-m", "tiny", "--mesh", "tp=1").is_error(2, "WORLD_SIZE is set, but the rest is not")
+    cli("run", "Hello", "-m", "tiny", "--mesh", "tp=1").is_error(2, "WORLD_SIZE is set, but other variables")
 
 
 def test_the_options_have_variables(cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -25,8 +25,8 @@ _NOT_TOLD = {
     "TEXT is one text or several, or '-' for stdin. Without TEXT, stdin is read if it is piped; else a "
     "sample prompt is used.",
     "With --mesh the model is sharded, and the trace says what one rank holds, computes and sends. Under "
-    "torchrun each process is a rank, and is measured; else one rank is simulated, without weights, GPUs or "
-    "other processes.",
+    "torchrun each process is a rank, and is measured; otherwise one rank is simulated, without weights, "
+    "GPUs or other processes.",
     "gptrace {}", "gptrace {}\n", "gptrace {} --json", "gptrace run --json", "gptrace run -o FILE.html",
     "null stands for NaN or an infinity",
     # the policy of a page
@@ -44,7 +44,7 @@ _NOT_TOLD = {
     "# gptrace: ", ", ... {} more", "{} (ran)", "{} (now)", "{} (with shapes)", "{} (without shapes)",
     "\n\\ No newline at end of file\n",
     # names in the code, and styles
-    "another thread", "cuda:{}", "a copy of the model", "not bold default", *TERMINAL_LOOKS,
+    "another thread", "cuda:{}", "cpu:{},{}:{}", "a copy of the model", "not bold default", *TERMINAL_LOOKS,
     *TERMINAL_LOOKS.values(),
 }  # fmt: skip
 

@@ -102,7 +102,7 @@ Open = Annotated[
     bool,
     option("--open", f"Open the page in a browser; without --output, it is written to {PAGE_FILE}."),
 ]
-CheckToo = Annotated[bool, option("--check", "Also run gptrace check, and show on the page what it finds.")]
+CheckToo = Annotated[bool, option("--check", "Also run gptrace check, and show its findings on the page.")]
 Landscape = Annotated[bool, option("--landscape", "Draw a 16:9 SVG, for a slide.")]
 Theme = Annotated[
     str | None,

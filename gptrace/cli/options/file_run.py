@@ -66,7 +66,7 @@ class FileRunOptions:
         float | None,
         option(
             "--gpus-per-worker NUMBER",
-            "GPUs of each worker, a whole number or a part of one; with --device cuda.  [default: 1 there]",
+            "GPUs of each worker, a whole number or a fraction of one GPU.  [default: 1 with --device cuda]",
         ),
     ] = None
 
@@ -90,8 +90,8 @@ class FileRunOptions:
         if destination.file is not None:
             raise OptionError("--to and --output are both given", "drop --output")
         if destination.format not in ("table", "json", "jsonl"):
-            problem = f"--format {destination.format} is no format of the summary of a run"
-            raise OptionError(problem, "drop it; --parts says what the results are")
+            problem = f"--format {destination.format} is not a format of the summary of a run"
+            raise OptionError(problem, "drop it; --parts sets the format of the results")
         if self.parts not in (None, *_PARTS):
             raise OptionError(f"--parts is {self.parts!r}", f"pick one of {', '.join(_PARTS)}")
         self._check_id_key(task)
@@ -114,7 +114,7 @@ class FileRunOptions:
         assert issubclass(result, PromptResult)
         if self.id_key in result.own_keys():
             raise OptionError(
-                f"--id-key {self.id_key}: results have a key of that name", "name the ids another way"
+                f"--id-key {self.id_key}: results have a key of that name", "rename the key of the ids"
             )
 
     def _gpus_per_worker(self, device: str) -> float:
@@ -123,7 +123,7 @@ class FileRunOptions:
         if given is None:
             return 1 if is_gpu else 0
         if not (0 <= given <= 1 or (given <= _MOST_GPUS and given == int(given))):
-            hint = f"give a part of one, or a whole number up to {_MOST_GPUS}"
+            hint = f"give a fraction of a GPU, or a whole number up to {_MOST_GPUS}"
             raise OptionError(f"--gpus-per-worker is {given:g}", hint)
         if bool(given) != is_gpu:
             hint = "add --device cuda" if given else "drop one of the two"

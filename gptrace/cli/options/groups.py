@@ -160,7 +160,9 @@ class ModelOptions:
     device: Annotated[
         str,
         option(
-            "--device NAME", f"One of {', '.join(DEVICES)}, cuda:N, or another of torch's.", variable=True
+            "--device NAME",
+            f"One of {', '.join(DEVICES)}, cuda:N, or another device of torch.",
+            variable=True,
         ),
     ] = "cpu"
     dtype: Annotated[

@@ -15,8 +15,8 @@ class MeshOptions:
     title: ClassVar = "Mesh"
     help: ClassVar = (
         "With --mesh the model is sharded, and the trace says what one rank holds, computes and sends. Under "
-        "torchrun each process is a rank, and is measured; else one rank is simulated, without weights, GPUs "
-        "or other processes."
+        "torchrun each process is a rank, and is measured; otherwise one rank is simulated, without weights, "
+        "GPUs or other processes."
     )
 
     mesh: Annotated[

@@ -1,4 +1,4 @@
-"""What this process holds of a spread model and does in each call: the records of it."""
+"""The records of the part of a spread model that this process holds, and of its work in each call."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def here_in_all(calls: Sequence[ModuleCall], modules: Modules, held: Sequence[Pa
 
 def _traffic_with_children(spans: Sequence[Span]) -> list[tuple[Traffic, ...]]:
     messages: list[list[Traffic]] = [list(span.traffic) for span in spans]
-    for span in reversed(spans):  # children first: a parent stands before its children
+    for span in reversed(spans):  # in reverse order, children come before their parent
         if span.parent is not None:
             messages[span.parent.index] += messages[span.index]
     return [counted(of_call) for of_call in messages]

@@ -63,7 +63,7 @@ class SpreadCostMode(CostMode):  # type: ignore[no-untyped-call]
         return result
 
     def _propagates_shapes(self, types: Sequence[type]) -> bool:
-        """Tell whether DTensor runs this kernel on fake tensors, to know the shape of a result."""
+        """Tell whether DTensor runs this kernel on fake tensors, to find the shape of a result."""
         if self._layout.is_fake:
             return runs_in(SHAPES)
         fake = loaded("torch._subclasses.fake_tensor", "FakeTensor")

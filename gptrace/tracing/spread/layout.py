@@ -24,7 +24,7 @@ class Layout:
     groups         the mesh dimension of each process group, by the group's name
     work_dims      the mesh dimensions along which processes may share the work on one input, as under tensor
                    parallelism; under data parallelism alone, each does all the work on an input of its own
-    is_fake        whether the tensors of the model are fake: torch computes shapes alone
+    is_fake        whether the tensors of the model are fake: torch computes only shapes
     gathers        whether parameters are gathered while a module runs, as FSDP does
     """
 
@@ -71,7 +71,7 @@ _DISTRIBUTED = torch.nn.parallel.DistributedDataParallel
 
 
 def _backend(module: Module) -> str:
-    """Return what carries the messages between the devices of a module: gloo, nccl, fake."""
+    """Return the backend that carries the messages between the devices of a module: gloo, nccl, fake."""
     name = str(torch.distributed.get_backend())
     if name != "undefined":  # that of a default group which has a backend for each kind of device
         return name
@@ -107,7 +107,7 @@ def parts_here(modules: Iterable[Module]) -> dict[int, Part]:
             if isinstance(parameter, kind):
                 parts.setdefault(id(parameter), _part(parameter))
             elif parameter is not None and hasattr(parameter, "_st_info"):
-                # DistributedDataParallel takes the part out of a DTensor, and keeps what it knew here.
+                # DistributedDataParallel replaces a DTensor by its part, and keeps its facts here.
                 parts[id(parameter)] = Part(
                     parameter, tuple(parameter._st_info.shape), parameter._st_info.mesh
                 )
@@ -119,7 +119,7 @@ def _part(tensor: Any) -> Part:
 
 
 def is_fake(tensor: Tensor) -> bool:
-    """Tell whether torch computes the shape of a tensor alone, in FakeTensorMode."""
+    """Tell whether torch computes only the shape of a tensor, in FakeTensorMode."""
     kind = loaded("torch._subclasses.fake_tensor", "FakeTensor")
     return kind is not None and isinstance(tensor, kind)
 
@@ -145,14 +145,14 @@ def outside_of_fake_mode(layout: Layout | None) -> Iterator[None]:
 
 
 def loaded(module: str, name: str) -> Any:
-    """Return what a module of torch's defines; None if it is not imported: nothing is of that kind."""
+    """Return what a module of torch defines; None if it is not imported: then nothing is of that kind."""
     return getattr(sys.modules.get(module), name, None)
 
 
 def _fsdp_groups(module: Module) -> Sequence[Any]:
     """Return the groups of parameters that FSDP2 gathers when it runs this module.
 
-    Where a parameter is, and on which mesh, FSDP2 tells only in attributes that are not public.
+    Only private attributes of FSDP2 tell where a parameter is, and on which mesh.
     """
     kind = loaded("torch.distributed.fsdp", "FSDPModule")
     if kind is None or not isinstance(module, kind):

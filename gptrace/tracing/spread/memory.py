@@ -16,12 +16,12 @@ from gptrace.tracing.spread.own_work import GATHERING, runs_in, stands_for_anoth
 Tensor = torch.Tensor
 # How many tensors share a storage, given its address; one more if Python has an object for the storage.
 _use_count: Callable[[int], int] = torch._C._storage_Use_Count
-# A thread that has not let go of a tensor by then is taken to keep it.
+# A thread that has not let go of a tensor after this time is assumed to keep it.
 _MOST_SECONDS = 1.0
 
 
 class _Awaited(NamedTuple):
-    """A storage that a thread may still hold, and what tells how many tensors share it without the thread."""
+    """A storage that a thread may still hold, and the tensors that share it without the thread."""
 
     storage: ref[Any]
     tensors: list[ref[Tensor]]  # those that are known
@@ -45,8 +45,8 @@ class SpreadMemory(ActivationMemory):
     """Adds up the memory of activations on this process; parameters that FSDP has gathered are none.
 
     gloo sends and receives in threads of its own, which let go of a tensor a moment after its message has
-    arrived. Until then its memory is not free, and may count or not as the threads are fast or slow. So this
-    waits for them before it notes more memory.
+    arrived. Until then its memory is not free, so the sum would depend on the speed of the threads. So this
+    class waits for them before it notes more memory.
     """
 
     def __init__(self, module: torch.nn.Module, on_growth: Callable[[int], None], layout: Layout) -> None:

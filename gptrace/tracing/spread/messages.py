@@ -107,7 +107,7 @@ def messages_of(func: Any, args: _Arguments, result: Any, mesh_dims: Mapping[str
     """Return the messages that a kernel has sent and received, none for a kernel of another kind.
 
     `mesh_dims` are the mesh dimensions by the names of their groups. The size of a message is that of the
-    whole tensor: the one that is reduced, the gathered one, the one that is scattered.
+    whole tensor that is reduced, gathered or scattered.
     """
     collective = _COLLECTIVES.get(func.namespace, {}).get(func.overloadpacket.__name__)
     if collective is None:
@@ -122,7 +122,7 @@ def messages_of(func: Any, args: _Arguments, result: Any, mesh_dims: Mapping[str
 
 
 def is_awaited_at_once(func: Any, args: _Arguments) -> bool:
-    """Tell whether who calls this kernel waits for its messages before anything else."""
+    """Tell whether the caller of this kernel waits for its messages before anything else."""
     for position, argument in enumerate(func._schema.arguments):
         if argument.name in ("async_op", "asyncOp"):
             return not (args[position] if position < len(args) else argument.default_value)

@@ -12,8 +12,8 @@ SplitBy = tuple[tuple[str, ...], ...]
 class Placed(NamedTuple):
     """The shape of this process's part of a tensor, and how it was cut out of the whole.
 
-    `split_by` has the mesh dimensions that split each axis, the outermost first; `placements` has what torch
-    says of each mesh dimension, such as ("tp", "Shard(dim=2)").
+    `split_by` has the mesh dimensions that split each axis, the outermost first; `placements` has the
+    placement along each mesh dimension as torch writes it, such as ("tp", "Shard(dim=2)").
     """
 
     local_shape: tuple[int, ...]
@@ -22,7 +22,7 @@ class Placed(NamedTuple):
 
 
 def placed(tensor: Any) -> Placed | None:
-    """Return what a DTensor knows of its parts; None for any other tensor."""
+    """Return how a DTensor is placed; None for any other tensor."""
     local = getattr(tensor, "_local_tensor", None)
     if not isinstance(local, torch.Tensor):
         return None

@@ -34,6 +34,6 @@ class RootCall(NamedTuple):
                     empty = torch.empty(tensor.shape, dtype=tensor.dtype, device="meta")
                     memo[id(tensor)] = empty.requires_grad_(tensor.requires_grad)
                 arguments = copy.deepcopy((args, dict(kwargs)), memo)
-        except Exception:  # the user's objects may not like to be copied
+        except Exception:  # some objects of users cannot be copied
             return cls(span, None, torch.is_grad_enabled())
         return cls(span, arguments, torch.is_grad_enabled())

@@ -1,4 +1,4 @@
-"""Find out what a spread model is as a whole, once its calls are recorded."""
+"""Find the shapes and the costs of a spread model as a whole, after its calls are recorded."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from gptrace.tracing.spread.whole_pass import MeshDims, Pass, pair, run_whole
 
 Module = torch.nn.Module
 _WITHOUT_TWIN = (
-    "the whole of this model could not be run on device meta: costs of the whole are missing, and a shape "
-    "without a local shape is that of this process"
+    "the whole model could not be run on device meta: its costs are missing, and a shape without a local "
+    "shape is that of this process"
 )
 
 

@@ -1,4 +1,4 @@
-"""A forward pass of a spread model beside the same pass of its twin: whole shapes, and what splits each axis.
+"""A forward pass of a spread model beside that of its twin: whole shapes, and the split of each axis.
 
 Calls are paired by their path and number, operations by their name and line as well, tensors by their name.
 Where a pair is missing or its shapes cannot be those of a whole and its part, nothing is said of the whole.
@@ -51,7 +51,7 @@ def run_whole(twin: Module, root: RootCall, measures: Measures) -> Pass | None:
             recorder,
         ):
             module(*args, **kwargs)
-    except Exception:  # on device meta there are no numbers, and code may need some
+    except Exception:  # tensors on device meta have no numbers, and the code may need some
         if not root.span.failed:
             return None
     spans = list(recorder.spans)

@@ -19,7 +19,7 @@ TRACES: dict[str, str] = {
     "the model does not run, or makes other calls, where another size is changed alone": (
         "单独改变其他尺寸时，模型无法运行，或者调用不一样"
     ),
-    "this is stage {} of {} of a pipeline, which cannot be built at other sizes alone": (
+    "this is stage {} of {} of a pipeline, and a stage alone cannot be built at other sizes": (
         "这是流水线 {1} 段中的第 {0} 段，单独一段不能以其他尺寸构建"
     ),
     "no axis has a name: {}": "各维都没有名字：{!t}",
@@ -73,9 +73,9 @@ TRACES: dict[str, str] = {
     "{} more messages between processes were sent outside of any call": (
         "进程之间另有 {} 条消息在所有调用之外发送"
     ),
-    "the whole of this model could not be run on device meta: costs of the whole are missing, and a shape "
-    "without a local shape is that of this process": (
-        "无法在 meta 设备上运行完整的模型：没有整体的开销，没有本地形状的形状是本进程的形状"
+    "the whole model could not be run on device meta: its costs are missing, and a shape without a local "
+    "shape is that of this process": (
+        "无法在 meta 设备上运行整个模型：缺少整个模型的开销；没有标出本地形状的，就是本进程的形状"
     ),
     "the model itself": "模型本身",
     "compiled modules run uncompiled while they are traced: {}": "跟踪期间，编译过的模块按未编译的运行：{!t}",

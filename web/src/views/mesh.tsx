@@ -1,4 +1,4 @@
-// The mesh that a model is spread over: its ranks, what each holds, and what travels between them.
+// The mesh that a model is spread over: its ranks, the part of each, and the messages between them.
 import { useMemo, useState } from "preact/hooks";
 import { readableBytes } from "../numbers";
 import { trafficGroups } from "../parts/traffic";

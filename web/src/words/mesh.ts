@@ -1,9 +1,9 @@
-// The texts of the mesh, and of what travels along it.
+// The texts of the mesh, and of the messages along it.
 import type { Said } from "./say";
 
 export const MESH = {
   lead: [
-    "{dims}: {count} ranks, {how}. This page is of rank {rank} ({place}).",
+    "{dims}: {count} ranks, {how}. This page shows rank {rank} ({place}).",
     "{dims}：{count} 个 rank，{how}。本页是 rank {rank}（{place}）的记录。",
   ],
   simulated: ["simulated in one process", "在一个进程里模拟"],
@@ -29,9 +29,9 @@ export const MESH = {
   earlier: ["Earlier rows", "前面的行"],
   later: ["Later rows", "后面的行"],
   traffic: ["Messages of this rank in one forward pass", "一次前向传播中本 rank 的通信"],
-  nothing: ["Nothing travels.", "没有通信。"],
+  nothing: ["No messages between ranks.", "rank 之间没有通信。"],
   ringNote: [
-    "The ring estimate is what each rank sends if the messages are passed along a ring.",
+    "The ring estimate is the bytes that each rank sends if messages are passed along a ring.",
     "环形估计：消息沿环传递时每个 rank 发出的字节数。",
   ],
   dim: ["Along", "沿网格维"],
@@ -41,7 +41,7 @@ export const MESH = {
   bytes: ["Bytes", "字节"],
   ring: ["Ring estimate", "环形估计"],
   compared: ["Rank {number} and the whole model", "rank {number} 与整个模型"],
-  fact: ["What", "内容"],
+  fact: ["Quantity", "项目"],
   ofRank: ["Rank {number}", "rank {number}"],
   whole: ["Whole model", "整个模型"],
   parameters: ["Parameters", "参数"],
@@ -58,8 +58,8 @@ export const MESH = {
   none: ["none", "无"],
   at: ["{what} of {path}", "{path} 的 {what}"],
   limits: [
-    "Of a forward pass alone: no gradients, no optimizer, no overhead of an allocator, no overlap of messages with work, no time.",
-    "只算前向传播：不含梯度、优化器、内存分配器的开销，也不考虑通信与计算的重叠和时间。",
+    "Of a forward pass alone: no gradients, no optimizer state, no allocator overhead, no overlap of messages with computation, no timing.",
+    "只算一次前向传播：不含梯度、优化器状态和内存分配器的开销，也不考虑用时，以及通信与计算的重叠。",
   ],
   message: ["{kind} {bytes}, {along}", "{kind} {bytes}，{along}"],
   equal: ["{kind} {bytes} × {count}, {along}", "{kind} {bytes} × {count}，{along}"],

@@ -20,7 +20,7 @@ interface RankGridProps {
   facts: ReadonlyMap<number, Here>;
   chosen: number;
   choose: (rank: number) => void;
-  /** The mesh dimension whose group is marked, and what travels along it. */
+  /** The mesh dimension whose group is marked, and the messages along it. */
   along: string;
   kinds: string;
   say: Say;

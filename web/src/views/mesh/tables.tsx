@@ -1,4 +1,4 @@
-// What travels along the mesh, and what a rank holds beside the whole model.
+// The messages along the mesh, and the part of a rank beside the whole model.
 import { macsOf } from "../../map/inspector";
 import { grouped, readableBytes } from "../../numbers";
 import type { TrafficGroup } from "../../parts/traffic";
