@@ -51,6 +51,8 @@ class GptraceError(Exception):
     option: str | None = None
     # Every process that torchrun started raises it, or knows of it, so that the first can tell it for all.
     is_shared = False
+    # Another process tells why: this one failed because that one did, or failed in the same way.
+    is_told = False
 
     def __init__(self, message: str, hint: str, *, option: str | None = None) -> None:
         # Names and values from files and models are in them, as long as these are.

@@ -148,11 +148,12 @@ def _fail(message: str, hint: str, code: int, error: BaseException | None) -> in
     if error is not None and os.environ.get("GPTRACE_DEBUG") == "1":
         streams.write_traceback(error)
     is_shared = isinstance(error, GptraceError) and error.is_shared
-    if rank() > 0 and (is_shared or code == EXIT_USAGE):
+    is_told = isinstance(error, GptraceError) and error.is_told
+    if is_told or (rank() > 0 and (is_shared or code == EXIT_USAGE)):
         # A wrong command line is wrong in every process, and the first tells it. torchrun ends all processes
-        # as soon as one has failed, so the others must not be earlier.
+        # as soon as one has failed, so those that say nothing must not be earlier.
         time.sleep(_SECONDS_FOR_FIRST_RANK)
-        if is_shared:
+        if is_shared or is_told:
             return code
     streams.write_error(message, hint)
     return code

@@ -17,6 +17,9 @@ Value = TypeVar("Value")
 BACKENDS = {"cpu": "gloo", "cuda": "nccl"}
 # How long a rank waits for the others: one that loads a large model from a slow disk may take minutes.
 _TIMEOUT = timedelta(minutes=10)
+# How long a rank that failed waits for rank 0 to fail as well, and to tell it for all.
+_GRACE = timedelta(seconds=2)
+_FIRST_FAILED, _FAILURES = "gptrace/first_rank_failed", "gptrace/failures"
 
 
 @contextmanager
@@ -43,10 +46,45 @@ def measured_group(device_type: str) -> Iterator[None]:
         hint = "are all of them running, and does MASTER_ADDR name the machine of rank 0?"
         raise RunError(f"the processes do not find each other: {one_line(error)}", hint) from error
     try:
-        yield
+        with _told_once():
+            yield
     finally:
         forget_shardings()
         distributed.destroy_process_group()
+
+
+@contextmanager
+def _told_once() -> Iterator[None]:
+    """Let one rank alone tell a failure: rank 0 if it fails by itself, otherwise the first that fails.
+
+    While one rank fails, others may be in a collective with it. They cannot be asked then, and go on only
+    when the process of that rank has ended: with an error of their own, which says nothing of the reason.
+    What a rank needs to know of the others is in the store in which they found each other.
+    """
+    try:
+        yield
+    except GptraceError as error:
+        if not error.is_shared:
+            error.is_told = _is_told_by_another()
+            if error.is_told:
+                error.trace = None  # its failure is not the one that is told
+        raise
+
+
+def _is_told_by_another() -> bool:
+    store = distributed.distributed_c10d._get_default_store()
+    try:
+        if distributed.get_rank() == 0:
+            store.set(_FIRST_FAILED, "")
+            return bool(store.add(_FAILURES, 1) > 1)
+        if store.add(_FAILURES, 0) == 0:
+            try:
+                store.wait([_FIRST_FAILED], _GRACE)
+            except RuntimeError:  # rank 0 has not failed
+                return bool(store.add(_FAILURES, 1) > 1)
+        return True
+    except RuntimeError:  # rank 0 held the store, and is gone
+        return True
 
 
 def on_every_rank(work: Callable[[], Result]) -> Result:
@@ -96,6 +134,12 @@ def from_first_rank(value: Value) -> Value:
     with _explained():
         distributed.broadcast_object_list(values, src=0)
     return values[0]
+
+
+def wait_for_every_rank() -> None:
+    """Wait until all ranks have come here; raise a RunError where one is gone."""
+    with _explained():
+        distributed.barrier()
 
 
 @contextmanager

@@ -81,7 +81,7 @@ class SimulatedTensors:
         if isinstance(tensor, DTensor):
             local = self._simulated(tensor._local_tensor)
             return DTensor(local, tensor._spec, requires_grad=tensor.requires_grad)
-        # Not the storage of `tensor`: torch warns of those of simulated tensors, and FSDP looks at it.
+        # The storage is not that of `tensor`: torch warns of that of a simulated one, and FSDP looks at it.
         return FakeTensor(self._mode, torch.empty_like(tensor), torch.device("cpu"))
 
 

@@ -18,11 +18,11 @@ from gptrace.model.interrupts import interrupts_allowed
 from gptrace.model.meta_device import meta_copy, without_hooks
 from gptrace.model.quiet_torch import torch
 from gptrace.model.selection import ModelSelection
-from gptrace.sharding.measured_group import BACKENDS, measured_group, on_every_rank
+from gptrace.sharding.measured_group import BACKENDS, measured_group, on_every_rank, wait_for_every_rank
 from gptrace.sharding.plans import shard
 from gptrace.sharding.request import SpreadRequest
 from gptrace.sharding.simulated_group import BACKEND, SimulatedTensors, simulated_group
-from gptrace.sharding.torch_distributed import DTensor, FSDPModule, distributed
+from gptrace.sharding.torch_distributed import DTensor, FSDPModule
 
 Module = torch.nn.Module
 Tensor = torch.Tensor
@@ -64,10 +64,10 @@ class SpreadModel(LoadedModel):
         return ids if self.tensors is None else self.tensors.of(ids)
 
     def warm_up(self, batch: Tensor) -> None:
-        """Run a module under FSDP once, so that its set-up is not in the traced run.
+        """Run a module under FSDP once, so that the set-up of FSDP is not in the traced run.
 
-        The trace itself leaves out what DTensor does at the first time.
-        An exception is left to the traced run.
+        The trace leaves out by itself what DTensor does in its first run. An exception is left to the traced
+        run.
         """
         under_fsdp = [module for module in self.module.modules() if isinstance(module, FSDPModule)]
         if not under_fsdp:
@@ -122,7 +122,7 @@ def _measured(source: Source, request: SpreadRequest, name: str | None) -> Itera
         module, plan = shard(loaded.module, request, device.type)
         facts = {"request": request, "backend": BACKENDS[device.type], "plan": plan, "tensors": None}
         yield _spread(loaded, module.eval(), name, facts)
-        distributed.barrier()  # no rank leaves while another still asks it for something
+        wait_for_every_rank()  # no rank leaves while another still asks it for something
 
 
 def _own_device(source: Source) -> torch.device:
