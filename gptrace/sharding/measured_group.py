@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, TypeVar
 
+from gptrace import ranks
 from gptrace.errors import GptraceError, OptionError, RunError
 from gptrace.sharding.torch_distributed import distributed
-from gptrace.wording import message_of, one_line
+from gptrace.wording import message_of, one_line, quoted_value
 
 Result = TypeVar("Result")
 Value = TypeVar("Value")
@@ -17,6 +20,8 @@ Value = TypeVar("Value")
 BACKENDS = {"cpu": "gloo", "cuda": "nccl"}
 # How long a rank waits for the others: one that loads a large model from a slow disk may take minutes.
 _TIMEOUT = timedelta(minutes=10)
+# How long a rank that failed waits for the others to fail, too. Those that did not wait for it meanwhile.
+_PATIENCE = 10.0  # seconds
 
 
 @contextmanager
@@ -29,6 +34,7 @@ def measured_group(device_type: str) -> Iterator[None]:
     if distributed.is_initialized():
         yield
         return
+    _check_rank()
     backends = dict.fromkeys(("cpu", device_type))
     try:
         distributed.init_process_group(
@@ -44,6 +50,14 @@ def measured_group(device_type: str) -> Iterator[None]:
         yield
     finally:
         distributed.destroy_process_group()
+
+
+def _check_rank() -> None:
+    """Raise an OptionError for a rank that the others would wait for, for minutes: there is none like it."""
+    number, size = os.environ.get("RANK", "0"), ranks.world_size()
+    if not (number.isascii() and number.isdecimal() and len(number) < 10) or int(number) >= size:
+        problem = f"RANK is {quoted_value(number)}, but WORLD_SIZE is {size}"
+        raise OptionError(problem, f"number the processes from 0 to {size - 1}, as torchrun does")
 
 
 def on_every_rank(work: Callable[[], Result]) -> Result:
@@ -93,6 +107,25 @@ def from_first_rank(value: Value) -> Value:
     with _explained():
         distributed.broadcast_object_list(values, src=0)
     return values[0]
+
+
+def have_all_failed() -> bool:
+    """Tell that this rank has failed, and return whether all of them have by now, so that all can go on.
+
+    Ranks that have not failed do not call this, and may wait in a message that this rank never answers. So
+    it goes by the store where the processes found each other.
+    """
+    store = distributed.distributed_c10d._get_default_store()
+    failed, size = store.add("gptrace/failed", 1), distributed.get_world_size()
+    all_of_them = f"gptrace/failed/{(failed - 1) // size}"
+    if failed % size == 0:
+        store.set(all_of_them, "")
+    deadline = time.monotonic() + _PATIENCE
+    while not store.check([all_of_them]):  # store.wait() writes to stderr where it waits in vain
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
 
 
 @contextmanager

@@ -31,6 +31,10 @@ SHARDING: dict[str, str] = {
     # the rank
     "rank is {}, but the mesh {} has {} ranks": "rank 是 {}，但 mesh {} 有 {} 个 rank",
     "pick one from 0 to {}": "请选 0 到 {} 之间的数",
+    "RANK is {}, but WORLD_SIZE is {}": "RANK 是 {}，但 WORLD_SIZE 是 {}",
+    "number the processes from 0 to {}, as torchrun does": "请像 torchrun 那样把进程编号为 0 到 {}",
+    "{} cannot be simulated: {}": "{} 无法模拟：{}",
+    "measure it: start the processes with torchrun": "请改为测量：用 torchrun 启动各个进程",
     "rank is given, but torchrun gives each process its own": "给出了 rank，但 torchrun 会给每个进程分配一个",
     "drop --rank, or run the command without torchrun": "去掉 --rank，或者不用 torchrun 运行这条命令",
     "{} is given without a mesh": "给出了 {}，但没有 mesh",
