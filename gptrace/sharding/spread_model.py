@@ -13,12 +13,18 @@ from gptrace.errors import ConfigError, DeviceError
 from gptrace.model.build import LoadedModel, architecture_of, load, wrap_module
 from gptrace.model.devices import find_device
 from gptrace.model.free_memory import check_memory
+from gptrace.model.gpt import GPTModel
 from gptrace.model.hugging_face import forward_arguments
 from gptrace.model.interrupts import interrupts_allowed
 from gptrace.model.meta_device import meta_copy, without_hooks
 from gptrace.model.quiet_torch import torch
 from gptrace.model.selection import ModelSelection
-from gptrace.sharding.measured_group import BACKENDS, measured_group, on_every_rank
+from gptrace.sharding.measured_group import (
+    BACKENDS,
+    have_all_failed,
+    measured_group,
+    on_every_rank,
+)
 from gptrace.sharding.plans import shard
 from gptrace.sharding.request import SpreadRequest
 from gptrace.sharding.simulated_group import BACKEND, SimulatedTensors, simulated_group
@@ -46,6 +52,11 @@ class SpreadModel(LoadedModel):
     tensors: SimulatedTensors | None
 
     @property
+    def is_built_in(self) -> bool:
+        """Whether all of its code is gptrace's own: not where a plan of the user's has changed it."""
+        return self.request.plan is None and type(self.module) is GPTModel
+
+    @property
     def has_numbers(self) -> bool:
         """Whether the tensors have values: not where the rank is simulated."""
         return self.tensors is None
@@ -67,12 +78,15 @@ class SpreadModel(LoadedModel):
         """Run the module once, so that what torch does at the first time is not seen in the traced run.
 
         DTensor finds out what each operation does to a shard by running it on tensors of the whole size, and
-        FSDP sets itself up; both are remembered. An exception is left to the traced run.
+        FSDP sets itself up; both are remembered. An exception is left to the traced run, unless it is that of
+        some ranks alone: their next messages would be taken for those that the others wait for.
         """
         try:
             with self.running(), interrupts_allowed():
                 self.module(batch, **self.arguments)
         except Exception:
+            if self.has_numbers and not have_all_failed():
+                raise
             return
         for module in self.module.modules():
             if isinstance(module, FSDPModule):
@@ -83,8 +97,9 @@ class SpreadModel(LoadedModel):
 def spread_model(source: Source, request: SpreadRequest, name: str | None) -> Iterator[SpreadModel]:
     """Load a model and shard it, on the rank of this process; the process group ends with the block.
 
-    A module that is given is copied, and stays as it is. Raises an InputError or a RunError; where one rank
-    cannot load the model, all of them raise.
+    A module that is given is copied, and stays as it is. Where interrupts are held, they act while it is
+    loaded and sharded, but not while the group begins or ends. Raises an InputError or a RunError; where one
+    rank cannot load the model, all of them raise.
     """
     if isinstance(source, Module):
         _refuse_spread(source)
@@ -99,12 +114,14 @@ def _simulated(source: Source, request: SpreadRequest, name: str | None) -> Iter
     if device not in ("cpu", "meta", "auto"):
         hint = "drop --device, or measure with torchrun"
         raise DeviceError(f"a simulated rank has no device, but the device is {device}", hint)
-    if isinstance(source, ModelSelection):
-        loaded = load(replace(source, device="meta"))
-    else:
-        loaded = wrap_module(meta_copy(source), type(source).__name__, {"source": "none"})
+    with interrupts_allowed():
+        if isinstance(source, ModelSelection):
+            loaded = load(replace(source, device="meta"))
+        else:
+            loaded = wrap_module(meta_copy(source), type(source).__name__, {"source": "none"})
     with simulated_group(request.rank, request.shape.size):
-        module, plan = shard(loaded.module, request, "cpu")
+        with interrupts_allowed():
+            module, plan = shard(loaded.module, request, "cpu")
         tensors = SimulatedTensors()
         tensors.materialise(module)
         facts = {"request": request, "backend": BACKEND, "plan": plan, "tensors": tensors}
@@ -115,8 +132,9 @@ def _simulated(source: Source, request: SpreadRequest, name: str | None) -> Iter
 def _measured(source: Source, request: SpreadRequest, name: str | None) -> Iterator[SpreadModel]:
     device = _own_device(source)
     with measured_group(device.type):
-        loaded = on_every_rank(lambda: _loaded(source, device))
-        module, plan = shard(loaded.module, request, device.type)
+        with interrupts_allowed():
+            loaded = on_every_rank(lambda: _loaded(source, device))
+            module, plan = shard(loaded.module, request, device.type)
         facts = {"request": request, "backend": BACKENDS[device.type], "plan": plan, "tensors": None}
         yield _spread(loaded, module.eval(), name, facts)
         distributed.barrier()  # no rank leaves while another still asks it for something
