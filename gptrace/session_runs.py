@@ -120,11 +120,13 @@ class SessionRuns(ModelOnDemand):
         """Run one batch on one rank of a mesh: on a model of its own, which is loaded and sharded for it."""
         if self._known_limits is not None:  # a wrong prompt is found before torch is imported
             self._prompts(prompts, k=k, temperature=temperature)
+        from gptrace.model.interrupts import interrupts_allowed, interrupts_held
         from gptrace.predict.run import run_traced
         from gptrace.sharding.gathering import gathered, with_mesh
         from gptrace.sharding.spread_model import spread_model
 
-        with spread_model(self._source(), request, self._name) as model:
+        opened = spread_model(self._source(), request, self._name)
+        with interrupts_held(), opened as model, interrupts_allowed():
             fitted = self._prompts(prompts, k=k, temperature=temperature, limits=model.limits)
             try:
                 trace = run_traced(

@@ -82,6 +82,11 @@ class LoadedModel:
         return computing_device(self.module)
 
     @property
+    def is_built_in(self) -> bool:
+        """Whether all of its code is gptrace's own, so that what it raises is, too."""
+        return type(self.module) is GPTModel
+
+    @property
     def has_numbers(self) -> bool:
         """Whether its tensors have values: on device meta they have shapes alone."""
         return self.device.type != "meta"

@@ -32,7 +32,9 @@ def find_device(name: str) -> torch.device:
         device = torch.device(name)
     except RuntimeError:
         raise DeviceError(f"{name!r} is not a device", _which_are_here()) from None
-    if (device.index or 0) >= device_counts(device.type).get(device.type, 0):
+    count = device_counts(device.type).get(device.type, 0)
+    # torch keeps the last 8 bits of a number, and so takes cuda:257 for cuda:1.
+    if str(device) != name or (device.index or 0) >= count:
         raise DeviceError(f"this machine has no device {name!r}", _which_are_here())
     # There is one CPU and one meta device; the devices of their tensors have no index.
     return torch.device(device.type) if device.type in ("cpu", "meta") else device

@@ -229,7 +229,7 @@ def _explained_errors(loaded: LoadedModel, batch_text: str) -> Iterator[None]:
         raise
     except BaseException as error:  # the user's code may raise anything, SystemExit too
         short = as_memory_error(error, batch_text)
-        if short is None and type(model) is not GPTModel:
+        if short is None and not loaded.is_built_in:
             if not passed_through(error, model):
                 raise _own_error(error, loaded.name) from error
             where = f" (in the forward pass of {loaded.name})"

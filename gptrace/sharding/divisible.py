@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 from gptrace.errors import ConfigError
@@ -19,8 +20,15 @@ def check_divides(sizes: Mapping[str, int], name: str, parts: int) -> None:
     """
     for size_name, size in sizes.items():
         if size % parts:
-            divisors = [each for each in range(1, size + 1) if size % each == 0]
+            divisors = _divisors(size)
             more = ", …" if len(divisors) > _MOST_NAMED else ""
             named = ", ".join(map(str, divisors[:_MOST_NAMED])) + more
             hint = f"pick a size of {name} that does: {named}"
             raise ConfigError(f"{name}={parts} does not divide {size_name} {size}", hint, option="mesh")
+
+
+def _divisors(size: int) -> list[int]:
+    """Return the divisors of a size, which may be in the billions, in ascending order."""
+    low = [each for each in range(1, math.isqrt(size) + 1) if size % each == 0]
+    high = [size // each for each in reversed(low)]
+    return low + high[low[-1] == high[0] :]

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, TypeVar
 
+from gptrace import ranks
 from gptrace.errors import GptraceError, OptionError, RunError
 from gptrace.sharding.torch_distributed import distributed, forget_shardings
-from gptrace.wording import message_of, one_line
+from gptrace.wording import message_of, one_line, quoted_value
 
 Result = TypeVar("Result")
 Value = TypeVar("Value")
@@ -32,6 +34,7 @@ def measured_group(device_type: str) -> Iterator[None]:
     if distributed.is_initialized():
         yield
         return
+    _check_rank()
     backend = BACKENDS["cpu"]
     if device_type != "cpu":
         backend = f"cpu:{backend},{device_type}:{BACKENDS[device_type]}"
@@ -85,6 +88,14 @@ def _is_told_by_another() -> bool:
         return True
     except RuntimeError:  # rank 0 held the store, and is gone
         return True
+
+
+def _check_rank() -> None:
+    """Raise an OptionError for a rank that the others would wait for, for minutes: there is none like it."""
+    number, size = os.environ.get("RANK", "0"), ranks.world_size()
+    if not (number.isascii() and number.isdecimal() and len(number) < 10) or int(number) >= size:
+        problem = f"RANK is {quoted_value(number)}, but WORLD_SIZE is {size}"
+        raise OptionError(problem, f"number the processes from 0 to {size - 1}, as torchrun does")
 
 
 def on_every_rank(work: Callable[[], Result]) -> Result:

@@ -13,6 +13,7 @@ from gptrace.errors import ConfigError, DeviceError
 from gptrace.model.build import LoadedModel, architecture_of, load, wrap_module
 from gptrace.model.devices import find_device
 from gptrace.model.free_memory import check_memory
+from gptrace.model.gpt import GPTModel
 from gptrace.model.hugging_face import forward_arguments
 from gptrace.model.interrupts import interrupts_allowed
 from gptrace.model.meta_device import meta_copy, without_hooks
@@ -44,6 +45,11 @@ class SpreadModel(LoadedModel):
     backend: str
     plan: str
     tensors: SimulatedTensors | None
+
+    @property
+    def is_built_in(self) -> bool:
+        """Whether all of its code is gptrace's own: not where a plan of the user's has changed it."""
+        return self.request.plan is None and type(self.module) is GPTModel
 
     @property
     def has_numbers(self) -> bool:
@@ -85,8 +91,9 @@ class SpreadModel(LoadedModel):
 def spread_model(source: Source, request: SpreadRequest, name: str | None) -> Iterator[SpreadModel]:
     """Load a model and shard it, on the rank of this process; the process group ends with the block.
 
-    A module that is given is copied, and stays as it is. Raises an InputError or a RunError; where one rank
-    cannot load the model, all of them raise.
+    A module that is given is copied, and stays as it is. Where interrupts are held, they act while it is
+    loaded and sharded, but not while the group begins or ends. Raises an InputError or a RunError; where one
+    rank cannot load the model, all of them raise.
     """
     if isinstance(source, Module):
         _refuse_spread(source)
@@ -101,13 +108,15 @@ def _simulated(source: Source, request: SpreadRequest, name: str | None) -> Iter
     if device not in ("cpu", "meta", "auto"):
         hint = "drop --device, or measure with torchrun"
         raise DeviceError(f"a simulated rank has no device, but the device is {device}", hint)
-    if isinstance(source, ModelSelection):
-        loaded = load(replace(source, device="meta"))
-    else:
-        loaded = wrap_module(meta_copy(source), type(source).__name__, {"source": "none"})
+    with interrupts_allowed():
+        if isinstance(source, ModelSelection):
+            loaded = load(replace(source, device="meta"))
+        else:
+            loaded = wrap_module(meta_copy(source), type(source).__name__, {"source": "none"})
     with simulated_group(request.rank, request.shape.size):
         loaded = _with_whole(loaded, request)
-        module, plan = shard(loaded.module, request, "cpu")
+        with interrupts_allowed():
+            module, plan = shard(loaded.module, request, "cpu")
         tensors = SimulatedTensors()
         tensors.materialise(module)
         facts = {"request": request, "backend": BACKEND, "plan": plan, "tensors": tensors}
@@ -118,8 +127,9 @@ def _simulated(source: Source, request: SpreadRequest, name: str | None) -> Iter
 def _measured(source: Source, request: SpreadRequest, name: str | None) -> Iterator[SpreadModel]:
     device = _own_device(source)
     with measured_group(device.type):
-        loaded = _with_whole(on_every_rank(lambda: _loaded(source, device)), request)
-        module, plan = shard(loaded.module, request, device.type)
+        with interrupts_allowed():
+            loaded = _with_whole(on_every_rank(lambda: _loaded(source, device)), request)
+            module, plan = shard(loaded.module, request, device.type)
         facts = {"request": request, "backend": BACKENDS[device.type], "plan": plan, "tensors": None}
         yield _spread(loaded, module.eval(), name, facts)
         wait_for_every_rank()  # no rank leaves while another still asks it for something

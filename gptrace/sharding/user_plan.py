@@ -9,8 +9,10 @@ from contextlib import chdir
 from typing import Any
 
 from gptrace.errors import ConfigError
+from gptrace.model.devices import accelerators_in_use
 from gptrace.model.module_tree import check_submodules
 from gptrace.model.quiet_torch import torch
+from gptrace.model.random_state import exclusive_random_state
 from gptrace.model.reference import ObjectReference
 from gptrace.model.user_code_errors import user_code_errors
 from gptrace.model.user_model import resolved_object
@@ -25,9 +27,11 @@ def shard_with_plan(
 ) -> Module:
     """Return the module that the user's function makes of a model and a mesh.
 
-    Raises a ConfigError for an object that is no such function, a ModelCodeError where its code raises.
+    The random number generators are afterwards as they were. Raises a ConfigError for an object that is no
+    such function, a ModelCodeError where its code raises.
     """
-    with chdir(os.getcwd()):  # user code may leave the working directory
+    # User code may draw random numbers, and leave the working directory.
+    with exclusive_random_state(accelerators_in_use()), chdir(os.getcwd()):
         function = resolved_object(plan)
         if not callable(function):
             raise ConfigError(f"{name} is of type {type(function).__name__}, not a function", _FORM)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from gptrace.errors import GptraceError
+from gptrace.sharding.divisible import check_divides
 from gptrace.sharding.mesh_shape import MOST_RANKS, MeshShape
 from gptrace.sharding.request import SpreadRequest
 from tests.support import Cli
@@ -92,6 +93,22 @@ def test_the_variables_of_a_launcher_belong_together(cli: Cli, monkeypatch: pyte
     for name in ("RANK", "MASTER_ADDR", "MASTER_PORT"):
         monkeypatch.delenv(name, raising=False)
     cli("run", "Hello", "-m", "tiny", "--mesh", "tp=1").is_error(2, "WORLD_SIZE is set, but other variables")
+
+
+@pytest.mark.parametrize("number", ["2", "-1", "two", "9" * 5000])
+def test_a_rank_that_is_not_there_is_not_waited_for(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, number: str
+) -> None:
+    for name, value in {"WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "1"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("RANK", number)
+    outcome = cli("run", "Hello", "-m", "tiny", "--mesh", "tp=1")
+    outcome.is_error(2, "but WORLD_SIZE is 1", "number the processes from 0 to 0")
+
+
+def test_sizes_that_divide_are_soon_found() -> None:
+    with pytest.raises(GptraceError, match=r"pick a size of tp that does: 1, 2147483647\b"):
+        check_divides({"n_heads": 2**31 - 1}, "tp", 2)
 
 
 def test_the_options_have_variables(cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

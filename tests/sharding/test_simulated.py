@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+import random
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,7 @@ from gptrace import GPTModel, Session
 from gptrace.errors import ConfigError, DeviceError, GptraceError, ModelCodeError, RunError
 from gptrace.model.quiet_torch import torch
 from gptrace.sharding.request import SpreadRequest
+from gptrace.sharding.simulated_group import SimulatedTensors
 from gptrace.sharding.spread_model import SpreadModel, spread_model
 from tests.support import Cli
 
@@ -305,3 +309,105 @@ def test_the_memory_of_a_rank_has_a_column_where_that_of_the_whole_is_unknown(cl
     outcome = cli("run", "--ids", "1 2 3", *sizes, "--mesh", "tp=2", "--columns", "memory")
     assert outcome.code == 0
     assert "Peak memory here" in outcome.out
+
+
+_WRONG_PLANS = """
+import warnings
+import torch
+from torch.distributed.tensor.parallel import ColwiseParallel, RowwiseParallel, parallelize_module
+
+def queries_alone(model, mesh):
+    plan = {"trf_blocks.0.att.W_query": ColwiseParallel()}
+    return parallelize_module(model, mesh, plan, src_data_rank=None)
+
+def another(model, mesh):
+    return torch.nn.Linear(3, 4)
+
+def scripted(model, mesh):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it is deprecated
+        return torch.jit.script(torch.nn.Linear(2, 2))
+
+def lazy(model, mesh):
+    model.extra = torch.nn.LazyLinear(3)
+    return model
+
+def ends_the_group(model, mesh):
+    torch.distributed.destroy_process_group()
+    return model
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "message", "hint"),
+    [
+        ("queries_alone", 1, "must match the size", ""),
+        ("another", 2, "", ""),
+        ("scripted", 2, "cannot be simulated: to_empty is not supported on ScriptModules", "torchrun"),
+        ("lazy", 2, "GPTModel cannot be simulated: Attempted to use an uninitialized parameter", "torchrun"),
+        ("ends_the_group", 0, "", ""),
+    ],
+)
+def test_a_plan_that_breaks_the_model_is_no_fault_of_gptrace(
+    cli: Cli, tmp_path: Path, name: str, code: int, message: str, hint: str
+) -> None:
+    (tmp_path / "plan.py").write_text(_WRONG_PLANS)
+    outcome = cli("run", "Hello", "-m", "tiny", "--mesh", "tp=2", "--parallel", f"{tmp_path}/plan.py:{name}")
+    assert outcome.code == code, outcome.err
+    assert "may be a bug" not in outcome.err
+    # torch logs the traceback of a kernel that fails on simulated tensors.
+    said = [line.split(":")[0] for line in outcome.err.splitlines()]
+    assert said == (["error", "hint"] if code else []), outcome.err
+    assert message in outcome.out + outcome.err
+    assert hint in outcome.err
+    assert not torch.distributed.is_initialized()
+
+
+def test_other_threads_hear_what_torch_logs() -> None:
+    log, heard = logging.getLogger("torch._subclasses.fake_tensor"), list[str]()
+    handler = logging.Handler()
+    handler.emit = lambda record: heard.append(record.getMessage())  # type: ignore[method-assign]
+    log.addHandler(handler)
+    try:
+        with SimulatedTensors().running():
+            log.error("of the simulation")
+            thread = threading.Thread(target=log.error, args=("of another",))
+            thread.start()
+            thread.join()
+        log.error("later")
+    finally:
+        log.removeHandler(handler)
+    assert heard == ["of another", "later"]
+
+
+def test_threads_simulate_one_after_the_other() -> None:
+    meshes: list[Any] = []
+    ready = threading.Barrier(3)
+
+    def use(mesh: str) -> None:
+        ready.wait()
+        trace = gptrace.trace("Hello", model="tiny", mesh=mesh)
+        meshes.append(trace.mesh and trace.mesh.dims)
+
+    threads = [threading.Thread(target=use, args=(mesh,)) for mesh in ("tp=2", "fsdp=2", "dp=2")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(map(str, meshes)) == ["{'dp': 2}", "{'fsdp': 2}", "{'tp': 2}"]
+    assert not torch.distributed.is_initialized()
+
+
+def draws(model: Own, mesh: Any) -> Own:
+    model.head = torch.nn.Linear(8, 100)
+    random.seed(1)
+    torch.manual_seed(1)
+    return model
+
+
+def test_a_plan_leaves_the_random_numbers_as_they_were() -> None:
+    model = Own()
+    before = torch.get_rng_state(), random.getstate()
+    gptrace.trace(ids=[1, 2], model=model, mesh="a=2", parallel=draws)
+    assert torch.equal(torch.get_rng_state(), before[0])
+    assert random.getstate() == before[1]

@@ -42,6 +42,10 @@ SHARDING: dict[str, str] = {
     "{} is given, but torchrun gives each process its own": (
         "给出了 {}，但 torchrun 会给每个进程分配自己的 rank"
     ),
+    "RANK is {}, but WORLD_SIZE is {}": "RANK 是 {}，但 WORLD_SIZE 是 {}",
+    "number the processes from 0 to {}, as torchrun does": "请像 torchrun 那样把进程编号为 0 到 {}",
+    "{} cannot be simulated: {}": "{} 无法模拟：{}",
+    "measure it: start the processes with torchrun": "请改为实测：用 torchrun 启动各个进程",
     "drop --rank, or run the command without torchrun": "去掉 --rank，或者不用 torchrun 运行这条命令",
     "{} is given without a mesh": "给出了 {}，但没有给出设备网格",
     "add --mesh tp=2, or drop --{}": "加上 --mesh tp=2，或者去掉 --{}",
