@@ -61,7 +61,7 @@ class SimulatedTensors:
         """Give a module on device meta simulated tensors on the CPU: parameters, buffers, attributes."""
         tied = _tied_parameters(module)
         with torch.no_grad():
-            module._apply(self._simulated)  # as to_empty() does
+            module._apply(self._simulated)  # type: ignore[no-untyped-call]  # as to_empty() does
             for submodule in module.modules():
                 for name, value in vars(submodule).items():
                     if isinstance(value, torch.Tensor) and value.is_meta:
@@ -77,7 +77,9 @@ class SimulatedTensors:
         """
         if isinstance(tensor, DTensor):
             local = self._simulated(tensor._local_tensor)
-            return DTensor(local, tensor._spec, requires_grad=tensor.requires_grad)
+            return DTensor(local, tensor._spec, requires_grad=tensor.requires_grad)  # type: ignore[no-untyped-call]
+        if not tensor.is_meta:  # it is tied to one that came before
+            return tensor
         # The storage is not that of `tensor`: torch warns of that of a simulated one, and FSDP looks at it.
         return FakeTensor(self._mode, torch.empty_like(tensor), torch.device("cpu"))
 
