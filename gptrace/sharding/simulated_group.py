@@ -80,7 +80,7 @@ class SimulatedTensors:
         tied = _tied_tensors(module)
         try:
             with torch.no_grad():
-                module._apply(self._simulated)  # as to_empty() does
+                module._apply(self._simulated)  # type: ignore[no-untyped-call]  # as to_empty() does
                 for submodule in module.modules():
                     for name, value in vars(submodule).items():
                         if isinstance(value, torch.Tensor) and value.is_meta:
@@ -99,9 +99,11 @@ class SimulatedTensors:
         """
         if isinstance(tensor, DTensor):
             local = self._simulated(tensor._local_tensor)
-            return DTensor(local, tensor._spec, requires_grad=tensor.requires_grad)
+            return DTensor(local, tensor._spec, requires_grad=tensor.requires_grad)  # type: ignore[no-untyped-call]
+        if isinstance(tensor, FakeTensor):  # it is tied to one that came before
+            return tensor
         # The storage is not that of `tensor`: torch warns of that of a simulated one, and FSDP looks at it.
-        return FakeTensor(self._mode, torch.empty_like(tensor), torch.device("cpu"))
+        return FakeTensor(self._mode, torch.empty_like(tensor, device="meta"), torch.device("cpu"))
 
 
 @contextmanager
