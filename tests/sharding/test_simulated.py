@@ -343,7 +343,7 @@ def ends_the_group(model, mesh):
     [
         ("queries_alone", 1, "must match the size", ""),
         ("another", 2, "", ""),
-        ("scripted", 2, "cannot be simulated: to_empty is not supported on ScriptModules", "torchrun"),
+        ("scripted", 2, "is a block, not a model", "give the whole model"),
         ("lazy", 2, "GPTModel cannot be simulated: Attempted to use an uninitialized parameter", "torchrun"),
         ("ends_the_group", 0, "", ""),
     ],
