@@ -7,7 +7,7 @@ from itertools import chain
 
 from msgspec.structs import replace
 
-from gptrace.record import ModuleCall, Prediction, Trace
+from gptrace.record import ModuleCall, OpCall, Prediction, TensorSpec, Trace
 from gptrace.record.mesh import Here, Mesh, RankDifference, RankFacts
 from gptrace.sharding.measured_group import everywhere, from_first_rank
 from gptrace.sharding.spread_model import SpreadModel
@@ -32,9 +32,55 @@ def with_mesh(trace: Trace, model: SpreadModel) -> Trace:
         backend=model.backend,
         plan=model.plan,
     )
-    if trace.mesh is None and request.plan is not None:  # the tracer has seen no part of a spread model
-        trace = replace(trace, notes=(_ONLY_THIS_RANK, *trace.notes))
+    if trace.mesh is None:  # the tracer has seen no part of a spread model
+        if request.plan is None:
+            trace = _held_whole(trace)
+        else:
+            trace = replace(trace, notes=(_ONLY_THIS_RANK, *trace.notes))
     return replace(trace, mesh=mesh)
+
+
+def _held_whole(trace: Trace) -> Trace:
+    """Return the trace of a model that every rank holds whole, as along dp alone: this rank's part is all."""
+    parameters = trace.model.parameters
+    here = Here(
+        macs=trace.totals.macs,
+        macs_unknown=trace.totals.macs_unknown,
+        parameters=parameters.unique,
+        parameter_bytes=parameters.bytes,
+        buffer_bytes=trace.model.buffers.bytes,
+        peak_bytes=trace.totals.peak_bytes,
+    )
+    calls = tuple(map(_call_held_whole, trace.calls))
+    return replace(trace, calls=calls, totals=replace(trace.totals, here=here))
+
+
+def _call_held_whole(call: ModuleCall) -> ModuleCall:
+    here = Here(
+        macs=call.macs,
+        macs_unknown=call.macs_unknown,
+        parameters=call.parameters.total,
+        parameter_bytes=call.parameters.bytes,
+        peak_bytes=call.peak_bytes,
+    )
+    return replace(
+        call,
+        inputs=_unsplit(call.inputs),
+        outputs=_unsplit(call.outputs),
+        ops=tuple(map(_op_held_whole, call.ops)),
+        here=here,
+    )
+
+
+def _op_held_whole(op: OpCall) -> OpCall:
+    here = None if op.macs is None else Here(macs=op.macs, macs_unknown=op.macs_unknown)
+    return replace(op, inputs=_unsplit(op.inputs), outputs=_unsplit(op.outputs), here=here)
+
+
+def _unsplit(specs: Iterable[TensorSpec]) -> tuple[TensorSpec, ...]:
+    return tuple([
+        replace(spec, local_shape=spec.shape, split_by=((),) * len(spec.shape)) for spec in specs
+    ])  # fmt: skip
 
 
 def gathered(trace: Trace) -> Trace:

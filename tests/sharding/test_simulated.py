@@ -411,3 +411,17 @@ def test_a_plan_leaves_the_random_numbers_as_they_were() -> None:
     gptrace.trace(ids=[1, 2], model=model, mesh="a=2", parallel=draws)
     assert torch.equal(torch.get_rng_state(), before[0])
     assert random.getstate() == before[1]
+
+
+def test_a_rank_holds_the_whole_along_dp_alone() -> None:
+    options: Any = {"ids": [[1, 2, 3]], "model": "tiny", "measure": "all"}
+    alone, trace = gptrace.trace(**options), gptrace.trace(mesh="dp=2", **options)
+    here = trace.totals.here
+    assert here is not None
+    assert (here.macs, here.parameters, here.parameter_bytes, here.traffic) == (
+        alone.totals.macs, alone.model.parameters.unique, alone.model.parameters.bytes, (),
+    )  # fmt: skip
+    for call, whole in zip(trace.calls, alone.calls, strict=True):
+        assert call.here is not None
+        assert call.here.macs == whole.macs
+        assert [spec.local_shape for spec in call.outputs] == [spec.shape for spec in whole.outputs]
