@@ -21,7 +21,7 @@ from gptrace.tracing.parameters import ancestors, counts_of
 from gptrace.tracing.recorder import SpanRecorder
 from gptrace.tracing.span import Span
 from gptrace.tracing.spread.here import here_in_all, here_of_calls
-from gptrace.tracing.spread.whole import SpreadModel
+from gptrace.tracing.spread.whole import SpreadFacts
 from gptrace.tracing.tensor_specs import specs_of_pass, with_statistics
 
 Module = torch.nn.Module
@@ -37,7 +37,7 @@ def assemble_trace(
     error: BaseException | None,
     infer_names: InferNames,
     check: str,
-    spread: SpreadModel | None = None,
+    spread: SpreadFacts | None = None,
 ) -> Trace:
     """Return the trace of what was recorded.
 
@@ -101,7 +101,7 @@ def _module_calls(
     counts: Mapping[str, ParameterCount],
     passes: Mapping[int, list[Span]],
     inferred: Mapping[int, InferredAxisNames],
-    spread: SpreadModel | None,
+    spread: SpreadFacts | None,
     here: Sequence[Here],
 ) -> tuple[tuple[ModuleCall, ...], set[str]]:
     """Turn spans into records, with the axis names of the forward pass that each is in; return these, too."""
@@ -148,7 +148,7 @@ def _module_calls(
 
 
 def _measured_facts(
-    recorder: SpanRecorder, spans: Sequence[Span], spread: SpreadModel | None
+    recorder: SpanRecorder, spans: Sequence[Span], spread: SpreadFacts | None
 ) -> list[_Measured]:
     """Return what was measured of each call; nothing if nothing was. Of a spread model that is the whole."""
     measures = recorder.measures
@@ -171,7 +171,7 @@ def _measured_ops(
     operations: Sequence[Operation],
     ops: tuple[OpCall, ...],
     recorder: SpanRecorder,
-    spread: SpreadModel | None,
+    spread: SpreadFacts | None,
 ) -> tuple[OpCall, ...]:
     """Return the operations of a call with their costs, and a mark at the one that raised."""
     failed = recorder.operations.failed if recorder.operations is not None else None

@@ -31,7 +31,7 @@ _WITHOUT_PEAKS = (
 )
 
 
-class SpreadModel(NamedTuple):
+class SpreadFacts(NamedTuple):
     """How a model is spread, its twin on device meta if it has one, and notes on what could not be found.
 
     `costs` are those of the calls of the twin, by the calls that they stand for. `has_peaks` tells whether
@@ -69,7 +69,7 @@ def understand_spread(
     *,
     needs_twin: bool,
     may_run: bool,
-) -> SpreadModel | None:
+) -> SpreadFacts | None:
     """Give the recorded tensors their whole shapes, and the calls their twins; None for an unspread model.
 
     `whole` is a copy of the model on device meta from before it was spread, if there is one. `needs_twin`
@@ -102,7 +102,7 @@ def understand_spread(
     outside = recorder.charges.messages_outside
     if outside:
         notes.append(f"{outside:,} more messages between processes were sent outside of any call")
-    return SpreadModel(layout, twin.module if twin else None, costs, tuple(notes), has_peaks)
+    return SpreadFacts(layout, twin.module if twin else None, costs, tuple(notes), has_peaks)
 
 
 def _passes(spans: Iterable[Span]) -> dict[Span, list[Span]]:
