@@ -284,6 +284,7 @@ def check(
 def page(
     text: Text | None = None, *, ids: Ids | None = None, special: bool = True, truncate: bool = False,
     k: int | None = None, temperature: float = 1.0, check: bool = False, lang: str | None = None,
+    mesh: Mesh | None = None, rank: int | None = None, parallel: Parallel | None = None,
     **model: Unpack[ModelArguments],
 ) -> record.Page:  # fmt: skip
     """Trace one batch of prompts, and return the page that shows it in a browser or a notebook.
@@ -293,7 +294,7 @@ def page(
     """
     return Session(**model).page(
         text, ids=ids, special=special, truncate=truncate, k=k, temperature=temperature, check=check,
-        lang=lang,
+        lang=lang, mesh=mesh, rank=rank, parallel=parallel,
     )  # fmt: skip
 
 
