@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from gptrace.errors import OptionError
 from gptrace.wording import quoted_value
 
-# torch simulates a rank of so many in a few seconds and some 200 MiB.
+# Along fsdp, torch makes a tensor for each parameter and each of so many ranks, which takes a minute.
 MOST_RANKS = 65_536
 _EXAMPLE = "write it like --mesh fsdp=128,tp=8, the outermost dimension first"
 _NAME = re.compile("[A-Za-z_][A-Za-z0-9_]*")
