@@ -36,6 +36,10 @@ class ActivationMemory:
         if any(tensor.is_meta for tensor in tensors):
             import_compiler()
 
+    def settled(self) -> int:
+        """Return the bytes that are alive as a call begins."""
+        return self.alive
+
     def add(self, value: object, inputs: Sequence[object]) -> None:
         """Count the memory of a kernel's result, unless it is a view of an input or already counted."""
         if isinstance(value, Tensor):

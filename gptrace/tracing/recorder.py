@@ -285,7 +285,7 @@ class SpanRecorder:
         if thread != self._thread and (self.costs is not None or self.operations is not None):
             span.unknown |= {"another thread"}  # modes see only the thread that entered them
         if self._memory is not None:
-            span.peak_bytes = self._memory.alive
+            span.peak_bytes = self._memory.settled()
         if self._nan_tracker is not None:
             with without_function_modes(), without_dispatch_modes():
                 self._nan_tracker.record_inputs(span, args, kwargs)

@@ -64,6 +64,11 @@ class SpreadMemory(ActivationMemory):
         self._received.clear()
         self._arrived.clear()
 
+    def settled(self) -> int:
+        """Return the bytes that are alive as a call begins, without those that only a thread still holds."""
+        self._wait_for_threads()
+        return self.alive
+
     def add(self, value: object, inputs: Sequence[object]) -> None:
         """Count the memory of a kernel's result, if it holds numbers of this process and no parameters."""
         if self._layout.gathers and runs_in(GATHERING):
