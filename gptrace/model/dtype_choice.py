@@ -91,9 +91,8 @@ def warn_if_slow(dtype: str | None, device: torch.device) -> None:
     """Log a warning for bfloat16 on a processor without instructions for it; it converts every number."""
     if dtype != "bfloat16" or device.type != "cpu":
         return
-    capabilities: dict[str, object] = getattr(
-        torch.cpu, "get_capabilities", dict
-    )()  # older versions of torch do not tell
+    # Older versions of torch do not tell.
+    capabilities: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
     if capabilities.get("architecture") != "x86_64" or any(map(capabilities.get, _BFLOAT16_UNITS)):
         return
     _log.warning(

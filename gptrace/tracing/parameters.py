@@ -295,12 +295,15 @@ def count_by_device(modules: Sequence[tuple[str, Module]]) -> dict[str, DeviceSh
     return shares
 
 
+def buffers_of(modules: Iterable[tuple[str, Module]]) -> Iterator[tuple[str, torch.Tensor]]:
+    """Yield each buffer that has a size, saved by the state dict or not, with the path of its module."""
+    for path, module in modules:
+        for buffer in module._buffers.values():
+            if buffer is not None and not is_lazy(buffer):
+                yield path, buffer
+
+
 def buffer_bytes(modules: Iterable[tuple[str, Module]]) -> int:
-    """Return the bytes of all buffers, whether the state dict saves them or not."""
-    buffers = {
-        id(buffer): buffer
-        for _, module in modules
-        for buffer in module._buffers.values()
-        if buffer is not None and not is_lazy(buffer)
-    }
+    """Return the bytes of all buffers, each once."""
+    buffers = {id(buffer): buffer for _, buffer in buffers_of(modules)}
     return sum(buffer.numel() * buffer.element_size() for buffer in buffers.values())

@@ -14,6 +14,7 @@ from gptrace.errors import DeviceError, MemoryNeededError
 from gptrace.model import devices
 from gptrace.model.quiet_torch import torch
 from gptrace.model.random_state import exclusive_random_state
+from tests.models.toys import Small
 from tests.support import HANG_TIMEOUT, Cli, environment
 
 
@@ -80,16 +81,6 @@ def test_a_device_that_refuses_a_model_is_an_error(two_xpus: None, monkeypatch: 
     monkeypatch.setattr(torch.nn.Module, "to", _raising(NotImplementedError("no kernel for\nXPU")))
     with pytest.raises(DeviceError, match="tiny cannot be put on xpu: no kernel for XPU"):
         gptrace.topk("Hello", model="tiny", device="xpu")
-
-
-class Small(torch.nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.table, self.head = torch.nn.Embedding(30, 6), torch.nn.Linear(6, 30)
-
-    def forward(self, ids: torch.Tensor) -> torch.Tensor:
-        logits: torch.Tensor = self.head(self.table(ids))
-        return logits
 
 
 def test_the_clock_waits_for_the_device_at_both_ends_of_a_call(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,6 +22,19 @@ class Function(nn.Module):
         return self.work(*inputs)
 
 
+class Small(nn.Module):
+    """A table and a head. gptrace cannot build it at other sizes, so it runs a copy."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table, self.head = nn.Embedding(30, 6), nn.Linear(6, 30)
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        """Ids (B, T) → logits (B, T, 30)."""
+        logits: torch.Tensor = self.head(self.table(ids))
+        return logits
+
+
 class Raising(nn.Module):
     def __init__(self, error: BaseException) -> None:
         super().__init__()

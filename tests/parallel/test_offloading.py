@@ -14,6 +14,7 @@ import gptrace
 from gptrace.errors import MemoryNeededError
 from gptrace.model.quiet_torch import torch
 from gptrace.record import DeviceShare, ModelInfo, Trace
+from tests.models.toys import Small
 from tests.support import Cli, assert_same_but_for_rounding
 
 accelerate: Any = pytest.importorskip("accelerate", reason="accelerate is not installed")
@@ -189,21 +190,8 @@ def _plain(answer: Any) -> Any:
     return _without_seconds(json.loads(answer.to_json())) if hasattr(answer, "to_json") else answer
 
 
-class Own(Module):
-    """A model that gptrace cannot build at other sizes: it runs a copy."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.table, self.head = torch.nn.Embedding(30, 6), torch.nn.Linear(6, 30)
-
-    def forward(self, ids: torch.Tensor) -> torch.Tensor:
-        """Ids (B, T) → logits (B, T, 30)."""
-        logits: torch.Tensor = self.head(self.table(ids))
-        return logits
-
-
 def test_a_copy_runs_without_the_hooks(tmp_path: Path) -> None:
-    model = on_disk(Own(), tmp_path)
+    model = on_disk(Small(), tmp_path)
     trace = gptrace.Session(model=model).trace(ids=[[1, 2, 3]])
     assert trace.calls[0].outputs[0].dims == ("batch", "seq_len", "30")
     assert trace.predictions
@@ -211,7 +199,7 @@ def test_a_copy_runs_without_the_hooks(tmp_path: Path) -> None:
 
 
 def test_a_failing_model_gives_its_weights_back(tmp_path: Path) -> None:
-    model = in_memory(Own(), tmp_path)
+    model = in_memory(Small(), tmp_path)
     with pytest.raises(gptrace.GptraceError):
         gptrace.Session(model=model).trace(ids=[[1, 2, 30]])
     assert {parameter.device.type for parameter in model.parameters()} == {"meta"}
@@ -229,7 +217,7 @@ class Moving(accelerate.hooks.ModelHook):  # type: ignore[misc]
 
 
 def test_a_tensor_that_is_moved_comes_from_where_it_came_from() -> None:
-    plain = Own()
+    plain = Small()
     expected = traced(plain)
     accelerate.hooks.add_hook_to_module(plain.head, Moving())
     trace = traced(plain)

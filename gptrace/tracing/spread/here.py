@@ -9,7 +9,7 @@ from gptrace.record import Here, ModuleCall, Traffic
 from gptrace.record.mesh import counted
 from gptrace.tracing.costs import costs_with_children
 from gptrace.tracing.operations import Operation
-from gptrace.tracing.parameters import ParameterRef, ancestors, count_by_module, is_lazy
+from gptrace.tracing.parameters import ParameterRef, ancestors, buffers_of, count_by_module
 from gptrace.tracing.span import Span
 from gptrace.tracing.spread.parameters import Modules
 
@@ -80,12 +80,10 @@ def _buffer_bytes(modules: Modules) -> dict[str, int]:
     """Return the bytes of the buffers in each module, each once in a module, by path."""
     owners: dict[int, set[str]] = {}
     sizes: dict[int, int] = {}
-    for path, module in modules:
-        for buffer in module._buffers.values():
-            if buffer is not None and not is_lazy(buffer):
-                local = getattr(buffer, "_local_tensor", buffer)
-                sizes[id(buffer)] = local.numel() * local.element_size()
-                owners.setdefault(id(buffer), set()).update(ancestors(path))
+    for path, buffer in buffers_of(modules):
+        local = getattr(buffer, "_local_tensor", buffer)
+        sizes[id(buffer)] = local.numel() * local.element_size()
+        owners.setdefault(id(buffer), set()).update(ancestors(path))
     totals: dict[str, int] = {}
     for key, paths in owners.items():
         for path in paths:
