@@ -74,8 +74,10 @@ class ActivationMemory:
         storage = tensor.untyped_storage()
 
         def freed(_: object) -> None:
+            # Any thread may run this: no call may come between reading the sum and writing it.
+            size = self._sizes.pop(key, 0)
+            self.alive -= size
             self._live_storages.pop(key, None)
-            self.alive -= self._sizes.pop(key, 0)
 
         self._live_storages[key] = weakref.ref(storage, freed)
         self._set_size(key, storage.nbytes())

@@ -11,7 +11,7 @@ from gptrace.tracing.costs import CostMode
 from gptrace.tracing.mac_formulas import COMMUNICATION
 from gptrace.tracing.spread.layout import Layout, loaded
 from gptrace.tracing.spread.memory import SpreadMemory
-from gptrace.tracing.spread.messages import is_awaited_at_once, messages_of, tensors_in
+from gptrace.tracing.spread.messages import is_collective, messages_of, tensors_in
 from gptrace.tracing.spread.own_work import SHAPES, runs_in, stands_for_another
 
 Tensor = torch.Tensor
@@ -50,16 +50,16 @@ class SpreadCostMode(CostMode):  # type: ignore[no-untyped-call]
         is_wait = func.overloadpacket.__name__ == "wait_tensor"
         if is_wait and self._layout.is_fake:
             return args[0]  # as with real tensors; of a fake one, torch would make another
-        memory = self._spread_memory
-        is_awaited = memory is not None and is_awaited_at_once(func, args)
-        sent = memory.sending(tensors_in(args)) if memory is not None and is_awaited else ()
-        result = super().__torch_dispatch__(func, types, args, kwargs)
-        messages = messages_of(func, args, result, self._layout.groups)
-        for message in messages:
+        memory = None if self._layout.is_fake else self._spread_memory
+        if memory is not None and is_collective(func):
+            self.kernel_count += 1
+            result = memory.run_collective(func, args, kwargs or {})
+        else:
+            result = super().__torch_dispatch__(func, types, args, kwargs)
+        if memory is not None and is_wait:
+            memory.note_arrival(tensors_in(args))
+        for message in messages_of(func, args, result, self._layout.groups):
             self._add_message(message)
-        if memory is not None:
-            memory.arrived(sent, tensors_in(args) if is_wait else ())
-            memory.receiving(tensors_in(result) if messages and func.namespace != "c10d" else ())
         return result
 
     def _propagates_shapes(self, types: Sequence[type]) -> bool:

@@ -24,6 +24,10 @@ class _Collective(NamedTuple):
     group: int  # the position of the group among the arguments
 
 
+def _collective(func: Any) -> _Collective | None:
+    return _COLLECTIVES.get(func.namespace, {}).get(func.overloadpacket.__name__)
+
+
 def _each(position: int) -> Callable[[_Arguments, Any], Payload]:
     """Each tensor of an argument is a message."""
     return lambda args, _: [[tensor] for tensor in _tensors(args[position])]
@@ -109,7 +113,7 @@ def messages_of(func: Any, args: _Arguments, result: Any, mesh_dims: Mapping[str
     `mesh_dims` are the mesh dimensions by the names of their groups. The size of a message is that of the
     whole tensor that is reduced, gathered or scattered.
     """
-    collective = _COLLECTIVES.get(func.namespace, {}).get(func.overloadpacket.__name__)
+    collective = _collective(func)
     if collective is None:
         return []
     group = _group(args[collective.group])
@@ -119,6 +123,11 @@ def messages_of(func: Any, args: _Arguments, result: Any, mesh_dims: Mapping[str
         for parts in collective.payload(args, result)
         if parts
     ]
+
+
+def is_collective(func: Any) -> bool:
+    """Tell whether a kernel sends or receives messages."""
+    return _collective(func) is not None
 
 
 def is_awaited_at_once(func: Any, args: _Arguments) -> bool:
