@@ -1,12 +1,13 @@
-"""A script for torchrun: what the trace of a stage of a pipeline says, of a GPT in two stages.
+"""What the trace of a stage of a pipeline says, of a GPT in two stages.
 
-Each process prints a line about the stage that a user has cut by hand, and one about that of `pipeline`.
+There is one list of facts about the stages that a user has cut by hand, and one about those of `pipeline`.
 """
 
 from __future__ import annotations
 
 import json
 import warnings
+from pathlib import Path
 from typing import Any
 
 import torch.distributed
@@ -15,14 +16,9 @@ from torch.distributed.pipelining import PipelineStage, ScheduleGPipe, SplitPoin
 import gptrace
 from gptrace import GPTModel
 from gptrace.model.quiet_torch import torch
+from tests.parallel.ways_to_spread import gpt
 
-_SIZES = {"emb_dim": 48, "n_heads": 4, "n_layers": 2, "vocab_size": 1001, "context_length": 16}
 _MICRO_BATCHES = 4
-
-
-def whole() -> GPTModel:
-    torch.manual_seed(123)
-    return GPTModel(_SIZES).eval()
 
 
 class Stage(torch.nn.Module):
@@ -48,10 +44,12 @@ class Stage(torch.nn.Module):
         return x
 
 
-def report(stage: Any, module: torch.nn.Module, ids: torch.Tensor, expected: torch.Tensor) -> None:
-    """Run a schedule twice, the first time watched; print what the trace says."""
+def facts(
+    stage: Any, module: torch.nn.Module, tokens: torch.Tensor, expected: torch.Tensor
+) -> list[dict[str, Any]]:
+    """Run a schedule twice, the first time watched; return what the trace of each rank says."""
     schedule, rank = ScheduleGPipe(stage, _MICRO_BATCHES), torch.distributed.get_rank()
-    inputs = (ids,) if rank == 0 else ()
+    inputs = (tokens,) if rank == 0 else ()
     with torch.no_grad():
         with gptrace.watch(module, measure="all") as trace:
             output = schedule.step(*inputs)
@@ -64,24 +62,26 @@ def report(stage: Any, module: torch.nn.Module, ids: torch.Tensor, expected: tor
         for call in trace.calls
         if not call.path or (call.path.startswith("trf_blocks.") and call.path.count(".") == 1)
     ]
-    facts = {"rank": rank, "calls": calls, "macs": trace.totals.macs, "notes": trace.notes}
-    lines: list[Any] = [None, None]
-    torch.distributed.all_gather_object(lines, facts)
-    if rank == 0:
-        print("\n".join(map(json.dumps, lines)), flush=True)
+    own = {"rank": rank, "calls": calls, "macs": trace.totals.macs, "notes": trace.notes}
+    ranks: list[Any] = [None, None]
+    torch.distributed.all_gather_object(ranks, own)
+    return ranks
 
 
-if __name__ == "__main__":
+def run(folder: Path) -> None:
+    """Write the facts, in a process of the group."""
     torch.distributed.init_process_group("gloo")
     rank, device = torch.distributed.get_rank(), torch.device("cpu")
-    ids = torch.arange(32).reshape(4, 8)
+    tokens = torch.arange(32).reshape(4, 8)
     with torch.no_grad():
-        expected = whole()(ids)
-    by_hand = Stage(whole(), rank)
-    report(PipelineStage(by_hand, rank, 2, device), by_hand, ids, expected)
+        expected = gpt()(tokens)
+    by_hand = Stage(gpt(), rank)
+    ways = {"by hand": facts(PipelineStage(by_hand, rank, 2, device), by_hand, tokens, expected)}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch's own
-        pipe = pipeline(whole(), (ids[:1],), split_spec={"trf_blocks.1": SplitPoint.BEGINNING})
-        module = pipe.get_stage_module(rank)
-        report(pipe.build_stage(rank, device), module, ids, expected)
+        pipe = pipeline(gpt(), (tokens[:1],), split_spec={"trf_blocks.1": SplitPoint.BEGINNING})
+        stage, module = pipe.build_stage(rank, device), pipe.get_stage_module(rank)
+        ways["by pipeline"] = facts(stage, module, tokens, expected)
+    if rank == 0:
+        (folder / "facts.json").write_text(json.dumps(ways))
     torch.distributed.destroy_process_group()

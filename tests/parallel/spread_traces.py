@@ -1,11 +1,7 @@
-"""A script that writes the traces of models that torch has spread, one file for each of them and each rank.
-
-Its argument is a folder. The processes are forked, so that torch is imported once for all of them.
-"""
+"""Writes the traces of models that torch has spread, one file for each of them and each rank."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -13,7 +9,6 @@ from typing import Any
 
 import torch.distributed
 from torch.distributed.device_mesh import init_device_mesh
-from torch.multiprocessing.spawn import start_processes
 
 import gptrace
 from gptrace.model.quiet_torch import torch
@@ -82,29 +77,20 @@ def models(count: int) -> dict[str, Callable[[], tuple[torch.nn.Module, torch.Te
     }
 
 
-def write(rank: int, folder: Path, count: int, names: tuple[str, ...]) -> None:
-    """Write the traces of one of so many processes."""
-    torch.set_num_threads(1)  # threads do not survive a fork
-    folder = folder / str(count)
-    distributed.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=count)
+def run(folder: Path) -> None:
+    """Write the traces of this process of the group."""
+    distributed.init_process_group("gloo")
+    rank, count = distributed.get_rank(), distributed.get_world_size()
     makers = models(count)
-    for name in names:
+    for name in {2: ON_TWO, 4: ON_FOUR}[count]:
         model, tokens = makers[name]()
         has_gradients = "averages" in name
-        for run in ("first", "again"):  # the second run has nothing to find out about shapes
+        for turn in ("first", "again"):  # the second run has nothing to find out about shapes
             with (
                 suppress(IndexError),
                 torch.set_grad_enabled(has_gradients),
                 gptrace.watch(model, measure=["ops", "macs", "memory"]) as trace,
             ):
                 model(tokens)
-            (folder / f"{name}.{run}.{rank}.json").write_text(trace.to_json())
+            (folder / f"{name}.{turn}.{rank}.json").write_text(trace.to_json())
     distributed.destroy_process_group()
-
-
-if __name__ == "__main__":
-    target = Path(sys.argv[1])
-    llama()  # imports transformers
-    for count, names in {2: ON_TWO, 4: ON_FOUR}.items():
-        (target / str(count)).mkdir()
-        start_processes(write, (target, count, names), count, start_method="fork")  # type: ignore[no-untyped-call]

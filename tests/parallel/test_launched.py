@@ -9,43 +9,21 @@ from pathlib import Path
 
 import pytest
 
+from tests.parallel.conftest import Jobs
 from tests.support import HANG_TIMEOUT, environment
 
 pytestmark = [pytest.mark.slow, pytest.mark.processes]
 
 _ROOT = Path(__file__).parents[2]
-# The first leaves rank 0 in a collective to which rank 1 never comes.
-_PLANS = """
-import torch
-
-def only_one(model, mesh):
-    if mesh.get_rank() == 1:
-        raise ValueError("this rank has no plan")
-    torch.distributed.all_reduce(torch.ones(1), group=mesh.get_group())
-    return model
-
-def every_one(model, mesh):
-    raise ValueError("no rank has a plan")
-"""
-
-
-def launched(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run `gptrace run` in two processes."""
-    launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "gptrace", "run")
-    command = [sys.executable, *launcher, "Hello", "-m", "tiny", *arguments]
-    variables = environment(PYTHONPATH=str(_ROOT), OMP_NUM_THREADS="1")
-    return subprocess.run(
-        command, env=variables, capture_output=True, text=True, timeout=HANG_TIMEOUT, check=False
-    )
-
-
-def errors(outcome: subprocess.CompletedProcess[str]) -> list[str]:
-    """Return the errors that gptrace tells; torchrun adds a report of its own."""
-    return [line for line in outcome.stderr.splitlines() if line.startswith("error: ")]
 
 
 def test_the_processes_make_one_report() -> None:
-    outcome = launched("--mesh", "tp=2", "--json")
+    launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "gptrace")
+    outcome = subprocess.run(
+        [sys.executable, *launcher, "run", "Hello", "-m", "tiny", "--mesh", "tp=2", "--json"],
+        env=environment(PYTHONPATH=str(_ROOT), OMP_NUM_THREADS="1"), capture_output=True, text=True,
+        timeout=HANG_TIMEOUT, check=False,
+    )  # fmt: skip
     assert outcome.returncode == 0, outcome.stderr
     assert outcome.stderr == ""
     trace = json.loads(outcome.stdout)
@@ -57,24 +35,20 @@ def test_the_processes_make_one_report() -> None:
     assert trace["predictions"][0]["candidates"]
 
 
-def test_a_mesh_of_another_size_is_told_once() -> None:
-    outcome = launched("--mesh", "tp=4")
-    assert outcome.returncode == 1  # that of torchrun, whatever the processes end with
-    assert errors(outcome) == ["error: the mesh tp=4 is for 4 processes, but WORLD_SIZE is 2"]
-    assert outcome.stderr.count("exitcode  : 2 ") == 1
-    assert outcome.stdout == ""
-
-
 @pytest.mark.parametrize(
-    ("plan", "problem"),
+    ("command", "code", "problem"),
     [
-        ("only_one", "error: rank 1: ValueError: this rank has no plan"),
-        ("every_one", "error: ValueError: no rank has a plan"),
+        ("of another size", 2, "error: the mesh tp=4 is for 4 processes, but WORLD_SIZE is 2"),
+        ("only_one", 1, "error: rank 1: ValueError: this rank has no plan"),
+        ("every_one", 1, "error: ValueError: no rank has a plan"),
     ],
 )
-def test_a_failure_on_one_rank_ends_all(tmp_path: Path, plan: str, problem: str) -> None:
-    (tmp_path / "plan.py").write_text(_PLANS)
-    outcome = launched("--mesh", "tp=2", "--parallel", f"{tmp_path}/plan.py:{plan}")
-    assert outcome.returncode == 1
-    (told,) = errors(outcome)
-    assert told.startswith(problem), outcome.stderr
+def test_a_failure_is_told_once_and_ends_all(jobs: Jobs, command: str, code: int, problem: str) -> None:
+    folder, failure = jobs.failed(f"command line {command}")
+    assert f"terminated with exit code {code}" in failure
+    stdout, stderr = (
+        "".join((folder / f"{name}-{rank}").read_text() for rank in range(2)) for name in ("stdout", "stderr")
+    )
+    assert stdout == ""
+    (told,) = [line for line in stderr.splitlines() if line.startswith("error: ")]
+    assert told.startswith(problem)

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import json
-import socket
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
-import transformers
 
 import gptrace
 from gptrace.record import Trace
-from tests.models.hugging_face import GROUPED, SIZES
-from tests.parallel.meshes import MESHES, MODELS, VOCAB_SIZE, file_name, traced
-from tests.parallel.starting import start_script
+from tests.parallel.conftest import Jobs
+from tests.parallel.meshes import LLAMA, MESHES, MODELS, VOCAB_SIZE, traced
 from tests.support import logits_by_id
 
 pytestmark = [pytest.mark.slow, pytest.mark.processes]
@@ -31,29 +27,13 @@ _SPREAD = [
 ]
 
 
-@pytest.fixture(scope="module")
-def llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("llama")
-    transformers.LlamaConfig(**SIZES | {"vocab_size": VOCAB_SIZE}, **GROUPED).save_pretrained(folder)
-    return folder
+@pytest.fixture
+def llama(jobs: Jobs) -> Path:
+    return jobs.folder(LLAMA)
 
 
-@pytest.fixture(scope="module")
-def measured(tmp_path_factory: pytest.TempPathFactory, llama: Path) -> Path:
-    """The folder of the measured traces."""
-    folder = tmp_path_factory.mktemp("measured")
-    with ExitStack() as sockets:  # all at once, so that the ports differ
-        for count, meshes in MESHES.items():
-            for name in (f"{count}-{mesh}-{model}.port" for mesh in meshes for model in MODELS):
-                free = sockets.enter_context(socket.socket())
-                free.bind(("localhost", 0))
-                (folder / name).write_text(str(free.getsockname()[1]))
-    start_script("measured_meshes.py", str(folder), str(llama))
-    return folder
-
-
-def loaded(folder: Path, model: str, mesh: str, rank: int) -> Trace:
-    trace = gptrace.load(folder / file_name(model, mesh, rank))
+def measured(jobs: Jobs, model: str, mesh: str, rank: int) -> Trace:
+    trace = gptrace.load(jobs.folder(f"mesh {mesh} {model}") / f"{rank}.json")
     assert isinstance(trace, Trace)
     return trace
 
@@ -70,9 +50,9 @@ def facts(record: Any, peaks: list[int]) -> Any:
 
 @pytest.mark.parametrize(("model", "mesh", "rank"), _SPREAD)
 def test_a_simulated_rank_is_as_it_is_measured(
-    measured: Path, llama: Path, model: str, mesh: str, rank: int
+    jobs: Jobs, llama: Path, model: str, mesh: str, rank: int
 ) -> None:
-    real, simulated = loaded(measured, model, mesh, rank), traced(model, llama, mesh, rank)
+    real, simulated = measured(jobs, model, mesh, rank), traced(model, llama, mesh, rank)
     real_peaks: list[int] = []
     simulated_peaks: list[int] = []
     expected = facts(json.loads(real.to_json()), real_peaks)
@@ -91,13 +71,11 @@ def test_a_simulated_rank_is_as_it_is_measured(
 
 
 @pytest.mark.parametrize(("model", "mesh"), sorted({(model, mesh) for model, mesh, _ in _SPREAD}))
-def test_the_logits_are_those_of_the_model_as_a_whole(
-    measured: Path, llama: Path, model: str, mesh: str
-) -> None:
+def test_the_logits_are_those_of_the_model_as_a_whole(jobs: Jobs, llama: Path, model: str, mesh: str) -> None:
     whole = traced(model, llama, None).predictions
     ranks = [rank for *spread, rank in _SPREAD if spread == [model, mesh]]
     for rank in ranks:
-        for prediction, expected in zip(loaded(measured, model, mesh, rank).predictions, whole, strict=True):
+        for prediction, expected in zip(measured(jobs, model, mesh, rank).predictions, whole, strict=True):
             logits, of_whole = logits_by_id(prediction.candidates), logits_by_id(expected.candidates)
             assert len(of_whole) == VOCAB_SIZE
             # Sums are added up in another order.
@@ -105,11 +83,11 @@ def test_the_logits_are_those_of_the_model_as_a_whole(
 
 
 @pytest.mark.parametrize(("model", "mesh"), sorted({(model, mesh) for model, mesh, _ in _SPREAD}))
-def test_every_rank_is_in_the_record_of_the_first(measured: Path, model: str, mesh: str) -> None:
-    first = loaded(measured, model, mesh, 0).mesh
+def test_every_rank_is_in_the_record_of_the_first(jobs: Jobs, model: str, mesh: str) -> None:
+    first = measured(jobs, model, mesh, 0).mesh
     assert first is not None
     for facts_of_rank in first.ranks:
-        trace = loaded(measured, model, mesh, facts_of_rank.rank)
+        trace = measured(jobs, model, mesh, facts_of_rank.rank)
         assert trace.totals.here == facts_of_rank.here
         assert trace.mesh is not None
         assert trace.mesh.coordinate == facts_of_rank.coordinate

@@ -10,7 +10,7 @@ import pytest
 
 import gptrace
 from gptrace.record import Here, ModuleCall, TensorSpec, Trace
-from tests.parallel.starting import start_script
+from tests.parallel.conftest import Jobs
 from tests.parallel.ways_to_spread import BATCH, ON_FOUR, SEQ_LEN, SIZES
 
 pytestmark = [pytest.mark.slow, pytest.mark.processes]
@@ -34,21 +34,14 @@ class Traces:
         return trace
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    target = tmp_path_factory.mktemp("traces")
-    start_script("spread_traces.py", str(target))
-    return target
+@pytest.fixture
+def two(jobs: Jobs) -> Traces:
+    return Traces(jobs.folder("spread traces 2"), 2)
 
 
 @pytest.fixture
-def two(folder: Path) -> Traces:
-    return Traces(folder / "2", 2)
-
-
-@pytest.fixture
-def four(folder: Path) -> Traces:
-    return Traces(folder / "4", 4)
+def four(jobs: Jobs) -> Traces:
+    return Traces(jobs.folder("spread traces 4"), 4)
 
 
 def here(record: Trace | ModuleCall) -> Here:
