@@ -124,6 +124,7 @@ def rounded(value: Any) -> Any:
     return value
 
 
+@pytest.fixture(scope="module")
 def answers() -> list[tuple[str, Report]]:
     """One record of each kind of answer, without what differs from run to run."""
     lines = ["Hello", "", "Hello, I am"]
@@ -167,32 +168,37 @@ def coarser(value: Any, name: str = "") -> Any:
 
 
 @pytest.mark.parametrize("width", [80, 120])
-def test_the_answers_as_people_read_them(width: int, request: pytest.FixtureRequest) -> None:
-    for name, record in answers():
+def test_the_answers_as_people_read_them(
+    answers: list[tuple[str, Report]], width: int, request: pytest.FixtureRequest
+) -> None:
+    for name, record in answers:
         text = render(record, "table", View(width=width))
         compare(f"{name}-{width}.txt", without_rounding_errors(text), request)
 
 
 def test_the_answers_in_chinese(
-    batch: gptrace.Trace, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    batch: gptrace.Trace, answers: list[tuple[str, Report]], request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
     from gptrace.api import presets
 
     monkeypatch.setenv("HF_HOME", "/nowhere")
     view = View(width=80, lang="zh")
-    records = [("run-batch", batch), ("models", presets()), *answers()]
+    records = [("run-batch", batch), ("models", presets()), *answers]
     for name, record in records:
         if not name.startswith("explain"):
             compare(f"{name}-zh.txt", without_rounding_errors(render(record, "table", view)), request)
 
 
-def test_the_answers_as_programs_read_them(request: pytest.FixtureRequest) -> None:
-    for name, record in answers():
+def test_the_answers_as_programs_read_them(
+    answers: list[tuple[str, Report]], request: pytest.FixtureRequest
+) -> None:
+    for name, record in answers:
         if not name.startswith("explain"):  # its figures are in the tables
             whole = without_sources(rounded(json.loads(render(record, "json"))))
             compare(f"{name}.json", json.dumps(whole, indent=1) + "\n", request)
             compare(f"{name}.csv", rounded_csv(render(record, "csv")), request)
-    page = render(answers()[-1][1], "markdown")
+    page = render(answers[-1][1], "markdown")
     compare("explain-zh.md", without_rounding_errors(page), request)
 
 

@@ -9,7 +9,7 @@ from playwright.sync_api import Page as BrowserPage
 
 from gptrace.record import Page
 from tests.browser import pages
-from tests.browser.collection import EVERY
+from tests.browser.collection import EVERY_MAP
 from tests.browser.opened import WIDTHS, Opened, wait_until
 
 # The rectangles of the nodes that are shown, without the strips behind an open box's name.
@@ -28,22 +28,17 @@ def _opened_everything(opened: Opened, page: Page) -> BrowserPage:
     return pages.shown(opened, page, hash=f"#view=map&open={'.'.join(map(str, sorted(boxes)))}")
 
 
-@pytest.mark.parametrize("model", EVERY)
-def test_every_edge_of_the_record_is_drawn_and_no_other(opened: Opened, model: Any) -> None:
+@pytest.mark.parametrize("model", EVERY_MAP)
+def test_every_edge_is_drawn_and_boxes_hold_what_is_theirs(opened: Opened, model: Any) -> None:
     page = model()
     shown = _opened_everything(opened, page)
     drawn = shown.locator("svg.map [data-edge]").evaluate_all("all => all.map((one) => +one.dataset.edge)")
-    assert sorted(drawn) == list(range(len(page.graph.edges)))
+    assert sorted(drawn) == list(range(len(page.graph.edges)))  # and no other
     lines = shown.locator("svg.map [data-edge] > path:first-child").evaluate_all(
         "all => all.map((one) => one.getTotalLength())"
     )
     assert min(lines) > 1
-
-
-@pytest.mark.parametrize("model", EVERY)
-def test_boxes_do_not_overlap_and_hold_what_is_theirs(opened: Opened, model: Any) -> None:
-    page = model()
-    rectangles = _opened_everything(opened, page).evaluate(_RECTANGLES)
+    rectangles = shown.evaluate(_RECTANGLES)
     nodes = {str(node.id): node for node in page.graph.nodes}
     assert set(nodes) <= set(rectangles)
     for name, node in nodes.items():

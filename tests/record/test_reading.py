@@ -26,6 +26,7 @@ from tests.models.spread import spread
 LINES = [{"text": "Hello", "id": 7, "extra": [1]}, {"text": ""}, {"ids": [15496, 11]}]
 
 
+@pytest.fixture(scope="module")
 def traces() -> list[Trace]:
     broken = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Linear(3, 3))
     with pytest.raises(RuntimeError), gptrace.watch(broken, measure="all") as failed:
@@ -41,12 +42,13 @@ def traces() -> list[Trace]:
     ]
 
 
-def reports() -> list[Report]:
+@pytest.fixture(scope="module")
+def reports(traces: list[Trace]) -> list[Report]:
     """One record of each kind, with every fact that may be absent."""
     session = gptrace.Session("tiny")
     first, second = (gptrace.trace("Hi", model="tiny", seed=seed, measure="statistics") for seed in (1, 2))
     return [
-        *traces(),
+        *traces,
         diff_traces(first, second),
         gptrace.topk("Hello, 你", model="tiny", positions="all", tokens=[" Paris"]),
         gptrace.topk_stream(LINES, model="tiny", k=2).whole(),
@@ -61,15 +63,15 @@ def reports() -> list[Report]:
         gptrace.check("tiny", only=["causal", "loss-labels"], lang="zh"),
         gptrace.source("Hello, 你", model="tiny"),
         session.page(["Hello, 你", "Hi"], check=True),
-        traces()[2].page(),
+        traces[2].page(),
         gptrace.tokens("你好\x1b"),
         presets(),
     ]
 
 
-def test_every_output_is_read_back_equal_and_printed_alike() -> None:
+def test_every_output_is_read_back_equal_and_printed_alike(reports: list[Report]) -> None:
     seen = set()
-    for report in reports():
+    for report in reports:
         loaded = parse(report.to_json())
         assert loaded == report
         assert type(loaded) is type(report)
@@ -109,8 +111,8 @@ def test_records_are_equal_when_they_say_the_same() -> None:
     assert replace(first, notes=("another",)) != first
 
 
-def test_a_field_without_a_default_is_in_every_json() -> None:
-    for report in reports():
+def test_a_field_without_a_default_is_in_every_json(reports: list[Report]) -> None:
+    for report in reports:
         required = {field.encode_name for field in fields(type(report)) if field.required}
         assert required <= set(report.to_dict())
 
