@@ -8,7 +8,6 @@ import json
 import re
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -24,6 +23,7 @@ from gptrace.model.weights.hub import PUBLISHED
 from gptrace.model.weights.hub_sizes import Sizes
 from tests.models.hugging_face import gpt2_with_large_weights
 from tests.support import Cli, Outcome, environment
+from tests.warm import warm_python
 
 pytestmark = pytest.mark.processes
 REPOSITORY, REVISION = PUBLISHED["gpt2-small"]
@@ -346,7 +346,7 @@ def test_ctrl_c_ends_the_wait_for_a_server(
     hub.silent_for = silent_for
     variables = {"HF_HOME": str(tmp_path / "home"), "HF_ENDPOINT": hub.url, "HF_HUB_DOWNLOAD_TIMEOUT": "60"}
     with subprocess.Popen(
-        [sys.executable, "-m", "gptrace", *command], stderr=subprocess.PIPE, env=environment(**variables)
+        [*warm_python(), "-m", "gptrace", *command], stderr=subprocess.PIPE, env=environment(**variables)
     ) as process:
         try:
             while not any(re.search(silent_for, f"{method} {path}") for method, path, _ in hub.requests):
