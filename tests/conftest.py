@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -16,9 +15,17 @@ from gptrace.cli import main
 from gptrace.model.gpt import GPTModel
 from gptrace.model.quiet_torch import torch
 from tests.support import HANG_TIMEOUT, Cli, Outcome, build_preset, environment
+from tests.warm import warm_python
 
 # Scripts, whose import runs them; and files that are imported as a user's are, under names of their own.
-collect_ignore = ["benchmarks", "models/right", "parallel/tensor_parallel.py", "parallel/spread_models.py"]
+collect_ignore = [
+    "benchmarks",
+    "models/right",
+    "parallel/tensor_parallel.py",
+    "parallel/spread_models.py",
+    "warm/client.py",
+    "warm/server.py",
+]
 
 # `make test-fast` leaves out tests with these markers; the fixtures bring their marker with them.
 MARKERS_OF_FIXTURES = {
@@ -99,7 +106,7 @@ def process(tmp_path: Path) -> Cli:
 
     def run(*arguments: str | bytes, stdin: bytes | None = None, **variables: str) -> Outcome:
         finished = subprocess.run(
-            [sys.executable, "-m", "gptrace", *arguments],
+            [*warm_python(), "-m", "gptrace", *arguments],
             input=stdin,
             stdin=subprocess.DEVNULL if stdin is None else None,
             capture_output=True,

@@ -19,7 +19,6 @@ import re
 import shlex
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout
 from functools import cache
@@ -31,6 +30,7 @@ from unittest.mock import patch
 
 from gptrace.cli import main
 from tests.support import agree_to_the_last_digit, without_rounding_errors
+from tests.warm import warm_python
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -260,7 +260,7 @@ def _run(line: str, previous_code: int) -> Outcome:
     # A process for each would spend most of the time on importing torch.
     if not needs_a_shell(line):
         return _run_in_this_process(shlex.split(line)[1:])
-    python = shlex.quote(sys.executable)
+    python = shlex.join(warm_python())
     functions = f'gptrace() {{ {python} -m gptrace "$@"; }}; python() {{ {python} "$@"; }}'
     done = subprocess.run(
         ["bash", "-c", f"{functions}\n(exit {previous_code})\n{line}"],

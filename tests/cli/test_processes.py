@@ -7,6 +7,7 @@ import os
 import pty
 import re
 import select
+import shlex
 import signal
 import subprocess
 import sys
@@ -17,14 +18,15 @@ from pathlib import Path
 import pytest
 
 from tests.support import HANG_TIMEOUT, Cli, Outcome, environment
+from tests.warm import warm_python
 
 pytestmark = pytest.mark.processes
-GPTRACE = [sys.executable, "-m", "gptrace"]
 
 
-def shell(script: str, **variables: str) -> Outcome:
+def shell(script: str, *, is_cold: bool = False, **variables: str) -> Outcome:
     """Run a bash script in which `gptrace` is ours; PIPESTATUS tells the exit codes."""
-    function = f'gptrace() {{ "{sys.executable}" -m gptrace "$@"; }}\n'
+    python = shlex.join([sys.executable] if is_cold else warm_python())
+    function = f'gptrace() {{ {python} -m gptrace "$@"; }}\n'
     outcome = subprocess.run(
         ["bash", "-c", function + script],
         capture_output=True,
@@ -37,7 +39,7 @@ def shell(script: str, **variables: str) -> Outcome:
 
 def test_the_next_token_after_hello_through_a_pipe() -> None:
     script = "echo Hello | gptrace topk --k 5 --json"
-    first = json.loads(shell(script).out)["results"][0]["candidates"][0]
+    first = json.loads(shell(script, is_cold=True).out)["results"][0]["candidates"][0]
     assert first["id"] == 11
     assert first["text"] == ","
 
@@ -62,7 +64,7 @@ def test_a_process_that_may_start_no_other_still_runs(fork: str) -> None:
 
 
 def test_a_process_that_may_open_few_files_still_runs() -> None:
-    assert shell("ulimit -n 8; gptrace --version") == shell("gptrace --version")
+    assert shell("ulimit -n 8; gptrace --version", is_cold=True) == shell("gptrace --version")
 
 
 def test_stdin_in_its_forms(process: Cli, tmp_path: Path) -> None:
@@ -75,9 +77,11 @@ def test_stdin_in_its_forms(process: Cli, tmp_path: Path) -> None:
     assert process("tokens", "given", stdin=b"").code == 0
 
 
-@pytest.mark.parametrize("unbuffered", ["", "1"])
-@pytest.mark.parametrize("command", ["--help", "models", "tokens a -f csv", "run a -m tiny --json"])
-def test_a_reader_that_goes_away_is_no_error(unbuffered: str, command: str) -> None:
+@pytest.mark.parametrize(
+    ("command", "unbuffered"),
+    [("--help", ""), ("--help", "1"), ("models", ""), ("tokens a -f csv", "1"), ("run a -m tiny --json", "")],
+)
+def test_a_reader_that_goes_away_is_no_error(command: str, unbuffered: str) -> None:
     script = f"gptrace {command} | true; echo ${{PIPESTATUS[0]}}"
     assert shell(script, PYTHONUNBUFFERED=unbuffered) == Outcome(0, "0\n", "")
 
@@ -112,7 +116,9 @@ def test_a_stdout_that_a_parent_left_non_blocking_is_written_whole() -> None:
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
     with subprocess.Popen(
-        [*GPTRACE, "tokens", "word " * 9000, "--json"], stdout=writer, env=environment()
+        [*warm_python(), "-m", "gptrace", "tokens", "word " * 9000, "--json"],
+        stdout=writer,
+        env=environment(),
     ) as child:
         wait_until(lambda: not select.select([], [writer], [], 0)[1], child)  # until the pipe is full
         os.close(writer)
@@ -125,7 +131,10 @@ def test_a_stdin_that_a_parent_left_non_blocking_is_waited_for() -> None:
     reader, writer = os.pipe()
     os.set_blocking(reader, False)
     with subprocess.Popen(
-        [*GPTRACE, "tokens", "--json"], stdin=reader, stdout=subprocess.PIPE, env=environment()
+        [*warm_python(), "-m", "gptrace", "tokens", "--json"],
+        stdin=reader,
+        stdout=subprocess.PIPE,
+        env=environment(),
     ) as child:
         wait_until(lambda: os.get_blocking(reader), child)  # the mode is of the pipe, which both hold
         os.close(reader)
@@ -138,7 +147,9 @@ def test_a_stdin_that_a_parent_left_non_blocking_is_waited_for() -> None:
 def test_a_folder_that_is_gone(tmp_path: Path) -> None:
     gone = tmp_path / "gone"
     gone.mkdir()
-    outcome = shell(f"cd {gone} && rmdir {gone} && PYTHONPATH={Path.cwd()} gptrace topk a -m tiny")
+    outcome = shell(
+        f"cd {gone} && rmdir {gone} && PYTHONPATH={Path.cwd()} gptrace topk a -m tiny", is_cold=True
+    )
     outcome.is_error(1, "the current folder is gone")
 
 
@@ -171,7 +182,9 @@ class Endless(nn.Module):
 """
 
 
-def in_a_terminal(*arguments: str, columns: int, folder: Path | None = None) -> tuple[int, str]:
+def in_a_terminal(
+    *arguments: str, columns: int, folder: Path | None = None, is_cold: bool = False
+) -> tuple[int, str]:
     """Run a command in a terminal of so many columns; return its exit code and all that was shown."""
     outer, inner = pty.openpty()
     import fcntl
@@ -179,8 +192,9 @@ def in_a_terminal(*arguments: str, columns: int, folder: Path | None = None) -> 
     import termios
 
     fcntl.ioctl(inner, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
+    python = [sys.executable] if is_cold else warm_python()
     command = subprocess.Popen(
-        [*GPTRACE, *arguments], stdin=inner, stdout=inner, stderr=inner, cwd=folder,
+        [*python, "-m", "gptrace", *arguments], stdin=inner, stdout=inner, stderr=inner, cwd=folder,
         env=environment(TERM="xterm-256color"),
     )  # fmt: skip
     os.close(inner)
@@ -198,7 +212,7 @@ def in_a_terminal(*arguments: str, columns: int, folder: Path | None = None) -> 
 
 
 def test_a_terminal_gets_colour_and_its_own_width() -> None:
-    code, text = in_a_terminal("run", "Hello", "-m", "tiny", columns=90)
+    code, text = in_a_terminal("run", "Hello", "-m", "tiny", columns=90, is_cold=True)
     assert code == 0
     assert "\x1b[1;35m" in text
     rule = next(line for line in text.splitlines() if "────" in line)
@@ -218,7 +232,7 @@ def test_an_ascii_stream_gets_plain_signs(process: Cli) -> None:
 def test_ctrl_c_in_a_forward_pass_ends_it_with_130(tmp_path: Path) -> None:
     (tmp_path / "endless.py").write_text(ENDLESS)
     with subprocess.Popen(
-        [*GPTRACE, "run", "Hello", "-m", "endless.py:Endless"],
+        [sys.executable, "-m", "gptrace", "run", "Hello", "-m", "endless.py:Endless"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=tmp_path, env=environment(),
     ) as child:  # fmt: skip
         wait_until((tmp_path / "in-forward").exists, child)

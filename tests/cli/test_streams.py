@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shlex
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import pytest
 
 import gptrace
 from tests.support import HANG_TIMEOUT, Cli, Outcome, assert_same_but_for_rounding, environment
+from tests.warm import warm_python
 
 
 def jsonl(outcome: Outcome) -> list[dict[str, object]]:
@@ -150,7 +152,7 @@ def test_wrong_ways_to_ask_for_a_stream(cli: Cli) -> None:
 
 @pytest.mark.processes
 def test_a_line_is_answered_before_the_next_one_comes() -> None:
-    command = [sys.executable, "-m", "gptrace", "topk", "--lines", "-f", "jsonl", "-m", "tiny", "--k", "1"]
+    command = [*warm_python(), "-m", "gptrace", "topk", "--lines", "-f", "jsonl", "-m", "tiny", "--k", "1"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment()) as child:
         assert child.stdin is not None
         assert child.stdout is not None
@@ -164,7 +166,7 @@ def test_a_line_is_answered_before_the_next_one_comes() -> None:
 
 @pytest.mark.processes
 def test_ctrl_c_leaves_whole_lines() -> None:
-    command = [sys.executable, "-m", "gptrace", "topk", "--lines", "-f", "jsonl", "-m", "tiny"]
+    command = [*warm_python(), "-m", "gptrace", "topk", "--lines", "-f", "jsonl", "-m", "tiny"]
     reader, writer = os.pipe()
     with subprocess.Popen(
         command, stdin=reader, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment()
@@ -187,8 +189,8 @@ def test_ctrl_c_leaves_whole_lines() -> None:
 @pytest.mark.processes
 def test_a_reader_that_goes_away_is_no_error() -> None:
     script = (
-        f"yes 'Hello, I am' | head -n 3000 | {sys.executable} -m gptrace topk --lines -f jsonl -m tiny --k 1 "
-        "| head -n 1; echo ${PIPESTATUS[2]}"
+        f"yes 'Hello, I am' | head -n 3000 | {shlex.join(warm_python())} -m gptrace topk --lines -f jsonl "
+        "-m tiny --k 1 | head -n 1; echo ${PIPESTATUS[2]}"
     )
     outcome = subprocess.run(
         ["bash", "-c", script], capture_output=True, env=environment(), timeout=HANG_TIMEOUT, check=False

@@ -26,6 +26,7 @@ from gptrace.model.quiet_torch import torch
 from gptrace.wording import shortened
 from tests.fuzz.command_lines import CommandLine, command_line
 from tests.fuzz.files import write_files
+from tests.warm import warm_python
 
 SECONDS = 20  # of processor time: no command line here may take longer
 _PATIENCE = 90  # seconds on the clock, for one that only waits; the machine may be busy
@@ -104,7 +105,7 @@ def _as_process(line: CommandLine, folder: Path, source: Path, out: Path, err: P
             "PYTHONCOERCECLOCALE": "0",
             "LC_ALL": "C",
         }
-    arguments: list[str | bytes] = [sys.executable, "-m", "gptrace", *map(_raw, line.arguments)]
+    arguments: list[str | bytes] = [*warm_python(), "-m", "gptrace", *map(_raw, line.arguments)]
     with source.open("rb") as stdin, out.open("wb") as stdout, err.open("wb") as stderr:
         if line.way == "terminal":
             return _on_terminal(arguments, variables | {"NO_COLOR": "1"}, folder, stdin.fileno(), out)

@@ -8,7 +8,6 @@ import json
 import re
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -21,9 +20,11 @@ import pytest
 from gptrace.errors import DownloadError
 from gptrace.model.weights import hub_sizes
 from gptrace.model.weights.hub import PUBLISHED
+from gptrace.model.weights.hub_guard import run_guarded
 from gptrace.model.weights.hub_sizes import Sizes
 from tests.models.hugging_face import gpt2_with_large_weights
-from tests.support import Cli, Outcome, environment
+from tests.support import HANG_TIMEOUT, Cli, Outcome, environment
+from tests.warm import warm_python
 
 pytestmark = pytest.mark.processes
 REPOSITORY, REVISION = PUBLISHED["gpt2-small"]
@@ -45,6 +46,7 @@ class Hub(ThreadingHTTPServer):
         self.refuses_for: tuple[str, str] | None = None  # the header that says for how long
         self.silent_for = ""  # requests that match this get no answer,
         self.silent_after_headers = False  # or only the beginning of one
+        self.is_over = threading.Event()  # then silence ends
         self.packed: dict[str, bytes] = {}  # by what requests match: a body in gzip
 
     @property
@@ -79,7 +81,7 @@ class Handler(BaseHTTPRequestHandler):
                 self.send_response(200)
                 self.send_header("Content-Length", "1000")
                 self.end_headers()
-            threading.Event().wait(15)
+            self.server.is_over.wait(HANG_TIMEOUT)
             self.close_connection = True
             return
         bodies = self.server.packed.items()
@@ -149,6 +151,7 @@ def hub(files: dict[str, bytes]) -> Iterator[Hub]:
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     yield server
+    server.is_over.set()
     server.shutdown()
     server.server_close()
 
@@ -346,17 +349,32 @@ def test_ctrl_c_ends_the_wait_for_a_server(
     hub.silent_for = silent_for
     variables = {"HF_HOME": str(tmp_path / "home"), "HF_ENDPOINT": hub.url, "HF_HUB_DOWNLOAD_TIMEOUT": "60"}
     with subprocess.Popen(
-        [sys.executable, "-m", "gptrace", *command], stderr=subprocess.PIPE, env=environment(**variables)
+        [*warm_python(), "-m", "gptrace", *command], stderr=subprocess.PIPE, env=environment(**variables)
     ) as process:
         try:
             while not any(re.search(silent_for, f"{method} {path}") for method, path, _ in hub.requests):
                 assert process.poll() is None
                 threading.Event().wait(0.05)
             process.send_signal(signal.SIGINT)
-            _, err = process.communicate(timeout=12)
+            _, err = process.communicate(timeout=HANG_TIMEOUT)
         finally:
             process.kill()
     assert (process.returncode, b"error: interrupted" in err) == (130, True), err
+
+
+def test_ctrl_c_ends_the_wait_whichever_thread_the_system_gives_it_to(tmp_path: Path) -> None:
+    is_interrupted, came_to_its_end = threading.Event(), threading.Event()
+
+    def download(_: Sizes) -> None:
+        threading.Event().wait(0.5)  # the main thread is in its wait by now
+        signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+        if not is_interrupted.wait(10):
+            came_to_its_end.set()
+
+    with pytest.raises(KeyboardInterrupt):
+        run_guarded(download, tmp_path, print)
+    assert not came_to_its_end.is_set()
+    is_interrupted.set()
 
 
 @pytest.mark.parametrize("name", ["config.json", "vocab.txt", "pytorch_model.bin"])

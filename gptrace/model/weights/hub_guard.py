@@ -46,7 +46,9 @@ def run_guarded(download: Callable[[Sizes], Result], cache: Path, say: Callable[
         _ONE_DOWNLOAD, _plain_hashes(), _without_warnings(), _without_xet(), _limited_requests(sizes, say)
     ):  # fmt: skip
         thread.start()
-        thread.join()
+        # In steps: the system may give Ctrl-C to any thread, and Python acts on it when the main one wakes.
+        while thread.is_alive():
+            thread.join(0.1)
     if errors:
         raise errors[0]
     return outcome[0]
