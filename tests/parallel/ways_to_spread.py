@@ -34,6 +34,10 @@ ON_TWO = (
     "llama", "llama by plan", "llama by transformers", "gathered in bfloat16", "heads divided",
 )  # fmt: skip
 ON_FOUR = ("whole", "tensor parallel, fully sharded", "tensor parallel, distributed", "hybrid")
+# A second run has nothing to find out about shapes, or to gather for the first time.
+RUN_AGAIN = (
+    "tensor parallel", "fully sharded", "llama by plan", "llama by transformers", "gathered in bfloat16",
+)  # fmt: skip
 
 
 def gpt(**settings: Any) -> GPTModel:

@@ -62,7 +62,9 @@ def report_templates() -> tuple[Template, ...]:
     )
 
 
-def _sources() -> Iterator[tuple[Path, ast.Module]]:
+@cache
+def _sources() -> list[tuple[Path, ast.Module]]:
+    sources = []
     for path in sorted(ROOT.rglob("*.py")):
         place = path.relative_to(ROOT).parts
         # Explanations and checks have catalogs of their own; the names of checks are options.
@@ -75,7 +77,8 @@ def _sources() -> Iterator[tuple[Path, ast.Module]]:
             and not is_for_programs
             and place[:2] not in [("translation", "chinese"), ("translation", "words.py")]
         ):
-            yield path, ast.parse(path.read_text())
+            sources.append((path, ast.parse(path.read_text())))
+    return sources
 
 
 def messages_of(source: str) -> list[str]:

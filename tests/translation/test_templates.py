@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import string
+from collections.abc import Callable, Iterable
 
 import pytest
 
@@ -79,12 +80,12 @@ def _pasted(templates: list[Template]) -> str:
 
 
 @pytest.mark.parametrize(
-    ("templates", "catalogue"),
-    [(told(), MESSAGES), (report_templates(), REPORTS)],
-    ids=["messages", "reports"],
+    ("templates", "catalogue"), [(told, MESSAGES), (report_templates, REPORTS)], ids=["messages", "reports"]
 )
-def test_every_template_has_a_translation(templates: list[Template], catalogue: dict[str, str]) -> None:
-    missing = [template for template in templates if template.text not in catalogue]
+def test_every_template_has_a_translation(
+    templates: Callable[[], Iterable[Template]], catalogue: dict[str, str]
+) -> None:
+    missing = [template for template in templates() if template.text not in catalogue]
     if missing:
         pytest.fail(f"gptrace/translation/chinese lacks\n{_pasted(missing)}", pytrace=False)
 
