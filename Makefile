@@ -18,7 +18,9 @@ run: $(VENV)/.run            ## install, and trace a first word
 help:                        ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 12
 
-test: lint types browser web-tools ## lint, types and all tests
+# Two of the four wait for the network, so they run side by side.
+test:                        ## lint, types and all tests
+	$(MAKE) --no-print-directory --jobs=3 lint types browser web-tools
 	$(PYTEST)
 
 test-fast: $(VENV)/.test     ## the tests that take less than a minute: no 124M model, no processes, no server
