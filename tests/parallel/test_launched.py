@@ -3,29 +3,35 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests.doc_examples import DOCS, blocks, matches
 from tests.parallel.conftest import Jobs
-from tests.support import HANG_TIMEOUT, environment
+from tests.support import HANG_TIMEOUT, Cli, environment
 
 pytestmark = [pytest.mark.slow, pytest.mark.processes]
 
 _ROOT = Path(__file__).parents[2]
 
 
-def test_the_processes_make_one_report() -> None:
-    launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "gptrace")
+def test_the_processes_make_one_report(tmp_path: Path, cli: Cli) -> None:
+    """Two processes of torchrun make one record, whose report is that of the documentation."""
+    page = DOCS / "many-machines.md"
+    (line,) = (block.text for block in blocks(page, "sh") if "torchrun" in block.text)
+    (shown,) = (block.text for block in blocks(page, "text") if "measured with gloo" in block.text)
+    launcher, *arguments = shlex.split(line)
+    assert launcher == "torchrun"
     outcome = subprocess.run(
-        [sys.executable, *launcher, "run", "Hello", "-m", "tiny", "--mesh", "tp=2", "--json"],
+        [sys.executable, "-m", "torch.distributed.run", "--standalone", *arguments, "--json"],
         env=environment(PYTHONPATH=str(_ROOT), OMP_NUM_THREADS="1"), capture_output=True, text=True,
         timeout=HANG_TIMEOUT, check=False,
     )  # fmt: skip
-    assert outcome.returncode == 0, outcome.stderr
-    assert outcome.stderr == ""
+    assert (outcome.returncode, outcome.stderr) == (0, ""), outcome.stderr
     trace = json.loads(outcome.stdout)
     ranks = trace["mesh"]["ranks"]
     assert [each["rank"] for each in ranks] == [0, 1]
@@ -33,6 +39,9 @@ def test_the_processes_make_one_report() -> None:
     assert sum(each["here"]["parameter_bytes"] for each in ranks) > trace["model"]["parameters"]["bytes"]
     assert "differing" not in trace["mesh"]
     assert trace["predictions"][0]["candidates"]
+    (tmp_path / "trace.json").write_text(outcome.stdout)
+    report = cli("show", str(tmp_path / "trace.json")).out
+    assert matches(f"...\n{shown}...\n", report)
 
 
 @pytest.mark.parametrize(
