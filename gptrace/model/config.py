@@ -17,6 +17,8 @@ ATTENTIONS = ("eager", "sdpa")
 ACTIVATIONS = ("gelu_tanh", "gelu", "relu")
 # Larger than in any existing model, and small enough that products of two sizes fit into 64 bits.
 _LARGEST_SIZE = 2**31 - 1
+# Torch counts bytes in 63 bits, and a number has at most 8.
+_MOST_PARAMETERS = 2**60 - 1
 MOST_LAYERS = 10_000
 LAYER_NAMES = (
     "n_layers", "n_layer", "num_hidden_layers", "num_layers", "num_decoder_layers", "depth", "n_blocks",
@@ -90,6 +92,9 @@ class GPTConfig:
             if (name := getattr(self, key)) not in names:
                 hint = f"{key} must be one of {', '.join(names)}"
                 raise ConfigError(f"{key} is {quoted_value(name)}", hint)
+        if (count := self.parameter_count()) > _MOST_PARAMETERS:
+            hint = f"choose sizes that make at most {_MOST_PARAMETERS:,}"
+            raise ConfigError(f"a model of these sizes would have {count:,} parameters", hint)
 
     @property
     def head_dim(self) -> int:

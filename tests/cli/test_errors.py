@@ -47,6 +47,11 @@ from tests.support import Cli
             2,
             ["n_layers must be from 1 to 10000"],
         ),
+        (
+            ["run", "a", "-m", "tiny", "--set", "emb_dim=2000000000", "--device", "meta"],
+            2,
+            ["would have 96,000,201,200,000,000,000 parameters", "at most 1,152,921,504,606,846,975"],
+        ),
         (["run", "a", "--set", "vocab_size=" + "9" * 5000], 2, ["vocab_size is"]),
         (["run", "a", "--set", "n_layers=" + "[" * 100000], 2, ["n_layers is '[[[", "characters"]),
         (["run", "a", "--config", "/dev/zero"], 2, ["/dev/zero is a device, not a file"]),

@@ -138,6 +138,8 @@ MODELS: dict[str, str] = {
     "n_heads could be {}": "n_heads 可以是 {}",
     "{}, not a whole number": "{!t}，不是整数",
     "give {} as a whole number": "{} 要写成整数",
+    "a model of these sizes would have {} parameters": "这些大小的模型会有 {} 个参数",
+    "choose sizes that make at most {}": "请选择参数总数不超过 {} 的大小",
     "{} must be from 1 to {}": "{} 必须在 1 到 {} 之间",
     "{} must be a number of at least 0 and below 1": "{} 必须是不小于 0、小于 1 的数",
     "{} must be true or false": "{} 必须是 true 或 false",
