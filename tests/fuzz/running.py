@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import gc
+import importlib
 import io
 import itertools
 import json
@@ -16,7 +18,7 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -245,10 +247,13 @@ def _check_csv(out: str) -> None:
         raise ValueError(f"rows of {sorted({len(row) for row in rows})} cells")
 
 
-def fuzz(numbers: range, folder: Path) -> list[str]:
+def fuzz(numbers: Sequence[int], folder: Path) -> list[str]:
     """Run the command lines of some numbers; return a paragraph for each that went wrong."""
     torch.set_num_threads(1)  # threads of the parent are not there in a fork
     write_files(folder)
+    for name in ("gptrace.cli.commands", "gptrace.cli.logged_notices", "typer._adapters"):
+        importlib.import_module(name)  # once, and not in each child
+    gc.freeze()  # so that no collection in a child touches, and so copies, the memory of these objects
     failures = []
     start = time.monotonic()
     for number in numbers:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import importlib
 import json
 import re
 import signal
 import subprocess
 import threading
 from collections.abc import Iterator
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from huggingface_hub import constants
 
 from gptrace.errors import DownloadError
 from gptrace.model.weights import hub_sizes
@@ -48,6 +51,9 @@ class Hub(ThreadingHTTPServer):
         self.silent_after_headers = False  # or only the beginning of one
         self.is_over = threading.Event()  # then silence ends
         self.packed: dict[str, bytes] = {}  # by what requests match: a body in gzip
+
+    def handle_error(self, *arguments: object) -> None:
+        """A client may leave before it has got all."""
 
     @property
     def url(self) -> str:
@@ -157,11 +163,23 @@ def hub(files: dict[str, bytes]) -> Iterator[Hub]:
 
 
 @pytest.fixture
-def at(hub: Hub, process: Cli, tmp_path: Path) -> Cli:
-    """Run gptrace with an empty cache and this hub."""
+def variables(hub: Hub, tmp_path: Path) -> dict[str, str]:
+    """The variables that name this hub and an empty cache."""
+    return {"HF_HOME": str(tmp_path / "home"), "HF_ENDPOINT": hub.url}
 
-    def run(*arguments: str, **variables: str) -> Outcome:
-        return process(*arguments, HF_HOME=str(tmp_path / "home"), HF_ENDPOINT=hub.url, **variables)
+
+@pytest.fixture
+def at(variables: dict[str, str], cli: Cli) -> Cli:
+    """Run gptrace with these variables, which huggingface_hub reads again, and others."""
+
+    def run(*arguments: str, **others: str) -> Outcome:
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in (variables | others).items():
+                patch.setenv(name, value)
+            importlib.reload(constants)
+            outcome = cli(*arguments)
+        importlib.reload(constants)
+        return outcome
 
     return run
 
@@ -171,7 +189,10 @@ def first_ids(outcome: Outcome) -> list[int]:
     return [candidate["id"] for candidate in result["candidates"]]
 
 
-def test_pull_once_and_then_work_without_a_network(hub: Hub, at: Cli, tmp_path: Path) -> None:
+def test_pull_once_and_then_work_without_a_network(
+    hub: Hub, process: Cli, variables: dict[str, str], tmp_path: Path
+) -> None:
+    at = partial(process, **variables)
     models = json.loads(at("models", "--json").out)["models"]
     assert models[0]["pretrained"] == {"at_hand": False}
     outcome = at("pull", "124M")
@@ -344,13 +365,13 @@ def test_a_server_that_lets_the_library_sleep_for_a_day_is_given_up(
 
 @pytest.mark.parametrize(("command", "silent_for"), [(PULL, "HEAD"), (RUN, "GET .*safetensors")])
 def test_ctrl_c_ends_the_wait_for_a_server(
-    hub: Hub, tmp_path: Path, command: list[str], silent_for: str
+    hub: Hub, variables: dict[str, str], command: list[str], silent_for: str
 ) -> None:
     hub.silent_for = silent_for
-    variables = {"HF_HOME": str(tmp_path / "home"), "HF_ENDPOINT": hub.url, "HF_HUB_DOWNLOAD_TIMEOUT": "60"}
     with subprocess.Popen(
-        [*warm_python(), "-m", "gptrace", *command], stderr=subprocess.PIPE, env=environment(**variables)
-    ) as process:
+        [*warm_python(), "-m", "gptrace", *command], stderr=subprocess.PIPE,
+        env=environment(**variables, HF_HUB_DOWNLOAD_TIMEOUT="60"),
+    ) as process:  # fmt: skip
         try:
             while not any(re.search(silent_for, f"{method} {path}") for method, path, _ in hub.requests):
                 assert process.poll() is None

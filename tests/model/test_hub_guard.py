@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from huggingface_hub import constants, file_download, get_session
+from huggingface_hub import close_session, constants, file_download, get_session
 from huggingface_hub.utils import _http
 from huggingface_hub.utils._runtime import is_xet_available
 
@@ -54,6 +54,23 @@ def test_downloads_in_two_threads_leave_the_library_as_it_was(tmp_path: Path) ->
         thread.start()
     for thread in threads:
         thread.join()
+    assert state_of_the_library() == before
+
+
+@pytest.mark.parametrize("moment", ["before", "meanwhile"])
+def test_a_client_of_the_library_that_is_made_anew_is_not_watched_for_ever(
+    tmp_path: Path, moment: str
+) -> None:
+    before = state_of_the_library()
+
+    def download(_: Sizes) -> None:
+        if moment == "meanwhile":
+            close_session()  # as the library does after some errors
+        assert state_of_the_library() != before
+
+    if moment == "before":
+        close_session()
+    run_guarded(download, tmp_path, print)
     assert state_of_the_library() == before
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import pickle
 import subprocess
-import sys
 from tempfile import NamedTemporaryFile
 from typing import Any
 
@@ -16,6 +15,7 @@ import gptrace
 from gptrace.errors import InputError, OptionError
 from gptrace.parallel.predictor import Predictor
 from tests.support import environment
+from tests.warm import warm_python
 
 TEXTS = ["Hello", "", "Every effort moves you", "Hello, I am"]
 
@@ -106,31 +106,31 @@ def test_a_pickle_holds_the_options_alone() -> None:
 
 
 @pytest.mark.processes
-@pytest.mark.parametrize("method", ["fork", "spawn"])
-def test_processes_of_python_predict_the_same(method: str) -> None:
+def test_processes_of_python_predict_the_same() -> None:
     # The parent has used torch before it forks, which leaves its children locks of threads that they lack.
-    code = f"""
+    code = """
 import multiprocessing, torch
 from gptrace import Predictor
 if __name__ == "__main__":
     predict = Predictor("topk", model="tiny", k=2)
-    batches = [{{"text": ["Hello", ""]}}, {{"text": ["Hello, I am"]}}]
+    batches = [{"text": ["Hello", ""]}, {"text": ["Hello, I am"]}]
     torch.set_num_threads(2)
     expected = [predict(batch) for batch in batches]
     torch.ones(512, 512) @ torch.ones(512, 512)
-    with multiprocessing.get_context({method!r}).Pool(1) as pool:
-        answers = pool.map(predict, batches)
-    for answer, own in zip(answers, expected):
-        assert answer["error"] == own["error"]
-        for row, other in zip(answer["candidates"], own["candidates"]):
-            assert [each["id"] for each in row] == [each["id"] for each in other]
+    for method in ("fork", "spawn"):
+        with multiprocessing.get_context(method).Pool(1) as pool:
+            answers = pool.map(predict, batches)
+        for answer, own in zip(answers, expected, strict=True):
+            assert answer["error"] == own["error"], method
+            for row, other in zip(answer["candidates"], own["candidates"], strict=True):
+                assert [each["id"] for each in row] == [each["id"] for each in other], method
     print("same")
 """
     with NamedTemporaryFile("w", suffix=".py") as script:
         script.write(code)
         script.flush()
         outcome = subprocess.run(
-            [sys.executable, script.name], env=environment(), capture_output=True, text=True, timeout=120,
+            [*warm_python(), script.name], env=environment(), capture_output=True, text=True, timeout=120,
             check=False,
         )  # fmt: skip
     assert (outcome.returncode, outcome.stdout.strip()) == (0, "same"), outcome.stderr

@@ -136,15 +136,15 @@ def _without_xet() -> Iterator[None]:
 @contextmanager
 def _limited_requests(sizes: Sizes, say: Callable[[str], None]) -> Iterator[None]:
     """Give every request of the library a limit of time and size; for some it would wait for ever."""
-    from huggingface_hub import constants, get_session
+    from huggingface_hub import close_session, constants, get_session
     from huggingface_hub.utils import _http
 
+    client = get_session()  # made before its factory is changed, so that it is as it was in the end
     patience = Patience(max(constants.HF_HUB_ETAG_TIMEOUT, constants.HF_HUB_DOWNLOAD_TIMEOUT), sizes, say)
     # The library makes a new client after some errors, so its factory is watched too.
     factory = getattr(_http, "_GLOBAL_CLIENT_FACTORY", None)
     if factory is not None:
         _http._GLOBAL_CLIENT_FACTORY = lambda: patience.watching(factory())
-    client = get_session()
     hooks = client.event_hooks
     try:
         patience.watching(client)
@@ -154,6 +154,8 @@ def _limited_requests(sizes: Sizes, say: Callable[[str], None]) -> Iterator[None
         client.event_hooks = hooks
         if factory is not None:
             _http._GLOBAL_CLIENT_FACTORY = factory
+        if get_session() is not client:
+            close_session()  # it was made meanwhile, and is watched
 
 
 class Patience:
