@@ -62,7 +62,11 @@ def test_a_model_that_refuses_several_prompts_is_not_judged(refusal: str, tmp_pa
     assert result.source is not None
     assert "mine.py:" in result.reason
     assert result.source.text in result.reason
-    assert result_of(model, "gradients").holds  # with one prompt at a time
+
+
+def test_a_model_that_refuses_several_prompts_is_given_one_at_a_time(tmp_path: Path) -> None:
+    model = broken(tmp_path, _LENGTH, _LENGTH + "        assert batch_size == 1\n")
+    assert result_of(model, "gradients").holds
 
 
 def test_a_model_that_is_built_for_one_prompt_is_not_judged(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A sample of the zoo: the architectures that differ most. `make zoo` asks about all of them."""
+"""A sample of the zoo: one architecture of each kind, the fastest. `make zoo` asks about all of them."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ from tests.zoo.small_models import architectures, small_model
 from tests.zoo.verdicts import mistakes
 
 SAMPLE = [
-    "bart", "bert", "bloom", "blt", "cohere", "cpmant", "deepseek_v3", "emu3", "gemma2", "gemma3n_text",
-    "gpt_neo", "hrm_text", "inkling_text", "jamba", "mamba2", "mixtral", "moshi", "opt", "phi", "prophetnet",
-    "reformer", "roberta", "rwkv", "xlm", "xlnet",
+    "bart", "bloom", "cohere", "deepseek_v3", "gemma2", "gemma3", "gemma3n_text", "gpt_neo", "hrm_text",
+    "jamba", "mixtral", "moshi", "opt", "prophetnet", "roberta", "rwkv", "xlm", "xlnet",
 ]  # fmt: skip
 
 
@@ -32,7 +31,7 @@ def test_every_architecture_is_asked_or_has_a_reason() -> None:
     names = architectures()
     assert len(names) == len(set(names))
     assert set(names) >= {*SAMPLE, *UNAVAILABLE, *REFUSED, *DENIED}
-    assert len(SAMPLE) == 25
+    assert len(SAMPLE) == 18
 
 
 @pytest.mark.parametrize("name", ["gemma3n", "musicgen"])
