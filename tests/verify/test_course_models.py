@@ -34,10 +34,13 @@ EXPERTS = {**QWEN, "num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate
         ("ch04:GPTModel", GPT, False),
         ("ch04:GPTModelFast", GPT, False),
         ("kv_cache.gpt2:GPTModel", GPT, False),  # its mask for one new token has the wrong shape: it raises
+        ("llama3:Llama3Model", LLAMA, False),
         ("llama3:Llama3ModelFast", LLAMA, False),
         ("kv_cache.llama3:Llama3Model", LLAMA, True),
+        ("qwen3:Qwen3Model", QWEN, False),
         ("qwen3:Qwen3Model", EXPERTS, False),
         ("kv_cache.qwen3:Qwen3Model", QWEN, True),
+        ("kv_cache.qwen3:Qwen3Model", EXPERTS, True),
     ],
 )
 def test_the_models_of_the_course_pass(target: str, config: dict[str, Any], has_cache: bool) -> None:
