@@ -86,8 +86,10 @@ def parts(folder: Path) -> list[Path]:
 def results(folder: Path) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for part in parts(folder):
-        is_parquet = part.suffix == ".parquet"
-        rows += parquet.read_table(part).to_pylist() if is_parquet else map(json.loads, part.open())
+        if part.suffix == ".parquet":
+            rows += parquet.read_table(part).to_pylist()
+        else:
+            rows += map(json.loads, part.read_text().splitlines())
     return rows
 
 
