@@ -15,8 +15,8 @@ from playwright.sync_api import Browser, BrowserContext, Page
 _NAMES = ("chromium-headless-shell", "chromium", "google-chrome")
 # A phone, a wide phone, a laptop, and a large screen.
 WIDTHS = (360, 420, 1280, 2560)
-# In the table of calls each row is as the first ones are.
-_ALIKE = ".calls tbody tr:nth-child(n+5)"
+# In a long table the later rows are as the first ones are.
+_ALIKE = "tr:nth-child(n+13), .calls tbody tr:nth-child(n+5)"
 THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 
 
