@@ -26,12 +26,6 @@ def gpt2_small() -> Page:
 
 
 @cache
-def largest() -> Page:
-    """A model of 96 layers that fits into no computer: its tensors have shapes and no numbers."""
-    return gptrace.Session("gpt3-175b", device="meta").page(TEXT, lang="en")
-
-
-@cache
 def without_numbers() -> Page:
     """A GPT of two blocks, of which only the shapes are known."""
     return gptrace.Session("tiny", device="meta").page(TEXT, lang="en")
