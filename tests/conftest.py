@@ -21,8 +21,6 @@ from tests.warm import warm_python
 collect_ignore = [
     "benchmarks",
     "models/right",
-    "parallel/tensor_parallel.py",
-    "parallel/spread_models.py",
     "warm/client.py",
     "warm/server.py",
 ]
