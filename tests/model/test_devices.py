@@ -19,7 +19,7 @@ from tests.support import HANG_TIMEOUT, Cli, environment
 
 
 @pytest.mark.parametrize(
-    "name", ["cuda:7", "xpu", "hpu", "npu:3", "cpu:1", "cpu:300", "cuda:99999", "privateuseone"]
+    "name", ["cuda:7", "xpu", "hpu", "npu:3", "cpu:1", "cpu:256", "cuda:99999", "privateuseone"]
 )
 def test_a_device_that_is_not_here_is_an_error_that_says_which_are(name: str, cli: Cli) -> None:
     outcome = cli("topk", "Hello", "-m", "tiny", "--device", name)
