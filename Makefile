@@ -8,7 +8,7 @@ WORKERS ?= 2
 TOKENS ?= 672825344
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
-.PHONY: run help test test-fast test-ray lint types browser web-tools wheel web fuzz zoo names bench picture golden \
+.PHONY: run help test tests test-fast test-ray lint types browser web-tools wheel web fuzz zoo names bench picture golden \
         examples small-model clean
 
 run: $(VENV)/.run            ## install, and trace a first word
@@ -18,9 +18,12 @@ run: $(VENV)/.run            ## install, and trace a first word
 help:                        ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 12
 
-# Two of the four wait for the network, so they run side by side.
+# What waits for the network, or for one core, runs beside something else.
 test:                        ## lint, types and all tests
-	$(MAKE) --no-print-directory --jobs=3 lint types browser web-tools
+	$(MAKE) --no-print-directory --jobs=3 lint browser web-tools
+	$(MAKE) --no-print-directory --jobs=2 types tests
+
+tests: $(VENV)/.test         ## all tests, but for those of Ray
 	$(PYTEST)
 
 test-fast: $(VENV)/.test     ## the tests that take less than a minute: no 124M model, no processes, no server
@@ -99,7 +102,8 @@ $(VENV)/.run: pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/.test: $(VENV)/.run
-	$(PIP) install -c constraints.txt -e '.[test]'
+	# Few modules of these packages are imported, so the others need not be compiled.
+	$(PIP) install --no-compile -c constraints.txt -e '.[test]'
 	# The course's published code, to compare with; what it asks for beside torch is not needed.
 	$(PIP) install -c constraints.txt --no-deps llms-from-scratch
 	touch $@
