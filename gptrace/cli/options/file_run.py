@@ -19,7 +19,7 @@ from gptrace.record.prompt_result import PromptResult
 from gptrace.record.schema import item_type, report_type
 from gptrace.record.writing import to_json
 from gptrace.report.progress import ProgressBar
-from gptrace.translation import words
+from gptrace.translation import in_language, recorded, words
 
 _PARTS = ("jsonl", "parquet")
 _ID_KEY = "id"
@@ -161,7 +161,9 @@ class FileRunOptions:
         text = (
             to_json({"prompts": done.prompts, "failed": done.failed, "folder": str(run.folder)})
             if destination.format in ("json", "jsonl")
-            else f"{done.prompts:,} prompts have results in {run.folder}"
+            else in_language(
+                recorded(f"{done.prompts:,} prompts have results in {run.folder}"), destination.language
+            )
         )
         return CommandResult(text + "\n", destination, final_error=lambda: failure(done, run.folder))
 
