@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import Any
 
 import pytest
@@ -22,10 +23,9 @@ class Thread(threading.Thread):
     def __init__(self) -> None:
         super().__init__()
         self.holds: list[torch.Tensor] = []
-        self._delay = threading.Event()
 
     def run(self) -> None:
-        self._delay.wait(0.05)
+        time.sleep(0.05)
         self.holds.clear()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from time import perf_counter, sleep
 from typing import Any, NamedTuple
 from weakref import ref
@@ -12,6 +12,7 @@ from gptrace.tracing.activation_memory import storage_key
 from gptrace.tracing.spread.messages import is_awaited_at_once, tensors_in
 
 Tensor = torch.Tensor
+tree_map_only = torch.utils._pytree.tree_map_only
 # How many tensors share a storage, given its address; one more if Python has an object for the storage.
 _use_count: Callable[[int], int] = torch._C._storage_Use_Count
 # Whoever has not let go of a tensor after this time keeps it, as autograd does for a backward pass.
@@ -67,7 +68,7 @@ class Lending:
         `count` gets the result and the inputs, to count their memory.
         """
         # Besides a tensor itself, the object of its storage shares the storage.
-        lent = self._loans(tensors_in(args), lambda key: _use_count(key) - 2)
+        lent = [self._loan(key, tensor, _use_count(key) - 2) for key, tensor in self._counted(args)]
         aliases: list[tuple[Tensor, Tensor]] = []
 
         def alias(tensor: Tensor) -> Tensor:
@@ -80,14 +81,15 @@ class Lending:
                     return original
             return alias(tensor)
 
-        result = _mapped(returned, func(*_mapped(alias, args), **kwargs))
+        result = tree_map_only(Tensor, returned, func(*tree_map_only(Tensor, alias, args), **kwargs))
         count(result, args)
         if is_awaited_at_once(func, args):
             self._ended += lent
         elif func.namespace != "c10d":  # there, the caller waits for an object that is not seen here
-            made = [tensor for tensor in tensors_in(result) if not any(loan.is_of(tensor) for loan in lent)]
-            loans = [*lent, *self._loans(made, lambda _: 0)]
-            self._under_way |= {storage_key(tensor) or 0: loans for tensor in tensors_in(result)}
+            sent = {loan.key for loan in lent}
+            received = dict(self._counted(result))
+            lent += [self._loan(key, tensor, 0) for key, tensor in received.items() if key not in sent]
+            self._under_way |= dict.fromkeys(received, lent)
         return result
 
     def end(self, tensors: Iterable[Tensor]) -> None:
@@ -122,24 +124,12 @@ class Lending:
         self._under_way.clear()
         self._ended.clear()
 
-    def _loans(self, tensors: Iterable[Tensor], others: Callable[[int], int]) -> list[_Loan]:
-        """Return the loans of tensors whose memory is counted.
-
-        `others` tells how many others share a storage with a tensor, given its address.
-        """
-        loans = []
-        for tensor in tensors:
+    def _counted(self, value: object) -> Iterator[tuple[int, Tensor]]:
+        """Yield the tensors in a value whose memory is counted, with the addresses of their storages."""
+        for tensor in tensors_in(value):
             key = storage_key(tensor) or 0
-            storage = self._live.get(key)
-            if storage is not None:
-                loans.append(_Loan(key, storage, [ref(tensor)], others(key)))
-        return loans
+            if key in self._live:
+                yield key, tensor
 
-
-def _mapped(change: Callable[[Tensor], Tensor], value: Any) -> Any:
-    """Change each tensor in the arguments or the result of a kernel."""
-    if isinstance(value, Tensor):
-        return change(value)
-    if isinstance(value, list | tuple):
-        return type(value)(_mapped(change, item) for item in value)
-    return value
+    def _loan(self, key: int, tensor: Tensor, others: int) -> _Loan:
+        return _Loan(key, self._live[key], [ref(tensor)], others)
