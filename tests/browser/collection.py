@@ -26,6 +26,12 @@ def gpt2_small() -> Page:
 
 
 @cache
+def largest() -> Page:
+    """A model of 96 layers that fits into no computer: its tensors have shapes and no numbers."""
+    return gptrace.Session("gpt3-175b", device="meta").page(TEXT, lang="en")
+
+
+@cache
 def without_numbers() -> Page:
     """A GPT of two blocks, of which only the shapes are known."""
     return gptrace.Session("tiny", device="meta").page(TEXT, lang="en")
@@ -77,8 +83,13 @@ EVERY = [
     pytest.param(gpt2_small, id="gpt2-small"),
     pytest.param(without_numbers, id="without-numbers"),
 ]
-# Of two more, only the map is another one: the views are those of a GPT and of a convolutional network.
-EVERY_MAP = [*EVERY, pytest.param(vit, id="vit"), pytest.param(llama, id="llama")]
+# Of these, only the map is another one: their views are those of a GPT and of a convolutional network.
+EVERY_MAP = [
+    *EVERY,
+    pytest.param(vit, id="vit"),
+    pytest.param(llama, id="llama"),
+    pytest.param(largest, id="gpt3-175b", marks=pytest.mark.slow),
+]
 
 
 def views_with_data(page: Page) -> list[str]:
