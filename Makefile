@@ -8,8 +8,8 @@ WORKERS ?= 2
 TOKENS ?= 672825344
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
-.PHONY: run help test tests test-fast test-ray lint types browser web-tools wheel web fuzz zoo names bench picture golden \
-        examples small-model clean
+.PHONY: run help test tests test-fast test-ray lint types browser web-tools wheel web fuzz zoo names bench picture \
+        golden examples small-model clean
 
 run: $(VENV)/.run            ## install, and trace a first word
 	$(BIN)/gptrace run "Hello"
