@@ -162,13 +162,7 @@ class OperationMode(torch.overrides.TorchFunctionMode):
         if name is None:
             name = self._names[func] = operation_name(func)
         if not name or self.is_paused:
-            self.call_count += func.__name__ != "__get__"  # reading an attribute changes no tensor
-            result = func(*args, **kwargs)
-            if self._origins is not None and func in (_READ_DATA, _SET_DATA):
-                tensors = (result, args[0]) if func == _READ_DATA else args
-                with _without_function_modes():
-                    self._origins.note_same(*tensors)
-            return result
+            return self._run_unrecorded(func, args, kwargs)
         self.call_count += 1
         source = _source_line(sys._getframe(1))
         if self._unrecorded and source.startswith(self._unrecorded):
@@ -203,6 +197,16 @@ class OperationMode(torch.overrides.TorchFunctionMode):
             self._keep(operation)
             if self.listener is not None:
                 self.listener(sys._getframe(1), operation)
+        return result
+
+    def _run_unrecorded(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Run a function that is no operation, such as one that reads an attribute."""
+        self.call_count += func.__name__ != "__get__"  # reading an attribute changes no tensor
+        result = func(*args, **kwargs)
+        if self._origins is not None and func in (_READ_DATA, _SET_DATA):
+            tensors = (result, args[0]) if func == _READ_DATA else args
+            with _without_function_modes():
+                self._origins.note_same(*tensors)
         return result
 
     def _keep(self, operation: Operation) -> None:
