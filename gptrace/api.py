@@ -55,7 +55,7 @@ def _with_model_parameters(function: Function) -> Function:
     for parameter in inspect.signature(Session).parameters.values():
         if parameter.name not in own:
             parameters.append(parameter.replace(kind=parameter.KEYWORD_ONLY))
-    function.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    function.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]  # inspect reads it
     pointer = f"`Session` describes the parameters of the model, `Session.{function.__name__}` the others."
     function.__doc__ = f"{inspect.getdoc(function)}\n\n{pointer}"
     return function

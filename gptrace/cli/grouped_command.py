@@ -79,7 +79,7 @@ def with_flat_options(function: Callable[..., CommandResult]) -> Callable[..., I
             arguments[name] = group(**{field.name: arguments.pop(field.name) for field in fields(group)})
         return Invocation(function, arguments, context)
 
-    parsed.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    parsed.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # typer reads it
     parsed.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     notes = [group.help for group in groups.values() if hasattr(group, "help")]
     parsed.__doc__ = "\n\n".join([inspect.getdoc(function) or "", *notes])

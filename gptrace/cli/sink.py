@@ -37,7 +37,7 @@ class Sink(io.TextIOBase):
         return _Bytes(self)
 
     @property
-    def encoding(self) -> str:  # type: ignore[override]
+    def encoding(self) -> str:  # type: ignore[override]  # an attribute there
         """The encoding of the stream."""
         return getattr(self.target, "encoding", None) or "utf-8"
 
@@ -89,7 +89,7 @@ class _Bytes(io.RawIOBase):
 def is_terminal(stream: object) -> bool:
     """Tell whether a stream is a terminal; one without `isatty`, or closed, is none."""
     try:
-        return bool(stream.isatty())  # type: ignore[attr-defined]
+        return bool(stream.isatty())  # type: ignore[attr-defined]  # caught below
     except (AttributeError, ValueError, OSError):
         return False
 

@@ -34,7 +34,7 @@ def class_name(module: Module) -> str:
     """Return the name of the user's class of a module, also of one that `torch.export` has made."""
     kind = type(module)
     if is_exported(kind):
-        return str(module.type_name() or kind.__name__).rpartition(".")[2]  # type: ignore[operator]
+        return str(module.type_name() or kind.__name__).rpartition(".")[2]  # type: ignore[operator]  # torch adds it
     return own_class(kind).__name__
 
 

@@ -108,7 +108,7 @@ class MultiHeadAttention(nn.Module):
         self.W_value = nn.Linear(D, D, bias=config.qkv_bias)
         self.out_proj = nn.Linear(D, D, bias=config.bias)
         self.dropout = nn.Dropout(config.drop_rate)
-        self.register_load_state_dict_pre_hook(_drop_course_mask)  # type: ignore[no-untyped-call]
+        self.register_load_state_dict_pre_hook(_drop_course_mask)  # type: ignore[no-untyped-call]  # torch has not typed it
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, T, D) → (B, T, D)."""

@@ -95,7 +95,7 @@ def _has_plain_blocks(model: GPTModel) -> bool:
     blocks = model.trf_blocks
     if type(blocks) is not nn.Sequential:
         return False
-    if nn.modules.module._has_any_global_hook():  # type: ignore[no-untyped-call]
+    if nn.modules.module._has_any_global_hook():  # type: ignore[no-untyped-call]  # torch has not typed it
         return False
     return all(map(_is_plain, blocks.modules())) and all(map(_has_own_parts, blocks))
 

@@ -42,7 +42,7 @@ _RESULTS = pyarrow.schema([("id", pyarrow.string()), ("result", pyarrow.large_st
 Show = Callable[[int, int, int], None]
 
 
-class _Chunks(Datasource):  # type: ignore[misc]
+class _Chunks(Datasource):  # type: ignore[misc]  # Ray has no types
     """Chunks of lines. The columns are id, line (null for one that is too long), and where, for messages."""
 
     def __init__(self, chunks: list[list[Piece]], id_key: str) -> None:
@@ -103,7 +103,7 @@ class _Worker:
         return pyarrow.table([chunk["id"], pyarrow.array(results, pyarrow.large_string())], _RESULTS)
 
 
-class _PartsSink(BlockBasedFileDatasink):  # type: ignore[misc]
+class _PartsSink(BlockBasedFileDatasink):  # type: ignore[misc]  # Ray has no types
     """Writes each chunk of results as a part."""
 
     def __init__(self, run: FileRun) -> None:

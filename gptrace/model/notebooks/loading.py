@@ -102,7 +102,7 @@ class _Run:
         """Since Python 3.13 a class knows its line: let it be that in the file of its module."""
         for defined, line in self._first_lines:
             if "__firstlineno__" in vars(defined):
-                defined.__firstlineno__ = line  # type: ignore[attr-defined]
+                defined.__firstlineno__ = line  # type: ignore[attr-defined]  # new in 3.13
 
     def _block(self, cell: CodeCell, lines: Sequence[str], nodes: Sequence[ast.stmt], before: int) -> None:
         for node in nodes:
