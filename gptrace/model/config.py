@@ -17,7 +17,7 @@ ATTENTIONS = ("eager", "sdpa")
 ACTIVATIONS = ("gelu_tanh", "gelu", "relu")
 # Larger than in any existing model, and small enough that products of two sizes fit into 64 bits.
 _LARGEST_SIZE = 2**31 - 1
-# Torch counts bytes in 63 bits, and a number has at most 8.
+# Torch counts bytes in 63 bits, and a number takes at most 8 bytes.
 _MOST_PARAMETERS = 2**60 - 1
 MOST_LAYERS = 10_000
 LAYER_NAMES = (

@@ -50,8 +50,8 @@ class _Loan(NamedTuple):
 class Lending:
     """Runs collectives on aliases of their tensors, and waits until the threads that got these let go.
 
-    A tensor that a thread holds looks as if Python held it; so the threads of a backend, as gloo has them,
-    get tensors of their own. `live` has the storages whose memory is counted, by their addresses.
+    A tensor that a thread holds looks as if the model held it, so the threads get tensors of their own, which
+    share the memory. `live` has the storages whose memory is counted, by their addresses.
     """
 
     def __init__(self, live: Mapping[int, ref[Any]]) -> None:
