@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import socket
+import subprocess
+import sys
 
 import ray
 
@@ -15,6 +18,8 @@ from gptrace.wording import one_line
 _OTHERS = 2
 # Bytes for the chunks between reading and writing: a few for each worker.
 _OBJECT_STORE = 1 << 30
+# Where nothing answers, the command of Ray gives up by itself before that.
+_SECONDS_TO_ANSWER = 120
 
 
 def connect(run: FileRun) -> None:
@@ -24,6 +29,8 @@ def connect(run: FileRun) -> None:
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     address = os.environ.get("RAY_ADDRESS")
+    if address:
+        _check_cluster(address)
     of_own = {
         "address": "local",  # else Ray looks for a cluster that someone started on this machine
         "num_cpus": run.workers * run.processors_per_worker + _OTHERS,
@@ -34,16 +41,40 @@ def connect(run: FileRun) -> None:
         ray.init(logging_level="ERROR", log_to_driver=False, **({} if address else of_own))
     except Exception as error:  # Ray raises what its parts raise
         if address:
-            raise RunError(
-                f"Ray at RAY_ADDRESS {address} cannot be used: {_reason(error)}",
-                "start it, or unset RAY_ADDRESS",
-            ) from error
+            raise _no_cluster(address, _reason(error)) from error
         raise RunError(f"Ray does not start: {_reason(error)}", "its logs are in /tmp/ray") from error
     try:
         _check_room(run)
     except OptionError:
         ray.shutdown()
         raise
+
+
+def _check_cluster(address: str) -> None:
+    """Raise a RunError where no cluster answers: there, ray.init() tries for minutes, or ends the process."""
+    host, _, port = address.rpartition(":")
+    if not port.isdigit() or "://" in address:  # "auto", or a Ray Client, for which ray.init() raises at once
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
+    except (OSError, OverflowError) as error:
+        raise _no_cluster(address, getattr(error, "strerror", None) or str(error)) from error
+    status = [sys.executable, "-m", "ray.scripts.scripts", "status", "--address", address]
+    try:
+        subprocess.run(
+            status, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=_SECONDS_TO_ANSWER
+        )
+    except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
+        lines = (error.stderr or b"").decode("utf-8", "replace").splitlines()
+        reason = lines[-1].removeprefix("ray.exceptions.") if lines else "it does not answer"
+        raise _no_cluster(address, reason) from error
+
+
+def _no_cluster(address: str, reason: str) -> RunError:
+    hint = "start it, or unset RAY_ADDRESS"
+    if "AuthToken" in reason:
+        hint = "set RAY_AUTH_MODE=token, and bring the token of the cluster to ~/.ray/auth_token"
+    return RunError(f"Ray at RAY_ADDRESS {address} cannot be used: {one_line(reason, limit=300)}", hint)
 
 
 def _reason(error: Exception) -> str:

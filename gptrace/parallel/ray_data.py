@@ -174,6 +174,8 @@ def _quiet_ray(run: FileRun) -> Iterator[None]:
     warnings.filterwarnings("ignore", module="ray")
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
+    # What Ray would raise in its place loses its cause on the way from the worker.
+    context.raise_original_map_exception = True
     # There is no limit to the time of a chunk: the model may be large.
     context.execution_no_progress_timeout_s = -1
     context.checkpoint_config = CheckpointConfig(
@@ -215,7 +217,7 @@ def _own_error(error: BaseException) -> GptraceError:
     causes = [error]
     while (cause := getattr(causes[-1], "cause", None) or causes[-1].__cause__) is not None:
         causes.append(cause)
-    for cause in causes:
+    for cause in reversed(causes):  # what Ray raises is an instance of the class of its cause as well
         if isinstance(cause, GptraceError):
             return cause
     hint = "written results stay; run the same command again to continue"

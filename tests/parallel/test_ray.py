@@ -229,10 +229,21 @@ def test_workers_that_would_wait_for_ever_are_refused(
 
 
 def test_a_cluster_that_is_not_there_is_an_error(prompts: Path) -> None:
-    settings = SETTINGS | {"RAY_ADDRESS": "127.0.0.1:1", "RAY_gcs_rpc_server_reconnect_timeout_s": "1"}
+    settings = SETTINGS | {"RAY_ADDRESS": "127.0.0.1:1"}
     outcome = run(prompts, settings, *command("prompts*.jsonl", "-m", "tiny"))
     assert outcome.returncode == 1
-    assert outcome.stderr.startswith("error: Ray at RAY_ADDRESS 127.0.0.1:1 cannot be used: ")
+    assert outcome.stderr.splitlines() == [
+        "error: Ray at RAY_ADDRESS 127.0.0.1:1 cannot be used: Connection refused",
+        "hint: start it, or unset RAY_ADDRESS",
+    ]
+
+
+def test_what_is_no_cluster_is_an_error(prompts: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:  # which never answers
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        outcome = run(prompts, SETTINGS | {"RAY_ADDRESS": address}, *command("prompts*.jsonl", "-m", "tiny"))
+    assert outcome.returncode == 1
+    assert outcome.stderr.startswith(f"error: Ray at RAY_ADDRESS {address} cannot be used: ")
 
 
 ROWS_AT_REST, MANY_ROWS = 10_000, 100_000

@@ -54,6 +54,10 @@ COMMAND_LINE: dict[str, str] = {
     "use a cluster with GPUs, or --device cpu": "请用有 GPU 的集群，或用 --device cpu",
     "Ray at RAY_ADDRESS {} cannot be used: {}": "RAY_ADDRESS {} 处的 Ray 不能用：{!t}",
     "start it, or unset RAY_ADDRESS": "请启动它，或取消 RAY_ADDRESS",
+    "it does not answer": "没有应答",
+    "set RAY_AUTH_MODE=token, and bring the token of the cluster to ~/.ray/auth_token": (
+        "请设 RAY_AUTH_MODE=token，并把集群的 token 放到 ~/.ray/auth_token"
+    ),
     "Ray does not start: {}": "Ray 启动不了：{!t}",
     "its logs are in /tmp/ray": "它的日志在 /tmp/ray 里",
     "a worker died {} times at the same prompts; it may need more memory": (
