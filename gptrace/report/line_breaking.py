@@ -70,15 +70,21 @@ def _line_ends(text: str, width: int) -> list[tuple[int, int]]:
     for part in text.split("\n"):
         first = len(ends)
         start = end = offset  # of the line that is being filled
+        columns = 0  # that it takes so far, with the spaces at its end
         for unit in _units_within(part, width):
             stop = offset + len(unit)
-            if cell_len(text[start:stop].rstrip()) > width and text[start:end].strip():
-                ends.append((start, end))
-                start = end = offset
-            if unit.isspace() and start == offset and len(ends) > first:
-                start = end = stop
-            elif not unit.isspace():
+            if unit.isspace():
+                if start == offset and len(ends) > first:
+                    start = end = stop
+                else:
+                    columns += cell_len(unit)
+            else:
+                text_columns = cell_len(unit.rstrip())
+                if columns + text_columns > width and text[start:end].strip():
+                    ends.append((start, end))
+                    start, columns = offset, 0
                 end = offset + len(unit.rstrip())
+                columns += cell_len(unit)
             offset = stop
         if end > start or len(ends) == first:
             ends.append((start, end))

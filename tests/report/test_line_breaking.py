@@ -10,7 +10,7 @@ from rich.containers import Lines
 from rich.text import Text
 
 import gptrace
-from gptrace.report import View, render, rich_tables
+from gptrace.report import View, line_breaking, render, rich_tables
 from gptrace.report.line_breaking import break_lines, broken
 
 
@@ -97,6 +97,20 @@ def test_each_unit_of_a_long_line_is_measured_once(monkeypatch: pytest.MonkeyPat
     units = [f'"{number}" 1 %' for number in range(1000)]
     assert rich_tables._filled(units, 100_000) == "  ".join(units)
     assert sum(map(len, measured)) == sum(map(len, units))
+
+
+def test_a_word_of_many_lines_is_measured_a_few_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    measured: list[str] = []
+
+    def columns(text: str) -> int:
+        measured.append(text)
+        return len(text)
+
+    monkeypatch.setattr(line_breaking, "cell_len", columns)
+    word = "x" * 10_000
+    assert "".join(break_lines(word, 1000)) == word
+    # Whole, before each way to split it; then each character, as what it is and with the spaces after it.
+    assert sum(map(len, measured)) <= 5 * len(word)
 
 
 def test_a_text_with_thousands_of_styles_is_cut_once(monkeypatch: pytest.MonkeyPatch) -> None:
