@@ -18,10 +18,14 @@ export const LENS = {
   path: ["How {final} gets to the top", "{final} 怎样升到第一"],
   always: ["{final} is first in every layer.", "{final} 在每一层都排第一。"],
   settled: [
-    "{final} has rank {rank} in the first layer, and is first from layer {layer} on.",
+    "{final} has rank {rank} in the first layer, and stays first from layer {layer} on.",
     "{final} 在第一层排名 {rank}，从第 {layer} 层起一直排第一。",
   ],
-  settledLast: ["{final} has rank {rank} in the first layer, and is first only in the last.", "{final} 在第一层排名 {rank}，到最后一层才排第一。"],
+  // It may have been first in an earlier layer.
+  settledLast: [
+    "{final} has rank {rank} in the first layer, and is not first in the layer before the last.",
+    "{final} 在第一层排名 {rank}，在倒数第二层不是第一。",
+  ],
   first: ["Likeliest", "最可能的"],
   rankOf: ["Rank of {final}", "{final} 的排名"],
   probabilityOf: ["Probability of {final}", "{final} 的概率"],
