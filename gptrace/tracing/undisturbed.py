@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,6 +17,7 @@ from gptrace.tracing.one_at_a_time import one_at_a_time
 
 Module = torch.nn.Module
 is_lazy = torch.nn.parameter.is_lazy
+_ABSENT = object()
 
 
 @contextmanager
@@ -36,9 +37,10 @@ def undisturbed_evaluation(module: Module) -> Iterator[None]:
 
 @contextmanager
 def _restored(module: Module) -> Iterator[None]:
-    flags = [(submodule, submodule.training) for submodule in module.modules()]
-    attributes = [(submodule, _attributes(submodule)) for submodule in module.modules()]
-    values = [(tensor, tensor.detach().clone()) for tensor in _overwritable_tensors(module)]
+    submodules = list(module.modules())
+    flags = [(submodule, submodule.training) for submodule in submodules]
+    attributes = [(submodule, _attributes(submodule)) for submodule in submodules]
+    values = [(tensor, tensor.detach().clone()) for tensor in _overwritable_tensors(module, submodules)]
     # Inference mode is faster, but tensors made in it can never be trained; the user's module may keep some.
     without_gradients = torch.inference_mode if type(module) is GPTModel else torch.no_grad
     try:
@@ -93,25 +95,28 @@ def _restore_attributes(module: Module, before: dict[str, Any] | None) -> None:
         return
     attributes = vars(module)
     # The watches of other threads come and go by themselves.
-    for name, value in attributes.copy().items():
-        if name not in before and not is_watch(value):
+    for name in attributes.keys() - before.keys():
+        value = attributes.get(name, _ABSENT)
+        if value is not _ABSENT and not is_watch(value):
             del attributes[name]
     for name, value in before.items():
-        if name == "training" or is_watch(value):
+        current = attributes.get(name, _ABSENT)
+        if current is value or name == "training" or is_watch(value):
             continue
-        current = attributes.get(name)
         if isinstance(value, dict) and name.startswith("_") and isinstance(current, dict):
-            # Compared by identity, as == of tensors gives a tensor.
-            if current.keys() != value.keys() or any(current[key] is not value[key] for key in value):
+            # Compared by identity, as == of tensors gives a tensor. Most registries are empty.
+            if (value or current) and (
+                current.keys() != value.keys() or any(current[key] is not value[key] for key in value)
+            ):
                 current.clear()
                 current.update(value)
-        elif (name not in attributes or current is not value) and not is_watch(current):
+        elif not is_watch(current):
             attributes[name] = value
 
 
-def _overwritable_tensors(module: Module) -> list[torch.Tensor]:
+def _overwritable_tensors(module: Module, submodules: Iterable[Module]) -> list[torch.Tensor]:
     """Return the tensors of a module that a forward pass may write into."""
-    embeddings = (torch.nn.Embedding, torch.nn.EmbeddingBag)
-    modules = (submodule for submodule in module.modules() if isinstance(submodule, embeddings))
-    renormalised = (embedding.weight for embedding in modules if embedding.max_norm is not None)
+    kinds = (torch.nn.Embedding, torch.nn.EmbeddingBag)
+    embeddings = (submodule for submodule in submodules if isinstance(submodule, kinds))
+    renormalised = (embedding.weight for embedding in embeddings if embedding.max_norm is not None)
     return [tensor for tensor in (*module.buffers(), *renormalised) if not is_lazy(tensor)]

@@ -6,10 +6,11 @@ A set of positions is a number whose bit t is set where the element depends on t
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import isfinite
 
 from gptrace.model.quiet_torch import torch
 from gptrace.verify.check.recording import RecordedRun, Value, ValueKey
-from gptrace.verify.check.subject import Subject, rounding
+from gptrace.verify.check.subject import Subject, most_rounding, rounding
 
 Tensor = torch.Tensor
 
@@ -113,6 +114,7 @@ def measure_dependence(subject: Subject, length: int | None = None) -> Dependenc
     sets = {
         key: torch.zeros((), dtype=torch.int64).expand(value.tensor.shape) for key, value in values.items()
     }
+    roundings: dict[ValueKey, float] = {}  # of the values of `base`
     for position in range(length):
         changed = ids.clone()
         changed[0, position] = other_id(subject, ids, position)
@@ -126,8 +128,10 @@ def measure_dependence(subject: Subject, length: int | None = None) -> Dependenc
                 known.tensor, value.tensor
             )
             if value.key in sets and not is_same:
-                changes = differs(known.tensor, value.tensor).to(torch.int64) << position
-                sets[value.key] = sets[value.key] | changes
+                if value.key not in roundings:
+                    roundings[value.key] = rounding(known.tensor)
+                changes = differs(known.tensor, value.tensor, least=roundings[value.key])
+                sets[value.key] = sets[value.key] | changes.to(torch.int64) << position
         sets = {key: tensor for key, tensor in sets.items() if key in seen}
     shorter = {value.key: tuple(value.tensor.shape) for value in subject.record(ids[:, :-1]).values()}
     return Dependence(base, ids, length, sets, base.logits, shorter)
@@ -143,15 +147,23 @@ def other_id(subject: Subject, ids: Tensor, position: int, salt: int = 0) -> int
     )
 
 
-def differs(a: Tensor, b: Tensor, eps: float | None = None) -> Tensor:
+def differs(a: Tensor, b: Tensor, eps: float | None = None, least: float | None = None) -> Tensor:
     """Return which elements of two tensors of one shape differ by more than rounding.
 
-    `eps` is the precision of the computation, where it is less than that of the tensors.
+    `eps` is the precision of the computation, where it is less than that of the tensors. `least` is the
+    rounding of `a`, where that is known.
     """
     if not a.is_floating_point():
         return a != b
-    least = max(rounding(a, eps), rounding(b, eps))
-    different = (a - b).abs() > least
+    least = rounding(a, eps) if least is None else least
+    distances = (a - b).abs()
+    if isfinite(distances.sum()):  # and so are all numbers of both
+        different = distances > least
+        # Seldom does any number differ by so little that the rounding of `b` matters.
+        if not bool((different & (distances <= most_rounding(b, eps))).any()):
+            return different
+        return distances > max(least, rounding(b, eps))
+    different = distances > max(least, rounding(b, eps))
     # The difference of two infinities is NaN, which is greater than nothing.
     return torch.where(a.isfinite() & b.isfinite(), different, (a != b) & ~(a.isnan() & b.isnan()))
 

@@ -243,10 +243,19 @@ def rounding(tensor: Tensor, eps: float | None = None) -> float:
         return 0.0
     sizes = tensor.abs().flatten()
     some = sizes[:: max(1, sizes.numel() // _SAMPLE)]
-    some = some[some.isfinite() & (some > 0)]
+    some = some[(some > 0) & (some < torch.inf)]
     if not some.numel():
-        some = sizes[sizes.isfinite() & (sizes > 0)]
+        some = sizes[(sizes > 0) & (sizes < torch.inf)]
     if not some.numel():
         return 0.0
-    largest = float(torch.where(sizes <= _OUTLIER * some.median(), sizes, 0).max())
-    return _ROUNDING_ERRORS * max(eps or 0.0, torch.finfo(tensor.dtype).eps) * largest
+    largest = torch.where(sizes <= _OUTLIER * some.median(), sizes, 0).max()
+    return _rounding_of(largest, eps)
+
+
+def most_rounding(tensor: Tensor, eps: float | None = None) -> float:
+    """Return what `rounding` of finite numbers is at most, found in a fraction of the time."""
+    return _rounding_of(tensor.abs().max(), eps) if tensor.numel() else 0.0
+
+
+def _rounding_of(largest: Tensor, eps: float | None) -> float:
+    return _ROUNDING_ERRORS * max(eps or 0.0, torch.finfo(largest.dtype).eps) * float(largest)
