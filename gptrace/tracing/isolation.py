@@ -60,20 +60,30 @@ def work_limit(limit: int) -> Iterator[list[int]]:
     left, before = [limit], sys.gettrace()
     imports = 0  # that are going on
 
-    def count(frame: FrameType, event: str, argument: Any) -> Any:
+    def count_call(frame: FrameType, event: str, argument: Any) -> Any:
         nonlocal imports
-        if frame.f_code.co_name == "_find_and_load" and frame.f_code.co_filename == _IMPORT:
-            imports += (event == "call") - (event == "return")
-            return count
+        code = frame.f_code
+        if code.co_name == "_find_and_load" and code.co_filename == _IMPORT:
+            imports += 1
+            return end_import
         if imports:
             return None
+        count_line(frame, event, argument)
+        return None if code.co_filename.startswith(_TRUSTED) else count_line
+
+    def count_line(frame: FrameType, event: str, argument: Any) -> Any:
         left[0] -= 1
         if left[0] < 0:
             raise WorkLimitError
-        return count if event != "call" or not frame.f_code.co_filename.startswith(_TRUSTED) else None
+        return count_line
+
+    def end_import(frame: FrameType, event: str, argument: Any) -> Any:
+        nonlocal imports
+        imports -= event == "return"
+        return end_import
 
     try:
-        sys.settrace(count)
+        sys.settrace(count_call)
         yield left
     finally:
         sys.settrace(before)
