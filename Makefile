@@ -6,6 +6,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 WORKERS ?= 2
 # What the small model of the package was trained on.
 TOKENS ?= 672825344
+# Each of the processes would compile what the ones before it have compiled.
+export PYTHONDONTWRITEBYTECODE :=
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 .PHONY: run help test tests test-fast test-ray lint types browser web-tools wheel web fuzz zoo names bench picture \
