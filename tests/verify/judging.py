@@ -40,10 +40,11 @@ def checked(model: RightModel, path: Path | None = None, only: Sequence[str] = (
 
 def judged(mistake: Mistake, folder: Path) -> str:
     """Return "" where the check of a mistake fails at a guilty line, else what is wrong with it."""
-    check = checked(mistake.model, mistake.write(folder))
-    result = next(result for result in check.checks if result.name == mistake.check)
+    path = mistake.write(folder)
+    (result,) = checked(mistake.model, path, only=[mistake.check]).checks
     if result.holds is not False:
-        others = [f"{other.name}:{other.source and other.source.line}" for other in check.failed]
+        failed = checked(mistake.model, path).failed
+        others = [f"{other.name}:{other.source and other.source.line}" for other in failed]
         return f"{mistake.check} is not ✗, but {others}: {result.reason or result.sentence}"
     line = None if result.source is None else result.source.line
     return "" if line in mistake.guilty_lines else f"line {line} is named, not one of {mistake.guilty_lines}"
