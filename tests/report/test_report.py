@@ -290,12 +290,18 @@ def test_rows_that_match_keep_what_is_around_them(deep: gptrace.Trace) -> None:
         rows_of(deep, View(type="nothing"))
 
 
-@pytest.mark.parametrize("width", [None, 60, 200])
-def test_thousands_of_rows_are_plain_text_and_whole(width: int | None) -> None:
+@pytest.fixture(scope="module")
+def thousands() -> gptrace.Trace:
+    """The trace of 2500 layers."""
     model = torch.nn.Sequential(*[torch.nn.Linear(n % 7 + 1, (n + 1) % 7 + 1) for n in range(2500)])
     with gptrace.watch(model) as trace:
         model(torch.ones(1, 1))
-    lines = render(trace, "table", View(width=width, full=True)).splitlines()
+    return trace
+
+
+@pytest.mark.parametrize("width", [None, 60, 200])
+def test_thousands_of_rows_are_plain_text_and_whole(thousands: gptrace.Trace, width: int | None) -> None:
+    lines = render(thousands, "table", View(width=width, full=True)).splitlines()
     assert len([line for line in lines if line.startswith(("├ ", "└ "))]) == 2500
     assert any(line.startswith("Module ") for line in lines)
 
