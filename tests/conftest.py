@@ -49,7 +49,7 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_finish() -> None:
-    # The modules and the tests stay until the end: the garbage collector need not look through them each time.
+    # Modules and tests stay until the end, so the garbage collector need not look through them each time.
     gc.collect()
     gc.freeze()
     # Nor through the libraries and records that come later as often as through what is new.

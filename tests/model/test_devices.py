@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +15,7 @@ from gptrace.model.quiet_torch import torch
 from gptrace.model.random_state import exclusive_random_state
 from tests.models.toys import Small
 from tests.support import HANG_TIMEOUT, Cli, environment
+from tests.warm import warm_python
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ sys.exit(codes != [2, 2])
 @pytest.mark.processes
 def test_a_package_may_add_a_device_of_its_own() -> None:
     outcome = subprocess.run(
-        [sys.executable, "-c", _PACKAGE], env=environment(), capture_output=True, text=True,
+        [*warm_python(), "-c", _PACKAGE], env=environment(), capture_output=True, text=True,
         timeout=HANG_TIMEOUT, check=False,
     )  # fmt: skip
     assert outcome.returncode == 0, outcome.stderr

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from typing import Any
 
 import pytest
@@ -13,6 +12,7 @@ from gptrace.model.quiet_torch import torch
 from gptrace.tracing.activation_memory import shares_memory
 from tests.models.toys import Function
 from tests.support import environment, measured
+from tests.warm import warm_python
 
 nn = torch.nn
 
@@ -88,7 +88,7 @@ for _ in range(3):
     gc.enable()
 """
     finished = subprocess.run(
-        [sys.executable, "-c", code], env=environment(), capture_output=True, check=True
+        [*warm_python(), "-c", code], env=environment(), capture_output=True, check=True
     )
     first, second, third = finished.stdout.split()
     assert first == second == third
