@@ -126,6 +126,18 @@ def test_the_verdict_says_what_was_judged_and_nothing_judged_is_no_success(cli: 
     assert not gptrace.check("tiny", only=["loss-labels"])
 
 
+def test_rounding_is_that_of_the_larger_of_two_values() -> None:
+    small = torch.full((3,), 1e-3, dtype=torch.float64)
+    large = torch.tensor([1e-3 + 1e-13, 1.0, 1.0], dtype=torch.float64)
+    for one, other in ((small, large), (large, small)):
+        assert dependence.differs(one, other).tolist() == [False, True, True]
+    # A number that is not finite differs from all but its like, and the others are still compared.
+    small[2] = large[2] = torch.nan
+    assert dependence.differs(small, large).tolist() == [False, True, False]
+    small[2] = torch.inf
+    assert dependence.differs(small, large).tolist() == [False, True, True]
+
+
 def test_the_users_model_is_left_as_it_was() -> None:
     model = Leaking().train()
     before = fingerprint(model)
