@@ -377,6 +377,29 @@ def test_an_attribute_that_became_a_module_is_none_again() -> None:
     assert fingerprint(slot) == fingerprint(FilledSlot())
 
 
+class Remembering(nn.Linear):
+    """Its forward pass keeps what it saw, and forgets what it kept before."""
+
+    seen: Any
+    first: Any = "of the class"
+
+    def forward(self, x: Any) -> Any:
+        self.seen = x
+        vars(self).pop("first", None)
+        return super().forward(x)
+
+
+def test_attributes_that_a_run_sets_are_gone_and_those_that_it_deletes_are_back() -> None:
+    module = Remembering(2, 2)
+    module.first = None
+    with undisturbed_evaluation(module):
+        module(torch.ones(1, 2))
+        assert "seen" in vars(module)
+        assert "first" not in vars(module)
+    assert "seen" not in vars(module)
+    assert vars(module)["first"] is None
+
+
 def test_the_place_of_a_call_is_left_as_it_was_found() -> None:
     model = nn.Sequential(nn.Linear(4, 4), nn.ReLU())
     model[0]._compiled_call_impl = None  # as one undoes a compilation
