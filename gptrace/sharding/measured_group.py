@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from gptrace import ranks
 from gptrace.errors import GptraceError, OptionError, RunError
-from gptrace.sharding.torch_distributed import distributed, forget_shardings
+from gptrace.sharding.torch_distributed import distributed, excepthook_kept, forget_shardings
 from gptrace.wording import message_of, one_line, quoted_value
 
 Result = TypeVar("Result")
@@ -35,6 +35,18 @@ def measured_group(device_type: str) -> Iterator[None]:
         yield
         return
     _check_rank()
+    with excepthook_kept():
+        _join(device_type)
+        try:
+            with _told_once():
+                yield
+        finally:
+            forget_shardings()
+            distributed.destroy_process_group()
+
+
+def _join(device_type: str) -> None:
+    """Join the process group; raise as `measured_group` does."""
     backend = BACKENDS["cpu"]
     if device_type != "cpu":
         backend = f"cpu:{backend},{device_type}:{BACKENDS[device_type]}"
@@ -48,12 +60,6 @@ def measured_group(device_type: str) -> Iterator[None]:
     except RuntimeError as error:
         hint = "are all of them running, and does MASTER_ADDR name the machine of rank 0?"
         raise RunError(f"the processes do not find each other: {one_line(error)}", hint) from error
-    try:
-        with _told_once():
-            yield
-    finally:
-        forget_shardings()
-        distributed.destroy_process_group()
 
 
 @contextmanager

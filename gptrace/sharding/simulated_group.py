@@ -19,7 +19,7 @@ from torch.testing._internal.distributed.fake_pg import FakeStore  # importing i
 from gptrace.errors import ConfigError, RunError
 from gptrace.model.distributed_wrappers import class_name
 from gptrace.model.quiet_torch import torch
-from gptrace.sharding.torch_distributed import DTensor, distributed, forget_shardings
+from gptrace.sharding.torch_distributed import DTensor, distributed, excepthook_kept, forget_shardings
 from gptrace.wording import one_line
 
 Module = torch.nn.Module
@@ -38,7 +38,7 @@ def simulated_group(rank: int, size: int) -> Iterator[None]:
 
     Threads take turns. Raises a RunError where the process is already in a group.
     """
-    with _lock:
+    with _lock, excepthook_kept():
         if distributed.is_initialized():
             problem = "this process is already in a process group, so it cannot simulate a rank"
             raise RunError(problem, "simulate in a process of its own, or call destroy_process_group() first")

@@ -1,5 +1,9 @@
 """torch for models on many devices, imported in one place: it takes a second."""
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from torch import distributed as distributed
 from torch.distributed.device_mesh import DeviceMesh as DeviceMesh
 from torch.distributed.device_mesh import init_device_mesh as init_device_mesh
@@ -20,3 +24,16 @@ def forget_shardings() -> None:
     It finds its entries by the shape of a mesh, and they hold process groups, which may have ended.
     """
     _clear_sharding_prop_cache()  # type: ignore[no-untyped-call]
+
+
+@contextmanager
+def excepthook_kept() -> Iterator[None]:
+    """Put back what shows uncaught exceptions after the block.
+
+    Each new process group of torch has them begin with the number of the rank, also after it has ended.
+    """
+    before = sys.excepthook
+    try:
+        yield
+    finally:
+        sys.excepthook = before

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,12 @@ def test_the_ranks_together_hold_the_model_once(mesh: str) -> None:
 def test_hybrid_sharding_repeats_the_shards() -> None:
     assert local_shapes(spread("dp=2,fsdp=2")) == local_shapes(spread("fsdp=2"))
     assert local_shapes(spread("dp=2")) == local_shapes(spread("tp=1"))
+
+
+def test_uncaught_exceptions_are_shown_as_before() -> None:
+    before = sys.excepthook
+    spread("tp=2")
+    assert sys.excepthook is before
 
 
 @pytest.mark.parametrize("mesh", ["tp=2", "fsdp=2", "fsdp=2,tp=2"])
