@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import _thread
 import gc
 import os
 import signal
 import sys
+import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Sequence
@@ -33,6 +35,8 @@ _MEMORY_HINT = "torch alone takes some 300 MiB; free some memory, or raise the l
 _BUG_HINT = "this may be a bug in gptrace; GPTRACE_DEBUG=1 shows where it happened"
 # Under torchrun it takes a tenth of that, unless the machine is very busy.
 _SECONDS_FOR_FIRST_RANK = 10
+# How long after an interrupt in a destructor the next one comes: by then the destructor has ended.
+_SECONDS_TO_NEXT_INTERRUPT = 0.01
 _has_said_interrupted = False
 
 
@@ -41,6 +45,7 @@ def run_and_exit(blocked_signals: Iterable[int] | None = None) -> NoReturn:
     # torch makes half a million objects that live to the end; looking for garbage among them costs a tenth
     # of a short run and finds none.
     gc.disable()
+    sys.unraisablehook = _interrupt_again
     code = EXIT_INTERRUPTED
     try:
         if blocked_signals is not None:
@@ -56,6 +61,14 @@ def run_and_exit(blocked_signals: Iterable[int] | None = None) -> NoReturn:
     # Everything is written and flushed. Python would take up to a second to free the model and torch, object
     # by object; the system does it at once.
     os._exit(code)
+
+
+def _interrupt_again(unraisable: sys.UnraisableHookArgs) -> None:
+    """Repeat an interrupt that came in a destructor or a callback of Python, which lets no exception out."""
+    if unraisable.exc_type is KeyboardInterrupt:
+        threading.Timer(_SECONDS_TO_NEXT_INTERRUPT, _thread.interrupt_main).start()
+    else:
+        sys.__unraisablehook__(unraisable)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tomllib
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -24,7 +25,9 @@ LAYER_NAMES = (
     "n_layers", "n_layer", "num_hidden_layers", "num_layers", "num_decoder_layers", "depth", "n_blocks",
     "num_blocks",
 )  # fmt: skip
-_CONFIG_FILE_LIMIT = 1 << 20
+_CONFIG_FILE_LIMIT = 1 << 20  # bytes
+# For a key with dots, the parser takes a time that grows with the square of their number.
+_TOML_LIMIT = 16 << 10
 
 
 @dataclass(frozen=True)
@@ -195,9 +198,9 @@ def read_config_file(path: Path, name: str = "") -> dict[str, Any]:
     """
     name = name or f"--config {path}"
     hint = "give a .json or .toml file of configuration keys"
-    text = InputFile(path, name, hint, ConfigError).text(_CONFIG_FILE_LIMIT)
+    is_toml = path.suffix.lower() == ".toml"
+    text = InputFile(path, name, hint, ConfigError).text(_TOML_LIMIT if is_toml else _CONFIG_FILE_LIMIT)
     try:
-        is_toml = path.suffix.lower() == ".toml"
         settings = tomllib.loads(text) if is_toml else json.loads(text, object_pairs_hook=_without_duplicates)
     except (ValueError, RecursionError) as error:
         hint = "a file named *.toml must be TOML; any other must be JSON"
@@ -229,6 +232,6 @@ def parse_setting(text: str) -> tuple[str, Any]:
 def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     settings = dict(pairs)
     if len(settings) < len(pairs):
-        names = [name for name, _ in pairs]
-        raise ValueError(f"the key {next(n for n in names if names.count(n) > 1)!r} occurs twice")
+        counts = Counter(name for name, _ in pairs)
+        raise ValueError(f"the key {next(name for name in counts if counts[name] > 1)!r} occurs twice")
     return settings

@@ -23,7 +23,9 @@ class LensCell(Record, frozen=True):
     """
 
     position: Annotated[Count, about("position of the token, from 0")]
-    candidates: Annotated[tuple[Candidate, ...], about("the tokens that the layer would predict after it")]
+    candidates: Annotated[
+        tuple[Candidate, ...], about("the tokens that the layer would predict after it", min_length=1)
+    ]
     rank_of_prediction: Rank
     probability_of_prediction: Annotated[
         MeasuredNumber, about("that the layer gives to the whole model's prediction")

@@ -13,10 +13,11 @@ import msgspec
 from gptrace.errors import InputError
 from gptrace.input_files import InputFile
 from gptrace.record.base import Base64Bytes, HexBytes, Number, Report
+from gptrace.record.lens import Lens
 from gptrace.record.page import Page
 from gptrace.record.prompt_result import PromptResult
 from gptrace.record.schema import item_type, report_names, report_type
-from gptrace.record.trace import Trace
+from gptrace.record.trace import TensorSpec, Trace
 from gptrace.wording import quoted_value, shortened
 
 AnyReport = TypeVar("AnyReport", bound=Report)
@@ -91,6 +92,9 @@ def _converted(value: dict[str, Any], record_type: type[Report]) -> Report:
     trace = report.trace if isinstance(report, Page) else report
     if isinstance(trace, Trace):
         _check_tree(trace)
+        _check_parts(trace)
+    if isinstance(report, Lens):
+        _check_cells(report)
     return report
 
 
@@ -114,6 +118,29 @@ def _check_tree(trace: Trace) -> None:
         raise ValueError("one call is there twice")
     if any(not 0 <= prediction.input < len(trace.inputs) for prediction in trace.predictions):
         raise ValueError("a prediction belongs to no input")
+
+
+def _check_parts(trace: Trace) -> None:
+    """Raise a ValueError where the part of a tensor that one rank has is of another number of axes."""
+    for call in trace.calls:
+        specs = [*call.inputs, *call.outputs]
+        specs += [spec for op in call.ops or () for spec in (*op.inputs, *op.outputs)]
+        if not all(map(_has_part_of_itself, specs)):
+            raise ValueError(f"call {call.index} has a tensor whose local_shape is not that of a part of it")
+
+
+def _has_part_of_itself(spec: TensorSpec) -> bool:
+    axes = [spec.shape, spec.dims, spec.local_shape, spec.split_by]
+    return not spec.local_shape or not spec.split_by or len({len(each or ()) for each in axes}) == 1
+
+
+def _check_cells(lens: Lens) -> None:
+    """Raise a ValueError where a prompt without an error has no layers, or a layer not all positions."""
+    for result in lens.results:
+        if not result.layers and result.problem is None:
+            raise ValueError(f"result {result.index} has no layers")
+        if any(len(layer.cells) != len(result.tokens) for layer in result.layers):
+            raise ValueError(f"result {result.index} has a layer that lacks positions")
 
 
 def _decode(kind: type, value: Any) -> Any:

@@ -285,6 +285,23 @@ def test_an_error_while_a_text_comes_begins_its_own_line(tmp_path: Path) -> None
     assert "\n\x1b[1;31merror:\x1b[0m the greatest logit is nan" in text.replace("\r", "")
 
 
+def test_ctrl_c_in_a_destructor_is_not_lost(tmp_path: Path) -> None:
+    (tmp_path / "slow.py").write_text(
+        "import os, signal, time, torch\n"
+        "class Interrupted:\n"
+        "    def __del__(self): os.kill(os.getpid(), signal.SIGINT)\n"
+        "class Slow(torch.nn.Module):\n"
+        "    def forward(self, x):\n"
+        "        Interrupted()\n"
+        "        time.sleep(30)\n"
+    )
+    command = [*warm_python(), "-m", "gptrace", "run", "Hello", "-m", "slow.py:Slow"]
+    outcome = subprocess.run(
+        command, capture_output=True, cwd=tmp_path, env=environment(), timeout=HANG_TIMEOUT, check=False
+    )
+    Outcome(outcome.returncode, outcome.stdout.decode(), outcome.stderr.decode()).is_error(130, "interrupted")
+
+
 @pytest.mark.parametrize("module", ["gptrace.cli", "gptrace.cli.main", "gptrace.errors", "gptrace.cli.app"])
 def test_ctrl_c_while_the_command_is_loaded_leaves_no_traceback(module: str) -> None:
     code = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -88,6 +89,7 @@ def test_settings_go_on_top_of_the_file_on_top_of_the_preset(tmp_path: Path) -> 
         ("a.toml", b"= 1", "Invalid"),
         ("a.json", b"\xff", "not UTF-8"),
         ("a.json", b"[" * 100_000, "a.json"),
+        ("a.toml", b"a." * 50_000 + b"a = 1", "is larger than 16.0 KiB"),
     ],
 )
 def test_a_bad_config_file_is_one_error(tmp_path: Path, name: str, content: bytes, part: str) -> None:
@@ -95,6 +97,20 @@ def test_a_bad_config_file_is_one_error(tmp_path: Path, name: str, content: byte
     with pytest.raises(ConfigError) as caught:
         read_config_file(tmp_path / name)
     assert part in str(caught.value)
+
+
+def test_a_key_that_occurs_twice_is_found_soon_among_many(tmp_path: Path) -> None:
+    keys = [f'"k{number}": 1' for number in range(20_000)]
+    right, twice = tmp_path / "right.json", tmp_path / "twice.json"
+    right.write_text("{" + ", ".join(keys) + "}")
+    twice.write_text("{" + ", ".join([*keys, keys[-1]]) + "}")
+    started = time.process_time()
+    read_config_file(right)
+    without = time.process_time() - started
+    started = time.process_time()
+    with pytest.raises(ConfigError, match="the key 'k19999' occurs twice"):
+        read_config_file(twice)
+    assert time.process_time() - started < 20 * without + 0.5  # a search for each key takes 9 seconds
 
 
 def test_a_missing_config_file_is_one_error(tmp_path: Path) -> None:

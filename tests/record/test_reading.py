@@ -158,6 +158,38 @@ def test_damage_is_named(spoil: Callable[[Any], object]) -> None:
         parse(json.dumps(trace), "the file")
 
 
+@pytest.mark.parametrize("key", ["local_shape", "dims"])
+def test_a_part_of_a_tensor_with_other_axes_is_damage(traces: list[Trace], key: str) -> None:
+    trace = traces[-1].to_dict()
+    parts = [spec for call in trace["calls"] for spec in call["outputs"] if "tp" in str(spec.get("split_by"))]
+    assert parts
+    parts[0][key].pop()
+    with pytest.raises(InputError, match="the file is damaged: call .* local_shape"):
+        parse(json.dumps(trace), "the file")
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda result: result.update(layers=[]),
+        lambda result: result["layers"][0]["positions"].pop(),
+        lambda result: result["layers"][0]["positions"][0].update(candidates=[]),
+    ],
+)
+def test_a_lens_that_lacks_something_is_damage(spoil: Callable[[Any], object]) -> None:
+    lens = gptrace.lens("Hello, I am", model="tiny").to_dict()
+    spoil(lens["results"][0])
+    with pytest.raises(InputError, match="the file is damaged: "):
+        parse(json.dumps(lens), "the file")
+
+
+def test_a_preset_without_a_key_is_shown_without_it() -> None:
+    models = presets().to_dict()
+    del models["models"][0]["config"]["n_heads"]
+    for form in FORMATS:
+        assert "gpt2-small" in render(parse(json.dumps(models)), form, View())
+
+
 def test_names_that_a_later_version_adds_are_ignored() -> None:
     trace = gptrace.trace("Hello", model="tiny")
     added = trace.to_dict() | {"later": 1}

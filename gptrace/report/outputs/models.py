@@ -30,7 +30,7 @@ def csv_table(presets: Presets, view: View) -> TableData:
     ]
     rows = [
         (
-            preset.name, preset.aliases, *(preset.config[column.key] for column in columns[2:6]),
+            preset.name, preset.aliases, *(preset.config.get(column.key) for column in columns[2:6]),
             preset.parameters.total, preset.parameters.without_out_head,
             _state(preset.pretrained), preset.bytes,
         )
