@@ -10,14 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from gptrace.errors import OptionError, OutputError
+from gptrace.input_files import InputFile
 from gptrace.model.config import GPTConfig
-from gptrace.model.selection import ModelSelection
+from gptrace.model.selection import DTYPES, ModelSelection
 from gptrace.record.writing import to_json
 from gptrace.wording import shortened
 
 # Programs that read a folder of JSON Lines or Parquet leave out names that begin with an underscore or a dot.
 NAME = "_manifest.json"
 _CHUNK = 1 << 20
+_LARGEST = 1 << 20  # bytes
 
 
 def facts_of(selection: ModelSelection, task: str, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -40,7 +42,7 @@ def check_or_write(folder: Path, facts: Mapping[str, Any]) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if path.exists():
-            before = json.loads(path.read_text(encoding="utf-8"))
+            before = _read(folder)
         elif any(folder.iterdir()):
             raise OptionError(f"--to {folder}: the folder holds other files", "name a new or empty folder")
         else:
@@ -65,12 +67,22 @@ def cannot_be_used(folder: Path, error: Exception) -> OutputError:
 
 
 def dtype_of(folder: Path) -> str | None:
-    """Return the dtype in the manifest of a folder; None where there is none that can be read."""
+    """Return the dtype in the manifest of a folder; None where there is none."""
     try:
-        dtype = json.loads((folder / NAME).read_text(encoding="utf-8"))["model"]["dtype"]
-    except (OSError, ValueError, KeyError, TypeError):
+        dtype = _read(folder)["model"]["dtype"]
+    except (OptionError, KeyError, TypeError):
         return None
-    return dtype if isinstance(dtype, str) else None
+    return dtype if dtype in DTYPES else None
+
+
+def _read(folder: Path) -> Any:
+    """Return the manifest of a folder; raise an OptionError for one that is not readable."""
+    name, hint = f"--to {folder}: its {NAME}", "name a new or empty folder"
+    text = InputFile(folder / NAME, name, hint, OptionError).text(_LARGEST)
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise OptionError(f"{name} is damaged: {error}", hint) from None
 
 
 def _differences(before: Any, now: Any, key: str) -> Any:

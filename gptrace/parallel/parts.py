@@ -9,6 +9,8 @@ from typing import Any, BinaryIO, Protocol
 
 import msgspec
 
+from gptrace.errors import OutputError
+
 
 @dataclass(frozen=True, slots=True)
 class Totals:
@@ -55,12 +57,20 @@ class LinesParts:
         with part.open("rb") as lines:
             for line in lines:
                 prompts += 1
-                failed += msgspec.json.decode(line, type=_Row).error is not None
+                failed += _row(line, f"line {prompts} of {part}").error is not None
         return Totals(prompts, failed)
 
 
 class _Row(msgspec.Struct):
     error: Any = None
+
+
+def _row(line: bytes, name: str) -> _Row:
+    try:
+        return msgspec.json.decode(line, type=_Row)
+    except (msgspec.DecodeError, RecursionError):
+        hint = "something else changed the file: run the prompts again, into a new folder"
+        raise OutputError(f"{name} is no result", hint) from None
 
 
 def totals(parts: Parts, folder: Path) -> Totals:

@@ -58,7 +58,12 @@ class FileLine:
     def id(self, key: str) -> str:
         """Return its id as JSON, so that 7 and "7" differ; its place if it has none."""
         found = self.keys().get(key)
-        return json.dumps(found) if is_id(found) else f"{self.file.path}:{self.number}"
+        return json.dumps(found) if is_id(found) else f"{_text(self.file.path)}:{self.number}"
+
+
+def _text(path: Path) -> str:
+    """Return a path as text that any program can read, although names of files may hold any bytes."""
+    return os.fsencode(path).decode(errors="backslashreplace")
 
 
 def is_id(value: object) -> bool:
@@ -126,7 +131,7 @@ class LinesFile:
         self, first: int = 1, offset: int = 0, columns: list[str] | None = None
     ) -> Iterator[tuple[FileLine, int]]:
         """Yield each line from line `first` on, which begins at byte `offset`, and the offset of its end."""
-        with self.path.open("rb") as opened:
+        with self._opened() as opened:
             opened.seek(offset)
             for number in count(first):
                 raw, size = _next_line(opened)
@@ -134,6 +139,12 @@ class LinesFile:
                     return
                 offset += size
                 yield FileLine(self, number, raw), offset
+
+    def _opened(self) -> BinaryIO:
+        try:
+            return self.path.open("rb")
+        except OSError as error:
+            raise InputError(f"{self.name}: {error.strerror}", "give files that can be read") from None
 
 
 def _next_line(opened: BinaryIO) -> tuple[bytes | None, int]:
@@ -165,7 +176,7 @@ def find_files(patterns: Sequence[str], folder: Path) -> list[PromptFile]:
             raise _no_file(pattern, folders=names)
         paths |= matched
     above = os.path.commonpath([path.parent for path in paths])
-    return [_file(path, str(path.relative_to(above))) for path in sorted(paths)]
+    return [_file(path, _text(path.relative_to(above))) for path in sorted(paths)]
 
 
 def _no_file(pattern: str, *, folders: list[str]) -> InputError:

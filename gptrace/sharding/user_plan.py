@@ -38,6 +38,8 @@ def shard_with_plan(
         _check_arguments(function, name)
         with user_code_errors(f" (in the plan {name})"):
             sharded = function(model, mesh)
+    if inspect.iscoroutine(sharded):  # of an async function, which is none
+        sharded.close()  # else Python warns that it was never awaited
     if not isinstance(sharded, Module):
         problem = f"the plan {name} returned a value of type {type(sharded).__name__}, not a torch.nn.Module"
         raise ConfigError(problem, _FORM)

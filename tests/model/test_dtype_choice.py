@@ -161,6 +161,10 @@ def test_the_manifest_of_files_names_the_dtype_and_a_later_run_keeps_it(tmp_path
         assert run(folder="other").selection.dtype == "float32"
     with pytest.raises(OptionError, match="the workers run on cuda"):
         run("cuda", "third")
+    written["model"]["dtype"] = "float99"
+    (tmp_path / "out" / manifest.NAME).write_text(json.dumps(written))
+    with measuring(SLOW), pytest.raises(OptionError, match='was "float99", and is "float32"'):
+        run()
 
 
 def test_an_output_is_not_continued_in_a_dtype_that_may_be_another(tmp_path: Path, cli: Cli) -> None:

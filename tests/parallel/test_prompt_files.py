@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from gptrace.errors import InputError
+from gptrace.errors import InputError, OutputError
 from gptrace.model.selection import select_model
 from gptrace.parallel.file_run import FileRun
 from gptrace.parallel.manifest import NAME
-from gptrace.parallel.parts import LinesParts
+from gptrace.parallel.parts import LinesParts, totals
 from gptrace.parallel.prompt_files import FileLine, LinesFile, find_files
 from gptrace.parallel.survey import Survey, survey
 from gptrace.text.lines import LINE_LIMIT
@@ -208,6 +209,54 @@ def test_a_folder_of_another_run_is_refused(tmp_path: Path, run: Callable[..., F
     with pytest.raises(InputError, match=r"options\.k was 2, and is 3"), run(k=3).alone():
         pass
     assert json.loads((tmp_path / "out" / NAME).read_text())["parts"] == {"format": "jsonl"}
+
+
+def _deep(manifest: Path) -> None:
+    manifest.write_text("[" * 100_000)
+
+
+def _pipe(manifest: Path) -> None:
+    manifest.unlink()
+    os.mkfifo(manifest)
+
+
+def _device(manifest: Path) -> None:
+    manifest.unlink()
+    manifest.symlink_to("/dev/zero")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"), [(_deep, "is damaged: "), (_pipe, "is a pipe"), (_device, "is a device")]
+)
+def test_a_manifest_that_is_none_is_an_error(
+    tmp_path: Path, run: Callable[..., FileRun], spoil: Callable[[Path], None], message: str
+) -> None:
+    with run().alone():
+        pass
+    spoil(tmp_path / "out" / NAME)
+    with pytest.raises(InputError, match=f"its {NAME} {message}"), run().alone():
+        pass
+
+
+@pytest.mark.parametrize("line", [b"{", b"[]", b"\xff", b"[" * 100_000])
+def test_a_part_with_another_line_is_an_error(tmp_path: Path, line: bytes) -> None:
+    (tmp_path / "a.jsonl").write_bytes(b'{"id": 1}\n' + line + b"\n")
+    with pytest.raises(OutputError, match=r"line 2 of .*a\.jsonl is no result"):
+        totals(LinesParts(), tmp_path)
+
+
+def test_a_file_may_have_any_name(tmp_path: Path) -> None:
+    name = os.fsdecode(b"\xff.jsonl")
+    (tmp_path / name).write_text('{"text": "Hello"}\n')
+    (line,) = lines_of(survey(find_files([str(tmp_path / name)], tmp_path / "out"), "id"))
+    assert line.where == "line 1 of \\xff.jsonl"
+    assert line.id("id").endswith("\\xff.jsonl:1")
+
+
+def test_a_file_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
+    gone = LinesFile(tmp_path / "gone.jsonl", "gone.jsonl")
+    with pytest.raises(InputError, match=r"gone\.jsonl: No such file"):
+        survey([gone], "id")
 
 
 def test_a_folder_that_cannot_be_written_is_an_error(tmp_path: Path, run: Callable[..., FileRun]) -> None:

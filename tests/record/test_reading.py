@@ -164,7 +164,7 @@ def test_a_part_of_a_tensor_with_other_axes_is_damage(traces: list[Trace], key: 
     parts = [spec for call in trace["calls"] for spec in call["outputs"] if "tp" in str(spec.get("split_by"))]
     assert parts
     parts[0][key].pop()
-    with pytest.raises(InputError, match="the file is damaged: call .* local_shape"):
+    with pytest.raises(InputError, match=r"the file is damaged: call .* local_shape"):
         parse(json.dumps(trace), "the file")
 
 

@@ -165,6 +165,9 @@ def fine(model, mesh):
 def nothing(model, mesh):
     model.eval()
 
+async def later(model, mesh):
+    return model
+
 def wrong(model, mesh):
     return mesh["colums"]
 
@@ -179,6 +182,7 @@ number = 3
     ("name", "code", "message", "hint"),
     [
         ("nothing", 2, "nothing returned a value of type NoneType", "returns the model"),
+        ("later", 2, "later returned a value of type coroutine", "returns the model"),
         ("wrong", 1, "KeyError", "GPTRACE_DEBUG=1"),
         ("alone", 2, "alone(model) cannot be called with a model and a mesh", "a function (model, mesh)"),
         ("number", 2, "number is of type int, not a function", "a function (model, mesh)"),

@@ -83,6 +83,12 @@ COMMAND_LINE: dict[str, str] = {
     "repeat the options of that run to continue it, or name a new folder": (
         "请用那次运行的选项来继续它，或指定一个新文件夹"
     ),
+    "--to {}: its {}": "--to {}：其中的 {}",
+    "{} is no result": "{} 不是结果",
+    "something else changed the file: run the prompts again, into a new folder": (
+        "有别的程序改动了这个文件：请重新运行这些提示，写到新的文件夹"
+    ),
+    "give files that can be read": "请给出可以读取的文件",
     "--to {} cannot be used: {}": "--to {} 不能用：{!t}",
     "name another folder": "请另外指定一个文件夹",
     "--to {}: the folder holds other files": "--to {}：这个文件夹里有别的文件",
