@@ -302,7 +302,9 @@ def test_ctrl_c_in_a_destructor_is_not_lost(tmp_path: Path) -> None:
     Outcome(outcome.returncode, outcome.stdout.decode(), outcome.stderr.decode()).is_error(130, "interrupted")
 
 
-@pytest.mark.parametrize("module", ["gptrace.cli", "gptrace.cli.main", "gptrace.errors", "gptrace.cli.app"])
+@pytest.mark.parametrize(
+    "module", ["gptrace.cli", "gptrace.cli.main", "gptrace.errors", "gptrace.cli.app", "numpy.dtypes"]
+)
 def test_ctrl_c_while_the_command_is_loaded_leaves_no_traceback(module: str) -> None:
     code = (
         "import os, runpy, signal, sys\n"
@@ -310,7 +312,7 @@ def test_ctrl_c_while_the_command_is_loaded_leaves_no_traceback(module: str) -> 
         "    def find_spec(self, name, *_):\n"
         f"        if name == {module!r}: os.kill(os.getpid(), signal.SIGINT)\n"
         "sys.meta_path.insert(0, Interrupts())\n"
-        "sys.argv = ['gptrace', 'tokens', 'Hi']; runpy.run_module('gptrace', run_name='__main__')"
+        "sys.argv = ['gptrace', 'topk', 'Hi', '-m', 'tiny']; runpy.run_module('gptrace', run_name='__main__')"
     )
     command = [sys.executable, "-c", code]
     outcome = subprocess.run(
