@@ -21,6 +21,7 @@ from gptrace.model import GPTConfig, GPTModel, build
 from gptrace.model.quiet_torch import torch
 from gptrace.text.gpt2_tokenizer import GPT2
 from gptrace.text.hugging_face import HuggingFaceTokenizer
+from tests.models.checked import Leaking
 from tests.support import environment, reproducible
 
 nn = torch.nn
@@ -106,6 +107,15 @@ def test_a_session_returns_what_the_one_shot_function_returns(name: str) -> None
         once = CALLS[name](api, {"model": "tiny", "seed": 5, "name": "mine"})
         assert comparable(CALLS[name](session, {})) == comparable(once)
     assert comparable(once)["model"]["name"] == "mine"
+
+
+def test_a_verdict_does_not_depend_on_what_was_asked_before() -> None:
+    """The tokenizer that read a text for a model of its own vocabulary does not become that of the model."""
+    session = Session(Leaking)
+    fresh = session.check(only=["vocabulary"])
+    assert fresh
+    session.topk(ids=[1, 2], k=2)
+    assert session.check(only=["vocabulary"]).checks == fresh.checks
 
 
 @pytest.mark.parametrize("name", [*CALLS, "topk_stream", "tokens"])

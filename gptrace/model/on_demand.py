@@ -80,7 +80,8 @@ class ModelOnDemand:
             )
         self.seed = seed if self._selection is None else self._selection.seed
         self._name = name
-        self._tokenizer = None if tokenizer is None else as_tokenizer(tokenizer)
+        self._given_tokenizer = None if tokenizer is None else as_tokenizer(tokenizer)
+        self._tokenizer = self._given_tokenizer
         self._known_limits = None if self._selection is None else self._selection.limits()
         self._loaded: LoadedModel | None = None
         self._lock = Lock()
@@ -116,7 +117,7 @@ class ModelOnDemand:
 
     def _own_tokenizer(self) -> Tokenizer | None:
         """Return the tokenizer that belongs to the model; None for one that only reads the text."""
-        return self.tokenizer if isinstance(self._selection, HuggingFaceSelection) else self._tokenizer
+        return self.tokenizer if isinstance(self._selection, HuggingFaceSelection) else self._given_tokenizer
 
     @property
     def limits(self) -> Limits:
