@@ -138,6 +138,25 @@ class LastRow(SmallGPT):
         return super().forward(ids)[:, -1:]
 
 
+class Converted(SmallGPT):
+    """It computes in bfloat16, and returns float32."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bfloat16()
+
+    def forward(self, ids: Any) -> Any:
+        return super().forward(ids).float()
+
+
+class Autocast(SmallGPT):
+    """The same, with parameters in float32."""
+
+    def forward(self, ids: Any) -> Any:
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            return super().forward(ids).float()
+
+
 class NormedSum(SmallGPT):
     """The sum of both embeddings goes through a norm before the first block."""
 

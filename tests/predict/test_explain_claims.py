@@ -24,8 +24,10 @@ from tests.models.small_gpt import SmallGPT
 from tests.predict.claim_models import (
     Adapted,
     AlwaysDropped,
+    Autocast,
     BlocksInAPythonList,
     Capped,
+    Converted,
     Factorized,
     FixedNorm,
     IgnoresPadding,
@@ -176,6 +178,7 @@ def test_a_missing_sentence_is_an_error() -> None:
         (WithoutPositions(), "no_position_embedding"),
         (ShiftedVectors(), "block_input_changed"),
         (LastRow(), "last_row_alone"),
+        (LastRow(), "output_head"),  # that scores every position, and the model returns one of them
         (Factorized(), "different_shapes"),
         (Factorized(), "output_head_of_other_width"),
     ],
@@ -318,3 +321,16 @@ def test_random_numbers_before_the_head_are_not_put_down_to_what_follows_it() ->
     holds = holds_by_key(AlwaysDropped())
     assert holds["greedy"] is False
     assert holds["dot_product"] is True
+
+
+@pytest.mark.parametrize("model", [Converted(), Autocast()])
+def test_scores_that_are_rounded_before_they_are_converted_are_still_the_products(model: nn.Module) -> None:
+    """Logits in float32 say nothing of the dtype of the head."""
+    claims = [claim for claims in measured(model).values() for claim in claims]
+    assert {"dot_product", "linear", "last_row"} <= {claim.key for claim in claims}
+    assert not [claim for claim in claims if claim.holds is False]
+
+
+def test_ids_are_shown_without_the_texts_of_a_tokenizer_that_does_not_fit() -> None:
+    claim = measured("tiny", [5, 17], vocab_size=61, topics=["flow"])["flow"][0]
+    assert CATALOGS["en"].claim(claim).measured == "id 5 · id 17; [batch, seq_len] = [1, 2]"

@@ -96,7 +96,7 @@ def token(value: Token) -> str:
 
 def tokens(values: Sequence[Token]) -> str:
     """Write tokens with their ids; the middle of a long text is left out."""
-    words = [f"{token(value)} {value.id}" for value in values]
+    words = [f"{token(value)} {value.id}" if value.bytes is not None else token(value) for value in values]
     if len(words) > _MOST_TOKENS:
         half = _MOST_TOKENS // 2
         words = [*words[:half], "…", *words[-half:]]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from gptrace.model.build import LoadedModel
 from gptrace.model.interrupts import interrupts_allowed
 from gptrace.model.offloading import numbers_of
@@ -14,7 +16,7 @@ from gptrace.predict.logit_decoder import LogitDecoder
 from gptrace.predict.model_structure import ModelStructure, find_model_structure
 from gptrace.predict.output_head import find_output_head
 from gptrace.predict.sampling import next_id
-from gptrace.record import Token
+from gptrace.record import Token, Trace
 from gptrace.text.prompts import Prompt
 from gptrace.text.tokenizer import Tokenizer
 from gptrace.tracing.watching import record_trace
@@ -29,8 +31,9 @@ class MeasuredModel:
     `ids` (1, T) went in, `logits` (T, V) came out; (1, V) from a model that returns the last row alone.
     `captured` holds what passed the modules of `structure`. `head_input` (T, D) and `head_weight` (V, D) are
     None where the output head was not found, or is not a matrix. `tolerance` is the relative rounding error
-    of the model's dtype, `logit_tolerance` how far two computations of the same logits may differ, and
-    `head_tolerance` two of the head's scores: the model may change these before it returns them as logits.
+    of the least precise dtype that a module computes in, `logit_tolerance` how far two computations of the
+    same logits may differ, and `head_tolerance` two of the head's scores: the model may change these before
+    it returns them as logits.
 
     Raises a RunError where the greatest logit at a position is NaN or infinite.
     """
@@ -52,7 +55,7 @@ class MeasuredModel:
         self.logits = logits[0]
         self.decoder = LogitDecoder(loaded, tokenizer, logits, prompt)
         check_probabilities_exist(self.logits[:, : self.decoder.token_count])
-        self.tolerance = rounding_tolerance(logits.dtype)
+        self.tolerance = max(map(rounding_tolerance, (logits.dtype, *_dtypes_of(trace))))
         self.logit_tolerance = self.tolerance * max(1e-9, float(self.logits.abs().max()))
         self.head = self.submodule(self.structure.head)
         self.head_input, self.head_weight = self._head_matrix()
@@ -60,7 +63,7 @@ class MeasuredModel:
         self.greedy_id = next_id(self.last_logits, torch.Generator())
         names = loaded.architecture  # of D and V: emb_dim, hidden_size, n_embd
         self._figures = {
-            "prompt": prompt.tokens, "ids": self.ids, "logits": logits,
+            "prompt": self.decoder.displayable(prompt).tokens, "ids": self.ids, "logits": logits,
             "width": (names and names.width) or "emb_dim",
             "vocabulary": (names and names.vocabulary) or "vocab_size",
             "table": self.structure.token_embedding, "head": self.structure.head,
@@ -180,6 +183,13 @@ class MeasuredModel:
         if tuple(weight.shape) != (self.logits.shape[-1], head_input.shape[-1]):
             return None, None
         return head_input[0], weight
+
+
+def _dtypes_of(trace: Trace) -> Iterator[torch.dtype]:
+    """Yield the floating-point dtypes of what the modules returned; logits may be converted after that."""
+    names = {spec.dtype for call in trace.calls for spec in call.outputs}
+    dtypes = (getattr(torch, name) for name in names)
+    yield from (dtype for dtype in dtypes if dtype.is_floating_point)
 
 
 def _are_consecutive(rows: Tensor, table: Tensor) -> bool:

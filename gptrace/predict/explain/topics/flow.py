@@ -176,7 +176,8 @@ def _output_head(model: MeasuredModel) -> MeasuredClaim:
     head_input = captured.inputs.get(structure.head)
     if head_input is None:
         return model.claim("no_output_head", None)
-    holds = head_input.shape[:-1] == (1, len(model.logits))
+    # A model may have every position scored, and return the last one alone.
+    holds = head_input.dim() == 3 and head_input.shape[0] == 1 and head_input.shape[1] >= len(model.logits)
     embedded = captured.outputs.get(structure.token_embedding)
     tensors = [embedded, *(captured.inputs.get(path) for path in structure.blocks), head_input]
     widths = tuple(dict.fromkeys(tensor.shape[-1] for tensor in tensors if tensor is not None))
