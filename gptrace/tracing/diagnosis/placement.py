@@ -19,10 +19,12 @@ _UNEQUAL_DTYPES = (
     r"to have the same dtype, but"
 )
 
-# The names of dtypes in torch's messages.
+# The names of dtypes in torch's messages: those of its scalar types, and those of C++.
 _DTYPES = {
     "BFloat16": "bfloat16", "Half": "float16", "Float": "float32", "float": "float32", "Double": "float64",
-    "double": "float64", "Long": "int64", "Int": "int32",
+    "double": "float64", "complex<float>": "complex64", "complex<double>": "complex128",
+    "ComplexFloat": "complex64", "ComplexDouble": "complex128", "Long": "int64",
+    "Int": "int32", "int": "int32", "Bool": "bool", "bool": "bool",
 }  # fmt: skip
 
 
@@ -70,7 +72,8 @@ def dtype_mismatch(context: FailureContext) -> str:
             f"{dtype_name(own)}; convert the input with x.to(weight.dtype), or the model with model.to(dtype)"
         )
     # The inputs of the call say nothing about an operation inside it: its message, or its own inputs, do.
-    names = [_DTYPES[name] for name in re.findall(rf"\b({'|'.join(_DTYPES)})\b", context.message)]
+    message = re.sub(r"long\sint", "Long", context.message)
+    names = [_DTYPES[name] for name in re.findall(rf"(?<!\w)(?:{'|'.join(_DTYPES)})(?!\w)", message)]
     names = [dtype_name(info.dtype) for info in context.operation_inputs] or names
     dtypes = list(dict.fromkeys(names))
     if len(dtypes) < 2:
