@@ -35,6 +35,7 @@ _INVARIANTS = {
 _SHARED = {
     "not_finite": "the logits are not finite: see the check finite",
     "not_deterministic": "two runs of the same prompt differ: see the check deterministic",
+    "rounding": "in half precision, a difference of {difference:.3g} may be rounding",
     "no_attention": "no attention was found among the operations",
     "not_run": "the model cannot be run in this way: {error}",
     "failed": "the check itself raised {error}",
@@ -78,6 +79,7 @@ _SENTENCES = {
         "({count} × attention)"
     ),
     "attention-sums.sums_hold": "weights sum to 1 ({count} × attention)",
+    "attention-sums.own_weights": "weights made without a softmax over the keys need not sum to 1",
     "attention-sums.other_sums": (
         "the weights of a query sum to {least:.4g} up to {most:.4g} over the keys, not to 1"
     ),
@@ -92,6 +94,7 @@ _SENTENCES = {
         "with the same token everywhere, neither logits nor attention scores differ by position"
     ),
     "positions-matter.unknown_scores": "the attention scores could not be read",
+    "positions-matter.no_two_keys": "no query sees two keys up to its own: there are no scores to compare",
     "deterministic.holds": "two runs in evaluation mode give the same logits",
     "deterministic.fails": "two runs of the same prompt in evaluation mode give different logits",
     "deterministic.changed": "forward changes {name}",
@@ -102,6 +105,9 @@ _SENTENCES = {
     "cache.not_used": "the cache ({how}) could not be used: {error}",
     "vocabulary.holds": (
         "{count:,} scores, one for each token; ids below are taken, and the one beyond is refused"
+    ),
+    "vocabulary.padded": (
+        "{count:,} scores, one for each token; ids beyond have rows that only pad the table and the head"
     ),
     "vocabulary.other_size": (
         "there are {count:,} scores for each position, and the vocabulary has {wanted:,} tokens"

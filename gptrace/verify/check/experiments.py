@@ -9,7 +9,7 @@ from gptrace.model.quiet_torch import torch
 from gptrace.text.tokenizer import Tokenizer
 from gptrace.verify.check.attention import Attention, find_attentions
 from gptrace.verify.check.dependence import Dependence, measure_dependence
-from gptrace.verify.check.subject import CannotRunError, Subject, rounding
+from gptrace.verify.check.subject import CannotRunError, Subject, is_half, rounding
 
 Tensor = torch.Tensor
 _LONGER_BY = 4  # tokens
@@ -93,13 +93,26 @@ class Experiments:
 
     @cached_property
     def eps(self) -> float:
-        """The least precise of the dtypes in which something that depends on tokens is computed."""
+        """The least precise of the dtypes in which something that depends on tokens is computed.
+
+        What is made of such a value counts even where it looks the same: rounding may hide the difference.
+        """
         dtypes = {
             value.tensor.dtype
-            for value in self.dependence.run.values()
-            if value.tensor.is_floating_point() and self.dependence.depends(value)
+            for operation in self.dependence.run.operations
+            if any(self.dependence.depends(value) for value in operation.inputs)
+            for value in operation.outputs
+            if value.tensor.is_floating_point()
         }
         return max((torch.finfo(dtype).eps for dtype in dtypes), default=0.0)
+
+    def may_be_rounding(self, difference: float, tolerance: float) -> bool:
+        """Tell whether a difference may as well be rounding as more.
+
+        In half precision that is any that is allowed, apart from the rounding of more precise logits.
+        """
+        is_half_logit = is_half(torch.finfo(self.logits.dtype).eps)
+        return is_half(self.eps) and (0 if is_half_logit else rounding(self.logits)) < difference <= tolerance
 
     @property
     def is_precise(self) -> bool:

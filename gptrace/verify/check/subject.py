@@ -32,6 +32,9 @@ _LENGTHS_OF_LARGE = (5, 4, 6, 7)
 _LARGEST_IN_FLOAT64 = 32 << 20  # parameters
 # Two orders of a sum differ by some rounding errors; a real dependence by far more.
 _ROUNDING_ERRORS = 1000
+# In half precision fewer count: 1000 rounding errors of bfloat16 are more than the number itself.
+_ROUNDING_ERRORS_OF_HALF = 16
+_EPS_OF_HALF = 1e-4
 # A number so many times greater than the median is no score, but the fill value of a mask.
 _OUTLIER = 1e4
 _SAMPLE = 4096
@@ -258,4 +261,11 @@ def most_rounding(tensor: Tensor, eps: float | None = None) -> float:
 
 
 def _rounding_of(largest: Tensor, eps: float | None) -> float:
-    return _ROUNDING_ERRORS * max(eps or 0.0, torch.finfo(largest.dtype).eps) * float(largest)
+    precision = max(eps or 0.0, torch.finfo(largest.dtype).eps)
+    errors = _ROUNDING_ERRORS_OF_HALF if is_half(precision) else _ROUNDING_ERRORS
+    return errors * precision * float(largest)
+
+
+def is_half(eps: float) -> bool:
+    """Tell whether a precision is that of half a float, such as float16 and bfloat16, or less."""
+    return eps > _EPS_OF_HALF

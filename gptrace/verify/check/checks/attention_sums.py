@@ -24,10 +24,10 @@ def check(experiments: Experiments) -> Finding:
     """Add up the weights of each query, and follow the factors on the way from queries and keys to scores."""
     if not experiments.attentions:
         return unjudged("no_attention")
-    worst = 0.0
+    distances = []
     for attention in experiments.attentions:
         finding, distance = _sums(experiments, attention)
-        worst = max(worst, distance)
+        distances.append(distance)
         if finding is not None:
             return finding
     scalings = []
@@ -37,6 +37,10 @@ def check(experiments: Experiments) -> Finding:
         if wrong is not None:
             return wrong
         scalings.append(scaling)
+    measured = [distance for distance in distances if distance is not None]
+    if len(measured) < len(distances):
+        return unjudged("own_weights")
+    worst = max(measured)
     known = next((scaling for scaling in scalings if scaling is not None), None)
     if known is None:
         return Finding(True, "sums_hold", {"count": len(scalings)}, worst, _TOLERANCE)
@@ -45,15 +49,20 @@ def check(experiments: Experiments) -> Finding:
     return Finding(True, "own_scale" if usual is None else "holds", figures, worst, _TOLERANCE)
 
 
-def _sums(experiments: Experiments, attention: Attention) -> tuple[Finding | None, float]:
-    """Add up the weights where a softmax made them, and after each later step that keeps all keys."""
+def _sums(experiments: Experiments, attention: Attention) -> tuple[Finding | None, float | None]:
+    """Add up the weights where a softmax made them, and after each later step that keeps all keys.
+
+    The second is how far the sums are from 1, None where that says nothing.
+    """
     if attention.softmax is None:
         return _sums_by_hand(experiments, attention)
     softmax = attention.softmax
     first = attention.steps.index(softmax)
     axes = experiments.dependence.token_axes(softmax.outputs[0])
     if len(axes) < 2 or axes[-1] != softmax.outputs[0].tensor.dim() - 1:
-        return None, 0.0  # keys beside those of the tokens, such as a sink, or another order of axes
+        # Keys beside those of the tokens, such as a sink, or another order of axes.
+        distance = _distance(softmax)
+        return None, distance if distance <= _TOLERANCE else None
     later = [
         step for step in attention.steps[first + 1 :]
         if step.outputs[0].tensor.shape == softmax.outputs[0].tensor.shape
@@ -72,20 +81,25 @@ def _sums(experiments: Experiments, attention: Attention) -> tuple[Finding | Non
     return Finding(False, "other_sums", figures, worst, tolerance, blame), worst
 
 
-def _sums_by_hand(experiments: Experiments, attention: Attention) -> tuple[Finding | None, float]:
+def _sums_by_hand(experiments: Experiments, attention: Attention) -> tuple[Finding | None, float | None]:
     """Judge weights that no softmax made: they must not sum to 1 over another axis than the keys.
 
-    Weights may also be divided by their sums after they were used; such ones sum to 1 over no axis.
+    Weights may also be divided by their sums after they were used, or be no shares at all, as those of a
+    sigmoid; such ones sum to 1 over no axis.
     """
     weights = attention.weights
+    if attention.product is None:
+        return None, 0.0  # torch's own function
     if weights is None or len(experiments.dependence.token_axes(weights)) < 2 or not attention.steps:
-        return None, 0.0
+        return None, None
     tensor = weights.tensor
     tolerance = max(1e-6, rounding(tensor, experiments.eps))
     distances = [float((tensor.sum(dim=axis) - 1).abs().max()) for axis in range(tensor.dim())]
     others = [distance for distance, size in zip(distances[:-1], tensor.shape, strict=False) if size > 1]
-    if distances[-1] <= tolerance or not any(distance <= tolerance for distance in others):
-        return None, 0.0
+    if distances[-1] <= tolerance:
+        return None, distances[-1]
+    if not any(distance <= tolerance for distance in others):
+        return None, None
     sums = tensor.sum(dim=-1)
     figures = {"least": float(sums.min()), "most": float(sums.max())}
     blame = blamed("softmax-axis", attention.steps[-1])

@@ -6,7 +6,7 @@ from gptrace.model.quiet_torch import torch
 from gptrace.verify.check.blame import Blame, blamed, origin_of
 from gptrace.verify.check.dependence import differs
 from gptrace.verify.check.experiments import Experiments
-from gptrace.verify.check.finding import Finding, only_if
+from gptrace.verify.check.finding import Finding, only_if, unjudged
 from gptrace.verify.check.recording import RecordedRun, Value, ValueKey, may_be_ids
 from gptrace.verify.check.several_prompts import judge_refusal
 from gptrace.verify.check.subject import CannotRunError
@@ -29,6 +29,8 @@ def check(experiments: Experiments) -> Finding:
         return judge_refusal(experiments, ids, error)
     tolerance = experiments.rounding(alone)
     difference = max(float((alone - other).abs().max()) for other in (together, turned))
+    if experiments.may_be_rounding(difference, tolerance):
+        return unjudged("rounding", difference=difference)
     if difference <= tolerance:
         return Finding(True, "holds", {"count": _PROMPTS}, difference, tolerance)
     return Finding(False, "fails", {"count": _PROMPTS}, difference, tolerance, _blame(experiments, ids))

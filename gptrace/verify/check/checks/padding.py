@@ -34,6 +34,8 @@ def check(experiments: Experiments) -> Finding:
         return Finding(
             False, "right", {}, worst, tolerance, _leak(experiments) or _blame_right(experiments, ids, real)
         )
+    if experiments.may_be_rounding(worst, tolerance):
+        return unjudged("rounding", difference=worst)
     if _MASK not in subject.parameters_of_forward:
         return Finding(True, "holds", {}, worst, tolerance)
     return _masked(experiments, ids, worst, tolerance)

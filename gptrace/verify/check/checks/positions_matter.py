@@ -27,12 +27,14 @@ def check(experiments: Experiments) -> Finding:
         return Finding(True, "holds", {}, difference, tolerance) if is_different else unjudged("no_attention")
     values = run.values_by_key()
     by_key, spread, least = 0.0, 0.0, experiments.tolerance
+    keys = 0  # the most that one query sees
     for attention in experiments.attentions:
         scores = _scores(experiments.dependence, attention, values)
         if scores is None:
             return unjudged("unknown_scores")
         seen = [row[: i + 1][row[: i + 1].isfinite() & (row[: i + 1] > -1e4)] for i, row in enumerate(scores)]
         by_key = max([by_key, *(float(row.max() - row.min()) for row in seen if row.numel())])
+        keys = max([keys, *map(len, seen)])
         whole = torch.cat(seen)
         spread = max(spread, float(whole.max() - whole.min()) if whole.numel() else 0.0)
         least = max(least, experiments.rounding(whole))
@@ -42,6 +44,10 @@ def check(experiments: Experiments) -> Finding:
         if repeated is not None:
             return Finding(False, "repeat", {}, blame=repeated)
         return Finding(True, "scores_differ", {}, by_key, least)
+    if keys < 2:
+        return unjudged("no_two_keys")
+    if experiments.may_be_rounding(by_key, least):
+        return unjudged("rounding", difference=by_key)
     if spread > least:
         return Finding(False, "keys_equal", {}, by_key, least, lost.of_keys())
     return Finding(False, "fails", {}, spread, least, lost.of_all())

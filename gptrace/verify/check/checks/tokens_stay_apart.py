@@ -42,7 +42,10 @@ def check(experiments: Experiments) -> Finding:
 
 
 def _attends_over_another_axis(dependence: Dependence) -> RecordedOperation | None:
-    """Return an attention that mixes something else than tokens, in a model that mixes no tokens at all."""
+    """Return an attention that mixes something else than tokens, in a model that mixes no tokens at all.
+
+    One whose result is thrown away may mix tokens: the logits do not tell.
+    """
     logits = dependence.logits
     sets = None if logits is None else dependence.of(logits)
     if logits is None or sets is None or dependence.length < 2:
@@ -56,7 +59,8 @@ def _attends_over_another_axis(dependence: Dependence) -> RecordedOperation | No
         if operation.name == "softmax" and dependence.depends(operation.outputs[0])
         and any(taker.name in ("matmul", "bmm", "einsum") for taker in _soon(dependence, operation))
     )  # fmt: skip
-    return next(fused, None) or next(softmaxes, None)
+    found = (operation for operations in (fused, softmaxes) for operation in operations)
+    return next((operation for operation in found if dependence.run.leads_to(operation, logits)), None)
 
 
 def _soon(dependence: Dependence, operation: RecordedOperation) -> list[RecordedOperation]:

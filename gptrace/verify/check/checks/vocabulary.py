@@ -8,6 +8,9 @@ from gptrace.verify.check.experiments import Experiments
 from gptrace.verify.check.finding import Finding
 from gptrace.verify.check.subject import CannotRunError
 
+_SLICES = ("getitem", "narrow")
+_STEPS_AFTER_THE_HEAD = 8  # a cap, a conversion
+
 
 def check(experiments: Experiments) -> Finding:
     """Compare the number of scores with settings and tokenizer; run the last id and the one beyond."""
@@ -30,6 +33,8 @@ def check(experiments: Experiments) -> Finding:
         subject.logits(torch.tensor([[0, count]]))
     except CannotRunError:
         return Finding(True, "holds", {"count": real})
+    if _is_padded(experiments):
+        return Finding(True, "padded", {"count": real})
     return Finding(False, "beyond", {"id": count, "count": count}, blame=_table(experiments))
 
 
@@ -45,6 +50,35 @@ def _real_count(experiments: Experiments) -> int:
             else architecture.settings[key]
         )
     return loaded.limits.vocab_size
+
+
+def _is_padded(experiments: Experiments) -> bool:
+    """Tell whether the logits are the first of more scores, as where a table and a head are padded alike.
+
+    The ids beyond are then those of rows that no token has, up to the last of these scores.
+    """
+    count, width = experiments.subject.vocabulary, _scores_before_the_slice(experiments)
+    if width <= count:
+        return False
+    try:
+        experiments.subject.logits(torch.tensor([[0, width]]))
+    except CannotRunError:
+        return True
+    return False
+
+
+def _scores_before_the_slice(experiments: Experiments) -> int:
+    """Return the most scores that the way back from the logits shows; 0 where there is no slice on it."""
+    run, value = experiments.dependence.run, experiments.dependence.run.logits
+    for _ in range(_STEPS_AFTER_THE_HEAD):
+        producers = [] if value is None else run.producers(value)
+        if value is None or not producers:
+            break
+        taken = producers[0].inputs
+        if producers[0].name in _SLICES and taken:
+            return taken[0].tensor.shape[-1]
+        value = next((each for each in taken if each.tensor.shape == value.tensor.shape), None)
+    return 0
 
 
 def _head(experiments: Experiments) -> Blame | None:
