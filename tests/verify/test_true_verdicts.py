@@ -34,11 +34,12 @@ def decayed(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """Retention: the further away, the less, without a softmax."""
     at = torch.arange(q.shape[-2])
     decay = (0.9 ** (at[:, None] - at)).tril().to(q.dtype)
-    return (q @ k.mT / q.shape[-1] ** 0.5 * decay) @ v
+    weights: Tensor = q @ k.mT / q.shape[-1] ** 0.5 * decay
+    return weights @ v
 
 
 def of_later_keys(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    scores = q @ k.mT / q.shape[-1] ** 0.5
+    scores: Tensor = q @ k.mT / q.shape[-1] ** 0.5
     return scores.masked_fill(torch.ones(scores.shape[-2:]).tril(-1).bool(), -torch.inf).softmax(-1) @ v
 
 
