@@ -1153,6 +1153,8 @@ export interface LensCell {
   position: number;
   /**
    * the tokens that the layer would predict after it
+   *
+   * @minItems 1
    */
   candidates: Candidate[];
   /**
