@@ -96,15 +96,16 @@ def _differences(before: Any, now: Any, key: str) -> Any:
 
 
 def _hashes(selection: ModelSelection) -> dict[str, str]:
-    """Return the SHA-256 of each file that the model is made of, by the file's name."""
+    """Return the SHA-256 of each file that the model is made of, by its name, or its path in the folder."""
     references = [getattr(selection, name, None) for name in ("target", "config")]
     places = [selection.weights, getattr(selection, "folder", None)]
     places += [getattr(reference, "file", None) for reference in references]
-    files: list[Path] = []
+    hashes: dict[str, str] = {}
     for place in places:
         if place is not None:
-            files += sorted(place.rglob("*")) if place.is_dir() else [place]
-    return {file.name: _sha256(file) for file in files if file.is_file()}
+            files, folder = (sorted(place.rglob("*")), place) if place.is_dir() else ([place], place.parent)
+            hashes |= {file.relative_to(folder).as_posix(): _sha256(file) for file in files if file.is_file()}
+    return hashes
 
 
 def _sha256(file: Path) -> str:

@@ -47,6 +47,23 @@ def _signature_names(forward: Any) -> ArgumentNames:
     return ArgumentNames(names, next(rest, "args"))
 
 
+def signature_of(method: Any) -> inspect.Signature:
+    """Return the signature of a method, as `inspect.signature` finds it, once for each class.
+
+    Raises what that raises: a TypeError or ValueError where there is none.
+    """
+    function = getattr(method, "__func__", None)
+    if not inspect.isfunction(function):
+        return inspect.signature(method)
+    if function not in _signatures:
+        _signatures[function] = inspect.signature(method)
+    return _signatures[function]
+
+
+# Weak, as above.
+_signatures: WeakKeyDictionary[Any, inspect.Signature] = WeakKeyDictionary()
+
+
 def describe_arguments(
     names: ArgumentNames, args: tuple[object, ...], kwargs: Mapping[str, object]
 ) -> tuple[TensorInfo, ...]:

@@ -13,7 +13,7 @@ import pytest
 from gptrace.errors import InputError, OutputError
 from gptrace.model.selection import select_model
 from gptrace.parallel.file_run import FileRun
-from gptrace.parallel.manifest import NAME
+from gptrace.parallel.manifest import NAME, facts_of
 from gptrace.parallel.parts import LinesParts, totals
 from gptrace.parallel.prompt_files import FileLine, LinesFile, find_files
 from gptrace.parallel.survey import Survey, survey
@@ -236,6 +236,15 @@ def test_a_manifest_that_is_none_is_an_error(
     spoil(tmp_path / "out" / NAME)
     with pytest.raises(InputError, match=f"its {NAME} {message}"), run().alone():
         pass
+
+
+def test_each_file_of_a_model_is_in_the_manifest(tmp_path: Path) -> None:
+    for name in ("a/part.safetensors", "b/part.safetensors"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_text(name)
+    facts = facts_of(select_model("tiny", weights=tmp_path), "topk", {})
+    assert list(facts["model"]["files"]) == ["a/part.safetensors", "b/part.safetensors"]
+    assert len(set(facts["model"]["files"].values())) == 2
 
 
 @pytest.mark.parametrize("line", [b"{", b"[]", b"\xff", b"[" * 100_000])

@@ -6,17 +6,16 @@ was at that time, and the operations that made it: together they are the data fl
 
 from __future__ import annotations
 
-import inspect
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
-from weakref import WeakKeyDictionary
 
 from gptrace.errors import MemoryNeededError
 from gptrace.model.quiet_torch import torch
+from gptrace.tracing.arguments import signature_of
 from gptrace.tracing.operations import operation_name
 from gptrace.tracing.tensors import find_tensors
 from gptrace.tracing.undisturbed import run_uncompiled
@@ -287,7 +286,7 @@ class Recorder(torch.overrides.TorchFunctionMode):
 
     def _enter(self, path: str, module: Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         with suppress(TypeError, ValueError):
-            bound = _signature(module.forward).bind(*args, **kwargs)
+            bound = signature_of(module.forward).bind(*args, **kwargs)
             bound.apply_defaults()
             self.run.given[path] = {
                 name: value is not None and value is not False for name, value in bound.arguments.items()
@@ -322,20 +321,6 @@ def _attribute_name(func: Any) -> str:
         return ""
     attribute = getattr(func.__self__, "__name__", "")
     return attribute if attribute == "data" else ""
-
-
-def _signature(forward: Any) -> inspect.Signature:
-    """Return the signature of a method, as `inspect.signature` finds it, once for each class."""
-    function = getattr(forward, "__func__", None)
-    if not inspect.isfunction(function):
-        return inspect.signature(forward)
-    if function not in _signatures:
-        _signatures[function] = inspect.signature(forward)
-    return _signatures[function]
-
-
-# Weak, so that a class defined inside a function can be freed.
-_signatures: WeakKeyDictionary[Any, inspect.Signature] = WeakKeyDictionary()
 
 
 def _storage(tensor: Tensor) -> int:
