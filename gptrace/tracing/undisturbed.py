@@ -79,8 +79,11 @@ def _restore_flags(module: Module, flags: list[tuple[Module, bool]]) -> None:
 
 
 def _attributes(module: Module) -> dict[str, Any] | None:
-    """Return the attributes, with copies of the registries; None for a scripted module (they are in C++)."""
-    if isinstance(module, torch.jit.ScriptModule):
+    """Return the attributes, with copies of the registries; None where they cannot be put back.
+
+    Those of a scripted module are in C++. A lazy module becomes another one in its first run, for good.
+    """
+    if isinstance(module, torch.jit.ScriptModule) or any(map(is_lazy, module._parameters.values())):
         return None
     # The registries are the dictionaries in private attributes: `_parameters`, `_buffers`, `_modules`,
     # `_forward_hooks` and so on. There is no public way to copy or restore hooks.
@@ -91,7 +94,7 @@ def _attributes(module: Module) -> dict[str, Any] | None:
 
 
 def _restore_attributes(module: Module, before: dict[str, Any] | None) -> None:
-    if before is None or any(is_lazy(parameter) for parameter in (before.get("_parameters") or {}).values()):
+    if before is None:
         return
     attributes = vars(module)
     # The watches of other threads come and go by themselves.

@@ -478,3 +478,10 @@ def test_a_watch_may_begin_while_an_undisturbed_run_reads_the_module() -> None:
         module(torch.ones(1, 2))
     begun[0].__exit__(None, None, None)
     assert "_compiled_call_impl" not in vars(module)
+
+
+def test_a_lazy_module_that_became_another_one_stays_that() -> None:
+    module = nn.Sequential(nn.Embedding(9, 4), nn.LazyLinear(9))
+    first = gptrace.topk(ids=[[1]], model=module, k=9)
+    assert not module[1]._forward_pre_hooks  # the one that looks for the width has done its work
+    assert gptrace.topk(ids=[[1]], model=module, k=9) == first

@@ -87,3 +87,5 @@ def test_a_model_without_sizes_yet_is_told_what_its_code_raised(tmp_path: Path) 
     )
     with pytest.raises(ModelCodeError, match="index out of range"):
         gptrace.topk(ids=[[99]], model=f"{file}:Lazy")
+    result = {check.name: check.holds for check in gptrace.check(f"{file}:Lazy").checks}
+    assert result["vocabulary"]

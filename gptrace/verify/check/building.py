@@ -23,7 +23,14 @@ from gptrace.tracing.resized_runs import limit_of_work
 from gptrace.tracing.undisturbed import undisturbed_evaluation
 from gptrace.verify.check.recording import Recorder, tensors_of
 from gptrace.verify.check.sizes import small_sizes
-from gptrace.verify.check.subject import NOTHING, Build, CannotRunError, Construction, Subject
+from gptrace.verify.check.subject import (
+    NOTHING,
+    Build,
+    CannotRunError,
+    Construction,
+    Subject,
+    parameter_count,
+)
 from gptrace.wording import described
 
 Module = torch.nn.Module
@@ -97,7 +104,7 @@ def _candidates(
     architecture, settings = loaded.architecture, _settings(loaded)
     if architecture is not None and "seed" in loaded.weights:
         changes = list(small_sizes(architecture, prompt))
-        is_small = sum(parameter.numel() for parameter in loaded.module.parameters()) < _LARGEST_BUILT
+        is_small = parameter_count(loaded.module) < _LARGEST_BUILT
         for change in changes + [{}] * is_small:
             yield partial(_built, architecture, change, seed), {**settings, **change}
     yield partial(_copied, loaded.module), settings

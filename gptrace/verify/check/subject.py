@@ -19,6 +19,7 @@ from gptrace.model.hugging_face import forward_arguments, is_hugging_face
 from gptrace.model.quiet_torch import torch
 from gptrace.predict.logits import find_logits
 from gptrace.tracing.isolation import WorkLimitError, isolated_run
+from gptrace.tracing.parameters import is_lazy
 from gptrace.tracing.undisturbed import undisturbed_evaluation
 from gptrace.verify.check.recording import RecordedRun, Recorder, Value, may_be_ids
 from gptrace.wording import described
@@ -89,7 +90,7 @@ class Subject:
     @cached_property
     def is_large(self) -> bool:
         """Whether each run takes so long that there should be few."""
-        return sum(parameter.numel() for parameter in self.original.parameters()) > _LARGEST_IN_FLOAT64
+        return parameter_count(self.original) > _LARGEST_IN_FLOAT64
 
     @property
     def is_random(self) -> bool:
@@ -264,6 +265,11 @@ def _rounding_of(largest: Tensor, eps: float | None) -> float:
     precision = max(eps or 0.0, torch.finfo(largest.dtype).eps)
     errors = _ROUNDING_ERRORS_OF_HALF if is_half(precision) else _ROUNDING_ERRORS
     return errors * precision * float(largest)
+
+
+def parameter_count(module: Module) -> int:
+    """Return how many numbers the parameters of a module hold; a lazy one has none before the first run."""
+    return sum(parameter.numel() for parameter in module.parameters() if not is_lazy(parameter))
 
 
 def is_half(eps: float) -> bool:
