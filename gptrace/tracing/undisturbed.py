@@ -83,7 +83,8 @@ def _attributes(module: Module) -> dict[str, Any] | None:
 
     Those of a scripted module are in C++. A lazy module becomes another one in its first run, for good.
     """
-    if isinstance(module, torch.jit.ScriptModule) or any(map(is_lazy, module._parameters.values())):
+    lazy = (parameter is not None and is_lazy(parameter) for parameter in module._parameters.values())
+    if isinstance(module, torch.jit.ScriptModule) or any(lazy):
         return None
     # The registries are the dictionaries in private attributes: `_parameters`, `_buffers`, `_modules`,
     # `_forward_hooks` and so on. There is no public way to copy or restore hooks.
