@@ -86,7 +86,7 @@ COMMAND_LINE: dict[str, str] = {
     "--to {}: its {}": "--to {}：其中的 {}",
     "{} is no result": "{} 不是结果",
     "something else changed the file: run the prompts again, into a new folder": (
-        "有别的程序改动了这个文件：请重新运行这些提示，写到新的文件夹"
+        "有别的程序改动了这个文件：请重新运行这些 prompt，写到新的文件夹"
     ),
     "give files that can be read": "请给出可以读取的文件",
     "--to {} cannot be used: {}": "--to {} 不能用：{!t}",
