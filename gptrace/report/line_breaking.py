@@ -79,11 +79,11 @@ def _line_ends(text: str, width: int) -> list[tuple[int, int]]:
                 else:
                     columns += cell_len(unit)
             else:
-                text_columns = cell_len(unit.rstrip())
-                if columns + text_columns > width and text[start:end].strip():
+                word = unit.rstrip()
+                if columns + cell_len(word) > width and text[start:end].strip():
                     ends.append((start, end))
                     start, columns = offset, 0
-                end = offset + len(unit.rstrip())
+                end = offset + len(word)
                 columns += cell_len(unit)
             offset = stop
         if end > start or len(ends) == first:

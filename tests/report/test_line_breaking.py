@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import pytest
 from rich.containers import Lines
@@ -86,14 +86,19 @@ def test_probabilities_keep_their_percent_sign(width: int) -> None:
         assert not [text for text in lines if re.match(r"\s*%", text)]
 
 
-def test_each_unit_of_a_long_line_is_measured_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    measured: list[str] = []
+def noting(measured: list[str]) -> Callable[[str], int]:
+    """Return a measure of texts that adds what it measures to a list."""
 
-    def width(text: str) -> int:
+    def columns(text: str) -> int:
         measured.append(text)
         return len(text)
 
-    monkeypatch.setattr(rich_tables, "_width", width)
+    return columns
+
+
+def test_each_unit_of_a_long_line_is_measured_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    measured: list[str] = []
+    monkeypatch.setattr(rich_tables, "_width", noting(measured))
     units = [f'"{number}" 1 %' for number in range(1000)]
     assert rich_tables._filled(units, 100_000) == "  ".join(units)
     assert sum(map(len, measured)) == sum(map(len, units))
@@ -101,12 +106,7 @@ def test_each_unit_of_a_long_line_is_measured_once(monkeypatch: pytest.MonkeyPat
 
 def test_a_word_of_many_lines_is_measured_a_few_times(monkeypatch: pytest.MonkeyPatch) -> None:
     measured: list[str] = []
-
-    def columns(text: str) -> int:
-        measured.append(text)
-        return len(text)
-
-    monkeypatch.setattr(line_breaking, "cell_len", columns)
+    monkeypatch.setattr(line_breaking, "cell_len", noting(measured))
     word = "x" * 10_000
     assert "".join(break_lines(word, 1000)) == word
     # Whole, before each way to split it; then each character, as what it is and with the spaces after it.

@@ -157,12 +157,11 @@ def differs(a: Tensor, b: Tensor, eps: float | None = None, least: float | None 
         return a != b
     least = rounding(a, eps) if least is None else least
     distances = (a - b).abs()
-    if isfinite(distances.sum()):  # and so are all numbers of both
-        different = distances > least
-        # Seldom does any number differ by so little that the rounding of `b` matters.
-        if not bool((different & (distances <= most_rounding(b, eps))).any()):
-            return different
-        return distances > max(least, rounding(b, eps))
+    different = distances > least
+    # Seldom does any number differ by so little that the rounding of `b` matters. If the sum is finite, all
+    # numbers are.
+    if isfinite(distances.sum()) and not (different & (distances <= most_rounding(b, eps))).any():
+        return different
     different = distances > max(least, rounding(b, eps))
     # The difference of two infinities is NaN, which is greater than nothing.
     return torch.where(a.isfinite() & b.isfinite(), different, (a != b) & ~(a.isnan() & b.isnan()))
