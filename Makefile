@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 WORKERS ?= 2
 # What the small model of the package was trained on.
 TOKENS ?= 672825344
-# Each of the processes would compile what the ones before it have compiled.
+# If this is set, each process compiles again what others have compiled.
 export PYTHONDONTWRITEBYTECODE :=
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 

@@ -121,7 +121,7 @@ def _check_tree(trace: Trace) -> None:
 
 
 def _check_parts(trace: Trace) -> None:
-    """Raise a ValueError where the part of a tensor that one rank has is of another number of axes."""
+    """Raise a ValueError where the part of a tensor on one rank has another number of axes than it."""
     for call in trace.calls:
         specs = [*call.inputs, *call.outputs]
         specs += [spec for op in call.ops or () for spec in (*op.inputs, *op.outputs)]
