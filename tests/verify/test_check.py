@@ -8,6 +8,7 @@ import pytest
 
 import gptrace
 from gptrace.errors import NoLogitsError
+from gptrace.model.architecture import Architecture
 from gptrace.model.build import load
 from gptrace.model.quiet_torch import torch
 from gptrace.testing import assert_causal, assert_checks
@@ -17,6 +18,7 @@ from gptrace.verify.check.building import make_subject
 from gptrace.verify.check.catalog import NAMES
 from gptrace.verify.check.experiments import Experiments
 from gptrace.verify.check.recording import Value
+from gptrace.verify.check.sizes import small_sizes
 from tests.models.checked import Growing, Leaking, LeakingCell
 from tests.models.mistakes import MISTAKES, THEMES
 from tests.models.right_models import RIGHT_MODELS
@@ -193,6 +195,16 @@ def test_a_model_that_is_too_small_for_the_checks_is_refused(size: str, needed: 
 
 def test_the_smallest_model_that_can_be_checked_passes() -> None:
     assert gptrace.check("tiny", config={"context_length": 3, "vocab_size": 2})
+
+
+def test_a_text_keeps_the_vocabulary_and_halves_the_width() -> None:
+    """Its tokens must fit; the widths make up for what 50,257 logits cost at each position."""
+    settings = {"vocab_size": 50257, "context_length": 1024, "emb_dim": 768, "n_heads": 12, "n_layers": 12}
+    architecture = Architecture(settings, build=lambda changes: nn.Identity())
+    without, with_text = (next(iter(small_sizes(architecture, prompt))) for prompt in ([], [15496, 11]))
+    sizes = {"context_length": 20, "n_layers": 3}
+    assert without == {**sizes, "vocab_size": 149, "emb_dim": 256, "n_heads": 4}
+    assert with_text == {**sizes, "emb_dim": 128, "n_heads": 2}
 
 
 class Exiting(Growing):

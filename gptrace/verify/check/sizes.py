@@ -10,6 +10,8 @@ from gptrace.model.build import LoadedModel
 
 _LAYER_NAMES = ("n_layers", "n_layer", "num_hidden_layers", "num_layers", "depth", "layers")
 _VOCABULARY, _CONTEXT, _LAYERS, _HEADS, _HEAD_DIM, _INNER = 149, 20, 3, 4, 64, 512
+# A vocabulary that stays large makes each run costly: half the width makes up for some of it.
+_HEADS_FOR_PROMPT = 2
 
 
 # With fewer, training has one token, and a right model no gradient in its queries.
@@ -44,7 +46,7 @@ def small_sizes(architecture: Architecture, prompt: Sequence[int] = ()) -> Itera
     size, such as a scale of 1/8 for 64, stay right. Later changes leave more as it is, for code that needs
     certain sizes. A `prompt` must fit: then the vocabulary stays as it is, and the context may be longer.
     """
-    changes = _changes(architecture)
+    changes = _changes(architecture, _HEADS_FOR_PROMPT if prompt else _HEADS)
     if prompt:
         kept = (architecture.key("vocabulary"), *(key for key in changes if key.endswith("_token_id")))
         changes = {key: size for key, size in changes.items() if key not in kept}
@@ -61,7 +63,7 @@ def small_sizes(architecture: Architecture, prompt: Sequence[int] = ()) -> Itera
             yield candidate
 
 
-def _changes(architecture: Architecture) -> dict[str, int]:
+def _changes(architecture: Architecture, most_heads: int) -> dict[str, int]:
     settings = architecture.settings
     wanted: dict[str, int] = {}
     for role, most in (("vocabulary", _VOCABULARY), ("context", _CONTEXT)):
@@ -75,24 +77,24 @@ def _changes(architecture: Architecture) -> dict[str, int]:
     layers = next((name for name in _LAYER_NAMES if name in settings), None)
     if layers is not None and settings[layers] > _LAYERS:
         wanted[layers] = _LAYERS
-    return wanted | _widths(architecture)
+    return wanted | _widths(architecture, most_heads)
 
 
-def _widths(architecture: Architecture) -> dict[str, int]:
+def _widths(architecture: Architecture, most_heads: int) -> dict[str, int]:
     settings = architecture.settings
     width, heads = architecture.key("width"), architecture.key("heads")
     if width is None or heads is None or settings[width] % settings[heads]:
         return {}
     head_dim = architecture.key("head_dim")
     each = settings[head_dim] if head_dim is not None else settings[width] // settings[heads]
-    if settings[heads] * each <= _HEADS * _HEAD_DIM or settings[heads] <= _HEADS:
+    if settings[heads] * each <= most_heads * _HEAD_DIM or settings[heads] <= most_heads:
         return {}
-    wanted = {heads: _HEADS}
+    wanted = {heads: most_heads}
     groups = architecture.key("key_value_heads")
     if groups is not None:
-        wanted[groups] = _HEADS if settings[groups] == settings[heads] else max(1, _HEADS // 2)
-    wanted[width] = settings[width] * _HEADS // settings[heads]
-    if settings[width] * _HEADS % settings[heads]:
+        wanted[groups] = most_heads if settings[groups] == settings[heads] else max(1, most_heads // 2)
+    wanted[width] = settings[width] * most_heads // settings[heads]
+    if settings[width] * most_heads % settings[heads]:
         return {}
     inner = architecture.key("inner")
     if inner is not None and settings[inner] > _INNER:
