@@ -13,8 +13,8 @@ from gptrace.text.gpt2_tokenizer import GPT2
 from gptrace.text.tokenizer import Tokenizer
 
 Tensor = torch.Tensor
-# Logits that are converted to float64 at once: 8 MiB of them.
-_CHUNK_SIZE = 1 << 20
+# Numbers that are converted to float64 at once: 2 MiB of them.
+CHUNK_SIZE = 1 << 18
 
 
 def candidates_of_rows(
@@ -45,7 +45,7 @@ def candidates_of_rows(
 
 def rows_per_chunk(vocab_size: int) -> int:
     """Return how many rows of logits to convert to float64 at once."""
-    return max(1, _CHUNK_SIZE // vocab_size)
+    return max(1, CHUNK_SIZE // vocab_size)
 
 
 def log_softmax(logits: Tensor, temperature: float = 1.0) -> Tensor:

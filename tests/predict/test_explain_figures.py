@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 import gptrace
+from gptrace.model import GPTModel
 from gptrace.model.quiet_torch import torch
 from tests.models.small_gpt import Block, SmallGPT
 
@@ -72,3 +73,23 @@ def test_bytes_are_those_of_each_parameter() -> None:
     expected = sum(parameter.numel() * parameter.element_size() for parameter in model.parameters())
     (topic,) = gptrace.explain(TEXT, model=model, topics=["tying"]).topics
     assert f"{expected / 2**20:.1f} MiB; as one" in topic.claims[1].measured
+
+
+class LargestDoubles(torch.utils._python_dispatch.TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Notes how many numbers the largest float64 tensor has."""
+
+    largest = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        if isinstance(result, torch.Tensor) and result.dtype == torch.float64:
+            self.largest = max(self.largest, result.numel())
+        return result
+
+
+def test_the_logits_of_a_long_text_are_never_all_in_float64(tiny: GPTModel) -> None:
+    """The logits of 2,000 tokens take 800 MB then, for each step of a computation with them."""
+    with LargestDoubles() as mode:  # type: ignore[no-untyped-call]
+        explanation = gptrace.explain(" a" * 60, model=tiny)
+    assert not [claim for topic in explanation.topics for claim in topic.claims if claim.holds is False]
+    assert mode.largest < 59 * 50257

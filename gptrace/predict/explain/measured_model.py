@@ -8,7 +8,7 @@ from gptrace.model.build import LoadedModel
 from gptrace.model.interrupts import interrupts_allowed
 from gptrace.model.offloading import numbers_of
 from gptrace.model.quiet_torch import torch
-from gptrace.predict.candidates import as_float64, check_probabilities_exist, rounding_tolerance
+from gptrace.predict.candidates import CHUNK_SIZE, as_float64, check_probabilities_exist, rounding_tolerance
 from gptrace.predict.capture import CapturedTensors, capture_tensors
 from gptrace.predict.explain.claims import MeasuredClaim
 from gptrace.predict.forward import extract_logits
@@ -202,8 +202,12 @@ def _are_consecutive(rows: Tensor, table: Tensor) -> bool:
 
 
 def largest_difference(a: Tensor, b: Tensor) -> float:
-    """Return the largest absolute difference of two tensors."""
-    return float((as_float64(a) - as_float64(b)).abs().max())
+    """Return the largest absolute difference of two tensors, in float64."""
+    shape = torch.broadcast_shapes(a.shape, b.shape)  # type: ignore[no-untyped-call]
+    flat = (values.expand(shape).reshape(-1) for values in (a, b))
+    # All logits of a long text in float64 take gigabytes.
+    chunks = zip(*(torch.split(values, CHUNK_SIZE) for values in flat), strict=True)
+    return float(torch.stack([(as_float64(x) - as_float64(y)).abs().max() for x, y in chunks]).max())
 
 
 def largest(values: Tensor) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from gptrace.model.quiet_torch import torch
-from gptrace.predict.candidates import candidates_of_rows, log_softmax
+from gptrace.predict.candidates import candidates_of_rows, log_softmax, rows_per_chunk
 from gptrace.predict.explain.claims import MeasuredClaim
 from gptrace.predict.explain.measured_model import MeasuredModel
 from gptrace.record import Candidate
@@ -20,22 +20,25 @@ _TOLERANCE = 1e-6
 def measure(model: MeasuredModel) -> list[MeasuredClaim]:
     """Measure sums, ranking and ratios of probabilities, and what a temperature changes."""
     logits = model.logits[:, : model.decoder.token_count]
-    probabilities = log_softmax(logits).exp()
     count = min(_COMPARED, logits.shape[1])
     ((ranked, _),) = candidates_of_rows(logits[-1:], count, tokenizer=model.decoder.tokenizer)
     return [
-        _sums(model, probabilities),
-        _ranking(model, probabilities[-1], ranked),
+        _sums(model, logits),
+        _ranking(model, log_softmax(logits[-1:])[0].exp(), ranked),
         _ratio(model, ranked),
         _temperature(model, logits[-1:], ranked),
     ]
 
 
-def _sums(model: MeasuredModel, probabilities: Tensor) -> MeasuredClaim:
-    sums, smallest = probabilities.sum(dim=-1), float(probabilities.min())
-    deviation = float((sums - 1).abs().max())
+def _sums(model: MeasuredModel, logits: Tensor) -> MeasuredClaim:
+    """Add up the probabilities of each row of logits (R, V), some rows at a time."""
+    deviation, smallest = 0.0, math.inf
+    for some in torch.split(logits, rows_per_chunk(logits.shape[1])):
+        probabilities = log_softmax(some).exp()
+        deviation = max(deviation, float((probabilities.sum(dim=-1) - 1).abs().max()))
+        smallest = min(smallest, float(probabilities.min()))
     holds = deviation <= _TOLERANCE and smallest >= 0
-    return model.claim("softmax", holds, rows=len(probabilities), deviation=deviation, smallest=smallest)
+    return model.claim("softmax", holds, rows=len(logits), deviation=deviation, smallest=smallest)
 
 
 def _ranking(model: MeasuredModel, probabilities: Tensor, ranked: tuple[Candidate, ...]) -> MeasuredClaim:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 from gptrace.model.quiet_torch import torch
-from gptrace.predict.candidates import as_float64, log_softmax
+from gptrace.predict.candidates import as_float64, log_softmax, rows_per_chunk
 from gptrace.predict.explain.claims import MeasuredClaim
 from gptrace.predict.explain.measured_model import MeasuredModel, largest_difference
 
@@ -21,24 +22,47 @@ def measure(model: MeasuredModel) -> list[MeasuredClaim]:
     # An id beyond the tokenizer's tokens may be an answer too.
     in_vocabulary = int(ids.max()) < model.decoder.token_count
     count = model.decoder.token_count if in_vocabulary else model.logits.shape[1]
-    logits, answers = as_float64(model.logits[:-1, :count]).cpu(), ids[1:]  # (T - 1, V), (T - 1,)
-    loss = float(functional.cross_entropy(logits, answers))
+    logits, answers = model.logits[:-1, :count], ids[1:]  # (T - 1, V), (T - 1,)
+    loss = _mean_loss(logits, answers, _sum_of_losses)
     claims = [_cross_entropy(model, logits, answers, loss), _uniform_loss(model, logits, answers, loss)]
     squared_length = 0.0 if vectors is None else float(as_float64(vectors[-2:][0]).square().sum())
     if squared_length == 0 or not model.head_makes_the_logits:  # then a step on W moves the logits otherwise
         return [*claims, model.claim("gradient_step_unmeasured", None)]
-    return [*claims, _gradient_step(model, logits[-1], int(answers[-1]), squared_length)]
+    return [*claims, _gradient_step(model, as_float64(logits[-1]).cpu(), int(answers[-1]), squared_length)]
+
+
+def _mean_loss(logits: Tensor, answers: Tensor, sum_of: Callable[[Tensor, Tensor], Tensor]) -> float:
+    """Return the mean over all positions of a loss, given logits (T - 1, V) and answers (T - 1,).
+
+    `sum_of` returns the sum over a few positions, whose logits it gets in float64: all of them take gigabytes
+    in a long text.
+    """
+    rows = rows_per_chunk(logits.shape[1])
+    chunks = zip(torch.split(logits, rows), torch.split(answers, rows), strict=True)
+    return sum(float(sum_of(as_float64(some).cpu(), ids)) for some, ids in chunks) / len(answers)
+
+
+def _sum_of_losses(logits: Tensor, answers: Tensor) -> Tensor:
+    return functional.cross_entropy(logits, answers, reduction="sum")
+
+
+def _sum_by_hand(logits: Tensor, answers: Tensor) -> Tensor:
+    return -log_softmax(logits)[torch.arange(len(answers)), answers].sum()
+
+
+def _sum_with_equal_logits(logits: Tensor, answers: Tensor) -> Tensor:
+    return _sum_of_losses(torch.zeros_like(logits), answers)
 
 
 def _cross_entropy(model: MeasuredModel, logits: Tensor, answers: Tensor, loss: float) -> MeasuredClaim:
-    by_hand = -float(log_softmax(logits)[torch.arange(len(answers)), answers].mean())
+    by_hand = _mean_loss(logits, answers, _sum_by_hand)
     figures = {"pairs": len(answers), "vocab_size": logits.shape[1], "loss": loss, "by_hand": by_hand}
     return model.claim("cross_entropy", math.isclose(loss, by_hand, rel_tol=1e-6), **figures)
 
 
 def _uniform_loss(model: MeasuredModel, logits: Tensor, answers: Tensor, loss: float) -> MeasuredClaim:
     vocab_size, logarithm = logits.shape[1], math.log(logits.shape[1])
-    measured = float(functional.cross_entropy(torch.zeros_like(logits), answers))
+    measured = _mean_loss(logits, answers, _sum_with_equal_logits)
     figures = {"vocab_size": vocab_size, "logarithm": logarithm, "measured": measured, "loss": loss}
     return model.claim("uniform_loss", math.isclose(logarithm, measured, rel_tol=1e-6), **figures)
 
