@@ -35,6 +35,14 @@ await build({
 });
 await build({ ...shared, entryPoints: { page: "src/styles.css" }, outdir: target });
 
+// dagre separates the parts of its keys by U+0001, which HTML does not allow raw.
+for (const name of ["page.js", "layout.js"]) {
+  const code = readFileSync(`${target}/${name}`, "utf8");
+  const control = /[\x00-\x08\x0b-\x1f\x7f-\x9f]/g;
+  const escape = (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, "0")}`;
+  writeFileSync(`${target}/${name}`, code.replace(control, escape));
+}
+
 const licences = ["@dagrejs/dagre", "@dagrejs/graphlib", "preact"].map((name) => {
   const read = (file) => readFileSync(new URL(`node_modules/${name}/${file}`, import.meta.url), "utf8");
   return `${name} ${JSON.parse(read("package.json")).version}\n\n${read("LICENSE").trim()}\n`;
