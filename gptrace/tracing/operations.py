@@ -18,13 +18,11 @@ from gptrace.record import Traffic
 from gptrace.tracing.activation_memory import storage_key
 from gptrace.tracing.span import Occurrence, Sources, Span, occurrences
 from gptrace.tracing.tensors import (
-    PLAIN_TYPES,
-    TENSORLESS_TYPES,
     Found,
     TensorInfo,
     describe_each,
+    find_operands,
     find_tensors,
-    place_of,
 )
 
 Tensor = torch.Tensor
@@ -169,7 +167,7 @@ class OperationMode(torch.overrides.TorchFunctionMode):
             return func(*args, **kwargs)
         origins, taken = self._origins, None
         with _without_function_modes():
-            inputs = _find_inputs(args, kwargs)
+            inputs = find_operands(args, kwargs)
             parent, place = self._position()
             operation = Operation(name, parent, place, describe_each(inputs), source)
             if origins is not None:
@@ -217,12 +215,15 @@ class OperationMode(torch.overrides.TorchFunctionMode):
 
 def _is_view(outputs: Found, inputs: Found) -> bool:
     """Tell whether the first output shares its memory with an input."""
-    key = storage_key(outputs[0][1])
-    if key is None:
-        return False
-    for _, tensor in inputs:  # noqa: SIM110 - any() takes twice as long
-        if storage_key(tensor) == key:
-            return True
+    output = outputs[0][1]
+    try:
+        memory = output.untyped_storage()
+        for _, tensor in inputs:
+            if tensor.untyped_storage() is memory:  # torch keeps one object for each storage
+                return True
+    except (RuntimeError, ValueError):  # sparse and lazy tensors have no storage
+        key = storage_key(output)
+        return key is not None and any(storage_key(tensor) == key for _, tensor in inputs)
     return False
 
 
@@ -251,28 +252,6 @@ def operation_name(func: Any) -> str:
         attribute = getattr(func.__self__, "__name__", "")
         return attribute if name == "__get__" and attribute in _TENSOR_ATTRIBUTES else ""
     return _OPERATORS.get(name, "" if name.startswith("__") else name)
-
-
-# The names of the first arguments; made once, since each operation needs them.
-_POSITIONS = ("input", *(f"args[{position}]" for position in range(1, 8)))
-
-
-def _find_inputs(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Found:
-    """Return the tensors among the arguments of an operation, each named by its place."""
-    found: Found = []
-    for position, value in enumerate(args):
-        kind = type(value)
-        if kind not in TENSORLESS_TYPES:
-            name = _POSITIONS[position] if position < len(_POSITIONS) else f"args[{position}]"
-            if kind in PLAIN_TYPES:
-                found.append((place_of(name), value))
-            else:
-                found += find_tensors(name, value)
-    if kwargs:
-        for name, value in kwargs.items():
-            if type(value) not in TENSORLESS_TYPES:
-                found += find_tensors(name, value)
-    return found
 
 
 # Files, and whether their frames lie between an operation and the line that asked for it.

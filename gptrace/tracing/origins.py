@@ -29,6 +29,7 @@ _LOOK_UPS = frozenset({"embedding", "embedding_bag"})
 # Functions that update running averages, and the argument that tells them to, which is the sixth. They leave
 # the versions of the averages as they are.
 _UPDATES = {"batch_norm": "training", "instance_norm": "use_input_stats"}
+_MAY_WRITE = _LOOK_UPS | set(_UPDATES)
 _AVERAGES = frozenset({"args[1]", "args[2]", "running_mean", "running_var"})
 # Functions whose names end in "_" and that change no element.
 _CHANGE_NO_ELEMENT = frozenset({
@@ -53,14 +54,17 @@ class OriginTracker:
         self._time = 0  # the number of operations, and of begins and ends of calls, so far
         with torch._C.DisableTorchFunction():  # a user's function mode sees no work of ours
             for path, module in modules:
-                self._note_parameters(f"{path}." if path else "", module)
+                if module._parameters:
+                    self._note_held(path, module._parameters)
+                if module._buffers:
+                    self._note_held(path, module._buffers)
 
-    def _note_parameters(self, prefix: str, module: torch.nn.Module) -> None:
-        """Note the parameters and buffers of a module; of a tied one, the first path stays."""
-        for own in (module._parameters, module._buffers):
-            for name, tensor in own.items() if own else ():
-                if tensor is not None and id(tensor) not in self._known:
-                    self._set(tensor, ((None, None, None, None, prefix + name),))
+    def _note_held(self, path: str, tensors: Mapping[str, Tensor | None]) -> None:
+        """Note the parameters or buffers of the module at a path; of a tied one, the first path stays."""
+        prefix = f"{path}." if path else ""
+        for name, tensor in tensors.items():
+            if tensor is not None and id(tensor) not in self._known:
+                self._set(tensor, ((None, None, None, None, prefix + name),))
 
     def note_brought_in(self, tensor: Tensor, name: str) -> None:
         """Note that a tensor is the parameter or buffer of this name from now on."""
@@ -79,17 +83,20 @@ class OriginTracker:
         The first is the last writer; any others wrote parts that it did not write. There are none if the
         maker is not known.
         """
-        known_of, latest_write, sources = self._known, self._writes.latest, []
+        known_of, latest_write, sources_of = self._known, self._writes.latest, []
         for _, tensor in found:
             known = known_of.get(id(tensor))
-            # The usual case, as in `_origin`, without a call for each tensor.
-            if known is not None and known[2] >= latest_write and known[0]() is tensor and (
-                known[3] is None or known[3] == tensor._version
-            ):  # fmt: skip
-                sources.append(known[1])
-            else:
-                sources.append(self._origin(tensor)[0])
-        return sources
+            if known is not None:  # the usual case, as in `_origin`, without a call for each tensor
+                reference, sources, time, version = known
+                if (
+                    time >= latest_write
+                    and reference() is tensor
+                    and (version is None or version == tensor._version)
+                ):
+                    sources_of.append(sources)
+                    continue
+            sources_of.append(self._origin(tensor)[0])
+        return sources_of
 
     def _origin(self, tensor: Tensor) -> tuple[Sources, int]:
         """Return where a tensor came from, and since when."""
@@ -124,6 +131,8 @@ class OriginTracker:
         """
         operation.sources = self.sources(inputs)
         name = operation.name
+        if not kwargs and name[-1] != "_" and name not in _MAY_WRITE:  # the usual case
+            return None
         if name[-1] == "_" or name in _LOOK_UPS or kwargs.get("inplace") or kwargs.get("out") is not None:
             return [version_of(tensor) for _, tensor in inputs]
         if name in _UPDATES and (kwargs.get(_UPDATES[name]) or any(args[5:6])):
@@ -140,15 +149,13 @@ class OriginTracker:
         # Outside of all calls, an operation is in no list of operations.
         call, op = (None, None) if scope is None else (scope.index, scope.operation_count)
         written = [] if versions is None else _written(operation, inputs, outputs, versions)
-        number = 0 if len(outputs) > 1 else None
-        for _, tensor in outputs:
-            sources = _UNKNOWN if call is None else ((call, op, number, None, None),)
+        is_one = len(outputs) == 1
+        for number, (_, tensor) in enumerate(outputs):
+            sources = _UNKNOWN if call is None else ((call, op, None if is_one else number, None, None),)
             if _has(inputs, tensor) and not _has(written, tensor):
                 self._hand_on(tensor, sources, scope)
             else:
                 self._set(tensor, sources)
-            if number is not None:
-                number += 1
         for _, tensor in written:
             if not _has(outputs, tensor):
                 self._set(tensor, _UNKNOWN if call is None else ((call, op, None, None, None),))
@@ -180,17 +187,17 @@ class OriginTracker:
         self._time += 1
         origins = [self._origin(tensor) for _, tensor in outputs]
         span.output_sources = [sources for sources, _ in origins]
-        handed = span.handed and {key for key, _, _ in span.handed}
+        handed = {key for key, _, _ in span.handed} if span.handed else ()
         if handed:
             self.leave(span)
-        number = 0 if len(outputs) > 1 else None
-        for (_, tensor), (sources, since) in zip(outputs, origins, strict=True):
+        is_one = len(outputs) == 1
+        for number, (_, tensor) in enumerate(outputs):
+            sources, since = origins[number]
             if not sources or since < span.time:  # nothing that was recorded inside made it
-                self._hand_on(tensor, ((span.index, None, number, None, None),), span.parent)
+                sources = ((span.index, None, None if is_one else number, None, None),)
+                self._hand_on(tensor, sources, span.parent)
             elif id(tensor) in handed:
                 self._hand_on(tensor, sources, span.parent)
-            if number is not None:
-                number += 1
 
     def leave(self, span: Span) -> None:
         """Let the tensors that were handed on in a call come from where they came from before."""

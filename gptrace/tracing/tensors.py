@@ -157,6 +157,35 @@ def find_tensors(name: str, value: object) -> Found:
     return found[:_TENSORS_PER_VALUE]
 
 
+def _positions(count: int) -> tuple[str, ...]:
+    """Return the names of the positional arguments of an operation."""
+    return ("input", *[f"args[{position}]" for position in range(1, count)])
+
+
+_POSITIONS = _positions(8)  # nearly all operations have fewer
+
+
+def find_operands(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Found:
+    """Return the tensors among the arguments of an operation, each with its place.
+
+    >>> [place.name for place, _ in find_operands((torch.ones(2), torch.ones(2)), {"out": torch.ones(2)})]
+    ['input', 'args[1]', 'out']
+    """
+    found: Found = []
+    names = _POSITIONS if len(args) <= len(_POSITIONS) else _positions(len(args))
+    for name, value in zip(names, args):  # noqa: B905 - strict would refuse fewer arguments than names
+        kind = type(value)
+        if kind in PLAIN_TYPES:
+            found.append((_places.get(name) or place_of(name), value))
+        elif kind not in TENSORLESS_TYPES:
+            found += find_tensors(name, value)
+    if kwargs:
+        for name, value in kwargs.items():
+            if type(value) not in TENSORLESS_TYPES:
+                found += find_tensors(name, value)
+    return found
+
+
 # Tells the items of a container with their keys, for all containers of one type.
 _Items = Callable[[Any], Iterable[tuple[Any, Any]]]
 
