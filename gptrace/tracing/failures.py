@@ -74,5 +74,5 @@ def _failure_context(
     return FailureContext(
         errors[0], span, recorder.spans[span.root].inputs, operation_inputs,
         sizes=sizes.get(span.root, {}), dims=() if first is None else first.dims,
-        returned_none=[call for call in recorder.spans if call.returned_none and call.root == span.root],
+        calls=[call for call in recorder.spans if call.root == span.root],
     )  # fmt: skip

@@ -221,10 +221,10 @@ class SpanRecorder:
         span.integer_ranges = ranges
 
     def _record_outputs(self, span: Span, output: object) -> None:
-        if output is None:
-            span.returned_none = True
         if isinstance(output, Tensor):
             span.output_ref = weakref.ref(output)
+        else:
+            span.returned_class = type(output).__name__
         # Read once: `release` may set them to None while a thread still runs after the block.
         nan_tracker, origins = self._nan_tracker, self.origins
         if nan_tracker is None and origins is None:

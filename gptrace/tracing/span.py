@@ -78,7 +78,7 @@ class Span(msgspec.Struct, eq=False):
     root: int = -1
     seconds: float = 0.0
     failed: bool = False
-    returned_none: bool = False
+    returned_class: str = ""  # the class of what it returned, where that is no tensor
     error: BaseException | None = None
     # Of this call without the calls inside: MACs, and the names of kernels whose cost is unknown.
     macs: int = 0

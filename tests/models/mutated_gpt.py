@@ -167,7 +167,7 @@ MUTATIONS: list[tuple[str, str, str | None]] = [
     ("mask[:t, :t]", "mask", "unequal_axes"),
     ("mask[:t, :t]", "mask[:t]", "unequal_axes"),
     ("mask[:t, :t]", "mask[:d, :d]", "unequal_axes"),
-    ("triu(1).bool()", "triu(1)", None),
+    ("triu(1).bool()", "triu(1)", "mask_dtype"),
     ("torch.ones(context_length, context_length)", "torch.ones(n_heads, n_heads)", "unequal_axes"),
     ("weights @ values", "values @ weights", "inner_dimensions"),
     ("(weights @ values)", "(weights @ values.transpose(2, 3))", "inner_dimensions"),
@@ -228,6 +228,13 @@ MUTATIONS: list[tuple[str, str, str | None]] = [
         "self.down(nn.functional.gelu(self.up(x)))",
         "returned_none",
     ),
+    (
+        "        return self.out_proj(context)",
+        "        return self.out_proj(context), weights",
+        "returned_tuple",
+    ),
+    ("return x + self.ff(self.norm2(x))", "return x + self.ff(self.norm2(x)), x", "returned_tuple"),
+    ("self.mask[:t, :t]", "~self.mask.float()[:t, :t]", "mask_dtype"),
     ("softmax(dim=-1)", "softmax(dim=4)", None),
     ("x.mean(dim=-1, keepdim=True)", "x.mean(dim=-1)", "unequal_axes"),
     ("x.var(dim=-1, keepdim=True)", "x.var(dim=-1)", "unequal_axes"),
@@ -240,6 +247,9 @@ NAMED = {
     "mask": "axis 3 is 16 in one and 6 in the other; the sizes must be equal, or one of them 1; "
     "context_length is 16; seq_len is 6",
     "queries = self.W_query(x)": "emb_dim is 48; head_dim is 12",
+    "        return self.out_proj(context), weights": "blocks.0.att returned a tuple of tensors, "
+    "[1, 6, 48], [1, 4, 6, 6], where one tensor is needed; take one of them, as in att(x)[0]",
+    "triu(1)": "masked_fill in blocks.0.att needs a mask of bool and got float32; mask.bool() makes one",
 }
 
 

@@ -55,6 +55,34 @@ def test_a_block_without_return_is_named_where_its_none_is_used() -> None:
     assert "no next tokens: forward() returned None: WithoutReturn.forward at" in note
 
 
+class Unpacks(nn.Module):
+    """It takes the tensors out of one tuple as it should, and adds another, which no module returned."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.emb, self.both = nn.Embedding(99, 4), Both()
+
+    def forward(self, ids: torch.Tensor) -> Any:
+        x, y = self.both(self.emb(ids))
+        return x + y + divmod(5, 2)
+
+
+class Both(nn.Module):
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return x, x * 2
+
+
+def test_a_tuple_that_was_unpacked_is_not_blamed() -> None:
+    _, failed = failure(Unpacks(), FOUR)
+    assert "'Tensor' and 'tuple'" in failed.message
+    assert failed.cause is None
+    _, failed = failure(nn.Sequential(nn.Embedding(99, 4), Both(), nn.Linear(4, 4)), FOUR)
+    assert failed.diagnosis == (
+        "1 returned a tuple of tensors, [1, 4, 4], [1, 4, 4], where one tensor is needed; "
+        "take one of them, as in block(x)[0]"
+    )
+
+
 FOUR = torch.tensor([[1, 2, 3, 4]])
 NINE = torch.tensor([[1, 2, 3, 4, 5, 6, 7, 8, 9]])
 

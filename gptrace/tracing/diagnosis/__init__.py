@@ -8,7 +8,7 @@ from gptrace.model.attribute_typos import attribute_hint
 from gptrace.model.notebooks.missing import missing_name_hint
 from gptrace.tracing.diagnosis import ids, placement, shapes
 from gptrace.tracing.diagnosis.context import FailureContext
-from gptrace.tracing.diagnosis.returned_none import returned_none, why_none
+from gptrace.tracing.diagnosis.returned import returned_none, returned_tuple, why_none
 
 __all__ = ["FailureContext", "diagnose", "why_none"]
 
@@ -19,6 +19,7 @@ _CAUSES: dict[str, Callable[[FailureContext], str]] = {
     "left_out": lambda context: missing_name_hint(context.error),
     "attribute_name": lambda context: attribute_hint(context.error),
     "returned_none": returned_none,
+    "returned_tuple": returned_tuple,
     "float_ids": ids.float_ids,
     "ids_dtype": ids.ids_dtype,
     "prompt_too_long": ids.prompt_too_long,
@@ -26,6 +27,7 @@ _CAUSES: dict[str, Callable[[FailureContext], str]] = {
     "missing_batch_axis": ids.missing_batch_axis,
     "lost_axis": ids.lost_axis,
     "device_mismatch": placement.device_mismatch,
+    "mask_dtype": placement.mask_dtype,
     "dtype_mismatch": placement.dtype_mismatch,
     "inner_dimensions": shapes.inner_dimensions,
     "heads_do_not_divide": shapes.heads_do_not_divide,

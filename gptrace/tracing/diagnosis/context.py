@@ -16,8 +16,8 @@ class FailureContext:
 
     `root_inputs` are the inputs of the whole forward pass, the ids first. `operation_inputs` are those of the
     operation that failed, if operations are recorded. `sizes` are those of the axes that have names, and
-    `dims` the names of the axes of the first input of the call, as far as they are known. `returned_none` are
-    the calls of the forward pass that returned None.
+    `dims` the names of the axes of the first input of the call, as far as they are known. `calls` are
+    those of the forward pass, in the order in which they began.
     """
 
     error: BaseException
@@ -26,7 +26,7 @@ class FailureContext:
     operation_inputs: Sequence[TensorInfo]
     sizes: Mapping[str, int] = field(default_factory=dict)
     dims: tuple[str, ...] = ()
-    returned_none: Sequence[Span] = ()
+    calls: Sequence[Span] = ()
 
     @property
     def message(self) -> str:

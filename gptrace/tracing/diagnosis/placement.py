@@ -1,4 +1,4 @@
-"""Failures due to memory, devices and dtypes."""
+"""Failures due to memory, devices and dtypes, masks among them."""
 
 from __future__ import annotations
 
@@ -17,6 +17,10 @@ _UNEQUAL_DEVICES = r"same device|on the expected device|found two devices|device
 _UNEQUAL_DTYPES = (
     r"same dtype, but got|expected scalar type|mixed dtype|[Ii]nput type \(.*weight type|"
     r"to have the same dtype, but"
+)
+
+_NEEDS_BOOL = (
+    r"(masked_fill)_ only supports boolean|(~) \(operator\.invert\) is only|(where) expected condition"
 )
 
 # The names of dtypes in torch's messages: those of its scalar types, and those of C++.
@@ -87,6 +91,21 @@ def dtype_mismatch(context: FailureContext) -> str:
         f"an operation in {context.name} got {' and '.join(dtypes)}{which}; "
         "x.to(other.dtype) makes the dtypes equal"
     )
+
+
+def mask_dtype(context: FailureContext) -> str:
+    """An operation got numbers where it needs a mask of True and False."""
+    found = re.search(_NEEDS_BOOL, context.message)
+    if found is None:
+        return ""
+    # The message tells the dtype, but for an operation that has no tensor besides the mask.
+    told = re.search(r"with dtype (.+)$", re.sub(r"long\sint", "Long", context.message))
+    dtypes = [_DTYPES.get(told[1], told[1])] if told else [
+        dtype_name(info.dtype) for info in context.operation_inputs
+    ]  # fmt: skip
+    got = f" and got {dtypes[0]}" if len(dtypes) == 1 else ""
+    name = found[found.lastindex or 0]
+    return f"{name} in {context.name} needs a mask of bool{got}; mask.bool() makes one of zeros and ones"
 
 
 def _made_of(context: FailureContext, dtype: torch.dtype) -> str:

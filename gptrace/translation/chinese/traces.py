@@ -125,6 +125,13 @@ DIAGNOSIS: dict[str, str] = {
         "内存不够：{!t}{!t}；请用更少或更短的 prompt，只看形状的话用 --device meta"
     ),
     " while allocating {}": "，当时要分配 {}",
+    "{} returned a {} of tensors, {}, where one tensor is needed; take one of them, as in {}(x)[0]": (
+        "{} 返回的是若干张量组成的 {}：{!t}，而这里要的是一个张量；请取其中一个，如 {}(x)[0]"
+    ),
+    "{} in {} needs a mask of bool{}; mask.bool() makes one of zeros and ones": (
+        "{1!t} 里的 {0} 需要布尔类型的掩码{2!t}；mask.bool() 可以把 0 和 1 变成布尔值"
+    ),
+    " and got {}": "，得到的是 {}",
     "tensors on different devices meet in {}{}; create new tensors with device=x.device, or move them with "
     ".to()": ("{!t}{!t} 里的张量在不同的设备上；新建张量时请写 device=x.device，或者用 .to() 移动"),
     " (inputs on {}, parameters on {})": "（输入在 {} 上，参数在 {} 上）",
