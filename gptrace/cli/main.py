@@ -27,6 +27,7 @@ from gptrace.errors import (
     OptionError,
     RunError,
 )
+from gptrace.model.interrupts import forget_lost_interrupt
 from gptrace.ranks import rank
 from gptrace.translation import checked_language, language_of_environment
 from gptrace.wording import message_of
@@ -66,9 +67,18 @@ def run_and_exit(blocked_signals: Iterable[int] | None = None) -> NoReturn:
 def _interrupt_again(unraisable: sys.UnraisableHookArgs) -> None:
     """Repeat an interrupt that came in a destructor or a callback of Python, which lets no exception out."""
     if unraisable.exc_type is KeyboardInterrupt:
-        threading.Timer(_SECONDS_TO_NEXT_INTERRUPT, _thread.interrupt_main).start()
+        threading.Timer(_SECONDS_TO_NEXT_INTERRUPT, _interrupt_main).start()
     else:
         sys.__unraisablehook__(unraisable)
+
+
+def _interrupt_main() -> None:
+    """Send the main thread an interrupt; as a signal, which ends what it waits for, where there are signals."""
+    forget_lost_interrupt()
+    if hasattr(signal, "pthread_kill"):
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+    else:
+        _thread.interrupt_main()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

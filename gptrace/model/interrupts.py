@@ -102,6 +102,13 @@ class interrupts_allowed(interrupts_held):  # noqa: N801 - used like a function
         super().__exit__(*exception)
 
 
+def forget_lost_interrupt() -> None:
+    """Let the next interrupt act: the last one was raised where no exception gets out, as in a destructor."""
+    for block in _open:
+        if block._needs_holding:
+            block._holds = False
+
+
 def _handle(number: int, frame: FrameType | None) -> None:
     _waiting.append((number, frame))
     if len(_waiting) >= _PATIENCE:
