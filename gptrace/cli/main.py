@@ -73,7 +73,7 @@ def _interrupt_again(unraisable: sys.UnraisableHookArgs) -> None:
 
 
 def _interrupt_main() -> None:
-    """Send the main thread an interrupt; as a signal, which ends what it waits for, where there are signals."""
+    """Interrupt the main thread; by a signal, where there are signals, since that ends what it waits for."""
     forget_lost_interrupt()
     if hasattr(signal, "pthread_kill"):
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)

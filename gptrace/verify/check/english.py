@@ -27,7 +27,7 @@ _INVARIANTS = {
         "a loss that forward returns is the cross-entropy of logits[t] against the token after t"
     ),
     "gradients": "each trainable parameter gets a gradient, and it is that of the loss",
-    "all-used": "each module with parameters is called, or its parameters are read; none is hidden from torch",
+    "all-used": "each module with parameters is called, or they are read; none is hidden from torch",
     "learns": "one batch can be learned by heart in a bounded number of steps",
     "devices": "devices and implementations of attention agree within what rounding explains",
     "dtypes": "float32 and bfloat16 agree within what rounding explains",
