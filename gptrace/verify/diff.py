@@ -93,7 +93,11 @@ def _changed_calls(
     in_both = [
         _changed_call(
             call_b,
-            [*_changes(call_a, call_b), *_step_changes(steps_a[call_a.index], steps_b[call_b.index])],
+            [
+                *_changes(call_a, call_b),
+                *_exceptions(a, b, call_a, call_b),
+                *_step_changes(steps_a[call_a.index], steps_b[call_b.index]),
+            ],
         )
         for call_a, call_b in pairs
     ]
@@ -149,7 +153,18 @@ def _mesh_settings(mesh: Mesh | None) -> dict[str, str]:
 def _changes(a: ModuleCall, b: ModuleCall) -> list[Change]:
     facts = [(name, fact(a), fact(b)) for name, fact in _FACTS.items()]
     # None: not measured in both
-    return [Change(name, x, y) for name, x, y in facts if x != y and x is not None and y is not None]
+    changes = [Change(name, x, y) for name, x, y in facts if x != y and x is not None and y is not None]
+    if any(change.what == "parameters" for change in changes):  # other counts have other bytes
+        return [change for change in changes if change.what not in _FOLLOW_FROM_COUNT]
+    return changes
+
+
+def _exceptions(a: Trace, b: Trace, call_a: ModuleCall, call_b: ModuleCall) -> list[Change]:
+    """Return the classes of two exceptions that the same call raised, where they differ."""
+    if not (call_a.failed and call_b.failed and a.error and b.error) or a.error.type == b.error.type:
+        return []
+    is_innermost = a.error.path == call_a.path or b.error.path == call_b.path
+    return [Change("exception", a.error.type, b.error.type)] if is_innermost else []
 
 
 def _steps(
@@ -162,7 +177,8 @@ def _steps(
     steps: dict[int, list[tuple[int, bool, str]]] = {call.index: [] for call in trace.calls}
     for call in trace.calls:
         if call.parent is not None and (call.path, call.call) in in_both:
-            number = f" ({call.call})" if call.calls > 1 else ""
+            # Not by the number of all calls: another trace may have more.
+            number = f" ({call.call})" if call.call > 1 else ""
             steps[call.parent].append((call.index, True, f"call of {call.path}{number}"))
         if with_operations:
             steps[call.index] += [(op.place, False, _operation_text(op)) for op in call.ops]
@@ -216,18 +232,24 @@ def _of_this_rank(fact: str) -> Callable[[ModuleCall], str | None]:
     return value
 
 
-def _distinct(facts: Iterator[str]) -> str:
-    return ", ".join(dict.fromkeys(facts))
+def _one_or_each(facts: Iterator[str]) -> str:
+    """Return the fact that all tensors share, or that of each, in order."""
+    each = list(facts)
+    return ", ".join(each if len(set(each)) > 1 else each[:1])
 
 
+# Facts of parameters that differ wherever their number does.
+_FOLLOW_FROM_COUNT = frozenset({"parameter bytes", "trainable parameters"})
 _FACTS: dict[str, Callable[[ModuleCall], str | None]] = {
     "type": lambda call: call.type,
     "input": lambda call: _shapes(call.inputs),
     "output": lambda call: _shapes(call.outputs),
-    "input dtype": lambda call: _distinct(spec.dtype for spec in call.inputs),
-    "output dtype": lambda call: _distinct(spec.dtype for spec in call.outputs),
-    "device": lambda call: _distinct(spec.device for spec in call.outputs),
+    "input dtype": lambda call: _one_or_each(spec.dtype for spec in call.inputs),
+    "output dtype": lambda call: _one_or_each(spec.dtype for spec in call.outputs),
+    "device": lambda call: _one_or_each(spec.device for spec in call.outputs),
     "parameters": lambda call: f"{call.parameters.total:,}",
+    "parameter bytes": lambda call: f"{call.parameters.bytes:,}",
+    "trainable parameters": lambda call: f"{call.parameters.trainable:,}",
     "MACs": lambda call: None if call.macs is None else f"{call.macs:,}",
     "input here": lambda call: _local_shapes(call, call.inputs),
     "output here": lambda call: _local_shapes(call, call.outputs),

@@ -40,7 +40,8 @@ _NOT_TOLD = {
     # values of records, which reports put into words
     "own code", "built in", "{}, changed", "{}({}), {} being {}", "input dtype", "output dtype", "step {}",
     "call of {}{}", "{} of {}", "{} because {}",
-    "input here", "output here", "parameters here", "MACs here", "no message", "{} ranks",
+    "parameter bytes", "trainable parameters", "input here", "output here", "parameters here", "MACs here",
+    "no message", "{} ranks",
     # the mark of shape comments, what else is in them, and the names of the sides of a diff
     "# gptrace: ", ", ... {} more", "{} (ran)", "{} (now)", "{} (with shapes)", "{} (without shapes)",
     "\n\\ No newline at end of file\n",

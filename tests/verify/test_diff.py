@@ -129,6 +129,82 @@ def test_operations_are_compared(steps: str, change: tuple[str, str, str]) -> No
     )
 
 
+class ThreeInputs(nn.Module):
+    def forward(self, x: Any, scale: Any, shift: Any) -> Any:
+        return x * scale.to(x.dtype) + shift.to(x.dtype)
+
+
+def changes_of(a: Trace, b: Trace) -> list[tuple[str, str, str, str]]:
+    """Return path, fact and the two values of each change of a call that both traces have."""
+    return [(call.path, two.what, two.a, two.b) for call in diff_traces(a, b).changed for two in call.changes]
+
+
+def test_the_dtype_of_each_input_is_compared() -> None:
+    def trace(*dtypes: torch.dtype) -> Trace:
+        module = ThreeInputs()
+        with gptrace.watch(module) as trace:
+            module(*(torch.ones(2, dtype=dtype) for dtype in dtypes))
+        return trace
+
+    single, double = torch.float32, torch.float64
+    a, b = trace(single, single, double), trace(single, double, double)
+    assert changes_of(a, b) == [
+        ("", "input dtype", "float32, float32, float64", "float32, float64, float64"),
+    ]
+    assert changes_of(a, trace(single, single, single)) == [
+        ("", "input dtype", "float32, float32, float64", "float32"),
+    ]
+
+
+class CastWeights(nn.Module):
+    """Computes in the dtype of its input, whatever the dtype of its weights."""
+
+    def __init__(self, dtype: torch.dtype, *, trains: bool = True) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(3, 3, dtype=dtype), requires_grad=trains)
+
+    def forward(self, x: Any) -> Any:
+        return x @ self.weight.to(x.dtype)
+
+
+def test_what_the_parameters_are_is_compared_where_their_number_is_the_same() -> None:
+    x = torch.ones(2, 3)
+    a = trace_of(CastWeights(torch.float32), x)
+    assert changes_of(a, trace_of(CastWeights(torch.float64), x)) == [("", "parameter bytes", "36", "72")]
+    frozen = trace_of(CastWeights(torch.float32, trains=False), x)
+    assert changes_of(a, frozen) == [("", "trainable parameters", "9", "0")]
+
+
+class Raises(nn.Module):
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.layer, self.error = nn.Linear(3, 3), error
+
+    def forward(self, x: Any) -> Any:
+        self.layer(x)
+        raise self.error
+
+
+def test_two_traces_that_fail_with_different_exceptions_differ() -> None:
+    def trace(error: Exception) -> Trace:
+        module = nn.Sequential(Raises(error))
+        with pytest.raises(type(error)), gptrace.watch(module) as trace:
+            module(torch.ones(3))
+        return trace
+
+    a = trace(ValueError("one"))
+    assert changes_of(a, trace(TypeError("two"))) == [("0", "exception", "ValueError", "TypeError")]
+    assert diff_traces(a, trace(ValueError("another"))).same
+
+
+def test_a_further_call_is_the_only_difference() -> None:
+    x = torch.ones(1, 4, 4)
+    a = trace_of(Attention("first second"), x)
+    difference = diff_traces(a, trace_of(Attention("first second first"), x))
+    assert [(call.path, call.call) for call in difference.added] == [("first", 2)]
+    assert difference.changed == ()
+
+
 def test_the_order_of_calls_is_compared() -> None:
     x = torch.ones(1, 4, 4)
     a, b = (trace_of(Attention(steps), x) for steps in ("first second", "second first"))

@@ -113,7 +113,8 @@ def _name(call: ChangedCall) -> str:
 _FACTS = {
     name: words(name)
     for name in (
-        "prompt", "type", "input", "output", "input dtype", "output dtype", "device", "parameters", "raised",
+        "prompt", "type", "input", "output", "input dtype", "output dtype", "device", "parameters",
+        "parameter bytes", "trainable parameters", "raised", "exception",
         "input here", "output here", "parameters here", "MACs here", "messages",
         "mesh", "rank", "backend", "plan",
         "mean of output", "std of output", "min of output", "max of output",
