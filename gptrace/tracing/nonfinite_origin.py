@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, NamedTuple
 
 from gptrace.measures import Measures
 from gptrace.model.distributed_wrappers import class_name
@@ -13,10 +13,17 @@ from gptrace.model.quiet_torch import torch
 from gptrace.model.user_code_errors import NEVER_USER_CODE, short_place
 from gptrace.tracing.operations import Operation
 from gptrace.tracing.recorder import SpanRecorder
-from gptrace.tracing.tensors import find_tensors
+from gptrace.tracing.span import Sources
+from gptrace.tracing.tensors import find_operands, find_tensors
 
 Tensor = torch.Tensor
 Module = torch.nn.Module
+# What these return holds whatever was in memory, which is nobody's fault unless it is read.
+_UNSET = frozenset({
+    "empty", "empty_like", "empty_permuted", "empty_strided", "new_empty", "new_empty_strided",
+})  # fmt: skip
+# Operations that write all of their first argument without reading it.
+_OVERWRITE = frozenset({"copy_", "fill_"})
 
 
 def find_origin(module: Module, run: Callable[[], object], kind: str) -> str:
@@ -26,61 +33,90 @@ def find_origin(module: Module, run: Callable[[], object], kind: str) -> str:
     mask may hold infinities that do no harm.
     """
     origins = _Origins(kind)
-    recorder = SpanRecorder(module, Measures(ops=True), origins.follow)
+    recorder = SpanRecorder(module, Measures(ops=True), origins.follow, with_origins=True)
     try:
         with recorder:
             output = run()
-        operation = origins.of(output)
-        if operation is None:
+        origin = origins.of(output, recorder)
+        if origin is None or origin.operation is None:
             return ""
-        return _in_words(operation, origins.constant(operation, module), recorder, kind)
+        return _in_words(origin.operation, origin.parameter, recorder, kind)
     finally:
         recorder.release()
 
 
+class _Origin(NamedTuple):
+    """The first operation that made such numbers; None where something made them that was not recorded.
+
+    Of two origins, the lesser counts. `parameter` is the path of a parameter or buffer that the operation
+    got them from, or "".
+    """
+
+    is_unset: bool
+    time: int
+    operation: Operation | None
+    parameter: str
+
+
+_UNKNOWN = _Origin(is_unset=False, time=-1, operation=None, parameter="")
+
+
 class _Origins:
-    """For each tensor with such numbers, the first operation on the way to it that made some."""
+    """For each operation whose results have such numbers, the first one on the way to it that made some."""
 
     def __init__(self, kind: str) -> None:
         self._is_wrong = torch.isnan if kind == "NaN" else torch.isposinf
-        self._made: dict[int, tuple[weakref.ref[Tensor], int, Operation]] = {}
-        self._constants: dict[Operation, list[Tensor]] = {}
-        self._count = 0
+        self._made: dict[tuple[int | None, int | None], _Origin] = {}  # by call and number, as in Sources
+        # By id: a module whose operations are not recorded may return such a tensor as it is.
+        self._tensors: dict[int, tuple[weakref.ref[Tensor], _Origin]] = {}
+        self._time = 0
 
     def follow(
         self, operation: Operation, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any],
         result: Any,
     ) -> None:  # fmt: skip
-        """Note which results have such numbers, and where these come from."""
-        self._count += 1
+        """Note whether the results have such numbers, and where these come from."""
+        self._time += 1
         target = args[0] if operation.name == "setitem_" else result
         outputs = [tensor for _, tensor in find_tensors("", target) if self._has(tensor)]
-        if not outputs:
+        if not outputs or operation.parent is None:
             return
-        inputs = [tensor for _, tensor in find_tensors("", (*args, *kwargs.values()))]
-        known = [origin for tensor in inputs if (origin := self._known(tensor)) is not None]
-        first = min(known, key=lambda origin: origin[0], default=(self._count, operation))
-        if first[1] is operation:
-            # An input that was written into got such numbers only now.
-            others = [tensor for tensor in inputs if all(tensor is not output for output in outputs)]
-            self._constants[operation] = [tensor for tensor in others if self._has(tensor)]
+        origin = self._first(operation, args, kwargs, outputs)
+        self._made[operation.parent.index, operation.parent.operation_count] = origin
         for output in outputs:
-            self._made[id(output)] = weakref.ref(output), *first
+            self._tensors[id(output)] = weakref.ref(output), origin
 
-    def of(self, output: object) -> Operation | None:
-        """Return the operation that such numbers in an output come from."""
-        known = (self._known(tensor) for _, tensor in find_tensors("", output))
-        return next((origin[1] for origin in known if origin is not None), None)
+    def _first(
+        self, operation: Operation, args: tuple[Any, ...], kwargs: dict[str, Any], outputs: Sequence[Tensor]
+    ) -> _Origin:
+        overwritten = args[0] if operation.name in _OVERWRITE else kwargs.get("out")
+        origins, parameter = [], ""
+        for (_, tensor), sources in zip(find_operands(args, kwargs), operation.sources, strict=True):
+            if tensor is overwritten or not self._has(tensor):
+                continue
+            if sources and (path := sources[0][4]):
+                parameter = parameter or path
+                continue
+            origin = self._origin(tensor, sources)
+            # A tensor that is written into may have got such numbers only now.
+            if origin is not _UNKNOWN or all(tensor is not output for output in outputs):
+                origins.append(origin)
+        return min(origins, default=_Origin(operation.name in _UNSET, self._time, operation, parameter))
 
-    def constant(self, operation: Operation, module: Module) -> str:
-        """Return the name of a parameter or buffer with such numbers that the operation takes, or ""."""
-        held = self._constants.get(operation, [])
-        tensors = (*module.named_parameters(), *module.named_buffers())
-        return next((name for name, tensor in tensors if any(tensor is other for other in held)), "")
+    def of(self, output: object, recorder: SpanRecorder) -> _Origin | None:
+        """Return where such numbers in the output of the outermost call come from."""
+        if not recorder.spans:
+            return None
+        found = zip(find_tensors("", output), recorder.spans[0].output_sources, strict=False)
+        wrong = (self._origin(tensor, sources) for (_, tensor), sources in found if self._has(tensor))
+        return next(wrong, None)
 
-    def _known(self, tensor: Tensor) -> tuple[int, Operation] | None:
-        known = self._made.get(id(tensor))
-        return known[1:] if known is not None and known[0]() is tensor else None
+    def _origin(self, tensor: Tensor, sources: Sources) -> _Origin:
+        makers = [self._made[source[:2]] for source in sources if source[:2] in self._made]
+        if not makers and any(op is None for _, op, *_ in sources):
+            known = self._tensors.get(id(tensor))
+            makers = [known[1]] if known is not None and known[0]() is tensor else []
+        return min(makers, default=_UNKNOWN)
 
     def _has(self, tensor: Tensor) -> bool:
         with suppress(RuntimeError, TypeError):  # tensors whose numbers cannot be read
@@ -88,10 +124,10 @@ class _Origins:
         return False
 
 
-def _in_words(operation: Operation, constant: str, recorder: SpanRecorder, kind: str) -> str:
+def _in_words(operation: Operation, parameter: str, recorder: SpanRecorder, kind: str) -> str:
     where = _call_in_words(operation, recorder)
-    if constant:
-        return f"{constant} holds {kind}, and {where} takes it"
+    if parameter:
+        return f"{parameter} holds {kind}, and {where} takes it"
     file, _, line = operation.source.rpartition(":")
     if not file or file.startswith(NEVER_USER_CODE):
         return f"{operation.name} in {where} is the first to make {kind}"

@@ -1,0 +1,115 @@
+"""The operation that the NaN of an output come from."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gptrace.model.quiet_torch import torch
+from gptrace.tracing.nonfinite_origin import find_origin
+from tests.models.toys import Function
+
+nn = torch.nn
+X = torch.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
+
+
+def origin_in(model: nn.Module) -> str:
+    with torch.no_grad():
+        assert model(X).isnan().any()
+        return find_origin(model, lambda: model(X), "NaN")
+
+
+@pytest.fixture
+def unset_memory_is_nan() -> Iterator[None]:
+    """Let torch fill what `empty` returns with NaN, which is left to chance otherwise."""
+    torch.use_deterministic_algorithms(True)
+    yield
+    torch.use_deterministic_algorithms(False)
+
+
+def written_through_a_view(x: Any) -> Any:
+    y = x.clone()
+    y[:, 0].mul_(0).div_(0)  # here
+    return y + 1
+
+
+def copied_into_a_view(x: Any) -> Any:
+    y, of_negative = x.clone(), torch.log(-x)  # here
+    y[:, 0].copy_(of_negative[:, 0])
+    return y * 2
+
+
+def written_to_data(x: Any) -> Any:
+    y = x.clone()
+    y.data.copy_(torch.log(-x))  # here
+    return y * 2
+
+
+def overwritten(x: Any) -> Any:
+    y = torch.log(-x)
+    y.copy_(torch.sqrt(-x))  # here
+    return y
+
+
+def unset_with_out(x: Any) -> Any:
+    y = torch.empty_like(x)
+    torch.log(-x, out=y)  # here
+    return y + 1
+
+
+def unset_in_parts(x: Any) -> Any:
+    y = torch.empty_like(x)
+    y[:, :1] = torch.log(-x[:, :1])  # here
+    y[:, 1:] = x[:, 1:]
+    return y + 1
+
+
+def unset_and_read(x: Any) -> Any:
+    y = x.new_empty(2, 3)  # here
+    y[:, 0] = 1
+    return x + y
+
+
+CASES = (
+    written_through_a_view, copied_into_a_view, written_to_data, overwritten, unset_with_out, unset_in_parts,
+    unset_and_read,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("function", CASES)
+def test_the_line_that_makes_nan_is_named(function: Callable[[Any], Any], unset_memory_is_nan: None) -> None:
+    lines, first = inspect.getsourcelines(function)
+    line = next(number for number, text in enumerate(lines, start=first) if text.endswith("# here\n"))
+    origin = origin_in(Function(function))
+    assert f"test_nonfinite_origin.py:{line} in" in origin
+    assert origin.endswith("is the first to make NaN")
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.trace")
+def test_nobody_is_blamed_for_nan_that_nothing_recorded_made() -> None:
+    def outside_of_torch(x: Any) -> Any:
+        with np.errstate(invalid="ignore"):
+            return torch.from_numpy(np.log(-x.numpy())) + 1
+
+    assert origin_in(Function(outside_of_torch)) == ""
+    make: Any = torch.jit.trace
+    scripted = make(Function(lambda x: torch.log(-x)), X, check_trace=False)
+    assert origin_in(nn.Sequential(scripted, Function(lambda x: x + 1))) == ""
+
+
+def test_a_module_that_returns_its_input_does_not_hide_the_origin() -> None:
+    layers = nn.Sequential(Function(lambda x: torch.log(-x)), nn.Identity(), Function(lambda x: x + 1))
+    assert "log at" in origin_in(layers)
+
+
+def test_a_parameter_is_named_through_a_view_of_it() -> None:
+    layer = nn.Linear(3, 3)
+    with torch.no_grad():
+        layer.weight[1, 1] = torch.nan
+    assert origin_in(layer) == "weight holds NaN, and the model itself (Linear) takes it"
+    rows = nn.Sequential(layer, Function(lambda x: x + layer.weight[1:, 1:2].sum()))
+    assert origin_in(rows).startswith("0.weight holds NaN, and 0 (Linear) takes it")
