@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from msgspec.structs import replace
@@ -63,13 +63,7 @@ def run_traced(
     decoder = LogitDecoder(loaded, tokenizer, result.logits, prompts[0], k=k, temperature=temperature)
     has_numbers = loaded.has_numbers and not rows.is_meta
     predictions = _predictions(loaded, decoder, rows, prompts) if has_numbers else ()
-    without = [prediction for prediction in predictions if not prediction.candidates]
-    if without:
-        numbers = ", ".join(str(prediction.input) for prediction in without)
-        origin = without[0].origin or NAMES_ORIGIN
-        decoder.notes.append(
-            f"no next token after prompt {numbers}: the greatest logit is NaN or infinite; {origin}"
-        )
+    decoder.notes += _notes_on_missing(predictions)
     return replace(
         trace,
         model=replace(trace.model, weights=decoder.weights),
@@ -151,6 +145,20 @@ def _predictions(
         best = next(candidates)[0] if has else ()
         predictions.append(Prediction(number, len(prompt.tokens) - 1, best, origin))
     return tuple(predictions)
+
+
+def _notes_on_missing(predictions: Sequence[Prediction]) -> Iterator[str]:
+    """Yield which prompts have no next token, with the origin of the NaN or Inf of the first alone.
+
+    That of another prompt may be another one.
+    """
+    without = [prediction for prediction in predictions if not prediction.candidates]
+    is_known = bool(without and without[0].origin)
+    for some in (without[:1], without[1:]) if is_known else (without,):
+        if some:
+            numbers = ", ".join(str(prediction.input) for prediction in some)
+            origin = some[0].origin or NAMES_ORIGIN
+            yield f"no next token after prompt {numbers}: the greatest logit is NaN or infinite; {origin}"
 
 
 def _described(trace: Trace, loaded: LoadedModel, prompts: Sequence[Prompt], temperature: float) -> Trace:

@@ -43,6 +43,35 @@ def test_a_row_of_nan_has_no_next_token_and_the_other_prompts_have_theirs(cli: C
     assert "nan %" not in outcome.out
 
 
+SEVERAL_ORIGINS = """
+from torch import nn
+import torch
+
+class Spoiled(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.tok_emb, self.pos_emb, self.head = nn.Embedding(300, 8), nn.Embedding(9, 8), nn.Linear(8, 300)
+        with torch.no_grad():
+            self.tok_emb.weight[7] = self.pos_emb.weight[2] = torch.nan
+
+    def forward(self, x):
+        return self.head(self.tok_emb(x) + self.pos_emb.weight[: x.shape[1]])
+"""
+
+
+def test_the_origin_of_nan_is_said_of_the_prompt_that_it_was_found_for(cli: Cli, tmp_path: Path) -> None:
+    path = tmp_path / "spoiled.py"
+    path.write_text(SEVERAL_ORIGINS)
+    outcome = cli("run", "--ids", "5 7", "--ids", "5 6 5", "--ids", "5", "-m", f"{path}:Spoiled", "--json")
+    first, other = (note for note in json.loads(outcome.out)["notes"] if "no next token" in note)
+    assert "after prompt 0: " in first
+    assert "tok_emb.weight holds NaN" in first
+    assert "after prompt 1: " in other
+    assert "holds" not in other
+    assert "2 of 3 prompts have no next token" in outcome.err
+    assert "; after prompt 0: tok_emb.weight holds NaN" in outcome.err
+
+
 def test_a_trace_in_python_of_nan_weights_is_there_and_says_so(tiny: GPTModel) -> None:
     with torch.no_grad():
         tiny.out_head.weight[7] = torch.nan

@@ -137,11 +137,15 @@ def _without_next_token(trace: Trace, model: ModelOptions, destination: Destinat
         f"{len(without)} of {len(trace.predictions)} prompts have no next token: "
         "the greatest logit is NaN or infinite"
     )
-    if without[0].origin:
-        check = model.command("check", "--only=finite")
-        where = "" if destination.is_read_on_stdout else f": {without[0].origin}"
-        return RunError(f"{problem}{where}", f"{check} says what is wrong there")
-    return RunError(problem, NAMES_ORIGIN)
+    first = without[0]
+    if not first.origin:
+        return RunError(problem, NAMES_ORIGIN)
+    if not destination.is_read_on_stdout:  # that of another prompt may have another origin
+        problem += (
+            f"; after prompt {first.input}: {first.origin}" if len(without) > 1 else f": {first.origin}"
+        )
+    check = model.command("check", "--only=finite")
+    return RunError(problem, f"{check} says what is wrong there")
 
 
 def _measures(columns: Sequence[str], ops: bool, expected: Trace | None) -> Measures:

@@ -197,6 +197,7 @@ COMMAND_LINE: dict[str, str] = {
     "{} of {} prompts have no next token: the greatest logit is NaN or infinite": (
         "{1} 个 prompt 中有 {0} 个无法预测下一个 token：最大的 logit 是 NaN 或无穷"
     ),
+    "; after prompt {}: {}": "；prompt {} 之后：{!t}",
     "gptrace run --columns nan names the call that made it": (
         "用 gptrace run --columns nan 可以看到它最早出现在哪次调用"
     ),
