@@ -62,7 +62,9 @@ def assemble_trace(
     replaced = _replaced_paths(recorder, modules)
     if replaced:
         hidden.update(path for path, _ in recorder.paths if not replaced.isdisjoint(ancestors(path)))
-    sizes = {root: names.names.sizes if names.names else {} for root, names in inferred.items()}
+    sizes = {
+        root: names.names.sizes_and_settings() if names.names else {} for root, names in inferred.items()
+    }
     return Trace(
         versions=versions(),
         model=model,

@@ -73,6 +73,7 @@ class AxisNames:
     `sizes` are those of each name in the real run; the resized `runs` have theirs. `products` are pairs of
     names that a model may merge into one axis. `blocks` are those of which the runs have only two. Where the
     runs have only some settings changed, a factor may be another setting, so `multiples` have no names.
+    `settings` are the values of those that the first run knows as factors: see `forget_what_moves`.
     """
 
     def __init__(
@@ -83,7 +84,9 @@ class AxisNames:
         blocks: RepeatedBlocks | None = None,
         *,
         multiples: bool = True,
+        settings: Mapping[str, int] | None = None,
     ) -> None:
+        self.settings = settings or {}
         self.sizes, self.runs, self._blocks, self._multiples = sizes, runs, blocks, multiples
         # What the last pass with these names saw, and its TensorSpecs; see `specs_of_pass`. Then these, what
         # else was seen, and the records of its calls; see `records_of_pass`.
@@ -96,6 +99,11 @@ class AxisNames:
         ]
         self._named = {name: tuple([of_run[name] for of_run in by_run]) for name in by_run[0]}
 
+    def sizes_and_settings(self) -> Sizes:
+        """Return the values in the real run of all that names are made of."""
+        others = {key: value for key, value in self.settings.items() if key not in self.sizes}
+        return {**self.sizes, **others}
+
     def of(self, side: Side, name: str, shape: tuple[int, ...]) -> Dims:
         """Return the axis names of a tensor, by its shape in the real run and in the resized ones.
 
@@ -104,8 +112,14 @@ class AxisNames:
         axes = self._axes(side, name, shape)
         if axes is None:
             return tuple(map(str, shape))
-        names = tuple([axis_name(sizes, self._named, multiples=self._multiples) for sizes in axes])
-        if "seq_len" in names and any(run.is_mixed(self._small_side(side), name) for run in self.runs):
+        small_side = self._small_side(side)
+        names = tuple(
+            [
+                self._name(sizes, self.runs[0].factor(small_side, name, axis))
+                for axis, sizes in enumerate(axes)
+            ]
+        )
+        if "seq_len" in names and any(run.is_mixed(small_side, name) for run in self.runs):
             names = tuple(
                 [
                     str(sizes[0]) if axis == "seq_len" else axis
@@ -113,6 +127,17 @@ class AxisNames:
                 ]
             )
         return names
+
+    def _name(self, sizes: Sequence[int | None], factor: str | None) -> str:
+        """Return the name of an axis, of which a setting may be a `factor`."""
+        if factor is None:
+            return axis_name(sizes, self._named, multiples=self._multiples)
+        value = self.settings[factor]
+        parts = [None if size is None or size % value else size // value for size in sizes]
+        name = axis_name(parts, self._named, multiples=False)
+        # A setting may be called seq_len without being that of the prompt.
+        is_of_pass = not _PASS_SIZES.isdisjoint([factor, *name.split("*")])
+        return str(sizes[0]) if parts[0] is None or name.isdigit() or is_of_pass else f"{factor}*{name}"
 
     def explains(self, side: Side, name: str, shape: tuple[int, ...]) -> bool:
         """Tell whether each axis of a tensor is a constant of the resized runs, or a part of a named size."""

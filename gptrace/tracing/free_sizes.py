@@ -3,7 +3,8 @@
 In some models most sizes depend on each other in ways that only their code knows. Those that can be changed
 while the others are what they are still show which axes follow them. An axis may follow a setting that is not
 changed as well: `n_groups * state_size` with one group. So the other settings are changed alone, too, and
-what moves with them has no name.
+what moves with them has no name, unless such a setting is a factor of the axis. That holds as well where all
+known sizes are changed together, for settings with names that gptrace does not know.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ class FreeSizes(NamedTuple):
     reason: str
 
 
-class _Trials:
+class Trials:
     """Runs of one architecture with some sizes changed; `left` is how much work they may still be.
 
     A run is fit if it makes at least half of the calls at `sites`.
@@ -80,7 +81,7 @@ def runs_of_free_sizes(
     `limit` is that of the work of one run, of all runs that find the sizes, and of all that change the other
     settings.
     """
-    trials = _Trials(architecture, forward_pass, sites, limit)
+    trials = Trials(architecture, forward_pass, sites, limit)
     kept = trials.largest(0, architecture.changes_alone())
     if kept is None:
         return None  # it does not even run as it is
@@ -99,7 +100,7 @@ def runs_of_free_sizes(
     second = None if first is None else trials.run(1, _together(kept, 1), Look.AT_SIZES)
     if first is None or second is None:
         return None
-    if not _forget_what_others_move(first, architecture, changes, trials):
+    if not forget_what_others_move(first, architecture, changes, trials):
         return None
     return FreeSizes([first, second], frozenset(changes), reason)
 
@@ -108,19 +109,22 @@ def _together(items: Iterable[Changes], number: int) -> Sizes:
     return {key: size for item in items for key, size in item[number].items()}
 
 
-def _forget_what_others_move(
-    run: ResizedRun, architecture: Architecture, changes: Sizes, trials: _Trials
+def forget_what_others_move(
+    run: ResizedRun, architecture: Architecture, changes: Sizes, trials: Trials
 ) -> bool:
     """Change each other setting alone, and forget the sizes that move in a run; False if it is too much work.
+
+    Sizes that such a setting is a factor of are kept.
 
     A setting that cannot be changed alone moves nothing.
     """
     for key, value in architecture.settings_alone(changes):
-        for other in (2 * value, value + 1, value // 2):
+        # The last may divide the number of heads of the small model.
+        for other in (2 * value, value + 1, value // 2, value * SIZE_SETS[0].key_value_heads):
             if trials.left <= 0:
                 return False
             moved = trials.run(0, changes | {key: other}) if other else None
             if moved is not None:
-                run.keep_what_agrees(moved)
+                run.forget_what_moves(moved, key, value, other)
                 break
     return True

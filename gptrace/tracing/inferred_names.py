@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from gptrace.model.architecture import Architecture, Sizes
+from gptrace.model.architecture import Architecture, Resizing, Sizes
 from gptrace.model.distributed_wrappers import own_class
 from gptrace.model.quiet_torch import torch
 from gptrace.tracing.axis_names import AxisNames
-from gptrace.tracing.free_sizes import runs_of_free_sizes
+from gptrace.tracing.free_sizes import Trials, forget_what_others_move, runs_of_free_sizes
 from gptrace.tracing.module_copies import is_small
 from gptrace.tracing.parameters import named_modules_with_aliases
 from gptrace.tracing.recorder import SpanRecorder
@@ -33,13 +33,15 @@ _NO_SIZES = "this model cannot be built at other sizes; pass a class that takes 
 class _NamesByResizing(NamedTuple):
     """The axis names from resized runs, or None; why any are missing; and how much work is left.
 
-    `note` says so to the user, if some sizes have names and others have not.
+    `note` says so to the user, if some sizes have names and others have not. `changes` are those of the first
+    run.
     """
 
     names: AxisNames | None
     reason: str
     work_left: int
     note: str = ""
+    changes: Sizes = {}  # noqa: RUF012 - never changed
 
 
 class InferredAxisNames(NamedTuple):
@@ -114,14 +116,20 @@ def _kept_names(
     """Return the axis names from resized runs; they are kept, for a model that is traced again and again."""
     key = forward_pass, sites, modules
 
+    def without_others(result: _NamesByResizing) -> _NamesByResizing:
+        if result.names is not None:
+            trials = Trials(architecture, forward_pass, sites, limit_of_work(modules))
+            forget_what_others_move(result.names.runs[0], architecture, result.changes, trials)
+        return result
+
     def infer() -> _NamesByResizing:
         by_two_blocks = _names_by_two_blocks(architecture, *key, recorder, spans, paths)
         if by_two_blocks.names is not None:
-            return by_two_blocks
+            return without_others(by_two_blocks)
         by_all = _names_by_resizing(architecture, *key, by_two_blocks.work_left)
         is_too_much = by_all.reason == MUCH_WORK or not is_small(recorder.module)
         if by_all.names is not None or not architecture.sizes or is_too_much:
-            return by_all
+            return without_others(by_all)
         return _names_of_free_sizes(architecture, *key, by_all)
 
     return architecture.keep("axis_names", key, infer)
@@ -180,6 +188,7 @@ def _names_by_resizing(
     """
     sizes = _sizes(forward_pass.batch, forward_pass.seq_len) | architecture.sizes
     best: AxisNames | None = None
+    changes: Sizes = {}
     reason, least = _NO_SIZES, len(sites) / 2
     limit = limit_of_work(modules)
     for resizings in architecture.resizings():
@@ -187,8 +196,7 @@ def _names_by_resizing(
             break
         runs: list[ResizedRun] = []
         for resizing in resizings:
-            if blocks is not None:
-                resizing = blocks.resizing(resizing)
+            resizing = _resized(resizing, blocks)
             # A run is kept for other passes: it does not depend on the ids of this one, and its own limit is
             # always the same. Here the limit is that of the sum.
             look = Look.AT_SIZES if runs else Look.AT_TOKENS
@@ -201,11 +209,19 @@ def _names_by_resizing(
         else:
             covered = len(sites.intersection(*(run.sites for run in runs)))
             if covered > least or covered == len(sites):
-                best, least = AxisNames(sizes, runs, architecture.products(), blocks), covered
+                products = architecture.products()
+                best = AxisNames(sizes, runs, products, blocks, settings=architecture.settings)
+                least = covered
+                changes = dict(_resized(resizings[0], blocks).changes)
             if covered == len(sites):
-                return _NamesByResizing(best, "", left)
+                return _NamesByResizing(best, "", left, changes=changes)
             reason = "at other sizes the model makes other calls"
-    return _NamesByResizing(best, reason, left)
+    return _NamesByResizing(best, reason, left, changes=changes)
+
+
+def _resized(resizing: Resizing, blocks: RepeatedBlocks | None) -> Resizing:
+    """Return the resizing with two of the blocks, if these are given."""
+    return resizing if blocks is None else blocks.resizing(resizing)
 
 
 def _names_of_free_sizes(
@@ -225,7 +241,8 @@ def _names_of_free_sizes(
     subject, reason = "batch and seq_len have names", by_all.reason
     if free.changed:
         subject, reason = f"some sizes have names ({', '.join(sizes)})", free.reason
-    names = AxisNames(sizes, free.runs, products, multiples=False)
+    settings = architecture.settings
+    names = AxisNames(sizes, free.runs, products, multiples=False, settings=settings)
     return _NamesByResizing(names, reason, 0, f"only {subject}: {reason}")
 
 

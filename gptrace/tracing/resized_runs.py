@@ -91,6 +91,8 @@ class ResizedRun:
         self.work = 0
         self.output: Any = None  # until the run is compared with others
         self.is_meant_causal = self.leaks = False
+        # The setting that is a factor of an axis of a tensor, where one was found.
+        self._factors: dict[tuple[Side, str, int], str] = {}
         self._mixed = mixed | {((side[0].site, side[1]), name) for side, name in mixed}
         self._shapes: dict[tuple[Side, str], tuple[int | None, ...]] = {}
         self._common: dict[tuple[Site, str, str], tuple[int | None, ...]] = {}
@@ -107,6 +109,29 @@ class ResizedRun:
             self._shapes[key] = _agreed(shape, other._shapes.get(key, shape))
         for site, shape in self._common.items():
             self._common[site] = _agreed(shape, other._common.get(site, shape))
+
+    def forget_what_moves(self, other: ResizedRun, setting: str, value: int, changed: int) -> None:
+        """Forget each size that another run has not, in which a setting of this value was changed alone.
+
+        Where a size is proportional to the setting, the setting is noted as its factor instead; two settings
+        that move the same axis are not told apart.
+        """
+        known = dict(self._shapes)
+        self.keep_what_agrees(other)
+        for place, shape in known.items():
+            now = other._shapes.get(place, shape)
+            for axis, (before, after) in enumerate(zip(shape, now, strict=False)):
+                if before == after or before is None or after is None or len(shape) != len(now):
+                    continue
+                is_factor = before % value == 0 and before * changed == after * value
+                if is_factor and (*place, axis) not in self._factors:
+                    self._factors[*place, axis] = setting
+                    kept = self._shapes[place]
+                    self._shapes[place] = (*kept[:axis], before, *kept[axis + 1 :])
+
+    def factor(self, side: Side, name: str, axis: int) -> str | None:
+        """Return the setting that is a factor of an axis, where `forget_what_moves` found one."""
+        return self._factors.get((side, name, axis))
 
     def shape(self, side: Side, name: str) -> tuple[int | None, ...]:
         """Return the shape of a tensor, as far as it is known; () for a tensor that is unknown."""

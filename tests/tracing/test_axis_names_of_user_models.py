@@ -55,6 +55,42 @@ def dims(trace: gptrace.Trace, path: str) -> list[tuple[str, ...]]:
     return [spec.dims for spec in (*call.inputs, *call.outputs)]
 
 
+class OtherSettings(nn.Module):
+    """Settings with names of its own, which are factors of sizes or divide them."""
+
+    def __init__(
+        self, vocab_size: int, n_embd: int, n_head: int, mlp_ratio: int, streams: int, hd: int, n_kv: int
+    ) -> None:
+        super().__init__()
+        self.n_head, self.n_kv, self.hd = n_head, n_kv, hd
+        self.emb = nn.Embedding(vocab_size, n_embd)
+        self.up, self.fourfold = nn.Linear(n_embd, mlp_ratio * n_embd), nn.Linear(n_embd, 4 * n_embd)
+        self.many = nn.Linear(n_embd, streams * mlp_ratio * n_embd)
+        self.query = nn.Linear(n_embd, n_head * hd)
+        self.head = nn.Linear(n_embd, vocab_size)
+
+    def forward(self, ids: Any) -> Any:
+        x = self.emb(ids)
+        self.up(x), self.fourfold(x), self.many(x)
+        self.query(x).view(*ids.shape, self.n_kv, self.n_head // self.n_kv, self.hd)
+        return self.head(x)
+
+
+def test_a_setting_with_an_unknown_name_is_no_constant() -> None:
+    """The factor 4 may be such a setting, and n_head may be a part of the heads: n_head // n_kv."""
+    config = {
+        "vocab_size": V, "n_embd": 8, "n_head": 4, "mlp_ratio": 4, "streams": 4, "hd": 4, "n_kv": 1,
+    }  # fmt: skip
+    trace = gptrace.trace("Hello, I am", model=OtherSettings, config=config, measure=["ops"])
+    last = {path: dims(trace, path)[-1][-1] for path in ("up", "fourfold", "many", "query")}
+    assert last == {
+        "up": "mlp_ratio*n_embd", "fourfold": "4*n_embd", "many": "128", "query": "hd*n_head",
+    }  # fmt: skip
+    (view,) = [op for op in trace.calls[0].ops if op.name == "view"]
+    assert view.outputs[0].dims == ("batch", "seq_len", "1", "4", "4")
+    assert {key: trace.dims[key] for key in ("mlp_ratio", "hd")} == {"mlp_ratio": 4, "hd": 4}
+
+
 @pytest.mark.parametrize("width", [24, 34, 128, 136, 256, 384, 536])
 @pytest.mark.parametrize("context", [17, 64, 67, 128])
 def test_half_a_width_is_never_another_size(width: int, context: int) -> None:

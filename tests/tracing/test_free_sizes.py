@@ -57,13 +57,13 @@ class Grouped(Coupled):
 
 
 @pytest.mark.parametrize("groups", [1, 2])
-def test_what_another_setting_or_a_factor_moves_has_no_name(groups: int) -> None:
+def test_a_setting_that_is_a_factor_is_named_and_a_constant_one_is_not(groups: int) -> None:
     config = CONFIG | {"groups": groups, "state_size": 6}
     trace = gptrace.trace(ids=[1, 2, 3], model=Grouped, config=config)
     last = {call.path: call.outputs[0].dims[-1] for call in trace.calls}
     assert last == {
-        "": "vocab_size", "emb": "emb_dim", "query": "16", "states": str(6 * groups), "up": "48",
-        "down": "hidden_dim", "head": "vocab_size",
+        "": "vocab_size", "emb": "emb_dim", "query": "16", "states": "groups*state_size",
+        "up": "48", "down": "hidden_dim", "head": "vocab_size",
     }  # fmt: skip
 
 
