@@ -91,7 +91,7 @@ class ResizedRun:
         self.work = 0
         self.output: Any = None  # until the run is compared with others
         self.is_meant_causal = self.leaks = False
-        # The setting that is a factor of an axis of a tensor, where one was found.
+        # By axis of a tensor.
         self._factors: dict[tuple[Side, str, int], str] = {}
         self._mixed = mixed | {((side[0].site, side[1]), name) for side, name in mixed}
         self._shapes: dict[tuple[Side, str], tuple[int | None, ...]] = {}
@@ -113,21 +113,24 @@ class ResizedRun:
     def forget_what_moves(self, other: ResizedRun, setting: str, value: int, changed: int) -> None:
         """Forget each size that another run has not, in which a setting of this value was changed alone.
 
-        Where a size is proportional to the setting, the setting is noted as its factor instead; two settings
-        that move the same axis are not told apart.
+        Where a size is proportional to the setting and to no other one, the setting is noted as its factor.
         """
         known = dict(self._shapes)
         self.keep_what_agrees(other)
         for place, shape in known.items():
-            now = other._shapes.get(place, shape)
-            for axis, (before, after) in enumerate(zip(shape, now, strict=False)):
-                if before == after or before is None or after is None or len(shape) != len(now):
+            kept, now = list(self._shapes[place]), other._shapes.get(place, shape)
+            for axis, (size, before, after) in enumerate(zip(kept, shape, now, strict=False)):
+                if size is not None or before is None or after is None or (*place, axis) in self._factors:
                     continue
-                is_factor = before % value == 0 and before * changed == after * value
-                if is_factor and (*place, axis) not in self._factors:
-                    self._factors[*place, axis] = setting
-                    kept = self._shapes[place]
-                    self._shapes[place] = (*kept[:axis], before, *kept[axis + 1 :])
+                if before % value == 0 and before * changed == after * value:
+                    kept[axis], self._factors[*place, axis] = before, setting
+            self._shapes[place] = tuple(kept)
+
+    def agrees_with(self, other: ResizedRun) -> bool:
+        """Tell whether another run has the same sizes, as far as they are known."""
+        pairs = [(shape, other._shapes.get(place, shape)) for place, shape in self._shapes.items()]
+        pairs += [(shape, other._common.get(site, shape)) for site, shape in self._common.items()]
+        return all(_agreed(shape, of_other) == shape for shape, of_other in pairs)
 
     def factor(self, side: Side, name: str, axis: int) -> str | None:
         """Return the setting that is a factor of an axis, where `forget_what_moves` found one."""

@@ -12,6 +12,7 @@ import pytest
 import gptrace
 from gptrace.errors import ModelCodeError
 from gptrace.model.quiet_torch import torch
+from gptrace.tracing.free_sizes import Trials
 from tests.colliding.models import Llama
 
 nn = torch.nn
@@ -89,6 +90,22 @@ def test_a_setting_with_an_unknown_name_is_no_constant() -> None:
     (view,) = [op for op in trace.calls[0].ops if op.name == "view"]
     assert view.outputs[0].dims == ("batch", "seq_len", "1", "4", "4")
     assert {key: trace.dims[key] for key in ("mlp_ratio", "hd")} == {"mlp_ratio": 4, "hd": 4}
+
+
+def test_settings_that_no_code_reads_take_no_names_and_one_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[dict[str, int]] = []
+    run = Trials.run
+
+    def counted(trials: Trials, number: int, changes: dict[str, int], *look: Any) -> Any:
+        tried.append(changes)
+        return run(trials, number, changes, *look)
+
+    monkeypatch.setattr(Trials, "run", counted)
+    config = {"vocab_size": V, "emb_dim": 64} | {f"steps_{number}": number for number in range(1, 30)}
+    trace = gptrace.trace("Hello, I am", model=Halved, config=config)
+    assert dims(trace, "emb")[-1] == ("batch", "seq_len", "emb_dim")
+    assert len(tried) == 1
+    assert tried[0]["steps_1"] != 1
 
 
 @pytest.mark.parametrize("width", [24, 34, 128, 136, 256, 384, 536])
