@@ -93,3 +93,21 @@ def test_the_logits_of_a_long_text_are_never_all_in_float64(tiny: GPTModel) -> N
         explanation = gptrace.explain(" a" * 60, model=tiny)
     assert not [claim for topic in explanation.topics for claim in topic.claims if claim.holds is False]
     assert mode.largest < 59 * 50257
+
+
+class Forbids(SmallGPT):
+    """A causal model that never predicts the last id: its logit is minus infinity."""
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        logits = super().forward(ids)
+        return torch.cat([logits[..., :-1], torch.full_like(logits[..., -1:], -torch.inf)], dim=-1)
+
+
+def test_minus_infinity_among_the_logits_is_no_difference_and_no_tolerance() -> None:
+    explanation = gptrace.explain(TEXT, model=Forbids(), topics=["last-dim", "projection"])
+    claims = [claim for topic in explanation.topics for claim in topic.claims]
+    (rows,) = [claim for claim in claims if "one more token at the end" in claim.measured]
+    assert rows.holds
+    assert "nan" not in rows.measured
+    # The logit of the last id is no dot product, which an infinite tolerance would let pass.
+    assert [claim.key for claim in claims if claim.holds is False] == ["dot_product"]

@@ -56,7 +56,7 @@ class MeasuredModel:
         self.decoder = LogitDecoder(loaded, tokenizer, logits, prompt)
         check_probabilities_exist(self.logits[:, : self.decoder.token_count])
         self.tolerance = max(map(rounding_tolerance, (logits.dtype, *_dtypes_of(trace))))
-        self.logit_tolerance = self.tolerance * max(1e-9, float(self.logits.abs().max()))
+        self.logit_tolerance = self.tolerance * largest(self.logits)
         self.head = self.submodule(self.structure.head)
         self.head_input, self.head_weight = self._head_matrix()
         self.head_tolerance = self._head_tolerance()
@@ -202,14 +202,20 @@ def _are_consecutive(rows: Tensor, table: Tensor) -> bool:
 
 
 def largest_difference(a: Tensor, b: Tensor) -> float:
-    """Return the largest absolute difference of two tensors, in float64."""
+    """Return the largest absolute difference of two tensors, in float64; equal infinities differ by 0."""
     shape = torch.broadcast_shapes(a.shape, b.shape)  # type: ignore[no-untyped-call]
     flat = (values.expand(shape).reshape(-1) for values in (a, b))
     # All logits of a long text in float64 take gigabytes.
     chunks = zip(*(torch.split(values, CHUNK_SIZE) for values in flat), strict=True)
-    return float(torch.stack([(as_float64(x) - as_float64(y)).abs().max() for x, y in chunks]).max())
+    differences = [
+        (as_float64(x) - as_float64(y)).masked_fill_((x == y) & x.isinf(), 0).abs_().max() for x, y in chunks
+    ]
+    return float(torch.stack(differences).max())
 
 
 def largest(values: Tensor) -> float:
-    """Return the largest absolute value, by which differences are judged; not zero."""
-    return max(1e-9, float(values.abs().max()))
+    """Return the largest finite absolute value, by which differences are judged; not zero.
+
+    A model may give minus infinity to ids that it must not predict.
+    """
+    return max(1e-9, float(values.abs().nan_to_num_(0, 0, 0).max()))
