@@ -46,6 +46,7 @@ class Hub(ThreadingHTTPServer):
         self.cut_once = False
         self.claims_more = 0
         self.etag = ""
+        self.revision = REVISION
         self.refuses_for: tuple[str, str] | None = None  # the header that says for how long
         self.silent_for = ""  # requests that match this get no answer,
         self.silent_after_headers = False  # or only the beginning of one
@@ -100,7 +101,7 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(packed)
             return
         if re.fullmatch(rf"/api/models/{REPOSITORY}/revision/(main|{REVISION})(\?.*)?", self.path):
-            self.answer_json({"id": REPOSITORY, "sha": REVISION})
+            self.answer_json({"id": REPOSITORY, "sha": self.server.revision})
             return
         if re.fullmatch(rf"/api/models/{REPOSITORY}/tree/(main|{REVISION})(\?.*)?", self.path):
             self.answer_json([{"type": "file", "path": name, "size": len(content), "oid": "0" * 40}
@@ -111,6 +112,7 @@ class Handler(BaseHTTPRequestHandler):
         if content is None:
             self.send_response(404)
             self.send_header("X-Error-Code", "EntryNotFound" if found else "RepoNotFound")
+            self.send_header("X-Repo-Commit", self.server.revision)
             self.send_header("Content-Length", "0")
             self.end_headers()
             return
@@ -118,7 +120,7 @@ class Handler(BaseHTTPRequestHandler):
         size = len(content) + self.server.claims_more * (not body)
         self.send_response(206 if wanted else 200)
         self.send_header("ETag", f'"{self.server.etag or hashlib.sha256(content).hexdigest()}"')
-        self.send_header("X-Repo-Commit", REVISION)
+        self.send_header("X-Repo-Commit", self.server.revision)
         self.send_header("Accept-Ranges", "bytes")
         if wanted:
             self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
@@ -320,6 +322,24 @@ def test_an_etag_that_leads_out_of_the_cache_is_refused(
     assert "which is no plain hash" in outcome.err
     assert not list(tmp_path.rglob("escaped*"))
     assert not [path for path in tmp_path.rglob("*.incomplete") if "home" not in path.parts]
+
+
+@pytest.mark.parametrize("revision", ["../../../../../escaped", "", "\x1b[31mred"])
+@pytest.mark.parametrize("command", [["pull", "gpt2-small"], ["run", "Hi", "-m", f"hf:{REPOSITORY}"]])
+def test_a_commit_that_leads_out_of_the_cache_is_refused(
+    hub: Hub, at: Cli, tmp_path: Path, command: list[str], revision: str
+) -> None:
+    hub.revision = revision
+    del hub.files["config.json"]  # the library notes under its commit that a file is not there
+    at(*command).is_error(1, "the server names a commit by ", "which is no plain hash")
+    assert not list(tmp_path.rglob("escaped*"))
+
+
+def test_a_revision_that_was_not_asked_for_is_refused(hub: Hub, at: Cli) -> None:
+    hub.revision = "0" * 40
+    outcome = at("pull", "gpt2-small")
+    assert (outcome.code, outcome.out) == (1, "")
+    assert f"the server sent {REPOSITORY} at revision '{'0' * 40}', not '{REVISION}'" in outcome.err
 
 
 @pytest.mark.parametrize("command", [["pull", "gpt2-small"], ["run", "Hi", "-m", f"hf:{REPOSITORY}"]])

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from huggingface_hub import close_session, constants, file_download, get_session
+from huggingface_hub import HfApi, close_session, constants, file_download, get_session
 from huggingface_hub.utils import _http
 from huggingface_hub.utils._runtime import is_xet_available
 
@@ -25,6 +25,7 @@ def state_of_the_library() -> tuple[Any, ...]:
         hooks["response"],
         _http._GLOBAL_CLIENT_FACTORY,
         file_download._normalize_etag,
+        HfApi.repo_info,
         xet,
     )
 

@@ -21,7 +21,7 @@ from gptrace.errors import ConfigError, DownloadError, GptraceError, WeightsErro
 from gptrace.model.config import preset
 from gptrace.model.weights.folders import check_folder
 from gptrace.model.weights.hub_guard import check_files, run_guarded
-from gptrace.model.weights.hub_sizes import AGAIN, Sizes
+from gptrace.model.weights.hub_sizes import AGAIN, ENDPOINT, Sizes
 from gptrace.model.weights.packaged import PACKAGED
 from gptrace.wording import one_line, quoted_value, readable_bytes, suggestion
 
@@ -76,8 +76,13 @@ def fetch(name: str, say: Callable[[str], None]) -> Path:
     def fetch_files(sizes: Sizes) -> Path:
         files = [download(file, dry_run=True) for file in _FILES]
         say(_notice(sizes.expect(files), f"{repository} at revision {revision[:7]}"))
-        paths = [download(file) for file in _FILES]
-        return Path(paths[0]).parent
+        # The hub's cache names the folder of a snapshot after its commit.
+        folders = {Path(download(file)).parent for file in _FILES}
+        for folder in folders:
+            if folder.name != revision:
+                problem = f"the server sent {repository} at revision {folder.name!r}, not {revision!r}"
+                raise DownloadError(problem, ENDPOINT)
+        return folders.pop()
 
     with _explained(repository):
         folder = run_guarded(fetch_files, _cache(), say)

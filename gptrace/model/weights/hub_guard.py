@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from gptrace.errors import DownloadError
-from gptrace.model.weights.hub_sizes import AGAIN, Pace, Sizes
+from gptrace.model.weights.hub_sizes import AGAIN, ENDPOINT, Pace, Sizes
 from gptrace.wording import quoted_value
 
 Result = TypeVar("Result")
@@ -85,25 +85,38 @@ def _wrong_kind(name: str, suffix: str, start: bytes) -> str:
 
 @contextmanager
 def _plain_hashes() -> Iterator[None]:
-    """Let the library refuse an ETag that is no plain hash: it makes a path of it."""
-    from huggingface_hub import file_download
+    """Let the library refuse an ETag or a commit that is no plain hash: it makes a path of it."""
+    from huggingface_hub import HfApi, file_download
 
-    original = getattr(file_download, "_normalize_etag", None)
-    if original is None:
-        yield
-        return
+    normalize_etag = getattr(file_download, "_normalize_etag", None)
+    repo_info = HfApi.repo_info
 
-    def checked(etag: str | None) -> str | None:
-        value: str | None = original(etag)
-        if value is not None and not re.fullmatch(r"[0-9A-Za-z-]{1,128}", value):
-            raise ValueError(f"the server names a file by {quoted_value(value)}, which is no plain hash")
-        return value
+    def checked_etag(etag: str | None) -> str | None:
+        value: str | None = normalize_etag(etag)  # type: ignore[misc]  # replaced only where there is one
+        return _plain_hash(value, "a file")
 
-    file_download._normalize_etag = checked
+    def checked_info(*arguments: Any, **named: Any) -> Any:
+        info = repo_info(*arguments, **named)
+        _plain_hash(info.sha, "a commit")
+        return info
+
+    if normalize_etag is not None:
+        file_download._normalize_etag = checked_etag
+    HfApi.repo_info = checked_info
     try:
         yield
     finally:
-        file_download._normalize_etag = original
+        HfApi.repo_info = repo_info
+        if normalize_etag is not None:
+            file_download._normalize_etag = normalize_etag
+
+
+def _plain_hash(value: str | None, what: str) -> str | None:
+    """Return what a server calls a file or a commit; raise DownloadError where it could lead anywhere."""
+    if value is not None and not re.fullmatch(r"[0-9A-Za-z-]{1,128}", value):
+        problem = f"the server names {what} by {quoted_value(value)}, which is no plain hash"
+        raise DownloadError(problem, ENDPOINT)
+    return value
 
 
 @contextmanager
@@ -212,6 +225,7 @@ class Patience:
         number, request = id(response.request), response.request
         self._answered(number)
         place, host = f"{request.method} {request.url}", _host(request)
+        _plain_hash(response.headers.get("x-repo-commit"), "a commit")
         seconds = _asked_wait(response)
         if seconds > _LONGEST_WAIT:
             raise DownloadError(f"{host} asks to wait {seconds} s before the next request", AGAIN)

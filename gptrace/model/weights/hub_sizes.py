@@ -16,7 +16,7 @@ _LARGEST_LIST = 64 << 20
 # A server that sends less in this time, in bytes and seconds, would take days for a small file.
 _LEAST_BYTES, _LEAST_SECONDS = 2048, 15.0
 AGAIN = "check the network and HF_ENDPOINT, then run the same command again: the download resumes"
-_ENDPOINT = "check HF_ENDPOINT: is it the hub, or a mirror of it?"
+ENDPOINT = "check HF_ENDPOINT: is it the hub, or a mirror of it?"
 
 
 class Sizes:
@@ -38,7 +38,7 @@ class Sizes:
         for file in wanted:
             if type(file.file_size) is not int or file.file_size < 0:
                 raise DownloadError(
-                    f"the server does not say how large {quoted_value(file.filename)} is", _ENDPOINT
+                    f"the server does not say how large {quoted_value(file.filename)} is", ENDPOINT
                 )
         sizes = [file.file_size for file in wanted]
         free = _free_bytes(self._cache)
@@ -59,7 +59,7 @@ class Sizes:
                 size += len(chunk)
                 if size > self._limit:
                     limit = readable_bytes(self._limit)
-                    raise DownloadError(f"{host} sends more than the {limit} that were expected", _ENDPOINT)
+                    raise DownloadError(f"{host} sends more than the {limit} that were expected", ENDPOINT)
                 yield chunk
 
         response.iter_bytes = bounded

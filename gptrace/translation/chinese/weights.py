@@ -91,6 +91,10 @@ WEIGHTS: dict[str, str] = {
     "{} asks to wait {} s before the next request": "{} 要求等待 {} 秒再发下一个请求",
     "{} did not answer within {} s, {} times": "{0} 有 {2} 次没有在 {1} 秒内应答",
     "the download was interrupted": "下载已中断",
+    "the server names {} by {}, which is no plain hash": "服务器给{!t}的名字是 {}，它不是普通的哈希值",
+    "a file": "文件",
+    "a commit": "提交",
+    "the server sent {} at revision {}, not {}": "服务器发来的是 {} 的版本 {}，而不是 {}",
     "{} nests modules more than {} levels deep, and PyTorch calls itself at each": (
         "{} 的模块嵌套超过 {} 层，而 PyTorch 每一层都要递归一次"
     ),
