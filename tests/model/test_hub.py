@@ -50,6 +50,8 @@ class Hub(ThreadingHTTPServer):
         self.refuses_for: tuple[str, str] | None = None  # the header that says for how long
         self.silent_for = ""  # requests that match this get no answer,
         self.silent_after_headers = False  # or only the beginning of one
+        self.drips_headers = False
+        self.refuses_with: tuple[int, str] | None = None  # the status and the library's code for it
         self.is_over = threading.Event()  # then silence ends
         self.packed: dict[str, bytes] = {}  # by what requests match: a body in gzip
 
@@ -81,6 +83,18 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header(*self.server.refuses_for)
             self.send_header("Content-Length", "0")
             self.end_headers()
+            return
+        if self.server.refuses_with:
+            status, code = self.server.refuses_with
+            self.send_response(status)
+            self.send_header("X-Error-Code", code)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
+        if self.server.drips_headers:
+            self.wfile.write(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+            while not self.server.is_over.wait(0.3):
+                self.wfile.write(b".")
             return
         silent_for = self.server.silent_for
         if silent_for and re.search(silent_for, f"{self.command} {self.path}"):
@@ -366,13 +380,41 @@ def test_a_server_that_says_nothing_ends_in_an_error_and_is_named_before(
 ) -> None:
     hub.silent_for, hub.silent_after_headers = silent_for, after_headers
     outcome = at(*command, **SOON)
-    notes = [line for line in outcome.err.splitlines() if "sent nothing" in line]
+    notes = [line for line in outcome.err.splitlines() if "has not answered" in line]
     assert (outcome.code, len(notes)) == (1, 1), outcome.err
-    assert f"note: waiting for {hub.url[7:]}, which has sent nothing for 0.5 s" in notes[0]
+    assert f"note: waiting for {hub.url[7:]}, which has not answered for 0.5 s" in notes[0]
     *_, error, hint = outcome.err.splitlines()
     assert error.startswith("error: ")
     assert "run the same command again" in hint
     assert "Retrying" not in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "hint"),
+    [
+        (403, "GatedRepo", "set HF_TOKEN"),
+        (401, "", "set HF_TOKEN"),
+        (401, "RepoNotFound", "is the name right?"),
+        (404, "", "is the name right?"),
+    ],
+)
+def test_the_hint_to_a_refusal_is_no_try_of_the_same_again(
+    hub: Hub, at: Cli, status: int, code: str, hint: str
+) -> None:
+    hub.refuses_with = status, code
+    at(*RUN).is_error(1, f"error: {REPOSITORY} could not be fetched: ", "hint: ", hint)
+
+
+@pytest.mark.parametrize("command", [PULL, RUN])
+def test_a_server_that_sends_its_headers_byte_by_byte_is_given_up(
+    hub: Hub, at: Cli, command: list[str]
+) -> None:
+    hub.drips_headers = True
+    outcome = at(*command, **SOON)
+    *_, error, hint = outcome.err.splitlines()
+    assert (outcome.code, outcome.out) == (1, "")
+    assert error == f"error: {hub.url[7:]} has not completed its answer within 6 s"
+    assert "run the same command again" in hint
 
 
 @pytest.mark.parametrize("header", [("Retry-After", "100000"), ("RateLimit", '"api";r=0;t=100000')])

@@ -19,10 +19,12 @@ from gptrace.model.weights.hub_sizes import Sizes
 
 def state_of_the_library() -> tuple[Any, ...]:
     hooks = get_session().event_hooks
+    own_send = vars(get_session()).get("send")
     xet = constants.HF_HUB_DISABLE_XET
     return (
         hooks["request"],
         hooks["response"],
+        own_send,
         _http._GLOBAL_CLIENT_FACTORY,
         file_download._normalize_etag,
         HfApi.repo_info,
@@ -102,3 +104,41 @@ def test_a_few_bytes_of_each_attempt_are_no_progress(tmp_path: Path, monkeypatch
     with pytest.raises(DownloadError, match=r"slow\.example has sent 8 bytes in 21 s"):
         attempt()
     patience.end()
+
+
+def test_a_download_that_is_given_up_is_not_tried_again(tmp_path: Path) -> None:
+    """What the library would do when a request fails, in a thread that nobody waits for any more."""
+    client = get_session()
+    is_asked, may_fail = threading.Event(), threading.Event()
+    attempts: list[str] = []
+    errors: list[BaseException] = []
+
+    def send(*_: object, **__: object) -> None:
+        is_asked.set()
+        may_fail.wait(10)
+        raise TimeoutError
+
+    def attempt() -> None:
+        for _ in range(2):
+            attempts.append("")
+            try:
+                client.send(client.build_request("GET", "http://slow.example"))
+            except TimeoutError:
+                continue
+            except DownloadError as error:
+                errors.append(error)
+                return
+
+    patience = Patience(100, Sizes(tmp_path), print)
+    client.send = send  # type: ignore[method-assign, assignment]
+    try:
+        patience.watching(client)
+        thread = threading.Thread(target=attempt)
+        thread.start()
+        is_asked.wait(10)
+        patience.end()
+        may_fail.set()
+        thread.join()
+    finally:
+        close_session()
+    assert (len(attempts), len(errors)) == (1, 1)

@@ -216,8 +216,11 @@ def _hint(error: Exception) -> str:
     name = type(error).__name__
     if os.environ.get("HF_HUB_OFFLINE") or name == "OfflineModeIsEnabled":
         return "HF_HUB_OFFLINE is set; unset it once to fetch the weights"
-    if "NotFound" in name and "Local" not in name:
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    if ("NotFound" in name and "Local" not in name) or status == 404:
         return "is the name right? And is HF_ENDPOINT a mirror that lacks this repository?"
+    if status in (401, 403):
+        return "it may need an account: ask for access on its page of the hub, and set HF_TOKEN to your token"
     return AGAIN
 
 

@@ -19,6 +19,9 @@ from gptrace.wording import quoted_value
 Result = TypeVar("Result")
 _LONGEST_WAIT = 60  # seconds that a server may tell the library to sleep before it asks again
 _STALLS = 2  # how often a server may keep a request waiting to the end of its time
+# A request has four steps, each with that time, and may try several addresses. A server that sends its
+# headers byte by byte would stay within the time of a step for ever.
+_STEPS = 6
 # The rules change the library for all threads, so a second download waits for the first.
 _ONE_DOWNLOAD = threading.Lock()
 _PAGE = re.compile(rb"\s*<(!doctype|html|head|body|\?xml)", re.IGNORECASE)
@@ -43,12 +46,14 @@ def run_guarded(download: Callable[[Sizes], Result], cache: Path, say: Callable[
 
     thread = threading.Thread(target=run, daemon=True)
     with (
-        _ONE_DOWNLOAD, _plain_hashes(), _without_warnings(), _without_xet(), _limited_requests(sizes, say)
+        _ONE_DOWNLOAD, _plain_hashes(), _without_warnings(), _without_xet(),
+        _limited_requests(sizes, say) as patience,
     ):  # fmt: skip
         thread.start()
         # In steps: the system may give Ctrl-C to any thread, and Python acts on it when the main one wakes.
         while thread.is_alive():
             thread.join(0.1)
+            patience.check_waits()
     if errors:
         raise errors[0]
     return outcome[0]
@@ -88,8 +93,9 @@ def _plain_hashes() -> Iterator[None]:
     """Let the library refuse an ETag or a commit that is no plain hash: it makes a path of it."""
     from huggingface_hub import HfApi, file_download
 
+    api: Any = HfApi
     normalize_etag = getattr(file_download, "_normalize_etag", None)
-    repo_info = HfApi.repo_info
+    repo_info = api.repo_info
 
     def checked_etag(etag: str | None) -> str | None:
         value: str | None = normalize_etag(etag)  # type: ignore[misc]  # replaced only where there is one
@@ -102,11 +108,11 @@ def _plain_hashes() -> Iterator[None]:
 
     if normalize_etag is not None:
         file_download._normalize_etag = checked_etag
-    HfApi.repo_info = checked_info
+    api.repo_info = checked_info
     try:
         yield
     finally:
-        HfApi.repo_info = repo_info
+        api.repo_info = repo_info
         if normalize_etag is not None:
             file_download._normalize_etag = normalize_etag
 
@@ -147,7 +153,7 @@ def _without_xet() -> Iterator[None]:
 
 
 @contextmanager
-def _limited_requests(sizes: Sizes, say: Callable[[str], None]) -> Iterator[None]:
+def _limited_requests(sizes: Sizes, say: Callable[[str], None]) -> Iterator[Patience]:
     """Give every request of the library a limit of time and size; for some it would wait for ever."""
     from huggingface_hub import close_session, constants, get_session
     from huggingface_hub.utils import _http
@@ -161,10 +167,11 @@ def _limited_requests(sizes: Sizes, say: Callable[[str], None]) -> Iterator[None
     hooks = client.event_hooks
     try:
         patience.watching(client)
-        yield
+        yield patience
     finally:
         patience.end()
         client.event_hooks = hooks
+        vars(client).pop("send", None)
         if factory is not None:
             _http._GLOBAL_CLIENT_FACTORY = factory
         if get_session() is not client:
@@ -184,24 +191,44 @@ class Patience:
         self._started: dict[str, float] = {}
         self._stalls: Counter[str] = Counter()
         self._paces: dict[str, Pace] = {}
-        self._timers: dict[int, threading.Timer] = {}
+        self._waits: dict[int, tuple[float, str]] = {}  # by thread: since when, and for which host
         self._has_said = False
         self._has_ended = False
 
     def watching(self, client: Any) -> Any:
         """Return the HTTP client, whose requests are watched from now on."""
-        hooks = client.event_hooks
+        hooks, send = client.event_hooks, client.send
+
+        def watched(*arguments: Any, **named: Any) -> Any:
+            try:
+                return send(*arguments, **named)
+            finally:
+                self._answered()  # an exception calls no hook
+                self._check_goes_on()  # else the library would try again, and nobody watches it now
+
+        client.send = watched
         client.event_hooks = {
             "request": [*hooks["request"], self._request],
             "response": [*hooks["response"], self._response],
         }
         return client
 
+    def check_waits(self) -> None:
+        """Say that a server keeps a request waiting, and raise DownloadError where it does so too long."""
+        now = time.monotonic()
+        for since, host in list(self._waits.values()):
+            seconds = now - since
+            if seconds > self._seconds / 2 and not self._has_said:
+                self._has_said = True
+                told = f"{self._seconds / 2:g}"
+                self._say(f"waiting for {host}, which has not answered for {told} s; Ctrl-C ends it")
+            if seconds > _STEPS * self._seconds:
+                problem = f"{host} has not completed its answer within {_STEPS * self._seconds:g} s"
+                raise DownloadError(problem, AGAIN)
+
     def end(self) -> None:
-        """Watch no longer, and end what still runs: the user has interrupted it."""
+        """Watch no longer, and end what still runs: it has taken too long, or the user has interrupted it."""
         self._has_ended = True
-        for number in list(self._timers):
-            self._answered(number)
 
     def _request(self, request: Any) -> None:
         self._check_goes_on()
@@ -219,11 +246,12 @@ class Patience:
         host = _host(request)
         if self._stalls[place] >= _STALLS:
             raise DownloadError(f"{host} did not answer within {self._seconds:g} s, {_STALLS} times", AGAIN)
-        self._wait_for(id(request), host)
+        self._wait_for(host)
 
     def _response(self, response: Any) -> None:
-        number, request = id(response.request), response.request
-        self._answered(number)
+        request = response.request
+        if not response.is_redirect:  # whose body may come slowly, too
+            self._answered()
         place, host = f"{request.method} {request.url}", _host(request)
         _plain_hash(response.headers.get("x-repo-commit"), "a commit")
         seconds = _asked_wait(response)
@@ -240,14 +268,14 @@ class Patience:
             # The same for all attempts at a file, each of which may bring a few bytes.
             pace = self._paces.setdefault(place, Pace(host))
             while True:
-                self._wait_for(number, host)
+                self._wait_for(host)
                 try:
                     chunk = next(chunks, None)
                 finally:
-                    self._answered(number)
+                    self._answered()
+                    self._check_goes_on()
                 if chunk is None:
                     return
-                self._check_goes_on()
                 pace.got(chunk)
                 self._stalls.pop(place, None)
                 self._started[place] = time.monotonic()
@@ -259,25 +287,11 @@ class Patience:
         if self._has_ended:
             raise DownloadError("the download was interrupted", AGAIN)
 
-    def _wait_for(self, number: int, host: str) -> None:
-        self._answered(number)
-        if self._has_said or self._has_ended:
-            return
-        timer = threading.Timer(self._seconds / 2, self._tell, [host])
-        timer.daemon = True
-        self._timers[number] = timer
-        timer.start()
+    def _wait_for(self, host: str) -> None:
+        self._waits[threading.get_ident()] = time.monotonic(), host
 
-    def _answered(self, number: int) -> None:
-        timer = self._timers.pop(number, None)
-        if timer is not None:
-            timer.cancel()
-
-    def _tell(self, host: str) -> None:
-        if not (self._has_said or self._has_ended):
-            self._has_said = True
-            text = f"waiting for {host}, which has sent nothing for {self._seconds / 2:g} s; Ctrl-C ends it"
-            self._say(text)
+    def _answered(self) -> None:
+        self._waits.pop(threading.get_ident(), None)
 
 
 def _asked_wait(response: Any) -> int:

@@ -71,6 +71,9 @@ WEIGHTS: dict[str, str] = {
     "is the name right? And is HF_ENDPOINT a mirror that lacks this repository?": (
         "名字对吗？HF_ENDPOINT 是不是一个没有这个仓库的镜像？"
     ),
+    "it may need an account: ask for access on its page of the hub, and set HF_TOKEN to your token": (
+        "可能需要账号：请在它的 hub 页面上申请访问，再把 HF_TOKEN 设为你的 token"
+    ),
     "give the folder that save_pretrained() wrote": "请给出 save_pretrained() 写出的文件夹",
     "--model hf:{} is neither a folder nor OWNER/NAME": "--model hf:{} 既不是文件夹，也不是 OWNER/NAME",
     "--model hf:{}: {}": "--model hf:{}：{!t}",
@@ -85,9 +88,10 @@ WEIGHTS: dict[str, str] = {
     "{} is not JSON": "{} 不是 JSON 文件",
     "{} is not text, but a web page": "{} 是网页，不是文本文件",
     ": it starts with {}, so it was removed": "：它以 {} 开头，所以删除了",
-    "waiting for {}, which has sent nothing for {} s; Ctrl-C ends it": (
-        "正在等 {}，它已经 {} 秒没有发来数据；按 Ctrl-C 结束"
+    "waiting for {}, which has not answered for {} s; Ctrl-C ends it": (
+        "正在等 {}，它已经 {} 秒没有应答；按 Ctrl-C 结束"
     ),
+    "{} has not completed its answer within {} s": "{} 在 {} 秒内没有完成应答",
     "{} asks to wait {} s before the next request": "{} 要求等待 {} 秒再发下一个请求",
     "{} did not answer within {} s, {} times": "{0} 有 {2} 次没有在 {1} 秒内应答",
     "the download was interrupted": "下载已中断",
