@@ -349,6 +349,36 @@ def test_a_commit_that_leads_out_of_the_cache_is_refused(
     assert not list(tmp_path.rglob("escaped*"))
 
 
+@pytest.mark.parametrize(
+    "revision",
+    ["../../../../escaped", "/escaped", "main/../../../../escaped", "..", "a b", "\x1b[31m", "a//b"],
+)
+def test_a_revision_that_git_does_not_allow_is_refused(
+    hub: Hub, at: Cli, tmp_path: Path, revision: str
+) -> None:
+    outcome = at("topk", "--ids", "1", "-m", f"hf:{REPOSITORY}@{revision}")
+    outcome.is_error(2, " is no revision", "such as hf:Qwen/Qwen3-0.6B@main")
+    assert hub.requests == []
+    assert not list(tmp_path.rglob("escaped"))
+
+
+@pytest.mark.parametrize("name", ["a/..", "-/-", "a--b/c", "a.git", "é/b", "a/" + "b" * 300])
+def test_a_name_that_the_hub_does_not_allow_is_a_wrong_model(at: Cli, name: str) -> None:
+    at("topk", "--ids", "1", "-m", f"hf:{name}").is_error(
+        2, "is neither a folder nor OWNER/NAME", "hf:./my-model"
+    )
+
+
+def test_a_password_in_the_address_is_not_shown(hub: Hub, at: Cli) -> None:
+    del hub.files["config.json"]
+    address = hub.url.replace("://", "://somebody:secret@")
+    for command in (["pull", "gpt2-small"], ["run", "Hi", "-m", "hf:nobody/nothing"]):
+        outcome = at(*command, HF_ENDPOINT=address)
+        assert outcome.code == 1
+        assert hub.url in outcome.err
+        assert "secret" not in outcome.err
+
+
 def test_a_revision_that_was_not_asked_for_is_refused(hub: Hub, at: Cli) -> None:
     hub.revision = "0" * 40
     outcome = at("pull", "gpt2-small")

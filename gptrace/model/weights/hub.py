@@ -33,6 +33,7 @@ PUBLISHED = {
     "gpt2-xl": ("openai-community/gpt2-xl", "15ea56dee5df4983c59b2538573817e1667135e2"),
 }
 _FILES = ("config.json", "model.safetensors")
+_NAMES = "write hf:./my-model or hf:Qwen/Qwen3-0.6B"
 _SMALL_FILES = ("*.json", "*.model", "*.txt")  # configuration and tokenizer
 
 
@@ -111,12 +112,22 @@ def model_folder(location: str, say: Callable[[str], None], *, weights: bool) ->
         return folder, {"source": "hugging_face", "path": location}
     repository, _, revision = location.partition("@")
     if not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", repository) or repository.startswith("."):
-        hint = "write hf:./my-model or hf:Qwen/Qwen3-0.6B"
-        raise ConfigError(f"--model hf:{location} is neither a folder nor OWNER/NAME", hint)
+        raise ConfigError(f"--model hf:{location} is neither a folder nor OWNER/NAME", _NAMES)
+    if revision:
+        _check_revision(revision, location)
     folder = _fetch_repository(repository, revision or None, say, weights=weights)
     check_folder(folder, location)
     # The hub's cache names the folder of a snapshot after its commit.
     return folder, {"source": "hugging_face", "repository": repository, "revision": folder.name}
+
+
+def _check_revision(revision: str, location: str) -> None:
+    """Raise ConfigError for a name that git does not allow; the library makes a path of it."""
+    parts = revision.split("/")
+    is_name = all(re.fullmatch(r"[^\0-\x20\x7f~^:?*[\\]+", part) for part in parts)
+    if not is_name or ".." in revision or any(part.startswith(".") for part in parts):
+        problem = f"--model hf:{location}: {quoted_value(revision)} is no revision"
+        raise ConfigError(problem, "name a branch, a tag or a commit, such as hf:Qwen/Qwen3-0.6B@main")
 
 
 def _fetch_repository(
@@ -208,7 +219,11 @@ def _explained(repository: str) -> Iterator[None]:
         # These two only say that the network failed; their cause says how.
         is_vague = type(error).__name__ in ("DryRunError", "LocalEntryNotFoundError")
         cause = error.__cause__ if is_vague and isinstance(error.__cause__, Exception) else error
-        problem = f"{repository} could not be fetched: {type(cause).__name__}: {one_line(cause)}"
+        name = type(cause).__name__
+        if name == "HFValidationError":
+            raise ConfigError(f"--model hf:{repository} is neither a folder nor OWNER/NAME", _NAMES) from None
+        reason = re.sub(r"(?<=://)[^/@\s]*@", "", one_line(cause))  # a name and password in HF_ENDPOINT
+        problem = f"{repository} could not be fetched: {name}: {reason}"
         raise DownloadError(problem, _hint(cause)) from None
 
 
