@@ -51,6 +51,7 @@ class Hub(ThreadingHTTPServer):
         self.silent_for = ""  # requests that match this get no answer,
         self.silent_after_headers = False  # or only the beginning of one
         self.drips_headers = False
+        self.has_endless_list = False
         self.refuses_with: tuple[int, str] | None = None  # the status and the library's code for it
         self.is_over = threading.Event()  # then silence ends
         self.packed: dict[str, bytes] = {}  # by what requests match: a body in gzip
@@ -118,6 +119,9 @@ class Handler(BaseHTTPRequestHandler):
             self.answer_json({"id": REPOSITORY, "sha": self.server.revision})
             return
         if re.fullmatch(rf"/api/models/{REPOSITORY}/tree/(main|{REVISION})(\?.*)?", self.path):
+            if self.server.has_endless_list:
+                self.answer_json([], f'<{self.server.url}{self.path}>; rel="next"')
+                return
             self.answer_json([{"type": "file", "path": name, "size": len(content), "oid": "0" * 40}
                               for name, content in self.server.files.items()])  # fmt: skip
             return
@@ -151,9 +155,10 @@ class Handler(BaseHTTPRequestHandler):
             return
         self.wfile.write(content[start:])
 
-    def answer_json(self, value: object) -> None:
+    def answer_json(self, value: object, link: str = "") -> None:
         content = json.dumps(value).encode()
         self.send_response(200)
+        self.send_header("Link", link)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
@@ -507,6 +512,16 @@ def test_a_body_that_unpacks_without_end_is_refused(hub: Hub, at: Cli, request_o
     outcome = at(*RUN)
     assert (outcome.code, outcome.out) == (1, "")
     assert f"error: {hub.url[7:]} sends more than the 64.0 MiB that were expected" in outcome.err
+
+
+def test_a_list_without_end_is_given_up(hub: Hub, at: Cli) -> None:
+    hub.has_endless_list = True
+    at(*RUN).is_error(1, f"error: {hub.url[7:]} has sent 100 pages of a list, and names more", "HF_ENDPOINT")
+
+
+def test_an_empty_repository_has_no_config(hub: Hub, at: Cli) -> None:
+    hub.files.clear()
+    at(*RUN).is_error(1, f"error: {REPOSITORY} holds no config.json")
 
 
 def test_files_that_the_disk_has_no_room_for_are_refused_before_they_are_fetched(hub: Hub, at: Cli) -> None:

@@ -22,6 +22,7 @@ _STALLS = 2  # how often a server may keep a request waiting to the end of its t
 # A request has four steps, each with that time, and may try several addresses. A server that sends its
 # headers byte by byte would stay within the time of a step for ever.
 _STEPS = 6
+_MOST_PAGES = 100  # of one list, with 1000 files each; each page names the next, and may do so for ever
 # The rules change the library for all threads, so a second download waits for the first.
 _ONE_DOWNLOAD = threading.Lock()
 _PAGE = re.compile(rb"\s*<(!doctype|html|head|body|\?xml)", re.IGNORECASE)
@@ -61,7 +62,8 @@ def run_guarded(download: Callable[[Sizes], Result], cache: Path, say: Callable[
 
 def check_files(folder: Path) -> None:
     """Remove files of another kind than their name says, such as a mirror's page, and raise DownloadError."""
-    for file in sorted(folder.iterdir()):
+    files = sorted(folder.iterdir()) if folder.is_dir() else []  # a repository may hold none
+    for file in files:
         if not file.is_file():
             continue
         with file.open("rb") as opened:
@@ -191,6 +193,7 @@ class Patience:
         self._started: dict[str, float] = {}
         self._stalls: Counter[str] = Counter()
         self._paces: dict[str, Pace] = {}
+        self._pages: Counter[str] = Counter()
         self._waits: dict[int, tuple[float, str]] = {}  # by thread: since when, and for which host
         self._has_said = False
         self._has_ended = False
@@ -244,6 +247,12 @@ class Patience:
             self._stalls[place] += 1
         self._started[place] = now
         host = _host(request)
+        if "/api/" in request.url.path:
+            self._pages[request.url.path] += 1
+            if self._pages[request.url.path] > _MOST_PAGES:
+                raise DownloadError(
+                    f"{host} has sent {_MOST_PAGES} pages of a list, and names more", ENDPOINT
+                )
         if self._stalls[place] >= _STALLS:
             raise DownloadError(f"{host} did not answer within {self._seconds:g} s, {_STALLS} times", AGAIN)
         self._wait_for(host)

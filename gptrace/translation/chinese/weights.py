@@ -96,6 +96,7 @@ WEIGHTS: dict[str, str] = {
         "正在等 {}，它已经 {} 秒没有应答；按 Ctrl-C 结束"
     ),
     "{} has not completed its answer within {} s": "{} 在 {} 秒内没有完成应答",
+    "{} has sent {} pages of a list, and names more": "{} 已经发来 {} 页列表，还没有结束",
     "{} asks to wait {} s before the next request": "{} 要求等待 {} 秒再发下一个请求",
     "{} did not answer within {} s, {} times": "{0} 有 {2} 次没有在 {1} 秒内应答",
     "the download was interrupted": "下载已中断",
