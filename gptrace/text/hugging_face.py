@@ -46,6 +46,9 @@ def transformers_library() -> Any:
     except ImportError:
         hint = "pip install transformers"  # not gptrace[hf]: it may run from a checkout
         raise ConfigError("--model hf:… needs transformers, which is not installed", hint) from None
+    except Exception as error:  # huggingface_hub reads its variables then
+        problem = f"transformers cannot be imported: {type(error).__name__}: {one_line(error)}"
+        raise ConfigError(problem, HUB_VARIABLES) from None
     return transformers
 
 
@@ -77,6 +80,10 @@ def as_tokenizer(tokenizer: object) -> Tokenizer:
         f"tokenizer is a {type(tokenizer).__name__}, not a tokenizer",
         "give a tokenizer of transformers, or an object with the methods of gptrace.text.tokenizer.Tokenizer",
     )
+
+
+# huggingface_hub reads these when it is imported, which transformers does, too.
+HUB_VARIABLES = "is a variable wrong, such as HF_ENDPOINT or HF_HUB_ETAG_TIMEOUT?"
 
 
 class HuggingFaceTokenizer(Tokenizer):

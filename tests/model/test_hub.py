@@ -384,6 +384,34 @@ def test_a_password_in_the_address_is_not_shown(hub: Hub, at: Cli) -> None:
         assert "secret" not in outcome.err
 
 
+@pytest.mark.parametrize("command", [["pull", "gpt2-small"], ["run", "Hi", "-m", f"hf:{REPOSITORY}"]])
+@pytest.mark.parametrize(("name", "value"), [("HF_HUB_ETAG_TIMEOUT", "soon"), ("HF_ENDPOINT", "http://[")])
+def test_a_variable_that_the_library_cannot_read(
+    process: Cli, variables: dict[str, str], command: list[str], name: str, value: str
+) -> None:
+    outcome = process(*command, **variables | {name: value})
+    *_, error, hint = outcome.err.splitlines()
+    assert (outcome.code, outcome.out) == (1, "")
+    assert error.startswith("error: huggingface_hub cannot be imported: ValueError: ")
+    assert name in hint
+
+
+def test_a_variable_that_hinders_a_model_in_a_folder(process: Cli, tmp_path: Path) -> None:
+    gpt2_with_large_weights().save_pretrained(tmp_path)
+    outcome = process("topk", "--ids", "1", "-m", f"hf:{tmp_path}", HF_HUB_ETAG_TIMEOUT="soon")
+    *_, error, hint = outcome.err.splitlines()
+    assert (outcome.code, outcome.out) == (2, "")
+    assert error.startswith("error: transformers cannot be imported: ValueError: ")
+    assert "HF_HUB_ETAG_TIMEOUT" in hint
+
+
+def test_a_cache_with_an_impossible_name_holds_nothing(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HOME", "x" * 5000)
+    outcome = cli("models", "--json")
+    assert outcome.code == 0, outcome.err
+    assert json.loads(outcome.out)["models"][0]["pretrained"] == {"at_hand": False}
+
+
 def test_a_revision_that_was_not_asked_for_is_refused(hub: Hub, at: Cli) -> None:
     hub.revision = "0" * 40
     outcome = at("pull", "gpt2-small")

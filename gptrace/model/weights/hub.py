@@ -23,6 +23,7 @@ from gptrace.model.weights.folders import check_folder
 from gptrace.model.weights.hub_guard import check_files, run_guarded
 from gptrace.model.weights.hub_sizes import AGAIN, ENDPOINT, Sizes
 from gptrace.model.weights.packaged import PACKAGED
+from gptrace.text.hugging_face import HUB_VARIABLES
 from gptrace.wording import one_line, quoted_value, readable_bytes, suggestion
 
 # preset: (repository, revision)
@@ -59,7 +60,8 @@ def folder_at_hand(name: str) -> Path | None:
     """Return the folder in the hub's cache with the complete weights of a preset, or None."""
     repository, revision = PUBLISHED[name]
     folder = _cache() / f"models--{repository.replace('/', '--')}" / "snapshots" / revision
-    return folder if all((folder / file).is_file() for file in _FILES) else None
+    # Path.is_file raises where a folder may not be entered.
+    return folder if all(os.path.isfile(folder / file) for file in _FILES) else None
 
 
 def fetch(name: str, say: Callable[[str], None]) -> Path:
@@ -198,9 +200,14 @@ def _library(what: str) -> Any:
         os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"  # a progress bar is only for a terminal
     try:
         import huggingface_hub
+
+        huggingface_hub.snapshot_download  # noqa: B018 - it is imported when it is first asked for
     except ImportError:
         hint = "pip install huggingface_hub"  # not gptrace[hub]: it may run from a checkout
         raise DownloadError(f"fetching {what} needs huggingface_hub, which is not installed", hint) from None
+    except Exception as error:  # it reads its variables then
+        problem = f"huggingface_hub cannot be imported: {type(error).__name__}: {one_line(error)}"
+        raise DownloadError(problem, HUB_VARIABLES) from None
     return huggingface_hub
 
 

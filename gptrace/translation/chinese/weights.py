@@ -130,6 +130,11 @@ WEIGHTS: dict[str, str] = {
     "fetching {} needs huggingface_hub, which is not installed": (
         "下载{!t}需要 huggingface_hub，而它没有安装"
     ),
+    "transformers cannot be imported: {}: {}": "无法导入 transformers（英文信息是原文）：{}: {}",
+    "huggingface_hub cannot be imported: {}: {}": "无法导入 huggingface_hub（英文信息是原文）：{}: {}",
+    "is a variable wrong, such as HF_ENDPOINT or HF_HUB_ETAG_TIMEOUT?": (
+        "是不是有变量写错了，例如 HF_ENDPOINT 或 HF_HUB_ETAG_TIMEOUT？"
+    ),
     # layouts
     "nanoGPT or minGPT": "nanoGPT 或 minGPT",
     "{}'s own": "{} 自己的",
