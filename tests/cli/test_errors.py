@@ -78,6 +78,7 @@ from tests.support import Cli
         (["run", "a", "--width", "3"], 2, ["error: --width 3 is not", "at least 40"]),
         (["run", "a", "-o", "/none/x.json"], 2, ["/none is not there"]),
         (["run", "a", "-o", "/"], 2, ["is a folder"]),
+        (["run", "a", "-o", "/dev/null/x.json"], 2, ["/dev/null is no folder", "another file name"]),
         (["run", "a", "-o", "x.pdf"], 2, ["x.pdf", ".json, .jsonl"]),
         (["tokens", "a\ud800b"], 2, ["U+D800 at character 2"]),
         (["tokens", os.fsdecode(b"a\xff")], 2, ["byte 0xff at offset 1"]),
@@ -170,3 +171,9 @@ def test_a_row_of_logits_that_does_not_fit_is_an_error_in_advance(
     settings = [part for size in sizes for part in ("--set", size)]
     for command in ("topk", "loss"):
         cli(command, "a b", "-m", "tiny", *settings).is_error(1, "a batch of 1 × 2 tokens needs")
+
+
+def test_a_loop_of_links_is_no_file_to_write(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "loop.json").symlink_to("loop.json")
+    cli("tokens", "a", "-o", str(tmp_path / "loop.json")).is_error(2, "symbolic links", "another file name")
+    assert (tmp_path / "loop.json").is_symlink()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -142,3 +144,33 @@ def test_a_download_that_is_given_up_is_not_tried_again(tmp_path: Path) -> None:
     finally:
         close_session()
     assert (len(attempts), len(errors)) == (1, 1)
+
+
+def test_a_download_that_is_given_up_may_remove_what_it_has(tmp_path: Path) -> None:
+    part = tmp_path / "part"
+    is_interrupted = threading.Event()
+
+    def download(_: Sizes) -> None:
+        part.write_bytes(b"x")
+        try:
+            threading.Event().wait(0.3)  # the main thread is in its wait by now
+            signal.raise_signal(signal.SIGINT)
+            is_interrupted.wait(0.2)  # the next bytes come
+        finally:
+            part.unlink()
+
+    with pytest.raises(KeyboardInterrupt):
+        run_guarded(download, tmp_path, print)
+    assert not part.exists()
+
+
+def test_what_is_left_of_another_attempt_is_no_free_space(tmp_path: Path) -> None:
+    blobs = tmp_path / "models--a--b" / "blobs"
+    blobs.mkdir(parents=True)
+    with (blobs / "abc.0123abcd.incomplete").open("wb") as left:
+        left.truncate(1 << 42)  # a hole: it takes no space
+    file = SimpleNamespace(filename="model.safetensors", file_size=1 << 41, will_download=True)
+    with pytest.raises(DownloadError, match="has room for"):
+        Sizes(tmp_path).expect([file])
+    (blobs / "abc.0123abcd.incomplete").rename(blobs / "abc.incomplete")  # which goes on
+    assert Sizes(tmp_path).expect([file]) == 1 << 41

@@ -1,7 +1,7 @@
 """Downloads from the Hugging Face hub: GPT-2's published weights at fixed revisions, and models named `hf:…`.
 
 huggingface_hub does the work: its cache, its progress bar, HF_HOME, HF_HUB_OFFLINE, HF_TOKEN and HF_ENDPOINT
-apply, and an interrupted download resumes. Looking for GPT-2's weights in the cache needs neither that
+apply, and files that are whole are kept. Looking for GPT-2's weights in the cache needs neither that
 library nor the network.
 """
 

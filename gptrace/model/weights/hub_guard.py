@@ -22,6 +22,7 @@ _STALLS = 2  # how often a server may keep a request waiting to the end of its t
 # A request has four steps, each with that time, and may try several addresses. A server that sends its
 # headers byte by byte would stay within the time of a step for ever.
 _STEPS = 6
+_SECONDS_TO_END = 0.5  # for the library to remove what it has of a file, which it could not go on with
 _MOST_PAGES = 100  # of one list, with 1000 files each; each page names the next, and may do so for ever
 # The rules change the library for all threads, so a second download waits for the first.
 _ONE_DOWNLOAD = threading.Lock()
@@ -44,17 +45,25 @@ def run_guarded(download: Callable[[Sizes], Result], cache: Path, say: Callable[
             outcome.append(download(sizes))
         except BaseException as error:  # raised again below
             errors.append(error)
+        finally:
+            has_ended.set()
 
-    thread = threading.Thread(target=run, daemon=True)
+    # Not `join`: one that was interrupted takes the thread for ended.
+    has_ended = threading.Event()
     with (
         _ONE_DOWNLOAD, _plain_hashes(), _without_warnings(), _without_xet(),
         _limited_requests(sizes, say) as patience,
     ):  # fmt: skip
-        thread.start()
-        # In steps: the system may give Ctrl-C to any thread, and Python acts on it when the main one wakes.
-        while thread.is_alive():
-            thread.join(0.1)
-            patience.check_waits()
+        threading.Thread(target=run, daemon=True).start()
+        try:
+            # In steps: the system may give Ctrl-C to any thread, and Python acts on it when the main one
+            # wakes.
+            while not has_ended.wait(0.1):
+                patience.check_waits()
+        except BaseException:
+            patience.end()
+            has_ended.wait(_SECONDS_TO_END)
+            raise
     if errors:
         raise errors[0]
     return outcome[0]

@@ -15,7 +15,7 @@ from gptrace.wording import quoted_value, readable_bytes
 _LARGEST_LIST = 64 << 20
 # A server that sends less in this time, in bytes and seconds, would take days for a small file.
 _LEAST_BYTES, _LEAST_SECONDS = 2048, 15.0
-AGAIN = "check the network and HF_ENDPOINT, then run the same command again: the download resumes"
+AGAIN = "check the network and HF_ENDPOINT, then run the same command again: whole files are kept"
 ENDPOINT = "check HF_ENDPOINT: is it the hub, or a mirror of it?"
 
 
@@ -85,7 +85,13 @@ class Pace:
 
 
 def _free_bytes(cache: Path) -> int:
-    """Return the free bytes of the disk, and those of files that were fetched in part and go on."""
+    """Return the free bytes of the disk, and those of files that were fetched in part and go on.
+
+    Newer versions of the library give each attempt a file of its own, HASH.ATTEMPT.incomplete, which never
+    goes on.
+    """
     existing = next(place for place in (cache, *cache.parents) if place.exists())
     parts = cache.glob("models--*/blobs/*.incomplete")
-    return shutil.disk_usage(existing).free + sum(part.stat().st_size for part in parts)
+    return shutil.disk_usage(existing).free + sum(
+        part.stat().st_size for part in parts if part.name.count(".") == 1
+    )

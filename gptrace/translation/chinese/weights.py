@@ -59,8 +59,8 @@ WEIGHTS: dict[str, str] = {
     "{} of --model hf:{}": "--model hf:{1} 的 {0}",
     # the hub
     "fetching {} of {}; this happens once": "正在下载 {1!t}，共 {0}；只下载一次",
-    "check the network and HF_ENDPOINT, then run the same command again: the download resumes": (
-        "请检查网络和 HF_ENDPOINT，再运行同样的命令：下载会接着进行"
+    "check the network and HF_ENDPOINT, then run the same command again: whole files are kept": (
+        "请检查网络和 HF_ENDPOINT，再运行同样的命令：已经下载完的文件会保留"
     ),
     "the weights of {}": "{} 的权重",
     "write hf:./my-model or hf:Qwen/Qwen3-0.6B": "请写成 hf:./my-model 或 hf:Qwen/Qwen3-0.6B",
