@@ -76,7 +76,9 @@ def _interrupt_main() -> None:
     """Interrupt the main thread; by a signal, where there are signals, since that ends what it waits for."""
     forget_lost_interrupt()
     if hasattr(signal, "pthread_kill"):
-        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+        main_thread = threading.main_thread().ident
+        assert main_thread is not None  # it runs
+        signal.pthread_kill(main_thread, signal.SIGINT)
     else:
         _thread.interrupt_main()
 

@@ -247,8 +247,8 @@ NAMED = {
     "mask": "axis 3 is 16 in one and 6 in the other; the sizes must be equal, or one of them 1; "
     "context_length is 16; seq_len is 6",
     "queries = self.W_query(x)": "emb_dim is 48; head_dim is 12",
-    "        return self.out_proj(context), weights": "blocks.0.att returned a tuple of tensors, "
-    "[1, 6, 48], [1, 4, 6, 6], where one tensor is needed; take one of them, as in att(x)[0]",
+    "        return self.out_proj(context), weights": "blocks.0.att returned a tuple with "
+    "[1, 6, 48], [1, 4, 6, 6], where one tensor is needed; take it out, as in att(x)[0]",
     "triu(1)": "masked_fill in blocks.0.att needs a mask of bool and got float32; mask.bool() makes one",
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -55,32 +56,60 @@ def test_a_block_without_return_is_named_where_its_none_is_used() -> None:
     assert "no next tokens: forward() returned None: WithoutReturn.forward at" in note
 
 
-class Unpacks(nn.Module):
-    """It takes the tensors out of one tuple as it should, and adds another, which no module returned."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.emb, self.both = nn.Embedding(99, 4), Both()
-
-    def forward(self, ids: torch.Tensor) -> Any:
-        x, y = self.both(self.emb(ids))
-        return x + y + divmod(5, 2)
-
-
 class Both(nn.Module):
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         return x, x * 2
 
 
-def test_a_tuple_that_was_unpacked_is_not_blamed() -> None:
-    _, failed = failure(Unpacks(), FOUR)
-    assert "'Tensor' and 'tuple'" in failed.message
-    assert failed.cause is None
+class Uses(nn.Module):
+    """It uses what `both` returns in one of several ways."""
+
+    def __init__(self, use: Callable[[Uses, torch.Tensor], Any]) -> None:
+        super().__init__()
+        self.emb, self.both, self.use = nn.Embedding(99, 4), Both(), use
+
+    def forward(self, ids: torch.Tensor) -> Any:
+        return self.use(self, self.emb(ids))
+
+
+def held(self: Uses, x: torch.Tensor) -> Any:
+    pair = self.both(x)
+    x, y = pair
+    return x + y + divmod(5, 2)
+
+
+def test_a_tuple_in_the_place_of_a_tensor_is_named() -> None:
+    said = "both returned a tuple with [1, 4, 4], [1, 4, 4], where one tensor is needed; take it out, as in "
+    for use in (
+        lambda self, x: x + self.both(x),
+        lambda self, x: self.both(x)[:, -1],
+        lambda self, x: self.both(x).mean(dim=-1),
+        lambda self, x: torch.relu(self.both(x)),
+    ):
+        _, failed = failure(Uses(use), FOUR)
+        assert failed.diagnosis == said + "both(x)[0]", failed.message
     _, failed = failure(nn.Sequential(nn.Embedding(99, 4), Both(), nn.Linear(4, 4)), FOUR)
-    assert failed.diagnosis == (
-        "1 returned a tuple of tensors, [1, 4, 4], [1, 4, 4], where one tensor is needed; "
-        "take one of them, as in block(x)[0]"
-    )
+    assert failed.diagnosis == said.replace("both returned", "1 returned") + "block(x)[0]"
+
+
+@pytest.mark.parametrize(
+    ("dtype", "name"), [(torch.uint8, "uint8"), (torch.int16, "int16"), (torch.bfloat16, "bfloat16")]
+)
+def test_a_mask_of_numbers_is_named_by_its_dtype(dtype: torch.dtype, name: str) -> None:
+    _, failed = failure(Uses(lambda self, x: x.masked_fill(torch.ones(4, 4).to(dtype), 0)), FOUR)
+    said = f"masked_fill in the model itself needs a mask of bool and got {name}; "
+    assert failed.diagnosis == said + "mask.bool() makes one of zeros and ones"
+
+
+def test_a_tuple_that_another_makes_is_put_down_to_no_module() -> None:
+    for use in (
+        held,
+        lambda self, x: self.both(x)[0] + (1, 2),
+        lambda self, x: self.both(x).last_hidden_state,
+        lambda self, x: self.both(x)["hidden"],
+    ):
+        _, failed = failure(Uses(use), FOUR)
+        assert (failed.cause, "tuple" in failed.message) == (None, True)
 
 
 FOUR = torch.tensor([[1, 2, 3, 4]])

@@ -207,10 +207,12 @@ def largest_difference(a: Tensor, b: Tensor) -> float:
     flat = (values.expand(shape).reshape(-1) for values in (a, b))
     # All logits of a long text in float64 take gigabytes.
     chunks = zip(*(torch.split(values, CHUNK_SIZE) for values in flat), strict=True)
-    differences = [
-        (as_float64(x) - as_float64(y)).masked_fill_((x == y) & x.isinf(), 0).abs_().max() for x, y in chunks
-    ]
+    differences = [_largest_difference(as_float64(x), as_float64(y)) for x, y in chunks]
     return float(torch.stack(differences).max())
+
+
+def _largest_difference(a: Tensor, b: Tensor) -> Tensor:
+    return (a - b).masked_fill_((a == b) & a.isinf(), 0).abs_().max()
 
 
 def largest(values: Tensor) -> float:

@@ -23,12 +23,14 @@ _NEEDS_BOOL = (
     r"(masked_fill)_ only supports boolean|(~) \(operator\.invert\) is only|(where) expected condition"
 )
 
-# The names of dtypes in torch's messages: those of its scalar types, and those of C++.
+# The names of dtypes in torch's messages, as patterns: those of its scalar types, and those of C++.
 _DTYPES = {
     "BFloat16": "bfloat16", "Half": "float16", "Float": "float32", "float": "float32", "Double": "float64",
     "double": "float64", "complex<float>": "complex64", "complex<double>": "complex128",
-    "ComplexFloat": "complex64", "ComplexDouble": "complex128", "Long": "int64",
-    "Int": "int32", "int": "int32", "Bool": "bool", "bool": "bool",
+    "ComplexFloat": "complex64", "ComplexDouble": "complex128", "Long": "int64", r"long\sint": "int64",
+    "Int": "int32", "int": "int32", "Short": "int16", r"short\sint": "int16", "short": "int16",
+    "Char": "int8", r"signed\schar": "int8", "Byte": "uint8", r"unsigned\schar": "uint8",
+    "Bool": "bool", "bool": "bool",
 }  # fmt: skip
 
 
@@ -76,8 +78,7 @@ def dtype_mismatch(context: FailureContext) -> str:
             f"{dtype_name(own)}; convert the input with x.to(weight.dtype), or the model with model.to(dtype)"
         )
     # The inputs of the call say nothing about an operation inside it: its message, or its own inputs, do.
-    message = re.sub(r"long\sint", "Long", context.message)
-    names = [_DTYPES[name] for name in re.findall(rf"(?<!\w)(?:{'|'.join(_DTYPES)})(?!\w)", message)]
+    names = _dtypes_in(context.message)
     names = [dtype_name(info.dtype) for info in context.operation_inputs] or names
     dtypes = list(dict.fromkeys(names))
     if len(dtypes) < 2:
@@ -99,13 +100,19 @@ def mask_dtype(context: FailureContext) -> str:
     if found is None:
         return ""
     # The message tells the dtype, but for an operation that has no tensor besides the mask.
-    told = re.search(r"with dtype (.+)$", re.sub(r"long\sint", "Long", context.message))
-    dtypes = [_DTYPES.get(told[1], told[1])] if told else [
-        dtype_name(info.dtype) for info in context.operation_inputs
-    ]  # fmt: skip
+    told = _dtypes_in(context.message.rpartition(" dtype ")[2])
+    dtypes = told or [dtype_name(info.dtype) for info in context.operation_inputs]
     got = f" and got {dtypes[0]}" if len(dtypes) == 1 else ""
     name = found[found.lastindex or 0]
+    if name == "~":
+        return f"~ in {context.name} needs bool or integers{got}; x.bool() makes bool of zeros and ones"
     return f"{name} in {context.name} needs a mask of bool{got}; mask.bool() makes one of zeros and ones"
+
+
+def _dtypes_in(message: str) -> list[str]:
+    """Return the dtypes that a message of torch names, in order."""
+    found = re.findall(rf"(?<!\w)(?:{'|'.join(_DTYPES)})(?!\w)", message)
+    return [_DTYPES[name.replace(" ", r"\s")] for name in found]
 
 
 def _made_of(context: FailureContext, dtype: torch.dtype) -> str:

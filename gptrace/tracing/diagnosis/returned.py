@@ -15,6 +15,15 @@ from gptrace.tracing.diagnosis.context import FailureContext
 from gptrace.tracing.span import Span
 from gptrace.wording import enumerated
 
+# What Python and torch say where a tuple is in the place of a tensor.
+_USES = (
+    r"unsupported operand type\(s\) for .*'(?P<kind>tuple|list)'",
+    r"must be Tensor, not (?P<kind>tuple|list)",
+    r"'(?P<kind>tuple|list)' object has no attribute '(?P<attribute>\w+)'",
+    r"can only concatenate (?P<kind>tuple|list) \(not \"Tensor\"\)",
+    r"(?P<kind>tuple|list) indices must be integers or slices, not tuple",
+)
+
 
 def returned_none(context: FailureContext) -> str:
     """Something was done with None, and a module called before returned it."""
@@ -26,35 +35,56 @@ def returned_none(context: FailureContext) -> str:
 
 def returned_tuple(context: FailureContext) -> str:
     """A tuple was used as a tensor, and a module called before returned that tuple."""
-    kind = re.search(r"\b(tuple|list)\b", context.message)
-    if kind is None or not isinstance(context.error, TypeError | AttributeError):
-        return ""
-    calls = [call for call in context.calls if call.returned_class == kind[0] and call.outputs]
+    kind = _used_as_tensor(context)
+    calls = [call for call in context.calls if kind and call.returned_class == kind and call.outputs]
     call = next((call for call in reversed(calls) if _is_used(call, context)), None)
     if call is None:
         return ""
     shapes, name = [str(list(info.shape)) for info in call.outputs], call.path.rpartition(".")[2]
     return (
-        f"{call.path} returned a {kind[0]} of tensors, {enumerated(shapes, 4)}, where one tensor is needed; "
-        f"take one of them, as in {name if name.isidentifier() else 'block'}(x)[0]"
+        f"{call.path} returned a {kind} with {enumerated(shapes, 4)}, where one tensor is needed; "
+        f"take it out, as in {name if name.isidentifier() else 'block'}(x)[0]"
     )
 
 
+def _used_as_tensor(context: FailureContext) -> str:
+    """Return "tuple" or "list" where one was used in a way in which a tensor could be; else ""."""
+    if not isinstance(context.error, TypeError | AttributeError):
+        return ""
+    for pattern in _USES:
+        if found := re.search(pattern, context.message):
+            attribute = found.groupdict().get("attribute", "shape")
+            return found["kind"] if hasattr(torch.Tensor, attribute) else ""
+    return ""
+
+
 def _is_used(call: Span, context: FailureContext) -> bool:
-    """Tell whether code that failed calls the module on its line, or holds what the module returned."""
-    name, shapes = call.path.rpartition(".")[2], [info.shape for info in call.outputs]
-    for frame, line in traceback.walk_tb(context.error.__traceback__):
-        file, held = frame.f_code.co_filename, list(frame.f_locals.values())
-        if file.startswith(NEVER_USER_CODE):
-            held = [frame.f_locals.get("input")]  # of Sequential; others hold all arguments in a tuple
-        elif f".{name}(" in linecache.getline(file, line, frame.f_globals):
-            return True
-        for value in held:
-            if type(value).__name__ == call.returned_class:
-                tensors = [item for item in value if isinstance(item, torch.Tensor)]
-                if [tuple(item.shape) for item in tensors] == shapes:
-                    return True
-    return False
+    """Tell whether the line that failed calls the module of a call, or names what the module returned."""
+    own = [
+        (frame, line)
+        for frame, line in traceback.walk_tb(context.error.__traceback__)
+        if not frame.f_code.co_filename.startswith(NEVER_USER_CODE)
+        or "Sequential" in frame.f_code.co_qualname
+    ]
+    if not own:
+        return False
+    frame, line = own[-1]
+    if "Sequential" in frame.f_code.co_qualname:
+        return _is_output(frame.f_locals.get("input"), call)
+    text = linecache.getline(frame.f_code.co_filename, line, frame.f_globals)
+    # As `self.att(x)`, and not `self.att(x)[0]`.
+    name = re.escape(call.path.rpartition(".")[2])
+    if re.search(rf"\.{name}\((?:[^()]|\([^()]*\))*\)(?!\[-?\d+\])", text):
+        return True
+    named = set(re.findall(r"\w+", text))
+    return any(_is_output(value, call) for key, value in frame.f_locals.items() if key in named)
+
+
+def _is_output(value: object, call: Span) -> bool:
+    if type(value).__name__ != call.returned_class or not isinstance(value, tuple | list):
+        return False
+    shapes = [tuple(item.shape) for item in value if isinstance(item, torch.Tensor)]
+    return shapes == [info.shape for info in call.outputs]
 
 
 def why_none(module: torch.nn.Module) -> str:

@@ -125,8 +125,11 @@ DIAGNOSIS: dict[str, str] = {
         "内存不够：{!t}{!t}；请用更少或更短的 prompt，只看形状的话用 --device meta"
     ),
     " while allocating {}": "，当时要分配 {}",
-    "{} returned a {} of tensors, {}, where one tensor is needed; take one of them, as in {}(x)[0]": (
-        "{} 返回的是若干张量组成的 {}：{!t}，而这里要的是一个张量；请取其中一个，如 {}(x)[0]"
+    "{} returned a {} with {}, where one tensor is needed; take it out, as in {}(x)[0]": (
+        "{} 返回的是一个 {}，里面有 {!t}，而这里要的是一个张量；请把它取出来，如 {}(x)[0]"
+    ),
+    "~ in {} needs bool or integers{}; x.bool() makes bool of zeros and ones": (
+        "{!t} 里的 ~ 需要布尔值或整数{!t}；x.bool() 可以把 0 和 1 变成布尔值"
     ),
     "{} in {} needs a mask of bool{}; mask.bool() makes one of zeros and ones": (
         "{1!t} 里的 {0} 需要布尔类型的掩码{2!t}；mask.bool() 可以把 0 和 1 变成布尔值"

@@ -27,7 +27,7 @@ _INVARIANTS = {
         "a loss that forward returns is the cross-entropy of logits[t] against the token after t"
     ),
     "gradients": "each trainable parameter gets a gradient, and it is that of the loss",
-    "all-used": "each module with parameters is called, or they are read; none is hidden from torch",
+    "all-used": "every module with parameters is called or read, and none is hidden from torch",
     "learns": "one batch can be learned by heart in a bounded number of steps",
     "devices": "devices and implementations of attention agree within what rounding explains",
     "dtypes": "float32 and bfloat16 agree within what rounding explains",
@@ -177,7 +177,7 @@ _SENTENCES = {
     "gradients.no_graph": "the logits have no gradient at all",
     "gradients.frozen": "no parameter is trainable",
     "all-used.holds": "all {count} modules with parameters are called or read",
-    "all-used.unused": "modules with parameters that take no part: {names}",
+    "all-used.unused": "modules with parameters that are neither called nor read: {names}",
     "all-used.unregistered": (
         "modules or parameters that torch does not see, and no optimizer trains: {names}"
     ),

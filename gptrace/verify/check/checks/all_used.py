@@ -1,4 +1,4 @@
-"""`all-used`: each module with parameters is called, or they are read; none is hidden from torch."""
+"""`all-used`: every module with parameters is called or read, and none is hidden from torch."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def check(experiments: Experiments) -> Finding:
     if unused:
         blame = _blame(experiments, unused[0])
         return Finding(False, "unused", {"names": enumerated(unused, 3)}, len(unused), 0, blame)
-    with_parameters = [each for each in subject.module.modules() if any(True for _ in each.parameters())]
+    with_parameters = [each for each in subject.module.modules() if each._parameters]
     return Finding(True, "holds", {"count": len(with_parameters)})
 
 
