@@ -245,7 +245,8 @@ NAMED = {
     "down = nn.Linear(emb_dim, emb_dim)": "got [1, 6, 192]; its last axis is 4*emb_dim, and emb_dim is 48",
     "out_head = nn.Linear(vocab_size, emb_dim": "its last axis is emb_dim, and vocab_size is 97",
     "mask": "axis 3 is 16 in one and 6 in the other; the sizes must be equal, or one of them 1; "
-    "context_length is 16; seq_len is 6",
+    "context_length is 16; seq_len is 6; a mask or a table for the whole context is cut to the text, as in "
+    "mask[:seq_len, :seq_len]",
     "queries = self.W_query(x)": "emb_dim is 48; head_dim is 12",
     "        return self.out_proj(context), weights": "blocks.0.att returned a tuple with "
     "[1, 6, 48], [1, 4, 6, 6], where one tensor is needed; take it out, as in att(x)[0]",

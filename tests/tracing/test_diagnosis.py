@@ -15,6 +15,7 @@ from gptrace.errors import GptraceError, MemoryNeededError
 from gptrace.model.quiet_torch import torch
 from gptrace.record import Failure, Trace
 from gptrace.record.schema import json_schema
+from gptrace.tracing.diagnosis import why_none
 from tests.models import failing
 from tests.models.mutated_gpt import MUTATIONS, NAMED, mutated
 from tests.support import Cli
@@ -54,6 +55,30 @@ def test_a_block_without_return_is_named_where_its_none_is_used() -> None:
     assert "test_diagnosis.py:" in failed.diagnosis
     note = gptrace.trace(ids=[1, 2], model=WithoutReturn()).notes[-1]
     assert "no next tokens: forward() returned None: WithoutReturn.forward at" in note
+
+
+class AttentionWithoutReturn(nn.Module):
+    def forward(self, x: torch.Tensor) -> Any:
+        context = x * 2
+        context += 1
+
+
+class FeedForwardWithoutReturn(nn.Module):
+    def forward(self, x: torch.Tensor) -> Any:
+        self.get_submodule("")
+        self.register_module("unused", None)
+
+
+@pytest.mark.parametrize(
+    ("module", "advice"),
+    [
+        (AttentionWithoutReturn(), "end it with return context"),
+        (FeedForwardWithoutReturn(), "end it with return self.register_module('unused', None)"),
+        (WithoutReturn(), "end it with one"),
+    ],
+)
+def test_the_advice_is_to_return_what_was_made_last(module: nn.Module, advice: str) -> None:
+    assert why_none(module).endswith(f" has no return; {advice}")
 
 
 class Both(nn.Module):

@@ -42,7 +42,8 @@ OutputFile = Annotated[
     option(
         "--output -o FILE",
         "Write to FILE; .json, .jsonl, .csv, .md, .html, .svg or .txt selects the format, of a trace also "
-        ".mmd or .dot. If the command fails, FILE is not changed.",
+        ".mmd or .dot. If the command fails, FILE is not changed; but run writes the trace of a model that "
+        "raises.",
     ),
 ]
 

@@ -15,6 +15,7 @@ from gptrace.tracing.diagnosis.context import FailureContext
 from gptrace.tracing.span import Span
 from gptrace.wording import enumerated
 
+_LONGEST_RESULT = 80
 # What Python and torch say where a tuple is in the place of a tensor.
 _USES = (
     r"unsupported operand type\(s\) for .*'(?P<kind>tuple|list)'",
@@ -103,4 +104,20 @@ def why_none(module: torch.nn.Module) -> str:
     if code is None or any(value is not None for value in values):
         return ""
     place = short_place(code.co_filename, code.co_firstlineno)
-    return f": {code.co_qualname} at {place} has no return; end it with one, as in return x"
+    result = _last_result(function)
+    if not result:
+        return f": {code.co_qualname} at {place} has no return; end it with one"
+    return f": {code.co_qualname} at {place} has no return; end it with return {result}"
+
+
+def _last_result(function: ast.stmt) -> str:
+    """Return the name that a function sets last, or its last call of a module; "" if its end is neither."""
+    last = getattr(function, "body", [None])[-1]
+    if isinstance(last, ast.Assign) and len(last.targets) == 1 and isinstance(last.targets[0], ast.Name):
+        return last.targets[0].id
+    if isinstance(last, ast.AugAssign) and isinstance(last.target, ast.Name):
+        return last.target.id
+    if isinstance(last, ast.Expr) and isinstance(last.value, ast.Call):
+        text = ast.unparse(last.value)
+        return text if text.startswith("self.") and len(text) <= _LONGEST_RESULT else ""
+    return ""

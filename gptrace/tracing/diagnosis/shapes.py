@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 
+from gptrace.model.architecture import CONTEXT_NAMES
 from gptrace.model.quiet_torch import torch
 from gptrace.tracing.diagnosis.context import FailureContext
 from gptrace.wording import nearest_divisors
@@ -170,7 +171,15 @@ def unequal_axes(context: FailureContext) -> str:
     return (
         f"two tensors{f' ({shapes})' if shapes else ''} do not broadcast: axis {axis} is {a} in one and {b} "
         "in the other; the sizes must be equal, or one of them 1"
-    ) + _clauses(context.named_sizes(a, b))
+    ) + _clauses([*context.named_sizes(a, b), *_cut(context, a, b)])
+
+
+def _cut(context: FailureContext, a: int, b: int) -> list[str]:
+    """Say what to do where one tensor is as long as the text and the other as long as the context."""
+    contexts = {size for name, size in context.sizes.items() if name in CONTEXT_NAMES}
+    if context.seq_len not in (a, b) or contexts.isdisjoint((a, b)) or a == b:
+        return []
+    return ["a mask or a table for the whole context is cut to the text, as in mask[:seq_len, :seq_len]"]
 
 
 # What torch.cat, torch.stack and torch.einsum say → what it means, with the groups of the pattern in it.

@@ -179,8 +179,9 @@ PREDICTIONS: dict[str, str] = {
     "{} is sparse": "{} 是稀疏的",
     "forward() returned None{}": "forward() 返回了 None{!t}",
     "{} returned None{}": "{} 返回了 None{!t}",
-    ": {} at {} has no return; end it with one, as in return x": (
-        "：{1!t} 处的 {0} 没有 return；请在结尾写上，如 return x"
+    ": {} at {} has no return; end it with one": "：{1!t} 处的 {0} 没有 return；请在结尾写上",
+    ": {} at {} has no return; end it with return {}": (
+        "：{1!t} 处的 {0} 没有 return；请在结尾写上 return {2}"
     ),
     "forward() returned None; is a `return` missing?": "forward() 返回了 None；是不是少了 `return`？",
     "the output holds {} tensors that could be logits, {}: return the logits in a field named logits": (

@@ -131,6 +131,9 @@ DIAGNOSIS: dict[str, str] = {
     "~ in {} needs bool or integers{}; x.bool() makes bool of zeros and ones": (
         "{!t} 里的 ~ 需要布尔值或整数{!t}；x.bool() 可以把 0 和 1 变成布尔值"
     ),
+    "a mask or a table for the whole context is cut to the text, as in mask[:seq_len, :seq_len]": (
+        "为整个上下文准备的掩码或表要截到文本的长度，如 mask[:seq_len, :seq_len]"
+    ),
     "{} in {} needs a mask of bool{}; mask.bool() makes one of zeros and ones": (
         "{1!t} 里的 {0} 需要布尔类型的掩码{2!t}；mask.bool() 可以把 0 和 1 变成布尔值"
     ),
