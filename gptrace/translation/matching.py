@@ -159,7 +159,8 @@ def _values_between(fragments: list[str], text: str) -> list[str] | None:
 
 
 def _has_several_words(value: str) -> bool:
-    return " " in _IN_BRACKETS.sub("", value).strip()
+    """Tell whether a value is more than one word, or a list of single words."""
+    return " " in _IN_BRACKETS.sub("", value).replace(", ", ",").strip()
 
 
 @cache
