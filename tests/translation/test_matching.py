@@ -59,7 +59,7 @@ def test_each_template_is_found_and_its_values_are_untouched(value: str) -> None
         ),
         ("line 3 is not JSON: Expecting value", "第 3 行 不是 JSON：Expecting value"),
         ("the weights lack a, b and 3 more", "权重里缺少 a, b 等（另有 3 个）"),
-        ("n_heads is 3; seq_len, d are 4; att was called with x", "n_heads 是 3；seq_len, d 都是 4；att 收到的是 x"),
+        ("d is 3; b, c are 4; att was called with x", "d 是 3；b, c 都是 4；att 收到的是 x"),
         (
             "ValueError: bad, at index 3, at m.py, line 2, in f: g(', at ') (while GPT was built)",
             "ValueError: bad, at index 3，位于 m.py 第 2 行，f 中：g(', at ')（构建 GPT 时）",
