@@ -12,9 +12,11 @@ from gptrace.model.distributed_wrappers import class_name
 from gptrace.model.quiet_torch import torch
 from gptrace.model.user_code_errors import NEVER_USER_CODE, short_place
 from gptrace.tracing.operations import Operation
+from gptrace.tracing.origins import UPDATES_AVERAGES, OriginTracker
 from gptrace.tracing.recorder import SpanRecorder
 from gptrace.tracing.span import Sources
 from gptrace.tracing.tensors import find_operands, find_tensors
+from gptrace.tracing.unseen import without_function_modes
 
 Tensor = torch.Tensor
 Module = torch.nn.Module
@@ -34,6 +36,7 @@ def find_origin(module: Module, run: Callable[[], object], kind: str) -> str:
     """
     origins = _Origins(kind)
     recorder = SpanRecorder(module, Measures(ops=True), origins.follow, with_origins=True)
+    origins.start(recorder)
     try:
         with recorder:
             output = run()
@@ -70,6 +73,17 @@ class _Origins:
         # By id: a module whose operations are not recorded may return such a tensor as it is.
         self._tensors: dict[int, tuple[weakref.ref[Tensor], _Origin]] = {}
         self._time = 0
+        self._held: set[str] = set()  # paths of parameters and buffers that have such numbers from the start
+        self._tracker: OriginTracker | None = None
+
+    def start(self, recorder: SpanRecorder) -> None:
+        """Note which parameters and buffers have such numbers before the model runs."""
+        self._tracker = recorder.origins
+        with without_function_modes():
+            for path, module in recorder.paths:
+                for name, tensor in (*module._parameters.items(), *module._buffers.items()):
+                    if tensor is not None and self._has(tensor):
+                        self._held.add(f"{path}.{name}" if path else name)
 
     def follow(
         self, operation: Operation, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any],
@@ -90,12 +104,19 @@ class _Origins:
         self, operation: Operation, args: tuple[Any, ...], kwargs: dict[str, Any], outputs: Sequence[Tensor]
     ) -> _Origin:
         overwritten = args[0] if operation.name in _OVERWRITE else kwargs.get("out")
+        assert self._tracker is not None
         origins, parameter = [], ""
-        for (_, tensor), sources in zip(find_operands(args, kwargs), operation.sources, strict=True):
+        inputs = find_operands(args, kwargs)
+        sources_now = self._tracker.sources(inputs)
+        for (_, tensor), sources, now in zip(inputs, operation.sources, sources_now, strict=True):
             if tensor is overwritten or not self._has(tensor):
                 continue
+            # A function that updates running averages computes its result without them.
+            if now != sources and operation.name in UPDATES_AVERAGES:
+                continue
             if sources and (path := sources[0][4]):
-                parameter = parameter or path
+                if now == sources or path in self._held:  # else the operation has written such numbers there
+                    parameter = parameter or path
                 continue
             origin = self._origin(tensor, sources)
             # A tensor that is written into may have got such numbers only now.

@@ -28,8 +28,8 @@ Versions = list[int | None]
 _LOOK_UPS = frozenset({"embedding", "embedding_bag"})
 # Functions that update running averages, and the argument that tells them to, which is the sixth. They leave
 # the versions of the averages as they are.
-_UPDATES = {"batch_norm": "training", "instance_norm": "use_input_stats"}
-_MAY_WRITE = _LOOK_UPS | set(_UPDATES)
+UPDATES_AVERAGES = {"batch_norm": "training", "instance_norm": "use_input_stats"}
+_MAY_WRITE = _LOOK_UPS | set(UPDATES_AVERAGES)
 _AVERAGES = frozenset({"args[1]", "args[2]", "running_mean", "running_var"})
 # Functions whose names end in "_" and that change no element.
 _CHANGE_NO_ELEMENT = frozenset({
@@ -135,7 +135,7 @@ class OriginTracker:
             return None
         if name[-1] == "_" or name in _LOOK_UPS or kwargs.get("inplace") or kwargs.get("out") is not None:
             return [version_of(tensor) for _, tensor in inputs]
-        if name in _UPDATES and (kwargs.get(_UPDATES[name]) or any(args[5:6])):
+        if name in UPDATES_AVERAGES and (kwargs.get(UPDATES_AVERAGES[name]) or any(args[5:6])):
             return [version_of(tensor) for _, tensor in inputs]
         return None
 
@@ -233,7 +233,7 @@ def _written(operation: Operation, inputs: Found, outputs: Found, versions: Vers
     Where a tensor has no version, these are all that go in and come out, and the first argument of a
     function whose name ends in "_".
     """
-    is_known, updates = operation.name[-1] == "_", operation.name in _UPDATES
+    is_known, updates = operation.name[-1] == "_", operation.name in UPDATES_AVERAGES
     written: Found = []
     for (place, tensor), before in zip(inputs, versions, strict=True):
         now = version_of(tensor)

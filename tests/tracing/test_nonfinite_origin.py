@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -17,10 +18,10 @@ nn = torch.nn
 X = torch.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
 
 
-def origin_in(model: nn.Module) -> str:
+def origin_in(model: nn.Module, x: Any = X) -> str:
     with torch.no_grad():
-        assert model(X).isnan().any()
-        return find_origin(model, lambda: model(X), "NaN")
+        assert copy.deepcopy(model)(x).isnan().any()
+        return find_origin(model, lambda: model(x), "NaN")
 
 
 @pytest.fixture
@@ -113,3 +114,43 @@ def test_a_parameter_is_named_through_a_view_of_it() -> None:
     assert origin_in(layer) == "weight holds NaN, and the model itself (Linear) takes it"
     rows = nn.Sequential(layer, Function(lambda x: x + layer.weight[1:, 1:2].sum()))
     assert origin_in(rows).startswith("0.weight holds NaN, and 0 (Linear) takes it")
+
+
+class Buffer(nn.Module):
+    """Changes its buffer in place on each call."""
+
+    def __init__(self, number: float, change: Callable[[Any], Any]) -> None:
+        super().__init__()
+        self.register_buffer("b", torch.tensor([number]))
+        self.change = change
+
+    def forward(self, x: Any) -> Any:
+        return x + self.change(self.b)
+
+
+@pytest.mark.parametrize(
+    "change", [lambda b: b.div_(0), lambda b: torch.log(-b - 1, out=b), lambda b: b.data.div_(0)]
+)
+def test_a_buffer_that_an_operation_spoils_is_not_to_blame(change: Callable[[Any], Any]) -> None:
+    origin = origin_in(Buffer(0.0, change))
+    assert "holds" not in origin
+    assert origin.endswith("in the model itself (Buffer) is the first to make NaN")
+
+
+def test_a_buffer_that_holds_nan_is_named_where_it_is_changed_in_place() -> None:
+    origin = origin_in(Buffer(torch.nan, lambda b: b.mul_(2)))
+    assert origin == "b holds NaN, and the model itself (Buffer) takes it"
+
+
+@pytest.mark.parametrize("average", [1.0, torch.nan])
+def test_running_averages_are_not_read_in_training(average: float) -> None:
+    norm = nn.BatchNorm1d(3).train()
+    norm.get_buffer("running_var").fill_(average)
+    assert origin_in(norm, X / 0) == "batch_norm in the model itself (BatchNorm1d) is the first to make NaN"
+
+
+def test_running_averages_that_are_not_the_modules_hide_no_origin() -> None:
+    def normed(x: Any) -> Any:
+        return nn.functional.batch_norm(torch.log(-x), torch.zeros(3), torch.ones(3), training=True)
+
+    assert origin_in(Function(normed)).startswith("log at")
