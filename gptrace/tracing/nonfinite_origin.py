@@ -68,7 +68,7 @@ class _Origins:
     """For each operation whose results have such numbers, the first one on the way to it that made some."""
 
     def __init__(self, kind: str) -> None:
-        self._is_wrong = torch.isnan if kind == "NaN" else torch.isposinf
+        self._is_wrong = torch.isnan if kind == "NaN" else _is_infinite
         self._made: dict[tuple[int | None, int | None], _Origin] = {}  # by call and number, as in Sources
         # By id: a module whose operations are not recorded may return such a tensor as it is.
         self._tensors: dict[int, tuple[weakref.ref[Tensor], _Origin]] = {}
@@ -141,8 +141,14 @@ class _Origins:
 
     def _has(self, tensor: Tensor) -> bool:
         with suppress(RuntimeError, TypeError):  # tensors whose numbers cannot be read
-            return tensor.is_floating_point() and not tensor.is_meta and bool(self._is_wrong(tensor).any())
+            if not tensor.is_meta and (tensor.is_floating_point() or tensor.is_complex()):
+                return bool(self._is_wrong(tensor).any())
         return False
+
+
+def _is_infinite(tensor: Tensor) -> Tensor:
+    """Tell which numbers are infinite; of real ones those above 0, since a mask may hold the others."""
+    return tensor.isinf() if tensor.is_complex() else tensor.isposinf()
 
 
 def _in_words(operation: Operation, parameter: str, recorder: SpanRecorder, kind: str) -> str:

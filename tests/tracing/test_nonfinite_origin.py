@@ -56,6 +56,22 @@ def overwritten(x: Any) -> Any:
     return y
 
 
+def complex_on_the_way(x: Any) -> Any:
+    frequencies = torch.fft.fft(torch.log(-x))  # here
+    return frequencies.real
+
+
+def complex_to_real(x: Any) -> Any:
+    frequencies = torch.fft.rfft(torch.log(-x))  # here
+    return torch.fft.irfft(frequencies, n=3)
+
+
+def made_by_a_complex_operation(x: Any) -> Any:
+    y = torch.complex(x, x)
+    y = torch.log(y - y) * 0  # here
+    return y.imag
+
+
 def unset_with_out(x: Any) -> Any:
     y = torch.empty_like(x)
     torch.log(-x, out=y)  # here
@@ -76,8 +92,8 @@ def unset_and_read(x: Any) -> Any:
 
 
 CASES = (
-    written_through_a_view, copied_into_a_view, written_to_data, overwritten, unset_with_out, unset_in_parts,
-    unset_and_read,
+    written_through_a_view, copied_into_a_view, written_to_data, overwritten, complex_on_the_way,
+    complex_to_real, made_by_a_complex_operation, unset_with_out, unset_in_parts, unset_and_read,
 )  # fmt: skip
 
 
@@ -88,6 +104,13 @@ def test_the_line_that_makes_nan_is_named(function: Callable[[Any], Any], unset_
     origin = origin_in(Function(function))
     assert f"test_nonfinite_origin.py:{line} in" in origin
     assert origin.endswith("is the first to make NaN")
+
+
+@pytest.mark.parametrize("make", [lambda x: torch.complex(x / 0, x), lambda x: torch.complex(x, x / 0)])
+def test_an_infinite_part_of_a_complex_number_counts(make: Callable[[Any], Any]) -> None:
+    model = Function(lambda x: make(x).conj().abs())
+    with torch.no_grad():
+        assert "div at" in find_origin(model, lambda: model(X), "Inf")
 
 
 @pytest.mark.filterwarnings("ignore:`torch.jit.trace")
