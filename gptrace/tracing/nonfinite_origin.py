@@ -13,6 +13,7 @@ from gptrace.model.quiet_torch import torch
 from gptrace.model.user_code_errors import NEVER_USER_CODE, short_place
 from gptrace.tracing.operations import Operation
 from gptrace.tracing.origins import UPDATES_AVERAGES, OriginTracker
+from gptrace.tracing.overlap import Region
 from gptrace.tracing.recorder import SpanRecorder
 from gptrace.tracing.span import Sources
 from gptrace.tracing.tensors import find_operands, find_tensors
@@ -24,7 +25,7 @@ Module = torch.nn.Module
 _UNSET = frozenset({
     "empty", "empty_like", "empty_permuted", "empty_strided", "new_empty", "new_empty_strided",
 })  # fmt: skip
-# Operations that write all of their first argument without reading it.
+# Operations that write all of their first argument without reading it, whatever the others are.
 _OVERWRITE = frozenset({"copy_", "fill_"})
 
 
@@ -103,13 +104,14 @@ class _Origins:
     def _first(
         self, operation: Operation, args: tuple[Any, ...], kwargs: dict[str, Any], outputs: Sequence[Tensor]
     ) -> _Origin:
-        overwritten = args[0] if operation.name in _OVERWRITE else kwargs.get("out")
         assert self._tracker is not None
         origins, parameter = [], ""
         inputs = find_operands(args, kwargs)
         sources_now = self._tracker.sources(inputs)
-        for (_, tensor), sources, now in zip(inputs, operation.sources, sources_now, strict=True):
-            if tensor is overwritten or not self._has(tensor):
+        overwrites = _overwrites(operation.name, args)
+        for (place, tensor), sources, now in zip(inputs, operation.sources, sources_now, strict=True):
+            is_read = place.name.partition("[")[0] != "out" and not (overwrites and place.name == "input")
+            if not is_read or not self._has(tensor):
                 continue
             # A function that updates running averages computes its result without them.
             if now != sources and operation.name in UPDATES_AVERAGES:
@@ -144,6 +146,14 @@ class _Origins:
             if not tensor.is_meta and (tensor.is_floating_point() or tensor.is_complex()):
                 return bool(self._is_wrong(tensor).any())
         return False
+
+
+def _overwrites(name: str, args: tuple[Any, ...]) -> bool:
+    """Tell whether an operation writes all of its first argument without reading it."""
+    if name == "setitem_":
+        target, index, _ = args
+        return Region.of(target).is_all(index)
+    return name in _OVERWRITE
 
 
 def _is_infinite(tensor: Tensor) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import gcd
+from math import gcd, prod
 from typing import NamedTuple
 
 from gptrace.model.quiet_torch import torch
@@ -29,10 +29,23 @@ class Region(NamedTuple):
         >>> Region(0, (4, 6), (6, 1), 4).part((slice(1, None), 2))
         Region(offset=8, shape=(3,), stride=(6,), bytes=4)
         """
+        return self._part(index) or self
+
+    def is_all(self, index: object) -> bool:
+        """Tell whether `tensor[index]` is all of the tensor; False where the index is not made of numbers.
+
+        >>> table = Region(0, (4, 6), (6, 1), 4)
+        >>> table.is_all((..., slice(0, 6))), table.is_all([0, 1, 2, 3])
+        (True, False)
+        """
+        part = self._part(index)
+        return part is not None and prod(part.shape) == prod(self.shape)
+
+    def _part(self, index: object) -> Region | None:
         entries = index if isinstance(index, tuple) else (index,)
         count = sum(type(entry) in (int, slice) for entry in entries)
         if not all(map(_is_plain, entries)) or count > len(self.shape):
-            return self
+            return None
         at = next((at for at, entry in enumerate(entries) if entry is ...), len(entries))
         rest = (slice(None),) * (len(self.shape) - count)
         axes = iter(zip(self.shape, self.stride, strict=True))

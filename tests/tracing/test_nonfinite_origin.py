@@ -56,6 +56,36 @@ def overwritten(x: Any) -> Any:
     return y
 
 
+def overwritten_by_index(x: Any) -> Any:
+    y = torch.log(-x)
+    y[:] = torch.sqrt(-x)  # here
+    return y
+
+
+def overwritten_in_part(x: Any) -> Any:
+    y = torch.log(-x)  # here
+    y[:1] = torch.sqrt(-x[:1])
+    return y
+
+
+def overwritten_by_mask(x: Any) -> Any:
+    y = torch.log(-x)  # here
+    y[x > 2] = torch.sqrt(-x)[x > 2]
+    return y
+
+
+def overwritten_with_itself(x: Any) -> Any:
+    y = torch.log(-x)  # here
+    y[:] = y
+    return y
+
+
+def read_by_what_overwrites_it(x: Any) -> Any:
+    y = torch.log(-x)  # here
+    torch.add(y, 1, out=y)
+    return y
+
+
 def complex_on_the_way(x: Any) -> Any:
     frequencies = torch.fft.fft(torch.log(-x))  # here
     return frequencies.real
@@ -92,8 +122,10 @@ def unset_and_read(x: Any) -> Any:
 
 
 CASES = (
-    written_through_a_view, copied_into_a_view, written_to_data, overwritten, complex_on_the_way,
-    complex_to_real, made_by_a_complex_operation, unset_with_out, unset_in_parts, unset_and_read,
+    written_through_a_view, copied_into_a_view, written_to_data, overwritten, overwritten_by_index,
+    overwritten_in_part, overwritten_by_mask, overwritten_with_itself, read_by_what_overwrites_it,
+    complex_on_the_way, complex_to_real, made_by_a_complex_operation, unset_with_out, unset_in_parts,
+    unset_and_read,
 )  # fmt: skip
 
 

@@ -65,12 +65,14 @@ def test_what_takes_too_long_is_unknown() -> None:
 @pytest.mark.parametrize(
     "index",
     [0, -1, slice(1, 3), (slice(None), 2), (..., slice(None, None, 2)), (None, 1, ..., None, 0), (1, 2, 3),
-     ..., None, (slice(-2, None), slice(5, 2)), (slice(3, 9), ..., -1)],
+     ..., None, (), (slice(0, 4), None, slice(None, None)), slice(4), slice(None, None, 4),
+     (slice(-2, None), slice(5, 2)), (slice(3, 9), ..., -1)],
 )  # fmt: skip
 def test_the_region_of_an_index_is_that_of_the_view(index: Any) -> None:
     tensor = torch.zeros(5, 4, 6).transpose(0, 1)
     view, part = tensor[index], Region.of(tensor).part(index)
     assert bytes_of(part) == bytes_of(Region.of(view))
+    assert Region.of(tensor).is_all(index) == (bytes_of(part) == bytes_of(Region.of(tensor)))
 
 
 @pytest.mark.parametrize(
@@ -79,3 +81,4 @@ def test_the_region_of_an_index_is_that_of_the_view(index: Any) -> None:
 def test_the_region_of_another_index_is_the_whole(index: Any) -> None:
     region = Region.of(torch.zeros(3, 3))
     assert region.part(index) == region
+    assert not region.is_all(index)
