@@ -20,6 +20,7 @@ from gptrace.record import (
     Mesh,
     ModuleCall,
     OpCall,
+    ParameterCount,
     Statistics,
     TensorSpec,
     Trace,
@@ -154,9 +155,18 @@ def _changes(a: ModuleCall, b: ModuleCall) -> list[Change]:
     facts = [(name, fact(a), fact(b)) for name, fact in _FACTS.items()]
     # None: not measured in both
     changes = [Change(name, x, y) for name, x, y in facts if x != y and x is not None and y is not None]
-    if any(change.what == "parameters" for change in changes):  # other counts have other bytes
-        return [change for change in changes if change.what not in _FOLLOW_FROM_COUNT]
-    return changes
+    following = _following_from_number(a.parameters, b.parameters)
+    return [change for change in changes if change.what not in following]
+
+
+def _following_from_number(a: ParameterCount, b: ParameterCount) -> set[str]:
+    """Return the facts of parameters that can differ only because their number does."""
+    following = set[str]()
+    if a.bytes * b.total == b.bytes * a.total:  # as many bytes for each
+        following.add("parameter bytes")
+    if a.trainable == a.total and b.trainable == b.total:
+        following.add("trainable parameters")
+    return following
 
 
 def _exceptions(a: Trace, b: Trace, call_a: ModuleCall, call_b: ModuleCall) -> list[Change]:
@@ -238,8 +248,6 @@ def _one_or_each(facts: Iterator[str]) -> str:
     return ", ".join(each if len(set(each)) > 1 else each[:1])
 
 
-# Facts of parameters that differ wherever their number does.
-_FOLLOW_FROM_COUNT = frozenset({"parameter bytes", "trainable parameters"})
 _FACTS: dict[str, Callable[[ModuleCall], str | None]] = {
     "type": lambda call: call.type,
     "input": lambda call: _shapes(call.inputs),

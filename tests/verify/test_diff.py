@@ -142,12 +142,24 @@ def test_the_dtype_of_each_input_is_compared() -> None:
 class CastWeights(nn.Module):
     """Computes in the dtype of its input, whatever the dtype of its weights."""
 
-    def __init__(self, dtype: torch.dtype, *, trains: bool = True) -> None:
+    def __init__(self, dtype: torch.dtype, *, trains: bool = True, width: int = 3) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.ones(3, 3, dtype=dtype), requires_grad=trains)
+        self.weight = nn.Parameter(torch.ones(3, width, dtype=dtype), requires_grad=trains)
 
     def forward(self, x: Any) -> Any:
-        return x @ self.weight.to(x.dtype)
+        return (x @ self.weight.to(x.dtype)).sum(1)
+
+
+class Adapted(nn.Module):
+    """A frozen layer of 64 weights, and 8 that are trained, as those of an adapter are."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(8, 8, bias=False).requires_grad_(False)
+        self.adapter = nn.Parameter(torch.zeros(8))
+
+    def forward(self, x: Any) -> Any:
+        return self.layer(x) + self.adapter
 
 
 def test_what_the_parameters_are_is_compared_where_their_number_is_the_same() -> None:
@@ -156,6 +168,26 @@ def test_what_the_parameters_are_is_compared_where_their_number_is_the_same() ->
     assert changes_of(a, trace_of(CastWeights(torch.float64), x)) == [("", "parameter bytes", "36", "72")]
     frozen = trace_of(CastWeights(torch.float32, trains=False), x)
     assert changes_of(a, frozen) == [("", "trainable parameters", "9", "0")]
+
+
+def test_what_the_parameters_are_is_compared_where_more_than_their_number_differs() -> None:
+    x = torch.ones(2, 3)
+    a = trace_of(CastWeights(torch.float32), x)
+    number = ("", "parameters", "9", "12")
+    assert changes_of(a, trace_of(CastWeights(torch.float32, width=4), x)) == [number]
+    halved = trace_of(CastWeights(torch.float16, width=4), x)
+    assert changes_of(a, halved) == [number, ("", "parameter bytes", "36", "24")]
+    frozen = trace_of(CastWeights(torch.float32, trains=False, width=4), x)
+    assert changes_of(a, frozen) == [number, ("", "trainable parameters", "9", "0")]
+
+
+def test_an_adapter_changes_how_many_parameters_are_trained() -> None:
+    x = torch.ones(1, 8)
+    a = trace_of(nn.Sequential(nn.Linear(8, 8, bias=False)), x)
+    changes = changes_of(a, trace_of(Adapted(), x))
+    assert [change for change in changes if "parameter" in change[1]] == [
+        ("", "parameters", "64", "72"), ("", "trainable parameters", "64", "8"),
+    ]  # fmt: skip
 
 
 class Raises(nn.Module):
