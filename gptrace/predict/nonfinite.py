@@ -10,7 +10,7 @@ from gptrace.model.build import LoadedModel
 from gptrace.model.interrupts import interrupts_allowed
 from gptrace.model.quiet_torch import torch
 from gptrace.predict.forward import guarded_forward
-from gptrace.tracing.nonfinite_origin import find_origin
+from gptrace.tracing.nonfinite_maker import find_first_maker
 
 
 def with_origin(
@@ -38,5 +38,5 @@ def origin_of(loaded: LoadedModel, ids: Sequence[int], value: float) -> str:
     batch = torch.tensor([list(ids)], dtype=torch.int64, device=loaded.device)
     with suppress(Exception), guarded_forward(loaded, batch), interrupts_allowed():
         kind = "Inf" if value == float("inf") else "NaN"
-        return find_origin(loaded.module, lambda: loaded.module(batch, **loaded.arguments), kind)
+        return find_first_maker(loaded.module, lambda: loaded.module(batch, **loaded.arguments), kind)
     return ""

@@ -83,7 +83,7 @@ class OriginTracker:
         The first is the last writer; any others wrote parts that it did not write. There are none if the
         maker is not known.
         """
-        known_of, latest_write, sources_of = self._known, self._writes.latest, []
+        known_of, latest_write, each = self._known, self._writes.latest, []
         for _, tensor in found:
             known = known_of.get(id(tensor))
             if known is not None:  # the usual case, as in `_origin`, without a call for each tensor
@@ -93,10 +93,10 @@ class OriginTracker:
                     and reference() is tensor
                     and (version is None or version == tensor._version)
                 ):
-                    sources_of.append(sources)
+                    each.append(sources)
                     continue
-            sources_of.append(self._origin(tensor)[0])
-        return sources_of
+            each.append(self._origin(tensor)[0])
+        return each
 
     def _origin(self, tensor: Tensor) -> tuple[Sources, int]:
         """Return where a tensor came from, and since when."""

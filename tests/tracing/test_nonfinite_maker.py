@@ -11,17 +11,17 @@ import numpy as np
 import pytest
 
 from gptrace.model.quiet_torch import torch
-from gptrace.tracing.nonfinite_origin import find_origin
+from gptrace.tracing.nonfinite_maker import find_first_maker
 from tests.models.toys import Function
 
 nn = torch.nn
 X = torch.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
 
 
-def origin_in(model: nn.Module, x: Any = X) -> str:
+def first_maker_in(model: nn.Module, x: Any = X) -> str:
     with torch.no_grad():
         assert copy.deepcopy(model)(x).isnan().any()
-        return find_origin(model, lambda: model(x), "NaN")
+        return find_first_maker(model, lambda: model(x), "NaN")
 
 
 @pytest.fixture
@@ -133,16 +133,16 @@ CASES = (
 def test_the_line_that_makes_nan_is_named(function: Callable[[Any], Any], unset_memory_is_nan: None) -> None:
     lines, first = inspect.getsourcelines(function)
     line = next(number for number, text in enumerate(lines, start=first) if text.endswith("# here\n"))
-    origin = origin_in(Function(function))
-    assert f"test_nonfinite_origin.py:{line} in" in origin
-    assert origin.endswith("is the first to make NaN")
+    maker = first_maker_in(Function(function))
+    assert f"test_nonfinite_maker.py:{line} in" in maker
+    assert maker.endswith("is the first to make NaN")
 
 
 @pytest.mark.parametrize("make", [lambda x: torch.complex(x / 0, x), lambda x: torch.complex(x, x / 0)])
 def test_an_infinite_part_of_a_complex_number_counts(make: Callable[[Any], Any]) -> None:
     model = Function(lambda x: make(x).conj().abs())
     with torch.no_grad():
-        assert "div at" in find_origin(model, lambda: model(X), "Inf")
+        assert "div at" in find_first_maker(model, lambda: model(X), "Inf")
 
 
 @pytest.mark.filterwarnings("ignore:`torch.jit.trace")
@@ -151,24 +151,24 @@ def test_nobody_is_blamed_for_nan_that_nothing_recorded_made() -> None:
         with np.errstate(invalid="ignore"):
             return torch.from_numpy(np.log(-x.numpy())) + 1
 
-    assert origin_in(Function(outside_of_torch)) == ""
+    assert first_maker_in(Function(outside_of_torch)) == ""
     make: Any = torch.jit.trace
     scripted = make(Function(lambda x: torch.log(-x)), X, check_trace=False)
-    assert origin_in(nn.Sequential(scripted, Function(lambda x: x + 1))) == ""
+    assert first_maker_in(nn.Sequential(scripted, Function(lambda x: x + 1))) == ""
 
 
-def test_a_module_that_returns_its_input_does_not_hide_the_origin() -> None:
+def test_a_module_that_returns_its_input_does_not_hide_the_maker() -> None:
     layers = nn.Sequential(Function(lambda x: torch.log(-x)), nn.Identity(), Function(lambda x: x + 1))
-    assert "log at" in origin_in(layers)
+    assert "log at" in first_maker_in(layers)
 
 
 def test_a_parameter_is_named_through_a_view_of_it() -> None:
     layer = nn.Linear(3, 3)
     with torch.no_grad():
         layer.weight[1, 1] = torch.nan
-    assert origin_in(layer) == "weight holds NaN, and the model itself (Linear) takes it"
+    assert first_maker_in(layer) == "weight holds NaN, and the model itself (Linear) takes it"
     rows = nn.Sequential(layer, Function(lambda x: x + layer.weight[1:, 1:2].sum()))
-    assert origin_in(rows).startswith("0.weight holds NaN, and 0 (Linear) takes it")
+    assert first_maker_in(rows).startswith("0.weight holds NaN, and 0 (Linear) takes it")
 
 
 class Buffer(nn.Module):
@@ -187,25 +187,27 @@ class Buffer(nn.Module):
     "change", [lambda b: b.div_(0), lambda b: torch.log(-b - 1, out=b), lambda b: b.data.div_(0)]
 )
 def test_a_buffer_that_an_operation_spoils_is_not_to_blame(change: Callable[[Any], Any]) -> None:
-    origin = origin_in(Buffer(0.0, change))
-    assert "holds" not in origin
-    assert origin.endswith("in the model itself (Buffer) is the first to make NaN")
+    maker = first_maker_in(Buffer(0.0, change))
+    assert "holds" not in maker
+    assert maker.endswith("in the model itself (Buffer) is the first to make NaN")
 
 
 def test_a_buffer_that_holds_nan_is_named_where_it_is_changed_in_place() -> None:
-    origin = origin_in(Buffer(torch.nan, lambda b: b.mul_(2)))
-    assert origin == "b holds NaN, and the model itself (Buffer) takes it"
+    maker = first_maker_in(Buffer(torch.nan, lambda b: b.mul_(2)))
+    assert maker == "b holds NaN, and the model itself (Buffer) takes it"
 
 
 @pytest.mark.parametrize("average", [1.0, torch.nan])
 def test_running_averages_are_not_read_in_training(average: float) -> None:
     norm = nn.BatchNorm1d(3).train()
     norm.get_buffer("running_var").fill_(average)
-    assert origin_in(norm, X / 0) == "batch_norm in the model itself (BatchNorm1d) is the first to make NaN"
+    assert (
+        first_maker_in(norm, X / 0) == "batch_norm in the model itself (BatchNorm1d) is the first to make NaN"
+    )
 
 
-def test_running_averages_that_are_not_the_modules_hide_no_origin() -> None:
+def test_running_averages_that_are_not_the_modules_hide_no_maker() -> None:
     def normed(x: Any) -> Any:
         return nn.functional.batch_norm(torch.log(-x), torch.zeros(3), torch.ones(3), training=True)
 
-    assert origin_in(Function(normed)).startswith("log at")
+    assert first_maker_in(Function(normed)).startswith("log at")

@@ -29,30 +29,30 @@ _UNSET = frozenset({
 _OVERWRITE = frozenset({"copy_", "fill_"})
 
 
-def find_origin(module: Module, run: Callable[[], object], kind: str) -> str:
+def find_first_maker(module: Module, run: Callable[[], object], kind: str) -> str:
     """Return in words where such numbers in the output of `run` come from; "" if that is unknown.
 
     `run` calls the module once. `kind` is "NaN" or "Inf". Only operations on the way to the output count: a
     mask may hold infinities that do no harm.
     """
-    origins = _Origins(kind)
-    recorder = SpanRecorder(module, Measures(ops=True), origins.follow, with_origins=True)
-    origins.start(recorder)
+    makers = _FirstMakers(kind)
+    recorder = SpanRecorder(module, Measures(ops=True), makers.follow, with_origins=True)
+    makers.start(recorder)
     try:
         with recorder:
             output = run()
-        origin = origins.of(output, recorder)
-        if origin is None or origin.operation is None:
+        maker = makers.of(output, recorder)
+        if maker is None or maker.operation is None:
             return ""
-        return _in_words(origin.operation, origin.parameter, recorder, kind)
+        return _in_words(maker.operation, maker.parameter, recorder, kind)
     finally:
         recorder.release()
 
 
-class _Origin(NamedTuple):
+class _FirstMaker(NamedTuple):
     """The first operation that made such numbers; None where something made them that was not recorded.
 
-    Of two origins, the lesser counts. `parameter` is the path of a parameter or buffer that the operation
+    Of two, the lesser counts. `parameter` is the path of a parameter or buffer that the operation
     got them from, or "".
     """
 
@@ -62,17 +62,17 @@ class _Origin(NamedTuple):
     parameter: str
 
 
-_UNKNOWN = _Origin(is_unset=False, time=-1, operation=None, parameter="")
+_UNRECORDED = _FirstMaker(is_unset=False, time=-1, operation=None, parameter="")
 
 
-class _Origins:
+class _FirstMakers:
     """For each operation whose results have such numbers, the first one on the way to it that made some."""
 
     def __init__(self, kind: str) -> None:
         self._is_wrong = torch.isnan if kind == "NaN" else _is_infinite
-        self._made: dict[tuple[int | None, int | None], _Origin] = {}  # by call and number, as in Sources
+        self._made: dict[tuple[int | None, int | None], _FirstMaker] = {}  # by call and number, as in Sources
         # By id: a module whose operations are not recorded may return such a tensor as it is.
-        self._tensors: dict[int, tuple[weakref.ref[Tensor], _Origin]] = {}
+        self._tensors: dict[int, tuple[weakref.ref[Tensor], _FirstMaker]] = {}
         self._time = 0
         self._held: set[str] = set()  # paths of parameters and buffers that have such numbers from the start
         self._tracker: OriginTracker | None = None
@@ -96,16 +96,16 @@ class _Origins:
         outputs = [tensor for _, tensor in find_tensors("", target) if self._has(tensor)]
         if not outputs or operation.parent is None:
             return
-        origin = self._first(operation, args, kwargs, outputs)
-        self._made[operation.parent.index, operation.parent.operation_count] = origin
+        maker = self._first(operation, args, kwargs, outputs)
+        self._made[operation.parent.index, operation.parent.operation_count] = maker
         for output in outputs:
-            self._tensors[id(output)] = weakref.ref(output), origin
+            self._tensors[id(output)] = weakref.ref(output), maker
 
     def _first(
         self, operation: Operation, args: tuple[Any, ...], kwargs: dict[str, Any], outputs: Sequence[Tensor]
-    ) -> _Origin:
+    ) -> _FirstMaker:
         assert self._tracker is not None
-        origins, parameter = [], ""
+        makers, parameter = [], ""
         inputs = find_operands(args, kwargs)
         sources_now = self._tracker.sources(inputs)
         overwrites = _overwrites(operation.name, args)
@@ -120,26 +120,26 @@ class _Origins:
                 if now == sources or path in self._held:  # else the operation has written such numbers there
                     parameter = parameter or path
                 continue
-            origin = self._origin(tensor, sources)
+            maker = self._maker(tensor, sources)
             # A tensor that is written into may have got such numbers only now.
-            if origin is not _UNKNOWN or all(tensor is not output for output in outputs):
-                origins.append(origin)
-        return min(origins, default=_Origin(operation.name in _UNSET, self._time, operation, parameter))
+            if maker is not _UNRECORDED or all(tensor is not output for output in outputs):
+                makers.append(maker)
+        return min(makers, default=_FirstMaker(operation.name in _UNSET, self._time, operation, parameter))
 
-    def of(self, output: object, recorder: SpanRecorder) -> _Origin | None:
+    def of(self, output: object, recorder: SpanRecorder) -> _FirstMaker | None:
         """Return where such numbers in the output of the outermost call come from."""
         if not recorder.spans:
             return None
         found = zip(find_tensors("", output), recorder.spans[0].output_sources, strict=False)
-        wrong = (self._origin(tensor, sources) for (_, tensor), sources in found if self._has(tensor))
+        wrong = (self._maker(tensor, sources) for (_, tensor), sources in found if self._has(tensor))
         return next(wrong, None)
 
-    def _origin(self, tensor: Tensor, sources: Sources) -> _Origin:
+    def _maker(self, tensor: Tensor, sources: Sources) -> _FirstMaker:
         makers = [self._made[source[:2]] for source in sources if source[:2] in self._made]
         if not makers and any(op is None for _, op, *_ in sources):
             known = self._tensors.get(id(tensor))
             makers = [known[1]] if known is not None and known[0]() is tensor else []
-        return min(makers, default=_UNKNOWN)
+        return min(makers, default=_UNRECORDED)
 
     def _has(self, tensor: Tensor) -> bool:
         with suppress(RuntimeError, TypeError):  # tensors whose numbers cannot be read
