@@ -15,7 +15,8 @@ from huggingface_hub.utils import _http
 from huggingface_hub.utils._runtime import is_xet_available
 
 from gptrace.errors import DownloadError
-from gptrace.model.weights.hub_guard import Patience, run_guarded
+from gptrace.model.weights.hub_guard import run_guarded
+from gptrace.model.weights.hub_patience import Patience
 from gptrace.model.weights.hub_sizes import Sizes
 
 

@@ -1,29 +1,22 @@
-"""The limits of huggingface_hub here: of time and of size; it uses plain hashes and keeps no pages."""
+"""The rules that huggingface_hub is held to here: limits of time and size, plain hashes, and no pages."""
 
 from __future__ import annotations
 
 import os
 import re
 import threading
-import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 from gptrace.errors import DownloadError
-from gptrace.model.weights.hub_sizes import AGAIN, ENDPOINT, Pace, Sizes
+from gptrace.model.weights.hub_patience import Patience, plain_hash
+from gptrace.model.weights.hub_sizes import Sizes
 from gptrace.wording import quoted_value
 
 Result = TypeVar("Result")
-_LONGEST_WAIT = 60  # seconds that a server may tell the library to sleep before it asks again
-_STALLS = 2  # how often a server may keep a request waiting to the end of its time
-# A request has four steps, each with that time, and may try several addresses. A server that sends its
-# headers byte by byte would stay within the time of a step for ever.
-_STEPS = 6
 _SECONDS_TO_END = 0.5  # for the library to remove what it has of a file, which it could not go on with
-_MOST_PAGES = 100  # of one list, with 1000 files each; each page names the next, and may do so for ever
 # The rules change the library for all threads, so a second download waits for the first.
 _ONE_DOWNLOAD = threading.Lock()
 _PAGE = re.compile(rb"\s*<(!doctype|html|head|body|\?xml)", re.IGNORECASE)
@@ -110,11 +103,11 @@ def _plain_hashes() -> Iterator[None]:
 
     def checked_etag(etag: str | None) -> str | None:
         value: str | None = normalize_etag(etag)  # type: ignore[misc]  # replaced only where there is one
-        return _plain_hash(value, "a file")
+        return plain_hash(value, "a file")
 
     def checked_info(*arguments: Any, **named: Any) -> Any:
         info = repo_info(*arguments, **named)
-        _plain_hash(info.sha, "a commit")
+        plain_hash(info.sha, "a commit")
         return info
 
     if normalize_etag is not None:
@@ -126,14 +119,6 @@ def _plain_hashes() -> Iterator[None]:
         api.repo_info = repo_info
         if normalize_etag is not None:
             file_download._normalize_etag = normalize_etag
-
-
-def _plain_hash(value: str | None, what: str) -> str | None:
-    """Return what a server calls a file or a commit; raise DownloadError where it could lead anywhere."""
-    if value is not None and not re.fullmatch(r"[0-9A-Za-z-]{1,128}", value):
-        problem = f"the server names {what} by {quoted_value(value)}, which is no plain hash"
-        raise DownloadError(problem, ENDPOINT)
-    return value
 
 
 @contextmanager
@@ -187,141 +172,3 @@ def _limited_requests(sizes: Sizes, say: Callable[[str], None]) -> Iterator[Pati
             _http._GLOBAL_CLIENT_FACTORY = factory
         if get_session() is not client:
             close_session()  # it was made meanwhile, and is watched
-
-
-class Patience:
-    """Limits how long requests wait for a server, and says once that one keeps them waiting.
-
-    seconds   for a connection, and for the next bytes
-    sizes     what each response may hold
-    say       gets one line after half of that time without an answer
-    """
-
-    def __init__(self, seconds: float, sizes: Sizes, say: Callable[[str], None]) -> None:
-        self._seconds, self._sizes, self._say = seconds, sizes, say
-        self._started: dict[str, float] = {}
-        self._stalls: Counter[str] = Counter()
-        self._paces: dict[str, Pace] = {}
-        self._pages: Counter[str] = Counter()
-        self._waits: dict[int, tuple[float, str]] = {}  # by thread: since when, and for which host
-        self._has_said = False
-        self._has_ended = False
-
-    def watching(self, client: Any) -> Any:
-        """Return the HTTP client, whose requests are watched from now on."""
-        hooks, send = client.event_hooks, client.send
-
-        def watched(*arguments: Any, **named: Any) -> Any:
-            try:
-                return send(*arguments, **named)
-            finally:
-                self._answered()  # an exception calls no hook
-                self._check_goes_on()  # else the library would try again, and nobody watches it now
-
-        client.send = watched
-        client.event_hooks = {
-            "request": [*hooks["request"], self._request],
-            "response": [*hooks["response"], self._response],
-        }
-        return client
-
-    def check_waits(self) -> None:
-        """Say that a server keeps a request waiting, and raise DownloadError where it does so too long."""
-        now = time.monotonic()
-        for since, host in list(self._waits.values()):
-            seconds = now - since
-            if seconds > self._seconds / 2 and not self._has_said:
-                self._has_said = True
-                told = f"{self._seconds / 2:g}"
-                self._say(f"waiting for {host}, which has not answered for {told} s; Ctrl-C ends it")
-            if seconds > _STEPS * self._seconds:
-                problem = f"{host} has not completed its answer within {_STEPS * self._seconds:g} s"
-                raise DownloadError(problem, AGAIN)
-
-    def end(self) -> None:
-        """Watch no longer, and end what still runs: it has taken too long, or the user has interrupted it."""
-        self._has_ended = True
-
-    def _request(self, request: Any) -> None:
-        self._check_goes_on()
-        limits = request.extensions.get("timeout") or {}
-        request.extensions["timeout"] = {
-            kind: min(limits.get(kind) or self._seconds, self._seconds)
-            for kind in ("connect", "read", "write", "pool")
-        }
-        place = f"{request.method} {request.url}"
-        now = time.monotonic()
-        # Only waiting to the end counts: a connection that is refused may be tried again soon.
-        if now - self._started.get(place, now) > 0.9 * self._seconds:
-            self._stalls[place] += 1
-        self._started[place] = now
-        host = _host(request)
-        if "/api/" in request.url.path:
-            self._pages[request.url.path] += 1
-            if self._pages[request.url.path] > _MOST_PAGES:
-                raise DownloadError(
-                    f"{host} has sent {_MOST_PAGES} pages of a list, and names more", ENDPOINT
-                )
-        if self._stalls[place] >= _STALLS:
-            raise DownloadError(f"{host} did not answer within {self._seconds:g} s, {_STALLS} times", AGAIN)
-        self._wait_for(host)
-
-    def _response(self, response: Any) -> None:
-        request = response.request
-        if not response.is_redirect:  # whose body may come slowly, too
-            self._answered()
-        place, host = f"{request.method} {request.url}", _host(request)
-        _plain_hash(response.headers.get("x-repo-commit"), "a commit")
-        seconds = _asked_wait(response)
-        if seconds > _LONGEST_WAIT:
-            raise DownloadError(f"{host} asks to wait {seconds} s before the next request", AGAIN)
-        self._sizes.bound(response, host)
-        if request.method == "HEAD" or response.is_redirect:
-            self._started.pop(place, None)
-            return
-        read = response.iter_raw
-
-        def watched(*arguments: Any, **named: Any) -> Iterator[bytes]:
-            chunks = read(*arguments, **named)
-            # The same for all attempts at a file, each of which may bring a few bytes.
-            pace = self._paces.setdefault(place, Pace(host))
-            while True:
-                self._wait_for(host)
-                try:
-                    chunk = next(chunks, None)
-                finally:
-                    self._answered()
-                    self._check_goes_on()
-                if chunk is None:
-                    return
-                pace.got(chunk)
-                self._stalls.pop(place, None)
-                self._started[place] = time.monotonic()
-                yield chunk
-
-        response.iter_raw = watched
-
-    def _check_goes_on(self) -> None:
-        if self._has_ended:
-            raise DownloadError("the download was interrupted", AGAIN)
-
-    def _wait_for(self, host: str) -> None:
-        self._waits[threading.get_ident()] = time.monotonic(), host
-
-    def _answered(self) -> None:
-        self._waits.pop(threading.get_ident(), None)
-
-
-def _asked_wait(response: Any) -> int:
-    """Return the seconds that a server which refuses a request asks to wait: 0 where it asks for none."""
-    if response.status_code < 429:
-        return 0
-    limit, after = response.headers.get("ratelimit", ""), response.headers.get("retry-after", "")
-    seconds = re.findall(r"^\s*(\d{1,9})\d*\s*$", after) + re.findall(r"\bt\s*=\s*(\d{1,9})", limit)
-    return max(map(int, seconds), default=0)
-
-
-def _host(request: Any) -> str:
-    """Return the host and port of a request, without the name and password that its address may hold."""
-    netloc: str = request.url.netloc.decode("ascii", "backslashreplace")
-    return netloc.rpartition("@")[2]
