@@ -338,7 +338,7 @@ def test_an_etag_that_leads_out_of_the_cache_is_refused(
     hub.etag = "../../../../../escaped"
     outcome = at(*command)
     assert outcome.code == 1
-    assert "which is no plain hash" in outcome.err
+    assert "which is not a plain hash" in outcome.err
     assert not list(tmp_path.rglob("escaped*"))
     assert not [path for path in tmp_path.rglob("*.incomplete") if "home" not in path.parts]
 
@@ -350,7 +350,7 @@ def test_a_commit_that_leads_out_of_the_cache_is_refused(
 ) -> None:
     hub.revision = revision
     del hub.files["config.json"]  # the library notes under its commit that a file is not there
-    at(*command).is_error(1, "the server names a commit by ", "which is no plain hash")
+    at(*command).is_error(1, "the server names a commit by ", "which is not a plain hash")
     assert not list(tmp_path.rglob("escaped*"))
 
 

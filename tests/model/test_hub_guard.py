@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
@@ -147,19 +148,82 @@ def test_a_download_that_is_given_up_is_not_tried_again(tmp_path: Path) -> None:
     assert (len(attempts), len(errors)) == (1, 1)
 
 
-def test_a_download_that_is_given_up_may_remove_what_it_has(tmp_path: Path) -> None:
-    part = tmp_path / "part"
+def test_an_interrupted_download_in_the_sleep_of_the_library_asks_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The rules hold until its thread has ended, though nobody waits for it any more."""
+    before = state_of_the_library()
+    client = import_module(type(get_session()).__module__.partition(".")[0])
     is_interrupted = threading.Event()
+    attempts: list[object] = []
+    errors: list[BaseException] = []
+
+    def refuse(_: object, request: object) -> None:
+        attempts.append(request)
+        raise client.ConnectError("refused")
+
+    def sleep(_: float) -> None:
+        if not is_interrupted.is_set():
+            signal.raise_signal(signal.SIGINT)
+        assert is_interrupted.wait(60)
+
+    def download(_: Sizes) -> None:
+        try:
+            _http.http_backoff("GET", "http://closed.example", max_retries=2)
+        except BaseException as error:
+            errors.append(error)
+            raise
+
+    monkeypatch.setattr("gptrace.model.weights.hub_guard._SECONDS_TO_END", 0)
+    monkeypatch.setattr(client.HTTPTransport, "handle_request", refuse)
+    monkeypatch.setattr(_http, "time", SimpleNamespace(sleep=sleep))
+    with pytest.raises(KeyboardInterrupt):
+        run_guarded(download, tmp_path, print)
+    is_interrupted.set()
+    assert run_guarded(lambda _: 1, tmp_path, print) == 1  # it waits for the first
+    assert len(attempts) == 1
+    assert [str(error).partition(" (")[0] for error in errors] == ["the download was interrupted"]
+    assert state_of_the_library() == before
+    assert "Retrying" not in capfd.readouterr().err
+
+
+def test_a_download_behind_one_that_never_ends_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    may_end = threading.Event()
+
+    def download(_: Sizes) -> None:
+        signal.raise_signal(signal.SIGINT)
+        may_end.wait(60)
+
+    monkeypatch.setattr("gptrace.model.weights.hub_guard._SECONDS_TO_END", 0)
+    monkeypatch.setattr("gptrace.model.weights.hub_guard._LONGEST_END", 0)
+    with pytest.raises(KeyboardInterrupt):
+        run_guarded(download, tmp_path, print)
+    with pytest.raises(DownloadError, match="an earlier download of this process has not stopped within 0 s"):
+        run_guarded(lambda _: 1, tmp_path, said.append)
+    may_end.set()
+    monkeypatch.undo()
+    assert run_guarded(lambda _: 1, tmp_path, print) == 1
+    assert said == ["waiting until an earlier download has stopped; Ctrl-C ends the wait"]
+
+
+def test_a_download_that_is_given_up_may_remove_what_it_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    part = tmp_path / "part"
 
     def download(_: Sizes) -> None:
         part.write_bytes(b"x")
         try:
-            threading.Event().wait(0.3)  # the main thread is in its wait by now
+            time.sleep(0.3)  # the main thread is in its wait by now
             signal.raise_signal(signal.SIGINT)
-            is_interrupted.wait(0.2)  # the next bytes come
+            time.sleep(0.2)  # the next bytes come
         finally:
             part.unlink()
 
+    monkeypatch.setattr("gptrace.model.weights.hub_guard._SECONDS_TO_END", 60)
     with pytest.raises(KeyboardInterrupt):
         run_guarded(download, tmp_path, print)
     assert not part.exists()

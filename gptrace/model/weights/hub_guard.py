@@ -17,8 +17,12 @@ from gptrace.wording import quoted_value
 
 Result = TypeVar("Result")
 _SECONDS_TO_END = 0.5  # for the library to remove what it has of a file, which it could not go on with
+# For a download that was ended to stop: it may be in the library's longest sleep, or in a request. A server
+# that sends its headers byte by byte would hold it up for ever.
+_LONGEST_END = 90
 # The rules change the library for all threads, so a second download waits for the first.
 _ONE_DOWNLOAD = threading.Lock()
+_RUNNING: list[Patience] = []  # that of the download which has the lock
 _PAGE = re.compile(rb"\s*<(!doctype|html|head|body|\?xml)", re.IGNORECASE)
 
 
@@ -27,15 +31,22 @@ def run_guarded(download: Callable[[Sizes], Result], cache: Path, say: Callable[
 
     It gets the Sizes, to say which files it expects in the `cache` next. `say` gets a line where a server
     keeps it waiting. It runs in a thread, so that Ctrl-C ends it at once: the library itself would wait for
-    its threads.
+    its threads. The rules hold until that thread has ended: it may sleep now, and then ask again.
     """
+    from huggingface_hub import constants
+
     outcome: list[Result] = []
     errors: list[BaseException] = []
     sizes = Sizes(cache)
+    patience = Patience(max(constants.HF_HUB_ETAG_TIMEOUT, constants.HF_HUB_DOWNLOAD_TIMEOUT), sizes, say)
 
     def run() -> None:
         try:
-            outcome.append(download(sizes))
+            with (
+                _turn(patience, say), _plain_hashes(), _without_warnings(), _without_xet(),
+                _limited_requests(patience),
+            ):  # fmt: skip
+                outcome.append(download(sizes))
         except BaseException as error:  # raised again below
             errors.append(error)
         finally:
@@ -43,23 +54,40 @@ def run_guarded(download: Callable[[Sizes], Result], cache: Path, say: Callable[
 
     # Not `join`: one that was interrupted takes the thread for ended.
     has_ended = threading.Event()
-    with (
-        _ONE_DOWNLOAD, _plain_hashes(), _without_warnings(), _without_xet(),
-        _limited_requests(sizes, say) as patience,
-    ):  # fmt: skip
+    try:
         threading.Thread(target=run, daemon=True).start()
-        try:
-            # In steps: the system may give Ctrl-C to any thread, and Python acts on it when the main one
-            # wakes.
-            while not has_ended.wait(0.1):
-                patience.check_waits()
-        except BaseException:
-            patience.end()
-            has_ended.wait(_SECONDS_TO_END)
-            raise
+        # In steps: the system may give Ctrl-C to any thread, and Python acts on it when the main one wakes.
+        while not has_ended.wait(0.1):
+            patience.check_waits()
+    except BaseException:
+        patience.end()
+        has_ended.wait(_SECONDS_TO_END)
+        raise
     if errors:
         raise errors[0]
     return outcome[0]
+
+
+@contextmanager
+def _turn(patience: Patience, say: Callable[[str], None]) -> Iterator[None]:
+    """Wait for another download of this process; raise DownloadError where it was ended and does not stop."""
+    has_said = False
+    while not _ONE_DOWNLOAD.acquire(timeout=0.1):
+        patience.check_goes_on()
+        seconds = max((other.seconds_since_end() for other in list(_RUNNING)), default=0.0)
+        if seconds > 0 and not has_said:
+            has_said = True
+            say("waiting until an earlier download has stopped; Ctrl-C ends the wait")
+        if seconds > _LONGEST_END:
+            problem = f"an earlier download of this process has not stopped within {_LONGEST_END} s"
+            raise DownloadError(problem, "start a new process")
+    _RUNNING.append(patience)
+    try:
+        patience.check_goes_on()
+        yield
+    finally:
+        _RUNNING.remove(patience)
+        _ONE_DOWNLOAD.release()
 
 
 def check_files(folder: Path) -> None:
@@ -149,13 +177,12 @@ def _without_xet() -> Iterator[None]:
 
 
 @contextmanager
-def _limited_requests(sizes: Sizes, say: Callable[[str], None]) -> Iterator[Patience]:
+def _limited_requests(patience: Patience) -> Iterator[None]:
     """Give every request of the library a limit of time and size; for some it would wait for ever."""
-    from huggingface_hub import close_session, constants, get_session
+    from huggingface_hub import close_session, get_session
     from huggingface_hub.utils import _http
 
     client = get_session()  # made before its factory is changed, so that it is as it was in the end
-    patience = Patience(max(constants.HF_HUB_ETAG_TIMEOUT, constants.HF_HUB_DOWNLOAD_TIMEOUT), sizes, say)
     # The library makes a new client after some errors, so its factory is watched too.
     factory = getattr(_http, "_GLOBAL_CLIENT_FACTORY", None)
     if factory is not None:
@@ -163,9 +190,8 @@ def _limited_requests(sizes: Sizes, say: Callable[[str], None]) -> Iterator[Pati
     hooks = client.event_hooks
     try:
         patience.watching(client)
-        yield patience
+        yield
     finally:
-        patience.end()
         client.event_hooks = hooks
         vars(client).pop("send", None)
         if factory is not None:

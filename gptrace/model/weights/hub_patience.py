@@ -37,20 +37,20 @@ class Patience:
         self._pages: Counter[str] = Counter()
         self._waits: dict[int, tuple[float, str]] = {}  # by thread: since when, and for which host
         self._has_said = False
-        self._has_ended = False
+        self._ended_at: float | None = None
 
     def watching(self, client: Any) -> Any:
         """Return the HTTP client, whose requests are watched from now on."""
         hooks, send = client.event_hooks, client.send
 
-        def watched(*arguments: Any, **named: Any) -> Any:
+        def watched_send(*arguments: Any, **named: Any) -> Any:
             try:
                 return send(*arguments, **named)
             finally:
                 self._answered()  # an exception calls no hook
-                self._check_goes_on()  # else the library would try again, and nobody watches it now
+                self.check_goes_on()  # else the library would try again
 
-        client.send = watched
+        client.send = watched_send
         client.event_hooks = {
             "request": [*hooks["request"], self._request],
             "response": [*hooks["response"], self._response],
@@ -72,10 +72,19 @@ class Patience:
 
     def end(self) -> None:
         """Watch no longer, and end what still runs: it has taken too long, or the user has interrupted it."""
-        self._has_ended = True
+        self._ended_at = time.monotonic()
+
+    def seconds_since_end(self) -> float:
+        """Return how long ago `end` was called: 0 where it was not."""
+        return 0.0 if self._ended_at is None else time.monotonic() - self._ended_at
+
+    def check_goes_on(self) -> None:
+        """Raise DownloadError once `end` was called."""
+        if self._ended_at is not None:
+            raise DownloadError("the download was interrupted", AGAIN)
 
     def _request(self, request: Any) -> None:
-        self._check_goes_on()
+        self.check_goes_on()
         limits = request.extensions.get("timeout") or {}
         request.extensions["timeout"] = {
             kind: min(limits.get(kind) or self._seconds, self._seconds)
@@ -113,7 +122,7 @@ class Patience:
             return
         read = response.iter_raw
 
-        def watched(*arguments: Any, **named: Any) -> Iterator[bytes]:
+        def watched_chunks(*arguments: Any, **named: Any) -> Iterator[bytes]:
             chunks = read(*arguments, **named)
             # The same for all attempts at a file, each of which may bring a few bytes.
             pace = self._paces.setdefault(place, Pace(host))
@@ -123,7 +132,7 @@ class Patience:
                     chunk = next(chunks, None)
                 finally:
                     self._answered()
-                    self._check_goes_on()
+                    self.check_goes_on()
                 if chunk is None:
                     return
                 pace.got(chunk)
@@ -131,11 +140,7 @@ class Patience:
                 self._started[place] = time.monotonic()
                 yield chunk
 
-        response.iter_raw = watched
-
-    def _check_goes_on(self) -> None:
-        if self._has_ended:
-            raise DownloadError("the download was interrupted", AGAIN)
+        response.iter_raw = watched_chunks
 
     def _wait_for(self, host: str) -> None:
         self._waits[threading.get_ident()] = time.monotonic(), host
@@ -147,7 +152,7 @@ class Patience:
 def plain_hash(value: str | None, what: str) -> str | None:
     """Return what a server calls a file or a commit; raise DownloadError where it could lead anywhere."""
     if value is not None and not re.fullmatch(r"[0-9A-Za-z-]{1,128}", value):
-        problem = f"the server names {what} by {quoted_value(value)}, which is no plain hash"
+        problem = f"the server names {what} by {quoted_value(value)}, which is not a plain hash"
         raise DownloadError(problem, ENDPOINT)
     return value
 

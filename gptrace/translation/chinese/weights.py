@@ -100,7 +100,14 @@ WEIGHTS: dict[str, str] = {
     "{} asks to wait {} s before the next request": "{} 要求等待 {} 秒再发下一个请求",
     "{} did not answer within {} s, {} times": "{0} 有 {2} 次没有在 {1} 秒内应答",
     "the download was interrupted": "下载已中断",
-    "the server names {} by {}, which is no plain hash": "服务器给{!t}的名字是 {}，它不是普通的哈希值",
+    "waiting until an earlier download has stopped; Ctrl-C ends the wait": (
+        "正在等前一次下载停下来；按 Ctrl-C 结束等待"
+    ),
+    "an earlier download of this process has not stopped within {} s": (
+        "这个进程的前一次下载在 {} 秒内没有停下来"
+    ),
+    "start a new process": "请启动一个新的进程",
+    "the server names {} by {}, which is not a plain hash": "服务器给{!t}的名字是 {}，它不是普通的哈希值",
     "a file": "文件",
     "a commit": "提交",
     "the server sent {} at revision {}, not {}": "服务器发来的是 {} 的版本 {}，而不是 {}",
