@@ -417,6 +417,8 @@ def test_a_revision_that_was_not_asked_for_is_refused(hub: Hub, at: Cli) -> None
     outcome = at("pull", "gpt2-small")
     assert (outcome.code, outcome.out) == (1, "")
     assert f"the server sent {REPOSITORY} at revision '{'0' * 40}', not '{REVISION}'" in outcome.err
+    assert "fetching" not in outcome.err
+    assert {method for method, _, _ in hub.requests} == {"HEAD"}  # nothing was fetched
 
 
 @pytest.mark.parametrize("command", [["pull", "gpt2-small"], ["run", "Hi", "-m", f"hf:{REPOSITORY}"]])

@@ -78,14 +78,15 @@ def fetch(name: str, say: Callable[[str], None]) -> Path:
 
     def fetch_files(sizes: Sizes) -> Path:
         files = [download(file, dry_run=True) for file in _FILES]
+        for file in files:
+            if file.commit_hash != revision:
+                sent = quoted_value(file.commit_hash)
+                raise DownloadError(
+                    f"the server sent {repository} at revision {sent}, not {revision!r}", ENDPOINT
+                )
         say(_notice(sizes.expect(files), f"{repository} at revision {revision[:7]}"))
-        # The hub's cache names the folder of a snapshot after its commit.
-        folders = {Path(download(file)).parent for file in _FILES}
-        for folder in folders:
-            if folder.name != revision:
-                problem = f"the server sent {repository} at revision {folder.name!r}, not {revision!r}"
-                raise DownloadError(problem, ENDPOINT)
-        return folders.pop()
+        config, _ = (Path(download(name)) for name in _FILES)
+        return config.parent
 
     with _explained(repository):
         folder = run_guarded(fetch_files, _cache(), say)
