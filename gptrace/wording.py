@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import re
 import sys
 from collections.abc import Collection, Iterable, Sequence
 from itertools import islice
@@ -71,6 +72,16 @@ def one_line(error: object, limit: int | None = 300) -> str:
     """
     text = " ".join(message_of(error).split())
     return text if limit is None else shortened(text, limit)
+
+
+def line_without_passwords(error: object) -> str:
+    """Return `one_line` without the names and passwords in its addresses, such as that in HF_ENDPOINT.
+
+    >>> line_without_passwords("no route to http://me:p@ss@hub.example/api")
+    'no route to http://hub.example/api'
+    """
+    # A password may hold "@". Cut after this, not before: "@" may be in what is left out.
+    return shortened(re.sub(r"(?<=://)[^/\s]*@", "", one_line(error, None)), 300)
 
 
 def message_of(error: object) -> str:

@@ -13,8 +13,10 @@ from typing import Any
 from gptrace.errors import ConfigError, InputError
 from gptrace.record import Token
 from gptrace.text.tokenizer import NoTokenizer, Tokenizer, check_unicode, utf8_or_none
-from gptrace.wording import one_line
+from gptrace.wording import line_without_passwords, one_line
 
+# huggingface_hub reads these when it is imported, which transformers does, too.
+HUB_VARIABLES = "is a variable wrong, such as HF_ENDPOINT or HF_HUB_ETAG_TIMEOUT?"
 _FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "tokenizer_config.json")
 _BYTE = re.compile(r"<0x([0-9A-F]{2})>")
 _SPACE = "\u2581"  # sentencepiece writes a space as ▁
@@ -47,7 +49,8 @@ def transformers_library() -> Any:
         hint = "pip install transformers"  # not gptrace[hf]: it may run from a checkout
         raise ConfigError("--model hf:… needs transformers, which is not installed", hint) from None
     except Exception as error:  # huggingface_hub reads its variables then
-        problem = f"transformers cannot be imported: {type(error).__name__}: {one_line(error)}"
+        reason = line_without_passwords(error)
+        problem = f"transformers cannot be imported: {type(error).__name__}: {reason}"
         raise ConfigError(problem, HUB_VARIABLES) from None
     return transformers
 
@@ -80,10 +83,6 @@ def as_tokenizer(tokenizer: object) -> Tokenizer:
         f"tokenizer is a {type(tokenizer).__name__}, not a tokenizer",
         "give a tokenizer of transformers, or an object with the methods of gptrace.text.tokenizer.Tokenizer",
     )
-
-
-# huggingface_hub reads these when it is imported, which transformers does, too.
-HUB_VARIABLES = "is a variable wrong, such as HF_ENDPOINT or HF_HUB_ETAG_TIMEOUT?"
 
 
 class HuggingFaceTokenizer(Tokenizer):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import gzip
 import hashlib
 import importlib
@@ -394,6 +395,28 @@ def test_a_variable_that_the_library_cannot_read(
     assert (outcome.code, outcome.out) == (1, "")
     assert error.startswith("error: huggingface_hub cannot be imported: ValueError: ")
     assert name in hint
+
+
+@pytest.mark.parametrize(("library", "code"), [("huggingface_hub", 1), ("transformers", 2)])
+def test_a_password_is_not_shown_where_a_library_cannot_be_imported(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, library: str, code: int
+) -> None:
+    def fail(name: str, *arguments: Any) -> Any:
+        if name == library:
+            raise ValueError("what is https://somebody:se@cret@hub.example/path?")
+        return real_import(name, *arguments)
+
+    real_import = builtins.__import__
+    monkeypatch.setattr(builtins, "__import__", fail)
+    if library == "transformers":
+        (tmp_path / "config.json").write_text("{}")
+        command = ["topk", "--ids", "1", "-m", f"hf:{tmp_path}"]
+    else:
+        monkeypatch.setenv("HF_HOME", str(tmp_path))
+        command = ["pull", "gpt2-small"]
+    cli(*command).is_error(
+        code, f"{library} cannot be imported: ValueError: what is https://hub.example/path?"
+    )
 
 
 def test_a_variable_that_hinders_a_model_in_a_folder(process: Cli, tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from gptrace.model.weights.hub_guard import check_files, run_guarded
 from gptrace.model.weights.hub_sizes import AGAIN, ENDPOINT, Sizes
 from gptrace.model.weights.packaged import PACKAGED
 from gptrace.text.hugging_face import HUB_VARIABLES
-from gptrace.wording import one_line, quoted_value, readable_bytes, suggestion
+from gptrace.wording import line_without_passwords, quoted_value, readable_bytes, suggestion
 
 # preset: (repository, revision)
 PUBLISHED = {
@@ -207,7 +207,8 @@ def _library(what: str) -> Any:
         hint = "pip install huggingface_hub"  # not gptrace[hub]: it may run from a checkout
         raise DownloadError(f"fetching {what} needs huggingface_hub, which is not installed", hint) from None
     except Exception as error:  # it reads its variables then
-        problem = f"huggingface_hub cannot be imported: {type(error).__name__}: {one_line(error)}"
+        reason = line_without_passwords(error)
+        problem = f"huggingface_hub cannot be imported: {type(error).__name__}: {reason}"
         raise DownloadError(problem, HUB_VARIABLES) from None
     return huggingface_hub
 
@@ -230,8 +231,7 @@ def _explained(repository: str) -> Iterator[None]:
         name = type(cause).__name__
         if name == "HFValidationError":
             raise ConfigError(f"--model hf:{repository} is neither a folder nor OWNER/NAME", _NAMES) from None
-        reason = re.sub(r"(?<=://)[^/@\s]*@", "", one_line(cause))  # a name and password in HF_ENDPOINT
-        problem = f"{repository} could not be fetched: {name}: {reason}"
+        problem = f"{repository} could not be fetched: {name}: {line_without_passwords(cause)}"
         raise DownloadError(problem, _hint(cause)) from None
 
 
