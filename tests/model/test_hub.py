@@ -482,7 +482,7 @@ def test_a_server_that_says_nothing_ends_in_an_error_and_is_named_before(
     [
         (403, "GatedRepo", "set HF_TOKEN"),
         (401, "", "set HF_TOKEN"),
-        (401, "RepoNotFound", "is the name right?"),
+        (401, "RepoNotFound", "is the name right? A private repository needs HF_TOKEN"),
         (404, "", "is the name right?"),
     ],
 )

@@ -240,6 +240,8 @@ def _hint(error: Exception) -> str:
     if os.environ.get("HF_HUB_OFFLINE") or name == "OfflineModeIsEnabled":
         return "HF_HUB_OFFLINE is set; unset it once to fetch the weights"
     status = getattr(getattr(error, "response", None), "status_code", None)
+    if name == "RepositoryNotFoundError" and status == 401:  # so that nobody learns what is private
+        return "is the name right? A private repository needs HF_TOKEN; a mirror in HF_ENDPOINT may lack it"
     if ("NotFound" in name and "Local" not in name) or status == 404:
         return "is the name right? And is HF_ENDPOINT a mirror that lacks this repository?"
     if status in (401, 403):

@@ -71,6 +71,9 @@ WEIGHTS: dict[str, str] = {
     "is the name right? And is HF_ENDPOINT a mirror that lacks this repository?": (
         "名字对吗？HF_ENDPOINT 是不是一个没有这个仓库的镜像？"
     ),
+    "is the name right? A private repository needs HF_TOKEN; a mirror in HF_ENDPOINT may lack it": (
+        "名字对吗？私有仓库需要 HF_TOKEN；HF_ENDPOINT 的镜像可能没有这个仓库"
+    ),
     "it may need an account: ask for access on its page of the hub, and set HF_TOKEN to your token": (
         "可能需要账号：请在它的 hub 页面上申请访问，再把 HF_TOKEN 设为你的 token"
     ),
