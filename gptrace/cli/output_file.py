@@ -105,8 +105,9 @@ def check_writable(path: Path) -> None:
             raise OptionError(f"--output {path} is a folder", "name a file in it")
         if target.is_symlink():
             os.stat(target)  # raises: only a loop of links leads to a link
-        if target.parent.exists() and not target.parent.is_dir():
-            raise OptionError(f"--output {path}: {target.parent} is no folder", "give another file name")
+        existing = next((place for place in target.parents if place.exists()), target.parent)
+        if not existing.is_dir():
+            raise OptionError(f"--output {path}: {existing} is not a folder", "give another file name")
         if not target.parent.is_dir():
             raise OptionError(
                 f"--output {path}: the folder {target.parent} is not there",

@@ -363,7 +363,7 @@ def test_a_revision_that_git_does_not_allow_is_refused(
     hub: Hub, at: Cli, tmp_path: Path, revision: str
 ) -> None:
     outcome = at("topk", "--ids", "1", "-m", f"hf:{REPOSITORY}@{revision}")
-    outcome.is_error(2, " is no revision", "such as hf:Qwen/Qwen3-0.6B@main")
+    outcome.is_error(2, " is not a valid revision", "such as hf:Qwen/Qwen3-0.6B@main")
     assert hub.requests == []
     assert not list(tmp_path.rglob("escaped"))
 

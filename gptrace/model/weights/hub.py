@@ -129,7 +129,7 @@ def _check_revision(revision: str, location: str) -> None:
     parts = revision.split("/")
     is_name = all(re.fullmatch(r"[^\0-\x20\x7f~^:?*[\\]+", part) for part in parts)
     if not is_name or ".." in revision or any(part.startswith(".") for part in parts):
-        problem = f"--model hf:{location}: {quoted_value(revision)} is no revision"
+        problem = f"--model hf:{location}: {quoted_value(revision)} is not a valid revision"
         raise ConfigError(problem, "name a branch, a tag or a commit, such as hf:Qwen/Qwen3-0.6B@main")
 
 

@@ -279,7 +279,7 @@ COMMAND_LINE: dict[str, str] = {
     "pick a folder that you may write to": "请换一个可以写的文件夹",
     "--output {} is a folder": "--output {} 是文件夹",
     "name a file in it": "请写出其中的文件名",
-    "--output {}: {} is no folder": "--output {}：{} 不是文件夹",
+    "--output {}: {} is not a folder": "--output {}：{} 不是文件夹",
     "--output {}: the folder {} is not there": "--output {}：文件夹 {} 不存在",
     "make it first: mkdir -p {}": "请先创建：mkdir -p {}",
     "--output {}: {}": "--output {}：{}",

@@ -78,7 +78,7 @@ WEIGHTS: dict[str, str] = {
         "可能需要账号：请在它的 hub 页面上申请访问，再把 HF_TOKEN 设为你的 token"
     ),
     "give the folder that save_pretrained() wrote": "请给出 save_pretrained() 写出的文件夹",
-    "--model hf:{}: {} is no revision": "--model hf:{}：{} 不是版本名",
+    "--model hf:{}: {} is not a valid revision": "--model hf:{}：{} 不是版本名",
     "name a branch, a tag or a commit, such as hf:Qwen/Qwen3-0.6B@main": (
         "请写分支、标签或提交，例如 hf:Qwen/Qwen3-0.6B@main"
     ),
