@@ -110,6 +110,29 @@ def test_a_few_bytes_of_each_attempt_are_no_progress(tmp_path: Path, monkeypatch
     patience.end()
 
 
+def test_an_answer_that_is_never_complete_is_told_of_and_then_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each byte of its headers comes within the time of a request."""
+    client = import_module(type(get_session()).__module__.partition(".")[0])
+    now = [0.0]
+    said: list[str] = []
+    time_there = SimpleNamespace(monotonic=lambda: now[0])
+    monkeypatch.setattr("gptrace.model.weights.hub_patience.time", time_there)
+    patience = Patience(10, Sizes(tmp_path), said.append)
+    patience._request(client.Request("GET", "http://slow.example/file"))
+    for now[0] in (0, 5):
+        patience.check_waits()
+    assert said == []
+    for now[0] in (5.5, 60):
+        patience.check_waits()
+    assert said == ["waiting for slow.example, which has not answered for 5 s; Ctrl-C ends it"]
+    now[0] = 60.5
+    with pytest.raises(DownloadError, match=r"slow\.example has not completed its answer within 60 s"):
+        patience.check_waits()
+    assert len(said) == 1
+
+
 def test_a_download_that_is_given_up_is_not_tried_again(tmp_path: Path) -> None:
     """What the library would do when a request fails, in a thread that nobody waits for any more."""
     client = get_session()
