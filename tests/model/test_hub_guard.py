@@ -18,7 +18,7 @@ from huggingface_hub.utils._runtime import is_xet_available
 from gptrace.errors import DownloadError
 from gptrace.model.weights.hub_guard import run_guarded
 from gptrace.model.weights.hub_patience import Patience
-from gptrace.model.weights.hub_sizes import Sizes
+from gptrace.model.weights.hub_sizes import Pace, Sizes
 
 
 def state_of_the_library() -> tuple[Any, ...]:
@@ -262,3 +262,38 @@ def test_what_is_left_of_another_attempt_is_no_free_space(tmp_path: Path) -> Non
         Sizes(tmp_path).expect([file])
     (blobs / "abc.0123abcd.incomplete").rename(blobs / "abc.incomplete")  # which goes on
     assert Sizes(tmp_path).expect([file]) == 1 << 41
+
+
+def test_ctrl_c_ends_the_wait_whichever_thread_the_system_gives_it_to(tmp_path: Path) -> None:
+    is_interrupted, came_to_its_end = threading.Event(), threading.Event()
+
+    def download(_: Sizes) -> None:
+        threading.Event().wait(0.5)  # the main thread is in its wait by now
+        signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+        if not is_interrupted.wait(10):
+            came_to_its_end.set()
+
+    with pytest.raises(KeyboardInterrupt):
+        run_guarded(download, tmp_path, print)
+    assert not came_to_its_end.is_set()
+    is_interrupted.set()
+
+
+def test_a_file_of_unknown_size_is_refused(tmp_path: Path) -> None:
+    file = SimpleNamespace(filename="config.json", file_size=None, will_download=True)
+    with pytest.raises(DownloadError, match=r"does not say how large 'config.json' is"):
+        Sizes(tmp_path / "not" / "there").expect([file])
+
+
+def test_a_server_that_sends_a_byte_now_and_then_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr("gptrace.model.weights.hub_sizes.time.monotonic", lambda: now[0])
+    slow, fast = Pace("slow.example"), Pace("fast.example")
+    for second in range(1, 15):
+        now[0] = float(second)
+        slow.got(b"x")
+        fast.got(bytes(500))
+    now[0] = 15.0
+    fast.got(b"x")
+    with pytest.raises(DownloadError, match=r"slow\.example has sent 15 bytes in 15 s"):
+        slow.got(b"x")
