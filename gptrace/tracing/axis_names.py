@@ -19,8 +19,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gptrace.model.architecture import Sizes
+from gptrace.tracing.known_sizes import Side
 from gptrace.tracing.repeated_blocks import RepeatedBlocks
-from gptrace.tracing.resized_runs import ResizedRun, Side
+from gptrace.tracing.resized_runs import ResizedRun
 
 Dims = tuple[str, ...]
 _PASS_SIZES = frozenset({"batch", "seq_len"})
@@ -115,7 +116,7 @@ class AxisNames:
         small_side = self._small_side(side)
         names = tuple(
             [
-                self._name(sizes, self.runs[0].factor(small_side, name, axis))
+                self._name(sizes, self.runs[0].known.factor(small_side, name, axis))
                 for axis, sizes in enumerate(axes)
             ]
         )
@@ -154,5 +155,5 @@ class AxisNames:
     def _axes(self, side: Side, name: str, shape: tuple[int, ...]) -> list[tuple[int | None, ...]] | None:
         """Return the sizes of each axis in the real run and in the resized ones; None if the rank differs."""
         side = self._small_side(side)
-        shapes = (shape, *(run.shape(side, name) for run in self.runs))
+        shapes = (shape, *(run.known.shape(side, name) for run in self.runs))
         return list(zip(*shapes, strict=True)) if len(set(map(len, shapes))) == 1 else None

@@ -123,7 +123,7 @@ def forget_what_others_move(
     # factors, since a quotient of two settings would not show one.
     together = {key: value * (2 + number % 2) for number, (key, value) in enumerate(settings)}
     moved = trials.run(0, changes | together) if together else run
-    if moved is not None and run.agrees_with(moved):
+    if moved is not None and run.known.agrees_with(moved.known):
         return True
     for key, value in settings:
         # The last may divide the number of heads of the small model.
@@ -132,6 +132,6 @@ def forget_what_others_move(
                 return False
             moved = trials.run(0, changes | {key: other}) if other else None
             if moved is not None:
-                run.forget_what_moves(moved, key, value, other)
+                run.known.forget_what_moves(moved.known, key, value, other)
                 break
     return True

@@ -14,9 +14,10 @@ from typing import Any, NamedTuple
 
 from gptrace.model.architecture import Architecture, Resizing
 from gptrace.model.quiet_torch import torch
+from gptrace.tracing.known_sizes import Side
 from gptrace.tracing.operations import Operation
 from gptrace.tracing.parameters import is_lazy, named_modules_with_aliases
-from gptrace.tracing.resized_runs import ResizedRun, Side, tensors_of_call
+from gptrace.tracing.resized_runs import ResizedRun, tensors_of_call
 from gptrace.tracing.span import Occurrence, Site, Span, numbered_calls
 from gptrace.tracing.tensors import TensorInfo
 
@@ -184,7 +185,7 @@ def _facts(
     """
     facts: list[object] = []
     for side, info in real.tensors(span, call):
-        resized = [run.shape(blocks.side(side), info.name) for run in runs]
+        resized = [run.known.shape(blocks.side(side), info.name) for run in runs]
         if any(resized):
             occurrence, direction = side
             place = occurrence.site[1:], occurrence.numbers, direction, info.name
@@ -203,7 +204,7 @@ def _may_depend_on_depth(
     With two blocks they lack the last tensors of a list that has one for each block, such as hidden states;
     and an axis that merges the blocks with another has no name.
     """
-    if all(run.shape(side, info.name) for run in runs):
+    if all(run.known.shape(side, info.name) for run in runs):
         return not explains(side, info.name, info.shape)
     first = re.sub(r"\d+", "0", info.name)
-    return first != info.name and any(run.shape(side, first) for run in runs)
+    return first != info.name and any(run.known.shape(side, first) for run in runs)

@@ -16,6 +16,7 @@ from gptrace.model.meta_device import meta_copy
 from gptrace.model.quiet_torch import torch
 from gptrace.tracing.causality import is_meant_causal, leaks, with_later_tokens_changed
 from gptrace.tracing.isolation import WorkLimitError, isolated_run, work_limit
+from gptrace.tracing.known_sizes import KnownSizes, Shape, Side
 from gptrace.tracing.lane_recorder import LaneRecorder
 from gptrace.tracing.line_recorder import LineRecorder, files_of
 from gptrace.tracing.module_copies import copy_or_none, copy_with_values, device_of_copy, is_small
@@ -25,8 +26,6 @@ from gptrace.tracing.span import Occurrence, Site, Span, call_sites, numbered_ca
 from gptrace.tracing.tensors import TensorInfo
 from gptrace.tracing.token_lanes import MixingView
 
-Side = tuple[Occurrence, str]  # the "input" or the "output" of a call or an operation
-Shape = tuple[int, ...]
 _LARGE_PRIME = 7919
 MUCH_WORK = "at other sizes the model does many times the work"
 # A constructor may loop until a size has a certain value, which it never has in a resized run. So the lines
@@ -70,11 +69,7 @@ class ForwardPass(NamedTuple):
 
 
 class ResizedRun:
-    """The sizes by name and the shapes of a resized run, the sites of its calls, and how much work it was.
-
-    A call is found by its site and its number. Where the number of calls differs, as with the experts of a
-    mixture, the numbers tell nothing: then only a size that all calls of a site have in common is known.
-    A size that depends on the ids, such as the rows of an expert, is unknown: see `keep_what_agrees`.
+    """The sizes of a resized run, by name and by axis, the sites of its calls, and how much work it was.
 
     `leaks` tells whether later tokens change the output for earlier ones, in a model that `is_meant_causal`.
     `views` are those that mix tokens, and `mixed` are the tensors that have no lane for each token after
@@ -91,59 +86,12 @@ class ResizedRun:
         self.work = 0
         self.output: Any = None  # until the run is compared with others
         self.is_meant_causal = self.leaks = False
-        # By axis of a tensor.
-        self._factors: dict[tuple[Side, str, int], str] = {}
+        self.known = KnownSizes(shapes)
         self._mixed = mixed | {((side[0].site, side[1]), name) for side, name in mixed}
-        self._shapes: dict[tuple[Side, str], tuple[int | None, ...]] = {}
-        self._common: dict[tuple[Site, str, str], tuple[int | None, ...]] = {}
-        for side, name, shape in shapes:
-            self._shapes[side, name] = shape
-            occurrence, direction = side
-            if max(occurrence.counts) > 1:
-                key = occurrence.site, direction, name
-                self._common[key] = _agreed(self._common.get(key, shape), shape)
-
-    def keep_what_agrees(self, other: ResizedRun) -> None:
-        """Forget each size that another run, of the same model at the same sizes with other ids, has not."""
-        for key, shape in self._shapes.items():
-            self._shapes[key] = _agreed(shape, other._shapes.get(key, shape))
-        for site, shape in self._common.items():
-            self._common[site] = _agreed(shape, other._common.get(site, shape))
-
-    def forget_what_moves(self, other: ResizedRun, setting: str, value: int, changed: int) -> None:
-        """Forget each size that another run has not, in which a setting of this value was changed alone.
-
-        Where a size is proportional to the setting and to no other one, the setting is noted as its factor.
-        """
-        known = dict(self._shapes)
-        self.keep_what_agrees(other)
-        for place, shape in known.items():
-            kept, now = list(self._shapes[place]), other._shapes.get(place, shape)
-            for axis, (size, before, after) in enumerate(zip(kept, shape, now, strict=False)):
-                if size is not None or before is None or after is None or (*place, axis) in self._factors:
-                    continue
-                if before % value == 0 and before * changed == after * value:
-                    kept[axis], self._factors[*place, axis] = before, setting
-            self._shapes[place] = tuple(kept)
-
-    def agrees_with(self, other: ResizedRun) -> bool:
-        """Tell whether another run has the same sizes, as far as they are known."""
-        pairs = [(shape, other._shapes.get(place, shape)) for place, shape in self._shapes.items()]
-        pairs += [(shape, other._common.get(site, shape)) for site, shape in self._common.items()]
-        return all(_agreed(shape, of_other) == shape for shape, of_other in pairs)
-
-    def factor(self, side: Side, name: str, axis: int) -> str | None:
-        """Return the setting that is a factor of an axis, where `forget_what_moves` found one."""
-        return self._factors.get((side, name, axis))
-
-    def shape(self, side: Side, name: str) -> tuple[int | None, ...]:
-        """Return the shape of a tensor, as far as it is known; () for a tensor that is unknown."""
-        shape = self._shapes.get((side, name))
-        return self._common.get((side[0].site, side[1], name), ()) if shape is None else shape
 
     def is_mixed(self, side: Side, name: str) -> bool:
         """Tell whether the lanes of a tensor are no tokens; where calls are unknown, of any at its site."""
-        key: Any = side if (side, name) in self._shapes else (side[0].site, side[1])
+        key: Any = side if self.known.is_of_call(side, name) else (side[0].site, side[1])
         return (key, name) in self._mixed
 
 
@@ -160,12 +108,6 @@ class FailedRun(NamedTuple):
 
     reason: str
     work: int
-
-
-def _agreed(one: tuple[int | None, ...], other: tuple[int | None, ...]) -> tuple[int | None, ...]:
-    if len(one) != len(other):
-        return ()
-    return tuple([a if a == b else None for a, b in zip(one, other, strict=True)])
 
 
 def limit_of_work(modules: int) -> int:
@@ -260,7 +202,7 @@ def _run(model: torch.nn.Module, forward_pass: ForwardPass, device: torch.device
     if fresh is not None:
         # The rows of an expert may be a multiple of a named size by chance; with other ids they are another.
         other_ids = forward_pass.ids(device, first=1)
-        run.keep_what_agrees(_recorded(fresh, forward_pass, other_ids, arguments, may_fail=True))
+        run.known.keep_what_agrees(_recorded(fresh, forward_pass, other_ids, arguments, may_fail=True).known)
     run.output = None
     return run
 
