@@ -16,6 +16,7 @@ by their path and number, and have no names where another run has none.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from typing import Any
 
 from gptrace.model.architecture import Sizes
@@ -99,6 +100,12 @@ class AxisNames:
             for of_run in (sizes, *(run.sizes for run in runs))
         ]
         self._named = {name: tuple([of_run[name] for of_run in by_run]) for name in by_run[0]}
+
+    def with_first_run(self, run: ResizedRun) -> AxisNames:
+        """Return the names with another first run, of the same sizes."""
+        names = copy(self)
+        names.runs = [run, *self.runs[1:]]
+        return names
 
     def sizes_and_settings(self) -> Sizes:
         """Return the values in the real run of all that names are made of."""

@@ -100,7 +100,8 @@ def runs_of_free_sizes(
     second = None if first is None else trials.run(1, _together(kept, 1), Look.AT_SIZES)
     if first is None or second is None:
         return None
-    if not forget_what_others_move(first, architecture, changes, trials):
+    first = without_what_others_move(first, architecture, changes, trials)
+    if first is None:
         return None
     return FreeSizes([first, second], frozenset(changes), reason)
 
@@ -109,29 +110,27 @@ def _together(items: Iterable[Changes], number: int) -> Sizes:
     return {key: size for item in items for key, size in item[number].items()}
 
 
-def forget_what_others_move(
+def without_what_others_move(
     run: ResizedRun, architecture: Architecture, changes: Sizes, trials: Trials
-) -> bool:
-    """Change each other setting alone, and forget the sizes that move in a run; False if it is too much work.
+) -> ResizedRun | None:
+    """Return a run without the sizes that another setting moves, changed alone; None if it is too much work.
 
-    Sizes that such a setting is a factor of are kept.
-
-    A setting that cannot be changed alone moves nothing.
+    Sizes that such a setting is a factor of are kept. A setting that cannot be changed alone moves nothing.
     """
-    settings = architecture.settings_alone(changes)
+    run, settings = run.copy(), architecture.settings_alone(changes)
     # Most configurations also have settings that no code of the model reads: one run shows that of all. Two
     # factors, since a quotient of two settings would not show one.
     together = {key: value * (2 + number % 2) for number, (key, value) in enumerate(settings)}
     moved = trials.run(0, changes | together) if together else run
     if moved is not None and run.known.agrees_with(moved.known):
-        return True
+        return run
     for key, value in settings:
         # The last may divide the number of heads of the small model.
         for other in (2 * value, value + 1, value // 2, value * SIZE_SETS[0].key_value_heads):
             if trials.left <= 0:
-                return False
+                return None
             moved = trials.run(0, changes | {key: other}) if other else None
             if moved is not None:
                 run.known.forget_what_moves(moved.known, key, value, other)
                 break
-    return True
+    return run

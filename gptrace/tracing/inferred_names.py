@@ -9,7 +9,7 @@ from gptrace.model.architecture import Architecture, Resizing, Sizes
 from gptrace.model.distributed_wrappers import own_class
 from gptrace.model.quiet_torch import torch
 from gptrace.tracing.axis_names import AxisNames
-from gptrace.tracing.free_sizes import Trials, forget_what_others_move, runs_of_free_sizes
+from gptrace.tracing.free_sizes import Trials, runs_of_free_sizes, without_what_others_move
 from gptrace.tracing.module_copies import is_small
 from gptrace.tracing.parameters import named_modules_with_aliases
 from gptrace.tracing.recorder import SpanRecorder
@@ -119,7 +119,9 @@ def _kept_names(
     def without_others(result: _NamesByResizing) -> _NamesByResizing:
         if result.names is not None:
             trials = Trials(architecture, forward_pass, sites, limit_of_work(modules))
-            forget_what_others_move(result.names.runs[0], architecture, result.changes, trials)
+            run = without_what_others_move(result.names.runs[0], architecture, result.changes, trials)
+            if run is not None:
+                return result._replace(names=result.names.with_first_run(run))
         return result
 
     def infer() -> _NamesByResizing:

@@ -29,6 +29,14 @@ class KnownSizes:
                 key = occurrence.site, direction, name
                 self._common[key] = _agreed(self._common.get(key, shape), shape)
 
+    def copy(self) -> KnownSizes:
+        """Return the same sizes, to forget some of them."""
+        copied = KnownSizes(())
+        copied._factors |= self._factors
+        copied._shapes |= self._shapes
+        copied._common |= self._common
+        return copied
+
     def keep_what_agrees(self, other: KnownSizes) -> None:
         """Forget each size that another run, of the same model at the same sizes with other ids, has not."""
         for key, shape in self._shapes.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from copy import copy
 from enum import Enum, auto
 from functools import partial
 from typing import Any, NamedTuple
@@ -88,6 +89,12 @@ class ResizedRun:
         self.is_meant_causal = self.leaks = False
         self.known = KnownSizes(shapes)
         self._mixed = mixed | {((side[0].site, side[1]), name) for side, name in mixed}
+
+    def copy(self) -> ResizedRun:
+        """Return the same run, to forget some of its sizes; this one may be kept for other forward passes."""
+        copied = copy(self)
+        copied.known = self.known.copy()
+        return copied
 
     def is_mixed(self, side: Side, name: str) -> bool:
         """Tell whether the lanes of a tensor are no tokens; where calls are unknown, of any at its site."""

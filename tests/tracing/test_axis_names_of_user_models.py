@@ -92,6 +92,17 @@ def test_a_setting_with_an_unknown_name_is_no_constant() -> None:
     assert {key: trace.dims[key] for key in ("mlp_ratio", "hd")} == {"mlp_ratio": 4, "hd": 4}
 
 
+def test_the_names_of_a_prompt_do_not_depend_on_the_prompts_before() -> None:
+    config = {
+        "vocab_size": V, "n_embd": 8, "n_head": 4, "mlp_ratio": 4, "streams": 2, "hd": 4, "n_kv": 1,
+    }  # fmt: skip
+    session = gptrace.Session(model=OtherSettings, config=config)
+    for prompt in ("Hello, I am", "Hello, I am a longer one", "Hello"):
+        trace = session.trace(prompt)
+        last = {path: dims(trace, path)[-1][-1] for path in ("up", "query")}
+        assert last == {"up": "mlp_ratio*n_embd", "query": "hd*n_head"}
+
+
 def test_settings_that_no_code_reads_take_no_names_and_one_run(monkeypatch: pytest.MonkeyPatch) -> None:
     tried: list[dict[str, int]] = []
     run = Trials.run
