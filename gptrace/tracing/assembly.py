@@ -63,7 +63,7 @@ def assemble_trace(
     if replaced:
         hidden.update(path for path, _ in recorder.paths if not replaced.isdisjoint(ancestors(path)))
     sizes = {
-        root: names.names.sizes_and_settings() if names.names else {} for root, names in inferred.items()
+        root: names.names.sizes_in(axis_names) if names.names else {} for root, names in inferred.items()
     }
     return Trace(
         versions=versions(),

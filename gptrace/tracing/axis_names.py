@@ -15,7 +15,7 @@ by their path and number, and have no names where another run has none.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from copy import copy
 from typing import Any
 
@@ -75,7 +75,8 @@ class AxisNames:
     `sizes` are those of each name in the real run; the resized `runs` have theirs. `products` are pairs of
     names that a model may merge into one axis. `blocks` are those of which the runs have only two. Where the
     runs have only some settings changed, a factor may be another setting, so `multiples` have no names.
-    `settings` are the values of those that the first run knows as factors: see `forget_what_moves`.
+    `settings` are the values of all settings, of which the first run knows some as factors: see
+    `forget_what_moves`.
     """
 
     def __init__(
@@ -88,7 +89,7 @@ class AxisNames:
         multiples: bool = True,
         settings: Mapping[str, int] | None = None,
     ) -> None:
-        self.settings = settings or {}
+        self._settings = settings or {}
         self.sizes, self.runs, self._blocks, self._multiples = sizes, runs, blocks, multiples
         # What the last pass with these names saw, and its TensorSpecs; see `specs_of_pass`. Then these, what
         # else was seen, and the records of its calls; see `records_of_pass`.
@@ -107,10 +108,13 @@ class AxisNames:
         names.runs = [run, *self.runs[1:]]
         return names
 
-    def sizes_and_settings(self) -> Sizes:
-        """Return the values in the real run of all that names are made of."""
-        others = {key: value for key, value in self.settings.items() if key not in self.sizes}
-        return {**self.sizes, **others}
+    def sizes_in(self, axis_names: Collection[str]) -> Sizes:
+        """Return the sizes in the real run, and the values of the settings that are factors in `axis_names`.
+
+        Any other setting, such as a seed, may be equal to a size by chance.
+        """
+        others = {part for axis in axis_names for part in axis.split("*")} - self.sizes.keys()
+        return {**self.sizes, **{key: value for key, value in self._settings.items() if key in others}}
 
     def of(self, side: Side, name: str, shape: tuple[int, ...]) -> Dims:
         """Return the axis names of a tensor, by its shape in the real run and in the resized ones.
@@ -140,7 +144,7 @@ class AxisNames:
         """Return the name of an axis, of which a setting may be a `factor`."""
         if factor is None:
             return axis_name(sizes, self._named, multiples=self._multiples)
-        value = self.settings[factor]
+        value = self._settings[factor]
         parts = [None if size is None or size % value else size // value for size in sizes]
         name = axis_name(parts, self._named, multiples=False)
         # A setting may be called seq_len without being that of the prompt.

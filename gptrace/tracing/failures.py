@@ -21,8 +21,8 @@ def failure_of(
 ) -> Failure | None:
     """Return the record of the exception that ended the block, or None if none did.
 
-    `calls` are the records of the recorder's spans, in the same order, and `sizes` those of the axis names
-    of each forward pass, by its root.
+    `calls` are the records of the recorder's spans, in the same order, and `sizes` those that the axis
+    names of each forward pass are made of, by its root.
     """
     if error is None:
         return None

@@ -103,6 +103,35 @@ def test_the_names_of_a_prompt_do_not_depend_on_the_prompts_before() -> None:
         assert last == {"up": "mlp_ratio*n_embd", "query": "hd*n_head"}
 
 
+class HeadsOnly(OtherSettings):
+    """A layer that takes the numbers of a head gets the whole width."""
+
+    def __init__(self, *, seed: int, steps: int, **sizes: int) -> None:
+        super().__init__(**sizes)
+        self.out = nn.Linear(self.hd, 3)
+
+    def forward(self, ids: Any) -> Any:
+        x = self.emb(ids)
+        self.query(x)
+        return self.out(x)
+
+
+def test_a_cause_names_no_setting_that_is_equal_by_chance() -> None:
+    """The diagnosis knows the settings that are factors of axes, and no seed."""
+    config = {
+        "vocab_size": V, "n_embd": 8, "n_head": 1, "mlp_ratio": 3, "streams": 2, "hd": 4, "n_kv": 1,
+        "seed": 4, "steps": 8,
+    }  # fmt: skip
+    with pytest.raises(ModelCodeError) as raised:
+        gptrace.trace(ids=[1, 2, 3], model=HeadsOnly, config=config)
+    trace = raised.value.trace
+    assert isinstance(trace, gptrace.Trace)
+    assert trace.error is not None
+    assert trace.error.diagnosis == (
+        "out: Linear expects [..., 4], got [1, 3, 8], made by emb; its last axis is n_embd, and hd is 4"
+    )
+
+
 def test_settings_that_no_code_reads_take_no_names_and_one_run(monkeypatch: pytest.MonkeyPatch) -> None:
     tried: list[dict[str, int]] = []
     run = Trials.run

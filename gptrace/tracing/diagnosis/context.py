@@ -15,7 +15,7 @@ class FailureContext:
     """The exception, and the innermost call that it went through.
 
     `root_inputs` are the inputs of the whole forward pass, the ids first. `operation_inputs` are those of the
-    operation that failed, if operations are recorded. `sizes` are those of the axes that have names, and
+    operation that failed, if operations are recorded. `sizes` are those that names of axes are made of, and
     `dims` the names of the axes of the first input of the call, as far as they are known. `calls` are
     those of the forward pass, in the order in which they began.
     """
