@@ -9,7 +9,7 @@ known sizes are changed together, for settings with names that gptrace does not 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from gptrace.model.architecture import Architecture, Resizing, Sizes
@@ -118,11 +118,9 @@ def without_what_others_move(
     Sizes that such a setting is a factor of are kept. A setting that cannot be changed alone moves nothing.
     """
     run, settings = run.copy(), architecture.settings_alone(changes)
-    # Most configurations also have settings that no code of the model reads: one run shows that of all. Two
-    # factors, since a quotient of two settings would not show one.
-    together = {key: value * (2 + number % 2) for number, (key, value) in enumerate(settings)}
-    moved = trials.run(0, changes | together) if together else run
-    if moved is not None and run.known.agrees_with(moved.known):
+    # Most configurations also have settings that no code of the model reads: a few runs show that of all.
+    joint_runs = (trials.run(0, changes | together) for together in _changed_together(settings))
+    if all(moved is not None and run.known.agrees_with(moved.known) for moved in joint_runs):
         return run
     for key, value in settings:
         # The last may divide the number of heads of the small model.
@@ -134,3 +132,15 @@ def without_what_others_move(
                 run.known.forget_what_moves(moved.known, key, value, other)
                 break
     return run
+
+
+def _changed_together(settings: Sequence[tuple[str, int]]) -> Iterator[Sizes]:
+    """Yield changes of many settings at once; none without settings.
+
+    Each setting is multiplied by 1, 2 or 4, by a digit of its number to the base 3. Of two settings one grows
+    at least twice as much as the other in one of them, so their quotient moves, too.
+    """
+    digit = 1
+    while digit <= len(settings):
+        yield {key: value << (number // digit % 3) for number, (key, value) in enumerate(settings, 1)}
+        digit *= 3

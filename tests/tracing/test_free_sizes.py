@@ -67,6 +67,31 @@ def test_a_setting_that_is_a_factor_is_named_and_a_constant_one_is_not(groups: i
     }  # fmt: skip
 
 
+class Quotient(nn.Module):
+    """A factor that is a quotient of two settings."""
+
+    def __init__(self, cfg: dict[str, Any]) -> None:
+        super().__init__()
+        self.emb = nn.Embedding(cfg["vocab_size"], cfg["n_embd"])
+        self.up = nn.Linear(cfg["n_embd"], cfg["aa"] // cfg["cc"] * cfg["n_embd"])
+        self.head = nn.Linear(cfg["n_embd"], cfg["vocab_size"])
+
+    def forward(self, ids: torch.Tensor) -> Any:
+        x = self.emb(ids)
+        self.up(x)
+        return self.head(x)
+
+
+@pytest.mark.parametrize("unread", range(10))
+def test_a_quotient_of_two_settings_is_no_constant(unread: int) -> None:
+    """Wherever the two stand among the settings: the settings that no code reads are changed together."""
+    between = {f"unread_{number}": 5 for number in range(unread)}
+    config = {"vocab_size": 50, "n_embd": 8, "aa": 8, **between, "cc": 2}
+    trace = gptrace.trace(ids=[1, 2, 3], model=Quotient, config=config)
+    (up,) = [call for call in trace.calls if call.path == "up"]
+    assert up.outputs[0].dims == ("batch", "seq_len", "32")
+
+
 def test_sizes_that_can_be_changed_alone_have_names_and_a_note_lists_them() -> None:
     trace = gptrace.trace("Hello, I am", model=Coupled, config={**CONFIG, "vocab_size": 50257})
     outputs = {call.path: call.outputs[0].dims for call in trace.calls}
