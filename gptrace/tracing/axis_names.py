@@ -102,10 +102,11 @@ class AxisNames:
         ]
         self._named = {name: tuple([of_run[name] for of_run in by_run]) for name in by_run[0]}
 
-    def with_first_run(self, run: ResizedRun) -> AxisNames:
-        """Return the names with another first run, of the same sizes."""
+    def with_first_run(self, run: ResizedRun, *, multiples: bool) -> AxisNames:
+        """Return the names with another first run, of the same sizes, and with or without `multiples`."""
         names = copy(self)
         names.runs = [run, *self.runs[1:]]
+        names._multiples = multiples
         return names
 
     def sizes_in(self, axis_names: Collection[str]) -> Sizes:

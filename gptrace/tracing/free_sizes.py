@@ -16,7 +16,9 @@ from gptrace.model.architecture import Architecture, Resizing, Sizes
 from gptrace.model.resized_sizes import SIZE_SETS
 from gptrace.tracing.resized_runs import ForwardPass, Look, ResizedRun, run_resized
 from gptrace.tracing.span import Site
+from gptrace.wording import enumerated
 
+MANY_SETTINGS = "gptrace tries no more settings after so much work"
 Changes = tuple[Sizes, Sizes]  # of some keys, for one small model and for another
 
 
@@ -26,6 +28,13 @@ class FreeSizes(NamedTuple):
     runs: list[ResizedRun]
     changed: frozenset[str]
     reason: str
+
+
+class UnmovedSizes(NamedTuple):
+    """A run that has no sizes which other settings move; and why it may have some still, or ""."""
+
+    run: ResizedRun
+    reason: str = ""
 
 
 class Trials:
@@ -100,10 +109,10 @@ def runs_of_free_sizes(
     second = None if first is None else trials.run(1, _together(kept, 1), Look.AT_SIZES)
     if first is None or second is None:
         return None
-    first = without_what_others_move(first, architecture, changes, trials)
-    if first is None:
+    unmoved = without_what_others_move(first, architecture, changes, trials)
+    if unmoved.reason == MANY_SETTINGS:
         return None
-    return FreeSizes([first, second], frozenset(changes), reason)
+    return FreeSizes([unmoved.run, second], frozenset(changes), reason)
 
 
 def _together(items: Iterable[Changes], number: int) -> Sizes:
@@ -112,26 +121,32 @@ def _together(items: Iterable[Changes], number: int) -> Sizes:
 
 def without_what_others_move(
     run: ResizedRun, architecture: Architecture, changes: Sizes, trials: Trials
-) -> ResizedRun | None:
-    """Return a run without the sizes that another setting moves, changed alone; None if it is too much work.
+) -> UnmovedSizes:
+    """Return a run without the sizes that another setting moves, changed alone.
 
-    Sizes that such a setting is a factor of are kept. A setting that cannot be changed alone moves nothing.
+    Sizes that such a setting is a factor of are kept. What moves with a setting that cannot be changed alone
+    is unknown.
     """
     run, settings = run.copy(), architecture.settings_alone(changes)
     # Most configurations also have settings that no code of the model reads: a few runs show that of all.
     joint_runs = (trials.run(0, changes | together) for together in _changed_together(settings))
     if all(moved is not None and run.known.agrees_with(moved.known) for moved in joint_runs):
-        return run
+        return UnmovedSizes(run)
+    unchanged = []
     for key, value in settings:
         # The last may divide the number of heads of the small model.
         for other in (2 * value, value + 1, value // 2, value * SIZE_SETS[0].key_value_heads):
             if trials.left <= 0:
-                return None
+                return UnmovedSizes(run, MANY_SETTINGS)
             moved = trials.run(0, changes | {key: other}) if other else None
             if moved is not None:
                 run.known.forget_what_moves(moved.known, key, value, other)
                 break
-    return run
+        else:
+            unchanged.append(key)
+    if unchanged:
+        return UnmovedSizes(run, f"the model does not run with another {enumerated(unchanged, 3)}")
+    return UnmovedSizes(run)
 
 
 def _changed_together(settings: Sequence[tuple[str, int]]) -> Iterator[Sizes]:

@@ -117,12 +117,14 @@ def _kept_names(
     key = forward_pass, sites, modules
 
     def without_others(result: _NamesByResizing) -> _NamesByResizing:
-        if result.names is not None:
-            trials = Trials(architecture, forward_pass, sites, limit_of_work(modules))
-            run = without_what_others_move(result.names.runs[0], architecture, result.changes, trials)
-            if run is not None:
-                return result._replace(names=result.names.with_first_run(run))
-        return result
+        if result.names is None:
+            return result
+        trials = Trials(architecture, forward_pass, sites, limit_of_work(modules))
+        run, reason = without_what_others_move(result.names.runs[0], architecture, result.changes, trials)
+        names = result.names.with_first_run(run, multiples=not reason)
+        return result._replace(
+            names=names, note=f"multiples of a size have no names: {reason}" if reason else ""
+        )
 
     def infer() -> _NamesByResizing:
         by_two_blocks = _names_by_two_blocks(architecture, *key, recorder, spans, paths)

@@ -16,6 +16,9 @@ TRACES: dict[str, str] = {
     ),
     "some sizes have names ({})": "部分尺寸有名字（{}）",
     "gptrace tries no more sizes after so much work": "计算量已到上限，gptrace 不再尝试其他尺寸",
+    "multiples of a size have no names: {}": "尺寸的倍数没有名字：{!t}",
+    "gptrace tries no more settings after so much work": "计算量已到上限，gptrace 不再尝试其他设置",
+    "the model does not run with another {}": "改变 {} 时，模型无法运行",
     "the model does not run, or makes other calls, where another size is changed alone": (
         "单独改变其他尺寸时，模型无法运行，或者调用不一样"
     ),
