@@ -148,7 +148,8 @@ class AxisNames:
         value = self._settings[factor]
         parts = [None if size is None or size % value else size // value for size in sizes]
         name = axis_name(parts, self._named, multiples=False)
-        # A setting may be called seq_len without being that of the prompt.
+        # As in `axis_name`, no multiple of a size of the forward pass has a name. Besides, a setting may be
+        # called seq_len without being that of the prompt.
         is_of_pass = not _PASS_SIZES.isdisjoint([factor, *name.split("*")])
         return str(sizes[0]) if parts[0] is None or name.isdigit() or is_of_pass else f"{factor}*{name}"
 

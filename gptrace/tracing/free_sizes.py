@@ -38,7 +38,7 @@ class UnmovedSizes(NamedTuple):
 
 
 class Trials:
-    """Runs of one architecture with some sizes changed; `left` is how much work they may still be.
+    """Runs of one architecture with some sizes changed; `left` is how much work they may still do.
 
     A run is fit if it makes at least half of the calls at `sites`.
     """
