@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,14 @@ def test_run_draws_with_the_operations_that_it_records_itself(
     drawn = file.read_text("utf-8")
     assert drawn == render(trace, form, View(lang="en")) == trace.picture(form, lang="en")
     assert drawn.startswith(start)
+
+
+def test_a_missing_library_is_told_before_the_model_is_loaded(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "quickjs", None)
+    outcome = cli("run", "Hello", "-m", "no_such_file.py:GPT", "-o", str(tmp_path / "model.svg"))
+    outcome.is_error(2, "quickjs-ng, which is not installed", "pip install quickjs-ng")
 
 
 def test_show_draws_what_was_kept(cli: Cli, tmp_path: Path) -> None:

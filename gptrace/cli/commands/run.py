@@ -63,6 +63,10 @@ def run(
         if mesh.mesh is None:
             refuse_columns_of_spread(names, "the trace")
     destination.check_landscape(landscape)
+    if destination.format == "svg":
+        from gptrace.report.pictures.layout import Layout
+
+        Layout()  # raises where its library is missing: better now than after the model has run
     _check_expect(expect, output.file, opens=opens)
     if check and (destination.format != "html" or expect is not None):
         raise OptionError(
