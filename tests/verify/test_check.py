@@ -207,6 +207,28 @@ def test_a_text_keeps_the_vocabulary_and_halves_the_width() -> None:
     assert with_text == {**sizes, "emb_dim": 128, "n_heads": 2}
 
 
+@pytest.mark.parametrize(
+    ("right", "wrong", "guilty"),
+    [
+        ("torch.triu(torch.ones(", "torch.tril(torch.ones(", "self.register_buffer("),
+        ("diagonal=1)", "diagonal=0)", "self.register_buffer("),
+        ("masked_fill_(mask_bool", "masked_fill_(~mask_bool.T", "attn_scores.masked_fill_(~mask_bool.T"),
+    ],
+)
+def test_the_line_that_lets_a_mask_hide_everything_is_named(
+    right: str, wrong: str, guilty: str, tmp_path: Path
+) -> None:
+    source = RIGHT_MODELS["course_gpt"].source
+    assert source.count(right) == 1
+    file = tmp_path / "mine.py"
+    file.write_text(source.replace(right, wrong), encoding="utf-8")
+    (result,) = gptrace.check(f"{file}:GPTModel", config=f"{file}:GPT_CONFIG", only=["finite"]).checks
+    assert result.holds is False
+    assert result.source is not None
+    assert result.source.text.startswith(guilty)
+    assert "hides every key" in str(result.likely)
+
+
 class Exiting(Growing):
     exits = False
 

@@ -248,10 +248,10 @@ def _wrong_mask(dependence: Dependence, mask: Value, applied: RecordedOperation,
         if not any(_separates(value.tensor) for value, _ in chain[index:])
     )  # fmt: skip
     told = next(
-        (index for index in range(first, len(chain)) if not _is_uniform(chain[index][0].tensor)), first
+        (index for index in range(first, len(chain)) if not is_uniform(chain[index][0].tensor)), first
     )
     value, maker = chain[told]
-    key = "mask-uniform" if _is_uniform(mask.tensor) else "mask-wrong"
+    key = "mask-uniform" if is_uniform(mask.tensor) else "mask-wrong"
     if maker is not None:
         return Blame(key, maker.place, applied, applied.path)
     place = definition_of(subject.module, value.origin) if value.origin else applied.place
@@ -290,7 +290,8 @@ def _separates(mask: Tensor) -> bool:
     return not bool(torch.isin(hidden.double(), shown.double()).any())
 
 
-def _is_uniform(mask: Tensor) -> bool:
+def is_uniform(mask: Tensor) -> bool:
+    """Tell whether all elements are the same."""
     return bool((mask == mask.flatten()[:1]).all()) if mask.numel() else True
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gptrace.model.quiet_torch import torch
-from gptrace.verify.check.blame import Blame, blamed, mask_before, origin_of
+from gptrace.verify.check.blame import Blame, blamed, is_uniform, making_of, mask_before, origin_of
 from gptrace.verify.check.dependence import measure_dependence
 from gptrace.verify.check.experiments import Experiments
 from gptrace.verify.check.finding import Finding, unjudged
@@ -75,4 +75,20 @@ def _hiding_mask(experiments: Experiments, run: RecordedRun, softmax: RecordedOp
     mask, applied = mask_before(dependence, same) if same is not None else (None, None)
     if mask is None or applied is None:
         return blamed("hides-all", softmax)
-    return blamed("hides-all", applied)
+    # The line after which all that becomes of the mask hides some row, in the constructor too.
+    chain = making_of(dependence.run, experiments.subject.construction, mask)
+    are_wrong = [_hides_a_row(value.tensor) for value, _ in chain]
+    first = next((at for at in range(len(chain)) if all(are_wrong[at:])), None)
+    maker = None if first is None else chain[first][1]
+    if maker is None or not maker.place.file:
+        return blamed("hides-all", applied)
+    return Blame("hides-all", maker.place, applied, applied.path)
+
+
+def _hides_a_row(mask: Tensor) -> bool:
+    """Tell whether a mask of ones or of minus infinity hides a whole row, and is not the same everywhere."""
+    if mask.dim() < 2 or is_uniform(mask):
+        return False
+    infinite = mask == -torch.inf
+    hidden = infinite if bool(infinite.any()) else mask != 0
+    return bool(hidden.all(dim=-1).any())
