@@ -8,7 +8,14 @@ from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 from gptrace.model.quiet_torch import torch
-from gptrace.tracing.tensors import TENSORLESS_TYPES, Found, TensorInfo, describe_tensors, find_tensors
+from gptrace.tracing.tensors import (
+    Found,
+    TensorInfo,
+    describe_each,
+    describe_tensors,
+    find_named,
+    find_tensors,
+)
 
 
 class ArgumentNames(NamedTuple):
@@ -70,29 +77,12 @@ def describe_arguments(
     """Return a description of each tensor that a module was called with, named as its `forward` names it."""
     if len(args) == 1 and names.positional and not kwargs:  # the usual case
         return describe_tensors(names.positional[0], args[0])
-    infos: list[TensorInfo] = []
-    named = len(names.positional)
-    for position, value in enumerate(args):
-        if type(value) not in TENSORLESS_TYPES:
-            name = names.positional[position] if position < named else f"{names.rest}[{position - named}]"
-            infos += describe_tensors(name, value)
-    for name, value in kwargs.items():
-        if type(value) not in TENSORLESS_TYPES:
-            infos += describe_tensors(name, value)
-    return tuple(infos)
+    return describe_each(find_arguments(names, args, kwargs))
 
 
 def find_arguments(names: ArgumentNames, args: tuple[object, ...], kwargs: Mapping[str, object]) -> Found:
     """Return the tensors that `describe_arguments` describes, each with its place."""
     if len(args) == 1 and names.positional and not kwargs:  # the usual case
         return find_tensors(names.positional[0], args[0])
-    found: Found = []
-    named = len(names.positional)
-    for position, value in enumerate(args):
-        if type(value) not in TENSORLESS_TYPES:
-            name = names.positional[position] if position < named else f"{names.rest}[{position - named}]"
-            found += find_tensors(name, value)
-    for name, value in kwargs.items():
-        if type(value) not in TENSORLESS_TYPES:
-            found += find_tensors(name, value)
-    return found
+    further = [f"{names.rest}[{number}]" for number in range(len(args) - len(names.positional))]
+    return find_named((*names.positional, *further), args, kwargs)

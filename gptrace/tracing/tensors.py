@@ -171,8 +171,13 @@ def find_operands(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Found:
     >>> [place.name for place, _ in find_operands((torch.ones(2), torch.ones(2)), {"out": torch.ones(2)})]
     ['input', 'args[1]', 'out']
     """
-    found: Found = []
     names = _POSITIONS if len(args) <= len(_POSITIONS) else _positions(len(args))
+    return find_named(names, args, kwargs)
+
+
+def find_named(names: Iterable[str], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Found:
+    """Return the tensors among arguments, each with its place; `names` are those of `args`, or more."""
+    found: Found = []
     for name, value in zip(names, args):  # noqa: B905 - strict would refuse fewer arguments than names
         kind = type(value)
         if kind in PLAIN_TYPES:
