@@ -64,9 +64,9 @@ def run(
             refuse_columns_of_spread(names, "the trace")
     destination.check_landscape(landscape)
     if destination.format == "svg":
-        from gptrace.report.pictures.layout import Layout
+        from gptrace.report.pictures.layout import quickjs_library
 
-        Layout()  # raises where its library is missing: better now than after the model has run
+        quickjs_library()  # raises where it is missing: better now than after the model has run
     _check_expect(expect, output.file, opens=opens)
     if check and (destination.format != "html" or expect is not None):
         raise OptionError(

@@ -203,16 +203,14 @@ def _are_consecutive(rows: Tensor, table: Tensor) -> bool:
 
 def largest_difference(a: Tensor, b: Tensor) -> float:
     """Return the largest absolute difference of two tensors, in float64; equal infinities differ by 0."""
-    shape = torch.broadcast_shapes(a.shape, b.shape)  # type: ignore[no-untyped-call]
+    shape = torch.broadcast_shapes(a.shape, b.shape)  # type: ignore[no-untyped-call]  # torch has not typed it
     flat = (values.expand(shape).reshape(-1) for values in (a, b))
     # All logits of a long text in float64 take gigabytes.
-    chunks = zip(*(torch.split(values, CHUNK_SIZE) for values in flat), strict=True)
-    differences = [_largest_difference(as_float64(x), as_float64(y)) for x, y in chunks]
+    chunks = [map(as_float64, torch.split(values, CHUNK_SIZE)) for values in flat]
+    differences = [
+        (x - y).masked_fill_((x == y) & x.isinf(), 0).abs_().max() for x, y in zip(*chunks, strict=True)
+    ]
     return float(torch.stack(differences).max())
-
-
-def _largest_difference(a: Tensor, b: Tensor) -> Tensor:
-    return (a - b).masked_fill_((a == b) & a.isinf(), 0).abs_().max()
 
 
 def largest(values: Tensor) -> float:

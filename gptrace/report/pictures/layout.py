@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from importlib.resources import files
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 from msgspec.structs import replace
@@ -95,17 +95,21 @@ class Drawing(msgspec.Struct, frozen=True):
     edges: tuple[Line, ...]
 
 
+def quickjs_library() -> Any:
+    """Return QuickJS, which runs the code of the layout; raise an OptionError where it is not installed."""
+    try:
+        import quickjs
+    except ImportError as error:
+        hint = "pip install quickjs-ng"  # not gptrace[svg]: gptrace may run from a checkout
+        raise OptionError("an SVG of a trace needs quickjs-ng, which is not installed", hint) from error
+    return quickjs
+
+
 class Layout:
-    """The code of the layout, which is read once for all drawings of a picture."""
+    """The code of the layout, which is read once for all drawings of a picture; it needs QuickJS."""
 
     def __init__(self) -> None:
-        """Raise an OptionError where QuickJS is not installed."""
-        try:
-            import quickjs
-        except ImportError as error:
-            hint = "pip install quickjs-ng"  # not gptrace[svg]: gptrace may run from a checkout
-            raise OptionError("an SVG of a trace needs quickjs-ng, which is not installed", hint) from error
-        context = quickjs.Context()
+        context = quickjs_library().Context()
         context.set_memory_limit(_MEMORY)
         context.eval(files("gptrace").joinpath("report/page/layout.js").read_text("utf-8"))
         self._layout = context.get("gptraceLayout")

@@ -16,6 +16,7 @@ from gptrace.tracing.span import Span
 from gptrace.wording import enumerated
 
 _LONGEST_RESULT = 80
+_SEQUENTIAL = torch.nn.Sequential.forward.__code__
 # What Python and torch say where a tuple is in the place of a tensor.
 _USES = (
     r"unsupported operand type\(s\) for .*'(?P<kind>tuple|list)'",
@@ -61,16 +62,16 @@ def _used_as_tensor(context: FailureContext) -> str:
 
 def _is_used(call: Span, context: FailureContext) -> bool:
     """Tell whether the line that failed calls the module of a call, or names what the module returned."""
+    # Sequential is code of torch, but hands on what a module of the user's has returned.
     own = [
         (frame, line)
         for frame, line in traceback.walk_tb(context.error.__traceback__)
-        if not frame.f_code.co_filename.startswith(NEVER_USER_CODE)
-        or "Sequential" in frame.f_code.co_qualname
+        if frame.f_code is _SEQUENTIAL or not frame.f_code.co_filename.startswith(NEVER_USER_CODE)
     ]
     if not own:
         return False
     frame, line = own[-1]
-    if "Sequential" in frame.f_code.co_qualname:
+    if frame.f_code is _SEQUENTIAL:
         return _is_output(frame.f_locals.get("input"), call)
     text = linecache.getline(frame.f_code.co_filename, line, frame.f_globals)
     # As `self.att(x)`, and not `self.att(x)[0]`.

@@ -125,7 +125,7 @@ _SENTENCES = {
     "gradients.no_graph": "logits 完全没有梯度",
     "gradients.frozen": "没有可训练的参数",
     "all-used.holds": "全部 {count} 个带参数的模块都被调用，或者参数被读取",
-    "all-used.unused": "带参数却既不被调用、参数也不被读取的模块：{names}",
+    "all-used.unused": "带参数、却既没有被调用也没有被读取的模块：{names}",
     "all-used.unregistered": "torch 看不到、优化器也不会训练的模块或参数：{names}",
     "learns.holds": "一个批次的损失在 {steps} 步内从 {start:.2f} 降到 {loss:.3f}",
     "learns.fails": "一个批次的损失在 {steps} 步内从 {start:.2f} 最多只降到 {loss:.3f}",
