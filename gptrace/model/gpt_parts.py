@@ -9,6 +9,7 @@ from gptrace.model.gpt import GPTModel, MultiHeadAttention, TransformerBlock, at
 from gptrace.model.quiet_torch import torch
 
 Tensor = torch.Tensor
+RunBlocks = Callable[[Tensor], Tensor]  # (B, T, D) → (B, T, D), or fewer positions
 
 
 def attentions(model: torch.nn.Module) -> Iterator[MultiHeadAttention]:
@@ -32,9 +33,8 @@ def has_standard_attention(model: GPTModel) -> bool:
 
 
 def hidden_states(
-    model: GPTModel, in_idx: Tensor, *, first_position: int = 0,
-    run_blocks: Callable[[Tensor], Tensor] | None = None,
-) -> Tensor:  # fmt: skip
+    model: GPTModel, in_idx: Tensor, *, first_position: int = 0, run_blocks: RunBlocks | None = None
+) -> Tensor:
     """Token ids (B, T) → the input (B, T, D) of the output head: GPTModel.forward without its last step.
 
     B batch, T tokens, D emb_dim. `first_position` is that of the first id: the number of cached tokens. A

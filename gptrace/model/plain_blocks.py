@@ -1,18 +1,18 @@
-"""The blocks of a GPTModel as plain functions of their weights, which a step of one token runs faster.
+"""The blocks of a GPTModel as plain functions of their weights, which run faster than the modules.
 
-Such a step does little arithmetic for each call of a module, so the calls themselves take a noticeable share
-of its time. Nothing is copied: the functions read the parameters of the model.
+A step of one token does little arithmetic for each call of a module, so the calls themselves take a
+noticeable share of its time. Where one position of each text is wanted, the last block computes that alone.
+Nothing is copied: the functions read the parameters of the model.
 Shapes: B batch, T new tokens, S all tokens so far, D emb_dim, H heads.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, Protocol, cast
 
 from gptrace.model.gpt import (
     ACTIVATIONS,
-    Attend,
     FeedForward,
     GPTModel,
     LayerNorm,
@@ -37,6 +37,16 @@ _PARTS: tuple[Any, ...] = (
 _FORWARDS = {part: part.forward for part in _PARTS}
 
 
+class MaskedAttend(Protocol):
+    """An `attend` that can be told which tokens each query may see."""
+
+    def __call__(
+        self, queries: Tensor, keys: Tensor, values: Tensor, dropout: nn.Dropout, *, allowed: Tensor
+    ) -> Tensor:
+        """Queries (B, H, R, D/H), keys and values (B, H, T, D/H), allowed (B, 1, R, T) → (B, H, R, D/H)."""
+        ...
+
+
 class PlainBlock(NamedTuple):
     """One TransformerBlock in evaluation mode."""
 
@@ -44,9 +54,7 @@ class PlainBlock(NamedTuple):
     query: Weights
     key: Weights
     value: Weights
-    head_dim: int
-    attend: Attend  # that of the block: with its cache, where it has one
-    dropout: nn.Dropout
+    attention: MultiHeadAttention  # whose `attend` is read in each run: it may get a cache
     projection: Weights
     norm2: Norm
     widening: Weights
@@ -55,40 +63,80 @@ class PlainBlock(NamedTuple):
 
     def run(self, x: Tensor) -> Tensor:
         """(B, T, D) → (B, T, D), by the operations of TransformerBlock.forward."""
-        B, T, D = x.shape
-        heads = (B, T, -1, self.head_dim)
         normed = layer_norm(x, *self.norm1)  # (B, T, D)
-        queries = linear(normed, *self.query).view(heads).transpose(1, 2)  # (B, H, T, D/H)
-        keys = linear(normed, *self.key).view(heads).transpose(1, 2)  # (B, H, T, D/H)
-        values = linear(normed, *self.value).view(heads).transpose(1, 2)  # (B, H, T, D/H)
-        context = self.attend(queries, keys, values, self.dropout)  # (B, H, T, D/H)
-        x = x + linear(context.transpose(1, 2).reshape(B, T, D), *self.projection)  # (B, T, D)
+        queries, keys, values = (self._heads(normed, part) for part in (self.query, self.key, self.value))
+        context = self.attention.attend(queries, keys, values, self.attention.dropout)  # (B, H, T, D/H)
+        return self._after_attention(x, context)
+
+    def run_at(self, x: Tensor, positions: Tensor) -> Tensor:
+        """(B, T, D), a position of each text (B,) → (B, 1, D): what `run` computes there.
+
+        A text is not seen beyond its position. The block must attend by a MaskedAttend.
+        """
+        normed = layer_norm(x, *self.norm1)  # (B, T, D)
+        keys, values = (self._heads(normed, part) for part in (self.key, self.value))
+        queries = self._heads(_at(normed, positions), self.query)  # (B, H, 1, D/H)
+        allowed = torch.arange(x.shape[1], device=x.device) <= positions[:, None]  # (B, T)
+        attend = cast(MaskedAttend, self.attention.attend)
+        context = attend(queries, keys, values, self.attention.dropout, allowed=allowed[:, None, None])
+        return self._after_attention(_at(x, positions), context)
+
+    def _heads(self, x: Tensor, weights: Weights) -> Tensor:
+        """(B, T, D) → (B, H, T, D/H)."""
+        B, T, _ = x.shape
+        return linear(x, *weights).view(B, T, -1, self.attention.head_dim).transpose(1, 2)
+
+    def _after_attention(self, x: Tensor, context: Tensor) -> Tensor:
+        """(B, T, D), (B, H, T, D/H) → (B, T, D)."""
+        x = x + linear(context.transpose(1, 2).reshape(x.shape), *self.projection)  # (B, T, D)
         hidden = self.activation(linear(layer_norm(x, *self.norm2), *self.widening))  # (B, T, 4·D)
         return x + linear(hidden, *self.narrowing)  # (B, T, D)
 
 
-def plain_blocks(model: GPTModel) -> Callable[[Tensor], Tensor] | None:
-    """Return a function that computes `model.trf_blocks`, (B, T, D) → (B, T, D); None where it might differ.
+def _at(x: Tensor, positions: Tensor) -> Tensor:
+    """(B, T, D), a position of each text (B,) → (B, 1, D)."""
+    return x[torch.arange(len(x), device=x.device), positions][:, None]
 
-    `model` is in evaluation mode. The function is right for blocks that are as gpt.py makes them: no part of
+
+class PlainBlocks:
+    """All blocks of a GPTModel in evaluation mode."""
+
+    def __init__(self, blocks: Sequence[PlainBlock]) -> None:
+        self._blocks = tuple(blocks)
+
+    def run(self, x: Tensor) -> Tensor:
+        """(B, T, D) → (B, T, D)."""
+        for block in self._blocks:
+            x = block.run(x)
+        return x
+
+    def run_at(self, x: Tensor, positions: Tensor) -> Tensor:
+        """(B, T, D), a position of each text (B,) → (B, 1, D): what `run` computes there.
+
+        The last block computes those positions alone. It must attend by a MaskedAttend.
+        """
+        if not self._blocks:
+            return _at(x, positions)
+        for block in self._blocks[:-1]:
+            x = block.run(x)
+        return self._blocks[-1].run_at(x, positions)
+
+
+def plain_blocks(model: GPTModel) -> PlainBlocks | None:
+    """Return what computes `model.trf_blocks`, (B, T, D) → (B, T, D); None where it might differ.
+
+    `model` is in evaluation mode. The result is right for blocks that are as gpt.py makes them: no part of
     another type, no hook, no changed method. It keeps the tensors that are parameters now: it sees a change
     in place, and not a parameter put in place of another.
 
     >>> model = GPTModel({"emb_dim": 48, "n_heads": 4, "n_layers": 2, "vocab_size": 100}).eval()
     >>> x = torch.ones(1, 3, 48)
-    >>> torch.allclose(plain_blocks(model)(x), model.trf_blocks(x), atol=1e-5)
+    >>> torch.allclose(plain_blocks(model).run(x), model.trf_blocks(x), atol=1e-5)
     True
     """
     if not _has_plain_blocks(model):
         return None
-    blocks = [_plain_block(block) for block in model.trf_blocks]
-
-    def run(x: Tensor) -> Tensor:
-        for block in blocks:
-            x = block.run(x)
-        return x
-
-    return run
+    return PlainBlocks([_plain_block(block) for block in model.trf_blocks])
 
 
 def _has_plain_blocks(model: GPTModel) -> bool:
@@ -134,7 +182,7 @@ def _plain_block(block: Any) -> PlainBlock:
 
     att, (widening, activation, narrowing) = block.att, block.ff.layers
     return PlainBlock(
-        norm(block.norm1), weights(att.W_query), weights(att.W_key), weights(att.W_value), att.head_dim,
-        att.attend, att.dropout, weights(att.out_proj),
+        norm(block.norm1), weights(att.W_query), weights(att.W_key), weights(att.W_value), att,
+        weights(att.out_proj),
         norm(block.norm2), weights(widening), activation.forward, weights(narrowing),
     )  # fmt: skip

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import cast
 
 from gptrace.model.gpt import Attend, GPTModel
-from gptrace.model.gpt_parts import attentions, hidden_states
+from gptrace.model.gpt_parts import RunBlocks, attentions, hidden_states
+from gptrace.model.plain_blocks import MaskedAttend
 from gptrace.model.quiet_torch import torch
 
 Tensor = torch.Tensor
+functional = torch.nn.functional
 
 
 class SharedBeginning:
@@ -29,22 +32,27 @@ class SharedBeginning:
     True
     """
 
-    def __init__(self, model: GPTModel, ids: Sequence[int]) -> None:
-        """Run the ids through the model, which must be private: its attention is changed meanwhile."""
+    def __init__(self, model: GPTModel, ids: Sequence[int], run_blocks: RunBlocks | None = None) -> None:
+        """Run the ids through the model, which must be private: its attention is changed meanwhile.
+
+        `run_blocks` runs in place of `model.trf_blocks`, here and below.
+        """
         self.ids = tuple(ids)
         self._layers: list[tuple[Tensor, Tensor]] = []
         batch = torch.tensor([self.ids], dtype=torch.int64, device=model.tok_emb.weight.device)  # (1, P)
         with _attending(model, [_Recording(layer.attend, self._layers) for layer in attentions(model)]):
-            self.hidden = hidden_states(model, batch)  # (1, P, D)
+            self.hidden = hidden_states(model, batch, run_blocks=run_blocks)  # (1, P, D)
 
-    def hidden_states(self, model: GPTModel, in_idx: Tensor, length: int) -> Tensor:
+    def hidden_states(
+        self, model: GPTModel, in_idx: Tensor, length: int, run_blocks: RunBlocks | None = None
+    ) -> Tensor:
         """Ids (B, T) that follow the first `length` ids → what enters the output head (B, T, D)."""
         after = [
             _After(layer.attend, keys[:, :, :length], values[:, :, :length])
             for layer, (keys, values) in zip(attentions(model), self._layers, strict=True)
         ]
         with _attending(model, after):
-            return hidden_states(model, in_idx, first_position=length)
+            return hidden_states(model, in_idx, first_position=length, run_blocks=run_blocks)
 
 
 class _Recording:
@@ -64,12 +72,18 @@ class _After:
     def __init__(self, attend: Attend, keys: Tensor, values: Tensor) -> None:
         self._attend, self._keys, self._values = attend, keys, values
 
-    def __call__(self, queries: Tensor, keys: Tensor, values: Tensor, dropout: torch.nn.Dropout) -> Tensor:
-        """Queries, keys and values (B, H, T, D/H) → (B, H, T, D/H)."""
+    def __call__(
+        self, queries: Tensor, keys: Tensor, values: Tensor, dropout: torch.nn.Dropout,
+        *, allowed: Tensor | None = None,
+    ) -> Tensor:  # fmt: skip
+        """Queries, keys and values (B, H, T, D/H) → (B, H, T, D/H); all may see the beginning."""
         B = len(queries)
         keys = torch.cat((self._keys.expand(B, -1, -1, -1), keys), dim=2)  # (B, H, S, D/H)
         values = torch.cat((self._values.expand(B, -1, -1, -1), values), dim=2)  # (B, H, S, D/H)
-        return self._attend(queries, keys, values, dropout)
+        if allowed is None:
+            return self._attend(queries, keys, values, dropout)
+        allowed = functional.pad(allowed, (self._keys.shape[2], 0), value=True)  # (B, 1, T, S)
+        return cast(MaskedAttend, self._attend)(queries, keys, values, dropout, allowed=allowed)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ import inspect
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 
 from gptrace.errors import TRACE_SHOWS_CALL, GptraceError, NoLogitsError, RunError
@@ -23,11 +24,12 @@ from gptrace.model.gpt import (
     MultiHeadAttention,
     TransformerBlock,
 )
-from gptrace.model.gpt_parts import attentions, has_standard_attention, hidden_states
+from gptrace.model.gpt_parts import RunBlocks, attentions, has_standard_attention, hidden_states
 from gptrace.model.hugging_face import is_hugging_face
 from gptrace.model.interrupts import interrupts_allowed, interrupts_held
 from gptrace.model.isolated_copy import isolated_copy
 from gptrace.model.offloading import has_device_hooks
+from gptrace.model.plain_blocks import plain_blocks
 from gptrace.model.quiet_torch import torch
 from gptrace.model.shared_beginning import SharedBeginning
 from gptrace.model.user_code_errors import passed_through, user_code_error, user_code_errors
@@ -72,14 +74,16 @@ def every_position(prompt: Prompt) -> range:
 class Forward:
     """Runs prompts through a model as fast as it can, where nobody needs to see what happens inside.
 
-    A GPTModel attends with PyTorch's fused kernel, its output head reads only the chosen positions, and what
-    all prompts of a batch begin with is computed once.
+    A GPTModel attends with PyTorch's fused kernel, its output head reads only the chosen positions (and where
+    each prompt has one, its last block too), and what all prompts of a batch begin with is computed once.
     `may_pad`: prompts of different lengths can share a batch; see `ignores_padding`.
     """
 
     def __init__(self, loaded: LoadedModel) -> None:
         self.loaded = isolated_model(loaded)
         self.may_pad = ignores_padding(self.loaded.module)
+        module = self.loaded.module
+        self._blocks = plain_blocks(module) if self.may_pad and isinstance(module, GPTModel) else None
         self._beginning: SharedBeginning | None = None  # of the last batch that shared one
 
     def read(
@@ -105,18 +109,32 @@ class Forward:
         shared = shared if shared >= SHORTEST else 0
         check_room(self.loaded, *batch.shape, rows=min(len(places), max(1, at_once)), shared=shared)
         with guarded_forward(self.loaded, batch), interrupts_allowed():
-            hidden = self._hidden_states(model, batch, shared)
+            hidden = self._hidden_states(model, batch, shared, _one_of_each(positions))
             self._each(places, hidden, reader, model.out_head)
 
-    def _hidden_states(self, model: GPTModel, batch: Tensor, shared: int) -> Tensor:
-        """Ids (B, T), the first `shared` of which are the same → what enters the output head (B, T, D)."""
+    def _hidden_states(
+        self, model: GPTModel, batch: Tensor, shared: int, positions: Sequence[int] | None
+    ) -> Tensor:
+        """Ids (B, T), the first `shared` of which are the same → what enters the output head (B, T, D).
+
+        If one position of each prompt is all that is read, it may be returned alone: (B, 1, D).
+        """
+        blocks = self._blocks
+        run_all = None if blocks is None else blocks.run
+        run_blocks: RunBlocks | None = run_all
+        is_alone = blocks is not None and positions is not None and min(positions) >= shared
+        if blocks is not None and positions is not None and is_alone:
+            after = torch.tensor(positions, device=batch.device) - shared  # (B,)
+            run_blocks = partial(blocks.run_at, positions=after)
         if not shared:
-            return hidden_states(model, batch)
+            return hidden_states(model, batch, run_blocks=run_blocks)
         ids = tuple(batch[0, :shared].tolist())
         beginning = self._beginning
         if beginning is None or beginning.ids[:shared] != ids:
-            beginning = self._beginning = SharedBeginning(model, ids)
-        rest = beginning.hidden_states(model, batch[:, shared:], shared)  # (B, T - shared, D)
+            beginning = self._beginning = SharedBeginning(model, ids, run_all)
+        rest = beginning.hidden_states(model, batch[:, shared:], shared, run_blocks)
+        if is_alone:
+            return rest  # (B, 1, D)
         return torch.cat((beginning.hidden[:, :shared].expand(len(batch), -1, -1), rest), dim=1)
 
     def _each(
@@ -142,6 +160,11 @@ class Forward:
                 "have its forward() return the logits of every position, [batch, seq_len, vocab_size]",
             )
         return logits
+
+
+def _one_of_each(positions: Sequence[range]) -> list[int] | None:
+    """Return the only position of each prompt; None where some prompt has none, or several."""
+    return [row[0] for row in positions] if all(len(row) == 1 for row in positions) else None
 
 
 def ignores_padding(module: torch.nn.Module) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -13,7 +13,7 @@ from gptrace.model.build import LoadedModel
 from gptrace.model.cache import add_caches, remove_caches
 from gptrace.model.config import GPTConfig
 from gptrace.model.gpt import GPTModel
-from gptrace.model.gpt_parts import has_standard_attention, hidden_states
+from gptrace.model.gpt_parts import RunBlocks, has_standard_attention, hidden_states
 from gptrace.model.hugging_face import is_hugging_face
 from gptrace.model.interrupts import interrupts_allowed
 from gptrace.model.offloading import has_device_hooks
@@ -126,10 +126,11 @@ class GPTSteps(Steps):
         self.manages_cache = has_standard_attention(self._model)
         longest = min(capacity, context_length)
         check_room(loaded, 1, longest, rows=longest if every_position else 1)
-        self._run_blocks: Callable[[Tensor], Tensor] | None = None
+        self._run_blocks: RunBlocks | None = None
         if use_cache:
             add_caches(self._model, longest)
-            self._run_blocks = plain_blocks(self._model)
+            blocks = plain_blocks(self._model)
+            self._run_blocks = None if blocks is None else blocks.run
 
     def _run(self, batch: Tensor) -> Tensor:
         if self._every_position:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from torch.overrides import TorchFunctionMode
 
 import gptrace
 from gptrace.model import GPTModel
@@ -50,13 +51,60 @@ def generated_ids(model: GPTModel, ids: list[int], count: int) -> list[int]:
 )
 def test_the_functions_compute_the_blocks(changes: dict[str, Any]) -> None:
     model = small_model(**changes)
-    run = plain_blocks(model)
-    assert run is not None
+    blocks = plain_blocks(model)
+    assert blocks is not None
     x = torch.randn(2, 7, 48)
     with torch.no_grad():
         # The same operations in the same order; 1e-5 leaves room for another kernel.
-        torch.testing.assert_close(run(x), model.trf_blocks(x), rtol=0, atol=1e-5)
+        torch.testing.assert_close(blocks.run(x), model.trf_blocks(x), rtol=0, atol=1e-5)
     assert generated_ids(model, [5, 6, 7], 12) == greedy_ids(model, [5, 6, 7], 12)
+
+
+@pytest.mark.parametrize("n_layers", [1, 3])
+def test_one_position_of_each_text_is_what_a_run_of_all_computes_there(n_layers: int) -> None:
+    model = small_model(n_layers=n_layers, attention="sdpa")
+    blocks = plain_blocks(model)
+    assert blocks is not None
+    x, positions = torch.randn(4, 7, 48), torch.tensor([6, 0, 3, 6])
+    with torch.no_grad():
+        whole = blocks.run(x)[torch.arange(4), positions]
+        # Other kernels run for one row, and for a mask: rounding differs.
+        torch.testing.assert_close(blocks.run_at(x, positions)[:, 0], whole, rtol=0, atol=1e-5)
+        changed = x.clone()
+        changed[1, 1:] += 1  # beyond the position of that text
+        torch.testing.assert_close(blocks.run_at(changed, positions)[:, 0], whole, rtol=0, atol=1e-5)
+
+
+class LinearMacs(TorchFunctionMode):
+    """Counts the MACs of linear layers. FlopCounterMode would set hooks on all modules."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.macs = 0
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is nn.functional.linear:
+            self.macs += args[0].numel() * len(args[1])
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("shared", [0, 40])
+def test_topk_computes_one_position_in_the_last_block(shared: int) -> None:
+    """The multiplications of the last block but for keys and values grow with prompts, not with tokens."""
+    model = small_model(context_length=64)
+    prompts = [[7] * shared + [number] * (4 if number == 19 else 9) for number in range(20)]
+    with LinearMacs() as counter:
+        results = list(gptrace.topk_stream(prompts, model=model, k=1).results)
+    T = 9 * 20
+    D, tokens = 48, shared + T
+    every_token, every_prompt = D * D * (12 + 2), 10 * D * D + 300 * D
+    assert counter.macs == tokens * every_token + 20 * every_prompt + shared * 10 * D * D
+    for prompt, result in zip(prompts, results, strict=True):
+        with torch.no_grad():
+            logits = model(torch.tensor([prompt]))[0, -1]
+        best = result.candidates[0]
+        assert best.id == int(logits.argmax())
+        assert best.logit == pytest.approx(float(logits.max()), abs=1e-4)  # of logits about 10
 
 
 def test_generate_runs_the_functions_until_the_context_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
