@@ -8,7 +8,7 @@ Shapes: B batch, T new tokens, S all tokens so far, D emb_dim, H heads.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, Protocol, cast
 
 from gptrace.model.gpt import (
@@ -61,6 +61,19 @@ class PlainBlock(NamedTuple):
     activation: Callable[[Tensor], Tensor]
     narrowing: Weights
 
+    def linear_layers(self) -> tuple[Weights, ...]:
+        """Return the weight and bias of each linear layer."""
+        return self.query, self.key, self.value, self.projection, self.widening, self.narrowing
+
+    def with_weights(self, weights: Iterator[Tensor]) -> PlainBlock:
+        """Return the block with the next of `weights` in its linear layers."""
+        query, key, value, projection, widening, narrowing = (
+            (next(weights), bias) for _, bias in self.linear_layers()
+        )
+        return self._replace(
+            query=query, key=key, value=value, projection=projection, widening=widening, narrowing=narrowing
+        )
+
     def run(self, x: Tensor) -> Tensor:
         """(B, T, D) → (B, T, D), by the operations of TransformerBlock.forward."""
         normed = layer_norm(x, *self.norm1)  # (B, T, D)
@@ -104,6 +117,15 @@ class PlainBlocks:
     def __init__(self, blocks: Sequence[PlainBlock]) -> None:
         self._blocks = tuple(blocks)
 
+    def weights(self) -> list[Tensor]:
+        """Return the weight (out, in) of each linear layer."""
+        return [weight for block in self._blocks for weight, _ in block.linear_layers()]
+
+    def with_weights(self, weights: Iterable[Tensor]) -> PlainBlocks:
+        """Return blocks with other tensors in place of those that `weights` returns, in that order."""
+        remaining = iter(weights)
+        return PlainBlocks([block.with_weights(remaining) for block in self._blocks])
+
     def run(self, x: Tensor) -> Tensor:
         """(B, T, D) → (B, T, D)."""
         for block in self._blocks:
@@ -145,10 +167,10 @@ def _has_plain_blocks(model: GPTModel) -> bool:
         return False
     if nn.modules.module._has_any_global_hook():  # type: ignore[no-untyped-call]  # torch has not typed it
         return False
-    return all(map(_is_plain, blocks.modules())) and all(map(_has_own_parts, blocks))
+    return all(map(is_plain, blocks.modules())) and all(map(_has_own_parts, blocks))
 
 
-def _is_plain(module: nn.Module) -> bool:
+def is_plain(module: nn.Module) -> bool:
     """Tell whether a call of a module runs the `forward` that its class had at first, and nothing else."""
     # Private attributes, since torch has no public way to read hooks. Its own hooks count too.
     has_hooks = bool(module._forward_hooks or module._forward_pre_hooks)

@@ -11,6 +11,7 @@ from msgspec.structs import force_setattr, replace
 from gptrace.errors import ModelCodeError, NotFiniteError
 from gptrace.measures import Measures
 from gptrace.model.build import LoadedModel
+from gptrace.model.decoding_layout import DecodingLayout
 from gptrace.model.hugging_face import is_hugging_face
 from gptrace.model.interrupts import interrupts_allowed, interrupts_held
 from gptrace.model.quiet_torch import torch
@@ -109,6 +110,7 @@ class _Generator(Runner[GenerationResult]):
         self._loaded, self._settings, self.deferred = loaded, settings, deferred
         self._context_length, self._trace = context_length, trace
         self.trust = CacheTrust()
+        self._layout = DecodingLayout()
         self.listener: Listener | None = None
         self.head: Callable[[], Generation] | None = None
         self.done: list[GenerationResult] = []  # with a listener, which gets them
@@ -140,7 +142,7 @@ class _Generator(Runner[GenerationResult]):
         stopped_by: StoppedBy = "max_new_tokens"
         steps = steps_for(
             isolated_model(self._loaded, fused=not self._trace), self._context_length, capacity,
-            self.trust, use_cache=settings.cache, every_position=self._trace,
+            self.trust, self._layout, use_cache=settings.cache, every_position=self._trace,
         )  # fmt: skip
         for _ in range(settings.max_new_tokens):
             logits, step = self._checked_step(steps, ids)

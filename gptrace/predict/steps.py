@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from functools import partial
+from typing import Any
 
 from gptrace.errors import GptraceError
 from gptrace.model.architecture import Architecture, Resizing, Sizes
 from gptrace.model.build import LoadedModel
 from gptrace.model.cache import add_caches, remove_caches
 from gptrace.model.config import GPTConfig
+from gptrace.model.decoding_layout import DecodingLayout
 from gptrace.model.gpt import GPTModel
 from gptrace.model.gpt_parts import RunBlocks, has_standard_attention, hidden_states
 from gptrace.model.hugging_face import is_hugging_face
 from gptrace.model.interrupts import interrupts_allowed
 from gptrace.model.offloading import has_device_hooks
-from gptrace.model.plain_blocks import plain_blocks
+from gptrace.model.plain_blocks import is_plain, plain_blocks
 from gptrace.model.quiet_torch import torch
 from gptrace.predict.candidates import allowed_rounding, as_float64
 from gptrace.predict.forward import (
@@ -29,6 +31,7 @@ from gptrace.predict.forward import (
 )
 
 Tensor = torch.Tensor
+linear = torch.nn.functional.linear
 
 
 class CachedArchitecture(Architecture):
@@ -112,11 +115,11 @@ class GPTSteps(Steps):
     """Steps of a GPTModel, which must be a private copy: the caches are set on it.
 
     `every_position` computes the logits of every position, as a traced forward pass does. An attention of a
-    user's own may keep a cache that nobody else counts.
+    user's own may keep a cache that nobody else counts. `layout` chooses that of the weights.
     """
 
     def __init__(
-        self, loaded: LoadedModel, context_length: int, capacity: int, *,
+        self, loaded: LoadedModel, context_length: int, capacity: int, layout: DecodingLayout, *,
         use_cache: bool, every_position: bool,
     ) -> None:  # fmt: skip
         super().__init__(loaded, context_length, use_cache=use_cache)
@@ -126,21 +129,34 @@ class GPTSteps(Steps):
         self.manages_cache = has_standard_attention(self._model)
         longest = min(capacity, context_length)
         check_room(loaded, 1, longest, rows=longest if every_position else 1)
+        self._layout, self._longest = layout, longest
         self._run_blocks: RunBlocks | None = None
+        self._run_head: Callable[[Tensor], Tensor] = self._model.out_head
         if use_cache:
             add_caches(self._model, longest)
-            blocks = plain_blocks(self._model)
-            self._run_blocks = None if blocks is None else blocks.run
 
     def _run(self, batch: Tensor) -> Tensor:
         if self._every_position:
             return super()._run(batch)
+        if self._use_cache and not self.cached:
+            self._choose_weights(steps=self._longest - batch.shape[1])
         hidden = hidden_states(self._model, batch, first_position=self.cached, run_blocks=self._run_blocks)
-        return cast(Tensor, self._model.out_head(hidden[0, -1]))
+        return self._run_head(hidden[0, -1])
+
+    def _choose_weights(self, steps: int) -> None:
+        """Prepare for steps of one token, as many as `steps`."""
+        blocks, head = plain_blocks(self._model), self._model.out_head
+        if blocks is None or not is_plain(head):
+            self._run_blocks = None if blocks is None else blocks.run
+            return
+        *weights, head_weight = self._layout.chosen([*blocks.weights(), head.weight], steps)
+        self._run_blocks = blocks.with_weights(weights).run
+        self._run_head = partial(linear, weight=head_weight, bias=head.bias)
 
     def _clear_cache(self) -> None:
         super()._clear_cache()
-        self._run_blocks = None
+        self._use_cache = False
+        self._run_blocks, self._run_head = None, self._model.out_head
         remove_caches(self._model)
 
     def architecture(self, ids: Sequence[int]) -> Architecture | None:
@@ -233,8 +249,8 @@ class HuggingFaceSteps(Steps):
 
 
 def steps_for(
-    loaded: LoadedModel, context_length: int | None, capacity: int, trust: CacheTrust, *,
-    use_cache: bool, every_position: bool,
+    loaded: LoadedModel, context_length: int | None, capacity: int, trust: CacheTrust,
+    layout: DecodingLayout, *, use_cache: bool, every_position: bool,
 ) -> Steps:  # fmt: skip
     """Return the steps of a model; `capacity` is the largest number of tokens that it will see.
 
@@ -243,7 +259,9 @@ def steps_for(
     if type(loaded.module) is GPTModel and not has_device_hooks(loaded.module):
         assert context_length is not None
         use_cache = use_cache and ignores_padding(loaded.module)
-        return GPTSteps(loaded, context_length, capacity, use_cache=use_cache, every_position=every_position)
+        return GPTSteps(
+            loaded, context_length, capacity, layout, use_cache=use_cache, every_position=every_position
+        )
     if is_hugging_face(loaded.module):
         return HuggingFaceSteps(loaded, context_length, trust, use_cache=use_cache)
     return Steps(loaded, context_length, use_cache=False)

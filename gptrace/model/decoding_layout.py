@@ -1,0 +1,133 @@
+"""Weights in the memory layout in which this machine multiplies a single row fastest.
+
+A step of one token multiplies one row by each weight, so it takes as long as reading the weights does. Some
+kernels read a weight that is stored by columns almost twice as fast as one that is stored by rows, which is
+how PyTorch stores it; others are equally fast, or slower. That depends on the processor and on the shape, so
+it is measured. The copies take as much memory as the weights.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from gptrace.model.free_memory import available_bytes
+from gptrace.model.quiet_torch import torch
+from gptrace.wording import readable_bytes
+
+Tensor = torch.Tensor
+linear = torch.nn.functional.linear
+# Weights that stay in the processor's cache are read as fast in either layout.
+_LEAST_BYTES = 64 << 20
+# What is timed of each shape. The two layouts take turns, so that each drives the other out of the cache.
+_SAMPLE_BYTES = 32 << 20
+_ROUNDS = 2
+# Rounding of the clock and other work on the machine must not decide.
+_WORTHWHILE = 1.15
+_SHARE_OF_FREE_MEMORY = 4
+_COLUMNS_AT_ONCE = 256  # a copy of so many rows stays in the fastest cache
+_log = logging.getLogger("gptrace")
+
+
+class _Sample(NamedTuple):
+    """Seconds of one row by some weights, as they are and in their copies, and seconds of copying."""
+
+    by_rows: float
+    by_columns: float
+    copying: float
+
+    def pays_off(self, steps: int) -> bool:
+        """Tell whether the copies save more time in so many steps than they take."""
+        is_faster = self.by_rows >= _WORTHWHILE * self.by_columns
+        return is_faster and steps * (self.by_rows - self.by_columns) >= _WORTHWHILE * self.copying
+
+
+class DecodingLayout:
+    """Chooses the layout of weights for steps of one token. One is kept for all texts of a model.
+
+    >>> layout, weight = DecodingLayout(), torch.ones(2, 3)
+    >>> layout.chosen([weight], steps=100)[0] is weight  # far too small to gain anything
+    True
+    """
+
+    def __init__(self) -> None:
+        self._copies: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
+        self._is_measured = False
+
+    def chosen(self, weights: Sequence[Tensor], steps: int) -> list[Tensor]:
+        """Return the weights (out, in), each itself or its copy that is stored by columns.
+
+        A copy is made where it saves more time in `steps` steps than it takes. Its values are equal, but a
+        product with it may differ in the last bits, since another kernel computes it.
+        """
+        if not self._is_measured and self._may_gain(weights, steps):
+            self._is_measured = True
+            self._measure(weights, steps)
+        return [self._copies.get(_state(weight), (weight, weight))[1] for weight in weights]
+
+    def _may_gain(self, weights: Sequence[Tensor], steps: int) -> bool:
+        is_plain = all(
+            weight.device.type == "cpu" and weight.is_contiguous() and not weight.is_inference()
+            for weight in weights
+        )
+        size, free = _bytes(weights), available_bytes()
+        has_room = free is None or _SHARE_OF_FREE_MEMORY * size <= free
+        return is_plain and has_room and steps > 1 and size >= _LEAST_BYTES
+
+    def _measure(self, weights: Sequence[Tensor], steps: int) -> None:
+        shapes: dict[tuple[torch.Size, torch.dtype], list[Tensor]] = defaultdict(list)
+        for weight in weights:
+            shapes[weight.shape, weight.dtype].append(weight)
+        # The shape that takes most memory comes first: if that gains nothing, the others are not tried.
+        for alike in sorted(shapes.values(), key=_bytes, reverse=True):
+            if _timed(alike).pays_off(steps):
+                self._copies |= {_state(weight): (weight, _by_columns(weight)) for weight in alike}
+            elif not self._copies:
+                return
+        size = _bytes([copy for _, copy in self._copies.values()])
+        _log.info(
+            f"each step reads a copy of {readable_bytes(size)} of weights, stored by columns, which this "
+            "machine multiplies faster"
+        )
+
+
+def _timed(alike: Sequence[Tensor]) -> _Sample:
+    """Time the first of some weights of one shape, or a part of the first."""
+    count = max(1, _SAMPLE_BYTES // alike[0].nbytes)
+    rows = max(1, _SAMPLE_BYTES // (alike[0].shape[1] * alike[0].itemsize))
+    sample = [weight[:rows] for weight in alike[:count]]
+    start = time.perf_counter()
+    copies = [_by_columns(weight) for weight in sample]
+    copying = time.perf_counter() - start
+    row = torch.ones(1, sample[0].shape[1], dtype=sample[0].dtype)
+    turns = [(_seconds(row, sample), _seconds(row, copies)) for _ in range(_ROUNDS)]
+    by_rows, by_columns = map(min, zip(*turns, strict=True))
+    return _Sample(by_rows, by_columns, copying)
+
+
+def _seconds(row: Tensor, weights: Sequence[Tensor]) -> float:
+    start = time.perf_counter()
+    for weight in weights:
+        linear(row, weight)
+    return time.perf_counter() - start
+
+
+def _bytes(weights: Sequence[Tensor]) -> int:
+    return sum(weight.nbytes for weight in weights)
+
+
+def _state(weight: Tensor) -> tuple[int, int]:
+    """Return what changes when the values of a weight do: its memory, and how often that was written to."""
+    return weight.data_ptr(), weight._version
+
+
+def _by_columns(weight: Tensor) -> Tensor:
+    """Return an equal tensor (out, in) whose columns are contiguous in memory."""
+    columns = weight.new_empty(weight.shape[::-1])  # (in, out)
+    for start in range(0, len(weight), _COLUMNS_AT_ONCE):
+        part = slice(start, start + _COLUMNS_AT_ONCE)
+        columns[:, part] = weight[part].T
+    return columns.T
