@@ -44,7 +44,8 @@ _ROLES = {
 }  # fmt: skip
 CONTEXT_NAMES = _ROLES["context"]
 SIZE_NAMES = frozenset(name for names in _ROLES.values() for name in names)
-# Other settings that may be the size of an axis: by the end of their names, and by what is not in them.
+# Other settings that may be the size of an axis: by the end of their names, and by what is not in them. Those
+# inside of other values may have names such as `encoder.hidden_size`.
 _OTHER_SIZE = re.compile(
     r"(?!.*(kernel|window|patch|chunk|block|group|batch|conv|image|type))(.*_)?(dim|rank|size|width)"
 )
@@ -95,7 +96,10 @@ class Architecture:
             key = next((n for n in names if n in self.settings and n not in self._keys.values()), None)
             if key is not None:
                 self._keys[role] = key
-        others = [key for key in self.settings if _OTHER_SIZE.fullmatch(key) and key not in SIZE_NAMES]
+        others = [
+            key for key in self.settings
+            if _OTHER_SIZE.fullmatch(key.rpartition(".")[2]) and key not in SIZE_NAMES
+        ]  # fmt: skip
         self._others = tuple(others[: len(SIZE_SETS[0].others)])
         width, heads = self._size("width"), self._size("heads")
         self._divides = bool(width and heads and width % heads == 0)

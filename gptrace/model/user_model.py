@@ -18,6 +18,7 @@ from types import ModuleType
 
 from gptrace.errors import ConfigError
 from gptrace.model.architecture import SIZE_NAMES, Architecture
+from gptrace.model.configurations import settings_of
 from gptrace.model.devices import accelerators_in_use
 from gptrace.model.free_memory import check_memory
 from gptrace.model.interrupts import interrupts_allowed, interrupts_held
@@ -31,7 +32,7 @@ from gptrace.model.reference import ObjectReference, parse_reference
 from gptrace.model.selection import UserModelSelection
 from gptrace.model.unread_keys import check_keys_are_read
 from gptrace.model.user_code_errors import short_path, user_code_errors
-from gptrace.model.user_model_construction import Construction, plan_construction, settings_of
+from gptrace.model.user_model_construction import Construction, plan_construction
 from gptrace.wording import suggestion
 
 Module = torch.nn.Module

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import inspect
 import typing
@@ -13,6 +12,8 @@ from typing import Any
 from gptrace.errors import ConfigError
 from gptrace.model.architecture import SIZE_NAMES
 from gptrace.model.config import GPTConfig, check_settings
+from gptrace.model.configurations import Settings, overlaid, parameters_of, settings_of
+from gptrace.model.nested_settings import NestedSettings
 
 # The keys of the course's GPT_CONFIG_124M: the dict that a class gets where the user gives no configuration.
 COURSE_KEYS = (
@@ -21,7 +22,6 @@ COURSE_KEYS = (
 CONFIGURATION_NAMES = ("config", "cfg", "conf", "configuration", "args", "hparams", "params", "options")
 Parameter = inspect.Parameter
 Factory = Callable[..., Any]
-Settings = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +109,7 @@ def plan_construction(target: Factory, name: str, config: object, keys: Settings
     >>> plan_construction(lambda cfg: cfg, "f", None, {"n_layers": 2}).build({"emb_dim": 64})["emb_dim"]
     64
     """
-    parameters, takes_any = _parameters(target)
+    parameters, takes_any = parameters_of(target)
     required = [p for p in parameters if p.default is Parameter.empty]
     is_given = config is not None or bool(keys)
     holder = _configuration_parameter(parameters, required, settings_of(config) | dict(keys), is_given)
@@ -121,13 +121,15 @@ def plan_construction(target: Factory, name: str, config: object, keys: Settings
         problem = f"{name}() requires {', '.join(missing)}, and the configuration has no such key"
         raise ConfigError(problem, f"give each with --set {missing[0]}=…, or all with --config")
     settings = {p.name: p.default for p in parameters if p not in required} | arguments
+    nested = NestedSettings(lambda changes: {**settings, **changes})
+
+    def build(changes: Settings) -> object:
+        keys = arguments.keys() | nested.keys_of(changes)
+        changed = settings_of(nested.changed(changes))
+        return target(**{key: value for key, value in changed.items() if key in keys})
+
     description = f"{name}({', '.join(arguments)})"
-    return Construction(
-        lambda changes: target(**{**arguments, **changes}),
-        lambda changes: {**settings, **changes},
-        settings,
-        description,
-    )
+    return Construction(build, nested.settings_after, nested.settings, description)
 
 
 def _with_configuration(
@@ -140,93 +142,26 @@ def _with_configuration(
     if isinstance(base, Mapping) and not base.keys() >= keys.keys():
         whole = noting = NotingDict(settings_of(whole), frozenset(keys.keys() - base.keys()))
     others = [p.name for p in required if p is not holder]
+    # `base` is changed, and not `whole`: values that its code derives from a size are derived anew.
+    nested = NestedSettings(lambda changes: overlaid(base, {**keys, **changes}))
 
     def build(changes: Settings) -> object:
-        # `base` is changed, and not `whole`: values that its code derives from a size are derived anew.
-        changed = overlaid(base, {**keys, **changes}) if changes else whole
+        changed = nested.changed(changes) if changes else whole
         if holder.kind is Parameter.POSITIONAL_ONLY:
             return target(changed)
-        settings = settings_of(overlaid(base, {**keys, **changes})) if others else {}
+        settings = settings_of(nested.changed(changes)) if others else {}
         return target(**{holder.name: changed}, **{other: settings[other] for other in others})
-
-    def changed(changes: Settings) -> Settings:
-        return settings_of(overlaid(base, {**keys, **changes}))
 
     is_default = config is None and isinstance(whole, Mapping)
     kind = "a plain dict" if isinstance(whole, Mapping) else f"of type {type(whole).__name__}"
     if is_default:
         kind = f"the course's GPT_CONFIG_124M{', changed' if keys else ''}"
     description = f"{name}({holder.name}), {holder.name} being {kind}"
-    settings = settings_of(overlaid(base, keys))
-    return Construction(build, changed, settings, description, is_default, noting)
-
-
-def overlaid(config: object, changes: Settings) -> object:
-    """Return a copy of a configuration with `changes`; the original stays as it is.
-
-    A class or a function is called first, so `--config model.py:GPTConfig` means its default values. Raises
-    ConfigError for a key that the configuration does not have, unless it is a mapping.
-
-    >>> overlaid({"n_layers": 12}, {"n_layers": 2})
-    {'n_layers': 2}
-    """
-    if isinstance(config, Mapping):
-        return {**config, **changes}
-    if callable(config):
-        if dataclasses.is_dataclass(config):
-            check_settings(changes, [field.name for field in dataclasses.fields(config)], config)
-            return config(**changes)
-        # Passed to the call, the changes also reach the values that it derives from them.
-        parameters, takes_any = _parameters(config)
-        if changes and (takes_any or {p.name for p in parameters}.issuperset(changes)):
-            return config(**changes)
-        return overlaid(config(), changes)
-    if not changes:
-        return config
-    check_settings(changes, settings_of(config), config)
-    if dataclasses.is_dataclass(config) and not isinstance(config, type):
-        arguments = {field.name for field in dataclasses.fields(config) if field.init}
-        if arguments.issuperset(changes):
-            return dataclasses.replace(config, **changes)
-    if isinstance(config, tuple) and hasattr(config, "_replace"):
-        return config._replace(**changes)
-    try:
-        changed = copy.deepcopy(config)
-    except Exception:  # deepcopy runs user code, which may raise anything
-        changed = copy.copy(config)
-    for key, value in changes.items():
-        object.__setattr__(changed, key, value)  # works for a frozen dataclass too
-    return changed
-
-
-def settings_of(config: object) -> dict[str, Any]:
-    """Return the keys and values of a configuration: of a mapping, or the public attributes of an object.
-
-    >>> settings_of({"n_layers": 2}), settings_of(None)
-    ({'n_layers': 2}, {})
-    """
-    if config is None:
-        return {}
-    if isinstance(config, Mapping):
-        return dict(config)
-    kind, names = type(config), [name for name in dir(config) if not name.startswith("_")]
-    names = [name for name in names if not isinstance(getattr(kind, name, None), property)]
-    values = {name: getattr(config, name, None) for name in names}
-    return {name: value for name, value in values.items() if not callable(value)}
+    return Construction(build, nested.settings_after, nested.settings, description, is_default, noting)
 
 
 def _course_config() -> dict[str, Any]:
     return {key: getattr(GPTConfig, key) for key in COURSE_KEYS}
-
-
-def _parameters(target: Factory) -> tuple[list[Parameter], bool]:
-    """Return the named parameters of `target`, and whether it takes any other keyword too."""
-    try:
-        every = inspect.signature(target).parameters.values()
-    except (TypeError, ValueError):  # functions written in C may have no signature
-        return [], False
-    variable = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
-    return [p for p in every if p.kind not in variable], any(p.kind is Parameter.VAR_KEYWORD for p in every)
 
 
 def _configuration_parameter(

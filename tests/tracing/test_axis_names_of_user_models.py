@@ -129,7 +129,7 @@ def test_sizes_that_a_class_derives_follow_its_settings() -> None:
 
     trace = gptrace.trace("Hello", model=make, config=Config)
     assert trace.calls[-1].outputs[0].shape[-1] == 128
-    from gptrace.model.user_model_construction import overlaid
+    from gptrace.model.configurations import overlaid
 
     changed: Any = overlaid(Config, {"n_embd": 8})
     assert (changed.n_embd, changed.d_ff) == (8, 32)
