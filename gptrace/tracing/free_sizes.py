@@ -9,7 +9,7 @@ known sizes are changed together, for settings with names that gptrace does not 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from gptrace.model.architecture import Architecture, Resizing, Sizes
@@ -128,14 +128,18 @@ def without_what_others_move(
     is unknown.
     """
     run, settings = run.copy(), architecture.settings_alone(changes)
+    larger = {key: _larger(value, architecture.sizes, run.sizes) for key, value in settings}
     # Most configurations also have settings that no code of the model reads: a few runs show that of all.
-    joint_runs = (trials.run(0, changes | together) for together in _changed_together(settings))
-    if all(moved is not None and run.known.agrees_with(moved.known) for moved in joint_runs):
+    for together in _changed_together(larger, dict(settings)):
+        jointly = trials.run(0, changes | together)
+        if jointly is None or not run.known.agrees_with(jointly.known):
+            break
+    else:
         return UnmovedSizes(run)
     unchanged = []
     for key, value in settings:
         # The last may divide the number of heads of the small model.
-        for other in (2 * value, value + 1, value // 2, value * SIZE_SETS[0].key_value_heads):
+        for other in (larger[key], 2 * value, value + 1, value // 2, value * SIZE_SETS[0].key_value_heads):
             if trials.left <= 0:
                 return UnmovedSizes(run, MANY_SETTINGS)
             moved = trials.run(0, changes | {key: other}) if other else None
@@ -144,18 +148,31 @@ def without_what_others_move(
                 break
         else:
             unchanged.append(key)
+    if jointly is not None:
+        run.known.forget_what_moves_only_together(jointly.known, dict(settings), together)
     if unchanged:
         return UnmovedSizes(run, f"the model does not run with another {enumerated(unchanged, 3)}")
     return UnmovedSizes(run)
 
 
-def _changed_together(settings: Sequence[tuple[str, int]]) -> Iterator[Sizes]:
+def _larger(value: int, sizes: Sizes, small: Sizes) -> int:
+    """Return twice a setting; where it equals sizes, such as the width, at least twice these when small.
+
+    So the setting is more than the width in the small model, for code that takes the larger of the two.
+    """
+    return 2 * max([value, *(small[name] for name, size in sizes.items() if size == value and name in small)])
+
+
+def _changed_together(larger: Sizes, settings: Sizes) -> Iterator[Sizes]:
     """Yield changes of many settings at once; none without settings.
 
-    Each setting is multiplied by 1, 2 or 4, by a digit of its number to the base 3. Of two settings one grows
-    at least twice as much as the other in one of them, so their quotient moves, too.
+    All are made larger first, which moves `a * b / c`. Then each is multiplied by 1, 2 or 4, by a digit of
+    its number to the base 3. Of two settings one grows at least twice as much as the other in one of them, so
+    their quotient moves, too.
     """
+    if larger:
+        yield larger
     digit = 1
     while digit <= len(settings):
-        yield {key: value << (number // digit % 3) for number, (key, value) in enumerate(settings, 1)}
+        yield {key: value << (number // digit % 3) for number, (key, value) in enumerate(settings.items(), 1)}
         digit *= 3

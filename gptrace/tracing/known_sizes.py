@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from gptrace.tracing.span import Occurrence, Site
 
@@ -59,6 +59,27 @@ class KnownSizes:
                 if before % value == 0 and before * changed == after * value:
                     kept[axis], self._factors[*place, axis] = before, setting
             self._shapes[place] = tuple(kept)
+
+    def forget_what_moves_only_together(
+        self, other: KnownSizes, settings: Mapping[str, int], changed: Mapping[str, int]
+    ) -> None:
+        """Forget each size that another run, with all settings changed, has not by the factor of the size.
+
+        No setting that is changed alone may move an axis of the size `gcd(a, b)`, or of the larger of two.
+        """
+        for place, shape in self._shapes.items():
+            factors = [self._factors.get((*place, axis)) for axis in range(len(shape))]
+            expected = tuple(
+                [
+                    size if size is None or key is None else size * changed[key] // settings[key]
+                    for size, key in zip(shape, factors, strict=True)
+                ]
+            )
+            agreed = _agreed(expected, other._shapes.get(place, expected))
+            pairs = zip(shape, agreed, strict=False)  # none where the number of axes differs
+            self._shapes[place] = tuple([None if now is None else size for size, now in pairs])
+        for site, shape in self._common.items():
+            self._common[site] = _agreed(shape, other._common.get(site, shape))
 
     def agrees_with(self, other: KnownSizes) -> bool:
         """Tell whether another run has the same sizes, as far as they are known."""

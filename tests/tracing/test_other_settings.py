@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from math import gcd
 from typing import Any
 
 import pytest
@@ -13,6 +15,11 @@ from gptrace.tracing.free_sizes import Trials
 
 nn = torch.nn
 V = 50257
+
+
+def last_axes(trace: gptrace.Trace) -> dict[str, str]:
+    """Return the name of the last axis of what each call returned."""
+    return {call.path: call.outputs[0].dims[-1] for call in trace.calls}
 
 
 def dims(trace: gptrace.Trace, path: str) -> list[tuple[str, ...]]:
@@ -154,6 +161,54 @@ def test_settings_that_no_code_reads_take_no_names_and_few_runs(monkeypatch: pyt
     config = {"vocab_size": V, "emb_dim": 64} | {f"steps_{number}": number for number in range(1, 30)}
     trace = gptrace.trace("Hello, I am", model=Plain, config=config)
     assert dims(trace, "emb")[-1] == ("batch", "seq_len", "emb_dim")
-    assert len(tried) == 4
+    assert len(tried) == 5
     for number in range(1, 30):
         assert any(changes[f"steps_{number}"] != number for changes in tried)
+
+
+def with_width(width: Callable[[dict[str, int]], int]) -> type[nn.Module]:
+    """Return a model that has a layer of this width."""
+
+    class Model(Plain):
+        def __init__(self, cfg: dict[str, int]) -> None:
+            super().__init__(cfg)
+            self.up = nn.Linear(cfg["emb_dim"], width(cfg))
+
+        def forward(self, ids: Any) -> Any:
+            self.up(self.emb(ids))
+            return super().forward(ids)
+
+    return Model
+
+
+@pytest.mark.parametrize(
+    ("width", "others"),
+    [
+        # Between aa and bb is a setting that no code reads: the changes of these three once balanced.
+        (lambda c: c["emb_dim"] * c["aa"] * c["bb"] // c["cc"], {"aa": 2, "unread": 5, "bb": 4, "cc": 2}),
+        (lambda c: c["emb_dim"] + c["aa"] - c["bb"], {"aa": 8, "bb": 8}),
+        (lambda c: c["emb_dim"] * (c["aa"] + c["bb"] - c["cc"]), {"aa": 2, "bb": 2, "cc": 2}),
+        # Neither setting moves these alone.
+        (lambda c: c["emb_dim"] * gcd(c["aa"], c["bb"]), {"aa": 4, "bb": 4}),
+        (lambda c: c["emb_dim"] * min(c["aa"], c["bb"]), {"aa": 4, "bb": 4}),
+        # In a small model with a larger emb_dim, the other settings must be larger to show.
+        (lambda c: max(c["emb_dim"], c["aa"], c["bb"]), {"aa": 16, "bb": 16}),
+    ],
+)
+def test_settings_whose_effects_balance_make_no_name(
+    width: Callable[[dict[str, int]], int], others: dict[str, int]
+) -> None:
+    config = {"vocab_size": 50, "emb_dim": 16, **others}
+    trace = gptrace.trace(ids=[1, 2, 3], model=with_width(width), config=config)
+    assert last_axes(trace) == {
+        "": "vocab_size", "emb": "emb_dim", "up": str(width(config)), "head": "vocab_size",
+    }  # fmt: skip
+
+
+def test_a_factor_keeps_its_name_where_settings_balance() -> None:
+    def width(config: dict[str, int]) -> int:
+        return config["emb_dim"] * config["ratio"]
+
+    config = {"vocab_size": 50, "emb_dim": 16, "ratio": 2, "aa": 4, "bb": 4}
+    trace = gptrace.trace(ids=[1, 2, 3], model=with_width(width), config=config)
+    assert last_axes(trace)["up"] == "ratio*emb_dim"
