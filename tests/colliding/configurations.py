@@ -11,7 +11,16 @@ import gptrace
 from gptrace.model import GPTModel
 from gptrace.model.quiet_torch import torch
 from tests.colliding.hugging_face import ARCHITECTURES
-from tests.colliding.models import CourseGPT, KeywordModel, Llama, Mixture, NanoConfig, NanoGPT
+from tests.colliding.models import (
+    AttentionSettings,
+    CourseGPT,
+    KeywordModel,
+    Llama,
+    Mixture,
+    NanoConfig,
+    NanoGPT,
+    NestedGPT,
+)
 from tests.colliding.truth import Case, Sizes
 
 
@@ -116,6 +125,34 @@ def _llama(draw: Draw, name: str) -> Case:
     return _case(draw, name, build, sizes, None, derived, target=Llama, config={**sizes, **fixed})
 
 
+def _nested(draw: Draw, name: str) -> Case:
+    """Return a case of settings inside of dicts, an object and a list, by their names in a trace."""
+    ratios = draw.size(most=4), draw.size(most=4)
+    by_layer = {f"layers.{number}.ratio": ratio for number, ratio in enumerate(ratios)}
+    sizes = {
+        "vocab_size": draw.size(least=2), "emb_dim": draw.width, "n_heads": draw.heads, "each": draw.head_dim,
+        "context_length": draw.size(least=4), "rank": draw.size(),
+        **({"ratio": ratios[0]} if ratios[0] == ratios[1] else by_layer),
+    }  # fmt: skip
+
+    def config_of(sizes: Sizes) -> dict[str, Any]:
+        of_layers = (sizes.get("ratio") or sizes[key] for key in by_layer)
+        return {
+            "model": {"vocab_size": sizes["vocab_size"], "emb_dim": sizes["emb_dim"]},
+            "attention": AttentionSettings(sizes["n_heads"], sizes["each"]),
+            "layers": [{"rank": sizes["rank"], "ratio": ratio} for ratio in of_layers],
+            "data": {"context_length": sizes["context_length"], "workers": draw.heads},
+        }
+
+    def build(sizes: Sizes) -> Any:
+        return NestedGPT(config_of(sizes))
+
+    derived = ("emb_dim", "n_heads")
+    return _case(
+        draw, name, build, sizes, "context_length", derived, target=NestedGPT, config=config_of(sizes)
+    )
+
+
 def _mixture(draw: Draw, name: str) -> Case:
     sizes = {
         "vocab_size": draw.size(least=2), "dim": draw.size(), "moe_dim": draw.size(), "rank": draw.size(),
@@ -182,5 +219,6 @@ KINDS: list[tuple[Kind, str]] = [
     (_llama, "Llama"), (_mixture, "Mixture"), (_gpt, "GPTModel"), (_llama, "Llama"), (_course, "CourseGPT"),
     (_gpt, "GPTModel"), (_llama, "Llama"), (_nano, "NanoGPT"), (_mixture, "Mixture"),
     (_keywords, "KeywordModel"),
+    (_nested, "NestedGPT"), (_nested, "NestedGPT"),
     *((_hugging_face, name) for name in ARCHITECTURES),
 ]  # fmt: skip

@@ -184,3 +184,44 @@ class Mixture(nn.Module):
             if len(rows):
                 y[rows] = expert(flat[rows])
         return self.head(self.up(self.down(x + y.view_as(x))))
+
+
+class Layer(nn.Module):
+    def __init__(self, width: int, attention: Any, mlp: dict[str, Any]) -> None:
+        super().__init__()
+        self.shape = attention.n_heads, attention.each
+        self.query = nn.Linear(width, attention.n_heads * attention.each)
+        self.back = nn.Linear(attention.n_heads * attention.each, width)
+        self.up = nn.Linear(width, mlp["ratio"] * width)
+        self.down = nn.Linear(mlp["ratio"] * width, mlp["rank"])
+        self.out = nn.Linear(mlp["rank"], width)
+
+    def forward(self, x: Any) -> Any:
+        query = self.query(x).view(*x.shape[:2], *self.shape).transpose(1, 2)
+        x = x + self.back(query.transpose(1, 2).flatten(2))
+        return x + self.out(self.down(self.up(x)))
+
+
+@dataclass
+class AttentionSettings:
+    n_heads: int = 2
+    each: int = 4
+
+
+class NestedGPT(nn.Module):
+    """Sizes inside of a configuration: in dicts, an object, and a list with an item for each layer."""
+
+    def __init__(self, cfg: dict[str, Any]) -> None:
+        super().__init__()
+        model = cfg["model"]
+        width = model["emb_dim"]
+        self.tok_emb = nn.Embedding(model["vocab_size"], width)
+        self.pos_emb = nn.Embedding(cfg["data"]["context_length"], width)
+        self.layers = nn.ModuleList(Layer(width, cfg["attention"], mlp) for mlp in cfg["layers"])
+        self.out_head = nn.Linear(width, model["vocab_size"], bias=False)
+
+    def forward(self, in_idx: Any) -> Any:
+        x = self.tok_emb(in_idx) + self.pos_emb(torch.arange(in_idx.shape[1]))
+        for layer in self.layers:
+            x = layer(x)
+        return self.out_head(x)

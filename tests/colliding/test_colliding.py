@@ -11,7 +11,9 @@ from tests.colliding.truth import judge
 # One of each kind of model of ours and of users, and some of transformers.
 SAMPLE = [number for number, (_, name) in enumerate(KINDS) if name[0].isupper()][:8]
 SAMPLE += [
-    len(KINDS) + number for number, (_, name) in enumerate(KINDS) if name in ("mistral", "gemma3", "opt")
+    len(KINDS) + number
+    for number, (_, name) in enumerate(KINDS)
+    if name in ("NestedGPT", "mistral", "gemma3", "opt")
 ]
 
 
