@@ -16,6 +16,7 @@ from gptrace.tracing.recorder import SpanRecorder
 from gptrace.tracing.repeated_blocks import RepeatedBlocks, find_repeated_blocks, stand_for_all
 from gptrace.tracing.resized_runs import (
     MUCH_WORK,
+    FailedRun,
     ForwardPass,
     Look,
     ResizedRun,
@@ -255,7 +256,7 @@ def _names_by_copy(
 ) -> InferredAxisNames:
     """Name batch and seq_len by runs of a copy that vary them; or only one of them, if only one can vary."""
     real_sizes = _sizes(forward_pass.batch, forward_pass.seq_len)
-    left = limit_of_work(modules)
+    left, refused = limit_of_work(modules), ""
     for varied, resized_sizes in _other_input_sizes(**real_sizes):
         runs: list[ResizedRun] = []
         for sizes in resized_sizes:
@@ -264,16 +265,29 @@ def _names_by_copy(
             run = run_copy_resized(module, forward_pass.resized(**sizes), left, look)
             left -= run.work
             if not isinstance(run, ResizedRun):
+                refused = refused or _refusal(run, sizes, is_batch=not runs)
                 break
             runs.append(run)
         else:
             real = {name: real_sizes[name] for name in varied}
             names = AxisNames(real, runs, [("batch", "seq_len")] if len(varied) == 2 else [])
             subject = "batch and seq_len have names" if len(varied) == 2 else f"{varied[0]} has a name"
-            return InferredAxisNames(names, f"only {subject}: {reason}")
+            return InferredAxisNames(names, f"only {subject}: {refused or reason}")
     return InferredAxisNames(
         None, f"no axis has a name: neither batch nor seq_len can be varied, and {reason}"
     )
+
+
+def _refusal(failed: FailedRun, sizes: Sizes, *, is_batch: bool) -> str:
+    """Say where the model raises with another batch, or else seq_len, changed alone; "" if that is unknown.
+
+    Then resized runs fail as well, so other axes have no names for the same reason.
+    """
+    if not failed.line:
+        return ""
+    if is_batch:
+        return f"with {sizes['batch']} prompts the model raises {failed.raised}, at {failed.line}"
+    return f"with {sizes['seq_len']} tokens the model raises {failed.raised}, at {failed.line}"
 
 
 def _other_input_sizes(batch: int, seq_len: int) -> Iterator[tuple[tuple[str, ...], list[Sizes]]]:

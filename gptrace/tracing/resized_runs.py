@@ -15,6 +15,7 @@ from gptrace.model.hugging_face import forward_arguments
 from gptrace.model.interrupts import interrupts_allowed, interrupts_held
 from gptrace.model.meta_device import meta_copy
 from gptrace.model.quiet_torch import torch
+from gptrace.model.user_code_errors import is_of_user_code, line_of
 from gptrace.tracing.causality import is_meant_causal, leaks, with_later_tokens_changed
 from gptrace.tracing.isolation import WorkLimitError, isolated_run, work_limit
 from gptrace.tracing.known_sizes import KnownSizes, Shape, Side
@@ -111,10 +112,12 @@ class Look(Enum):
 
 
 class FailedRun(NamedTuple):
-    """Why a resized run failed, and how much work it was."""
+    """Why a resized run failed, how much work it was, and the exception of the user's code with its line."""
 
     reason: str
     work: int
+    raised: str = ""
+    line: str = ""
 
 
 def limit_of_work(modules: int) -> int:
@@ -161,8 +164,9 @@ def run_copy_resized(
         if isinstance(outcome, ResizedRun):
             return outcome
         work += outcome.work
-        result = outcome._replace(work=work)
-    return result
+        if make_copy is copy_with_values:  # on device meta the code may fail for want of values
+            result = outcome
+    return result._replace(work=work)
 
 
 def _bounded(run: Callable[[], ResizedRun], limit: int) -> ResizedRun | FailedRun:
@@ -176,7 +180,8 @@ def _bounded(run: Callable[[], ResizedRun], limit: int) -> ResizedRun | FailedRu
     except WorkLimitError:
         return FailedRun(MUCH_WORK, limit)
     except (Exception, SystemExit) as error:  # the user's code may never have run at these sizes
-        return FailedRun(f"at other sizes the model raises {type(error).__name__}", limit - left[0])
+        kind, line = type(error).__name__, line_of(error) if is_of_user_code(error) else ""
+        return FailedRun(f"at other sizes the model raises {kind}", limit - left[0], kind, line)
 
 
 def _run_copy(

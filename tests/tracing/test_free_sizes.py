@@ -123,7 +123,28 @@ def test_a_size_that_can_be_changed_in_one_way_only_has_no_name() -> None:
 def test_a_model_that_does_not_run_at_another_batch_has_no_such_names() -> None:
     trace = gptrace.trace(ids=[1, 2, 3], model=WithoutBatches, config=CONFIG)
     assert trace.calls[-1].outputs[0].dims == ("1", "seq_len", "50")
-    assert trace.notes[0] == "only seq_len has a name: at other sizes the model raises ValueError"
+    start, line = trace.notes[0].split(", at ")
+    assert start == "only seq_len has a name: with 11 prompts the model raises ValueError"
+    assert line.endswith('in forward: raise ValueError("one prompt at a time")')
+
+
+def test_a_note_names_the_line_that_refuses_another_batch() -> None:
+    class PositionsOfPrompts(nn.Module):
+        def __init__(self, cfg: dict[str, int]) -> None:
+            super().__init__()
+            self.emb, self.pos = nn.Embedding(cfg["vocab_size"], 8), nn.Embedding(64, 8)
+            self.head = nn.Linear(8, cfg["vocab_size"])
+
+        def forward(self, ids: torch.Tensor) -> Any:
+            x = self.emb(ids)
+            return self.head(x + self.pos(torch.arange(ids.shape[0])))
+
+    for model in (PositionsOfPrompts, PositionsOfPrompts(CONFIG)):
+        config = CONFIG if isinstance(model, type) else None
+        trace = gptrace.trace(ids=[1, 2, 3], model=model, config=config)
+        start, line = trace.notes[0].split(", at ")
+        assert start == "only seq_len has a name: with 11 prompts the model raises RuntimeError"
+        assert line.endswith("in forward: return self.head(x + self.pos(torch.arange(ids.shape[0])))")
 
 
 @pytest.mark.parametrize("heads", [4, 8])

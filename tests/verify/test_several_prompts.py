@@ -47,6 +47,17 @@ def test_a_line_for_a_single_prompt_is_named(right: str, wrong: str, guilty: str
     assert result.instead
 
 
+@pytest.mark.parametrize("positions", ["torch.arange(batch_size)", "torch.arange(batch_size).unsqueeze(0)"])
+def test_positions_that_count_prompts_are_named(positions: str, tmp_path: Path) -> None:
+    right = "torch.arange(seq_len, device=in_idx.device)"
+    result = result_of(broken(tmp_path, right, positions), "batch")
+    assert result.holds is False
+    assert result.source is not None
+    assert positions in result.source.text
+    assert result.likely == "there are as many positions as prompts, in place of one for each token"
+    assert result.instead == "count the tokens of the input: torch.arange(ids.shape[1])"
+
+
 @pytest.mark.parametrize(
     "refusal",
     [

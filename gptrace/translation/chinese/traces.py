@@ -39,6 +39,8 @@ TRACES: dict[str, str] = {
     "at other sizes the model makes other calls": "换了尺寸，模型的调用就不一样",
     "at other sizes the model does many times the work": "换了尺寸，模型的计算量会成倍增加",
     "at other sizes the model raises {}": "换了尺寸，模型抛出 {}",
+    "with {} prompts the model raises {}, at {}": "输入 {} 段提示时，模型抛出 {}，位于 {!t}",
+    "with {} tokens the model raises {}, at {}": "输入 {} 个 token 时，模型抛出 {}，位于 {!t}",
     # notes
     "replaced while the trace ran: {}; calls of a new module have no row, since only modules that were "
     "there at "

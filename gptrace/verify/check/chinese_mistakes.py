@@ -85,6 +85,10 @@ LIKELY = {
             "而不是 x.view(T, …) 或 x.view(1, T, …)"
         ),
     ),
+    "positions-of-prompts": (
+        "位置的个数等于提示的段数，而应当是每个 token 一个",
+        "按输入的 token 数计数：torch.arange(ids.shape[1])",
+    ),
     "prompts-lost": (
         "从这里起，一批中的提示不再是第一维",
         "让 batch 保持为第一维：不要写 ids[0] 或 x.view(1, -1, D)",

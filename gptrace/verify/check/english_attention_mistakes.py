@@ -94,6 +94,10 @@ ATTENTION = {
             "x.view(B, T, n_heads, head_dim), not x.view(T, …) or x.view(1, T, …)"
         ),
     ),
+    "positions-of-prompts": (
+        "there are as many positions as prompts, in place of one for each token",
+        "count the tokens of the input: torch.arange(ids.shape[1])",
+    ),
     "prompts-lost": (
         "from here on the prompts of a batch are no longer the first axis",
         "keep batch as the first axis: neither ids[0] nor x.view(1, -1, D)",

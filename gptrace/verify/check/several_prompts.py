@@ -25,6 +25,8 @@ Tensor = torch.Tensor
 # The names of settings and arguments that say how many prompts a model takes.
 _BATCH_SIZE = re.compile(r"(max_|n_|num_)*(batch|batches|bsz|bs|b)(_?size|_?count)?", re.IGNORECASE)
 _MOST_TRIED = 64
+# Operations that leave positions what they are.
+_KEEPING = frozenset({"unsqueeze", "view", "reshape", "expand", "to", "long", "contiguous", "getitem"})
 
 
 def judge_refusal(experiments: Experiments, ids: Tensor, error: CannotRunError) -> Finding:
@@ -51,6 +53,9 @@ def judge_refusal(experiments: Experiments, ids: Tensor, error: CannotRunError) 
     if not _raises_always(subject, ids):
         return unjudged("one_prompt", error)
     figures = {"count": len(ids), "error": str(error)}
+    counted = _counts_prompts(subject, ids)
+    if counted is not None:
+        return Finding(False, "raises", figures, blame=blamed("positions-of-prompts", counted))
     operation = _without_lanes(subject, ids)
     blame = Blame("one-prompt", place) if operation is None else blamed("one-prompt", operation)
     return Finding(False, "raises", figures, blame=blame)
@@ -98,6 +103,22 @@ def _recorded(subject: Subject, ids: Tensor) -> RecordedRun:
         tensor = output if isinstance(output, torch.Tensor) else getattr(output, "logits", None)
         recorder.run.logits = recorder.value_of(tensor) if isinstance(tensor, torch.Tensor) else None
     return recorder.run
+
+
+def _counts_prompts(subject: Subject, ids: Tensor) -> RecordedOperation | None:
+    """Return the operation that makes positions to look up, as many as prompts in place of tokens."""
+    run, alone = _recorded(subject, ids), _recorded(subject, ids[:1]).values_by_key()
+    for operation in run.operations:
+        if operation.name != "embedding":
+            continue
+        makers = run.producers(operation.inputs[0])
+        while makers and makers[0].name in _KEEPING and makers[0].inputs:
+            makers = run.producers(makers[0].inputs[0])
+        for value in makers[0].outputs if makers and makers[0].name == "arange" else ():
+            one = alone.get(value.key)
+            if one is not None and (len(one.tensor), len(value.tensor)) == (1, len(ids)):
+                return makers[0]
+    return None
 
 
 def _without_lanes(subject: Subject, ids: Tensor) -> RecordedOperation | None:
