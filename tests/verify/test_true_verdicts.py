@@ -144,3 +144,17 @@ def test_a_leak_in_half_precision_is_found_or_not_judged(leak: float, expected: 
 def test_gradients_are_not_compared_with_differences_that_bfloat16_rounds_away() -> None:
     assert verdict(Model(in_bfloat16), "gradients")[0] is True
     assert verdict(Model(in_bfloat16), "causal")[0] is True
+
+
+@pytest.mark.parametrize(("key", "expected"), [("rows", True), ("vocab_size", False)])
+def test_a_vocabulary_that_only_the_tokenizer_has_is_not_that_of_the_model(key: str, expected: bool) -> None:
+    """A model whose table and head have another size is wrong only where they follow that setting."""
+
+    def make(cfg: dict[str, dict[str, int]]) -> nn.Module:
+        rows, width = cfg["sizes"][key] - (key == "vocab_size"), cfg["model"]["emb_dim"]
+        return nn.Sequential(nn.Embedding(rows, width), nn.Linear(width, width), nn.Linear(width, rows))
+
+    config = {"model": {"emb_dim": 16}, "sizes": {"rows": 128, "vocab_size": 96}}
+    (result,) = gptrace.check(make, config=config, only=["vocabulary"]).checks
+    assert result.holds is expected
+    assert str(128 if expected else 95) in result.sentence

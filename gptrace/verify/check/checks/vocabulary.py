@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from gptrace.model.quiet_torch import torch
+from gptrace.tracing.isolation import isolated_run
 from gptrace.verify.check.blame import Blame
 from gptrace.verify.check.experiments import Experiments
 from gptrace.verify.check.finding import Finding
-from gptrace.verify.check.subject import CannotRunError
+from gptrace.verify.check.subject import CannotRunError, Subject
 
 _SLICES = ("getitem", "narrow")
 _STEPS_AFTER_THE_HEAD = 8  # a cap, a conversion
@@ -16,12 +19,13 @@ def check(experiments: Experiments) -> Finding:
     """Compare the number of scores with settings and tokenizer; run the last id and the one beyond."""
     subject = experiments.subject
     count = subject.vocabulary
-    wanted = subject.settings.get("vocab_size")
-    if wanted is not None and count != wanted:
+    wanted = subject.settings.get("vocab_size", count)
+    is_read = count == wanted or _is_read(subject, wanted)
+    if count != wanted and is_read:
         blame = _head(experiments)
         return Finding(False, "other_size", {"count": count, "wanted": wanted}, count, 0, blame)
     tokenizer = experiments.tokenizer
-    real = _real_count(experiments)
+    real = _real_count(experiments) if is_read else count
     if tokenizer is not None and tokenizer.size() and not tokenizer.matches_vocab_size(real):
         figures = {"count": real, "wanted": tokenizer.size()}
         return Finding(False, "not_the_tokenizer", figures, real, 0, _head(experiments))
@@ -36,6 +40,19 @@ def check(experiments: Experiments) -> Finding:
     if _is_padded(experiments):
         return Finding(True, "padded", {"count": real})
     return Finding(False, "beyond", {"id": count, "count": count}, blame=_table(experiments))
+
+
+def _is_read(subject: Subject, wanted: int) -> bool:
+    """Tell whether the setting changes any parameter: that of a tokenizer beside the model does not."""
+    architecture = subject.loaded.architecture
+    if architecture is None:
+        return True
+    key = architecture.vocabulary or "vocab_size"
+    sizes = {name: size for name, size in subject.settings.items() if name in architecture.settings}
+    with suppress(Exception), isolated_run(inference=False):  # the user's code may refuse this size
+        other = architecture.build({**sizes, key: wanted + 1})
+        return [p.shape for p in other.parameters()] != [p.shape for p in subject.module.parameters()]
+    return True
 
 
 def _real_count(experiments: Experiments) -> int:
