@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from gptrace.errors import OWN_CODE_RAISED, GptraceError, ModelCodeError
-from gptrace.model.attribute_typos import attribute_hint
+from gptrace.model.exception_hints import exception_hint
 from gptrace.model.notebooks.missing import missing_name_hint
 from gptrace.model.quiet_torch import torch
 from gptrace.notebook_cells import cell_of, shown_place
@@ -33,8 +33,8 @@ LIBRARIES = (*{sysconfig.get_path(kind) + os.sep for kind in ("stdlib", "purelib
 def user_code_errors(where: str, hint: str = "") -> Iterator[None]:
     """Turn an exception of user code in the block into a ModelCodeError that shows the user's line.
 
-    `where` ends the message and says when it happened, as in " (while Model was built)"; `hint` replaces the
-    usual hint. Errors of gptrace, KeyboardInterrupt and GeneratorExit pass unchanged.
+    `where` ends the message and says when it happened, as in " (while Model was built)"; `hint` is for
+    exceptions that nothing more is known about. Errors of gptrace, KeyboardInterrupt and GeneratorExit pass unchanged.
     """
     try:
         yield
@@ -49,14 +49,14 @@ def user_code_error(
 ) -> ModelCodeError:
     """Return the ModelCodeError for an exception of user code.
 
-    `usual_hint` is for exceptions that nothing more is known about; see `user_code_errors` for the others.
+    `usual_hint` is the hint where there is no other; see `user_code_errors`.
     """
     line = line_of(error)
     # The text of a SyntaxError ends with the file and the line, which `line_of` says.
     has_place = isinstance(error, SyntaxError) and bool(error.filename)
     text = one_line(getattr(error, "msg", error) if has_place else error, 1000)
     message = f"{type(error).__name__}: {text}" if text else type(error).__name__
-    hint = missing_name_hint(error) or hint or attribute_hint(error) or usual_hint
+    hint = missing_name_hint(error) or exception_hint(error) or hint or usual_hint
     return ModelCodeError(f"{message}{f', at {line}' if line else ''}{where}", hint)
 
 

@@ -97,3 +97,25 @@ def test_the_origin_of_nan_is_told_once(cli: Cli, tmp_path: Path) -> None:
     outcome = cli("run", "Hello", "-m", f"{path}:Model", "--json")
     assert "is the first to make" in json.loads(outcome.out)["notes"][-1]
     assert "is the first to make" in outcome.err
+
+
+NO_DIM_MODEL = """
+import torch
+class Model(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.emb, self.head = torch.nn.Embedding(50257, 8), torch.nn.Linear(8, 50257)
+    def forward(self, ids):
+        return self.head(torch.nn.functional.softmax(self.emb(ids)))
+"""
+
+
+@pytest.mark.filterwarnings("default:Implicit dimension choice")
+def test_a_softmax_without_dim_is_told_with_its_line(cli: Cli, tmp_path: Path) -> None:
+    path = tmp_path / "no_dim.py"
+    path.write_text(NO_DIM_MODEL)
+    outcome = cli("run", "Hello", "-m", f"{path}:Model")
+    assert outcome.code == 0
+    assert outcome.err.count("without dim") == 1
+    assert f"note: softmax without dim, at {path}:8, runs over axis 0 of one or three axes" in outcome.err
+    assert "UserWarning" not in outcome.err

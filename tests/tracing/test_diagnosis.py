@@ -243,6 +243,10 @@ def heads(x: Any) -> Any:
         (Spells(lambda x, _: x), FOUR.short(), "ids_dtype", ["got ids of int16", "ids.long()"]),
         (Spells(lambda x, m: m.out_haed(x)), FOUR, "attribute_name", ["did you mean out_head?"]),
         (Spells(lambda x, _: x.tranpose(1, 2)), FOUR, "attribute_name", ["did you mean transpose?"]),
+        (Spells(lambda x, m: m.tok_emb(3)), FOUR, "ids_no_tensor",
+         ["tok_emb looks up a tensor of ids and got a value of type int", "torch.arange(seq_len)"]),
+        (Spells(lambda x, m: m.tok_emb([3, 4])), FOUR, "ids_no_tensor", ["torch.tensor(ids)"]),
+        (Spells(lambda x, _: torch.softmax(x)), FOUR, "missing_dim", ["dim=-1 is the last one"]),  # type: ignore[call-overload]
     ],
 )  # fmt: skip
 def test_more_of_the_usual_causes(model: nn.Module, ids: Any, cause: str | None, parts: list[str]) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import UnionType
 
-from gptrace.model.attribute_typos import attribute_hint
+from gptrace.model.exception_hints import exception_hint
 from gptrace.model.notebooks.missing import missing_name_hint
 from gptrace.tracing.diagnosis import ids, placement, shapes
 from gptrace.tracing.diagnosis.context import FailureContext
@@ -17,9 +18,13 @@ __all__ = ["FailureContext", "diagnose", "why_none"]
 _CAUSES: dict[str, Callable[[FailureContext], str]] = {
     "out_of_memory": placement.out_of_memory,
     "left_out": lambda context: missing_name_hint(context.error),
-    "attribute_name": lambda context: attribute_hint(context.error),
+    "attribute_name": lambda context: _hint_on(AttributeError | NotImplementedError, context),
+    "missing_self": lambda context: _hint_on(NameError, context),
+    "key_name": lambda context: _hint_on(KeyError, context),
+    "assertion": lambda context: _hint_on(AssertionError, context),
     "returned_none": returned_none,
     "returned_tuple": returned_tuple,
+    "ids_no_tensor": ids.ids_no_tensor,
     "float_ids": ids.float_ids,
     "ids_dtype": ids.ids_dtype,
     "prompt_too_long": ids.prompt_too_long,
@@ -33,7 +38,13 @@ _CAUSES: dict[str, Callable[[FailureContext], str]] = {
     "heads_do_not_divide": shapes.heads_do_not_divide,
     "view_of_wrong_size": shapes.view_of_wrong_size,
     "unequal_axes": shapes.unequal_axes,
+    "missing_dim": shapes.missing_dim,
 }
+
+
+def _hint_on(kinds: type[Exception] | UnionType, context: FailureContext) -> str:
+    """Return what is known of an exception of these classes."""
+    return exception_hint(context.error) if isinstance(context.error, kinds) else ""
 
 
 def diagnose(context: FailureContext) -> tuple[str, str] | tuple[None, None]:

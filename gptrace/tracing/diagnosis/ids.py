@@ -13,6 +13,19 @@ from gptrace.tracing.diagnosis.context import FailureContext
 from gptrace.tracing.diagnosis.shapes import broadcast_sizes
 
 
+def ids_no_tensor(context: FailureContext) -> str:
+    """An embedding got a number or a list instead of a tensor."""
+    got = re.search(
+        r"embedding\(\): argument 'indices' .*must be Tensor, not (int|float|list)", context.message
+    )
+    if not got:
+        return ""
+    advice = "torch.tensor(ids) makes one of a list"
+    if got[1] != "list":
+        advice = "for the positions of a text, torch.arange(seq_len) makes one"
+    return f"{context.name} looks up a tensor of ids and got a value of type {got[1]}; {advice}"
+
+
 def float_ids(context: FailureContext) -> str:
     """An embedding got floating-point numbers."""
     first = context.first_input

@@ -136,6 +136,14 @@ def heads_do_not_divide(context: FailureContext) -> str:
     )
 
 
+def missing_dim(context: FailureContext) -> str:
+    """A softmax does not say over which axis it runs."""
+    function = re.search(r'(\w+)\(\) missing 1 required positional arguments?: "dim"', context.message)
+    if not function or "softmax" not in function[1]:
+        return ""
+    return f"{function[1]} needs the axis that it runs over: dim=-1 is the last one, the keys of attention scores"
+
+
 def view_of_wrong_size(context: FailureContext) -> str:
     """A view asks for another number of elements, or for another order of them in memory."""
     if "view size is not compatible" in context.message:

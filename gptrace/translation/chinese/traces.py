@@ -106,6 +106,29 @@ DIAGNOSIS: dict[str, str] = {
         "张量比这一行所要的少一维；可能是 squeeze() 去掉的：不写 dim 时，它去掉所有大小为 1 的维，而 "
         "id 的形状是 {}"
     ),
+    "{} looks up a tensor of ids and got a value of type {}; {}": (
+        "{!t} 用 id 的张量查表，得到的却是 {} 类型的值；{!t}"
+    ),
+    "for the positions of a text, torch.arange(seq_len) makes one": "文字的位置可以用 torch.arange(seq_len)",
+    "torch.tensor(ids) makes one of a list": "torch.tensor(ids) 可以把列表转成张量",
+    "{} needs the axis that it runs over: dim=-1 is the last one, the keys of attention scores": (
+        "{} 要写明沿哪一维计算：dim=-1 是最后一维，也就是注意力分数的 key"
+    ),
+    "{} without dim, at {}, runs over axis 0 of one or three axes, and over axis 1 of others; for attention "
+    "weights write dim=-1, the keys": (
+        "{1} 的 {0} 没有写 dim，在一维或三维张量上沿第 0 维计算，否则沿第 1 维；"
+        "注意力权重要写 dim=-1，也就是沿 key"
+    ),
+    "a line of torch": "torch 中某一行",
+    "{} is an attribute of {}: write self.{}": "{} 是 {} 的属性：要写成 self.{}",
+    "{} has the key {}, and not {}": "{} 里的键是 {}，没有 {}",
+    "{} holds modules and cannot be called itself: {}": "{} 只存放模块，本身不能调用：{!t}",
+    "loop over it, as in `for block in {}: x = block(x)`, or make it an nn.Sequential": (
+        "请用循环，例如 `for block in {}: x = block(x)`，或者改成 nn.Sequential"
+    ),
+    "call a module in it, as in `{}[key](x)`": "请调用其中的模块，例如 `{}[key](x)`",
+    "the assertion failed with {}{}": "断言失败，此时 {}{!t}",
+    "; {} is a multiple of {}, for example": "；例如，{} 是 {} 的倍数",
     "{} looks up rows by integer ids and got {}; ids.long() converts them to int64": (
         "{!t} 按整数 id 查表，得到的却是 {}；ids.long() 可以转成 int64"
     ),
