@@ -119,6 +119,8 @@ TRACE_SHOWS_CALL = (
 )
 # The hint where the origin of a NaN or Inf was not found.
 NAMES_ORIGIN = "gptrace run --columns nan names the call that made it"
+# How the note begins on an output that holds no logits; the reason follows.
+NO_NEXT_TOKENS = "no next tokens: "
 
 
 class NotFiniteError(RunError):

@@ -52,8 +52,8 @@ def _with_notice_on_axes(show: Callable[..., None]) -> Callable[..., None]:
             show(message, *arguments, **named)
             return
         notice = (
-            f"{function[1]} without dim, at {_place(sys._getframe(1))}, runs over axis 0 of one or three axes, "
-            "and over axis 1 of others; for attention weights write dim=-1, the keys"
+            f"{function[1]} without dim, at {_place(sys._getframe(1))}, runs over axis 0 of one or three "
+            "axes, and over axis 1 of others; for attention weights write dim=-1, the keys"
         )
         if notice not in told:
             told.add(notice)

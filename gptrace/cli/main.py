@@ -9,6 +9,7 @@ import signal
 import sys
 import threading
 import time
+import warnings
 from collections import deque
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
@@ -47,6 +48,8 @@ def run_and_exit(blocked_signals: Iterable[int] | None = None) -> NoReturn:
     # of a short run and finds none.
     gc.disable()
     sys.unraisablehook = _interrupt_again
+    # The error about a forward that is declared with async def tells the same, with the cause.
+    warnings.filterwarnings("ignore", r"coroutine '.*\bforward' was never awaited", RuntimeWarning)
     code = EXIT_INTERRUPTED
     try:
         if blocked_signals is not None:

@@ -34,7 +34,8 @@ def user_code_errors(where: str, hint: str = "") -> Iterator[None]:
     """Turn an exception of user code in the block into a ModelCodeError that shows the user's line.
 
     `where` ends the message and says when it happened, as in " (while Model was built)"; `hint` is for
-    exceptions that nothing more is known about. Errors of gptrace, KeyboardInterrupt and GeneratorExit pass unchanged.
+    exceptions that nothing more is known about. Errors of gptrace, KeyboardInterrupt and GeneratorExit pass
+    unchanged.
     """
     try:
         yield

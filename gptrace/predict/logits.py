@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 from collections.abc import Iterable, Mapping
 from itertools import islice
 from typing import NamedTuple
@@ -38,6 +39,9 @@ def find_logits(
     if isinstance(logits, Tensor):
         reason = _why_not(logits, batch, (seq_len, 1))
         return LogitsOrReason(None, f"the output's logits {reason}") if reason else LogitsOrReason(logits)
+    if inspect.iscoroutine(output):
+        output.close()  # else Python warns later that nobody has awaited it
+        return LogitsOrReason(None, "forward() is declared with async def, so it has not run; use plain def")
     if output is None:
         where = "" if module is None else why_none(module)
         missing = "forward() returned None; is a `return` missing?"

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from gptrace.errors import NAMES_ORIGIN, OWN_CODE_RAISED, TRACE_SHOWS_CALL, ConfigError, GptraceError
+from gptrace.errors import (
+    NAMES_ORIGIN,
+    OWN_CODE_RAISED,
+    TRACE_SHOWS_CALL,
+    ConfigError,
+    GptraceError,
+)
 from gptrace.measures import SHAPES_ONLY, Measures
 from gptrace.model.build import LoadedModel
 from gptrace.model.hidden_modules import hidden_modules
@@ -63,7 +69,9 @@ def run_traced(
     decoder = LogitDecoder(loaded, tokenizer, result.logits, prompts[0], k=k, temperature=temperature)
     has_numbers = loaded.has_numbers and not rows.is_meta
     predictions = _predictions(loaded, decoder, rows, prompts) if has_numbers else ()
-    decoder.notes += _notes_on_missing(predictions)
+    decoder.notes += _notes_on_missing(
+        {each.input: each.origin for each in predictions if not each.candidates}
+    )
     return replace(
         trace,
         model=replace(trace.model, weights=decoder.weights),
@@ -128,37 +136,54 @@ def traced_forward(
     return TracedForward(_described(trace, loaded, prompts, temperature), output, batch)
 
 
+def notes_on_output(loaded: LoadedModel, forward: TracedForward, prompts: Sequence[Prompt]) -> list[str]:
+    """Return notes for a report that predicts nothing: that the model returned no tensor, or NaN, and why."""
+    trace, output, batch = forward
+    with user_code_errors(f" (in the output of {loaded.name})"):
+        logits, reason = find_logits(output, *batch.shape, module=loaded.module)
+    if logits is None:
+        return [f"no next tokens: {reason}"] if trace.returned_nothing else []
+    if logits.is_meta or not loaded.has_numbers or bool(logits.isfinite().all()):
+        return []
+    rows, _ = _last_rows(loaded, logits, prompts)
+    return [*_notes_on_missing(_origins(loaded, rows, prompts))]
+
+
 def _predictions(
     loaded: LoadedModel, decoder: LogitDecoder, rows: Tensor, prompts: Sequence[Prompt]
 ) -> tuple[Prediction, ...]:
-    """Return the candidates after each prompt, given its row (B, V).
-
-    There are none for a row without probabilities; the first such has the origin of the NaN or Inf.
-    """
-    has_candidates = have_probabilities(rows[:, : decoder.token_count])  # (B,)
-    candidates = iter(decoder.candidates(rows[has_candidates]))
+    """Return the candidates after each prompt, given its row (B, V); none for a row without probabilities."""
+    rows_of_tokens = rows[:, : decoder.token_count]
+    origins = _origins(loaded, rows_of_tokens, prompts)
+    candidates = iter(decoder.candidates(rows[have_probabilities(rows_of_tokens)]))
     predictions: list[Prediction] = []
-    for number, (prompt, row) in enumerate(zip(prompts, rows[:, : decoder.token_count], strict=True)):
-        has, origin = bool(has_candidates[number]), ""
-        if not has and all(prediction.candidates for prediction in predictions):
-            origin = origin_of(loaded, prompt.ids, float(row.max()))
-        best = next(candidates)[0] if has else ()
-        predictions.append(Prediction(number, len(prompt.tokens) - 1, best, origin))
+    for number, prompt in enumerate(prompts):
+        best = () if number in origins else next(candidates)[0]
+        predictions.append(Prediction(number, len(prompt.tokens) - 1, best, origins.get(number, "")))
     return tuple(predictions)
 
 
-def _notes_on_missing(predictions: Sequence[Prediction]) -> Iterator[str]:
-    """Yield which prompts have no next token, with the origin of the NaN or Inf of the first alone.
+def _origins(loaded: LoadedModel, rows: Tensor, prompts: Sequence[Prompt]) -> dict[int, str]:
+    """Return the number of each prompt whose row (V,) has no probabilities, and the origin of the first.
 
     That of another prompt may be another one.
     """
-    without = [prediction for prediction in predictions if not prediction.candidates]
-    is_known = bool(without and without[0].origin)
-    for some in (without[:1], without[1:]) if is_known else (without,):
+    origins: dict[int, str] = {}
+    for number, has_candidates in enumerate(have_probabilities(rows).tolist()):
+        if not has_candidates:
+            value = float(rows[number].max())
+            origins[number] = "" if origins else origin_of(loaded, prompts[number].ids, value)
+    return origins
+
+
+def _notes_on_missing(origins: Mapping[int, str]) -> Iterator[str]:
+    """Yield which prompts have no next token, with the origin of the NaN or Inf of the first alone."""
+    numbers = [*origins]
+    is_known = bool(numbers and origins[numbers[0]])
+    for some in (numbers[:1], numbers[1:]) if is_known else (numbers,):
         if some:
-            numbers = ", ".join(str(prediction.input) for prediction in some)
-            origin = some[0].origin or NAMES_ORIGIN
-            yield f"no next token after prompt {numbers}: the greatest logit is NaN or infinite; {origin}"
+            shown, origin = ", ".join(map(str, some)), origins[some[0]] or NAMES_ORIGIN
+            yield f"no next token after prompt {shown}: the greatest logit is NaN or infinite; {origin}"
 
 
 def _described(trace: Trace, loaded: LoadedModel, prompts: Sequence[Prompt], temperature: float) -> Trace:

@@ -213,6 +213,12 @@ class Trace(Report, frozen=True, tag_field="schema", tag="gptrace.trace/1"):
     logits_per_position: Annotated[Count | None, about("number of logits at one position")] = None
     mesh: Annotated[Mesh | None, about("the devices that the model is spread over, where it is")] = None
 
+    @property
+    def returned_nothing(self) -> bool:
+        """Whether the model has run and returned neither logits nor any other tensor."""
+        has_run = bool(self.calls) and self.error is None
+        return has_run and not self.calls[0].outputs and self.logits_per_position is None
+
     @classmethod
     def pending(cls) -> Trace:
         """Return an empty trace: `gptrace.watch` hands it out, and fills it when its block ends."""

@@ -119,3 +119,71 @@ def test_a_softmax_without_dim_is_told_with_its_line(cli: Cli, tmp_path: Path) -
     assert outcome.err.count("without dim") == 1
     assert f"note: softmax without dim, at {path}:8, runs over axis 0 of one or three axes" in outcome.err
     assert "UserWarning" not in outcome.err
+
+
+RETURNS = """
+import torch
+class Norm(torch.nn.Module):
+    async def forward(self, x):
+        return x
+class Model(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.emb, self.head, self.norm = torch.nn.Embedding(50257, 8), torch.nn.Linear(8, 50257), Norm()
+    {forward}
+"""
+WITHOUT_RETURN = "def forward(self, ids):\n        logits = self.head(self.emb(ids))"
+ASYNC = "async def forward(self, ids):\n        return self.head(self.emb(ids))"
+ASYNC_INSIDE = "def forward(self, ids):\n        return self.head(self.norm(self.emb(ids)))"
+CAUSES = {
+    WITHOUT_RETURN: "forward() returned None: Model.forward at {path}:10 has no return; "
+    "end it with return logits",
+    ASYNC: "forward() is declared with async def, so it has not run; use plain def",
+}
+
+
+@pytest.mark.filterwarnings("ignore:coroutine.*was never awaited")  # by the views of a page
+@pytest.mark.parametrize("forward", CAUSES)
+def test_a_model_that_returns_nothing_has_failed(cli: Cli, tmp_path: Path, forward: str) -> None:
+    path = tmp_path / "returns.py"
+    path.write_text(RETURNS.format(forward=forward))
+    cause = CAUSES[forward].format(path=path)
+    for command in ("run", "source"):
+        outcome = cli(command, "Hello", "-m", f"{path}:Model")
+        shown = f"no next tokens: {cause}"
+        outcome.is_error(1, "Model gives nothing to predict with", "a note of the report", shows=shown)
+        assert cause not in outcome.err
+    for options in (
+        ["run", "--json"],
+        ["run", "-o", str(tmp_path / "page.html")],
+        ["source", "--json"],
+        ["topk"],
+    ):
+        outcome = cli(*options, "Hello", "-m", f"{path}:Model")
+        assert outcome.code == 1
+        assert f"error: Model gives nothing to predict with: {cause}\n" in outcome.err
+
+
+def test_hidden_states_are_no_failure(cli: Cli, tmp_path: Path) -> None:
+    path = tmp_path / "hidden.py"
+    path.write_text(RETURNS.format(forward="def forward(self, ids):\n        return self.emb(ids)"))
+    for command in ("run", "source"):
+        outcome = cli(command, "Hello", "-m", f"{path}:Model")
+        assert (outcome.code, outcome.err) == (0, "")
+        assert ("no next tokens" in outcome.out) == (command == "run")
+
+
+def test_a_module_of_the_model_that_is_declared_with_async_def_is_named(process: Cli, tmp_path: Path) -> None:
+    path = tmp_path / "inside.py"
+    path.write_text(RETURNS.format(forward=ASYNC_INSIDE))
+    outcome = process("run", "Hello", "-m", f"{path}:Model")
+    cause = "norm returned a coroutine: its forward is declared with async def; use plain def"
+    outcome.is_error(1, "the forward pass raised TypeError, in head", shows=f"likely: {cause}")
+
+
+def test_source_names_the_line_that_makes_nan(cli: Cli, tmp_path: Path) -> None:
+    path = tmp_path / "nan_model.py"
+    path.write_text(NAN_MODEL)
+    outcome = cli("source", "Hello", "-m", f"{path}:Model")
+    assert (outcome.code, outcome.err) == (0, "")
+    assert f"the greatest logit is NaN or infinite; mul at {path}:8 in the model itself" in outcome.out

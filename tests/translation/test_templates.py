@@ -42,6 +42,8 @@ _NOT_TOLD = {
     "call of {}{}", "{} of {}", "{} because {}",
     "parameter bytes", "trainable parameters", "input here", "output here", "parameters here", "MACs here",
     "no message", "{} ranks",
+    # how the note on an output without logits begins
+    "no next tokens: ",
     # the mark of shape comments, what else is in them, and the names of the sides of a diff
     "# gptrace: ", ", ... {} more", "{} (ran)", "{} (now)", "{} (with shapes)", "{} (without shapes)",
     "\n\\ No newline at end of file\n",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from gptrace.cli import streams
 from gptrace.cli.browser import open_page
-from gptrace.cli.failures import after_report
+from gptrace.cli.failures import after_report, nothing_returned
 from gptrace.cli.options.display import (
     Atol,
     CheckToo,
@@ -85,14 +85,14 @@ def run(
             lang=language,
             **mesh.given(),
         )
-        failure = traced.error or _without_next_token(traced.page.trace, model, destination)
+        failure = traced.error or _without_result(traced.page.trace, model, destination)
         return _page_result(traced.page, failure, destination, opens=opens)
     try:
         measures = _measures(names, ops or destination.is_picture, expected)
         trace = session.trace(
             prompts, truncate=truncate, k=k, temperature=temperature, measure=measures, **mesh.given()
         )
-        failure = _without_next_token(trace, model, destination)
+        failure = _without_result(trace, model, destination)
     except GptraceError as error:
         if not isinstance(error.trace, Trace):
             raise
@@ -129,14 +129,14 @@ def _page_result(
     return replace(destination.result(page), final_error=final_error, exit_code=exit_code)
 
 
-def _without_next_token(trace: Trace, model: ModelOptions, destination: Destination) -> RunError | None:
-    """Return the error to end with, where logits of a prompt have no greatest.
+def _without_result(trace: Trace, model: ModelOptions, destination: Destination) -> RunError | None:
+    """Return the error to end with, where the model returns nothing, or logits of a prompt have no greatest.
 
     It names the origin of NaN, unless a note of a report beside it does.
     """
     without = [prediction for prediction in trace.predictions if not prediction.candidates]
     if not without:
-        return None
+        return nothing_returned(trace, destination)
     problem = (
         f"{len(without)} of {len(trace.predictions)} prompts have no next token: "
         "the greatest logit is NaN or infinite"

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gptrace.cli import output_file, streams
-from gptrace.cli.failures import after_report
+from gptrace.cli.failures import after_report, nothing_returned
 from gptrace.cli.options.display import CheckLines, DiffComments, FullCode, RemoveComments, WriteComments
 from gptrace.cli.options.groups import ModelOptions, OutputOptions, TextOptions, Truncate
 from gptrace.cli.output import CommandResult, Destination
@@ -42,13 +42,14 @@ def source(
     failure: GptraceError | None = None
     try:
         record = session.source(text.source(), truncate=truncate, check=check, lang=destination.language)
+        failure = nothing_returned(record, destination)
     except GptraceError as error:
         if not isinstance(error.source, Source):
             raise
         record = error.source  # up to where it broke
         failure = error if diff else after_report(error, record.error, destination)
     # The lines after a failure have no shapes, so writing would remove the comments that they have.
-    if diff or remove or (write and failure is None):
+    if diff or remove or (write and record.error is None):
         from gptrace.verify.source.writing import ChangedFileError, commented_files  # it needs torch
 
         try:

@@ -9,7 +9,7 @@ from gptrace.model.exception_hints import exception_hint
 from gptrace.model.notebooks.missing import missing_name_hint
 from gptrace.tracing.diagnosis import ids, placement, shapes
 from gptrace.tracing.diagnosis.context import FailureContext
-from gptrace.tracing.diagnosis.returned import returned_none, returned_tuple, why_none
+from gptrace.tracing.diagnosis.returned import returned_coroutine, returned_none, returned_tuple, why_none
 
 __all__ = ["FailureContext", "diagnose", "why_none"]
 
@@ -23,6 +23,7 @@ _CAUSES: dict[str, Callable[[FailureContext], str]] = {
     "key_name": lambda context: _hint_on(KeyError, context),
     "assertion": lambda context: _hint_on(AssertionError, context),
     "returned_none": returned_none,
+    "returned_coroutine": returned_coroutine,
     "returned_tuple": returned_tuple,
     "ids_no_tensor": ids.ids_no_tensor,
     "float_ids": ids.float_ids,

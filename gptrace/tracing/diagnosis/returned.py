@@ -1,4 +1,4 @@
-"""A module that returned no tensor: None, mostly since its forward has no return, or several in a tuple."""
+"""A module that returned no tensor: None, mostly for want of a return; a coroutine; or several in a tuple."""
 
 from __future__ import annotations
 
@@ -33,6 +33,14 @@ def returned_none(context: FailureContext) -> str:
     if "NoneType" not in context.message or not calls:
         return ""
     return f"{calls[-1].path} returned None{why_none(calls[-1].module)}"
+
+
+def returned_coroutine(context: FailureContext) -> str:
+    """Something was done with a coroutine, and a module called before returned it."""
+    calls = [call for call in context.calls if call.returned_class == "coroutine"]
+    if "coroutine" not in context.message or not calls:
+        return ""
+    return f"{calls[-1].path} returned a coroutine: its forward is declared with async def; use plain def"
 
 
 def returned_tuple(context: FailureContext) -> str:

@@ -141,7 +141,10 @@ def missing_dim(context: FailureContext) -> str:
     function = re.search(r'(\w+)\(\) missing 1 required positional arguments?: "dim"', context.message)
     if not function or "softmax" not in function[1]:
         return ""
-    return f"{function[1]} needs the axis that it runs over: dim=-1 is the last one, the keys of attention scores"
+    return (
+        f"{function[1]} needs the axis that it runs over: dim=-1 is the last one, the keys of attention "
+        "scores"
+    )
 
 
 def view_of_wrong_size(context: FailureContext) -> str:

@@ -157,6 +157,12 @@ PREDICTIONS: dict[str, str] = {
     "gptrace's own code raised this, not the model's; GPTRACE_DEBUG=1 shows the whole traceback": (
         "异常来自 gptrace 自己的代码，不是模型的；GPTRACE_DEBUG=1 显示完整的 traceback"
     ),
+    "forward() is declared with async def, so it has not run; use plain def": (
+        "forward() 写成了 async def，所以没有运行；请改用普通的 def"
+    ),
+    "{} gives nothing to predict with": "{} 的输出无法用来预测",
+    "a note of the report says why": "原因见报告里的说明",
+    "the report holds the shapes up to there": "报告里有到那里为止的形状",
     "{} gives nothing to predict with: {}": "{} 的输出无法用来预测：{!t}",
     "gptrace run shows its shapes": "用 gptrace run 看它的形状",
     "{} gives logits on device meta, without numbers": "{} 给出的 logits 在 meta 设备上，没有数值",

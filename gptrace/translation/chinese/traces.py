@@ -119,6 +119,9 @@ DIAGNOSIS: dict[str, str] = {
         "{1} 的 {0} 没有写 dim，在一维或三维张量上沿第 0 维计算，否则沿第 1 维；"
         "注意力权重要写 dim=-1，也就是沿 key"
     ),
+    "{} returned a coroutine: its forward is declared with async def; use plain def": (
+        "{!t} 返回了协程：它的 forward 写成了 async def；请改用普通的 def"
+    ),
     "a line of torch": "torch 中某一行",
     "{} is an attribute of {}: write self.{}": "{} 是 {} 的属性：要写成 self.{}",
     "{} has the key {}, and not {}": "{} 里的键是 {}，没有 {}",

@@ -10,13 +10,15 @@ from pathlib import PurePath
 from types import CodeType
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from gptrace.errors import GptraceError
 from gptrace.measures import Measures
 from gptrace.model.build import LoadedModel
 from gptrace.model.quiet_torch import torch
 from gptrace.model.user_code_errors import short_path
 from gptrace.notebook_cells import Cell, cell_of, code_file
-from gptrace.predict.run import traced_forward
+from gptrace.predict.run import notes_on_output, traced_forward
 from gptrace.record import CheckResult, CodeFile, CodeLine, HiddenFile, Source, TensorSpec, Trace
 from gptrace.text.prompts import Prompt
 from gptrace.tracing.line_recorder import ARGUMENTS, ASSIGNED, RESULTS, RETURNED, LineRecorder, files_of
@@ -55,12 +57,14 @@ def run_source(loaded: LoadedModel, prompts: Sequence[Prompt], checks: Sequence[
     """
     lines = LineRecorder(files_of(loaded.module))
     try:
-        trace = traced_forward(loaded, prompts, measures=Measures(ops=True), lines=lines).trace
+        forward = traced_forward(loaded, prompts, measures=Measures(ops=True), lines=lines)
     except GptraceError as error:
         if isinstance(error.trace, Trace):
             error.source = _source(loaded, error.trace, lines, checks, _failed_place(error, lines))
             error.trace = None
         raise
+    notes = notes_on_output(loaded, forward, prompts)
+    trace = replace(forward.trace, notes=(*forward.trace.notes, *notes))
     return _source(loaded, trace, lines, checks, None)
 
 
@@ -108,8 +112,10 @@ def _notes(loaded: LoadedModel, hidden: Sequence[HiddenFile], ran: Mapping[str, 
             yield f"lines of {enumerated(names, 5)} are not shown: {why}"
     if isinstance(loaded.module, torch.jit.ScriptModule):
         yield "TorchScript runs this model without Python, so no line of it can be followed"
-    elif not ran:
+    elif not ran and not files_of(loaded.module):
         yield "no line of the model's own code ran: all its modules are those of torch"
+    elif not ran:
+        yield "no line of the model's own code ran"
 
 
 def _failed_place(error: GptraceError, lines: LineRecorder) -> Place | None:
