@@ -28,6 +28,7 @@ from gptrace.tracing.operations import Observer, Operation, OperationMode, may_r
 from gptrace.tracing.origins import OriginTracker
 from gptrace.tracing.parameters import children_of, named_modules_with_aliases
 from gptrace.tracing.pipeline_stages import StageCall, stage_call
+from gptrace.tracing.recursion_room import recursion_room
 from gptrace.tracing.span import Span, set_sites
 from gptrace.tracing.spread.layout import layout_of, spreading_code
 from gptrace.tracing.spread.parameters import SpreadParameters
@@ -117,6 +118,7 @@ class SpanRecorder:
                     if kind not in names:
                         names[kind] = argument_names(kind)
                     self._watched[key] = WatchedModule(module, path, names[kind])
+            self._cleanup.enter_context(recursion_room())
             calls.add(self._watched.values())
             self._run_uncompiled()
             recorders = self._active.setdefault(get_ident(), [])

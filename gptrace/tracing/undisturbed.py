@@ -14,6 +14,7 @@ from gptrace.model.quiet_torch import torch
 from gptrace.model.random_state import kept_random_state
 from gptrace.tracing.module_calls import is_watch
 from gptrace.tracing.one_at_a_time import one_at_a_time
+from gptrace.tracing.recursion_room import recursion_room
 
 Module = torch.nn.Module
 is_lazy = torch.nn.parameter.is_lazy
@@ -31,7 +32,7 @@ def undisturbed_evaluation(module: Module) -> Iterator[None]:
     themselves, and the random number generators (of the CPU and of the module's other devices). A lazy
     module stays initialised once it has run, as it would without gptrace.
     """
-    with one_at_a_time(module), _restored(module):
+    with recursion_room(), one_at_a_time(module), _restored(module):
         yield
 
 
