@@ -161,7 +161,10 @@ def _language_of(arguments: Sequence[str]) -> str:
 
 
 def _interrupted() -> int:
+    """Say that the run was interrupted; of the processes that torchrun started, the first one tells it."""
     global _has_said_interrupted
+    if rank() > 0:
+        return EXIT_INTERRUPTED
     # A second Ctrl-C must not interrupt this message.
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:

@@ -91,6 +91,17 @@ def test_another_process_tells_its_failure_with_its_number(
     outcome.is_error(1, "error: rank 1: ", "the second process alone")
 
 
+def test_an_interrupt_that_all_processes_get_is_told_once(cli: Cli, launched: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    launched.setattr("gptrace.model.gpt.GELU.forward", interrupted)
+    cli("run", "Hello", "-m", "tiny").is_error(130, "interrupted")
+    launched.setenv("RANK", "1")
+    outcome = cli("run", "Hello", "-m", "tiny")
+    assert (outcome.code, outcome.out, outcome.err) == (130, "", "")
+
+
 @pytest.mark.parametrize("value", ["", "two", "-1", "9" * 20, "²"])
 def test_another_value_is_of_no_launcher(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     monkeypatch.setenv("WORLD_SIZE", value)
