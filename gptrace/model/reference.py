@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gptrace.errors import ConfigError, InputError
+from gptrace.input_files import InputFile
 from gptrace.model.notebooks.ipython_syntax import without_magics
 from gptrace.model.notebooks.reading import read_code_cells
 from gptrace.wording import quoted_value
 
 _HOW_TO = "write FILE.py:OBJECT, FILE.ipynb:OBJECT or package.module:OBJECT, as in model.py:GPT"
 SUFFIXES = (".py", ".ipynb")
+_LARGEST_CODE = 16 << 20  # bytes; the largest files of the standard library have half a MiB
 _NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 
 
@@ -67,14 +69,18 @@ def parse_reference(text: str, option: str) -> ObjectReference:
 
 
 def _existing(file: Path, option: str) -> Path:
+    name = quoted_value(str(file))
     try:
-        is_file, exists = file.is_file(), file.exists()
+        exists = file.exists()
     except (OSError, ValueError) as error:
-        raise ConfigError(f"{option} {quoted_value(str(file))}: {error}", _HOW_TO) from None
-    if not is_file:
-        hint = f"looked in {file.absolute().parent}; {_HOW_TO}"
-        name = quoted_value(str(file))
-        raise ConfigError(f"{option}: {name} {'is not a file' if exists else 'does not exist'}", hint)
+        raise ConfigError(f"{option} {name}: {error}", _HOW_TO) from None
+    if not exists:
+        raise ConfigError(
+            f"{option}: {name} does not exist", f"looked in {file.absolute().parent}; {_HOW_TO}"
+        )
+    # Python reads a file of code as a whole; the limit of a notebook, which may hold pictures, is its own.
+    limit = _LARGEST_CODE if file.suffix == ".py" else None
+    InputFile(file, f"{option} {name}", _HOW_TO, ConfigError).size(limit)
     return file.resolve()
 
 

@@ -392,3 +392,10 @@ def test_two_files_of_one_name(tmp_path: Path) -> None:
         for folder in ("a", "b")
     ]
     assert widths == [4, 6]
+
+
+def test_a_file_of_any_size_is_refused_before_it_is_read(cli: Cli, here: Path) -> None:
+    with (here / "sparse.py").open("wb") as file:
+        file.truncate(100 << 30)  # takes no room on the disk
+    for reference in ("sparse.py:GPT", "sparse.py"):
+        cli("run", "Hello", "-m", reference).is_error(2, "--model 'sparse.py' is larger than 16.0 MiB")

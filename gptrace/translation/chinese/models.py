@@ -186,7 +186,6 @@ MODELS: dict[str, str] = {
     "it defines {}": "它定义了 {}",
     "{} {} does not say which object of the file": "{} {} 没有写是文件里的哪个对象",
     "{} {} names no object": "{} {} 没有写对象的名字",
-    "{}: {} is not a file": "{}：{} 不是文件",
     "{}: {} does not exist": "{}：{} 不存在",
     "{} is built already, so it takes no configuration": "{} 已经构建好，不接受配置",
     "drop --config and --set, or name its class": "去掉 --config 和 --set，或者写它的类名",
