@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 
 from gptrace.translation import chinese
+from gptrace.translation.words import spaced
 
 # A text as Python's repr writes it; the apostrophe of a word begins none.
 # One that was cut short has no end.
@@ -96,9 +97,9 @@ class _Template:
 
     def translated(self, values: list[str], depth: int) -> tuple[int, str] | None:
         """Return how many characters are known, and the Chinese text; None where words are not known."""
-        size, text = self.size, ""
+        size, parts = self.size, [""]
         for literal, hole, conversion in self.chinese:
-            text += literal
+            parts.append(literal)
             if hole is None:
                 continue
             known, value = 0, values[hole]
@@ -106,8 +107,9 @@ class _Template:
                 known, value = _best_reading(value, depth - 1, with_clauses=conversion == "t")
             if not known and (conversion == "s" or (self.has_few_letters and _has_several_words(value))):
                 return None
-            size, text = size + known, text + value
-        return size, text
+            size += known
+            parts.append(value)
+        return size, spaced(parts)
 
 
 def report_template(english: str) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from string import Formatter
 from typing import Any
 
 
@@ -21,8 +22,8 @@ class _Words(_Translatable):
     def chinese(self) -> str:
         from gptrace.translation.matching import report_template
 
-        values = (in_language(each, "zh") if isinstance(each, str) else each for each in self.values)
-        return report_template(self.template).format(*values)
+        values = [in_language(each, "zh") if isinstance(each, str) else each for each in self.values]
+        return _filled(report_template(self.template), values)
 
 
 class _Joined(_Translatable):
@@ -38,6 +39,40 @@ class _Recorded(_Translatable):
         from gptrace.translation.matching import translated
 
         return translated(str(self))
+
+
+def spaced(parts: Iterable[str]) -> str:
+    """Join parts of a Chinese text, with a space between a Chinese character and a letter or a digit.
+
+    >>> spaced(["cfg", "是", "model.py", "，", "一个字典", "或类"])
+    'cfg 是 model.py，一个字典或类'
+    """
+    text = ""
+    for part in parts:
+        border = text[-1:] + part[:1]
+        text += " " * (any(map(_is_chinese, border)) and any(map(_is_latin, border)))
+        text += part
+    return text
+
+
+def _is_chinese(character: str) -> bool:
+    return "\u4e00" <= character <= "\u9fff"
+
+
+def _is_latin(character: str) -> bool:
+    return character.isascii() and character.isalnum()
+
+
+def _filled(template: str, values: Sequence[object]) -> str:
+    """Put values into a Chinese template, with spaces around those in Latin letters."""
+    parts: list[str] = []
+    count = 0
+    for literal, hole, form, _ in Formatter().parse(template):
+        parts.append(literal)
+        if hole is not None:
+            parts.append(format(values[int(hole) if hole else count], form or ""))
+            count += 1
+    return spaced(parts)
 
 
 def words(template: str, *values: object) -> str:

@@ -10,6 +10,7 @@ import pytest
 from gptrace.translation import in_language, joined, recorded, words
 from gptrace.translation.chinese import MESSAGES
 from gptrace.translation.matching import translated
+from gptrace.translation.words import spaced
 
 # Values without spaces, as names, paths and figures are; and quoted ones, with whatever words.
 PLAIN = ["x", "模型.py", "{0}{!t}", "a/b:c.json", "[1,2]", "is", "\\x1b[31m", "a_b's"]
@@ -19,15 +20,26 @@ QUOTED = [
 ]  # fmt: skip
 
 
-def filled(template: str, values: list[str]) -> str:
-    """The template with the values in its holes, numbered or not; words in them are not translated."""
-    text, number = "", 0
+def filled(template: str, values: list[str]) -> list[str]:
+    """The parts of the template, with the values in its holes, numbered or not."""
+    parts, number = [""], 0
     for literal, field, _, _ in string.Formatter().parse(template):
-        text += literal
+        parts += [literal] * bool(literal)
         if field is not None:
-            text += values[int(field) if field else number]
+            value = values[int(field) if field else number]
             number += field == ""
-    return text
+            # Two values without a text between them are found as one.
+            parts = [*parts, value] if literal else [*parts[:-1], parts[-1] + value]
+    return parts
+
+
+def test_names_stand_apart_from_chinese_words() -> None:
+    assert (
+        in_language(words("{} is {}", "cfg", recorded("model.py:CONFIG")), "zh") == "cfg 是 model.py:CONFIG"
+    )
+    assert in_language(words("{} is {}", "cfg", recorded("a plain dict")), "zh") == "cfg 是普通的 dict"
+    assert translated("trained.txt is a folder, not a file") == "trained.txt 是文件夹，不是普通文件"
+    assert in_language(words("trained on {}", "wiki"), "zh") == "用 wiki 训练"
 
 
 @pytest.mark.parametrize("value", [*PLAIN, *QUOTED])
@@ -41,7 +53,7 @@ def test_each_template_is_found_and_its_values_are_untouched(value: str) -> None
             continue
         count = len([field for _, field, _, _ in string.Formatter().parse(english) if field is not None])
         values = [value if value in QUOTED else f"{value}{number}" for number in range(count)]
-        sentence, expected = filled(english, values), filled(chinese, values)
+        sentence, expected = "".join(filled(english, values)), spaced(filled(chinese, values))
         if translated(sentence) != expected:
             wrong.append((sentence, translated(sentence), expected))
     assert wrong == []
@@ -90,7 +102,7 @@ def test_each_template_is_found_and_its_values_are_untouched(value: str) -> None
         ("a [2, 4] matrix; emb_dim is 48; head_dim is 12", "a [2, 4] matrix；emb_dim 是 48；head_dim 是 12"),
         ("k is [1, 2]", "k 是 [1, 2]"),
         ("k is 'the text is… (80 characters)", "k 是 'the text is…（共 80 个字符）"),
-        ("a… (90 characters) …b is empty", "a…（共 90 个字符）…b是空的"),
+        ("a… (90 characters) …b is empty", "a…（共 90 个字符）…b 是空的"),
         ("the index is out of range", "the index is out of range"),
         ("did you mean macs? Known: path, macs", "是不是想写 macs？可用的有：path, macs"),
     ],
