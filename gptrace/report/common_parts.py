@@ -51,7 +51,7 @@ def model_facts(model: ModelInfo) -> FactPairs:
     name = model_name(model.name)
     clauses = [
         name if model.class_name == model.name else words("{} ({})", name, visible(model.class_name)),
-        words("{} parameters", f"{parameters.unique:,}"),
+        counted_parameters(parameters.unique),
     ]
     if parameters.without_out_head is not None:
         clauses.append(words("{} without out_head", f"{parameters.without_out_head:,}"))
@@ -95,7 +95,9 @@ def weights_text(weights: dict[str, Any], model: str = "", device: str = "meta")
     clauses = _origin(weights, model, device)
     if "padding_rows" in weights:
         count = _fact(weights, "padding_rows")
-        clauses.append(words("{} rows that pad the vocabulary are never predicted", count))
+        one = "{} row that pads the vocabulary is never predicted"
+        many = "{} rows that pad the vocabulary are never predicted"
+        clauses.append(words(one if count == "1" else many, count))
     if isinstance(assumed := weights.get("assumed"), dict):
         pairs = ", ".join(f"{key} {value}" for key, value in assumed.items())
         clauses.append(words("assumed, since the file does not say: {}", visible(pairs)))
@@ -193,9 +195,25 @@ def counted_tokens(count: int) -> str:
     return words("{} token" if count == 1 else "{} tokens", f"{count:,}")
 
 
+def counted_calls(count: int) -> str:
+    """Return a number of calls with its noun."""
+    return words("{} call" if count == 1 else "{} calls", count)
+
+
+def counted_modules(count: int) -> str:
+    """Return a number of modules with its noun."""
+    return words("{} module" if count == 1 else "{} modules", count)
+
+
+def counted_parameters(count: int) -> str:
+    """Return a number of parameters with its noun."""
+    return words("{} parameter" if count == 1 else "{} parameters", f"{count:,}")
+
+
 def prompts_left_out(count: int) -> FactPairs:
     """Return how many prompts the header leaves out."""
-    more = words("… {} more prompts", count - _PROMPTS_SHOWN)
+    rest = count - _PROMPTS_SHOWN
+    more = words("… {} more prompt" if rest == 1 else "… {} more prompts", rest)
     return [("", line(more))] if count > _PROMPTS_SHOWN else []
 
 
@@ -217,8 +235,12 @@ def fitting_facts(prompts: Sequence[FittedPrompt]) -> FactPairs:
         facts.append((words("padding"), line(words(template, padded, len(prompts), length))))
     cut = [prompt.truncated for prompt in prompts if prompt.truncated]
     if cut:
-        text = words("{} tokens on the left of {} of {} prompts", sum(cut), len(cut), len(prompts))
-        facts.append((words("cut off"), line(text)))
+        prompt = (
+            words("{} of {} prompts", len(cut), len(prompts)) if len(prompts) > 1 else words("the prompt")
+        )
+        facts.append(
+            (words("cut off"), line(words("{} on the left of {}", counted_tokens(sum(cut)), prompt)))
+        )
     return facts
 
 

@@ -206,7 +206,8 @@ def _differing(differences: Sequence[RankDifference]) -> list[Line]:
             )
         )
     rest = len(differences) - _DIFFERING_SHOWN
-    return lines + [line(words("… {} more differences between ranks", rest))] * (rest > 0)
+    template = "… {} more difference between ranks" if rest == 1 else "… {} more differences between ranks"
+    return lines + [line(words(template, rest))] * (rest > 0)
 
 
 def _limits(mesh: Mesh) -> list[Line]:

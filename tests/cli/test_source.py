@@ -70,7 +70,7 @@ def test_remove_leaves_comments_of_people_and_works_where_the_model_fails(cli: C
     model.write_text(text.replace(line, f"{line}  # gptrace: look at this  # gptrace: [batch] [1]"))
     outcome = cli("source", "Hello", "-m", f"{model}:GPT", "--remove")
     assert outcome.code == 1
-    assert "1 shape comments were taken out of" in outcome.err
+    assert "1 shape comment was taken out of" in outcome.err
     assert "comments that gptrace did not write stay in" in outcome.err
     assert model.read_text() == text.replace(line, f"{line}  # gptrace: look at this")
 

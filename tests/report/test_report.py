@@ -375,3 +375,13 @@ def test_markdown_shows_next_tokens_as_the_table_does_and_code_as_code() -> None
     shown = render(session.explain("a `b` c", topics=["flow"]), "markdown")
     assert "input of `trf_blocks.0` differs" in shown
     assert '" \\`"' in shown  # a backquote of the text is no markup
+
+
+def test_one_thing_is_no_plural() -> None:
+    model = torch.nn.Linear(1, 1, bias=False)
+    with gptrace.watch(model) as trace:
+        model(torch.ones(1, 1))
+    shown = str(trace)
+    assert "1 call of 1 module in " in shown
+    assert ", 1 parameter, " in shown
+    assert "1 个模块的 1 次调用，用时 " in render(trace, "table", View(lang="zh"))

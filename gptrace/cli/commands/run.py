@@ -138,7 +138,8 @@ def _without_result(trace: Trace, model: ModelOptions, destination: Destination)
     if not without:
         return nothing_returned(trace, destination)
     problem = (
-        f"{len(without)} of {len(trace.predictions)} prompts have no next token: "
+        f"{len(without)} of {len(trace.predictions)} "
+        f"{'prompt has' if len(trace.predictions) == 1 else 'prompts have'} no next token: "
         "the greatest logit is NaN or infinite"
     )
     first = without[0]

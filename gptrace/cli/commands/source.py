@@ -96,12 +96,19 @@ def _write(files: Sequence[CommentedFile], record: Source) -> None:
             except OSError as error:
                 problem = f"{file.name!r} cannot be written: {error.strerror}"
                 raise OutputError(problem, "the file is as it was before") from None
+        count = file.comments
         if not file.has_comments:
-            streams.write_notice(f"{file.comments} shape comments were taken out of {file.name!r}")
+            streams.write_notice(
+                f"{count} shape {'comment was' if count == 1 else 'comments were'} taken out of {file.name!r}"
+            )
         elif is_new:
-            streams.write_notice(f"{file.comments} shape comments are now in {file.name!r}")
+            streams.write_notice(
+                f"{count} shape {'comment is' if count == 1 else 'comments are'} now in {file.name!r}"
+            )
         else:
-            streams.write_notice(f"the {file.comments} shape comments in {file.name!r} are up to date")
+            streams.write_notice(
+                f"{file.name!r} is up to date: it has {count} shape {'comment' if count == 1 else 'comments'}"
+            )
         if file.foreign:
             numbers = enumerated(list(map(str, file.foreign)), 8)
             streams.write_notice(

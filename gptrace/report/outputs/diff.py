@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gptrace.record import ChangedCall, Difference
-from gptrace.report.common_parts import FactPairs, model_name
+from gptrace.report.common_parts import FactPairs, counted_calls, model_name
 from gptrace.report.parts import Facts, Line, Lines, Part, Table, line
 from gptrace.report.safe_text import visible
 from gptrace.report.table_data import Column, TableData
@@ -37,7 +37,12 @@ def csv_table(difference: Difference, view: View) -> TableData:
 
 def _traces(difference: Difference) -> FactPairs:
     return [
-        (letter, line(words("{}: {}, {} calls", visible(trace.name), model_name(trace.model), trace.calls)))
+        (
+            letter,
+            line(
+                words("{}: {}, {}", visible(trace.name), model_name(trace.model), counted_calls(trace.calls))
+            ),
+        )
         for letter, trace in (("A", difference.a), ("B", difference.b))
     ]
 
@@ -78,11 +83,11 @@ def _values(difference: Difference) -> Iterator[str]:
             reason = words("values: not compared: no statistics in {}", without)
         yield joined([reason, words("make both traces with --columns mean,std,min,max,nan")], "; ")
     elif values.first_apart is None:
-        yield words("values: the same in {} calls, within {}", values.compared, tolerance)
+        yield words("values: the same in {}, within {}", counted_calls(values.compared), tolerance)
     else:
         first = visible(values.first_apart.path or values.first_apart.type)
-        template = "values: {} is the first of {} calls that differs beyond {}"
-        yield words(template, first, values.compared, tolerance)
+        template = "values: {} is the first of {} that differs beyond {}"
+        yield words(template, first, counted_calls(values.compared), tolerance)
     if values.compared and not values.same_prompts:
         yield words("the two traces have different prompts, so their values are expected to differ")
 

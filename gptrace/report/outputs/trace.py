@@ -13,6 +13,8 @@ from gptrace.report.columns import TreeColumn, cost_text, heads_of, measured_col
 from gptrace.report.common_parts import (
     FactPairs,
     candidates_table,
+    counted_calls,
+    counted_modules,
     fitting_facts,
     model_facts,
     note_text,
@@ -221,11 +223,12 @@ def _outermost(paths: Sequence[str]) -> list[str]:
 def _totals(trace: Trace, rows: Sequence[CallRow]) -> str:
     totals = trace.totals
     milliseconds = f"{totals.seconds * 1000:.1f}"
-    parts: list[str] = [words("{} calls of {} modules in {} ms", totals.calls, totals.modules, milliseconds)]
+    calls = words("{} of {}", counted_calls(totals.calls), counted_modules(totals.modules))
+    parts: list[str] = [words("{} in {} ms", calls, milliseconds)]
     if trace.mesh is not None and trace.mesh.simulated:  # whose time is none of the model's
-        parts = [words("{} calls of {} modules", totals.calls, totals.modules)]
+        parts = [calls]
     if totals.ops is not None:
-        parts.append(words("{} operations", totals.ops))
+        parts.append(words("{} operation" if totals.ops == 1 else "{} operations", totals.ops))
     folded = sum(row.hidden for row in rows if row.folded)
     cut = sum(row.hidden for row in rows if not row.folded)
     parts += [words("{} folded (--full shows them)", folded)] * bool(folded)

@@ -121,8 +121,10 @@ COMMAND_LINE: dict[str, str] = {
     "--write and --diff are both given": "同时给了 --write 和 --diff",
     "--diff is plain text on stdout": "--diff 只把纯文本写到 stdout",
     "leave out --format, --json and --output": "去掉 --format、--json 和 --output",
+    "{} shape comment is now in {}": "已把 {} 条形状注释写入 {}",
     "{} shape comments are now in {}": "已把 {} 条形状注释写入 {}",
-    "the {} shape comments in {} are up to date": "{1} 中的 {0} 条形状注释已是最新",
+    "{} is up to date: it has {} shape comment": "{} 已是最新：有 {} 条形状注释",
+    "{} is up to date: it has {} shape comments": "{} 已是最新：有 {} 条形状注释",
     "no comment fits at the end of these lines of {}: {}": "{} 的这些行末尾放不下注释：{}",
     "{} cannot be written: {}": "无法写入 {}：{!t}",
     "{} has changed since the model was loaded, and is left as it is": "{} 在模型加载之后有改动，保持原样",
@@ -142,6 +144,7 @@ COMMAND_LINE: dict[str, str] = {
     "code of a notebook": "是笔记本里的代码",
     "no such file": "这个文件不存在",
     "part of an installed package": "属于已安装的包",
+    "{} shape comment was taken out of {}": "已从 {1} 中去掉 {0} 条形状注释",
     "{} shape comments were taken out of {}": "已从 {1} 中去掉 {0} 条形状注释",
     "comments that gptrace did not write stay in {}: lines {}": (
         "{} 里不是 gptrace 写的注释保持不动：第 {} 行"
@@ -194,6 +197,9 @@ COMMAND_LINE: dict[str, str] = {
     "'-' stands for stdin, and is given twice": "'-' 表示 stdin，却写了两次",
     "'-', which stands for stdin, is given more than once": "'-' 表示 stdin，却写了不止一次",
     "stdin can be read only once": "stdin 只能读一次",
+    "{} of {} prompt has no next token: the greatest logit is NaN or infinite": (
+        "{1} 个 prompt 中有 {0} 个无法预测下一个 token：最大的 logit 是 NaN 或无穷"
+    ),
     "{} of {} prompts have no next token: the greatest logit is NaN or infinite": (
         "{1} 个 prompt 中有 {0} 个无法预测下一个 token：最大的 logit 是 NaN 或无穷"
     ),

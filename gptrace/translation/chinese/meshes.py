@@ -37,7 +37,6 @@ MESH_REPORTS: dict[str, str] = {
     "{} {} in {} messages, {}": "{0} 共 {1}，{2} 条，{3}",
     "… {} more": "… 另有 {} 种",
     # below the table of calls
-    "{} calls of {} modules": "{1} 个模块，{0} 次调用",
     "no messages between ranks": "rank 之间没有通信",
     "Messages of this rank in one forward pass": "一次前向传播中本 rank 的通信",
     "ring estimate: the bytes that each rank sends if messages are passed along a ring": (
@@ -65,6 +64,7 @@ MESH_REPORTS: dict[str, str] = {
     "traffic": "通信",
     "predictions": "预测",
     "none": "无",
+    "… {} more difference between ranks": "… rank 之间还有 {} 处不同",
     "… {} more differences between ranks": "… rank 之间还有 {} 处不同",
     "of a forward pass alone: no gradients, no optimizer state, no allocator overhead, no overlap of messages"
     " with computation, no timing": (

@@ -24,6 +24,7 @@ REPORTS: dict[str, str] = {
     "{}, changed": "改过的 {}",
     "weights": "权重",
     "{} ({})": "{}（{}）",
+    "{} parameter": "{} 个参数",
     "{} parameters": "{} 个参数",
     "{} without out_head": "不含 out_head 为 {}",
     "{} in {} on {}": "{1}，{0}，在 {2} 上",
@@ -49,6 +50,7 @@ REPORTS: dict[str, str] = {
         "由 {} 生成，种子 {}：如果是随机的，预测的 token 就没有意义"
     ),
     "{} is {}": "{} 是{}",
+    "{} row that pads the vocabulary is never predicted": "词表末尾有 {} 行是填充，不会被预测",
     "{} rows that pad the vocabulary are never predicted": "词表末尾有 {} 行是填充，不会被预测",
     "assumed, since the file does not say: {}": "文件里没有写，按推算：{}",
     "config.json names the class {}, but the causal language model of that family was loaded, so the next "
@@ -67,16 +69,19 @@ REPORTS: dict[str, str] = {
     "ids {} ": "id {} ",
     "{} token": "{} 个 token",
     "{} tokens": "{} 个 token",
-    "{} of {}": "{1} 的 {0}",
+    "{} of {}": "{1}的{0}",
     " … {} more …": " … 省略 {} 个 …",
     " + {} padding": " + {} 个填充",
+    "… {} more prompt": "… 另有 {} 个 prompt",
     "… {} more prompts": "… 另有 {} 个 prompt",
     "padding": "填充",
     "{} of {} prompts, on the right, to {} tokens; each prediction is read at the prompt's last real token": (
         "{1} 个 prompt 中有 {0} 个在右边填充到 {2} 个 token；预测取自 prompt 的最后一个真实 token"
     ),
     "cut off": "截去",
-    "{} tokens on the left of {} of {} prompts": "{2} 个 prompt 中有 {1} 个从左边截去，共 {0} 个 token",
+    "{} on the left of {}": "{1}从左边截去，共 {0}",
+    "{} of {} prompts": "{1} 个 prompt 中有 {0} 个",
+    "the prompt": "prompt ",
     "of the logits divided by the temperature {}": "先把 logits 除以温度 {}",
     # candidates
     "After {}": "在 {} 之后",
@@ -172,7 +177,12 @@ REPORTS: dict[str, str] = {
     "too narrow for: {}; a pipe or a larger --width shows all columns": (
         "宽度不够，没有显示：{}；输出到管道，或加大 --width，就显示所有列"
     ),
-    "{} calls of {} modules in {} ms": "{1} 个模块的 {0} 次调用，用时 {2} ms",
+    "{} call": "{} 次调用",
+    "{} calls": "{} 次调用",
+    "{} module": "{} 个模块",
+    "{} modules": "{} 个模块",
+    "{} in {} ms": "{}，用时 {} ms",
+    "{} operation": "{} 次运算",
     "{} operations": "{} 次运算",
     "{} folded (--full shows them)": "折叠了 {} 次（--full 全部显示）",
     "{} below --depth": "{} 次比 --depth 更深",
@@ -260,7 +270,7 @@ REPORTS: dict[str, str] = {
     "beyond": "更后",
     # diff
     "What": "哪一项",
-    "{}: {}, {} calls": "{}：{}，{} 次调用",
+    "{}: {}, {}": "{}：{}，{}",
     "calls: {}": "调用：{}",
     "{} removed": "少了 {} 次",
     "{} added": "多了 {} 次",
@@ -274,9 +284,9 @@ REPORTS: dict[str, str] = {
     "make both traces with --columns mean,std,min,max,nan": (
         "两份跟踪结果都要加 --columns mean,std,min,max,nan"
     ),
-    "values: the same in {} calls, within {}": "数值：{} 次调用都相同，容差 {}",
-    "values: {} is the first of {} calls that differs beyond {}": (
-        "数值：{1} 次调用中，{0} 是第一个差别超出容差（{2}）的"
+    "values: the same in {}, within {}": "数值：{}都相同，容差 {}",
+    "values: {} is the first of {} that differs beyond {}": (
+        "数值：{1}中，{0} 是第一个差别超出容差（{2}）的"
     ),
     "the two traces have different prompts, so their values are expected to differ": (
         "两份跟踪结果的 prompt 不同，所以数值本来就会不同"
