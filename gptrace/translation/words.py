@@ -42,16 +42,20 @@ class _Recorded(_Translatable):
 
 
 def spaced(parts: Iterable[str]) -> str:
-    """Join parts of a Chinese text, with a space between a Chinese character and a letter or a digit.
+    """Join parts of a Chinese text, with a space between a Chinese character and a letter or a digit alone.
 
     >>> spaced(["cfg", "是", "model.py", "，", "一个字典", "或类"])
     'cfg 是 model.py，一个字典或类'
+    >>> spaced(["2 个模块", " 的 ", "调用"])
+    '2 个模块的调用'
     """
     text = ""
     for part in parts:
+        border = text.rstrip(" ")[-1:] + part.lstrip(" ")[:1]
+        if len(border) == 2 and all(map(_is_chinese, border)):
+            text, part = text.rstrip(" "), part.lstrip(" ")
         border = text[-1:] + part[:1]
-        text += " " * (any(map(_is_chinese, border)) and any(map(_is_latin, border)))
-        text += part
+        text += " " * (any(map(_is_chinese, border)) and any(map(_is_latin, border))) + part
     return text
 
 

@@ -69,7 +69,7 @@ def test_each_template_is_found_and_its_values_are_untouched(value: str) -> None
             "k is \"x' is empty\"; the value comes from the variable GPTRACE_K",
             "k 是 \"x' is empty\"；这个值来自环境变量 GPTRACE_K",
         ),
-        ("line 3 is not JSON: Expecting value", "第 3 行 不是 JSON：Expecting value"),
+        ("line 3 is not JSON: Expecting value", "第 3 行不是 JSON：Expecting value"),
         ("the weights lack a, b and 3 more", "权重里缺少 a, b 等（另有 3 个）"),
         ("d is 3; b, c are 4; att was called with x", "d 是 3；b, c 都是 4；att 收到的是 x"),
         (

@@ -69,7 +69,7 @@ REPORTS: dict[str, str] = {
     "ids {} ": "id {} ",
     "{} token": "{} 个 token",
     "{} tokens": "{} 个 token",
-    "{} of {}": "{1}的{0}",
+    "{} of {}": "{1} 的 {0}",
     " … {} more …": " … 省略 {} 个 …",
     " + {} padding": " + {} 个填充",
     "… {} more prompt": "… 另有 {} 个 prompt",
