@@ -12,7 +12,7 @@ from gptrace.model.distributed_wrappers import class_name
 from gptrace.model.quiet_torch import torch
 from gptrace.model.user_code_errors import NEVER_USER_CODE, short_place
 from gptrace.tracing.operations import Operation
-from gptrace.tracing.origins import UPDATES_AVERAGES, OriginTracker
+from gptrace.tracing.origins import UPDATES_AVERAGES, OriginTracker, may_write_arguments
 from gptrace.tracing.overlap import Region
 from gptrace.tracing.recorder import SpanRecorder
 from gptrace.tracing.span import Sources
@@ -42,27 +42,24 @@ def find_first_maker(module: Module, run: Callable[[], object], kind: str) -> st
         with recorder:
             output = run()
         maker = makers.of(output, recorder)
-        if maker is None or maker.operation is None:
-            return ""
-        return _in_words(maker.operation, maker.parameter, recorder, kind)
+        return "" if maker is None else _in_words(maker, recorder, kind)
     finally:
         recorder.release()
 
 
 class _FirstMaker(NamedTuple):
-    """The first operation that made such numbers; None where something made them that was not recorded.
+    """The first operation that made such numbers.
 
-    Of two, the lesser counts. `parameter` is the path of a parameter or buffer that the operation
+    Where something made them that was not recorded, it is the first operation that took them, and not
+    `is_maker`. Of two, the lesser counts. `parameter` is the path of a parameter or buffer that the operation
     got them from, or "".
     """
 
+    is_maker: bool
     is_unset: bool
     time: int
-    operation: Operation | None
+    operation: Operation
     parameter: str
-
-
-_UNRECORDED = _FirstMaker(is_unset=False, time=-1, operation=None, parameter="")
 
 
 class _FirstMakers:
@@ -105,10 +102,11 @@ class _FirstMakers:
         self, operation: Operation, args: tuple[Any, ...], kwargs: dict[str, Any], outputs: Sequence[Tensor]
     ) -> _FirstMaker:
         assert self._tracker is not None
-        makers, parameter = [], ""
+        makers: list[_FirstMaker] = []
+        parameter = ""
         inputs = find_operands(args, kwargs)
         sources_now = self._tracker.sources(inputs)
-        overwrites = _overwrites(operation.name, args)
+        overwrites, may_write = _overwrites(operation.name, args), may_write_arguments(operation.name, kwargs)
         for (place, tensor), sources, now in zip(inputs, operation.sources, sources_now, strict=True):
             is_read = place.name.partition("[")[0] != "out" and not (overwrites and place.name == "input")
             if not is_read or not self._has(tensor):
@@ -122,9 +120,11 @@ class _FirstMakers:
                 continue
             maker = self._maker(tensor, sources)
             # A tensor that is written into may have got such numbers only now.
-            if maker is not _UNRECORDED or all(tensor is not output for output in outputs):
-                makers.append(maker)
-        return min(makers, default=_FirstMaker(operation.name in _UNSET, self._time, operation, parameter))
+            if maker is None and not (may_write and any(tensor is output for output in outputs)):
+                maker = _FirstMaker(False, False, self._time, operation, "")
+            makers += [maker] if maker is not None else []
+        is_unset = operation.name in _UNSET
+        return min(makers, default=_FirstMaker(True, is_unset, self._time, operation, parameter))
 
     def of(self, output: object, recorder: SpanRecorder) -> _FirstMaker | None:
         """Return where such numbers in the output of the outermost call come from."""
@@ -134,12 +134,13 @@ class _FirstMakers:
         wrong = (self._maker(tensor, sources) for (_, tensor), sources in found if self._has(tensor))
         return next(wrong, None)
 
-    def _maker(self, tensor: Tensor, sources: Sources) -> _FirstMaker:
+    def _maker(self, tensor: Tensor, sources: Sources) -> _FirstMaker | None:
+        """Return where such numbers in a tensor come from; None where nothing recorded made them."""
         makers = [self._made[source[:2]] for source in sources if source[:2] in self._made]
         if not makers and any(op is None for _, op, *_ in sources):
             known = self._tensors.get(id(tensor))
             makers = [known[1]] if known is not None and known[0]() is tensor else []
-        return min(makers, default=_UNRECORDED)
+        return min(makers, default=None)
 
     def _has(self, tensor: Tensor) -> bool:
         with suppress(RuntimeError, TypeError):  # tensors whose numbers cannot be read
@@ -161,14 +162,20 @@ def _is_infinite(tensor: Tensor) -> Tensor:
     return tensor.isinf() if tensor.is_complex() else tensor.isposinf()
 
 
-def _in_words(operation: Operation, parameter: str, recorder: SpanRecorder, kind: str) -> str:
+def _in_words(maker: _FirstMaker, recorder: SpanRecorder, kind: str) -> str:
+    operation = maker.operation
     where = _call_in_words(operation, recorder)
-    if parameter:
-        return f"{parameter} holds {kind}, and {where} takes it"
+    if maker.parameter:
+        return f"{maker.parameter} holds {kind}, and {where} takes it"
     file, _, line = operation.source.rpartition(":")
-    if not file or file.startswith(NEVER_USER_CODE):
+    if file and not file.startswith(NEVER_USER_CODE):
+        place = short_place(file, int(line))
+        if maker.is_maker:
+            return f"{operation.name} at {place} in {where} is the first to make {kind}"
+        return f"{operation.name} at {place} in {where} takes {kind}, and what made it was not recorded"
+    if maker.is_maker:
         return f"{operation.name} in {where} is the first to make {kind}"
-    return f"{operation.name} at {short_place(file, int(line))} in {where} is the first to make {kind}"
+    return f"{operation.name} in {where} takes {kind}, and what made it was not recorded"
 
 
 def _call_in_words(operation: Operation, recorder: SpanRecorder) -> str:

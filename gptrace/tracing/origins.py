@@ -133,7 +133,7 @@ class OriginTracker:
         name = operation.name
         if not kwargs and name[-1] != "_" and name not in _MAY_WRITE:  # the usual case
             return None
-        if name[-1] == "_" or name in _LOOK_UPS or kwargs.get("inplace") or kwargs.get("out") is not None:
+        if name in _LOOK_UPS or may_write_arguments(name, kwargs):
             return [version_of(tensor) for _, tensor in inputs]
         if name in UPDATES_AVERAGES and (kwargs.get(UPDATES_AVERAGES[name]) or any(args[5:6])):
             return [version_of(tensor) for _, tensor in inputs]
@@ -218,6 +218,11 @@ class OriginTracker:
         is_parameter = before is not None and before[1] and before[1][0][4] is not None
         if scope is not None and not is_parameter:
             scope.handed = (*scope.handed, (id(tensor), self._set(tensor, sources), before))
+
+
+def may_write_arguments(name: str, kwargs: Mapping[str, Any]) -> bool:
+    """Tell whether an operation may write its result into an argument."""
+    return name[-1] == "_" or bool(kwargs.get("inplace")) or kwargs.get("out") is not None
 
 
 def _has(found: Found, tensor: Tensor) -> bool:

@@ -146,15 +146,38 @@ def test_an_infinite_part_of_a_complex_number_counts(make: Callable[[Any], Any])
 
 
 @pytest.mark.filterwarnings("ignore:`torch.jit.trace")
-def test_nobody_is_blamed_for_nan_that_nothing_recorded_made() -> None:
+def test_who_takes_nan_that_nothing_recorded_made_is_not_called_its_maker() -> None:
     def outside_of_torch(x: Any) -> Any:
         with np.errstate(invalid="ignore"):
             return torch.from_numpy(np.log(-x.numpy())) + 1
 
-    assert first_maker_in(Function(outside_of_torch)) == ""
+    assert _takes_unrecorded(first_maker_in(Function(outside_of_torch)), "add")
     make: Any = torch.jit.trace
     scripted = make(Function(lambda x: torch.log(-x)), X, check_trace=False)
-    assert first_maker_in(nn.Sequential(scripted, Function(lambda x: x + 1))) == ""
+    assert _takes_unrecorded(first_maker_in(nn.Sequential(scripted, Function(lambda x: x + 1))), "add")
+
+
+def _takes_unrecorded(maker: str, operation: str) -> bool:
+    end = "takes NaN, and what made it was not recorded"
+    return maker.startswith(f"{operation} at ") and maker.endswith(end)
+
+
+@pytest.mark.parametrize(
+    "copy_of",
+    [
+        lambda x: x.contiguous(), lambda x: x.clone(), lambda x: x.to(torch.float32), lambda x: x.detach(),
+        lambda x: x.reshape(2, 3), lambda x: x.float(), lambda x: nn.functional.dropout(x, training=False),
+    ],
+)  # fmt: skip
+def test_a_copy_is_not_blamed(copy_of: Callable[[Any], Any]) -> None:
+    def written_by_numpy(x: Any) -> Any:
+        y = x * 1
+        with np.errstate(invalid="ignore"):
+            y.numpy()[...] = np.log(-x.numpy())
+        return copy_of(y)
+
+    maker = first_maker_in(Function(written_by_numpy))
+    assert maker == "" or _takes_unrecorded(maker, maker.partition(" ")[0]), maker
 
 
 def test_a_module_that_returns_its_input_does_not_hide_the_maker() -> None:

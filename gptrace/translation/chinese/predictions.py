@@ -157,6 +157,10 @@ PREDICTIONS: dict[str, str] = {
     "gptrace's own code raised this, not the model's; GPTRACE_DEBUG=1 shows the whole traceback": (
         "异常来自 gptrace 自己的代码，不是模型的；GPTRACE_DEBUG=1 显示完整的 traceback"
     ),
+    "{} in {} takes {}, and what made it was not recorded": "{2} 由 {1} 里的 {0} 接收，是谁得出的没有记录到",
+    "{} at {} in {} takes {}, and what made it was not recorded": (
+        "{3} 由 {2} 里 {1} 的 {0} 接收，是谁得出的没有记录到"
+    ),
     "forward() is declared with async def, so it has not run; use plain def": (
         "forward() 写成了 async def，所以没有运行；请改用普通的 def"
     ),

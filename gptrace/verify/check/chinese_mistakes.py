@@ -268,6 +268,14 @@ LIKELY = {
         "{operation} 由有限的数得出无穷",
         "让输入保持在范围之内：clamp，或加一个小的 eps",
     ),
+    "takes-nan": (
+        "{operation} 得到的输入已经是 NaN，是谁得出的没有记录到",
+        "请看这里的输入：它不是由 torch 的运算得出的，例如来自 NumPy",
+    ),
+    "takes-inf": (
+        "{operation} 得到的输入已经是无穷，是谁得出的没有记录到",
+        "请看这里的输入：它不是由 torch 的运算得出的，例如来自 NumPy",
+    ),
     "hides-all": (
         "掩码对某个 query 遮住了全部 key，而空的 softmax 是 NaN",
         "让每个 query 看到自己的 key：用 triu(diagonal=1) 遮住",

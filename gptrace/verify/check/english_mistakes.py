@@ -145,6 +145,14 @@ LIKELY = {
         "{operation} makes infinite numbers of finite ones",
         "keep its input in range: clamp it, or add a small eps",
     ),
+    "takes-nan": (
+        "{operation} takes NaN, and what made it was not recorded",
+        "look at what comes in here: it was made outside of torch's operations, as by NumPy",
+    ),
+    "takes-inf": (
+        "{operation} takes infinite numbers, and what made them was not recorded",
+        "look at what comes in here: it was made outside of torch's operations, as by NumPy",
+    ),
     "hides-all": (
         "the mask hides every key from a query, and a softmax over nothing is NaN",
         "let each query see its own key: hide with triu(diagonal=1)",

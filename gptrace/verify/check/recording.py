@@ -26,6 +26,7 @@ Tensor = torch.Tensor
 Module = torch.nn.Module
 # A long text through a model of common size would take more memory than most machines have.
 _MOST_BYTES = 2 << 30
+_SHARING = ("numpy", "__array__", "__dlpack__")  # their result has the memory of the tensor
 _LEAVING = ("tolist", "item", "numpy", "__float__", "__int__", "__array__")
 
 
@@ -145,6 +146,7 @@ class Recorder(torch.overrides.TorchFunctionMode):
         # By the id of a tensor: the tensor, so that the id stays its own, its version and its value.
         self._known: dict[int, tuple[Tensor, int, Value]] = {}
         self._written: dict[int, int] = {}  # storage → the last operation that wrote into it
+        self._shared: set[int] = set()  # storages that code outside of torch may write into
         # Tensors with a gradient that neither the module holds nor an operation made.
         self.strays: list[Tensor] = []
         self._bytes = 0  # of all values
@@ -179,6 +181,7 @@ class Recorder(torch.overrides.TorchFunctionMode):
         kwargs = kwargs or {}
         name = operation_name(func) or _attribute_name(func)
         if not name or name in _LEAVING:
+            self._shared |= {_storage(args[0])} if func.__name__ in _SHARING else set()
             origin = self._origins.get(id(args[0])) if args and func.__name__ in _LEAVING else None
             if origin is not None:
                 self.run.left_torch.setdefault(origin, find_place(sys._getframe(1)))
@@ -204,9 +207,9 @@ class Recorder(torch.overrides.TorchFunctionMode):
         return result
 
     def value_of(self, tensor: Tensor) -> Value | None:
-        """Return the value of a tensor that an operation made, as it is now; None for an unknown one."""
+        """Return the value of a tensor that torch made, as it is now; None for an unknown one."""
         known = self._known.get(id(tensor))
-        if known is None:
+        if known is None or (_storage(tensor) in self._shared and not _is_same(tensor, known[2].tensor)):
             return None
         return known[2] if known[1] == version_of(tensor) else self._seen_again(tensor, known[2])
 
@@ -321,6 +324,10 @@ def _attribute_name(func: Any) -> str:
         return ""
     attribute = getattr(func.__self__, "__name__", "")
     return attribute if attribute == "data" else ""
+
+
+def _is_same(tensor: Tensor, other: Tensor) -> bool:
+    return torch.equal(tensor, other) or torch.equal(tensor.nan_to_num(0.5), other.nan_to_num(0.5))
 
 
 def _storage(tensor: Tensor) -> int:

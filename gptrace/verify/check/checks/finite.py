@@ -56,6 +56,8 @@ def _blame(experiments: Experiments, ids: Tensor) -> Blame | None:
     parameter = next((value.origin for value in origin.inputs if value.origin and is_wrong(value)), "")
     if parameter:
         return Blame("nan-weights", origin.place, origin, origin.path, {"name": parameter})
+    if any(is_wrong(value) and not value.producers for value in origin.inputs):
+        return blamed("takes-nan" if has_nan else "takes-inf", origin)
     if has_nan and "softmax" in origin.name and _has_masked_row(origin):
         return _hiding_mask(experiments, run, origin)
     return blamed("makes-nan" if has_nan else "makes-inf", origin)
