@@ -7,12 +7,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from msgspec.structs import force_setattr
+from msgspec.structs import replace as replaced
 
 from gptrace.cli import streams
 from gptrace.cli.language import spoken
 from gptrace.cli.options.groups import TextOptions
 from gptrace.cli.output import CommandResult, Destination
-from gptrace.cli.resumed import KeptResults
+from gptrace.cli.resumed import USUAL_DTYPE, KeptResults
 from gptrace.errors import InputError, OptionError, RunError
 from gptrace.record import Report
 from gptrace.report import View
@@ -63,7 +64,10 @@ class PromptStreamOptions:
         `bar` shows the progress of the work; without one, the prompts are counted.
         """
         counter = _ProblemCounter()
+        dtype = getattr(getattr(stream, "model", None), "dtype", USUAL_DTYPE)  # tokens have no model
         results = getattr(stream, stream.items)
+        if destination.format == "jsonl" and dtype != USUAL_DTYPE:  # no header says so, and --resume asks
+            results = (replaced(result, dtype=dtype) for result in results)
         if self.kept is not None:
             results = self.kept.after_the_same(stream, results)
         shown = bar or progress_bar(words("prompts"), is_stream=True)

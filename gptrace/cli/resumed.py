@@ -20,6 +20,8 @@ from gptrace.record.writing import item_dicts, to_json
 # A prompt in another batch is rounded otherwise; about so much of a figure is that, by the dtype.
 _ROUNDING = {"float64": 1e-3, "float32": 1e-3}
 _COARSE_ROUNDING = 0.02
+# That of results which name none.
+USUAL_DTYPE = "float32"
 _LONGEST_ROW = 256 << 20  # bytes of a line in a file to continue; a longer one is none of ours
 # A row says how it was padded to its batch. Below its keys, candidates may change places if nearly equal.
 _OF_THE_BATCH = frozenset({"padding"})
@@ -80,13 +82,19 @@ class KeptResults:
         if getattr(getattr(stream, "model", None), "dtype_rates", None) is not None:
             problem = "--resume: the first run may have been in another dtype than --dtype auto picks now"
             raise OptionError(problem, "give the dtype of the first run, which it wrote to stderr")
+        dtype = getattr(
+            getattr(stream, "model", None), "dtype", USUAL_DTYPE
+        )  # tokens have no figures to round
+        kept_dtype = self.last.get("dtype", USUAL_DTYPE)
+        if kept_dtype != dtype:
+            problem = f"--resume: the results in {self.file} are in {kept_dtype}, and this run is in {dtype}"
+            raise OptionError(problem, f"give --dtype {kept_dtype}, or another --output")
         first = next(results, None)
         if first is None:
             problem = f"--resume: {self.file} holds {self.count} results, and stdin has fewer lines"
             raise OptionError(problem, "give the same prompts again, or another --output")
         alone = msgspec.structs.replace(stream, **{stream.items: (first,)})
         made = json.loads(to_json(next(item_dicts(alone))))
-        dtype = getattr(getattr(stream, "model", None), "dtype", "")  # tokens have no figures to round
         rounding = _ROUNDING.get(dtype, _COARSE_ROUNDING)
         is_same = made.keys() == self.last.keys() and all(
             _is_same(made[key], self.last[key], rounding) for key in made.keys() - _OF_THE_BATCH

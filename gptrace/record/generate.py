@@ -9,7 +9,7 @@ from msgspec import field
 
 from gptrace.record.base import Count, Positive, Record, Report, Versions, about
 from gptrace.record.model import ModelInfo
-from gptrace.record.prompt_result import Problem, PromptResult
+from gptrace.record.prompt_result import Problem, PromptResult, ResultDtype
 from gptrace.record.tokens import Ids, PromptText, Token
 from gptrace.record.trace import FlowStep, OpCall, Seconds, Shape
 
@@ -49,6 +49,7 @@ class GenerationResult(PromptResult, frozen=True):
         default=None, name="error"
     )
     extra: dict[str, Any] = field(default_factory=dict)
+    dtype: ResultDtype = ""
 
 
 class GenerationSettings(Record, frozen=True):

@@ -9,7 +9,7 @@ from msgspec import field
 
 from gptrace.record.base import Count, MeasuredNumber, Number, Positive, Record, Report, Versions, about
 from gptrace.record.model import ModelInfo
-from gptrace.record.prompt_result import Problem, PromptResult
+from gptrace.record.prompt_result import Problem, PromptResult, ResultDtype
 from gptrace.record.tokens import Ids, PromptText, Token
 from gptrace.record.topk import Candidate
 
@@ -61,6 +61,7 @@ class LensResult(PromptResult, frozen=True):
         default=None, name="error"
     )
     extra: dict[str, Any] = field(default_factory=dict)
+    dtype: ResultDtype = ""
 
 
 class Lens(Report, frozen=True, tag_field="schema", tag="gptrace.lens/1"):

@@ -11,7 +11,7 @@ from msgspec.structs import force_setattr
 
 from gptrace.record.base import Count, MeasuredNumber, Positive, Record, Report, Versions, about
 from gptrace.record.model import ModelInfo
-from gptrace.record.prompt_result import Problem, PromptResult
+from gptrace.record.prompt_result import Problem, PromptResult, ResultDtype
 from gptrace.record.tokens import Ids, PromptText, Token, TokenBytes, TokenText
 
 MeanLoss = Annotated[
@@ -50,6 +50,7 @@ class LossResult(PromptResult, frozen=True):
         default=None, name="error"
     )
     extra: dict[str, Any] = field(default_factory=dict)
+    dtype: ResultDtype = ""
 
     def __post_init__(self) -> None:
         is_predicted = any(token.log_probability is not None for token in self.tokens)

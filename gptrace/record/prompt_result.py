@@ -16,6 +16,11 @@ class Problem(Record, frozen=True):
     hint: Annotated[str, about("what to do about it")]
 
 
+ResultDtype = Annotated[
+    str, about("in JSON Lines: the dtype that the model computes in, where it is not float32")
+]
+
+
 class PromptResult(Record, frozen=True):
     """The result of one prompt.
 

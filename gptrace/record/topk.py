@@ -9,7 +9,7 @@ from msgspec import field
 
 from gptrace.record.base import Count, Number, Positive, Record, Report, Versions, about
 from gptrace.record.model import ModelInfo
-from gptrace.record.prompt_result import Problem, PromptResult
+from gptrace.record.prompt_result import Problem, PromptResult, ResultDtype
 from gptrace.record.tokens import Ids, Padding, PromptText, Token, TokenBytes, TokenText, Truncated
 
 Temperature = Annotated[float, about("the logits are divided by it before the softmax", gt=0)]
@@ -56,6 +56,7 @@ class TopKResult(PromptResult, frozen=True):
         default=None, name="error"
     )
     extra: dict[str, Any] = field(default_factory=dict)
+    dtype: ResultDtype = ""
 
 
 class TopK(Report, frozen=True, tag_field="schema", tag="gptrace.topk/1"):

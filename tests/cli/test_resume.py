@@ -60,6 +60,23 @@ def test_an_output_is_continued_after_its_last_whole_row(
     assert_same_but_for_rounding([json.loads(row) for row in again], [json.loads(row) for row in rows])
 
 
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize(("first", "second"), [("float32", "bfloat16"), ("bfloat16", "float32")])
+def test_an_output_of_another_dtype_is_not_continued(
+    command: tuple[str, ...], first: str, second: str, tmp_path: Path, cli: Cli
+) -> None:
+    file = tmp_path / "out.jsonl"
+    arguments = (*command, "--lines", "-m", "tiny", "-o", str(file), "--resume", "--dtype")
+    assert cli(*arguments, first, stdin=b"Hello\nand\n").code == 0
+    before = file.read_bytes()
+    assert (b'"dtype": "bfloat16"' in before) == (first == "bfloat16")
+    outcome = cli(*arguments, second, stdin=b"Hello\nand\nso\n")
+    outcome.is_error(2, f"are in {first}, and this run is in {second}", f"give --dtype {first}")
+    assert file.read_bytes() == before
+    assert cli(*arguments, first, stdin=b"Hello\nand\nso\n").code == 0
+    assert file.read_bytes().count(b"\n") == 3
+
+
 def test_an_interruption_says_that_the_results_can_be_continued(
     tmp_path: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1117,6 +1117,10 @@ export interface LensResult {
    */
   error?: Problem | null;
   extra?: {};
+  /**
+   * in JSON Lines: the dtype that the model computes in, where it is not float32
+   */
+  dtype?: string;
 }
 /**
  * A layer: its candidates after the last token, and a cell for each position.
@@ -1216,6 +1220,10 @@ export interface LossResult {
    */
   error?: Problem | null;
   extra?: {};
+  /**
+   * in JSON Lines: the dtype that the model computes in, where it is not float32
+   */
+  dtype?: string;
 }
 /**
  * A token of a text, and the probability that the model gave it; the first token has none.

@@ -161,6 +161,10 @@ PREDICTIONS: dict[str, str] = {
     "{} at {} in {} takes {}, and what made it was not recorded": (
         "{3} 由 {2} 里 {1} 的 {0} 接收，是谁得出的没有记录到"
     ),
+    "--resume: the results in {} are in {}, and this run is in {}": (
+        "--resume：{} 里的结果是用 {} 计算的，而这次用 {}"
+    ),
+    "give --dtype {}, or another --output": "请加 --dtype {}，或换一个 --output",
     "forward() is declared with async def, so it has not run; use plain def": (
         "forward() 写成了 async def，所以没有运行；请改用普通的 def"
     ),
