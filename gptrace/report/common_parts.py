@@ -20,6 +20,7 @@ from gptrace.record import (
     TracedPrompt,
 )
 from gptrace.record.writing import to_json
+from gptrace.report.counted import counted_parameters, counted_tokens
 from gptrace.report.parts import Line, Lines, Part, Span, Table, line
 from gptrace.report.safe_text import quoted, token_label, token_or_id, visible
 from gptrace.report.table_data import Column, TableData
@@ -188,26 +189,6 @@ def prompt_fact(name: str, tokens: Sequence[Token], padding: int = 0) -> tuple[s
     if padding:
         spans.append((words(" + {} padding", padding), ""))
     return name, tuple(spans)
-
-
-def counted_tokens(count: int) -> str:
-    """Return a number of tokens with its noun."""
-    return words("{} token" if count == 1 else "{} tokens", f"{count:,}")
-
-
-def counted_calls(count: int) -> str:
-    """Return a number of calls with its noun."""
-    return words("{} call" if count == 1 else "{} calls", count)
-
-
-def counted_modules(count: int) -> str:
-    """Return a number of modules with its noun."""
-    return words("{} module" if count == 1 else "{} modules", count)
-
-
-def counted_parameters(count: int) -> str:
-    """Return a number of parameters with its noun."""
-    return words("{} parameter" if count == 1 else "{} parameters", f"{count:,}")
 
 
 def prompts_left_out(count: int) -> FactPairs:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gptrace.record import ChangedCall, Difference
-from gptrace.report.common_parts import FactPairs, counted_calls, model_name
+from gptrace.report.common_parts import FactPairs, model_name
+from gptrace.report.counted import counted_calls
 from gptrace.report.parts import Facts, Line, Lines, Part, Table, line
 from gptrace.report.safe_text import visible
 from gptrace.report.table_data import Column, TableData

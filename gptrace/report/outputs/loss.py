@@ -8,7 +8,6 @@ from gptrace.record import Loss, LossResult, LossStream, ScoredToken
 from gptrace.record.loss import LossTotal
 from gptrace.report.common_parts import (
     FactPairs,
-    counted_tokens,
     hex_of,
     model_facts,
     note_parts,
@@ -17,6 +16,7 @@ from gptrace.report.common_parts import (
     problem_parts,
     prompt_title,
 )
+from gptrace.report.counted import counted_tokens
 from gptrace.report.parts import Facts, Legend, Lines, Part, Table, TintedPiece, line
 from gptrace.report.safe_text import token_label, visible_lines
 from gptrace.report.table_data import Column, TableData

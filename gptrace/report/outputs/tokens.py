@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from gptrace.record import TokenizedPrompt, Tokens
 from gptrace.record.writing import to_json
-from gptrace.report.common_parts import counted_tokens, hex_of, problem_parts, prompt_title
+from gptrace.report.common_parts import hex_of, problem_parts, prompt_title
+from gptrace.report.counted import counted_tokens
 from gptrace.report.parts import Part, Table
 from gptrace.report.safe_text import token_label
 from gptrace.report.table_data import Column, TableData

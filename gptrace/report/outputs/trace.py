@@ -13,8 +13,6 @@ from gptrace.report.columns import TreeColumn, cost_text, heads_of, measured_col
 from gptrace.report.common_parts import (
     FactPairs,
     candidates_table,
-    counted_calls,
-    counted_modules,
     fitting_facts,
     model_facts,
     note_text,
@@ -24,6 +22,7 @@ from gptrace.report.common_parts import (
     source_place,
     temperature_facts,
 )
+from gptrace.report.counted import counted_calls, counted_modules
 from gptrace.report.main_line import main_line, sentence_on_logits
 from gptrace.report.mesh_parts import mesh_facts, mesh_parts
 from gptrace.report.parts import Facts, Line, Lines, Part, Tree, TreeRow, line
