@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import subprocess
 import threading
 import time
 from importlib import import_module
@@ -19,6 +20,8 @@ from gptrace.errors import DownloadError
 from gptrace.model.weights.hub_guard import run_guarded
 from gptrace.model.weights.hub_patience import Patience
 from gptrace.model.weights.hub_sizes import Pace, Sizes
+from tests.support import HANG_TIMEOUT, environment
+from tests.warm import warm_python
 
 
 def state_of_the_library() -> tuple[Any, ...]:
@@ -131,6 +134,71 @@ def test_an_answer_that_is_never_complete_is_told_of_and_then_given_up(
     with pytest.raises(DownloadError, match=r"slow\.example has not completed its answer within 60 s"):
         patience.check_waits()
     assert len(said) == 1
+
+
+def test_a_server_that_lets_the_library_sleep_is_told_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = import_module(type(get_session()).__module__.partition(".")[0])
+    now = [0.0]
+    said: list[str] = []
+    monkeypatch.setattr("gptrace.model.weights.hub_patience.time", SimpleNamespace(monotonic=lambda: now[0]))
+    patience = Patience(10, Sizes(tmp_path), said.append)
+    request = client.Request("GET", "http://busy.example/file")
+
+    def answer(status: int, **headers: str) -> None:
+        patience._request(request)
+        patience._response(client.Response(status, request=request, headers=headers))
+
+    answer(429, **{"retry-after": "3"})
+    for now[0] in (0, 3):
+        patience.check_waits()
+    answer(200)  # it has not kept anybody waiting for long
+    now[0] = 10
+    patience.check_waits()
+    assert said == []
+    answer(429, **{"retry-after": "4"})
+    now[0] = 14
+    answer(429, **{"retry-after": "30"})  # each of several sleeps may be short
+    for now[0] in (14.5, 15.5, 40):
+        patience.check_waits()
+    assert said == ["waiting for busy.example, which asks for 30 s between requests; Ctrl-C ends it"]
+
+
+TERMINATED = """
+import os, pathlib, signal, sys, threading
+from gptrace.model.weights import hub_guard
+part = pathlib.Path("part")
+def download(sizes):
+    part.write_bytes(b"x")
+    try:
+        os.kill(os.getpid(), signal.SIGTERM)
+        ended.wait(60)
+    finally:
+        part.unlink()
+ended = threading.Event()
+class Patience(hub_guard.Patience):
+    def end(self):
+        super().end()
+        ended.set()
+hub_guard.Patience, hub_guard._SECONDS_TO_END = Patience, 60
+{before}
+hub_guard.run_guarded(download, pathlib.Path(), print)
+print("goes on")
+"""
+
+
+@pytest.mark.parametrize("before", ["", "signal.signal(signal.SIGTERM, lambda *_: ended.set())"])
+def test_a_terminated_download_removes_what_it_has(tmp_path: Path, before: str) -> None:
+    outcome = subprocess.run(
+        [*warm_python(), "-c", TERMINATED.format(before=before)],
+        capture_output=True, cwd=tmp_path, env=environment(), timeout=HANG_TIMEOUT, check=False,
+    )  # fmt: skip
+    assert not (tmp_path / "part").exists()
+    if before:  # a program that handles the signal itself goes on
+        assert (outcome.returncode, outcome.stdout) == (0, b"goes on\n"), outcome.stderr
+    else:
+        assert (outcome.returncode, outcome.stdout) == (-signal.SIGTERM, b""), outcome.stderr
 
 
 def test_a_download_that_is_given_up_is_not_tried_again(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -54,18 +55,39 @@ def run_guarded(download: Callable[[Sizes], Result], cache: Path, say: Callable[
 
     # Not `join`: one that was interrupted takes the thread for ended.
     has_ended = threading.Event()
-    try:
-        threading.Thread(target=run, daemon=True).start()
-        # In steps: the system may give Ctrl-C to any thread, and Python acts on it when the main one wakes.
-        while not has_ended.wait(0.1):
-            patience.check_waits()
-    except BaseException:
-        patience.end()
-        has_ended.wait(_SECONDS_TO_END)
-        raise
+    with _termination_noted() as is_terminated:
+        try:
+            threading.Thread(target=run, daemon=True).start()
+            # In steps: the system may give a signal to any thread, and Python acts on it when this one wakes.
+            while not (has_ended.wait(0.1) or is_terminated.is_set()):
+                patience.check_waits()
+        finally:
+            if not has_ended.is_set():
+                patience.end()
+                has_ended.wait(_SECONDS_TO_END)
     if errors:
         raise errors[0]
     return outcome[0]
+
+
+@contextmanager
+def _termination_noted() -> Iterator[threading.Event]:
+    """Set the event on SIGTERM in the block, and end the process with the block: it can clean up till then.
+
+    A program that handles that signal itself goes on doing so.
+    """
+    is_terminated = threading.Event()
+    is_main = threading.current_thread() is threading.main_thread()
+    if not is_main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield is_terminated
+        return
+    signal.signal(signal.SIGTERM, lambda *_: is_terminated.set())
+    try:
+        yield is_terminated
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        if is_terminated.is_set():
+            signal.raise_signal(signal.SIGTERM)
 
 
 @contextmanager

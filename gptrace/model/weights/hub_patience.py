@@ -36,6 +36,8 @@ class Patience:
         self._paces: dict[str, Pace] = {}
         self._pages: Counter[str] = Counter()
         self._waits: dict[int, tuple[float, str]] = {}  # by thread: since when, and for which host
+        # By thread: since when a host has refused its requests, and for how long it asked to wait last.
+        self._refusals: dict[int, tuple[float, str, int]] = {}
         self._has_said = False
         self._ended_at: float | None = None
 
@@ -60,15 +62,24 @@ class Patience:
     def check_waits(self) -> None:
         """Say that a server keeps a request waiting, and raise DownloadError where it does so too long."""
         now = time.monotonic()
+        for since, host, asked in list(self._refusals.values()):
+            if now - since > self._seconds / 2:
+                self._say_once(
+                    f"waiting for {host}, which asks for {asked} s between requests; Ctrl-C ends it"
+                )
         for since, host in list(self._waits.values()):
             seconds = now - since
-            if seconds > self._seconds / 2 and not self._has_said:
-                self._has_said = True
+            if seconds > self._seconds / 2:
                 told = f"{self._seconds / 2:g}"
-                self._say(f"waiting for {host}, which has not answered for {told} s; Ctrl-C ends it")
+                self._say_once(f"waiting for {host}, which has not answered for {told} s; Ctrl-C ends it")
             if seconds > _STEPS * self._seconds:
                 problem = f"{host} has not completed its answer within {_STEPS * self._seconds:g} s"
                 raise DownloadError(problem, AGAIN)
+
+    def _say_once(self, text: str) -> None:
+        if not self._has_said:
+            self._has_said = True
+            self._say(text)
 
     def end(self) -> None:
         """Watch no longer, and end what still runs: it has taken too long, or the user has interrupted it."""
@@ -116,6 +127,7 @@ class Patience:
         seconds = _asked_wait(response)
         if seconds > _LONGEST_WAIT:
             raise DownloadError(f"{host} asks to wait {seconds} s before the next request", AGAIN)
+        self._note_refusal(host, seconds)
         self._sizes.bound(response, host)
         if request.method == "HEAD" or response.is_redirect:
             self._started.pop(place, None)
@@ -141,6 +153,12 @@ class Patience:
                 yield chunk
 
         response.iter_raw = watched_chunks
+
+    def _note_refusal(self, host: str, seconds: int) -> None:
+        """Note that the library is going to sleep before it asks again, or that it need not."""
+        since, *_ = self._refusals.pop(threading.get_ident(), (time.monotonic(),))
+        if seconds:
+            self._refusals[threading.get_ident()] = since, host, seconds
 
     def _wait_for(self, host: str) -> None:
         self._waits[threading.get_ident()] = time.monotonic(), host

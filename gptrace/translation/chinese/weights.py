@@ -98,6 +98,9 @@ WEIGHTS: dict[str, str] = {
     "waiting for {}, which has not answered for {} s; Ctrl-C ends it": (
         "正在等 {}，它已经 {} 秒没有应答；按 Ctrl-C 结束"
     ),
+    "waiting for {}, which asks for {} s between requests; Ctrl-C ends it": (
+        "正在等 {}，它要求两次请求之间隔 {} 秒；按 Ctrl-C 结束"
+    ),
     "{} has not completed its answer within {} s": "{} 在 {} 秒内没有完成应答",
     "{} has sent {} pages of a list, and names more": "{} 已经发来 {} 页列表，还没有结束",
     "{} asks to wait {} s before the next request": "{} 要求等待 {} 秒再发下一个请求",
