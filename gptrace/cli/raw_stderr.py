@@ -134,6 +134,8 @@ def _run(reader: int, stderr: int, answering: int, marker: bytes, encoding: str)
         for low, high in zip([0, *(end + 1 for end in kept)], [*kept, _MOST_DESCRIPTORS], strict=True):
             os.closerange(low, high)
         decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
+        encoder = codecs.getincrementalencoder(encoding)("backslashreplace")
+        encoder.encode("")  # the mark that some encodings begin a text with: sys.stderr writes it
         is_terminal = os.isatty(stderr)
         is_line_open = False
         held = b""
@@ -145,7 +147,7 @@ def _run(reader: int, stderr: int, answering: int, marker: bytes, encoding: str)
                 is_line_open = not text.endswith(("\n", "\r")) if text else is_line_open
                 is_asked = number < len(parts)
                 end = "\n" if is_asked and is_line_open else ""  # what comes next has a line of its own
-                _write(stderr, (text + end).encode(encoding, "backslashreplace"))
+                _write(stderr, encoder.encode(text + end))
                 if is_asked:
                     is_line_open = False
                     os.write(answering, b"\n")

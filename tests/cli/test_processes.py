@@ -51,6 +51,22 @@ def test_without_text_dev_null_means_the_sample_with_a_notice(process: Cli) -> N
     assert outcome.err == 'note: no text was given, so this is the sample prompt "Hello, I am"\n'
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32", "utf-8-sig"])
+def test_stderr_begins_with_one_byte_order_mark(encoding: str) -> None:
+    command = [sys.executable, "-m", "gptrace", "topk", "Hi", "-m", "absent"]
+    outcome = subprocess.run(
+        command,
+        capture_output=True,
+        env=environment(PYTHONIOENCODING=encoding),
+        timeout=HANG_TIMEOUT,
+        check=False,
+    )
+    text = outcome.stderr.decode(encoding)
+    assert text.startswith("error: 'absent' is not a model name")
+    assert "\ufeff" not in text
+    assert [line.partition(":")[0] for line in text.splitlines()] == ["error", "hint"]
+
+
 @pytest.mark.parametrize("fork", ["raise BlockingIOError", "return real() or os._exit(1)"])
 def test_a_process_that_may_start_no_other_still_runs(fork: str) -> None:
     code = f"import os, runpy, sys; real = os.fork\ndef fork():\n    {fork}\nos.fork = fork\n"
