@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 from typing import NoReturn
 
 
@@ -10,8 +11,16 @@ def run() -> NoReturn:
     """Run the command line as a process of its own; Ctrl-C waits until it is loaded and can be handled."""
     may_block = hasattr(signal, "pthread_sigmask")
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT]) if may_block else None
-    from gptrace.cli import run_and_exit
-
+    try:
+        from gptrace.cli import run_and_exit
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] == "gptrace":
+            raise
+        sys.stderr.write(
+            f"error: {error.name} is not installed, which gptrace needs\n"
+            "hint: pip install gptrace installs all that it needs; python -S hides what is installed\n"
+        )
+        sys.exit(1)
     run_and_exit(before)
 
 

@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from types import FrameType
+from typing import Any
 
 from gptrace.wording import nearest_divisors, quoted_value
 
@@ -62,9 +63,9 @@ def _value(node: ast.expr, frame: FrameType) -> object:
         case ast.Attribute(value=owner, attr=name):
             return getattr(_value(owner, frame), name)
         case ast.Subscript(value=owner, slice=ast.Constant(value=key)):
-            mapping = _value(owner, frame)
-            if isinstance(mapping, Mapping | list | tuple):
-                return mapping[key]
+            container: Any = _value(owner, frame)
+            if issubclass(type(container), Mapping | list | tuple):
+                return container[key]
     raise LookupError
 
 

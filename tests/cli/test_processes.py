@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+import gptrace
 from tests.support import HANG_TIMEOUT, Cli, Outcome, environment
 from tests.warm import warm_python
 
@@ -336,3 +337,15 @@ def test_ctrl_c_while_the_command_is_loaded_leaves_no_traceback(module: str) -> 
     )
     assert (outcome.returncode, outcome.stdout) == (130, b"")
     assert outcome.stderr == b"error: interrupted\nhint: nothing was written; run the command again\n"
+
+
+def test_a_missing_dependency_is_named() -> None:
+    """With -S, Python does not see what is installed."""
+    command = [sys.executable, "-S", "-m", "gptrace", "tokens", "Hello"]
+    root = str(Path(gptrace.__file__).parents[1])
+    outcome = subprocess.run(
+        command, capture_output=True, env=environment(PYTHONPATH=root), timeout=HANG_TIMEOUT, check=False
+    )
+    Outcome(outcome.returncode, outcome.stdout.decode(), outcome.stderr.decode()).is_error(
+        1, "msgspec is not installed, which gptrace needs", "pip install gptrace"
+    )

@@ -246,7 +246,7 @@ def heads(x: Any) -> Any:
         (Spells(lambda x, m: m.tok_emb(3)), FOUR, "ids_no_tensor",
          ["tok_emb looks up a tensor of ids and got a value of type int", "torch.arange(seq_len)"]),
         (Spells(lambda x, m: m.tok_emb([3, 4])), FOUR, "ids_no_tensor", ["torch.tensor(ids)"]),
-        (Spells(lambda x, _: torch.softmax(x)), FOUR, "missing_dim", ["dim=-1 is the last one"]),  # type: ignore[call-overload]
+        (Spells(lambda x, _: torch.softmax(x)), FOUR, "missing_dim", ["dim=-1 is the last one"]),  # type: ignore[call-arg]
     ],
 )  # fmt: skip
 def test_more_of_the_usual_causes(model: nn.Module, ids: Any, cause: str | None, parts: list[str]) -> None:
