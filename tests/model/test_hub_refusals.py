@@ -200,6 +200,15 @@ def test_ctrl_c_ends_the_wait_for_a_server(
     assert (process.returncode, b"error: interrupted" in err) == (130, True), err
 
 
+def test_a_cache_that_cannot_be_used_is_not_put_down_to_the_network(
+    hub: Hub, at: Cli, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    outcome = at(*PULL, HF_HOME=str(tmp_path / "file" / "inside"))
+    assert (outcome.code, outcome.out) == (1, "")
+    assert "HF_HOME names another one" in outcome.err.splitlines()[-1]
+
+
 @pytest.mark.parametrize("name", ["config.json", "vocab.txt", "pytorch_model.bin"])
 def test_a_page_in_place_of_any_file_is_not_kept(hub: Hub, at: Cli, tmp_path: Path, name: str) -> None:
     if name.endswith(".bin"):

@@ -237,6 +237,8 @@ def _explained(repository: str) -> Iterator[None]:
 
 def _hint(error: Exception) -> str:
     name = type(error).__name__
+    if isinstance(error, OSError) and error.filename:  # a file here; errors of the network name none
+        return "the folder of the hub's cache has to be yours to read and write: HF_HOME names another one"
     if os.environ.get("HF_HUB_OFFLINE") or name == "OfflineModeIsEnabled":
         return "HF_HUB_OFFLINE is set; unset it once to fetch the weights"
     status = getattr(getattr(error, "response", None), "status_code", None)

@@ -98,6 +98,9 @@ WEIGHTS: dict[str, str] = {
     "waiting for {}, which has not answered for {} s; Ctrl-C ends it": (
         "正在等 {}，它已经 {} 秒没有应答；按 Ctrl-C 结束"
     ),
+    "the folder of the hub's cache has to be yours to read and write: HF_HOME names another one": (
+        "hub 的缓存文件夹必须可读可写：可以用 HF_HOME 指定另一个"
+    ),
     "waiting for {}, which asks for {} s between requests; Ctrl-C ends it": (
         "正在等 {}，它要求两次请求之间隔 {} 秒；按 Ctrl-C 结束"
     ),
