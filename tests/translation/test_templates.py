@@ -42,6 +42,9 @@ _NOT_TOLD = {
     "call of {}{}", "{} of {}", "{} because {}",
     "parameter bytes", "trainable parameters", "input here", "output here", "parameters here", "MACs here",
     "no message", "{} ranks",
+    # what is said before anything can be translated
+    "error: {} is not installed, which gptrace needs\nhint: pip install gptrace installs all that it needs; "
+    "python -S hides what is installed\n",
     # how the note on an output without logits begins
     "no next tokens: ",
     # the mark of shape comments, what else is in them, and the names of the sides of a diff
