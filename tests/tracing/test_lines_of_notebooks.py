@@ -29,7 +29,7 @@ class Undefined(Scrambled):
     ("model", "language", "message"),
     [
         ("Scrambled", "en", "note: view at {}, cell 1, line 10 mixes the numbers of several tokens"),
-        ("Scrambled", "zh", "注意：{} 单元格 1 第 10 行 的 view 把几个 token 的数混在一起"),
+        ("Scrambled", "zh", "注意：{} 单元格 1 第 10 行的 view 把几个 token 的数混在一起"),
         (
             "Undefined",
             "en",
