@@ -9,6 +9,7 @@ import pytest
 
 import gptrace
 from gptrace.model.quiet_torch import torch
+from gptrace.verify.check.catalog import NAMES
 
 nn, functional = torch.nn, torch.nn.functional
 Tensor = torch.Tensor
@@ -90,6 +91,35 @@ class Padded(Model):
         return super().forward(ids)[..., :VOCABULARY].float()
 
 
+class Suppressing(Model):
+    """Some ids have a logit of minus infinity: `where` says which of the logits (B, T, V)."""
+
+    def __init__(self, where: Callable[[Tensor], Tensor], loss: bool = False) -> None:
+        super().__init__()
+        self.where, self.loss = where, loss
+
+    def forward(self, ids: Tensor, targets: Tensor | None = None) -> Any:
+        logits = super().forward(ids)
+        logits = logits.masked_fill(self.where(logits), -torch.inf)
+        if targets is None or not self.loss:
+            return logits
+        return logits, functional.cross_entropy(logits.flatten(0, 1), targets.flatten())
+
+
+class PaddedHead(Model):
+    """The head has rows up to a multiple of 64, whose logits are minus infinity."""
+
+    def __init__(self, vocab_size: int = VOCABULARY, suppressed: bool = True) -> None:
+        super().__init__()
+        self.tok_emb, self.head = nn.Embedding(vocab_size, WIDTH), nn.Linear(WIDTH, -(-vocab_size // 64) * 64)
+        self.real = vocab_size if suppressed else None
+
+    def forward(self, ids: Tensor) -> Any:
+        logits = super().forward(ids)
+        logits[..., self.real or logits.shape[-1] :] = -torch.inf
+        return logits
+
+
 class Rough(Model):
     """The vectors are in bfloat16 wherever it runs; `leak` is the share of the mean that each one gets."""
 
@@ -134,6 +164,71 @@ def test_a_vocabulary_that_is_padded_in_table_and_head_is_right() -> None:
     assert verdict(Padded(), "vocabulary")[0] is True
     holds, words = verdict(Padded(beyond=8), "vocabulary")
     assert (holds, words) == (False, "id 97 is beyond the 97 scores, and the model takes it")
+
+
+def of_some_ids(logits: Tensor) -> Tensor:
+    """Id 0, which checks use as padding and as a label, and the last ones."""
+    at = torch.arange(logits.shape[-1])
+    return (at == 0) | (at >= VOCABULARY - 7)
+
+
+def of_ids_after_the_first(logits: Tensor) -> Tensor:
+    return of_some_ids(logits) & (torch.arange(logits.shape[1])[:, None] > 0)
+
+
+def of_all_ids(logits: Tensor) -> Tensor:
+    return torch.ones(1, dtype=torch.bool)
+
+
+def of_all_at_the_last(logits: Tensor) -> Tensor:
+    return torch.arange(logits.shape[1])[:, None] >= 6
+
+
+def of_small_ones(logits: Tensor) -> Tensor:
+    """As the logarithm of a probability that became 0."""
+    return logits < -0.5
+
+
+def test_ids_that_are_never_predicted_are_right_and_counted() -> None:
+    torch.manual_seed(3)
+    model = Suppressing(of_some_ids, loss=True)
+    check = gptrace.check(model, only=[*NAMES, "learns", "dtypes"])
+    assert check, str(check)
+    found = {result.name: result for result in check.checks}
+    unjudged = {name for name, result in found.items() if result.holds is None}
+    assert unjudged == {"cache", "context", "start-loss"}  # no cache, no length, weights of its own
+    assert "; 8 of the 97 ids have -inf at every position" in found["finite"].sentence
+    assert "from -inf" not in found["logits"].sentence
+
+
+@pytest.mark.parametrize("where", [of_ids_after_the_first, of_all_ids, of_all_at_the_last, of_small_ones])
+def test_ids_that_are_predicted_at_some_positions_must_be_finite(where: Callable[[Tensor], Tensor]) -> None:
+    holds, words = verdict(Suppressing(where), "finite")
+    assert holds is False
+    assert "NaN or infinite" in words
+
+
+def test_a_text_of_suppressed_ids_has_no_loss_to_judge() -> None:
+    (result,) = gptrace.check(lambda: Suppressing(of_some_ids), ids=[5, 96], only=["start-loss"]).checks
+    assert result.holds is None
+    assert "the loss is infinite: the text holds ids" in result.reason
+
+
+def test_a_leak_beside_suppressed_ids_is_found() -> None:
+    model = Suppressing(of_some_ids)
+    model.attend = lambda q, k, v: (q @ k.mT).softmax(-1) @ v
+    assert verdict(model, "finite")[0] is True
+    assert verdict(model, "causal")[0] is False
+
+
+def test_a_head_that_is_padded_with_suppressed_ids_has_the_right_size() -> None:
+    check = gptrace.check(PaddedHead, config={"vocab_size": VOCABULARY}, only=["vocabulary", "start-loss"])
+    assert check, str(check)
+    assert "near ln(97)" in check.checks[1].sentence
+    (result,) = gptrace.check(
+        PaddedHead, config={"vocab_size": VOCABULARY, "suppressed": False}, only=["vocabulary"]
+    ).failed
+    assert "128 scores" in result.sentence
 
 
 @pytest.mark.parametrize(("leak", "expected"), [(0.0, {True}), (0.02, {None}), (1.0, {False})])

@@ -6,7 +6,7 @@ from gptrace.verify.check.catalog import Catalog
 from gptrace.verify.check.chinese_mistakes import LIKELY
 
 _INVARIANTS = {
-    "finite": "每个 logit 都是有限的数",
+    "finite": "每个 logit 都是有限的数，在每个位置都是 -inf 的 id 除外",
     "causal": "改变位置 t 的 token，不会改变 t 之前的 logits",
     "tokens-stay-apart": "queries、keys 和 values 的每一行只含自己的 token 和更早的 token",
     "batch": "一段提示的 logits，单独运行、与其他提示一起运行、换个顺序运行，都相同",
@@ -39,6 +39,10 @@ _SHARED = {
 }
 _SENTENCES = {
     "finite.holds": "全部 {count:,} 个 logits 都是有限的数",
+    "finite.suppressed": (
+        "{count:,} 个 logits 是有限的数；{vocabulary:,} 个 id 中有 {suppressed:,} 个在每个位置都是 -inf："
+        "永远不会预测它们"
+    ),
     "finite.fails": "{length} 个 token 的 {total:,} 个 logits 中有 {count:,} 个是 NaN 或无穷",
     "finite.not_run": "模型不能运行",
     "causal.holds": "改变位置 t 的 token，不会改变 t 之前的 logits",
@@ -82,6 +86,7 @@ _SENTENCES = {
     "cache.not_used": "缓存（{how}）无法使用：{error}",
     "vocabulary.holds": "{count:,} 个分数，每个 token 一个；其下的 id 被接受，超出一个的被拒绝",
     "vocabulary.padded": "{count:,} 个分数，每个 token 一个；之后的 id 对应的行只用来填充词表和输出层",
+    "vocabulary.suppressed": ("{count:,} 个分数，每个 token 一个；更大的 id 只是填充输出层，分数处处是 -inf"),
     "vocabulary.other_size": "每个位置有 {count:,} 个分数，而词表有 {wanted:,} 个 token",
     "vocabulary.not_the_tokenizer": "每个位置有 {count:,} 个分数，而分词器有 {wanted:,} 个 token",
     "vocabulary.refused": "有 id {id} 的分数，模型却拒绝这个 id：{error}",
@@ -101,6 +106,7 @@ _SENTENCES = {
     "start-loss.holds": "随机文本上的损失为 {loss:.2f}，接近 ln({vocabulary:,}) = {expected:.2f}",
     "start-loss.above": "随机文本上的损失为 {loss:.2f}，远高于 ln({vocabulary:,}) = {expected:.2f}",
     "start-loss.below": "随机文本上的损失为 {loss:.2f}，低于 ln({vocabulary:,}) = {expected:.2f}，这不可能",
+    "start-loss.infinite": "损失是无穷大：文本中有些 id 的 logit 在每个位置都是 -inf",
     "start-loss.trained": "权重不是随机的",
     "loss-labels.holds": "损失是 logits[t] 与 {name}[t] 的交叉熵",
     "loss-labels.shifts": "损失是 logits[t] 与 {name}[t + 1] 的交叉熵",

@@ -6,7 +6,7 @@ from gptrace.verify.check.catalog import Catalog
 from gptrace.verify.check.english_mistakes import LIKELY
 
 _INVARIANTS = {
-    "finite": "every logit is finite",
+    "finite": "every logit is finite, but for ids that have -inf at every position",
     "causal": "changing the token at t changes no logits before t",
     "tokens-stay-apart": (
         "the queries, keys and values of a position are made of its own token and earlier ones"
@@ -45,6 +45,10 @@ _SHARED = {
 }
 _SENTENCES = {
     "finite.holds": "all {count:,} logits are finite",
+    "finite.suppressed": (
+        "{count:,} logits are finite; {suppressed:,} of the {vocabulary:,} ids have -inf at every position: "
+        "they are never predicted"
+    ),
     "finite.fails": "of the {total:,} logits of a text of length {length}, {count:,} are NaN or infinite",
     "finite.not_run": "the model does not run",
     "causal.holds": "changing the token at t changes no logits before t",
@@ -109,6 +113,9 @@ _SENTENCES = {
     "vocabulary.padded": (
         "{count:,} scores, one for each token; ids beyond have rows that only pad the table and the head"
     ),
+    "vocabulary.suppressed": (
+        "{count:,} scores, one for each token; those of ids beyond only pad the head, and are -inf everywhere"
+    ),
     "vocabulary.other_size": (
         "there are {count:,} scores for each position, and the vocabulary has {wanted:,} tokens"
     ),
@@ -140,6 +147,7 @@ _SENTENCES = {
     "start-loss.below": (
         "the loss on random text is {loss:.2f}, below ln({vocabulary:,}) = {expected:.2f}, which cannot be"
     ),
+    "start-loss.infinite": "the loss is infinite: the text holds ids whose logit is -inf at every position",
     "start-loss.trained": "the weights are not random",
     "loss-labels.holds": "the loss is the cross-entropy of logits[t] against {name}[t]",
     "loss-labels.shifts": "the loss is the cross-entropy of logits[t] against {name}[t + 1]",

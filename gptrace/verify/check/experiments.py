@@ -9,7 +9,14 @@ from gptrace.model.quiet_torch import torch
 from gptrace.text.tokenizer import Tokenizer
 from gptrace.verify.check.attention import Attention, find_attentions
 from gptrace.verify.check.dependence import Dependence, measure_dependence
-from gptrace.verify.check.subject import CannotRunError, Subject, is_half, rounding
+from gptrace.verify.check.subject import (
+    CannotRunError,
+    Subject,
+    is_half,
+    largest_difference,
+    rounding,
+    suppressed_in,
+)
 
 Tensor = torch.Tensor
 _LONGER_BY = 4  # tokens
@@ -44,14 +51,15 @@ class Experiments:
 
     @cached_property
     def is_finite(self) -> bool:
-        """Whether the logits of random ids are finite."""
-        return bool(self.logits.isfinite().all())
+        """Whether the logits of random ids are finite, apart from ids that are suppressed."""
+        suppressed = suppressed_in(self.logits)
+        return not bool(suppressed.all()) and bool(self.logits[..., ~suppressed].isfinite().all())
 
     @cached_property
     def noise(self) -> float:
         """How much the logits of one prompt differ from run to run, with the same random numbers."""
         again = self.subject.logits(self.ids)
-        return float((self.logits - again).abs().max()) if self.is_finite else 0.0
+        return largest_difference(self.logits, again) if self.is_finite else 0.0
 
     @cached_property
     def is_deterministic(self) -> bool:

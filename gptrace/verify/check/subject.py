@@ -100,7 +100,19 @@ class Subject:
     @cached_property
     def vocabulary(self) -> int:
         """The number of scores for each position."""
-        return int(self.logits(torch.zeros(1, 2, dtype=torch.int64)).shape[-1])
+        return len(self.suppressed)
+
+    @cached_property
+    def suppressed(self) -> Tensor:
+        """Which ids (V,) have a logit of minus infinity wherever a short text is continued."""
+        return suppressed_in(self.logits(torch.zeros(1, 2, dtype=torch.int64)))
+
+    @cached_property
+    def predicted_ids(self) -> Tensor:
+        """The ids that are safe to use, without those that are suppressed: a loss on these is infinite."""
+        ids = torch.arange(self.ids_below)
+        predicted = ids[~self.suppressed[: self.ids_below]]
+        return predicted if len(predicted) > 1 else ids
 
     @cached_property
     def ids_below(self) -> int:
@@ -140,9 +152,10 @@ class Subject:
         Without `salt` the first row begins with the prompt.
         """
         generator = torch.Generator().manual_seed((self.seed * 1009 + salt) % (1 << 64))
-        count = self.ids_below
+        known = self.predicted_ids
+        count = len(known)
         rows = [
-            torch.randperm(count, generator=generator).repeat(1 + length // count)[:length]
+            known[torch.randperm(count, generator=generator).repeat(1 + length // count)[:length]]
             for _ in range(batch)
         ]
         ids = torch.stack(rows)
@@ -235,6 +248,25 @@ class Subject:
             except Exception:
                 return ""
         return self.target_name if found.logits is not None and found.logits.shape[1] == 1 else ""
+
+
+def suppressed_in(logits: Tensor) -> Tensor:
+    """Return which ids (V,) have minus infinity at every position of logits (…, V): a probability of 0."""
+    return (logits == -torch.inf).flatten(0, -2).all(dim=0)
+
+
+def distances(a: Tensor, b: Tensor) -> Tensor:
+    """Return the absolute differences of two tensors.
+
+    Equal infinities, and two NaN, differ by 0; each differs from any other number by infinity.
+    """
+    apart = (a - b).abs().nan_to_num(nan=torch.inf, posinf=torch.inf)
+    return apart.masked_fill((a == b) | (a.isnan() & b.isnan()), 0)
+
+
+def largest_difference(a: Tensor, b: Tensor) -> float:
+    """Return the largest of the absolute differences of two tensors."""
+    return float(distances(a, b).max())
 
 
 def rounding(tensor: Tensor, eps: float | None = None) -> float:

@@ -9,7 +9,7 @@ from gptrace.verify.check.experiments import Experiments
 from gptrace.verify.check.finding import Finding, only_if, unjudged
 from gptrace.verify.check.recording import RecordedRun, Value, ValueKey, may_be_ids
 from gptrace.verify.check.several_prompts import judge_refusal
-from gptrace.verify.check.subject import CannotRunError
+from gptrace.verify.check.subject import CannotRunError, largest_difference
 
 Tensor = torch.Tensor
 _PROMPTS = 3
@@ -28,7 +28,7 @@ def check(experiments: Experiments) -> Finding:
     except CannotRunError as error:
         return judge_refusal(experiments, ids, error)
     tolerance = experiments.rounding(alone)
-    difference = max(float((alone - other).abs().max()) for other in (together, turned))
+    difference = max(largest_difference(alone, other) for other in (together, turned))
     if experiments.may_be_rounding(difference, tolerance):
         return unjudged("rounding", difference=difference)
     if difference <= tolerance:

@@ -15,7 +15,7 @@ from gptrace.verify.check.experiments import Experiments
 from gptrace.verify.check.finding import Finding, inapplicable, only_if, unjudged
 from gptrace.verify.check.places import NOWHERE, Place
 from gptrace.verify.check.recording import RecordedOperation, RecordedRun, Recorder, Value, ValueKey
-from gptrace.verify.check.subject import CannotRunError
+from gptrace.verify.check.subject import CannotRunError, largest_difference
 
 Tensor = torch.Tensor
 _LONG = 24  # tokens
@@ -40,7 +40,7 @@ def check(experiments: Experiments) -> Finding:
             # A cache may take new tokens one by one only, and no more than fit into it.
             if error and sum(plan) == subject.length and plan[: len(_PIECES)] != _PIECES:
                 return unjudged("not_used", error, how=caching.how)
-            differences = [float((row - whole[:, end - 1]).abs().max()) for end, row in steps]
+            differences = [largest_difference(row, whole[:, end - 1]) for end, row in steps]
             count, worst = max([count, *(end for end, _ in steps)]), max([worst, *differences])
             wrong = next((n for n, difference in enumerate(differences) if difference > tolerance), None)
             if wrong is None:
@@ -74,8 +74,8 @@ def _longest_run(experiments: Experiments) -> tuple[Tensor, Tensor]:
         with suppress(CannotRunError):
             whole = subject.logits(ids)
             start = subject.logits(ids[:, : subject.length])
-            is_same = float((whole[:, : subject.length] - start).abs().max()) <= experiments.rounding(start)
-            if is_same:
+            difference = largest_difference(whole[:, : subject.length], start)
+            if difference <= experiments.rounding(start):
                 return ids, whole
     ids = subject.random_ids(1, subject.length)
     return ids, subject.logits(ids)

@@ -6,6 +6,7 @@ from gptrace.verify.check.blame import blame_leak
 from gptrace.verify.check.dependence import measure_dependence, other_id
 from gptrace.verify.check.experiments import Experiments
 from gptrace.verify.check.finding import Finding, only_if, unjudged
+from gptrace.verify.check.subject import distances
 
 _LONGEST = 24
 _LATE_CHANGES = 3  # positions that are changed in the longest run
@@ -27,7 +28,7 @@ def check(experiments: Experiments) -> Finding:
             for salt in (0,) if subject.is_large else (0, 1):
                 changed = ids.clone()
                 changed[0, position] = other_id(subject, ids, position, salt)
-                change = (subject.logits(changed) - before)[0, :position].abs().amax(dim=-1)
+                change = distances(subject.logits(changed), before)[0, :position].amax(dim=-1)
                 if float(change.max()) > worst:
                     worst, where = float(change.max()), (position, int(change.argmax()))
         if worst > tolerance:

@@ -8,7 +8,7 @@ from gptrace.verify.check.experiments import Experiments
 from gptrace.verify.check.finding import Finding, unjudged
 from gptrace.verify.check.places import find_place_of_error
 from gptrace.verify.check.recording import RecordedOperation, RecordedRun, Value, ValueKey
-from gptrace.verify.check.subject import CannotRunError, rounding
+from gptrace.verify.check.subject import CannotRunError, largest_difference, rounding
 from gptrace.wording import one_line
 
 Tensor = torch.Tensor
@@ -114,7 +114,7 @@ def _other_length(experiments: Experiments, ids: Tensor, length: int) -> Finding
         else:
             return Finding(True, "goes_on", {"length": length})
     last = subject.logits(ids[:, 1:])[:, -1]
-    if float((logits[:, -1] - last).abs().max()) <= experiments.rounding(last):
+    if largest_difference(logits[:, -1], last) <= experiments.rounding(last):
         return Finding(True, "slides", {"length": length})
     return Finding(False, "cut", {"length": length}, blame=_cutting(experiments, ids))
 

@@ -12,6 +12,7 @@ from gptrace.verify.check.experiments import Experiments
 from gptrace.verify.check.finding import Finding, only_if
 from gptrace.verify.check.recording import RecordedRun, Recorder, Value, may_be_ids
 from gptrace.verify.check.source_code import definition_of, writer_of_state
+from gptrace.verify.check.subject import largest_difference
 
 Tensor = torch.Tensor
 _IDS = "the ids"
@@ -25,7 +26,7 @@ def check(experiments: Experiments) -> Finding:
     if changed is not None:
         return changed
     first, second = experiments.two_runs
-    difference = float((first - second).abs().max())
+    difference = largest_difference(first, second)
     if difference <= experiments.tolerance:
         return Finding(True, "holds", {}, difference, experiments.tolerance)
     return Finding(False, "fails", {}, difference, experiments.tolerance, _blame(experiments))

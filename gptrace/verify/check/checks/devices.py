@@ -13,7 +13,7 @@ from gptrace.verify.check.blame import Blame
 from gptrace.verify.check.experiments import Experiments
 from gptrace.verify.check.finding import Finding, inapplicable, only_if
 from gptrace.verify.check.places import find_place_of_error
-from gptrace.verify.check.subject import CannotRunError, rounding
+from gptrace.verify.check.subject import CannotRunError, largest_difference, rounding
 from gptrace.verify.check.variants import another, on_device, other_devices, pretended
 from gptrace.wording import enumerated, one_line
 
@@ -41,12 +41,12 @@ def check(experiments: Experiments) -> Finding:
         except CannotRunError as error:
             blame = Blame("other-device", find_place_of_error(error))
             return Finding(False, "refused", {"device": device, "error": str(error)}, blame=blame)
-        difference = float((logits - expected).abs().max())
+        difference = largest_difference(logits, expected)
         worst, compared = max(worst, difference), [*compared, device]
         if not difference <= tolerance:
             return Finding(False, "fails", {"where": device}, difference, tolerance)
     for name, logits in _implementations(experiments, ids):
-        difference = float((logits - expected).abs().max())
+        difference = largest_difference(logits, expected)
         worst, compared = max(worst, difference), [*compared, name]
         if not difference <= tolerance:
             return Finding(False, "fails", {"where": name}, difference, tolerance)

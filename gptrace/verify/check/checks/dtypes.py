@@ -8,7 +8,7 @@ from gptrace.verify.check.blame import Blame, blamed, origin_of
 from gptrace.verify.check.experiments import Experiments
 from gptrace.verify.check.finding import Finding, only_if, unjudged
 from gptrace.verify.check.recording import Value
-from gptrace.verify.check.subject import CannotRunError
+from gptrace.verify.check.subject import CannotRunError, largest_difference
 from gptrace.verify.check.variants import in_dtype
 
 Tensor = torch.Tensor
@@ -37,11 +37,11 @@ def check(experiments: Experiments) -> Finding:
                 continue  # then the margin alone is what rounding may explain
             return unjudged("refused", error, dtype=dtype_name(dtype))
     fine, coarse = found[_FINE], found[_COARSE]
-    by_rounding = float((fine - found.get(torch.float64, fine)).abs().max())
+    by_rounding = largest_difference(fine, found.get(torch.float64, fine))
     ratio = torch.finfo(_COARSE).eps / torch.finfo(_FINE).eps
-    least = _LEAST * torch.finfo(_COARSE).eps * float(fine.abs().max())
+    least = _LEAST * torch.finfo(_COARSE).eps * float(fine[fine.isfinite()].abs().max())
     tolerance = max(least, _MARGIN * ratio * by_rounding)
-    difference = float((fine - coarse).abs().max())
+    difference = largest_difference(fine, coarse)
     figures = {"difference": difference}
     if difference <= tolerance:
         return Finding(True, "holds", figures, difference, tolerance)

@@ -1,6 +1,8 @@
-"""`finite`: every logit is finite."""
+"""`finite`: every logit is finite, apart from ids that have minus infinity at every position."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 from gptrace.model.quiet_torch import torch
 from gptrace.verify.check.blame import Blame, blamed, is_uniform, making_of, mask_before, origin_of
@@ -8,16 +10,36 @@ from gptrace.verify.check.dependence import measure_dependence
 from gptrace.verify.check.experiments import Experiments
 from gptrace.verify.check.finding import Finding, unjudged
 from gptrace.verify.check.recording import RecordedOperation, RecordedRun, Value
-from gptrace.verify.check.subject import CannotRunError
+from gptrace.verify.check.subject import CannotRunError, suppressed_in
 
 Tensor = torch.Tensor
 
 
 def check(experiments: Experiments) -> Finding:
-    """Run random ids of several lengths in the dtype of the model, and count logits that are not finite."""
+    """Count logits that are not finite, without ids that are suppressed at every position of every text."""
+    runs = list(_runs(experiments))
+    if not runs:
+        return unjudged("not_run")
+    suppressed = torch.stack([suppressed for *_, suppressed in runs]).all(dim=0)
+    suppressed &= ~suppressed.all()  # then no token has a probability
+    for ids, is_infinite, _ in runs:
+        count = int((is_infinite & ~suppressed).sum())
+        if count:
+            figures = {"count": count, "total": is_infinite.numel(), "length": ids.shape[1]}
+            return Finding(False, "fails", figures, float(count), 0.0, _blame(experiments, ids, suppressed))
+    banned = int(suppressed.sum())
+    count = sum(is_infinite[..., ~suppressed].numel() for _, is_infinite, _ in runs)
+    figures = {"count": count, "suppressed": banned, "vocabulary": len(suppressed)}
+    return Finding(True, "suppressed" if banned else "holds", figures, 0.0, 0.0)
+
+
+def _runs(experiments: Experiments) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Run random ids (1, T) of several lengths in the dtype of the model.
+
+    Yields the ids, which logits (1, T, V) are not finite, and which ids (V,) are suppressed.
+    """
     subject = experiments.subject
     longest = min(subject.context or 24, 24)
-    count = 0
     whole = min(len(subject.prompt) or 1, subject.context or len(subject.prompt) or 1)
     for length in sorted({1, subject.length, longest, whole}):
         ids = subject.random_ids(1, length)
@@ -29,15 +51,10 @@ def check(experiments: Experiments) -> Finding:
             if length == subject.length:
                 raise
             continue  # the check of the context says so
-        wrong = ~logits.isfinite()
-        count += logits.numel()
-        if bool(wrong.any()):
-            figures = {"count": int(wrong.sum()), "total": logits.numel(), "length": length}
-            return Finding(False, "fails", figures, float(wrong.sum()), 0.0, _blame(experiments, ids))
-    return Finding(True, "holds", {"count": count}, 0.0, 0.0) if count else unjudged("not_run")
+        yield ids, ~logits.isfinite(), suppressed_in(logits)
 
 
-def _blame(experiments: Experiments, ids: Tensor) -> Blame | None:
+def _blame(experiments: Experiments, ids: Tensor, suppressed: Tensor) -> Blame | None:
     subject = experiments.subject
     run = subject.record(ids, subject.original)
     if run.logits is None:
@@ -48,7 +65,8 @@ def _blame(experiments: Experiments, ids: Tensor) -> Blame | None:
         if not value.tensor.is_floating_point():
             return False
         wrong = value.tensor.isnan() if has_nan else value.tensor.isinf()
-        return bool(wrong.any())
+        is_score = wrong.shape[-1:] == suppressed.shape
+        return bool(wrong[..., ~suppressed].any() if is_score else wrong.any())
 
     origin = origin_of(run, run.logits, is_wrong)
     if origin is None:

@@ -63,7 +63,7 @@ def _batch(experiments: Experiments) -> Tensor:
     """Return ids (B, T) in which no token comes twice, as far as the vocabulary allows."""
     subject = experiments.subject
     length = subject.length
-    rows = max(1, min(_ROWS, subject.ids_below // length))
+    rows = max(1, min(_ROWS, len(subject.predicted_ids) // length))
     return subject.random_ids(1, rows * length, 40).view(rows, length)
 
 

@@ -18,12 +18,13 @@ def check(experiments: Experiments) -> Finding:
     sums = logits.sum(dim=-1)
     if float(logits.min()) >= 0 and bool(((sums - 1).abs() < _TOLERANCE).all()):
         return Finding(False, "probabilities", {}, float(sums.mean()), _TOLERANCE, _blame(experiments))
+    finite = logits[logits.isfinite()]
     exponentials = torch.logsumexp(logits.double(), dim=-1)
     if float(logits.max()) <= 0 and bool((exponentials.abs() < _TOLERANCE).all()):
         return Finding(
             False, "log_probabilities", {}, float(exponentials.exp().mean()), _TOLERANCE, _blame(experiments)
         )
-    return Finding(True, "holds", {"least": float(logits.min()), "most": float(logits.max())})
+    return Finding(True, "holds", {"least": float(finite.min()), "most": float(finite.max())})
 
 
 def _blame(experiments: Experiments) -> Blame | None:

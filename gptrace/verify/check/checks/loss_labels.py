@@ -35,7 +35,7 @@ def check(experiments: Experiments) -> Finding:
     wanted = 1 if name in _IDS_THEMSELVES else 0
     runs: list[_Loss] = []
     for salt in (6, 7, 8):
-        labels = _with_zero(subject.module, subject.random_ids(rows, subject.length, salt))
+        labels = _with_zero(subject, subject.random_ids(rows, subject.length, salt))
         try:
             run = _run(subject, ids, name, labels, wanted)
         except CannotRunError as error:
@@ -86,9 +86,14 @@ def _run(subject: Subject, ids: Tensor, name: str, labels: Tensor, wanted: int) 
     return _Loss(float(loss), by_shift, without_zero, torch.finfo(loss.dtype).eps)
 
 
-def _with_zero(module: torch.nn.Module, labels: Tensor) -> Tensor:
-    """Put a label of 0 among the others, since no token is to be left out; or none, where 0 is padding."""
-    tables = [table for table in module.modules() if isinstance(table, torch.nn.Embedding)]
+def _with_zero(subject: Subject, labels: Tensor) -> Tensor:
+    """Put a label of 0 among the others, since no token is to be left out.
+
+    There is none where 0 is padding, nor where it is suppressed: the loss would be infinite.
+    """
+    if bool(subject.suppressed[0]):
+        return labels
+    tables = [table for table in subject.module.modules() if isinstance(table, torch.nn.Embedding)]
     if any(table.padding_idx == 0 for table in tables):
         return labels.clamp(min=1)
     labels[0, labels.shape[1] // 2] = 0

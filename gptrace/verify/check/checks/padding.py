@@ -8,7 +8,7 @@ from gptrace.verify.check.dependence import differs
 from gptrace.verify.check.experiments import Experiments
 from gptrace.verify.check.finding import Finding, only_if, unjudged
 from gptrace.verify.check.recording import Value
-from gptrace.verify.check.subject import CannotRunError, rounding
+from gptrace.verify.check.subject import CannotRunError, largest_difference, rounding
 
 Tensor = torch.Tensor
 _MASK = "attention_mask"
@@ -27,7 +27,7 @@ def check(experiments: Experiments) -> Finding:
     for pad in (0, subject.ids_below - 1):
         padded = torch.cat([ids[:, :real], torch.full((1, length - real), pad)], dim=1)
         try:
-            worst = max(worst, float((subject.logits(padded)[:, :real] - alone).abs().max()))
+            worst = max(worst, largest_difference(subject.logits(padded)[:, :real], alone))
         except CannotRunError as error:
             return unjudged("not_run", error)
     if worst > tolerance:
@@ -54,7 +54,7 @@ def _masked(experiments: Experiments, ids: Tensor, worst: float, tolerance: floa
     except CannotRunError as error:
         return unjudged("mask_not_run", error)
     tolerance = max(tolerance, rounding(first))
-    change = float((first - second)[:, pads:].abs().max())
+    change = largest_difference(first[:, pads:], second[:, pads:])
     if change > tolerance:
         return Finding(False, "left", {}, change, tolerance, _blame(experiments, ids, other, mask, pads))
     return _moved(experiments, ids, mask, max(worst, change), tolerance)
@@ -70,7 +70,7 @@ def _moved(experiments: Experiments, ids: Tensor, mask: Tensor, worst: float, to
     run = subject.record(ids, subject.original, arguments)
     if run.logits is None or alone_run.logits is None:
         return Finding(True, "mask_holds", {}, worst, tolerance)
-    change = float((run.logits.tensor[:, pads:] - alone_run.logits.tensor).abs().max())
+    change = largest_difference(run.logits.tensor[:, pads:], alone_run.logits.tensor)
     if change <= tolerance:
         return Finding(True, "mask_holds", {}, max(worst, change), tolerance)
     alone = alone_run.values_by_key()

@@ -9,6 +9,7 @@ from gptrace.verify.check.experiments import Experiments
 from gptrace.verify.check.finding import Finding, only_if, unjudged
 from gptrace.verify.check.lost_positions import LostPositions
 from gptrace.verify.check.recording import Value, ValueKey
+from gptrace.verify.check.subject import largest_difference
 
 Tensor = torch.Tensor
 
@@ -22,7 +23,7 @@ def check(experiments: Experiments) -> Finding:
         return unjudged("no_attention")
     if not experiments.attentions:
         rows = run.logits.tensor[0]
-        difference, tolerance = float((rows - rows[:1]).abs().max()), experiments.rounding(rows)
+        difference, tolerance = largest_difference(rows, rows[:1]), experiments.rounding(rows)
         is_different = difference > tolerance
         return Finding(True, "holds", {}, difference, tolerance) if is_different else unjudged("no_attention")
     values = run.values_by_key()

@@ -30,9 +30,10 @@ def check(experiments: Experiments) -> Finding:
         losses.append(float(torch.nn.functional.cross_entropy(logits[0], ids[0, 1:])))
     loss = sum(losses) / len(losses)
     if not math.isfinite(loss):
-        return unjudged("not_finite")
-    expected = math.log(subject.vocabulary)
-    figures = {"loss": loss, "expected": expected, "vocabulary": subject.vocabulary}
+        return unjudged("infinite")
+    count = int((~subject.suppressed).sum())
+    expected = math.log(count)
+    figures = {"loss": loss, "expected": expected, "vocabulary": count}
     distance = loss - expected
     if -_BELOW <= distance <= _ABOVE:
         return Finding(True, "holds", figures, distance, _ABOVE)

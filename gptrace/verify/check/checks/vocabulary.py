@@ -20,8 +20,9 @@ def check(experiments: Experiments) -> Finding:
     subject = experiments.subject
     count = subject.vocabulary
     wanted = subject.settings.get("vocab_size", count)
+    is_padded = count > wanted and bool(subject.suppressed[wanted:].all())  # to a multiple of 64, for example
     is_read = count == wanted or _is_read(subject, wanted)
-    if count != wanted and is_read:
+    if count != wanted and is_read and not is_padded:
         blame = _head(experiments)
         return Finding(False, "other_size", {"count": count, "wanted": wanted}, count, 0, blame)
     tokenizer = experiments.tokenizer
@@ -29,14 +30,15 @@ def check(experiments: Experiments) -> Finding:
     if tokenizer is not None and tokenizer.size() and not tokenizer.matches_vocab_size(real):
         figures = {"count": real, "wanted": tokenizer.size()}
         return Finding(False, "not_the_tokenizer", figures, real, 0, _head(experiments))
+    last_id = (wanted if is_padded else count) - 1
     try:
-        subject.logits(torch.tensor([[0, count - 1]]))
+        subject.logits(torch.tensor([[0, last_id]]))
     except CannotRunError as error:
-        return Finding(False, "refused", {"id": count - 1, "error": str(error)}, blame=_table(experiments))
+        return Finding(False, "refused", {"id": last_id, "error": str(error)}, blame=_table(experiments))
     try:
         subject.logits(torch.tensor([[0, count]]))
     except CannotRunError:
-        return Finding(True, "holds", {"count": real})
+        return Finding(True, "suppressed" if is_padded else "holds", {"count": real})
     if _is_padded(experiments):
         return Finding(True, "padded", {"count": real})
     return Finding(False, "beyond", {"id": count, "count": count}, blame=_table(experiments))
