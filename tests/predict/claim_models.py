@@ -34,6 +34,17 @@ class FixedNorm(nn.LayerNorm):
         return 0.1 * x
 
 
+class SuppressingHead(nn.Linear):
+    """It never predicts the ids of `suppressed`."""
+
+    suppressed = (11, 50256)
+
+    def forward(self, x: Any) -> Any:
+        logits = super().forward(x)
+        logits[..., self.suppressed] = -torch.inf
+        return logits
+
+
 class Adapted(SmallGPT):
     """SmallGPT, with some parts replaced."""
 

@@ -46,6 +46,7 @@ from tests.predict.claim_models import (
     ScaledTokens,
     SharedMemory,
     ShiftedVectors,
+    SuppressingHead,
     TypedEmbedding,
     Unassigned,
     WideHead,
@@ -164,6 +165,19 @@ def test_softmax_within_the_model_is_named_and_nothing_else_is_blamed_for_it() -
     """Next to probabilities of 2e-5, the rounding of the head's scores is no difference."""
     marks = holds_by_key(Probabilities())
     assert {key for key, holds in marks.items() if holds is False} == {"probabilities_returned"}
+
+
+@pytest.mark.parametrize(
+    ("ids", "key", "holds"),
+    [([5, 7, 11], "gradient_step_impossible", None), ([5, 7, 12], "gradient_step", True)],
+)
+def test_no_step_is_said_to_move_a_logit_of_minus_infinity(
+    ids: list[int], key: str, holds: bool | None
+) -> None:
+    claim = measured(Adapted(head=SuppressingHead(16, 50257, bias=False)), ids, topics=["training"])
+    assert [(c.key, c.holds) for c in claim["training"]][-1] == (key, holds)
+    figures = claim["training"][-1].figures
+    assert holds is None or -1 < float(str(figures["others"])) < 0
 
 
 def test_a_missing_sentence_is_an_error() -> None:

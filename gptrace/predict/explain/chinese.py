@@ -252,6 +252,11 @@ _SENTENCES = {
         "要减去 1。",
         "未测量：没有找到输出层，或者它的分数不是 logits",
     ),
+    "gradient_step_impossible": Sentence(
+        "一个位置上的损失，对某个 token 的 logit 的梯度（gradient），就是这个 token 的概率；如果它是答案，还"
+        "要减去 1。这里答案的 logit 是 −∞：损失是无穷大，任何一步梯度下降都不能移动它。",
+        "{before:token} 之后的 {answer:token}：一步之前和之后，logit 都是 −∞",
+    ),
     "gradient_step": Sentence(
         "一个位置上的损失，对某个 token 的 logit 的梯度（gradient），就是这个 token 的概率；如果它是答案，还"
         "要减去 1。对 W 做一步梯度下降，答案的 logit 上升，其余的都下降。",

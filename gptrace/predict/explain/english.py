@@ -279,6 +279,12 @@ _SENTENCES = {
         "the answer, it is the probability minus 1.",
         "not measured: the output head was not found, or its scores are not the logits",
     ),
+    "gradient_step_impossible": Sentence(
+        "The gradient of one position's loss with respect to a token's logit is the token's probability; for "
+        "the answer, it is the probability minus 1. Here the answer has a logit of −∞: its loss is infinite, "
+        "and no step of gradient descent moves that logit.",
+        "{answer:token} after {before:token}: logit −∞, before a step and after it",
+    ),
     "gradient_step": Sentence(
         "The gradient of one position's loss with respect to a token's logit is the token's probability; for "
         "the answer, it is the probability minus 1. One step of gradient descent on W raises the answer's "

@@ -28,7 +28,11 @@ def measure(model: MeasuredModel) -> list[MeasuredClaim]:
     squared_length = 0.0 if vectors is None else float(as_float64(vectors[-2:][0]).square().sum())
     if squared_length == 0 or not model.head_makes_the_logits:  # then a step on W moves the logits otherwise
         return [*claims, model.claim("gradient_step_unmeasured", None)]
-    return [*claims, _gradient_step(model, as_float64(logits[-1]).cpu(), int(answers[-1]), squared_length)]
+    row, answer = as_float64(logits[-1]).cpu(), int(answers[-1])
+    if float(row[answer]) == -math.inf:
+        tokens = {"before": model.token(ids[-2]), "answer": model.token(answer)}
+        return [*claims, model.claim("gradient_step_impossible", None, **tokens)]
+    return [*claims, _gradient_step(model, row, answer, squared_length)]
 
 
 def _mean_loss(logits: Tensor, answers: Tensor, sum_of: Callable[[Tensor, Tensor], Tensor]) -> float:
@@ -80,7 +84,8 @@ def _gradient_step(model: MeasuredModel, logits: Tensor, answer: int, squared_le
     expected = log_probabilities.exp()
     expected[answer] -= 1
     stepped = logits - gradient
-    others = -gradient[torch.arange(len(logits)) != answer]
+    # A logit of minus infinity stays where it is.
+    others = -gradient[(torch.arange(len(logits)) != answer) & (logits != -torch.inf)]
     losses = -float(log_probabilities[answer]), -float(log_softmax(stepped[None])[0, answer])
     holds = (
         largest_difference(gradient, expected) <= 1e-6
