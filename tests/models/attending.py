@@ -25,6 +25,8 @@ class Attention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         T = x.shape[1]
         queries, keys, values = (self.heads(part) for part in self.qkv(x).chunk(3, dim=-1))
+        if self.style == "untransposed":
+            values = values.transpose(1, 2)  # back to (1, T, H, d), which fits where T is H
         if self.style == "shared":
             keys, values = (part[:, :1].expand(1, _HEADS, T, _HEAD_DIM) for part in (keys, values))
         if self.style in ("fused", "fused dropout"):

@@ -128,6 +128,12 @@ def test_a_mistake_gets_its_mark(style: str, key: str, words: str) -> None:
     assert words in found[key].text
 
 
+def test_heads_are_not_taken_for_tokens_where_there_are_as_many() -> None:
+    found = marks(AttendingGPT("untransposed"), "Hello,")  # two tokens, two heads; others do not run
+    assert [name for name, holds in found.items() if holds is False] == ["attention_queries_mixed"]
+    assert False not in marks(AttendingGPT(), "Hello,").values()
+
+
 def test_a_mistake_has_its_line_and_the_check_that_says_more(tmp_path: Path, cli: Cli) -> None:
     path = tmp_path / "unscaled.py"
     path.write_text(

@@ -15,7 +15,7 @@ _SHARED = _THREE + "几个头共用 key 和 value，可以省内存：不同的 
 _THREE_FIGURES = (
     "[batch, n_heads, seq_len, head_dim]：query {queries:shape}，key {keys:shape}，value {values:shape}"
 )
-_STABLE = "；去掉最后一个 token，其余的相差 {difference:small}"
+_STABLE = "；换掉最后一个 token，其余的相差 {difference:small}"
 _SCORE = (
     "分数（score）说明一个 key 与一个 query 有多合适：二者的点积，{factor}。每个头对每一对 token 都有一个"
     "分数：每个 query 一行，每个 key 一列。"
@@ -68,7 +68,7 @@ ATTENTION = {
     "attention_queries_shared": Sentence(_SHARED, _THREE_FIGURES),
     "attention_queries_shared_measured": Sentence(_SHARED, _THREE_FIGURES + _STABLE),
     "attention_queries_mixed": Sentence(
-        _THREE, _THREE_FIGURES + "；去掉最后一个 token，其余的变化了 {difference:small}"
+        _THREE, _THREE_FIGURES + "；换掉最后一个 token，其余的变化了 {difference:small}"
     ),
     "attention_scores": Sentence(_SCORE.format(factor=_USUAL), _SCORED),
     "attention_scores_fused": Sentence(
@@ -176,8 +176,8 @@ ATTENTION = {
 }
 ATTENTION_FAILURES = {
     "attention_queries_mixed": "每个 token 应该有自己的 query、key 和 value，但这里还没有看任何 token，它们就"
-    "随后面的 token 而变：token 混在一起了。该用 transpose 的地方用了 view 会这样，沿 token 做归一化或取平均"
-    "也会这样。",
+    "随后面的 token 而变：token 混在一起了。漏了 transpose，或者该用 transpose 的地方用了 view，会这样；沿 "
+    "token 做归一化或取平均也会这样。",
     "attention_scores": "分数是 query 与 key 的点积，但没有除以 √head_dim：这个模型乘以 {factor:.4g}，而 "
     "1/√head_dim 是 {usual:.4g}。所以 softmax 得到的分数太大或太小。",
     "attention_mask": "这里 token 会看后面的 token，logits 也取决于它们：没有掩码，或者遮得不够。这个模型不是"

@@ -19,7 +19,7 @@ _SHARED = (
 _THREE_FIGURES = (
     "[batch, n_heads, seq_len, head_dim]: queries {queries:shape}, keys {keys:shape}, values {values:shape}"
 )
-_STABLE = "; without the last token, those of the others differ by {difference:small}"
+_STABLE = "; with another last token, those of the others differ by {difference:small}"
 _SCORE = (
     "A score says how well a key fits a query: their dot product, {factor}. Each head has a score for every "
     "pair of tokens: a row for each query, a column for each key."
@@ -85,7 +85,7 @@ ATTENTION = {
     "attention_queries_shared_measured": Sentence(_SHARED, _THREE_FIGURES + _STABLE),
     "attention_queries_mixed": Sentence(
         _THREE,
-        _THREE_FIGURES + "; without the last token, those of the others change by {difference:small}",
+        _THREE_FIGURES + "; with another last token, those of the others change by {difference:small}",
     ),
     "attention_scores": Sentence(_SCORE.format(factor=_USUAL), _SCORED),
     "attention_scores_fused": Sentence(
@@ -215,8 +215,8 @@ ATTENTION = {
 }
 ATTENTION_FAILURES = {
     "attention_queries_mixed": "Each token should have its own query, key and value, but here those of a "
-    "token change with later tokens, before it looks at any: tokens are mixed up. A view in place of a "
-    "transpose does that, or a norm or a mean over the tokens.",
+    "token change with later tokens, before it looks at any: tokens are mixed up. A missing transpose does "
+    "that, or a view in its place, or a norm or a mean over the tokens.",
     "attention_scores": "Scores are dot products of queries and keys, but not divided by √head_dim: this "
     "model multiplies by {factor:.4g}, and 1/√head_dim is {usual:.4g}. So softmax gets scores that are too "
     "large or too small.",

@@ -79,7 +79,7 @@ class _Attention:
         return self.claim("attention", True, vectors=vectors, numbers=vectors.shape[-1])
 
     def queries(self) -> MeasuredClaim:
-        """Compare queries, keys and values with those of the text without its last token."""
+        """Compare queries, keys and values with those of the text with another last token."""
         place = self.place
         shapes = {
             name: (1, *heads.shape)
@@ -87,23 +87,23 @@ class _Attention:
         }
         different = _distinct(place.keys)
         key = "attention_queries_shared" if different < len(place.keys) else "attention_queries"
-        difference = self._change_without_last()
+        difference = self._change_with_other_last()
         if difference is None:
             return self.claim(key, True, **shapes, key_heads=different)
         holds = difference <= self._allowed_change
         key = f"{key}_measured" if holds else "attention_queries_mixed"
         return self.claim(key, holds, **shapes, key_heads=different, difference=difference)
 
-    def _change_without_last(self) -> float | None:
+    def _change_with_other_last(self) -> float | None:
         """Return how much they change at the other tokens; None where that is unknown."""
-        shorter = self._shorter
-        if shorter is None or shorter.first is None:
+        changed = self._with_other_last
+        if changed is None or changed.first is None:
             return None
-        place, other = self.place, shorter.first
+        place, other = self.place, changed.first
         pairs = [(place.queries, other.queries), (place.keys, other.keys), (place.values, other.values)]
-        if any(longer[:, :-1].shape != short.shape for longer, short in pairs):
+        if any(heads.shape != others.shape for heads, others in pairs):
             return None
-        change = max(largest_difference(longer[:, :-1], short) for longer, short in pairs)
+        change = max(largest_difference(heads[:, :-1], others[:, :-1]) for heads, others in pairs)
         return None if change > self._allowed_change and self._is_random() else change
 
     @property
@@ -116,14 +116,19 @@ class _Attention:
         return again.first is None or not torch.equal(again.first.queries, self.place.queries)
 
     @cached_property
-    def _shorter(self) -> AttentionRun | None:
-        """The run without the last token; None where there is no such run."""
+    def _with_other_last(self) -> AttentionRun | None:
+        """The run with another last token; None where there is no such run.
+
+        A text of another length would not do: the model may take texts of one length alone, such as one
+        that takes heads for tokens and runs only where there are as many.
+        """
         if self.length < 2:
             return None
-        ids = self.model.ids[:, :-1]
+        ids = self.model.ids.clone()
+        ids[0, -1] += -1 if ids[0, -1] else 1
         try:
-            return run_with_attention(self.model.module, lambda: self.model.run(ids), self.length - 1)
-        except Exception:  # a user's model may take texts of one length alone
+            return run_with_attention(self.model.module, lambda: self.model.run(ids), self.length)
+        except Exception:  # a user's model may raise anything for an id
             return None
 
     def scores(self) -> MeasuredClaim:
@@ -154,11 +159,11 @@ class _Attention:
         later = max(summary.later for summary in places)
         looking = sum(summary.later > _ZERO_WEIGHT for summary in places)
         if looking:
-            shorter = self._shorter
-            rows = None if shorter is None else shorter.logits[0]
-            if rows is None or len(rows) != len(self.model.logits) - 1:
+            changed = self._with_other_last
+            rows = None if changed is None else changed.logits[0]
+            if rows is None or len(rows) != self.length:
                 return self.claim("attention_mask_elsewhere", None, looking=looking, later=later)
-            leak = largest_difference(rows, self.model.logits[:-1])
+            leak = largest_difference(rows[:-1], self.model.logits[:-1])
             holds = leak <= self.model.logit_tolerance
             key = "attention_mask_elsewhere" if holds else "attention_mask"
             return self.claim(key, None if holds else False, looking=looking, later=later, leak=leak)
