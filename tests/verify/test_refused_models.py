@@ -49,6 +49,21 @@ def test_the_error_has_the_diagnosis_of_a_trace(right: str, wrong: str, hint: st
     assert (called is None) == (hint == "did you mean W_key?")
 
 
+@pytest.mark.parametrize("heads", ["queries", "keys", "values"])
+def test_the_line_whose_transpose_is_missing_is_named_and_not_the_product_that_raises(
+    heads: str, tmp_path: Path, cli: Cli
+) -> None:
+    """As many tokens as heads would run."""
+    file = written(tmp_path, f"        {heads} = {heads}.transpose(1, 2)\n", "")
+    split = f"{heads} = {heads}.view(b, num_tokens, self.num_heads, self.head_dim)"
+    number = file.read_text().partition(split)[0].count("\n") + 1
+    with pytest.raises(ModelCodeError) as caught:
+        gptrace.check(f"{file}:GPTModel", config=f"{file}:GPT_CONFIG")
+    assert caught.value.hint.startswith(f"{split}, at {file}:{number}, lacks a transpose(1, 2); two tensors")
+    options = ("-m", f"{file}:GPTModel", "--config", f"{file}:GPT_CONFIG", "--lang", "zh")
+    assert "漏了 transpose(1, 2)；两个张量无法广播" in cli("check", *options).err
+
+
 def test_a_block_is_called_a_block_and_the_hint_works(tmp_path: Path, cli: Cli) -> None:
     file = written(tmp_path)
     options = ("--config", f"{file}:GPT_CONFIG")

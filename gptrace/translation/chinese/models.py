@@ -30,6 +30,7 @@ MODELS: dict[str, str] = {
     "{} cannot be checked: {}": "{} 无法检查：{!t}",
     "{} shows how far its forward pass gets": "{} 会显示它的前向传播走到了哪里",
     "; {} was called with {}": "；{} 收到的是 {}",
+    "{}, at {}, lacks a transpose(1, 2); {}": "{}（{}）漏了 transpose(1, 2)；{!t}",
     "{} is a block, not a model: it takes vectors [batch, seq_len, {}], and raises for token ids": (
         "{} 是一个块，不是模型：它接受向量 [batch, seq_len, {}]，收到 token id 就报错"
     ),

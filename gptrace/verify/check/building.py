@@ -14,6 +14,7 @@ from gptrace.model.build import LoadedModel
 from gptrace.model.hugging_face import forward_arguments
 from gptrace.model.meta_device import without_hooks
 from gptrace.model.quiet_torch import torch
+from gptrace.model.user_code_errors import short_place
 from gptrace.predict.run import traced_forward
 from gptrace.record import Trace
 from gptrace.text.prompts import from_ids
@@ -21,8 +22,10 @@ from gptrace.tracing.isolation import WorkLimitError, isolated_run, work_limit
 from gptrace.tracing.module_copies import copy_with_values
 from gptrace.tracing.resized_runs import limit_of_work
 from gptrace.tracing.undisturbed import undisturbed_evaluation
+from gptrace.verify.check.missing_transpose import find_missing_transpose
 from gptrace.verify.check.recording import Recorder, tensors_of
 from gptrace.verify.check.sizes import small_sizes
+from gptrace.verify.check.source_code import text_of
 from gptrace.verify.check.subject import (
     NOTHING,
     Build,
@@ -75,6 +78,10 @@ def _run_traced(loaded: LoadedModel, ids: Tensor) -> None:
         if failure is not None and failure.inputs and not error.hint.endswith("?"):
             inputs = (f"{spec.name} {list(spec.shape)} {spec.dtype}" for spec in failure.inputs)
             error.hint += f"; {failure.path or 'the model itself'} was called with {', '.join(inputs)}"
+        split = find_missing_transpose(_recorded(loaded.module, ids).run, ids.shape[1])
+        if split is not None and split.place.file:
+            place = short_place(split.place.file, split.place.line)
+            error.hint = f"{text_of(split.place)}, at {place}, lacks a transpose(1, 2); {error.hint}"
         raise
 
 
@@ -128,19 +135,25 @@ def _copied(module: Module, changes: Mapping[str, Any] = NOTHING) -> tuple[Modul
     Raises a CannotRunError for one that uses parameters of the original, as a closure may.
     """
     copied = copy_with_values(module).to("cpu").eval()
-    recorder = Recorder(copied)
     # What it raises is found out again when the model is run.
-    with (
-        suppress(Exception),
-        isolated_run(inference=False),
-        undisturbed_evaluation(copied),
-        recorder.on(copied),
-    ):
-        copied(torch.zeros(1, 2, dtype=torch.int64), **forward_arguments(copied))
+    recorder = _recorded(copied, torch.zeros(1, 2, dtype=torch.int64))
     originals = {id(parameter) for parameter in module.parameters()}
     if any(id(tensor) in originals for tensor in recorder.strays):
         raise CannotRunError("a copy of the model uses the parameters of the original")
     return copied, Construction()
+
+
+def _recorded(module: Module, ids: Tensor) -> Recorder:
+    """Record a run as far as it goes."""
+    recorder = Recorder(module)
+    with (
+        suppress(Exception),
+        isolated_run(inference=False),
+        undisturbed_evaluation(module),
+        recorder.on(module),
+    ):
+        module(ids, **forward_arguments(module))
+    return recorder
 
 
 def _subject(

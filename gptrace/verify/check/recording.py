@@ -98,6 +98,7 @@ class RecordedRun:
     # By path, which of its arguments a module got: not those that are None or False.
     given: dict[str, dict[str, bool]] = field(default_factory=dict)
     output: Any = None
+    failed: RecordedOperation | None = None  # the last operation that raised
     logits: Value | None = None
     other_outputs: tuple[Value, ...] = ()  # with a gradient, where the check needs them
 
@@ -195,12 +196,16 @@ class Recorder(torch.overrides.TorchFunctionMode):
             inputs = self._inputs(key, args, kwargs)
             positional, named = _with_values((args, kwargs), inputs)
             before = {id(tensor): version_of(tensor) for tensor, _ in inputs}
-        result = func(*args, **kwargs)
-        with torch._C.DisableTorchFunction():
             operation = RecordedOperation(
                 len(self.run.operations), key, name, path, place, tuple(value for _, value in inputs),
                 positional, named,
             )  # fmt: skip
+        try:
+            result = func(*args, **kwargs)
+        except Exception:
+            self.run.failed = operation
+            raise
+        with torch._C.DisableTorchFunction():
             self._note_outputs(operation, result, [tensor for tensor, _ in inputs], before)
             if operation.outputs:
                 self.run.operations.append(operation)
