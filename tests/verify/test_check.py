@@ -59,6 +59,13 @@ def test_a_cache_takes_several_new_tokens_at_once(tmp_path: Path) -> None:
     assert judged(MISTAKES["new_keys_are_put_in_front"], tmp_path) == ""
 
 
+@pytest.mark.parametrize("name", ["softmax_is_applied_twice", "every_key_keeps_a_little_weight"])
+def test_the_step_that_gives_weight_to_hidden_keys_is_named_and_not_its_use(
+    name: str, tmp_path: Path
+) -> None:
+    assert judged(MISTAKES[name], tmp_path) == ""
+
+
 def test_a_cache_is_followed_beyond_its_window() -> None:
     (result,) = checked(RIGHT_MODELS["rolling_cache"], only=["cache"]).checks
     assert result.holds

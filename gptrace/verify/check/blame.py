@@ -195,7 +195,33 @@ def _blame_attention(dependence: Dependence, origin: RecordedOperation, subject:
         return blamed("mask-inverted", applied)
     if float(scores.tensor[later].max()) > _WEAK * max(1.0, float(scores.tensor[~later].abs().max())):
         return blamed("mask-weak", applied)
-    return blamed("softmax-axis" if "softmax" in origin.name else "mixes-keys", origin)
+    if "softmax" in origin.name:
+        return blamed("softmax-axis", origin)
+    revealing = _revealing_step(dependence, origin)
+    if revealing is None:
+        return blamed("mixes-keys", origin)
+    return blamed("softmax-twice" if "softmax" in revealing.name else "mixes-keys", revealing)
+
+
+def _revealing_step(dependence: Dependence, origin: RecordedOperation) -> RecordedOperation | None:
+    """Return the first step before `origin` that gives weight to later keys whose weight was 0."""
+    for step in _steps_before(dependence, origin):
+        weights = step.outputs[0]
+        before = next((v for v in step.inputs if v.tensor.shape == weights.tensor.shape), None)
+        if before is None or len(dependence.token_axes(weights)) < 2:
+            continue
+        later = _coordinates_later(dependence, weights)
+        if not bool(before.tensor[later].any()) and bool(weights.tensor[later].any()):
+            return step
+    return None
+
+
+def _steps_before(dependence: Dependence, origin: RecordedOperation) -> list[RecordedOperation]:
+    """Return the operations that lead to the matrix of scores or weights that `origin` takes, in order."""
+    matrix = next(
+        (v for v in origin.inputs if len(dependence.token_axes(v)) >= 2 and dependence.depends(v)), None
+    )
+    return [] if matrix is None else score_steps(dependence, matrix)
 
 
 def _coordinates_later(dependence: Dependence, scores: Value) -> Tensor:
@@ -208,13 +234,7 @@ def mask_before(
     dependence: Dependence, origin: RecordedOperation
 ) -> tuple[Value | None, RecordedOperation | None]:
     """Return the mask that the scores met before `origin`, or in it, and the operation that applied it."""
-    steps = [origin]
-    matrix = next(
-        (v for v in origin.inputs if len(dependence.token_axes(v)) >= 2 and dependence.depends(v)), None
-    )
-    if matrix is not None:
-        steps += score_steps(dependence, matrix)[::-1]
-    for step in steps:
+    for step in (origin, *reversed(_steps_before(dependence, origin))):
         for value in step.inputs:
             if is_mask(dependence, value):
                 return value, step

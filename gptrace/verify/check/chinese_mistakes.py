@@ -42,6 +42,10 @@ LIKELY = {
         "softmax 没有沿 key 那一维计算",
         "torch.softmax(scores, dim=-1)：key 是分数的最后一维",
     ),
+    "softmax-twice": (
+        "对 softmax 得到的权重又做了一次 softmax：被掩码遮住的 key 权重是 0，又得到一些权重",
+        "只对遮好的分数做一次 softmax",
+    ),
     "mixes-keys": (
         "掩码之后，更晚的 key 又得到权重",
         "最后才用掩码，紧挨着 softmax 之前",

@@ -45,6 +45,11 @@ ATTENTION = {
         "the softmax runs over another axis than the keys",
         "torch.softmax(scores, dim=-1): keys are the last axis of scores",
     ),
+    "softmax-twice": (
+        "a softmax runs over weights that another one made: keys that the mask hides have a weight of 0, and "
+        "get some again",
+        "one softmax alone, of the masked scores",
+    ),
     "mixes-keys": (
         "later keys get weight after the mask",
         "apply the mask last, right before the softmax",

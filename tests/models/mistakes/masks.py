@@ -232,6 +232,33 @@ MISTAKES = (
         also=("attention-sums", "tokens-stay-apart", "padding"),
     ),
     Mistake(
+        name="softmax_is_applied_twice",
+        base="course_gpt",
+        edits=edit(
+            "        attn_weights = self.dropout(attn_weights)\n",
+            "        attn_weights = torch.softmax(attn_weights, dim=-1)\n"
+            "        attn_weights = self.dropout(attn_weights)\n",
+        ),
+        check="causal",
+        guilty=("attn_weights = torch.softmax(attn_weights, dim=-1)",),
+        belief="A second softmax leaves weights that sum to 1 as they are.",
+        shown_by=leaks,
+        also=("padding",),
+    ),
+    Mistake(
+        name="every_key_keeps_a_little_weight",
+        base="nano_gpt",
+        edits=edit(
+            "        att = self.attn_dropout(att)\n",
+            "        att = att + 1e-3\n        att = self.attn_dropout(att)\n",
+        ),
+        check="causal",
+        guilty=("att = att + 1e-3",),
+        belief="A small number keeps a weight from being 0.",
+        shown_by=leaks,
+        also=("attention-sums", "padding"),
+    ),
+    Mistake(
         name="mask_is_a_product_of_scores",
         base="position_offset",
         edits=edit("attention_bias = causal + padding", "attention_bias = causal * padding"),
