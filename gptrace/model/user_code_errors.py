@@ -6,12 +6,15 @@ import linecache
 import os
 import sysconfig
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 from gptrace.errors import OWN_CODE_RAISED, GptraceError, ModelCodeError
 from gptrace.model.exception_hints import exception_hint
+from gptrace.model.indivisible_sizes import indivisible_hint
 from gptrace.model.notebooks.missing import missing_name_hint
 from gptrace.model.quiet_torch import torch
 from gptrace.notebook_cells import cell_of, shown_place
@@ -30,24 +33,27 @@ LIBRARIES = (*{sysconfig.get_path(kind) + os.sep for kind in ("stdlib", "purelib
 
 
 @contextmanager
-def user_code_errors(where: str, hint: str = "") -> Iterator[None]:
+def user_code_errors(
+    where: str, hint: str = "", settings: Mapping[str, Any] = MappingProxyType({})
+) -> Iterator[None]:
     """Turn an exception of user code in the block into a ModelCodeError that shows the user's line.
 
     `where` ends the message and says when it happened, as in " (while Model was built)"; `hint` is for
-    exceptions that nothing more is known about. Errors of gptrace, KeyboardInterrupt and GeneratorExit pass
-    unchanged.
+    exceptions that nothing more is known about. `settings` are those of the model that is built. Errors of
+    gptrace, KeyboardInterrupt and GeneratorExit pass unchanged.
     """
     try:
         yield
     except (GptraceError, KeyboardInterrupt, GeneratorExit):
         raise
     except BaseException as error:  # user code may raise SystemExit, or derive from BaseException
-        raise user_code_error(error, where, hint) from error
+        raise user_code_error(error, where, hint, settings=settings) from error
 
 
 def user_code_error(
-    error: BaseException, where: str, hint: str = "", usual_hint: str = OWN_CODE_RAISED
-) -> ModelCodeError:
+    error: BaseException, where: str, hint: str = "", usual_hint: str = OWN_CODE_RAISED,
+    settings: Mapping[str, Any] = MappingProxyType({}),
+) -> ModelCodeError:  # fmt: skip
     """Return the ModelCodeError for an exception of user code.
 
     `usual_hint` is the hint where there is no other; see `user_code_errors`.
@@ -57,8 +63,8 @@ def user_code_error(
     has_place = isinstance(error, SyntaxError) and bool(error.filename)
     text = one_line(getattr(error, "msg", error) if has_place else error, 1000)
     message = f"{type(error).__name__}: {text}" if text else type(error).__name__
-    hint = missing_name_hint(error) or exception_hint(error) or hint or usual_hint
-    return ModelCodeError(f"{message}{f', at {line}' if line else ''}{where}", hint)
+    known = missing_name_hint(error) or indivisible_hint(error, settings) or exception_hint(error)
+    return ModelCodeError(f"{message}{f', at {line}' if line else ''}{where}", known or hint or usual_hint)
 
 
 def passed_through(error: BaseException, model: torch.nn.Module) -> bool:

@@ -95,7 +95,8 @@ def _build(construction: Construction, selection: UserModelSelection, device: to
         _check_memory(construction, selection.name)
     torch.manual_seed(selection.seed)
     on_device = meta_parameters() if device.type == "meta" else nullcontext()
-    with user_code_errors(f" (while {selection.name} was built)", hint=hint), on_device:
+    where, settings = f" (while {selection.name} was built)", construction.settings
+    with user_code_errors(where, hint=hint, settings=settings), on_device:
         module = construction.build({})
     if not isinstance(module, Module):
         problem = f"{selection.name} returned a value of type {type(module).__name__}, not a torch.nn.Module"

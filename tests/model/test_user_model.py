@@ -399,3 +399,36 @@ def test_a_file_of_any_size_is_refused_before_it_is_read(cli: Cli, here: Path) -
         file.truncate(100 << 30)  # takes no room on the disk
     for reference in ("sparse.py:GPT", "sparse.py"):
         cli("run", "Hello", "-m", reference).is_error(2, "--model 'sparse.py' is larger than 16.0 MiB")
+
+
+@pytest.mark.parametrize(
+    ("refusal", "is_named"),
+    [
+        ("assert width % heads == 0", True),
+        ("assert not (cfg['emb_dim'] % self.heads), 'no'", True),
+        ("if width % heads:\n            raise ValueError('no')", True),
+        ("assert width % 7 == 0", False),
+        ("assert width < heads", False),
+    ],
+)
+def test_a_size_that_the_models_own_code_refuses_is_named_as_the_configuration_names_it(
+    refusal: str, is_named: bool, tmp_path: Path, cli: Cli
+) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "import torch\n"
+        "class Mine(torch.nn.Module):\n"
+        "    def __init__(self, cfg):\n"
+        "        super().__init__()\n"
+        "        width, self.heads = cfg['emb_dim'], cfg['n_heads']\n"
+        "        heads = self.heads\n"
+        f"        {refusal}\n"
+    )
+    options = ("-m", f"{file}:Mine", "--set", "n_heads=5", "--set", "emb_dim=48")
+    hint = "hint: emb_dim 48 is not divisible by n_heads 5; n_heads could be 2, 3, 4, 6"
+    for command in (("run", "Hello"), ("check",)):
+        outcome = cli(*command, *options)
+        outcome.is_error(1, "while Mine was built")
+        assert (hint in outcome.err) is is_named
+    chinese = cli("check", "--lang", "zh", *options).err
+    assert ("emb_dim 48 不能被 n_heads 5 整除；n_heads 可以是 2, 3, 4, 6" in chinese) is is_named

@@ -77,6 +77,15 @@ class FiveHeadsByHand(FiveHeads):
         return self.query(x).view(B, T, self.heads, D // self.heads)
 
 
+class RefusesFiveHeads(FiveHeads):
+    def attend(self, x: Any) -> Any:
+        assert x.shape[-1] > 1
+        D = x.shape[-1]
+        if D % self.heads != 0:
+            raise ValueError("no such heads")
+        return super().attend(x)
+
+
 class WrongView(WorkingGPT):
     def attend(self, x: Any) -> Any:
         return self.query(x).view(x.shape[0], 7, -1)

@@ -157,6 +157,7 @@ NINE = torch.tensor([[1, 2, 3, 4, 5, 6, 7, 8, 9]])
         (failing.FiveHeads, FOUR, "heads_do_not_divide", "",
          ["12 does not divide into 5 heads", "are 2, 3, 4, 6"]),
         (failing.FiveHeadsByHand, FOUR, "heads_do_not_divide", "", ["12 does not divide into 5 heads"]),
+        (failing.RefusesFiveHeads, FOUR, "indivisible", "", ["D 12 is not divisible by heads 5"]),
         (failing.WrongView, FOUR, "view_of_wrong_size", "", ["48 elements", "not a multiple of 7"]),
         (failing.NotContiguous, torch.cat([FOUR, FOUR]), "view_of_wrong_size", "", [".contiguous()"]),
         (failing.MaskElsewhere, FOUR, "device_mismatch", "", ["device=x.device"]),

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from types import UnionType
 
 from gptrace.model.exception_hints import exception_hint
+from gptrace.model.indivisible_sizes import indivisible_hint
 from gptrace.model.notebooks.missing import missing_name_hint
 from gptrace.tracing.diagnosis import ids, placement, shapes
 from gptrace.tracing.diagnosis.context import FailureContext
@@ -21,6 +22,7 @@ _CAUSES: dict[str, Callable[[FailureContext], str]] = {
     "attribute_name": lambda context: _hint_on(AttributeError | NotImplementedError, context),
     "missing_self": lambda context: _hint_on(NameError, context),
     "key_name": lambda context: _hint_on(KeyError, context),
+    "indivisible": lambda context: indivisible_hint(context.error, context.sizes),
     "assertion": lambda context: _hint_on(AssertionError, context),
     "returned_none": returned_none,
     "returned_coroutine": returned_coroutine,

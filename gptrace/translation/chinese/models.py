@@ -138,6 +138,7 @@ MODELS: dict[str, str] = {
     'write it like {{"emb_dim": 768, "n_heads": 12}}': '例如写成 {{"emb_dim": 768, "n_heads": 12}}',
     "--set {} is not KEY=VALUE": "--set {} 不是 KEY=VALUE",
     "write it like --set n_layers=2": "例如写成 --set n_layers=2",
+    "{} {} is not divisible by {} {}; {} could be {}": "{} {} 不能被 {} {} 整除；{} 可以是 {}",
     "emb_dim {} is not divisible by n_heads {}": "emb_dim {} 不能被 n_heads {} 整除",
     "n_heads could be {}": "n_heads 可以是 {}",
     "{}, not a whole number": "{!t}，不是整数",
