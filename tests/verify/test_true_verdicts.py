@@ -133,6 +133,48 @@ class Rough(Model):
         return x + self.leak * x.mean(dim=1, keepdim=True)
 
 
+class CachingLayer(nn.Module):
+    """Attention that gets the keys and values so far, and takes them to be `error` larger than they are."""
+
+    def __init__(self, error: float) -> None:
+        super().__init__()
+        self.error = error
+        self.qkv, self.proj = nn.Linear(WIDTH, 3 * WIDTH), nn.Linear(WIDTH, WIDTH)
+
+    def forward(self, x: Tensor, past: Tensor | None) -> tuple[Tensor, Tensor]:
+        q, k, v = (part.unflatten(-1, (HEADS, -1)).transpose(1, 2) for part in self.qkv(x).chunk(3, -1))
+        kept = torch.stack([k, v])
+        if past is not None:
+            kept = torch.cat([past * (1 + self.error), kept], dim=-2)
+        length = kept.shape[-2]
+        mask = torch.ones(length, length, dtype=torch.bool).tril()[-x.shape[1] :]
+        mixed = functional.scaled_dot_product_attention(q, *kept, attn_mask=mask)
+        return self.proj(mixed.transpose(1, 2).flatten(2)), kept
+
+
+class Caching(nn.Module):
+    """A model in bfloat16 wherever it runs; weights of attention that are `sharp` make much of rounding."""
+
+    def __init__(self, error: float, layers: int = 1, sharp: float = 1.0) -> None:
+        super().__init__()
+        self.tok_emb, self.pos_emb = nn.Embedding(VOCABULARY, WIDTH), nn.Embedding(CONTEXT, WIDTH)
+        self.layers = nn.ModuleList(CachingLayer(error) for _ in range(layers))
+        self.head = nn.Linear(WIDTH, VOCABULARY)
+        with torch.no_grad():
+            for parameter in self.layers.parameters():
+                parameter.mul_(sharp)
+        self.bfloat16()
+
+    def forward(self, ids: Tensor, past_key_values: list[Tensor] | None = None) -> Any:
+        start = 0 if past_key_values is None else past_key_values[0].shape[-2]
+        positions = torch.arange(start, start + ids.shape[1])
+        x, kept = (self.tok_emb(ids) + self.pos_emb(positions)).bfloat16(), []
+        for number, layer in enumerate(self.layers):
+            change, cache = layer(x, None if past_key_values is None else past_key_values[number])
+            x, kept = functional.layer_norm(x + change, (WIDTH,)), [*kept, cache]
+        return self.head(x), kept
+
+
 def verdict(model: nn.Module, check: str) -> tuple[bool | None, str]:
     torch.manual_seed(3)
     (result,) = gptrace.check(model, only=[check]).checks
@@ -234,6 +276,26 @@ def test_a_head_that_is_padded_with_suppressed_ids_has_the_right_size() -> None:
 @pytest.mark.parametrize(("leak", "expected"), [(0.0, {True}), (0.02, {None}), (1.0, {False})])
 def test_a_leak_in_half_precision_is_found_or_not_judged(leak: float, expected: set[bool | None]) -> None:
     assert {verdict(Rough(leak), check)[0] for check in ("causal", "padding")} == expected
+
+
+@pytest.mark.parametrize(
+    ("error", "layers", "sharp", "expected"),
+    [
+        (0.0, 1, 1.0, {True}),
+        (0.01, 3, 1.0, {None}),
+        (1.0, 1, 1.0, {False}),
+        (0.0, 12, 32.0, {True, None}),
+    ],
+)
+def test_a_cache_in_half_precision_is_judged_where_rounding_does_not_explain_the_difference(
+    error: float, layers: int, sharp: float, expected: set[bool | None]
+) -> None:
+    torch.manual_seed(3)
+    model = Caching(error, layers, sharp)
+    before = [parameter.clone() for parameter in model.parameters()]
+    (result,) = gptrace.check(model, only=["cache"]).checks
+    assert result.holds in expected, str(result)
+    assert all(map(torch.equal, before, model.parameters()))
 
 
 def test_gradients_are_not_compared_with_differences_that_bfloat16_rounds_away() -> None:

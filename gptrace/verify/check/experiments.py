@@ -122,6 +122,25 @@ class Experiments:
         is_half_logit = is_half(torch.finfo(self.logits.dtype).eps)
         return is_half(self.eps) and (0 if is_half_logit else rounding(self.logits)) < difference <= tolerance
 
+    def change_by_rounding(self, ids: Tensor) -> float:
+        """Return how much the logits of ids change where each weight is off by about one rounding error.
+
+        The model may make much of a little, as sharp attention does.
+        """
+        parameters = list(self.subject.module.parameters())
+        exact, before = self.subject.logits(ids), [parameter.detach().clone() for parameter in parameters]
+        generator = torch.Generator().manual_seed(13)
+        try:
+            with torch.no_grad():
+                for parameter in parameters:
+                    errors = self.eps * torch.randn(parameter.shape, generator=generator)
+                    parameter.mul_((1 + errors).to(parameter.dtype))
+            return largest_difference(exact, self.subject.logits(ids))
+        finally:
+            with torch.no_grad():
+                for parameter, value in zip(parameters, before, strict=True):
+                    parameter.copy_(value)
+
     @property
     def is_precise(self) -> bool:
         """Whether all that depends on tokens is computed in float64."""

@@ -15,13 +15,16 @@ from gptrace.verify.check.experiments import Experiments
 from gptrace.verify.check.finding import Finding, inapplicable, only_if, unjudged
 from gptrace.verify.check.places import NOWHERE, Place
 from gptrace.verify.check.recording import RecordedOperation, RecordedRun, Recorder, Value, ValueKey
-from gptrace.verify.check.subject import CannotRunError, largest_difference
+from gptrace.verify.check.subject import CannotRunError, is_half, largest_difference
 
 Tensor = torch.Tensor
 _LONG = 24  # tokens
 _BEYOND = 4  # tokens
 _PROMPT = 3  # tokens
 _PIECES = (3, 2)  # tokens
+# In half precision, the part of the tolerance that right caches keep to: 2 of 16 rounding errors.
+_SURE = 1 / 8
+_MARGIN = 4
 
 
 @only_if("is_finite", "is_deterministic")
@@ -45,13 +48,24 @@ def check(experiments: Experiments) -> Finding:
             wrong = next((n for n, difference in enumerate(differences) if difference > tolerance), None)
             if wrong is None:
                 continue
+            if _may_be_rounding(experiments, ids, worst):
+                return unjudged("rounding", difference=worst)
             end = steps[wrong][0]
             figures = {"step": end, "how": caching.how}
             if is_second:  # it was right in the first turn
                 return Finding(False, "not_reset", figures, worst, tolerance, _reset_method(caching))
             blame = _blame(experiments, caching, ids[:, :end], plan[: wrong + 1])
             return Finding(False, "fails", figures, worst, tolerance, blame)
+    if is_half(experiments.eps):
+        tolerance *= _SURE
+        if worst > tolerance:
+            return unjudged("rounding", difference=worst)
     return Finding(True, "holds", {"count": count, "how": caching.how}, worst, tolerance)
+
+
+def _may_be_rounding(experiments: Experiments, ids: Tensor, difference: float) -> bool:
+    """Tell whether rounding in half precision may explain a difference of more than the tolerance."""
+    return is_half(experiments.eps) and difference <= _MARGIN * experiments.change_by_rounding(ids)
 
 
 def _two_turns(
