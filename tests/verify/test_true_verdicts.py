@@ -148,7 +148,7 @@ class CachingLayer(nn.Module):
             kept = torch.cat([past * (1 + self.error), kept], dim=-2)
         length = kept.shape[-2]
         mask = torch.ones(length, length, dtype=torch.bool).tril()[-x.shape[1] :]
-        mixed = functional.scaled_dot_product_attention(q, *kept, attn_mask=mask)
+        mixed = functional.scaled_dot_product_attention(q, kept[0], kept[1], attn_mask=mask)
         return self.proj(mixed.transpose(1, 2).flatten(2)), kept
 
 
@@ -168,7 +168,8 @@ class Caching(nn.Module):
     def forward(self, ids: Tensor, past_key_values: list[Tensor] | None = None) -> Any:
         start = 0 if past_key_values is None else past_key_values[0].shape[-2]
         positions = torch.arange(start, start + ids.shape[1])
-        x, kept = (self.tok_emb(ids) + self.pos_emb(positions)).bfloat16(), []
+        x = (self.tok_emb(ids) + self.pos_emb(positions)).bfloat16()
+        kept: list[Tensor] = []
         for number, layer in enumerate(self.layers):
             change, cache = layer(x, None if past_key_values is None else past_key_values[number])
             x, kept = functional.layer_norm(x + change, (WIDTH,)), [*kept, cache]

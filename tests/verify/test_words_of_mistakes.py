@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import gptrace
 from gptrace.model.quiet_torch import torch
+from tests.models.mistakes import MISTAKES
+from tests.verify.judging import checked
 
 nn, functional = torch.nn, torch.nn.functional
 Tensor = torch.Tensor
@@ -183,3 +186,44 @@ def test_a_loss_is_called_what_it_is(model: nn.Module, sentence: str) -> None:
     (result,) = gptrace.check(model, only=["loss-labels"]).checks
     assert result.sentence.startswith(sentence)
     assert result.holds is (result.sentence == sentence)
+
+
+@pytest.mark.parametrize(
+    ("mistake", "advice"),
+    [
+        (
+            "view_of_course_heads_without_transpose",
+            "split with x.view(b, num_tokens, self.num_heads, self.head_dim).transpose(1, 2)",
+        ),
+        (
+            "view_of_heads_without_transpose",
+            "split with x.view(B, T, self.n_head, (C // self.n_head)).transpose(1, 2)",
+        ),
+        ("values_alone_are_viewed_wrongly", "split with x.view(bsz, seqlen, self.n_kv_heads, self.head_dim)"),
+    ],
+)
+def test_advice_has_the_names_of_the_users_code(mistake: str, advice: str, tmp_path: Path) -> None:
+    path = MISTAKES[mistake].write(tmp_path)
+    (result,) = checked(MISTAKES[mistake].model, path, only=["tokens-stay-apart"]).failed
+    assert result.instead.startswith(advice)
+
+
+class Unscaled(nn.Module):
+    """Attention whose code has no name for head_dim."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.query, self.key = nn.Linear(WIDTH, WIDTH), nn.Linear(WIDTH, WIDTH)
+
+    def forward(self, x: Tensor) -> Tensor:
+        scores = 1.0 * self.query(x) @ self.key(x).mT
+        hidden = torch.ones(x.shape[1], x.shape[1], dtype=torch.bool).triu(1)
+        mixed: Tensor = scores.masked_fill(hidden, -torch.inf).softmax(-1) @ x
+        return mixed
+
+
+def test_advice_is_in_words_where_the_users_code_has_no_names() -> None:
+    (result,) = gptrace.check(lambda: Model(Unscaled()), only=["attention-sums"]).failed
+    assert result.instead == (
+        "divide them by the square root of head_dim, the size of the last axis of queries and keys"
+    )

@@ -22,13 +22,14 @@ class Catalog:
     invariants   what each check demands, by its name, for `gptrace check --list`
     sentences    what was found, by name and key of the finding, as in "causal.fails"
     shared       findings that several checks share, by key
-    likely       the likely mistake, and what to write instead, by the key of a blame
+    likely       the likely mistake, and what to write instead, by the key of a blame. Advice with the
+                 user's names, such as {n_heads}, is followed by the same in words, for code without them
     """
 
     invariants: Mapping[str, str]
     sentences: Mapping[str, str]
     shared: Mapping[str, str]
-    likely: Mapping[str, tuple[str, str]]
+    likely: Mapping[str, tuple[str, ...]]
 
     def sentence(self, name: str, key: str) -> str:
         """Return the template for a finding of a check."""

@@ -60,7 +60,10 @@ LIKELY = {
     ),
     "scrambled": (
         "{operation} 按另一种顺序切开内存，于是头或特征混到 token 之中",
-        "拆分用 x.view(B, T, n_heads, head_dim).transpose(1, 2)，合并用 x.transpose(1, 2).reshape(B, T, D)",
+        "拆分用 x.view({B}, {T}, {n_heads}, {head_dim}).transpose(1, 2)，合并用 "
+        "x.transpose(1, 2).reshape({B}, {T}, -1)",
+        "拆分时先把最后一维分成各个头，再 transpose(1, 2)；合并时先 transpose(1, 2)，再 reshape 成 "
+        "[batch, seq_len, width]",
     ),
     "moved": (
         "它把更晚的 token 移到更早的位置",
@@ -72,7 +75,8 @@ LIKELY = {
     ),
     "other-axis": (
         "queries 和 keys 沿错误的维相乘，缺少 transpose(1, 2)",
-        "把 token 放到倒数第二维：x.view(B, T, n_heads, head_dim).transpose(1, 2)",
+        "把 token 放到倒数第二维：x.view({B}, {T}, {n_heads}, {head_dim}).transpose(1, 2)",
+        "把 token 放到倒数第二维：先把最后一维分成各个头，再 transpose(1, 2)",
     ),
     "batch-scrambled": (
         "{operation} 跨过提示切开内存",
@@ -85,7 +89,11 @@ LIKELY = {
     "one-prompt": (
         "这一行是为单独一段提示写的，而这里有好几段",
         (
-            "从输入取得 batch，如 B, T = ids.shape，并让它保持为第一维：x.view(B, T, n_heads, head_dim)，"
+            "从输入取得 batch，如 B, T = ids.shape，并让它保持为第一维：x.view(B, T, {n_heads}, {head_dim})，"
+            "而不是 x.view(T, …) 或 x.view(1, T, …)"
+        ),
+        (
+            "从输入取得 batch，如 B, T = ids.shape，并让它保持为第一维：x.view(B, T, …)，"
             "而不是 x.view(T, …) 或 x.view(1, T, …)"
         ),
     ),
@@ -115,19 +123,23 @@ LIKELY = {
     ),
     "unscaled": (
         "分数没有缩放",
-        "scores = queries @ keys.transpose(-2, -1) / head_dim**0.5",
+        "除以 {head_dim}**0.5",
+        "除以 head_dim（queries 和 keys 最后一维的大小）的平方根",
     ),
     "multiplied": (
         "分数乘以 √head_dim，而不是除以它",
-        "scores / head_dim**0.5",
+        "除以 {head_dim}**0.5",
+        "除以 head_dim（queries 和 keys 最后一维的大小）的平方根",
     ),
     "not-rooted": (
         "分数除以了 head_dim，或两次除以它的平方根",
-        "除以 head_dim**0.5 一次",
+        "除以 {head_dim}**0.5 一次",
+        "除以 head_dim（queries 和 keys 最后一维的大小）的平方根一次",
     ),
     "scaled-by-dim": (
         "分数乘以了 head_dim",
-        "scores / head_dim**0.5",
+        "除以 {head_dim}**0.5",
+        "除以 head_dim（queries 和 keys 最后一维的大小）的平方根",
     ),
     "scaled-by-other-size": (
         "分数除以了另一个大小的平方根，而不是 head_dim 的",
@@ -143,7 +155,7 @@ LIKELY = {
     ),
     "positions-unused": (
         "{name} 存在，却没有使用",
-        "x = tok_emb(ids) + pos_emb(torch.arange(T))",
+        "把 {name} 在各位置 torch.arange(T) 上的结果加到 token 嵌入上",
     ),
     "no-positions": (
         "没有什么能区分各个位置",
@@ -214,7 +226,7 @@ LIKELY = {
     ),
     "tied-scale": (
         "输出层与嵌入共用权重，而嵌入的标准差 1 对它来说太大",
-        "nn.init.normal_(tok_emb.weight, std=0.02)",
+        "nn.init.normal_({name}, std=0.02)",
     ),
     "shifted-twice": (
         "标签在这里移位，而调用者已经移过，或移了两次",
@@ -306,7 +318,10 @@ LIKELY = {
         "{operation} 在这里的梯度为 0 或不是有限的数",
         "换用有梯度的运算，或让输入避开没有梯度的地方",
     ),
-    "item-not-called": ("列表中的模块在这里轮流调用，却漏掉了一些", "for block in self.blocks: x = block(x)"),
+    "item-not-called": (
+        "列表中的模块在这里轮流调用，却漏掉了一些",
+        "依次调用 {name} 中的每一个：for block in {name}: x = block(x)",
+    ),
     "positions-repeat": ("不同的位置在这里变成相同", "按原样使用每个位置，从 0 到 T - 1"),
     "positions-late": ("位置在各个块之后才加入", "在第一个块之前加到嵌入上"),
     "positions-dropped": ("含有位置的结果没有被使用", "把函数的返回值赋给变量"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
+from string import Formatter
 from types import MappingProxyType
 
 from gptrace.errors import GptraceError
@@ -24,6 +25,7 @@ from gptrace.verify.check.catalog import ALL_NAMES, Catalog
 from gptrace.verify.check.experiments import Experiments
 from gptrace.verify.check.finding import Finding
 from gptrace.verify.check.names import CATALOGS
+from gptrace.verify.check.own_names import own_names
 from gptrace.verify.check.places import Place, find_place_of_error
 from gptrace.verify.check.sizes import check_large_enough
 from gptrace.verify.check.source_code import text_of
@@ -116,14 +118,19 @@ def _result(name: str, found: Finding, experiments: Experiments, language: str) 
     blame = found.blame
     if blame is None:
         return CheckResult(name, found.holds, text, found.figure, found.tolerance)
-    details = {"operation": "", "name": "", **blame.details}
-    likely, instead = (part.format(**details) for part in catalog.likely[blame.key])
+    details = {"operation": "", "name": "", **blame.details, **own_names(blame.place)}
+    likely, *advice = catalog.likely[blame.key]
+    instead = next(text for text in advice if _fields(text) <= details.keys())
     return CheckResult(
         name, found.holds, text, found.figure, found.tolerance, path=blame.path,
         operation=blame.operation.name if blame.operation is not None else "",
         before=axes_before(experiments, blame.operation), after=axes_after(experiments, blame.operation),
-        source=_source(blame.place), likely=likely, instead=instead,
+        source=_source(blame.place), likely=likely.format(**details), instead=instead.format(**details),
     )  # fmt: skip
+
+
+def _fields(template: str) -> set[str]:
+    return {name for _, name, _, _ in Formatter().parse(template) if name}
 
 
 def _raised(error: BaseException) -> dict[str, str]:

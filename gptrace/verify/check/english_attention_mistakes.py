@@ -68,8 +68,12 @@ ATTENTION = {
     "scrambled": (
         "{operation} cuts the memory in another order, so that heads or features end up among the tokens",
         (
-            "split with x.view(B, T, n_heads, head_dim).transpose(1, 2), and merge with "
-            "x.transpose(1, 2).reshape(B, T, D)"
+            "split with x.view({B}, {T}, {n_heads}, {head_dim}).transpose(1, 2), and merge with "
+            "x.transpose(1, 2).reshape({B}, {T}, -1)"
+        ),
+        (
+            "split heads off the last axis, and then transpose(1, 2); to merge, transpose(1, 2) first, and "
+            "then reshape to [batch, seq_len, width]"
         ),
     ),
     "moved": (
@@ -82,7 +86,8 @@ ATTENTION = {
     ),
     "other-axis": (
         "queries and keys are multiplied over the wrong axes, for lack of a transpose(1, 2)",
-        "bring tokens to the second last axis: x.view(B, T, n_heads, head_dim).transpose(1, 2)",
+        "bring tokens to the second last axis: x.view({B}, {T}, {n_heads}, {head_dim}).transpose(1, 2)",
+        "bring tokens to the second last axis: split heads off the last axis, and then transpose(1, 2)",
     ),
     "batch-scrambled": (
         "{operation} cuts the memory across prompts",
@@ -96,7 +101,11 @@ ATTENTION = {
         "the line is written for a single prompt, and here are several",
         (
             "take the batch from the input, as in B, T = ids.shape, and keep it as the first axis: "
-            "x.view(B, T, n_heads, head_dim), not x.view(T, …) or x.view(1, T, …)"
+            "x.view(B, T, {n_heads}, {head_dim}), not x.view(T, …) or x.view(1, T, …)"
+        ),
+        (
+            "take the batch from the input, as in B, T = ids.shape, and keep it as the first axis: "
+            "x.view(B, T, …), not x.view(T, …) or x.view(1, T, …)"
         ),
     ),
     "positions-of-prompts": (
@@ -125,19 +134,23 @@ ATTENTION = {
     ),
     "unscaled": (
         "the scores are not scaled",
-        "scores = queries @ keys.transpose(-2, -1) / head_dim**0.5",
+        "divide them by {head_dim}**0.5",
+        "divide them by the square root of head_dim, the size of the last axis of queries and keys",
     ),
     "multiplied": (
         "the scores are multiplied by √head_dim in place of divided by it",
-        "scores / head_dim**0.5",
+        "divide them by {head_dim}**0.5",
+        "divide them by the square root of head_dim, the size of the last axis of queries and keys",
     ),
     "not-rooted": (
         "the scores are divided by head_dim, or twice by its root",
-        "divide once, by head_dim**0.5",
+        "divide once, by {head_dim}**0.5",
+        "divide once, by the square root of head_dim, the size of the last axis of queries and keys",
     ),
     "scaled-by-dim": (
         "the scores are multiplied by head_dim",
-        "scores / head_dim**0.5",
+        "divide them by {head_dim}**0.5",
+        "divide them by the square root of head_dim, the size of the last axis of queries and keys",
     ),
     "scaled-by-other-size": (
         "the scores are divided by the root of another size than head_dim",
@@ -153,7 +166,7 @@ ATTENTION = {
     ),
     "positions-unused": (
         "{name} exists and is not used",
-        "x = tok_emb(ids) + pos_emb(torch.arange(T))",
+        "add {name} of the positions, torch.arange(T), to the token embeddings",
     ),
     "no-positions": (
         "nothing tells the positions apart",

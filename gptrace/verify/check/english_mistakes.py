@@ -87,7 +87,7 @@ LIKELY = {
             "the output layer shares the weights of the embedding, whose standard deviation of 1 is "
             "too large for it"
         ),
-        "nn.init.normal_(tok_emb.weight, std=0.02)",
+        "nn.init.normal_({name}, std=0.02)",
     ),
     "shifted-twice": (
         "labels are shifted here, though the caller has shifted them, or they are shifted twice",
@@ -184,7 +184,7 @@ LIKELY = {
     ),
     "item-not-called": (
         "the modules of a list take turns here, and not all of them do",
-        "for block in self.blocks: x = block(x)",
+        "call each of {name} in turn: for block in {name}: x = block(x)",
     ),
     "positions-repeat": (
         "different positions become the same here",

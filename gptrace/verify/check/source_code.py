@@ -76,7 +76,7 @@ def writer_of_state(place: Place) -> Place:
 
     It is looked for in the function of that line alone.
     """
-    function = _function_at(place)
+    function = function_at(place)
     if function is None:
         return Place()
     read = {
@@ -96,7 +96,7 @@ def writer_of_state(place: Place) -> Place:
 
 def loop_around(place: Place) -> Place:
     """Return the line of the innermost loop around a line that runs over a part of a list; else no place."""
-    function = _function_at(place)
+    function = function_at(place)
     loops = [] if function is None else [
         node for node in ast.walk(function)
         if isinstance(node, ast.For) and node.lineno <= place.line <= (node.end_lineno or 0)
@@ -115,14 +115,14 @@ def is_refusal(place: Place) -> bool:
 
 def last_return(place: Place) -> Place:
     """Return the line of the last return of the function at a place, or the place itself."""
-    function = _function_at(place)
+    function = function_at(place)
     if function is None:
         return place
     lines = [node.lineno for node in ast.walk(function) if isinstance(node, ast.Return)]
     return place._replace(line=max(lines)) if lines else place
 
 
-def _function_at(place: Place) -> ast.FunctionDef | None:
+def function_at(place: Place) -> ast.FunctionDef | None:
     """Return the innermost function whose lines contain a place."""
     around = [
         node for node in ast.walk(_tree_of(place.file))

@@ -38,7 +38,8 @@ def _blame(experiments: Experiments, path: str) -> Blame:
     siblings = [place for other, place in calls.items() if other.rpartition(".")[0] == parent]
     if path.rpartition(".")[2].isdigit() and siblings:
         loop = loop_around(siblings[0])
-        return Blame("item-not-called", loop if loop.file else siblings[0], path=path)
+        place, details = loop if loop.file else siblings[0], {"name": parent}
+        return Blame("item-not-called", place, path=path, details=details)
     return Blame("never-called", definition_of(experiments.subject.module, _registered_as(path)), path=path)
 
 
