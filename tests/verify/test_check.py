@@ -17,7 +17,7 @@ from gptrace.verify.check import dependence, engine
 from gptrace.verify.check.building import make_subject
 from gptrace.verify.check.catalog import NAMES
 from gptrace.verify.check.experiments import Experiments
-from gptrace.verify.check.recording import Value
+from gptrace.verify.check.recorded_run import Value
 from gptrace.verify.check.sizes import small_sizes
 from tests.models.checked import Growing, Leaking, LeakingCell
 from tests.models.mistakes import MISTAKES, THEMES

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from gptrace.verify.check.dependence import Dependence
-from gptrace.verify.check.recording import RecordedOperation, Value
+from gptrace.verify.check.recorded_run import RecordedOperation, Value
 
 FUSED = ("scaled_dot_product_attention", "multi_head_attention_forward")
 _PRODUCTS = ("matmul", "bmm", "einsum", "baddbmm", "mm", "tensordot", "inner")

@@ -9,7 +9,7 @@ from gptrace.model.config import LAYER_NAMES
 from gptrace.model.configurations import settings_of
 from gptrace.model.user_model_construction import CONFIGURATION_NAMES
 from gptrace.verify.check.experiments import Experiments
-from gptrace.verify.check.recording import RecordedOperation, Value
+from gptrace.verify.check.recorded_run import RecordedOperation, Value
 from gptrace.verify.check.subject import Subject
 
 

@@ -15,7 +15,7 @@ from gptrace.model.quiet_torch import torch
 from gptrace.verify.check.attention import FUSED, score_steps
 from gptrace.verify.check.dependence import Dependence, coordinates
 from gptrace.verify.check.places import NOWHERE, Place
-from gptrace.verify.check.recording import RecordedOperation, RecordedRun, Value, ValueKey
+from gptrace.verify.check.recorded_run import RecordedOperation, RecordedRun, Value, ValueKey
 from gptrace.verify.check.source_code import definition_of
 from gptrace.verify.check.subject import Construction, Subject
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from math import isfinite
 
 from gptrace.model.quiet_torch import torch
-from gptrace.verify.check.recording import RecordedRun, Value, ValueKey
+from gptrace.verify.check.recorded_run import RecordedRun, Value, ValueKey
 from gptrace.verify.check.subject import Subject, most_rounding, rounding
 
 Tensor = torch.Tensor

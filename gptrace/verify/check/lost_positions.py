@@ -8,7 +8,7 @@ from gptrace.model.quiet_torch import torch
 from gptrace.verify.check.blame import Blame, blamed
 from gptrace.verify.check.checks.all_used import unused_modules
 from gptrace.verify.check.experiments import Experiments
-from gptrace.verify.check.recording import RecordedOperation, RecordedRun, Value, ValueKey
+from gptrace.verify.check.recorded_run import RecordedOperation, RecordedRun, Value, ValueKey
 
 Tensor = torch.Tensor
 _READING = ("getitem", "embedding", "index_select", "select", "narrow", "unbind")

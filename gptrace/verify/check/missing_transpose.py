@@ -6,7 +6,7 @@ Shapes: B batch, T tokens, H heads, d head_dim.
 from __future__ import annotations
 
 from gptrace.model.quiet_torch import torch
-from gptrace.verify.check.recording import RecordedOperation, RecordedRun, Value
+from gptrace.verify.check.recorded_run import RecordedOperation, RecordedRun, Value
 
 Tensor = torch.Tensor
 _SPLITS = ("view", "reshape", "unflatten")

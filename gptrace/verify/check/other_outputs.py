@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from gptrace.model.quiet_torch import torch
 from gptrace.tracing.tensors import find_tensors
-from gptrace.verify.check.recording import RecordedRun, Recorder, Value
+from gptrace.verify.check.recorded_run import RecordedRun, Value
+from gptrace.verify.check.recording import Recorder
 
 Tensor = torch.Tensor
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from gptrace.verify.check.attention import Attention, score_steps
 from gptrace.verify.check.experiments import Experiments
-from gptrace.verify.check.recording import RecordedOperation, Value
+from gptrace.verify.check.recorded_run import RecordedOperation, Value
 
 _SAME = (
     "view", "reshape", "transpose", "permute", "contiguous", "movedim", "swapaxes", "flatten", "unflatten",

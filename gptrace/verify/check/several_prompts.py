@@ -17,7 +17,8 @@ from gptrace.verify.check.blame import Blame, blamed, origin_of
 from gptrace.verify.check.experiments import Experiments
 from gptrace.verify.check.finding import Finding, unjudged
 from gptrace.verify.check.places import find_place_of_error, is_raised_at
-from gptrace.verify.check.recording import RecordedOperation, RecordedRun, Recorder, Value, may_be_ids
+from gptrace.verify.check.recorded_run import RecordedOperation, RecordedRun, Value, may_be_ids
+from gptrace.verify.check.recording import Recorder
 from gptrace.verify.check.source_code import is_refusal
 from gptrace.verify.check.subject import CannotRunError, Subject
 

@@ -21,7 +21,8 @@ from gptrace.predict.logits import find_logits
 from gptrace.tracing.isolation import WorkLimitError, isolated_run
 from gptrace.tracing.parameters import is_lazy
 from gptrace.tracing.undisturbed import undisturbed_evaluation
-from gptrace.verify.check.recording import RecordedRun, Recorder, Value, may_be_ids
+from gptrace.verify.check.recorded_run import RecordedRun, Value, may_be_ids
+from gptrace.verify.check.recording import Recorder
 from gptrace.wording import described
 
 Tensor = torch.Tensor

@@ -10,7 +10,7 @@ from gptrace.verify.check.attention import Attention
 from gptrace.verify.check.blame import Blame, blamed, is_mask
 from gptrace.verify.check.experiments import Experiments
 from gptrace.verify.check.finding import Finding, only_if, unjudged
-from gptrace.verify.check.recording import RecordedOperation
+from gptrace.verify.check.recorded_run import RecordedOperation
 from gptrace.verify.check.scaling import Scaling, scaling_of
 from gptrace.verify.check.subject import rounding
 

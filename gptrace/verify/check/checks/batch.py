@@ -7,7 +7,7 @@ from gptrace.verify.check.blame import Blame, blamed, origin_of
 from gptrace.verify.check.dependence import differs
 from gptrace.verify.check.experiments import Experiments
 from gptrace.verify.check.finding import Finding, only_if, unjudged
-from gptrace.verify.check.recording import RecordedRun, Value, ValueKey, may_be_ids
+from gptrace.verify.check.recorded_run import RecordedRun, Value, ValueKey, may_be_ids
 from gptrace.verify.check.several_prompts import judge_refusal
 from gptrace.verify.check.subject import CannotRunError, largest_difference
 

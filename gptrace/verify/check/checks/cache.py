@@ -14,7 +14,8 @@ from gptrace.verify.check.dependence import differs
 from gptrace.verify.check.experiments import Experiments
 from gptrace.verify.check.finding import Finding, inapplicable, only_if, unjudged
 from gptrace.verify.check.places import NOWHERE, Place
-from gptrace.verify.check.recording import RecordedOperation, RecordedRun, Recorder, Value, ValueKey
+from gptrace.verify.check.recorded_run import RecordedOperation, RecordedRun, Value, ValueKey
+from gptrace.verify.check.recording import Recorder
 from gptrace.verify.check.subject import CannotRunError, is_half, largest_difference
 
 Tensor = torch.Tensor

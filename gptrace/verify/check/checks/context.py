@@ -7,7 +7,7 @@ from gptrace.verify.check.blame import Blame, blamed
 from gptrace.verify.check.experiments import Experiments
 from gptrace.verify.check.finding import Finding, unjudged
 from gptrace.verify.check.places import find_place_of_error
-from gptrace.verify.check.recording import RecordedOperation, RecordedRun, Value, ValueKey
+from gptrace.verify.check.recorded_run import RecordedOperation, RecordedRun, Value, ValueKey
 from gptrace.verify.check.subject import CannotRunError, largest_difference, rounding
 from gptrace.wording import one_line
 

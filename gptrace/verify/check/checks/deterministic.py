@@ -10,7 +10,8 @@ from gptrace.verify.check.blame import Blame, blamed, origin_of
 from gptrace.verify.check.dependence import differs
 from gptrace.verify.check.experiments import Experiments
 from gptrace.verify.check.finding import Finding, only_if
-from gptrace.verify.check.recording import RecordedRun, Recorder, Value, may_be_ids
+from gptrace.verify.check.recorded_run import RecordedRun, Value, may_be_ids
+from gptrace.verify.check.recording import Recorder
 from gptrace.verify.check.source_code import definition_of, writer_of_state
 from gptrace.verify.check.subject import largest_difference
 

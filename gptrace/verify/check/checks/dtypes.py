@@ -7,7 +7,7 @@ from gptrace.model.quiet_torch import torch
 from gptrace.verify.check.blame import Blame, blamed, origin_of
 from gptrace.verify.check.experiments import Experiments
 from gptrace.verify.check.finding import Finding, only_if, unjudged
-from gptrace.verify.check.recording import Value
+from gptrace.verify.check.recorded_run import Value
 from gptrace.verify.check.subject import CannotRunError, largest_difference
 from gptrace.verify.check.variants import in_dtype
 

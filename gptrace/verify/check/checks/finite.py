@@ -9,7 +9,7 @@ from gptrace.verify.check.blame import Blame, blamed, is_uniform, making_of, mas
 from gptrace.verify.check.dependence import measure_dependence
 from gptrace.verify.check.experiments import Experiments
 from gptrace.verify.check.finding import Finding, unjudged
-from gptrace.verify.check.recording import RecordedOperation, RecordedRun, Value
+from gptrace.verify.check.recorded_run import RecordedOperation, RecordedRun, Value
 from gptrace.verify.check.subject import CannotRunError, suppressed_in
 
 Tensor = torch.Tensor

@@ -13,7 +13,8 @@ from gptrace.verify.check.experiments import Experiments
 from gptrace.verify.check.finding import Finding, inapplicable, only_if
 from gptrace.verify.check.other_outputs import is_of_another_output, other_outputs
 from gptrace.verify.check.places import find_place_of_class
-from gptrace.verify.check.recording import RecordedOperation, RecordedRun, Recorder, ValueKey
+from gptrace.verify.check.recorded_run import RecordedOperation, RecordedRun, ValueKey
+from gptrace.verify.check.recording import Recorder
 from gptrace.verify.check.source_code import definition_of, last_return
 from gptrace.wording import enumerated
 

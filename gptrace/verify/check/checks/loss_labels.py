@@ -9,7 +9,7 @@ from gptrace.tracing.tensors import find_tensors
 from gptrace.verify.check.blame import Blame, blamed
 from gptrace.verify.check.experiments import Experiments
 from gptrace.verify.check.finding import Finding, inapplicable, unjudged
-from gptrace.verify.check.recording import RecordedOperation, RecordedRun, Value
+from gptrace.verify.check.recorded_run import RecordedOperation, RecordedRun, Value
 from gptrace.verify.check.subject import CannotRunError, Subject
 
 Tensor = torch.Tensor

@@ -7,7 +7,7 @@ from gptrace.verify.check.blame import Blame, blame_leak, blamed, making_of, mas
 from gptrace.verify.check.dependence import differs
 from gptrace.verify.check.experiments import Experiments
 from gptrace.verify.check.finding import Finding, only_if, unjudged
-from gptrace.verify.check.recording import Value
+from gptrace.verify.check.recorded_run import Value
 from gptrace.verify.check.subject import CannotRunError, largest_difference, rounding
 
 Tensor = torch.Tensor

@@ -8,7 +8,7 @@ from gptrace.verify.check.dependence import Dependence
 from gptrace.verify.check.experiments import Experiments
 from gptrace.verify.check.finding import Finding, only_if, unjudged
 from gptrace.verify.check.lost_positions import LostPositions
-from gptrace.verify.check.recording import Value, ValueKey
+from gptrace.verify.check.recorded_run import Value, ValueKey
 from gptrace.verify.check.subject import largest_difference
 
 Tensor = torch.Tensor

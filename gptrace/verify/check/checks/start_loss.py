@@ -8,7 +8,7 @@ from gptrace.model.quiet_torch import torch
 from gptrace.verify.check.blame import Blame
 from gptrace.verify.check.experiments import Experiments
 from gptrace.verify.check.finding import Finding, inapplicable, unjudged
-from gptrace.verify.check.recording import RecordedOperation, RecordedRun, Value
+from gptrace.verify.check.recorded_run import RecordedOperation, RecordedRun, Value
 
 # Random scores of variance s² add s²/2 to the loss. torch's own initialisation has s² of 1/3; scores with a
 # standard deviation of 1.4 add 1 nat. A loss below that of guessing cannot be on random text.

@@ -8,7 +8,7 @@ from gptrace.verify.check.blame import blame_leak, blamed
 from gptrace.verify.check.dependence import Dependence
 from gptrace.verify.check.experiments import Experiments
 from gptrace.verify.check.finding import Finding, only_if, unjudged
-from gptrace.verify.check.recording import RecordedOperation
+from gptrace.verify.check.recorded_run import RecordedOperation
 
 # The likely mistakes that are those of a mask: `causal` is about them.
 _OF_THE_MASK = ("no-mask", "mask-", "softmax-axis", "mixes-keys")
