@@ -66,7 +66,7 @@ class DecodingLayout:
         if not self._is_measured and self._may_gain(weights, steps):
             self._is_measured = True
             self._measure(weights, steps)
-        return [self._copies.get(_state(weight), (weight, weight))[1] for weight in weights]
+        return [self._copies.get(memory_state(weight), (weight, weight))[1] for weight in weights]
 
     def _may_gain(self, weights: Sequence[Tensor], steps: int) -> bool:
         is_plain = all(
@@ -84,7 +84,7 @@ class DecodingLayout:
         # The shape that takes most memory comes first: if that gains nothing, the others are not tried.
         for alike in sorted(shapes.values(), key=_bytes, reverse=True):
             if _timed(alike).pays_off(steps):
-                self._copies |= {_state(weight): (weight, _by_columns(weight)) for weight in alike}
+                self._copies |= {memory_state(weight): (weight, _by_columns(weight)) for weight in alike}
             elif not self._copies:
                 return
         size = _bytes([copy for _, copy in self._copies.values()])
@@ -119,9 +119,12 @@ def _bytes(weights: Sequence[Tensor]) -> int:
     return sum(weight.nbytes for weight in weights)
 
 
-def _state(weight: Tensor) -> tuple[int, int]:
-    """Return what changes when the values of a weight do: its memory, and how often that was written to."""
-    return weight.data_ptr(), weight._version
+def memory_state(weight: Tensor) -> tuple[int, int]:
+    """Return what changes when the values of a weight do: its memory, and how often that was written to.
+
+    A tensor made in inference mode does not count that, and is never copied.
+    """
+    return weight.data_ptr(), -1 if weight.is_inference() else weight._version
 
 
 def _by_columns(weight: Tensor) -> Tensor:

@@ -21,15 +21,19 @@ def has_standard_attention(model: GPTModel) -> bool:
     """Tell whether every block attends as in gpt.py: causally, and to cached tokens too.
 
     A user may have put another module in place of a block or its attention, or another function in place of
-    `attend`. Such code may attend to padding, and knows nothing of a cache.
+    `attend`. Such code may attend to padding, and knows nothing of a cache. An attention that several blocks
+    share would need a cache for each of them.
     """
     blocks = model.trf_blocks
-    return isinstance(blocks, torch.nn.Sequential) and all(
+    if not isinstance(blocks, torch.nn.Sequential):
+        return False
+    are_standard = all(
         type(block) is TransformerBlock
         and type(block.att) is MultiHeadAttention
         and block.att.attend in (attend, fused_attention)
         for block in blocks
     )
+    return are_standard and len({block.att for block in blocks}) == len(blocks)
 
 
 def hidden_states(

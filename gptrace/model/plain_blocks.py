@@ -174,8 +174,12 @@ def is_plain(module: nn.Module) -> bool:
     """Tell whether a call of a module runs the `forward` that its class had at first, and nothing else."""
     # Private attributes, since torch has no public way to read hooks. Its own hooks count too.
     has_hooks = bool(module._forward_hooks or module._forward_pre_hooks)
-    has_own_methods = not vars(module).keys().isdisjoint(("forward", "split_heads"))
-    return not (has_hooks or has_own_methods) and _FORWARDS.get(type(module)) is type(module).forward
+    return not (has_hooks or has_own_methods(module)) and _FORWARDS.get(type(module)) is type(module).forward
+
+
+def has_own_methods(module: nn.Module) -> bool:
+    """Tell whether a module has methods of its own in place of those of its class."""
+    return not vars(module).keys().isdisjoint(("forward", "split_heads"))
 
 
 def _has_own_parts(block: Any) -> bool:

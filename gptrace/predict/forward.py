@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from gptrace.errors import TRACE_SHOWS_CALL, GptraceError, NoLogitsError, RunError
 from gptrace.model.build import LoadedModel
+from gptrace.model.decoding_layout import memory_state
 from gptrace.model.free_memory import as_memory_error, check_memory
 from gptrace.model.fused_attention import fused_attention
 from gptrace.model.gpt import (
@@ -29,7 +30,7 @@ from gptrace.model.hugging_face import is_hugging_face
 from gptrace.model.interrupts import interrupts_allowed, interrupts_held
 from gptrace.model.isolated_copy import isolated_copy
 from gptrace.model.offloading import has_device_hooks
-from gptrace.model.plain_blocks import plain_blocks
+from gptrace.model.plain_blocks import PlainBlocks, has_own_methods, plain_blocks
 from gptrace.model.quiet_torch import torch
 from gptrace.model.shared_beginning import SharedBeginning
 from gptrace.model.user_code_errors import passed_through, user_code_error, user_code_errors
@@ -82,9 +83,11 @@ class Forward:
     def __init__(self, loaded: LoadedModel) -> None:
         self.loaded = isolated_model(loaded)
         self.may_pad = ignores_padding(self.loaded.module)
-        module = self.loaded.module
-        self._blocks = plain_blocks(module) if self.may_pad and isinstance(module, GPTModel) else None
+        self._blocks: PlainBlocks | None = None
         self._beginning: SharedBeginning | None = None  # of the last batch that shared one
+        # What they were made of. The weights are held, so that no others can take their place in memory.
+        self._weights: list[Tensor] = []
+        self._states: list[tuple[int, int]] = []
 
     def read(
         self, prompts: Sequence[Prompt], positions: Sequence[range], reader: Callable[[LogitRows], None]
@@ -109,8 +112,17 @@ class Forward:
         shared = shared if shared >= SHORTEST else 0
         check_room(self.loaded, *batch.shape, rows=min(len(places), max(1, at_once)), shared=shared)
         with guarded_forward(self.loaded, batch), interrupts_allowed():
+            self._notice_changes(model)
             hidden = self._hidden_states(model, batch, shared, _one_of_each(positions))
             self._each(places, hidden, reader, model.out_head)
+
+    def _notice_changes(self, model: GPTModel) -> None:
+        """Drop what was made of other weights: who reads a stream may train the model between two results."""
+        weights = list(model.parameters())
+        states = list(map(memory_state, weights))
+        if states != self._states:
+            self._blocks, self._beginning = plain_blocks(model), None
+            self._weights, self._states = weights, states
 
     def _hidden_states(
         self, model: GPTModel, batch: Tensor, shared: int, positions: Sequence[int] | None
@@ -170,13 +182,12 @@ def _one_of_each(positions: Sequence[range]) -> list[int] | None:
 def ignores_padding(module: torch.nn.Module) -> bool:
     """Tell whether padding on the right changes none of the logits before it.
 
-    That is known of a GPTModel alone. Another model, or a user's attention, norm or hook in a GPTModel, might
-    mix tokens, so the prompts of a batch that predicts must all have one length.
+    That is known of a GPTModel alone. Another model, or a user's attention, norm, head or hook in a GPTModel,
+    might mix tokens, so the prompts of a batch that predicts must all have one length.
     """
     if type(module) is not GPTModel or not has_standard_attention(module):
         return False
-    # The head runs on single rows.
-    return all(_is_own(part) for part in module.modules() if part is not module.out_head)
+    return all(map(_is_own, module.modules()))
 
 
 def _is_own(module: torch.nn.Module) -> bool:
@@ -184,7 +195,7 @@ def _is_own(module: torch.nn.Module) -> bool:
     hooks = [*module._forward_hooks.values(), *module._forward_pre_hooks.values()]
     origins = [getattr(getattr(hook, "func", hook), "__module__", None) or "" for hook in hooks]
     are_of_torch = all(origin.startswith("torch.") for origin in origins)
-    return type(module) in _OWN_PARTS and "forward" not in vars(module) and are_of_torch
+    return type(module) in _OWN_PARTS and not has_own_methods(module) and are_of_torch
 
 
 def last_logits_alone(module: torch.nn.Module) -> dict[str, int]:
@@ -224,9 +235,12 @@ def largest_id(batch: Tensor) -> int:
 def isolated_model(loaded: LoadedModel, *, fused: bool = True) -> LoadedModel:
     """Return a GPTModel as a private copy that nobody else runs; any other model as it is.
 
-    Where accelerate brings the weights in, its hooks stay with the original.
+    Where accelerate brings the weights in, its hooks stay with the original. So does a method that a user has
+    set on a part: it may be bound to that part, and would run the original from inside of the copy.
     """
     if type(loaded.module) is not GPTModel or has_device_hooks(loaded.module):
+        return loaded
+    if any(map(has_own_methods, loaded.module.modules())):
         return loaded
     with interrupts_held(), one_at_a_time(loaded.module):  # while no trace stands around its calls
         return replace(loaded, module=isolated_copy(loaded.module, fused=fused), is_private=True)

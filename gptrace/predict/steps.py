@@ -18,7 +18,6 @@ from gptrace.model.gpt import GPTModel
 from gptrace.model.gpt_parts import RunBlocks, has_standard_attention, hidden_states
 from gptrace.model.hugging_face import is_hugging_face
 from gptrace.model.interrupts import interrupts_allowed
-from gptrace.model.offloading import has_device_hooks
 from gptrace.model.plain_blocks import is_plain, plain_blocks
 from gptrace.model.quiet_torch import torch
 from gptrace.predict.candidates import allowed_rounding, as_float64
@@ -254,14 +253,16 @@ def steps_for(
 ) -> Steps:  # fmt: skip
     """Return the steps of a model; `capacity` is the largest number of tokens that it will see.
 
-    A GPTModel that accelerate has spread is no private copy, so that no cache can be added to it.
+    A GPTModel that could not be copied (see `isolated_model`) is not private, so that no cache can be added
+    to it. One with parts of a user's own runs whole, with what the user has hooked into it.
     """
-    if type(loaded.module) is GPTModel and not has_device_hooks(loaded.module):
+    if type(loaded.module) is GPTModel and loaded.is_private:
         assert context_length is not None
-        use_cache = use_cache and ignores_padding(loaded.module)
+        is_known = ignores_padding(loaded.module)
         return GPTSteps(
-            loaded, context_length, capacity, layout, use_cache=use_cache, every_position=every_position
-        )
+            loaded, context_length, capacity, layout,
+            use_cache=use_cache and is_known, every_position=every_position or not is_known,
+        )  # fmt: skip
     if is_hugging_face(loaded.module):
         return HuggingFaceSteps(loaded, context_length, trust, use_cache=use_cache)
     return Steps(loaded, context_length, use_cache=False)

@@ -20,11 +20,15 @@ def replace_norm(model: GPTModel) -> None:
     model.trf_blocks[1].norm1 = Mixing()
 
 
+def replace_head(model: GPTModel) -> None:
+    model.out_head = torch.nn.Sequential(Mixing(), model.out_head)  # type: ignore[assignment]
+
+
 def add_hook(model: GPTModel) -> None:
     model.trf_blocks[1].register_forward_hook(lambda module, args, output: Mixing()(output))
 
 
-@pytest.mark.parametrize("change", [replace_norm, add_hook])
+@pytest.mark.parametrize("change", [replace_norm, replace_head, add_hook])
 def test_prompts_in_one_batch_get_what_they_get_alone(change: Callable[[GPTModel], None]) -> None:
     torch.manual_seed(0)
     model = GPTModel({"emb_dim": 16, "n_heads": 2, "n_layers": 2, "vocab_size": 50, "context_length": 128})
@@ -37,7 +41,7 @@ def test_prompts_in_one_batch_get_what_they_get_alone(change: Callable[[GPTModel
         assert together.candidates[0].logit == pytest.approx(alone.candidates[0].logit, abs=1e-5)
 
 
-@pytest.mark.parametrize("change", [replace_norm, add_hook])
+@pytest.mark.parametrize("change", [replace_norm, replace_head, add_hook])
 def test_a_cache_is_kept_only_where_earlier_tokens_do_not_see_later_ones(
     change: Callable[[GPTModel], None],
 ) -> None:

@@ -1,0 +1,107 @@
+"""A GPTModel that its owner has changed predicts what its own forward pass gives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import MethodType
+
+import pytest
+
+from gptrace import Session
+from gptrace.model.gpt import GPTModel
+from gptrace.model.quiet_torch import torch
+
+VOCAB_SIZE = 50
+PROMPTS = [[number % 7 for number in range(30)] + [number] for number in range(18)]
+
+
+def built() -> GPTModel:
+    torch.manual_seed(0)
+    return GPTModel(
+        {"emb_dim": 16, "n_heads": 2, "n_layers": 2, "vocab_size": VOCAB_SIZE, "context_length": 64}
+    )
+
+
+def with_hook() -> GPTModel:
+    model = built()
+    model.register_forward_hook(lambda module, args, output: -output)
+    return model
+
+
+def with_own_forward() -> GPTModel:
+    model = built()
+    model.forward = MethodType(lambda self, ids: -GPTModel.forward(self, ids), model)  # type: ignore[method-assign]
+    return model
+
+
+def with_shared_block() -> GPTModel:
+    model = built()
+    model.trf_blocks = torch.nn.Sequential(model.trf_blocks[0], model.trf_blocks[0])
+    return model
+
+
+def with_shared_attention() -> GPTModel:
+    model = built()
+    model.trf_blocks[1].att = model.trf_blocks[0].att
+    return model
+
+
+def made_in_inference_mode() -> GPTModel:
+    with torch.inference_mode():
+        return built()
+
+
+def logits_after(model: GPTModel, ids: list[int]) -> torch.Tensor:
+    """Return the logits (V,) that the model gives in evaluation mode."""
+    was_training = model.training
+    with torch.no_grad():
+        logits: torch.Tensor = model.eval()(torch.tensor([ids]))[0, -1]
+    model.train(was_training)
+    return logits
+
+
+MODELS = [with_hook, with_own_forward, with_shared_block, with_shared_attention, made_in_inference_mode]
+
+
+@pytest.mark.parametrize("make", MODELS)
+def test_topk_and_generate_give_what_the_model_gives(make: Callable[[], GPTModel]) -> None:
+    model = make()
+    session = Session(model)
+    for ids, result in zip(PROMPTS, session.topk(ids=PROMPTS, k=VOCAB_SIZE).results, strict=True):
+        expected = logits_after(model, ids)
+        for candidate in result.candidates:
+            # Rounding in float32 of logits of about 1; the dropout of training would change them by 0.1.
+            assert candidate.logit == pytest.approx(float(expected[candidate.token.id]), abs=1e-4)
+    for cache in (True, False):
+        ids = list(PROMPTS[0])
+        generation = session.generate(ids=[ids], max_new_tokens=5, temperature=0, cache=cache)
+        for token in generation.results[0].new_ids:
+            logits = logits_after(model, ids)
+            assert float(logits[token]) >= float(logits.max()) - 1e-4
+            ids.append(token)
+    assert model.training
+
+
+def scale_in_place(model: GPTModel) -> None:
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(1.5)
+
+
+def put_others_in_their_place(model: GPTModel) -> None:
+    for block in model.trf_blocks:
+        block.ff.layers[0].weight = torch.nn.Parameter(3 * block.ff.layers[0].weight)
+
+
+@pytest.mark.parametrize("change", [scale_in_place, put_others_in_their_place])
+def test_weights_that_change_between_two_results_of_a_stream(change: Callable[[GPTModel], None]) -> None:
+    model = built()
+    beginning = [number % VOCAB_SIZE for number in range(60)]
+    prompts = [[*beginning, number] for number in range(40)]
+    stream = Session(model).topk_stream(({"ids": ids} for ids in prompts), k=1, batch_size=20)
+    for number, result in enumerate(stream.results):
+        if number == 19:
+            change(model)
+        elif number == 20:  # the first of a batch, which runs now
+            expected = logits_after(model, prompts[number])
+            assert result.candidates[0].logit == pytest.approx(float(expected.max()), abs=1e-4)
