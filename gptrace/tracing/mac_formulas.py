@@ -72,12 +72,15 @@ _FORMULAS: dict[str, Callable[[tuple[Any, ...], Any], int]] = {
     for name in names.split()
 }  # fmt: skip
 
-# Kernels without a formula whose name suggests that they multiply matrices: their cost is unknown, not 0.
+# Kernels without a formula whose name suggests that they multiply matrices, as Fourier transforms and solvers
+# of linear equations do in ways of their own: their cost is unknown, not 0.
 _MULTIPLIES = re.compile(
-    r"conv|attention|lstm|gru|rnn|vecdot|matrix_exp|cholesky_solve|ormqr|householder|solve_triangular|_dist|"
+    r"conv|attention|lstm|gru|rnn|vecdot|_fft_|linalg|cholesky|solve|ormqr|geqrf|_dist|"
     r"linear(?!ly)|matmul|mm($|_)|transformer|einsum|bilinear$|_trilinear|cdist|tensordot"
 )
-_DOES_NOT_MULTIPLY = re.compile(r"upsample|grid_sample|im2col|col2im|linalg_vector_norm|commit")
+_DOES_NOT_MULTIPLY = re.compile(
+    r"upsample|grid_sample|im2col|col2im|linalg_(vector_norm|cross|_powsum|check_errors)|commit"
+)
 # Collectives, and the copies around them: they move numbers, and are not the work of the model.
 COMMUNICATION = frozenset(
     {"c10d", "c10d_functional", "_c10d_functional", "_c10d_functional_autograd", "_dtensor", "fsdp"}

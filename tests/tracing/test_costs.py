@@ -11,6 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 import gptrace
 from gptrace.model import GPTConfig, GPTModel
 from gptrace.model.quiet_torch import torch
+from gptrace.record import Cost
 from gptrace.report.columns import cost_text
 from tests.models.layers import LAYERS, rand
 from tests.models.toys import Function
@@ -103,6 +104,18 @@ def test_what_is_not_known_is_said_and_never_0() -> None:
     assert [cost_text(call.cost) for call in trace.calls] == ["≥ 64", "64", "?"]
     assert "the cost of gptrace_test.mystery is unknown" in str(trace)
     assert trace.to_dict()["calls"][0]["macs_unknown"] == ["gptrace_test.mystery"]
+
+
+@pytest.mark.parametrize("function", [torch.fft.fft, torch.fft.rfft, torch.linalg.inv, torch.linalg.eigvalsh])
+def test_transforms_and_decompositions_have_an_unknown_cost(function: Callable[[Any], Any]) -> None:
+    trace = measured(Function(function), torch.eye(4))
+    assert trace.totals.cost is not None
+    assert trace.totals.cost.unknown
+
+
+@pytest.mark.parametrize("function", [torch.linalg.norm, torch.fft.fftshift, torch.linalg.diagonal])
+def test_norms_and_moves_cost_nothing(function: Callable[[Any], Any]) -> None:
+    assert measured(Function(function), torch.eye(4)).totals.cost == Cost(0)
 
 
 def test_a_look_up_costs_nothing() -> None:
