@@ -8,7 +8,7 @@ from typing import Any
 
 from gptrace.model.quiet_torch import torch
 from gptrace.record import Cost
-from gptrace.tracing.activation_memory import ActivationMemory
+from gptrace.tracing.activation_memory import ActivationMemory, storage_key
 from gptrace.tracing.mac_formulas import COMPOSITE, HigherOrderOperator, Kernel, classify_kernel
 from gptrace.tracing.span import Span
 
@@ -76,8 +76,19 @@ class CostMode(torch.utils._python_dispatch.TorchDispatchMode):  # type: ignore[
             name = "" if macs is not None else str(func if is_higher_order else func.overloadpacket)
             self._add_macs(macs, name)
         if self._memory is not None:
-            self._memory.add(result, (*args, *kwargs.values()) if kwargs else args)
+            inputs = (*args, *kwargs.values()) if kwargs else args
+            self._memory.add(result, () if _takes_new_memory(func, args) else inputs)
         return result
+
+
+def _takes_new_memory(func: Any, args: Sequence[Any]) -> bool:
+    """Tell whether a kernel hands on memory that torch.tensor has filled with numbers of Python's.
+
+    No kernel reserves it. Memory that torch.from_numpy shares with an array is not torch's, and has one size.
+    """
+    if func is not torch.ops.aten.lift_fresh.default or storage_key(args[0]) is None:
+        return False
+    return bool(args[0].untyped_storage().resizable())
 
 
 def _macs(kernel: Kernel, args: Sequence[Any], result: Any) -> int | None:

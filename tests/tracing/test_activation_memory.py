@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 from typing import Any
 
+import numpy as np
 import pytest
 
 import gptrace
@@ -35,6 +36,19 @@ def test_activations_are_counted_while_they_live() -> None:
     assert views.totals.peak_bytes == 0
     on_meta = measured(Grows().to("meta"), x.to("meta"), measure="memory")
     assert on_meta.totals.peak_bytes == wide + narrow
+
+
+def test_numbers_of_python_take_memory_and_those_of_an_array_have_theirs() -> None:
+    numbers, shared = [1.0] * 1000, bytearray(4000)
+    x = torch.zeros(1)
+    for make, size in [
+        (lambda x: torch.tensor(numbers), 4000),
+        (lambda x: torch.tensor(numbers) + 1, 8000),
+        (lambda x: x.new_tensor(numbers), 4000),
+        (lambda x: torch.frombuffer(shared, dtype=torch.float32), 0),
+        (lambda x: torch.as_tensor(np.ones(1000)), 0),
+    ]:
+        assert measured(Function(make), x, measure="memory").totals.peak_bytes == size
 
 
 def test_what_is_written_where_the_caller_says_is_no_new_memory() -> None:
