@@ -191,11 +191,15 @@ def ignores_padding(module: torch.nn.Module) -> bool:
 
 
 def _is_own(module: torch.nn.Module) -> bool:
-    """Tell whether a part of a GPTModel is as gpt.py makes it; torch's own hooks spread it over devices."""
+    """Tell whether a part of a GPTModel is as gpt.py makes it; torch's own hooks spread it over devices.
+
+    An embedding that renormalises its rows writes into them.
+    """
     hooks = [*module._forward_hooks.values(), *module._forward_pre_hooks.values()]
     origins = [getattr(getattr(hook, "func", hook), "__module__", None) or "" for hook in hooks]
     are_of_torch = all(origin.startswith("torch.") for origin in origins)
-    return type(module) in _OWN_PARTS and not has_own_methods(module) and are_of_torch
+    writes = isinstance(module, torch.nn.Embedding) and module.max_norm is not None
+    return type(module) in _OWN_PARTS and not (writes or has_own_methods(module)) and are_of_torch
 
 
 def last_logits_alone(module: torch.nn.Module) -> dict[str, int]:
@@ -235,12 +239,10 @@ def largest_id(batch: Tensor) -> int:
 def isolated_model(loaded: LoadedModel, *, fused: bool = True) -> LoadedModel:
     """Return a GPTModel as a private copy that nobody else runs; any other model as it is.
 
-    Where accelerate brings the weights in, its hooks stay with the original. So does a method that a user has
-    set on a part: it may be bound to that part, and would run the original from inside of the copy.
+    Where accelerate brings the weights in, its hooks stay with the original. So do parts and hooks of a
+    user's own: they may write into buffers, which the copy shares, and methods may be bound to the original.
     """
-    if type(loaded.module) is not GPTModel or has_device_hooks(loaded.module):
-        return loaded
-    if any(map(has_own_methods, loaded.module.modules())):
+    if not ignores_padding(loaded.module) or has_device_hooks(loaded.module):
         return loaded
     with interrupts_held(), one_at_a_time(loaded.module):  # while no trace stands around its calls
         return replace(loaded, module=isolated_copy(loaded.module, fused=fused), is_private=True)

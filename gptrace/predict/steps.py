@@ -15,7 +15,7 @@ from gptrace.model.cache import add_caches, remove_caches
 from gptrace.model.config import GPTConfig
 from gptrace.model.decoding_layout import DecodingLayout
 from gptrace.model.gpt import GPTModel
-from gptrace.model.gpt_parts import RunBlocks, has_standard_attention, hidden_states
+from gptrace.model.gpt_parts import RunBlocks, hidden_states
 from gptrace.model.hugging_face import is_hugging_face
 from gptrace.model.interrupts import interrupts_allowed
 from gptrace.model.plain_blocks import is_plain, plain_blocks
@@ -25,7 +25,6 @@ from gptrace.predict.forward import (
     check_room,
     extract_logits,
     guarded_forward,
-    ignores_padding,
     last_logits_alone,
 )
 
@@ -113,9 +112,11 @@ class Steps:
 class GPTSteps(Steps):
     """Steps of a GPTModel, which must be a private copy: the caches are set on it.
 
-    `every_position` computes the logits of every position, as a traced forward pass does. An attention of a
-    user's own may keep a cache that nobody else counts. `layout` chooses that of the weights.
+    `every_position` computes the logits of every position, as a traced forward pass does. `layout` chooses
+    that of the weights.
     """
+
+    manages_cache = True
 
     def __init__(
         self, loaded: LoadedModel, context_length: int, capacity: int, layout: DecodingLayout, *,
@@ -125,7 +126,6 @@ class GPTSteps(Steps):
         assert isinstance(loaded.module, GPTModel)
         self._model = loaded.module
         self._every_position = every_position
-        self.manages_cache = has_standard_attention(self._model)
         longest = min(capacity, context_length)
         check_room(loaded, 1, longest, rows=longest if every_position else 1)
         self._layout, self._longest = layout, longest
@@ -253,16 +253,14 @@ def steps_for(
 ) -> Steps:  # fmt: skip
     """Return the steps of a model; `capacity` is the largest number of tokens that it will see.
 
-    A GPTModel that could not be copied (see `isolated_model`) is not private, so that no cache can be added
-    to it. One with parts of a user's own runs whole, with what the user has hooked into it.
+    A GPTModel with parts of a user's own is no private copy (see `isolated_model`): it runs whole, with what
+    the user has hooked into it, and no cache can be added to it.
     """
     if type(loaded.module) is GPTModel and loaded.is_private:
         assert context_length is not None
-        is_known = ignores_padding(loaded.module)
         return GPTSteps(
-            loaded, context_length, capacity, layout,
-            use_cache=use_cache and is_known, every_position=every_position or not is_known,
-        )  # fmt: skip
+            loaded, context_length, capacity, layout, use_cache=use_cache, every_position=every_position
+        )
     if is_hugging_face(loaded.module):
         return HuggingFaceSteps(loaded, context_length, trust, use_cache=use_cache)
     return Steps(loaded, context_length, use_cache=False)

@@ -51,6 +51,34 @@ def made_in_inference_mode() -> GPTModel:
         return built()
 
 
+def with_a_norm_that_counts() -> GPTModel:
+    class Counting(torch.nn.LayerNorm):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            self.count += 1
+            return super().forward(x)
+
+    model = built()
+    model.final_norm = Counting(16)  # type: ignore[assignment]
+    model.final_norm.register_buffer("count", torch.zeros(()))
+    return model
+
+
+def with_embeddings_that_renormalise() -> GPTModel:
+    model = built()
+    model.tok_emb = torch.nn.Embedding(VOCAB_SIZE, 16, max_norm=1.0)
+    return model
+
+
+@pytest.mark.parametrize("make", [with_a_norm_that_counts, with_embeddings_that_renormalise])
+@pytest.mark.parametrize("method", ["topk", "loss", "generate", "lens"])
+def test_what_a_forward_pass_writes_into_is_as_it_was(make: Callable[[], GPTModel], method: str) -> None:
+    model = make()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    getattr(Session(model), method)(ids=PROMPTS[:2])
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, before[name]), name
+
+
 def logits_after(model: GPTModel, ids: list[int]) -> torch.Tensor:
     """Return the logits (V,) that the model gives in evaluation mode."""
     was_training = model.training
