@@ -423,16 +423,16 @@ def test_a_cache_that_fails_is_given_up_with_a_note(fault: str, trace: bool, gpt
 
 
 class CachingAttention(torch.nn.Module):
-    """An attention of a user's own, which keeps the keys of all calls."""
+    """An attention of a user's own, which keeps the keys of all calls where no run restores them."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.kept = torch.zeros(1, 2, 0, 24)
+        self.kept = [torch.zeros(1, 2, 0, 24)]
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         heads = x.view(1, -1, 2, 24).transpose(1, 2)
-        self.kept = torch.cat([self.kept, heads], dim=2)
-        attended = torch.nn.functional.scaled_dot_product_attention(heads, self.kept, self.kept)
+        self.kept[0] = torch.cat([self.kept[0], heads], dim=2)
+        attended = torch.nn.functional.scaled_dot_product_attention(heads, self.kept[0], self.kept[0])
         return attended.transpose(1, 2).reshape(x.shape)
 
 
