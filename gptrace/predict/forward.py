@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, TypeGuard
 
 from gptrace.errors import TRACE_SHOWS_CALL, GptraceError, NoLogitsError, RunError
 from gptrace.model.build import LoadedModel
@@ -86,7 +86,7 @@ class Forward:
         self._blocks: PlainBlocks | None = None
         self._beginning: SharedBeginning | None = None  # of the last batch that shared one
         # What they were made of. The weights are held, so that no others can take their place in memory.
-        self._weights: list[Tensor] = []
+        self._weights: Sequence[Tensor] = ()
         self._states: list[tuple[int, int]] = []
 
     def read(
@@ -179,7 +179,7 @@ def _one_of_each(positions: Sequence[range]) -> list[int] | None:
     return [row[0] for row in positions] if all(len(row) == 1 for row in positions) else None
 
 
-def ignores_padding(module: torch.nn.Module) -> bool:
+def ignores_padding(module: torch.nn.Module) -> TypeGuard[GPTModel]:
     """Tell whether padding on the right changes none of the logits before it.
 
     That is known of a GPTModel alone. Another model, or a user's attention, norm, head or hook in a GPTModel,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from types import MethodType
+from typing import Any
 
 import pytest
 
@@ -53,6 +54,8 @@ def made_in_inference_mode() -> GPTModel:
 
 def with_a_norm_that_counts() -> GPTModel:
     class Counting(torch.nn.LayerNorm):
+        count: torch.Tensor
+
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             self.count += 1
             return super().forward(x)
@@ -117,6 +120,7 @@ def scale_in_place(model: GPTModel) -> None:
 
 
 def put_others_in_their_place(model: GPTModel) -> None:
+    block: Any
     for block in model.trf_blocks:
         block.ff.layers[0].weight = torch.nn.Parameter(3 * block.ff.layers[0].weight)
 
