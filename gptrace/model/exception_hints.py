@@ -30,7 +30,8 @@ def exception_hint(error: BaseException) -> str:
     """
     for kind, hint in _HINTS.items():
         if isinstance(error, kind):
-            return hint(error)
+            with suppress(Exception):  # objects of the user's may raise wherever they are looked at
+                return hint(error)
     return ""
 
 
@@ -85,7 +86,7 @@ def _mappings_of(frame: FrameType, line: str) -> Iterator[tuple[str, Mapping[Any
     values = dict(frame.f_locals)
     values |= {f"self.{name}": value for name, value in getattr(values.get("self"), "__dict__", {}).items()}
     for name, value in values.items():
-        if isinstance(value, Mapping) and re.search(rf"(?<![\w.]){re.escape(name)}\s*[\[.]", line):
+        if re.search(rf"(?<![\w.]){re.escape(name)}\s*[\[.]", line) and isinstance(value, Mapping):
             yield name, value
 
 

@@ -3,46 +3,36 @@
 from __future__ import annotations
 
 import ast
-import linecache
-import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from types import FrameType
 from typing import Any
 
+from gptrace.model.raising_statements import innermost, raising_statement
 from gptrace.wording import nearest_divisors, quoted_value
 
 _NAMES_SHOWN = 4
-_LARGEST = 1_000_000_000  # of the numbers whose divisors are looked for, one by one up to the root
+_SCOPES = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp, ast.Lambda)
+_LARGEST = 1_000_000_000  # of the numbers whose divisors are worth a clause
 
 
 def assertion_hint(error: BaseException) -> str:
     """Return the values of the names in the assertion that raised an error; "" where they are not known."""
-    frames = list(traceback.walk_tb(error.__traceback__))
-    if not frames:
+    traceback = innermost(error)
+    found = None if traceback is None else raising_statement(traceback)
+    if traceback is None or found is None or not isinstance(found[0], ast.Assert):
         return ""
-    frame, line = frames[-1]
-    condition = _condition_at(frame, line)
-    if condition is None:
-        return ""
-    values = dict(_values_in(condition, frame))
+    condition = found[0].test
+    values = dict(_values_in(condition, traceback.tb_frame))
     facts = [f"{name} = {quoted_value(value)}" for name, value in values.items()][:_NAMES_SHOWN]
     return f"the assertion failed with {', '.join(facts)}{_divisors(condition, values)}" if facts else ""
 
 
-def _condition_at(frame: FrameType, line: int) -> ast.expr | None:
-    """Return the condition of the assert statement on a line."""
-    lines = linecache.getlines(frame.f_code.co_filename, frame.f_globals)
-    try:
-        tree = ast.parse("".join(lines))
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None
-    asserts = (node for node in ast.walk(tree) if isinstance(node, ast.Assert))
-    return next((node.test for node in asserts if node.lineno <= line <= (node.end_lineno or 0)), None)
-
-
 def _values_in(condition: ast.expr, frame: FrameType) -> Iterator[tuple[str, int | float | str | None]]:
-    """Yield the names, attributes and keys in a condition whose values are numbers or texts."""
+    """Yield the names, attributes and keys in a condition whose values are numbers or texts.
+
+    A comprehension has names of its own, which the frame does not know.
+    """
     waiting: list[ast.AST] = [condition]
     while waiting:
         node = waiting.pop(0)
@@ -52,7 +42,8 @@ def _values_in(condition: ast.expr, frame: FrameType) -> Iterator[tuple[str, int
                 if value is None or isinstance(value, int | float | str):
                     yield ast.unparse(node), value
                     continue
-        waiting.extend(ast.iter_child_nodes(node))
+        if not isinstance(node, _SCOPES):
+            waiting.extend(ast.iter_child_nodes(node))
 
 
 def _value(node: ast.expr, frame: FrameType) -> object:

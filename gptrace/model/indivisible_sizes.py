@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import ast
-import linecache
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from types import TracebackType
 from typing import Any
 
+from gptrace.model.raising_statements import innermost, raising_statement
 from gptrace.wording import nearest_divisors
 
 
@@ -18,9 +18,7 @@ def indivisible_hint(error: BaseException, settings: Mapping[str, Any]) -> str:
     A size has the name of the one key of `settings` that has its value; else that of the user's code. Returns
     "" for other exceptions.
     """
-    traceback = error.__traceback__
-    while traceback is not None and traceback.tb_next is not None:
-        traceback = traceback.tb_next
+    traceback = innermost(error)
     if traceback is None:
         return ""
     variables = traceback.tb_frame.f_locals
@@ -36,17 +34,30 @@ def indivisible_hint(error: BaseException, settings: Mapping[str, Any]) -> str:
 
 
 def _refused_remainders(traceback: TracebackType) -> Iterator[ast.BinOp]:
-    """Yield each `a % b` in the condition of the assert that raised, or of the if around the raise."""
-    lines = linecache.getlines(traceback.tb_frame.f_code.co_filename)
-    for node in ast.walk(ast.parse("".join(lines))):
-        if not isinstance(node, ast.Assert | ast.If):
-            continue
-        parts = [node] if isinstance(node, ast.Assert) else node.body
-        if any(part.lineno <= traceback.tb_lineno <= (part.end_lineno or 0) for part in parts):
-            yield from (
-                part for part in ast.walk(node.test)
-                if isinstance(part, ast.BinOp) and isinstance(part.op, ast.Mod)
-            )  # fmt: skip
+    """Yield each `a % b` that has to be 0, by the assert that raised or the if whose own raise it was."""
+    found = raising_statement(traceback)
+    if found is None:
+        return
+    statement, parent = found
+    if isinstance(statement, ast.Assert):
+        yield from _zeros(statement.test, holds=True)
+    elif isinstance(statement, ast.Raise) and isinstance(parent, ast.If) and statement in parent.body:
+        yield from _zeros(parent.test, holds=False)
+
+
+def _zeros(condition: ast.expr, *, holds: bool) -> Iterator[ast.BinOp]:
+    """Yield each `a % b` that is 0 where a condition holds, or where it does not."""
+    match condition:
+        case ast.BinOp(op=ast.Mod()) if not holds:
+            yield condition
+        case ast.Compare(left=ast.BinOp(op=ast.Mod()) as remainder, comparators=[ast.Constant(value=0)]):
+            if isinstance(condition.ops[0], ast.Eq if holds else ast.NotEq | ast.Gt):
+                yield remainder
+        case ast.UnaryOp(op=ast.Not(), operand=operand):
+            yield from _zeros(operand, holds=not holds)
+        case ast.BoolOp(values=parts):
+            for part in parts:
+                yield from _zeros(part, holds=holds)
 
 
 def _named_size(node: ast.expr, variables: Mapping[str, Any]) -> tuple[str, int]:

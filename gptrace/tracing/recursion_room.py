@@ -7,6 +7,8 @@ from contextlib import AbstractContextManager, suppress
 from threading import Lock
 from typing import ClassVar
 
+_GREATEST = 2**31 - 1  # that Python takes, an int of C
+
 
 class recursion_room(AbstractContextManager[None]):  # noqa: N801 - used like a function
     """Double the recursion limit in the block, for all threads; what the model sets meanwhile stays.
@@ -18,6 +20,7 @@ class recursion_room(AbstractContextManager[None]):  # noqa: N801 - used like a 
     _lock: ClassVar[Lock] = Lock()
     _blocks: ClassVar[int] = 0
     _before: ClassVar[int] = 0
+    _during: ClassVar[int] = 0
 
     def __enter__(self) -> None:
         """Double the limit, unless another block has done so."""
@@ -26,7 +29,8 @@ class recursion_room(AbstractContextManager[None]):  # noqa: N801 - used like a 
             kind._blocks += 1
             if kind._blocks == 1:
                 kind._before = sys.getrecursionlimit()
-                sys.setrecursionlimit(2 * kind._before)
+                kind._during = min(2 * kind._before, _GREATEST)
+                sys.setrecursionlimit(kind._during)
 
     def __exit__(self, *exception: object) -> None:
         """Restore the limit at the end of the last block."""
@@ -34,6 +38,6 @@ class recursion_room(AbstractContextManager[None]):  # noqa: N801 - used like a 
         with self._lock:
             kind._blocks -= 1
             is_last = kind._blocks == 0
-            if is_last and sys.getrecursionlimit() == 2 * kind._before:
+            if is_last and sys.getrecursionlimit() == kind._during:
                 with suppress(RecursionError):  # the block began deeper than the limit
                     sys.setrecursionlimit(kind._before)

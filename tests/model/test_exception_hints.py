@@ -15,6 +15,13 @@ nn = torch.nn
 X = torch.ones(1, 2, 4)
 
 
+class Stranger:
+    """Raises wherever it is looked at."""
+
+    def __getattribute__(self, name: str) -> Any:
+        raise RuntimeError(name)
+
+
 class Block(nn.Module):
     """Makes one of the slips; each takes the input."""
 
@@ -45,6 +52,10 @@ class Block(nn.Module):
     def unlike_key(self, x: Any) -> Any:
         return x * self.cfg["drop_rate"]
 
+    def key_beside_a_stranger(self, x: Any) -> Any:
+        cfg, _stranger = {"emb_dim": 4}, Stranger()
+        return cfg["embd_dim"]
+
     def called_list(self, x: Any) -> Any:
         return self.blocks(x)
 
@@ -61,6 +72,7 @@ class Block(nn.Module):
         (Block.key_of_argument, "cfg has the key 'n_heads', and not 'num_heads'"),
         (Block.key_of_another, ""),
         (Block.unlike_key, ""),
+        (Block.key_beside_a_stranger, "cfg has the key 'emb_dim', and not 'embd_dim'"),
         (
             Block.called_list,
             "ModuleList holds modules and cannot be called itself: loop over it, as in "
@@ -92,6 +104,10 @@ ASSERTIONS = {
     "assert d_out % 0.7 == 0": "the assertion failed with d_out = 12",
     "assert x.isnan().all()": "",
     "assert False": "",
+    "assert d_out; assert num_heads < 2": "the assertion failed with num_heads = 5",
+    # A name in a comprehension or a lambda is another one than that of the function.
+    "assert all(d_out < 9 for d_out in [10])": "",
+    "assert (lambda d_out: d_out < 9)(10), 'great'": "",
 }
 
 

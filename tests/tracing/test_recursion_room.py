@@ -68,3 +68,14 @@ def test_the_limit_is_restored_in_whatever_order_the_blocks_end() -> None:
         assert sys.getrecursionlimit() == 5 * before
     finally:
         sys.setrecursionlimit(before)
+
+
+def test_the_greatest_limit_is_not_doubled() -> None:
+    before, greatest = sys.getrecursionlimit(), 2**31 - 1
+    sys.setrecursionlimit(greatest)
+    try:
+        with recursion_room():
+            assert sys.getrecursionlimit() == greatest
+        assert sys.getrecursionlimit() == greatest
+    finally:
+        sys.setrecursionlimit(before)
