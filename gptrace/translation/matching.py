@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 
 from gptrace.translation import chinese
-from gptrace.translation.words import spaced
+from gptrace.translation.words import Given, spaced
 
 # A text as Python's repr writes it; the apostrophe of a word begins none.
 # One that was cut short has no end.
@@ -108,7 +108,7 @@ class _Template:
             if not known and (conversion == "s" or (self.has_few_letters and _has_several_words(value))):
                 return None
             size += known
-            parts.append(value)
+            parts.append(value if known else Given(value))
         return size, spaced(parts)
 
 

@@ -41,6 +41,10 @@ class _Recorded(_Translatable):
         return translated(str(self))
 
 
+class Given(str):
+    """A value that stays as it is, such as the name of a file: spaces around it tell where it ends."""
+
+
 def spaced(parts: Iterable[str]) -> str:
     """Join parts of a Chinese text, with a space between a Chinese character and a letter or a digit alone.
 
@@ -48,11 +52,14 @@ def spaced(parts: Iterable[str]) -> str:
     'cfg 是 model.py，一个字典或类'
     >>> spaced(["2 个模块", " 的 ", "调用"])
     '2 个模块的调用'
+    >>> spaced(["没有 ", Given("模型.py:主模型"), " 这个名字"])
+    '没有 模型.py:主模型 这个名字'
     """
-    text = ""
-    for part in parts:
+    text, is_given = "", False
+    for part in filter(None, parts):
+        is_beside_given, is_given = is_given or isinstance(part, Given), isinstance(part, Given)
         border = text.rstrip(" ")[-1:] + part.lstrip(" ")[:1]
-        if len(border) == 2 and all(map(_is_chinese, border)):
+        if not is_beside_given and len(border) == 2 and all(map(_is_chinese, border)):
             text, part = text.rstrip(" "), part.lstrip(" ")
         border = text[-1:] + part[:1]
         text += " " * (any(map(_is_chinese, border)) and any(map(_is_latin, border))) + part

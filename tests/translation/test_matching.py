@@ -10,7 +10,7 @@ import pytest
 from gptrace.translation import in_language, joined, recorded, words
 from gptrace.translation.chinese import MESSAGES
 from gptrace.translation.matching import translated
-from gptrace.translation.words import spaced
+from gptrace.translation.words import Given, spaced
 
 # Values without spaces, as names, paths and figures are; and quoted ones, with whatever words.
 PLAIN = ["x", "模型.py", "{0}{!t}", "a/b:c.json", "[1,2]", "is", "\\x1b[31m", "a_b's"]
@@ -29,7 +29,7 @@ def filled(template: str, values: list[str]) -> list[str]:
             value = values[int(field) if field else number]
             number += field == ""
             # Two values without a text between them are found as one.
-            parts = [*parts, value] if literal else [*parts[:-1], parts[-1] + value]
+            parts = [*parts, Given(value)] if literal else [*parts[:-1], Given(parts[-1] + value)]
     return parts
 
 
@@ -104,6 +104,8 @@ def test_each_template_is_found_and_its_values_are_untouched(value: str) -> None
         ("k is 'the text is… (80 characters)", "k 是 'the text is…（共 80 个字符）"),
         ("a… (90 characters) …b is empty", "a…（共 90 个字符）…b 是空的"),
         ("the index is out of range", "the index is out of range"),
+        ("--k 零 is not a whole number", "--k 零 不是整数"),
+        ("模型.py:主模型: there is no 主模型", "模型.py:主模型：没有 主模型"),
         ("did you mean macs? Known: path, macs", "是不是想写 macs？可用的有：path, macs"),
     ],
 )  # fmt: skip
