@@ -82,11 +82,10 @@ class KeptResults:
         if getattr(getattr(stream, "model", None), "dtype_rates", None) is not None:
             problem = "--resume: the first run may have been in another dtype than --dtype auto picks now"
             raise OptionError(problem, "give the dtype of the first run, which it wrote to stderr")
-        dtype = getattr(
-            getattr(stream, "model", None), "dtype", USUAL_DTYPE
-        )  # tokens have no figures to round
+        dtype = getattr(getattr(stream, "model", None), "dtype", None)
         kept_dtype = self.last.get("dtype", USUAL_DTYPE)
-        if kept_dtype != dtype:
+        # Tokens have no figures to round: a key of that name is the caller's own.
+        if dtype is not None and kept_dtype != dtype:
             problem = f"--resume: the results in {self.file} are in {kept_dtype}, and this run is in {dtype}"
             raise OptionError(problem, f"give --dtype {kept_dtype}, or another --output")
         first = next(results, None)
@@ -95,7 +94,7 @@ class KeptResults:
             raise OptionError(problem, "give the same prompts again, or another --output")
         alone = msgspec.structs.replace(stream, **{stream.items: (first,)})
         made = json.loads(to_json(next(item_dicts(alone))))
-        rounding = _ROUNDING.get(dtype, _COARSE_ROUNDING)
+        rounding = _ROUNDING.get(dtype or USUAL_DTYPE, _COARSE_ROUNDING)
         is_same = made.keys() == self.last.keys() and all(
             _is_same(made[key], self.last[key], rounding) for key in made.keys() - _OF_THE_BATCH
         )

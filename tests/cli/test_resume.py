@@ -77,6 +77,17 @@ def test_an_output_of_another_dtype_is_not_continued(
     assert file.read_bytes().count(b"\n") == 3
 
 
+def test_tokens_with_a_key_of_the_callers_that_is_called_dtype_are_continued(
+    tmp_path: Path, cli: Cli
+) -> None:
+    file = tmp_path / "out.jsonl"
+    arguments = ("tokens", "--input-format", "jsonl", "-o", str(file), "--resume")
+    line = b'{"text": "Hello", "dtype": "int8"}\n'
+    for count in (1, 2):
+        assert cli(*arguments, stdin=line * count).code == 0
+        assert file.read_bytes().count(b'"dtype": "int8"') == count
+
+
 def test_an_interruption_says_that_the_results_can_be_continued(
     tmp_path: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
