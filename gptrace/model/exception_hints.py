@@ -11,8 +11,9 @@ from contextlib import suppress
 from types import FrameType
 from typing import Any
 
-from gptrace.model.failed_assertions import assertion_hint
+from gptrace.model.failed_conditions import assertion_hint
 from gptrace.model.quiet_torch import torch
+from gptrace.model.raising_statements import innermost
 from gptrace.wording import message_of, quoted_value
 
 Module = torch.nn.Module
@@ -53,10 +54,10 @@ def _attribute_hint(error: Any) -> str:
 
 def _name_hint(error: Any) -> str:
     """Name the attribute of `self` that a function has called by its name alone."""
-    frame = _innermost_frame(error)
-    if frame is None or not isinstance(error.name, str) or isinstance(error, UnboundLocalError):
+    place = innermost(error)
+    if place is None or not isinstance(error.name, str) or isinstance(error, UnboundLocalError):
         return ""
-    owner = frame.f_locals.get("self")
+    owner = place.tb_frame.f_locals.get("self")
     if owner is None or error.name.startswith("__") or not _has(owner, error.name):
         return ""
     return f"{error.name} is an attribute of {type(owner).__name__}: write self.{error.name}"
@@ -70,10 +71,12 @@ def _has(owner: object, name: str) -> bool:
 
 def _key_hint(error: Any) -> str:
     """Name the key of a mapping that is spelled nearly as the one that it lacks."""
-    key, frame = next(iter(error.args), None), _innermost_frame(error)
-    if not isinstance(key, str) or frame is None:
+    key, place = next(iter(error.args), None), innermost(error)
+    if not isinstance(key, str) or place is None:
         return ""
-    for name, mapping in _mappings_of(frame, _line_of(error)):
+    frame = place.tb_frame
+    line = linecache.getline(frame.f_code.co_filename, place.tb_lineno, frame.f_globals)
+    for name, mapping in _mappings_of(frame, line):
         with suppress(Exception):  # the user's class may raise
             keys = [] if key in mapping else [each for each in mapping if isinstance(each, str)]
             if close := difflib.get_close_matches(key, keys[:_MOST_KEYS], n=1, cutoff=0.7):
@@ -90,21 +93,10 @@ def _mappings_of(frame: FrameType, line: str) -> Iterator[tuple[str, Mapping[Any
             yield name, value
 
 
-def _innermost_frame(error: BaseException) -> FrameType | None:
-    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
-    return frames[-1] if frames else None
-
-
-def _line_of(error: BaseException) -> str:
-    """Return the text of the line that raised."""
-    frame, number = list(traceback.walk_tb(error.__traceback__))[-1]
-    return linecache.getline(frame.f_code.co_filename, number, frame.f_globals)
-
-
 def _call_hint(error: Any) -> str:
     """Say why a module cannot be called; the frame of torch's own stand-in holds the module."""
-    frame = _innermost_frame(error)
-    module = frame.f_locals.get("self") if frame is not None else None
+    place = innermost(error)
+    module = place.tb_frame.f_locals.get("self") if place is not None else None
     if not isinstance(module, Module) or 'missing the required "forward"' not in message_of(error):
         return ""
     name = type(module).__name__

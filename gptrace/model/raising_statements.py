@@ -40,9 +40,7 @@ def raising_statement(traceback: TracebackType) -> tuple[ast.Assert | ast.Raise,
 def _is_at(statement: ast.Assert | ast.Raise, line: int, column: int | None) -> bool:
     """Tell whether a statement is at a place; where Python keeps no columns, the line decides."""
     start, end = (statement.lineno, statement.col_offset), (statement.end_lineno, statement.end_col_offset)
-    if isinstance(
-        statement, ast.Raise
-    ):  # what raises is the whole statement, at whose start it is said to be
+    if isinstance(statement, ast.Raise):  # the place of the whole statement is its start
         return start == (line, start[1] if column is None else column)
     if column is None:
         return start[0] <= line <= (end[0] or 0)

@@ -14,7 +14,7 @@ from typing import Any
 
 from gptrace.errors import OWN_CODE_RAISED, GptraceError, ModelCodeError
 from gptrace.model.exception_hints import exception_hint
-from gptrace.model.indivisible_sizes import indivisible_hint
+from gptrace.model.failed_conditions import indivisible_hint
 from gptrace.model.notebooks.missing import missing_name_hint
 from gptrace.model.quiet_torch import torch
 from gptrace.notebook_cells import cell_of, shown_place

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from gptrace.model.exception_hints import exception_hint
+from gptrace.model.failed_conditions import indivisible_hint
 from gptrace.model.quiet_torch import torch
+from gptrace.wording import nearest_divisors
 
 nn = torch.nn
 X = torch.ones(1, 2, 4)
@@ -93,12 +96,9 @@ def test_what_was_meant_is_named(slip: Callable[[Any, Any], Any], hint: str) -> 
 
 # pytest rewrites the assertions of this file, but those of other texts stay as they are.
 ASSERTIONS = {
-    "assert d_out % num_heads == 0, 'no multiple'": (
-        "the assertion failed with d_out = 12, num_heads = 5; 12 is a multiple of 2, 3, 4, 6, for example"
-    ),
+    "assert d_out % num_heads == 0, 'no multiple'": "the assertion failed with d_out = 12, num_heads = 5",
     "assert cfg['emb_dim'] % self.heads == 0": (
-        "the assertion failed with cfg['emb_dim'] = 12, self.heads = 7; 12 is a multiple of 2, 3, 4, 6, "
-        "for example"
+        "the assertion failed with cfg['emb_dim'] = 12, self.heads = 7"
     ),
     "assert d_out < \\\n    num_heads": "the assertion failed with d_out = 12, num_heads = 5",
     "assert d_out % 0.7 == 0": "the assertion failed with d_out = 12",
@@ -112,13 +112,43 @@ ASSERTIONS = {
 
 
 @pytest.mark.parametrize("statement", ASSERTIONS)
-def test_the_values_in_a_failed_assertion_are_told(
-    statement: str, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "slip.py").write_text(f"def slip(self, cfg, d_out, num_heads, x):\n    {statement}\n")
-    code = compile((tmp_path / "slip.py").read_text(), str(tmp_path / "slip.py"), "exec")
+def test_the_values_in_a_failed_assertion_are_told(statement: str, tmp_path: Path) -> None:
+    assert exception_hint(raised_by(statement, tmp_path)) == ASSERTIONS[statement]
+
+
+def raised_by(statement: str, folder: Path) -> BaseException:
+    """Return the exception that a statement raises in a function of a file."""
+    file = folder / "slip.py"
+    file.write_text(f"def slip(self, cfg, d_out, num_heads, x):\n    {statement}\n")
     space: dict[str, Any] = {}
-    exec(code, space)
-    with pytest.raises(AssertionError) as caught:
-        space["slip"](SimpleNamespace(heads=7), {"emb_dim": 12}, 12, 5, X)
-    assert exception_hint(caught.value) == ASSERTIONS[statement]
+    exec(compile(file.read_text(), str(file), "exec"), space)
+    with pytest.raises(Exception) as caught:  # noqa: PT011 - each statement raises its own
+        space["slip"](SimpleNamespace(heads=7, cfg={"emb_dim": 12}), {"emb_dim": 12}, 12, 5, X)
+    return caught.value
+
+
+REMAINDERS = {
+    "assert d_out % num_heads == 0": "D 12 is not divisible by num_heads 5; num_heads could be 2, 3, 4, 6",
+    "assert self.cfg['emb_dim'] % self.heads == 0 and x": (
+        "D 12 is not divisible by heads 7; heads could be 2, 3, 4, 6"
+    ),
+    "if d_out % num_heads:\n        raise ValueError": (
+        "D 12 is not divisible by num_heads 5; num_heads could be 2, 3, 4, 6"
+    ),
+    # Here the remainder is not what was refused.
+    "if d_out % num_heads:\n        x @ x": "",
+    "assert d_out % num_heads == 1": "",
+    "assert d_out % num_heads < len(cfg)": "",
+    "assert d_out % 7 == 0": "",
+}
+
+
+@pytest.mark.parametrize("statement", REMAINDERS)
+def test_a_size_that_another_one_does_not_divide_is_named_where_it_was_refused(
+    statement: str, tmp_path: Path
+) -> None:
+    assert indivisible_hint(raised_by(statement, tmp_path), {"D": 12}) == REMAINDERS[statement]
+
+
+def test_divisors_of_a_huge_number_are_found_with_little_work() -> None:
+    assert nearest_divisors(2**200, 6) == "1, 2, 4, 8"

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from types import UnionType
 
 from gptrace.model.exception_hints import exception_hint
-from gptrace.model.indivisible_sizes import indivisible_hint
+from gptrace.model.failed_conditions import indivisible_hint
 from gptrace.model.notebooks.missing import missing_name_hint
 from gptrace.tracing.diagnosis import ids, placement, shapes
 from gptrace.tracing.diagnosis.context import FailureContext

@@ -130,8 +130,7 @@ DIAGNOSIS: dict[str, str] = {
         "请用循环，例如 `for block in {}: x = block(x)`，或者改成 nn.Sequential"
     ),
     "call a module in it, as in `{}[key](x)`": "请调用其中的模块，例如 `{}[key](x)`",
-    "the assertion failed with {}{}": "断言失败，此时 {}{!t}",
-    "; {} is a multiple of {}, for example": "；例如，{} 是 {} 的倍数",
+    "the assertion failed with {}": "断言失败，此时 {}",
     "{} looks up rows by integer ids and got {}; ids.long() converts them to int64": (
         "{!t} 按整数 id 查表，得到的却是 {}；ids.long() 可以转成 int64"
     ),

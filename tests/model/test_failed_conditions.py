@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gptrace.model.indivisible_sizes import indivisible_hint
+from gptrace.model.failed_conditions import indivisible_hint
 
 DIVIDES = "d 12 is not divisible by h 5; h could be 2, 3, 4, 6"
 
