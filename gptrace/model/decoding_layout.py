@@ -19,6 +19,7 @@ from gptrace.model.quiet_torch import torch
 from gptrace.wording import readable_bytes
 
 Tensor = torch.Tensor
+_Kind = tuple[torch.Size, torch.dtype]
 linear = torch.nn.functional.linear
 # Weights that stay in the processor's cache are read as fast in either layout.
 _LEAST_BYTES = 64 << 20
@@ -54,8 +55,9 @@ class DecodingLayout:
     """
 
     def __init__(self) -> None:
-        self._copies: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
-        self._is_measured = False
+        self._samples: dict[_Kind, _Sample] = {}
+        self._copied: set[_Kind] = set()
+        self._copies: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}  # by state: a weight and its copy
 
     def chosen(self, weights: Sequence[Tensor], steps: int) -> list[Tensor]:
         """Return the weights (out, in), each itself or its copy that is stored by columns.
@@ -63,9 +65,8 @@ class DecodingLayout:
         A copy is made where it saves more time in `steps` steps than it takes. Its values are equal, but a
         product with it may differ in the last bits, since another kernel computes it.
         """
-        if not self._is_measured and self._may_gain(weights, steps):
-            self._is_measured = True
-            self._measure(weights, steps)
+        if self._may_gain(weights, steps):
+            self._copy(weights, steps)
         return [self._copies.get(memory_state(weight), (weight, weight))[1] for weight in weights]
 
     def _may_gain(self, weights: Sequence[Tensor], steps: int) -> bool:
@@ -77,21 +78,30 @@ class DecodingLayout:
         has_room = free is None or _SHARE_OF_FREE_MEMORY * size <= free
         return is_plain and has_room and steps > 1 and size >= _LEAST_BYTES
 
-    def _measure(self, weights: Sequence[Tensor], steps: int) -> None:
-        shapes: dict[tuple[torch.Size, torch.dtype], list[Tensor]] = defaultdict(list)
+    def _copy(self, weights: Sequence[Tensor], steps: int) -> None:
+        """Copy the weights of each shape that was not copied yet, where that pays off."""
+        kinds: dict[_Kind, list[Tensor]] = defaultdict(list)
         for weight in weights:
-            shapes[weight.shape, weight.dtype].append(weight)
+            kinds[weight.shape, weight.dtype].append(weight)
+        copies: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
         # The shape that takes most memory comes first: if that gains nothing, the others are not tried.
-        for alike in sorted(shapes.values(), key=_bytes, reverse=True):
-            if _timed(alike).pays_off(steps):
-                self._copies |= {memory_state(weight): (weight, _by_columns(weight)) for weight in alike}
-            elif not self._copies:
+        for kind, alike in sorted(kinds.items(), key=lambda item: _bytes(item[1]), reverse=True):
+            if kind in self._copied:
+                continue
+            if kind not in self._samples:
+                self._samples[kind] = _timed(alike)
+            if self._samples[kind].pays_off(steps):
+                copies |= {memory_state(weight): (weight, _by_columns(weight)) for weight in alike}
+                self._copied.add(kind)
+            elif not self._copied:
                 return
-        size = _bytes([copy for _, copy in self._copies.values()])
-        _log.info(
-            f"each step reads a copy of {readable_bytes(size)} of weights, stored by columns, which this "
-            "machine multiplies faster"
-        )
+        if copies:
+            self._copies |= copies
+            size = _bytes([copy for _, copy in copies.values()])
+            _log.info(
+                f"each step reads a copy of {readable_bytes(size)} of weights, stored by columns, which this "
+                "machine multiplies faster"
+            )
 
 
 def _timed(alike: Sequence[Tensor]) -> _Sample:

@@ -66,6 +66,13 @@ def test_a_copy_is_made_of_each_shape_that_is_faster_by_columns(
     assert not timed  # it is measured once
 
 
+def test_a_long_text_after_a_short_one_is_worth_the_copies(timed: list[tuple[int, ...]]) -> None:
+    layout, originals = DecodingLayout(), weights()
+    assert not any(map(is_by_columns, layout.chosen(originals, steps=2)))
+    assert [*map(is_by_columns, layout.chosen(originals, steps=100))] == [True, True, True, False, True]
+    assert len(timed) == 4  # each shape once
+
+
 @pytest.mark.parametrize("steps", [1, 20])
 def test_few_steps_are_not_worth_a_copy(timed: list[tuple[int, ...]], steps: int) -> None:
     originals = weights()
