@@ -107,11 +107,12 @@ class Suppressing(Model):
 
 
 class PaddedHead(Model):
-    """The head has rows up to a multiple of 64, whose logits are minus infinity."""
+    """The head, and the table if it is `alike`, has rows up to a multiple of 64: their logits are -inf."""
 
-    def __init__(self, vocab_size: int = VOCABULARY, suppressed: bool = True) -> None:
+    def __init__(self, vocab_size: int = VOCABULARY, suppressed: bool = True, alike: bool = False) -> None:
         super().__init__()
-        self.tok_emb, self.head = nn.Embedding(vocab_size, WIDTH), nn.Linear(WIDTH, -(-vocab_size // 64) * 64)
+        rows = -(-vocab_size // 64) * 64
+        self.tok_emb, self.head = nn.Embedding(rows if alike else vocab_size, WIDTH), nn.Linear(WIDTH, rows)
         self.real = vocab_size if suppressed else None
 
     def forward(self, ids: Tensor) -> Any:
@@ -264,13 +265,14 @@ def test_a_leak_beside_suppressed_ids_is_found() -> None:
     assert verdict(model, "causal")[0] is False
 
 
-def test_a_head_that_is_padded_with_suppressed_ids_has_the_right_size() -> None:
-    check = gptrace.check(PaddedHead, config={"vocab_size": VOCABULARY}, only=["vocabulary", "start-loss"])
+@pytest.mark.parametrize("alike", [False, True])
+def test_a_head_that_is_padded_with_suppressed_ids_has_the_right_size(alike: bool) -> None:
+    config = {"vocab_size": VOCABULARY, "alike": alike}
+    check = gptrace.check(PaddedHead, config=config, only=["vocabulary", "start-loss"])
     assert check, str(check)
+    assert f"{VOCABULARY} scores" in check.checks[0].sentence
     assert "near ln(97)" in check.checks[1].sentence
-    (result,) = gptrace.check(
-        PaddedHead, config={"vocab_size": VOCABULARY, "suppressed": False}, only=["vocabulary"]
-    ).failed
+    (result,) = gptrace.check(PaddedHead, config={**config, "suppressed": False}, only=["vocabulary"]).failed
     assert "128 scores" in result.sentence
 
 

@@ -52,7 +52,8 @@ def _is_read(subject: Subject, wanted: int) -> bool:
     key = architecture.vocabulary or "vocab_size"
     sizes = {name: size for name, size in subject.settings.items() if name in architecture.settings}
     with suppress(Exception), isolated_run(inference=False):  # the user's code may refuse this size
-        other = architecture.build({**sizes, key: wanted + 1})
+        # Of a size that is larger by one, the rows may be there already, as padding.
+        other = architecture.build({**sizes, key: 2 * wanted})
         return [p.shape for p in other.parameters()] != [p.shape for p in subject.module.parameters()]
     return True
 
