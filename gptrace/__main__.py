@@ -17,7 +17,7 @@ def run() -> NoReturn:
         if error.name is None or error.name.partition(".")[0] == "gptrace":
             raise
         sys.stderr.write(
-            f"error: {error.name} is not installed, which gptrace needs\n"
+            f"error: gptrace needs {error.name}, which is not installed\n"
             "hint: pip install gptrace installs all that it needs; python -S hides what is installed\n"
         )
         sys.exit(1)

@@ -25,7 +25,8 @@ class _Notices(logging.Handler):
 def log_as_notices() -> Iterator[None]:
     """Write what is logged in the block to stderr, and nowhere else: a program reads it from its logging.
 
-    So is the warning that a softmax names no axis, with its line. Other warnings are left as they are.
+    Torch's warning that a softmax names no axis becomes a notice, too, with the line of that softmax. Other
+    warnings are left as they are.
     """
     logger, handler = logging.getLogger("gptrace"), _Notices()
     before = logger.level, logger.propagate, warnings.showwarning

@@ -13,7 +13,7 @@ from gptrace.cli import streams
 from gptrace.cli.language import spoken
 from gptrace.cli.options.groups import TextOptions
 from gptrace.cli.output import CommandResult, Destination
-from gptrace.cli.resumed import USUAL_DTYPE, KeptResults
+from gptrace.cli.resumed import KeptResults, unusual_dtype
 from gptrace.errors import InputError, OptionError, RunError
 from gptrace.record import Report
 from gptrace.report import View
@@ -64,9 +64,9 @@ class PromptStreamOptions:
         `bar` shows the progress of the work; without one, the prompts are counted.
         """
         counter = _ProblemCounter()
-        dtype = getattr(getattr(stream, "model", None), "dtype", USUAL_DTYPE)  # tokens have no model
         results = getattr(stream, stream.items)
-        if destination.format == "jsonl" and dtype != USUAL_DTYPE:  # no header says so, and --resume asks
+        dtype = unusual_dtype(stream)
+        if dtype and destination.format == "jsonl":  # which has no header that says so, and --resume asks
             results = (replaced(result, dtype=dtype) for result in results)
         if self.kept is not None:
             results = self.kept.after_the_same(stream, results)

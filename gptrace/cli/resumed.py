@@ -20,14 +20,19 @@ from gptrace.record.writing import item_dicts, to_json
 # A prompt in another batch is rounded otherwise; about so much of a figure is that, by the dtype.
 _ROUNDING = {"float64": 1e-3, "float32": 1e-3}
 _COARSE_ROUNDING = 0.02
-# That of results which name none.
-USUAL_DTYPE = "float32"
+_USUAL_DTYPE = "float32"  # that of results which name none
 _LONGEST_ROW = 256 << 20  # bytes of a line in a file to continue; a longer one is none of ours
 # A row says how it was padded to its batch. Below its keys, candidates may change places if nearly equal.
 _OF_THE_BATCH = frozenset({"padding"})
 _MAY_CHANGE = frozenset(
     {"id", "text", "bytes", "token", "rank", "rank_of_prediction", "probability_of_prediction", "seconds"}
 )
+
+
+def unusual_dtype(stream: Report) -> str:
+    """Return the dtype that each result names: "" for float32, and for tokens, which have no model."""
+    dtype = str(getattr(getattr(stream, "model", None), "dtype", _USUAL_DTYPE))
+    return "" if dtype == _USUAL_DTYPE else dtype
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +88,7 @@ class KeptResults:
             problem = "--resume: the first run may have been in another dtype than --dtype auto picks now"
             raise OptionError(problem, "give the dtype of the first run, which it wrote to stderr")
         dtype = getattr(getattr(stream, "model", None), "dtype", None)
-        kept_dtype = self.last.get("dtype", USUAL_DTYPE)
+        kept_dtype = self.last.get("dtype", _USUAL_DTYPE)
         # Tokens have no figures to round: a key of that name is the caller's own.
         if dtype is not None and kept_dtype != dtype:
             problem = f"--resume: the results in {self.file} are in {kept_dtype}, and this run is in {dtype}"
@@ -94,7 +99,7 @@ class KeptResults:
             raise OptionError(problem, "give the same prompts again, or another --output")
         alone = msgspec.structs.replace(stream, **{stream.items: (first,)})
         made = json.loads(to_json(next(item_dicts(alone))))
-        rounding = _ROUNDING.get(dtype or USUAL_DTYPE, _COARSE_ROUNDING)
+        rounding = _ROUNDING.get(dtype or _USUAL_DTYPE, _COARSE_ROUNDING)
         is_same = made.keys() == self.last.keys() and all(
             _is_same(made[key], self.last[key], rounding) for key in made.keys() - _OF_THE_BATCH
         )

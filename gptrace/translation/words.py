@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 from string import Formatter
 from typing import Any
 
+_PUNCTUATION = frozenset("，。；：？！、（）")
+
 
 class _Translatable(str):
     """The English text, and how to make the Chinese one."""
@@ -48,18 +50,22 @@ class Given(str):
 def spaced(parts: Iterable[str]) -> str:
     """Join parts of a Chinese text, with a space between a Chinese character and a letter or a digit alone.
 
+    Chinese punctuation has room of its own.
+
     >>> spaced(["cfg", "是", "model.py", "，", "一个字典", "或类"])
     'cfg 是 model.py，一个字典或类'
     >>> spaced(["2 个模块", " 的 ", "调用"])
     '2 个模块的调用'
     >>> spaced(["没有 ", Given("模型.py:主模型"), " 这个名字"])
     '没有 模型.py:主模型 这个名字'
+    >>> spaced(["在 ", "模型（GPT）", " 中"])
+    '在模型（GPT）中'
     """
     text, is_given = "", False
     for part in filter(None, parts):
         is_beside_given, is_given = is_given or isinstance(part, Given), isinstance(part, Given)
         border = text.rstrip(" ")[-1:] + part.lstrip(" ")[:1]
-        if not is_beside_given and len(border) == 2 and all(map(_is_chinese, border)):
+        if not is_beside_given and len(border) == 2 and all(map(_is_wide, border)):
             text, part = text.rstrip(" "), part.lstrip(" ")
         border = text[-1:] + part[:1]
         text += " " * (any(map(_is_chinese, border)) and any(map(_is_latin, border))) + part
@@ -68,6 +74,11 @@ def spaced(parts: Iterable[str]) -> str:
 
 def _is_chinese(character: str) -> bool:
     return "\u4e00" <= character <= "\u9fff"
+
+
+def _is_wide(character: str) -> bool:
+    """Tell whether a character needs no space beside a Chinese one: it is one, or Chinese punctuation."""
+    return _is_chinese(character) or character in _PUNCTUATION
 
 
 def _is_latin(character: str) -> bool:

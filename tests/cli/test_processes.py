@@ -347,5 +347,5 @@ def test_a_missing_dependency_is_named() -> None:
         command, capture_output=True, env=environment(PYTHONPATH=root), timeout=HANG_TIMEOUT, check=False
     )
     Outcome(outcome.returncode, outcome.stdout.decode(), outcome.stderr.decode()).is_error(
-        1, "msgspec is not installed, which gptrace needs", "pip install gptrace"
+        1, "gptrace needs msgspec, which is not installed", "pip install gptrace"
     )

@@ -35,7 +35,7 @@ class Undefined(Scrambled):
             "en",
             "log at {}, cell 1, line 14 in the model itself (Undefined) is the first",
         ),
-        ("Undefined", "zh", "{} 单元格 1 第 14 行 的 log（在模型本身（Undefined） 中）最先算出 NaN"),
+        ("Undefined", "zh", "{} 单元格 1 第 14 行的 log（在模型本身（Undefined）中）最先算出 NaN"),
     ],
 )
 def test_a_line_of_a_cell_is_named(cli: Cli, tmp_path: Path, model: str, language: str, message: str) -> None:

@@ -43,7 +43,7 @@ _NOT_TOLD = {
     "parameter bytes", "trainable parameters", "input here", "output here", "parameters here", "MACs here",
     "no message", "{} ranks",
     # what is said before anything can be translated
-    "error: {} is not installed, which gptrace needs\nhint: pip install gptrace installs all that it needs; "
+    "error: gptrace needs {}, which is not installed\nhint: pip install gptrace installs all that it needs; "
     "python -S hides what is installed\n",
     # how the note on an output without logits begins
     "no next tokens: ",

@@ -61,7 +61,7 @@ MODELS: dict[str, str] = {
         "dtype auto 选定 {}：矩阵乘法在 float32 下为 {} GFLOP/s，在 bfloat16 下为 {} GFLOP/s"
     ),
     "each step reads a copy of {} of weights, stored by columns, which this machine multiplies faster": (
-        "每一步读取一份按列存放的权重副本（{}），这台机器对它做乘法更快"
+        "每一步读取一份按列存放的权重副本（{}），这台机器用它做乘法更快"
     ),
     "dtype auto is float32, since device meta computes nothing": (
         "dtype auto 选定 float32，因为设备 meta 上什么都不计算"

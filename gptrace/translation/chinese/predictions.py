@@ -157,9 +157,9 @@ PREDICTIONS: dict[str, str] = {
     "gptrace's own code raised this, not the model's; GPTRACE_DEBUG=1 shows the whole traceback": (
         "异常来自 gptrace 自己的代码，不是模型的；GPTRACE_DEBUG=1 显示完整的 traceback"
     ),
-    "{} in {} takes {}, and what made it was not recorded": "{2} 由 {1} 里的 {0} 接收，是谁得出的没有记录到",
+    "{} in {} takes {}, and what made it was not recorded": "{1} 里的 {0} 收到的输入已有 {2}，来源没有记录到",
     "{} at {} in {} takes {}, and what made it was not recorded": (
-        "{3} 由 {2} 里 {1} 的 {0} 接收，是谁得出的没有记录到"
+        "{2} 里 {1} 的 {0} 收到的输入已有 {3}，来源没有记录到"
     ),
     "--resume: the results in {} are in {}, and this run is in {}": (
         "--resume：{} 里的结果是用 {} 计算的，而这次用 {}"
@@ -170,7 +170,7 @@ PREDICTIONS: dict[str, str] = {
     ),
     "{} gives nothing to predict with": "{} 的输出无法用来预测",
     "a note of the report says why": "原因见报告里的说明",
-    "the report holds the shapes up to there": "报告里有到那里为止的形状",
+    "the report holds the shapes up to there": "报告里有到这一步为止的形状",
     "{} gives nothing to predict with: {}": "{} 的输出无法用来预测：{!t}",
     "gptrace run shows its shapes": "用 gptrace run 看它的形状",
     "{} gives logits on device meta, without numbers": "{} 给出的 logits 在 meta 设备上，没有数值",

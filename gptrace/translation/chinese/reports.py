@@ -81,7 +81,7 @@ REPORTS: dict[str, str] = {
     "cut off": "截去",
     "{} on the left of {}": "{1}从左边截去，共 {0}",
     "{} of {} prompts": "{1} 个 prompt 中有 {0} 个",
-    "the prompt": "prompt ",
+    "the prompt": "prompt",
     "of the logits divided by the temperature {}": "先把 logits 除以温度 {}",
     # candidates
     "After {}": "在 {} 之后",

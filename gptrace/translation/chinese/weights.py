@@ -102,7 +102,7 @@ WEIGHTS: dict[str, str] = {
         "hub 的缓存文件夹必须可读可写：可以用 HF_HOME 指定另一个"
     ),
     "waiting for {}, which asks for {} s between requests; Ctrl-C ends it": (
-        "正在等 {}，它要求两次请求之间隔 {} 秒；按 Ctrl-C 结束"
+        "正在等 {}，它要求两次请求之间间隔 {} 秒；按 Ctrl-C 结束"
     ),
     "{} has not completed its answer within {} s": "{} 在 {} 秒内没有完成应答",
     "{} has sent {} pages of a list, and names more": "{} 已经发来 {} 页列表，还没有结束",

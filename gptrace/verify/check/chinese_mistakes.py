@@ -134,12 +134,12 @@ LIKELY = {
         "让输入保持在范围之内：clamp，或加一个小的 eps",
     ),
     "takes-nan": (
-        "{operation} 得到的输入已经是 NaN，是谁得出的没有记录到",
-        "请看这里的输入：它不是由 torch 的运算得出的，例如来自 NumPy",
+        "{operation} 收到的输入已有 NaN，来源没有记录到",
+        "请检查这里的输入：它不是 torch 的运算得出的，例如来自 NumPy",
     ),
     "takes-inf": (
-        "{operation} 得到的输入已经是无穷，是谁得出的没有记录到",
-        "请看这里的输入：它不是由 torch 的运算得出的，例如来自 NumPy",
+        "{operation} 收到的输入已有无穷，来源没有记录到",
+        "请检查这里的输入：它不是 torch 的运算得出的，例如来自 NumPy",
     ),
     "hides-all": (
         "掩码对某个 query 遮住了全部 key，而空的 softmax 是 NaN",
