@@ -165,9 +165,9 @@ def _has_plain_blocks(model: GPTModel) -> bool:
     blocks = model.trf_blocks
     if type(blocks) is not nn.Sequential:
         return False
-    if nn.modules.module._has_any_global_hook():  # type: ignore[no-untyped-call]  # torch has not typed it
-        return False
-    return all(map(is_plain, blocks.modules())) and all(map(_has_own_parts, blocks))
+    return (
+        not has_global_hooks() and all(map(is_plain, blocks.modules())) and all(map(_has_own_parts, blocks))
+    )
 
 
 def is_plain(module: nn.Module) -> bool:
@@ -175,6 +175,12 @@ def is_plain(module: nn.Module) -> bool:
     # Private attributes, since torch has no public way to read hooks. Its own hooks count too.
     has_hooks = bool(module._forward_hooks or module._forward_pre_hooks)
     return not (has_hooks or has_own_methods(module)) and _FORWARDS.get(type(module)) is type(module).forward
+
+
+def has_global_hooks() -> bool:
+    """Tell whether the call of any module runs hooks."""
+    has_some: bool = nn.modules.module._has_any_global_hook()  # type: ignore[no-untyped-call]  # torch has not typed it
+    return has_some
 
 
 def has_own_methods(module: nn.Module) -> bool:

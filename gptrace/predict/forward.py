@@ -30,7 +30,7 @@ from gptrace.model.hugging_face import is_hugging_face
 from gptrace.model.interrupts import interrupts_allowed, interrupts_held
 from gptrace.model.isolated_copy import isolated_copy
 from gptrace.model.offloading import has_device_hooks
-from gptrace.model.plain_blocks import PlainBlocks, has_own_methods, plain_blocks
+from gptrace.model.plain_blocks import PlainBlocks, has_global_hooks, has_own_methods, plain_blocks
 from gptrace.model.quiet_torch import torch
 from gptrace.model.shared_beginning import SharedBeginning
 from gptrace.model.user_code_errors import passed_through, user_code_error, user_code_errors
@@ -185,7 +185,7 @@ def ignores_padding(module: torch.nn.Module) -> TypeGuard[GPTModel]:
     That is known of a GPTModel alone. Another model, or a user's attention, norm, head or hook in a GPTModel,
     might mix tokens, so the prompts of a batch that predicts must all have one length.
     """
-    if type(module) is not GPTModel or not has_standard_attention(module):
+    if type(module) is not GPTModel or not has_standard_attention(module) or has_global_hooks():
         return False
     return all(map(_is_own, module.modules()))
 

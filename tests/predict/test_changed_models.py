@@ -113,6 +113,23 @@ def test_topk_and_generate_give_what_the_model_gives(make: Callable[[], GPTModel
     assert model.training
 
 
+def test_a_hook_on_all_modules_changes_what_topk_and_generate_give() -> None:
+    def negate(module: torch.nn.Module, args: Any, output: torch.Tensor) -> torch.Tensor:
+        return -output if isinstance(module, GPTModel) else output
+
+    model = built()
+    hook = torch.nn.modules.module.register_module_forward_hook(negate)
+    try:
+        expected = int(logits_after(model, PROMPTS[0]).argmax())
+        session = Session(model)
+        topk = session.topk(ids=[PROMPTS[0]], k=1)
+        generation = session.generate(ids=[PROMPTS[0]], max_new_tokens=1)
+    finally:
+        hook.remove()
+    assert topk.results[0].candidates[0].token.id == expected
+    assert generation.results[0].new_ids == (expected,)
+
+
 def scale_in_place(model: GPTModel) -> None:
     with torch.no_grad():
         for parameter in model.parameters():
