@@ -114,7 +114,7 @@ def test_topk_and_generate_give_what_the_model_gives(make: Callable[[], GPTModel
 
 
 def test_a_hook_on_all_modules_changes_what_topk_and_generate_give() -> None:
-    def negate(module: torch.nn.Module, args: Any, output: torch.Tensor) -> torch.Tensor:
+    def negate(module: torch.nn.Module, args: Any, output: torch.Tensor) -> Any:
         return -output if isinstance(module, GPTModel) else output
 
     model = built()
