@@ -15,6 +15,7 @@ from gptrace.model.quiet_torch import torch
 Path = tuple[Any, ...]  # keys, attributes and numbers of items
 _MOST_INTEGERS, _MOST_LEVELS = 1000, 6
 _LONGEST_LIST = 256  # a longer one holds data, not sizes
+_MOST_IN_ONE = 32  # a value with more integers is a table, such as one of labels, not sizes
 _DATA = (
     bool, int, float, str, bytes, type(None), Mapping, list, tuple, set, frozenset, Enum, torch.dtype,
     torch.device,
@@ -109,9 +110,12 @@ def _short_name(path: Path) -> str:
 
 
 def _integers(value: object, path: Path = ()) -> Iterator[tuple[Path, int]]:
-    for key, item in _items(value).items():
+    items = _items(value)
+    is_table = bool(path) and sum(type(item) is int for item in items.values()) > _MOST_IN_ONE
+    for key, item in items.items():
         if type(item) is int:
-            yield (*path, key), item
+            if not is_table:
+                yield (*path, key), item
         elif len(path) < _MOST_LEVELS and _is_part(item):
             yield from _integers(item, (*path, key))
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import gptrace
+from gptrace.model.nested_settings import NestedSettings
 from gptrace.model.quiet_torch import torch
 
 nn = torch.nn
@@ -179,3 +180,9 @@ def test_a_configuration_may_hold_what_is_no_setting() -> None:
     config = {"vocab_size": 50, "holder": holder, "itself": itself, "numbers": {0: 3, None: 4}}
     trace = gptrace.trace(ids=[1, 2, 3], model=make, config=config)
     assert trace.calls[-1].outputs[0].dims == ("batch", "seq_len", "vocab_size")
+
+
+def test_a_table_of_labels_is_no_setting() -> None:
+    config = {"model": {"emb_dim": 48}, "label2id": {f"label {number}": number for number in range(33)}}
+    settings = NestedSettings(lambda changes: {**config, **changes}).settings
+    assert {name for name, value in settings.items() if type(value) is int} == {"emb_dim"}
