@@ -132,12 +132,12 @@ class Forward:
         If one position of each prompt is all that is read, it may be returned alone: (B, 1, D).
         """
         blocks = self._blocks
-        run_all = None if blocks is None else blocks.run
-        run_blocks: RunBlocks | None = run_all
-        is_alone = blocks is not None and positions is not None and min(positions) >= shared
-        if blocks is not None and positions is not None and is_alone:
+        run_all: RunBlocks | None = None if blocks is None else blocks.run
+        run_one: RunBlocks | None = None
+        if blocks is not None and positions is not None and min(positions) >= shared:
             after = torch.tensor(positions, device=batch.device) - shared  # (B,)
-            run_blocks = partial(blocks.run_at, positions=after)
+            run_one = partial(blocks.run_at, positions=after)
+        run_blocks = run_one or run_all
         if not shared:
             return hidden_states(model, batch, run_blocks=run_blocks)
         ids = tuple(batch[0, :shared].tolist())
@@ -145,7 +145,7 @@ class Forward:
         if beginning is None or beginning.ids[:shared] != ids:
             beginning = self._beginning = SharedBeginning(model, ids, run_all)
         rest = beginning.hidden_states(model, batch[:, shared:], shared, run_blocks)
-        if is_alone:
+        if run_one is not None:
             return rest  # (B, 1, D)
         return torch.cat((beginning.hidden[:, :shared].expand(len(batch), -1, -1), rest), dim=1)
 

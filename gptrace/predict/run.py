@@ -7,13 +7,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from gptrace.errors import (
-    NAMES_ORIGIN,
-    OWN_CODE_RAISED,
-    TRACE_SHOWS_CALL,
-    ConfigError,
-    GptraceError,
-)
+from gptrace.errors import NAMES_ORIGIN, OWN_CODE_RAISED, TRACE_SHOWS_CALL, ConfigError, GptraceError
 from gptrace.measures import SHAPES_ONLY, Measures
 from gptrace.model.build import LoadedModel
 from gptrace.model.hidden_modules import hidden_modules
