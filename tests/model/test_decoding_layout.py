@@ -92,7 +92,7 @@ def test_weights_that_are_written_to_are_read_anew(timed: list[tuple[int, ...]])
     assert is_by_columns(chosen[2])
 
 
-@pytest.mark.parametrize("reason", ["no room", "small", "another device"])
+@pytest.mark.parametrize("reason", ["no room", "small", "another device", "inference mode"])
 def test_no_copy_is_made_where_it_cannot_help(
     timed: list[tuple[int, ...]], monkeypatch: pytest.MonkeyPatch, reason: str
 ) -> None:
@@ -102,6 +102,9 @@ def test_no_copy_is_made_where_it_cannot_help(
         monkeypatch.setattr(decoding_layout, "available_bytes", lambda: 3 * size)
     elif reason == "small":
         monkeypatch.setattr(decoding_layout, "_LEAST_BYTES", size + 1)
+    elif reason == "inference mode":
+        with torch.inference_mode():
+            originals = weights()
     else:
         originals = [weight.to("meta") for weight in originals]
     assert all(map(Tensor.is_contiguous, DecodingLayout().chosen(originals, steps=100)))
