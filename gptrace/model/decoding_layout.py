@@ -21,6 +21,7 @@ from gptrace.wording import readable_bytes
 Tensor = torch.Tensor
 _Kind = tuple[torch.Size, torch.dtype]
 linear = torch.nn.functional.linear
+_PLAIN = (Tensor, torch.nn.Parameter)  # others, such as quantized ones, may have no memory of their own
 # Weights that stay in the processor's cache are read as fast in either layout.
 _LEAST_BYTES = 64 << 20
 # What is timed of each shape. The two layouts take turns, so that each drives the other out of the cache.
@@ -71,7 +72,10 @@ class DecodingLayout:
 
     def _may_gain(self, weights: Sequence[Tensor], steps: int) -> bool:
         is_plain = all(
-            weight.device.type == "cpu" and weight.is_contiguous() and not weight.is_inference()
+            type(weight) in _PLAIN
+            and weight.device.type == "cpu"
+            and weight.is_contiguous()
+            and not weight.is_inference()
             for weight in weights
         )
         size, free = _bytes(weights), available_bytes()
@@ -132,9 +136,11 @@ def _bytes(weights: Sequence[Tensor]) -> int:
 def memory_state(weight: Tensor) -> tuple[int, int]:
     """Return what changes when the values of a weight do: its memory, and how often that was written to.
 
-    A tensor made in inference mode does not count that, and is never copied.
+    A tensor made in inference mode does not count that, and is never copied. A tensor of another class, such
+    as a quantized one, may have no memory of its own.
     """
-    return weight.data_ptr(), -1 if weight.is_inference() else weight._version
+    memory = weight.data_ptr() if type(weight) in _PLAIN else id(weight)
+    return memory, -1 if weight.is_inference() else weight._version
 
 
 def _by_columns(weight: Tensor) -> Tensor:
