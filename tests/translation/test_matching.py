@@ -99,6 +99,11 @@ def test_each_template_is_found_and_its_values_are_untouched(value: str) -> None
             "lin: Linear expects [..., 16], got [1, 2]; its last axis is a, and n_heads, head_dim are 16",
             "lin：Linear 要的是 [..., 16]，得到的是 [1, 2]；它的最后一维是 a，而 n_heads, head_dim 都是 16",
         ),
+        (
+            "add at a.ipynb, cell 1, line 9 in the model itself (A) takes NaN, and what made it was not "
+            "recorded",
+            "模型本身（A）里 a.ipynb 单元格 1 第 9 行的 add 收到的输入已有 NaN，来源没有记录到",
+        ),
         ("a [2, 4] matrix; emb_dim is 48; head_dim is 12", "a [2, 4] matrix；emb_dim 是 48；head_dim 是 12"),
         ("k is [1, 2]", "k 是 [1, 2]"),
         ("k is 'the text is… (80 characters)", "k 是 'the text is…（共 80 个字符）"),

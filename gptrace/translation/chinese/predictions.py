@@ -157,9 +157,11 @@ PREDICTIONS: dict[str, str] = {
     "gptrace's own code raised this, not the model's; GPTRACE_DEBUG=1 shows the whole traceback": (
         "异常来自 gptrace 自己的代码，不是模型的；GPTRACE_DEBUG=1 显示完整的 traceback"
     ),
-    "{} in {} takes {}, and what made it was not recorded": "{1} 里的 {0} 收到的输入已有 {2}，来源没有记录到",
+    "{} in {} takes {}, and what made it was not recorded": (
+        "{1!t} 里的 {0} 收到的输入已有 {2}，来源没有记录到"
+    ),
     "{} at {} in {} takes {}, and what made it was not recorded": (
-        "{2} 里 {1} 的 {0} 收到的输入已有 {3}，来源没有记录到"
+        "{2!t} 里 {1!t} 的 {0} 收到的输入已有 {3}，来源没有记录到"
     ),
     "--resume: the results in {} are in {}, and this run is in {}": (
         "--resume：{} 里的结果是用 {} 计算的，而这次用 {}"
