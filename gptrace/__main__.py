@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from typing import NoReturn
@@ -24,5 +25,19 @@ def run() -> NoReturn:
     run_and_exit(before)
 
 
+def _leave_out_current_folder() -> None:
+    """Take the folder that `python -m` puts first from the path: a file there may be called torch.py.
+
+    The `gptrace` command imports nothing from there either, but the models that it is asked for.
+    """
+    try:
+        current = os.getcwd()
+    except OSError:  # it is gone
+        return
+    if not sys.flags.safe_path and sys.path[:1] == [current]:
+        del sys.path[0]
+
+
 if __name__ == "__main__":
+    _leave_out_current_folder()
     run()

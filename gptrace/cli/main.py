@@ -142,8 +142,10 @@ def _error_of_user_code(error: BaseException) -> GptraceError | None:
     """Return what to say where an object of the user raised, such as a `__getattr__` or a `__repr__`."""
     if "torch" not in sys.modules:  # no user code is imported without it
         return None
-    from gptrace.model.user_code_errors import is_of_user_code, user_code_error
-
+    try:
+        from gptrace.model.user_code_errors import is_of_user_code, user_code_error
+    except (AttributeError, ImportError):  # another module is called torch
+        return None
     if not is_of_user_code(error):
         return None
     return user_code_error(error, " (while gptrace read the model)", OWN_CODE_RAISED)

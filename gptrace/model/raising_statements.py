@@ -30,11 +30,13 @@ def raising_statement(traceback: TracebackType) -> tuple[ast.Assert | ast.Raise,
     # Two bytes are an instruction. Several statements may share a line, so their columns count as well.
     line, _, column, _ = next(islice(code.co_positions(), traceback.tb_lasti // 2, None), (None,) * 4)
     place = traceback.tb_lineno if line is None else line, column
-    for parent in ast.walk(tree):
-        for child in ast.iter_child_nodes(parent):
-            if isinstance(child, ast.Assert | ast.Raise) and _is_at(child, *place):
-                return child, parent
-    return None
+    found = [
+        (child, parent)
+        for parent in ast.walk(tree)
+        for child in ast.iter_child_nodes(parent)
+        if isinstance(child, ast.Assert | ast.Raise) and _is_at(child, *place)
+    ]
+    return found[0] if len(found) == 1 else None
 
 
 def _is_at(statement: ast.Assert | ast.Raise, line: int, column: int | None) -> bool:

@@ -349,3 +349,15 @@ def test_a_missing_dependency_is_named() -> None:
     Outcome(outcome.returncode, outcome.stdout.decode(), outcome.stderr.decode()).is_error(
         1, "gptrace needs msgspec, which is not installed", "pip install gptrace"
     )
+
+
+@pytest.mark.parametrize("name", ["torch", "random", "tiktoken"])
+def test_files_of_the_current_folder_are_not_taken_for_libraries(name: str, tmp_path: Path) -> None:
+    (tmp_path / f"{name}.py").write_text("mine = 1")
+    command = [sys.executable, "-m", "gptrace", "topk", "Hello", "-k", "1"]
+    root = str(Path(gptrace.__file__).parents[1])
+    outcome = subprocess.run(
+        command, cwd=tmp_path, capture_output=True, env=environment(PYTHONPATH=root), timeout=HANG_TIMEOUT,
+        check=False,
+    )  # fmt: skip
+    assert (outcome.returncode, outcome.stderr) == (0, b"")
