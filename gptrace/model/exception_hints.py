@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import inspect
 import linecache
 import re
 import traceback
@@ -48,6 +49,9 @@ def _attribute_hint(error: Any) -> str:
     names: list[str] = []
     with suppress(Exception):  # the user's __dir__ may raise
         names = [name for name in dir(owner) if not name.startswith("_")]
+    if isinstance(inspect.getattr_static(type(owner), error.name, None), property):
+        # Its AttributeError makes Python ask __getattr__, which for modules raises another one.
+        return f"{error.name} is a property of {type(owner).__name__}, and its own code raised AttributeError"
     close = difflib.get_close_matches(error.name, names, n=1, cutoff=0.7)
     return f"{type(owner).__name__} has no attribute {error.name}; did you mean {close[0]}?" if close else ""
 

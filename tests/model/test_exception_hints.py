@@ -59,6 +59,14 @@ class Block(nn.Module):
         cfg, _stranger = {"emb_dim": 4}, Stranger()
         return cfg["embd_dim"]
 
+    @property
+    def width(self) -> Any:
+        nrom: Any = self.nrom
+        return nrom.weight.shape[0]
+
+    def property_that_raises(self, x: Any) -> Any:
+        return x * self.width
+
     def called_list(self, x: Any) -> Any:
         return self.blocks(x)
 
@@ -75,6 +83,10 @@ class Block(nn.Module):
         (Block.key_of_argument, "cfg has the key 'n_heads', and not 'num_heads'"),
         (Block.key_of_another, ""),
         (Block.unlike_key, ""),
+        (
+            Block.property_that_raises,
+            "width is a property of Block, and its own code raised AttributeError",
+        ),
         (Block.key_beside_a_stranger, "cfg has the key 'emb_dim', and not 'embd_dim'"),
         (
             Block.called_list,
@@ -89,7 +101,7 @@ class Block(nn.Module):
     ],
 )
 def test_what_was_meant_is_named(slip: Callable[[Any, Any], Any], hint: str) -> None:
-    with pytest.raises((NameError, KeyError, NotImplementedError)) as caught:
+    with pytest.raises((NameError, KeyError, NotImplementedError, AttributeError)) as caught:
         slip(Block(), X)
     assert exception_hint(caught.value) == hint
 

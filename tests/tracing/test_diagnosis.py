@@ -57,6 +57,23 @@ def test_a_block_without_return_is_named_where_its_none_is_used() -> None:
     assert "no next tokens: forward() returned None: WithoutReturn.forward at" in note
 
 
+class Keeps(nn.Module):
+    """Returns None on purpose."""
+
+    def forward(self, x: Any) -> None:
+        self.shape = x.shape
+
+
+def test_a_none_that_no_module_returned_is_put_down_to_none() -> None:
+    def step(x: Any, model: Any) -> Any:
+        model.out_head(x)
+        return x * model.scale
+
+    model: Any = Spells(step, Keeps())
+    model.scale = None
+    assert failure(model, FOUR)[1].cause is None
+
+
 class AttentionWithoutReturn(nn.Module):
     def forward(self, x: torch.Tensor) -> Any:
         context = x * 2

@@ -7,7 +7,9 @@ import inspect
 import linecache
 import re
 import textwrap
-import traceback
+from collections.abc import Iterator
+from itertools import islice
+from types import TracebackType
 
 from gptrace.model.quiet_torch import torch
 from gptrace.model.user_code_errors import NEVER_USER_CODE, short_place
@@ -30,7 +32,8 @@ _USES = (
 def returned_none(context: FailureContext) -> str:
     """Something was done with None, and a module called before returned it."""
     calls = [call for call in context.calls if call.returned_class == "NoneType"]
-    if "NoneType" not in context.message or not calls:
+    # A module may return None on purpose, such as one that only keeps figures, and another None fail.
+    if "NoneType" not in context.message or not calls or not _is_used(calls[-1], context):
         return ""
     return f"{calls[-1].path} returned None{why_none(calls[-1].module)}"
 
@@ -72,16 +75,18 @@ def _is_used(call: Span, context: FailureContext) -> bool:
     """Tell whether the line that failed calls the module of a call, or names what the module returned."""
     # Sequential is code of torch, but hands on what a module of the user's has returned.
     own = [
-        (frame, line)
-        for frame, line in traceback.walk_tb(context.error.__traceback__)
-        if frame.f_code is _SEQUENTIAL or not frame.f_code.co_filename.startswith(NEVER_USER_CODE)
+        part
+        for part in _parts_of(context.error)
+        if part.tb_frame.f_code is _SEQUENTIAL
+        or not part.tb_frame.f_code.co_filename.startswith(NEVER_USER_CODE)
     ]
     if not own:
         return False
-    frame, line = own[-1]
+    part = own[-1]
+    frame = part.tb_frame
     if frame.f_code is _SEQUENTIAL:
         return _is_output(frame.f_locals.get("input"), call)
-    text = linecache.getline(frame.f_code.co_filename, line, frame.f_globals)
+    text = _text_of(part)
     # As `self.att(x)`, and not `self.att(x)[0]`.
     name = re.escape(call.path.rpartition(".")[2])
     if re.search(rf"\.{name}\((?:[^()]|\([^()]*\))*\)(?!\[-?\d+\])", text):
@@ -90,7 +95,25 @@ def _is_used(call: Span, context: FailureContext) -> bool:
     return any(_is_output(value, call) for key, value in frame.f_locals.items() if key in named)
 
 
+def _parts_of(error: BaseException) -> Iterator[TracebackType]:
+    part = error.__traceback__
+    while part is not None:
+        yield part
+        part = part.tb_next
+
+
+def _text_of(part: TracebackType) -> str:
+    """Return the lines of the expression that a frame stopped at."""
+    code = part.tb_frame.f_code
+    positions = next(islice(code.co_positions(), part.tb_lasti // 2, None), (None, None))
+    last = max(part.tb_lineno, positions[1] or 0)
+    lines = linecache.getlines(code.co_filename, part.tb_frame.f_globals)
+    return "".join(lines[part.tb_lineno - 1 : last])
+
+
 def _is_output(value: object, call: Span) -> bool:
+    if call.returned_class == "NoneType":
+        return value is None
     if type(value).__name__ != call.returned_class or not isinstance(value, tuple | list):
         return False
     shapes = [tuple(item.shape) for item in value if isinstance(item, torch.Tensor)]

@@ -264,6 +264,9 @@ MODELS: dict[str, str] = {
     "__init__ has to call super().__init__() before it sets any attribute": (
         "__init__ 要先调用 super().__init__()，再设置属性"
     ),
+    "{} is a property of {}, and its own code raised AttributeError": (
+        "{} 是 {} 的 property，它自己的代码抛出了 AttributeError"
+    ),
     "{} has no attribute {}; did you mean {}?": "{} 没有属性 {}；是不是想写 {}？",
     "{} has no method forward": "{} 没有 forward 方法",
     "; rename {} to forward": "；请把 {} 改名为 forward",
