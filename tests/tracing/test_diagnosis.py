@@ -65,13 +65,18 @@ class Keeps(nn.Module):
 
 
 def test_a_none_that_no_module_returned_is_put_down_to_none() -> None:
-    def step(x: Any, model: Any) -> Any:
+    def of_the_model(x: Any, model: Any) -> Any:
         model.out_head(x)
         return x * model.scale
 
-    model: Any = Spells(step, Keeps())
-    model.scale = None
-    assert failure(model, FOUR)[1].cause is None
+    def of_the_function(x: Any, model: Any, scale: Any = None) -> Any:
+        model.out_head(x)
+        return x * scale
+
+    for step in (of_the_model, of_the_function):
+        model: Any = Spells(step, Keeps())
+        model.scale = None
+        assert failure(model, FOUR)[1].cause is None
 
 
 class AttentionWithoutReturn(nn.Module):

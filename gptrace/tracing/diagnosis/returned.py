@@ -9,7 +9,7 @@ import re
 import textwrap
 from collections.abc import Iterator
 from itertools import islice
-from types import TracebackType
+from types import CodeType, TracebackType
 
 from gptrace.model.quiet_torch import torch
 from gptrace.model.user_code_errors import NEVER_USER_CODE, short_place
@@ -91,8 +91,26 @@ def _is_used(call: Span, context: FailureContext) -> bool:
     name = re.escape(call.path.rpartition(".")[2])
     if re.search(rf"\.{name}\((?:[^()]|\([^()]*\))*\)(?!\[-?\d+\])", text):
         return True
+    if _is_discarded(call, frame.f_code):
+        return False
     named = set(re.findall(r"\w+", text))
     return any(_is_output(value, call) for key, value in frame.f_locals.items() if key in named)
+
+
+def _is_discarded(call: Span, code: CodeType) -> bool:
+    """Tell whether a function drops whatever a module returns, since each call is a statement of its own."""
+    name = call.path.rpartition(".")[2]
+    try:
+        nodes = list(ast.walk(ast.parse(textwrap.dedent(inspect.getsource(code)))))
+    except (OSError, TypeError, SyntaxError):
+        return False
+    dropped = [node.value for node in nodes if isinstance(node, ast.Expr)]
+    called = [
+        node
+        for node in nodes
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == name
+    ]
+    return bool(called) and all(node in dropped for node in called)
 
 
 def _parts_of(error: BaseException) -> Iterator[TracebackType]:
