@@ -197,7 +197,7 @@ def test_a_loss_is_called_what_it_is(model: nn.Module, sentence: str) -> None:
         ),
         (
             "view_of_heads_without_transpose",
-            "split with x.view(B, T, self.n_head, (C // self.n_head)).transpose(1, 2)",
+            "split with x.view(B, T, self.n_head, C // self.n_head).transpose(1, 2)",
         ),
         ("values_alone_are_viewed_wrongly", "split with x.view(bsz, seqlen, self.n_kv_heads, self.head_dim)"),
     ],

@@ -119,22 +119,22 @@ ATTENTION = {
     ),
     "unscaled": (
         "分数没有缩放",
-        "除以 {head_dim}**0.5",
+        "除以 {head_dim_factor}**0.5",
         "除以 head_dim（queries 和 keys 最后一维的大小）的平方根",
     ),
     "multiplied": (
         "分数乘以 √head_dim，而不是除以它",
-        "除以 {head_dim}**0.5",
+        "除以 {head_dim_factor}**0.5",
         "除以 head_dim（queries 和 keys 最后一维的大小）的平方根",
     ),
     "not-rooted": (
         "分数除以了 head_dim，或两次除以它的平方根",
-        "除以 {head_dim}**0.5 一次",
+        "除以 {head_dim_factor}**0.5 一次",
         "除以 head_dim（queries 和 keys 最后一维的大小）的平方根一次",
     ),
     "scaled-by-dim": (
         "分数乘以了 head_dim",
-        "除以 {head_dim}**0.5",
+        "除以 {head_dim_factor}**0.5",
         "除以 head_dim（queries 和 keys 最后一维的大小）的平方根",
     ),
     "scaled-by-other-size": (

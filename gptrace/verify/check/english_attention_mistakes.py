@@ -134,22 +134,22 @@ ATTENTION = {
     ),
     "unscaled": (
         "the scores are not scaled",
-        "divide them by {head_dim}**0.5",
+        "divide them by {head_dim_factor}**0.5",
         "divide them by the square root of head_dim, the size of the last axis of queries and keys",
     ),
     "multiplied": (
         "the scores are multiplied by √head_dim in place of divided by it",
-        "divide them by {head_dim}**0.5",
+        "divide them by {head_dim_factor}**0.5",
         "divide them by the square root of head_dim, the size of the last axis of queries and keys",
     ),
     "not-rooted": (
         "the scores are divided by head_dim, or twice by its root",
-        "divide once, by {head_dim}**0.5",
+        "divide once, by {head_dim_factor}**0.5",
         "divide once, by the square root of head_dim, the size of the last axis of queries and keys",
     ),
     "scaled-by-dim": (
         "the scores are multiplied by head_dim",
-        "divide them by {head_dim}**0.5",
+        "divide them by {head_dim_factor}**0.5",
         "divide them by the square root of head_dim, the size of the last axis of queries and keys",
     ),
     "scaled-by-other-size": (

@@ -27,7 +27,7 @@ _Name = ast.Name | ast.Attribute | ast.Subscript
 def own_names(place: Place) -> dict[str, str]:
     """Return how the function at a place writes B, T, n_heads and head_dim: {"n_heads": "self.num_heads"}.
 
-    A size that the function does not name is left out.
+    A size that the function does not name is left out. `head_dim_factor` is `head_dim` within a product.
     """
     function = function_at(place)
     if function is None:
@@ -44,7 +44,11 @@ def own_names(place: Place) -> dict[str, str]:
         if named:
             found[size] = ast.unparse(named[0])
     quotient = _quotient(function, found.get("n_heads", ""))
-    return {"head_dim": f"({quotient})", **found} if quotient else found
+    if "head_dim" in found:
+        found["head_dim_factor"] = found["head_dim"]
+    elif quotient:
+        found |= {"head_dim": quotient, "head_dim_factor": f"({quotient})"}
+    return found
 
 
 def _names_of_axes(function: ast.FunctionDef) -> list[str]:
