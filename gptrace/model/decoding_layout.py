@@ -92,10 +92,14 @@ class DecodingLayout:
         for kind, alike in sorted(kinds.items(), key=lambda item: _bytes(item[1]), reverse=True):
             if kind in self._copied:
                 continue
+            made: list[Tensor] = []
             if kind not in self._samples:
-                self._samples[kind] = _timed(alike)
+                self._samples[kind], made = _timed(alike)
             if self._samples[kind].pays_off(steps):
-                copies |= {memory_state(weight): (weight, _by_columns(weight)) for weight in alike}
+                made += map(_by_columns, alike[len(made) :])
+                copies |= {
+                    memory_state(weight): (weight, copy) for weight, copy in zip(alike, made, strict=True)
+                }
                 self._copied.add(kind)
             elif not self._copied:
                 return
@@ -108,8 +112,8 @@ class DecodingLayout:
             )
 
 
-def _timed(alike: Sequence[Tensor]) -> _Sample:
-    """Time the first of some weights of one shape, or a part of the first."""
+def _timed(alike: Sequence[Tensor]) -> tuple[_Sample, list[Tensor]]:
+    """Time the first of some weights of one shape, or a part of the first; return their copies if whole."""
     count = max(1, _SAMPLE_BYTES // alike[0].nbytes)
     rows = max(1, _SAMPLE_BYTES // (alike[0].shape[1] * alike[0].itemsize))
     sample = [weight[:rows] for weight in alike[:count]]
@@ -119,7 +123,7 @@ def _timed(alike: Sequence[Tensor]) -> _Sample:
     row = torch.ones(1, sample[0].shape[1], dtype=sample[0].dtype)
     turns = [(_seconds(row, sample), _seconds(row, copies)) for _ in range(_ROUNDS)]
     by_rows, by_columns = map(min, zip(*turns, strict=True))
-    return _Sample(by_rows, by_columns, copying)
+    return _Sample(by_rows, by_columns, copying), copies if rows >= len(alike[0]) else []
 
 
 def _seconds(row: Tensor, weights: Sequence[Tensor]) -> float:

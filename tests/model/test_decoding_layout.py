@@ -30,9 +30,10 @@ def timed(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
         rows, columns = weights[0].shape
         return 1.0 if weights[0].is_contiguous() or columns > rows else 0.5
 
-    def timed_sample(alike: Sequence[Tensor]) -> decoding_layout._Sample:
+    def timed_sample(alike: Sequence[Tensor]) -> tuple[decoding_layout._Sample, list[Tensor]]:
         shapes.append(tuple(alike[0].shape))
-        return measured(alike)._replace(copying=10.0)
+        sample, copies = measured(alike)
+        return sample._replace(copying=10.0), copies
 
     measured = decoding_layout._timed
     monkeypatch.setattr(decoding_layout, "_LEAST_BYTES", 0)
@@ -50,9 +51,14 @@ def is_by_columns(weight: Tensor) -> bool:
     return weight.T.is_contiguous() and not weight.is_contiguous()
 
 
+@pytest.mark.parametrize("sample", [32 << 20, 48 * 48 * 4, 100 * 48 * 4])
 def test_a_copy_is_made_of_each_shape_that_is_faster_by_columns(
-    timed: list[tuple[int, ...]], caplog: pytest.LogCaptureFixture
+    timed: list[tuple[int, ...]],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    sample: int,
 ) -> None:
+    monkeypatch.setattr(decoding_layout, "_SAMPLE_BYTES", sample)
     layout, originals = DecodingLayout(), weights()
     with caplog.at_level(logging.INFO, logger="gptrace"):
         chosen = layout.chosen(originals, steps=100)
