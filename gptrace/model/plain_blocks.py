@@ -51,9 +51,7 @@ class PlainBlock(NamedTuple):
     """One TransformerBlock in evaluation mode."""
 
     norm1: Norm
-    query: Weights
-    key: Weights
-    value: Weights
+    attending: tuple[Weights, ...]  # of queries, keys and values, or all in one
     attention: MultiHeadAttention  # whose `attend` is read in each run: it may get a cache
     projection: Weights
     norm2: Norm
@@ -61,49 +59,67 @@ class PlainBlock(NamedTuple):
     activation: Callable[[Tensor], Tensor]
     narrowing: Weights
 
-    def linear_layers(self) -> tuple[Weights, ...]:
-        """Return the weight and bias of each linear layer."""
-        return self.query, self.key, self.value, self.projection, self.widening, self.narrowing
+    def linear_layers(self) -> tuple[tuple[Weights, ...], ...]:
+        """Return the weights and biases of the linear layers; those that take the same input are a group."""
+        return self.attending, (self.projection,), (self.widening,), (self.narrowing,)
 
-    def with_weights(self, weights: Iterator[Tensor]) -> PlainBlock:
-        """Return the block with the next of `weights` in its linear layers."""
-        query, key, value, projection, widening, narrowing = (
-            (next(weights), bias) for _, bias in self.linear_layers()
+    def with_weights(self, groups: Iterator[Sequence[Tensor]]) -> PlainBlock:
+        """Return the block with the next of `groups` in its linear layers; one weight may replace a group."""
+        layers = self.linear_layers()
+        attending, (projection,), (widening,), (narrowing,) = (
+            _replaced(each, next(groups)) for each in layers
         )
         return self._replace(
-            query=query, key=key, value=value, projection=projection, widening=widening, narrowing=narrowing
+            attending=attending, projection=projection, widening=widening, narrowing=narrowing
         )
 
     def run(self, x: Tensor) -> Tensor:
         """(B, T, D) → (B, T, D), by the operations of TransformerBlock.forward."""
         normed = layer_norm(x, *self.norm1)  # (B, T, D)
-        queries, keys, values = (self._heads(normed, part) for part in (self.query, self.key, self.value))
+        projected = [linear(normed, *weights) for weights in self.attending]  # (B, T, D) each
+        if len(projected) == 1:
+            projected = [*projected[0].chunk(3, dim=-1)]
+        queries, keys, values = map(self._heads, projected)  # (B, H, T, D/H) each
         context = self.attention.attend(queries, keys, values, self.attention.dropout)  # (B, H, T, D/H)
         return self._after_attention(x, context)
 
     def run_at(self, x: Tensor, positions: Tensor) -> Tensor:
         """(B, T, D), a position of each text (B,) → (B, 1, D): what `run` computes there.
 
-        A text is not seen beyond its position. The block must attend by a MaskedAttend.
+        A text is not seen beyond its position. The block must attend by a MaskedAttend, and have a weight for
+        the queries alone.
         """
+        query, key, value = self.attending
         normed = layer_norm(x, *self.norm1)  # (B, T, D)
-        keys, values = (self._heads(normed, part) for part in (self.key, self.value))
-        queries = self._heads(_at(normed, positions), self.query)  # (B, H, 1, D/H)
+        keys, values = (self._heads(linear(normed, *weights)) for weights in (key, value))
+        queries = self._heads(linear(_at(normed, positions), *query))  # (B, H, 1, D/H)
         allowed = torch.arange(x.shape[1], device=x.device) <= positions[:, None]  # (B, T)
         attend = cast(MaskedAttend, self.attention.attend)
         context = attend(queries, keys, values, self.attention.dropout, allowed=allowed[:, None, None])
         return self._after_attention(_at(x, positions), context)
 
-    def _heads(self, x: Tensor, weights: Weights) -> Tensor:
+    def _heads(self, x: Tensor) -> Tensor:
         """(B, T, D) → (B, H, T, D/H)."""
         B, T, _ = x.shape
-        return linear(x, *weights).view(B, T, -1, self.attention.head_dim).transpose(1, 2)
+        return x.view(B, T, -1, self.attention.head_dim).transpose(1, 2)
 
     def _after_attention(self, x: Tensor, context: Tensor) -> Tensor:
         """(B, T, D), (B, H, T, D/H) → (B, T, D)."""
         x = x + linear(context.transpose(1, 2).reshape(x.shape), *self.projection)  # (B, T, D)
         hidden = self.activation(linear(layer_norm(x, *self.norm2), *self.widening))  # (B, T, 4·D)
         return x + linear(hidden, *self.narrowing)  # (B, T, D)
+
+
+def _replaced(layers: tuple[Weights, ...], weights: Sequence[Tensor]) -> tuple[Weights, ...]:
+    """Return linear layers with other weights; if there is one for all of them, with one bias as well."""
+    biases = [bias for _, bias in layers]
+    if len(weights) == len(layers):
+        return tuple(zip(weights, biases, strict=True))
+    (joint,) = weights
+    if all(bias is None for bias in biases):
+        return ((joint, None),)
+    each = [weight.new_zeros(len(weight)) if bias is None else bias for weight, bias in layers]
+    return ((joint, torch.cat(each)),)
 
 
 def _at(x: Tensor, positions: Tensor) -> Tensor:
@@ -117,13 +133,16 @@ class PlainBlocks:
     def __init__(self, blocks: Sequence[PlainBlock]) -> None:
         self._blocks = tuple(blocks)
 
-    def weights(self) -> list[Tensor]:
-        """Return the weight (out, in) of each linear layer."""
-        return [weight for block in self._blocks for weight, _ in block.linear_layers()]
+    def weights(self) -> list[list[Tensor]]:
+        """Return the weights (out, in) of all linear layers; those that take the same input are a group."""
+        return [[weight for weight, _ in group] for block in self._blocks for group in block.linear_layers()]
 
-    def with_weights(self, weights: Iterable[Tensor]) -> PlainBlocks:
-        """Return blocks with other tensors in place of those that `weights` returns, in that order."""
-        remaining = iter(weights)
+    def with_weights(self, groups: Iterable[Sequence[Tensor]]) -> PlainBlocks:
+        """Return blocks with other tensors in place of those that `weights` returns, in that order.
+
+        One weight may stand for a group: it has the rows of all.
+        """
+        remaining = iter(groups)
         return PlainBlocks([block.with_weights(remaining) for block in self._blocks])
 
     def run(self, x: Tensor) -> Tensor:
@@ -214,7 +233,7 @@ def _plain_block(block: Any) -> PlainBlock:
 
     att, (widening, activation, narrowing) = block.att, block.ff.layers
     return PlainBlock(
-        norm(block.norm1), weights(att.W_query), weights(att.W_key), weights(att.W_value), att,
+        norm(block.norm1), (weights(att.W_query), weights(att.W_key), weights(att.W_value)), att,
         weights(att.out_proj),
         norm(block.norm2), weights(widening), activation.forward, weights(narrowing),
     )  # fmt: skip

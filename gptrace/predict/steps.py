@@ -148,8 +148,8 @@ class GPTSteps(Steps):
         if blocks is None or not is_plain(head):
             self._run_blocks = None if blocks is None else blocks.run
             return
-        *weights, head_weight = self._layout.chosen([*blocks.weights(), head.weight], steps)
-        self._run_blocks = blocks.with_weights(weights).run
+        *groups, (head_weight,) = self._layout.chosen([*blocks.weights(), [head.weight]], steps)
+        self._run_blocks = blocks.with_weights(groups).run
         self._run_head = partial(linear, weight=head_weight, bias=head.bias)
 
     def _clear_cache(self) -> None:

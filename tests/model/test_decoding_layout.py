@@ -30,8 +30,8 @@ def timed(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
         rows, columns = weights[0].shape
         return 1.0 if weights[0].is_contiguous() or columns > rows else 0.5
 
-    def timed_sample(alike: Sequence[Tensor]) -> tuple[decoding_layout._Sample, list[Tensor]]:
-        shapes.append(tuple(alike[0].shape))
+    def timed_sample(alike: Sequence[Sequence[Tensor]]) -> tuple[decoding_layout._Sample, list[Tensor]]:
+        shapes.append(tuple(alike[0][0].shape))
         sample, copies = measured(alike)
         return sample._replace(copying=10.0), copies
 
@@ -45,6 +45,11 @@ def timed(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
 def weights() -> list[Tensor]:
     torch.manual_seed(0)
     return [torch.randn(shape) for shape in ((700, 48), (48, 48), (192, 48), (48, 192), (48, 48))]
+
+
+def chosen_alone(layout: DecodingLayout, weights: list[Tensor], steps: int) -> list[Tensor]:
+    """Choose for weights none of which multiplies the row of another."""
+    return [weight for (weight,) in layout.chosen([[weight] for weight in weights], steps)]
 
 
 def is_by_columns(weight: Tensor) -> bool:
@@ -61,7 +66,7 @@ def test_a_copy_is_made_of_each_shape_that_is_faster_by_columns(
     monkeypatch.setattr(decoding_layout, "_SAMPLE_BYTES", sample)
     layout, originals = DecodingLayout(), weights()
     with caplog.at_level(logging.INFO, logger="gptrace"):
-        chosen = layout.chosen(originals, steps=100)
+        chosen = chosen_alone(layout, originals, steps=100)
     assert all(map(torch.equal, chosen, originals))
     assert [is_by_columns(weight) for weight in chosen] == [True, True, True, False, True]
     assert timed == [(700, 48), (192, 48), (48, 192), (48, 48)]  # the largest first
@@ -69,31 +74,39 @@ def test_a_copy_is_made_of_each_shape_that_is_faster_by_columns(
     (message,) = caplog.messages
     assert f"a copy of {size:.1f} KiB of weights" in message
     timed.clear()
-    assert all(first is second for first, second in zip(layout.chosen(originals, 100), chosen, strict=True))
+    assert all(
+        first is second for first, second in zip(chosen_alone(layout, originals, 100), chosen, strict=True)
+    )
     assert not timed  # it is measured once
 
 
 def test_a_long_text_after_a_short_one_is_worth_the_copies(timed: list[tuple[int, ...]]) -> None:
     layout, originals = DecodingLayout(), weights()
-    assert not any(map(is_by_columns, layout.chosen(originals, steps=2)))
-    assert [*map(is_by_columns, layout.chosen(originals, steps=100))] == [True, True, True, False, True]
+    assert not any(map(is_by_columns, chosen_alone(layout, originals, steps=2)))
+    assert [*map(is_by_columns, chosen_alone(layout, originals, steps=100))] == [
+        True,
+        True,
+        True,
+        False,
+        True,
+    ]
     assert len(timed) == 4  # each shape once
 
 
 @pytest.mark.parametrize("steps", [1, 20])
 def test_few_steps_are_not_worth_a_copy(timed: list[tuple[int, ...]], steps: int) -> None:
     originals = weights()
-    chosen = DecodingLayout().chosen(originals, steps)
+    chosen = chosen_alone(DecodingLayout(), originals, steps)
     assert all(weight is original for weight, original in zip(chosen, originals, strict=True))
     assert len(timed) == (steps > 1)  # the largest shape tells enough
 
 
 def test_weights_that_are_written_to_are_read_anew(timed: list[tuple[int, ...]]) -> None:
     layout, originals = DecodingLayout(), weights()
-    layout.chosen(originals, steps=100)
+    chosen_alone(layout, originals, steps=100)
     originals[0].mul_(2)
     originals[1].data = torch.ones(48, 48)
-    chosen = layout.chosen(originals, steps=100)
+    chosen = chosen_alone(layout, originals, steps=100)
     assert chosen[0] is originals[0]
     assert chosen[1] is originals[1]
     assert is_by_columns(chosen[2])
@@ -128,29 +141,33 @@ def test_no_copy_is_made_where_it_cannot_help(
         originals = [WithoutMemory(weight.shape) for weight in originals]
     else:
         originals = [weight.to("meta") for weight in originals]
-    assert all(map(Tensor.is_contiguous, DecodingLayout().chosen(originals, steps=100)))
+    assert all(map(Tensor.is_contiguous, chosen_alone(DecodingLayout(), originals, steps=100)))
     assert not timed
 
 
+@pytest.mark.parametrize("biases", ["none", "all", "queries"])
 def test_generate_continues_alike_with_copies(
-    timed: list[tuple[int, ...]], monkeypatch: pytest.MonkeyPatch
+    timed: list[tuple[int, ...]], monkeypatch: pytest.MonkeyPatch, biases: str
 ) -> None:
     copied = []
     with_weights = PlainBlocks.with_weights
 
-    def counted(blocks: PlainBlocks, chosen: Sequence[Tensor]) -> PlainBlocks:
-        copied.append(sum(map(is_by_columns, chosen)))
+    def counted(blocks: PlainBlocks, chosen: Sequence[Sequence[Tensor]]) -> PlainBlocks:
+        copied.append(sum(is_by_columns(weight) for group in chosen for weight in group))
         return with_weights(blocks, chosen)
 
     monkeypatch.setattr(PlainBlocks, "with_weights", counted)
     torch.manual_seed(1)
-    model = GPTModel(SIZES | {"context_length": 40}).eval()
+    model = GPTModel(SIZES | {"context_length": 40, "qkv_bias": biases != "none"}).eval()
+    for block in model.trf_blocks.children() if biases == "queries" else ():
+        block.att.W_key.bias = block.att.W_value.bias = None  # type: ignore[union-attr]
     session = gptrace.Session(model)
     expected = session.generate(ids=[5, 6, 7], max_new_tokens=36, cache=False).results[0].new_ids
     assert not copied
     assert session.generate(ids=[5, 6, 7], max_new_tokens=36).results[0].new_ids == expected
-    assert copied == [10]  # of each of 2 layers all but the narrowing layer
+    # Of each of 2 layers: queries, keys and values in one, the projection, the widening layer.
+    assert copied == [6]
     prompts = [[5, 6, 7], [9, 8]]
     results = session.generate(ids=prompts, max_new_tokens=36).results
     assert results[0].new_ids == expected
-    assert copied == [10, 10, 10]
+    assert copied == [6, 6, 6]
