@@ -15,7 +15,7 @@ from gptrace.errors import GptraceError, MemoryNeededError
 from gptrace.model.quiet_torch import torch
 from gptrace.record import Failure, Trace
 from gptrace.record.schema import json_schema
-from gptrace.tracing.diagnosis import why_none
+from gptrace.tracing.diagnosis import FailureContext, why_none
 from tests.models import failing
 from tests.models.mutated_gpt import MUTATIONS, NAMED, mutated
 from tests.support import Cli
@@ -375,3 +375,16 @@ def test_axes_are_not_said_to_be_swapped_where_a_width_is_that_of_the_tokens_by_
     assert error.diagnosis is not None
     assert "are swapped" not in error.diagnosis
     assert error.diagnosis.endswith("with its last two axes swapped it would fit: x.transpose(-2, -1)")
+
+
+def test_only_the_beginning_of_an_endless_message_is_searched() -> None:
+    class Loud(nn.Module):
+        def forward(self, ids: torch.Tensor) -> torch.Tensor:
+            raise RuntimeError('softmax() missing 1 required positional argument: "dim"' + end)
+
+    end = " " + "x" * 100_000  # matched from each letter on, it would take half a minute
+    _, error = failure(Loud(), FOUR)
+    assert error.diagnosis is not None
+    assert error.diagnosis.startswith("softmax needs the axis")
+    call: Any = None
+    assert len(FailureContext(RuntimeError(end), call, (), ()).message) < 5000

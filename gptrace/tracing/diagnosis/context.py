@@ -9,6 +9,8 @@ from gptrace.tracing.span import Span
 from gptrace.tracing.tensors import TensorInfo
 from gptrace.wording import enumerated, one_line
 
+_LONGEST_MESSAGE = 2000
+
 
 @dataclass(frozen=True, slots=True)
 class FailureContext:
@@ -30,8 +32,11 @@ class FailureContext:
 
     @property
     def message(self) -> str:
-        """The message of the exception, on one line."""
-        return one_line(self.error, limit=None)
+        """The message of the exception on one line, cut where it is far longer than those of torch.
+
+        Some patterns take time that grows with the square of the length.
+        """
+        return one_line(self.error, limit=_LONGEST_MESSAGE)
 
     @property
     def name(self) -> str:

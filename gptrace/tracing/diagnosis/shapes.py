@@ -138,7 +138,7 @@ def heads_do_not_divide(context: FailureContext) -> str:
 
 def missing_dim(context: FailureContext) -> str:
     """A softmax does not say over which axis it runs."""
-    function = re.search(r'\b(\w+)\(\) missing 1 required positional arguments?: "dim"', context.message)
+    function = re.search(r'(\w+)\(\) missing 1 required positional arguments?: "dim"', context.message)
     if not function or "softmax" not in function[1]:
         return ""
     return (
