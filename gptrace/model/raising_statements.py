@@ -1,4 +1,4 @@
-"""Which assert or raise an exception comes from, as a part of the syntax tree of its file."""
+"""Where an exception comes from: the instruction, and the assert or raise in the syntax tree of its file."""
 
 from __future__ import annotations
 
@@ -16,6 +16,13 @@ def innermost(error: BaseException) -> TracebackType | None:
     return traceback
 
 
+def position(traceback: TracebackType) -> tuple[int | None, int | None, int | None, int | None]:
+    """Return the first and last line, and the columns, of what a frame stopped at; None where unknown."""
+    # Two bytes are an instruction. Several statements may share a line, so their columns count as well.
+    positions = traceback.tb_frame.f_code.co_positions()
+    return next(islice(positions, traceback.tb_lasti // 2, None), (None,) * 4)
+
+
 def raising_statement(traceback: TracebackType) -> tuple[ast.Assert | ast.Raise, ast.AST] | None:
     """Return the assert or raise that a frame stopped at, and the statement that it is in; None for others.
 
@@ -27,8 +34,7 @@ def raising_statement(traceback: TracebackType) -> tuple[ast.Assert | ast.Raise,
         tree = ast.parse("".join(lines))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
-    # Two bytes are an instruction. Several statements may share a line, so their columns count as well.
-    line, _, column, _ = next(islice(code.co_positions(), traceback.tb_lasti // 2, None), (None,) * 4)
+    line, _, column, _ = position(traceback)
     place = traceback.tb_lineno if line is None else line, column
     found = [
         (child, parent)

@@ -8,10 +8,10 @@ import linecache
 import re
 import textwrap
 from collections.abc import Iterator
-from itertools import islice
 from types import CodeType, TracebackType
 
 from gptrace.model.quiet_torch import torch
+from gptrace.model.raising_statements import position
 from gptrace.model.user_code_errors import NEVER_USER_CODE, short_place
 from gptrace.tracing.diagnosis.context import FailureContext
 from gptrace.tracing.span import Span
@@ -123,8 +123,7 @@ def _parts_of(error: BaseException) -> Iterator[TracebackType]:
 def _text_of(part: TracebackType) -> str:
     """Return the lines of the expression that a frame stopped at."""
     code = part.tb_frame.f_code
-    positions = next(islice(code.co_positions(), part.tb_lasti // 2, None), (None, None))
-    last = max(part.tb_lineno, positions[1] or 0)
+    last = max(part.tb_lineno, position(part)[1] or 0)
     lines = linecache.getlines(code.co_filename, part.tb_frame.f_globals)
     return "".join(lines[part.tb_lineno - 1 : last])
 
