@@ -17,14 +17,14 @@ from typing import NamedTuple
 
 from gptrace.model.free_memory import available_bytes
 from gptrace.model.quiet_torch import torch
+from gptrace.model.tensor_versions import has_own_memory, memory_state
 from gptrace.wording import readable_bytes
 
 Tensor = torch.Tensor
 _Group = Sequence[Tensor]  # weights (out, in) that multiply the same row
-_State = tuple[tuple[int, int], ...]
+_State = tuple[tuple[int, int | None], ...]
 _Kind = tuple[tuple[torch.Size, torch.dtype], ...]
 linear = torch.nn.functional.linear
-_PLAIN = (Tensor, torch.nn.Parameter)  # others, such as quantized ones, may have no memory of their own
 # Weights that stay in the processor's cache are read as fast in either layout.
 _LEAST_BYTES = 64 << 20
 # What is timed of each shape. The two layouts take turns, so that each drives the other out of the cache.
@@ -78,7 +78,7 @@ class DecodingLayout:
 
     def _may_gain(self, weights: Sequence[Tensor], steps: int) -> bool:
         is_plain = all(
-            type(weight) in _PLAIN
+            has_own_memory(weight)
             and weight.device.type == "cpu"
             and weight.is_contiguous()
             and not weight.is_inference()
@@ -140,16 +140,6 @@ def _seconds(row: Tensor, weights: Sequence[Tensor]) -> float:
 
 def _bytes(weights: Sequence[Tensor]) -> int:
     return sum(weight.nbytes for weight in weights)
-
-
-def memory_state(weight: Tensor) -> tuple[int, int]:
-    """Return what changes when the values of a weight do: its memory, and how often that was written to.
-
-    A tensor made in inference mode does not count that, and is never copied. A tensor of another class, such
-    as a quantized one, may have no memory of its own.
-    """
-    memory = weight.data_ptr() if type(weight) in _PLAIN else id(weight)
-    return memory, -1 if weight.is_inference() else weight._version
 
 
 def _state(group: _Group) -> _State:

@@ -16,10 +16,11 @@ from typing import Any
 from weakref import ref
 
 from gptrace.model.quiet_torch import torch
+from gptrace.model.tensor_versions import version_of
 from gptrace.tracing.operations import Operation
 from gptrace.tracing.overlap import Region
 from gptrace.tracing.span import Known, Sources, Span
-from gptrace.tracing.storage_writes import StorageWrites, version_of
+from gptrace.tracing.storage_writes import StorageWrites
 from gptrace.tracing.tensors import Found
 
 Tensor = torch.Tensor

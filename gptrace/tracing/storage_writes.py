@@ -7,6 +7,7 @@ from typing import NamedTuple
 from weakref import ref
 
 from gptrace.model.quiet_torch import torch
+from gptrace.model.tensor_versions import version_of
 from gptrace.tracing.activation_memory import storage_key
 from gptrace.tracing.overlap import Region, overlap
 from gptrace.tracing.span import Sources
@@ -82,11 +83,3 @@ class StorageWrites:
         """Stop watching the storages that are still alive."""
         self._storages.clear()
         self._by_storage.clear()
-
-
-def version_of(tensor: Tensor) -> int | None:
-    """Return the count of writes to a tensor and its views; None for those of inference mode, without one."""
-    try:
-        return None if tensor.is_inference() else tensor._version
-    except RuntimeError:  # some tensor types have no counter
-        return None

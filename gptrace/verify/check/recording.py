@@ -14,6 +14,7 @@ from typing import Any
 
 from gptrace.errors import MemoryNeededError
 from gptrace.model.quiet_torch import torch
+from gptrace.model.tensor_versions import version_of
 from gptrace.tracing.arguments import signature_of
 from gptrace.tracing.operations import operation_name
 from gptrace.tracing.tensors import find_tensors
@@ -43,7 +44,7 @@ class Recorder(torch.overrides.TorchFunctionMode):
         self._previous = previous
         self._origins = {} if module is None else {id(tensor): name for name, tensor in tensors_of(module)}
         # By the id of a tensor: the tensor, so that the id stays its own, its version and its value.
-        self._known: dict[int, tuple[Tensor, int, Value]] = {}
+        self._known: dict[int, tuple[Tensor, int | None, Value]] = {}
         self._written: dict[int, int] = {}  # storage → the last operation that wrote into it
         self._shared: set[int] = set()  # storages that code outside of torch may write into
         # Tensors with a gradient that neither the module holds nor an operation made.
@@ -161,7 +162,11 @@ class Recorder(torch.overrides.TorchFunctionMode):
         return value
 
     def _note_outputs(
-        self, operation: RecordedOperation, result: Any, inputs: list[Tensor], before: Mapping[int, int]
+        self,
+        operation: RecordedOperation,
+        result: Any,
+        inputs: list[Tensor],
+        before: Mapping[int, int | None],
     ) -> None:
         written = [tensor for tensor in inputs if version_of(tensor) != before[id(tensor)]]
         outputs = [tensor for _, tensor in find_tensors("output", result)]
@@ -205,11 +210,6 @@ class Recorder(torch.overrides.TorchFunctionMode):
 
     def _leave(self) -> None:
         self._stack.pop()
-
-
-def version_of(tensor: Tensor) -> int:
-    """Return a number that changes when the tensor is written into."""
-    return -1 if tensor.is_inference() else tensor._version
 
 
 def tensors_of(module: Module) -> Iterator[tuple[str, Tensor]]:
