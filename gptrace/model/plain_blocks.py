@@ -30,11 +30,11 @@ Weights = tuple[Tensor, Tensor | None]  # those of linear: weight and bias
 
 
 # All classes in a block, and the method of each that PlainBlock.run takes the place of.
-_PARTS: tuple[Any, ...] = (
+PARTS: tuple[Any, ...] = (
     TransformerBlock, MultiHeadAttention, FeedForward, LayerNorm, *ACTIVATIONS.values(),
     nn.Linear, nn.Dropout, nn.Sequential,
 )  # fmt: skip
-_FORWARDS = {part: part.forward for part in _PARTS}
+_FORWARDS = {part: part.forward for part in PARTS}
 
 
 class MaskedAttend(Protocol):

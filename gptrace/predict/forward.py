@@ -14,25 +14,18 @@ from typing import NamedTuple, TypeGuard
 
 from gptrace.errors import TRACE_SHOWS_CALL, GptraceError, NoLogitsError, RunError
 from gptrace.model.build import LoadedModel
-from gptrace.model.decoding_layout import memory_state
 from gptrace.model.free_memory import as_memory_error, check_memory
 from gptrace.model.fused_attention import fused_attention
-from gptrace.model.gpt import (
-    ACTIVATIONS,
-    FeedForward,
-    GPTModel,
-    LayerNorm,
-    MultiHeadAttention,
-    TransformerBlock,
-)
+from gptrace.model.gpt import GPTModel
 from gptrace.model.gpt_parts import RunBlocks, attentions, has_standard_attention, hidden_states
 from gptrace.model.hugging_face import is_hugging_face
 from gptrace.model.interrupts import interrupts_allowed, interrupts_held
 from gptrace.model.isolated_copy import isolated_copy
 from gptrace.model.offloading import has_device_hooks
-from gptrace.model.plain_blocks import PlainBlocks, has_global_hooks, has_own_methods, plain_blocks
+from gptrace.model.plain_blocks import PARTS, PlainBlocks, has_global_hooks, has_own_methods, plain_blocks
 from gptrace.model.quiet_torch import torch
 from gptrace.model.shared_beginning import SharedBeginning
+from gptrace.model.tensor_versions import memory_state
 from gptrace.model.user_code_errors import passed_through, user_code_error, user_code_errors
 from gptrace.predict.blocks import block_error
 from gptrace.predict.logits import find_logits, refuse_classes
@@ -47,10 +40,7 @@ Tensor = torch.Tensor
 # Logits in memory at once, as rows times vocabulary: 8 MiB in float32.
 _LOGITS_AT_ONCE = 1 << 21
 # All classes in a GPTModel; but for its attention they see each token by itself.
-_OWN_PARTS = {
-    GPTModel, TransformerBlock, MultiHeadAttention, FeedForward, LayerNorm, *ACTIVATIONS.values(),
-    torch.nn.Embedding, torch.nn.Linear, torch.nn.Dropout, torch.nn.Sequential,
-}  # fmt: skip
+_OWN_PARTS = {GPTModel, torch.nn.Embedding, *PARTS}
 # Bytes for each logit of a row that is read: in float64, less its maximum, divided, and its softmax.
 _READING = 4 * 8
 
@@ -87,7 +77,7 @@ class Forward:
         self._beginning: SharedBeginning | None = None  # of the last batch that shared one
         # What they were made of. The weights are held, so that no others can take their place in memory.
         self._weights: Sequence[Tensor] = ()
-        self._states: list[tuple[int, int]] = []
+        self._states: list[tuple[int, int | None]] = []
 
     def read(
         self, prompts: Sequence[Prompt], positions: Sequence[range], reader: Callable[[LogitRows], None]
