@@ -42,12 +42,14 @@ class InputFile:
     def text(self, limit: int) -> str:
         """Return the text of a regular file, or of a command's output, as in `gptrace show <(command)`.
 
+        A byte order mark at its beginning, which some editors write, is left out.
+
         Raises an `error` for a file that cannot be read, is of another kind, or is not UTF-8; or for one of
         more than `limit` bytes, of which no more are read.
         """
         raw = self.raw(limit)
         try:
-            return raw.decode("utf-8")
+            return raw.decode("utf-8").removeprefix("\ufeff")
         except UnicodeDecodeError as error:
             place = error.start
             problem = f"{self.name} is not UTF-8 text: byte 0x{raw[place]:02x} at offset {place}"

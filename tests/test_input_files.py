@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 from pathlib import Path
@@ -26,6 +27,18 @@ def test_text_is_read_whole_and_no_more_than_the_limit(tmp_path: Path) -> None:
     for read in (file_at(path).text, file_at(path).size):
         with pytest.raises(ConfigError, match=r"a\.txt is larger than 19 B"):
             read(19)
+
+
+def test_a_byte_order_mark_is_left_out(tmp_path: Path, cli: Cli) -> None:
+    path = tmp_path / "config.json"
+    path.write_text('{"n_layers": 1}', encoding="utf-8-sig")
+    assert file_at(path).text(20) == '{"n_layers": 1}'
+    assert (
+        json.loads(cli("run", "Hi", "-m", "tiny", "--config", str(path), "--json").out)["model"]["config"][
+            "n_layers"
+        ]
+        == 1
+    )
 
 
 @pytest.mark.parametrize(

@@ -206,7 +206,7 @@ def read_config_file(path: Path, name: str = "") -> dict[str, Any]:
         hint = "a file named *.toml must be TOML; any other must be JSON"
         raise ConfigError(f"{name}: {error}", hint) from None
     if not isinstance(settings, dict):
-        problem = f"{name} holds a {type(settings).__name__}, not keys and values"
+        problem = f"{name} holds a value of type {type(settings).__name__}, not keys and values"
         raise ConfigError(problem, 'write it like {"emb_dim": 768, "n_heads": 12}')
     return settings
 

@@ -136,7 +136,7 @@ def _check_entries(module: Module) -> None:
             if isinstance(name, str) and (value is None or isinstance(value, kind)):
                 continue
             raise ConfigError(
-                f"{type(module).__name__} has {quoted_value(name)}, a {type(value).__name__}, in its "
+                f"{type(module).__name__} has {quoted_value(name)}, of type {type(value).__name__}, in its "
                 f"{'submodules' if kind is Module else 'parameters and buffers'}",
                 "PyTorch cannot list it: register modules and tensors, each by a name that is a string",
             )
@@ -161,6 +161,6 @@ def _too_deep(module: Module, levels: int) -> ConfigError:
 def _contains_itself(module: Module, path: str) -> ConfigError:
     attribute = path.rpartition(".")[2]
     return ConfigError(
-        f"{path} is a {type(module).__name__} that contains itself: PyTorch follows its submodules forever",
+        f"{path}, of type {type(module).__name__}, contains itself: PyTorch follows its submodules forever",
         f"keep a parent where PyTorch does not look for submodules, as in self.{attribute} = [parent]",
     )

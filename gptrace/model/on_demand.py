@@ -75,7 +75,7 @@ class ModelOnDemand:
             self._selection = select_model(model, seed=seed, device=device, **options)
         else:
             raise InputError(
-                f"model is a {type(model).__name__}, neither a name nor a model",
+                f"model is of type {type(model).__name__}, neither a name nor a model",
                 "give a preset's name, FILE.py:OBJECT, hf:FOLDER, a torch.nn.Module, its class, or a factory",
             )
         self.seed = seed if self._selection is None else self._selection.seed

@@ -317,7 +317,7 @@ def _keys(config: object) -> Keys:
     if isinstance(config, Mapping):
         return dict(config)
     if not isinstance(config, str | Path):
-        raise ConfigError(f"config is a {type(config).__name__}", "give a file, a dict or a GPTConfig")
+        raise ConfigError(f"config is of type {type(config).__name__}", "give a file, a dict or a GPTConfig")
     if str(config).rpartition(":")[0].endswith(SUFFIXES):
         raise ConfigError(
             f"--config {config}: an object in a file can configure only a model of your own",

@@ -83,7 +83,7 @@ class Predictor:
             raise OptionError(f"task is {quoted_value(task)}", f"pick one of {', '.join(_ADDED)}")
         if model is not None and not isinstance(model, str):
             raise InputError(
-                f"model is a {type(model).__name__}, which would travel with every pickle",
+                f"model is of type {type(model).__name__}, which would travel with every pickle",
                 "give its name, as in model='tiny' or model='model.py:GPT'",
             )
         validation.check_temperature(temperature)

@@ -254,9 +254,11 @@ def _explained_errors(loaded: LoadedModel, batch_text: str) -> Iterator[None]:
     model = loaded.module
     try:
         yield
-    except (GptraceError, KeyboardInterrupt, GeneratorExit):
+    except (GptraceError, KeyboardInterrupt):
         raise
     except BaseException as error:  # the user's code may raise anything, SystemExit too
+        if isinstance(error, GeneratorExit) and not passed_through(error, model):
+            raise  # whoever reads the results has stopped
         short = as_memory_error(error, batch_text)
         if short is None and not loaded.is_built_in:
             if not passed_through(error, model):

@@ -42,6 +42,8 @@ def find_logits(
     if inspect.iscoroutine(output):
         output.close()  # else Python warns later that nobody has awaited it
         return LogitsOrReason(None, "forward() is declared with async def, so it has not run; use plain def")
+    if inspect.isgenerator(output) or inspect.isasyncgen(output):
+        return LogitsOrReason(None, "forward() holds yield, so it has not run; use return")
     if output is None:
         where = "" if module is None else why_none(module)
         missing = "forward() returned None; is a `return` missing?"
@@ -61,7 +63,9 @@ def find_logits(
             return LogitsOrReason(None, reason)
     if len(tensors) == 1:
         return LogitsOrReason(None, f"the output {_why_not(tensors[0], batch, (seq_len, 1))}")
-    return LogitsOrReason(None, f"the output, a {type(output).__name__}, holds no tensor [batch, seq_len, V]")
+    return LogitsOrReason(
+        None, f"the output, of type {type(output).__name__}, holds no tensor [batch, seq_len, V]"
+    )
 
 
 def refuse_classes(result: LogitsOrReason, largest_id: int) -> LogitsOrReason:

@@ -50,12 +50,12 @@ def run_traced(
 ) -> Trace:
     """Run the prompts as one traced batch, and predict the tokens that follow the last token of each."""
     trace, output, batch = traced_forward(loaded, prompts, measures=measures, temperature=temperature)
-    with user_code_errors(f" (in the output of {loaded.name})"):
-        result = _refuse_other_axes(find_logits(output, *batch.shape, module=loaded.module), trace, loaded)
-        result = refuse_classes(result, largest_id(batch))
-    if result.logits is None:
-        return replace(trace, notes=(*trace.notes, f"no next tokens: {result.reason}"))
     try:
+        with user_code_errors(f" (in the output of {loaded.name})"):
+            result = find_logits(output, *batch.shape, module=loaded.module)
+        result = refuse_classes(_refuse_other_axes(result, trace, loaded), largest_id(batch))
+        if result.logits is None:
+            return replace(trace, notes=(*trace.notes, f"no next tokens: {result.reason}"))
         rows, row_notes = _last_rows(loaded, result.logits, prompts)
     except GptraceError as error:
         error.trace = trace

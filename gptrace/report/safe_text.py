@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from gptrace.record import Token
+from gptrace.record import Failure, Token
+from gptrace.wording import one_line
 
 # Quoted text, in which a backquote is a backquote; then code in backquotes.
 _QUOTED_OR_CODE = re.compile(r'("(?:\\.|[^"\\])*")|`([^`]+)`')
@@ -73,6 +74,16 @@ def token_or_id(token: Token) -> str:
     'id 60000'
     """
     return token_label(token) if token.bytes is not None or token.text is not None else f"id {token.id}"
+
+
+def exception_label(failure: Failure) -> str:
+    """Return the class of an exception and its message, if it has one, as a line that is safe to show.
+
+    >>> exception_label(Failure("", "ValueError", "no\\nway", "", None, None, ()))
+    'ValueError: no way'
+    """
+    message = one_line(failure.message, limit=None)
+    return visible(f"{failure.type}: {message}" if message else failure.type)
 
 
 def _escaped(character: str) -> str:

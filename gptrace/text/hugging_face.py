@@ -80,7 +80,7 @@ def as_tokenizer(tokenizer: object) -> Tokenizer:
         if callable(tokenizer) and hasattr(tokenizer, "added_tokens_decoder"):
             return HuggingFaceTokenizer(tokenizer)
     raise InputError(
-        f"tokenizer is a {type(tokenizer).__name__}, not a tokenizer",
+        f"tokenizer is of type {type(tokenizer).__name__}, not a tokenizer",
         "give a tokenizer of transformers, or an object with the methods of gptrace.text.tokenizer.Tokenizer",
     )
 

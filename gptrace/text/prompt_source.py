@@ -65,7 +65,7 @@ def _texts(text: object) -> tuple[str, ...]:
         raise InputError("the list of texts is empty", "give at least one text")
     for item in texts:
         if not isinstance(item, str):
-            raise InputError(f"a text is a {type(item).__name__}", "give a str, or a list of them")
+            raise InputError(f"a text is of type {type(item).__name__}", "give a str, or a list of them")
     return tuple(map(str, texts))
 
 
@@ -89,7 +89,7 @@ def _id_rows(ids: object) -> tuple[tuple[int, ...], ...]:
     """Return the rows of a list of ids or a list of lists; arrays and tensors count as lists."""
     values = _as_list(ids)
     if not isinstance(values, list):
-        raise InputError(f"ids are a {type(ids).__name__}", _IDS_HINT)
+        raise InputError(f"ids are of type {type(ids).__name__}", _IDS_HINT)
     items = [_as_list(value) for value in values]  # once: a generator can be read only once
     rows = [item for item in items if isinstance(item, list)]
     if rows and len(rows) < len(items):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from gptrace.model.quiet_torch import torch
 from gptrace.model.user_code_errors import short_place
+from gptrace.tracing.diagnosis.returned import UNRUN
 from gptrace.tracing.recorder import SpanRecorder
 from gptrace.tracing.token_lanes import MixingView
 from gptrace.wording import enumerated
@@ -30,6 +31,7 @@ def trace_notes(
         _modules_without_row(recorder, called, used - replaced - set(recorder.compiled)),
         _without_fast_path(recorder, called),
         _without_operations(recorder) if recorder.lines is None else "",
+        _unrun_modules(recorder),
         f"{macs:,} more MACs ran outside of any call, for example in a backward pass" if macs else "",
         _first_nonfinite(recorder, "NaN"),
         _first_nonfinite(recorder, "Inf"),
@@ -117,6 +119,19 @@ def _without_operations(recorder: SpanRecorder) -> str:
     if not paths:
         return ""
     return f"operations are not listed inside {enumerated(list(paths), 5)}, which may run by fused kernels"
+
+
+def _unrun_modules(recorder: SpanRecorder) -> str:
+    """Name the modules whose forward has not run. That of the root is told where its logits are missing."""
+    paths = dict.fromkeys(
+        span.path for span in recorder.spans if span.returned_class in UNRUN and span.parent is not None
+    )
+    if not paths:
+        return ""
+    return (
+        "forward() is declared with async def or holds yield, so it has not run when it returns: "
+        f"{enumerated(list(paths), 5)}; use plain def and return"
+    )
 
 
 def _first_nonfinite(recorder: SpanRecorder, kind: str) -> str:

@@ -135,10 +135,17 @@ class Model(torch.nn.Module):
 WITHOUT_RETURN = "def forward(self, ids):\n        logits = self.head(self.emb(ids))"
 ASYNC = "async def forward(self, ids):\n        return self.head(self.emb(ids))"
 ASYNC_INSIDE = "def forward(self, ids):\n        return self.head(self.norm(self.emb(ids)))"
+YIELD = "def forward(self, ids):\n        yield self.head(self.emb(ids))"
+ASYNC_YIELD = f"async {YIELD}"
+DROPPED = (
+    "def forward(self, ids):\n        x = self.emb(ids)\n        self.norm(x)\n        return self.head(x)"
+)
 CAUSES = {
     WITHOUT_RETURN: "forward() returned None: Model.forward at {path}:10 has no return; "
     "end it with return logits",
     ASYNC: "forward() is declared with async def, so it has not run; use plain def",
+    YIELD: "forward() holds yield, so it has not run; use return",
+    ASYNC_YIELD: "forward() holds yield, so it has not run; use return",
 }
 
 
@@ -162,6 +169,49 @@ def test_a_model_that_returns_nothing_has_failed(cli: Cli, tmp_path: Path, forwa
         outcome = cli(*options, "Hello", "-m", f"{path}:Model")
         assert outcome.code == 1
         assert f"error: Model gives nothing to predict with: {cause}\n" in outcome.err
+
+
+@pytest.mark.filterwarnings("ignore:coroutine.*was never awaited")
+@pytest.mark.parametrize(
+    "norm", ["async def forward(self, x):", "def forward(self, x):\n        yield", "def forward(self, x):"]
+)
+def test_a_module_that_has_not_run_is_named(cli: Cli, tmp_path: Path, norm: str) -> None:
+    path = tmp_path / "returns.py"
+    path.write_text(RETURNS.replace("async def forward(self, x):", norm).format(forward=DROPPED))
+    outcome = cli("run", "Hello", "-m", f"{path}:Model")
+    assert (outcome.code, outcome.err) == (0, "")
+    note = (
+        "note: forward() is declared with async def or holds yield, so it has not run when it returns: norm; "
+    )
+    assert (note in outcome.out) == (norm != "def forward(self, x):")
+
+
+def test_a_generator_that_is_used_as_a_tensor_is_named(cli: Cli, tmp_path: Path) -> None:
+    path = tmp_path / "returns.py"
+    generator = RETURNS.replace("async def forward(self, x):", "def forward(self, x):\n        yield")
+    path.write_text(generator.format(forward=ASYNC_INSIDE))
+    shown = "likely: norm returned a generator: its forward holds yield; use return"
+    cli("run", "Hello", "-m", f"{path}:Model").is_error(
+        1, "the forward pass raised TypeError", "", shows=shown
+    )
+
+
+def test_a_generator_exit_of_the_model_has_a_trace(cli: Cli, tmp_path: Path) -> None:
+    path = tmp_path / "returns.py"
+    path.write_text(RETURNS.format(forward="def forward(self, ids):\n        raise GeneratorExit"))
+    outcome = cli("run", "Hello", "-m", f"{path}:Model")
+    outcome.is_error(
+        1, "the forward pass raised GeneratorExit", "", shows="raised in the model itself: GeneratorExit\n"
+    )
+
+
+def test_an_output_that_raises_when_it_is_read_keeps_the_trace(cli: Cli, tmp_path: Path) -> None:
+    path = tmp_path / "returns.py"
+    output = "class Output:\n    @property\n    def logits(self):\n        raise KeyError('absent')\n"
+    forward = "def forward(self, ids):\n        self.head(self.emb(ids))\n        return Output()"
+    path.write_text(RETURNS.format(forward=forward) + output)
+    outcome = cli("run", "Hello", "-m", f"{path}:Model")
+    outcome.is_error(1, "KeyError: 'absent', at ", "", shows="└ head  Linear")
 
 
 def test_hidden_states_are_no_failure(cli: Cli, tmp_path: Path) -> None:

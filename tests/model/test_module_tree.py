@@ -58,7 +58,7 @@ class Multiplied(nn.Module):
 
 
 def test_a_module_that_contains_itself_is_refused_where_torch_cannot_walk_through_it() -> None:
-    with pytest.raises(ConfigError, match=r"first\.parent is a Parent that contains itself"):
+    with pytest.raises(ConfigError, match=r"first\.parent, of type Parent, contains itself"):
         gptrace.trace("Hello", model=lambda: Parent(is_registered=True))
     with pytest.raises(ConfigError, match=re.escape("self.parent = [parent]")):
         gptrace.topk("Hello", model=Parent(is_registered=True))
@@ -122,9 +122,9 @@ def test_more_levels_than_python_has_calls_are_refused() -> None:
 @pytest.mark.parametrize(
     ("registry", "name", "value", "message"),
     [
-        ("_modules", 5, nn.Identity(), r"Embedding has 5, a Identity, in its submodules"),
-        ("_modules", "x", "text", r"Embedding has 'x', a str, in its submodules"),
-        ("_buffers", "x", 5, r"Embedding has 'x', a int, in its parameters and buffers"),
+        ("_modules", 5, nn.Identity(), r"Embedding has 5, of type Identity, in its submodules"),
+        ("_modules", "x", "text", r"Embedding has 'x', of type str, in its submodules"),
+        ("_buffers", "x", 5, r"Embedding has 'x', of type int, in its parameters and buffers"),
     ],
 )
 def test_entries_that_torch_cannot_list_are_refused(

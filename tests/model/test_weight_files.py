@@ -46,7 +46,7 @@ HEADER = json.dumps({"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}
         ("short.safetensors", b"abc", "header claims 0 bytes of a file of 3"),
         ("evil.pt", pickle.dumps({"model": Evil()}, protocol=2), "wants to run"),
         ("evil4.pt", pickle.dumps({"model": Evil()}), "neither a safetensors file nor a PyTorch file"),
-        ("list.pt", None, "it holds no state dict, only a list"),
+        ("list.pt", None, "it holds no state dict, only a value of type list"),
     ],
 )
 def test_a_file_that_is_no_checkpoint_is_one_error(

@@ -217,4 +217,4 @@ def _state_dict(saved: Any, path: Path) -> tuple[Tensors, dict[str, Any]]:
         if tensors:
             return tensors, settings
     hint = "save one with torch.save(model.state_dict(), path)"
-    raise _error(path, f"it holds no state dict, only a {type(saved).__name__}", hint)
+    raise _error(path, f"it holds no state dict, only a value of type {type(saved).__name__}", hint)

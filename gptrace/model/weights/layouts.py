@@ -185,7 +185,7 @@ def _check_settings(sizes: Mapping[str, Any], settings: Mapping[str, Any]) -> No
     """Raise WeightsError where the settings and the shapes disagree: then tensors may be missing."""
     for name, value in settings.items():
         if name in _READ_SETTINGS and not isinstance(value, str | int | float | None):
-            problem = f"the settings say {name}: {quoted_value(value)}, a {type(value).__name__}"
+            problem = f"the settings say {name}: {quoted_value(value)}, of type {type(value).__name__}"
             raise WeightsError(problem, "it has to be a plain number, a text, or true or false")
     if settings.get("model_type", "gpt2") != "gpt2":
         hint = "--weights reads only GPT-2's architecture; use --model hf:FOLDER for this one"

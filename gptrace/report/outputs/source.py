@@ -17,11 +17,11 @@ from gptrace.report.common_parts import (
     shown_prompts,
 )
 from gptrace.report.parts import Facts, Line, Listing, ListingRow, Part, line
-from gptrace.report.safe_text import visible
+from gptrace.report.safe_text import exception_label, visible
 from gptrace.report.table_data import TableData
 from gptrace.report.view import View
 from gptrace.translation import recorded, words
-from gptrace.wording import bracketed, one_line
+from gptrace.wording import bracketed
 
 _SHAPES_SHOWN = 4  # different shapes of one line
 _NAMES_SHOWN = 3  # variables of one shape
@@ -147,8 +147,7 @@ def _row(each: CodeLine, code: Line, source: Source, checks: Mapping[str, CheckR
 
 def _remarks(each: CodeLine, source: Source, checks: Mapping[str, CheckResult]) -> Iterator[Line]:
     if each.failed and source.error is not None:
-        message = one_line(source.error.message, limit=None)
-        yield line(f"✗ {visible(source.error.type)}: {visible(message)}", "fails")
+        yield line(f"✗ {exception_label(source.error)}", "fails")
         if source.error.diagnosis:
             yield line(words("likely: {}", recorded(visible(source.error.diagnosis))), "strong")
     for name in each.checks:

@@ -26,12 +26,12 @@ from gptrace.report.counted import counted_calls, counted_modules
 from gptrace.report.main_line import main_line, sentence_on_logits
 from gptrace.report.mesh_parts import mesh_facts, mesh_parts
 from gptrace.report.parts import Facts, Line, Lines, Part, Tree, TreeRow, line
-from gptrace.report.safe_text import visible
+from gptrace.report.safe_text import exception_label, visible
 from gptrace.report.shapes import changes_last_axis, keeps_shape, names, sizes
 from gptrace.report.shards import NOTHING, WHOLE
 from gptrace.report.view import View
 from gptrace.translation import joined, recorded, words
-from gptrace.wording import bracketed, one_line, readable_bytes
+from gptrace.wording import bracketed, readable_bytes
 
 _UNCALLED_SHOWN = 10
 _INPUTS_SHOWN = 4
@@ -256,8 +256,7 @@ def _costs(trace: Trace) -> list[Line]:
 def _failure(failure: Failure) -> list[Line]:
     """Return the exception, the inputs of the call that raised, the line of code, and the likely cause."""
     where = visible(failure.path) or words("the model itself")
-    message = one_line(failure.message, limit=None)
-    lines = [line(words("raised in {}: {}: {}", where, visible(failure.type), visible(message)), "failed")]
+    lines = [line(words("raised in {}: {}", where, exception_label(failure)), "failed")]
     inputs = [
         words("{} {} {} on {}", visible(spec.name), bracketed(spec.shape), spec.dtype, spec.device)
         for spec in failure.inputs[:_INPUTS_SHOWN]

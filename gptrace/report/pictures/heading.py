@@ -11,9 +11,9 @@ from gptrace.report.line_breaking import break_lines
 from gptrace.report.main_line import main_line, sentence_on_logits
 from gptrace.report.pictures.labels import title_lines
 from gptrace.report.pictures.scene import Scene
-from gptrace.report.safe_text import visible
+from gptrace.report.safe_text import exception_label, visible
 from gptrace.translation import in_language, joined, recorded, words
-from gptrace.wording import bracketed, one_line
+from gptrace.wording import bracketed
 
 # A text, and the axis that it names or counts, or "".
 Span = tuple[str, str]
@@ -98,8 +98,7 @@ def remarks_on(scene: Scene) -> list[str]:
         sentences.append(words("{} deeper boxes are closed: too much for one picture.", scene.closed))
     if trace.error is not None:
         where = visible(trace.error.path) or words("the model itself")
-        message = visible(one_line(trace.error.message, limit=None))
-        sentences.append(words("raised in {}: {}: {}", where, visible(trace.error.type), message))
+        sentences.append(words("raised in {}: {}", where, exception_label(trace.error)))
         if trace.error.diagnosis:
             sentences.append(words("likely: {}", recorded(visible(trace.error.diagnosis))))
     return sentences

@@ -10,7 +10,13 @@ from gptrace.model.failed_conditions import indivisible_hint
 from gptrace.model.notebooks.missing import missing_name_hint
 from gptrace.tracing.diagnosis import ids, placement, shapes
 from gptrace.tracing.diagnosis.context import FailureContext
-from gptrace.tracing.diagnosis.returned import returned_coroutine, returned_none, returned_tuple, why_none
+from gptrace.tracing.diagnosis.returned import (
+    returned_coroutine,
+    returned_generator,
+    returned_none,
+    returned_tuple,
+    why_none,
+)
 
 __all__ = ["FailureContext", "diagnose", "why_none"]
 
@@ -26,6 +32,7 @@ _CAUSES: dict[str, Callable[[FailureContext], str]] = {
     "assertion": lambda context: _hint_on(AssertionError, context),
     "returned_none": returned_none,
     "returned_coroutine": returned_coroutine,
+    "returned_generator": returned_generator,
     "returned_tuple": returned_tuple,
     "ids_no_tensor": ids.ids_no_tensor,
     "float_ids": ids.float_ids,

@@ -17,6 +17,8 @@ from gptrace.tracing.diagnosis.context import FailureContext
 from gptrace.tracing.span import Span
 from gptrace.wording import enumerated
 
+# Classes of what a function returns before any of it has run.
+UNRUN = ("coroutine", "generator", "async_generator")
 _LONGEST_RESULT = 80
 _SEQUENTIAL = torch.nn.Sequential.forward.__code__
 # What Python and torch say where a tuple is in the place of a tensor.
@@ -40,10 +42,22 @@ def returned_none(context: FailureContext) -> str:
 
 def returned_coroutine(context: FailureContext) -> str:
     """Something was done with a coroutine, and a module called before returned it."""
-    calls = [call for call in context.calls if call.returned_class == "coroutine"]
-    if "coroutine" not in context.message or not calls:
-        return ""
-    return f"{calls[-1].path} returned a coroutine: its forward is declared with async def; use plain def"
+    path = _last_to_return("coroutine", context)
+    return (
+        f"{path} returned a coroutine: its forward is declared with async def; use plain def" if path else ""
+    )
+
+
+def returned_generator(context: FailureContext) -> str:
+    """Something was done with a generator, and a module called before returned it."""
+    path = _last_to_return("generator", context) or _last_to_return("async_generator", context)
+    return f"{path} returned a generator: its forward holds yield; use return" if path else ""
+
+
+def _last_to_return(kind: str, context: FailureContext) -> str:
+    """Return the path of the last call that returned an object of a class that the exception names."""
+    paths = [call.path for call in context.calls if call.returned_class == kind]
+    return paths[-1] if paths and kind in context.message else ""
 
 
 def returned_tuple(context: FailureContext) -> str:

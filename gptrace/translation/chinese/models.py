@@ -8,7 +8,7 @@ MODELS: dict[str, str] = {
     "; for your own model use FILE.py:OBJECT, for one of transformers hf:FOLDER": (
         "；你自己的模型用 FILE.py:OBJECT，transformers 的模型用 hf:FOLDER"
     ),
-    "model is a {}, neither a name nor a model": "model 是 {}，既不是名字，也不是模型",
+    "model is of type {}, neither a name nor a model": "model 是 {}，既不是名字，也不是模型",
     "give a preset's name, FILE.py:OBJECT, hf:FOLDER, a torch.nn.Module, its class, or a factory": (
         "请给出预设的名字、FILE.py:OBJECT、hf:FOLDER、torch.nn.Module、它的类，或者返回它的函数"
     ),
@@ -111,7 +111,7 @@ MODELS: dict[str, str] = {
     "write hf:FOLDER, or hf:OWNER/NAME for one on the hub": (
         "请写 hf:FOLDER，或者用 hf:OWNER/NAME 指定 hub 上的模型"
     ),
-    "config is a {}": "config 是 {}",
+    "config is of type {}": "config 是 {}",
     "give a file, a dict or a GPTConfig": "请给出文件、dict 或 GPTConfig",
     "--config {}: an object in a file can configure only a model of your own": (
         "--config {}：文件里的对象只能配置你自己的模型"
@@ -129,7 +129,7 @@ MODELS: dict[str, str] = {
         "请用更小的模型或更少的 token；只看形状的话，用 --device meta"
     ),
     # configuration
-    "{} holds a {}, not keys and values": "{!t} 里是 {}，不是键和值",
+    "{} holds a value of type {}, not keys and values": "{!t} 里是 {}，不是键和值",
     "the model's {}": "模型的 {}",
     "give a .json or .toml file of configuration keys": "请给出写有配置键的 .json 或 .toml 文件",
     "a file named *.toml must be TOML; any other must be JSON": (
@@ -210,7 +210,7 @@ MODELS: dict[str, str] = {
     "it holds the same modules many times over, and PyTorch follows every path: hold each once": (
         "同样的模块在其中出现了很多次，而 PyTorch 会走遍每一条路径：请让每个模块只出现一次"
     ),
-    "{} is a {} that contains itself: PyTorch follows its submodules forever": (
+    "{}, of type {}, contains itself: PyTorch follows its submodules forever": (
         "{}（类型 {}）包含自身：PyTorch 会无休止地遍历它的子模块"
     ),
     "keep a parent where PyTorch does not look for submodules, as in self.{} = [parent]": (

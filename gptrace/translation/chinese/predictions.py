@@ -32,7 +32,9 @@ TEXTS: dict[str, str] = {
         "请把文字写成参数，或不用 torchrun 运行这条命令"
     ),
     "task is {}": "task 是 {}",
-    "model is a {}, which would travel with every pickle": "model 是一个 {}，它会随每个 pickle 一起传送",
+    "model is of type {}, which would travel with every pickle": (
+        "model 的类型是 {}，它会随每个 pickle 一起传送"
+    ),
     "give its name, as in model='tiny' or model='model.py:GPT'": (
         "请给出它的名字，例如 model='tiny' 或 model='model.py:GPT'"
     ),
@@ -67,12 +69,12 @@ TEXTS: dict[str, str] = {
     'for example "Hello", or ids=[15496]': '例如 "Hello"，或者 ids=[15496]',
     "the list of texts is empty": "文字的列表是空的",
     "give at least one text": "请至少给出一段文字",
-    "a text is a {}": "有一段文字的类型是 {}",
+    "a text is of type {}": "有一段文字的类型是 {}",
     "give a str, or a list of them": "请给出 str，或者 str 的列表",
     "give a list of ids, or a list of such lists": "请给出 id 的列表，或者这种列表的列表",
     "{}ids are {}, not a list of whole numbers": "{!t}ids 是 {}，不是整数的列表",
     "write them like [15496, 11]": "例如写成 [15496, 11]",
-    "ids are a {}": "ids 的类型是 {}",
+    "ids are of type {}": "ids 的类型是 {}",
     "ids and lists of ids are mixed": "id 和 id 的列表混在一起",
     "{}{} is not a token id": "{!t}{} 不是 token id",
     "token ids are whole numbers": "token id 是整数",
@@ -108,7 +110,7 @@ TEXTS: dict[str, str] = {
     "shorten it, or keep the last {} tokens with --truncate": (
         "请缩短文字，或者用 --truncate 只保留最后 {} 个 token"
     ),
-    "tokenizer is a {}, not a tokenizer": "tokenizer 的类型是 {}，不是分词器",
+    "tokenizer is of type {}, not a tokenizer": "tokenizer 的类型是 {}，不是分词器",
     "give a tokenizer of transformers, or an object with the methods of gptrace.text.tokenizer.Tokenizer": (
         "请给出 transformers 的分词器，或者具有 gptrace.text.tokenizer.Tokenizer 各方法的对象"
     ),
@@ -170,6 +172,9 @@ PREDICTIONS: dict[str, str] = {
     "forward() is declared with async def, so it has not run; use plain def": (
         "forward() 写成了 async def，所以没有运行；请改用普通的 def"
     ),
+    "forward() holds yield, so it has not run; use return": (
+        "forward() 里有 yield，所以没有运行；请改用 return"
+    ),
     "{} gives nothing to predict with": "{} 的输出无法用来预测",
     "a note of the report says why": "原因见报告里的说明",
     "the report holds the shapes up to there": "报告里有到这一步为止的形状",
@@ -186,7 +191,7 @@ PREDICTIONS: dict[str, str] = {
     "the output has {} scores for each position, but id {} is in the vocabulary: they score no next token": (
         "输出在每个位置上只有 {} 个分数，而词表里有 id {}：它们不是对下一个 token 的打分"
     ),
-    "the output, a {}, holds no tensor [batch, seq_len, V]": (
+    "the output, of type {}, holds no tensor [batch, seq_len, V]": (
         "输出（类型 {}）里没有形状为 [batch, seq_len, V] 的张量"
     ),
     "{} is no [batch, seq_len, V]": "{}，不是 [batch, seq_len, V]",

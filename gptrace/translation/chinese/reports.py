@@ -204,7 +204,7 @@ REPORTS: dict[str, str] = {
     "not called: {}": "没有调用：{}",
     "not reached: {}": "没有执行到：{}",
     "{} and {} more": "{} 等（另有 {} 个）",
-    "raised in {}: {}: {}": "{} 抛出异常（原文）：{}: {}",
+    "raised in {}: {}": "{} 抛出异常（原文）：{}",
     "the model itself": "模型本身",
     "{} {} {} on {}": "{} {} {}，在 {} 上",
     "arguments: {}": "输入：{}",

@@ -57,6 +57,10 @@ TRACES: dict[str, str] = {
     ),
     "traced without the fused fast path of {}: the submodules run one by one, and the last digits may "
     "differ": ("跟踪时没有走 {} 的融合快速路径：子模块逐个运行，最后几位数字可能不同"),
+    "forward() is declared with async def or holds yield, so it has not run when it returns: {}; use plain "
+    "def and return": (
+        "forward() 写成了 async def，或者里面有 yield，所以返回时还没有运行：{!t}；请改用普通的 def 和 return"
+    ),
     "operations are not listed inside {}, which may run by fused kernels": (
         "没有列出 {!t} 内部的运算，它可能由融合算子执行"
     ),
@@ -121,6 +125,9 @@ DIAGNOSIS: dict[str, str] = {
     ),
     "{} returned a coroutine: its forward is declared with async def; use plain def": (
         "{!t} 返回了协程：它的 forward 写成了 async def；请改用普通的 def"
+    ),
+    "{} returned a generator: its forward holds yield; use return": (
+        "{!t} 返回了生成器：它的 forward 里有 yield；请改用 return"
     ),
     "a line of torch": "torch 中某一行",
     "{} is an attribute of {}: write self.{}": "{} 是 {} 的属性：要写成 self.{}",

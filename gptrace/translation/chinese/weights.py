@@ -15,7 +15,7 @@ WEIGHTS: dict[str, str] = {
         "safetensors.torch.save_file(model.state_dict(), ...)"
     ),
     "save one with torch.save(model.state_dict(), path)": "请用 torch.save(model.state_dict(), path) 保存",
-    "it holds no state dict, only a {}": "里面没有 state dict，只有 {}",
+    "it holds no state dict, only a value of type {}": "里面没有 state dict，只有 {}",
     "it has no weight_map": "里面没有 weight_map",
     "it lists {}, which no shard holds": "里面列出了 {}，但哪个分片里都没有",
     "the file is empty": "文件是空的",
@@ -126,8 +126,8 @@ WEIGHTS: dict[str, str] = {
     "nest them less, or call sys.setrecursionlimit() where the model is defined": (
         "请减少嵌套，或者在定义模型的地方调用 sys.setrecursionlimit()"
     ),
-    "{} has {}, a {}, in its submodules": "{} 的子模块中有 {}，它的类型是 {}",
-    "{} has {}, a {}, in its parameters and buffers": "{} 的参数和 buffer 中有 {}，它的类型是 {}",
+    "{} has {}, of type {}, in its submodules": "{} 的子模块中有 {}，它的类型是 {}",
+    "{} has {}, of type {}, in its parameters and buffers": "{} 的参数和 buffer 中有 {}，它的类型是 {}",
     "PyTorch cannot list it: register modules and tensors, each by a name that is a string": (
         "PyTorch 无法列出它：只能注册模块和张量，名字都要是字符串"
     ),
@@ -167,7 +167,7 @@ WEIGHTS: dict[str, str] = {
     "{} has the shape {}, but the width of the embedding is {}": "{} 的形状是 {}，而嵌入的宽度是 {}",
     "one of its sides must have that width": "它必须有一边是这个宽度",
     "the weights lack {}": "权重里缺少 {!t}",
-    "the settings say {}: {}, a {}": "设置里写着 {}: {}，类型是 {}",
+    "the settings say {}: {}, of type {}": "设置里写着 {}: {}，类型是 {}",
     "it has to be a plain number, a text, or true or false": "它必须是数、文字，或者 true、false",
     "config.json says model_type: {}": "config.json 里写着 model_type: {}",
     "config.json asks for activation_function {}, unknown here": (
