@@ -7,6 +7,8 @@ import signal
 import sys
 from typing import NoReturn
 
+from gptrace.hiding_modules import hiding_file
+
 
 def run() -> NoReturn:
     """Run the command line as a process of its own; Ctrl-C waits until it is loaded and can be handled."""
@@ -17,6 +19,12 @@ def run() -> NoReturn:
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] == "gptrace":
             raise
+        if file := hiding_file(error):
+            sys.stderr.write(
+                f"error: {error.name} is not in {file}, which hides the library of that name\n"
+                "hint: rename that file, or take its folder out of PYTHONPATH\n"
+            )
+            sys.exit(1)
         sys.stderr.write(
             f"error: gptrace needs {error.name}, which is not installed\n"
             "hint: pip install gptrace installs all that it needs; python -S hides what is installed\n"

@@ -28,12 +28,14 @@ from gptrace.errors import (
     OptionError,
     RunError,
 )
+from gptrace.hiding_modules import hiding_file
 from gptrace.model.interrupts import forget_lost_interrupt
 from gptrace.ranks import rank
 from gptrace.translation import checked_language, language_of_environment
 from gptrace.wording import message_of
 
 _MEMORY_HINT = "torch alone takes some 300 MiB; free some memory, or raise the limit"
+_RENAME_HINT = "rename that file, or take its folder out of PYTHONPATH"
 _BUG_HINT = "this may be a bug in gptrace; GPTRACE_DEBUG=1 shows where it happened"
 # Under torchrun it takes a tenth of that, unless the machine is very busy.
 _SECONDS_FOR_FIRST_RANK = 10
@@ -106,6 +108,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _fail("not enough memory to load torch and the model", _MEMORY_HINT, EXIT_FAILED, error)
         if (own := _error_of_user_code(error)) is not None:
             return _fail(own.message, own.hint, own.exit_code, error)
+        if file := hiding_file(error):
+            problem = f"{message_of(error)}: {file} hides the library of that name"
+            return _fail(problem, _RENAME_HINT, EXIT_FAILED, error)
         # Not raised on purpose: a bug, or a case that was not foreseen.
         return _fail(f"{type(error).__name__}: {message_of(error)}", _BUG_HINT, EXIT_FAILED, error)
 

@@ -351,6 +351,23 @@ def test_a_missing_dependency_is_named() -> None:
     )
 
 
+@pytest.mark.parametrize("name", ["torch", "typer", "msgspec"])
+def test_a_file_that_hides_a_library_is_named(name: str, tmp_path: Path) -> None:
+    hiding = tmp_path / f"{name}.py"
+    hiding.write_text("mine = 1")
+    command = [sys.executable, "-m", "gptrace", "run", "Hello", "-m", "tiny"]
+    outcome = subprocess.run(
+        command,
+        capture_output=True,
+        env=environment(PYTHONPATH=str(tmp_path)),
+        timeout=HANG_TIMEOUT,
+        check=False,
+    )
+    Outcome(outcome.returncode, outcome.stdout.decode(), outcome.stderr.decode()).is_error(
+        1, str(hiding), "rename that file"
+    )
+
+
 @pytest.mark.parametrize("name", ["torch", "random", "tiktoken"])
 def test_files_of_the_current_folder_are_not_taken_for_libraries(name: str, tmp_path: Path) -> None:
     (tmp_path / f"{name}.py").write_text("mine = 1")

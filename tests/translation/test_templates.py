@@ -45,6 +45,8 @@ _NOT_TOLD = {
     # what is said before anything can be translated
     "error: gptrace needs {}, which is not installed\nhint: pip install gptrace installs all that it needs; "
     "python -S hides what is installed\n",
+    "error: {} is not in {}, which hides the library of that name\nhint: rename that file, or take its "
+    "folder out of PYTHONPATH\n",
     # how the note on an output without logits begins
     "no next tokens: ",
     # the mark of shape comments, what else is in them, and the names of the sides of a diff

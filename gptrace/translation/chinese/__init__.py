@@ -11,6 +11,7 @@ that no code uses.
 from __future__ import annotations
 
 from gptrace.translation.chinese.command_line import COMMAND_LINE, PARSER
+from gptrace.translation.chinese.files import FILES
 from gptrace.translation.chinese.meshes import MESH_REPORTS, MESHES
 from gptrace.translation.chinese.models import MODELS
 from gptrace.translation.chinese.pages import PAGES
@@ -42,8 +43,8 @@ STRUCTURE: dict[str, str] = {
     "Input/output error": "读写出错",
 }
 MESSAGES: dict[str, str] = {
-    **COMMAND_LINE, **PARSER, **MODELS, **WEIGHTS, **TEXTS, **PREDICTIONS, **TRACES, **DIAGNOSIS, **SHARDING,
-    **PAGES, **PICTURES, **MESHES, **STRUCTURE,
+    **COMMAND_LINE, **PARSER, **FILES, **MODELS, **WEIGHTS, **TEXTS, **PREDICTIONS, **TRACES, **DIAGNOSIS,
+    **SHARDING, **PAGES, **PICTURES, **MESHES, **STRUCTURE,
 }  # fmt: skip
 REPORTS: dict[str, str] = {**REPORT_TEXTS, **PICTURE_REPORTS, **MESH_REPORTS}
 

@@ -220,6 +220,10 @@ COMMAND_LINE: dict[str, str] = {
     "torch alone takes some 300 MiB; free some memory, or raise the limit": (
         "光是 torch 就要占约 300 MiB；请腾出一些内存，或者提高限额"
     ),
+    "{}: {} hides the library of that name": "{}：{} 挡住了同名的库",
+    "rename that file, or take its folder out of PYTHONPATH": (
+        "请给那个文件改名，或者把它所在的文件夹从 PYTHONPATH 中去掉"
+    ),
     "this may be a bug in gptrace; GPTRACE_DEBUG=1 shows where it happened": (
         "这可能是 gptrace 的错误（英文信息是原文）；用 GPTRACE_DEBUG=1 查看出错的地方"
     ),
@@ -273,23 +277,6 @@ COMMAND_LINE: dict[str, str] = {
     "use the model, the options and the prompts of the first run, or another --output": (
         "请用第一次运行时的模型、选项和 prompt，或者换一个 --output"
     ),
-    # output
-    "stdout is closed": "stdout 已关闭",
-    "send it somewhere, or use --output FILE": "请重定向 stdout，或者用 --output FILE",
-    "stdout cannot be written: {}": "无法写入 stdout：{!t}",
-    "is the disk full? Nothing more was written": "磁盘满了吗？之后的内容没有写出",
-    "what was written stays; run the command again": "已写的内容会保留；请重新运行",
-    "the file is as it was before": "文件保持原样",
-    "--output {} cannot be written: {}": "无法写入 --output {}：{!t}",
-    "--output {} cannot be written: permission denied": "无法写入 --output {}：没有权限",
-    "pick a folder that you may write to": "请换一个可以写的文件夹",
-    "--output {} is a folder": "--output {} 是文件夹",
-    "name a file in it": "请写出其中的文件名",
-    "--output {}: {} is not a folder": "--output {}：{} 不是文件夹",
-    "--output {}: the folder {} is not there": "--output {}：文件夹 {} 不存在",
-    "make it first: mkdir -p {}": "请先创建：mkdir -p {}",
-    "--output {}: {}": "--output {}：{}",
-    "give another file name": "请换一个文件名",
     # rows and columns
     "--type {} matches no call and no operation": "--type {} 没有匹配到任何调用或运算",
     "--only {} matches no call": "--only {} 没有匹配到任何调用",
@@ -301,31 +288,6 @@ COMMAND_LINE: dict[str, str] = {
         "运行时就要测量：gptrace run --columns {} -o FILE.json"
     ),
     "{} is no way to show a report": "{} 不是显示选项",
-    # kept files
-    "give a file that gptrace wrote with --json": "请给出 gptrace 用 --json 写的文件",
-    "a folder": "文件夹",
-    "a device": "设备",
-    "a pipe": "管道",
-    "a socket": "套接字",
-    "something else": "特殊文件",
-    "{} is {}, not a file": "{!t} 是{!s}，不是普通文件",
-    "{} is larger than {}": "{!t} 大于 {}",
-    "{} is not UTF-8 text: byte 0x{} at offset {}": "{0!t} 不是 UTF-8 文本：偏移 {2} 处的字节是 0x{1}",
-    "traces are compared: make one with gptrace run … -o FILE.json": (
-        "只能比较跟踪结果：用 gptrace run … -o FILE.json 生成"
-    ),
-    "{} holds {}, not {}": "{!t} 里是 {}，不是 {}",
-    "{} has the schema {}": "{!t} 的 schema 是 {}",
-    "gptrace reads what it wrote: {}": "gptrace 只能读它自己写的：{}",
-    "{} is version {} of gptrace.{}, and this gptrace reads version 1": (
-        "{0!t} 是 gptrace.{2} 的第 {1} 版，而这个 gptrace 只读第 1 版"
-    ),
-    "read it with the version of gptrace that wrote it, or write it again with this one": (
-        "请用写它的那个版本的 gptrace 读取，或者用现在的版本重新生成"
-    ),
-    "{} is not JSON: {}": "{!t} 不是 JSON：{}",
-    "{} is damaged: {}": "{!t} 已损坏：{}",
-    "write it again with gptrace … --json": "请用 gptrace … --json 重新生成",
     "it must be a number of at least 0": "必须是不小于 0 的数",
 }
 # Messages of Typer, which reads the command line. Its first letter is made small.
