@@ -13,9 +13,11 @@ from typing import Any
 import msgspec
 
 from gptrace.errors import OptionError
+from gptrace.model.selection import DTYPES
 from gptrace.record import Report
 from gptrace.record.schema import item_type, report_type
 from gptrace.record.writing import item_dicts, to_json
+from gptrace.wording import quoted_value
 
 # A prompt in another batch is rounded otherwise; about so much of a figure is that, by the dtype.
 _ROUNDING = {"float64": 1e-3, "float32": 1e-3}
@@ -91,8 +93,12 @@ class KeptResults:
         kept_dtype = self.last.get("dtype", _USUAL_DTYPE)
         # Tokens have no figures to round: a key of that name is the caller's own.
         if dtype is not None and kept_dtype != dtype:
-            problem = f"--resume: the results in {self.file} are in {kept_dtype}, and this run is in {dtype}"
-            raise OptionError(problem, f"give --dtype {kept_dtype}, or another --output")
+            is_dtype = kept_dtype in list(DTYPES)  # of a damaged row it may be anything
+            kept = kept_dtype if is_dtype else quoted_value(kept_dtype)
+            raise OptionError(
+                f"--resume: the results in {self.file} are in {kept}, and this run is in {dtype}",
+                f"give --dtype {kept}, or another --output" if is_dtype else "give another --output",
+            )
         first = next(results, None)
         if first is None:
             problem = f"--resume: {self.file} holds {self.count} results, and stdin has fewer lines"

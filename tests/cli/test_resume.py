@@ -77,6 +77,21 @@ def test_an_output_of_another_dtype_is_not_continued(
     assert file.read_bytes().count(b"\n") == 3
 
 
+@pytest.mark.parametrize(
+    "dtype", ['"x\\u001b[31m; rm -rf /"', "[[1]]", "null", "{}", '"' + "x" * 100_000 + '"']
+)
+def test_a_damaged_dtype_of_a_row_is_shown_and_never_advised(dtype: str, tmp_path: Path, cli: Cli) -> None:
+    file = tmp_path / "out.jsonl"
+    arguments = ("topk", "--lines", "-m", "tiny", "-o", str(file), "--resume")
+    assert cli(*arguments, stdin=b"Hello\nand\n").code == 0
+    file.write_text(file.read_text().replace("{", f'{{"dtype": {dtype}, ', 1))
+    file.write_text(file.read_text().replace('{"index": 1', f'{{"dtype": {dtype}, "index": 1'))
+    outcome = cli(*arguments, stdin=b"Hello\nand\nso\n")
+    outcome.is_error(2, "and this run is in float32", "give another --output")
+    assert len(outcome.err) < 500
+    assert "\x1b" not in outcome.err
+
+
 def test_tokens_with_a_key_of_the_callers_that_is_called_dtype_are_continued(
     tmp_path: Path, cli: Cli
 ) -> None:

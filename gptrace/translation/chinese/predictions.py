@@ -169,6 +169,7 @@ PREDICTIONS: dict[str, str] = {
         "--resume：{} 里的结果是用 {} 计算的，而这次用 {}"
     ),
     "give --dtype {}, or another --output": "请加 --dtype {}，或换一个 --output",
+    "give another --output": "请换一个 --output",
     "forward() is declared with async def, so it has not run; use plain def": (
         "forward() 写成了 async def，所以没有运行；请改用普通的 def"
     ),
