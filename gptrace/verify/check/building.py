@@ -40,6 +40,8 @@ Module = torch.nn.Module
 Tensor = torch.Tensor
 _OWN_DTYPE = 0.05  # how far logits in the model's own dtype may be from those in float64
 _LARGEST_BUILT = 20 << 20  # parameters
+# Causes of a failure that the sizes of the inputs do not explain.
+_ABOUT_NAMES = ("left_out", "attribute_name", "missing_self", "key_name")
 
 
 def make_subject(loaded: LoadedModel, seed: int, prompt: tuple[int, ...] = ()) -> Subject:
@@ -74,8 +76,7 @@ def _run_traced(loaded: LoadedModel, ids: Tensor) -> None:
         traced_forward(loaded, from_ids(ids.tolist()))
     except ModelCodeError as error:
         failure = error.trace.error if isinstance(error.trace, Trace) else None
-        # A hint that asks about a misspelt name needs no sizes.
-        if failure is not None and failure.inputs and not error.hint.endswith("?"):
+        if failure is not None and failure.inputs and failure.cause not in _ABOUT_NAMES:
             inputs = (f"{spec.name} {list(spec.shape)} {spec.dtype}" for spec in failure.inputs)
             error.hint += f"; {failure.path or 'the model itself'} was called with {', '.join(inputs)}"
         split = find_missing_transpose(_recorded(loaded.module, ids).run, ids.shape[1])
