@@ -24,8 +24,9 @@ def diff(
     """Compare two traces and show the first call that differs.
 
     Shows the calls that were added, removed or changed, and the first one whose values differ. A and B are
-    files that `gptrace run --json` wrote; one of them may be '-', stdin. Only what both hold is compared: for
-    values, make both with --columns mean. The exit code is 0 if that is the same, 1 if it differs.
+    files that `gptrace run --json` wrote; one of them may be '-', stdin. Operations and values are compared
+    where both hold them: make both with --ops, and with --columns mean. Next tokens are not compared. The
+    exit code is 0 if what is compared is the same, 1 if it differs.
     """
     destination = output.destination()
     if a == b == "-":
