@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from msgspec.structs import force_setattr, replace
 
@@ -33,7 +33,7 @@ from gptrace.record import (
     Trace,
 )
 from gptrace.record.generate import GenerationStep, StoppedBy
-from gptrace.record.trace import Shape
+from gptrace.record.trace import FlowStep, Shape
 from gptrace.text.gpt2_tokenizer import END_OF_TEXT_ID
 from gptrace.text.incremental_text import IncrementalText
 from gptrace.text.prompts import Prompt
@@ -43,6 +43,7 @@ from gptrace.tracing.one_at_a_time import one_at_a_time
 from gptrace.tracing.watching import record_trace
 
 Tensor = torch.Tensor
+Shaped = TypeVar("Shaped", TensorSpec, FlowStep)
 _NO_TOKEN = Token(0, None, None)  # until one is picked
 
 
@@ -206,12 +207,17 @@ class _Generator(Runner[GenerationResult]):
         with interrupts_held(), one_at_a_time(module), recording as trace, interrupts_allowed():
             logits = steps.logits(ids)
         attention = _first_attention(trace)
-        # A model of the user's own keeps its cache where nobody else sees it; its attention shows it.
-        seen = min(len(ids), self._context_length or len(ids))
-        is_known = steps.manages_cache or _sees_each_token_once(attention, seen)
+        lengths = _lengths(attention)
+        known: int | None = cached
+        if steps.manages_cache:  # a cache of the last tokens alone holds fewer than have been seen
+            new = len(ids) - cached
+            known = cached if lengths is None else max(0, min(cached, lengths.keys - new))
+        else:  # a model of the user's own keeps its cache where nobody else sees it; its attention shows it
+            seen = min(len(ids), self._context_length or len(ids))
+            known = 0 if lengths == (seen, seen) else None
         step = GenerationStep(
-            cached=cached if is_known else None, flow=trace.flow, logits=_logits_shape(trace, len(logits)),
-            attention=attention, token=_NO_TOKEN,
+            cached=known, flow=trace.flow, logits=_logits_shape(trace, len(logits)), attention=attention,
+            token=_NO_TOKEN,
         )  # fmt: skip
         if first is not None:
             return logits, _with_axis_names(step, first)
@@ -229,20 +235,24 @@ class _Generator(Runner[GenerationResult]):
         return frozenset([END_OF_TEXT_ID] if has_end else [])
 
 
-def _with_axis_names(step: GenerationStep, named: GenerationStep) -> GenerationStep:
-    """Return a step with the axis names of another step of its kind."""
+def _with_axis_names(step: GenerationStep, first: GenerationStep) -> GenerationStep:
+    """Return a step with the axis names of the first step of its kind."""
     attention = step.attention
-    if attention is not None and named.attention is not None:
-        inputs = tuple(map(_spec_with_axis_names, attention.inputs, named.attention.inputs))
-        outputs = tuple(map(_spec_with_axis_names, attention.outputs, named.attention.outputs))
+    if attention is not None and first.attention is not None:
+        inputs = tuple(map(_named, attention.inputs, first.attention.inputs))
+        outputs = tuple(map(_named, attention.outputs, first.attention.outputs))
         attention = replace(attention, inputs=inputs, outputs=outputs)
-    dims = {flow_step.at: flow_step.dims for flow_step in named.flow}
-    flow = tuple(replace(flow_step, dims=dims.get(flow_step.at, flow_step.dims)) for flow_step in step.flow)
+    named = {flow_step.at: flow_step for flow_step in first.flow}
+    flow = tuple(_named(flow_step, named.get(flow_step.at, flow_step)) for flow_step in step.flow)
     return replace(step, flow=flow, attention=attention)
 
 
-def _spec_with_axis_names(spec: TensorSpec, named: TensorSpec) -> TensorSpec:
-    return replace(spec, dims=named.dims) if len(spec.shape) == len(named.shape) else spec
+def _named(shaped: Shaped, first: Shaped) -> Shaped:
+    """Return a shape with the axis names of another one; an axis without a name is its own size."""
+    if len(shaped.shape) != len(first.shape):
+        return shaped
+    axes = zip(shaped.shape, first.shape, first.dims, strict=True)
+    return replace(shaped, dims=tuple(str(size) if name == str(old) else name for size, old, name in axes))
 
 
 def _first_attention(trace: Trace) -> OpCall | None:
@@ -267,13 +277,20 @@ def _first_attention(trace: Trace) -> OpCall | None:
     return None
 
 
-def _sees_each_token_once(attention: OpCall | None, tokens: int) -> bool:
-    """Tell whether attention got one query and one key for each token of the text: no cache was in use."""
+class _Lengths(NamedTuple):
+    """How many queries and keys attention got."""
+
+    queries: int
+    keys: int
+
+
+def _lengths(attention: OpCall | None) -> _Lengths | None:
+    """Return the lengths of an attention, where it is known."""
     if attention is None or len(attention.inputs) < 2:
-        return False
+        return None
     queries, keys = attention.inputs[0].shape, attention.inputs[1].shape
     is_fused = attention.name == "scaled_dot_product_attention"
-    return queries[-2] == keys[-2 if is_fused else -1] == tokens
+    return _Lengths(queries[-2], keys[-2 if is_fused else -1])
 
 
 def _logits_shape(trace: Trace, token_count: int) -> Shape | None:

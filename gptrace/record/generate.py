@@ -19,7 +19,9 @@ StoppedBy = Literal["max_new_tokens", "end_of_text", "stop", "error"]
 class GenerationStep(Record, frozen=True, kw_only=True):
     """The shapes of one step: the main line, and the first attention product where it can be seen."""
 
-    cached: Annotated[Count | None, about("tokens whose keys and values were in the cache")] = None
+    cached: Annotated[
+        Count | None, about("tokens whose keys and values the first attention had in its cache")
+    ] = None
     flow: Annotated[tuple[FlowStep, ...], about("the shapes on the main line of this step")]
     logits: Annotated[Shape | None, about("shape of the logits that the model returned")] = None
     attention: Annotated[

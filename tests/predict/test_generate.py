@@ -210,6 +210,36 @@ def test_logits_are_those_of_the_model_and_no_hidden_states(tmp_path: Path) -> N
     assert [step.cached for step in steps] == [0, 3]
 
 
+@pytest.mark.parametrize(("window", "cached"), [(None, [0, 5, 6, 7]), (4, [0, 3, 3, 3])])
+def test_steps_say_what_the_cache_holds_and_axes_without_names_are_their_sizes(
+    window: int | None, cached: list[int], tmp_path: Path
+) -> None:
+    config = transformers.MistralConfig(
+        hidden_size=32, num_hidden_layers=1, num_attention_heads=4, num_key_value_heads=2, head_dim=8,
+        intermediate_size=48, vocab_size=60, sliding_window=window,
+    )  # fmt: skip
+    transformers.MistralForCausalLM(config).save_pretrained(tmp_path)
+    generation = gptrace.generate(ids=[3, 4, 5, 6, 7], model=f"hf:{tmp_path}", max_new_tokens=4, trace=True)
+    steps = generation.results[0].steps
+    assert [step.cached for step in steps] == cached
+    for step in steps:
+        assert step.attention is not None
+        shaped: list[Any] = [*step.attention.inputs, *step.attention.outputs, *step.flow]
+        axes = [axis for each in shaped for axis in zip(each.dims, each.shape, strict=True)]
+        assert all(int(name) == size for name, size in axes if name.isdigit())
+
+
+def test_the_names_of_axes_are_those_of_the_steps_that_have_them() -> None:
+    shown = str(
+        gptrace.generate(
+            "Hello, I am a", model="tiny", config={"context_length": 8}, max_new_tokens=6, trace=True
+        )
+    )
+    legends = [line for line in shown.splitlines() if "queries @ keys: " in line]
+    assert [line.partition(", ")[0] for line in legends] == ["step 1", "steps 2 to 4", "steps 5 to 6"]
+    assert ["cached+seq_len" in line for line in legends] == [False, True, False]
+
+
 def test_sampling_leaves_what_top_k_and_top_p_say() -> None:
     logits = torch.tensor([0.4, 0.3, 0.15, 0.1, 0.05]).log()
     assert probabilities(logits).tolist() == pytest.approx([0.4, 0.3, 0.15, 0.1, 0.05])

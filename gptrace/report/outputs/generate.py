@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+
 from gptrace.record import Generation, GenerationResult, OpCall
+from gptrace.record.generate import GenerationStep
 from gptrace.report.common_parts import (
     FactPairs,
     hex_of,
@@ -45,14 +49,10 @@ def item_parts(result: GenerationResult, view: View) -> list[Part]:
     lines = [((prompt, "prompt"), (visible_lines(text), "continuation")), ending(result)]
     if not result.steps:
         return [Lines(lines)]
-    attention = result.steps[-1].attention
     # A fused kernel takes the values, too, and does not show the product.
-    is_fused = _is_fused(attention)
+    is_fused = _is_fused(result.steps[-1].attention)
     title = words("Queries, keys, values") if is_fused else words("Queries @ keys")
-    named = _attention_text(attention, "dims")
-    if named != _attention_text(attention):
-        template = "queries, keys, values: {}" if is_fused else "queries @ keys: {}"
-        lines.append(line(words(template, named)))
+    lines += _legends(result.steps)
     columns = [
         Column("step", words("Step"), is_number=True),
         Column("cached", words("Cached"), _count_text, is_number=True, drop_order=2),
@@ -66,6 +66,24 @@ def item_parts(result: GenerationResult, view: View) -> list[Part]:
         for number, step in enumerate(result.steps, start=1)
     ]
     return [Table(TableData(columns, rows), lines=lines, name=words("Steps"))]
+
+
+def _legends(steps: Sequence[GenerationStep]) -> Iterator[Line]:
+    """Yield the names of the axes of attention, for each run of steps that share them; none without names."""
+    numbered = enumerate(steps, start=1)
+    for named, some in groupby(numbered, key=lambda item: _attention_text(item[1].attention, "dims")):
+        alike = list(some)
+        (first, step), (last, _) = alike[0], alike[-1]
+        if named == _attention_text(step.attention):
+            continue
+        if _is_fused(step.attention):
+            text = words("queries, keys, values: {}", named)
+        else:
+            text = words("queries @ keys: {}", named)
+        if len(alike) < len(steps):
+            which = words("step {}", first) if first == last else words("steps {} to {}", first, last)
+            text = words("{}, {}", which, text)
+        yield line(text)
 
 
 def csv_table(generation: Generation, view: View) -> TableData:

@@ -313,6 +313,8 @@ REPORTS: dict[str, str] = {
     "config {}": "配置 {}",
     "weights {}": "权重 {}",
     "step {}": "第 {} 步",
+    "steps {} to {}": "第 {} 到 {} 步",
+    "{}, {}": "{}，{}",
     # explain
     "these topics show more with trained weights (-m small): {}": (
         "下列主题换成训练好的权重（-m small）能看到更多：{}"
