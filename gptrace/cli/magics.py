@@ -225,8 +225,8 @@ def _show(result: CommandResult) -> None:
 
 def _magic_error(error: GptraceError) -> MagicError:
     lines: Sequence[str] = (
-        words("{}error:{} {}", "", "", recorded(visible(error.message))),
-        words("{}hint:{} {}", "", "", recorded(visible(error.hint))),
+        words("error: {}", recorded(visible(error.message))),
+        words("hint: {}", recorded(visible(error.hint))),
     )
     language = language_of_environment()
     return MagicError("\n".join(in_language(line, language) for line in lines))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import traceback
 from collections import deque
@@ -207,13 +208,21 @@ def write_notice(text: str) -> None:
 
 def write_error(message: str, hint: str) -> None:
     """Write the error line, and a hint line if there is a hint, with control characters escaped."""
-    color = _wants_color(stderr())
     if rank() > 0:
         message = f"rank {rank()}: {message}"
-    red, cyan, off = ("\x1b[1;31m", "\x1b[36m", "\x1b[0m") if color else ("", "", "")
-    _write_stderr(spoken(words("{}error:{} {}", red, off, recorded(_safe(message))), stderr()) + "\n")
+    _write_labelled(words("error: {}", recorded(_safe(message))), "\x1b[1;31m")
     if hint:
-        _write_stderr(spoken(words("{}hint:{} {}", cyan, off, recorded(_safe(hint))), stderr()) + "\n")
+        _write_labelled(words("hint: {}", recorded(_safe(hint))), "\x1b[36m")
+
+
+def _write_labelled(text: str, color: str) -> None:
+    """Write a line whose label, up to its colon, is in a colour."""
+    text = spoken(text, stderr())
+    if _wants_color(stderr()):
+        label = re.match("[^:：]*.", text)
+        end = label.end() if label else 0
+        text = f"{color}{text[:end]}\x1b[0m{text[end:]}"
+    _write_stderr(text + "\n")
 
 
 def _safe(text: str) -> str:

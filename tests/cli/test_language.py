@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import sys
 from pathlib import Path
 
@@ -53,6 +54,17 @@ def test_an_option_beats_the_variable_and_the_variable_the_locale(
 )  # fmt: skip
 def test_a_language_may_stand_anywhere(cli: Cli, arguments: list[str]) -> None:
     assert error_lines(cli, *arguments) == CHINESE_ERROR
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_colours_change_no_character_of_an_error(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, language: str
+) -> None:
+    plain = cli("tokens", "Hi", "--seed", "x", "--lang", language).err
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    coloured = cli("tokens", "Hi", "--seed", "x", "--lang", language).err
+    assert coloured != plain
+    assert re.sub(r"\x1b\[[\d;]*m", "", coloured) == plain
 
 
 def test_what_stands_after_two_dashes_is_text(cli: Cli) -> None:

@@ -13,8 +13,8 @@ REPORTS: dict[str, str] = {
     " and ": "和",
     # what stands before a message
     "note: {}": "注意：{}",
-    "{}error:{} {}": "{}错误：{}{}",
-    "{}hint:{} {}": "{}提示：{}{}",
+    "error: {}": "错误：{}",
+    "hint: {}": "提示：{}",
     "error: {} (prompt {}; {})": "错误：{}（prompt {}；{}）",
     # the model
     "picked by --dtype auto: {} GFLOP/s in float32, {} in bfloat16": (
