@@ -11,6 +11,7 @@ from gptrace.predict.explain.english_failures import (
     UNUSED_NORM,
 )
 from gptrace.predict.explain.english_tokens import TOKENS
+from gptrace.predict.explain.english_training import TRAINING
 
 _TABLE = "`{table}` is a table with a row for every token of the vocabulary. Each id selects its row"
 _NORM_FIGURES = "root mean square of the last vector: {before:.4g} → {after:.4g}"
@@ -256,43 +257,6 @@ _SENTENCES = {
         "T = {temperature:g}: {probability:percent}",
         ", ",
     ),
-    # training
-    "no_training": Sentence(
-        "Nothing can be measured about training here: that takes a text of two tokens or more, and logits at "
-        "every position.",
-        "logits {logits:shape}",
-    ),
-    "cross_entropy": Sentence(
-        "Every position is a question whose answer is known: the next token of the text. The logits are "
-        "reshaped to [batch·seq_len, vocab_size], the answers to [batch·seq_len], and the loss is the mean "
-        "of −ln p(answer), the cross-entropy. The last position has no answer yet, so there is one row less.",
-        "[{pairs}, {vocab_size}] and [{pairs}]: loss {loss:.6f}, by hand {by_hand:.6f}",
-    ),
-    "uniform_loss": Sentence(
-        "A model that knows nothing gives every token the same probability, and its loss is ln(vocab_size). "
-        "Training usually starts near this value, and the loss goes down from there.",
-        "ln {vocab_size:,} = {logarithm:.4f}, with all logits equal {measured:.4f}; this model on this text: "
-        "{loss:.4f}",
-    ),
-    "gradient_step_unmeasured": Sentence(
-        "The gradient of one position's loss with respect to a token's logit is the token's probability; for "
-        "the answer, it is the probability minus 1.",
-        "not measured: the output head was not found, or its scores are not the logits",
-    ),
-    "gradient_step_impossible": Sentence(
-        "The gradient of one position's loss with respect to a token's logit is the token's probability; for "
-        "the answer, it is the probability minus 1. Here the answer has a logit of −∞: its loss is infinite, "
-        "and no step of gradient descent moves that logit.",
-        "{answer:token} after {before:token}: logit −∞, before a step and after it",
-    ),
-    "gradient_step": Sentence(
-        "The gradient of one position's loss with respect to a token's logit is the token's probability; for "
-        "the answer, it is the probability minus 1. One step of gradient descent on W raises the answer's "
-        "logit and lowers all others.",
-        "{answer:token} after {before:token}, learning rate {learning_rate:.3g}: logit {logit:.4f} → "
-        "{logit_after:.4f}, the others change by {others:+.2g} on average, loss {loss:.4f} → "
-        "{loss_after:.4f}",
-    ),
     # inference
     "last_row": Sentence(
         _LAST_ROW, "the head on the last vector alone and row {rows} of {rows} differ by {difference:small}"
@@ -344,7 +308,7 @@ _SENTENCES = {
 }
 ENGLISH = Catalog(
     _TITLES,
-    TOKENS | _SENTENCES | ATTENTION,
+    TOKENS | _SENTENCES | TRAINING | ATTENTION,
     FAILURES | ATTENTION_FAILURES,
     denial="This does not hold here: ",
 )
