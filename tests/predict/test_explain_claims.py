@@ -11,6 +11,7 @@ import pytest
 import transformers
 
 import gptrace
+from gptrace.model import GPTModel
 from gptrace.model.quiet_torch import torch
 from gptrace.predict.explain.catalog import Catalog, Sentence
 from gptrace.predict.explain.claims import MeasuredClaim
@@ -178,6 +179,21 @@ def test_no_step_is_said_to_move_a_logit_of_minus_infinity(
     assert [(c.key, c.holds) for c in claim["training"]][-1] == (key, holds)
     figures = claim["training"][-1].figures
     assert holds is None or -1 < float(str(figures["others"])) < 0
+
+
+@pytest.mark.parametrize("shares_memory_alone", [False, True])
+def test_a_tied_head_is_not_said_to_move_by_a_step_as_one_of_its_own(shares_memory_alone: bool) -> None:
+    model = GPTModel(
+        {"emb_dim": 48, "n_heads": 4, "n_layers": 1, "context_length": 8, "tie_head": True}
+    ).eval()
+    if shares_memory_alone:
+        model.out_head.weight = nn.Parameter(model.tok_emb.weight.data)
+    claim = measured(model, [5, 7, 11], topics=["training"])["training"][-1]
+    assert (claim.key, claim.holds, claim.figures["sharing"]) == ("gradient_step_tied", True, "tok_emb")
+    with torch.no_grad():
+        chances = model(torch.tensor([[5, 7]]))[0, -1].double().softmax(-1)
+    assert claim.figures["gradient"] == pytest.approx(float(chances[11]) - 1, abs=1e-6)
+    assert claim.figures["others"] == pytest.approx(1 - float(chances[11]), abs=1e-6)
 
 
 def test_a_missing_sentence_is_an_error() -> None:

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from gptrace.predict.explain.catalog import Sentence
 
+_GRADIENT = (
+    "一个位置上的损失，对某个 token 的 logit 的梯度（gradient），就是这个 token 的概率；如果它是答案，还要"
+    "减去 1。"
+)
 TRAINING = {
     "no_training": Sentence(
         "这里没法测量训练：需要至少两个 token 的文字，以及每个位置上的 logits。", "logits {logits:shape}"
@@ -21,18 +25,21 @@ TRAINING = {
         "是 {loss:.4f}",
     ),
     "gradient_step_unmeasured": Sentence(
-        "一个位置上的损失，对某个 token 的 logit 的梯度（gradient），就是这个 token 的概率；如果它是答案，还"
-        "要减去 1。",
+        _GRADIENT,
         "未测量：没有找到输出层，或者它的分数不是 logits",
     ),
     "gradient_step_impossible": Sentence(
-        "一个位置上的损失，对某个 token 的 logit 的梯度（gradient），就是这个 token 的概率；如果它是答案，还"
-        "要减去 1。这里答案的 logit 是 −∞：损失是无穷大，任何一步梯度下降都不能移动它。",
+        _GRADIENT + "这里答案的 logit 是 −∞：损失是无穷大，任何一步梯度下降都不能移动它。",
         "{before:token} 之后的 {answer:token}：一步之前和之后，logit 都是 −∞",
     ),
+    "gradient_step_tied": Sentence(
+        _GRADIENT
+        + "所以梯度下降会推高答案的 logit，压低其余的。这里 W 同时是 `{sharing}` 的权重：对它做一步梯"
+        "度下降，向量也会改变，从而影响各个 logit。",
+        "{before:token} 之后的 {answer:token}：梯度是 {gradient:.6f}，其余的加起来是 {others:.6f}",
+    ),
     "gradient_step": Sentence(
-        "一个位置上的损失，对某个 token 的 logit 的梯度（gradient），就是这个 token 的概率；如果它是答案，还"
-        "要减去 1。对 W 做一步梯度下降，答案的 logit 上升，其余的都下降。",
+        _GRADIENT + "对 W 做一步梯度下降，答案的 logit 上升，其余的都下降。",
         "{before:token} 之后的 {answer:token}，学习率 {learning_rate:.3g}：logit {logit:.4f} → "
         "{logit_after:.4f}，其余 logit 平均变化 {others:+.2g}，损失 {loss:.4f} → {loss_after:.4f}",
     ),

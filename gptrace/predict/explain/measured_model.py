@@ -111,6 +111,16 @@ class MeasuredModel:
         return largest_difference(output[0, -len(self.logits) :], self.logits) <= self.logit_tolerance
 
     @property
+    def others_with_head_weight(self) -> list[str]:
+        """The paths of the other modules that hold the head's weight, as the token embedding may."""
+        weight = getattr(self.head, "weight", None)
+        return [
+            path for path, submodule in self.module.named_modules()
+            if weight is not None and submodule is not self.head
+            and any(share_memory(each, weight) for each in submodule.parameters(recurse=False))
+        ]  # fmt: skip
+
+    @property
     def position_embedding(self) -> str:
         """The path of the table whose rows were taken one after the other; "" where there is none."""
         for path in self.structure.other_embeddings:
@@ -199,6 +209,11 @@ def _are_consecutive(rows: Tensor, table: Tensor) -> bool:
     rows = rows.reshape(-1, *rows.shape[-2:])[0]
     starts = (table == rows[0]).all(dim=-1).nonzero()[:, 0].tolist()
     return any(torch.equal(table[start : start + len(rows)], rows) for start in starts)
+
+
+def share_memory(tensor: Tensor, other: Tensor) -> bool:
+    """Tell whether two tensors are one or have one memory, as after `head.weight.data = emb.weight.data`."""
+    return tensor is other or (not tensor.is_meta and tensor.data_ptr() == other.data_ptr())
 
 
 def largest_difference(a: Tensor, b: Tensor) -> float:

@@ -75,7 +75,7 @@ def _gradient_step(model: MeasuredModel, logits: Tensor, answer: int, squared_le
     """Take one step on W for the last answer of the prompt, given the logits (V,) of the position before it.
 
     The gradient of the loss by row v of W is the gradient by logit v, times x. So a step with learning rate
-    1/|x|² moves logit v by just the gradient by that logit.
+    1/|x|² moves logit v by just the gradient by that logit, unless W makes the vector x as well.
     """
     with torch.inference_mode(False), torch.enable_grad():
         row = logits.clone().requires_grad_()
@@ -83,18 +83,22 @@ def _gradient_step(model: MeasuredModel, logits: Tensor, answer: int, squared_le
     log_probabilities = log_softmax(logits[None])[0]
     expected = log_probabilities.exp()
     expected[answer] -= 1
-    stepped = logits - gradient
+    is_right = largest_difference(gradient, expected) <= 1e-6
     # A logit of minus infinity stays where it is.
-    others = -gradient[(torch.arange(len(logits)) != answer) & (logits != -torch.inf)]
+    others = gradient[(torch.arange(len(logits)) != answer) & (logits != -torch.inf)]
+    tokens = {"before": model.token(model.ids[0, -2]), "answer": model.token(answer)}
+    if sharing := model.others_with_head_weight:
+        figures = {"gradient": float(gradient[answer]), "others": float(others.sum()), "sharing": sharing[0]}
+        return model.claim("gradient_step_tied", is_right, **tokens, **figures)
+    stepped = logits - gradient
     losses = -float(log_probabilities[answer]), -float(log_softmax(stepped[None])[0, answer])
     holds = (
-        largest_difference(gradient, expected) <= 1e-6
+        is_right
         and bool(stepped[answer] >= logits[answer])
-        and bool((others <= 0).all())
+        and bool((others >= 0).all())
         and losses[1] <= losses[0]
     )
-    tokens = {"before": model.token(model.ids[0, -2]), "answer": model.token(answer)}
     logit = {"logit": float(logits[answer]), "logit_after": float(stepped[answer])}
     loss = {"loss": losses[0], "loss_after": losses[1]}
-    step = {"learning_rate": 1 / squared_length, "others": float(others.mean()) if len(others) else 0.0}
+    step = {"learning_rate": 1 / squared_length, "others": -float(others.mean()) if len(others) else 0.0}
     return model.claim("gradient_step", holds, **tokens, **step, **logit, **loss)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gptrace.model.quiet_torch import torch
 from gptrace.predict.explain.claims import MeasuredClaim
-from gptrace.predict.explain.measured_model import MeasuredModel
+from gptrace.predict.explain.measured_model import MeasuredModel, share_memory
 from gptrace.tracing.parameters import identities, named_modules_with_aliases, parameter_refs
 
 Tensor = torch.Tensor
@@ -29,19 +29,15 @@ def _parameters(model: MeasuredModel, weight: Tensor) -> MeasuredClaim:
         getattr(model.submodule(path), "weight", weight)
         for path in (model.structure.token_embedding, model.structure.head)
     )
-    is_tied = identity(table) == identity(head) or _share_memory(table, head)
+    is_tied = identity(table) == identity(head) or share_memory(table, head)
     parameters, size = (sum(ref.elements for ref in references), sum(ref.bytes for ref in references))
     elements, weight_size = weight.numel(), weight.numel() * weight.element_size()
     if is_tied:
-        # `head.weight.data = table.weight.data` makes two parameters that share their memory.
-        sharing = [ref for ref in references if _share_memory(ref.parameter, head)]
+        # Two parameters may share their memory.
+        sharing = [ref for ref in references if share_memory(ref.parameter, head)]
         copies = max(0, len(sharing) - 1)
         parameters, size = parameters - copies * elements, size - copies * weight_size
     sign = 1 if is_tied else -1
     figures = {"parameters": parameters, "size": size}
     figures |= {"otherwise": parameters + sign * elements, "size_otherwise": size + sign * weight_size}
     return model.claim("tied" if is_tied else "untied", True, **figures)
-
-
-def _share_memory(tensor: Tensor, other: Tensor) -> bool:
-    return tensor is other or (not tensor.is_meta and tensor.data_ptr() == other.data_ptr())
