@@ -45,7 +45,7 @@ DOORS = {
     "torch": {"model.quiet_torch", "sharding.torch_distributed", "sharding.simulated_group"},
     "tiktoken": {"text.gpt2_tokenizer"},
     "transformers": {"model.hugging_face", "sharding.transformers_plan", "text.hugging_face"},
-    "huggingface_hub": {"model.weights.hub", "model.weights.hub_guard"},
+    "huggingface_hub": {"model.weights.hub", "model.weights.hub_guard", "text.hugging_face"},
     "typer": {"cli.app", "cli.commands", "cli.grouped_command", "cli.options"},
     "rich": {"report"},
     "pygments": {"report"},

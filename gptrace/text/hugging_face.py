@@ -61,15 +61,29 @@ def quiet(transformers: Any) -> Iterator[None]:
     logging = transformers.utils.logging
     level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+    with without_hub_bars(), warnings.catch_warnings():
+        logging.disable_progress_bar()
+        warnings.simplefilter("ignore")
+        try:
             yield
+        finally:
+            logging.set_verbosity(level)
+            if bars:
+                logging.enable_progress_bar()  # those of the hub too, which were perhaps off
+
+
+@contextmanager
+def without_hub_bars() -> Iterator[None]:
+    """Show no progress bars of huggingface_hub in the block; what the caller has set for them remains."""
+    from huggingface_hub.utils.tqdm import progress_bar_states
+
+    before = dict(progress_bar_states)
+    progress_bar_states["_global"] = False
+    try:
+        yield
     finally:
-        logging.set_verbosity(level)
-        if bars:
-            logging.enable_progress_bar()
+        progress_bar_states.clear()
+        progress_bar_states.update(before)
 
 
 def as_tokenizer(tokenizer: object) -> Tokenizer:

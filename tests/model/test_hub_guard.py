@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
+import sys
 import threading
 import time
 from importlib import import_module
@@ -12,14 +14,17 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import transformers
 from huggingface_hub import HfApi, close_session, constants, file_download, get_session
 from huggingface_hub.utils import _http
 from huggingface_hub.utils._runtime import is_xet_available
+from huggingface_hub.utils.tqdm import are_progress_bars_disabled, progress_bar_states
 
 from gptrace.errors import DownloadError
 from gptrace.model.weights.hub_guard import run_guarded
 from gptrace.model.weights.hub_patience import Patience
 from gptrace.model.weights.hub_sizes import Pace, Sizes
+from gptrace.text.hugging_face import quiet
 from tests.support import HANG_TIMEOUT, environment
 from tests.warm import warm_python
 
@@ -36,6 +41,8 @@ def state_of_the_library() -> tuple[Any, ...]:
         file_download._normalize_etag,
         HfApi.repo_info,
         xet,
+        dict(progress_bar_states),
+        dict(os.environ),
     )
 
 
@@ -65,6 +72,33 @@ def test_downloads_in_two_threads_leave_the_library_as_it_was(tmp_path: Path) ->
     for thread in threads:
         thread.join()
     assert state_of_the_library() == before
+
+
+@pytest.mark.parametrize("own", [{}, {"_global": False}, {"mine.bars": False, "_global": True}])
+def test_a_quiet_library_leaves_what_the_caller_has_set_for_bars(
+    own: dict[str, bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = dict(progress_bar_states)
+    monkeypatch.setattr(transformers.utils.logging, "_tqdm_active", True)
+    try:
+        progress_bar_states.clear()
+        progress_bar_states.update(own)
+        with quiet(transformers):
+            assert are_progress_bars_disabled("mine.bars")
+        assert progress_bar_states == own
+        assert transformers.utils.logging.is_progress_bar_enabled()
+    finally:
+        progress_bar_states.clear()
+        progress_bar_states.update(before)
+
+
+@pytest.mark.parametrize("is_terminal", [False, True])
+def test_bars_of_the_library_are_for_a_terminal(
+    is_terminal: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(progress_bar_states, "_global", True)  # transformers may have put them off
+    monkeypatch.setattr(sys, "stderr", SimpleNamespace(isatty=lambda: is_terminal))
+    assert run_guarded(lambda _: are_progress_bars_disabled("any.group"), tmp_path, print) != is_terminal
 
 
 @pytest.mark.parametrize("moment", ["before", "meanwhile"])

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -197,8 +196,6 @@ def _shards(index: Path) -> set[str]:
 
 
 def _library(what: str) -> Any:
-    if sys.stderr is None or not sys.stderr.isatty():
-        os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"  # a progress bar is only for a terminal
     try:
         import huggingface_hub
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 import re
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, TypeVar
 
 from gptrace.errors import DownloadError
 from gptrace.model.weights.hub_patience import Patience, plain_hash
 from gptrace.model.weights.hub_sizes import Sizes
+from gptrace.text.hugging_face import without_hub_bars
 from gptrace.wording import quoted_value
 
 Result = TypeVar("Result")
@@ -44,8 +46,8 @@ def run_guarded(download: Callable[[Sizes], Result], cache: Path, say: Callable[
     def run() -> None:
         try:
             with (
-                _turn(patience, say), _plain_hashes(), _without_warnings(), _without_xet(),
-                _limited_requests(patience),
+                _turn(patience, say), _plain_hashes(), _without_warnings(), _bars_on_a_terminal(),
+                _without_xet(), _limited_requests(patience),
             ):  # fmt: skip
                 outcome.append(download(sizes))
         except BaseException as error:  # raised again below
@@ -183,6 +185,12 @@ def _without_warnings() -> Iterator[None]:
         yield
     finally:
         logging.set_verbosity(level)
+
+
+def _bars_on_a_terminal() -> AbstractContextManager[None]:
+    """Show the progress bars of the library on a terminal alone."""
+    is_terminal = sys.stderr is not None and sys.stderr.isatty()
+    return nullcontext() if is_terminal else without_hub_bars()
 
 
 @contextmanager
