@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from msgspec.structs import force_setattr
@@ -86,7 +87,9 @@ def progress_bar(what: str, *, is_stream: bool) -> ProgressBar:
     must not go to the same terminal.
     """
     stderr = streams.stderr() if streams.can_show_progress(is_stream=is_stream) else None
-    return ProgressBar(stderr, spoken(what, stderr))
+    if stderr is None:
+        return ProgressBar(None, what)
+    return ProgressBar(stderr, spoken(what, stderr), partial(streams.terminal_width, stderr))
 
 
 def _input_format(name: str | None, text: TextOptions) -> str:

@@ -267,14 +267,19 @@ def stdout_is_terminal() -> bool:
 def stdout_width() -> int | None:
     """Return the columns of the terminal, or None when stdout is none: then nothing is cut."""
     stdout = _stdout()
-    if stdout is None or not stdout_is_terminal():
-        return None
-    # Not shutil.get_terminal_size: it asks descriptor 1, which leads to stderr meanwhile.
+    return terminal_width(stdout) if stdout is not None and stdout_is_terminal() else None
+
+
+def terminal_width(stream: TextIO) -> int:
+    """Return the columns of the terminal of a stream: those of COLUMNS, if it is set; 80 if unknown.
+
+    Other ways to find it ask descriptors 0 to 2, and while a command runs, these lead elsewhere.
+    """
     columns = os.environ.get("COLUMNS", "")
     if columns.isdecimal() and int(columns) > 0:
         return int(columns)
     try:
-        return os.get_terminal_size(stdout.fileno()).columns or 80
+        return os.get_terminal_size(stream.fileno()).columns or 80
     except (OSError, ValueError):
         return 80
 

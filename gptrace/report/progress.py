@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from types import TracebackType
 from typing import TYPE_CHECKING, TextIO, TypeVar
@@ -19,12 +19,12 @@ _PATIENCE = 1.0  # seconds
 class ProgressBar:
     """Shows on `stream` how many of `what` are done, how many a second, and of how many if that is known.
 
-    Without a stream it shows nothing. A `with` removes the bar at its end; it comes again where the work goes
-    on.
+    Without a stream it shows nothing. `width` returns the columns of the stream's terminal. A `with` removes
+    the bar at its end; it comes again where the work goes on.
     """
 
-    def __init__(self, stream: TextIO | None, what: str) -> None:
-        self._stream, self._what = stream, what
+    def __init__(self, stream: TextIO | None, what: str, width: Callable[[], int] = lambda: 80) -> None:
+        self._stream, self._what, self._width = stream, what, width
         self._start = time.monotonic()
         self._shown: tuple[Progress, TaskID] | None = None
         self._undo = ExitStack()
@@ -43,8 +43,11 @@ class ProgressBar:
         seconds = time.monotonic() - self._start
         if self._stream is None or seconds <= _PATIENCE:
             return
+        is_first = self._shown is None
         progress, task = self._shown = self._shown or self._begin(self._stream)
-        progress.update(task, completed=done, total=total, rate=f"{done / max(seconds, 1e-9):.1f}", note=note)
+        progress.console.width = self._width()  # somebody may have made the window narrower
+        rate = f"{done / max(seconds, 1e-9):.1f}"
+        progress.update(task, completed=done, total=total, rate=rate, note=note, refresh=is_first)
 
     def around(self, items: Iterable[Item], *, counts: bool) -> Iterator[Item]:
         """Yield the items with the bar, which `counts` them or something else."""
@@ -58,18 +61,25 @@ class ProgressBar:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-        console = Console(file=stream, force_terminal=True, markup=False, highlight=False)
-        columns = (
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[rate]}/s", markup=False),
-            TimeRemainingColumn(compact=True),
-            TextColumn("{task.fields[note]}", markup=False),
-        )
+        # Without a width, rich would ask the descriptors of this process, none of which may be the terminal.
+        width = self._width()
+        console = Console(file=stream, width=width, force_terminal=True, markup=False, highlight=False)
+        # Of a number that has no room rich would show the beginning, so a narrow terminal has fewer columns.
+        columns = [
+            column
+            for least_width, column in (
+                (32, TextColumn("{task.description}", markup=False)),
+                (60, BarColumn()),
+                (0, MofNCompleteColumn()),
+                (44, TextColumn("{task.fields[rate]}/s", markup=False)),
+                (60, TimeRemainingColumn(compact=True)),
+                (100, TextColumn("{task.fields[note]}", markup=False)),
+            )
+            if width >= least_width
+        ]
         # Redirecting would put rich between us and the real streams.
         progress = Progress(
             *columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False
         )
         self._undo.enter_context(progress)
-        return progress, progress.add_task(self._what, total=None, rate="…", note="")
+        return progress, progress.add_task(self._what, total=None, rate="0.0", note="")

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import pty
+import re
+import termios
+from contextlib import suppress
 from io import StringIO
 
 import pytest
+from rich.cells import cell_len
 
+from gptrace.cli import streams
+from gptrace.cli.prompt_lines import progress_bar
 from gptrace.report import progress
 from gptrace.report.progress import ProgressBar
 
@@ -35,3 +42,26 @@ def test_a_bar_that_was_removed_comes_again(monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_bar_without_a_stream_shows_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress, "_PATIENCE", -1.0)
     assert list(ProgressBar(None, "prompts").around("ab", counts=True)) == ["a", "b"]
+
+
+@pytest.mark.parametrize("columns", [20, 40, 120])
+def test_a_bar_is_as_wide_as_the_terminal_that_it_is_shown_on(
+    columns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is not that of descriptors 0 to 2, none of which may lead to a terminal."""
+    monkeypatch.setattr(progress, "_PATIENCE", -1.0)
+    monkeypatch.delenv("COLUMNS", raising=False)
+    reading, writing = pty.openpty()
+    termios.tcsetwinsize(writing, (24, columns))
+    with open(writing, "w") as terminal:
+        monkeypatch.setattr(streams, "stderr", lambda: terminal)
+        monkeypatch.setattr(streams, "can_show_progress", lambda *, is_stream: True)
+        with progress_bar("prompts", is_stream=True) as bar:
+            bar.show(1000, 2000)
+    shown = b""
+    with suppress(OSError), open(reading, "rb", buffering=0) as screen:  # it raises at the end
+        while part := screen.read(1 << 16):
+            shown += part
+    lines = [re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", line) for line in re.split("[\r\n]+", shown.decode())]
+    assert any("1000/2000" in line for line in lines)
+    assert max(map(cell_len, lines)) <= columns
