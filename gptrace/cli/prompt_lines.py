@@ -64,7 +64,7 @@ class PromptStreamOptions:
 
         `bar` shows the progress of the work; without one, the prompts are counted.
         """
-        counter = _ProblemCounter()
+        counter = _ProblemCounter(self.kept)
         results = getattr(stream, stream.items)
         dtype = unusual_dtype(stream)
         if dtype and destination.format == "jsonl":  # which has no header that says so, and --resume asks
@@ -108,10 +108,10 @@ def _input_format(name: str | None, text: TextOptions) -> str:
 
 
 class _ProblemCounter:
-    """Counts the prompts of a stream, and those without a result."""
+    """Counts the prompts of a stream, and those without a result; the kept ones too."""
 
-    def __init__(self) -> None:
-        self._prompts = self._problems = 0
+    def __init__(self, kept: KeptResults | None) -> None:
+        self._prompts, self._problems = (0, 0) if kept is None else (kept.count, kept.problems)
 
     def counted(self, results: Iterator[Any]) -> Iterator[Any]:
         for result in results:

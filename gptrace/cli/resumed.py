@@ -39,10 +39,11 @@ def unusual_dtype(stream: Report) -> str:
 
 @dataclass(frozen=True, slots=True)
 class KeptResults:
-    """The whole results in a file: how many, their length in bytes, and the last one."""
+    """The whole results in a file: how many, how many errors, their length in bytes, and the last one."""
 
     file: Path
     count: int = 0
+    problems: int = 0
     length: int = 0
     last: dict[str, Any] = field(default_factory=dict)
 
@@ -58,7 +59,7 @@ class KeptResults:
             problem = f"--resume: {file} is no regular file"
             raise OptionError(problem, "it can only be written from the beginning")
         needed = _keys_of_results(output)
-        count = length = 0
+        count = problems = length = 0
         last: dict[str, Any] = {}
         with file.open("rb") as rows:
             while raw := rows.readline(_LONGEST_ROW):
@@ -72,7 +73,8 @@ class KeptResults:
                         "give the file that this command wrote, or another one",
                     )
                 last, count, length = row, count + 1, length + len(raw)
-        return cls(file, count, length, last)
+                problems += "error" in row
+        return cls(file, count, problems, length, last)
 
     @property
     def start(self) -> int:

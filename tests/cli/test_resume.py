@@ -54,7 +54,12 @@ def test_an_output_is_continued_after_its_last_whole_row(
     assert len(rows) == 4
     kept = b"".join(rows[:2]).replace(b'"text": "Hello"', b'"text":"Hello"')  # to see that it is left alone
     file.write_bytes(kept + rows[2][:30])
-    assert cli(*arguments, stdin=lines).code == 0
+    for _ in range(2):  # also where nothing is left to do, the output holds an error
+        outcome = cli(*arguments, stdin=lines)
+        assert (outcome.code, outcome.err) == (
+            1,
+            "error: 1 of 4 prompts failed; the output holds the error of each\n",
+        )
     assert file.read_bytes().startswith(kept)
     again = file.read_bytes().splitlines()
     assert_same_but_for_rounding([json.loads(row) for row in again], [json.loads(row) for row in rows])
