@@ -140,6 +140,16 @@ def test_importing_gptrace_and_its_names_is_light() -> None:
 
 
 @pytest.mark.processes
+def test_printing_a_report_draws_no_random_number() -> None:
+    code = (
+        "import random, gptrace; random.seed(0); state = random.getstate();"
+        "report = gptrace.tokens('Hello'); str(report); report._repr_html_();"
+        "raise SystemExit(random.getstate() != state)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], env=environment(), check=False).returncode == 0
+
+
+@pytest.mark.processes
 def test_no_warning_when_numpy_is_missing() -> None:
     code = "import sys; sys.modules['numpy'] = None; import gptrace; gptrace.GPTModel"
     outcome = subprocess.run(

@@ -47,7 +47,7 @@ DOORS = {
     "transformers": {"model.hugging_face", "sharding.transformers_plan", "text.hugging_face"},
     "huggingface_hub": {"model.weights.hub", "model.weights.hub_guard", "text.hugging_face"},
     "typer": {"cli.app", "cli.commands", "cli.grouped_command", "cli.options"},
-    "rich": {"report"},
+    "rich": {"report.quiet_rich", "report.progress"},
     "pygments": {"report"},
     "IPython": {"cli.magics"},
     "ray": {"parallel.cluster", "parallel.ray_data"},

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 
-from rich.cells import cell_len
-from rich.text import Text
+from gptrace.report.quiet_rich import Text, cell_len
 
 _WIDE = r"\u2e80-\u9fff\uff00-\uffef"
 # Characters that must not begin a line, and characters that must not end one.

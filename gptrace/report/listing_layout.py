@@ -5,11 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from rich.cells import cell_len
-from rich.text import Text
-
 from gptrace.report.line_breaking import break_lines, broken
 from gptrace.report.parts import Line, Listing, ListingRow, plain
+from gptrace.report.quiet_rich import Text, cell_len
 from gptrace.report.rich_tables import GAP, NATURAL_WIDTH, STYLES
 
 _LEAST_CODE = 36  # columns of code beside names and sizes; with less, the sizes go below the names

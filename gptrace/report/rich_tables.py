@@ -6,15 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rich import box
-from rich.cells import cell_len
-from rich.style import Style
-from rich.table import Table as RichTable
-from rich.text import Text
-from rich.theme import Theme
-
 from gptrace.report.line_breaking import broken, widest_unit
 from gptrace.report.parts import Table
+from gptrace.report.quiet_rich import RichTable, Style, Text, Theme, box, cell_len
 from gptrace.report.safe_text import visible
 from gptrace.report.table_data import Column
 

@@ -12,13 +12,9 @@ from io import StringIO
 from itertools import pairwise
 from xml.sax.saxutils import escape
 
-from rich.cells import cell_len
-from rich.segment import Segment
-from rich.style import Style
-from rich.theme import Theme
-
 from gptrace.report.palette import LOOKS, Look, color_of
 from gptrace.report.parts import Facts, Part, plain
+from gptrace.report.quiet_rich import Segment, Style, Theme, cell_len
 from gptrace.report.rich_tables import PlainText, theme_of
 from gptrace.report.safe_text import visible
 from gptrace.report.terminal import console, legible_width, renderables

@@ -5,12 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from io import StringIO
 
-from rich.cells import cell_len
-from rich.console import Console, RenderableType
-from rich.table import Table as RichTable
-from rich.text import Text
-from rich.theme import Theme
-
 from gptrace.report.glyphs import has_all_glyphs, in_encoding, parts_in_encoding
 from gptrace.report.line_breaking import break_lines, broken
 from gptrace.report.listing_layout import listing_lines
@@ -27,6 +21,7 @@ from gptrace.report.parts import (
     line,
     plain,
 )
+from gptrace.report.quiet_rich import Console, RenderableType, RichTable, Text, Theme, cell_len
 from gptrace.report.rich_tables import (
     GAP,
     NATURAL_WIDTH,

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rich.cells import cell_len
-from rich.table import Table as RichTable
-from rich.text import Text
-
 from gptrace.report.line_breaking import broken
 from gptrace.report.parts import Tree, TreeRow
+from gptrace.report.quiet_rich import RichTable, Text, cell_len
 from gptrace.report.rich_tables import (
     GAP,
     MOST_ROWS,
