@@ -5,6 +5,7 @@ A name may lead to a device that never ends, to a pipe that nobody writes to, or
 
 from __future__ import annotations
 
+import codecs
 import os
 import stat
 from dataclasses import dataclass
@@ -49,7 +50,7 @@ class InputFile:
         """
         raw = self.raw(limit)
         try:
-            return raw.decode("utf-8").removeprefix("\ufeff")
+            return raw.decode("utf-8")[raw.startswith(codecs.BOM_UTF8) :]
         except UnicodeDecodeError as error:
             place = error.start
             problem = f"{self.name} is not UTF-8 text: byte 0x{raw[place]:02x} at offset {place}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 import traceback
 from collections import deque
@@ -210,18 +209,16 @@ def write_error(message: str, hint: str) -> None:
     """Write the error line, and a hint line if there is a hint, with control characters escaped."""
     if rank() > 0:
         message = f"rank {rank()}: {message}"
-    _write_labelled(words("error: {}", recorded(_safe(message))), "\x1b[1;31m")
+    _write_labelled(words("error: {}", recorded(_safe(message))), words("error: {}", ""), "\x1b[1;31m")
     if hint:
-        _write_labelled(words("hint: {}", recorded(_safe(hint))), "\x1b[36m")
+        _write_labelled(words("hint: {}", recorded(_safe(hint))), words("hint: {}", ""), "\x1b[36m")
 
 
-def _write_labelled(text: str, color: str) -> None:
-    """Write a line whose label, up to its colon, is in a colour."""
-    text = spoken(text, stderr())
+def _write_labelled(text: str, label: str, color: str) -> None:
+    """Write a line that begins with a label, which is in a colour."""
+    text, label = spoken(text, stderr()), spoken(label, stderr()).rstrip()
     if _wants_color(stderr()):
-        label = re.match("[^:：]*.", text)
-        end = label.end() if label else 0
-        text = f"{color}{text[:end]}\x1b[0m{text[end:]}"
+        text = f"{color}{label}\x1b[0m{text.removeprefix(label)}"
     _write_stderr(text + "\n")
 
 
