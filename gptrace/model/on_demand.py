@@ -8,8 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeGuard
+from weakref import WeakSet
 
 from gptrace.errors import InputError
+from gptrace.model.forked_children import can_take, in_forked_child
 from gptrace.model.selection import (
     AUTO,
     DEFAULT_SEED,
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from gptrace.model.build import LoadedModel, Module
 
 Model = str | Callable[..., Any] | ModelSelection | None
+_every: WeakSet[ModelOnDemand] = WeakSet()
 
 
 class ModelOnDemand:
@@ -85,6 +88,7 @@ class ModelOnDemand:
         self._known_limits = None if self._selection is None else self._selection.limits()
         self._loaded: LoadedModel | None = None
         self._lock = Lock()
+        _every.add(self)
 
     def __repr__(self) -> str:
         state = "loaded" if self.is_loaded else "not loaded"
@@ -163,6 +167,13 @@ class ModelOnDemand:
         from gptrace.model.offloading import computing_device  # who made the module has imported torch
 
         return str(computing_device(self._module))
+
+
+@in_forked_child
+def _renew_locks() -> None:
+    for model in list(_every):
+        if not can_take(model._lock):
+            model._lock = Lock()
 
 
 def is_module(model: object) -> TypeGuard[Module]:

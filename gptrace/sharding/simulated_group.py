@@ -18,6 +18,7 @@ from torch.testing._internal.distributed.fake_pg import FakeStore  # importing i
 
 from gptrace.errors import ConfigError, RunError
 from gptrace.model.distributed_wrappers import class_name
+from gptrace.model.forked_children import can_take, in_forked_child
 from gptrace.model.quiet_torch import torch
 from gptrace.sharding.torch_distributed import DTensor, distributed, excepthook_kept, forget_shardings
 from gptrace.wording import one_line
@@ -28,6 +29,15 @@ _Place = tuple[dict[str, Any], str]
 BACKEND = "fake"
 # A process has one group, which all of its threads share.
 _lock = threading.RLock()
+
+
+@in_forked_child
+def _renew_lock() -> None:
+    global _lock
+    if not can_take(_lock):
+        _lock = threading.RLock()
+
+
 # torch logs each error of a kernel on simulated tensors with its traceback; the error itself is told.
 _log = logging.getLogger("torch._subclasses.fake_tensor")
 

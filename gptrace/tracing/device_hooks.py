@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from threading import Lock, get_ident
 from typing import Any
 
+from gptrace.model.forked_children import in_forked_child
 from gptrace.model.offloading import device_hook, offloaded_tensors
 from gptrace.model.quiet_torch import torch
 from gptrace.tracing.activation_memory import ActivationMemory
@@ -24,6 +25,12 @@ Module = torch.nn.Module
 Tensor = torch.Tensor
 _METHODS = ("pre_forward", "post_forward")
 _lock = Lock()  # of the stand-ins
+
+
+@in_forked_child
+def _renew_lock() -> None:
+    global _lock
+    _lock = Lock()
 
 
 class DeviceHooks:

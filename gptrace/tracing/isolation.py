@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
+from gptrace.model.forked_children import can_take, in_forked_child
 from gptrace.model.interrupts import interrupts_held
 from gptrace.model.quiet_torch import torch
 from gptrace.model.random_state import exclusive_random_state, seed_generators
@@ -107,6 +108,16 @@ def _silence() -> Iterator[None]:
             _open_blocks -= 1
             while not _open_blocks and _stand_ins:
                 _stand_ins.pop().remove()
+
+
+@in_forked_child
+def _end_blocks_of_other_threads() -> None:
+    global _lock, _open_blocks
+    if not can_take(_lock):
+        _lock = threading.RLock()
+    _open_blocks = getattr(_isolated, "depth", 0)
+    while not _open_blocks and _stand_ins:
+        _stand_ins.pop().remove()
 
 
 def _is_isolated() -> bool:

@@ -9,9 +9,11 @@ import sys
 from collections.abc import Iterable, Mapping
 from functools import partial
 from sys import _getframe
-from threading import Lock
+from threading import Lock, get_ident
 from typing import Any, Protocol
+from weakref import WeakSet
 
+from gptrace.model.forked_children import in_forked_child
 from gptrace.model.quiet_torch import torch
 from gptrace.tracing.arguments import ArgumentNames
 
@@ -21,6 +23,7 @@ Module = torch.nn.Module
 _NAME = "_compiled_call_impl"
 _ABSENT = False  # a module that was never compiled has no such attribute
 _lock = Lock()  # of the chains of wrappers
+_every: WeakSet[ModuleCalls] = WeakSet()
 Arguments = tuple[object, ...]
 Keywords = Mapping[str, object]
 
@@ -135,12 +138,13 @@ class ModuleCalls:
     """
 
     def __init__(self, listener: Listener) -> None:
-        self._listener = listener
+        self._listener, self.thread = listener, get_ident()
         self._wrappers: list[tuple[WatchedModule, _Wrapper]] = []
         self._handles: list[torch.utils.hooks.RemovableHandle] = []
 
     def add(self, modules: Iterable[WatchedModule]) -> None:
         """Listen to the calls of these modules."""
+        _every.add(self)
         with _lock:
             for watched in modules:
                 # Written to the dictionary, as `Module.__setattr__` takes ten times as long.
@@ -170,6 +174,16 @@ class ModuleCalls:
         while self._handles:
             self._handles.pop().remove()
         return lost
+
+
+@in_forked_child
+def _leave_modules_of_other_threads() -> None:
+    """Leave what other threads watched: they record no more, and never leave it themselves."""
+    global _lock
+    _lock = Lock()
+    for calls in list(_every):
+        if calls.thread != get_ident():
+            calls.remove()
 
 
 def _remove(watched: WatchedModule, wrapper: _Wrapper) -> bool:

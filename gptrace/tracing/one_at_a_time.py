@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from gptrace.model.forked_children import can_take, in_forked_child
 from gptrace.model.interrupts import interrupts_allowed
 from gptrace.model.quiet_torch import torch
 
@@ -23,6 +24,15 @@ class _Turn:
 
 _turns: dict[int, _Turn] = {}  # by the id of the module, which lives as long as a block uses it
 _lock = threading.Lock()
+
+
+@in_forked_child
+def _end_turns_of_other_threads() -> None:
+    global _lock
+    _lock = threading.Lock()
+    for module, turn in list(_turns.items()):
+        if not can_take(turn.lock):
+            del _turns[module]
 
 
 @contextmanager

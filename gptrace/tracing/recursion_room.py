@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from contextlib import AbstractContextManager, suppress
-from threading import Lock
+from threading import Lock, get_ident
 from typing import ClassVar
+
+from gptrace.model.forked_children import in_forked_child
 
 _GREATEST = 2**31 - 1  # that Python takes, an int of C
 
@@ -18,7 +21,7 @@ class recursion_room(AbstractContextManager[None]):  # noqa: N801 - used like a 
     """
 
     _lock: ClassVar[Lock] = Lock()
-    _blocks: ClassVar[int] = 0
+    _blocks: ClassVar[Counter[int]] = Counter()  # that each thread is in
     _before: ClassVar[int] = 0
     _during: ClassVar[int] = 0
 
@@ -26,8 +29,8 @@ class recursion_room(AbstractContextManager[None]):  # noqa: N801 - used like a 
         """Double the limit, unless another block has done so."""
         kind = type(self)
         with self._lock:
-            kind._blocks += 1
-            if kind._blocks == 1:
+            kind._blocks[get_ident()] += 1
+            if kind._blocks.total() == 1:
                 kind._before = sys.getrecursionlimit()
                 kind._during = min(2 * kind._before, _GREATEST)
                 sys.setrecursionlimit(kind._during)
@@ -36,8 +39,25 @@ class recursion_room(AbstractContextManager[None]):  # noqa: N801 - used like a 
         """Restore the limit at the end of the last block."""
         kind = type(self)
         with self._lock:
-            kind._blocks -= 1
-            is_last = kind._blocks == 0
-            if is_last and sys.getrecursionlimit() == kind._during:
-                with suppress(RecursionError):  # the block began deeper than the limit
-                    sys.setrecursionlimit(kind._before)
+            kind._blocks[get_ident()] -= 1
+            kind._leave()
+
+    @classmethod
+    def _leave(cls) -> None:
+        if cls._blocks.total():
+            return
+        cls._blocks.clear()
+        if sys.getrecursionlimit() == cls._during:
+            with suppress(RecursionError):  # the block began deeper than the limit
+                sys.setrecursionlimit(cls._before)
+
+    @classmethod
+    def end_blocks_of_other_threads(cls) -> None:
+        """Restore the limit in a forked child, unless the thread that forked is in a block."""
+        cls._lock = Lock()
+        for thread in cls._blocks.keys() - {get_ident()}:
+            del cls._blocks[thread]
+        cls._leave()
+
+
+in_forked_child(recursion_room.end_blocks_of_other_threads)

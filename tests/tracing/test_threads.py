@@ -7,8 +7,10 @@ import os
 import signal
 import sys
 import threading
+import time
 import warnings
 from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack, suppress
 
 import pytest
 
@@ -16,8 +18,11 @@ import gptrace
 from gptrace.model import GPTModel
 from gptrace.model.interrupts import interrupts_held
 from gptrace.model.quiet_torch import torch
+from gptrace.model.random_state import exclusive_random_state, kept_random_state
+from gptrace.tracing.isolation import isolated_run
 from gptrace.tracing.one_at_a_time import one_at_a_time
-from tests.support import IDS
+from gptrace.tracing.recursion_room import recursion_room
+from tests.support import HANG_TIMEOUT, IDS
 
 nn = torch.nn
 
@@ -191,3 +196,86 @@ def test_ctrl_c_ends_the_wait_for_a_module() -> None:
     thread.join()
     with one_at_a_time(module):
         pass
+
+
+def exit_code_of_child(work: Callable[[], bool]) -> int:
+    """Fork, and return 0 if `work` is true in the child; -9 if it hangs."""
+    child = os.fork()
+    if not child:
+        with suppress(BaseException):
+            os._exit(0 if work() else 1)
+        os._exit(2)
+    for _ in range(10 * HANG_TIMEOUT):
+        ended, status = os.waitpid(child, os.WNOHANG)
+        if ended:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.1)
+    os.kill(child, signal.SIGKILL)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+LAYER = nn.Linear(2, 2)
+SESSION = gptrace.Session("tiny")
+BLOCKS: dict[str, Callable[[], AbstractContextManager[object]]] = {
+    "isolated run": isolated_run,
+    "exclusive random state": exclusive_random_state,
+    "kept random state": kept_random_state,
+    "recursion room": recursion_room,
+    "one at a time": lambda: one_at_a_time(LAYER),
+    "watch": lambda: gptrace.watch(LAYER),
+    "load": lambda: SESSION._lock,
+}
+
+
+def state_of_the_process() -> tuple[object, ...]:
+    return (torch.get_rng_state().tolist(), sys.getrecursionlimit(), sys.stdout, sys.stderr, [*vars(LAYER)])
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+@pytest.mark.parametrize("name", BLOCKS)
+def test_a_forked_child_is_without_the_blocks_of_other_threads(name: str) -> None:
+    block = BLOCKS[name]
+    before = state_of_the_process()
+    has_begun, may_end = threading.Event(), threading.Event()
+
+    def stay_inside() -> None:
+        with block():
+            if "random" in name:
+                torch.rand(1)
+            has_begun.set()
+            may_end.wait(HANG_TIMEOUT)
+
+    def works_in_child() -> bool:
+        is_as_before = state_of_the_process() == before
+        with block():
+            pass
+        return is_as_before and len(SESSION.trace("Hello").calls) > 10 and state_of_the_process() == before
+
+    thread = threading.Thread(target=stay_inside)
+    thread.start()
+    try:
+        assert has_begun.wait(HANG_TIMEOUT)
+        assert exit_code_of_child(works_in_child) == 0
+    finally:
+        may_end.set()
+        thread.join()
+    assert state_of_the_process() == before
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_forked_child_stays_in_the_blocks_of_the_thread_that_forked() -> None:
+    before = state_of_the_process()
+
+    def leaves_them() -> bool:
+        is_inside = sys.getrecursionlimit() != before[1]
+        torch.rand(1)
+        blocks.close()
+        return is_inside and state_of_the_process() == before
+
+    with ExitStack() as blocks:
+        blocks.enter_context(exclusive_random_state())
+        for name in BLOCKS:
+            if name != "load":
+                blocks.enter_context(BLOCKS[name]())
+        assert exit_code_of_child(leaves_them) == 0

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from gptrace.errors import DownloadError
+from gptrace.model.forked_children import in_forked_child
 from gptrace.model.weights.hub_patience import Patience, plain_hash
 from gptrace.model.weights.hub_sizes import Sizes
 from gptrace.text.hugging_face import without_hub_bars
@@ -27,6 +28,13 @@ _LONGEST_END = 90
 _ONE_DOWNLOAD = threading.Lock()
 _RUNNING: list[Patience] = []  # that of the download which has the lock
 _PAGE = re.compile(rb"\s*<(!doctype|html|head|body|\?xml)", re.IGNORECASE)
+
+
+@in_forked_child
+def _forget_downloads() -> None:
+    global _ONE_DOWNLOAD
+    _ONE_DOWNLOAD = threading.Lock()
+    _RUNNING.clear()
 
 
 def run_guarded(download: Callable[[Sizes], Result], cache: Path, say: Callable[[str], None]) -> Result:
