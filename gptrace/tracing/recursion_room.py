@@ -55,9 +55,11 @@ class recursion_room(AbstractContextManager[None]):  # noqa: N801 - used like a 
     def end_blocks_of_other_threads(cls) -> None:
         """Restore the limit in a forked child, unless the thread that forked is in a block."""
         cls._lock = Lock()
-        for thread in cls._blocks.keys() - {get_ident()}:
+        others = cls._blocks.keys() - {get_ident()}
+        for thread in others:
             del cls._blocks[thread]
-        cls._leave()
+        if others:
+            cls._leave()
 
 
 in_forked_child(recursion_room.end_blocks_of_other_threads)
