@@ -219,7 +219,7 @@ def test_what_is_no_tokenizer_is_an_input_error(tokenizer: object) -> None:
     ("arguments", "kind", "part"),
     [
         ({"model": "tinny"}, InputError, "'tinny' is not a model"),
-        ({"model": 5}, InputError, "model is a int"),
+        ({"model": 5}, InputError, "model is of type int"),
         ({"model": "tiny", "device": "tpu"}, DeviceError, "'tpu'"),
         ({"model": "tiny", "dtype": "int8"}, OptionError, "'int8'"),
         ({"model": "tiny", "config": {"n_head": 2}}, InputError, "n_head"),

@@ -27,6 +27,8 @@ class CallTree:
                 _facts(call.inputs),
                 _facts(call.outputs),
                 call.parameters,
+                call.macs,
+                call.macs_unknown,
                 call.failed,
                 tuple((op.name, _facts(op.inputs), _facts(op.outputs)) for op in call.ops),
                 tuple((label(child, call), self.subtrees[child.index]) for child in below),
