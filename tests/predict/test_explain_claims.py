@@ -8,7 +8,6 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-import transformers
 
 import gptrace
 from gptrace.model import GPTModel
@@ -26,32 +25,22 @@ from tests.predict.claim_models import (
     Adapted,
     AlwaysDropped,
     Autocast,
-    BlocksInAPythonList,
     Capped,
     Converted,
     Factorized,
     FixedNorm,
     IgnoresPadding,
     LastRow,
-    ListsOfLists,
     MixingHead,
     Normalized,
-    NormedSum,
-    OnlyTypes,
     Probabilities,
     RectifiedHead,
-    Recurrent,
-    RotatedPositions,
     Saturated,
     ScaledTable,
-    ScaledTokens,
     SharedMemory,
     ShiftedVectors,
     SuppressingHead,
-    TypedEmbedding,
-    Unassigned,
     WideHead,
-    WithoutBlocks,
     WithoutPositions,
 )
 from tests.predict.measured_claims import TEXT, lower_case_tokenizer, measured, variants
@@ -142,24 +131,6 @@ def test_the_sentence_of_a_claim_that_fails_says_what_is(language: str) -> None:
     denied = MeasuredClaim("ranking", False, {"count": 3, "first": Token(0, "a", b"a")})
     assert catalog.denial
     assert catalog.claim(denied).text.startswith(catalog.denial)
-
-
-@pytest.mark.parametrize(
-    ("model", "key", "holds"),
-    [
-        (NormedSum(), "position_embedding", True),
-        (BlocksInAPythonList(), "position_embedding", True),
-        (WithoutBlocks(), "position_embedding", True),
-        (TypedEmbedding(), "position_embedding_among_others", True),
-        (RotatedPositions(), "position_embedding_unmeasured", None),
-        (OnlyTypes(), "block_input_changed", True),
-        (ScaledTokens(), "position_embedding_weighted", True),
-        (SmallGPT("positions"), "position_embedding", False),
-    ],
-)
-def test_positions_are_found_wherever_they_are_added(model: nn.Module, key: str, holds: bool | None) -> None:
-    claim = measured(model)["flow"][2]
-    assert (claim.key, claim.holds) == (key, holds)
 
 
 def test_softmax_within_the_model_is_named_and_nothing_else_is_blamed_for_it() -> None:
@@ -304,30 +275,9 @@ def test_scores_that_change_their_order_are_denied() -> None:
     assert (claim.key, claim.holds) == ("token_embedding", False)
 
 
-def test_the_norm_inside_a_head_is_found() -> None:
-    """BERT's head is a product, an activation and a norm in one module, before the scores."""
-    config = transformers.BertConfig(
-        hidden_size=48, num_hidden_layers=2, num_attention_heads=4, intermediate_size=100, vocab_size=500,
-        is_decoder=True,
-    )  # fmt: skip
-    claims = measured(transformers.BertLMHeadModel(config), ids=[3, 4, 5])["flow"]
-    assert [claim.key for claim in claims[2:5]] == ["position_embedding_among_others", "blocks", "final_norm"]
-    assert claims[4].figures["norm"] == "cls.predictions.transform.LayerNorm"
-    assert all(claim.holds is not False for claim in claims)
-
-
 def test_a_model_that_ignores_padding_is_not_taken_for_causal() -> None:
     claims = {claim.key: claim.holds for claim in measured(IgnoresPadding())["last-dim"]}
     assert claims["causal"] is False
-
-
-def test_a_norm_in_a_list_is_no_block() -> None:
-    claims = measured(ListsOfLists())["flow"]
-    assert claims[3].key == "no_blocks"
-
-
-def test_the_positions_are_looked_for_where_a_block_runs_first() -> None:
-    assert holds_by_key(Recurrent())["position_embedding"] is True
 
 
 def test_a_width_that_is_not_the_models_is_not_called_by_its_name() -> None:
@@ -337,14 +287,6 @@ def test_a_width_that_is_not_the_models_is_not_called_by_its_name() -> None:
         assert "12" in words["token_embedding"].text
         assert "[vocab_size, 20]" in words["matrix_product"].measured
         assert not any("emb_dim" in claim.text for claim in words.values())
-
-
-def test_a_result_that_is_not_assigned_is_named() -> None:
-    claims = {claim.key: claim for claims in measured(Unassigned()).values() for claim in claims}
-    for key, path in (("unused_blocks", "`blocks.1`"), ("unused_norm", "`norm`")):
-        assert claims[key].holds is False
-        assert path in CATALOGS["en"].claim(claims[key]).text
-    assert not {"blocks", "final_norm"} & set(claims)
 
 
 def test_random_numbers_before_the_head_are_not_put_down_to_what_follows_it() -> None:

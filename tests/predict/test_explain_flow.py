@@ -1,0 +1,73 @@
+"""The path of a text through models of many designs: which module has which role, and what it does."""
+
+from __future__ import annotations
+
+import pytest
+import transformers
+
+from gptrace.model.quiet_torch import torch
+from gptrace.predict.explain.run import CATALOGS
+from tests.models.small_gpt import SmallGPT
+from tests.predict.claim_models import (
+    BlocksInAPythonList,
+    ListsOfLists,
+    NormedSum,
+    OnlyTypes,
+    Recurrent,
+    RotatedPositions,
+    ScaledTokens,
+    TypedEmbedding,
+    Unassigned,
+    WithoutBlocks,
+)
+from tests.predict.measured_claims import measured
+
+nn = torch.nn
+
+
+@pytest.mark.parametrize(
+    ("model", "key", "holds"),
+    [
+        (NormedSum(), "position_embedding", True),
+        (BlocksInAPythonList(), "position_embedding", True),
+        (WithoutBlocks(), "position_embedding", True),
+        (TypedEmbedding(), "position_embedding_among_others", True),
+        (RotatedPositions(), "position_embedding_unmeasured", None),
+        (OnlyTypes(), "block_input_changed", True),
+        (ScaledTokens(), "position_embedding_weighted", True),
+        (SmallGPT("positions"), "position_embedding", False),
+    ],
+)
+def test_positions_are_found_wherever_they_are_added(model: nn.Module, key: str, holds: bool | None) -> None:
+    claim = measured(model)["flow"][2]
+    assert (claim.key, claim.holds) == (key, holds)
+
+
+def test_the_norm_inside_a_head_is_found() -> None:
+    """BERT's head is a product, an activation and a norm in one module, before the scores."""
+    config = transformers.BertConfig(
+        hidden_size=48, num_hidden_layers=2, num_attention_heads=4, intermediate_size=100, vocab_size=500,
+        is_decoder=True,
+    )  # fmt: skip
+    claims = measured(transformers.BertLMHeadModel(config), ids=[3, 4, 5])["flow"]
+    assert [claim.key for claim in claims[2:5]] == ["position_embedding_among_others", "blocks", "final_norm"]
+    assert claims[4].figures["norm"] == "cls.predictions.transform.LayerNorm"
+    assert all(claim.holds is not False for claim in claims)
+
+
+def test_a_norm_in_a_list_is_no_block() -> None:
+    claims = measured(ListsOfLists())["flow"]
+    assert claims[3].key == "no_blocks"
+
+
+def test_the_positions_are_looked_for_where_a_block_runs_first() -> None:
+    claim = measured(Recurrent())["flow"][2]
+    assert (claim.key, claim.holds) == ("position_embedding", True)
+
+
+def test_a_result_that_is_not_assigned_is_named() -> None:
+    claims = {claim.key: claim for claims in measured(Unassigned()).values() for claim in claims}
+    for key, path in (("unused_blocks", "`blocks.1`"), ("unused_norm", "`norm`")):
+        assert claims[key].holds is False
+        assert path in CATALOGS["en"].claim(claims[key]).text
+    assert not {"blocks", "final_norm"} & set(claims)
