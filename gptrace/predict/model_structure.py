@@ -41,11 +41,16 @@ class ModelStructure:
 
 
 def find_model_structure(
-    trace: Trace, module: Module, logits_shape: tuple[int, ...], output_head: ModuleCall | None
+    trace: Trace,
+    module: Module,
+    logits_shape: tuple[int, ...],
+    output_head: ModuleCall | None,
+    tables_of_ids: Collection[str] = (),
 ) -> ModelStructure:
     """Return the roles of the modules, as the calls of one forward pass show them.
 
     `logits_shape` is the (B, T, V) that the model returned, `output_head` the call of the output head.
+    `tables_of_ids` are the tables that are known to be asked for the ids.
     """
     calls = [call for call in trace.calls if call.path]
     blocks = block_calls(calls)
@@ -61,8 +66,10 @@ def find_model_structure(
         if isinstance(table := module.get_submodule(call.path), torch.nn.Embedding)
         and not (blocks and call.index > blocks[0].index)
     }
-    # The token embedding has about as many rows as there are logits.
-    embeddings = sorted(table_sizes, key=lambda path: abs(table_sizes[path] - logits_shape[-1]))
+    # The token embedding is asked for the ids, and has about as many rows as there are logits.
+    embeddings = sorted(
+        table_sizes, key=lambda path: (path not in tables_of_ids, abs(table_sizes[path] - logits_shape[-1]))
+    )
     return ModelStructure(
         token_embedding=embeddings[0] if embeddings else "",
         other_embeddings=tuple(embeddings[1:]),

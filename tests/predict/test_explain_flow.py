@@ -20,9 +20,29 @@ from tests.predict.claim_models import (
     Unassigned,
     WithoutBlocks,
 )
+from tests.predict.flow_models import OneKind, PositionsFirst, ZeroPositions
 from tests.predict.measured_claims import measured
 
 nn = torch.nn
+
+
+@pytest.mark.parametrize("ids", [[72, 101, 108, 108, 111], [0, 1, 2, 3], [0, 0], [0], [255]])
+@pytest.mark.parametrize("model", [PositionsFirst(), PositionsFirst(tokens=260), ZeroPositions()])
+def test_the_table_that_is_asked_for_the_ids_is_that_of_the_tokens(model: nn.Module, ids: list[int]) -> None:
+    """Neither the number of rows nor the order of the calls tells it from the table of positions."""
+    tokens, positions = measured(model, ids, topics=["flow"])["flow"][1:3]
+    assert (tokens.key, tokens.holds, tokens.figures["table"]) == ("token_embedding", True, "tok_emb")
+    assert (positions.key, positions.holds) == ("position_embedding", True)
+    assert positions.figures["table"] == "pos_emb"
+
+
+@pytest.mark.parametrize(
+    ("model", "ids"), [(OneKind(), [15496]), (OneKind(), [11, 314]), (OnlyTypes(), [4, 7])]
+)
+def test_a_table_of_kinds_is_not_taken_for_one_of_positions(model: nn.Module, ids: list[int]) -> None:
+    """One row, or two rows that happen to follow each other, tell nothing."""
+    claim = measured(model, ids, topics=["flow"])["flow"][2]
+    assert (claim.key, claim.holds) == ("block_input_changed", True)
 
 
 @pytest.mark.parametrize(

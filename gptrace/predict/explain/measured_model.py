@@ -11,6 +11,7 @@ from gptrace.model.quiet_torch import torch
 from gptrace.predict.candidates import CHUNK_SIZE, as_float64, check_probabilities_exist, rounding_tolerance
 from gptrace.predict.capture import CapturedTensors, capture_tensors
 from gptrace.predict.explain.claims import MeasuredClaim
+from gptrace.predict.explain.table_roles import TableRoles, find_table_roles
 from gptrace.predict.forward import extract_logits
 from gptrace.predict.logit_decoder import LogitDecoder
 from gptrace.predict.model_structure import ModelStructure, find_model_structure
@@ -49,7 +50,12 @@ class MeasuredModel:
             logits = self.run(self.ids)
         shape = tuple(logits.shape)
         output_head = find_output_head(trace, self.module, head, shape, self._run_again)
-        self.structure: ModelStructure = find_model_structure(trace, self.module, shape, output_head)
+        self.tables: TableRoles = find_table_roles(
+            self.module, self.ids, self.run, loaded.limits.context_length
+        )
+        self.structure: ModelStructure = find_model_structure(
+            trace, self.module, shape, output_head, self.tables.of_ids
+        )
         # The logits of the same run: a model that draws random numbers returns others each time.
         self.captured, logits = self._capture()
         self.logits = logits[0]
@@ -122,12 +128,9 @@ class MeasuredModel:
 
     @property
     def position_embedding(self) -> str:
-        """The path of the table whose rows were taken one after the other; "" where there is none."""
-        for path in self.structure.other_embeddings:
-            rows, table = self.captured.outputs.get(path), self.weight_of(path)
-            if rows is not None and table is not None and _are_consecutive(rows, table):
-                return path
-        return ""
+        """The path of the table whose rows are taken one after the other; "" where there is none."""
+        tables = (path for path in self.structure.other_embeddings if path in self.tables.of_positions)
+        return next(tables, "")
 
     def width_of(self, vectors: Tensor) -> str:
         """Return the name of the last axis of vectors (…, D); its size, where it is not the model's width."""
@@ -200,15 +203,6 @@ def _dtypes_of(trace: Trace) -> Iterator[torch.dtype]:
     names = {spec.dtype for call in trace.calls for spec in call.outputs}
     dtypes = (getattr(torch, name) for name in names)
     yield from (dtype for dtype in dtypes if dtype.is_floating_point)
-
-
-def _are_consecutive(rows: Tensor, table: Tensor) -> bool:
-    """Tell whether rows (…, T, D) are T consecutive rows of a table (N, D), from any row on."""
-    if rows.dim() < 2 or rows.shape[-1] != table.shape[-1]:
-        return False
-    rows = rows.reshape(-1, *rows.shape[-2:])[0]
-    starts = (table == rows[0]).all(dim=-1).nonzero()[:, 0].tolist()
-    return any(torch.equal(table[start : start + len(rows)], rows) for start in starts)
 
 
 def share_memory(tensor: Tensor, other: Tensor) -> bool:
