@@ -26,6 +26,12 @@ from tests.predict.measured_claims import measured
 nn = torch.nn
 
 
+def with_zero_head(model: SmallGPT) -> SmallGPT:
+    """The same model, whose logits are all zero until it is trained."""
+    nn.init.zeros_(model.head.weight)
+    return model
+
+
 @pytest.mark.parametrize("ids", [[72, 101, 108, 108, 111], [0, 1, 2, 3], [0, 0], [0], [255]])
 @pytest.mark.parametrize("model", [PositionsFirst(), PositionsFirst(tokens=260), ZeroPositions()])
 def test_the_table_that_is_asked_for_the_ids_is_that_of_the_tokens(model: nn.Module, ids: list[int]) -> None:
@@ -53,6 +59,7 @@ def test_a_table_of_kinds_is_not_taken_for_one_of_positions(model: nn.Module, id
         (WithoutBlocks(), "position_embedding", True),
         (TypedEmbedding(), "position_embedding_among_others", True),
         (RotatedPositions(), "position_embedding_unmeasured", None),
+        (with_zero_head(RotatedPositions()), "position_embedding_unmeasured", None),
         (OnlyTypes(), "block_input_changed", True),
         (ScaledTokens(), "position_embedding_weighted", True),
         (SmallGPT("positions"), "position_embedding", False),

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from gptrace.model.quiet_torch import torch
 from gptrace.predict.candidates import as_float64
-from gptrace.predict.capture import replaced_output
+from gptrace.predict.capture import capture_tensors, replaced_output
 from gptrace.predict.explain.claims import MeasuredClaim
 from gptrace.predict.explain.measured_model import MeasuredModel, largest, largest_difference
 
@@ -81,11 +81,18 @@ def _weighted(
 
 
 def _makes_a_difference(model: MeasuredModel, positions: Tensor) -> bool:
-    """Tell whether the logits are others with other rows of the table of positions."""
-    table = model.submodule(model.position_embedding)
+    """Tell whether other rows of the table of positions change the logits, or what the head makes them of.
+
+    A head that starts at zero gives the same logits for all vectors.
+    """
+    table, head = model.submodule(model.position_embedding), model.structure.head
     assert table is not None
-    with replaced_output(table, positions.flip(-2, -1) + largest(positions)):
-        return not torch.equal(model.run(model.ids)[0], model.logits)
+    rows = positions.flip(-2, -1) + largest(positions)
+    with replaced_output(table, rows), capture_tensors(model.module, [head] if head else []) as captured:
+        logits = model.run(model.ids)[0]
+    before, after = model.captured.inputs.get(head), captured.inputs.get(head)
+    is_same = before is None or after is None or torch.equal(before, after)
+    return not is_same or not torch.equal(logits, model.logits)
 
 
 def _sum(embeddings: list[Tensor]) -> Tensor | None:
