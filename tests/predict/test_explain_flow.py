@@ -9,6 +9,7 @@ from gptrace.model.quiet_torch import torch
 from gptrace.predict.explain.run import CATALOGS
 from tests.models.small_gpt import SmallGPT
 from tests.predict.claim_models import (
+    Adapted,
     BlocksInAPythonList,
     ListsOfLists,
     NormedSum,
@@ -20,10 +21,19 @@ from tests.predict.claim_models import (
     Unassigned,
     WithoutBlocks,
 )
-from tests.predict.flow_models import OneKind, PositionsFirst, ZeroPositions
+from tests.predict.flow_models import (
+    FlatNorm,
+    OneKind,
+    PositionsFirst,
+    Projected,
+    UndividedNormalization,
+    WeightNormLinear,
+    ZeroPositions,
+)
 from tests.predict.measured_claims import measured
 
 nn = torch.nn
+weight_norm = nn.utils.parametrizations.weight_norm
 
 
 def with_zero_head(model: SmallGPT) -> SmallGPT:
@@ -80,6 +90,26 @@ def test_the_norm_inside_a_head_is_found() -> None:
     assert [claim.key for claim in claims[2:5]] == ["position_embedding_among_others", "blocks", "final_norm"]
     assert claims[4].figures["norm"] == "cls.predictions.transform.LayerNorm"
     assert all(claim.holds is not False for claim in claims)
+
+
+@pytest.mark.parametrize(
+    ("model", "norm", "holds"),
+    [
+        (Projected(WeightNormLinear(16, 16)), "norm", True),
+        (Projected(weight_norm(nn.Linear(16, 16))), "norm", True),
+        (Adapted(norm=FlatNorm(16)), "norm", True),
+        (Adapted(norm=UndividedNormalization()), "norm", False),
+        (Projected(UndividedNormalization()), "projection", False),
+    ],
+)
+def test_a_norm_does_what_norms_do_or_is_evidently_meant_to(model: nn.Module, norm: str, holds: bool) -> None:
+    claim = measured(model, topics=["flow"])["flow"][4]
+    assert (claim.key, claim.holds, claim.figures["norm"]) == ("final_norm", holds, norm)
+
+
+def test_a_linear_layer_is_no_norm_by_its_name_alone() -> None:
+    claim = measured(Adapted(norm=WeightNormLinear(16, 16)), topics=["flow"])["flow"][4]
+    assert (claim.key, claim.holds) == ("no_final_norm", None)
 
 
 def test_a_norm_in_a_list_is_no_block() -> None:

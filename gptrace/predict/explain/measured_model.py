@@ -24,6 +24,7 @@ from gptrace.tracing.watching import record_trace
 
 Tensor = torch.Tensor
 Module = torch.nn.Module
+ParametrizationList = torch.nn.utils.parametrize.ParametrizationList
 
 
 class MeasuredModel:
@@ -143,14 +144,28 @@ class MeasuredModel:
         return name if size == width else str(size)
 
     @property
-    def norm_path(self) -> str:
-        """The last norm before the head, told by the name of its class; "" where there is none."""
-        classes = {
-            f"{path}.{name}".removesuffix("."): type(submodule).__name__
+    def modules_named_norm(self) -> list[str]:
+        """The modules between the blocks and the head whose class, or a base of it, is named after a norm.
+
+        Those that compute a weight from another are not among them.
+        """
+        submodules = {
+            f"{path}.{name}".removesuffix("."): submodule
             for path in self.structure.between
             for name, submodule in self.module.get_submodule(path).named_modules()
         }
-        return next((path for path in reversed(classes) if "norm" in classes[path].lower()), "")
+        of_weights = {
+            part
+            for submodule in submodules.values()
+            if isinstance(submodule, ParametrizationList)
+            for part in submodule.modules()
+        }
+        return [
+            path
+            for path, submodule in submodules.items()
+            if submodule not in of_weights
+            and any("norm" in each.__name__.lower() for each in type(submodule).__mro__)
+        ]
 
     def submodule(self, path: str) -> Module | None:
         """Return a submodule; None for ""."""
@@ -173,7 +188,7 @@ class MeasuredModel:
         structure = self.structure
         paths = [
             structure.token_embedding, *structure.other_embeddings, *structure.before, *structure.blocks,
-            *structure.between, self.norm_path, structure.head,
+            *structure.between, *self.modules_named_norm, structure.head,
         ]  # fmt: skip
         with capture_tensors(self.module, [path for path in paths if path], structure.numbers) as tensors:
             logits = self.run(self.ids)

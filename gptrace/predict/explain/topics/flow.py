@@ -10,6 +10,7 @@ from gptrace.model.quiet_torch import torch
 from gptrace.predict.candidates import as_float64
 from gptrace.predict.capture import CapturedTensors
 from gptrace.predict.explain.claims import MeasuredClaim
+from gptrace.predict.explain.final_norm import doubled, find_final_norm
 from gptrace.predict.explain.measured_model import MeasuredModel, largest, largest_difference
 from gptrace.predict.explain.topics import positions
 from gptrace.record import Token
@@ -17,21 +18,19 @@ from gptrace.text.gpt2_tokenizer import GPT2
 from gptrace.text.tokenizer import decode
 
 Tensor = torch.Tensor
-# The root mean square of the vectors that the norm is tested with: far above the constant (often 1e-5) that
-# norms add to the variance.
-_NORM_TEST_SIZE = 4.0
 _MOST_CHARACTERS = 3
 
 
 def measure(model: MeasuredModel) -> list[MeasuredClaim]:
     """Measure what happens on the way from ids to logits."""
+    norm = find_final_norm(model)
     return [
         _tokens(model),
         *_split_characters(model),
         _token_embedding(model),
         positions.measure(model),
-        _blocks(model),
-        _final_norm(model),
+        _blocks(model, norm),
+        _final_norm(model, norm),
         _output_head(model),
     ]
 
@@ -111,7 +110,7 @@ def _change_in_reverse_order(model: MeasuredModel, path: str, embedded: Tensor) 
     return largest_difference(again.flip(1), embedded) if again.shape == embedded.shape else math.inf
 
 
-def _blocks(model: MeasuredModel) -> MeasuredClaim:
+def _blocks(model: MeasuredModel, norm: str) -> MeasuredClaim:
     paths, captured = model.structure.blocks, model.captured
     if not paths:
         return model.claim("no_blocks", None)
@@ -120,7 +119,7 @@ def _blocks(model: MeasuredModel) -> MeasuredClaim:
         for path in paths
         if path in captured.inputs and path in captured.outputs
     ]
-    unused = _unused_blocks(model)
+    unused = _unused_blocks(model, norm)
     if unused:
         return model.claim(
             "unused_blocks", False, count=len(paths), unused=[{"block": path} for path in unused]
@@ -130,12 +129,12 @@ def _blocks(model: MeasuredModel) -> MeasuredClaim:
     return model.claim("blocks", kept == len(paths), count=len(paths), kept=kept, shape=shape)
 
 
-def _unused_blocks(model: MeasuredModel) -> list[str]:
+def _unused_blocks(model: MeasuredModel, norm: str) -> list[str]:
     """Return the blocks whose vectors are not used: what comes next takes the vectors that entered them."""
     paths, captured = model.structure.blocks, model.captured
     if len(set(paths)) < len(paths):  # of a block that runs again, the vectors of one call are known
         return []
-    after = (*paths[1:], model.norm_path or model.structure.head)
+    after = (*paths[1:], norm or model.structure.head)
     return [
         path for path, following in zip(paths, after, strict=True) if _is_passed_by(captured, path, following)
     ]
@@ -150,25 +149,18 @@ def _is_passed_by(captured: CapturedTensors, path: str, following: str) -> bool:
     return torch.equal(taken, entering) and not torch.equal(leaving, entering)
 
 
-def _final_norm(model: MeasuredModel) -> MeasuredClaim:
+def _final_norm(model: MeasuredModel, norm: str) -> MeasuredClaim:
     """Run the norm on its vectors at two lengths: it returns the same for a vector and for its double."""
-    path, captured = model.norm_path, model.captured
-    norm = model.submodule(path)
-    if norm is None or path not in captured.inputs or path not in captured.outputs:
+    if not norm:
         return model.claim("no_final_norm", None)
-    before, after = captured.inputs[path], captured.outputs[path]
-    figures = {"norm": path, "before": _root_mean_square(before), "after": _root_mean_square(after)}
-    if _is_passed_by(captured, path, model.structure.head):
+    before, after = model.captured.inputs[norm], model.captured.outputs[norm]
+    figures = {"norm": norm, "before": _root_mean_square(before), "after": _root_mean_square(after)}
+    if _is_passed_by(model.captured, norm, model.structure.head):
         return model.claim("unused_norm", False, **figures)
-    sizes = as_float64(before).square().mean(dim=-1, keepdim=True).sqrt() / _NORM_TEST_SIZE
-    vectors = torch.where(sizes > 0, as_float64(before) / sizes, 0.0).to(before)
-    try:
-        once, twice = cast(Tensor, norm(vectors)), cast(Tensor, norm(2 * vectors))
-        difference = largest_difference(once, twice)
-    except Exception:  # a user's norm may want more than the vectors
+    doubling = doubled(model, norm)
+    if doubling is None:
         return model.claim("final_norm_unmeasured", None, **figures)
-    holds = before.shape == after.shape and difference <= model.tolerance * largest(once)
-    return model.claim("final_norm", holds, **figures, difference=difference)
+    return model.claim("final_norm", doubling.is_same, **figures, difference=doubling.difference)
 
 
 def _output_head(model: MeasuredModel) -> MeasuredClaim:
