@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from gptrace.record import ModuleCall, Origin, TensorSpec, Trace
 
@@ -35,11 +36,12 @@ class Use:
 class TensorUses:
     """The uses of a trace by the call that they are in, and by the call that made the tensor.
 
-    A use whose maker is not known is not among them. `root_of` has the outermost call around each call.
+    A use whose maker is not known is not among them. `calls` are those of the trace, and `root_of` has the
+    outermost call around each.
     """
 
     def __init__(self, trace: Trace) -> None:
-        self._calls = trace.calls
+        self.calls = trace.calls
         self.root_of = _roots(trace.calls)
         self._returned = _returned_tensors(trace.calls, self.root_of)
         self.of_call: list[list[Use]] = [list(self._uses_of(call)) for call in trace.calls]
@@ -60,6 +62,35 @@ class TensorUses:
     def returned(self, key: TensorKey) -> TensorKey:
         """Return the key of the tensor itself, for one that a call returned."""
         return self._returned.get(key, key)
+
+    def reaches_the_end(self, call: int) -> bool:
+        """Tell whether an outermost call returns the first tensor that a call returned, or any made of it.
+
+        Made of a tensor is all that an operation returns that takes it, or a call of whose inside nothing was
+        recorded.
+        """
+        tensors = [self.returned((call, None, 0))]
+        seen = set(tensors)
+        for tensor in tensors:  # it grows meanwhile
+            for use in self._of_tensor.get(tensor, ()):
+                user, op = self.calls[use.user[0]], use.user[1]
+                if use.leaves and user.parent is None:
+                    return True
+                outputs = user.outputs if op is None else user.ops[op].outputs
+                # An operation that writes into a tensor may return nothing.
+                made = [(*use.user, number) for number in range(len(outputs) or 1)]
+                new = [] if use.leaves else [key for key in made if key not in seen]
+                tensors += new
+                seen.update(new)
+        return False
+
+    @cached_property
+    def _of_tensor(self) -> Mapping[TensorKey, list[Use]]:
+        by_tensor: dict[TensorKey, list[Use]] = {}
+        for uses in self.of_call:
+            for use in uses:
+                by_tensor.setdefault(use.tensor, []).append(use)
+        return by_tensor
 
     def _uses_of(self, call: ModuleCall) -> Iterator[Use]:
         yield from self._of_specs((call.index, None), call.inputs)

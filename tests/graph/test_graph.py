@@ -8,6 +8,7 @@ from contextlib import ExitStack
 import pytest
 
 from gptrace.graph import graph_of
+from gptrace.graph.uses import TensorUses
 from gptrace.record import Origin
 from gptrace.record.graph import Graph
 from tests.graph.explained import Explanation
@@ -307,3 +308,21 @@ def test_a_tensor_that_a_box_takes_enters_it_as_that_input() -> None:
     graph = graph_of(recording.trace())
     assert arrows(graph, "Module") == ["in > add", "add > identity", "identity > block", "block > out"]
     assert arrows(graph, "block") == ["in > relu", "relu > mul", "mul > out"]
+
+
+def test_a_tensor_reaches_the_end_through_all_that_is_made_of_it() -> None:
+    recording = Recording()
+    with recording.call("", recording.argument("x")) as root:
+        x = recording.leaf("emb", recording.argument("x"))
+        read = block(recording, "read", x)
+        unread = block(recording, "unread", x)
+        with recording.call("dropout", unread) as call:  # returns what it takes
+            call.outputs = [unread]
+        recording.op("mul", unread)  # of which nothing is made
+        with recording.call("unrecorded", recording.op("mul", read)) as call:
+            call.outputs = [Tensor(None)]
+        root.outputs = [recording.op("add", x, *call.outputs)]
+    uses = TensorUses(recording.trace())
+    reaching = {call.path for call in uses.calls if uses.reaches_the_end(call.index)}
+    assert reaching >= {"", "emb", "read", "unrecorded"}
+    assert not reaching & {"unread", "unread.ff", "dropout"}

@@ -1,11 +1,11 @@
-"""Right and wrong ways from the ids to the head: tables, and modules called norms."""
+"""Right and wrong ways from the ids to the head: tables, blocks side by side, modules called norms."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from gptrace.model.quiet_torch import torch
-from tests.models.small_gpt import SmallGPT
+from tests.models.small_gpt import Block, SmallGPT
 
 nn = torch.nn
 functional = torch.nn.functional
@@ -42,6 +42,100 @@ class OneKind(SmallGPT):
         for block in self.blocks:
             x = block(x)
         return self.head(self.norm(x))
+
+
+class Branch(Block):
+    """A block that leaves its residual connection to the model."""
+
+    def forward(self, x: Any) -> Any:
+        return torch.relu(self.linear(x.cumsum(dim=1)))
+
+
+class Residual(SmallGPT):
+    """The model adds what its blocks return, times a factor."""
+
+    factor = 1.0
+
+    def __init__(self, *, zero_blocks: bool = False, zero_head: bool = False) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(Branch("") for _ in range(2))
+        if zero_blocks:
+            for parameter in self.blocks.parameters():
+                nn.init.zeros_(parameter)
+        if zero_head:
+            nn.init.zeros_(self.head.weight)
+
+    def run_blocks(self, x: Any) -> Any:
+        for block in self.blocks:
+            x = x + self.factor * block(x)
+        return x
+
+    def forward(self, ids: Any) -> Any:
+        x = self.run_blocks(self.tok_emb(ids) + self.pos_emb(torch.arange(ids.shape[1])))
+        return self.head(self.norm(x))
+
+
+class ReZero(Residual):
+    factor = 0.0
+
+
+class SideBySide(Residual):
+    def run_blocks(self, x: Any) -> Any:
+        return x + sum(block(x) for block in self.blocks)
+
+
+class SideBySideInABuffer(Residual):
+    """The results wait in a tensor of their own, times zero."""
+
+    def run_blocks(self, x: Any) -> Any:
+        results = torch.zeros(2, *x.shape)
+        for number, block in enumerate(self.blocks):
+            results[number] = block(x)
+        return x + 0 * results.sum(dim=0)
+
+
+class InPlace(SmallGPT):
+    """A block writes into the vectors that enter it, so nothing has to be assigned."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(Writing("") for _ in range(2))
+
+    def forward(self, ids: Any) -> Any:
+        x = self.tok_emb(ids) + self.pos_emb(torch.arange(ids.shape[1]))
+        for block in self.blocks:
+            block(x)
+        return self.head(self.norm(x))
+
+
+class Writing(Branch):
+    def forward(self, x: Any) -> Any:
+        return 1 * x.add_(super().forward(x))
+
+
+class Forgotten(Residual):
+    """Nothing is assigned."""
+
+    def run_blocks(self, x: Any) -> Any:
+        for block in self.blocks:
+            functional.dropout(block(x), training=self.training)
+        return x
+
+
+class ForgottenSum(Residual):
+    """Each block adds to the same vectors, so that only what the last one adds is used."""
+
+    def run_blocks(self, x: Any) -> Any:
+        for block in self.blocks:
+            result = x + block(x)
+        return result
+
+
+class RandomForgotten(Forgotten):
+    """The logits are others in each run, whatever the blocks return."""
+
+    def run_blocks(self, x: Any) -> Any:
+        return super().run_blocks(functional.dropout(x))
 
 
 class WeightNormLinear(nn.Linear):

@@ -40,6 +40,7 @@ from tests.predict.claim_models import (
     Unassigned,
     WithoutPositions,
 )
+from tests.predict.flow_models import ReZero, SideBySide
 
 nn = torch.nn
 
@@ -100,6 +101,8 @@ def variants() -> list[dict[str, list[MeasuredClaim]]]:
         measured(RotatedPositions()),
         measured(Probabilities()),
         measured(Unassigned()),
+        measured(ReZero(), topics=["flow"]),
+        measured(SideBySide(), topics=["flow"]),
         measured(SmallGPT(), GPT2.encode("你"), topics=["flow"]),
         measured(SmallGPT(), GPT2.encode("你"), lower_case_tokenizer(), topics=["flow"]),
         measured(AttendingGPT("shared"), [5], topics=["attention"]),

@@ -23,9 +23,17 @@ from tests.predict.claim_models import (
 )
 from tests.predict.flow_models import (
     FlatNorm,
+    Forgotten,
+    ForgottenSum,
+    InPlace,
     OneKind,
     PositionsFirst,
     Projected,
+    RandomForgotten,
+    Residual,
+    ReZero,
+    SideBySide,
+    SideBySideInABuffer,
     UndividedNormalization,
     WeightNormLinear,
     ZeroPositions,
@@ -128,3 +136,28 @@ def test_a_result_that_is_not_assigned_is_named() -> None:
         assert claims[key].holds is False
         assert path in CATALOGS["en"].claim(claims[key]).text
     assert not {"blocks", "final_norm"} & set(claims)
+
+
+@pytest.mark.parametrize(
+    ("model", "key", "holds", "named"),
+    [
+        (Residual(), "blocks", True, ()),
+        (Residual(zero_blocks=True), "blocks", True, ()),
+        (InPlace(), "blocks", True, ()),
+        (ReZero(), "blocks_without_effect", None, (0, 1)),
+        (SideBySide(), "blocks_side_by_side", True, (0,)),
+        (SideBySide(zero_blocks=True), "blocks_side_by_side", True, (0,)),
+        (SideBySide(zero_head=True), "blocks_without_effect", None, (0,)),
+        (SideBySideInABuffer(), "blocks_without_effect", None, (0, 1)),
+        (Forgotten(), "unused_blocks", False, (0, 1)),
+        (Forgotten(zero_head=True), "unused_blocks", False, (0, 1)),
+        (ForgottenSum(), "unused_blocks", False, (0,)),
+        (RandomForgotten(), "unused_blocks", False, (0, 1)),
+    ],
+)
+def test_a_result_that_the_next_block_does_not_take_may_be_used_later(
+    model: nn.Module, key: str, holds: bool | None, named: tuple[int, ...]
+) -> None:
+    claim = measured(model, topics=["flow"])["flow"][3]
+    assert (claim.key, claim.holds) == (key, holds)
+    assert claim.figures.get("named", []) == [{"block": f"blocks.{number}"} for number in named]

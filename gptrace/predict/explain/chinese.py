@@ -106,14 +106,28 @@ _SENTENCES = {
         "未测量：token 嵌入和第一个 block 的输入没有全部找到，或者形状不同",
     ),
     "blocks": Sentence(
-        "向量依次经过 {count} 个 block。在 GPT 里，每个 block 先让每个位置从自己和前面的位置收集信息（"
+        "向量经过 {count} 个 block。在 GPT 里，每个 block 先让每个位置从自己和前面的位置收集信息（"
         "注意力，attention），再对每个位置单独加工（前馈网络，feed-forward），每一步的结果都与这一步的输入"
         "相加（残差连接，residual connection）。形状始终不变。",
         "{count} 个 block 中有 {kept} 个保持 {shape:shape} → {shape:shape}",
     ),
+    "blocks_side_by_side": Sentence(
+        "模型有 {count} 个 block，但并非全部首尾相接：{named:each} 后面的部分取的也是进入它的向量，而它的结果"
+        "留到后面才用。",
+        "共 {count} 个 block；把 {named:each} 的结果换成别的数，logits 就会改变",
+        "`{block}`",
+        "、",
+    ),
+    "blocks_without_effect": Sentence(
+        "模型有 {count} 个 block。{named:each} 后面的部分取的是进入它的向量。它的结果也许用在别处，但没有看到"
+        "对 logits 的影响：也许它乘上了一个目前还是 0 的系数，例如 ReZero 在训练刚开始时就是这样。",
+        "共 {count} 个 block；没有看到影响：{named:each}",
+        "`{block}`",
+        "、",
+    ),
     "unused_blocks": Sentence(
-        "{unused:each} 的结果没有被用到：后面取的还是进入它的向量。是否漏了赋值，例如 x = block(x)？",
-        "共 {count} 个 block；没有用到：{unused:each}",
+        "{named:each} 的结果没有被用到：后面取的还是进入它的向量。是否漏了赋值，例如 x = block(x)？",
+        "共 {count} 个 block；没有用到：{named:each}",
         "`{block}`",
         "、",
     ),
@@ -280,7 +294,7 @@ _FAILURES = {
     "token_embedding": "`{table}` 是一张表，词表里每个 token 占一行，但这一层输出的既不是表中的行，也不是它"
     "们的倍数。",
     "position_embedding": "`{table}` 里每个位置占一行，但没有用到：换成别的行，logits 也不变。",
-    "blocks": "向量依次经过 {count} 个 block，但不是每个都保持形状。",
+    "blocks": "向量经过 {count} 个 block，但不是每个都保持形状。",
     "unused_blocks": _SENTENCES["unused_blocks"].text,
     "unused_norm": _SENTENCES["unused_norm"].text,
     "final_norm": "`{norm}` 处在最终归一化（final norm）的位置，却没有把向量调整到同一尺度：向量放大一倍，"

@@ -140,8 +140,23 @@ _SENTENCES = {
         "The shape stays the same.",
         "{kept} of {count:block|blocks}: {shape:shape} → {shape:shape}",
     ),
+    "blocks_side_by_side": Sentence(
+        "The model has {count:block|blocks}, and not all of them run one after the other: what comes after "
+        "{named:each} takes the vectors that entered it as well, and its result is used later.",
+        "{count:block|blocks}; with other numbers for the result of {named:each}, the logits change",
+        "`{block}`",
+        ", ",
+    ),
+    "blocks_without_effect": Sentence(
+        "The model has {count:block|blocks}. What comes after {named:each} takes the vectors that entered "
+        "it. Its result may be used elsewhere, but no effect on the logits was seen: it may be multiplied by "
+        "a factor that is still zero, as in ReZero when training begins.",
+        "{count:block|blocks}; without a visible effect: {named:each}",
+        "`{block}`",
+        ", ",
+    ),
     "unused_blocks": Sentence(
-        UNUSED_BLOCKS, "{count:block|blocks}; not used: {unused:each}", "`{block}`", ", "
+        UNUSED_BLOCKS, "{count:block|blocks}; not used: {named:each}", "`{block}`", ", "
     ),
     "unused_norm": Sentence(UNUSED_NORM, _NORM_FIGURES),
     "no_blocks": Sentence("No list of blocks was found in this model.", "none"),

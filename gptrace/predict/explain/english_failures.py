@@ -7,7 +7,7 @@ PROBABILITIES_RETURNED = (
     "these are no logits, and probabilities made of them by another softmax are far too flat."
 )
 UNUSED_BLOCKS = (
-    "What {unused:each} returns is not used: what comes next takes the vectors that entered it. Is the "
+    "What {named:each} returns is not used: what comes next takes the vectors that entered it. Is the "
     "result assigned, as in x = block(x)?"
 )
 UNUSED_NORM = (

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
 
+from gptrace.graph.uses import TensorUses
+from gptrace.measures import Measures
 from gptrace.model.build import LoadedModel
 from gptrace.model.interrupts import interrupts_allowed
 from gptrace.model.offloading import numbers_of
@@ -166,6 +169,22 @@ class MeasuredModel:
             if submodule not in of_weights
             and any("norm" in each.__name__.lower() for each in type(submodule).__mro__)
         ]
+
+    @cached_property
+    def is_random(self) -> bool:
+        """Whether the model returns other logits when it runs on the prompt again."""
+        return largest_difference(self.run(self.ids)[0], self.logits) > 0
+
+    def is_read(self, path: str) -> bool:
+        """Tell whether anything that the model returns was made of what the module at `path` returned."""
+        uses = self._uses
+        return any(uses.reaches_the_end(call.index) for call in uses.calls if call.path == path)
+
+    @cached_property
+    def _uses(self) -> TensorUses:
+        with record_trace(self.module, None, measures=Measures(ops=True)) as trace, interrupts_allowed():
+            self.run(self.ids)
+        return TensorUses(trace)
 
     def submodule(self, path: str) -> Module | None:
         """Return a submodule; None for ""."""

@@ -8,7 +8,7 @@ from typing import cast
 
 from gptrace.model.quiet_torch import torch
 from gptrace.predict.candidates import as_float64
-from gptrace.predict.capture import CapturedTensors
+from gptrace.predict.explain.bypassed import UseOfResult, use_of_result
 from gptrace.predict.explain.claims import MeasuredClaim
 from gptrace.predict.explain.final_norm import doubled, find_final_norm
 from gptrace.predict.explain.measured_model import MeasuredModel, largest, largest_difference
@@ -19,6 +19,12 @@ from gptrace.text.tokenizer import decode
 
 Tensor = torch.Tensor
 _MOST_CHARACTERS = 3
+# The claims about blocks whose results the next one does not take, the gravest first.
+_BYPASSED = (
+    ("unused_blocks", UseOfResult.NONE, False),
+    ("blocks_without_effect", UseOfResult.UNSEEN, None),
+    ("blocks_side_by_side", UseOfResult.LATER, True),
+)
 
 
 def measure(model: MeasuredModel) -> list[MeasuredClaim]:
@@ -114,39 +120,28 @@ def _blocks(model: MeasuredModel, norm: str) -> MeasuredClaim:
     paths, captured = model.structure.blocks, model.captured
     if not paths:
         return model.claim("no_blocks", None)
+    uses = _uses_of_results(model, norm)
+    for key, use, holds in _BYPASSED:
+        named = [{"block": path} for path in uses if uses[path] is use]
+        if named:
+            return model.claim(key, holds, count=len(paths), named=named)
     shapes = [
         (tuple(captured.inputs[path].shape), tuple(captured.outputs[path].shape))
         for path in paths
         if path in captured.inputs and path in captured.outputs
     ]
-    unused = _unused_blocks(model, norm)
-    if unused:
-        return model.claim(
-            "unused_blocks", False, count=len(paths), unused=[{"block": path} for path in unused]
-        )
     kept = sum(entering == leaving for entering, leaving in shapes)
     shape = shapes[0][0] if shapes else None
     return model.claim("blocks", kept == len(paths), count=len(paths), kept=kept, shape=shape)
 
 
-def _unused_blocks(model: MeasuredModel, norm: str) -> list[str]:
-    """Return the blocks whose vectors are not used: what comes next takes the vectors that entered them."""
-    paths, captured = model.structure.blocks, model.captured
+def _uses_of_results(model: MeasuredModel, norm: str) -> dict[str, UseOfResult]:
+    """Return how the result of each block is used."""
+    paths = model.structure.blocks
     if len(set(paths)) < len(paths):  # of a block that runs again, the vectors of one call are known
-        return []
+        return {}
     after = (*paths[1:], norm or model.structure.head)
-    return [
-        path for path, following in zip(paths, after, strict=True) if _is_passed_by(captured, path, following)
-    ]
-
-
-def _is_passed_by(captured: CapturedTensors, path: str, following: str) -> bool:
-    """Tell whether `following` takes the very vectors that entered `path`, which returned others."""
-    entering, leaving = captured.inputs.get(path), captured.outputs.get(path)
-    taken = captured.inputs.get(following)
-    if entering is None or leaving is None or taken is None:
-        return False
-    return torch.equal(taken, entering) and not torch.equal(leaving, entering)
+    return {path: use_of_result(model, path, following) for path, following in zip(paths, after, strict=True)}
 
 
 def _final_norm(model: MeasuredModel, norm: str) -> MeasuredClaim:
@@ -155,7 +150,7 @@ def _final_norm(model: MeasuredModel, norm: str) -> MeasuredClaim:
         return model.claim("no_final_norm", None)
     before, after = model.captured.inputs[norm], model.captured.outputs[norm]
     figures = {"norm": norm, "before": _root_mean_square(before), "after": _root_mean_square(after)}
-    if _is_passed_by(model.captured, norm, model.structure.head):
+    if use_of_result(model, norm, model.structure.head) is UseOfResult.NONE:
         return model.claim("unused_norm", False, **figures)
     doubling = doubled(model, norm)
     if doubling is None:
