@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from safetensors.torch import save_file
 
 import gptrace
 from gptrace.errors import WeightsError
@@ -93,6 +94,45 @@ def test_folders_that_hold_no_weights(tmp_path: Path, cli: Cli) -> None:
                           ('{"weight_map": {"a": "../../etc/passwd"}}', "not beside it")):  # fmt: skip
         index.write_text(content)
         cli("topk", "a", "-w", str(tmp_path)).is_error(2, part)
+
+
+@pytest.mark.parametrize("suffix", ["safetensors", "bin"])
+def test_each_tensor_comes_from_the_shard_that_the_index_names(tmp_path: Path, suffix: str) -> None:
+    shards = {
+        f"a.{suffix}": {"x": torch.ones(2), "y": torch.zeros(2), "unlisted": torch.ones(1)},
+        f"b.{suffix}": {"x": torch.zeros(2), "y": torch.ones(2)},
+    }
+    save = save_file if suffix == "safetensors" else torch.save
+    for file, tensors in shards.items():
+        save(tensors, tmp_path / file)
+    index = tmp_path / f"model.{suffix}.index.json"
+
+    def read(**weight_map: str) -> Tensors:
+        named = {name: f"{shard}.{suffix}" for name, shard in weight_map.items()}
+        index.write_text(json.dumps({"weight_map": named}))
+        return read_weights(index).tensors
+
+    right = read(x="a", y="b")
+    assert right.keys() == {"x", "y", "unlisted"}
+    assert all(tensor.all() for tensor in right.values())
+    assert not any(tensor.any() for tensor in read(x="b", y="a", unlisted="a").values() if len(tensor) == 2)
+    with pytest.raises(WeightsError, match=rf"it lists unlisted in b\.{suffix}, which does not hold it"):
+        read(x="a", unlisted="b")
+
+
+@pytest.mark.parametrize(
+    ("beside", "key"),
+    [
+        ({"model": {"name": "gpt", "n_layers": 1}}, "state_dict"), ({"model": {}}, "model_state_dict"),
+        ({"model": {"scale": torch.ones(1)}}, "state_dict"), ({"model": "gpt"}, "state_dict"),
+        ({"state_dict": {"step": torch.ones(1)}}, "model"),
+    ],
+)  # fmt: skip
+def test_the_state_dict_in_a_checkpoint_is_the_part_with_the_tensors(
+    tmp_path: Path, beside: dict[str, Any], key: str
+) -> None:
+    torch.save({**beside, key: {"x": torch.ones(2), "y": torch.ones(2)}}, tmp_path / "model.pt")
+    assert read_weights(tmp_path / "model.pt").tensors.keys() == {"x", "y"}
 
 
 def test_names_and_shapes_that_do_not_fit_are_listed(tmp_path: Path) -> None:

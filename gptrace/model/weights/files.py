@@ -69,20 +69,26 @@ def _error(path: Path, problem: str, hint: str = _HINT) -> WeightsError:
 
 
 def _read_shards(index: Path) -> tuple[Tensors, dict[str, Any]]:
+    """Return each tensor from the shard that the index names for it: another one may hold a stale copy.
+
+    A tensor that the index does not list is taken, too, as transformers does.
+    """
     weight_map = _read_json(index).get("weight_map")
     if not isinstance(weight_map, dict) or not weight_map:
         raise _error(index, "it has no weight_map", _AGAIN)
     tensors: Tensors = {}
-    for name in sorted(set(map(str, weight_map.values()))):
+    for shard in sorted(set(map(str, weight_map.values()))):
         # A shard must be in the folder of its index: a path could lead anywhere.
-        if Path(name).name != name:
-            raise _error(index, f"the shard {name!r} is not beside it", _AGAIN)
-        if not (index.parent / name).exists():
-            raise _error(index, f"the shard {name} is missing", _AGAIN)
-        tensors.update(_read_file(index.parent / name)[0])
-    absent = [name for name in weight_map if name not in tensors]
-    if absent:
-        raise _error(index, f"it lists {absent[0]}, which no shard holds", _AGAIN)
+        if Path(shard).name != shard:
+            raise _error(index, f"the shard {shard!r} is not beside it", _AGAIN)
+        if not (index.parent / shard).exists():
+            raise _error(index, f"the shard {shard} is missing", _AGAIN)
+        held = _read_file(index.parent / shard)[0]
+        tensors.update({name: held[name] for name in held if weight_map.get(name, shard) == shard})
+    absent = next((name for name in weight_map if name not in tensors), None)
+    if absent is not None:
+        problem = f"it lists {absent} in {weight_map[absent]}, which does not hold it"
+        raise _error(index, problem, _AGAIN)
     return tensors, {}
 
 
@@ -202,14 +208,18 @@ def _check_repetition(tensors: Tensors, path: Path) -> None:
             raise _error(path, problem, "save it with tensor.contiguous(), so that every number is there")
 
 
+def _tensors(saved: Mapping[Any, Any]) -> Tensors:
+    return {str(name): value for name, value in saved.items() if isinstance(value, torch.Tensor)}
+
+
 def _state_dict(saved: Any, path: Path) -> tuple[Tensors, dict[str, Any]]:
     """Return the tensors and the settings in a saved object: a state dict, or a dict that contains one."""
     if isinstance(saved, Mapping):
         parts = {key: value for key, value in saved.items() if isinstance(value, Mapping)}
         settings = dict(next((parts[key] for key in ("model_args", "config") if key in parts), {}))
-        states = [parts[key] for key in ("model", "model_state_dict", "state_dict") if key in parts]
-        saved = states[0] if states else saved
-        tensors = {str(name): value for name, value in saved.items() if isinstance(value, torch.Tensor)}
+        states = [_tensors(parts[key]) for key in ("model", "model_state_dict", "state_dict") if key in parts]
+        # One of these names may stand for settings, which are no tensors, or few.
+        tensors = max(states, key=len, default={}) or _tensors(saved)
         for name, value in tensors.items():
             if kind := _unusable_kind(value):
                 raise _error(path, f"{name} is a {kind} tensor", "save it dense, in floating point")

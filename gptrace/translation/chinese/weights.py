@@ -17,7 +17,7 @@ WEIGHTS: dict[str, str] = {
     "save one with torch.save(model.state_dict(), path)": "请用 torch.save(model.state_dict(), path) 保存",
     "it holds no state dict, only a value of type {}": "里面没有 state dict，只有 {}",
     "it has no weight_map": "里面没有 weight_map",
-    "it lists {}, which no shard holds": "里面列出了 {}，但哪个分片里都没有",
+    "it lists {} in {}, which does not hold it": "里面说 {} 在 {} 中，但该分片没有它",
     "the file is empty": "文件是空的",
     "it holds no keys and values": "里面没有键和值",
     "the header claims {} bytes of a file of {}": "文件头说有 {} 字节，文件只有 {} 字节",
