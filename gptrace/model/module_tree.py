@@ -22,6 +22,7 @@ _PARAMETERS = frozenset({(str, torch.nn.Parameter), (str, type(None))})
 _BUFFERS = frozenset({(str, torch.Tensor), (str, type(None))})
 # PyTorch calls itself for each level of modules; so many calls are left to what calls it.
 _OTHER_CALLS = 300
+_USUAL_LIMIT = 1000  # of recursion, where no code has set another
 
 
 def check_submodules(module: Module, *, may_contain_itself: bool = False) -> None:
@@ -151,7 +152,12 @@ def _add_paths(opened: _Opened, count: int, root: Module) -> None:
 
 
 def _too_deep(module: Module, levels: int) -> ConfigError:
-    name = type(module).__name__
+    name, limit = type(module).__name__, sys.getrecursionlimit()
+    if limit < _USUAL_LIMIT:
+        problem = (
+            f"the recursion limit of {limit}, which sys.setrecursionlimit() set, is too low to run {name}"
+        )
+        return ConfigError(problem, "leave it at Python's 1000")
     return ConfigError(
         f"{name} nests modules more than {levels} levels deep, and PyTorch calls itself at each",
         "nest them less, or call sys.setrecursionlimit() where the model is defined",

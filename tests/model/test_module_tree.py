@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 import threading
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 import gptrace
 from gptrace.errors import ConfigError
 from gptrace.model import module_tree
-from gptrace.model.module_tree import bounded_modules
+from gptrace.model.module_tree import bounded_modules, check_submodules
 from gptrace.model.quiet_torch import torch
 from tests.support import IDS
 
@@ -117,6 +118,13 @@ class Nested(nn.Module):
 def test_more_levels_than_python_has_calls_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"Nested nests modules more than \d+ levels deep"):
         gptrace.Session(Nested()).trace(ids=[1, 2])
+
+
+@pytest.mark.parametrize("limit", [120, 300, 301])
+def test_a_recursion_limit_that_is_too_low_is_named(monkeypatch: pytest.MonkeyPatch, limit: int) -> None:
+    monkeypatch.setattr(sys, "getrecursionlimit", lambda: limit)
+    with pytest.raises(ConfigError, match=f"recursion limit of {limit}, .* too low to run Sequential"):
+        check_submodules(nn.Sequential(nn.Embedding(V, 4)))
 
 
 @pytest.mark.parametrize(

@@ -120,6 +120,10 @@ WEIGHTS: dict[str, str] = {
     "a file": "文件",
     "a commit": "提交",
     "the server sent {} at revision {}, not {}": "服务器发来的是 {} 的版本 {}，而不是 {}",
+    "the recursion limit of {}, which sys.setrecursionlimit() set, is too low to run {}": (
+        "sys.setrecursionlimit() 把递归深度上限设成了 {}，太低，无法运行 {}"
+    ),
+    "leave it at Python's 1000": "请保留 Python 默认的 1000",
     "{} nests modules more than {} levels deep, and PyTorch calls itself at each": (
         "{} 的模块嵌套超过 {} 层，而 PyTorch 每一层都要递归一次"
     ),
