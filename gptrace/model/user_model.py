@@ -61,7 +61,8 @@ def build_user_model(
             module = meta_copy(target) if device.type == "meta" else target
             return module, None, "its own code"
         if isinstance(target, ModuleType):
-            raise ConfigError(f"{selection.name} is a Python module, not a model", _names_hint(target, ""))
+            hint = _hint_beside(selection.target, target)
+            raise ConfigError(f"{selection.name} is a Python module, not a model", hint)
         if not callable(target):
             problem = f"{selection.name} is of type {type(target).__name__}, and builds no module"
             raise ConfigError(problem, "name a torch.nn.Module, its class, or a function that returns one")
@@ -240,14 +241,29 @@ def modules_beside(reference: ObjectReference) -> list[ObjectReference]:
     return [dataclasses.replace(reference, text=f"{prefix}:{name}", name=name) for name in reversed(names)]
 
 
-def _names_hint(container: object, unknown: str) -> str:
-    """Return a hint that lists the models, classes and functions that a Python module defines."""
+def _hint_beside(reference: object, named: ModuleType) -> str:
+    """Return a hint that lists what can be named in place of a Python module.
+
+    That is what its file defines, and not what it imports; or, of a package, what the named part defines.
+    """
+    assert isinstance(reference, ObjectReference)  # no other target is a Python module
+    home = _module_of(reference)
+    if home is not None and named.__name__.startswith(f"{home.__name__}."):
+        return _names_hint(named, "", f"{reference.name}.")
+    return _names_hint(home, "")
+
+
+def _names_hint(container: object, unknown: str, prefix: str = "") -> str:
+    """Return a hint that lists the models, classes and functions that a Python module defines.
+
+    `prefix` leads to the module from the one that was named.
+    """
     if not isinstance(container, ModuleType):
         return "check the spelling of the name"
     home = container.__name__
     public = [(name, value) for name, value in vars(container).items() if not name.startswith("_")]
     names = [
-        name
+        prefix + name
         for name, value in public
         if isinstance(value, Module) or (callable(value) and getattr(value, "__module__", home) == home)
     ]
@@ -304,8 +320,12 @@ def _may_configure(name: str, value: object) -> bool:
 
 def _names_beside(reference: ObjectReference) -> Mapping[str, object]:
     """Return what the Python module of an object defines and imports; nothing where it is not loaded."""
-    module = next((m for m in list(sys.modules.values()) if _is_module_of(reference, m)), None)
+    module = _module_of(reference)
     return {} if module is None else vars(module)
+
+
+def _module_of(reference: ObjectReference) -> ModuleType | None:
+    return next((m for m in list(sys.modules.values()) if _is_module_of(reference, m)), None)
 
 
 def _is_module_of(reference: ObjectReference, module: ModuleType) -> bool:

@@ -271,6 +271,9 @@ def test_a_key_that_the_model_may_read_can_be_added(setting: str, cli: Cli, here
         (["-m", "small_models.py:Keyword"], 2, ["there is no Keyword", "did you mean Keywords?"]),
         (["-m", "small_models.py:Keywords.absent"], 2, ["there is no absent"]),
         (["-m", "no_such_package.module:Model"], 2, ["there is no module 'no_such_package'"]),
+        (["-m", "small_models.py:nn"], 2, ["nn is a Python module, not a model", "Known: Keywords, "]),
+        (["-m", "small_models.py:torch.nn"], 2, ["torch.nn is a Python module", "Known: Keywords, "]),
+        (["-m", "package:inner"], 2, ["inner is a Python module, not a model", "Known: inner.Model"]),
         (["-m", "small_models.py:number"], 2, ["number is of type int, and builds no module"]),
         (["-m", "small_models.py:not_a_module"], 2, ["not_a_module returned a value of type int"]),
         (["-m", "small_models.py:module", "--set", "a=1"], 2, ["built already"]),
@@ -305,6 +308,9 @@ def test_what_goes_wrong(cli: Cli, here: Path, arguments: list[str], code: int, 
     (here / "two_configs.py").write_text(f"{NANO}\nLARGE = {{'n_embd': 96}}\n")
     (here / "course.py").write_text(COURSE)
     (here / "lacks.py").write_text("import absent_library\n")
+    (here / "package").mkdir()
+    (here / "package" / "__init__.py").write_text("from package import inner\n")
+    (here / "package" / "inner.py").write_text("class Model: ...\n")
     text = [] if "--ids" in arguments else ["Hello"]
     ran = any("in forward" in part for part in parts)
     # Beside a report on the same screen, the error would be shorter.
