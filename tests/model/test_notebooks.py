@@ -68,6 +68,7 @@ def test_only_definitions_and_constants_run(tmp_path: Path) -> None:
         ),
         (["%%writefile m.py\nm = 1"], "it is in a cell that begins with %%writefile", "run"),
         (["m = 1\nx = ("], "it is no Python code: '(' was never closed", "run"),
+        ([">>> m = 1\n>>> print(m\n1"], "it is no Python code: '(' was never closed", "run"),
         (["n = f()", "def m(a=n): pass"], "it needs n, and cell 3, line 1 (n = f()) was left out", "run"),
     ],
 )

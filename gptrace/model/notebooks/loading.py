@@ -81,14 +81,13 @@ class _Run:
 
     def cell(self, cell: CodeCell, code: PythonCode) -> None:
         """Run what may run of a cell."""
-        file = cell_file(self._path, cell.number)
+        file, lines = cell_file(self._path, cell.number), code.text.split("\n")
         try:
             tree = compile(code.text, file, "exec", ast.PyCF_ONLY_AST | self._flags, dont_inherit=True)
         except _NO_CODE as error:
-            self._leave_out_broken(cell, error)
+            self._leave_out_broken(cell, lines, error)
             return
         linecache.cache[file] = _cache_entry(file, code.text)
-        lines = code.text.split("\n")
         before = self.text.count("\n")
         if code.cell_magic:
             for node in tree.body:
@@ -174,12 +173,11 @@ class _Run:
             if owner or name not in vars(self._module):
                 self._left_out[owner + name] = left_out
 
-    def _leave_out_broken(self, cell: CodeCell, error: BaseException) -> None:
+    def _leave_out_broken(self, cell: CodeCell, lines: Sequence[str], error: BaseException) -> None:
         """Note the names of a cell that is no Python code, as far as its lines show them."""
         number = (error.lineno or 1) if isinstance(error, SyntaxError) else 1
         message = error.msg if isinstance(error, SyntaxError) else one_line(error, 200)
         why = f"is no Python code: {message}"
-        lines = cell.source.split("\n")
         text = shortened(lines[min(number, len(lines)) - 1].strip(), 80)
         for name in _names_by_lines(lines):
             if name not in vars(self._module):
