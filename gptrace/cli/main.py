@@ -12,12 +12,11 @@ import time
 import warnings
 from collections import deque
 from collections.abc import Iterable, Sequence
-from itertools import pairwise
 from typing import NoReturn
 
 import gptrace
 from gptrace.cli import output_file, raw_stderr, streams
-from gptrace.cli.language import set_language
+from gptrace.cli.language import language_of, set_language
 from gptrace.errors import (
     EXIT_DONE,
     EXIT_FAILED,
@@ -25,13 +24,11 @@ from gptrace.errors import (
     EXIT_USAGE,
     OWN_CODE_RAISED,
     GptraceError,
-    OptionError,
     RunError,
 )
 from gptrace.hiding_modules import hiding_file
 from gptrace.model.interrupts import forget_lost_interrupt
 from gptrace.ranks import rank
-from gptrace.translation import checked_language, language_of_environment
 from gptrace.wording import message_of
 
 _MEMORY_HINT = "torch alone takes some 300 MiB; free some memory, or raise the limit"
@@ -94,7 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Nothing but KeyboardInterrupt during the very first imports gets past it.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    set_language(_language_of(arguments))
+    set_language(language_of(arguments))
     try:
         return _run(arguments)
     except streams.ReaderGoneError:
@@ -154,17 +151,6 @@ def _error_of_user_code(error: BaseException) -> GptraceError | None:
     if not is_of_user_code(error):
         return None
     return user_code_error(error, " (while gptrace read the model)", OWN_CODE_RAISED)
-
-
-def _language_of(arguments: Sequence[str]) -> str:
-    """Return the language for errors while the command line is not parsed yet."""
-    options = arguments[: arguments.index("--")] if "--" in arguments else arguments
-    given = [argument.partition("=")[2] for argument in options if argument.startswith("--lang=")]
-    given += [value for name, value in pairwise(options) if name == "--lang"]
-    try:
-        return checked_language(given[-1]) if given else language_of_environment()
-    except OptionError:
-        return "en"
 
 
 def _interrupted() -> int:
