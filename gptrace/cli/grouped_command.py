@@ -32,6 +32,13 @@ class Invocation:
         with _naming_options(self.context):
             return self.command(**self.arguments)
 
+    def typed(self) -> dict[str, str]:
+        """Return what was typed, and not left to a variable or a default: a name for each parameter."""
+        return {
+            option.name: _flag(option) or option.name for option in self.context.command.params
+            if _source(self.context, option.name) == "COMMANDLINE"
+        }  # fmt: skip
+
 
 class GroupedCommand(TyperCommand):
     """A command whose help lists its options group by group, the command's own first."""
@@ -110,11 +117,20 @@ def _naming_options(context: Any) -> Iterator[None]:
         option = options.get(error.option)
         if option is None:
             raise
-        flag = next((name for name in option.opts if name.startswith("--")), None)
+        flag = _flag(option)
         if flag is not None and error.message.startswith(f"{error.option} is "):
             error.message = flag + error.message.removeprefix(str(error.option))
-        # Typer has no public name for the parameter sources, whose members are called as in Click.
-        source = context.get_parameter_source(error.option)
-        if source is not None and source.name == "ENVIRONMENT":
+        if _source(context, error.option) == "ENVIRONMENT":
             error.hint += variable_origin(option.envvar)
         raise
+
+
+def _flag(option: Any) -> str | None:
+    return next((name for name in option.opts if name.startswith("--")), None)
+
+
+def _source(context: Any, parameter: str | None) -> str:
+    """Return where the value of a parameter comes from, as in "COMMANDLINE"."""
+    # Typer has no public name for the parameter sources, whose members are called as in Click.
+    source = context.get_parameter_source(parameter)
+    return "" if source is None else str(source.name)

@@ -1,9 +1,11 @@
 """`%load_ext gptrace` in a notebook: `%gptrace` asks a model of the notebook what a command asks.
 
-The words and options are those of the command line, and the model is a name of the notebook:
+The words and options are those of the command line. The model is a name of the notebook: of a model, or of a
+class or a function that builds one with the options of a model:
 
     %gptrace check model
     %gptrace run model "Hello, I am" --ops
+    %gptrace topk GPTModel "Hello, I am" --weights model.pt
 
 `%%gptrace` runs a cell and shows the shapes of the models that it calls, with options of `gptrace run`:
 
@@ -16,18 +18,22 @@ from __future__ import annotations
 import ast
 import shlex
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from types import FrameType
 from typing import Any
 
 from gptrace.cli import output_file, streams
 from gptrace.cli.app import COMMANDS, parse
 from gptrace.cli.grouped_command import Invocation
+from gptrace.cli.language import language_of, set_language, spoken
+from gptrace.cli.options.file_run import FileRunOptions
 from gptrace.cli.options.groups import ModelOptions, TextOptions
 from gptrace.cli.output import CommandResult
 from gptrace.errors import GptraceError, InputError
 from gptrace.measures import Measures
+from gptrace.model.on_demand import is_module
+from gptrace.model.selection import check_seed, typed_options
 from gptrace.notebook_cells import cell_of
 from gptrace.record import Page, Report
 from gptrace.report import View
@@ -36,16 +42,18 @@ from gptrace.report.notebook import Shown
 from gptrace.report.safe_text import visible
 from gptrace.session import Session
 from gptrace.text.stdin import SAMPLE
-from gptrace.translation import in_language, language_of_environment, recorded, words
+from gptrace.translation import recorded, words
 from gptrace.wording import quoted_value, suggestion
 
 # Commands that ask one model; the name of the model comes first.
 _OF_A_MODEL = ("run", "topk", "explain", "check", "source", "loss", "generate", "lens")
 _KNOWN = tuple(name for name in COMMANDS if name in _OF_A_MODEL)
 _HOW_TO = 'write it like %gptrace run model "Hello", or %gptrace check model'
-# What the notebook has not, or has settled.
-_REFUSED = ("-", "--lines", "--input-format", "--resume", "--model", "-m", "--weights", "-w")
-_OF_A_CELL = ("--ops", "--columns", "--depth", "--only", "--type", "--full", "--lang")
+# Those of them that draw random numbers from a model, whatever its weights.
+_SAMPLING = ("run", "explain", "check", "source", "generate")
+# Parameters that a notebook has settled, or that need the stdin or the files of a process.
+_REFUSED = {"model", "lines", "input_format", "resume", *(field.name for field in fields(FileRunOptions))}
+_OF_A_CELL = {"ops", "columns", "depth", "only", "kind", "full", "lang"}
 _HOW_TO_OF_CELL = "its options are --ops, --columns, --depth, --only, --type, --full and --lang"
 
 
@@ -58,14 +66,40 @@ class MagicError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _NotebookModel(ModelOptions):
-    """The model options of a command, with a model that is there already."""
+    """The model options of a command about `given`, which has a name in the notebook."""
 
     given: Any = None
+    name: str = ""
     title = ModelOptions.title
+
+    @classmethod
+    def of(cls, options: ModelOptions, given: Any, name: str) -> _NotebookModel:
+        """Return the options with this model in place of theirs."""
+        values = {each.name: getattr(options, each.name) for each in fields(ModelOptions)}
+        return cls(**values | {"model": None}, given=given, name=name)
+
+    @property
+    def is_built(self) -> bool:
+        """Whether there is nothing to build with the other options."""
+        return is_module(self.given)
+
+    def command(self, name: str, *options: str) -> str:
+        """Return another line about the same model, as it is typed."""
+        typed = typed_options(None, self.weights, self.config, self.settings or ())
+        own = "" if self.is_built else typed
+        return " ".join(filter(None, ("%gptrace", name, self.name, own, *options)))
 
     def session(self) -> Session:
         """Return a session with the model of the notebook."""
-        return Session(self.given)
+        if not self.is_built:
+            return ModelOptions.session(self)  # super() does not know the class that slots make
+        check_seed(self.seed)
+        session = Session(self.given)
+        session.seed = self.seed  # of sampling
+        return session
+
+    def _chosen(self) -> Any:
+        return self.given
 
 
 def load(shell: Any) -> None:
@@ -99,10 +133,8 @@ def load(shell: Any) -> None:
 
 def _cell_options(line: str) -> tuple[View, Measures]:
     """Return what the options of `%%gptrace` show and measure."""
-    words_of_line = _split(line)
-    names = [each.partition("=")[0] for each in words_of_line if each.startswith("-")]
-    parsed = parse(["run", *words_of_line]) if set(names) <= set(_OF_A_CELL) else None
-    if not isinstance(parsed, Invocation) or parsed.arguments["text"].text:
+    parsed = parse(["run", *_split(line)])
+    if not isinstance(parsed, Invocation) or not parsed.typed().keys() <= _OF_A_CELL:
         raise InputError(f"%%gptrace {visible(line)}: not for a cell", _HOW_TO_OF_CELL)
     given = parsed.arguments
     destination = given["output"].destination()
@@ -161,29 +193,28 @@ def _result(line: str, names: dict[str, Any]) -> CommandResult:
         raise InputError(f"{quoted_value(command)} is no command for a model of a notebook", hint)
     if not arguments or arguments[0].startswith("-"):
         raise InputError(f"%gptrace {command} names no model", _HOW_TO)
-    refused = next((each for each in arguments if each.partition("=")[0] in _REFUSED), None)
-    if refused is not None:
-        raise InputError(f"{refused} is not for a notebook", _HOW_TO)
-    model = _model(arguments[0], names)
+    given = _model(arguments[0], names)
     parsed = parse([command, *arguments[1:]])
-    return parsed if isinstance(parsed, CommandResult) else _in_notebook(parsed, model).run()
+    if isinstance(parsed, CommandResult):
+        return parsed
+    return _in_notebook(parsed, command, arguments[0], given).run()
 
 
 def _split(line: str) -> list[str]:
+    """Return the words of a line, in whose language errors are from here on."""
+    set_language(language_of(()))
     try:
-        return shlex.split(line)
+        split = shlex.split(line)
     except ValueError as error:  # a quotation without an end
         raise InputError(f"{quoted_value(line)} cannot be read as words: {error}", _HOW_TO) from None
+    set_language(language_of(split))
+    return split
 
 
 def _model(name: str, names: dict[str, Any]) -> Any:
     root, *attributes = name.split(".")
     if root not in names:
-        own = [
-            each for each, value in names.items() if not each.startswith("_") and hasattr(value, "forward")
-        ]
-        hint = suggestion(name, own) if own else "run the cell that makes the model first"
-        raise InputError(f"this notebook has no {quoted_value(name)}", hint)
+        raise InputError(f"this notebook has no {quoted_value(name)}", _models_hint(name, names))
     model = names[root]
     for attribute in attributes:
         if not hasattr(model, attribute):
@@ -191,18 +222,48 @@ def _model(name: str, names: dict[str, Any]) -> Any:
                 f"{quoted_value(name)} has no attribute {attribute}", "check the spelling of the name"
             )
         model = getattr(model, attribute)
+    if not (callable(model) or isinstance(model, str)):
+        problem = f"{quoted_value(name)} is of type {type(model).__name__}, and builds no module"
+        raise InputError(problem, _models_hint(name, names))
     return model
 
 
-def _in_notebook(invocation: Invocation, model: Any) -> Invocation:
-    """Return the command with the notebook's model, and with the sample prompt in place of stdin."""
-    arguments = dict(invocation.arguments)
-    for name, value in arguments.items():
+def _models_hint(name: str, names: Mapping[str, Any]) -> str:
+    own = [each for each, value in names.items() if not each.startswith("_") and hasattr(value, "forward")]
+    return suggestion(name, own) if own else "run the cell that makes the model first"
+
+
+def _in_notebook(invocation: Invocation, command: str, name: str, given: Any) -> Invocation:
+    """Return the command with the notebook's model, and with the sample prompt in place of stdin.
+
+    Raises an InputError for an option that a notebook has settled, or that would change nothing.
+    """
+    arguments, typed = dict(invocation.arguments), invocation.typed()
+    refused = [option for parameter, option in typed.items() if parameter in _REFUSED]
+    if refused or _reads_stdin(arguments):
+        raise InputError(f"{refused[0] if refused else '-'} is not for a notebook", _HOW_TO)
+    for argument, value in arguments.items():
         if isinstance(value, ModelOptions):
-            arguments[name] = _NotebookModel(given=model)
+            arguments[argument] = model = _NotebookModel.of(value, given, name)
+            if model.is_built:
+                _check_built(typed, command)
         elif isinstance(value, TextOptions) and not value.text and value.ids is None:
-            arguments[name] = replace(value, text=[SAMPLE])
+            arguments[argument] = replace(value, text=[SAMPLE])
     return replace(invocation, arguments=arguments)
+
+
+def _reads_stdin(arguments: Mapping[str, Any]) -> bool:
+    return "-" in (*(arguments["text"].text or ()), str(arguments.get("expect")))
+
+
+def _check_built(typed: Mapping[str, str], command: str) -> None:
+    """Raise an InputError for options that build a model."""
+    used = ("seed",) if command in _SAMPLING else ()
+    options = [each.name for each in fields(ModelOptions) if each.name in typed and each.name not in used]
+    if options:
+        names = ", ".join(typed[option] for option in options)
+        hint = f"drop {names}, or name a class or a function that builds the model"
+        raise InputError(f"{names} cannot be set for a model that is built already", hint)
 
 
 def _show(result: CommandResult) -> None:
@@ -228,5 +289,4 @@ def _magic_error(error: GptraceError) -> MagicError:
         words("error: {}", recorded(visible(error.message))),
         words("hint: {}", recorded(visible(error.hint))),
     )
-    language = language_of_environment()
-    return MagicError("\n".join(in_language(line, language) for line in lines))
+    return MagicError("\n".join(spoken(line, sys.stdout) for line in lines))

@@ -214,12 +214,17 @@ def command_for(typed: str | None, name: str, *options: str) -> str:
     return " ".join(filter(None, ("gptrace", name, typed, *options)))
 
 
-def _check_options(seed: object, device: str, dtype: str | None, weights: object, threads: object) -> None:
+def check_seed(seed: object) -> None:
+    """Raise OptionError for a value that torch takes for no seed."""
     if isinstance(seed, bool) or not isinstance(seed, int):
         raise OptionError(f"seed is {seed!r}", "pick a whole number", option="seed")
     if not -(2**63) <= seed < 2**64:
         problem = f"seed {quoted_value(seed)} does not fit into 64 bits"
         raise OptionError(problem, "pick a seed from 0 to 2**64 - 1", option="seed")
+
+
+def _check_options(seed: object, device: str, dtype: str | None, weights: object, threads: object) -> None:
+    check_seed(seed)
     if not may_be_device(device):
         raise DeviceError(f"{device!r} is not a device", f"pick one of {', '.join(DEVICES)}, or cuda:N")
     if dtype not in (None, AUTO, *DTYPES):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -29,7 +31,7 @@ leaky = Leaky()"""
 @pytest.fixture
 def shell() -> Iterator[Any]:
     shell = interactiveshell.InteractiveShell.instance()
-    shell.user_ns["model"] = gptrace.GPTModel(SIZES)
+    shell.user_ns |= {"model": gptrace.GPTModel(SIZES), "nothing": None}
     run(shell, "%load_ext gptrace")
     yield shell
     interactiveshell.InteractiveShell.clear_instance()
@@ -69,6 +71,53 @@ def test_run_takes_the_options_of_the_command_line(shell: Any) -> None:
     assert "模型" in table
 
 
+def test_the_seed_is_that_of_sampling(shell: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def sampled(line: str) -> object:
+        record = json.loads(run(shell, f"%gptrace generate model Hi -n 6 {line} --json").stdout)
+        return record["results"][0]["new_ids"]
+
+    def expected(seed: int) -> object:
+        session = gptrace.Session(shell.user_ns["model"])
+        return list(session.generate("Hi", max_new_tokens=6, temperature=1.0, seed=seed).results[0].new_ids)
+
+    assert sampled("--temperature 1 --seed 1") == expected(1) != expected(2)
+    assert sampled("--temperature 1 --seed=2") == expected(2)
+    monkeypatch.setenv("GPTRACE_SEED", "7")
+    assert sampled("--temperature 1") == expected(7)
+    monkeypatch.setenv("GPTRACE_DTYPE", "bfloat16")
+    for command in ("check model --only causal", "explain model Hi --topic inference", "source model Hi"):
+        assert run(shell, f"%gptrace {command} --seed 5").success
+
+
+def test_a_class_takes_all_options_of_a_model(shell: Any, tmp_path: Path) -> None:
+    run(shell, LEAKY)
+    path = tmp_path / "leaky.pt"
+    torch.save(shell.user_ns["leaky"].state_dict(), path)
+    shell.user_ns["Model"] = lambda vocab_size=9: torch.nn.Embedding(vocab_size, vocab_size)
+    kept = run(shell, "%gptrace topk leaky Hi --json").stdout
+    loaded = run(shell, f"%gptrace topk Leaky Hi -w {path} --json").stdout
+    assert json.loads(loaded)["results"] == json.loads(kept)["results"]
+    assert "in bfloat16 on cpu" in run(shell, "%gptrace run Leaky Hi --dtype=bfloat16").tables[0]
+    shown = run(shell, "%gptrace run Model --ids 1 --set vocab_size=7 --seed 4").tables[0]
+    assert "49 parameters" in shown
+    assert "with seed 4" in shown
+
+
+def test_a_hint_names_the_model_of_the_notebook(shell: Any) -> None:
+    shell.user_ns["model"].out_head.weight.data.fill_(float("nan"))
+    failed = run(shell, "%gptrace run model Hi --json")
+    assert "hint: %gptrace check model --only=finite says what is wrong there" in failed.stdout
+    shell.user_ns["broken"] = lambda emb_dim=1: shell.user_ns["model"]
+    failed = run(shell, "%gptrace run broken Hi --set emb_dim=8 --json")
+    assert "hint: %gptrace check broken --set emb_dim=8 --only=finite" in failed.stdout
+
+
+@pytest.mark.parametrize("line", ["%gptrace topk model -k 0 --lang zh", "%%gptrace --lang=zh -k 3\n1"])
+def test_an_error_is_in_the_language_of_its_line(shell: Any, line: str) -> None:
+    assert run(shell, line).stdout.startswith("错误：")
+    assert run(shell, "%gptrace topk model -k 0").stdout.startswith("error: ")
+
+
 def test_a_cell_shows_the_first_call_of_each_module(shell: Any) -> None:
     before = torch.nn.Module.__call__
     number = shell.execution_count
@@ -95,11 +144,24 @@ def test_a_cell_shows_the_first_call_of_each_module(shell: Any) -> None:
         ("%gptrace", "'' is no command"), ("%gptrace chek model", "did you mean check?"),
         ("%gptrace check modle", "did you mean model?"), ("%gptrace check", "names no model"),
         ("%gptrace run model --lines", "--lines is not for a notebook"),
+        ("%gptrace topk model - Hi", "- is not for a notebook"), ("%gptrace check model -- -", "- is not"),
+        ("%gptrace run model Hi --expect=-", "- is not for a notebook"),
+        ("%gptrace loss model Hi --input-format=text", "--input-format is not for a notebook"),
+        ("%gptrace topk model --from a --to b", "--from is not for a notebook"),
+        ("%gptrace topk model Hi -mtiny", "--model is not for a notebook"),
+        ("%gptrace topk model Hi -wrandom", "--weights cannot be set for a model that is built already"),
+        ("%gptrace check model --dtype bfloat16 --device=cpu", "--device, --dtype cannot be set"),
+        ("%gptrace run model Hi --config /nope --set a=1", "--config, --set cannot be set for a model"),
+        ("%gptrace loss model Hi --seed 123 --threads 1", "--seed, --threads cannot be set for a model"),
+        ("%gptrace generate model Hi --seed 1e9", "--seed 1e9 is not a whole number"),
+        ("%gptrace generate model Hi --seed 99999999999999999999", "does not fit into 64 bits"),
+        ("%gptrace check nothing", "'nothing' is of type NoneType, and builds no module"),
         ("%gptrace run model 'x", "No closing quotation"), ("%gptrace run model --k 0", "--k is 0"),
         ("%gptrace run model.absent", "has no attribute absent"),
         ("%gptrace check model --nope", "no such option"),
         ("%%gptrace Hi\n1", "not for a cell"), ("%%gptrace --seed=1\n1", "not for a cell"),
-        ("%%gptrace -k 3\n1", "not for a cell"), ("%%gptrace --columns flops\n1", "is not a column"),
+        ("%%gptrace -k3\n1", "not for a cell"), ("%%gptrace --depth -1\n1", "--depth -1 is not a whole"),
+        ("%%gptrace --columns flops\n1", "is not a column"),
     ],
 )  # fmt: skip
 def test_a_wrong_line_is_an_error_and_a_hint(shell: Any, line: str, error: str) -> None:

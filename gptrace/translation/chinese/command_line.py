@@ -149,8 +149,8 @@ COMMAND_LINE: dict[str, str] = {
     "comments that gptrace did not write stay in {}: lines {}": (
         "{} 里不是 gptrace 写的注释保持不动：第 {} 行"
     ),
-    "copy it into a .py file, and name the copy: --model FILE.py:OBJECT": (
-        "请复制到一个 .py 文件，再用副本的名字：--model FILE.py:OBJECT"
+    "copy it into a .py file, and name the copy: gptrace source --model FILE.py:OBJECT": (
+        "请复制到一个 .py 文件，再用副本的名字：gptrace source --model FILE.py:OBJECT"
     ),
     "shape comments would change the code of {}": "形状注释会改动 {} 的代码",
     "this is a mistake in gptrace": "这是 gptrace 的错误",

@@ -318,6 +318,9 @@ MODELS: dict[str, str] = {
     "{} is no command for a model of a notebook": "{} 这个命令不能用于笔记本里的模型",
     "%gptrace {} names no model": "%gptrace {} 没有写模型",
     "{} is not for a notebook": "{} 不能用在笔记本里",
+    "drop {}, or name a class or a function that builds the model": (
+        "去掉 {}，或者给出它的类，或者构建它的函数"
+    ),
     "{} cannot be read as words: {}": "{} 无法拆成单词：{}",
     "run the cell that makes the model first": "请先运行构建模型的单元格",
     "this notebook has no {}": "这个笔记本里没有 {}",

@@ -74,7 +74,7 @@ def commented_files(source: Source, *, remove: bool = False) -> list[CommentedFi
         reasons = "; ".join(files_without_comments(source)) or "no line of the model's own code ran"
         raise OptionError(
             f"no file takes comments: {reasons}",
-            "copy it into a .py file, and name the copy: --model FILE.py:OBJECT",
+            "copy it into a .py file, and name the copy: gptrace source --model FILE.py:OBJECT",
         )
     return [_commented(file, remove=remove) for file in own]
 
