@@ -7,7 +7,6 @@ from typing import Any
 
 from gptrace.model.weights.packaged import TRAINED_MODEL
 from gptrace.record import (
-    Candidate,
     GenerationResult,
     LensResult,
     LossResult,
@@ -21,9 +20,8 @@ from gptrace.record import (
 )
 from gptrace.record.writing import to_json
 from gptrace.report.counted import counted_parameters, counted_tokens
-from gptrace.report.parts import Line, Lines, Part, Span, Table, line
-from gptrace.report.safe_text import quoted, token_label, token_or_id, visible
-from gptrace.report.table_data import Column, TableData
+from gptrace.report.parts import Line, Lines, Part, Span, line
+from gptrace.report.safe_text import quoted, token_label, visible
 from gptrace.report.view import View
 from gptrace.translation import joined, recorded, words
 from gptrace.wording import readable_bytes
@@ -37,7 +35,6 @@ MARKS = {True: ("✓", "holds"), False: ("✗", "fails"), None: ("–", "quiet")
 _PROMPTS_SHOWN = 8
 _TOKENS_SHOWN = 12
 _TITLE_LENGTH = 60  # characters
-_BAR_WIDTH = 12  # characters
 
 
 def model_name(name: str) -> str:
@@ -206,14 +203,13 @@ def shown_prompts(count: int) -> range:
 def fitting_facts(prompts: Sequence[FittedPrompt]) -> FactPairs:
     """Return which prompts were padded or cut to fit the batch and the model."""
     facts: FactPairs = []
-    padded = sum(prompt.padding > 0 for prompt in prompts)
-    if padded:
-        length = max(len(prompt.ids) for prompt in prompts)
-        template = (
-            "{} of {} prompts, on the right, to {} tokens; each prediction is read at the prompt's last real "
-            "token"
-        )
-        facts.append((words("padding"), line(words(template, padded, len(prompts), length))))
+    # Each batch has a length of its own.
+    lengths = [len(prompt.ids) + prompt.padding for prompt in prompts if prompt.padding]
+    if lengths:
+        least, most = min(lengths), max(lengths)
+        length = f"{least:,}" if least == most else f"{least:,}–{most:,}"
+        template = "{} of {} prompts, on the right, to {} tokens; no prediction is read there"
+        facts.append((words("padding"), line(words(template, len(lengths), len(prompts), length))))
     cut = [prompt.truncated for prompt in prompts if prompt.truncated]
     if cut:
         prompt = (
@@ -259,48 +255,15 @@ def prompt_title(prompt: AnyPrompt) -> str:
     """
     text = prompt.text
     if text is None:
-        return words("ids {}", " ".join(map(str, prompt.ids))[: _TITLE_LENGTH - 4])
+        ids = " ".join(map(str, prompt.ids[-_TITLE_LENGTH:]))
+        if len(ids) > _TITLE_LENGTH:
+            ids = "… " + ids[-_TITLE_LENGTH:].partition(" ")[2]  # the first of these may be cut
+        return words("ids {}", ids)
     if len(text) <= _TITLE_LENGTH:
         return quoted(text)
     end = text[-_TITLE_LENGTH:]
     _, space, words_of_end = end.partition(" ")
     return "…" + quoted(words_of_end if space and len(words_of_end) > _TITLE_LENGTH // 2 else end)
-
-
-def candidates_table(
-    prompt: AnyPrompt,
-    candidates: Sequence[Candidate],
-    chosen: Sequence[Candidate] = (),
-    *,
-    log_probabilities: bool = False,
-) -> Table:
-    """Return the candidates after a prompt, and below them the `chosen` ones that are not among them.
-
-    The bar compares probabilities with each other: the largest fills it.
-    """
-    largest = max((candidate.probability for candidate in candidates), default=0.0)
-
-    def share(probability: float) -> float:
-        return probability / largest if largest > 0 else 0.0
-
-    log_title = words("Log-probability") if log_probabilities else None
-    columns = [
-        Column("rank", words("Rank"), is_number=True),
-        Column("token", words("Next token"), token_label, role="strong"),
-        Column("id", words("Id"), is_number=True),
-        Column("probability", words("Probability"), percent, is_number=True),
-        Column("bar", "", lambda value: bar_of(share(value)), role="bar", drop_order=1, share_of=share),
-        Column("log", log_title, "{:.4f}".format, is_number=True),
-        Column("logit", words("Logit"), "{:.4f}".format, is_number=True, drop_order=2),
-    ]
-    shown = [*candidates, *(candidate for candidate in chosen if candidate not in candidates)]
-    rows = [(c.rank, c.token, c.id, c.probability, c.probability, c.log_probability, c.logit) for c in shown]
-    return Table(TableData(columns, rows), title=words("After {}", prompt_title(prompt)))
-
-
-def next_tokens(candidates: Sequence[Candidate]) -> list[str]:
-    """Return candidates with their probabilities, none of which a line break may split."""
-    return [f"{token_or_id(c.token)} {percent(c.probability)}" for c in candidates]
 
 
 def percent(probability: float) -> str:
@@ -316,16 +279,6 @@ def text_of(prompt: AnyPrompt) -> str:
 def hex_of(raw: bytes | None, separator: str = "") -> str:
     """Return bytes in hexadecimal; empty where they are not known."""
     return "" if raw is None else raw.hex(separator) if separator else raw.hex()
-
-
-def bar_of(share: float) -> str:
-    """Draw a share of 1 with eighths of a block.
-
-    >>> bar_of(1.0), bar_of(0.5), bar_of(0.01)
-    ('████████████', '██████', '▏')
-    """
-    eighths = max(1, round(share * _BAR_WIDTH * 8)) if share > 0 else 0
-    return "█" * (eighths // 8) + ("", "▏", "▎", "▍", "▌", "▋", "▊", "▉")[eighths % 8]
 
 
 def problem_parts(index: int, problem: Problem) -> list[Part]:

@@ -8,6 +8,7 @@ import io
 import json
 import re
 import unicodedata
+from collections.abc import Sequence
 from io import StringIO
 from typing import Any
 
@@ -23,9 +24,11 @@ from gptrace.model import GPTModel
 from gptrace.model.quiet_torch import torch
 from gptrace.record import Candidate, Token, TokenizedPrompt, TracedPrompt
 from gptrace.record.writing import json_pieces, to_dict, to_json
-from gptrace.report import View, render
+from gptrace.report import View, outputs, render
 from gptrace.report.call_rows import rows_of
-from gptrace.report.common_parts import candidates_table
+from gptrace.report.candidate_tables import candidates_table
+from gptrace.report.common_parts import fitting_facts, prompt_title
+from gptrace.report.parts import Table
 from gptrace.report.safe_text import quoted, token_label, visible
 from gptrace.report.table_data import Column, TableData, to_csv
 from gptrace.text.gpt2_tokenizer import GPT2
@@ -254,6 +257,25 @@ def test_blocks_that_differ_say_where() -> None:
     ]
 
 
+def test_blocks_of_other_costs_do_not_fold() -> None:
+    class Block(torch.nn.Module):
+        def __init__(self, products: int) -> None:
+            super().__init__()
+            self.weight, self.products = torch.nn.Parameter(torch.ones(4, 4)), products
+
+        def forward(self, x: Any) -> Any:
+            for _ in range(self.products):
+                x = x @ self.weight
+            return x
+
+    model = torch.nn.Sequential(*map(Block, [1, 1, 1, 2]))
+    with gptrace.watch(model, measure="macs") as trace:
+        model(torch.ones(1, 4))
+    assert [(row.label, sum(call.macs or 0 for call in row.calls)) for row in rows_of(trace)[1:]] == [
+        ("0", 16), ("1–2", 32), ("3", 32),
+    ]  # fmt: skip
+
+
 def test_calls_of_one_module_in_a_row_fold() -> None:
     class Loop(torch.nn.Module):
         def __init__(self) -> None:
@@ -355,6 +377,47 @@ def test_a_long_prompt_is_cut_between_words_and_the_ellipsis_is_no_part_of_it() 
     shown = render(gptrace.Session("tiny").topk(text, k=1), "table", View(encoding="ascii"))
     assert 'After ..."effort moves you forward, and every day holds a lesson."' in shown
     assert '"\\u2026' not in shown
+
+
+@pytest.mark.parametrize(
+    ("ids", "title"),
+    [
+        ([5, 6], "ids 5 6"),
+        (range(1001, 1013), "ids 1001 1002 1003 1004 1005 1006 1007 1008 1009 1010 1011 1012"),
+        (range(1001, 1041), "ids … 1029 1030 1031 1032 1033 1034 1035 1036 1037 1038 1039 1040"),
+    ],
+)
+def test_the_title_of_a_prompt_without_text_is_its_last_ids_whole(ids: Sequence[int], title: str) -> None:
+    assert prompt_title(TokenizedPrompt(0, None, tuple(ids), ())) == title
+
+
+@pytest.mark.parametrize(
+    ("lengths", "text"),
+    [
+        ([(1, 2), (3, 0)], "1 of 2 prompts, on the right, to 3 tokens"),
+        ([(1, 2), (3, 0), (4, 1), (200, 0)], "2 of 4 prompts, on the right, to 3–5 tokens"),
+    ],
+)
+def test_padding_is_told_by_the_length_of_each_batch(lengths: list[tuple[int, int]], text: str) -> None:
+    ((_, line),) = fitting_facts(
+        [TracedPrompt(None, (7,) * count, (), padding, 0) for count, padding in lengths]
+    )
+    assert line[0][0] == f"{text}; no prediction is read there"
+
+
+def test_log_probabilities_are_shown_at_every_position() -> None:
+    topk = gptrace.topk(ids=[15496, 11], model="tiny", k=1, positions="all")
+    shown = render(topk, "table", View(log_probabilities=True))
+    found = [each.candidates[0].log_probability for each in topk.results[0].positions or ()]
+    assert len(found) == 2
+    assert all(f"({each:.4f})" in shown for each in found)
+
+
+def test_text_after_a_broken_byte_keeps_its_tints() -> None:
+    loss = gptrace.loss(ids=[254, 3347, 4721, 160, 3347], model="tiny")
+    (table,) = [part for part in outputs.parts(loss, View()) if isinstance(part, Table)]
+    broken = "\N{REPLACEMENT CHARACTER}"
+    assert [piece.text for piece in table.tinted] == [broken, "She", " opened", f"{broken}She"]
 
 
 def test_in_html_aligned_shapes_keep_their_columns_and_code_is_code() -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from gptrace.record import Lens, LensCell, LensResult
+from gptrace.report.candidate_tables import next_tokens
 from gptrace.report.common_parts import (
     FactPairs,
     hex_of,
     model_facts,
-    next_tokens,
     note_parts,
     problem_cells,
     problem_parts,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from codecs import getincrementaldecoder
 from collections.abc import Sequence
 
 from gptrace.record import Loss, LossResult, LossStream, ScoredToken
@@ -147,11 +148,15 @@ def _tinted_text(tokens: Sequence[ScoredToken]) -> list[TintedPiece]:
     """Return the text, each token in the role of its probability."""
     pieces: list[TintedPiece] = []
     waiting: list[ScoredToken] = []  # parts of a character that is not whole yet
+    decoder = getincrementaldecoder("utf-8")("replace")
     for scored in tokens:
         waiting.append(scored)
-        text = _joined(waiting)
-        if text is not None or scored is tokens[-1]:
-            pieces.append(_piece(text if text is not None else "�", waiting))
+        is_last, is_unknown = scored is tokens[-1], scored.bytes is None
+        text = decoder.decode(scored.bytes or b"", final=is_last or is_unknown)
+        if is_unknown:
+            text += scored.text if scored.text is not None else f" {scored.id}"
+        if text or is_last:
+            pieces.append(_piece(text, waiting))
             waiting = []
     return pieces
 
@@ -165,15 +170,6 @@ def _piece(text: str, tokens: Sequence[ScoredToken]) -> TintedPiece:
         if token.probability is not None
     ]
     return TintedPiece(visible_lines(text), _role(min(probabilities, default=None)), joined(figures, "; "))
-
-
-def _joined(tokens: Sequence[ScoredToken]) -> str | None:
-    if any(token.bytes is None for token in tokens):
-        return "".join(token.text if token.text is not None else f" {token.id}" for token in tokens)
-    try:
-        return b"".join(token.bytes or b"" for token in tokens).decode()
-    except UnicodeDecodeError:
-        return None
 
 
 def _legend() -> Legend:

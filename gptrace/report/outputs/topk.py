@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from gptrace.record import Candidate, PositionPrediction, TopK, TopKResult
 from gptrace.record.writing import to_json
+from gptrace.report.candidate_tables import candidates_table, figures_of, next_tokens
 from gptrace.report.common_parts import (
-    candidates_table,
     fitting_facts,
     hex_of,
     model_facts,
-    next_tokens,
     note_parts,
-    percent,
     problem_parts,
     prompt_title,
     temperature_facts,
@@ -42,7 +42,7 @@ def item_parts(result: TopKResult, view: View) -> list[Part]:
     if result.problem is not None:
         return problem_parts(result.index, result.problem)
     if result.positions:
-        return [_positions_table(result)]
+        return [_positions_table(result, view)]
     return [
         candidates_table(result, result.candidates, result.chosen, log_probabilities=view.log_probabilities)
     ]
@@ -71,21 +71,28 @@ def csv_table(topk: TopK, view: View) -> TableData:
     return TableData.plain(_CSV_KEYS, rows)
 
 
-def _positions_table(result: TopKResult) -> Table:
+def _positions_table(result: TopKResult, view: View) -> Table:
     """Return a row for each position: its token, the next tokens, and the chosen tokens."""
+    is_logarithmic = view.log_probabilities
+
+    def chosen_text(candidate: Candidate) -> str:
+        figures = figures_of(candidate, log_probabilities=is_logarithmic)
+        return words("{}, rank {}", figures, f"{candidate.rank:,}")
+
     columns = [
         Column("position", words("Position"), is_number=True),
         Column("token", words("Token"), token_or_id),
-        Column("next", words("Next tokens"), units_of=next_tokens, role="strong"),
+        Column(
+            "next",
+            words("Next tokens"),
+            units_of=partial(next_tokens, log_probabilities=is_logarithmic),
+            role="strong",
+        ),
     ]
     for number, chosen in enumerate(result.chosen):
-        columns.append(Column(f"chosen {number}", token_or_id(chosen.token), _chosen, is_number=True))
+        columns.append(Column(f"chosen {number}", token_or_id(chosen.token), chosen_text, is_number=True))
     rows = [
         (prediction.position, result.tokens[prediction.position], prediction.candidates, *prediction.chosen)
         for prediction in result.positions
     ]
     return Table(TableData(columns, rows), title=words("At each position of {}", prompt_title(result)))
-
-
-def _chosen(candidate: Candidate) -> str:
-    return words("{}, rank {}", percent(candidate.probability), f"{candidate.rank:,}")

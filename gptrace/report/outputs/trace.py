@@ -9,10 +9,10 @@ from pathlib import PurePath
 from gptrace.record import Failure, OpCall, Trace
 from gptrace.report.call_csv import csv_table as csv_table
 from gptrace.report.call_rows import CallRow, rows_of
+from gptrace.report.candidate_tables import candidates_table
 from gptrace.report.columns import TreeColumn, cost_text, heads_of, measured_columns
 from gptrace.report.common_parts import (
     FactPairs,
-    candidates_table,
     fitting_facts,
     model_facts,
     note_text,

@@ -75,8 +75,8 @@ REPORTS: dict[str, str] = {
     "… {} more prompt": "… 另有 {} 个 prompt",
     "… {} more prompts": "… 另有 {} 个 prompt",
     "padding": "填充",
-    "{} of {} prompts, on the right, to {} tokens; each prediction is read at the prompt's last real token": (
-        "{1} 个 prompt 中有 {0} 个在右边填充到 {2} 个 token；预测取自 prompt 的最后一个真实 token"
+    "{} of {} prompts, on the right, to {} tokens; no prediction is read there": (
+        "{1} 个 prompt 中有 {0} 个在右边填充到 {2} 个 token；填充的位置不用于预测"
     ),
     "cut off": "截去",
     "{} on the left of {}": "{1}从左边截去，共 {0}",
