@@ -212,3 +212,71 @@ def test_a_model_without_code_of_its_own_says_so() -> None:
     source = gptrace.source(ids=[IDS], model=nn.Sequential(nn.Embedding(101, 8), nn.Linear(8, 101)))
     assert source.files == ()
     assert any("all its modules are those of torch" in note for note in source.notes)
+
+
+LOOPS = """
+import contextlib
+import torch
+from torch import nn
+
+class Loops(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.emb, self.head = nn.Embedding(50, 4), nn.Linear(4, 50)
+        self.layers = nn.ModuleList(nn.Linear(4, 4) for _ in range(6))
+
+    def forward(self, ids):
+        x, n = self.emb(ids), 0  # 1
+        with contextlib.nullcontext():  # 1
+            for layer in self.layers:  # 6
+                x = layer(x)  # 6
+        for group in range(3):  # 3
+            for layer in self.layers[:2]:  # 6
+                x = layer(x)  # 6
+            x = x + 1  # 3
+        for group in range(2):  # 2
+            with torch.no_grad():  # 2
+                for layer in self.layers:  # 12
+                    if group: continue  # 12
+                    x = layer(x)  # 6
+        for layer in self.layers: x = layer(x)  # 6
+        while n < 5: n += 1  # 5
+        while n < 5:  # 1
+            n += 1  # 0
+        while True:  # 4
+            n += 1  # 4
+            if n == 9:  # 4
+                break  # 1
+        while True:  # 1
+            for layer in self.layers:  # 6
+                n += 1  # 6
+            break  # 1
+        while n < 20:  # 5
+            with contextlib.nullcontext():  # 5
+                n += 1  # 5
+        while n < 30:  # 2
+            for k in range(5):  # 10
+                n += 1  # 10
+        while True:  # 11
+            try:  # 11
+                n += 1  # 11
+                if n > 40: raise ValueError  # 11
+            except ValueError:  # 1
+                break  # 1
+        while (  # 9
+            n < 50  # 9
+        ):  # 9
+            n += 1  # 9
+        return self.head(x)  # 1
+"""
+
+
+def test_a_line_is_counted_as_often_as_it_ran_and_the_head_of_a_loop_as_its_body(tmp_path: Path) -> None:
+    (tmp_path / "loops.py").write_text(LOOPS)
+    source = gptrace.source(ids=[1, 2], model=f"{tmp_path}/loops.py:Loops")
+    expected = {
+        number: int(line.rpartition("# ")[2])
+        for number, line in enumerate(LOOPS.splitlines(), start=1)
+        if "  # " in line
+    }
+    assert {each.line: each.calls for each in source.files[0].lines if each.line in expected} == expected

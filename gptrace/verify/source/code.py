@@ -10,23 +10,31 @@ from dataclasses import dataclass, field
 from functools import reduce
 from operator import or_
 from types import CodeType
-from typing import Any
+from typing import Any, Literal
 
 # How often one line of a function followed another; 0 stands for the begin of a call.
 Transitions = Mapping[tuple[int, int], int]
 _FUTURE = reduce(or_, (getattr(__future__, name).compiler_flag for name in __future__.all_feature_names))
+_REPEATS: dict[type[ast.stmt], Literal["for", "while", "with"]] = {
+    ast.For: "for", ast.AsyncFor: "for", ast.While: "while", ast.With: "with", ast.AsyncWith: "with",
+}  # fmt: skip
 _FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
 _Definition = _FunctionNode | ast.ClassDef
 
 
 @dataclass(frozen=True)
 class Statement:
-    """The lines of a simple statement, or of the head of a compound one, and the first one in its body."""
+    """The lines of a simple statement, or of the head of a compound one, and the first one in its body.
+
+    `end` is the last line of all of it. `repeats` is the kind of a statement whose head runs again after its
+    body.
+    """
 
     first: int
     last: int
+    end: int
     body: Statement | None = None
-    is_loop: bool = False
+    repeats: Literal["", "for", "while", "with"] = ""
 
 
 @dataclass(frozen=True)
@@ -103,14 +111,30 @@ def calls_by_line(function: Function, code: CodeType, transitions: Transitions) 
 
 
 def _runs(statement: Statement, transitions: Transitions) -> int:
-    """Return how often a statement ran: of a loop, how often its body did.
+    """Return how often a statement ran: of a loop, how often its body did."""
+    body, head = statement.body, range(statement.first, statement.last + 1)
+    if body is None or not statement.repeats:
+        return _entries(head, head, transitions)
+    begun = _entries(head, range(statement.first, statement.end + 1), transitions)
+    if body.first in head:  # all in one line, to which a loop jumps back
+        back = transitions.get((statement.first, statement.first), 0)
+        if statement.repeats == "for":
+            return back or begun
+        # The test of a `while` is at the end of its body, too, and jumps to its beginning.
+        return back + 1 if statement.repeats == "while" and begun == 1 else begun
+    inside = range(body.first, body.last + 1)
+    into_body = sum(n for (before, after), n in transitions.items() if before in head and after in inside)
+    if statement.repeats == "while" and into_body <= begun:  # `while True` has no test that would run
+        is_loop = body.repeats in ("for", "while")
+        others = range(body.first, body.end + 1) if is_loop else inside
+        again = _runs(body, transitions) if body.repeats == "with" else _entries(inside, others, transitions)
+        into_body = max(into_body, again)
+    return into_body or begun
 
-    The head of a loop or of a `with` runs once more when it ends.
-    """
-    lines = range(statement.first, statement.last + 1)
-    count = sum(n for (before, after), n in transitions.items() if after in lines and before not in lines)
-    inside = 0 if statement.body is None or not statement.is_loop else _runs(statement.body, transitions)
-    return inside or count
+
+def _entries(lines: range, others: range, transitions: Transitions) -> int:
+    """Return how often one of these lines ran after a line that is none of the others."""
+    return sum(n for (before, after), n in transitions.items() if after in lines and before not in others)
 
 
 def _key(code: CodeType) -> tuple[int, str]:
@@ -153,19 +177,19 @@ def _statements(nodes: Iterable[ast.stmt]) -> Iterator[Statement]:
 def _statement(node: ast.stmt) -> Statement:
     first, last = _first_line(node), node.end_lineno or node.lineno
     if isinstance(node, ast.Match):
-        return Statement(first, node.subject.end_lineno or first)
+        return Statement(first, node.subject.end_lineno or first, last)
     body = getattr(node, "body", None)
     if not (isinstance(body, list) and body):
-        return Statement(first, last)
+        return Statement(first, last, last)
     inner = None if isinstance(node, _Definition) else _statement(body[0])
-    is_loop = isinstance(node, ast.For | ast.AsyncFor | ast.While | ast.With | ast.AsyncWith)
-    return Statement(first, _head_end(node), inner, is_loop)
+    return Statement(first, _head_end(node), last, inner, _REPEATS.get(type(node), ""))
 
 
 def _head(node: ast.ExceptHandler | ast.match_case) -> Statement:
     """Return the lines of `except …:` or `case …:`; a `case` that is reached has run, taken or not."""
     first = node.lineno if isinstance(node, ast.ExceptHandler) else node.pattern.lineno
-    return Statement(first, max(first, _first_line(node.body[0]) - 1))
+    last = max(first, _first_line(node.body[0]) - 1)
+    return Statement(first, last, last)
 
 
 def _head_end(node: Any) -> int:
