@@ -146,6 +146,10 @@ _ALL = (
         looks_wrong="The difference of two attention maps is negative in places, and sums to less than 1.",
     ),
     RightModel(
+        "keys_by_queries", "ColumnGPT",
+        looks_wrong="The lower triangle is hidden, and softmax runs over axis 2: the rows are keys.",
+    ),
+    RightModel(
         "zero_init", "SpeedrunGPT", context="block_size", layers="n_layer", labels="shifted",
         looks_wrong="Weights that start at zero keep gradients and tokens from getting through, at first.",
     ),

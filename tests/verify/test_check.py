@@ -32,7 +32,7 @@ nn = torch.nn
 SAMPLE = [theme[len(theme) // 2].name for theme in THEMES.values()]
 RIGHT_SAMPLE = [
     "course_gpt", "hugging_face_style", "cache_object", "flipped_time", "attention_sink", "softmax_by_hand",
-    "relative_bias", "one_hot",
+    "relative_bias", "one_hot", "keys_by_queries", "differential_attention",
 ]  # fmt: skip
 
 
@@ -57,6 +57,20 @@ def test_what_is_missed_is_in_the_collection_and_is_missed(tmp_path: Path) -> No
 def test_a_cache_takes_several_new_tokens_at_once(tmp_path: Path) -> None:
     """One new token sees all cached ones, in whatever order they are; the first of two must not."""
     assert judged(MISTAKES["new_keys_are_put_in_front"], tmp_path) == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "instead"),
+    [
+        ("softmax_runs_over_queries_that_are_columns", "torch.softmax(scores, dim=-2)"),
+        ("mask_of_rows_that_are_keys_is_triu", "torch.ones(T, T, dtype=torch.bool).triu(1).mT is True"),
+    ],
+)
+def test_scores_whose_rows_are_keys_are_judged_as_such(name: str, instead: str, tmp_path: Path) -> None:
+    mistake = MISTAKES[name]
+    assert judged(mistake, tmp_path) == ""
+    (result,) = checked(mistake.model, mistake.write(tmp_path), only=[mistake.check]).failed
+    assert instead in result.instead
 
 
 @pytest.mark.parametrize("name", ["softmax_is_applied_twice", "every_key_keeps_a_little_weight"])

@@ -39,6 +39,25 @@ def decayed(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     return weights @ v
 
 
+def differential(second_axis: int = -1, factor: float = 1.0) -> Attend:
+    """The weights of one half of the features, less a part of those of the other half."""
+
+    def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        scores = [
+            hidden_from_later(queries @ keys.mT / queries.shape[-1] ** 0.5)
+            for queries, keys in zip(q.chunk(2, -1), k.chunk(2, -1), strict=True)
+        ]
+        first, second = scores[0].softmax(-1), scores[1].softmax(second_axis)
+        return (factor * (first - 0.3 * second)) @ v
+
+    return attend
+
+
+def halved(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    weights: Tensor = hidden_from_later(q @ k.mT / q.shape[-1] ** 0.5).softmax(-1)
+    return (weights - 0.5 * weights) @ v
+
+
 def of_later_keys(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     scores: Tensor = q @ k.mT / q.shape[-1] ** 0.5
     return scores.masked_fill(torch.ones(scores.shape[-2:]).tril(-1).bool(), -torch.inf).softmax(-1) @ v
@@ -189,6 +208,21 @@ def test_weights_that_are_no_shares_are_not_said_to_sum_to_one(attend: Attend) -
     assert holds is None
     assert "without a softmax" in words
     assert verdict(Model(), "attention-sums")[0] is True
+
+
+@pytest.mark.parametrize("attend", [differential(), differential(factor=0.8)])
+def test_each_softmax_is_judged_where_the_weights_are_made_of_several(attend: Attend) -> None:
+    holds, words = verdict(Model(attend), "attention-sums")
+    assert holds is True
+    assert words.startswith("each softmax sums to 1")
+
+
+def test_a_softmax_over_the_queries_is_found_among_several() -> None:
+    assert verdict(Model(differential(second_axis=-2)), "attention-sums")[0] is False
+
+
+def test_weights_of_one_softmax_that_are_combined_with_themselves_are_rescaled() -> None:
+    assert verdict(Model(halved), "attention-sums")[0] is False
 
 
 def test_one_key_for_each_query_says_nothing_of_positions() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from gptrace.model.quiet_torch import torch
 
 Tensor = torch.Tensor
-_MATRIX_PRODUCTS = frozenset({"matmul", "bmm"})
+_MATRIX_PRODUCTS = frozenset({"matmul", "bmm", "mm"})
 _LETTERS = "abcdefghijklmnopqrstuvw"  # without x, y, z, which stand for the axes of a matrix product
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from gptrace.model.interrupts import interrupts_allowed
 from gptrace.model.quiet_torch import torch
+from gptrace.predict.attention.axes import Axes, followed
 from gptrace.predict.attention.fused import of_fused, of_torch_module
 from gptrace.predict.attention.place import AttentionPlace
 from gptrace.predict.attention.products import Product, arranged, read_product, sizes_of
@@ -38,15 +39,18 @@ _LAYERS = frozenset({"linear", "addmm", "matmul"})
 class _Scores:
     """How a tensor of scores or weights was made.
 
-    `scores` is what went into softmax over `axis` (from the end), `softmax` what came out; `steps` are the
-    names of the operations between the product and softmax.
+    `axes` are those of the result of `product` that its own were. `scores` is what went into softmax and
+    `softmax` what came out, whose axes are `softmax_axes`; it ran over the axis `summed` of the product.
+    `steps` are the names of the operations between the product and softmax.
     """
 
     product: Product
     scale: float
+    axes: Axes
     scores: Tensor | None = None
     softmax: Tensor | None = None
-    axis: int = -1
+    softmax_axes: Axes = ()
+    summed: int | None = None
     steps: frozenset[str] = frozenset()
 
 
@@ -88,7 +92,7 @@ class AttentionRecorder(torch.overrides.TorchFunctionMode):
             elif name == "multi_head_attention_forward":
                 self._receive_if_square(of_torch_module(self._path, func, args, kwargs, result[0]))
             else:
-                self._follow(name, args, kwargs, result, softmax_input)
+                self._follow(func, args, kwargs, result, softmax_input)
         return result
 
     def _before_softmax(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Tensor | None:
@@ -99,30 +103,31 @@ class AttentionRecorder(torch.overrides.TorchFunctionMode):
         return taken.detach().clone() if self._scores.of(taken) is not None else None
 
     def _follow(
-        self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], result: Any, before: Tensor | None
+        self,
+        func: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        result: Any,
+        before: Tensor | None,
     ) -> None:
+        name = operation_name(func)
         inputs = [tensor for _, tensor in find_tensors("", (*args, *kwargs.values()))]
         outputs = [tensor for _, tensor in find_tensors("", result)]
         if not inputs or not outputs:
             return
         self._follow_output(name, inputs, outputs)
+        for output in outputs:
+            self._learn_scale(name, args, inputs, output)
         product = read_product(name, args, kwargs, result)
+        taken = next((tensor for tensor in inputs if self._scores.of(tensor) is not None), None)
         if product is not None:
             self._multiply(product)
-            return
-        scores: _Scores | None = next(
-            (known for tensor in inputs if (known := self._scores.of(tensor)) is not None), None
-        )
-        if before is not None and scores is not None:
-            axis = kwargs.get("dim", args[1] if len(args) > 1 else -1)
-            axis = int(axis) % before.dim() - before.dim()
-            scores = replace(scores, scores=before, softmax=result.detach(), axis=axis)
-        elif scores is not None and scores.softmax is None:
-            scores = replace(scores, steps=scores.steps | {name})
-        for output in outputs:
-            if scores is not None and output.dim() >= 2 and name not in _LAYERS:
-                self._scores.learn(output, scores)
-            self._learn_scale(name, args, inputs, output)
+        elif taken is not None and name not in _LAYERS:
+            scores = _after(name, args, kwargs, self._scores.of(taken), before, outputs[0])
+            again = _with_another(func, args, kwargs, taken)
+            places = followed(name, again, taken, outputs, scores.axes)
+            for output, axes in zip(outputs, places, strict=True):
+                self._scores.learn(output, replace(scores, axes=axes))
 
     def _learn_scale(self, name: str, args: Sequence[Any], inputs: Sequence[Tensor], output: Tensor) -> None:
         """Note by which number a tensor has been multiplied so far."""
@@ -151,7 +156,8 @@ class AttentionRecorder(torch.overrides.TorchFunctionMode):
         if any(isinstance(factor, torch.nn.Parameter) or factor.dim() < 3 for factor in factors):
             return
         scales = [self._scales.of(factor) or 1.0 for factor in factors]
-        self._scores.learn(product.result, _Scores(product, scales[0] * scales[1]))
+        axes = tuple(range(product.result.dim()))
+        self._scores.learn(product.result, _Scores(product, scales[0] * scales[1], axes))
 
     def _hand_over(self, place: AttentionPlace, output: Tensor) -> None:
         self._outputs.learn(output, place)
@@ -177,6 +183,39 @@ class AttentionRecorder(torch.overrides.TorchFunctionMode):
                 self._outputs.learn(output, place)
 
 
+def _after(
+    name: str,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    scores: _Scores,
+    before: Tensor | None,
+    output: Tensor,
+) -> _Scores:
+    """Return what is known of scores after an operation, apart from their axes."""
+    if before is not None:
+        summed = scores.axes[int(kwargs.get("dim", args[1] if len(args) > 1 else -1))]
+        return replace(
+            scores, scores=before, softmax=output.detach(), softmax_axes=scores.axes, summed=summed
+        )
+    return scores if scores.softmax is not None else replace(scores, steps=scores.steps | {name})
+
+
+def _with_another(
+    func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], taken: Tensor
+) -> Callable[[Tensor], object]:
+    """Return a function that calls `func` again, with its argument in place of the tensor `taken`."""
+
+    def again(other: Tensor) -> object:
+        def replaced(item: Any) -> Any:
+            if type(item) in (list, tuple):
+                return type(item)(map(replaced, item))
+            return other if item is taken else item
+
+        return func(*replaced(args), **{key: replaced(value) for key, value in kwargs.items()})
+
+    return again
+
+
 def _number(operand: object) -> float | None:
     if isinstance(operand, int | float):
         return float(operand)
@@ -196,29 +235,31 @@ def _place(path: str, use: Product, scores: _Scores, length: int) -> AttentionPl
     query = min(others, key=lambda letter: abs(of_weights.index(letter) - of_weights.index(key)), default="")
     if not query:
         return None
-    key_axis, query_axis = (of_weights.index(letter) - len(of_weights) for letter in (key, query))
     heads = "".join(letter for letter in of_weights if letter not in (key, query))
     wide = "".join(letter for letter in of_values if letter not in heads + key)
     sizes = sizes_of(use)
-    if (sizes[query], sizes[key]) != (length, length):
+    if (sizes[query], sizes[key]) != (length, length) or scores.scores is None or scores.softmax is None:
         return None
     weights = _flat(arranged(use.left, of_weights, heads + query + key, sizes), 2)
     values = _flat(arranged(use.right, of_values, heads + key + wide, sizes), 2)
     output = _flat(arranged(use.result, of_result, heads + query + wide, sizes), 2)
-    if scores.scores is None or scores.softmax is None:
+    # The axes of the weights need not be those of the scores, which may have been transposed since.
+    query_axis, key_axis = (scores.axes[of_weights.index(letter)] for letter in (query, key))
+    if query_axis is None or key_axis is None or not {query_axis, key_axis} <= {*scores.softmax_axes}:
         return None
-    before, after = (_square(tensor, query_axis, key_axis) for tensor in (scores.scores, scores.softmax))
+    places = [scores.softmax_axes.index(axis) for axis in (query_axis, key_axis)]
+    before, after = (_flat(tensor.movedim(places, (-2, -1)), 2) for tensor in (scores.scores, scores.softmax))
     queries, keys = _queries_and_keys(scores.product, query_axis, key_axis)
     if before.shape[-2] != length or before.shape[0] != len(queries):
         return None
     return AttentionPlace(
         path, queries, keys, values, before, after, weights, output, scale=scores.scale,
-        is_over_queries=scores.axis == query_axis, steps=scores.steps,
+        is_over_queries=scores.summed == query_axis, steps=scores.steps,
     )  # fmt: skip
 
 
 def _queries_and_keys(product: Product, query_axis: int, key_axis: int) -> tuple[Tensor, Tensor]:
-    """Return the factors of scores as (H, T, d) each, given the axes of the scores, from the end."""
+    """Return the factors of scores as (H, T, d) each, given their axes in the result."""
     result = product.letters[2]
     query, key = result[query_axis], result[key_axis]
     if query not in product.letters[0]:
@@ -230,11 +271,6 @@ def _queries_and_keys(product: Product, query_axis: int, key_axis: int) -> tuple
         _flat(arranged(product.left, left, heads + query + product.summed, sizes), 2),
         _flat(arranged(product.right, right, heads + key + product.summed, sizes), 2),
     )
-
-
-def _square(tensor: Tensor, query_axis: int, key_axis: int) -> Tensor:
-    """Return scores as (H, T, T): queries, then keys."""
-    return _flat(tensor.movedim((query_axis, key_axis), (-2, -1)), 2)
 
 
 def _flat(tensor: Tensor, kept: int) -> Tensor:

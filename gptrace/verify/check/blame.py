@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gptrace.model.quiet_torch import torch
-from gptrace.verify.check.attention import FUSED, score_steps
+from gptrace.verify.check.attention import FUSED, Lanes, lanes_around, score_steps
 from gptrace.verify.check.dependence import Dependence, coordinates
 from gptrace.verify.check.places import NOWHERE, Place
 from gptrace.verify.check.recorded_run import RecordedOperation, RecordedRun, Value, ValueKey
@@ -184,33 +184,37 @@ def _blame_attention(dependence: Dependence, origin: RecordedOperation, subject:
         if unused is not None:
             return blamed("mask-late" if unused.number > origin.number else "mask-discarded", unused)
         return blamed("no-mask", origin)
-    if not _separates(mask.tensor):
-        return _wrong_mask(dependence, mask, applied, subject)
+    lanes = lanes_around(dependence, origin)
+    is_turned = _is_turned(lanes.get(applied.number))
+    if not _separates(mask.tensor, is_turned):
+        return _wrong_mask(dependence, mask, applied, subject, is_turned)
     if applied is origin:
         return blamed("mask-inverted", applied)
     scores = applied.outputs[0]
-    later = _coordinates_later(dependence, scores)
+    later = _coordinates_later(dependence, applied, lanes)
     sets = dependence.of(scores)
     if sets is None or bool((sets[later] != 0).any()):
         return blamed("mask-inverted", applied)
     if float(scores.tensor[later].max()) > _WEAK * max(1.0, float(scores.tensor[~later].abs().max())):
         return blamed("mask-weak", applied)
     if "softmax" in origin.name:
-        return blamed("softmax-axis", origin)
-    revealing = _revealing_step(dependence, origin)
+        return blame_axis_of(origin, lanes)
+    revealing = _revealing_step(dependence, origin, lanes)
     if revealing is None:
         return blamed("mixes-keys", origin)
     return blamed("softmax-twice" if "softmax" in revealing.name else "mixes-keys", revealing)
 
 
-def _revealing_step(dependence: Dependence, origin: RecordedOperation) -> RecordedOperation | None:
+def _revealing_step(
+    dependence: Dependence, origin: RecordedOperation, lanes: Lanes
+) -> RecordedOperation | None:
     """Return the first step before `origin` that gives weight to later keys whose weight was 0."""
     for step in _steps_before(dependence, origin):
         weights = step.outputs[0]
         before = next((v for v in step.inputs if v.tensor.shape == weights.tensor.shape), None)
         if before is None or len(dependence.token_axes(weights)) < 2:
             continue
-        later = _coordinates_later(dependence, weights)
+        later = _coordinates_later(dependence, step, lanes)
         if not bool(before.tensor[later].any()) and bool(weights.tensor[later].any()):
             return step
     return None
@@ -224,10 +228,16 @@ def _steps_before(dependence: Dependence, origin: RecordedOperation) -> list[Rec
     return [] if matrix is None else score_steps(dependence, matrix)
 
 
-def _coordinates_later(dependence: Dependence, scores: Value) -> Tensor:
-    """Return which elements of a matrix of scores are those of a key after the query."""
-    queries, keys = dependence.token_axes(scores)[-2:]
+def _coordinates_later(dependence: Dependence, step: RecordedOperation, lanes: Lanes) -> Tensor:
+    """Return which elements of the matrix of scores that a step makes are those of a key after the query."""
+    scores = step.outputs[0]
+    queries, keys = lanes.get(step.number) or dependence.token_axes(scores)[-2:]
     return coordinates(scores.tensor, keys) > coordinates(scores.tensor, queries)
+
+
+def _is_turned(lanes: tuple[int, int] | None) -> bool:
+    """Tell whether the rows of scores are keys, and the columns queries."""
+    return lanes is not None and lanes[0] > lanes[1]
 
 
 def mask_before(
@@ -260,22 +270,25 @@ def _mask_beside(dependence: Dependence, origin: RecordedOperation) -> RecordedO
     return None
 
 
-def _wrong_mask(dependence: Dependence, mask: Value, applied: RecordedOperation, subject: Subject) -> Blame:
+def _wrong_mask(
+    dependence: Dependence, mask: Value, applied: RecordedOperation, subject: Subject, is_turned: bool
+) -> Blame:
     """Return the line after which a mask no longer tells later keys from earlier ones."""
     chain = making_of(dependence.run, subject.construction, mask)
     first = next(
         index for index in range(len(chain))
-        if not any(_separates(value.tensor) for value, _ in chain[index:])
+        if not any(_separates(value.tensor, is_turned) for value, _ in chain[index:])
     )  # fmt: skip
     told = next(
         (index for index in range(first, len(chain)) if not is_uniform(chain[index][0].tensor)), first
     )
     value, maker = chain[told]
     key = "mask-uniform" if is_uniform(mask.tensor) else "mask-wrong"
+    details = {"transpose": ".mT"} if is_turned else {}
     if maker is not None:
-        return Blame(key, maker.place, applied, applied.path)
+        return Blame(key, maker.place, applied, applied.path, details)
     place = definition_of(subject.module, value.origin) if value.origin else applied.place
-    return Blame(key, place if place.file else applied.place, applied, applied.path)
+    return Blame(key, place if place.file else applied.place, applied, applied.path, details)
 
 
 def making_of(
@@ -300,11 +313,15 @@ def making_of(
     return chain[::-1]
 
 
-def _separates(mask: Tensor) -> bool:
-    """Tell whether a mask (…, queries, keys) has other values for later keys than for the rest."""
+def _separates(mask: Tensor, is_turned: bool) -> bool:
+    """Tell whether a mask has other values for later keys than for the rest.
+
+    It is (…, queries, keys), or the other way round where it `is_turned`.
+    """
     if mask.dim() < 2 or mask.shape[-2] != mask.shape[-1]:
         return False
     matrix = mask.reshape(-1, *mask.shape[-2:])[0]
+    matrix = matrix.T if is_turned else matrix
     later = torch.ones(matrix.shape, dtype=torch.bool).triu(1)
     hidden, shown = matrix[later], matrix[~later]
     return not bool(torch.isin(hidden.double(), shown.double()).any())
@@ -313,6 +330,14 @@ def _separates(mask: Tensor) -> bool:
 def is_uniform(mask: Tensor) -> bool:
     """Tell whether all elements are the same."""
     return bool((mask == mask.flatten()[:1]).all()) if mask.numel() else True
+
+
+def blame_axis_of(softmax: RecordedOperation, lanes: Lanes) -> Blame:
+    """Blame a softmax for running over another axis than the keys, which mostly are the last one."""
+    blame = blamed("softmax-axis", softmax)
+    if _is_turned(lanes.get(softmax.number)):
+        blame.details["axis"] = lanes[softmax.number][1] - softmax.outputs[0].tensor.dim()
+    return blame
 
 
 def blamed(key: str, operation: RecordedOperation) -> Blame:

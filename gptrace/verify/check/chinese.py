@@ -65,6 +65,9 @@ _SENTENCES = {
     "padding.mask_not_run": "模型不接受 attention_mask：{error}",
     "attention-sums.holds": "权重之和为 1，分数按 {factor:.4g} = 1/√{head_dim} 缩放（{count} 处）",
     "attention-sums.own_scale": "权重之和为 1，分数按 {factor:.4g} 缩放，是模型自己的比例（{count} 处）",
+    "attention-sums.each_softmax": (
+        "每个 softmax 在它的 key 上之和为 1，实际使用的权重由它们得出（{count} 处）"
+    ),
     "attention-sums.sums_hold": "权重之和为 1（{count} 处）",
     "attention-sums.own_weights": "权重不是由对 key 的 softmax 得到的，其和不必为 1",
     "attention-sums.other_sums": "一个 query 的权重在各个 key 上的和为 {least:.4g} 到 {most:.4g}，不是 1",

@@ -12,6 +12,7 @@ ATTENTION = {
     ),
     "mask-wrong": (
         "掩码遮住的不正好是每个 query 之后的 key",
+        "这里分数的行是 key：torch.ones(T, T, dtype=torch.bool).triu(1){transpose} 在应遮住的 key 上为 True",
         "torch.ones(T, T, dtype=torch.bool).triu(diagonal=1) 在应遮住的 key 上为 True",
     ),
     "mask-uniform": (
@@ -36,6 +37,7 @@ ATTENTION = {
     ),
     "softmax-axis": (
         "softmax 没有沿 key 那一维计算",
+        "torch.softmax(scores, dim={axis})：这些分数的 key 在这一维",
         "torch.softmax(scores, dim=-1)：key 是分数的最后一维",
     ),
     "softmax-twice": (

@@ -82,6 +82,9 @@ _SENTENCES = {
         "weights sum to 1, and scores are scaled by {factor:.4g}, a scale of the model's own "
         "({count} × attention)"
     ),
+    "attention-sums.each_softmax": (
+        "each softmax sums to 1 over its keys; the weights in use are made from that ({count} × attention)"
+    ),
     "attention-sums.sums_hold": "weights sum to 1 ({count} × attention)",
     "attention-sums.own_weights": "weights made without a softmax over the keys need not sum to 1",
     "attention-sums.other_sums": (

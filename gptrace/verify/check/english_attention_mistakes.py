@@ -13,6 +13,8 @@ ATTENTION = {
     ),
     "mask-wrong": (
         "the mask does not hide exactly the keys after each query",
+        "the rows of these scores are keys: torch.ones(T, T, dtype=torch.bool).triu(1){transpose} is "
+        "True for the keys to hide",
         "torch.ones(T, T, dtype=torch.bool).triu(diagonal=1) is True for the keys to hide",
     ),
     "mask-uniform": (
@@ -43,6 +45,7 @@ ATTENTION = {
     ),
     "softmax-axis": (
         "the softmax runs over another axis than the keys",
+        "torch.softmax(scores, dim={axis}): that is the axis of the keys in these scores",
         "torch.softmax(scores, dim=-1): keys are the last axis of scores",
     ),
     "softmax-twice": (

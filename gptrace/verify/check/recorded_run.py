@@ -6,7 +6,7 @@ flow of the run.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -57,6 +57,7 @@ class RecordedOperation:
 
     number: int
     key: tuple[object, ...]
+    function: Callable[..., Any]
     name: str
     path: str
     place: Place
@@ -70,6 +71,17 @@ class RecordedOperation:
         if position < len(self.positional):
             return self.positional[position]
         return self.named.get(name, default)
+
+    def arguments(self, others: Mapping[ValueKey, Tensor] | None = None) -> tuple[list[Any], dict[str, Any]]:
+        """Return the arguments with tensors: those of `others` by key, or else as they were."""
+
+        def tensors_of(item: Any) -> Any:
+            if isinstance(item, Value):
+                return (others or {}).get(item.key, item.tensor)
+            return tuple(map(tensors_of, item)) if isinstance(item, tuple) else item
+
+        named = {name: tensors_of(item) for name, item in self.named.items()}
+        return [tensors_of(item) for item in self.positional], named
 
 
 @dataclass(eq=False)

@@ -96,8 +96,8 @@ class Recorder(torch.overrides.TorchFunctionMode):
             positional, named = _with_values((args, kwargs), inputs)
             before = {id(tensor): version_of(tensor) for tensor, _ in inputs}
             operation = RecordedOperation(
-                len(self.run.operations), key, name, path, place, tuple(value for _, value in inputs),
-                positional, named,
+                len(self.run.operations), key, func, name, path, place,
+                tuple(value for _, value in inputs), positional, named,
             )  # fmt: skip
         try:
             result = func(*args, **kwargs)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gptrace.predict.attention.products import read_product
 from gptrace.verify.check.attention import Attention, score_steps
 from gptrace.verify.check.experiments import Experiments
 from gptrace.verify.check.recorded_run import RecordedOperation, Value
@@ -42,8 +43,9 @@ def scaling_of(experiments: Experiments, attention: Attention) -> Scaling | None
     product = attention.product or attention.use
     if product.name == "multi_head_attention_forward":
         return None  # torch's own, on queries and keys that it projects itself
-    head_dim = _contracted(product, attention.queries)
-    if head_dim is None:
+    features = [_feature_axis(product, value) for value in (attention.queries, attention.keys)]
+    head_dim = _head_dim(product, attention.queries)
+    if head_dim is None or None in features:
         return None
     head_dims = [head_dim]
     factor, steps = 1.0, []
@@ -63,7 +65,8 @@ def scaling_of(experiments: Experiments, attention: Attention) -> Scaling | None
             head_dims += _of_added_scores(experiments, step)
             factor *= change
             steps += [step] * (change != 1.0)
-    queries, keys = (value.tensor.double().norm(dim=-1) for value in (attention.queries, attention.keys))
+    both = zip((attention.queries, attention.keys), features, strict=True)
+    queries, keys = (value.tensor.double().norm(dim=axis) for value, axis in both)
     is_normalised = bool(queries.std() < _EVEN * queries.mean())
     spread = float(queries.mean() * keys.mean()) * head_dim**-0.5 * factor
     sizes = (*head_dims, sum(head_dims)) if len(head_dims) > 1 else (head_dim,)
@@ -83,7 +86,7 @@ def _of_added_scores(experiments: Experiments, step: RecordedOperation) -> list[
             continue
         product = next(iter(score_steps(dependence, value)), None)
         if product is not None and len(product.inputs) >= 2:
-            sizes.append(_contracted(product, product.inputs[-2]))
+            sizes.append(_head_dim(product, product.inputs[-2]))
     return [size for size in sizes[1:] if size is not None]
 
 
@@ -138,19 +141,18 @@ def _factor_before(experiments: Experiments, value: Value) -> tuple[float, list[
     return factor, steps[::-1]
 
 
-def _contracted(product: RecordedOperation, queries: Value) -> int | None:
-    """Return the size that queries and keys are multiplied over: head_dim."""
-    if product.name != "einsum":
-        return int(queries.tensor.shape[-1])
-    equation = product.argument(0, "equation")
-    if not isinstance(equation, str) or "->" not in equation:
-        return None
-    inputs, output = equation.replace(" ", "").split("->")
-    first, _, second = inputs.partition(",")
-    letters = [letter for letter in first if letter in second and letter not in output]
-    if len(letters) != 1 or "." in first:
-        return None
-    return int(queries.tensor.shape[first.index(letters[0])])
+def _head_dim(product: RecordedOperation, value: Value) -> int | None:
+    axis = _feature_axis(product, value)
+    return None if axis is None else int(value.tensor.shape[axis])
+
+
+def _feature_axis(product: RecordedOperation, value: Value) -> int | None:
+    """Return the axis of queries or keys that they are multiplied over, None where that is unknown."""
+    made = read_product(product.name, *product.arguments(), product.outputs[0].tensor)
+    if made is None:
+        return None if product.name == "einsum" else -1
+    letters = made.letters[0] if made.left is value.tensor else made.letters[1]
+    return letters.index(made.summed) if len(made.summed) == 1 else None
 
 
 def _position_of_softmax(attention: Attention) -> int:

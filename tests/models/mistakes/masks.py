@@ -104,6 +104,26 @@ MISTAKES = (
         also=("causal", "tokens-stay-apart", "padding"),
     ),
     Mistake(
+        name="softmax_runs_over_queries_that_are_columns",
+        base="keys_by_queries",
+        edits=edit("scores.softmax(dim=2)", "scores.softmax(dim=-1)"),
+        check="attention-sums",
+        guilty=("weights = scores.softmax(dim=-1)",),
+        belief="The keys are always the last axis of scores.",
+        shown_by=leaks,
+        also=("causal", "tokens-stay-apart", "padding"),
+    ),
+    Mistake(
+        name="mask_of_rows_that_are_keys_is_triu",
+        base="keys_by_queries",
+        edits=edit("device=x.device).tril(-1)", "device=x.device).triu(1)"),
+        check="causal",
+        guilty=("after = torch.ones(length, length", "scores = scores.masked_fill(after"),
+        belief="A causal mask hides the upper triangle, whatever the rows are.",
+        shown_by=leaks,
+        also=("attention-sums", "tokens-stay-apart", "padding", "positions-matter"),
+    ),
+    Mistake(
         name="additive_mask_has_ones",
         base="llama_like",
         edits=edit(

@@ -7,7 +7,7 @@ import math
 from gptrace.model.hugging_face import is_hugging_face
 from gptrace.model.quiet_torch import torch
 from gptrace.verify.check.attention import Attention
-from gptrace.verify.check.blame import Blame, blamed, is_mask
+from gptrace.verify.check.blame import Blame, blame_axis_of, blamed, is_mask
 from gptrace.verify.check.experiments import Experiments
 from gptrace.verify.check.finding import Finding, only_if, unjudged
 from gptrace.verify.check.recorded_run import RecordedOperation
@@ -40,12 +40,14 @@ def check(experiments: Experiments) -> Finding:
     measured = [distance for distance in distances if distance is not None]
     if len(measured) < len(distances):
         return unjudged("own_weights")
-    worst = max(measured)
+    worst, count = max(measured), len(distances)
+    if not all(map(_sums_in_use, experiments.attentions)):
+        return Finding(True, "each_softmax", {"count": count}, worst, _TOLERANCE)
     known = next((scaling for scaling in scalings if scaling is not None), None)
     if known is None:
-        return Finding(True, "sums_hold", {"count": len(scalings)}, worst, _TOLERANCE)
+        return Finding(True, "sums_hold", {"count": count}, worst, _TOLERANCE)
     usual = _usual_size(known)
-    figures = {"count": len(scalings), "factor": known.factor, "head_dim": usual}
+    figures = {"count": count, "factor": known.factor, "head_dim": usual}
     return Finding(True, "own_scale" if usual is None else "holds", figures, worst, _TOLERANCE)
 
 
@@ -57,28 +59,44 @@ def _sums(experiments: Experiments, attention: Attention) -> tuple[Finding | Non
     if attention.softmax is None:
         return _sums_by_hand(experiments, attention)
     softmax = attention.softmax
-    first = attention.steps.index(softmax)
-    axes = experiments.dependence.token_axes(softmax.outputs[0])
-    if len(axes) < 2 or axes[-1] != softmax.outputs[0].tensor.dim() - 1:
-        # Keys beside those of the tokens, such as a sink, or another order of axes.
-        distance = _distance(softmax)
+    made = softmax.outputs[0]
+    if softmax.number not in attention.lanes or _key_axis(attention, softmax) not in (
+        experiments.dependence.token_axes(made)
+    ):
+        # Keys beside those of the tokens, such as a sink, or axes that are not known.
+        distance = float((made.tensor.sum(dim=-1) - 1).abs().max())
         return None, distance if distance <= _TOLERANCE else None
-    later = [
-        step for step in attention.steps[first + 1 :]
-        if step.outputs[0].tensor.shape == softmax.outputs[0].tensor.shape
-    ]  # fmt: skip
-    distances = {step.number: _distance(step) for step in (softmax, *later)}
-    tolerance = max(1e-6, rounding(softmax.outputs[0].tensor, experiments.eps))
-    last = later[-1] if later else softmax
-    worst = max(distances[softmax.number], distances[last.number])
+    steps = [softmax, *_later_steps(attention, softmax)]
+    distances = {step.number: _distance(attention, step) for step in steps}
+    tolerance = max(1e-6, rounding(made.tensor, experiments.eps))
+    worst = max(distances[softmax.number], distances[steps[-1].number])
     if worst <= tolerance:
         return None, worst
     # What is in between may undo each other, as a logarithm and an exponential.
-    step = next(step for step in (softmax, *later) if not distances[step.number] <= tolerance)
-    sums = step.outputs[0].tensor.sum(dim=-1)
-    figures = {"least": float(sums.min()), "most": float(sums.max())}
-    blame = _blame(experiments, softmax, step)
+    step = next(step for step in steps if not distances[step.number] <= tolerance)
+    figures = _figures(step.outputs[0].tensor, _key_axis(attention, step))
+    blame = blame_axis_of(softmax, attention.lanes) if step is softmax else _blame(experiments, step)
     return Finding(False, "other_sums", figures, worst, tolerance, blame), worst
+
+
+def _sums_in_use(attention: Attention) -> bool:
+    """Tell whether the weights that multiply the values sum to 1 over the keys of the tokens."""
+    if attention.weights is None:
+        return True  # torch's own function
+    lanes = attention.lanes.get(attention.steps[-1].number)
+    return lanes is not None and float((attention.weights.tensor.sum(lanes[1]) - 1).abs().max()) <= _TOLERANCE
+
+
+def _later_steps(attention: Attention, softmax: RecordedOperation) -> list[RecordedOperation]:
+    """Return the steps after the softmax that keep all of its weights.
+
+    Where other weights join them, none does: each part may have a factor of its own.
+    """
+    if attention.is_combined:
+        return []
+    sizes = sorted(softmax.outputs[0].tensor.shape)
+    later = attention.steps[attention.steps.index(softmax) + 1 :]
+    return [s for s in later if sorted(s.outputs[0].tensor.shape) == sizes and s.number in attention.lanes]
 
 
 def _sums_by_hand(experiments: Experiments, attention: Attention) -> tuple[Finding | None, float | None]:
@@ -90,30 +108,37 @@ def _sums_by_hand(experiments: Experiments, attention: Attention) -> tuple[Findi
     weights = attention.weights
     if attention.product is None:
         return None, 0.0  # torch's own function
-    if weights is None or len(experiments.dependence.token_axes(weights)) < 2 or not attention.steps:
+    last = attention.steps[-1] if attention.steps else None
+    if weights is None or last is None or last.number not in attention.lanes:
         return None, None
-    tensor = weights.tensor
+    tensor, key_axis = weights.tensor, _key_axis(attention, last)
     tolerance = max(1e-6, rounding(tensor, experiments.eps))
     distances = [float((tensor.sum(dim=axis) - 1).abs().max()) for axis in range(tensor.dim())]
-    others = [distance for distance, size in zip(distances[:-1], tensor.shape, strict=False) if size > 1]
-    if distances[-1] <= tolerance:
-        return None, distances[-1]
-    if not any(distance <= tolerance for distance in others):
+    own = distances.pop(key_axis)
+    sizes = [size for axis, size in enumerate(tensor.shape) if axis != key_axis]
+    if own <= tolerance:
+        return None, own
+    if not any(distance <= tolerance for distance, size in zip(distances, sizes, strict=True) if size > 1):
         return None, None
-    sums = tensor.sum(dim=-1)
-    figures = {"least": float(sums.min()), "most": float(sums.max())}
-    blame = blamed("softmax-axis", attention.steps[-1])
-    return Finding(False, "other_sums", figures, distances[-1], tolerance, blame), distances[-1]
+    blame = blame_axis_of(last, attention.lanes)
+    return Finding(False, "other_sums", _figures(tensor, key_axis), own, tolerance, blame), own
 
 
-def _distance(step: RecordedOperation) -> float:
+def _key_axis(attention: Attention, step: RecordedOperation) -> int:
+    return attention.lanes[step.number][1]
+
+
+def _distance(attention: Attention, step: RecordedOperation) -> float:
     """Return how far the sums over the keys are from 1."""
-    return float((step.outputs[0].tensor.sum(dim=-1) - 1).abs().max())
+    return float((step.outputs[0].tensor.sum(dim=_key_axis(attention, step)) - 1).abs().max())
 
 
-def _blame(experiments: Experiments, softmax: RecordedOperation, step: RecordedOperation) -> Blame:
-    if step is softmax:
-        return blamed("softmax-axis", softmax)
+def _figures(weights: Tensor, key_axis: int) -> dict[str, object]:
+    sums = weights.sum(dim=key_axis)
+    return {"least": float(sums.min()), "most": float(sums.max())}
+
+
+def _blame(experiments: Experiments, step: RecordedOperation) -> Blame:
     if any(is_mask(experiments.dependence, value) for value in step.inputs):
         return blamed("mask-late", step)
     return blamed("dropout-on" if "dropout" in step.name else "rescaled", step)
@@ -131,7 +156,7 @@ def _wrong_scale(experiments: Experiments, scaling: Scaling) -> Finding | None:
         "not-rooted": 1 / head_dim,
         "scaled-by-dim": head_dim,
     }
-    sizes = {scaling.queries.tensor.shape[axis] for axis in range(scaling.queries.tensor.dim() - 1)}
+    sizes = {*scaling.queries.tensor.shape}
     sizes |= {parameter.shape[-1] for parameter in subject.module.parameters() if parameter.dim()}
     key = next(
         (key for key, value in mistakes.items() if math.isclose(factor, value, rel_tol=_TOLERANCE)), ""

@@ -76,12 +76,11 @@ def _scores(dependence: Dependence, attention: Attention, values: dict[ValueKey,
             scores = scores + values[mask.key].tensor.reshape(-1, *scores.shape)[0]
         return scores
     softmax = next((step for step in attention.steps if "softmax" in step.name or step.name == "exp"), None)
+    step = softmax or (attention.steps or (attention.product,))[-1]
     taken = attention.weights if softmax is None else softmax.inputs[0]
     value = None if taken is None else values.get(taken.key)
-    if taken is None or value is None:
-        return None
-    axes = dependence.token_axes(taken)[-2:]
-    if len(axes) < 2:
+    axes = attention.lanes.get(step.number)
+    if value is None or axes is None:
         return None
     scores = value.tensor.movedim(axes, (-2, -1)).flatten(0, -3)[0]
-    return scores[: dependence.length, -dependence.length :] if axes[0] < axes[1] else None
+    return scores[: dependence.length, -dependence.length :]
