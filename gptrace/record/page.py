@@ -66,7 +66,9 @@ class AttentionMap(Record, frozen=True):
     difference: Annotated[
         Number | None, about("of the output by these weights and the kernel's, at most; null if not compared")
     ] = None
-    window: Annotated[Count, about("how many tokens a query looks at, at most; 0 if at all before it")] = 0
+    window: Annotated[
+        Count, about("how many tokens a query looks at, if these are the last ones; else 0")
+    ] = 0
 
 
 class StreamPoint(Record, frozen=True):

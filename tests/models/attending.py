@@ -12,11 +12,14 @@ _WIDTH, _HEADS, _HEAD_DIM = 16, 2, 8
 
 
 class Attention(nn.Module):
-    """Causal self-attention with two heads; `style` is what is special about it, "" for nothing."""
+    """Causal self-attention with two heads; `style` is what is special about it, "" for nothing.
 
-    def __init__(self, style: str) -> None:
+    Where there is a window, a query sees the last `window` tokens.
+    """
+
+    def __init__(self, style: str, window: int = 2) -> None:
         super().__init__()
-        self.style = style
+        self.style, self.window = style, window
         self.qkv = nn.Linear(_WIDTH, 3 * _WIDTH)
         self.proj = nn.Linear(_WIDTH, 24 if style == "wide" else _WIDTH)
         self.back = nn.Linear(24, _WIDTH)
@@ -27,8 +30,10 @@ class Attention(nn.Module):
         queries, keys, values = (self.heads(part) for part in self.qkv(x).chunk(3, dim=-1))
         if self.style == "untransposed":
             values = values.transpose(1, 2)  # back to (1, T, H, d), which fits where T is H
+        if self.style in ("shared", "shared keys"):
+            keys = keys[:, :1].expand(1, _HEADS, T, _HEAD_DIM)
         if self.style == "shared":
-            keys, values = (part[:, :1].expand(1, _HEADS, T, _HEAD_DIM) for part in (keys, values))
+            values = values[:, :1].expand(1, _HEADS, T, _HEAD_DIM)
         if self.style in ("fused", "fused dropout"):
             dropout = 0.5 if self.style == "fused dropout" else 0.0
             out = functional.scaled_dot_product_attention(queries, keys, values, None, dropout, True)
@@ -39,6 +44,15 @@ class Attention(nn.Module):
                     for t in range(T)
                 ],
                 dim=2,
+            )
+        elif self.style.startswith("rows are keys"):
+            scores = keys @ queries.mT * _HEAD_DIM**-0.5
+            scores = scores.masked_fill(torch.ones(T, T).tril(-1) == 1, -torch.inf)
+            out = scores.softmax(dim=-1 if "over queries" in self.style else -2).mT @ values
+        elif self.style == "head by head":
+            parts = (tensor.split(1, dim=1) for tensor in (queries, keys, values))
+            out = torch.cat(
+                [self.weights(self.scores(q, k)) @ v for q, k, v in zip(*parts, strict=True)], dim=1
             )
         else:
             out = self.weights(self.scores(queries, keys)) @ values
@@ -72,9 +86,11 @@ class Attention(nn.Module):
         if self.style == "changed":
             scores = scores + queries.mean(dim=-1, keepdim=True) - keys.square().mean(dim=-1)[:, :, None]
         hidden = distance < 0
-        if self.style == "window":
-            hidden = hidden | (distance >= 2)
-        if self.style in ("unmasked", "unmasked last row", "late mask"):
+        if self.style in ("window", "two windows", "sink mask"):
+            hidden = hidden | (distance >= self.window)
+        if self.style == "sink mask":
+            hidden[:, 0] = False
+        if self.style in ("unmasked", "unmasked last row", "late mask", "divided mask"):
             return scores
         return scores.masked_fill(hidden, -torch.inf if self.style != "over heads" else -1e9)
 
@@ -86,8 +102,10 @@ class Attention(nn.Module):
             return with_sink[..., :-1]
         axis = {"over queries": -2, "over heads": 1}.get(self.style, -1)
         weights = scores.softmax(dim=axis)
-        if self.style == "late mask":
+        if self.style in ("late mask", "divided mask"):
             weights = weights.masked_fill(torch.ones(scores.shape[-2:]).triu(1) == 1, 0.0)
+        if self.style == "divided mask":
+            weights = weights / weights.sum(dim=-1, keepdim=True)
         return 1.5 * weights if self.style == "changed weights" else weights
 
 
@@ -98,7 +116,8 @@ class AttendingGPT(SmallGPT):
         torch.manual_seed(4)
         super().__init__()
         self.style = style
-        self.blocks = nn.ModuleList(Attention(style) for _ in range(2))
+        windows = (2, 4) if style == "two windows" else (2, 2)
+        self.blocks = nn.ModuleList(Attention(style, window) for window in windows)
         if style == "no list":
             self.only = self.blocks[0]
             del self.blocks

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import gptrace
-from gptrace.model import GPTModel
+from gptrace.model import GPTConfig, GPTModel
 from gptrace.model.quiet_torch import torch
 from gptrace.model.selection import select_model
 from gptrace.record import Claim
@@ -21,6 +21,7 @@ from tests.support import Cli
 
 nn = torch.nn
 TEXT = "Hello, I am here"
+SMALL = {"context_length": 16, "emb_dim": 16, "n_layers": 2}
 
 
 def claims(model: nn.Module | str, text: str = TEXT, **options: object) -> dict[str, Claim]:
@@ -77,10 +78,15 @@ def test_a_shape_is_said_in_words(tiny: GPTModel) -> None:
         ("fused", "attention_scores_fused"),
         ("fused", "attention_values_fused"),
         ("shared", "attention_queries_shared_measured"),
+        ("shared keys", "attention_queries_shared_apart_measured"),
+        ("head by head", "attention_queries_one_by_one_measured"),
         ("own factor", "attention_scores_own_factor"),
         ("distance", "attention_scores_distance"),
         ("bent", "attention_scores_bent"),
         ("window", "attention_window"),
+        ("window", "attention_mask"),
+        ("sink mask", "attention_holes"),
+        ("divided mask", "attention_mask_after"),
         ("sink", "attention_weights_sink"),
         ("changed weights", "attention_weights_changed"),
         ("wide", "attention_joined"),
@@ -116,6 +122,7 @@ def test_what_is_not_known_is_not_judged(style: str, key: str) -> None:
     [
         ("unmasked", "attention_mask", "there is no mask, or it hides too little"),
         ("over queries", "attention_weights", "Softmax runs over the queries"),
+        ("rows are keys, over queries", "attention_weights", "Softmax runs over the queries"),
         ("late mask", "attention_weights", "The mask comes after softmax"),
         ("scaled by width", "attention_scores", "multiplies by 0.25, and 1/√head_dim is 0.3536"),
         ("viewed", "attention_queries_mixed", "tokens are mixed up"),
@@ -126,6 +133,47 @@ def test_a_mistake_gets_its_mark(style: str, key: str, words: str) -> None:
     found = claims(AttendingGPT(style))
     assert [name for name, claim in found.items() if claim.holds is False] == [key]
     assert words in found[key].text
+
+
+def test_rows_that_are_keys_change_no_claim() -> None:
+    """The scores are transposed, and the model computes the same, up to rounding."""
+    found, expected = (
+        [
+            (claim.text, claim.holds, re.sub(r"by [0-9.e-]+", "by ~0", claim.measured))
+            for claim in claims(AttendingGPT(style)).values()
+        ]
+        for style in ("rows are keys", "")
+    )
+    assert found == expected
+
+
+def test_each_size_of_a_window_is_named() -> None:
+    found = claims(AttendingGPT("two windows"))
+    expected = "the last 2 tokens in 1 of 2 places, the last 4 tokens in 1 of 2 places"
+    assert found["attention_window"].measured == expected
+
+
+def test_tokens_far_back_that_are_seen_are_no_window() -> None:
+    found = claims(AttendingGPT("sink mask"))
+    assert "attention_window" not in found
+    assert found["attention_holes"].measured == (
+        "the query of the last token looks at 3 of 5 tokens; in 2 of 2 places"
+    )
+
+
+def test_a_mask_after_softmax_is_not_said_to_set_scores() -> None:
+    for style in ("late mask", "divided mask"):
+        assert "attention_mask" not in claims(AttendingGPT(style))
+
+
+def test_what_heads_share_is_named() -> None:
+    text = claims(AttendingGPT("shared keys"))["attention_queries_shared_apart_measured"].text
+    assert text.endswith("there are keys for 1 head and values for 2 heads.")
+
+
+def test_one_head_is_one_head() -> None:
+    found = claims(GPTModel(GPTConfig(**SMALL, n_heads=1)))["attention_queries_one_measured"]
+    assert found.text.endswith("There is one head, which does this.")
 
 
 def test_heads_are_not_taken_for_tokens_where_there_are_as_many() -> None:
@@ -151,7 +199,7 @@ def test_a_mistake_has_its_line_and_the_check_that_says_more(tmp_path: Path, cli
 RIGHT = (
     "nano_gpt", "course_gpt", "llama_like", "einsum_style", "sliding_window", "relative_bias", "gemma_like",
     "torch_attention", "transformer_encoder", "batch_second", "selective_scan", "differential_attention",
-    "talking_heads", "head_modules", "attention_sink", "bfloat16_inside", "rolling_cache",
+    "talking_heads", "head_modules", "attention_sink", "keys_by_queries", "bfloat16_inside", "rolling_cache",
 )  # fmt: skip
 
 

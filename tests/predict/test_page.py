@@ -89,6 +89,25 @@ def test_attention_is_that_of_transformers(name: str, implementation: str) -> No
         assert page.trace.calls[shown.call].path == shown.path
 
 
+@pytest.mark.parametrize(
+    ("style", "windows"), [("", [0, 0]), ("window", [2, 2]), ("two windows", [2, 4]), ("sink mask", [0, 0])]
+)
+def test_a_window_is_that_of_the_last_tokens_alone(style: str, windows: list[int]) -> None:
+    maps = Session(AttendingGPT(style)).page(ids=IDS).prompts[0].attention
+    assert [place.window for place in maps] == windows
+
+
+def test_rows_are_queries_where_the_model_has_scores_of_keys_by_queries() -> None:
+    turned, usual = (
+        Session(AttendingGPT(style)).page(ids=IDS).prompts[0].attention for style in ("rows are keys", "")
+    )
+    for shown, expected in zip(turned, usual, strict=True):
+        for number in range(2):
+            drawn, weights = (matrix(place, number, len(IDS)) for place in (shown, expected))
+            # Rounding may move a weight to the next of 255 steps.
+            assert float((drawn - weights).abs().max()) <= 1 / 255 + 1e-9
+
+
 def test_the_stream_is_what_hooks_see(tiny: GPTModel) -> None:
     seen: dict[str, torch.Tensor] = {}
     names = ["drop_emb", *(f"trf_blocks.{n}{part}" for n in range(2) for part in ("", ".att", ".ff"))]

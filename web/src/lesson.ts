@@ -20,9 +20,11 @@ export interface Step {
 
 // The operations of a claim about attention; a fused kernel does all of them.
 const FUSED = "scaled_dot_product_attention";
+const MASKING = ["masked_fill", "masked_fill_", "where", "tril", "triu"];
 const OPERATIONS: Record<string, readonly string[]> = {
   attention_scores: ["matmul", "bmm", "einsum", "div", "mul"],
-  attention_mask: ["masked_fill", "masked_fill_", "where", "tril", "triu"],
+  attention_mask: MASKING,
+  attention_mask_after: MASKING,
   attention_weights: ["softmax"],
   attention_values: ["matmul", "bmm", "einsum"],
 };

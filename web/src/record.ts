@@ -980,7 +980,7 @@ export interface AttentionMap {
    */
   difference?: (number | null) | null;
   /**
-   * how many tokens a query looks at, at most; 0 if at all before it
+   * how many tokens a query looks at, if these are the last ones; else 0
    */
   window?: number;
 }

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum, auto
 
 from gptrace.model.quiet_torch import torch
 from gptrace.predict.attention.place import AttentionPlace
 from gptrace.predict.candidates import as_float64
 
 Tensor = torch.Tensor
+ZERO_WEIGHT = 1e-6  # a weight that is no greater counts as none
 # The token before the second one is the first one, so only from the third on they are two.
 _FIRST_QUERY = 2
 
@@ -28,42 +30,73 @@ class HeadLook:
     even: float
 
 
+class Masked(Enum):
+    """How the weights of later tokens come to be 0."""
+
+    BEFORE_SOFTMAX = auto()  # their scores are −∞, or far below the others
+    AFTER_SOFTMAX = auto()  # softmax gives them weights, which are set to 0
+    UNKNOWN = auto()  # or they are not 0
+
+
 @dataclass(frozen=True, slots=True)
 class PlaceSummary:
-    """A place where a model attends, without its tensors.
+    """A place where a model attends, without its tensors; `call` is the number of the call of its module.
 
     `sums` is how far the sums of the weights of a query are from 1, and `later` the greatest weight of a
-    token that comes after the query. `window` is how many tokens a query looks at, at most, and 0 where the
-    last query looks at all of those before it.
+    token that comes after the query. `window` is the number N of tokens that a query looks at, where these
+    are the last N ones in every head, and 0 elsewhere. `seen` has for each head how many tokens the last
+    query looks at; all heads of all queries look at all earlier tokens where it `sees_all`.
     """
 
     path: str
+    call: int
     heads: tuple[HeadLook, ...]
     sums: float
     later: float
+    masked: Masked
     window: int
+    seen: tuple[int, ...]
+    sees_all: bool
     is_over_queries: bool
 
 
 def summarise(place: AttentionPlace) -> PlaceSummary:
     """Return what is left of a place when its tensors are gone."""
     weights = as_float64(place.weights)  # (H, T, T)
-    length = weights.shape[-1]
-    later = weights.abs().triu(1).amax() if length > 1 else torch.zeros(())
-    looked_at = (weights != 0).sum(dim=-1)  # (H, T)
-    widest = int(looked_at.max())
-    # Each query of a window has the tokens before it, up to the width of the window.
-    is_window = widest < length and torch.equal(
-        looked_at, torch.arange(1, length + 1, device=weights.device).clamp(max=widest).expand_as(looked_at)
-    )
+    later = _greatest_later(weights)
+    seen = weights != 0
+    counts = seen.sum(dim=-1)  # (H, T)
+    widest = int(counts.max())
+    earlier = torch.ones_like(seen).tril()
+    is_window = widest < len(seen[0]) and torch.equal(seen, earlier.triu(1 - widest))
     return PlaceSummary(
         place.path,
-        _looks(place.path, weights, looked_at),
+        place.call,
+        _looks(place.path, weights, counts),
         float((weights.sum(dim=-1) - 1).abs().max()),
-        float(later),
-        widest if is_window and float(later) == 0 else 0,
+        later,
+        _masked(place, later),
+        widest if is_window else 0,
+        tuple(counts[:, -1].tolist()),
+        bool(seen[earlier].all()),
         place.is_over_queries,
     )
+
+
+def _greatest_later(weights: Tensor) -> float:
+    return float(weights.abs().triu(1).amax())
+
+
+def _masked(place: AttentionPlace, later: float) -> Masked:
+    softmax, length = as_float64(place.softmax), place.weights.shape[-1]
+    # Among keys that belong to no token, those of the tokens are where the weights are found again.
+    parts = [softmax[..., start : start + length] for start in range(softmax.shape[-1] - length + 1)]
+    if len(parts) > 1:
+        parts = [part for part in parts if torch.equal(part, as_float64(place.weights))]
+    if later > ZERO_WEIGHT or not parts or parts[0].shape[-2] != length:
+        return Masked.UNKNOWN
+    is_before = _greatest_later(parts[0]) <= ZERO_WEIGHT
+    return Masked.BEFORE_SOFTMAX if is_before else Masked.AFTER_SOFTMAX
 
 
 def _looks(path: str, weights: Tensor, looked_at: Tensor) -> tuple[HeadLook, ...]:

@@ -7,11 +7,17 @@ from gptrace.predict.explain.catalog import Sentence
 _EXCHANGE = "在注意力（attention）里，token 之间交换信息：每个 token 看看别的 token，收集它们的内容。"
 _AXES = "batch 是同时处理几段文字，seq_len 是每段有几个 token"
 _FOUND = "共找到 {count} 处，第一处在 `{place}`"
-_THREE = (
-    "每个 token 的向量变成另外三个：query（我在找什么）、key（我能提供什么）、value（我交出什么）。共有 "
-    "{heads} 个头（head），从 0 数起，各自同时做这件事，做法各不相同。"
-)
-_SHARED = _THREE + "几个头共用 key 和 value，可以省内存：不同的 key 只有 {key_heads} 组。"
+_THREE = "每个 token 的向量变成另外三个：query（我在找什么）、key（我能提供什么）、value（我交出什么）。"
+_HEADS = _THREE + "共有 {heads} 个头（head），从 0 数起，各自同时做这件事，做法各不相同。"
+_QUERIES = {
+    "": _HEADS,
+    "_one": _THREE + "这里只有一个头（head）。",
+    "_one_by_one": _THREE + "这里的注意力一次只算一个头（head）。",
+    "_shared": _HEADS + "几个头共用 key 和 value，可以省内存：不同的 key 只有 {key_heads} 组。",
+    "_shared_apart": _HEADS
+    + "几个头共用 key 或 value，可以省内存：不同的 key 有 {key_heads} 组，不同的 value "
+    "有 {value_heads} 组。",
+}
 _THREE_FIGURES = (
     "[batch, n_heads, seq_len, head_dim]：query {queries:shape}，key {keys:shape}，value {values:shape}"
 )
@@ -29,10 +35,8 @@ _SCORE_FIGURES = (
 )
 _PRODUCT = "{dot:.4f} × {factor:.4g} = {by_hand:.4f}"
 _SCORED = _SCORE_FIGURES + _PRODUCT + "，模型里是 {score:.4f}"
-_MASK = (
-    "一个 token 不许看后面的 token，因为那正是它要学着预测的。掩码（mask）在 softmax 之前把那些分数设为 "
-    "−∞（或远小于 0），所以它们的权重是 0。"
-)
+_MASK = "一个 token 不许看后面的 token，因为那正是它要学着预测的。"
+_MASKED = _MASK + "掩码（mask）在 softmax 之前把那些分数设为 −∞（或远小于 0），所以它们的权重是 0。"
 _LATER = "全部 {head_total} 个头里，后面的 token 的权重最大是 {later:small}"
 _SOFTMAX = "沿 key 做 softmax，每一行分数就变成权重（weights）：一个 query 从每个 token 取多少。"
 _SUMS = "头 0，最后一个 token 的 query 主要取自 {looks:each}"
@@ -63,12 +67,13 @@ ATTENTION = {
         "token 放在同一维，也许还看文字以外的东西。",
         "{count} 处",
     ),
-    "attention_queries": Sentence(_THREE, _THREE_FIGURES),
-    "attention_queries_measured": Sentence(_THREE, _THREE_FIGURES + _STABLE),
-    "attention_queries_shared": Sentence(_SHARED, _THREE_FIGURES),
-    "attention_queries_shared_measured": Sentence(_SHARED, _THREE_FIGURES + _STABLE),
+    **{f"attention_queries{kind}": Sentence(text, _THREE_FIGURES) for kind, text in _QUERIES.items()},
+    **{
+        f"attention_queries{kind}_measured": Sentence(text, _THREE_FIGURES + _STABLE)
+        for kind, text in _QUERIES.items()
+    },
     "attention_queries_mixed": Sentence(
-        _THREE, _THREE_FIGURES + "；换掉最后一个 token，其余的变化了 {difference:small}"
+        _HEADS, _THREE_FIGURES + "；换掉最后一个 token，其余的变化了 {difference:small}"
     ),
     "attention_scores": Sentence(_SCORE.format(factor=_USUAL), _SCORED),
     "attention_scores_fused": Sentence(
@@ -93,12 +98,24 @@ ATTENTION = {
     "attention_scores_unmeasured": Sentence(
         _SCORE.format(factor=_MOSTLY), "未测量：这个模型的分数不只对应成对的 token，或者看不到"
     ),
-    "attention_mask": Sentence(_MASK, _LATER),
-    "attention_window": Sentence(
-        _MASK + "这个模型还遮住太远的 token：一个 query 只看最近的 {window} 个 token，包括自己。",
-        _LATER + "；{count} 处中有 {windows} 处带窗口",
+    "attention_mask": Sentence(_MASKED, _LATER),
+    "attention_mask_after": Sentence(
+        _MASK + "这里 softmax 也给了它们权重，之后这个模型再把这些权重设为 0。", _LATER
     ),
-    "attention_mask_unmeasured": Sentence(_MASK, "未测量：文字只有一个 token，后面没有别的"),
+    "attention_mask_unknown": Sentence(_MASK + "它们的权重是 0。", _LATER),
+    "attention_mask_unmeasured": Sentence(_MASKED, "未测量：文字只有一个 token，后面没有别的"),
+    "attention_window": Sentence(
+        "滑动窗口还遮住太远的 token：一个 query 只看最近的几个 token，包括自己。",
+        "{sizes:each}",
+        "最近 {window} 个 token：{count} 处中有 {places} 处",
+        "；",
+    ),
+    "attention_holes": Sentence(
+        "有的 query 对前面的一些 token 完全没有给权重：它们也被遮住，或者分数远低于其他 token。",
+        "最后一个 token 的 query 看 {tokens} 个 token 中的 {seen:each} 个；{count} 处中有 {places} 处",
+        "{number}",
+        " 到 ",
+    ),
     "attention_mask_elsewhere": Sentence(
         "这里有的 query 看后面的 token。这对不对要看是什么模型：编码器可以，GPT 不可以。",
         "后面的 token 的权重最大是 {later:percent}，{count} 处中有 {looking} 处；没有迹象表明它影响了前面"

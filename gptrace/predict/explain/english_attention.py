@@ -9,13 +9,20 @@ _AXES = "batch is how many texts run side by side, seq_len how many tokens each 
 _FOUND = "found {count:time|times}, first in `{place}`"
 _THREE = (
     "Each token's vector becomes three others: a query (what this token looks for), a key (what it "
-    "offers) and a value (what it passes on). There are {heads:head|heads}, counted from 0, which do "
-    "this side by side, each in its own way."
+    "offers) and a value (what it passes on). "
 )
-_SHARED = (
-    _THREE + " Several heads share keys and values, which saves memory: there are keys for "
-    "{key_heads:head|heads} only."
+_HEADS = (
+    _THREE + "There are {heads:head|heads}, counted from 0, which do this side by side, each in its own way."
 )
+_QUERIES = {
+    "": _HEADS,
+    "_one": _THREE + "There is one head, which does this.",
+    "_one_by_one": _THREE + "Attention is computed one head at a time here.",
+    "_shared": _HEADS + " Several heads share keys and values, which saves memory: there are keys for "
+    "{key_heads:head|heads} only.",
+    "_shared_apart": _HEADS + " Several heads share keys or values, which saves memory: there are keys for "
+    "{key_heads:head|heads} and values for {value_heads:head|heads}.",
+}
 _THREE_FIGURES = (
     "[batch, n_heads, seq_len, head_dim]: queries {queries:shape}, keys {keys:shape}, values {values:shape}"
 )
@@ -31,11 +38,9 @@ _SCORE_FIGURES = (
 )
 _PRODUCT = "{dot:.4f} × {factor:.4g} = {by_hand:.4f}"
 _SCORED = _SCORE_FIGURES + _PRODUCT + ", the model has {score:.4f}"
-_MASK = (
-    "A token must not look at later ones, which it learns to predict. The mask sets their scores to −∞ "
-    "(or far below 0) before softmax, so their weights are 0."
-)
-_LATER = "the greatest weight of a later token is {later:small}, in all {head_total:head|heads}"
+_MASK = "A token must not look at later ones, which it learns to predict. "
+_MASKED = _MASK + "The mask sets their scores to −∞ (or far below 0) before softmax, so their weights are 0."
+_LATER = "the greatest weight of a later token, over {head_total:head|heads}, is {later:small}"
 _SOFTMAX = (
     "Softmax over the keys turns each row of scores into weights: how much a query takes from each token."
 )
@@ -49,7 +54,7 @@ _MIXED = (
     "{difference:small}"
 )
 _JOINED = (
-    "The heads worked apart; now their results stand side by side again in one vector for each token: "
+    "Each head worked by itself; now the results stand side by side again in one vector for each token: "
     "{heads} × {each} = {total} numbers."
 )
 _LOOKED = (
@@ -79,12 +84,13 @@ ATTENTION = {
         "the text into chunks, put heads and tokens on one axis, or attend to more than the text.",
         "{count:place|places}",
     ),
-    "attention_queries": Sentence(_THREE, _THREE_FIGURES),
-    "attention_queries_measured": Sentence(_THREE, _THREE_FIGURES + _STABLE),
-    "attention_queries_shared": Sentence(_SHARED, _THREE_FIGURES),
-    "attention_queries_shared_measured": Sentence(_SHARED, _THREE_FIGURES + _STABLE),
+    **{f"attention_queries{kind}": Sentence(text, _THREE_FIGURES) for kind, text in _QUERIES.items()},
+    **{
+        f"attention_queries{kind}_measured": Sentence(text, _THREE_FIGURES + _STABLE)
+        for kind, text in _QUERIES.items()
+    },
     "attention_queries_mixed": Sentence(
-        _THREE,
+        _HEADS,
         _THREE_FIGURES + "; with another last token, those of the others change by {difference:small}",
     ),
     "attention_scores": Sentence(_SCORE.format(factor=_USUAL), _SCORED),
@@ -119,14 +125,26 @@ ATTENTION = {
         _SCORE.format(factor="mostly divided by √head_dim"),
         "not measured: the scores of this model stand for more than pairs of tokens, or cannot be seen",
     ),
-    "attention_mask": Sentence(_MASK, _LATER),
-    "attention_window": Sentence(
-        _MASK
-        + " This model also hides tokens far back: a query sees the last {window:token|tokens} alone, its "
-        "own included.",
-        _LATER + "; the window is in {windows} of {count:place|places}",
+    "attention_mask": Sentence(_MASKED, _LATER),
+    "attention_mask_after": Sentence(
+        _MASK + "Softmax gives them weights here, which this model sets to 0 afterwards.", _LATER
     ),
-    "attention_mask_unmeasured": Sentence(_MASK, "not measured: the text has one token, and none is later"),
+    "attention_mask_unknown": Sentence(_MASK + "Their weights are 0.", _LATER),
+    "attention_mask_unmeasured": Sentence(_MASKED, "not measured: the text has one token, and none is later"),
+    "attention_window": Sentence(
+        "A sliding window hides tokens far back: a query looks at the last ones alone, its own included.",
+        "{sizes:each}",
+        "the last {window:token|tokens} in {places} of {count:place|places}",
+        ", ",
+    ),
+    "attention_holes": Sentence(
+        "Some queries give no weight to some earlier tokens: these are masked as well, or their scores are "
+        "far below the others.",
+        "the query of the last token looks at {seen:each} of {tokens:token|tokens}; in {places} of "
+        "{count:place|places}",
+        "{number}",
+        " to ",
+    ),
     "attention_mask_elsewhere": Sentence(
         "Some queries look at later tokens here. Whether this is right depends on the model: an encoder "
         "may, and a GPT may not.",

@@ -67,8 +67,8 @@ const SAMPLES = [0.01, 0.1, 0.25, 0.5, 1];
 
 function Legend({ page, state, say, maps }: ViewProps & { maps: readonly AttentionMap[] }) {
   const token = page.trace.inputs[state.prompt]?.tokens[state.position];
-  const window = Math.max(0, ...maps.map((map) => map.window ?? 0));
-  const mask = window ? say(ATTENTION.maskedWindow, { window }) : say(ATTENTION.masked);
+  const windows = [...new Set(maps.flatMap((map) => map.window || []))].sort((a, b) => a - b);
+  const mask = windows.length > 0 ? say(ATTENTION.maskedWindow, { windows: windows.join(" / ") }) : say(ATTENTION.masked);
   return (
     <ul class="legend">
       <li>

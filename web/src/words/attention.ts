@@ -17,7 +17,7 @@ export const ATTENTION = {
   entropy: ["entropy {entropy}", "熵 {entropy}"],
   legend: ["Weight", "权重"],
   masked: ["masked: later tokens", "被掩码：后面的 token"],
-  maskedWindow: ["masked: later tokens, and those before the window of {window} tokens", "被掩码：后面的 token，以及 {window} 个 token 的窗口之前的 token"],
+  maskedWindow: ["masked: later tokens, and those before the window of {windows} tokens", "被掩码：后面的 token，以及 {windows} 个 token 的窗口之前的 token"],
   chosenRow: ["the row of the chosen token, {token}", "选中的 token {token} 所在的行"],
   entropyIs: [
     "The entropy of a head, in nats and averaged over the rows, says how widely it looks: 0 is a single token; evenly shared weights would give {even}.",

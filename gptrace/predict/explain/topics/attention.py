@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
 
 from gptrace.model.quiet_torch import torch
-from gptrace.predict.attention.heads import HeadLook
+from gptrace.predict.attention.heads import ZERO_WEIGHT, HeadLook, Masked
 from gptrace.predict.attention.place import AttentionPlace
 from gptrace.predict.attention.run import AttentionRun, run_with_attention
 from gptrace.predict.candidates import as_float64, rounding_tolerance
@@ -17,10 +17,14 @@ from gptrace.predict.explain.measured_model import MeasuredModel, largest, large
 from gptrace.predict.explain.score_rule import find_score_rule
 
 Tensor = torch.Tensor
-_ZERO_WEIGHT = 1e-6
 _MOST_TOKENS = 6
 # A head that looks at a token stands out where it gives it this many times what sharing evenly would.
 _STANDS_OUT = 1.5
+_MASKS = {
+    Masked.BEFORE_SOFTMAX: "attention_mask",
+    Masked.AFTER_SOFTMAX: "attention_mask_after",
+    Masked.UNKNOWN: "attention_mask_unknown",
+}
 
 
 def measure(model: MeasuredModel) -> list[MeasuredClaim]:
@@ -35,7 +39,7 @@ def measure(model: MeasuredModel) -> list[MeasuredClaim]:
     if claims[-1].holds is False:
         return claims  # what stands at a position is no token, so nothing can be said of tokens
     return [
-        *claims, attention.scores(), attention.mask(), attention.normalised(), attention.mixed_values(),
+        *claims, attention.scores(), *attention.mask(), attention.normalised(), attention.mixed_values(),
         attention.joined(), *attention.looks(),
     ]  # fmt: skip
 
@@ -85,14 +89,37 @@ class _Attention:
             name: (1, *heads.shape)
             for name, heads in (("queries", place.queries), ("keys", place.keys), ("values", place.values))
         }
-        different = _distinct(place.keys)
-        key = "attention_queries_shared" if different < len(place.keys) else "attention_queries"
+        kind, counts = self._kind_of_heads()
         difference = self._change_with_other_last()
         if difference is None:
-            return self.claim(key, True, **shapes, key_heads=different)
+            return self.claim(f"attention_queries{kind}", True, **shapes, **counts)
         holds = difference <= self._allowed_change
-        key = f"{key}_measured" if holds else "attention_queries_mixed"
-        return self.claim(key, holds, **shapes, key_heads=different, difference=difference)
+        key = f"attention_queries{kind}_measured" if holds else "attention_queries_mixed"
+        return self.claim(key, holds, **shapes, **counts, difference=difference)
+
+    def _kind_of_heads(self) -> tuple[str, dict[str, object]]:
+        """Return which sentence is true of the heads: there is one, or some have keys or values in common."""
+        first = self.run.places[0]
+        near = [
+            summary for summary in self.run.places
+            if self._block_of(summary.path) == self._block_of(first.path) and summary.call == first.call
+        ]  # fmt: skip
+        key_heads, value_heads = (_distinct(heads) for heads in (self.place.keys, self.place.values))
+        counts: dict[str, object] = {"key_heads": key_heads, "value_heads": value_heads}
+        heads = len(self.place.keys)
+        if heads == 1:
+            return "_one" if len(near) == 1 else "_one_by_one", counts
+        if key_heads == heads == value_heads:
+            return "", counts
+        if key_heads == value_heads:
+            return "_shared", counts
+        return "_shared_apart", counts
+
+    def _block_of(self, path: str) -> str:
+        """Return the block that a module is in, its own path where it is in none."""
+        return next(
+            (block for block in self.model.structure.blocks if f"{path}.".startswith(f"{block}.")), path
+        )
 
     def _change_with_other_last(self) -> float | None:
         """Return how much they change at the other tokens; None where that is unknown."""
@@ -151,26 +178,47 @@ class _Attention:
         seen = "_fused" if place.is_fused and rule.holds and rule.key == "attention_scores" else ""
         return self.claim(f"{rule.key}{seen}", rule.holds, **figures)
 
-    def mask(self) -> MeasuredClaim:
-        """Say which tokens a query looks at: never a later one, and in a window not those far before it."""
+    def mask(self) -> list[MeasuredClaim]:
+        """Say which tokens a query looks at: never a later one, and maybe not all of those before it."""
         if self.length == 1:
-            return self.claim("attention_mask_unmeasured", None)
+            return [self.claim("attention_mask_unmeasured", None)]
         places = self.run.places
         later = max(summary.later for summary in places)
-        looking = sum(summary.later > _ZERO_WEIGHT for summary in places)
+        looking = sum(summary.later > ZERO_WEIGHT for summary in places)
         if looking:
-            changed = self._with_other_last
-            rows = None if changed is None else changed.logits[0]
-            if rows is None or len(rows) != self.length:
-                return self.claim("attention_mask_elsewhere", None, looking=looking, later=later)
-            leak = largest_difference(rows[:-1], self.model.logits[:-1])
-            holds = leak <= self.model.logit_tolerance
-            key = "attention_mask_elsewhere" if holds else "attention_mask"
-            return self.claim(key, None if holds else False, looking=looking, later=later, leak=leak)
-        windows = [summary.window for summary in places if summary.window]
-        if windows:
-            return self.claim("attention_window", True, later=later, windows=len(windows), window=windows[0])
-        return self.claim("attention_mask", True, later=later)
+            return [self._looking(looking, later)]
+        ways = {summary.masked for summary in places}
+        key = _MASKS[ways.pop() if len(ways) == 1 else Masked.UNKNOWN]
+        return [self.claim(key, True, later=later), *self._windows(), *self._holes()]
+
+    def _looking(self, looking: int, later: float) -> MeasuredClaim:
+        """Tell whether it matters to the logits that some queries look at later tokens."""
+        changed = self._with_other_last
+        rows = None if changed is None else changed.logits[0]
+        if rows is None or len(rows) != self.length:
+            return self.claim("attention_mask_elsewhere", None, looking=looking, later=later)
+        leak = largest_difference(rows[:-1], self.model.logits[:-1])
+        holds = leak <= self.model.logit_tolerance
+        key = "attention_mask_elsewhere" if holds else "attention_mask"
+        return self.claim(key, None if holds else False, looking=looking, later=later, leak=leak)
+
+    def _windows(self) -> list[MeasuredClaim]:
+        """Say how many tokens a query looks at where these are the last ones alone."""
+        counts = Counter(summary.window for summary in self.run.places if summary.window)
+        sizes = [
+            {"window": window, "places": counts[window], "count": len(self.run.places)}
+            for window in sorted(counts)
+        ]
+        return [self.claim("attention_window", True, sizes=sizes)] if sizes else []
+
+    def _holes(self) -> list[MeasuredClaim]:
+        """Say how many tokens the last query looks at where these are others than all, or the last ones."""
+        places = [summary for summary in self.run.places if not summary.window and not summary.sees_all]
+        if not places:
+            return []
+        seen = [number for summary in places for number in summary.seen]
+        ends = [{"number": number} for number in sorted({min(seen), max(seen)})]
+        return [self.claim("attention_holes", True, seen=ends, places=len(places))]
 
     def normalised(self) -> MeasuredClaim:
         """Add up the weights of each query."""
@@ -270,8 +318,8 @@ class _Attention:
 
 
 def _distinct(heads: Tensor) -> int:
-    """Return how many of the heads (H, T, d) differ from the one before."""
-    return 1 + sum(not torch.equal(head, before) for before, head in pairwise(heads))
+    """Return how many of the heads (H, T, d) differ from each other; zeros tell nothing of what is shared."""
+    return len(torch.unique(as_float64(heads).flatten(1), dim=0)) if bool(heads.any()) else len(heads)
 
 
 def _is_masked_late(softmax: Tensor, weights: Tensor) -> bool:
