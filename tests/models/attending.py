@@ -50,7 +50,7 @@ class Attention(nn.Module):
             scores = scores.masked_fill(torch.ones(T, T).tril(-1) == 1, -torch.inf)
             out = scores.softmax(dim=-1 if "over queries" in self.style else -2).mT @ values
         elif self.style == "head by head":
-            parts = (tensor.split(1, dim=1) for tensor in (queries, keys, values))
+            parts = (torch.split(tensor, 1, dim=1) for tensor in (queries, keys, values))
             out = torch.cat(
                 [self.weights(self.scores(q, k)) @ v for q, k, v in zip(*parts, strict=True)], dim=1
             )

@@ -21,7 +21,6 @@ from tests.support import Cli
 
 nn = torch.nn
 TEXT = "Hello, I am here"
-SMALL = {"context_length": 16, "emb_dim": 16, "n_layers": 2}
 
 
 def claims(model: nn.Module | str, text: str = TEXT, **options: object) -> dict[str, Claim]:
@@ -172,7 +171,8 @@ def test_what_heads_share_is_named() -> None:
 
 
 def test_one_head_is_one_head() -> None:
-    found = claims(GPTModel(GPTConfig(**SMALL, n_heads=1)))["attention_queries_one_measured"]
+    config = GPTConfig(context_length=16, emb_dim=16, n_heads=1, n_layers=2)
+    found = claims(GPTModel(config))["attention_queries_one_measured"]
     assert found.text.endswith("There is one head, which does this.")
 
 

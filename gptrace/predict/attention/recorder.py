@@ -119,7 +119,8 @@ class AttentionRecorder(torch.overrides.TorchFunctionMode):
         for output in outputs:
             self._learn_scale(name, args, inputs, output)
         product = read_product(name, args, kwargs, result)
-        taken = next((tensor for tensor in inputs if self._scores.of(tensor) is not None), None)
+        known = [tensor for tensor in inputs if self._scores.of(tensor) is not None]
+        taken = max(known, key=lambda tensor: tensor.numel(), default=None)  # not a part of the scores
         if product is not None:
             self._multiply(product)
         elif taken is not None and name not in _LAYERS:

@@ -99,27 +99,25 @@ class _Attention:
 
     def _kind_of_heads(self) -> tuple[str, dict[str, object]]:
         """Return which sentence is true of the heads: there is one, or some have keys or values in common."""
-        first = self.run.places[0]
-        near = [
-            summary for summary in self.run.places
-            if self._block_of(summary.path) == self._block_of(first.path) and summary.call == first.call
-        ]  # fmt: skip
         key_heads, value_heads = (_distinct(heads) for heads in (self.place.keys, self.place.values))
         counts: dict[str, object] = {"key_heads": key_heads, "value_heads": value_heads}
         heads = len(self.place.keys)
         if heads == 1:
-            return "_one" if len(near) == 1 else "_one_by_one", counts
+            return "_one_by_one" if self._has_neighbours() else "_one", counts
         if key_heads == heads == value_heads:
             return "", counts
-        if key_heads == value_heads:
-            return "_shared", counts
-        return "_shared_apart", counts
+        return "_shared" if key_heads == value_heads else "_shared_apart", counts
 
-    def _block_of(self, path: str) -> str:
-        """Return the block that a module is in, its own path where it is in none."""
-        return next(
-            (block for block in self.model.structure.blocks if f"{path}.".startswith(f"{block}.")), path
-        )
+    def _has_neighbours(self) -> bool:
+        """Tell whether the model attends again in the same call of the block; outside of blocks, anywhere."""
+        path = self.place.path
+        block = next((b for b in self.model.structure.blocks if f"{path}.".startswith(f"{b}.")), "")
+        near = [
+            summary for summary in self.run.places
+            if f"{summary.path}.".startswith(f"{block}." if block else "")
+            and summary.call == self.place.call
+        ]  # fmt: skip
+        return len(near) > 1
 
     def _change_with_other_last(self) -> float | None:
         """Return how much they change at the other tokens; None where that is unknown."""
