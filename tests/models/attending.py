@@ -20,6 +20,7 @@ class Attention(nn.Module):
     def __init__(self, style: str, window: int = 2) -> None:
         super().__init__()
         self.style, self.window = style, window
+        self.head_count = 1 if style == "one head" else _HEADS
         self.qkv = nn.Linear(_WIDTH, 3 * _WIDTH)
         self.proj = nn.Linear(_WIDTH, 24 if style == "wide" else _WIDTH)
         self.back = nn.Linear(24, _WIDTH)
@@ -67,13 +68,13 @@ class Attention(nn.Module):
         T = x.shape[1]
         if self.style == "viewed":
             return x.reshape(1, _HEADS, T, _HEAD_DIM)
-        return x.view(1, T, _HEADS, _HEAD_DIM).transpose(1, 2)
+        return x.view(1, T, self.head_count, -1).transpose(1, 2)
 
     def scores(self, queries: Tensor, keys: Tensor) -> Tensor:
         """Return masked scores (1, H, T, T)."""
         T = queries.shape[2]
         factors = {"own factor": 0.777, "scaled by width": _WIDTH**-0.5}
-        scores: Tensor = queries @ keys.mT * factors.get(self.style, _HEAD_DIM**-0.5)
+        scores: Tensor = queries @ keys.mT * factors.get(self.style, queries.shape[-1] ** -0.5)
         distance = torch.arange(T)[:, None] - torch.arange(T)
         if self.style == "distance":
             scores = scores - 0.5 * distance
@@ -86,7 +87,7 @@ class Attention(nn.Module):
         if self.style == "changed":
             scores = scores + queries.mean(dim=-1, keepdim=True) - keys.square().mean(dim=-1)[:, :, None]
         hidden = distance < 0
-        if self.style in ("window", "two windows", "sink mask"):
+        if self.style in ("window", "sink mask"):
             hidden = hidden | (distance >= self.window)
         if self.style == "sink mask":
             hidden[:, 0] = False
@@ -116,8 +117,11 @@ class AttendingGPT(SmallGPT):
         torch.manual_seed(4)
         super().__init__()
         self.style = style
-        windows = (2, 4) if style == "two windows" else (2, 2)
-        self.blocks = nn.ModuleList(Attention(style, window) for window in windows)
+        self.blocks = nn.ModuleList([Attention(style), Attention(style)])
+        if style == "two windows":
+            self.blocks = nn.ModuleList([Attention("window", 2), Attention("window", 4)])
+        if style == "two masks":
+            self.blocks = nn.ModuleList([Attention(""), Attention("divided mask")])
         if style == "no list":
             self.only = self.blocks[0]
             del self.blocks

@@ -105,8 +105,10 @@ def variants() -> list[dict[str, list[MeasuredClaim]]]:
         measured(SideBySide(), topics=["flow"]),
         measured(SmallGPT(), GPT2.encode("你"), topics=["flow"]),
         measured(SmallGPT(), GPT2.encode("你"), lower_case_tokenizer(), topics=["flow"]),
-        measured(AttendingGPT("shared"), [5], topics=["attention"]),
-        measured(AttendingGPT(), [5], topics=["attention"]),
+        *(
+            measured(AttendingGPT(style), [5], topics=["attention"])
+            for style in ("", "shared", "shared keys", "one head", "head by head")
+        ),
         *(measured(AttendingGPT(style), topics=["attention"]) for style in STYLES),
     ]
 
@@ -114,5 +116,5 @@ def variants() -> list[dict[str, list[MeasuredClaim]]]:
 STYLES = (
     "fused", "shared", "own factor", "distance", "bent", "changed", "window", "sink", "changed weights",
     "over heads", "wide", "gate", "no list", "previous", "first", "fused dropout", "chunks", "viewed",
-    "unmasked last row",
+    "unmasked last row", "shared keys", "one head", "head by head", "sink mask", "divided mask", "two masks",
 )  # fmt: skip

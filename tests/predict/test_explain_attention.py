@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import gptrace
-from gptrace.model import GPTConfig, GPTModel
+from gptrace.model import GPTModel
 from gptrace.model.quiet_torch import torch
 from gptrace.model.selection import select_model
 from gptrace.record import Claim
@@ -86,6 +86,7 @@ def test_a_shape_is_said_in_words(tiny: GPTModel) -> None:
         ("window", "attention_mask"),
         ("sink mask", "attention_holes"),
         ("divided mask", "attention_mask_after"),
+        ("two masks", "attention_mask_unknown"),
         ("sink", "attention_weights_sink"),
         ("changed weights", "attention_weights_changed"),
         ("wide", "attention_joined"),
@@ -171,8 +172,7 @@ def test_what_heads_share_is_named() -> None:
 
 
 def test_one_head_is_one_head() -> None:
-    config = GPTConfig(context_length=16, emb_dim=16, n_heads=1, n_layers=2)
-    found = claims(GPTModel(config))["attention_queries_one_measured"]
+    found = claims(AttendingGPT("one head"))["attention_queries_one_measured"]
     assert found.text.endswith("There is one head, which does this.")
 
 
