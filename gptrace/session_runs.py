@@ -197,7 +197,9 @@ class SessionRuns(ModelOnDemand):
         validation.check_temperature(temperature)
         checked = source.prompts(self.tokenizer)
         self._check_k(k, limits)
-        return validation.fit_prompts(limits, checked, truncate=prompts.truncate, allow_windows=allow_windows)
+        return validation.fit_prompts(
+            limits, checked, self.tokenizer, truncate=prompts.truncate, allow_windows=allow_windows
+        )
 
     def _check_k(self, k: int | None, limits: Limits) -> None:
         vocab_size = limits.vocab_size

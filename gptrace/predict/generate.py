@@ -71,7 +71,7 @@ def run_generate(
 ) -> GenerationStream:
     """Continue each prompt. `trace` records the shapes of each step, for which attention runs unfused."""
     deferred = DeferredLogitDecoder(loaded, tokenizer)
-    generator = _Generator(loaded, settings, deferred, context_length, trace)
+    generator = _Generator(loaded, tokenizer, settings, deferred, context_length, trace)
     start = time.perf_counter()
 
     def report(results: Iterator[GenerationResult]) -> GenerationStream:
@@ -105,10 +105,10 @@ class _Generator(Runner[GenerationResult]):
     bytes_per_token = 16
 
     def __init__(
-        self, loaded: LoadedModel, settings: GenerationSettings, deferred: DeferredLogitDecoder,
-        context_length: int | None, trace: bool,
+        self, loaded: LoadedModel, tokenizer: Tokenizer, settings: GenerationSettings,
+        deferred: DeferredLogitDecoder, context_length: int | None, trace: bool,
     ) -> None:  # fmt: skip
-        self._loaded, self._settings, self.deferred = loaded, settings, deferred
+        self._loaded, self._tokenizer, self._settings, self.deferred = loaded, tokenizer, settings, deferred
         self._context_length, self._trace = context_length, trace
         self.trust = CacheTrust()
         self._layout = DecodingLayout()
@@ -138,7 +138,7 @@ class _Generator(Runner[GenerationResult]):
         settings, prompt = self._settings, streamed.prompt
         ids, new, traced = list(prompt.ids), [], []
         capacity = len(ids) + settings.max_new_tokens
-        text = IncrementalText(settings.stop)
+        text = IncrementalText(self._tokenizer, prompt.tokens, settings.stop)
         generator = torch.Generator().manual_seed(settings.seed % (1 << 64))
         stopped_by: StoppedBy = "max_new_tokens"
         steps = steps_for(

@@ -82,7 +82,9 @@ class PromptStream:
             try:
                 prompt = line.prompt(tokenizer, special=special)
                 if limits is not None:
-                    (prompt,) = fit_prompts(limits, [prompt], truncate=truncate, allow_windows=allow_windows)
+                    (prompt,) = fit_prompts(
+                        limits, [prompt], tokenizer, truncate=truncate, allow_windows=allow_windows
+                    )
             except TextError as error:
                 problem = Problem(error.message, error.hint)
                 return StreamedPrompt(index, Prompt(line.text, ()), problem, line.extra, line.size)

@@ -55,15 +55,18 @@ def check_temperature(temperature: float) -> None:
 
 
 def fit_prompts(
-    limits: Limits, prompts: Sequence[Prompt], *, truncate: bool = False, allow_windows: bool = False
-) -> tuple[Prompt, ...]:
+    limits: Limits, prompts: Sequence[Prompt], tokenizer: Tokenizer = GPT2, *, truncate: bool = False,
+    allow_windows: bool = False,
+) -> tuple[Prompt, ...]:  # fmt: skip
     """Check prompts against a model's limits, and cut or pad them.
 
     `allow_windows`: a prompt may be longer than the context, because it goes through in windows.
     """
     is_bounded = (limits.is_certain or truncate) and not allow_windows
     longest = limits.context_length if is_bounded else None
-    return text_prompts.fit(prompts, vocab_size=limits.vocab_size, context_length=longest, truncate=truncate)
+    return text_prompts.fit(
+        prompts, tokenizer, vocab_size=limits.vocab_size, context_length=longest, truncate=truncate
+    )
 
 
 def token_ids(texts: Sequence[str], tokenizer: Tokenizer = GPT2) -> tuple[int, ...]:

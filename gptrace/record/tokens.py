@@ -10,8 +10,8 @@ from msgspec import field
 from gptrace.record.base import Count, HexBytes, Record, Report, Versions, about
 from gptrace.record.prompt_result import Problem, PromptResult
 
-TokenText = Annotated[str | None, about("null for a part of a UTF-8 character")]
-TokenBytes = Annotated[HexBytes | None, about("in hexadecimal; null for an unknown id")]
+TokenText = Annotated[str | None, about("what it adds within a text; null for a part of a UTF-8 character")]
+TokenBytes = Annotated[HexBytes | None, about("in hexadecimal; null where they are not known")]
 PromptText = Annotated[str | None, about("null for ids that do not decode to UTF-8")]
 Ids = Annotated[tuple[Count, ...], about("token ids, without padding")]
 Padding = Annotated[Count, about("positions added on the right to make the batch rectangular")]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -19,7 +19,8 @@ from gptrace.wording import line_without_passwords, one_line
 HUB_VARIABLES = "is a variable wrong, such as HF_ENDPOINT or HF_HUB_ETAG_TIMEOUT?"
 _FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "tokenizer_config.json")
 _BYTE = re.compile(r"<0x([0-9A-F]{2})>")
-_SPACE = "\u2581"  # sentencepiece writes a space as ▁
+_NO_CHARACTER = "\ufffd"  # decoded from bytes that are no UTF-8
+_MOST_ANCHORS = 256  # tokens to try: the shortest ones hold letters, if any do
 
 
 def load_tokenizer(folder: Path) -> Tokenizer:
@@ -100,10 +101,11 @@ def as_tokenizer(tokenizer: object) -> Tokenizer:
 
 
 class HuggingFaceTokenizer(Tokenizer):
-    """A Tokenizer around a tokenizer of transformers. It also knows the bytes of each token."""
+    """A Tokenizer around a tokenizer of transformers: whatever it says of tokens is what that one decodes."""
 
     def __init__(self, tokenizer: Any) -> None:
         self._tokenizer = tokenizer
+        self._tokens: dict[int, Token] = {}
 
     def encode(self, text: str, *, special: bool = True) -> list[int]:
         """Return the ids of a text, with the tokens that the model expects around it, such as <bos>."""
@@ -118,19 +120,32 @@ class HuggingFaceTokenizer(Tokenizer):
         return ids
 
     def token(self, token_id: int) -> Token:
-        """Return the token of an id; its bytes are read from its spelling in the vocabulary."""
-        spelling = self._spellings.get(token_id)
-        if spelling is None:
+        """Return the token of an id: what it adds within a text, where other tokens are around it."""
+        if token_id not in self._spellings:
             return Token(token_id, None, None)
-        if token_id in self._added:
-            raw = spelling.encode()
-        elif self._spells_bytes:
-            raw = bytes(_BYTES.get(character, 63) for character in spelling)
-        elif byte := _BYTE.fullmatch(spelling):
-            raw = bytes.fromhex(byte.group(1))
-        else:
-            raw = spelling.replace(_SPACE, " ").encode()
-        return Token(token_id, utf8_or_none(raw), raw)
+        if token_id not in self._tokens:
+            self._tokens[token_id] = self._measured(token_id)
+        return self._tokens[token_id]
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Return the text of ids, special tokens and all spaces included; unknown ids add nothing."""
+        known = [token_id for token_id in ids if token_id in self._spellings]
+        text: str = self._tokenizer.decode(
+            known, skip_special_tokens=False, clean_up_tokenization_spaces=False
+        )
+        return text
+
+    def is_open(self, token_id: int) -> bool:
+        """Tell whether the tokens that come next may change the text up to this token.
+
+        A row of bytes such as <0xE4> is decoded together, and no byte of it is shown if one does not fit.
+        """
+        byte = _BYTE.fullmatch(self._spellings.get(token_id, ""))
+        if byte and self.token(token_id).bytes == bytes.fromhex(byte.group(1)):
+            return True
+        others = [] if self._anchor is None else [self._anchor]
+        alone = self.decode([*others, token_id])
+        return not self.decode([*others, token_id, *others]).startswith(alone)
 
     def matches_vocab_size(self, vocab_size: int) -> bool:
         """Tell whether each token has a logit; models round the number of logits up."""
@@ -148,18 +163,54 @@ class HuggingFaceTokenizer(Tokenizer):
     def _spellings(self) -> dict[int, str]:
         return {token_id: spelling for spelling, token_id in self._tokenizer.get_vocab().items()}
 
-    @cached_property
-    def _added(self) -> frozenset[int]:
-        return frozenset(self._tokenizer.added_tokens_decoder) | frozenset(self._tokenizer.all_special_ids)
+    def _measured(self, token_id: int) -> Token:
+        spelling, text = self._spellings[token_id], self._text_within(token_id)
+        if text and (_NO_CHARACTER not in text or _NO_CHARACTER in spelling):
+            return Token(token_id, text, text.encode())
+        # A part of a character decodes to U+FFFD or to nothing. Its bytes are those that decode to the same.
+        for raw in _possible_bytes(spelling):
+            if text in (raw.decode(errors="replace"), raw.decode(errors="ignore")):
+                return Token(token_id, utf8_or_none(raw), raw)
+        return Token(token_id, "", b"") if text == "" else Token(token_id, None, None)
+
+    def _text_within(self, token_id: int) -> str | None:
+        """Return what a token adds between two others; None where it changes these."""
+        anchor = self._anchor
+        if anchor is None:
+            return self.decode([token_id])
+        alone, twice = self.decode([anchor]), self.decode([anchor, anchor])
+        between = self.decode([anchor, token_id, anchor])
+        # A token such as CTRL's "hel@@" takes the space away that the anchor has before it.
+        for end in (twice[len(alone) :], alone):
+            if between.startswith(alone) and between[len(alone) :].endswith(end):
+                return between[len(alone) : len(between) - len(end)]
+        return None
 
     @cached_property
-    def _spells_bytes(self) -> bool:
-        """Whether each character of a spelling stands for a byte; else the spelling is plain text.
+    def _anchor(self) -> int | None:
+        """A token that shows what one beside it adds: its own text is the same wherever it stands.
 
-        Byte-level vocabularies contain nearly all of the 256 characters of GPT-2's spelling.
+        Where there is none, it is one with a space before it within a text.
         """
-        vocabulary = self._tokenizer.get_vocab()
-        return sum(character in vocabulary for character in _BYTES) > 200
+        shortest = sorted((len(spelling), spelling, each) for each, spelling in self._spellings.items())
+        spaced = None
+        for _, _, token_id in shortest[:_MOST_ANCHORS]:
+            alone, twice = self.decode([token_id]), self.decode([token_id, token_id])
+            if alone.isalnum() and twice == alone + alone:
+                return token_id
+            if spaced is None and alone.isalnum() and twice.startswith(alone):
+                spaced = token_id
+        return spaced
+
+
+def _possible_bytes(spelling: str) -> Iterator[bytes]:
+    """Yield the bytes that a spelling may stand for: <0x0A>, GPT-2's spelling, or a character for a byte."""
+    if byte := _BYTE.fullmatch(spelling):
+        yield bytes.fromhex(byte.group(1))
+    if all(character in _BYTES for character in spelling):
+        yield bytes(_BYTES[character] for character in spelling)
+    if all(ord(character) < 256 for character in spelling):
+        yield spelling.encode("latin-1")
 
 
 def _byte_alphabet() -> dict[str, int]:

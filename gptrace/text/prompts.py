@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from gptrace.errors import GptraceError, TextError
 from gptrace.record import Token
 from gptrace.text.gpt2_tokenizer import GPT2
-from gptrace.text.tokenizer import Tokenizer, decode
+from gptrace.text.tokenizer import Tokenizer, text_of_tokens
 from gptrace.wording import one_line, quoted_value
 
 
@@ -70,7 +70,8 @@ def from_ids(rows: Iterable[Sequence[int]], tokenizer: Tokenizer = GPT2) -> tupl
             raise TextError(f"id {min(row)} is negative", "token ids start at 0")
         with _tokenizer_errors(f"the ids {quoted_value(list(row[:20]))}"):
             tokens = tuple(map(tokenizer.token, row))
-        prompts.append(Prompt(decode(tokens), tokens, given_as_ids=True))
+            text = text_of_tokens(tokenizer, tokens)
+        prompts.append(Prompt(text, tokens, given_as_ids=True))
     return tuple(prompts)
 
 
@@ -104,17 +105,22 @@ def parse_ids(text: str) -> list[int]:
 
 
 def fit(
-    prompts: Sequence[Prompt], *, vocab_size: int | None, context_length: int | None, truncate: bool = False
-) -> tuple[Prompt, ...]:
+    prompts: Sequence[Prompt], tokenizer: Tokenizer = GPT2, *, vocab_size: int | None,
+    context_length: int | None, truncate: bool = False,
+) -> tuple[Prompt, ...]:  # fmt: skip
     """Check prompts against the limits of a model, and pad them to the longest; None is no limit.
 
-    With `truncate`, a prompt that is too long keeps its last `context_length` tokens. Raises TextError for an
+    With `truncate`, a prompt that is too long keeps its last `context_length` tokens, whose text `tokenizer`
+    tells. Raises TextError for an
     id or a length beyond the limits.
     """
     fitted = []
     for number, prompt in enumerate(prompts):
         where = f" of prompt {number}" if len(prompts) > 1 else ""
-        fitted.append(_fit_one(prompt, where, vocab_size, context_length, truncate))
+        kept = _fit_one(prompt, where, vocab_size, context_length, truncate)
+        if kept is not prompt:
+            kept = replace(kept, text=text_of_tokens(tokenizer, kept.tokens))
+        fitted.append(kept)
     return padded(fitted)
 
 
@@ -137,7 +143,7 @@ def _fit_one(
             f"shorten it, or keep the last {context_length} tokens with --truncate",
         )
     kept = prompt.tokens[excess:]
-    return replace(prompt, text=decode(kept), tokens=kept, truncated=excess)
+    return replace(prompt, tokens=kept, truncated=excess)
 
 
 def padded(prompts: Sequence[Prompt]) -> tuple[Prompt, ...]:

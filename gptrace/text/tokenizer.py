@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Protocol, runtime_checkable
 
 from gptrace.errors import TextError
@@ -40,6 +40,20 @@ class Tokenizer(Protocol):
         """Return what reports call this tokenizer."""
 
 
+@runtime_checkable
+class WholeDecoder(Protocol):
+    """A tokenizer that decodes ids as a whole, because the text of a token may depend on its neighbours.
+
+    For any other one, the bytes of its tokens in a row are the text.
+    """
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Return the text of ids; unknown ids add nothing."""
+
+    def is_open(self, token_id: int) -> bool:
+        """Tell whether the tokens that come next may change the text up to this token."""
+
+
 class NoTokenizer(Tokenizer):
     """The tokenizer of a model that comes without one: it refuses text, and ids have no text.
 
@@ -70,9 +84,21 @@ class NoTokenizer(Tokenizer):
 
 
 def decode(tokens: Iterable[Token]) -> str | None:
-    """Return the text of tokens; None if their bytes are not UTF-8, or an id is not in the vocabulary."""
+    """Return the joined text of tokens; None if their bytes are not UTF-8, or one has no bytes."""
     parts = [token.bytes for token in tokens]
     return None if None in parts else utf8_or_none(b"".join(part or b"" for part in parts))
+
+
+def text_of_ids(tokenizer: Tokenizer, ids: Sequence[int]) -> str:
+    """Return what a tokenizer decodes ids to; unknown ids add nothing, and half a character is U+FFFD."""
+    if isinstance(tokenizer, WholeDecoder):
+        return tokenizer.decode(ids)
+    return b"".join(tokenizer.token(token_id).bytes or b"" for token_id in ids).decode(errors="replace")
+
+
+def text_of_tokens(tokenizer: Tokenizer, tokens: Sequence[Token]) -> str | None:
+    """Return what a tokenizer decodes tokens to; None if one is unknown, or their bytes are not UTF-8."""
+    return None if decode(tokens) is None else text_of_ids(tokenizer, [token.id for token in tokens])
 
 
 def utf8_or_none(raw: bytes) -> str | None:

@@ -242,11 +242,11 @@ export interface TracedPrompt {
 export interface Token {
   id: number;
   /**
-   * null for a part of a UTF-8 character
+   * what it adds within a text; null for a part of a UTF-8 character
    */
   text: string | null;
   /**
-   * in hexadecimal; null for an unknown id
+   * in hexadecimal; null where they are not known
    */
   bytes: string | null;
 }
@@ -625,11 +625,11 @@ export interface Candidate {
   rank: number;
   id: number;
   /**
-   * null for a part of a UTF-8 character
+   * what it adds within a text; null for a part of a UTF-8 character
    */
   text: string | null;
   /**
-   * in hexadecimal; null for an unknown id
+   * in hexadecimal; null where they are not known
    */
   bytes: string | null;
   /**
@@ -1076,11 +1076,11 @@ export interface Row {
 export interface Token1 {
   id: number;
   /**
-   * null for a part of a UTF-8 character
+   * what it adds within a text; null for a part of a UTF-8 character
    */
   text: string | null;
   /**
-   * in hexadecimal; null for an unknown id
+   * in hexadecimal; null where they are not known
    */
   bytes: string | null;
 }
@@ -1231,11 +1231,11 @@ export interface LossResult {
 export interface ScoredToken {
   id: number;
   /**
-   * null for a part of a UTF-8 character
+   * what it adds within a text; null for a part of a UTF-8 character
    */
   text: string | null;
   /**
-   * in hexadecimal; null for an unknown id
+   * in hexadecimal; null where they are not known
    */
   bytes: string | null;
   /**
