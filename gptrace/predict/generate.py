@@ -34,10 +34,9 @@ from gptrace.record import (
 )
 from gptrace.record.generate import GenerationStep, StoppedBy
 from gptrace.record.trace import FlowStep, Shape
-from gptrace.text.gpt2_tokenizer import END_OF_TEXT_ID
 from gptrace.text.incremental_text import IncrementalText
 from gptrace.text.prompts import Prompt
-from gptrace.text.tokenizer import Tokenizer
+from gptrace.text.tokenizer import Tokenizer, end_ids
 from gptrace.tracing.model_facts import model_info, versions
 from gptrace.tracing.one_at_a_time import one_at_a_time
 from gptrace.tracing.watching import record_trace
@@ -231,8 +230,7 @@ class _Generator(Runner[GenerationResult]):
             config = getattr(module, "generation_config", None) or module.config
             ends = getattr(config, "eos_token_id", None)
             return frozenset([ends] if isinstance(ends, int) else ends or ())
-        has_end = decoder.fits_tokenizer and decoder.token_count > END_OF_TEXT_ID
-        return frozenset([END_OF_TEXT_ID] if has_end else [])
+        return end_ids(decoder.tokenizer)
 
 
 def _with_axis_names(step: GenerationStep, first: GenerationStep) -> GenerationStep:

@@ -62,6 +62,7 @@ class GPT2Tokenizer(Tokenizer):
         check_unicode(text)
         return encoding().encode(text, allowed_special="all") if special else encoding().encode_ordinary(text)
 
+    end_ids = frozenset([END_OF_TEXT_ID])
     encode_alone = encode  # it adds no tokens at the ends of a text
 
     @staticmethod

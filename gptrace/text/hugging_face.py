@@ -147,6 +147,12 @@ class HuggingFaceTokenizer(Tokenizer):
         alone = self.decode([*others, token_id])
         return not self.decode([*others, token_id, *others]).startswith(alone)
 
+    @property
+    def end_ids(self) -> frozenset[int]:
+        """The ids that end a text."""
+        end = self._tokenizer.eos_token_id
+        return frozenset([] if end is None else [end])
+
     def matches_vocab_size(self, vocab_size: int) -> bool:
         """Tell whether each token has a logit; models round the number of logits up."""
         return vocab_size >= len(self._spellings)

@@ -11,7 +11,10 @@ from gptrace.record import Token
 
 @runtime_checkable
 class Tokenizer(Protocol):
-    """Text ↔ ids."""
+    """Text ↔ ids.
+
+    It may also have an attribute `end_ids`, the ids that end a text.
+    """
 
     def encode(self, text: str, *, special: bool = True) -> list[int]:
         """Return the ids of a text; with `special`, the names of special tokens in it become these tokens.
@@ -99,6 +102,11 @@ def text_of_ids(tokenizer: Tokenizer, ids: Sequence[int]) -> str:
 def text_of_tokens(tokenizer: Tokenizer, tokens: Sequence[Token]) -> str | None:
     """Return what a tokenizer decodes tokens to; None if one is unknown, or their bytes are not UTF-8."""
     return None if decode(tokens) is None else text_of_ids(tokenizer, [token.id for token in tokens])
+
+
+def end_ids(tokenizer: Tokenizer) -> frozenset[int]:
+    """Return the ids that end a text, as far as the tokenizer knows."""
+    return frozenset(getattr(tokenizer, "end_ids", ()))
 
 
 def utf8_or_none(raw: bytes) -> str | None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import transformers
+from tokenizers import Tokenizer, models, pre_tokenizers
 
 import gptrace
 from gptrace.errors import OptionError, RunError
@@ -15,7 +17,7 @@ from gptrace.model import GPTModel
 from gptrace.model.gpt import attend
 from gptrace.model.quiet_torch import torch
 from gptrace.predict.sampling import probabilities
-from gptrace.record import Generation
+from gptrace.record import Generation, Token
 from gptrace.text.prompts import Prompt
 from gptrace.text.tokenizer import decode
 from tests.models.hugging_face import save_family
@@ -298,6 +300,57 @@ def test_the_end_of_text_ends_it(tiny: GPTModel) -> None:
     result = gptrace.generate("Hello, I am", model=tiny).results[0]
     assert (result.stopped_by, [token.id for token in result.tokens]) == ("end_of_text", [50256])
     assert result.text == ""
+
+
+class Constant(nn.Module):
+    """Gives one token whatever comes before."""
+
+    def __init__(self, token_id: int, vocab_size: int) -> None:
+        super().__init__()
+        self.scores = nn.Parameter(torch.zeros(vocab_size))
+        self.scores.data[token_id] = 5
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        return self.scores.expand(*ids.shape, -1)
+
+
+class Numbers:
+    """A tokenizer of a caller's own, with the methods that it must have and no more."""
+
+    padding_rows = staticmethod(lambda vocab_size: 0)
+    size = staticmethod(lambda: 50_300)
+    description = staticmethod(lambda: "numbers")
+    matches_vocab_size = staticmethod(lambda vocab_size: vocab_size == 50_300)
+
+    def encode(self, text: str, *, special: bool = True) -> list[int]:
+        return [int(word) for word in text.split()]
+
+    encode_alone = encode
+
+    def token(self, token_id: int) -> Token:
+        return Token(token_id, f" {token_id}", f" {token_id}".encode())
+
+
+class EndingNumbers(Numbers):
+    end_ids = (7,)
+
+
+def ending_words() -> Any:
+    words = Tokenizer(models.WordLevel({str(number): number for number in range(50_300)}, unk_token="0"))
+    words.pre_tokenizer = pre_tokenizers.Whitespace()
+    return transformers.PreTrainedTokenizerFast(tokenizer_object=words, unk_token="0", eos_token="7")
+
+
+@pytest.mark.parametrize(("make", "ends"), [(Numbers, []), (EndingNumbers, [7]), (ending_words, [7])])
+def test_a_text_ends_where_the_tokenizer_of_the_session_says(
+    make: Callable[[], object], ends: list[int]
+) -> None:
+    tokenizer = make()
+    for token_id in (7, 50256):
+        session = gptrace.Session(Constant(token_id, 50_300).eval(), tokenizer=tokenizer)
+        result = session.generate("1 2", max_new_tokens=3).results[0]
+        expected = ("end_of_text", "") if token_id in ends else ("max_new_tokens", f" {token_id}" * 3)
+        assert (result.stopped_by, result.text) == expected
 
 
 def test_text_is_heard_as_it_comes_and_in_whole_characters() -> None:
