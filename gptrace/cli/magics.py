@@ -212,16 +212,21 @@ def _split(line: str) -> list[str]:
 
 
 def _model(name: str, names: dict[str, Any]) -> Any:
+    from gptrace.model.user_code_errors import user_code_errors  # it imports torch
+
     root, *attributes = name.split(".")
     if root not in names:
         raise InputError(f"this notebook has no {quoted_value(name)}", _models_hint(name, names))
     model = names[root]
     for attribute in attributes:
-        if not hasattr(model, attribute):
+        with user_code_errors(f" (while {name} was read)"):  # a property may raise anything
+            has_attribute = hasattr(model, attribute)
+            value = getattr(model, attribute, None)
+        if not has_attribute:
             raise InputError(
                 f"{quoted_value(name)} has no attribute {attribute}", "check the spelling of the name"
             )
-        model = getattr(model, attribute)
+        model = value
     if not (callable(model) or isinstance(model, str)):
         problem = f"{quoted_value(name)} is of type {type(model).__name__}, and builds no module"
         raise InputError(problem, _models_hint(name, names))

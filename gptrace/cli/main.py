@@ -133,7 +133,7 @@ def _run(arguments: Sequence[str]) -> int:
         elif file is None:
             streams.write_stdout_pieces(result.pieces(), at_once=result.is_live)
         else:
-            output_file.write_file(file, result.pieces(), kept_bytes=result.kept_bytes)
+            output_file.write_file(file, result.pieces(), kept=result.kept)
         final_error = result.final_error()
         if final_error is not None:
             raise final_error

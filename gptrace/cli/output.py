@@ -119,7 +119,7 @@ class CommandResult:
     final_error: Callable[[], GptraceError | None] = lambda: None
     exit_code: int = EXIT_DONE
     # How many bytes of the file stay, where the output is added to it; None: the file is replaced.
-    kept_bytes: int | None = None
+    kept: output_file.KeptBytes | None = None
 
     def pieces(self) -> Iterator[str]:
         """Yield the output piece by piece; on stdout it takes the terminal's width and colour."""

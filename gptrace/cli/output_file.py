@@ -10,19 +10,29 @@ import tempfile
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from gptrace.cli import streams
 from gptrace.errors import OptionError, OutputError
 
 
-def write_file(path: Path, pieces: Iterable[str], *, kept_bytes: int | None = None) -> None:
+@dataclass(frozen=True, slots=True)
+class KeptBytes:
+    """The beginning of a file that is continued: `kept` bytes of the `size` that it had when it was read."""
+
+    kept: int
+    size: int
+
+
+def write_file(path: Path, pieces: Iterable[str], *, kept: KeptBytes | None = None) -> None:
     """Write a file whole or not at all: to a temporary one beside it, which then takes its name.
 
-    With `kept_bytes`, keep so many bytes of the file and add each piece after them as soon as it is made.
+    With `kept`, keep the beginning of the file and add each piece after it as soon as it is made.
     """
-    if kept_bytes is not None:
-        return _add_to_file(path, pieces, kept_bytes)
+    if kept is not None:
+        return _add_to_file(path, pieces, kept)
     if str(path) in ("/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"):
         return streams.write_stdout_pieces(pieces)
     # A device or a pipe, or a name for a stream that is open already, like /dev/stdout.
@@ -41,10 +51,13 @@ def write_file(path: Path, pieces: Iterable[str], *, kept_bytes: int | None = No
         raise OutputError(f"--output {path} cannot be written: {error.strerror}", state) from None
 
 
-def _add_to_file(path: Path, pieces: Iterable[str], kept_bytes: int) -> None:
+def _add_to_file(path: Path, pieces: Iterable[str], kept: KeptBytes) -> None:
     try:
         with path.open("ab") as file:
-            file.truncate(kept_bytes)
+            if not _is_locked_by_us(file) or os.fstat(file.fileno()).st_size != kept.size:
+                problem = f"--output {path} is being written by another process"
+                raise OutputError(problem, "let that one end, or give another file name")
+            file.truncate(kept.kept)
             for piece in pieces:
                 file.write(piece.encode())
                 file.flush()
@@ -54,6 +67,19 @@ def _add_to_file(path: Path, pieces: Iterable[str], kept_bytes: int) -> None:
     except OSError as error:
         hint = "what was written stays; run the command again"
         raise OutputError(f"--output {path} cannot be written: {error.strerror}", hint) from None
+
+
+def _is_locked_by_us(file: BinaryIO) -> bool:
+    """Lock a file until it is closed, where the system can; tell whether no other process has it locked."""
+    try:
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except (ImportError, OSError):  # Windows, or a file system without locks
+        pass
+    return True
 
 
 def replace_file(target: Path, pieces: Iterable[bytes]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import repeat
@@ -39,12 +40,16 @@ def unusual_dtype(stream: Report) -> str:
 
 @dataclass(frozen=True, slots=True)
 class KeptResults:
-    """The whole results in a file: how many, how many errors, their length in bytes, and the last one."""
+    """The whole results in a file: how many, how many errors, their length in bytes, and the last one.
+
+    `size` is that of the file, which may have a torn last line.
+    """
 
     file: Path
     count: int = 0
     problems: int = 0
     length: int = 0
+    size: int = 0
     last: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -74,7 +79,8 @@ class KeptResults:
                     )
                 last, count, length = row, count + 1, length + len(raw)
                 problems += "error" in row
-        return cls(file, count, problems, length, last)
+            size = os.fstat(rows.fileno()).st_size
+        return cls(file, count, problems, length, size, last)
 
     @property
     def start(self) -> int:

@@ -35,6 +35,10 @@ class interrupts_held:  # noqa: N801 - used like a function
     _holds = True
     _needs_holding = False  # and so ends with the block around it
 
+    def __init__(self, *, is_firm: bool = False) -> None:
+        """Make a block; a firm one holds every interrupt, since where one would be raised it is lost."""
+        self._is_firm = is_firm
+
     def __enter__(self) -> None:
         global _before
         if not _in_main_thread():
@@ -111,7 +115,7 @@ def forget_lost_interrupt() -> None:
 
 def _handle(number: int, frame: FrameType | None) -> None:
     _waiting.append((number, frame))
-    if len(_waiting) >= _PATIENCE:
+    if len(_waiting) >= _PATIENCE and not any(block._is_firm for block in _open):
         _open.clear()
     if not _open:  # this handler has outlived the blocks: code in them has kept it, and set it again
         _waiting.clear()

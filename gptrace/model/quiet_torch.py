@@ -10,7 +10,7 @@ _is_collecting = gc.isenabled()
 gc.disable()
 try:
     # Its C code imports NumPy and drops what that raises: an interrupt would be lost, and NumPy half there.
-    with interrupts_held():
+    with interrupts_held(is_firm=True):
         import torch as torch
 finally:
     if _is_collecting:

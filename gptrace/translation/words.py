@@ -33,7 +33,9 @@ class _Joined(_Translatable):
     separator: str
 
     def chinese(self) -> str:
-        return in_language(words(self.separator), "zh").join(in_language(part, "zh") for part in self.parts)
+        separator = in_language(words(self.separator), "zh")
+        parts = [each for part in self.parts for each in (separator, in_language(part, "zh"))]
+        return spaced(parts[1:])
 
 
 class _Recorded(_Translatable):
@@ -114,8 +116,8 @@ def words(template: str, *values: object) -> str:
 def joined(parts: Iterable[str], separator: str = ", ") -> str:
     """Return texts with a separator between them, each in the language of the reader.
 
-    >>> in_language(joined([words("same"), "x"]), "zh")
-    '不变，x'
+    >>> in_language(joined([words("same"), "x"]), "zh"), in_language(joined(["x", "y"], " and "), "zh")
+    ('不变，x', 'x 和 y')
     """
     parts = tuple(parts)
     text = _Joined(separator.join(parts))

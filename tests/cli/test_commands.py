@@ -206,6 +206,7 @@ def test_schema(cli: Cli) -> None:
         "source", "page",
     }  # fmt: skip
     cli("schema", "trac").is_error(2, "'trac'", "did you mean trace")
+    cli("schema", "trace", "-o", "s.csv").is_error(2, "--output s.csv: a schema is JSON", "ends in .json")
 
 
 def test_truncate_keeps_the_end(cli: Cli) -> None:

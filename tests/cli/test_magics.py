@@ -173,6 +173,14 @@ def test_a_wrong_line_is_an_error_and_a_hint(shell: Any, line: str, error: str) 
     assert "Traceback" not in shown.stdout
 
 
+def test_a_property_that_raises_is_an_error_of_the_users_code(shell: Any) -> None:
+    run(shell, "class Boo:\n    far = property(lambda self: 1 / 0)\nboo = Boo()")
+    shown = run(shell, "%gptrace topk boo.far Hi")
+    assert shown.stdout.startswith("error: ZeroDivisionError: division by zero")
+    assert "(while boo.far was read)\nhint: " in shown.stdout
+    assert "Traceback" not in shown.stdout
+
+
 def test_a_record_shows_itself() -> None:
     bundle = gptrace.topk("<b>Hello", model="tiny", k=2)._repr_mimebundle_()
     assert bundle["text/plain"].startswith("model  ")

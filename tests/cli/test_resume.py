@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from gptrace.cli.resumed import KeptResults
 from tests.support import Cli, assert_same_but_for_rounding
 
 COMMANDS = [("topk", "-k", "1"), ("loss",), ("generate", "-n", "2"), ("lens", "-k", "1")]
@@ -183,3 +186,28 @@ def test_a_torn_last_line_is_made_again(tmp_path: Path, cli: Cli) -> None:
         file.write_text(torn)
         assert cli(*arguments, stdin=b"Hello\n").code == 0
         assert json.loads(file.read_text())["text"] == "Hello"
+
+
+def test_an_output_that_another_process_writes_is_left_alone(
+    tmp_path: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "out.jsonl"
+    arguments = ("tokens", "--lines", "-o", str(file), "--resume")
+    lines = b"Hello\nand\nso\n"
+    assert cli(*arguments, stdin=lines[:10]).code == 0
+    kept = file.read_bytes()
+    with file.open("ab") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        outcome = cli(*arguments, stdin=lines)
+    outcome.is_error(1, f"{file} is being written by another process", "let that one end")
+    assert file.read_bytes() == kept
+
+    def grown(path: Path, output: str) -> KeptResults:
+        found = KeptResults.read(path, output)
+        path.write_bytes(kept + kept)
+        return found
+
+    monkeypatch.setattr("gptrace.cli.prompt_lines.KeptResults", SimpleNamespace(read=grown))
+    outcome = cli(*arguments, stdin=lines)
+    outcome.is_error(1, f"{file} is being written by another process", "let that one end")
+    assert file.read_bytes() == kept + kept

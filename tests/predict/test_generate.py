@@ -381,6 +381,7 @@ def test_text_is_heard_as_it_comes_and_in_whole_characters() -> None:
         ({"top_p": 0.0}, "top_p is 0.0"),
         ({"top_p": 1.5}, "top_p is 1.5"),
         ({"stop": ""}, "a stop is ''"),
+        ({"stop": "a\udcff"}, "which is not Unicode text"),
     ],
 )
 def test_wrong_ways_to_go_on(options: dict[str, Any], part: str) -> None:

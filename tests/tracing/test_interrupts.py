@@ -178,6 +178,17 @@ def test_whoever_presses_ctrl_c_four_times_need_not_wait() -> None:
     assert signal.getsignal(signal.SIGINT) is handler
 
 
+def test_a_firm_block_holds_however_often_ctrl_c_is_pressed() -> None:
+    """While torch is imported, C code would drop what is raised."""
+    handler, pressed = signal.getsignal(signal.SIGINT), 0
+    with pytest.raises(KeyboardInterrupt), interrupts_held(), interrupts_held(is_firm=True):  # noqa: PT012
+        for _ in range(12):
+            signal.raise_signal(signal.SIGINT)
+            pressed += 1
+    assert pressed == 12
+    assert signal.getsignal(signal.SIGINT) is handler
+
+
 def test_a_block_may_be_closed_by_another_thread() -> None:
     handler = signal.getsignal(signal.SIGINT)
     model = nn.Linear(3, 2)

@@ -58,6 +58,8 @@ def test_on_the_command_line(cli: Cli, tmp_path: Path, monkeypatch: pytest.Monke
     cli("diff", "a.json", "b.json", "--rtol", "x").is_error(2, "--rtol x is not a number")
     cli("diff", "a.json").is_error(2, "missing argument")
     assert cli("run", "Hello", "-m", "tiny", "--expect", "a.json").code == 0
+    chinese = cli("run", "Hello", "-m", "tiny", "--expect", "a.json", "--lang", "zh").out
+    assert "B  这次运行：tiny" in chinese
     parted = cli("run", "Hello", "-m", "tiny", "--seed", "7", "--expect", "a.json")
     assert (parted.code, "tok_emb is the first" in parted.out) == (1, True)
     prompts = cli("run", "Bye", "-m", "tiny", "--expect", "a.json")

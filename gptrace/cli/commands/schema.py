@@ -20,6 +20,9 @@ def schema(
 ) -> CommandResult:  # fmt: skip
     """Print the JSON Schema of an output."""
     settled_language(lang)
+    if output is not None and output.suffix.lower() not in ("", ".json", ".txt"):
+        problem = f"--output {output}: a schema is JSON, and this suffix names another format"
+        raise OptionError(problem, "give a name that ends in .json")
     destination = Destination("json", checked_file(output))
     if name is not None and name not in report_names():
         raise OptionError(f"{name!r} is not an output with a schema", suggestion(name, report_names()))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gptrace.record import ChangedCall, Difference
+from gptrace.record import ChangedCall, Difference, TraceSummary
 from gptrace.report.common_parts import FactPairs, model_name
 from gptrace.report.counted import counted_calls
 from gptrace.report.parts import Facts, Line, Lines, Part, Table, line
@@ -37,15 +37,16 @@ def csv_table(difference: Difference, view: View) -> TableData:
 
 
 def _traces(difference: Difference) -> FactPairs:
-    return [
-        (
-            letter,
-            line(
-                words("{}: {}, {}", visible(trace.name), model_name(trace.model), counted_calls(trace.calls))
-            ),
-        )
-        for letter, trace in (("A", difference.a), ("B", difference.b))
-    ]
+    def summary(trace: TraceSummary) -> Line:
+        name, model = _trace_name(trace.name), model_name(trace.model)
+        return line(words("{}: {}, {}", name, model, counted_calls(trace.calls)))
+
+    return [("A", summary(difference.a)), ("B", summary(difference.b))]
+
+
+def _trace_name(name: str) -> str:
+    """Return the name of a trace: its file, or `now` for the one that --expect has made."""
+    return words("now") if name == "now" else visible(name)
 
 
 def _settings(difference: Difference) -> FactPairs:
@@ -80,7 +81,7 @@ def _values(difference: Difference) -> Iterator[str]:
     if not values.compared:
         reason: str = words("values: not compared")
         if difference.without_statistics:
-            without = joined(map(visible, difference.without_statistics), " and ")
+            without = joined(map(_trace_name, difference.without_statistics), " and ")
             reason = words("values: not compared: no statistics in {}", without)
         yield joined([reason, words("make both traces with --columns mean,std,min,max,nan")], "; ")
     elif values.first_apart is None:

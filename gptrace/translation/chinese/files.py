@@ -9,6 +9,12 @@ FILES: dict[str, str] = {
     "stdout cannot be written: {}": "无法写入 stdout：{!t}",
     "is the disk full? Nothing more was written": "磁盘满了吗？之后的内容没有写出",
     "what was written stays; run the command again": "已写的内容会保留；请重新运行",
+    "--output {}: a schema is JSON, and this suffix names another format": (
+        "--output {}：schema 是 JSON，而这个后缀表示另一种格式"
+    ),
+    "give a name that ends in .json": "请给出以 .json 结尾的文件名",
+    "--output {} is being written by another process": "另一个进程正在写 --output {}",
+    "let that one end, or give another file name": "请等它结束，或者换一个文件名",
     "the file is as it was before": "文件保持原样",
     "--output {} cannot be written: {}": "无法写入 --output {}：{!t}",
     "--output {} cannot be written: permission denied": "无法写入 --output {}：没有权限",

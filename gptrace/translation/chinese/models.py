@@ -256,6 +256,7 @@ MODELS: dict[str, str] = {
     ", at {}": "，位于 {!s}",
     " (while gptrace read the model)": "（gptrace 读取模型时）",
     " (while {} was imported)": "（导入 {} 时）",
+    " (while {} was read)": "（读取 {} 时）",
     " (while {} was built)": "（构建 {} 时）",
     " (while the configuration of {} was built)": "（构建 {} 的配置时）",
     " (while {} loaded its state dict)": "（{} 加载 state dict 时）",

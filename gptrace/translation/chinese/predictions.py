@@ -145,6 +145,10 @@ PREDICTIONS: dict[str, str] = {
     "top_p is {}": "top_p 是 {}",
     "it must be above 0, and 1 at most": "必须大于 0，且不超过 1",
     "a stop is {}": "stop 中有 {}",
+    "a stop is {}, which is not Unicode text": "停止的文字是 {}，它不是 Unicode 文本",
+    "no model writes that: give the text to stop at, in UTF-8": (
+        "没有模型会写出它：请用 UTF-8 给出要在哪段文字处停止"
+    ),
     "give the text to stop at": "请给出要在哪段文字之前停止",
     "{} is not a topic": "{} 不是主题名",
     "positions is {}": "positions 是 {}",

@@ -11,6 +11,7 @@ REPORTS: dict[str, str] = {
     ": ": "：",
     " · ": " · ",
     " and ": "和",
+    "now": "这次运行",
     # what stands before a message
     "note: {}": "注意：{}",
     "error: {}": "错误：{}",
