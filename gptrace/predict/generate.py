@@ -196,7 +196,7 @@ class _Generator(Runner[GenerationResult]):
         if not self._trace:
             return steps.logits(ids), None
         is_beyond = len(ids) > (self._context_length or len(ids))
-        cached = 0 if is_beyond else steps.cached  # the step drops what no longer holds
+        cached = steps.usable(ids)
         kind = (cached > 0, is_beyond)
         first = self._first_steps.get(kind)
         # The axes of all steps of a kind have the same names, which are proven once.

@@ -20,6 +20,7 @@ from gptrace.model.hugging_face import is_hugging_face
 from gptrace.model.interrupts import interrupts_allowed
 from gptrace.model.plain_blocks import is_plain, plain_blocks
 from gptrace.model.quiet_torch import torch
+from gptrace.model.rope_changes import rope_changes
 from gptrace.predict.candidates import allowed_rounding, as_float64
 from gptrace.predict.forward import (
     check_room,
@@ -71,14 +72,17 @@ class Steps:
     def __init__(self, loaded: LoadedModel, context_length: int | None, *, use_cache: bool) -> None:
         self.loaded = loaded
         self.cached = 0
-        self._prompt_length = 0
+        self._last_whole = 0  # the length of the text when a step last ran all of its tokens
         self._context_length = context_length
         self._use_cache = use_cache
 
+    def usable(self, ids: Sequence[int]) -> int:
+        """Return how many of the cached tokens still hold in a step on the ids."""
+        return self.cached if self._has_room(ids) else 0
+
     def logits(self, ids: Sequence[int]) -> Tensor:
         """Return the logits (V,) after the ids, which begin with the ids of the call before."""
-        length = self._context_length
-        has_room = length is None or len(ids) <= length
+        length, has_room = self._context_length, self._has_room(ids)
         if not (self._use_cache and has_room):
             self._clear_cache()
         new = ids[self.cached :] if has_room else ids[-(length or 0) :]
@@ -86,9 +90,12 @@ class Steps:
         with guarded_forward(self.loaded, batch), interrupts_allowed():
             logits = self._run(batch)
         if self._use_cache and has_room:
-            self._prompt_length = self._prompt_length or len(ids)
+            self._last_whole = self._last_whole if self.cached else len(ids)
             self.cached = len(ids)
         return logits
+
+    def _has_room(self, ids: Sequence[int]) -> bool:
+        return self._context_length is None or len(ids) <= self._context_length
 
     def has_failed(self, ids: Sequence[int], logits: Tensor) -> bool:
         """Tell whether the logits after the ids turned out wrong; then the next call runs without a cache."""
@@ -197,8 +204,20 @@ class HuggingFaceSteps(Steps):
         super().__init__(loaded, context_length, use_cache=use_cache and trust.problem is None)
         self._trust = trust
         self._past: dict[str, Any] = {}
+        self._rope = rope_changes(loaded.module)
         self._fixed_arguments = loaded.arguments | last_logits_alone(loaded.module)
         self._parameters = frozenset(inspect.signature(loaded.module.forward).parameters)
+
+    def usable(self, ids: Sequence[int]) -> int:
+        """Return 0 too where the model rotates the keys of a text of this length in another way."""
+        return 0 if self._rope.differ(self.cached, len(ids)) else super().usable(ids)
+
+    def logits(self, ids: Sequence[int]) -> Tensor:
+        """Return the logits (V,); a cache that no longer holds is filled again, and is checked once more."""
+        if self.cached and not self.usable(ids):
+            self.cached, self._past = 0, {}
+            self._trust.unchecked = max(self._trust.unchecked, 1)
+        return super().logits(ids)
 
     def _run(self, batch: Tensor) -> Tensor:
         arguments = self._fixed_arguments | {"use_cache": self._use_cache} | self._past
@@ -223,7 +242,7 @@ class HuggingFaceSteps(Steps):
 
     def has_failed(self, ids: Sequence[int], logits: Tensor) -> bool:
         """Check the first steps with the cache against a run of all tokens."""
-        if not (self._past and self._trust.unchecked and self.cached > self._prompt_length):
+        if not (self._past and self._trust.unchecked and self.cached > self._last_whole):
             return False
         self._trust.unchecked -= 1
         plain = HuggingFaceSteps(self.loaded, self._context_length, self._trust, use_cache=False)

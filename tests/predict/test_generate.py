@@ -506,6 +506,71 @@ def test_a_cache_that_fails_is_given_up_with_a_note(fault: str, trace: bool, gpt
     assert [step.cached for step in with_cache.results[0].steps] == [0] * (6 if trace else 0)
 
 
+_LONG_ROPE = {
+    "rope_type": "longrope", "rope_theta": 10000.0, "short_factor": [1.0] * 4, "long_factor": [4.0] * 4,
+    "factor": 4.0, "original_max_position_embeddings": 16,
+}  # fmt: skip
+_DYNAMIC = {"rope_type": "dynamic", "rope_theta": 10000.0, "factor": 8.0}
+
+
+def _with_changing_rope(name: str) -> Any:
+    """A small model whose rotary frequencies change beyond 16 tokens: once, or with each token."""
+    sizes: dict[str, Any] = {
+        "vocab_size": 151, "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 4,
+        "num_attention_heads": 4, "num_key_value_heads": 2, "pad_token_id": 0, "bos_token_id": 1,
+        "eos_token_id": 2, "max_position_embeddings": 64,
+    }  # fmt: skip
+    if name == "phi3":
+        config: Any = transformers.Phi3Config(
+            **sizes, original_max_position_embeddings=16, rope_parameters=_LONG_ROPE
+        )
+    elif name == "llama":
+        config = transformers.LlamaConfig(**sizes, rope_parameters=_LONG_ROPE)
+    elif name == "modernbert-decoder":  # each kind of layer has settings of its own
+        config = transformers.ModernBertDecoderConfig(
+            **sizes, rope_parameters={"full_attention": _LONG_ROPE, "sliding_attention": _LONG_ROPE}
+        )
+    else:  # the context length of the language model does not limit what the whole model reads
+        text = transformers.LlamaConfig(**sizes | {"max_position_embeddings": 16}, rope_parameters=_DYNAMIC)
+        vision = transformers.CLIPVisionConfig(
+            hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16, image_size=16,
+            patch_size=8,
+        )  # fmt: skip
+        config = transformers.LlavaConfig(text_config=text, vision_config=vision)
+    auto = transformers.AutoModelForImageTextToText if name == "llava" else transformers.AutoModelForCausalLM
+    torch.manual_seed(1)
+    model = auto.from_config(config).eval()
+    with torch.no_grad():  # so that the positions of all tokens matter
+        for parameter in model.parameters():
+            if parameter.dim() > 1:
+                parameter.normal_(0, 0.3)
+    model.generation_config.eos_token_id = None
+    return model
+
+
+@pytest.mark.parametrize("name", ["phi3", "llama", "modernbert-decoder", "llava"])
+def test_cached_keys_are_dropped_where_the_rotary_frequencies_change(name: str) -> None:
+    model, other = _with_changing_rope(name), _with_changing_rope(name)  # a run may leave its frequencies
+    ids = [5, 9, 3, 77, 20, 6, 8, 9, 100, 4, 11, 12]
+    expected = list(ids)
+    with torch.no_grad():
+        for _ in range(12):
+            expected.append(int(other(torch.tensor([expected]), use_cache=False).logits[0, -1].argmax()))
+    if name == "phi3":  # other models of transformers go on with the old keys
+        mask = torch.ones(1, len(ids))
+        generated = other.generate(
+            torch.tensor([ids]), attention_mask=mask, max_new_tokens=12, do_sample=False
+        )
+        assert generated[0].tolist() == expected
+    generation = gptrace.generate(ids=[ids, ids], model=model, max_new_tokens=12)
+    for result in generation.results:
+        assert [token.id for token in result.tokens] == expected[12:]
+    assert not any("cache" in note for note in generation.notes)
+    traced = gptrace.generate(ids=ids, model=model, max_new_tokens=8, trace=True).results[0]
+    beyond = [0, 0, 0] if name == "llava" else [0, 17, 18]
+    assert [step.cached for step in traced.steps] == [0, 12, 13, 14, 15, *beyond]
+
+
 class CachingAttention(torch.nn.Module):
     """An attention of a user's own, which keeps the keys of all calls where no run restores them."""
 
