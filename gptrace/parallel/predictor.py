@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Sized
+from numbers import Number
 from pathlib import Path
 from typing import Any, Literal
 
@@ -31,8 +32,9 @@ class Predictor:
 
     A Predictor holds its options alone, so its pickle is small. Each process loads the model at its first
     batch and keeps it. A batch is a mapping of columns, as `datasets.map(batched=True)` and Ray Data pass it,
-    or a list of rows; a mapping whose text is a string is one row. Every column is kept, and the columns of
-    the task are added:
+    or a list of rows; a mapping is one row where its text is no list, or its ids are numbers. A list of ids
+    that are neither numbers nor lists, such as missing values, is a column if all other values are lists as
+    long as it. Every column is kept, and the columns of the task are added:
 
     topk   candidates: a list for each row, with rank, id, text, bytes, logit, probability, log_probability
     loss   loss and perplexity, and tokens: a list with the log_probability and the rank of each token
@@ -122,9 +124,9 @@ class Predictor:
         """
         if isinstance(batch, Mapping):
             prompts = self._column(batch)
-            if self._is_single(prompts):
+            if self._is_row(prompts, batch):
                 return self._rows([batch])[0]
-            added = self._results(list(prompts))
+            added = self._results(prompts)
             return {**batch, **{name: [row[name] for row in added] for name in self._added}}
         return self._rows(list(batch))
 
@@ -151,11 +153,18 @@ class Predictor:
             raise InputError(f"the column {taken[0]!r} is there already", "rename or drop it before")
         return batch[name]
 
-    def _is_single(self, prompts: Any) -> bool:
-        """Tell whether the value of a column is that of one row."""
-        if self._ids is None:
-            return isinstance(prompts, str) or not isinstance(prompts, Iterable)
-        return not any(isinstance(row, Iterable) for row in prompts) and len(prompts) > 0
+    def _is_row(self, prompts: Any, batch: Mapping[str, Any]) -> bool:
+        """Tell whether a mapping is one row, whose text or ids are `prompts`; otherwise it holds columns."""
+        if not _is_list(prompts) or self._ids is None:
+            return not _is_list(prompts)
+        if any(map(_is_list, prompts)):
+            return False
+        # NaN, which is not itself, is a missing value.
+        are_numbers = [isinstance(each, Number) and each == each for each in prompts]
+        if len(batch) == 1 or (are_numbers and all(are_numbers)):
+            return any(are_numbers)
+        # No ids of a row, and none of several: the other values tell how many rows these are.
+        return any(not _is_list(each) or len(each) != len(are_numbers) for each in batch.values())
 
     def _results(self, prompts: Iterable[Any]) -> list[dict[str, Any]]:
         """Return what is added to each row."""
@@ -178,6 +187,13 @@ class Predictor:
             threads = self._model["threads"] or (1 if _forked else None)
             self._session = Session(**{**self._model, "threads": threads})
         return self._session
+
+
+def _is_list(value: Any) -> bool:
+    """Tell whether a value is a list, an array or the like, and no string or mapping."""
+    if isinstance(value, str | bytes | bytearray | Mapping):
+        return False
+    return isinstance(value, Iterable) and isinstance(value, Sized) and getattr(value, "ndim", 1) > 0
 
 
 def _plain(prompt: Any) -> Any:

@@ -81,6 +81,43 @@ def test_a_bad_row_has_an_error_and_the_others_their_results(bad: object) -> Non
     assert "not a string" in batch["error"][1]
 
 
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"text": None}, {"text": 7}, {"text": b"abc"}, {"text": {"a": 1}}, {"ids": None}, {"ids": 7},
+        {"ids": "5 6"}, {"ids": [5, "x"]}, {"ids": [5, None]}, {"ids": [5.5, 6]}, {"ids": [], "n": 1},
+        {"ids": [None, None], "n": 1}, {"ids": [None, None], "n": [1, 2, 3]}, {"ids": numpy.array([5.5])},
+        {"ids": {"a": 1}}, {"ids": "", "n": [1]},
+    ],
+    ids=repr,
+)  # fmt: skip
+def test_a_bad_value_gives_its_row_one_error(row: dict[str, Any]) -> None:
+    predict = Predictor("topk", model="tiny", k=2, ids="ids" if "ids" in row else None)
+    result = predict(row)
+    assert result["error"]
+    assert isinstance(result["error"], str)
+    assert (list(result), result["candidates"]) == ([*row, "candidates", "error"], [])
+    assert [other["error"] for other in predict([row, row])] == [result["error"]] * 2
+
+
+@pytest.mark.parametrize(
+    ("column", "count"),
+    [
+        ([[5, 6], None, [], [1, "a"]], 4), ([None, None], 2), ([float("nan"), None], 2), (["5 6", "7"], 2),
+        ([], 0), (numpy.zeros((2, 0)), 2), (numpy.zeros((0, 3)), 0), ([[5], 7], 2), ([[[5]], "7"], 2),
+    ],
+    ids=repr,
+)  # fmt: skip
+@pytest.mark.parametrize("is_alone", [True, False])
+def test_a_batch_of_ids_gives_columns_of_its_length(column: Any, count: int, is_alone: bool) -> None:
+    batch = {"ids": column} if is_alone else {"ids": column, "n": [*range(count)]}
+    result = Predictor("topk", model="tiny", k=2, ids="ids")(batch)
+    for row, candidates, error in zip(column, result["candidates"], result["error"], strict=True):
+        is_good = isinstance(row, list) and row in ([5, 6], [5])
+        assert (bool(error), bool(candidates)) == (not is_good, is_good)
+    assert len(result["error"]) == count
+
+
 def test_what_is_wrong_for_all_rows_is_raised_at_once() -> None:
     predict = Predictor("topk", model="tiny")
     with pytest.raises(InputError, match="there is no column 'text'; there are id, prompt") as missing:
