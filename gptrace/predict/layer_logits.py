@@ -23,6 +23,7 @@ from gptrace.predict.model_structure import ModelStructure
 from gptrace.wording import one_line
 
 Tensor = torch.Tensor
+_MOST_MIXED = 4  # vectors that tell whether a module mixes tokens
 _HINT = "gptrace run shows what runs after the blocks"
 
 
@@ -50,6 +51,7 @@ class LayerLogits:
         self.blocks = structure.blocks
         self._loaded, self._to_logits = loaded, structure.to_logits
         self._is_short = bool(structure.to_logits)
+        self._is_checked = False
 
     @property
     def through(self) -> tuple[str, ...]:
@@ -79,6 +81,7 @@ class LayerLogits:
             last = self._last_by_short_way(outputs[self.blocks[-1]], length)
             difference = _difference(last, logits)
             if last is not None and difference is not None:
+                self._check_each_token_alone(outputs[self.blocks[-1]])
                 return TextLayers(
                     logits, last, difference, lambda path: self._short_way(outputs[path], length)
                 )
@@ -107,6 +110,32 @@ class LayerLogits:
             return self._short_way(values, length)
         except Exception:  # the modules may want other inputs than the output of a block
             return None
+
+    def _check_each_token_alone(self, values: Tensor) -> None:
+        """Raise a RunError where a module on the short way mixes tokens, as a further block does.
+
+        Every other vector of some is replaced, which must not count for the rest.
+        """
+        if self._is_checked:
+            return
+        values = values[:1, ..., -_MOST_MIXED:, :]
+        if values.shape[-2] == 1:
+            values = torch.cat([values.roll(1, dims=-1), values], dim=-2)
+        for path in self._to_logits:
+            module = self._loaded.module.get_submodule(path)
+            results = module(values)
+            for replaced in (0, 1):
+                mixed = values.clone()
+                mixed[..., replaced::2, :] = values[..., replaced::2, :].roll(1, dims=-1)
+                kept = slice(1 - replaced, None, 2)
+                if _difference(module(mixed)[0, ..., kept, :], results[0, ..., kept, :]) is None:
+                    raise RunError(
+                        f"{path} in {self._loaded.name} runs after {self.blocks[-1]}, the last block found, "
+                        "and mixes the tokens: the layers before it have no predictions of their own",
+                        _HINT,
+                    )
+            values = results
+        self._is_checked = True
 
     def _in_place_of_last(self, batch: Tensor, values: Tensor) -> Tensor:
         """Run a text (1, T), and let the last block return `values`: the logits (T, V)."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from gptrace.measures import Measures
 from gptrace.model.build import LoadedModel
 from gptrace.model.interrupts import interrupts_allowed
 from gptrace.model.quiet_torch import torch
@@ -90,7 +91,7 @@ def _model_structure(loaded: LoadedModel, batch: Tensor, head: str | None) -> Mo
         with interrupts_allowed():
             return extract_logits(loaded.module(batch, **loaded.arguments), loaded, batch)
 
-    with record_trace(loaded.module, None) as trace:
+    with record_trace(loaded.module, None, measures=Measures(ops=True)) as trace:
         shape = tuple(run().shape)
     output_head = find_output_head(trace, loaded.module, head, shape, run)
     structure = find_model_structure(trace, loaded.module, shape, output_head)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 from gptrace.errors import RunError
 from gptrace.model.quiet_torch import torch
@@ -53,7 +54,7 @@ def find_model_structure(
     `tables_of_ids` are the tables that are known to be asked for the ids.
     """
     calls = [call for call in trace.calls if call.path]
-    blocks = block_calls(calls)
+    blocks = block_calls(trace.calls, output_head)
     whole_head = _whole_head(
         [call for call in calls if not isinstance(module.get_submodule(call.path), torch.nn.Sequential)],
         blocks,
@@ -124,11 +125,14 @@ def _whole_head(
     return head
 
 
-def block_calls(calls: Sequence[ModuleCall]) -> list[ModuleCall]:
+def block_calls(calls: Sequence[ModuleCall], head: ModuleCall | None = None) -> list[ModuleCall]:
     """Return the calls of the items of one list that call others and return the shape that they take.
 
-    They may differ in class: layers of attention and of state spaces take turns in some models.
+    They may differ in class: layers of attention and of state spaces take turns in some models. If the trace
+    has operations, other blocks that run before these or after them are found too; see `_whole_line`. Without
+    a `head`, the call that made the first output of the model is taken for it.
     """
+    head = head or _maker_of_output(calls)
     calls = [call for call in calls if call.path]
     parents = {call.parent for call in calls}
     norms = _norms(calls)
@@ -151,7 +155,72 @@ def block_calls(calls: Sequence[ModuleCall]) -> list[ModuleCall]:
         # list is taken; of several, the longest.
         return len(group[0].outputs[0].shape) == 3, -group[0].depth, len(group)
 
-    return max(block_lists, key=rank, default=[])
+    blocks = max(block_lists, key=rank, default=[])
+    return _whole_line(calls, blocks, block_lists, head) if blocks else []
+
+
+def _maker_of_output(calls: Sequence[ModuleCall]) -> ModuleCall | None:
+    outputs = calls[0].outputs if calls and not calls[0].path else ()
+    maker = outputs[0].origin.call if outputs and outputs[0].origin else None
+    return next((call for call in calls if call.index == maker and call.path), None)
+
+
+def _whole_line(
+    calls: Sequence[ModuleCall],
+    blocks: Sequence[ModuleCall],
+    block_lists: Sequence[Sequence[ModuleCall]],
+    head: ModuleCall | None,
+) -> list[ModuleCall]:
+    """Return blocks with all those that give them their vectors, or take theirs, one after the other.
+
+    The others are in lists, or stand alone beside the blocks and are of a class of theirs. The line ends
+    where the head takes its vectors: other calls may take them too, as for a prediction further ahead.
+    """
+    origins, types = _Origins(calls), {call.type for call in blocks}
+    places = origins.around(blocks[0])
+    alone = [call for call in calls if call.type in types and call.parent in places]
+    # A call stands before those inside it.
+    others = sorted((call for group in (*block_lists, alone) for call in group), key=lambda call: call.index)
+    line = list(blocks)
+    while before := next((call for call in others if origins.lead(call, line[0])), None):
+        line.insert(0, before)
+    while head is None or not origins.lead(line[-1], head):
+        after = next((call for call in others if origins.lead(line[-1], call)), None)
+        if after is None:
+            break
+        line.append(after)
+    return line
+
+
+class _Origins:
+    """Tells which calls take what another one returned, if the trace has operations."""
+
+    def __init__(self, calls: Sequence[ModuleCall]) -> None:
+        self._calls = {call.index: call for call in calls}
+        self._parents = {call.parent for call in calls}
+
+    def around(self, call: ModuleCall) -> set[int]:
+        """Return the indices of the calls that a call is inside of."""
+        indices, parent = set[int](), call.parent
+        while parent is not None:
+            indices.add(parent)
+            parent = self._calls[parent].parent if parent in self._calls else None
+        return indices
+
+    def lead(self, call: ModuleCall, later: ModuleCall) -> bool:
+        """Tell whether a later call takes what a call returned, at most through modules with none inside."""
+        if later.index <= call.index or call.index in self.around(later):
+            return False
+        if not call.outputs or not later.inputs:
+            return False
+        returned, taken = call.outputs[0], later.inputs[0]
+        origin = taken.origin
+        while origin is not None and origin != returned.origin and self._is_leaf(origin.call):
+            origin = self._calls[cast(int, origin.call)].inputs[0].origin
+        return returned.shape == taken.shape and origin is not None and origin == returned.origin
+
+    def _is_leaf(self, index: int | None) -> bool:
+        return index in self._calls and index not in self._parents and bool(self._calls[index].inputs)
 
 
 def _norms(calls: Sequence[ModuleCall]) -> set[int]:

@@ -18,8 +18,9 @@ TEXT = "Hello, I am"
 class SeveralHeads(SmallGPT):
     """Predicts the token after the next one, too: by another head, or by another call of the same one."""
 
-    def __init__(self, *, is_shared: bool) -> None:
+    def __init__(self, *, is_shared: bool, is_second_first: bool = False) -> None:
         super().__init__()
+        self.is_second_first = is_second_first
         self.further = Block("")
         self.second = self.head if is_shared else nn.Linear(16, 50257, bias=False)
 
@@ -27,7 +28,12 @@ class SeveralHeads(SmallGPT):
         x = self.tok_emb(ids) + self.pos_emb(torch.arange(ids.shape[1]))
         for block in self.blocks:
             x = block(x)
-        return {"logits": self.head(self.norm(x)), "second": [self.second(self.norm(self.further(x)))]}
+        further = self.further(x) if self.is_second_first else None
+        logits = self.head(self.norm(x))
+        return {
+            "logits": logits,
+            "second": [self.second(self.norm(self.further(x) if further is None else further))],
+        }
 
 
 @pytest.mark.parametrize("is_shared", [False, True])
@@ -44,11 +50,15 @@ def test_the_head_is_the_one_that_makes_the_logits(is_shared: bool) -> None:
     assert flow.claims[4].measured.startswith(f"root mean square of the last vector: {size:.4g} → 1")
 
 
+@pytest.mark.parametrize("is_second_first", [False, True])
 @pytest.mark.parametrize("is_shared", [False, True])
-def test_the_lens_ends_with_the_logits_of_the_next_token(is_shared: bool) -> None:
-    model = SeveralHeads(is_shared=is_shared)
+def test_the_lens_ends_with_the_logits_of_the_next_token(is_shared: bool, is_second_first: bool) -> None:
+    model = SeveralHeads(is_shared=is_shared, is_second_first=is_second_first)
+    page = gptrace.Session(model).page(TEXT)
+    assert [point.path for point in page.prompts[0].stream][1:] == ["blocks.0", "blocks.1"]
     lens = gptrace.lens(TEXT, model=model, k=1)
-    assert lens.through == ("norm", "head")
+    assert [layer.path for layer in lens.results[0].layers] == ["blocks.0", "blocks.1"]
+    assert lens.through == (() if is_second_first else ("norm", "head"))
     with torch.no_grad():
         logits = model(torch.tensor([[15496, 11, 314, 716]]))["logits"]
     assert lens.results[0].layers[-1].candidates[0].id == int(logits[0, -1].argmax())

@@ -193,6 +193,66 @@ def test_each_cell_of_a_lens_is_at_its_position(kind: type[SmallGPT]) -> None:
             assert_top_logits(logits_by_id(cell.candidates), row)
 
 
+class TwoLists(SmallGPT):
+    """Its blocks are in two lists, with dropout and a norm between them; the last one stands alone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.early = nn.Sequential(*SmallGPT().blocks)
+        self.between = nn.Sequential(nn.Dropout(), nn.LayerNorm(16))
+        self.late = nn.ModuleList([*SmallGPT().blocks, *SmallGPT().blocks][:3])
+        self.last = SmallGPT().blocks[0]
+        del self.blocks
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        x = self.between(self.early(self.tok_emb(ids)))
+        for block in self.late:
+            x = block(x)
+        logits: torch.Tensor = self.head(self.norm(self.last(x)))
+        return logits
+
+
+@pytest.mark.parametrize("ids", [[3, 4, 5, 6], [3]])
+def test_the_blocks_of_all_lists_are_layers(ids: list[int]) -> None:
+    torch.manual_seed(5)
+    model = TwoLists().eval()
+    lens = gptrace.lens(ids=ids, model=model)
+    assert lens.through == ("norm", "head")
+    paths = ["early.0", "early.1", "late.0", "late.1", "late.2", "last"]
+    assert [layer.path for layer in lens.results[0].layers] == paths
+    x = model.tok_emb(torch.tensor([ids]))
+    with torch.no_grad():
+        for layer in lens.results[0].layers:
+            x = model.get_submodule(layer.path)(model.between(x) if layer.path == "late.0" else x)
+            for cell, row in zip(layer.cells, model.head(model.norm(x))[0], strict=True):
+                assert_top_logits(logits_by_id(cell.candidates), row)
+    stream = gptrace.Session(model).page(ids=ids).prompts[0].stream
+    assert [point.path for point in stream][1:] == paths
+    claims = gptrace.explain(ids=ids, model=model, topics=["flow"]).topics[0].claims
+    assert any("pass through 6 blocks" in claim.text for claim in claims)
+
+
+class OtherLast(SmallGPT):
+    """After its blocks, another kind of block runs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.last = PreNormLayer(nn.Sequential(SmallGPT().blocks[0], nn.Linear(16, 16)))
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        x = self.tok_emb(ids)
+        for block in self.blocks:
+            x = block(x)
+        logits: torch.Tensor = self.head(self.norm(self.last(x)))
+        return logits
+
+
+@pytest.mark.parametrize("ids", [[3, 4, 5, 6], [3]])
+def test_layers_before_a_module_that_mixes_tokens_are_refused(ids: list[int]) -> None:
+    with pytest.raises(RunError, match=r"last in OtherLast runs after blocks\.1, .* and mixes the tokens"):
+        gptrace.lens(ids=ids, model=OtherLast())
+
+
 class Residual(SmallGPT):
     """Its head sees the token embedding beside the output of the last block."""
 

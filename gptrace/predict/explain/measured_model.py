@@ -50,8 +50,10 @@ class MeasuredModel:
         self.module = loaded.module
         self.ids = torch.tensor([list(prompt.ids)], dtype=torch.int64, device=loaded.device)
         # Without an architecture: no claim says the name of an axis, and resized runs take the most time.
-        with record_trace(self.module, None) as trace, interrupts_allowed():
+        recording = record_trace(self.module, None, measures=Measures(ops=True))
+        with recording as trace, interrupts_allowed():
             logits = self.run(self.ids)
+        self._trace = trace
         shape = tuple(logits.shape)
         output_head = find_output_head(trace, self.module, head, shape, self._run_again)
         self.tables: TableRoles = find_table_roles(
@@ -182,9 +184,7 @@ class MeasuredModel:
 
     @cached_property
     def _uses(self) -> TensorUses:
-        with record_trace(self.module, None, measures=Measures(ops=True)) as trace, interrupts_allowed():
-            self.run(self.ids)
-        return TensorUses(trace)
+        return TensorUses(self._trace)
 
     def submodule(self, path: str) -> Module | None:
         """Return a submodule; None for ""."""

@@ -252,6 +252,11 @@ PREDICTIONS: dict[str, str] = {
     "the output of {} in {} cannot be replaced by that of another layer: {}: {}": (
         "{1} 里 {0} 的输出不能换成别的层的输出（英文信息是原文）：{2}: {3}"
     ),
+    "{} in {} runs after {}, the last block found, and mixes the tokens: the layers before it have no "
+    "predictions of their own": (
+        "{1} 里的 {0} 在找到的最后一个 block（{2}）之后运行，而且会混合各个 token 的信息："
+        "它之前的各层没有自己的预测"
+    ),
     "the prediction of {} after a token needs more than what {}, the last block found, returns for "
     "that token: its layers have no predictions of their own": (
         "{} 在一个 token 之后的预测，不只取决于找到的最后一个 block（{}）在这个 token 上的输出："
