@@ -152,6 +152,25 @@ def test_no_step_is_said_to_move_a_logit_of_minus_infinity(
     assert holds is None or -1 < float(str(figures["others"])) < 0
 
 
+class Prefix(nn.Module):
+    """The first tokens of each chunk see the others of the chunk: the end of the text changes nothing."""
+
+    def __init__(self, chunk: int) -> None:
+        super().__init__()
+        self.chunk, self.emb, self.head = chunk, nn.Embedding(50257, 4), nn.Linear(4, 50257)
+
+    def forward(self, ids: Any) -> Any:
+        x = self.emb(ids)
+        chunks = [part.mean(1, keepdim=True).expand_as(part) for part in x.split(self.chunk, dim=1)]
+        return self.head(torch.cat(chunks, dim=1))
+
+
+@pytest.mark.parametrize("chunk", [2, 3, 4])
+def test_later_tokens_of_a_chunk_that_are_seen_are_told(chunk: int) -> None:
+    claims = measured(Prefix(chunk), [5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43], topics=["last-dim"])
+    assert {claim.key: claim.holds for claim in claims["last-dim"]}["causal"] is False
+
+
 @pytest.mark.parametrize("shares_memory_alone", [False, True])
 def test_a_tied_head_is_not_said_to_move_by_a_step_as_one_of_its_own(shares_memory_alone: bool) -> None:
     model = GPTModel(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import transformers
 
@@ -115,9 +117,33 @@ def test_a_norm_does_what_norms_do_or_is_evidently_meant_to(model: nn.Module, no
     assert (claim.key, claim.holds, claim.figures["norm"]) == ("final_norm", holds, norm)
 
 
-def test_a_linear_layer_is_no_norm_by_its_name_alone() -> None:
-    claim = measured(Adapted(norm=WeightNormLinear(16, 16)), topics=["flow"])["flow"][4]
+class NoNorm(nn.Module):
+    """As in MobileBERT: a factor and a term for each number."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight, self.bias = nn.Parameter(torch.full((16,), 0.5)), nn.Parameter(torch.ones(16))
+
+    def forward(self, x: Any) -> Any:
+        return x * self.weight + self.bias
+
+
+@pytest.mark.parametrize("module", [WeightNormLinear(16, 16), NoNorm()])
+def test_a_module_is_no_norm_by_its_name_alone(module: nn.Module) -> None:
+    claim = measured(Adapted(norm=module), topics=["flow"])["flow"][4]
     assert (claim.key, claim.holds) == ("no_final_norm", None)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "constant"),
+    # Float16 has no squares so large that 0.1 would be below their rounding.
+    [(dtype, 1e-1) for dtype in (torch.float64, torch.float32, torch.bfloat16)]
+    + [(dtype, 1e-5) for dtype in (torch.float64, torch.float32, torch.bfloat16, torch.float16)],
+)
+def test_the_constant_in_the_variance_is_no_flaw_of_a_norm(dtype: torch.dtype, constant: float) -> None:
+    model = Adapted(norm=nn.LayerNorm(16, eps=constant)).to(dtype)
+    claim = measured(model, topics=["flow"])["flow"][4]
+    assert (claim.key, claim.holds) == ("final_norm", True)
 
 
 def test_a_norm_in_a_list_is_no_block() -> None:

@@ -173,7 +173,7 @@ _SENTENCES = {
     "causal": Sentence(
         "所有位置都在同时做这件事。每一行是对下一个 token 的打分，只取决于这个位置的 token 和前面的 token，所"
         "以后面再接文字，这些行也不会变。",
-        "{rows} 行；末尾多接一个 token，这些行相差 {difference:small}",
+        "{rows} 行；文字更长或更短时，这些行相差 {difference:small}",
     ),
     "causal_unmeasured": Sentence(
         "所有位置都在同时做这件事。在因果（causal）模型里，每一行只取决于自己的 token 和前面的 token，所以后"

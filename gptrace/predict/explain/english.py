@@ -197,7 +197,7 @@ _SENTENCES = {
     "causal": Sentence(
         "The model computes such a row at every position at once. Each scores the next token, and depends "
         "only on its own token and those before it, so the rows stay the same when the text goes on.",
-        "{rows:row|rows}; with one more token at the end they differ by {difference:small}",
+        "{rows:row|rows}; in a longer or shorter text they differ by {difference:small}",
     ),
     "causal_unmeasured": Sentence(
         "The model computes such a row at every position at once. In a causal model each row depends only on "

@@ -109,6 +109,13 @@ class MeasuredModel:
                 raise
             return None
 
+    def run_beginning(self, length: int) -> Tensor | None:
+        """Run the model on the first tokens: (1, length, V); None where it does not run on so few."""
+        try:
+            return self.run(self.ids[:, :length])
+        except Exception:  # a user's model may raise anything for another length
+            return None
+
     @property
     def last_logits(self) -> Tensor:
         """The last row of logits (V,), without those that only pad the vocabulary."""

@@ -32,10 +32,11 @@ def _vocabulary(model: MeasuredModel) -> MeasuredClaim:
 
 
 def _causal(model: MeasuredModel) -> MeasuredClaim:
-    """Run the text with one more token: the rows of a causal model stay as they were.
+    """Run the text with one more token, and beginnings of it: the rows of a causal model stay as they were.
 
     Two tokens are tried, since a model may ignore one of them as padding. Both are new to the text: attention
-    has seen the keys and values of the others already.
+    has seen the keys and values of the others already. Tokens that see later ones in their chunk alone, or in
+    a prefix alone, do not notice the end of the text.
     """
     rows, tokens, ids = len(model.logits), model.ids.shape[1], set(model.prompt.ids)
     new_ids = [number for number in range(model.decoder.token_count) if number not in ids]
@@ -46,9 +47,18 @@ def _causal(model: MeasuredModel) -> MeasuredClaim:
     if not longer:
         return model.claim("causal_unmeasured", None)
     difference = max(largest_difference(logits[0, :rows], model.logits) for logits in longer)
+    for length in _lengths(tokens):
+        beginning = model.run_beginning(length)
+        if beginning is not None and beginning.shape[1] == length:
+            difference = max(difference, largest_difference(beginning[0], model.logits[:length]))
     holds = difference <= model.logit_tolerance
     because = "random" if not holds and model.is_random else ""
     return model.claim("causal", holds, rows=rows, difference=difference, because=because)
+
+
+def _lengths(tokens: int) -> list[int]:
+    """Return some lengths shorter than the text; tokens may be in chunks whose size divides some of them."""
+    return sorted({1, 2, 3, tokens // 2, tokens - 1} - {0, *range(tokens, 4)})
 
 
 def _logits(model: MeasuredModel) -> MeasuredClaim:
