@@ -248,6 +248,14 @@ class Factorized(nn.Module):
         return self.lm_head(self.up(self.wte(ids)).cumsum(dim=1))
 
 
+class TiedInPart(SmallGPT):
+    """The head's weight is the beginning of the token table."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head.weight = nn.Parameter(self.tok_emb.weight.data[:97])
+
+
 class SharedMemory(nn.Module):
     """Two parameters that share their numbers."""
 

@@ -40,6 +40,7 @@ from tests.predict.claim_models import (
     SharedMemory,
     ShiftedVectors,
     SuppressingHead,
+    TiedInPart,
     WideHead,
     WithoutPositions,
 )
@@ -150,6 +151,12 @@ def test_no_step_is_said_to_move_a_logit_of_minus_infinity(
     assert [(c.key, c.holds) for c in claim["training"]][-1] == (key, holds)
     figures = claim["training"][-1].figures
     assert holds is None or -1 < float(str(figures["others"])) < 0
+
+
+def test_a_head_that_is_a_part_of_the_table_is_tied_in_part() -> None:
+    claims = measured(TiedInPart(), [5, 7, 11], topics=["training", "tying"])
+    assert [claim.key for claim in claims["tying"]] == ["tied_in_part"]
+    assert claims["training"][-1].key == "gradient_step_tied"
 
 
 class Prefix(nn.Module):

@@ -277,6 +277,9 @@ _SENTENCES = {
     "different_shapes": Sentence(
         "入口的表和出口的矩阵形状不同，所以一张表不能两用（权重共享，weight tying）。", _SHAPES
     ),
+    "tied_in_part": Sentence(
+        "入口的表和出口的矩阵形状不同，但共用同一块内存：一个是另一个的开头部分（部分权重共享）。", _SHAPES
+    ),
     "tied": Sentence("这里它们就是同一个张量。", _PARAMETERS + "；若分成两张则为 " + _PARAMETERS_OTHERWISE),
     "untied": Sentence("这里它们是两张。", _PARAMETERS + "；若共用一张则为 " + _PARAMETERS_OTHERWISE),
     "no_tables": Sentence("没有找到 token 嵌入表或输出层的矩阵，无从比较。", "无"),

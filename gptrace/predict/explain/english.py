@@ -309,6 +309,11 @@ _SENTENCES = {
         "tensor cannot serve as both (weight tying).",
         _SHAPES,
     ),
+    "tied_in_part": Sentence(
+        "The token embedding table and the weight matrix of the output head have different shapes, but share "
+        "their memory: one is the beginning of the other (weight tying in part).",
+        _SHAPES,
+    ),
     "tied": Sentence(
         "In this model they are the same tensor.",
         _PARAMETERS + "; as two they would be " + _PARAMETERS_OTHERWISE,

@@ -17,18 +17,27 @@ def measure(model: MeasuredModel) -> list[MeasuredClaim]:
         return [model.claim("no_tables", None)]
     figures = {"width": model.width_of(table), "weights": table, "head_weight": weight}
     if table.shape != weight.shape:
-        return [model.claim("different_shapes", True, **figures)]
+        key = "tied_in_part" if share_memory(*_tables(model)) else "different_shapes"
+        return [model.claim(key, True, **figures)]
     return [model.claim("same_shape", True, **figures), _parameters(model, weight)]
+
+
+def _tables(model: MeasuredModel) -> tuple[Tensor, Tensor]:
+    """Return the weights of the token embedding and of the head, which both have one."""
+    table, head = (
+        model.module.get_submodule(path).weight
+        for path in (model.structure.token_embedding, model.structure.head)
+    )
+    assert isinstance(table, Tensor)
+    assert isinstance(head, Tensor)
+    return table, head
 
 
 def _parameters(model: MeasuredModel, weight: Tensor) -> MeasuredClaim:
     """Count the parameters as they are, and as they would be with one tensor more or less."""
     modules = list(named_modules_with_aliases(model.module))
     references, identity = parameter_refs(modules), identities(modules)
-    table, head = (
-        getattr(model.submodule(path), "weight", weight)
-        for path in (model.structure.token_embedding, model.structure.head)
-    )
+    table, head = _tables(model)
     is_tied = identity(table) == identity(head) or share_memory(table, head)
     parameters, size = (sum(ref.elements for ref in references), sum(ref.bytes for ref in references))
     elements, weight_size = weight.numel(), weight.numel() * weight.element_size()
