@@ -48,6 +48,9 @@ def definitions(code: str) -> list[str]:
         f"?print\nnp.*load*?\n%time?\nmodel.blocks[0].att?\n{MODEL}", f"{MODEL}\nx = 1  # why?\ny = '?'",
         f"files = !ls\n!echo it's (\nx = %timeit -o 1\n{MODEL}", f"/print 1\n,print a\n;print a b\n{MODEL}",
         f"!pip install \\\n   torch\n{MODEL}", "In = [0]\nIn [0]: int", "...\nx = 1", "x = (1\n % 2)",
+        MODEL.replace("A model.", "lr=%g\n"), f"{MODEL}\nFORMATS['=%s'] = 1",
+        f"{MODEL}\nx = '=%s'\ny = '=!ls'",
+        f"f(a=1)[0] = %time 1\n(a, b) = !ls\n{MODEL}", f"{MODEL}\nx = f'{{x}}=%d'",
     ],
 )  # fmt: skip
 def test_a_cell_is_the_code_that_ipython_makes_of_it(cell: str) -> None:

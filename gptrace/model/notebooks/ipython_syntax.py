@@ -11,10 +11,7 @@ from textwrap import dedent
 
 # Cell magics whose cell is Python code that runs in the notebook; the cells of others are left out.
 _OF_PYTHON = ("time", "capture", "prun", "gptrace")
-_MAGIC = re.compile(
-    r"\s*(?:[%!?/,;]"  # %matplotlib inline, !pip install torch, ?print, /print 1
-    r"|[\w., \[\]'\"]+=\s*(?:!|%[a-zA-Z]))"  # files = !ls, timing = %timeit -o f()
-)
+_MAGIC = re.compile(r"\s*[%!?/,;]")  # %matplotlib inline, !pip install torch, ?print, /print 1
 # The prompts before code that was copied from a session. In Python no statement begins with >>>.
 _PROMPT = re.compile(r"\s*>>>[ \t]?")
 _LATER_PROMPT = re.compile(r"\s*(?:>>>|\.\.\.)[ \t]?")
@@ -97,14 +94,23 @@ def _end_of_magic(lines: Sequence[str], start: int) -> int:
 def _end_of_statement(lines: Sequence[str], start: int) -> tuple[int, bool]:
     """Return the number of the line after the statement that begins at `start`.
 
-    The second value tells whether it ends in a question mark: then IPython shows help in its place.
+    The second value tells whether it is no Python: it assigns what a magic returns, as in `files = !ls` and
+    `timing = %timeit -o f()`, or ends in a question mark, so that IPython shows help in its place.
     """
     rest = (f"{lines[number]}\n" for number in range(start, len(lines)))
-    last = ""
+    depth, last = 0, ""
+    assigned: list[str] | None = None  # what comes after the first `=` outside brackets
     with suppress(tokenize.TokenError, SyntaxError):  # an IndentationError is one
         for token in tokenize.generate_tokens(lambda: next(rest, "")):
             is_alone = token.type == tokenize.NL and not token.line.partition("#")[0].strip()
             if token.type == tokenize.NEWLINE or (is_alone and token.end[0] == 1):
                 return start + token.end[0], last == "?"
             last = token.string
+            if assigned is not None and not last.isspace():
+                assigned.append(last)
+                if assigned == ["!"] or (assigned[:-1] == ["%"] and token.type == tokenize.NAME):
+                    return _end_of_magic(lines, start + token.start[0] - 1), True
+            elif token.type == tokenize.OP:
+                depth += (last in "([{") - (last in ")]}")
+                assigned = [] if last == "=" and depth == 0 else None
     return len(lines), False  # no Python code: what follows cannot be run either
