@@ -7,11 +7,12 @@ from collections.abc import Collection, Iterable
 from types import MethodType
 
 from gptrace.model.notebooks import harmless
-from gptrace.model.notebooks.calls import KINDS, CallJudge, calls, is_special
+from gptrace.model.notebooks.calls import KINDS, calls, is_special
+from gptrace.model.notebooks.functions import FunctionJudge
 from gptrace.model.notebooks.names import bound_names, stored_names
 
 
-class Judge(CallJudge):
+class Judge(FunctionJudge):
     """Says of a statement whether it only defines constants, functions or classes.
 
     Each method that returns a text returns "" for what may run, and else says why it may not.
