@@ -286,6 +286,101 @@ train()""",
     "x = %time train()",
     """from math import *
 train()""",
+    """class L:
+    get = staticmethod(train)
+def load(): return L.get()
+x = load()""",
+    """class R:
+    def __init__(self): self.text = types.get(MARK)
+types.get = train
+r = R()""",
+    """types.get = train
+def load(): return types.get(MARK)
+x = load()""",
+    """def load(d): return d.get(MARK)
+types.get = train
+x = load(types)""",
+    """class R:
+    def __init__(self, d): self.text = d.get(MARK)
+types.get = train
+r = R(types)""",
+    """def load():
+    d = dict()
+    d = types
+    return d.get(MARK)
+types.get = train
+x = load()""",
+    """class R:
+    def __init__(self):
+        self.go = train
+        self.go()
+    def go(self): pass
+r = R()""",
+    """class R:
+    def __init__(self, go):
+        setattr(self, 'go', go)
+        self.go()
+    def go(self): pass
+r = R(train)""",
+    """class R:
+    @staticmethod
+    def s(self): return self.go()
+    def go(self): pass
+class Q:
+    go = train
+x = R.s(Q)""",
+    """def call(): return train.__call__()
+x = call()""",
+    """import subprocess
+def start():
+    p = object.__new__(subprocess.Popen)
+    p.__init__(['touch', MARK])
+    p.wait()
+x = start()""",
+    "x = list(map(getattr(os, 'system'), ['touch ' + MARK]))",
+    "x = re.sub('a', getattr(os, 'system'), 'a')",
+    """def call(g): return max([1], key=g)
+x = call([train].pop())""",
+    """r = {'key': train}
+x = max([1], **r)""",
+    "x = max([1], **{'key': train})",
+    """class A: __class_getitem__ = train
+y = A[0]""",
+    """class A: pass
+A.__class_getitem__ = train
+y = A[0]""",
+    """class A:
+    if True:
+        def __class_getitem__(cls, i): train()
+y = A[0]""",
+    """y = type('A', (), {'__class_getitem__': train})[0]""",
+    """class M(type): pass
+y = M('A', (), {'__class_getitem__': train})[0]""",
+    "class A(metaclass=lambda n, b, d: train()): pass",
+    """def meta(n, b, d): return train()
+class A(metaclass=meta): pass""",
+    """class P: __init_subclass__ = train
+class C(P): pass""",
+    """class P:
+    def __init_subclass__(cls): train()
+x = type('C', (P,), {})""",
+    """class P:
+    def __init_subclass__(cls): train()
+def base(): return P
+class C(base()): pass""",
+    """class P:
+    @classmethod
+    def __subclasshook__(cls, c): return train()
+import abc
+class A(P, abc.ABC): pass
+x = isinstance(1, A)""",
+    """class A: __init__ = train
+x = A()""",
+    """class A: __getattr__ = train
+x = A().y""",
+    """from typing import get_type_hints
+def g(x: 'train()'): pass
+x = get_type_hints(g)""",
 )
 
 # Each defines `f`.
@@ -455,4 +550,51 @@ f = d""",
     """import warnings
 warnings.filterwarnings('ignore')
 f = 1""",
+    """def sized(base, names=['n'], **changes):
+    sizes = base.copy()
+    sizes.update(changes)
+    for name, value in sizes.items():
+        names.append(f'{name} {value}')
+    return sizes
+f = sized(GPT_CONFIG_124M, emb_dim=4)""",
+    """class Sizes:
+    def __init__(self, sizes, **more):
+        self.all = {}
+        self.all.update(sizes)
+        self.n = sizes.get('n', 1)
+f = Sizes({'n': 2}, m=3)""",
+    """class Sizes:
+    def __init__(self, **sizes): self.__dict__.update(sizes)
+f = Sizes(n=3)""",
+    """@dataclass(frozen=True)
+class C:
+    n: int = 4
+    def __post_init__(self):
+        object.__setattr__(self, 'm', self.n // 2)
+f = C()""",
+    """class A:
+    def __init__(self, n): self.n = n
+class B(A):
+    def __init__(self, n):
+        A.__init__(self, n)
+        super(B, self).__init__(n)
+        self.names = ', '.join(['a']).strip().split(',')
+    __repr__ = A.__repr__
+f = B(1)""",
+    """Sizes = collections.namedtuple('Sizes', 'n m')
+class f(collections.namedtuple('Base', 'a b')):
+    def total(self): return self.a + self.b""",
+    """class Registry:
+    kinds = {}
+    def __init_subclass__(cls, **options):
+        super().__init_subclass__(**options)
+class f(Registry): pass""",
+    """from abc import ABCMeta
+class f(metaclass=ABCMeta): pass""",
+    """def words(text):
+    seen = []
+    for word in text.split():
+        seen.append(word)
+    return seen
+f = words('a b')""",
 )

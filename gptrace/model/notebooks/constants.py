@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Collection, Iterable
-from types import MethodType
+from typing import get_origin
 
 from gptrace.model.notebooks import harmless
-from gptrace.model.notebooks.calls import KINDS, calls, is_special
-from gptrace.model.notebooks.functions import FunctionJudge
+from gptrace.model.notebooks.calls import CLASS_HOOKS, KINDS, UNKNOWN, calls, is_special, short
+from gptrace.model.notebooks.functions import FunctionJudge, functions_of
 from gptrace.model.notebooks.names import bound_names, stored_names
+
+_PARTS_OF_NAMES = (ast.Attribute, ast.Subscript, ast.Tuple, ast.List, ast.Constant, ast.expr_context)
 
 
 class Judge(FunctionJudge):
@@ -23,6 +25,9 @@ class Judge(FunctionJudge):
 
         `in_class`: it stands in the body of a class.
         """
+        hooks = [name for name in bound_names(node) if name in CLASS_HOOKS]
+        if in_class and hooks and not isinstance(node, ast.FunctionDef):
+            return calls(hooks[0])
         match node:
             case ast.Import() | ast.ImportFrom() | ast.Pass() | ast.Expr(value=ast.Constant()):
                 return ""
@@ -62,23 +67,47 @@ class Judge(FunctionJudge):
         if objection:
             return objection
         values = [self._value(base, local) for base in bases]
-        kinds = [kind for value in values if isinstance(value, type) for kind in (value, type(value))]
+        metaclasses = [each.value for each in node.keywords if each.arg in ("metaclass", None)]
+        for base, value in zip(bases, values, strict=True):
+            is_type = isinstance(value, type) and issubclass(value, type)
+            is_known = (
+                is_type if base in metaclasses and value is not UNKNOWN else self._is_known(base, local)
+            )
+            if (base in node.bases or base in metaclasses) and not is_known:
+                return calls(short(base))
+        origins = [get_origin(value) or value for value in values]
+        kinds = [kind for value in origins if isinstance(value, type) for kind in (value, type(value))]
         for kind in kinds:
-            hook = getattr(kind, "__init_subclass__", None)
-            if isinstance(hook, MethodType) and not self._runs_safely(hook.__func__, kind):
+            if not self._has_safe_hook(kind):
                 return calls(f"{kind.__name__}.__init_subclass__")
             if issubclass(kind, type) and self._is_own(kind) and not self._is_record(kind):
                 return calls(kind.__name__)
         runs_at_once = any(type(kind).__name__ in ("EnumMeta", "EnumType") for kind in kinds)
         for function in node.body:
-            runs = (
-                isinstance(function, ast.FunctionDef)
-                and is_special(function.name)
-                and (runs_at_once or function.name == "__class_getitem__")
-            )
-            if isinstance(function, ast.FunctionDef) and runs and not self._body(function, None):
+            if not isinstance(function, ast.FunctionDef) or not is_special(function.name):
+                continue
+            is_hook = function.name in CLASS_HOOKS
+            decorators = [self._value(each, local) for each in function.decorator_list]
+            is_changed = is_hook and not all(each in (classmethod, staticmethod) for each in decorators)
+            runs = runs_at_once or (is_hook and function.name != "__init_subclass__")
+            if is_changed or (runs and not self._body(function, None)):
                 return calls(f"{node.name}.{function.name}")
         return ""
+
+    def _is_known(self, base: ast.expr, local: Collection[str]) -> bool:
+        """Tell whether it is known what a base is, or that it is missing, which an error tells."""
+        if isinstance(base, ast.Call):  # `namedtuple("Sizes", "height width")`
+            called = self._value(base.func, local)
+            return called is not UNKNOWN and not self._is_own(called) and harmless.only_computes(called)
+        return all(
+            part.id not in local if isinstance(part, ast.Name) else isinstance(part, _PARTS_OF_NAMES)
+            for part in ast.walk(base)
+        )
+
+    def _has_safe_hook(self, kind: type) -> bool:
+        """Tell whether a class, as a base, runs nothing but safe code of the notebook."""
+        hooks = [vars(each).get("__init_subclass__") for each in kind.__mro__ if self._is_own(each)]
+        return all(self._runs_safely(*method) for hook in hooks for method in functions_of(hook, kind))
 
     def _each(self, nodes: Iterable[ast.stmt], local: Collection[str], *, in_class: bool = False) -> str:
         whys = (self.statement(node, local, in_class=in_class) for node in nodes)

@@ -6,29 +6,35 @@ import ast
 import builtins
 import functools
 from collections.abc import Collection
-from types import CodeType, FunctionType
+from types import CodeType, FunctionType, GetSetDescriptorType, MemberDescriptorType
 from typing import Any
 
 from gptrace.model.notebooks import harmless
-from gptrace.model.notebooks.calls import UNKNOWN, CallJudge, FunctionNode, calls, is_special, short
-from gptrace.model.notebooks.names import container_names, names_in_function
+from gptrace.model.notebooks.calls import (
+    UNKNOWN,
+    CallJudge,
+    FunctionNode,
+    calls,
+    is_set_hook,
+    is_special,
+    short,
+)
+from gptrace.model.notebooks.names import bound_values, names_in_function
 
-# What functions of the notebook may call, too: methods of dicts and lists, and what constructs an object.
+# What functions of the notebook may call, too.
 _IN_FUNCTIONS = ("super", "setattr", "print")
-_METHODS_IN_FUNCTIONS = (
-    "__init__", "__new__", "__call__", "__init_subclass__", "__setattr__", "items", "keys", "values", "get",
-    "update", "copy", "setdefault", "pop", "append", "extend", "add", "join", "format",
-)  # fmt: skip
+_PLAIN_DESCRIPTORS = (GetSetDescriptorType, MemberDescriptorType)
+_SETTING_BY_NAME = ("setattr", "__setattr__", "__dict__", "vars")
 _REFUSED_IN_FUNCTIONS = (
     ast.While, ast.With, ast.AsyncWith, ast.AsyncFor, ast.Import, ast.ImportFrom, ast.Await, ast.ClassDef,
+    ast.Match,
 )  # fmt: skip
 
 
 class FunctionJudge(CallJudge):
     """Says of functions and classes of the notebook, and of what their definitions evaluate, what may run."""
 
-    def _is_record(self, kind: type) -> bool:
-        """Tell whether to construct and to use an object of a class runs nothing but safe code."""
+    def _is_record(self, kind: type, given: Collection[str] = ()) -> bool:
         if self._is_own(type(kind)) and type(kind) is not kind and not self._is_record(type(kind)):
             return False
         for each in kind.__mro__:
@@ -37,36 +43,54 @@ class FunctionJudge(CallJudge):
                     return False
                 continue
             for name, value in vars(each).items():
-                functions = _functions_of(value)
-                if (is_special(name) or isinstance(value, property | functools.cached_property)) and not all(
-                    self._runs_safely(function, kind) for function in functions
-                ):
+                if not is_special(name) and not isinstance(value, property | functools.cached_property):
+                    continue
+                known = given if name == "__init__" and each is kind else ()
+                if not all(self._runs_safely(*method, known) for method in functions_of(value, kind)):
                     return False
         return True
 
-    def _runs_safely(self, function: Any, owner: type | None) -> bool:
-        """Tell whether a function does nothing but compute; `owner` is the class of its first argument."""
-        if not isinstance(function, FunctionType):
-            return not callable(function) or isinstance(function, type) or not self._is_own(type(function))
-        if not self._is_of_a_cell(function):
-            return True  # made by a library, such as the __init__ of a dataclass
+    def _runs_safely(self, function: Any, owner: type | None, given: Collection[str] = ()) -> bool:
+        if not isinstance(function, FunctionType) or not self._is_of_a_cell(function):
+            is_descriptor = hasattr(function, "__get__") and not isinstance(function, _PLAIN_DESCRIPTORS)
+            is_plain = not callable(function) and not is_descriptor
+            return is_plain or harmless.is_plain_method(function, self.namespace) or self._is_safe(function)
         code = function.__code__
-        nodes = self._functions.get((code.co_filename, code.co_firstlineno, code.co_name), [])
+        nodes = self._nodes_of(function)
         if len(nodes) != 1 or code in self._judged:
             return False
         self._judged.append(code)
         try:
-            return self._body(nodes[0], owner)
+            return self._body(nodes[0], owner, given)
         finally:
             self._judged.pop()
 
-    def _body(self, node: FunctionNode, owner: type | None, *, and_inner: bool = False) -> bool:
+    def _body(
+        self, node: FunctionNode, owner: type | None, given: Collection[str] = (), *, and_inner: bool = False
+    ) -> bool:
         """Tell whether the body of a function only computes; `and_inner` adds the functions in it."""
+        outer = self._containers
+        self._find_containers(node, given)
+        try:
+            return self._statements(node, owner, and_inner=and_inner)
+        finally:
+            self._containers = outer
+
+    def _find_containers(self, node: FunctionNode, given: Collection[str]) -> None:
+        """Find the local names of a function that are dicts, texts and the like wherever they are bound."""
+        local, values = names_in_function(node), bound_values(node, given)
+        self._containers = set(values)
+        while wrong := {
+            name for name in self._containers if not all(self._is_container(v, local) for v in values[name])
+        }:  # another name may hold the value of a wrong one
+            self._containers -= wrong
+
+    def _statements(self, node: FunctionNode, owner: type | None, *, and_inner: bool) -> bool:
         local = names_in_function(node)
         waiting: list[ast.AST] = [node.body] if isinstance(node, ast.Lambda) else list(node.body)
         while waiting:
             part = waiting.pop()
-            if isinstance(part, _REFUSED_IN_FUNCTIONS):
+            if isinstance(part, _REFUSED_IN_FUNCTIONS) or is_set_hook(part):
                 return False
             if isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef):
                 if self._function_definition(part, local) or (and_inner and not self._body(part, None)):
@@ -82,35 +106,65 @@ class FunctionJudge(CallJudge):
         self, call: ast.Call, node: FunctionNode, local: Collection[str], owner: type | None
     ) -> bool:
         function = call.func
+        first = _first_parameter(node) if owner is not None else ""
         if isinstance(function, ast.Name) and function.id in _IN_FUNCTIONS:
-            return self._value(function, local) is getattr(builtins, function.id)
-        if isinstance(function, ast.Attribute):
-            arguments = node.args.posonlyargs + node.args.args
-            is_of_self = isinstance(function.value, ast.Name) and [function.value.id] == [
-                argument.arg for argument in arguments[:1]
-            ]
-            own = getattr(owner, function.attr, None) if is_of_self and owner is not None else None
-            own = getattr(own, "__func__", own)
-            if isinstance(own, FunctionType) and self._is_of_a_cell(own):
-                return self._runs_safely(own, owner)
-            if function.attr in _METHODS_IN_FUNCTIONS:
-                of_container = getattr(function.value, "id", None) in container_names(node)
-                return of_container or self._is_safe_wherever_defined(function.attr)
+            is_of_self = bool(first) and bool(call.args) and _is_name(call.args[0], first)
+            is_python = self._value(function, local) is getattr(builtins, function.id)
+            return is_python and (function.id != "setattr" or is_of_self)
+        if isinstance(function, ast.Attribute) and owner is not None and first:
+            name, value = function.attr, function.value
+            if _is_name(value, first):
+                is_set = name in self._stored or _sets_by_name(owner) or issubclass(owner, type)
+                return not is_set and self._method(owner, name)
+            if isinstance(value, ast.Call) and _is_name(value.func, "super"):
+                is_of_self = not value.args or _is_name(value.args[-1], first)
+                return is_of_self and self._method(owner, name, self._bases_of_judged(owner))
+            if is_special(name) and call.args and _is_name(call.args[0], first):  # Base.__init__(self)
+                base = self._value(value, local)
+                return base in owner.__mro__ and self._method(owner, name, base.__mro__)
+            if self._is_own_container(value, first, owner) and not is_special(name):
+                values = [*call.args, *(keyword.value for keyword in call.keywords)]
+                return name != "sort" and not self._first(values, local)
         return not self._call(call, local)
 
-    def _is_safe_wherever_defined(self, name: str) -> bool:
-        """Tell whether a method of this name only computes in each class of the notebook that has it.
+    def _method(self, owner: type, name: str, kinds: Collection[type] = ()) -> bool:
+        """Tell whether the method that objects of a class have from one of `kinds` only computes."""
+        for kind in kinds or owner.__mro__:
+            if name not in vars(kind):
+                continue
+            value = vars(kind)[name]
+            if isinstance(value, property | functools.cached_property):
+                return False
+            if self._is_own(kind):
+                return all(self._runs_safely(*method) for method in functions_of(value, owner))
+            return harmless.is_plain_base(kind) and (is_special(name) or kind in harmless.CONTAINERS)
+        return False
 
-        Python's own methods, such as `__init__`, are those of a class that is judged with its bases.
-        """
-        own = [
-            (getattr(each, name), each)
-            for each in self.namespace.values()
-            if isinstance(each, type) and self._is_own(each) and hasattr(each, name)
-        ]
-        return is_special(name) or all(
-            self._runs_safely(getattr(method, "__func__", method), owner) for method, owner in own
-        )
+    def _bases_of_judged(self, owner: type) -> tuple[type, ...]:
+        """Return the classes in which `super()` looks, in the method that is being judged."""
+        for number, kind in enumerate(owner.__mro__):
+            for value in vars(kind).values():
+                codes = [getattr(each, "__code__", None) for each, _ in functions_of(value, kind)]
+                if self._judged and self._judged[-1] in codes:
+                    return owner.__mro__[number + 1 :]
+        return (object,)
+
+    def _is_own_container(self, node: ast.expr, first: str, owner: type) -> bool:
+        """Tell whether `self.NAME` is a dict, a list or the like wherever it is set."""
+        if not isinstance(node, ast.Attribute) or not _is_name(node.value, first):
+            return False
+        if node.attr == "__dict__":
+            return True
+        values = self._stored.get(node.attr, [])
+        in_class = [vars(kind)[node.attr] for kind in owner.__mro__ if node.attr in vars(kind)]
+        if _sets_by_name(owner) or not (values or in_class):
+            return False
+        outer, self._containers = self._containers, set()
+        try:
+            are_containers = all(self._is_container(value, ()) for value in values)
+        finally:
+            self._containers = outer
+        return are_containers and all(type(value) in harmless.CONTAINERS for value in in_class)
 
     def _function_definition(
         self, node: ast.FunctionDef | ast.AsyncFunctionDef, local: Collection[str], *, in_class: bool = False
@@ -166,7 +220,7 @@ class FunctionJudge(CallJudge):
         values = [*node.args, *(keyword.value for keyword in node.keywords)]
         if why := self._first(values, local):
             return why
-        passes = not harmless.keeps_functions(called) and self._passes_functions(node, values, local)
+        passes = not harmless.keeps_functions(called) and self._passes_functions(called, node, values, local)
         return objection if passes else ""
 
     def _nodes_of(self, called: Any) -> list[FunctionNode]:
@@ -176,12 +230,39 @@ class FunctionJudge(CallJudge):
         return self._functions.get((code.co_filename, code.co_firstlineno, code.co_name), [])
 
 
-def _functions_of(value: Any) -> list[Any]:
+def functions_of(value: Any, owner: type) -> list[tuple[Any, type | None]]:
+    """Return the functions of an attribute of a class, and the class of the first argument of each."""
     match value:
         case property():
-            return [each for each in (value.fget, value.fset, value.fdel) if each is not None]
+            functions = [each for each in (value.fget, value.fset, value.fdel) if each is not None]
+            return [(each, owner) for each in functions]
         case functools.cached_property():
-            return [value.func]
-        case staticmethod() | classmethod():
-            return [value.__func__]
-    return [value]
+            return [(value.func, owner)]
+        case classmethod():
+            return [(value.__func__, type(owner))]
+        case staticmethod():
+            is_new = getattr(value.__func__, "__name__", "") == "__new__"
+            return [(value.__func__, type(owner) if is_new else None)]
+    return [(value, owner)]
+
+
+def _first_parameter(node: FunctionNode) -> str:
+    """Return the name of the first parameter of a function, "" if it may be another object by then."""
+    first = next((each.arg for each in (*node.args.posonlyargs, *node.args.args)), "")
+    return "" if len(bound_values(node).get(first, ())) > 1 else first
+
+
+def _is_name(node: ast.expr, name: str) -> bool:
+    return isinstance(node, ast.Name) and node.id == name
+
+
+def _sets_by_name(owner: type) -> bool:
+    """Tell whether methods of a class set attributes whose names their code does not show."""
+    methods = [
+        method
+        for kind in owner.__mro__
+        for value in vars(kind).values()
+        for method, _ in functions_of(value, kind)
+    ]
+    names = {name for each in methods if isinstance(each, FunctionType) for name in each.__code__.co_names}
+    return not names.isdisjoint(_SETTING_BY_NAME)

@@ -9,8 +9,10 @@ import enum
 import functools
 import logging
 import os
+import re
 import sys
 import types
+import typing
 from typing import Any, TypeVar
 
 from gptrace.model.quiet_torch import torch
@@ -49,6 +51,13 @@ _KEEPING_FUNCTIONS: tuple[Any, ...] = (
     *CONTAINERS[:9], functools.partial, functools.wraps, functools.update_wrapper, functools.lru_cache,
     types.SimpleNamespace, isinstance, issubclass, getattr, hasattr, type, TypeVar,
 )  # fmt: skip
+# Where functions take a function that they call: its place, or its keyword.
+_PLACES: tuple[tuple[Any, int], ...] = (
+    (map, 0), (functools.reduce, 0), (re.sub, 1), (re.subn, 1), (collections.defaultdict, 0),
+)  # fmt: skip
+KEYWORDS_OF_FUNCTIONS = ("key", "repl", "default_factory")
+# Functions of modules that only compute, but these run code that they are given.
+_RUNNING: tuple[Any, ...] = (types.new_class, types.prepare_class, typing.get_type_hints)
 _KEEPING_MODULES = ("typing", "typing_extensions")
 # Libraries whose decorators keep what they are given, and modules of these that call it at once.
 _KEEPING_LIBRARIES = (
@@ -73,7 +82,30 @@ def only_computes(called: Any) -> bool:
     numpy = sys.modules.get("numpy")
     if numpy is not None and any(called is getattr(numpy, name, None) for name in _ARRAYS):
         return True
-    return called.__module__ in _SAFE_MODULES
+    return called.__module__ in _SAFE_MODULES and not any(called is each for each in _RUNNING)
+
+
+def place_of_function(called: Any) -> int | None:
+    """Return the place of the argument that a library's function calls; None if it calls none."""
+    return next((place for each, place in _PLACES if each is called), None)
+
+
+def is_plain_method(value: Any, namespace: dict[str, Any]) -> bool:
+    """Tell whether a method that no cell defines comes from Python, or was made for a class of the notebook.
+
+    Such a method is the `__setattr__` of dict, or the `__init__` of a dataclass, whose globals are those of
+    the notebook or of no module.
+    """
+    if isinstance(value, type):
+        return is_plain_base(value)
+    if isinstance(value, types.FunctionType):
+        module = value.__globals__.get("__name__")
+        is_made = value.__globals__ is namespace or module not in sys.modules
+        return is_made or module in _SAFE_MODULES
+    if isinstance(value, types.BuiltinFunctionType):
+        return value is repr or (isinstance(value.__self__, type) and is_plain_base(value.__self__))
+    descriptors = types.WrapperDescriptorType | types.MethodDescriptorType | types.ClassMethodDescriptorType
+    return isinstance(value, descriptors) and is_plain_base(value.__objclass__)
 
 
 def keeps_functions(called: Any) -> bool:

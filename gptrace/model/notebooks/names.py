@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Collection
 
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
-_CONTAINERS = (ast.Dict, ast.List, ast.Set, ast.Tuple, ast.JoinedStr, ast.Constant, *_COMPREHENSIONS)
-_MAKING_CONTAINERS = ("dict", "list", "set", "str", "tuple")
 _Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 
 
@@ -62,27 +61,41 @@ def names_in_function(node: _Function) -> set[str]:
     return names
 
 
-def container_names(node: _Function) -> set[str]:
-    """Return the local names of a function that are dicts, lists and the like wherever they are bound.
+def bound_values(node: _Function, given: Collection[str] = ()) -> dict[str, list[ast.expr | None]]:
+    """Return what the local names of a function are bound to; None stands for what is not known.
 
-    >>> container_names(ast.parse("def f(a, **b):\\n    c = dict(a)\\n    d = g()").body[0]) == {"b", "c"}
-    True
+    given  parameters whose values are known
+
+    >>> code = ast.parse("def f(a, *b):\\n    a = c = {}\\n    for d in a: pass").body[0]
+    >>> values = bound_values(code)
+    >>> {name: [value and ast.unparse(value) for value in values[name]] for name in values}
+    {'a': [None, '{}'], 'b': [], 'c': ['{}'], 'd': [None]}
     """
-    bound: dict[str, bool] = {}
-    given = [each.arg for each in (node.args.vararg, node.args.kwarg) if each is not None]
+    several = [each for each in (node.args.vararg, node.args.kwarg) if each is not None]
+    own = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+    known = [*several, *(each for each in own if each.arg in given)]
+    bound: dict[str, list[ast.expr | None]] = {
+        each.arg: [] if each in known else [None] for each in (*own, *several)
+    }
     assigned: dict[int, ast.expr] = {}
     for part in ast.walk(node):
         if isinstance(part, ast.Assign):
             assigned |= {id(target): part.value for target in part.targets}
         elif isinstance(part, ast.AnnAssign) and part.value is not None:
             assigned[id(part.target)] = part.value
+        elif isinstance(part, ast.AugAssign):  # a dict or a list stays one
+            assigned[id(part.target)] = ast.Constant("")
     for part in ast.walk(node):
         if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store):
-            value = assigned.get(id(part))
-            makes = isinstance(value, ast.Call) and getattr(value.func, "id", "") in _MAKING_CONTAINERS
-            bound[part.id] = bound.get(part.id, True) and (makes or isinstance(value, _CONTAINERS))
-        elif isinstance(part, ast.arg) and part.arg not in given:
-            bound[part.arg] = False
-    return {name for name, is_container in bound.items() if is_container} | {
-        name for name in given if name not in bound
-    }
+            bound.setdefault(part.id, []).append(assigned.get(id(part)))
+        elif isinstance(part, ast.arg) and part not in own and part not in several:
+            bound.setdefault(part.arg, []).append(None)
+        elif isinstance(part, ast.Global | ast.Nonlocal):
+            bound |= {name: [None] for name in part.names if name not in bound}
+            for name in part.names:
+                bound[name].append(None)
+        elif (
+            isinstance(part, ast.ExceptHandler | ast.FunctionDef | ast.AsyncFunctionDef) and part is not node
+        ):
+            bound.setdefault(part.name or "", []).append(None)
+    return bound
