@@ -378,6 +378,11 @@ x = isinstance(1, A)""",
 x = A()""",
     """class A: __getattr__ = train
 x = A().y""",
+    """def f():
+    try: 1 / 0
+    except: train
+    finally: [train() for _ in range(1)]
+x = f()""",
     """from typing import get_type_hints
 def g(x: 'train()'): pass
 x = get_type_hints(g)""",

@@ -90,7 +90,7 @@ class FunctionJudge(CallJudge):
         waiting: list[ast.AST] = [node.body] if isinstance(node, ast.Lambda) else list(node.body)
         while waiting:
             part = waiting.pop()
-            if isinstance(part, _REFUSED_IN_FUNCTIONS) or is_set_hook(part):
+            if isinstance(part, _REFUSED_IN_FUNCTIONS) or is_set_hook(part) or self._goes_on(part, local):
                 return False
             if isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef):
                 if self._function_definition(part, local) or (and_inner and not self._body(part, None)):
@@ -101,6 +101,16 @@ class FunctionJudge(CallJudge):
             if not isinstance(part, ast.Lambda):
                 waiting += ast.iter_child_nodes(part)
         return True
+
+    def _goes_on(self, part: ast.AST, local: Collection[str]) -> bool:
+        """Tell whether a `try` lets a function go on that has run too many lines."""
+        if isinstance(part, ast.Try | ast.TryStar):
+            return bool(part.finalbody)
+        if not isinstance(part, ast.ExceptHandler):
+            return False
+        kinds = part.type.elts if isinstance(part.type, ast.Tuple) else [part.type]
+        values = [self._value(kind, local) for kind in kinds]
+        return not all(isinstance(kind, type) and issubclass(kind, Exception) for kind in values)
 
     def _call_in_body(
         self, call: ast.Call, node: FunctionNode, local: Collection[str], owner: type | None

@@ -6,6 +6,7 @@ import __future__
 import ast
 import linecache
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from importlib.abc import Loader
 from pathlib import Path
@@ -14,12 +15,15 @@ from typing import Any
 
 from gptrace.model.notebooks.constants import Judge
 from gptrace.model.notebooks.ipython_syntax import PythonCode, without_magics
+from gptrace.model.notebooks.line_limit import TooManyLinesError, line_limit
 from gptrace.model.notebooks.names import bound_names
 from gptrace.model.notebooks.reading import CodeCell, read_code_cells
 from gptrace.notebook_cells import cell_file
 from gptrace.wording import one_line, shortened
 
 _FUTURE_FLAG = __future__.annotations.compiler_flag  # other features of `__future__` are the rule by now
+# Functions that make sizes, tables and vocabularies run some thousands; this many take about a second.
+LARGEST_WORK = 1_000_000  # lines, for one statement
 _NO_CODE = (SyntaxError, ValueError, RecursionError, MemoryError)
 
 
@@ -105,27 +109,36 @@ class _Run:
 
     def _block(self, cell: CodeCell, lines: Sequence[str], nodes: Sequence[ast.stmt], before: int) -> None:
         for node in nodes:
+            is_import = isinstance(node, ast.Import | ast.ImportFrom)  # its code is not the notebook's
             try:
-                if isinstance(node, ast.ClassDef):
-                    objection = self._judge.class_head(node)
-                    self._leave_out_of_class(cell, lines, node, node.name)
-                else:
-                    objection = self._judge.statement(node)
-                if isinstance(node, ast.If) and not self._judge.expression(node.test):
-                    # Only the branch that is taken has to be safe.
-                    is_true = self._run(ast.Expression(node.test), cell)
-                    self._block(cell, lines, node.body if is_true else node.orelse, before)
-                    continue
-                if not objection:
-                    self._run(ast.Module([node], []), cell)
-                    self._note_made(node, before)
+                with nullcontext() if is_import else line_limit(self._path, LARGEST_WORK):
+                    objection = self._statement(cell, lines, node, before)
             except (Exception, SystemExit) as error:
                 objection = f"raised {type(error).__name__}: {one_line(error, 200)}"
                 cause = self._left_out.get(getattr(error, "name", None) or "")
                 if isinstance(error, NameError) and cause is not None:
                     objection = f"needs {error.name}, and {cause}"
+            except TooManyLinesError:
+                objection = f"runs more than {LARGEST_WORK:,} lines of code"
             if objection:
                 self._note(cell, lines, node, objection)
+
+    def _statement(self, cell: CodeCell, lines: Sequence[str], node: ast.stmt, before: int) -> str:
+        """Run a statement, or return why it may not run."""
+        if isinstance(node, ast.ClassDef):
+            objection = self._judge.class_head(node)
+            self._leave_out_of_class(cell, lines, node, node.name)
+        else:
+            objection = self._judge.statement(node)
+        if isinstance(node, ast.If) and not self._judge.expression(node.test):
+            # Only the branch that is taken has to be safe.
+            is_true = self._run(ast.Expression(node.test), cell)
+            self._block(cell, lines, node.body if is_true else node.orelse, before)
+            return ""
+        if not objection:
+            self._run(ast.Module([node], []), cell)
+            self._note_made(node, before)
+        return objection
 
     def _leave_out_of_class(
         self, cell: CodeCell, lines: Sequence[str], node: ast.ClassDef, name: str

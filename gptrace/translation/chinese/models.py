@@ -278,6 +278,7 @@ MODELS: dict[str, str] = {
     "deletes something": "是删除",
     "is neither an import nor a definition nor a constant": "既不是导入，也不是定义或常量",
     "calls {}": "调用 {}",
+    "runs more than {} lines of code": "运行的代码超过 {} 行",
     "cell {}, line {} ({}) was left out: it {}": "单元格 {} 第 {} 行（{}）被跳过：它{!t}",
     "is no Python code: {}": "不是 Python 代码：{}",
     "is in a cell that begins with {}": "在以 {} 开头的单元格里",
