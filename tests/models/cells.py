@@ -378,6 +378,10 @@ x = isinstance(1, A)""",
 x = A()""",
     """class A: __getattr__ = train
 x = A().y""",
+    """class Outer:
+    class Base:
+        def __init_subclass__(cls): train()
+    class Derived(Base): pass""",
     """def f():
     try: 1 / 0
     except: train
@@ -594,6 +598,10 @@ class f(collections.namedtuple('Base', 'a b')):
     def __init_subclass__(cls, **options):
         super().__init_subclass__(**options)
 class f(Registry): pass""",
+    """class Outer:
+    class Base: pass
+    class Derived(Base): pass
+f = Outer.Derived""",
     """from abc import ABCMeta
 class f(metaclass=ABCMeta): pass""",
     """def words(text):

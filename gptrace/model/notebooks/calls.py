@@ -46,12 +46,11 @@ class CallJudge:
         self._functions: dict[tuple[str, int, str], list[FunctionNode]] = {}
         self._files: set[str] = set()
         self._judged: list[CodeType] = []  # functions that are being judged: one that calls itself is refused
-        self._containers: set[str] = (
-            set()
-        )  # local names of the last of these that are dicts, texts or the like
-        self._stored: dict[
-            str, list[ast.expr | None]
-        ] = {}  # attributes of whatever object: what they are set to
+        # Local names of the last of these that are dicts, texts or the like.
+        self._containers: set[str] = set()
+        # Attributes of whatever object: what they are set to, None for what is not known.
+        self._has_subclass_hook = False  # a class in a cell defines `__init_subclass__`
+        self._stored: dict[str, list[ast.expr | None]] = {}
 
     def read(self, tree: ast.AST, file: str) -> None:
         """Learn the functions of a cell before its statements are judged."""
@@ -64,6 +63,7 @@ class CallJudge:
             if isinstance(node, ast.Attribute) and not isinstance(node.ctx, ast.Load):
                 self._stored.setdefault(node.attr, []).append(assigned.get(id(node)))
             if isinstance(node, _FUNCTIONS):
+                self._has_subclass_hook |= getattr(node, "name", "") == "__init_subclass__"
                 lines = [node.lineno, *(each.lineno for each in getattr(node, "decorator_list", []))]
                 key = (file, min(lines), getattr(node, "name", "<lambda>"))
                 self._functions.setdefault(key, []).append(node)

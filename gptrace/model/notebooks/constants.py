@@ -99,6 +99,8 @@ class Judge(FunctionJudge):
         if isinstance(base, ast.Call):  # `namedtuple("Sizes", "height width")`
             called = self._value(base.func, local)
             return called is not UNKNOWN and not self._is_own(called) and harmless.only_computes(called)
+        if isinstance(base, ast.Name) and base.id in local:  # a class beside it, in the body of another
+            return not self._has_subclass_hook
         return all(
             part.id not in local if isinstance(part, ast.Name) else isinstance(part, _PARTS_OF_NAMES)
             for part in ast.walk(base)
