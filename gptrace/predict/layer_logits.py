@@ -81,7 +81,7 @@ class LayerLogits:
             last = self._last_by_short_way(outputs[self.blocks[-1]], length)
             difference = _difference(last, logits)
             if last is not None and difference is not None:
-                self._check_each_token_alone(outputs[self.blocks[-1]])
+                self._check_each_token_alone(outputs[self.blocks[-1]], length)
                 return TextLayers(
                     logits, last, difference, lambda path: self._short_way(outputs[path], length)
                 )
@@ -111,31 +111,36 @@ class LayerLogits:
         except Exception:  # the modules may want other inputs than the output of a block
             return None
 
-    def _check_each_token_alone(self, values: Tensor) -> None:
-        """Raise a RunError where a module on the short way mixes tokens, as a further block does.
-
-        Every other vector of some is replaced, which must not count for the rest.
-        """
+    def _check_each_token_alone(self, values: Tensor, length: int) -> None:
+        """Raise a RunError where the short way mixes tokens, as a further block does."""
         if self._is_checked:
             return
-        values = values[:1, ..., -_MOST_MIXED:, :]
-        if values.shape[-2] == 1:
-            values = torch.cat([values.roll(1, dims=-1), values], dim=-2)
-        for path in self._to_logits:
-            module = self._loaded.module.get_submodule(path)
-            results = module(values)
-            for replaced in (0, 1):
-                mixed = values.clone()
-                mixed[..., replaced::2, :] = values[..., replaced::2, :].roll(1, dims=-1)
-                kept = slice(1 - replaced, None, 2)
-                if _difference(module(mixed)[0, ..., kept, :], results[0, ..., kept, :]) is None:
-                    raise RunError(
-                        f"{path} in {self._loaded.name} runs after {self.blocks[-1]}, the last block found, "
-                        "and mixes the tokens: the layers before it have no predictions of their own",
-                        _HINT,
-                    )
-            values = results
+        # A model with several streams of vectors has another axis behind that of the tokens.
+        axes = [axis for axis in range(1, values.dim() - 1) if values.shape[axis] == length]
+        if all(self._mixes(values[:1], axis) for axis in axes or [values.dim() - 2]):
+            first = self._to_logits[0]
+            raise RunError(
+                f"{first} in {self._loaded.name} runs after {self.blocks[-1]}, the last block found, "
+                "and mixes the tokens: the layers before it have no predictions of their own",
+                _HINT,
+            )
         self._is_checked = True
+
+    def _mixes(self, values: Tensor, axis: int) -> bool:
+        """Tell whether the short way mixes the lanes of an axis: a few of them, every other one replaced."""
+        count = min(values.shape[axis], _MOST_MIXED)
+        values = values.narrow(axis, values.shape[axis] - count, count)
+        if count == 1:
+            values, count = torch.cat([values.roll(1, dims=-1), values], dim=axis), 2
+        results = self._short_way(values, count)
+        for replaced in (0, 1):
+            mixed = values.clone()
+            lanes = mixed.movedim(axis, 0)
+            lanes[replaced::2] = lanes[replaced::2].roll(1, dims=-1)
+            kept = slice(1 - replaced, None, 2)
+            if _difference(self._short_way(mixed, count)[kept], results[kept]) is None:
+                return True
+        return False
 
     def _in_place_of_last(self, batch: Tensor, values: Tensor) -> Tensor:
         """Run a text (1, T), and let the last block return `values`: the logits (T, V)."""
