@@ -9,15 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from gptrace.model.interrupts import interrupts_allowed
 from gptrace.model.quiet_torch import torch
-from gptrace.predict.attention.axes import Axes, followed
+from gptrace.predict.attention.axes import followed
 from gptrace.predict.attention.fused import of_fused, of_torch_module
 from gptrace.predict.attention.place import AttentionPlace
-from gptrace.predict.attention.products import Product, arranged, read_product, sizes_of
+from gptrace.predict.attention.products import Product, read_product
+from gptrace.predict.attention.scores import Scores, place_of
 from gptrace.predict.open_calls import KnownTensors, OpenCalls
 from gptrace.tracing.operations import operation_name
 from gptrace.tracing.tensors import find_tensors
@@ -33,25 +34,6 @@ LAYOUT = frozenset({
 })  # fmt: skip
 FACTORS = frozenset({"mul", "div", "mul_", "div_", "multiply", "divide", "true_divide"})
 _LAYERS = frozenset({"linear", "addmm", "matmul"})
-
-
-@dataclass(frozen=True, eq=False)
-class _Scores:
-    """How a tensor of scores or weights was made.
-
-    `axes` are those of the result of `product` that its own were. `scores` is what went into softmax and
-    `softmax` what came out, whose axes are `softmax_axes`; it ran over the axis `summed` of the product.
-    `steps` are the names of the operations between the product and softmax.
-    """
-
-    product: Product
-    scale: float
-    axes: Axes
-    scores: Tensor | None = None
-    softmax: Tensor | None = None
-    softmax_axes: Axes = ()
-    summed: int | None = None
-    steps: frozenset[str] = frozenset()
 
 
 class AttentionRecorder(torch.overrides.TorchFunctionMode):
@@ -148,7 +130,7 @@ class AttentionRecorder(torch.overrides.TorchFunctionMode):
         for turned in (product, product.swapped()):
             scores = self._scores.of(turned.left)
             if scores is not None and scores.softmax is not None:
-                place = _place(self._path, turned, scores, self._length)
+                place = place_of(self._path, turned, scores, self._length)
                 self.other_count += place is None
                 if place is not None:
                     self._hand_over(place, turned.result)
@@ -158,7 +140,7 @@ class AttentionRecorder(torch.overrides.TorchFunctionMode):
             return
         scales = [self._scales.of(factor) or 1.0 for factor in factors]
         axes = tuple(range(product.result.dim()))
-        self._scores.learn(product.result, _Scores(product, scales[0] * scales[1], axes))
+        self._scores.learn(product.result, Scores(product, scales[0] * scales[1], axes))
 
     def _hand_over(self, place: AttentionPlace, output: Tensor) -> None:
         self._outputs.learn(output, place)
@@ -188,10 +170,10 @@ def _after(
     name: str,
     args: Sequence[Any],
     kwargs: Mapping[str, Any],
-    scores: _Scores,
+    scores: Scores,
     before: Tensor | None,
     output: Tensor,
-) -> _Scores:
+) -> Scores:
     """Return what is known of scores after an operation, apart from their axes."""
     if before is not None:
         summed = scores.axes[int(kwargs.get("dim", args[1] if len(args) > 1 else -1))]
@@ -223,57 +205,3 @@ def _number(operand: object) -> float | None:
     if isinstance(operand, Tensor) and operand.numel() == 1 and not isinstance(operand, torch.nn.Parameter):
         return float(operand)
     return None
-
-
-def _place(path: str, use: Product, scores: _Scores, length: int) -> AttentionPlace | None:
-    """Return the place where weights (the left factor) are used on values; None if these are no tokens."""
-    of_weights, of_values, of_result = use.letters
-    key = use.summed
-    if len(key) != 1:
-        return None
-    # Values that all heads share lack the axis of heads, too; it stands farther from the keys.
-    others = [letter for letter in of_weights if letter not in of_values]
-    query = min(others, key=lambda letter: abs(of_weights.index(letter) - of_weights.index(key)), default="")
-    if not query:
-        return None
-    heads = "".join(letter for letter in of_weights if letter not in (key, query))
-    wide = "".join(letter for letter in of_values if letter not in heads + key)
-    sizes = sizes_of(use)
-    if (sizes[query], sizes[key]) != (length, length) or scores.scores is None or scores.softmax is None:
-        return None
-    weights = _flat(arranged(use.left, of_weights, heads + query + key, sizes), 2)
-    values = _flat(arranged(use.right, of_values, heads + key + wide, sizes), 2)
-    output = _flat(arranged(use.result, of_result, heads + query + wide, sizes), 2)
-    # The axes of the weights need not be those of the scores, which may have been transposed since.
-    query_axis, key_axis = (scores.axes[of_weights.index(letter)] for letter in (query, key))
-    if query_axis is None or key_axis is None or not {query_axis, key_axis} <= {*scores.softmax_axes}:
-        return None
-    places = [scores.softmax_axes.index(axis) for axis in (query_axis, key_axis)]
-    before, after = (_flat(tensor.movedim(places, (-2, -1)), 2) for tensor in (scores.scores, scores.softmax))
-    queries, keys = _queries_and_keys(scores.product, query_axis, key_axis)
-    if before.shape[-2] != length or before.shape[0] != len(queries):
-        return None
-    return AttentionPlace(
-        path, queries, keys, values, before, after, weights, output, scale=scores.scale,
-        is_over_queries=scores.summed == query_axis, steps=scores.steps,
-    )  # fmt: skip
-
-
-def _queries_and_keys(product: Product, query_axis: int, key_axis: int) -> tuple[Tensor, Tensor]:
-    """Return the factors of scores as (H, T, d) each, given their axes in the result."""
-    result = product.letters[2]
-    query, key = result[query_axis], result[key_axis]
-    if query not in product.letters[0]:
-        product = product.swapped()
-    heads = "".join(letter for letter in result if letter not in (query, key))
-    sizes = sizes_of(product)
-    left, right, _ = product.letters
-    return (
-        _flat(arranged(product.left, left, heads + query + product.summed, sizes), 2),
-        _flat(arranged(product.right, right, heads + key + product.summed, sizes), 2),
-    )
-
-
-def _flat(tensor: Tensor, kept: int) -> Tensor:
-    """Merge all axes before the last ones: (…, T, d) → (H, T, d)."""
-    return tensor.detach().reshape(-1, *tensor.shape[-kept:])
